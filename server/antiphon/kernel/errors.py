@@ -1,7 +1,4 @@
-"""One root error; each leaf says whose fault it is.
-
-A message is one sentence a performer can act on: what was wrong, what is allowed, what to do.
-"""
+"""Root error; leaves say whose fault it is. A message is one sentence: what was wrong, what is allowed, what to do."""
 
 from __future__ import annotations
 

@@ -231,10 +231,7 @@ class ControlApp:
         return figures.counts(self, self._saved_counts)
 
     def command(self, command: Command, source: str) -> None:
-        """Executes a command outside a turn; `source` gets no echo of the change.
-
-        Raises AntiphonError: the command is not valid; nothing has changed.
-        """
+        """Execution of a command outside a turn, without echo to `source`; `AntiphonError` if it is not valid."""
         self.executor.flush()
         self.executor.do(command, source)
         self.turns.end_soon()

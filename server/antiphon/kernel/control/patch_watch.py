@@ -23,10 +23,7 @@ MOST = 4
 
 
 def reload_line(was: Patch | None, now: Patch, file: str, *, mended: bool) -> str:
-    """Describes a reload, for example "reloaded demo.toml: echo.feedback 0.4".
-
-    `was`: the previous patch, None for none; `mended`: the file's previous version was invalid.
-    """
+    """Line on a reload, "reloaded demo.toml: echo.feedback 0.4"; `mended`: the previous version was invalid."""
     differences = list(changes(was, now)) if was is not None else []
     more = [f"and {len(differences) - MOST} more"] if len(differences) > MOST else []
     named = ", ".join([*differences[:MOST], *more])
@@ -77,10 +74,7 @@ Stamp = tuple[int, int, int]
 
 
 async def watch(server: OscServer) -> None:
-    """Checks the file every `PERIOD` seconds until it is cancelled.
-
-    Built-in patches are checked too, for those of a checkout may be edited.
-    """
+    """Check of the patch's file every `PERIOD` seconds until cancelled; a built-in one may be edited too."""
     path, known, seen = "", None, None
     while True:
         await asyncio.sleep(PERIOD)

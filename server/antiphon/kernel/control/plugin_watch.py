@@ -1,7 +1,4 @@
-"""Watches the performer's plugins: a saved one is checked in its own process, and used from the next bar on.
-
-The previous version plays on where the check or the engine refuses it, or a node of it fails soon after.
-"""
+"""Watch of the performer's plugins: a version is checked in a process, used from the next bar, undone on failure."""
 
 from __future__ import annotations
 

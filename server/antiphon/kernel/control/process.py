@@ -1,7 +1,4 @@
-"""Entry point of the control process, started by the supervisor with sockets and shared memory.
-
-Settings come as JSON on standard input: the process list would show a password. Control may be killed at any time.
-"""
+"""Entry point of the control process, which may be killed; settings are on stdin, unseen in the process list."""
 
 from __future__ import annotations
 

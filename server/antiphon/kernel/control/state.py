@@ -1,7 +1,4 @@
-"""State that outlives the control process: a folder with the structure as JSON and the numbers as mapped memory.
-
-Without fsync: the folder survives this process, not a crash of the machine.
-"""
+"""State that outlives control, not the machine (no fsync): structure as JSON, numbers as mapped memory."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Control's end of the socket to the web process: answers one request at a time, within `SHARE` of control's CPU time.
-
-An answer over `TURN_SECONDS` is spread over turns of the event loop, so that a flood of HTTP delays no OSC.
-"""
+"""Control's end of the web process's socket: one request at a time, within `SHARE` of CPU time, in turns."""
 
 from __future__ import annotations
 
@@ -77,10 +74,7 @@ class WebRequests:
     """
 
     def __init__(self, link: socket.socket, folder: Path) -> None:
-        """Idle before `serve`.
-
-        `link`: control's end of the socket; `folder`: the configuration folder, for approvals.
-        """
+        """Idle before `serve`; `folder` is of the configuration, for approvals."""
         link.setblocking(False)
         self._link, self._approvals, self._share = link, Approvals(folder), ControlShare()
         self.answered = self.refused = 0

@@ -67,11 +67,7 @@ class ActionSchedule:
         return _cut(self._by_sample, keep_from) + _cut(self._by_beat, keep_from)
 
     def unended(self, sounding: Collection[Key], tempo: TempoMap, keep_from: int = 0) -> list[NodeNoteOff]:
-        """Note-offs, one a note, of sounding notes that `clear` would leave hanging.
-
-        A note-off that follows a scheduled note-on of the same note ends that one and is not returned. `tempo` orders
-        actions by beat among those by sample.
-        """
+        """Note-offs of `sounding` notes that `clear` would leave hanging, less those of scheduled note-ons."""
         first: dict[Key, tuple[float, int, NodeNote]] = {}
         timed = [(float(at), count, action) for at, count, action in self._by_sample if isinstance(action, NOTES)]
         timed += [
@@ -90,10 +86,7 @@ class ActionSchedule:
         return min(by_sample, by_beat if math.isinf(by_beat) else round(by_beat))
 
     def due(self, end: int, tempo: TempoMap) -> Iterator[tuple[int, Action]]:
-        """Removes the actions due before sample `end`, in order of time, and yields them as (sample, action).
-
-        The tempo map is read again before each action, so that a tempo change among them moves those after it.
-        """
+        """Removes and yields actions before sample `end` as (sample, action); the tempo is read anew before each."""
         while self._by_sample or self._by_beat:
             by_sample = self._by_sample[0][0] if self._by_sample else end
             by_beat: float = min(end, tempo.event_at(self._by_beat[0][0])) if self._by_beat else end

@@ -79,10 +79,7 @@ def publish(s: i64p, slot: i64, call: i64) -> None:
 
 @kernel
 def ready(s: i64p, call: i64, wrong: i64) -> i64:
-    """Output slot of this call's block, or -1 if the block is missing.
-
-    Misses are counted from the first block the engine has to deliver (`PRIMED`).
-    """
+    """Output slot of this call's block; -1 for a miss, counted from the first block due (`PRIMED`)."""
     # Goal: never wait. A slot of the output is used again after DEPTH blocks: only its tag says that the samples are
     # those of this block. A tag is one above the block's number, since 0 is a slot never written.
     wanted = i64(call - s[Slot.AHEAD])
@@ -172,10 +169,7 @@ class CallbackState:
     """
 
     def __init__(self, block: int, channels_in: int, channels_out: int, ahead: int) -> None:
-        """State for a stream that has not been called yet.
-
-        `ahead`: blocks between a block's input and its output, 1 to `DEPTH` - 3.
-        """
+        """Initial state; `ahead`: blocks from input to output, 1 to `DEPTH` - 3."""
         if not 1 <= ahead < DEPTH - 2:
             raise ValueError(f"ahead must be 1 to {DEPTH - 3} blocks, not {ahead}")
         self.words = np.zeros(WORDS, np.int64)  # the callback's state, int64 `[WORDS]`

@@ -43,10 +43,7 @@ class FileLoop:
 
 
 def load_sound(path: Path, rate: int) -> Samples:
-    """Reads a whole sound file for looping, decoded in a child process with limits, at `rate` Hz.
-
-    Up to `LONG_LOOP` frames of its float32 `[channels, frames]`, the loop's seam stays continuous.
-    """
+    """A file as float32 `[channels, frames]` at `rate` Hz, from a child process; seam kept to `LONG_LOOP` frames."""
     from antiphon.kernel.io.audiofile import read
 
     sound = read(path)
@@ -60,10 +57,7 @@ def load_sound(path: Path, rate: int) -> Samples:
 
 
 def resampled_loop(samples: Samples, rate: int, wanted: int) -> Samples:
-    """Resamples a loop as a periodic signal, by FFT, so that its seam stays continuous.
-
-    From float32 `[channels, frames]` to `[channels, round(frames * wanted / rate)]`, one frame at least.
-    """
+    """Periodic resampling by FFT of float32 `[channels, frames]`, to at least one frame; the seam stays continuous."""
     frames = samples.shape[1]
     longer = max(1, round(frames * wanted / rate))
     resampled: Samples = np.empty((samples.shape[0], longer), np.float32)

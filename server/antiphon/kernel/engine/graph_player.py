@@ -1,7 +1,4 @@
-"""Runs a plan block by block, live and offline: audio blocks and timed actions in, audio blocks out.
-
-The sample clock counts input frames; block *b* begins at sample b × block, also after missed blocks.
-"""
+"""Player of a plan, live and offline, on a clock of input frames: block b begins at b × block even after misses."""
 
 from __future__ import annotations
 
@@ -109,10 +106,7 @@ class GraphPlayer:
             self._refuse(action)
 
     def load(self, plan: Plan, serial: int, fade: float, tempo: float = 0.0) -> None:
-        """Switches to `plan` at the next block, with a crossfade of `fade` seconds; `tempo` 0 keeps the tempo.
-
-        Nodes in both plans keep their state; a new node fades in after its latency.
-        """
+        """Crossfade of `fade` s to `plan` from the next block; common nodes keep their state, `tempo` 0 the tempo."""
         if tempo and tempo != self.tempo.end_bpm:
             self.tempo.set_tempo(self.sample, tempo)
         self._retire()

@@ -26,10 +26,7 @@ _OPEN = SILENCE + 1.0
 
 @kernel
 def levels_apply(x: Audio, bypass: f32p, mute: f32p, wet: f32p, gain: f32p, frames: i64) -> None:
-    """Scales `x` in place by `gain` dB, combined with bypass, mute and wet (each 0 to 1 per frame).
-
-    Over the last dB above `SILENCE` the gain falls linearly to zero.
-    """
+    """x ← x at `gain` dB, bypass, mute and wet (0 to 1 a frame); linear to zero in the last dB above `SILENCE`."""
     for n in range(frames):
         level = f64(gain[n])
         g = math.exp(_NEPER * level)
@@ -52,10 +49,7 @@ class MasterLevel:
         self._active: list[ParamCell] = []
 
     def post(self, cell: int, offset: int, number: float, ramp: float) -> bool:
-        """Sets a parameter at frame `offset` of the next block, within `ramp` seconds.
-
-        False when `cells[cell]` has no room for another change in this block.
-        """
+        """Parameter change at a frame of the next block, in a ramp of seconds; False where the cell is full."""
         target = self.cells[cell]
         if target not in self._active:
             self._active.append(target)

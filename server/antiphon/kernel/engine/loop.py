@@ -1,7 +1,4 @@
-"""The engine's loop: wait for a block, drain the commands, run the graph player, deliver the output, count.
-
-The loader, a second thread, prepares plans; both share one reference (`next_plan`) and one queue (`to_say`).
-"""
+"""Engine's loop; the loader, a second thread, shares one reference (`next_plan`) and one queue (`to_say`) with it."""
 
 from __future__ import annotations
 
@@ -95,11 +92,7 @@ class EngineLoop:
             self._loop[LoopWord.ASKED] = 1
 
     def begin(self, first: int, died: int) -> None:
-        """Starts the loop at block number `first`.
-
-        The blocks from `died`, after the last block of the previous engine, to `first` count as missed, and a replay
-        leaves them out; 0 for the server's first engine.
-        """
+        """Start at block `first`; blocks from `died`, the previous engine's end, are missed. 0 for the first engine."""
         block = self.driver.block
         if died:
             self._loop[LoopWord.BASE_MISSED] += first - died
@@ -141,11 +134,7 @@ class EngineLoop:
             pool.until_ns = at + max(0, driver.deadline(block) - at - work) // 2
 
     def run(self, ending: Sequence[int], signals: int) -> bool:
-        """Runs blocks until the device is gone or a signal handler has put an item into `ending`.
-
-        `ending`: read between blocks. `signals`: descriptor that can be read once a signal has come
-        (`signal.set_wakeup_fd`).
-        """
+        """Loop over blocks until the device is gone or `ending` is filled; `signals`: of `signal.set_wakeup_fd`."""
         self._loop[LoopWord.SIGNALS] = signals
         while not ending:
             if self.run_block():

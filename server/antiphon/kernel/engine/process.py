@@ -72,11 +72,7 @@ def run(
     given: EngineParts, driver_name: str, options: DriverOptions, plugins: Loaded, sound: Samples | None, *, fifo: bool,
     synth: bool,
 ) -> int:  # fmt: skip
-    """Main function of the engine process, after the fork.
-
-    `sound`: float32 `[channels, frames]` that replaces the device's input as a loop, or None. Returns exit status: 0,
-    `NO_DEVICE` or `DEVICE_GONE`.
-    """
+    """Main function after the fork: 0, `NO_DEVICE` or `DEVICE_GONE`. `sound`, `[channels, frames]`, loops as input."""
     shared, words = given.shared, given.shared.words
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     ending: list[int] = []

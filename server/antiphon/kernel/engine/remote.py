@@ -73,10 +73,7 @@ class RemoteEngine:
 
     # ---- commands
     def send(self, action: Action) -> bool:
-        """Writes an action into the engine's ring. Returns False, and counts it, when the ring is full.
-
-        A note without a time is also sent to its worker directly, where `direct` is set.
-        """
+        """Puts an action into the engine's ring; False, and counted, if full. An undated note also goes to `direct`."""
         if self.direct is None or not isinstance(action, EVENTS) or type(action.when) is not Now or self._commands.full:
             return self._commands.push(action)
         serial = self.direct.send(action.node, action.kind, action.number, action.value, action.channel)
@@ -84,10 +81,7 @@ class RemoteEngine:
 
     @contextmanager
     def batch(self) -> Iterator[None]:
-        """Context manager: actions sent in it reach the engine before the same block, once it ends. It may be nested.
-
-        A block takes `COMMANDS_A_BLOCK` at most, including earlier ones still queued; a full ring drops the rest.
-        """
+        """Context whose actions reach one block, nested or not: `COMMANDS_A_BLOCK` at most, the rest is dropped."""
         self._batches += 1
         if self._batches == 1:
             self._commands.begin_batch()
@@ -105,11 +99,7 @@ class RemoteEngine:
                     self._commands.end_batch()
 
     def load(self, plan: EngineLoad) -> None:
-        """Requests a new plan. The answer is a `PlanLoaded` or a `PlanRefused` of the same serial.
-
-        A node whose number the previous plan has keeps its state. Of a plan that played before an engine restart a node
-        that cannot be prepared any more fails alone.
-        """
+        """Request for a plan, answered by `PlanLoaded` or `PlanRefused`; nodes of the same number keep state."""
         request = {"do": "load", "serial": plan.serial, "graph": plan.graph.to_json(), "ids": plan.ids}
         always = {"tempo": plan.tempo, "fade": plan.fade}
         more = {"again": plan.again, "versions": dict(plan.versions), "quantum": plan.quantum}

@@ -113,11 +113,7 @@ def _argument(word: str) -> int | float | str:
 
 
 def locate_asset(text: str, error: type[AntiphonError] = FileError) -> str:
-    """The path of a file parameter's value.
-
-    `text`: name in the library, the performer's first, then the one that ships with Antiphon; "" and absolute paths,
-    which only the command line can give, are returned unchanged.
-    """
+    """Path of a library name, the performer's first; "" and absolute paths, from the command line, as they are."""
     if not text or Path(text).is_absolute():
         return text
     return str(_found(text, error))

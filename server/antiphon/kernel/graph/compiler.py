@@ -97,10 +97,7 @@ def compile_plan(
     old: Plan | None = None,
     unprepared: Mapping[int, str] = _NONE,
 ) -> Plan:
-    """A plan for `graph`. Nodes that `old` has with the same number, type and prepared values keep processor and state.
-
-    Raises PatchError for an invalid graph; otherwise as `build_plan`.
-    """
+    """A plan for `graph`, with processors and state of `old`'s equal nodes; `PatchError`, or as `build_plan`."""
     return build_plan(outline_plan(graph, catalog, ids, old), make, spec, unprepared)
 
 

@@ -1,7 +1,4 @@
-"""The nodes and wires of a patch as frozen data, checked against the catalog.
-
-`IN` and `OUT` are the input and output of the graph itself. Edits return a new graph.
-"""
+"""Patch's nodes and wires as frozen data, checked against the catalog; `IN` and `OUT` are the graph's own ends."""
 
 from __future__ import annotations
 
@@ -78,10 +75,7 @@ class Graph:
         return any(n.name == name for n in self.nodes)
 
     def add(self, node: NodeSpec, catalog: Catalog, after: str | None = None) -> Graph:
-        """The graph with `node` added.
-
-        `after`: node, or `IN`, whose outgoing audio wires the new node takes over; None adds it without wires.
-        """
+        """The graph with `node`, which takes over the outgoing audio wires of `after`, or without wires."""
         check_name(node.name)
         if self.has(node.name):
             raise PatchError(f"there is a node {node.name!r} already; choose another name")
@@ -148,11 +142,7 @@ class Graph:
         return replace(self, wires=tuple(w for w in self.wires if w != wire))
 
     def end(self, text: str, side: str, catalog: Catalog, like: str = "audio") -> End:
-        """Parses the name of one end of a wire.
-
-        `text`: "node.port", or "node" for its first port of kind `like`, else its first port. `side`: "out" for the
-        source of a wire, "in" for its destination.
-        """
+        """Wire end from "node.port" or "node" (first of kind `like`, else first); `side` "out" or "in"."""
         name, _, port = text.partition(".")
         if (name == IN and side == "out") or (name == OUT and side == "in"):
             if name == OUT and port in BUSES:
@@ -246,11 +236,7 @@ def check(graph: Graph, catalog: Catalog) -> None:
 
 
 def order(graph: Graph, catalog: Catalog) -> tuple[tuple[str, ...], frozenset[Wire]]:
-    """Sorts the nodes so that each runs after its sources.
-
-    A cycle must contain a node whose type declares `holds` (a delay): the wire into it is delayed by one block. Raises
-    PatchError: a cycle contains no delay.
-    """
+    """Topological order, and cycles' wires of one block's delay; `PatchError` for a cycle without `holds`."""
     holding = {n.name for n in graph.nodes if known_type(n.type, catalog).holds}
     names = [n.name for n in graph.nodes]
     waiting: dict[str, set[str]] = {name: set() for name in names}

@@ -1,7 +1,4 @@
-"""Macros: up to eight controls of a patch, each of which moves parameters of its nodes.
-
-In the session they are parameters of a node named `macro`, which no plan contains: setting one sets its targets.
-"""
+"""Macros: up to eight controls of a patch over nodes' parameters, themselves parameters of a node `macro`."""
 
 from __future__ import annotations
 

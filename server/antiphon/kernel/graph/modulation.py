@@ -19,11 +19,7 @@ class Modulation:
     """One control signal added to one parameter, with a weight that fades from 0 to 1 and back."""
 
     def __init__(self, cell: ParamCell, source: Samples, rate: int) -> None:
-        """A modulation of weight 0.
-
-        `source`: float32 `[1, frames]`; 1 is the parameter's whole range, scaled as a fader (`Param.to_norm`). `rate`:
-        Hz.
-        """
+        """Modulation of weight 0: `source` float32 `[1, frames]`, 1 the range as a fader; `rate` in Hz."""
         self.cell = cell
         self._source, self._stride = source[0], 1
         self._held = np.zeros(1, np.float32)

@@ -222,10 +222,7 @@ class NodeHost:
         return self.conclude(x, now, frames, reason)
 
     def conclude(self, x: Samples | None, now: int, frames: int, reason: str) -> str:
-        """Ends a block whose outputs the processor has filled.
-
-        `reason`: why the node has failed in this block, or "".
-        """
+        """End of a block whose outputs are filled; `reason` is why the node has failed in it, or ""."""
         if reason == NOT_FINITE:
             reason = self._overruns.not_finite(reason, now)
             self.retry = self._overruns.pause

@@ -1,7 +1,4 @@
-"""Overrun detection: a node's computing and sleeping time, without preemption, against the block period.
-
-And when a node that failed by that, or by NaN, is tried again.
-"""
+"""Overrun detection, by computing and sleeping time against the block, and retrial of nodes failed by it or NaN."""
 
 from __future__ import annotations
 

@@ -54,11 +54,7 @@ class ParameterFollower(ParamCell):
     )
 
     def __init__(self, param: Param, rate: int, block: int, value: Value, clocks: Clocks, span: int) -> None:
-        """A follower at rest.
-
-        `rate`: inner rate, Hz. `block`: most inner samples of a block. `span`: most outer frames between the oldest
-        inner sample not yet run and the newest outer frame.
-        """
+        """Follower at rest: inner `rate` in Hz and `block`, most outer frames pending `span`."""
         super().__init__(param, rate, block, None if param.kind == "trigger" else value)
         self._clocks, self._span = clocks, span
         self._ring = np.zeros(2 * span, np.float32)

@@ -58,10 +58,7 @@ class Patch:
 def parse(
     text: str, catalog: Catalog, source: str = "patch", *, trusted: bool = False, folder: Path | None = None
 ) -> Patch:
-    """Parses a patch.
-
-    `trusted`: whether a parameter of kind file may be any path or a file in `folder`, not only one in the library.
-    """
+    """Patch of a text; `trusted`: file parameters take any path and files in `folder`, not the library's alone."""
     data = parse_toml(text, source)
     reader = PatchReader(catalog, trusted, folder)
     try:
@@ -91,11 +88,7 @@ def parse_toml(text: str, source: str) -> dict[str, Any]:
 
 
 def load(name_or_path: str | Path, catalog: Catalog, *, trusted: bool = False) -> Patch:
-    """Reads a patch file.
-
-    `name_or_path`: name of a patch; with `trusted` also a path. `trusted`: whether it comes from the command line.
-    Otherwise it is a name, which is looked up among the performer's patches and then among the built-in ones.
-    """
+    """Patch by name, the performer's before built-in ones; `trusted`, from the command line, by path too."""
     given = str(name_or_path)
     if trusted and (isinstance(name_or_path, Path) or given.endswith(SUFFIX) or os.sep in given):
         path = paths.spelled(Path(given))

@@ -20,11 +20,7 @@ MAX_PREVIOUS = 1 << 20
 
 
 def save(patch: Patch, name: str, catalog: Catalog, ours: Mapping[Path, str], *, replacing: bool) -> tuple[Path, str]:
-    """Writes a patch into the performer's folder. A built-in patch of that name stays, and is hidden.
-
-    `ours`: text that this server last wrote to each file; a file that still holds it may be replaced. Raises
-    PatchError: the patch cannot be saved; nothing was written.
-    """
+    """Patch file in the performer's folder; `ours` as last written may be replaced. PatchError, nothing written."""
     path = paths.inside(paths.patches(), name, SUFFIX, PatchError)
     stem = path.name.removesuffix(SUFFIX)
     text = dump(_by_names(patch, catalog))

@@ -228,10 +228,7 @@ class Plan:
             feedback.clear()
 
     def inherit(self, old: Plan) -> None:
-        """Copies the content of shared wires from `old`, before the first block.
-
-        Held notes and pedals that came through a removed wire are ended.
-        """
+        """Copies shared wires' content from `old`, before the first block; notes of removed wires are ended."""
         for key, line in self._lines.items():
             if key in old._lines:
                 line.copy_state(old._lines[key])

@@ -34,10 +34,7 @@ class InputCrossfade:
         self.view.flags.writeable = False
 
     def run(self, done: int, fade: int, frames: int) -> None:
-        """Computes a block after both signals.
-
-        `done`: frames since the crossfade began. `fade`: length of the crossfade, frames.
-        """
+        """Block of both signals; `done` and `fade`: frames since the crossfade began, and its length."""
         dsp.cross(self.old.buffer, self.new.buffer, self.out, done, self.wait, fade, frames)
 
 

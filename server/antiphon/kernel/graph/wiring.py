@@ -34,10 +34,7 @@ class Wiring:
         ids: Mapping[str, int],
         back: Collection[Wire],
     ) -> None:
-        """Collects the output buffers of all nodes.
-
-        `back`: the wires that close a cycle, as `graph.order` gives them.
-        """
+        """Output buffers of all nodes; `back`: wires that close a cycle, by `graph.order`."""
         self._graph, self._hosts, self._spec, self._ids, self._back = graph, hosts, spec, ids, back
         self._source = np.zeros((spec.channels, spec.block), np.float32)
         self._buffers: dict[End, Samples] = {End(IN, IN): self._source}
@@ -58,10 +55,7 @@ class Wiring:
                 self._events[End(name, port.name)] = io.events_out, port.midi
 
     def plan(self, names: Iterable[str]) -> Plan:
-        """Builds the plan that runs the nodes in this order.
-
-        Raises PatchError: the latency of a path exceeds `MAX_LATENCY_SECONDS`.
-        """
+        """Plan of nodes in this order; `PatchError` where a latency exceeds `MAX_LATENCY_SECONDS`."""
         steps = [self._step(name) for name in names]
         arriving = {port: self._arriving(End(OUT, port)) for port in (OUT, *BUSES)}
         latency = self._latest(end for port, ends in arriving.items() if port != CUE for end in ends)
@@ -119,10 +113,7 @@ class Wiring:
         return max((self._lag[end.node] for end in ends), default=0)
 
     def _mix(self, sources: Sequence[End], dest: End, channels: int, to: int, lines: list[DelayLine]) -> InputMix:
-        """Signal at one input: its sources, each delayed to a total latency of `to` frames.
-
-        New delay lines are appended to `lines`.
-        """
+        """Mix of sources at one input, each delayed to a latency of `to` frames; new delay lines go to `lines`."""
         buffers: list[Samples] = []
         keys: set[SourceKey] = set()
         for end in sources:

@@ -76,11 +76,7 @@ class CaptureMemory:
         return CaptureMemory(anonymous_file("antiphon-capture"), shape)
 
     def cut(self, node: int, bars: int, bar: int) -> Samples:
-        """The last whole bars of a node.
-
-        `bar`: beats of a bar. Returns float32 `[frames, channels]`, from the sample of the first bar line to that of
-        the last one. Raises RequestError: they are not kept, or the node was silent in them.
-        """
+        """Last whole bars of `bar` beats, float32 `[frames, channels]`; `RequestError` if silent or not kept."""
         first, last = self._bounds(bars, bar)
         block, begin = self.shape.block, first // self.shape.block
         tags, owners = self.tags.copy(), self.owners.copy()

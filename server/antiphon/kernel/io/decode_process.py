@@ -106,10 +106,7 @@ class DecoderProcess:
         raise AssertionError
 
     def read(self, name: str, stall: float) -> tuple[dict[str, Any], bytearray]:
-        """The next message of an answer, within `stall` seconds of silence; `FileError` with the reason of a failure.
-
-        Where the decoder itself has failed it is ended: what a broken file did to its memory is not for the next.
-        """
+        """Next message, within `stall` s; FileError on failure, and a failed decoder's process ends."""
         helper = self._helper
         if helper is None:
             raise refusal(name, "its decoder was ended")

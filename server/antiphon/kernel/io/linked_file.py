@@ -98,10 +98,7 @@ class LinkedFile:
         self._file.seek(self._at)
 
     def read(self, most: int) -> Frames:
-        """The next frames, float32 `[frames, channels]`, at most so many and those of a block; none at the end.
-
-        They are valid until the next are read.
-        """
+        """Next frames, float32 `[frames, channels]`, at most a block's; valid until the next, none at the end."""
         while True:
             promised = self._promised[self._link]
             # libFLAC fails at what is behind the last frame

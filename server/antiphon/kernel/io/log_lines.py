@@ -1,7 +1,4 @@
-"""The log: one line a record on standard error, which with `--log` is one file for all processes, kept small.
-
-A full file is copied to FILE.1 and cut, since no process can rename what all append to.
-"""
+"""Log: a line a record on standard error, or by `--log` in one file, which is copied to FILE.1 and cut when full."""
 
 from __future__ import annotations
 
@@ -27,10 +24,7 @@ class Line(logging.Formatter):
 
 
 def log_lines() -> None:
-    """Prints the log to standard error, each record as one line "antiphon: …"; see `antiphon.kernel.runtime.console`.
-
-    The level is that of the server for Antiphon's own loggers, and "warning" at least for those of libraries.
-    """
+    """Log as lines "antiphon: …" on standard error: at the server's level, of libraries at "warning" or above."""
     level = logging.getLevelNamesMapping()[os.environ.get(LOG_LEVEL, "info").upper()]
     logging.basicConfig(level=max(level, logging.WARNING))
     logging.getLogger("antiphon").setLevel(level)
@@ -46,11 +40,7 @@ KEPT_FILES = 5
 
 @contextlib.contextmanager
 def server_log(path: str, level: str) -> Iterator[None]:
-    """Within this context standard error goes to a file, and what this process says has time and level.
-
-    `path` "" is standard error itself, with time and level unless a terminal; `level` is one of `LOG_LEVELS`. Raises
-    UsageError: there is no such level. Raises FileError: the file cannot be written.
-    """
+    """Context with standard error in a file, "" as it is, with time and level. Raises UsageError and FileError."""
     if level not in LOG_LEVELS:
         raise UsageError(f"--log-level takes {', '.join(LOG_LEVELS)}, not {level!r}")
     before = {name: os.environ.get(name) for name in (LOG_FILE, LOG_LEVEL)}

@@ -62,10 +62,7 @@ class TcpServer:
             connection.end()
 
     def make_room(self, level: Level) -> bool:
-        """Whether one more of that level fits; where all places are taken one of the same level or a lower one goes.
-
-        The oldest connection without approval is closed first, then the one that has been silent for the longest time.
-        """
+        """Whether one more fits, by closing one of that level or below: the oldest unapproved, else the most silent."""
         held = self.held
         if level is Level.HELD and len(held) >= MAX_HELD:
             leaving: TcpConnection | None = held[0]

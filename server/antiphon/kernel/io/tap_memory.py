@@ -97,11 +97,7 @@ class TapReader:
         self.missed = 0
 
     def read(self, most: int) -> tuple[int, int, bytes]:
-        """Reads the blocks written since the last call, at most `most`.
-
-        The number of the first block, how many there are (0 for none), and their samples: for each block, channel after
-        channel, float32. They follow each other without a gap.
-        """
+        """At most `most` blocks since the last call: first number, count, float32 samples channel after channel."""
         memory, shape = self._memory, self._memory.shape
         end = memory.words[TapWord.WRITE]
         if end - self._next > shape.slots:

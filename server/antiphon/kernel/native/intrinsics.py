@@ -1,7 +1,4 @@
-"""Functions of kernels beyond arithmetic. In tests they also run as plain Python, if possible.
-
-Words are 64-bit, indexed by `at`. Addresses are integers.
-"""
+"""Functions of kernels beyond arithmetic, some in plain Python too; words are 64-bit, indexed by `at`."""
 
 from __future__ import annotations
 

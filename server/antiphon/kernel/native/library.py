@@ -1,7 +1,4 @@
-"""Ahead-of-time library of kernels, for installations without LLVM, such as the workers' image.
-
-A kernel's symbol is a hash of all that its code depends on: a changed kernel is not found.
-"""
+"""Ahead-of-time library of kernels for systems without LLVM; symbols are hashes of the code they depend on."""
 
 from __future__ import annotations
 
@@ -27,19 +24,13 @@ def place() -> Path:
 
 
 def link(items: Iterable[Kernel[Any, Any]]) -> list[Kernel[Any, Any]]:
-    """Links kernels with the machine code of the library.
-
-    Returns those that the library does not have, all where there is none.
-    """
+    """Links kernels with the machine code of the library, and returns those that it lacks."""
     library = _opened(place())
     return list(items) if library is None else [item for item in items if not _linked(item, library)]
 
 
 def write(items: Iterable[Kernel[Any, Any]], path: Path) -> int:
-    """Compiles kernels into a library, for any CPU of the target (x86-64-v2, which numpy's wheels need too).
-
-    Raises FileError: the linker `ld` is not there, or has failed.
-    """
+    """Library of compiled kernels for any CPU of the target (x86-64-v2); `FileError` where `ld` is missing or fails."""
     import subprocess
     import tempfile
 

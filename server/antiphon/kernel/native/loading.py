@@ -1,7 +1,4 @@
-"""Loads machine code, and caches it between runs: compiling takes LLVM most of a second, loading 10 ms.
-
-A file's name hashes the kernels' code, this compiler, LLVM and the CPU. A file of another owner is not loaded.
-"""
+"""Machine code and its cache (10 ms against a second): by hashes of code, compiler, LLVM, CPU; of this owner alone."""
 
 from __future__ import annotations
 

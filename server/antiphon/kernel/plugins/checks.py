@@ -164,10 +164,7 @@ def check_zeros(processor: Processor) -> None:
 
 
 def in_child(task: Callable[[], str], limit: float) -> str:
-    """Runs a task in a forked child, killed after `limit` seconds.
-
-    Returns the task's text, its exception as a sentence, or how the child ended.
-    """
+    """Result of a task in a forked child of `limit` s: its text, exception, or how the child ended."""
 
     def work() -> bytes:
         try:

@@ -1,7 +1,4 @@
-"""Index of plugins' hooks, without importing plugins whose files have not changed: for the command line.
-
-The list is stored in the cache, with the modification times of the plugins' files.
-"""
+"""Index of hooks, cached by modification times, for a command line that imports no unchanged plugins."""
 
 from __future__ import annotations
 

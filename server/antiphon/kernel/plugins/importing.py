@@ -9,10 +9,7 @@ from antiphon.kernel.plugins.finding import sources
 
 
 def import_plugins(wanted: Collection[str], failed: Callable[[str, BaseException], None]) -> HookDispatcher:
-    """Imports plugins in the order in which they load, for their hooks to be called.
-
-    `failed`: called with a plugin's name and the exception for each that cannot be imported; it is left out.
-    """
+    """Plugins imported in load order, for their hooks; `failed` gets name and exception of each left out."""
     dispatcher = HookDispatcher()
     for source in sources():
         if source.name in wanted and not source.problem:

@@ -321,10 +321,7 @@ class GraphState(NodeTable):
         }
 
     def restore(self, data: Mapping[str, Any]) -> bool:
-        """Restores a state of `to_json`; True if the engine had played it. `numbers` must hold its values.
-
-        Raises PatchError: a plugin that it needs is not installed any more.
-        """
+        """Restores a state of `to_json`; True if it was played. `PatchError` where a plugin is gone."""
         graph = Graph.from_json(data["graph"])
         graphs.check(graph, self.catalog)
         kinds = {n.name: self.catalog[n.type] for n in graph.nodes}

@@ -115,10 +115,7 @@ class NodeTable:
         return Changed(node.name, node.cells[cell], node.cells[cell].decode(number))
 
     def arrange(self, graph: Graph, plans: Iterable[Mapping[str, Node]]) -> set[str]:
-        """Replaces the graph: assigns numbers and cells to new nodes, and returns the names of existing ones.
-
-        `plans`: nodes by name of each plan whose cells are in use.
-        """
+        """Replaces the graph; new nodes get numbers and cells beside those of `plans`. Names of existing ones."""
         sizes = {n.name: len(self.catalog[n.type].cells) for n in graph.nodes}
         retained = {n.name for n in graph.nodes if n.name in self.nodes and self.nodes[n.name].info.type == n.type}
         taken = [(n.base, n.base + len(n.cells)) for plan in plans for n in plan.values()]
@@ -218,10 +215,7 @@ class PendingValues:
         self._again: dict[tuple[int, int], float] = {}
 
     def overwritten(self, at: int, number: float, *, preparing: bool) -> None:
-        """Stores the overwritten number at index `at`, for a rollback.
-
-        `preparing`: a plan is in preparation, so that the edit belongs to the plan after it.
-        """
+        """Keeps the number at `at` for a rollback; `preparing`: of the plan after the one in preparation."""
         (self._before_next if preparing else self._before).setdefault(at, number)
 
     def outdate(self, at: int) -> None:

@@ -68,10 +68,7 @@ class Players:
         return tuple(name for name in self.all if name not in fed)
 
     def of(self, node: str) -> tuple[str, ...]:
-        """Names of the nodes addressed by a note for `node`; "" for `free`.
-
-        Raises RequestError: no node takes notes, or there is no such node, or it takes none.
-        """
+        """Nodes of a note for `node`, "" for `free`; `RequestError` where none takes notes or is there."""
         if not self.all:
             raise RequestError(_NONE)
         if not node:

@@ -58,10 +58,7 @@ class Router(Generic[T]):
             del parent.parts[part]
 
     def match(self, address: bytes) -> list[T]:
-        """Routes matching an address or an OSC pattern, in insertion order; none for an unknown plain address.
-
-        Raises WireError: the pattern is too long, malformed, or matches nothing.
-        """
+        """Routes of an address or pattern, in order, or none; `WireError` for a malformed or unmatched pattern."""
         if not pattern.is_pattern(address):
             route = self.exact.get(address)
             return [] if route is None else [route]

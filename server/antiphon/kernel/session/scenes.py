@@ -28,10 +28,7 @@ def capture(state: GraphState) -> Scene:
 
 
 def recall_commands(scene: Mapping[str, Value], state: GraphState, seconds: float, when: When) -> Iterator[SetParam]:
-    """Commands that set the parameters whose values differ from the scene's, in ramps of `seconds` for a `float`.
-
-    Values of missing nodes are skipped. Macros come first, so that a target's own value is the last.
-    """
+    """Commands for values that differ from a scene's, ramps of `seconds`, macros first; missing nodes are skipped."""
     moved: set[str] = set()
     for key, value in sorted(scene.items(), key=lambda item: not item[0].startswith(f"{MACRO}.")):
         name, _, word = key.partition(".")

@@ -124,11 +124,7 @@ class Session:
         return effects
 
     def recall(self, commands: Sequence[SetParam], now: Moment, source: object = None) -> list[Effect]:
-        """Applies all of a scene's values, commands of `recall_commands`, or none.
-
-        File names are checked less strictly than in `handle`: any name the patch had is allowed. Raises RequestError:
-        one of them is not valid, or they do not fit into the schedule; nothing has changed.
-        """
+        """Values of a scene, all or none, with any of its files; `RequestError`, and no change, if one is not valid."""
         good = []
         for command in commands:
             try:

@@ -72,10 +72,7 @@ def dump(sets: SetList) -> str:
 
 
 def save(sets: SetList) -> None:
-    """Writes a set list into the performer's folder as its `file`; an existing one is kept as NAME~.
-
-    Raises FileError: the folder cannot be written.
-    """
+    """Set list in the performer's folder; an existing file is kept as NAME~. `FileError` if it cannot be written."""
     path = paths.inside(paths.make_folder(paths.patches() / FOLDER), sets.file, patches.SUFFIX, PatchError)
     text = dump(sets)
     parse(text, path.name)

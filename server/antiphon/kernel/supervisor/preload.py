@@ -35,10 +35,7 @@ class Warm:
 
 
 def warm(settings: ServeSettings, folder: Path) -> Warm:
-    """Compiles the kernels, loads the plugins, decodes the input file and chooses the synth: what engines fork with.
-
-    The catalog is written into `folder` as `CATALOG`.
-    """
+    """Kernels, plugins, input file and synth, for engines to fork with; the catalog as `CATALOG` in `folder`."""
     from antiphon.kernel.engine import callback, loop, process  # noqa: F401 - warm for the fork
     from antiphon.kernel.native import compile_all
 

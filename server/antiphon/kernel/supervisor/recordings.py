@@ -52,10 +52,7 @@ def _broken_off(path: str, folder: Path) -> bool:
 
 
 def first_requests(settings: ServeSettings, folder: Path, notes: list[str]) -> list[dict[str, Any]]:
-    """The command line's messages for the first recorder, `session` before `record`.
-
-    Unfinished files in the way are renamed. Lines for the performer are appended to `notes`.
-    """
+    """Messages for the first recorder, `session` first; unfinished files are renamed, told in `notes`."""
     for path in (settings.record, settings.session):
         if path and os.path.exists(path) and _broken_off(path, folder):
             here = Path(path).absolute()

@@ -276,10 +276,7 @@ def _module(name: str, given: dict[str, Any], fds: tuple[int, ...], before: Call
 
 
 def first_line(read: int, seconds: float) -> bytes | None:
-    """Reads the first line that a child writes to a pipe, and closes the pipe.
-
-    b"" where the child closed the pipe without one, None after the timeout.
-    """
+    """First line of a child's pipe, which is closed: b"" without one, None after `seconds`."""
     with os.fdopen(read, "rb") as pipe:
         poll = select.poll()
         poll.register(pipe, select.POLLIN)

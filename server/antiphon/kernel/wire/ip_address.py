@@ -14,10 +14,7 @@ def own_machine(host: str) -> bool:
 
 
 def plain_ip(text: str) -> str:
-    """Canonical form of a unicast address, "192.168.1.20"; IPv4 mapped into IPv6 becomes IPv4.
-
-    Raises ValueError: it is no address, or one that names many machines.
-    """
+    """Unicast address in canonical form, mapped IPv4 as IPv4; `ValueError` for others."""
     address = ipaddress.ip_address(text.strip())
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
         address = address.ipv4_mapped

@@ -86,10 +86,7 @@ class Assembly:
         self._size = 0
 
     def add(self, message: bytes) -> Any:
-        """Adds a message; returns the whole decoded answer at its last part, else None.
-
-        Raises WireError: it is no part, or the answer is too long.
-        """
+        """Adds a part: the whole answer at its last, else None. `WireError` for no part, or too long an answer."""
         if len(message) < _HEAD.size:
             raise WireError("this is not an answer of control")
         number, left = _HEAD.unpack_from(message)

@@ -257,10 +257,7 @@ class Worker:
         return True
 
     def _preloaded(self, config: str) -> bool:
-        """True if a stream can be opened without a wait; otherwise its files are loaded in the background.
-
-        A worker that is not ready yet has no streams to interrupt.
-        """
+        """True if a stream opens without a wait; otherwise a worker with streams loads its files in the background."""
         if self._preload is None or not self._words[WorkerWord.READY_NS]:
             return True
         work = self._preload(config)

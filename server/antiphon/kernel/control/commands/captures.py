@@ -41,11 +41,7 @@ class Captures:
         bar: int,
         done: Callable[[str, str], None] | None = None,
     ) -> None:
-        """Requests a file with the last bars of a node; the sender is answered once it is written.
-
-        `bar`: beats of a bar. `done`: called with the path and the reason of a failure, in place of an answer to the
-        sender.
-        """
+        """Request for the last `bars` bars of `bar` beats; `done` gets path and failure in place of the sender."""
         if len(self._waiting) >= MAX_WAITING:
             raise EngineError(f"{MAX_WAITING} captures are being written already; try again in a moment")
         self._number += 1

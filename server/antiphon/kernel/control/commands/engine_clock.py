@@ -75,10 +75,7 @@ class EngineClock:
         return Moment(self._link.sample_at(self.now_ns()), self._link.tempo_now()[0])
 
     def when(self, timetag: int) -> Sample:
-        """Converts an NTP time tag to a sample of the engine's clock.
-
-        Raises RequestError: it is more than `HORIZON` seconds ahead.
-        """
+        """Engine sample of an NTP time tag; `RequestError` where it is over `HORIZON` seconds ahead."""
         target = self.wall.moment(timetag)
         ahead = (target - self.now_ns()) / 1e9
         if ahead > HORIZON:

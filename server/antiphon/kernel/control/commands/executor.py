@@ -64,10 +64,7 @@ class CommandExecutor:
         self.load_time = 0.0
 
     def do(self, command: Command, source: object) -> None:
-        """Executes a command; `source`, its sender, gets no echo of the change.
-
-        Raises AntiphonError: the command is not valid; nothing has changed.
-        """
+        """Execution of a command, without echo to `source`; `AntiphonError` if it is not valid."""
         self.perform(self._session.handle(command, self._clock.moment(), source))
 
     def flush(self) -> None:

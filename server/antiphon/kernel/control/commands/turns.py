@@ -1,7 +1,4 @@
-"""Schedules control's work: a turn while packets wait, a tick sixty times a second, timers for dated messages.
-
-An exception ends only the step that raised it; the following steps still run.
-"""
+"""Schedule of control: turns while packets wait, 60 ticks a second, timers; an exception ends its step alone."""
 
 from __future__ import annotations
 

@@ -38,10 +38,7 @@ class ScriptGate:
         self._programs: dict[str, _Program] = {}
 
     def join(self, peer: Peer, asked: str) -> bytes:
-        """Starts a challenge for a program that joins; `asked`: its nonce.
-
-        Raises RequestError: nothing is evaluated here, or it came by a datagram, which anyone of this machine can send.
-        """
+        """Challenge for a joining program's nonce; `RequestError` over datagrams or where no script is evaluated."""
         token = self._token()
         if peer.udp is not None or not peer.host:
             raise RequestError("a program joins by a connection over TCP")
@@ -58,10 +55,7 @@ class ScriptGate:
         program.performs = True
 
     def check(self, peer: Peer, secret: str, script: str) -> bool:
-        """Checks the sender of a script, by the token or the one-time proof of a joined program.
-
-        Returns True for a proof, False for the token.
-        """
+        """True for a script with a joined program's one-time proof, False for one with the token."""
         token = self._token()
         try:
             given = secret.encode()

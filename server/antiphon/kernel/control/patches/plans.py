@@ -80,10 +80,7 @@ class Plans:
     # ---- asking
 
     def edit(self, make: Callable[[], list[Effect]], peer: Peer | None, address: str) -> None:
-        """Changes nodes or wires by `make`; `peer` gets `/fail` if the engine refuses the plan.
-
-        Raises AntiphonError: `make` refused, or too many changes are pending; nothing has changed.
-        """
+        """Edit of nodes or wires by `make`, `/fail` to `peer` if the engine refuses; AntiphonError, and no change."""
         state = self._session.state
         previous, graph = self._before(address, whole=False), state.graph
         self._change(make, peer, address, None)
@@ -134,11 +131,7 @@ class Plans:
         self._change(lambda: self._session.state.renew(catalog, quantum), None, "", None, then, refused)
 
     def save(self, name: str, *, replacing: bool) -> None:
-        """Saves the present state as a patch in the performer's folder.
-
-        `replacing`: allows replacing a file; the running patch's own file may always be replaced. Raises AntiphonError:
-        there is such a file, or it cannot be written.
-        """
+        """Performer's patch file of the state; `AntiphonError` on failure or for another file unless `replacing`."""
         playing = Path(self._session.state.path) == paths.patches() / f"{name.removesuffix(SUFFIX)}{SUFFIX}"
         present_patch, known = self.present(name), self._catalog
         path, text = save(present_patch, name, known, self._saved, replacing=replacing or playing)

@@ -26,10 +26,7 @@ class Sets:
         self._catalog, self._plans, self._position, self._feedback = catalog, plans, position, feedback
 
     def load(self, name: str, peer: Peer | None, address: str) -> None:
-        """Loads a set list and its first patch.
-
-        Raises PatchError: the set or one of its patches is not valid; nothing has changed.
-        """
+        """Load of a set list and its first patch; `PatchError`, and no change, if one is not valid."""
         loaded = set_list.load(name)
         for one in loaded.patches:
             patches.load(one, self._catalog)

@@ -59,10 +59,7 @@ class SetPosition:
         return {} if self.list is None else {control: f"/set/{step}" for control, step in self.list.midi.items()}
 
     def status(self, playing: str) -> dict[str, Any] | None:
-        """The entry of `GET /api/status`, in which `place` counts from 1; None without a set list.
-
-        `outside`: the running patch is not the one at that index.
-        """
+        """The entry of `GET /api/status`, `place` from 1; `outside`: another patch runs. None without a set list."""
         if self.list is None:
             return None
         return {

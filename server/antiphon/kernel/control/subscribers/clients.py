@@ -123,10 +123,7 @@ class Access:
         self._changed()
 
     def restore(self, left: Mapping[str, float], forgotten: Iterable[str] = ()) -> None:
-        """Restores the approvals of an earlier process.
-
-        `left`: remaining seconds of each address. `forgotten`: revoked addresses, to which `allow` no longer applies.
-        """
+        """Restores an earlier process's approvals, remaining seconds by address, and revoked (`forgotten`) ones."""
         now = self._clock()
         self._forgotten |= {_address(host) for host in forgotten}
         self._allowed -= self._forgotten
@@ -217,10 +214,7 @@ class Surfaces:
         return self._by_key.get(key)
 
     def add(self, peer: Peer, owner: str, fixed: bool = False, number: int | None = None) -> Surface:
-        """Subscribes a peer; an existing subscriber keeps its number, and its lease is renewed.
-
-        `owner`: key of the requesting peer; `fixed`: `--surface` names it.
-        """
+        """Subscribes `owner`'s peer, or renews its lease with the same number; `fixed`: by `--surface`."""
         known = self._by_key.get(peer.key)
         if known is not None:
             known.owner, known.refusals, known.since = owner, 0, self._clock()
@@ -271,10 +265,7 @@ class Surfaces:
         return True
 
     def expire(self, last_packet: Callable[[str], float]) -> list[Surface]:
-        """Drops and returns subscribers with a closed connection, an unapproved address, or an expired lease.
-
-        `last_packet` is for subscribers that send from another port.
-        """
+        """Drops and returns subscribers that are closed, unapproved or expired by lease or `last_packet`."""
         now = self._clock()
         expired = []
         for surface in self:
@@ -289,11 +280,7 @@ class Surfaces:
 
 
 def held_answer(host: str, most: int) -> bytes | None:
-    """Longest `/fail` packet of at most `most` bytes for an unapproved address; None if none fits.
-
-    For a datagram `most` is the number of bytes received: its sender's address may be forged, and a longer answer would
-    amplify an attack on `host`.
-    """
+    """Longest `/fail` for an unapproved host within `most` bytes (no amplification of forged datagrams), or None."""
     for words in (f"{host} is not approved: antiphon approve {host}", "not approved yet", "held"):
         packet = encode("/fail", "", words)
         if len(packet) <= most:

@@ -30,10 +30,7 @@ class Replies:
         self._packets.append((peer, packet))
 
     def fail(self, peer: Peer, address: str, reason: str | Callable[[], str]) -> None:
-        """Counts a refusal and answers it, within the sender's rate limit.
-
-        `reason` may be a function that returns it, called only if it is sent.
-        """
+        """Counted refusal, answered within the sender's rate limit; `reason` is called only if it is sent."""
         self.failed += 1
         if peer.fails.allows():
             text = reason if isinstance(reason, str) else reason()
@@ -66,10 +63,7 @@ _PATH = re.compile(rf"""(?P<quote>['"])(?P<quoted>/[^'"]*/[^'"]*)(?P=quote)|(?<!
 
 
 def discreet(text: str, state: GraphState, scenes: Iterable[Scene], roots: Container[str]) -> str:
-    """Replaces the values of `file` parameters, and all absolute paths, by `FILE`.
-
-    `roots`: first parts of OSC addresses, which look like paths and are kept.
-    """
+    """The text with values of `file` parameters and absolute paths, unless below OSC `roots`, as `FILE`."""
     for name in sorted(_names(state, scenes), key=len, reverse=True):
         text = text.replace(repr(name), FILE).replace(name, FILE)
 

@@ -99,10 +99,7 @@ class Driver(Protocol):
         """Starts the block clock at number `first`. `origin_ns` is the CLOCK_MONOTONIC of sample 0."""
 
     def wait(self) -> int:
-        """Blocks until a block is due, and returns its number.
-
-        Skipped numbers are missed blocks; -1 means that the device did not ask for a block in time.
-        """
+        """Number of the block now due, after a wait; skipped ones are missed. -1: the device asked for none in time."""
 
     def input(self, block: int) -> Samples:
         """The input of block number `block`, float32 `[channels, frames]`."""

@@ -1,7 +1,4 @@
-"""The software clock: sample n is due at origin + n / rate by CLOCK_MONOTONIC.
-
-A block is *late* a period after it was due, and *missed* where a device buffer of `buffer_blocks` had run empty.
-"""
+"""Software clock, sample n due at origin + n / rate: late after a period, missed after `buffer_blocks`."""
 
 from __future__ import annotations
 

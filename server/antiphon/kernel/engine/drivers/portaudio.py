@@ -84,10 +84,7 @@ def load_library() -> Any:
 
 
 def find(sd: Any, name: str, side: str) -> int | None:
-    """Index of the device `name`, a part of its name or its index; None for "none" or without any device.
-
-    "" is the default device; `side` is "input" or "output".
-    """
+    """Device index by index or part of its name, "" the default, for `side` "input" or "output"; None for "none"."""
     if name == "none":
         return None
     key = f"max_{side}_channels"

@@ -27,11 +27,7 @@ class Found:
 
 
 def probe(settings: ServeSettings) -> Found:
-    """Finds the driver for `settings`.
-
-    Raises UsageError: a device is named for the headless driver. Raises EngineError: the requested driver or device
-    cannot be used.
-    """
+    """Driver for `settings`. Raises UsageError (a device named for headless) or EngineError (it cannot be used)."""
     if settings.audio == "headless":
         for option, name in _named(settings):
             raise UsageError(

@@ -186,10 +186,7 @@ def end_block(s: i64p, block: i64, beat: f64, played: i64) -> i64:
 
 @kernel
 def end_turn(s: i64p, f: f64p) -> None:
-    """Publishes the load, and wakes workers with a new hop, and control if it has reports.
-
-    Last in a turn: on a busy machine a woken process may take this core at once.
-    """
+    """Load, then wake-ups of workers and control: last in a turn, since a woken process may take this core."""
     publish_load(s, f, now_ns(s) - s[LoopWord.STARTED])
     if s[LoopWord.RUNG] != 0:
         wake_workers(s)
@@ -200,10 +197,7 @@ def end_turn(s: i64p, f: f64p) -> None:
 
 @kernel
 def play_blocks(s: i64p, f: f64p) -> i64:
-    """Plays block after block until the interpreter is needed. Returns a member of `ExitReason`.
-
-    s, f: the words of the loop (`LoopWord`), as whole numbers and as floats.
-    """
+    """Loop over blocks until the interpreter is needed (`ExitReason`); s, f: the words of `LoopWord`."""
     header = address_i64(s[LoopWord.HEADER])
     while True:
         block = wait_software(s) if s[LoopWord.DEVICE] == 0 else wait_device(s)

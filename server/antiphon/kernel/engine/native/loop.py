@@ -169,10 +169,7 @@ class NativeLoop:
         whole[LoopWord.CLIPPED_BLOCKS] = counters.clipped_blocks
 
     def play(self, journal: Journal) -> ExitReason:
-        """Plays blocks until the interpreter is needed; returns at once unless the player rests.
-
-        Returns why it has ended; after `ExitReason.ROW` the block `LoopWord.NUMBER` is not over (`GraphPlayer.go_on`).
-        """
+        """Loop until the interpreter is needed, at once unless the player rests; after `ROW` the block is not over."""
         player, plan, whole, real = self._player, self._player.plan, self.words.whole, self.words.real
         line = player.tempo.line_at(player.sample)
         header = self._shared.words

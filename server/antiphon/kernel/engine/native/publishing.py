@@ -51,11 +51,7 @@ def beat_at(s: i64p, f: f64p, sample: i64) -> f64:
 
 @kernel
 def follow_device(s: i64p, f: f64p, sample: i64, at: i64) -> None:
-    """Smooths the device's block times (Adriaensen, "Using a DLL to filter time", 2005).
-
-    The loop is reset at its first block, after a gap of samples, and if the error is over `MAX_PERIODS` blocks.
-    `sample`: first sample of the block. `at`: CLOCK_MONOTONIC at which the device asked for it, ns.
-    """
+    """DLL filter of block times (Adriaensen, 2005), `at` in ns; reset by gaps and errors over `MAX_PERIODS` blocks."""
     error = f64(at) - f[LoopWord.DLL_EXPECTED]
     anew = 1 if f[LoopWord.DLL_EXPECTED] < 0.0 else 0
     anew = 1 if s[LoopWord.DLL_SAMPLE] + s[LoopWord.BLOCK] != sample else anew

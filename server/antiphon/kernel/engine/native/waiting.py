@@ -1,8 +1,4 @@
-"""Machine-code driver side: waits for a block and delivers it, as the drivers do.
-
-Goal: a due block is begun without the interpreter. Exceptional states (a missed block, a silent device, a signal) are
-left to the driver: the kernels have consumed nothing then, and the driver finds the same state.
-"""
+"""Machine-code wait for a block and its delivery; exceptional states are left to the driver, nothing consumed."""
 
 from __future__ import annotations
 

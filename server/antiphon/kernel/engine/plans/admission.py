@@ -88,10 +88,7 @@ class LoadEstimator:
     def measure(
         self, nodes: list[NodeSpec], patience: float = TIMEOUT_SECONDS, versions: Mapping[str, str] = _NO_VERSIONS
     ) -> list[float]:
-        """Measures nodes in the weigher: CPU time of each, ms for a block. It waits `patience` seconds.
-
-        Raises NodeError: a node cannot be prepared, or it hung or crashed in its trial.
-        """
+        """CPU ms a block of each node, by the weigher, in `patience` s; `NodeError` for a failed trial."""
         if not nodes:
             return []
         weigher = self.weigher
@@ -121,11 +118,7 @@ class LoadEstimator:
 
 
 def run_weigher(requests: socket.socket, plugins: Loaded, spec: StreamSpec) -> int:
-    """Main loop of the weigher process: answers each JSON request with the costs of its nodes; never returns.
-
-    The nodes of a request are tried in a forked child, so that a crash or a hang is reported and contained. Costs are
-    cached by type and values, across engine restarts. SIGTERM ends the process and its child.
-    """
+    """Weigher's endless loop, until SIGTERM: forked trials of JSON requests, costs cached by type and values."""
     listening()
     short_slices()
     place = memoryview(mmap.mmap(-1, mmap.PAGESIZE)).cast("q")
@@ -157,10 +150,7 @@ def _key(node: NodeSpec, catalog: Catalog, versions: Mapping[str, str]) -> Hasha
 def _try_in_child(
     nodes: list[NodeSpec], plugins: Loaded, versions: Mapping[str, str], spec: StreamSpec, place: memoryview
 ) -> dict[str, Any]:
-    """Tries nodes in a forked child: {"costs": [ms]}, or {"node": name, "said": why} for the first node that failed.
-
-    `place` is one integer in memory shared with the child: index of the node on trial.
-    """
+    """Forked trial: {"costs": [ms]} or {"node": name, "said": why}; shared `place`: index of the node on trial."""
     output = in_child(partial(_try_all, nodes, plugins, versions, spec, place), TRIAL_LIMIT)
     node = nodes[place[0]]
     try:
@@ -226,10 +216,7 @@ def worker_shares(pool: Pool) -> list[Share]:
 
 
 def decide(nodes: Iterable[Share], workers: Iterable[Share], cores: int) -> Admission:
-    """Compares measured loads with `FULL` and `CLOSE`.
-
-    The sum of `nodes` must fit a block, each of `workers` its hop, and both together the CPU cores.
-    """
+    """Verdict by `FULL` and `CLOSE`: nodes must fit a block, each worker its hop, both together the CPU cores."""
     nodes, workers = list(nodes), list(workers)
     load = sum(node.share for node in nodes)
     slow = max(workers, key=lambda w: w.share, default=None)

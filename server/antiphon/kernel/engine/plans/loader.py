@@ -190,10 +190,7 @@ class Loader:
 
 
 def vocabularies(hosts: Mapping[int, NodeHost]) -> Iterator[dict[str, object]]:
-    """A message to control for each node whose text parameters have a vocabulary.
-
-    Needed after a control restart, while the engine plays on.
-    """
+    """Messages on nodes' text vocabularies, for a control restarted while the engine plays on."""
     for number, host in hosts.items():
         words = host.processor.vocabulary
         if words and sum(len(word) + 4 for known in words.values() for word in known) <= MAX_VOCABULARY:

@@ -1,7 +1,4 @@
-"""The engine's records for the session log: every load, command, missed block and start, with its sample.
-
-They go through a bounded ring to the recorder, while `HeaderWord.TAPPING` is `SESSION`.
-"""
+"""Ring of session-log records with their samples, to the recorder while `HeaderWord.TAPPING` is `SESSION`."""
 
 from __future__ import annotations
 
@@ -53,10 +50,7 @@ class Journal:
         return joined or not self.recording
 
     def started(self, sample: int, died: int) -> None:
-        """Records the start of an engine, whose processors are in their initial state.
-
-        `died`: the sample after the previous engine's last one; 0 for the first engine.
-        """
+        """Records an engine's start in initial state; `died`: sample after the previous engine's last, or 0."""
         if self.recording:
             self._player.applied = deque(maxlen=MAX_WAITING)
             self._session = self._words[HeaderWord.SESSIONS]

@@ -1,7 +1,4 @@
-"""Recorder process: reads sound and journal from shared memory and writes files. Missing blocks become silence.
-
-It survives the end of engine or control; after its own, the next one continues in a new file of the folder.
-"""
+"""Recorder process, from shared memory to files, missing blocks silent; it outlives engine and control."""
 
 from __future__ import annotations
 
@@ -39,11 +36,7 @@ class Recorder:
     """The files being written, and the position up to which the tap has been read."""
 
     def __init__(self, shared: Shared, folder: Path, limit: float = float("inf")) -> None:
-        """Creates an idle recorder.
-
-        `folder`: holds the note of running recordings, for a recorder that replaces this one. `limit`: bytes at which a
-        recording, or a set, ends.
-        """
+        """Idle recorder; `folder` has the note for its successor, `limit` is bytes of a recording or set."""
         self._limit, self._looked = limit, 0
         self.shared, self._words, self._folder = shared, shared.words, folder
         shape = shared.shape

@@ -1,7 +1,4 @@
-"""Sound file of a recording in progress. It can be opened at any time, also after a crash or a power cut.
-
-A wave file is RIFF in RF64's layout until it exceeds 4 GiB; header and sound are written to the disk every second.
-"""
+"""Sound file of a recording, readable after a crash: RIFF in RF64's layout up to 4 GiB, flushed each second."""
 
 from __future__ import annotations
 
@@ -29,11 +26,7 @@ class TakeFile:
     """A sound file being written. `rate`: Hz."""
 
     def __init__(self, path: Path, rate: int, channels: int, subtype: str | None = None) -> None:
-        """Creates the file, and its folder if needed; its suffix selects the format.
-
-        `subtype` is libsndfile's name of the sample format; None takes the default of the suffix. Raises FileError: the
-        suffix is not one of a recording, the format does not hold the rate, or there is no room.
-        """
+        """New file by suffix, libsndfile's `subtype` or the default; FileError for format, rate or room."""
         import soundfile
 
         suffix = path.suffix.lower()

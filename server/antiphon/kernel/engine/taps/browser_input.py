@@ -32,10 +32,7 @@ class BrowserInput:
         return self._filling
 
     def add(self, x: Samples) -> Samples:
-        """The input, float32 `[channels, block]`, with the browser's sound added.
-
-        Returns `x` itself while no browser sends, else a buffer that is valid until the next call.
-        """
+        """Input plus the browser's sound, float32 `[channels, block]`, until the next call; else `x` itself."""
         words, block = self._words, self._block
         if not words[TapWord.INPUT_OPEN]:
             self._filling = True

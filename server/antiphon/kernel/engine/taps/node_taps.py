@@ -31,10 +31,7 @@ class NodeTaps:
     def sound(
         self, number: int, x: Samples, out: Samples, plan: Plan | None, channels: Samples | None
     ) -> Samples | None:
-        """Sound copied by a tap of that node; None if it has no sound.
-
-        `x`: the device's input, float32 `[channels, block]`. `channels`: those of all pairs, as of `OutputBuses`.
-        """
+        """Sound of a node's tap, or None; `x`: the input `[channels, block]`, `channels`: as of `OutputBuses`."""
         if number == OUT_NUMBER:
             return out
         if number == IN_NUMBER:

@@ -138,10 +138,7 @@ def rows_rest(rows: i64p, nodes: i64) -> i64:
 
 @kernel
 def measure_rows(rows: i64p, outs: i64p, nodes: i64, frames: i64, meters: f32p) -> None:
-    """Writes four floats a node: its number, peak and RMS of its first output in the last block (0 without one), load.
-
-    rows, outs: as in `run_rows`; nodes: how many to measure, from the first.
-    """
+    """meters ← number, peak and RMS of the first output (or 0), and load of the first `nodes` nodes."""
     for k in range(nodes):
         row = offset(rows, k * NodeRow.SIZE)
         top = f32(0.0)

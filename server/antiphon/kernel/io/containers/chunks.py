@@ -1,7 +1,4 @@
-"""Checks the sizes in the header of a file of chunks against the file's length: WAV, AIFF, AU, W64 and CAF.
-
-libsndfile shortens a header that declares more than the file holds, without an error.
-"""
+"""Length check of chunk files' headers (WAV, AIFF, AU, W64, CAF), which libsndfile shortens without an error."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""MPEG audio (mp3): its frames are counted, since no header says how many there are, or one of something else does.
-
-Files that were joined are links where a piece has a header frame ("Xing") of its own, else they are one.
-"""
+"""MPEG audio (mp3): frames counted, not trusted to headers; joined files are links by their "Xing" frames."""
 
 from __future__ import annotations
 
@@ -77,11 +74,7 @@ class FrameRun:
 
 
 def mpeg_links(fd: int, start: int, end: int, *, whole: bool) -> tuple[Link, ...]:
-    """The sounds between two offsets of a file; none where there are no frames.
-
-    `whole`: whether these are the offsets of the whole file, which libsndfile may read by itself. Raises Refused: it is
-    broken, cut short, or its rate changes.
-    """
+    """Sounds between offsets, none without frames; `Refused` if broken, cut short, or of changing rate."""
     window = FileWindow(fd, end)
     tagged = behind_tags(window, start)
     first = tagged if _is_sure(window, tagged, 2) else _next_frame(window, start)
@@ -223,10 +216,7 @@ def _link(run: FrameRun, *, plain: bool) -> Link:
 
 
 def _counted(run: FrameRun) -> bytes:
-    """A header frame that says how many there are, and a silent one.
-
-    mpg123 leaves out its own delay where there is a header; with what this one names that is the silent frame.
-    """
+    """Header frame with the number of frames, and a silent one: the delay that mpg123 then leaves out."""
     kind, place = run.kind, run.kind.side
     head = bytes((0xFF, run.first[1] | 1, run.first[2] & 0x0C | 0x90, run.first[3]))
     size = _table()[head[1] << 8 | head[2]][0]
