@@ -19,7 +19,7 @@ WITHIN, OPEN, CLOSED = range(3)
 NO_STEP = 99
 """Step of a note without a melodic target."""
 PHRASE = 4
-"""Bar plan of a phrase: a motif, a contrast, the motif again, an ending."""
+"""Bars of a phrase: a motif, a contrast, the motif again, an ending."""
 AHEAD = 5
 """Minimum number of planned notes."""
 _RECENT = 80

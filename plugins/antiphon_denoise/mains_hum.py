@@ -60,7 +60,7 @@ def denoise_hum_best(mean: f64p, power: f64p, channels: i64, chance: f64, above:
     """above `[mains, guesses, lines]` ← the squared average of each line relative to chance, in its loudest channel.
 
     mean, power: as `denoise_hum_follow` has them; chance: squared average that unit power of noise leaves. Returns the
-    row `mains * GUESSES + guess` with the largest capped sum.
+    row `mains * CANDIDATES + guess` with the largest capped sum.
     """
     best = 0
     most = -1.0

@@ -37,7 +37,7 @@ GLIDE = 0.15
 RATIO = 1.03
 """Maximum ratio by which the decay changes in 16 frames."""
 MAX_DAMPING = 0.9
-"""Damping range: at full damping, the highest frequencies decay in 1 - DULLEST of the lowest's time."""
+"""Damping range: at full damping, the highest frequencies decay in 1 - MAX_DAMPING of the lowest's time."""
 NEAR, FAR = 0.8, 0.6
 """Input gains of each line from its own and the other side; their squares add up to 1. With its own side alone the near
 side decays up to 8 % too fast at first, and the far side too slowly."""

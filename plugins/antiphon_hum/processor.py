@@ -95,7 +95,7 @@ class Hum(Processor):
             choices=("learned", "yin", "chords"),
             restart=True,
             doc="One voice by a network, or by YIN; or several notes at once by another network.",
-        ),
+        ),  # fmt: skip
         Param("key", "choice", "auto", choices=KEYS, doc="The tonic of `scale`; auto finds it from the notes."),
         Param(
             "scale",

@@ -30,7 +30,7 @@ _MINOR = (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17
 MIN_NOTES = 4
 """Minimum notes before "auto" moves any."""
 FADE = 0.97
-"""Decay of a note's weight in the key per further note."""
+"""Factor on a note's weight in the key per further note."""
 
 
 def in_scale(pitch: float, tonic: int, degrees: tuple[int, ...]) -> int:
@@ -47,7 +47,7 @@ class KeyFinder:
     """The key of the notes so far, by the profiles of Krumhansl and Kessler (1982). `count`: number of notes."""
 
     def __init__(self, fade: float = FADE) -> None:
-        """Starts without notes; `fade`: decay of a note's weight per further note, 0 to 1."""
+        """Starts without notes; `fade`: factor on a note's weight per further note, 0 to 1."""
         self._fade = fade
         rows = [np.roll(np.array(profile), tonic) for profile in (_MAJOR, _MINOR) for tonic in range(12)]
         profiles = np.array(rows)

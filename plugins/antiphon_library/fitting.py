@@ -20,7 +20,7 @@ from antiphon.api.backends.runtime import shorten
 from antiphon_library.catalogue import Catalogue
 from antiphon_library.identity import identify_and_analyse
 from antiphon_library.records import SUMMARY, findings
-from antiphon_library.searching import MAX_TEMPO_RATIO
+from antiphon_library.searching import MAX_TEMPO_DEVIATION
 
 F64 = NDArray[np.float64]
 QUANTITIES = (
@@ -97,15 +97,15 @@ class FitProfile:
     def _tempo(self, other: FitProfile) -> str:
         octaves = math.log2(other.bpm / self.bpm)
         off = 2.0 ** (octaves - round(octaves)) - 1.0
-        if abs(off) <= MAX_TEMPO_RATIO:
+        if abs(off) <= MAX_TEMPO_DEVIATION:
             return "same tempo"
         return f"tempo {100 * abs(off):.0f} % {'quicker' if off > 0 else 'slower'}"
 
 
 def tempo_distance(one: float, other: float) -> float:
-    """Distance of two tempos in octaves beyond `MAX_TEMPO_RATIO`; half and double tempo are the same."""
+    """Distance of two tempos in octaves beyond `MAX_TEMPO_DEVIATION`; half and double tempo are the same."""
     octaves = abs(math.log2(other / one))
-    return max(0.0, abs(octaves - round(octaves)) - math.log2(1.0 + MAX_TEMPO_RATIO))
+    return max(0.0, abs(octaves - round(octaves)) - math.log2(1.0 + MAX_TEMPO_DEVIATION))
 
 
 def rank(values: Mapping[str, Any], others: Mapping[bytes, Mapping[str, Any]]) -> list[tuple[bytes, float, list[str]]]:

@@ -39,8 +39,8 @@ def key_named(text: str) -> str:
 
 MIN_PROBABILITY = 0.2
 """Default minimum probability of a label; a classifier's first label always counts."""
-MAX_TEMPO_RATIO = 0.04
-"""Maximum ratio of tempos that count as equal, so that they can be mixed."""
+MAX_TEMPO_DEVIATION = 0.04
+"""Maximum relative difference of tempos that count as equal, so that they can be mixed."""
 
 
 class LabelSearch:
@@ -74,7 +74,7 @@ class LabelSearch:
 def shared_traits(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
     """Common traits of two summaries, in words: "124 bpm", "A minor", "loop"."""
     found = []
-    if one["tempo"] and other["tempo"] and abs(other["tempo"] / one["tempo"] - 1.0) <= MAX_TEMPO_RATIO:
+    if one["tempo"] and other["tempo"] and abs(other["tempo"] / one["tempo"] - 1.0) <= MAX_TEMPO_DEVIATION:
         found.append("same tempo")
     found += [f"same {name}" for name in ("key", "kind", "artist", "genre") if one[name] and one[name] == other[name]]
     return found

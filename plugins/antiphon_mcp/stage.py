@@ -48,7 +48,7 @@ TIMEOUT_SECONDS = 2.0
 """Seconds of processor time for reading a script, and for a beat of it."""
 MOST_NOTES = 512
 FAINT = 1e-4
-"""Below which an input is taken for silence."""
+"""Peak below which an input counts as silence."""
 MOST_SET = 256
 """Addresses that are told of a change."""
 MIN_BAND_CHANGE = 12.0

@@ -47,7 +47,7 @@ def play(score: bytes, font: Path, rate: int, settings: FluidSettings) -> NDArra
     """FluidSynth's rendering of a MIDI file's bytes: float32 `[frames, 2]`, with the release after the last event.
 
     Raises `FileNotFoundError`: there is no fluidsynth program, or no such soundfont. `subprocess.CalledProcessError`:
-    it fails. `subprocess.TimeoutExpired`: it takes over `LONGEST` seconds.
+    it fails. `subprocess.TimeoutExpired`: it takes over `rendering.TIMEOUT_SECONDS` seconds.
     """
     if not font.is_file():
         # FluidSynth would play its default soundfont, with a warning alone

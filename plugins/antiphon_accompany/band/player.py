@@ -1,4 +1,4 @@
-"""The band: strikes of its parts beat by beat, and the keys that they are on the chord of the moment."""
+"""Band player: strikes of its parts beat by beat, and their keys on the current chord."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from antiphon_accompany.band.voicing import BASS_CENTRE, PartVoices, bass_of, le
 from antiphon_accompany.harmony.chords import Chord
 
 CLASHES = (1, 13)
-"""Band player: strikes of its parts beat by beat, and their keys on the current chord."""
-MELODY_CLEARANCE = 3
 """Clashing intervals in semitones: a semitone, a minor ninth."""
+MELODY_CLEARANCE = 3
+"""Semitones left free below the melody."""
 LOW_INTERVAL_LIMIT = 45
 """The lowest key, A2, to which a voice of a chord is moved below the melody: under it close intervals are mud."""
 MAX_MELODY_KEYS = 8

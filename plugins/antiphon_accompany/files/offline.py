@@ -30,7 +30,7 @@ _COMPOUND = (1.5, 0.75, 0.375, 0.1875)
 _TRIPLET_POSITIONS = ((0.0, 0.25, 1 / 3, 0.5, 2 / 3, 0.75, 1.0), (0.0, 1 / 3, 1 / 3, 2 / 3, 2 / 3, 5 / 6, 1.0))
 """Positions of the patterns within a beat, and their counterparts in a compound beat."""
 _LENGTHS = (0.3, 0.6, 1.1)
-_ONSET_LOG_ODDS = np.array(
+_ONSET_LOG_PROBABILITIES = np.array(
     [
         [-1.43, -2.15, -0.96, -1.35],
         [-0.68, -3.28, -0.93, -2.79],
@@ -205,7 +205,7 @@ def offset(notes: Sequence[BeatNote], on_grid_is_zero: bool = True) -> float:
     fine = float(np.angle(turns)) / (8.0 * np.pi) if abs(turns) > 0.4 else 0.0
     lengths = np.searchsorted(_LENGTHS, [note.end - note.start for note in notes])
     quarters = np.round((starts - fine) * 4.0).astype(int)
-    scores = [float(_ONSET_LOG_ODDS[lengths, (quarters - k) % 4].sum()) for k in range(4)]
+    scores = [float(_ONSET_LOG_PROBABILITIES[lengths, (quarters - k) % 4].sum()) for k in range(4)]
     return (fine + int(np.argmax(scores)) / 4.0) % 1.0
 
 

@@ -54,7 +54,7 @@ _FROM_C = (np.arange(12)[None, :] - np.arange(12)[:, None]) % 12
 
 
 def beat_row(melody: Melody, beat: int, meter: int) -> F32:
-    """Features of a beat at its onset: `[SEEN]`, pitch classes from C."""
+    """Features of a beat at its onset: `[FEATURE_COUNT]`, pitch classes from C."""
     before, now = (beat - 1) % melody.size, beat % melody.size
     row = np.zeros(FEATURE_COUNT, np.float32)
     row[:12] = np.minimum(melody.durations[before], 1.0)
@@ -73,7 +73,7 @@ def _each_tonic() -> NDArray[np.intp]:
 
 
 _EACH_TONIC = _each_tonic()
-"""Feature indices with pitch classes relative to each of twelve tonics: `[12, SEEN]`."""
+"""Feature indices with pitch classes relative to each of twelve tonics: `[12, FEATURE_COUNT]`."""
 
 
 class LiveChordNetwork:
@@ -103,8 +103,8 @@ class LiveChordNetwork:
     def step(self, rows: F32, states: list[F32], recalled: Sequence[F32] = ()) -> F32:
         """Probabilities of the 24 chords on a beat, `[keys, 24]`.
 
-        `rows`: the last `NEAR` beats' rows, `[keys, NEAR * SEEN]`. `states`: of both layers, `[keys, units]`; they are
-        moved on by the beat. `recalled`: of the first layers, what `recalled` gave for their states.
+        `rows`: the last `NEAR` beats' rows, `[keys, NEAR * FEATURE_COUNT]`. `states`: of both layers, `[keys, units]`;
+        they are moved on by the beat. `recalled`: of the first layers, what `recalled` gave for their states.
         """
         entering = np.maximum(rows @ self._front + self._bias, 0.0)
         for n, (into, _, bias, _) in enumerate(self._layers):

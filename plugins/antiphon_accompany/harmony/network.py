@@ -61,7 +61,7 @@ _log = logging.getLogger("antiphon.accompany")
 
 
 def beat_rows(melody: Melody, first: int, last: int, meter: int) -> F32:
-    """Network inputs of beats `first` to before `last`: `[beats, SEEN]`, pitch classes from C."""
+    """Network inputs of beats `first` to before `last`: `[beats, FEATURE_COUNT]`, pitch classes from C."""
     beats = np.arange(first, last)
     near = melody.rows(first, last)
     rows = np.zeros((len(beats), FEATURE_COUNT), np.float32)

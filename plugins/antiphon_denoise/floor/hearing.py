@@ -33,8 +33,8 @@ MIN_NOISE_DB = -34.0
 MIN_SPEECH_NOISE_DB = -50.0
 """Minimum noise in dB for speech, of which a mask removes little: clean voices have -53 and less."""
 RATE, LOW_RATE, CALL_RATE = 48000, 32000, 20000
-"""Training rate in Hz, to which files of lower rates are resampled, since their bands would differ; and rate below
-which a file is taken as speech or a call and not judged."""
+"""Training rate in Hz; rate below which a file is resampled to it, since its bands would differ; and rate below which
+it is taken as speech or a call and not judged."""
 MIN_SPEECHINESS = 0.3
 """Minimum `speechiness` of speech: of 43 records one has it, of 72 voices in noise or none nine in ten."""
 NONE_FOUND = "no noise floor was found; -p floor=off takes what may be noise all the same"

@@ -20,8 +20,8 @@ _FADE_OPEN, _FADE_CLOSED = 10.0 ** (-0.05 / 10.0), 10.0 ** (-0.015 / 10.0)
 _WINDOW, _WARM_UP = 150, 80
 _SMOOTH = 0.5
 _NOISE_FALL, _NOISE_RISE = 0.25, 0.01
-"""Smoothing coefficient per hop of the noise while the gate is closed: slow, about a second, so that a voice with an
-attack of some hundred ms exceeds it and opens the gate."""
+"""Weights of a new hop in the noise while the gate is closed, falling and rising: the rise is slow, about a second, so
+that a voice with an attack of some hundred ms exceeds it and opens the gate."""
 _HOLD = 3
 _NEVER = 1e300
 

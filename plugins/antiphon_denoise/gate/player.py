@@ -51,7 +51,7 @@ class PlayerWord(IntEnum):
     HOP = 2
     FADE = 3
     FILLED = 4
-    """Number of frames in the current hop."""
+    """Frames of the current hop received so far."""
     HOPS = 5
     """Hops since the last reset."""
     LEARN_AT = 6

@@ -3,7 +3,7 @@
 A file is heard as a whole first: the features of all hops go through a recurrent layer forwards and one backwards, and
 each band of each hop is divided into the same four shares, with which the file is heard again. What is played is the
 mean of its gain and the live network's: on unseen sounds the two err apart. What the mask takes in that first pass is
-also an estimate of the noise, see `steady_noise`.
+also an estimate of the noise, see `SteadyNoise`.
 `antiphon train denoise-confidence-file` makes the weights.
 """
 

@@ -60,7 +60,7 @@ def first_bins() -> NDArray[np.int64]:
 
 
 SHORT, LONG, LEVEL = 0.5, 0.97, 0.99
-"""Smoothing coefficients of the two spectra, and of the mean power."""
+"""Shares of the previous hop kept in the two smoothed spectra, and in the mean power."""
 BLOCK, BLOCKS = 48, 3
 """Length of a block, and number of past blocks, of the noise floor: 1.2 to 1.5 s."""
 PAST = BLOCKS + 1

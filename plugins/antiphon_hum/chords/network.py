@@ -44,7 +44,7 @@ def kernels() -> NDArray[np.complex64]:
     return made
 
 
-class Layer:
+class ConvolutionLayer:
     """A convolution over frames and bins. `[n, bins, channels]` becomes `[n - reach, bins // stride, …]`.
 
     Beside the lowest and highest bins are zeros. `reach`: frames fewer than are given.
@@ -92,10 +92,10 @@ class ChordLayers:
     """The network's layers. `weights`: its arrays, as `antiphon_models.hum.basic_pitch` names them."""
 
     def __init__(self, weights: Weights) -> None:
-        self.attack = Layer(weights, "attack", STRIDE)
-        self.body, self.contour = Layer(weights, "body"), Layer(weights, "contour")
-        self.wide, self.note = Layer(weights, "wide", STRIDE), Layer(weights, "note")
-        self.onset = Layer(weights, "onset")
+        self.attack = ConvolutionLayer(weights, "attack", STRIDE)
+        self.body, self.contour = ConvolutionLayer(weights, "body"), ConvolutionLayer(weights, "contour")
+        self.wide, self.note = ConvolutionLayer(weights, "wide", STRIDE), ConvolutionLayer(weights, "note")
+        self.onset = ConvolutionLayer(weights, "onset")
         self._scale, self._shift = (np.float32(weights[name][0]) for name in ("input.scale", "input.shift"))
 
     def stack(self, levels: F32) -> F32:

@@ -133,7 +133,7 @@ _RANK = 8
 _CELL, _CELL_VOTES = 16, 4
 """Frames, 0.4 s, and their maximum votes: two common notes give many pairs, and prove little."""
 _MIN_VOTES = 5
-"""Minimum votes of a candidate in addition to chance."""
+"""Minimum votes of a candidate, whatever its landmarks say: one more than `_MIN_CHANCE`."""
 _MIN_CHANCE = 4.0
 """Lower bound of the votes by chance: a small catalogue has little to compare with."""
 _WEIGHTS = (0.903, -1.940, 15.758, 0.709)

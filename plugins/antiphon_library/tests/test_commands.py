@@ -416,7 +416,7 @@ def test_a_genre_of_the_tags_is_not_taken_for_the_one_of_the_analysis(library: L
 SCRIPT = """
 import sys
 from antiphon_library import analysing, scanning
-analysing.CONCURRENCY = scanning.AT_ONCE = 1
+analysing.CONCURRENCY = scanning.CONCURRENCY = 1
 from antiphon.cli import main
 sys.argv = ["antiphon", "library", "--root", "root", "analyse", "music", "--only", "timbre"]
 main()

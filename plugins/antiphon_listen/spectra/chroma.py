@@ -104,7 +104,7 @@ def _explain(level: F32, notes: F32) -> F32:
 
 
 def _dictionary() -> F32:
-    """Notes as spectra on the scale of bins, `[NOTES, NOTES * FINER]`, each of length 1."""
+    """Notes as spectra on the scale of bins, `[NOTES, NOTES * BINS_PER_SEMITONE]`, each of length 1."""
     bins = np.arange(NOTES * BINS_PER_SEMITONE)
     table = np.zeros((NOTES, len(bins)))
     for note in range(NOTES):
@@ -116,7 +116,7 @@ def _dictionary() -> F32:
 
 
 def _bins(tuning: float) -> F32:
-    """Matrix from a spectrum to bins of a third of a semitone, `[SIZE // 2 + 1, NOTES * FINER]`."""
+    """Matrix from a spectrum to bins of a third of a semitone, `[SIZE // 2 + 1, NOTES * BINS_PER_SEMITONE]`."""
     frequencies = np.fft.rfftfreq(SIZE, 1.0 / RATE)
     pitch = np.full(len(frequencies), -100.0)
     pitch[1:] = note_number(frequencies[1:]) - tuning

@@ -63,7 +63,7 @@ class Knobs:
     def learn(self, target: str, done: Callable[[str], None], how: str = "") -> None:
         """Maps the control that moves next to `target`, "node.param"; `done` is called with its name.
 
-        `how`: of `COUNTING`, "" where the control's values tell.
+        `how`: of `COUNTING_MODES`, "" where the control's values tell.
         """
         self._lesson = _Lesson(target, done, how)
 

@@ -36,8 +36,8 @@ AT_WORK_SECONDS, PING_SECONDS = 120.0, 1.0
 """Timeout in seconds of a busy server, for example one loading the sounds of a patch, and of its `/pong`."""
 TYPES = {"i", "f", "d", "h", "s"}
 _BITS = {"i": 32, "h": 64}
-HELD_ADVICE = {"held", "not approved yet"}
-"""Advice about a refusal whose datagram was too short for the full answer."""
+HELD_REASONS = {"held", "not approved yet"}
+"""Reasons in the `/fail` of a machine that is not approved, whose datagram was too short for a fuller answer."""
 WORDS = {"true": True, "false": False}
 
 Host = Annotated[str, typer.Option(help="The machine the server runs on.")]
@@ -223,7 +223,7 @@ def silent(sock: socket.socket, host: str, port: int, waited: str = "") -> Engin
 def refusal(message: Message, sock: socket.socket | None = None) -> WireError:
     """A server's `/fail` as an error; `sock`: its connection, for the address to approve."""
     address, reason = (printable(str(one)) for one in (*message.args, "", "")[:2])
-    if sock is not None and reason in HELD_ADVICE:
+    if sock is not None and reason in HELD_REASONS:
         return WireError(f"this machine is not approved: on the server's, `antiphon approve {sock.getsockname()[0]}`")
     return WireError(f"{address}: {reason}" if address else reason)
 

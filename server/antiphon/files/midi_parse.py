@@ -59,7 +59,7 @@ def start_of(content: bytes) -> int:
 
 
 def parse(content: bytes) -> Parsed:
-    """Reads a file from its `MThd` on. Raises CutShort: it ends within a track."""
+    """Reads a file from its `MThd` on. Raises TruncatedMidiError: it ends within a track."""
     size = int.from_bytes(content[4:8], "big")
     if len(content) < 14 or size < 6:
         raise TruncatedMidiError

@@ -101,7 +101,7 @@ class LiveScript:
     sliders: dict[tuple[int, int], float] = field(default_factory=dict)
 
     def pace(self) -> Fraction:
-        """Cycles per minute of a bar, by the script's tempo, else 120."""
+        """Cycles per minute, a cycle being a bar, by the tempo that the script has set, else 120."""
         tempo = next((event.args[0] for event in reversed(self.settings) if event.address == "/tempo"), 120.0)
         return Fraction(float(tempo)) / self.bar
 

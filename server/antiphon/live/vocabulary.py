@@ -78,7 +78,7 @@ def setcps(cycles: Pattern[Any] | str | float) -> None:
 
 
 def setcpm(cycles: Pattern[Any] | str | float) -> None:
-    """Sets the tempo in cycles a minute, a pattern's too: `setcpm(30)` is `tempo(120)` in bars of four."""
+    """Sets the tempo in cycles a minute, a number or a pattern: `setcpm(30)` is `tempo(120)` in bars of four."""
     _set_pace(cycles, 1.0, "setcpm", "30")
 
 

@@ -15,7 +15,7 @@ from antiphon.paste.syntax import bound_names, declarations, is_call_of, is_plai
 from antiphon.paste.words import SILENT_FUNCTIONS, own_name
 
 SLOWEST, FASTEST = 40.0, 300.0
-"""Tempo units: a cycle may have other numbers of beats than four elsewhere."""
+"""Range of tempos in beats a minute: outside it a cycle is given another number of beats than four."""
 
 
 def translate(text: str, script: Script) -> None:

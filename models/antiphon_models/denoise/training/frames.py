@@ -42,11 +42,11 @@ class Frames(torch.nn.Module):
         return torch.log(power / self.analysis.square().sum() + QUIET)
 
     def sums(self, bins: torch.Tensor) -> torch.Tensor:
-        """`[…, BINS]`, summed over what has one gain: each bin has its own here."""
+        """Sums over bins that share a gain, `[…, BINS]`: here each bin has its own."""
         return bins
 
     def sound(self, spectra: torch.Tensor, gains: torch.Tensor) -> torch.Tensor:
-        """Sums over bins that share a gain, `[…, BINS]`: here each bin has its own."""
+        """Sound `[N, T * hop]` of spectra times gains, delayed by a hop."""
         hop = self.grid.hop
         made: torch.Tensor = torch.fft.irfft(spectra * gains, self.grid.size)[..., -self.grid.lag :] * self.synthesis
         late = torch.nn.functional.pad(made[:, :-1, hop:], (0, 0, 1, 0))

@@ -13,7 +13,7 @@ from antiphon_models.denoise.training.sounds import RATE
 
 
 class GateRecipe(MaskRecipe):
-    """The mask's material and loss, on the gate's grid. `suppression_limit` acts after the gate and is left out."""
+    """The mask's material and loss, on the gate's grid. `SuppressionLimit` acts after the gate and is left out."""
 
     name = "denoise-gate"
     weights = MODEL

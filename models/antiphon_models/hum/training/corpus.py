@@ -82,7 +82,7 @@ class TrainingClip:
 
 
 def songs(data: Path, part: str) -> list[Path]:
-    """Folders of POP909 of a part, "train", "valid" or "test", without those of `material.TUNED`."""
+    """Folders of POP909 of a part, "train", "valid" or "test", without those of `material.TUNING_SONGS`."""
     needs.folders(data, ("pop909",))
     folders = sorted(path for path in (data / "pop909").iterdir() if path.is_dir())
     places = {"test": (3,), "valid": (9,), "train": (1, 2, 4, 5, 6, 8, 10, 11, 12)}[part]

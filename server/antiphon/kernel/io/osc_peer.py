@@ -119,7 +119,7 @@ class Peer:
             self._send(packet)
 
 
-BURST = 4
+LANES_PER_TURN = 4
 """Lanes that share a turn; with fewer lanes in use, each gets a larger share."""
 
 
@@ -147,7 +147,7 @@ class Rotation:
 
     def next(self, turn: int) -> tuple[Lane, int]:
         """Removes the next lane, of which there must be one; returns it with its share of `turn`."""
-        share = max(1, turn // min(BURST, len(self._lanes)))
+        share = max(1, turn // min(LANES_PER_TURN, len(self._lanes)))
         lane = self._lanes.popleft()
         lane.listed = False
         return lane, share

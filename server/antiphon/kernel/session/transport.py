@@ -114,7 +114,7 @@ def pressed_message(target: str) -> tuple[str, *tuple[str | int, ...]]:
 
 
 COUNTING_MODES = ("absolute", "relative", "twos", "offset", "sign")
-"""Encodings of endless controllers: two's complement, offset by 64, or sign bit."""
+"""Encodings of a controller: absolute, or of an endless one detected, two's complement, offset by 64, or sign bit."""
 
 
 def settable(param: Param, address: str) -> None:

@@ -59,8 +59,8 @@ class Learner(Protocol):
     def learn(self, target: str, done: Callable[[str], None], how: str = "") -> None:
         """Assigns the next controller that moves to a target. Replaces an assignment that is not completed yet.
 
-        `target`: "node.param", one of `PRESSABLE`, or "/cue NAME". `how`: how the controller counts, of `COUNTING`; ""
-        where its values tell.
+        `target`: "node.param", one of `BUTTONS`, or "/cue NAME". `how`: how the controller counts, of `COUNTING_MODES`;
+        "" where its values tell.
         """
 
     def unlearn(self, target: str) -> None:

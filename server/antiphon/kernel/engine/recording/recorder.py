@@ -46,8 +46,8 @@ class Recorder:
         self._journal = ByteRing(shared)
         self._record: TakeFile | None = None
         self._session: tuple[TakeFile, TakeFile, TextIO] | None = None
-        self._next = -1
-        self._session_from = -1
+        self._cues: list[dict[str, Any]] = []
+        self._next = self._session_from = -1
         self._log_synced = 0.0
         self.lines: list[str] = []
         self.aloud = False
@@ -61,7 +61,7 @@ class Recorder:
         Errors are reported, not raised.
         """
         if message["do"] == "cue":
-            self._write_cue(message)
+            self._cues.append({name: message[name] for name in ("sample", "cue", "values")})
             return
         path = message["path"]
         self.turn()
@@ -175,11 +175,12 @@ class Recorder:
 
     def _write_journal(self) -> None:
         if self._session is None:
+            self._cues.clear()
             return
         log = self._session[2]
         try:
-            for record in self._journal.drain():
-                line = to_line(record)
+            cues, self._cues = self._cues, []
+            for line in (*cues, *map(to_line, self._journal.drain())):
                 if self._session_from < 0 and "engine" in line:
                     self._session_from = line["sample"] // self.shared.shape.block
                 log.write(json.dumps(line) + "\n")
@@ -190,13 +191,6 @@ class Recorder:
                 os.fsync(log.fileno())
         except OSError as error:
             self._cut_session(error)
-
-    def _write_cue(self, cue: dict[str, Any]) -> None:
-        if self._session is not None:
-            try:
-                self._session[2].write(json.dumps({name: cue[name] for name in ("sample", "cue", "values")}) + "\n")
-            except OSError as error:
-                self._cut_session(error)
 
     def _write(self, first: int, count: int) -> None:
         shape, tags = self.shared.shape, self.shared.tap_tags
