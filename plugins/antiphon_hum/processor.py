@@ -46,6 +46,7 @@ BEND_RESET_SECONDS = 0.3
 MIN_VELOCITY = 0.25
 MIDDLE_VELOCITY = 0.75
 _MAX_PENDING = 256
+_MODE_DOC = "One voice by a network, or by YIN; or several notes at once by another network."
 NO_MODEL_TEXT = (
     "Its notes are found by yin instead: of what is hummed in quiet four in five, of recorded singing less than half,"
     " and speech gives notes too"
@@ -88,14 +89,7 @@ class Hum(Processor):
     outputs = (EVENTS_OUT,)
     on_files = FileUse("antiphon_hum.transcription.jobs:run", beside=("midi-out",))
     params: ClassVar[tuple[Param, ...]] = (
-        Param(
-            "mode",
-            "choice",
-            "learned",
-            choices=("learned", "yin", "chords"),
-            restart=True,
-            doc="One voice by a network, or by YIN; or several notes at once by another network.",
-        ),  # fmt: skip
+        Param("mode", "choice", "learned", choices=("learned", "yin", "chords"), restart=True, doc=_MODE_DOC),
         Param("key", "choice", "auto", choices=KEYS, doc="The tonic of `scale`; auto finds it from the notes."),
         Param(
             "scale",

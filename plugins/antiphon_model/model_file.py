@@ -115,7 +115,7 @@ def describe(path: str, wait: float = PROBE_SECONDS + 5.0) -> ModelFile:
     """Description of a model file, from the cache, or by loading and testing it in a separate process.
 
     That process goes on where the caller does not wait for it, and puts what it finds into the cache. Raises
-    UntestedFile: it was not tried within `wait`. Raises ModelError: it is no model that can be played; the message says why.
+    UntestedFile: it was not tried within `wait`. Raises ModelError: no model that can be played; the message says why.
     """
     name = Path(path).name
     checksum, size = _checksum(path)

@@ -51,7 +51,7 @@ def test_what_cannot_be_translated_is_one_sentence(program: str, sentence: str) 
 
 
 def test_what_takes_too_long_is_one_sentence_and_the_next_is_translated(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("antiphon.paste.translation.PATIENCE", 0.001)
+    monkeypatch.setattr("antiphon.paste.translation.TIMEOUT_SECONDS", 0.001)
     with pytest.raises(UsageError, match="takes too much time or memory to be translated; paste a part of it"):
         translation("$: s('bd')")
     monkeypatch.undo()

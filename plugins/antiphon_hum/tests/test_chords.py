@@ -11,6 +11,8 @@ from antiphon.api.testing import render
 from antiphon_hum.chords.offline import WINDOW, OfflineChords
 from antiphon_hum.processor import Hum
 from antiphon_hum.transcription.jobs import run
+from antiphon_hum.transcription.notes import notes_apart
+from antiphon_hum.transcription.quantise import Note
 
 PLAYED = [(0.5, (48, 55, 64)), (1.5, (45, 57, 60)), (2.5, (50, 66, 69))]
 
@@ -95,3 +97,9 @@ def test_live_is_the_same_in_any_blocks_and_silence_has_no_notes() -> None:
     quiet = 1e-4 * np.random.default_rng(1).standard_normal(88200).astype(np.float32)
     for sound in (np.zeros(88200, np.float32), quiet):
         assert not live(sound, 44100)[1]
+
+
+def test_of_notes_moved_to_one_number_one_ends_where_the_next_begins() -> None:
+    notes = [Note(0, 100, 60, 0.5), Note(40, 80, 60, 0.6), Note(40, 90, 60, 0.7), Note(10, 50, 64, 0.5)]
+    found = [(note.start, note.end, note.number) for note in notes_apart(notes)]
+    assert found == [(0, 40, 60), (10, 50, 64), (40, 90, 60)]

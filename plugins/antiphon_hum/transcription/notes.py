@@ -233,11 +233,11 @@ def _of_chords(play: Play, settings: Mapping[str, Value], hum: Hum) -> Transcrip
             notes.append(Note(begin, close, number, loud, float(number)))
     key = _key(notes, CHORD_RATE, hum)
     if key is not None:
-        notes = _apart(replace(n, number=in_scale(n.pitch, key[0], SCALES[key[1]])) for n in notes)
+        notes = notes_apart(replace(n, number=in_scale(n.pitch, key[0], SCALES[key[1]])) for n in notes)
     return Transcription(tuple(notes), model.frames, key)
 
 
-def _apart(notes: Iterable[Note]) -> list[Note]:
+def notes_apart(notes: Iterable[Note]) -> list[Note]:
     """Notes of which one of a number ends where the next of it begins."""
     found, last = list[Note](), dict[int, int]()
     for note in sorted(notes, key=lambda note: note.start):

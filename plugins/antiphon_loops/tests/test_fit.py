@@ -106,7 +106,9 @@ def test_of_what_has_no_tempo_no_reason_speaks_of_one_and_speech_is_no_loop(fold
     with Catalogue(root) as catalogue:  # as if a voice, and harmony without a beat, had been found there
         for digest, path, *_ in catalogue.sounds():
             if b"talk" in path:
+                spoken = {"speechiness": 0.95, "instrumentalness": 0.0}
                 catalogue.put_results(digest, {"genre": (9, {"content": "speech", "content_sure": 0.95}, "")})
+                catalogue.put_results(digest, {"character": (9, spoken, "")})
             elif b"chorale" in path:
                 catalogue.put_results(digest, {"music": (4, {"tempo_confidence": 0.1, "key_confidence": 0.9}, "")})
     found = matches(root, place / "bass.wav")

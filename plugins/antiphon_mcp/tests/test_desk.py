@@ -168,7 +168,7 @@ VALUES = {"/tempo": 120.0, "/node/a/b": 0.5, "/node/c/d": 2.0, "/macro/m": 0.25}
         (["/tempo", "/bar"], ["/tempo"]),
         (["/macro/m"], ["/macro/m", "/node/a/b"]),
         (["/macro/n"], ["/node/a/b", "/node/c/d"]),
-        (["/scene/recall"], ["/macro/m", "/node/a/b", "/node/c/d", "/tempo"]),
+        (["/scene/recall"], ["/macro/m", "/node/a/b", "/node/c/d"]),
         ([], []),
     ],
 )

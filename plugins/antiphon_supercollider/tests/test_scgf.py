@@ -101,7 +101,7 @@ def test_what_cannot_be_brought_here_is_refused(name: str, said: str):
 
 
 def test_controls_are_those_of_the_definition():
-    with pytest.raises(Exception, match="blip has no control 'cutoff'; it has amp, release"):
+    with pytest.raises(Exception, match="blip has no control 'cutoff'; it has: amp, release"):
         check(SynthSettings(synthdef=str(FOLDER / "blip.scsyndef"), controls="cutoff=1:2"))
     with pytest.raises(Exception, match="sampler plays a sound"):
         check(SynthSettings("sampler"))

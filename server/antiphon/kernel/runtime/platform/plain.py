@@ -27,6 +27,7 @@ def make_bell(*, waits: bool = False, inherited: bool = True) -> int:
 
 
 def ring(bell: int) -> None:
+    """Rings a bell; does not wait."""
     try:
         os.write(bell, _RUNG)
     except BlockingIOError:
@@ -34,10 +35,12 @@ def ring(bell: int) -> None:
 
 
 def hear(bell: int) -> None:
+    """Silences a bell. Raises BlockingIOError: it was not rung."""
     os.read(bell, _PIPE)
 
 
 def wait_bell(bell: int) -> None:
+    """Waits until a bell is rung, and silences it."""
     poll = select.poll()
     poll.register(bell, select.POLLIN)
     while True:
@@ -77,11 +80,13 @@ def end_with_parent() -> None:
 
 
 end_before_exec: Callable[[], None] | None = None
+"""None: an executed program is not ended with its parent."""
 
 
 def fifo(priority: int) -> bool:
+    """False: priorities are the ordinary ones."""
     return False
 
 
 def short_slices() -> None:
-    pass
+    """Nothing: slices are the ordinary ones."""
