@@ -209,8 +209,8 @@ class McpRoutes:
         """Lands a proposal, unless the performer stops it meanwhile. Raises Refusal."""
         before, mode, proposal.state = proposal.state, self._desk.mode, "landing"
         try:
-            values, macros = await self._values(), (await self._control.stored())["macros"]
-            status = await self._control.status()
+            macros = (await self._control.stored())["macros"]
+            values, status = await self._values()
             if self._desk.mode in HALTED_MODES and self._desk.mode != mode:
                 proposal.state = "dropped"
             if proposal.state != "landing" or self._performer.playing != proposal.base:
@@ -233,7 +233,7 @@ class McpRoutes:
         if not self._desk.landed:
             raise Refusal(409, "nothing of the co-performer's is there to undo")
         proposal = self._desk.landed[-1]
-        present, status = await self._values(), await self._control.status()
+        present, status = await self._values()
         if proposal.state != "landed":
             raise Refusal(409, "it is undone already")
         if proposal.text:
@@ -243,9 +243,6 @@ class McpRoutes:
                 self._run(proposal.base, 1.0)
             else:
                 self._performer.stop()
-        changed = [(path, args) for path, args in proposal.back if present.get(path) != args[0]]
-        # a macro that goes back moves what is as before
-        back = proposal.back if any(path.startswith("/macro/") for path, _ in changed) else changed
         if proposal.text:
             # until the script is back, by a beat later at most, that of the change sets them again
             for later in (0.0, 1.0):
@@ -254,7 +251,9 @@ class McpRoutes:
             for path, args in proposal.back:
                 self._control.send("/at", proposal.at + AFTER, path, *args)
         else:
-            for path, args in back:
+            changed = [(path, args) for path, args in proposal.back if present.get(path) != args[0]]
+            # a macro that goes back moves what is as before
+            for path, args in proposal.back if any(path.startswith("/macro/") for path, _ in changed) else changed:
                 self._control.send(path, *args)
         self._desk.landed.remove(proposal)
         proposal.state = "undone"
@@ -275,9 +274,11 @@ class McpRoutes:
             self._control.send("/at", beat, path, *args)
         return beat
 
-    async def _values(self) -> dict[str, Any]:
-        tempo = float((await self._control.status())["tempo"])
-        return values_by_address(((one.node.name, one.values) for one in await self._control.nodes()), tempo)
+    async def _values(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Values by address, and the status read after them."""
+        nodes = [(one.node.name, one.values) for one in await self._control.nodes()]
+        status = await self._control.status()
+        return values_by_address(nodes, float(status["tempo"])), status
 
     # ---- the performer
 

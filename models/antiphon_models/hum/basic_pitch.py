@@ -6,7 +6,6 @@ file, into which its batch normalisations are folded; the kernels of its spectru
 
 from __future__ import annotations
 
-import argparse
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.api.backends.models import check_onnx, models_folder, write_weights
+from antiphon.api.backends.models import check_onnx
 from antiphon_hum.chords.network import MODEL, SIZE
+from antiphon_models.wheels import write_converted
 
 FILE = "basic_pitch/saved_models/icassp_2022/nmp.onnx"
 LAYERS = {
@@ -28,6 +28,15 @@ LAYERS = {
     (1, 1, 1, SIZE): "halving",
 }
 """Convolutions by the shape of their weights."""
+DETAILS = {
+    "plugin": "hum",
+    "licence": "Apache-2.0",
+    "licence_file": "LICENSE.basic-pitch",
+    "origin": "basic-pitch 0.4.0 by Spotify (PyPI), converted by antiphon_models.hum.basic_pitch",
+    "trained_on": "GuitarSet, iKala, MAESTRO, MedleyDB and Slakh, by its authors; rights in them are not stated",
+    "card": "plugins/antiphon_hum/README.md",
+}
+"""What the manifest says of the weights."""
 
 
 def convert(wheel: Path) -> dict[str, NDArray[Any]]:
@@ -51,23 +60,5 @@ def convert(wheel: Path) -> dict[str, NDArray[Any]]:
     return arrays
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("wheel", type=Path)
-    parser.add_argument("folder", type=Path, nargs="?", default=models_folder())
-    given = parser.parse_args()
-    arrays = convert(given.wheel)
-    said = {
-        "plugin": "hum",
-        "licence": "Apache-2.0",
-        "licence_file": "LICENSE.basic-pitch",
-        "origin": "basic-pitch 0.4.0 by Spotify (PyPI), converted by antiphon_models.hum.basic_pitch",
-        "trained_on": "GuitarSet, iKala, MAESTRO, MedleyDB and Slakh, by its authors; rights in them are not stated",
-        "card": "plugins/antiphon_hum/README.md",
-        "parameters": sum(array.size for array in arrays.values()),
-    }
-    write_weights(MODEL, arrays, given.folder, said)
-
-
 if __name__ == "__main__":
-    main()
+    write_converted(MODEL, convert, DETAILS, __doc__)

