@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from antiphon.api import F64
 from antiphon_listen.chords.chord_network import LABELS, MODEL
-from antiphon_models.wheels import write_converted
+from antiphon_models.material.wheels import write_converted
 
 FILE = "crema/models/chord/model.h5"
 _EPSILON = 1e-3

@@ -16,7 +16,7 @@ from zipfile import ZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon_models.wheels import write_converted
+from antiphon_models.material.wheels import write_converted
 from antiphon_stems.grids import VOICE_WEIGHTS
 from antiphon_stems.voice import LAYERS
 
