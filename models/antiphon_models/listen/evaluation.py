@@ -168,7 +168,7 @@ def live(sound: Sound) -> MusicEstimate:
         tempi.append(tempo)
         early = tempo if now <= until else early
         key = spec.KEYS[int(answer[spec.KEY])] if answer[spec.KEY] else key
-    return MusicEstimate(float(np.median(tempi)), beats, downbeats, key or None, early=early)
+    return MusicEstimate(float(np.median(tempi)), beats, downbeats, key, early=early)
 
 
 def _first(sound: Sound) -> int:
