@@ -81,8 +81,10 @@ def _write(
         what = "is written whole" if seconds is None else f"its loudest {seconds:g} s are written"
         job.complain(f"no parts were found in {printable_path(job.source)}: it has no beat, or is too short; {what}")
     written = _play(job, info, length, parts)
-    if structure is not None and any(part.name == "chorus" for part in parts):
-        written = replace(written, found=(*written.found, f"chorus {structure.certain:.0%} sure"))
+    if structure is not None:
+        chorus = any(part.name == "chorus" for part in parts)
+        sure = f"chorus {structure.certain:.0%} sure" if chorus else "no part was taken for a chorus"
+        written = replace(written, found=(*written.found, sure))
     rows = [[round(part.start, 4), round(min(part.end, whole), 4), part.name] for part in parts]
     duration = written.seconds or 0.0
     made = [written]

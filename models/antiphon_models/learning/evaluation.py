@@ -205,7 +205,7 @@ def choose_material(evaluation: Evaluation, ask: EvaluationRequest) -> Evaluatio
     """
     if not ask.files and (own := evaluation.files_in(ask.data)):
         count = len(own) if ask.limit is None else min(ask.limit, len(own))
-        ask.say(f"{count} of the {len(own)} files in {ask.data} that have their notes beside them")
+        ask.say(f"{count} of the {len(own)} files in {ask.data} that have their annotation beside them")
         return replace(ask, files=own)
     missing = [] if ask.files else needs.missing_folders(ask.data, evaluation.folders)
     if not missing:

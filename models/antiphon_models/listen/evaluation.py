@@ -41,7 +41,7 @@ Sound = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class MusicEstimate:
-    """Output of a system; None for quantities it lacks, "" for an undetected key. As `music`, and one more.
+    """Output of a system; None for quantities it lacks, 0 and "" for an undetected tempo and key. As `music`, and more.
 
     `early`: the tempo that is known `EARLY_SECONDS` seconds after the first sound.
     """
@@ -99,6 +99,8 @@ def figures(song: ListenedSong, found: MusicEstimate) -> Iterator[tuple[str, flo
     if found.downbeats is not None:
         yield "downbeats", agreement(song.downbeats, found.downbeats)
     if found.tempo is not None:
+        yield "tempo shown", float(found.tempo > 0.0)
+    if found.tempo:
         near = [abs(ratio(found.tempo) * times - 1.0) < _TEMPO_WITHIN for times in (1.0, 0.5, 2.0)]
         yield "tempo", float(near[0])
         yield "half or double", float(any(near))
@@ -140,7 +142,9 @@ def analysis_result(name: str, sound: Sound, rate: int = RATE) -> MusicEstimate:
 def music_of_values(values: Mapping[str, Any]) -> MusicEstimate:
     """Output of an analysis, by the names of its quantities."""
     empty = {name: values[name] if values[name] is not None else [] for name in ("beats", "downbeats", "chords")}
-    return MusicEstimate(values["tempo"], empty["beats"], empty["downbeats"], values["key"] or "", empty["chords"])
+    return MusicEstimate(
+        values["tempo"] or 0.0, empty["beats"], empty["downbeats"], values["key"] or "", empty["chords"]
+    )
 
 
 def live(sound: Sound) -> MusicEstimate:
@@ -164,7 +168,7 @@ def live(sound: Sound) -> MusicEstimate:
         tempi.append(tempo)
         early = tempo if now <= until else early
         key = spec.KEYS[int(answer[spec.KEY])] if answer[spec.KEY] else key
-    return MusicEstimate(float(np.median(tempi)), beats, downbeats, key or None, early=early)
+    return MusicEstimate(float(np.median(tempi)), beats, downbeats, key, early=early)
 
 
 def _first(sound: Sound) -> int:

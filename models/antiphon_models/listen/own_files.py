@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import re
+from abc import abstractmethod
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 import soxr
 
-from antiphon.api import UsageError
+from antiphon.api import FileError, UsageError
 from antiphon.api.backends.files import READ_SUFFIXES, read_sound
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, scored
-from antiphon_models.listen.evaluation import SONGS, SYSTEMS, Listening, figures
+from antiphon_models.listen.evaluation import SONGS, SYSTEMS, Listening, MusicEstimate, figures
 from antiphon_models.listen.songs import RATE, SOUNDFONTS, TEST, ListenedSong, key_named, read_song
 from antiphon_models.material.sounds import songs
+
+_MIN_TEMPO, _MAX_TEMPO = 20.0, 400.0
+_KEY = re.compile(r"([A-Ga-g][#b]?)[ :]*(major|minor|maj|min|m|)", re.ASCII)
+_NOTHING = ListenedSong("", np.zeros(0, np.float32), np.zeros(0), np.zeros(0), (), "", 1)
 
 
 class _OneQuantity(Evaluation):
@@ -28,43 +35,56 @@ class _OneQuantity(Evaluation):
     folders = ("pop909",)
 
     def files_in(self, data: Path) -> tuple[Path, ...]:
-        if not data.is_dir():
-            return ()
-        sounds = (path for path in sorted(data.iterdir()) if path.suffix.lower() in READ_SUFFIXES)
-        return tuple(path for path in sounds if path.with_suffix(self.truth).is_file())
+        sounds = (path for path in sorted(data.rglob(f"*{self.truth}")) if path.is_file())
+        beside = (truth.with_suffix(suffix) for truth in sounds for suffix in READ_SUFFIXES)
+        return tuple(path for path in beside if path.is_file())
 
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
         names = {measure.name for measure in self.measures}
+        systems = ask.wanted({system.name: SYSTEMS[system.name] for system in self.systems})
         for group, song in self._songs(ask):
-            for name, run in ask.wanted({system.name: SYSTEMS[system.name] for system in self.systems}).items():
-                found = ((measure, value) for measure, value in figures(song, run(song.sound)) if measure in names)
-                yield from scored(name, song.name, found, group)
+            found = {name: self.part(run(song.sound)) for name, run in systems.items()}
+            if ask.files:
+                answers = ", ".join(f"{name} {self.answer(song, one)}" for name, one in found.items())
+                ask.say(f"{song.name}: {self.answer(song, None)}; {answers}")
+            for name, one in found.items():
+                measured = ((measure, value) for measure, value in figures(song, one) if measure in names)
+                yield from scored(name, song.name, measured, group)
 
     def _songs(self, ask: EvaluationRequest) -> Iterator[tuple[str, ListenedSong]]:
-        for path in ask.files[: ask.limit]:
-            yield "", self._song(path)
+        for path, truth in [(path, self._truth(path)) for path in ask.files[: ask.limit]]:
+            try:
+                sound = read_sound(path)
+            except (FileError, UsageError) as error:
+                ask.say(f"{path.name} is left out: {error}")
+                continue
+            mono = np.asarray(soxr.resample(sound.samples.mean(axis=0), sound.rate, RATE), np.float32)
+            yield "", replace(truth, name=path.name, sound=mono)
         for soundfont in () if ask.files else SOUNDFONTS:
             for folder in songs(ask.data, TEST, ask.limit or SONGS):
                 yield soundfont, read_song(folder, ask.work, soundfont)
 
-    def _song(self, path: Path) -> ListenedSong:
-        sound, truth = read_sound(path), path.with_suffix(self.truth)
+    def _truth(self, path: Path) -> ListenedSong:
+        """The annotation beside a sound, without it."""
+        truth = path.with_suffix(self.truth)
+        if not truth.is_file():
+            raise UsageError(f"{path.name} has no {truth.name} beside it; wanted are {self.files_doc}")
         try:
-            text = truth.read_text("utf-8").strip()
-            beat, key = 0.5, "C major"
-            chords: tuple[tuple[float, float, str], ...] = ()
-            if self.truth == ".bpm":
-                beat = 60.0 / float(text)
-            elif self.truth == ".key":
-                key = key_named(text)
-            else:
-                rows = [line.split()[:3] for line in text.splitlines() if line.strip()]
-                chords = tuple((float(start), float(end), label) for start, end, label in rows)
+            return self.read(truth.read_text("utf-8").strip())
         except (OSError, ValueError) as error:
-            raise UsageError(f"{truth} cannot be read: {error}; {self.files_doc}") from None
-        beats = beat * np.arange(64, dtype=np.float64)
-        mono = np.asarray(soxr.resample(sound.samples.mean(axis=0), sound.rate, RATE), np.float32)
-        return ListenedSong(path.name, mono, beats, beats[::4], chords, key, 1)
+            raise UsageError(f"{truth.name} cannot be read: {error}; wanted are {self.files_doc}") from None
+
+    @abstractmethod
+    def read(self, text: str) -> ListenedSong:
+        """Truth of an annotation. `ValueError`: it is none."""
+
+    @abstractmethod
+    def part(self, found: MusicEstimate) -> MusicEstimate:
+        """The quantity alone."""
+
+    @abstractmethod
+    def answer(self, song: ListenedSong, found: MusicEstimate | None) -> str:
+        """What a system says of one's own sound, in a word; of None the truth."""
 
 
 class Chords(_OneQuantity):
@@ -74,30 +94,82 @@ class Chords(_OneQuantity):
     ours = "listen"
     columns = "majmin; sevenths; mirex; no chord ↓"
     note = "majmin, sevenths, mirex: mir_eval; no chord: its share of the time. crema: its network alone."
-    road = Listening.road
+    road = "`antiphon library analyse FILE --only music --json`"
     truth = ".lab"
-    files_doc = "your sounds, each with its chords beside it, NAME.lab: lines of start, end in seconds and chord"
+    files_doc = "your sounds, each with its chords beside it, NAME.lab: lines of start, end in seconds, chord"
+
+    def read(self, text: str) -> ListenedSong:
+        import mir_eval
+
+        rows = [line.split() for line in text.splitlines() if line.strip()]
+        if not rows or any(len(row) != 3 for row in rows):
+            raise ValueError("a line is not start, end and chord")
+        chords = tuple((float(start), float(end), label) for start, end, label in rows)
+        for start, end, label in chords:
+            if not 0.0 <= start < end:
+                raise ValueError(f"{label} ends before it begins")
+            try:
+                mir_eval.chord.encode(label)
+            except mir_eval.chord.InvalidChordException:
+                raise ValueError(f"there is no chord {label!r}") from None
+        return replace(_NOTHING, chords=chords)
+
+    def part(self, found: MusicEstimate) -> MusicEstimate:
+        return MusicEstimate(chords=found.chords)
+
+    def answer(self, song: ListenedSong, found: MusicEstimate | None) -> str:
+        if found is None:
+            return f"{len(song.chords)} chords, majmin"
+        return f"{dict(figures(song, found)).get('majmin', 0.0):.2f}"
 
 
 class Keys(_OneQuantity):
     """Evaluation of keys; one below the display threshold counts as none."""
 
     peer = "Krumhansl"
-    ours = "listen"
+    ours = "listen; listen, live"
     columns = "key; key or relative; key, weighted; shown"
     note = "of the keys that are shown: the right one; or its relative; weighted as MIREX. shown: of all songs."
     road = Listening.road
     truth = ".key"
     files_doc = 'your sounds, each with its key beside it, NAME.key: "A minor"'
 
+    def read(self, text: str) -> ListenedSong:
+        if not (found := _KEY.fullmatch(text)):
+            raise ValueError(f"there is no key {text[:40]!r}")
+        mode = "minor" if found[2].startswith("m") and not found[2].startswith("maj") else "major"
+        return replace(_NOTHING, key=key_named(f"{found[1].capitalize()} {mode}"))
+
+    def part(self, found: MusicEstimate) -> MusicEstimate:
+        return MusicEstimate(key=found.key)
+
+    def answer(self, song: ListenedSong, found: MusicEstimate | None) -> str:
+        return song.key if found is None else found.key or "none"
+
 
 class Tempi(_OneQuantity):
-    """Evaluation of tempos."""
+    """Evaluation of tempos; an unlikely one counts as none."""
 
     peer = "librosa beats"
-    ours = "listen"
-    columns = "tempo; half or double"
-    note = "tempo: within 4 %; half or double counts those too."
+    ours = "listen; listen, live"
+    columns = "tempo; half or double; tempo shown"
+    note = "of the tempos that are shown: those within 4 %; half or double counts those too. shown: of all songs."
     road = Listening.road
     truth = ".bpm"
     files_doc = "your sounds, each with its tempo beside it, NAME.bpm: 120.5"
+
+    def read(self, text: str) -> ListenedSong:
+        try:
+            tempo = float(text.replace(",", "."))
+        except ValueError:
+            raise ValueError(f"{text[:40]!r} is no number") from None
+        if not _MIN_TEMPO <= tempo <= _MAX_TEMPO:
+            raise ValueError(f"a tempo is {_MIN_TEMPO:g} to {_MAX_TEMPO:g} bpm, not {tempo:g}")
+        return replace(_NOTHING, beats=60.0 / tempo * np.arange(64, dtype=np.float64))
+
+    def part(self, found: MusicEstimate) -> MusicEstimate:
+        return MusicEstimate(tempo=found.tempo)
+
+    def answer(self, song: ListenedSong, found: MusicEstimate | None) -> str:
+        tempo = 60.0 / float(song.beats[1]) if found is None else found.tempo
+        return f"{tempo:.1f}" if tempo else "none"

@@ -75,7 +75,9 @@ class Separating(Evaluation):
 
 
 def _items(ask: EvaluationRequest) -> Iterator[StemMix]:
-    return islice(own_songs(ask.files), ask.limit) if ask.files else mixes(ask.data, ask.limit or COUNT, ask.seed)
+    return (
+        islice(own_songs(ask.files, ask.say), ask.limit) if ask.files else mixes(ask.data, ask.limit or COUNT, ask.seed)
+    )
 
 
 def figures(system: str, item: StemMix, made: F32) -> Iterator[MetricValue]:

@@ -6,16 +6,16 @@ Or songs of anybody's, a folder each.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-import soundfile
 import soxr
 
-from antiphon.api import F32, UsageError
+from antiphon.api import F32, AntiphonError, UsageError
+from antiphon.api.backends.files import read_sound
 from antiphon_models.stems import material
 from antiphon_stems.grids import STEMS
 
@@ -62,10 +62,10 @@ def mixes(data: Path, count: int, seed: int) -> Iterator[StemMix]:
         yield StemMix(str(n + 1), stems)
 
 
-def own_songs(folders: Sequence[Path]) -> Iterator[StemMix]:
+def own_songs(folders: Sequence[Path], say: Callable[[str], None] = print) -> Iterator[StemMix]:
     """Songs in folders, or in subfolders. Without a mix it is the sum of the stems, and missing stems are 0.
 
-    Raises `UsageError`: a folder holds no stems.
+    `say`: takes a line about each song that cannot be read and is left out. Raises UsageError: a folder holds no stems.
     """
     for folder in folders:
         places = (folder, *sorted(folder.iterdir())) if folder.is_dir() else ()
@@ -73,7 +73,11 @@ def own_songs(folders: Sequence[Path]) -> Iterator[StemMix]:
         if not songs:
             raise UsageError(f"{folder} holds no stems; stems is evaluated on {FILES}")
         for song in songs:
-            found = {name: _read(path) for name, path in _named(song, (*STEMS, "mix")).items()}
+            try:
+                found = {name: _read(path) for name, path in _named(song, (*STEMS, "mix")).items()}
+            except AntiphonError as error:
+                say(f"{song.name} is left out: {error}")
+                continue
             shape = max(len(x) for x in found.values()), max(x.shape[1] for x in found.values())
             found = {name: np.pad(x * np.ones((shape[0], 1), np.float32), ((0, 0), (0, shape[1] - x.shape[1])))
                      for name, x in found.items()}  # fmt: skip
@@ -91,5 +95,5 @@ def _named(folder: Path, names: Sequence[str]) -> dict[str, Path]:
 
 def _read(path: Path) -> F32:
     """A sound's first two channels at `material.RATE`, `[channels, frames]`."""
-    sound, rate = soundfile.read(path, dtype="float32", always_2d=True)
-    return np.asarray(soxr.resample(sound[:, :2], rate, material.RATE).T, np.float32)
+    sound = read_sound(path)
+    return np.asarray(soxr.resample(sound.samples[:2].T, sound.rate, material.RATE).T, np.float32)

@@ -117,8 +117,7 @@ def key_of(path: I64, notes: F32, tables: Tables) -> tuple[str | None, float]:
         return None, 0.0
     scores = key_features(np.bincount(chords, minlength=NO_CHORD), int(chords[0]), int(chords[-1])) @ tables.key_weights
     scores = scores + _PROFILE_WEIGHT * _profile_match(np.sqrt(notes).mean(axis=0) @ _FOLD)
-    key = int(np.argmax(scores))
-    share = float(1.0 / np.exp(scores - scores[key]).sum())  # the softmax that the weights were fitted by
+    key, share = _best(scores)
     return f"{SHARP_NAMES[key % 12]} {'minor' if key >= 12 else 'major'}", share * len(chords) / len(path)
 
 
@@ -130,12 +129,18 @@ def _profile_match(classes: F64) -> F64:
     return np.asarray(away @ goal / (size + 1e-9))
 
 
-def key_number(lengths: NDArray[Any], first: int | None, last: int | None, tables: Tables) -> int:
-    """Most likely key, by a line fitted to annotated songs: 0 to 11 from C major on, 12 to 23 from C minor on.
+def likely_key(lengths: NDArray[Any], tables: Tables) -> tuple[int, float]:
+    """Most likely key by durations of chords `[24]`, not all 0, and its probability.
 
-    `lengths` `[24]`: duration of each chord, not all 0. `first` and `last` chord are None if unknown.
+    0 to 11 from C major on, 12 to 23 from C minor on.
     """
-    return int(np.argmax(key_features(lengths, first, last) @ tables.key_weights))
+    return _best(key_features(lengths, None, None) @ tables.key_weights)
+
+
+def _best(scores: F64) -> tuple[int, float]:
+    """Index of the best score and its share, by the softmax that the weights were fitted by."""
+    key = int(np.argmax(scores))
+    return key, float(1.0 / np.exp(scores - scores[key]).sum())
 
 
 def key_features(lengths: NDArray[Any], first: int | None, last: int | None) -> F64:

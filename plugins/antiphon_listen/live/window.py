@@ -136,7 +136,7 @@ _MIN_KEY_SECONDS = 4.0
 class LiveHarmony:
     """Chord and key estimate of a stream.
 
-    `key`: 1 to 12 from C major on, 13 to 24 from C minor on; 0 where it is not known.
+    `key`: 1 to 12 from C major on, 13 to 24 from C minor on; 0 where none is likely.
     """
 
     def __init__(self, tables: Tables) -> None:
@@ -167,7 +167,8 @@ class LiveHarmony:
                 if path[n] != harmony.NO_CHORD:
                     self._lengths[path[n]] += last - first
         if self._lengths.sum() >= _MIN_KEY_SECONDS:
-            self.key = 1 + harmony.key_number(self._lengths, None, None, self._tables)
+            key, likely = harmony.likely_key(self._lengths, self._tables)
+            self.key = 1 + key if likely >= harmony.MIN_KEY else 0
 
 
 RATE = signals.RATE

@@ -111,8 +111,8 @@ def find_letters(rows: F64, parts: list[tuple[int, int]]) -> tuple[list[int], F6
     return letters, np.clip(alike.sum(axis=1) / max(1, count - 1), 0.0, 1.0)
 
 
-def chorus_of(parts: list[tuple[int, int]], letters: list[int], level: F64) -> tuple[int, float]:
-    """Letter of the chorus, of the recurring ones or of all if none recurs, and its probability among all.
+def chorus_of(parts: list[tuple[int, int]], letters: list[int], level: F64) -> tuple[int | None, float]:
+    """Letter of the chorus, of those that recur after another, and its probability among all; None and 0 without one.
 
     `parts`: first beats, and the end beat; `level` `[phrases]` is logarithmic.
     """
@@ -126,7 +126,10 @@ def chorus_of(parts: list[tuple[int, int]], letters: list[int], level: F64) -> t
         far = (parts[own[-1]][1] - parts[own[0]][0]) / total
         scores[letter] = _SHARE * lengths[own].sum() / total + _FAR * far + _LATE * late
         scores[letter] += _LOUD * float(np.average(even[own], weights=lengths[own]))
-    chorus = max({own for own in letters if letters.count(own) > 1} or scores, key=lambda letter: scores[letter])
+    begun = [own for n, own in enumerate(letters) if not n or letters[n - 1] != own]
+    chorus = max((own for own in scores if begun.count(own) > 1), key=lambda letter: scores[letter], default=None)
+    if chorus is None:
+        return None, 0.0
     return chorus, float(1.0 / np.exp(np.array(list(scores.values())) - scores[chorus]).sum())
 
 
@@ -139,13 +142,13 @@ def _levels(curves: MusicCurves, beats: F64, parts: list[tuple[int, int]]) -> F6
     return np.asarray(np.log((total[places[:, 1]] - total[places[:, 0]]) / frames + 1e-6))
 
 
-def _names(parts: list[tuple[int, int]], letters: list[int], chorus: int) -> list[str]:
+def _names(parts: list[tuple[int, int]], letters: list[int], chorus: int | None) -> list[str]:
     filled = {
         letter: sum(b - a for (a, b), own in zip(parts, letters, strict=True) if own == letter) for letter in letters
     }
     others = [letter for letter in filled if letter != chorus and letters.count(letter) > 1]
     verse = max(others, key=lambda letter: filled[letter], default=-1)
-    first = letters.index(chorus)
+    first = len(letters) if chorus is None else letters.index(chorus)
     names = []
     for n, letter in enumerate(letters):
         once = letters.count(letter) == 1

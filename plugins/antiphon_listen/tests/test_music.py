@@ -240,3 +240,11 @@ def test_with_drums_the_tempo_is_one_that_is_danced_to(bpm: float, drums: bool, 
         hit = draw.normal(size=2000) * np.exp(-np.arange(2000) / 400.0)
         sound[first : first + 2000] += (0.3 * hit).astype(np.float32)
     assert found(sound)["tempo"] == pytest.approx(tempo, rel=0.02)
+
+
+def test_a_key_that_chords_do_not_decide_is_unlikely() -> None:
+    cadence = np.zeros(harmony.NO_CHORD)
+    cadence[[0, 5, 7]] = 8.0, 4.0, 4.0  # C, F, G
+    key, likely = harmony.likely_key(cadence, tables.load())
+    assert (key, likely > harmony.MIN_KEY) == (0, True)
+    assert harmony.likely_key(np.ones(harmony.NO_CHORD), tables.load())[1] < harmony.MIN_KEY

@@ -226,3 +226,8 @@ def test_the_chorus_recurs_at_a_distance_and_is_loud_even_where_it_begins_the_so
     assert chorus == 0
     assert certain > 0.7
     assert chorus_of(parts, letters, np.zeros(8))[1] < certain
+
+
+@pytest.mark.parametrize("letters", [[0, 1, 2], [0, 1, 1]])
+def test_what_comes_once_is_no_chorus(letters: list[int]) -> None:
+    assert chorus_of([(0, 32), (32, 64), (64, 96)], letters, np.array([0.0, 1.0, 1.0])) == (None, 0.0)

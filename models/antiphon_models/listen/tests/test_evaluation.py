@@ -28,6 +28,7 @@ def test_the_truth_scores_1_in_all() -> None:
     )
     assert dict(figures(SONG, right)) == pytest.approx({
         "beats": 1.0, "within 30 ms": 1.0, "downbeats": 1.0, "tempo": 1.0, "half or double": 1.0, "tempo at 4 s": 1.0,
+        "tempo shown": 1.0,
         "majmin": 1.0, "sevenths": 1.0, "mirex": 1.0, "no chord": 7 / 30, "shown": 1.0, "key": 1.0,
         "key or relative": 1.0, "key, weighted": 1.0,
     })  # fmt: skip

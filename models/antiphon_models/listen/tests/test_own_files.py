@@ -19,8 +19,8 @@ FOUND = MusicEstimate(tempo=60.0, key="A minor", chords=[(0.0, 1.0, "C:maj"), (1
     ("evaluation", "suffix", "truth", "figures"),
     [
         (Chords(), ".lab", "0 1 C:maj\n1 2 F:maj\n", {"majmin": 0.5, "sevenths": 0.5, "mirex": 0.5, "no chord": 0.5}),
-        (Keys(), ".key", "C major", {"key": 0.0, "key or relative": 1.0, "key, weighted": 0.3, "shown": 1.0}),
-        (Tempi(), ".bpm", "120.0", {"tempo": 0.0, "half or double": 1.0}),
+        (Keys(), ".key", "c maj", {"key": 0.0, "key or relative": 1.0, "key, weighted": 0.3, "shown": 1.0}),
+        (Tempi(), ".bpm", "120,0", {"tempo": 0.0, "half or double": 1.0, "tempo shown": 1.0}),
     ],
 )
 def test_sounds_with_their_truth_beside_them_are_measured(
@@ -39,8 +39,17 @@ def test_sounds_with_their_truth_beside_them_are_measured(
     (found,) = evaluation.files_in(tmp_path)
     assert found.name == "a.wav"
     monkeypatch.setattr(own_files, "SYSTEMS", {system.name: lambda _: FOUND for system in evaluation.systems})
-    ask = EvaluationRequest(tmp_path, tmp_path, files=(found,), systems=("listen",))
+    (tmp_path / "b.wav").write_bytes(b"")
+    (tmp_path / f"b{suffix}").write_text(truth)
+    said: list[str] = []
+    files = (found, tmp_path / "b.wav")
+    ask = EvaluationRequest(tmp_path, tmp_path, files=files, systems=("listen",), say=said.append)
     assert {score.measure: score.value for score in evaluation.scores(ask)} == pytest.approx(figures)
-    (tmp_path / f"a{suffix}").write_text("?")
-    with pytest.raises(UsageError, match=f"a{suffix} cannot be read"):
-        list(evaluation.scores(ask))
+    assert [line.partition(":")[0] for line in said] == ["a.wav", "b.wav is left out"]
+    for wrong, why in (("0", "cannot be read"), ("?", "cannot be read"), (None, "beside it")):
+        if wrong is None:
+            (tmp_path / f"b{suffix}").unlink()
+        else:
+            (tmp_path / f"b{suffix}").write_text(wrong)
+        with pytest.raises(UsageError, match=f"b{suffix} {why}"):
+            next(evaluation.scores(ask))  # before anything is measured

@@ -37,6 +37,10 @@ def test_songs_are_folders_of_stems_with_or_without_their_mix(tmp_path: Path) ->
     measured = list(figures("itself", second, np.stack([second.mix] * 4)))
     assert [(value.measure, round(value.value, 6)) for value in measured] == [("bass", 0.0)]
     assert [song.name for song in own_songs([tmp_path / "a"])] == ["a"]
+    (tmp_path / "b/bass.wav").write_bytes(b"RIFF")
+    said: list[str] = []
+    assert [song.name for song in own_songs([tmp_path], said.append)] == ["a"]
+    assert [line.partition(":")[0] for line in said] == ["b is left out"]
     with pytest.raises(UsageError, match=r"empty holds no stems; stems is evaluated on folders of songs"):
         list(own_songs([tmp_path / "empty"]))
     with pytest.raises(UsageError, match=r"bass.wav holds no stems"):
