@@ -8,7 +8,6 @@ import numpy as np
 
 from antiphon.api import AUDIO_OUT, EVENTS_IN, IO, Event, FileUse, Processor, Samples, Step, StreamSpec
 from antiphon.api.backends.synths import ChannelBends, NoteShapes, pressure_gain
-from antiphon.api.backends.transports import word_number
 from antiphon.api.backends.workers import current_pool
 from antiphon.api.kernels import fill_sound
 from antiphon_sampler.general_midi import PROGRAMS, SAMPLED, UNMEANT, general_midi, nearest, soundfont
@@ -73,7 +72,7 @@ class Sampler(Processor):
         self._tuned = tuple(tuple(named_note(sample.name) for sample in samples) for samples in listing.samples)
         self._order = tuple((row, n) for row, samples in enumerate(listing.samples) for n in range(len(samples)))
         self._files = listing.files
-        self._pending = ChannelValues({word_number(name): row for name, row in self._rows.items()})
+        self._pending = ChannelValues(self._rows)
         self._loops: list[ClockedLoop | None] = [None] * MAX_LOOPS
         self._bends = ChannelBends()
         self._shapes = NoteShapes()

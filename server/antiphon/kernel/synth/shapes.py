@@ -72,8 +72,8 @@ class NamedValues:
     """Values by name (`/node/NAME/play note 60 cutoff 800`) pending for the next note of each channel."""
 
     def __init__(self) -> None:
-        self._pending: dict[int, dict[float, float]] = {}
-        self._name = [0.0] * _CHANNELS
+        self._pending: dict[int, dict[bytes | float, float]] = {}
+        self._name: list[bytes | float] = [b""] * _CHANNELS
         self._high = [0] * _CHANNELS
 
     def take(self, event: Event) -> bool:
@@ -81,7 +81,11 @@ class NamedValues:
         channel = event.channel
         match event.number:
             case play.BEGIN:
-                self._pending[channel] = {}
+                self._pending[channel], self._name[channel] = {}, b""
+            case play.FIRST_WORD:
+                name = self._name[channel]
+                if isinstance(name, bytes) and len(name) < play.MAX_WORD:
+                    self._name[channel] = name + play.piece_bytes(event.value)
             case play.NAME:
                 self._name[channel] = event.value
             case play.HIGH:
@@ -91,6 +95,7 @@ class NamedValues:
                 values = self._pending.setdefault(channel, {})
                 if len(values) < play.MAX_NAMED:
                     values[self._name[channel]] = unpack(">f", pack(">I", bits))[0]
+                self._name[channel] = b""
             case _:
                 return False
         return True
@@ -98,8 +103,8 @@ class NamedValues:
     def given(self, channel: int, names: Iterable[str]) -> dict[str, float]:
         """Removes and returns the values of a note that begins, those of `names`."""
         values = self._pending.pop(channel, {})
-        numbers = {play.name_number(name): name for name in names} if values else {}
-        return {numbers[number]: value for number, value in values.items() if number in numbers}
+        known = dict(play.name_keys(names)) if values else {}
+        return {known[key]: value for key, value in values.items() if key in known}
 
 
 class _Controller(Protocol):
