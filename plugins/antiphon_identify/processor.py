@@ -27,18 +27,7 @@ class Identify(WorkerReporter):
     reports: ClassVar[Mapping[str, float]] = {"track": 0.0, "position": 0.0, "score": 0.0, "speed": 1.0}
 
     def worker(self, spec: StreamSpec) -> WorkerSpec:
-        hop = round(HOP * spec.rate)
-        return WorkerSpec(
-            name="identify",
-            factory="antiphon_identify.worker:Identifier",
-            zygote="none",
-            hop=hop,
-            rate=spec.rate,
-            inputs=(1, hop),
-            outputs=(1, len(self.reports)),
-            slots=2,
-            memory=1024,
-        )
+        return self.answering("identify", "antiphon_identify.worker:Identifier", spec, HOP, slots=2)
 
     def config(self) -> str:
         return f"{self.settings['seconds']:g}"
