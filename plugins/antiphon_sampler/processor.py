@@ -14,7 +14,7 @@ from antiphon_sampler.general_midi import PROGRAMS, SAMPLED, UNMEANT, general_mi
 from antiphon_sampler.library import folder_of, list_folder
 from antiphon_sampler.pads import HAT_GROUP, HATS, drum_rows, named_note, named_rows, pad_map, sound_words
 from antiphon_sampler.samples import LongSample, Sample, way_of
-from antiphon_sampler.slices import BATCH_SIZE, LEAST, MAX_LOOPS, ClockedLoop, between, cuts_between, region
+from antiphon_sampler.slices import BATCH_SIZE, MAX_LOOPS, MIN_BEATS, ClockedLoop, between, cuts_between, region
 from antiphon_sampler.sounds import READY_SECONDS, Sounds, sounds_of
 from antiphon_sampler.values import NODE_PARAMS, ChannelValues, NoteValues
 from antiphon_sampler.voices import MissedNotes, NewVoice, SampleVoices
@@ -321,7 +321,7 @@ class Sampler(Processor):
         self, io: IO, event: Event, sample: Sample, values: NoteValues, gain: float, first: int, last: int
     ) -> None:
         """Starts a loop, or a sliced part; at `MAX_LOOPS` loops, the oldest ends."""
-        values.beats = max(LEAST, values.beats)
+        values.beats = max(MIN_BEATS, values.beats)
         slot = next((n for n, loop in enumerate(self._loops) if loop is None), -1)
         if slot < 0:
             slot = min(range(MAX_LOOPS), key=lambda n: self._loops[n].begun)  # type: ignore[union-attr]

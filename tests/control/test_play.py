@@ -20,7 +20,7 @@ from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
 from antiphon.kernel.contract.params import Param
 from antiphon.kernel.contract.ports import AUDIO_OUT, EVENTS_IN
 from antiphon.kernel.contract.processor import Event
-from antiphon.kernel.control.osc.note_watch import MOST, RETRY_SECONDS, UnknownWords
+from antiphon.kernel.control.osc.note_watch import MAX_REMEMBERED_WORDS, RETRY_SECONDS, UnknownWords
 from antiphon.kernel.control.subscribers.replies import Replies
 from antiphon.kernel.engine.link import NodeVocabulary
 from antiphon.kernel.errors import RequestError, UsageError
@@ -223,9 +223,9 @@ def test_words_are_answered_again_later_and_the_memory_of_them_is_bounded() -> N
         words.answer(peer, "/node/d/play", node, ("s", "gm_violin"))
     remark = encode("/remark", "/node/d/play", "d plays 'gm_violin' by pad, the nearest that it has")
     assert Answers.said[2:] == [remark.decode("utf-8")]
-    for n in range(MOST + 5):
+    for n in range(MAX_REMEMBERED_WORDS + 5):
         words.answer(owner, "/node/d/play", node, ("s", f"w{n}"))
-    assert len(words._answered) == MOST
+    assert len(words._answered) == MAX_REMEMBERED_WORDS
 
 
 def test_files_of_events_take_it_too() -> None:

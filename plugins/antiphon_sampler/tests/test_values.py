@@ -209,7 +209,7 @@ def test_a_sample_that_is_not_there_yet_is_asked_for_and_missed(library):
 
     made = Sounds(list_folder(library), RATE)
     assert made.get(3) is None
-    assert made.work()
+    assert made.read_next()
     assert made.get(3) is not None
     assert made.loaded == 1
 

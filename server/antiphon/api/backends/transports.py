@@ -8,7 +8,7 @@ from __future__ import annotations
 from antiphon.kernel.contract.addresses import AddressList
 from antiphon.kernel.errors import RequestError, WireError
 from antiphon.kernel.graph.clips import PatchClip, clip_room
-from antiphon.kernel.io.listening import beside as beside_on_ipv6
+from antiphon.kernel.io.listening import open_ipv6_loopback as beside_on_ipv6
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.session.actions import EVENTS as NODE_EVENTS, NodeEvent, NodeSet
 from antiphon.kernel.session.commands import (

@@ -35,11 +35,11 @@ MAX_NAMED = 16
 """Maximum values by name of a note."""
 FIRST_EXTRA_VALUE = 128
 """Number of the first further value: beyond MIDI's controllers, so no device can send it."""
-MOST = CONTROLLERS + 32
+MAX_VALUES = CONTROLLERS + 32
 """Maximum values of a note."""
-FIRST_WORD = FIRST_EXTRA_VALUE + MOST - CONTROLLERS
+FIRST_WORD = FIRST_EXTRA_VALUE + MAX_VALUES - CONTROLLERS
 """Number of the pieces of the first value's word; of a value by name, the pieces of its name."""
-LAST = FIRST_WORD + MOST - 1
+LAST = FIRST_WORD + MAX_VALUES - 1
 """Largest control number of a value."""
 PIECE = 3
 """Bytes of a word in one controller: a worker's events carry 32-bit floats, which are exact to 24 bits."""
@@ -56,12 +56,12 @@ _HASH_BITS = 53
 def note_params(params: Iterable[Param]) -> tuple[Param, ...]:
     """Parameters for which a note may have its own values.
 
-    Returns the first `MOST` of those, before a trigger `PLAY`, that are a number, a switch, a choice or text, are read
-    where a note begins (not smoothed), and need no new `prepare`.
+    Returns the first `MAX_VALUES` of those, before a trigger `PLAY`, that are a number, a switch, a choice or text, are
+    read where a note begins (not smoothed), and need no new `prepare`.
     """
     kinds = ("float", "int", "switch", "choice", "text")
     params = takewhile(lambda p: p.name != PLAY, params)
-    return tuple(p for p in params if p.kind in kinds and not (p.restart or p.readonly or p.smooth))[:MOST]
+    return tuple(p for p in params if p.kind in kinds and not (p.restart or p.readonly or p.smooth))[:MAX_VALUES]
 
 
 def value_number(place: int) -> int:

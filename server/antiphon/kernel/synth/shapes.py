@@ -19,7 +19,7 @@ NRPN_FINE, NRPN, RPN_FINE, RPN = 98, 99, 100, 101
 BEND_REACH, LAST_RPN = 0, 6
 """Registered parameters: range of the bend, and the last that MIDI 1.0 defines besides."""
 RESET = 121
-WIDEST = 96.0
+MAX_BEND_RANGE = 96.0
 """Widest range of a bend in semitones."""
 _NONE = 0x3FFF
 _CHANNELS = 17
@@ -185,7 +185,7 @@ class ChannelBends:
         channel, number, value = event.channel, event.number, round(127.0 * event.value)
         if self.states_reach(event):
             before = own if self._reach[channel] < 0.0 else self._reach[channel]
-            self._reach[channel] = min(float(value) if number == DATA else int(before) + value / 100.0, WIDEST)
+            self._reach[channel] = min(float(value) if number == DATA else int(before) + value / 100.0, MAX_BEND_RANGE)
             return True
         if number == RESET:
             self._wheels[channel], self._selected[channel] = 0.0, _NONE

@@ -13,7 +13,7 @@ from antiphon.kernel.synth.shapes import RESET, ChannelBends
 
 MAX_RESTORE_EVENTS = 128
 """Most events that restore a synth's state."""
-MOST = 128
+MAX_NOTES = 128
 """Maximum tracked notes; the oldest is dropped first."""
 _MAX_OWN = 1 + MAX_NAMED * (MAX_WORD // PIECE + 2)
 _MAX_SHAPES = 40
@@ -52,7 +52,7 @@ class Sounding:
                 case "on":
                     self._pedalled.pop(key, None)
                     self._held.pop(key, None)
-                    if len(self._held) >= MOST:
+                    if len(self._held) >= MAX_NOTES:
                         del self._held[next(iter(self._held))]
                     began = sample + event.offset - event.age
                     own = tuple(self._own.pop(event.channel, ()))[:_MAX_OWN]
@@ -67,7 +67,7 @@ class Sounding:
                     note = self._held.pop(key, None)
                     pedal = self._controls.get((event.channel, PEDAL))
                     if note is not None and pedal is not None and pedal.value >= 0.5:
-                        if len(self._pedalled) >= MOST:
+                        if len(self._pedalled) >= MAX_NOTES:
                             del self._pedalled[next(iter(self._pedalled))]
                         self._pedalled[key] = note
                 case "control":
