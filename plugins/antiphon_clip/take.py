@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
 from struct import pack, unpack
@@ -17,16 +17,15 @@ from antiphon.api.backends.transports import (
     Node,
     NodeEvent,
     NodeSet,
+    NoteWord,
     Now,
     PatchClip,
     RequestError,
     Sample,
     TransportServer,
     note_params,
-    piece_bytes,
     plays,
     value_place,
-    word_place,
 )
 
 _MAX_VALUES = 2048
@@ -106,7 +105,7 @@ class Take:
             self._values[node.id] = [effect]
         elif (
             effect.kind == "control"
-            and max(value_place(effect.number), word_place(effect.number)) >= 0
+            and max(value_place(effect.number), NoteWord().take(effect.number, 0.0)) >= 0
             and 0 < len(self._values.get(node.id, ())) < _MAX_VALUES
         ):
             self._values[node.id].append(effect)
@@ -149,14 +148,16 @@ class Take:
         """Names and values of a note with its own; None for unknown ones."""
         words = list[int | float | str]()
         for number, effects in groupby(values[1:], lambda one: one.number):
-            place, found = max(value_place(number), word_place(number)), list(effects)
+            word = NoteWord()
+            for effect in effects:
+                place = max(value_place(number), word.take(number, effect.value))
             if place >= len(params):
                 return None
             param = params[place]
-            if value_place(number) >= 0 and param.kind != "text":
-                words += param.name, _plain(param.from_norm(found[-1].value))
-            elif word_place(number) >= 0 and (word := _word(found)) in node.vocabulary.get(param.name, ()):
-                words += param.name, word
+            if word.data is None and param.kind != "text":
+                words += param.name, _plain(param.from_norm(effect.value))
+            elif word.text in node.vocabulary.get(param.name, ()):
+                words += param.name, word.text
             else:
                 return None
         return tuple(words)
@@ -206,22 +207,21 @@ def _is_recordable(message: tuple[str, Words]) -> bool:
     return True
 
 
-def _word(pieces: Iterable[NodeEvent]) -> str:
-    return b"".join(piece_bytes(piece.value) for piece in pieces).decode("utf-8", "replace")
-
-
 def _by_name(node: Node, values: list[NodeEvent]) -> Words | None:
     """Names and values of a note whose node has no parameters for them; None for an unknown name.
 
     Each is the pieces of its name, and the halves of a 32-bit float, in 65536ths.
     """
     words: list[int | float | str] = ["length", 0]
-    name = ""
-    for is_name, effects in groupby(values[1:], lambda one: word_place(one.number) == 0):
+    name: str | None = None
+    for is_half, effects in groupby(values[1:], lambda one: value_place(one.number) >= 0):
         found = list(effects)
-        if is_name:
-            name = _word(found)
-        elif len(found) == 2 and name in node.vocabulary.get("play", ()):
+        if not is_half:
+            word = NoteWord()
+            for piece in found:
+                word.take(piece.number, piece.value)
+            name = word.text
+        elif name is not None and len(found) == 2 and name in node.vocabulary.get("play", ()):
             high, low = (round(half.value * 65536) for half in found)
             words += name, *unpack(">f", pack(">I", high << 16 | low))
         else:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from antiphon.api import IO, Param, Value
-from antiphon.api.backends.transports import MAX_WORD, VALUES_BEGIN, piece_bytes, value_place, word_keys, word_place
+from antiphon.api.backends.transports import VALUES_BEGIN, NoteWord, value_place
 from antiphon_sampler.coloring import HIGHEST, LOWEST, MAX_Q, STEEPNESS, VOWELS
 from antiphon_sampler.pads import FIRST
 from antiphon_sampler.rows import VOICES
@@ -154,8 +154,8 @@ class ChannelValues:
 
     def __init__(self, rows: Mapping[str, int]) -> None:
         """Allocates the buffers. `rows`: the row of the listing by the word of `s`."""
-        self._rows = {key: rows[word] for key, word in word_keys(rows)}
-        self._words: list[bytes | None] = [None] * 17
+        self._rows = {key: rows[word] for key, word in NoteWord.keys(rows)}
+        self._words = [NoteWord() for _ in range(17)]
         self._places = [[-1.0] * len(PARAMS) for _ in range(17)]
         self._begun = [0] * 17
 
@@ -168,7 +168,7 @@ class ChannelValues:
         for k in range(len(places)):
             places[k] = -1.0
         self._begun[channel] = 0
-        self._words[channel] = None
+        self._words[channel].data = None
 
     def take(self, number: int, place: float, channel: int) -> bool:
         """Processes controller `number` at `place`, 0 to 1; False if it carries no note value."""
@@ -176,10 +176,7 @@ class ChannelValues:
             self._clear(channel)
             self._begun[channel] = 2 if place > 0.0 else 1
             return True
-        if word_place(number) == WORD:
-            word = self._words[channel] or b""
-            if len(word) < MAX_WORD:
-                self._words[channel] = word + piece_bytes(place)
+        if self._words[channel].take(number, place) == WORD:
             return True
         at = value_place(number)
         if not 0 <= at < len(PARAMS):
@@ -190,7 +187,7 @@ class ChannelValues:
     def values(self, io: IO, frame: int, channel: int) -> NoteValues:
         """Values of a note starting at a frame of the block; pending ones are consumed."""
         places = self._places[channel]
-        word = self._words[channel]
+        word = self._words[channel].data
         key = places[WORD] if word is None else word
         row = -1 if key == -1.0 else self._rows.get(key, -2)
         begun = self._begun[channel]

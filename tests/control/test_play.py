@@ -35,10 +35,10 @@ from antiphon.kernel.session.play import (
     FIRST_WORD,
     MAX_WORD,
     NAME,
+    NoteWord,
     name_hash,
     note_params,
     other_words,
-    piece_bytes,
     read,
     silent,
     unknown_words,
@@ -46,7 +46,6 @@ from antiphon.kernel.session.play import (
     value_place,
     word_hash,
     word_pieces,
-    word_place,
 )
 from antiphon.kernel.synth.shapes import NamedValues
 from antiphon.kernel.wire.osc import encode
@@ -93,7 +92,7 @@ def test_values_travel_in_controllers_that_midi_leaves_open_and_then_above_its_o
     assert numbers == [*range(103, 120), *range(128, 160)]
     assert [value_place(number) for number in numbers] == list(range(49))
     assert [value_place(number) for number in (0, 102, 120, 127, 160)] == [-1] * 5
-    assert [word_place(number) for number in (0, 103, 159, 160, 208, 209)] == [-1, -1, -1, 0, 48, -1]
+    assert [NoteWord().take(number, 0.0) for number in (0, 103, 159, 160, 208, 209)] == [-1, -1, -1, 0, 48, -1]
 
 
 async def test_a_value_above_midis_controllers_arrives_and_no_cc_can_send_it(tmp_path: Path, home: Path) -> None:
@@ -112,10 +111,14 @@ async def test_a_value_above_midis_controllers_arrives_and_no_cc_can_send_it(tmp
 @pytest.mark.parametrize("word", ["", "bd", "kick", "Trömmel/大鼓", "e\u0301", "x" * 64, "é" * 127, "\U0001f941" * 63])
 def test_a_word_travels_as_its_bytes(word: str) -> None:
     pieces = [float(np.float32(piece)) for piece in word_pieces("s", word)]
-    assert b"".join(map(piece_bytes, pieces)).decode() == normalize("NFC", word)
+    taken = NoteWord()
+    assert [taken.take(FIRST_WORD + 2, piece) for piece in pieces] == [2] * len(pieces)
+    assert taken.text == normalize("NFC", word)
     assert all(0.0 <= piece < 1.0 for piece in pieces)
     assert len(pieces) == max(1, -(-len(normalize("NFC", word).encode()) // 3))
-    assert piece_bytes(1.0) == b"\xff\xff\xff"  # of a log that someone wrote
+    for _ in range(100):
+        taken.take(FIRST_WORD, 1.0)  # of a log that someone wrote
+    assert len(taken.data or b"") < MAX_WORD + 3
 
 
 @pytest.mark.parametrize(("word", "reason"), [

@@ -146,13 +146,13 @@ def check_voices() -> Iterator[Finding]:
 
 def check_weights() -> Iterator[Finding]:
     """Checksums of shipped weights and those registered by plugins, against their manifests."""
-    from antiphon.kernel.runtime import check_model_files
+    from antiphon.kernel.runtime import model_files
     from antiphon.networks.model_registry import examine_models, known_models
 
     fix = "install Antiphon again (a checkout: git checkout models); antiphon models says more"
     try:
-        check_model_files.names()
-    except check_model_files.ModelError as error:
+        model_files.names()
+    except model_files.ModelError as error:
         yield Finding("weights", "limited", f"none are installed: {error}; nodes that need them run without", fix)
         return
     rows = examine_models(known_models()[0])

@@ -61,8 +61,8 @@ NAME = re.compile(rf"[a-z][a-z0-9_]{{1,{MAX_NAME_LETTERS - 1}}}")
 def write(name: str, kind: str, folder: Path, taken: Collection[str] = ()) -> Path:
     """Writes a new plugin, and returns its folder.
 
-    A name has 2 to `MAX_NAME_LETTERS` small letters, digits and _, a letter first; `kind` is a key of `SHAPES`; `taken` are
-    names of existing processors and plugins. Raises UsageError: name or shape is invalid, or the name is in use. Raises
+    A name has 2 to `MAX_NAME_LETTERS` small letters, digits and _, a letter first; `kind` is a key of `SHAPES`; `taken`
+    are names of existing processors and plugins. Raises UsageError: name or shape is invalid, or the name is in use. Raises
     FileError: a file cannot be written.
     """
     if keyword.iskeyword(name):

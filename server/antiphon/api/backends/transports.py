@@ -36,15 +36,12 @@ from antiphon.kernel.session.effects import EngineEffect
 from antiphon.kernel.session.node_state import Node
 from antiphon.kernel.session.play import (
     BEGIN as VALUES_BEGIN,
-    MAX_WORD,
+    NoteWord,
     note_params,
     other_words,
-    piece_bytes,
     plays,
     read as play_commands,
     value_place,
-    word_keys,
-    word_place,
 )
 from antiphon.kernel.session.transport import (
     LEAP,

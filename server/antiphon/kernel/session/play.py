@@ -83,11 +83,6 @@ def value_place(number: int) -> int:
     return number - FIRST_EXTRA_VALUE + CONTROLLERS if FIRST_EXTRA_VALUE <= number < FIRST_WORD else -1
 
 
-def word_place(number: int) -> int:
-    """Place among `note_params` of the text whose word a controller has a piece of; -1 for one without a piece."""
-    return number - FIRST_WORD if FIRST_WORD <= number <= LAST else -1
-
-
 def word_pieces(name: str, word: str) -> list[float]:
     """Bytes of a word as values of controllers, the last one filled up with zeros; at least one piece.
 
@@ -104,23 +99,40 @@ def word_pieces(name: str, word: str) -> list[float]:
     return [int.from_bytes(part) / _PIECES for part in parts]
 
 
-def piece_bytes(value: float) -> bytes:
-    """Bytes of a piece of a word; the inverse of `word_pieces`, piece by piece."""
-    return min(int(value * _PIECES), _PIECES - 1).to_bytes(PIECE).rstrip(b"\0")
+class NoteWord:
+    """A word of a note, of which controllers bring the pieces; `data`: its bytes, None before the first."""
 
+    __slots__ = ("data",)
 
-def word_keys(words: Iterable[str]) -> Iterator[tuple[bytes | float, str]]:
-    """Keys by which notes say words: their hash, which session logs had before `word_pieces`, and their bytes."""
-    for word in words:
-        yield word_hash(word), word
-        yield _encoded(word), word
+    def __init__(self) -> None:
+        self.data: bytes | None = None
 
+    def take(self, number: int, value: float) -> int:
+        """Adds the piece in a controller.
 
-def name_keys(names: Iterable[str]) -> Iterator[tuple[bytes | float, str]]:
-    """As `word_keys`, for the names of values by name."""
-    for name in names:
-        yield name_hash(name), name
-        yield _encoded(name), name
+        Returns the place of the word's parameter among `note_params`; -1 for a controller without a piece.
+        """
+        if not FIRST_WORD <= number <= LAST:
+            return -1
+        data = self.data or b""
+        if len(data) < MAX_WORD:
+            self.data = data + min(int(value * _PIECES), _PIECES - 1).to_bytes(PIECE).rstrip(b"\0")
+        return number - FIRST_WORD
+
+    @property
+    def text(self) -> str | None:
+        """The word; None before its first piece."""
+        return None if self.data is None else self.data.decode("utf-8", "replace")
+
+    @staticmethod
+    def keys(words: Iterable[str], *, named: bool = False) -> Iterator[tuple[bytes | float, str]]:
+        """Keys by which notes say words: their hash, which session logs had before `word_pieces`, and their bytes.
+
+        `named`: the words are names of values by name.
+        """
+        for word in words:
+            yield name_hash(word) if named else word_hash(word), word
+            yield _encoded(word), word
 
 
 def _encoded(word: str) -> bytes:

@@ -30,9 +30,9 @@ def check(settings: ServeSettings, folder: Path) -> None:
     if record and settings.input_file is not None and paths.is_same_file(record, settings.input_file):
         raise UsageError(f"--record and --input are the same file, {record}; give --record another name")
     if record and os.path.lexists(record) and not settings.force and not _broken_off(record, folder):
+        free = recorder.sibling_path(Path(record))
         raise UsageError(
-            f"--record: there is a {record} already; give another name, for example {recorder.sibling_path(Path(record))}, "
-            "or --force to replace it"
+            f"--record: there is a {record} already; give another name, for example {free}, or --force to replace it"
         )
     existing = [name for name in SET if session and os.path.lexists(os.path.join(session, name))]
     if existing and not _broken_off(session, folder):

@@ -73,7 +73,8 @@ class NamedValues:
 
     def __init__(self) -> None:
         self._pending: dict[int, dict[bytes | float, float]] = {}
-        self._name: list[bytes | float] = [b""] * _CHANNELS
+        self._names = [play.NoteWord() for _ in range(_CHANNELS)]
+        self._hashes = [0.0] * _CHANNELS
         self._high = [0] * _CHANNELS
 
     def take(self, event: Event) -> bool:
@@ -81,21 +82,20 @@ class NamedValues:
         channel = event.channel
         match event.number:
             case play.BEGIN:
-                self._pending[channel], self._name[channel] = {}, b""
+                self._pending[channel], self._names[channel].data = {}, None
             case play.FIRST_WORD:
-                name = self._name[channel]
-                if isinstance(name, bytes) and len(name) < play.MAX_WORD:
-                    self._name[channel] = name + play.piece_bytes(event.value)
+                self._names[channel].take(event.number, event.value)
             case play.NAME:
-                self._name[channel] = event.value
+                self._hashes[channel] = event.value
             case play.HIGH:
                 self._high[channel] = round(event.value * 65536)
             case play.LOW:
                 bits = (self._high[channel] << 16 | round(event.value * 65536)) & 0xFFFFFFFF
                 values = self._pending.setdefault(channel, {})
                 if len(values) < play.MAX_NAMED:
-                    values[self._name[channel]] = unpack(">f", pack(">I", bits))[0]
-                self._name[channel] = b""
+                    name = self._names[channel].data
+                    values[self._hashes[channel] if name is None else name] = unpack(">f", pack(">I", bits))[0]
+                self._names[channel].data = None
             case _:
                 return False
         return True
@@ -103,7 +103,7 @@ class NamedValues:
     def given(self, channel: int, names: Iterable[str]) -> dict[str, float]:
         """Removes and returns the values of a note that begins, those of `names`."""
         values = self._pending.pop(channel, {})
-        known = dict(play.name_keys(names)) if values else {}
+        known = dict(play.NoteWord.keys(names, named=True)) if values else {}
         return {known[key]: value for key, value in values.items() if key in known}
 
 
