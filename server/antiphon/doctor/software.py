@@ -189,11 +189,7 @@ def check_pipeline() -> Iterator[Finding]:
     if lacking:
         text += f"; extras that are not installed: {', '.join(lacking)}"
     state: Condition = "missing" if "pipeline" in lacking else "works" if trains else "limited"
-    fix = (
-        ""
-        if state == "works"
-        else f"pip install 'antiphon-lab[{'check_pipeline' if trains else 'check_pipeline,sklearn'}]'"
-    )
+    fix = "" if state == "works" else f"pip install 'antiphon-lab[{'pipeline' if trains else 'pipeline,sklearn'}]'"
     yield Finding("pipeline", state, text, fix)
 
 

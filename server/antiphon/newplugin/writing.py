@@ -62,8 +62,8 @@ def write(name: str, kind: str, folder: Path, taken: Collection[str] = ()) -> Pa
     """Writes a new plugin, and returns its folder.
 
     A name has 2 to `MAX_NAME_LETTERS` small letters, digits and _, a letter first; `kind` is a key of `SHAPES`; `taken`
-    are names of existing processors and plugins. Raises UsageError: name or shape is invalid, or the name is in use. Raises
-    FileError: a file cannot be written.
+    are names of existing processors and plugins. Raises UsageError: name or shape is invalid, or the name is in use.
+    Raises FileError: a file cannot be written.
     """
     if keyword.iskeyword(name):
         raise UsageError(f"{name!r} is a word of Python's and not a name for a plugin; choose another name")

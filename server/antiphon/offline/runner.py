@@ -221,7 +221,7 @@ class PlanRunner:
         self._rewind()
 
     def requests_look_ahead(self, frames: int | None) -> bool:
-        """True if the processor requests a look-ahead pass of `frames` frames, None for more than `MAX_LOOK_AHEAD_SECONDS`."""
+        """True if the processor requests a look-ahead pass of `frames` frames, None for too many to keep."""
         return self._host.processor.look_ahead(frames)
 
     def look_ahead(self, source: Iterable[Samples], frames: int) -> None:
