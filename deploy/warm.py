@@ -67,7 +67,7 @@ def library() -> None:
             importlib.import_module(name)
         except (ImportError, OSError) as error:
             print(f"without the kernels of {name}: {error}")
-    print(f"{library.write(declared(), library.place())} kernels in {library.place()}")
+    print(f"{library.write(declared(), library.library_path())} kernels in {library.library_path()}")
 
 
 def analyses() -> None:

@@ -288,7 +288,7 @@ class Accompany(Processor):
         elif event.kind in ("on", "off"):
             listener.off(number, beat)
             self._melody.off(number, beat)
-        elif event.kind in ("bend", "control") and (by := self._bend.follow(event, listener.sounding)):
+        elif event.kind in ("bend", "control") and (by := self._bend.update(event, listener.sounding)):
             # so that a note is not moved onto one that is still to be moved
             for pitch in sorted(listener.sounding, reverse=by > 0):
                 listener.move(pitch, pitch + by)
@@ -363,7 +363,7 @@ class Accompany(Processor):
             elif event.kind in ("on", "off"):
                 listener.off(number, listener.last)
                 self._zone.pop(number, None)
-            elif event.kind in ("bend", "control") and (by := self._bend.follow(event, listener.sounding)):
+            elif event.kind in ("bend", "control") and (by := self._bend.update(event, listener.sounding)):
                 for pitch in sorted(listener.sounding, reverse=by > 0):
                     listener.move(pitch, pitch + by)
 

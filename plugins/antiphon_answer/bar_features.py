@@ -133,12 +133,6 @@ class BarHistory:
         """Number of stored events of a part."""
         return len(self._slots[part])
 
-    def drop_events_before(self, slot: int) -> None:
-        """Drops events before `slot`."""
-        for part in range(_PART):
-            self._slots[part] = self.since(part, slot)
-            self._at[part] = {at: codes for at, codes in self._at[part].items() if at >= slot}
-
     def value_of(self, part: int, code: int) -> int:
         """Symbol from the part's last event to a code."""
         last = self.last[part]

@@ -30,18 +30,7 @@ class Classify(WorkerReporter):
     reports: ClassVar[Mapping[str, float]] = {"label": 0.0, "confidence": 0.0, "second": 0.0, "third": 0.0}
 
     def worker(self, spec: StreamSpec) -> WorkerSpec:
-        hop = round(HOP * spec.rate)
-        return WorkerSpec(
-            name="classify",
-            factory="antiphon_classify.worker:LiveClassifier",
-            zygote="none",
-            hop=hop,
-            rate=spec.rate,
-            inputs=(1, hop),
-            outputs=(1, len(self.reports)),
-            slots=4,
-            memory=1024,
-        )
+        return self.answering("classify", "antiphon_classify.worker:LiveClassifier", spec, HOP, slots=4)
 
     def config(self) -> str:
         return f"{self.settings['by']} {self.settings['seconds']:g} {labels_mark()}"

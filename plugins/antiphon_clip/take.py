@@ -6,6 +6,7 @@ import math
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import groupby
 from struct import pack, unpack
 
 from antiphon.api import Param, Value
@@ -16,6 +17,7 @@ from antiphon.api.backends.transports import (
     Node,
     NodeEvent,
     NodeSet,
+    NoteWord,
     Now,
     PatchClip,
     RequestError,
@@ -24,11 +26,10 @@ from antiphon.api.backends.transports import (
     note_params,
     plays,
     value_place,
-    word_number,
 )
 
-_MAX_VALUES = 64
-"""Upper bound of a note's arguments; longer messages are a device's."""
+_MAX_VALUES = 2048
+"""Upper bound of a note's controllers."""
 _MAX_BEAT = 1.23456789e-05
 """Longest text form of a beat."""
 _MIN_BEATS = 0.01
@@ -104,7 +105,7 @@ class Take:
             self._values[node.id] = [effect]
         elif (
             effect.kind == "control"
-            and value_place(effect.number) >= 0
+            and max(value_place(effect.number), NoteWord().take(effect.number, 0.0)) >= 0
             and 0 < len(self._values.get(node.id, ())) < _MAX_VALUES
         ):
             self._values[node.id].append(effect)
@@ -146,16 +147,17 @@ class Take:
     def _declared(self, node: Node, params: tuple[Param, ...], values: list[NodeEvent]) -> Words | None:
         """Names and values of a note with its own; None for unknown ones."""
         words = list[int | float | str]()
-        for effect in values[1:]:
-            place = value_place(effect.number)
+        for number, effects in groupby(values[1:], lambda one: one.number):
+            word = NoteWord()
+            for effect in effects:
+                place = max(value_place(number), word.take(number, effect.value))
             if place >= len(params):
                 return None
             param = params[place]
-            known = node.vocabulary.get(param.name, ())
-            if param.kind != "text":
+            if word.data is None and param.kind != "text":
                 words += param.name, _plain(param.from_norm(effect.value))
-            elif word := next((word for word in known if word_number(word) == effect.value), ""):
-                words += param.name, word
+            elif word.text in node.vocabulary.get(param.name, ()):
+                words += param.name, word.text
             else:
                 return None
         return tuple(words)
@@ -208,16 +210,22 @@ def _is_recordable(message: tuple[str, Words]) -> bool:
 def _by_name(node: Node, values: list[NodeEvent]) -> Words | None:
     """Names and values of a note whose node has no parameters for them; None for an unknown name.
 
-    Each is three controllers: 24 bits of its name's hash, and the halves of a 32-bit float, in 65536ths.
+    Each is the pieces of its name, and the halves of a 32-bit float, in 65536ths.
     """
     words: list[int | float | str] = ["length", 0]
-    names = {int(word_number(name) * (1 << 24)): name for name in node.vocabulary.get("play", ())}
-    shares = [effect.value for effect in values[1:]]
-    for name, high, low in zip(shares[::3], shares[1::3], shares[2::3], strict=False):
-        if (known := names.get(round(name * (1 << 24)))) is None:
+    name: str | None = None
+    for is_half, effects in groupby(values[1:], lambda one: value_place(one.number) >= 0):
+        found = list(effects)
+        if not is_half:
+            word = NoteWord()
+            for piece in found:
+                word.take(piece.number, piece.value)
+            name = word.text
+        elif name is not None and len(found) == 2 and name in node.vocabulary.get("play", ()):
+            high, low = (round(half.value * 65536) for half in found)
+            words += name, *unpack(">f", pack(">I", high << 16 | low))
+        else:
             return None
-        bits = round(high * 65536) << 16 | round(low * 65536)
-        words += known, unpack(">f", pack(">I", bits))[0]
     return tuple(words)
 
 

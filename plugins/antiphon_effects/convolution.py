@@ -33,7 +33,7 @@ from antiphon.api.kernels import (
 )
 from antiphon_effects.shared import LOUDEST, effects_finite, effects_gain, effects_moved
 
-LONGEST = 20.0
+MAX_SECONDS = 20.0
 """Maximum length of an impulse response in seconds."""
 LARGE = 2048
 """Minimum frames of a large partition."""
@@ -275,7 +275,7 @@ def read_impulse(path: str, spec: StreamSpec, *, normalise: bool) -> F32:
     """
     name = printable_path(Path(path).name)
     parts: list[F32] = []
-    frames, most = 0, round(LONGEST * spec.rate)
+    frames, most = 0, round(MAX_SECONDS * spec.rate)
     # block by block, so that an hour is refused after the first 20 s
     with stream_sound(path, rate=spec.rate) as (info, blocks):
         for block in blocks:
@@ -284,7 +284,7 @@ def read_impulse(path: str, spec: StreamSpec, *, normalise: bool) -> F32:
             if frames > most:
                 length = f"{info.frames / info.rate:.3g} s" if info.frames is not None else "too"
                 raise FileError(
-                    f"the impulse {name} is {length} long; {LONGEST:g} s are allowed: cut it, or fade it out sooner"
+                    f"the impulse {name} is {length} long; {MAX_SECONDS:g} s are allowed: cut it, or fade it out sooner"
                 )
     sound = np.concatenate(parts, axis=1) if parts else np.zeros((1, 0), np.float32)
     if not sound.any():

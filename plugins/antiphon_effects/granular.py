@@ -14,7 +14,7 @@ from antiphon.api import IO, FileUse, Param, Processor, Step, StreamSpec
 from antiphon.api.kernels import Audio, f32, f32p, f64, f64p, i64, i64p, kernel
 from antiphon_effects.shared import effects_finite, effects_random, smooth_param
 
-LONGEST = 4.0
+BUFFER_SECONDS = 4.0
 """Buffer length in seconds."""
 GRAINS = 32
 """Maximum simultaneous grains; a further one waits for a free slot."""
@@ -111,11 +111,11 @@ class Granular(Processor):
     on_files = FileUse(tail=True, changes=("time", "level", "channels"))
     params = (
         Param("freeze", "switch", False, doc="Keeps the sound there is, and takes no more."),
-        smooth_param("position", 0.05, 0.0, LONGEST / 2, "How long ago grains are from.", "s"),
+        smooth_param("position", 0.05, 0.0, BUFFER_SECONDS / 2, "How long ago grains are from.", "s"),
         Param("size", default=0.12, low=0.005, high=0.5, unit="s", warp="log", doc="Length of a grain."),
         Param("density", default=20.0, low=0.5, high=200.0, unit="Hz", warp="log", doc="Grains a second."),
         Param("pitch", default=0.0, low=-24.0, high=24.0, unit="semitones", doc="Transposes the grains."),
-        Param("jitter", default=0.05, low=0.0, high=LONGEST / 4, unit="s", doc="Random deviation of place."),
+        Param("jitter", default=0.05, low=0.0, high=BUFFER_SECONDS / 4, unit="s", doc="Random deviation of place."),
         Param("detune", default=0.0, low=0.0, high=12.0, unit="semitones", doc="Random deviation of pitch."),
         Param("spread", default=0.5, low=0.0, high=1.0, doc="Random pan."),
         Param("seed", "int", 1, 0, 65535, restart=True, doc="Random seed."),
@@ -123,7 +123,7 @@ class Granular(Processor):
 
     def prepare(self, spec: StreamSpec) -> None:
         self._rate = float(spec.rate)
-        self._ring = np.zeros((spec.channels, round(LONGEST * spec.rate)), np.float32)
+        self._ring = np.zeros((spec.channels, round(BUFFER_SECONDS * spec.rate)), np.float32)
         self._grains = np.zeros(GRAINS * _GRAIN, np.float64)
         self._whole = np.zeros(3, np.int64)
         self._wait = np.zeros(2, np.float64)

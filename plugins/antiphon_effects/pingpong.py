@@ -17,7 +17,7 @@ from antiphon.api.kernels import Audio, f32, f32p, f64, f64p, i64, i64p, kernel,
 from antiphon_effects.shared import effects_fall, effects_finite, effects_moved, effects_rest, hertz, smooth_param
 from antiphon_effects.swept import FAINT, effects_read, effects_swing
 
-LONGEST = 8.0
+MAX_SECONDS = 8.0
 GLIDE = 0.12
 """Time constant in seconds of the read position's glide."""
 FASTEST = 0.5
@@ -64,7 +64,7 @@ def effects_pingpong(x: Audio, y: Audio, p: PingpongCurves, line: PingpongState,
     high_pole = f64(0.0)
     for n in range(y.frames):
         wanted = f64(p.beats[n]) * per_beat if p.beats[n] > 0.0 else f64(p.time[n]) * line.rate
-        wanted = min(max(wanted, 8.0), LONGEST * line.rate)
+        wanted = min(max(wanted, 8.0), MAX_SECONDS * line.rate)
         lag = line.state[_LAG]
         if lag == 0.0:
             lag = wanted
@@ -115,7 +115,7 @@ class Pingpong(Processor):
     on_files = FileUse(tail=True, changes=("time", "level", "channels"))
     params = (
         Param("beats", default=0.75, low=0.0, high=16.0, unit="beats", doc="Delay time in beats; 0 uses `time`."),
-        Param("time", default=0.4, low=0.005, high=LONGEST, unit="s", warp="log", doc="Delay time, at `beats` 0."),
+        Param("time", default=0.4, low=0.005, high=MAX_SECONDS, unit="s", warp="log", doc="Delay time, at `beats` 0."),
         smooth_param("feedback", 0.5, 0.0, 1.1, "Feedback; above 1 the echoes grow to the tape's saturation."),
         Param("cross", default=1.0, smooth=0.05, doc="Cross feedback: 1 is ping-pong, 0 keeps the sides apart."),
         hertz("lowcut", 120.0, 10.0, 2000.0, "High-pass of each echo."),
@@ -125,7 +125,7 @@ class Pingpong(Processor):
 
     def prepare(self, spec: StreamSpec) -> None:
         self._rate = float(spec.rate)
-        self._mask = (1 << math.ceil(math.log2(LONGEST * spec.rate + FLUTTER * 2 * spec.rate + 8))) - 1
+        self._mask = (1 << math.ceil(math.log2(MAX_SECONDS * spec.rate + FLUTTER * 2 * spec.rate + 8))) - 1
         self._ring = np.zeros((spec.channels, self._mask + 1), np.float32)
         self._state = np.zeros(_FILTERS + 2 * spec.channels, np.float64)
         self._glide = 1.0 - math.exp(-1.0 / (GLIDE * spec.rate))

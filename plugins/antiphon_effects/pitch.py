@@ -215,7 +215,7 @@ LIFTER_SECONDS = 0.0012
 SCALLOPING_LOSS = 0.42
 """Loss of a partial halfway between two bins, 0.86 dB, by the square of its distance from a bin: the windows' product
 there."""
-MOST = 8.0
+MAX_ENVELOPE_GAIN = 8.0
 """Maximum factor by which an envelope raises a partial."""
 # places in `place`: frames of the output's hop that were given, frames of the input
 _AT, _AGE = 0, 1
@@ -270,7 +270,7 @@ def effects_shift(s: SpectraBuffers, count: i64, t: PitchState, formants: i64, r
                 b = f64(s.now[c, 2 * k + 1])
                 e = f64(1.0)
                 if formants == 1:
-                    e = min(f64(t.envelope[k + move]) / f64(t.envelope[k]), MOST)
+                    e = min(f64(t.envelope[k + move]) / f64(t.envelope[k]), MAX_ENVELOPE_GAIN)
                 j = 2 * (k + move)
                 s.target[c, j] = s.target[c, j] + f32((a * cos - b * sin) * e)
                 s.target[c, j + 1] = s.target[c, j + 1] + f32((a * sin + b * cos) * e)

@@ -32,9 +32,9 @@ from antiphon_effects.shared import effects_finite
 WINDOW = 0.085
 """Window length in seconds: 4,096 frames at 48 kHz."""
 FACTORS = (0.25, 8.0)
-LONGEST = 20.0
+MAX_SECONDS = 20.0
 """Maximum buffer length in seconds."""
-RISE = 4.0
+MIN_RISE = 4.0
 """Power ratio of a peak per hop that marks an attack: 6 dB."""
 SHARE = 0.3
 """Share of the bins that must rise at once for an attack: in a steady noise some always do."""
@@ -85,7 +85,7 @@ def effects_attack(s: SpectraBuffers, count: i64, t: StretchState) -> f64:
                     s.before[c, 2 * k] * s.before[c, 2 * k] + s.before[c, 2 * k + 1] * s.before[c, 2 * k + 1]
                 )
         t.rises[i] = 0.0
-        if here > RISE * old:
+        if here > MIN_RISE * old:
             re = f64(0.0)
             im = f64(0.0)
             for c in range(s.now.channels):
@@ -302,14 +302,14 @@ class Stretch(Processor):
             smooth=0.03,
             doc="Stretch factor: 2 is half the speed; below 1 catches up.",
         ),
-        Param("buffer", default=8.0, low=0.5, high=LONGEST, unit="s", doc="Live: longest lag behind the input."),
+        Param("buffer", default=8.0, low=0.5, high=MAX_SECONDS, unit="s", doc="Live: longest lag behind the input."),
         Param("now", "trigger", doc="Live: returns to the present."),
-        Param("behind", default=0.0, low=0.0, high=LONGEST, unit="s", readonly=True, doc="Lag behind the input."),
+        Param("behind", default=0.0, low=0.0, high=MAX_SECONDS, unit="s", readonly=True, doc="Lag behind the input."),
     )
 
     def prepare(self, spec: StreamSpec) -> None:
         self._rate = float(spec.rate)
-        self._stretcher = Stretcher(spec.channels, spec.rate, LONGEST)
+        self._stretcher = Stretcher(spec.channels, spec.rate, MAX_SECONDS)
         self.latency = self._stretcher.spectra.size
         # frames are reported as seconds
         self._behind = np.zeros(1, np.float64)

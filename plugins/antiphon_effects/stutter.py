@@ -11,7 +11,7 @@ from antiphon.api import IO, Param, Processor, Step, StreamSpec
 from antiphon.api.kernels import Audio, f32, f32p, f64, f64p, i64, kernel
 from antiphon_effects.shared import effects_finite, smooth_param
 
-LONGEST = 8.0
+MAX_SECONDS = 8.0
 """Maximum length of a repeat in seconds."""
 FADE = 0.003
 """Seconds of each crossfade."""
@@ -123,7 +123,7 @@ class Stutter(Processor):
 
     def prepare(self, spec: StreamSpec) -> None:
         self._rate = float(spec.rate)
-        self._ring = np.zeros((spec.channels, round(2.0 * LONGEST * spec.rate)), np.float32)
+        self._ring = np.zeros((spec.channels, round(2.0 * MAX_SECONDS * spec.rate)), np.float32)
         self._state = np.zeros(_SIZE, np.float64)
         self._fade = float(round(FADE * spec.rate))
 

@@ -38,7 +38,7 @@ def library() -> c.CDLL:
     raise ParamError("needs lilv; on Debian `apt install liblilv-0-0` installs it")
 
 
-def _call(name: str, *args: Any, gives: Any = c.c_void_p) -> Any:
+def _call_lilv(name: str, *args: Any, gives: Any = c.c_void_p) -> Any:
     function = getattr(library(), f"lilv_{name}")
     function.restype = gives
     return function(*(c.c_void_p(a) if isinstance(a, int) else a for a in args))
@@ -47,36 +47,36 @@ def _call(name: str, *args: Any, gives: Any = c.c_void_p) -> Any:
 def _text(node: int | None, how: str = "string") -> str:
     if not node:
         return ""
-    raw = _call(f"node_as_{how}", node, gives=c.c_char_p)
+    raw = _call_lilv(f"node_as_{how}", node, gives=c.c_char_p)
     return raw.decode("utf-8", "replace") if raw else ""
 
 
 def _items(kind: str, some: int | None) -> Iterator[int]:
-    at = _call(f"{kind}_begin", some) if some else None
-    while some and not _call(f"{kind}_is_end", some, at, gives=c.c_bool):
-        yield _call(f"{kind}_get", some, at)
-        at = _call(f"{kind}_next", some, at)
+    at = _call_lilv(f"{kind}_begin", some) if some else None
+    while some and not _call_lilv(f"{kind}_is_end", some, at, gives=c.c_bool):
+        yield _call_lilv(f"{kind}_get", some, at)
+        at = _call_lilv(f"{kind}_next", some, at)
 
 
 class World:
     """Installed plugins in the folders of `LV2_PATH`, else in lilv's own."""
 
     def __init__(self) -> None:
-        self._world = _call("world_new")
-        _call("world_load_all", self._world, gives=None)
-        self._all = _call("world_get_all_plugins", self._world)
+        self._world = _call_lilv("world_new")
+        _call_lilv("world_load_all", self._world, gives=None)
+        self._all = _call_lilv("world_get_all_plugins", self._world)
 
     def uri(self, text: str) -> int:
         """lilv node of a URI."""
-        return int(_call("new_uri", self._world, c.c_char_p(text.encode())))
+        return int(_call_lilv("new_uri", self._world, c.c_char_p(text.encode())))
 
     def uris(self) -> list[str]:
         """URIs of all plugins."""
-        return sorted(_text(_call("plugin_get_uri", plugin), "uri") for plugin in _items("plugins", self._all))
+        return sorted(_text(_call_lilv("plugin_get_uri", plugin), "uri") for plugin in _items("plugins", self._all))
 
     def card(self, uri: str) -> PluginCard:
         """Description of one plugin. Raises ParamError: there is none of this URI."""
-        plugin = _call("plugins_get_by_uri", self._all, self.uri(uri))
+        plugin = _call_lilv("plugins_get_by_uri", self._all, self.uri(uri))
         if not plugin:
             raise ParamError("is no LV2 plugin of this machine; `antiphon plugins --scan` lists those")
         return _PortReader(self, plugin, uri).card()
@@ -97,20 +97,20 @@ class _PortReader:
 
     def card(self) -> PluginCard:
         plugin = self._plugin
-        features = [_text(f, "uri") for f in _items("nodes", _call("plugin_get_required_features", plugin))]
+        features = [_text(f, "uri") for f in _items("nodes", _call_lilv("plugin_get_required_features", plugin))]
         if strange := sorted(set(features) - FEATURES):
             self.problem = f"needs {strange[0]}, which is not offered"
-        for index in range(_call("plugin_get_num_ports", plugin, gives=c.c_uint32)):
-            self._port(index, _call("plugin_get_port_by_index", plugin, c.c_uint32(index)))
+        for index in range(_call_lilv("plugin_get_num_ports", plugin, gives=c.c_uint32)):
+            self._port(index, _call_lilv("plugin_get_port_by_index", plugin, c.c_uint32(index)))
         if not self.outs:
             self.problem = self.problem or "gives no sound"
         for what, channels in (("in", self.ins), ("out", self.outs), ("side", self.side)):
             if len(channels) > MAX_CHANNELS:
                 self.problem = f"has {len(channels)} channels {what}; at most {MAX_CHANNELS} are hosted"
-        maker = _call("plugin_get_author_name", plugin)
-        paths = [self._path(_call(f"plugin_get_{what}_uri", plugin)) for what in ("library", "bundle")]
+        maker = _call_lilv("plugin_get_author_name", plugin)
+        paths = [self._path(_call_lilv(f"plugin_get_{what}_uri", plugin)) for what in ("library", "bundle")]
         return PluginCard(
-            f"lv2:{self._uri}", _text(_call("plugin_get_name", plugin)), _text(maker), self.problem,
+            f"lv2:{self._uri}", _text(_call_lilv("plugin_get_name", plugin)), _text(maker), self.problem,
             len(self.ins), len(self.outs), len(self.side), self.midi >= 0, 0, paths[0],
             tuple(self._controls.found),
             {"bundle": paths[1], "ports": self.ports, "ins": self.ins, "outs": self.outs, "side": self.side,
@@ -118,17 +118,17 @@ class _PortReader:
         )  # fmt: skip
 
     def _path(self, node: int) -> str:
-        raw = _call("file_uri_parse", c.c_char_p(_text(node, "uri").encode()), None, gives=c.c_char_p)
+        raw = _call_lilv("file_uri_parse", c.c_char_p(_text(node, "uri").encode()), None, gives=c.c_char_p)
         return raw.decode("utf-8", "surrogateescape") if raw else ""
 
     def _is(self, port: int, uri: str) -> bool:
-        return bool(_call("port_is_a", self._plugin, port, self._world.uri(uri), gives=c.c_bool))
+        return bool(_call_lilv("port_is_a", self._plugin, port, self._world.uri(uri), gives=c.c_bool))
 
     def _has(self, port: int, uri: str) -> bool:
-        return bool(_call("port_has_property", self._plugin, port, self._world.uri(uri), gives=c.c_bool))
+        return bool(_call_lilv("port_has_property", self._plugin, port, self._world.uri(uri), gives=c.c_bool))
 
     def _get(self, port: int, uri: str) -> int | None:
-        found: int | None = _call("port_get", self._plugin, port, self._world.uri(uri))
+        found: int | None = _call_lilv("port_get", self._plugin, port, self._world.uri(uri))
         return found
 
     def _port(self, index: int, port: int) -> None:
@@ -149,8 +149,8 @@ class _PortReader:
             value = self._control(index, port, role) if is_input else 0.0
         elif kind == "atom":
             minimum = self._get(port, f"{EXT}resize-port#minimumSize")
-            size = _call("node_as_int", minimum, gives=c.c_int) if minimum else 0
-            midi = _call(
+            size = _call_lilv("node_as_int", minimum, gives=c.c_int) if minimum else 0
+            midi = _call_lilv(
                 "port_supports_event", self._plugin, port, self._world.uri(f"{EXT}midi#MidiEvent"), gives=c.c_bool
             )
             if is_input and midi and self.midi < 0:
@@ -164,14 +164,14 @@ class _PortReader:
         return "side" in _text(group, "uri").lower() if group else False
 
     def _symbol(self, port: int) -> str:
-        return _text(_call("port_get_symbol", self._plugin, port))
+        return _text(_call_lilv("port_get_symbol", self._plugin, port))
 
     def _control(self, index: int, port: int, role: str) -> float:
         """Adds a control input; returns its first value."""
         nodes = [c.c_void_p() for _ in range(3)]
-        _call("port_get_range", self._plugin, port, *(c.byref(node) for node in nodes), gives=None)
+        _call_lilv("port_get_range", self._plugin, port, *(c.byref(node) for node in nodes), gives=None)
         default, low, high = (
-            _call("node_as_float", n.value, gives=c.c_float) if n.value else math.nan for n in nodes
+            _call_lilv("node_as_float", n.value, gives=c.c_float) if n.value else math.nan for n in nodes
         )  # fmt: skip
         if role == f"{LV2}enabled":
             return 1.0  # the host bypasses
@@ -179,14 +179,14 @@ class _PortReader:
             low, high, default = low * RATE, high * RATE, default * RATE
         points = sorted(
             {
-                _call("node_as_float", _call("scale_point_get_value", p), gives=c.c_float):
-                _text(_call("scale_point_get_label", p))
-                for p in _items("scale_points", _call("port_get_scale_points", self._plugin, port))
+                _call_lilv("node_as_float", _call_lilv("scale_point_get_value", p), gives=c.c_float):
+                _text(_call_lilv("scale_point_get_label", p))
+                for p in _items("scale_points", _call_lilv("port_get_scale_points", self._plugin, port))
             }.items()
         )  # fmt: skip
         named = [(label, value) for value, label in points] if self._has(port, f"{LV2}enumeration") else []
         unit = _text(self._get(port, "http://lv2plug.in/ns/extensions/units#unit"), "uri").rpartition("#")[2]
-        label = _text(_call("port_get_name", self._plugin, port))
+        label = _text(_call_lilv("port_get_name", self._plugin, port))
         switch, whole = self._has(port, f"{LV2}toggled"), self._has(port, f"{LV2}integer")
         kind, log = "switch" if switch else "int" if whole else "float", self._has(port, f"{EXT}port-props#logarithmic")
         told = HostedControl(index, self._symbol(port), kind, low, high, default, label, _UNITS.get(unit, ""), log)

@@ -11,7 +11,7 @@ from antiphon.api import Event, Samples
 
 MidiMessage: TypeAlias = tuple[int, bytes]
 """MIDI message with its frame within the hop."""
-MOST = 200
+MAX_EVENTS = 200
 """Maximum events per hop."""
 COLUMNS = 5
 HEAD = 3
@@ -23,7 +23,7 @@ def pack(events: Sequence[Event], into: Samples) -> int:
     """Writes events into `into`, float32 `[MOST * COLUMNS]`, and returns how many; what has no message is left out."""
     count = 0
     for event in events:
-        if event.kind in _KINDS and count < MOST:
+        if event.kind in _KINDS and count < MAX_EVENTS:
             at = count * COLUMNS
             into[at : at + COLUMNS] = (
                 _KINDS.index(event.kind), event.offset, event.number, event.value, event.channel,
@@ -56,4 +56,4 @@ def unpack(rows: Samples, count: int, hop: int) -> list[MidiMessage]:
     return sorted(found, key=lambda message: message[0])
 
 
-EMPTY = np.zeros(MOST * COLUMNS, np.float32)
+EMPTY = np.zeros(MAX_EVENTS * COLUMNS, np.float32)

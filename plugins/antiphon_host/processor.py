@@ -12,7 +12,7 @@ from antiphon.api.backends.workers import Rebuffer, WorkerProcessor, WorkerSpec
 from antiphon_host import states
 from antiphon_host.card import PluginCard
 from antiphon_host.catalogue import card_of, is_mono, ports
-from antiphon_host.midi import COLUMNS, HEAD, MOST, pack
+from antiphon_host.midi import COLUMNS, HEAD, MAX_EVENTS, pack
 
 MIN_HOP = 32
 MAX_WAITING = 4096
@@ -39,7 +39,7 @@ class Plugin(WorkerProcessor):
         card, hop = self._card(), max(MIN_HOP, spec.block)
         self._copies = spec.channels if is_mono(card) else 1
         rows = (card.ins + card.side) * self._copies
-        more = HEAD + len(card.controls) + (MOST * COLUMNS if card.notes else 0)
+        more = HEAD + len(card.controls) + (MAX_EVENTS * COLUMNS if card.notes else 0)
         return WorkerSpec(
             name=card.name or card.address,
             factory="antiphon_host.worker:Hosted",
@@ -145,7 +145,7 @@ class Plugin(WorkerProcessor):
         size, events = self.hops.hop, self._hop_events
         start = hop * size
         events.clear()
-        while self._events and self._events[0][0] < start + size and len(events) < MOST:
+        while self._events and self._events[0][0] < start + size and len(events) < MAX_EVENTS:
             at, event = self._events.popleft()
             events.append(event.moved(max(0, at - start) - event.offset))
         self._given = False
@@ -168,7 +168,7 @@ class Plugin(WorkerProcessor):
         after = HEAD + len(values)
         more[HEAD:after] = values
         more[2] = self._keeps
-        more[0], more[1] = 1.0, pack(self._hop_events, more[after:]) if len(more) >= after + MOST * COLUMNS else 0
+        more[0], more[1] = 1.0, pack(self._hop_events, more[after:]) if len(more) >= after + MAX_EVENTS * COLUMNS else 0
         self._given = True
 
     def reset(self) -> None:

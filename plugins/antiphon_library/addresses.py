@@ -60,7 +60,7 @@ class Questions:
             raise RequestError("path is missing")
         async with self._one:
             found = await asyncio.to_thread(next_paths, library_folder(), _checked(count), signals)
-        request.reply("/library/next.reply", *_fitting_one_reply((path,) for path in found))
+        request.reply("/library/next.reply", *_limit_to_datagram((path,) for path in found))
 
     async def fitting(self, request: OscRequest) -> None:
         """Answers `/library/fits.reply s:path f:score s:why…`: loops compatible with the last bars of a node."""
@@ -79,7 +79,7 @@ class Questions:
         finally:
             path.unlink(missing_ok=True)
         rows = ((str(row["path"]), float(row["score"]), ", ".join(row["why"])) for row in json.loads(found)["matches"])
-        request.reply("/library/fits.reply", *_fitting_one_reply(rows))
+        request.reply("/library/fits.reply", *_limit_to_datagram(rows))
 
 
 def _checked(count: object) -> int:
@@ -116,7 +116,7 @@ async def _asked(*words: str) -> bytes:
     return found
 
 
-def _fitting_one_reply(rows: Iterable[tuple[Arg, ...]]) -> list[Arg]:
+def _limit_to_datagram(rows: Iterable[tuple[Arg, ...]]) -> list[Arg]:
     """Rows as arguments, as far as they fit into one datagram."""
     reply: list[Arg] = []
     size = 0

@@ -154,7 +154,7 @@ def compact(structure: Structure) -> list[SummaryPart]:
 
     Sound before the first beat belongs to the first phrase.
     """
-    kept = sorted(_typical(structure, letter) for letter in {phrase.letter for phrase in structure.phrases})
+    kept = sorted(_most_typical_phrase(structure, letter) for letter in {phrase.letter for phrase in structure.phrases})
     parts = _joined([(structure.phrases[n].first, structure.phrases[n].last, n) for n in kept], structure)
     return [replace(parts[0], start=0.0), *parts[1:]] if kept[0] == 0 else parts
 
@@ -190,10 +190,10 @@ def _order(structure: Structure) -> list[int]:
         rank = {"chorus": 20.0, "verse": 10.0, "bridge": 0.2, "intro": -1.0, "outro": -2.0}.get(phrase.name, 0.0)
         return rank + filled[phrase.letter] / beats + 0.2 * phrase.unlike
 
-    return sorted((_typical(structure, letter) for letter in filled), key=weight, reverse=True)
+    return sorted((_most_typical_phrase(structure, letter) for letter in filled), key=weight, reverse=True)
 
 
-def _typical(structure: Structure, letter: int) -> int:
+def _most_typical_phrase(structure: Structure, letter: int) -> int:
     """Phrase of a letter most similar to its others, among those not much shorter than the longest."""
     own = [n for n, phrase in enumerate(structure.phrases) if phrase.letter == letter]
     longest = max(_length(structure.phrases[n]) for n in own)

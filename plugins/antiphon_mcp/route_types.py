@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, UnsetType
 
-from antiphon.api.backends.http import LONGEST_SCRIPT, Asked, Refusal, TokenLevel, maybe, record
+from antiphon.api.backends.http import MAX_SCRIPT_BYTES, Asked, Refusal, TokenLevel, maybe, record
 from antiphon_mcp.desk import SCENE, Message
 
 OWNER = TokenLevel.OWNER
@@ -21,15 +21,15 @@ Value = float | bool | Annotated[str, Meta(max_length=1000)]
 class Edit(Asked):
     """Lines of the script that plays, from `first` to `last`, replaced; `last` = `first` - 1 inserts before `first`."""
 
-    first: Annotated[int, Meta(ge=1, le=LONGEST_SCRIPT)]
-    last: Annotated[int, Meta(ge=0, le=LONGEST_SCRIPT)]
-    text: Annotated[str, Meta(max_length=LONGEST_SCRIPT)]
+    first: Annotated[int, Meta(ge=1, le=MAX_SCRIPT_BYTES)]
+    last: Annotated[int, Meta(ge=0, le=MAX_SCRIPT_BYTES)]
+    text: Annotated[str, Meta(max_length=MAX_SCRIPT_BYTES)]
 
 
 class ProposeBody(Asked):
     """A change: exactly one of `script`, `lines`, `params` and `scene`."""
 
-    script: Annotated[str, Meta(max_length=LONGEST_SCRIPT, description="The whole script.")] | UnsetType = UNSET
+    script: Annotated[str, Meta(max_length=MAX_SCRIPT_BYTES, description="The whole script.")] | UnsetType = UNSET
     lines: Annotated[list[Edit], Meta(min_length=1, max_length=MAX_EDITS)] | UnsetType = UNSET
     params: Annotated[dict[str, Value], Meta(min_length=1, max_length=MAX_VALUES)] | UnsetType = UNSET
     scene: Annotated[int, Meta(ge=0, le=MAX_SCENE)] | UnsetType = UNSET
@@ -113,8 +113,8 @@ def change_of(body: ProposeBody, base: str) -> tuple[str, tuple[Message, ...]]:
         size = len(text.encode())
     except UnicodeEncodeError:
         raise Refusal(400, "a script is text that UTF-8 can hold") from None
-    if size > LONGEST_SCRIPT:
-        raise Refusal(413, f"a script on the page has at most {LONGEST_SCRIPT:,} bytes, not {size:,}")
+    if size > MAX_SCRIPT_BYTES:
+        raise Refusal(413, f"a script on the page has at most {MAX_SCRIPT_BYTES:,} bytes, not {size:,}")
     return text, ()
 
 

@@ -46,10 +46,10 @@ MAX_BYTES = 64 << 20
 """Bytes of an answer."""
 TIMEOUT_SECONDS = 2.0
 """Seconds of processor time for reading a script, and for a beat of it."""
-MOST_NOTES = 512
+MAX_NOTES = 512
 FAINT = 1e-4
 """Peak below which an input counts as silence."""
-MOST_SET = 256
+MAX_ADDRESSES = 256
 """Addresses that are told of a change."""
 MIN_BAND_CHANGE = 12.0
 """dB by which a band changes that is remarked."""
@@ -131,7 +131,7 @@ def _notes(path: Path, seconds: float) -> list[list[float]]:
         for track in song.tracks
         for one in track.notes
     ]
-    return sorted(_rounded(one) for one in found if one[0] < seconds)[:MOST_NOTES]
+    return sorted(_rounded(one) for one in found if one[0] < seconds)[:MAX_NOTES]
 
 
 def _values_set(played: dict[str, Any]) -> list[str]:
@@ -139,7 +139,7 @@ def _values_set(played: dict[str, Any]) -> list[str]:
     lead = Fraction(played["lead"])
     found = {address for beat, address, *_ in played["events"] if Fraction(beat) >= lead}
     found -= {address for _, address, *_ in played["unchanged"]}
-    return sorted(one for one in found if not one.startswith("/note/") and not one.endswith("/play"))[:MOST_SET]
+    return sorted(one for one in found if not one.startswith("/note/") and not one.endswith("/play"))[:MAX_ADDRESSES]
 
 
 def _other_bands(before: Samples, after: Samples, rate: int) -> list[str]:

@@ -135,7 +135,7 @@ class MqttConnection(aiomqtt.Client):
             # aiomqtt would leave a socket open that had no answer, and the broker might still take it for ours
             with contextlib.suppress(Exception):
                 self._client.disconnect()
-            self._heed()
+            self._retrieve_error()
             raise
 
     async def lost(self) -> None:
@@ -157,9 +157,9 @@ class MqttConnection(aiomqtt.Client):
         """Disconnects, if the broker still answers: then the will is not published."""
         with contextlib.suppress(MqttError):
             await self.__aexit__(None, None, None)
-        self._heed()
+        self._retrieve_error()
 
-    def _heed(self) -> None:
+    def _retrieve_error(self) -> None:
         # asyncio warns about an exception that is never retrieved
         if self._disconnected.done():
             self._disconnected.exception()

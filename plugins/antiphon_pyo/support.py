@@ -15,7 +15,7 @@ from antiphon_pyo.info import OWN
 class PyoSupport(SynthSupport):
     """Support of pyo's `INSTRUMENTS`."""
 
-    def playable(self, settings: SynthSettings, *, instead: bool) -> SynthSettings:
+    def check_settings(self, settings: SynthSettings, *, instead: bool) -> SynthSettings:
         """Checked settings; a missing instrument becomes a piano if pyo plays instead of another backend.
 
         Raises ParamError: pyo plays no such instrument, or no SynthDef.

@@ -20,7 +20,7 @@ from antiphon_pyo.zone_sound import ZoneSound
 
 NICE = 5
 """Nice value of the computing process: below the playing process, but a player waits for it."""
-MOST = 1 << 30
+MAX_ZONE_BYTES = 1 << 30
 """Maximum bytes of a zone."""
 _PLAIN = tuple(field.name for field in fields(ZoneSound) if field.name not in ("left", "right"))
 
@@ -33,7 +33,7 @@ def read(name: str, rate: int, where: Path | None = None) -> Iterator[ZoneSound]
     asked = json.dumps({"name": name, "rate": rate, "where": str(where) if where else None})
     with HelperProcess("antiphon_pyo.zone_stream", asked) as process:
         try:
-            while "end" not in (answer := process.receive(MOST))[0]:
+            while "end" not in (answer := process.receive(MAX_ZONE_BYTES))[0]:
                 yield _zone(*answer)
         except HELPER_FAULTS:
             raise SamplesError(f"the process that loads {name} ended before it had") from None

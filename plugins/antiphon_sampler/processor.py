@@ -8,14 +8,13 @@ import numpy as np
 
 from antiphon.api import AUDIO_OUT, EVENTS_IN, IO, Event, FileUse, Processor, Samples, Step, StreamSpec
 from antiphon.api.backends.synths import ChannelBends, NoteShapes, pressure_gain
-from antiphon.api.backends.transports import word_number
 from antiphon.api.backends.workers import current_pool
 from antiphon.api.kernels import fill_sound
 from antiphon_sampler.general_midi import PROGRAMS, SAMPLED, UNMEANT, general_midi, nearest, soundfont
 from antiphon_sampler.library import folder_of, list_folder
 from antiphon_sampler.pads import HAT_GROUP, HATS, drum_rows, named_note, named_rows, pad_map, sound_words
 from antiphon_sampler.samples import LongSample, Sample, way_of
-from antiphon_sampler.slices import BATCH_SIZE, LEAST, MAX_LOOPS, ClockedLoop, between, cuts_between, region
+from antiphon_sampler.slices import BATCH_SIZE, MAX_LOOPS, MIN_BEATS, ClockedLoop, between, cuts_between, region
 from antiphon_sampler.sounds import READY_SECONDS, Sounds, sounds_of
 from antiphon_sampler.values import NODE_PARAMS, ChannelValues, NoteValues
 from antiphon_sampler.voices import MissedNotes, NewVoice, SampleVoices
@@ -73,7 +72,7 @@ class Sampler(Processor):
         self._tuned = tuple(tuple(named_note(sample.name) for sample in samples) for samples in listing.samples)
         self._order = tuple((row, n) for row, samples in enumerate(listing.samples) for n in range(len(samples)))
         self._files = listing.files
-        self._pending = ChannelValues({word_number(name): row for name, row in self._rows.items()})
+        self._pending = ChannelValues(self._rows)
         self._loops: list[ClockedLoop | None] = [None] * MAX_LOOPS
         self._bends = ChannelBends()
         self._shapes = NoteShapes()
@@ -322,7 +321,7 @@ class Sampler(Processor):
         self, io: IO, event: Event, sample: Sample, values: NoteValues, gain: float, first: int, last: int
     ) -> None:
         """Starts a loop, or a sliced part; at `MAX_LOOPS` loops, the oldest ends."""
-        values.beats = max(LEAST, values.beats)
+        values.beats = max(MIN_BEATS, values.beats)
         slot = next((n for n, loop in enumerate(self._loops) if loop is None), -1)
         if slot < 0:
             slot = min(range(MAX_LOOPS), key=lambda n: self._loops[n].begun)  # type: ignore[union-attr]

@@ -85,7 +85,7 @@ class PageReader:
         while (wanted := streams.next()) is not None:
             streams.put(wanted, self.read)
 
-    def work(self) -> bool:
+    def read_next(self) -> bool:
         """Reads the most urgent page, else one requested start. Returns False if there was none."""
         found = [(wanted, streams) for streams in self._nodes() if (wanted := streams.next()) is not None]
         if found:
@@ -126,7 +126,7 @@ def _run(reader: weakref.ref[PageReader]) -> None:
         mine = reader()
         if mine is None or mine.closed:
             return
-        idle = not mine.work()
+        idle = not mine.read_next()
         del mine
         if idle:
             time.sleep(LOOK)

@@ -14,7 +14,7 @@ from antiphon_sampler.values import NoteValues
 
 MAX_LOOPS = 16
 """Maximum simultaneous loops of a node."""
-LEAST = 1.0 / 32.0
+MIN_BEATS = 1.0 / 32.0
 """Minimum beats of a loop."""
 BATCH_SIZE = 64
 """Maximum slices started in one block; further ones start late, in the next."""
@@ -47,7 +47,7 @@ class ClockedLoop:
         """Restarts the loop if the running clock has jumped by more than its length."""
         turn, place = divmod(self.next, len(self.cuts) - 1)
         beat = self.begun + self.values.beats * turn
-        if not beat - self.values.beats - LEAST <= time.beat <= beat + 2.0 * self.values.beats + LEAST:
+        if not beat - self.values.beats - MIN_BEATS <= time.beat <= beat + 2.0 * self.values.beats + MIN_BEATS:
             self.begun = time.beat - self.values.beats * turn
             self.next -= place
 
@@ -68,7 +68,7 @@ def cuts_between(sample: Sample, first: int, last: int, by: str) -> tuple[int, .
 
 LOOK_BACK = range(1, 10)
 """Look-back in level pieces that an onset exceeds, 18 ms: longer than a period of a bass drum's beginning."""
-MOST = 512
+MAX_SLICES = 512
 """Maximum slices of a sample."""
 
 
@@ -87,7 +87,7 @@ def onsets(sound: Samples, rate: int) -> tuple[int, ...]:
     found = [0]
     for n in np.flatnonzero(rise > ONSET_RISE):
         frame = _beginning(mono, int(n), step)
-        if frame - found[-1] > ONSETS_APART * rate and len(found) < MOST:
+        if frame - found[-1] > ONSETS_APART * rate and len(found) < MAX_SLICES:
             found.append(frame)
     return tuple(found)
 

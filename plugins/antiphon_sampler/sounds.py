@@ -19,7 +19,7 @@ from antiphon_sampler.reader import PageReader
 from antiphon_sampler.samples import PAD, DecodedSample, LongSample, Sample, decode, way_of
 from antiphon_sampler.slices import onsets
 
-LONGEST = 30.0
+MAX_MEMORY_SECONDS = 30.0
 """Maximum seconds of a sample held in memory; a longer one is read page by page during playback."""
 MAX_BYTES = 512 << 20
 """Memory limit of one library's samples, bytes."""
@@ -123,7 +123,7 @@ class Sounds:
     def _decoded(self, path: Path) -> tuple[Sample, int]:
         """Sample of a file, for a long one its beginning; and its bytes of memory."""
         with self._decoding:
-            file = decode(self._decoder, path, LONGEST)
+            file = decode(self._decoder, path, MAX_MEMORY_SECONDS)
         if file.sound.shape[1]:
             whole = in_memory(file.sound, self.rate)
             return whole, whole.sound.nbytes
@@ -161,7 +161,7 @@ class Sounds:
         with self._decoding, contextlib.suppress(OSError):
             self._decoder.start()
 
-    def work(self) -> bool:
+    def read_next(self) -> bool:
         """Decodes the next file. Returns False if there is none at present."""
         place = self._take()
         if place >= 0:
@@ -220,7 +220,7 @@ def _run(sounds: weakref.ref[Sounds], asked: threading.Event) -> None:
         if mine is None or mine.complete:
             return
         asked.clear()
-        idle = not mine.work()
+        idle = not mine.read_next()
         del mine
         if idle:
             asked.wait()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from antiphon.api import IO, Param, Value
-from antiphon.api.backends.transports import VALUES_BEGIN, value_place
+from antiphon.api.backends.transports import VALUES_BEGIN, NoteWord, value_place
 from antiphon_sampler.coloring import HIGHEST, LOWEST, MAX_Q, STEEPNESS, VOWELS
 from antiphon_sampler.pads import FIRST
 from antiphon_sampler.rows import VOICES
@@ -151,9 +152,10 @@ class NoteValues:
 class ChannelValues:
     """Note values pending for the next note of each channel. For the block path."""
 
-    def __init__(self, rows: dict[float, int]) -> None:
-        """Allocates the buffers. `rows`: the row of the listing by word number (`word_number`)."""
-        self._rows = rows
+    def __init__(self, rows: Mapping[str, int]) -> None:
+        """Allocates the buffers. `rows`: the row of the listing by the word of `s`."""
+        self._rows = {key: rows[word] for key, word in NoteWord.keys(rows)}
+        self._words = [NoteWord() for _ in range(17)]
         self._places = [[-1.0] * len(PARAMS) for _ in range(17)]
         self._begun = [0] * 17
 
@@ -166,12 +168,15 @@ class ChannelValues:
         for k in range(len(places)):
             places[k] = -1.0
         self._begun[channel] = 0
+        self._words[channel].data = None
 
     def take(self, number: int, place: float, channel: int) -> bool:
         """Processes controller `number` at `place`, 0 to 1; False if it carries no note value."""
         if number == VALUES_BEGIN:
             self._clear(channel)
             self._begun[channel] = 2 if place > 0.0 else 1
+            return True
+        if self._words[channel].take(number, place) == WORD:
             return True
         at = value_place(number)
         if not 0 <= at < len(PARAMS):
@@ -182,8 +187,9 @@ class ChannelValues:
     def values(self, io: IO, frame: int, channel: int) -> NoteValues:
         """Values of a note starting at a frame of the block; pending ones are consumed."""
         places = self._places[channel]
-        word = places[WORD]
-        row = -1 if word < 0.0 else self._rows.get(word, -2)
+        word = self._words[channel].data
+        key = places[WORD] if word is None else word
+        row = -1 if key == -1.0 else self._rows.get(key, -2)
         begun = self._begun[channel]
         values: list[Any] = [_value(io, frame, k, places[k]) for k in range(1, len(PARAMS))]
         self._clear(channel)

@@ -17,7 +17,7 @@ from antiphon_sing.voicing import NEURAL, voice_name
 
 MEMORY = 3 << 30
 """Address space limit in bytes."""
-MOST = 1200
+MAX_SYLLABLES = 1200
 """Maximum syllables of a text."""
 NICE = 5
 
@@ -48,8 +48,8 @@ def make(text: str, name: str, rate: int, voices: dict[str, Any]) -> Any:
 
     name = voice_name(name)
     parts = syllables(text)
-    if len(parts) > MOST:
-        raise VoiceError(f"the lyrics have {len(parts)} syllables, at most {MOST} are allowed; divide them")
+    if len(parts) > MAX_SYLLABLES:
+        raise VoiceError(f"the lyrics have {len(parts)} syllables, at most {MAX_SYLLABLES} are allowed; divide them")
     if not parts:
         raise VoiceError("the lyrics have no word")
     kind = NEURAL if name == NEURAL else "espeak"

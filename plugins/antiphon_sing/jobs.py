@@ -114,7 +114,7 @@ RATE = 48000
 CHANNELS = 2
 LOOK_AHEAD_MS = 350.0
 """Look-ahead in milliseconds for consonants and word ends on files."""
-LONGEST = 1000
+MAX_LYRICS_LETTERS = 1000
 """Maximum characters of the lyrics of one node."""
 VOWEL = "la"
 """Syllable for scores without lyrics."""
@@ -242,4 +242,4 @@ def _texts(job: FileJob, parts: tuple[ScorePart, ...]) -> Iterator[tuple[str, tu
             whose = f"{part.name or f'track {n + 1}'}: " if len(parts) > 1 else ""
             what = "the text begins again" if count < need else "the rest is not sung"
             job.complain(f"{whose}{count} syllables for {need} notes; {what}")
-        yield from divide_part(part, text, LONGEST) if count >= need else [(text, part.notes)]
+        yield from divide_part(part, text, MAX_LYRICS_LETTERS) if count >= need else [(text, part.notes)]

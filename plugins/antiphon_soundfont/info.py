@@ -36,7 +36,7 @@ def soundfont() -> SynthInfo:
 class SoundfontSupport(SynthSupport):
     """Support of `PROGRAMS` and drums."""
 
-    def playable(self, settings: SynthSettings, *, instead: bool) -> SynthSettings:
+    def check_settings(self, settings: SynthSettings, *, instead: bool) -> SynthSettings:
         """Checked settings; a missing program becomes a piano if the soundfont plays instead of another backend.
 
         Raises ParamError: a synth node's instrument has no program, or is a SynthDef.

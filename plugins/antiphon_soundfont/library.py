@@ -14,7 +14,6 @@ from typing import Any
 from antiphon.api import EngineError, Samples
 from antiphon_soundfont.fonts import INSTALL_LIBRARY, library_file
 
-OK = 0
 GRID = 64
 """FluidSynth's internal block in frames: calls take effect at the next multiple."""
 CHANNELS = 16

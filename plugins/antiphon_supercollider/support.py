@@ -20,7 +20,7 @@ class SuperColliderSupport(SynthSupport):
         """Delay of scsynth, as `timing.delay`."""
         return delay(rate, hop)
 
-    def playable(self, settings: SynthSettings, *, instead: bool) -> SynthSettings:
+    def check_settings(self, settings: SynthSettings, *, instead: bool) -> SynthSettings:
         """Checked settings. Raises `ParamError` or `FileError` for settings that scsynth cannot play."""
         from antiphon_supercollider.voices.material import check
 

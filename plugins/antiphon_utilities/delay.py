@@ -14,7 +14,7 @@ import numpy as np
 from antiphon.api import IO, FileUse, Param, Processor, Step, StreamSpec
 from antiphon.api.kernels import Audio, f32, f32p, f64, i64, i64p, kernel
 
-LONGEST = 2.0
+MAX_SECONDS = 2.0
 FADE = 0.02
 ENTRY = 0.005
 # places in `state`: the write place, the lag in use, the lag faded to, frames of the fade gone (-1: none), frames
@@ -91,14 +91,14 @@ class Delay(Processor):
     compensates = True
     on_files = FileUse(tail=True, changes=("time",))
     params = (
-        Param("time", default=0.35, low=0.001, high=LONGEST, unit="s", warp="log", doc="Delay time."),
+        Param("time", default=0.35, low=0.001, high=MAX_SECONDS, unit="s", warp="log", doc="Delay time."),
         Param("feedback", default=0.35, low=0.0, high=0.98, smooth=0.01, doc="Feedback: level of each further echo."),
     )
 
     def prepare(self, spec: StreamSpec) -> None:
         self._rate = float(spec.rate)
         self._feedback = spec.feedback
-        self._size = round(LONGEST * spec.rate) + spec.block + 2
+        self._size = round(MAX_SECONDS * spec.rate) + spec.block + 2
         self._ring = np.zeros((spec.channels, self._size), np.float32)
         self._state = np.zeros(_SIZE, np.int64)
         self._fade = round(FADE * spec.rate)

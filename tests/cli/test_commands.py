@@ -273,7 +273,7 @@ def answers(monkeypatch: pytest.MonkeyPatch, told: object) -> None:
             raise told
         return told
 
-    monkeypatch.setattr(running_server, "look", ask)
+    monkeypatch.setattr(running_server, "get_answer", ask)
 
 
 def test_status_is_said_in_sections(antiphon: Run, monkeypatch: pytest.MonkeyPatch) -> None:

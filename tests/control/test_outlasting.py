@@ -248,7 +248,7 @@ async def test_what_stands_in_the_patch_files_place_does_not_hold_control_up(
         with path.open("wb") as file:
             file.truncate(patch.MAX_SIZE + 1)
     # in a thread: a loop that a pipe holds up could not end the test
-    look = asyncio.create_task(asyncio.to_thread(patch_watch.differs, live.app, str(path)))
+    look = asyncio.create_task(asyncio.to_thread(patch_watch.is_changed, live.app, str(path)))
     done, _ = await asyncio.wait([look], timeout=10.0)
     if not done:
         os.close(os.open(path, os.O_WRONLY))

@@ -9,7 +9,7 @@ from tests.control.fake_engine import FakeEngine, FakeTime
 from tests.control.rig import CATALOG, Rig, rig
 
 from antiphon.kernel.control import patch_watch
-from antiphon.kernel.control.patch_watch import MOST, reload_line
+from antiphon.kernel.control.patch_watch import MAX_LISTED_CHANGES, reload_line
 from antiphon.kernel.control.state import StateFolder, clear
 from antiphon.kernel.engine.link import EngineStarted, NodeState, PlanRefused
 from antiphon.kernel.errors import FileError
@@ -308,7 +308,7 @@ def test_a_node_that_went_is_named_and_a_long_list_is_cut() -> None:
     assert reload_line(parsed(TEXT), parsed(gone), "p.toml", mended=True) == (
         "reloaded p.toml after the error: b removed, wires"
     )
-    more = "\n".join(f'[nodes.n{n}]\ntype = "gain"' for n in range(MOST + 2))
+    more = "\n".join(f'[nodes.n{n}]\ntype = "gain"' for n in range(MAX_LISTED_CHANGES + 2))
     text = reload_line(parsed(TEXT), parsed(TEXT.replace("[wires]", f"{more}\n[wires]")), "p.toml", mended=False)
     assert text.endswith(", n3 added, and 2 more")
     assert reload_line(None, parsed(TEXT), "p.toml", mended=False) == "reloaded p.toml"

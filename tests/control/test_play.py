@@ -3,9 +3,11 @@
 import re
 from collections.abc import AsyncIterator
 from hashlib import blake2b
+from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
 from typing import ClassVar, cast
+from unicodedata import normalize
 
 import numpy as np
 import pytest
@@ -18,7 +20,7 @@ from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
 from antiphon.kernel.contract.params import Param
 from antiphon.kernel.contract.ports import AUDIO_OUT, EVENTS_IN
 from antiphon.kernel.contract.processor import Event
-from antiphon.kernel.control.osc.note_watch import MOST, RETRY_SECONDS, UnknownWords
+from antiphon.kernel.control.osc.note_watch import MAX_REMEMBERED_WORDS, RETRY_SECONDS, UnknownWords
 from antiphon.kernel.control.subscribers.replies import Replies
 from antiphon.kernel.engine.link import NodeVocabulary
 from antiphon.kernel.errors import RequestError, UsageError
@@ -30,6 +32,11 @@ from antiphon.kernel.session.notes import Players
 from antiphon.kernel.session.play import (
     BEGIN,
     FIRST,
+    FIRST_WORD,
+    MAX_WORD,
+    NAME,
+    NoteWord,
+    name_hash,
     note_params,
     other_words,
     read,
@@ -37,7 +44,8 @@ from antiphon.kernel.session.play import (
     unknown_words,
     value_number,
     value_place,
-    word_number,
+    word_hash,
+    word_pieces,
 )
 from antiphon.kernel.synth.shapes import NamedValues
 from antiphon.kernel.wire.osc import encode
@@ -84,6 +92,7 @@ def test_values_travel_in_controllers_that_midi_leaves_open_and_then_above_its_o
     assert numbers == [*range(103, 120), *range(128, 160)]
     assert [value_place(number) for number in numbers] == list(range(49))
     assert [value_place(number) for number in (0, 102, 120, 127, 160)] == [-1] * 5
+    assert [NoteWord().take(number, 0.0) for number in (0, 103, 159, 160, 208, 209)] == [-1, -1, -1, 0, 48, -1]
 
 
 async def test_a_value_above_midis_controllers_arrives_and_no_cc_can_send_it(tmp_path: Path, home: Path) -> None:
@@ -99,11 +108,33 @@ async def test_a_value_above_midis_controllers_arrives_and_no_cc_can_send_it(tmp
         assert (address, "0 to 127" in reason) == ("/fail", True)
 
 
-def test_a_word_is_a_number_that_a_float_holds() -> None:
-    words = [word_number(f"folder {n}") for n in range(5000)]
-    assert len(set(words)) == 5000
-    assert all(0.0 <= x < 1.0 and float(int(x * 2**53)) == x * 2**53 for x in words)
-    assert word_number("bd") == int.from_bytes(blake2b(b"bd", digest_size=8).digest()) // 2**11 / 2**53
+@pytest.mark.parametrize("word", ["", "bd", "kick", "Trömmel/大鼓", "e\u0301", "x" * 64, "é" * 127, "\U0001f941" * 63])
+def test_a_word_travels_as_its_bytes(word: str) -> None:
+    pieces = [float(np.float32(piece)) for piece in word_pieces("s", word)]
+    taken = NoteWord()
+    assert [taken.take(FIRST_WORD + 2, piece) for piece in pieces] == [2] * len(pieces)
+    assert taken.text == normalize("NFC", word)
+    assert all(0.0 <= piece < 1.0 for piece in pieces)
+    assert len(pieces) == max(1, -(-len(normalize("NFC", word).encode()) // 3))
+    for _ in range(100):
+        taken.take(FIRST_WORD, 1.0)  # of a log that someone wrote
+    assert len(taken.data or b"") < MAX_WORD + 3
+
+
+@pytest.mark.parametrize(("word", "reason"), [
+    ("x" * (MAX_WORD + 1), "at most 255 bytes and no zero byte; 'xxx"), ("é" * 128, "has 256 bytes"),
+    ("a\0b", "no zero byte"), ("\ud800", "takes text in UTF-8"),
+])  # fmt: skip
+def test_a_word_that_cannot_travel_is_one_sentence(word: str, reason: str) -> None:
+    for refuse in (lambda: word_pieces("s", word), lambda: read("k", BY_NAME, ["length", 0, word, 1], NOW)):
+        with pytest.raises(RequestError, match=re.escape(reason)) as caught:
+            refuse()
+        assert len(str(caught.value)) < 200
+
+
+def test_the_hash_of_old_logs_stays() -> None:
+    assert word_hash("bd") == int.from_bytes(blake2b(b"bd", digest_size=8).digest()) // 2**11 / 2**53
+    assert name_hash("bd") == int(word_hash("bd") * 2**24) / 2**24
 
 
 async def test_one_message_is_its_values_and_then_its_note(live: Rig, client: Client) -> None:
@@ -111,7 +142,7 @@ async def test_one_message_is_its_values_and_then_its_note(live: Rig, client: Cl
     assert await client.ask("/node/d/play", *sent) == []
     assert [done[:-1] for done in events(live)] == [
         ("control", 3, BEGIN, 0.0, 1),
-        ("control", 3, FIRST, word_number("bd"), 1),
+        ("control", 3, FIRST_WORD, int.from_bytes(b"bd\0") / 2**24, 1),
         ("control", 3, FIRST + 1, 0.5, 1),
         ("control", 3, FIRST + 2, 17 / 32, 1),
         ("control", 3, FIRST + 3, 0.5, 1),
@@ -195,9 +226,9 @@ def test_words_are_answered_again_later_and_the_memory_of_them_is_bounded() -> N
         words.answer(peer, "/node/d/play", node, ("s", "gm_violin"))
     remark = encode("/remark", "/node/d/play", "d plays 'gm_violin' by pad, the nearest that it has")
     assert Answers.said[2:] == [remark.decode("utf-8")]
-    for n in range(MOST + 5):
+    for n in range(MAX_REMEMBERED_WORDS + 5):
         words.answer(owner, "/node/d/play", node, ("s", f"w{n}"))
-    assert len(words._answered) == MOST
+    assert len(words._answered) == MAX_REMEMBERED_WORDS
 
 
 def test_files_of_events_take_it_too() -> None:
@@ -211,7 +242,7 @@ def test_files_of_events_take_it_too() -> None:
     commands = parse_events(lines, RATE, find, "e.jsonl", Players(graph, catalog))
     assert commands == [
         Control(BEGIN, 0.0, 1, "d", Sample(480)),
-        Control(FIRST, word_number("sd"), 1, "d", Sample(480)),
+        Control(FIRST_WORD, int.from_bytes(b"sd\0") / 2**24, 1, "d", Sample(480)),
         Control(FIRST + 2, 15 / 32, 1, "d", Sample(480)),
         NoteOn(60, 1.0, 1, "d", Sample(480)),
     ]
@@ -237,6 +268,25 @@ def test_values_by_name_arrive_as_32_bit_floats(value: float) -> None:
     notes, values = named_values(["note", 60, "velocity", 127, "length", 0, "cutoff", value, "other", 7, "depth", 1])
     assert notes == [NoteOn(60, 1.0, 1, "k", NOW)]
     assert values == {"cutoff": float(np.float32(value)), "depth": 1.0}
+
+
+def test_names_with_one_hash_are_two_values_and_old_logs_have_the_hash() -> None:
+    seen: dict[float, str] = {}
+    names = (f"v{n}" for n in count())
+    one, other = next((seen[h], name) for name in names if (h := name_hash(name)) in seen or seen.update({h: name}))
+    assert (one, other) == ("v126", "v4002")
+    values = NamedValues()
+    for command in read("k", BY_NAME, ["length", 0, one, 1.5, other, -2], NOW)[:-1]:
+        values.take(Event("control", 0, command.number, command.value))
+    assert values.given(1, {one, other, "x"}) == {one: 1.5, other: -2.0}
+    old = [(BEGIN, 0.0), (NAME, name_hash("x")), (NAME + 1, 0x3FC0 / 65536), (NAME + 2, 0.0)]
+    for number, value in old:
+        values.take(Event("control", 0, number, value))
+    assert values.given(1, {one, "x"}) == {"x": 1.5}
+
+
+def test_of_a_value_that_is_given_twice_the_last_is_played() -> None:
+    assert read("d", PARAMS, ["s", "kick", "n", 1, "s", "sd"], NOW) == read("d", PARAMS, ["s", "sd", "n", 1], NOW)
 
 
 def test_a_note_by_name_at_a_beat_may_have_a_length() -> None:

@@ -20,7 +20,7 @@ from antiphon.kernel.control.transports import TransportHost
 from antiphon.kernel.control.web_requests import ControlShare, WebRequests
 from antiphon.kernel.engine.link import EVERY_NODE, PlayedNote
 from antiphon.kernel.errors import AntiphonError
-from antiphon.kernel.runtime.processes.child_process import pair
+from antiphon.kernel.runtime.processes.child_process import socket_pair
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.session.actions import NodeSet
 from antiphon.kernel.session.commands import SetParam
@@ -178,7 +178,7 @@ async def test_the_settings_choose_and_a_start_that_fails_is_logged(
 @asynccontextmanager
 async def linked(live: Rig, folder: Path) -> AsyncIterator[tuple[ControlLink, WebRequests, Any]]:
     """Both ends, served; and the task of control's."""
-    ends = pair()
+    ends = socket_pair()
     link, requests = ControlLink(ends[0], ("127.0.0.1", live.app.osc_port)), WebRequests(ends[1], folder)
     tasks = [asyncio.create_task(link.serve()), asyncio.create_task(requests.serve(live.app))]
     await asyncio.sleep(0)
@@ -239,7 +239,7 @@ async def test_what_asks_for_the_same_shares_an_answer_and_gets_one_made_after_i
 
 
 async def test_waiting_requests_are_bounded(live: Rig, tmp_path: Path) -> None:
-    ends = pair()
+    ends = socket_pair()
     link = ControlLink(ends[0], ("127.0.0.1", 9))
     asking = [asyncio.create_task(link.approve("192.168.1.7")) for _ in range(control_link.MAX_WAITING + 1)]
     await asyncio.sleep(0)
@@ -253,7 +253,7 @@ async def test_waiting_requests_are_bounded(live: Rig, tmp_path: Path) -> None:
 
 
 async def test_a_control_that_begins_anew_is_asked_again_at_once(live: Rig, tmp_path: Path) -> None:
-    ends = pair()
+    ends = socket_pair()
     link = ControlLink(ends[0], ("127.0.0.1", 9))
     serving = asyncio.create_task(link.serve())
     asking = asyncio.create_task(link.status())
@@ -272,7 +272,7 @@ async def test_a_control_that_begins_anew_is_asked_again_at_once(live: Rig, tmp_
 
 async def test_silence_is_503(live: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(control_link, "TIMEOUT_SECONDS", 0.05)
-    ends = pair()
+    ends = socket_pair()
     link = ControlLink(ends[0], ("127.0.0.1", 9))
     serving = asyncio.create_task(link.serve())
     with pytest.raises(Refusal, match="does not answer") as refused:

@@ -103,7 +103,7 @@ def test_the_page_of_files_says_where_they_are(tmp_path: Path, monkeypatch: pyte
     for folder in (paths.config(), paths.data(), paths.cache(), paths.runtime()):
         assert folder.parent == tmp_path
         assert f"`{folder.name}`" in PAGE
-    told = {finding.text.split(" (")[0] for finding in software.folders()}
+    told = {finding.text.split(" (")[0] for finding in software.check_folders()}
     assert str(paths.config()) in told
     for folder in (paths.patches(), paths.sessions(), paths.recordings(), paths.library(), paths.plugins()):
         assert folder.parent == paths.data()

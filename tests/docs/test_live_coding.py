@@ -18,7 +18,7 @@ from antiphon.kernel.plugins import loader
 from antiphon.kernel.session.notes import Players
 from antiphon.kernel.session.play import unknown_words
 from antiphon.live import ControlPattern
-from antiphon.live.patterns.mini.parser import LONGEST, MAX_DEPTH
+from antiphon.live.patterns.mini.parser import MAX_DEPTH, MAX_LETTERS
 from antiphon.live.patterns.mini.reading import MAX_EVENTS, read
 from antiphon.live.performance import MAX_EVENTS as MOST_A_BEAT
 from antiphon.live.records import LiveEvent, ScriptError
@@ -166,7 +166,7 @@ def test_the_error_is_the_one_that_is_said(tmp_path: Path) -> None:
 
 def test_the_limits_are_those_of_the_code() -> None:
     for said in (
-        f"{LONGEST:,} characters",
+        f"{MAX_LETTERS:,} characters",
         f"{MAX_DEPTH} brackets",
         f"{MAX_EVENTS:,} events a cycle",
         f"{TIMEOUT_SECONDS:g} s of processor",

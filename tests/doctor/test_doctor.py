@@ -81,14 +81,14 @@ def test_a_check_that_fails_itself_stops_no_other():
     def the_weather():
         raise RuntimeError("no window")
 
-    found = list(machine.findings([the_weather, software.python]))
+    found = list(machine.findings([the_weather, software.check_python]))
     assert found[0].state == "limited"
     assert "RuntimeError: no window" in found[0].text
     assert found[1].subject == "Python"
 
 
 def test_weights_that_are_missing_or_changed_are_named_with_what_mends_it(tmp_path, monkeypatch):
-    here = only(software.weights)
+    here = only(software.check_weights)
     count = len(model_files.names())
     assert (here.state, here.mend) == ("works", "")
     assert here.text == f"{count} of {count} are installed and match their checksums"
@@ -97,7 +97,7 @@ def test_weights_that_are_missing_or_changed_are_named_with_what_mends_it(tmp_pa
     (folder / "accompany-harmony.safetensors").unlink()
     (folder / "hum-learned.safetensors").unlink()
     (folder / "reference.safetensors").write_bytes(b"changed")
-    some = only(software.weights)
+    some = only(software.check_weights)
     assert some.state == "limited"
     assert some.text == (
         f"{count - 3} of {count} are installed; missing: accompany-harmony, hum-learned; changed: reference; nodes "
@@ -106,7 +106,7 @@ def test_weights_that_are_missing_or_changed_are_named_with_what_mends_it(tmp_pa
     assert "install Antiphon again" in some.mend
     shutil.rmtree(folder)
     folder.mkdir()
-    none = only(software.weights)
+    none = only(software.check_weights)
     assert none.state == "limited"
     assert none.text.startswith("none are installed: ")
     assert "holds no manifest.toml" in none.text
@@ -122,7 +122,7 @@ def test_a_taken_port_is_named_with_what_to_do():
             pass  # somebody else's server holds it: as good
         else:
             holder.listen()
-        found = {f.subject: f for f in software.ports()}
+        found = {f.subject: f for f in software.check_ports()}
     taken = found[f"TCP port {HTTP_PORT}"]
     assert taken.state == "limited"
     assert "--http-port" in taken.mend
@@ -135,7 +135,7 @@ def test_the_ports_of_a_server_of_ones_own_are_as_they_should_be(tmp_path, monke
     monkeypatch.setattr(software, "HTTP_PORT", http)
     with ServerProcess(*options, home=tmp_path) as live:
         monkeypatch.setenv(paths.HOME, str(tmp_path))
-        found = list(software.ports())
+        found = list(software.check_ports())
         assert [f.state for f in found] == ["works"] * 3, found
         assert all(f"(process {live.pids()['supervisor']})" in f.text for f in found)
 
@@ -143,12 +143,12 @@ def test_the_ports_of_a_server_of_ones_own_are_as_they_should_be(tmp_path, monke
 def test_a_small_socket_buffer_is_explained(monkeypatch):
     from antiphon.kernel.io import osc_udp
 
-    monkeypatch.setattr(osc_udp, "enlarge", lambda _sock: 425_984)
+    monkeypatch.setattr(osc_udp, "enlarge_buffer", lambda _sock: 425_984)
     small = only(machine.osc_buffer)
     assert small.state == "limited"
     assert "416 KiB" in small.text
     assert "sysctl -w net.core.rmem_max=8388608" in small.mend
-    monkeypatch.setattr(osc_udp, "enlarge", lambda _sock: 16 << 20)
+    monkeypatch.setattr(osc_udp, "enlarge_buffer", lambda _sock: 16 << 20)
     assert only(machine.osc_buffer).state == "works"
 
 
@@ -168,7 +168,7 @@ def test_real_time_is_tried_not_guessed(monkeypatch):
 
 def test_an_unwritable_folder_is_named(monkeypatch):
     monkeypatch.setattr(software.os, "access", lambda _path, _mode: False)
-    found = {f.subject: f for f in software.folders()}
+    found = {f.subject: f for f in software.check_folders()}
     assert found["patches folder"].state == "limited"
     assert "ANTIPHON_HOME" in found["patches folder"].mend
 
@@ -194,7 +194,7 @@ def test_torch_is_there_or_what_it_is_needed_for_is_said(monkeypatch, build, dev
 def test_pyo_is_there_or_what_it_is_needed_for_is_said(monkeypatch, module):
     info = replace(PYO, needs=module)
     monkeypatch.setattr(backends, "infos", lambda: [info])
-    pyo = only(software.synths)
+    pyo = only(software.check_synths)
     if module == "numpy":
         assert (pyo.state, pyo.mend) == ("works", "")
         assert "plays notes" in pyo.text
@@ -206,7 +206,7 @@ def test_pyo_is_there_or_what_it_is_needed_for_is_said(monkeypatch, module):
 
 def test_neither_torch_nor_pyo_is_imported_to_be_found():
     code = (
-        "import sys; from antiphon.doctor import software; [*software.models(), *software.synths()]; "
+        "import sys; from antiphon.doctor import software; [*software.models(), *software.check_synths()]; "
         "sys.exit('torch' in sys.modules or 'pyo' in sys.modules)"
     )
     source = {"PYTHONPATH": str(Path(software.__file__).parents[2])}
@@ -305,11 +305,11 @@ def test_loopback_refuses_in_a_sentence(run, monkeypatch):
 def test_the_extras_of_the_pipeline_are_one_line(monkeypatch):
     gone = {"keras", "fastai"}
     monkeypatch.setattr(software.extras, "missing", lambda modules: [name for name in modules if name in gone])
-    found = only(software.pipeline)
+    found = only(software.check_pipeline)
     assert (found.state, found.text) == (
         "works",
         "trains with sklearn, torch; extras that are not installed: keras, fastai",
     )
     gone |= {"apache_beam", "onnx", "tf2onnx"}
-    found = only(software.pipeline)
+    found = only(software.check_pipeline)
     assert (found.state, found.mend) == ("missing", "pip install 'antiphon-lab[pipeline,sklearn]'")

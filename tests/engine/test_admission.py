@@ -14,7 +14,7 @@ from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.contract.params import Param
 from antiphon.kernel.contract.processor import Processor
 from antiphon.kernel.engine.plans import loading
-from antiphon.kernel.engine.plans.admission import LoadEstimator, Share, decide, run_weigher, try_node
+from antiphon.kernel.engine.plans.admission import LoadEstimator, Share, admission_of, run_weigher, try_node
 from antiphon.kernel.engine.plans.loading import MAX_NOTED_NODES, LoadingNote, Prepared
 from antiphon.kernel.engine.shared import HeaderWord, MappingShape, Shared
 from antiphon.kernel.errors import PluginError
@@ -22,7 +22,7 @@ from antiphon.kernel.graph.graph import NodeSpec
 from antiphon.kernel.plugins.checks import inspect_processor
 from antiphon.kernel.plugins.loader import Loaded
 from antiphon.kernel.runtime.processes import scheduling
-from antiphon.kernel.runtime.processes.child_process import DEVICE_GONE, leave, pair
+from antiphon.kernel.runtime.processes.child_process import DEVICE_GONE, leave, socket_pair
 from antiphon.kernel.supervisor import watchdog
 from antiphon.kernel.supervisor.watchdog import Hang
 
@@ -107,34 +107,34 @@ def test_a_node_that_will_not_prepare_says_why() -> None:
 
 
 def test_more_than_a_block_is_refused_with_the_numbers() -> None:
-    said = decide(shares(0.6, 0.7), [], 2).refused
+    said = admission_of(shares(0.6, 0.7), [], 2).refused
     assert "130% of a block of 5.33 ms" in said
     assert "n1 3.73 ms, n0 3.20 ms" in said
     assert "--block" in said
 
 
 def test_nearly_a_block_is_warned_about() -> None:
-    verdict = decide(shares(0.8), [], 2)
+    verdict = admission_of(shares(0.8), [], 2)
     assert not verdict.refused
     assert "80% of a block" in verdict.warning
 
 
 def test_a_model_slower_than_its_hop_is_refused() -> None:
-    said = decide(shares(0.1), [Share("big", 14.0, 10.0)], 2).refused
+    said = admission_of(shares(0.1), [Share("big", 14.0, 10.0)], 2).refused
     assert said == "the model big takes 14.0 ms for each 10.0 ms hop: it cannot keep up on this machine"
-    assert "big takes 8.0 ms" in decide([], [Share("big", 8.0, 10.0)], 2).warning
+    assert "big takes 8.0 ms" in admission_of([], [Share("big", 8.0, 10.0)], 2).warning
 
 
 def test_all_of_it_has_to_fit_the_cores() -> None:
     workers = [Share(f"m{i}", 6.0, 10.0) for i in range(4)]
-    assert "2.4 of 2 cores" in decide([], workers, 2).refused
-    assert decide([], workers, 8) == decide([], [], 8)
+    assert "2.4 of 2 cores" in admission_of([], workers, 2).refused
+    assert admission_of([], workers, 8) == admission_of([], [], 8)
 
 
 @pytest.fixture
 def weigher() -> Iterator[tuple[LoadEstimator, int]]:
     """A loader's end, and the process at the other."""
-    there, here = pair()
+    there, here = socket_pair()
     pid = os.fork()
     if not pid:
         leave(lambda: run_weigher(there, plugins(), SPEC))
@@ -158,7 +158,7 @@ def test_the_node_that_did_not_survive_its_trial_is_named(weigher: tuple[LoadEst
 def test_a_trial_ends_with_the_weigher() -> None:
     """A node that hangs would otherwise keep a core busy after the server has ended."""
     read, Hangs.held = os.pipe()
-    there, here = pair()
+    there, here = socket_pair()
     pid = os.fork()
     if not pid:
         os.close(read)

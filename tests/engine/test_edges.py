@@ -16,7 +16,7 @@ from antiphon.kernel.engine.callback import CallbackState
 from antiphon.kernel.engine.drivers.device import CallbackDriver
 from antiphon.kernel.engine.file_loop import FileLoop
 from antiphon.kernel.engine.graph_player import GraphPlayer
-from antiphon.kernel.engine.levels import FALL, RISE
+from antiphon.kernel.engine.levels import FADE_IN_SECONDS, FADE_OUT_SECONDS
 from antiphon.kernel.engine.loop import EngineLoop, NextPlan
 from antiphon.kernel.engine.native.loop import LoopParts
 from antiphon.kernel.engine.recording.recorder import Recorder
@@ -28,7 +28,7 @@ from antiphon.offline.rendering import PlayerRunner
 from antiphon.offline.replay import replay
 
 SPEC = StreamSpec(RATE, BLOCK, 2)
-RISEN, FALLEN = round(RISE * RATE), round(FALL * RATE)
+RISEN, FALLEN = round(FADE_IN_SECONDS * RATE), round(FADE_OUT_SECONDS * RATE)
 LAG = 700
 THROUGH = graph({}, ["in > out"])
 GAIN = graph({"g": "gain"}, ["in > g", "g > out"])

@@ -31,7 +31,7 @@ from antiphon.kernel.engine.shared import HeaderWord, MappingShape, Shared
 from antiphon.kernel.graph.graph import IN, OUT, End, Graph, NodeSpec, Wire
 from antiphon.kernel.plugins.checks import inspect_processor
 from antiphon.kernel.plugins.loader import Loaded
-from antiphon.kernel.runtime.processes.child_process import leave, pair
+from antiphon.kernel.runtime.processes.child_process import leave, socket_pair
 from antiphon.kernel.session.effects import EngineLoad
 from antiphon.kernel.supervisor import watchdog
 from antiphon.kernel.supervisor.watchdog import Hang
@@ -136,8 +136,8 @@ class Rig:
             os.eventfd(0, 0x800),
         )
         self.loading = LoadingNote(self.shared)
-        self.engine_end, self.control_end = pair()
-        self.weigher_end, self.asking_end = pair()
+        self.engine_end, self.control_end = socket_pair()
+        self.weigher_end, self.asking_end = socket_pair()
         self.link = RemoteEngine(self.shared, self.bell, self.control_end)
         self.heard: list[object] = []
         self.serial = self.engine = self.weigher = 0

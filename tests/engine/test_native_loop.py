@@ -106,7 +106,7 @@ class Engine:
         self.state.view[Slot.CLOCK] = ctypes.cast(self.clock, ctypes.c_void_p).value or 0
         self.driver = CalledDriver(self.state)
         self.player = GraphPlayer(spec, 150.0)
-        self.taps = TapMemory.create(TapShape.of(RATE, BLOCK, 2))
+        self.taps = TapMemory.create(TapShape.for_audio(RATE, BLOCK, 2))
         self.capture = CaptureMemory.create(CaptureShape(RATE, BLOCK, 3000))
         pairs = ChosenPairs(self.pairs, spec) if self.pairs else None
         overlay = None if self.file is None else FileLoop(self.file, 2, BLOCK)

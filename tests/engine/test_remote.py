@@ -13,7 +13,7 @@ from antiphon.kernel.engine.loop import EngineLoop
 from antiphon.kernel.engine.remote import RemoteEngine
 from antiphon.kernel.engine.shared import HeaderWord, MappingShape, Shared
 from antiphon.kernel.graph.graph import Graph, NodeSpec
-from antiphon.kernel.runtime.processes.child_process import pair
+from antiphon.kernel.runtime.processes.child_process import socket_pair
 from antiphon.kernel.session.actions import NodeBend, NodeNoteOff, NodeNoteOn
 from antiphon.kernel.session.commands import Sample
 from antiphon.kernel.session.effects import EngineLoad
@@ -22,7 +22,7 @@ from antiphon.kernel.session.effects import EngineLoad
 class Ends:
     def __init__(self) -> None:
         self.shared, self.bell = Shared.create(MappingShape(48000, 64, 2, 16)), os.eventfd(0, os.EFD_NONBLOCK)
-        self.ours, self.theirs = pair()
+        self.ours, self.theirs = socket_pair()
         self.ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)
         self.link = RemoteEngine(self.shared, self.bell, self.ours)
 

@@ -45,7 +45,7 @@ def declared(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / library.NAME
-    monkeypatch.setattr(library, "place", lambda: path)
+    monkeypatch.setattr(library, "library_path", lambda: path)
     return path
 
 

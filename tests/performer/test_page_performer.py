@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from antiphon.kernel.errors import EngineError, UsageError
-from antiphon.kernel.runtime.processes.child_process import pair
+from antiphon.kernel.runtime.processes.child_process import socket_pair
 from antiphon.performer import page_performer
 from antiphon.performer.outgoing import SentEvent
 from antiphon.performer.page_performer import PagePerformer
@@ -62,7 +62,7 @@ class Rig:
     """A performer of pages, and web's end of its socket."""
 
     def __init__(self) -> None:
-        self.web, theirs = pair()
+        self.web, theirs = socket_pair()
         self.web.setblocking(False)
         self.performer = PagePerformer(theirs, Path("/sets"), 4400)
         self.told: list[dict[str, Any]] = []

@@ -111,15 +111,15 @@ def test_a_copy_has_the_modules_and_links_the_rest(plugin: Path, tmp_path: Path)
 
 
 def test_the_stamp_changes_with_any_module_and_is_empty_without_a_package(plugin: Path) -> None:
-    before = version_files.stamp(str(plugin))
+    before = version_files.change_stamp(str(plugin))
     assert len(before) == 3
     os.utime(plugin / "factor.py", ns=(1, 1))
-    changed = version_files.stamp(str(plugin))
+    changed = version_files.change_stamp(str(plugin))
     assert changed != before
     (plugin / "weights.bin").write_bytes(b"w")
-    assert version_files.stamp(str(plugin)) == changed
+    assert version_files.change_stamp(str(plugin)) == changed
     (plugin / "__init__.py").unlink()
-    assert version_files.stamp(str(plugin)) == ()
+    assert version_files.change_stamp(str(plugin)) == ()
     assert version_files.plugin_folders(plugin.parent) == ["versioned"]
     assert version_files.plugin_folders(plugin / "none") == []
 

@@ -31,15 +31,13 @@ def test_a_reader_that_has_gone_is_no_error() -> None:
 def test_a_full_disk_costs_lines_and_says_how_many() -> None:
     text = """
 import os, sys
-from antiphon.kernel.runtime.console import lost_lines, say
+from antiphon.kernel.runtime.console import say
 kept = os.dup(2)
 os.dup2(os.open("/dev/full", os.O_WRONLY), 2)
 say("one")
 say("two")
-assert lost_lines() == 2
 os.dup2(kept, 2)
 say("three")
-assert lost_lines() == 0
 """
     if not Path("/dev/full").exists():
         pytest.skip("this system has no /dev/full")
@@ -51,9 +49,6 @@ assert lost_lines() == 0
 
 
 def test_a_line_is_said_whatever_is_in_it() -> None:
-    text = (
-        "from antiphon.kernel.runtime.console import lost_lines, say, write_output; "
-        "say('\\udce4'); write_output('\\udce4'); assert not lost_lines()"
-    )
+    text = "from antiphon.kernel.runtime.console import say, write_output; say('\\udce4'); write_output('\\udce4')"
     done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "\\udce4\n", "antiphon: \\udce4\n")

@@ -9,7 +9,7 @@ import pytest
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime import extras, resources
 from antiphon.kernel.runtime.shortening import short_repr, shorten
-from antiphon.kernel.runtime.suggestion import MOST, instead, list_names, nearest_names
+from antiphon.kernel.runtime.suggestion import MAX_LIST_LETTERS, instead, list_names, nearest_names
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = {
@@ -79,8 +79,8 @@ def test_the_sentence(modules: list[str], said: str) -> None:
 
 def test_outside_of_a_working_tree_torch_comes_by_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resources, "checkout", lambda: None)
-    assert extras.how("torch") == "`pip install 'antiphon[models]'` installs it"
-    assert extras.how("torch", extra="fastai") == "`pip install 'antiphon-lab[fastai]'` installs it"
+    assert extras.install_command("torch") == "`pip install 'antiphon[models]'` installs it"
+    assert extras.install_command("torch", extra="fastai") == "`pip install 'antiphon-lab[fastai]'` installs it"
 
 
 def test_only_what_is_missing_is_refused() -> None:
@@ -113,7 +113,7 @@ def test_a_long_list_is_cut_and_counted() -> None:
     names = [f"name-{n}" for n in range(1000)]
     text = list_names(names)
     shown = text.partition(", and ")[0].split(", ")
-    assert len(text) < MOST + 30
+    assert len(text) < MAX_LIST_LETTERS + 30
     assert text.endswith(f", and {1000 - len(shown)} more")
     assert shown == names[: len(shown)]
     assert "did you mean name-999" in instead("nam-999", names)

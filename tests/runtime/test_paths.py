@@ -48,11 +48,11 @@ def test_each_network_namespace_has_a_runtime_folder(tmp_path, monkeypatch):
 
 
 def test_names_stay_inside(tmp_path):
-    assert paths.inside(tmp_path, "loop 1", ".wav") == tmp_path / "loop 1.wav"
-    assert paths.inside(tmp_path, "loop.wav", ".wav") == tmp_path / "loop.wav"
+    assert paths.path_inside(tmp_path, "loop 1", ".wav") == tmp_path / "loop 1.wav"
+    assert paths.path_inside(tmp_path, "loop.wav", ".wav") == tmp_path / "loop.wav"
     for name in ("", "..", "../a", "a/../../b", "/a", "a\0", ".a", "a\x1b[2J", "x" * 200, "C:a", "a\\b", "  "):
         with pytest.raises(FileError) as caught:
-            paths.inside(tmp_path, name)
+            paths.path_inside(tmp_path, name)
         assert str(caught.value).isprintable()
 
 
@@ -60,11 +60,13 @@ def test_a_name_is_found_however_its_accents_are_written(tmp_path, monkeypatch):
     file = tmp_path / "Cafe\u0301" / "u\u0308ber.wav"
     file.parent.mkdir()
     file.touch()
-    assert paths.spelled(tmp_path / "Café" / "über.wav") == file
-    assert paths.inside(file.parent, "über", ".wav") == file
-    assert paths.inside(file.parent, "ö", ".wav") == file.parent / "ö.wav"
+    assert paths.path_as_spelled(tmp_path / "Café" / "über.wav") == file
+    assert paths.path_inside(file.parent, "über", ".wav") == file
+    assert paths.path_inside(file.parent, "ö", ".wav") == file.parent / "ö.wav"
     (file.parent / "über.wav").touch()
-    assert paths.spelled(file.parent / "über.wav") == file.parent / "über.wav", "a file of just this name is meant"
+    assert paths.path_as_spelled(file.parent / "über.wav") == file.parent / "über.wav", (
+        "a file of just this name is meant"
+    )
     monkeypatch.setenv(paths.HOME, str(tmp_path))
     kit = paths.library() / "Tro\u0308mmeln"
     kit.mkdir(parents=True)

@@ -44,7 +44,7 @@ class LanRig:
         self.server, self.folder = server, server.home / "config"
 
     def status(self) -> dict[str, Any]:
-        return running_server.look("/api/status", self.folder, self.server.http)
+        return running_server.get_answer("/api/status", self.folder, self.server.http)
 
     def opened(self, browser: Chromium) -> Tab:
         tab = browser.tab()
@@ -101,7 +101,7 @@ def test_a_surface_is_approved_and_revoked_by_a_click_in_all_browsers(stage: Lan
         click(two, f"Revoke {ip}")
         for tab in pages:
             tab.until("!document.querySelector('.surfaces .approved')")
-        assert running_server.look("/api/surfaces", stage.folder, stage.server.http)["approved"] == []
+        assert running_server.get_answer("/api/surfaces", stage.folder, stage.server.http)["approved"] == []
         stage.server.send("/node/keys/wet", 1.0)
 
 

@@ -102,7 +102,7 @@ def test_any_arguments_make_a_command_in_range_or_are_refused(address: str, args
     "command",
     [
         NoteOn(128, 0.5), NoteOn(60, 1.1), NoteOn(60, float("nan")), NoteOn(60.5, 0.5), NoteOn(60, 0.5, 0),
-        NoteOff(-1), NoteOff(60, 17), Control(1, -0.1), Control(200, 0.5), Bend(1.5), Bend(0.0, 1.5),
+        NoteOff(-1), NoteOff(60, 17), Control(1, -0.1), Control(209, 0.5), Bend(1.5), Bend(0.0, 1.5),
     ],
 )  # fmt: skip
 def test_a_command_out_of_range_is_refused_whoever_makes_it(command: Note) -> None:

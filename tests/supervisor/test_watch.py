@@ -14,7 +14,7 @@ from tests.clock import FakeClock
 from antiphon.kernel.engine.plans.loading import LoadingNote
 from antiphon.kernel.engine.shared import HeaderWord, MappingShape, Shared
 from antiphon.kernel.errors import EngineError, FileError
-from antiphon.kernel.runtime.processes.child_process import Child, leave, pair
+from antiphon.kernel.runtime.processes.child_process import Child, leave, socket_pair
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.supervisor import Supervisor, recordings, watch, watchdog
 from antiphon.kernel.supervisor.parts import SupervisorFaults
@@ -32,7 +32,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
 def supervisor(tmp_path: Path, clock: FakeClock) -> Supervisor:
     """One that is ready, and has no children."""
     made = Supervisor(ServeSettings(audio="headless"), tmp_path)
-    parent, child = pair()
+    parent, child = socket_pair()
     parent.setblocking(False)
     made.parts = SimpleNamespace(  # type: ignore[assignment]
         shared=Shared.create(MappingShape(48000, 256, 2, 16)),

@@ -49,7 +49,7 @@ class LuteSupport(SynthSupport):
     def delay(self, rate, hop):
         return 2
 
-    def playable(self, settings, *, instead):
+    def check_settings(self, settings, *, instead):
         if settings.instrument != "pluck":
             raise ParamError(f"a lute plays pluck, not {settings.instrument}")
         return settings
@@ -195,7 +195,7 @@ def test_it_keeps_what_it_was_told() -> None:
 
 
 def test_it_writes_lines_and_stops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(null, "MOST", 5)
+    monkeypatch.setattr(null, "MAX_EVENTS", 5)
     path = tmp_path / "notes.jsonl"
     backend = Null(48000, 64, path=str(path))
     backend.open(1, SynthSettings())

@@ -11,7 +11,7 @@ from antiphon.kernel.session.commands import Sample
 from antiphon.kernel.synth.backend import pack, shape_in, unpack
 from antiphon.kernel.synth.controls import FIRST_DIAL
 from antiphon.kernel.synth.shapes import ChannelBends
-from antiphon.kernel.synth.sounding import MAX_RESTORE_EVENTS, MOST, Sounding
+from antiphon.kernel.synth.sounding import MAX_NOTES, MAX_RESTORE_EVENTS, Sounding
 
 
 def told(sounding: Sounding, sample: int) -> list[tuple[str, int, int]]:
@@ -84,7 +84,7 @@ def test_it_is_bounded_and_holds_what_a_plain_model_holds(steps: list[tuple[str,
     again = sounding.again(1)
     assert {e.number for e in again if e.kind == "on"} == held | pedalled
     assert {e.number for e in again if e.kind == "off"} == pedalled
-    assert len(again) <= 3 * MOST
+    assert len(again) <= 3 * MAX_NOTES
 
 
 def test_clear_forgets_all() -> None:

@@ -123,8 +123,8 @@ async def test_a_server_is_announced_again_by_the_next_web_process_and_withdrawn
             assert (await watcher.found(OSC, port, port)).name.removesuffix(OSC) == query.name.removesuffix(OSCQUERY)
             from antiphon.cli import running_server
 
-            status = await asyncio.to_thread(running_server.look, "/api/status", tmp_path / "config", server.http)
-            info = await asyncio.to_thread(running_server.look, "/?HOST_INFO", tmp_path / "config", server.http)
+            status = await asyncio.to_thread(running_server.get_answer, "/api/status", tmp_path / "config", server.http)
+            info = await asyncio.to_thread(running_server.get_answer, "/?HOST_INFO", tmp_path / "config", server.http)
             assert f"{info['NAME']}.{OSCQUERY}" == query.name
             assert (info["OSC_PORT"], info["WS_PORT"]) == (server.osc, server.http)
             os.kill(status["web"]["pid"], signal.SIGKILL)

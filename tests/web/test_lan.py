@@ -31,7 +31,7 @@ from antiphon.kernel.control.web_requests import WebRequests
 from antiphon.kernel.errors import EngineError, FileError, PluginError, UsageError, WireError
 from antiphon.kernel.graph.graph import Graph, NodeSpec
 from antiphon.kernel.io.listening import local_addresses
-from antiphon.kernel.runtime.processes.child_process import pair
+from antiphon.kernel.runtime.processes.child_process import socket_pair
 from antiphon.kernel.runtime.token import load_token
 from antiphon.kernel.wire.ip_address import plain_ip
 from antiphon.web import access, certificate
@@ -123,7 +123,7 @@ async def serving(
     plugins: Iterable[str] = (),
 ) -> AsyncIterator[HttpServer]:
     """HTTP with both ends of its link to control, and the routes of plugins."""
-    ends = pair()
+    ends = socket_pair()
     control, requests = ControlLink(ends[0], ("127.0.0.1", 9)), WebRequests(ends[1], folder)
     app = app or FakeApp()
     if use_lan:
@@ -573,10 +573,10 @@ async def test_what_is_only_shown_is_asked_of_a_server_with_lan_and_of_one_witho
     """A certificate left by an earlier `serve --lan` does not keep `antiphon status` from a server on loopback."""
     for use_lan in (False, True, False):
         async with serving(tmp_path, use_lan) as server:
-            told = await asyncio.to_thread(running_server.look, "/api/status", tmp_path, server.port)
+            told = await asyncio.to_thread(running_server.get_answer, "/api/status", tmp_path, server.port)
             assert told["blocks"] == 7
     with pytest.raises(EngineError, match="no server answers"):
-        await asyncio.to_thread(running_server.look, "/api/status", tmp_path, server.port)
+        await asyncio.to_thread(running_server.get_answer, "/api/status", tmp_path, server.port)
 
 
 @pytest.mark.parametrize("word", ["surfaces", "approve", "forget"])

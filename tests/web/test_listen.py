@@ -22,14 +22,14 @@ from antiphon.kernel.contract.ports import AUDIO_IN, AUDIO_OUT
 from antiphon.kernel.control.web_requests import WebRequests
 from antiphon.kernel.errors import RequestError
 from antiphon.kernel.graph.graph import Graph, NodeSpec
-from antiphon.kernel.runtime.processes.child_process import pair
+from antiphon.kernel.runtime.processes.child_process import socket_pair
 from antiphon.kernel.wire.osc import IMMEDIATELY, Message, decode, encode, encode_bundle
 from antiphon.web.control_link import ControlLink
 from antiphon.web.http_message import Refusal, text
 from antiphon.web.oscquery import listeners
 from antiphon.web.oscquery.address_space import AddressSpace
 from antiphon.web.protocol.guard import Limits
-from antiphon.web.protocol.websocket import PIECE
+from antiphon.web.protocol.websocket import TURN_BYTES
 from antiphon.web.server import HttpServer
 
 PATIENCE = 30.0
@@ -113,7 +113,7 @@ class Client:
 
 @asynccontextmanager
 async def serving(limits: Limits | None = None) -> AsyncIterator[tuple[HttpServer, ControlSocket]]:
-    control, ends = ControlSocket(), pair()
+    control, ends = ControlSocket(), socket_pair()
     link = ControlLink(ends[0], control.sock.getsockname())
     server = HttpServer(control=link, limits=limits or Limits(request_seconds=120.0, idle_seconds=120.0))
     server.add("GET", "/", lambda request: text("here"))
@@ -181,7 +181,7 @@ class FakeApp:
 @asynccontextmanager
 async def with_nodes(folder: Path) -> AsyncIterator[tuple[HttpServer, ControlSocket, FakeApp]]:
     """As `serving`, with a control that answers which nodes there are, and a client's first look at them done."""
-    control, ends, app = ControlSocket(), pair(), FakeApp()
+    control, ends, app = ControlSocket(), socket_pair(), FakeApp()
     link, requests = ControlLink(ends[0], control.sock.getsockname()), WebRequests(ends[1], folder)
     tasks = [asyncio.create_task(link.serve()), asyncio.create_task(requests.serve(app))]  # type: ignore[arg-type]
     server = HttpServer(control=link, limits=Limits(request_seconds=120.0, idle_seconds=120.0))
@@ -430,6 +430,6 @@ async def test_what_many_clients_send_at_once_is_handled_piece_by_piece_in_turn(
             client._writer.write(text * 250)
         await comes(lambda: handled["all"] == 8 * 250 * len(text), "all of it")
         timer[0].cancel()
-        assert handled["most"] <= 2 * PIECE
+        assert handled["most"] <= 2 * TURN_BYTES
         for client in clients:
             client.close()

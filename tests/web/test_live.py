@@ -22,7 +22,7 @@ from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.errors import WireError
 from antiphon.kernel.graph import patch_list
 from antiphon.kernel.graph.graph import NodeSpec
-from antiphon.kernel.runtime.processes.child_process import pair
+from antiphon.kernel.runtime.processes.child_process import socket_pair
 from antiphon.kernel.wire.osc import encode, encode_bundle
 from antiphon.web.access import CodeGuard, TokenGuard
 from antiphon.web.api.jobs import JobRoutes
@@ -35,7 +35,7 @@ from antiphon.web.page.feed import EVENTS, PageFeed
 from antiphon.web.performer_link import PerformerLink
 from antiphon.web.protocol import gate
 from antiphon.web.protocol.guard import Limits
-from antiphon.web.script_link import LONGEST_SCRIPT, MAX_STEPS, MAX_VERSION, pack, unpack
+from antiphon.web.script_link import MAX_SCRIPT_BYTES, MAX_STEPS, MAX_VERSION, pack, unpack
 from antiphon.web.server import HttpServer
 
 TOKEN = "0123456789abcdef" * 2
@@ -80,7 +80,7 @@ class Rig:
 
 @asynccontextmanager
 async def serving(*, live: bool = True, proxied: bool = False, jobs: Path | None = None) -> AsyncIterator[Rig]:
-    control, ends, (ours, theirs) = ControlSocket(), pair(), pair()
+    control, ends, (ours, theirs) = ControlSocket(), socket_pair(), socket_pair()
     theirs.setblocking(False)
     link = SamplerControl(ends[0], control.sock.getsockname())
     server = HttpServer(control=link, limits=Limits(request_seconds=120.0, idle_seconds=120.0))
@@ -252,7 +252,7 @@ async def test_a_script_is_handed_over_by_no_osc_message_of_a_client_of_http() -
     [
         ({"text": None}, "text takes"),
         ({"text": "\ud800"}, "UTF-8"),
-        ({"text": "x" * (LONGEST_SCRIPT + 1)}, "bytes"),
+        ({"text": "x" * (MAX_SCRIPT_BYTES + 1)}, "bytes"),
         ({"version": 0}, "version takes"),
         ({"version": True}, "version"),
         ({"version": MAX_VERSION + 1}, "version"),
@@ -271,7 +271,7 @@ async def test_a_wrong_script_is_refused_in_words(change: dict[str, Any], reason
 
 async def test_a_performer_that_reads_nothing_is_said_and_stops_nothing() -> None:
     async with serving() as rig:
-        script = {**SCRIPT, "text": "x" * LONGEST_SCRIPT}
+        script = {**SCRIPT, "text": "x" * MAX_SCRIPT_BYTES}
         for _ in range(200):
             answered = await rig.ask("POST", "/api/live/eval", script)
             if answered[0] == 503:

@@ -27,7 +27,7 @@ from antiphon.kernel.contract.params import Param
 from antiphon.kernel.contract.ports import AUDIO_IN, AUDIO_OUT
 from antiphon.kernel.graph.io_nodes import OUT_NUMBER
 from antiphon.kernel.io.tap_memory import TapMemory, TapShape
-from antiphon.kernel.runtime.processes.child_process import pair
+from antiphon.kernel.runtime.processes.child_process import socket_pair
 from antiphon.kernel.wire.osc import IMMEDIATELY, Double, decode, encode, encode_bundle
 from antiphon.web.access import PROTOCOL, TokenGuard, with_offered_token
 from antiphon.web.api import server_state
@@ -61,7 +61,7 @@ class Control(ControlLink):
 
 @asynccontextmanager
 async def serving() -> AsyncIterator[tuple[HttpServer, ControlSocket, TapMemory]]:
-    control, ends = ControlSocket(), pair()
+    control, ends = ControlSocket(), socket_pair()
     link = Control(ends[0], control.sock.getsockname())
     server = HttpServer(control=link, limits=Limits(request_seconds=120.0, idle_seconds=120.0))
     taps = TapMemory.create(TapShape(48000, BLOCK, CHANNELS, 64))

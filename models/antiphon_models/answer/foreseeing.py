@@ -24,7 +24,7 @@ _UNIFORM = 1.0 / (INTERVALS * TIMES)
 class NotePredictor(Protocol):
     """A sequential predictor of a melody's notes."""
 
-    def start(self) -> None:
+    def clear(self) -> None:
         """Resets the predictor for a new melody."""
 
     def surprise(self, before: Planned, note: Planned) -> float:
@@ -41,7 +41,7 @@ class AnswerPredictor:
         self.improviser = Improviser(installed_prior())
         self._memory = memory
 
-    def start(self) -> None:
+    def clear(self) -> None:
         self.improviser.clear()
 
     def surprise(self, before: Planned, note: Planned) -> float:
@@ -56,9 +56,9 @@ class BarPredictor:
     """The bar model over the memory."""
 
     def __init__(self) -> None:
-        self.start()
+        self.clear()
 
-    def start(self) -> None:
+    def clear(self) -> None:
         improviser = Improviser(installed_prior())
         self._player = BarPlayer(installed_bars(), improviser, alone=True)
 
@@ -72,7 +72,7 @@ class BarPredictor:
 class MarkovPredictor:
     """First-order Markov model of the song's own notes, Witten-Bell smoothed over all notes and all symbols."""
 
-    def start(self) -> None:
+    def clear(self) -> None:
         self._after: defaultdict[int, Counter[int]] = defaultdict(Counter)
         self._last = -1
 
@@ -94,7 +94,7 @@ class MarkovPredictor:
 class OraclePredictor:
     """The factor oracle of vmo: symbols that followed along the suffix links, weighted by repeated suffix length."""
 
-    def start(self) -> None:
+    def clear(self) -> None:
         from vmo.VMO.oracle import create_oracle
 
         self._oracle = create_oracle("f")
@@ -142,7 +142,7 @@ def spans(bits: Sequence[float]) -> Iterator[tuple[str, float]]:
 
 def bits_of(make: NotePredictor, notes: Sequence[Planned]) -> list[float]:
     """The bits of all notes but the first."""
-    make.start()
+    make.clear()
     make.learn(None, notes[0])
     bits: list[float] = []
     for before, note in pairwise(notes):

@@ -47,7 +47,7 @@ def _bits(before: Sequence[Planned], notes: Sequence[Planned]) -> NDArray[np.flo
     """Bits of each note given the preceding ones, `[2, n]`: with the memory and without."""
     both, prior = AnswerPredictor(), AnswerPredictor(memory=False)
     for foreseer in (both, prior):
-        foreseer.start()
+        foreseer.clear()
     bits: list[tuple[float, float]] = []
     last: Planned | None = None
     for n, note in enumerate((*before, *notes)):

@@ -45,7 +45,7 @@ LEVEL = 0.5
 """Level of a generated note, constant, so that notes and not the voice's loudness are learnt."""
 TEMPLATE_HOPS = slice(2, 14)
 """Hops of a piano note averaged into its template."""
-LIKE, STRUCK, RISE, APART, HELD, QUIET, FADE = 0.9, 1.3, 4, 10, 8, 0.3, 0.995
+LIKE, STRUCK, RISE_HOPS, APART, HELD, QUIET, FADE = 0.9, 1.3, 4, 10, 8, 0.3, 0.995
 """Note detection: minimum similarity (cosine) of a note; its rise within a number of hops at a repeated note, and
 minimum hops between two such starts; hops for which a key must be the likeliest; share of a note's peak similarity
 below which it ends, and the peak's decay per hop."""
@@ -103,7 +103,7 @@ def notes_of_painting(likes: F32) -> list[tuple[float, float, int]]:
         leader = best if like >= LIKE else -1
         held = held + 1 if leader == leads else 1
         leads, since, most = leader, since + 1, max(most * FADE, like)
-        before = float(likes[hop - RISE].max()) if hop >= RISE else 0.0
+        before = float(likes[hop - RISE_HOPS].max()) if hop >= RISE_HOPS else 0.0
         begins = leads >= 0 and held >= HELD and best != key
         repeats = leads >= 0 and best == key and since > APART and like > STRUCK * before > 0.0
         ends = like < max(QUIET * most, 0.7 * LIKE)
@@ -111,7 +111,7 @@ def notes_of_painting(likes: F32) -> list[tuple[float, float, int]]:
             found.append((start, max(now, start + second), tables.LOWEST + key))
             key = -1
         if begins or repeats:
-            ago = HELD - 1 if begins else RISE // 2
+            ago = HELD - 1 if begins else RISE_HOPS // 2
             key, start, most, since = best, now - ago * second, like, 0
     if key >= 0:
         found.append((start, len(likes) * second, tables.LOWEST + key))

@@ -66,7 +66,7 @@ class PlayerBend:
         """Number of an event's note including the present bend, 0 to 127."""
         return min(127, max(0, event.number + self._bent))
 
-    def follow(self, event: Event, sounding: Iterable[int]) -> int:
+    def update(self, event: Event, sounding: Iterable[int]) -> int:
         """Processes a bend or its range; returns the change of sounding notes in semitones."""
         if not self._bends.follow(event, BEND_REACH):
             return 0

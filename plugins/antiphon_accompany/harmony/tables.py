@@ -54,10 +54,10 @@ class HarmonyTables:
 
 def _groups(windows: tuple[tuple[int, int], ...]) -> int:
     """Number of groups of twelve features: each window, onsets of single-beat ones, held notes."""
-    return sum(1 + beside(*window) for window in windows) + 1
+    return sum(1 + is_near_beat(*window) for window in windows) + 1
 
 
-def beside(first: int, last: int) -> bool:
+def is_near_beat(first: int, last: int) -> bool:
     """Whether a window is a single beat near the current one."""
     return last - first == 1 and abs(first) <= 2
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon_accompany.harmony.melody import Melody
-from antiphon_accompany.harmony.tables import AHEAD, DIATONIC, PAST, WINDOWS, HarmonyTables, beside
+from antiphon_accompany.harmony.tables import AHEAD, DIATONIC, PAST, WINDOWS, HarmonyTables, is_near_beat
 
 F32 = NDArray[np.float32]
 REACH = 17
@@ -57,7 +57,7 @@ def features(melody: Melody, beat: int, known: int) -> F32:
     for first, last in PAST + AHEAD + WINDOWS if ahead else PAST:
         window = durations[first + REACH : last + REACH]
         groups.append(window.sum(axis=0) * (last - first) ** -0.5)
-        if beside(first, last):
+        if is_near_beat(first, last):
             groups.append(onsets[first + REACH])
     groups.append(melody.held[beat % melody.size])
     windows = np.array(groups, np.float32)

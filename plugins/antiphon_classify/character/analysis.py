@@ -35,11 +35,11 @@ BRIGHTNESS_RANGE = (300.0, 4000.0)
 ROUGH_FULL = 0.25
 MODE_FULL = 0.15
 """Roughness, and difference of the correlations with a major and a minor key, mapped to 1."""
-CLEAR, CONTRAST, EXPONENT = (0.05, 0.65), (3.0, 7.0), (1.0, 0.2)
+CLARITY_RANGE, CONTRAST_RANGE, EXPONENT_RANGE = (0.05, 0.65), (3.0, 7.0), (1.0, 0.2)
 """Values of pulse clarity, flux contrast and fluctuation exponent mapped to 0 and 1."""
-PAUSES, SYLLABLES = (0.2, 0.6), (0.2, 0.5)
-FLOOR, FLATNESS = (-25.0, -8.0), (0.3, 0.7)
-CREST, TOP = (10.0, 20.0), (-20.0, -40.0)
+PAUSE_RANGE, SYLLABLE_RANGE = (0.2, 0.6), (0.2, 0.5)
+FLOOR_RANGE, FLATNESS_RANGE = (-25.0, -8.0), (0.3, 0.7)
+CREST_RANGE, TOP_RANGE = (10.0, 20.0), (-20.0, -40.0)
 """Values of `PresenceMeasures` mapped to 0 and 1."""
 
 
@@ -152,8 +152,8 @@ def combine_measures(
     bright = _share(np.log(sound.brightness), *np.log(BRIGHTNESS_RANGE))
     rough = _share(sound.roughness, 0.0, ROUGH_FULL)
     mode = float(np.clip(sound.mode / MODE_FULL, -1.0, 1.0))
-    beat = [_share(onsets.clarity, *CLEAR), _share(onsets.contrast, *CONTRAST)]
-    wander = _share(exponent, *EXPONENT) if exponent is not None else float(np.mean(beat))
+    beat = [_share(onsets.clarity, *CLARITY_RANGE), _share(onsets.contrast, *CONTRAST_RANGE)]
+    wander = _share(exponent, *EXPONENT_RANGE) if exponent is not None else float(np.mean(beat))
     arousal = 0.4 * loud + 0.25 * rate + 0.2 * bright + 0.15 * rough
     return {
         "energy": 0.5 * loud + 0.25 * flux + 0.25 * rate,
@@ -178,10 +178,11 @@ def combine_presence(found: PresenceMeasures | None, voice: float) -> dict[str, 
     """Quantities of a sound by its levels and voice probability; None of each without levels."""
     if found is None:
         return dict.fromkeys(("liveness", "acousticness", "speechiness"))
+    speech = _share(found.pauses, *PAUSE_RANGE) * _share(found.syllables, *SYLLABLE_RANGE)
     return {
-        "liveness": float(np.sqrt(_share(found.floor, *FLOOR) * _share(found.floor_flatness, *FLATNESS))),
-        "acousticness": 0.5 * _share(found.crest, *CREST) + 0.5 * _share(found.top, *TOP),
-        "speechiness": voice * float(np.sqrt(_share(found.pauses, *PAUSES) * _share(found.syllables, *SYLLABLES))),
+        "liveness": float(np.sqrt(_share(found.floor, *FLOOR_RANGE) * _share(found.floor_flatness, *FLATNESS_RANGE))),
+        "acousticness": 0.5 * _share(found.crest, *CREST_RANGE) + 0.5 * _share(found.top, *TOP_RANGE),
+        "speechiness": voice * float(np.sqrt(speech)),
     }
 
 

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from antiphon.api import AntiphonError, PluginError
-from antiphon.api.backends.runtime import HelperChannel, give_way
+from antiphon.api.backends.runtime import HelperChannel, lower_priority
 
 
 def main(words: list[str]) -> int:
     """Answers until its input ends."""
     channel = HelperChannel()
-    give_way()
+    lower_priority()
     from antiphon_classify import classification
 
     if words:

@@ -7,14 +7,13 @@ trained without a quarter of the sources of music.
 
 from __future__ import annotations
 
-import logging
 from functools import cache
 
 import numpy as np
 
 from antiphon.api import F32, F64
-from antiphon.api.backends.models import ModelError, find_array, read_weights
 from antiphon_denoise.bands import COUNT
+from antiphon_denoise.gate.network import WeightLayout, installed
 from antiphon_denoise.learned import tables
 from antiphon_denoise.learned.file_confidence import logistic
 
@@ -93,12 +92,11 @@ def _together(one: F64, other: F64) -> F64:
     return np.asarray((a * b).sum(0) / np.sqrt((a * a).sum(0) * (b * b).sum(0) + 1e-3))
 
 
-log = logging.getLogger("antiphon.denoise")
 MODEL = "denoise-floor"
 EXPERTS = 4
 VIEWS, BESIDE = 4, 3
 HIDDEN, SECOND = 24, 12
-LAYOUT: tuple[tuple[str, tuple[int, ...]], ...] = (
+LAYOUT: WeightLayout = (
     ("w0", (EXPERTS, VIEWS * FEATURES, HIDDEN)), ("b0", (EXPERTS, 1, HIDDEN)),
     ("w1", (EXPERTS, HIDDEN, SECOND)), ("b1", (EXPERTS, 1, SECOND)),
     ("w2", (EXPERTS, SECOND, 1)), ("b2", (EXPERTS, 1, 1)),
@@ -137,10 +135,5 @@ def trust_of(weights: dict[str, F32], features: F32) -> F32:
 
 @cache
 def load_floor() -> dict[str, F32] | None:
-    """The installed weights by name, float32; None, after one warning, without a valid model."""
-    try:
-        named = read_weights(MODEL)
-        return {name: find_array(named, name, *shape).astype(np.float32) for name, shape in LAYOUT}
-    except ModelError as error:
-        log.warning("denoise does not look for a noise floor, and may take dense music for noise: %s", error)
-        return None
+    """The weights of the network of the noise floor, as `installed`."""
+    return installed(MODEL, LAYOUT, "does not look for a noise floor, and may take dense music for noise")

@@ -25,7 +25,9 @@ PLAIN_RULE = (-0.995, -0.016, 0.426, -0.402, -0.524, 0.603)
 HIDDEN = 64
 INPUTS = 3 * COUNT + 3
 OUTPUTS = 6 * COUNT
-LAYOUT: tuple[tuple[str, tuple[int, ...]], ...] = (
+WeightLayout = tuple[tuple[str, tuple[int, ...]], ...]
+"""Names and shapes of weights."""
+LAYOUT: WeightLayout = (
     ("w0", (INPUTS, HIDDEN)), ("b0", (HIDDEN,)),
     ("u1", (HIDDEN, 3 * HIDDEN)), ("v1", (HIDDEN, 3 * HIDDEN)), ("c1", (3 * HIDDEN,)), ("d1", (HIDDEN,)),
     ("u2", (HIDDEN, 3 * HIDDEN)), ("v2", (HIDDEN, 3 * HIDDEN)), ("c2", (3 * HIDDEN,)), ("d2", (HIDDEN,)),
@@ -149,12 +151,17 @@ class Network:
         denoise_network(self.words)
 
 
+def installed(model: str, layout: WeightLayout, without: str) -> dict[str, F32] | None:
+    """Installed weights by name, float32; None, after the warning `without`, where no sound model is installed."""
+    try:
+        named = read_weights(model)
+        return {name: find_array(named, name, *shape).astype(np.float32) for name, shape in layout}
+    except ModelError as error:
+        log.warning("denoise %s: %s", without, error)
+        return None
+
+
 @cache
 def load_weights() -> dict[str, F32] | None:
-    """The installed weights by name, float32; None, after one warning, where no sound model is installed."""
-    try:
-        named = read_weights(MODEL)
-        return {name: find_array(named, name, *shape).astype(np.float32) for name, shape in LAYOUT}
-    except ModelError as error:
-        log.warning("denoise uses a fixed rule in place of the gate's network: %s", error)
-        return None
+    """The weights of the gate's network, as `installed`."""
+    return installed(MODEL, LAYOUT, "uses a fixed rule in place of the gate's network")

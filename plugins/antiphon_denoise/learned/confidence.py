@@ -8,7 +8,6 @@ more is removed than it asks for. It runs in the engine as machine code, without
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Callable
 from functools import cache
@@ -16,10 +15,9 @@ from functools import cache
 import numpy as np
 
 from antiphon.api import F32
-from antiphon.api.backends.models import ModelError, find_array, read_weights
 from antiphon.api.kernels import f32, f32p, i64, i64p, kernel
 from antiphon_denoise.bands import BINS, COUNT, BandMeans, places
-from antiphon_denoise.gate.network import denoise_affine, denoise_gru_step, denoise_tanh
+from antiphon_denoise.gate.network import WeightLayout, denoise_affine, denoise_gru_step, denoise_tanh, installed
 
 FEATURES, GLOBALS = 9, 7
 """Features per band, and of the whole frame."""
@@ -143,7 +141,6 @@ class ConfidenceFeatures:
         out[6] = 0.5 * math.log(self._passed[3] / self._long_power + _MIN_SHARE)
 
 
-log = logging.getLogger("antiphon.denoise")
 MODEL = "denoise-confidence"
 HIDDEN = 48
 CHOICES = 4
@@ -154,7 +151,7 @@ GAIN_ONE_BIAS = -1.0
 """Bias of the logit of gain 1 after training, here and in files. The training counts a loss twice to five times as much
 as a gain, which keeps more noise than people want: with 0.7, its best score, 56 mixtures of songs and recorded voices
 gain 0.5 dB less, and one fewer loses over 0.5 dB; with lower values clean sound loses more."""
-LAYOUT: tuple[tuple[str, tuple[int, ...]], ...] = (
+LAYOUT: WeightLayout = (
     ("w0", (INPUTS, HIDDEN)),
     ("b0", (HIDDEN,)),
     ("u1", (HIDDEN, 3 * HIDDEN)),
@@ -247,10 +244,5 @@ class Confidence:
 
 @cache
 def load_confidence() -> dict[str, F32] | None:
-    """The installed weights by name, float32; None, after one warning, where no sound model is installed."""
-    try:
-        named = read_weights(MODEL)
-        return {name: find_array(named, name, *shape).astype(np.float32) for name, shape in LAYOUT}
-    except ModelError as error:
-        log.warning("denoise applies its mask as it is, which harms more of the sound: %s", error)
-        return None
+    """The weights of the network of confidence, as `installed`."""
+    return installed(MODEL, LAYOUT, "applies its mask as it is, which harms more of the sound")

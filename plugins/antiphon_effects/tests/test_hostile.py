@@ -11,7 +11,7 @@ from antiphon.api.testing import run_processor
 from antiphon.kernel.graph.compiler import compile_plan
 from antiphon.kernel.graph.graph import End, Graph, NodeSpec, Wire
 from antiphon.kernel.plugins.loader import load
-from antiphon_effects.convolution import LONGEST, Convolution, read_impulse
+from antiphon_effects.convolution import MAX_SECONDS, Convolution, read_impulse
 from antiphon_effects.tests.measure import RATE, SPEC, noise
 
 
@@ -20,7 +20,7 @@ def long(path):
 
 
 def a_little_long(path):
-    write(path, np.ones((1, round(8000 * LONGEST) + 80), np.float32) * 0.1, 8000)
+    write(path, np.ones((1, round(8000 * MAX_SECONDS) + 80), np.float32) * 0.1, 8000)
 
 
 def silent(path):

@@ -1,7 +1,7 @@
 """The network hop by hop, in a worker: windows that end soon after their middle, and layers near the newest frame.
 
 A pitch's window reaches `AHEAD` after the frame at most, and as long before it as a constant-Q window does, up to
-`LONGEST`. Of the layers, whose frames see `FEATURE_COUNT` others on either side, those after the newest are taken as
+`MAX_WINDOW`. Of the layers, whose frames see `FEATURE_COUNT` others on either side, those after the newest are taken as
 silent, as at the end of a file.
 """
 
@@ -25,7 +25,7 @@ from antiphon_hum.chords.network import (
 
 AHEAD = 0.06
 """Seconds after a frame's middle that its spectrum reaches at most."""
-LONGEST = 0.25
+MAX_WINDOW = 0.25
 """Seconds of the longest window."""
 LATER = 3
 """Frames after the one that is answered."""
@@ -71,10 +71,10 @@ class StreamedSpectrum:
         behind = _SIDE * (2**level - 1) / rate
         at, hertz = rate / 2**level, HERTZ[self._rows[octave]]
         late = max(AHEAD - behind, 0.004)
-        self._skipped.append(int(late * at) - int(min(PERIODS / hertz[0], LONGEST, 2.0 * late) / 2.0 * at))
+        self._skipped.append(int(late * at) - int(min(PERIODS / hertz[0], MAX_WINDOW, 2.0 * late) / 2.0 * at))
         made = np.zeros((len(hertz), _HELD), np.complex128)
         for row, hz in zip(made, hertz, strict=True):
-            whole = min(PERIODS / hz, LONGEST)
+            whole = min(PERIODS / hz, MAX_WINDOW)
             after = min(whole / 2.0, late) * at
             before = min(whole * at - after, _HELD - 2.0 - after)
             n = np.arange(-int(before), int(after) + 1)

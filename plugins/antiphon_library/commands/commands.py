@@ -16,7 +16,7 @@ from antiphon.api.backends.cli import OSC_PORT, Host, Json, OscPort, command_gro
 from antiphon.api.backends.runtime import instead, require_modules, short_repr, shorten
 from antiphon_library.commands import recommending
 from antiphon_library.commands.identify import fitting_now, identify
-from antiphon_library.commands.options import EXAMPLES, Files, open_catalogue, places_of, root_of, row_of
+from antiphon_library.commands.options import EXAMPLES, Files, catalogue_paths, open_catalogue, root_of, row_of
 from antiphon_library.commands.printing import lines_of_fits, print_rows, reasons, table
 from antiphon_library.records import KINDS, findings
 
@@ -111,7 +111,7 @@ def listing(
 
     with open_catalogue(context) as catalogue:
         found = []
-        for number, place in enumerate(places_of(files)):
+        for number, place in enumerate(catalogue_paths(files)):
             rows = list(catalogue.rows(path=place, only=SUMMARY))
             if files and not rows and not os.path.isdir(files[number]):
                 row_of(catalogue, files[number])
@@ -331,7 +331,7 @@ def forget(
     if not files and not missing:
         raise UsageError("name the files or folders to forget, or give --missing")
     with open_catalogue(context) as catalogue:
-        rows = [row for place in places_of(files) for row in catalogue.rows(path=place, only=SUMMARY)]
+        rows = [row for place in catalogue_paths(files) for row in catalogue.rows(path=place, only=SUMMARY)]
         kept = 0
         if missing:
             catalogue.mark([row.path for row in rows if row.missing and os.path.lexists(row.path)], missing=False)

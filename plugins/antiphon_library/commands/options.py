@@ -82,7 +82,7 @@ def row_of(catalogue: Catalogue, file: Path | bytes) -> CatalogueRow:
     return row
 
 
-def places_of(files: Sequence[Path] | None) -> list[bytes | None]:
+def catalogue_paths(files: Sequence[Path] | None) -> list[bytes | None]:
     """Paths for `Catalogue.rows`: each of these, or None for all files."""
     from antiphon.api.backends.files import path_as_spelled
 

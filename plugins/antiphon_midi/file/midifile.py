@@ -14,9 +14,9 @@ ROUNDING_FRAMES = 1e-3
 """Frames of tolerance for rounding."""
 SWITCHES = 16
 """Number of parts with their own switch."""
-MOST = 980
+MAX_EVENTS = 980
 """Maximum events in a block: the limit is 1024, including the ends of pedals and bends."""
-LEAST = 1.0 / 32.0
+MIN_BEATS = 1.0 / 32.0
 """Minimum beats from `begin` to `end`; a shorter part is empty."""
 _NEVER = 1 << 60
 _MUTES = tuple(f"mute{n}" for n in range(1, SWITCHES + 1))
@@ -158,7 +158,7 @@ class MidiFile(Processor):
         """Positions of the part's begin and end."""
         begin, end = float(io.value("begin")), float(io.value("end"))
         begin = min(begin, score.length)
-        end = min(end, score.length) if end >= begin + LEAST else score.length
+        end = min(end, score.length) if end >= begin + MIN_BEATS else score.length
         return (begin, end) if self._beats else (score.times.seconds(begin), score.times.seconds(end))
 
     def _jump(self, score: SongScore, io: IO) -> None:
@@ -303,7 +303,7 @@ class MidiFile(Processor):
 
     def _emit(self, io: IO, event: Event) -> bool:
         """Emits an event; False if the block is full. A note-on also reserves its note-off."""
-        if len(io.events_out) + len(self._sounding) + (2 if event.kind == "on" else 1) > MOST:
+        if len(io.events_out) + len(self._sounding) + (2 if event.kind == "on" else 1) > MAX_EVENTS:
             self._dropped += 1
             return False
         io.emit(event)

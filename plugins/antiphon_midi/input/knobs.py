@@ -107,7 +107,7 @@ class Knobs:
             self._apply(target, whole, wide[1], moves)
             return True
         target = self._target(knob)
-        if target and (place := self._place(target, knob, value, moves)) is not None:
+        if target and (place := self._target_position(target, knob, value, moves)) is not None:
             self._apply(target, knob, place, moves)
         return bool(target)
 
@@ -179,7 +179,7 @@ class Knobs:
 
     # ---- moving
 
-    def _place(self, target: str, knob: Knob, value: int, moves: Moves) -> float | None:
+    def _target_position(self, target: str, knob: Knob, value: int, moves: Moves) -> float | None:
         """New position of a controller's target, 0 to 1; None while one value cannot tell whether it is a step."""
         mode, steps = self._learned.mode(knob), 0
         told = mode

@@ -31,7 +31,7 @@ LOWER, UPPER = 1, 16
 MAX_NOTES = 15
 DRUMS = 10
 """Channel avoided for notes while another is free: synths play drums there."""
-REACH = 96.0
+MAX_BEND_SEMITONES = 96.0
 """Maximum bend of a note in semitones."""
 MIDDLE = 0.5
 """Default timbre of a note."""
@@ -100,7 +100,7 @@ class MpeZones:
         if asked == [0, BEND_REACH] and manager:
             whole, cents = divmod(self._reach[manager], 1.0)
             reach = value + cents if number == DATA else whole + min(value, 99) / 100.0
-            self._reach[manager] = min(reach, REACH)
+            self._reach[manager] = min(reach, MAX_BEND_SEMITONES)
             return True
         return False
 
@@ -168,7 +168,7 @@ class MpeZones:
 
     def _semitones(self, channel: int) -> float:
         reach = self._reach[self.manager(channel)]
-        return max(-REACH, min(REACH, self._members[channel].bend * reach))
+        return max(-MAX_BEND_SEMITONES, min(MAX_BEND_SEMITONES, self._members[channel].bend * reach))
 
 
 _CHANNELS, _NOTES = 16, 128

@@ -13,7 +13,7 @@ from antiphon.api.backends.files import MidiNote, MidiTrack, write_midi
 from antiphon.api.testing import render
 from antiphon.files.midi_song import MidiControlChange
 from antiphon.kernel.contract import harness
-from antiphon_midi.file.midifile import MOST, MidiFile
+from antiphon_midi.file.midifile import MAX_EVENTS, MidiFile
 from antiphon_midi.file.score import load
 
 RATE = 48000
@@ -270,7 +270,7 @@ def test_a_block_that_is_full_drops_whole_notes_and_counts(tmp_path: Path) -> No
     silence = np.zeros((2, 2 * BEAT), np.float32)
     done = render(MidiFile(), SPEC, silence, {"file": song(tmp_path, *crowd), "loop": False})
     begun = len(on(done.events))
-    assert MOST // 2 - 64 <= begun <= MOST // 2
+    assert MAX_EVENTS // 2 - 64 <= begun <= MAX_EVENTS // 2
     assert done.reports["dropped"] == 1024 - begun
     assert done.reports["parts"] == 8
     assert even(done.events)

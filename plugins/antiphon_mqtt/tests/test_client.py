@@ -70,8 +70,9 @@ def test_settings_show_and_write_no_broker() -> None:
 def test_a_password_is_covered_in_the_process_list() -> None:
     url = f"mqtt://u:{SECRET}@h"
     run = (
-        "import sys; from pathlib import Path; from antiphon.cli.serve import cover;"
-        f"url = sys.argv[2]; assert cover(url, url[9:{9 + len(SECRET)}]); assert not cover('ab' + 'sent', 'a');"
+        "import sys; from pathlib import Path; from antiphon.cli.serve import overwrite_secret;"
+        f"url = sys.argv[2]; assert overwrite_secret(url, url[9:{9 + len(SECRET)}]);"
+        "assert not overwrite_secret('ab' + 'sent', 'a');"
         "print(Path('/proc/self/cmdline').read_bytes())"
     )
     done = subprocess.run(

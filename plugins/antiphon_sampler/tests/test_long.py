@@ -43,7 +43,7 @@ def minute(tmp_path_factory, noise):
 @pytest.fixture
 def folder(tmp_path, noise, monkeypatch):
     """A folder of samples of 4 s which count as long: noise, other noise in FLAC, and a sine of 220 Hz."""
-    monkeypatch.setattr(sounds, "LONGEST", 1.0)
+    monkeypatch.setattr(sounds, "MAX_MEMORY_SECONDS", 1.0)
     made = tmp_path / "kit"
     for name in ("a", "b", "tone"):
         (made / name).mkdir(parents=True)
@@ -65,7 +65,7 @@ def live(monkeypatch):
 
             def process(self, io):
                 for _ in range(pages(io.time.sample // spec.block)):
-                    if not self._sounds.reader.work():
+                    if not self._sounds.reader.read_next():
                         break
                 super().process(io)
                 self.marks += [(io.time.sample // spec.block, *mark) for mark in io.marks]
@@ -106,7 +106,7 @@ def test_begin_and_end_within_and_backwards(play, minute, noise):
 def test_every_speed_is_that_of_the_sample_in_memory(play, folder, monkeypatch, speed):
     notes = [on(100), Event("bend", 4000, 0, 0.4)]
     streamed = play(notes, 5 * RATE, s="tone", speed=speed, library=str(folder)).audio[0]
-    monkeypatch.setattr(sounds, "LONGEST", 30.0)
+    monkeypatch.setattr(sounds, "MAX_MEMORY_SECONDS", 30.0)
     sounds._sounds.clear()
     whole = play(notes, 5 * RATE, s="tone", speed=speed, library=str(folder)).audio[0]
     np.testing.assert_array_equal(streamed, whole)

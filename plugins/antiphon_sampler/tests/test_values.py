@@ -9,9 +9,9 @@ from tests import audio
 
 from antiphon.api import Event
 from antiphon.api.backends.rendering import prepare_processor
-from antiphon.api.backends.transports import VALUES_BEGIN, note_params, word_number
+from antiphon.api.backends.transports import VALUES_BEGIN, note_params
 from antiphon.cli.files.render import render
-from antiphon.kernel.session.play import value_number
+from antiphon.kernel.session.play import FIRST_WORD, value_number, word_hash, word_pieces
 from antiphon_sampler.processor import Sampler
 from antiphon_sampler.slices import onsets, region
 from antiphon_sampler.tests.material import RATE, SPEC, burst, write
@@ -20,13 +20,18 @@ from antiphon_sampler.values import PARAMS
 NAMES = [p.name for p in PARAMS]
 
 
-def played(at, note=None, velocity=1.0, channel=1, **values):
-    """The events of `/node/NAME/play`."""
+def played(at, note=None, velocity=1.0, channel=1, old=False, **values):
+    """The events of `/node/NAME/play`; `old`: as session logs have them from before words were bytes."""
     yield Event("control", at, VALUES_BEGIN, float(note is not None), channel)
     for name, value in values.items():
         param = PARAMS[NAMES.index(name)]
-        place = word_number(value) if name == "s" else param.to_norm(value)
-        yield Event("control", at, value_number(NAMES.index(name)), place, channel)
+        number = value_number(NAMES.index(name))
+        if name == "s" and not old:
+            for piece in word_pieces("s", value):
+                yield Event("control", at, FIRST_WORD, piece, channel)
+        else:
+            place = word_hash(value) if name == "s" else param.to_norm(value)
+            yield Event("control", at, number, place, channel)
     yield Event("on", at, 60 if note is None else note, velocity, channel)
 
 
@@ -74,6 +79,19 @@ def test_a_drum_has_several_names(play):
     for name, folder in (("sn", "sd"), ("snare", "sd"), ("kick", "bd"), ("ch", "hh")):
         np.testing.assert_array_equal(sound(name), sound(folder))
         assert sound(name).any()
+
+
+@pytest.mark.parametrize("word", ["Trömmel", "大鼓", "x" * 64, "y" * 255])
+def test_a_word_plays_its_folder_and_so_does_the_hash_of_an_old_log(play, tmp_path, word):
+    others = (word[:-1], "z" + word[1:])
+    for n, name in enumerate((word, *others)):
+        write(tmp_path / name / "0.wav", burst(n + 1))
+    notes = {old: list(played(0, s=word, n=0, old=old)) for old in (False, True)}
+    for old in (False, True):
+        y = play(notes[old], 2500, library=str(tmp_path)).audio[0][0]
+        np.testing.assert_allclose(y[:1900], burst(1)[0, :1900], atol=1e-6)
+    both = play([*notes[True], *played(3000, s=others[0])], 5500, library=str(tmp_path)).audio[0][0]
+    np.testing.assert_allclose(both[3000:4900], burst(2)[0, :1900], atol=1e-6)
 
 
 def test_an_unknown_name_is_missed(play):
@@ -191,7 +209,7 @@ def test_a_sample_that_is_not_there_yet_is_asked_for_and_missed(library):
 
     made = Sounds(list_folder(library), RATE)
     assert made.get(3) is None
-    assert made.work()
+    assert made.read_next()
     assert made.get(3) is not None
     assert made.loaded == 1
 

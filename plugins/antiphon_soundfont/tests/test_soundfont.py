@@ -203,10 +203,10 @@ def test_what_only_fluidsynth_finds_ends_the_worker_with_a_sentence(tmp_path: Pa
 def test_instruments_of_a_synth_node_are_programs_and_others_are_refused() -> None:
     support = SOUNDFONT.make_support()
     for name in ("piano", "drums", "organ", "12"):
-        assert support.playable(SynthSettings(name), instead=False).instrument == name
+        assert support.check_settings(SynthSettings(name), instead=False).instrument == name
     with pytest.raises(ParamError, match="a soundfont does not play grains; it plays piano, "):
-        support.playable(SynthSettings("grains"), instead=False)
-    assert support.playable(SynthSettings("grains"), instead=True).instrument == "piano"
+        support.check_settings(SynthSettings("grains"), instead=False)
+    assert support.check_settings(SynthSettings("grains"), instead=True).instrument == "piano"
     (finding,) = support.findings()
     assert finding.subject == "FluidSynth"
 

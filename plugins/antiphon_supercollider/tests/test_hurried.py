@@ -3,7 +3,7 @@
 import pytest
 
 from antiphon.api import Event
-from antiphon_supercollider.voices.played_ahead import INITIAL_HOPS, MOST, TIMEOUT_SECONDS, PlayedAheadEvents
+from antiphon_supercollider.voices.played_ahead import INITIAL_HOPS, MAX_EVENTS, TIMEOUT_SECONDS, PlayedAheadEvents
 
 RATE, HOP = 48000, 256
 
@@ -41,12 +41,12 @@ def test_what_is_not_confirmed_by_the_engines_time_is_ended_once(hurried):
 
 
 def test_one_that_is_left_to_its_hop_is_not_overtaken(hurried):
-    for n in range(MOST):
+    for n in range(MAX_EVENTS):
         assert hurried.takes(on(60, n + 2))
         hurried.add(on(60, n + 2), n, 0)
-    first, second, third = (on(61, MOST + 2 + n) for n in range(3))
+    first, second, third = (on(61, MAX_EVENTS + 2 + n) for n in range(3))
     assert not hurried.takes(first)
-    hurried.hop(0, [on(60, n + 2) for n in range(MOST)])
+    hurried.hop(0, [on(60, n + 2) for n in range(MAX_EVENTS)])
     assert not hurried.takes(second), "there is room, but the first has not been played"
     assert hurried.hop(HOP, [first]) == [first]
     assert not hurried.takes(third)

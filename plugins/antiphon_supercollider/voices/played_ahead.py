@@ -11,7 +11,7 @@ from antiphon.api import Event
 
 TIMEOUT_SECONDS = 1.0
 """Maximum seconds of engine time until the hop with the event must come."""
-MOST = 256
+MAX_EVENTS = 256
 INITIAL_HOPS = 16
 """Initial hops that may contain events played ahead, and ended, before the stream."""
 
@@ -30,7 +30,7 @@ class PlayedAheadEvents:
 
     def takes(self, event: Event) -> bool:
         """True if an event may be played ahead; else it and the following ones are left to their hops."""
-        if self._hops >= INITIAL_HOPS and not self._left and len(self._waiting) < MOST:
+        if self._hops >= INITIAL_HOPS and not self._left and len(self._waiting) < MAX_EVENTS:
             return True
         self.leave(event)
         return False

@@ -10,7 +10,7 @@ from antiphon.api import Event, Samples, StreamSpec
 from antiphon.api.backends.synths import BackendChoice, SynthInfo, use_backend
 from antiphon.api.backends.workers import current_pool
 from antiphon.api.testing import render, use_pool
-from antiphon.kernel.synth.processor import MOST_EVENTS
+from antiphon.kernel.synth.processor import MAX_NEW_EVENTS
 from antiphon_synth.processor import Synth
 
 BLOCK = 64
@@ -66,7 +66,7 @@ def test_the_declared_latency_is_one_block() -> None:
 
 
 def test_what_a_hop_cannot_hold_comes_in_the_next() -> None:
-    notes = [Event("on", 3, 60, 0.001) for _ in range(MOST_EVENTS + 10)]
+    notes = [Event("on", 3, 60, 0.001) for _ in range(MAX_NEW_EVENTS + 10)]
     sound = played(notes, 512)
     assert np.flatnonzero(sound[0]).tolist() == [3 + LATE, BLOCK + LATE]
     assert sound[0].sum() == pytest.approx(0.001 * len(notes), rel=1e-3)

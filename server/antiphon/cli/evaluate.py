@@ -14,7 +14,7 @@ from antiphon.cli import ports
 from antiphon.cli.osc import Timeout, closing_socket, listen, refusal, send
 from antiphon.kernel.errors import EngineError, UsageError
 from antiphon.kernel.runtime import paths
-from antiphon.kernel.runtime.paths import why
+from antiphon.kernel.runtime.paths import os_error_text
 from antiphon.kernel.runtime.settings import OSC_PORT
 from antiphon.kernel.runtime.token import find_token
 from antiphon.kernel.wire.frames import Framer
@@ -77,7 +77,7 @@ def _read(path: str) -> str:
             content = file.read(4 * MAX_SCRIPT + 1)
         text = content.decode()
     except OSError as error:
-        raise UsageError(f"cannot read {os.path.basename(path)}: {why(error)}") from None
+        raise UsageError(f"cannot read {os.path.basename(path)}: {os_error_text(error)}") from None
     except UnicodeDecodeError:
         raise UsageError(f"{os.path.basename(path)} is not UTF-8 text") from None
     if len(text) > MAX_SCRIPT:

@@ -53,14 +53,14 @@ def play(
     song: Annotated[str, typer.Argument(metavar="[SONG.mid]", help="A MIDI file, played by the patch keys.")] = "",
 ) -> None:
     """Play the demo, or a MIDI file: on the sound card with its input muted; without one to a file. Ctrl-C ends it."""
-    from antiphon.cli.serve import run, startable
+    from antiphon.cli.serve import check_ports_free, run
     from antiphon.cli.transports import transports
     from antiphon.kernel.engine.drivers.probe import probe
 
     options = {name: value for _, one in transports() for name, value in one.unasked().items()}
     asked = replace(ServeSettings(**asdict(server), live=True, options=options), patch=server.patch or PATCH).check()
     _find(song, asked.patch)
-    startable(asked)
+    check_ports_free(asked)
     if song:
         from antiphon.cli import play_song
 

@@ -39,7 +39,7 @@ def ask(method: str, path: str, folder: Path, port: int, data: Any = None) -> di
         ) from None
 
 
-def look(path: str, folder: Path, port: int) -> dict[str, Any]:
+def get_answer(path: str, folder: Path, port: int) -> dict[str, Any]:
     """Answer of the running server to a `GET`, with `--lan` or without. Raises as `ask`.
 
     A server without `--lan` uses plain HTTP, also if an earlier one left its certificate. The request is then sent

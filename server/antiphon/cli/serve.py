@@ -91,7 +91,7 @@ def _check_transports(settings: ServeSettings, transports: list[Transport]) -> N
         if is_wanted((option.name for option in transport.options), settings):
             transport.check(settings)
             for argument, secret in transport.secrets(settings):
-                cover(argument, secret)
+                overwrite_secret(argument, secret)
 
 
 def run(settings: ServeSettings, log: str = "", log_level: str = "info", *, opens: bool = False) -> None:
@@ -123,7 +123,7 @@ def _make_secrets() -> None:
     certificate.load(paths.config(), local_addresses())
 
 
-def startable(settings: ServeSettings) -> None:
+def check_ports_free(settings: ServeSettings) -> None:
     """Raises `UsageError` if a server or another program uses these ports; has no side effects."""
     if settings.osc_port:
         pidfile.refuse_running(pidfile.folder(settings))
@@ -163,7 +163,7 @@ _ARG_START, _ARG_END = 45, 46
 """Fields 48 and 49 of /proc/PID/stat, counted from the one after the name."""
 
 
-def cover(argument: str, secret: str) -> bool:
+def overwrite_secret(argument: str, secret: str) -> bool:
     """Overwrites `secret` with x wherever `argument` stands in this process's command line.
 
     False where that cannot be done (no /proc); then only the environment keeps a secret.

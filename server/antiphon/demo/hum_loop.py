@@ -64,13 +64,13 @@ def hum() -> NDArray[np.float32]:
     voice *= LEVEL / np.sqrt(np.mean(voice[level > 0.5] ** 2)) * 0.7
     sung, _ = soundfile.read(VOICE, dtype="float64")
     sung *= 0.85 * LEVEL / np.sqrt(np.mean(sung[np.abs(sung) > 0.1 * np.abs(sung).max()] ** 2))
-    for place, phrase in zip(sung_places(), np.split(sung, 2), strict=True):
+    for place, phrase in zip(sung_ranges(), np.split(sung, 2), strict=True):
         voice[place] += phrase
     voice += 10.0 ** (-62.0 / 20.0) * random.standard_normal(FRAMES)
     return np.ascontiguousarray(np.stack([voice, voice]), np.float32)
 
 
-def sung_places() -> tuple[slice, ...]:
+def sung_ranges() -> tuple[slice, ...]:
     """Ranges of the sung phrases in the loop, in frames."""
     first = (PHRASE * BEAT - PICKUP_FRAMES, 3 * PHRASE * BEAT - PICKUP_FRAMES)
     return tuple(slice(at, at + PHRASE * BEAT) for at in first)

@@ -51,7 +51,7 @@ def osc_buffer() -> Iterator[Finding]:
     from antiphon.kernel.io import osc_udp
 
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        got = osc_udp.enlarge(sock)
+        got = osc_udp.enlarge_buffer(sock)
     good = f"{got / 2**20:.3g} MiB: bursts of 100,000 messages were received without loss with it"
     most = f"about {got // _SMALL:,} short messages at once fit; the kernel drops the surplus, and /status counts it"
     fix = f"sudo sysctl -w net.core.rmem_max={WANTED_BUFFER} (and into /etc/sysctl.d/ to keep it)"

@@ -16,7 +16,7 @@ from antiphon.kernel.runtime.processes import pidfile
 from antiphon.kernel.runtime.settings import HTTP_PORT, OSC_PORT
 
 
-def python() -> Iterator[Finding]:
+def check_python() -> Iterator[Finding]:
     version = platform.python_version()
     made_for = f"{version}; Antiphon is made for 3.11 to 3.13"
     right = (3, 11) <= sys.version_info[:2] < (3, 14)
@@ -28,7 +28,7 @@ def python() -> Iterator[Finding]:
         yield Finding("system", "limited", f"{platform.machine()}; Antiphon was tested on x86-64 alone")
 
 
-def machine_code() -> Iterator[Finding]:
+def check_machine_code() -> Iterator[Finding]:
     """Checks that llvmlite compiles a kernel that computes the right result."""
     import numpy as np
 
@@ -47,7 +47,7 @@ def machine_code() -> Iterator[Finding]:
         yield Finding("machine code", "works", text if extras.missing(["llvmlite"]) else "kernels compile and run")
 
 
-def sound_files() -> Iterator[Finding]:
+def check_sound_files() -> Iterator[Finding]:
     try:
         import soundfile
     except OSError as error:
@@ -75,7 +75,7 @@ def plugins() -> Iterator[Finding]:
         yield Finding(f"plugin {failure.name}", "limited", f"does not load: {failure.reason}", fix)
 
 
-def folders() -> Iterator[Finding]:
+def check_folders() -> Iterator[Finding]:
     named = {
         "settings": paths.config(),
         "patches": paths.patches(),
@@ -94,7 +94,7 @@ def folders() -> Iterator[Finding]:
         yield finding_if(f"{name} folder", os.access(parent, os.W_OK), there, f"{folder} cannot be written", fix)
 
 
-def ports() -> Iterator[Finding]:
+def check_ports() -> Iterator[Finding]:
     """The default ports of `serve`."""
     for kind, wire, port, option in (
         (socket.SOCK_DGRAM, "UDP", OSC_PORT, "--osc-port"),
@@ -131,7 +131,7 @@ def models() -> Iterator[Finding]:
     yield Finding("torch", "works", f"{build.version}: {use}")
 
 
-def voices() -> Iterator[Finding]:
+def check_voices() -> Iterator[Finding]:
     """Voices of the node `sing`: the neural one of an extra, and espeak-ng's."""
     from ctypes.util import find_library
 
@@ -144,7 +144,7 @@ def voices() -> Iterator[Finding]:
         yield Finding("voices that sing", "limited" if found else "missing", ", ".join(found) or "none", fix)
 
 
-def weights() -> Iterator[Finding]:
+def check_weights() -> Iterator[Finding]:
     """Checksums of shipped weights and those registered by plugins, against their manifests."""
     from antiphon.kernel.runtime import model_files
     from antiphon.networks.model_registry import examine_models, known_models
@@ -167,7 +167,7 @@ def weights() -> Iterator[Finding]:
     yield finding_if("weights", good == len(rows), whole, text, fix)
 
 
-def model_files() -> Iterator[Finding]:
+def check_model_files() -> Iterator[Finding]:
     """Model files of the library; a new one is test-run, which takes seconds."""
     from antiphon.networks.model_registry import files
 
@@ -180,7 +180,7 @@ def model_files() -> Iterator[Finding]:
         yield finding_if("model files", not refused, text, others, "antiphon models says why")
 
 
-def pipeline() -> Iterator[Finding]:
+def check_pipeline() -> Iterator[Finding]:
     """Extras of `antiphon pipeline`: shard runners, and training frameworks."""
     lacking = ["pipeline"] if extras.missing(["apache_beam", "pyarrow"]) else []
     lacking += [name for name, modules in extras.FRAMEWORKS.items() if extras.missing(modules)]
@@ -193,7 +193,7 @@ def pipeline() -> Iterator[Finding]:
     yield Finding("pipeline", state, text, fix)
 
 
-def synths() -> Iterator[Finding]:
+def check_synths() -> Iterator[Finding]:
     """Findings of each synth backend, without importing its libraries."""
     from antiphon.kernel.synth.backends import infos
 
@@ -202,16 +202,16 @@ def synths() -> Iterator[Finding]:
 
 
 CHECKS = (
-    python,
-    machine_code,
-    sound_files,
+    check_python,
+    check_machine_code,
+    check_sound_files,
     plugins,
-    folders,
-    ports,
+    check_folders,
+    check_ports,
     models,
-    weights,
-    model_files,
-    pipeline,
-    synths,
-    voices,
+    check_weights,
+    check_model_files,
+    check_pipeline,
+    check_synths,
+    check_voices,
 )

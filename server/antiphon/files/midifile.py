@@ -339,7 +339,7 @@ def _content(path: Path) -> bytes:
                 raise FileError(f"{path} is not a file; name a MIDI file")
             content = file.read(MAX_FILE + 1)
     except (OSError, ValueError) as error:
-        why = paths.why(error) if isinstance(error, OSError) else "its name cannot be used"
+        why = paths.os_error_text(error) if isinstance(error, OSError) else "its name cannot be used"
         raise FileError(f"cannot read {path}: {why}") from None
     if len(content) > MAX_FILE:
         raise FileError(f"{path.name} is larger than a MIDI file may be; at most {MAX_FILE >> 20} MiB is allowed")

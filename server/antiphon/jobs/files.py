@@ -15,7 +15,7 @@ from antiphon.files.midifile import SUFFIXES
 from antiphon.jobs.errors import Missing, StorageFull, TooMany, UnsupportedFormat
 from antiphon.jobs.job import JobTable, Upload
 from antiphon.kernel.errors import WireError
-from antiphon.kernel.runtime.paths import PRIVATE, PRIVATE_FOLDER, make_folder, why
+from antiphon.kernel.runtime.paths import PRIVATE, PRIVATE_FOLDER, make_folder, os_error_text
 from antiphon.kernel.runtime.shortening import shorten
 from antiphon.kernel.runtime.sound_formats import READ_SUFFIXES
 
@@ -27,7 +27,7 @@ MIN_FREE = 1 << 20
 """Minimum free bytes of the disk to start anything."""
 MAX_FILES, MAX_UPLOADS = 200, 4
 """Maximum files, and files being received."""
-NAME = 120
+MAX_NAME_LETTERS = 120
 """Maximum characters kept of a file's name."""
 NOTES = SUFFIXES
 
@@ -77,12 +77,12 @@ class FileShelf:
             size = await self._write(part, pieces)
             if not size:
                 raise WireError("the file is empty; send its bytes as the body")
-            entry = Upload(key, shorten(_plain(name), NAME), suffix, size, time.time())
+            entry = Upload(key, shorten(_plain(name), MAX_NAME_LETTERS), suffix, size, time.time())
             await check(part, entry.name)
             self._table.put_file(entry)  # first: a file without a row would never be removed
             part.replace(self._path(entry))
         except OSError as error:
-            raise StorageFull(f"the file could not be written: {why(error)}") from None
+            raise StorageFull(f"the file could not be written: {os_error_text(error)}") from None
         finally:
             self._receiving -= 1
             part.unlink(missing_ok=True)

@@ -12,13 +12,13 @@ from antiphon.live.stage import LiveTrack
 
 Foreseen: TypeAlias = tuple[float, float, str, str | float]
 """Beat, length, track, and the sound's name or the note's number."""
-MOST = 400
+MAX_FORESEEN = 400
 
 
 def events_ahead(
     spans: Iterable[tuple[LiveTrack, Fraction, Fraction]], seed: int, enough: Callable[[], bool]
 ) -> list[Foreseen]:
-    """First `MOST` events of tracks, each between two beats.
+    """First `MAX_FORESEEN` events of tracks, each between two beats.
 
     Failing tracks are skipped: the error is reported at playback. `seed`: of the script; `enough`: stops it.
     """
@@ -37,4 +37,4 @@ def events_ahead(
             except Exception:
                 break
             begin = until
-    return found[:MOST]
+    return found[:MAX_FORESEEN]

@@ -105,6 +105,24 @@ class WorkerReporter(WorkerProcessor):
 
     reports: ClassVar[Mapping[str, float]]
 
+    def answering(self, name: str, factory: str, spec: StreamSpec, seconds: float, *, slots: int) -> WorkerSpec:
+        """Spec of a worker that gets a hop as mono and answers with the reports.
+
+        `seconds`: length of a hop.
+        """
+        hop = round(seconds * spec.rate)
+        return WorkerSpec(
+            name=name,
+            factory=factory,
+            zygote="none",
+            hop=hop,
+            rate=spec.rate,
+            inputs=(1, hop),
+            outputs=(1, len(self.reports)),
+            slots=slots,
+            memory=1024,
+        )
+
     def dry(self, inputs: int, outputs: int) -> bool:
         """False: audio passes whatever the worker does, so there is no dry replacement."""
         return False

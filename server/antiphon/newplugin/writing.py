@@ -54,22 +54,22 @@ SHAPES = {
 }
 
 
-LONGEST = 41
-NAME = re.compile(rf"[a-z][a-z0-9_]{{1,{LONGEST - 1}}}")
+MAX_NAME_LETTERS = 41
+NAME = re.compile(rf"[a-z][a-z0-9_]{{1,{MAX_NAME_LETTERS - 1}}}")
 
 
 def write(name: str, kind: str, folder: Path, taken: Collection[str] = ()) -> Path:
     """Writes a new plugin, and returns its folder.
 
-    A name has 2 to `LONGEST` small letters, digits and _, a letter first; `kind` is a key of `SHAPES`; `taken` are
-    names of existing processors and plugins. Raises UsageError: name or shape is invalid, or the name is in use. Raises
-    FileError: a file cannot be written.
+    A name has 2 to `MAX_NAME_LETTERS` small letters, digits and _, a letter first; `kind` is a key of `SHAPES`; `taken`
+    are names of existing processors and plugins. Raises UsageError: name or shape is invalid, or the name is in use.
+    Raises FileError: a file cannot be written.
     """
     if keyword.iskeyword(name):
         raise UsageError(f"{name!r} is a word of Python's and not a name for a plugin; choose another name")
     if not NAME.fullmatch(name):
         raise UsageError(
-            f"{name!r} is not a name for a plugin: 2 to {LONGEST} small letters, digits and _, a letter first"
+            f"{name!r} is not a name for a plugin: 2 to {MAX_NAME_LETTERS} small letters, digits and _, a letter first"
         )
     if kind not in SHAPES:
         raise UsageError(f"there is no --shape {kind!r}{instead(kind, SHAPES)}")

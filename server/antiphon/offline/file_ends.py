@@ -9,9 +9,9 @@ import numpy as np
 
 from antiphon.kernel.contract.block import Samples
 
-LEVEL = 1e-3
+TAIL_END_LEVEL = 1e-3
 """End threshold of a sound: -60 dB re full scale."""
-LONGEST = 10.0
+MAX_TAIL_SECONDS = 10.0
 """Default length of the tail, seconds."""
 _LAST = 0.0005
 """Length in seconds of the end check of a sound: below half a period of the lowest frequency the fade would spare."""
@@ -29,7 +29,7 @@ class Tail:
 
 
 NONE = Tail()
-DECAY = Tail(LONGEST, LEVEL)
+DECAY = Tail(MAX_TAIL_SECONDS, TAIL_END_LEVEL)
 """Default tail of a self-sounding patch or effect."""
 
 
@@ -82,7 +82,7 @@ def fade_end(blocks: Iterable[Samples], rate: int, seconds: float) -> Iterator[S
         return
     last = max(1, round(_LAST * rate))
     length = min(most, frames // 2)
-    if length and np.abs(tail[:, -last:]).max() >= LEVEL:
+    if length and np.abs(tail[:, -last:]).max() >= TAIL_END_LEVEL:
         place = np.arange(1, length + 1) / length
         tail = tail.copy()
         tail[:, -length:] *= (0.5 + 0.5 * np.cos(np.pi * place)).astype(np.float32)

@@ -71,14 +71,14 @@ def check_distinct(read: Iterable[Named], written: Iterable[Named], mend: str = 
     """
     from antiphon.kernel.io.decode import path_text
 
-    outs = [(what, path, paths.identity(path)) for what, path in written]
+    outs = [(what, path, paths.file_identity(path)) for what, path in written]
     folders = any(os.path.exists(path) for _, path, _ in outs)
     known: dict[object, str] = {}
     for what, path in read:
-        known.setdefault(paths.identity(path), what)
+        known.setdefault(paths.file_identity(path), what)
         if folders:
             for inner in _inside(path):
-                known.setdefault(paths.identity(inner), what)
+                known.setdefault(paths.file_identity(inner), what)
     for what, path, existing in outs:
         if existing in known:
             both = f"two of {what}" if known[existing] == what else f"{known[existing]} and {what}"

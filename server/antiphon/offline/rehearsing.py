@@ -47,7 +47,7 @@ from antiphon.offline.rehearsal import (
 )
 from antiphon.offline.rendering import PlayerRunner, param_finder
 from antiphon.offline.runner import process_stream
-from antiphon.offline.script_limits import confine, disarm, rearm
+from antiphon.offline.script_limits import begin_step, end_step, set_limits
 from antiphon.offline.script_run import TIMEOUT_SECONDS, commands, without_macros
 
 RATE = 48000
@@ -99,7 +99,7 @@ class Rehearsed:
 
 
 @dataclass(slots=True)
-class Performed:
+class ScriptEvents:
     """Events of a script around the change.
 
     `bar`: beats of a bar; `lead`: beats before the change, a bar or none; `line`: where it names its patch;
@@ -123,18 +123,18 @@ class Performed:
         return {**plain, "bar": str(self.bar), "lead": str(self.lead)}
 
     @staticmethod
-    def of(plain: Mapping[str, Any]) -> Performed:
+    def of(plain: Mapping[str, Any]) -> ScriptEvents:
         """Record of `plain` data."""
         given: dict[str, Any] = {**plain, "bar": Fraction(plain["bar"]), "lead": Fraction(plain["lead"])}
         for name in _EVENTS:
             given[name] = [LiveEvent(Fraction(e[0]), e[1], tuple(e[2]), e[3], e[4]) for e in plain[name]]
-        return Performed(**given)
+        return ScriptEvents(**given)
 
 
 _EVENTS = ("events", "unchanged")
 
 
-def rehearse(trial: Trial, played: Performed, loaded: Loaded, heard: Samples = SILENT) -> Rehearsed:
+def rehearse(trial: Trial, played: ScriptEvents, loaded: Loaded, heard: Samples = SILENT) -> Rehearsed:
     """Renders what a change plays, and judges it; nothing of the script is run.
 
     `heard`: float32 `[2, frames]` at `RATE`, what comes from the input, again and again.
@@ -204,7 +204,7 @@ def preload(patch: str, loaded: Loaded) -> None:
 
 def perform_change(asked: Mapping[str, Any]) -> dict[str, Any]:
     """Input of `rehearse_change` from a `Trial` as JSON, or `fault` and `picture`; limits the process it runs in."""
-    confine(TIMEOUT_SECONDS)
+    set_limits(TIMEOUT_SECONDS)
     try:
         return run_script(_trial(asked)).plain()
     except AntiphonError as error:
@@ -215,7 +215,7 @@ def rehearse_change(
     asked: Mapping[str, Any], played: Mapping[str, Any], loaded: Loaded, heard: Samples = SILENT
 ) -> Rehearsed:
     """Renders and judges what `perform_change` gave. Raises `AntiphonError` as `rehearse`."""
-    return rehearse(_trial(asked), Performed.of(played), loaded, heard)
+    return rehearse(_trial(asked), ScriptEvents.of(played), loaded, heard)
 
 
 def _trial(plain: Mapping[str, Any]) -> Trial:
@@ -226,7 +226,7 @@ def _trial(plain: Mapping[str, Any]) -> Trial:
 # ---- the script
 
 
-def run_script(trial: Trial) -> Performed:
+def run_script(trial: Trial) -> ScriptEvents:
     """Runs the scripts, in a process that `script_limits.confine` has limited.
 
     Raises ScriptError: a script has an error, or takes too long, with its line.
@@ -236,12 +236,12 @@ def run_script(trial: Trial) -> Performed:
     except (MemoryError, RecursionError, ScriptTooLong) as error:
         raise fault_in_script(trial.name, error) from None
     finally:
-        disarm()
+        end_step()
 
 
-def _performed(trial: Trial) -> Performed:
+def _performed(trial: Trial) -> ScriptEvents:
     script = _read(trial.name, trial.text)
-    played = Performed(script.patch, script.patch_line, script.bar, Fraction(0), [])
+    played = ScriptEvents(script.patch, script.patch_line, script.bar, Fraction(0), [])
     before = _read("playing.py", trial.before) if trial.before else None
     length = script.bar * trial.bars
     if before is None:
@@ -275,19 +275,19 @@ def _performance_at(script: LiveScript, at: Fraction, trial: Trial) -> Performan
 
 
 def _read(name: str, text: str) -> LiveScript:
-    rearm(TIMEOUT_SECONDS)
+    begin_step(TIMEOUT_SECONDS)
     try:
         return read(name, text, patch_plays=True)
     finally:
-        disarm()
+        end_step()
 
 
 def _until(performance: Performance, beat: Fraction) -> list[LiveEvent]:
     events: list[LiveEvent] = []
     while performance.beat < beat:
-        rearm(TIMEOUT_SECONDS)
+        begin_step(TIMEOUT_SECONDS)
         events += performance.until(min(beat, performance.beat + 1))
-        disarm()
+        end_step()
     return events
 
 
@@ -310,7 +310,7 @@ def _is_note(event: LiveEvent) -> bool:
 # ---- the patch
 
 
-def _patch(trial: Trial, script: Performed, loaded: Loaded) -> Patch:
+def _patch(trial: Trial, script: ScriptEvents, loaded: Loaded) -> Patch:
     """The script's patch: the playing one in its current state, if the script names it or none."""
     live, patch = trial.graph, None
     if script.patch:

@@ -25,7 +25,7 @@ from antiphon.offline.file_ends import NONE, Decay, Tail
 from antiphon.offline.note_file import Score
 
 Make = Callable[[str], Processor]
-LONGEST = 1800.0
+MAX_LOOK_AHEAD_SECONDS = 1800.0
 """Maximum seconds of a file given to a processor's look-ahead pass, which stores its analysis."""
 
 
@@ -221,7 +221,7 @@ class PlanRunner:
         self._rewind()
 
     def requests_look_ahead(self, frames: int | None) -> bool:
-        """True if the processor requests a look-ahead pass of `frames` frames, None for more than `LONGEST`."""
+        """True if the processor requests a look-ahead pass of `frames` frames, None for too many to keep."""
         return self._host.processor.look_ahead(frames)
 
     def look_ahead(self, source: Iterable[Samples], frames: int) -> None:

@@ -24,7 +24,7 @@ from antiphon.live.reading import MAX_LETTERS, read
 from antiphon.live.records import LiveEvent, ScriptError, ScriptTooLong
 from antiphon.live.stage import LiveScript
 from antiphon.offline.hearing import Cue
-from antiphon.offline.script_limits import confine, disarm, rearm
+from antiphon.offline.script_limits import begin_step, end_step, set_limits
 
 
 def main(arguments: list[str]) -> int:
@@ -32,7 +32,7 @@ def main(arguments: list[str]) -> int:
     path, seconds = arguments[0], float(arguments[1])
     channel = HelperChannel()
     sys.stdout = os.fdopen(sys.stdout.fileno(), "w", 1, encoding="utf-8", errors="backslashreplace")  # lines, at once
-    confine(seconds)
+    set_limits(seconds)
     refuse_sleep()
     try:
         _perform(path, seconds, channel)
@@ -70,9 +70,9 @@ def _perform(path: str, seconds: float, channel: HelperChannel) -> None:
 
 def _read(path: str, text: str, seconds: float) -> LiveScript:
     random.seed(0)  # the same script plays the same notes, by whatever chance it takes
-    rearm(seconds)
+    begin_step(seconds)
     script = read(path, text, patch_plays=True)
-    disarm()  # a timer is not to interrupt a message
+    end_step()  # a timer is not to interrupt a message
     return script
 
 
@@ -82,12 +82,12 @@ def _play(
     performance = Performance(script, tempo)
     waiting = deque(cue for cue in cues if cue[0] < beats)
     while performance.beat < beats:
-        rearm(seconds)
+        begin_step(seconds)
         events = performance.until(min(beats, performance.beat + 1, waiting[0][0] if waiting else beats))
         while waiting and waiting[0][0] <= performance.beat:
             _, name, value = waiting.popleft()
             performance.cue(name, cue_value(name, value))
-        disarm()
+        end_step()
         channel.send({"events": [_plain(event) for event in events], "end": False})
     channel.send({"events": [_plain(event) for event in performance.ends()], "end": True})
 

@@ -16,11 +16,11 @@ _WALL, _LAST = 5.0, 2.0
 """Factors of a step's CPU time limit: for wall-clock time, and in C, where Python cannot raise."""
 
 
-def confine(seconds: float, memory: int = MEMORY) -> None:
-    """Prepares the limits of this process; `rearm` begins a step of at most `seconds` of CPU time."""
+def set_limits(seconds: float, memory: int = MEMORY) -> None:
+    """Prepares the limits of this process; `begin_step` begins a step of at most `seconds` of CPU time."""
 
     def end(number: int, frame: FrameType | None) -> None:
-        disarm()  # the other timer is not to interrupt the report of this one
+        end_step()  # the other timer is not to interrupt the report of this one
         signal.setitimer(signal.ITIMER_VIRTUAL, _LAST * seconds)
         raise ScriptTooLong(f"{seconds:g} s")
 
@@ -31,14 +31,14 @@ def confine(seconds: float, memory: int = MEMORY) -> None:
     sys.addaudithook(lambda event, _: refuse_copies(event))
 
 
-def rearm(seconds: float) -> None:
+def begin_step(seconds: float) -> None:
     """Begins a step, which raises `ScriptTooLong` in Python; in C the process ends by SIGVTALRM."""
     signal.setitimer(signal.ITIMER_PROF, seconds)
     signal.setitimer(signal.ITIMER_REAL, _WALL * seconds)
     signal.setitimer(signal.ITIMER_VIRTUAL, _LAST * seconds)
 
 
-def disarm() -> None:
+def end_step() -> None:
     """Ends a step."""
     for timer in (signal.ITIMER_PROF, signal.ITIMER_REAL, signal.ITIMER_VIRTUAL):
         signal.setitimer(timer, 0.0)

@@ -15,7 +15,7 @@ from antiphon.kernel.errors import AntiphonError
 from antiphon.kernel.graph.graph import Graph
 from antiphon.kernel.graph.names import MACRO
 from antiphon.kernel.io.decode import path_text
-from antiphon.kernel.runtime.processes.helper_channel import LONGEST
+from antiphon.kernel.runtime.processes.helper_channel import MAX_MESSAGE_BYTES
 from antiphon.kernel.runtime.processes.helper_process import HelperProcess
 from antiphon.kernel.session.commands import Command
 from antiphon.kernel.session.notes import Players
@@ -115,7 +115,7 @@ class ScriptProcess:
         except TimeoutError:
             raise ScriptError(f"{self._name} runs without end and cannot be interrupted; it was stopped") from None
         except ValueError:
-            raise ScriptError(f"{self._name} plays a beat of over {LONGEST >> 20} MB") from None
+            raise ScriptError(f"{self._name} plays a beat of over {MAX_MESSAGE_BYTES >> 20} MB") from None
         except EOFError:
             raise self._gone() from None
         if "fault" in said:

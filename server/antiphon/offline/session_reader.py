@@ -39,8 +39,8 @@ def session_folder(name: str) -> Path:
     """Folder of a recorded session, given as a path or as a name in the performer's folder of sessions."""
     folder = Path(name)
     try:
-        if not folder.is_dir() and (paths.inside(paths.sessions(), name) / LOG).is_file():
-            return paths.inside(paths.sessions(), name)
+        if not folder.is_dir() and (paths.path_inside(paths.sessions(), name) / LOG).is_file():
+            return paths.path_inside(paths.sessions(), name)
     except (OSError, FileError):
         return folder
     return folder
@@ -125,7 +125,7 @@ class SessionLog:
                 raise FileError(f"{self.name} is larger than {MAX_LOG_BYTES >> 20} MB")
             numbered = list(self._read(path))
         except OSError as error:
-            raise FileError(f"cannot read {self.name}: {paths.why(error)}") from None
+            raise FileError(f"cannot read {self.name}: {paths.os_error_text(error)}") from None
         if not numbered or numbered[0][1].get("session") != VERSION:
             raise FileError(f"{self.name} is no session log of this version; its first line must say session {VERSION}")
         (number, self.header), *lines = numbered

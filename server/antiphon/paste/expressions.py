@@ -140,10 +140,13 @@ class Expressions:
             text = node.quasis[0].value.cooked
         else:
             text = node.value
-        return quoted(mini_text.mended(text, kind))
+        return quoted(mini_text.converted_text(text, kind))
 
     def _template(self, node: Any, kind: str) -> str:
-        texts = [mini_text.mended(one.value.cooked, kind).replace("{", "{{").replace("}", "}}") for one in node.quasis]
+        texts = [
+            mini_text.converted_text(one.value.cooked, kind).replace("{", "{{").replace("}", "}}")
+            for one in node.quasis
+        ]
         return f"{quoted('{}'.join(texts))}.format({self._arguments(node.expressions, '')})"
 
     def _identifier(self, name: str) -> str:
@@ -244,7 +247,7 @@ class Expressions:
         if name == "chord":
             return Chain(f"chords({self._arguments(node.arguments, 'chord')})")
         if name in ("polymeter", "pm") and (text := polymeter(node.arguments)):
-            return Chain(f"mini({quoted(mini_text.mended(text, kind))})")
+            return Chain(f"mini({quoted(mini_text.converted_text(text, kind))})")
         if name == "mini" or name == "m":
             return Chain(f"mini({self._arguments(node.arguments[:1], kind)})")
         word = STRUDEL.get(name, name)
@@ -335,7 +338,7 @@ class Expressions:
             raise UnknownPartError("voicings are Antiphon's own")
         given = node.arguments[:1] if name in SETTERS or word in SETTERS else node.arguments
         shown = self._arguments(given, name)
-        return f".{name_of(word)}({mini_text.mended(shown, name) if mini_text.is_number(shown) else shown})"
+        return f".{name_of(word)}({mini_text.converted_text(shown, name) if mini_text.is_number(shown) else shown})"
 
     def _named_value(self, nodes: Sequence[Any]) -> str:
         """Keyword argument `speed=2` of the argument `speed(2)`; "" for another."""

@@ -58,7 +58,7 @@ def is_notes(text: str) -> bool:
     return re.search(r"(?<![\w'])[a-gA-G](#|b|s)?\d?(?![\w'^])", text) is not None
 
 
-def mended(text: str, kind: str) -> str:
+def converted_text(text: str, kind: str) -> str:
     """Text with differences of its word's reading converted."""
     low, high = BOUNDS.get(VALUE_NAMES.get(RENAMED.get(kind, kind), ""), (None, None))
     if low is not None and high is not None:

@@ -263,7 +263,7 @@ class BranchProcesses:
         self.collect()
 
 
-def cause(status: int | None) -> str:
+def exit_cause(status: int | None) -> str:
     """Reason of a process's end, from its exit status or negative signal, as far as known."""
     if status == -signal.SIGVTALRM:
         return f"it runs without end, over {TIMEOUT_SECONDS:g} s in one call, and was stopped"

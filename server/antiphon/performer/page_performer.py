@@ -18,7 +18,7 @@ from antiphon.kernel.wire.text import printable
 from antiphon.performer.outgoing import SentEvent
 from antiphon.performer.performing import Performing
 from antiphon.performer.scripts import Begin, Version
-from antiphon.web.script_link import LONGEST, MAX_STEPS, pack, unpack
+from antiphon.web.script_link import MAX_MESSAGE_BYTES, MAX_STEPS, pack, unpack
 
 NAME = "page.py"
 """Script name in its own errors; pages show the line alone."""
@@ -124,7 +124,7 @@ class PagePerformer:
     def _receive(self) -> None:
         while not self._ended:
             try:
-                data = self._sock.recv(2 * LONGEST)
+                data = self._sock.recv(2 * MAX_MESSAGE_BYTES)
             except BlockingIOError:
                 return
             except OSError:

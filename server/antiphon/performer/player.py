@@ -15,7 +15,7 @@ from typing import Any
 
 from antiphon.kernel.errors import EngineError
 from antiphon.live.listening import level_cue
-from antiphon.performer.branch import Branch, BranchProcesses, cause
+from antiphon.performer.branch import Branch, BranchProcesses, exit_cause
 from antiphon.performer.limits import BAR_MARGIN, FIRST_TIMEOUT, LATE, LOOK_AHEAD_SECONDS, TIMEOUT_SECONDS
 from antiphon.performer.outgoing import Display, Outgoing, ScriptRequest, SentEvent, WaitingCues, next_multiple
 from antiphon.performer.scripts import ON_THE_BAR, Begin
@@ -191,7 +191,9 @@ class Player:
                     return
         if ended or branch.overdue():
             status = branch.end(ended=ended)
-            self._failed(branch, cause(status) if ended else "it runs without end, or waits, and was stopped", None)
+            self._failed(
+                branch, exit_cause(status) if ended else "it runs without end, or waits, and was stopped", None
+            )
 
     def _faults(self, answer: dict[str, Any]) -> None:
         for said in answer["faults"]:

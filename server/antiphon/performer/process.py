@@ -15,7 +15,7 @@ from typing import Any
 from antiphon.kernel.io.log_lines import log_lines
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.processes.child_process import bound_to, listening
-from antiphon.web.script_link import LONGEST
+from antiphon.web.script_link import MAX_MESSAGE_BYTES
 
 
 def main(argument: str) -> int:
@@ -32,10 +32,10 @@ def main(argument: str) -> int:
     sock = socket.socket(fileno=given["scripts"])
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     listening()
-    while b'"run"' not in (message := sock.recv(LONGEST, socket.MSG_PEEK)):
+    while b'"run"' not in (message := sock.recv(MAX_MESSAGE_BYTES, socket.MSG_PEEK)):
         if not message:
             return 0
-        sock.recv(LONGEST)  # a web process that starts asks for the state, which is what it takes for granted
+        sock.recv(MAX_MESSAGE_BYTES)  # a web process that starts asks for the state, which is what it takes for granted
     _perform(given, sock)
     return 0
 

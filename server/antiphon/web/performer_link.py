@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from antiphon.kernel.errors import WireError
 from antiphon.web.access import LIVE_REQUIRED
 from antiphon.web.http_message import Refusal
-from antiphon.web.script_link import LONGEST, pack, unpack
+from antiphon.web.script_link import MAX_MESSAGE_BYTES, pack, unpack
 
 if TYPE_CHECKING:
     from antiphon.web.page.feed import PageFeed
@@ -109,7 +109,7 @@ class PerformerLink:
     def _read(self, sock: socket.socket) -> None:
         for _ in range(MESSAGES):
             try:
-                data = sock.recv(2 * LONGEST)
+                data = sock.recv(2 * MAX_MESSAGE_BYTES)
             except OSError:
                 return  # nothing left to read
             if not data:

@@ -13,9 +13,9 @@ from typing import Any
 
 from antiphon.kernel.errors import WireError
 
-LONGEST = 120_000
+MAX_MESSAGE_BYTES = 120_000
 """Maximum bytes of a message: a socket's default buffer has 208 KiB."""
-LONGEST_SCRIPT = 100_000
+MAX_SCRIPT_BYTES = 100_000
 """Maximum bytes of a page's script, as UTF-8."""
 MAX_VERSION = 2**53 - 1
 """Largest version number: the largest integer that JavaScript holds exactly."""
@@ -28,8 +28,8 @@ MAX_STEPS = 128
 def pack(message: dict[str, Any]) -> bytes:
     """Encodes a message; `WireError` if it is too long."""
     data = json.dumps(message, ensure_ascii=False).encode("utf-8", "replace")
-    if len(data) > LONGEST:
-        raise WireError(f"a message to the performer has at most {LONGEST:,} bytes, not {len(data):,}")
+    if len(data) > MAX_MESSAGE_BYTES:
+        raise WireError(f"a message to the performer has at most {MAX_MESSAGE_BYTES:,} bytes, not {len(data):,}")
     return data
 
 

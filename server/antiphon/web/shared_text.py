@@ -22,7 +22,7 @@ from antiphon.web.protocol.websocket import WebSocket
 
 MAX_EDITORS = 8
 """Maximum pages that edit together."""
-NAME = 24
+MAX_NAME_LETTERS = 24
 """Maximum characters of a name."""
 MAX_UPDATE, MAX_STATE = 1 << 18, 1 << 20
 """Maximum bytes of an update and of the state, which holds deleted text in short form."""
@@ -120,7 +120,7 @@ class SharedText:
     def _say(self, person: Person, text: str) -> None:
         try:
             said = json.loads(text)
-            name, cursor = str(said["name"])[:NAME], [said["anchor"], said["head"]]
+            name, cursor = str(said["name"])[:MAX_NAME_LETTERS], [said["anchor"], said["head"]]
         except (ValueError, KeyError, TypeError, RecursionError):
             raise Refusal(400, "a page says its name, anchor and head") from None
         person.said = json.dumps({"who": person.number, "name": name, "anchor": cursor[0], "head": cursor[1]})

@@ -33,14 +33,14 @@ from antiphon.kernel.runtime.paths import (
     config as config_folder,
     data as data_folder,
     folder_in_library,
-    inside as path_inside,
     library as library_folder,
     make_folder,
     open_ordinary,
+    os_error_text as reason_of_os_error,
     patches as patches_folder,
-    spelled as path_as_spelled,
+    path_as_spelled as path_as_spelled,
+    path_inside as path_inside,
     temporary_beside,
-    why as reason_of_os_error,
     write_atomic,
 )
 from antiphon.kernel.runtime.resources import folder as built_in_folder

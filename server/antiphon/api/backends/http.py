@@ -14,5 +14,5 @@ from antiphon.web.http_message import (
 )
 from antiphon.web.operations import TokenLevel, convert, operation
 from antiphon.web.osc_socket import ValueSubscription as OscSubscription
-from antiphon.web.script_link import LONGEST_SCRIPT, MAX_VERSION as MAX_SCRIPT_VERSION
+from antiphon.web.script_link import MAX_SCRIPT_BYTES, MAX_VERSION as MAX_SCRIPT_VERSION
 from antiphon.web.server import HttpServer

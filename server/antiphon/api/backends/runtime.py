@@ -29,7 +29,7 @@ from antiphon.kernel.runtime.processes.helper_process import (
     start_command,
     start_helper,
 )
-from antiphon.kernel.runtime.processes.scheduling import give_way
+from antiphon.kernel.runtime.processes.scheduling import lower_priority
 from antiphon.kernel.runtime.settings import ServeOption
 from antiphon.kernel.runtime.shortening import composed, is_finite_number, short_repr, shorten
 from antiphon.kernel.runtime.suggestion import instead, suggest

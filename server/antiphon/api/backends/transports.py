@@ -8,7 +8,7 @@ from __future__ import annotations
 from antiphon.kernel.contract.addresses import AddressList
 from antiphon.kernel.errors import RequestError, WireError
 from antiphon.kernel.graph.clips import PatchClip, clip_room
-from antiphon.kernel.io.listening import beside as beside_on_ipv6
+from antiphon.kernel.io.listening import open_ipv6_loopback as beside_on_ipv6
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.session.actions import EVENTS as NODE_EVENTS, NodeEvent, NodeSet
 from antiphon.kernel.session.commands import (
@@ -36,12 +36,12 @@ from antiphon.kernel.session.effects import EngineEffect
 from antiphon.kernel.session.node_state import Node
 from antiphon.kernel.session.play import (
     BEGIN as VALUES_BEGIN,
+    NoteWord,
     note_params,
     other_words,
     plays,
     read as play_commands,
     value_place,
-    word_number,
 )
 from antiphon.kernel.session.transport import (
     LEAP,

@@ -16,7 +16,7 @@ from antiphon.files.midifile import SUFFIXES, WRITABLE_SUFFIXES
 from antiphon.files.sound_finish import PLAIN, SoundFinish
 from antiphon.kernel.contract.file_use import NOTHING
 from antiphon.kernel.errors import AntiphonError, FileError, UsageError
-from antiphon.kernel.runtime.paths import spelled
+from antiphon.kernel.runtime.paths import path_as_spelled
 from antiphon.kernel.runtime.sound_formats import FORMATS, MAX_RATE, MIN_RATE, READ_SUFFIXES
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def gather_tasks(
     if Path(out_dir).exists() and not Path(out_dir).is_dir():
         raise UsageError(f"--out-dir {path_text(out_dir)} is not a folder")
     jobs: dict[Path, FileTask] = {}
-    for path in map(spelled, map(Path, paths)):
+    for path in map(path_as_spelled, map(Path, paths)):
         inputs = [path]
         if glob.has_magic(str(path)) and not path.exists():
             raise FileError(f"there are no files {path_text(path)}")
@@ -164,7 +164,7 @@ def hertz(rate: int) -> int:
     return rate
 
 
-def within(option: str, seconds: S, most: float) -> S:
+def check_seconds(option: str, seconds: S, most: float) -> S:
     """The option's value in seconds, or None if it is None. Raises `UsageError` outside 0 to `most`."""
     if seconds is not None and not 0.0 <= seconds <= most:
         raise UsageError(f"{option} takes 0 to {most:g} seconds, not {seconds:g}")
@@ -205,7 +205,7 @@ def plan_jobs(
     from antiphon.kernel.graph.clips import locate_asset
     from antiphon.kernel.io.decode import path_text
 
-    paths = [path if path.isascii() else str(spelled(Path(path))) for path in paths]
+    paths = [path if path.isascii() else str(path_as_spelled(Path(path))) for path in paths]
     alone, default_source = bool(info.on_files.job), info.on_files.default_source
     if alone and default_source and out_dir is None and len(paths) == 1 and not os.path.isdir(paths[0]):
         paths = [default_source if default_source == NOTHING else locate_asset(default_source), *paths]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 QUIETEST, LOUDEST = -50.0, -5.0
 """Range of `--normalise`, LUFS."""
-LONGEST = 200
+MAX_TAG_LETTERS = 200
 """Maximum characters of a tag."""
 
 
@@ -52,8 +52,12 @@ def finish_of(asked: FinishOptions, rate: int = 0) -> SoundFinish:
             raise UsageError(f"--tag knows no {name!r}{instead(name, (*NAMES, *ESTIMATED_TAGS))}")
         if not equals and name in ESTIMATED_TAGS:
             wished.append(name)
-        elif not text or len(text) > LONGEST or (name == "bpm" and not _is_tempo(text)):
-            one = "a tempo, as --tag bpm=120" if name == "bpm" else f"text, as --tag {name}=… of {LONGEST} characters"
+        elif not text or len(text) > MAX_TAG_LETTERS or (name == "bpm" and not _is_tempo(text)):
+            one = (
+                "a tempo, as --tag bpm=120"
+                if name == "bpm"
+                else f"text, as --tag {name}=… of {MAX_TAG_LETTERS} characters"
+            )
             raise UsageError(f"--tag {name} takes {one}, not {text[:40]!r}")
         else:
             tags[name] = f"{float(text):.2f}" if name == "bpm" else text

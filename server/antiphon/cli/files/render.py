@@ -11,12 +11,12 @@ import typer
 from antiphon.cli.files.file_tasks import (
     MAX_FADE,
     MAX_TAIL,
+    check_seconds,
     failures,
     gather_tasks,
     hertz,
     play_with,
     sound_suffix,
-    within,
 )
 from antiphon.cli.files.finish_options import FinishOptions, finish_of
 from antiphon.cli.files.render_options import RenderOptions
@@ -52,8 +52,8 @@ def render(asked: RenderOptions, finishing: FinishOptions) -> None:
     if asked.seconds is not None and not 0.0 <= asked.seconds <= MAX_SECONDS:
         raise UsageError(f"--seconds takes 0 to {MAX_SECONDS:g}, not {asked.seconds:g}")
     check_cue(asked.cue)
-    within("--tail", asked.tail, MAX_TAIL)
-    within("--fade", asked.fade, MAX_FADE)
+    check_seconds("--tail", asked.tail, MAX_TAIL)
+    check_seconds("--fade", asked.fade, MAX_FADE)
     finish = finish_of(finishing, hertz(asked.rate))
     if is_script(asked.patch):
         from antiphon.cli.files.render_script import render_script

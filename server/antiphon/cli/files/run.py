@@ -17,12 +17,12 @@ from antiphon.cli.files.file_tasks import (
     RUN_BLOCK,
     FileTask,
     RunSettings,
+    check_seconds,
     failures,
     hertz,
     plan_jobs,
     play_with,
     report,
-    within,
 )
 from antiphon.cli.files.finish_options import FinishOptions, finish_of, tags_of
 from antiphon.cli.option_records import by_records
@@ -116,8 +116,8 @@ def run(asked: RunOptions, finishing: FinishOptions) -> None:
 
     if not MIN_BLOCK <= asked.block <= MAX_BLOCK:
         raise UsageError(f"--block takes {MIN_BLOCK} to {MAX_BLOCK} frames, not {asked.block}")
-    within("--tail", asked.tail, MAX_TAIL)
-    within("--fade", asked.fade, MAX_FADE)
+    check_seconds("--tail", asked.tail, MAX_TAIL)
+    check_seconds("--fade", asked.fade, MAX_FADE)
     finish = finish_of(finishing, hertz(asked.rate))
     with endable():
         loaded = load(check=False)

@@ -30,7 +30,7 @@ from antiphon.offline.file_job import FADE
 from antiphon.offline.level_change import PieceLevels, attenuation_text
 from antiphon.offline.note_file import Score, is_midi
 from antiphon.offline.output_summary import Written
-from antiphon.offline.runner import LONGEST, PlanRunner, TimedTrigger, process_stream
+from antiphon.offline.runner import MAX_LOOK_AHEAD_SECONDS, PlanRunner, TimedTrigger, process_stream
 
 MAX_PASSES = 4
 """Maximum analysis passes over a file, so that a processor that always asks for more ends."""
@@ -131,7 +131,7 @@ def _hearing(info: ProcessorInfo, heard: Path, settings: RunSettings) -> FileHea
 
 def _play_passes(runner: PlanRunner, source: Path, heard: Path, length: int | None) -> None:
     """Feeds a processor its analysis passes: the whole file, or its beginning. length: frames, if known."""
-    known = length if length is not None and length <= LONGEST * runner.spec.rate else None
+    known = length if length is not None and length <= MAX_LOOK_AHEAD_SECONDS * runner.spec.rate else None
     for _ in range(MAX_PASSES):
         if not runner.requests_look_ahead(known):
             break

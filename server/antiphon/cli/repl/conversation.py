@@ -13,7 +13,7 @@ from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
 
 from antiphon.cli.osc import ask, value
-from antiphon.cli.running_server import look
+from antiphon.cli.running_server import get_answer
 from antiphon.kernel.errors import AntiphonError, UsageError, sentence
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.suggestion import suggest
@@ -126,14 +126,14 @@ class Repl:
         self._look()
 
     def _look(self) -> None:
-        self._status = look("/api/status", paths.config(), self._http_port)
+        self._status = get_answer("/api/status", paths.config(), self._http_port)
         nodes = [(node["name"], node["type"]) for node in self._status["nodes"]]
         if nodes != self._nodes:
             self._declare()
             self._nodes = nodes
 
     def _declare(self) -> None:
-        self.declared = declarations(look("/", paths.config(), self._http_port))
+        self.declared = declarations(get_answer("/", paths.config(), self._http_port))
 
     def refresh(self) -> None:
         """Reads the server's status and addresses, for the status line and completion."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,6 +13,16 @@ from antiphon.kernel.native.step import Step
 
 MAX_CHANGES = 4096
 """Most changes of one parameter within one block; more are dropped and counted by the plan."""
+
+
+def stepped_number(steps: Sequence[tuple[int, float]], offset: int) -> float:
+    """Value at a frame of a parameter that changes in `steps`, of frame and new value."""
+    number = steps[0][1]
+    for place, stepped in steps:
+        if place > offset:
+            break
+        number = stepped
+    return number
 
 
 class ParamCell:
@@ -155,12 +167,7 @@ class ParamCell:
         """Reads the value at one frame, ramps included."""
         if self.smooth or self._length:
             return float(self.full[offset])
-        number = self.steps[0][1]
-        for place, stepped in self.steps:
-            if place > offset:
-                break
-            number = stepped
-        return number
+        return stepped_number(self.steps, offset)
 
     def _at(self, sample: int) -> float:
         elapsed = sample - self._start + 1

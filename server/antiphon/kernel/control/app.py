@@ -36,7 +36,7 @@ from antiphon.kernel.control.state import StateFolder, StateSaver
 from antiphon.kernel.control.subscribers.clients import Access, Surfaces
 from antiphon.kernel.control.subscribers.feedback import Feedback
 from antiphon.kernel.control.subscribers.monitor import Monitor, NotesOut
-from antiphon.kernel.control.subscribers.replies import Replies, discreet
+from antiphon.kernel.control.subscribers.replies import Replies, without_file_names
 from antiphon.kernel.control.subscribers.subscribers import Subscribers
 from antiphon.kernel.control.transports import Transports
 from antiphon.kernel.engine.remote import RemoteEngine
@@ -253,7 +253,7 @@ class ControlApp:
         return {**self.plans.to_json(), **self.position.to_json(), **self.subscribers.to_json()}
 
     def _discreet(self, text: str) -> str:
-        return discreet(text, self.session.state, self.plans.scenes.values(), self.directory.roots)
+        return without_file_names(text, self.session.state, self.plans.scenes.values(), self.directory.roots)
 
     def _meters(self) -> None:
         if self.surfaces:

@@ -33,7 +33,7 @@ def setting(engine: EngineStatus, late_ns: int) -> str:
     return f"--block {block} --ahead {ahead_for(late_ns, block, engine.rate)}"
 
 
-def remedy(engine: EngineStatus, late_ns: int) -> str:
+def late_block_advice(engine: EngineStatus, late_ns: int) -> str:
     """Advice against blocks that were `late_ns` late; no option alone fixes other programs' load."""
     cores, load = os.cpu_count() or 1, os.getloadavg()[0]
     others = (
@@ -76,7 +76,7 @@ class MachineWatch:
                     self.advice,
                     (
                         f"{self._missed} blocks were missed, the latest was {now.latest_ns / 1e6:.1f} ms late; "
-                        f"{remedy(engine, now.latest_ns)}"
+                        f"{late_block_advice(engine, now.latest_ns)}"
                     ),
                 )
                 if not said:

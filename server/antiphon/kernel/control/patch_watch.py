@@ -18,15 +18,15 @@ from antiphon.kernel.graph.patch import Patch
 from antiphon.kernel.runtime.shortening import shorten
 from antiphon.kernel.session.graph_state import FADE
 
-MOST = 4
+MAX_LISTED_CHANGES = 4
 """Maximum listed changes, so that they fit in a line; the rest is counted."""
 
 
 def reload_line(was: Patch | None, now: Patch, file: str, *, mended: bool) -> str:
     """Line on a reload, "reloaded demo.toml: echo.feedback 0.4"; `mended`: the previous version was invalid."""
     differences = list(changes(was, now)) if was is not None else []
-    more = [f"and {len(differences) - MOST} more"] if len(differences) > MOST else []
-    named = ", ".join([*differences[:MOST], *more])
+    more = [f"and {len(differences) - MAX_LISTED_CHANGES} more"] if len(differences) > MAX_LISTED_CHANGES else []
+    named = ", ".join([*differences[:MAX_LISTED_CHANGES], *more])
     return f"reloaded {file}{' after the error' if mended else ''}{': ' if named else ''}{named}"
 
 
@@ -80,14 +80,14 @@ async def watch(server: OscServer) -> None:
         await asyncio.sleep(PERIOD)
         if server.session.state.path != path:
             path, known, seen = server.session.state.path, None, None
-        now = stamp(path)
+        now = file_stamp(path)
         if now is not None and now != known and now == seen:
             known = now
             server.faults.attempt("the patch's file", partial(reload_if_changed, server, path))
         seen = now
 
 
-def stamp(path: str) -> Stamp | None:
+def file_stamp(path: str) -> Stamp | None:
     """Time, size and inode of a file; None while it does not exist, as when an editor replaces it."""
     if not path:
         return None
@@ -99,7 +99,7 @@ def stamp(path: str) -> Stamp | None:
     return stat.st_mtime_ns, stat.st_size, stat.st_ino
 
 
-def differs(server: OscServer, path: str) -> bool:
+def is_changed(server: OscServer, path: str) -> bool:
     """True if the file's text differs from the loaded one, or cannot be read."""
     try:
         text = patches.read_text(Path(path))
@@ -110,7 +110,7 @@ def differs(server: OscServer, path: str) -> bool:
 
 def reload_if_changed(server: OscServer, path: str) -> None:
     """Loads the file if its text differs from the loaded one; reports an error corrected back to that text."""
-    if differs(server, path):
+    if is_changed(server, path):
         reload(server)
     elif server.plans.failed:
         server.plans.failed = False

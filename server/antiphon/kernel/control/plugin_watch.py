@@ -61,7 +61,7 @@ class PluginWatch:
 
     def _stamps(self) -> dict[str, Stamp]:
         names = version_files.plugin_folders(self._root)
-        return {name: version_files.stamp(os.path.join(self._root, name)) for name in names}
+        return {name: version_files.change_stamp(os.path.join(self._root, name)) for name in names}
 
     async def serve(self) -> None:
         """Checks every `PERIOD` seconds until it is cancelled."""

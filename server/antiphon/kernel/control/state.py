@@ -46,7 +46,7 @@ class StateFolder:
             finally:
                 os.close(handle)
         except OSError as error:
-            raise FileError(f"the state folder {folder} cannot be used: {paths.why(error)}") from None
+            raise FileError(f"the state folder {folder} cannot be used: {paths.os_error_text(error)}") from None
         self._view = memoryview(self._map).cast("d")
         self.counters = self._view[:COUNTERS]  # `COUNTERS` float64, a view into the map
         self.numbers = self._view[COUNTERS:]  # `SLOTS` float64, a view into the map; see `Session`
@@ -67,7 +67,7 @@ class StateFolder:
             part.replace(self.folder / "state.json")
         except OSError as error:
             part.unlink(missing_ok=True)
-            raise FileError(f"the state cannot be saved in {self.folder}: {paths.why(error)}") from None
+            raise FileError(f"the state cannot be saved in {self.folder}: {paths.os_error_text(error)}") from None
 
     def close(self) -> None:
         """Unmaps the numbers; the files remain."""

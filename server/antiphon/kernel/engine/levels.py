@@ -104,9 +104,9 @@ class Levels:
                 end.resume([tuple(held) for held in cells[str(number)]])
 
 
-RISE = 0.010
+FADE_IN_SECONDS = 0.010
 """Seconds of the fade-in."""
-FALL = 0.020
+FADE_OUT_SECONDS = 0.020
 """Seconds of the fade-out before the device is closed."""
 
 
@@ -119,7 +119,7 @@ class Edges:
     """
 
     def __init__(self, spec: StreamSpec) -> None:
-        self._rise, self._fall = max(1, round(RISE * spec.rate)), max(1, round(FALL * spec.rate))
+        self._rise, self._fall = max(1, round(FADE_IN_SECONDS * spec.rate)), max(1, round(FADE_OUT_SECONDS * spec.rate))
         self._lead = -self._fall % spec.block
         self._steps = np.arange(1, spec.block + 1, dtype=np.float32)
         self._curve, self._cube = np.zeros((2, spec.block), np.float32)

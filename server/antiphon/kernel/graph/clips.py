@@ -120,7 +120,7 @@ def locate_asset(text: str, error: type[AntiphonError] = FileError) -> str:
 
 
 def _found(text: str, error: type[AntiphonError]) -> Path:
-    own = paths.inside(paths.library(), text, error=error)
+    own = paths.path_inside(paths.library(), text, error=error)
     built_in = resources.folder("library") / own.name
     return built_in if not own.exists() and built_in.exists() else own
 
@@ -134,7 +134,7 @@ def check_name(text: str) -> str:
     return text
 
 
-def there(text: str) -> str:
+def check_asset_exists(text: str) -> str:
     """Checks that a parameter's earlier value (name or absolute path) exists. Raises RequestError otherwise."""
     if text and not Path(locate_asset(text, RequestError)).exists():
         raise RequestError(f"the file {text!r} no longer exists")
@@ -147,7 +147,7 @@ def name_asset(text: str) -> str | None:
     if not text or not path.is_absolute():
         return text
     inside = paths.library() / path.name
-    return path.name if paths.same(path, inside) else None
+    return path.name if paths.is_same_file(path, inside) else None
 
 
 def library_names() -> list[str]:

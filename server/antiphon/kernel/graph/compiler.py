@@ -19,7 +19,7 @@ from antiphon.kernel.graph.node_host import NodeHost, Unprepared
 from antiphon.kernel.graph.plan import Plan
 from antiphon.kernel.graph.plan_crossfade import PlanCrossfade
 from antiphon.kernel.graph.rate_adapter import adapt
-from antiphon.kernel.graph.succession import rehearse, succeeds
+from antiphon.kernel.graph.succession import check_state_transfer, succeeds
 from antiphon.kernel.graph.wiring import Wiring
 
 _NONE: Mapping[int, str] = MappingProxyType({})
@@ -106,7 +106,7 @@ def _successions(hosts: Mapping[int, NodeHost], old: Plan) -> tuple[tuple[NodeHo
     found = tuple((host, before[host.name]) for host in hosts.values() if succeeds(host, before.get(host.name)))
     for host, last in found:
         if not host.unprepared and not last.failed:
-            rehearse(host, last)
+            check_state_transfer(host, last)
     return found
 
 

@@ -66,7 +66,9 @@ class Modulation:
         return self.cell.steady_step(frames).then(self._move(frames)).then(keep)
 
     def _move(self, frames: int) -> Step:
-        return dsp.move.step(self.cell.full, self._source, self._stride, self._range, self._weight, self._step, frames)
+        return dsp.modulate.step(
+            self.cell.full, self._source, self._stride, self._range, self._weight, self._step, frames
+        )
 
     def run(self, frames: int) -> None:
         """Adds the signal to the first `frames` of the cell's rendered block."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from antiphon.kernel.contract.parameter_cell import ParamCell
+from antiphon.kernel.contract.parameter_cell import ParamCell, stepped_number
 from antiphon.kernel.contract.params import Param, Value
 from antiphon.kernel.native.resample import hold, push
 
@@ -130,12 +130,7 @@ class ParameterFollower(ParamCell):
     def number_at(self, offset: int) -> float:
         if self.param.kind == "float" and self._moving:
             return float(self.full[offset])
-        number = self.steps[0][1]
-        for place, stepped in self.steps:
-            if place > offset:
-                break
-            number = stepped
-        return number
+        return stepped_number(self.steps, offset)
 
     def _change(self, frame: int, number: float) -> None:
         change = (self._clocks.inner(frame), number)

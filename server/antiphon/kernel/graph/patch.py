@@ -62,7 +62,7 @@ def parse(
     data = parse_toml(text, source)
     reader = PatchReader(catalog, trusted, folder)
     try:
-        file = reader.file(data, FORMAT)
+        file = reader.read_file(data, FORMAT)
         graph = reader.graph(file)
         name = one_line("name", PurePath(source).stem if file.name is None else file.name, 1, 200)
         scenes, midi = reader.scenes(file.scenes, graph), reader.midi(file.midi, graph)
@@ -91,7 +91,7 @@ def load(name_or_path: str | Path, catalog: Catalog, *, trusted: bool = False) -
     """Patch by name, the performer's before built-in ones; `trusted`, from the command line, by path too."""
     given = str(name_or_path)
     if trusted and (isinstance(name_or_path, Path) or given.endswith(SUFFIX) or os.sep in given):
-        path = paths.spelled(Path(given))
+        path = paths.path_as_spelled(Path(given))
         if not os.path.exists(path) and os.sep not in given:
             path = find(given)
     else:
@@ -108,7 +108,7 @@ def find(name: str) -> Path:
             f"{Path(name).stem[:80]!r}; `antiphon serve --patch` takes a path"
         )
     for folder in (paths.patches(), resources.patches()):
-        path = paths.inside(folder, name, SUFFIX, PatchError)
+        path = paths.path_inside(folder, name, SUFFIX, PatchError)
         if path.is_file():
             return path
     raise PatchError(f"there is no patch {name!r}{instead(name, patch_list.sibling_names())}")

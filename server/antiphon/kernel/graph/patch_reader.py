@@ -95,7 +95,7 @@ class PatchReader:
         """A reader with the arguments of `patch.parse`."""
         self.catalog, self.trusted, self._folder = catalog, trusted, folder
 
-    def file(self, data: Mapping[str, Any], newest: int) -> PatchFile:
+    def read_file(self, data: Mapping[str, Any], newest: int) -> PatchFile:
         """Checks `format`, at most `newest`, and then the keys, which a later format may have more of."""
         if convert(data, _Head, "a patch").format > newest:
             raise Misfit(("format",), f"is later than this Antiphon reads, which is {newest}; update Antiphon")
@@ -258,10 +258,10 @@ class PatchReader:
     def _file(self, name: str) -> str:
         """The name in the library; for a file in the folder of a trusted patch its path."""
         if not self.trusted:
-            paths.inside(paths.library(), name)
+            paths.path_inside(paths.library(), name)
         elif self._folder is not None and not Path(name).is_absolute():
-            beside = paths.inside(self._folder, name)
-            if beside.is_file() and not paths.inside(paths.library(), name).exists():
+            beside = paths.path_inside(self._folder, name)
+            if beside.is_file() and not paths.path_inside(paths.library(), name).exists():
                 return str(beside)
         return name
 

@@ -21,7 +21,7 @@ MAX_PREVIOUS = 1 << 20
 
 def save(patch: Patch, name: str, catalog: Catalog, ours: Mapping[Path, str], *, replacing: bool) -> tuple[Path, str]:
     """Patch file in the performer's folder; `ours` as last written may be replaced. PatchError, nothing written."""
-    path = paths.inside(paths.patches(), name, SUFFIX, PatchError)
+    path = paths.path_inside(paths.patches(), name, SUFFIX, PatchError)
     stem = path.name.removesuffix(SUFFIX)
     text = dump(_by_names(patch, catalog))
     content = _encoded(text)
@@ -56,7 +56,7 @@ def _content(path: Path) -> bytes | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise PatchError(f"cannot replace {path}: {paths.why(error)}") from None
+        raise PatchError(f"cannot replace {path}: {paths.os_error_text(error)}") from None
     if len(content) > MAX_PREVIOUS:
         raise PatchError(f"{path.name} is no patch, it is too large for one; choose another name")
     return content

@@ -25,7 +25,7 @@ def succeeds(host: NodeHost, before: NodeHost | None) -> bool:
     )
 
 
-def rehearse(host: NodeHost, before: NodeHost) -> None:
+def check_state_transfer(host: NodeHost, before: NodeHost) -> None:
     """Tests, off the block path, whether a new version can load the running version's state."""
     try:
         state = before.processor.save_state()

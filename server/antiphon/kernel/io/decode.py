@@ -18,7 +18,7 @@ from antiphon.kernel.errors import FileError
 from antiphon.kernel.io.containers.layout import open_file
 from antiphon.kernel.io.containers.pieces import Refused
 from antiphon.kernel.io.decode_process import DecoderProcess, decoders, refusal
-from antiphon.kernel.runtime.paths import spelled
+from antiphon.kernel.runtime.paths import path_as_spelled
 
 log = logging.getLogger("antiphon.files")
 STALL, PIPE_STALL = 10.0, 60.0
@@ -207,7 +207,7 @@ def _check_samples(block: Samples, begin: float, rate: int, name: str) -> None:
 def _opened(path: str | os.PathLike[str], name: str) -> int:
     """A descriptor of an ordinary file."""
     try:
-        return open_file(spelled(Path(path)))
+        return open_file(path_as_spelled(Path(path)))
     except (Refused, OSError, ValueError) as error:
         raise refusal(name, error) from None
 

@@ -62,7 +62,7 @@ def _bind(sock: socket.socket, host: str, port: int, kind: str, option: str) -> 
         raise UsageError(f"{kind} port {port} is taken ({error.strerror}); choose another with {option}") from None
 
 
-def beside(sock: socket.socket) -> tuple[socket.socket, ...]:
+def open_ipv6_loopback(sock: socket.socket) -> tuple[socket.socket, ...]:
     """The same port of ::1, which is `localhost` to many programs; nothing where there is no IPv6, or it is taken."""
     port, kind = sock.getsockname()[1], sock.type
     with contextlib.ExitStack() as opened:

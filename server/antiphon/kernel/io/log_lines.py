@@ -69,7 +69,7 @@ def _redirect(path: str) -> None:
     try:
         file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     except OSError as error:
-        raise FileError(f"--log: cannot write {path}: {paths.why(error)}; name another file") from None
+        raise FileError(f"--log: cannot write {path}: {paths.os_error_text(error)}; name another file") from None
     sys.stderr.flush()
     os.dup2(file, 2)
     os.close(file)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from time import monotonic
 
 from antiphon.kernel.errors import WireError
-from antiphon.kernel.io.listening import beside
+from antiphon.kernel.io.listening import open_ipv6_loopback
 from antiphon.kernel.io.osc_peer import Lane, Level, Peer
 from antiphon.kernel.wire.frames import Framer
 
@@ -51,7 +51,7 @@ class TcpServer:
 
     async def start(self) -> None:
         loop = asyncio.get_running_loop()
-        for sock in (self._sock, *beside(self._sock)):
+        for sock in (self._sock, *open_ipv6_loopback(self._sock)):
             sock.setblocking(False)
             self._servers.append(await loop.create_server(lambda: TcpConnection(self), sock=sock, backlog=128))
 

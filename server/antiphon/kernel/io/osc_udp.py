@@ -9,7 +9,7 @@ import socket
 import struct
 from collections.abc import Callable
 
-from antiphon.kernel.io.listening import beside
+from antiphon.kernel.io.listening import open_ipv6_loopback
 from antiphon.kernel.io.osc_peer import Level, Peer, Room, Rotation
 from antiphon.kernel.wire.osc import MAX_DATAGRAM
 
@@ -47,7 +47,7 @@ class UdpEndpoint:
         refused: Callable[[str], None],
     ) -> None:
         sock.setblocking(False)
-        self.receive_buffer = enlarge(sock)
+        self.receive_buffer = enlarge_buffer(sock)
         _ask_for_refusals(sock)
         self._sock, self._lanes = sock, lanes
         self._socks: tuple[socket.socket, ...] = (sock,)
@@ -64,8 +64,8 @@ class UdpEndpoint:
 
     def start(self) -> None:
         self._loop = asyncio.get_running_loop()
-        for sock in (added := beside(self._sock)):
-            enlarge(sock)
+        for sock in (added := open_ipv6_loopback(self._sock)):
+            enlarge_buffer(sock)
             _ask_for_refusals(sock)
         self._socks = (self._sock, *added)
         for sock in self._socks:
@@ -167,7 +167,7 @@ class UdpEndpoint:
             del peers[address]
 
 
-def enlarge(sock: socket.socket) -> int:
+def enlarge_buffer(sock: socket.socket) -> int:
     """Sets a large receive buffer, beyond the system's limit where permitted; returns its size in bytes."""
     try:
         sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, FORCED_BUFFER)

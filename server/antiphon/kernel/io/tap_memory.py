@@ -47,7 +47,7 @@ class TapShape:
     slots: int  # blocks that a ring holds
 
     @staticmethod
-    def of(rate: int, block: int, channels: int) -> TapShape:
+    def for_audio(rate: int, block: int, channels: int) -> TapShape:
         """A shape whose rings hold `RING_SECONDS` of sound, and 16 blocks at least."""
         return TapShape(rate, block, channels, max(16, round(RING_SECONDS * rate / block)))
 

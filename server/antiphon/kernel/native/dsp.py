@@ -95,7 +95,7 @@ class ParamRange(NamedTuple):
 
 
 @kernel
-def move(value: f32p, by: f32p, stride: i64, s: ParamRange, weight: f64, step: f64, frames: i64) -> None:
+def modulate(value: f32p, by: f32p, stride: i64, s: ParamRange, weight: f64, step: f64, frames: i64) -> None:
     """value ← value plus `by` times its range, clipped to the range.
 
     weight: factor of `by` before the first frame; `step` is added to it at each frame, within 0 to 1.  stride: 0 reads

@@ -18,14 +18,14 @@ _LIBRARIES = ("-l:libm.so.6", "-l:libc.so.6")
 """Libraries the machine code links to, by their run-time names: no headers or development files are needed."""
 
 
-def place() -> Path:
+def library_path() -> Path:
     """Path of this environment's library. Write access to it already means running any code."""
     return Path(sys.prefix) / "lib" / NAME
 
 
 def link(items: Iterable[Kernel[Any, Any]]) -> list[Kernel[Any, Any]]:
     """Links kernels with the machine code of the library, and returns those that it lacks."""
-    library = _opened(place())
+    library = _opened(library_path())
     return list(items) if library is None else [item for item in items if not _linked(item, library)]
 
 

@@ -34,7 +34,7 @@ def plugin_folders(root: Path) -> list[str]:
         return []
 
 
-def stamp(folder: str) -> Stamp:
+def change_stamp(folder: str) -> Stamp:
     """Change stamp of a plugin's modules; empty if it has no `__init__.py` at the moment."""
     found = []
     try:
@@ -74,7 +74,7 @@ def copy(folder: Path, root: Path) -> Path:
         place = root / str(number) / folder.name
         _copy(folder, place)
     except OSError as error:
-        raise FileError(f"{folder} cannot be copied into {root}: {paths.why(error)}") from None
+        raise FileError(f"{folder} cannot be copied into {root}: {paths.os_error_text(error)}") from None
     return place
 
 

@@ -18,11 +18,7 @@ LOG_TIME = "%Y-%m-%dT%H:%M:%S%z"
 _GONE = (errno.EPIPE, errno.EIO)
 """Errors that are permanent: a reader that has ended, a terminal that was closed."""
 _lost = 0
-
-
-def lost_lines() -> int:
-    """Number of lines lost since the last one that was written."""
-    return _lost
+"""Lines lost since the last one that was written."""
 
 
 def say(text: str) -> None:

@@ -66,10 +66,10 @@ def sentence(needing: str, *modules: str, extra: str = "") -> str:
     """
     listed = " and ".join(filter(None, (", ".join(modules[:-1]), modules[-1])))
     verb = "is" if len(modules) == 1 else "are"
-    return f"{needing} needs {listed}, which {verb} not installed; {how(*modules, extra=extra)}"
+    return f"{needing} needs {listed}, which {verb} not installed; {install_command(*modules, extra=extra)}"
 
 
-def how(*modules: str, extra: str = "") -> str:
+def install_command(*modules: str, extra: str = "") -> str:
     """The second half of `sentence`: "`COMMAND` installs it"."""
     commands = _commands(modules, extra)
     verb, them = "installs" if len(commands) == 1 else "install", "it" if len(modules) == 1 else "them"

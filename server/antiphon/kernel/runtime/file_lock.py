@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from antiphon.kernel.errors import FileError
-from antiphon.kernel.runtime.paths import PRIVATE, make_folder, why
+from antiphon.kernel.runtime.paths import PRIVATE, make_folder, os_error_text
 from antiphon.kernel.runtime.platform import lock_file, lock_number, unlock_number
 
 
@@ -22,7 +22,7 @@ def lock(path: Path, mode: int = PRIVATE, *, shared: bool = False) -> int | None
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, mode)
     except OSError as error:
-        raise FileError(f"cannot write {path}: {why(error)}") from None
+        raise FileError(f"cannot write {path}: {os_error_text(error)}") from None
     try:
         if not lock_file(descriptor, shared=shared):
             os.close(descriptor)
@@ -43,7 +43,7 @@ class Claims:
         try:
             self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE)
         except OSError as error:
-            raise FileError(f"cannot write {path}: {why(error)}") from None
+            raise FileError(f"cannot write {path}: {os_error_text(error)}") from None
 
     def take(self, number: int) -> bool:
         """Takes a number, 0 to 2 ** 62; False where another process has it."""

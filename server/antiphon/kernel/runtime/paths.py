@@ -129,16 +129,16 @@ def make_folder(folder: Path, mode: int = 0o777) -> Path:
     try:
         folder.mkdir(mode, parents=True, exist_ok=True)
     except OSError as error:
-        raise FileError(f"cannot make the folder {folder}: {why(error)}") from None
+        raise FileError(f"cannot make the folder {folder}: {os_error_text(error)}") from None
     return folder
 
 
-def same(one: str | os.PathLike[str], other: str | os.PathLike[str]) -> bool:
+def is_same_file(one: str | os.PathLike[str], other: str | os.PathLike[str]) -> bool:
     """Whether two paths name the same file, also through `.`, links or another spelling. Neither need exist."""
-    return identity(one) == identity(other)
+    return file_identity(one) == file_identity(other)
 
 
-def identity(path: str | os.PathLike[str]) -> tuple[int, int] | str:
+def file_identity(path: str | os.PathLike[str]) -> tuple[int, int] | str:
     """A value that is equal for all paths of one file: device and inode, or the resolved path if it does not exist."""
     try:
         stat = os.stat(path)
@@ -150,21 +150,21 @@ def identity(path: str | os.PathLike[str]) -> tuple[int, int] | str:
     return stat.st_dev, stat.st_ino
 
 
-def spelled(path: Path) -> Path:
+def path_as_spelled(path: Path) -> Path:
     """The path as its file and folders spell it, whichever way its accents are written; itself where there is none."""
     if str(path).isascii() or os.path.lexists(path) or path.parent == path:
         return path
-    folder, name = spelled(path.parent), composed(path.name)
+    folder, name = path_as_spelled(path.parent), composed(path.name)
     with contextlib.suppress(OSError):
         return folder / next((entry for entry in os.listdir(folder) if composed(entry) == name), path.name)
     return folder / path.name
 
 
-def inside(folder: Path, name: str, suffix: str = "", error: type[AntiphonError] = FileError) -> Path:
+def path_inside(folder: Path, name: str, suffix: str = "", error: type[AntiphonError] = FileError) -> Path:
     """Makes the path of a file from a name that came from the network. Nothing is opened; the file need not exist.
 
-    Accents may be written in another way than the file has them (`spelled`). `name`: one part of a path, 1 to 120
-    characters: no separators, no leading dot, nothing unprintable, no link that leads out of the folder. Raises
+    Accents may be written in another way than the file has them (`path_as_spelled`). `name`: one part of a path, 1 to
+    120 characters: no separators, no leading dot, nothing unprintable, no link that leads out of the folder. Raises
     FileError: or what `error` names: the name is not allowed.
     """
     shown = repr(shorten(name))
@@ -172,7 +172,7 @@ def inside(folder: Path, name: str, suffix: str = "", error: type[AntiphonError]
         raise error(f"{shown} is not a name: it takes 1 to {MAX_NAME} characters")
     if name.startswith(".") or name.isspace() or not name.isprintable() or any(c in name for c in "/\\:"):
         raise error(f"{shown} is not a name: it begins with a dot, or holds one of / \\ : or what cannot be seen")
-    path = spelled(folder / (name if suffix and name.endswith(suffix) else name + suffix))
+    path = path_as_spelled(folder / (name if suffix and name.endswith(suffix) else name + suffix))
     try:
         if not path.resolve().is_relative_to(folder.resolve()):
             raise error(f"{shown} leads out of its folder")
@@ -183,15 +183,15 @@ def inside(folder: Path, name: str, suffix: str = "", error: type[AntiphonError]
 
 def folder_in_library(name: str, holds: str, error: type[AntiphonError] = FileError) -> Path:
     """Finds the folder that a parameter names. Raises FileError: or what `error` names: there is no such folder."""
-    path = spelled(Path(name).expanduser())
+    path = path_as_spelled(Path(name).expanduser())
     if not path.is_absolute():
-        path = inside(library(), name, error=error)
+        path = path_inside(library(), name, error=error)
     if not path.is_dir():
         raise error(f"library takes a folder of {holds}, and there is none at {name[:200]!r}")
     return path
 
 
-def why(error: OSError) -> str:
+def os_error_text(error: OSError) -> str:
     """Puts an error of the operating system into words, with what to do about it.
 
     Returns part of a sentence, without a full stop.
@@ -241,14 +241,14 @@ def reserve(path: Path, size: int, mode: int = 0o644) -> None:
         if not held:
             with contextlib.suppress(OSError):  # it may not have been created
                 path.unlink()
-        raise FileError(f"cannot write {path}: {why(error)}") from None
+        raise FileError(f"cannot write {path}: {os_error_text(error)}") from None
 
 
 def check_space(path: Path) -> None:
     """Raises `FileError` where the disk of `path` is full; one that cannot be asked is left to the first write."""
     with contextlib.suppress(OSError):
         if os.statvfs(path.absolute().parent).f_bavail == 0:
-            raise FileError(f"cannot write {path}: {why(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))}")
+            raise FileError(f"cannot write {path}: {os_error_text(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))}")
 
 
 def write_atomic(path: Path, content: bytes, mode: int = 0o644) -> None:
@@ -272,7 +272,7 @@ def write_atomic(path: Path, content: bytes, mode: int = 0o644) -> None:
             raise
         _sync_folder(path.parent)
     except OSError as error:
-        raise FileError(f"cannot write {path}: {why(error)}; nothing was changed") from None
+        raise FileError(f"cannot write {path}: {os_error_text(error)}; nothing was changed") from None
 
 
 def temporary_beside(path: Path) -> Path:

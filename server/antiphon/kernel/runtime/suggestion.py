@@ -7,16 +7,16 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
-MOST = 400
+MAX_LIST_LETTERS = 400
 """Most characters of a list of names in an error, two lines of a terminal; the names beyond are counted."""
-LONGEST = 64
+MAX_NAME_LETTERS = 64
 """Most characters of a name that is compared with known ones, none of which is longer."""
 MIN_SIMILARITY = 0.7
 """difflib's ratio from which two names are near: one letter in four wrong or moved; at .6 nope is near looper."""
 MAX_SUGGESTIONS = 2
 MIN_RESEMBLANCE = 0.3
 """difflib's ratio below which a name is none of the nearest."""
-MANY, NEAREST = 24, 5
+MAX_LISTED_NAMES, MAX_NEAREST = 24, 5
 """Names above which a refusal gives the nearest in place of the first, and how many."""
 
 
@@ -27,7 +27,7 @@ def nearest_names(name: str, known: Iterable[str]) -> tuple[str, ...]:
 
 @lru_cache(maxsize=256)  # a client repeats the same wrong name often, and a comparison costs control time
 def _near(name: str, known: tuple[str, ...]) -> tuple[str, ...]:
-    if len(name) > LONGEST:
+    if len(name) > MAX_NAME_LETTERS:
         return ()
     spelled = {other.lower(): other for other in reversed(known)}
     asked = name.lower()
@@ -47,8 +47,10 @@ def nearest(name: str, known: Sequence[str]) -> str:
 def _nearest(name: str, known: tuple[str, ...]) -> str:
     spelled = {other.lower(): other for other in reversed(known)}
     # names too far off are not compared to the end: that costs control ten times the time
-    found = dict.fromkeys(difflib.get_close_matches(name[:LONGEST].lower(), spelled, NEAREST, MIN_RESEMBLANCE))
-    few = list(found | dict.fromkeys(sorted(spelled)))[:NEAREST]
+    found = dict.fromkeys(
+        difflib.get_close_matches(name[:MAX_NAME_LETTERS].lower(), spelled, MAX_NEAREST, MIN_RESEMBLANCE)
+    )
+    few = list(found | dict.fromkeys(sorted(spelled)))[:MAX_NEAREST]
     return f"the nearest of {len(known)} are {', '.join(_apart(spelled[one]) for one in few)}"
 
 
@@ -59,7 +61,7 @@ def instead(name: str, known: Iterable[str], lead: str = "there are", docs: Mapp
     the text, to follow the refusal without a space.
     """
     every = tuple(known)
-    if len(every) > MANY:
+    if len(every) > MAX_LISTED_NAMES:
         return f"; {suggest(name, every) or _described(name, docs or {})}{nearest(name, every)}"
     return f"; {suggest(name, every) or _described(name, docs or {})}{lead}: {list_names(every)}"
 
@@ -84,7 +86,7 @@ def list_names(known: Iterable[str]) -> str:
     text, count = "", 0
     for count, name in enumerate(names):
         longer = f"{text}, {name}" if text else name
-        if count and len(longer) > MOST:
+        if count and len(longer) > MAX_LIST_LETTERS:
             return f"{text}, and {len(names) - count} more"
         text = longer
     return text or "none"

@@ -15,7 +15,7 @@ import msgspec
 from msgspec import inspect
 
 from antiphon.kernel.errors import FileError
-from antiphon.kernel.runtime.paths import why
+from antiphon.kernel.runtime.paths import os_error_text
 from antiphon.kernel.runtime.shortening import short_repr
 from antiphon.kernel.runtime.suggestion import instead
 from antiphon.kernel.runtime.toml_location import place_of
@@ -62,7 +62,7 @@ def read_toml(path: Path, kind: type[T], whole: str) -> T:
     except Misfit as misfit:
         raise FileError(f"{place_of(path.name, text, misfit.path)}: {misfit.what}") from None
     except OSError as error:
-        raise FileError(f"cannot read {path.name}: {why(error)}") from None
+        raise FileError(f"cannot read {path.name}: {os_error_text(error)}") from None
     except (ValueError, RecursionError) as error:
         raise FileError(f"{path.name} is not TOML: {error}") from None
 

@@ -25,7 +25,7 @@ from antiphon.kernel.session.commands import (
 from antiphon.kernel.session.play import LAST
 from antiphon.kernel.session.records import Field, RecordRow, RecordTable
 
-MOST = 1e9
+MAX_VALUE = 1e9
 """Upper bound of beats, ramps and parameter values."""
 MAX_RAMP = 1e6
 """Maximum length of a tempo ramp, in beats."""
@@ -194,13 +194,13 @@ _EVENT = Field("channel", "B", 1, 16), Field("serial", "i", 0, logged=False)
 _SEVEN_BIT = 0, 127
 ACTIONS: RecordTable[Action] = RecordTable((
     RecordRow(1, "set", NodeSet, (
-        _NODE, Field("cell", "i", 0), Field("number", "d", -MOST, MOST), Field("ramp", "d", 0.0, MOST),
+        _NODE, Field("cell", "i", 0), Field("number", "d", -MAX_VALUE, MAX_VALUE), Field("ramp", "d", 0.0, MAX_VALUE),
     )),
     RecordRow(2, "reset", NodeReset, (_NODE,)),
     RecordRow(3, "tempo", SetTempo, (Field("bpm", "d", MIN_TEMPO, MAX_TEMPO), Field("beats", "d", 0.0, MAX_RAMP)),
               message="/tempo"),
     RecordRow(4, "transport", SetTransport, (
-        Field("playing", "?", optional=True), Field("beat", "d", -MOST, MOST, optional=True),
+        Field("playing", "?", optional=True), Field("beat", "d", -MAX_VALUE, MAX_VALUE, optional=True),
     )),
     RecordRow(5, "panic", Panic),
     RecordRow(6, "clear", ClearSchedule),

@@ -39,7 +39,7 @@ from antiphon.kernel.signal.pitch import named_note
 
 HIGHEST = 127
 CHANNELS = 16
-LONGEST = 64
+MAX_NAME_LETTERS = 64
 """Maximum characters of a node's name."""
 _NONE = "no node of this patch takes notes: load a patch with a synth (keys) or add one (/node/add synth keys)"
 _ROUNDING = 1.2e-7
@@ -192,7 +192,7 @@ def _rest(args: Args, at: int, takes: str) -> tuple[int, str]:
     named = next((i for i in places if isinstance(args[i], str)), at + 1)
     channel = next((_whole(args, i, "channel", 1, CHANNELS) for i in places if i != named), 1)
     node = args[named] if named < len(args) else ""
-    if not isinstance(node, str) or len(node) > LONGEST:
+    if not isinstance(node, str) or len(node) > MAX_NAME_LETTERS:
         raise RequestError(f"node takes a node's name, not {_short_repr(node)}")
     return channel, node
 

@@ -2,14 +2,14 @@
 
 Nodes that take notes and declare a trigger named `play` accept it: values of the parameters before it, or, where it is
 the first, numbers by any name, as SynthDefs have them (`NAME`). The values are sent as existing events at one time:
-controller `BEGIN`, a controller for each, then the note.
+controller `BEGIN`, a controller for each, then the note. A word is sent as its own bytes, `PIECE` to a controller.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
-from itertools import takewhile
+from itertools import chain, takewhile
 from math import floor
 from struct import pack, unpack
 
@@ -29,31 +29,39 @@ FIRST = 103
 CONTROLLERS = 17
 """Number of values sent by MIDI controllers, the first ones of a node."""
 NAME, HIGH, LOW = FIRST, FIRST + 1, FIRST + 2
-"""Controllers of a value by name: `name_number`, and the halves of the value, a 32-bit float, in 65536ths."""
+"""Controllers of a value by name, after the pieces of its name: `NAME`, of old logs alone, with `name_hash`, and the
+halves of the value, a 32-bit float, in 65536ths."""
 MAX_NAMED = 16
 """Maximum values by name of a note."""
 FIRST_EXTRA_VALUE = 128
 """Number of the first further value: beyond MIDI's controllers, so no device can send it."""
-MOST = CONTROLLERS + 32
+MAX_VALUES = CONTROLLERS + 32
 """Maximum values of a note."""
-LAST = FIRST_EXTRA_VALUE + MOST - CONTROLLERS - 1
+FIRST_WORD = FIRST_EXTRA_VALUE + MAX_VALUES - CONTROLLERS
+"""Number of the pieces of the first value's word; of a value by name, the pieces of its name."""
+LAST = FIRST_WORD + MAX_VALUES - 1
 """Largest control number of a value."""
+PIECE = 3
+"""Bytes of a word in one controller: a worker's events carry 32-bit floats, which are exact to 24 bits."""
+MAX_WORD = 255
+"""Maximum bytes of a word in UTF-8, as of a file's name."""
 _OTHERS, _THEIRS = " of others", " here"
 DEFAULT_NOTE = 60
 """Note number of a note without one."""
-_WORD_BITS = 53
+_PIECES = 1 << 8 * PIECE
+_HASH_BITS = 53
 """Bits of a word's hash: the precision of a 64-bit float."""
 
 
 def note_params(params: Iterable[Param]) -> tuple[Param, ...]:
     """Parameters for which a note may have its own values.
 
-    Returns the first `MOST` of those, before a trigger `PLAY`, that are a number, a switch, a choice or text, are read
-    where a note begins (not smoothed), and need no new `prepare`.
+    Returns the first `MAX_VALUES` of those, before a trigger `PLAY`, that are a number, a switch, a choice or text, are
+    read where a note begins (not smoothed), and need no new `prepare`.
     """
     kinds = ("float", "int", "switch", "choice", "text")
     params = takewhile(lambda p: p.name != PLAY, params)
-    return tuple(p for p in params if p.kind in kinds and not (p.restart or p.readonly or p.smooth))[:MOST]
+    return tuple(p for p in params if p.kind in kinds and not (p.restart or p.readonly or p.smooth))[:MAX_VALUES]
 
 
 def value_number(place: int) -> int:
@@ -72,21 +80,74 @@ def value_place(number: int) -> int:
     """
     if FIRST <= number < FIRST + CONTROLLERS:
         return number - FIRST
-    return number - FIRST_EXTRA_VALUE + CONTROLLERS if FIRST_EXTRA_VALUE <= number <= LAST else -1
+    return number - FIRST_EXTRA_VALUE + CONTROLLERS if FIRST_EXTRA_VALUE <= number < FIRST_WORD else -1
 
 
-def word_number(word: str) -> float:
-    """Hash of a word, its accents composed, as a controller value, 0 to 1: 53 bits of its BLAKE2b digest.
+def word_pieces(name: str, word: str) -> list[float]:
+    """Bytes of a word as values of controllers, the last one filled up with zeros; at least one piece.
 
-    Returns the number, a multiple of 2 to the power of -53.
+    `name`: what the word is of, for the sentence. Raises RequestError: the word is too long, or not text in UTF-8.
     """
-    digest = blake2b(composed(word).encode("utf-8", "surrogateescape"), digest_size=8).digest()
-    return float((int.from_bytes(digest) >> (64 - _WORD_BITS)) / (1 << _WORD_BITS))
+    try:
+        data = composed(word).encode("utf-8")
+    except UnicodeEncodeError:
+        raise RequestError(f"{name} takes text in UTF-8, not {short_repr(word)}") from None
+    if len(data) > MAX_WORD or b"\0" in data:
+        limit = f"at most {MAX_WORD} bytes and no zero byte"
+        raise RequestError(f"{name} of a note takes a word of {limit}; {short_repr(word)} has {len(data)} bytes")
+    parts = (data[at : at + PIECE].ljust(PIECE, b"\0") for at in range(0, max(len(data), 1), PIECE))
+    return [int.from_bytes(part) / _PIECES for part in parts]
 
 
-def name_number(name: str) -> float:
-    """`word_number` in 24 bits, which a 32-bit float has."""
-    return floor(word_number(name) * (1 << 24)) / (1 << 24)
+class NoteWord:
+    """A word of a note, of which controllers bring the pieces; `data`: its bytes, None before the first."""
+
+    __slots__ = ("data",)
+
+    def __init__(self) -> None:
+        self.data: bytes | None = None
+
+    def take(self, number: int, value: float) -> int:
+        """Adds the piece in a controller.
+
+        Returns the place of the word's parameter among `note_params`; -1 for a controller without a piece.
+        """
+        if not FIRST_WORD <= number <= LAST:
+            return -1
+        data = self.data or b""
+        if len(data) < MAX_WORD:
+            self.data = data + min(int(value * _PIECES), _PIECES - 1).to_bytes(PIECE).rstrip(b"\0")
+        return number - FIRST_WORD
+
+    @property
+    def text(self) -> str | None:
+        """The word; None before its first piece."""
+        return None if self.data is None else self.data.decode("utf-8", "replace")
+
+    @staticmethod
+    def keys(words: Iterable[str], *, named: bool = False) -> Iterator[tuple[bytes | float, str]]:
+        """Keys by which notes say words: their hash, which session logs had before `word_pieces`, and their bytes.
+
+        `named`: the words are names of values by name.
+        """
+        for word in words:
+            yield name_hash(word) if named else word_hash(word), word
+            yield _encoded(word), word
+
+
+def _encoded(word: str) -> bytes:
+    return composed(word).encode("utf-8", "surrogateescape")
+
+
+def word_hash(word: str) -> float:
+    """The number that stood for a word in session logs before `word_pieces`: 53 bits of its BLAKE2b digest, 0 to 1."""
+    digest = blake2b(_encoded(word), digest_size=8).digest()
+    return float((int.from_bytes(digest) >> (64 - _HASH_BITS)) / (1 << _HASH_BITS))
+
+
+def name_hash(name: str) -> float:
+    """The number that stood for the name of a value in old session logs: `word_hash` in 24 bits."""
+    return floor(word_hash(name) * _PIECES) / _PIECES
 
 
 def plays(info: ProcessorInfo) -> bool:
@@ -116,11 +177,12 @@ def read(node: str, params: Iterable[Param], args: Sequence[object], when: When)
         raise RequestError(f"play takes names and values in turn, as in n 3 speed 1.5; {len(args)} arguments were sent")
     length, args = (0.0, args) if own else _length(node, args, when)
     note, velocity = -1, 1.0
-    values: list[Note] = []
+    named: list[Control] = []
+    values: dict[int, list[Control]] = {}  # by place: of a name that is given twice, the last is played
     for at in range(0, len(args), 2):
         name, value = args[at], args[at + 1]
         if isinstance(name, str) and name not in names and not own:
-            values += _named(node, name, value, when)
+            named += _named(node, name, value, when)
             continue
         if not isinstance(name, str) or name not in names:
             hint = instead(name, names) if isinstance(name, str) else f"; there are {', '.join(names)}"
@@ -132,11 +194,16 @@ def read(node: str, params: Iterable[Param], args: Sequence[object], when: When)
         else:
             param = declared[own[name]]
             checked = param.check(value)
-            number = word_number(str(checked)) if param.kind == "text" else param.to_norm(checked)
-            values.append(Control(value_number(own[name]), number, 1, node, when))
+            place = own[name]
+            if param.kind == "text":
+                pieces = word_pieces(name, str(checked))
+                values[place] = [Control(FIRST_WORD + place, piece, 1, node, when) for piece in pieces]
+            else:
+                values[place] = [Control(value_number(place), param.to_norm(checked), 1, node, when)]
     begin, note = Control(BEGIN, float(note >= 0), 1, node, when), note if note >= 0 else DEFAULT_NOTE
     end = [NoteOff(note, 1, node, Beat(when.b + length))] if length and isinstance(when, Beat) else []
-    return [begin, *values, NoteOn(note, velocity, 1, node, when), *end]
+    controls = chain([begin], *values.values(), named)
+    return [*controls, NoteOn(note, velocity, 1, node, when), *end]
 
 
 def _length(node: str, args: Sequence[object], when: When) -> tuple[float, list[object]]:
@@ -159,8 +226,10 @@ def _named(node: str, name: str, value: object, when: When) -> Iterator[Control]
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e30:
         raise RequestError(f"{short_repr(name)} takes a number, not {short_repr(value)}")
     (bits,) = unpack(">I", pack(">f", value))
-    for number, share in ((NAME, name_number(name)), (HIGH, (bits >> 16) / 65536), (LOW, (bits & 0xFFFF) / 65536)):
-        yield Control(number, share, 1, node, when)
+    for piece in word_pieces("the name of a value", name):
+        yield Control(FIRST_WORD, piece, 1, node, when)
+    yield Control(HIGH, (bits >> 16) / 65536, 1, node, when)
+    yield Control(LOW, (bits & 0xFFFF) / 65536, 1, node, when)
 
 
 def unknown_words(

@@ -128,7 +128,7 @@ class Session:
         good = []
         for command in commands:
             try:
-                good.append(self._checked(command, clips.there))
+                good.append(self._checked(command, clips.check_asset_exists))
             except RequestError as error:
                 where = f"{command.node}.{command.param}"
                 raise RequestError(f"the scene is not recalled, for {where} cannot be set: {error}") from None

@@ -73,7 +73,7 @@ def dump(sets: SetList) -> str:
 
 def save(sets: SetList) -> None:
     """Set list in the performer's folder; an existing file is kept as NAME~. `FileError` if it cannot be written."""
-    path = paths.inside(paths.make_folder(paths.patches() / FOLDER), sets.file, patches.SUFFIX, PatchError)
+    path = paths.path_inside(paths.make_folder(paths.patches() / FOLDER), sets.file, patches.SUFFIX, PatchError)
     text = dump(sets)
     parse(text, path.name)
     if path.is_file() and (before := patches.read_text(path)) != text:
@@ -85,7 +85,7 @@ def save(sets: SetList) -> None:
 def load(name: str) -> SetList:
     """Set list of that name, the performer's own before a built-in one; `PatchError` if there is none."""
     for folder in _folders():
-        path = paths.inside(folder, name, patches.SUFFIX, PatchError)
+        path = paths.path_inside(folder, name, patches.SUFFIX, PatchError)
         if path.is_file():
             return parse(patches.read_text(path), path.name)
     raise PatchError(f"there is no set {name!r}{instead(name, patch_list.sibling_names(FOLDER))}")

@@ -130,7 +130,7 @@ NEAR, FAR = 0.15, 1.0
 """Shares of the beat error corrected per beat: of a small one, treated as noise, and from `WIDE_ERROR` on."""
 WIDE_ERROR = 0.02
 """Beat error from which it is corrected at the share `FAR`."""
-MOST = 0.1
+MAX_TEMPO_DEVIATION = 0.1
 """Maximum relative deviation from the other clock's tempo."""
 LEAP = 0.25
 """Beat error beyond which the clock jumps: catching up would take seconds at a wrong tempo."""
@@ -141,10 +141,10 @@ RESOLUTION = 1e-4
 def steered_tempo(bpm: float, away: float) -> float:
     """Tempo at which the clock converges to another clock.
 
-    `away`: beats by which the other clock is ahead. Returns beats per minute: within `MOST` of `bpm`.
+    `away`: beats by which the other clock is ahead. Returns beats per minute: within `MAX_TEMPO_DEVIATION` of `bpm`.
     """
     share = away * (NEAR + (FAR - NEAR) * min(1.0, (away / WIDE_ERROR) ** 2))
-    return bpm * (1.0 + max(-MOST, min(MOST, share)))
+    return bpm * (1.0 + max(-MAX_TEMPO_DEVIATION, min(MAX_TEMPO_DEVIATION, share)))
 
 
 def same_tempo(one: float, other: float) -> bool:

@@ -61,7 +61,7 @@ def back_up(folder: Path) -> None:
         part.rename(backup)  # atomic: a backup is complete or absent
     except OSError as error:
         shutil.rmtree(part, ignore_errors=True)
-        raise FileError(f"cannot keep the last run's state in {folder}: {paths.why(error)}") from None
+        raise FileError(f"cannot keep the last run's state in {folder}: {paths.os_error_text(error)}") from None
 
 
 def restore(folder: Path) -> None:

@@ -12,7 +12,7 @@ from antiphon.kernel.io.capture_memory import CaptureMemory, CaptureShape, free_
 from antiphon.kernel.io.tap_memory import TapMemory, TapShape
 from antiphon.kernel.runtime.console import say
 from antiphon.kernel.runtime.platform import make_bell
-from antiphon.kernel.runtime.processes.child_process import pair
+from antiphon.kernel.runtime.processes.child_process import socket_pair
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.workers import devices, zygote
 from antiphon.kernel.workers.arena import Arena, Bells
@@ -56,19 +56,19 @@ class Parts:
         """Creates all parts; `settings` must have the ports, the rate and the block already."""
         shared = Shared.create(MappingShape.of(settings.rate, settings.block, settings.channels))
         bell = make_bell()
-        engine, control = pair()
-        recorder, asking = pair()
-        parent, child = pair()
+        engine, control = socket_pair()
+        recorder, asking = socket_pair()
+        parent, child = socket_pair()
         # a control that keeps dying before it reads must not block the supervisor on a full socket
         parent.setblocking(False)
-        weigher, asking_weigher = pair()
-        web, answering_web = pair()
-        performer, scripts = pair() if settings.live else (None, None)
+        weigher, asking_weigher = socket_pair()
+        web, answering_web = socket_pair()
+        performer, scripts = socket_pair() if settings.live else (None, None)
         kept = CaptureShape.of(settings.rate, settings.block, free_memory())
         return Parts(
             settings, found, device, sockets, shared, Arena.create(zygote.HANG), Bells.make(), bell,
             engine, control, recorder, asking, parent, child, weigher, asking_weigher, web, answering_web,
-            TapMemory.create(TapShape.of(settings.rate, settings.block, settings.channels)),
+            TapMemory.create(TapShape.for_audio(settings.rate, settings.block, settings.channels)),
             CaptureMemory.create(kept) if kept else None, performer, scripts,
         )  # fmt: skip
 

@@ -27,12 +27,12 @@ def check(settings: ServeSettings, folder: Path) -> None:
     record, session = settings.record, settings.session
     for path in filter(None, (record, session)):
         paths.check_space(Path(path))
-    if record and settings.input_file is not None and paths.same(record, settings.input_file):
+    if record and settings.input_file is not None and paths.is_same_file(record, settings.input_file):
         raise UsageError(f"--record and --input are the same file, {record}; give --record another name")
     if record and os.path.lexists(record) and not settings.force and not _broken_off(record, folder):
+        free = recorder.sibling_path(Path(record))
         raise UsageError(
-            f"--record: there is a {record} already; give another name, for example {recorder.beside(Path(record))}, "
-            "or --force to replace it"
+            f"--record: there is a {record} already; give another name, for example {free}, or --force to replace it"
         )
     existing = [name for name in SET if session and os.path.lexists(os.path.join(session, name))]
     if existing and not _broken_off(session, folder):
@@ -44,9 +44,9 @@ def check(settings: ServeSettings, folder: Path) -> None:
 
 def _broken_off(path: str, folder: Path) -> bool:
     """Whether a crashed server was writing to `path` or to a numbered name derived from it (take.wav: take-2.wav)."""
-    asked = recorder.series(Path(path).absolute())
+    asked = recorder.first_of_series(Path(path).absolute())
     return any(
-        interrupted and recorder.series(Path(interrupted)) == asked
+        interrupted and recorder.first_of_series(Path(interrupted)) == asked
         for interrupted in recorder.interrupted_paths(folder)
     )
 
@@ -56,7 +56,7 @@ def first_requests(settings: ServeSettings, folder: Path, notes: list[str]) -> l
     for path in (settings.record, settings.session):
         if path and os.path.exists(path) and _broken_off(path, folder):
             here = Path(path).absolute()
-            notes.append(f"what the previous server recorded is now in {here.rename(recorder.beside(here))}")
+            notes.append(f"what the previous server recorded is now in {here.rename(recorder.sibling_path(here))}")
     recorder.forget(folder)
     begin: list[dict[str, Any]] = []
     if settings.session:
@@ -80,7 +80,7 @@ def resume_requests(folder: Path, notes: list[str]) -> list[dict[str, Any]]:
         notes.append(f"the set recorded in {session} ends here; begin another with /session/record")
     if not record:
         return []
-    path = recorder.beside(Path(record))
+    path = recorder.sibling_path(Path(record))
     notes.append(f"the recording goes on in {path}")
     return [{"do": "record", "path": str(path)}]
 

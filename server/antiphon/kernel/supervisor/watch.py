@@ -20,7 +20,7 @@ from antiphon.kernel.io.listening import open_sockets
 from antiphon.kernel.runtime.console import say, write_output
 from antiphon.kernel.runtime.platform import hear
 from antiphon.kernel.runtime.processes import child_process, pidfile
-from antiphon.kernel.runtime.processes.child_process import DEVICE_GONE, NO_DEVICE, Child, cause
+from antiphon.kernel.runtime.processes.child_process import DEVICE_GONE, NO_DEVICE, Child, exit_cause
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.supervisor import before, jack_server, recordings, watchdog
 from antiphon.kernel.supervisor.parts import Parts, SupervisorFaults, why
@@ -281,7 +281,7 @@ class Supervisor:
         self._deaths[child.name] = [*recent, now]
         # a child that keeps dying at its start would use a whole core
         self._start_times[child.name] = now + (PAUSE_SECONDS if len(recent) >= RESTARTS_BEFORE_PAUSE else 0.0)
-        say(f"{child.name} ended ({cause(status)}); starting it again")
+        say(f"{child.name} ended ({exit_cause(status)}); starting it again")
         if child.name == "engine":
             self._engine_died(os.waitstatus_to_exitcode(status))
         elif child.name == "control":

@@ -25,7 +25,7 @@ COLUMNS = 7
 INSTRUMENTS = ("piano", "bass", "pad", "pluck", "strings", "drums")
 """Instruments that every built-in backend plays."""
 MORE_INSTRUMENTS = ("electric_piano", "organ", "sampler", "grains")
-"""Instruments of some backends only, such as SynthDefs; `SynthSupport.playable` refuses the others."""
+"""Instruments of some backends only, such as SynthDefs; `SynthSupport.check_settings` refuses the others."""
 
 
 @dataclass(frozen=True, slots=True)

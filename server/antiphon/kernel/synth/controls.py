@@ -18,7 +18,7 @@ DIALS = 8
 """Maximum dials of a synth node: its parameters x1 to x8."""
 FIRST_DIAL = 128
 """Controller number of the first dial, above MIDI's: dials are sent as control events."""
-MOST = 64
+MAX_CONTROLS = 64
 LIMIT = 1e9
 RESERVED = frozenset(
     [
@@ -104,8 +104,8 @@ def parse(text: str) -> Controls:
         dials.append(dial)
     if len(dials) > DIALS:
         raise ParamError(f"controls has {len(dials)} ranges, and there are {DIALS} dials")
-    if len(fixed) + len(dials) > MOST:
-        raise ParamError(f"controls sets {len(fixed) + len(dials)} controls, and {MOST} is the most")
+    if len(fixed) + len(dials) > MAX_CONTROLS:
+        raise ParamError(f"controls sets {len(fixed) + len(dials)} controls, and {MAX_CONTROLS} is the most")
     return Controls(tuple(fixed), tuple(dials))
 
 

@@ -160,7 +160,7 @@ class SynthSupport:
         """The backend's own latency, added to the hop that every worker needs."""
         return 0
 
-    def playable(self, settings: SynthSettings, *, instead: bool) -> SynthSettings:
+    def check_settings(self, settings: SynthSettings, *, instead: bool) -> SynthSettings:
         """Checks a node's settings, and replaces missing instruments. In the engine's loader, before the stream.
 
         `instead`: the backend replaces one that failed. Then it substitutes the nearest that it has rather than refuse

@@ -16,7 +16,7 @@ from antiphon.kernel.contract.processor import Event
 from antiphon.kernel.errors import EngineError
 from antiphon.kernel.synth.backend import SynthSettings
 
-MOST = 100_000
+MAX_EVENTS = 100_000
 """Maximum events in a file, or kept; a file's later ones are only counted, kept ones push out the oldest."""
 
 
@@ -36,7 +36,7 @@ class Null:
     rehearses = False
 
     def __init__(self, rate: int, hop: int, slots: int = 4, path: str = "") -> None:
-        self.received: deque[dict[str, Any]] = deque(maxlen=MOST)
+        self.received: deque[dict[str, Any]] = deque(maxlen=MAX_EVENTS)
         self.count = self.lost = 0
         self._instruments = [""] * slots
         self._lines: list[str] = []
@@ -69,7 +69,7 @@ class Null:
             self.count += 1
             if self._file is None:
                 self.received.append(row)
-            elif self.count <= MOST:
+            elif self.count <= MAX_EVENTS:
                 self._lines.append(json.dumps(row) + "\n")
             else:
                 self.lost += 1

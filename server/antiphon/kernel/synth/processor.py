@@ -53,7 +53,7 @@ def quiet_head(head: f32p, sample: i64) -> None:
 
 
 MAX_WAITING = 8192
-MOST_EVENTS = 128
+MAX_NEW_EVENTS = 128
 """Maximum new events of a hop; the rest of `MAX_EVENTS` is for the state sent to a restarted worker."""
 SHORT_SECONDS = 0.002
 """Below this block length, seconds, the worker gets a second block's time: at 64 frames of 48 kHz, not 128."""
@@ -96,7 +96,7 @@ class SynthProcessor(WorkerProcessor):
         Raises AntiphonError: the worker cannot be had, or a setting cannot be played.
         """
         self._choice = self.backend()
-        self._most = max(1, min(MOST_EVENTS, int(self._choice.info.crowd * spec.block)))
+        self._most = max(1, min(MAX_NEW_EVENTS, int(self._choice.info.crowd * spec.block)))
         self._gain = np.zeros(spec.block, np.float32)
         asked = self.asked()
         self._trim = np.float32(0.0 if asked.synthdef else self._choice.info.trims.get(asked.instrument, 0.0))
@@ -109,7 +109,7 @@ class SynthProcessor(WorkerProcessor):
         self._dropped = 0
         super().prepare(spec)
         support = self._choice.info.make_support()
-        settings = support.playable(self.asked(), instead=self._choice.instead)
+        settings = support.check_settings(self.asked(), instead=self._choice.instead)
         self.vocabulary = {PLAY: tuple(support.controls(settings))}
 
     def worker(self, spec: StreamSpec) -> WorkerSpec:
@@ -118,7 +118,7 @@ class SynthProcessor(WorkerProcessor):
 
     def config(self) -> str:
         """Settings as the backend can play them: `SynthSettings` as JSON."""
-        settings = self._choice.info.make_support().playable(self.asked(), instead=self._choice.instead)
+        settings = self._choice.info.make_support().check_settings(self.asked(), instead=self._choice.instead)
         return json.dumps(settings.to_json(), ensure_ascii=False)
 
     def lead(self, spec: StreamSpec, hop: int) -> int:

@@ -19,7 +19,7 @@ NRPN_FINE, NRPN, RPN_FINE, RPN = 98, 99, 100, 101
 BEND_REACH, LAST_RPN = 0, 6
 """Registered parameters: range of the bend, and the last that MIDI 1.0 defines besides."""
 RESET = 121
-WIDEST = 96.0
+MAX_BEND_RANGE = 96.0
 """Widest range of a bend in semitones."""
 _NONE = 0x3FFF
 _CHANNELS = 17
@@ -72,8 +72,9 @@ class NamedValues:
     """Values by name (`/node/NAME/play note 60 cutoff 800`) pending for the next note of each channel."""
 
     def __init__(self) -> None:
-        self._pending: dict[int, dict[float, float]] = {}
-        self._name = [0.0] * _CHANNELS
+        self._pending: dict[int, dict[bytes | float, float]] = {}
+        self._names = [play.NoteWord() for _ in range(_CHANNELS)]
+        self._hashes = [0.0] * _CHANNELS
         self._high = [0] * _CHANNELS
 
     def take(self, event: Event) -> bool:
@@ -81,16 +82,20 @@ class NamedValues:
         channel = event.channel
         match event.number:
             case play.BEGIN:
-                self._pending[channel] = {}
+                self._pending[channel], self._names[channel].data = {}, None
+            case play.FIRST_WORD:
+                self._names[channel].take(event.number, event.value)
             case play.NAME:
-                self._name[channel] = event.value
+                self._hashes[channel] = event.value
             case play.HIGH:
                 self._high[channel] = round(event.value * 65536)
             case play.LOW:
                 bits = (self._high[channel] << 16 | round(event.value * 65536)) & 0xFFFFFFFF
                 values = self._pending.setdefault(channel, {})
                 if len(values) < play.MAX_NAMED:
-                    values[self._name[channel]] = unpack(">f", pack(">I", bits))[0]
+                    name = self._names[channel].data
+                    values[self._hashes[channel] if name is None else name] = unpack(">f", pack(">I", bits))[0]
+                self._names[channel].data = None
             case _:
                 return False
         return True
@@ -98,8 +103,8 @@ class NamedValues:
     def given(self, channel: int, names: Iterable[str]) -> dict[str, float]:
         """Removes and returns the values of a note that begins, those of `names`."""
         values = self._pending.pop(channel, {})
-        numbers = {play.name_number(name): name for name in names} if values else {}
-        return {numbers[number]: value for number, value in values.items() if number in numbers}
+        known = dict(play.NoteWord.keys(names, named=True)) if values else {}
+        return {known[key]: value for key, value in values.items() if key in known}
 
 
 class _Controller(Protocol):
@@ -180,7 +185,7 @@ class ChannelBends:
         channel, number, value = event.channel, event.number, round(127.0 * event.value)
         if self.states_reach(event):
             before = own if self._reach[channel] < 0.0 else self._reach[channel]
-            self._reach[channel] = min(float(value) if number == DATA else int(before) + value / 100.0, WIDEST)
+            self._reach[channel] = min(float(value) if number == DATA else int(before) + value / 100.0, MAX_BEND_RANGE)
             return True
         if number == RESET:
             self._wheels[channel], self._selected[channel] = 0.0, _NONE

@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from antiphon.kernel.contract.processor import PEDAL, Event
-from antiphon.kernel.session.play import BEGIN, LOW, MAX_NAMED, NAME
+from antiphon.kernel.session.play import BEGIN, FIRST_WORD, LOW, MAX_NAMED, MAX_WORD, NAME, PIECE
 from antiphon.kernel.synth.backend import VOICES
 from antiphon.kernel.synth.controls import FIRST_DIAL
 from antiphon.kernel.synth.shapes import RESET, ChannelBends
 
 MAX_RESTORE_EVENTS = 128
 """Most events that restore a synth's state."""
-MOST = 128
+MAX_NOTES = 128
 """Maximum tracked notes; the oldest is dropped first."""
-_MAX_OWN = 1 + 3 * MAX_NAMED
+_MAX_OWN = 1 + MAX_NAMED * (MAX_WORD // PIECE + 2)
 _MAX_SHAPES = 40
 """Maximum pitches, pressures and timbres among them: 8 dials and 16 programs then leave none for controllers."""
 
@@ -52,20 +52,22 @@ class Sounding:
                 case "on":
                     self._pedalled.pop(key, None)
                     self._held.pop(key, None)
-                    if len(self._held) >= MOST:
+                    if len(self._held) >= MAX_NOTES:
                         del self._held[next(iter(self._held))]
                     began = sample + event.offset - event.age
                     own = tuple(self._own.pop(event.channel, ()))[:_MAX_OWN]
                     self._held[key] = _HeldNote(event.value, began, self._next.pop(key, {}), own)
                 case "control" if event.number == BEGIN:
                     self._own[event.channel] = [Event("control", 0, BEGIN, event.value, event.channel)]
-                case "control" if event.channel in self._own and NAME <= event.number <= LOW:
+                case "control" if event.channel in self._own and (
+                    NAME <= event.number <= LOW or event.number == FIRST_WORD
+                ):
                     self._own[event.channel].append(Event("control", 0, event.number, event.value, event.channel))
                 case "off":
                     note = self._held.pop(key, None)
                     pedal = self._controls.get((event.channel, PEDAL))
                     if note is not None and pedal is not None and pedal.value >= 0.5:
-                        if len(self._pedalled) >= MOST:
+                        if len(self._pedalled) >= MAX_NOTES:
                             del self._pedalled[next(iter(self._pedalled))]
                         self._pedalled[key] = note
                 case "control":

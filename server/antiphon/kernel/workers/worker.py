@@ -134,7 +134,11 @@ def run_alone(arena: Arena, number: int, bells: Bells, parent: int) -> int:
 def _install(module: str | None, spec: WorkerSpec) -> str:
     """How to install a missing module of an extra or zygote; "" for other modules, whose package name may differ."""
     package = (module or "").partition(".")[0]
-    return f"; {extras.how(package)}" if package in extras.EXTRAS or (package and package == spec.zygote) else ""
+    return (
+        f"; {extras.install_command(package)}"
+        if package in extras.EXTRAS or (package and package == spec.zygote)
+        else ""
+    )
 
 
 def _message_of(error: Exception) -> str:

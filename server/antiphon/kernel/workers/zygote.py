@@ -21,7 +21,7 @@ import time
 from dataclasses import dataclass, field
 
 from antiphon.kernel.runtime.platform import PORTABLE, hear, ring
-from antiphon.kernel.runtime.processes.child_process import bound_to, cause, leave, listening
+from antiphon.kernel.runtime.processes.child_process import bound_to, exit_cause, leave, listening
 from antiphon.kernel.runtime.processes.helper_process import start_helper
 from antiphon.kernel.runtime.processes.pidfile import start_time
 from antiphon.kernel.runtime.processes.scheduling import Standstill
@@ -249,7 +249,7 @@ class Zygote:
         if child.killed:
             entry.set_reason(child.killed)
         elif code not in (worker.FAULT, worker.REFUSED, worker.RESTART_STATUS):
-            entry.set_reason(f"was {cause(status)}" if code < 0 else f"ended with {cause(status)}")
+            entry.set_reason(f"was {exit_cause(status)}" if code < 0 else f"ended with {exit_cause(status)}")
         # who sees no process reads why, and that none runs
         words[WorkerWord.DIED_NS] = time.monotonic_ns()
         words[WorkerWord.STATE] = State.WAITING if away else State.RESTARTING

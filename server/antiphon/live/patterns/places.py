@@ -21,7 +21,7 @@ from typing import TypeAlias
 Place: TypeAlias = tuple[int, int, int]
 """Number of the script's version, then start and end character, counted from 0."""
 Places: TypeAlias = tuple[Place, ...]
-MOST = 12
+MAX_PLACES = 12
 """Maximum positions of one event."""
 
 
@@ -139,7 +139,7 @@ def join_places(one: Places, other: Places) -> Places:
         return one
     if not one:
         return other
-    return (*one, *(place for place in other if place not in one))[:MOST]
+    return (*one, *(place for place in other if place not in one))[:MAX_PLACES]
 
 
 def mark(places: Places, length: Fraction) -> Mark | None:

@@ -26,7 +26,7 @@ from antiphon.web.control_link import ControlLink
 from antiphon.web.http_message import HttpRequest, Refusal, Response, answer
 from antiphon.web.operations import TokenLevel, operation
 from antiphon.web.performer_link import PerformerLink
-from antiphon.web.script_link import LONGEST_SCRIPT
+from antiphon.web.script_link import MAX_SCRIPT_BYTES
 from antiphon.web.server import HttpServer
 from antiphon.web.shared_text import SharedText
 
@@ -167,8 +167,8 @@ def _check_size(text: str) -> None:
         size = len(text.encode())
     except UnicodeEncodeError:
         raise Refusal(400, "a script is text that UTF-8 can hold") from None
-    if size > LONGEST_SCRIPT:
-        raise Refusal(413, f"a script on the page has at most {LONGEST_SCRIPT:,} bytes, not {size:,}; split it")
+    if size > MAX_SCRIPT_BYTES:
+        raise Refusal(413, f"a script on the page has at most {MAX_SCRIPT_BYTES:,} bytes, not {size:,}; split it")
 
 
 def _translated(text: str) -> dict[str, object]:
@@ -183,23 +183,23 @@ def _listed() -> list[dict[str, object]]:
 
 def _read(name: str) -> dict[str, Any]:
     for own, folder in zip((True, False), reversed(folders()), strict=True):
-        path = paths.inside(folder, name, SUFFIX)
+        path = paths.path_inside(folder, name, SUFFIX)
         try:
             with path.open("rb") as file:
-                content = file.read(LONGEST_SCRIPT + 1)
+                content = file.read(MAX_SCRIPT_BYTES + 1)
         except FileNotFoundError:
             continue
         except OSError as error:
-            raise FileError(f"cannot read {name}: {paths.why(error)}") from None
-        if len(content) > LONGEST_SCRIPT:
-            raise Refusal(413, f"{name} has over {LONGEST_SCRIPT:,} bytes; play it by `antiphon live`")
+            raise FileError(f"cannot read {name}: {paths.os_error_text(error)}") from None
+        if len(content) > MAX_SCRIPT_BYTES:
+            raise Refusal(413, f"{name} has over {MAX_SCRIPT_BYTES:,} bytes; play it by `antiphon live`")
         return {"name": name, "own": own, "text": content.decode("utf-8", "replace")}
     raise Refusal(404, "there is no script of that name; GET /api/live/sets lists them")
 
 
 def _write(name: str, text: str, replaces: bool) -> None:
     """Writes one of the performer's own scripts; the previous version is kept under its name and `PREVIOUS`."""
-    path = paths.inside(paths.scripts(), name, SUFFIX)
+    path = paths.path_inside(paths.scripts(), name, SUFFIX)
     if _shipped(path) and not path.exists():
         raise Refusal(409, f"{name} is the name of a script that ships; choose another one")
     if path.exists() and not replaces:
@@ -216,7 +216,7 @@ def _write(name: str, text: str, replaces: bool) -> None:
         if not isinstance(cause, OSError):
             raise
         fault = StorageFull if cause.errno in _DISK_FULL_ERRORS else FileError
-        raise fault(f"the script could not be written: {paths.why(cause)}; nothing was changed") from None
+        raise fault(f"the script could not be written: {paths.os_error_text(cause)}; nothing was changed") from None
 
 
 def _shipped(path: Path) -> bool:

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from antiphon.kernel.contract.params import MAX_TEXT
-from antiphon.web.script_link import LONGEST_SCRIPT, MAX_QUANTUM, MAX_VERSION
+from antiphon.web.script_link import MAX_QUANTUM, MAX_SCRIPT_BYTES, MAX_VERSION
 
 MAX_NAME = 80
 NAME = f"At most {MAX_NAME} printable characters of ASCII."
@@ -75,7 +75,7 @@ class SliderBody(Asked):
     """A slider of the script that plays, and its value."""
 
     version: Annotated[int, Meta(ge=1, le=MAX_VERSION, description=VERSION)]
-    place: Annotated[int, Meta(ge=0, le=LONGEST_SCRIPT, description="First character of `slider(…)`, from 0.")]
+    place: Annotated[int, Meta(ge=0, le=MAX_SCRIPT_BYTES, description="First character of `slider(…)`, from 0.")]
     value: Annotated[float, Meta(ge=-1e9, le=1e9)]
 
 

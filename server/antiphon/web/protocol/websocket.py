@@ -17,9 +17,9 @@ from wsproto.utilities import LocalProtocolError
 
 from antiphon.web.access import PROTOCOL
 
-PIECE = 1024
+TURN_BYTES = 1024
 """Bytes handled in a turn: up to 170 frames, which take 2 ms or so."""
-MOST = 4096
+MAX_MESSAGE_BYTES = 4096
 """Maximum characters or bytes of a client's message."""
 MAX_PINGS = 50
 """Maximum pings and pongs of a client in a second; beyond it is disconnected."""
@@ -106,7 +106,7 @@ class WebSocket:
         for _ in range(2):
             try:
                 async with asyncio.timeout(self._seconds):
-                    return await self._reader.read(PIECE)
+                    return await self._reader.read(TURN_BYTES)
             except TimeoutError:
                 self._write(events.Ping())
         return b""
@@ -116,7 +116,7 @@ class WebSocket:
         for event in self._ws.events():
             if isinstance(event, events.Message):
                 self._parts.append(event.data)
-                if sum(map(len, self._parts)) > MOST:
+                if sum(map(len, self._parts)) > MAX_MESSAGE_BYTES:
                     self._end(CloseReason.MESSAGE_TOO_BIG)
                 elif event.message_finished:
                     empty: str | bytes = "" if isinstance(event, events.TextMessage) else b""

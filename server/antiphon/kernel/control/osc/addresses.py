@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from antiphon.kernel.control.osc.arguments import Args, Handler, is_press, most
+from antiphon.kernel.control.osc.arguments import Args, Handler, check_count, is_press
 from antiphon.kernel.control.osc.handlers import graph, learn, live, server, sets, time
 from antiphon.kernel.control.osc.served import OscServer
 from antiphon.kernel.graph.clock import MAX_BAR, MAX_SWING, MAX_TEMPO, MIN_TEMPO
@@ -48,7 +48,7 @@ class Address:
 
         def handle(peer: Peer, args: Args, when: When) -> None:
             if "…" not in self.args:
-                most(args, count, self.args)
+                check_count(args, count, self.args)
             if not button or is_press(args):
                 self.handler(server, peer, args, when)
 

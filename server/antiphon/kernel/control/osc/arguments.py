@@ -15,7 +15,7 @@ from antiphon.kernel.wire.osc import Arg
 Args = tuple[Arg, ...]
 
 
-def most(args: Args, count: int, takes: str) -> None:
+def check_count(args: Args, count: int, takes: str) -> None:
     """Rejects more than `count` arguments; `takes` names the allowed ones in the message."""
     if len(args) > count:
         raise RequestError(f"takes {takes or 'no arguments'}; {len(args)} arguments were sent")

@@ -49,7 +49,7 @@ class Deferred:
 
     def add(self, when: When, message: Message, peer: Peer, route: AddressRoute) -> None:
         """Adds a message to be handled at a future time."""
-        size = weight(message)
+        size = message_bytes(message)
         count, used = self._each.get(peer.host, (0, 0))
         if count >= EACH_MESSAGES or used + size > EACH_BYTES:
             raise ScheduleFull(
@@ -68,7 +68,9 @@ class Deferred:
         """Removes and returns the due messages, in order, without queries of closed connections."""
         messages = self._schedule.due(now)
         self._forget(messages)
-        due = [(message, peer) for message, peer, route in messages if not (peer.link_lost and asks(message, route))]
+        due = [
+            (message, peer) for message, peer, route in messages if not (peer.link_lost and is_query(message, route))
+        ]
         self.dropped += len(messages) - len(due)
         return due
 
@@ -80,7 +82,7 @@ class Deferred:
 
     def _forget(self, taken: Iterable[tuple[Message, Peer, AddressRoute]]) -> None:
         for message, peer, _ in taken:
-            size = weight(message)
+            size = message_bytes(message)
             count, used = self._each[peer.host]
             self.bytes -= size
             if count > 1:
@@ -89,12 +91,12 @@ class Deferred:
                 del self._each[peer.host]
 
 
-def asks(message: Message, route: AddressRoute) -> bool:
+def is_query(message: Message, route: AddressRoute) -> bool:
     """True if a message is a query."""
     return route.asks and not message.args
 
 
-def weight(message: Message) -> int:
+def message_bytes(message: Message) -> int:
     """Approximate bytes of memory of a message."""
     return MESSAGE_BYTES + len(message.address) + len(message.tags) + _weight(message.args)
 
@@ -302,7 +304,7 @@ class Intake:
             # another server's answer: answering it could loop forever
             self.ignored += 1
             return 1
-        self._replies.fail(peer, name, lambda: unknown(name, self._router.exact, self._session))
+        self._replies.fail(peer, name, lambda: unknown_address(name, self._router.exact, self._session))
         return 1
 
     def call(self, route: AddressRoute, message: Message, peer: Peer, when: When) -> None:
@@ -332,8 +334,8 @@ class Intake:
         route = self._router.exact.get(message.address)
         if route is None:
             name = address_text(message.address)
-            self._replies.fail(peer, name, lambda: unknown(name, self._router.exact, self._session))
-        elif not route.timed or asks(message, route):
+            self._replies.fail(peer, name, lambda: unknown_address(name, self._router.exact, self._session))
+        elif not route.timed or is_query(message, route):
             self._replies.fail(peer, route.address, "this takes effect at no beat; send it without /at")
         else:
             self.call(route, message, peer, Beat(beat))
@@ -341,7 +343,7 @@ class Intake:
     def _defer(self, route: AddressRoute, message: Message, peer: Peer, when: Sample) -> bool:
         """Defers a message that control itself handles, if its time is in the future; reports a late one."""
         behind_others = route.address == "/sync" and when.n in self._deferred_at
-        if route.timed and not behind_others and not asks(message, route):
+        if route.timed and not behind_others and not is_query(message, route):
             return False
         now = self._clock.moment()
         if self.deferred.future(when, now):
@@ -367,13 +369,13 @@ class Intake:
                 route = self._router.exact.get(message.address)
                 if route is None:
                     name = address_text(message.address)
-                    self._replies.fail(peer, name, partial(unknown, name, self._router.exact, self._session))
+                    self._replies.fail(peer, name, partial(unknown_address, name, self._router.exact, self._session))
                 else:
                     self.call(route, message, peer, NOW)
         self._deferred_at = {n for n in self._deferred_at if n > now.sample}
 
 
-def unknown(address: str, known: Iterable[bytes], session: Session) -> str:
+def unknown_address(address: str, known: Iterable[bytes], session: Session) -> str:
     """Error text for an unknown address, with the most similar known address."""
     parts, ours = address.split("/"), "/node/"
     if address.startswith(ours) and len(parts) > 3:

@@ -26,7 +26,7 @@ from antiphon.kernel.session.schedule import due_beat
 from antiphon.kernel.wire.osc import MAX_DATAGRAM, Double, encode
 
 ADDRESS = "/note/event"
-SHORT = 0.125
+DISPLAYED_NOTE_BEATS = 0.125
 """Displayed length in beats of a `/node/NAME/play` note, which has no end of its own where its values are declared."""
 
 
@@ -69,7 +69,7 @@ class NoteWatch:
                 self._send(beat, note, max(1, min(127, round(127.0 * velocity))), channel, node)
                 if node in self._brief:
                     self._brief.discard(node)
-                    self._send(beat + SHORT, note, 0, channel, node)
+                    self._send(beat + DISPLAYED_NOTE_BEATS, note, 0, channel, node)
             case NodeNoteOff(node, note, channel):
                 self._send(self._beat(effect.when), note, 0, channel, node)
 
@@ -132,7 +132,7 @@ def words_packet(address: str, words: list[str]) -> bytes:
 
 RETRY_SECONDS = 10.0
 """Seconds between two answers about one word of one node: a pattern repeats it many times a second."""
-MOST = 256
+MAX_REMEMBERED_WORDS = 256
 """Maximum words whose last answer is remembered; the oldest is dropped first."""
 
 
@@ -153,7 +153,7 @@ class UnknownWords:
                 self._replies.fail(peer, address, f"{silent(node.name, name, word)}{more}")
         for word, known in substituted(node.vocabulary, args):
             if peer.level is Level.OWNER and (peer.key, node.id, word) not in self._remarked:
-                if len(self._remarked) >= MOST:
+                if len(self._remarked) >= MAX_REMEMBERED_WORDS:
                     self._remarked.clear()
                 self._remarked.add((peer.key, node.id, word))
                 self._replies.reply(peer, encode("/remark", address, stands_in(node.name, word, known)))
@@ -163,7 +163,7 @@ class UnknownWords:
         if now - self._answered.get(key, -RETRY_SECONDS) < RETRY_SECONDS:
             return False
         self._answered.pop(key, None)
-        while len(self._answered) >= MOST:
+        while len(self._answered) >= MAX_REMEMBERED_WORDS:
             del self._answered[next(iter(self._answered))]
         self._answered[key] = now
         return True

@@ -46,10 +46,10 @@ class Feedback:
     """
 
     def __init__(
-        self, surfaces: Surfaces, discreet: Callable[[str], str] = str, clock: Callable[[], float] = monotonic
+        self, surfaces: Surfaces, hide_files: Callable[[str], str] = str, clock: Callable[[], float] = monotonic
     ) -> None:
-        """Creates an empty feedback. `discreet` removes file names from a sentence, `clock` gives seconds."""
-        self._surfaces, self._discreet, self._clock = surfaces, discreet, clock
+        """Creates an empty feedback. `hide_files` removes file names from a sentence, `clock` gives seconds."""
+        self._surfaces, self._hide_files, self._clock = surfaces, hide_files, clock
         self._changes: dict[str, tuple[Arg, object, Level]] = {}
         self._events: list[tuple[bytes, bytes]] = []  # for the owner; for surfaces, empty for none
         self._notes: list[bytes] = []
@@ -90,7 +90,7 @@ class Feedback:
         packet = encode(address, *args)
         discreet = packet if level is not Level.OWNER else b""
         if address in REASONED:
-            discreet = encode(address, *(self._discreet(arg) if isinstance(arg, str) else arg for arg in args))
+            discreet = encode(address, *(self._hide_files(arg) if isinstance(arg, str) else arg for arg in args))
         self._events.append((packet, discreet))
 
     def note(self, packet: bytes) -> None:

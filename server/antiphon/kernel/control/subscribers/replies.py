@@ -19,9 +19,9 @@ FULL_SECONDS = 1.0
 class Replies:
     """Answers of one turn. `failed`: messages refused so far, whether or not an answer was sent."""
 
-    def __init__(self, faults: ControlFaults, discreet: Callable[[str], str]) -> None:
-        """Starts without answers. `discreet` removes file names from a sentence, for a sender that is not the owner."""
-        self._faults, self._discreet = faults, discreet
+    def __init__(self, faults: ControlFaults, hide_files: Callable[[str], str]) -> None:
+        """Starts without answers. `hide_files` removes file names from a sentence for all but the owner."""
+        self._faults, self._hide_files = faults, hide_files
         self._packets: list[tuple[Peer, bytes]] = []
         self.failed = 0
 
@@ -34,7 +34,7 @@ class Replies:
         self.failed += 1
         if peer.fails.allows():
             text = reason if isinstance(reason, str) else reason()
-            self.reply(peer, encode("/fail", address, text if peer.level is Level.OWNER else self._discreet(text)))
+            self.reply(peer, encode("/fail", address, text if peer.level is Level.OWNER else self._hide_files(text)))
 
     def schedule_full(self, peer: Peer, address: str, reason: str) -> None:
         """`fail` with one answer per `FULL_SECONDS`, as a flood fills the schedule repeatedly."""
@@ -62,7 +62,7 @@ _PART = r"""[^\s'",:;()/]+"""
 _PATH = re.compile(rf"""(?P<quote>['"])(?P<quoted>/[^'"]*/[^'"]*)(?P=quote)|(?<![\w./])(?:/{_PART}){{2,}}/?""")
 
 
-def discreet(text: str, state: GraphState, scenes: Iterable[Scene], roots: Container[str]) -> str:
+def without_file_names(text: str, state: GraphState, scenes: Iterable[Scene], roots: Container[str]) -> str:
     """The text with values of `file` parameters and absolute paths, unless below OSC `roots`, as `FILE`."""
     for name in sorted(_names(state, scenes), key=len, reverse=True):
         text = text.replace(repr(name), FILE).replace(name, FILE)

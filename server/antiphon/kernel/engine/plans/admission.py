@@ -114,7 +114,7 @@ class LoadEstimator:
         """Decides by each node's CPU time, ms for a block, whether a plan fits this machine and its workers."""
         period = self.spec.block * 1e3 / self.spec.rate
         nodes = [Share(name, cost, period) for name, cost in costs.items()]
-        return decide(nodes, worker_shares(pool) if pool is not None else [], os.cpu_count() or 1)
+        return admission_of(nodes, worker_shares(pool) if pool is not None else [], os.cpu_count() or 1)
 
 
 def run_weigher(requests: socket.socket, plugins: Loaded, spec: StreamSpec) -> int:
@@ -215,7 +215,7 @@ def worker_shares(pool: Pool) -> list[Share]:
     return shares
 
 
-def decide(nodes: Iterable[Share], workers: Iterable[Share], cores: int) -> Admission:
+def admission_of(nodes: Iterable[Share], workers: Iterable[Share], cores: int) -> Admission:
     """Verdict by `FULL` and `CLOSE`: nodes must fit a block, each worker its hop, both together the CPU cores."""
     nodes, workers = list(nodes), list(workers)
     load = sum(node.share for node in nodes)

@@ -17,7 +17,7 @@ from typing import Any, TextIO
 import numpy as np
 
 from antiphon.kernel.engine.recording.journal import VERSION, to_line
-from antiphon.kernel.engine.recording.take import ROOM, SYNC_SECONDS, TakeFile, describe_take, write_capture
+from antiphon.kernel.engine.recording.take import MIN_FREE_BYTES, SYNC_SECONDS, TakeFile, describe_take, write_capture
 from antiphon.kernel.engine.shared import SESSION, ByteRing, HeaderWord, Shared
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.io.capture_memory import CaptureMemory
@@ -89,7 +89,7 @@ class Recorder:
         log = folder / "session.jsonl"
         try:
             takes.extend(TakeFile(folder / name, rate, channels, "FLOAT") for name in ("input.wav", "output.wav"))
-            paths.reserve(log, ROOM, paths.PRIVATE)
+            paths.reserve(log, MIN_FREE_BYTES, paths.PRIVATE)
             file = log.open("w", encoding="utf-8")
             file.write(json.dumps({"session": VERSION, **shape, **header}) + "\n")
             file.flush()
@@ -116,7 +116,7 @@ class Recorder:
         try:
             (self._folder / NOTE).write_text(json.dumps(note))
         except OSError as error:
-            say(f"cannot note what is recorded: {paths.why(error)}")
+            say(f"cannot note what is recorded: {paths.os_error_text(error)}")
 
     def _arm(self) -> None:
         wanted = SESSION if self._session else OUTPUT if self._record else 0
@@ -250,7 +250,7 @@ class Recorder:
         self._note()
 
     def _complain(self, what: str, error: Exception) -> None:
-        reason = paths.why(error) if isinstance(error, OSError) else str(error) or type(error).__name__
+        reason = paths.os_error_text(error) if isinstance(error, OSError) else str(error) or type(error).__name__
         text = reason if isinstance(error, FileError) else f"{what}: {reason}"
         self._tell(text)
 
@@ -299,13 +299,13 @@ def _print_session(parts: tuple[TakeFile, TakeFile, TextIO]) -> None:
 def _cause(path: Path, error: Exception) -> Exception:
     """An error that names the reason; libsndfile reports only that writing failed, so the disk's space is checked."""
     if isinstance(error, OSError):
-        return FileError(f"{path} ends here: {paths.why(error)}")
+        return FileError(f"{path} ends here: {paths.os_error_text(error)}")
     try:
         free = os.statvfs(path if path.is_dir() else path.parent).f_bavail
     except OSError as gone:
-        return FileError(f"{path} ends here: {paths.why(gone)}")
+        return FileError(f"{path} ends here: {paths.os_error_text(gone)}")
     if free == 0:
-        return FileError(f"{path} ends here: {paths.why(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))}")
+        return FileError(f"{path} ends here: {paths.os_error_text(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))}")
     text = " ".join(str(error).split()) or "it cannot be written on"
     return FileError(f"{path} ends here: {text}; record to another place")
 
@@ -324,14 +324,14 @@ def forget(folder: Path) -> None:
     (folder / NOTE).unlink(missing_ok=True)
 
 
-def series(path: Path) -> Path:
+def first_of_series(path: Path) -> Path:
     """First file name of a continued recording: take.wav for take-2.wav."""
     return path.with_name(re.sub(r"-\d+$", "", path.stem) + path.suffix)
 
 
-def beside(path: Path) -> Path:
+def sibling_path(path: Path) -> Path:
     """A free name for the continuation of a recording: take-2.wav, take-3.wav, … for take.wav."""
-    first, number = series(path), 2
+    first, number = first_of_series(path), 2
     while os.path.lexists(candidate := first.with_name(f"{first.stem}-{number}{first.suffix}")):
         number += 1
     return candidate

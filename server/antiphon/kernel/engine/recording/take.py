@@ -12,7 +12,7 @@ from antiphon.kernel.io.capture_memory import CaptureMemory
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.sound_formats import FORMATS, RECORDING_SUFFIXES, channel_order
 
-ROOM = 1 << 16
+MIN_FREE_BYTES = 1 << 16
 """Bytes that must be free on the disk when a recording starts."""
 SYNC_SECONDS = 1.0
 """Seconds between writes to the disk: the maximum loss at a power cut."""
@@ -35,7 +35,7 @@ class TakeFile:
         if suffix == ".mp3" and rate > 48000:
             raise FileError(f"cannot write {path}: mp3 does not hold {rate} Hz; name a .wav, .flac or .ogg")
         paths.make_folder(path.parent, paths.PRIVATE_FOLDER)
-        paths.reserve(path, ROOM, paths.PRIVATE)
+        paths.reserve(path, MIN_FREE_BYTES, paths.PRIVATE)
         self.path, self.rate, self.frames = path, rate, 0
         self._sf, self._wave = soundfile, suffix == ".wav"
         self._file = soundfile.SoundFile(
@@ -130,5 +130,5 @@ def write_capture(message: dict[str, Any], kept: CaptureMemory | None) -> dict[s
     except AntiphonError as error:
         why = str(error)
     except Exception as error:
-        why = f"{path}: {paths.why(error) if isinstance(error, OSError) else error}"
+        why = f"{path}: {paths.os_error_text(error) if isinstance(error, OSError) else error}"
     return {"capture": message["number"], "path": str(path), "error": why}

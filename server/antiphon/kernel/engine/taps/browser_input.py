@@ -9,7 +9,7 @@ from antiphon.kernel.io.tap_memory import INPUT_FRAMES, TapMemory, TapWord
 
 TARGET_SECONDS = 0.06
 """Buffered seconds before playback starts: covers the jitter of the network and the browser's messages."""
-MOST = 4
+MAX_FILL_RATIO = 4
 """Multiple of the target above which the surplus is skipped: a faster sender's clock, or a resumed sender."""
 
 
@@ -44,7 +44,7 @@ class BrowserInput:
                 return x
             self._filling = False
             at = end - self._target
-        elif end - at > MOST * self._target:
+        elif end - at > MAX_FILL_RATIO * self._target:
             at = end - self._target
             words[TapWord.INPUT_GAPS] += 1
             begins = True

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 
 from antiphon.kernel.io.containers.pieces import FileWindow, Link, Piece, Refused
 
-REACH = 1 << 20
+SYNC_SEARCH_BYTES = 1 << 20
 """Search range of the first frame, bytes."""
 MAX_JUNK = 4096
 """Bytes between two frames that are skipped, at most; a longer gap is an error."""
-_SURE = 4
+_CONFIRMING_FRAMES = 4
 """Consecutive frames that confirm the frame sync."""
-_CHUNK, _NEEDED = 1 << 20, 64
+_READ_BYTES, _MIN_HEADER_BYTES = 1 << 20, 64
 """Bytes per read; bytes of a frame's header that are needed."""
 _RATES = (44100, 48000, 32000)
 _KBITS = {
@@ -141,9 +141,9 @@ def _runs(window: FileWindow, first: int) -> list[FrameRun]:
 def _walk(window: FileWindow, at: int, kind: FrameKind) -> tuple[int, int]:
     """End of the complete frames of a kind from an offset on, before a header frame too; and their number."""
     table, frames, size = _table(), 0, 0
-    while data := window.get(at, _CHUNK):
+    while data := window.get(at, _READ_BYTES):
         headers = set(_headers(data, kind))
-        last = len(data) - (_NEEDED if at + len(data) < window.end else 3)
+        last = len(data) - (_MIN_HEADER_BYTES if at + len(data) < window.end else 3)
         here = 0
         while here < last and data[here] == 0xFF and here not in headers:
             found = table.get(data[here + 1] << 8 | data[here + 2])
@@ -188,12 +188,12 @@ def _is_sure(window: FileWindow, at: int, needed: int) -> bool:
 
 
 def _next_frame(window: FileWindow, start: int) -> int | None:
-    """The first frame among the next `REACH` bytes."""
-    for reach in (MAX_JUNK, REACH):
+    """The first frame among the next `SYNC_SEARCH_BYTES` bytes."""
+    for reach in (MAX_JUNK, SYNC_SEARCH_BYTES):
         data = window.get(start, reach)
         at = data.find(0xFF)
         while 0 <= at < len(data) - 2:
-            if data[at + 1] << 8 | data[at + 2] in _table() and _is_sure(window, start + at, _SURE):
+            if data[at + 1] << 8 | data[at + 2] in _table() and _is_sure(window, start + at, _CONFIRMING_FRAMES):
                 return start + at
             at = data.find(0xFF, at + 1)
     return None

@@ -113,13 +113,13 @@ def bound_to(parent: int) -> bool:
     return os.getppid() == parent
 
 
-def cause(status: int) -> str:
+def exit_cause(status: int) -> str:
     """How a process ended, from its wait status: "killed by SIGKILL", "status 1"."""
     code = os.waitstatus_to_exitcode(status)
     return f"killed by {signal.Signals(-code).name}" if code < 0 else f"status {code}"
 
 
-def pair() -> tuple[socket.socket, socket.socket]:
+def socket_pair() -> tuple[socket.socket, socket.socket]:
     """Two connected sockets that preserve message boundaries; inheritable."""
     kind = socket.SOCK_SEQPACKET if sys.platform == "linux" else socket.SOCK_DGRAM
     a, b = socket.socketpair(socket.AF_UNIX, kind)

@@ -19,7 +19,7 @@ from antiphon.kernel.runtime.platform import end_with_parent
 Raw: TypeAlias = "bytes | bytearray | memoryview"
 Message: TypeAlias = dict[str, Any]
 HEAD = struct.Struct("<QQ")
-LONGEST = 64 << 20
+MAX_MESSAGE_BYTES = 64 << 20
 """Bytes of a message's JSON, at most."""
 PIECE, MAX_PARTS = 1 << 20, 256
 """Bytes of one read, buffers of one write."""
@@ -63,8 +63,8 @@ def read_message(fd: int, most: int = 0, silence: float | None = None) -> tuple[
 def check_head(data: bytes | bytearray, most: int) -> tuple[int, int]:
     """The lengths of JSON and raw bytes in `HEAD.size` bytes. Raises `ValueError` where they are too large."""
     size, raw = HEAD.unpack(data)
-    if size > LONGEST or raw > most:
-        raise ValueError(f"a message of {size} and {raw} bytes, where {LONGEST} and {most} are allowed")
+    if size > MAX_MESSAGE_BYTES or raw > most:
+        raise ValueError(f"a message of {size} and {raw} bytes, where {MAX_MESSAGE_BYTES} and {most} are allowed")
     return size, raw
 
 

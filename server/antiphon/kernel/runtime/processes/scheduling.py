@@ -13,7 +13,7 @@ LOWEST_NICE, SESSION_NICE = 19, 10
 _AUTOGROUP = Path("/proc/self/autogroup")
 
 
-def give_way() -> None:
+def lower_priority() -> None:
     """Sets the lowest priority of the ordinary class for this process, and a low one for its session.
 
     Where Linux groups processes by session (sched_autogroup), nice values count within a session alone, and a process

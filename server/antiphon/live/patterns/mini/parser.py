@@ -29,7 +29,7 @@ from antiphon.live.patterns.mini.tree import (
 
 MAX_DEPTH = 32
 """Maximum bracket nesting: more than anyone reads, and few enough for Python's stack."""
-LONGEST = 20_000
+MAX_LETTERS = 20_000
 """Maximum characters of a text."""
 MAX_COPIES = 1024
 """Maximum steps of one `!` or `..`."""
@@ -50,12 +50,14 @@ _DEFAULT_SHARE = 0.5
 
 
 def parse(text: str) -> Node:
-    """Tree of a text of at most `LONGEST` characters, with at most `MAX_DEPTH` nested brackets.
+    """Tree of a text of at most `MAX_LETTERS` characters, with at most `MAX_DEPTH` nested brackets.
 
     Raises MiniError: it cannot be read; the error names the column.
     """
-    if len(text) > LONGEST:
-        raise MiniError(f"a text in mini-notation has at most {LONGEST} characters, not {len(text)}", text, LONGEST)
+    if len(text) > MAX_LETTERS:
+        raise MiniError(
+            f"a text in mini-notation has at most {MAX_LETTERS} characters, not {len(text)}", text, MAX_LETTERS
+        )
     return _Parser(_joined(unicodedata.normalize("NFC", text))).whole()
 
 

@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from antiphon.kernel.contract.params import Param
-from antiphon.kernel.control.osc.arguments import AddressRoute, Args, Handler, is_press, most, number, text, whole
+from antiphon.kernel.control.osc.arguments import (
+    AddressRoute,
+    Args,
+    Handler,
+    check_count,
+    is_press,
+    number,
+    text,
+    whole,
+)
 from antiphon.kernel.control.osc.note_watch import words_packet
 from antiphon.kernel.control.osc.served import OscServer
 from antiphon.kernel.control.subscribers.feedback import param_level, wire_value
@@ -151,7 +160,7 @@ def set_param(server: OscServer, command: SetParam, peer: Peer, address: str) ->
 
 def _reset(server: OscServer, node: str) -> Handler:
     def handle(peer: Peer, args: Args, when: When) -> None:
-        most(args, 1, "no arguments")
+        check_count(args, 1, "no arguments")
         if is_press(args):
             server.executor.do(ResetNode(node, when), peer.key)
 
@@ -168,7 +177,7 @@ def _param(server: OscServer, node: str, param: Param, address: str) -> Handler:
                         server.executor.do(command, peer.key)
                 server.unknown_words.answer(peer, address, server.session.state.node(node), args)
                 return
-            most(args, 1, "nothing, or a number other than 0")
+            check_count(args, 1, "nothing, or a number other than 0")
             value: object = True if not args or args[0] is IMPULSE else args[0]
             set_param(server, SetParam(node, param.name, _plain(param, value), 0.0, when), peer, address)
             return
@@ -201,7 +210,7 @@ _ANY = 1e38
 def _ramp(param: Param, args: Args) -> float:
     if len(args) > 1 and param.kind != "float":
         raise RequestError(f"{param.name} takes {param.allowed} and nothing more; only a float can be ramped")
-    most(args, 2, f"{param.allowed}, then at most the seconds of a ramp")
+    check_count(args, 2, f"{param.allowed}, then at most the seconds of a ramp")
     return number(args, 1, "the ramp in seconds", 0.0, MAX_RAMP, 0.0)
 
 

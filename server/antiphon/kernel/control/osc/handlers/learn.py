@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from antiphon.kernel.control.osc.arguments import Args, most, text, whole
+from antiphon.kernel.control.osc.arguments import Args, check_count, text, whole
 from antiphon.kernel.control.osc.handlers.time import MAX_BARS, node_number
 from antiphon.kernel.control.osc.served import OscServer
 from antiphon.kernel.errors import RequestError
@@ -17,7 +17,7 @@ def learn(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
     how = text(args, 1, "how") if len(args) == 2 and args[0] not in (CUE, CAPTURE) else ""
     address, target = _target(args[:1] if how else args)
     if how and pressable(target):
-        most(args, 1, "s:address")
+        check_count(args, 1, "s:address")
     if not pressable(target):
         node, name = split_address(address)
         node_state, cell = server.session.state.param(node, name)
@@ -53,14 +53,14 @@ def _target(args: Args) -> tuple[str, str]:
     """Address as named in answers, and the learner's target."""
     address = text(args, 0, "address")
     if address == CUE:
-        most(args, 2, "s:address s:cue")
+        check_count(args, 2, "s:address s:cue")
         target = f"{CUE} {text(args, 1, 'cue')}"
         return target, target
     if address == CAPTURE:
-        most(args, 3, "s:address i:bars [s:node]")
+        check_count(args, 3, "s:address i:bars [s:node]")
         target = " ".join([CAPTURE, str(whole(args, 1, "bars", 1, MAX_BARS)), *map(str, args[2:])])
         return target, target
-    most(args, 1, "s:address")
+    check_count(args, 1, "s:address")
     return address, address if pressable(address) else ".".join(split_address(address))
 
 

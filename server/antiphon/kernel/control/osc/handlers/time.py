@@ -158,7 +158,7 @@ def _check_room(path: Path) -> None:
 
 def _fresh(folder: Path, name: str, suffix: str) -> Path:
     """Path of a new file inside `folder`; creates the folder."""
-    path = paths.inside(paths.make_folder(folder, paths.PRIVATE_FOLDER), name, suffix, RequestError)
+    path = paths.path_inside(paths.make_folder(folder, paths.PRIVATE_FOLDER), name, suffix, RequestError)
     if path.exists() or path.is_symlink():
         raise RequestError(f"there is a {path.name!r} already; choose another name")
     return path
