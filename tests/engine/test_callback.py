@@ -128,16 +128,15 @@ def test_a_slot_of_an_older_turn_is_not_played_again(state, call):
 
 
 def through(kind, state, x, sizes):
-    """What a device plays whose calls hold `sizes` frames in turn, while the engine plays each block's input at once."""
-    call, done, heard, answered = kind(state), 0, [], 0
-    for frames in itertools.cycle(sizes):
-        if done + frames > x.shape[1]:
-            return np.concatenate(heard, axis=1)
+    """What a device plays whose calls hold `sizes` frames in turn, while the engine plays each input at once."""
+    call, done, heard, answered, turns = kind(state), 0, [], 0, itertools.cycle(sizes)
+    while done + (frames := next(turns)) <= x.shape[1]:
         heard.append(call(x[:, done : done + frames], frames))
         done += frames
         for n in range(answered, state.calls):
             state.give(n, state.inputs[n % DEPTH][[0, 1, 1]])
         answered = state.calls
+    return np.concatenate(heard, axis=1)
 
 
 @pytest.mark.parametrize("kind", [PortAudio, Jack])

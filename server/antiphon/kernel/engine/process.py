@@ -12,13 +12,14 @@ from dataclasses import dataclass
 
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.engine.drivers.base import Driver, DriverOptions
+from antiphon.kernel.engine.drivers.change import DriverChange
 from antiphon.kernel.engine.file_loop import FileLoop
 from antiphon.kernel.engine.graph_player import GraphPlayer
 from antiphon.kernel.engine.levels import ChosenPairs
 from antiphon.kernel.engine.loop import EngineLoop
 from antiphon.kernel.engine.native.loop import LoopParts
 from antiphon.kernel.engine.plans.loader import Loader
-from antiphon.kernel.engine.shared import DRIVERS, HeaderWord, Shared
+from antiphon.kernel.engine.shared import HeaderWord, Shared
 from antiphon.kernel.engine.taps.browser_input import BrowserInput
 from antiphon.kernel.engine.taps.node_taps import NodeCapture, NodeTaps
 from antiphon.kernel.errors import AntiphonError
@@ -82,7 +83,6 @@ def run(
     signal.set_wakeup_fd(signalling, warn_on_full_buffer=False)
     listening()
     words[HeaderWord.ENGINE_PID], words[HeaderWord.ENGINE_STATE] = os.getpid(), 1
-    words[HeaderWord.DRIVER] = DRIVERS.index(driver_name)
     spec = StreamSpec(options.rate, options.block, options.channels)
     player = GraphPlayer(spec)
     # before the driver starts the device's thread, which inherits the time slices
@@ -92,7 +92,6 @@ def run(
     except AntiphonError as error:
         say(str(error))
         return NO_DEVICE
-    words[HeaderWord.LATENCY_DRIVER], words[HeaderWord.LATENCY_RING] = driver.latency, driver.ring
     pool = pools.Pool(given.arena, given.bells, given.device)
     pools.use(pool)
     if synth:
@@ -101,7 +100,7 @@ def run(
     overlay = FileLoop(sound, options.channels, options.block) if sound is not None else None
     loop = EngineLoop(player, driver, shared, given.bell, _loop_parts(given, overlay, pool, options, spec))
     # before _calm: a thread inherits the scheduling class, and the loader must not run as real-time
-    Loader(loop, given.peer, plugins, pool, given.weigher).thread.start()
+    Loader(loop, given.peer, plugins, pool, given.weigher, DriverChange(loop, options, make_driver)).thread.start()
     _calm(fifo, words)
     _begin(loop, driver, shared, options.block * 1e9 / options.rate)
     words[HeaderWord.ENGINE_STATE] = 2
@@ -110,7 +109,7 @@ def run(
         return DEVICE_GONE
     loop.end()
     words[HeaderWord.ENGINE_STATE] = 3
-    driver.stop()
+    loop.driver.stop()
     return 0
 
 

@@ -24,7 +24,7 @@ from antiphon.kernel.runtime.platform import PORTABLE, end_before_exec
 from antiphon.kernel.runtime.processes.child_process import Child, block_signals, flush, leave
 from antiphon.kernel.runtime.processes.helper_process import start_helper
 from antiphon.kernel.runtime.processes.spawning import start_function
-from antiphon.kernel.runtime.settings import ServeSettings
+from antiphon.kernel.runtime.settings import ServeSettings, device_name
 from antiphon.kernel.supervisor import preload, watchdog
 from antiphon.kernel.supervisor.parts import Parts
 from antiphon.kernel.synth.backends import Registered
@@ -63,6 +63,7 @@ class Starts:
     def __init__(self, parts: Parts, folder: Path, companions: Companions) -> None:
         """Nothing is started yet; call `warm` before the first engine, weigher or web process."""
         self.parts, self.folder, self.driver = parts, folder, parts.found.driver
+        self.device, self.wanted = parts.settings, parts.found.driver  # the device that the next engine opens
         self._companions = companions
         self._page_key = secrets.token_hex(16)  # of this run; a web process that is started again knows it too
 
@@ -95,6 +96,7 @@ class Starts:
         }
         given = {
             "settings": self._settings.to_json(),
+            "device": device_name(self.device, self.driver),
             "folder": str(self.folder),
             "fds": fds,
             "shape": astuple(parts.shared.shape),
@@ -197,9 +199,8 @@ class Starts:
             s.block,
             s.channels,
             s.ahead,
-            "" if s.input_file else s.input,
-            s.output,
-            s.extra.get("jack_name", "antiphon"),
+            name=s.extra.get("jack_name", "antiphon"),
+            **device_options(self.device),
             buffer_blocks=SOFT_DEPTH * default_ahead(s.block),
             soft=parts.found.own,
             pairs=device_pairs(s.out_channels, s.cue),
@@ -235,6 +236,17 @@ class Starts:
         for listener in self.parts.sockets:
             listener.close()
         return work()
+
+
+def device_options(device: ServeSettings) -> dict[str, Any]:
+    """Fields of `DriverOptions` that a device has of its own."""
+    return {
+        "input": "" if device.input_file else device.input,
+        "output": device.output,
+        "server": str(device.extra.get("jack_server", "")),
+        "device_rate": device.rate,
+        "device_block": device.block,
+    }
 
 
 def _play(warm: preload.Warm, given: EngineParts, driver: str, options: DriverOptions, fifo: bool, synth: bool) -> int:

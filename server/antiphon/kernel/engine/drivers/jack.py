@@ -1,10 +1,10 @@
-"""JACK driver, by JACK-Client, with the native process callback. JACK decides rate and block size."""
+"""JACK driver, by JACK-Client, with the native process callback. JACK decides its rate and period."""
 
 from __future__ import annotations
 
-from antiphon.kernel.engine.callback import CallbackState, Slot, jack_process
+from antiphon.kernel.engine.callback import Slot, jack_process
 from antiphon.kernel.engine.drivers.base import DriverOptions
-from antiphon.kernel.engine.drivers.device import CallbackDriver
+from antiphon.kernel.engine.drivers.device import CallbackDriver, device_state
 from antiphon.kernel.errors import EngineError
 from antiphon.kernel.native import compile_all
 from antiphon.kernel.runtime.platform import ring
@@ -19,17 +19,21 @@ class JackDriver(CallbackDriver):
         import jack
 
         try:
-            client = jack.Client(options.name, no_start_server=True)
+            client = jack.Client(options.name, no_start_server=True, servername=options.server or None)
         except jack.JackError as error:
             raise EngineError(
                 "no JACK server answers; start one (jackd -d dummy, or -d alsa) or use --audio portaudio or headless"
             ) from error
         compile_all()
         self._client, self._jack = client, jack
-        block, rate, channels = client.blocksize, client.samplerate, options.channels
-        ahead = options.blocks_ahead(block, rate)
-        state = CallbackState(block, channels, len(options.outs), ahead)
-        super().__init__(state, rate, block, channels, ahead)
+        period, rate, channels = client.blocksize, client.samplerate, options.channels
+        try:
+            state = device_state(options, channels, len(options.outs), rate, period)
+        except EngineError:
+            client.close(ignore_errors=True)
+            raise
+        super().__init__(state, options.rate, options.block, channels, state.view[Slot.AHEAD])
+        self.device_rate, self.device_block = rate, period
         self._ins = [client.inports.register(f"in_{n + 1}") for n in range(channels)]
         self._outs = [client.outports.register(name) for name in options.outs]
         ffi, lib = jack._ffi, jack._lib
@@ -46,7 +50,7 @@ class JackDriver(CallbackDriver):
         client.set_shutdown_callback(self._on_shutdown)
         client.activate()
         self._wire(options)
-        self.latency = 2 * block
+        self.latency = 2 * period * options.rate // rate
         self.on_idle = lambda: not self._down
 
     def _on_xrun(self, _microseconds: float) -> None:

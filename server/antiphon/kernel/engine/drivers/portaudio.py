@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from antiphon.kernel.engine.callback import CallbackState, portaudio_process
+from antiphon.kernel.engine.callback import Slot, portaudio_process
 from antiphon.kernel.engine.drivers.base import DriverOptions
-from antiphon.kernel.engine.drivers.device import CallbackDriver
+from antiphon.kernel.engine.drivers.device import CallbackDriver, device_state
 from antiphon.kernel.errors import EngineError
 from antiphon.kernel.native import compile_all
 
@@ -24,17 +24,18 @@ class PortAudio(CallbackDriver):
         channels_in = _channels(sd, device_in, "max_input_channels", options.channels)
         channels_out = _channels(sd, device_out, "max_output_channels", len(options.outs))
         compile_all()
-        ahead = options.blocks_ahead(options.block, options.rate)
-        state = CallbackState(options.block, channels_in, channels_out, ahead)
-        super().__init__(state, options.rate, options.block, options.channels, ahead)
+        rate, block = options.device_rate or options.rate, options.device_block or options.block
+        state = device_state(options, channels_in, channels_out, rate, block)
+        super().__init__(state, options.rate, options.block, options.channels, state.view[Slot.AHEAD])
+        self.device_rate, self.device_block = rate, block
         self._finished = False
         kind, device, channels = _sides(device_in, device_out, channels_in, channels_out)
         ffi = sd._ffi
         try:
             self._stream = sd._StreamBase(
                 kind=kind,
-                samplerate=options.rate,
-                blocksize=options.block,
+                samplerate=rate,
+                blocksize=block,
                 device=device,
                 channels=channels,
                 dtype="float32",
@@ -47,7 +48,7 @@ class PortAudio(CallbackDriver):
         except sd.PortAudioError as error:
             state.close()
             raise EngineError(
-                f"the audio device would not start at {options.rate} Hz, {options.block} frames: {error}; "
+                f"the audio device would not start at {rate} Hz, {block} frames: {error}; "
                 "it may be busy or not take that rate: try another with --output, or --rate"
             ) from error
         latency = self._stream.latency
