@@ -60,7 +60,7 @@ class EngineLoop:
         parts: LoopParts = NO_PARTS,
     ) -> None:
         """Creates a stopped loop; `bell`: wakes control for reports."""
-        self.player, self.shared, self._parts, self._bell = player, shared, parts, bell
+        self.player, self.shared, self._parts = player, shared, parts
         self._words = shared.words
         self._commands, self._reports = command_ring(shared), report_ring(shared)
         self._next_plan: NextPlan | None = None
@@ -69,8 +69,9 @@ class EngineLoop:
         self._bar_line = _NOT_SET  # beat at which the next plan is taken
         self.to_say: deque[dict[str, object]] = deque(maxlen=1024)
         self.journal = Journal(shared, player)
-        self._own = LoopWords()
-        self._loop, self._loads = self._own.whole, self._own.real
+        own = LoopWords()
+        self._loop, self._loads = own.whole, own.real
+        self._native = NativeLoop(own, player, driver, shared, parts, bell)
         self._use(driver)
         self._loop[LoopWord.METER_EVERY] = max(1, round(driver.rate / driver.block / METER_HZ))
         self._late_base = self._words[HeaderWord.LATE]
@@ -82,7 +83,7 @@ class EngineLoop:
         """Makes a driver the loop's clock; its counts begin at 0, and the server's go on."""
         words, loop = self._words, self._loop
         self.driver = driver
-        self._native = NativeLoop(self._own, self.player, driver, self.shared, self._parts, self._bell)
+        self._native.use(driver)
         loop[LoopWord.BASE_MISSED] = words[HeaderWord.MISSED_BLOCKS]
         loop[LoopWord.BASE_LATE] = words[HeaderWord.LATE_BLOCKS]
         loop[LoopWord.BASE_XRUNS] = words[HeaderWord.DEVICE_XRUNS]
