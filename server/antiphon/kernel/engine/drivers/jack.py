@@ -46,8 +46,10 @@ class JackDriver(CallbackDriver):
         if lib.jack_set_process_callback(client._ptr, callback, ffi.cast("void*", state.address)):
             raise EngineError("JACK refused the process callback")
         self._down = False
+        self._graph = options.rate / rate  # frames of the server's for one of JACK's
         client.set_xrun_callback(self._on_xrun)
         client.set_shutdown_callback(self._on_shutdown)
+        client.set_blocksize_callback(self._on_period)
         client.activate()
         self._wire(options)
         self.latency = 2 * period * options.rate // rate
@@ -55,6 +57,10 @@ class JackDriver(CallbackDriver):
 
     def _on_xrun(self, _microseconds: float) -> None:
         self.state.view[Slot.XRUNS] += 1
+
+    def _on_period(self, frames: int) -> None:
+        # PipeWire changes it as clients come and go: what the slots do not carry is opened anew
+        self._gone = frames * self._graph > (self.ahead + 1) * self.block
 
     def _on_shutdown(self, _status: object, _reason: object) -> None:
         self._down = self._gone = True
