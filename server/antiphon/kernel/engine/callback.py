@@ -268,7 +268,8 @@ def conversion_table(cutoff: float) -> Samples:
     inside = np.clip(1.0 - (away / (TAPS // 2)) ** 2, 0.0, None)
     table = np.sinc(away * cutoff) * np.i0(_ATTENUATION * np.sqrt(inside)) * (inside > 0.0)
     # each row sums to 1: a constant stays one at every place
-    return (table / table.sum(axis=1, keepdims=True)).astype(np.float32)
+    scaled: Samples = (table / table.sum(axis=1, keepdims=True)).astype(np.float32)
+    return scaled
 
 
 class CallbackState:
@@ -298,8 +299,8 @@ class CallbackState:
         self.inputs: Samples = np.zeros((DEPTH, max(1, channels_in), block), np.float32)
         self.outputs: Samples = np.zeros((DEPTH, max(1, channels_out), block), np.float32)
         self.bell = make_bell(waits=True, inherited=False)  # rung by the callback after each call
-        lower = _PASSED * min(rates) if rates[0] != rates[1] else 1.0
-        self._tables = np.stack([conversion_table(min(1.0, lower / rate)) for rate in (rates[1], rates[0])])
+        bands = [_PASSED * min(rates) / rate for rate in (rates[1], rates[0])] if rates[0] != rates[1] else []
+        self._tables: Samples = np.array([conversion_table(band) for band in bands], np.float32)
         self._history: Samples = np.zeros((channels_in + channels_out, 2 * TAPS), np.float32)
         libc = ctypes.CDLL(None)
         values = {

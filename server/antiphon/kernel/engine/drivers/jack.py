@@ -83,7 +83,6 @@ class JackDriver(CallbackDriver):
     def stop(self) -> None:
         if not self._down:
             self.drain()
-            self._client.deactivate(ignore_errors=True)
             self._client.close(ignore_errors=True)
         super().stop()
 
