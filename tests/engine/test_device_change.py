@@ -63,6 +63,18 @@ class Free(Headless):
         self.closed = True
 
 
+class Between(Free):
+    """The software clock between two devices of one library, not in real time."""
+
+    def __init__(self, _options: DriverOptions) -> None:
+        super().__init__("headless")
+
+
+@pytest.fixture(autouse=True)
+def no_real_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("antiphon.kernel.engine.drivers.change.Headless", Between)
+
+
 @dataclass
 class Loop:
     """An engine's loop on a free device. changes: by block, the driver that is then asked for."""

@@ -87,7 +87,6 @@ class EngineLoop:
         loop[LoopWord.BASE_MISSED] = words[HeaderWord.MISSED_BLOCKS]
         loop[LoopWord.BASE_LATE] = words[HeaderWord.LATE_BLOCKS]
         loop[LoopWord.BASE_XRUNS] = words[HeaderWord.DEVICE_XRUNS]
-        words[HeaderWord.DRIVER] = DRIVERS.index(driver.name)
         words[HeaderWord.DEVICE_RATE], words[HeaderWord.DEVICE_BLOCK] = driver.device_rate, driver.device_block
         words[HeaderWord.LATENCY_DRIVER], words[HeaderWord.LATENCY_RING] = driver.latency, driver.ring
 
@@ -110,6 +109,7 @@ class EngineLoop:
         if not player.over and time.monotonic_ns() - at < SILENT_NS:
             return
         self._use(driver)
+        self._words[HeaderWord.DRIVER] = DRIVERS.index(driver.name)
         first = last + max(1, round((time.monotonic_ns() - at) / period))
         driver.start(first, at - last * period)
         if first * driver.block > player.sample:

@@ -19,7 +19,7 @@ from antiphon.kernel.engine.levels import ChosenPairs
 from antiphon.kernel.engine.loop import EngineLoop
 from antiphon.kernel.engine.native.loop import LoopParts
 from antiphon.kernel.engine.plans.loader import Loader
-from antiphon.kernel.engine.shared import HeaderWord, Shared
+from antiphon.kernel.engine.shared import DRIVERS, HeaderWord, Shared
 from antiphon.kernel.engine.taps.browser_input import BrowserInput
 from antiphon.kernel.engine.taps.node_taps import NodeCapture, NodeTaps
 from antiphon.kernel.errors import AntiphonError
@@ -83,6 +83,7 @@ def run(
     signal.set_wakeup_fd(signalling, warn_on_full_buffer=False)
     listening()
     words[HeaderWord.ENGINE_PID], words[HeaderWord.ENGINE_STATE] = os.getpid(), 1
+    words[HeaderWord.DRIVER] = DRIVERS.index(driver_name)
     spec = StreamSpec(options.rate, options.block, options.channels)
     player = GraphPlayer(spec)
     # before the driver starts the device's thread, which inherits the time slices
