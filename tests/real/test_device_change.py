@@ -49,7 +49,8 @@ def test_the_sound_goes_on_behind_one_fade_and_the_sample_clock_with_it(jackd: J
     sine = 0.25 * np.sin(2 * np.pi * HZ / RATE * np.arange(4 * RATE))
     soundfile.write(tmp_path / "sine.wav", sine, RATE, subtype="FLOAT")
     options = ("--audio", "jack", "--patch", "through", "--input", str(tmp_path / "sine.wav"))
-    with other_jackd() as other, ServerProcess(*options, env={"JACK_DEFAULT_SERVER": NAME}, home=tmp_path) as server:
+    env = {"JACK_DEFAULT_SERVER": NAME, "PIPEWIRE_RUNTIME_DIR": PIPEWIRE}
+    with other_jackd() as other, ServerProcess(*options, env=env, home=tmp_path) as server:
         pid = server.status()["engine"]["pid"]
         recording = server.ask("/record/start", "over.wav")[1][1]
         for device, figures in (

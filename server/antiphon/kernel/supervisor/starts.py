@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from antiphon.kernel.contract.block import StreamSpec
 from antiphon.kernel.control.state import CATALOG
+from antiphon.kernel.engine.drivers.probe import device_settings
 from antiphon.kernel.engine.shared import HeaderWord
 from antiphon.kernel.errors import AntiphonError, FileError
 from antiphon.kernel.runtime import paths
@@ -64,6 +65,7 @@ class Starts:
         """Nothing is started yet; call `warm` before the first engine, weigher or web process."""
         self.parts, self.folder, self.driver = parts, folder, parts.found.driver
         self.device, self.wanted = parts.settings, parts.found.driver  # the device that the next engine opens
+        self._next_device: tuple[ServeSettings, str] | None = None
         self._companions = companions
         self._page_key = secrets.token_hex(16)  # of this run; a web process that is started again knows it too
 
@@ -211,6 +213,23 @@ class Starts:
             parts.taps, parts.capture,
         )  # fmt: skip
         return self._begin(_play, self._warm, given, driver, options, s.fifo, s.synth != "auto")
+
+    def ask_device(self, device: str, rate: int, block: int) -> None:
+        """Looks for a device, and hands it to the engine, which answers control; else says to control why not."""
+        try:
+            chosen, found = device_settings(self._settings, device, rate, block)
+        except AntiphonError as error:
+            self.parts.parent.send(json.dumps({"device": str(error)}).encode())
+            return
+        self._next_device = chosen, found.driver
+        message = {"do": "device", "driver": found.driver, "options": device_options(chosen)}
+        self.parts.control.send(json.dumps(message).encode())
+
+    def device_used(self, problem: str, driver: str) -> None:
+        """Takes over the device that the engine has changed to: the next engine opens it."""
+        if not problem and self._next_device is not None:
+            self.device, self.wanted = self._next_device
+        self.driver, self._next_device = driver, None
 
     def _begin(self, work: Callable[..., int | None], *args: Any) -> int:
         """Starts a process that runs `work`: a fork, or where that is not the way a fresh interpreter."""

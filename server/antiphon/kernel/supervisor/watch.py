@@ -12,10 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from antiphon.kernel.control.state import CATALOG
-from antiphon.kernel.engine.drivers.probe import device_settings
 from antiphon.kernel.engine.plans.loading import LoadingNote
 from antiphon.kernel.engine.shared import HeaderWord
-from antiphon.kernel.errors import AntiphonError, EngineError, FileError
+from antiphon.kernel.errors import EngineError, FileError
 from antiphon.kernel.io import log_lines
 from antiphon.kernel.io.listening import open_sockets
 from antiphon.kernel.runtime.console import say, write_output
@@ -25,7 +24,7 @@ from antiphon.kernel.runtime.processes.child_process import DEVICE_GONE, NO_DEVI
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.supervisor import before, jack_server, recordings, watchdog
 from antiphon.kernel.supervisor.parts import Parts, SupervisorFaults, why
-from antiphon.kernel.supervisor.starts import Begin, Companions, Starts, device_options, first_line
+from antiphon.kernel.supervisor.starts import Begin, Companions, Starts, first_line
 from antiphon.kernel.synth import backends, info as synths
 from antiphon.kernel.workers import devices
 from antiphon.kernel.workers.status import wanted_zygotes
@@ -68,7 +67,6 @@ class Supervisor:
         self._notes: list[str] = []
         self._begin: Begin = []
         self._retry_device = 0.0
-        self._next_device: tuple[ServeSettings, str] | None = None
         self._since = time.time()
         self._synth: synths.SynthInfo | None = None
 
@@ -264,29 +262,11 @@ class Supervisor:
                     raise EngineError(message["fatal"])
                 say(message["fatal"])  # it ends now, and is started again
             elif message.get("do") == "device":
-                self._ask_device(str(message["device"]), int(message["rate"]), int(message["block"]))
+                self.starts.ask_device(str(message["device"]), int(message["rate"]), int(message["block"]))
             elif message.get("do") == "device used":
-                self._device_used(message["problem"], message["driver"])
+                self.starts.device_used(message["problem"], message["driver"])
             elif message.get("do") == "quit":
                 self._ending = True
-
-    def _ask_device(self, device: str, rate: int, block: int) -> None:
-        """Looks for a device, and hands it to the engine, which answers control; else says to control why not."""
-        try:
-            chosen, found = device_settings(self.settings, device, rate, block)
-        except AntiphonError as error:
-            self.parts.parent.send(json.dumps({"device": str(error)}).encode())
-            return
-        self._next_device = chosen, found.driver
-        options = device_options(chosen)
-        message = {"do": "device", "driver": found.driver, "options": options}
-        self.parts.control.send(json.dumps(message).encode())
-
-    def _device_used(self, problem: str, driver: str) -> None:
-        """Takes over the device that the engine has changed to: a lost one is looked for by this name."""
-        if not problem and self._next_device is not None:
-            self.starts.device, self.starts.wanted = self._next_device
-        self.starts.driver, self._next_device = driver, None
 
     def _reap(self) -> None:
         for child in list(self._children.values()):
