@@ -134,7 +134,7 @@ def test_the_graph_plays_on_over_a_change_of_device(kinds: tuple[str, str]) -> N
     assert one.shared.words[HeaderWord.DRIVER] == DRIVERS.index(kinds[1])
     last, first = max(one.first.heard), min(other.heard)
     assert first > last
-    assert first == last + 1 or kinds[0] == kinds[1]
+    assert first == last + 1 or "headless" not in kinds
     assert sorted(other.heard) == list(range(first, 1500))
     wanted, heard = whole.heard(), one.heard()
     began, ended = (last + 1) * BLOCK - FADE, first * BLOCK + FADE
@@ -146,7 +146,7 @@ def test_the_graph_plays_on_over_a_change_of_device(kinds: tuple[str, str]) -> N
     assert (np.abs(heard) <= np.abs(wanted) + 1e-6).all()
 
 
-@pytest.mark.parametrize("kinds", [("jack", "portaudio"), ("portaudio", "portaudio")])
+@pytest.mark.parametrize("kinds", [("headless", "portaudio"), ("portaudio", "jack")])
 def test_after_a_device_that_cannot_be_opened_the_one_before_plays_on(kinds: tuple[str, str]) -> None:
     one = Loop(Free(kinds[0]))
     one.run(200)

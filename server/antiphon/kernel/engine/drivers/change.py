@@ -26,12 +26,14 @@ class DriverChange:
     def to(self, name: str, options: dict[str, Any]) -> str:
         """Changes to the driver `name`: "", or why it cannot be opened, after which the one before plays on.
 
-        Another kind is opened while the old one plays. A library that holds one device at a time is left first: the
-        software clock computes until the other plays, so that nodes and beat go on.
+        From or to the software clock, one is opened while the other plays. Of two devices the first is closed before,
+        since a library or a card holds one at a time: the software clock computes until the other plays, so that
+        nodes and beat go on.
         """
         loop, chosen = self._loop, replace(self._options, **options)
         old, problem = loop.driver, ""
-        alone = old.name == name != Headless.name
+        # PortAudio may hold JACK's library itself
+        alone = Headless.name not in (old.name, name)
         if alone:
             self._turn(Headless(self._options), sounds=False)
             old.stop()

@@ -26,12 +26,18 @@ class JackDriver(CallbackDriver):
             ) from error
         compile_all()
         self._client, self._jack = client, jack
-        period, rate, channels = client.blocksize, client.samplerate, options.channels
         try:
-            state = device_state(options, channels, len(options.outs), rate, period)
-        except EngineError:
-            client.close(ignore_errors=True)
-            raise
+            self._open(options)
+        except Exception as error:
+            client.close(ignore_errors=True)  # its callback must not outlive the state
+            if isinstance(error, EngineError):
+                raise
+            raise EngineError(f"JACK refused: {error}") from error
+
+    def _open(self, options: DriverOptions) -> None:
+        client, jack = self._client, self._jack
+        period, rate, channels = client.blocksize, client.samplerate, options.channels
+        state = device_state(options, channels, len(options.outs), rate, period)
         super().__init__(state, options.rate, options.block, channels, state.view[Slot.AHEAD])
         self.device_rate, self.device_block = rate, period
         self._ins = [client.inports.register(f"in_{n + 1}") for n in range(channels)]

@@ -17,7 +17,7 @@ class PortAudio(CallbackDriver):
     name = "portaudio"
 
     def __init__(self, options: DriverOptions) -> None:
-        sd = load_library()
+        sd = self._library = load_library()
         device_in, device_out = find(sd, options.input, "input"), find(sd, options.output, "output")
         if device_in is None and device_out is None:
             raise EngineError("PortAudio finds no audio device; plug one in, or use --audio headless")
@@ -70,6 +70,7 @@ class PortAudio(CallbackDriver):
         self.drain()
         self._stream.abort(ignore_errors=True)
         self._stream.close(ignore_errors=True)
+        self._library._terminate()  # it would hold JACK's library, and the list of devices as it was
         super().stop()
 
 
@@ -81,6 +82,8 @@ def load_library() -> Any:
         raise EngineError(
             "the PortAudio library is missing; install it with: sudo apt-get install libportaudio2"
         ) from error
+    if not sounddevice._initialized:
+        sounddevice._initialize()
     return sounddevice
 
 
