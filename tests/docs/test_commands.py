@@ -96,6 +96,9 @@ PARSED = {
     "antiphon library fits bass.wav --json": "plugins/antiphon_loops/tests/test_fit.py has loops",
     "antiphon doctor": "tests/doctor/test_doctor.py; what it finds is the machine's",
     "antiphon devices": "tests/hostile/test_devices.py; what it finds is the machine's",
+    "antiphon devices --use 3": "tests/real/test_device_change.py",
+    "antiphon devices --use hdmi --rate 44100 --block 1024": "tests/real/test_device_change.py",
+    "antiphon devices --use jack:studio": "tests/real/test_device_change.py",
 }
 """Commands whose options and values are checked without running them: each would take minutes, or what no test has."""
 ELSEWHERE = {

@@ -15,7 +15,7 @@ class FakeDriver:
     """
 
     name, rate, block, channels, latency, ring = "fake", RATE, BLOCK, 2, 0, 0
-    device, bell = 0, -1
+    device, bell, device_rate, device_block = 0, -1, RATE, BLOCK
 
     def __init__(self, first: int = 0) -> None:
         self.next, self.pace = first - 1, pace_words()

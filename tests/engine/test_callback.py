@@ -1,6 +1,7 @@
 """The device's callback as a plain call: what it copies, what it counts, what it zero-fills."""
 
 import ctypes
+import itertools
 import math
 import os
 import time
@@ -126,18 +127,49 @@ def test_a_slot_of_an_older_turn_is_not_played_again(state, call):
     assert state.view[Slot.MISSED] == 1
 
 
-@pytest.mark.parametrize("frames", [1, BLOCK - 1, BLOCK + 1, 1000])
-def test_a_call_of_another_size_is_silent_counted_and_harms_nothing(state, call, frames):
-    x = audio.noise(BLOCK, 2)
-    call(x)
-    state.give(0, audio.noise(BLOCK, 3))
-    before = state.inputs.copy()
-    call(x)
-    y = call(audio.noise(frames, 2), frames)
-    assert y.shape == (3, frames)
-    assert not y.any()
-    assert state.view[Slot.WRONG_SIZE] == 1
-    np.testing.assert_array_equal(state.inputs[2:], before[2:])
+def through(kind, state, x, sizes):
+    """What a device plays whose calls hold `sizes` frames in turn, while the engine plays each input at once."""
+    call, done, heard, answered, turns = kind(state), 0, [], 0, itertools.cycle(sizes)
+    while done + (frames := next(turns)) <= x.shape[1]:
+        heard.append(call(x[:, done : done + frames], frames))
+        done += frames
+        for n in range(answered, state.calls):
+            state.give(n, state.inputs[n % DEPTH][[0, 1, 1]])
+        answered = state.calls
+    return np.concatenate(heard, axis=1)
+
+
+@pytest.mark.parametrize("kind", [PortAudio, Jack])
+@pytest.mark.parametrize("sizes", [[1, 7], [BLOCK - 1], [BLOCK + 1], [4 * BLOCK], [1000, 24, 300]])
+def test_calls_of_any_size_carry_every_frame_at_one_delay(kind, sizes):
+    ahead = math.ceil(max(sizes) / BLOCK) + 1
+    state = CallbackState(BLOCK, 2, 3, ahead=ahead)
+    state.view[Slot.PRIMED] = 1
+    x = audio.noise(BLOCK * 200, 2)
+    heard = through(kind, state, x, sizes)
+    delay = ahead * BLOCK
+    np.testing.assert_array_equal(heard[:2, delay:], x[:, : heard.shape[1] - delay])
+    assert not heard[:, :delay].any()
+    assert state.view[Slot.MISSED] == 0
+    state.close()
+
+
+@pytest.mark.parametrize("kind", [PortAudio, Jack])
+@pytest.mark.parametrize("device", [44100, 96000])
+@pytest.mark.parametrize("hz", [100.0, 1000.0, 15000.0])
+def test_a_device_of_another_rate_hears_the_same_sound(kind, device, hz):
+    """There and back: what is left of a sine beside it, and its level."""
+    state = CallbackState(BLOCK, 2, 3, ahead=4, rates=(48000, device), burst=2)
+    x = np.tile(np.sin(2 * np.pi * hz * np.arange(2 * device) / device), (2, 1)).astype(np.float32)
+    heard = through(kind, state, x, [100])[0, device // 2 :].astype(np.float64)
+    t = np.arange(heard.size) / device
+    base = np.stack([np.sin(2 * np.pi * hz * t), np.cos(2 * np.pi * hz * t)], axis=1)
+    fit, *_ = np.linalg.lstsq(base, heard, rcond=None)
+    rest = heard - base @ fit
+    assert 20 * np.log10(np.hypot(*fit)) == pytest.approx(0.0, abs=0.01)
+    assert 20 * np.log10(np.std(rest) / np.std(heard)) < -80.0
+    assert state.calls * BLOCK == pytest.approx(2 * 48000, abs=BLOCK + 100)
+    state.close()
 
 
 def test_the_bell_rings_at_each_call_and_the_time_is_kept(state, call):

@@ -99,7 +99,7 @@ class Driver:
     """A clock that does not wait for blocks to be due."""
 
     name, rate, block, channels, latency, ring = "test", SPEC.rate, SPEC.block, SPEC.channels, 0, 0
-    device, bell, pace = 0, -1, pace_words()
+    device, bell, pace, device_rate, device_block = 0, -1, pace_words(), SPEC.rate, SPEC.block
 
     def __init__(self, first: int) -> None:
         self.next = first - 1

@@ -14,6 +14,31 @@ from typing import IO
 
 import pytest
 
+PIPEWIRE = os.environ.get("ANTIPHON_TEST_PIPEWIRE", "")
+"""Folder for PipeWire's socket: its daemon then stands in for jackd (`test_pipewire`); "" otherwise."""
+PIPEWIRE_CONF = """
+context.properties = {{
+    core.daemon = true core.name = pipewire-0
+    default.clock.rate = {rate} default.clock.quantum = {period}
+    default.clock.min-quantum = {period} default.clock.max-quantum = {period}
+}}
+context.spa-libs = {{ audio.convert.* = audioconvert/libspa-audioconvert  support.* = support/libspa-support }}
+context.modules = [
+    {{ name = libpipewire-module-protocol-native }} {{ name = libpipewire-module-metadata }}
+    {{ name = libpipewire-module-spa-node-factory }} {{ name = libpipewire-module-client-node }}
+    {{ name = libpipewire-module-access }} {{ name = libpipewire-module-adapter }}
+    {{ name = libpipewire-module-link-factory }}
+]
+context.objects = [
+    {{ factory = metadata args = {{ metadata.name = default }} }}
+    {{ factory = spa-node-factory args = {{
+        factory.name = support.node.driver node.name = Dummy-Driver node.group = pipewire.dummy
+        priority.driver = 20000 }} }}
+    {{ factory = adapter args = {{
+        factory.name = support.null-audio-sink node.name = system media.class = Audio/Sink
+        audio.position = [ FL FR ] adapter.auto-port-config = {{ mode = dsp monitor = true position = preserve }} }} }}
+]
+"""
 NAME = os.environ.get("ANTIPHON_TEST_JACK", "antiphon-test")
 PERIOD = 256
 PATIENCE = 15.0
@@ -44,6 +69,10 @@ def jackd(request: pytest.FixtureRequest) -> Iterator[Jackd]:
     if shutil.which("jackd") is None:
         pytest.skip("jackd is missing: sudo apt-get install jackd2")
     command = ["jackd", "-r", "-n", NAME, "-d", "dummy", "-r", str(rate), "-p", str(period)]
+    if PIPEWIRE:
+        conf = Path(PIPEWIRE) / f"{rate}-{period}.conf"
+        conf.write_text(PIPEWIRE_CONF.format(rate=rate, period=period))
+        command = ["pipewire", "-c", str(conf)]
     with pytest.MonkeyPatch.context() as patch, alone(), tempfile.TemporaryFile() as log:
         patch.setenv("JACK_DEFAULT_SERVER", NAME)
         # not a pipe: jackd stops for good when nobody reads what it says of xruns

@@ -1,6 +1,7 @@
 // Scenes, what the server is doing, and messages in words.
 
 import { signal } from "@preact/signals";
+import { useRef } from "preact/hooks";
 import { onPage } from "../hints";
 import { clearLog, connection, lost, roundTrip, send } from "../link";
 import { graph, log, status } from "../model";
@@ -52,6 +53,31 @@ export function Scenes() {
   );
 }
 
+/** Another sound card, or clock, while the server plays: what it answers stands among the messages. */
+function Device() {
+  const name = useRef<HTMLInputElement>(null);
+  const rate = useRef<HTMLSelectElement>(null);
+  return (
+    <form
+      onSubmit={(event) => {
+        event.preventDefault();
+        const device = name.current!.value.trim();
+        if (device) send("/audio/device", device, Number(rate.current!.value));
+      }}>
+      <input ref={name} list="devices" aria-label="Sound device" placeholder="Device: its number or name" />
+      <datalist id="devices">
+        <Options of={["headless", "jack", "portaudio"]} />
+      </datalist>
+      <select ref={rate} aria-label="Rate of the device">
+        <Options
+          of={[0, 44100, 48000, 96000].map((one) => [String(one), one ? `${one / 1000} kHz` : "as the server"])}
+        />
+      </select>
+      <button>Use</button>
+    </form>
+  );
+}
+
 export function Server() {
   const now = status.value;
   const engine = now.engine ?? {};
@@ -62,6 +88,7 @@ export function Server() {
     now.workers ?? [];
   const rows: [string, string, boolean][] = [
     ["driver", `${engine.driver ?? "…"}, ${rate / 1000} kHz, ${engine.block ?? "…"} frames`, false],
+    ["device", `${engine.device ?? "…"}, ${Number(engine.device_rate ?? rate) / 1000} kHz`, false],
     ["latency", `${((frames / rate) * 1000).toFixed(1)} ms`, false],
     ["missed, late", `${now.missed_blocks ?? 0}, ${now.late_blocks ?? 0}`, Number(now.missed_blocks) > 0],
     ["engine restarts", String(engine.restarts ?? 0), Number(engine.restarts) > 0],
@@ -85,6 +112,7 @@ export function Server() {
       <button class="stage" aria-pressed={stage.value} onClick={toggleStage}>
         Stage: black, larger type
       </button>
+      <Device />
       <dl>
         {rows.map(([name, said, bad]) => (
           <div key={name}>

@@ -1,28 +1,61 @@
-"""`antiphon devices`: lists the names that --input, --output, --midi-in and --midi-out take."""
+"""`antiphon devices`: lists the names that options take, and changes the device of a running server."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
+import typer
+
+from antiphon.cli import ports
 from antiphon.cli.terminal.progress import Json, echo_answer
+from antiphon.kernel.errors import UsageError
+from antiphon.kernel.runtime.settings import OSC_PORT
+from antiphon.kernel.wire.osc import Arg
 from antiphon.kernel.wire.text import printable
 
 if TYPE_CHECKING:
     from antiphon.doctor.sound import LibraryReport
 
 
-def devices(as_json: Json = False) -> None:
-    """List JACK's ports, PortAudio's devices and MIDI ports, as options take them: a part of the name is enough."""
+CHANGE_SECONDS = 20.0
+"""Time in which a device must be open."""
+
+
+def devices(
+    as_json: Json = False,
+    use: Annotated[str, typer.Option(metavar="NAME", help="The running server changes to this device.")] = "",
+    rate: Annotated[int, typer.Option(min=0, help="With --use, Hz of the device; 0 for the server's.")] = 0,
+    block: Annotated[int, typer.Option(min=0, help="With --use, frames that it asks for; 0 for the server's.")] = 0,
+    osc_port: ports.Osc = OSC_PORT,
+    http_port: ports.InsteadOfOsc = None,
+) -> None:
+    """List JACK's ports, PortAudio's devices and MIDI ports, as options take them: a part of the name is enough.
+
+    `--use` takes a number or a name of the list, `jack`, `jack:SERVER` or `headless`.
+    """
+    if use:
+        _use(use, rate, block, ports.osc_port(osc_port, http_port))
+        return
+    if rate or block:
+        raise UsageError("--rate and --block are those of --use; name a device with it")
     from antiphon.cli.transports import transports
     from antiphon.doctor.sound import ask
 
-    ports = {name: port_list for name, transport in transports() if (port_list := transport.ports()) is not None}
+    listed = {name: port_list for name, transport in transports() if (port_list := transport.ports()) is not None}
     report = ask()
-    lines = (*listing(report), *(line for _, lines in ports.values() for line in lines))
-    data = {**asdict(report), **{name: port_list for name, (port_list, _) in ports.items()}}
+    lines = (*listing(report), *(line for _, lines in listed.values() for line in lines))
+    data = {**asdict(report), **{name: port_list for name, (port_list, _) in listed.items()}}
     echo_answer(as_json, data, map(printable, lines))
+
+
+def _use(name: str, rate: int, block: int, port: int) -> None:
+    from antiphon.cli.osc import ask
+
+    args: list[tuple[str, Arg]] = [("s", name), ("i", rate), ("i", block)]
+    for line in ask("/audio/device", args, "127.0.0.1", port, tcp=False, timeout=CHANGE_SECONDS):
+        typer.echo(line.removeprefix("/done /audio/device "))
 
 
 def listing(report: LibraryReport) -> Iterator[str]:
@@ -30,7 +63,7 @@ def listing(report: LibraryReport) -> Iterator[str]:
     from antiphon.doctor.sound import GET_JACK, GET_PORTAUDIO, START_JACK
 
     if report.jack is not None:
-        yield f"JACK, {report.jack.rate} Hz, {report.jack.block} frames"
+        yield f"{report.jack.kind}, {report.jack.rate} Hz, {report.jack.block} frames"
         for title, names in (("in", report.jack.sources), ("out", report.jack.sinks)):
             for name in names:
                 yield f"    {title:<4}{name}"

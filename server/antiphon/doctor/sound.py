@@ -45,6 +45,7 @@ class JackState:
     realtime: bool
     sources: tuple[str, ...]
     sinks: tuple[str, ...]
+    kind: str = "JACK"  # or "JACK by PipeWire": whose library this is
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,8 @@ def checks() -> Iterator[Finding]:
         yield Finding("PortAudio", "works", report.portaudio)
     if report.jack is not None:
         real = "real-time" if report.jack.realtime else "not real-time"
-        text = f"a server runs at {report.jack.rate} Hz, {report.jack.block} frames, {real}"
+        server = "a server" if report.jack.kind == "JACK" else "PipeWire, in a JACK server's place,"
+        text = f"{server} runs at {report.jack.rate} Hz, {report.jack.block} frames, {real}"
         yield Finding("JACK", "works", text)
     else:
         fix = GET_JACK if "librar" in report.jack_problem else START_JACK
@@ -169,6 +171,7 @@ def _jack() -> dict[str, Any]:
     with client:
         return {
             "server": {
+                "kind": "JACK by PipeWire" if "pipewire" in jack.version_string().lower() else "JACK",
                 "rate": client.samplerate,
                 "block": client.blocksize,
                 "realtime": bool(client.realtime),

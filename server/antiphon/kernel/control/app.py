@@ -17,6 +17,7 @@ from antiphon.kernel.control.commands.captures import Captures
 from antiphon.kernel.control.commands.engine_clock import EngineClock, WallClock
 from antiphon.kernel.control.commands.executor import CommandExecutor, CommandParts
 from antiphon.kernel.control.commands.outbox import Outbox
+from antiphon.kernel.control.commands.sound_device import SoundDevice
 from antiphon.kernel.control.commands.syncs import Syncs
 from antiphon.kernel.control.commands.turns import Turns, TurnSteps
 from antiphon.kernel.control.faults import ControlFaults
@@ -115,6 +116,7 @@ class ControlApp:
         self.monitor = Monitor(self._tap)
         self.syncs = Syncs(self.replies, self.clock)
         self.captures = Captures(link, self.replies, self.syncs)
+        self.device = SoundDevice(link, self.replies, self.syncs)
         self.position = SetPosition(self.feedback, self.saver)
         self.plugin_addresses = PluginAddresses(
             catalog.addresses, self.directory, self.executor, self.replies, self.syncs, self.faults

@@ -12,6 +12,7 @@ from antiphon.kernel.control.subscribers.feedback import LATE_SECONDS
 from antiphon.kernel.engine.action_schedule import OTHER
 from antiphon.kernel.engine.link import (
     BeatPassed,
+    DeviceUsed,
     EngineStarted,
     Late,
     NodeState,
@@ -41,6 +42,7 @@ class Reports:
         """Idle before `read`; `played` callbacks get every event that a node emitted."""
         self._link, self._session, self._executor = server.link, server.session, server.executor
         self._plans, self._syncs, self._feedback = server.plans, server.syncs, server.feedback
+        self._device = server.device
         self._events, self._faults, self._turns = server.events, server.faults, server.turns
         self._played = tuple(played)
         self._levels: dict[int, tuple[float, float]] = {}
@@ -109,7 +111,10 @@ class Reports:
                 self._plans.weighed(load, warning)
             case PlanRefused(serial, reason):
                 self._plans.refused(serial, reason)
+            case DeviceUsed():
+                self._device.used(report)
             case EngineStarted(pid):
+                self._device.given_up()
                 self._plans.engine_started(pid)
 
     def meters(self) -> dict[str, tuple[float, float]]:

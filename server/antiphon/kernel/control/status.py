@@ -110,6 +110,8 @@ def status(app: StatusSource, counters: dict[str, int]) -> dict[str, Any]:
         "control": {"pid": os.getpid(), "state": "running"},
         "engine": {
             **_named(engine, "pid", "state", "restarts", "driver", "rate", "block", "channels", "ahead"),
+            **_named(engine, "device_rate", "device_block"),
+            "device": app.device.name,
             "wake_late_ms": round(engine.wake_late_ns / 1e6, 2),
             **_named(engine, "load_mean", "load_peak"),
         },

@@ -3,7 +3,8 @@
 It runs without the interpreter. Its state is one array of 64-bit words (`Slot` names them), whose address is the
 callback's user data; sound is float32 `[slot][channel][frame]`, and a slot's tag is the number of its block plus one.
 For a missing output block, silence is played and the miss is counted; a late block is not played, so the latency stays
-constant.
+constant. The engine's block and rate need not be the device's: a call may bring any number of frames, and with another
+rate the sound is interpolated in both directions (`TAPS`).
 """
 
 from __future__ import annotations
@@ -17,10 +18,14 @@ import numpy as np
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.native.compiling import kernel
 from antiphon.kernel.native.intrinsics import address_f32, as_u8p, call_c, load_acquire, offset, store_release
-from antiphon.kernel.native.kernel import i64, i64p
+from antiphon.kernel.native.kernel import f32, f32p, f64, i64, i64p
 from antiphon.kernel.runtime.platform import make_bell, wait_bell
 
 DEPTH = 32
+TAPS, PHASES = 48, 256
+"""Frames that a frame at another rate is interpolated from, and the tabulated places between two of them."""
+_ATTENUATION, _PASSED = 8.0, 0.92
+"""Of the interpolation: beta of the Kaiser window, and the edge of its band as a share of the lower Nyquist rate."""
 
 
 class Slot(IntEnum):
@@ -32,7 +37,7 @@ class Slot(IntEnum):
     CHANNELS_OUT = 3
     AHEAD = 4
     MISSED = 5
-    WRONG_SIZE = 6
+    AT = 6  # frame within the block that the next call goes on at
     BELL = 7
     WRITE = 8
     CLOCK = 9
@@ -44,46 +49,64 @@ class Slot(IntEnum):
     ONE = 15
     NOW = 16  # and 17: struct timespec
     PRIMED = 18
+    BURST = 19  # most blocks that one call of the device holds
     PORTS_IN = 20
     PORTS_OUT = 52
     IN_TAGS = 84
     OUT_TAGS = 84 + 32
     TIMES = 84 + 64
+    RATE = 180  # of the engine, Hz
+    DEVICE_RATE = 181
+    PHASE = 182  # of DEVICE_RATE: how far the device's present frame lies behind the engine's last one
+    CALLED = 183  # CLOCK_MONOTONIC of the present call, ns
+    PLACE = 184  # slot of the output that plays; -1: silence
+    TABLES = 185  # of the interpolation, to the engine and to the device
+    HISTORY = 186  # the last `TAPS` frames of the inputs, then of the outputs, each twice
+    HELD_IN = 187  # place of the next frame in the history of the inputs
+    HELD_OUT = 188
+    STRIDE_IN = 189  # of the device's buffers, in frames
+    STRIDE_OUT = 190
+    FROM = 191  # the device's buffers of this call, an address a channel; 0 without
+    TO = 223
 
 
-WORDS = 84 + 96
+WORDS = 255
 
 
 @kernel
-def stamp(s: i64p, slot: i64) -> None:
-    """Stores the monotonic clock, in ns, as the slot's time, and tracks the longest gap between calls."""
+def stamp(s: i64p) -> None:
+    """Stores the monotonic clock, in ns, as the time of this call, and tracks the longest gap between calls."""
     call_c(s[Slot.CLOCK], 1, offset(s, Slot.NOW))
     now = s[Slot.NOW] * 1000000000 + s[Slot.NOW + 1]
-    before = (slot + DEPTH - 1) % DEPTH
-    if s[Slot.CALLS] > 0:
-        gap = now - s[Slot.TIMES + before]
-        if gap > s[Slot.LONGEST_GAP]:
-            s[Slot.LONGEST_GAP] = gap
-    s[Slot.TIMES + slot] = now
+    gap = now - s[Slot.CALLED]
+    if s[Slot.CALLED] > 0 and gap > s[Slot.LONGEST_GAP]:
+        s[Slot.LONGEST_GAP] = gap
+    s[Slot.CALLED] = now
 
 
 @kernel
-def publish(s: i64p, slot: i64, call: i64) -> None:
-    """Publishes the input slot and the count of calls, then wakes the engine by its bell."""
+def publish(s: i64p, after: i64) -> None:
+    """Publishes the input slot and the count of blocks, then wakes the engine by its bell.
+
+    `after`: frames of the device's call that follow the block's last one.
+    """
     # Warning: the order counts. The input's samples are written before its tag, the tag before the count of calls:
     # with release stores the engine never sees a count without its samples.
+    call = s[Slot.CALLS]
+    slot = call % DEPTH
+    s[Slot.TIMES + slot] = s[Slot.CALLED] - after * 1000000000 // s[Slot.DEVICE_RATE]
     store_release(s, Slot.IN_TAGS + slot, call + 1)
     store_release(s, Slot.CALLS, call + 1)
     call_c(s[Slot.WRITE], s[Slot.BELL], as_u8p(offset(s, Slot.ONE)), 8)
 
 
 @kernel
-def ready(s: i64p, call: i64, wrong: i64) -> i64:
-    """Output slot of this call's block; -1 for a miss, counted from the first block due (`PRIMED`)."""
+def ready(s: i64p, call: i64) -> i64:
+    """Output slot of this block; -1 for a miss, counted from the first block due (`PRIMED`)."""
     # Goal: never wait. A slot of the output is used again after DEPTH blocks: only its tag says that the samples are
     # those of this block. A tag is one above the block's number, since 0 is a slot never written.
     wanted = i64(call - s[Slot.AHEAD])
-    if wanted < 0 or wrong != 0:
+    if wanted < 0:
         return -1
     place = wanted % DEPTH
     if load_acquire(s, Slot.OUT_TAGS + place) == wanted + 1:
@@ -94,71 +117,159 @@ def ready(s: i64p, call: i64, wrong: i64) -> i64:
 
 
 @kernel
+def turn(s: i64p, frames: i64, after: i64) -> None:
+    """Goes on by `frames` of the engine, within its block; `after` as for `publish`."""
+    s[Slot.AT] = s[Slot.AT] + frames
+    if s[Slot.AT] == s[Slot.BLOCK]:
+        publish(s, after)
+        s[Slot.AT] = 0
+
+
+@kernel
+def copy_frames(s: i64p, frames: i64) -> None:
+    """Copies a call's frames at the engine's rate, piece by piece of its blocks."""
+    block = s[Slot.BLOCK]
+    into = address_f32(s[Slot.IN_DATA])
+    out = address_f32(s[Slot.OUT_DATA])
+    done = 0
+    while done < frames:
+        if s[Slot.AT] == 0:
+            s[Slot.PLACE] = ready(s, s[Slot.CALLS])
+        at = s[Slot.AT]
+        count = min(block - at, frames - done)
+        slot = s[Slot.CALLS] % DEPTH
+        for c in range(s[Slot.CHANNELS_IN]):
+            if s[Slot.FROM + c] != 0:
+                source = address_f32(s[Slot.FROM + c])
+                row = offset(into, (slot * s[Slot.CHANNELS_IN] + c) * block + at)
+                for n in range(count):
+                    row[n] = source[(done + n) * s[Slot.STRIDE_IN]]
+        place = s[Slot.PLACE]
+        for c in range(s[Slot.CHANNELS_OUT]):
+            if s[Slot.TO + c] != 0:
+                dest = address_f32(s[Slot.TO + c])
+                played = offset(out, (max(place, 0) * s[Slot.CHANNELS_OUT] + c) * block + at)
+                for n in range(count):
+                    dest[(done + n) * s[Slot.STRIDE_OUT]] = played[n] if place >= 0 else f32(0.0)
+        done = done + count
+        turn(s, count, frames - done)
+
+
+@kernel
+def between(history: f32p, table: f32p, place: f64) -> f32:
+    """A frame between two in the middle of `TAPS`, at the share `place` of the way from one to the other."""
+    at = i64(place * PHASES)
+    share = place * PHASES - f64(at)
+    low = offset(table, at * TAPS)
+    high = offset(table, (at + 1) * TAPS)
+    left = f64(0.0)
+    right = f64(0.0)
+    for n in range(TAPS):
+        left = left + f64(history[n]) * f64(low[n])
+        right = right + f64(history[n]) * f64(high[n])
+    return f32(left + share * (right - left))
+
+
+@kernel
+def hold(history: f32p, at: i64, x: f32) -> None:
+    """Appends a frame to a history, which holds each twice: its last `TAPS` then stand in a row."""
+    history[at] = x
+    history[at + TAPS] = x
+
+
+@kernel
+def convert_frames(s: i64p, frames: i64) -> None:
+    """Converts a call's frames between the device's rate and the engine's."""
+    block = s[Slot.BLOCK]
+    ins = s[Slot.CHANNELS_IN]
+    outs = s[Slot.CHANNELS_OUT]
+    rate = s[Slot.RATE]
+    device = s[Slot.DEVICE_RATE]
+    into = address_f32(s[Slot.IN_DATA])
+    out = address_f32(s[Slot.OUT_DATA])
+    table = address_f32(s[Slot.TABLES])
+    history = address_f32(s[Slot.HISTORY])
+    for n in range(frames):
+        s[Slot.PHASE] = s[Slot.PHASE] + rate
+        while s[Slot.PHASE] >= device:
+            s[Slot.PHASE] = s[Slot.PHASE] - device
+            if s[Slot.AT] == 0:
+                s[Slot.PLACE] = ready(s, s[Slot.CALLS])
+            slot = s[Slot.CALLS] % DEPTH
+            place = s[Slot.PLACE]
+            for c in range(ins):
+                held = offset(history, c * 2 * TAPS + s[Slot.HELD_IN])
+                into[(slot * ins + c) * block + s[Slot.AT]] = between(held, table, 1.0 - f64(s[Slot.PHASE]) / f64(rate))
+            for c in range(outs):
+                played = f32(0.0)
+                if place >= 0:
+                    played = out[(place * outs + c) * block + s[Slot.AT]]
+                hold(offset(history, (ins + c) * 2 * TAPS), s[Slot.HELD_OUT], played)
+            s[Slot.HELD_OUT] = (s[Slot.HELD_OUT] + 1) % TAPS
+            turn(s, 1, frames - 1 - n)
+        for c in range(ins):
+            x = f32(0.0)
+            if s[Slot.FROM + c] != 0:
+                source = address_f32(s[Slot.FROM + c])
+                x = source[n * s[Slot.STRIDE_IN]]
+            hold(offset(history, c * 2 * TAPS), s[Slot.HELD_IN], x)
+        s[Slot.HELD_IN] = (s[Slot.HELD_IN] + 1) % TAPS
+        for c in range(outs):
+            if s[Slot.TO + c] != 0:
+                held = offset(history, (ins + c) * 2 * TAPS + s[Slot.HELD_OUT])
+                dest = address_f32(s[Slot.TO + c])
+                y = between(held, offset(table, (PHASES + 2) * TAPS), f64(s[Slot.PHASE]) / f64(device))
+                dest[n * s[Slot.STRIDE_OUT]] = y
+
+
+@kernel
+def pass_frames(s: i64p, frames: i64) -> None:
+    """Takes the input of a call, and plays finished output of `AHEAD` blocks before."""
+    if s[Slot.RATE] == s[Slot.DEVICE_RATE]:
+        copy_frames(s, frames)
+    else:
+        convert_frames(s, frames)
+
+
+@kernel
 def jack_process(frames: i64, s: i64p) -> i64:
     """JackProcessCallback. Only the low 32 bits of `frames` are defined: it is a 32-bit argument in a register."""
-    # Plan: stamp the time, copy the input into its slot, copy the finished output of `AHEAD` blocks before, publish.
     # Warning: this runs on JACK's thread, in every process state. No Python, no allocation, no call that may block.
     count = frames & 4294967295
-    call = s[Slot.CALLS]
-    slot = call % DEPTH
-    stamp(s, slot)
-    block = s[Slot.BLOCK]
-    wrong = 0
-    if count != block:
-        s[Slot.WRONG_SIZE] = s[Slot.WRONG_SIZE] + 1
-        wrong = 1
-    into = address_f32(s[Slot.IN_DATA])
+    stamp(s)
     for c in range(s[Slot.CHANNELS_IN]):
-        if wrong == 0:
-            port = address_f32(call_c(s[Slot.PORT_BUFFER], s[Slot.PORTS_IN + c], count))
-            for n in range(block):
-                into[(slot * s[Slot.CHANNELS_IN] + c) * block + n] = port[n]
-    place = ready(s, call, wrong)
-    out = address_f32(s[Slot.OUT_DATA])
+        s[Slot.FROM + c] = call_c(s[Slot.PORT_BUFFER], s[Slot.PORTS_IN + c], count)
     for c in range(s[Slot.CHANNELS_OUT]):
-        port = address_f32(call_c(s[Slot.PORT_BUFFER], s[Slot.PORTS_OUT + c], count))
-        if place >= 0:
-            for n in range(block):
-                port[n] = out[(place * s[Slot.CHANNELS_OUT] + c) * block + n]
-        else:
-            for n in range(count):
-                port[n] = 0.0
-    publish(s, slot, call)
+        s[Slot.TO + c] = call_c(s[Slot.PORT_BUFFER], s[Slot.PORTS_OUT + c], count)
+    pass_frames(s, count)
     return 0
 
 
 @kernel
 def portaudio_process(x: i64, y: i64, frames: i64, times: i64, flags: i64, s: i64p) -> i64:
     """PaStreamCallback with interleaved float32 buffers; `x` is 0 without an input, `y` is 0 without an output."""
-    call = s[Slot.CALLS]
-    slot = call % DEPTH
-    stamp(s, slot)
-    block = s[Slot.BLOCK]
-    wrong = 0
-    if frames != block:
-        s[Slot.WRONG_SIZE] = s[Slot.WRONG_SIZE] + 1
-        wrong = 1
+    stamp(s)
     if flags & 15:
         s[Slot.XRUNS] = s[Slot.XRUNS] + 1
-    into = address_f32(s[Slot.IN_DATA])
-    if x != 0 and wrong == 0:
-        source = address_f32(x)
-        for c in range(s[Slot.CHANNELS_IN]):
-            for n in range(block):
-                into[(slot * s[Slot.CHANNELS_IN] + c) * block + n] = source[n * s[Slot.CHANNELS_IN] + c]
-    place = ready(s, call, wrong)
-    if y != 0:
-        dest = address_f32(y)
-        out = address_f32(s[Slot.OUT_DATA])
-        for c in range(s[Slot.CHANNELS_OUT]):
-            if place >= 0:
-                for n in range(block):
-                    dest[n * s[Slot.CHANNELS_OUT] + c] = out[(place * s[Slot.CHANNELS_OUT] + c) * block + n]
-            else:
-                for n in range(frames):
-                    dest[n * s[Slot.CHANNELS_OUT] + c] = 0.0
-    publish(s, slot, call)
+    s[Slot.STRIDE_IN] = s[Slot.CHANNELS_IN]
+    s[Slot.STRIDE_OUT] = s[Slot.CHANNELS_OUT]
+    for c in range(s[Slot.CHANNELS_IN]):
+        s[Slot.FROM + c] = x + 4 * c if x != 0 else 0
+    for c in range(s[Slot.CHANNELS_OUT]):
+        s[Slot.TO + c] = y + 4 * c if y != 0 else 0
+    pass_frames(s, frames & 4294967295)
     return 0
+
+
+def conversion_table(cutoff: float) -> Samples:
+    """Table of `between`, float32 `[PHASES + 2, TAPS]`: a windowed sinc. `cutoff`: share of the source's bandwidth."""
+    places = np.arange(PHASES + 2)[:, None] / PHASES
+    away = np.arange(TAPS)[None, :] + 1 - TAPS // 2 - places
+    inside = np.clip(1.0 - (away / (TAPS // 2)) ** 2, 0.0, None)
+    table = np.sinc(away * cutoff) * np.i0(_ATTENUATION * np.sqrt(inside)) * (inside > 0.0)
+    # each row sums to 1: a constant stays one at every place
+    scaled: Samples = (table / table.sum(axis=1, keepdims=True)).astype(np.float32)
+    return scaled
 
 
 class CallbackState:
@@ -168,16 +279,38 @@ class CallbackState:
     at least one channel.
     """
 
-    def __init__(self, block: int, channels_in: int, channels_out: int, ahead: int) -> None:
-        """Initial state; `ahead`: blocks from input to output, 1 to `DEPTH` - 3."""
+    def __init__(
+        self, block: int, channels_in: int, channels_out: int, ahead: int,
+        rates: tuple[int, int] = (48000, 48000), burst: int = 1,
+    ) -> None:  # fmt: skip
+        """Initial state.
+
+        Args:
+            block: Frames of the engine's block.
+            channels_in: Channels of the device's input.
+            channels_out: Channels of the device's output.
+            ahead: Blocks from input to output, 1 to `DEPTH` - 3.
+            rates: Those of the engine and of the device, Hz.
+            burst: Most blocks that one call of the device holds.
+        """
         if not 1 <= ahead < DEPTH - 2:
             raise ValueError(f"ahead must be 1 to {DEPTH - 3} blocks, not {ahead}")
         self.words = np.zeros(WORDS, np.int64)  # the callback's state, int64 `[WORDS]`
         self.inputs: Samples = np.zeros((DEPTH, max(1, channels_in), block), np.float32)
         self.outputs: Samples = np.zeros((DEPTH, max(1, channels_out), block), np.float32)
         self.bell = make_bell(waits=True, inherited=False)  # rung by the callback after each call
+        bands = [_PASSED * min(rates) / rate for rate in (rates[1], rates[0])] if rates[0] != rates[1] else []
+        self._tables: Samples = np.array([conversion_table(band) for band in bands], np.float32)
+        self._history: Samples = np.zeros((channels_in + channels_out, 2 * TAPS), np.float32)
         libc = ctypes.CDLL(None)
         values = {
+            Slot.RATE: rates[0],
+            Slot.DEVICE_RATE: rates[1],
+            Slot.BURST: burst,
+            Slot.STRIDE_IN: 1,
+            Slot.STRIDE_OUT: 1,
+            Slot.TABLES: self._tables.ctypes.data,
+            Slot.HISTORY: self._history.ctypes.data,
             Slot.BLOCK: block,
             Slot.CHANNELS_IN: channels_in,
             Slot.CHANNELS_OUT: channels_out,
@@ -197,11 +330,11 @@ class CallbackState:
 
     @property
     def calls(self) -> int:
-        """Number of callbacks so far."""
+        """Number of blocks that the callback has begun to play so far."""
         return self.view[Slot.CALLS]
 
     def time_of(self, call: int) -> int:
-        """CLOCK_MONOTONIC of one of the last `DEPTH` callbacks, ns."""
+        """CLOCK_MONOTONIC of one of the last `DEPTH` blocks, ns."""
         return self.view[Slot.TIMES + call % DEPTH]
 
     def give(self, block: int, samples: Samples) -> None:

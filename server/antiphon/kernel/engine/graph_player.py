@@ -132,6 +132,15 @@ class GraphPlayer:
         """Fades in over 10 ms the first plan of a live engine, whose input already sounds, and what follows a gap."""
         self._edges.rise(self._edges.wait if self._edges.rising else 0)
 
+    def fall(self) -> None:
+        """Fades out as a `FadeOut` does, which no session log has."""
+        self._edges.fall()
+
+    def sound_on(self) -> None:
+        """Fades in again after `fall`."""
+        self._edges.stay()
+        self.rise()
+
     @property
     def rising(self) -> dict[str, int]:
         """State of the fade-in, for `resume`: frames left (`rising`) and frames of silence before it (`wait`)."""

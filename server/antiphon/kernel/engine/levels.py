@@ -135,6 +135,10 @@ class Edges:
         if self._falling < 0:
             self._falling = self._lead + self._fall
 
+    def stay(self) -> None:
+        """Takes the fade-out back."""
+        self._falling = -1
+
     @property
     def over(self) -> bool:
         """True once the fade-out has ended; the output is silent from here."""

@@ -84,6 +84,14 @@ class EngineStarted:
 
 
 @dataclass(frozen=True, slots=True)
+class DeviceUsed:
+    """The engine plays by `driver`: the device asked for, or with a `problem` another one."""
+
+    problem: str
+    driver: str
+
+
+@dataclass(frozen=True, slots=True)
 class BeatPassed:
     """Beat number `beat` has begun."""
 
@@ -124,6 +132,7 @@ Report: TypeAlias = (
     | PlanRefused
     | PlanWeighed
     | EngineStarted
+    | DeviceUsed
     | BeatPassed
     | Reported
     | PlayedNote
@@ -181,6 +190,8 @@ class EngineStatus:
     load_mean: float
     load_peak: float
     wake_late_ns: int = 0
+    device_rate: int = 0  # Hz, of the device
+    device_block: int = 0  # frames that the device asks for at once
 
     @property
     def ahead(self) -> int:

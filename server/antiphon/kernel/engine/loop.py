@@ -17,7 +17,7 @@ from antiphon.kernel.engine.native.loop import NO_PARTS, LoopParts, NativeLoop
 from antiphon.kernel.engine.playing import PlayerReport
 from antiphon.kernel.engine.recording.journal import Journal
 from antiphon.kernel.engine.remote import KINDS, PLACES
-from antiphon.kernel.engine.shared import HeaderWord, Shared, command_ring, report_ring
+from antiphon.kernel.engine.shared import DRIVERS, HeaderWord, Shared, command_ring, report_ring
 from antiphon.kernel.graph.plan import Plan
 from antiphon.kernel.session.actions import FadeOut
 from antiphon.kernel.session.notes import HIGHEST
@@ -25,6 +25,8 @@ from antiphon.kernel.session.notes import HIGHEST
 _KINDS = {kind: place for place, kind in enumerate(KINDS)}
 METER_HZ = 60
 COMMANDS_A_BLOCK = 2048
+SILENT_NS = 500_000_000
+"""A device that has not asked for a block for this long is left without a fade."""
 MAX_SECONDS = 8.0
 """A plan whose bar line is farther away is taken at once: control repeats an unanswered plan request after 20 s."""
 _NOT_SET = -math.inf
@@ -58,24 +60,64 @@ class EngineLoop:
         parts: LoopParts = NO_PARTS,
     ) -> None:
         """Creates a stopped loop; `bell`: wakes control for reports."""
-        self.player, self.driver, self.shared, self._parts = player, driver, shared, parts
+        self.player, self.shared, self._parts = player, shared, parts
         self._words = shared.words
         self._commands, self._reports = command_ring(shared), report_ring(shared)
         self._next_plan: NextPlan | None = None
+        self._next_driver: Driver | None = None
+        self._sounds = True  # the sound fades in with the next driver
         self._bar_line = _NOT_SET  # beat at which the next plan is taken
         self.to_say: deque[dict[str, object]] = deque(maxlen=1024)
         self.journal = Journal(shared, player)
         own = LoopWords()
         self._loop, self._loads = own.whole, own.real
         self._native = NativeLoop(own, player, driver, shared, parts, bell)
+        self._use(driver)
         self._loop[LoopWord.METER_EVERY] = max(1, round(driver.rate / driver.block / METER_HZ))
-        self._loop[LoopWord.BASE_MISSED] = self._words[HeaderWord.MISSED_BLOCKS]
-        self._loop[LoopWord.BASE_LATE] = self._words[HeaderWord.LATE_BLOCKS]
-        self._loop[LoopWord.BASE_XRUNS] = self._words[HeaderWord.DEVICE_XRUNS]
         self._late_base = self._words[HeaderWord.LATE]
         self._loop[LoopWord.TURNED] = self._loop[LoopWord.NOTED] = time.monotonic_ns()
         self._loop[LoopWord.COMPUTED] = time.process_time_ns()
         self._loop[LoopWord.LATEST] = self._words[HeaderWord.LATEST_NS]
+
+    def _use(self, driver: Driver) -> None:
+        """Makes a driver the loop's clock; its counts begin at 0, and the server's go on."""
+        words, loop = self._words, self._loop
+        self.driver = driver
+        self._native.use(driver)
+        loop[LoopWord.BASE_MISSED] = words[HeaderWord.MISSED_BLOCKS]
+        loop[LoopWord.BASE_LATE] = words[HeaderWord.LATE_BLOCKS]
+        loop[LoopWord.BASE_XRUNS] = words[HeaderWord.DEVICE_XRUNS]
+        words[HeaderWord.DEVICE_RATE], words[HeaderWord.DEVICE_BLOCK] = driver.device_rate, driver.device_block
+        words[HeaderWord.LATENCY_DRIVER], words[HeaderWord.LATENCY_RING] = driver.latency, driver.ring
+
+    def change(self, driver: Driver, *, sounds: bool = True) -> None:
+        """Asks, from the loader's thread, for another driver; the sound fades out before it, and in after it."""
+        self._sounds, self._next_driver = sounds, driver
+        self._loop[LoopWord.ASKED] = 1
+
+    @property
+    def changing(self) -> bool:
+        """True until the driver of the last `change` is the clock."""
+        return self._next_driver is not None
+
+    def _change(self, driver: Driver) -> None:
+        """Changes to a driver once the output has faded out; the sample clock goes on by the time that passes."""
+        old, player, period = self.driver, self.player, driver.block * 1_000_000_000 // driver.rate
+        last = self._words[HeaderWord.HEARTBEAT]
+        at = old.time_of(last)
+        player.fall()
+        if not player.over and time.monotonic_ns() - at < SILENT_NS:
+            return
+        self._use(driver)
+        self._words[HeaderWord.DRIVER] = DRIVERS.index(driver.name)
+        first = last + max(1, round((time.monotonic_ns() - at) / period))
+        driver.start(first, at - last * period)
+        if first * driver.block > player.sample:
+            self.journal.missed(player.sample, first * driver.block)
+            player.skip(first * driver.block - player.sample)
+        if self._sounds:
+            player.sound_on()
+        self._loop[LoopWord.ASKED], self._next_driver = 0, None
 
     @property
     def next_plan(self) -> NextPlan | None:
@@ -102,6 +144,8 @@ class EngineLoop:
 
     def run_block(self) -> bool:
         """Runs one block. Returns False if the device no longer asks for blocks."""
+        if self._next_driver is not None:
+            self._change(self._next_driver)
         driver, player, words = self.driver, self.player, self._words
         block = driver.wait()
         if block < 0:
@@ -145,7 +189,7 @@ class EngineLoop:
 
     def _play_on(self) -> None:
         """Plays blocks in machine code until one needs the interpreter, and completes a block it left."""
-        if self._next_plan is not None:
+        if self._next_plan is not None or self._next_driver is not None:
             return
         reason = self._native.play(self.journal)
         block, player = self._loop[LoopWord.NUMBER], self.player

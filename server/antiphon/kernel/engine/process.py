@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.engine.drivers.base import Driver, DriverOptions
+from antiphon.kernel.engine.drivers.change import DriverChange
 from antiphon.kernel.engine.file_loop import FileLoop
 from antiphon.kernel.engine.graph_player import GraphPlayer
 from antiphon.kernel.engine.levels import ChosenPairs
@@ -92,7 +93,6 @@ def run(
     except AntiphonError as error:
         say(str(error))
         return NO_DEVICE
-    words[HeaderWord.LATENCY_DRIVER], words[HeaderWord.LATENCY_RING] = driver.latency, driver.ring
     pool = pools.Pool(given.arena, given.bells, given.device)
     pools.use(pool)
     if synth:
@@ -101,7 +101,7 @@ def run(
     overlay = FileLoop(sound, options.channels, options.block) if sound is not None else None
     loop = EngineLoop(player, driver, shared, given.bell, _loop_parts(given, overlay, pool, options, spec))
     # before _calm: a thread inherits the scheduling class, and the loader must not run as real-time
-    Loader(loop, given.peer, plugins, pool, given.weigher).thread.start()
+    Loader(loop, given.peer, plugins, pool, given.weigher, DriverChange(loop, options, make_driver)).thread.start()
     _calm(fifo, words)
     _begin(loop, driver, shared, options.block * 1e9 / options.rate)
     words[HeaderWord.ENGINE_STATE] = 2
@@ -110,7 +110,7 @@ def run(
         return DEVICE_GONE
     loop.end()
     words[HeaderWord.ENGINE_STATE] = 3
-    driver.stop()
+    loop.driver.stop()
     return 0
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from antiphon.kernel.engine.link import (
     BeatPassed,
+    DeviceUsed,
     EngineCounters,
     EngineStarted,
     EngineStatus,
@@ -260,6 +261,8 @@ class RemoteEngine:
             f[HeaderWord.LOAD_MEAN],
             f[HeaderWord.LOAD_PEAK],
             w[HeaderWord.WAKE_LATE_NS],
+            w[HeaderWord.DEVICE_RATE],
+            w[HeaderWord.DEVICE_BLOCK],
         )
 
     def meters(self) -> dict[int, tuple[float, float]]:
@@ -289,6 +292,8 @@ def _decode(message: dict[str, Any]) -> Report | None:
     match message:
         case {"said": "started", "pid": pid}:
             return EngineStarted(pid)
+        case {"said": "device", "problem": problem, "driver": driver}:
+            return DeviceUsed(problem, driver)
         case {"said": "failed", "node": node, "reason": reason}:
             return NodeState(node, "failed", reason)
         case {"said": "state", "node": node, "state": state, "reason": reason}:

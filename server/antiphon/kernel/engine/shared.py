@@ -94,6 +94,8 @@ class HeaderWord(IntEnum):
     STALLED_NS = 57  # duration of the last of STALLS
     WAKE_LATE_NS = 58  # how late a thread was woken at the worst, at the server's start; written by its probe
     BEGUN = 60  # first sample of this server's first plan, plus one; 0: none has played
+    DEVICE_RATE = 61  # Hz, of the device; RATE is the server's
+    DEVICE_BLOCK = 62  # frames that the device asks for at once
     ECHO = 49  # number of the node whose events are reported to control, -1: all nodes, 0: none; written by control
     SUPERVISOR_FAULTS = 52  # failed steps of the supervisor, with failed starts of a process; written by it
     BEAT_SEQUENCE = 53  # odd while BEAT_SAMPLE, BEAT, TEMPO and PLAYING change

@@ -209,6 +209,13 @@ class ServeSettings:
         return ServeSettings(**data)
 
 
+def device_name(settings: ServeSettings, driver: str) -> str:
+    """A device's name, as `/audio/device` takes it."""
+    if driver == "jack" and (server := settings.extra.get("jack_server")):
+        return f"jack:{server}"
+    return (driver == "portaudio" and settings.output) or driver
+
+
 def _check_announce(settings: ServeSettings) -> None:
     if settings.announce in ("all", "none"):
         return

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from antiphon.kernel.contract.block import StreamSpec
 from antiphon.kernel.control.state import CATALOG
+from antiphon.kernel.engine.drivers.probe import device_settings
 from antiphon.kernel.engine.shared import HeaderWord
 from antiphon.kernel.errors import AntiphonError, FileError
 from antiphon.kernel.runtime import paths
@@ -24,7 +25,7 @@ from antiphon.kernel.runtime.platform import PORTABLE, end_before_exec
 from antiphon.kernel.runtime.processes.child_process import Child, block_signals, flush, leave
 from antiphon.kernel.runtime.processes.helper_process import start_helper
 from antiphon.kernel.runtime.processes.spawning import start_function
-from antiphon.kernel.runtime.settings import ServeSettings
+from antiphon.kernel.runtime.settings import ServeSettings, device_name
 from antiphon.kernel.supervisor import preload, watchdog
 from antiphon.kernel.supervisor.parts import Parts
 from antiphon.kernel.synth.backends import Registered
@@ -63,6 +64,8 @@ class Starts:
     def __init__(self, parts: Parts, folder: Path, companions: Companions) -> None:
         """Nothing is started yet; call `warm` before the first engine, weigher or web process."""
         self.parts, self.folder, self.driver = parts, folder, parts.found.driver
+        self.device, self.wanted = parts.settings, parts.found.driver  # the device that the next engine opens
+        self._next_device: tuple[ServeSettings, str] | None = None
         self._companions = companions
         self._page_key = secrets.token_hex(16)  # of this run; a web process that is started again knows it too
 
@@ -95,6 +98,7 @@ class Starts:
         }
         given = {
             "settings": self._settings.to_json(),
+            "device": device_name(self.device, self.driver),
             "folder": str(self.folder),
             "fds": fds,
             "shape": astuple(parts.shared.shape),
@@ -197,9 +201,8 @@ class Starts:
             s.block,
             s.channels,
             s.ahead,
-            "" if s.input_file else s.input,
-            s.output,
-            s.extra.get("jack_name", "antiphon"),
+            name=s.extra.get("jack_name", "antiphon"),
+            **device_options(self.device),
             buffer_blocks=SOFT_DEPTH * default_ahead(s.block),
             soft=parts.found.own,
             pairs=device_pairs(s.out_channels, s.cue),
@@ -210,6 +213,23 @@ class Starts:
             parts.taps, parts.capture,
         )  # fmt: skip
         return self._begin(_play, self._warm, given, driver, options, s.fifo, s.synth != "auto")
+
+    def ask_device(self, device: str, rate: int, block: int) -> None:
+        """Looks for a device, and hands it to the engine, which answers control; else says to control why not."""
+        try:
+            chosen, found = device_settings(self._settings, device, rate, block)
+        except AntiphonError as error:
+            self.parts.parent.send(json.dumps({"device": str(error)}).encode())
+            return
+        self._next_device = chosen, found.driver
+        message = {"do": "device", "driver": found.driver, "options": device_options(chosen)}
+        self.parts.control.send(json.dumps(message).encode())
+
+    def device_used(self, problem: str, driver: str) -> None:
+        """Takes over the device that the engine has changed to: the next engine opens it."""
+        if not problem and self._next_device is not None:
+            self.device, self.wanted = self._next_device
+        self.driver, self._next_device = driver, None
 
     def _begin(self, work: Callable[..., int | None], *args: Any) -> int:
         """Starts a process that runs `work`: a fork, or where that is not the way a fresh interpreter."""
@@ -235,6 +255,17 @@ class Starts:
         for listener in self.parts.sockets:
             listener.close()
         return work()
+
+
+def device_options(device: ServeSettings) -> dict[str, Any]:
+    """Fields of `DriverOptions` that a device has of its own."""
+    return {
+        "input": "" if device.input_file else device.input,
+        "output": device.output,
+        "server": str(device.extra.get("jack_server", "")),
+        "device_rate": device.rate,
+        "device_block": device.block,
+    }
 
 
 def _play(warm: preload.Warm, given: EngineParts, driver: str, options: DriverOptions, fifo: bool, synth: bool) -> int:

@@ -261,6 +261,10 @@ class Supervisor:
                 if not self._ready_said:
                     raise EngineError(message["fatal"])
                 say(message["fatal"])  # it ends now, and is started again
+            elif message.get("do") == "device":
+                self.starts.ask_device(str(message["device"]), int(message["rate"]), int(message["block"]))
+            elif message.get("do") == "device used":
+                self.starts.device_used(message["problem"], message["driver"])
             elif message.get("do") == "quit":
                 self._ending = True
 
@@ -336,11 +340,11 @@ class Supervisor:
 
     def _look_for_device(self) -> None:
         """After a lost device: probes for it every `RETRY_DEVICE_SECONDS`, and returns to it when it is back."""
-        wanted = self.parts.found.driver
+        wanted = self.starts.wanted
         if self.starts.driver == wanted or time.monotonic() < self._retry_device:
             return
         self._retry_device = time.monotonic() + RETRY_DEVICE_SECONDS
-        if not watchdog.device_back(self.settings, wanted):
+        if not watchdog.device_back(self.starts.device, wanted):
             self._schedule_jackd()
             return
         say(f"the {wanted} device is back")

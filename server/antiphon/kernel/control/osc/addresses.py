@@ -68,6 +68,11 @@ ADDRESSES = (
             "Answers `/done /notify i:id`.", server.notify, at_once=True),
     Address("/sync", "i:id", "Answers `/synced i:id` when all received before it and due has taken effect and is "
             "answered; in a bundle, at its time.", server.sync, timed=True),
+    Address("/audio/device", "[s:device] [i:rate] [i:block]", "Changes the sound device while it plays: `headless`, "
+            "`jack`, `jack:SERVER`, `portaudio`, or the number or a part of the name of one that `antiphon devices` "
+            "lists, at a rate and a block of its own (0: the server's). The patch goes on, after one fade. Answers "
+            "`/done /audio/device s:device i:rate i:block` then, or `/fail`, after which the one before plays on; "
+            "without arguments `/audio/device s:device i:rate i:block`.", server.audio_device, OWNER),
     Address("/panic", "", "Silence within one block, whatever it comes by (docs/kernel.md): what sounds is cut, what "
             "is scheduled is dropped.",
             server.panic),

@@ -31,6 +31,9 @@ class DriverOptions:
     soft: bool = False  # the device is a software clock too: a jackd without a sound card
     late_ns: int = 0  # how late this machine wakes a thread at the worst, as measured at the start; 0 where it was not
     pairs: tuple[str, ...] = ()
+    server: str = ""  # name of the JACK server; "" is that of the environment
+    device_rate: int = 0  # Hz, of a PortAudio device; 0 as `rate`
+    device_block: int = 0  # frames that a PortAudio device asks for at once; 0 as `block`
 
     @property
     def outs(self) -> tuple[str, ...]:
@@ -86,8 +89,10 @@ class Driver(Protocol):
     """Block clock, with or without an audio device. Block numbers count from sample 0."""
 
     name: str
-    rate: int  # rate of the device, Hz; it may differ from the requested one
-    block: int  # frames of a block of the device; may differ from the requested number
+    rate: int  # Hz, as requested: a device at another one is converted
+    block: int  # frames of a block, as requested, whatever the device asks for at once
+    device_rate: int  # Hz, what the device itself runs at
+    device_block: int  # frames that it asks for at once
     channels: int  # channels of `input`; `deliver` gets those of `DriverOptions.outs`
     latency: int  # latency of the device, frames
     ring: int  # frames between the input and the output of a block in the driver's slots

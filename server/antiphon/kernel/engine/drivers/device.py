@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import select
 import time
 from collections.abc import Callable
 
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.engine.callback import DEPTH, CallbackState, Slot
-from antiphon.kernel.engine.drivers.base import PaceWord, pace_words
+from antiphon.kernel.engine.drivers.base import DriverOptions, PaceWord, pace_words
+from antiphon.kernel.errors import EngineError
 from antiphon.kernel.runtime.platform import hear
 
 STALL_SECONDS = 3.0
@@ -16,6 +18,21 @@ STALL_SECONDS = 3.0
 LOOK_MS = 250
 """Milliseconds of one wait for the device."""
 _DRAIN_SECONDS = 0.5
+
+
+def device_state(options: DriverOptions, ins: int, outs: int, rate: int, block: int) -> CallbackState:
+    """State of a device with so many inputs and outputs that runs at its own rate and asks for `block` frames at once.
+
+    Raises EngineError: it asks for more frames than there are slots for.
+    """
+    burst = max(1, math.ceil(block * options.rate / (rate * options.block)))
+    ahead = options.blocks_ahead(options.block, options.rate)
+    if ahead + burst - 1 > DEPTH - 3:
+        raise EngineError(
+            f"the device asks for {block} frames at once, which is more than this server's blocks of {options.block} "
+            f"carry, {(DEPTH - 2 - ahead) * options.block}: use a smaller block, or serve with a larger --block"
+        )
+    return CallbackState(options.block, ins, outs, ahead + burst - 1, (options.rate, rate), burst)
 
 
 class CallbackDriver:
@@ -29,6 +46,7 @@ class CallbackDriver:
         self.ahead = ahead  # blocks between a block's input and its output
         self.ring = ahead * block
         self.latency = 0
+        self.device_rate, self.device_block = rate, block
         self.device, self.bell = state.address, state.bell
         self.pace = pace_words()
         self._pace = memoryview(self.pace)  # type: ignore[arg-type]
@@ -68,7 +86,7 @@ class CallbackDriver:
     def deliver(self, block: int, samples: Samples) -> bool:
         at = block - self._pace[PaceWord.FIRST]
         behind = self.state.calls - at
-        if behind > 1:
+        if behind > self.state.view[Slot.BURST]:
             self._pace[PaceWord.LATE] += 1
         self.state.give(at, samples)
         self._pace[PaceWord.DELIVERED] = at

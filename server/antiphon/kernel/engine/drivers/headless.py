@@ -27,6 +27,7 @@ class Headless:
 
     def __init__(self, options: DriverOptions) -> None:
         self.rate, self.block, self.channels = options.rate, options.block, options.channels
+        self.device_rate, self.device_block = self.rate, self.block
         self._buffer = max(options.buffer_blocks, options.blocks_ahead(options.block, options.rate))
         self.latency, self.ring = self._buffer * self.block, 0
         self._silence = np.zeros((self.channels, self.block), np.float32)

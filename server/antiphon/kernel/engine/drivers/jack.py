@@ -1,10 +1,10 @@
-"""JACK driver, by JACK-Client, with the native process callback. JACK decides rate and block size."""
+"""JACK driver, by JACK-Client, with the native process callback. JACK decides its rate and period."""
 
 from __future__ import annotations
 
-from antiphon.kernel.engine.callback import CallbackState, Slot, jack_process
+from antiphon.kernel.engine.callback import Slot, jack_process
 from antiphon.kernel.engine.drivers.base import DriverOptions
-from antiphon.kernel.engine.drivers.device import CallbackDriver
+from antiphon.kernel.engine.drivers.device import CallbackDriver, device_state
 from antiphon.kernel.errors import EngineError
 from antiphon.kernel.native import compile_all
 from antiphon.kernel.runtime.platform import ring
@@ -19,17 +19,27 @@ class JackDriver(CallbackDriver):
         import jack
 
         try:
-            client = jack.Client(options.name, no_start_server=True)
+            client = jack.Client(options.name, no_start_server=True, servername=options.server or None)
         except jack.JackError as error:
             raise EngineError(
                 "no JACK server answers; start one (jackd -d dummy, or -d alsa) or use --audio portaudio or headless"
             ) from error
         compile_all()
         self._client, self._jack = client, jack
-        block, rate, channels = client.blocksize, client.samplerate, options.channels
-        ahead = options.blocks_ahead(block, rate)
-        state = CallbackState(block, channels, len(options.outs), ahead)
-        super().__init__(state, rate, block, channels, ahead)
+        try:
+            self._open(options)
+        except Exception as error:
+            client.close(ignore_errors=True)  # its callback must not outlive the state
+            if isinstance(error, EngineError):
+                raise
+            raise EngineError(f"JACK refused: {error}") from error
+
+    def _open(self, options: DriverOptions) -> None:
+        client, jack = self._client, self._jack
+        period, rate, channels = client.blocksize, client.samplerate, options.channels
+        state = device_state(options, channels, len(options.outs), rate, period)
+        super().__init__(state, options.rate, options.block, channels, state.view[Slot.AHEAD])
+        self.device_rate, self.device_block = rate, period
         self._ins = [client.inports.register(f"in_{n + 1}") for n in range(channels)]
         self._outs = [client.outports.register(name) for name in options.outs]
         ffi, lib = jack._ffi, jack._lib
@@ -42,15 +52,21 @@ class JackDriver(CallbackDriver):
         if lib.jack_set_process_callback(client._ptr, callback, ffi.cast("void*", state.address)):
             raise EngineError("JACK refused the process callback")
         self._down = False
+        self._graph = options.rate / rate  # frames of the server's for one of JACK's
         client.set_xrun_callback(self._on_xrun)
         client.set_shutdown_callback(self._on_shutdown)
+        client.set_blocksize_callback(self._on_period)
         client.activate()
         self._wire(options)
-        self.latency = 2 * block
+        self.latency = 2 * period * options.rate // rate
         self.on_idle = lambda: not self._down
 
     def _on_xrun(self, _microseconds: float) -> None:
         self.state.view[Slot.XRUNS] += 1
+
+    def _on_period(self, frames: int) -> None:
+        # PipeWire changes it as clients come and go: what the slots do not carry is opened anew
+        self._gone = frames * self._graph > (self.ahead + 1) * self.block
 
     def _on_shutdown(self, _status: object, _reason: object) -> None:
         self._down = self._gone = True
@@ -73,7 +89,6 @@ class JackDriver(CallbackDriver):
     def stop(self) -> None:
         if not self._down:
             self.drain()
-            self._client.deactivate(ignore_errors=True)
             self._client.close(ignore_errors=True)
         super().stop()
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from antiphon.kernel.engine.callback import CallbackState, portaudio_process
+from antiphon.kernel.engine.callback import Slot, portaudio_process
 from antiphon.kernel.engine.drivers.base import DriverOptions
-from antiphon.kernel.engine.drivers.device import CallbackDriver
+from antiphon.kernel.engine.drivers.device import CallbackDriver, device_state
 from antiphon.kernel.errors import EngineError
 from antiphon.kernel.native import compile_all
 
@@ -17,24 +17,25 @@ class PortAudio(CallbackDriver):
     name = "portaudio"
 
     def __init__(self, options: DriverOptions) -> None:
-        sd = load_library()
+        sd = self._library = load_library()
         device_in, device_out = find(sd, options.input, "input"), find(sd, options.output, "output")
         if device_in is None and device_out is None:
             raise EngineError("PortAudio finds no audio device; plug one in, or use --audio headless")
         channels_in = _channels(sd, device_in, "max_input_channels", options.channels)
         channels_out = _channels(sd, device_out, "max_output_channels", len(options.outs))
         compile_all()
-        ahead = options.blocks_ahead(options.block, options.rate)
-        state = CallbackState(options.block, channels_in, channels_out, ahead)
-        super().__init__(state, options.rate, options.block, options.channels, ahead)
+        rate, block = options.device_rate or options.rate, options.device_block or options.block
+        state = device_state(options, channels_in, channels_out, rate, block)
+        super().__init__(state, options.rate, options.block, options.channels, state.view[Slot.AHEAD])
+        self.device_rate, self.device_block = rate, block
         self._finished = False
         kind, device, channels = _sides(device_in, device_out, channels_in, channels_out)
         ffi = sd._ffi
         try:
             self._stream = sd._StreamBase(
                 kind=kind,
-                samplerate=options.rate,
-                blocksize=options.block,
+                samplerate=rate,
+                blocksize=block,
                 device=device,
                 channels=channels,
                 dtype="float32",
@@ -47,7 +48,7 @@ class PortAudio(CallbackDriver):
         except sd.PortAudioError as error:
             state.close()
             raise EngineError(
-                f"the audio device would not start at {options.rate} Hz, {options.block} frames: {error}; "
+                f"the audio device would not start at {rate} Hz, {block} frames: {error}; "
                 "it may be busy or not take that rate: try another with --output, or --rate"
             ) from error
         latency = self._stream.latency
@@ -69,6 +70,7 @@ class PortAudio(CallbackDriver):
         self.drain()
         self._stream.abort(ignore_errors=True)
         self._stream.close(ignore_errors=True)
+        self._library._terminate()  # it would hold JACK's library, and the list of devices as it was
         super().stop()
 
 
@@ -80,6 +82,8 @@ def load_library() -> Any:
         raise EngineError(
             "the PortAudio library is missing; install it with: sudo apt-get install libportaudio2"
         ) from error
+    if not sounddevice._initialized:
+        sounddevice._initialize()
     return sounddevice
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -54,6 +55,41 @@ def probe(settings: ServeSettings) -> Found:
     return Found(**answer["found"])
 
 
+def device_settings(settings: ServeSettings, device: str, rate: int, block: int) -> tuple[ServeSettings, Found]:
+    """Settings that play through a device of `/audio/device`, at its own rate and block, and what was found of it.
+
+    `device`: "headless", "jack", "jack:SERVER", "portaudio", or the number or a part of the name of a device of
+    PortAudio's, which is the input too where it has one; rate, block: 0 for the server's. Raises EngineError.
+    """
+    kind, _, name = device.partition(":")
+    given = settings.input if settings.input_file else ""
+    if device == "headless":
+        if (rate or settings.rate, block or settings.block) != (settings.rate, settings.block):
+            raise EngineError(f"the software clock has the server's {settings.rate} Hz and {settings.block} frames")
+        chosen = settings.with_(audio="headless", input=given, output="")
+        return chosen, probe(chosen)
+    if kind == "jack":
+        if not re.fullmatch(r"[\w.-]*", name, re.ASCII):
+            raise EngineError(f"a JACK server is named by letters, digits, . _ and -, not {name!r}")
+        extra = {**settings.extra, "jack_server": name}
+        chosen = settings.with_(audio="jack", input=given, output="", extra=extra)
+        found = probe(chosen)
+        if (rate or found.rate, block or found.block) != (found.rate, found.block):
+            raise EngineError(f"JACK runs at {found.rate} Hz with {found.block} frames, which its server alone changes")
+        return chosen, found
+    name = "" if device == "portaudio" else device
+    chosen = settings.with_(
+        audio="portaudio", output=name, input=given or name, rate=rate or settings.rate, block=block or settings.block
+    )
+    try:
+        return chosen, probe(chosen)
+    except EngineError:
+        if given or not name:
+            raise
+    chosen = chosen.with_(input="none")
+    return chosen, probe(chosen)
+
+
 def _named(settings: ServeSettings) -> list[tuple[str, str]]:
     """(option, device) of each device given by name."""
     given = (("--input", "" if settings.input_file else settings.input), ("--output", settings.output))
@@ -81,18 +117,19 @@ def _jack(settings: ServeSettings) -> Found:
         import jack
     except OSError as error:
         raise EngineError("the JACK library is missing; install it with: sudo apt-get install jackd2") from error
-    own = str(settings.extra.get("jack_name", "antiphon"))
-    if os.environ.get("JACK_DEFAULT_SERVER") == own:
+    own, server = str(settings.extra.get("jack_name", "antiphon")), str(settings.extra.get("jack_server", ""))
+    if (server or os.environ.get("JACK_DEFAULT_SERVER")) == own:
         # both would use a socket of the same path, and the client would remove the server's
         raise EngineError(
             f"the JACK server is called {own!r}, which is the name of Antiphon's own client; start jackd with another "
             "name (-n), and put that into JACK_DEFAULT_SERVER"
         )
     try:
-        client = jack.Client(f"{own}-probe", no_start_server=True)
+        client = jack.Client(f"{own}-probe", no_start_server=True, servername=server or None)
     except jack.JackError as error:
+        named = f"no JACK server called {server!r} answers" if server else "no JACK server answers"
         raise EngineError(
-            "no JACK server answers; start one (jackd -d alsa), or use --audio portaudio or --audio headless"
+            f"{named}; start one (jackd -d alsa), or use --audio portaudio or --audio headless"
         ) from error
     rate, block = client.samplerate, client.blocksize
     missing = [

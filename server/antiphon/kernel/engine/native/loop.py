@@ -92,12 +92,20 @@ class NativeLoop:
             whole[word] = ctypes.cast(function, ctypes.c_void_p).value or 0
         for word, value in self._values(driver, parts, bell).items():
             whole[word] = value
+        self.use(driver)
         for n, wake in enumerate(parts.pool.bells.wake if parts.pool is not None else ()):
             whole[LoopWord.WORKERS + n] = wake
-        real[LoopWord.BLOCK_NS], real[LoopWord.FALL] = driver.block * 1e9 / driver.rate, release_fall(driver.rate)
+        real[LoopWord.FALL] = release_fall(driver.rate)
         omega = 2.0 * math.pi * DLL_HZ * driver.block / driver.rate
         real[LoopWord.DLL_B], real[LoopWord.DLL_C] = math.sqrt(2.0) * omega, omega * omega
+
+    def use(self, driver: Driver) -> None:
+        """Takes a driver of the same rate and block as the clock from the next block on."""
+        whole, real = self.words.whole, self.words.real
+        real[LoopWord.BLOCK_NS] = driver.block * 1e9 / driver.rate
         real[LoopWord.DLL_EXPECTED], real[LoopWord.DLL_PERIOD] = -1.0, real[LoopWord.BLOCK_NS]
+        whole[LoopWord.PACE], whole[LoopWord.DEVICE] = address(driver.pace), driver.device
+        whole[LoopWord.DEVICE_BELL], whole[LoopWord.COUNT_OUT] = driver.bell, self._count_out(driver)
 
     def _values(self, driver: Driver, parts: LoopParts, bell: int) -> dict[LoopWord, int]:
         """Sizes, addresses and descriptors, by their words."""
@@ -115,17 +123,13 @@ class NativeLoop:
             LoopWord.TAP_TAGS: named["tap_tags"],
             LoopWord.TAP_OUT: named["tap_out"],
             LoopWord.TAP_IN: named["tap_in"],
-            LoopWord.PACE: address(driver.pace),
-            LoopWord.DEVICE: driver.device,
             LoopWord.ROWS_OUT: address(self._rows),
-            LoopWord.COUNT_OUT: self._count_out(driver),
             LoopWord.X: address(self._x),
             LoopWord.OUT: address(buses.channels),
             LoopWord.REDUCTIONS: address(buses.reductions),
             LoopWord.FILE: 0 if self._file is None else address(self._file),
             LoopWord.FILE_FRAMES: 0 if self._file is None else self._file.shape[1],
             LoopWord.BELL: bell,
-            LoopWord.DEVICE_BELL: driver.bell,
             **({} if parts.pool is None else {LoopWord.RUNG: address(parts.pool.rung)}),
             **({} if parts.taps is None else parts.taps.tables),
             **({} if parts.capture is None else parts.capture.tables),

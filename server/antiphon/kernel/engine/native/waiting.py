@@ -181,7 +181,7 @@ def deliver_device(s: i64p, block: i64) -> i64:
     frames = s[LoopWord.BLOCK]
     at = block - pace[PaceWord.FIRST]
     behind = load_acquire(device, Slot.CALLS) - at
-    if behind > 1:
+    if behind > device[Slot.BURST]:
         pace[PaceWord.LATE] = pace[PaceWord.LATE] + 1
     place = at % DEPTH
     rows = address_i64(s[LoopWord.ROWS_OUT])

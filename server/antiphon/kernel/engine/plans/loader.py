@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from antiphon.kernel.engine.drivers.change import DriverChange
 from antiphon.kernel.engine.loop import EngineLoop, NextPlan
 from antiphon.kernel.engine.plans.admission import LoadEstimator
 from antiphon.kernel.engine.plans.loading import LoadingNote
@@ -43,9 +44,15 @@ class Loader:
     """The engine's second thread: makes plans, closes old ones, and reports for the loop and the workers."""
 
     def __init__(
-        self, loop: EngineLoop, peer: socket.socket, plugins: Loaded, pool: Pool | None, weigher: socket.socket
+        self,
+        loop: EngineLoop,
+        peer: socket.socket,
+        plugins: Loaded,
+        pool: Pool | None,
+        weigher: socket.socket,
+        driver: DriverChange | None = None,
     ) -> None:
-        self._loop, self._peer, self._pool = loop, peer, pool
+        self._loop, self._peer, self._pool, self._driver = loop, peer, pool, driver
         self._reported: dict[int, Health] = {}
         self._loading = LoadingNote(loop.shared)
         self._maker = PlanMaker(PluginVersions(plugins), LoadEstimator(loop.player.spec, weigher), self._loading)
@@ -84,6 +91,10 @@ class Loader:
         message = json.loads(data)
         if message.get("do") == "load":
             self._load(message)
+        elif message.get("do") == "device" and self._driver is not None:
+            problem = self._driver.to(message["driver"], message["options"])
+            self._say({"said": "device", "problem": problem, "driver": self._loop.driver.name})
+            self._garbage = True
 
     def _maintain(self) -> None:
         if self._garbage:

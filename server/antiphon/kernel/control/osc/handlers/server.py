@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 
 import antiphon
-from antiphon.kernel.control.osc.arguments import Args, whole
+from antiphon.kernel.control.osc.arguments import Args, text, whole
 from antiphon.kernel.control.osc.served import OscServer
 from antiphon.kernel.io.osc_peer import Peer
+from antiphon.kernel.runtime.settings import MAX_BLOCK
 from antiphon.kernel.session.commands import ClearSchedule, Panic, Sync, When
 from antiphon.kernel.wire.osc import MAX_DATAGRAM, Arg, Double, encode, encode_tagged
 
 _INT_MASK = 0x7FFFFFFF
+MAX_DEVICE_RATE = 192000
+"""Rate of a sound device, at most, in Hz."""
 
 
 def status(server: OscServer, peer: Peer, _args: Args, _when: When) -> None:
@@ -77,6 +80,15 @@ def note_watch(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
 def sync(server: OscServer, peer: Peer, args: Args, when: When) -> None:
     token = server.syncs.expect(peer, whole(args, 0, "id", -(2**31), 2**31 - 1), when)
     server.executor.do(Sync(token, when), peer.key)
+
+
+def audio_device(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
+    if not args:
+        server.replies.reply(peer, encode("/audio/device", *server.device.figures))
+        return
+    device = str(args[0]) if isinstance(args[0], int) else text(args, 0, "device")
+    rate, block = whole(args, 1, "rate", 0, MAX_DEVICE_RATE, 0), whole(args, 2, "block", 0, MAX_BLOCK, 0)
+    server.device.ask(peer, device, rate, block)
 
 
 def panic(server: OscServer, peer: Peer, _args: Args, _when: When) -> None:

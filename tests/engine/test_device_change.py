@@ -1,0 +1,156 @@
+"""The loop changes its driver while it plays: one fade, and the graph goes on as if nothing had been."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+from tests.audio import noise
+
+from antiphon.kernel.contract.block import Samples, StreamSpec
+from antiphon.kernel.engine.drivers.base import DriverOptions, PaceWord
+from antiphon.kernel.engine.drivers.change import DriverChange
+from antiphon.kernel.engine.drivers.headless import Headless
+from antiphon.kernel.engine.graph_player import GraphPlayer
+from antiphon.kernel.engine.levels import FALL, RISE
+from antiphon.kernel.engine.loop import EngineLoop, NextPlan
+from antiphon.kernel.engine.shared import DRIVERS, HeaderWord, MappingShape, Shared
+from antiphon.kernel.errors import EngineError
+from antiphon.kernel.graph.compiler import compile_plan
+from antiphon.kernel.graph.graph import End, Graph, NodeSpec, Wire
+from antiphon.kernel.native import compile_all
+from antiphon.kernel.plugins import loader
+
+RATE, BLOCK, BLOCKS = 48000, 64, 3000
+OPTIONS = DriverOptions(RATE, BLOCK, 2)
+INPUT = noise(BLOCK * BLOCKS, 2, -30.0)
+INPUT[:, 450 * BLOCK :] = 0.0  # from here on the delay's state alone sounds
+FADE = round((FALL + RISE) * RATE) + 2 * BLOCK
+WIRES = (Wire(End("in", "in"), End("echo", "in")), Wire(End("echo", "out"), End("out", "out")))
+ECHO = Graph((NodeSpec("echo", "delay", {"time": 0.3, "feedback": 0.9}),), WIRES)
+
+
+class Free(Headless):
+    """A device that asks for the next block at once."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(OPTIONS)
+        self.name, self.closed = name, False
+        self.heard: dict[int, Samples] = {}
+
+    def wait(self) -> int:
+        block = self._pace[PaceWord.NEXT]
+        self._pace[PaceWord.NEXT] += 1
+        time.sleep(0.0)
+        return block
+
+    def input(self, block: int) -> Samples:
+        return INPUT[:, block * BLOCK : (block + 1) * BLOCK]
+
+    def deliver(self, block: int, samples: Samples) -> bool:
+        assert not self.closed
+        self.heard[block] = samples.copy()
+        return True
+
+    def time_of(self, block: int) -> int:
+        return time.monotonic_ns()
+
+    def stop(self) -> None:
+        self.closed = True
+
+
+class Between(Free):
+    """The software clock between two devices of one library, not in real time."""
+
+    def __init__(self, _options: DriverOptions) -> None:
+        super().__init__("headless")
+
+
+@pytest.fixture(autouse=True)
+def no_real_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("antiphon.kernel.engine.drivers.change.Headless", Between)
+
+
+@dataclass
+class Loop:
+    """An engine's loop on a free device. changes: by block, the driver that is then asked for."""
+
+    first: Free
+    devices: dict[str, Free] = field(default_factory=dict)
+    answers: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        compile_all()
+        spec, loaded = StreamSpec(RATE, BLOCK, 2), loader.load(check=False)
+        self.shared = Shared.create(MappingShape.of(RATE, BLOCK, 2))
+        self.loop = EngineLoop(GraphPlayer(spec), self.first, self.shared, os.eventfd(0, os.EFD_NONBLOCK))
+        plan = compile_plan(ECHO, loaded.catalog, loaded.make, spec, {"echo": 1})
+        self.loop.next_plan = NextPlan(plan, 1, 0.0, 0.0, b"{}")
+        self.change = DriverChange(self.loop, OPTIONS, self.make)
+        # the machine code leaves each block to the driver: the clock of a Headless is far behind
+        self.first.start(0, 0)
+        self.loop.begin(0, 0)
+
+    def make(self, name: str, options: DriverOptions) -> Free:
+        if options.output == "missing":
+            raise EngineError("there is no output device like 'missing'")
+        return self.devices.setdefault(options.output, Free(name))
+
+    def run(self, until: int, to: tuple[str, str] | None = None) -> None:
+        """Plays blocks up to a number, and meanwhile changes to (driver, device)."""
+        asking = None
+        if to is not None:
+            asking = threading.Thread(target=lambda: self.answers.append(self.change.to(to[0], {"output": to[1]})))
+            asking.start()
+            while asking.is_alive():
+                self.loop.run_block()
+        while self.loop.player.sample < until * BLOCK:
+            self.loop.run_block()
+
+    def heard(self) -> Samples:
+        """What all devices have played, by the block."""
+        heard = np.zeros((2, BLOCK * BLOCKS), np.float32)
+        for one in (self.first, *self.devices.values()):
+            for block, sound in one.heard.items():
+                heard[:, block * BLOCK : (block + 1) * BLOCK] = sound
+        return heard
+
+
+@pytest.mark.parametrize("kinds", [("jack", "portaudio"), ("headless", "jack"), ("portaudio", "portaudio")])
+def test_the_graph_plays_on_over_a_change_of_device(kinds: tuple[str, str]) -> None:
+    whole = Loop(Free(kinds[0]))
+    whole.run(1500)
+    one = Loop(Free(kinds[0]))
+    one.run(500)
+    one.run(1500, (kinds[1], "other"))
+    assert one.answers == [""]
+    other = one.devices["other"]
+    assert (one.first.closed, other.closed) == (True, False)
+    assert one.loop.driver is other
+    assert one.shared.words[HeaderWord.DRIVER] == DRIVERS.index(kinds[1])
+    last, first = max(one.first.heard), min(other.heard)
+    assert first > last
+    assert first == last + 1 or "headless" not in kinds
+    assert sorted(other.heard) == list(range(first, 1500))
+    wanted, heard = whole.heard(), one.heard()
+    began, ended = (last + 1) * BLOCK - FADE, first * BLOCK + FADE
+    # the delay line and the sample clock as without a change
+    np.testing.assert_array_equal(heard[:, :began], wanted[:, :began])
+    np.testing.assert_array_equal(heard[:, ended:], wanted[:, ended:])
+    assert np.abs(heard[:, (last + 1) * BLOCK - 1]).max() < 1e-3
+    assert np.abs(heard[:, first * BLOCK]).max() < 1e-3
+    assert (np.abs(heard) <= np.abs(wanted) + 1e-6).all()
+
+
+@pytest.mark.parametrize("kinds", [("headless", "portaudio"), ("portaudio", "jack")])
+def test_after_a_device_that_cannot_be_opened_the_one_before_plays_on(kinds: tuple[str, str]) -> None:
+    one = Loop(Free(kinds[0]))
+    one.run(200)
+    one.run(600, (kinds[1], "missing"))
+    assert one.answers == ["there is no output device like 'missing'"]
+    assert one.loop.driver.name == kinds[0]
+    assert np.abs(one.heard()[:, 590 * BLOCK : 600 * BLOCK]).max() > 1e-3
