@@ -327,14 +327,17 @@ def test_what_ctrl_c_leaves_unread_is_no_part_of_the_next_sound(tmp_path: Path) 
     def interrupt(*_: object) -> None:
         raise Interrupted
 
+    def read_for(seconds: float) -> None:
+        # the alarm is set inside what expects it: a busy machine may take longer than that to come there
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+        deque((read(long) for _ in count()), 0)
+
     long, path = (audio.write(tmp_path / name, audio.noise(n)) for name, n in (("a.flac", 3_000_000), ("b.wav", 100)))
     before = signal.signal(signal.SIGALRM, interrupt)
     try:
         for seconds in (0.001, 0.01, 0.02, 0.03):
             with pytest.raises(Interrupted):
-                # inside, since a busy machine may take longer than that to return from it
-                signal.setitimer(signal.ITIMER_REAL, seconds)
-                deque((read(long) for _ in count()), 0)
+                read_for(seconds)
             assert read(path).samples.shape == (1, 100)
     finally:
         signal.signal(signal.SIGALRM, before)

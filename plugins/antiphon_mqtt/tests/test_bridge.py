@@ -129,8 +129,10 @@ async def test_a_nodes_own_report_is_told_ten_times_a_second_at_most(
     for n in range(60):
         live.engine.say(Reported(number, LEVEL, n / 64))
         await asyncio.sleep(0.01)
+        if n == 30:
+            await comes(lambda: len(client.heard["antiphon/b/level"]) > before, "some on the way are told")
     await comes(lambda: client.last("antiphon/b/level") == b"0.921875", "the last is told")
-    assert 3 <= len(client.heard["antiphon/b/level"]) - before <= 10 * (time.monotonic() - begun) + 2
+    assert len(client.heard["antiphon/b/level"]) - before <= 10 * (time.monotonic() - begun) + 2
 
 
 async def test_the_status_has_every_count_and_the_page_explains_it(live: Rig, mqtt: MqttBridge) -> None:
