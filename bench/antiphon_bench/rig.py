@@ -20,7 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
-TIMEOUT_SECONDS = 20.0
+TIMEOUT_SECONDS = 60.0
 """Timeout in seconds for any answer of the server, also on a busy machine."""
 # Linux gives sockets that ask for any port one of 32768 to 60999, other systems higher ones.
 _PORTS = range(12_000, 32_000)
@@ -37,7 +37,7 @@ class ServerProcess:
         *options: str,
         home: Path | None = None,
         env: dict[str, str] | None = None,
-        wait: float = 20.0,
+        wait: float = TIMEOUT_SECONDS,
         errors: IO[str] | None = None,
     ) -> None:
         """Sets the options of the server. errors: a file for its standard error; `said` is then empty."""

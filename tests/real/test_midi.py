@@ -308,7 +308,7 @@ def test_when_jackd_ends_midi_comes_back_with_it(jackd: Jackd, home: Path) -> No
                 until(lambda: received(live) >= 1, 2.0, "a note")
         finally:
             again.terminate()
-            again.wait(10)
+            again.wait(60)
 
 
 def memory(server: ServerProcess) -> int:

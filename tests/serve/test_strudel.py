@@ -34,7 +34,7 @@ class Client:
     """A WebSocket to a port, as a browser opens it."""
 
     def __init__(self, port: int, origin: str = "", host: str = "127.0.0.1") -> None:
-        self._sock = socket.create_connection((host, port), 10.0)
+        self._sock = socket.create_connection((host, port), 60.0)
         self._ws = WSConnection(ConnectionType.CLIENT)
         headers = [(b"Origin", origin.encode())] if origin else []
         self._sock.sendall(self._ws.send(events.Request(f"localhost:{port}", "/", extra_headers=headers)))

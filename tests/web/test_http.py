@@ -334,7 +334,7 @@ async def test_a_client_that_sends_all_before_it_reads_sees_the_answer() -> None
     def blocking(port: int, sent: bytes) -> bytes:
         with socket.socket() as sock:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)
-            sock.settimeout(10)
+            sock.settimeout(60)
             sock.connect(("127.0.0.1", port))
             sock.sendall(sent)
             return sock.recv(1000)
