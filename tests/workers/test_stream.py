@@ -219,17 +219,26 @@ def test_a_worker_that_misbehaves_is_ended_and_its_neighbour_never_hears_of_it(r
 
 
 def test_one_that_only_sleeps_too_long_is_left_alive(rig: Rig) -> None:
-    stream, x = rig.open(spec("Poison")), hops(4)
+    stream, x = rig.open(spec("Poison")), hops(2)
     through(rig, stream, 0, x[:1])
-    x[1][0, 0] = Poison.SLEEP
-    put(stream, 1, x[1])
-    rig.patient(0.005)
-    assert stream.take(1) is None
-    until(lambda: stream.entry.slot(stream.slot, SlotWord.CURSOR) == 2, 5, "it has caught up")
-    assert stream.start(2) is HopStart.CONTINUES
-    put(stream, 2, x[2])
-    until(lambda: stream.entry.slot(stream.slot, SlotWord.CURSOR) == 3, 5, "it goes on")
-    assert stream.take(2) is not None
+    asleep = x[1].copy()
+    asleep[0, 0] = Poison.SLEEP
+    late = 0
+
+    def is_late() -> bool:
+        """False where this process had to wait for longer than the worker slept."""
+        nonlocal late
+        late += 1
+        put(stream, late, asleep)
+        rig.patient(0.005)
+        return stream.take(late) is None
+
+    until(is_late, 5, "an answer is late")
+    until(lambda: stream.entry.slot(stream.slot, SlotWord.CURSOR) == late + 1, 5, "it has caught up")
+    assert stream.start(late + 1) is HopStart.CONTINUES
+    put(stream, late + 1, x[1])
+    until(lambda: stream.entry.slot(stream.slot, SlotWord.CURSOR) == late + 2, 5, "it goes on")
+    assert stream.take(late + 1) is not None
     assert words(stream)[WorkerWord.RESTARTS] == 0
 
 

@@ -267,19 +267,23 @@ async def test_a_control_process_started_again_takes_up_its_session(live: Rig, t
 async def test_a_fault_of_ours_is_said_and_the_rest_goes_on(
     live: Rig, mqtt: MqttBridge, client: Client, monkeypatch: pytest.MonkeyPatch, caplog
 ) -> None:
+    tries = 0
+
     def broken(*_: object) -> None:
+        nonlocal tries
+        tries += 1
         raise RuntimeError("on purpose")
 
     with monkeypatch.context() as patch:
         patch.setattr(live.app.executor, "do", broken)
         await sent(mqtt, client, ("a/gain/set", "0.1"))
-    assert mqtt.refused == 1
+    assert (mqtt.refused, tries) == (1, 1)
     assert "on purpose" in caplog.text
     with monkeypatch.context() as patch:
         patch.setattr(mqtt.outward, "take", broken)
         live.client().send("/node/a/gain", 0.3)
-        await comes(lambda: mqtt.state == "connecting", "the connection is given up")
-    await comes(lambda: mqtt.state == "running", "it is back")
+        await comes(lambda: tries > 1, "it is told")
+    await comes(lambda: mqtt.counts()["reconnects"] and mqtt.state == "running", "the connection is made anew")
     await sent(mqtt, client, ("a/gain/set", "0.2"))
     assert live.app.executor.value("a", "gain") == 0.2
 
