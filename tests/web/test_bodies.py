@@ -121,8 +121,9 @@ async def test_a_client_that_sends_too_slowly_gets_408(monkeypatch: pytest.Monke
         writer.close()
 
 
-async def test_each_piece_begins_the_clients_time_anew() -> None:
+async def test_each_piece_begins_the_clients_time_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     """An upload takes longer than a request may, as long as pieces come."""
+    monkeypatch.setattr(application, "SLOWEST", 1)
     sink, time = Sink(), LoopTime()
     async with serving(sink) as server:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
