@@ -47,6 +47,8 @@ def options(tmp_path: Path) -> list[str]:
     return [
         "--audio",
         "headless",
+        "--ahead",
+        "16",  # a busy machine misses fewer blocks
         "--patch",
         "through",
         "--input",
