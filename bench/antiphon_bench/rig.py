@@ -90,13 +90,18 @@ class ServerProcess:
         return os.pread(file, os.fstat(file).st_size, 0).decode(errors="replace")
 
     def status(self) -> dict[str, Any]:
-        """GET /api/status."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.http, timeout=TIMEOUT_SECONDS)
-        try:
-            connection.request("GET", "/api/status")
-            return dict(json.loads(connection.getresponse().read()))
-        finally:
-            connection.close()
+        """GET /api/status, once a control process that is started again answers it."""
+        until = time.monotonic() + TIMEOUT_SECONDS
+        while True:
+            connection = http.client.HTTPConnection("127.0.0.1", self.http, timeout=TIMEOUT_SECONDS)
+            try:
+                connection.request("GET", "/api/status")
+                answer = connection.getresponse()
+                if answer.status != 503 or time.monotonic() > until:
+                    return dict(json.loads(answer.read()))
+            finally:
+                connection.close()
+            time.sleep(0.1)
 
     def send(self, address: str, *args: object) -> None:
         """Sends one OSC message by UDP."""

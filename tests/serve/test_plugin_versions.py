@@ -58,7 +58,8 @@ class Louder(Processor):
 def write(home: Path, factor: str = "0.5", text: str = PROCESSOR, name: str = "processor.py") -> None:
     folder = home / "data" / "plugins" / "louder"
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / name).write_text(text.replace("FACTOR", factor))
+    (folder / "new").write_text(text.replace("FACTOR", factor))
+    os.replace(folder / "new", folder / name)  # the server looks at it at any moment
 
 
 @pytest.fixture
