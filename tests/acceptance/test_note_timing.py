@@ -74,7 +74,9 @@ def test_a_chord_now_or_late_begins_at_one_sample(home: Path, sock: socket.socke
             live.sync(n + 2)
             begun = live.ask("/beat")[1][0]
             until(lambda at=begun: live.ask("/beat")[1][0] > at + 0.01, 5.0, "5 ms have sounded")
-    assert np.count_nonzero(recorded(home / "out.wav")[0]) == CHORDS
+        missed = live.status()["missed_blocks"]
+    # a block that a busy machine misses takes a chord along; one whose notes fell on two samples would be counted twice
+    assert CHORDS - missed <= np.count_nonzero(recorded(home / "out.wav")[0]) <= CHORDS
 
 
 def test_a_cleared_schedule_leaves_no_note_hanging_and_a_panic_is_silence(home: Path, sock: socket.socket) -> None:
