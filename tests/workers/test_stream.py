@@ -201,7 +201,7 @@ def test_a_worker_that_misbehaves_is_ended_and_its_neighbour_never_hears_of_it(r
     through(rig, stream, 0, x[:2])
     sound = x[2].copy()
     sound[0, 0] = getattr(Poison, way)
-    before, theirs, deadline = pid(stream), pid(other), time.monotonic() + 60.0
+    before, theirs, deadline = pid(stream), pid(other), time.monotonic() + 200.0
     put(stream, 2, sound)
     n = 0
     while pid(stream) == before:
