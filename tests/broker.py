@@ -25,7 +25,7 @@ WRITTEN = "s3cret%40left%2Fright"
 # /usr/sbin is not in everybody's PATH
 PLACES = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"))
 MOSQUITTO, PASSWD = (shutil.which(name, path=PLACES) for name in ("mosquitto", "mosquitto_passwd"))
-PATIENCE = 10.0
+PATIENCE = 60.0
 
 
 class Mosquitto:

@@ -1,5 +1,6 @@
 """A clock for code that is given one, which goes only when a test moves it."""
 
+import asyncio
 import time
 
 import pytest
@@ -29,6 +30,19 @@ class FakeClock:
         monkeypatch.setattr(time, "monotonic", self)
         monkeypatch.setattr(time, "monotonic_ns", lambda: round(self.now * 1e9))
         monkeypatch.setattr(time, "sleep", self.sleep)
+
+
+class LoopTime:
+    """The clock of the event loop that runs, on which a test may pass seconds that nobody waits for."""
+
+    def __init__(self) -> None:
+        self.passed = 0.0
+        loop = asyncio.get_running_loop()
+        real = loop.time
+        loop.time = lambda: real() + self.passed  # type: ignore[method-assign]
+
+    def passes(self, seconds: float) -> None:
+        self.passed += seconds
 
 
 class ThreadTime:

@@ -20,7 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
-TIMEOUT_SECONDS = 20.0
+TIMEOUT_SECONDS = 60.0
 """Timeout in seconds for any answer of the server, also on a busy machine."""
 # Linux gives sockets that ask for any port one of 32768 to 60999, other systems higher ones.
 _PORTS = range(12_000, 32_000)
@@ -37,7 +37,7 @@ class ServerProcess:
         *options: str,
         home: Path | None = None,
         env: dict[str, str] | None = None,
-        wait: float = 20.0,
+        wait: float = TIMEOUT_SECONDS,
         errors: IO[str] | None = None,
     ) -> None:
         """Sets the options of the server. errors: a file for its standard error; `said` is then empty."""
@@ -90,13 +90,18 @@ class ServerProcess:
         return os.pread(file, os.fstat(file).st_size, 0).decode(errors="replace")
 
     def status(self) -> dict[str, Any]:
-        """GET /api/status."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.http, timeout=TIMEOUT_SECONDS)
-        try:
-            connection.request("GET", "/api/status")
-            return dict(json.loads(connection.getresponse().read()))
-        finally:
-            connection.close()
+        """GET /api/status, once a control process that is started again answers it."""
+        until = time.monotonic() + TIMEOUT_SECONDS
+        while True:
+            connection = http.client.HTTPConnection("127.0.0.1", self.http, timeout=TIMEOUT_SECONDS)
+            try:
+                connection.request("GET", "/api/status")
+                answer = connection.getresponse()
+                if answer.status != 503 or time.monotonic() > until:
+                    return dict(json.loads(answer.read()))
+            finally:
+                connection.close()
+            time.sleep(0.1)
 
     def send(self, address: str, *args: object) -> None:
         """Sends one OSC message by UDP."""

@@ -51,7 +51,7 @@ def test_what_does_not_fit_or_would_crash_is_refused_and_changes_nothing(home: P
         server.send("/node/add", "busy", "burn", "in")
         server.sync()
         before = server.status()["engine"]["pid"]
-        answer, (address, said) = server.ask("/node/burn/ms", 9.0, timeout=15.0)
+        answer, (address, said) = server.ask("/node/burn/ms", 9.0)
         assert (answer, address) == ("/fail", "/node/burn/ms")
         assert "of a block of 5.33 ms: burn 9" in said
         status = server.status()
@@ -64,7 +64,7 @@ def test_what_does_not_fit_or_would_crash_is_refused_and_changes_nothing(home: P
         until(lambda: "of a block" in server.status()["warning"], 15.0, "the warning stands in the status")
         # one that would crash does it in its trial
         before = server.status()
-        answer, (_, said) = server.ask("/node/burn/die", 1, timeout=15.0)
+        answer, (_, said) = server.ask("/node/burn/die", 1)
         assert answer == "/fail"
         assert "did not survive its trial" in said
         assert "SIGABRT" in said

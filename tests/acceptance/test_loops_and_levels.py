@@ -75,7 +75,7 @@ def test_meters_tell_peak_and_rms_of_each_node(tmp_path: Path) -> None:
         server.send("/node/gain/gain", 0.5)
         server.sync()
         play_for(server, 0.1)
-        surface.settimeout(3)
+        surface.settimeout(60.0)
         surface.sendto(message("/notify", 1), ("127.0.0.1", server.osc))
         while len(found) < 3:
             data = surface.recv(65536)

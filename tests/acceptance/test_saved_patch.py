@@ -56,7 +56,7 @@ LONGER = HELD.format(
 def test_a_chord_sounds_on_through_saves_that_put_nodes_before_and_behind_it(tmp_path: Path) -> None:
     path, out = tmp_path / "held.toml", tmp_path / "out.wav"
     path.write_text(PLAIN)
-    with ServerProcess("--audio", "headless", "--patch", str(path), "--record", str(out)) as server:
+    with ServerProcess("--audio", "headless", "--ahead", "16", "--patch", str(path), "--record", str(out)) as server:
         until(lambda: server.status()["synth"] is not None, 10.0, "the synth")
         for note in (45, 52, 57):
             server.send("/note/on", note, 100)

@@ -45,7 +45,7 @@ def test_the_null_synth_writes_down_what_it_was_told_with_its_sample() -> None:
     with ServerProcess("--audio", "headless", "--patch", "keys", "--synth", "null") as server:
         assert (synth(server)["backend"], synth(server)["state"]) == ("null", "running")
         assert server.status()["workers"] == []
-        now = time.time() + 1.0
+        now = time.time() + 5.0
         for frames, note in ((0, 60), (7, 61), (1000, 62)):
             server.send_raw(bundle(ntp(now, frames, RATE), message("/note/on", note, 127)))
         server.send("/cc", 64, 1.0)
@@ -74,7 +74,7 @@ def test_a_killed_synth_is_back_with_its_notes_and_the_set_replays(tmp_path: Pat
     # the synth alone: a room behind it would sound on while it is away
     patch = tmp_path / "strings.toml"
     patch.write_text('format = 1\n[nodes.keys]\ntype = "synth"\n[wires]\n"keys" = "out"\n')
-    with ServerProcess("--audio", "headless", "--patch", str(patch), "--session", str(kept)) as server:
+    with ServerProcess("--audio", "headless", "--ahead", "16", "--patch", str(patch), "--session", str(kept)) as server:
         server.send("/node/keys/instrument", "strings")
         server.sync()
         until(lambda: synth(server)["state"] == "running", 10.0, "pyo runs")

@@ -268,12 +268,12 @@ def test_what_a_script_prints_is_not_its_music(spawn: Callable[..., subprocess.P
 
 
 def test_ctrl_c_ends_the_script_and_leaves_no_file(spawn: Callable[..., subprocess.Popen[str]], place: Path) -> None:
-    script(place, BEAT + "print('ready', flush=True)\nimport threading\nthreading.Event().wait(8)\n")
+    script(place, BEAT + "print('ready', flush=True)\nimport threading\nthreading.Event().wait(300)\n")
     process = spawn("render", "set.py", "--bars", "1", "--out", "out.wav", "--tail", "0")
     assert process.stderr is not None
     assert process.stderr.readline().strip() == "ready"
     process.send_signal(signal.SIGINT)
-    assert process.wait(30) == 130
+    assert process.wait(60) == 130
     assert not list(place.glob("out*"))
 
 

@@ -233,7 +233,7 @@ async def test_the_list_of_patches_is_read_beside_the_turn_and_once_for_all_that
 
     def names() -> list[str]:
         begun.set()
-        assert gate.wait(10.0)
+        assert gate.wait(60.0)
         read.append(["one", "two", "three"][: len(read) + 1])
         return read[-1]
 

@@ -431,7 +431,7 @@ def _keep(line: str, home: Path) -> None:
             pass
         assert kept.process is not None
         kept.process.send_signal(signal.SIGINT)
-        kept.process.wait(20)
+        kept.process.wait(60)
 
 
 def _wobble(folder: Path) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 from tests.hostile.conftest import Antiphon, answered, listed
-from tests.waiting import play_for, until
+from tests.waiting import complaints, play_for, until
 
 from antiphon_bench.rig import ServerProcess
 
@@ -116,11 +116,11 @@ def test_a_disk_that_fills_up_ends_the_recording_not_the_sound(small: Path, tmp_
     with ServerProcess(
         "--audio", "headless", "--patch", "through", "--input", str(tmp_path / "in.wav"), option, str(small / name)
     ) as server:
-        until(server.standard_error, 10.0, "it is told")
+        until(lambda: complaints(server), 10.0, "it is told")
         answered(server)
         assert server.status()["missed_blocks"] <= server.status()["blocks"] // 20
         assert server.stop() == 0
-        said = server.standard_error()
+        said = complaints(server)
     assert said.count("\n") == 1
     assert re.search("ends here: (no space left on device|the disk is nearly full); free some space", said)
     if name == "take.wav":

@@ -17,7 +17,7 @@ PATIENCE = 5.0
 def exchange(server: ServerProcess, raw: str) -> tuple[int, bytes]:
     """The status and the body answered to raw bytes."""
     with socket.create_connection(("127.0.0.1", server.http)) as sock:
-        sock.settimeout(3.0)
+        sock.settimeout(60.0)
         sock.sendall(raw.encode("latin-1"))
         answer = http.client.HTTPResponse(sock)
         answer.begin()

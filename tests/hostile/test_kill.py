@@ -69,7 +69,7 @@ def test_a_storm(server: ServerProcess) -> None:
         os.kill(pid, signal.SIGKILL)
     until(lambda: well(server), 5.0, "all are back")
     answered(server)
-    assert len(children(supervisor)) == 5, "control, engine, recorder, weigher and web"
+    until(lambda: len(children(supervisor)) == 5, 5.0, "control, engine, recorder, weigher and web")
     until(lambda: len(list(Path(f"/proc/{supervisor}/fd").iterdir())) == descriptors, 5.0, "as many descriptors")
     assert resident(supervisor) - memory < 16 << 20
     assert "Traceback" not in server.standard_error()

@@ -25,7 +25,7 @@ class Client:
     def __init__(self, server: ServerProcess) -> None:
         self.server = server
         self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.sock.settimeout(20.0)
+        self.sock.settimeout(60.0)
 
     def send(self, data: bytes) -> None:
         self.sock.sendto(data, ("127.0.0.1", self.server.osc))
@@ -179,7 +179,7 @@ def test_one_byte_at_a_time(calm: ServerProcess, framing: str) -> None:
 
 def test_a_frame_that_says_two_gigabytes_is_refused_and_closed(calm: ServerProcess) -> None:
     with socket.create_connection(("127.0.0.1", calm.osc)) as sock:
-        sock.settimeout(20.0)
+        sock.settimeout(60.0)
         sock.sendall(b"\0\0\0\x10" + encode("/ping", 1)[:16] + struct.pack(">I", 1 << 31))
         heard = b""
         while data := sock.recv(4096):
@@ -189,7 +189,7 @@ def test_a_frame_that_says_two_gigabytes_is_refused_and_closed(calm: ServerProce
 
 def test_a_hundred_thousand_future_events(calm: ServerProcess, client: Client) -> None:
     before, refused = resident(calm.pids()["control"]), counted(calm)
-    later = bundle(ntp(time.time() + 60.0), *[encode("/node/gain/gain", 1.0)] * 1000)
+    later = bundle(ntp(time.time() + 600.0), *[encode("/node/gain/gain", 1.0)] * 1000)
     for _ in range(100):
         client.send(later)
         answered(calm, 1.0)  # not so fast that the kernel would drop any

@@ -129,7 +129,7 @@ def test_sound_from_a_pipe_is_decoded_before_it_has_ended(tmp_path: Path, kind: 
     def send() -> None:
         with os.fdopen(writing, "wb", buffering=0) as sending:
             sending.write(data[: len(data) // 2])
-            begun.wait(20)
+            begun.wait(60)
             sending.write(data[len(data) // 2 :])
 
     thread = threading.Thread(target=send, daemon=True)
@@ -142,7 +142,7 @@ def test_sound_from_a_pipe_is_decoded_before_it_has_ended(tmp_path: Path, kind: 
             assert thread.is_alive() or begun.is_set()
             begun.set()
             got.append(block)
-    thread.join(20)
+    thread.join(60)
     np.testing.assert_array_equal(np.concatenate(got, axis=1), whole)
 
 

@@ -12,7 +12,7 @@ from antiphon.performer.wire import OutsidePrograms
 def test_a_message_has_the_time_of_its_beat() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as there:
         there.bind(("127.0.0.1", 0))
-        there.settimeout(10.0)
+        there.settimeout(60.0)
         port = there.getsockname()[1]
         outside = OutsidePrograms()
         before = time.time()

@@ -41,7 +41,7 @@ context.objects = [
 """
 NAME = os.environ.get("ANTIPHON_TEST_JACK", "antiphon-test")
 PERIOD = 256
-PATIENCE = 15.0
+PATIENCE = 60.0
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@ class Keyboard:
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.process.stdin.close()
-        self.process.wait(10)
+        self.process.wait(60)
         self.process.stdout.close()
 
 
@@ -70,9 +70,12 @@ def main(name: str, target: str) -> None:
     waiting: deque[tuple[int, bytes]] = deque()
     place: list[int] = []
     done = threading.Semaphore(0)
+    cycles = 0
 
     @client.set_process_callback  # type: ignore[misc]
     def process(frames: int) -> None:
+        nonlocal cycles
+        cycles += 1
         out.clear_buffer()
         now = client.last_frame_time
         while waiting:
@@ -89,7 +92,9 @@ def main(name: str, target: str) -> None:
         if target:
             client.connect(out, client.get_ports(target, is_midi=True, is_input=True)[0])
         # a new connection carries what is written some cycles later
-        time.sleep(0.1)
+        first = cycles
+        while cycles < first + 20:
+            time.sleep(0.01)
         print("ready", flush=True)
         for line in sys.stdin:
             after, _, data = line.strip().partition(" ")

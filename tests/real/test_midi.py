@@ -257,12 +257,15 @@ def test_notes_hold_up_no_sound_however_busy_control_is(jackd: Jackd, home: Path
                     live.send("/node/gain/gain", n / 100)
                 keys.send(0x90, n, 100)
                 keys.send(0x80, n, 0)
-        time.sleep(0.5)
+
+        def skipped() -> int:
+            """Cycles left out by JACK on a machine that is busy with more than this: each takes its MIDI along."""
+            return int(live.status()["device_xruns"] - before["device_xruns"])
+
+        until(lambda: received(live) >= 200 - skipped(), 5.0, "what was sent has come")
         after = live.status()
-        # a cycle that JACK skips, on a machine that is busy with more than this, takes its MIDI with it
-        skipped = after["device_xruns"] - before["device_xruns"]
-        print(f"{received(live)} of 200 received, {skipped} cycles skipped by JACK")
-        assert 200 - skipped <= received(live) <= 200
+        print(f"{received(live)} of 200 received, {skipped()} cycles skipped by JACK")
+        assert received(live) <= 200
         assert after["midi"]["dropped"] == 0
 
 
@@ -308,7 +311,7 @@ def test_when_jackd_ends_midi_comes_back_with_it(jackd: Jackd, home: Path) -> No
                 until(lambda: received(live) >= 1, 2.0, "a note")
         finally:
             again.terminate()
-            again.wait(10)
+            again.wait(60)
 
 
 def memory(server: ServerProcess) -> int:

@@ -49,7 +49,7 @@ def test_what_a_killed_supervisor_with_a_free_port_left_is_found(
     assert not left.exists()
     assert (place / "state.json").read_text() == "kept"
     pidfile.end_orphans(place)
-    assert orphan.wait(5.0) != 0
+    assert orphan.wait(60.0) != 0
     found = pidfile.crashed_settings(place)
     assert found is not None
     assert found.patch == "wah"

@@ -89,7 +89,7 @@ def live(folder: Path, *options: str, script: str = SCRIPT) -> Iterator[Live]:
         finally:
             process.terminate()
             try:
-                process.wait(30.0)
+                process.wait(60.0)
             finally:
                 process.kill()
 
@@ -169,7 +169,7 @@ def test_a_script_is_performed_at_a_server_that_runs(tmp_path: Path) -> None:
         until(lambda: "plays on in silence" in performed.said(), 10.0, "the panic")
         performed.save(SCRIPT, "plays from bar")
         performed.process.send_signal(signal.SIGINT)
-        assert performed.process.wait(30.0) == 0, performed.said()
+        assert performed.process.wait(60.0) == 0, performed.said()
         assert "Traceback" not in performed.said()
 
 
@@ -185,5 +185,5 @@ def test_a_server_is_started_where_none_answers(tmp_path: Path) -> None:
         counts_on(server)
         pid = server.status()["control"]["pid"]
         performed.process.send_signal(signal.SIGINT)
-        assert performed.process.wait(30.0) == 0, performed.said()
+        assert performed.process.wait(60.0) == 0, performed.said()
     until(lambda: not Path(f"/proc/{pid}").exists(), 10.0, "its server has ended")

@@ -132,8 +132,10 @@ def test_notes_to_come_are_seen_before_they_sound_and_dropped_by_panic(stage: La
         stage.server.send("/at", beat + 400.0, "/note/on", note, 100)
         stage.server.send("/at", beat + 401.0, "/note/off", note)
     for tab in pages:
-        tab.until("antiphon.ahead().filter(one => one.velocity).map(one => one.note).join() === '60,64'")
-        assert tab.run("antiphon.ahead().length") == 4
+        tab.until(
+            "antiphon.ahead().filter(one => one.velocity).map(one => one.note).join() === '60,64'"
+            "&& antiphon.ahead().length === 4"
+        )
     stage.server.send("/note/on", 67, 90)
     for tab in pages:
         tab.until("antiphon.notes().some(one => one.note === 67 && one.played && one.sounds && one.node === 'keys')")

@@ -58,7 +58,8 @@ class Louder(Processor):
 def write(home: Path, factor: str = "0.5", text: str = PROCESSOR, name: str = "processor.py") -> None:
     folder = home / "data" / "plugins" / "louder"
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / name).write_text(text.replace("FACTOR", factor))
+    (folder / "new").write_text(text.replace("FACTOR", factor))
+    os.replace(folder / "new", folder / name)  # the server looks at it at any moment
 
 
 @pytest.fixture
@@ -70,7 +71,7 @@ def server(tmp_path: Path) -> Iterator[ServerProcess]:
         f'format = 1\nname = "Louder"\ntempo = {TEMPO}\n[nodes.louder]\n[wires]\n"in" = "louder"\n"louder" = "out"\n'
     )
     soundfile.write(tmp_path / "in.wav", np.full((RATE, 2), LEVEL, np.float32), RATE, subtype="FLOAT")
-    with ServerProcess("--audio", "headless", "--block", str(BLOCK), "--patch", str(patch), "--input",
+    with ServerProcess("--audio", "headless", "--block", str(BLOCK), "--ahead", "16", "--patch", str(patch), "--input",
                 str(tmp_path / "in.wav"), "--record", str(tmp_path / "out.wav"), home=tmp_path) as running:  # fmt: skip
         yield running
 

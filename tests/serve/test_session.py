@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 from tests import forked
-from tests.waiting import play_for
+from tests.waiting import play_for, until
 
 from antiphon_bench.rig import ServerProcess, bundle, message, ntp
 
@@ -80,6 +80,8 @@ def test_notes_of_a_clip_off_the_grid_sound_on_it_and_again_in_a_replay(tmp_path
     options = "--audio", "headless", "--patch", str(tmp_path / "p.toml"), "--session", str(kept)
     with ServerProcess(*options, home=tmp_path, wait=120.0) as server, socket.socket(type=socket.SOCK_DGRAM) as sock:
         sock.settimeout(60.0)
+        # it begins at the next bar line: what is sent for its beats has the rest of this bar to come
+        until(lambda: server.ask("/beat")[1][0] % 4.0 < 0.5, 5.0, "a bar has begun")
         sock.sendto(message("/clip/record", "riff", 1, 1.0), ("127.0.0.1", server.osc))
         server.sync()
         line = server.ask("/clip/list")[1][2]

@@ -34,7 +34,7 @@ class Client:
     """A WebSocket to a port, as a browser opens it."""
 
     def __init__(self, port: int, origin: str = "", host: str = "127.0.0.1") -> None:
-        self._sock = socket.create_connection((host, port), 10.0)
+        self._sock = socket.create_connection((host, port), 60.0)
         self._ws = WSConnection(ConnectionType.CLIENT)
         headers = [(b"Origin", origin.encode())] if origin else []
         self._sock.sendall(self._ws.send(events.Request(f"localhost:{port}", "/", extra_headers=headers)))
@@ -76,7 +76,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ServerProc
     audio.write(folder / "a.wav", audio.clicks([0], 64, height=0.5), subtype="FLOAT")
     (home / "clicks.toml").write_text(PATCH)
     port, out = free_port(), home / "out.wav"
-    options = ("--audio", "headless", "--patch", str(home / "clicks.toml"), "--record", str(out))
+    options = ("--audio", "headless", "--ahead", "16", "--patch", str(home / "clicks.toml"), "--record", str(out))
     with ServerProcess(*options, "--strudel-port", str(port), home=home) as server:
         until(lambda: server.ask("/node/drums/loaded")[1] == [1], 10.0, "the sound is read")
         yield server, port, out
@@ -158,7 +158,7 @@ def test_a_flood_is_played_and_events_sound_at_their_time_stamps(stage: tuple[Se
     server, port, out = stage
     before, gap, count = figures(server), 4801, 40
     with Client(port).opened() as flood, Client(port).opened() as client:
-        start = time.time() + 3.0
+        start = time.time() + 5.0
         for n in range(count):
             client.play("s", "bd", "gain", 1.0, at=start + n * gap / RATE)
         for _ in range(3000):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.clock import LoopTime
 from tests.waiting import comes
 
 from antiphon.kernel.errors import PluginError
@@ -121,26 +121,33 @@ async def test_a_client_that_sends_too_slowly_gets_408(monkeypatch: pytest.Monke
         writer.close()
 
 
-async def test_each_piece_begins_the_clients_time_anew() -> None:
+async def test_each_piece_begins_the_clients_time_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     """An upload takes longer than a request may, as long as pieces come."""
-    sink = Sink()
-    async with serving(sink, replace(LIMITS, request_seconds=1.0)) as server:
+    monkeypatch.setattr(application, "SLOWEST", 1)
+    sink, time = Sink(), LoopTime()
+    async with serving(sink) as server:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         writer.write(head(server, 8 * 1000, "Connection: close"))
-        for _ in range(8):
-            await asyncio.sleep(0.2)
+        for n in range(8):
             writer.write(bytes(1000))
+            await comes(lambda: sink.bytes == 1000 * (n + 1), "a piece")  # noqa: B023
+            time.passes(20.0)
         assert b"200 OK" in await reply(reader)
         writer.close()
 
 
 async def test_the_clients_time_does_not_run_while_the_handler_works() -> None:
-    sink = Sink(pace=1.0)
-    async with serving(sink, replace(LIMITS, request_seconds=0.3)) as server:
+    sink, time = Sink(pace=100.0), LoopTime()
+    async with serving(sink) as server:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         writer.write(head(server, 2000, "Connection: close") + bytes(1000))
         await comes(lambda: sink.bytes, "the first half is received")
+        time.passes(70.0)
         writer.write(bytes(1000))
+        await writer.drain()
+        time.passes(40.0)
+        await comes(lambda: sink.bytes == 2000, "the second half is received")
+        time.passes(110.0)
         assert b"200 OK" in await reply(reader)
         writer.close()
 

@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 from hypothesis import given, settings, strategies as st
+from tests.clock import LoopTime
 from tests.waiting import comes
 
 from antiphon.kernel.errors import PluginError
@@ -21,9 +22,10 @@ from antiphon.web.protocol import connection
 from antiphon.web.protocol.guard import Site, decode_path
 from antiphon.web.server import HttpRequest, HttpServer, Limits, Refusal, Response, answer, text
 
-QUICK = Limits(request_seconds=0.4, idle_seconds=0.4)
 PATIENT = Limits(request_seconds=120.0, idle_seconds=120.0)
-"""For what is not about time: on a busy machine a hundred requests may take longer than anybody has for one."""
+"""On a busy machine a hundred requests may take longer than anybody has for one."""
+OVER = 121.0
+"""Seconds after which they are up."""
 
 
 @asynccontextmanager
@@ -46,7 +48,7 @@ async def send(server: HttpServer, data: bytes, eof: bool = False) -> bytes:
         writer.write(data)
         if eof:
             writer.write_eof()
-        return await asyncio.wait_for(reader.read(), 60)
+        return await reader.read()
     except ConnectionResetError:
         return b""
     finally:
@@ -294,7 +296,8 @@ async def test_a_dropped_client_gives_its_share_of_memory_back() -> None:
 
 async def test_clients_that_leave_before_their_time_is_up_stop_nothing() -> None:
     """A reset just as the server says 408: the sweep goes on."""
-    async with serving(QUICK) as server:
+    time = LoopTime()
+    async with serving() as server:
         for _ in range(20):
             sock = socket.create_connection(("127.0.0.1", server.port))
             sock.sendall(b"GET /")
@@ -303,6 +306,7 @@ async def test_clients_that_leave_before_their_time_is_up_stop_nothing() -> None
             for one in list(server.connections.waiting):
                 one.transport.pause_reading()  # type: ignore[union-attr]  # it does not see the reset
             sock.close()
+        time.passes(OVER)
         await comes(lambda: not server.connections.waiting, "each is closed")
         assert server.gate.counters.errors == 0
         assert status(await send(server, get(server))) == 200
@@ -330,7 +334,7 @@ async def test_a_client_that_sends_all_before_it_reads_sees_the_answer() -> None
     def blocking(port: int, sent: bytes) -> bytes:
         with socket.socket() as sock:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)
-            sock.settimeout(10)
+            sock.settimeout(60)
             sock.connect(("127.0.0.1", port))
             sock.sendall(sent)
             return sock.recv(1000)
@@ -375,41 +379,47 @@ async def test_other_methods_and_addresses() -> None:
 
 
 async def test_an_incomplete_request_and_a_silent_connection_are_closed() -> None:
-    async with serving(QUICK) as server:
-        started = time.monotonic()
-        half = send(server, f"GET /hello HTTP/1.1\r\nHost: localhost:{server.port}\r\n".encode())
-        replies = await asyncio.gather(half, send(server, b""), send(server, b"GET / HT"))
+    time = LoopTime()
+    async with serving() as server:
+        half = f"GET /hello HTTP/1.1\r\nHost: localhost:{server.port}\r\n".encode()
+        asked = [asyncio.ensure_future(send(server, data)) for data in (half, b"", b"GET / HT")]
+        waiting = server.connections.waiting
+        await comes(lambda: [c.idle for c in waiting].count(False) == 2 and len(waiting) == 3, "what each sends")
+        time.passes(OVER)
+        replies = await asyncio.gather(*asked)
         assert [reply[:12] for reply in replies] == [b"HTTP/1.1 408", b"", b"HTTP/1.1 408"]
-        assert time.monotonic() - started >= QUICK.request_seconds
         assert server.gate.counters.timeouts == 3
         await comes(lambda: not server.connections.waiting, "each is closed")
 
 
 async def test_dripping_bytes_does_not_buy_time() -> None:
-    async with serving(QUICK) as server:
+    time = LoopTime()
+    async with serving() as server:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         reply = asyncio.ensure_future(reader.read())
-        started = time.monotonic()
-        for byte in b"GET /hello HTTP/1.1\r\nX: " + b"a" * 5000:
-            if reply.done() or time.monotonic() - started > 30:
-                break
+        for byte in b"GET /hello HTTP/1.1\r\nX: " + b"a" * 20:
             writer.write(bytes([byte]))
-            await asyncio.sleep(0.02)
+            await comes(lambda: any(not c.idle for c in server.connections.waiting) or reply.done(), "a byte")
+            time.passes(OVER / 40)
+            await asyncio.sleep(0.001)
         assert (await asyncio.wait_for(reply, 30)).startswith(b"HTTP/1.1 408")
         writer.close()
 
 
 async def test_a_kept_connection_that_falls_silent_is_closed() -> None:
-    async with serving(QUICK) as server:
-        request = f"GET /hello HTTP/1.1\r\nHost: localhost:{server.port}\r\n\r\n".encode()
-        reply = await send(server, request)
-        assert reply.endswith(b"hello")
-        assert reply.count(b"HTTP/1.1 ") == 1
+    time = LoopTime()
+    async with serving() as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(f"GET /hello HTTP/1.1\r\nHost: localhost:{server.port}\r\n\r\n".encode())
+        assert status(await reader.readuntil(b"\r\n\r\nhello")) == 200
+        time.passes(OVER)
+        assert await asyncio.wait_for(reader.read(), 60) == b""
+        writer.close()
 
 
 async def test_a_client_that_does_not_read_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "SEND_SECONDS", 0.4)
-    async with serving(QUICK) as server:
+    async with serving() as server:
         server.add("GET", "/big", lambda request: Response(body=bytes(20_000_000)))
         _, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1024)
         writer.write(f"GET /big HTTP/1.1\r\nHost: localhost:{server.port}\r\n\r\n".encode() * 3)
@@ -449,11 +459,14 @@ async def test_when_full_the_longest_waiting_connection_makes_room() -> None:
 
 
 async def test_a_handler_that_raises_is_one_line_and_500(caplog: pytest.LogCaptureFixture) -> None:
+    time = LoopTime()
+
     def broken(request: HttpRequest) -> Response:
         raise RuntimeError("two\nlines")
 
     async def slow(request: HttpRequest) -> Response:
-        await asyncio.sleep(60)
+        time.passes(OVER)
+        await asyncio.sleep(3600)
         return text("never")
 
     async def late(request: HttpRequest) -> Response:
@@ -463,7 +476,7 @@ async def test_a_handler_that_raises_is_one_line_and_500(caplog: pytest.LogCaptu
     def refusing(request: HttpRequest) -> Response:
         raise Refusal(409, "not now")
 
-    async with serving(Limits(handler_seconds=0.1)) as server:
+    async with serving(Limits(120.0, 120.0, handler_seconds=60.0)) as server:
         server.add("GET", "/plugins/broken", broken)
         server.add("GET", "/plugins/none", lambda request: None)  # type: ignore[arg-type, return-value]
         server.add("GET", "/plugins/header", lambda request: Response(headers=(("X", "a\r\nY: b"),)))
@@ -543,7 +556,7 @@ FRAGMENTS = st.sampled_from(
 @pytest.fixture(scope="module")
 def loop_and_server():
     loop = asyncio.new_event_loop()
-    server = HttpServer(limits=QUICK)
+    server = HttpServer(limits=PATIENT)
     server.add("GET", "/hello", lambda request: text("hello"))
     server.add("POST", "/length", lambda request: answer(len(request.body)))
     complaints: list[object] = []

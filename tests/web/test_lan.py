@@ -149,9 +149,9 @@ async def ask(
 ) -> tuple[int, bytes, http.client.HTTPMessage]:
     def blocking() -> tuple[int, bytes, http.client.HTTPMessage]:
         if tls is None:
-            connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)
+            connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
         else:
-            connection = http.client.HTTPSConnection("127.0.0.1", server.port, timeout=5, context=tls)
+            connection = http.client.HTTPSConnection("127.0.0.1", server.port, timeout=60, context=tls)
         try:
             connection.request(method, path, None if data is None else json.dumps(data), headers)
             reply = connection.getresponse()
@@ -505,7 +505,7 @@ async def test_plain_http_and_silence_do_not_hold_lan_up(tmp_path: Path) -> None
         silent = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(20)]
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         writer.write(b"GET / HTTP/1.1\r\n\r\n")
-        assert b"blocks" not in await asyncio.wait_for(reader.read(), 5)
+        assert b"blocks" not in await asyncio.wait_for(reader.read(), 60)
         token = load_token(tmp_path)
         code, _, _ = await ask(server, "GET", "/api/status", tls=trusting(tmp_path), Authorization=f"Bearer {token}")
         assert code == 200

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import wsproto
+from tests.clock import LoopTime
 from tests.waiting import comes
 from wsproto import WSConnection, events
 
@@ -337,13 +338,17 @@ async def test_the_guard_stands_before_a_websocket_too() -> None:
 
 
 async def test_a_listener_that_answers_no_ping_is_closed() -> None:
-    async with serving(Limits(request_seconds=0.3, idle_seconds=0.3)) as (server, _):
+    time = LoopTime()
+    async with serving() as (server, _):
         client = Client(server)
         await client.open()
-        reader = client._reader
-        async with asyncio.timeout(PATIENCE):
-            while await reader.read(4096):
-                pass
+        reading = asyncio.ensure_future(client._reader.read())
+
+        def ended() -> bool:
+            time.passes(50.0)
+            return reading.done()
+
+        await comes(ended, "it is disconnected")
         await comes(lambda: len(server.listeners) == 0, "it is forgotten")
         client.close()
 

@@ -15,7 +15,7 @@ from antiphon.kernel.workers.pool import Pool
 from antiphon.kernel.workers.stream import HopStart, Stream
 from antiphon.kernel.workers.zygote import HANG, spawn
 
-PATIENCE = 10.0
+PATIENCE = 60.0
 
 
 class Rig:

@@ -146,14 +146,14 @@ class Heard:
     def __init__(self, server: ServerProcess) -> None:
         self._came: deque[tuple[str, list[Any]]] = deque()
         self._sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._sock.settimeout(5.0)
+        self._sock.settimeout(60.0)
         self._sock.sendto(message("/notify", 1), ("127.0.0.1", server.osc))
 
     def until(self, true: Callable[[str, list[Any]], bool]) -> list[Any]:
-        """Arguments of the first message that is so; TimeoutError after five seconds."""
+        """Arguments of the first message that is so; TimeoutError after a minute."""
         from pythonosc.osc_packet import OscPacket
 
-        deadline = time.monotonic() + 5.0
+        deadline = time.monotonic() + 60.0
         while True:
             while self._came:
                 address, params = self._came.popleft()

@@ -181,7 +181,7 @@ def test_what_was_answered_before_a_death_is_played_still(rig: Rig) -> None:
 
 
 WAYS = {
-    "HANG": r"gave no answer for 0\.\d\d s",
+    "HANG": r"gave no answer for \d+\.\d\d s",
     "NAN": "gave NaN or infinity",
     "INF": "gave NaN or infinity",
     "SHAPE": r"gave a wrong shape: \[96\]",
@@ -201,7 +201,7 @@ def test_a_worker_that_misbehaves_is_ended_and_its_neighbour_never_hears_of_it(r
     through(rig, stream, 0, x[:2])
     sound = x[2].copy()
     sound[0, 0] = getattr(Poison, way)
-    before, theirs, deadline = pid(stream), pid(other), time.monotonic() + 60.0
+    before, theirs, deadline = pid(stream), pid(other), time.monotonic() + 200.0
     put(stream, 2, sound)
     n = 0
     while pid(stream) == before:
@@ -219,17 +219,26 @@ def test_a_worker_that_misbehaves_is_ended_and_its_neighbour_never_hears_of_it(r
 
 
 def test_one_that_only_sleeps_too_long_is_left_alive(rig: Rig) -> None:
-    stream, x = rig.open(spec("Poison")), hops(4)
+    stream, x = rig.open(spec("Poison")), hops(2)
     through(rig, stream, 0, x[:1])
-    x[1][0, 0] = Poison.SLEEP
-    put(stream, 1, x[1])
-    rig.patient(0.005)
-    assert stream.take(1) is None
-    until(lambda: stream.entry.slot(stream.slot, SlotWord.CURSOR) == 2, 5, "it has caught up")
-    assert stream.start(2) is HopStart.CONTINUES
-    put(stream, 2, x[2])
-    until(lambda: stream.entry.slot(stream.slot, SlotWord.CURSOR) == 3, 5, "it goes on")
-    assert stream.take(2) is not None
+    asleep = x[1].copy()
+    asleep[0, 0] = Poison.SLEEP
+    late = 0
+
+    def is_late() -> bool:
+        """False where this process had to wait for longer than the worker slept."""
+        nonlocal late
+        late += 1
+        put(stream, late, asleep)
+        rig.patient(0.005)
+        return stream.take(late) is None
+
+    until(is_late, 5, "an answer is late")
+    until(lambda: stream.entry.slot(stream.slot, SlotWord.CURSOR) == late + 1, 5, "it has caught up")
+    assert stream.start(late + 1) is HopStart.CONTINUES
+    put(stream, late + 1, x[1])
+    until(lambda: stream.entry.slot(stream.slot, SlotWord.CURSOR) == late + 2, 5, "it goes on")
+    assert stream.take(late + 1) is not None
     assert words(stream)[WorkerWord.RESTARTS] == 0
 
 
@@ -319,7 +328,7 @@ def test_one_that_waits_for_what_it_plays_by_holds_nobody_up_and_says_why(rig: R
 def test_one_that_finds_nobody_at_once_is_not_asked_again_at_once(rig: Rig, tmp_path: Path) -> None:
     stream = rig.pool.open(spec("Joins", settings={"by": str(tmp_path / "there")}))
     until(lambda: stream.entry.state == State.WAITING, 5, "the first has asked")
-    before, begun = words(stream)[WorkerWord.GENERATION], time.monotonic()
+    begun, before = time.monotonic(), words(stream)[WorkerWord.GENERATION]
     until(lambda: words(stream)[WorkerWord.GENERATION] >= before + 2, 5, "it is asked again")
     assert time.monotonic() - begun > 0.9
     until(lambda: stream.entry.state == State.WAITING, 5, "it is waited for")

@@ -51,14 +51,14 @@ def test_a_killed_zygote_takes_its_workers_with_it_and_another_makes_them_anew(o
 
 def test_a_worker_that_outlived_its_zygote_is_ended_by_the_next(own_rig: Rig) -> None:
     stream = own_rig.open(spec())
-    stray = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    stray = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     kept = words(stream)[WorkerWord.PID]
     os.kill(own_rig.zygote, signal.SIGKILL)
     os.waitpid(own_rig.zygote, 0)
     until(lambda: gone(kept), 2.0, "the worker ended")
     words(stream)[WorkerWord.PID] = stray.pid
     own_rig.start()
-    assert stray.wait(10) == -signal.SIGKILL
+    assert stray.wait(60) == -signal.SIGKILL
     until(lambda: words(stream)[WorkerWord.RESTARTS] == 1, 10, "the death is noticed")
     runs(stream)
 
@@ -129,7 +129,7 @@ def test_a_command_that_ends_or_dies_leaves_no_process(end: str) -> None:
         assert len(pids) == 3
         if end == "kill":
             child.kill()
-        assert child.wait(10) == (-signal.SIGKILL if end == "kill" else 0)
+        assert child.wait(60) == (-signal.SIGKILL if end == "kill" else 0)
     until(lambda: all(map(gone, pids)), 2.0, f"nothing is left of {pids}")
 
 

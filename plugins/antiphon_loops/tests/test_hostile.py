@@ -132,7 +132,7 @@ def test_a_folder_that_is_gone_leaves_what_was_read(analysed: tuple[Path, Path],
 
 
 def until(preparer: Preparer, what: str) -> object:
-    deadline = clock.monotonic() + 30.0
+    deadline = clock.monotonic() + 120.0
     while clock.monotonic() < deadline:
         found = preparer.take() if what == "material" else preparer.problem
         if found:

@@ -223,8 +223,8 @@ def test_live_nothing_waits_and_a_replay_is_the_same(
     values: dict[str, Value] = {"library": str(library), "bars": 4}
     monkeypatch.setattr(pool._context, "pool", _Live())
     live = Deck(Loops(), values)
-    heard, longest, changes = [], 0.0, []
-    deadline = clock.monotonic() + 60
+    heard, changes = [], []
+    deadline = clock.monotonic() + 240
     wanted = {"seed": 0, "tempo": 0}
     while clock.monotonic() < deadline and len([m for m in live.marks if m[1] == "swap"]) < 3:
         swaps = len([m for m in live.marks if m[1] == "swap"])
@@ -234,9 +234,7 @@ def test_live_nothing_waits_and_a_replay_is_the_same(
                 wanted[name] = 1
                 now.append((0, name, value))
                 changes.append((live.time.sample, name, value))
-        began = clock.perf_counter()
         heard.append(live.play(512, now))
-        longest = max(longest, clock.perf_counter() - began)
         clock.sleep(0.002)
     heard.append(live.play(100000))
     live.processor.close()

@@ -129,8 +129,10 @@ async def test_a_nodes_own_report_is_told_ten_times_a_second_at_most(
     for n in range(60):
         live.engine.say(Reported(number, LEVEL, n / 64))
         await asyncio.sleep(0.01)
+        if n == 30:
+            await comes(lambda: len(client.heard["antiphon/b/level"]) > before, "some on the way are told")
     await comes(lambda: client.last("antiphon/b/level") == b"0.921875", "the last is told")
-    assert 3 <= len(client.heard["antiphon/b/level"]) - before <= 10 * (time.monotonic() - begun) + 2
+    assert len(client.heard["antiphon/b/level"]) - before <= 10 * (time.monotonic() - begun) + 2
 
 
 async def test_the_status_has_every_count_and_the_page_explains_it(live: Rig, mqtt: MqttBridge) -> None:
@@ -265,19 +267,23 @@ async def test_a_control_process_started_again_takes_up_its_session(live: Rig, t
 async def test_a_fault_of_ours_is_said_and_the_rest_goes_on(
     live: Rig, mqtt: MqttBridge, client: Client, monkeypatch: pytest.MonkeyPatch, caplog
 ) -> None:
+    tries = 0
+
     def broken(*_: object) -> None:
+        nonlocal tries
+        tries += 1
         raise RuntimeError("on purpose")
 
     with monkeypatch.context() as patch:
         patch.setattr(live.app.executor, "do", broken)
         await sent(mqtt, client, ("a/gain/set", "0.1"))
-    assert mqtt.refused == 1
+    assert (mqtt.refused, tries) == (1, 1)
     assert "on purpose" in caplog.text
     with monkeypatch.context() as patch:
         patch.setattr(mqtt.outward, "take", broken)
         live.client().send("/node/a/gain", 0.3)
-        await comes(lambda: mqtt.state == "connecting", "the connection is given up")
-    await comes(lambda: mqtt.state == "running", "it is back")
+        await comes(lambda: tries > 1, "it is told")
+    await comes(lambda: mqtt.counts()["reconnects"] and mqtt.state == "running", "the connection is made anew")
     await sent(mqtt, client, ("a/gain/set", "0.2"))
     assert live.app.executor.value("a", "gain") == 0.2
 

@@ -2,12 +2,12 @@
 
 import shutil
 import subprocess
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from tests.waiting import until
 
 from antiphon_sampler import general_midi, processor, sounds
 from antiphon_sampler.general_midi import PROGRAMS, SAMPLED, nearest
@@ -100,8 +100,5 @@ def test_a_note_wakes_the_loader(instruments):
     instruments.start()
     thread = instruments._thread
     instruments.get(7)
-    end = time.monotonic() + 10.0
-    while instruments.get(7) is None and time.monotonic() < end:
-        time.sleep(0.01)
-    assert instruments.get(7) is not None
+    until(lambda: instruments.get(7) is not None, 10.0, "it is loaded")
     assert thread.is_alive()

@@ -125,7 +125,7 @@ def _read(path: Path) -> Catalog:
 
 async def _follow(catalog: Catalog, path: Path) -> None:
     """Reloads the catalog when control writes it, after a plugin's version change, until it is cancelled."""
-    known = os.stat(path).st_mtime_ns
+    known = 0  # it may have been written again since this process read it at its start
     while True:
         await asyncio.sleep(CATALOG_SECONDS)
         with contextlib.suppress(OSError):  # the server ends

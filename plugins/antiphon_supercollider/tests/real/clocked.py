@@ -10,7 +10,7 @@ from antiphon.api import Event, Samples
 from antiphon.api.backends.synths import SynthSettings
 from antiphon_supercollider.backend import SuperCollider
 
-PATIENCE = 10.0
+PATIENCE = 60.0
 LENGTH, SILENT = 0.35, 0.35
 """Seconds of a note that is ended, and of silence before the next."""
 

@@ -69,6 +69,7 @@ def test_a_killed_scsynth_is_back_with_sound_and_dials(
     server.sync()
     os.kill(before["pid"], signal.SIGKILL)
     until(lambda: synth(server)["pid"] not in (0, before["pid"]), 5.0, "another plays")
+    until(lambda: synth(server)["notes"]["confirmed"] == 2, 15.0, "the held note is told again")
     play_for(server, 2.0)
     after = synth(server)
     assert (after["state"], after["restarts"], after["notes"]["confirmed"]) == ("running", before["restarts"] + 1, 2)

@@ -107,6 +107,8 @@ def test_sequenced_onsets_are_where_they_were_asked_for(server: ServerProcess, t
         offset = n * APART + 37 * n % 256
         server.send_raw(bundle(ntp(began, offset, RATE), message("/note/on", CLOSED_HAT, 100)))
     play_for(server, 0.5 + count * APART / RATE + 0.5)
+    until(lambda: synth(server)["notes"]["confirmed"] == count, 15.0, "all are played")
+    play_for(server, 0.5)
     status = server.status()
     notes = status["synth"]["notes"]
     assert (notes["sent"], notes["confirmed"], notes["dropped"]) == (count, count, 0)

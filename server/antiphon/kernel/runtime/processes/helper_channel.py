@@ -135,11 +135,13 @@ class HelperChannel:
     def requests(self, idle: float | None = None) -> Iterator[Message]:
         """The requests, until the parent closes its end.
 
-        `idle`: seconds without a request after which they end too; None for no end.
+        `idle`: seconds after a request, without another, after which they end too; None for no end.
         """
+        silence = None  # whoever starts this process has a first request, late as it may be on a busy machine
         with contextlib.suppress(EOFError, TimeoutError):
             while True:
-                yield read_message(self.input, silence=idle)[0]
+                yield read_message(self.input, silence=silence)[0]
+                silence = idle
 
     def send(self, message: Message, *raw: Any) -> None:
         """Sends an answer. Waits while the pipe is full. Raises OSError: the parent has closed its end."""
