@@ -20,7 +20,7 @@ from antiphon.kernel.control.state import CATALOG
 from antiphon.kernel.engine.shared import HeaderWord
 from antiphon.kernel.errors import AntiphonError, FileError
 from antiphon.kernel.runtime import paths
-from antiphon.kernel.runtime.platform import PORTABLE, end_before_exec
+from antiphon.kernel.runtime.platform import PORTABLE
 from antiphon.kernel.runtime.processes.child_process import Child, block_signals, flush, leave
 from antiphon.kernel.runtime.processes.helper_process import start_helper
 from antiphon.kernel.runtime.processes.spawning import start_function
@@ -113,19 +113,18 @@ class Starts:
             "settings": self._settings.to_json(),
             "catalog": str(self.folder / CATALOG),
             "fds": fds,
-            "supervisor": os.getpid(),
             "taps": astuple(parts.taps.shape),
             "page": [str(self.folder), self._page_key] if self._settings.local else None,
         }
-        # before it runs: it holds the HTTP port, and imports for a while before it could ask for this itself
-        return _module(self._companions.web, given, tuple(fds.values()), before=end_before_exec)
+        # bound: without its supervisor it would keep the port from the next one, which may not know of it
+        return _module(self._companions.web, given, tuple(fds.values()), bound=True)
 
     def performer(self) -> int:
         """Starts the process that performs the scripts of pages, of a server with `--live`."""
         assert self.parts.performer is not None
         fd = self.parts.performer.fileno()
-        given = {"osc_port": self._settings.osc_port, "scripts": fd, "supervisor": os.getpid()}
-        return _module(self._companions.performer, given, (fd,), before=end_before_exec)
+        given = {"osc_port": self._settings.osc_port, "scripts": fd}
+        return _module(self._companions.performer, given, (fd,), bound=True)
 
     def catalog(self) -> None:
         """Sends control the path of the plugins' catalog, which it needs to continue its start."""
@@ -183,7 +182,7 @@ class Starts:
 
     def probe(self) -> int:
         """Starts the process that measures how late this machine wakes a thread."""
-        return self._begin(watchdog.run, self.parts.shared)
+        return self._begin(watchdog.run, self.parts.shared, os.getpid())
 
     def engine(self) -> int:
         """Starts an engine that plays by `driver`."""
@@ -260,13 +259,13 @@ def _write_secrets(make: Callable[[], None], write: int) -> None:
     os.write(write, json.dumps(errors).encode() + b"\n")
 
 
-def _module(name: str, given: dict[str, Any], fds: tuple[int, ...], before: Callable[[], None] | None = None) -> int:
+def _module(name: str, given: dict[str, Any], fds: tuple[int, ...], *, bound: bool = False) -> int:
     """Runs a module in a fresh interpreter with `given` as JSON on standard input, and gives its pid.
 
-    It inherits the descriptors `fds`; `before` is called in the child before the interpreter is executed.
+    It inherits the descriptors `fds`. `bound`: it ends with this process.
     """
     with block_signals():
-        child = start_helper(name, fds=fds, stdin=subprocess.PIPE, stdout=None, stderr=None, preexec_fn=before)
+        child = start_helper(name, fds=fds, stdin=subprocess.PIPE, stdout=None, stderr=None, bound=bound)
     assert child.stdin is not None
     child.returncode = 0  # reaped by pid; Popen must not
     # by a pipe: every user of the machine can read command lines, and `given` may hold a broker's password

@@ -128,10 +128,11 @@ SECONDS = 1.5
 _STEP_NS = 1_000_000
 
 
-def run(shared: Shared) -> int:
+def run(shared: Shared, parent: int) -> int:
     """Main function of the probe, after the fork: sleeps as the engine does, and notes the latest wake-up."""
     words = shared.words
-    end_with_parent()
+    if not end_with_parent(parent):
+        return 1
     short_slices()
     due = time.monotonic_ns()
     end = due + round(SECONDS * 1e9)

@@ -83,7 +83,7 @@ class NativeLoop:
         whole, real = self.words.whole, self.words.real
         functions = {
             LoopWord.CLOCK: _libc.clock_gettime,
-            LoopWord.SLEEP: _libc.clock_nanosleep,
+            LoopWord.SLEEP: _libc.nanosleep,
             LoopWord.POLL: _libc.poll,
             LoopWord.READ: _libc.read,
             LoopWord.WRITE: _libc.write,

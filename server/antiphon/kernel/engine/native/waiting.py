@@ -21,7 +21,6 @@ from antiphon.kernel.native.kernel import i64, i64p
 
 SECOND = 1_000_000_000
 _MONOTONIC, _PROCESS_CPU = 1, 2
-_ABSOLUTE = 1
 _READABLE = 1 << 32
 """POLLIN in the events of a struct pollfd that is read as one word; the result stands 16 bits higher."""
 _RESULT = 48
@@ -73,9 +72,9 @@ def wait_software(s: i64p) -> i64:
     due = due_ns(s, block)
     now = now_ns(s)
     if now < due:
-        s[LoopWord.NOW] = due // SECOND
-        s[LoopWord.NOW + 1] = due % SECOND
-        if call_c(s[LoopWord.SLEEP], _MONOTONIC, _ABSOLUTE, offset(s, LoopWord.NOW), 0) & _INT != 0:
+        s[LoopWord.NOW] = (due - now) // SECOND
+        s[LoopWord.NOW + 1] = (due - now) % SECOND
+        if call_c(s[LoopWord.SLEEP], offset(s, LoopWord.NOW), 0) & _INT != 0:
             return -1  # a signal
     elif now > due_ns(s, block + pace[PaceWord.BUFFER]):
         return -1

@@ -29,7 +29,7 @@ from antiphon.kernel.graph.graph import IN, OUT, End, Graph, NodeSpec, Wire
 from antiphon.kernel.plugins.checks import in_child
 from antiphon.kernel.plugins.loader import Loaded
 from antiphon.kernel.plugins.versions import PluginVersions
-from antiphon.kernel.runtime.platform import short_slices
+from antiphon.kernel.runtime.platform import anonymous_file, short_slices
 from antiphon.kernel.runtime.processes.child_process import listening
 from antiphon.kernel.workers.arena import SlotWord, State, WorkerWord
 from antiphon.kernel.workers.pool import Pool, preferred_device, without_workers
@@ -121,7 +121,7 @@ def run_weigher(requests: socket.socket, plugins: Loaded, spec: StreamSpec) -> i
     """Weigher's endless loop, until SIGTERM: forked trials of JSON requests, costs cached by type and values."""
     listening()
     short_slices()
-    place = memoryview(mmap.mmap(-1, mmap.PAGESIZE)).cast("q")
+    place = anonymous_file("antiphon-trial", mmap.PAGESIZE)
     known: dict[Hashable, float] = {}
     while True:
         message = json.loads(requests.recv(_MAX_MESSAGE))
@@ -148,11 +148,11 @@ def _key(node: NodeSpec, catalog: Catalog, versions: Mapping[str, str]) -> Hasha
 
 
 def _try_in_child(
-    nodes: list[NodeSpec], plugins: Loaded, versions: Mapping[str, str], spec: StreamSpec, place: memoryview
+    nodes: list[NodeSpec], plugins: Loaded, versions: Mapping[str, str], spec: StreamSpec, place: int
 ) -> dict[str, Any]:
-    """Forked trial: {"costs": [ms]} or {"node": name, "said": why}; shared `place`: index of the node on trial."""
+    """Trial in a copy: {"costs": [ms]} or {"node": name, "said": why}. `place`: a file, the index of the node tried."""
     output = in_child(partial(_try_all, nodes, plugins, versions, spec, place), TRIAL_LIMIT)
-    node = nodes[place[0]]
+    node = nodes[_mapped(place)[0]]
     try:
         answer: dict[str, Any] = json.loads(output)
     except ValueError:
@@ -160,13 +160,16 @@ def _try_in_child(
     return answer
 
 
-def _try_all(
-    nodes: list[NodeSpec], plugins: Loaded, versions: Mapping[str, str], spec: StreamSpec, place: memoryview
-) -> str:
+def _mapped(place: int) -> memoryview:
+    return memoryview(mmap.mmap(place, mmap.PAGESIZE)).cast("q")
+
+
+def _try_all(nodes: list[NodeSpec], plugins: Loaded, versions: Mapping[str, str], spec: StreamSpec, place: int) -> str:
+    at = _mapped(place)
     used = PluginVersions(plugins)
     used.use(versions)
     costs = []
-    for place[0], node in enumerate(nodes):
+    for at[0], node in enumerate(nodes):
         try:
             # whole microseconds: the costs of a patch of 256 nodes then fit the buffer of the pipe to the parent
             costs.append(round(try_node(node, used.catalog, used.make, spec), 3))

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from antiphon.kernel.runtime.processes.child_process import bound_to
+from antiphon.kernel.runtime.platform import PORTABLE, end_with_parent
 from antiphon.kernel.runtime.processes.helper_channel import (
     HEAD,
     Message,
@@ -46,11 +46,25 @@ def command(module: str, *words: str) -> list[str]:
     return [sys.executable, "-P", "-m", module, *words]
 
 
-def start_helper(module: str, *words: str, fds: Sequence[int] = (), **options: Any) -> subprocess.Popen[bytes]:
-    """Starts a module in a process of its own. `options`: of `Popen`; without them it has neither input nor output."""
+def bound_command(module: str, *words: str, nice: int = 0, most: int = -1) -> list[str]:
+    """As `command`, for a process that ends with this one, whatever ends this one. It takes arguments as any program.
+
+    nice: an increment of its nice value. most: bytes of a file that it writes; -1 for no limit.
+    """
+    return command("antiphon.kernel.runtime.processes.bound", str(os.getpid()), str(nice), str(most), module, *words)
+
+
+def start_helper(
+    module: str, *words: str, fds: Sequence[int] = (), bound: bool = False, **options: Any
+) -> subprocess.Popen[bytes]:
+    """Starts a module in a process of its own.
+
+    `bound`: it ends with this process. `options`: of `Popen`; without them it has neither input nor output.
+    """
     quiet: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
     given = {**quiet, "env": environment(), **options}
-    return subprocess.Popen(command(module, *words), pass_fds=fds, bufsize=0, **given)
+    line = bound_command(module, *words) if bound else command(module, *words)
+    return subprocess.Popen(line, pass_fds=fds, bufsize=0, **given)
 
 
 class HelperProcess:
@@ -143,15 +157,19 @@ class ForkedEnd:
 def run_forked(work: Callable[[], bytes], seconds: float | None, most: int) -> ForkedEnd:
     """Has a function called in a copy of this process, without input and output; the copy ends with this process.
 
+    Where a process is not forked the copy is a fresh interpreter, to which `work` is pickled.
+
     `seconds`: after which the child is ended; None for no end. `most`: bytes that it may give; what follows them is not
     read. Raises OSError: the system cannot make another process or pipe.
     """
     receiving, giving = os.pipe()
-    parent = os.getpid()
-    child = os.fork()
-    if child == 0:
-        _become(work, receiving, giving, parent)
-    os.close(giving)
+    child = -1
+    try:
+        child = _copy(work, receiving, giving)
+    finally:
+        os.close(giving)
+        if child < 0:
+            os.close(receiving)
     try:
         data, late = _received(receiving, None if seconds is None else time.monotonic() + seconds, most)
     finally:
@@ -161,10 +179,23 @@ def run_forked(work: Callable[[], bytes], seconds: float | None, most: int) -> F
     return ForkedEnd(data, late, os.waitstatus_to_exitcode(status))
 
 
-def _become(work: Callable[[], bytes], receiving: int, giving: int, parent: int) -> None:
+def _copy(work: Callable[[], bytes], receiving: int, giving: int) -> int:
+    parent = os.getpid()
+    if PORTABLE:
+        from antiphon.kernel.runtime.processes.spawning import start_function
+
+        os.set_inheritable(giving, True)
+        return start_function(_become, work, giving, parent)
+    child = os.fork()
+    if child == 0:
+        os.close(receiving)
+        _become(work, giving, parent)
+    return child
+
+
+def _become(work: Callable[[], bytes], giving: int, parent: int) -> None:
     try:
-        if bound_to(parent):
-            os.close(receiving)
+        if end_with_parent(parent):
             faulthandler.disable()  # the parent reports a crash
             quiet = os.open(os.devnull, os.O_RDWR)
             for stream in (0, 1, 2):
