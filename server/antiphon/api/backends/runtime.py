@@ -15,6 +15,8 @@ from antiphon.kernel.runtime.extras import (
     sentence as missing_modules,
 )
 from antiphon.kernel.runtime.platform import (
+    MONOTONIC,
+    c_function,
     cores,
     end_before_exec,
     end_with_parent as bound_to,

@@ -8,7 +8,6 @@ constant.
 
 from __future__ import annotations
 
-import ctypes
 import os
 from enum import IntEnum
 
@@ -18,7 +17,7 @@ from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.native.compiling import kernel
 from antiphon.kernel.native.intrinsics import address_f32, as_u8p, call_c, load_acquire, offset, store_release
 from antiphon.kernel.native.kernel import i64, i64p
-from antiphon.kernel.runtime.platform import make_bell, wait_bell
+from antiphon.kernel.runtime.platform import MONOTONIC, c_function, make_bell, wait_bell
 
 DEPTH = 32
 
@@ -57,7 +56,7 @@ WORDS = 84 + 96
 @kernel
 def stamp(s: i64p, slot: i64) -> None:
     """Stores the monotonic clock, in ns, as the slot's time, and tracks the longest gap between calls."""
-    call_c(s[Slot.CLOCK], 1, offset(s, Slot.NOW))
+    call_c(s[Slot.CLOCK], MONOTONIC, offset(s, Slot.NOW))
     now = s[Slot.NOW] * 1000000000 + s[Slot.NOW + 1]
     before = (slot + DEPTH - 1) % DEPTH
     if s[Slot.CALLS] > 0:
@@ -176,15 +175,14 @@ class CallbackState:
         self.inputs: Samples = np.zeros((DEPTH, max(1, channels_in), block), np.float32)
         self.outputs: Samples = np.zeros((DEPTH, max(1, channels_out), block), np.float32)
         self.bell = make_bell(waits=True, inherited=False)  # rung by the callback after each call
-        libc = ctypes.CDLL(None)
         values = {
             Slot.BLOCK: block,
             Slot.CHANNELS_IN: channels_in,
             Slot.CHANNELS_OUT: channels_out,
             Slot.AHEAD: ahead,
             Slot.BELL: self.bell,
-            Slot.WRITE: ctypes.cast(libc.write, ctypes.c_void_p).value,
-            Slot.CLOCK: ctypes.cast(libc.clock_gettime, ctypes.c_void_p).value,
+            Slot.WRITE: c_function("write"),
+            Slot.CLOCK: c_function("clock_gettime"),
             Slot.IN_DATA: self.inputs.ctypes.data,
             Slot.OUT_DATA: self.outputs.ctypes.data,
             Slot.ONE: 1,

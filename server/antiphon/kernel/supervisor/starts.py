@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import pickle
 import secrets
 import select
 import signal
@@ -12,10 +13,12 @@ import socket
 import subprocess
 from collections.abc import Callable
 from dataclasses import astuple, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from antiphon.kernel.contract.block import StreamSpec
+from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.control.state import CATALOG
 from antiphon.kernel.engine.shared import HeaderWord
 from antiphon.kernel.errors import AntiphonError, FileError
@@ -33,6 +36,7 @@ from antiphon.kernel.workers import zygote
 if TYPE_CHECKING:
     from antiphon.kernel.engine.drivers.base import DriverOptions
     from antiphon.kernel.engine.process import EngineParts
+    from antiphon.kernel.plugins.loader import Loaded
     from antiphon.kernel.workers.devices import Device
 
 SOFT_DEPTH = 4
@@ -160,7 +164,11 @@ class Starts:
         """Starts the process that tries new nodes and measures a block of each."""
         s = self._settings
         spec = StreamSpec(s.rate, s.block, s.channels)
-        return self._begin(_weigh, replace(self._warm, sound=None), self.parts.weigher, spec, self.parts.device)
+        warm = replace(self._warm, sound=None)
+        if PORTABLE:  # it has no use for the plugins itself: the copies in which it tries them load them
+            prepared = partial(_prepared, pickle.dumps(warm), self.parts.device)
+            return self._begin(_weigh_apart, self.parts.weigher, str(self.folder / CATALOG), prepared, spec)
+        return self._begin(_weigh, warm, self.parts.weigher, spec, self.parts.device)
 
     def zygote(self, kind: str, imports: str = "") -> int:
         """Starts the process that workers of `kind` are forked from; `imports` as of `zygote.start`."""
@@ -247,7 +255,21 @@ def _weigh(warm: preload.Warm, requests: socket.socket, spec: StreamSpec, device
     from antiphon.kernel.workers import pool
 
     pool.prefer(device)
-    return admission.run_weigher(requests, warm.plugins, spec)
+    return admission.run_weigher(requests, warm.plugins.catalog, lambda: warm.plugins, spec)
+
+
+def _weigh_apart(requests: socket.socket, catalog: str, plugins: Callable[[], Loaded], spec: StreamSpec) -> int:
+    from antiphon.kernel.engine.plans import admission
+
+    return admission.run_weigher(requests, Catalog.from_json(json.loads(Path(catalog).read_bytes())), plugins, spec)
+
+
+def _prepared(warm: bytes, device: Device) -> Loaded:
+    from antiphon.kernel.workers import pool
+
+    pool.prefer(device)
+    loaded: Loaded = pickle.loads(warm).plugins
+    return loaded
 
 
 def _write_secrets(make: Callable[[], None], write: int) -> None:

@@ -6,6 +6,9 @@ Linux has ways of its own (`linux`, `proc`). Elsewhere, and with ANTIPHON_PORTAB
 
 from antiphon.kernel.runtime.platform.choice import PORTABLE
 from antiphon.kernel.runtime.platform.files import (
+    MONOTONIC,
+    PROCESS_TIME,
+    c_function,
     limit_resources,
     lock_file,
     lock_number,
@@ -63,10 +66,13 @@ else:
     )
 
 __all__ = [
+    "MONOTONIC",
     "PORTABLE",
+    "PROCESS_TIME",
     "ThreadTimes",
     "adopt_orphans",
     "anonymous_file",
+    "c_function",
     "cores",
     "end_before_exec",
     "end_with_parent",

@@ -6,11 +6,11 @@ import ctypes
 import os
 import platform
 import signal
+from functools import cache
 
 _SLICE_NS = 100_000
 _SYSCALLS = {"x86_64": 314, "aarch64": 274}
 _PR_SET_PDEATHSIG, _PR_SET_TIMERSLACK, _PR_SET_CHILD_SUBREAPER = 1, 29, 36
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 class _Attributes(ctypes.Structure):
@@ -24,6 +24,11 @@ class _Attributes(ctypes.Structure):
         ("deadline", ctypes.c_uint64),
         ("period", ctypes.c_uint64),
     )
+
+
+@cache
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)
 
 
 def make_bell(*, waits: bool = False, inherited: bool = True) -> int:
@@ -65,17 +70,17 @@ def end_with_parent(parent: int) -> bool:
 
 def end_before_exec() -> None:
     """Has this process, and a foreign program that it executes, killed when its parent ends; for `preexec_fn`."""
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    _libc().prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def adopt_orphans() -> None:
     """Makes this process the parent of what its children leave behind: their ends are reported to it."""
-    _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    _libc().prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def exact_timers() -> None:
     """Has a sleep of this thread end when it is due, not up to 50 µs later."""
-    _libc.prctl(_PR_SET_TIMERSLACK, ctypes.c_ulong(1), 0, 0, 0)
+    _libc().prctl(_PR_SET_TIMERSLACK, ctypes.c_ulong(1), 0, 0, 0)
 
 
 def cores() -> int:
@@ -103,4 +108,4 @@ def short_slices() -> None:
     # this call sets the nice value too, and is refused if that would lower it
     nice = os.getpriority(os.PRIO_PROCESS, 0)
     asked = _Attributes(size=ctypes.sizeof(_Attributes), policy=0, nice=nice, runtime=_SLICE_NS)
-    _libc.syscall(number, 0, ctypes.byref(asked), 0)
+    _libc().syscall(number, 0, ctypes.byref(asked), 0)

@@ -32,6 +32,8 @@ ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_
 """Environment of a process whose arithmetic uses one thread: other processes play meanwhile."""
 KILL_SECONDS = 3.0
 """In which a process of `start_command` that was killed has ended."""
+START_SECONDS = 20.0
+"""In which a fresh interpreter has begun its work."""
 HELPER_FAULTS = (OSError, EOFError, ValueError)
 """Exceptions of `HelperProcess.send` and `receive`: the helper ended, was silent or sent an invalid answer."""
 
@@ -159,8 +161,8 @@ def run_forked(work: Callable[[], bytes], seconds: float | None, most: int) -> F
 
     Where a process is not forked the copy is a fresh interpreter, to which `work` is pickled.
 
-    `seconds`: after which the child is ended; None for no end. `most`: bytes that it may give; what follows them is not
-    read. Raises OSError: the system cannot make another process or pipe.
+    `seconds`: of work after which the child is ended; None for no end. `most`: bytes that it may give; what follows
+    them is not read. Raises OSError: the system cannot make another process or pipe.
     """
     receiving, giving = os.pipe()
     child = -1
@@ -171,6 +173,8 @@ def run_forked(work: Callable[[], bytes], seconds: float | None, most: int) -> F
         if child < 0:
             os.close(receiving)
     try:
+        if PORTABLE and select.select([receiving], [], [], START_SECONDS)[0]:
+            os.read(receiving, 1)  # it has what it is to do
         data, late = _received(receiving, None if seconds is None else time.monotonic() + seconds, most)
     finally:
         os.close(receiving)
@@ -185,12 +189,17 @@ def _copy(work: Callable[[], bytes], receiving: int, giving: int) -> int:
         from antiphon.kernel.runtime.processes.spawning import start_function
 
         os.set_inheritable(giving, True)
-        return start_function(_become, work, giving, parent)
+        return start_function(_start_and_become, work, giving, parent)
     child = os.fork()
     if child == 0:
         os.close(receiving)
         _become(work, giving, parent)
     return child
+
+
+def _start_and_become(work: Callable[[], bytes], giving: int, parent: int) -> None:
+    os.write(giving, b"b")
+    _become(work, giving, parent)
 
 
 def _become(work: Callable[[], bytes], giving: int, parent: int) -> None:
