@@ -152,9 +152,13 @@ class ExternalScsynth(Scsynth):
             self._last_reply = time.monotonic()
         return got
 
+    @property
+    def gone(self) -> bool:
+        return self.pid > 0 and not process_start(self.pid)
+
     def ended(self) -> str:
         now = time.monotonic()
-        if self.pid > 0 and not process_start(self.pid):
+        if self.gone:
             return "it ended"
         if now - self._asked > ASK_SECONDS:
             self._asked = now

@@ -124,7 +124,6 @@ class Scsynth:
         deadline = time.monotonic() + BOOT_SECONDS
         poll = select.poll()
         poll.register(self.socket, select.POLLIN)
-        poll.register(self.life, select.POLLIN)
         again = 0.0
         while time.monotonic() < deadline:
             if time.monotonic() > again:
@@ -132,7 +131,8 @@ class Scsynth:
                 # a booting server has no socket yet: earlier messages are lost, the first to arrive is answered
                 again = time.monotonic() + (0.01 if first == "/notify" else 2.0)
             meanwhile()
-            if any(fd == self.life for fd, _ in poll.poll(10)):
+            poll.poll(10)
+            if self.gone:
                 raise EngineError(f"scsynth ended at its start ({self.ended()}); is JACK's rate one it takes?")
             for reply in self.replies():
                 if reply.address == address and reply.args and reply.args[0] == first:
@@ -148,6 +148,11 @@ class Scsynth:
                 if isinstance(packet, osc.Message):
                     got.append(packet)
         return got
+
+    @property
+    def gone(self) -> bool:
+        """Whether its process is known to have ended."""
+        return self._process.poll() is not None
 
     def ended(self) -> str:
         """Reason why it ended, in words; "" while it runs."""
