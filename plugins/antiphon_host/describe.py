@@ -14,7 +14,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from antiphon.api import AntiphonError
@@ -37,18 +37,17 @@ def main(*addresses: str) -> None:
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 1)  # a plugin that prints does not write into the answer
     os.dup2(null, 2)
-    world: list[lilv.World] = []
-    for address, read in _found(addresses, world):
+    for address, read in _found(addresses):
         out.write(json.dumps(_tried(address, read)) + "\n")
         out.flush()
 
 
-def _found(addresses: tuple[str, ...], world: list[lilv.World]) -> Iterator[tuple[str, Callable[[], PluginCard]]]:
+def _found(addresses: tuple[str, ...]) -> Iterator[tuple[str, Callable[[], PluginCard]]]:
     for address in addresses:
         kind, _, rest = address.partition(":")
         if kind == "lv2":
-            for uri in (rest,) if rest else _uris(world):
-                yield f"lv2:{uri}", lambda uri=uri: _lv2(world).card(uri)  # type: ignore[misc]
+            for uri in (rest,) if rest else _uris():
+                yield f"lv2:{uri}", partial(_lv2_card, uri)
         elif kind == "clap":
             yield from ((name, read) for name, read in _claps() if not rest or name == address)
         elif rest or importlib.util.find_spec("pedalboard") is not None:
@@ -56,23 +55,30 @@ def _found(addresses: tuple[str, ...], world: list[lilv.World]) -> Iterator[tupl
                 yield f"vst3:{path}", partial(_vst3, str(path))
 
 
-def _uris(world: list[lilv.World]) -> list[str]:
+def _uris() -> list[str]:
     try:
-        return _lv2(world).uris()
+        return _world().uris()
     except AntiphonError:  # lilv is not installed
         return []
 
 
-def _lv2(world: list[lilv.World]) -> lilv.World:
-    if not world:
-        world.append(lilv.World())
-    return world[0]
+@cache
+def _world() -> lilv.World:
+    return lilv.World()
+
+
+def _lv2_card(uri: str) -> PluginCard:
+    return _world().card(uri)
+
+
+def _clap_names(path: str) -> bytes:
+    return json.dumps(clap.names(path)).encode()
 
 
 def _claps() -> Iterator[tuple[str, Callable[[], PluginCard]]]:
     """Each plugin of each library, whose names are read in a separate process."""
     for path in libraries("clap"):
-        end = run_forked(lambda path=path: json.dumps(clap.names(str(path))).encode(), SECONDS, MAX_BYTES)  # type: ignore[misc]
+        end = run_forked(partial(_clap_names, str(path)), SECONDS, MAX_BYTES)
         try:
             names = json.loads(end.data)
         except ValueError:

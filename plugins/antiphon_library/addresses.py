@@ -11,7 +11,7 @@ from pathlib import Path
 
 from antiphon.api import UsageError
 from antiphon.api.backends.files import PRIVATE_FOLDER, library_folder, make_folder
-from antiphon.api.backends.runtime import end_before_exec, end_session, module_command, start_command
+from antiphon.api.backends.runtime import bound_command, end_session, start_command
 from antiphon.api.backends.transports import AddressList, Arg, OscRequest, RequestError
 
 MAX_REPLY_BYTES = 8000
@@ -101,11 +101,10 @@ async def _captured(request: OscRequest, path: Path, node: str) -> int:
 async def _asked(*words: str) -> bytes:
     """Output of `antiphon library`; `UsageError` with its reason on failure."""
     process = await start_command(
-        module_command("antiphon", "library", *words),
+        bound_command("antiphon", "library", *words),
         stdin=DEVNULL,
         stdout=PIPE,
         stderr=PIPE,
-        preexec_fn=end_before_exec,
     )
     try:
         found, problem = await process.communicate()

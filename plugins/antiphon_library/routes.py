@@ -33,10 +33,9 @@ from antiphon.api.backends.http import (
 )
 from antiphon.api.backends.runtime import (
     TERM_SECONDS,
-    end_before_exec,
+    bound_command,
     end_session,
     missing_modules,
-    module_command,
     start_command,
 )
 
@@ -152,9 +151,9 @@ class LibraryRoutes:
         async def work() -> None:
             # a minute of one core for 10,000 tracks, which must not delay other requests
             for step in steps:
-                words = module_command("antiphon", "library", "--root", str(self._root), *step)
+                words = bound_command("antiphon", "library", "--root", str(self._root), *step)
                 quiet = dict.fromkeys(("stdin", "stdout", "stderr"), asyncio.subprocess.DEVNULL)
-                self._placing = await start_command(words, **quiet, preexec_fn=end_before_exec)
+                self._placing = await start_command(words, **quiet)
                 await self._placing.wait()
 
         self._work = asyncio.create_task(work(), name="library")

@@ -77,12 +77,16 @@ def main() -> None:
 
 
 def _in_a_copy(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    end = run_forked(lambda: json.dumps(work()).encode(), SECONDS, MAX_BYTES)
+    end = run_forked(partial(_encoded, work), SECONDS, MAX_BYTES)
     try:
         answer: dict[str, Any] = json.loads(end.data)
     except ValueError:
         return {"fault": _reason(end)}
     return answer
+
+
+def _encoded(work: Callable[[], dict[str, Any]]) -> bytes:
+    return json.dumps(work()).encode()
 
 
 def _reason(end: ForkedEnd) -> str:

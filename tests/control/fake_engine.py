@@ -201,8 +201,8 @@ class FakeEngine:
             pass  # nothing was said since
         return found
 
-    def fileno(self) -> int:
-        return self._fd
+    def filenos(self) -> tuple[int]:
+        return (self._fd,)
 
     def sample_at(self, monotonic_ns: int) -> float:
         return monotonic_ns * RATE / 1e9

@@ -21,6 +21,7 @@ from antiphon.kernel.errors import PluginError
 from antiphon.kernel.graph.graph import NodeSpec
 from antiphon.kernel.plugins.checks import inspect_processor
 from antiphon.kernel.plugins.loader import Loaded
+from antiphon.kernel.runtime.platform import PORTABLE
 from antiphon.kernel.runtime.processes import scheduling
 from antiphon.kernel.runtime.processes.child_process import DEVICE_GONE, leave, socket_pair
 from antiphon.kernel.supervisor import watchdog
@@ -156,7 +157,7 @@ def weigher(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[LoadEstimator, in
     there, here = socket_pair()
     pid = os.fork()
     if not pid:
-        leave(lambda: run_weigher(there, plugins(), SPEC))
+        leave(lambda: run_weigher(there, plugins().catalog, plugins, SPEC))
     yield LoadEstimator(SPEC, here), pid
     os.kill(pid, signal.SIGTERM)
     os.waitpid(pid, 0)
@@ -175,6 +176,7 @@ def test_the_node_that_did_not_survive_its_trial_is_named(weigher: tuple[LoadEst
         weigher[0].measure(nodes, patience=120.0)
 
 
+@pytest.mark.skipif(PORTABLE, reason="the trial is a fresh interpreter, which has not this test's pipe")
 def test_a_trial_ends_with_the_weigher() -> None:
     """A node that hangs would otherwise keep a core busy after the server has ended."""
     read, Hangs.held = os.pipe()
@@ -182,7 +184,7 @@ def test_a_trial_ends_with_the_weigher() -> None:
     pid = os.fork()
     if not pid:
         os.close(read)
-        leave(lambda: run_weigher(there, plugins(), SPEC))
+        leave(lambda: run_weigher(there, plugins().catalog, plugins, SPEC))
     os.close(Hangs.held)
     here.send(b'{"number": 1, "nodes": [["h", "hangs", {}]]}')
     assert os.read(read, 1) == b"h"

@@ -150,7 +150,9 @@ class Rig:
         if self.weigher:
             os.kill(self.weigher, signal.SIGKILL)
             os.waitpid(self.weigher, 0)
-        self.weigher = self._fork(lambda: admission.run_weigher(self.weigher_end, PLUGINS, SPEC))
+        self.weigher = self._fork(
+            lambda: admission.run_weigher(self.weigher_end, PLUGINS.catalog, lambda: PLUGINS, SPEC)
+        )
 
     def start_engine(self) -> None:
         self.engine = self._fork(self._engine)

@@ -5,13 +5,14 @@ import signal
 import subprocess
 import sys
 import threading
+from functools import partial
 
 import pytest
 from tests.waiting import until
 
+from antiphon.kernel.runtime.platform import start_time
 from antiphon.kernel.runtime.processes.helper_channel import HEAD, MessageBuffer, pack
-from antiphon.kernel.runtime.processes.helper_process import HelperProcess, environment, run_forked
-from antiphon.kernel.runtime.processes.pidfile import start_time
+from antiphon.kernel.runtime.processes.helper_process import HelperProcess, bound_command, environment, run_forked
 
 MODULE = "tests.runtime.answering_helper"
 
@@ -113,23 +114,24 @@ def test_messages_that_come_in_pieces_are_put_together() -> None:
         buffer.take()
 
 
-def test_a_forked_child_gives_bytes_and_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
-    def work() -> bytes:
-        os.write(1, b"a library prints")
-        os.system("echo so does a program")
-        return b"x" * 100_000
+def _printing() -> bytes:
+    os.write(1, b"a library prints")
+    os.system("echo so does a program")
+    return b"x" * 100_000
 
-    end = run_forked(work, 60.0, 100_000)
+
+def test_a_forked_child_gives_bytes_and_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    end = run_forked(_printing, 60.0, 100_000)
     assert (end.data, end.late, end.status) == (b"x" * 100_000, False, 0)
     assert capfd.readouterr() == ("", "")
-    assert len(run_forked(work, 60.0, 1000).data) == 1000
+    assert len(run_forked(_printing, 60.0, 1000).data) == 1000
 
 
 @pytest.mark.parametrize(
     ("work", "late", "status"),
     [
-        (lambda: os.kill(os.getpid(), signal.SIGSEGV), False, -signal.SIGSEGV),
-        (lambda: os._exit(7), False, 7),
+        (partial(signal.raise_signal, signal.SIGSEGV), False, -signal.SIGSEGV),
+        (partial(os._exit, 7), False, 7),
         (signal.pause, True, -signal.SIGKILL),
     ],
 )
@@ -140,17 +142,19 @@ def test_how_a_forked_child_ended_is_known(work: object, late: bool, status: int
 
 def test_a_child_ends_with_its_parent_from_its_first_instruction() -> None:
     """Before it could ask for that itself: the program that it executes knows nothing of its parent."""
-    child = "import time; time.sleep(60)"
     parent = (
-        "import os, signal, subprocess, sys\n"
-        "from antiphon.kernel.runtime.processes.child_process import end_with_parent\n"
-        f"child = subprocess.Popen([sys.executable, '-c', {child!r}], preexec_fn=end_with_parent, stdout=2)\n"
+        "import os, signal, subprocess\n"
+        "from antiphon.kernel.runtime.processes.helper_process import bound_command\n"
+        "child = subprocess.Popen(bound_command('http.server', '--bind', '127.0.0.1', '0'), stdout=2)\n"
         "print(child.pid, flush=True)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     done = subprocess.run([sys.executable, "-c", parent], stdout=subprocess.PIPE, check=False, timeout=300)
     pid = int(done.stdout)
     until(lambda: start_time(pid) == 0, 10.0, "it has ended")
+    line = bound_command("http.server")
+    line[line.index(str(os.getpid()))] = "1"  # another process has become its parent before it began
+    assert subprocess.run(line, check=False, timeout=60).returncode == 1
 
 
 SWALLOWED = """

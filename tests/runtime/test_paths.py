@@ -43,7 +43,7 @@ def test_each_network_namespace_has_a_runtime_folder(tmp_path, monkeypatch):
         here = paths.runtime()
         assert paths.runtime() == here
         with monkeypatch.context() as elsewhere:
-            elsewhere.setattr(paths, "_network", lambda: 7)
+            elsewhere.setattr(paths, "network", lambda: 7)
             assert paths.runtime() not in (here, here.parent)
 
 

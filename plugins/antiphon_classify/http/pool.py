@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import secrets
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -13,7 +12,7 @@ from typing import Any
 
 from antiphon.api.backends.files import PRIVATE_FOLDER, make_folder, reason_of_os_error as why
 from antiphon.api.backends.http import HttpServer, Refusal, write_pieces
-from antiphon.api.backends.runtime import HelperTask
+from antiphon.api.backends.runtime import HelperTask, cores
 from antiphon.api.backends.transports import WireError
 
 MODULE = "antiphon_classify.http.worker"
@@ -119,7 +118,7 @@ class ClassifierPool:
         """Sets up an empty pool. Leftovers in its folder are removed before the first sound."""
         self._server = server
         # half of the cores, one at least, so that what plays keeps the others
-        self._turn = asyncio.Semaphore(max(1, len(os.sched_getaffinity(0)) // 2))
+        self._turn = asyncio.Semaphore(max(1, cores() // 2))
         self._idle: list[ClassifierProcess] = []
         self._busy: set[ClassifierProcess] = set()
         self._sweep: asyncio.TimerHandle | None = None

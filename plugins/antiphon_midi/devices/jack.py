@@ -15,6 +15,7 @@ from typing import Any
 
 from antiphon.api import EngineError
 from antiphon.api.backends.intrinsics import compile_all
+from antiphon.api.backends.runtime import c_function
 from antiphon_midi.devices.jack_kernel import (
     DATED_AT,
     DATED_RING,
@@ -79,12 +80,11 @@ class JackMidi:
         self._begin(bell)
 
     def _begin(self, bell: int) -> None:
-        libc = ctypes.CDLL(None)
         library = ctypes.CDLL(ctypes.util.find_library("jack") or "libjack.so.0")
         functions = {place: getattr(library, name) for place, name in _C.items()}
-        functions |= {MidiSlot.WRITE_FD: libc.write, MidiSlot.CLOCK: libc.clock_gettime}
         for place, function in functions.items():
             self._words[place] = int(ctypes.cast(function, ctypes.c_void_p).value or 0)
+        self._words[MidiSlot.WRITE_FD], self._words[MidiSlot.CLOCK] = c_function("write"), c_function("clock_gettime")
         self._words[MidiSlot.BELL], self._words[MidiSlot.ONE] = bell, 1
         self._words[MidiSlot.RATE] = self._client.samplerate
         compile_all()

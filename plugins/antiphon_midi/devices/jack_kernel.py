@@ -12,6 +12,7 @@ from __future__ import annotations
 from enum import IntEnum
 
 from antiphon.api.backends.intrinsics import as_u8p, call_c, load_acquire, store_release
+from antiphon.api.backends.runtime import MONOTONIC
 from antiphon.api.kernels import address_f32, i64, i64p, kernel, offset
 
 INPUTS, OUTPUTS = 64, 16
@@ -136,7 +137,7 @@ def give_dated(s: i64p, frames: i64, now: i64) -> None:
 @kernel
 def begun(s: i64p) -> i64:
     """Start time of the cycle, in ns of CLOCK_MONOTONIC, by JACK's own DLL, independent of this call's delay."""
-    call_c(s[MidiSlot.CLOCK], 1, offset(s, MidiSlot.NOW))
+    call_c(s[MidiSlot.CLOCK], MONOTONIC, offset(s, MidiSlot.NOW))
     now = s[MidiSlot.NOW] * 1000000000 + s[MidiSlot.NOW + 1]
     call_c(
         s[MidiSlot.CYCLE_TIMES],

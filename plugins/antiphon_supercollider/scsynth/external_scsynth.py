@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from antiphon.api import EngineError
 from antiphon.api.backends import transports as osc
 from antiphon.api.backends.files import built_in_folder
 from antiphon.api.backends.synths import Unanswered
+from antiphon.api.backends.workers import process_at, process_start
 from antiphon_supercollider.scsynth.server import Scsynth
 
 ANSWER_SECONDS = 1.0
@@ -83,21 +83,6 @@ def _asked(asking: socket.socket, address: tuple[str, int], what: str, answer: b
     return None
 
 
-def process_of(port: int) -> int:
-    """PID of this user's process that listens at UDP port `port`; 0 if there is none."""
-    inode = ""
-    for line in Path("/proc/net/udp").read_text().splitlines()[1:]:
-        words = line.split()
-        if int(words[1].rpartition(":")[2], 16) == port:
-            inode = f"socket:[{words[9]}]"
-    for folder in Path("/proc").iterdir() if inode else ():
-        if folder.name.isdigit():
-            with contextlib.suppress(OSError):
-                if any(os.readlink(f) == inode for f in (folder / "fd").iterdir()):
-                    return int(folder.name)
-    return 0
-
-
 class ExternalScsynth(Scsynth):
     """Client of an external scsynth. number: client number, reused on reconnection.  first: its first node number."""
 
@@ -106,8 +91,8 @@ class ExternalScsynth(Scsynth):
         self.provided = self.has = 0
         self.number, self._wanted = number, number
         self._open_socket()
-        self.pid = process_of(address[1]) or NO_PROCESS
-        self.pidfd = os.pidfd_open(self.pid) if self.pid > 0 else os.eventfd(0)
+        self.life = -1  # its end is noticed at the next look
+        self.pid = process_at(address[1]) or NO_PROCESS
         self._last_reply = self._asked = time.monotonic()
         self._leaver: subprocess.Popen[bytes] | None = None
 
@@ -167,9 +152,13 @@ class ExternalScsynth(Scsynth):
             self._last_reply = time.monotonic()
         return got
 
+    @property
+    def gone(self) -> bool:
+        return self.pid > 0 and not process_start(self.pid)
+
     def ended(self) -> str:
         now = time.monotonic()
-        if self.pid > 0 and not Path(f"/proc/{self.pid}").exists():
+        if self.gone:
             return "it ended"
         if now - self._asked > ASK_SECONDS:
             self._asked = now
@@ -206,4 +195,3 @@ class ExternalScsynth(Scsynth):
             self._leaver.stdin.close()
             self._leaver.wait()
         self.socket.close()
-        os.close(self.pidfd)

@@ -10,6 +10,7 @@ import glob
 import os
 import re
 import shutil
+import socket
 import tempfile
 import time
 from pathlib import Path
@@ -49,11 +50,10 @@ def sweep(patience: float = 0.0, since: float = 0.0) -> None:
     """
     until = time.monotonic() + patience
     for folder in _abandoned():
-        while _begun_at(folder) >= since and _ports(folder) & _listening() and time.monotonic() < until:
+        while _begun_at(folder) >= since and _taken(_ports(folder)) and time.monotonic() < until:
             time.sleep(STEP)
-        # a port in use may belong to another process by now
-        listening = _listening()
-        for port in _ports(folder) - listening:
+        ports = _ports(folder)
+        for port in ports - _taken(ports):  # one in use may belong to another process by now
             release(folder, port)
         if not _ports(folder):
             shutil.rmtree(folder, ignore_errors=True)
@@ -98,11 +98,13 @@ def _ports(folder: Path) -> set[int]:
     return set()
 
 
-def _listening() -> set[int]:
-    """UDP ports in use on this machine."""
-    ports = set()
-    for table in ("udp", "udp6"):
-        with contextlib.suppress(OSError):
-            for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
-                ports.add(int(line.split()[1].rpartition(":")[2], 16))
-    return ports
+def _taken(ports: set[int]) -> set[int]:
+    """Those of `ports` that a process of this machine listens at by UDP."""
+    return {port for port in ports if not _is_free(port)}
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as tried, contextlib.suppress(OSError):
+        tried.bind(("127.0.0.1", port))
+        return True
+    return False

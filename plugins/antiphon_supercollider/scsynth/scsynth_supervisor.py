@@ -285,7 +285,8 @@ class ScsynthSupervisor:
         poll.register(self._bell, select.POLLIN)
         for server in (self._active, self._spare):
             if server is not None:
-                poll.register(server.pidfd, select.POLLIN)
+                if server.life >= 0:
+                    poll.register(server.life, select.POLLIN)
                 poll.register(server.socket, select.POLLIN)
         poll.poll(LOOK_SECONDS * 1000)
         # a bell that is not heard would end every poll at once

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import select
 import shutil
@@ -16,6 +15,7 @@ from pathlib import Path
 
 from antiphon.api import EngineError
 from antiphon.api.backends import transports as osc
+from antiphon.api.backends.runtime import end_before_exec
 from antiphon.api.backends.workers import short_slices
 from antiphon_supercollider.scsynth import leftovers
 
@@ -24,7 +24,6 @@ MISSING = "scsynth is not installed; install it with: sudo apt-get install super
 MEMORY_KB, NODES, DEFS, WIRES, LOGINS = 131072, 16384, 1024, 256, 4
 """Limits of scsynth: real-time memory, nodes, SynthDefs, wires, clients."""
 _ROOM = 8 << 20
-_prctl = getattr(ctypes.CDLL(None), "prctl", None)
 
 
 def scsynth_path() -> str:
@@ -56,7 +55,7 @@ def limits(block: int, inputs: int, outputs: int) -> list[str]:
 
 
 class Scsynth:
-    """A running scsynth. client: its name in JACK.  pidfd: readable once it has ended.  socket: receives replies.
+    """A running scsynth. client: its name in JACK.  life: readable once it has ended, or -1.  socket: receives replies.
 
     folder: the only one it may read files from and write files to, with our SynthDefs in its folder `compiled`.
     provided, has: the asset version sent to it, and the one it has loaded.
@@ -76,17 +75,20 @@ class Scsynth:
         environment |= {"SC_JACK_DEFAULT_INPUTS": "", "SC_JACK_DEFAULT_OUTPUTS": ""}
         leftovers.claim(folder, self.address[1])
         log = os.open(os.devnull, os.O_WRONLY)
+        self.life, held = os.pipe()  # scsynth alone holds its other end
         try:
             # tied to the thread that starts it, which runs as long as its process
             self._process = subprocess.Popen(
-                words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, cwd=folder, preexec_fn=_bound
-            )
+                words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, cwd=folder,
+                preexec_fn=_bound, pass_fds=(held,),
+            )  # fmt: skip
         except OSError as error:
+            os.close(self.life)
             raise EngineError(f"scsynth cannot be started: {error.strerror}") from error
         finally:
             os.close(log)
+            os.close(held)
         self.pid = self._process.pid
-        self.pidfd = os.pidfd_open(self.pid)
 
     def _open_socket(self) -> None:
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -122,7 +124,6 @@ class Scsynth:
         deadline = time.monotonic() + BOOT_SECONDS
         poll = select.poll()
         poll.register(self.socket, select.POLLIN)
-        poll.register(self.pidfd, select.POLLIN)
         again = 0.0
         while time.monotonic() < deadline:
             if time.monotonic() > again:
@@ -130,7 +131,8 @@ class Scsynth:
                 # a booting server has no socket yet: earlier messages are lost, the first to arrive is answered
                 again = time.monotonic() + (0.01 if first == "/notify" else 2.0)
             meanwhile()
-            if any(fd == self.pidfd for fd, _ in poll.poll(10)):
+            poll.poll(10)
+            if self.gone:
                 raise EngineError(f"scsynth ended at its start ({self.ended()}); is JACK's rate one it takes?")
             for reply in self.replies():
                 if reply.address == address and reply.args and reply.args[0] == first:
@@ -146,6 +148,11 @@ class Scsynth:
                 if isinstance(packet, osc.Message):
                     got.append(packet)
         return got
+
+    @property
+    def gone(self) -> bool:
+        """Whether its process is known to have ended."""
+        return self._process.poll() is not None
 
     def ended(self) -> str:
         """Reason why it ended, in words; "" while it runs."""
@@ -164,12 +171,12 @@ class Scsynth:
         self._process.wait()
         leftovers.release(self._folder, self.address[1])
         self.socket.close()
-        os.close(self.pidfd)
+        os.close(self.life)
 
 
 def _bound() -> None:
-    if _prctl is not None:
-        _prctl(1, signal.SIGKILL)
+    if end_before_exec is not None:
+        end_before_exec()
     # kept across exec: scsynth's network and audio threads are scheduled early on a busy machine
     short_slices()
 

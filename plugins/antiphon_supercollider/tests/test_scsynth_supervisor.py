@@ -23,7 +23,7 @@ class SilentScsynth:
     pid = 1
 
     def __init__(self) -> None:
-        self.pidfd = os.eventfd(0)
+        self.life, self._held = os.pipe()
         self.socket, self._other = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.provided = self.has = 0
         self.why = ""
@@ -50,7 +50,8 @@ class SilentScsynth:
     def close(self) -> None:
         self.socket.close()
         self._other.close()
-        os.close(self.pidfd)
+        os.close(self.life)
+        os.close(self._held)
 
 
 @pytest.fixture

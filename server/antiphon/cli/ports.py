@@ -10,6 +10,7 @@ import typer
 
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime import paths
+from antiphon.kernel.runtime.platform import start_time
 from antiphon.kernel.runtime.processes import pidfile
 from antiphon.kernel.runtime.settings import HTTP_PORT, OSC_PORT, ServeSettings
 
@@ -90,6 +91,6 @@ def running() -> list[Running]:
         except (OSError, ValueError, KeyError, TypeError):
             continue
         settings = pidfile.crashed_settings(listed.parent)
-        if settings is not None and pidfile.start_time(pid) == then != 0:
+        if settings is not None and start_time(pid) == then != 0:
             found.append(Running(listed.parent, settings))
     return found

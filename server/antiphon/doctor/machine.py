@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import socket
 import subprocess
@@ -12,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from antiphon.kernel.contract.finding import Finding
+from antiphon.kernel.runtime.platform import cores, exact_timers, free_memory
 from antiphon.kernel.wire.text import printable
 
 Check = Callable[[], Iterable[Finding]]
@@ -73,7 +73,7 @@ def scheduling() -> Iterator[Finding]:
 
 
 def processors() -> Iterator[Finding]:
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    count = cores()
     text = "1: sound and messages share it; choose blocks of 256 frames or more"
     yield finding_if("processors", count >= 2, f"{count}: one for sound, one for messages", text, "serve --block 512")
     governors = {
@@ -88,7 +88,7 @@ def processors() -> Iterator[Finding]:
 
 def timers() -> Iterator[Finding]:
     """Measures the wake-up latency of a 1 ms sleep, as of the software clock."""
-    slack = _least_slack()
+    exact_timers()
     late = []
     for _ in range(100):
         due = time.perf_counter_ns() + 1_000_000
@@ -96,25 +96,13 @@ def timers() -> Iterator[Finding]:
         late.append((time.perf_counter_ns() - due) / 1000.0)
     late.sort()
     middle, worst = late[50], late[-1]
-    text = f"a sleep ends {middle:.0f} µs late at the median, {worst:.0f} µs at worst of 100{slack}"
+    text = f"a sleep ends {middle:.0f} µs late at the median, {worst:.0f} µs at worst of 100"
     fix = "serve --block 512; close other programs; on a virtual machine ask its host"
     yield finding_if("timers", middle < 1000.0, text, text, fix)
 
 
-def _least_slack() -> str:
-    libc = ctypes.CDLL(None)
-    if not hasattr(libc, "prctl"):
-        return ""
-    libc.prctl(29, ctypes.c_ulong(1), 0, 0, 0)
-    return f" (timer slack {libc.prctl(30, 0, 0, 0, 0)} ns)"
-
-
 def memory() -> Iterator[Finding]:
-    try:
-        fields = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
-        free = int(fields["MemAvailable"].split()[0]) * 1024
-    except FileNotFoundError:
-        return
+    free = free_memory()
     good = f"{free / 2**30:.1f} GiB free; a server takes about 0.3"
     small = f"{free >> 20} MiB free; a server takes about 300"
     yield finding_if("memory", free >= WANTED_MEMORY, good, small, "close other programs")

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import json
 import logging
-import os
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable
@@ -24,6 +23,7 @@ from antiphon.jobs.process import Outcome, perform
 from antiphon.jobs.request import command
 from antiphon.kernel.errors import AntiphonError, FileError
 from antiphon.kernel.runtime.paths import PRIVATE_FOLDER, make_folder
+from antiphon.kernel.runtime.platform import cores
 from antiphon.kernel.runtime.shortening import shorten
 from antiphon.kernel.runtime.suggestion import instead
 
@@ -95,7 +95,7 @@ RETRY_SECONDS = 1.0
 
 def places() -> int:
     """Maximum running jobs: half of the cores, at least one, so that audio keeps the others."""
-    return max(1, len(os.sched_getaffinity(0)) // 2)
+    return max(1, cores() // 2)
 
 
 class JobBoard:

@@ -10,11 +10,9 @@ import contextlib
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 
-from antiphon.kernel.runtime.platform import end_before_exec, limit_resources
 from antiphon.kernel.runtime.processes.child_process import PROGRESS_VARIABLE
-from antiphon.kernel.runtime.processes.helper_process import command, end_session, environment, start_command
+from antiphon.kernel.runtime.processes.helper_process import bound_command, end_session, environment, start_command
 
 NICE = 10
 """Increment of the web process's nice value, which is above 0 already."""
@@ -47,17 +45,18 @@ async def perform(
     silence. If the task is cancelled, the command is ended first.
     """
     loop = asyncio.get_running_loop()
-    reading, writing = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    os.set_blocking(writing, False)
     loop.add_reader(reading, _read, reading, progress)
     try:
         process = await start_command(
-            command(module, *words),
+            bound_command(module, *words, nice=NICE, most=-1 if most is None else most),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             pass_fds=(writing,),
             env=environment(**{PROGRESS_VARIABLE: str(writing)}),
-            preexec_fn=partial(_begin, most),
         )
         os.close(writing)
         writing = -1
@@ -77,15 +76,6 @@ async def perform(
         os.close(reading)
         if writing >= 0:
             os.close(writing)
-
-
-def _begin(most: int | None) -> None:
-    """Runs in the new process: it ends with its parent, has low priority, and a file size limit."""
-    if most is not None:
-        limit_resources(file=most)
-    if end_before_exec is not None:
-        end_before_exec()
-    os.nice(NICE)
 
 
 async def _text(stream: asyncio.StreamReader) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import mmap
 import os
 import signal
@@ -16,13 +15,12 @@ from fractions import Fraction
 from typing import IO, Any
 
 from antiphon.kernel.errors import EngineError
+from antiphon.kernel.runtime.platform import adopt_orphans
 from antiphon.kernel.runtime.processes.helper_channel import MessageBuffer, pack
 from antiphon.kernel.runtime.processes.helper_process import environment, start_helper
 from antiphon.performer.child import SLOT, SLOTS
 from antiphon.performer.limits import TIMEOUT_SECONDS, cpu_times, is_runnable
 
-_SUBREAPER = 36
-"""`PR_SET_CHILD_SUBREAPER` of Linux: exits of grandchildren are reported to this process."""
 _GRACE = 2.0
 """Factor of the patience before a process is killed: its own timers end it before."""
 _WALL_CLOCK_FACTOR = 10.0
@@ -170,8 +168,7 @@ class BranchProcesses:
     """All performing processes: starts the first, which only forks, and reaps its forks."""
 
     def __init__(self) -> None:
-        with contextlib.suppress(AttributeError):
-            ctypes.CDLL(None).prctl(_SUBREAPER, 1, 0, 0, 0)
+        adopt_orphans()
         self._free = list(range(SLOTS))
         self._ends: dict[int, int] = {}
         self._unnamed: list[Branch] = []

@@ -7,8 +7,7 @@ import signal
 from collections.abc import Callable
 from types import FrameType
 
-from antiphon.kernel.runtime.platform import limit_resources
-from antiphon.kernel.runtime.processes.scheduling import thread_times
+from antiphon.kernel.runtime.platform import limit_resources, thread_times
 from antiphon.live.records import ScriptTooLong
 
 MEMORY = 1 << 30

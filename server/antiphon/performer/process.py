@@ -14,21 +14,19 @@ from typing import Any
 
 from antiphon.kernel.io.log_lines import log_lines
 from antiphon.kernel.runtime import paths
-from antiphon.kernel.runtime.processes.child_process import bound_to, listening
+from antiphon.kernel.runtime.processes.child_process import listening
 from antiphon.web.script_link import MAX_MESSAGE_BYTES
 
 
 def main(argument: str) -> int:
     """Performs until SIGTERM, or until web and supervisor have closed the socket.
 
-    `argument`: JSON from the supervisor, with osc_port, scripts (a descriptor) and supervisor (its pid).
+    `argument`: JSON from the supervisor, with osc_port and scripts (a descriptor).
     """
     given = json.loads(argument)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT,))
     log_lines()
-    if not bound_to(given["supervisor"]):
-        return 0
     sock = socket.socket(fileno=given["scripts"])
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     listening()

@@ -23,7 +23,7 @@ from antiphon.kernel.errors import AntiphonError
 from antiphon.kernel.io.log_lines import log_lines
 from antiphon.kernel.io.tap_memory import TapMemory, TapShape
 from antiphon.kernel.runtime import paths
-from antiphon.kernel.runtime.processes.child_process import bound_to, listening
+from antiphon.kernel.runtime.processes.child_process import listening
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.web.control_link import ControlLink
 from antiphon.web.plugin_routes import add_routes
@@ -44,7 +44,7 @@ STALLED_SECONDS = 10
 def main(argument: str) -> int:
     """Serves until SIGTERM.
 
-    `argument`: JSON from the supervisor: settings, catalog (a path), supervisor (its pid), taps (their shape), page
+    `argument`: JSON from the supervisor: settings, catalog (a path), taps (their shape), page
     (runtime folder and key, or None) and fds (http, control, taps).
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -52,9 +52,6 @@ def main(argument: str) -> int:
     log_lines()
     os.nice(NICE)
     given = json.loads(argument)
-    # without its supervisor it would keep the port from the next one, which may not know of it
-    if not bound_to(given["supervisor"]):
-        return 0
     catalog = _read(Path(given["catalog"]))
     try:
         asyncio.run(_live(given, catalog))

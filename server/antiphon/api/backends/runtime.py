@@ -14,8 +14,18 @@ from antiphon.kernel.runtime.extras import (
     require as require_modules,
     sentence as missing_modules,
 )
-from antiphon.kernel.runtime.platform import end_before_exec, hear, limit_resources, make_bell, ring
-from antiphon.kernel.runtime.processes.child_process import TERM_SECONDS, bound_to
+from antiphon.kernel.runtime.platform import (
+    MONOTONIC,
+    c_function,
+    cores,
+    end_before_exec,
+    end_with_parent as bound_to,
+    hear,
+    limit_resources,
+    make_bell,
+    ring,
+)
+from antiphon.kernel.runtime.processes.child_process import TERM_SECONDS
 from antiphon.kernel.runtime.processes.helper_channel import HelperChannel
 from antiphon.kernel.runtime.processes.helper_process import (
     HELPER_FAULTS,
@@ -23,6 +33,7 @@ from antiphon.kernel.runtime.processes.helper_process import (
     ForkedEnd,
     HelperProcess,
     HelperTask,
+    bound_command,
     command as module_command,
     end_session,
     run_forked,

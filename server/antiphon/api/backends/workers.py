@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from antiphon.kernel.contract.block import convert_channels
 from antiphon.kernel.contract.processor import ProcessorPart
-from antiphon.kernel.runtime.platform import short_slices
-from antiphon.kernel.runtime.processes.pidfile import start_time as process_start
+from antiphon.kernel.runtime.platform import process_at, short_slices, start_time as process_start
 from antiphon.kernel.workers.dropout_fader import DropoutFader
 from antiphon.kernel.workers.pool import current as current_pool
 from antiphon.kernel.workers.processor import WorkerProcessor

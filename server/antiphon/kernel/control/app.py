@@ -147,7 +147,8 @@ class ControlApp:
         self.udp.start()
         await self.tcp.start()
         self.turns.start(self._steps())
-        asyncio.get_running_loop().add_reader(self.link.fileno(), self.reports.read)
+        for descriptor in self.link.filenos():
+            asyncio.get_running_loop().add_reader(descriptor, self.reports.read)
         self.reports.read()
         self.plans.attach(restored)
         gc.collect()
@@ -203,7 +204,8 @@ class ControlApp:
         """Closes the sockets and saves the counters; the state folder's files remain."""
         self.turns.stop()
         self.turns.finish()
-        asyncio.get_running_loop().remove_reader(self.link.fileno())
+        for descriptor in self.link.filenos():
+            asyncio.get_running_loop().remove_reader(descriptor)
         self.udp.stop()
         await self.tcp.stop()
         self._save_counters()

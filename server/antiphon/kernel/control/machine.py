@@ -35,7 +35,7 @@ def setting(engine: EngineStatus, late_ns: int) -> str:
 
 def late_block_advice(engine: EngineStatus, late_ns: int) -> str:
     """Advice against blocks that were `late_ns` late; no option alone fixes other programs' load."""
-    cores, load = os.cpu_count() or 1, os.getloadavg()[0]
+    cores, load = os.cpu_count() or 1, os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     others = (
         f"end other programs (load {load:.0f} on {cores} cores), and" if load > CROWDED_LOAD * cores else "to end that,"
     )

@@ -9,7 +9,6 @@ rate the sound is interpolated in both directions (`TAPS`).
 
 from __future__ import annotations
 
-import ctypes
 import os
 from enum import IntEnum
 
@@ -19,7 +18,7 @@ from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.native.compiling import kernel
 from antiphon.kernel.native.intrinsics import address_f32, as_u8p, call_c, load_acquire, offset, store_release
 from antiphon.kernel.native.kernel import f32, f32p, f64, i64, i64p
-from antiphon.kernel.runtime.platform import make_bell, wait_bell
+from antiphon.kernel.runtime.platform import MONOTONIC, c_function, make_bell, wait_bell
 
 DEPTH = 32
 TAPS, PHASES = 48, 256
@@ -76,7 +75,7 @@ WORDS = 255
 @kernel
 def stamp(s: i64p) -> None:
     """Stores the monotonic clock, in ns, as the time of this call, and tracks the longest gap between calls."""
-    call_c(s[Slot.CLOCK], 1, offset(s, Slot.NOW))
+    call_c(s[Slot.CLOCK], MONOTONIC, offset(s, Slot.NOW))
     now = s[Slot.NOW] * 1000000000 + s[Slot.NOW + 1]
     gap = now - s[Slot.CALLED]
     if s[Slot.CALLED] > 0 and gap > s[Slot.LONGEST_GAP]:
@@ -302,7 +301,6 @@ class CallbackState:
         bands = [_PASSED * min(rates) / rate for rate in (rates[1], rates[0])] if rates[0] != rates[1] else []
         self._tables: Samples = np.array([conversion_table(band) for band in bands], np.float32)
         self._history: Samples = np.zeros((channels_in + channels_out, 2 * TAPS), np.float32)
-        libc = ctypes.CDLL(None)
         values = {
             Slot.RATE: rates[0],
             Slot.DEVICE_RATE: rates[1],
@@ -316,8 +314,8 @@ class CallbackState:
             Slot.CHANNELS_OUT: channels_out,
             Slot.AHEAD: ahead,
             Slot.BELL: self.bell,
-            Slot.WRITE: ctypes.cast(libc.write, ctypes.c_void_p).value,
-            Slot.CLOCK: ctypes.cast(libc.clock_gettime, ctypes.c_void_p).value,
+            Slot.WRITE: c_function("write"),
+            Slot.CLOCK: c_function("clock_gettime"),
             Slot.IN_DATA: self.inputs.ctypes.data,
             Slot.OUT_DATA: self.outputs.ctypes.data,
             Slot.ONE: 1,

@@ -79,7 +79,9 @@ def run(
     ending: list[int] = []
     signal.signal(signal.SIGTERM, lambda *_: ending.append(1))
     # a handler of the interpreter's cannot run while machine code plays: the byte has it return
-    signals, signalling = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    signals, signalling = os.pipe()
+    os.set_blocking(signals, False)
+    os.set_blocking(signalling, False)
     signal.set_wakeup_fd(signalling, warn_on_full_buffer=False)
     listening()
     words[HeaderWord.ENGINE_PID], words[HeaderWord.ENGINE_STATE] = os.getpid(), 1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import json
-import select
 import socket
 import time
 from collections.abc import Iterator, Sequence
@@ -32,8 +31,7 @@ from antiphon.kernel.engine.link import (
 from antiphon.kernel.engine.shared import DRIVERS, METERS, SESSION, HeaderWord, Shared, command_ring, report_ring
 from antiphon.kernel.errors import EngineError
 from antiphon.kernel.graph.io_nodes import IN_NUMBER, OUT_NUMBER
-from antiphon.kernel.runtime.platform import hear
-from antiphon.kernel.runtime.processes.pidfile import start_time
+from antiphon.kernel.runtime.platform import hear, start_time
 from antiphon.kernel.session.actions import EVENTS, Action
 from antiphon.kernel.session.commands import Now
 from antiphon.kernel.session.effects import EngineLoad
@@ -67,10 +65,6 @@ class RemoteEngine:
         self._to_stop = False  # a stop was sent to the recorder, which may not have handled it yet
         self._refused: list[PlanRefused] = []
         peer.setblocking(False)
-        self._poll = select.epoll() if hasattr(select, "epoll") else None
-        if self._poll is not None:
-            self._poll.register(wake_fd, select.EPOLLIN)
-            self._poll.register(peer.fileno(), select.EPOLLIN)
 
     # ---- commands
     def send(self, action: Action) -> bool:
@@ -160,8 +154,9 @@ class RemoteEngine:
                 raise EngineError("the recorder is busy; try again in a moment") from error
 
     # ---- reports
-    def fileno(self) -> int:
-        return self._poll.fileno() if self._poll is not None else self._wake
+    def filenos(self) -> tuple[int, int]:
+        """The descriptors that are readable when there are reports."""
+        return self._wake, self._peer.fileno()
 
     def reports(self) -> list[Report]:
         result: list[Report] = [*self._refused]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ctypes
 import mmap
-import os
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -128,7 +127,7 @@ class Shared:
     """
 
     def __init__(self, fd: int, shape: MappingShape) -> None:
-        self.fd, self.shape = fd, shape
+        self.shape = shape
         self._sizes = [
             ("words", WORDS * 8),
             ("commands", COMMANDS * SIZE),
@@ -141,9 +140,8 @@ class Shared:
             ("tap_in", shape.tap * shape.block * shape.channels * 4),
         ]
         total = sum(size for _, size in self._sizes)
-        if os.fstat(fd).st_size < total:
-            os.ftruncate(fd, total)
-        self.map = mmap.mmap(fd, total)
+        self.fd = anonymous_file("antiphon", total) if fd < 0 else fd
+        self.map = mmap.mmap(self.fd, total)
         whole = memoryview(self.map)
         self._parts: dict[str, memoryview] = {}
         self.offsets: dict[str, int] = {}  # byte offset of each part by name
@@ -163,7 +161,7 @@ class Shared:
     @staticmethod
     def create(shape: MappingShape) -> Shared:
         """Creates a mapping with an inheritable descriptor."""
-        shared = Shared(anonymous_file("antiphon"), shape)
+        shared = Shared(-1, shape)
         shared.words[HeaderWord.RATE], shared.words[HeaderWord.BLOCK], shared.words[HeaderWord.CHANNELS] = (
             shape.rate,
             shape.block,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from antiphon.kernel.runtime.processes.scheduling import thread_clocks
+from antiphon.kernel.runtime.platform import thread_clocks
 
 OVERRUN_SECONDS = 1.0
 """Accumulated overrun time at which a node fails, seconds."""

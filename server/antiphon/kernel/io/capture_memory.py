@@ -8,11 +8,8 @@ overwritten while it reads is refused.
 
 from __future__ import annotations
 
-import contextlib
 import mmap
-import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -55,12 +52,11 @@ class CaptureMemory:
     """
 
     def __init__(self, fd: int, shape: CaptureShape) -> None:
-        self.fd, self.shape = fd, shape
+        self.shape = shape
         slots, block = shape.slots, shape.block
         total = _HEADER + slots * (32 + 4 * block)
-        if os.fstat(fd).st_size < total:
-            os.ftruncate(fd, total)
-        self.map = mmap.mmap(fd, total)
+        self.fd = anonymous_file("antiphon-capture", total) if fd < 0 else fd
+        self.map = mmap.mmap(self.fd, total)
         self.place = np.frombuffer(self.map, np.int64, 1)
         rows = np.frombuffer(self.map, np.int64, 4 * slots, _HEADER).reshape(4, slots)
         self.tags, self.owners, self.beat_tags = rows[:3]
@@ -73,7 +69,7 @@ class CaptureMemory:
     @staticmethod
     def create(shape: CaptureShape) -> CaptureMemory:
         """Creates a mapping with an inheritable descriptor; pages take memory once they are written."""
-        return CaptureMemory(anonymous_file("antiphon-capture"), shape)
+        return CaptureMemory(-1, shape)
 
     def cut(self, node: int, bars: int, bar: int) -> Samples:
         """Last whole bars of `bar` beats, float32 `[frames, channels]`; `RequestError` if silent or not kept."""
@@ -112,16 +108,3 @@ class CaptureMemory:
         share = (lines[ends] - at[ends]) / step[ends] * np.diff(blocks)[ends]
         first, last = np.round((blocks[ends] + share) * self.shape.block).astype(int)
         return int(first), int(last)
-
-
-def free_memory() -> int:
-    """Bytes that this machine, or the container, has free; 0 where that is unknown, as on macOS."""
-    free = 0
-    with contextlib.suppress(OSError, ValueError, StopIteration):
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        free = next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")) << 10
-    with contextlib.suppress(OSError, ValueError):  # "max" where the container has no limit
-        group = Path("/sys/fs/cgroup")
-        used = int((group / "memory.current").read_text())
-        free = min(free, int((group / "memory.max").read_text()) - used)
-    return free

@@ -27,7 +27,6 @@ def open_sockets(settings: ServeSettings) -> tuple[socket.socket, socket.socket,
         http.listen(512)
         for sock in (udp, tcp, http):
             sock.setblocking(False)
-            sock.set_inheritable(True)
         opened.pop_all()
     return udp, tcp, http
 

@@ -9,7 +9,6 @@ reader that is late finds a newer block's number in a slot, and knows what it mi
 from __future__ import annotations
 
 import mmap
-import os
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
@@ -64,14 +63,13 @@ class TapMemory:
     """
 
     def __init__(self, fd: int, shape: TapShape) -> None:
-        self.fd, self.shape = fd, shape
+        self.shape = shape
         slots = TAPS * shape.slots
         sound = (WORDS + slots) * 8
         heard = sound + slots * shape.slot_bytes
         total = heard + shape.channels * INPUT_FRAMES * 4
-        if os.fstat(fd).st_size < total:
-            os.ftruncate(fd, total)
-        self.map = mmap.mmap(fd, total)
+        self.fd = anonymous_file("antiphon-taps", total) if fd < 0 else fd
+        self.map = mmap.mmap(self.fd, total)
         whole = memoryview(self.map)
         self.words = whole[: WORDS * 8].cast("q")  # the header as int64, indexed by tap and `TapWord`
         self.tags = whole[WORDS * 8 : (WORDS + slots) * 8].cast("q")
@@ -84,7 +82,7 @@ class TapMemory:
     @staticmethod
     def create(shape: TapShape) -> TapMemory:
         """Creates a mapping with an inheritable descriptor."""
-        return TapMemory(anonymous_file("antiphon-taps"), shape)
+        return TapMemory(-1, shape)
 
 
 class TapReader:

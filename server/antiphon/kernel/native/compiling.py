@@ -12,6 +12,7 @@ from antiphon.kernel.native import library
 from antiphon.kernel.native.identity import packed_symbol, symbol
 from antiphon.kernel.native.kernel import Kernel, P, R
 from antiphon.kernel.runtime import extras
+from antiphon.kernel.runtime.platform import PORTABLE
 
 _declared: list[Kernel[Any, Any]] = []
 
@@ -45,12 +46,12 @@ def compile_all(processes: int = 1) -> bool:
     Returns whether the cache lacked any. A kernel that fails to compile raises when it is called; the others are
     compiled.
 
-    processes: of them all but this are forked, where the system can, and compile their share into the cache. Only a
+    processes: of them all but this are forked, where that is the way, and compile their share into the cache. Only a
         process without threads of its own may ask for more than one.
     """
     declared = dict.fromkeys(item.function.__module__ for item in _declared if item.address == 0)
     modules = [module for module in declared if _compile_module(module, build=False)]
-    processes = max(1, min(processes, len(modules))) if hasattr(os, "fork") else 1
+    processes = max(1, min(processes, len(modules))) if not PORTABLE else 1
     children = [_fork(modules[n::processes]) for n in range(1, processes)]
     for module in modules[::processes]:
         _compile_module(module)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import signal
 from collections.abc import Callable
+from functools import partial
 from typing import Any, get_args
 
 import numpy as np
@@ -165,15 +166,7 @@ def check_zeros(processor: Processor) -> None:
 
 def in_child(task: Callable[[], str], limit: float) -> str:
     """Result of a task in a forked child of `limit` s: its text, exception, or how the child ended."""
-
-    def work() -> bytes:
-        try:
-            answer = task()
-        except BaseException as error:
-            answer = reason_of(error)
-        return b"+" + answer.encode("utf-8", "replace")[:4000]
-
-    end = run_forked(work, limit, MAX_ANSWER)
+    end = run_forked(partial(_answer, task), limit, MAX_ANSWER)
     if end.late:
         return f"its check took longer than {limit:g} s"
     if end.data[:1] == b"+":
@@ -181,3 +174,11 @@ def in_child(task: Callable[[], str], limit: float) -> str:
     if end.status < 0:
         return f"its check crashed with {signal.Signals(-end.status).name}"
     return f"its check ended the process with exit status {end.status}"
+
+
+def _answer(task: Callable[[], str]) -> bytes:
+    try:
+        answer = task()
+    except BaseException as error:
+        answer = reason_of(error)
+    return b"+" + answer.encode("utf-8", "replace")[:4000]

@@ -48,11 +48,8 @@ class Loaded:
         Raises PluginError: it fails.
         """
         info = self.catalog[name]
-
-        def checked() -> str:
-            inspect_processor(info.type, self.factories["processors"][info.variant[0]], info.doc, info.plugin)
-            return ""
-
+        factory = self.factories["processors"][info.variant[0]]
+        checked = partial(_inspected, info.type, factory, info.doc, info.plugin)
         try:
             reason = checked() if info.plugin in BUILT_IN else in_child(checked, CHECK_LIMIT)
         except (Exception, SystemExit) as error:
@@ -120,16 +117,11 @@ class PluginLoading:
 
     def try_and_add(self, name: str, importing: Callable[[], Any]) -> None:
         """Tries a plugin in a child process, then calls `add`."""
-        reason = in_child(partial(self._trial, name, importing), CHECK_LIMIT)
+        reason = in_child(partial(_trial, name, importing, self.check), CHECK_LIMIT)
         if reason:
             self.fail(name, reason)
         else:
             self.add(name, importing)
-
-    def _trial(self, name: str, importing: Callable[[], Any]) -> str:
-        """Reason why the plugin fails as a whole, or "". Runs in the child."""
-        self.add(name, importing)
-        return self.broken.get(name, "")
 
     def add(self, name: str, importing: Callable[[], Any]) -> None:
         """Imports one plugin, registers its hooks and collects their registrations."""
@@ -172,3 +164,15 @@ class PluginLoading:
             options = tuple(option.name for option in getattr(make(), "options", ()))
             self.transports.append(TransportInfo(name, doc, plugin, options))
         self.factories[kind][name] = make
+
+
+def _trial(name: str, importing: Callable[[], Any], check: bool) -> str:
+    """Reason why the plugin fails as a whole, or "". Runs in the child."""
+    loading = PluginLoading(check)
+    loading.add(name, importing)
+    return loading.broken.get(name, "")
+
+
+def _inspected(kind: str, factory: Factory, doc: str, plugin: str) -> str:
+    inspect_processor(kind, factory, doc, plugin)
+    return ""

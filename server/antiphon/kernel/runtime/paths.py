@@ -17,6 +17,7 @@ from pathlib import Path
 import platformdirs
 
 from antiphon.kernel.errors import AntiphonError, FileError
+from antiphon.kernel.runtime.platform import network
 from antiphon.kernel.runtime.shortening import composed, shorten
 
 HOME = "ANTIPHON_HOME"
@@ -99,9 +100,9 @@ def runtime() -> Path:
     if home:
         folder = Path(home).expanduser().absolute() / "run"
     elif given and os.access(given, os.W_OK):
-        folder = Path(given) / f"antiphon-{_network()}"
+        folder = Path(given) / f"antiphon-{network()}"
     else:
-        folder = Path(tempfile.gettempdir()) / f"antiphon-{os.getuid()}-{_network()}"
+        folder = Path(tempfile.gettempdir()) / f"antiphon-{os.getuid()}-{network()}"
     make_folder(folder.parent)
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
@@ -114,14 +115,6 @@ def runtime() -> Path:
     except OSError as error:
         raise FileError(f"cannot use {folder}: {error.strerror}; set {HOME} to a folder you can write to") from None
     return folder
-
-
-def _network() -> int:
-    """The number of this process's network namespace; 0 where the system does not say."""
-    try:
-        return os.stat("/proc/self/ns/net").st_ino
-    except OSError:
-        return 0
 
 
 def make_folder(folder: Path, mode: int = 0o777) -> Path:

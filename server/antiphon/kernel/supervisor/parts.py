@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from antiphon.kernel.engine.drivers.probe import Found
 from antiphon.kernel.engine.shared import HeaderWord, MappingShape, Shared
 from antiphon.kernel.errors import AntiphonError
-from antiphon.kernel.io.capture_memory import CaptureMemory, CaptureShape, free_memory
+from antiphon.kernel.io.capture_memory import CaptureMemory, CaptureShape
 from antiphon.kernel.io.tap_memory import TapMemory, TapShape
 from antiphon.kernel.runtime.console import say
-from antiphon.kernel.runtime.platform import make_bell
+from antiphon.kernel.runtime.platform import free_memory, make_bell
 from antiphon.kernel.runtime.processes.child_process import socket_pair
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.workers import devices, zygote

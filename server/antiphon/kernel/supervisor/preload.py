@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import json
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from antiphon.kernel.io.decode_process import decoders
 from antiphon.kernel.plugins import loader
 from antiphon.kernel.runtime import paths, resources
 from antiphon.kernel.runtime.console import say
+from antiphon.kernel.runtime.platform import cores
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.synth import backends, info as synths
 from antiphon.kernel.synth.info import NULL_LOG_FILE
@@ -39,10 +39,10 @@ def warm(settings: ServeSettings, folder: Path) -> Warm:
     from antiphon.kernel.engine import callback, loop, process  # noqa: F401 - warm for the fork
     from antiphon.kernel.native import compile_all
 
-    cores = min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
-    if compile_all(processes=cores):  # the first start: the plugins' kernels too, shared by the cores, before they run
+    count = min(8, cores())
+    if compile_all(processes=count):  # the first start: the plugins' kernels too, shared by the cores, before they run
         loader.load(check=False)
-        compile_all(processes=cores)
+        compile_all(processes=count)
     loaded = loader.load()
     compile_all()
     paths.write_atomic(folder / CATALOG, json.dumps(loaded.catalog.to_json()).encode())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import pickle
 import secrets
 import select
 import signal
@@ -12,16 +13,18 @@ import socket
 import subprocess
 from collections.abc import Callable
 from dataclasses import astuple, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from antiphon.kernel.contract.block import StreamSpec
+from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.control.state import CATALOG
 from antiphon.kernel.engine.drivers.probe import device_settings
 from antiphon.kernel.engine.shared import HeaderWord
 from antiphon.kernel.errors import AntiphonError, FileError
 from antiphon.kernel.runtime import paths
-from antiphon.kernel.runtime.platform import PORTABLE, end_before_exec
+from antiphon.kernel.runtime.platform import PORTABLE
 from antiphon.kernel.runtime.processes.child_process import Child, block_signals, flush, leave
 from antiphon.kernel.runtime.processes.helper_process import start_helper
 from antiphon.kernel.runtime.processes.spawning import start_function
@@ -34,6 +37,7 @@ from antiphon.kernel.workers import zygote
 if TYPE_CHECKING:
     from antiphon.kernel.engine.drivers.base import DriverOptions
     from antiphon.kernel.engine.process import EngineParts
+    from antiphon.kernel.plugins.loader import Loaded
     from antiphon.kernel.workers.devices import Device
 
 SOFT_DEPTH = 4
@@ -117,19 +121,18 @@ class Starts:
             "settings": self._settings.to_json(),
             "catalog": str(self.folder / CATALOG),
             "fds": fds,
-            "supervisor": os.getpid(),
             "taps": astuple(parts.taps.shape),
             "page": [str(self.folder), self._page_key] if self._settings.local else None,
         }
-        # before it runs: it holds the HTTP port, and imports for a while before it could ask for this itself
-        return _module(self._companions.web, given, tuple(fds.values()), before=end_before_exec)
+        # bound: without its supervisor it would keep the port from the next one, which may not know of it
+        return _module(self._companions.web, given, tuple(fds.values()), bound=True)
 
     def performer(self) -> int:
         """Starts the process that performs the scripts of pages, of a server with `--live`."""
         assert self.parts.performer is not None
         fd = self.parts.performer.fileno()
-        given = {"osc_port": self._settings.osc_port, "scripts": fd, "supervisor": os.getpid()}
-        return _module(self._companions.performer, given, (fd,), before=end_before_exec)
+        given = {"osc_port": self._settings.osc_port, "scripts": fd}
+        return _module(self._companions.performer, given, (fd,), bound=True)
 
     def catalog(self) -> None:
         """Sends control the path of the plugins' catalog, which it needs to continue its start."""
@@ -165,7 +168,11 @@ class Starts:
         """Starts the process that tries new nodes and measures a block of each."""
         s = self._settings
         spec = StreamSpec(s.rate, s.block, s.channels)
-        return self._begin(_weigh, replace(self._warm, sound=None), self.parts.weigher, spec, self.parts.device)
+        warm = replace(self._warm, sound=None)
+        if PORTABLE:  # it has no use for the plugins itself: the copies in which it tries them load them
+            prepared = partial(_prepared, pickle.dumps(warm), self.parts.device)
+            return self._begin(_weigh_apart, self.parts.weigher, str(self.folder / CATALOG), prepared, spec)
+        return self._begin(_weigh, warm, self.parts.weigher, spec, self.parts.device)
 
     def zygote(self, kind: str, imports: str = "") -> int:
         """Starts the process that workers of `kind` are forked from; `imports` as of `zygote.start`."""
@@ -187,7 +194,7 @@ class Starts:
 
     def probe(self) -> int:
         """Starts the process that measures how late this machine wakes a thread."""
-        return self._begin(watchdog.run, self.parts.shared)
+        return self._begin(watchdog.run, self.parts.shared, os.getpid())
 
     def engine(self) -> int:
         """Starts an engine that plays by `driver`."""
@@ -279,7 +286,21 @@ def _weigh(warm: preload.Warm, requests: socket.socket, spec: StreamSpec, device
     from antiphon.kernel.workers import pool
 
     pool.prefer(device)
-    return admission.run_weigher(requests, warm.plugins, spec)
+    return admission.run_weigher(requests, warm.plugins.catalog, lambda: warm.plugins, spec)
+
+
+def _weigh_apart(requests: socket.socket, catalog: str, plugins: Callable[[], Loaded], spec: StreamSpec) -> int:
+    from antiphon.kernel.engine.plans import admission
+
+    return admission.run_weigher(requests, Catalog.from_json(json.loads(Path(catalog).read_bytes())), plugins, spec)
+
+
+def _prepared(warm: bytes, device: Device) -> Loaded:
+    from antiphon.kernel.workers import pool
+
+    pool.prefer(device)
+    loaded: Loaded = pickle.loads(warm).plugins
+    return loaded
 
 
 def _write_secrets(make: Callable[[], None], write: int) -> None:
@@ -291,13 +312,13 @@ def _write_secrets(make: Callable[[], None], write: int) -> None:
     os.write(write, json.dumps(errors).encode() + b"\n")
 
 
-def _module(name: str, given: dict[str, Any], fds: tuple[int, ...], before: Callable[[], None] | None = None) -> int:
+def _module(name: str, given: dict[str, Any], fds: tuple[int, ...], *, bound: bool = False) -> int:
     """Runs a module in a fresh interpreter with `given` as JSON on standard input, and gives its pid.
 
-    It inherits the descriptors `fds`; `before` is called in the child before the interpreter is executed.
+    It inherits the descriptors `fds`. `bound`: it ends with this process.
     """
     with block_signals():
-        child = start_helper(name, fds=fds, stdin=subprocess.PIPE, stdout=None, stderr=None, preexec_fn=before)
+        child = start_helper(name, fds=fds, stdin=subprocess.PIPE, stdout=None, stderr=None, bound=bound)
     assert child.stdin is not None
     child.returncode = 0  # reaped by pid; Popen must not
     # by a pipe: every user of the machine can read command lines, and `given` may hold a broker's password

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from enum import Enum
 
 from antiphon.kernel.engine import shared
+from antiphon.kernel.engine.plans.admission import TIMEOUT_SECONDS
 from antiphon.kernel.engine.plans.loading import LoadingNote
 from antiphon.kernel.engine.shared import HeaderWord, Shared
 from antiphon.kernel.errors import AntiphonError
@@ -21,7 +22,7 @@ from antiphon.kernel.workers.arena import Arena, State, WorkerWord
 HANG_SECONDS = 2.0
 DEVICE_SECONDS = 3.0
 """Added with a device: the driver itself reports a device that stops calling, after this time at most."""
-LOAD_SECONDS = 15.0
+LOAD_SECONDS = 5.0 + TIMEOUT_SECONDS
 """A loader that has been at one thing for longer hangs; longer than its waits for the weigher and for workers."""
 CONTROL_HANG_SECONDS = 10.0
 """Control marks each turn of its loop, sixty times a second. The longest turn measured takes 2 s (one datagram of 2,728
@@ -128,10 +129,11 @@ SECONDS = 1.5
 _STEP_NS = 1_000_000
 
 
-def run(shared: Shared) -> int:
+def run(shared: Shared, parent: int) -> int:
     """Main function of the probe, after the fork: sleeps as the engine does, and notes the latest wake-up."""
     words = shared.words
-    end_with_parent()
+    if not end_with_parent(parent):
+        return 1
     short_slices()
     due = time.monotonic_ns()
     end = due + round(SECONDS * 1e9)

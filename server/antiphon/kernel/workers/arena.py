@@ -256,9 +256,7 @@ class Arena:
     @staticmethod
     def create(hang_ns: int) -> Arena:
         """Creates an arena with an inheritable descriptor. `hang_ns`: see the property."""
-        fd = anonymous_file("antiphon-workers")
-        os.ftruncate(fd, ARENA_BYTES)
-        arena = Arena(fd)
+        arena = Arena(anonymous_file("antiphon-workers", ARENA_BYTES))
         arena._header[0] = hang_ns
         for kind in FIRST_KINDS:
             arena.place_of(kind)

@@ -321,13 +321,13 @@ def current() -> Pool | None:
     worker is started if there is none, and may not be ready yet. `config` is the stream's own text for `Stepper.open`,
     `node` the processor's `node`. `pool.lockstep` is True while a file is computed: every answer is waited for. Returns
     the pool; None where a declaration is only checked, and no worker is to be started. Raises WorkerError: the system
-    is not Linux.
+    is Windows.
     """
     if _context.disabled:
         return None
     if _context.pool is None:
-        if sys.platform != "linux":
-            raise WorkerError("workers need Linux; on this system models and synths cannot be played yet")
+        if sys.platform == "win32":
+            raise WorkerError("workers need a POSIX system; on Windows models and synths cannot be played yet")
         _context.pool = Lockstep()
     return _context.pool
 

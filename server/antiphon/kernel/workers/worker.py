@@ -17,8 +17,14 @@ from antiphon.kernel.errors import AntiphonError, Unanswered
 from antiphon.kernel.native import compile_all
 from antiphon.kernel.runtime import extras, resources
 from antiphon.kernel.runtime.importing import import_module, import_object, take_modules, versions
-from antiphon.kernel.runtime.platform import limit_resources, ring, short_slices, wait_bell
-from antiphon.kernel.runtime.processes.child_process import bound_to
+from antiphon.kernel.runtime.platform import (
+    end_with_parent,
+    limit_resources,
+    private_memory,
+    ring,
+    short_slices,
+    wait_bell,
+)
 from antiphon.kernel.workers.arena import (
     MAX_DEPTH,
     OWN_WORDS,
@@ -128,7 +134,7 @@ def run_alone(arena: Arena, number: int, bells: Bells, parent: int) -> int:
     """A worker that was not forked: it imports for itself."""
     spec = arena.entries[number].spec()
     import_kind(spec.zygote, spec.imports or spec.zygote)
-    return run(arena, number, bells) if bound_to(parent) else 1
+    return run(arena, number, bells) if end_with_parent(parent) else 1
 
 
 def _install(module: str | None, spec: WorkerSpec) -> str:
@@ -323,15 +329,5 @@ class Worker:
 
 def _cap_memory(megabytes: int) -> None:
     """Limits private memory to the inherited amount plus `megabytes`; a larger allocation raises MemoryError."""
-    if sys.platform != "linux":
-        return
-    inherited = next(
-        (
-            int(line.split()[1]) << 10
-            for line in Path("/proc/self/status").read_text().splitlines()
-            if line.startswith("VmData:")
-        ),
-        0,
-    )
-    most = inherited + (megabytes << 20)
+    most = private_memory() + (megabytes << 20)
     limit_resources(data=most)

@@ -20,10 +20,9 @@ import sys
 import time
 from dataclasses import dataclass, field
 
-from antiphon.kernel.runtime.platform import PORTABLE, hear, ring
-from antiphon.kernel.runtime.processes.child_process import bound_to, exit_cause, leave, listening
+from antiphon.kernel.runtime.platform import PORTABLE, end_with_parent, hear, ring, start_time
+from antiphon.kernel.runtime.processes.child_process import exit_cause, leave, listening
 from antiphon.kernel.runtime.processes.helper_process import start_helper
-from antiphon.kernel.runtime.processes.pidfile import start_time
 from antiphon.kernel.runtime.processes.scheduling import Standstill
 from antiphon.kernel.runtime.processes.spawning import start_function
 from antiphon.kernel.workers import worker
@@ -181,7 +180,7 @@ class Zygote:
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGTERM, signal.SIGCHLD):
             signal.signal(number, signal.SIG_DFL)
-        if not bound_to(parent):
+        if not end_with_parent(parent):
             return 1
         return worker.run(self._arena, entry.number, self._bells)
 

@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import ctypes
 import time
 
 import numpy as np
 
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.engine.drivers.base import DriverOptions, PaceWord, pace_words
-
-_TIMER_ABSTIME = 1
-_CLOCK_MONOTONIC = 1
-_PR_SET_TIMERSLACK = 29
-
-
-class _Timespec(ctypes.Structure):
-    _fields_ = (("seconds", ctypes.c_long), ("nanoseconds", ctypes.c_long))
+from antiphon.kernel.runtime.platform import exact_timers
 
 
 class Headless:
@@ -34,11 +26,7 @@ class Headless:
         self.pace = pace_words()
         self._pace = memoryview(self.pace)  # type: ignore[arg-type]
         self._pace[PaceWord.BUFFER] = self._buffer
-        libc = ctypes.CDLL(None, use_errno=True)
-        self._sleep = getattr(libc, "clock_nanosleep", None)
-        self._until = _Timespec()
-        if hasattr(libc, "prctl"):
-            libc.prctl(_PR_SET_TIMERSLACK, ctypes.c_ulong(1), 0, 0, 0)
+        exact_timers()
 
     def start(self, first: int, origin_ns: int) -> None:
         self._pace[PaceWord.NEXT], self._pace[PaceWord.ORIGIN] = first, origin_ns
@@ -51,21 +39,13 @@ class Headless:
         due = self._due(block)
         now = time.monotonic_ns()
         if now < due:
-            self._sleep_until(due)
+            time.sleep((due - now) / 1e9)
         elif now > self._due(block + self._buffer):
             # blocks that cannot be in time are skipped in one step, to continue at the present sample
             block = max(block, (now - self._pace[PaceWord.ORIGIN]) * self.rate // (1_000_000_000 * self.block))
             self._pace[PaceWord.MISSED] += block - expected
         self._pace[PaceWord.NEXT] = block + 1
         return block
-
-    def _sleep_until(self, due: int) -> None:
-        if self._sleep is None:  # macOS has no clock_nanosleep
-            time.sleep(max(0, due - time.monotonic_ns()) / 1e9)
-            return
-        self._until.seconds, self._until.nanoseconds = divmod(due, 1_000_000_000)
-        while self._sleep(_CLOCK_MONOTONIC, _TIMER_ABSTIME, ctypes.byref(self._until), None) == 4:
-            pass  # EINTR: the deadline is absolute, so the call is repeated
 
     def input(self, block: int) -> Samples:
         return self._silence

@@ -6,6 +6,7 @@ import json
 import os
 import re
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 from antiphon.kernel.errors import AntiphonError, EngineError, UsageError
@@ -36,23 +37,24 @@ def probe(settings: ServeSettings) -> Found:
             )
         return Found("headless", settings.rate, settings.block)
 
-    def work() -> bytes:
-        try:
-            answer: dict[str, Any] = {"found": asdict(_look(settings))}
-        except AntiphonError as error:
-            answer = {"error": str(error)}
-        except BaseException as error:  # the parent needs an answer whatever a device library raises
-            answer = {"error": f"the audio library failed: {type(error).__name__}: {error}"}
-        return json.dumps(answer).encode()
-
     # without output: ALSA and JACK print messages about missing devices
-    end = run_forked(work, None, MAX_ANSWER)
+    end = run_forked(partial(_answer, settings), None, MAX_ANSWER)
     if not end.data:
         raise EngineError("the audio library crashed while it looked for devices; use --audio headless")
     answer = json.loads(end.data)
     if "error" in answer:
         raise EngineError(answer["error"])
     return Found(**answer["found"])
+
+
+def _answer(settings: ServeSettings) -> bytes:
+    try:
+        answer: dict[str, Any] = {"found": asdict(_look(settings))}
+    except AntiphonError as error:
+        answer = {"error": str(error)}
+    except BaseException as error:  # the parent needs an answer whatever a device library raises
+        answer = {"error": f"the audio library failed: {type(error).__name__}: {error}"}
+    return json.dumps(answer).encode()
 
 
 def device_settings(settings: ServeSettings, device: str, rate: int, block: int) -> tuple[ServeSettings, Found]:

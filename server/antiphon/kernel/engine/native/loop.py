@@ -28,9 +28,9 @@ from antiphon.kernel.graph.names import BUSES
 from antiphon.kernel.graph.plan import Plan
 from antiphon.kernel.native.dsp import release_fall
 from antiphon.kernel.native.kernel import address
+from antiphon.kernel.runtime.platform import c_function
 from antiphon.kernel.workers.pool import Pool
 
-_libc = ctypes.CDLL(None)
 _NEVER = 1 << 62
 assert len(BUSES) <= MAX_BUSES
 
@@ -82,14 +82,14 @@ class NativeLoop:
         """Writes the words that stay the same."""
         whole, real = self.words.whole, self.words.real
         functions = {
-            LoopWord.CLOCK: _libc.clock_gettime,
-            LoopWord.SLEEP: _libc.clock_nanosleep,
-            LoopWord.POLL: _libc.poll,
-            LoopWord.READ: _libc.read,
-            LoopWord.WRITE: _libc.write,
+            LoopWord.CLOCK: "clock_gettime",
+            LoopWord.SLEEP: "nanosleep",
+            LoopWord.POLL: "poll",
+            LoopWord.READ: "read",
+            LoopWord.WRITE: "write",
         }
-        for word, function in functions.items():
-            whole[word] = ctypes.cast(function, ctypes.c_void_p).value or 0
+        for word, name in functions.items():
+            whole[word] = c_function(name)
         for word, value in self._values(driver, parts, bell).items():
             whole[word] = value
         self.use(driver)

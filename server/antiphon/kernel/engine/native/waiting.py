@@ -18,10 +18,9 @@ from antiphon.kernel.native.intrinsics import (
     store_release,
 )
 from antiphon.kernel.native.kernel import i64, i64p
+from antiphon.kernel.runtime.platform import MONOTONIC, PROCESS_TIME
 
 SECOND = 1_000_000_000
-_MONOTONIC, _PROCESS_CPU = 1, 2
-_ABSOLUTE = 1
 _READABLE = 1 << 32
 """POLLIN in the events of a struct pollfd that is read as one word; the result stands 16 bits higher."""
 _RESULT = 48
@@ -38,13 +37,13 @@ def clock_ns(s: i64p, clock: i64) -> i64:
 @kernel
 def now_ns(s: i64p) -> i64:
     """CLOCK_MONOTONIC, ns."""
-    return clock_ns(s, _MONOTONIC)
+    return clock_ns(s, MONOTONIC)
 
 
 @kernel
 def computed_ns(s: i64p) -> i64:
     """The processor time of the process, ns."""
-    return clock_ns(s, _PROCESS_CPU)
+    return clock_ns(s, PROCESS_TIME)
 
 
 @kernel
@@ -73,9 +72,9 @@ def wait_software(s: i64p) -> i64:
     due = due_ns(s, block)
     now = now_ns(s)
     if now < due:
-        s[LoopWord.NOW] = due // SECOND
-        s[LoopWord.NOW + 1] = due % SECOND
-        if call_c(s[LoopWord.SLEEP], _MONOTONIC, _ABSOLUTE, offset(s, LoopWord.NOW), 0) & _INT != 0:
+        s[LoopWord.NOW] = (due - now) // SECOND
+        s[LoopWord.NOW + 1] = (due - now) % SECOND
+        if call_c(s[LoopWord.SLEEP], offset(s, LoopWord.NOW), 0) & _INT != 0:
             return -1  # a signal
     elif now > due_ns(s, block + pace[PaceWord.BUFFER]):
         return -1

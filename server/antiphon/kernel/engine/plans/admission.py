@@ -29,8 +29,9 @@ from antiphon.kernel.graph.graph import IN, OUT, End, Graph, NodeSpec, Wire
 from antiphon.kernel.plugins.checks import in_child
 from antiphon.kernel.plugins.loader import Loaded
 from antiphon.kernel.plugins.versions import PluginVersions
-from antiphon.kernel.runtime.platform import short_slices
+from antiphon.kernel.runtime.platform import PORTABLE, anonymous_file, short_slices
 from antiphon.kernel.runtime.processes.child_process import listening
+from antiphon.kernel.runtime.processes.helper_process import START_SECONDS
 from antiphon.kernel.workers.arena import SlotWord, State, WorkerWord
 from antiphon.kernel.workers.pool import Pool, preferred_device, without_workers
 
@@ -39,8 +40,8 @@ TRIAL_SECONDS = 0.3
 """Longest measurement of one node, in seconds; a slow node is measured over fewer than `TRIAL_BLOCKS` blocks."""
 TRIAL_LIMIT = 8.0
 """Seconds for the trial of all new nodes of a plan; a child that takes longer is killed."""
-TIMEOUT_SECONDS = 10.0
-"""Seconds to wait for the weigher's answer; longer than `TRIAL_LIMIT`."""
+TIMEOUT_SECONDS = 10.0 + PORTABLE * START_SECONDS
+"""Seconds to wait for the weigher's answer; longer than `TRIAL_LIMIT`, and than a fresh interpreter takes to begin."""
 _MAX_MESSAGE = 8 << 20
 FULL, CLOSE = 0.95, 0.70
 """Load limits, as shares of a block or a hop: above `FULL` a plan is refused, above `CLOSE` it plays with a warning."""
@@ -117,17 +118,20 @@ class LoadEstimator:
         return admission_of(nodes, worker_shares(pool) if pool is not None else [], os.cpu_count() or 1)
 
 
-def run_weigher(requests: socket.socket, plugins: Loaded, spec: StreamSpec) -> int:
-    """Weigher's endless loop, until SIGTERM: forked trials of JSON requests, costs cached by type and values."""
+def run_weigher(requests: socket.socket, catalog: Catalog, plugins: Callable[[], Loaded], spec: StreamSpec) -> int:
+    """Weigher's endless loop, until SIGTERM: trials of JSON requests in copies, costs cached by type and values.
+
+    `plugins` is called in a copy, which may be a fresh interpreter.
+    """
     listening()
     short_slices()
-    place = memoryview(mmap.mmap(-1, mmap.PAGESIZE)).cast("q")
+    place = anonymous_file("antiphon-trial", mmap.PAGESIZE)
     known: dict[Hashable, float] = {}
     while True:
         message = json.loads(requests.recv(_MAX_MESSAGE))
         nodes = [NodeSpec(*item) for item in message["nodes"]]
         versions: dict[str, str] = message.get("versions", {})
-        keys = [_key(node, plugins.catalog, versions) for node in nodes]
+        keys = [_key(node, catalog, versions) for node in nodes]
         if len(known) > _MAX_COSTS:
             known.clear()
         new = {key: node for key, node in zip(keys, nodes, strict=True) if key not in known}
@@ -148,11 +152,11 @@ def _key(node: NodeSpec, catalog: Catalog, versions: Mapping[str, str]) -> Hasha
 
 
 def _try_in_child(
-    nodes: list[NodeSpec], plugins: Loaded, versions: Mapping[str, str], spec: StreamSpec, place: memoryview
+    nodes: list[NodeSpec], plugins: Callable[[], Loaded], versions: Mapping[str, str], spec: StreamSpec, place: int
 ) -> dict[str, Any]:
-    """Forked trial: {"costs": [ms]} or {"node": name, "said": why}; shared `place`: index of the node on trial."""
+    """Trial in a copy: {"costs": [ms]} or {"node": name, "said": why}. `place`: a file, the index of the node tried."""
     output = in_child(partial(_try_all, nodes, plugins, versions, spec, place), TRIAL_LIMIT)
-    node = nodes[place[0]]
+    node = nodes[_mapped(place)[0]]
     try:
         answer: dict[str, Any] = json.loads(output)
     except ValueError:
@@ -160,13 +164,18 @@ def _try_in_child(
     return answer
 
 
+def _mapped(place: int) -> memoryview:
+    return memoryview(mmap.mmap(place, mmap.PAGESIZE)).cast("q")
+
+
 def _try_all(
-    nodes: list[NodeSpec], plugins: Loaded, versions: Mapping[str, str], spec: StreamSpec, place: memoryview
+    nodes: list[NodeSpec], plugins: Callable[[], Loaded], versions: Mapping[str, str], spec: StreamSpec, place: int
 ) -> str:
-    used = PluginVersions(plugins)
+    at = _mapped(place)
+    used = PluginVersions(plugins())
     used.use(versions)
     costs = []
-    for place[0], node in enumerate(nodes):
+    for at[0], node in enumerate(nodes):
         try:
             # whole microseconds: the costs of a patch of 256 nodes then fit the buffer of the pipe to the parent
             costs.append(round(try_node(node, used.catalog, used.make, spec), 3))

@@ -6,7 +6,6 @@ the node of an invalid row (`Plan.run_place`), and repacks the row once it rests
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -26,6 +25,7 @@ from antiphon.kernel.graph.node_host import NOT_FINITE, NodeHost
 from antiphon.kernel.graph.wire_signals import DelayLine, InputMix, NoteWire
 from antiphon.kernel.native.kernel import address, words_of
 from antiphon.kernel.native.step import Call, PackedKernel, Step
+from antiphon.kernel.runtime.platform import c_function
 
 
 @dataclass(slots=True)
@@ -113,7 +113,6 @@ def laid_out(node: NodeStep, block: int) -> Step | None:
 
 _NEVER = 1 << 62
 """Nanoseconds of a block without a limit."""
-_libc = ctypes.CDLL(None)
 
 
 class PlanSteps(Protocol):
@@ -196,7 +195,7 @@ class NativePlan:
         self._outs = np.array(outs or [(0, 0, 0)], np.int64)
         self._times = np.array([(index, first + 8 * place) for index, place in times] or [(0, 0)], np.int64)
         self._whole[PlanWord.ROWS], self._whole[PlanWord.TIMES] = len(nodes), len(times)
-        self._whole[PlanWord.CLOCK] = ctypes.cast(_libc.clock_gettime, ctypes.c_void_p).value or 0
+        self._whole[PlanWord.CLOCK] = c_function("clock_gettime")
         self._nowhere = address(self._words) + 8 * PlanWord.NOWHERE
         self._run = run_rows.bind(
             self._words, self._rows, self._calls, self._outs, self._times, self._period, spec.block

@@ -25,6 +25,7 @@ from antiphon.kernel.native.dsp import finite, peak
 from antiphon.kernel.native.intrinsics import address_f32, address_f64, address_i64, call_c, offset
 from antiphon.kernel.native.kernel import address, f32, f32p, f64, i64, i64p
 from antiphon.kernel.native.step import Step
+from antiphon.kernel.runtime.platform import MONOTONIC
 
 
 class PlanWord(IntEnum):
@@ -76,7 +77,7 @@ class Stop(IntEnum):
 @kernel
 def monotonic_ns(s: i64p) -> i64:
     """The monotonic clock."""
-    call_c(s[PlanWord.CLOCK], 1, offset(s, PlanWord.NOW))
+    call_c(s[PlanWord.CLOCK], MONOTONIC, offset(s, PlanWord.NOW))
     return i64(s[PlanWord.NOW] * 1000000000 + s[PlanWord.NOW + 1])
 
 

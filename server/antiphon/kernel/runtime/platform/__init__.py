@@ -1,11 +1,14 @@
-"""What systems do each in their own way, in one form: bells, shared memory, the end with a parent, limits, locks.
+"""What systems do each in their own way, in one form: bells, memory, the end with a parent, limits, locks, facts.
 
-Linux has ways of its own (`linux`). Elsewhere, and with ANTIPHON_PORTABLE=1 there too, the plain ways are taken
+Linux has ways of its own (`linux`, `proc`). Elsewhere, and with ANTIPHON_PORTABLE=1 there too, the plain ways are taken
 (`plain`): those of POSIX, without a fork. Windows, for which limits and locks are written, has not run.
 """
 
 from antiphon.kernel.runtime.platform.choice import PORTABLE
 from antiphon.kernel.runtime.platform.files import (
+    MONOTONIC,
+    PROCESS_TIME,
+    c_function,
     limit_resources,
     lock_file,
     lock_number,
@@ -13,24 +16,38 @@ from antiphon.kernel.runtime.platform.files import (
     unlock_number,
     widen_pipe,
 )
+from antiphon.kernel.runtime.platform.records import ThreadTimes
 
 if PORTABLE:
     from antiphon.kernel.runtime.platform.plain import (
+        adopt_orphans,
         anonymous_file,
+        cores,
         end_before_exec,
         end_with_parent,
+        exact_timers,
         fifo,
+        free_memory,
         hear,
         make_bell,
+        network,
+        private_memory,
+        process_at,
         ring,
         short_slices,
+        start_time,
+        thread_clocks,
+        thread_times,
         wait_bell,
     )
 else:
     from antiphon.kernel.runtime.platform.linux import (
+        adopt_orphans,
         anonymous_file,
+        cores,
         end_before_exec,
         end_with_parent,
+        exact_timers,
         fifo,
         hear,
         make_bell,
@@ -38,21 +55,44 @@ else:
         short_slices,
         wait_bell,
     )
+    from antiphon.kernel.runtime.platform.proc import (
+        free_memory,
+        network,
+        private_memory,
+        process_at,
+        start_time,
+        thread_clocks,
+        thread_times,
+    )
 
 __all__ = [
+    "MONOTONIC",
     "PORTABLE",
+    "PROCESS_TIME",
+    "ThreadTimes",
+    "adopt_orphans",
     "anonymous_file",
+    "c_function",
+    "cores",
     "end_before_exec",
     "end_with_parent",
+    "exact_timers",
     "fifo",
+    "free_memory",
     "hear",
     "limit_resources",
     "lock_file",
     "lock_number",
     "make_bell",
     "most_open_files",
+    "network",
+    "private_memory",
+    "process_at",
     "ring",
     "short_slices",
+    "start_time",
+    "thread_clocks",
+    "thread_times",
     "unlock_number",
     "wait_bell",
     "widen_pipe",

@@ -1,4 +1,4 @@
-"""Platform differences in one form: process limits, and locks of open files.
+"""Platform differences in one form: process limits, locks of open files, the C library's functions and clocks.
 
 Linux and macOS have both by `resource` and `fcntl`. Windows, for which this is written and not yet run, has locks by
 `msvcrt` and no such limits.
@@ -7,8 +7,10 @@ Linux and macOS have both by `resource` and `fcntl`. Windows, for which this is 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import sys
+import time
 
 if sys.platform == "win32":
     import msvcrt
@@ -16,6 +18,8 @@ else:
     import fcntl
     import resource
 
+MONOTONIC, PROCESS_TIME = (getattr(time, f"CLOCK_{name}", -1) for name in ("MONOTONIC", "PROCESS_CPUTIME_ID"))
+"""Ids of the clocks of `clock_gettime`, which machine code calls."""
 MANY_FILES = 512
 """Files that a process may open where the system does not say."""
 
@@ -37,6 +41,11 @@ def limit_resources(**most: int) -> None:
     for kind, bound in most.items():
         with contextlib.suppress(OSError, ValueError):  # a lower hard limit stands already, or there is none
             resource.setrlimit(kinds[kind], (bound, bound))
+
+
+def c_function(name: str) -> int:
+    """The address of a function of the C library that POSIX has, for machine code."""
+    return ctypes.cast(getattr(ctypes.CDLL(None), name), ctypes.c_void_p).value or 0
 
 
 def most_open_files() -> int:

@@ -1,4 +1,4 @@
-"""Linux's own ways: eventfds, memory files, a signal at the parent's end, real-time and short time slices."""
+"""Linux's own ways: eventfds, memory files, a signal at the parent's end, priorities, exact timers."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import ctypes
 import os
 import platform
 import signal
+from functools import cache
 
 _SLICE_NS = 100_000
 _SYSCALLS = {"x86_64": 314, "aarch64": 274}
-_PR_SET_PDEATHSIG = 1
-_libc = ctypes.CDLL(None, use_errno=True)
+_PR_SET_PDEATHSIG, _PR_SET_TIMERSLACK, _PR_SET_CHILD_SUBREAPER = 1, 29, 36
 
 
 class _Attributes(ctypes.Structure):
@@ -24,6 +24,11 @@ class _Attributes(ctypes.Structure):
         ("deadline", ctypes.c_uint64),
         ("period", ctypes.c_uint64),
     )
+
+
+@cache
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)
 
 
 def make_bell(*, waits: bool = False, inherited: bool = True) -> int:
@@ -49,20 +54,38 @@ def wait_bell(bell: int) -> None:
     os.eventfd_read(bell)
 
 
-def anonymous_file(name: str) -> int:
-    """Creates an empty file without a place in any folder, inheritable, to be mapped by several processes."""
+def anonymous_file(name: str, size: int) -> int:
+    """Creates a file of zeros without a place in any folder, inheritable, to be mapped by several processes."""
     fd = os.memfd_create(name, 0)
+    os.ftruncate(fd, size)
     os.set_inheritable(fd, True)
     return fd
 
 
-def end_with_parent() -> None:
-    """Has this process killed when its parent ends; on Linux that holds for a program that it executes too."""
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+def end_with_parent(parent: int) -> bool:
+    """Has this process killed when its parent ends; False if `parent` is not its parent, or no more."""
+    end_before_exec()
+    return os.getppid() == parent
 
 
-end_before_exec = end_with_parent
-"""`end_with_parent` for `preexec_fn` of a program that does not call it itself; None where there is none."""
+def end_before_exec() -> None:
+    """Has this process, and a foreign program that it executes, killed when its parent ends; for `preexec_fn`."""
+    _libc().prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def adopt_orphans() -> None:
+    """Makes this process the parent of what its children leave behind: their ends are reported to it."""
+    _libc().prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def exact_timers() -> None:
+    """Has a sleep of this thread end when it is due, not up to 50 µs later."""
+    _libc().prctl(_PR_SET_TIMERSLACK, ctypes.c_ulong(1), 0, 0, 0)
+
+
+def cores() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0))
 
 
 def fifo(priority: int) -> bool:
@@ -85,4 +108,4 @@ def short_slices() -> None:
     # this call sets the nice value too, and is refused if that would lower it
     nice = os.getpriority(os.PRIO_PROCESS, 0)
     asked = _Attributes(size=ctypes.sizeof(_Attributes), policy=0, nice=nice, runtime=_SLICE_NS)
-    _libc.syscall(number, 0, ctypes.byref(asked), 0)
+    _libc().syscall(number, 0, ctypes.byref(asked), 0)

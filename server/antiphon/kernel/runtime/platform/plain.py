@@ -1,14 +1,21 @@
-"""The plain ways of any POSIX system, each as that of `linux` by the same name."""
+"""The plain ways of any POSIX system, each as that of `linux` or `proc` by the same name.
+
+Facts of processes are psutil's, which other systems need; it is imported when it is first asked.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
+import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable
+
+from antiphon.kernel.runtime.platform.records import ThreadTimes
 
 _RUNG = (1).to_bytes(8, "little")
 _PIPE = 1 << 16
@@ -52,35 +59,71 @@ def wait_bell(bell: int) -> None:
         return
 
 
-def anonymous_file(name: str) -> int:
-    """As of `linux`: shared memory whose name is taken away at once, so that no end of a process leaves it behind."""
-    try:
-        from _posixshmem import shm_open, shm_unlink  # type: ignore[import-not-found]  # it has no stub
-    except ImportError:
+def anonymous_file(name: str, size: int) -> int:
+    """As of `linux`: shared memory whose name is taken away at once, so that no end of a process leaves it behind.
+
+    A file takes its place where the shared memory is smaller, as in a container of 64 MB.
+    """
+    fd = _shared_memory(name)
+    if fd < 0 or not 0 < size <= _room(fd):
+        if fd >= 0:
+            os.close(fd)
         with tempfile.TemporaryFile() as file:
             fd = os.dup(file.fileno())
-    else:
-        path = f"/{name[:12]}-{os.urandom(6).hex()}"  # macOS allows 31 characters
-        fd = shm_open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, mode=0o600)
-        shm_unlink(path)
+    os.ftruncate(fd, size)
     os.set_inheritable(fd, True)
     return fd
 
 
-def end_with_parent() -> None:
-    """A thread of this process, a program's own call, ends it a fifth of a second after its parent."""
-    parent = os.getppid()
+def _shared_memory(name: str) -> int:
+    try:
+        from _posixshmem import shm_open, shm_unlink  # type: ignore[import-not-found]  # it has no stub
+    except ImportError:
+        return -1
+    path = f"/{name[:12]}-{os.urandom(6).hex()}"  # macOS allows 31 characters
+    fd: int = shm_open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, mode=0o600)
+    shm_unlink(path)
+    return fd
+
+
+def _room(fd: int) -> int:
+    """Bytes that a file of shared memory may take, where the system says: a page beyond is the end of its user."""
+    try:
+        found = os.fstatvfs(fd)
+    except OSError:
+        return sys.maxsize
+    return found.f_frsize * found.f_bavail or sys.maxsize
+
+
+def end_with_parent(parent: int) -> bool:
+    """A thread of this process ends it a fifth of a second after its parent; False as of `linux`."""
 
     def look() -> None:
         while os.getppid() == parent:
             time.sleep(_LOOK_SECONDS)
         os.kill(os.getpid(), signal.SIGKILL)
 
+    if os.getppid() != parent:
+        return False
     threading.Thread(target=look, name="parent", daemon=True).start()
+    return True
 
 
 end_before_exec: Callable[[], None] | None = None
-"""None: an executed program is not ended with its parent."""
+"""None: a foreign program is not ended with its parent."""
+
+
+def adopt_orphans() -> None:
+    """Nothing: what children leave behind is another's."""
+
+
+def exact_timers() -> None:
+    """Nothing: timers are as exact as they are."""
+
+
+def cores() -> int:
+    """As of `linux`."""
+    return os.cpu_count() or 1
 
 
 def fifo(priority: int) -> bool:
@@ -90,3 +133,63 @@ def fifo(priority: int) -> bool:
 
 def short_slices() -> None:
     """Nothing: slices are the ordinary ones."""
+
+
+def start_time(pid: int) -> int:
+    """As of `proc`, in hundredths of seconds."""
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        return 0 if process.status() == psutil.STATUS_ZOMBIE else round(process.create_time() * 100)
+    except (psutil.Error, ValueError):
+        return 0
+
+
+def thread_clocks() -> tuple[int, int]:
+    """As of `proc`, where all that was not computed counts as waited."""
+    ran = time.thread_time_ns()
+    return ran, time.perf_counter_ns() - ran
+
+
+def thread_times(pid: int) -> dict[str, ThreadTimes]:
+    """As of `proc`, all threads as one: other systems tell no more."""
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        with process.oneshot():
+            times, ready = process.cpu_times(), process.status() == psutil.STATUS_RUNNING
+    except (psutil.Error, ValueError):
+        return {}
+    return {str(pid): ThreadTimes(round((times.user + times.system) * 1e9), 0, ready)}
+
+
+def free_memory() -> int:
+    """As of `proc`, of the machine."""
+    import psutil
+
+    return int(psutil.virtual_memory().available)
+
+
+def private_memory() -> int:
+    """As of `proc`; 0 where the system does not tell."""
+    import psutil
+
+    return int(getattr(psutil.Process().memory_info(), "data", 0))
+
+
+def process_at(port: int) -> int:
+    """As of `proc`."""
+    import psutil
+
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if any(place.laddr and place.laddr.port == port for place in process.net_connections("udp")):
+                return int(process.pid)
+    return 0
+
+
+def network() -> int:
+    """0: there is one network."""
+    return 0

@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import NoReturn
 
-from antiphon.kernel.runtime.platform import end_with_parent
-
 PROGRESS_VARIABLE = "ANTIPHON_PROGRESS_FD"
 """The environment variable of the pipe to which a command writes the share that is done."""
 TERM_SECONDS = 2.0
@@ -105,12 +103,6 @@ def block_signals() -> Iterator[None]:
 def listening() -> None:
     """Unblocks SIGINT and SIGTERM, once a child has installed its handlers."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
-
-
-def bound_to(parent: int) -> bool:
-    """Has this process killed when its parent ends; False if `parent` has ended already."""
-    end_with_parent()
-    return os.getppid() == parent
 
 
 def exit_cause(status: int) -> str:

@@ -124,7 +124,7 @@ class HelperChannel:
 
     def __init__(self, *, at_once: bool = True) -> None:
         if at_once:
-            end_with_parent()  # the kernel sends that signal when the thread ends
+            end_with_parent(os.getppid())  # on Linux, with the thread that started it
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         self.input, self._answers = os.dup(0), os.dup(1)
         nothing = os.open(os.devnull, os.O_RDONLY)

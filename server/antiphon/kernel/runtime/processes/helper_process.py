@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from antiphon.kernel.runtime.processes.child_process import bound_to
+from antiphon.kernel.runtime.platform import PORTABLE, end_with_parent
 from antiphon.kernel.runtime.processes.helper_channel import (
     HEAD,
     Message,
@@ -32,6 +32,8 @@ ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_
 """Environment of a process whose arithmetic uses one thread: other processes play meanwhile."""
 KILL_SECONDS = 3.0
 """In which a process of `start_command` that was killed has ended."""
+START_SECONDS = 20.0
+"""In which a fresh interpreter has begun its work."""
 HELPER_FAULTS = (OSError, EOFError, ValueError)
 """Exceptions of `HelperProcess.send` and `receive`: the helper ended, was silent or sent an invalid answer."""
 
@@ -46,11 +48,25 @@ def command(module: str, *words: str) -> list[str]:
     return [sys.executable, "-P", "-m", module, *words]
 
 
-def start_helper(module: str, *words: str, fds: Sequence[int] = (), **options: Any) -> subprocess.Popen[bytes]:
-    """Starts a module in a process of its own. `options`: of `Popen`; without them it has neither input nor output."""
+def bound_command(module: str, *words: str, nice: int = 0, most: int = -1) -> list[str]:
+    """As `command`, for a process that ends with this one, whatever ends this one. It takes arguments as any program.
+
+    nice: an increment of its nice value. most: bytes of a file that it writes; -1 for no limit.
+    """
+    return command("antiphon.kernel.runtime.processes.bound", str(os.getpid()), str(nice), str(most), module, *words)
+
+
+def start_helper(
+    module: str, *words: str, fds: Sequence[int] = (), bound: bool = False, **options: Any
+) -> subprocess.Popen[bytes]:
+    """Starts a module in a process of its own.
+
+    `bound`: it ends with this process. `options`: of `Popen`; without them it has neither input nor output.
+    """
     quiet: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
     given = {**quiet, "env": environment(), **options}
-    return subprocess.Popen(command(module, *words), pass_fds=fds, bufsize=0, **given)
+    line = bound_command(module, *words) if bound else command(module, *words)
+    return subprocess.Popen(line, pass_fds=fds, bufsize=0, **given)
 
 
 class HelperProcess:
@@ -143,16 +159,22 @@ class ForkedEnd:
 def run_forked(work: Callable[[], bytes], seconds: float | None, most: int) -> ForkedEnd:
     """Has a function called in a copy of this process, without input and output; the copy ends with this process.
 
-    `seconds`: after which the child is ended; None for no end. `most`: bytes that it may give; what follows them is not
-    read. Raises OSError: the system cannot make another process or pipe.
+    Where a process is not forked the copy is a fresh interpreter, to which `work` is pickled.
+
+    `seconds`: of work after which the child is ended; None for no end. `most`: bytes that it may give; what follows
+    them is not read. Raises OSError: the system cannot make another process or pipe.
     """
     receiving, giving = os.pipe()
-    parent = os.getpid()
-    child = os.fork()
-    if child == 0:
-        _become(work, receiving, giving, parent)
-    os.close(giving)
+    child = -1
     try:
+        child = _copy(work, receiving, giving)
+    finally:
+        os.close(giving)
+        if child < 0:
+            os.close(receiving)
+    try:
+        if PORTABLE and select.select([receiving], [], [], START_SECONDS)[0]:
+            os.read(receiving, 1)  # it has what it is to do
         data, late = _received(receiving, None if seconds is None else time.monotonic() + seconds, most)
     finally:
         os.close(receiving)
@@ -161,10 +183,28 @@ def run_forked(work: Callable[[], bytes], seconds: float | None, most: int) -> F
     return ForkedEnd(data, late, os.waitstatus_to_exitcode(status))
 
 
-def _become(work: Callable[[], bytes], receiving: int, giving: int, parent: int) -> None:
+def _copy(work: Callable[[], bytes], receiving: int, giving: int) -> int:
+    parent = os.getpid()
+    if PORTABLE:
+        from antiphon.kernel.runtime.processes.spawning import start_function
+
+        os.set_inheritable(giving, True)
+        return start_function(_start_and_become, work, giving, parent)
+    child = os.fork()
+    if child == 0:
+        os.close(receiving)
+        _become(work, giving, parent)
+    return child
+
+
+def _start_and_become(work: Callable[[], bytes], giving: int, parent: int) -> None:
+    os.write(giving, b"b")
+    _become(work, giving, parent)
+
+
+def _become(work: Callable[[], bytes], giving: int, parent: int) -> None:
     try:
-        if bound_to(parent):
-            os.close(receiving)
+        if end_with_parent(parent):
             faulthandler.disable()  # the parent reports a crash
             quiet = os.open(os.devnull, os.O_RDWR)
             for stream in (0, 1, 2):

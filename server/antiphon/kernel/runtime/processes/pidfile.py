@@ -13,6 +13,7 @@ from typing import Any
 
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime import paths
+from antiphon.kernel.runtime.platform import start_time
 from antiphon.kernel.runtime.settings import ServeSettings
 
 LIST = "processes.json"
@@ -115,28 +116,3 @@ def crashed_settings(where: Path) -> ServeSettings | None:
         return ServeSettings.from_json(json.loads((where / LIST).read_bytes())["settings"])
     except (OSError, ValueError, KeyError, TypeError):
         return None  # none was, or another Antiphon's: its state cannot be taken up either
-
-
-def start_time(pid: int) -> int:
-    """Reads when a process started. With its pid this identifies a process: pids are used again.
-
-    Returns clock ticks since the machine's start; 0 for a process that has ended, a zombie too. Without /proc, as on
-    macOS, 1 for a process that runs.
-    """
-    try:
-        with open(f"/proc/{pid}/stat", "rb", buffering=0) as stat:
-            fields = stat.read().rpartition(b")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return _start_time_elsewhere(pid)
-    return 0 if fields[0] == b"Z" else int(fields[19])
-
-
-def _start_time_elsewhere(pid: int) -> int:
-    """Without /proc (macOS): 1 while a process answers."""
-    if Path("/proc/self").exists():
-        return 0
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, PermissionError):
-        return 0
-    return 1

@@ -6,7 +6,8 @@ import contextlib
 import os
 import time
 from pathlib import Path
-from typing import NamedTuple
+
+from antiphon.kernel.runtime.platform import ThreadTimes, thread_times
 
 LOWEST_NICE, SESSION_NICE = 19, 10
 """Nice values of what gives way: of the process, and of its session, which has a tenth of another's share."""
@@ -26,44 +27,6 @@ def lower_priority() -> None:
 
 TURNS = 2
 """Intervals of a watcher that one look counts at most: a watcher that was late itself must not blame others."""
-
-
-def thread_clocks() -> tuple[int, int]:
-    """(time computed, time waited for a processor) of the calling thread since its start, ns.
-
-    It takes some 10 µs. Where the system does not tell (it is not Linux), all that was not computed counts as waited.
-    """
-    try:
-        fd = os.open("/proc/thread-self/schedstat", os.O_RDONLY)
-        try:
-            ran, waited, _ = os.read(fd, 96).split()
-        finally:
-            os.close(fd)
-        return int(ran), int(waited)
-    except (OSError, ValueError):
-        ran_ns = time.thread_time_ns()
-        return ran_ns, time.perf_counter_ns() - ran_ns
-
-
-class ThreadTimes(NamedTuple):
-    """Time that a thread has run and waited since its start."""
-
-    ran: int  # time computed, ns
-    waited: int  # time waited for a processor, ns, in waits that have ended
-    ready: bool
-
-
-def thread_times(pid: int) -> dict[str, ThreadTimes]:
-    """The times of each thread of a process, by its id; empty where they are not known."""
-    times = {}
-    with contextlib.suppress(OSError, ValueError, IndexError):
-        for thread in os.listdir(f"/proc/{pid}/task"):
-            with open(f"/proc/{pid}/task/{thread}/schedstat", "rb") as file:
-                ran, waited = file.read(96).split()[:2]
-            with open(f"/proc/{pid}/task/{thread}/stat", "rb") as file:
-                ready = file.read().rpartition(b")")[2].split()[0] == b"R"
-            times[thread] = ThreadTimes(int(ran), int(waited), ready)
-    return times
 
 
 class Standstill:

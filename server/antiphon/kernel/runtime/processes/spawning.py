@@ -5,6 +5,7 @@ Sockets and mappings are those of the parent, by descriptors, which have to be i
 
 from __future__ import annotations
 
+import importlib
 import io
 import os
 import pickle
@@ -36,11 +37,13 @@ def start_function(function: Callable[..., int | None], *args: Any) -> int:
     """
     data = io.BytesIO()
     _Pickler(data).dump((function, args))
+    main = sys.modules["__main__"].__spec__ if b"__main__" in data.getvalue() else None
     child = start_helper(__name__, stdin=subprocess.PIPE, stdout=None, stderr=None, close_fds=False)
     assert child.stdin is not None
     child.returncode = 0  # reaped by pid; Popen must not
     try:
         with child.stdin:
+            child.stdin.write(pickle.dumps(main.name if main is not None else ""))
             child.stdin.write(data.getbuffer())
     except OSError:
         pass  # it has ended, which its parent detects
@@ -49,6 +52,8 @@ def start_function(function: Callable[..., int | None], *args: Any) -> int:
 
 def _main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if main := pickle.load(sys.stdin.buffer):  # the name of the module whose functions are pickled as those of __main__
+        sys.modules["__main__"] = importlib.import_module(main)
     function, args = pickle.load(sys.stdin.buffer)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)

@@ -1,0 +1,13 @@
+"""What both ways give."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class ThreadTimes(NamedTuple):
+    """Time that a thread has run and waited since its start."""
+
+    ran: int  # time computed, ns
+    waited: int  # time waited for a processor, ns, in waits that have ended
+    ready: bool
