@@ -36,7 +36,7 @@ MAX_SECONDS = 60.0
 """Maximum length of a loop in seconds."""
 _NO_LOOPS = ("one-shot", "speech", "voice")
 """Kinds excluded from results; sustained sounds or those without a clear beat may be loops all the same."""
-_FILE_ANALYSES = ("fit", "loop", "music", "genre")
+_FILE_ANALYSES = ("fit", "loop", "music", "genre", "character")
 """Analyses of a file outside the catalogue: compared quantities, and those that determine its kind."""
 _APART, _DENSER = 7.0, 2.0
 """Minimum difference of registers in semitones, and ratio of densities, to be mentioned."""

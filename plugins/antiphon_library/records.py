@@ -46,7 +46,8 @@ second nothing is a loop."""
 def findings(duration: float | None, values: Mapping[str, Any]) -> dict[str, Any]:
     """Kind, one of `KINDS`, tempo (bpm) and key ("A minor") of a sound, each with its confidence, 0 to 1.
 
-    None where unknown or below `MIN_SHOWN_CONFIDENCE`; a kind is known where all that decides it is known. A loop's
+    None where unknown or below `MIN_SHOWN_CONFIDENCE`; a kind is known where all that decides it is known: a quantity
+    that `values` lacks has not been analysed, one that is None has. A loop's
     tempo and key are those of `loop`, whose length is whole bars.
 
     `duration`: seconds; None for a bad file. `values` are those that analyses state, by quantity.
@@ -68,6 +69,8 @@ def _kind(duration: float | None, values: Mapping[str, Any]) -> tuple[str | None
     known = {name for name, value in values.items() if value is not None}
     if duration is None or (duration <= MAX_LOOP and not known & {"loop_confidence", "no_loop"}):
         return None, None
+    if duration >= SHORTEST_LOOP and not _heard(values):
+        return None, None
     loop, tempo, key = (values.get(f"{name}_confidence") or 0.0 for name in ("loop", "tempo", "key"))
     ending, (content, sure) = values.get("loop_ending"), _content(values)
     if (ending is not None and ending < NO_LOOP) or content in ("speech", "voice"):
@@ -88,6 +91,12 @@ def _kind(duration: float | None, values: Mapping[str, Any]) -> tuple[str | None
     if not known >= {"tempo_confidence", "content"}:  # of silence there are none
         return None, None
     return ("excerpt", sure) if content == "music" else ("ambience", round(1.0 - max(loop, tempo, key), 4))
+
+
+def _heard(values: Mapping[str, Any]) -> bool:
+    """Whether all that decides what is heard has been analysed."""
+    decides = {"noise": "speechiness", "speech": "instrumentalness", "voice": "instrumentalness"}
+    return "content" in values and decides.get(values["content"] or "", "content") in values
 
 
 def _content(values: Mapping[str, Any]) -> tuple[str | None, float | None]:
@@ -158,7 +167,11 @@ class CatalogueRow:
     def values(self) -> dict[str, Any]:
         """Values of all analyses by quantity; a person's entries override analyses, which override the file name's."""
         last = sorted(self.results, key=lambda name: (name.endswith(PERSON_SUFFIX), " " not in name))
-        return {name: value for each in last for name, value in (self.results[each][1] or {}).items()}
+        found: dict[str, Any] = {}
+        for each in last:
+            more = self.results[each][1] or {}
+            found |= {name: value for name, value in more.items() if value is not None or name not in found}
+        return found
 
     def summary(self) -> dict[str, Any]:
         """Summary for lists: path, duration, title, artist, album, genre, `findings`, loudness, and problem."""
