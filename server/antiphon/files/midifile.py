@@ -3,8 +3,8 @@
     song = read(Path("melody.mid"))
     write(Path("out.mid"), [*song.tracks, Track("piano", notes)], song.tempo, song.ticks)
 
-Only notes, controllers, bends, programs, names, and time and key signatures are kept. What is odd in a file is passed over and
-named in one warning. mido is imported when a file is read or written.
+Only notes, controllers, bends, programs, names, and time and key signatures are kept. What is odd in a file is passed
+over and named in one warning. mido is imported when a file is read or written.
 """
 
 from __future__ import annotations

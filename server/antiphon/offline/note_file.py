@@ -167,7 +167,7 @@ _MINORS = ("Abm", "Ebm", "Bbm", "Fm", "Cm", "Gm", "Dm", "Am", "Em", "Bm", "F#m",
 def _moved_keys(song: MidiSong, tracks: Sequence[MidiTrack]) -> list[tuple[float, str]]:
     """Key signatures of a song, transposed where all of its notes but the drums are by one interval."""
     before, after = (
-        sorted((note.number for track in one for note in track.notes if note.channel != midifile.DRUMS + 1))
+        sorted(note.number for track in one for note in track.notes if note.channel != midifile.DRUMS + 1)
         for one in (song.tracks, tracks)
     )
     moves = {b - a for a, b in zip(before, after, strict=False)} if len(before) == len(after) else set()
