@@ -19,7 +19,7 @@ from antiphon.api.backends.files import Decoder, printable_path
 from antiphon.api.backends.runtime import shorten
 from antiphon_library.catalogue import Catalogue
 from antiphon_library.identity import identify_and_analyse
-from antiphon_library.records import SUMMARY, findings
+from antiphon_library.records import SUMMARY, UNHEARD, findings
 from antiphon_library.searching import MAX_TEMPO_DEVIATION
 
 F64 = NDArray[np.float64]
@@ -183,7 +183,7 @@ def fitting_summaries(catalogue: Catalogue, path: bytes, count: int, beats: int 
     others: dict[bytes, Mapping[str, Any]] = {}
     seen = {_identity(values)} if vector is not None else set()
     for where, row in sorted(rows.items()):
-        theirs = {**row.values, **findings(row.duration, row.values)}
+        theirs = {**row.values, **findings(row.duration, {**UNHEARD, **row.values})}
         # chords that move without a beat do not go with bars
         if theirs["kind"] in _NO_LOOPS or (theirs["kind"] == "song" and theirs["tempo"] is None):
             continue

@@ -43,12 +43,16 @@ DECAYED, NO_LOOP = -12.0, -20.0
 second nothing is a loop."""
 
 
+UNHEARD = dict.fromkeys(("content", "speechiness", "instrumentalness"))
+"""Values of a sound for a kind that is provisional while `genre` and `character` are pending."""
+
+
 def findings(duration: float | None, values: Mapping[str, Any]) -> dict[str, Any]:
     """Kind, one of `KINDS`, tempo (bpm) and key ("A minor") of a sound, each with its confidence, 0 to 1.
 
     None where unknown or below `MIN_SHOWN_CONFIDENCE`; a kind is known where all that decides it is known: a quantity
-    that `values` lacks has not been analysed, one that is None has. A loop's
-    tempo and key are those of `loop`, whose length is whole bars.
+    that `values` lacks has not been analysed, one that is None has. A loop's tempo and key are those of `loop`, whose
+    length is whole bars.
 
     `duration`: seconds; None for a bad file. `values` are those that analyses state, by quantity.
     """
@@ -57,6 +61,8 @@ def findings(duration: float | None, values: Mapping[str, Any]) -> dict[str, Any
     if kind == "loop":
         tempo = values.get("loop_bpm"), min(certain or 0.0, values.get("loop_tempo_sure") or 0.0)
         key = (values.get("loop_key"), values.get("loop_key_sure")) if values.get("loop_key") else key
+    if (duration or 0.0) >= SHORTEST_LOOP and not _heard(values):
+        kind, certain = None, None
     found: dict[str, Any] = {}
     for name, (value, confidence) in {"tempo": tempo, "key": key, "kind": (kind, certain)}.items():
         if (confidence or 0.0) < MIN_SHOWN_CONFIDENCE.get(name, 0.0):
@@ -68,8 +74,6 @@ def findings(duration: float | None, values: Mapping[str, Any]) -> dict[str, Any
 def _kind(duration: float | None, values: Mapping[str, Any]) -> tuple[str | None, float | None]:
     known = {name for name, value in values.items() if value is not None}
     if duration is None or (duration <= MAX_LOOP and not known & {"loop_confidence", "no_loop"}):
-        return None, None
-    if duration >= SHORTEST_LOOP and not _heard(values):
         return None, None
     loop, tempo, key = (values.get(f"{name}_confidence") or 0.0 for name in ("loop", "tempo", "key"))
     ending, (content, sure) = values.get("loop_ending"), _content(values)

@@ -172,7 +172,7 @@ def render_file(job: RenderJob, asked: RenderOptions, loaded: Loaded, patch: Pat
         with stream(sound) as (info, _):
             rate, channels, subtype, frames = info.rate, max(2, info.channels), info.subtype, info.frames
             finish = replace(finish, tags={**dict(info.tags), **finish.tags})
-        if frames is not None and sound.is_file() and (marks := read_marks(sound)):
+        if frames is not None and Path(sound).is_file() and (marks := read_marks(sound)):
             finish = replace(finish, marks=SoundMarks(marks, frames, rate))
     commands: list[Command] = []
     scores = [note_file.read(Path(path), rate) for path in notes]
