@@ -127,7 +127,7 @@ def _velocity(given: MelodyFile, event: BarEvent) -> float:
 def _events(part: int, given: MelodyFile, track: int) -> list[BarEvent]:
     ticks = given.midi.ticks_per_beat
     found: dict[tuple[int, int], list[tuple[int, float, float]]] = {}
-    for _, on, off, pitch, loud in tick_notes(given.midi.tracks[track]):
+    for _, on, off, pitch, loud, _ in tick_notes(given.midi.tracks[track]):
         slot = round(4 * (on / ticks - given.origin))
         number = drum_class(pitch)
         at = (slot, number if part == DRUMS else 0)

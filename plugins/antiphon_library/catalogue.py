@@ -210,18 +210,15 @@ class Catalogue:
                 yield CatalogueRow(where, duration, rate, channels, json.loads(tags), problem, bool(missing), results)
 
     def _results(self, sound: int | None, only: Sequence[str]) -> dict[str, tuple[int, Mapping[str, Any] | None, str]]:
-        # with two paths at least json_extract gives an array
-        column = f"json_extract(data, {', '.join('?' * (len(only) + 1))})" if only else "data"
-        paths = [f'$."{name}"' for name in (*only, *only[:1])]
+        # what was analysed and not found is null, what was not analysed is not there
+        these = f"SELECT json_group_object(key, value) FROM json_each(data) WHERE key IN ({', '.join('?' * len(only))})"
         rows = self._base.execute(
-            f"SELECT analysis, version, {column}, problem FROM results WHERE sound = ?", (*paths, sound)
+            f"SELECT analysis, version, {f'({these})' if only else 'data'}, problem FROM results WHERE sound = ?",
+            (*only, sound),
         )
         found = {}
         for name, version, data, problem in rows:
-            values = json.loads(data)
-            if only:
-                values = {key: value for key, value in zip(only, values, strict=False) if value is not None}
-            found[name] = (version, values, problem)
+            found[name] = (version, json.loads(data), problem)
         return found
 
     def _sound_id(self, sound: SoundIdentity) -> int:

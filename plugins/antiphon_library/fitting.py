@@ -19,7 +19,7 @@ from antiphon.api.backends.files import Decoder, printable_path
 from antiphon.api.backends.runtime import shorten
 from antiphon_library.catalogue import Catalogue
 from antiphon_library.identity import identify_and_analyse
-from antiphon_library.records import SUMMARY, findings
+from antiphon_library.records import SUMMARY, UNHEARD, findings
 from antiphon_library.searching import MAX_TEMPO_DEVIATION
 
 F64 = NDArray[np.float64]
@@ -36,7 +36,7 @@ MAX_SECONDS = 60.0
 """Maximum length of a loop in seconds."""
 _NO_LOOPS = ("one-shot", "speech", "voice")
 """Kinds excluded from results; sustained sounds or those without a clear beat may be loops all the same."""
-_FILE_ANALYSES = ("fit", "loop", "music", "genre")
+_FILE_ANALYSES = ("fit", "loop", "music", "genre", "character")
 """Analyses of a file outside the catalogue: compared quantities, and those that determine its kind."""
 _APART, _DENSER = 7.0, 2.0
 """Minimum difference of registers in semitones, and ratio of densities, to be mentioned."""
@@ -183,7 +183,7 @@ def fitting_summaries(catalogue: Catalogue, path: bytes, count: int, beats: int 
     others: dict[bytes, Mapping[str, Any]] = {}
     seen = {_identity(values)} if vector is not None else set()
     for where, row in sorted(rows.items()):
-        theirs = {**row.values, **findings(row.duration, row.values)}
+        theirs = {**row.values, **findings(row.duration, {**UNHEARD, **row.values})}
         # chords that move without a beat do not go with bars
         if theirs["kind"] in _NO_LOOPS or (theirs["kind"] == "song" and theirs["tempo"] is None):
             continue

@@ -43,11 +43,16 @@ DECAYED, NO_LOOP = -12.0, -20.0
 second nothing is a loop."""
 
 
+UNHEARD = dict.fromkeys(("content", "speechiness", "instrumentalness"))
+"""Values of a sound for a kind that is provisional while `genre` and `character` are pending."""
+
+
 def findings(duration: float | None, values: Mapping[str, Any]) -> dict[str, Any]:
     """Kind, one of `KINDS`, tempo (bpm) and key ("A minor") of a sound, each with its confidence, 0 to 1.
 
-    None where unknown or below `MIN_SHOWN_CONFIDENCE`; a kind is known where all that decides it is known. A loop's
-    tempo and key are those of `loop`, whose length is whole bars.
+    None where unknown or below `MIN_SHOWN_CONFIDENCE`; a kind is known where all that decides it is known: a quantity
+    that `values` lacks has not been analysed, one that is None has. A loop's tempo and key are those of `loop`, whose
+    length is whole bars.
 
     `duration`: seconds; None for a bad file. `values` are those that analyses state, by quantity.
     """
@@ -56,6 +61,8 @@ def findings(duration: float | None, values: Mapping[str, Any]) -> dict[str, Any
     if kind == "loop":
         tempo = values.get("loop_bpm"), min(certain or 0.0, values.get("loop_tempo_sure") or 0.0)
         key = (values.get("loop_key"), values.get("loop_key_sure")) if values.get("loop_key") else key
+    if (duration or 0.0) >= SHORTEST_LOOP and not _heard(values):
+        kind, certain = None, None
     found: dict[str, Any] = {}
     for name, (value, confidence) in {"tempo": tempo, "key": key, "kind": (kind, certain)}.items():
         if (confidence or 0.0) < MIN_SHOWN_CONFIDENCE.get(name, 0.0):
@@ -88,6 +95,12 @@ def _kind(duration: float | None, values: Mapping[str, Any]) -> tuple[str | None
     if not known >= {"tempo_confidence", "content"}:  # of silence there are none
         return None, None
     return ("excerpt", sure) if content == "music" else ("ambience", round(1.0 - max(loop, tempo, key), 4))
+
+
+def _heard(values: Mapping[str, Any]) -> bool:
+    """Whether all that decides what is heard has been analysed."""
+    decides = {"noise": "speechiness", "speech": "instrumentalness", "voice": "instrumentalness"}
+    return "content" in values and decides.get(values["content"] or "", "content") in values
 
 
 def _content(values: Mapping[str, Any]) -> tuple[str | None, float | None]:
@@ -158,7 +171,11 @@ class CatalogueRow:
     def values(self) -> dict[str, Any]:
         """Values of all analyses by quantity; a person's entries override analyses, which override the file name's."""
         last = sorted(self.results, key=lambda name: (name.endswith(PERSON_SUFFIX), " " not in name))
-        return {name: value for each in last for name, value in (self.results[each][1] or {}).items()}
+        found: dict[str, Any] = {}
+        for each in last:
+            more = self.results[each][1] or {}
+            found |= {name: value for name, value in more.items() if value is not None or name not in found}
+        return found
 
     def summary(self) -> dict[str, Any]:
         """Summary for lists: path, duration, title, artist, album, genre, `findings`, loudness, and problem."""

@@ -13,7 +13,7 @@ from sys import intern
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon_library.records import findings
+from antiphon_library.records import UNHEARD, findings
 from antiphon_library.schema import explain_errors, transaction
 from antiphon_library.vector_file import QUANTITY
 
@@ -85,7 +85,7 @@ class TasteTables:
             for sound, duration, data, others in self._base.execute(_SAMPLES):
                 names = ("loop_confidence", "loop_ending", "no_loop")
                 values = {name: value for name, value in zip(names, json.loads(data), strict=True) if value is not None}
-                if not others or findings(duration, values)["kind"] in ("loop", "one-shot"):
+                if not others or findings(duration, {**UNHEARD, **values})["kind"] in ("loop", "one-shot"):
                     found.add(sound)
         return frozenset(found)
 

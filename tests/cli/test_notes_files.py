@@ -15,9 +15,10 @@ from tests import audio, noteclick
 from antiphon.cli.newplugin import new_plugin
 from antiphon.files.midi_song import MidiControlChange, MidiNote, MidiTrack
 from antiphon.files.midifile import read, write
+from antiphon.kernel.contract.processor import Event
 from antiphon.kernel.errors import FileError
 from antiphon.newplugin.writing import SHAPES
-from antiphon.offline.note_file import read as read_score
+from antiphon.offline.note_file import read as read_score, write as write_score
 from antiphon_pyo.info import PYO
 
 Command = Callable[..., Any]
@@ -59,6 +60,25 @@ def test_notes_to_notes_keep_time_tempo_and_channels(
         assert [(n.start, n.length, n.number, n.channel) for n in new.notes] == [
             (n.start, n.length, n.number, n.channel) for n in old.notes
         ]
+
+
+@pytest.mark.parametrize(
+    ("by", "keys"),
+    [((0, 0), ("F#m", "Bb")), ((3, 3), ("Am", "Db")), ((-1, -1), ("Fm", "A")), ((3, 4), ("F#m", "Bb"))],
+)
+def test_releases_are_kept_and_key_signatures_move_with_all_notes(
+    tmp_path: Path, by: tuple[int, int], keys: tuple[str, str]
+) -> None:
+    notes = (MidiNote(0.0, 1.0, 60, 0.5, 1, 0), MidiNote(1.0, 1.0, 64, 0.5, 1, 127))
+    write(tmp_path / "in.mid", [MidiTrack("", notes)], keys=[(0.0, "F#m"), (1.0, "Bb")])
+    score = read_score(tmp_path / "in.mid", 48000)
+    moved = [
+        (at, Event(event.kind, 0, event.number + by[event.number == 64], event.value)) for at, event in score.events
+    ]
+    assert write_score(tmp_path / "out.mid", moved, score.frames, 48000, score.song) == 2
+    after = read(tmp_path / "out.mid")
+    assert after.keys == ((0.0, keys[0]), (1.0, keys[1]))
+    assert [note.release for note in after.tracks[-1].notes] == [0, 127]
 
 
 @pytest.mark.parametrize("block", ["32", "480", "2048"])

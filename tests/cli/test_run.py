@@ -2,6 +2,7 @@
 
 import os
 import signal
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
@@ -321,6 +322,47 @@ def test_recursive_goes_into_folders_and_keeps_them_and_tags_are_kept(antiphon: 
         (["--tag", "bpm=fast"], "--tag bpm takes a tempo, as --tag bpm=120, not 'fast'"),
     ):
         assert said in antiphon("run", "gain", "takes", "--out-dir", "o", *given).complaint
+
+
+def chunk(name: bytes, data: bytes) -> bytes:
+    return name + struct.pack("<I", len(data)) + data + bytes(len(data) % 2)
+
+
+MARKS = (
+    chunk(b"smpl", struct.pack("<9I", 0, 0, 20833, 60, 0, 0, 0, 1, 0) + struct.pack("<6I", 7, 0, 100, 4000, 0, 0))
+    + chunk(b"cue ", struct.pack("<III4sIII", 1, 7, 900, b"data", 0, 0, 900))
+    + chunk(b"LIST", b"adtl" + chunk(b"labl", struct.pack("<I", 7) + b"drop\0"))
+)
+"""A loop, a cue and its label, as samplers and editors write them."""
+
+
+@pytest.mark.parametrize(
+    ("words", "kept"),
+    [
+        ("gain in.wav out.wav", True),
+        ("gain in.wav out.wav -p gain=.5 --limit --tag bpm=120 --tag title=A", True),
+        ("gain in.wav out.flac -p gain=.5", False),
+        ("gain in.wav out.wav --rate 24000", False),
+        ("stretch in.wav out.wav -p factor=.5", False),
+    ],
+)
+def test_loops_and_cues_are_kept_with_the_length_or_said_to_be_left_out(
+    antiphon: Command, tmp_path: Path, words: str, kept: bool
+) -> None:
+    audio.write(tmp_path / "in.wav", audio.noise(48000))
+    with open(tmp_path / "in.wav", "r+b") as file:
+        plain = file.read()
+        file.write(MARKS)
+        file.seek(4)
+        file.write(struct.pack("<I", len(plain) + len(MARKS) - 8))
+    done = antiphon("run", *words.split())
+    assert done.code == 0
+    assert ("without the loop and cue points of IN" in done.out) is not kept
+    made = (tmp_path / words.split()[2]).read_bytes()
+    assert (MARKS in made) is kept
+    if made[:4] == b"RIFF":
+        assert struct.unpack("<I", made[4:8]) == (len(made) - 8,)
+    assert soundfile.info(tmp_path / words.split()[2]).frames > 20000
 
 
 def test_two_files_of_one_name_are_refused(antiphon: Command, tmp_path: Path) -> None:

@@ -159,6 +159,8 @@ def _flac_of(promise: int) -> bytes:
 LIES = {
     "empty": (b"", "empty"),
     "text": (b"hello, I am not a sound file\n", "it is not a wav, flac"),
+    "m3u": (b"#EXTM3U\n#EXTINF:1,A\na.mp3\n", "it is a playlist, which holds no sound: name the files"),
+    "plain.m3u": (b"\xef\xbb\xbfmusic/\xc3\xbc b.flac\r\nc.ogg\r\n", "it is a playlist, which holds no sound"),
     "html.mp3": (b"<!DOCTYPE html><html>404 Not Found</html>", "it is not a wav, flac"),
     "zeros": (bytes(5000), "it is not a wav, flac"),
     "raw.aac": (bytes.fromhex("fff15080 0b9ffcde") * 99, "it is not a wav, flac"),

@@ -36,9 +36,11 @@ def test_what_is_no_key_is_refused_with_what_is_allowed(text: str) -> None:
 
 NO_LOOP = {"loop_confidence": 0.1, "loop_ending": -1.0}
 NO_MUSIC = {"tempo_confidence": 0.0, "key_confidence": 0.0}
-NOISE = {"content": "noise", "content_sure": 0.9}
-SPEECH = {"content": "speech", "content_sure": 0.7}
-VOICE = {"content": "voice", "content_sure": 0.8}
+UNFELT = {"speechiness": None, "instrumentalness": None}
+"""What `character` states of less than 3 s."""
+NOISE = {"content": "noise", "content_sure": 0.9, **UNFELT}
+SPEECH = {"content": "speech", "content_sure": 0.7, **UNFELT}
+VOICE = {"content": "voice", "content_sure": 0.8, **UNFELT}
 MUSIC = {"content": "music", "content_sure": 0.6}
 
 
@@ -76,15 +78,19 @@ def test_a_tempo_of_no_confidence_is_none(confidence: float | None, shown: float
     [
         (1.75, {"tempo_confidence": 0.0, "key_confidence": 0.0}, None),  # the analysis `music` of a drum loop
         (25.0, {"tempo_confidence": 0.9, "key_confidence": 0.9}, None),  # it may be a loop
-        (61.0, {"tempo_confidence": 0.9, "key_confidence": 0.9}, "song"),
+        (61.0, {"tempo_confidence": 0.9, "key_confidence": 0.9}, None),  # it may be a voice
+        (61.0, {"tempo_confidence": 0.9, "key_confidence": 0.9, **MUSIC}, "song"),
         (5.0, NO_LOOP, None),
+        (5.0, {**NO_LOOP, **NO_MUSIC, "content": "noise"}, None),  # it may be speech
+        (5.0, {**NO_LOOP, **NO_MUSIC, "content": "voice"}, None),  # it may be played
         (5.0, {**NO_LOOP, **NOISE}, None),
         (5.0, {**NO_LOOP, **NO_MUSIC}, None),
         (5.0, {**NO_LOOP, **NO_MUSIC, **NOISE}, "ambience"),
         (5.0, SPEECH, None),
         (5.0, {**NO_LOOP, **SPEECH}, "speech"),
-        (5.0, {"loop_confidence": 0.8}, "loop"),
-        (5.0, {"loop_confidence": 0.1, "loop_ending": -15.0}, "one-shot"),
+        (5.0, {"loop_confidence": 0.8}, None),
+        (5.0, {"loop_confidence": 0.8, "content": None}, "loop"),
+        (5.0, {"loop_confidence": 0.1, "loop_ending": -15.0, **MUSIC}, "one-shot"),
         (0.2, {"no_loop": "it is 0.2 s long", "loop_ending": -3.0}, "one-shot"),
         (5.0, {"no_loop": "it is silent"}, None),
         (None, {}, None),

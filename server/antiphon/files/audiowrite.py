@@ -19,7 +19,7 @@ import numpy as np
 from antiphon.files.draft_file import DraftFile, unwritable
 from antiphon.files.finishing import Finishing
 from antiphon.files.sound_finish import PLAIN, SoundFinish
-from antiphon.files.sound_tags import ESTIMATED_TAGS, append_chunk, fill_slots, id3, plain_tags
+from antiphon.files.sound_tags import ESTIMATED_TAGS, append_chunks, fill_slots, id3, id3_chunk, plain_tags
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.io.decode import path_text
@@ -106,6 +106,7 @@ class AudioWriter:
 
             self._resample = soxr.ResampleStream(rate, self.rate, channels, dtype="float32")
         self._finishing = Finishing(finish, self.rate, channels)
+        self._marks = finish.marks
         self._counts_clipped = self.subtype not in ("FLOAT", "DOUBLE")
         self._draft = DraftFile(path, self.name)
         self._disk = _Disk(self._draft.fd)
@@ -143,7 +144,14 @@ class AudioWriter:
         words = [] if self._resample is None else [f"resampled from {self._source_rate / 1000:g} kHz"]
         if self.channels in _LFE.get(self.subtype, ()):
             words.append("channel 4, the LFE, low-passed")
+        if self._marks is not None and not self._keeps_marks:
+            words.append("without the loop and cue points of IN")
         return (*words, *self._finishing.words)
+
+    @property
+    def _keeps_marks(self) -> bool:
+        marks = self._marks
+        return marks is not None and (self.frames, self.rate, self.format.name) == (marks.frames, marks.rate, "WAV")
 
     def write(self, samples: Samples) -> None:
         """Appends sound.
@@ -209,9 +217,12 @@ class AudioWriter:
         """Adds tags that libsndfile does not write."""
         tags, name = self._finishing.tags, self.format.name
         self._finishing.close()
+        chunks = self._marks.chunks if self._marks is not None and self._keeps_marks else b""
         if name == "AIFF" or (name == "WAV" and any(found in tags for found in ESTIMATED_TAGS)):
-            append_chunk(self._draft.fd, tags)
-        elif name in ("FLAC", "OGG"):
+            chunks += id3_chunk(name == "AIFF", tags)
+        if chunks:
+            append_chunks(self._draft.fd, chunks)
+        if name in ("FLAC", "OGG"):
             fill_slots(self._draft.fd, tags)
 
     def _check_holds(self) -> None:

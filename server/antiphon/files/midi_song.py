@@ -23,6 +23,7 @@ class MidiNote:
     number: int  # 0 to 127
     velocity: float = 0.8  # above 0 to 1
     channel: int = 1  # 1 to 16
+    release: int = 64  # velocity of its end, 0 to 127
 
     @property
     def end(self) -> float:
@@ -67,6 +68,7 @@ class MidiSong:
     length: float = 0.0  # beats to the end of its longest track
     signatures: tuple[tuple[float, int, int], ...] = ()  # (beat, upper, lower) of each time signature, in order
     texts: tuple[tuple[float, str, str], ...] = ()
+    keys: tuple[tuple[float, str], ...] = ()  # (beat, name as "F#m") of each key signature, in order
 
     @property
     def meters(self) -> tuple[tuple[float, float], ...]:

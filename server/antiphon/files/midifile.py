@@ -3,8 +3,8 @@
     song = read(Path("melody.mid"))
     write(Path("out.mid"), [*song.tracks, Track("piano", notes)], song.tempo, song.ticks)
 
-Only notes, controllers, bends, programs, names and time signatures are kept. What is odd in a file is passed over and
-named in one warning. mido is imported when a file is read or written.
+Only notes, controllers, bends, programs, names, and time and key signatures are kept. What is odd in a file is passed
+over and named in one warning. mido is imported when a file is read or written.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import io
 import logging
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -62,19 +62,22 @@ def read(path: Path, overlap: Overlap = "end") -> MidiSong:
         tracks = tuple(_track(track, midi.ticks_per_beat, overlap) for track in midi.tracks)
         length = max((sum(message.time for message in track) for track in midi.tracks), default=0)
         tempo, signatures = conductor(midi)
-        texts = _texts(midi)
-    return MidiSong(tracks, tuple(tempo), midi.ticks_per_beat, length / midi.ticks_per_beat, tuple(signatures), texts)
+        texts = tuple((at, message.type, message.text) for at, message in _metas(midi, _TEXTS))
+        keys = tuple((at, message.key) for at, message in _metas(midi, ("key_signature",)))
+    length /= midi.ticks_per_beat
+    return MidiSong(tracks, tuple(tempo), midi.ticks_per_beat, length, tuple(signatures), texts, keys)
 
 
-def _texts(midi: Any) -> tuple[tuple[float, str, str], ...]:
+def _metas(midi: Any, kinds: Collection[str]) -> list[tuple[float, Any]]:
+    """(beat, message) of the messages of some types in all tracks, in order."""
     found = []
     for track in midi.tracks:
         at = 0
         for message in track:
             at += message.time
-            if message.type in _TEXTS:
-                found.append((at / midi.ticks_per_beat, message.type, message.text))
-    return tuple(sorted(found, key=lambda text: text[0]))
+            if message.type in kinds:
+                found.append((at / midi.ticks_per_beat, message))
+    return sorted(found, key=lambda item: item[0])
 
 
 def conductor(midi: Any) -> tuple[list[tuple[float, float]], list[tuple[float, int, int]]]:
@@ -136,6 +139,7 @@ class TickNote(NamedTuple):
     end: int
     number: int  # 0 to 127
     velocity: int  # 1 to 127
+    release: int  # 0 to 127; 64 where its end has none
 
 
 def tick_notes(track: Any, overlap: Overlap = "end") -> list[TickNote]:
@@ -145,10 +149,10 @@ def tick_notes(track: Any, overlap: Overlap = "end") -> list[TickNote]:
     again: dict[tuple[int, int], int] = {}
     at = 0
 
-    def end(key: tuple[int, int]) -> None:
+    def end(key: tuple[int, int], release: int = 64) -> None:
         begun = sounding[key]
         start, velocity = begun.pop(0)
-        notes.append(TickNote(key[0], start, at, key[1], velocity))
+        notes.append(TickNote(key[0], start, at, key[1], velocity, release))
         if not begun:
             del sounding[key]
 
@@ -164,7 +168,7 @@ def tick_notes(track: Any, overlap: Overlap = "end") -> list[TickNote]:
         elif not begins and again.pop(key, -1) == at:
             continue  # the end of the note before, written behind the new beginning
         elif key in sounding and not begins:
-            end(key)
+            end(key, message.velocity if message.type == "note_off" else 64)
         if begins:
             sounding.setdefault(key, []).append((at, message.velocity))
     for key in [key for key, begun in sounding.items() for _ in begun]:
@@ -185,7 +189,7 @@ def melody_of(midi: Any, *, shortest: int = 0) -> tuple[dict[tuple[int, int], Li
     lines: dict[tuple[int, int], Line] = {}
     ticks = midi.ticks_per_beat
     for place, track in enumerate(midi.tracks):
-        for channel, start, end, number, velocity in tick_notes(track):
+        for channel, start, end, number, velocity, _ in tick_notes(track):
             if end - start >= shortest:
                 line = lines.setdefault((place, channel), [])
                 line.append((start / ticks, end / ticks, number, velocity / 127.0))
@@ -226,12 +230,13 @@ def write(
     ticks: int = TICKS,
     signatures: Iterable[tuple[float, int, int]] = (),
     texts: Iterable[tuple[float, str, str]] = (),
+    keys: Iterable[tuple[float, str]] = (),
 ) -> None:
     """Writes a MIDI file of type 1 atomically.
 
     The tempo is in the first track, without notes: the first one given where that has none, otherwise one more.
     `tempo`: bpm, or a map as `MidiSong.tempo`. `ticks`: ticks of a beat; those of the file that notes came from keep
-    them exact. `signatures`, `texts`: as of `MidiSong`.
+    them exact. `signatures`, `texts`, `keys`: as of `MidiSong`.
     """
     mido = _mido()
     changes = [(0.0, float(tempo))] if isinstance(tempo, int | float) else list(tempo)
@@ -239,6 +244,7 @@ def write(
         (round(at * ticks), mido.MetaMessage("time_signature", numerator=upper, denominator=lower))
         for at, upper, lower in signatures
     ]
+    first += [(round(at * ticks), mido.MetaMessage("key_signature", key=key)) for at, key in keys]
     first += [(round(at * ticks), mido.MetaMessage("set_tempo", tempo=_micros(bpm))) for at, bpm in changes]
     first += [(round(at * ticks), mido.MetaMessage(kind, text=text)) for at, kind, text in texts]
     rest = [_messages(track, ticks) for track in tracks]
@@ -280,8 +286,8 @@ def _track(track: Any, ticks: int, overlap: Overlap) -> MidiTrack:
             case "track_name" if not name:
                 name = message.name
     notes = [
-        MidiNote(start / ticks, max(1, end - start) / ticks, number, velocity / 127, channel + 1)
-        for channel, start, end, number, velocity in tick_notes(track, overlap)
+        MidiNote(start / ticks, max(1, end - start) / ticks, number, velocity / 127, channel + 1, release)
+        for channel, start, end, number, velocity, release in tick_notes(track, overlap)
     ]
     notes.sort(key=lambda n: (n.start, n.channel, n.number))
     return MidiTrack(name, tuple(notes), program, tuple(controls))
@@ -302,7 +308,7 @@ def _messages(track: MidiTrack, ticks: int) -> list[tuple[int, Any]]:
         where = {"note": note.number, "channel": note.channel - 1}
         velocity = min(127, max(1, round(note.velocity * 127)))
         messages.append((start, mido.Message("note_on", velocity=velocity, **where)))
-        messages.append((end, mido.Message("note_off", velocity=64, **where)))
+        messages.append((end, mido.Message("note_off", velocity=note.release, **where)))
     for control in track.controls:
         at, on = round(control.at * ticks), control.channel - 1
         if control.kind == "bend":

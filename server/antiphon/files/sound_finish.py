@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from antiphon.kernel.contract.block import Samples
@@ -23,13 +23,21 @@ class SoundTagger(Protocol):
         ...
 
 
+class SoundMarks(NamedTuple):
+    """Loop and cue points of a sound, kept where its rate and its length are those of the file that is written."""
+
+    chunks: bytes  # as `read_marks` gives them
+    frames: int  # of the sound, at the rate that the writer is given
+    rate: int  # Hz of its file
+
+
 @dataclass(frozen=True, slots=True)
 class SoundFinish:
     """Finishing options of a sound.
 
     `rate`: Hz of the file, to which the sound is resampled; 0 for its own, or the nearest that the format holds.
     `tags`: texts by name, those of `id3.NAMES` and `sound_tags.ESTIMATED_TAGS`. `tagger`: makes what finds further
-    tags, by rate and channels; None for none.
+    tags, by rate and channels; None for none. `marks`: loop and cue points; None for none.
     """
 
     rate: int = 0
@@ -37,6 +45,7 @@ class SoundFinish:
     loudness: float | None = None  # LUFS that it is brought to; None leaves it
     tags: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     tagger: Callable[[int, int], SoundTagger] | None = None
+    marks: SoundMarks | None = None
 
 
 PLAIN = SoundFinish()

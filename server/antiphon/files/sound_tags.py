@@ -1,4 +1,4 @@
-"""Sound file tags beyond libsndfile's: ID3 of mp3, wav and aiff, and bpm and key."""
+"""Sound file tags beyond libsndfile's: ID3 of mp3, wav and aiff, bpm and key, and chunks of loops and cues."""
 
 from __future__ import annotations
 
@@ -25,20 +25,23 @@ def id3(tags: Mapping[str, str]) -> bytes:
     return b"ID3\x04\x00\x00" + _synchsafe(len(frames)) + frames if frames else b""
 
 
-def append_chunk(fd: int, tags: Mapping[str, str]) -> None:
-    """Appends an ID3 chunk to a complete wav or aiff file."""
+def id3_chunk(big: bool, tags: Mapping[str, str]) -> bytes:
+    """ID3 chunk of an aiff (`big`) or wav file."""
     data = id3(tags)
+    name, order = (b"ID3 ", "big") if big else (b"id3 ", "little")
+    return name + (len(data) + len(data) % 2).to_bytes(4, order) + data + bytes(len(data) % 2)  # type: ignore[arg-type]
+
+
+def append_chunks(fd: int, chunks: bytes) -> None:
+    """Appends whole chunks to a complete wav or aiff file."""
     head, size = os.pread(fd, 4, 0), os.fstat(fd).st_size
-    big = "big" if head == b"FORM" else "little"
     size += size % 2
-    data += bytes(len(data) % 2)
-    name = b"ID3 " if head == b"FORM" else b"id3 "
-    os.pwrite(fd, name + len(data).to_bytes(4, big) + data, size)  # type: ignore[arg-type]
-    whole = size + len(data)
+    os.pwrite(fd, chunks, size)
+    whole = size - 8 + len(chunks)
     if head == b"RF64":
         os.pwrite(fd, whole.to_bytes(8, "little"), 20)
     else:
-        os.pwrite(fd, whole.to_bytes(4, big), 4)  # type: ignore[arg-type]
+        os.pwrite(fd, whole.to_bytes(4, "big" if head == b"FORM" else "little"), 4)
 
 
 def plain_tags(format: str, tags: Mapping[str, str]) -> Iterator[tuple[str, str]]:

@@ -90,8 +90,8 @@ def commands(score: Score) -> list[Command]:
 def write(path: Path, events: Iterable[Timed], frames: int, rate: int, like: MidiSong | None = None) -> int:
     """Writes the notes, a track for each channel, and returns their number.
 
-    frames: end of unended notes.  like: source file, whose tempo, signatures, texts, ticks, names and instruments are
-    kept; without one, 120 bpm.  Raises `FileError`.
+    frames: end of unended notes.  like: source file, whose tempo, signatures, texts, ticks, names, instruments and
+    release velocities are kept; without one, 120 bpm.  Raises `FileError`.
     """
     tempo = like.tempo if like is not None else ((0.0, midi_song.DEFAULT_BPM),)
     ticks = like.ticks if like is not None else _FINE
@@ -99,14 +99,18 @@ def write(path: Path, events: Iterable[Timed], frames: int, rate: int, like: Mid
     notes: dict[int, list[midi_song.MidiNote]] = {}
     controls: dict[int, list[midi_song.MidiControlChange]] = {}
     sounding: dict[tuple[int, int], tuple[int, float]] = {}
+    releases = {} if like is None else _releases(like)
 
     def beat(at: int) -> float:
         return times.beat(at / rate)
 
     def end(key: tuple[int, int], at: int) -> None:
         start, velocity = sounding.pop(key)
-        first = beat(start)
-        note = midi_song.MidiNote(first, max(beat(max(at, start + 1)) - first, 1.0 / ticks), key[1], velocity, key[0])
+        first, last = beat(start), beat(max(at, start + 1))
+        ended = releases.get((key[0], round(last * ticks)), {})
+        release = ended.get(key[1], next(iter(ended.values()), 64))
+        length = max(last - first, 1.0 / ticks)
+        note = midi_song.MidiNote(first, length, key[1], velocity, key[0], release)
         notes.setdefault(key[0], []).append(note)
 
     for at, event in sorted(events, key=lambda item: item[0]):
@@ -131,7 +135,8 @@ def write(path: Path, events: Iterable[Timed], frames: int, rate: int, like: Mid
         held = tuple(sorted(notes.get(channel, []), key=lambda n: (n.start, n.number)))
         tracks.append(MidiTrack(name, held, program, tuple(controls.get(channel, []))))
     signatures, texts = (like.signatures, like.texts) if like is not None else ((), ())
-    midifile.write(path, tracks, tempo, ticks, signatures, texts)
+    keys = () if like is None else _moved_keys(like, tracks)
+    midifile.write(path, tracks, tempo, ticks, signatures, texts, keys)
     return sum(map(len, notes.values()))
 
 
@@ -143,6 +148,35 @@ def _by_channel(tracks: Sequence[MidiTrack]) -> dict[int, tuple[str, int | None]
         for channel in channels:
             known.setdefault(channel, (track.name, track.program))
     return known
+
+
+def _releases(song: MidiSong) -> dict[tuple[int, int], dict[int, int]]:
+    """Release velocity of each note number, by the channel and the tick in which the notes end."""
+    releases: dict[tuple[int, int], dict[int, int]] = {}
+    for track in song.tracks:
+        for note in track.notes:
+            releases.setdefault((note.channel, round(note.end * song.ticks)), {})[note.number] = note.release
+    return releases
+
+
+_MAJORS = ("Cb", "Gb", "Db", "Ab", "Eb", "Bb", "F", "C", "G", "D", "A", "E", "B", "F#", "C#")
+_MINORS = ("Abm", "Ebm", "Bbm", "Fm", "Cm", "Gm", "Dm", "Am", "Em", "Bm", "F#m", "C#m", "G#m", "D#m", "A#m")
+"""Names of key signatures, from seven flats to seven sharps."""
+
+
+def _moved_keys(song: MidiSong, tracks: Sequence[MidiTrack]) -> list[tuple[float, str]]:
+    """Key signatures of a song, transposed where all of its notes but the drums are by one interval."""
+    before, after = (
+        sorted(note.number for track in one for note in track.notes if note.channel != midifile.DRUMS + 1)
+        for one in (song.tracks, tracks)
+    )
+    moves = {b - a for a, b in zip(before, after, strict=False)} if len(before) == len(after) else set()
+    by = moves.pop() if len(moves) == 1 else 0
+    moved = []
+    for at, key in song.keys:
+        names = _MINORS if key in _MINORS else _MAJORS
+        moved.append((at, names[(names.index(key) - 7 + 7 * by + 5) % 12 + 2] if by % 12 else key))
+    return moved
 
 
 CHORD_SUFFIXES = (".lab", ".txt", ".jams")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from antiphon.files.sound_finish import SoundFinish, SoundTagger
+from antiphon.files.sound_finish import SoundFinish, SoundMarks, SoundTagger
 from antiphon.files.sound_tags import ESTIMATED_TAGS
 from antiphon.kernel.errors import FileError, UsageError
 from antiphon.kernel.io.containers.id3 import NAMES
@@ -64,15 +64,19 @@ def finish_of(asked: FinishOptions, rate: int = 0) -> SoundFinish:
     return SoundFinish(rate, asked.limit, loudness, tags, _tagger(wished) if wished else None)
 
 
-def tags_of(source: Path) -> Mapping[str, str]:
-    """Tags of a sound file; empty for any other file."""
+def finish_like(finish: SoundFinish, source: Path) -> SoundFinish:
+    """The finish with the tags and the marks of a sound file; as it is for any other file."""
+    from antiphon.kernel.io.containers.chunks import read_marks
     from antiphon.kernel.io.decode import Decoder
 
     try:
         with Decoder(source) as decoder:
-            return dict(decoder.info.tags)
-    except FileError:
-        return {}
+            info = decoder.info
+        chunks = read_marks(source)
+    except (FileError, OSError):
+        return finish
+    marks = SoundMarks(chunks, info.frames, info.rate) if chunks and info.frames is not None else None
+    return replace(finish, tags={**dict(info.tags), **finish.tags}, marks=marks)
 
 
 def _is_tempo(text: str) -> bool:

@@ -24,7 +24,7 @@ from antiphon.cli.files.file_tasks import (
     play_with,
     report,
 )
-from antiphon.cli.files.finish_options import FinishOptions, finish_of, tags_of
+from antiphon.cli.files.finish_options import FinishOptions, finish_like, finish_of
 from antiphon.cli.option_records import by_records
 from antiphon.cli.terminal.errors import complain, endable
 from antiphon.cli.terminal.progress import ProgressBar, ask
@@ -284,7 +284,8 @@ def _file_job(
     beside = {what: Path(path) for what, path in _side_files(asked).items()}
     from antiphon.offline.note_file import is_midi
 
-    tags = {} if is_midi(files.source) or files.source.is_dir() else tags_of(files.source)
+    if not (is_midi(files.source) or files.source.is_dir()):
+        finish = finish_like(finish, files.source)
     given = {name: ",".join(some) for name, some in _requested_parts(asked).items()}
     return FileJob(
         asked.plugin,
@@ -298,7 +299,7 @@ def _file_job(
         beside,
         {"chords": asked.chords} if asked.chords else given,
         FADE if asked.fade is None else asked.fade,
-        replace(finish, tags={**tags, **finish.tags}),
+        finish,
         complain=complain,
         ask=ask,
         fires=fires,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
@@ -15,11 +15,13 @@ from antiphon.cli.terminal.errors import complain
 from antiphon.cli.terminal.progress import ProgressBar
 from antiphon.files.audiowrite import AudioWriter, format_of
 from antiphon.files.midifile import WRITABLE_SUFFIXES
+from antiphon.files.sound_finish import SoundMarks
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.contract.catalog import ProcessorInfo
 from antiphon.kernel.contract.file_use import FileHearing
 from antiphon.kernel.errors import FileError, UsageError
 from antiphon.kernel.io.audiofile import stream
+from antiphon.kernel.io.containers.chunks import read_marks
 from antiphon.kernel.io.decode import path_text
 from antiphon.kernel.plugins.loader import Loaded
 from antiphon.kernel.runtime.importing import import_object
@@ -47,10 +49,10 @@ def process_file(plugin: str, job: FileTask, settings: RunSettings, loaded: Load
         score: Score | None = None
         heard, rest, twice, own_rate, hearing = job.source, None, False, 0, FileHearing()
         length: int | None
-        tags: tuple[tuple[str, str], ...]
+        tags: Mapping[str, str]
         if plays:
             score = note_file.read(job.source, RATE)
-            rate, channels, subtype, length, tags = RATE, CHANNELS, "", score.frames, ()
+            rate, channels, subtype, length, tags = RATE, CHANNELS, "", score.frames, {}
             blocks: Iterator[Samples] = iter(())
         else:
             heard, rest = _split_part(stack, info, job.source, settings)
@@ -61,15 +63,14 @@ def process_file(plugin: str, job: FileTask, settings: RunSettings, loaded: Load
             rate, channels, subtype, length = hearing.rate or sound.rate, sound.channels, sound.subtype, sound.frames
             own_rate = sound.rate if hearing.rate else 0
             length = None if length is None else length * rate // sound.rate
-            tags = sound.tags
+            tags = dict(sound.tags)
             if rest is not None:  # a part is held as float, whatever it was taken from
                 with stream(job.source) as (given, _):
-                    subtype, tags = given.subtype, given.tags
-        finish = replace(
-            settings.finish,
-            rate=settings.finish.rate or own_rate,
-            tags={**dict(tags), **settings.finish.tags},
-        )
+                    subtype, tags = given.subtype, dict(given.tags)
+        tags = {**tags, **settings.finish.tags}
+        finish = replace(settings.finish, rate=settings.finish.rate or own_rate, tags=tags)
+        if twice and length is not None and (marks := read_marks(job.source)):
+            finish = replace(finish, marks=SoundMarks(marks, length, own_rate or rate))
         fires = [TimedTrigger(round(seconds * rate), name) for name, seconds in settings.fires]
         spec = StreamSpec(rate, settings.block, channels)
         writer = None

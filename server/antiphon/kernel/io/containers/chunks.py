@@ -6,6 +6,7 @@ import os
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from antiphon.kernel.io.containers.mpeg import mpeg_links
 from antiphon.kernel.io.containers.pieces import FileWindow, Link, Piece, Refused, SoundLayout
@@ -16,12 +17,14 @@ MAX_CHUNKS = 4096
 OPEN_ENDED = 0x7FFF0000
 _TO_THE_END = b"\xff\xff\xff\xff"
 _IN_DS64 = 0xFFFFFFFF
+_MARKS = (b"smpl", b"cue ")
+MAX_MARKS = 1 << 20
+"""Maximum bytes of the chunks that `read_marks` keeps."""
 _MPEG = (0x50, 0x55)
 """Codings of a WAV file: layers I and II, layer III."""
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
+class Chunk(NamedTuple):
     """One chunk of a file: its name, where its content starts, its promised bytes."""
 
     name: bytes
@@ -147,6 +150,20 @@ def _never_closed(kind: str, length: int, at: int, size: bytes, there: int, name
         (link,),
         f"its recording was never closed: its header promises no sound, and all {there} bytes that follow are read",
     )
+
+
+def read_marks(path: str | os.PathLike[str]) -> bytes:
+    """Chunks of a WAV file that name places in its sound: loops, cues and their labels; empty without any."""
+    found = b""
+    with open(path, "rb") as file:
+        fd, length = file.fileno(), os.fstat(file.fileno()).st_size
+        if os.pread(fd, 4, 0) not in (b"RIFF", b"RF64"):
+            return b""
+        for name, start, size in _chunks(fd, length, "little"):
+            wanted = name in _MARKS or (name == b"LIST" and os.pread(fd, 4, start) == b"adtl")
+            if wanted and len(found) + size <= MAX_MARKS and start + size <= length:
+                found += os.pread(fd, 8 + size, start - 8) + bytes(size % 2)
+    return found
 
 
 def _chunks(fd: int, length: int, order: str) -> Iterator[Chunk]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import stat
 
 from antiphon.kernel.io.containers import chunks
@@ -16,6 +17,11 @@ KINDS = "wav, flac, ogg, mp3, m4a, aiff, au, w64 or caf"
 
 _FLAC_HEAD = 8
 """Length of the signature of a FLAC file, bytes."""
+_PLAYLIST = re.compile(
+    rb"(?:\xef\xbb\xbf)?\s*(?:#EXTM3U|\[playlist\]|[^\0-\x08\n]+\.(?:wav|flac|ogg|mp3|opus|aiff?|m4a)\s*(?:\n|\Z))",
+    re.IGNORECASE,
+)
+"""Beginning of a playlist, M3U or PLS."""
 
 
 def open_file(path: str | bytes | os.PathLike[str]) -> int:
@@ -64,6 +70,8 @@ def layout(fd: int) -> SoundLayout:
     # without a layer it is AAC in a stream of its own
     if tagged or (len(head) > 1 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0 and head[1] & 6):
         return SoundLayout("mp3")
+    if _PLAYLIST.match(os.pread(fd, 512, 0)):
+        raise Refused("it is a playlist, which holds no sound: name the files in it, or their folder")
     raise Refused(f"it is not a {KINDS} file")
 
 
