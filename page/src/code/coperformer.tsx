@@ -78,6 +78,7 @@ export function CoperformerPanel() {
         </select>
       </label>{" "}
       {now.landed > 0 && <button onClick={() => send("/mcp/undo")}>Undo its change</button>}
+      <Locks locked={now.locked} />
       {now.waiting && (
         <div role="status">
           <pre>{now.waiting.diff}</pre>
@@ -91,6 +92,26 @@ export function CoperformerPanel() {
         </div>
       )}
     </section>
+  );
+}
+
+/** Tracks and loops whose notes the co-performer may not change. */
+function Locks({ locked }: { locked: string[] }) {
+  const names = new Set([...(live.value?.tracks ?? []).map(([name]) => name), ...locked]);
+  return (
+    <details>
+      <summary>Locked tracks: {locked.join(", ") || "none"}</summary>
+      {[...names].map((name) => (
+        <label key={name}>
+          <input
+            type="checkbox"
+            checked={locked.includes(name)}
+            onChange={(event) => send(event.currentTarget.checked ? "/mcp/lock" : "/mcp/unlock", name)}
+          />{" "}
+          {name}{" "}
+        </label>
+      ))}
+    </details>
   );
 }
 
