@@ -378,7 +378,7 @@ class McpRoutes:
 
     def _known(self, id: str) -> Proposal:
         if id not in self._desk.proposals:
-            raise Refusal(404, f"there is no proposal {id[:20]!r}; propose gives the ID")
+            raise Refusal(404, f"there is no proposal {id[:20]!r}; propose gives the ID; of many the oldest is dropped")
         return self._desk.proposals[id]
 
     def _allowed(self, proposal: Proposal, *, trusted: bool) -> None:

@@ -272,7 +272,8 @@ def scale(name: str, degrees: Argument | None = None) -> Scale | Pattern[float]:
     """
     if re.search(r"[][<>{}*,|]", str(name)):
         raise UsageError(
-            f'scale("…", …) takes one scale; one that changes is a change of the degrees: n("0 2 4").scale("{name[:60]}")'
+            'scale("…", …) takes one scale; one that changes is a change of the degrees: '
+            f'n("0 2 4").scale("{name[:60]}")'
         )
     found = scale_of(name)
     if degrees is None:
