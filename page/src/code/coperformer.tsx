@@ -81,14 +81,14 @@ export function CoperformerPanel() {
       <Locks locked={now.locked} />
       {now.waiting && (
         <div role="status">
-          <pre>{now.waiting.diff}</pre>
-          {picture.value && <Picture bitmap={picture.value} />}
           <p>
             <button class="call" onClick={() => send("/mcp/land")}>
               Land
             </button>{" "}
             <button onClick={() => send("/mcp/veto")}>Veto</button>
           </p>
+          <pre>{now.waiting.diff}</pre>
+          {picture.value && <Picture bitmap={picture.value} />}
         </div>
       )}
     </section>
