@@ -342,9 +342,6 @@ def test_a_script_is_rehearsed_and_what_an_assistant_lands_waits_for_a_click(
     for width in (390, 1280):
         tab.size(width, 800, phone=width == 390)
         tab.until(UNCOVERED)
-    tab.run("document.querySelector('.coperformer [type=checkbox]').click()")
-    until(lambda: ask("/api/mcp", {})["locked"] == ["kick"], 30.0, "the track is locked")
-    ask("/api/osc", {"address": "/mcp/unlock", "args": ["kick"]})
     tab.run(click.format("Land"))
     until(lambda: ask("/api/live", {})["by"] == "co-performer", 60.0, "the change plays")
     assert "bd*2" in str(ask("/api/live/script", {})["text"])
