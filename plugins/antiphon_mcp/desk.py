@@ -69,6 +69,11 @@ class Proposal:
     quantum: float = 0.0
     at: float = 0.0
 
+    @property
+    def mark(self) -> str:
+        """Beginning of the ID, for cues and lines that all clients hear: it lands nothing."""
+        return self.id[:4]
+
     def plain(self) -> dict[str, Any]:
         """JSON data of the proposal."""
         return {

@@ -101,7 +101,7 @@ class McpRoutes:
             raise Refusal(422, reason)
         diff = await asyncio.to_thread(diff_of, text, lines, base)
         proposal = self._desk.add(text=text, lines=lines, base=base, bars=body.bars, own=body.own, diff=diff)
-        self._did("proposes", proposal.id)
+        self._did("proposes", proposal.mark)
         self._judged[proposal.id] = asyncio.Event()
         self._begin(self._rehearse(proposal))
         return answer(proposal.plain(), 202)
@@ -138,7 +138,7 @@ class McpRoutes:
         proposal.quantum = body.quantum
         if self._desk.mode == "ask":
             proposal.state = "waiting"
-            self._did("asks", proposal.id)
+            self._did("asks", proposal.mark)
             self._performer.say("the co-performer asks: Land or Veto")
         else:
             await self._land(proposal)
@@ -200,7 +200,7 @@ class McpRoutes:
             self._desk.judged(proposal, {"ok": False, "why": why}, b"")
         else:
             self._desk.judged(proposal, found["verdict"], picture)
-        self._did(proposal.state, "; ".join((proposal.id, *proposal.why)))
+        self._did(proposal.state, "; ".join((proposal.mark, *proposal.why)))
         self._tell()
 
     # ---- landing
@@ -226,8 +226,8 @@ class McpRoutes:
                 proposal.state = before
         self._desk.landed.append(proposal)
         where = f"next multiple of {proposal.quantum:g} beats" if proposal.quantum else "next bar"
-        self._did("landed", f"{proposal.id} on the {where}")
-        self._performer.say(f"the co-performer's change lands ({proposal.id})")
+        self._did("landed", f"{proposal.mark} on the {where}")
+        self._performer.say(f"the co-performer's change lands ({proposal.mark})")
 
     async def _undo(self) -> Proposal:
         if not self._desk.landed:
@@ -257,7 +257,7 @@ class McpRoutes:
                 self._control.send(path, *args)
         self._desk.landed.remove(proposal)
         proposal.state = "undone"
-        self._did("undone", proposal.id)
+        self._did("undone", proposal.mark)
         self._performer.say("the co-performer's change is undone")
         self._tell()
         return proposal
@@ -378,7 +378,7 @@ class McpRoutes:
 
     def _known(self, id: str) -> Proposal:
         if id not in self._desk.proposals:
-            raise Refusal(404, f"there is no proposal {id[:20]!r}; propose gives the ID")
+            raise Refusal(404, f"there is no proposal {id[:20]!r}; propose gives the ID; of many the oldest is dropped")
         return self._desk.proposals[id]
 
     def _allowed(self, proposal: Proposal, *, trusted: bool) -> None:

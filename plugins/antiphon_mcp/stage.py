@@ -49,8 +49,6 @@ TIMEOUT_SECONDS = 2.0
 MAX_NOTES = 512
 FAINT = 1e-4
 """Peak below which an input counts as silence."""
-MAX_ADDRESSES = 256
-"""Addresses that are told of a change."""
 MIN_BAND_CHANGE = 12.0
 """dB by which a band changes that is remarked."""
 
@@ -139,11 +137,11 @@ def _notes(path: Path, seconds: float) -> list[list[float]]:
 
 
 def _values_set(played: dict[str, Any]) -> list[str]:
-    """Addresses of what the change sets and what plays does not, notes aside."""
+    """Addresses of what the change sets and what plays does not, notes aside; all, for its undo takes them back."""
     lead = Fraction(played["lead"])
     found = {address for beat, address, *_ in played["events"] if Fraction(beat) >= lead}
     found -= {address for _, address, *_ in played["unchanged"]}
-    return sorted(one for one in found if not one.startswith("/note/") and not one.endswith("/play"))[:MAX_ADDRESSES]
+    return sorted(one for one in found if not one.startswith("/note/") and not one.endswith("/play"))
 
 
 def _other_bands(before: Samples, after: Samples, rate: int) -> list[str]:

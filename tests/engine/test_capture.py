@@ -1,5 +1,8 @@
 """The ring that keeps every node's sound: what is cut from it is what was put, to the sample, on the bar lines."""
 
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -7,9 +10,10 @@ from antiphon.kernel.engine.loop_words import LoopWord, LoopWords
 from antiphon.kernel.engine.native.keeping import keep_for_capture
 from antiphon.kernel.engine.taps.node_taps import NodeCapture
 from antiphon.kernel.errors import RequestError
-from antiphon.kernel.graph.io_nodes import IN_NUMBER, OUT_NUMBER
+from antiphon.kernel.graph.io_nodes import BUS_NUMBERS, IN_NUMBER, OUT_NUMBER
+from antiphon.kernel.graph.names import BUSES, CUE
 from antiphon.kernel.io import capture_memory
-from antiphon.kernel.io.capture_memory import CaptureMemory, CaptureShape
+from antiphon.kernel.io.capture_memory import CHANNELS, CaptureMemory, CaptureShape
 from antiphon.kernel.native import compile_all
 from antiphon.kernel.native.kernel import address
 from antiphon.kernel.runtime.platform import free_memory
@@ -31,7 +35,7 @@ class Engine:
 
     def put(self, x: np.ndarray, out: np.ndarray) -> None:
         """As the engine's loop keeps a block."""
-        sources, owners = self.capture.sources(x, out, None)
+        sources, owners = self.capture.sources(x, out, None, out)
         layouts = np.array([(sound.ctypes.data, sound.strides[0] // 4, len(sound)) for sound in sources], np.int64)
         tables = {LoopWord.BLOCK: BLOCK, LoopWord.SOURCES: address(layouts), LoopWord.SOURCES_COUNT: len(layouts)}
         tables |= {LoopWord.SOURCES_OWNERS: address(owners), LoopWord.SOURCES_ROWS: len(owners)}
@@ -61,6 +65,14 @@ def test_the_last_whole_bars_are_cut_to_the_sample(bars: int) -> None:
     assert found.shape == (last - first, 2)
     np.testing.assert_array_equal(found, engine.out[first:last])
     assert engine.memory.cut(IN_NUMBER, bars, 4).shape == (last - first, 1)
+
+
+def test_a_pair_that_the_plan_plays_is_kept() -> None:
+    engine, channels = Engine(), np.arange(2 + 2 * len(BUSES), dtype=np.float32)[:, None].repeat(BLOCK, 1)
+    plan: Any = SimpleNamespace(hosts={}, sounding=((BUSES.index(CUE), None),))
+    sources, owners = engine.capture.sources(channels[:1], channels[:2], plan, channels)
+    assert [sound[:, 0].tolist() for sound in sources] == [[0, 1], [0], channels[-2:, 0].tolist()]
+    assert [number // CHANNELS for number in owners] == [OUT_NUMBER] * 2 + [IN_NUMBER] + [BUS_NUMBERS["out.cue"]] * 2
 
 
 def test_a_stop_belongs_to_the_bar_and_a_jump_is_refused() -> None:

@@ -54,6 +54,9 @@ A, B, C = (mini(x) for x in "abc")
         (mini("a b").struct("t f t"), mini("a ~ b")),
         (mini("a*4").mask("1 0"), mini("a a ~ ~")),
         (mini("a").struct("t(3,8)"), mini("a(3,8)")),
+        (s("bd").striate_by(2, 0.75), s("bd*2", begin="0 0.25", end="0.75 1")),  # type: ignore[attr-defined]
+        (s("bd*2").slice(4, "3 4"), s("bd*2", begin="0.75 1", end=1.0)),  # type: ignore[attr-defined]
+        (s("bd").rand_slice("<4 2>"), s("bd").rand_slice(mini("<4 2>"))),  # type: ignore[attr-defined]
         (mini("1 2") + 10, mini("11 12")),
         (mini("1 2") + "0 10", mini("1 12")),
         (mini("1 2") * 2, mini("2 4")),

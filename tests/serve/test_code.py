@@ -44,6 +44,13 @@ window.sent = [];
 const send = WebSocket.prototype.send;
 WebSocket.prototype.send = function (data) { sent.push(data); return send.call(this, data) };
 """
+UNCOVERED = """
+[...document.querySelectorAll('.coperformer .call, .coperformer pre, .coperformer canvas')].map(shown => {
+  const { x, y } = shown.getBoundingClientRect();
+  return document.elementFromPoint(x + 4, y + 4) === shown;
+}).join() === 'true,true,true'
+"""
+"""Button, diff and picture are seen, none over another."""
 STATUS = "document.querySelector('.code-status').innerText"
 
 
@@ -332,6 +339,9 @@ def test_a_script_is_rehearsed_and_what_an_assistant_lands_waits_for_a_click(
     assert ask("/api/mcp/land", {"id": proposal["id"], "quantum": 1})["state"] == "waiting"
     tab.until("document.querySelector('.coperformer pre')?.textContent.includes('bd*2')", 60.0)
     tab.until("document.querySelector('.coperformer canvas')?.width === 480", 60.0)
+    for width in (390, 1280):
+        tab.size(width, 800, phone=width == 390)
+        tab.until(UNCOVERED)
     tab.run(click.format("Land"))
     until(lambda: ask("/api/live", {})["by"] == "co-performer", 60.0, "the change plays")
     assert "bd*2" in str(ask("/api/live/script", {})["text"])

@@ -78,19 +78,40 @@ export function CoperformerPanel() {
         </select>
       </label>{" "}
       {now.landed > 0 && <button onClick={() => send("/mcp/undo")}>Undo its change</button>}
+      <Locks locked={now.locked} />
       {now.waiting && (
         <div role="status">
-          <pre>{now.waiting.diff}</pre>
-          {picture.value && <Picture bitmap={picture.value} />}
           <p>
             <button class="call" onClick={() => send("/mcp/land")}>
               Land
             </button>{" "}
             <button onClick={() => send("/mcp/veto")}>Veto</button>
           </p>
+          <pre>{now.waiting.diff}</pre>
+          {picture.value && <Picture bitmap={picture.value} />}
         </div>
       )}
     </section>
+  );
+}
+
+/** Tracks and loops whose notes the co-performer may not change. */
+function Locks({ locked }: { locked: string[] }) {
+  const names = new Set([...(live.value?.tracks ?? []).map(([name]) => name), ...locked]);
+  return (
+    <details>
+      <summary>Locked tracks: {locked.join(", ") || "none"}</summary>
+      {[...names].map((name) => (
+        <label key={name}>
+          <input
+            type="checkbox"
+            checked={locked.includes(name)}
+            onChange={(event) => send(event.currentTarget.checked ? "/mcp/lock" : "/mcp/unlock", name)}
+          />{" "}
+          {name}{" "}
+        </label>
+      ))}
+    </details>
   );
 }
 

@@ -12,7 +12,7 @@ from antiphon.kernel.errors import UsageError
 from antiphon.paste.expressions import Expressions
 from antiphon.paste.script import INVALID_STATEMENT_ERRORS, Chain, Script, UnknownPartError, indented, number_of
 from antiphon.paste.syntax import bound_names, declarations, is_call_of, is_plain, is_text
-from antiphon.paste.words import SILENT_FUNCTIONS, own_name
+from antiphon.paste.words import NAMELESS, SILENT_FUNCTIONS, own_name
 
 SLOWEST, FASTEST = 40.0, 300.0
 """Range of tempos in beats a minute: outside it a cycle is given another number of beats than four."""
@@ -167,6 +167,12 @@ class _Program(Expressions):
         else:
             self.script.track("", self._pattern(node))
 
+    def _pattern(self, node: Any) -> Chain | str:
+        shown = super()._pattern(node)
+        if _is_nameless(shown):
+            raise UnknownPartError("it names no sound, and Strudel plays nothing of it; end it with .note() or .s()")
+        return shown
+
     def _tempo(self, node: Any, called: str) -> str:
         text, factor = str(self.expr(node)), 60.0 if "cps" in called.lower() else 1.0
         value = re.sub(r"[A-Za-z_]\w*", lambda name: self._numbers.get(name[0], name[0]), text)
@@ -257,6 +263,14 @@ class _Program(Expressions):
             made = list(self._inner(one))
             lines += [*self.ahead(), *made]
         return lines or ["pass"]
+
+
+def _is_nameless(pattern: Chain | str) -> bool:
+    """True for a text without a word that says what sounds: Strudel plays nothing of it."""
+    if not isinstance(pattern, Chain) or not pattern.head.startswith("mini("):
+        return False
+    words = re.findall(r"[A-Za-z_]\w*", re.sub(r'"[^"]*"', "", "".join(pattern.links)))
+    return NAMELESS.issuperset(words)
 
 
 def _assigned(name: str, value: Chain | str) -> Iterator[str]:

@@ -6,7 +6,7 @@ A small grammar of Haskell's expressions: application, `$`, `.`, lists, sections
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from antiphon.paste.script import INVALID_STATEMENT_ERRORS, Script, UnknownPartError, number_of
 from antiphon.paste.tidal_terms import Term, applied, code_of, joined, named, section
@@ -30,9 +30,10 @@ _TRACK = re.compile(r"(d\d{1,2}|p\s+(?:\"[^\"]*\"|\d+))\s*(?:\$|(?=silence\b))\s
 
 def translate(text: str, script: Script) -> None:
     """Adds the statements of a program to a script; untranslatable ones become comments."""
+    names: dict[str, Term | None] = {}
     for block in _blocks(text):
         try:
-            _statement(block, script)
+            _statement(block, script, names)
         except UnknownPartError as error:
             script.pending.clear()
             script.comment(block, str(error))
@@ -49,15 +50,19 @@ def is_tidal(text: str) -> bool:
 
 
 def _blocks(text: str) -> Iterator[str]:
-    """Statements: a line and the indented or continuing ones after it."""
+    """Statements: a line and the indented or continuing ones after it; each of a `do`."""
     first, *rest = text.split("{-")
     text = first + "".join(part.partition("-}")[2] for part in rest)
     block: list[str] = []
-    for raw in text.splitlines():
+    left = 0  # indentation of statements; -1 for that of the next line
+    for raw in text.expandtabs().splitlines():
         line = re.sub(r"(^|\s)--(?=\s|$|-).*", "", raw).rstrip()
-        begins = bool(line) and (not line[0].isspace()) and re.match(r"[a-zA-Z]", line) is not None
+        indent = len(line) - len(line.lstrip())
+        if line and (left < 0 or not indent):
+            left = indent
+        begins = bool(line) and indent == left and line[indent].isalpha()
         if line.strip() in ("do", ":{", ":}"):
-            line, begins = "", True
+            left, line, begins = -(line.strip() == "do"), "", True
         if (begins or not line) and block:
             yield "\n".join(block)
             block = []
@@ -67,16 +72,27 @@ def _blocks(text: str) -> Iterator[str]:
         yield "\n".join(block)
 
 
-def _statement(block: str, script: Script) -> None:
+def _named_terms(block: str, names: dict[str, Term | None]) -> None:
+    """Adds the names of a `let`; one that is not read becomes None."""
+    for part in re.split(r"\n\s+(?=[a-z][\w']*(?:\s+[\w']+)*\s*=)", block.removeprefix("let ")):
+        head, _, value = part.partition("=")
+        name, *arguments = head.split()
+        names[name] = None
+        if arguments:
+            raise UnknownPartError("a function is not read; write the pattern where it is used")
+        names[name] = TidalParser(" ".join(value.split()), names).whole()
+
+
+def _statement(block: str, script: Script, names: dict[str, Term | None]) -> None:
     code = " ".join(block.split())
     if code == "hush" or code.startswith(("import ", ":set", "resetCycles", "unsolo", "panic")):
         return
     if found := re.fullmatch(r"setcps\s*\$?\s*(.+)", code):
         script.tempo = f"tempo({240 * number_of(found[1]):g})"
         return
-    found = re.fullmatch(r"(?:let\s+)?([a-z]\w*)((?:\s+[a-z]\w*)*)\s*=\s*(.+)", code)
-    if found:
-        raise UnknownPartError("names are not read; write the pattern where it is used")
+    if re.fullmatch(r"(?:let\s+)?[a-z][\w']*(?:\s+[\w']+)*\s*=\s*.+", code):
+        _named_terms(block.lstrip(), names)
+        return
     if found := re.match(r"(solo|mute)\s", code):
         raise UnknownPartError(f'write {found[1]}("d1") at the end of the script')
     if re.match(r"once\s*\$", code):
@@ -89,17 +105,17 @@ def _statement(block: str, script: Script) -> None:
     if rest in ("silence", "hush"):
         script.add(f"# {name} is silent")
         return
-    pattern = TidalParser(rest).whole()
+    pattern = TidalParser(rest, names).whole()
     if pattern.kind != "pattern":
         raise UnknownPartError("this is no pattern of sounds")
     script.track(name, pattern.code, replaces=True)
 
 
 class TidalParser:
-    """Parser of one expression: precedence climbing over tokens."""
+    """Parser of one expression, with the names of the program: precedence climbing over tokens."""
 
-    def __init__(self, text: str) -> None:
-        self._tokens = list(_tokens(text))
+    def __init__(self, text: str, names: Mapping[str, Term | None]) -> None:
+        self._tokens, self._names = list(_tokens(text)), names
         self._at = 0
 
     def whole(self) -> Term:
@@ -155,6 +171,10 @@ class TidalParser:
             return self._list()
         if token == "(":
             return self._bracket()
+        if token in self._names:
+            if (term := self._names[token]) is None:
+                raise UnknownPartError(f"{token} is left out above")
+            return term
         if token[0].isalpha() or token[0] == "_":
             return named(token)
         raise UnknownPartError(f"{token} is not read here")

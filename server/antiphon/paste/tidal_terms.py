@@ -12,7 +12,7 @@ from antiphon.paste.script import Chain, UnknownPartError, name_of, quoted
 from antiphon.paste.words import FUNCTIONS, METHODS, RENAMED, SIGNALS, UNSUPPORTED_WORDS
 
 _VALUES = {"+": "add", "*": "times", "-": "sub", "/": "div", "<": "set", ">": "set"}
-_MAKERS = {"sound": "s", "s": "s", "n": "n", "note": "note", "up": "note"}
+_MAKERS = {"sound": "s", "s": "s", "n": "n", "note": "note", "up": "note", "midinote": "note"}
 _LISTS = frozenset({"stack", "cat", "fastcat", "slowcat", "randcat", "overlay", "fastCat", "wchoose"})
 _OCTAVE = 3
 """Octaves from Tidal's c5, the unpitched sample, to our c2."""

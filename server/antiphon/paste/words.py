@@ -37,6 +37,11 @@ METHODS = frozenset(
     name.removesuffix("_") for name in dir(ControlPattern) if not name.startswith("_") and name != "events"
 )
 """Words of patterns."""
+NAMELESS = METHODS - {
+    "apply", "as", "bind", "chord", "freq", "inner_bind", "innerBind", "n", "note", "root_notes", "rootNotes", "s",
+    "scale", "set", "sound", "stack", "synth", "voicing", "voicings",
+}  # fmt: skip
+"""Words after which a text of numbers and words still has no sound."""
 RESERVED = frozenset(dir(builtins)) | {"math", "everything", "play_all", "pattern_"}
 """Reserved names, not available to a program's own."""
 

@@ -79,7 +79,7 @@ class CaptureMemory:
         within = (tags > begin) & (tags <= -(-last // block)) & (owners // CHANNELS == node)
         slots = np.flatnonzero(within)
         if not len(slots):
-            raise RequestError("the node made no sound in these bars; name one with an output")
+            raise RequestError("it made no sound in these bars; name a node with an output, or wire one to it")
         count = int(owners[slots].max() % CHANNELS) + 1
         found = np.zeros((-(-last // block) - begin, block, count), np.float32)
         found[tags[slots] - 1 - begin, :, owners[slots] % CHANNELS] = self.sound[slots]

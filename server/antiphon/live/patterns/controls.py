@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any, Self, TypeAlias, overload
@@ -269,6 +270,11 @@ def scale(name: str, degrees: Argument | None = None) -> Scale | Pattern[float]:
     Raises:
         UsageError: There is no such note or scale.
     """
+    if re.search(r"[][<>{}*,|]", str(name)):
+        raise UsageError(
+            'scale("…", …) takes one scale; one that changes is a change of the degrees: '
+            f'n("0 2 4").scale("{name[:60]}")'
+        )
     found = scale_of(name)
     if degrees is None:
         return found

@@ -217,7 +217,8 @@ class NativeLoop:
         whole = self.words.whole
         self._plan = plan
         if self._capture is not None:
-            sources, self._owners = self._capture.sources(self._x, self._player.out, plan)
+            player = self._player
+            sources, self._owners = self._capture.sources(self._x, player.out, plan, player.buses.channels)
             self._sources = np.array([_layout(sound) for sound in sources], np.int64)
             whole[LoopWord.SOURCES], whole[LoopWord.SOURCES_COUNT] = address(self._sources), len(self._sources)
             whole[LoopWord.SOURCES_OWNERS], whole[LoopWord.SOURCES_ROWS] = address(self._owners), len(self._owners)

@@ -16,6 +16,11 @@ from antiphon.kernel.native.kernel import address
 _FIRST_BUS = max(BUS_NUMBERS.values())
 
 
+def _bus(place: int, out: Samples, channels: Samples) -> Samples:
+    first = len(out) + 2 * place
+    return channels[first : first + 2]
+
+
 class NodeTaps:
     """Engine's end of a `TapMemory`."""
 
@@ -37,8 +42,7 @@ class NodeTaps:
         if number == IN_NUMBER:
             return x
         if number <= _FIRST_BUS and channels is not None:
-            first = len(out) + 2 * (_FIRST_BUS - number)
-            return channels[first : first + 2]
+            return _bus(_FIRST_BUS - number, out, channels)
         host = plan.hosts.get(number) if plan is not None else None
         return host.outs[0] if host is not None and host.outs else None
 
@@ -71,6 +75,7 @@ class NodeCapture:
         """Continues at the write position of the previous engine."""
         self._memory, self._slots = memory, memory.shape.slots
         self._plan: Plan | None = None
+        self._buses: list[Samples] = []
         self._owners: NDArray[np.int64] | None = None
 
     @property
@@ -80,22 +85,26 @@ class NodeCapture:
         parts = (memory.place, memory.tags, memory.owners, memory.beat_tags, memory.beats, memory.sound)
         return {LoopWord.CAPTURE_SLOTS: self._slots, **dict(zip(_WORDS, map(address, parts), strict=True))}
 
-    def sources(self, x: Samples, out: Samples, plan: Plan | None) -> tuple[list[Samples], NDArray[np.int64]]:
-        """Captured sounds of a plan, `[channels, block]` each, and the owner of each channel, in order."""
-        if self._owners is None or plan is not self._plan:
-            self._take(x, out, plan)
-        assert self._owners is not None
-        return [out, x, *(host.outs[0] for host in self._hosts)], self._owners
+    def sources(
+        self, x: Samples, out: Samples, plan: Plan | None, channels: Samples
+    ) -> tuple[list[Samples], NDArray[np.int64]]:
+        """Captured sounds of a plan, `[channels, block]` each, and the owner of each channel, in order.
 
-    def _take(self, x: Samples, out: Samples, plan: Plan | None) -> None:
-        hosts = plan.hosts if plan is not None else {}
+        `channels`: as of `OutputBuses`; of its buses those that the plan plays.
+        """
+        if self._owners is None or plan is not self._plan:
+            self._take(x, out, plan, channels)
+        assert self._owners is not None
+        return [out, x, *self._buses, *(host.outs[0] for host in self._hosts)], self._owners
+
+    def _take(self, x: Samples, out: Samples, plan: Plan | None, channels: Samples) -> None:
+        hosts, sounding = (plan.hosts, plan.sounding) if plan is not None else ({}, ())
+        buses = {_FIRST_BUS - place: _bus(place, out, channels) for place, _ in sounding}
         found = {number: host for number, host in hosts.items() if host.outs}
-        counts = {
-            OUT_NUMBER: len(out),
-            IN_NUMBER: len(x),
-            **{number: len(one.outs[0]) for number, one in found.items()},
-        }
-        self._plan, self._hosts = plan, list(found.values())
+        counts = {OUT_NUMBER: len(out), IN_NUMBER: len(x)}
+        counts |= {number: len(sound) for number, sound in buses.items()}
+        counts |= {number: len(one.outs[0]) for number, one in found.items()}
+        self._plan, self._hosts, self._buses = plan, list(found.values()), list(buses.values())
         self._owners = np.array(
             [number * CHANNELS + channel for number, count in counts.items() for channel in range(count)], np.int64
         )

@@ -60,14 +60,17 @@ def _mixed(query: Query[Any], count: int, *, once: bool) -> Query[Any]:
     return queries.by_cycle(inner)
 
 
-def rand_slice(p: P, pieces: int) -> P:
-    count = whole(exact(pieces, "rand_slice"), "rand_slice", 1, MAX_TIMES)
+def rand_slice(p: P, pieces: Argument) -> P:
+    def sliced(n: Fraction) -> Query[Any]:
+        count = whole(n, "rand_slice", 1, MAX_TIMES)
 
-    def edges(value: Any, number: float) -> Any:
-        k = int(number * count)
-        return {**value, "begin": k / count, "end": (k + 1) / count}
+        def edges(value: Any, number: float) -> Any:
+            k = int(number * count)
+            return {**value, "begin": k / count, "end": (k + 1) / count}
 
-    return p._new(queries.apply_left(p.events, rand.events, edges))
+        return queries.apply_left(p.events, rand.events, edges)
+
+    return p._new(each(pieces, "rand_slice", sliced))
 
 
 def brand_by(share: Number) -> Pattern[bool]:

@@ -12,23 +12,39 @@ from antiphon.live.patterns import queries
 from antiphon.live.patterns.arguments import Argument, each, figure, numbers, whole
 from antiphon.live.patterns.controls import ControlPattern, plain_number, unnamed, values_of
 from antiphon.live.patterns.queries import Query, apply_left
-from antiphon.live.patterns.spans import CycleEvent, Span
+from antiphon.live.patterns.spans import CycleEvent, Span, exact
 from antiphon.live.patterns.words.time import P, above
 
 MAX_PARTS = 1024
 
 
 def striate(p: P, parts: Argument) -> P:
+    return _striped(p, parts, "striate", lambda k, count: (k / count, (k + 1) / count))
+
+
+def striate_by(p: P, parts: Argument, length: float) -> P:
+    share = exact(length, "striate_by")
+    if not 0 < share <= 1:
+        raise UsageError(f"striate_by takes parts of a length above 0 to 1, not {float(share):g}")
+
+    def part(k: int, count: int) -> tuple[float, float]:
+        begin = float(k * (1 - share) / max(count - 1, 1))
+        return begin, min(begin + float(share), 1.0)
+
+    return _striped(p, parts, "striate_by", part)
+
+
+def _striped(p: P, parts: Argument, what: str, edges: Callable[[int, int], tuple[float, float]]) -> P:
     def striped(n: Fraction) -> Query[Any]:
-        count = whole(n, "striate", 1, MAX_PARTS)
+        count = whole(n, what, 1, MAX_PARTS)
 
         def part(k: int) -> Query[Any]:
-            edges = {"begin": k / count, "end": (k + 1) / count}
-            return queries.map_values(p.events, lambda value: {**value, **edges})
+            begin, end = edges(k, count)
+            return queries.map_values(p.events, lambda value: {**value, "begin": begin, "end": end})
 
         return queries.fastcat([part(k) for k in range(count)])
 
-    return p._new(each(parts, "striate", striped))
+    return p._new(each(parts, what, striped))
 
 
 def _parts(p: P, parts: Argument, order: Argument, what: str) -> Query[Any]:
@@ -36,7 +52,8 @@ def _parts(p: P, parts: Argument, order: Argument, what: str) -> Query[Any]:
         count = whole(n, what, 1, MAX_PARTS)
 
         def edges(number: float, value: Any) -> Any:
-            return {**value, "begin": float(number) / count, "end": (float(number) + 1) / count, "_slices": count}
+            begin, end = (min(float(at) / count, 1.0) for at in (number, number + 1))  # none is beyond the last
+            return {**value, "begin": begin, "end": end, "_slices": count}
 
         return queries.apply_left(numbers(order, what), p.events, edges)
 

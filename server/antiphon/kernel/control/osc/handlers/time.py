@@ -12,6 +12,7 @@ from antiphon.kernel.control.osc.served import OscServer
 from antiphon.kernel.errors import RequestError
 from antiphon.kernel.graph.clock import MAX_BAR
 from antiphon.kernel.graph.graph import OUT
+from antiphon.kernel.graph.io_nodes import BUS_NUMBERS
 from antiphon.kernel.io.osc_peer import Peer
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.shortening import shorten
@@ -132,11 +133,11 @@ def record_stop(server: OscServer, peer: Peer, _args: Args, _when: When) -> None
 
 
 def node_number(session: Session, name: str) -> int:
-    """Engine's number of a node, or of `in` or `out`; `RequestError` if there is none of that name."""
-    nodes = {**session.state.nodes, **session.state.ends}
+    """Engine's number of a node, `in`, `out` or a pair as `out.cue`; `RequestError` if there is none of that name."""
+    nodes = {name: node.id for name, node in (session.state.nodes | session.state.ends).items()} | BUS_NUMBERS
     if name not in nodes:
         raise RequestError(f"there is no node {shorten(name)!r}{instead(name, nodes)}")
-    return nodes[name].id
+    return nodes[name]
 
 
 def unused_name(folder: Path, name: str) -> str:
