@@ -16,7 +16,7 @@ from antiphon.kernel.engine.drivers.base import DriverOptions, PaceWord
 from antiphon.kernel.engine.drivers.change import DriverChange
 from antiphon.kernel.engine.drivers.headless import Headless
 from antiphon.kernel.engine.graph_player import GraphPlayer
-from antiphon.kernel.engine.levels import FALL, RISE
+from antiphon.kernel.engine.levels import FADE_IN_SECONDS, FADE_OUT_SECONDS
 from antiphon.kernel.engine.loop import EngineLoop, NextPlan
 from antiphon.kernel.engine.shared import DRIVERS, HeaderWord, MappingShape, Shared
 from antiphon.kernel.errors import EngineError
@@ -29,7 +29,7 @@ RATE, BLOCK, BLOCKS = 48000, 64, 3000
 OPTIONS = DriverOptions(RATE, BLOCK, 2)
 INPUT = noise(BLOCK * BLOCKS, 2, -30.0)
 INPUT[:, 450 * BLOCK :] = 0.0  # from here on the delay's state alone sounds
-FADE = round((FALL + RISE) * RATE) + 2 * BLOCK
+FADE = round((FADE_OUT_SECONDS + FADE_IN_SECONDS) * RATE) + 2 * BLOCK
 WIRES = (Wire(End("in", "in"), End("echo", "in")), Wire(End("echo", "out"), End("out", "out")))
 ECHO = Graph((NodeSpec("echo", "delay", {"time": 0.3, "feedback": 0.9}),), WIRES)
 
