@@ -1,6 +1,6 @@
-"""Compiles supercollider/synthdefs/*.scd into supercollider/compiled/ by sclang, and writes the table of its README.
+"""Compiles supercollider/synthdefs/*.scd into supercollider/compiled/ by sclang.
 
-    python tools/compile_synthdefs.py            compile all, write the table
+    python tools/compile_synthdefs.py            compile all
     python tools/compile_synthdefs.py --check    change nothing; exit 1 where a file differs from what its source gives
 
 Needs sclang (apt-get install supercollider-language). sclang 3.13 gives the same bytes each time.
@@ -20,8 +20,6 @@ from typing import Any
 
 FOLDER = Path(__file__).resolve().parents[1] / "supercollider"
 COMPILED = FOLDER / "compiled"
-README = FOLDER / "README.md"
-BEGIN, END = "<!-- definitions: written by tools/compile_synthdefs.py -->", "<!-- end of definitions -->"
 TIMEOUT_SECONDS = 120.0
 Index = dict[str, Any]
 
@@ -72,19 +70,6 @@ def controls(name: str, of: Index) -> dict[str, dict[str, Any]]:
     return found
 
 
-def table(of: Index) -> str:
-    """Table of the definitions in README.md."""
-    rows = (f"| `{name}` | {entry['kind']} | {entry['doc']} |" for name, entry in of["defs"].items())
-    return "\n".join(("| definition | kind | what |", "|---|---|---|", *rows))
-
-
-def with_table(text: str, of: Index) -> str:
-    """README.md with its table replaced. Raises ValueError if the marks around it are missing."""
-    before, rest = text.split(BEGIN)
-    _, after = rest.split(END)
-    return f"{before}{BEGIN}\n{table(of)}\n{END}{after}"
-
-
 def differences(fresh: Path) -> list[str]:
     """Differences between the committed files and those of a folder, a line each."""
     new = {path.name: path.read_bytes() for path in fresh.glob("*.scsyndef")}
@@ -100,7 +85,6 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--check", action="store_true", help="change nothing; exit 1 where something differs")
     check = parser.parse_args().check
-    text, of = README.read_text(encoding="utf-8"), index()
     with tempfile.TemporaryDirectory() as name:
         fresh = Path(name)
         try:
@@ -110,8 +94,6 @@ def main() -> int:
             return 1
         if check:
             found = differences(fresh)
-            if with_table(text, of) != text:
-                found.append("README.md does not say what synthdefs.toml says")
             print("\n".join(found) or f"{len(names)} SynthDefs are what their sources give")
             return 1 if found else 0
         COMPILED.mkdir(exist_ok=True)
@@ -120,7 +102,6 @@ def main() -> int:
                 path.unlink()
         for each in names:
             shutil.copyfile(fresh / each, COMPILED / each)
-    README.write_text(with_table(text, of), encoding="utf-8")
     print(f"{len(names)} SynthDefs compiled")
     return 0
 

@@ -1,4 +1,4 @@
-"""Sources, compiled SynthDefs, index and README say the same."""
+"""Sources, compiled SynthDefs and index say the same."""
 
 import importlib.util
 import shutil
