@@ -94,9 +94,12 @@ def test_a_cleared_schedule_leaves_no_note_hanging_and_a_panic_is_silence(home: 
         play_for(live, 0.1)
         assert live.status()["scheduled"] == 0
     y = np.round(recorded(home / "out.wav")[1], 4)
-    levels = [level for n, level in enumerate(y) if n == 0 or level != y[n - 1]]
-    assert levels[:4] == [0.0, pytest.approx(0.02), pytest.approx(0.01), levels[3]]
-    assert levels[3] < 0.01, "the panic's fade"
+    # levels that stay: not those of fades, of the panic and behind blocks that a busy machine missed
+    begins = np.flatnonzero(np.diff(y, prepend=-1.0))
+    stays = y[begins][np.diff(begins, append=len(y)) > 100]
+    heard = stays[stays != 0.0]
+    levels = heard[np.flatnonzero(np.diff(heard, prepend=0.0))]
+    assert levels.tolist() == [pytest.approx(0.02), pytest.approx(0.01)]
     assert not y[-2000:].any()
 
 

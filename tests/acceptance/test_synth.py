@@ -42,7 +42,7 @@ def levels(path: Path) -> Any:
 
 
 def test_the_null_synth_writes_down_what_it_was_told_with_its_sample() -> None:
-    with ServerProcess("--audio", "headless", "--patch", "keys", "--synth", "null") as server:
+    with ServerProcess("--audio", "headless", "--ahead", "16", "--patch", "keys", "--synth", "null") as server:
         assert (synth(server)["backend"], synth(server)["state"]) == ("null", "running")
         assert server.status()["workers"] == []
         now = time.time() + 5.0
