@@ -283,11 +283,10 @@ class ScsynthSupervisor:
         """Waits for an event, at most `LOOK_SECONDS`, and handles it."""
         poll = select.poll()
         poll.register(self._bell, select.POLLIN)
-        for server in (self._active, self._spare):
-            if server is not None:
-                if server.life >= 0:
-                    poll.register(server.life, select.POLLIN)
-                poll.register(server.socket, select.POLLIN)
+        for server in filter(None, (self._active, self._spare)):
+            if server.life >= 0:
+                poll.register(server.life, select.POLLIN)
+            poll.register(server.socket, select.POLLIN)
         poll.poll(LOOK_SECONDS * 1000)
         # a bell that is not heard would end every poll at once
         with contextlib.suppress(BlockingIOError):
