@@ -10,6 +10,7 @@ from antiphon.api import Samples
 from antiphon_hum.learned import tables
 from antiphon_hum.learned.decode import LeadVoice, Live, NoteDecoder
 from antiphon_hum.learned.file_decoder import PathCosts, _pitch, decode_file
+from antiphon_hum.transcription import struck
 from antiphon_hum.transcription.notes import Play, transcribe
 from antiphon_hum.transcription.struck import StruckLine
 
@@ -43,6 +44,21 @@ def test_each_note_of_a_line_is_found(decay: float) -> None:
     assert found.cancelled
     starts = np.array([note.start / RATE for note in found.notes])
     assert np.abs(starts - 0.2 - 0.35 * np.arange(len(LINE))).max() < 0.03
+
+
+def test_a_line_of_bright_strings_is_found() -> None:
+    """Noise that circulates in a delay of a period (Karplus and Strong): its mean stays as an offset that decays."""
+    numbers = (60, 62, 64, 65, 67, 69, 71, 72)
+    strings = [np.zeros(2000)]
+    for number in numbers:
+        period = round(struck.RATE / (440.0 * 2.0 ** ((number - 69) / 12.0)) - 0.5)
+        rounds = [np.random.default_rng(number).uniform(-0.5, 0.5, period)]
+        while len(rounds) * period < struck.RATE // 2:
+            rounds.append(0.498 * (rounds[-1] + np.roll(rounds[-1], 1)))
+        strings.append(np.concatenate(rounds)[: struck.RATE // 2])
+    line = StruckLine()
+    line.feed(np.concatenate(strings)[None].astype(np.float32))
+    assert [note.number for note in line.notes(0, 127)] == list(numbers)
 
 
 def test_chords_and_noise_are_no_line() -> None:

@@ -89,6 +89,8 @@ _SIZE, _SHORT, _HOP = 4096, 1024, 220
 """Window lengths in frames of pitch and of attacks, and the hop, 10 ms."""
 _BINS = 600
 """Number of analysed bins, up to 3.2 kHz."""
+_FIRST_BIN = 10
+"""First bin that a pitch has: 54 Hz."""
 _LOWEST, _HIGHEST = 36, 96
 _MIN_FUNDAMENTAL = 0.1
 """Minimum level of the fundamental or the octave relative to the strongest bin."""
@@ -135,6 +137,7 @@ class StruckLine:
         """Pitch of an attack, its explained share of the energy, and its level."""
         after, before = (_spectrum(mono[first : first + _SIZE]) for first in (at, at - _SIZE))
         rise = np.maximum(0.0, after - before)
+        rise[:_FIRST_BIN] = 0.0  # an offset that a string keeps, and rumble
         total = float(np.sum(rise**2)) + 1e-12
         shares = np.array([_accounted(rise, pitch, total) for pitch in range(_LOWEST, _HIGHEST + 1)])
         place = int(np.flatnonzero(shares >= _MIN_RELATIVE_SHARE * shares.max())[-1])
