@@ -55,8 +55,8 @@ lint: $(DEV)  ## check style, format, which room imports which, and that THIRD_P
 	@$(VENV)/bin/lint-imports --no-logo --no-cache
 	@$(PY) tools/third_party.py --check
 
-types: $(DEV)  ## check types: mypy, strict, on server/, plugins/, models/ and bench/
-	@$(PY) -m mypy
+types: $(DEV)  ## check types: mypy, strict, on server/, plugins/, models/, bench/ and deploy/
+	@$(PY) -m mypy && $(PY) -m mypy deploy/warm.py
 
 format: $(DEV)  ## bring the code into its format and mend what can be mended
 	@$(PY) -m ruff check --fix .

@@ -56,7 +56,7 @@ def kernels() -> None:
 def library() -> None:
     """Compiles the kernels of every module that can be imported here; those of sound cards' drivers cannot."""
     from antiphon.kernel.native import library
-    from antiphon.kernel.native.compiling import declared
+    from antiphon.kernel.native.compiling import declared_kernels
 
     packages = Path(sysconfig.get_path("purelib"))
     for path in sorted(packages.glob("antiphon*/**/*.py")):
@@ -67,7 +67,7 @@ def library() -> None:
             importlib.import_module(name)
         except (ImportError, OSError) as error:
             print(f"without the kernels of {name}: {error}")
-    print(f"{library.write(declared(), library.library_path())} kernels in {library.library_path()}")
+    print(f"{library.write(declared_kernels(), library.library_path())} kernels in {library.library_path()}")
 
 
 def analyses() -> None:

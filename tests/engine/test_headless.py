@@ -1,6 +1,5 @@
 """The software clock, driven by a clock of the test's own."""
 
-import ctypes
 import os
 import time
 
@@ -27,26 +26,18 @@ class Clock:
 
     def __init__(self, now=ORIGIN):
         self.now, self.slept = now, []
-        self.interrupts = 0
 
     def monotonic_ns(self):
         return self.now
 
-    def nanosleep(self, clock, flags, until, left):
-        if self.interrupts:
-            self.interrupts -= 1
-            return 4
-        assert (clock, flags) == (1, 1)
-        until = ctypes.cast(until, ctypes.POINTER(headless._Timespec)).contents
-        self.now = until.seconds * 10**9 + until.nanoseconds
+    def sleep(self, seconds):
+        self.now += round(seconds * 1e9)
         self.slept.append(self.now)
-        return 0
 
 
 def made(clock, monkeypatch, rate=48000, block=48, buffer=8, first=0):
     monkeypatch.setattr(headless, "time", clock)
     driver = Headless(DriverOptions(rate, block, 2, buffer_blocks=buffer))
-    monkeypatch.setattr(driver, "_sleep", clock.nanosleep)
     driver.start(first, ORIGIN)
     return driver
 
@@ -70,13 +61,6 @@ def test_its_times_do_not_drift_at_a_rate_that_divides_nothing(clock, monkeypatc
     driver = made(clock, monkeypatch, rate=44100, block=64)
     far = 44100 * 3600 * 24 // 64
     assert driver.time_of(far) == ORIGIN + far * 64 * 10**9 // 44100
-
-
-def test_an_interrupted_sleep_goes_on(clock, monkeypatch):
-    driver = made(clock, monkeypatch, first=3)
-    clock.interrupts = 4
-    assert driver.wait() == 3
-    assert clock.slept == [ORIGIN + 3 * MS]
 
 
 def test_a_slow_block_is_late_and_a_slower_one_is_missed(clock, monkeypatch):

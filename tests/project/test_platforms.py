@@ -122,11 +122,11 @@ def within(open_):
 
 
 def done():
-    from antiphon.cli.serve import cover
+    from antiphon.cli.serve import overwrite_secret
     from antiphon.doctor.machine import CHECKS
     from antiphon.files.draft_file import DraftFile
     from antiphon.jobs.board import places
-    from antiphon.kernel.control.machine import remedy
+    from antiphon.kernel.control.machine import late_block_advice
     from antiphon.kernel.engine.drivers.headless import Headless
     from antiphon.kernel.io import listening, osc_udp
     from antiphon.kernel.runtime import platform, resources
@@ -137,7 +137,7 @@ def done():
     for name in ("clock_gettime", "nanosleep", "poll", "read", "write"):
         assert c_function(name)
     resources.trim(), resources.unmap_clean("llvmlite")
-    assert not cover("--token", "secret") and not forbid_writing()
+    assert not overwrite_secret("--token", "secret") and not forbid_writing()
     assert "127.0.0.1" in listening.local_addresses() and places() >= 1
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
         assert osc_udp._listed_drops(one) == 0

@@ -342,7 +342,7 @@ def test_the_command_looks_ahead_in_a_file_and_causal_does_not(phrases, tmp_path
     assert si_sdr(file[first], clean[first]) > si_sdr(live[first], clean[first]) + 0.6
     assert level(live[: RATE // 10]) - level(file[: RATE // 10]) > 4.0
     np.testing.assert_array_equal(live, done("-p", "causal=1"))
-    monkeypatch.setattr(run_file, "LONGEST", 1.0)
+    monkeypatch.setattr(run_file, "MAX_LOOK_AHEAD_SECONDS", 1.0)
     said: list[str] = []
     monkeypatch.setattr(run_file, "complain", said.append)
     np.testing.assert_array_equal(live, done())

@@ -23,7 +23,7 @@ def findings(checks: Iterable[Check]) -> Iterator[Finding]:
         try:
             yield from check()
         except Exception as error:
-            name = getattr(check, "__name__", "check").replace("_", " ")
+            name = getattr(check, "__name__", "check").removeprefix("check_").replace("_", " ")
             yield Finding(name, "limited", f"could not be checked: {type(error).__name__}: {error}")
 
 

@@ -227,7 +227,7 @@ def _trial(plain: Mapping[str, Any]) -> Trial:
 
 
 def run_script(trial: Trial) -> ScriptEvents:
-    """Runs the scripts, in a process that `script_limits.confine` has limited.
+    """Runs the scripts, in a process that `script_limits.set_limits` has limited.
 
     Raises ScriptError: a script has an error, or takes too long, with its line.
     """
