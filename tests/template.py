@@ -14,7 +14,6 @@ import select
 import signal
 import socket
 import sys
-from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
@@ -22,6 +21,7 @@ os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 from antiphon.kernel.native import compile_all
 from antiphon.kernel.plugins import loader
+from antiphon.kernel.runtime.platform import end_with_parent
 from antiphon.kernel.runtime.processes.child_process import block_signals, leave
 from antiphon.kernel.supervisor import starts
 
@@ -118,27 +118,26 @@ def close_all_but(fds: tuple[int, ...]) -> None:
                 os.close(fd)
 
 
-def fork_module(
-    name: str, given: dict[str, Any], fds: tuple[int, ...], before: Callable[[], None] | None = None
-) -> int:
+def fork_module(name: str, given: dict[str, Any], fds: tuple[int, ...], *, bound: bool = False) -> int:
     """`starts._module`, without an interpreter of its own for those of `_forked`."""
     if name not in _forked:
-        return _execute(name, given, fds, before)
+        return _execute(name, given, fds, bound=bound)
     _forked.remove(name)
     read, write = os.pipe()
+    parent = os.getpid()
     with block_signals():
         pid = os.fork()
         if pid == 0:
-            leave(lambda: become_module(name, read, fds, before))
+            leave(lambda: become_module(name, read, fds, parent if bound else 0))
     os.close(read)
     with contextlib.suppress(OSError), os.fdopen(write, "wb") as pipe:
         pipe.write(json.dumps(given).encode())
     return pid
 
 
-def become_module(name: str, read: int, fds: tuple[int, ...], before: Callable[[], None] | None) -> int:
-    if before is not None:
-        before()
+def become_module(name: str, read: int, fds: tuple[int, ...], parent: int) -> int:
+    if parent and not end_with_parent(parent):
+        return 1
     signal.set_wakeup_fd(-1)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD):
         signal.signal(number, signal.SIG_DFL)
