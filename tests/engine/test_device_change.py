@@ -12,8 +12,10 @@ import pytest
 from tests.audio import noise
 
 from antiphon.kernel.contract.block import Samples, StreamSpec
+from antiphon.kernel.engine.callback import CallbackState
 from antiphon.kernel.engine.drivers.base import DriverOptions, PaceWord
 from antiphon.kernel.engine.drivers.change import DriverChange
+from antiphon.kernel.engine.drivers.device import CallbackDriver
 from antiphon.kernel.engine.drivers.headless import Headless
 from antiphon.kernel.engine.graph_player import GraphPlayer
 from antiphon.kernel.engine.levels import FADE_IN_SECONDS, FADE_OUT_SECONDS
@@ -70,6 +72,15 @@ class Between(Free):
         super().__init__("headless")
 
 
+class Silent(CallbackDriver):
+    """A device that never asks for a block."""
+
+    name = "jack"
+
+    def __init__(self) -> None:
+        super().__init__(CallbackState(BLOCK, 2, 2, 2), RATE, BLOCK, 2, 2)
+
+
 @pytest.fixture(autouse=True)
 def no_real_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("antiphon.kernel.engine.drivers.change.Headless", Between)
@@ -79,7 +90,7 @@ def no_real_time(monkeypatch: pytest.MonkeyPatch) -> None:
 class Loop:
     """An engine's loop on a free device. changes: by block, the driver that is then asked for."""
 
-    first: Free
+    first: Free | Silent
     devices: dict[str, Free] = field(default_factory=dict)
     answers: list[str] = field(default_factory=list)
 
@@ -107,14 +118,15 @@ class Loop:
             asking = threading.Thread(target=lambda: self.answers.append(self.change.to(to[0], {"output": to[1]})))
             asking.start()
             while asking.is_alive():
-                self.loop.run_block()
+                self.loop.turn()
         while self.loop.player.sample < until * BLOCK:
-            self.loop.run_block()
+            self.loop.turn()
 
     def heard(self) -> Samples:
         """What all devices have played, by the block."""
         heard = np.zeros((2, BLOCK * BLOCKS), np.float32)
         for one in (self.first, *self.devices.values()):
+            assert isinstance(one, Free)
             for block, sound in one.heard.items():
                 heard[:, block * BLOCK : (block + 1) * BLOCK] = sound
         return heard
@@ -129,6 +141,7 @@ def test_the_graph_plays_on_over_a_change_of_device(kinds: tuple[str, str]) -> N
     one.run(1500, (kinds[1], "other"))
     assert one.answers == [""]
     other = one.devices["other"]
+    assert isinstance(one.first, Free)
     assert (one.first.closed, other.closed) == (True, False)
     assert one.loop.driver is other
     assert one.shared.words[HeaderWord.DRIVER] == DRIVERS.index(kinds[1])
@@ -154,3 +167,32 @@ def test_after_a_device_that_cannot_be_opened_the_one_before_plays_on(kinds: tup
     assert one.answers == ["there is no output device like 'missing'"]
     assert one.loop.driver.name == kinds[0]
     assert np.abs(one.heard()[:, 590 * BLOCK : 600 * BLOCK]).max() > 1e-3
+
+
+def test_a_device_that_never_asked_for_a_block_is_left_without_a_move_of_the_clock() -> None:
+    one = Loop(Free("portaudio"))
+    one.run(100)
+    before = 0
+    for driver in (Silent(), Free("portaudio")):
+        before = one.loop.player.sample
+        one.loop.change(driver)
+        while one.loop.changing:
+            one.loop.turn()
+    assert one.loop.player.sample == before + BLOCK
+    again = Loop(Silent())
+    again.shared.words[HeaderWord.HEARTBEAT] = 500  # of an engine that has ended
+    again.loop.begin(600, 501)
+    again.loop.change(Free("portaudio"))
+    again.loop.turn()
+    assert again.loop.player.sample == 601 * BLOCK
+
+
+def test_an_engine_that_ends_takes_no_other_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = Loop(Free("jack"))
+    one.run(100)
+    monkeypatch.setattr(one.first, "wait", lambda: -1)
+    monkeypatch.setattr(one.first, "time_of", lambda _block: 0)  # silent for long
+    one.loop.change(Free("portaudio"))
+    one.loop.end()
+    assert one.loop.driver is one.first
+    assert one.loop.changing
