@@ -119,6 +119,10 @@ def test_a_word_travels_as_its_bytes(word: str) -> None:
     for _ in range(100):
         taken.take(FIRST_WORD, 1.0)  # of a log that someone wrote
     assert len(taken.data or b"") < MAX_WORD + 3
+    for value, piece in ((-1.0, b""), (float("nan"), b""), (float("inf"), b"\xff\xff\xff"), (2.0, b"\xff\xff\xff")):
+        of_a_plugin = NoteWord()
+        of_a_plugin.take(FIRST_WORD, value)
+        assert of_a_plugin.data == piece
 
 
 @pytest.mark.parametrize(("word", "reason"), [

@@ -116,7 +116,7 @@ class NoteWord:
             return -1
         data = self.data or b""
         if len(data) < MAX_WORD:
-            self.data = data + min(int(value * _PIECES), _PIECES - 1).to_bytes(PIECE).rstrip(b"\0")
+            self.data = data + min(int(min(max(0.0, value), 1.0) * _PIECES), _PIECES - 1).to_bytes(PIECE).rstrip(b"\0")
         return number - FIRST_WORD
 
     @property
