@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 import time
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,13 +21,17 @@ from antiphon.kernel.engine.drivers.device import CallbackDriver
 from antiphon.kernel.engine.drivers.headless import Headless
 from antiphon.kernel.engine.graph_player import GraphPlayer
 from antiphon.kernel.engine.levels import FADE_IN_SECONDS, FADE_OUT_SECONDS
+from antiphon.kernel.engine.link import DeviceUsed
 from antiphon.kernel.engine.loop import EngineLoop, NextPlan
+from antiphon.kernel.engine.plans.loader import Loader
+from antiphon.kernel.engine.remote import _decode
 from antiphon.kernel.engine.shared import DRIVERS, HeaderWord, MappingShape, Shared
 from antiphon.kernel.errors import EngineError
 from antiphon.kernel.graph.compiler import compile_plan
 from antiphon.kernel.graph.graph import End, Graph, NodeSpec, Wire
 from antiphon.kernel.native import compile_all
 from antiphon.kernel.plugins import loader
+from antiphon.kernel.runtime.processes.child_process import socket_pair
 
 RATE, BLOCK, BLOCKS = 48000, 64, 3000
 OPTIONS = DriverOptions(RATE, BLOCK, 2)
@@ -93,6 +99,7 @@ class Loop:
     first: Free | Silent
     devices: dict[str, Free] = field(default_factory=dict)
     answers: list[str] = field(default_factory=list)
+    lost: bool = False  # the first device does not open again
 
     def __post_init__(self) -> None:
         compile_all()
@@ -107,6 +114,8 @@ class Loop:
         self.loop.begin(0, 0)
 
     def make(self, name: str, options: DriverOptions) -> Free:
+        if options.output == "" and self.lost:
+            raise OSError("no such card")
         if options.output == "missing":
             raise EngineError("there is no output device like 'missing'")
         return self.devices.setdefault(options.output, Free(name))
@@ -196,3 +205,35 @@ def test_an_engine_that_ends_takes_no_other_device(monkeypatch: pytest.MonkeyPat
     one.loop.end()
     assert one.loop.driver is one.first
     assert one.loop.changing
+
+
+def test_whatever_the_old_device_raises_the_software_clock_sounds_in_its_place() -> None:
+    one = Loop(Free("portaudio"), lost=True)
+    one.run(200)
+    one.run(600, ("jack", "missing"))
+    assert one.answers == [
+        "there is no output device like 'missing'; the old one does not open again either: OSError: no such card"
+    ]
+    assert one.loop.driver.name == "headless"
+    assert not one.loop.player.over
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_a_change_is_answered_whatever_it_raises_and_only_by_the_engine_that_was_asked(own: bool) -> None:
+    def fails(_driver: str, _options: object) -> str:
+        raise EngineError("the loop hangs")
+
+    peer, engine = socket_pair()
+    loader = Loader.__new__(Loader)
+    loader._peer, loader._loop = engine, SimpleNamespace(driver=Free("jack"))  # type: ignore[assignment]
+    loader._driver = SimpleNamespace(to=fails)  # type: ignore[assignment]
+    asked = {"driver": "portaudio", "options": {}, "device": "card", "serial": 5, "engine": os.getpid() if own else 1}
+    with peer, engine:
+        peer.send(json.dumps({"do": "device", **asked}).encode())
+        loader._receive()
+        peer.setblocking(False)
+        if not own:
+            with pytest.raises(BlockingIOError):
+                peer.recv(4096)
+            return
+        assert _decode(json.loads(peer.recv(4096))) == DeviceUsed("the loop hangs", "jack", "card", 5)
