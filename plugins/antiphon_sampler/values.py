@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from antiphon.api import IO, Param, Value
-from antiphon.api.backends.transports import FIRST_WORD, VALUES_BEGIN, NoteWord, value_place
+from antiphon.api.backends.transports import VALUES_BEGIN, NoteWord, value_place
 from antiphon_sampler.coloring import HIGHEST, LOWEST, MAX_Q, STEEPNESS, VOWELS
 from antiphon_sampler.pads import FIRST
 from antiphon_sampler.rows import VOICES
@@ -176,7 +176,7 @@ class ChannelValues:
             self._clear(channel)
             self._begun[channel] = 2 if place > 0.0 else 1
             return True
-        if number == FIRST_WORD + WORD:
+        if NoteWord.place(number) == WORD:
             self._words[channel].take(number, place)
             return True
         at = value_place(number)

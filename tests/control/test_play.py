@@ -92,7 +92,7 @@ def test_values_travel_in_controllers_that_midi_leaves_open_and_then_above_its_o
     assert numbers == [*range(103, 120), *range(128, 160)]
     assert [value_place(number) for number in numbers] == list(range(49))
     assert [value_place(number) for number in (0, 102, 120, 127, 160)] == [-1] * 5
-    assert [NoteWord().take(number, 0.0) for number in (0, 103, 159, 160, 208, 209)] == [-1, -1, -1, 0, 48, -1]
+    assert [NoteWord.place(number) for number in (0, 103, 159, 160, 208, 209)] == [-1, -1, -1, 0, 48, -1]
 
 
 async def test_a_value_above_midis_controllers_arrives_and_no_cc_can_send_it(tmp_path: Path, home: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from antiphon.kernel.engine.callback import DEPTH, Slot, portaudio_process
 from antiphon.kernel.engine.drivers import portaudio, probe
-from antiphon.kernel.engine.drivers.base import DriverOptions
+from antiphon.kernel.engine.drivers.base import OF_OUTPUT, DriverOptions
 from antiphon.kernel.engine.drivers.device import device_state
 from antiphon.kernel.engine.drivers.jack import JackDriver
 from antiphon.kernel.errors import EngineError
@@ -127,7 +127,7 @@ def test_a_device_leaves_nothing_open(fails, monkeypatch, bells):
     ("card", RATE, (1, 1)), ("card", 44100, (None, 1)), ("speakers", RATE, (None, 0)), ("1", RATE, (1, 1)),
 ])  # fmt: skip
 def test_the_input_of_the_output_is_taken_where_there_is_one(output, rate, found):
-    assert portaudio.sides(Library(), probe.OF_OUTPUT, output, rate) == found
+    assert portaudio.sides(Library(), OF_OUTPUT, output, rate) == found
 
 
 def test_a_library_that_hangs_holds_nobody_up(monkeypatch):
@@ -141,5 +141,5 @@ def test_the_card_that_plays_is_not_looked_for(monkeypatch):
     monkeypatch.setattr(probe, "probe", lambda _settings: time.monotonic())
     settings = ServeSettings()
     chosen, found = probe.device_settings(settings, "card", 44100, 0, "portaudio")
-    assert (chosen.input, chosen.output, found.rate, found.block) == (probe.OF_OUTPUT, "card", 44100, settings.block)
+    assert (chosen.input, chosen.output, found.rate, found.block) == (OF_OUTPUT, "card", 44100, settings.block)
     assert isinstance(probe.device_settings(settings, "card", 0, 0, "jack")[1], float)

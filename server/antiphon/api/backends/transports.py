@@ -36,7 +36,6 @@ from antiphon.kernel.session.effects import EngineEffect
 from antiphon.kernel.session.node_state import Node
 from antiphon.kernel.session.play import (
     BEGIN as VALUES_BEGIN,
-    FIRST_WORD,
     NoteWord,
     note_params,
     other_words,

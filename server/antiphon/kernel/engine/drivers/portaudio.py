@@ -6,9 +6,8 @@ from contextlib import ExitStack, suppress
 from typing import Any
 
 from antiphon.kernel.engine.callback import Slot, portaudio_process
-from antiphon.kernel.engine.drivers.base import DriverOptions
+from antiphon.kernel.engine.drivers.base import OF_OUTPUT, DriverOptions
 from antiphon.kernel.engine.drivers.device import CallbackDriver, device_state
-from antiphon.kernel.engine.drivers.probe import OF_OUTPUT
 from antiphon.kernel.errors import EngineError
 from antiphon.kernel.native import compile_all
 

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
+from antiphon.kernel.engine.drivers.base import OF_OUTPUT
 from antiphon.kernel.errors import AntiphonError, EngineError, UsageError
 from antiphon.kernel.runtime.processes.helper_process import run_forked
 from antiphon.kernel.runtime.settings import ServeSettings
@@ -17,8 +18,6 @@ MAX_ANSWER = 1 << 16
 """Maximum bytes of an answer."""
 PROBE_SECONDS = 10.0
 """Time of a look for devices, in which the supervisor does nothing else."""
-OF_OUTPUT = "="
-"""Input device of PortAudio: the one named as the output is, or none where that has no input at the rate."""
 
 
 @dataclass(frozen=True, slots=True)
