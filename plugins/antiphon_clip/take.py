@@ -105,7 +105,7 @@ class Take:
             self._values[node.id] = [effect]
         elif (
             effect.kind == "control"
-            and max(value_place(effect.number), NoteWord().take(effect.number, 0.0)) >= 0
+            and max(value_place(effect.number), NoteWord.place(effect.number)) >= 0
             and 0 < len(self._values.get(node.id, ())) < _MAX_VALUES
         ):
             self._values[node.id].append(effect)

@@ -176,7 +176,8 @@ class ChannelValues:
             self._clear(channel)
             self._begun[channel] = 2 if place > 0.0 else 1
             return True
-        if self._words[channel].take(number, place) == WORD:
+        if NoteWord.place(number) == WORD:
+            self._words[channel].take(number, place)
             return True
         at = value_place(number)
         if not 0 <= at < len(PARAMS):

@@ -92,7 +92,7 @@ def test_values_travel_in_controllers_that_midi_leaves_open_and_then_above_its_o
     assert numbers == [*range(103, 120), *range(128, 160)]
     assert [value_place(number) for number in numbers] == list(range(49))
     assert [value_place(number) for number in (0, 102, 120, 127, 160)] == [-1] * 5
-    assert [NoteWord().take(number, 0.0) for number in (0, 103, 159, 160, 208, 209)] == [-1, -1, -1, 0, 48, -1]
+    assert [NoteWord.place(number) for number in (0, 103, 159, 160, 208, 209)] == [-1, -1, -1, 0, 48, -1]
 
 
 async def test_a_value_above_midis_controllers_arrives_and_no_cc_can_send_it(tmp_path: Path, home: Path) -> None:
@@ -119,6 +119,10 @@ def test_a_word_travels_as_its_bytes(word: str) -> None:
     for _ in range(100):
         taken.take(FIRST_WORD, 1.0)  # of a log that someone wrote
     assert len(taken.data or b"") < MAX_WORD + 3
+    for value, piece in ((-1.0, b""), (float("nan"), b""), (float("inf"), b"\xff\xff\xff"), (2.0, b"\xff\xff\xff")):
+        of_a_plugin = NoteWord()
+        of_a_plugin.take(FIRST_WORD, value)
+        assert of_a_plugin.data == piece
 
 
 @pytest.mark.parametrize(("word", "reason"), [

@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 import time
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from tests.audio import noise
 
 from antiphon.kernel.contract.block import Samples, StreamSpec
+from antiphon.kernel.engine.callback import CallbackState
 from antiphon.kernel.engine.drivers.base import DriverOptions, PaceWord
 from antiphon.kernel.engine.drivers.change import DriverChange
+from antiphon.kernel.engine.drivers.device import CallbackDriver
 from antiphon.kernel.engine.drivers.headless import Headless
 from antiphon.kernel.engine.graph_player import GraphPlayer
 from antiphon.kernel.engine.levels import FADE_IN_SECONDS, FADE_OUT_SECONDS
+from antiphon.kernel.engine.link import DeviceUsed
 from antiphon.kernel.engine.loop import EngineLoop, NextPlan
+from antiphon.kernel.engine.plans.loader import Loader
+from antiphon.kernel.engine.remote import _decode
 from antiphon.kernel.engine.shared import DRIVERS, HeaderWord, MappingShape, Shared
 from antiphon.kernel.errors import EngineError
 from antiphon.kernel.graph.compiler import compile_plan
 from antiphon.kernel.graph.graph import End, Graph, NodeSpec, Wire
 from antiphon.kernel.native import compile_all
 from antiphon.kernel.plugins import loader
+from antiphon.kernel.runtime.processes.child_process import socket_pair
 
 RATE, BLOCK, BLOCKS = 48000, 64, 3000
 OPTIONS = DriverOptions(RATE, BLOCK, 2)
@@ -70,6 +78,15 @@ class Between(Free):
         super().__init__("headless")
 
 
+class Silent(CallbackDriver):
+    """A device that never asks for a block."""
+
+    name = "jack"
+
+    def __init__(self) -> None:
+        super().__init__(CallbackState(BLOCK, 2, 2, 2), RATE, BLOCK, 2, 2)
+
+
 @pytest.fixture(autouse=True)
 def no_real_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("antiphon.kernel.engine.drivers.change.Headless", Between)
@@ -79,9 +96,10 @@ def no_real_time(monkeypatch: pytest.MonkeyPatch) -> None:
 class Loop:
     """An engine's loop on a free device. changes: by block, the driver that is then asked for."""
 
-    first: Free
+    first: Free | Silent
     devices: dict[str, Free] = field(default_factory=dict)
     answers: list[str] = field(default_factory=list)
+    lost: bool = False  # the first device does not open again
 
     def __post_init__(self) -> None:
         compile_all()
@@ -96,6 +114,8 @@ class Loop:
         self.loop.begin(0, 0)
 
     def make(self, name: str, options: DriverOptions) -> Free:
+        if options.output == "" and self.lost:
+            raise OSError("no such card")
         if options.output == "missing":
             raise EngineError("there is no output device like 'missing'")
         return self.devices.setdefault(options.output, Free(name))
@@ -107,14 +127,15 @@ class Loop:
             asking = threading.Thread(target=lambda: self.answers.append(self.change.to(to[0], {"output": to[1]})))
             asking.start()
             while asking.is_alive():
-                self.loop.run_block()
+                self.loop.turn()
         while self.loop.player.sample < until * BLOCK:
-            self.loop.run_block()
+            self.loop.turn()
 
     def heard(self) -> Samples:
         """What all devices have played, by the block."""
         heard = np.zeros((2, BLOCK * BLOCKS), np.float32)
         for one in (self.first, *self.devices.values()):
+            assert isinstance(one, Free)
             for block, sound in one.heard.items():
                 heard[:, block * BLOCK : (block + 1) * BLOCK] = sound
         return heard
@@ -129,6 +150,7 @@ def test_the_graph_plays_on_over_a_change_of_device(kinds: tuple[str, str]) -> N
     one.run(1500, (kinds[1], "other"))
     assert one.answers == [""]
     other = one.devices["other"]
+    assert isinstance(one.first, Free)
     assert (one.first.closed, other.closed) == (True, False)
     assert one.loop.driver is other
     assert one.shared.words[HeaderWord.DRIVER] == DRIVERS.index(kinds[1])
@@ -154,3 +176,64 @@ def test_after_a_device_that_cannot_be_opened_the_one_before_plays_on(kinds: tup
     assert one.answers == ["there is no output device like 'missing'"]
     assert one.loop.driver.name == kinds[0]
     assert np.abs(one.heard()[:, 590 * BLOCK : 600 * BLOCK]).max() > 1e-3
+
+
+def test_a_device_that_never_asked_for_a_block_is_left_without_a_move_of_the_clock() -> None:
+    one = Loop(Free("portaudio"))
+    one.run(100)
+    before = 0
+    for driver in (Silent(), Free("portaudio")):
+        before = one.loop.player.sample
+        one.loop.change(driver)
+        while one.loop.changing:
+            one.loop.turn()
+    assert one.loop.player.sample == before + BLOCK
+    again = Loop(Silent())
+    again.shared.words[HeaderWord.HEARTBEAT] = 500  # of an engine that has ended
+    again.loop.begin(600, 501)
+    again.loop.change(Free("portaudio"))
+    again.loop.turn()
+    assert again.loop.player.sample == 601 * BLOCK
+
+
+def test_an_engine_that_ends_takes_no_other_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = Loop(Free("jack"))
+    one.run(100)
+    monkeypatch.setattr(one.first, "wait", lambda: -1)
+    monkeypatch.setattr(one.first, "time_of", lambda _block: 0)  # silent for long
+    one.loop.change(Free("portaudio"))
+    one.loop.end()
+    assert one.loop.driver is one.first
+    assert one.loop.changing
+
+
+def test_whatever_the_old_device_raises_the_software_clock_sounds_in_its_place() -> None:
+    one = Loop(Free("portaudio"), lost=True)
+    one.run(200)
+    one.run(600, ("jack", "missing"))
+    assert one.answers == [
+        "there is no output device like 'missing'; the old one does not open again either: OSError: no such card"
+    ]
+    assert one.loop.driver.name == "headless"
+    assert not one.loop.player.over
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_a_change_is_answered_whatever_it_raises_and_only_by_the_engine_that_was_asked(own: bool) -> None:
+    def fails(_driver: str, _options: object) -> str:
+        raise EngineError("the loop hangs")
+
+    peer, engine = socket_pair()
+    loader = Loader.__new__(Loader)
+    loader._peer, loader._loop = engine, SimpleNamespace(driver=Free("jack"))  # type: ignore[assignment]
+    loader._driver = SimpleNamespace(to=fails)  # type: ignore[assignment]
+    asked = {"driver": "portaudio", "options": {}, "device": "card", "serial": 5, "engine": os.getpid() if own else 1}
+    with peer, engine:
+        peer.send(json.dumps({"do": "device", **asked}).encode())
+        loader._receive()
+        peer.setblocking(False)
+        if not own:
+            with pytest.raises(BlockingIOError):
+                peer.recv(4096)
+            return
+        assert _decode(json.loads(peer.recv(4096))) == DeviceUsed("the loop hangs", "jack", "card", 5)

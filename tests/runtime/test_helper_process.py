@@ -11,8 +11,15 @@ import pytest
 from tests.waiting import until
 
 from antiphon.kernel.runtime.platform import start_time
+from antiphon.kernel.runtime.processes import helper_process
 from antiphon.kernel.runtime.processes.helper_channel import HEAD, MessageBuffer, pack
-from antiphon.kernel.runtime.processes.helper_process import HelperProcess, bound_command, environment, run_forked
+from antiphon.kernel.runtime.processes.helper_process import (
+    ForkedEnd,
+    HelperProcess,
+    bound_command,
+    environment,
+    run_forked,
+)
 
 MODULE = "tests.runtime.answering_helper"
 
@@ -138,6 +145,12 @@ def test_a_forked_child_gives_bytes_and_prints_nothing(capfd: pytest.CaptureFixt
 def test_how_a_forked_child_ended_is_known(work: object, late: bool, status: int) -> None:
     end = run_forked(work, 0.2 if late else 60.0, 100)  # type: ignore[arg-type]
     assert (end.data, end.late, end.status) == (b"", late, status)
+
+
+def test_an_interpreter_that_does_not_start_is_late_and_gives_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(helper_process, "PORTABLE", True)
+    monkeypatch.setattr(helper_process, "START_SECONDS", 0.0)
+    assert run_forked(os.getcwdb, 60.0, 100) == ForkedEnd(b"", True, -signal.SIGKILL)
 
 
 def test_a_child_ends_with_its_parent_from_its_first_instruction() -> None:

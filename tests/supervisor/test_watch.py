@@ -1,5 +1,6 @@
 """What a supervisor does when it cannot do what it wants to: nothing but SIGINT and SIGTERM ends a server."""
 
+import contextlib
 import errno
 import json
 import os
@@ -11,12 +12,13 @@ from types import SimpleNamespace
 import pytest
 from tests.clock import FakeClock
 
+from antiphon.kernel.engine.drivers.probe import Found
 from antiphon.kernel.engine.plans.loading import LoadingNote
 from antiphon.kernel.engine.shared import HeaderWord, MappingShape, Shared
 from antiphon.kernel.errors import EngineError, FileError
 from antiphon.kernel.runtime.processes.child_process import Child, leave, socket_pair
 from antiphon.kernel.runtime.settings import ServeSettings
-from antiphon.kernel.supervisor import Supervisor, recordings, watch, watchdog
+from antiphon.kernel.supervisor import Supervisor, jack_server, recordings, watch, watchdog
 from antiphon.kernel.supervisor.parts import SupervisorFaults
 from antiphon.kernel.supervisor.starts import Starts
 
@@ -234,3 +236,72 @@ def test_a_start_that_fails_takes_away_what_it_began_to_record(tmp_path: Path) -
     begun = [{"do": "record", "path": str(tmp_path / "take.wav")}, {"do": "session", "path": str(tmp_path / "tonight")}]
     recordings.undo(begun)
     assert [str(path.relative_to(tmp_path)) for path in sorted(tmp_path.rglob("*"))] == ["tonight", "tonight/mine.txt"]
+
+
+@pytest.fixture
+def starts(supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch) -> Starts:
+    """Those of a supervisor whose engine plays by JACK; devices are found wherever one looks."""
+    engine, control = socket_pair()
+    control.setblocking(False)
+    settings = ServeSettings(audio="jack")
+    parts = SimpleNamespace(**vars(supervisor.parts), settings=settings, engine=engine, control=control)
+    parts.found = Found("jack", 48000, 256)
+    made = Starts(parts, supervisor.folder, watch.Companions())  # type: ignore[arg-type]
+
+    def found(given: ServeSettings, device: str, *_figures: object) -> tuple[ServeSettings, Found]:
+        if device == "none":
+            raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
+        kind, _, server = device.partition(":")
+        extra = {**given.extra, "jack_server": server}
+        return given.with_(audio=kind, extra=extra), Found(kind, 48000, 256)
+
+    monkeypatch.setattr("antiphon.kernel.supervisor.starts.device_settings", found)
+    return made
+
+
+def ask(starts: Starts, device: str, serial: int) -> None:
+    starts.ask_device({"do": "device", "device": device, "rate": 0, "block": 0, "serial": serial, "engine": 5})
+
+
+def test_a_device_is_taken_over_by_the_report_of_its_own_change(starts: Starts) -> None:
+    for serial, device in enumerate(("portaudio", "headless", f"jack:{jack_server.DEFAULT}")):
+        ask(starts, device, serial)
+        sent = json.loads(starts.parts.engine.recv(4096))
+        assert (sent["serial"], sent["engine"], sent["device"]) == (serial, 5, device)
+        assert sent["options"]["soft"] == (device == f"jack:{jack_server.DEFAULT}")
+    for serial, problem, driver, wanted in (
+        (0, "", "portaudio", "portaudio"),
+        (7, "", "jack", "portaudio"),  # of an engine that has ended
+        (2, "gone", "headless", "portaudio"),
+        (1, "", "headless", "headless"),
+    ):
+        starts.device_used({"serial": serial, "problem": problem, "driver": driver})
+        assert starts.found.driver == wanted
+    assert starts.driver == "headless"
+
+
+def test_a_device_that_is_asked_for_is_answered_whatever_fails(starts: Starts) -> None:
+    answers = starts.parts.child
+    ask(starts, "none", 3)
+    assert json.loads(answers.recv(4096)) == {"device": "resource temporarily unavailable", "serial": 3}
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            starts.parts.control.send(b"x" * 4096)
+    ask(starts, "portaudio", 4)
+    assert json.loads(answers.recv(4096))["serial"] == 4
+
+
+def test_control_is_told_the_device_that_the_software_clock_stands_in_for(
+    starts: Starts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[dict[str, object]] = []
+    for name in ("asking", "answering_web"):
+        setattr(starts.parts, name, starts.parts.child)
+    starts.parts.sockets = (starts.parts.child,) * 3  # type: ignore[misc]
+    starts.parts.bell = 0  # type: ignore[misc]
+    starts.parts.arena.fd = 0
+    starts.parts.bells.wake = ()  # type: ignore[misc]
+    monkeypatch.setattr("antiphon.kernel.supervisor.starts._module", lambda _name, told, _fds: given.append(told))
+    starts.driver = "headless"
+    starts.control()
+    assert given[0]["device"] == "jack"

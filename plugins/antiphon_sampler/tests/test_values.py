@@ -53,6 +53,14 @@ def test_two_notes_on_one_frame_each_have_their_own(play):
     np.testing.assert_allclose(y[1, 300:2200], burst(3)[0, :1900] * 0.25 * scale, atol=1e-6)
 
 
+def test_a_word_of_another_value_is_no_part_of_the_samples_name(play):
+    begin, piece, *rest = played(0, s="hh")
+    foreign = Event("control", 0, FIRST_WORD + 1, 0.5, 1)
+    wanted = play([begin, piece, *rest], 3000).audio[0]
+    np.testing.assert_array_equal(play([begin, piece, foreign, *rest], 3000).audio[0], wanted)
+    assert wanted.any()
+
+
 def test_values_are_for_one_note_and_one_channel_alone(play):
     values = list(played(0, s="hh", speed=-1.0))[:-1]
     notes = [*values, Event("on", 100, 36, 1.0, 2), Event("on", 4000, 60, 1.0), Event("on", 8000, 36, 1.0)]

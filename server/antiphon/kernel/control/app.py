@@ -175,6 +175,7 @@ class ControlApp:
                 ("a connection", self.tcp.sweep),
                 ("a subscription", self.subscribers.expire),
                 ("a plan", self.plans.look_after),
+                ("the sound device", self.device.expire),
                 ("the counters", self._save_counters),
                 ("the machine", self.machine.look),
             ),

@@ -120,13 +120,20 @@ async def _live(given: dict[str, Any], supervisor: socket.socket) -> None:
 async def _catalog(loop: asyncio.AbstractEventLoop, supervisor: socket.socket, stop: asyncio.Event) -> Catalog | None:
     """Receives the catalog's path once the supervisor has loaded the plugins, and reads it; None after `stop`."""
     stopping = loop.create_task(stop.wait())
-    receiving = loop.create_task(loop.sock_recv(supervisor, 65536))
+    receiving = loop.create_task(_catalog_path(loop, supervisor))
     await asyncio.wait({stopping, receiving}, return_when=asyncio.FIRST_COMPLETED)
     if not receiving.done():
         receiving.cancel()
         return None
     stopping.cancel()
-    return _read_catalog(Path(json.loads(receiving.result())["catalog"]))
+    return _read_catalog(Path(receiving.result()))
+
+
+async def _catalog_path(loop: asyncio.AbstractEventLoop, supervisor: socket.socket) -> str:
+    message: dict[str, str] = {}
+    while "catalog" not in message:  # what an earlier control has not read may stand before it
+        message = json.loads(await loop.sock_recv(supervisor, 65536))
+    return message["catalog"]
 
 
 def _read_catalog(path: Path) -> Catalog:

@@ -114,7 +114,7 @@ class Reports:
             case DeviceUsed():
                 self._device.used(report)
             case EngineStarted(pid):
-                self._device.given_up()
+                self._device.given_up(pid)
                 self._plans.engine_started(pid)
 
     def meters(self) -> dict[str, tuple[float, float]]:

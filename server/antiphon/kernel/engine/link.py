@@ -85,10 +85,12 @@ class EngineStarted:
 
 @dataclass(frozen=True, slots=True)
 class DeviceUsed:
-    """The engine plays by `driver`: the device asked for, or with a `problem` another one."""
+    """The engine plays by `driver`: the `device` asked for by `serial`, or with a `problem` another one."""
 
     problem: str
     driver: str
+    device: str
+    serial: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,6 +66,7 @@ class EngineLoop:
         self._next_plan: NextPlan | None = None
         self._next_driver: Driver | None = None
         self._sounds = True  # the sound fades in with the next driver
+        self._since = 0  # sample that the driver began at
         self._bar_line = _NOT_SET  # beat at which the next plan is taken
         self.to_say: deque[dict[str, object]] = deque(maxlen=1024)
         self.journal = Journal(shared, player)
@@ -102,19 +103,21 @@ class EngineLoop:
 
     def _change(self, driver: Driver) -> None:
         """Changes to a driver once the output has faded out; the sample clock goes on by the time that passes."""
-        old, player, period = self.driver, self.player, driver.block * 1_000_000_000 // driver.rate
-        last = self._words[HeaderWord.HEARTBEAT]
-        at = old.time_of(last)
+        player, block, now = self.player, driver.block, time.monotonic_ns()
+        last, played = player.sample // block - 1, player.sample > self._since
+        # a device that has not called yet knows no time
+        at = self.driver.time_of(last) if played else now
         player.fall()
-        if not player.over and time.monotonic_ns() - at < SILENT_NS:
+        if played and not player.over and now - at < SILENT_NS:
             return
         self._use(driver)
         self._words[HeaderWord.DRIVER] = DRIVERS.index(driver.name)
-        first = last + max(1, round((time.monotonic_ns() - at) / period))
-        driver.start(first, at - last * period)
-        if first * driver.block > player.sample:
-            self.journal.missed(player.sample, first * driver.block)
-            player.skip(first * driver.block - player.sample)
+        first = last + max(1, round((now - at) * driver.rate / (block * 1e9)))
+        driver.start(first, at - last * block * 1_000_000_000 // driver.rate)
+        if first * block > player.sample:
+            self.journal.missed(player.sample, first * block)
+            player.skip(first * block - player.sample)
+        self._since = player.sample
         if self._sounds:
             player.sound_on()
         self._loop[LoopWord.ASKED], self._next_driver = 0, None
@@ -138,14 +141,18 @@ class EngineLoop:
         block = self.driver.block
         if died:
             self._loop[LoopWord.BASE_MISSED] += first - died
-        self.player.sample = first * block
+        self.player.sample = self._since = first * block
         self.player.rise()
         self.journal.started(self.player.sample, died * block)
 
-    def run_block(self) -> bool:
-        """Runs one block. Returns False if the device no longer asks for blocks."""
+    def turn(self) -> bool:
+        """Takes another driver where it is asked for, and runs one block; as `run_block`."""
         if self._next_driver is not None:
             self._change(self._next_driver)
+        return self.run_block()
+
+    def run_block(self) -> bool:
+        """Runs one block. Returns False if the device no longer asks for blocks."""
         driver, player, words = self.driver, self.player, self._words
         block = driver.wait()
         if block < 0:
@@ -181,7 +188,7 @@ class EngineLoop:
         """Loop over blocks until the device is gone or `ending` is filled; `signals`: of `signal.set_wakeup_fd`."""
         self._loop[LoopWord.SIGNALS] = signals
         while not ending:
-            if self.run_block():
+            if self.turn():
                 self._play_on()
             elif not self.driver.alive():
                 return False
@@ -230,7 +237,10 @@ class EngineLoop:
         self.player.rise()
 
     def end(self) -> None:
-        """Runs the last blocks, over which the sound fades out. Returns early if the device asks for no more."""
+        """Runs the last blocks, over which the sound fades out; takes no other driver.
+
+        Returns early if the device asks for no more.
+        """
         self.player.take(FadeOut())
         while not self.player.over and self.run_block():
             pass

@@ -287,8 +287,8 @@ def _decode(message: dict[str, Any]) -> Report | None:
     match message:
         case {"said": "started", "pid": pid}:
             return EngineStarted(pid)
-        case {"said": "device", "problem": problem, "driver": driver}:
-            return DeviceUsed(problem, driver)
+        case {"said": "device", **used}:
+            return DeviceUsed(**used)
         case {"said": "failed", "node": node, "reason": reason}:
             return NodeState(node, "failed", reason)
         case {"said": "state", "node": node, "state": state, "reason": reason}:

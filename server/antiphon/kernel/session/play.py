@@ -107,17 +107,17 @@ class NoteWord:
     def __init__(self) -> None:
         self.data: bytes | None = None
 
-    def take(self, number: int, value: float) -> int:
-        """Adds the piece in a controller.
+    @staticmethod
+    def place(number: int) -> int:
+        """Place among `note_params` of the parameter whose word has a piece in a controller; -1 for none."""
+        return number - FIRST_WORD if FIRST_WORD <= number <= LAST else -1
 
-        Returns the place of the word's parameter among `note_params`; -1 for a controller without a piece.
-        """
-        if not FIRST_WORD <= number <= LAST:
-            return -1
-        data = self.data or b""
-        if len(data) < MAX_WORD:
-            self.data = data + min(int(value * _PIECES), _PIECES - 1).to_bytes(PIECE).rstrip(b"\0")
-        return number - FIRST_WORD
+    def take(self, number: int, value: float) -> int:
+        """Adds the piece in a controller, if any; returns its `place`."""
+        place, data = self.place(number), self.data or b""
+        if place >= 0 and len(data) < MAX_WORD:
+            self.data = data + min(int(min(max(0.0, value), 1.0) * _PIECES), _PIECES - 1).to_bytes(PIECE).rstrip(b"\0")
+        return place
 
     @property
     def text(self) -> str | None:

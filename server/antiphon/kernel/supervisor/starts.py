@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from antiphon.kernel.contract.block import StreamSpec
 from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.control.state import CATALOG
-from antiphon.kernel.engine.drivers.probe import device_settings
+from antiphon.kernel.engine.drivers.probe import Found, device_settings
 from antiphon.kernel.engine.shared import HeaderWord
 from antiphon.kernel.errors import AntiphonError, FileError
 from antiphon.kernel.runtime import paths
@@ -29,8 +29,8 @@ from antiphon.kernel.runtime.processes.child_process import Child, block_signals
 from antiphon.kernel.runtime.processes.helper_process import start_helper
 from antiphon.kernel.runtime.processes.spawning import start_function
 from antiphon.kernel.runtime.settings import ServeSettings, device_name
-from antiphon.kernel.supervisor import preload, watchdog
-from antiphon.kernel.supervisor.parts import Parts
+from antiphon.kernel.supervisor import jack_server, preload, watchdog
+from antiphon.kernel.supervisor.parts import Parts, why
 from antiphon.kernel.synth.backends import Registered
 from antiphon.kernel.workers import zygote
 
@@ -68,8 +68,8 @@ class Starts:
     def __init__(self, parts: Parts, folder: Path, companions: Companions) -> None:
         """Nothing is started yet; call `warm` before the first engine, weigher or web process."""
         self.parts, self.folder, self.driver = parts, folder, parts.found.driver
-        self.device, self.wanted = parts.settings, parts.found.driver  # the device that the next engine opens
-        self._next_device: tuple[ServeSettings, str] | None = None
+        self.device, self.found = parts.settings, parts.found  # the device that the next engine opens
+        self._asked: dict[int, tuple[ServeSettings, Found]] = {}  # by serial, those that the engine is to change to
         self._companions = companions
         self._page_key = secrets.token_hex(16)  # of this run; a web process that is started again knows it too
 
@@ -102,7 +102,7 @@ class Starts:
         }
         given = {
             "settings": self._settings.to_json(),
-            "device": device_name(self.device, self.driver),
+            "device": device_name(self.device, self.found.driver),
             "folder": str(self.folder),
             "fds": fds,
             "shape": astuple(parts.shared.shape),
@@ -203,15 +203,15 @@ class Starts:
         from antiphon.kernel.engine.levels import device_pairs
 
         s, parts, driver = self._settings, self.parts, self.driver
+        self._asked.clear()
         options = DriverOptions(
             s.rate,
             s.block,
             s.channels,
             s.ahead,
             name=s.extra.get("jack_name", "antiphon"),
-            **device_options(self.device),
+            **device_options(self.device, self.found),
             buffer_blocks=SOFT_DEPTH * default_ahead(s.block),
-            soft=parts.found.own,
             pairs=device_pairs(s.out_channels, s.cue),
             late_ns=parts.shared.words[HeaderWord.WAKE_LATE_NS],
         )
@@ -221,22 +221,28 @@ class Starts:
         )  # fmt: skip
         return self._begin(_play, self._warm, given, driver, options, s.fifo, s.synth != "auto")
 
-    def ask_device(self, device: str, rate: int, block: int) -> None:
-        """Looks for a device, and hands it to the engine, which answers control; else says to control why not."""
+    def ask_device(self, asked: dict[str, Any]) -> None:
+        """Looks for the device of control's message, and hands it to the engine, which answers; else says why not."""
+        serial = asked["serial"]
         try:
-            chosen, found = device_settings(self._settings, device, rate, block)
-        except AntiphonError as error:
-            self.parts.parent.send(json.dumps({"device": str(error)}).encode())
-            return
-        self._next_device = chosen, found.driver
-        message = {"do": "device", "driver": found.driver, "options": device_options(chosen)}
-        self.parts.control.send(json.dumps(message).encode())
+            wanted = asked["device"], asked["rate"], asked["block"]
+            chosen, found = device_settings(self._settings, *wanted, self.driver)
+            server = chosen.extra.get("jack_server") or os.environ.get(jack_server.NAME)
+            found = replace(found, own=found.driver == "jack" and server == jack_server.DEFAULT)
+            message = {**asked, "driver": found.driver, "options": device_options(chosen, found)}
+            self.parts.control.send(json.dumps(message).encode())
+            self._asked[serial] = chosen, found
+        except Exception as error:
+            self.parts.parent.send(json.dumps({"device": why(error), "serial": serial}).encode())
 
-    def device_used(self, problem: str, driver: str) -> None:
+    def device_used(self, used: dict[str, Any]) -> None:
         """Takes over the device that the engine has changed to: the next engine opens it."""
-        if not problem and self._next_device is not None:
-            self.device, self.wanted = self._next_device
-        self.driver, self._next_device = driver, None
+        asked = self._asked.pop(used["serial"], None)
+        if asked is None:
+            return  # of an engine that has ended
+        self.driver = used["driver"]
+        if not used["problem"]:
+            self.device, self.found = asked
 
     def _begin(self, work: Callable[..., int | None], *args: Any) -> int:
         """Starts a process that runs `work`: a fork, or where that is not the way a fresh interpreter."""
@@ -264,7 +270,7 @@ class Starts:
         return work()
 
 
-def device_options(device: ServeSettings) -> dict[str, Any]:
+def device_options(device: ServeSettings, found: Found) -> dict[str, Any]:
     """Fields of `DriverOptions` that a device has of its own."""
     return {
         "input": "" if device.input_file else device.input,
@@ -272,6 +278,7 @@ def device_options(device: ServeSettings) -> dict[str, Any]:
         "server": str(device.extra.get("jack_server", "")),
         "device_rate": device.rate,
         "device_block": device.block,
+        "soft": found.own,
     }
 
 

@@ -262,9 +262,9 @@ class Supervisor:
                     raise EngineError(message["fatal"])
                 say(message["fatal"])  # it ends now, and is started again
             elif message.get("do") == "device":
-                self.starts.ask_device(str(message["device"]), int(message["rate"]), int(message["block"]))
+                self.starts.ask_device(message)
             elif message.get("do") == "device used":
-                self.starts.device_used(message["problem"], message["driver"])
+                self.starts.device_used(message)
             elif message.get("do") == "quit":
                 self._ending = True
 
@@ -340,7 +340,7 @@ class Supervisor:
 
     def _look_for_device(self) -> None:
         """After a lost device: probes for it every `RETRY_DEVICE_SECONDS`, and returns to it when it is back."""
-        wanted = self.starts.wanted
+        wanted = self.starts.found.driver
         if self.starts.driver == wanted or time.monotonic() < self._retry_device:
             return
         self._retry_device = time.monotonic() + RETRY_DEVICE_SECONDS

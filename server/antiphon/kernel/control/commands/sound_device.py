@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import time
+from dataclasses import asdict, dataclass
 
 from antiphon.kernel.control.commands.syncs import Syncs
 from antiphon.kernel.control.subscribers.replies import Replies
@@ -15,8 +17,15 @@ from antiphon.kernel.io.osc_peer import Peer
 from antiphon.kernel.wire.osc import Arg, encode
 
 TIMEOUT_SECONDS = 20.0
-"""Seconds after which another change may be asked for, whatever became of this one."""
+"""Seconds after which a change is given up, and another may be asked for."""
 PATH = "/audio/device"
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    peer: Peer
+    serial: int  # CLOCK_MONOTONIC, ns: no other's, of an earlier process neither
+    engine: int  # pid of the engine that may change; one that is started later does not
 
 
 class SoundDevice:
@@ -26,8 +35,7 @@ class SoundDevice:
         """No device is known before `attach`; a sender's `/synced` comes after its change."""
         self._link, self._replies, self._syncs = link, replies, syncs
         self._supervisor: socket.socket | None = None
-        self._asked: tuple[Peer, str] | None = None
-        self._until = 0.0
+        self._asked: _Asked | None = None
         self._name = ""
         syncs.busy.append(self._busy)
 
@@ -49,43 +57,56 @@ class SoundDevice:
 
     def ask(self, peer: Peer, device: str, rate: int, block: int) -> None:
         """Asks for a device; 0 of rate or block is the server's. Raises EngineError."""
-        if self._asked is not None and time.monotonic() < self._until:
+        if self._asked is not None:
             raise EngineError("the device is being changed already; try again in a moment")
         if self._supervisor is None:
             raise EngineError("the sound device of this server is fixed")
-        self._tell({"do": "device", "device": device, "rate": rate, "block": block})
-        self._asked, self._until = (peer, device), time.monotonic() + TIMEOUT_SECONDS
+        asked = _Asked(peer, time.monotonic_ns(), self._link.status().pid)
+        wanted = {"do": "device", "device": device, "rate": rate, "block": block}
+        self._tell({**wanted, "serial": asked.serial, "engine": asked.engine})
+        self._asked = asked
 
     def read(self) -> None:
         """Reads the supervisor's messages: why a device is not to be had."""
         assert self._supervisor is not None
         try:
-            message = json.loads(self._supervisor.recv(1 << 16))
-        except (OSError, ValueError):
+            data = self._supervisor.recv(1 << 16)
+        except OSError:
             return
+        if not data:
+            asyncio.get_running_loop().remove_reader(self._supervisor)
+            return
+        message = json.loads(data)
         if "device" in message:
-            self._answer(str(message["device"]))
+            self._answer(message["serial"], message["device"])
 
     def used(self, report: DeviceUsed) -> None:
         """The engine's report."""
-        if not report.problem and self._asked is not None:
-            self._name = self._asked[1]
-        self._tell({"do": "device used", "problem": report.problem, "driver": report.driver})
-        self._answer(report.problem)
+        if not report.problem:
+            self._name = report.device
+        self._answer(report.serial, report.problem)
+        self._tell({"do": "device used", **asdict(report)})
 
-    def given_up(self) -> None:
-        """The engine was started again, on the device that it had."""
-        if self._asked is not None:
-            self._answer("the engine ended while it changed the device; it plays on the one before")
+    def given_up(self, engine: int) -> None:
+        """The engine was started again, with another pid, on the device that it had."""
+        if self._asked is not None and self._asked.engine != engine:
+            self._answer(self._asked.serial, "the engine ended while it changed the device; it plays on the one before")
+
+    def expire(self) -> None:
+        """Gives up a change that takes longer than `TIMEOUT_SECONDS`."""
+        if self._asked is not None and time.monotonic_ns() - self._asked.serial > TIMEOUT_SECONDS * 1e9:
+            self._answer(self._asked.serial, f"no answer for {TIMEOUT_SECONDS:g} s; /audio/device says what plays")
 
     def _busy(self, peer: Peer) -> bool:
-        return self._asked is not None and self._asked[0].key == peer.key and time.monotonic() < self._until
+        return self._asked is not None and self._asked.peer.key == peer.key
 
-    def _answer(self, problem: str) -> None:
-        asked, self._asked = self._asked, None
-        if asked is not None:
-            done = encode("/fail", PATH, problem) if problem else encode("/done", PATH, *self.figures)
-            self._replies.reply(asked[0], done)
+    def _answer(self, serial: int, problem: str) -> None:
+        asked = self._asked
+        if asked is None or asked.serial != serial:
+            return
+        self._asked = None
+        done = encode("/fail", PATH, problem) if problem else encode("/done", PATH, *self.figures)
+        self._replies.reply(asked.peer, done)
         self._syncs.release()
 
     def _tell(self, message: dict[str, object]) -> None:

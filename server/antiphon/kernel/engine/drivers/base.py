@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 
 from antiphon.kernel.contract.block import Samples
 
+OF_OUTPUT = "="
+"""Input device of PortAudio: the one named as the output is, or none where that has no input at the rate."""
+
 
 @dataclass(frozen=True, slots=True)
 class DriverOptions:

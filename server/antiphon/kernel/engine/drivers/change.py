@@ -26,38 +26,45 @@ class DriverChange:
     def to(self, name: str, options: dict[str, Any]) -> str:
         """Changes to the driver `name`: "", or why it cannot be opened, after which the one before plays on.
 
+        Raises EngineError: the loop hangs.
+
         From or to the software clock, one is opened while the other plays. Of two devices the first is closed before,
         since a library or a card holds one at a time: the software clock computes until the other plays, so that
         nodes and beat go on.
         """
-        loop, chosen = self._loop, replace(self._options, **options)
-        old, problem = loop.driver, ""
+        old, chosen, problem = self._loop.driver, replace(self._options, **options), ""
         # PortAudio may hold JACK's library itself
         alone = Headless.name not in (old.name, name)
         if alone:
             self._turn(Headless(self._options), sounds=False)
-            old.stop()
         try:
+            if alone:
+                old.stop()
             new = self._make(name, chosen)
         except Exception as error:
-            problem = sentence(error)
             if not alone:
-                return problem
-            try:
-                new = self._make(old.name, self._options)
-            except EngineError as again:
-                new, problem = Headless(self._options), f"{problem}; the old one does not open again either: {again}"
+                return sentence(error)
+            new, problem = self._again(old.name, sentence(error))
+        if not problem:
+            self._options = chosen
         self._turn(new, sounds=True)
         if not alone:
             old.stop()
-        if not problem:
-            self._options = chosen
         return problem
+
+    def _again(self, name: str, problem: str) -> tuple[Driver, str]:
+        """Opens the driver that was closed, or the software clock in its place; the problem, with what came of that."""
+        try:
+            return self._make(name, self._options), problem
+        except Exception as error:
+            again = f"{problem}; the old one does not open again either: {sentence(error)}"
+            return Headless(self._options), again
 
     def _turn(self, driver: Driver, *, sounds: bool) -> None:
         self._loop.change(driver, sounds=sounds)
         deadline = time.monotonic() + TURN_SECONDS
         while self._loop.changing:
             if time.monotonic() > deadline:
+                self._loop.change(driver)  # it sounds when the loop goes on
                 raise EngineError("the engine's loop takes no other device; it is restarted where it hangs")
             time.sleep(0.001)

@@ -20,19 +20,28 @@ LOOK_MS = 250
 _DRAIN_SECONDS = 0.5
 
 
+def least_ahead(options: DriverOptions, rate: int, block: int, at: int = 0) -> int:
+    """Least blocks from input to output for calls of `block` frames at a rate, the first from frame `at` of a block.
+
+    Those that a call begins, and the one under way where calls do not end with blocks.
+    """
+    whole = options.rate == rate and not at and 0 in (block % options.block, options.block % block)
+    return math.ceil(block * options.rate / (rate * options.block)) + (not whole)
+
+
 def device_state(options: DriverOptions, ins: int, outs: int, rate: int, block: int) -> CallbackState:
     """State of a device with so many inputs and outputs that runs at its own rate and asks for `block` frames at once.
 
     Raises EngineError: it asks for more frames than there are slots for.
     """
-    burst = max(1, math.ceil(block * options.rate / (rate * options.block)))
-    ahead = options.blocks_ahead(options.block, options.rate)
-    if ahead + burst - 1 > DEPTH - 3:
+    burst = math.ceil(block * options.rate / (rate * options.block))
+    ahead = options.blocks_ahead(options.block, options.rate) + least_ahead(options, rate, block) - 1
+    if ahead > DEPTH - 3:
         raise EngineError(
             f"the device asks for {block} frames at once, which is more than this server's blocks of {options.block} "
-            f"carry, {(DEPTH - 2 - ahead) * options.block}: use a smaller block, or serve with a larger --block"
+            f"carry, {(DEPTH - 3 - ahead + burst) * options.block}: use a smaller block, or serve with a larger --block"
         )
-    return CallbackState(options.block, ins, outs, ahead + burst - 1, (options.rate, rate), burst)
+    return CallbackState(options.block, ins, outs, ahead, (options.rate, rate), burst)
 
 
 class CallbackDriver:

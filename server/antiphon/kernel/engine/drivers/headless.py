@@ -26,9 +26,9 @@ class Headless:
         self.pace = pace_words()
         self._pace = memoryview(self.pace)  # type: ignore[arg-type]
         self._pace[PaceWord.BUFFER] = self._buffer
-        exact_timers()
 
     def start(self, first: int, origin_ns: int) -> None:
+        exact_timers()  # of the thread that waits
         self._pace[PaceWord.NEXT], self._pace[PaceWord.ORIGIN] = first, origin_ns
 
     def _due(self, block: int) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from antiphon.kernel.engine.callback import Slot, jack_process
 from antiphon.kernel.engine.drivers.base import DriverOptions
-from antiphon.kernel.engine.drivers.device import CallbackDriver, device_state
+from antiphon.kernel.engine.drivers.device import CallbackDriver, device_state, least_ahead
 from antiphon.kernel.errors import EngineError
 from antiphon.kernel.native import compile_all
 from antiphon.kernel.runtime.platform import ring
@@ -30,6 +30,8 @@ class JackDriver(CallbackDriver):
             self._open(options)
         except Exception as error:
             client.close(ignore_errors=True)  # its callback must not outlive the state
+            if hasattr(self, "state"):
+                self.state.close()
             if isinstance(error, EngineError):
                 raise
             raise EngineError(f"JACK refused: {error}") from error
@@ -52,7 +54,7 @@ class JackDriver(CallbackDriver):
         if lib.jack_set_process_callback(client._ptr, callback, ffi.cast("void*", state.address)):
             raise EngineError("JACK refused the process callback")
         self._down = False
-        self._graph = options.rate / rate  # frames of the server's for one of JACK's
+        self._options = options
         client.set_xrun_callback(self._on_xrun)
         client.set_shutdown_callback(self._on_shutdown)
         client.set_blocksize_callback(self._on_period)
@@ -66,7 +68,8 @@ class JackDriver(CallbackDriver):
 
     def _on_period(self, frames: int) -> None:
         # PipeWire changes it as clients come and go: what the slots do not carry is opened anew
-        self._gone = frames * self._graph > (self.ahead + 1) * self.block
+        if least_ahead(self._options, self.device_rate, frames, self.state.view[Slot.AT]) > self.ahead:
+            self._gone = True
 
     def _on_shutdown(self, _status: object, _reason: object) -> None:
         self._down = self._gone = True

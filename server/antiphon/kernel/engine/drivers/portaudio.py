@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack, suppress
 from typing import Any
 
 from antiphon.kernel.engine.callback import Slot, portaudio_process
-from antiphon.kernel.engine.drivers.base import DriverOptions
+from antiphon.kernel.engine.drivers.base import OF_OUTPUT, DriverOptions
 from antiphon.kernel.engine.drivers.device import CallbackDriver, device_state
 from antiphon.kernel.errors import EngineError
 from antiphon.kernel.native import compile_all
@@ -17,44 +18,50 @@ class PortAudio(CallbackDriver):
     name = "portaudio"
 
     def __init__(self, options: DriverOptions) -> None:
-        sd = self._library = load_library()
-        device_in, device_out = find(sd, options.input, "input"), find(sd, options.output, "output")
-        if device_in is None and device_out is None:
-            raise EngineError("PortAudio finds no audio device; plug one in, or use --audio headless")
+        sd = load_library()
+        rate, block = options.device_rate or options.rate, options.device_block or options.block
+        with ExitStack() as opened:
+            opened.callback(sd._terminate)  # it would hold JACK's library, and the list of devices as it was
+            try:
+                self._open(sd, options, rate, block, opened)
+            except EngineError:
+                raise
+            except Exception as error:
+                raise EngineError(
+                    f"the audio device would not start at {rate} Hz, {block} frames: {error}; "
+                    "it may be busy or not take that rate: try another with --output, or --rate"
+                ) from error
+            self._opened = opened.pop_all()
+
+    def _open(self, sd: Any, options: DriverOptions, rate: int, block: int, opened: ExitStack) -> None:
+        device_in, device_out = sides(sd, options.input, options.output, rate)
         channels_in = _channels(sd, device_in, "max_input_channels", options.channels)
         channels_out = _channels(sd, device_out, "max_output_channels", len(options.outs))
         compile_all()
-        rate, block = options.device_rate or options.rate, options.device_block or options.block
         state = device_state(options, channels_in, channels_out, rate, block)
+        opened.callback(state.close)
         super().__init__(state, options.rate, options.block, options.channels, state.view[Slot.AHEAD])
         self.device_rate, self.device_block = rate, block
         self._finished = False
-        kind, device, channels = _sides(device_in, device_out, channels_in, channels_out)
+        kind, device, channels = _shape(device_in, device_out, channels_in, channels_out)
         ffi = sd._ffi
-        try:
-            self._stream = sd._StreamBase(
-                kind=kind,
-                samplerate=rate,
-                blocksize=block,
-                device=device,
-                channels=channels,
-                dtype="float32",
-                latency="low",
-                callback=ffi.cast("PaStreamCallback*", portaudio_process.address),
-                userdata=ffi.cast("void*", state.address),
-                finished_callback=self._on_finished,
-            )
-            self._stream.start()
-        except sd.PortAudioError as error:
-            state.close()
-            raise EngineError(
-                f"the audio device would not start at {rate} Hz, {block} frames: {error}; "
-                "it may be busy or not take that rate: try another with --output, or --rate"
-            ) from error
-        latency = self._stream.latency
-        total = sum(latency) if isinstance(latency, tuple) else latency
+        stream = sd._StreamBase(
+            kind=kind,
+            samplerate=rate,
+            blocksize=block,
+            device=device,
+            channels=channels,
+            dtype="float32",
+            latency="low",
+            callback=ffi.cast("PaStreamCallback*", portaudio_process.address),
+            userdata=ffi.cast("void*", state.address),
+            finished_callback=self._on_finished,
+        )
+        opened.callback(stream.close)
+        stream.start()
+        total = sum(stream.latency) if isinstance(stream.latency, tuple) else stream.latency
         self.latency = round(total * options.rate)
-        self.on_idle = lambda: not self._finished and bool(self._stream.active)
+        self.on_idle = lambda: not self._finished and bool(stream.active)
 
     def _on_finished(self) -> None:
         self._finished = True
@@ -68,10 +75,7 @@ class PortAudio(CallbackDriver):
 
     def stop(self) -> None:
         self.drain()
-        self._stream.abort(ignore_errors=True)
-        self._stream.close(ignore_errors=True)
-        self._library._terminate()  # it would hold JACK's library, and the list of devices as it was
-        super().stop()
+        self._opened.close()
 
 
 def load_library() -> Any:
@@ -85,6 +89,21 @@ def load_library() -> Any:
     if not sounddevice._initialized:
         sounddevice._initialize()
     return sounddevice
+
+
+def sides(sd: Any, given: str, output: str, rate: int) -> tuple[int | None, int | None]:
+    """Device indices of input and output, at least one; `given`: the input by name, or `OF_OUTPUT`."""
+    o, i = find(sd, output, "output"), None
+    if given == OF_OUTPUT:
+        with suppress(Exception):
+            found = find(sd, output, "input")
+            sd.check_input_settings(device=found, samplerate=rate, dtype="float32")
+            i = found
+    else:
+        i = find(sd, given, "input")
+    if i is None and o is None:
+        raise EngineError("PortAudio finds no audio device; plug one in, or use --audio headless")
+    return i, o
 
 
 def find(sd: Any, name: str, side: str) -> int | None:
@@ -110,7 +129,7 @@ def _channels(sd: Any, device: int | None, key: str, wanted: int) -> int:
     return 0 if device is None else min(wanted, int(sd.query_devices(device)[key]))
 
 
-def _sides(i: int | None, o: int | None, channels_in: int, channels_out: int) -> tuple[str, Any, Any]:
+def _shape(i: int | None, o: int | None, channels_in: int, channels_out: int) -> tuple[str, Any, Any]:
     if i is None:
         return "output", o, channels_out
     if o is None:

@@ -9,12 +9,15 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
+from antiphon.kernel.engine.drivers.base import OF_OUTPUT
 from antiphon.kernel.errors import AntiphonError, EngineError, UsageError
 from antiphon.kernel.runtime.processes.helper_process import run_forked
 from antiphon.kernel.runtime.settings import ServeSettings
 
 MAX_ANSWER = 1 << 16
 """Maximum bytes of an answer."""
+PROBE_SECONDS = 10.0
+"""Time of a look for devices, in which the supervisor does nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,9 @@ def probe(settings: ServeSettings) -> Found:
         return Found("headless", settings.rate, settings.block)
 
     # without output: ALSA and JACK print messages about missing devices
-    end = run_forked(partial(_answer, settings), None, MAX_ANSWER)
+    end = run_forked(partial(_answer, settings), PROBE_SECONDS, MAX_ANSWER)
+    if end.late:
+        raise EngineError(f"the audio library has not answered for {PROBE_SECONDS:g} s; restart jackd or the card")
     if not end.data:
         raise EngineError("the audio library crashed while it looked for devices; use --audio headless")
     answer = json.loads(end.data)
@@ -57,11 +62,14 @@ def _answer(settings: ServeSettings) -> bytes:
     return json.dumps(answer).encode()
 
 
-def device_settings(settings: ServeSettings, device: str, rate: int, block: int) -> tuple[ServeSettings, Found]:
+def device_settings(
+    settings: ServeSettings, device: str, rate: int, block: int, playing: str
+) -> tuple[ServeSettings, Found]:
     """Settings that play through a device of `/audio/device`, at its own rate and block, and what was found of it.
 
     `device`: "headless", "jack", "jack:SERVER", "portaudio", or the number or a part of the name of a device of
-    PortAudio's, which is the input too where it has one; rate, block: 0 for the server's. Raises EngineError.
+    PortAudio's, which is the input too where it has one; rate, block: 0 for the server's; playing: the driver in use.
+    Raises EngineError.
     """
     kind, _, name = device.partition(":")
     given = settings.input if settings.input_file else ""
@@ -80,16 +88,13 @@ def device_settings(settings: ServeSettings, device: str, rate: int, block: int)
             raise EngineError(f"JACK runs at {found.rate} Hz with {found.block} frames, which its server alone changes")
         return chosen, found
     name = "" if device == "portaudio" else device
+    given = given or (OF_OUTPUT if name else "")
     chosen = settings.with_(
-        audio="portaudio", output=name, input=given or name, rate=rate or settings.rate, block=block or settings.block
+        audio="portaudio", output=name, input=given, rate=rate or settings.rate, block=block or settings.block
     )
-    try:
-        return chosen, probe(chosen)
-    except EngineError:
-        if given or not name:
-            raise
-    chosen = chosen.with_(input="none")
-    return chosen, probe(chosen)
+    # a card that is played through is busy: the engine looks for the device once it has let go of it
+    found = Found("portaudio", chosen.rate, chosen.block) if playing == "portaudio" else probe(chosen)
+    return chosen, found
 
 
 def _named(settings: ServeSettings) -> list[tuple[str, str]]:
@@ -149,13 +154,10 @@ def _jack(settings: ServeSettings) -> Found:
 
 
 def _portaudio(settings: ServeSettings) -> Found:
-    from antiphon.kernel.engine.drivers.portaudio import find, load_library
+    from antiphon.kernel.engine.drivers.portaudio import load_library, sides
 
     sd = load_library()
-    device_in = "" if settings.input_file else settings.input
-    i, o = find(sd, device_in, "input"), find(sd, settings.output, "output")
-    if i is None and o is None:
-        raise EngineError("PortAudio finds no audio device; plug one in, or use --audio headless")
+    i, o = sides(sd, "" if settings.input_file else settings.input, settings.output, settings.rate)
     checks = ((i, "input", sd.check_input_settings), (o, "output", sd.check_output_settings))
     for device, side, check in checks:
         if device is None:

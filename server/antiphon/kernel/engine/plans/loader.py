@@ -91,9 +91,13 @@ class Loader:
         message = json.loads(data)
         if message.get("do") == "load":
             self._load(message)
-        elif message.get("do") == "device" and self._driver is not None:
-            problem = self._driver.to(message["driver"], message["options"])
-            self._say({"said": "device", "problem": problem, "driver": self._loop.driver.name})
+        elif message.get("do") == "device" and self._driver is not None and message["engine"] == os.getpid():
+            try:
+                problem = self._driver.to(message["driver"], message["options"])
+            except Exception as error:
+                problem = sentence(error)
+            used = {"driver": self._loop.driver.name, "device": message["device"], "serial": message["serial"]}
+            self._say({"said": "device", "problem": problem, **used})
             self._garbage = True
 
     def _maintain(self) -> None:

@@ -173,9 +173,11 @@ def run_forked(work: Callable[[], bytes], seconds: float | None, most: int) -> F
         if child < 0:
             os.close(receiving)
     try:
-        if PORTABLE and select.select([receiving], [], [], START_SECONDS)[0]:
+        begun = not PORTABLE or bool(select.select([receiving], [], [], START_SECONDS)[0])
+        if PORTABLE and begun:
             os.read(receiving, 1)  # it has what it is to do
-        data, late = _received(receiving, None if seconds is None else time.monotonic() + seconds, most)
+        deadline = None if seconds is None else time.monotonic() + seconds
+        data, late = _received(receiving, deadline, most) if begun else (b"", True)
     finally:
         os.close(receiving)
         os.kill(child, signal.SIGKILL)  # which leaves the status of one that ended itself

@@ -1,0 +1,89 @@
+"""A change of the sound device as control tells it: each is answered once, and a report of another one is not its."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+from tests.clock import FakeClock
+from tests.control.rig import rig
+
+from antiphon.kernel.control.process import _catalog_path
+from antiphon.kernel.engine.link import DeviceUsed
+from antiphon.kernel.runtime.processes.child_process import socket_pair
+
+PATH, FIGURES = "/audio/device", (0, 0)
+
+
+async def test_reports_are_of_the_change_that_has_their_serial(
+    tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    supervisor, own = socket_pair()
+    async with rig(tmp_path / "state") as live:
+        engine, device = live.engine, live.app.device
+        device.attach(own, "jack")
+        client, clock = live.client(), FakeClock()
+
+        async def ask(name: str) -> int:
+            assert await client.ask(PATH, name) == []
+            asked = json.loads(supervisor.recv(4096))
+            assert (asked["device"], asked["engine"]) == (name, engine.pid)
+            return int(asked["serial"])
+
+        async def heard(*reports: DeviceUsed) -> list[tuple[str, tuple[object, ...]]]:
+            for report in reports:
+                engine.say(report)
+            await live.settle()
+            return client.heard()
+
+        # one that takes too long is given up; its late report is no answer to the next one, but what plays
+        clock.put(monkeypatch)
+        first = await ask("A")
+        clock.sleep(19.0)
+        device.expire()
+        ((_, refused),) = await client.ask(PATH, "B")
+        assert "being changed already" in str(refused[1])
+        client.send("/sync", 7)
+        await live.settle()
+        assert client.heard() == []
+        clock.sleep(2.0)
+        device.expire()
+        said = await heard()
+        assert [address for address, _ in said] == ["/fail", "/synced"]
+        assert "no answer for 20 s" in str(said[0][1][1])
+        second = await ask("B")
+        assert await heard(DeviceUsed("", "portaudio", "A", first)) == []
+        assert device.name == "A"
+        assert await heard(DeviceUsed("", "portaudio", "B", second)) == [("/done", (PATH, "B", *FIGURES))]
+        told = [json.loads(supervisor.recv(4096)) for _ in range(2)]
+        assert [(one["do"], one["serial"]) for one in told] == [("device used", first), ("device used", second)]
+        # an engine that was there when it was asked is not its end; one started since is
+        await ask("C")
+        engine.start()
+        await live.settle()
+        assert client.heard() == []
+        engine.start(99)
+        await live.settle()
+        ((address, (_, reason)),) = client.heard()
+        assert (address, device.name) == ("/fail", "B")
+        assert "the engine ended" in str(reason)
+        # the supervisor's own answer, and its end
+        serial = await ask("D")
+        for number in (serial - 1, serial):
+            supervisor.send(json.dumps({"device": f"none {number - serial}", "serial": number}).encode())
+            device.read()
+        assert await heard() == [("/fail", (PATH, "none 0"))]
+        asyncio.get_running_loop().add_reader(own, device.read)
+        supervisor.close()
+        await live.settle()
+        assert not asyncio.get_running_loop().remove_reader(own)
+    own.close()
+
+
+async def test_an_answer_to_a_control_that_died_is_not_the_catalog() -> None:
+    supervisor, own = socket_pair()
+    own.setblocking(False)
+    with supervisor, own:
+        for message in ({"device": "none", "serial": 1}, {"catalog": "here.json"}):
+            supervisor.send(json.dumps(message).encode())
+        assert await _catalog_path(asyncio.get_running_loop(), own) == "here.json"
