@@ -64,12 +64,13 @@ def test_notes_to_notes_keep_time_tempo_and_channels(
 
 @pytest.mark.parametrize(
     ("by", "keys"),
-    [((0, 0), ("F#m", "Bb")), ((3, 3), ("Am", "Db")), ((-1, -1), ("Fm", "A")), ((3, 4), ("F#m", "Bb"))],
+    [((0, 0), ("F#m", "Bb")), ((4, 4), ("Bbm", "D")), ((-1, -1), ("Fm", "A")), ((3, 4), ("F#m", "Bb"))],
 )
 def test_releases_are_kept_and_key_signatures_move_with_all_notes(
     tmp_path: Path, by: tuple[int, int], keys: tuple[str, str]
 ) -> None:
-    notes = (MidiNote(0.0, 1.0, 60, 0.5, 1, 0), MidiNote(1.0, 1.0, 64, 0.5, 1, 127))
+    # a chord, whose lower note becomes the upper's number
+    notes = (MidiNote(0.0, 2.0, 60, 0.5, 1, 0), MidiNote(1.0, 1.0, 64, 0.5, 1, 127))
     write(tmp_path / "in.mid", [MidiTrack("", notes)], keys=[(0.0, "F#m"), (1.0, "Bb")])
     score = read_score(tmp_path / "in.mid", 48000)
     moved = [

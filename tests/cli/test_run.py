@@ -341,6 +341,7 @@ MARKS = (
     [
         ("gain in.wav out.wav", True),
         ("gain in.wav out.wav -p gain=.5 --limit --tag bpm=120 --tag title=A", True),
+        ("pitch in.wav out.wav -p semitones=5", True),
         ("gain in.wav out.flac -p gain=.5", False),
         ("gain in.wav out.wav --rate 24000", False),
         ("stretch in.wav out.wav -p factor=.5", False),
@@ -359,7 +360,9 @@ def test_loops_and_cues_are_kept_with_the_length_or_said_to_be_left_out(
     assert done.code == 0
     assert ("without the loop and cue points of IN" in done.out) is not kept
     made = (tmp_path / words.split()[2]).read_bytes()
-    assert (MARKS in made) is kept
+    moved = "pitch" in words
+    assert ("without the loop and root note of IN" in done.out) is moved
+    assert (MARKS in made, MARKS[68:] in made) == (kept and not moved, kept)
     if made[:4] == b"RIFF":
         assert struct.unpack("<I", made[4:8]) == (len(made) - 8,)
     assert soundfile.info(tmp_path / words.split()[2]).frames > 20000

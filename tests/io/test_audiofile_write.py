@@ -19,7 +19,7 @@ from tests.waiting import until
 
 from antiphon.files import audiowrite
 from antiphon.files.audiowrite import CHUNK, AudioWriter, format_of, subtype_for
-from antiphon.files.sound_finish import SoundFinish
+from antiphon.files.sound_finish import PLAIN, SoundFinish, SoundMarks
 from antiphon.files.sound_tags import id3
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.io.audiofile import read
@@ -30,8 +30,10 @@ from antiphon.signal.loudness import LoudnessMeter
 LOSSLESS = ["wav", "flac", "aiff", "au"]
 
 
-def put(path: Path, x: np.ndarray, rate: int = 48000, like: str = "", block: int = 256) -> AudioWriter:
-    with AudioWriter(path, rate, x.shape[0], like) as writer:
+def put(
+    path: Path, x: np.ndarray, rate: int = 48000, like: str = "", block: int = 256, finish: SoundFinish = PLAIN
+) -> AudioWriter:
+    with AudioWriter(path, rate, x.shape[0], like, finish) as writer:
         for at in range(0, x.shape[1], block):
             writer.write(x[:, at : at + block])
     return writer
@@ -295,8 +297,14 @@ def test_a_disk_that_fills_at_the_very_end_is_noticed(
     assert os.listdir(tmp_path) == []
 
 
-def test_a_wav_grows_beyond_four_gigabytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real, far = soundfile.SoundFile.write, (1 << 32) // 6
+@pytest.mark.parametrize(("far", "form"), [((1 << 32) // 6, "RF64"), (((1 << 32) - 600) // 6 - CHUNK, "WAVEX")])
+def test_a_wav_grows_beyond_four_gigabytes_and_loses_no_more_than_marks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, far: int, form: str
+) -> None:
+    real, marks = (
+        soundfile.SoundFile.write,
+        SoundMarks(b"cue " + (992).to_bytes(4, "little") + bytes(992), 2 * CHUNK, 48000),
+    )
 
     def leap(file: soundfile.SoundFile, chunk: np.ndarray) -> None:
         """A hole before the second chunk, as if so many frames had been written."""
@@ -308,9 +316,10 @@ def test_a_wav_grows_beyond_four_gigabytes(tmp_path: Path, monkeypatch: pytest.M
     put(path, x[:, :CHUNK])
     assert path.read_bytes()[:4] == b"RIFF", "an ordinary wave file as long as it can be one"
     monkeypatch.setattr(soundfile.SoundFile, "write", leap)
-    put(path, x)
+    writer = put(path, x, finish=SoundFinish(marks=marks))
+    assert writer.fitted == (() if form == "RF64" else ("without the loop and cue points of IN",))
     info = soundfile.info(path)
-    assert (info.format, info.frames, info.subtype) == ("RF64", far + CHUNK, "PCM_24")
+    assert (info.format, info.frames, info.subtype) == (form, far + CHUNK, "PCM_24")
     last, _ = soundfile.read(path, start=far, dtype="float32")
     assert np.abs(last.T - x[:, CHUNK:]).max() <= 2.0**-24
 

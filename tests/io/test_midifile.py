@@ -298,3 +298,12 @@ def test_programs_and_bars_are_read_with_their_beats(tmp_path: Path) -> None:
         MidiControlChange(1.0, "program", 41, 0.0, 4),
     )
     assert song.meters == ((0.0, 3.0), (3.0, 4.0))
+
+
+def test_of_key_signatures_on_one_beat_the_first_is_read(tmp_path: Path) -> None:
+    midi = mido.MidiFile()
+    for key in ("C", "C", "D"):
+        first = mido.MetaMessage("key_signature", key=key)
+        midi.tracks.append(mido.MidiTrack([first, mido.MetaMessage("key_signature", key="F#m", time=480)]))
+    midi.save(tmp_path / "x.mid")
+    assert read(tmp_path / "x.mid").keys == ((0.0, "C"), (1.0, "F#m"))

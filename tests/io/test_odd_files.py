@@ -16,6 +16,7 @@ import soundfile
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.io import decode
 from antiphon.kernel.io.audiofile import read
+from antiphon.kernel.io.containers.chunks import MAX_CHUNKS, read_marks
 from antiphon.kernel.io.containers.layout import layout
 from antiphon.kernel.io.containers.mpeg import _table
 from antiphon.kernel.io.containers.pieces import Refused, SplicedFile
@@ -241,3 +242,37 @@ def test_a_chain_in_a_pipe_is_refused_after_its_first_link() -> None:
             frames.extend(block.shape[1] for block in decoder.blocks())
     assert sum(frames) == RATE
     thread.join(20)
+
+
+def chunk(name: bytes, data: bytes) -> bytes:
+    return name + struct.pack("<I", len(data)) + data + bytes(len(data) % 2)
+
+
+CUE, LOOP, LABEL = chunk(b"cue ", bytes(28)), chunk(b"smpl", bytes(36)), chunk(b"LIST", b"adtlx")
+SOUND, OPEN = chunk(b"data", bytes(99)), b"data" + b"\xff" * 4 + bytes(100)
+DS64 = chunk(b"ds64", struct.pack("<QQQI", 0, 100, 50, 0))
+
+
+@pytest.mark.parametrize(
+    ("head", "chunks", "marks"),
+    [
+        (b"RIFF", SOUND, None),
+        (b"RIFF", CUE + SOUND + LOOP + LABEL, CUE + LOOP + LABEL),
+        (b"RF64", DS64 + OPEN + CUE, CUE),
+        (b"BW64", DS64 + OPEN + CUE, CUE),
+        (b"RIFF", chunk(b"cue ", bytes(1_200_000)) + LABEL, b""),
+        (b"RIFF", SOUND + CUE[:-1], b""),
+        (b"RIFF", CUE + chunk(b"junk", b"") * (MAX_CHUNKS - 1), CUE),
+        (b"RIFF", chunk(b"junk", b"") * MAX_CHUNKS + CUE, b""),
+        (b"RIFF", CUE + OPEN, CUE),
+        (b"RIFF", OPEN + CUE, b""),
+        (b"RIFF", b"data" + bytes(104) + CUE, b""),
+        (b"RIFX", b"cue " + bytes(4), b""),
+        (b"FORM", CUE, None),
+    ],
+)
+def test_marks_are_read_or_known_to_be_incomplete(
+    tmp_path: Path, head: bytes, chunks: bytes, marks: bytes | None
+) -> None:
+    (tmp_path / "x.wav").write_bytes(head + bytes(4) + b"WAVE" + chunks)
+    assert read_marks(tmp_path / "x.wav") == marks

@@ -32,6 +32,17 @@ def test_a_program_becomes_these_lines_and_they_are_read(program: str, wanted: s
     assert reading.read("set.py", text).tracks
 
 
+@pytest.mark.parametrize("let", ["let k", "let\n    k"])
+def test_the_names_of_a_let_stand_on_its_line_or_below_and_an_unreadable_one_is_lost_alone(let: str) -> None:
+    program = (
+        f'{let} = "1 0 1"\n    m = foo\n    f x = x\n    l = "0 1"\nd1 $ struct k $ s "bd"\nd2 $ struct l $ s "hh"'
+    )
+    text = translated(program)[0]
+    assert "there is no foo here" in text
+    assert 'track("d1", s("bd").struct("1 0 1"))' in text
+    assert 'track("d2", s("hh").struct("0 1"))' in text
+
+
 @pytest.mark.parametrize(
     ("program", "sentence"),
     [

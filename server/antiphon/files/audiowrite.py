@@ -106,7 +106,7 @@ class AudioWriter:
 
             self._resample = soxr.ResampleStream(rate, self.rate, channels, dtype="float32")
         self._finishing = Finishing(finish, self.rate, channels)
-        self._marks = finish.marks
+        self._marks, self._untagged = finish.marks, False
         self._counts_clipped = self.subtype not in ("FLOAT", "DOUBLE")
         self._draft = DraftFile(path, self.name)
         self._disk = _Disk(self._draft.fd)
@@ -146,12 +146,17 @@ class AudioWriter:
             words.append("channel 4, the LFE, low-passed")
         if self._marks is not None and not self._keeps_marks:
             words.append("without the loop and cue points of IN")
+        elif self._marks is not None and self._marks.transposed:
+            words.append("without the loop and root note of IN, whose pitch may be another")
+        if self._untagged:
+            words.append("without ID3 tags, for which its 4 GiB have no room")
         return (*words, *self._finishing.words)
 
     @property
     def _keeps_marks(self) -> bool:
         marks = self._marks
-        return marks is not None and (self.frames, self.rate, self.format.name) == (marks.frames, marks.rate, "WAV")
+        held = (self.frames, self.rate, self.format.name)
+        return marks is not None and bool(marks.chunks) and held == (marks.frames, marks.rate, "WAV")
 
     def write(self, samples: Samples) -> None:
         """Appends sound.
@@ -217,11 +222,11 @@ class AudioWriter:
         """Adds tags that libsndfile does not write."""
         tags, name = self._finishing.tags, self.format.name
         self._finishing.close()
-        chunks = self._marks.chunks if self._marks is not None and self._keeps_marks else b""
+        marks = self._marks
+        if marks is not None and self._keeps_marks and not append_chunks(self._draft.fd, marks.chunks):
+            self._marks = marks._replace(chunks=b"")
         if name == "AIFF" or (name == "WAV" and any(found in tags for found in ESTIMATED_TAGS)):
-            chunks += id3_chunk(name == "AIFF", tags)
-        if chunks:
-            append_chunks(self._draft.fd, chunks)
+            self._untagged = not append_chunks(self._draft.fd, id3_chunk(name == "AIFF", tags))
         if name in ("FLAC", "OGG"):
             fill_slots(self._draft.fd, tags)
 

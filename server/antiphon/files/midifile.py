@@ -63,9 +63,11 @@ def read(path: Path, overlap: Overlap = "end") -> MidiSong:
         length = max((sum(message.time for message in track) for track in midi.tracks), default=0)
         tempo, signatures = conductor(midi)
         texts = tuple((at, message.type, message.text) for at, message in _metas(midi, _TEXTS))
-        keys = tuple((at, message.key) for at, message in _metas(midi, ("key_signature",)))
+        # each track may have them, and those of transposing instruments differ: the first of a beat counts
+        keys = {at: message.key for at, message in reversed(_metas(midi, ("key_signature",)))}
+        held = tuple(sorted(keys.items()))
     length /= midi.ticks_per_beat
-    return MidiSong(tracks, tuple(tempo), midi.ticks_per_beat, length, tuple(signatures), texts, keys)
+    return MidiSong(tracks, tuple(tempo), midi.ticks_per_beat, length, tuple(signatures), texts, held)
 
 
 def _metas(midi: Any, kinds: Collection[str]) -> list[tuple[float, Any]]:

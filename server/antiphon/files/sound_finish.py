@@ -26,9 +26,10 @@ class SoundTagger(Protocol):
 class SoundMarks(NamedTuple):
     """Loop and cue points of a sound, kept where its rate and its length are those of the file that is written."""
 
-    chunks: bytes  # as `read_marks` gives them
+    chunks: bytes  # as `read_marks` gives them; empty where those of the sound are not kept
     frames: int  # of the sound, at the rate that the writer is given
     rate: int  # Hz of its file
+    transposed: bool = False  # whether `smpl`, whose root note is no longer so, is left out
 
 
 @dataclass(frozen=True, slots=True)

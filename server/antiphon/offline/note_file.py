@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from antiphon.files import midi_song, midifile
-from antiphon.files.midi_song import MidiSong, MidiTrack, Times
+from antiphon.files.midi_song import MidiNote, MidiSong, MidiTrack, Times
 from antiphon.files.midifile import SUFFIXES, WRITABLE_SUFFIXES
 from antiphon.kernel.contract.processor import Event
 from antiphon.kernel.errors import FileError
@@ -91,15 +91,14 @@ def write(path: Path, events: Iterable[Timed], frames: int, rate: int, like: Mid
     """Writes the notes, a track for each channel, and returns their number.
 
     frames: end of unended notes.  like: source file, whose tempo, signatures, texts, ticks, names, instruments and
-    release velocities are kept; without one, 120 bpm.  Raises `FileError`.
+    release velocities (by rank, where notes end together) are kept; without one, 120 bpm.  Raises `FileError`.
     """
     tempo = like.tempo if like is not None else ((0.0, midi_song.DEFAULT_BPM),)
     ticks = like.ticks if like is not None else _FINE
     times = Times(tempo)
-    notes: dict[int, list[midi_song.MidiNote]] = {}
+    notes: dict[int, list[MidiNote]] = {}
     controls: dict[int, list[midi_song.MidiControlChange]] = {}
     sounding: dict[tuple[int, int], tuple[int, float]] = {}
-    releases = {} if like is None else _releases(like)
 
     def beat(at: int) -> float:
         return times.beat(at / rate)
@@ -107,11 +106,8 @@ def write(path: Path, events: Iterable[Timed], frames: int, rate: int, like: Mid
     def end(key: tuple[int, int], at: int) -> None:
         start, velocity = sounding.pop(key)
         first, last = beat(start), beat(max(at, start + 1))
-        ended = releases.get((key[0], round(last * ticks)), {})
-        release = ended.get(key[1], next(iter(ended.values()), 64))
         length = max(last - first, 1.0 / ticks)
-        note = midi_song.MidiNote(first, length, key[1], velocity, key[0], release)
-        notes.setdefault(key[0], []).append(note)
+        notes.setdefault(key[0], []).append(MidiNote(first, length, key[1], velocity, key[0]))
 
     for at, event in sorted(events, key=lambda item: item[0]):
         key = (event.channel, event.number)
@@ -126,6 +122,8 @@ def write(path: Path, events: Iterable[Timed], frames: int, rate: int, like: Mid
             controls.setdefault(event.channel, []).append(control)
     for key in list(sounding):
         end(key, frames)
+    if like is not None:
+        notes = _released(notes, like)
     known = {} if like is None else _by_channel(like.tracks)
     heads = like.tracks[:1] if like is not None else ()
     # the name of a first track without notes is the song's
@@ -150,12 +148,29 @@ def _by_channel(tracks: Sequence[MidiTrack]) -> dict[int, tuple[str, int | None]
     return known
 
 
-def _releases(song: MidiSong) -> dict[tuple[int, int], dict[int, int]]:
+def _released(notes: Mapping[int, Sequence[MidiNote]], song: MidiSong) -> dict[int, list[MidiNote]]:
+    """Notes of each channel with a song's release velocities.
+
+    Those that end in one tick of a channel have its in the order of their numbers, since they may be transposed; where
+    more or fewer end there, those whose number is kept.
+    """
+    before = _releases([note for track in song.tracks for note in track.notes], song.ticks)
+    after = _releases([note for held in notes.values() for note in held], song.ticks)
+
+    def release(note: MidiNote) -> int:
+        key = (note.channel, round(note.end * song.ticks))
+        old, new = before.get(key, {}), after[key]
+        number = sorted(old)[sorted(new).index(note.number)] if len(old) == len(new) else note.number
+        return old.get(number, note.release)
+
+    return {channel: [replace(note, release=release(note)) for note in held] for channel, held in notes.items()}
+
+
+def _releases(notes: Iterable[MidiNote], ticks: int) -> dict[tuple[int, int], dict[int, int]]:
     """Release velocity of each note number, by the channel and the tick in which the notes end."""
     releases: dict[tuple[int, int], dict[int, int]] = {}
-    for track in song.tracks:
-        for note in track.notes:
-            releases.setdefault((note.channel, round(note.end * song.ticks)), {})[note.number] = note.release
+    for note in notes:
+        releases.setdefault((note.channel, round(note.end * ticks)), {})[note.number] = note.release
     return releases
 
 

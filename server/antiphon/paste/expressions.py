@@ -29,8 +29,8 @@ _TYPES = {"object": "(dict, list)", "string": "str", "number": "int | float", "b
 _ARITHMETIC = frozenset({"add", "sub", "mul", "div", "set", "mod", "pow", "keep", "eq", "ne", "lt", "gt", "lte", "gte"})
 MAX_EXPRESSIONS = 100_000
 """Maximum translated expressions of a program, counting repeats: nested functions are translated twice a level."""
-_TUPLES = frozenset({"arrange", "timeCat", "timecat", "stepcat", "wchoose", "wrandcat", "wchooseCycles", "polymeter"})
-_PATTERN_FUNCTIONS = frozenset(
+TUPLES = frozenset({"arrange", "timeCat", "timecat", "stepcat", "wchoose", "wrandcat", "wchooseCycles", "polymeter"})
+PATTERN_FUNCTIONS = frozenset(
     {"stack", "cat", "fastcat", "slowcat", "seq", "sequence", "randcat", "polymeter", "choose", "chooseCycles"}
 )
 
@@ -71,12 +71,6 @@ class Expressions:
         return ", ".join(shown)
 
     # ---- expressions
-
-    def _pattern(self, node: Any) -> Chain | str:
-        shown = self.expr(node)
-        if node.type in ("Literal", "TemplateLiteral"):
-            return Chain(f"note({self.text_of(node, 'note')})")
-        return shown
 
     def expr(self, node: Any, kind: str = "") -> Chain | str:
         """An expression of Python; `kind` is the word that takes it. Raises `UsageError` for too large a program."""
@@ -255,9 +249,9 @@ class Expressions:
             raise UnknownPartError(f"there is no {name} here{missing_reason(name)}")
         if name == "slider" and (reach := [one.value for one in node.arguments[:3] if one.type == "Literal"])[2:]:
             return Chain(f"slider({reach[0]}, {min(reach):g}, {max(reach):g})")
-        if name in _TUPLES:
+        if name in TUPLES:
             shown = ", ".join(as_tuple(str(self.expr(one))) for one in node.arguments)
-        elif name in _PATTERN_FUNCTIONS:
+        elif name in PATTERN_FUNCTIONS:
             shown = ", ".join(str(self._item(one)) for one in node.arguments)
         else:
             shown = self._arguments(node.arguments[:3] if name == "slider" else node.arguments, name)

@@ -9,13 +9,16 @@ from typing import Any
 import esprima
 
 from antiphon.kernel.errors import UsageError
-from antiphon.paste.expressions import Expressions
+from antiphon.paste.expressions import PATTERN_FUNCTIONS, TUPLES, Expressions
 from antiphon.paste.script import INVALID_STATEMENT_ERRORS, Chain, Script, UnknownPartError, indented, number_of
 from antiphon.paste.syntax import bound_names, declarations, is_call_of, is_plain, is_text
-from antiphon.paste.words import NAMELESS, SILENT_FUNCTIONS, own_name
+from antiphon.paste.words import FUNCTIONS, NAMELESS, SILENT_FUNCTIONS, own_name
 
 SLOWEST, FASTEST = 40.0, 300.0
 """Range of tempos in beats a minute: outside it a cycle is given another number of beats than four."""
+_OF_TEXTS = tuple(f"{name}(" for name in ("mini", *sorted(PATTERN_FUNCTIONS | TUPLES)))
+_SILENT_WORDS = PATTERN_FUNCTIONS | TUPLES | (NAMELESS & FUNCTIONS) | {"mini"}
+"""Functions of texts without a sound. A program's own names are none of these."""
 
 
 def translate(text: str, script: Script) -> None:
@@ -168,7 +171,7 @@ class _Program(Expressions):
             self.script.track("", self._pattern(node))
 
     def _pattern(self, node: Any) -> Chain | str:
-        shown = super()._pattern(node)
+        shown = self._item(node)
         if _is_nameless(shown):
             raise UnknownPartError("it names no sound, and Strudel plays nothing of it; end it with .note() or .s()")
         return shown
@@ -266,11 +269,10 @@ class _Program(Expressions):
 
 
 def _is_nameless(pattern: Chain | str) -> bool:
-    """True for a text without a word that says what sounds: Strudel plays nothing of it."""
-    if not isinstance(pattern, Chain) or not pattern.head.startswith("mini("):
-        return False
-    words = re.findall(r"[A-Za-z_]\w*", re.sub(r'"[^"]*"', "", "".join(pattern.links)))
-    return NAMELESS.issuperset(words)
+    """True for texts without a word that says what sounds: Strudel plays nothing of them."""
+    code = re.sub(r'"(?:[^"\\]|\\.)*"', "", str(pattern))
+    methods, words = re.findall(r"\.([A-Za-z_]\w*)", code), re.findall(r"(?<![.\w])[A-Za-z_]\w*", code)
+    return code.startswith(_OF_TEXTS) and NAMELESS.issuperset(methods) and _SILENT_WORDS.issuperset(words)
 
 
 def _assigned(name: str, value: Chain | str) -> Iterator[str]:

@@ -73,14 +73,20 @@ def _blocks(text: str) -> Iterator[str]:
 
 
 def _named_terms(block: str, names: dict[str, Term | None]) -> None:
-    """Adds the names of a `let`; one that is not read becomes None."""
-    for part in re.split(r"\n\s+(?=[a-z][\w']*(?:\s+[\w']+)*\s*=)", block.removeprefix("let ")):
+    """Adds the names of a `let`; one that is not read becomes None, and the first such error is raised at the end."""
+    failed: Exception | None = None
+    for part in re.split(r"\n\s+(?=[a-z][\w']*(?:\s+[\w']+)*\s*=)", re.sub(r"^let\s+", "", block)):
         head, _, value = part.partition("=")
         name, *arguments = head.split()
         names[name] = None
-        if arguments:
-            raise UnknownPartError("a function is not read; write the pattern where it is used")
-        names[name] = TidalParser(" ".join(value.split()), names).whole()
+        try:
+            if arguments:
+                raise UnknownPartError("a function is not read; write the pattern where it is used")
+            names[name] = TidalParser(" ".join(value.split()), names).whole()
+        except (UnknownPartError, *INVALID_STATEMENT_ERRORS) as error:
+            failed = failed or error
+    if failed is not None:
+        raise failed
 
 
 def _statement(block: str, script: Script, names: dict[str, Term | None]) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from antiphon.files.sound_finish import SoundFinish, SoundMarks, SoundTagger
-from antiphon.files.sound_tags import ESTIMATED_TAGS
+from antiphon.files.sound_tags import ESTIMATED_TAGS, without_chunks
 from antiphon.kernel.errors import FileError, UsageError
 from antiphon.kernel.io.containers.id3 import NAMES
 from antiphon.kernel.runtime.suggestion import instead
@@ -66,17 +66,27 @@ def finish_of(asked: FinishOptions, rate: int = 0) -> SoundFinish:
 
 def finish_like(finish: SoundFinish, source: Path) -> SoundFinish:
     """The finish with the tags and the marks of a sound file; as it is for any other file."""
-    from antiphon.kernel.io.containers.chunks import read_marks
     from antiphon.kernel.io.decode import Decoder
 
     try:
         with Decoder(source) as decoder:
             info = decoder.info
-        chunks = read_marks(source)
+        marked = finish_marked(finish, source, info.frames, info.rate)
     except (FileError, OSError):
         return finish
-    marks = SoundMarks(chunks, info.frames, info.rate) if chunks and info.frames is not None else None
-    return replace(finish, tags={**dict(info.tags), **finish.tags}, marks=marks)
+    return replace(marked, tags={**dict(info.tags), **finish.tags})
+
+
+def finish_marked(
+    finish: SoundFinish, source: Path, frames: int | None, rate: int, transposed: bool = False
+) -> SoundFinish:
+    """The finish with the marks of a sound file of `frames`; without `smpl` where its pitch becomes another."""
+    from antiphon.kernel.io.containers.chunks import read_marks
+
+    if frames is None or (chunks := read_marks(source)) is None:
+        return finish
+    kept = without_chunks(chunks, b"smpl") if transposed else chunks
+    return replace(finish, marks=SoundMarks(kept, frames, rate, kept != chunks))
 
 
 def _is_tempo(text: str) -> bool:

@@ -9,11 +9,12 @@ from pathlib import Path
 from types import MappingProxyType
 
 from antiphon.cli.files.file_tasks import report
+from antiphon.cli.files.finish_options import finish_marked
 from antiphon.cli.files.render_options import RenderOptions
 from antiphon.cli.terminal.errors import complain
 from antiphon.cli.terminal.progress import ProgressBar
 from antiphon.files.audiowrite import AudioWriter
-from antiphon.files.sound_finish import PLAIN, SoundFinish, SoundMarks
+from antiphon.files.sound_finish import PLAIN, SoundFinish
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.contract.params import Param
@@ -23,7 +24,6 @@ from antiphon.kernel.graph.clips import locate_asset
 from antiphon.kernel.graph.graph import Graph, order
 from antiphon.kernel.graph.patch import Patch
 from antiphon.kernel.io.audiofile import stream
-from antiphon.kernel.io.containers.chunks import read_marks
 from antiphon.kernel.io.decode import path_text
 from antiphon.kernel.plugins.loader import Loaded
 from antiphon.kernel.session.commands import Command
@@ -172,8 +172,9 @@ def render_file(job: RenderJob, asked: RenderOptions, loaded: Loaded, patch: Pat
         with stream(sound) as (info, _):
             rate, channels, subtype, frames = info.rate, max(2, info.channels), info.subtype, info.frames
             finish = replace(finish, tags={**dict(info.tags), **finish.tags})
-        if frames is not None and Path(sound).is_file() and (marks := read_marks(sound)):
-            finish = replace(finish, marks=SoundMarks(marks, frames, rate))
+        if Path(sound).is_file():
+            transposed = any(catalog[node.type].transposes(node.values) for node in graph.nodes)
+            finish = finish_marked(finish, Path(sound), frames, rate, transposed)
     commands: list[Command] = []
     scores = [note_file.read(Path(path), rate) for path in notes]
     for path, score in zip(notes, scores, strict=True):

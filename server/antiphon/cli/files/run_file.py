@@ -11,17 +11,16 @@ from zlib import crc32
 import numpy as np
 
 from antiphon.cli.files.file_tasks import FileTask, RunSettings, takes_notes_alone
+from antiphon.cli.files.finish_options import finish_marked
 from antiphon.cli.terminal.errors import complain
 from antiphon.cli.terminal.progress import ProgressBar
 from antiphon.files.audiowrite import AudioWriter, format_of
 from antiphon.files.midifile import WRITABLE_SUFFIXES
-from antiphon.files.sound_finish import SoundMarks
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.contract.catalog import ProcessorInfo
 from antiphon.kernel.contract.file_use import FileHearing
 from antiphon.kernel.errors import FileError, UsageError
 from antiphon.kernel.io.audiofile import stream
-from antiphon.kernel.io.containers.chunks import read_marks
 from antiphon.kernel.io.decode import path_text
 from antiphon.kernel.plugins.loader import Loaded
 from antiphon.kernel.runtime.importing import import_object
@@ -69,15 +68,16 @@ def process_file(plugin: str, job: FileTask, settings: RunSettings, loaded: Load
                     subtype, tags = given.subtype, dict(given.tags)
         tags = {**tags, **settings.finish.tags}
         finish = replace(settings.finish, rate=settings.finish.rate or own_rate, tags=tags)
-        if twice and length is not None and (marks := read_marks(job.source)):
-            finish = replace(finish, marks=SoundMarks(marks, length, own_rate or rate))
+        values = {**settings.values, **hearing.values}
+        if twice:
+            transposed = info.transposes(values) and not hearing.as_it_is
+            finish = finish_marked(finish, job.source, length, own_rate or rate, transposed)
         fires = [TimedTrigger(round(seconds * rate), name) for name, seconds in settings.fires]
         spec = StreamSpec(rate, settings.block, channels)
         writer = None
         if not writes:
             writer = stack.enter_context(AudioWriter(job.target, rate, channels, subtype, finish))
         progress = stack.enter_context(ProgressBar(job.source.name, length, rate))
-        values = {**settings.values, **hearing.values}
         runner = stack.enter_context(
             closing(PlanRunner(plugin, loaded.catalog, loaded.make, spec, values, fires, score))
         )

@@ -73,6 +73,12 @@ class ProcessorInfo:
                 return param
         return None
 
+    def transposes(self, values: Mapping[str, Value]) -> bool:
+        """Whether it changes the pitch of a sound: always, or by values in semitones or cents."""
+        by = (p for p in self.params if p.unit in ("semitones", "cents") and not p.readonly)
+        moved = any(values.get(p.name, p.default) != p.default for p in by)
+        return self.first("audio", "in") is not None and (moved or "pitch" in self.on_files.changes)
+
     def needed(self) -> tuple[Param, ...]:
         """Parameters that must be given on the command line for files."""
         return tuple(p for p in self.params if p.name in self.on_files.needs)

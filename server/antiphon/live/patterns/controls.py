@@ -270,7 +270,9 @@ def scale(name: str, degrees: Argument | None = None) -> Scale | Pattern[float]:
     Raises:
         UsageError: There is no such note or scale.
     """
-    if re.search(r"[][<>{}*,|]", str(name)):
+    if not isinstance(name, str):
+        raise UsageError('scale("…", …) takes the name of one scale, a text such as "c4 minor"')
+    if re.search(r"[][<>{}*,|]", name):
         raise UsageError(
             'scale("…", …) takes one scale; one that changes is a change of the degrees: '
             f'n("0 2 4").scale("{name[:60]}")'

@@ -49,7 +49,7 @@ def wav(fd: int, length: int, head: bytes) -> SoundLayout:
             frame = max(1, _number(form[12:14], order))
         elif chunk.name == b"data":
             name = b"RF64" if head[:4] == b"BW64" else head[:4]
-            if place and chunk.size == _IN_DS64 and there > 0:
+            if place and chunk.size == (long or _IN_DS64) and there > 0:
                 if not long:
                     return _never_closed("wav", length, place, there.to_bytes(8, "little"), there, name)
                 _check_whole(long, there, frame, length)
@@ -152,27 +152,45 @@ def _never_closed(kind: str, length: int, at: int, size: bytes, there: int, name
     )
 
 
-def read_marks(path: str | os.PathLike[str]) -> bytes:
-    """Chunks of a WAV file that name places in its sound: loops, cues and their labels; empty without any."""
+def read_marks(path: str | os.PathLike[str]) -> bytes | None:
+    """Chunks of a WAV file that name places in its sound: loops, cues and their labels; None without any.
+
+    Empty where they are not all kept: over `MAX_MARKS`, cut short, big-endian, behind too many chunks, or behind sound
+    of unknown length.
+    """
     found = b""
     with open(path, "rb") as file:
         fd, length = file.fileno(), os.fstat(file.fileno()).st_size
-        if os.pread(fd, 4, 0) not in (b"RIFF", b"RF64"):
-            return b""
-        for name, start, size in _chunks(fd, length, "little"):
-            wanted = name in _MARKS or (name == b"LIST" and os.pread(fd, 4, start) == b"adtl")
-            if wanted and len(found) + size <= MAX_MARKS and start + size <= length:
+        kind = os.pread(fd, 4, 0)
+        if kind not in (b"RIFF", b"RIFX", b"RF64", b"BW64"):
+            return None
+        order = "big" if kind == b"RIFX" else "little"
+        for count, (name, start, size) in enumerate(_chunks(fd, length, order), 1):
+            there = length - start
+            if name == b"data" and (size > there or (size == 0 and not _is_chunk(fd, start, there, order))):
+                last = os.pread(fd, MAX_MARKS, max(start, length - MAX_MARKS))
+                return b"" if any(mark in last for mark in _MARKS) else found or None
+            if name in _MARKS or (name == b"LIST" and os.pread(fd, 4, start) == b"adtl"):
+                if order == "big" or size > min(there, MAX_MARKS - len(found)):
+                    return b""
                 found += os.pread(fd, 8 + size, start - 8) + bytes(size % 2)
-    return found
+            if count == MAX_CHUNKS and size + 8 < there:
+                return b""
+    return found or None
 
 
 def _chunks(fd: int, length: int, order: str) -> Iterator[Chunk]:
-    at = 12
+    """Chunks in order; the size of an RF64 file's data is that of its ds64."""
+    at, long = 12, 0
     for _ in range(MAX_CHUNKS):
         if at + 8 > length:
             return
         head = os.pread(fd, 8, at)
         size = _number(head[4:8], order)
+        if head[:4] == b"ds64":
+            long = _number(os.pread(fd, 8, at + 16), order)
+        elif head[:4] == b"data" and size == _IN_DS64:
+            size = long or size
         yield Chunk(head[:4], at + 8, size)
         at += 8 + size + size % 2
 
