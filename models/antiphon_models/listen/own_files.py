@@ -60,9 +60,9 @@ class _OneQuantity(Evaluation):
                 yield from scored(name, song.name, measured, group)
 
     def _songs(self, ask: EvaluationRequest) -> Iterator[tuple[str, ListenedSong]]:
-        folder = os.path.commonpath([path.absolute().parent for path in ask.files]) if ask.files else ""
+        base = os.path.commonpath([path.absolute().parent for path in ask.files]) if ask.files else ""
         for path, truth in [(path, self._truth(path)) for path in ask.files[: ask.limit]]:
-            name = path.absolute().relative_to(folder).as_posix()
+            name = path.absolute().relative_to(base).as_posix()
             try:
                 sound = read_sound(path)
             except (FileError, UsageError) as error:
