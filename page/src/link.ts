@@ -315,6 +315,8 @@ function answered([address, ...args]: [string, ...Value[]]): void {
   else if (address === "/done") {
     if (String(args[0]).startsWith("/clip")) return;
     if (String(args[0]).startsWith("/scene")) say("The scene is stored.", false);
+    if (args[0] === "/audio/device")
+      say(`The sound device is ${args[1]}: ${Number(args[2]) / 1000} kHz, ${args[3]} frames.`, false);
     if (args[0] === "/set/save") say(`The set list ${args[1]} is saved.`, false);
     if (String(args[0]).startsWith("/set/")) send("/set/list");
     void readGraph();

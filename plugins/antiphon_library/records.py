@@ -52,16 +52,20 @@ def findings(duration: float | None, values: Mapping[str, Any]) -> dict[str, Any
 
     None where unknown or below `MIN_SHOWN_CONFIDENCE`; a kind is known where all that decides it is known: a quantity
     that `values` lacks has not been analysed, one that is None has. A loop's tempo and key are those of `loop`, whose
-    length is whole bars.
+    length is whole bars; while the kind is unknown, the surer ones.
 
     `duration`: seconds; None for a bad file. `values` are those that analyses state, by quantity.
     """
     kind, certain = _kind(duration, values)
     tempo, key = ((values.get(name), values.get(f"{name}_confidence")) for name in ("tempo", "key"))
+    unknown = (duration or 0.0) >= SHORTEST_LOOP and not _heard(values)
     if kind == "loop":
-        tempo = values.get("loop_bpm"), min(certain or 0.0, values.get("loop_tempo_sure") or 0.0)
-        key = (values.get("loop_key"), values.get("loop_key_sure")) if values.get("loop_key") else key
-    if (duration or 0.0) >= SHORTEST_LOOP and not _heard(values):
+        of_loop = values.get("loop_bpm"), min(certain or 0.0, values.get("loop_tempo_sure") or 0.0)
+        tempo = max(tempo, of_loop, key=_confidence) if unknown else of_loop
+        if values.get("loop_key"):
+            of_loop = values.get("loop_key"), values.get("loop_key_sure") or 0.0
+            key = max(key, of_loop, key=_confidence) if unknown else of_loop
+    if unknown:
         kind, certain = None, None
     found: dict[str, Any] = {}
     for name, (value, confidence) in {"tempo": tempo, "key": key, "kind": (kind, certain)}.items():
@@ -69,6 +73,10 @@ def findings(duration: float | None, values: Mapping[str, Any]) -> dict[str, Any
             value = None
         found |= {name: value, f"{name}_confidence": None if value is None else confidence}
     return found
+
+
+def _confidence(found: tuple[Any, float | None]) -> float:
+    return found[1] or 0.0
 
 
 def _kind(duration: float | None, values: Mapping[str, Any]) -> tuple[str | None, float | None]:

@@ -34,6 +34,8 @@ from antiphon_listen.summary import SummaryPart, compact, play_parts, structure_
 
 ANALYSIS_SHARE = 0.8
 """Share of the analysis in the progress."""
+_WHOLE = "song"
+"""Name of the part of a song that is written whole."""
 _MAX_EXCESS_SECONDS = 0.05
 """Maximum excess in seconds of a song over its summary at which it is written whole."""
 
@@ -71,7 +73,7 @@ def _write(
     structure = song.structure
     if seconds is not None and whole <= seconds + _MAX_EXCESS_SECONDS:
         job.complain(f"{printable_path(job.source)} lasts {whole:.1f} s, and is written whole")
-        parts = [SummaryPart(0.0, whole, "song")]
+        parts = [SummaryPart(0.0, whole, _WHOLE)]
     elif structure is not None:
         parts = choose(structure)
         if seconds is None and len(parts) == len(structure.phrases):
@@ -81,8 +83,8 @@ def _write(
         what = "is written whole" if seconds is None else f"its loudest {seconds:g} s are written"
         job.complain(f"no parts were found in {printable_path(job.source)}: it has no beat, or is too short; {what}")
     written = _play(job, info, length, parts)
-    if structure is not None:
-        chorus = any(part.name == "chorus" for part in parts)
+    if structure is not None and parts[0].name != _WHOLE:
+        chorus = any(phrase.name == "chorus" for phrase in structure.phrases)
         sure = f"chorus {structure.certain:.0%} sure" if chorus else "no part was taken for a chorus"
         written = replace(written, found=(*written.found, sure))
     rows = [[round(part.start, 4), round(min(part.end, whole), 4), part.name] for part in parts]
@@ -120,7 +122,7 @@ def hear(job: FileJob) -> tuple[AudioInfo, int, MusicRun]:
 def _loudest(song: SongAnalysis, whole: float, seconds: float | None) -> SummaryPart:
     """Loudest segment, for a song without known parts."""
     if seconds is None or song.curves is None:
-        return SummaryPart(0.0, whole if seconds is None else seconds, "song")
+        return SummaryPart(0.0, whole if seconds is None else seconds, _WHOLE)
     level = song.curves.notes.sum(axis=1)
     size = max(1, min(len(level) - 1, round(seconds / whole * len(level))))
     total = np.concatenate([[0.0], np.cumsum(level, dtype=np.float64)])

@@ -321,7 +321,7 @@ class McpRoutes:
         """Lands what waits, or the proposal of that ID, by the performer's word."""
         chosen = self._known(id) if id else self._desk.waiting
         if chosen is None:
-            return
+            raise Refusal(409, "nothing waits to be landed")
         if chosen.state != "waiting":
             self._allowed(chosen, trusted=False)
         elif self._performer.playing != chosen.base:

@@ -291,6 +291,16 @@ def test_what_fails_is_reported_and_the_version_before_plays_on() -> None:
     assert [event.beat for event in events if event.source == "new"] == [F(k) for k in range(4, 16)]
 
 
+def test_what_fails_of_a_replaced_version_is_told_as_its_and_the_newer_one_plays() -> None:
+    said: list[tuple[str, bool]] = []
+    old = "@loop\ndef l():\n    play(60)\n    yield 3\n    oops()\n@loop\ndef m():\n    yield 1\n    oops()\n"
+    performance = Performance(script(old), report=lambda error: said.append((str(error)[:14], error.before)))
+    performance.swap(script("@loop\ndef l():\n    play(72)\n    yield 3\n"), F(2))
+    events = performance.until(F(8))
+    assert said == [("set.py line 10", True), ("set.py line 6:", True)]
+    assert [(e.beat, e.args[0]) for e in events if e.address == "/note/on"] == [(F(0), 60), (F(4), 72), (F(7), 72)]
+
+
 def test_what_has_no_version_before_ends_alone() -> None:
     said: list[str] = []
     text = "track('t', 'bd*4')\n@loop\ndef l():\n    yield 1\n    oops()"

@@ -149,6 +149,21 @@ def test_a_fault_is_that_of_the_version_which_has_it(rig: Rig) -> None:
     assert (state["fault"], state["version"]) == (None, 7)
 
 
+def test_what_fails_of_a_version_until_another_is_taken_is_no_fault_of_that(rig: Rig) -> None:
+    rig.run(5)
+    rig.turn(lambda: rig.performing.taken(4.0))
+    rig.run(6)
+
+    def both() -> None:
+        rig.performing.show("page.py line 40: KeyError", fault=True)
+        rig.performing.taken(8.0)
+        rig.performing.show("the version before: page.py line 40: KeyError")
+
+    state = rig.turn(both)
+    assert (state["fault"], state["version"]) == (None, 6)
+    assert rig.told[-2:][0]["said"] == "the version before: line 40: KeyError"
+
+
 def test_performing_that_fails_ends_and_the_next_run_begins_anew(rig: Rig) -> None:
     rig.run(5)
     failed = rig.performing

@@ -93,7 +93,7 @@ def _own_files(name: str, evaluation: Any, paths: Iterable[Path]) -> list[Path]:
     files = [
         file
         for path in paths
-        for file in ([path] if evaluation.takes_folder else evaluation.files_in(path) or _in_folder(path))
+        for file in ([path] if evaluation.takes_folder else evaluation.files_in(path, say) or _in_folder(path))
     ]
     for path in files:
         if not path.is_file() and not (evaluation.takes_folder and path.is_dir()):

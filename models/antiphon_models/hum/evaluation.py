@@ -6,7 +6,7 @@ note as well. On singing made here, the pitch is the nearest whole MIDI number.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 
@@ -65,7 +65,7 @@ class Hearing(Evaluation):
     synthetic_doc = "8 melodies hummed by sines, and noise, made by seed"
     road = '`antiphon run hum IN OUT.mid -p mode=MODE`; rows with "live" are the node\'s tracker, hop by hop'
 
-    def files_in(self, data: Path) -> tuple[Path, ...]:
+    def files_in(self, data: Path, say: Callable[[str], None] = print) -> tuple[Path, ...]:
         return own_files.files_in(data)
 
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:

@@ -163,8 +163,8 @@ class Evaluation(ABC):
         A peer that is not installed has no figures; a line to `ask.say` names it.
         """
 
-    def files_in(self, data: Path) -> tuple[Path, ...]:
-        """User's files in the folder `data`, measured as if named; none without any."""
+    def files_in(self, data: Path, say: Callable[[str], None] = print) -> tuple[Path, ...]:
+        """User's files in the folder `data`, measured as if named; none without any. `say`: told what is left out."""
         return ()
 
     def examples(self, ask: EvaluationRequest) -> Iterator[Example]:
@@ -203,7 +203,7 @@ def choose_material(evaluation: Evaluation, ask: EvaluationRequest) -> Evaluatio
 
     Raises `UsageError`: a folder is missing, and the evaluation makes no items itself.
     """
-    if not ask.files and (own := evaluation.files_in(ask.data)):
+    if not ask.files and (own := evaluation.files_in(ask.data, ask.say)):
         count = len(own) if ask.limit is None else min(ask.limit, len(own))
         ask.say(f"{count} of the {len(own)} files in {ask.data} that have their annotation beside them")
         return replace(ask, files=own)

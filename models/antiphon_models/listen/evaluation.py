@@ -66,9 +66,10 @@ class Listening(Evaluation):
     )
     note = (
         "beats, downbeats: mir_eval's F within 70 ms; within 30 ms: that of beats. tempo: within 4 %; half or double "
-        "counts those too; at 4 s: after the first sound. live: beats and tempo as they were known before. majmin, "
-        "sevenths, mirex: mir_eval; no chord: its share of the time. key, of those that are shown: the exact one of "
-        "the longest part; or relative: A minor for C major too; weighted as MIREX. Renders are no records."
+        "counts those too; at 4 s: after the first sound. live: beats and tempo as they were known before, the key "
+        "last named. majmin, sevenths, mirex: mir_eval; no chord: its share of the time. key, of those that are shown: "
+        "the exact one of the longest part; or relative: A minor for C major too; weighted as MIREX. Renders are no "
+        "records."
     )
     folders = ("pop909",)
     road = '`antiphon library analyse FILE --only music --json`; the row with "live" is the node\'s worker, hop by hop'

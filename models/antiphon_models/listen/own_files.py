@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
@@ -20,7 +21,9 @@ from antiphon_models.listen.songs import RATE, SOUNDFONTS, TEST, ListenedSong, k
 from antiphon_models.material.sounds import songs
 
 _MIN_TEMPO, _MAX_TEMPO = 20.0, 400.0
-_KEY = re.compile(r"([A-Ga-g][#b]?)[ :]*(major|minor|maj|min|m|)", re.ASCII)
+_KEY = re.compile(r"([A-Ga-g][#b]?)[ :]*([Mm]ajor|[Mm]inor|[Mm]aj|[Mm]in|m|)", re.ASCII)
+_NAMED = 5
+"""Most annotations named that have no sound."""
 _NOTHING = ListenedSong("", np.zeros(0, np.float32), np.zeros(0), np.zeros(0), (), "", 1)
 
 
@@ -34,10 +37,15 @@ class _OneQuantity(Evaluation):
     truth: ClassVar[str] = ""
     folders = ("pop909",)
 
-    def files_in(self, data: Path) -> tuple[Path, ...]:
-        sounds = (path for path in sorted(data.rglob(f"*{self.truth}")) if path.is_file())
-        beside = (truth.with_suffix(suffix) for truth in sounds for suffix in READ_SUFFIXES)
-        return tuple(path for path in beside if path.is_file())
+    def files_in(self, data: Path, say: Callable[[str], None] = print) -> tuple[Path, ...]:
+        truths = [path for path in sorted(data.rglob("*")) if path.suffix.lower() == self.truth and path.is_file()]
+        sounds = {truth: _beside(truth, READ_SUFFIXES) for truth in truths}
+        alone = [str(truth.relative_to(data)) for truth in truths if not sounds[truth]]
+        found = tuple(dict.fromkeys(sound for truth in truths for sound in sounds[truth]))
+        if found and alone:
+            more = f" and {len(alone) - _NAMED} more" if len(alone) > _NAMED else ""
+            say(f"no sound of that name is beside {', '.join(alone[:_NAMED])}{more}")
+        return found
 
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
         names = {measure.name for measure in self.measures}
@@ -52,23 +60,26 @@ class _OneQuantity(Evaluation):
                 yield from scored(name, song.name, measured, group)
 
     def _songs(self, ask: EvaluationRequest) -> Iterator[tuple[str, ListenedSong]]:
+        base = os.path.commonpath([path.absolute().parent for path in ask.files]) if ask.files else ""
         for path, truth in [(path, self._truth(path)) for path in ask.files[: ask.limit]]:
+            name = path.absolute().relative_to(base).as_posix()
             try:
                 sound = read_sound(path)
             except (FileError, UsageError) as error:
-                ask.say(f"{path.name} is left out: {error}")
+                ask.say(f"{name} is left out: {error}")
                 continue
             mono = np.asarray(soxr.resample(sound.samples.mean(axis=0), sound.rate, RATE), np.float32)
-            yield "", replace(truth, name=path.name, sound=mono)
+            yield "", replace(truth, name=name, sound=mono)
         for soundfont in () if ask.files else SOUNDFONTS:
             for folder in songs(ask.data, TEST, ask.limit or SONGS):
                 yield soundfont, read_song(folder, ask.work, soundfont)
 
     def _truth(self, path: Path) -> ListenedSong:
         """The annotation beside a sound, without it."""
-        truth = path.with_suffix(self.truth)
-        if not truth.is_file():
-            raise UsageError(f"{path.name} has no {truth.name} beside it; wanted are {self.files_doc}")
+        truth = next(iter(_beside(path, (self.truth,))), None)
+        if truth is None:
+            wanted = path.with_suffix(self.truth).name
+            raise UsageError(f"{path.name} has no {wanted} beside it; wanted are {self.files_doc}")
         try:
             return self.read(truth.read_text("utf-8").strip())
         except (OSError, ValueError) as error:
@@ -85,6 +96,13 @@ class _OneQuantity(Evaluation):
     @abstractmethod
     def answer(self, song: ListenedSong, found: MusicEstimate | None) -> str:
         """What a system says of one's own sound, in a word; of None the truth."""
+
+
+def _beside(path: Path, suffixes: Collection[str]) -> list[Path]:
+    """Files beside a file with its stem and one of `suffixes`; in other case where none has it exactly."""
+    named = (each for each in sorted(path.parent.iterdir()) if each.suffix.lower() in suffixes)
+    found = [each for each in named if each.stem.casefold() == path.stem.casefold() and each.is_file()]
+    return [each for each in found if each.stem == path.stem] or found
 
 
 class Chords(_OneQuantity):
@@ -129,7 +147,10 @@ class Keys(_OneQuantity):
     peer = "Krumhansl"
     ours = "listen; listen, live"
     columns = "key; key or relative; key, weighted; shown"
-    note = "of the keys that are shown: the right one; or its relative; weighted as MIREX. shown: of all songs."
+    note = (
+        "of the keys that are shown: the right one; or its relative; weighted as MIREX. shown: of all songs. "
+        "live: the key last named."
+    )
     road = Listening.road
     truth = ".key"
     files_doc = 'your sounds, each with its key beside it, NAME.key: "A minor"'
@@ -137,7 +158,7 @@ class Keys(_OneQuantity):
     def read(self, text: str) -> ListenedSong:
         if not (found := _KEY.fullmatch(text)):
             raise ValueError(f"there is no key {text[:40]!r}")
-        mode = "minor" if found[2].startswith("m") and not found[2].startswith("maj") else "major"
+        mode = "minor" if found[2] == "m" or found[2].lower().startswith("min") else "major"
         return replace(_NOTHING, key=key_named(f"{found[1].capitalize()} {mode}"))
 
     def part(self, found: MusicEstimate) -> MusicEstimate:

@@ -64,7 +64,13 @@ function Device() {
         const device = name.current!.value.trim();
         if (device) send("/audio/device", device, Number(rate.current!.value));
       }}>
-      <input ref={name} list="devices" aria-label="Sound device" placeholder="Device: its number or name" />
+      <input
+        ref={name}
+        list="devices"
+        aria-label="Sound device"
+        placeholder="Device: see antiphon devices"
+        title="Its number, or a part of its name, as `antiphon devices` lists them on the server's machine"
+      />
       <datalist id="devices">
         <Options of={["headless", "jack", "portaudio"]} />
       </datalist>

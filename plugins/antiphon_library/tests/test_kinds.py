@@ -42,6 +42,8 @@ NOISE = {"content": "noise", "content_sure": 0.9, **UNFELT}
 SPEECH = {"content": "speech", "content_sure": 0.7, **UNFELT}
 VOICE = {"content": "voice", "content_sure": 0.8, **UNFELT}
 MUSIC = {"content": "music", "content_sure": 0.6}
+LOOP = {"loop_confidence": 0.99, "loop_bpm": 90.0, "loop_key": "C major", "loop_key_sure": 0.6}
+TEMPI = {**LOOP, "tempo": 120.0, "tempo_confidence": 1.0, "key": "A minor", "key_confidence": 0.9}
 
 
 @pytest.mark.parametrize(
@@ -110,6 +112,9 @@ def test_a_kind_is_said_only_by_all_that_decides_it(
         ({"tempo": 120.0, "tempo_confidence": 0.6, "key": "A minor", "key_confidence": 0.6}, 120.0, "A minor"),
         ({"tempo": 120.0, "tempo_confidence": 0.2, "key": "A minor", "key_confidence": 0.4}, None, None),
         ({"loop_confidence": 0.5, "loop_bpm": 151.0, "loop_tempo_sure": 0.0}, None, None),
+        ({**TEMPI, "loop_tempo_sure": 0.08}, 120.0, "A minor"),
+        ({**TEMPI, "loop_tempo_sure": 0.08, **MUSIC}, None, "C major"),
+        ({**TEMPI, "loop_tempo_sure": 0.9, "tempo_confidence": 0.8}, 90.0, "A minor"),
     ],
 )
 def test_an_uncertain_tempo_or_key_is_not_stated(values: dict[str, Any], tempo: float | None, key: str | None) -> None:

@@ -191,6 +191,19 @@ def test_compact_says_that_no_part_was_found_twice_not_that_none_is(
     assert said == [f"no part of {tmp_path / 'song.wav'} was found twice; it is written whole"]
 
 
+def test_a_chorus_is_told_where_the_song_has_one_and_not_of_a_song_that_is_written_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sound, structure = analysed()
+    assert any(phrase.name == "chorus" for phrase in structure.phrases)
+    monkeypatch.setattr("antiphon_listen.chord_notes.summary", lambda *_: [SummaryPart(0.0, 5.0, "verse")])
+    found = {}
+    for seconds in (30.0, 200.0):
+        task, _ = job(tmp_path, sound[None], "song.wav", "short.wav", seconds=seconds)
+        found[seconds] = write_summary(task)[0].found
+    assert found == {30.0: (f"chorus {structure.certain:.0%} sure",), 200.0: ()}
+
+
 @pytest.mark.parametrize(
     ("sound", "seconds", "sentence"),
     [

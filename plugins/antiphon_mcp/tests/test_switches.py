@@ -78,6 +78,18 @@ async def test_what_waits_is_not_replaced_and_lands_once() -> None:
     assert stage.told == ["mcp.did.asks", "mcp.did.landed"]
 
 
+async def test_without_an_id_what_waits_lands_and_that_nothing_waits_is_said() -> None:
+    said: list[str] = []
+    stage = SwitchRig()
+    stage.routes._live[0].say = said.append
+    ready, waits = stage.ready(), stage.ready()
+    await stage.act("land")
+    assert (ready.state, said) == ("ready", ["co-performer: nothing waits to be landed"])
+    await stage.land(waits)
+    await stage.act("land")
+    assert (ready.state, waits.state) == ("ready", "landed")
+
+
 async def test_the_performer_lands_by_the_id() -> None:
     stage = SwitchRig(mode="on")
     first, second = stage.ready(), stage.ready()

@@ -51,8 +51,8 @@ class Performance:
         """A performance at a beat; tracks are where they would be then, loops begin there.
 
         `report` receives failures, after which the rest plays on: a failed loop falls back to its last version with a
-        complete pass, from the next bar on, a track to the one it replaced; without one it ends. Without `report`,
-        `until` raises failures.
+        complete pass, or to the one that waits for its end, from the next bar on; a track to the one it replaced;
+        without one it ends. Without `report`, `until` raises failures.
         """
         self._report = report
         self._good: dict[str, LiveTrack] = {}
@@ -171,6 +171,7 @@ class Performance:
                 self._tempo(event, at)
 
     def _begin(self, script: LiveScript) -> None:
+        self._newest = dict(self._tracks)
         voices = {voice_key(name, k): (loop, k) for name, loop in script.loops.items() for k in range(loop.voices)}
         for key, (loop, number) in voices.items():
             state = self.loops.get(key)
@@ -227,7 +228,7 @@ class Performance:
             self._call(-1 - list(self.script.tracks).index(track.name))
             found = list(self._events(track, beat))
         except (Exception, ScriptTooLong) as error:
-            self._failed(fault(self.script, error, track.line))
+            self._failed(fault(self.script, error, track.line), newest=self._newest.get(track.name) is track)
             if self._good.get(track.name) is track:
                 self._good.pop(track.name)
                 if track.name in self._before:
@@ -293,6 +294,7 @@ class Performance:
     def _run(self, state: LoopState) -> None:
         """Runs a loop up to its next wait, through the end of a pass that takes no time."""
         self.runs += 1
+        state.running = state.loop if state.pass_ is None else state.running
         try:
             self._call(self.runs)
             with acting(LoopStage(self, state)):
@@ -302,10 +304,12 @@ class Performance:
         except StopLoop:
             state.ended, state.pass_ = True, None
         except (Exception, ScriptTooLong) as error:
-            self._failed(fault(self.script, error, state.loop.line))
+            ran = state.running or state.loop
+            self._failed(fault(self.script, error, ran.line), newest=self.script.loops.get(ran.name) is ran)
             self._rewind_tracks(state)
 
-    def _failed(self, error: ScriptError) -> None:
+    def _failed(self, error: ScriptError, *, newest: bool) -> None:
+        error.before = not newest or self._next is not None
         if self._report is None:
             raise error
         self._report(error)
@@ -314,10 +318,11 @@ class Performance:
         state.pass_, state.waits_for = None, ""
         if state.good is state.running:
             state.good, state.before = state.before, None
-        if state.good is None:
-            state.ended = True
-            return
-        state.loop = state.good
+        if state.loop is state.running:  # else another version waits for the end of this pass
+            if state.good is None:
+                state.ended = True
+                return
+            state.loop = state.good
         state.beat = (self._now // self.script.bar + 1) * self.script.bar
         heapq.heappush(self._due, (state.beat, state.place, state.key))
 
@@ -325,7 +330,6 @@ class Performance:
         """Wait request of the loop; None at the end of its pass."""
         if state.pass_ is None:
             state.begun, state.draws, state.synced = state.beat, 0, False
-            state.running = state.loop
             if state.key == state.loop.name:
                 self.cue(state.loop.name, state.turn)
             result: object = state.loop.body()

@@ -89,12 +89,13 @@ class LiveNote:
 class ScriptError(UsageError):
     """A live script that cannot continue.
 
-    `picture`: the text at fault, and below it a caret at the character; "" where there is none.
+    `picture`: the text at fault, and below it a caret at the character; "" where there is none. `before`: it is of a
+    version that another one has replaced, or is about to.
     """
 
     def __init__(self, message: str, picture: str = "") -> None:
         super().__init__(message)
-        self.picture = picture
+        self.picture, self.before = picture, False
 
 
 class ScriptTooLong(BaseException):

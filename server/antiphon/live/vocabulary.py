@@ -129,7 +129,9 @@ def track(
     if plain is not None and all(isinstance(one.value, Mapping) for one in plain.query(0, 1)):
         played = unnamed(plain)
     if not isinstance(played, ControlPattern):
-        raise UsageError('track takes a pattern of sounds or notes, as s("bd*4") or note("c4 e4")')
+        raise UsageError(
+            'track takes a pattern of sounds or notes, as s("bd*4"), note("c4 e4") or chords("<Am7 F^7>").voicing()'
+        )
     script = reading("track")
     free_name(script.tracks, name, "tracks")
     where = node_name(on) if on else SINGER if isinstance(played, SungPattern) else ""

@@ -174,7 +174,7 @@ class ScriptChild:
     def _report(self, error: ScriptError) -> None:
         if self._over:
             self._dead(error)
-        self._faults.append({"fault": str(error), "picture": error.picture})
+        self._faults.append({"fault": str(error), "picture": error.picture, "before": error.before})
 
     def _dead(self, error: ScriptError) -> NoReturn:
         """Reports a fatal error of this process, and ends it."""

@@ -38,6 +38,14 @@ class Display(Protocol):
         """Shows a sentence. picture: lines below it. fault: it is an error."""
 
 
+def show_failure(show: Display, sentence: str, picture: str = "", *, before: bool) -> None:
+    """Shows a failure. `before`: of the version that was replaced, thus no fault of the one that plays."""
+    if before:
+        show(f"the version before: {sentence}")
+    else:
+        show(sentence, picture, fault=True)
+
+
 class Outgoing:
     """Messages to be sent, by time.
 

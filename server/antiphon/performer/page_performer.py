@@ -26,6 +26,7 @@ IDLE = 1000
 """Signal check interval in milliseconds while idle."""
 MAX_RUNS = 4
 """Maximum versions with known names."""
+_NAMED = re.compile(r"page\.py:? ")
 _SENTENCE = re.compile(r"page\.py(?: line (\d+))?: (.*)", re.DOTALL)
 
 
@@ -108,10 +109,11 @@ class PagePerformer:
             waited = True
         # what failed while it was read is the version that was run last; else it is the one that plays
         read = waited and not player.reading and player.version != player.tried
-        for fault in self._new:
-            self._fault = {**fault, "version": player.tried if read else player.version}
-        if not self._new and waited and not player.reading and not read:
+        if waited and not player.reading and not read:  # it was taken: what failed before it was is no fault of it
             self._fault = None
+            self._new = [fault for fault in self._new if fault["version"] == player.version]
+        for fault in self._new:
+            self._fault = {**fault, "version": player.tried} if read else fault
         self._new = []
 
     def _end(self) -> None:
@@ -197,8 +199,9 @@ class PagePerformer:
 
     def _show(self, sentence: str, picture: str = "", *, fault: bool = False) -> None:
         if not fault:
-            self._tell({"said": sentence})
+            self._tell({"said": _NAMED.sub("", sentence)})
             return
         found = _SENTENCE.fullmatch(sentence)
         line, text = (int(found[1] or 0), found[2]) if found else (0, sentence)
-        self._new.append({"line": line, "sentence": printable(text), "picture": picture})
+        version = 0 if self._performing is None else self._performing.player.version
+        self._new.append({"line": line, "sentence": printable(text), "picture": picture, "version": version})

@@ -20,7 +20,7 @@ from antiphon.kernel.wire.text import printable
 from antiphon.live.listening import missing
 from antiphon.live.records import MIDI, OUTSIDE
 from antiphon.performer.branch import BranchProcesses
-from antiphon.performer.outgoing import Display, SentEvent
+from antiphon.performer.outgoing import Display, SentEvent, show_failure
 from antiphon.performer.player import SEND_AHEAD, Player
 from antiphon.performer.scripts import ON_THE_BAR, Begin, ScriptFile, ScriptSource
 from antiphon.performer.wire import BeatClock, Handover, OutsidePrograms, OwnServer, ServerConnection, to_midi
@@ -76,7 +76,7 @@ class Performing:
         self._lost = self._met = self._still = False
         self._plays: str | None = None
         self._loading: tuple[str, float] | None = None
-        self._lines: dict[str, int] = {}
+        self._lines: dict[str, tuple[int, float]] = {}  # of the last event of an address, and its beat
         self._heard = 0
         self._reasons: deque[str] = deque(maxlen=_REASONS)
         self._printed: tuple[int, int] = (0, 0)
@@ -257,21 +257,23 @@ class Performing:
                 self.player.cue(f"{node}.{param}", value)
 
     def _refused(self, what: str, reason: str) -> None:
-        line = self._lines.get(what, 0)
+        line, beat = self._lines.get(what, (0, math.inf))
         name = os.path.basename(self._path)
-        self._fault(f"{name} line {line}: {reason}" if line else f"{name}: {what}: {reason}")
+        sentence = f"{name} line {line}: {reason}" if line else f"{name}: {what}: {reason}"
+        self._fault(sentence, before=beat < self.player.begins)
 
-    def _fault(self, sentence: str) -> None:
+    def _fault(self, sentence: str, *, before: bool = False) -> None:
+        """Shows a fault once."""
         if sentence not in self._reasons:
             self._reasons.append(sentence)
-            self._show(printable(sentence), fault=True)
+            show_failure(self._show, printable(sentence), before=before)
 
     def _send(self, event: SentEvent) -> None:
         if len(self._lines) > 4096:
             self._lines.clear()
         if event.address.startswith(MIDI):
             event = to_midi(event)
-        self._lines[event.address] = event.line
+        self._lines[event.address] = event.line, event.beat
         if event.address.startswith(OUTSIDE):
             beats = event.beat - self._clock.now(time.monotonic())
             self._outside.send(event.address, event.args, 60.0 * beats / (self._clock.bpm() or 120.0))

@@ -15,6 +15,7 @@ from typing import Any
 
 from antiphon.kernel.errors import EngineError
 from antiphon.live.listening import level_cue
+from antiphon.performer import outgoing
 from antiphon.performer.branch import Branch, BranchProcesses, exit_cause
 from antiphon.performer.limits import BAR_MARGIN, FIRST_TIMEOUT, LATE, LOOK_AHEAD_SECONDS, TIMEOUT_SECONDS
 from antiphon.performer.outgoing import Display, Outgoing, ScriptRequest, SentEvent, WaitingCues, next_multiple
@@ -27,7 +28,7 @@ GRID, _CHUNK, _FOLLOW = 1024, Fraction(1, 4), Fraction(1, 8)
 MAX_STRIKES = 64
 """Maximum runaway calls of a version before it counts as failed."""
 _SHOWN_ONCE = 32
-"""Faults shown once."""
+"""Faults shown once for each version."""
 
 
 class Player:
@@ -59,7 +60,7 @@ class Player:
         self._awaited: set[str] = set()
         self._cues = WaitingCues()
         self._foreseen: tuple[int, int] = 0, 0
-        self._shown: deque[str] = deque(maxlen=_SHOWN_ONCE)
+        self._shown: deque[tuple[int, str]] = deque(maxlen=_SHOWN_ONCE)
         self._strikes = 0
         self._above: dict[tuple[str, float], bool] = {}
         self.patch = self.wanted = ""
@@ -197,9 +198,10 @@ class Player:
 
     def _faults(self, answer: dict[str, Any]) -> None:
         for said in answer["faults"]:
-            if said["fault"] not in self._shown:
-                self._shown.append(said["fault"])
-                self._show(said["fault"], said["picture"], fault=True)
+            shown = self.swaps - said["before"], said["fault"]
+            if shown not in self._shown:
+                self._shown.append(shown)
+                outgoing.show_failure(self._show, said["fault"], said["picture"], before=said["before"])
 
     def _failed(self, branch: Branch, sentence: str, picture: str | None) -> None:
         """Handles the end of a process. picture: of a sentence with file and line; None for one without."""
@@ -327,7 +329,6 @@ class Player:
         self.version = self.tried
         del self._texts[1:-2]
         self._strikes, self.out.silent = 0, False
-        self._shown.clear()
         self.swaps, self.begins = self.swaps + 1, float(at + (self.out.offset or 0))
         bars, beats = divmod(at, self._bar)
         self._show(f"plays from bar {bars + 1}{f', beat {float(beats) + 1:g}' if beats else ''}")

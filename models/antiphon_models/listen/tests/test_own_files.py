@@ -53,3 +53,33 @@ def test_sounds_with_their_truth_beside_them_are_measured(
             (tmp_path / f"b{suffix}").write_text(wrong)
         with pytest.raises(UsageError, match=f"b{suffix} {why}"):
             next(evaluation.scores(ask))  # before anything is measured
+
+
+def test_a_sound_is_found_in_any_case_and_named_by_its_place_and_an_annotation_without_one_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("mir_eval")
+    (tmp_path / "sub").mkdir()
+    for name in ("A.WAV", "b.wav", "sub/b.wav"):
+        with AudioWriter(tmp_path / "made.wav", 8000, 1, "PCM_16") as writer:
+            writer.write(np.zeros((1, 16000), np.float32))
+        (tmp_path / "made.wav").rename(tmp_path / name)
+    for name in ("a.key", "b.KEY", "sub/b.key", "sub/alone.key"):
+        (tmp_path / name).write_text("A Minor")
+    said: list[str] = []
+    files = Keys().files_in(tmp_path, said.append)
+    assert said == ["no sound of that name is beside sub/alone.key"]
+    monkeypatch.setattr(own_files, "SYSTEMS", {system.name: lambda _: FOUND for system in Keys().systems})
+    ask = EvaluationRequest(tmp_path, tmp_path, files=files, systems=("listen",))
+    items = {score.item: score.value for score in Keys().scores(ask) if score.measure == "key"}
+    assert items == {"A.WAV": 1.0, "b.wav": 1.0, "sub/b.wav": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [("C Minor", "C minor"), ("a Major", "A major"), ("Bb:Min", "A# minor"), ("c m", "C minor"), ("Eb", "D# major")],
+)
+def test_a_key_is_read_in_the_spellings_of_annotations(text: str, key: str) -> None:
+    assert Keys().read(text).key == key
+    with pytest.raises(ValueError, match="there is no key"):
+        Keys().read("C M")
