@@ -20,7 +20,7 @@ _KINDS = ("on", "off", "control", "bend", "program", "pressure")
 
 
 def pack(events: Sequence[Event], into: Samples) -> int:
-    """Writes events into `into`, float32 `[MAX_EVENTS * COLUMNS]`, and returns how many; what has no message is left out."""
+    """Writes events into float32 `[MAX_EVENTS * COLUMNS]`, returns how many; what has no message is left out."""
     count = 0
     for event in events:
         if event.kind in _KINDS and count < MAX_EVENTS:

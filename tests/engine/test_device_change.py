@@ -15,8 +15,8 @@ from tests.audio import noise
 
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.engine.callback import CallbackState
+from antiphon.kernel.engine.device_change import DriverChange
 from antiphon.kernel.engine.drivers.base import DriverOptions, PaceWord
-from antiphon.kernel.engine.drivers.change import DriverChange
 from antiphon.kernel.engine.drivers.device import CallbackDriver
 from antiphon.kernel.engine.drivers.headless import Headless
 from antiphon.kernel.engine.graph_player import GraphPlayer
@@ -89,7 +89,7 @@ class Silent(CallbackDriver):
 
 @pytest.fixture(autouse=True)
 def no_real_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("antiphon.kernel.engine.drivers.change.Headless", Between)
+    monkeypatch.setattr("antiphon.kernel.engine.device_change.Headless", Between)
 
 
 @dataclass

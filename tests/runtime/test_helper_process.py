@@ -12,13 +12,12 @@ from tests.waiting import until
 
 from antiphon.kernel.runtime.platform import start_time
 from antiphon.kernel.runtime.processes import helper_process
+from antiphon.kernel.runtime.processes.forked import ForkedEnd, run_forked
 from antiphon.kernel.runtime.processes.helper_channel import HEAD, MessageBuffer, pack
 from antiphon.kernel.runtime.processes.helper_process import (
-    ForkedEnd,
     HelperProcess,
     bound_command,
     environment,
-    run_forked,
 )
 
 MODULE = "tests.runtime.answering_helper"

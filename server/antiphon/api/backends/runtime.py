@@ -26,17 +26,15 @@ from antiphon.kernel.runtime.platform import (
     ring,
 )
 from antiphon.kernel.runtime.processes.child_process import TERM_SECONDS
+from antiphon.kernel.runtime.processes.forked import ForkedEnd, run_forked
 from antiphon.kernel.runtime.processes.helper_channel import HelperChannel
 from antiphon.kernel.runtime.processes.helper_process import (
     HELPER_FAULTS,
     ONE_THREAD,
-    ForkedEnd,
     HelperProcess,
     HelperTask,
     bound_command,
-    command as module_command,
     end_session,
-    run_forked,
     start_command,
     start_helper,
 )

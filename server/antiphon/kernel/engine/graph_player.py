@@ -64,7 +64,7 @@ class GraphPlayer:
         self._steps = np.arange(1, spec.block + 1, dtype=np.float32)
         self._synced: deque[int] = deque()
         self._panic = False
-        self._edges, self._levels = Edges(spec), Levels(spec)
+        self.edges, self._levels = Edges(spec), Levels(spec)
         self.retired: deque[Crossing] = deque(maxlen=64)
         # actions for nodes of a plan that is not loaded yet; load() applies them
         self._orphans: deque[NodeSet | NodeEvent] = deque(maxlen=MAX_REPORTS)
@@ -117,8 +117,8 @@ class GraphPlayer:
                 crossing = PlanCrossfade(self.plan, plan)
             crossing.begin(round(fade * self.spec.rate))
             self._crossing = crossing
-        elif self._edges.rising:
-            self._edges.rise(plan.latency)
+        elif self.edges.rising:
+            self.edges.rise(plan.latency)
         plan.crossing = None
         self.plan = plan
         for action in self._orphans:
@@ -130,26 +130,17 @@ class GraphPlayer:
 
     def rise(self) -> None:
         """Fades in over 10 ms the first plan of a live engine, whose input already sounds, and what follows a gap."""
-        self._edges.rise(self._edges.wait if self._edges.rising else 0)
-
-    def fall(self) -> None:
-        """Fades out as a `FadeOut` does, which no session log has."""
-        self._edges.fall()
-
-    def sound_on(self) -> None:
-        """Fades in again after `fall`."""
-        self._edges.stay()
-        self.rise()
+        self.edges.rise(self.edges.wait if self.edges.rising else 0)
 
     @property
     def rising(self) -> dict[str, int]:
         """State of the fade-in, for `resume`: frames left (`rising`) and frames of silence before it (`wait`)."""
-        return {"rising": self._edges.rising, "wait": self._edges.wait}
+        return {"rising": self.edges.rising, "wait": self.edges.wait}
 
     @property
     def over(self) -> bool:
         """True once the output has faded out after a `FadeOut`."""
-        return self.plan is None or self._edges.over
+        return self.plan is None or self.edges.over
 
     def state(self) -> dict[str, Any]:
         """State at the next sample, for `resume`; without the state of processors and delay lines."""
@@ -166,7 +157,7 @@ class GraphPlayer:
     def resume(self, state: dict[str, Any], plan: Plan | None) -> None:
         """Restores the `state` of another player. `plan` is the same plan, compiled anew."""
         self.sample = state["sample"]
-        self._edges.rising, self._edges.wait = state.get("rising", 0), state.get("wait", 0)
+        self.edges.rising, self.edges.wait = state.get("rising", 0), state.get("wait", 0)
         self.tempo = TempoMap(**{**state["tempo"], "rate": self.spec.rate})
         self.buses.reductions[0] = state.get("limited", 0.0)
         self.plan = plan
@@ -222,7 +213,7 @@ class GraphPlayer:
             self._run_plans(self.plan, x, frames, time, out)
             if self.buses.sounding:
                 ends = self.buses.channels[:, :frames]
-            self._edges.out(ends, frames)
+            self.edges.out(ends, frames)
         self._close(ends, frames, before)
         return out
 
@@ -233,7 +224,7 @@ class GraphPlayer:
         waits = self._now or self._synced or self._panic or self.reports or self.applied or self._playing.waiting
         if plan is None or waits or self._crossing is not None or self.buses.sounding is not plan.sounding:
             return False
-        return self._edges.rests and self._levels.rests and self._retries.rests and plan.rests
+        return self.edges.rests and self._levels.rests and self._retries.rests and plan.rests
 
     def go_on(self, stop: int) -> Samples:
         """Ends a whole block that machine code began while the player rested; `stop`: a member of `rows.Stop`."""
@@ -259,7 +250,7 @@ class GraphPlayer:
         if self._panic:
             self._panic = False
             self._retire()
-            self._edges.rise(0 if self.plan is None else self.plan.latency)
+            self.edges.rise(0 if self.plan is None else self.plan.latency)
             if self.plan is not None:
                 self.plan.clear()
             self.buses.reductions.fill(0.0)
@@ -281,7 +272,7 @@ class GraphPlayer:
         elif top >= CLIPPED:
             self.counters.clipped_blocks += 1
         self._levels.into(into, self.sample, frames)
-        self._edges.into(into, frames)
+        self.edges.into(into, frames)
         if self._crossing is not None and self._crossing.over:
             self._retire()
         if self._crossing is None:
@@ -356,7 +347,7 @@ class GraphPlayer:
             case Sync(token):
                 self._synced.append(token)
             case FadeOut():
-                self._edges.fall()
+                self.edges.fall()
 
     def _keep_from(self) -> int:
         """Number of the first scheduled action that the current cut keeps; 0 (none) for a scheduled cut."""

@@ -107,7 +107,7 @@ class EngineLoop:
         last, played = player.sample // block - 1, player.sample > self._since
         # a device that has not called yet knows no time
         at = self.driver.time_of(last) if played else now
-        player.fall()
+        player.edges.fall()
         if played and not player.over and now - at < SILENT_NS:
             return
         self._use(driver)
@@ -119,7 +119,8 @@ class EngineLoop:
             player.skip(first * block - player.sample)
         self._since = player.sample
         if self._sounds:
-            player.sound_on()
+            player.edges.stay()
+            player.rise()
         self._loop[LoopWord.ASKED], self._next_driver = 0, None
 
     @property

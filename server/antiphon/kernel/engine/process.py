@@ -11,8 +11,8 @@ import time
 from dataclasses import dataclass
 
 from antiphon.kernel.contract.block import Samples, StreamSpec
+from antiphon.kernel.engine.device_change import DriverChange
 from antiphon.kernel.engine.drivers.base import Driver, DriverOptions
-from antiphon.kernel.engine.drivers.change import DriverChange
 from antiphon.kernel.engine.file_loop import FileLoop
 from antiphon.kernel.engine.graph_player import GraphPlayer
 from antiphon.kernel.engine.levels import ChosenPairs

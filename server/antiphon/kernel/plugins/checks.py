@@ -20,7 +20,7 @@ from antiphon.kernel.contract.processor import Processor
 from antiphon.kernel.errors import ParamError, PluginError
 from antiphon.kernel.graph.graph import NAME, RESERVED
 from antiphon.kernel.runtime.importing import reason_of
-from antiphon.kernel.runtime.processes.helper_process import run_forked
+from antiphon.kernel.runtime.processes.forked import run_forked
 from antiphon.kernel.runtime.shortening import is_finite_number
 from antiphon.kernel.workers.pool import without_workers
 

@@ -70,6 +70,7 @@ class Starts:
         self.parts, self.folder, self.driver = parts, folder, parts.found.driver
         self.device, self.found = parts.settings, parts.found  # the device that the next engine opens
         self._asked: dict[int, tuple[ServeSettings, Found]] = {}  # by serial, those that the engine is to change to
+        self.requests = {"device": self.ask_device, "device used": self.device_used}  # of control, by their "do"
         self._companions = companions
         self._page_key = secrets.token_hex(16)  # of this run; a web process that is started again knows it too
 

@@ -59,15 +59,13 @@ class Supervisor:
         self._children: dict[str, Child] = {}
         self._deaths: dict[str, list[float]] = {}
         self._start_times: dict[str, float] = {}
-        self._trouble = ""
+        self._trouble, self._hung = "", watchdog.Hang.NONE
         self._ending = self._ready_said = False
-        self._hung = watchdog.Hang.NONE
         self._signal_read, self._signal_write = os.pipe()
         os.set_blocking(self._signal_write, False)
         self._notes: list[str] = []
         self._begin: Begin = []
-        self._retry_device = 0.0
-        self._since = time.time()
+        self._retry_device, self._since = 0.0, time.time()
         self._synth: synths.SynthInfo | None = None
 
     def run(self) -> int:
@@ -261,10 +259,8 @@ class Supervisor:
                 if not self._ready_said:
                     raise EngineError(message["fatal"])
                 say(message["fatal"])  # it ends now, and is started again
-            elif message.get("do") == "device":
-                self.starts.ask_device(message)
-            elif message.get("do") == "device used":
-                self.starts.device_used(message)
+            elif take := self.starts.requests.get(message.get("do", "")):
+                take(message)
             elif message.get("do") == "quit":
                 self._ending = True
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from antiphon.kernel.engine.drivers.base import OF_OUTPUT
 from antiphon.kernel.errors import AntiphonError, EngineError, UsageError
-from antiphon.kernel.runtime.processes.helper_process import run_forked
+from antiphon.kernel.runtime.processes.forked import run_forked
 from antiphon.kernel.runtime.settings import ServeSettings
 
 MAX_ANSWER = 1 << 16

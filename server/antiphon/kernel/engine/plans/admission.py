@@ -31,7 +31,7 @@ from antiphon.kernel.plugins.loader import Loaded
 from antiphon.kernel.plugins.versions import PluginVersions
 from antiphon.kernel.runtime.platform import PORTABLE, anonymous_file, short_slices
 from antiphon.kernel.runtime.processes.child_process import listening
-from antiphon.kernel.runtime.processes.helper_process import START_SECONDS
+from antiphon.kernel.runtime.processes.forked import START_SECONDS
 from antiphon.kernel.workers.arena import SlotWord, State, WorkerWord
 from antiphon.kernel.workers.pool import Pool, preferred_device, without_workers
 

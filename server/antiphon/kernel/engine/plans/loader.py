@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from antiphon.kernel.engine.drivers.change import DriverChange
+from antiphon.kernel.engine.device_change import DriverChange
 from antiphon.kernel.engine.loop import EngineLoop, NextPlan
 from antiphon.kernel.engine.plans.admission import LoadEstimator
 from antiphon.kernel.engine.plans.loading import LoadingNote

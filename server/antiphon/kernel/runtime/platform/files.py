@@ -18,8 +18,10 @@ else:
     import fcntl
     import resource
 
-MONOTONIC, PROCESS_TIME = (getattr(time, f"CLOCK_{name}", -1) for name in ("MONOTONIC", "PROCESS_CPUTIME_ID"))
-"""Ids of the clocks of `clock_gettime`, which machine code calls."""
+MONOTONIC = getattr(time, "CLOCK_MONOTONIC", -1)
+"""Id of the monotonic clock of `clock_gettime`, which machine code calls."""
+PROCESS_TIME = getattr(time, "CLOCK_PROCESS_CPUTIME_ID", -1)
+"""Id of the clock of this process's processor time."""
 MANY_FILES = 512
 """Files that a process may open where the system does not say."""
 

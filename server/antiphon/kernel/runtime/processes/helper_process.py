@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import faulthandler
 import os
-import select
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from antiphon.kernel.runtime.platform import PORTABLE, end_with_parent
 from antiphon.kernel.runtime.processes.helper_channel import (
     HEAD,
     Message,
@@ -32,8 +27,6 @@ ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_
 """Environment of a process whose arithmetic uses one thread: other processes play meanwhile."""
 KILL_SECONDS = 3.0
 """In which a process of `start_command` that was killed has ended."""
-START_SECONDS = 20.0
-"""In which a fresh interpreter has begun its work."""
 HELPER_FAULTS = (OSError, EOFError, ValueError)
 """Exceptions of `HelperProcess.send` and `receive`: the helper ended, was silent or sent an invalid answer."""
 
@@ -145,90 +138,6 @@ class HelperProcess:
             with contextlib.suppress(OSError):
                 pipe.close()
         return self._process.wait()
-
-
-@dataclass(frozen=True, slots=True)
-class ForkedEnd:
-    """End of a forked child: status and output. `status`: its exit status, negative for a signal."""
-
-    data: bytes
-    late: bool
-    status: int
-
-
-def run_forked(work: Callable[[], bytes], seconds: float | None, most: int) -> ForkedEnd:
-    """Has a function called in a copy of this process, without input and output; the copy ends with this process.
-
-    Where a process is not forked the copy is a fresh interpreter, to which `work` is pickled.
-
-    `seconds`: of work after which the child is ended; None for no end. `most`: bytes that it may give; what follows
-    them is not read. Raises OSError: the system cannot make another process or pipe.
-    """
-    receiving, giving = os.pipe()
-    child = -1
-    try:
-        child = _copy(work, receiving, giving)
-    finally:
-        os.close(giving)
-        if child < 0:
-            os.close(receiving)
-    try:
-        begun = not PORTABLE or bool(select.select([receiving], [], [], START_SECONDS)[0])
-        if PORTABLE and begun:
-            os.read(receiving, 1)  # it has what it is to do
-        deadline = None if seconds is None else time.monotonic() + seconds
-        data, late = _received(receiving, deadline, most) if begun else (b"", True)
-    finally:
-        os.close(receiving)
-        os.kill(child, signal.SIGKILL)  # which leaves the status of one that ended itself
-        _, status = os.waitpid(child, 0)
-    return ForkedEnd(data, late, os.waitstatus_to_exitcode(status))
-
-
-def _copy(work: Callable[[], bytes], receiving: int, giving: int) -> int:
-    parent = os.getpid()
-    if PORTABLE:
-        from antiphon.kernel.runtime.processes.spawning import start_function
-
-        os.set_inheritable(giving, True)
-        return start_function(_start_and_become, work, giving, parent)
-    child = os.fork()
-    if child == 0:
-        os.close(receiving)
-        _become(work, giving, parent)
-    return child
-
-
-def _start_and_become(work: Callable[[], bytes], giving: int, parent: int) -> None:
-    os.write(giving, b"b")
-    _become(work, giving, parent)
-
-
-def _become(work: Callable[[], bytes], giving: int, parent: int) -> None:
-    try:
-        if end_with_parent(parent):
-            faulthandler.disable()  # the parent reports a crash
-            quiet = os.open(os.devnull, os.O_RDWR)
-            for stream in (0, 1, 2):
-                os.dup2(quiet, stream)
-            os.write(giving, work())
-    finally:
-        os._exit(0)
-
-
-def _received(fd: int, deadline: float | None, most: int) -> tuple[bytes, bool]:
-    data = b""
-    poll = select.poll()
-    poll.register(fd, select.POLLIN)
-    while len(data) <= most:
-        left = None if deadline is None else 1000.0 * max(0.0, deadline - time.monotonic())
-        if not poll.poll(left):
-            return data, True
-        piece = os.read(fd, 65536)
-        if not piece:
-            return data, False
-        data += piece
-    return data[:most], False
 
 
 class HelperTask:
