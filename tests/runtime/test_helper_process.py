@@ -11,7 +11,7 @@ import pytest
 from tests.waiting import until
 
 from antiphon.kernel.runtime.platform import start_time
-from antiphon.kernel.runtime.processes import helper_process
+from antiphon.kernel.runtime.processes import forked
 from antiphon.kernel.runtime.processes.forked import ForkedEnd, run_forked
 from antiphon.kernel.runtime.processes.helper_channel import HEAD, MessageBuffer, pack
 from antiphon.kernel.runtime.processes.helper_process import (
@@ -147,8 +147,8 @@ def test_how_a_forked_child_ended_is_known(work: object, late: bool, status: int
 
 
 def test_an_interpreter_that_does_not_start_is_late_and_gives_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(helper_process, "PORTABLE", True)
-    monkeypatch.setattr(helper_process, "START_SECONDS", 0.0)
+    monkeypatch.setattr(forked, "PORTABLE", True)
+    monkeypatch.setattr(forked, "START_SECONDS", 0.0)
     assert run_forked(os.getcwdb, 60.0, 100) == ForkedEnd(b"", True, -signal.SIGKILL)
 
 
