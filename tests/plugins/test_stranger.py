@@ -92,7 +92,7 @@ async def held(request):
 ROUTES = '''
 import asyncio
 from antiphon.api.backends.http import Asked, Refusal, Response, json_response, operation, record
-from antiphon.api.backends.runtime import end_before_exec, end_session, module_command, start_command
+from antiphon.api.backends.runtime import bound_command, end_session, start_command
 from antiphon.api.backends.analysis import service
 
 Words = record("Words", words=list[str], asked=list[str])
@@ -128,7 +128,7 @@ class Shelves:
         if not body.words:
             raise Refusal(409, "there are no words")
         self._job = await start_command(
-            module_command("antiphon", "shelf", "put", *body.words), preexec_fn=end_before_exec
+            bound_command("antiphon", "shelf", "put", *body.words)
         )
         return json_response({"words": [], "asked": []}, 202)
 

@@ -26,7 +26,6 @@ from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.processes.child_process import listening
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.web.control_link import ControlLink
-from antiphon.web.plugin_routes import add_routes
 from antiphon.web.routes import HttpOptions, serve_http
 from antiphon.web.server import HttpServer, drain
 
@@ -81,9 +80,9 @@ async def _live(given: dict[str, Any], catalog: Catalog) -> None:
             taps=taps,
             scripts=scripts,
             page=given["page"],
+            plugins=catalog.hooks,
         )
         http = await serve_http(control, catalog, options)
-        await add_routes(http, catalog.hooks)
         announcing = await start_announcement(http, control, settings)
         following = loop.create_task(_follow(catalog, Path(given["catalog"])), name="catalog")
         _watch(loop)

@@ -1,7 +1,6 @@
 """The server's own HTTP routes: the status, the OSCQuery tree, surfaces and their approval, the page.
 
-http = await serve_http(control, catalog, HttpOptions(paths.config()))
-for plugin in plugins: plugin.antiphon_routes(http)
+http = await serve_http(control, catalog, HttpOptions(paths.config(), plugins=catalog.hooks))
 ...
 await http.stop()
 """
@@ -10,8 +9,8 @@ from __future__ import annotations
 
 import logging
 import socket
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from antiphon.kernel.contract.catalog import Catalog
@@ -33,6 +32,7 @@ from antiphon.web.oscquery.address_space import AddressSpace
 from antiphon.web.page import files, routes
 from antiphon.web.page.routes import PageOpening
 from antiphon.web.performer_link import PerformerLink
+from antiphon.web.plugin_routes import add_routes
 from antiphon.web.protocol.application import Endpoint
 from antiphon.web.protocol.guard import Limits
 from antiphon.web.server import HttpServer, Uploads
@@ -58,6 +58,7 @@ class HttpOptions:
     taps: TapMemory | None = None  # sound of single nodes; without it there is nothing to listen to
     scripts: socket.socket | None = None  # the socket to what performs scripts; None where nothing is evaluated
     page: tuple[str, str] | None = None
+    plugins: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # the hooks that each implements
 
 
 async def serve_http(control: ControlLink, catalog: Catalog, options: HttpOptions) -> HttpServer:
@@ -80,6 +81,7 @@ async def serve_http(control: ControlLink, catalog: Catalog, options: HttpOption
         server.draining.append(job_routes.drain)
         server.uploads = Uploads(jobs, job_routes.path)
     install(server, control, catalog, await control.about())
+    await add_routes(server, options.plugins)  # before it listens: a route that is still to come would be a 404
     host = "0.0.0.0" if options.lan or options.proxy else "127.0.0.1"
     await server.start(host, options.port, options.listener)
     return server
