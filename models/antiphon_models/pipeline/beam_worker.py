@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from antiphon.api.backends.runtime import bound_to
+from antiphon.api.backends.runtime import end_with_parent
 
 PARENT = "ANTIPHON_BEAM_PARENT"
 """Environment variable with the worker's parent process."""
@@ -13,7 +13,7 @@ PARENT = "ANTIPHON_BEAM_PARENT"
 
 def main() -> None:
     """Runs a worker; its address and options are in the environment, as set by Beam."""
-    if not bound_to(int(os.environ[PARENT])):
+    if not end_with_parent(int(os.environ[PARENT])):
         return
     from apache_beam.runners.worker import sdk_worker_main
 

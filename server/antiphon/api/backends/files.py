@@ -38,8 +38,8 @@ from antiphon.kernel.runtime.paths import (
     open_ordinary,
     os_error_text as reason_of_os_error,
     patches as patches_folder,
-    path_as_spelled as path_as_spelled,
-    path_inside as path_inside,
+    path_as_spelled,
+    path_inside,
     temporary_beside,
     write_atomic,
 )

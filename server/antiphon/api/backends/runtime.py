@@ -19,7 +19,7 @@ from antiphon.kernel.runtime.platform import (
     c_function,
     cores,
     end_before_exec,
-    end_with_parent as bound_to,
+    end_with_parent,
     hear,
     limit_resources,
     make_bell,

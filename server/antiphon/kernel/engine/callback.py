@@ -18,12 +18,13 @@ from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.native.compiling import kernel
 from antiphon.kernel.native.intrinsics import address_f32, as_u8p, call_c, load_acquire, offset, store_release
 from antiphon.kernel.native.kernel import f32, f32p, f64, i64, i64p
+from antiphon.kernel.native.resample import sinc_table
 from antiphon.kernel.runtime.platform import MONOTONIC, c_function, make_bell, wait_bell
 
 DEPTH = 32
 TAPS, PHASES = 48, 256
 """Frames that a frame at another rate is interpolated from, and the tabulated places between two of them."""
-_ATTENUATION, _PASSED = 8.0, 0.92
+_BETA, _PASSED = 8.0, 0.92
 """Of the interpolation: beta of the Kaiser window, and the edge of its band as a share of the lower Nyquist rate."""
 
 
@@ -260,17 +261,6 @@ def portaudio_process(x: i64, y: i64, frames: i64, times: i64, flags: i64, s: i6
     return 0
 
 
-def conversion_table(cutoff: float) -> Samples:
-    """Table of `between`, float32 `[PHASES + 2, TAPS]`: a windowed sinc. `cutoff`: share of the source's bandwidth."""
-    places = np.arange(PHASES + 2)[:, None] / PHASES
-    away = np.arange(TAPS)[None, :] + 1 - TAPS // 2 - places
-    inside = np.clip(1.0 - (away / (TAPS // 2)) ** 2, 0.0, None)
-    table = np.sinc(away * cutoff) * np.i0(_ATTENUATION * np.sqrt(inside)) * (inside > 0.0)
-    # each row sums to 1: a constant stays one at every place
-    scaled: Samples = (table / table.sum(axis=1, keepdims=True)).astype(np.float32)
-    return scaled
-
-
 class CallbackState:
     """State of one device stream, shared between the callback and the engine.
 
@@ -299,7 +289,8 @@ class CallbackState:
         self.outputs: Samples = np.zeros((DEPTH, max(1, channels_out), block), np.float32)
         self.bell = make_bell(waits=True, inherited=False)  # rung by the callback after each call
         bands = [_PASSED * min(rates) / rate for rate in (rates[1], rates[0])] if rates[0] != rates[1] else []
-        self._tables: Samples = np.array([conversion_table(band) for band in bands], np.float32)
+        places = np.arange(PHASES + 2) / PHASES
+        self._tables: Samples = np.array([sinc_table(places, TAPS // 2, band, _BETA) for band in bands], np.float32)
         self._history: Samples = np.zeros((channels_in + channels_out, 2 * TAPS), np.float32)
         values = {
             Slot.RATE: rates[0],

@@ -15,7 +15,7 @@ from antiphon.kernel.contract.processor import IO, BlockTime, Event, Processor, 
 from antiphon.kernel.contract.runner import ProcessorRunner
 from antiphon.kernel.errors import PluginError
 from antiphon.kernel.graph.parameter_follower import MAX_WAITING, Clocks, ParameterFollower
-from antiphon.kernel.native.resample import convert, push, resample
+from antiphon.kernel.native.resample import convert, push, resample, sinc_table
 
 STOP_DB = 86.0
 """Stopband attenuation of the filter design in dB; 80 dB is reached."""
@@ -271,14 +271,7 @@ def _filter(source: int, target: int, places: int) -> RateFilter:
     half = math.ceil(length / 2.0 * source / lower)
     beta = 0.1102 * (STOP_DB - 8.7)
     cutoff = lower / source
-    table = np.empty((places, 2 * half), np.float32)
-    taps = half - 1 - np.arange(2 * half)
-    for place in range(places):
-        away = taps + place / places
-        inside = np.clip(1.0 - np.square(away / half), 0.0, None)
-        row = np.where(np.abs(away) < half, np.sinc(cutoff * away) * np.i0(beta * np.sqrt(inside)), 0.0)
-        table[place] = row / row.sum()
-    return RateFilter(half, table)
+    return RateFilter(half, sinc_table(np.arange(places) / places, half, cutoff, beta))
 
 
 def _audio(ports: tuple[Port, ...]) -> list[Port]:

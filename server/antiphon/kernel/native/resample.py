@@ -6,8 +6,24 @@ successive frames are contiguous. Frame n is at n % `size`.
 
 from __future__ import annotations
 
+import numpy as np
+from numpy.typing import NDArray
+
 from antiphon.kernel.native.compiling import kernel
 from antiphon.kernel.native.kernel import f32, f32p, f64, i64
+
+
+def sinc_table(places: NDArray[np.float64], half: int, cutoff: float, beta: float) -> NDArray[np.float32]:
+    """Taps of a Kaiser-windowed sinc between two frames, float32 `[places, 2 * half]`.
+
+    `places`: shares of the way between the frames. `cutoff`: share of the source's bandwidth. Each row sums to 1: a
+    constant stays one at every place.
+    """
+    away = half - 1 - np.arange(2 * half) + places[:, None]
+    inside = np.clip(1.0 - np.square(away / half), 0.0, None)
+    rows = np.where(np.abs(away) < half, np.sinc(cutoff * away) * np.i0(beta * np.sqrt(inside)), 0.0)
+    table: NDArray[np.float32] = (rows / rows.sum(axis=1, keepdims=True)).astype(np.float32)
+    return table
 
 
 @kernel
