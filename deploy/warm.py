@@ -40,11 +40,12 @@ WORKER = (
 
 def kernels() -> None:
     """Compiles what a server's engine and a job's process compile, each in the order in which it does."""
+    from antiphon.files.input_loop import load_sound
     from antiphon.kernel.runtime import paths
     from antiphon.kernel.runtime.settings import ServeSettings
     from antiphon.kernel.supervisor import preload
 
-    preload.warm(ServeSettings(audio="headless"), paths.make_folder(paths.runtime() / "warm"))
+    preload.warm(ServeSettings(audio="headless"), paths.make_folder(paths.runtime() / "warm"), load_sound)
     _write_sound("/tmp/warm.wav", bytes(9600))
     for words in (("run", "gain", "/tmp/warm.wav", "/tmp/warm-out.wav"), ("render", "keys", "--seconds", "0.1")):
         out = () if words[0] == "run" else ("--out", "/tmp/warm-keys.wav")

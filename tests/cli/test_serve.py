@@ -8,8 +8,8 @@ import pytest
 import soundfile
 
 from antiphon.cli.serve import run
+from antiphon.files.input_loop import load_sound
 from antiphon.kernel import supervisor
-from antiphon.kernel.engine.file_loop import load_sound
 from antiphon.kernel.engine.recording import recorder
 from antiphon.kernel.errors import FileError, UsageError
 from antiphon.kernel.runtime.processes import pidfile

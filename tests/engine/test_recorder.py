@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 import soundfile
 
+from antiphon.files.audiofile import stream
+from antiphon.files.containers.layout import layout
+from antiphon.files.containers.pieces import Refused
 from antiphon.kernel.engine.recording import recorder as recorders, take as takes
 from antiphon.kernel.engine.recording.recorder import Recorder
 from antiphon.kernel.engine.recording.take import TakeFile, describe_take
 from antiphon.kernel.engine.remote import RemoteEngine
 from antiphon.kernel.engine.shared import SESSION, HeaderWord, MappingShape, Shared
 from antiphon.kernel.errors import FileError
-from antiphon.kernel.io.audiofile import stream
-from antiphon.kernel.io.containers.layout import layout
-from antiphon.kernel.io.containers.pieces import Refused
 
 RATE, BLOCK = 48000, 256
 FOUR_GIB = 1 << 32

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from tests.datasets.trees import TREES, sound
 
+from antiphon.files.decode_process import FileStalled
 from antiphon.kernel.errors import FileError, UsageError
-from antiphon.kernel.io.decode_process import FileStalled
 from antiphon.signal.features import import_librosa
 from antiphon.signal.mel import LogMel, LogMelStream, MelSettings
 from antiphon_library.identity import identify_and_analyse

@@ -243,8 +243,8 @@ BACKENDS = {"antiphon_pyo": {"info"}, "antiphon_supercollider": {"info"}}
 @pytest.mark.parametrize(
     "work",
     [
-        pytest.param("preload.warm(ServeSettings(), Path(sys.argv[1]))", id="serve without a choice"),
-        pytest.param("preload.warm(ServeSettings(synth='null'), Path(sys.argv[1]))", id="serve by null"),
+        pytest.param("preload.warm(ServeSettings(), Path(sys.argv[1]), load_sound)", id="serve without a choice"),
+        pytest.param("preload.warm(ServeSettings(synth='null'), Path(sys.argv[1]), load_sound)", id="serve by null"),
         pytest.param("play_with('cpu', 'auto', load(check=True))", id="run"),
     ],
 )
@@ -252,6 +252,7 @@ def test_a_synth_that_nobody_uses_costs_nothing(work, tmp_path):
     """What starts and checks every plugin, and plays no note, has of a backend no more than what it says of itself."""
     run = (
         "import json, sys; from pathlib import Path; from antiphon.cli.files.file_tasks import play_with;"
+        "from antiphon.files.input_loop import load_sound;"
         "from antiphon.kernel.plugins.loader import load; from antiphon.kernel.runtime.settings import ServeSettings;"
         f"from antiphon.kernel.supervisor import preload; {work};"
         "print(json.dumps(list(sys.modules)))"

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from antiphon.files.decode import path_text
 from antiphon.files.midifile import WRITABLE_SUFFIXES
 from antiphon.kernel.errors import PluginError, RequestError, UsageError
 from antiphon.kernel.graph.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.kernel.graph.graph import End, NodeSpec, Wire
 from antiphon.kernel.graph.patch import dump, load, parse
 from antiphon.kernel.graph.patch_list import SUFFIX
-from antiphon.kernel.io.decode import path_text
 from antiphon.kernel.plugins import loader
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.session.notes import Players

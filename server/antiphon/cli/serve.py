@@ -97,6 +97,7 @@ def _check_transports(settings: ServeSettings, transports: list[Transport]) -> N
 def run(settings: ServeSettings, log: str = "", log_level: str = "info", *, opens: bool = False) -> None:
     """Runs the supervisor to its end, and exits. log, log_level: as of `server_log`; opens: the page, in a browser."""
     from antiphon.cli.page import announce
+    from antiphon.files.input_loop import load_sound
     from antiphon.kernel.io.log_lines import server_log
     from antiphon.kernel.supervisor import Companions, Supervisor
 
@@ -108,7 +109,7 @@ def run(settings: ServeSettings, log: str = "", log_level: str = "info", *, open
         keep_token(paths.config())
         with server_log(log, log_level):
             ready = partial(announce, folder, opens=opens)
-            beside = Companions("antiphon.web.process", "antiphon.performer.process", _make_secrets, ready)
+            beside = Companions("antiphon.web.process", "antiphon.performer.process", _make_secrets, ready, load_sound)
             status = Supervisor(settings, folder, beside).run()
     finally:
         pidfile.clear(folder, settings)

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from antiphon.files.decode import path_text
 from antiphon.files.draft_file import DraftFile, unwritable
 from antiphon.files.finishing import Finishing
 from antiphon.files.sound_finish import PLAIN, SoundFinish
 from antiphon.files.sound_tags import ESTIMATED_TAGS, append_chunks, fill_slots, id3, id3_chunk, plain_tags
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.errors import FileError
-from antiphon.kernel.io.decode import path_text
 from antiphon.kernel.runtime.sound_formats import FORMATS, SHOWN_SUFFIXES, Format, channel_order
 
 if TYPE_CHECKING:

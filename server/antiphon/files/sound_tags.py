@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Mapping
 from functools import cache
 
-from antiphon.kernel.io.containers.id3 import ID3_FRAMES
+from antiphon.files.containers.id3 import ID3_FRAMES
 
 ESTIMATED_TAGS = ("bpm", "key")
 """Estimated tags, written on request only: copied from another file they may be wrong."""

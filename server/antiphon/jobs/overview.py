@@ -43,7 +43,7 @@ def check_header(path: Path) -> None:
     if is_midi(path):
         read(path, 48000)
         return
-    from antiphon.kernel.io.decode import Decoder
+    from antiphon.files.decode import Decoder
 
     with Decoder(path) as decoder:
         if decoder.frames == 0:
@@ -53,7 +53,7 @@ def check_header(path: Path) -> None:
 def _sound(path: Path) -> dict[str, Any]:
     import numpy as np
 
-    from antiphon.kernel.io.audiofile import stream
+    from antiphon.files.audiofile import stream
 
     peaks: list[float] = []
     frames, peak, filled = 0, 0.0, 0

@@ -19,7 +19,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--patch", required=True, metavar="FILE", help="patch that is played")
     parser.add_argument("--osc-port", type=int, default=OSC_PORT, metavar="P", help="UDP and TCP port; 0: a free one")
     parser.add_argument("--audio", default="headless", choices=AUDIO, help="headless is the software clock")
-    parser.add_argument("--input", default="", metavar="FILE", help="sound file that loops as the input")
+    parser.add_argument("--input", default="", metavar="NAME", help="part of an input device's name")
     parser.add_argument("--record", default="", metavar="FILE", help="sound file that the output is recorded to")
     asked = parser.parse_args(arguments)
     settings = ServeSettings(**vars(asked), http_port=0, extra={"web": False})

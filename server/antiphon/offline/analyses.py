@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from antiphon.files import audiofile
 from antiphon.files.audiowrite import AudioWriter
+from antiphon.files.decode import Decoder
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.errors import AntiphonError, FileError, PluginError
-from antiphon.kernel.io import audiofile
-from antiphon.kernel.io.decode import Decoder
 from antiphon.kernel.runtime import extras
 from antiphon.kernel.runtime.importing import reason_of
 from antiphon.kernel.runtime.shortening import shorten

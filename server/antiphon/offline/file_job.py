@@ -69,7 +69,7 @@ def check_distinct(read: Iterable[Named], written: Iterable[Named], mend: str = 
     `read`: what each file that is read is called on the command line, and its path. A folder stands for what is in it.
     `mend`: what to do where it is OUT; "" for giving it another name. Raises UsageError: two of them are the same file.
     """
-    from antiphon.kernel.io.decode import path_text
+    from antiphon.files.decode import path_text
 
     outs = [(what, path, paths.file_identity(path)) for what, path in written]
     folders = any(os.path.exists(path) for _, path, _ in outs)
@@ -89,7 +89,7 @@ def check_distinct(read: Iterable[Named], written: Iterable[Named], mend: str = 
 
 def free(written: Iterable[Named], *, force: bool) -> None:
     """Raises UsageError if an output file exists without `--force`."""
-    from antiphon.kernel.io.decode import path_text
+    from antiphon.files.decode import path_text
 
     for what, path in written:
         # a path that is no regular file is refused, with the reason, by the function that writes it

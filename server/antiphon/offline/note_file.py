@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from antiphon.files import midi_song, midifile
+from antiphon.files.decode import path_text
 from antiphon.files.midi_song import MidiNote, MidiSong, MidiTrack, Times
 from antiphon.files.midifile import SUFFIXES, WRITABLE_SUFFIXES
 from antiphon.kernel.contract.processor import Event
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.graph.clock import MAX_TEMPO, MIN_TEMPO
-from antiphon.kernel.io.decode import path_text
 from antiphon.kernel.session.commands import Bend, Command, Control, NoteOff, NoteOn, ProgramChange, Sample, SetTempo
 
 MAX_SECONDS = 6 * 3600.0

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from antiphon.kernel.io.decode import path_text
+from antiphon.files.decode import path_text
 
 if TYPE_CHECKING:
     from antiphon.files.audiowrite import AudioWriter

@@ -11,10 +11,10 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from antiphon.files.decode import path_text
 from antiphon.kernel.errors import AntiphonError
 from antiphon.kernel.graph.graph import Graph
 from antiphon.kernel.graph.names import MACRO
-from antiphon.kernel.io.decode import path_text
 from antiphon.kernel.runtime.processes.helper_channel import MAX_MESSAGE_BYTES
 from antiphon.kernel.runtime.processes.helper_process import HelperProcess
 from antiphon.kernel.session.commands import Command

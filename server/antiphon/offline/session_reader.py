@@ -10,12 +10,12 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from msgspec import Meta, Struct, defstruct
 
+from antiphon.files.decode import path_text
 from antiphon.kernel.contract.block import StreamSpec
 from antiphon.kernel.contract.parameter_cell import ParamCell
 from antiphon.kernel.engine.recording.journal import VERSION
 from antiphon.kernel.errors import AntiphonError, FileError
 from antiphon.kernel.graph.clock import EIGHTH, MAX_STEP, MAX_SWING, MAX_TEMPO, MIN_STEP, MIN_TEMPO
-from antiphon.kernel.io.decode import path_text
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.settings import MAX_BLOCK, MIN_BLOCK, RATES
 from antiphon.kernel.runtime.sound_formats import MAX_CHANNELS

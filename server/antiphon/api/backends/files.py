@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from antiphon.files.audiofile import Sound, read as read_sound, stream as stream_sound
 from antiphon.files.audiowrite import AudioWriter, format_of
+from antiphon.files.containers.layout import KINDS as SOUND_KINDS
+from antiphon.files.decode import AudioInfo, Decoder, KeptDecoder, path_text as printable_path
+from antiphon.files.decode_process import FileStalled
 from antiphon.files.midi_song import (
     DEFAULT_BPM,
     TICKS as MIDI_TICKS,
@@ -21,10 +25,6 @@ from antiphon.files.midifile import (
     write as write_midi,
 )
 from antiphon.files.png import png_bytes
-from antiphon.kernel.io.audiofile import Sound, read as read_sound, stream as stream_sound
-from antiphon.kernel.io.containers.layout import KINDS as SOUND_KINDS
-from antiphon.kernel.io.decode import AudioInfo, Decoder, KeptDecoder, path_text as printable_path
-from antiphon.kernel.io.decode_process import FileStalled
 from antiphon.kernel.runtime.file_lock import Claims as FileClaims, hold_lock, lock as lock_file
 from antiphon.kernel.runtime.paths import (
     PRIVATE_FOLDER,

@@ -77,7 +77,7 @@ def gather_tasks(
     Raises UsageError: `out_dir` is no folder, or two sources would have one result. Raises FileError: a folder cannot
     be read or holds no such file, or a pattern that the shell passed on matches none.
     """
-    from antiphon.kernel.io.decode import path_text
+    from antiphon.files.decode import path_text
 
     if Path(out_dir).exists() and not Path(out_dir).is_dir():
         raise UsageError(f"--out-dir {path_text(out_dir)} is not a folder")
@@ -104,7 +104,7 @@ def gather_tasks(
 
 def _in_folder(folder: Path, out_dir: Path, endings: Sequence[str], *, recursive: bool) -> list[Path]:
     """Accepted files of a folder, in order; ignored ones are reported."""
-    from antiphon.kernel.io.decode import path_text
+    from antiphon.files.decode import path_text
 
     taken, others, folders, waiting = [], [], [], [folder]
     while waiting:
@@ -129,7 +129,7 @@ def _in_folder(folder: Path, out_dir: Path, endings: Sequence[str], *, recursive
 
 def _first(paths: Sequence[Path], most: int = 3) -> str:
     """The first paths as text, with the number of the rest."""
-    from antiphon.kernel.io.decode import path_text
+    from antiphon.files.decode import path_text
 
     names = ", ".join(path_text(path) for path in paths[:most])
     return f"{names} and {len(paths) - most} more" if len(paths) > most else names
@@ -202,8 +202,8 @@ def plan_jobs(
 
     Raises UsageError: they are not what the plugin takes.
     """
+    from antiphon.files.decode import path_text
     from antiphon.kernel.graph.clips import locate_asset
-    from antiphon.kernel.io.decode import path_text
 
     paths = [path if path.isascii() else str(path_as_spelled(Path(path))) for path in paths]
     alone, default_source = bool(info.on_files.job), info.on_files.default_source

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from antiphon.files.containers.id3 import NAMES
 from antiphon.files.sound_finish import SoundFinish, SoundMarks, SoundTagger
 from antiphon.files.sound_tags import ESTIMATED_TAGS, without_chunks
 from antiphon.kernel.errors import FileError, UsageError
-from antiphon.kernel.io.containers.id3 import NAMES
 from antiphon.kernel.runtime.suggestion import instead
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def finish_of(asked: FinishOptions, rate: int = 0) -> SoundFinish:
 
 def finish_like(finish: SoundFinish, source: Path) -> SoundFinish:
     """The finish with the tags and the marks of a sound file; as it is for any other file."""
-    from antiphon.kernel.io.decode import Decoder
+    from antiphon.files.decode import Decoder
 
     try:
         with Decoder(source) as decoder:
@@ -81,7 +81,7 @@ def finish_marked(
     finish: SoundFinish, source: Path, frames: int | None, rate: int, transposed: bool = False
 ) -> SoundFinish:
     """The finish with the marks of a sound file of `frames`; without `smpl` where its pitch becomes another."""
-    from antiphon.kernel.io.containers.chunks import read_marks
+    from antiphon.files.containers.chunks import read_marks
 
     if frames is None or (chunks := read_marks(source)) is None:
         return finish

@@ -58,8 +58,8 @@ def _judged(path: str, bars: int, folder: Path) -> Verdict:
     """Renders the bars into a temporary file, and judges it. Raises `ScriptError` for a script with an error."""
     from antiphon.cli.files.render_options import RenderOptions
     from antiphon.cli.files.render_script import performed
+    from antiphon.files.audiofile import read
     from antiphon.files.sound_finish import PLAIN
-    from antiphon.kernel.io.audiofile import read
     from antiphon.kernel.session.notes import Players
     from antiphon.offline.hearing import tempo_map
     from antiphon.offline.rehearsal import judge

@@ -71,8 +71,8 @@ def render(asked: RenderOptions, finishing: FinishOptions) -> None:
 def _render_patch(asked: RenderOptions, jobs: list[RenderJob], finish: SoundFinish) -> None:
     """Renders each job; raises `typer.Exit` where one has a fault."""
     from antiphon.cli.files.rendering import files_of, render_file
+    from antiphon.files.decode import path_text
     from antiphon.kernel.graph.patch import load as load_patch
-    from antiphon.kernel.io.decode import path_text
     from antiphon.kernel.plugins.loader import load
 
     loaded = load(check=False)
@@ -102,7 +102,7 @@ def _jobs(asked: RenderOptions) -> list[RenderJob]:
     """The files to render. Raises `UsageError` where --out, --out-dir, --in and --events do not go together."""
     from antiphon.cli.files.rendering import RenderJob
     from antiphon.files.audiowrite import format_of
-    from antiphon.kernel.io.decode import path_text
+    from antiphon.files.decode import path_text
     from antiphon.offline.note_file import is_midi
 
     events, sources = asked.events, asked.source or []

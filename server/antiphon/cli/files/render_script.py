@@ -16,13 +16,13 @@ from antiphon.cli.files.file_tasks import play_with, report
 from antiphon.cli.files.render_options import RenderOptions
 from antiphon.cli.files.rendering import BLOCK, PatchRender, RenderedFile
 from antiphon.cli.terminal.errors import complain, endable
+from antiphon.files.audiofile import stream
 from antiphon.files.audiowrite import format_of
+from antiphon.files.decode import path_text
 from antiphon.files.sound_finish import SoundFinish
 from antiphon.kernel.contract.block import StreamSpec
 from antiphon.kernel.errors import PatchError, UsageError
 from antiphon.kernel.graph.patch import load as load_patch
-from antiphon.kernel.io.audiofile import stream
-from antiphon.kernel.io.decode import path_text
 from antiphon.kernel.plugins.loader import load
 from antiphon.kernel.runtime.suggestion import instead
 from antiphon.kernel.session.notes import Players

@@ -13,7 +13,9 @@ from antiphon.cli.files.finish_options import finish_marked
 from antiphon.cli.files.render_options import RenderOptions
 from antiphon.cli.terminal.errors import complain
 from antiphon.cli.terminal.progress import ProgressBar
+from antiphon.files.audiofile import stream
 from antiphon.files.audiowrite import AudioWriter
+from antiphon.files.decode import path_text
 from antiphon.files.sound_finish import PLAIN, SoundFinish
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.contract.catalog import Catalog
@@ -23,8 +25,6 @@ from antiphon.kernel.errors import FileError, RequestError, UsageError
 from antiphon.kernel.graph.clips import locate_asset
 from antiphon.kernel.graph.graph import Graph, order
 from antiphon.kernel.graph.patch import Patch
-from antiphon.kernel.io.audiofile import stream
-from antiphon.kernel.io.decode import path_text
 from antiphon.kernel.plugins.loader import Loaded
 from antiphon.kernel.session.commands import Command
 from antiphon.kernel.session.notes import Players

@@ -29,9 +29,9 @@ def replay(
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
 ) -> None:
     """Render a recorded set to a file: the same samples on the same machine. What was cued in it is listed."""
+    from antiphon.files.audiofile import stream
     from antiphon.files.audiowrite import AudioWriter, format_of
-    from antiphon.kernel.io.audiofile import stream
-    from antiphon.kernel.io.decode import path_text
+    from antiphon.files.decode import path_text
     from antiphon.kernel.plugins.loader import load
     from antiphon.kernel.supervisor.recordings import SET
     from antiphon.kernel.synth.backends import chosen

@@ -246,7 +246,7 @@ def _check_job(asked: RunOptions, use: FileUse, fires: Sequence[tuple[str, float
 
 def _check_paths(asked: RunOptions, use: FileUse, jobs: Sequence[FileTask], parts: Mapping[str, Path]) -> None:
     """Raises FileError or UsageError where IN is missing, or an output file exists."""
-    from antiphon.kernel.io.decode import path_text
+    from antiphon.files.decode import path_text
     from antiphon.offline.note_file import is_midi
 
     if asked.out_dir is not None and not use.job:
@@ -308,7 +308,7 @@ def _file_job(
 
 def _run_own_job(own: str, asked: RunOptions, job: FileJob) -> None:
     """Runs a plugin's own file job: `own` names its function."""
-    from antiphon.kernel.io.decode import path_text
+    from antiphon.files.decode import path_text
     from antiphon.offline.output_summary import Written
 
     if asked.out_dir is not None:

@@ -14,14 +14,14 @@ from antiphon.cli.files.file_tasks import FileTask, RunSettings, takes_notes_alo
 from antiphon.cli.files.finish_options import finish_marked
 from antiphon.cli.terminal.errors import complain
 from antiphon.cli.terminal.progress import ProgressBar
+from antiphon.files.audiofile import stream
 from antiphon.files.audiowrite import AudioWriter, format_of
+from antiphon.files.decode import path_text
 from antiphon.files.midifile import WRITABLE_SUFFIXES
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.contract.catalog import ProcessorInfo
 from antiphon.kernel.contract.file_use import FileHearing
 from antiphon.kernel.errors import FileError, UsageError
-from antiphon.kernel.io.audiofile import stream
-from antiphon.kernel.io.decode import path_text
 from antiphon.kernel.plugins.loader import Loaded
 from antiphon.kernel.runtime.importing import import_object
 from antiphon.offline import note_file

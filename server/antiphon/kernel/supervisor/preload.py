@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,6 @@ from typing import Any
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.contract.params import Value
 from antiphon.kernel.control.state import CATALOG
-from antiphon.kernel.io.decode_process import decoders
 from antiphon.kernel.plugins import loader
 from antiphon.kernel.runtime import paths, resources
 from antiphon.kernel.runtime.console import say
@@ -20,6 +20,9 @@ from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.synth import backends, info as synths
 from antiphon.kernel.synth.info import NULL_LOG_FILE
 
+ReadSound = Callable[[Path, int], Samples]
+"""A sound file as float32 `[channels, frames]` at a rate in Hz; raises `FileError`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Warm:
@@ -27,14 +30,22 @@ class Warm:
 
     settings: ServeSettings
     plugins: loader.Loaded
+    read: ReadSound
     sound: Samples | None  # the decoded input file, float32 `[channels, frames]`, or None without `--input`
 
     def __reduce__(self) -> Any:
         choice = backends.chosen()
-        return _again, (self.settings, choice.info.name, choice.settings, choice.instead, self.sound is not None)
+        return _again, (
+            self.settings,
+            choice.info.name,
+            choice.settings,
+            choice.instead,
+            self.read,
+            self.sound is not None,
+        )
 
 
-def warm(settings: ServeSettings, folder: Path) -> Warm:
+def warm(settings: ServeSettings, folder: Path, read: ReadSound) -> Warm:
     """Kernels, plugins, input file and synth, for engines to fork with; the catalog as `CATALOG` in `folder`."""
     from antiphon.kernel.engine import callback, loop, process  # noqa: F401 - warm for the fork
     from antiphon.kernel.native import compile_all
@@ -55,12 +66,13 @@ def warm(settings: ServeSettings, folder: Path) -> Warm:
         if settings.synth == "auto":
             say(backends.silence(registered))
     backends.use(choice)
-    return _ready(settings, loaded, settings.input_file is not None)
+    return _ready(settings, loaded, read, settings.input_file is not None)
 
 
 def _again(
-    settings: ServeSettings, synth: str, synth_settings: tuple[tuple[str, Value], ...], instead: bool, sound: bool
-) -> Warm:
+    settings: ServeSettings, synth: str, synth_settings: tuple[tuple[str, Value], ...], instead: bool, read: ReadSound,
+    sound: bool,
+) -> Warm:  # fmt: skip
     """What `warm` has given to the supervisor, in a process that was not forked from it."""
     from antiphon.kernel.engine import callback, loop, process  # noqa: F401 - their kernels are compiled
     from antiphon.kernel.native import compile_all
@@ -69,15 +81,12 @@ def _again(
     compile_all()
     info = synths.NULL if synth == synths.NULL.name else backends.choose(synth, loaded.factories["synths"])
     backends.use(synths.BackendChoice(info, synth_settings, instead))
-    return _ready(settings, loaded, sound)
+    return _ready(settings, loaded, read, sound)
 
 
-def _ready(settings: ServeSettings, loaded: loader.Loaded, with_sound: bool) -> Warm:
-    from antiphon.kernel.engine import file_loop
-
+def _ready(settings: ServeSettings, loaded: loader.Loaded, read: ReadSound, with_sound: bool) -> Warm:
     path = settings.input_file if with_sound else None
-    sound = None if path is None else file_loop.load_sound(path, settings.rate)
-    decoders().close()  # no other file is decoded here before the fork
+    sound = None if path is None else read(path, settings.rate)
     resources.unmap_clean("llvmlite")  # 43 MB that nothing uses again unless a plugin is reloaded
     gc.freeze()  # a collection in a forked process would write to every page with an object, and so copy it
-    return Warm(settings, loaded, sound)
+    return Warm(settings, loaded, read, sound)

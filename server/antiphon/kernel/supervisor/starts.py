@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from antiphon.kernel.contract.block import StreamSpec
+from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.control.state import CATALOG
 from antiphon.kernel.engine.drivers.probe import Found, device_settings
@@ -52,6 +52,10 @@ def _nothing(*_: object) -> None:
     pass
 
 
+def _no_files(path: Path, rate: int) -> Samples:
+    raise FileError(f"cannot read {path}: the kernel alone decodes no sound files; antiphon serve does")
+
+
 @dataclass(frozen=True, slots=True)
 class Companions:
     """The processes beside the kernel's, which are started and restarted with them."""
@@ -60,6 +64,7 @@ class Companions:
     performer: str = ""  # module of the process that performs the scripts of pages, with `--live`
     secrets: Callable[[], None] = _nothing  # makes what `--lan` needs, in a process of its own; raises `FileError`
     ready: Callable[[ServeSettings], None] = _nothing
+    read: preload.ReadSound = _no_files  # decodes the file of `--input`
 
 
 class Starts:
@@ -76,7 +81,7 @@ class Starts:
 
     def warm(self) -> None:
         """Imports, compiles and loads what engines and weighers are forked with; see `preload`."""
-        self._warm = preload.warm(self._settings, self.folder)
+        self._warm = preload.warm(self._settings, self.folder, self._companions.read)
 
     @property
     def _settings(self) -> ServeSettings:

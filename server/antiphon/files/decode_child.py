@@ -1,4 +1,4 @@
-"""The process that decodes: `python -m antiphon.kernel.io.decode_child SOCKET IDLE`, run by `decode_process`.
+"""The process that decodes: `python -m antiphon.files.decode_child SOCKET IDLE`, run by `decode_process`.
 
 A sound file may be hostile and its decoder is C, so it runs here: little memory, no files written, and no more
 processor time than the sound it has given accounts for. One process decodes file after file; the parent ends it, and
@@ -32,11 +32,11 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from antiphon.kernel.io.containers.chunks import check_form
-from antiphon.kernel.io.containers.id3 import NAMES, chunk_tags
-from antiphon.kernel.io.containers.layout import layout, open_file
-from antiphon.kernel.io.containers.pieces import Refused, SoundLayout
-from antiphon.kernel.io.linked_file import BLOCK_SAMPLES, ForwardFile, Frames, LinkedFile, check_whole
+from antiphon.files.containers.chunks import check_form
+from antiphon.files.containers.id3 import NAMES, chunk_tags
+from antiphon.files.containers.layout import layout, open_file
+from antiphon.files.containers.pieces import Refused, SoundLayout
+from antiphon.files.linked_file import BLOCK_SAMPLES, ForwardFile, Frames, LinkedFile, check_whole
 from antiphon.kernel.runtime.platform import limit_resources, widen_pipe
 from antiphon.kernel.runtime.processes.helper_channel import HelperChannel
 from antiphon.kernel.runtime.sound_formats import channel_order

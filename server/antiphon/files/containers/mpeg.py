@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from antiphon.kernel.io.containers.pieces import FileWindow, Link, Piece, Refused
+from antiphon.files.containers.pieces import FileWindow, Link, Piece, Refused
 
 SYNC_SEARCH_BYTES = 1 << 20
 """Search range of the first frame, bytes."""

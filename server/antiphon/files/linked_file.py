@@ -10,8 +10,8 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from antiphon.kernel.io.containers.chunks import check_form
-from antiphon.kernel.io.containers.pieces import Link, Refused, SoundLayout, SplicedFile
+from antiphon.files.containers.chunks import check_form
+from antiphon.files.containers.pieces import Link, Refused, SoundLayout, SplicedFile
 from antiphon.kernel.runtime.sound_formats import channel_order
 
 BLOCK_SAMPLES = 32768

@@ -13,11 +13,11 @@ from types import TracebackType
 
 import numpy as np
 
+from antiphon.files.containers.layout import open_file
+from antiphon.files.containers.pieces import Refused
+from antiphon.files.decode_process import DecoderProcess, decoders, refusal
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.errors import FileError
-from antiphon.kernel.io.containers.layout import open_file
-from antiphon.kernel.io.containers.pieces import Refused
-from antiphon.kernel.io.decode_process import DecoderProcess, decoders, refusal
 from antiphon.kernel.runtime.paths import path_as_spelled
 
 log = logging.getLogger("antiphon.files")

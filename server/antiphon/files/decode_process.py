@@ -13,7 +13,7 @@ from typing import Any
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.runtime.processes.helper_process import HELPER_FAULTS, HelperProcess
 
-MODULE = "antiphon.kernel.io.decode_child"
+MODULE = "antiphon.files.decode_child"
 TIMEOUT_SECONDS = 20.0
 """Seconds in which a decoder has to start; an interpreter and imports take a fifth of one."""
 IDLE = 30.0

@@ -17,11 +17,11 @@ import soundfile
 from tests import audio
 from tests.waiting import costs_at_most, until
 
+from antiphon.files import decode, decode_process
+from antiphon.files.audiofile import read, stream
 from antiphon.files.audiowrite import AudioWriter
+from antiphon.files.decode import Decoder
 from antiphon.kernel.errors import FileError
-from antiphon.kernel.io import decode, decode_process
-from antiphon.kernel.io.audiofile import read, stream
-from antiphon.kernel.io.decode import Decoder
 
 KINDS = ("wav", "flac", "ogg", "mp3", "aiff", "au")
 
@@ -408,7 +408,7 @@ def test_where_no_process_starts_the_machine_is_blamed_and_not_the_file(
 def _child(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> Iterator[None]:
     """Puts other functions in the place of the decoder's; `m` is the real one."""
     (folder / "other_decoder.py").write_text(
-        f"import os, signal, sys\nfrom antiphon.kernel.io import decode_child as m\n{script}\n"
+        f"import os, signal, sys\nfrom antiphon.files import decode_child as m\n{script}\n"
         "m.decode = globals().get('decode', m.decode)\nm.main(sys.argv[1:])\n"
     )
     monkeypatch.syspath_prepend(folder)

@@ -7,10 +7,10 @@ import os
 import re
 import stat
 
-from antiphon.kernel.io.containers import chunks
-from antiphon.kernel.io.containers.chunks import ogg_links
-from antiphon.kernel.io.containers.mpeg import before_tags, behind_tags, mpeg_links
-from antiphon.kernel.io.containers.pieces import FileWindow, Link, Refused, SoundLayout
+from antiphon.files.containers import chunks
+from antiphon.files.containers.chunks import ogg_links
+from antiphon.files.containers.mpeg import before_tags, behind_tags, mpeg_links
+from antiphon.files.containers.pieces import FileWindow, Link, Refused, SoundLayout
 
 KINDS = "wav, flac, ogg, mp3, m4a, aiff, au, w64 or caf"
 """The formats that are read, as words of a sentence."""

@@ -18,13 +18,13 @@ from tests.pairs import pairwise
 from tests.waiting import until
 
 from antiphon.files import audiowrite
+from antiphon.files.audiofile import read
 from antiphon.files.audiowrite import CHUNK, AudioWriter, format_of, subtype_for
+from antiphon.files.containers.id3 import chunk_tags, read_id3
+from antiphon.files.decode import Decoder
 from antiphon.files.sound_finish import PLAIN, SoundFinish, SoundMarks
 from antiphon.files.sound_tags import id3
 from antiphon.kernel.errors import FileError
-from antiphon.kernel.io.audiofile import read
-from antiphon.kernel.io.containers.id3 import chunk_tags, read_id3
-from antiphon.kernel.io.decode import Decoder
 from antiphon.signal.loudness import LoudnessMeter
 
 LOSSLESS = ["wav", "flac", "aiff", "au"]

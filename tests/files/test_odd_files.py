@@ -13,14 +13,14 @@ import numpy as np
 import pytest
 import soundfile
 
+from antiphon.files import decode
+from antiphon.files.audiofile import read
+from antiphon.files.containers.chunks import MAX_CHUNKS, read_marks
+from antiphon.files.containers.layout import layout
+from antiphon.files.containers.mpeg import _table
+from antiphon.files.containers.pieces import Refused, SplicedFile
+from antiphon.files.decode import KeptDecoder
 from antiphon.kernel.errors import FileError
-from antiphon.kernel.io import decode
-from antiphon.kernel.io.audiofile import read
-from antiphon.kernel.io.containers.chunks import MAX_CHUNKS, read_marks
-from antiphon.kernel.io.containers.layout import layout
-from antiphon.kernel.io.containers.mpeg import _table
-from antiphon.kernel.io.containers.pieces import Refused, SplicedFile
-from antiphon.kernel.io.decode import KeptDecoder
 
 RATE = 44100
 ID3 = b"ID3\3\0\0\0\0\1\0" + bytes(128)

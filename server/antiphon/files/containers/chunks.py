@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from antiphon.kernel.io.containers.mpeg import mpeg_links
-from antiphon.kernel.io.containers.pieces import FileWindow, Link, Piece, Refused, SoundLayout
+from antiphon.files.containers.mpeg import mpeg_links
+from antiphon.files.containers.pieces import FileWindow, Link, Piece, Refused, SoundLayout
 from antiphon.kernel.runtime.sound_formats import MAX_CHANNELS, MAX_RATE, MIN_RATE
 
 MAX_CHUNKS = 4096

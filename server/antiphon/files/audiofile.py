@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from antiphon.files.decode import AudioInfo, Decoder
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.errors import FileError
-from antiphon.kernel.io.decode import AudioInfo, Decoder
 
 MAX_SAMPLES = 1 << 26
 """Samples (frames times channels) `read` holds: 256 MiB, 11 minutes of 96 kHz in one channel, 11.6
