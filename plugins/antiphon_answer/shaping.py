@@ -48,7 +48,7 @@ class PitchShape(NamedTuple):
 
 @kernel
 def answer_shape(chances: f64p, pitch: i64, hint: i64, s: PitchShape) -> f64:
-    """chances `[INTERVALS]` ← multiplied by what is wanted; their sum. hint: the motif's pitch, -1 for none."""
+    """Weights interval probabilities `[INTERVALS]` in place by the shape; their sum. hint: motif pitch or -1."""
     total = 0.0
     for interval in range(INTERVALS):
         semitones = interval - WIDEST
@@ -67,7 +67,7 @@ def answer_shape(chances: f64p, pitch: i64, hint: i64, s: PitchShape) -> f64:
 
 @kernel
 def answer_forbid(intervals: i64p, matches: i64p, count: i64, most: i64, chances: f64p) -> None:
-    """chances ← 0 for continuations of a run of `most` intervals copied from the memory."""
+    """Sets to 0 the probabilities that would copy more than `most` intervals in a row from the memory."""
     for i in range(count - 1):
         if matches[i] >= most and intervals[i + 1] >= 0:
             chances[intervals[i + 1]] = 0.0

@@ -92,12 +92,12 @@ def _frames(mono: F32) -> F32:
 
 
 def extractor(settings: MelSettings) -> Any:
-    """Feature extractor as `feature_extractor`, or musicnn's."""
+    """Feature extractor of the settings: musicnn's or a spectrogram's."""
     return MusicnnFeatures() if settings.features == MUSICNN else feature_extractor(settings)
 
 
 def stream(settings: MelSettings) -> Any:
-    """Feature stream as `feature_stream`, or musicnn's."""
+    """Streaming feature extractor of the settings: musicnn's or a spectrogram's."""
     return MusicnnFeatures() if settings.features == MUSICNN else feature_stream(settings)
 
 
@@ -112,7 +112,7 @@ def check_length(samples: int, settings: MelSettings) -> None:
 
 
 def fault(settings: MelSettings) -> str:
-    """Fault of settings as `feature_fault`, or musicnn's, which has its own settings."""
+    """Reason why settings cannot be used, "" for none: those of musicnn are fixed."""
     if settings.features != MUSICNN:
         return feature_fault(settings)
     wrong = next((key for key, value in FEATURES[MUSICNN].items() if getattr(settings, key) != value), "")

@@ -23,9 +23,9 @@ from antiphon.api import (
 )
 from antiphon.api.backends.models import say_instead, usable
 from antiphon.api.backends.signal import HIGHEST, LOWEST, Decimator
-from antiphon_hum.chords.tracker import CHORDS, ChordTracker
+from antiphon_hum.chords.tracker import CHORD_MODEL, ChordTracker
 from antiphon_hum.learned.model_tracker import ModelTracker
-from antiphon_hum.learned.tables import HOP, HUM, RATE
+from antiphon_hum.learned.tables import HOP, PITCH_MODEL, RATE
 from antiphon_hum.scale_snap import GRIDS, KEYS, SCALES, KeyFinder, extra_frames, in_scale, to_line
 from antiphon_hum.tracking.tracker import RING, NoteTracker, TrackerSettings
 
@@ -37,7 +37,7 @@ MIN_NOTE_SECONDS = 0.02
 """Minimum length of a sent note in seconds."""
 SOFT, LOUD = -50.0, -10.0
 """Levels in dBFS of velocity `MIN_VELOCITY` and 1."""
-BEND_REACH = 2
+BEND_RANGE = 2
 """Semitones of a full pitch bend, the default of `synth` and of MIDI: larger corrections are another note."""
 MIN_EXPRESSED = 0.02
 """Minimum change of a note's pitch in semitones that is sent."""
@@ -69,10 +69,10 @@ def velocity(level: float, dynamics: float) -> float:
 
 def available_mode(mode: str) -> str:
     """The mode, or another that plays here, with a warning, logged once: a network may not be installed."""
-    if mode == "chords" and (reason := usable(CHORDS)):
+    if mode == "chords" and (reason := usable(CHORD_MODEL)):
         say_instead(log, f"hum has no mode chords here: {reason}. It follows one voice instead")
         mode = "learned"
-    if mode == "learned" and (reason := usable(HUM)):
+    if mode == "learned" and (reason := usable(PITCH_MODEL)):
         say_instead(log, f"hum has no mode {mode} here: {reason}. {NO_MODEL_TEXT}")
         return "yin"
     return mode
@@ -342,17 +342,17 @@ class Hum(Processor):
         if self._pending and self._begun > now:
             self._pending[-1] = (self._begun, "on", number, self._velocity)
             self._number = number
-        elif how == "bend" and abs(number - self._number) <= BEND_REACH:
+        elif how == "bend" and abs(number - self._number) <= BEND_RANGE:
             if number - self._number != self._bent:
                 self._bent = number - self._number
-                self._pending.append((now, "bend", 0, self._bent / BEND_REACH))
+                self._pending.append((now, "bend", 0, self._bent / BEND_RANGE))
         elif number != self._number:
             self._pending.append((now, "off", self._number, 0.0))
             self._strike(now, number, self._velocity)
 
     def _express(self, now: int, semitones: float) -> None:
         """Sends how far the pitch is from the note's; what a bend does not reach is a mistake, or another note."""
-        if abs(semitones) > BEND_REACH or abs(semitones - self._expressed) < MIN_EXPRESSED:
+        if abs(semitones) > BEND_RANGE or abs(semitones - self._expressed) < MIN_EXPRESSED:
             return
         if len(self._pending) < _MAX_PENDING:
             self._expressed = semitones

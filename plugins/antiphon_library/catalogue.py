@@ -162,7 +162,7 @@ class Catalogue:
             return frozenset(serial for (serial,) in self._base.execute("SELECT serial FROM landmarks"))
 
     def landmarks(self, serials: Collection[int]) -> Iterator[tuple[int, bytes]]:
-        """Number and packed landmarks of the existing ones of `serials`."""
+        """(serial number, packed landmarks) of each of `serials` that is stored."""
         for serial in serials:
             with explain_errors(self.path):
                 row = self._base.execute("SELECT data FROM landmarks WHERE serial = ?", (serial,)).fetchone()

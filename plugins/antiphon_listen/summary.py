@@ -278,7 +278,7 @@ def _joined(stretches: list[tuple[int, int, int]], structure: Structure) -> list
     return [SummaryPart(structure.at(first), structure.at(last), structure.phrases[n].name) for first, last, n in parts]
 
 
-SIDE = 800
+PICTURE_PIXELS = 800
 """Approximate size of the matrix in pixels: each bar has a whole number of them."""
 _STRIP, _GAP = 16, 4
 _COLOURS = {
@@ -303,7 +303,7 @@ def structure_picture(rows: F64, structure: Structure | None, parts: Sequence[Su
     edges = np.unique(
         [beat for phrase in structure.phrases for beat in range(phrase.first, phrase.last, structure.bar)]
     )
-    step = max(1, len(edges) // SIDE + (len(edges) % SIDE > 0))
+    step = max(1, len(edges) // PICTURE_PIXELS + (len(edges) % PICTURE_PIXELS > 0))
     edges = edges[::step]
     bars = np.add.reduceat(rows[first:last], edges - first, axis=0)
     bars /= np.linalg.norm(bars, axis=1, keepdims=True) + 1e-9
@@ -318,7 +318,7 @@ def structure_picture(rows: F64, structure: Structure | None, parts: Sequence[Su
     for part in parts:
         inside = (times >= part.start - 1e-6) & (times < part.end - 1e-6)
         played[inside] = colours[inside]
-    scale = max(1, SIDE // len(edges))
+    scale = max(1, PICTURE_PIXELS // len(edges))
     picture = [
         _draw_bars(colours, _STRIP, scale),
         np.repeat(np.repeat(matrix, scale, 0), scale, 1),

@@ -112,7 +112,7 @@ def analyse(folder: Path, progress: Progress | None = None, root: Path | None = 
     by its content. `progress` is called before each file and at the end. Raises FileError: the catalogue cannot be
     used.
     """
-    files = sorted(found_in(folder))
+    files = sorted(sound_files(folder))
     loops: list[Loop] = []
     problems: list[str] = []
     ahead: deque[_File] = deque()
@@ -209,7 +209,7 @@ class _Work:
         return known or (None, f"cannot read {printable_path(file.name)}: its analysis failed; try again")
 
 
-def found_in(folder: Path) -> Iterable[Path]:
+def sound_files(folder: Path) -> Iterable[Path]:
     """Sound files in a folder and below it; hidden files and links to folders are skipped."""
     count = 0
     for place, folders, names in os.walk(folder):

@@ -67,7 +67,7 @@ class Rules(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     rests: Weight = 0.15
     breaks: Weight = 0.5
     tempo_sure: Weight = 0.15
-    """It leaves out about half of 48 excerpts of recordings cut anywhere, and up to 10 % of rendered loops."""
+    """Threshold that rejects half of 48 excerpts cut anywhere from recordings, and up to 10 % of rendered loops."""
 
     def __post_init__(self) -> None:
         structs.force_setattr(self, "enters", {**ENTERS, **self.enters})

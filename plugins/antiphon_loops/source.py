@@ -27,7 +27,7 @@ class MaterialSource(ProcessorPart):
 
         Raises FileError: there is no such folder, or no loop in it.
         """
-        from antiphon_loops.library import empty_error, folder_of, found_in, ready
+        from antiphon_loops.library import empty_error, folder_of, ready, sound_files
 
         self._folder: Path = folder_of(library)
         self._rate = rate
@@ -38,7 +38,7 @@ class MaterialSource(ProcessorPart):
         self._requested: LoopRequest | None = None
         self.reset()
         if live:
-            if next(iter(found_in(self._folder)), None) is None:
+            if next(iter(sound_files(self._folder)), None) is None:
                 raise empty_error(self._folder)
             self._preparer = Preparer(self._folder, rate)
         else:

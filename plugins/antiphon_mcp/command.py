@@ -49,10 +49,10 @@ def _serve(made: MCPServer[None], port: int) -> None:
 
     token = owner_token(config_folder())
     tell(f"mcp http://127.0.0.1:{port}/mcp, with the owner's token")
-    uvicorn.run(guarded(made.streamable_http_app(), token), host="127.0.0.1", port=port, log_level="warning")
+    uvicorn.run(require_token(made.streamable_http_app(), token), host="127.0.0.1", port=port, log_level="warning")
 
 
-def guarded(application: Application, token: str) -> Application:
+def require_token(application: Application, token: str) -> Application:
     """An ASGI application that answers 401 to requests without the token."""
     wanted = f"Bearer {token}".encode()
 

@@ -98,7 +98,7 @@ def diff_of(text: str, lines: tuple[Message, ...], base: str) -> str:
 
 
 def values_by_address(nodes: Iterable[tuple[str, Mapping[str, Any]]], tempo: float) -> dict[str, Any]:
-    """What is set, by address: nodes' values, macros and the tempo."""
+    """Current values by address: parameters of nodes, macros and the tempo."""
     found: dict[str, Any] = {"/tempo": tempo}
     for node, values in nodes:
         begin = "/macro" if node == "macro" else f"/node/{node}"

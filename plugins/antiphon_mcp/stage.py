@@ -114,7 +114,7 @@ def _rehearse(asked: dict[str, Any], loaded: Loaded) -> dict[str, Any]:
 
 
 def _input(path: str) -> Samples:
-    """What came in lately; nothing where that has another rate, or is silent."""
+    """Most recent input sound; empty if it has another rate or is silent."""
     if not path or (sound := read_sound(Path(path))).rate != REHEARSED_RATE:
         return np.zeros((2, 0), np.float32)
     heard = np.resize(sound.samples, (2, sound.samples.shape[1])) if len(sound.samples) != 2 else sound.samples

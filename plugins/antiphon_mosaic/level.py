@@ -10,7 +10,7 @@ from antiphon_mosaic.features import Grid
 
 PIECES = 4
 """Gain segments per hop."""
-SIDE = 2
+HALF_WIDTH = 2
 """Segments before and after one in its energy average."""
 MAX_GAIN = 30.0
 CEILING = 0.98
@@ -26,7 +26,7 @@ class LevelMatcher:
         first, count = PIECES - 1, PIECES + 2
         self._smooth = np.zeros((3 * PIECES, count))
         for n in range(count):
-            self._smooth[first + n - SIDE : first + n + SIDE + 1, n] = shape / shape.sum()
+            self._smooth[first + n - HALF_WIDTH : first + n + HALF_WIDTH + 1, n] = shape / shape.sum()
         centre = (np.arange(hop) + 0.5) / self._piece + 0.5
         self._between = np.maximum(0.0, 1.0 - np.abs(centre - np.arange(count)[:, None])).astype(np.float32)
 

@@ -24,7 +24,8 @@ LEVEL_DECAY = 0.998
 """Decay per hop of the node's overall level average: 4 s."""
 NEIGHBOURS = (2, 8)
 """Distances in units of the neighbour comparison."""
-SIDE = 0.01
+SIDE_FLOOR = 0.01
+"""Floor of the side-to-total power ratio before its logarithm."""
 
 
 _SHIFTS = np.array([[0.3], [1.2]], np.float32)
@@ -60,9 +61,9 @@ def describe(
     log = np.log(power + np.float32(QUIET))
     band_power = power @ grid.mean + np.float32(QUIET)
     band = np.log(band_power)
-    bands = [band - level, log @ grid.mean - band, np.log(side @ grid.mean / band_power + np.float32(SIDE))]
+    bands = [band - level, log @ grid.mean - band, np.log(side @ grid.mean / band_power + np.float32(SIDE_FLOOR))]
     details = [log - level, log - band @ grid.wide, *(log - moving_mean(log, reach, -1) for reach in NEIGHBOURS)]
-    details.append(np.log(side / (power + np.float32(QUIET)) + np.float32(SIDE)))
+    details.append(np.log(side / (power + np.float32(QUIET)) + np.float32(SIDE_FLOOR)))
     both = (
         np.stack([*bands, *(band - other @ grid.mean for other in around)], axis=-2).astype(np.float32),
         np.stack([*details, *(log - other for other in around)], axis=-2).astype(np.float32),
@@ -215,7 +216,7 @@ class LiveNetwork:
         self._mean(side, rows[2])
         np.add(row, np.float32(QUIET), out=row)
         np.divide(rows[2], row, out=rows[2])
-        np.add(rows[2], np.float32(SIDE), out=rows[2])
+        np.add(rows[2], np.float32(SIDE_FLOOR), out=rows[2])
         np.log(rows[2], out=rows[2])
         np.log(row, out=band)
         np.subtract(band, level, out=rows[0])
@@ -237,7 +238,7 @@ class LiveNetwork:
         np.subtract(log, unit, out=rows[3])
         np.add(power, np.float32(QUIET), out=unit)
         np.divide(side, unit, out=rows[4])
-        np.add(rows[4], np.float32(SIDE), out=rows[4])
+        np.add(rows[4], np.float32(SIDE_FLOOR), out=rows[4])
         np.log(rows[4], out=rows[4])
         np.subtract(log, self._around, out=rows[DETAILS:])
         scale_units(rows)

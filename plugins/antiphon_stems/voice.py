@@ -14,7 +14,7 @@ from antiphon.api.backends.models import Weights, find_array
 C64 = NDArray[np.complex64]
 BINS, LAYERS, TAPS = 1024, 6, 5
 """Bins of a frame, layers down and up, and widths of their kernels."""
-SIDE = 2**LAYERS
+FRAME_MULTIPLE = 2**LAYERS
 """Frames of a block are a multiple of it."""
 SIZES = (2, 16, 32, 64, 128, 256, 512)
 """Channels before, between and after the layers down."""
@@ -115,7 +115,7 @@ class VoiceMasks:
         found = np.zeros((1, channels, frames, bins), np.complex64)
         for first in range(0, channels, 2):
             both = spectra[[first, min(first + 1, channels - 1)]]
-            x = np.zeros((-(-frames // SIDE) * SIDE, BINS, 2), np.float32)
+            x = np.zeros((-(-frames // FRAME_MULTIPLE) * FRAME_MULTIPLE, BINS, 2), np.float32)
             x[:frames, :used] = np.abs(both[:, :, :used]).transpose(1, 2, 0) * level
             share = _share(x, self._network(x))[:frames]
             masks = np.zeros((frames, bins, 2), np.float32)

@@ -22,7 +22,7 @@ LAG = 2
 """Delay of the median pitch in hops."""
 ANALYSIS_LAG = CENTRE + LAG * HOP
 """Decimated samples from the centre of the analysed sound to the end of the newest hop."""
-SIDE = 256
+HALF_WINDOW = 256
 """Half-width of the level window in decimated samples: 21 ms in all."""
 DECAY, LEAST, RANGE = 0.01, -70.0, 50.0
 """Decay of the loudest level in dB per hop; its lower bound; range of the relative level."""
@@ -41,9 +41,9 @@ class VoiceTracker:
     def __init__(self, decimator: Decimator) -> None:
         self._decimator = decimator
         self._yin, self._median = Yin(decimator.rate), MedianPitch(LAG)
-        window = np.hanning(2 * SIDE + 1)[:-1]
+        window = np.hanning(2 * HALF_WINDOW + 1)[:-1]
         self._weights: F32 = (window / window.sum()).astype(np.float32)
-        self._power: F32 = np.zeros(2 * SIDE, np.float32)
+        self._power: F32 = np.zeros(2 * HALF_WINDOW, np.float32)
         self._levels: F64 = np.zeros(max(STEPS) + 1)
         self.features: F32 = np.zeros(FEATURES, np.float32)
         self._near: F64 = np.zeros(len(CENTRES))
@@ -63,7 +63,7 @@ class VoiceTracker:
         sound = self._decimator.newest(HISTORY)
         found = self._median.step(self._yin.find(sound, LOWEST, HIGHEST))
         middle = HISTORY - ANALYSIS_LAG
-        part = sound[middle - SIDE : middle + SIDE]
+        part = sound[middle - HALF_WINDOW : middle + HALF_WINDOW]
         np.multiply(part, part, out=self._power)
         self.level = max(LEAST, 10.0 * math.log10(float(np.dot(self._power, self._weights)) + 1e-12))
         self._levels[1:] = self._levels[:-1]

@@ -19,7 +19,7 @@ from antiphon.networks import model_client
 from antiphon.networks.array_network import build
 from antiphon.networks.info import ModelInfo
 from antiphon.networks.model_client import ModelClient, worker_of
-from antiphon_hum.learned.tables import HUM
+from antiphon_hum.learned.tables import PITCH_MODEL
 
 HOP = 4
 
@@ -202,10 +202,10 @@ def test_a_device_it_does_not_run_on_is_refused(device: str) -> None:
 
 def test_without_torch_the_command_that_brings_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(devices, "installed_torch", lambda: None)
-    said = model_client.usable(replace(HUM, array_network=""))
+    said = model_client.usable(replace(PITCH_MODEL, array_network=""))
     assert said == "the model hum-learned needs torch, which is not installed; `make models` installs it"
 
-    assert model_client.usable(HUM) == ""
+    assert model_client.usable(PITCH_MODEL) == ""
 
 
 def test_it_is_said_once_and_never_of_what_is_only_tried(

@@ -16,7 +16,7 @@ from antiphon.api import F32
 from antiphon.api.backends.models import usable
 from antiphon.api.backends.rendering import TimedNote, load_plugins, render_notes
 from antiphon.api.backends.runtime import missing_modules
-from antiphon_hum.learned.tables import HUM
+from antiphon_hum.learned.tables import PITCH_MODEL
 from antiphon_models.hum import own_files, peers, systems, testset
 from antiphon_models.hum.matching import ENDS, ONSET, note_f1
 from antiphon_models.hum.material import colours
@@ -160,7 +160,7 @@ def _makers(ask: EvaluationRequest) -> dict[str, systems.System]:
         ask.say(f"SwiftF0 is left out: {missing_modules('it', 'swift_f0')}")
         del table["SwiftF0"]
     table |= {"yin, live": systems.live("yin"), "yin": systems.on_file("yin")}
-    if why := usable(HUM):
+    if why := usable(PITCH_MODEL):
         ask.say(f"learned is left out: {why}")
     else:
         table |= {"learned, live": systems.learned_live(), "learned": systems.on_file("learned")}

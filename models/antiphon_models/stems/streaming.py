@@ -9,7 +9,7 @@ import torch
 from antiphon.api.backends.networks import State, StreamingModel
 from antiphon_models.stems.network import StemNetwork
 from antiphon_stems.grids import LIVE, LIVE_MODEL, STEMS
-from antiphon_stems.network import DECAYS, LEVEL_DECAY, MASKS, NEIGHBOURS, QUIET, SIDE, smoother
+from antiphon_stems.network import DECAYS, LEVEL_DECAY, MASKS, NEIGHBOURS, QUIET, SIDE_FLOOR, smoother
 
 AROUND = len(DECAYS) + 1
 
@@ -71,9 +71,11 @@ class StreamStems(StemNetwork, StreamingModel):
         """Features, as of `antiphon_stems.network.describe`."""
         band_power = power @ self.mean + QUIET
         band = band_power.log()
-        bands = torch.stack([band - level, log @ self.mean - band, (side @ self.mean / band_power + SIDE).log()], 1)
+        bands = torch.stack(
+            [band - level, log @ self.mean - band, (side @ self.mean / band_power + SIDE_FLOOR).log()], 1
+        )
         bands = torch.cat([bands, band[:, None] - around @ self.mean], 1)
-        wide = (side / (power + QUIET) + SIDE).log()
+        wide = (side / (power + QUIET) + SIDE_FLOOR).log()
         details = torch.stack(
             [log - level, log - band @ self.wide, log - log @ self.near, log - log @ self.far, wide], 1
         )

@@ -23,7 +23,7 @@ ANSWER_SECONDS = 300.0
 
 
 class ClassifierProcess:
-    """The process; created by `start`."""
+    """Child process that classifies sounds; created by `start`."""
 
     def __init__(self, process: HelperTask) -> None:
         self._process, self._ready = process, True

@@ -30,7 +30,7 @@ EDGE, FRAMES = 15, 140
 ONSET, SOUNDING = 0.65, 0.4
 """Thresholds of an onset peak at a sensitivity of 0.5, and of a sustained pitch. Chosen on six excerpts of three songs;
 .5 and .3, the package's own, find as many notes and half as many more that were not played."""
-REACH = 0.4
+SENSITIVITY_RANGE = 0.4
 """Change of `ONSET` over the whole range of `sensitivity`."""
 GAP, MIN_KEY_WEIGHT = 11, 9
 """Frames that a pitch may be too weak without ending, and the least length of a note: 128 and 104 ms."""
@@ -92,7 +92,7 @@ def _overlapping(sound: F32, hop: int) -> F32:
 
 def decode(sounding: F32, onsets: F32, sensitivity: float = 0.5) -> list[tuple[int, int, int, float]]:
     """Notes as (first frame, end, MIDI number, strength 0 to 1), in order of their start."""
-    least = ONSET - REACH * (sensitivity - 0.5)
+    least = ONSET - SENSITIVITY_RANGE * (sensitivity - 0.5)
     notes = []
     for pitch in range(sounding.shape[1]):
         begun = np.pad(onsets[:, pitch], 1)

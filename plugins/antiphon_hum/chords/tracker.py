@@ -20,12 +20,12 @@ RATES = {22050: "StreamedChords", 24000: "StreamedChords24"}
 WAIT = 2
 """Hops after an onset's frame in which its pitch has to sound."""
 ONSET, SURE, SOUNDING = 0.65, 0.4, 0.3
-"""What a peak of the onsets has to reach at a sensitivity of 0.5, what the pitch has to reach within `WAIT`, and what
-it has to keep to sound on. Chosen on eight seconds of each of four songs, and strummed chords of a guitar."""
+"""Thresholds of an onset peak at a sensitivity of 0.5, of its pitch within `WAIT`, and of a sustained pitch. Chosen on
+eight seconds of each of four songs, and strummed chords of a guitar."""
 BEHIND = 1
 """Hops that a peak of the onsets is behind the note that is struck, the median of these songs."""
-REACH = 0.4
-"""By how much the whole range of `sensitivity` moves `ONSET`."""
+SENSITIVITY_RANGE = 0.4
+"""Change of `ONSET` over the whole range of `sensitivity`."""
 GAP = 5
 """Hops that a pitch may be too weak without ending."""
 LEVELS = 16
@@ -51,7 +51,7 @@ def chord_model(rate: int) -> ModelInfo:
     )
 
 
-CHORDS = chord_model(22050)
+CHORD_MODEL = chord_model(22050)
 
 
 def chord_rate(rate: int) -> int:
@@ -174,7 +174,7 @@ class ChordTracker:
             ring[-1] = newest
         before, here, after = self._onsets[:3]
         peaks, test = self._peaks, self._test
-        np.greater(here, ONSET - REACH * (float(io.at("sensitivity", last)) - 0.5), out=peaks)
+        np.greater(here, ONSET - SENSITIVITY_RANGE * (float(io.at("sensitivity", last)) - 0.5), out=peaks)
         np.logical_and(peaks, np.greater_equal(here, before, out=test), out=peaks)
         np.logical_and(peaks, np.greater(here, after, out=test), out=peaks)
         np.max(self._notes, axis=0, out=self._sure)

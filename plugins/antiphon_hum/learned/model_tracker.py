@@ -23,7 +23,7 @@ class OfflineModel:
 
     def __init__(self) -> None:
         """Loads the network. Raises `ModelError` where its weights do not fit."""
-        model, worker = tables.HUM, tables.HUM.worker("cpu")
+        model, worker = tables.PITCH_MODEL, tables.PITCH_MODEL.worker("cpu")
         self._network = load_arrays(model.array_network, model.weights, model.folder, worker.inputs, worker.outputs)
         self._decimator = Decimator(RATE, tables.RATE, tables.HOP)
         self.hop = tables.HOP * self._decimator.factor
@@ -62,7 +62,7 @@ SETTLING = 2
 """Median hops from an onset to the decision on its pitch, besides the lag of the network."""
 MAX_MISSING_HOPS = 10
 """Missing answers after which a sounding note ends: 0.1 s. One late answer must not end a note."""
-REACH = 4.0
+SENSITIVITY_LOG_ODDS = 4.0
 """Log odds by which `sensitivity` shifts the probabilities, from 0 to 1."""
 
 
@@ -82,7 +82,7 @@ class ModelTracker:
         """
         self._decimator = decimator
         self.hop = tables.HOP * decimator.factor
-        self.client = ModelClient(tables.HUM, 1, self.hop, block, node)
+        self.client = ModelClient(tables.PITCH_MODEL, 1, self.hop, block, node)
         self._seconds = tables.HOP / decimator.rate
         self._up = 12.0 * math.log2(decimator.rate / tables.RATE)
         self._decoder = NoteDecoder(Live(), self._up)
@@ -144,7 +144,7 @@ class ModelTracker:
         decoder = self._decoder
         patience = max(0, round(settings.patience / 1000.0 / self._seconds))
         followed = self._lead(answer) if settings.lead else answer
-        decoder.step(followed, patience, REACH * (settings.sensitivity - 0.5))
+        decoder.step(followed, patience, SENSITIVITY_LOG_ODDS * (settings.sensitivity - 0.5))
         voiced = float(answer[tables.VOICED]) >= 0.5
         self.pitch = tables.pitch(float(answer[tables.PITCH])) + self._up if voiced else 0.0
         self.many = float(answer[tables.MANY])

@@ -33,7 +33,7 @@ BINS_BELOW = -SHIFTS[0]
 """Bins below the grid reached by the lowest harmonic."""
 FLOOR_LEVEL = -2.0
 """Level below the grid, and in the bands before the sound."""
-REACH = 4
+PITCH_HALF_WIDTH = 4
 """Half-width in bins of the mean around the likeliest pitch."""
 _LOG10 = np.float32(0.5 / math.log(10.0))
 
@@ -198,7 +198,7 @@ class ArrayPitchNetwork:
             np.exp(chances, out=chances)
             np.multiply(chances, np.float32(1.0 / float(chances.sum())), out=chances)
             best = int(chances.argmax())
-            near = slice(max(0, best - REACH), best + REACH + 1)
+            near = slice(max(0, best - PITCH_HALF_WIDTH), best + PITCH_HALF_WIDTH + 1)
             total = float(chances[near].sum())
             y[at] = (float(np.dot(chances[near], places[near])) / total - 1.0) / BINS
             y[at + 1] = total

@@ -31,7 +31,7 @@ def pitch(value: float) -> float:
     return LOWEST + SEMITONES * value
 
 
-HUM = ModelInfo(
+PITCH_MODEL = ModelInfo(
     name="hum-learned",
     network="antiphon_models.hum.network:PitchNetwork",
     array_network="antiphon_hum.learned.pitch_network:ArrayPitchNetwork",
@@ -47,7 +47,7 @@ HUM = ModelInfo(
 
 
 def learned_model() -> ModelInfo:
-    return HUM
+    return PITCH_MODEL
 
 
 PER_SEMITONE = 3

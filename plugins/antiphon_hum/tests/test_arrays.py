@@ -10,7 +10,7 @@ from antiphon.api.backends.models import load_arrays
 from antiphon_hum.learned import tables
 
 HOPS = 250
-MODEL = tables.HUM
+MODEL = tables.PITCH_MODEL
 
 
 def sound(seed: int) -> np.ndarray:

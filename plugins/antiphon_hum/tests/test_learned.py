@@ -216,7 +216,7 @@ def test_without_weights_it_says_so_once_and_goes_by_yin(monkeypatch, caplog):
     assert [n.number for n in notes] == TUNE
     assert len(caplog.records) == 1
     assert "found by yin" in caplog.text
-    assert tables.HUM.weights in caplog.text
+    assert tables.PITCH_MODEL.weights in caplog.text
 
 
 @pytest.mark.parametrize(("lost", "held"), [(3, True), (30, False)])

@@ -15,8 +15,8 @@ from antiphon_hum.chords.network import HOP as CHORD_HOP, RATE as CHORD_RATE
 from antiphon_hum.learned import model_tracker, tables
 from antiphon_hum.learned.decode import SECONDS, LeadVoice
 from antiphon_hum.learned.file_decoder import PathCosts, decode_file
-from antiphon_hum.learned.model_tracker import REACH
-from antiphon_hum.processor import BEND_REACH, MIDDLE_VELOCITY, Hum, available_mode, velocity
+from antiphon_hum.learned.model_tracker import SENSITIVITY_LOG_ODDS
+from antiphon_hum.processor import BEND_RANGE, MIDDLE_VELOCITY, Hum, available_mode, velocity
 from antiphon_hum.scale_snap import KEYS, SCALES, KeyFinder, in_scale
 from antiphon_hum.transcription import struck
 from antiphon_hum.transcription.quantise import Note, on_grid, timing
@@ -193,7 +193,7 @@ def _tracker_pass(
 def _network_pass(play: Play, hum: Hum) -> Transcription:
     """One pass of the network over the whole sound."""
     settings = hum.settings
-    odds = REACH * (float(settings["sensitivity"]) - 0.5)
+    odds = SENSITIVITY_LOG_ODDS * (float(settings["sensitivity"]) - 0.5)
     transcriber = model_tracker.OfflineModel()
     play(model_tracker.RATE, transcriber.feed)
     frames = transcriber.frames
@@ -326,7 +326,7 @@ def _notes(events: Iterable[Event], latency: int, frames: int) -> list[Note]:
 
     for event in events:
         if event.kind == "bend":
-            bent = round(BEND_REACH * event.value) if held else bent
+            bent = round(BEND_RANGE * event.value) if held else bent
         if event.kind not in ("on", "off"):
             continue
         if event.number in held:

@@ -11,7 +11,7 @@ pytest.importorskip("mcp", reason="the SDK is not installed: pip install 'antiph
 from mcp import Client
 
 from antiphon_mcp.client import ServerRefused
-from antiphon_mcp.command import guarded
+from antiphon_mcp.command import require_token
 from antiphon_mcp.tools import server
 
 TOOLS = ["state", "hear", "script", "words", "sounds", "patches", "library", "propose", "land", "undo", "say"]
@@ -88,7 +88,7 @@ async def test_streamable_http_needs_the_owners_token(given: str, status: int) -
         sent.append(message)
 
     headers = [(b"authorization", given.encode())] if given else []
-    await guarded(application, "right")({"type": "http", "headers": headers}, None, send)
+    await require_token(application, "right")({"type": "http", "headers": headers}, None, send)
     assert sent[0]["status"] == status
 
 

@@ -44,7 +44,8 @@ log = logging.getLogger("antiphon.control")
 
 POLL_SECONDS = 1.0
 """Seconds between port scans."""
-STEP = 0.1
+TURN_SECONDS = 0.1
+"""Seconds between calls of learn, output and clock."""
 CLOSING = 1.0
 """Maximum seconds for a MIDI system to close its ports."""
 SENSED = 0.35
@@ -136,7 +137,7 @@ class MidiInput:
                 self._server.attempt("MIDI learn", self.knobs.look)
                 self._server.attempt("MIDI output", out.follow)
                 self._server.attempt("the MIDI clock", self.clock.look)
-                await asyncio.sleep(STEP)
+                await asyncio.sleep(TURN_SECONDS)
         finally:
             loop.remove_reader(ports.bell)
             self.clock.close()

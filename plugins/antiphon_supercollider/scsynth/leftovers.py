@@ -99,7 +99,7 @@ def _ports(folder: Path) -> set[int]:
 
 
 def _taken(ports: set[int]) -> set[int]:
-    """Those of `ports` that a process of this machine listens at by UDP."""
+    """Subset of `ports` at which a process of this machine listens by UDP."""
     return {port for port in ports if not _is_free(port)}
 
 

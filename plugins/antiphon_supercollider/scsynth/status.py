@@ -23,9 +23,9 @@ class ScsynthWord(IntEnum):
 
 
 def describe(state: Mapping[str, Any], own: Sequence[int], settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Status of scsynth, in place of its worker's; empty before the first has run.
+    """Status of scsynth, which replaces the worker's; empty before the first scsynth has started.
 
-    `own`: its own words, by `ScsynthWord`.
+    `own`: counters in the arena, by `ScsynthWord`.
     """
     pid, restarts = own[ScsynthWord.PID], own[ScsynthWord.RESTARTS]
     if not pid and not restarts:

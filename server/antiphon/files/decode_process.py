@@ -31,7 +31,7 @@ _GAVE_UP = {
 
 
 class FileStalled(FileError):
-    """Nothing came from a file in time: its disk does not answer, or the machine has no processor for its decoder."""
+    """Timeout of a decoder: the disk does not answer, or the machine is too busy to run it."""
 
 
 class DecoderEnded(FileError):

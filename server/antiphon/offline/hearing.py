@@ -41,7 +41,7 @@ class BlockListener:
         self._every, self._blocks = max(1, round(rate / block / METER_HZ)), 0
 
     def block(self, plan: Plan, x: Samples, y: Samples, sample: int) -> None:
-        """Processes a block. x, y: the input and the output. sample: its first."""
+        """Processes a block. x, y: input and output. sample: number of its first frame."""
         for number, events in plan.emitted(-1):
             name = plan.hosts[number].name
             if name in self._nodes:

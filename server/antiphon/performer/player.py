@@ -41,7 +41,7 @@ class Player:
     """
 
     def __init__(self, path: str, processes: BranchProcesses, show: Display, begin: Begin = ON_THE_BAR) -> None:
-        """Idle before `save`. `begin`: of versions without their own."""
+        """`begin`: first beat of versions that state none. Nothing plays before `save`."""
         self._path, self._processes, self._show, self._usual = path, processes, show, begin
         self._line, self._when = math.inf, begin
         self._follower: Branch | None = None

@@ -17,7 +17,7 @@ MARGIN = 0.985
 """Safety margin of the ceiling for errors of the interpolation."""
 AHEAD, RELEASE = 0.004, 0.06
 """Attack of the gain in seconds, and time constant of its recovery."""
-OVER, SIDE = 4, 24
+OVER, HALF_TAPS = 4, 24
 """Oversampling factor, and samples on either side used by the interpolation."""
 
 
@@ -48,21 +48,21 @@ def limiter_gain(peaks: f32p, gain: f32p, frames: i64, low: f64p, smooth: f64p, 
 
 @cache
 def _taps() -> tuple[F32, ...]:
-    """Interpolation filters: windowed sincs between two samples, each `[2 * SIDE]`."""
-    places = np.arange(-SIDE + 1, SIDE + 1)
-    window = np.kaiser(2 * SIDE * OVER + 1, 6.0)
+    """Interpolation filters: windowed sincs between two samples, each `[2 * HALF_TAPS]`."""
+    places = np.arange(-HALF_TAPS + 1, HALF_TAPS + 1)
+    window = np.kaiser(2 * HALF_TAPS * OVER + 1, 6.0)
     found = []
     for part in range(1, OVER):
         away = places - part / OVER
-        taps = np.sinc(away) * window[np.rint((away + SIDE) * OVER).astype(int)]
+        taps = np.sinc(away) * window[np.rint((away + HALF_TAPS) * OVER).astype(int)]
         found.append(np.asarray(taps / taps.sum(), np.float32)[::-1])
     return tuple(found)
 
 
 def peak_curve(sound: F32) -> F32:
-    """True peak around each frame but the first and last `SIDE`, of float32 `[channels, n]`: `[n - 2 * SIDE]`."""
-    count = sound.shape[1] - 2 * SIDE
-    peaks: F32 = np.abs(sound[:, SIDE : SIDE + count]).max(axis=0)
+    """True peak at each frame with `HALF_TAPS` on either side, of float32 `[channels, n]`: `[n - 2 * HALF_TAPS]`."""
+    count = sound.shape[1] - 2 * HALF_TAPS
+    peaks: F32 = np.abs(sound[:, HALF_TAPS : HALF_TAPS + count]).max(axis=0)
     for channel in sound:
         for taps in _taps():
             between = np.abs(np.convolve(channel, taps, "valid"))
@@ -80,7 +80,7 @@ class TruePeakLimiter:
         self._ahead = max(2, round(AHEAD * rate))
         self._low, self._smooth = np.ones(self._ahead), np.ones(self._ahead)
         self._state = np.array([0.0, 1.0, 1.0 - math.exp(-1.0 / (RELEASE * rate))])
-        self._held: F32 = np.zeros((channels, SIDE), np.float32)
+        self._held: F32 = np.zeros((channels, HALF_TAPS), np.float32)
         self._waiting: F32 = np.zeros((channels, 0), np.float32)
         self._skip = self._ahead - 1
         self.least = 1.0  # the lowest gain so far
@@ -88,12 +88,12 @@ class TruePeakLimiter:
     def take(self, sound: F32) -> F32:
         """Limits the next float32 `[channels, n]`; returns the part that is ready."""
         held = np.concatenate([self._held, sound], axis=1)
-        count = held.shape[1] - 2 * SIDE
+        count = held.shape[1] - 2 * HALF_TAPS
         if count <= 0:
             self._held = held
             return held[:, :0]
         self._held = held[:, count:]
-        self._waiting = np.concatenate([self._waiting, held[:, SIDE : SIDE + count]], axis=1)
+        self._waiting = np.concatenate([self._waiting, held[:, HALF_TAPS : HALF_TAPS + count]], axis=1)
         peaks = np.asarray(peak_curve(held) / self._ceiling, np.float32)
         gain: F32 = np.empty(count, np.float32)
         limiter_gain(peaks, gain, count, self._low, self._smooth, self._ahead, self._state)
@@ -106,5 +106,5 @@ class TruePeakLimiter:
 
     def end(self) -> F32:
         """Remaining part of the result."""
-        left = self._held.shape[1] - SIDE + self._waiting.shape[1]
-        return self.take(np.zeros((len(self._held), SIDE + self._ahead), np.float32))[:, : max(0, left)]
+        left = self._held.shape[1] - HALF_TAPS + self._waiting.shape[1]
+        return self.take(np.zeros((len(self._held), HALF_TAPS + self._ahead), np.float32))[:, : max(0, left)]

@@ -112,7 +112,7 @@ class Reports:
             case PlanRefused(serial, reason):
                 self._plans.refused(serial, reason)
             case DeviceUsed():
-                self._device.used(report)
+                self._device.finish(report)
             case EngineStarted(pid):
                 self._device.given_up(pid)
                 self._plans.engine_started(pid)

@@ -89,7 +89,7 @@ class TapReader:
     """Reads one tap's ring from now on. `missed`: blocks that were overwritten before they were read."""
 
     def __init__(self, memory: TapMemory, tap: int) -> None:
-        """Reads from the block after the one that may be under way: that one may be another node's."""
+        """Starts at the block after the current one, which may hold another node's sound."""
         self._memory, self._at = memory, tap * memory.shape.slots
         self._next = memory.words[TapWord.WRITE] + 1
         self.missed = 0

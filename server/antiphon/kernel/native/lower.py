@@ -1,6 +1,6 @@
 """Compiler of kernels: Python to LLVM IR to machine code.
 
-What a kernel may say: assignment to locals (their type is that of their first value), arithmetic (`//` and `%`
+Python subset of kernels: assignment to locals (their type is that of their first value), arithmetic (`//` and `%`
 of whole numbers only, rounded down as in Python; by zero the result is undefined), comparison, `and or not`,
 `x if c else y`, `if`, `while`, `for … in range(…)`, `break`, `continue`, `return`, indexing of pointers, of sound
 by channel and frame (`x[c, n]`, `x.channels`, `x.frames`), fields of records (`s.field`), numbers of the

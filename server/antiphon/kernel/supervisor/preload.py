@@ -73,7 +73,7 @@ def _again(
     settings: ServeSettings, synth: str, synth_settings: tuple[tuple[str, Value], ...], instead: bool, read: ReadSound,
     sound: bool,
 ) -> Warm:  # fmt: skip
-    """What `warm` has given to the supervisor, in a process that was not forked from it."""
+    """`Warm` loaded anew in a process that was not forked from the supervisor."""
     from antiphon.kernel.engine import callback, loop, process  # noqa: F401 - their kernels are compiled
     from antiphon.kernel.native import compile_all
 

@@ -80,8 +80,8 @@ class SoundDevice:
         if "device" in message:
             self._answer(message["serial"], message["device"])
 
-    def used(self, report: DeviceUsed) -> None:
-        """The engine's report."""
+    def finish(self, report: DeviceUsed) -> None:
+        """Answers a change by the engine's report: the device that plays now, or why the wanted one does not."""
         if not report.problem:
             self._name = report.device
         self._answer(report.serial, report.problem)

@@ -1,4 +1,4 @@
-"""What systems do each in their own way, in one form: bells, memory, the end with a parent, limits, locks, facts.
+"""Functions that differ by system: bells, shared memory, ending with a parent, resource limits, locks, machine facts.
 
 Linux has ways of its own (`linux`, `proc`). Elsewhere, and with ANTIPHON_PORTABLE=1 there too, the plain ways are taken
 (`plain`): those of POSIX, without a fork. Windows, for which limits and locks are written, has not run.

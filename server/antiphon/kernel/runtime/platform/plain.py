@@ -60,10 +60,7 @@ def wait_bell(bell: int) -> None:
 
 
 def anonymous_file(name: str, size: int) -> int:
-    """As of `linux`: shared memory whose name is taken away at once, so that no end of a process leaves it behind.
-
-    A file takes its place where the shared memory is smaller, as in a container of 64 MB.
-    """
+    """Inheritable descriptor of unlinked shared memory, or of a temporary file where shared memory is too small."""
     fd = _shared_memory(name)
     if fd < 0 or not 0 < size <= _room(fd):
         if fd >= 0:
@@ -87,7 +84,7 @@ def _shared_memory(name: str) -> int:
 
 
 def _room(fd: int) -> int:
-    """Bytes that a file of shared memory may take, where the system says: a page beyond is the end of its user."""
+    """Free bytes of shared memory, where the system tells: a process that touches a page beyond is killed."""
     try:
         found = os.fstatvfs(fd)
     except OSError:
@@ -96,7 +93,7 @@ def _room(fd: int) -> int:
 
 
 def end_with_parent(parent: int) -> bool:
-    """A thread of this process ends it a fifth of a second after its parent; False as of `linux`."""
+    """Starts a thread that kills this process within 0.2 s of its parent's end; False if the parent has ended."""
 
     def look() -> None:
         while os.getppid() == parent:
@@ -110,33 +107,33 @@ def end_with_parent(parent: int) -> bool:
 
 
 end_before_exec: Callable[[], None] | None = None
-"""None: a foreign program is not ended with its parent."""
+"""Function that a child calls before `exec` to end with its parent; None: there is none."""
 
 
 def adopt_orphans() -> None:
-    """Nothing: what children leave behind is another's."""
+    """Does nothing: orphans of children are adopted by init."""
 
 
 def exact_timers() -> None:
-    """Nothing: timers are as exact as they are."""
+    """Does nothing: the precision of timers cannot be set."""
 
 
 def cores() -> int:
-    """As of `linux`."""
+    """Number of processors."""
     return os.cpu_count() or 1
 
 
 def fifo(priority: int) -> bool:
-    """False: priorities are the ordinary ones."""
+    """False: there is no real-time priority."""
     return False
 
 
 def short_slices() -> None:
-    """Nothing: slices are the ordinary ones."""
+    """Does nothing: time slices cannot be set."""
 
 
 def start_time(pid: int) -> int:
-    """As of `proc`, in hundredths of seconds."""
+    """Start time of a process in hundredths of seconds; 0 for one that has ended."""
     import psutil
 
     try:
@@ -147,13 +144,13 @@ def start_time(pid: int) -> int:
 
 
 def thread_clocks() -> tuple[int, int]:
-    """As of `proc`, where all that was not computed counts as waited."""
+    """(time computed, time not computed) of the calling thread, ns."""
     ran = time.thread_time_ns()
     return ran, time.perf_counter_ns() - ran
 
 
 def thread_times(pid: int) -> dict[str, ThreadTimes]:
-    """As of `proc`, all threads as one: other systems tell no more."""
+    """Times of a process as of one thread, by its pid: other systems tell no more."""
     import psutil
 
     try:
@@ -166,21 +163,21 @@ def thread_times(pid: int) -> dict[str, ThreadTimes]:
 
 
 def free_memory() -> int:
-    """As of `proc`, of the machine."""
+    """Free bytes of the machine."""
     import psutil
 
     return int(psutil.virtual_memory().available)
 
 
 def private_memory() -> int:
-    """As of `proc`; 0 where the system does not tell."""
+    """Bytes of this process's data segment; 0 where the system does not tell."""
     import psutil
 
     return int(getattr(psutil.Process().memory_info(), "data", 0))
 
 
 def process_at(port: int) -> int:
-    """As of `proc`."""
+    """PID of the process that listens at UDP port `port`; 0 if there is none."""
     import psutil
 
     for process in psutil.process_iter():
@@ -191,5 +188,5 @@ def process_at(port: int) -> int:
 
 
 def network() -> int:
-    """0: there is one network."""
+    """0: there are no network namespaces."""
     return 0

@@ -1,4 +1,4 @@
-"""What both ways give."""
+"""Records that both platforms return."""
 
 from __future__ import annotations
 

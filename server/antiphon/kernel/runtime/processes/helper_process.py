@@ -42,7 +42,7 @@ def command(module: str, *words: str) -> list[str]:
 
 
 def bound_command(module: str, *words: str, nice: int = 0, most: int = -1) -> list[str]:
-    """As `command`, for a process that ends with this one, whatever ends this one. It takes arguments as any program.
+    """The command line of a module whose process is killed when this one ends, however it ends.
 
     nice: an increment of its nice value. most: bytes of a file that it writes; -1 for no limit.
     """
