@@ -121,7 +121,7 @@ class SliceMemory:
         """Next beat to play, or -1, and the new state of the random numbers.
 
         last: the beat that was played or heard last; place: in its bar, of the beat to be chosen; run: how many were
-        played on as they were recorded, at `most` so many.
+        played on as they were recorded, at most `most`.
         """
         first, count = self._first, self.count
         state = mix_bits(state)

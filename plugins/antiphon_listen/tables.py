@@ -65,7 +65,7 @@ class PhraseTables:
 
     near: Odds  # of `phrases.features`
     far: Odds  # of `phrases.context`
-    lengths: F64  # `[l]`, log shares of phrases of so many beats
+    lengths: F64  # `[l]`, log shares of phrase lengths in beats
     path: F64  # `[3]`: what lengths count, what odds count, what each phrase adds
 
     def to_json(self) -> str:

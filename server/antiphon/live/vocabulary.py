@@ -300,7 +300,7 @@ class LiveNode:
         )
 
     def ramp(self, beats: Number, **params: float) -> None:
-        """Moves parameters to values over so many beats, as `ramp(8, cutoff=400)`."""
+        """Moves parameters to values over a number of beats, as `ramp(8, cutoff=400)`."""
         seconds = stage().seconds(_beats(beats, "ramp"))
         for param, value in params.items():
             _send(f"/node/{self._name}/{param}", (value, seconds), SET)

@@ -20,7 +20,7 @@ POLL_SECONDS = 0.02
 class Begin(NamedTuple):
     """Start rule of a version.
 
-    `quantum`: at the next multiple of so many beats; 0 for its bars. `top`: as from its beat 0, on a bar, with no state
+    `quantum`: beats, a multiple of which it begins at; 0: bars. `top`: as from its beat 0, on a bar, with no state
     of what played before; else where that has got to.
     """
 

@@ -94,7 +94,7 @@ def hum_decimate(x: Audio, first: i64, last: i64, s: DecimatorState) -> i64:
 class Decimator:
     """Fills hops of decimated samples and keeps the newest `HISTORY`.
 
-    `around`: the decimated rate is as near to so many Hz as a whole factor allows. `hop`: decimated samples of a hop.
+    `around`: the wanted rate in Hz, reached as nearly as a whole factor allows. `hop`: decimated samples of a hop.
     `factor`: input frames per decimated sample. `rate`: decimated samples per second. `hop`: decimated samples of a
     hop. `lag`: input frames by which a decimated sample lags the sound.
     """

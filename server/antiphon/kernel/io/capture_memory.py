@@ -35,7 +35,7 @@ class CaptureShape:
 
     @staticmethod
     def of(rate: int, block: int, free: int) -> CaptureShape | None:
-        """A shape for so many bytes of free memory; None where that is short."""
+        """Shape that fits into the bytes of free memory; None where they are too few."""
         size = min(MAX_BYTES, free // SHARE)
         return CaptureShape(rate, block, size // (4 * block + 32)) if size >= MIN_BYTES else None
 

@@ -99,7 +99,7 @@ class ControlPattern(Pattern[Values]):
         return self._new(queries.stack([repeated(k) for k in range(count)]))
 
     def chop(self, pieces: int) -> Self:
-        """Cuts each sample into so many pieces, played one after the other in the event's length."""
+        """Cuts each sample into a number of pieces, played one after the other in the event's length."""
         count = whole(exact(pieces, "chop"), "chop", 1, MAX_PIECES)
 
         def query(span: Span, seed: int) -> list[CycleEvent[Values]]:

@@ -62,11 +62,11 @@ class Pattern(Generic[T]):
     # ---- time
 
     def fast(self, factor: Argument) -> Self:
-        """Plays so many times as fast: `fast(2)` fits two cycles into one."""
+        """Speeds up by a factor: `fast(2)` fits two cycles into one."""
         return self._new(each(factor, "fast", lambda n: queries.fast(self.events, _speed(n, "fast"))))
 
     def slow(self, factor: Argument) -> Self:
-        """Plays so many times as slowly: `slow(2)` spreads a cycle over two."""
+        """Slows down by a factor: `slow(2)` spreads a cycle over two."""
 
         def slower(n: Fraction) -> Query[T]:
             return queries.fast(self.events, _speed(1 / n if n > 0 else n, "slow"))
@@ -74,11 +74,11 @@ class Pattern(Generic[T]):
         return self._new(each(factor, "slow", slower))
 
     def early(self, cycles: Argument) -> Self:
-        """Moves it to an earlier time, by so many cycles."""
+        """Moves it earlier by a number of cycles."""
         return self._new(each(cycles, "early", lambda n: queries.shift(self.events, -n)))
 
     def late(self, cycles: Argument) -> Self:
-        """Moves it to a later time, by so many cycles."""
+        """Moves it later by a number of cycles."""
         return self._new(each(cycles, "late", lambda n: queries.shift(self.events, n)))
 
     def rev(self) -> Self:
@@ -90,12 +90,12 @@ class Pattern(Generic[T]):
         return self.every(2, lambda p: p.rev(), first=1)
 
     def iter(self, steps: int) -> Self:
-        """Begins each cycle a step later: the cycle has so many steps, after which it is as at first."""
+        """Begins each cycle one step later, of `steps` in a cycle; after `steps` cycles it repeats."""
         n = whole(exact(steps), "iter", 1, MAX_TIMES)
         return self._new(queries.cat([queries.shift(self.events, Fraction(-k, n)) for k in range(n)]))
 
     def ply(self, times: Argument) -> Self:
-        """Plays each event so many times within its own length."""
+        """Repeats each event `times` times within its own length."""
 
         def played(n: Fraction) -> Query[T]:
             inner = queries.map_values(self.events, lambda value: queries.fast(queries.pure(value), _speed(n)))
@@ -114,15 +114,15 @@ class Pattern(Generic[T]):
         return self._new(each(times, "ply", played))
 
     def segment(self, count: Argument) -> Self:
-        """Reads it so many times a cycle, as an event each: makes notes or steps of a signal such as `sine`."""
+        """Samples it `count` times a cycle, an event each: makes notes or steps of a signal such as `sine`."""
         return self._new(each(count, "segment", lambda n: queries.segment(self.events, _speed(n))))
 
     def inside(self, factor: Number, change: Callable[[Self], Self]) -> Self:
-        """Changes it as if it were so many times as slow: `inside(4, rev)` reverses each quarter of a cycle."""
+        """Changes it as if it were slower by a factor: `inside(4, rev)` reverses each quarter of a cycle."""
         return self.slow(factor)._changed(change, "inside(4, rev)").fast(factor)
 
     def swing(self, amount: Number = Fraction(1, 3), steps: int = 4) -> Self:
-        """Plays the second half of each of so many steps late.
+        """Delays the second half of each of `steps` equal parts of a cycle.
 
         Args:
             amount: By which part of a half, 0 to 1; a third makes triplets of eighths. A whole number above 1 is
@@ -150,7 +150,7 @@ class Pattern(Generic[T]):
     # ---- now and then
 
     def every(self, cycles: Argument, change: Callable[[Self], Self], first: int = 0) -> Self:
-        """Changes every so many cycles one: `every(4, rev)`.
+        """Changes one of every `cycles` cycles: `every(4, rev)`.
 
         Args:
             cycles: How many, from 1.
@@ -174,7 +174,7 @@ class Pattern(Generic[T]):
         return self._new(queries.when(self.events, changed.events, test))
 
     def chunk(self, parts: int, change: Callable[[Self], Self]) -> Self:
-        """Changes one of so many equal parts of the cycle, the next one in each cycle."""
+        """Changes one of `parts` equal parts of the cycle, the next one in each cycle."""
         n = whole(exact(parts), "chunk", 1, MAX_TIMES)
         return self._new(
             queries.cat([self.within(Fraction(k, n), Fraction(k + 1, n), change).events for k in range(n)])
@@ -241,7 +241,7 @@ class Pattern(Generic[T]):
     # ---- rhythm
 
     def euclid(self, pulses: Argument, steps: Argument, rotation: Argument = 0) -> Self:
-        """Plays it in a euclidean rhythm: so many beginnings, spread over so many steps as evenly as possible.
+        """Plays it in a euclidean rhythm: `pulses` onsets spread over `steps` steps as evenly as possible.
 
         Args:
             pulses: How many; below 0 on the other steps.

@@ -30,7 +30,7 @@ def least_ahead(options: DriverOptions, rate: int, block: int, at: int = 0) -> i
 
 
 def device_state(options: DriverOptions, ins: int, outs: int, rate: int, block: int) -> CallbackState:
-    """State of a device with so many inputs and outputs that runs at its own rate and asks for `block` frames at once.
+    """State of a device of `ins` and `outs` channels, run at its own `rate` in blocks of `block` frames.
 
     Raises EngineError: it asks for more frames than there are slots for.
     """
