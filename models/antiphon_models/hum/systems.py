@@ -12,7 +12,7 @@ from antiphon.api import F64, note_number
 from antiphon.api.backends.signal import CENTRE, HOP, Decimator, MedianPitch
 from antiphon_hum.learned import tables
 from antiphon_hum.learned.decode import Live, NoteDecoder
-from antiphon_hum.processor import BEND_REACH
+from antiphon_hum.processor import BEND_RANGE
 from antiphon_hum.tracking.tracker import PITCH_LAG, NoteTracker, TrackerSettings
 from antiphon_hum.transcription.notes import StreamTranscriber
 from antiphon_models.hum.peers import PEERS, Found
@@ -94,7 +94,7 @@ def learned_live() -> System:
         for hop, answer in enumerate(answers):
             decoder.step(answer)
             now = ((hop + 1) * whole.hop - 1) / RATE - late
-            far = decoder.corrected is not None and abs(decoder.number - first) > BEND_REACH
+            far = decoder.corrected is not None and abs(decoder.number - first) > BEND_RANGE
             if (decoder.ended or far) and pitch >= 0.0:
                 notes.append((start, max(now, start + 0.02), pitch))
                 pitch = -1.0

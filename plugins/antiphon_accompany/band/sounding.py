@@ -9,7 +9,7 @@ from antiphon.api import IO, Event
 from antiphon.api.backends.synths import ChannelBends
 from antiphon_accompany.band.player import PendingStrike
 
-BEND_REACH = 2
+BEND_RANGE = 2
 """Semitones of a full pitch bend, as in MIDI."""
 MAX_NOTES = 64
 """Maximum sounding notes; the oldest is ended to make room."""
@@ -68,7 +68,7 @@ class PlayerBend:
 
     def update(self, event: Event, sounding: Iterable[int]) -> int:
         """Processes a bend or its range; returns the change of sounding notes in semitones."""
-        if not self._bends.follow(event, BEND_REACH):
+        if not self._bends.follow(event, BEND_RANGE):
             return 0
         before, self._bent = self._bent, round(self._bends.semitones[event.channel])
         by = self._bent - before

@@ -23,7 +23,7 @@ from antiphon_midi.messages import KEY_PRESSURE, PRESSURE, Parser, Short, bend_o
 TIMBRE = 74
 DATA, DATA_FINE, RPN_FINE, RPN, NONE = 6, 38, 100, 101, 127
 """Controllers of registered parameters: value and selection; 127 selects none."""
-BEND_REACH, ZONE = 0, 6
+BEND_RANGE, ZONE = 0, 6
 """Registered parameters: bend range, MPE zone."""
 NOTE_REACH = 48.0
 """Default bend range of a member channel in semitones."""
@@ -97,7 +97,7 @@ class MpeZones:
                 self.configure(channel, value)
             return True
         manager = self.manager(channel)
-        if asked == [0, BEND_REACH] and manager:
+        if asked == [0, BEND_RANGE] and manager:
             whole, cents = divmod(self._reach[manager], 1.0)
             reach = value + cents if number == DATA else whole + min(value, 99) / 100.0
             self._reach[manager] = min(reach, MAX_BEND_SEMITONES)

@@ -16,7 +16,7 @@ _LOUDER = 1.0
 DATA, DATA_FINE = 6, 38
 NRPN_FINE, NRPN, RPN_FINE, RPN = 98, 99, 100, 101
 """Controllers that select a parameter, and controllers of its value."""
-BEND_REACH, LAST_RPN = 0, 6
+BEND_RANGE, LAST_RPN = 0, 6
 """Registered parameters: range of the bend, and the last that MIDI 1.0 defines besides."""
 RESET = 121
 MAX_BEND_RANGE = 96.0
@@ -142,7 +142,7 @@ class ChannelBends:
 
     def states_reach(self, event: Event) -> bool:
         """Whether a controller is a value of registered parameter 0."""
-        return event.number in (DATA, DATA_FINE) and self._selected[event.channel] == BEND_REACH
+        return event.number in (DATA, DATA_FINE) and self._selected[event.channel] == BEND_RANGE
 
     def follow(self, event: Event, reach: float) -> bool:
         """Follows a bend or a controller.
