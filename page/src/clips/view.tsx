@@ -4,7 +4,7 @@ import { useEffect, useRef } from "preact/hooks";
 import { kits, readSets, sets } from "../code/store";
 import { Macros } from "../instrument/controls";
 import { noteName } from "../instrument/scale";
-import { beatNow, graph, playing } from "../model";
+import { beatNow, graph, playing, takesNotes } from "../model";
 import { Options } from "../options";
 import { A_BEAT, COLUMNS, ROWS, read, SLOTS, title, written } from "./model";
 import { Pads } from "./pads";
@@ -192,7 +192,7 @@ function Sequencer() {
     draw();
     return () => cancelAnimationFrame(frame);
   }, [steps, slot.value]);
-  if (!node) return <p class="soft">The patch has no node that takes notes.</p>;
+  if (!node) return <p class="soft">{takesNotes.value ? "The sounds are read…" : "No node here takes notes."}</p>;
   return (
     <>
       <h2>

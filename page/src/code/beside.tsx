@@ -128,7 +128,7 @@ function Words() {
         ))}
       </ul>
       {all.length > SHOWN && <p class="soft">{all.length - SHOWN} more: search for them.</p>}
-      {!all.length && <p class="soft">No word of that name; antiphon words says which are not here.</p>}
+      {!all.length && search.value && <p class="soft">No word of that name; antiphon words says which are not here.</p>}
     </>
   );
 }

@@ -57,7 +57,7 @@ def number_of(value: object, what: str) -> Fraction:
     """Exact number of a pattern's value. Raises `UsageError` for another value."""
     if isinstance(value, bool | int | float | Fraction):
         return exact(int(value) if isinstance(value, bool) else value, what)
-    raise UsageError(f"{what} takes numbers, not {str(value)[:40]!r}")
+    raise UsageError(f"{what} takes numbers, not {name_value(value)}")
 
 
 def numbers(argument: Argument, what: str) -> Query[float]:

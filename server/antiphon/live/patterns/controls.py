@@ -9,7 +9,7 @@ from typing import Any, Self, TypeAlias, overload
 
 from antiphon.kernel.errors import UsageError
 from antiphon.live.patterns import queries
-from antiphon.live.patterns.arguments import Argument, figure, numbers, whole
+from antiphon.live.patterns.arguments import Argument, figure, name_value, numbers, whole
 from antiphon.live.patterns.harmony import Scale, named_number, note_words, scale_of
 from antiphon.live.patterns.mini.reading import read
 from antiphon.live.patterns.pattern import Pattern
@@ -204,7 +204,7 @@ def values_of(name: str, argument: Argument, *, plain: bool = False) -> Query[An
     elif hasattr(argument, "events"):
         named = argument.events
     else:
-        raise UsageError(f"{name} takes a number, a text or a pattern, not {str(argument)[:40]!r}")
+        raise UsageError(f"{name} takes a number, a text or a pattern, not {name_value(argument)}")
 
     if plain:
         return named
