@@ -25,11 +25,10 @@ CHORD_SIXTEENTHS = 0.35
 """Maximum sixteenths between notes of one chord."""
 RUN_SHARES = {True: (0.3, 0.6), False: (0.5, 1.0)}
 """Range of a copied run's length as a share of `originality`: in a turn, and in a continuation."""
-DOUBT, FIRM, LOOSE = 3.0, 12.0, 1.5
-"""Final note: divisor of the keys' log probabilities; exponent of each note's weight, of a turn and of a
-continuation."""
-_TRIAD = (1.0, 0.85, 0.7)
-"""Weights of tonic, third and fifth of a key as the last note."""
+DOUBTS, FIRMNESS = {True: 5.0, False: 3.0}, {True: 48.0, False: 1.5}
+"""Final note of a turn, and of a continuation: divisor of the keys' log probabilities, exponent of a note's weight."""
+_TRIADS = {True: (1.0, 0.95, 0.9), False: (1.0, 0.85, 0.7)}
+"""Weights of tonic, third and fifth of a key as the last note of a turn, and of a continuation."""
 _PHRASE_END_DEGREES = (0, 1, 4, 6)
 """Degrees that end a non-final phrase."""
 _RANGE_MARGIN = 3
@@ -88,7 +87,7 @@ class Improviser:
         self._ages = np.arange(len(self.memory.weights), dtype=np.float64)
         self._phraser = Phraser(self.memory)
         self.slot = self.key = 0
-        self._bar, self._turn = 0, False
+        self._bar, self._turn, self._settled = 0, False, False
         self._most = 1
         self._now = 60
         # kernels are compiled here, and not when the first note comes
@@ -188,6 +187,7 @@ class Improviser:
         self._at, self._now, self._step, self._wait = self.slot, self._pitch, self._interval, self._time
         self._copied.clear()
         self._run = self._drawn = 0
+        self._settled = False
         self._limit_run()
         self._compass()
         self._aim()
@@ -223,6 +223,11 @@ class Improviser:
             # a run of the answer's own begins with its first note
             self._copied.intervals.fill(0)
         self._drawn += 1
+        if self._turn and not self._settled and self._phraser.left < AHEAD:
+            # the last notes of the player's turn have ended since the answer began
+            self._settled = True
+            self._compass()
+            self._aim()
         self._phraser.sounds(onset, self._now)
         return Planned(onset.slot, onset.length, self._now, onset.velocity, onset.late)
 
@@ -293,15 +298,15 @@ class Improviser:
             # on the way there all pitches between are allowed
             low, high = min(low, self._pitch), max(high, self._pitch)
         scale, tonic = SCALES[self.key // 12], self.key % 12
-        fits = self.prior.fits(self._sounds) / DOUBT
+        fits = self.prior.fits(self._sounds) / DOUBTS[self._turn]
         if self.fixed >= 0:
             fits[:] = -np.inf
             fits[self.key] = 0.0
         ends = np.zeros(12)
         for key, likely in enumerate(np.exp(fits - fits.max()).tolist()):
-            for degree, good in zip((0, 4 - key // 12, 7), _TRIAD, strict=True):
+            for degree, good in zip((0, 4 - key // 12, 7), _TRIADS[self._turn], strict=True):
                 ends[(key + degree) % 12] += good * likely
-        ends = np.maximum(BAD_END, (ends / ends.max()) ** (FIRM if self._turn else LOOSE))
+        ends = np.maximum(BAD_END, (ends / ends.max()) ** FIRMNESS[self._turn])
         for pitch in range(PITCHES):
             degree = (pitch - tonic) % 12
             inside = 1.0 if degree in scale else OUT_OF_KEY

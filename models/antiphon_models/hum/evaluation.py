@@ -7,6 +7,7 @@ note as well. On singing made here, the pitch is the nearest whole MIDI number.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
 
@@ -39,8 +40,8 @@ class Hearing(Evaluation):
 
     trivial = "one note"
     classical = "librosa pyin"
-    peer = "SwiftF0"
-    ours = "yin, live; yin; learned, live; learned"
+    peer = "SwiftF0; Basic Pitch"
+    ours = "yin, live; yin; learned, live; learned; chords, live; chords"
     oracle = "true pitch"
     columns = "; ".join(
         (
@@ -73,6 +74,7 @@ class Hearing(Evaluation):
         late: dict[str, list[float]] = {name: [] for name in made}
         if ask.files:
             made.pop("true pitch", None)
+            made |= _chord_makers(ask)
             yield from own_files.own_scores(ask.files[: ask.limit], made)
             return
         if ask.synthetic:
@@ -155,7 +157,7 @@ def _heard(kind: str, clip: Clip, noises: list[tuple[str, F32]], n: int) -> Iter
 
 def _makers(ask: EvaluationRequest) -> dict[str, systems.System]:
     """The requested systems that are available, by name."""
-    table: dict[str, systems.System] = {name: systems.peer(name) for name in peers.PEERS}
+    table: dict[str, systems.System] = {name: systems.peer(name) for name in peers.PEERS if name != "Basic Pitch"}
     if not peers.has_swift_f0():
         ask.say(f"SwiftF0 is left out: {missing_modules('it', 'swift_f0')}")
         del table["SwiftF0"]
@@ -165,6 +167,16 @@ def _makers(ask: EvaluationRequest) -> dict[str, systems.System]:
     else:
         table |= {"learned, live": systems.learned_live(), "learned": systems.on_file("learned")}
     table["true pitch"] = systems.oracle
+    return ask.wanted(table)
+
+
+def _chord_makers(ask: EvaluationRequest) -> dict[str, systems.System]:
+    """The requested systems that hear several notes at once, for files: what else is measured here is one voice."""
+    table: dict[str, systems.System] = {"Basic Pitch": systems.peer("Basic Pitch")}
+    if find_spec("basic_pitch") is None:
+        ask.say("basic_pitch is not installed: pip install basic-pitch for its row")
+        del table["Basic Pitch"]
+    table |= {"chords, live": systems.live("chords"), "chords": systems.on_file("chords")}
     return ask.wanted(table)
 
 

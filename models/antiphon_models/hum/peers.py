@@ -1,8 +1,9 @@
-"""Peer systems of `hum`: one note, librosa's pYIN with segmentation, and SwiftF0."""
+"""Peer systems of `hum`: one note, librosa's pYIN with segmentation, SwiftF0, and Basic Pitch for chords."""
 
 from __future__ import annotations
 
 import importlib.util
+import tempfile
 from collections.abc import Callable
 from itertools import pairwise
 
@@ -66,6 +67,18 @@ def swift_f0(sound: F32, rate: int) -> Found:
     return [(note.start, note.end, float(69.0 + 12.0 * np.log2(note.pitch_hz / 440.0))) for note in notes]
 
 
+def basic_pitch(sound: F32, rate: int) -> Found:
+    """Basic Pitch (Bittner et al., 2022) at its defaults."""
+    import soundfile
+    from basic_pitch.inference import predict
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = f"{folder}/in.wav"
+        soundfile.write(path, sound, rate, "FLOAT")
+        _, _, notes = predict(path)
+    return [(float(start), float(end), float(number)) for start, end, number, *_ in notes]
+
+
 def has_swift_f0() -> bool:
     """Whether SwiftF0 and its runtime are installed."""
     return all(importlib.util.find_spec(name) is not None for name in ("swift_f0", "onnxruntime"))
@@ -75,4 +88,5 @@ PEERS: dict[str, Callable[[F32, int], Found]] = {
     "one note": single_note,
     "librosa pyin": pyin,
     "SwiftF0": swift_f0,
+    "Basic Pitch": basic_pitch,
 }

@@ -194,7 +194,7 @@ def _cached(work: Path, name: str, make: Make) -> Clip:
 NOTES = (".txt", ".csv", ".mid", ".midi")
 """Suffixes of note files."""
 FILES = (
-    "sound files of one voice, or a folder of them (--data), each with its notes beside it: a MIDI file, or a .txt or "
+    "sound files, or a folder of them (--data), each with its notes beside it: a MIDI file, or a .txt or "
     ".csv with a line a note (seconds from, to, MIDI number, which may have a fraction)"
 )
 

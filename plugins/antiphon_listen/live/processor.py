@@ -1,18 +1,32 @@
 """Node `listen`: tempo, beats, key, chord and loudness of the input, as reports, notes and control signals.
 
-The sound goes to a worker, hop by hop. Beats are computed ahead, so that each comes at its sample.
+The sound goes to a worker, hop by hop. Beats are computed ahead, so that each comes at its sample. Where notes come in,
+the chord is theirs.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from antiphon.api import AUDIO_IN, EVENTS_OUT, IO, Event, FileUse, Param, Port, Processor, Samples, StreamSpec
+from antiphon.api import (
+    AUDIO_IN,
+    EVENTS_IN,
+    EVENTS_OUT,
+    IO,
+    Event,
+    FileUse,
+    Param,
+    Port,
+    Processor,
+    Samples,
+    StreamSpec,
+)
 from antiphon.api.backends.analysis import QUIETEST
 from antiphon.api.backends.workers import Rebuffer, WorkerClient, lead_for
 from antiphon.api.kernels import f32p, f64, f64p, i64, kernel
 from antiphon_listen.live import spec as answers
 from antiphon_listen.live.next_beats import NextBeats
+from antiphon_listen.live.note_chords import MEMORY_SECONDS, NoteChords
 from antiphon_listen.live.spec import CHORDS, HOP, KEYS, LEAD, worker_of
 
 PLAYED = ("chords", "roots", "beats", "off")
@@ -60,10 +74,10 @@ def listen_glide(y: f32p, depth: f32p, frames: i64, state: f64p, goal: f64, shar
 
 
 class Listen(Processor):
-    """Sound in; reports, notes of the present chord or of the beats, and control signals out."""
+    """Sound, and its notes, in; reports, notes of the present chord or of the beats, and control signals out."""
 
     on_files = FileUse("antiphon_listen.chord_notes:write_notes", beside=("chords-out",), changes=("time", "pitch"))
-    inputs = (AUDIO_IN,)
+    inputs = (AUDIO_IN, EVENTS_IN)
     outputs = (EVENTS_OUT, *(Port(name, "control") for name in ("beat", "bar", "loudness", "minor")))
     params = (
         Param(
@@ -122,6 +136,7 @@ class Listen(Processor):
         self._levels = np.zeros(2)
         self._share = 1.0 - float(np.exp(-1.0 / (_GLIDE_SECONDS * spec.rate)))
         self._clock = NextBeats(spec.rate)
+        self._notes = NoteChords(spec.rate)
         self._reported = [0.0] * len(_REPORTS)
         self._io: IO | None = None
         self._sounding: list[int] = []
@@ -138,6 +153,7 @@ class Listen(Processor):
 
     def _forget(self) -> None:
         self._clock.clear()
+        self._notes.clear()
         self._known = [0.0] * answers.FIELDS
         self._known[answers.METER] = 4.0
         for place in (answers.MOMENTARY, answers.SHORT_TERM, answers.INTEGRATED):
@@ -154,9 +170,15 @@ class Listen(Processor):
             self._end(io, 0)
             self._end_all = False
         self._hops.begin(io.time.sample)
-        sound, first = io.audio_in[0], 0
+        sound, first, at, notes = io.audio_in[0], 0, 0, self._notes
         while first < io.frames:  # in pieces that end where hops do, so that an answer counts from its frame on
-            last = min(io.frames, first + HOP - self._hops.fill)
+            while at < len(io.events_in) and io.events_in[at].offset <= first:
+                notes.add(io.events_in[at], io.time.sample + first)
+                at += 1
+            if notes.due <= io.time.sample + first:
+                self._name(io, first)
+            following = io.events_in[at].offset if at < len(io.events_in) else io.frames
+            last = int(min(io.frames, first + HOP - self._hops.fill, following, notes.due - io.time.sample))
             self._answered = False
             self._hops.run(io, sound[:, first:last], self._nothing[:, : last - first])
             if self._answered:
@@ -200,6 +222,8 @@ class Listen(Processor):
         values, known = answer[0], self._known
         for place in range(answers.FIELDS):
             known[place] = float(values[place])
+        if self._notes.chord and (hop + 1) * HOP < (self._notes.named + MEMORY_SECONDS) * self._rate:
+            known[answers.CHORD] = self._notes.chord
         known[answers.TEMPO] = min(_HIGHEST, known[answers.TEMPO])
         tempo, end = known[answers.TEMPO], (hop + 1) * HOP
         self._clock.update(
@@ -227,6 +251,15 @@ class Listen(Processor):
         listen_glide(io.audio_out[2][0], depth, io.frames, self._levels, loud, self._share)
         minor = 1.0 if known[answers.KEY] > 12.0 else 0.0
         listen_glide(io.audio_out[3][0], depth, io.frames, self._levels[1:], minor, self._share)
+
+    def _name(self, io: IO, offset: int) -> None:
+        """Names the chord of the notes, and plays it at once: they have it later than the sound does."""
+        self._notes.name(io.time.sample + offset)
+        play, chord = str(io.at("play", offset)), self._notes.chord
+        if chord and chord != self._known[answers.CHORD]:
+            self._known[answers.CHORD] = chord
+            if play in ("chords", "roots"):
+                self._strike(io, offset, play, 1.0)
 
     def _on_answer(self, io: IO, offset: int) -> None:
         """Ends an outdated chord, and starts the new one if there is no beat to start it on."""

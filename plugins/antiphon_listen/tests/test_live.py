@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from antiphon.api import IO, BlockTime, StreamSpec
+from antiphon.api import IO, BlockTime, Event, StreamSpec
 from antiphon.api.backends.transports import SetTempo
 from antiphon.api.testing import render
 from antiphon.kernel.contract.parameter_cell import ParamCell
 from antiphon_listen.live import spec
 from antiphon_listen.live.level import LiveLoudness
 from antiphon_listen.live.next_beats import NextBeats, TempoDriver
+from antiphon_listen.live.note_chords import NoteChords
 from antiphon_listen.live.processor import DOWNBEAT, Listen
 from antiphon_listen.live.worker import Listener
 from antiphon_listen.loudness import Loudness
@@ -69,6 +70,26 @@ def test_bars_chord_and_key_are_known_in_a_while() -> None:
     ]
     assert np.mean([a == b for a, b in zip(chords, truth, strict=True)]) > 0.7
     assert spec.KEYS[int(answer[spec.KEY])] == "C major"
+
+
+def test_notes_name_a_chord_once_its_others_had_time_to_come() -> None:
+    """C with a harmonic of its bass, A minor key by key while its G is let go late, a fifth, a cluster."""
+    played = [(0.5, 2.5, (48, 52, 82)), (0.5, 2.6, (55,)), (2.5, 4.5, (45, 60)), (2.55, 4.5, (64,))]
+    played += [(4.5, 6.5, (50, 57)), (6.5, 8.5, (60, 61, 62))]
+    notes = [(start, end, note) for start, end, chord in played for note in chord]
+    events = [(round(end * 1000), Event("off", 0, note)) for _, end, note in notes]
+    events += [(round(start * 1000), Event("on", 0, note, 0.7)) for start, _, note in notes]
+    chords = NoteChords(1000)
+    named = []
+    for now in range(9000):
+        for at, event in events:
+            if at == now:
+                chords.add(event, now)
+        if chords.due <= now:
+            chords.name(now)
+            named.append((now, spec.CHORDS[chords.chord], chords.named == now / 1000))
+    expected = [(560, "C:maj", True), (2560, "A:min", True), (4560, "A:min", False), (6560, "A:min", False)]
+    assert named == expected
 
 
 def test_silence_has_no_beat_and_forgets_the_music_before() -> None:
