@@ -11,6 +11,7 @@ from antiphon.live.patterns.controls import UNNAMED, plain_number
 from antiphon.live.patterns.harmony import HIGHEST, note_number
 from antiphon.live.patterns.places import Places, mark
 from antiphon.live.patterns.spans import exact
+from antiphon.live.patterns.words.table import say_once
 from antiphon.live.records import OUTSIDE, LiveEvent, LiveNote, node_name
 
 VELOCITY = 100.0
@@ -23,6 +24,7 @@ MACRO_VALUES = {"room": "room", "delay": "echo", "size": "size", "delaytime": "t
 """Shared values of the whole patch, by the macro that takes them."""
 MAX_ROOM = 10.0
 """Seconds of a room at the end of the macro `size`."""
+_BEYOND = 60
 _SHORTEST = Fraction(1, 1000)
 _CONTROLLER = (("ccn", 0, HIGHEST), ("channel", 1, 16))
 
@@ -108,6 +110,17 @@ def _controller(values: Mapping[str, Any], beat: Fraction, on: str, source: str,
     number, channel = (_whole(values.get(name, 1), name, low, high) for name, low, high in _CONTROLLER)
     share = given if given <= 1 else given / HIGHEST
     return LiveEvent(beat, "/cc", (number, float(share), channel, *((on,) if on else ())), source, line)
+
+
+def is_silent(values: Mapping[str, Any]) -> bool:
+    """True for a note without a length, as after `clip(0)`, or a little beyond MIDI's notes, which is said once."""
+    note, legato = values.get("note", 0), values.get("legato", 1)
+    if isinstance(legato, int | float) and legato <= 0:
+        return True
+    if not isinstance(note, int | float) or -0.5 <= note <= HIGHEST + 0.5 or not -_BEYOND <= note <= HIGHEST + _BEYOND:
+        return False
+    say_once(f"Notes below 0 or above {HIGHEST} are too low or too high to be heard, and are silent.")
+    return True
 
 
 def to_macros(values: Mapping[str, Any], beat: Fraction, on: str, source: str, line: int) -> list[LiveEvent]:

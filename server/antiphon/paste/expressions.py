@@ -27,6 +27,8 @@ _OCTAVE = ".in_octave(3)"
 _OF_VALUES = {"withValue": "map", "fmap": "map", "filterValues": "filter"}
 _TYPES = {"object": "(dict, list)", "string": "str", "number": "int | float", "boolean": "bool"}
 _ARITHMETIC = frozenset({"add", "sub", "mul", "div", "set", "mod", "pow", "keep", "eq", "ne", "lt", "gt", "lte", "gte"})
+_JOINS = frozenset({"in", "out", "mix", "squeeze", "squeezeout", "reset", "restart"})
+"""Ways to join the times of two patterns, as in `.add.out(…)`."""
 MAX_EXPRESSIONS = 100_000
 """Maximum translated expressions of a program, counting repeats: nested functions are translated twice a level."""
 TUPLES = frozenset({"arrange", "timeCat", "timecat", "stepcat", "wchoose", "wrandcat", "wchooseCycles", "polymeter"})
@@ -217,13 +219,17 @@ class Expressions:
             text = node.value if node.type == "Literal" else "".join(one.value.cooked for one in node.quasis)
             kind = "note" if link in ("note", "add", "sub") and mini_text.is_notes(text) else ""
             return Chain(f"mini({self.text_of(node, kind)})")
-        if node.type == "MemberExpression" and not node.computed and node.property.name in _ARITHMETIC:
+        if self._joins(node):
             return Chain(f"{self.receiver(node.object)}.{node.property.name}")
         shown = self.expr(node)
         if isinstance(shown, Chain):
             return shown
         wrapped = node.type not in ("Identifier", "CallExpression", "MemberExpression", "ArrayExpression")
         return Chain(f"({shown})" if wrapped else shown)
+
+    def _joins(self, node: Any) -> bool:
+        """True for the `p.add` of `p.add.out(…)`."""
+        return bool(node.type == "MemberExpression" and not node.computed and node.property.name in _ARITHMETIC)
 
     def _call(self, node: Any, kind: str) -> Chain | str:
         callee = node.callee
@@ -247,10 +253,19 @@ class Expressions:
         word = STRUDEL.get(name, name)
         if word not in FUNCTIONS and word not in METHODS:
             raise UnknownPartError(f"there is no {name} here{missing_reason(name)}")
+        if name[:4] == "pick" and name[-1] != "F" and len(node.arguments) == 2:  # choices stand on either side
+            choices, picks = sorted(node.arguments, key=is_text)
+            return Chain(f"{self.receiver(picks)}.{name_of(word)}({self.expr(choices)})")
+        if name in _ARITHMETIC and (named := self._named_value(node.arguments)):
+            return f"lambda p: p.{name}({named})"
+        if word not in FUNCTIONS:
+            return f"lambda p: p.{name_of(word)}({self._arguments(node.arguments, name)})"
         if name == "slider" and (reach := [one.value for one in node.arguments[:3] if one.type == "Literal"])[2:]:
             return Chain(f"slider({reach[0]}, {min(reach):g}, {max(reach):g})")
         if name in TUPLES:
             shown = ", ".join(as_tuple(str(self.expr(one))) for one in node.arguments)
+        elif name in PATTERN_FUNCTIONS and not node.arguments:
+            return Chain("silence()")
         elif name in PATTERN_FUNCTIONS:
             shown = ", ".join(str(self._item(one)) for one in node.arguments)
         else:
@@ -283,6 +298,8 @@ class Expressions:
             return f"isinstance({self._arguments(node.arguments, '')}, list)"
         if name == "substring":
             return f"{self.expr(callee.object)}[{' : '.join(str(self.expr(one)) for one in node.arguments)}]"
+        if self._joins(callee.object) and name in _JOINS:
+            return Chain(f"{self.receiver(callee.object)}.{name_of(name)}({self._arguments(node.arguments, '')})")
         if name in _OF_TEXTS:
             return f"{self.expr(callee.object)}.{_OF_TEXTS[name]}({self._arguments(node.arguments, '')})"
         if name == "map" and node.arguments:
@@ -322,14 +339,14 @@ class Expressions:
             return f".{name}({named})"
         if name == "euclid" and (text := self._euclid(node.arguments)):
             return f".struct({text})"
+        if name == "within" and any(is_text(one) for one in node.arguments):
+            raise UnknownPartError("its places are numbers")
         if name == "within" and len(node.arguments) == 3:  # with what begins at the second place
             begin, end = (self._operand(one) for one in node.arguments[:2])
             return f".within({begin}, {end} + 1 / 1000, {self.expr(node.arguments[2])})"
         word = STRUDEL.get(name, name)
         if word not in METHODS:
             raise UnknownPartError(f"a pattern has no {name} here{missing_reason(name)}")
-        if name in ("dict", "addVoicings"):
-            raise UnknownPartError("voicings are Antiphon's own")
         given = node.arguments[:1] if name in SETTERS or word in SETTERS else node.arguments
         shown = self._arguments(given, name)
         return f".{name_of(word)}({mini_text.converted_text(shown, name) if mini_text.is_number(shown) else shown})"

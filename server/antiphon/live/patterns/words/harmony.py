@@ -43,6 +43,8 @@ def _joined(value: Any) -> str:
 def degree_note(given: Any, value: Any) -> Any:
     """Note of a degree, "2#" and "2b" with sharps and flats."""
     text = str(value)
+    if text[:1].isalpha():  # the name of a note
+        return _nearest(given, value)
     shift = text.count("#") - text.count("b") if isinstance(value, str) else 0
     try:
         number = float(text.strip("#b"))
@@ -70,7 +72,7 @@ def _nearest(given: Any, note: Any) -> Any:
     number = note_number(note)
     octave = int((number - given.root) // 12)
     notes = [given[k + octave * len(given)] for k in range(-1, len(given) + 1)]
-    return min(notes, key=lambda known: (abs(known - number), known))
+    return min(notes, key=lambda known: (abs(known - number), -known))
 
 
 def to_scale(p: P, steps: Sequence[int]) -> P:

@@ -54,10 +54,12 @@ def linger(p: P, share: Argument) -> P:
     return p._new(each(share, "linger", lingered))
 
 
-def ribbon(p: P, offset: Number, cycles: Number = 1) -> P:
-    first, length = exact(offset, "ribbon"), above(exact(cycles, "ribbon"), "ribbon")
-    beginnings = queries.fast(queries.pure(queries.shift(p.events, -first)), 1 / length)
-    return p._new(joins.join_restart(beginnings))
+def ribbon(p: P, offset: Argument, cycles: Argument = 1) -> P:
+    def looped(first: Fraction, length: Fraction) -> Query[Any]:
+        begun = queries.pure(queries.shift(p.events, -first))
+        return joins.join_restart(queries.fast(begun, 1 / above(length, "ribbon")))
+
+    return p._new(each(offset, "ribbon", lambda first: each(cycles, "ribbon", lambda n: looped(first, n))))
 
 
 def fast_gap(p: P, factor: Argument) -> P:
