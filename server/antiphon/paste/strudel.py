@@ -140,6 +140,8 @@ class _Program(Expressions):
             shown = self.receiver(value, "" if no_notes else "note")
         else:
             shown = self.expr(value)
+        if str(shown).startswith("chords("):
+            self.chords.add(name)
         if re.fullmatch(r"[\d.\s()*/+-]+", str(shown)):
             self._numbers[own_name(name)] = f"({shown})"
         self.script.add(*_assigned(own_name(name), shown))
@@ -185,9 +187,9 @@ class _Program(Expressions):
         if not re.fullmatch(r"[\d.\s()*/+-]+", value):
             return f"{'' if called.startswith('set') else 'set'}{called.lower()}({text})"
         cycles = number_of(value) * factor
-        fits = (n for n in (4, 8, 2, 16, 1, 32, 64) if SLOWEST <= cycles * n <= FASTEST)
+        fits = (n for n in (4, 8, 2, 16, 1, 32, 64, 1 / 2, 1 / 4, 1 / 8, 1 / 16) if SLOWEST <= cycles * n <= FASTEST)
         beats = next(fits, 1 if cycles > 1 else 64)
-        return f"tempo({cycles * beats:g})" if beats == 4 else f"meter({beats})\ntempo({cycles * beats:g})"
+        return f"tempo({cycles * beats:g})" if beats == 4 else f"meter({beats:g})\ntempo({cycles * beats:g})"
 
     def _method(self, node: Any) -> Chain | str:
         """Method call; `cpm` of a pattern is the program's tempo if there is no other."""
@@ -249,6 +251,8 @@ class _Program(Expressions):
                         raise UnknownPartError("names are given one by one here")
                     yield f"{own_name(one.id.name)} = {'None' if one.init is None else self.expr(one.init)}"
                     self.names.add(one.id.name)
+            case "ExpressionStatement" if self.source(node).startswith("console."):
+                return
             case "ExpressionStatement" if node.expression.type == "AssignmentExpression":
                 one = node.expression
                 yield f"{self.expr(one.left)} {one.operator} {self.expr(one.right)}"

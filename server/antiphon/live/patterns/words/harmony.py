@@ -148,7 +148,9 @@ def _of_voicing(p: Any, name: str, argument: Argument) -> ControlPattern:
 
 def _of_chord(value: Any) -> dict[str, Any]:
     """Values of an event of chords; one that is a name alone is its `chord`."""
-    return dict(value) if isinstance(value, dict) else {"chord": value}
+    if not isinstance(value, dict):
+        return {"chord": value}
+    return {"chord" if name == UNNAMED and "chord" not in value else name: one for name, one in value.items()}
 
 
 def _noted(

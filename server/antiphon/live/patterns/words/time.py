@@ -203,15 +203,16 @@ def revv(p: P) -> P:
     )
 
 
-def beat(p: P, steps: Argument, count: Number) -> P:
-    n = above(exact(count, "beat"), "beat")
-
-    def placed(at: float) -> Query[Any]:
-        begin = Fraction(at) % n / n
+def beat(p: P, steps: Argument, count: Argument) -> P:
+    def placed(at: float, n: Fraction) -> Query[Any]:
+        begin = Fraction(at) % above(n, "beat") / n
         end = min(begin + 1 / n, Fraction(1))
         return queries.for_each(p.events, lambda value: joins.compress(queries.pure(value), begin, end))
 
-    return p._new(queries.for_each(numbers(steps, "beat"), placed))
+    def on(n: Fraction) -> Query[Any]:
+        return queries.for_each(numbers(steps, "beat"), lambda at: placed(at, n))
+
+    return p._new(each(count, "beat", on))
 
 
 EXTRA_WORDS: dict[str, Any] = {
