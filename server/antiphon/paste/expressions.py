@@ -329,9 +329,7 @@ class Expressions:
             return f".listed().{_OF_VALUES[name]}({self._arguments(node.arguments[:1], name)})"
         if name == "phaser":
             return f".phaser({self._arguments(node.arguments[:1], name)}).set(on={quoted('phased')})"
-        if name == "set" and (
-            syntax.is_call_of(node.arguments[0], "chord") or self.source(node.arguments[0]) in self.chords
-        ):
+        if name == "set" and (self.source(one := node.arguments[0]) in self.chords or syntax.is_call_of(one, "chord")):
             return f".set({self.receiver(one)}.chord())"
         if name == "swing" and is_text(node.arguments[0]):
             return f".swing_by(1 / 3, {self.expr(node.arguments[0])})"

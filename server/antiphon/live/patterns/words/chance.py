@@ -9,7 +9,7 @@ from antiphon.kernel.errors import UsageError
 from antiphon.live.patterns import joins, queries
 from antiphon.live.patterns.arguments import Argument, each, whole
 from antiphon.live.patterns.chance import chance
-from antiphon.live.patterns.pattern import FIRST_STREAM, MAX_TIMES, Pattern, pure, randcat
+from antiphon.live.patterns.pattern import FIRST_STREAM, MAX_TIMES, Pattern, randcat
 from antiphon.live.patterns.queries import Query
 from antiphon.live.patterns.signals import rand
 from antiphon.live.patterns.spans import CycleEvent, Number, Span, exact
@@ -128,7 +128,4 @@ def choose_with(numbers_: P, values: Any) -> Pattern[Any]:
     given = list(values)
     if not given:
         raise UsageError("choose_with takes a pattern and a list of values, as in choose_with(rand, [60, 64])")
-    chosen = numbers_.map(lambda x: given[min(max(int(float(x) * len(given)), 0), len(given) - 1)])
-    if not any(isinstance(one, Pattern) for one in given):
-        return chosen
-    return Pattern(queries.join_inner(queries.map_values(chosen.events, lambda one: pure(one).events)))
+    return numbers_.map(lambda x: given[min(max(int(float(x) * len(given)), 0), len(given) - 1)])
