@@ -187,8 +187,8 @@ class _Program(Expressions):
         if not re.fullmatch(r"[\d.\s()*/+-]+", value):
             return f"{'' if called.startswith('set') else 'set'}{called.lower()}({text})"
         cycles = number_of(value) * factor
-        fits = (n for n in (4, 8, 2, 16, 1, 32, 64, 1 / 2, 1 / 4, 1 / 8, 1 / 16) if SLOWEST <= cycles * n <= FASTEST)
-        beats = next(fits, 1 if cycles > 1 else 64)
+        fits = (n for n in (4, 8, 2, 16, 1, 32, 64) if SLOWEST <= cycles * n <= FASTEST)
+        beats = next(fits, 64 if cycles <= 1 else 1 if cycles < 1000 else 1 / 8)
         return f"tempo({cycles * beats:g})" if beats == 4 else f"meter({beats:g})\ntempo({cycles * beats:g})"
 
     def _method(self, node: Any) -> Chain | str:
