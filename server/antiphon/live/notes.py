@@ -54,7 +54,7 @@ def to_commands(
     """
     if not _SHARED.isdisjoint(values):
         values = {name: value for name, value in values.items() if name not in _SHARED}
-    if "on" in values:
+    if isinstance(values.get("on"), str):  # a node
         on = node_name(values["on"])
         values = {name: value for name, value in values.items() if name != "on"}
     if isinstance(values.get("n"), str):  # the name of a note

@@ -11,7 +11,7 @@ from antiphon.kernel.errors import UsageError
 from antiphon.live.patterns import joins, queries
 from antiphon.live.patterns.arguments import Argument, number_of, numbers
 from antiphon.live.patterns.controls import UNNAMED, ControlPattern, values_of
-from antiphon.live.patterns.harmony import note_number, scale_of, symbol
+from antiphon.live.patterns.harmony import named_number, note_number, scale_of, symbol
 from antiphon.live.patterns.mini.reading import read
 from antiphon.live.patterns.pattern import Pattern
 from antiphon.live.patterns.queries import Query
@@ -43,7 +43,7 @@ def _joined(value: Any) -> str:
 def degree_note(given: Any, value: Any) -> Any:
     """Note of a degree, "2#" and "2b" with sharps and flats."""
     text = str(value)
-    if text[:1].isalpha():  # the name of a note
+    if text[:1].isalpha() and named_number(text) is not None:
         return _nearest(given, value)
     shift = text.count("#") - text.count("b") if isinstance(value, str) else 0
     try:
