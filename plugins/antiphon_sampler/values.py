@@ -191,6 +191,8 @@ class ChannelValues:
         word = self._words[channel].data
         key = places[WORD] if word is None else word
         row = -1 if key == -1.0 else self._rows.get(key, -2)
+        if row == -2 and isinstance(key, bytes):  # of a bank that is not there
+            row = self._rows.get(key.rpartition(b"_")[2], -2)
         begun = self._begun[channel]
         values: list[Any] = [_value(io, frame, k, places[k]) for k in range(1, len(PARAMS))]
         self._clear(channel)

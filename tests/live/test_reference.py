@@ -75,7 +75,7 @@ def test_each_example_plays_where_the_page_tries_it(entry: Entry) -> None:
     graph, find, players = patch_of(patch)
     assert list(missing(script.listens.items(), [node.name for node in graph.nodes])) == []
     played, lacking = without_macros(events, graph)
-    assert lacking.keys() <= {"size", "time"}, "macros of strudel alone"
+    assert lacking.keys() <= {"size", "time", "duck", "phaser"}, "macros of strudel alone"
     commands(played, "set.py", 48_000, find, players)
 
 

@@ -11,6 +11,7 @@ from antiphon.live.patterns.controls import UNNAMED, plain_number
 from antiphon.live.patterns.harmony import HIGHEST, note_number
 from antiphon.live.patterns.places import Places, mark
 from antiphon.live.patterns.spans import exact
+from antiphon.live.patterns.words.table import say_once
 from antiphon.live.records import OUTSIDE, LiveEvent, LiveNote, node_name
 
 VELOCITY = 100.0
@@ -19,10 +20,17 @@ SAMPLER = "drums"
 """Default node of samples, as named in the shipped patches with a sampler."""
 COMMON_VALUES = ("note", "velocity", "legato", "length", "channel")
 """Value names common to all instruments; with others the event is a note with its own values."""
-MACRO_VALUES = {"room": "room", "delay": "echo", "size": "size", "delaytime": "time", "delayfeedback": "repeats"}
+MACRO_VALUES = {
+    "room": "room", "delay": "echo", "size": "size", "delaytime": "time", "delayfeedback": "repeats",
+    "phaser": "phaser", "duckdepth": "duck",
+}  # fmt: skip
 """Shared values of the whole patch, by the macro that takes them."""
-MAX_ROOM = 10.0
-"""Seconds of a room at the end of the macro `size`."""
+_SHARED = frozenset({*MACRO_VALUES, "duckorbit", "duckattack"})
+_ENDS = {"size": 10.0, "phaser": 8.0}
+"""Values at the end of a macro that is no share: seconds of a room, turns a second of a phaser."""
+_DIP = Fraction(1, 64)
+"""Beats from a note that ducks others to where they rise again."""
+_BEYOND = 60
 _SHORTEST = Fraction(1, 1000)
 _CONTROLLER = (("ccn", 0, HIGHEST), ("channel", 1, 16))
 
@@ -44,8 +52,11 @@ def to_commands(
 
     Raises UsageError: a value that no note takes.
     """
-    if not MACRO_VALUES.keys().isdisjoint(values):
-        values = {name: value for name, value in values.items() if name not in MACRO_VALUES}
+    if not _SHARED.isdisjoint(values):
+        values = {name: value for name, value in values.items() if name not in _SHARED}
+    if isinstance(values.get("on"), str):  # a node
+        on = node_name(values["on"])
+        values = {name: value for name, value in values.items() if name != "on"}
     if isinstance(values.get("n"), str):  # the name of a note
         values = {**{name: value for name, value in values.items() if name != "n"}, "note": values["n"]}
     if values.get("n", 0) < 0:  # from the end, as SuperDirt counts; sets that are kept know n from 0 on
@@ -110,21 +121,38 @@ def _controller(values: Mapping[str, Any], beat: Fraction, on: str, source: str,
     return LiveEvent(beat, "/cc", (number, float(share), channel, *((on,) if on else ())), source, line)
 
 
+def is_silent(values: Mapping[str, Any]) -> bool:
+    """True for a note without a length, as after `clip(0)`, or a little beyond MIDI's notes, which is said once."""
+    note, legato = values.get("note", 0), values.get("legato", 1)
+    if isinstance(legato, int | float) and legato <= 0:
+        return True
+    if not isinstance(note, int | float) or -0.5 <= note <= HIGHEST + 0.5 or not -_BEYOND <= note <= HIGHEST + _BEYOND:
+        return False
+    say_once(f"Notes below 0 or above {HIGHEST} are too low or too high to be heard, and are silent.")
+    return True
+
+
 def to_macros(values: Mapping[str, Any], beat: Fraction, on: str, source: str, line: int) -> list[LiveEvent]:
     """Macros and the controller that an event with a note sets on its beat; `to_commands` leaves these values out."""
+    if "duckorbit" in values:
+        values = {"duckdepth": 1.0, **values}
     control = [] if {"ccn", "ccv"}.isdisjoint(values) or {"note", "s", "n"}.isdisjoint(values) else ["ccn"]
-    return [_controller(values, beat, on, source, line) for _ in control] + [
+    set_ = [
         LiveEvent(beat, f"/node/macro/{MACRO_VALUES[name]}", (_share(name, value),), source, line)
         for name, value in values.items()
         if name in MACRO_VALUES
     ]
+    if "duckdepth" in values:
+        rise = float(exact(values.get("duckattack", 0.1), "duckattack"))
+        set_.append(LiveEvent(beat + _DIP, "/node/macro/duck", (0.0, max(rise, 0.0)), source, line))
+    return [_controller(values, beat, on, source, line) for _ in control] + set_
 
 
 def _share(name: str, value: Any) -> float:
     """A value as a macro takes it, 0 to 1: in Strudel rooms and echoes go beyond, and are full here."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise UsageError(f"{name} takes 0 to 1, not {str(value)[:40]!r}")
-    return min(max(float(value) / (MAX_ROOM if name == "size" else 1.0), 0.0), 1.0)
+    return min(max(float(value) / _ENDS.get(name, 1.0), 0.0), 1.0)
 
 
 def _in_beats(values: Mapping[str, Any], cycle: Fraction) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from antiphon.kernel.errors import UsageError
 from antiphon.kernel.graph.clock import TempoMap
 from antiphon.live.faults import fault
 from antiphon.live.foresight import Foreseen, events_ahead
-from antiphon.live.notes import to_commands, to_macros
+from antiphon.live.notes import is_silent, to_commands, to_macros
 from antiphon.live.patterns.chance import stream_of
 from antiphon.live.patterns.places import mark
 from antiphon.live.patterns.spans import exact
@@ -258,7 +258,7 @@ class Performance:
     def _events(self, track: LiveTrack, beat: Fraction) -> Iterator[LiveEvent | LiveNote]:
         seed = self.script.seed ^ stream_of(track.name)
         for event in track.pattern.query(self.beat / track.beats, beat / track.beats, seed):
-            if not event.begins or event.whole is None:
+            if not event.begins or event.whole is None or (not track.sets and is_silent(event.value)):
                 continue
             at = event.whole.begin * track.beats
             length = (event.whole.end - event.whole.begin) * track.beats

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from antiphon.kernel.errors import UsageError
-from antiphon.paste import mini_text
+from antiphon.paste import mini_text, syntax
 from antiphon.paste.script import Chain, Script, UnknownPartError, indented, name_of, quoted
 from antiphon.paste.syntax import as_tuple, bound_names, is_text, is_undefined, key_of, missing_reason, polymeter
 from antiphon.paste.words import FUNCTIONS, METHODS, SETTERS, SIGNALS, SILENT, STRUDEL, VALUE_NAMES, WAVES, own_name
@@ -26,7 +26,6 @@ _OCTAVE = ".in_octave(3)"
 """Octave of picked note names, which Strudel reads in the third octave."""
 _OF_VALUES = {"withValue": "map", "fmap": "map", "filterValues": "filter"}
 _TYPES = {"object": "(dict, list)", "string": "str", "number": "int | float", "boolean": "bool"}
-_ARITHMETIC = frozenset({"add", "sub", "mul", "div", "set", "mod", "pow", "keep", "eq", "ne", "lt", "gt", "lte", "gte"})
 MAX_EXPRESSIONS = 100_000
 """Maximum translated expressions of a program, counting repeats: nested functions are translated twice a level."""
 TUPLES = frozenset({"arrange", "timeCat", "timecat", "stepcat", "wchoose", "wrandcat", "wchooseCycles", "polymeter"})
@@ -38,15 +37,18 @@ PATTERN_FUNCTIONS = frozenset(
 class Expressions:
     """Translator of expressions within one program.
 
-    `names`: names that the program has declared so far. `lost`: names whose declarations are left out.
+    `names`: names that the program has declared so far. `lost`: names whose declarations are left out. `chords`: names
+    of chords.
     """
 
     def __init__(self, text: str, script: Script, body: Callable[[Any], list[str]]) -> None:
         """body: gives the lines of a function's body."""
         self._text, self.script, self._lines_of = text, script, body
+        self._ducked = syntax.ducked_orbits(text)
         self.words: dict[str, str] = {}
         self.names: set[str] = set()
         self.lost: set[str] = set()
+        self.chords: set[str] = set()
         self._ahead: list[str] = []
         self._functions = self._translated = 0
 
@@ -217,7 +219,7 @@ class Expressions:
             text = node.value if node.type == "Literal" else "".join(one.value.cooked for one in node.quasis)
             kind = "note" if link in ("note", "add", "sub") and mini_text.is_notes(text) else ""
             return Chain(f"mini({self.text_of(node, kind)})")
-        if node.type == "MemberExpression" and not node.computed and node.property.name in _ARITHMETIC:
+        if syntax.is_arithmetic(node):
             return Chain(f"{self.receiver(node.object)}.{node.property.name}")
         shown = self.expr(node)
         if isinstance(shown, Chain):
@@ -247,10 +249,19 @@ class Expressions:
         word = STRUDEL.get(name, name)
         if word not in FUNCTIONS and word not in METHODS:
             raise UnknownPartError(f"there is no {name} here{missing_reason(name)}")
+        if name[:4] == "pick" and name[-1] != "F" and len(node.arguments) == 2:  # choices stand on either side
+            choices, picks = sorted(node.arguments, key=is_text)
+            return Chain(f"{self.receiver(picks)}.{name_of(word)}({self.expr(choices)})")
+        if name in syntax.ARITHMETIC and (named := self._named_value(node.arguments)):
+            return f"lambda p: p.{name}({named})"
+        if word not in FUNCTIONS:
+            return f"lambda p: p.{name_of(word)}({self._arguments(node.arguments, name)})"
         if name == "slider" and (reach := [one.value for one in node.arguments[:3] if one.type == "Literal"])[2:]:
             return Chain(f"slider({reach[0]}, {min(reach):g}, {max(reach):g})")
         if name in TUPLES:
             shown = ", ".join(as_tuple(str(self.expr(one))) for one in node.arguments)
+        elif name in PATTERN_FUNCTIONS and not node.arguments:
+            return Chain("silence()")
         elif name in PATTERN_FUNCTIONS:
             shown = ", ".join(str(self._item(one)) for one in node.arguments)
         else:
@@ -283,6 +294,8 @@ class Expressions:
             return f"isinstance({self._arguments(node.arguments, '')}, list)"
         if name == "substring":
             return f"{self.expr(callee.object)}[{' : '.join(str(self.expr(one)) for one in node.arguments)}]"
+        if syntax.is_arithmetic(callee.object) and name in syntax.JOINS:
+            return Chain(f"{self.receiver(callee.object)}.{name_of(name)}({self._arguments(node.arguments, '')})")
         if name in _OF_TEXTS:
             return f"{self.expr(callee.object)}.{_OF_TEXTS[name]}({self._arguments(node.arguments, '')})"
         if name == "map" and node.arguments:
@@ -292,6 +305,8 @@ class Expressions:
             return f"list(map({function}, {given}))"
         shown = self.receiver(callee.object, name)
         chain = shown if isinstance(shown, Chain) else Chain(shown)
+        if name in ("orbit", "o") and node.arguments and self.source(node.arguments[0]).strip("\"'`") in self._ducked:
+            return chain.then('.set(on="ducked")')
         if name in SILENT or (name.lstrip("_") in SILENT and name.startswith("_")):
             return chain
         try:
@@ -312,24 +327,32 @@ class Expressions:
             return f".as_({quoted(':'.join(VALUE_NAMES.get(one, one) for one in names))})"
         if name in _OF_VALUES:
             return f".listed().{_OF_VALUES[name]}({self._arguments(node.arguments[:1], name)})"
+        if name == "phaser":
+            return f".phaser({self._arguments(node.arguments[:1], name)}).set(on={quoted('phased')})"
+        if name == "set" and (self.source(one := node.arguments[0]) in self.chords or syntax.is_call_of(one, "chord")):
+            return f".set({self.receiver(one)}.chord())"
+        if name == "swing" and is_text(node.arguments[0]):
+            return f".swing_by(1 / 3, {self.expr(node.arguments[0])})"
+        if name in SETTERS and not node.arguments and name not in ("n", "note", "s", "sound", "chord"):
+            return f"{'.mul(127)' * (name == 'velocity')}.as_({quoted(VALUE_NAMES.get(name, name))})"
         if name == "innerJoin":
             return ".bind(lambda p: p)"
         if name == "piano":
             return '.s("piano")'
         if name == "velocity":
             return self._velocity(node)
-        if name in _ARITHMETIC and (named := self._named_value(node.arguments)):
+        if name in syntax.ARITHMETIC and (named := self._named_value(node.arguments)):
             return f".{name}({named})"
-        if name == "euclid" and (text := self._euclid(node.arguments)):
+        if name == "euclid" and (text := syntax.euclid(node.arguments)):
             return f".struct({text})"
+        if name == "within" and any(is_text(one) for one in node.arguments):
+            raise UnknownPartError("its places are numbers")
         if name == "within" and len(node.arguments) == 3:  # with what begins at the second place
             begin, end = (self._operand(one) for one in node.arguments[:2])
             return f".within({begin}, {end} + 1 / 1000, {self.expr(node.arguments[2])})"
         word = STRUDEL.get(name, name)
         if word not in METHODS:
             raise UnknownPartError(f"a pattern has no {name} here{missing_reason(name)}")
-        if name in ("dict", "addVoicings"):
-            raise UnknownPartError("voicings are Antiphon's own")
         given = node.arguments[:1] if name in SETTERS or word in SETTERS else node.arguments
         shown = self._arguments(given, name)
         return f".{name_of(word)}({mini_text.converted_text(shown, name) if mini_text.is_number(shown) else shown})"
@@ -340,11 +363,6 @@ class Expressions:
             return ""
         name, given = STRUDEL.get(nodes[0].callee.name, nodes[0].callee.name), nodes[0].arguments
         return f"{name_of(name)}={self.expr(given[0], name)}" if name in SETTERS and len(given) == 1 else ""
-
-    def _euclid(self, nodes: Sequence[Any]) -> str:
-        """Euclidean rhythm as a text; "" for a computed one."""
-        plain = [one.value for one in nodes[:2] if one.type == "Literal"]
-        return quoted(mini_text.plain(f"t({plain[0]},{plain[1]})")) if len(plain) == 2 else ""
 
     def _velocity(self, node: Any) -> str:
         one = node.arguments[0]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from antiphon.paste.words import BOUNDS, LISTED, RENAMED, SETTERS, VALUE_NAMES
 
-_NOTE = re.compile(r"(?<![\w'.:#^/*!@%-])([a-gA-G](?:[#bs]{1,2})?)(?![\w'#:.^])")
+_NOTE = re.compile(r"(?<![\w'.:#^/*!@%-])([a-gA-G](?:[#bs]{1,2})?)(?![\w'#:.^]|-\d)")
 _EUCLID = re.compile(r"\(\s*(\d+)\s*,\s*(\d+)\s*,\s*(-?\d+)\s*\)")
 _POINT = re.compile(r"(?<![\w.])\.(?=\d)")
 _HELD = re.compile(r"(?<!\S)_@(\d{1,2})(?!\S)")

@@ -16,6 +16,9 @@ from antiphon.paste.words import FUNCTIONS, NAMELESS, SILENT_FUNCTIONS, own_name
 
 SLOWEST, FASTEST = 40.0, 300.0
 """Range of tempos in beats a minute: outside it a cycle is given another number of beats than four."""
+_TEMPOS = ("setcps", "setCps", "setcpm", "setCpm")
+_SETTINGS = ("all", "each", "samples", *_TEMPOS)
+"""Functions that are no pattern, also after a label."""
 _OF_TEXTS = tuple(f"{name}(" for name in ("mini", *sorted(PATTERN_FUNCTIONS | TUPLES)))
 _SILENT_WORDS = PATTERN_FUNCTIONS | TUPLES | (NAMELESS & FUNCTIONS) | {"mini"}
 """Functions of texts without a sound. A program's own names are none of these."""
@@ -113,7 +116,7 @@ class _Program(Expressions):
         if muted:
             self.script.comment(self.source(node.body), "muted")
             return
-        if is_call_of(node.body.expression, "all"):
+        if any(is_call_of(node.body.expression, name) for name in _SETTINGS):
             self._expression(node.body.expression)
             return
         self.script.track(re.sub(r"\W", "", name.strip("$_S")), self._pattern(node.body.expression))
@@ -137,6 +140,8 @@ class _Program(Expressions):
             shown = self.receiver(value, "" if no_notes else "note")
         else:
             shown = self.expr(value)
+        if str(shown).startswith("chords("):
+            self.chords.add(name)
         if re.fullmatch(r"[\d.\s()*/+-]+", str(shown)):
             self._numbers[own_name(name)] = f"({shown})"
         self.script.add(*_assigned(own_name(name), shown))
@@ -147,7 +152,7 @@ class _Program(Expressions):
             self.script.add(f"{own_name(node.left.name)} {node.operator} {self.expr(node.right)}")
             return
         called = node.callee.name if node.type == "CallExpression" and node.callee.type == "Identifier" else ""
-        if called in ("setcps", "setCps", "setcpm", "setCpm"):
+        if called in _TEMPOS:
             tempo = self._tempo(node.arguments[0], called)
             if tempo.startswith("setc"):  # by names that stand before it
                 self.script.add(tempo)
@@ -183,8 +188,8 @@ class _Program(Expressions):
             return f"{'' if called.startswith('set') else 'set'}{called.lower()}({text})"
         cycles = number_of(value) * factor
         fits = (n for n in (4, 8, 2, 16, 1, 32, 64) if SLOWEST <= cycles * n <= FASTEST)
-        beats = next(fits, 1 if cycles > 1 else 64)
-        return f"tempo({cycles * beats:g})" if beats == 4 else f"meter({beats})\ntempo({cycles * beats:g})"
+        beats = next(fits, 64 if cycles <= 1 else 1 if cycles < 1000 else 1 / 8)
+        return f"tempo({cycles * beats:g})" if beats == 4 else f"meter({beats:g})\ntempo({cycles * beats:g})"
 
     def _method(self, node: Any) -> Chain | str:
         """Method call; `cpm` of a pattern is the program's tempo if there is no other."""
@@ -194,10 +199,13 @@ class _Program(Expressions):
         if called not in ("cpm", "cps") or not node.arguments:
             return super()._method(node)
         pattern, tempo = self.receiver(node.callee.object), self._tempo(node.arguments[0], called)
-        if self.script.tempo in ("", tempo) and tempo.startswith(("tempo", "meter")):
+        if not tempo.startswith(("tempo", "meter")):
+            self.script.drop(f".{called}({self.source(node.arguments[0])})", "the script has one tempo")
+        elif self.script.tempo in ("", tempo):
             self.script.tempo = tempo
         else:
-            self.script.drop(f".{called}({self.source(node.arguments[0])})", "the script has one tempo")
+            factor = _cycles(tempo) / _cycles(self.script.tempo)
+            return (pattern if isinstance(pattern, Chain) else Chain(pattern)).then(f".fast({factor:.6g})")
         return pattern
 
     def _is_whole(self, node: Any) -> bool:
@@ -214,8 +222,9 @@ class _Program(Expressions):
         word, function = node.arguments[0].value, node.arguments[1]
         if not isinstance(word, str) or function.type not in ("ArrowFunctionExpression", "FunctionExpression"):
             raise UnknownPartError("a word is registered by a name and a function")
+        made = self._function(own_name(word), function)
         self.words[word] = own_name(word)
-        self.script.add("", "", *self._function(own_name(word), function), "", "")
+        self.script.add("", "", *made, "", "")
 
     def _function(self, name: str, node: Any) -> list[str]:
         before = set(self.names)
@@ -242,6 +251,8 @@ class _Program(Expressions):
                         raise UnknownPartError("names are given one by one here")
                     yield f"{own_name(one.id.name)} = {'None' if one.init is None else self.expr(one.init)}"
                     self.names.add(one.id.name)
+            case "ExpressionStatement" if self.source(node).startswith("console."):
+                return
             case "ExpressionStatement" if node.expression.type == "AssignmentExpression":
                 one = node.expression
                 yield f"{self.expr(one.left)} {one.operator} {self.expr(one.right)}"
@@ -266,6 +277,12 @@ class _Program(Expressions):
             made = list(self._inner(one))
             lines += [*self.ahead(), *made]
         return lines or ["pass"]
+
+
+def _cycles(tempo: str) -> float:
+    """Cycles a minute of the lines that set a tempo."""
+    *meter, beats = (float(figure) for figure in re.findall(r"[\d.]+", tempo))
+    return beats / (meter[0] if meter else 4.0)
 
 
 def _is_nameless(pattern: Chain | str) -> bool:

@@ -7,7 +7,29 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from antiphon.paste import mini_text
+from antiphon.paste.script import quoted
 from antiphon.paste.words import UNSUPPORTED_WORDS
+
+ARITHMETIC = frozenset({"add", "sub", "mul", "div", "set", "mod", "pow", "keep", "eq", "ne", "lt", "gt", "lte", "gte"})
+JOINS = frozenset({"in", "out", "mix", "squeeze", "squeezeout", "reset", "restart"})
+"""Ways to join the times of two patterns, as in `.add.out(…)`."""
+
+
+def ducked_orbits(text: str) -> set[str]:
+    """Orbits that a program pushes down."""
+    return {orbit for found in re.findall(r"\bduck(?:orbit)?\(([^)]*)", text) for orbit in re.findall(r"\d+", found)}
+
+
+def is_arithmetic(node: Any) -> bool:
+    """True for the `p.add` of `p.add.out(…)`."""
+    return bool(node.type == "MemberExpression" and not node.computed and node.property.name in ARITHMETIC)
+
+
+def euclid(nodes: Sequence[Any]) -> str:
+    """Euclidean rhythm as a text; "" for a computed one."""
+    plain = [one.value for one in nodes[:2] if one.type == "Literal"]
+    return quoted(mini_text.plain(f"t({plain[0]},{plain[1]})")) if len(plain) == 2 else ""
 
 
 def is_undefined(node: Any) -> bool:

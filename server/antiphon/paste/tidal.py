@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import partial
 
 from antiphon.paste.script import INVALID_STATEMENT_ERRORS, Script, UnknownPartError, number_of
-from antiphon.paste.tidal_terms import Term, applied, code_of, joined, named, section
+from antiphon.paste.tidal_terms import SYNTH_NOTE, Term, applied, code_of, joined, named, section
 
 _TOKEN = re.compile(
     r"""\s*(?:(?P<text>"[^"]*")|(?P<number>\d+\.\d+(?:e-?\d+)?|\d+)|(?P<name>[A-Za-z_][\w']*)|(?P<sign><~|~>"""
@@ -25,7 +26,13 @@ _BINDING = {
     **dict.fromkeys(("*", "/", "%"), (9, "left")),
 }
 """Precedence and associativity of single-character operators."""
+_SYNTHS = re.compile(r"super(?!hat|kick|snare|clap|808|noise|static)\w+")
 _TRACK = re.compile(r"(d\d{1,2}|p\s+(?:\"[^\"]*\"|\d+))\s*(?:\$|(?=silence\b))\s*")
+_TRANSITION = re.compile(
+    r"(?:anticipate|clutch|interpolate|jump|xfade|jumpMod\s*|(?:anticipate|clutch|interpolate|jump|xfade)In'?)\s+(\d+)"
+    r"(?:\s+\d+)?\s*\$"
+)
+"""A track that another one turns into, which plays at once here."""
 
 
 def translate(text: str, script: Script) -> None:
@@ -56,11 +63,14 @@ def _blocks(text: str) -> Iterator[str]:
     block: list[str] = []
     left = 0  # indentation of statements; -1 for that of the next line
     for raw in text.expandtabs().splitlines():
-        line = re.sub(r"(^|\s)--(?=\s|$|-).*", "", raw).rstrip()
+        line = re.sub(r"(^|\s)--+(?![!#$%&*+./<=>?@^|~:]).*", "", raw).rstrip()
+        if not line and raw.strip():  # a comment alone
+            continue
         indent = len(line) - len(line.lstrip())
         if line and (left < 0 or not indent):
             left = indent
-        begins = bool(line) and indent == left and line[indent].isalpha()
+        inside = sum(map("".join(block).count, "[(")) > sum(map("".join(block).count, "])"))
+        begins = bool(line) and indent == left and line[indent].isalpha() and (not inside or bool(_TRACK.match(line)))
         if line.strip() in ("do", ":{", ":}"):
             left, line, begins = -(line.strip() == "do"), "", True
         if (begins or not line) and block:
@@ -80,20 +90,29 @@ def _named_terms(block: str, names: dict[str, Term | None]) -> None:
         name, *arguments = head.split()
         names[name] = None
         try:
+            code = " ".join(value.split())
             if arguments:
-                raise UnknownPartError("a function is not read; write the pattern where it is used")
-            names[name] = TidalParser(" ".join(value.split()), names).whole()
+                names[name] = Term("function", "", name, body=partial(_expanded, code, dict(names), tuple(arguments)))
+            else:
+                names[name] = TidalParser(code, names).whole()
         except (UnknownPartError, *INVALID_STATEMENT_ERRORS) as error:
             failed = failed or error
     if failed is not None:
         raise failed
 
 
+def _expanded(code: str, names: dict[str, Term | None], arguments: tuple[str, ...], *given: Term) -> Term | None:
+    """Body of a program's own function with its arguments in place; None until all are given."""
+    if len(given) < len(arguments):
+        return None
+    return TidalParser(code, {**names, **dict(zip(arguments, given, strict=True))}).whole()
+
+
 def _statement(block: str, script: Script, names: dict[str, Term | None]) -> None:
-    code = " ".join(block.split())
+    code = _TRANSITION.sub(r"d\1 $", " ".join(block.split()), count=1)
     if code == "hush" or code.startswith(("import ", ":set", "resetCycles", "unsolo", "panic")):
         return
-    if found := re.fullmatch(r"setcps\s*\$?\s*(.+)", code):
+    if found := re.fullmatch(r"(?:set)?cps\s*\$?\s*(.+)", code):
         script.tempo = f"tempo({240 * number_of(found[1]):g})"
         return
     if re.fullmatch(r"(?:let\s+)?[a-z][\w']*(?:\s+[\w']+)*\s*=\s*.+", code):
@@ -122,6 +141,9 @@ class TidalParser:
 
     def __init__(self, text: str, names: Mapping[str, Term | None]) -> None:
         self._tokens, self._names = list(_tokens(text)), names
+        pairs = zip(self._tokens, self._tokens[1:], strict=False)
+        sounds = [word for maker, one in pairs if maker in ("s", "sound") for word in re.findall(r"[A-Za-z]\w*", one)]
+        self._synths = bool(sounds) and all(_SYNTHS.fullmatch(word) for word in sounds)
         self._at = 0
 
     def whole(self) -> Term:
@@ -181,6 +203,8 @@ class TidalParser:
             if (term := self._names[token]) is None:
                 raise UnknownPartError(f"{token} is left out above")
             return term
+        if self._synths and token in ("n", "note", "up"):
+            token = SYNTH_NOTE
         if token[0].isalpha() or token[0] == "_":
             return named(token)
         raise UnknownPartError(f"{token} is not read here")
@@ -194,7 +218,7 @@ class TidalParser:
             elif self._peek() != "]":
                 raise UnknownPartError("a list ends with ]")
         self._next()
-        return Term("list", ", ".join(parts))
+        return Term("list", ", ".join(parts), given=tuple(parts))
 
     def _bracket(self) -> Term:
         operator = self._peek()

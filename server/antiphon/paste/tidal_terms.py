@@ -4,19 +4,35 @@ from __future__ import annotations
 
 import inspect
 import re
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 
 from antiphon.live.patterns.controls import ControlPattern
 from antiphon.paste import mini_text
 from antiphon.paste.script import Chain, UnknownPartError, name_of, quoted
-from antiphon.paste.words import FUNCTIONS, METHODS, RENAMED, SIGNALS, UNSUPPORTED_WORDS
+from antiphon.paste.words import FUNCTIONS, METHODS, RENAMED, SETTERS, SIGNALS, UNSUPPORTED_WORDS
 
 _VALUES = {"+": "add", "*": "times", "-": "sub", "/": "div", "<": "set", ">": "set"}
-_MAKERS = {"sound": "s", "s": "s", "n": "n", "note": "note", "up": "note", "midinote": "note"}
-_LISTS = frozenset({"stack", "cat", "fastcat", "slowcat", "randcat", "overlay", "fastCat", "wchoose"})
-_OCTAVE = 3
-"""Octaves from Tidal's c5, the unpitched sample, to our c2."""
-_NAMED = re.compile(r"(?<![\w'.:])([a-g](?:[sf#])?)(\d?)(?![\w'.])")
+SYNTH_NOTE = "note of a synth"
+"""Maker of the notes of SuperDirt's synths, by `n` or `note`."""
+_MAKERS = {"sound": "s", "s": "s", "n": "n", "note": "note", "up": "note", "midinote": "note", SYNTH_NOTE: "note"}
+_LISTS = frozenset({
+    "stack", "cat", "fastcat", "slowcat", "randcat", "overlay", "fastCat", "choose", "wchoose", "wrandcat",
+})  # fmt: skip
+_PAIRS = (
+    {"append": "slowcat", "slowAppend": "slowcat", "slowappend": "slowcat"}
+    | dict.fromkeys(("fastAppend", "fastappend"), "fastcat")
+    | {"overlay": "stack"}
+)
+"""Words that join two patterns, by ours of several."""
+_ZEROS = {"note": (3, 36), "up": (3, 36), SYNTH_NOTE: (1, 60)}
+"""What Tidal's note 0, its c5, is here: octaves below, and number. A sample is unpitched at c2, a synth plays c4."""
+_NAMED = re.compile(r"(?<![\w'.:])([a-g](?:[sf#])?)(\d?)(?![\w.])")
+
+
+_PATTERNS = {"pattern": "pattern", "signal": "signal", "text": "value", "value": "value"}
+"""Kinds of terms that are patterns, by that of a changed one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +47,7 @@ class Term:
     code: Chain | str  # its expression; of a control the value
     name: str = ""  # of a control, or of a word that still lacks arguments
     given: tuple[str, ...] = ()
+    body: Callable[..., Term | None] | None = None  # of a program's own function
 
 
 def named(name: str) -> Term:
@@ -42,6 +59,8 @@ def named(name: str) -> Term:
         return Term("pattern", Chain("silence()"))
     if name in _MAKERS:
         return Term("maker", "", name)
+    if name in _PAIRS:
+        return Term("pair", "", name)
     word = RENAMED.get(name, name)
     if word in SIGNALS:
         return Term("signal", Chain(name_of(word)))
@@ -60,14 +79,35 @@ def applied(term: Term, argument: Term) -> Term:
         case "word" if term.name == "const":
             return Term("change", f"lambda p: {code_of(argument)}")
         case "word":
-            if argument.kind in ("pattern", "signal") and _is_full(term):
-                return Term(argument.kind, _chain(argument).then(f".{name_of(term.name)}({', '.join(term.given)})"))
+            if argument.kind in _PATTERNS and _is_full(term) and not _is_number(argument):
+                return Term(
+                    _PATTERNS[argument.kind], _chain(argument).then(f".{name_of(term.name)}({', '.join(term.given)})")
+                )
             if term.name in _LISTS and argument.kind == "list":
-                return Term("pattern", Chain(f"{term.name}({argument.code})"))
+                return _joined_list(term.name, argument.given)
+            if term.name == "scale" and argument.kind == "text":  # from note 0 on
+                argument = replace(argument, code=f"c-1:{argument.code}")
             return Term("word", "", term.name, (*term.given, str(code_of(argument))))
-        case "change" if argument.kind == "pattern":
-            return Term("pattern", _changed(str(term.code), _chain(argument)))
+        case "function" if term.body is not None:
+            return term.body(argument) or replace(term, body=partial(term.body, argument))
+        case "pair" if term.given:
+            return _joined_list(_PAIRS[term.name], (*term.given, str(code_of(argument))))
+        case "pair":
+            return Term("pair", "", term.name, (str(code_of(argument)),))
+        case "change" if argument.kind in _PATTERNS:
+            return Term(_PATTERNS[argument.kind], _changed(str(term.code), _chain(argument)))
     raise UnknownPartError(f"{_shown(term)} takes no argument here")
+
+
+def _is_number(term: Term) -> bool:
+    return term.kind == "value" and not isinstance(term.code, Chain)
+
+
+def _joined_list(name: str, parts: Sequence[str]) -> Term:
+    """Several patterns joined by a word; those of texts are a pattern of values."""
+    texts = name != "choose" and any(part.startswith('"') for part in parts)
+    shown = ", ".join(f"mini({part})" if texts and part.startswith('"') else part for part in parts)
+    return Term("value" if texts or "choose" in name else "pattern", Chain(f"{name}({shown})"))
 
 
 def _changed(change: str, pattern: Chain) -> Chain:
@@ -82,17 +122,18 @@ def _changed(change: str, pattern: Chain) -> Chain:
 def _made(name: str, argument: Term) -> Term:
     if argument.kind == "text":
         text = mini_text.plain(str(argument.code))
-        if name in ("note", "up") and _NAMED.search(text):
-            return Term("pattern", Chain(f"note({quoted(_NAMED.sub(_lower, text))})"))
-        if name in ("note", "up"):
-            return Term("pattern", Chain(f"note({quoted(text)})", (f".add({12 * _OCTAVE})",)), name)
+        octaves, zero = _ZEROS.get(name, (0, 0))
+        if zero and _NAMED.search(text):
+            return Term("pattern", Chain(f"note({quoted(_NAMED.sub(partial(_lower, octaves), text))})"))
+        if zero:
+            return Term("pattern", Chain(f"note({quoted(text)})", (f".add({zero})",)), name)
         return Term("pattern", Chain(f"{_MAKERS[name]}({quoted(text)})"), name)
     chain = Chain(f"{_MAKERS[name]}({code_of(argument)})")
-    return Term("pattern", chain.then(f".add({12 * _OCTAVE})") if name in ("note", "up") else chain, name)
+    return Term("pattern", chain.then(f".add({_ZEROS[name][1]})") if name in _ZEROS else chain, name)
 
 
-def _lower(found: re.Match[str]) -> str:
-    return f"{found[1].replace('f', 'b', 1) if len(found[1]) > 1 else found[1]}{int(found[2] or 5) - _OCTAVE}"
+def _lower(octaves: int, found: re.Match[str]) -> str:
+    return f"{found[1].replace('f', 'b', 1) if len(found[1]) > 1 else found[1]}{int(found[2] or 5) - octaves}"
 
 
 def code_of(term: Term) -> Chain | str:
@@ -112,7 +153,7 @@ def code_of(term: Term) -> Chain | str:
 
 def _chain(term: Term) -> Chain:
     if term.kind == "text":
-        return Chain(f"s({code_of(term)})")
+        return Chain(f"mini({code_of(term)})")
     return term.code if isinstance(term.code, Chain) else Chain(str(term.code))
 
 
@@ -129,11 +170,7 @@ def _is_full(term: Term) -> bool:
 def joined(operator: str, left: Term, right: Term) -> Term:
     match operator:
         case "$":
-            return (
-                applied(left, right)
-                if right.kind != "text" or left.kind == "maker"
-                else applied(left, Term("pattern", _chain(right)))
-            )
+            return applied(left, right)
         case ".":
             inner, outer = code_of(right), code_of(left)
             return Term("change", f"lambda p: {_call(outer)}({_call(inner)}(p))")
@@ -141,6 +178,10 @@ def joined(operator: str, left: Term, right: Term) -> Term:
             return Term("pattern", _chain(right).then(f".{'early' if operator == '<~' else 'late'}({code_of(left)})"))
         case "<>":
             return Term("pattern", Chain(f"stack({code_of(left)}, {code_of(right)})"))
+    if left.kind == "word" and left.name in SETTERS and len(left.given) == 1:  # times of a value
+        value = left.given[0] if re.search(r'^"|\(', left.given[0]) else quoted(left.given[0])
+        shown = f"mini({value})" if value[0] == '"' else value
+        left = Term("pattern", Chain(shown, (f".as_({quoted(left.name)})",)))
     if left.kind == "pattern":
         return Term("pattern", _chain(left).then(_valued(operator, right)))
     if operator in ("+", "-", "*", "/", "%") and left.kind == "value" and right.kind == "value":
@@ -166,11 +207,13 @@ def _valued(operator: str, right: Term) -> str:
         return _with(word, right.name, right.given[0])
     if right.kind == "pattern" and isinstance(right.code, Chain):
         made = re.fullmatch(r"(s|n|note)\((.*)\)", right.code.head, re.S)
-        if made is not None and len(right.code.links) <= (right.name in ("note", "up")):
+        if made is not None and len(right.code.links) <= (right.name in _ZEROS):
             if made[1] == "note" and right.code.links and word == "set":
                 return f".set({right.code})"
             return _with(word, made[1], made[2])
         return f".{word}({right.code})"
+    if right.kind in ("value", "text", "signal") and word != "set":
+        return f".{'mul' if word == 'times' else word}({code_of(right)})"
     raise UnknownPartError(f"behind {operator} a value stands, as in # speed 2")
 
 

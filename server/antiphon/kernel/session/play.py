@@ -244,8 +244,13 @@ def unknown_words(
         if PLAY in vocabulary and name not in (*vocabulary[PLAY], "note", "velocity", "length"):
             yield PLAY, str(name), vocabulary[PLAY]
         known = vocabulary.get(str(name))
-        if known is not None and str(value) and composed(str(value)) not in known:
+        if known is not None and str(value) and composed(str(value)) not in known and without_bank(value) not in known:
             yield str(name), str(value), known
+
+
+def without_bank(word: object) -> str:
+    """Word after a bank, as `bd` of `linn_bd`: what plays where the bank is not there."""
+    return composed(str(word)).rpartition("_")[2]
 
 
 def other_words(param: str, words: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
@@ -262,6 +267,8 @@ def substituted(vocabulary: Mapping[str, Sequence[str]], args: Sequence[object])
         others = vocabulary.get(f"{name}{_OTHERS}", ())
         if value in others:
             yield str(value), vocabulary[f"{name}{_THEIRS}"][others.index(str(value))]
+        elif composed(str(value)) not in (known := vocabulary.get(str(name), ())) and without_bank(value) in known:
+            yield str(value), without_bank(value)
 
 
 def stands_in(node: str, word: str, known: str) -> str:

@@ -21,7 +21,7 @@ Values: TypeAlias = Mapping[str, Value]
 """Names and values of one note."""
 UNNAMED = ""
 """Name of a value that `note`, `n` or `s` names later."""
-MAX_PIECES = 64
+MAX_ECHOES, MAX_PIECES = 64, 1024
 """Maximum pieces of `chop`, and repeats of `echo`."""
 
 
@@ -87,7 +87,7 @@ class ControlPattern(Pattern[Values]):
         Args:
             times: How often it sounds in all, 1 to 64.
         """
-        count = whole(exact(times, "echo"), "echo", 1, MAX_PIECES)
+        count = whole(exact(times, "echo"), "echo", 1, MAX_ECHOES)
         gap = exact(cycles, "echo")
 
         def repeated(k: int) -> Query[Values]:

@@ -273,8 +273,11 @@ class Pattern(Generic[T]):
         """A pattern of changed values."""
         return Pattern(queries.map_values(self.events, change))
 
-    def range(self, low: Number, high: Number) -> Pattern[float]:
+    def range(self, low: Argument, high: Argument) -> Pattern[Any]:
         """Values from 0 to 1, as those of `sine`, to values from `low` to `high`."""
+        if not isinstance(low, int | float) or not isinstance(high, int | float):
+            first_ = Pattern(numbers(low, "range"))
+            return self.mul(Pattern(numbers(high, "range")).sub(first_)).add(first_)
         first, reach = float(low), float(high) - float(low)
         return self.map(lambda value: first + _number(value) * reach)
 
@@ -373,9 +376,9 @@ def randcat(*patterns: P, seed: int = 0) -> P:
     return given[0]._new(queries.one_of([pattern.events for pattern in given], FIRST_STREAM + seed))
 
 
-def pure(value: T) -> Pattern[T]:
-    """A value once a cycle."""
-    return Pattern(queries.pure(value))
+def pure(value: Any) -> Pattern[Any]:
+    """A value once a cycle; a pattern as it is."""
+    return value if isinstance(value, Pattern) else Pattern(queries.pure(value))
 
 
 def overlay(patterns: Iterable[P]) -> P:

@@ -11,7 +11,7 @@ from antiphon.kernel.errors import UsageError
 from antiphon.live.patterns import queries
 from antiphon.live.patterns.arguments import Argument, each, whole
 from antiphon.live.patterns.chance import chance
-from antiphon.live.patterns.pattern import MAX_TIMES, Pattern
+from antiphon.live.patterns.pattern import MAX_TIMES, Pattern, pure
 
 T = TypeVar("T")
 _SMOOTH, _CHOICE = 1 << 33, 1 << 34
@@ -69,4 +69,7 @@ def choose(*values: T, seed: int = 0) -> Pattern[T]:
     """
     if not values:
         raise UsageError("choose takes one or more values, as in choose('c4', 'e4')")
-    return Pattern(queries.signal(lambda time, given: values[int(chance(given, _CHOICE + seed, time) * len(values))]))
+    found = queries.signal(lambda time, given: values[int(chance(given, _CHOICE + seed, time) * len(values))])
+    if any(isinstance(value, Pattern) for value in values):
+        return Pattern(queries.join_inner(queries.map_values(found, lambda value: pure(value).events)))
+    return Pattern(found)

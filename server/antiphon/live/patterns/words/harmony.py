@@ -11,7 +11,7 @@ from antiphon.kernel.errors import UsageError
 from antiphon.live.patterns import joins, queries
 from antiphon.live.patterns.arguments import Argument, number_of, numbers
 from antiphon.live.patterns.controls import UNNAMED, ControlPattern, values_of
-from antiphon.live.patterns.harmony import note_number, scale_of, symbol
+from antiphon.live.patterns.harmony import named_number, note_number, scale_of, symbol
 from antiphon.live.patterns.mini.reading import read
 from antiphon.live.patterns.pattern import Pattern
 from antiphon.live.patterns.queries import Query
@@ -43,6 +43,8 @@ def _joined(value: Any) -> str:
 def degree_note(given: Any, value: Any) -> Any:
     """Note of a degree, "2#" and "2b" with sharps and flats."""
     text = str(value)
+    if text[:1].isalpha() and named_number(text) is not None:
+        return _nearest(given, value)
     shift = text.count("#") - text.count("b") if isinstance(value, str) else 0
     try:
         number = float(text.strip("#b"))
@@ -70,7 +72,7 @@ def _nearest(given: Any, note: Any) -> Any:
     number = note_number(note)
     octave = int((number - given.root) // 12)
     notes = [given[k + octave * len(given)] for k in range(-1, len(given) + 1)]
-    return min(notes, key=lambda known: (abs(known - number), known))
+    return min(notes, key=lambda known: (abs(known - number), -known))
 
 
 def to_scale(p: P, steps: Sequence[int]) -> P:
@@ -146,7 +148,9 @@ def _of_voicing(p: Any, name: str, argument: Argument) -> ControlPattern:
 
 def _of_chord(value: Any) -> dict[str, Any]:
     """Values of an event of chords; one that is a name alone is its `chord`."""
-    return dict(value) if isinstance(value, dict) else {"chord": value}
+    if not isinstance(value, dict):
+        return {"chord": value}
+    return {"chord" if name == UNNAMED and "chord" not in value else name: one for name, one in value.items()}
 
 
 def _noted(

@@ -43,7 +43,7 @@ WORDS: dict[str, TableWord] = {}
 UNSUPPORTED_WORDS: dict[str, str] = {}
 """Unsupported words of Tidal and Strudel, with their substitutes."""
 _SHOWN_REMARKS: set[str] = set()
-"""Remarks on words without effect already made; kept by forks, so that each is made once in a performance."""
+"""Remarks already made, as on words without effect; kept by forks, so that each is made once in a performance."""
 _PLAIN = ("int", "float", "Number")
 """Annotations of non-pattern arguments: a pattern in their place is the one to change."""
 NO_EFFECT_PREFIX = "Nothing: "
@@ -109,11 +109,16 @@ def _setter(name: str) -> Callable[..., Any]:
     return function
 
 
+def say_once(sentence: str) -> None:
+    """Prints a remark of a performance, unless it is made already."""
+    if sentence not in _SHOWN_REMARKS:
+        _SHOWN_REMARKS.add(sentence)
+        print(sentence)
+
+
 def _nothing(sentence: str) -> Callable[..., Any]:
     def function(p: Any, *_: Any, **__: Any) -> Any:
-        if sentence not in _SHOWN_REMARKS:
-            _SHOWN_REMARKS.add(sentence)
-            print(sentence)
+        say_once(sentence)
         return p
 
     return function

@@ -54,10 +54,12 @@ def linger(p: P, share: Argument) -> P:
     return p._new(each(share, "linger", lingered))
 
 
-def ribbon(p: P, offset: Number, cycles: Number = 1) -> P:
-    first, length = exact(offset, "ribbon"), above(exact(cycles, "ribbon"), "ribbon")
-    beginnings = queries.fast(queries.pure(queries.shift(p.events, -first)), 1 / length)
-    return p._new(joins.join_restart(beginnings))
+def ribbon(p: P, offset: Argument, cycles: Argument = 1) -> P:
+    def looped(first: Fraction, length: Fraction) -> Query[Any]:
+        begun = queries.pure(queries.shift(p.events, -first))
+        return joins.join_restart(queries.fast(begun, 1 / above(length, "ribbon")))
+
+    return p._new(each(offset, "ribbon", lambda first: each(cycles, "ribbon", lambda n: looped(first, n))))
 
 
 def fast_gap(p: P, factor: Argument) -> P:
@@ -201,15 +203,16 @@ def revv(p: P) -> P:
     )
 
 
-def beat(p: P, steps: Argument, count: Number) -> P:
-    n = above(exact(count, "beat"), "beat")
-
-    def placed(at: float) -> Query[Any]:
-        begin = Fraction(at) % n / n
+def beat(p: P, steps: Argument, count: Argument) -> P:
+    def placed(at: float, n: Fraction) -> Query[Any]:
+        begin = Fraction(at) % above(n, "beat") / n
         end = min(begin + 1 / n, Fraction(1))
         return queries.for_each(p.events, lambda value: joins.compress(queries.pure(value), begin, end))
 
-    return p._new(queries.for_each(numbers(steps, "beat"), placed))
+    def on(n: Fraction) -> Query[Any]:
+        return queries.for_each(numbers(steps, "beat"), lambda at: placed(at, n))
+
+    return p._new(each(count, "beat", on))
 
 
 EXTRA_WORDS: dict[str, Any] = {
