@@ -110,8 +110,7 @@ def name_of(chord: int) -> str:
 def key_of(path: I64, notes: F32, tables: Tables) -> tuple[str | None, float]:
     """Key by chords and pitch classes, "C major", and its confidence, 0 to 1; None and 0 where there are no notes.
 
-    `notes`: `[m, 24]` as `MusicCurves.notes`. The confidence is the key's probability times its profile's correlation:
-    what fits no key well is no evidence for one.
+    `notes`: `[m, 24]` as `MusicCurves.notes`. Confidence: the key's probability times its profile's correlation.
     """
     match = _profile_match(np.sqrt(notes).mean(axis=0) @ _FOLD)
     if not match.any():

@@ -213,7 +213,6 @@ def test_a_key_and_its_relative_are_told_apart_by_their_chords(chords: tuple[int
         (np.ones(12), None),
         (np.isin(np.arange(12), (0, 2, 4, 5, 7, 9, 11)) + 2.0 * np.isin(np.arange(12), (0, 4, 7)), "C major"),
     ],
-    ids=["silence", "noise", "tune"],
 )
 def test_a_tune_without_chords_has_a_key_and_noise_has_none(notes: F64, key: str | None) -> None:
     path = np.full(8, harmony.NO_CHORD)
