@@ -33,11 +33,11 @@ _PEAKS, _PERIODS = 10, 6
 _RATIOS = (1 / 4, 1 / 3, 1 / 2, 1, 2, 3, 4)
 _MIN_PERIOD_DISTANCE = 0.04
 """Minimum distance of two distinct periods in natural octaves."""
-
-
-_DANCED, _EITHER_WAY, _USUAL = 116.0, 0.37, 30.0
-"""Tempi with drums, whose fit had none: the middle of 90 to 150 bpm, half their range in octaves, and the weight of a
-squared octave beyond it."""
+_REPETITION, _SPREAD, _USUAL = 2.0, 0.5, 140.0
+"""Beside the fitted line, which knows piano ballads, by records of known tempo: the weight of how far onsets repeat at
+the period, that of a squared octave from the usual tempo, and this in bpm."""
+_SLOWEST_DANCED, _TOO_SLOW = 85.0, 30.0
+"""With drums, the tempo in bpm below which a squared octave has the other weight: few dances are slower."""
 _SPAN = 16
 _FEWEST_EVEN, _UNEVEN, _UNLIKE = 8, 0.04, 0.25
 """Even pulse: minimum onsets; maximum relative deviation of intervals, and of strengths: an accent is no even pulse."""
@@ -78,7 +78,8 @@ class BeatGrid:
 
     beats: F64  # seconds, ascending
     parts: F64
-    peaks: tuple[float, float]
+    peaks: tuple[float, float]  # autocorrelation at twice and half the period
+    repetition: float  # autocorrelation at the period
 
     @property
     def tempo(self) -> float:
@@ -96,12 +97,14 @@ def track(curves: MusicCurves, tables: Tables) -> BeatGrid | None:
 
 
 def likely(grids: list[BeatGrid], curves: MusicCurves, tables: Tables) -> F64:
-    """Scores of grids by the fitted line, with drums less where they are slower or quicker than most such music."""
+    """Scores of grids by the fitted line, by how far onsets repeat at their period, and by how usual the tempo is."""
     rows = np.array([features(grid) for grid in grids])
     scores = ((rows - tables.grid_mean) / tables.grid_spread) @ tables.grid_weights
+    tempi = np.array([grid.tempo for grid in grids])
+    scores += _REPETITION * np.log1p(10.0 * np.array([grid.repetition for grid in grids]))
+    scores -= _SPREAD * np.log2(tempi / _USUAL) ** 2
     if curves.drums:
-        octaves = np.abs(np.log2([grid.tempo / _DANCED for grid in grids]))
-        scores = scores - _USUAL * np.maximum(0.0, octaves - _EITHER_WAY) ** 2
+        scores -= _TOO_SLOW * np.maximum(0.0, np.log2(_SLOWEST_DANCED / tempi)) ** 2
     return np.asarray(scores)
 
 
@@ -158,12 +161,12 @@ def hypotheses(curves: MusicCurves, shortest: float = 4.0 * LONGEST) -> list[Bea
     grids = []
     for period in periods:
         beats = _path(observed / observed.std(), period) / signals.FRAMES_PER_SECOND - _ONSET_LATENCY
-        lags = np.arange(len(correlation))
-        peaks = tuple(max(0.0, float(np.interp(lag, lags, correlation))) for lag in (2 * period, period / 2))
+        lags = np.array([2.0, 0.5, 1.0]) * period
+        twice, half, once = np.maximum(0.0, np.interp(lags, np.arange(len(correlation)), correlation)).tolist()
         for at in (beats,) if even else (beats, beats[:-1] + np.diff(beats) / 2):
             at = at[at >= 0.0]
             if len(at) >= 4:
-                grids.append(BeatGrid(at, parts_of(curves, at), (peaks[0], peaks[1])))
+                grids.append(BeatGrid(at, parts_of(curves, at), (twice, half), once))
     return grids
 
 

@@ -75,14 +75,14 @@ MIN_SECONDS = 3.0
 class MusicAnalysis(Analysis):
     """Analysis of tempo, beats, key, chords and sections."""
 
-    version = 6
+    version = 7
     quantities = (
         Quantity("tempo", "number", "bpm", "Of the beats, by the median; none where that is not likely."),
         Quantity("tempo_confidence", "number", "", "How certain the tempo is, up to half and double; 0 to 1."),
         Quantity("beats", "times", "s", "Where a listener would tap."),
         Quantity("downbeats", "times", "s", "The beats that begin bars."),
         Quantity("key", "text", "", 'Of the whole recording, "C major"; none where that is not likely.'),
-        Quantity("key_confidence", "number", "", "How certain the key is, by chords and how much has any; 0 to 1."),
+        Quantity("key_confidence", "number", "", "How certain the key is, by chords and pitch classes; 0 to 1."),
         Quantity("chords", "spans", "s", 'In the syntax of Harte: "C:maj", "G:sus4", "A:min7/b3", and "N" for none.'),
         Quantity("chords_confidence", "number", "", "How certain the chords are, the mean; 0 to 1."),
         Quantity(
