@@ -69,9 +69,7 @@ def level_rises(mono: NDArray[np.floating], rate: int, lags: Sequence[int], *, c
     return np.asarray(np.maximum(*rises))
 
 
-def _rises(
-    level: NDArray[np.floating], lags: Sequence[int], floor: float, *, circular: bool
-) -> NDArray[np.floating]:
+def _rises(level: NDArray[np.floating], lags: Sequence[int], floor: float, *, circular: bool) -> NDArray[np.floating]:
     def shifted(by: int) -> NDArray[np.floating]:
         there: NDArray[np.floating] = np.roll(level, by)
         if not circular:
