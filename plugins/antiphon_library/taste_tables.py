@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import time
 from collections.abc import Iterable, Mapping
@@ -13,6 +14,7 @@ from sys import intern
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon.api.backends.runtime import composed
 from antiphon_library.records import UNHEARD, findings
 from antiphon_library.schema import explain_errors, transaction
 from antiphon_library.vector_file import QUANTITY
@@ -100,6 +102,15 @@ class TasteTables:
         with explain_errors(self._path):
             row = self._base.execute("SELECT sound FROM files WHERE path = ?", (path,)).fetchone()
         return None if row is None else row[0]
+
+    def path_of(self, path: bytes) -> bytes:
+        """The path as the catalogue spells it, whichever way its accents are written; itself where it has none."""
+        if path.isascii() or self.sound_of_file(path) is not None:
+            return path
+        name = composed(os.fsdecode(path))
+        with explain_errors(self._path):
+            paths = self._base.execute("SELECT path FROM files ORDER BY path")
+            return next((found for (found,) in paths if composed(os.fsdecode(found)) == name), path)
 
     def file_of_sound(self, sound: int) -> bytes | None:
         """Present file of a sound; None without one."""

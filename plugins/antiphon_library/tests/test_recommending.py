@@ -194,6 +194,13 @@ def test_signals_are_kept_and_files_named_by_path_or_number(catalogue: Catalogue
     assert catalogue.taste.delete_signals() == 3
 
 
+def test_a_path_is_found_whichever_way_its_accents_are_written(catalogue: Catalogue) -> None:
+    path = "/mu\u0301sica/\u00fcber.wav".encode()  # decomposed in part, as a Mac's files in a folder of Linux are
+    catalogue.put(FileEntry(path, FileState(1, 1), "f9", SoundIdentity("s1", 10.0, 44100, 2)))
+    for given in ("/m\u00fasica/\u00fcber.wav", "/mu\u0301sica/u\u0308ber.wav", path.decode()):
+        assert request_of(catalogue, {"after": given}).after == path
+
+
 def test_a_bad_request_is_one_sentence_and_stores_nothing(catalogue: Catalogue) -> None:
     bodies: tuple[object, ...] = (
         None, [], {"counts": 1}, {"count": 0}, {"count": 2.5}, {"count": True}, {"count": float("nan")},
