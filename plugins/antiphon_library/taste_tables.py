@@ -24,7 +24,9 @@ MAX_SIGNALS = 10000
 """Maximum rows of signals; the oldest are removed."""
 _TRACKS = f"""SELECT s.id, f.path, f.tags, s.duration,
     (SELECT json_extract(r.data, '$."{QUANTITY}"') FROM results r
-     WHERE r.sound = s.id AND json_extract(r.data, '$."{QUANTITY}"') IS NOT NULL)
+     WHERE r.sound = s.id AND json_extract(r.data, '$."{QUANTITY}"') IS NOT NULL),
+    (SELECT json_extract(r.data, '$.genre') FROM results r
+     WHERE r.sound = s.id AND json_extract(r.data, '$.genre') != 'unknown' ORDER BY r.analysis DESC LIMIT 1)
     FROM sounds s JOIN files f ON f.sound = s.id WHERE f.missing = 0 ORDER BY s.id, f.path"""
 _SAMPLES = """SELECT s.id, s.duration, json_extract(r.data, '$.loop_confidence', '$.loop_ending', '$.no_loop'),
     (SELECT count(*) FROM results o WHERE o.sound = s.id AND substr(o.analysis || ' ', 1, 5) != 'loop ')
@@ -36,13 +38,14 @@ _STAMP = """SELECT (SELECT count(*) FROM files), (SELECT count(*) FROM files WHE
 
 @dataclass(frozen=True, slots=True)
 class TrackRow:
-    """An existing sound. `vector`: its timbre, float32 `[d]`; None if not analysed."""
+    """An existing sound. vector: its timbre, float32 `[d]`; None if not analysed. genre: by the classifier, or ""."""
 
     id: int
     path: bytes
     tags: Mapping[str, str]
     duration: float
     vector: NDArray[np.float32] | None
+    genre: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +76,11 @@ class TasteTables:
         found: dict[int, TrackRow] = {}
         same: dict[str, str] = {}  # an artist has many tracks: the text is kept once
         with explain_errors(self._path):
-            for sound, path, tags, duration, vector in self._base.execute(_TRACKS):
+            for sound, path, tags, duration, vector, genre in self._base.execute(_TRACKS):
                 if sound not in found:
                     values = None if vector is None else np.array(json.loads(vector), np.float32)
                     named = {intern(tag): same.setdefault(text, text) for tag, text in json.loads(tags).items()}
-                    found[sound] = TrackRow(sound, path, named, duration, values)
+                    found[sound] = TrackRow(sound, path, named, duration, values, genre or "")
         return list(found.values())
 
     def samples(self) -> frozenset[int]:
