@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -31,6 +32,9 @@ QUANTITIES = (
 )
 LIKELY, LIKELY_LOOP, LIKELY_KEY = 0.5, 0.3, 0.25
 """Minimum confidence of a tempo, a loop, and a song's key. The card of the plugin `listen` has the figures."""
+SURE_TEMPO, MAX_OCTAVE_DEVIATION = 0.7, 0.03
+"""Minimum confidence of a tempo that decides the octave of a loop's that is below `LIKELY`, and how far from an octave,
+in octaves, it may be."""
 MIN_SHOWN_CONFIDENCE = {"tempo": 0.3, "key": 0.5}
 """Minimum confidence of a displayed tempo or key: of those above it four in five and more are right."""
 SPOKEN, PLAYED = 0.9, 0.9
@@ -52,7 +56,7 @@ def findings(duration: float | None, values: Mapping[str, Any]) -> dict[str, Any
 
     None where unknown or below `MIN_SHOWN_CONFIDENCE`; a kind is known where all that decides it is known: a quantity
     that `values` lacks has not been analysed, one that is None has. A loop's tempo and key are those of `loop`, whose
-    length is whole bars; while the kind is unknown, the surer ones.
+    length is whole bars, the tempo in the octave that is sure; while the kind is unknown, the surer ones.
 
     `duration`: seconds; None for a bad file. `values` are those that analyses state, by quantity.
     """
@@ -60,7 +64,7 @@ def findings(duration: float | None, values: Mapping[str, Any]) -> dict[str, Any
     tempo, key = ((values.get(name), values.get(f"{name}_confidence")) for name in ("tempo", "key"))
     unknown = (duration or 0.0) >= SHORTEST_LOOP and not _heard(values)
     if kind == "loop":
-        of_loop = values.get("loop_bpm"), min(certain or 0.0, values.get("loop_tempo_sure") or 0.0)
+        of_loop = _loop_tempo(values, tempo, certain or 0.0)
         tempo = max(tempo, of_loop, key=_confidence) if unknown else of_loop
         if values.get("loop_key"):
             of_loop = values.get("loop_key"), values.get("loop_key_sure") or 0.0
@@ -73,6 +77,18 @@ def findings(duration: float | None, values: Mapping[str, Any]) -> dict[str, Any
             value = None
         found |= {name: value, f"{name}_confidence": None if value is None else confidence}
     return found
+
+
+def _loop_tempo(
+    values: Mapping[str, Any], tempo: tuple[Any, float | None], certain: float
+) -> tuple[float | None, float]:
+    """Tempo of a loop, and its confidence, at most `certain`."""
+    bpm, sure = values.get("loop_bpm"), values.get("loop_tempo_sure") or 0.0
+    if bpm and tempo[0] and sure < LIKELY and _confidence(tempo) >= SURE_TEMPO:
+        octaves = math.log2(tempo[0] / bpm)
+        if abs(octaves - round(octaves)) <= MAX_OCTAVE_DEVIATION:
+            bpm, sure = bpm * 2.0 ** round(octaves), _confidence(tempo)
+    return bpm, min(certain, sure)
 
 
 def _confidence(found: tuple[Any, float | None]) -> float:

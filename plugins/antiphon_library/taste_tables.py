@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import time
 from collections.abc import Iterable, Mapping
@@ -13,6 +14,7 @@ from sys import intern
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon.api.backends.runtime import composed
 from antiphon_library.records import UNHEARD, findings
 from antiphon_library.schema import explain_errors, transaction
 from antiphon_library.vector_file import QUANTITY
@@ -22,7 +24,9 @@ MAX_SIGNALS = 10000
 """Maximum rows of signals; the oldest are removed."""
 _TRACKS = f"""SELECT s.id, f.path, f.tags, s.duration,
     (SELECT json_extract(r.data, '$."{QUANTITY}"') FROM results r
-     WHERE r.sound = s.id AND json_extract(r.data, '$."{QUANTITY}"') IS NOT NULL)
+     WHERE r.sound = s.id AND json_extract(r.data, '$."{QUANTITY}"') IS NOT NULL),
+    (SELECT json_extract(r.data, '$.genre') FROM results r
+     WHERE r.sound = s.id AND json_extract(r.data, '$.genre') != 'unknown' ORDER BY r.analysis DESC LIMIT 1)
     FROM sounds s JOIN files f ON f.sound = s.id WHERE f.missing = 0 ORDER BY s.id, f.path"""
 _SAMPLES = """SELECT s.id, s.duration, json_extract(r.data, '$.loop_confidence', '$.loop_ending', '$.no_loop'),
     (SELECT count(*) FROM results o WHERE o.sound = s.id AND substr(o.analysis || ' ', 1, 5) != 'loop ')
@@ -34,13 +38,14 @@ _STAMP = """SELECT (SELECT count(*) FROM files), (SELECT count(*) FROM files WHE
 
 @dataclass(frozen=True, slots=True)
 class TrackRow:
-    """An existing sound. `vector`: its timbre, float32 `[d]`; None if not analysed."""
+    """An existing sound. vector: its timbre, float32 `[d]`; None if not analysed. genre: by the classifier, or ""."""
 
     id: int
     path: bytes
     tags: Mapping[str, str]
     duration: float
     vector: NDArray[np.float32] | None
+    genre: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +76,11 @@ class TasteTables:
         found: dict[int, TrackRow] = {}
         same: dict[str, str] = {}  # an artist has many tracks: the text is kept once
         with explain_errors(self._path):
-            for sound, path, tags, duration, vector in self._base.execute(_TRACKS):
+            for sound, path, tags, duration, vector, genre in self._base.execute(_TRACKS):
                 if sound not in found:
                     values = None if vector is None else np.array(json.loads(vector), np.float32)
                     named = {intern(tag): same.setdefault(text, text) for tag, text in json.loads(tags).items()}
-                    found[sound] = TrackRow(sound, path, named, duration, values)
+                    found[sound] = TrackRow(sound, path, named, duration, values, genre or "")
         return list(found.values())
 
     def samples(self) -> frozenset[int]:
@@ -100,6 +105,15 @@ class TasteTables:
         with explain_errors(self._path):
             row = self._base.execute("SELECT sound FROM files WHERE path = ?", (path,)).fetchone()
         return None if row is None else row[0]
+
+    def path_of(self, path: bytes) -> bytes:
+        """The path as the catalogue spells it, whichever way its accents are written; itself where it has none."""
+        if path.isascii() or self.sound_of_file(path) is not None:
+            return path
+        name = composed(os.fsdecode(path))
+        with explain_errors(self._path):
+            paths = self._base.execute("SELECT path FROM files ORDER BY path")
+            return next((found for (found,) in paths if composed(os.fsdecode(found)) == name), path)
 
     def file_of_sound(self, sound: int) -> bytes | None:
         """Present file of a sound; None without one."""

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import Samples
-from antiphon.api.backends.analysis import ONSET_RISE, level_rises, piece_frames
+from antiphon.api.backends.analysis import ONSET_RISE, level_rises, listening_mono, piece_frames
 from antiphon.api.backends.files import png_bytes
 
 BANDS = {
@@ -97,5 +97,4 @@ def onsets(sound: Samples, rate: int) -> list[float]:
 
 
 def _mono(sound: Samples) -> NDArray[np.float64]:
-    mixed: NDArray[np.float64] = sound.mean(axis=0, dtype=np.float64)
-    return mixed
+    return listening_mono(sound).astype(np.float64)

@@ -204,6 +204,20 @@ def test_sound_is_resampled_to_what_the_file_holds(tmp_path: Path, name: str, ra
     assert np.argmax(np.abs(np.fft.rfft(middle[0]))) * got / middle.shape[1] == pytest.approx(1000.0, abs=2.0)
 
 
+@pytest.mark.parametrize("suffix", [".wav", ".ogg", ".opus", ".mp3"])
+def test_what_is_limited_has_a_true_peak_below_1_db_in_the_file(tmp_path: Path, suffix: str) -> None:
+    rate, rng = 48000, np.random.default_rng(4)
+    at = np.arange(3 * rate) / rate
+    noise = rng.standard_normal((2, len(at) + 5))  # with less above 10 kHz, as records have
+    strokes = sum(noise[:, n : n + len(at)] for n in range(5)) * np.exp(-40.0 * (at % 0.25))
+    sound = 3.0 * (np.sin(2.0 * np.pi * 110.0 * at) + 0.5 * np.sin(2.0 * np.pi * 1661.0 * at)) + strokes
+    path = tmp_path / f"o{suffix}"
+    with AudioWriter(path, rate, 2, finish=SoundFinish(limit=True)) as writer:
+        writer.write(sound.astype(np.float32))
+    found, rate = audio.read(path)
+    assert -4.0 < 20.0 * np.log10(np.abs(soxr.resample(found.T, rate, 4 * rate)).max()) < -0.9
+
+
 def test_what_was_there_stays_until_the_new_file_is_whole(tmp_path: Path) -> None:
     path = audio.write(tmp_path / "out.wav", audio.noise(100))
     before = path.read_bytes()

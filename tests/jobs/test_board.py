@@ -85,8 +85,8 @@ def task(file: str = "") -> Task:
 async def test_a_job_runs_and_leaves_its_results(tmp_path: Path, perform: FakePerform) -> None:
     changes: list[Job] = []
     board = JobBoard(tmp_path, changes.append)
-    file = await board.receive("a/take 1.wav", pieces(b"ab", b"c"))
-    assert (file.name, file.bytes, board.files.path(file.id).read_bytes()) == ("a_take 1.wav", 3, b"abc")
+    file = await board.receive("a/ta\u0308ke 1.wav", pieces(b"ab", b"c"))
+    assert (file.name, file.bytes, board.files.path(file.id).read_bytes()) == ("a_t\u00e4ke 1.wav", 3, b"abc")
     job = board.add(task(file.id))
     perform.allowed.set()
     done = await until(JobState.DONE, board, job.id)

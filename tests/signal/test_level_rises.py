@@ -32,6 +32,17 @@ def test_before_the_beginning_is_silence_or_the_end() -> None:
     assert level_rises(sound, RATE, range(1, 10), circular=True).max() < 0.1
 
 
+def test_a_snare_under_a_loud_bass_rises_and_the_periods_of_the_bass_do_not() -> None:
+    at = np.arange(500 * STEP) / RATE
+    sound = 0.8 * np.tanh(4.0 * np.sin(2.0 * np.pi * 43.0 * at))
+    assert level_rises(sound, RATE, range(2, 11), circular=False)[30:].max() < 0.3
+    noise = 0.15 * np.random.default_rng(5).standard_normal(20 * STEP)
+    for place in (100, 240, 400):
+        sound[place * STEP : (place + 20) * STEP] += noise * np.linspace(1.0, 0.0, len(noise))
+    rise = level_rises(sound, RATE, range(1, 11), circular=False)
+    assert [n for n in range(30, 500) if rise[n] > ONSET_RISE] == [99, 100, 239, 240, 399, 400]
+
+
 @given(st.floats(0, 127))
 def test_a_number_and_an_array_have_the_same_pitch(note):
     assert frequency(note) == 440.0 * math.pow(2.0, (note - 69.0) / 12.0)

@@ -104,6 +104,13 @@ def spans_of(
     return spans
 
 
+def one_bar(text: str) -> str:
+    """What is to be said of chords that no `|` divides; "" for others."""
+    count = len(text.split())
+    undivided = count > 1 and not any(sign in text for sign in "|#\n")
+    return f"{count} chords a bar, since no | divides them" if undivided else ""
+
+
 def _chord(word: str) -> Chord | None:
     try:
         return read_chord(word)

@@ -254,6 +254,14 @@ def test_a_chart_of_several_lines_has_a_bar_for_each() -> None:
         assert found == [(0.0, "C:maj"), (2.0, "A:min"), (4.0, "F:maj"), (8.0, "D:min"), (12.0, "G:7")]
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("C Am F G7", "4 chords a bar, since no | divides them"), ("C", ""), ("| C Am |", ""), ("C | Am", ""), ("", "")],
+)
+def test_chords_that_no_line_divides_are_said_to_be_one_bar(tmp_path: Path, text: str, words: str) -> None:
+    assert accompany_midi(write(tmp_path / "in.mid", TUNE), tmp_path / "out.mid", {}, text).fitted == words
+
+
 def test_lines_of_chords_before_the_beginning_are_left_out() -> None:
     """A pickup has chords before bar one: the lines are read again, as `--chords` takes them."""
     given = [ChordSpan(at, at + 1.0, read_chord(name)) for at, name in ((-1.5, "C"), (-0.5, "G"), (0.5, "Am"))]

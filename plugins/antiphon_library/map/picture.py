@@ -18,7 +18,7 @@ WIDTH, HEIGHT, MARGIN = 1600, 1200, 70
 PAPER, INK, SOFT = (20, 18, 15), (236, 230, 218), (165, 155, 138)
 RADIUS = 3
 MAX_LABELS = 80
-"""Maximum labelled artists; overlapping labels are left out."""
+"""Maximum labelled artists, and tracks without one; overlapping labels are left out."""
 MAX_LABEL_LETTERS = 28
 """Maximum characters of a label."""
 _GLYPHS: dict[str, str] = tomllib.loads(Path(__file__).with_name("glyphs.toml").read_text("utf-8"))
@@ -46,6 +46,8 @@ def draw(chart: Chart) -> NDArray[np.uint8]:
         _label(image, genre, low, span, 3, colour(genres[genre["name"]]), used)
     for artist in chart.artists[:MAX_LABELS]:
         _label(image, artist, low, span, 2, INK, used)
+    for track in [track for track in chart.tracks if not track["artist"]][:MAX_LABELS]:
+        _label(image, {**track, "name": track["title"]}, low, span, 2, SOFT, used)
     return np.asarray(image.round().astype(np.uint8))
 
 

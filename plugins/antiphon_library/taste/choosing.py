@@ -274,7 +274,7 @@ def file_of(catalogue: Catalogue, given: object) -> bytes:
     """The path of a file, from a path or a track's number; `UsageError` for anything else."""
     if isinstance(given, str) and "\0" not in given:
         try:
-            return os.fsencode(given)
+            return catalogue.taste.path_of(os.fsencode(given))
         except UnicodeError:
             raise UsageError("a file is a path in UTF-8, or a track's number") from None
     if isinstance(given, int) and not isinstance(given, bool):

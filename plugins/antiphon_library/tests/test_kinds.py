@@ -115,6 +115,10 @@ def test_a_kind_is_said_only_by_all_that_decides_it(
         ({**TEMPI, "loop_tempo_sure": 0.08}, 120.0, "A minor"),
         ({**TEMPI, "loop_tempo_sure": 0.08, **MUSIC}, None, "C major"),
         ({**TEMPI, "loop_tempo_sure": 0.9, "tempo_confidence": 0.8}, 90.0, "A minor"),
+        ({**TEMPI, **MUSIC, "tempo": 179.6, "loop_tempo_sure": 0.24}, 180.0, "C major"),
+        ({**TEMPI, **MUSIC, "tempo": 45.1, "loop_tempo_sure": 0.45, "tempo_confidence": 0.8}, 45.0, "C major"),
+        ({**TEMPI, **MUSIC, "tempo": 179.6, "loop_tempo_sure": 0.74}, 90.0, "C major"),
+        ({**TEMPI, **MUSIC, "tempo": 179.6, "loop_tempo_sure": 0.4, "tempo_confidence": 0.6}, 90.0, "C major"),
     ],
 )
 def test_an_uncertain_tempo_or_key_is_not_stated(values: dict[str, Any], tempo: float | None, key: str | None) -> None:

@@ -9,6 +9,7 @@ import tracemalloc
 import wave
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -194,6 +195,13 @@ def test_signals_are_kept_and_files_named_by_path_or_number(catalogue: Catalogue
     assert catalogue.taste.delete_signals() == 3
 
 
+def test_a_path_is_found_whichever_way_its_accents_are_written(catalogue: Catalogue) -> None:
+    path = "/mu\u0301sica/\u00fcber.wav".encode()  # decomposed in part, as a Mac's files in a folder of Linux are
+    catalogue.put(FileEntry(path, FileState(1, 1), "f9", SoundIdentity("s1", 10.0, 44100, 2)))
+    for given in ("/m\u00fasica/\u00fcber.wav", "/mu\u0301sica/u\u0308ber.wav", path.decode()):
+        assert request_of(catalogue, {"after": given}).after == path
+
+
 def test_a_bad_request_is_one_sentence_and_stores_nothing(catalogue: Catalogue) -> None:
     bodies: tuple[object, ...] = (
         None, [], {"counts": 1}, {"count": 0}, {"count": 2.5}, {"count": True}, {"count": float("nan")},
@@ -279,6 +287,20 @@ def test_a_picture_is_drawn_whatever_names_are(catalogue: Catalogue) -> None:
     assert np.array_equal(lines[:, 1:].reshape(image.shape), image)
     drawn = (image != np.array(picture.PAPER, np.uint8)).any(axis=2)
     assert 200 < drawn.sum() < 0.1 * drawn.size
+
+
+def test_a_track_without_tags_has_the_genre_that_was_heard_and_its_title_in_the_picture(catalogue: Catalogue) -> None:
+    for n, genre in ((8, "techno"), (9, "unknown")):
+        catalogue.put(FileEntry(b"/m/%d.wav" % n, FileState(1, 1), f"f{n}", SoundIdentity(f"s{n}", 10.0, 44100, 2)))
+        found = {"tag_embedding": [10.0 * n] + 5 * [0.0]}
+        catalogue.put_results(f"s{n}", {"tags": (3, found, ""), "genre": (1, {"genre": genre}, "")})
+    placement = chart.place_tracks(catalogue)
+    named = chart.chart(placement)
+    assert [track["genre"] for track in named.tracks][-2:] == ["techno", ""]
+    assert ("techno", 1) in [(genre["name"], genre["tracks"]) for genre in named.genres]
+    without = [replace(row, path=b"") for row in placement.rows]
+    bare = chart.chart(replace(placement, rows=without))
+    assert (picture.draw(named) != picture.draw(bare)).any()
 
 
 def test_logs_of_the_million_playlist_and_of_last_fm_are_read(tmp_path: Path) -> None:

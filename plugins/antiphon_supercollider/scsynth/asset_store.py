@@ -91,6 +91,7 @@ class Shelf:
         return definition.name
 
     def _put_sound(self, path: Path, mono: bool) -> tuple[int, int]:
+        from antiphon.api.backends.analysis import listening_mono
         from antiphon.api.backends.files import read_sound
 
         stamp = path.stat()
@@ -99,7 +100,7 @@ class Shelf:
             return self._sounds[key]
         sound = read_sound(path, max_samples=int(MAX_SECONDS * 48000 * MAX_CHANNELS))
         x = sound.samples[:MAX_CHANNELS]
-        x = x.mean(axis=0, keepdims=True) if mono else x
+        x = listening_mono(x)[None] if mono else x
         self._make_room("sound")
         taken = {number for number, _ in self._sounds.values()}
         number = next(n for n in range(self._first, self._first + 4 * MAX_ASSETS) if n not in taken)

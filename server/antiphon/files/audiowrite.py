@@ -35,6 +35,7 @@ _RF64_AUTO_DOWNGRADE = 0x1210
 """libsndfile commands without a call in soundfile."""
 MAX_FLOAT_WAV_BYTES = (1 << 32) - (1 << 16)
 
+_LOSSY = ("VORBIS", "OPUS", "MPEG_LAYER_III")
 _LFE = {"VORBIS": (6,), "OPUS": (6, 7, 8)}
 """Numbers of channels whose fourth the encoder treats as the LFE of 5.1, 6.1 or 7.1, and low-passes."""
 _STEPS = {"PCM_U8": 1 << 7, "PCM_S8": 1 << 7, "PCM_16": 1 << 15, "PCM_24": 1 << 23}
@@ -105,7 +106,7 @@ class AudioWriter:
             import soxr
 
             self._resample = soxr.ResampleStream(rate, self.rate, channels, dtype="float32")
-        self._finishing = Finishing(finish, self.rate, channels)
+        self._finishing = Finishing(finish, self.rate, channels, lossy=self.subtype in _LOSSY)
         self._marks, self._untagged = finish.marks, False
         self._counts_clipped = self.subtype not in ("FLOAT", "DOUBLE")
         self._draft = DraftFile(path, self.name)

@@ -11,7 +11,7 @@ import numpy as np
 from antiphon.files.sound_finish import SoundFinish
 from antiphon.kernel.contract.block import Samples
 from antiphon.signal.loudness import QUIETEST, LoudnessMeter
-from antiphon.signal.true_peak import TruePeakLimiter
+from antiphon.signal.true_peak import CEILING, TruePeakLimiter
 
 PIECE = 1 << 16
 """Frames per processing step."""
@@ -19,17 +19,20 @@ ROUNDS, NEAR = 4, 0.05
 """Maximum passes over a limited sound to find its gain, and tolerance in LU of the target."""
 MAX_GAIN = 40.0
 """Maximum gain of normalisation in dB."""
+LOSSY_CEILING = 10.0 ** (-2.0 / 20.0)
+"""True peak before Vorbis, Opus or MP3, which raise those of records by .2 to .8 dB."""
 
 
 class Finishing:
     """Finishing of one sound in pieces, buffered on disk where the whole must be known."""
 
-    def __init__(self, finish: SoundFinish, rate: int, channels: int) -> None:
+    def __init__(self, finish: SoundFinish, rate: int, channels: int, *, lossy: bool = False) -> None:
         self._finish, self._rate, self._channels = finish, rate, channels
+        self._ceiling = LOSSY_CEILING if lossy else CEILING
         self.tags = dict(finish.tags)  # known at the end where some are found in the sound
         self._tagger = finish.tagger(rate, channels) if finish.tagger is not None else None
         self._meter = LoudnessMeter(rate, channels)
-        self._limiter = TruePeakLimiter(rate, channels) if finish.limit else None
+        self._limiter = TruePeakLimiter(rate, channels, self._ceiling) if finish.limit else None
         whole = finish.loudness is not None or self._tagger is not None
         self._held = tempfile.TemporaryFile() if whole else None  # noqa: SIM115 (closed by `close`)
         self._gain, self._reached = 0.0, QUIETEST
@@ -98,7 +101,7 @@ class Finishing:
         self._held.seek(0)
         gain = np.float32(10.0 ** (self._gain / 20.0))
         if self._limiter is not None:
-            self._limiter = TruePeakLimiter(self._rate, self._channels)
+            self._limiter = TruePeakLimiter(self._rate, self._channels, self._ceiling)
         while data := self._held.read(4 * self._channels * PIECE):
             piece = np.frombuffer(data, np.float32).reshape(-1, self._channels).T * gain
             yield piece if self._limiter is None else self._limiter.take(piece)

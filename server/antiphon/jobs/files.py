@@ -16,7 +16,7 @@ from antiphon.jobs.errors import Missing, StorageFull, TooMany, UnsupportedForma
 from antiphon.jobs.job import JobTable, Upload
 from antiphon.kernel.errors import WireError
 from antiphon.kernel.runtime.paths import PRIVATE, PRIVATE_FOLDER, make_folder, os_error_text
-from antiphon.kernel.runtime.shortening import shorten
+from antiphon.kernel.runtime.shortening import composed, shorten
 from antiphon.kernel.runtime.sound_formats import READ_SUFFIXES
 
 MAX_FILE = 512 * 1024 * 1024
@@ -164,7 +164,7 @@ class FileShelf:
 
 
 def _plain(name: str) -> str:
-    return "".join(c if c.isprintable() and c not in "/\\" else "_" for c in name)
+    return "".join(c if c.isprintable() and c not in "/\\" else "_" for c in composed(name))
 
 
 BUFFER = 256 * 1024

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -42,8 +43,8 @@ ONSET_RISE = 0.8
 """Minimum level rise of an onset in octaves, about 5 dB."""
 ONSETS_APART = 0.045
 """Minimum distance of onsets in seconds; 16ths at 300 bpm are 50 ms apart."""
-_FLOOR = 0.02
-"""Onset floor relative to the loudest piece, -34 dB."""
+_FLOOR, _SHARP_FLOOR = 0.02, 0.3
+"""Onset floors relative to the loudest piece, -34 dB, and to the sharpest, -10 dB."""
 
 
 def piece_frames(rate: int) -> int:
@@ -51,17 +52,24 @@ def piece_frames(rate: int) -> int:
     return max(1, rate // PIECES_PER_SECOND)
 
 
-def level_rises(mono: NDArray[np.floating], rate: int, lags: Iterable[int], *, circular: bool) -> NDArray[np.floating]:
+def level_rises(mono: NDArray[np.floating], rate: int, lags: Sequence[int], *, circular: bool) -> NDArray[np.floating]:
     """Level rise of each piece, or of the one after it, over the loudest of the pieces before it.
 
-    The level is the RMS of a piece plus twice that of its differences, so that a hi-hat over a bass counts. `mono`: the
-    sound, a whole number of pieces (`piece_frames`) long. `circular`: whether the sound's end comes before its
-    beginning; otherwise silence does. Returns octaves, one for each piece, in the type of `mono`.
+    The level is the RMS of a piece plus twice that of its differences, so that a hi-hat over a bass counts; or that of
+    its differences alone, over all pieces that are nearer than `ONSETS_APART`, where that rises more, so that a snare
+    under a loud bass counts, and a bass's own periods do not. `mono`: the sound, a whole number of pieces
+    (`piece_frames`) long. `circular`: whether the sound's end comes before its beginning; otherwise silence does.
+    Returns octaves, one for each piece, in the type of `mono`.
     """
-    pieces = -1, piece_frames(rate)
     sharp = np.diff(mono, prepend=mono[:1] if circular else np.zeros(1, mono.dtype))
-    level = np.sqrt((mono**2).reshape(pieces).mean(axis=1)) + 2.0 * np.sqrt((sharp**2).reshape(pieces).mean(axis=1))
+    level, edges = (np.sqrt((x**2).reshape(-1, piece_frames(rate)).mean(axis=1)) for x in (mono, sharp))
+    level += 2.0 * edges
+    apart = range(min(lags), math.ceil(ONSETS_APART * PIECES_PER_SECOND))
+    rises = _rises(level, lags, _FLOOR, circular=circular), _rises(edges, apart, _SHARP_FLOOR, circular=circular)
+    return np.asarray(np.maximum(*rises))
 
+
+def _rises(level: NDArray[np.floating], lags: Sequence[int], floor: float, *, circular: bool) -> NDArray[np.floating]:
     def shifted(by: int) -> NDArray[np.floating]:
         there: NDArray[np.floating] = np.roll(level, by)
         if not circular:
@@ -70,5 +78,5 @@ def level_rises(mono: NDArray[np.floating], rate: int, lags: Iterable[int], *, c
         return there
 
     before = np.maximum.reduce([shifted(by) for by in lags])
-    floor = _FLOOR * float(level.max()) + 1e-9
-    return np.asarray(np.log2((np.maximum(level, shifted(-1)) + floor) / (before + floor)))
+    least = floor * float(level.max()) + 1e-9
+    return np.asarray(np.log2((np.maximum(level, shifted(-1)) + least) / (before + least)))

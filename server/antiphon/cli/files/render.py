@@ -63,13 +63,12 @@ def render(asked: RenderOptions, finishing: FinishOptions) -> None:
     for option, value in (("--bars", asked.bars), ("--stems", asked.stems), ("--midi", asked.midi)):
         if value is not None:
             raise UsageError(f"{option} is for a live script: antiphon render set.py --bars 8 --out set.wav")
-    jobs = _jobs(asked)
     with endable():
-        _render_patch(asked, jobs, finish)
+        _render_patch(asked, finish)
 
 
-def _render_patch(asked: RenderOptions, jobs: list[RenderJob], finish: SoundFinish) -> None:
-    """Renders each job; raises `typer.Exit` where one has a fault."""
+def _render_patch(asked: RenderOptions, finish: SoundFinish) -> None:
+    """Renders each file; raises `typer.Exit` where one has a fault."""
     from antiphon.cli.files.rendering import files_of, render_file
     from antiphon.files.decode import path_text
     from antiphon.kernel.graph.patch import load as load_patch
@@ -77,6 +76,7 @@ def _render_patch(asked: RenderOptions, jobs: list[RenderJob], finish: SoundFini
 
     loaded = load(check=False)
     patch = load_patch(asked.patch, loaded.catalog, trusted=True)
+    jobs = _jobs(asked)
     given = [("--in", job.source) for job in jobs if job.source is not None]
     given += [("--events", asked.events)] if asked.events is not None else []
     what, mend = ("--out", "") if asked.out_dir is None else ("--out-dir", "name another folder with --out-dir")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import signal
 import sys
 from collections.abc import Iterator
@@ -133,5 +134,24 @@ def _refused(error: Any) -> int:
         sys.stdout.write(f"{text}\n")
         return 2
     where = context.command_path if context is not None else "antiphon"
-    complain(f"{text} (see: {where} --help)")
+    text = _LEFT_OVER.sub(rf"{where} takes no \1", text)
+    complain(_number_wanted(error, text) or f"{text} (see: {where} --help)")
     return int(getattr(error, "exit_code", 2))
+
+
+_NO_NUMBER = re.compile(r": (.+) is not (?:a valid (?:int|float)|in the range )")
+"""What the command-line library says of an option whose value is no number, or none of its range."""
+
+_LEFT_OVER = re.compile(r"^Got unexpected extra arguments?(?:\(s\))? \((.+)\)$")
+
+
+def _number_wanted(error: Any, text: str) -> str:
+    """The sentence about an option that takes numbers; "" for another error."""
+    found, param = _NO_NUMBER.search(text), getattr(error, "param", None)
+    if found is None or param is None:
+        return ""
+    low, high = (getattr(param.type, end, None) for end in ("min", "max"))
+    numbers = "a whole number" if param.type.name.startswith("int") else "a number"
+    if low is not None:
+        numbers += f" from {low:g}" + ("" if high is None else f" to {high:g}")
+    return f"{param.opts[0]} takes {numbers}, not {found[1]}"
