@@ -98,7 +98,8 @@ def run(settings: ServeSettings, log: str = "", log_level: str = "info", *, open
     """Runs the supervisor to its end, and exits. log, log_level: as of `server_log`; opens: the page, in a browser."""
     from antiphon.cli.page import announce
     from antiphon.kernel.io.log_lines import server_log
-    from antiphon.kernel.supervisor import Companions, Supervisor
+    from antiphon.kernel.supervisor.starts import Companions
+    from antiphon.kernel.supervisor.watch import Supervisor
 
     folder = pidfile.folder(settings)
     try:

@@ -6,7 +6,7 @@ Third-party plugins are tried in a child process first: one that hangs or crashe
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -92,11 +92,24 @@ def load(plugins_dir: Path | None = None, *, check: bool = True) -> Loaded:
     return loading.loaded()
 
 
-class PluginLoading:
-    """Collects processors, failures and factories while plugins load."""
+def load_again(catalog: Catalog) -> Loaded:
+    """What `load` gave to another process of this server, by its catalog: nothing is tried, a quarter of the time.
 
-    def __init__(self, check: bool) -> None:
-        self.check = check
+    Processors that are built in are imported when they are made.
+    """
+    failed = {failure.name for failure in catalog.failures}
+    loading = PluginLoading(False, catalog)
+    for source in sources():
+        if not source.problem and (source.built_in or source.name not in failed):
+            loading.add(source.name, source.importing)
+    return replace(loading.loaded(), catalog=catalog)
+
+
+class PluginLoading:
+    """Collects processors, failures and factories while plugins load. `known`: the catalog of what is built in."""
+
+    def __init__(self, check: bool, known: Catalog | None = None) -> None:
+        self.check, self.known = check, known
         self.hooks = HookDispatcher()
         self.types: dict[str, ProcessorInfo] = {}
         self.failures: list[Failure] = []
@@ -158,7 +171,10 @@ class PluginLoading:
             owner = f", of {self.types[name].plugin}" if name in self.types else ""
             raise PluginError(f"there is one named {name!r} already{owner}; choose another name")
         make = resolve(factory)
-        if kind == "processors":
+        if self.known is not None and plugin in BUILT_IN:
+            if kind == "processors":
+                self.types[name] = self.known[name]  # what failed there is not to be had here
+        elif kind == "processors":
             self.types[name] = inspect_processor(name, make, doc, plugin, self.check)
         elif kind == "transports":
             options = tuple(option.name for option in getattr(make(), "options", ()))
