@@ -13,7 +13,6 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
 
 from antiphon.kernel.runtime.platform.records import ThreadTimes
 
@@ -96,12 +95,16 @@ def _room(fd: int) -> int:
 
 
 def end_with_parent(parent: int) -> bool:
-    """A thread of this process ends it a fifth of a second after its parent; False as of `linux`."""
+    """A thread of this process ends it a fifth of a second after its parent, with the group that it leads.
+
+    False as of `linux`.
+    """
 
     def look() -> None:
         while os.getppid() == parent:
             time.sleep(_LOOK_SECONDS)
-        os.kill(os.getpid(), signal.SIGKILL)
+        own = os.getpid()
+        (os.killpg if os.getpgrp() == own else os.kill)(own, signal.SIGKILL)
 
     if os.getppid() != parent:
         return False
@@ -109,8 +112,8 @@ def end_with_parent(parent: int) -> bool:
     return True
 
 
-end_before_exec: Callable[[], None] | None = None
-"""None: a foreign program is not ended with its parent."""
+def end_before_exec() -> None:
+    """Nothing: a foreign program ends with the group of the worker that has started it."""
 
 
 def adopt_orphans() -> None:
