@@ -48,10 +48,12 @@ class Loaded:
         Raises PluginError: it fails.
         """
         info = self.catalog[name]
-        factory = self.factories["processors"][info.variant[0]]
-        checked = partial(_inspected, info.type, factory, info.doc, info.plugin)
+        reason = ""
         try:
-            reason = checked() if info.plugin in BUILT_IN else in_child(checked, CHECK_LIMIT)
+            if info.plugin in BUILT_IN:
+                inspect_processor(info.type, self.factories["processors"][info.variant[0]], info.doc, info.plugin)
+            else:  # by its name: a fresh interpreter has not imported it
+                reason = in_child(partial(_trial_of, info.plugin, info.variant[0]), CHECK_LIMIT)
         except (Exception, SystemExit) as error:
             reason = reason_of(error)
         if reason:
@@ -189,6 +191,9 @@ def _trial(name: str, importing: Callable[[], Any], check: bool) -> str:
     return loading.broken.get(name, "")
 
 
-def _inspected(kind: str, factory: Factory, doc: str, plugin: str) -> str:
-    inspect_processor(kind, factory, doc, plugin)
-    return ""
+def _trial_of(plugin: str, kind: str) -> str:
+    """Reason why a processor of a plugin fails, or "". Runs in the child."""
+    loading = PluginLoading(check=True)
+    loading.add(plugin, next(source.importing for source in sources() if source.name == plugin))
+    failed = {failure.name: failure.reason for failure in loading.failures}
+    return failed.get(kind) or loading.broken.get(plugin, "")
