@@ -50,10 +50,11 @@ class Loaded:
         info = self.catalog[name]
         reason = ""
         try:
-            if info.plugin in BUILT_IN:
+            source = next((s for s in sources() if s.name == info.plugin and not s.built_in), None)
+            if source is None:
                 inspect_processor(info.type, self.factories["processors"][info.variant[0]], info.doc, info.plugin)
-            else:  # by its name: a fresh interpreter has not imported it
-                reason = in_child(partial(_trial_of, info.plugin, info.variant[0]), CHECK_LIMIT)
+            else:  # as it is imported: a fresh interpreter has not done so
+                reason = in_child(partial(_trial_of, source.name, source.importing, info.variant[0]), CHECK_LIMIT)
         except (Exception, SystemExit) as error:
             reason = reason_of(error)
         if reason:
@@ -191,9 +192,9 @@ def _trial(name: str, importing: Callable[[], Any], check: bool) -> str:
     return loading.broken.get(name, "")
 
 
-def _trial_of(plugin: str, kind: str) -> str:
+def _trial_of(plugin: str, importing: Callable[[], Any], kind: str) -> str:
     """Reason why a processor of a plugin fails, or "". Runs in the child."""
     loading = PluginLoading(check=True)
-    loading.add(plugin, next(source.importing for source in sources() if source.name == plugin))
+    loading.add(plugin, importing)
     failed = {failure.name: failure.reason for failure in loading.failures}
     return failed.get(kind) or loading.broken.get(plugin, "")
