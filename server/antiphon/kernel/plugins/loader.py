@@ -50,11 +50,13 @@ class Loaded:
         info = self.catalog[name]
         reason = ""
         try:
-            source = next((s for s in sources() if s.name == info.plugin and not s.built_in), None)
-            if source is None:
+            if info.plugin in BUILT_IN:
                 inspect_processor(info.type, self.factories["processors"][info.variant[0]], info.doc, info.plugin)
-            else:  # as it is imported: a fresh interpreter has not done so
-                reason = in_child(partial(_trial_of, source.name, source.importing, info.variant[0]), CHECK_LIMIT)
+            for source in sources():
+                if source.name == info.plugin and not (source.built_in or source.problem):
+                    # as it is imported: a fresh interpreter has not done so
+                    trial = partial(_trial, source.name, source.importing, True, info.variant[0])
+                    reason = in_child(trial, CHECK_LIMIT)
         except (Exception, SystemExit) as error:
             reason = reason_of(error)
         if reason:
@@ -185,16 +187,9 @@ class PluginLoading:
         self.factories[kind][name] = make
 
 
-def _trial(name: str, importing: Callable[[], Any], check: bool) -> str:
-    """Reason why the plugin fails as a whole, or "". Runs in the child."""
+def _trial(name: str, importing: Callable[[], Any], check: bool, kind: str = "") -> str:
+    """Reason why the plugin fails as a whole, or its processor `kind`; else "". Runs in the child."""
     loading = PluginLoading(check)
     loading.add(name, importing)
-    return loading.broken.get(name, "")
-
-
-def _trial_of(plugin: str, importing: Callable[[], Any], kind: str) -> str:
-    """Reason why a processor of a plugin fails, or "". Runs in the child."""
-    loading = PluginLoading(check=True)
-    loading.add(plugin, importing)
-    failed = {failure.name: failure.reason for failure in loading.failures}
-    return failed.get(kind) or loading.broken.get(plugin, "")
+    of_kind = (failure.reason for failure in loading.failures if failure.name == kind)
+    return loading.broken.get(name) or next(of_kind, "")
