@@ -95,6 +95,10 @@ CATALOG = Catalog({"rogue": inspect_processor("rogue", Rogue, "", "test", play=F
 PLUGINS = Loaded(CATALOG, {"processors": {"rogue": Rogue}})
 
 
+def plugins() -> Loaded:
+    return PLUGINS
+
+
 class Driver:
     """A clock that does not wait for blocks to be due."""
 
@@ -150,9 +154,7 @@ class Rig:
         if self.weigher:
             os.kill(self.weigher, signal.SIGKILL)
             os.waitpid(self.weigher, 0)
-        self.weigher = self._fork(
-            lambda: admission.run_weigher(self.weigher_end, PLUGINS.catalog, lambda: PLUGINS, SPEC)
-        )
+        self.weigher = self._fork(lambda: admission.run_weigher(self.weigher_end, PLUGINS.catalog, plugins, SPEC))
 
     def start_engine(self) -> None:
         self.engine = self._fork(self._engine)

@@ -18,9 +18,10 @@ from antiphon.kernel.engine.shared import HeaderWord, MappingShape, Shared
 from antiphon.kernel.errors import EngineError, FileError
 from antiphon.kernel.runtime.processes.child_process import Child, leave, socket_pair
 from antiphon.kernel.runtime.settings import ServeSettings
-from antiphon.kernel.supervisor import Supervisor, jack_server, recordings, watch, watchdog
+from antiphon.kernel.supervisor import jack_server, recordings, watch, watchdog
 from antiphon.kernel.supervisor.parts import SupervisorFaults
 from antiphon.kernel.supervisor.starts import Starts
+from antiphon.kernel.supervisor.watch import Supervisor
 
 
 @pytest.fixture

@@ -21,8 +21,9 @@ from antiphon.kernel.errors import FileError, UsageError
 from antiphon.kernel.runtime.processes import pidfile
 from antiphon.kernel.runtime.processes.child_process import Child
 from antiphon.kernel.runtime.settings import ServeSettings
-from antiphon.kernel.supervisor import Supervisor, before, watchdog
+from antiphon.kernel.supervisor import before, watchdog
 from antiphon.kernel.supervisor.starts import Starts
+from antiphon.kernel.supervisor.watch import Supervisor
 from antiphon.kernel.synth import backends, info as synths
 from antiphon.kernel.synth.info import SynthInfo
 from antiphon.kernel.workers.arena import State, WorkerWord

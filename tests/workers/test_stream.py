@@ -458,7 +458,7 @@ def test_the_table_of_workers_is_bounded(rig: Rig) -> None:
         rig.pool.open(spec(name=f"worker {n}"))
     with pytest.raises(WorkerError, match=f"there are {MAX_WORKERS} workers already"):
         rig.pool.open(spec(name="one more"))
-    until(rig.pool.settled, 20, "all of them run")
+    until(rig.pool.settled, 120, "all of them run")
     assert len({w.pid for w in workers(rig.arena)}) == MAX_WORKERS
     first = rig.pool.streams[0]
     assert rig.pool.open(first.spec).entry is first.entry, "a slot is free still"

@@ -175,8 +175,7 @@ class Scsynth:
 
 
 def _bound() -> None:
-    if end_before_exec is not None:
-        end_before_exec()
+    end_before_exec()
     # kept across exec: scsynth's network and audio threads are scheduled early on a busy machine
     short_slices()
 

@@ -99,7 +99,8 @@ def run(settings: ServeSettings, log: str = "", log_level: str = "info", *, open
     from antiphon.cli.page import announce
     from antiphon.files.input_loop import load_sound
     from antiphon.kernel.io.log_lines import server_log
-    from antiphon.kernel.supervisor import Companions, Supervisor
+    from antiphon.kernel.supervisor.starts import Companions
+    from antiphon.kernel.supervisor.watch import Supervisor
 
     folder = pidfile.folder(settings)
     try:

@@ -10,7 +10,7 @@ from antiphon.kernel.errors import AntiphonError
 from antiphon.kernel.runtime.console import say
 from antiphon.kernel.runtime.processes import pidfile
 from antiphon.kernel.runtime.settings import AUDIO, OSC_PORT, ServeSettings
-from antiphon.kernel.supervisor import Supervisor
+from antiphon.kernel.supervisor.watch import Supervisor
 
 
 def main(arguments: Sequence[str]) -> int:

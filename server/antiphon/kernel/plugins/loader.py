@@ -6,7 +6,7 @@ Third-party plugins are tried in a child process first: one that hangs or crashe
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -48,10 +48,15 @@ class Loaded:
         Raises PluginError: it fails.
         """
         info = self.catalog[name]
-        factory = self.factories["processors"][info.variant[0]]
-        checked = partial(_inspected, info.type, factory, info.doc, info.plugin)
+        reason = ""
         try:
-            reason = checked() if info.plugin in BUILT_IN else in_child(checked, CHECK_LIMIT)
+            if info.plugin in BUILT_IN:
+                inspect_processor(info.type, self.factories["processors"][info.variant[0]], info.doc, info.plugin)
+            for source in sources():
+                if source.name == info.plugin and not (source.built_in or source.problem):
+                    # as it is imported: a fresh interpreter has not done so
+                    trial = partial(_trial, source.name, source.importing, True, info.variant[0])
+                    reason = in_child(trial, CHECK_LIMIT)
         except (Exception, SystemExit) as error:
             reason = reason_of(error)
         if reason:
@@ -92,11 +97,24 @@ def load(plugins_dir: Path | None = None, *, check: bool = True) -> Loaded:
     return loading.loaded()
 
 
-class PluginLoading:
-    """Collects processors, failures and factories while plugins load."""
+def load_again(catalog: Catalog) -> Loaded:
+    """What `load` gave to another process of this server, by its catalog: nothing is tried, a quarter of the time.
 
-    def __init__(self, check: bool) -> None:
-        self.check = check
+    Processors that are built in are imported when they are made.
+    """
+    failed = {failure.name for failure in catalog.failures}
+    loading = PluginLoading(False, catalog)
+    for source in sources():
+        if not source.problem and (source.built_in or source.name not in failed):
+            loading.add(source.name, source.importing)
+    return replace(loading.loaded(), catalog=catalog)
+
+
+class PluginLoading:
+    """Collects processors, failures and factories while plugins load. `known`: the catalog of what is built in."""
+
+    def __init__(self, check: bool, known: Catalog | None = None) -> None:
+        self.check, self.known = check, known
         self.hooks = HookDispatcher()
         self.types: dict[str, ProcessorInfo] = {}
         self.failures: list[Failure] = []
@@ -158,7 +176,10 @@ class PluginLoading:
             owner = f", of {self.types[name].plugin}" if name in self.types else ""
             raise PluginError(f"there is one named {name!r} already{owner}; choose another name")
         make = resolve(factory)
-        if kind == "processors":
+        if self.known is not None and plugin in BUILT_IN:
+            if kind == "processors":
+                self.types[name] = self.known[name]  # what failed there is not to be had here
+        elif kind == "processors":
             self.types[name] = inspect_processor(name, make, doc, plugin, self.check)
         elif kind == "transports":
             options = tuple(option.name for option in getattr(make(), "options", ()))
@@ -166,13 +187,9 @@ class PluginLoading:
         self.factories[kind][name] = make
 
 
-def _trial(name: str, importing: Callable[[], Any], check: bool) -> str:
-    """Reason why the plugin fails as a whole, or "". Runs in the child."""
+def _trial(name: str, importing: Callable[[], Any], check: bool, kind: str = "") -> str:
+    """Reason why the plugin fails as a whole, or its processor `kind`; else "". Runs in the child."""
     loading = PluginLoading(check)
     loading.add(name, importing)
-    return loading.broken.get(name, "")
-
-
-def _inspected(kind: str, factory: Factory, doc: str, plugin: str) -> str:
-    inspect_processor(kind, factory, doc, plugin)
-    return ""
+    of_kind = (failure.reason for failure in loading.failures if failure.name == kind)
+    return loading.broken.get(name) or next(of_kind, "")

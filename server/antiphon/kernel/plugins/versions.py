@@ -19,6 +19,7 @@ from antiphon.kernel.native import compile_all
 from antiphon.kernel.plugins.loader import Loaded, PluginLoading, construct
 from antiphon.kernel.runtime import importing
 from antiphon.kernel.runtime.importing import Factory
+from antiphon.kernel.runtime.platform import PORTABLE
 
 
 def number_of(folder: str) -> int:
@@ -46,7 +47,10 @@ class PluginVersions:
 
     def make(self, name: str) -> Processor:
         """Constructs a processor of the type `name`, without preparing it; `PluginError` on failure."""
-        return construct(name, self._factories)
+        processor = construct(name, self._factories)
+        if PORTABLE:
+            compile_all()  # its module may have been imported just now, see `load_again`
+        return processor
 
     def use(self, versions: Mapping[str, str]) -> None:
         """Switches to these versions, as folders by plugin, for new processors.

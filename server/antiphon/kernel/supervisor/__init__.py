@@ -10,8 +10,3 @@ needs, so that starting an engine costs one fork (`starts`). It polls for childr
 samples and no OSC messages. If it dies itself, its children continue; the next `serve` with the same ports ends them
 and restores their state (`before`).
 """
-
-from antiphon.kernel.supervisor.starts import Companions
-from antiphon.kernel.supervisor.watch import Supervisor
-
-__all__ = ["Companions", "Supervisor"]

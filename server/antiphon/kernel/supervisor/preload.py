@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import gc
 import json
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from antiphon.kernel.contract.block import Samples
+from antiphon.kernel.contract.block import Samples, StreamSpec
+from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.contract.params import Value
 from antiphon.kernel.control.state import CATALOG
 from antiphon.kernel.plugins import loader
@@ -19,6 +21,12 @@ from antiphon.kernel.runtime.platform import cores
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.synth import backends, info as synths
 from antiphon.kernel.synth.info import NULL_LOG_FILE
+from antiphon.kernel.workers import pool
+from antiphon.kernel.workers.devices import Device
+
+if TYPE_CHECKING:
+    from antiphon.kernel.engine.drivers.base import DriverOptions
+    from antiphon.kernel.engine.process import EngineParts
 
 ReadSound = Callable[[Path, int], Samples]
 """A sound file as float32 `[channels, frames]` at a rate in Hz; raises `FileError`."""
@@ -34,15 +42,16 @@ class Warm:
     sound: Samples | None  # the decoded input file, float32 `[channels, frames]`, or None without `--input`
 
     def __reduce__(self) -> Any:
+        return _again, (self.settings, self.loading(), self.read, self.sound is not None)
+
+    def loading(self) -> Loading:
+        """Arguments of `load_again`."""
         choice = backends.chosen()
-        return _again, (
-            self.settings,
-            choice.info.name,
-            choice.settings,
-            choice.instead,
-            self.read,
-            self.sound is not None,
-        )
+        return self.plugins.catalog, choice.info.name, choice.settings, choice.instead
+
+
+Loading: TypeAlias = "tuple[Catalog, str, tuple[tuple[str, Value], ...], bool]"
+"""The catalog, and the name of the synth, its settings and whether it stands in for another."""
 
 
 def warm(settings: ServeSettings, folder: Path, read: ReadSound) -> Warm:
@@ -69,19 +78,42 @@ def warm(settings: ServeSettings, folder: Path, read: ReadSound) -> Warm:
     return _ready(settings, loaded, read, settings.input_file is not None)
 
 
-def _again(
-    settings: ServeSettings, synth: str, synth_settings: tuple[tuple[str, Value], ...], instead: bool, read: ReadSound,
-    sound: bool,
-) -> Warm:  # fmt: skip
-    """`Warm` loaded anew in a process that was not forked from the supervisor."""
+def load_again(loading: Loading, device: Device | None = None) -> loader.Loaded:
+    """The plugins that `warm` has loaded, with the same synth, in a process that was not forked from the supervisor.
+
+    device: of the workers, in a copy in which the weigher tries nodes.
+    """
+    catalog, name, settings, instead = loading
+    if device is not None:
+        pool.prefer(device)
+    loaded = loader.load_again(catalog)
+    info = synths.NULL if name == synths.NULL.name else backends.choose(name, loaded.factories["synths"])
+    backends.use(synths.BackendChoice(info, settings, instead))
+    return loaded
+
+
+def _again(settings: ServeSettings, loading: Loading, read: ReadSound, sound: bool) -> Warm:
     from antiphon.kernel.engine import callback, loop, process  # noqa: F401 - their kernels are compiled
     from antiphon.kernel.native import compile_all
 
-    loaded = loader.load(check=False)
+    loaded = load_again(loading)
     compile_all()
-    info = synths.NULL if synth == synths.NULL.name else backends.choose(synth, loaded.factories["synths"])
-    backends.use(synths.BackendChoice(info, synth_settings, instead))
     return _ready(settings, loaded, read, sound)
+
+
+def play(warm: Warm, given: EngineParts, driver: str, options: DriverOptions, fifo: bool, synth: bool) -> int:
+    """Main function of an engine."""
+    from antiphon.kernel.engine import process
+
+    return process.run(given, driver, options, warm.plugins, warm.sound, fifo=fifo, synth=synth)
+
+
+def weigh(warm: Warm, requests: socket.socket, spec: StreamSpec, device: Device) -> int:
+    """Main function of a forked weigher."""
+    from antiphon.kernel.engine.plans import admission
+
+    pool.prefer(device)
+    return admission.run_weigher(requests, warm.plugins.catalog, lambda: warm.plugins, spec)
 
 
 def _ready(settings: ServeSettings, loaded: loader.Loaded, read: ReadSound, with_sound: bool) -> Warm:

@@ -5,20 +5,17 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import pickle
 import secrets
 import select
 import signal
-import socket
 import subprocess
 from collections.abc import Callable
 from dataclasses import astuple, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from antiphon.kernel.contract.block import Samples, StreamSpec
-from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.control.state import CATALOG
 from antiphon.kernel.engine.drivers.probe import Found, device_settings
 from antiphon.kernel.engine.shared import HeaderWord
@@ -29,16 +26,10 @@ from antiphon.kernel.runtime.processes.child_process import Child, block_signals
 from antiphon.kernel.runtime.processes.helper_process import start_helper
 from antiphon.kernel.runtime.processes.spawning import start_function
 from antiphon.kernel.runtime.settings import ServeSettings, device_name
-from antiphon.kernel.supervisor import jack_server, preload, watchdog
+from antiphon.kernel.supervisor import chores, jack_server, preload
 from antiphon.kernel.supervisor.parts import Parts, why
 from antiphon.kernel.synth.backends import Registered
 from antiphon.kernel.workers import zygote
-
-if TYPE_CHECKING:
-    from antiphon.kernel.engine.drivers.base import DriverOptions
-    from antiphon.kernel.engine.process import EngineParts
-    from antiphon.kernel.plugins.loader import Loaded
-    from antiphon.kernel.workers.devices import Device
 
 SOFT_DEPTH = 4
 """Blocks of a software clock's buffer, for each of those that a device has: no sound card plays what it delays."""
@@ -151,7 +142,7 @@ class Starts:
         read, write = os.pipe()
         os.set_inheritable(write, True)
         try:
-            child = Child("secrets", self._begin(_write_secrets, self._companions.secrets, write))
+            child = Child("secrets", self._begin(chores.write_secrets, self._companions.secrets, write))
         finally:
             os.close(write)
         line = first_line(read, SECRETS_SECONDS)
@@ -174,11 +165,13 @@ class Starts:
         """Starts the process that tries new nodes and measures a block of each."""
         s = self._settings
         spec = StreamSpec(s.rate, s.block, s.channels)
-        warm = replace(self._warm, sound=None)
+        warm = self._warm
         if PORTABLE:  # it has no use for the plugins itself: the copies in which it tries them load them
-            prepared = partial(_prepared, pickle.dumps(warm), self.parts.device)
-            return self._begin(_weigh_apart, self.parts.weigher, str(self.folder / CATALOG), prepared, spec)
-        return self._begin(_weigh, warm, self.parts.weigher, spec, self.parts.device)
+            from antiphon.kernel.engine.plans import admission
+
+            tried = partial(preload.load_again, warm.loading(), self.parts.device)
+            return self._begin(admission.run_weigher, self.parts.weigher, warm.plugins.catalog, tried, spec)
+        return self._begin(preload.weigh, replace(warm, sound=None), self.parts.weigher, spec, self.parts.device)
 
     def zygote(self, kind: str, imports: str = "") -> int:
         """Starts the process that workers of `kind` are forked from; `imports` as of `zygote.start`."""
@@ -200,7 +193,7 @@ class Starts:
 
     def probe(self) -> int:
         """Starts the process that measures how late this machine wakes a thread."""
-        return self._begin(watchdog.run, self.parts.shared, os.getpid())
+        return self._begin(chores.measure_wakes, self.parts.shared, os.getpid())
 
     def engine(self) -> int:
         """Starts an engine that plays by `driver`."""
@@ -225,7 +218,7 @@ class Starts:
             parts.shared, parts.bell, parts.engine, parts.arena, parts.bells, parts.device, parts.asking_weigher,
             parts.taps, parts.capture,
         )  # fmt: skip
-        return self._begin(_play, self._warm, given, driver, options, s.fifo, s.synth != "auto")
+        return self._begin(preload.play, self._warm, given, driver, options, s.fifo, s.synth != "auto")
 
     def ask_device(self, asked: dict[str, Any]) -> None:
         """Looks for the device of control's message, and hands it to the engine, which answers; else says why not."""
@@ -286,43 +279,6 @@ def device_options(device: ServeSettings, found: Found) -> dict[str, Any]:
         "device_block": device.block,
         "soft": found.own,
     }
-
-
-def _play(warm: preload.Warm, given: EngineParts, driver: str, options: DriverOptions, fifo: bool, synth: bool) -> int:
-    from antiphon.kernel.engine import process
-
-    return process.run(given, driver, options, warm.plugins, warm.sound, fifo=fifo, synth=synth)
-
-
-def _weigh(warm: preload.Warm, requests: socket.socket, spec: StreamSpec, device: Device) -> int:
-    from antiphon.kernel.engine.plans import admission
-    from antiphon.kernel.workers import pool
-
-    pool.prefer(device)
-    return admission.run_weigher(requests, warm.plugins.catalog, lambda: warm.plugins, spec)
-
-
-def _weigh_apart(requests: socket.socket, catalog: str, plugins: Callable[[], Loaded], spec: StreamSpec) -> int:
-    from antiphon.kernel.engine.plans import admission
-
-    return admission.run_weigher(requests, Catalog.from_json(json.loads(Path(catalog).read_bytes())), plugins, spec)
-
-
-def _prepared(warm: bytes, device: Device) -> Loaded:
-    from antiphon.kernel.workers import pool
-
-    pool.prefer(device)
-    loaded: Loaded = pickle.loads(warm).plugins
-    return loaded
-
-
-def _write_secrets(make: Callable[[], None], write: int) -> None:
-    errors: list[str] = []
-    try:
-        make()
-    except FileError as error:
-        errors.append(str(error))
-    os.write(write, json.dumps(errors).encode() + b"\n")
 
 
 def _module(name: str, given: dict[str, Any], fds: tuple[int, ...], *, bound: bool = False) -> int:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import signal
-import time
 from collections.abc import Callable
 from enum import Enum
 
 from antiphon.kernel.engine import shared
 from antiphon.kernel.engine.plans.admission import TIMEOUT_SECONDS
 from antiphon.kernel.engine.plans.loading import LoadingNote
-from antiphon.kernel.engine.shared import HeaderWord, Shared
 from antiphon.kernel.errors import AntiphonError
-from antiphon.kernel.runtime.platform import end_with_parent, short_slices
 from antiphon.kernel.runtime.processes.child_process import DEVICE_GONE, NO_DEVICE
 from antiphon.kernel.runtime.processes.scheduling import Standstill
 from antiphon.kernel.runtime.settings import ServeSettings
@@ -122,24 +119,3 @@ def device_back(settings: ServeSettings, wanted: str) -> bool:
     except AntiphonError:
         return False
     return True
-
-
-SECONDS = 1.5
-"""Longest time of a measurement; the supervisor ends it before it starts the engine."""
-_STEP_NS = 1_000_000
-
-
-def run(shared: Shared, parent: int) -> int:
-    """Main function of the probe, after the fork: sleeps as the engine does, and notes the latest wake-up."""
-    words = shared.words
-    if not end_with_parent(parent):
-        return 1
-    short_slices()
-    due = time.monotonic_ns()
-    end = due + round(SECONDS * 1e9)
-    while due < end:
-        now = time.monotonic_ns()
-        words[HeaderWord.WAKE_LATE_NS] = max(words[HeaderWord.WAKE_LATE_NS], now - due)
-        due = now + _STEP_NS
-        time.sleep(max(0, due - time.monotonic_ns()) / 1e9)
-    return 0

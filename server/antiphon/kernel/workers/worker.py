@@ -131,7 +131,8 @@ def import_kind(kind: str, imports: str) -> None:
 
 
 def run_alone(arena: Arena, number: int, bells: Bells, parent: int) -> int:
-    """A worker that was not forked: it imports for itself."""
+    """A worker that was not forked: it imports for itself, and leads a group of what it starts."""
+    os.setpgid(0, 0)
     spec = arena.entries[number].spec()
     import_kind(spec.zygote, spec.imports or spec.zygote)
     return run(arena, number, bells) if end_with_parent(parent) else 1

@@ -21,6 +21,7 @@ import time
 from dataclasses import dataclass, field
 
 from antiphon.kernel.runtime.platform import PORTABLE, end_with_parent, hear, ring, start_time
+from antiphon.kernel.runtime.processes import forked
 from antiphon.kernel.runtime.processes.child_process import exit_cause, leave, listening
 from antiphon.kernel.runtime.processes.helper_process import start_helper
 from antiphon.kernel.runtime.processes.scheduling import Standstill
@@ -40,6 +41,8 @@ IDLE_SECONDS = 20.0
 """Seconds that an unused worker keeps running, in case a patch needs it again."""
 START_SECONDS = 20.0
 """Seconds in which a worker must be ready."""
+_READY_SECONDS = START_SECONDS + PORTABLE * forked.START_SECONDS
+"""These, and those in which a fresh interpreter begins."""
 RETRY_SECONDS = 1.0
 """Least seconds between two starts of a worker whose program or device does not answer."""
 
@@ -99,6 +102,7 @@ class Zygote:
         for child in self._children.values():
             os.kill(child.pid, signal.SIGKILL)
             os.waitpid(child.pid, 0)
+            _end_group(child.pid)
 
     def _mine(self) -> list[WorkerEntry]:
         pids = []
@@ -197,8 +201,8 @@ class Zygote:
             if words[WorkerWord.READY_NS]:
                 words[WorkerWord.STATE] = State.RUNNING
                 ring(self._bells.wake[entry.number])
-            elif now - words[WorkerWord.STARTED_NS] > START_SECONDS * 1e9:
-                self._kill(child, f"was not ready within {START_SECONDS:g} s")
+            elif now - words[WorkerWord.STARTED_NS] > _READY_SECONDS * 1e9:
+                self._kill(child, f"was not ready within {_READY_SECONDS:g} s")
             return
         if words[WorkerWord.BLAMED] == words[WorkerWord.GENERATION]:
             self._kill(child, "gave what cannot be played")
@@ -236,6 +240,7 @@ class Zygote:
 
     def _died(self, entry: WorkerEntry, child: _Child, status: int) -> None:
         words, code = entry.words, os.waitstatus_to_exitcode(status)
+        _end_group(child.pid)
         del self._children[entry.number]
         if child.killed == "not wanted":
             self._records.pop(entry.number, None)  # the next worker in this entry has not failed yet
@@ -267,6 +272,13 @@ class Zygote:
             words[WorkerWord.STATE] = State.QUARANTINED
         else:
             self._start_wanted(entry)
+
+
+def _end_group(pid: int) -> None:
+    """Ends what an ended worker has started, where the system does not do so."""
+    if PORTABLE:
+        with contextlib.suppress(OSError):
+            os.killpg(pid, signal.SIGKILL)
 
 
 def start(kind: str, arena: Arena, bells: Bells, imports: str = "", lifeline: int = -1) -> int:

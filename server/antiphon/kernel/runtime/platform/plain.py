@@ -13,7 +13,6 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
 
 from antiphon.kernel.runtime.platform.records import ThreadTimes
 
@@ -93,12 +92,16 @@ def _room(fd: int) -> int:
 
 
 def end_with_parent(parent: int) -> bool:
-    """Starts a thread that kills this process within 0.2 s of its parent's end; False if the parent has ended."""
+    """Starts a thread that kills this process, and the group it leads, within 0.2 s of its parent's end.
+
+    Returns False if the parent has ended already.
+    """
 
     def look() -> None:
         while os.getppid() == parent:
             time.sleep(_LOOK_SECONDS)
-        os.kill(os.getpid(), signal.SIGKILL)
+        own = os.getpid()
+        (os.killpg if os.getpgrp() == own else os.kill)(own, signal.SIGKILL)
 
     if os.getppid() != parent:
         return False
@@ -106,8 +109,8 @@ def end_with_parent(parent: int) -> bool:
     return True
 
 
-end_before_exec: Callable[[], None] | None = None
-"""Function that a child calls before `exec` to end with its parent; None: there is none."""
+def end_before_exec() -> None:
+    """Nothing: a foreign program ends with the group of the worker that has started it."""
 
 
 def adopt_orphans() -> None:
