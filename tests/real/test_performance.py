@@ -181,10 +181,8 @@ def test_a_performance_is_played_through(stage: Performer, tmp_path: Path) -> No
     assert not [node for node in status["nodes"] if node.get("state") == "failed"]
     assert np.isfinite(sound).all()
     assert np.abs(sound).max() <= 1.0
-    # the browser opens before anything is played
-    begun = int(np.flatnonzero(np.abs(sound).max(axis=1) > 1e-4)[0])
-    played = sound[begun : begun + round(SECONDS * rate)]
-    assert -30.0 < integrated_loudness(np.ascontiguousarray(played.T), rate) < -10.0
+    # of all of it: silence before the browser is open, and on a busy machine between phrases, is not counted
+    assert -30.0 < integrated_loudness(np.ascontiguousarray(sound.T), rate) < -10.0
     loud = np.abs(sound[: len(sound) // rate * rate]).reshape(-1, rate * sound.shape[1]).max(axis=1)
     # a busy machine takes longer from phrase to phrase, and is silent there
     assert (loud > 1e-4).sum() > 0.65 * SECONDS, "mostly it sounds"
