@@ -52,8 +52,8 @@ LIVE = (
     "tests/serve",
     "plugins/antiphon_supercollider/tests/real",
 )
-"""Folders whose tests start real servers, which keep time: marked `live`, they may be tried again (`tests/retries.py`).
-Of these no more than two run at once where the suite runs in several processes (`-n`)."""
+"""Folders whose tests start real servers, which keep time: marked `live`, they may be tried again (`tests/retries.py`),
+but for those marked `untimed`. Of all no more than two run at once where the suite runs in several processes (`-n`)."""
 _LIVE = tuple(f"{folder}/" for folder in LIVE)
 REAL_SECONDS = 600
 """The limit of a test that starts real servers or devices; pyproject.toml has that of the others."""
@@ -96,10 +96,10 @@ def pool_of_the_module() -> Iterator[None]:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        live = item.nodeid.startswith(_LIVE)
-        if live:
+        served = item.nodeid.startswith(_LIVE)
+        if served and not item.get_closest_marker("untimed"):
             item.add_marker(pytest.mark.live)
-        if live or item.get_closest_marker("real"):
+        if served or item.get_closest_marker("real"):
             item.add_marker(pytest.mark.timeout(REAL_SECONDS))
 
 
@@ -149,7 +149,7 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    forked.everything = any(item.iter_markers("real"))
+    forked.everything = item.get_closest_marker("executed") is not None
     # among several processes those with live tests go before the others: what keeps time is not to wait for a core
     if hasattr(item.config, "workerinput") and not item.nodeid.startswith(_LIVE) and os.nice(0) == 0:
         os.nice(BEHIND)

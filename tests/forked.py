@@ -2,8 +2,8 @@
 
 As `subprocess` has it: `Forked` for `Popen`, `run` for `run`. What cannot be forked is executed: anything else than
 `python -m antiphon`, an environment that an interpreter reads when it starts, descriptors handed over, and what a test
-marked `real` starts. `executed` is for what measures a start, its memory or its descriptors, or reads the process list,
-where a fork shows the template's command line and environment.
+marked `executed` starts. `executed`, the mark or the context, is for what measures a start, its memory or its
+descriptors, or reads the process list, where a fork shows the template's command line and environment.
 """
 
 import atexit

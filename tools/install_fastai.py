@@ -12,7 +12,7 @@ import importlib.util
 import subprocess
 import sys
 
-PIP = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+PIP = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
 BARE = ["fastai>=2.8", "fastdownload>=0.0.5", "fasttransform>=0.0.2"]
 """Packages installed without dependencies, two of which require fastai's others."""
 PARTS = ["fastcore>=2.2", "fastprogress<1.1", "plum-dispatch<2.10", "pandas>=2", "matplotlib", "scikit-learn", "pyyaml"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import sysconfig
 import tomllib
 from pathlib import Path
 
@@ -30,7 +31,10 @@ def main() -> None:
         print(f"{wanted[0]} is installed already")
         return
     print(f"installing {wanted[0]}, a CPU build", flush=True)
-    sys.exit(subprocess.run([*PIP, "--quiet", *wanted], check=False).returncode)
+    # by all cores, where pip takes one
+    code = subprocess.run([*PIP, "--quiet", "--no-compile", *wanted], check=False).returncode
+    subprocess.run([sys.executable, "-m", "compileall", "-qq", "-j", "0", sysconfig.get_path("purelib")], check=False)
+    sys.exit(code)
 
 
 if __name__ == "__main__":

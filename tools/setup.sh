@@ -42,13 +42,16 @@ if ! fits .venv/bin/python; then
 fi
 
 say "installing into .venv; a minute or two the first time"
-.venv/bin/python -m pip install --quiet --no-input --disable-pip-version-check \
+# pip compiles one file after the other, a minute and a half for all of them
+.venv/bin/python -m pip install --quiet --no-input --disable-pip-version-check --no-compile \
     --editable ".${extra:+[$extra]}" --editable "models${extra:+[bench]}" ||
     fail "pip could not install what pyproject.toml names (see above); is there a network? Then run the same command again"
 if [ "$extra" = dev ]; then
     .venv/bin/python tools/install_models.py ${TORCH_INDEX:-} ||
         say "going on without torch: tests of models are skipped (make test TORCH_INDEX=address of an index of CPU builds)"
 fi
+# what does not compile is for other versions of Python
+.venv/bin/python -m compileall -qq -j 0 .venv/lib || true
 # the first start should not be the slow one: kernels are compiled now and kept in .venv
 .venv/bin/python -m antiphon plugins >/dev/null || fail "Antiphon is installed and does not start (see above)"
 touch .venv/.ready

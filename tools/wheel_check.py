@@ -96,7 +96,8 @@ class Environment:
 
     def add(self, wheel: Path) -> None:
         """Installs a wheel with its dependencies."""
-        pip = [str(self._bin / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", str(wheel)]
+        pip = [str(self._bin / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        pip += ["--no-compile", str(wheel)]  # the little that is imported compiles as it is
         run(pip, f"{wheel.name} could not be installed")
 
     def has(self, module: str) -> bool:

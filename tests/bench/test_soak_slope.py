@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from tests.each import each
 
 from antiphon_bench.soak.slope import COUNT, DRIFT, MEMORY, bins, student, trend
 
@@ -76,6 +77,6 @@ def test_samples_that_are_missing_are_left_out_and_a_short_run_says_so() -> None
     assert bins([], [], [], TURN, SETTLE) == []
 
 
-@pytest.mark.parametrize(("free", "point"), [(1, 12.706), (2, 4.303), (3, 3.182), (5, 2.571), (10, 2.228), (20, 2.086)])
+@each("free, point", [(1, 12.706), (2, 4.303), (3, 3.182), (5, 2.571), (10, 2.228), (20, 2.086)])
 def test_students_t(free: int, point: float) -> None:
     assert student(free) == pytest.approx(point, rel=0.01)

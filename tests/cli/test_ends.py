@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from tests import audio
+from tests.each import each
 
 from antiphon.kernel.contract.block import Samples
 from antiphon.offline.file_ends import DECAY, Decay, fade_end, tail_of
@@ -51,8 +52,8 @@ def test_what_has_ended_by_itself_is_left_as_it_is(antiphon: Command, tmp_path: 
     assert np.array_equal(audio.read(tmp_path / "out.wav")[0], x)
 
 
-@pytest.mark.parametrize("pieces", [1, 7, 960, 5000])
-@pytest.mark.parametrize("frames", [1, 2, 100, 959, 4000])
+@each("pieces", [1, 7, 960, 5000])
+@each("frames", [1, 2, 100, 959, 4000])
 def test_a_fade_is_the_same_in_blocks_of_any_size(frames: int, pieces: int) -> None:
     x = np.full((2, frames), 0.5, np.float32)
 

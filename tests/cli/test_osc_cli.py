@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.control.rig import Rig, rig
+from tests.each import each
 
 from antiphon.cli import monitor, osc
 from antiphon.cli.osc import ask, message_text, refusal, silent, value
@@ -142,14 +143,11 @@ def test_silence_of_another_machine_may_be_a_missing_approval() -> None:
     assert "antiphon approve 10.1.2.3" in told
 
 
-@pytest.mark.parametrize(
-    ("word", "found"),
-    [
+@each("word, found", [
         ("3", ("i", 3)), ("-40", ("i", -40)), ("0.5", ("f", 0.5)), ("1e3", ("f", 1000.0)), ("true", ("T", True)),
         ("False", ("F", False)), ("gate", ("s", "gate")), ("s:4", ("s", "4")), ("d:0.5", ("d", 0.5)),
         ("4294967296", ("h", 2**32)), ("a:b", ("s", "a:b")), ("i:7", ("i", 7)), ("", ("s", "")),
-    ],
-)  # fmt: skip
+    ])  # fmt: skip
 def test_words_become_values(word: str, found: tuple[str, object]) -> None:
     assert value(word) == found
 

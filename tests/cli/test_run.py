@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 from tests import audio
+from tests.each import each
 
 from antiphon.cli.files import run as run_module
 from antiphon.kernel.contract.block import StreamSpec
@@ -128,8 +129,8 @@ def with_test_types(monkeypatch: pytest.MonkeyPatch) -> None:
 # ---- the stream
 
 
-@pytest.mark.parametrize("frames", [0, 1, 127, 128, 129, 699, 700, 701, 5000])
-@pytest.mark.parametrize("pieces", [1, 100, 128, 10_000])
+@each("frames", [0, 1, 127, 128, 129, 699, 700, 701, 5000])
+@each("pieces", [1, 100, 128, 10_000])
 def test_the_latency_is_taken_out_to_the_sample(frames: int, pieces: int) -> None:
     x = audio.noise(frames, 2)
     source = (x[:, at : at + pieces] for at in range(0, frames, pieces))
@@ -191,13 +192,16 @@ def test_triggers_fire_in_the_preroll_and_in_the_file(antiphon: Command, tmp_pat
 # ---- the command
 
 
-@pytest.mark.parametrize("kind", ["wav", "flac", "ogg", "mp3"])
-@pytest.mark.parametrize(("channels", "frames"), [(1, 1), (2, 1023), (1, 1025), (2, 30_011), (6, 4097)])
+@pytest.mark.parametrize(
+    ("kind", "channels", "frames"),
+    [
+        *[("wav", 1, 1), ("wav", 2, 30_011), ("flac", 2, 1023), ("flac", 6, 4097), ("ogg", 1, 1), ("ogg", 6, 4097)],
+        *[("ogg", 2, 1023), ("mp3", 1, 1), ("mp3", 1, 1025), ("mp3", 2, 30_011)],
+    ],
+)
 def test_out_has_ins_rate_channels_and_exact_length(
     antiphon: Command, tmp_path: Path, kind: str, channels: int, frames: int, with_test_types: None
 ) -> None:
-    if kind == "mp3" and channels > 2:
-        pytest.skip("mp3 holds two channels")
     audio.write(tmp_path / f"in.{kind}", audio.noise(frames, channels), 44100)
     done = antiphon("run", "late", f"in.{kind}", f"out.{kind}", "--fade", "0")
     assert (done.code, done.err) == (0, "")

@@ -6,7 +6,7 @@ import pytest
 from tests.clients.conftest import Run
 from tests.commands import PAGES, blocks
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.untimed]
 
 
 def test_the_blocks_compile(sclang: Run, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from tests.clock import FakeClock
 from tests.control.rig import Rig, rig
+from tests.each import each
 
 from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
 from antiphon.kernel.contract.params import Param
@@ -266,8 +267,8 @@ ENGINE = EngineStatus(1, "running", 0, "jack", 48000, 256, 2, 512, 512, 0, 0.2, 
 MS = 1_000_000
 
 
-@pytest.mark.parametrize(
-    ("late_ms", "changes", "options"),
+@each(
+    "late_ms, changes, options",
     [
         (4.0, {}, "--ahead 3"),  # more than the 2 that did not do
         (12.0, {}, "--ahead 4"),

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from tests.control.fake_engine import FakeEngine, FakeTime
 from tests.control.rig import CATALOG, Rig, rig
+from tests.each import each
 
 from antiphon.kernel.control import patch_watch
 from antiphon.kernel.control.patch_watch import MAX_LISTED_CHANGES, reload_line
@@ -285,8 +286,8 @@ def parsed(text: str) -> patch.Patch:
     return patch.parse(text, CATALOG)
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "said"),
+@each(
+    "old, new, said",
     [
         ("gain = 0.5", "gain = 0.4", ": a.gain 0.4"),
         ("gain = 0.5", 'mode = "wavelet"', ": a.mode wavelet, a.gain at its default"),

@@ -15,6 +15,7 @@ from tests import accepted
 from tests.control.fake_engine import RATE
 from tests.control.rig import CATALOG, Client, Rig, refusal, rig
 from tests.control.test_notes import events
+from tests.each import each
 
 from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
 from antiphon.kernel.contract.params import Param
@@ -108,7 +109,7 @@ async def test_a_value_above_midis_controllers_arrives_and_no_cc_can_send_it(tmp
         assert (address, "0 to 127" in reason) == ("/fail", True)
 
 
-@pytest.mark.parametrize("word", ["", "bd", "kick", "Trömmel/大鼓", "e\u0301", "x" * 64, "é" * 127, "\U0001f941" * 63])
+@each("word", ["", "bd", "kick", "Trömmel/大鼓", "e\u0301", "x" * 64, "é" * 127, "\U0001f941" * 63])
 def test_a_word_travels_as_its_bytes(word: str) -> None:
     pieces = [float(np.float32(piece)) for piece in word_pieces("s", word)]
     taken = NoteWord()
@@ -267,7 +268,7 @@ def named_values(note: list[object], when: When = NOW) -> tuple[list[Note], dict
     return [c for c in commands if c not in controls], values.given(1, ("cutoff", "depth", "x"))
 
 
-@pytest.mark.parametrize("value", [800.25, -0.1, 0.0, 1e-7, -123456.0, 3])
+@each("value", [800.25, -0.1, 0.0, 1e-7, -123456.0, 3])
 def test_values_by_name_arrive_as_32_bit_floats(value: float) -> None:
     notes, values = named_values(["note", 60, "velocity", 127, "length", 0, "cutoff", value, "other", 7, "depth", 1])
     assert notes == [NoteOn(60, 1.0, 1, "k", NOW)]

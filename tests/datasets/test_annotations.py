@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, strategies as st
 from tests.datasets.trees import TREES, score, sound, table, text
+from tests.each import each
 from typer.testing import CliRunner
 
 from antiphon.cli.commands import application
@@ -52,11 +53,9 @@ def test_tempo_and_key_are_numbers_and_names(tmp_path: Path) -> None:
     assert take.labels == ("singer-songwriter",)
 
 
-@pytest.mark.parametrize(
-    ("written", "key"),
-    [("D major", "D major"), ("Amin", "A minor"), ("Eb:minor", "Eb minor"), ("c#m", "C# minor"), ("E", "E major"),
-     ("C:maj", "C major"), ("G:mixolydian", ""), ("-", ""), ("Silence", "")],
-)  # fmt: skip
+@each("written, key", [
+     ("D major", "D major"), ("Amin", "A minor"), ("Eb:minor", "Eb minor"), ("c#m", "C# minor"), ("E", "E major"),
+     ("C:maj", "C major"), ("G:mixolydian", ""), ("-", ""), ("Silence", "")])  # fmt: skip
 def test_keys_as_data_sets_write_them(written: str, key: str) -> None:
     assert key_of(written) == key
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.each import each
 from tools import api_reference as reference
 
 from antiphon.api import Processor
@@ -120,7 +121,7 @@ def test_every_name_is_documented_and_no_argument_that_there_is_not() -> None:
             assert named(doc) <= arguments(node), named_so
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+@each("path", SOURCES)
 def test_a_plugin_imports_names_of_the_api_alone(path: Path) -> None:
     offered = {module: set(reference.exported_names(module)) for module in reference.modules()}
     for node in ast.walk(ast.parse(path.read_text())):

@@ -7,6 +7,7 @@ import re
 from functools import cache
 
 import pytest
+from tests.each import each
 
 from antiphon.kernel.plugins.loader import load
 from antiphon_models.learning import results
@@ -23,7 +24,7 @@ def evaluations() -> dict[str, Evaluation]:
     return {name: factory() for name, factory in load(check=False).factories["evaluations"].items()}
 
 
-@pytest.mark.parametrize("name", SECTIONS)
+@each("name", SECTIONS)
 def test_the_figures_are_of_the_systems_and_measures_there_are(name: str) -> None:
     evaluation = evaluations()[name]
     heading, road, empty, fence, *lines, end = SECTIONS[name].split("\n")

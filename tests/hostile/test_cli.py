@@ -68,8 +68,10 @@ def test_names_that_are_too_long(antiphon: Antiphon, line: tuple[str, ...]) -> N
     assert antiphon(*line).sentence
 
 
-@pytest.mark.parametrize("delay", [0.15, 0.6])
-@pytest.mark.parametrize("what", ["serve", "run", "render", "replay"])
+@pytest.mark.parametrize(
+    ("what", "delay"),
+    [("serve", 0.15), ("serve", 0.6), ("run", 0.15), ("run", 0.6), ("render", 0.6), ("replay", 0.15)],
+)
 def test_ctrl_c_at_any_moment(folder: Path, tmp_path: Path, what: str, delay: float) -> None:
     """No traceback, no process left, nothing half written."""
     long = str(folder / "long.wav")

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings, strategies as st
 from tests import accepted, waiting
+from tests.each import each
 
 from antiphon.live.patterns import queries
 from antiphon.live.patterns.mini.reading import MAX_EVENTS, read
@@ -124,7 +125,7 @@ SPANS_CYCLES = {"a/2": [(F(0), F(2), "a")], "bd cp/2": [(F(0), F(1, 2), "bd"), (
 """First cycles whose events reach beyond them."""
 
 
-@pytest.mark.parametrize(("text", "cycles", "source"), DOCUMENTED, ids=[row[0] for row in DOCUMENTED])
+@each("text, cycles, source", DOCUMENTED)
 def test_what_tidal_documents(text: str, cycles: list[tuple[str, ...]], source: str) -> None:
     assert source
     if text in SPANS_CYCLES:
@@ -146,8 +147,8 @@ def test_a_number_may_begin_with_its_point() -> None:
     assert played(words("a?.5")) == played(words("a?0.5"))
 
 
-@pytest.mark.parametrize(
-    ("left", "right"),
+@each(
+    "left, right",
     [
         ("a*4@0.25?", "[a*4@0.25]?"),
         ("<a!3 b ! c@5>", "[[a a a b b] c]/10"),
@@ -296,7 +297,7 @@ BOMBS = {
 }
 
 
-@pytest.mark.parametrize("name", BOMBS)
+@each("name", BOMBS)
 def test_a_bomb_is_refused_at_once(name: str) -> None:
     with waiting.costs_at_most(1.0), pytest.raises(MiniError) as caught:
         words(BOMBS[name])
@@ -313,6 +314,6 @@ def test_the_deepest_text_that_is_read_can_be_played() -> None:
     assert time.process_time() - begun < 5, "it would stall a set"
 
 
-@pytest.mark.parametrize("text", ["über", "u\u0308ber", "über:2", "Überfall", "ключ", "鼓"])
+@each("text", ["über", "u\u0308ber", "über:2", "Überfall", "ключ", "鼓"])
 def test_a_name_begins_with_any_letter(text: str) -> None:
     assert [word for _, _, word in played(words(f"bd {text}*2"))][1:] == [text.replace("u\u0308", "ü")] * 2

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings, strategies as st
 from tests import accepted
+from tests.each import each
 
 from antiphon.live import add, fast, rev
 from antiphon.live.patterns.controls import ControlPattern, mini, n, note, s, scale, silence
@@ -32,8 +33,8 @@ def starts(pattern: Pattern[Any], cycles: int = 1, seed: int = 0) -> list[tuple[
 A, B, C = (mini(x) for x in "abc")
 
 
-@pytest.mark.parametrize(
-    ("left", "right"),
+@each(
+    "left, right",
     [
         (fastcat(A, B, C), mini("a b c")),
         (cat(A, B, C), mini("<a b c>")),
@@ -154,7 +155,7 @@ CHANCE: dict[str, Pattern[Any]] = {
 }
 
 
-@pytest.mark.parametrize("name", CHANCE)
+@each("name", CHANCE)
 def test_a_seed_repeats_and_another_differs(name: str) -> None:
     pattern = CHANCE[name]
     assert starts(pattern, 8, 3) == starts(pattern, 8, 3)

@@ -7,7 +7,7 @@ from fractions import Fraction
 from functools import cache
 from pathlib import Path
 
-import pytest
+from tests.each import each
 
 from antiphon import live
 from antiphon.kernel.graph.graph import Graph
@@ -63,7 +63,7 @@ def tried(example: str) -> str:
     return f'track("try", {example})' if playable else example
 
 
-@pytest.mark.parametrize("entry", entries(), ids=lambda entry: entry.names[0])
+@each("entry", entries())
 def test_each_example_plays_where_the_page_tries_it(entry: Entry) -> None:
     assert entry.doc
     assert entry.example, "each word has an example"

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from tests import accepted
+from tests.each import each
 
 from antiphon.live import performance as performance_module, records
 from antiphon.live.listening import NodeNote
@@ -488,9 +489,7 @@ def test_words_act_in_a_script_only() -> None:
         play("c4")
 
 
-@pytest.mark.parametrize(
-    ("pattern", "wanted"),
-    [
+@each("pattern, wanted", [
         ('s("bd").room(2)', [("room", 1.0)]),
         ('s("bd").room("0.2:5")', [("room", 0.2), ("size", 0.5)]),
         ('s("bd").room(0.2, 5).rfade(2)', [("room", 0.2), ("size", 0.2)]),
@@ -512,8 +511,7 @@ def test_words_act_in_a_script_only() -> None:
         ('n("0 1 2").chord("<Am7>").anchor("c5").dict("ireal").voicing().s("x")', [("note", 64, "s", "x")]),
         ('chord("<C Am>").voicing().s("x")', [("note", 64, "s", "x"), ("note", 67, "s", "x"), ("note", 72, "s", "x")]),
         ('s("bd").every(1, fast(2).gain(.5))', [("gain", 0.5)]),
-    ],
-)  # fmt: skip
+    ])  # fmt: skip
 def test_words_of_strudel_as_they_are_typed(pattern: str, wanted: list[tuple[Any, ...]]) -> None:
     found = [event for event in performed(f'track("t", {pattern})', 1) if event.beat == 0]
     given = []

@@ -7,7 +7,7 @@ from fractions import Fraction as F
 from pathlib import Path
 from typing import Any
 
-import pytest
+from tests.each import each
 
 from antiphon import live
 from antiphon.live.patterns.harmony import note_number
@@ -42,7 +42,7 @@ def key(event: tuple[F, F, Any]) -> Any:
     return event[0], event[1], json.dumps(event[2], sort_keys=True)
 
 
-@pytest.mark.parametrize(("name", "expression", "answer"), CASES, ids=[case[0] for case in CASES])
+@each("name, expression, answer", CASES)
 def test_the_same_events_as_strudel(name: str, expression: str, answer: str) -> None:
     pattern = eval(expression, dict(WORDS))
     ours = [

@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 from hypothesis import given, strategies as st
+from tests.each import each
 
 from antiphon.api._kernels import RealFft, fft_real, fft_real_inverse
 from antiphon.kernel.native.dsp import KNEE, limit, release_fall
 
 
-@pytest.mark.parametrize("size", [4, 8, 16, 32, 128, 2048, 4096, 16384])
+@each("size", [4, 8, 16, 32, 128, 2048, 4096, 16384])
 def test_it_is_numpys_there_and_back(size):
     fft = RealFft(size)
     rng = np.random.default_rng(size)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.each import each
 
 from antiphon.live import reading
 from antiphon.live.patterns.harmony import note_number
@@ -44,7 +45,7 @@ def plain(values: Mapping[str, Any], loudest: float = 1.0) -> dict[str, Any]:
     return dict(sorted(found.items()))
 
 
-@pytest.mark.parametrize("case", CASES, ids=[case["program"][:60] for case in CASES])
+@each("case", CASES)
 def test_a_translated_program_plays_the_events_of_strudel(case: dict[str, Any]) -> None:
     text, made = translated(case["program"])
     script = reading.read("set.py", text)

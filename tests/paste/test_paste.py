@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given, strategies as st
+from tests.each import each
 
 from antiphon.kernel.errors import UsageError
 from antiphon.live import reading
@@ -23,7 +24,7 @@ LONG = re.compile(r"\(\n +(.*?),\n +(.*?)\n\)", re.S)
 """A track on several lines."""
 
 
-@pytest.mark.parametrize(("program", "wanted"), CASES, ids=[case[0][:50] for case in CASES])
+@each("program, wanted", CASES)
 def test_a_program_becomes_these_lines_and_they_are_read(program: str, wanted: str) -> None:
     text = translated(re.sub(r"; (?=\w|\$|_)", "\n", program))[0]
     shown = LONG.sub(lambda found: f"({found[1]}, {re.sub(chr(10) + ' +', '', found[2])})", text)
@@ -43,8 +44,8 @@ def test_the_names_of_a_let_stand_on_its_line_or_below_and_an_unreadable_one_is_
     assert 'track("d2", s("hh").struct("0 1"))' in text
 
 
-@pytest.mark.parametrize(
-    ("program", "sentence"),
+@each(
+    "program, sentence",
     [
         ("", 'nothing in it plays; a program has lines such as $: s("bd*4") or d1 $ s "bd*4"'),
         ("$: s(", "this is no JavaScript that can be read: Line 1"),
@@ -105,8 +106,8 @@ def test_any_text_is_a_script_or_a_sentence(program: str) -> None:
     ast.parse(text)
 
 
-@pytest.mark.parametrize(
-    ("program", "wanted"),
+@each(
+    "program, wanted",
     [
         ("""$: s(`bd${"'+__import__('os').system('id')+'"}`)""", """format("'+__import__('os').system('id')+'")"""),
         ("exec = exec\n$: exec('import os')", "exec_("),

@@ -16,7 +16,7 @@ from tests.waiting import until
 
 from antiphon_bench.rig import ServerProcess
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.executed]
 HZ, RATE, OTHER = 750, 48000, f"{NAME}-other"
 
 

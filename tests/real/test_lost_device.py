@@ -10,7 +10,7 @@ from tests.waiting import until
 
 from antiphon_bench.rig import ServerProcess
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.executed]
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,6 @@
 """A performance played through on a real server by OSC, MIDI, HTTP and the page, and its recording measured.
 
-ANTIPHON_PERFORMANCE=600 plays ten minutes; without it 45 s.
+ANTIPHON_PERFORMANCE=600 plays ten minutes; without it 24 s.
 """
 
 import http.client
@@ -21,9 +21,9 @@ from tests.waiting import play_for, until
 from antiphon_bench.rig import ServerProcess
 from antiphon_loops.analysis.loudness import integrated_loudness
 
-pytestmark = pytest.mark.real
-SECONDS = float(os.environ.get("ANTIPHON_PERFORMANCE", "45"))
-PHRASE = 4.0
+pytestmark = [pytest.mark.real, pytest.mark.executed]
+SECONDS = float(os.environ.get("ANTIPHON_PERFORMANCE", "24"))
+PHRASE = 2.0
 """Seconds from one change to the next."""
 PATCHES = ("band", "pads", "dub", "band", "squelch")
 
@@ -57,9 +57,9 @@ class Performer:
             connection.close()
 
     def beats(self) -> None:
-        """Two bars of drums and a line, dated by beats ahead of the clock."""
+        """A bar of drums and a line, dated by beats ahead of the clock."""
         now = float(self.server.status()["beat"])
-        for step in range(16):
+        for step in range(8):
             at = now + 1.0 + step / 2
             if step % 4 == 0:
                 self.server.send("/at", at, "/note/on", 36, 110, 1)
@@ -181,8 +181,8 @@ def test_a_performance_is_played_through(stage: Performer, tmp_path: Path) -> No
     assert not [node for node in status["nodes"] if node.get("state") == "failed"]
     assert np.isfinite(sound).all()
     assert np.abs(sound).max() <= 1.0
-    played = sound[: round(SECONDS * rate)]
-    assert -30.0 < integrated_loudness(np.ascontiguousarray(played.T), rate) < -10.0
+    # of all of it: silence before the browser is open, and on a busy machine between phrases, is not counted
+    assert -30.0 < integrated_loudness(np.ascontiguousarray(sound.T), rate) < -10.0
     loud = np.abs(sound[: len(sound) // rate * rate]).reshape(-1, rate * sound.shape[1]).max(axis=1)
     # a busy machine takes longer from phrase to phrase, and is silent there
     assert (loud > 1e-4).sum() > 0.65 * SECONDS, "mostly it sounds"

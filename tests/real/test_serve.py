@@ -11,7 +11,7 @@ from tests.waiting import until
 from antiphon.kernel.supervisor import watchdog
 from antiphon_bench.rig import ServerProcess
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.executed]
 
 
 @pytest.mark.parametrize("audio", ["jack", "portaudio", "auto"])

@@ -31,7 +31,7 @@ async function play(strudel, program, count) {
   const { s, stack } = strudel;
   const options = { getTime: () => performance.now() / 1000, defaultOutput: () => {}, setInterval, clearInterval };
   const repl = strudel.repl(options);
-  repl.setCps(2);
+  repl.setCps(4);
   await repl.setPattern(eval(program).osc(), true);
   while (sent.length < count) await new Promise((done) => setTimeout(done, 50));
   repl.stop();

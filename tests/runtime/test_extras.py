@@ -5,6 +5,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from tests.each import each
 
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime import extras, resources
@@ -94,8 +95,8 @@ def test_an_unknown_module_is_a_fault_and_no_sentence() -> None:
     assert extras.of_error("this", ModuleNotFoundError(name="pyarrow.parquet")).startswith("this needs pyarrow, ")
 
 
-@pytest.mark.parametrize(
-    ("name", "found"),
+@each(
+    "name, found",
     [
         ("denose", "denoise"),
         ("Denoise", "denoise"),

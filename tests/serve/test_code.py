@@ -16,7 +16,7 @@ from antiphon.cli.commands import application
 from antiphon.kernel.runtime import paths
 from antiphon_bench.rig import ServerProcess
 
-pytestmark = [pytest.mark.real, needs_chromium]
+pytestmark = [pytest.mark.real, pytest.mark.untimed, needs_chromium]
 
 PATCH = """
 format = 1

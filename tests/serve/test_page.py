@@ -11,7 +11,7 @@ from tests.waiting import until
 
 from antiphon_bench.rig import ServerProcess
 
-pytestmark = [pytest.mark.real, needs_chromium]
+pytestmark = [pytest.mark.real, pytest.mark.untimed, needs_chromium]
 
 PATCH = """
 format = 1

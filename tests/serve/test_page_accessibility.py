@@ -14,7 +14,12 @@ from antiphon_bench.rig import ServerProcess
 
 AXE = Path(__file__).parents[2] / "page/node_modules/axe-core/axe.min.js"
 NO_AXE = "axe-core is missing: make page" if shutil.which("npm") else "axe-core comes by npm, and npm is not installed"
-pytestmark = [pytest.mark.real, needs_chromium, pytest.mark.skipif(not AXE.is_file(), reason=NO_AXE)]
+pytestmark = [
+    pytest.mark.real,
+    pytest.mark.untimed,
+    needs_chromium,
+    pytest.mark.skipif(not AXE.is_file(), reason=NO_AXE),
+]
 
 THEMES = ("light", "dark", "stage")
 SIZES = {"desktop": (1440, 900), "phone": (390, 844)}

@@ -16,7 +16,7 @@ from tests.web.test_openapi import server_thread
 from antiphon.web.page import files
 from antiphon_bench.rig import ServerProcess
 
-pytestmark = [pytest.mark.real, needs_chromium]
+pytestmark = [pytest.mark.real, pytest.mark.untimed, needs_chromium]
 
 CACHED = """(async () => {
   const found = [];

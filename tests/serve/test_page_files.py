@@ -15,7 +15,7 @@ from tests.waiting import until
 
 from antiphon_bench.rig import ServerProcess
 
-pytestmark = [pytest.mark.real, needs_chromium]
+pytestmark = [pytest.mark.real, pytest.mark.untimed, needs_chromium]
 
 RATE, SECONDS = 48000, 4
 LEVEL, GAIN = 0.5, 0.25

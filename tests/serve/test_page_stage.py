@@ -14,7 +14,7 @@ from antiphon.kernel.io.listening import local_addresses
 from antiphon.kernel.runtime.token import load_token
 from antiphon_bench.rig import ServerProcess, message
 
-pytestmark = [pytest.mark.real, needs_chromium]
+pytestmark = [pytest.mark.real, pytest.mark.untimed, needs_chromium]
 
 PATCH = """
 format = 1

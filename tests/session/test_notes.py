@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 from tests import accepted
+from tests.each import each
 from tests.local import CATALOG, graph
 
 from antiphon.kernel.contract.catalog import Catalog
@@ -20,8 +21,8 @@ from antiphon.kernel.session.play import LAST
 from antiphon.kernel.wire.osc import IMPULSE, Double
 
 
-@pytest.mark.parametrize(
-    ("address", "args", "command"),
+@each(
+    "address, args, command",
     [
         ("/note/on", (60, 127), NoteOn(60, 1.0)),
         ("/note/on", (60.0, 127.0), NoteOn(60, 1.0)),
@@ -98,13 +99,10 @@ def test_any_arguments_make_a_command_in_range_or_are_refused(address: str, args
     assert 1 <= event.channel <= 16
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
+@each("command", [
         NoteOn(128, 0.5), NoteOn(60, 1.1), NoteOn(60, float("nan")), NoteOn(60.5, 0.5), NoteOn(60, 0.5, 0),
         NoteOff(-1), NoteOff(60, 17), Control(1, -0.1), Control(209, 0.5), Bend(1.5), Bend(0.0, 1.5),
-    ],
-)  # fmt: skip
+    ])  # fmt: skip
 def test_a_command_out_of_range_is_refused_whoever_makes_it(command: Note) -> None:
     with pytest.raises(RequestError, match="takes"):
         on_node(command, 3)

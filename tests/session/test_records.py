@@ -6,6 +6,7 @@ from typing import Any, get_args
 
 import pytest
 from hypothesis import given, strategies as st
+from tests.each import each
 from tests.session.records import logged, records, value
 
 from antiphon.kernel.errors import WireError
@@ -13,10 +14,6 @@ from antiphon.kernel.session.actions import ACTIONS, Action, NodeNoteOn, NodeSet
 from antiphon.kernel.session.commands import NOW, Sample, SetTempo, SetTransport
 from antiphon.kernel.session.records import SIZE, Field, RecordRow
 from antiphon.kernel.session.router import Router
-
-
-def plain(row: RecordRow) -> str:
-    return row.op
 
 
 @given(records(), st.integers(0, SIZE))
@@ -38,8 +35,8 @@ def at_end(row: RecordRow, end: int) -> Action:
     return found
 
 
-@pytest.mark.parametrize("end", [0, 1])
-@pytest.mark.parametrize("row", ACTIONS.rows, ids=plain)
+@each("end", [0, 1])
+@each("row", ACTIONS.rows)
 def test_both_ends_of_every_field_are_packed_and_logged(row: RecordRow, end: int) -> None:
     action = at_end(row, end)
     buffer = bytearray(SIZE)
@@ -49,7 +46,7 @@ def test_both_ends_of_every_field_are_packed_and_logged(row: RecordRow, end: int
     assert ACTIONS.from_line(line) == logged(action, NOW if row.live else Sample(7))
 
 
-@pytest.mark.parametrize("row", ACTIONS.rows, ids=plain)
+@each("row", ACTIONS.rows)
 def test_a_field_outside_its_bounds_is_refused_by_its_name(row: RecordRow) -> None:
     line = ACTIONS.to_line(7, at_end(row, 0))
     for field in (field for field in row.fields if field.logged):

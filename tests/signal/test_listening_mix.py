@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from tests.each import each
 
 from antiphon.signal.decimator import Decimator
 from antiphon.signal.listening_mix import F32, ListeningMix, listening_mono
@@ -11,8 +12,8 @@ TONE = (0.3 * np.sin(2 * np.pi * 440.0 * np.arange(2 * RATE) / RATE)).astype(np.
 NOISE = np.random.default_rng(1).normal(0.0, 0.1, (6, 2 * RATE)).astype(np.float32)
 
 
-@pytest.mark.parametrize(
-    ("sound", "wanted", "cancelled"),
+@each(
+    "sound, wanted, cancelled",
     [
         (np.stack([TONE]), TONE, False),
         (np.stack([TONE, TONE]), TONE, False),
@@ -22,7 +23,6 @@ NOISE = np.random.default_rng(1).normal(0.0, 0.1, (6, 2 * RATE)).astype(np.float
         (np.stack([TONE, -0.9 * TONE]), 0.95 * TONE, True),
         (np.stack([TONE, 0.8 * TONE, -0.9 * TONE, -TONE]), TONE, True),
     ],
-    ids=["one", "two alike", "one of two", "noises", "turned over", "almost", "four"],
 )
 def test_the_louder_of_mid_and_side(sound: F32, wanted: F32, cancelled: bool) -> None:
     mix = ListeningMix()

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from hypothesis import given, strategies as st
+from tests.each import each
 from tests.local import graph, staged
 
 from antiphon.kernel.contract.processor import Event
@@ -111,8 +112,8 @@ def controls(*pairs: tuple[int, int], channel: int = 1) -> list[Event]:
     return [Event("control", 0, number, value / 127.0, channel) for number, value in pairs]
 
 
-@pytest.mark.parametrize(
-    ("pairs", "semitones"),
+@each(
+    "pairs, semitones",
     [
         ((), 2.0),
         ((*SELECT, (6, 2)), 2.0),

@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 import typer
+from tests.each import each
 from typer.testing import CliRunner
 
 from antiphon.cli import approve as cli_approve, qr as cli_qr, running_server
@@ -323,7 +324,7 @@ def test_damaged_approvals_let_nobody_in(tmp_path: Path, damage: bytes) -> None:
     assert Approvals(tmp_path).load() == {}
 
 
-@pytest.mark.parametrize("ip", ["0.0.0.0", "::", "224.0.0.1", "10.0.0.0/8", "localhost", "", "10.0.0.1 10.0.0.2", "1"])
+@each("ip", ["0.0.0.0", "::", "224.0.0.1", "10.0.0.0/8", "localhost", "", "10.0.0.1 10.0.0.2", "1"])
 def test_only_one_machines_address_is_approved(ip: str) -> None:
     with pytest.raises(ValueError, match=r"address|network"):
         plain_ip(ip)

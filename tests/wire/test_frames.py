@@ -6,6 +6,7 @@ import struct
 
 import pytest
 from hypothesis import given, strategies as st
+from tests.each import each
 
 from antiphon.kernel.control.commands.engine_clock import WallClock
 from antiphon.kernel.errors import WireError
@@ -154,7 +155,7 @@ def test_any_bytes_are_a_request_or_refused(data: bytes) -> None:
         return
 
 
-@pytest.mark.parametrize(
+@each(
     "fields",
     [
         {},

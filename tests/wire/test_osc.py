@@ -10,6 +10,7 @@ from hypothesis import given, settings, strategies as st
 from pythonosc.osc_bundle_builder import OscBundleBuilder
 from pythonosc.osc_message_builder import OscMessageBuilder
 from tests import accepted
+from tests.each import each
 
 from antiphon.kernel.errors import WireError
 from antiphon.kernel.wire import osc
@@ -114,8 +115,8 @@ def test_a_packet_cut_short_is_refused_or_means_less(address: str, args: list[An
     assert isinstance(found, WireError) or found == Message(address.encode(), b",", ())
 
 
-@pytest.mark.parametrize(
-    ("data", "address", "args"),
+@each(
+    "data, address, args",
     [
         ("/ping\0\0\0", b"/ping", ()),
         ("/x\0\0,\0\0\0", b"/x", ()),
@@ -281,7 +282,7 @@ def test_a_plain_name_matches_itself_alone(name: str) -> None:
     assert not is_pattern(name.encode())
 
 
-@pytest.mark.parametrize("bad", ["[", "[]", "[!]", "a]", "{a", "a}", "{a,{b}}", "{a{b}", "{[a}]"])
+@each("bad", ["[", "[]", "[!]", "a]", "{a", "a}", "{a,{b}}", "{a{b}", "{[a}]"])
 def test_malformed_patterns_are_refused(bad: str) -> None:
     with pytest.raises(WireError, match="pattern"):
         compile_part(bad.encode())

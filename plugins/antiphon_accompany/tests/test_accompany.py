@@ -19,8 +19,6 @@ from antiphon_accompany.harmony.live_network import LiveChords
 from antiphon_accompany.processor import Accompany
 from antiphon_accompany.tests.playing import RATE, TUNE, left, play, tune
 
-WHOLE = play(TUNE, 40)
-
 
 def test_it_begins_with_the_beat_after_the_melody_did() -> None:
     late = [BeatNote(n.start + 4.3, n.end + 4.3, n.pitch, n.velocity) for n in TUNE]
@@ -162,7 +160,7 @@ def test_it_makes_room_for_the_melody() -> None:
     sounding: set[int] = set()
     playing: set[int] = set()
     moments = [(n.start, 2, "melody on", n.pitch) for n in TUNE] + [(n.end, 0, "melody off", n.pitch) for n in TUNE]
-    moments += [(at, 1 if e.kind == "off" else 3, e.kind, e.number) for at, e in WHOLE]
+    moments += [(at, 1 if e.kind == "off" else 3, e.kind, e.number) for at, e in play(TUNE, 40)]
     for at, _, kind, pitch in sorted((round(a, 3), o, k, p) for a, o, k, p in moments):
         if kind == "melody on":
             playing.add(pitch)
@@ -176,7 +174,7 @@ def test_it_makes_room_for_the_melody() -> None:
 
 
 def test_a_plain_tune_in_c_gets_chords_of_c() -> None:
-    begun = [e.number % 12 for at, e in WHOLE if e.kind == "on" and at > 4]
+    begun = [e.number % 12 for at, e in play(TUNE, 40) if e.kind == "on" and at > 4]
     diatonic = sum(p in (0, 2, 4, 5, 7, 9, 11) for p in begun)
     assert diatonic > 0.95 * len(begun)
     assert sum(p in tones(0) for p in begun) > 0.4 * len(begun)

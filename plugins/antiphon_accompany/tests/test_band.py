@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from tests.each import each
 
 from antiphon.api import AntiphonError, Event
 from antiphon_accompany.band.levels import CHANNELS, VOLUME
@@ -59,8 +60,8 @@ def _spans(words: str) -> list[object]:
     return list(spans_of("|" + "|".join(words.split()) + "|", 4.0, None, 0.0, 32.0))
 
 
-@pytest.mark.parametrize(
-    ("keys", "name"),
+@each(
+    "keys, name",
     [
         (C, "C"),
         (AM, "Am"),
@@ -240,8 +241,8 @@ def test_the_style_on_the_card_is_one(tmp_path: Path) -> None:
     assert {n.part for n in made} == {"bass", "drums"}
 
 
-@pytest.mark.parametrize(
-    ("keys", "key", "name"),
+@each(
+    "keys, key, name",
     [
         ((48,), 0, "C"),
         ((50,), 0, "Dm"),

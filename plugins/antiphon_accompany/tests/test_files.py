@@ -65,7 +65,7 @@ def test_the_report_has_the_chord_of_each_beat(tmp_path: Path) -> None:
     assert said["key"] in KEYS
 
 
-@pytest.mark.parametrize(("upper", "lower"), [(4, 4), (3, 4), (6, 8), (2, 4), (5, 4), (7, 8), (2, 2), (12, 8), (11, 8)])
+@pytest.mark.parametrize(("upper", "lower"), [(4, 4), (3, 4), (6, 8), (5, 4), (2, 2), (12, 8), (11, 8)])
 def test_no_bar_is_empty_and_every_note_ends_in_the_last(tmp_path: Path, upper: int, lower: int) -> None:
     # a melody that begins with the fourth bar and rests for two
     notes = [BeatNote(n.start + 12 + 8 * (n.start > 15), n.end + 12 + 8 * (n.start > 15), n.pitch, 0.6) for n in TUNE]

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.each import each
 
 from antiphon.api import UsageError
 from antiphon.api.backends.analysis import plain_result
@@ -34,8 +35,8 @@ def answer(network: str, given: Mapping[str, float]) -> MusicnnAnswers:
     return MusicnnAnswers(np.log(row / (1.0 - row))[None].astype(np.float32), np.zeros((1, 200), np.float32))
 
 
-@pytest.mark.parametrize(
-    ("msd", "mtt", "genre", "probability"),
+@each(
+    "msd, mtt, genre, probability",
     [
         ({"jazz": 0.8}, {"classical": 0.5, "strings": 0.4}, "jazz", 0.8),
         ({"rock": 0.5, "punk": 0.5}, {"rock": 0.25}, "rock", 0.5),  # mean of 1 - .5 · .5 and .25
@@ -58,8 +59,8 @@ def test_a_genre_is_as_likely_as_one_of_its_tags(
     assert set(rows) == set(GENRES)
 
 
-@pytest.mark.parametrize(
-    ("msd", "mtt", "families", "genre", "content"),
+@each(
+    "msd, mtt, families, genre, content",
     [
         ({"jazz": 0.5}, {}, {"piano"}, "jazz", "music"),
         ({"jazz": 0.3}, {}, {"piano"}, UNKNOWN, "music"),

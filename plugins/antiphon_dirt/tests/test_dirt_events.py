@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 from hypothesis import given, strategies as st
+from tests.each import each
 
 from antiphon.api.backends.transports import (
     Bundle,
@@ -70,8 +71,8 @@ def event_of(packet: str) -> DirtEvent:
     return read(message.args)
 
 
-@pytest.mark.parametrize(
-    ("packet", "sound", "numbers", "ignored"),
+@each(
+    "packet, sound, numbers, ignored",
     [
         (
             STRUDEL_BANK,
@@ -104,9 +105,8 @@ def test_a_bank_that_the_name_lacks_is_put_before_it() -> None:
     assert read(("s", "bd", "bank", "")).sound == "bd"
 
 
-@pytest.mark.parametrize(
-    ("value", "number"),
-    [("1", 1.0), ("-0.5", -0.5), ("1e9", None), ("c1", None), ("", None), ("0x1", None), (True, 1.0)],
+@each(
+    "value, number", [("1", 1.0), ("-0.5", -0.5), ("1e9", None), ("c1", None), ("", None), ("0x1", None), (True, 1.0)]
 )
 def test_a_number_that_comes_as_text_is_one(value: object, number: float | None) -> None:
     event = read(("s", "bd", "orbit", value))  # type: ignore[arg-type]

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from tests.audio import write
+from tests.each import each
 
 from antiphon.api import StreamSpec
 from antiphon.api.testing import run_processor
@@ -116,7 +117,7 @@ def test_every_effect_is_tried():
 
 
 @pytest.mark.parametrize("name", sorted(CASES))
-@pytest.mark.parametrize("channels", [1, 2, 3])
+@each("channels", [1, 2, 3])
 def test_any_split_gives_the_same_samples(name, channels):
     settings, changes = CASES[name]
     spec = StreamSpec(RATE, 256, channels)

@@ -31,8 +31,10 @@ def middle(y, rate=RATE):
     return np.mean([decay_time(signal.sosfilt(band, y), rate) for band in bands])
 
 
-@pytest.mark.parametrize("modulation", [0.0, 1.0])
-@pytest.mark.parametrize(("size", "decay"), [(0.3, 0.5), (1.0, 0.5), (1.0, 2.0), (2.0, 0.5), (2.0, 4.0)])
+@pytest.mark.parametrize(
+    ("size", "decay", "modulation"),
+    [(0.3, 0.5, 0.0), (1.0, 0.5, 1.0), (1.0, 2.0, 0.0), (2.0, 0.5, 1.0), (2.0, 4.0, 0.0), (2.0, 4.0, 1.0)],
+)
 def test_it_decays_in_the_time_asked_for(size, decay, modulation):
     y = answer(1.2 * decay, size=size, decay=decay, damping=0.0, modulation=modulation)
     for side in y:

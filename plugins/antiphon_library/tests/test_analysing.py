@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from tests.each import each
 
 from antiphon.kernel.errors import PluginError
 from antiphon.offline import analyses as registered
@@ -207,8 +208,8 @@ def test_what_is_no_analysis_is_refused() -> None:
         check_quantities("x", wrong())
 
 
-@pytest.mark.parametrize(
-    ("kind", "good", "plain", "bad"),
+@each(
+    "kind, good, plain, bad",
     [
         ("number", np.float32(0.5), 0.5, np.nan),
         ("text", "C major", "C major", None),

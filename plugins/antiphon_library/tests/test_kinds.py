@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from tests.each import each
 
 from antiphon.kernel.errors import UsageError
 from antiphon_library.records import findings
 from antiphon_library.searching import key_named
 
 
-@pytest.mark.parametrize(
-    ("texts", "key"),
+@each(
+    "texts, key",
     [
         (("Am", "a", "A minor", "a MINOR", "AMIN", "amoll", "a-Moll", "A:min", " A_m "), "A minor"),
         (("Hmoll", "h", "Bm", "b", "b minor", "H-moll"), "B minor"),
@@ -27,7 +28,7 @@ def test_each_name_of_a_key_is_understood(texts: tuple[str, ...], key: str) -> N
     assert {text: key_named(text) for text in texts} == dict.fromkeys(texts, key)
 
 
-@pytest.mark.parametrize("text", ["", "X", "A mixolydian", "Am7", "8A", "minor", "\n", "A" * 5000])
+@each("text", ["", "X", "A mixolydian", "Am7", "8A", "minor", "\n", "A" * 5000])
 def test_what_is_no_key_is_refused_with_what_is_allowed(text: str) -> None:
     with pytest.raises(UsageError, match='a key is written as "A minor", "Am", "a"') as refused:
         key_named(text)
@@ -46,8 +47,8 @@ LOOP = {"loop_confidence": 0.99, "loop_bpm": 90.0, "loop_key": "C major", "loop_
 TEMPI = {**LOOP, "tempo": 120.0, "tempo_confidence": 1.0, "key": "A minor", "key_confidence": 0.9}
 
 
-@pytest.mark.parametrize(
-    ("duration", "values", "kind", "confidence"),
+@each(
+    "duration, values, kind, confidence",
     [
         (25.0, {**NO_LOOP, **NO_MUSIC, **SPEECH}, "speech", 0.7),
         (25.0, {**NO_LOOP, **NO_MUSIC, **SPEECH, "key_confidence": 0.4}, "speech", 0.7),
@@ -75,8 +76,8 @@ def test_a_tempo_of_no_confidence_is_none(confidence: float | None, shown: float
     assert found["tempo_confidence"] == (confidence if shown else None)
 
 
-@pytest.mark.parametrize(
-    ("duration", "values", "kind"),
+@each(
+    "duration, values, kind",
     [
         (1.75, {"tempo_confidence": 0.0, "key_confidence": 0.0}, None),  # the analysis `music` of a drum loop
         (25.0, {"tempo_confidence": 0.9, "key_confidence": 0.9}, None),  # it may be a loop
@@ -106,8 +107,8 @@ def test_a_kind_is_said_only_by_all_that_decides_it(
     assert (found["kind_confidence"] is None) == (kind is None)
 
 
-@pytest.mark.parametrize(
-    ("values", "tempo", "key"),
+@each(
+    "values, tempo, key",
     [
         ({"tempo": 120.0, "tempo_confidence": 0.6, "key": "A minor", "key_confidence": 0.6}, 120.0, "A minor"),
         ({"tempo": 120.0, "tempo_confidence": 0.2, "key": "A minor", "key_confidence": 0.4}, None, None),

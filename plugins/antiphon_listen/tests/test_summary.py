@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from tests.each import each
 
 from antiphon.api import FileError
 from antiphon.api.jobs import FileJob
@@ -35,7 +36,7 @@ def form(text: str = "IAABBCABBO", bars: int = 4, after: float = 1.0) -> Structu
     return Structure(beats, 4, phrases, float(beats[-1] + BAR / 4 + after))
 
 
-@pytest.mark.parametrize("seconds", [0.7, 2.0, 3.9, 10.0, 17.3, 30.0, 45.0, 60.0, 79.0])
+@each("seconds", [0.7, 2.0, 3.9, 10.0, 17.3, 30.0, 45.0, 60.0, 79.0])
 def test_a_summary_has_the_length_that_was_asked_for(seconds: float) -> None:
     parts = summary(form(), seconds)
     total = sum(part.end - part.start for part in parts)
@@ -44,7 +45,7 @@ def test_a_summary_has_the_length_that_was_asked_for(seconds: float) -> None:
         assert total == pytest.approx(seconds)
 
 
-@pytest.mark.parametrize("seconds", [2.0, 10.0, 17.3, 30.0, 60.0])
+@each("seconds", [2.0, 10.0, 17.3, 30.0, 60.0])
 def test_parts_are_whole_bars_in_the_songs_order(seconds: float) -> None:
     structure = form()
     parts = summary(structure, seconds)

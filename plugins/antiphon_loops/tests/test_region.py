@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from tests.each import each
 
 from antiphon_loops.analysis.analyse import analyse, analyse_file
 from antiphon_loops.analysis.reading import NO_LABEL, label_of, number_in, tempo_in
@@ -119,8 +120,8 @@ def test_a_chunk_that_says_nothing_of_use_is_passed_over(tmp_path: Path, extra: 
     assert (found.start, found.bars, found.tempo_from) == (0.0, 2, "sound")
 
 
-@pytest.mark.parametrize(
-    ("name", "bpm", "number"),
+@each(
+    "name, bpm, number",
     [
         ("brid-80bpm.wav", 80.0, None),
         ("Funk 92.5 BPM loop.wav", 92.5, 92.5),

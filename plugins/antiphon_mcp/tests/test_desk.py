@@ -1,6 +1,7 @@
 """What a proposal may do, what may land, and how lines of a script are replaced; no server."""
 
 import pytest
+from tests.each import each
 
 from antiphon.api.backends.http import Refusal
 from antiphon_mcp.allowed import forbidden
@@ -10,8 +11,8 @@ from antiphon_mcp.route_types import Edit, ProposeBody, change_of, edited, patch
 HEAD = 'from antiphon.live import *\npatch("band")\n'
 
 
-@pytest.mark.parametrize(
-    ("line", "what"),
+@each(
+    "line, what",
     [
         ('track("a", s("bd*4").every(4, rev))', ""),
         ("import math, random", ""),
@@ -61,8 +62,8 @@ def test_what_cannot_be_read_is_refused() -> None:
     assert "nesting so deep" in forbidden(deep, before=deep)
 
 
-@pytest.mark.parametrize(
-    ("edits", "after"),
+@each(
+    "edits, after",
     [
         ([(1, 1, "x")], "x\nb\nc"),
         ([(2, 1, "x\ny")], "a\nx\ny\nb\nc"),
@@ -82,8 +83,8 @@ def test_lines_are_replaced(edits: list[tuple[int, int, str]], after: str) -> No
         edited("a\nb\nc", made)
 
 
-@pytest.mark.parametrize(
-    ("body", "base", "found"),
+@each(
+    "body, base, found",
     [
         (ProposeBody(script="x"), "", ("x", ())),
         (ProposeBody(params={"echo.feedback": 0.5}), "b", ("", (("/node/echo/feedback", (0.5,)),))),
@@ -107,8 +108,8 @@ def test_a_body_is_one_change(body: ProposeBody, base: str, found: object) -> No
         change_of(body, base)
 
 
-@pytest.mark.parametrize(
-    ("mode", "state", "ok", "playing", "trusted", "why"),
+@each(
+    "mode, state, ok, playing, trusted, why",
     [
         ("on", "ready", True, "a", False, ""),
         ("ask", "ready", True, "a", False, ""),

@@ -3,8 +3,8 @@
 import itertools
 
 import mido
-import pytest
 from hypothesis import given, strategies as st
+from tests.each import each
 
 from antiphon_midi.messages import MAX_SYSEX, Parser, Short, SysEx, bend_of, encode
 
@@ -84,8 +84,8 @@ def test_a_hundred_megabytes_of_sysex_are_bounded_and_counted() -> None:
     assert parser.feed(b"\xf0" + bytes(MAX_SYSEX) + b"\xf7") == [SysEx(bytes(MAX_SYSEX))]
 
 
-@pytest.mark.parametrize(
-    ("kind", "number", "value", "wanted"),
+@each(
+    "kind, number, value, wanted",
     [
         ("on", 60, 1.0, (0x92, 60, 127)),
         ("on", 60, 0.001, (0x92, 60, 1)),

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.each import each
 
 from antiphon.api.backends.models import ModelError
 from antiphon_model import operators, probe
@@ -125,7 +126,7 @@ def test_torch_computes_arguments_that_are_left_out_while_it_loads(tmp_path: Pat
         torch.jit.load(io.BytesIO(evil))
 
 
-@pytest.mark.parametrize(
+@each(
     "line",
     [
         "    y = 'a' '''\n'''\n",

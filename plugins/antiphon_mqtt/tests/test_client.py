@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, strategies as st
 from tests.clock import FakeClock
+from tests.each import each
 
 from antiphon.api import UsageError
 from antiphon.api.backends.transports import ServeSettings
@@ -36,9 +37,7 @@ def test_a_url_names_a_broker(url: str, broker: Broker) -> None:
     assert mqtt_broker(url) == broker
 
 
-@pytest.mark.parametrize(
-    "place", ["broker:port", "broker:0", "broker:99999", "", "broker/topic", "broker?x=1", "broker#x", "a b", "[::1"]
-)
+@each("place", ["broker:port", "broker:0", "broker:99999", "", "broker/topic", "broker?x=1", "broker#x", "a b", "[::1"])
 def test_what_is_none_is_refused_without_a_word_of_the_password(place: str) -> None:
     for url in (f"mqtt://u:{SECRET}@{place}", f"http://u:{SECRET}@h", f"u:{SECRET}@h", f"mqtt://u:{SECRET}#x@h"):
         with pytest.raises(UsageError) as refused:

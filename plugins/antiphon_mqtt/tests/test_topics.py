@@ -6,6 +6,7 @@ import struct
 import pytest
 from hypothesis import given, strategies as st
 from tests import accepted
+from tests.each import each
 
 from antiphon.api import Param
 from antiphon.api.backends.transports import WireError
@@ -35,8 +36,8 @@ def test_any_other_topic_is_refused(topic: str) -> None:
         topics.target(topic)
 
 
-@pytest.mark.parametrize(
-    ("payload", "number"),
+@each(
+    "payload, number",
     [(b"0.5", 0.5), (b"-3", -3.0), (b"1e1", 10.0), (b"+.25", 0.25), (b"5.", 5.0), (b" 0.5\r\n", 0.5), (b"007", 7.0)],
 )
 def test_a_number_is_taken(payload: bytes, number: float) -> None:

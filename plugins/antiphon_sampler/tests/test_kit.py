@@ -5,6 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 import soundfile
+from tests.each import each
 
 from antiphon.api.backends.files import built_in_folder
 from antiphon_sampler.pads import named_rows
@@ -21,7 +22,7 @@ DECAYS = {"bd": (0.15, 0.4), "sd": (0.08, 0.2), "hh": (0.02, 0.07), "oh": (0.25,
           "bass": (0.6, 0.9), "pluck": (0.6, 1.4), "bell": (0.8, 1.6), "stab": (0.2, 0.5)}  # fmt: skip
 
 
-@pytest.mark.parametrize("path", KIT, ids=lambda p: f"{p.parent.name}/{p.stem}")
+@each("path", KIT)
 def test_a_sample_is_loud_dry_and_does_not_click(path):
     x, rate = soundfile.read(path)
     assert abs(np.abs(x).max() - PEAK) < 2e-4
@@ -83,7 +84,7 @@ def test_a_drum_of_a_bank_has_the_names_that_others_write():
         assert names[rows[said]] == folder, said
 
 
-@pytest.mark.parametrize("path", LOOPS, ids=lambda p: p.stem)
+@each("path", LOOPS)
 def test_a_loop_is_two_bars_at_100_bpm_and_closes(path):
     x, rate = soundfile.read(path)
     assert len(x) == round(8 * 60.0 / 100.0 * rate)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
+from tests.pairs import pairwise
 
 from antiphon.api import Samples, StreamSpec
 from antiphon.api.backends.analysis import Analysis, AnalysisRun, Quantity
@@ -94,9 +95,7 @@ def played(
     return processor.latency, made
 
 
-@pytest.mark.parametrize("mode", ["learned", "hpss"])
-@pytest.mark.parametrize("latency", ["normal", "low"])
-@pytest.mark.parametrize("rate", [44100, 96000])
+@pytest.mark.parametrize(("mode", "latency", "rate"), pairwise(("learned", "hpss"), ("normal", "low"), (44100, 96000)))
 def test_the_stems_add_up_to_the_input_after_the_latency(mode: str, latency: str, rate: int) -> None:
     sound = music()
     lag, made = played(sound, rate, mode=mode, latency=latency)

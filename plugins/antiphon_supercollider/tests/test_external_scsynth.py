@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.each import each
 from tests.waiting import until
 
 from antiphon.api import EngineError, UsageError
@@ -123,9 +124,7 @@ def test_what_was_promised_is_said_once_it_ends(fakes: list[Fake], tmp_path: Pat
     assert said == [(b"/n_free", (77,)), (b"/notify", (0,))]
 
 
-@pytest.mark.parametrize(
-    "text", ["57110", "192.168.0.7:57110", "0.0.0.0:57110", "127.0.0.1:", "127.0.0.1:70000", "::1:5"]
-)
+@each("text", ["57110", "192.168.0.7:57110", "0.0.0.0:57110", "127.0.0.1:", "127.0.0.1:70000", "::1:5"])
 def test_only_this_machine_is_joined(text: str) -> None:
     with pytest.raises(UsageError, match="a scsynth on this machine"):
         scsynth_address(text)

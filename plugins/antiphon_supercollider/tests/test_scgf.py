@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given, settings, strategies as st
+from tests.each import each
 
 from antiphon.api import FileError
 from antiphon.api.backends.synths import SynthSettings
@@ -26,7 +27,7 @@ def test_controls_channels_and_what_a_gate_can_be_mapped_to():
     assert "gate" not in tick.controls
 
 
-@pytest.mark.parametrize("path", sorted(OURS.glob("*.scsyndef")), ids=lambda path: path.stem)
+@each("path", sorted(OURS.glob("*.scsyndef")))
 def test_what_sclang_writes_is_read_to_its_end(path: Path):
     assert scgf.load(path).title == path.stem
 

@@ -1,6 +1,7 @@
 """The prior is counted from songs, and the evaluation measures what its titles say, without data."""
 
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -11,16 +12,20 @@ from antiphon_answer.prior import Prior
 from antiphon_models.answer import synthetic, telling, trading, training
 from antiphon_models.answer.evaluation import Answering, continuation_of
 from antiphon_models.answer.foreseeing import AnswerPredictor, MarkovPredictor, bits_of, spans
+from antiphon_models.answer.melodies import SlotMelody
 from antiphon_models.learning.evaluation import EvaluationRequest, choose_material
 
-SONGS = list(synthetic.songs(1, 4))
+
+@cache
+def songs() -> list[SlotMelody]:
+    return list(synthetic.songs(1, 4))
 
 
 def test_a_prior_is_chances_of_the_songs_it_was_counted_in() -> None:
-    prior = Prior.of(training.count(SONGS))
+    prior = Prior.of(training.count(songs()))
     np.testing.assert_allclose(prior.times.sum(axis=-1), 1.0)
     np.testing.assert_allclose(prior.intervals.sum(axis=-1), 1.0)
-    for song in SONGS:
+    for song in songs():
         sounds = np.bincount([n.pitch % 12 for n in song.notes], [n.length for n in song.notes], 12)
         # relative keys have the same tones
         assert prior.key(sounds) in (
@@ -36,13 +41,13 @@ def test_the_memory_foresees_what_returns_better_than_the_prior_and_order_1() ->
         "prior": AnswerPredictor(memory=False),
         "Markov": MarkovPredictor(),
     }.items():
-        late[name] = np.mean([dict(spans(bits_of(make, song.notes)))["notes 96-"] for song in SONGS])
+        late[name] = np.mean([dict(spans(bits_of(make, song.notes)))["notes 96-"] for song in songs()])
     assert late["both"] < 0.7 * late["prior"]
     assert late["both"] < late["Markov"]
 
 
 def test_what_is_repeated_is_the_songs_and_told_apart() -> None:
-    song = SONGS[0].notes
+    song = songs()[0].notes
     assert telling.shared_part(song[10:30], song) == 1.0
     assert telling.longest_copy(song[10:30], song) == 20
     moved = [note._replace(pitch=note.pitch + (n % 2)) for n, note in enumerate(song[10:30])]
@@ -82,7 +87,7 @@ def test_it_is_evaluated_without_data_by_the_command(tmp_path: Path) -> None:
 
 
 def test_a_continuation_is_of_its_bars() -> None:
-    song = SONGS[0]
+    song = songs()[0]
     before = [note for note in song.notes if note.slot < 320]
     added, report = continuation_of(song, before, 1)
     assert report["from"] == 80.0

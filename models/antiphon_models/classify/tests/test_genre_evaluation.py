@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from tests.each import each
 
 from antiphon.api import UsageError
 from antiphon_models.classify import evaluation
@@ -14,8 +15,8 @@ from antiphon_models.learning import evaluation as tables
 from antiphon_models.learning.evaluation import EvaluationRequest
 
 
-@pytest.mark.parametrize(
-    ("genre", "right"),
+@each(
+    "genre, right",
     [
         ("Hip-Hop", ("hip hop",)),
         ("hiphop", ("hip hop",)),

@@ -32,7 +32,7 @@ APART = 9600
 
 @pytest.mark.parametrize("server", [{"synthdef": str(OWN / "tick.scsyndef")}], indirect=True, ids=["tick"])
 def test_sequenced_onsets_of_ones_own_are_on_their_samples(server: ServerProcess, tmp_path: Path) -> None:
-    began, count = time.time() + 0.5, 30
+    began, count = time.time() + 0.5, 16
     for n in range(count):
         server.send_raw(bundle(ntp(began, n * APART + 37 * n % 256, RATE), message("/note/on", 60, 100)))
     play_for(server, 0.5 + count * APART / RATE + 0.5)
@@ -52,11 +52,10 @@ def test_sequenced_onsets_of_ones_own_are_on_their_samples(server: ServerProcess
 
 
 SAMPLER = {"instrument": "sampler", "sound": "tone.wav", "controls": "loop=1 pan=-1:1"}
-GRAINS = {"instrument": "grains", "sound": "tone.wav", "controls": "size=0.2 spread=0 width=0 pan=-1:1"}
 TAPE = {"synthdef": "tape.scsyndef", "sound": "tone.wav", "controls": "rate=1:2 amp=0.1"}
 
 
-@pytest.mark.parametrize("server", [SAMPLER, GRAINS, TAPE], indirect=True, ids=["sampler", "grains", "own"])
+@pytest.mark.parametrize("server", [SAMPLER, TAPE], indirect=True, ids=["sampler", "own"])
 def test_a_killed_scsynth_is_back_with_sound_and_dials(
     server: ServerProcess, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:

@@ -102,7 +102,7 @@ def test_with_no_jack_server_named_scsynth_and_more_clients_find_ours(
 
 @pytest.mark.parametrize("server", ["drums"], indirect=True)
 def test_sequenced_onsets_are_where_they_were_asked_for(server: ServerProcess, tmp_path: Path) -> None:
-    began, count = time.time() + 0.5, 30
+    began, count = time.time() + 0.5, 16
     for n in range(count):
         offset = n * APART + 37 * n % 256
         server.send_raw(bundle(ntp(began, offset, RATE), message("/note/on", CLOSED_HAT, 100)))
@@ -125,7 +125,7 @@ def test_sequenced_onsets_are_where_they_were_asked_for(server: ServerProcess, t
     assert away.count(0) >= count - lost, away
 
 
-@pytest.mark.parametrize("block", [64, 256, 512])
+@pytest.mark.parametrize("block", [64, 512])
 def test_after_a_panic_an_echo_has_nothing_to_repeat(tmp_path: Path, block: int) -> None:
     (tmp_path / "echo.toml").write_text(
         'format = 1\n[nodes.keys]\ntype = "synth"\ninstrument = "organ"\n[nodes.echo]\ntype = "delay"\n'

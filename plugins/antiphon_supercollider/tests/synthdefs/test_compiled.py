@@ -5,6 +5,7 @@ import shutil
 from types import ModuleType
 
 import pytest
+from tests.each import each
 
 from antiphon_supercollider.tests.synthdefs import scgf
 from antiphon_supercollider.tests.synthdefs.score import COMPILED, FOLDER
@@ -42,7 +43,7 @@ def test_a_source_with_an_error_is_named(tmp_path):
         tool.compile_into(tmp_path, tmp_path)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@each("name", NAMES)
 def test_the_index_has_the_controls_that_the_definition_has(name):
     found, compiled = scgf.controls((COMPILED / f"{name}.scsyndef").read_bytes())
     listed = tool.controls(name, INDEX)
@@ -57,7 +58,7 @@ def test_the_index_has_the_controls_that_the_definition_has(name):
         assert isinstance(listed[key]["unit"], str), key
 
 
-@pytest.mark.parametrize("name", NAMES)
+@each("name", NAMES)
 def test_a_definition_fits_in_a_datagram(name):
     assert (COMPILED / f"{name}.scsyndef").stat().st_size < 65_000
 
