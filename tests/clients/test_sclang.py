@@ -38,14 +38,12 @@ def in_time(sclang: Run, home: Path, file: Path, *args: str) -> tuple[str, np.nd
     pytest.fail(f"late in each of five runs: {posted}")
 
 
-@pytest.mark.untimed
 def test_what_the_quark_sends_and_what_its_help_says(sclang: Run) -> None:
     posted = sclang(QUARK / "Tests" / "run.scd", "TestAntiphonMessages", "TestAntiphonHelp")
     assert " failed 0" in posted, posted
     assert int(posted.split("ANTIPHON-TESTS passed ")[1].split()[0]) >= 85
 
 
-@pytest.mark.untimed
 def test_the_quark_against_a_server(sclang: Run, tmp_path: Path) -> None:
     with ServerProcess("--audio", "headless", "--patch", "keys", home=tmp_path) as server:
         posted = sclang(QUARK / "Tests" / "run.scd", "TestAntiphonServer", port=server.osc)

@@ -20,7 +20,7 @@ def test_every_callback_is_answered_and_sound_passes_to_the_sample_at_the_declar
     for _ in range(TRIES):
         got = run("passes", kind, jackd.period)
         assert (got["rate"], got["block"]) == (RATE, jackd.period)
-        if got["whole"] or PIPEWIRE:
+        if got["whole"] or (PIPEWIRE and got["missed"] <= got["xruns"] + 0.02 * got["wanted"]):
             break
     assert 0.5 * got["wanted"] < got["calls"] < 1.05 * got["wanted"] + 4
     assert got["missed"] <= got["xruns"] + 0.02 * got["wanted"]

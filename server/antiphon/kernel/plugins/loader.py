@@ -55,7 +55,7 @@ class Loaded:
             for source in sources():
                 if source.name == info.plugin and not (source.built_in or source.problem):
                     # as it is imported: a fresh interpreter has not done so
-                    trial = partial(_trial, source.name, source.importing, True, info.variant[0])
+                    trial = partial(_trial_of, source.name, source.importing, info.variant[0])
                     reason = in_child(trial, CHECK_LIMIT)
         except (Exception, SystemExit) as error:
             reason = reason_of(error)
@@ -98,15 +98,16 @@ def load(plugins_dir: Path | None = None, *, check: bool = True) -> Loaded:
 
 
 def load_again(catalog: Catalog) -> Loaded:
-    """What `load` gave to another process of this server, by its catalog: nothing is tried, a quarter of the time.
+    """What `load` gave to another process of this server, by its catalog, in a quarter of the time.
 
-    Processors that are built in are imported when they are made.
+    Processors that are built in are imported when they are made; what is not is tried again, as its files may be new.
     """
-    failed = {failure.name for failure in catalog.failures}
     loading = PluginLoading(False, catalog)
     for source in sources():
-        if not source.problem and (source.built_in or source.name not in failed):
+        if source.built_in and not source.problem:
             loading.add(source.name, source.importing)
+        elif source.name in catalog.hooks and not source.problem:
+            loading.try_and_add(source.name, source.importing)
     return replace(loading.loaded(), catalog=catalog)
 
 
@@ -187,9 +188,18 @@ class PluginLoading:
         self.factories[kind][name] = make
 
 
-def _trial(name: str, importing: Callable[[], Any], check: bool, kind: str = "") -> str:
-    """Reason why the plugin fails as a whole, or its processor `kind`; else "". Runs in the child."""
+def _trial(name: str, importing: Callable[[], Any], check: bool) -> str:
+    """Reason why the plugin fails as a whole, or "". Runs in the child."""
     loading = PluginLoading(check)
     loading.add(name, importing)
-    of_kind = (failure.reason for failure in loading.failures if failure.name == kind)
-    return loading.broken.get(name) or next(of_kind, "")
+    return loading.broken.get(name, "")
+
+
+def _trial_of(name: str, importing: Callable[[], Any], kind: str) -> str:
+    """Reason why one processor of a plugin fails on a block of zeros, or "". Runs in the child."""
+    loading = PluginLoading(False)
+    loading.add(name, importing)
+    if kind not in loading.types:
+        return "; ".join(failure.reason for failure in loading.failures)
+    inspect_processor(kind, loading.factories["processors"][kind], loading.types[kind].doc, name)
+    return ""

@@ -5,6 +5,7 @@ A version's files are a copy in its own folder; the modules of another version a
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -47,9 +48,11 @@ class PluginVersions:
 
     def make(self, name: str) -> Processor:
         """Constructs a processor of the type `name`, without preparing it; `PluginError` on failure."""
+        known = len(sys.modules)
         processor = construct(name, self._factories)
-        if PORTABLE:
-            compile_all()  # its module may have been imported just now, see `load_again`
+        if PORTABLE and len(sys.modules) > known:  # it was imported just now, see `load_again`
+            compile_all()
+            gc.freeze()  # as what is imported before blocks are played: collections take no time for it
         return processor
 
     def use(self, versions: Mapping[str, str]) -> None:

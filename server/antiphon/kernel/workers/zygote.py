@@ -120,6 +120,7 @@ class Zygote:
                 if pid and start_time(pid):
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(pid, signal.SIGKILL)
+                    _end_group(pid)
                 entry.set_reason("ended with its parent process")
                 entry.words[WorkerWord.STATE] = State.RESTARTING
                 entry.words[WorkerWord.RESTARTS] += 1

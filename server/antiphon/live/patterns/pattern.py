@@ -276,8 +276,9 @@ class Pattern(Generic[T]):
     def range(self, low: Argument, high: Argument) -> Pattern[Any]:
         """Values from 0 to 1, as those of `sine`, to values from `low` to `high`."""
         if not isinstance(low, int | float) or not isinstance(high, int | float):
-            first_ = Pattern(numbers(low, "range"))
-            return self.mul(Pattern(numbers(high, "range")).sub(first_)).add(first_)
+            least = Pattern(numbers(low, "range"))
+            width = Pattern(numbers(high, "range"))._joined(least, operator.sub, both=False)
+            return self._joined(width, operator.mul, both=False)._joined(least, operator.add, both=False)
         first, reach = float(low), float(high) - float(low)
         return self.map(lambda value: first + _number(value) * reach)
 
