@@ -7,6 +7,7 @@ from fractions import Fraction
 from functools import cache
 from pathlib import Path
 
+from pytest import approx
 from tests.each import each
 
 from antiphon import live
@@ -15,6 +16,7 @@ from antiphon.kernel.graph.patch import load as load_patch
 from antiphon.kernel.plugins.loader import load
 from antiphon.kernel.session.notes import Players
 from antiphon.live.listening import missing
+from antiphon.live.notes import MACRO_VALUES, to_macros
 from antiphon.live.performance import Performance
 from antiphon.live.reading import read
 from antiphon.live.reference import PATCHES, Entry, entries
@@ -77,6 +79,17 @@ def test_each_example_plays_where_the_page_tries_it(entry: Entry) -> None:
     played, lacking = without_macros(events, graph)
     assert lacking.keys() <= {"size", "time", "duck", "phaser"}, "macros of strudel alone"
     commands(played, "set.py", 48_000, find, players)
+
+
+@each("patch", ["strudel", "band"])
+def test_values_of_macros_reach_the_parameters_as_they_are_given(patch: str) -> None:
+    given = {"phaser": 1.0, "size": 4.0, "delaytime": 0.25}
+    graph, find, _ = patch_of(patch)
+    targets = {macro.name: macro.targets[0] for macro in graph.macros}
+    for event in to_macros({"s": "bd", **given}, Fraction(0), "", "", 1):
+        if (target := targets.get(event.address.rpartition("/")[2])) is not None:
+            value = next(given[name] for name, macro in MACRO_VALUES.items() if event.address.endswith(f"/{macro}"))
+            assert target.value(find(target.node, target.param), event.args[0]) == approx(value, rel=1e-4)
 
 
 def test_the_names_that_live_coders_know_are_there() -> None:

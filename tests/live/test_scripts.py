@@ -491,9 +491,10 @@ def test_words_act_in_a_script_only() -> None:
 
 @each("pattern, wanted", [
         ('s("bd").room(2)', [("room", 1.0)]),
-        ('s("bd").room("0.2:5")', [("room", 0.2), ("size", 0.5)]),
-        ('s("bd").room(0.2, 5).rfade(2)', [("room", 0.2), ("size", 0.2)]),
-        ('s("bd").delay(".5:.25:.7")', [("echo", 0.5), ("time", 0.25), ("repeats", 0.7)]),
+        ('s("bd").room("0.2:5")', [("room", 0.2), ("size", 0.822821)]),
+        ('s("bd").room(0.2, 5).rfade(2)', [("room", 0.2), ("size", 0.588592)]),
+        ('s("bd").delay(".5:.25:.7")', [("echo", 0.5), ("time", 0.738352), ("repeats", 0.7)]),
+        ('s("bd").duckdepth(.5).duckattack(.2)', []),
         ('s("bd").adsr(.1, .2, .5, .3)', [("attack", 0.1, "decay", 0.2, "sustainlevel", 0.5, "release", 0.3)]),
         ('s("bd").adsr(".1:.2")', [("attack", 0.1, "decay", 0.2)]),
         ('s("bd").gain(2).distort("2:.5")', [("gain", 1.0, "shape", 0.761594)]),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
+from antiphon.kernel.contract.params import Param
 from antiphon.kernel.errors import UsageError
 from antiphon.live.patterns.controls import UNNAMED, plain_number
 from antiphon.live.patterns.harmony import HIGHEST, note_number
@@ -26,8 +27,13 @@ MACRO_VALUES = {
 }  # fmt: skip
 """Shared values of the whole patch, by the macro that takes them."""
 _SHARED = frozenset({*MACRO_VALUES, "duckorbit", "duckattack"})
-_ENDS = {"size": 10.0, "phaser": 8.0}
-"""Values at the end of a macro that is no share: seconds of a room, turns a second of a phaser."""
+_RANGES = {
+    "size": Param("size", low=0.2, high=10.0, warp="log"),
+    "delaytime": Param("delaytime", low=0.005, high=1.0, warp="log"),
+    "phaser": Param("phaser", low=0.02, high=8.0, warp="log"),
+}
+"""Ranges and warps of the macros that take no share but seconds, or turns a second, as in the patch `strudel`."""
+_SHARE = Param("share", low=0.0, high=1.0)
 _DIP = Fraction(1, 64)
 """Beats from a note that ducks others to where they rise again."""
 _BEYOND = 60
@@ -136,6 +142,8 @@ def to_macros(values: Mapping[str, Any], beat: Fraction, on: str, source: str, l
     """Macros and the controller that an event with a note sets on its beat; `to_commands` leaves these values out."""
     if "duckorbit" in values:
         values = {"duckdepth": 1.0, **values}
+    elif "duckdepth" in values:
+        values = {name: value for name, value in values.items() if name != "duckdepth"}
     control = [] if {"ccn", "ccv"}.isdisjoint(values) or {"note", "s", "n"}.isdisjoint(values) else ["ccn"]
     set_ = [
         LiveEvent(beat, f"/node/macro/{MACRO_VALUES[name]}", (_share(name, value),), source, line)
@@ -152,7 +160,8 @@ def _share(name: str, value: Any) -> float:
     """A value as a macro takes it, 0 to 1: in Strudel rooms and echoes go beyond, and are full here."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise UsageError(f"{name} takes 0 to 1, not {str(value)[:40]!r}")
-    return min(max(float(value) / _ENDS.get(name, 1.0), 0.0), 1.0)
+    taken = _RANGES.get(name, _SHARE)
+    return round(taken.to_norm(taken.clip(float(value))), 6)
 
 
 def _in_beats(values: Mapping[str, Any], cycle: Fraction) -> dict[str, Any]:
