@@ -7,7 +7,7 @@ from fractions import Fraction
 from functools import cache
 from pathlib import Path
 
-from pytest import approx
+import pytest
 from tests.each import each
 
 from antiphon import live
@@ -89,7 +89,7 @@ def test_values_of_macros_reach_the_parameters_as_they_are_given(patch: str) -> 
     for event in to_macros({"s": "bd", **given}, Fraction(0), "", "", 1):
         if (target := targets.get(event.address.rpartition("/")[2])) is not None:
             value = next(given[name] for name, macro in MACRO_VALUES.items() if event.address.endswith(f"/{macro}"))
-            assert target.value(find(target.node, target.param), event.args[0]) == approx(value, rel=1e-4)
+            assert target.value(find(target.node, target.param), event.args[0]) == pytest.approx(value, rel=1e-4)
 
 
 def test_the_names_that_live_coders_know_are_there() -> None:

@@ -491,7 +491,7 @@ def test_words_act_in_a_script_only() -> None:
 
 @each("pattern, wanted", [
         ('s("bd").room(2)', [("room", 1.0)]),
-        ('s("bd").room("0.2:5")', [("room", 0.2), ("size", 0.822821)]),
+        ('s("bd").room("0.2:5")', [("room", 0.2), ("size", 0.822816)]),
         ('s("bd").room(0.2, 5).rfade(2)', [("room", 0.2), ("size", 0.588592)]),
         ('s("bd").delay(".5:.25:.7")', [("echo", 0.5), ("time", 0.738352), ("repeats", 0.7)]),
         ('s("bd").duckdepth(.5).duckattack(.2)', []),
