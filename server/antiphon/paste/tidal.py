@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 
 from antiphon.paste.script import INVALID_STATEMENT_ERRORS, Script, UnknownPartError, number_of
@@ -17,6 +18,8 @@ _TOKEN = re.compile(
     r"""|\|\+\||\|\*\||\|-\||\|/\||\|<\||\|>\||\|\+|\|\*|\|-|\|/|\|<|\|>|\+\||\*\||-\||/\||<\||>\||<>"""
     r"""|\\|->|[$.#()\[\],+*/%=-]))"""
 )
+_COMMENT = re.compile(r'"[^"]*"|(?<!\S)--+(?![!#$%&*+./<=>?@^|~:])[^\n]*|\{-.*?(?:-\}|\Z)', re.S)
+"""A comment, or a text, where it begins none."""
 _BINDING = {
     "$": (1, "right"),
     ".": (12, "right"),
@@ -58,8 +61,7 @@ def is_tidal(text: str) -> bool:
 
 def _blocks(text: str) -> Iterator[str]:
     """Statements: a line and the indented or continuing ones after it; each of a `do`."""
-    first, *rest = text.split("{-")
-    text = first + "".join(part.partition("-}")[2] for part in rest)
+    text = _COMMENT.sub(lambda found: "" if found[0].startswith("{-") else found[0], text)
     block: list[str] = []
     left = 0  # indentation of statements; -1 for that of the next line
     for raw in text.expandtabs().splitlines():
@@ -91,21 +93,21 @@ def _named_terms(block: str, names: dict[str, Term | None]) -> None:
         names[name] = None
         try:
             code = " ".join(value.split())
-            if arguments:
-                names[name] = Term("function", "", name, body=partial(_expanded, code, dict(names), tuple(arguments)))
-            else:
-                names[name] = TidalParser(code, names).whole()
+            body = partial(_expanded, code, dict(names), tuple(arguments))
+            names[name] = Term("function", "", name, body=body) if arguments else replace(body(), body=body)
         except (UnknownPartError, *INVALID_STATEMENT_ERRORS) as error:
             failed = failed or error
     if failed is not None:
         raise failed
 
 
-def _expanded(code: str, names: dict[str, Term | None], arguments: tuple[str, ...], *given: Term) -> Term | None:
-    """Body of a program's own function with its arguments in place; None until all are given."""
+def _expanded(
+    code: str, names: dict[str, Term | None], arguments: tuple[str, ...], *given: Term, synths: bool = False
+) -> Term | None:
+    """Body of a program's own name with its arguments in place; None until all are given. synths: see `TidalParser`."""
     if len(given) < len(arguments):
         return None
-    return TidalParser(code, {**names, **dict(zip(arguments, given, strict=True))}).whole()
+    return TidalParser(code, {**names, **dict(zip(arguments, given, strict=True))}, synths=synths).whole()
 
 
 def _statement(block: str, script: Script, names: dict[str, Term | None]) -> None:
@@ -139,12 +141,12 @@ def _statement(block: str, script: Script, names: dict[str, Term | None]) -> Non
 class TidalParser:
     """Parser of one expression, with the names of the program: precedence climbing over tokens."""
 
-    def __init__(self, text: str, names: Mapping[str, Term | None]) -> None:
+    def __init__(self, text: str, names: Mapping[str, Term | None], *, synths: bool = False) -> None:
+        """synths: whether a synth plays it, where it names no sound."""
         self._tokens, self._names = list(_tokens(text)), names
-        pairs = zip(self._tokens, self._tokens[1:], strict=False)
-        sounds = [word for maker, one in pairs if maker in ("s", "sound") for word in re.findall(r"[A-Za-z]\w*", one)]
-        self._synths = bool(sounds) and all(_SYNTHS.fullmatch(word) for word in sounds)
-        self._at = 0
+        pairs = enumerate(zip(self._tokens, self._tokens[1:], strict=False), 1)
+        self._sounds = [(at, re.findall(r"[A-Za-z]\w*", one)) for at, (maker, one) in pairs if maker in ("s", "sound")]
+        self._at, self._synths = 0, synths
 
     def whole(self) -> Term:
         """Term of the complete text."""
@@ -160,6 +162,25 @@ class TidalParser:
         token = self._peek()
         self._at += 1
         return token
+
+    def _of_synth(self) -> bool:
+        """True where the sounds of the nearest bracket around the last token, or part of a list, are synths."""
+        first = last = self._at - 1
+        while self._sounds and (first >= 0 or last < len(self._tokens)):
+            first, last = self._edge(first, -1), self._edge(last, 1)
+            if sounds := [word for at, words in self._sounds if first < at < last for word in words]:
+                return all(_SYNTHS.fullmatch(word) for word in sounds)
+        return self._synths
+
+    def _edge(self, at: int, step: int) -> int:
+        """Place of the next comma or bracket around a token, in the direction of `step`."""
+        depth = 0
+        while 0 <= (at := at + step) < len(self._tokens):
+            token = self._tokens[at]
+            depth += step * ((token in ("(", "[")) - (token in (")", "]")))
+            if depth < 0 or (depth == 0 and token == ","):
+                break
+        return at
 
     def _expression(self, least: int) -> Term:
         left = self._application()
@@ -202,8 +223,11 @@ class TidalParser:
         if token in self._names:
             if (term := self._names[token]) is None:
                 raise UnknownPartError(f"{token} is left out above")
-            return term
-        if self._synths and token in ("n", "note", "up"):
+            if term.body is None or not self._of_synth():
+                return term
+            made = partial(term.body, synths=True)
+            return replace(term, body=made) if term.kind == "function" else made() or term
+        if token in ("n", "note", "up") and self._of_synth():
             token = SYNTH_NOTE
         if token[0].isalpha() or token[0] == "_":
             return named(token)
@@ -233,13 +257,6 @@ class TidalParser:
                 term = Term("value", f"({code_of(term)}, {code_of(second)})")
         if self._next() != ")":
             raise UnknownPartError("a bracket is not closed")
-        if (
-            term.kind == "value"
-            and isinstance(term.code, str)
-            and re.search(r"[-+*/ ]", term.code)
-            and term.code[0] != "("
-        ):
-            return Term("value", f"({term.code})")
         return term
 
 

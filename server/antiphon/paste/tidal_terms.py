@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from antiphon.live.patterns.controls import ControlPattern
+from antiphon.live.patterns.harmony import note_number
 from antiphon.paste import mini_text
 from antiphon.paste.script import Chain, UnknownPartError, name_of, quoted
-from antiphon.paste.words import FUNCTIONS, METHODS, RENAMED, SETTERS, SIGNALS, UNSUPPORTED_WORDS
+from antiphon.paste.words import FUNCTIONS, METHODS, RENAMED, SETTERS, SIGNALS, UNSUPPORTED_WORDS, VALUE_NAMES, routed
 
 _VALUES = {"+": "add", "*": "times", "-": "sub", "/": "div", "<": "set", ">": "set"}
 SYNTH_NOTE = "note of a synth"
@@ -26,9 +27,11 @@ _PAIRS = (
     | {"overlay": "stack"}
 )
 """Words that join two patterns, by ours of several."""
-_ZEROS = {"note": (3, 36), "up": (3, 36), SYNTH_NOTE: (1, 60)}
-"""What Tidal's note 0, its c5, is here: octaves below, and number. A sample is unpitched at c2, a synth plays c4."""
+_ZEROS = {"note": 36, "up": 36, SYNTH_NOTE: 60}
+"""Number of Tidal's note 0, its c5, here. A sample is unpitched at c2, a synth plays c4."""
 _NAMED = re.compile(r"(?<![\w'.:])([a-g](?:[sf#])?)(\d?)(?![\w.])")
+_BARE = re.compile(r"(?<![\w'.:*/@!%?])-?\d")
+_EUCLID = re.compile(r"\([^)]*\)")
 
 
 _PATTERNS = {"pattern": "pattern", "signal": "signal", "text": "value", "value": "value"}
@@ -47,7 +50,8 @@ class Term:
     code: Chain | str  # its expression; of a control the value
     name: str = ""  # of a control, or of a word that still lacks arguments
     given: tuple[str, ...] = ()
-    body: Callable[..., Term | None] | None = None  # of a program's own function
+    body: Callable[..., Term | None] | None = None  # of a program's own name
+    zero: int = 0  # number of Tidal's note 0 in a pattern of notes
 
 
 def named(name: str) -> Term:
@@ -80,13 +84,12 @@ def applied(term: Term, argument: Term) -> Term:
             return Term("change", f"lambda p: {code_of(argument)}")
         case "word":
             if argument.kind in _PATTERNS and _is_full(term) and not _is_number(argument):
-                return Term(
-                    _PATTERNS[argument.kind], _chain(argument).then(f".{name_of(term.name)}({', '.join(term.given)})")
-                )
+                changed = _chain(argument).then(f".{name_of(term.name)}({', '.join(term.given)})")
+                return Term(_PATTERNS[argument.kind], changed, zero=argument.zero)
             if term.name in _LISTS and argument.kind == "list":
                 return _joined_list(term.name, argument.given)
             if term.name == "scale" and argument.kind == "text":  # from note 0 on
-                argument = replace(argument, code=f"c-1:{argument.code}")
+                argument = replace(argument, code=re.sub(r"[A-Za-z]\w*", r"c-1:\g<0>", str(argument.code)))
             return Term("word", "", term.name, (*term.given, str(code_of(argument))))
         case "function" if term.body is not None:
             return term.body(argument) or replace(term, body=partial(term.body, argument))
@@ -95,7 +98,7 @@ def applied(term: Term, argument: Term) -> Term:
         case "pair":
             return Term("pair", "", term.name, (str(code_of(argument)),))
         case "change" if argument.kind in _PATTERNS:
-            return Term(_PATTERNS[argument.kind], _changed(str(term.code), _chain(argument)))
+            return Term(_PATTERNS[argument.kind], _changed(str(term.code), _chain(argument)), zero=argument.zero)
     raise UnknownPartError(f"{_shown(term)} takes no argument here")
 
 
@@ -120,20 +123,19 @@ def _changed(change: str, pattern: Chain) -> Chain:
 
 
 def _made(name: str, argument: Term) -> Term:
-    if argument.kind == "text":
-        text = mini_text.plain(str(argument.code))
-        octaves, zero = _ZEROS.get(name, (0, 0))
-        if zero and _NAMED.search(text):
-            return Term("pattern", Chain(f"note({quoted(_NAMED.sub(partial(_lower, octaves), text))})"))
-        if zero:
-            return Term("pattern", Chain(f"note({quoted(text)})", (f".add({zero})",)), name)
-        return Term("pattern", Chain(f"{_MAKERS[name]}({quoted(text)})"), name)
+    zero = _ZEROS.get(name, 0)
+    if argument.kind == "text" and zero and _NAMED.search(text := mini_text.plain(str(argument.code))):
+        if not _BARE.search(_EUCLID.sub("", text)):
+            return Term("pattern", Chain(f"note({quoted(_NAMED.sub(partial(_lowered, zero), text))})"), zero=zero)
+        argument = replace(argument, code=_NAMED.sub(lambda found: str(note_number(_lowered(0, found))), text))
     chain = Chain(f"{_MAKERS[name]}({code_of(argument)})")
-    return Term("pattern", chain.then(f".add({_ZEROS[name][1]})") if name in _ZEROS else chain, name)
+    return Term("pattern", chain.then(f".add({zero})") if zero else chain, name, zero=zero)
 
 
-def _lower(octaves: int, found: re.Match[str]) -> str:
-    return f"{found[1].replace('f', 'b', 1) if len(found[1]) > 1 else found[1]}{int(found[2] or 5) - octaves}"
+def _lowered(zero: int, found: re.Match[str]) -> str:
+    """Name of a note where Tidal's c5 is `zero`."""
+    letter = found[1][0] + found[1][1:].replace("f", "b")
+    return f"{letter}{int(found[2] or 5) - 6 + zero // 12}"
 
 
 def code_of(term: Term) -> Chain | str:
@@ -179,20 +181,28 @@ def joined(operator: str, left: Term, right: Term) -> Term:
         case "<>":
             return Term("pattern", Chain(f"stack({code_of(left)}, {code_of(right)})"))
     if left.kind == "word" and left.name in SETTERS and len(left.given) == 1:  # times of a value
-        value = left.given[0] if re.search(r'^"|\(', left.given[0]) else quoted(left.given[0])
-        shown = f"mini({value})" if value[0] == '"' else value
-        left = Term("pattern", Chain(shown, (f".as_({quoted(left.name)})",)))
+        value = left.given[0]
+        kind = "mini" if value[0] == '"' else "pure" if re.fullmatch(r"[-+*/\d.\s()]+", value) else ""
+        left = Term(
+            "pattern",
+            Chain(
+                f"{kind}({value})" if kind else value,
+                tuple(filter(None, (f".as_({quoted(VALUE_NAMES.get(left.name, left.name))})", routed(left.name)))),
+            ),
+        )
     if left.kind == "pattern":
-        return Term("pattern", _chain(left).then(_valued(operator, right)))
+        zero = left.zero or right.zero
+        return Term("pattern", _chain(left).then(_from_zero(_valued(operator, right), zero)), zero=zero)
     if operator in ("+", "-", "*", "/", "%") and left.kind == "value" and right.kind == "value":
         sign = "/" if operator == "%" else operator
-        return Term("value", f"{left.code} {sign} {right.code}")
+        return Term("value", f"({left.code} {sign} {right.code})")
     if operator in ("+", "-", "*", "/"):
         word = {"+": "add", "-": "sub", "*": "mul", "/": "div"}[operator]
-        return Term(
-            "value",
-            Chain(f"mini({code_of(left)})" if left.kind == "text" else str(left.code), (f".{word}({code_of(right)})",)),
-        )
+        if _is_number(left) and operator != "/":  # the times are those of the right one
+            negative = (".mul(-1)",) if operator == "-" else ()
+            return Term("value", Chain(str(_chain(right)), (*negative, f".{word.replace('sub', 'add')}({left.code})")))
+        first = f"pure({left.code})" if _is_number(left) else str(_chain(left))
+        return Term("value", Chain(first, (f".{word}({code_of(right)})",)))
     raise UnknownPartError(f"{operator} joins patterns")
 
 
@@ -217,9 +227,15 @@ def _valued(operator: str, right: Term) -> str:
     raise UnknownPartError(f"behind {operator} a value stands, as in # speed 2")
 
 
+def _from_zero(link: str, zero: int) -> str:
+    """Change of notes; a product is of their distance from Tidal's note 0."""
+    products = (".times(note=", ".mul(", ".div(")
+    return f".add(-{zero}){link}.add({zero})" if zero and link.startswith(products) else link
+
+
 def _with(word: str, name: str, value: str) -> str:
     if word == "set":
-        return f".{name_of(name)}({value})"
+        return f".{name_of(name)}({value}){routed(name)}"
     if word == "times":
         return f".times({name_of(name)}={value})"
     if word == "add":
@@ -235,7 +251,9 @@ def section(operator: str, left: Term | None, right: Term | None) -> Term:
     if operator in ("<~", "~>") and left is not None:
         return Term("change", f"{'early' if operator == '<~' else 'late'}({code_of(left)})")
     if right is not None and operator not in ("$", "."):
-        link = _valued(operator if "|" in operator or operator == "#" else f"|{operator}", right)
+        link = _from_zero(
+            _valued(operator if "|" in operator or operator == "#" else f"|{operator}", right), right.zero
+        )
         return Term("change", f"lambda p: p{link}")
     raise UnknownPartError(f"({operator}) alone is not read here")
 

@@ -46,6 +46,11 @@ RESERVED = frozenset(dir(builtins)) | {"math", "everything", "play_all", "patter
 """Reserved names, not available to a program's own."""
 
 
+def routed(name: str) -> str:
+    """Link to the node of the patch that a value is heard through; "" for others."""
+    return '.set(on="phased")' if VALUE_NAMES.get(name) == "phaser" else ""
+
+
 def own_name(name: str) -> str:
     """Name of the program, distinct from the words of live scripts and of Python."""
     plain = name_of(name).lstrip("_") or "own"

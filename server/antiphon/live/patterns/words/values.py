@@ -136,9 +136,9 @@ def calculate(p: P, name: str, how: str, *args: Any, **values: Argument) -> P:
     if len(args) > 1 or bool(args) == bool(values):
         raise UsageError(f"{name} takes one number, text or pattern, or values by name, as in .{name}(2)")
     if values:
-        if not isinstance(p, ControlPattern):
+        if not isinstance(p, ControlPattern) and name != "set":
             raise UsageError(f"a pattern of numbers has no value named {next(iter(values))}; write {name}(7)")
-        return operate(p, name, values, how)
+        return operate(p if isinstance(p, ControlPattern) else unnamed(p), name, values, how)
     other = args[0]
     if not isinstance(other, str | int | float | Fraction | Pattern):
         raise UsageError(f"{name} takes a number, a text or a pattern, not {name_value(other)}")
