@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from tests.each import each
 
 from antiphon.kernel.errors import UsageError
 from antiphon.live import reading
+from antiphon.live.performance import Performance
 from antiphon.paste.program import check, translated
 from antiphon.paste.translation import translation
 
@@ -25,12 +27,14 @@ LONG = re.compile(r"\(\n +(.*?),\n +(.*?)\n\)", re.S)
 
 
 @each("program, wanted", CASES)
-def test_a_program_becomes_these_lines_and_they_are_read(program: str, wanted: str) -> None:
+def test_a_program_becomes_these_lines_and_they_play(program: str, wanted: str) -> None:
     text = translated(re.sub(r"; (?=\w|\$|_)", "\n", program))[0]
     shown = LONG.sub(lambda found: f"({found[1]}, {re.sub(chr(10) + ' +', '', found[2])})", text)
     for line in wanted.replace("\\n", "\n").split(" | "):
         assert line in shown
-    assert reading.read("set.py", text).tracks
+    script = reading.read("set.py", text)
+    assert script.tracks
+    Performance(script).until(Fraction(8))
 
 
 @pytest.mark.parametrize("let", ["let k", "let\n    k"])

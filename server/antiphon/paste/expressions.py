@@ -5,6 +5,7 @@ What a program declares is known by name; all else is a word of live scripts, or
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,7 +13,18 @@ from antiphon.kernel.errors import UsageError
 from antiphon.paste import mini_text, syntax
 from antiphon.paste.script import Chain, Script, UnknownPartError, indented, name_of, quoted
 from antiphon.paste.syntax import as_tuple, bound_names, is_text, is_undefined, key_of, missing_reason, polymeter
-from antiphon.paste.words import FUNCTIONS, METHODS, SETTERS, SIGNALS, SILENT, STRUDEL, VALUE_NAMES, WAVES, own_name
+from antiphon.paste.words import (
+    FUNCTIONS,
+    METHODS,
+    SETTERS,
+    SIGNALS,
+    SILENT,
+    STRUDEL,
+    VALUE_NAMES,
+    WAVES,
+    own_name,
+    routed,
+)
 
 _OPERATORS = {"===": "==", "!==": "!=", "&&": "and", "||": "or", "??": "or"}
 _PLAIN_OPERATORS = frozenset(
@@ -24,7 +36,12 @@ _BUILT_IN = frozenset({"round", "abs", "min", "max"})
 _OF_TEXTS = {"endsWith": "endswith", "startsWith": "startswith", "toLowerCase": "lower", "push": "append"}
 _OCTAVE = ".in_octave(3)"
 """Octave of picked note names, which Strudel reads in the third octave."""
+_DUCKED = '.set(on="ducked")'
+_ORBITS = ("orbit", "o")
+_LINKS = {"innerJoin": ".bind(lambda p: p)", "piano": '.s("piano")'}
 _OF_VALUES = {"withValue": "map", "fmap": "map", "filterValues": "filter"}
+_SOUNDS = re.compile(r"\b(?:s|sound|note)\(")
+_CHOICES = ("ArrayExpression", "ObjectExpression")
 _TYPES = {"object": "(dict, list)", "string": "str", "number": "int | float", "boolean": "bool"}
 MAX_EXPRESSIONS = 100_000
 """Maximum translated expressions of a program, counting repeats: nested functions are translated twice a level."""
@@ -155,9 +172,7 @@ class Expressions:
         word = STRUDEL.get(name, name)
         if word in WAVES:
             self.script.waves.add(word)
-        if word in SIGNALS or word in FUNCTIONS:
-            return name_of(word)
-        if word in METHODS:
+        if word in SIGNALS or word in FUNCTIONS or word in METHODS:
             return name_of(word)
         if name in self.lost:
             raise UnknownPartError(f"{name} is left out above")
@@ -200,7 +215,11 @@ class Expressions:
             raise UnknownPartError(f"there is no Math.{node.property.name} here")
         if node.property.name == "length":
             return f"len({self.expr(node.object)})"
-        return f"{self.receiver(node.object)}[{quoted(key_of(node.property.name))}]"
+        shown = self.receiver(node.object)
+        if node.object.type == "CallExpression" and node.object.callee.name not in self.names:
+            self.script.drop(f".{node.property.name}", "a pattern has no such part; a word has brackets behind it")
+            return shown
+        return f"{shown}[{quoted(key_of(node.property.name))}]"
 
     def _tested(self, node: Any) -> str:
         """Name tested by `v.note !== undefined`, or by `typeof v !== "object"`; "" for another test."""
@@ -250,7 +269,7 @@ class Expressions:
         if word not in FUNCTIONS and word not in METHODS:
             raise UnknownPartError(f"there is no {name} here{missing_reason(name)}")
         if name[:4] == "pick" and name[-1] != "F" and len(node.arguments) == 2:  # choices stand on either side
-            choices, picks = sorted(node.arguments, key=is_text)
+            choices, picks = sorted(node.arguments, key=lambda one: (one.type not in _CHOICES, is_text(one)))
             return Chain(f"{self.receiver(picks)}.{name_of(word)}({self.expr(choices)})")
         if name in syntax.ARITHMETIC and (named := self._named_value(node.arguments)):
             return f"lambda p: p.{name}({named})"
@@ -263,7 +282,7 @@ class Expressions:
         elif name in PATTERN_FUNCTIONS and not node.arguments:
             return Chain("silence()")
         elif name in PATTERN_FUNCTIONS:
-            shown = ", ".join(str(self._item(one)) for one in node.arguments)
+            shown = ", ".join(self._items(node.arguments))
         else:
             shown = self._arguments(node.arguments[:3] if name == "slider" else node.arguments, name)
         return Chain(f"{name_of(word)}({shown})")
@@ -271,6 +290,14 @@ class Expressions:
     def _item(self, node: Any) -> Chain | str:
         """Argument of `stack` and similar: a text is a pattern there."""
         return self.receiver(node) if is_text(node) else self.expr(node)
+
+    def _items(self, nodes: Sequence[Any]) -> list[str]:
+        """Arguments of `stack` and similar; a text beside sounds becomes silence, as in Strudel."""
+        shown, texts = [str(self._item(one)) for one in nodes], [one for one in nodes if is_text(one)]
+        if not texts or not any(map(_SOUNDS.search, shown)):
+            return shown
+        self.script.drop(", ".join(map(self.source, texts)), "it names no sound; end it with .note() or .s()")
+        return ["silence()" if node in texts else one for node, one in zip(nodes, shown, strict=True)]
 
     def _noted(self, node: Any) -> Chain | str:
         """`note(…)`; of a text with note names the changes come after it."""
@@ -305,12 +332,14 @@ class Expressions:
             return f"list(map({function}, {given}))"
         shown = self.receiver(callee.object, name)
         chain = shown if isinstance(shown, Chain) else Chain(shown)
-        if name in ("orbit", "o") and node.arguments and self.source(node.arguments[0]).strip("\"'`") in self._ducked:
-            return chain.then('.set(on="ducked")')
-        if name in SILENT or (name.lstrip("_") in SILENT and name.startswith("_")):
+        orbit = self.source(node.arguments[0]).strip("\"'`") if name in _ORBITS and node.arguments else "0"
+        silent = name in SILENT or (name.lstrip("_") in SILENT and name.startswith("_"))
+        if silent and orbit not in self._ducked and (orbit.isdigit() or not self._ducked):
             return chain
         try:
-            link = self._link(name, node)
+            link = _DUCKED if orbit in self._ducked else self._link(name, node) + routed(name)
+            if ".set(on=" in link and any(".set(on=" in one for one in chain.links):
+                raise UnknownPartError("what goes through the phaser is not ducked here")
             if link == ".note()" and (not chain.head.startswith("mini(") or ".pick" in str(chain)):
                 link = f"{_OCTAVE}{link}"
             return chain.then(link)
@@ -327,18 +356,16 @@ class Expressions:
             return f".as_({quoted(':'.join(VALUE_NAMES.get(one, one) for one in names))})"
         if name in _OF_VALUES:
             return f".listed().{_OF_VALUES[name]}({self._arguments(node.arguments[:1], name)})"
-        if name == "phaser":
-            return f".phaser({self._arguments(node.arguments[:1], name)}).set(on={quoted('phased')})"
         if name == "set" and (self.source(one := node.arguments[0]) in self.chords or syntax.is_call_of(one, "chord")):
             return f".set({self.receiver(one)}.chord())"
         if name == "swing" and is_text(node.arguments[0]):
             return f".swing_by(1 / 3, {self.expr(node.arguments[0])})"
         if name in SETTERS and not node.arguments and name not in ("n", "note", "s", "sound", "chord"):
             return f"{'.mul(127)' * (name == 'velocity')}.as_({quoted(VALUE_NAMES.get(name, name))})"
-        if name == "innerJoin":
-            return ".bind(lambda p: p)"
-        if name == "piano":
-            return '.s("piano")'
+        if name in _LINKS:
+            return _LINKS[name]
+        if name in _ORBITS:
+            raise UnknownPartError("only an orbit that is a number is ducked here")
         if name == "velocity":
             return self._velocity(node)
         if name in syntax.ARITHMETIC and (named := self._named_value(node.arguments)):

@@ -63,6 +63,11 @@ class Script:
         self.pending += [f"#   {line}" for line in text.splitlines() if line.strip()]
         self.flush()
 
+    def refuse(self, text: str, error: Exception) -> None:
+        """Keeps a statement that cannot be translated as a comment."""
+        self.pending.clear()
+        self.comment(text, str(error) if isinstance(error, UnknownPartError) else "it cannot be read")
+
     def flush(self) -> None:
         """Writes the pending comments before the next line."""
         self.left_out += [line for line in self.pending if not line.startswith("#   ")]

@@ -63,18 +63,12 @@ class _Program(Expressions):
                 self._statement(node)
                 if functions := self.ahead():
                     self.script.lines[first:first] = ["", "", *functions, "", ""]
-            except UnknownPartError as error:
-                self.ahead()
-                self._lose(node)
-                self.script.pending.clear()
-                self.script.comment(self.source(node), str(error))
             except RecursionError:
                 self.script.comment(self.source(node)[:200], "it is nested too deeply")
-            except INVALID_STATEMENT_ERRORS:
+            except (UnknownPartError, *INVALID_STATEMENT_ERRORS) as error:
                 self.ahead()
                 self._lose(node)
-                self.script.pending.clear()
-                self.script.comment(self.source(node), "it cannot be read")
+                self.script.refuse(self.source(node), error)
 
     def _lose(self, node: Any) -> None:
         """Records names whose declaration was not translated."""

@@ -18,7 +18,7 @@ _TOKEN = re.compile(
     r"""|\|\+\||\|\*\||\|-\||\|/\||\|<\||\|>\||\|\+|\|\*|\|-|\|/|\|<|\|>|\+\||\*\||-\||/\||<\||>\||<>"""
     r"""|\\|->|[$.#()\[\],+*/%=-]))"""
 )
-_COMMENT = re.compile(r'"[^"]*"|(?<!\S)--+(?![!#$%&*+./<=>?@^|~:])[^\n]*|\{-.*?(?:-\}|\Z)', re.S)
+_COMMENT = re.compile(r'"[^"]*"|(?<!\S)--+(?![!#$%&*+./<=>?@^|~:]).*|\{-(?:.|\n)*?(?:-\}|\Z)')
 """A comment, or a text, where it begins none."""
 _BINDING = {
     "$": (1, "right"),
@@ -44,14 +44,10 @@ def translate(text: str, script: Script) -> None:
     for block in _blocks(text):
         try:
             _statement(block, script, names)
-        except UnknownPartError as error:
-            script.pending.clear()
-            script.comment(block, str(error))
         except RecursionError:
             script.comment(block, "it is nested too deeply")
-        except INVALID_STATEMENT_ERRORS:
-            script.pending.clear()
-            script.comment(block, "it cannot be read")
+        except (UnknownPartError, *INVALID_STATEMENT_ERRORS) as error:
+            script.refuse(block, error)
 
 
 def is_tidal(text: str) -> bool:
@@ -94,7 +90,8 @@ def _named_terms(block: str, names: dict[str, Term | None]) -> None:
         try:
             code = " ".join(value.split())
             body = partial(_expanded, code, dict(names), tuple(arguments))
-            names[name] = Term("function", "", name, body=body) if arguments else replace(body(), body=body)
+            made = Term("function", "", name) if arguments else body()
+            names[name] = made and replace(made, body=body)
         except (UnknownPartError, *INVALID_STATEMENT_ERRORS) as error:
             failed = failed or error
     if failed is not None:
@@ -145,7 +142,10 @@ class TidalParser:
         """synths: whether a synth plays it, where it names no sound."""
         self._tokens, self._names = list(_tokens(text)), names
         pairs = enumerate(zip(self._tokens, self._tokens[1:], strict=False), 1)
-        self._sounds = [(at, re.findall(r"[A-Za-z]\w*", one)) for at, (maker, one) in pairs if maker in ("s", "sound")]
+        texts = [(at, one) for at, (maker, one) in pairs if maker in ("s", "sound")]
+        used = [(at, term.code) for at, one in enumerate(self._tokens) if (term := names.get(one)) is not None]
+        texts += [(at, " ".join(re.findall(r'\bs\("([^"]*)"', str(code)))) for at, code in used]
+        self._sounds = [(at, re.findall(r"[A-Za-z]\w*", text)) for at, text in texts]
         self._at, self._synths = 0, synths
 
     def whole(self) -> Term:

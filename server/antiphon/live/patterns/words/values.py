@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 from antiphon.kernel.errors import UsageError
 from antiphon.live.patterns import joins, queries
 from antiphon.live.patterns.arguments import Argument, Truth, name_value, truths
-from antiphon.live.patterns.controls import UNNAMED, ControlPattern, values_of
+from antiphon.live.patterns.controls import UNNAMED, ControlPattern, unnamed, values_of
 from antiphon.live.patterns.harmony import named_number
 from antiphon.live.patterns.pattern import Pattern
 from antiphon.live.patterns.queries import Query
