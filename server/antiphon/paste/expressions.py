@@ -10,29 +10,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from antiphon.kernel.errors import UsageError
-from antiphon.paste import mini_text, syntax
+from antiphon.paste import mini_text, syntax, words
 from antiphon.paste.script import Chain, Script, UnknownPartError, indented, name_of, quoted
 from antiphon.paste.syntax import as_tuple, bound_names, is_text, is_undefined, key_of, missing_reason, polymeter
-from antiphon.paste.words import (
-    FUNCTIONS,
-    METHODS,
-    SETTERS,
-    SIGNALS,
-    SILENT,
-    STRUDEL,
-    VALUE_NAMES,
-    WAVES,
-    own_name,
-    routed,
-)
+from antiphon.paste.words import FUNCTIONS, METHODS, SETTERS, SIGNALS, SILENT, STRUDEL, VALUE_NAMES, WAVES, own_name
 
-_OPERATORS = {"===": "==", "!==": "!=", "&&": "and", "||": "or", "??": "or"}
-_PLAIN_OPERATORS = frozenset(
-    {"+", "-", "*", "/", "%", "**", "==", "!=", "<", ">", "<=", ">=", "|", "&", "^", "<<", ">>"}
-)
-_MATH = {"PI": "math.pi", "E": "math.e"}
-_MATH_CALLS = frozenset({"floor", "ceil", "sin", "cos", "tan", "sqrt", "exp", "log", "log2", "pow", "trunc"})
-_BUILT_IN = frozenset({"round", "abs", "min", "max"})
+_OPERATORS = {one: one for one in ("**", "==", "!=", "<=", ">=", "<<", ">>", *"+-*/%<>|&^")}
+_OPERATORS |= {"===": "==", "!==": "!=", "&&": "and", "||": "or", "??": "or"}
 _OF_TEXTS = {"endsWith": "endswith", "startsWith": "startswith", "toLowerCase": "lower", "push": "append"}
 _OCTAVE = ".in_octave(3)"
 """Octave of picked note names, which Strudel reads in the third octave."""
@@ -41,14 +25,11 @@ _ORBITS = ("orbit", "o")
 _LINKS = {"innerJoin": ".bind(lambda p: p)", "piano": '.s("piano")'}
 _OF_VALUES = {"withValue": "map", "fmap": "map", "filterValues": "filter"}
 _SOUNDS = re.compile(r"\b(?:s|sound|note)\(")
+_NOTHING = {"silence": "silence()", "undefined": "None", "null": "None"}
 _CHOICES = ("ArrayExpression", "ObjectExpression")
 _TYPES = {"object": "(dict, list)", "string": "str", "number": "int | float", "boolean": "bool"}
 MAX_EXPRESSIONS = 100_000
 """Maximum translated expressions of a program, counting repeats: nested functions are translated twice a level."""
-TUPLES = frozenset({"arrange", "timeCat", "timecat", "stepcat", "wchoose", "wrandcat", "wchooseCycles", "polymeter"})
-PATTERN_FUNCTIONS = frozenset(
-    {"stack", "cat", "fastcat", "slowcat", "seq", "sequence", "randcat", "polymeter", "choose", "chooseCycles"}
-)
 
 
 class Expressions:
@@ -97,9 +78,9 @@ class Expressions:
         if self._translated > MAX_EXPRESSIONS:
             raise UsageError("this program is too large to be translated")
         match node.type:
-            case "Literal":
-                return self._literal(node, kind)
-            case "TemplateLiteral":
+            case "Literal" if not is_text(node):
+                return syntax.literal(node)
+            case "Literal" | "TemplateLiteral":
                 return self.text_of(node, kind)
             case "Identifier":
                 return self._identifier(node.name)
@@ -116,11 +97,10 @@ class Expressions:
             case "UnaryExpression" if node.operator in ("-", "+", "!"):
                 return f"{'not ' if node.operator == '!' else node.operator}{self._operand(node.argument)}"
             case "BinaryExpression" | "LogicalExpression":
-                operator = _OPERATORS.get(node.operator, node.operator)
+                if (operator := _OPERATORS.get(node.operator)) is None:
+                    raise UnknownPartError(f"a live script has no {node.operator}")
                 if operator in ("==", "!=") and (test := self._tested(node)):
                     return test if operator == "!=" else f"(not {test})"
-                if node.operator not in _OPERATORS and operator not in _PLAIN_OPERATORS:
-                    raise UnknownPartError(f"a live script has no {node.operator}")
                 return f"{self._operand(node.left)} {operator} {self._operand(node.right)}"
             case "ConditionalExpression":
                 return f"({self.expr(node.consequent)} if {self.expr(node.test)} else {self.expr(node.alternate)})"
@@ -133,18 +113,6 @@ class Expressions:
         shown = str(self.expr(node))
         kinds = ("BinaryExpression", "LogicalExpression", "ArrowFunctionExpression", "UnaryExpression")
         return f"({shown})" if node.type in kinds else shown
-
-    def _literal(self, node: Any, kind: str) -> str:
-        if isinstance(node.value, str):
-            return self.text_of(node, kind)
-        if node.value is None and node.raw == "null":
-            return "None"
-        if isinstance(node.value, bool):
-            return "True" if node.value else "False"
-        if isinstance(node.value, int | float):
-            whole = float(node.value).is_integer() and abs(node.value) < 1e15
-            return str(int(node.value)) if whole else repr(float(node.value))
-        raise UnknownPartError("a live script has no such value")
 
     def text_of(self, node: Any, kind: str) -> str:
         if node.type == "TemplateLiteral":
@@ -165,10 +133,8 @@ class Expressions:
     def _identifier(self, name: str) -> str:
         if name in self.names or name in self.words:
             return own_name(name)
-        if name == "silence":
-            return "silence()"
-        if name in ("undefined", "null"):
-            return "None"
+        if name in _NOTHING:
+            return _NOTHING[name]
         word = STRUDEL.get(name, name)
         if word in WAVES:
             self.script.waves.add(word)
@@ -209,10 +175,7 @@ class Expressions:
         if node.computed:
             return f"{self.expr(node.object)}[{self.expr(node.property)}]"
         if node.object.type == "Identifier" and node.object.name == "Math":
-            if node.property.name in _MATH:
-                self.script.imports.add("math")
-                return _MATH[node.property.name]
-            raise UnknownPartError(f"there is no Math.{node.property.name} here")
+            return self._math(node.property.name)
         if node.property.name == "length":
             return f"len({self.expr(node.object)})"
         shown = self.receiver(node.object)
@@ -232,7 +195,7 @@ class Expressions:
             return f"(not isinstance({self.expr(node.left.argument)}, {_TYPES[node.right.value]}))"
         return ""
 
-    def receiver(self, node: Any, link: str = "") -> Chain | str:
+    def receiver(self, node: Any, link: str = "") -> Chain:
         """Pattern of a method call; a text becomes one."""
         if is_text(node):
             text = node.value if node.type == "Literal" else "".join(one.value.cooked for one in node.quasis)
@@ -277,11 +240,11 @@ class Expressions:
             return f"lambda p: p.{name_of(word)}({self._arguments(node.arguments, name)})"
         if name == "slider" and (reach := [one.value for one in node.arguments[:3] if one.type == "Literal"])[2:]:
             return Chain(f"slider({reach[0]}, {min(reach):g}, {max(reach):g})")
-        if name in TUPLES:
+        if name in words.TUPLES:
             shown = ", ".join(as_tuple(str(self.expr(one))) for one in node.arguments)
-        elif name in PATTERN_FUNCTIONS and not node.arguments:
+        elif name in words.PATTERN_FUNCTIONS and not node.arguments:
             return Chain("silence()")
-        elif name in PATTERN_FUNCTIONS:
+        elif name in words.PATTERN_FUNCTIONS:
             shown = ", ".join(self._items(node.arguments))
         else:
             shown = self._arguments(node.arguments[:3] if name == "slider" else node.arguments, name)
@@ -316,7 +279,7 @@ class Expressions:
     def _method(self, node: Any) -> Chain | str:
         callee, name = node.callee, node.callee.property.name
         if callee.object.type == "Identifier" and callee.object.name == "Math" and "Math" not in self.names:
-            return self._math(name, node)
+            return f"{self._math(name)}({self._arguments(node.arguments, '')})"
         if name == "isArray":
             return f"isinstance({self._arguments(node.arguments, '')}, list)"
         if name == "substring":
@@ -330,14 +293,13 @@ class Expressions:
             if len(node.arguments[0].params or ()) == 2:
                 return f"[({function})(value, at) for at, value in enumerate({given})]"
             return f"list(map({function}, {given}))"
-        shown = self.receiver(callee.object, name)
-        chain = shown if isinstance(shown, Chain) else Chain(shown)
+        chain = self.receiver(callee.object, name)
         orbit = self.source(node.arguments[0]).strip("\"'`") if name in _ORBITS and node.arguments else "0"
         silent = name in SILENT or (name.lstrip("_") in SILENT and name.startswith("_"))
         if silent and orbit not in self._ducked and (orbit.isdigit() or not self._ducked):
             return chain
         try:
-            link = _DUCKED if orbit in self._ducked else self._link(name, node) + routed(name)
+            link = _DUCKED if orbit in self._ducked else self._link(name, node) + words.ROUTES.get(name, "")
             if ".set(on=" in link and any(".set(on=" in one for one in chain.links):
                 raise UnknownPartError("what goes through the phaser is not ducked here")
             if link == ".note()" and (not chain.head.startswith("mini(") or ".pick" in str(chain)):
@@ -399,14 +361,12 @@ class Expressions:
             return f".velocity({min(max(float(one.value) * 127, 1), 127):g})"
         return f".velocity(seq({self.expr(one)}).mul(127).clamp(1, 127))"
 
-    def _math(self, name: str, node: Any) -> str:
-        given = self._arguments(node.arguments, "")
-        if name in _BUILT_IN:
-            return f"{name}({given})"
-        if name in _MATH_CALLS:
+    def _math(self, name: str) -> str:
+        if name not in syntax.MATH:
+            raise UnknownPartError(f"there is no Math.{name} here")
+        if "." in syntax.MATH[name]:
             self.script.imports.add("math")
-            return f"math.{name}({given})"
-        raise UnknownPartError(f"there is no Math.{name} here")
+        return syntax.MATH[name]
 
     def _arguments(self, nodes: Sequence[Any], name: str) -> str:
         return ", ".join(str(self.expr(one, name)) for one in nodes)

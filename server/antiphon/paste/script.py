@@ -8,7 +8,7 @@ import keyword
 import operator
 import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 WIDTH = 100
@@ -89,7 +89,8 @@ class Script:
             name = next(f"{stem}{n}" for n in range(1, 10_000) if f"{stem}{n}" not in self.tracks)
         self.flush()
         first = len(self.lines)
-        self.add(*_call("track", name, pattern))
+        shown = json.dumps(name, ensure_ascii=False)
+        self.add(*wrapped(f"track({shown}, {pattern})", pattern, "track(", f"    {shown},"))
         self.tracks[name] = range(first, len(self.lines))
 
     def text(self) -> str:
@@ -116,16 +117,11 @@ def _nested(changes: list[str]) -> str:
     return text
 
 
-def _call(function: str, name: str, pattern: Chain | str) -> Iterator[str]:
-    line = f"{function}({json.dumps(name, ensure_ascii=False)}, {pattern})"
+def wrapped(line: str, pattern: Chain | str, *opening: str) -> Sequence[str]:
+    """A line with a pattern, or several, a change each, where it is long. opening: its lines before the pattern."""
     if len(line) <= WIDTH or not isinstance(pattern, Chain):
-        yield line
-        return
-    yield f"{function}("
-    yield f"    {json.dumps(name, ensure_ascii=False)},"
-    yield f"    {pattern.head}"
-    yield from (f"    {link}" for link in pattern.links)
-    yield ")"
+        return [line]
+    return [*opening, *(f"    {part}" for part in (pattern.head, *pattern.links)), ")"]
 
 
 def name_of(name: str) -> str:

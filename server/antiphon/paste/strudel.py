@@ -9,10 +9,18 @@ from typing import Any
 import esprima
 
 from antiphon.kernel.errors import UsageError
-from antiphon.paste.expressions import PATTERN_FUNCTIONS, TUPLES, Expressions
-from antiphon.paste.script import INVALID_STATEMENT_ERRORS, Chain, Script, UnknownPartError, indented, number_of
+from antiphon.paste.expressions import Expressions
+from antiphon.paste.script import (
+    INVALID_STATEMENT_ERRORS,
+    Chain,
+    Script,
+    UnknownPartError,
+    indented,
+    number_of,
+    wrapped,
+)
 from antiphon.paste.syntax import bound_names, declarations, is_call_of, is_plain, is_text
-from antiphon.paste.words import FUNCTIONS, NAMELESS, SILENT_FUNCTIONS, own_name
+from antiphon.paste.words import FUNCTIONS, NAMELESS, PATTERN_FUNCTIONS, SILENT_FUNCTIONS, TUPLES, own_name
 
 SLOWEST, FASTEST = 40.0, 300.0
 """Range of tempos in beats a minute: outside it a cycle is given another number of beats than four."""
@@ -138,7 +146,7 @@ class _Program(Expressions):
             self.chords.add(name)
         if re.fullmatch(r"[\d.\s()*/+-]+", str(shown)):
             self._numbers[own_name(name)] = f"({shown})"
-        self.script.add(*_assigned(own_name(name), shown))
+        self.script.add(*wrapped(f"{own_name(name)} = {shown}", shown, f"{own_name(name)} = ("))
 
     def _expression(self, node: Any) -> None:
         if node.type == "AssignmentExpression" and node.left.type == "Identifier":
@@ -199,7 +207,7 @@ class _Program(Expressions):
             self.script.tempo = tempo
         else:
             factor = _cycles(tempo) / _cycles(self.script.tempo)
-            return (pattern if isinstance(pattern, Chain) else Chain(pattern)).then(f".fast({factor:.6g})")
+            return pattern.then(f".fast({factor:.6g})")
         return pattern
 
     def _is_whole(self, node: Any) -> bool:
@@ -284,14 +292,3 @@ def _is_nameless(pattern: Chain | str) -> bool:
     code = re.sub(r'"(?:[^"\\]|\\.)*"', "", str(pattern))
     methods, words = re.findall(r"\.([A-Za-z_]\w*)", code), re.findall(r"(?<![.\w])[A-Za-z_]\w*", code)
     return code.startswith(_OF_TEXTS) and NAMELESS.issuperset(methods) and _SILENT_WORDS.issuperset(words)
-
-
-def _assigned(name: str, value: Chain | str) -> Iterator[str]:
-    line = f"{name} = {value}"
-    if len(line) <= 100 or not isinstance(value, Chain):
-        yield line
-        return
-    yield f"{name} = ("
-    yield f"    {value.head}"
-    yield from (f"    {link}" for link in value.links)
-    yield ")"

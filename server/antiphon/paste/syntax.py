@@ -8,12 +8,28 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from antiphon.paste import mini_text
-from antiphon.paste.script import quoted
+from antiphon.paste.script import UnknownPartError, quoted
 from antiphon.paste.words import UNSUPPORTED_WORDS
 
 ARITHMETIC = frozenset({"add", "sub", "mul", "div", "set", "mod", "pow", "keep", "eq", "ne", "lt", "gt", "lte", "gte"})
 JOINS = frozenset({"in", "out", "mix", "squeeze", "squeezeout", "reset", "restart"})
 """Ways to join the times of two patterns, as in `.add.out(…)`."""
+
+MATH = {"PI": "math.pi", "E": "math.e", **{name: name for name in ("round", "abs", "min", "max")}} | {
+    name: f"math.{name}"
+    for name in ("floor", "ceil", "sin", "cos", "tan", "sqrt", "exp", "log", "log2", "pow", "trunc")
+}
+"""Python's names of those of `Math`."""
+
+
+def literal(node: Any) -> str:
+    """A value that is no text. Raises UnknownPartError: it is an expression of texts."""
+    if isinstance(node.value, bool) or (node.value is None and node.raw == "null"):
+        return str(node.value)
+    if isinstance(node.value, int | float):
+        whole = float(node.value).is_integer() and abs(node.value) < 1e15
+        return str(int(node.value)) if whole else repr(float(node.value))
+    raise UnknownPartError("a live script has no such value")
 
 
 def ducked_orbits(text: str) -> set[str]:

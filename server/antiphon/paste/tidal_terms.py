@@ -12,7 +12,7 @@ from antiphon.live.patterns.controls import ControlPattern
 from antiphon.live.patterns.harmony import note_number
 from antiphon.paste import mini_text
 from antiphon.paste.script import Chain, UnknownPartError, name_of, quoted
-from antiphon.paste.words import FUNCTIONS, METHODS, RENAMED, SETTERS, SIGNALS, UNSUPPORTED_WORDS, VALUE_NAMES, routed
+from antiphon.paste.words import FUNCTIONS, METHODS, RENAMED, ROUTES, SETTERS, SIGNALS, UNSUPPORTED_WORDS, VALUE_NAMES
 
 _VALUES = {"+": "add", "*": "times", "-": "sub", "/": "div", "<": "set", ">": "set"}
 SYNTH_NOTE = "note of a synth"
@@ -55,16 +55,12 @@ class Term:
 
 
 def named(name: str) -> Term:
-    if name == "const":
-        return Term("word", "", name)
     if name == "id":
         return Term("change", "lambda p: p")
     if name == "silence":
         return Term("pattern", Chain("silence()"))
-    if name in _MAKERS:
-        return Term("maker", "", name)
-    if name in _PAIRS:
-        return Term("pair", "", name)
+    if name in _MAKERS or name in _PAIRS or name == "const":
+        return Term("maker" if name in _MAKERS else "pair" if name in _PAIRS else "word", "", name)
     word = RENAMED.get(name, name)
     if word in SIGNALS:
         return Term("signal", Chain(name_of(word)))
@@ -187,7 +183,9 @@ def joined(operator: str, left: Term, right: Term) -> Term:
             "pattern",
             Chain(
                 f"{kind}({value})" if kind else value,
-                tuple(filter(None, (f".as_({quoted(VALUE_NAMES.get(left.name, left.name))})", routed(left.name)))),
+                tuple(
+                    filter(None, (f".as_({quoted(VALUE_NAMES.get(left.name, left.name))})", ROUTES.get(left.name, "")))
+                ),
             ),
         )
     if left.kind == "pattern":
@@ -235,7 +233,7 @@ def _from_zero(link: str, zero: int) -> str:
 
 def _with(word: str, name: str, value: str) -> str:
     if word == "set":
-        return f".{name_of(name)}({value}){routed(name)}"
+        return f".{name_of(name)}({value}){ROUTES.get(name, '')}"
     if word == "times":
         return f".times({name_of(name)}={value})"
     if word == "add":

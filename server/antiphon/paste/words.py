@@ -33,6 +33,8 @@ BOUNDS: dict[str, tuple[float, float]] = _TABLES["bounds"]
 """Lower and upper bounds of values unbounded in Strudel."""
 VALUE_NAMES = {name: word.name for word in WORDS.values() if word.group == "notes" for name in word.names}
 """Value names by each of their spellings."""
+ROUTES = {name: '.set(on="phased")' for name, value in VALUE_NAMES.items() if value == "phaser"}
+"""Links to the node of the patch that a value is heard through."""
 METHODS = frozenset(
     name.removesuffix("_") for name in dir(ControlPattern) if not name.startswith("_") and name != "events"
 )
@@ -42,13 +44,12 @@ NAMELESS = METHODS - {
     "scale", "set", "sound", "stack", "synth", "voicing", "voicings",
 }  # fmt: skip
 """Words after which a text of numbers and words still has no sound."""
+TUPLES = frozenset({"arrange", "timeCat", "timecat", "stepcat", "wchoose", "wrandcat", "wchooseCycles", "polymeter"})
+PATTERN_FUNCTIONS = frozenset(
+    {"stack", "cat", "fastcat", "slowcat", "seq", "sequence", "randcat", "polymeter", "choose", "chooseCycles"}
+)
 RESERVED = frozenset(dir(builtins)) | {"math", "everything", "play_all", "pattern_"}
 """Reserved names, not available to a program's own."""
-
-
-def routed(name: str) -> str:
-    """Link to the node of the patch that a value is heard through; "" for others."""
-    return '.set(on="phased")' if VALUE_NAMES.get(name) == "phaser" else ""
 
 
 def own_name(name: str) -> str:
