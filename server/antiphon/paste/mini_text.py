@@ -18,7 +18,7 @@ _SINGLE_VALUES = SETTERS - LISTED - {"bank", "n", "note", "s", "slices", "sound"
 """Values that accept several joined by colons in Strudel, and only the first in a live script."""
 _COMMENT = re.compile(r"//[^\n]*")
 _SCALE = re.compile(r"(?<![\w:])([a-gA-G][#b]?)(\d?):([A-Za-z0-9:]+)")
-_PLAIN_NUMBER = re.compile(r"(?<![\w.:#'*/@!%?(-])-?(\d*\.\d+|\d+\.?)(?![\w.])")
+_PLAIN_NUMBER = re.compile(r"(?<![\w.:#'*/@!%?(-])-?(\d*\.\d+|\d+\.?)(?![\w.]|[^()]{0,20}\))")
 
 
 def plain(text: str) -> str:
