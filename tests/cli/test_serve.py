@@ -9,12 +9,11 @@ import soundfile
 
 from antiphon.cli.serve import run
 from antiphon.files.input_loop import load_sound
-from antiphon.kernel import supervisor
 from antiphon.kernel.engine.recording import recorder
 from antiphon.kernel.errors import FileError, UsageError
 from antiphon.kernel.runtime.processes import pidfile
 from antiphon.kernel.runtime.settings import ServeSettings
-from antiphon.kernel.supervisor import recordings
+from antiphon.kernel.supervisor import recordings, watch
 
 
 class Started(Exception):
@@ -28,7 +27,7 @@ def nothing_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path / "home"))
-    monkeypatch.setattr(supervisor, "Supervisor", start)
+    monkeypatch.setattr(watch, "Supervisor", start)
 
 
 def settings(**asked: Any) -> ServeSettings:

@@ -23,7 +23,7 @@ from antiphon.kernel.errors import PluginError, UsageError
 from antiphon.kernel.plugins import finding, loader
 from antiphon.kernel.plugins.finding import PluginSource
 from antiphon.kernel.plugins.importing import import_plugins
-from antiphon.kernel.runtime import importing
+from antiphon.kernel.runtime import importing, paths
 
 ROOT = Path(__file__).parents[2]
 HEAD = """
@@ -112,6 +112,27 @@ def test_loading_again_sees_what_was_edited(tmp_path):
     loader.load(tmp_path)
     (tmp_path / "mine" / "__init__.py").write_text(good("another"))
     assert "another" in loader.load(tmp_path).catalog
+
+
+def test_another_process_of_the_server_has_those_that_are_still_good(tmp_path, monkeypatch):
+    """A processor beside one that fails, one whose plugin's hook of the same name fails; then a version that hangs."""
+    monkeypatch.setattr(paths, "plugins", lambda: tmp_path)
+    aborts = "class Q(P):\n    def prepare(self, spec):\n        import os\n        os.abort()\n"
+    both = good("fine").replace('    register("fine"', '    register("aborts", Q)\n    register("fine"')
+    put(tmp_path, "duo", both.replace("@hookimpl", f"{aborts}@hookimpl"))
+    put(tmp_path, "echoes", good("echoes") + "\n@hookimpl\ndef antiphon_addresses(osc):\n    raise ValueError\n")
+    loaded = loader.load(check=False)
+    for name in ("fine", "echoes"):
+        loaded.check(name)
+        assert isinstance(loader.load_again(loaded.catalog).make(name), Processor)
+    with pytest.raises(PluginError, match="SIGABRT"):
+        loaded.check("aborts")
+    monkeypatch.setattr(loader, "CHECK_LIMIT", 1.0)
+    (tmp_path / "duo" / "__init__.py").write_text("while True: pass")
+    put(tmp_path, "later", good("later"))
+    again = loader.load_again(loaded.catalog)
+    assert "echoes" in again.factories["processors"]
+    assert not {"fine", "later"} & set(again.factories["processors"])
 
 
 def test_one_that_hangs_is_given_up_on(tmp_path, monkeypatch):

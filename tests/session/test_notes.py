@@ -11,7 +11,7 @@ from tests.each import each
 from tests.local import CATALOG, graph
 
 from antiphon.kernel.contract.catalog import Catalog
-from antiphon.kernel.contract.ports import AUDIO_OUT, EVENTS_OUT
+from antiphon.kernel.contract.ports import AUDIO_IN, AUDIO_OUT, EVENTS_IN, EVENTS_OUT
 from antiphon.kernel.errors import RequestError
 from antiphon.kernel.graph.graph import Graph, NodeSpec, Wire
 from antiphon.kernel.session.actions import ACTIONS, PITCH_REACH, NodeNoteOff, NodeNoteOn
@@ -130,6 +130,15 @@ def test_without_a_name_it_is_for_those_no_wire_plays() -> None:
         players.of("c")
     with pytest.raises(RequestError, match="there is no node 'x'; those that take notes are: fed, a, b"):
         players.of("x")
+
+
+def test_what_analyses_sound_has_notes_by_wires_alone() -> None:
+    analyses = replace(CATALOG["notes"], type="analyses", inputs=(AUDIO_IN, EVENTS_IN), outputs=())
+    catalog = Catalog({**CATALOG.types, "analyses": analyses})
+    players = Players(Graph((NodeSpec("a", "analyses"), NodeSpec("b", "notes"))), catalog)
+    assert (players.of(""), players.of("a")) == (("b",), ("a",))
+    with pytest.raises(RequestError, match="no node of this patch takes notes"):
+        Players(Graph((NodeSpec("a", "analyses"),)), catalog).of("")
 
 
 def test_where_wires_play_all_it_is_for_all() -> None:

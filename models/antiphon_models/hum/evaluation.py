@@ -43,6 +43,7 @@ class Hearing(Evaluation):
     peer = "SwiftF0; Basic Pitch"
     ours = "yin, live; yin; learned, live; learned; chords, live; chords"
     oracle = "true pitch"
+    on_files_alone = "chords, live", "chords"
     columns = "; ".join(
         (
             "F1; F1 with offsets; F1 of MIDI numbers; F1, tuning out; notes found [%]; sung; sung, noise 10 dB; wind",

@@ -126,6 +126,7 @@ class Evaluation(ABC):
 
     Attributes:
         trivial, classical, peer, ours, oracle: The table's rows by role, as "first; middle".
+        on_files_alone: Those of role "ours" that only the user's files are for; no card has them.
         columns: Its measures, as `measures_of` reads them.
         files_doc: What files the user may give; empty where none can be given.
         takes_folder: Whether a folder may be given among them.
@@ -141,6 +142,7 @@ class Evaluation(ABC):
     peer: ClassVar[str] = ""
     ours: ClassVar[str] = ""
     oracle: ClassVar[str] = ""
+    on_files_alone: ClassVar[tuple[str, ...]] = ()
     columns: ClassVar[str] = ""
     systems: ClassVar[tuple[System, ...]] = ()
     measures: ClassVar[tuple[Measure, ...]] = ()

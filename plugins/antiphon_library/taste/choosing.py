@@ -263,9 +263,10 @@ def request_of(catalogue: Catalogue, data: object) -> NextRequest:
     signals: list[tuple[bytes, str]] = []
     for kind in ("like", "skip", "dislike"):
         files = data.get(kind, [])
-        signals += [(file_of(catalogue, file), kind) for file in (files if isinstance(files, list) else [files])]
-        if len(signals) > MAX_FILES:
+        files = files if isinstance(files, list) else [files]
+        if len(signals) + len(files) > MAX_FILES:
             raise UsageError(f"a request has at most {MAX_FILES} files")
+        signals += [(file_of(catalogue, file), kind) for file in files]
     after = data.get("after")
     return NextRequest(int(count), None if after is None else file_of(catalogue, after), tuple(signals))
 

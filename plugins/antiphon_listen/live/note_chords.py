@@ -16,8 +16,8 @@ _NEW_CHORD = 0.5
 """Factor of what was struck before a chord's first note."""
 _TRIAD, _BASS, _OUTSIDE, _STAYS = (1.0, 1.0, 0.8), 0.4, 0.5, 0.15
 """Weights of root, third and fifth, of a root in the bass and of other notes; advantage of the chord that sounds."""
-_MIN_THIRD, _MIN_SCORE = 0.1, 0.4
-"""Minimum weight of a chord's third, and minimum score, as shares of all weights."""
+_MIN_NOTE, _MIN_SCORE = 0.1, 0.4
+"""Minimum weight of root, third and another pitch class, and minimum score, as shares of all weights."""
 
 
 class NoteChords:
@@ -38,7 +38,7 @@ class NoteChords:
         if event.kind == "on" and event.value > 0.0:
             if self.due == math.inf:
                 self.due = sample + round(SETTLE_SECONDS * self._rate)
-                fade = _NEW_CHORD * math.exp((self._last - now) / _STRIKE_DECAY)
+                fade = _NEW_CHORD * math.exp(min(0.0, self._last - now) / _STRIKE_DECAY)
                 for pitch in range(12):
                     self._struck[pitch] *= fade
                 self._last = now
@@ -54,14 +54,15 @@ class NoteChords:
         for pitch, began in enumerate(self._began):
             if began >= 0.0:
                 lowest = pitch if lowest < 0 else lowest
-                weights[pitch % 12] += self._velocities[pitch] * math.exp((began - now) / _HELD_DECAY)
+                weights[pitch % 12] += self._velocities[pitch] * math.exp(min(0.0, began - now) / _HELD_DECAY)
         total, best, found = sum(weights), 0.0, 0
         for chord in range(1, 25):
             root, third = (chord - 1) % 12, 4 if chord <= 12 else 3
             own = [weights[(root + step) % 12] for step in (0, third, 7)]
             score = sum(w * part for w, part in zip(own, _TRIAD, strict=True)) - _OUTSIDE * (total - sum(own))
             score += _BASS * own[0] * (lowest % 12 == root and lowest >= 0) + _STAYS * total * (chord == self.chord)
-            if score > best and own[1] > _MIN_THIRD * total:
+            if score > best and min(own[:2]) > _MIN_NOTE * total:
                 best, found = score, chord
-        if found and best >= _MIN_SCORE * total:
+        several = sum(weight > _MIN_NOTE * total for weight in weights) >= 3
+        if found and several and best >= _MIN_SCORE * total:
             self.chord, self.named = found, now

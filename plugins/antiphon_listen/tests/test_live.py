@@ -92,6 +92,15 @@ def test_notes_name_a_chord_once_its_others_had_time_to_come() -> None:
     assert named == expected
 
 
+@pytest.mark.parametrize("notes", [(60,), (62,), (48, 60, 52)])
+def test_fewer_than_three_notes_of_a_triad_name_no_chord(notes: tuple[int, ...]) -> None:
+    chords = NoteChords(1000)
+    for note in notes:
+        chords.add(Event("on", 0, note, 0.7), 0)
+    chords.name(60)
+    assert chords.chord == 0
+
+
 def test_silence_has_no_beat_and_forgets_the_music_before() -> None:
     music = song(96.0)[: 6 * RATE]
     answers = steps(np.concatenate([np.zeros(RATE, np.float32), music, np.zeros(5 * RATE, np.float32)]), 12.0)

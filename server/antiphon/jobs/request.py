@@ -231,7 +231,7 @@ def _typed(param: Param, value: object, path_of: Callable[[str], Path]) -> str:
 
 def _check_source(info: ProcessorInfo, source: Path) -> None:
     """Raises `WireError` if the plugin takes sound and this is MIDI, or vice versa."""
-    if source.suffix in MIDI and info.first("events", "in") is None:
+    if source.suffix in MIDI and (info.first("events", "in") is None or info.analyses):
         raise WireError(f"{info.type} takes sound, and the file is MIDI")
     if source.suffix not in MIDI and info.first("audio", "in") is None and info.first("events", "in") is not None:
         raise WireError(f"{info.type} takes notes: send a MIDI file")

@@ -179,7 +179,7 @@ def _with_checksum(blocks: Iterable[Samples], sums: dict[str, int], side: str) -
 def _plays_notes(info: ProcessorInfo, source: Path) -> bool:
     """Whether IN is a MIDI file. Raises UsageError if the plugin takes the other kind."""
     if is_midi(source):
-        if info.first("events", "in") is None:
+        if info.first("events", "in") is None or info.analyses:
             raise UsageError(f"{info.type} takes sound, and {path_text(source)} is a MIDI file")
         return True
     if takes_notes_alone(info):

@@ -55,6 +55,11 @@ class ProcessorInfo:
         """Name of the parameter whose value is its variant; "" for a type without variants."""
         return self.variants.partition("=")[0]
 
+    @property
+    def analyses(self) -> bool:
+        """True if it takes sound and gives none: its notes come by wires, neither from keyboards nor from files."""
+        return self.first("audio", "in") is not None and self.first("audio", "out") is None
+
     def check_writes(self) -> None:
         """Raises `PluginError` for a processor without an audio or events output: nothing to write to a file."""
         if self.first("audio", "out") is None and self.first("events", "out") is None:

@@ -50,26 +50,25 @@ class Players:
     """Note-taking nodes of a graph, by name.
 
     `free`: those of `all` that no wire feeds with events; where wires feed every one, those that none of `all` feeds,
-    else `all`. A note that names no node goes to these.
+    else `all`; none that analyses sound. A note that names no node goes to these.
     """
 
     def __init__(self, graph: Graph, catalog: Catalog) -> None:
         self.graph = graph
         self.catalog = catalog
         self.all = tuple(n.name for n in graph.nodes if catalog[n.type].first("events", "in") is not None)
-        fed = [w for w in graph.wires if w.dest.node in self.all and _carries_events(graph, catalog, w.dest)]
+        players = tuple(name for name in self.all if not catalog[graph.node(name).type].analyses)
+        fed = [w for w in graph.wires if w.dest.node in players and _carries_events(graph, catalog, w.dest)]
         by_any, by_takers = (
-            {w.dest.node for w in wires} for wires in (fed, [w for w in fed if w.source.node in self.all])
+            {w.dest.node for w in wires} for wires in (fed, [w for w in fed if w.source.node in players])
         )
         # nodes that no wire feeds; else nodes that only a note detector feeds, for the keyboard to replace it
-        self.free = self._without(by_any) or self._without(by_takers) or self.all
-
-    def _without(self, fed: set[str]) -> tuple[str, ...]:
-        return tuple(name for name in self.all if name not in fed)
+        unfed, undriven = (tuple(name for name in players if name not in found) for found in (by_any, by_takers))
+        self.free = unfed or undriven or players
 
     def of(self, node: str) -> tuple[str, ...]:
         """Nodes of a note for `node`, "" for `free`; `RequestError` where none takes notes or is there."""
-        if not self.all:
+        if not (self.all if node else self.free):
             raise RequestError(_NONE)
         if not node:
             return self.free

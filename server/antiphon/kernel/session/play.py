@@ -152,7 +152,7 @@ def name_hash(name: str) -> float:
 
 def plays(info: ProcessorInfo) -> bool:
     """True if a node of this type plays notes with their own values."""
-    return info.first("events", "in") is not None and any(p.name == PLAY for p in info.params)
+    return info.first("events", "in") is not None and any(p.name == PLAY and p.kind == "trigger" for p in info.params)
 
 
 def takes(info: ProcessorInfo, param: str, args: Sequence[object]) -> bool:
