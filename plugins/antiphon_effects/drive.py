@@ -44,8 +44,8 @@ LATE = 8
 """Delay of the waveshaper's input, in frames of eight times the rate, except for `fold`."""
 HISTORY_FRAMES = 16
 """History of the waveshaper's input, in frames of eight times the rate: more than 2 HALF_3 + 2."""
-NEAR = 1e-3
-"""Sample distance below which the difference quotient is replaced by the value at the midpoint."""
+MIN_DIFFERENCE = 1e-3
+"""Difference of two sample values below which the difference quotient is replaced by the value at the midpoint."""
 LOG_2 = math.log(2.0)
 LOG_ROUND = (1 << 52) - 0x6A09E667F3BCD
 """Integer added to a float's bits: carries into the exponent from the square root of two on."""
@@ -134,20 +134,20 @@ def effects_drive_shape(u: f32p, out: f32p, frames: i64, kind: i64, state: f64p,
         state[_CURVE] = f64(kind + 1)
         second1 = effects_drive_second(kind, x1)
         old = effects_drive_first(kind, 0.5 * (x1 + x2))
-        if abs(x1 - x2) >= NEAR:
+        if abs(x1 - x2) >= MIN_DIFFERENCE:
             old = (second1 - effects_drive_second(kind, x2)) / (x1 - x2)
     for n in range(frames):
         x = f64(u[n])
         second = seconds[n]
         by = x - x1
-        d = (second - second1) / by if abs(by) >= NEAR else effects_drive_first(kind, 0.5 * (x + x1))
+        d = (second - second1) / by if abs(by) >= MIN_DIFFERENCE else effects_drive_first(kind, 0.5 * (x + x1))
         v = f64(0.0)
-        if abs(x - x2) >= NEAR:
+        if abs(x - x2) >= MIN_DIFFERENCE:
             v = 2.0 / (x - x2) * (d - old)
         else:
             middle = 0.5 * (x + x2)
             far = middle - x1
-            if abs(far) < NEAR:
+            if abs(far) < MIN_DIFFERENCE:
                 v = effects_drive_curve(kind, 0.5 * (middle + x1))
             else:
                 v = (

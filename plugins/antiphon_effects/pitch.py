@@ -212,9 +212,9 @@ WINDOWS = {"short": 0.043, "long": 0.085}
 """Window lengths in seconds: 2,048 and 4,096 frames at 48 kHz."""
 LIFTER_SECONDS = 0.0012
 """Length in seconds of the cepstrum taken as envelope: less than a period of 800 Hz."""
-SCALLOPING_LOSS = 0.42
-"""Loss of a partial halfway between two bins, 0.86 dB, by the square of its distance from a bin: the windows' product
-there."""
+SCALLOPING_FACTOR = 0.42
+"""Factor of the gain 1 + factor · offset², offset in bins, which makes a partial between two bins as loud as on one: the
+windows' product loses 0.86 dB halfway."""
 MAX_ENVELOPE_GAIN = 8.0
 """Maximum factor by which an envelope raises a partial."""
 # places in `place`: frames of the output's hop that were given, frames of the input
@@ -255,7 +255,7 @@ def effects_shift(s: SpectraBuffers, count: i64, t: PitchState, formants: i64, r
         bent = by / step
         move = i64(math.floor(bent + 0.5))
         off = bent - f64(move)
-        g = 1.0 + SCALLOPING_LOSS * off * off
+        g = 1.0 + SCALLOPING_FACTOR * off * off
         cos = math.cos(turn) * g
         sin = math.sin(turn) * g
         first = s.edges[i]

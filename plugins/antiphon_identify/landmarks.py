@@ -37,7 +37,7 @@ class Fingerprint(Analysis):
 
 
 class FingerprintRun(AnalysisRun):
-    """Stores landmarks and half a chunk of spectra: 40 MB an hour at most."""
+    """Finds the landmarks of one sound, chunk by chunk; it takes at most 40 MB of memory for an hour of sound."""
 
     def __init__(self) -> None:
         self._window = np.hanning(SIZE + 1)[:-1].astype(np.float32)

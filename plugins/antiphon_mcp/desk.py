@@ -88,7 +88,7 @@ class Proposal:
 
 
 def diff_of(text: str, lines: tuple[Message, ...], base: str) -> str:
-    """A change as lines with + and -; how much is left out, where it is long."""
+    """A change as a unified diff, cut after `MAX_DIFF` characters, with the number of those left out."""
     shown = [f"+ {address} {' '.join(map(repr, args))}" for address, args in lines]  # repr: a value is one line
     if text:
         shown += list(difflib.unified_diff(base.splitlines(), text.splitlines(), lineterm="", n=1))[2:]

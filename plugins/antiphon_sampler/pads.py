@@ -41,8 +41,8 @@ def drum_rows(names: tuple[str, ...]) -> tuple[int, ...]:
     return tuple(next((places[name] for name in DRUMS.get(note, ()) if name in places), -1) for note in range(128))
 
 
-def named_rows(names: tuple[str, ...]) -> dict[str, int]:
-    """Row of `names` by every alias: its own name, and the other names of the same drum, also within a bank: the words
+def rows_by_name(names: tuple[str, ...]) -> dict[str, int]:
+    """Row of `names` by name: its own, and its aliases, the other names of the same drum; also within a bank, the word
     before a "_".
 
     An existing folder's name has priority; an alias maps to the first existing folder in its row of `DRUMS`. Names of
@@ -69,7 +69,7 @@ def other_names(names: Sequence[str]) -> dict[str, str]:
 def sound_words(names: Sequence[str], general: Sequence[str] = ()) -> dict[str, tuple[str, ...]]:
     """Vocabulary of a sampler: its folders, then further names of them, and instruments of a soundfont."""
     others = {name: folder for name, folder in other_names(names).items() if name not in general}
-    return {"s": tuple(dict.fromkeys((*names, *named_rows(tuple(names)), *general))), **other_words("s", others)}
+    return {"s": tuple(dict.fromkeys((*names, *rows_by_name(tuple(names)), *general))), **other_words("s", others)}
 
 
 _NAMED = re.compile(r"[^/]*/([a-g])([s#b]?)(-?\d)(?![a-z\d])", re.IGNORECASE)

@@ -12,7 +12,7 @@ from antiphon.api.backends.workers import current_pool
 from antiphon.api.kernels import fill_sound
 from antiphon_sampler.general_midi import PROGRAMS, SAMPLED, UNMEANT, general_midi, nearest, soundfont
 from antiphon_sampler.library import folder_of, list_folder
-from antiphon_sampler.pads import HAT_GROUP, HATS, drum_rows, named_note, named_rows, pad_map, sound_words
+from antiphon_sampler.pads import HAT_GROUP, HATS, drum_rows, named_note, pad_map, rows_by_name, sound_words
 from antiphon_sampler.samples import LongSample, Sample, way_of
 from antiphon_sampler.slices import BATCH_SIZE, MAX_LOOPS, MIN_BEATS, ClockedLoop, between, cuts_between, region
 from antiphon_sampler.sounds import READY_SECONDS, Sounds, sounds_of
@@ -63,7 +63,7 @@ class Sampler(Processor):
                 self._sounds.wait(READY_SECONDS)
         self._in_place = pool is not None and pool.lockstep
         self._first_general = len(listing.names)
-        self._rows = named_rows(listing.names)
+        self._rows = rows_by_name(listing.names)
         self._rows |= {name: self._first_general + n for n, name in enumerate(general)}
         self.vocabulary = sound_words(listing.names, general)
         self._row = self._rows.get(str(self.settings["s"]), -2) if self.settings["s"] else -1

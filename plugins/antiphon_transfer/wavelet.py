@@ -23,7 +23,8 @@ LOWEST, HIGHEST = -110, 10
 """Range of the histograms in dB, in steps of 1 dB."""
 PRIOR_LEVELS = 150.0
 """Weight in levels of the reference's histogram, until the input's own is known."""
-FORGET = 1.0 / 4000.0
+FORGETTING_RATE = 1.0 / 4000.0
+"""Share of the histogram that is forgotten with each audible frame."""
 MAX_GAIN = 40.0
 
 
@@ -115,7 +116,7 @@ class WaveletMethod:
         audible = self._levels > LOWEST + 1.0
         np.power(10.0, np.where(audible, change, 0.0) / 20.0, out=self._gain, casting="same_kind")
         if audible.any():
-            np.multiply(self._counts, 1.0 - FORGET, out=self._counts)
+            np.multiply(self._counts, 1.0 - FORGETTING_RATE, out=self._counts)
             np.add.at(self._counts, (self._rows, place), audible)
         for packets, result in zip(self._channels, self._result, strict=True):
             shaped = packets.packets.reshape(self._bands, PIECES, self._each)

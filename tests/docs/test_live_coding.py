@@ -26,7 +26,7 @@ from antiphon.offline import event_file, script_limits
 from antiphon.offline.rendering import actions_of, param_finder
 from antiphon.offline.script_run import TIMEOUT_SECONDS, ScriptHeader, ScriptProcess, commands
 from antiphon_sampler.library import folder_of, list_folder
-from antiphon_sampler.pads import named_rows
+from antiphon_sampler.pads import rows_by_name
 
 PAGE = text("docs/live-coding.md")
 TUTORIAL, REFERENCE = PAGE.split("## Mini-notation")
@@ -62,7 +62,7 @@ def test_a_block_plays_on_its_patch(number: int) -> None:
     graph = load(header.patch, catalog).graph
     played = commands(events, "set.py", 48000, param_finder(graph, catalog), Players(graph, catalog))
     words = {
-        node.name: {"s": tuple(named_rows(list_folder(folder_of(str(node.values.get("library", "")))).names))}
+        node.name: {"s": tuple(rows_by_name(list_folder(folder_of(str(node.values.get("library", "")))).names))}
         for node in graph.nodes
         if node.type == "sampler"
     }

@@ -15,7 +15,7 @@ from tests.web.test_http import body, send, status
 from antiphon.web.access import WRONG_GUESSES, TokenGuard
 from antiphon.web.http_message import answer
 from antiphon.web.page.page_secret import FILE, SECONDS, page_address
-from antiphon.web.page.routes import PageOpening
+from antiphon.web.page.routes import PageKeyExchange
 from antiphon.web.protocol.application import Endpoint
 from antiphon.web.server import HttpServer
 
@@ -43,7 +43,7 @@ class Rig:
 async def serving(folder: Path) -> AsyncIterator[Rig]:
     guard = TokenGuard(TOKEN, page_key=KEY)
     server = HttpServer(authorise=guard.check)
-    server.routes.add("POST", "/api/page/open", Endpoint(PageOpening(folder, guard).serve, token=False))
+    server.routes.add("POST", "/api/page/open", Endpoint(PageKeyExchange(folder, guard).serve, token=False))
     server.add("POST", "/change", lambda request: answer({"done": "yes"}))
     await server.start()
     try:

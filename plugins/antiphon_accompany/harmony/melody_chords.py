@@ -1,4 +1,4 @@
-"""Triad of each beat of a melody: the tables of `harmony` with a network, live or with a file's known melody."""
+"""Triad of each beat of a melody, live or of a file, estimated by tables and a network."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ import soundfile
 from tests.each import each
 
 from antiphon.api.backends.files import built_in_folder
-from antiphon_sampler.pads import named_rows
+from antiphon_sampler.pads import rows_by_name
 
 LIBRARY = built_in_folder("library")
 TABLE = [line.split(",") for line in (LIBRARY / "sounds.csv").read_text().splitlines()[1:]]
@@ -70,7 +70,7 @@ def test_the_names_that_tidal_and_strudel_users_type_are_there():
 
 def test_a_drum_of_a_bank_has_the_names_that_others_write():
     names = tuple(sorted(path.name for path in (LIBRARY / "kit").iterdir()))
-    rows = named_rows(names)
+    rows = rows_by_name(names)
     for said, folder in (
         ("sn", "sd"),
         ("rim", "rs"),

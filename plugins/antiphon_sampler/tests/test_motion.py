@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from antiphon_sampler.pads import named_note, named_rows, other_names
+from antiphon_sampler.pads import named_note, other_names, rows_by_name
 from antiphon_sampler.tests.material import RATE, sine, write
 from antiphon_sampler.tests.test_values import played
 
@@ -104,7 +104,7 @@ def test_a_note_lasts_its_beats_and_plays_at_the_pitch_of_its_files_name(play, f
 
 
 def test_other_programs_names_come_behind_the_librarys_own(play, folder):
-    rows = named_rows(("piano", "saw", "sawtooth", "tr909_bd"))
+    rows = rows_by_name(("piano", "saw", "sawtooth", "tr909_bd"))
     names = ("piano", "saw", "sawtooth", "tr909_bd")
     assert {k: v for k, v in other_names(names).items() if k in ("superzow", "sawtooth", "gm_piano", "gm_flute")} == {
         "superzow": "saw", "gm_piano": "piano"}  # fmt: skip

@@ -107,7 +107,7 @@ def check_ports() -> Iterator[Finding]:
             try:
                 sock.bind(("127.0.0.1", port))
             except OSError as error:
-                if own := pidfile.running_server(port):
+                if own := pidfile.server_pid(port):
                     yield Finding(f"{wire} port {port}", "works", f"of your server that runs here (process {own})")
                     continue
                 who = "taken, perhaps by a running antiphon" if error.errno == errno.EADDRINUSE else str(error.strerror)

@@ -243,7 +243,7 @@ def _lit(event: LiveEvent) -> list[Any] | None:
 
 
 def main(arguments: list[str]) -> None:
-    """Performs; see the module."""
+    """Main function of the process. `arguments`: the descriptors of its socket and of `RUNS`, in decimal."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the player decides
     sock = socket.socket(fileno=int(arguments[0]))
     runs = mmap.mmap(int(arguments[1]), SLOTS * SLOT.size)

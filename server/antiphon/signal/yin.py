@@ -32,7 +32,11 @@ THRESHOLD = 0.151
 
 
 class TroughSearch(NamedTuple):
-    """Samples compared, longest lag, samples per second, MIDI numbers between, depth below which a trough counts."""
+    """Settings of the search for a trough.
+
+    `window`: samples compared. `longest`: longest lag, in samples. `rate`: in Hz. `low`, `high`: range of the pitch, as
+    MIDI numbers. `threshold`: depth below which a trough counts.
+    """
 
     window: i64
     longest: i64

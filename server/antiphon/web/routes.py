@@ -30,7 +30,7 @@ from antiphon.web.http_message import Authorise, HttpRequest, Refusal, Response,
 from antiphon.web.oscquery import query
 from antiphon.web.oscquery.address_space import AddressSpace
 from antiphon.web.page import files, routes
-from antiphon.web.page.routes import PageOpening
+from antiphon.web.page.routes import PageKeyExchange
 from antiphon.web.performer_link import PerformerLink
 from antiphon.web.plugin_routes import add_routes
 from antiphon.web.protocol.application import Endpoint
@@ -106,7 +106,7 @@ def _guard(server: HttpServer, options: HttpOptions) -> None:
         guard = TokenGuard(_token_if_any(folder), page_key=page[1] if page else "")
         server.gate.authorise = guard.check
         if page:
-            opening = PageOpening(Path(page[0]), guard)
+            opening = PageKeyExchange(Path(page[0]), guard)
             server.routes.add("POST", "/api/page/open", Endpoint(opening.serve, token=False))
 
 

@@ -121,7 +121,7 @@ class MappingShape:
 
 
 class Shared:
-    """The mapping, and its parts as memory views.
+    """The memory shared by control, engine and recorder, and its parts as memory views.
 
     `tap_tags`: number of the block in each slot of the tap, plus one, as int64; 0 while the slot changes.
     """

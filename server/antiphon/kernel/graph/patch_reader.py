@@ -173,7 +173,7 @@ class PatchReader:
             if control == "out":
                 targets[control] = self._emitting(graph, here, target)
                 continue
-            if not is_control(control):
+            if not is_midi_controller(control):
                 raise Misfit(
                     here,
                     'is not a control; "cc 0" to "cc 127" are, with a channel 1 to 16 behind if wanted, '
@@ -285,7 +285,7 @@ class PatchReader:
         return kinds or (["control"] if side == "in" and info.moved(port) is not None else [])
 
 
-def is_control(text: str) -> bool:
+def is_midi_controller(text: str) -> bool:
     """True if `text` names a MIDI controller, such as "cc 21", or "cc 21 2" with a channel 1 to 16."""
     match = _MIDI.fullmatch(text)
     return match is not None and int(match[1]) <= 127 and 1 <= int(match[2] or 1) <= 16

@@ -14,8 +14,8 @@ MAX_NAME_LETTERS = 64
 MIN_SIMILARITY = 0.7
 """difflib's ratio from which two names are near: one letter in four wrong or moved; at .6 nope is near looper."""
 MAX_SUGGESTIONS = 2
-MIN_RESEMBLANCE = 0.3
-"""difflib's ratio below which a name is none of the nearest."""
+MIN_LISTED_SIMILARITY = 0.3
+"""The same ratio, below which a name is not listed among the nearest."""
 MAX_LISTED_NAMES, MAX_NEAREST = 24, 5
 """Names above which a refusal gives the nearest in place of the first, and how many."""
 
@@ -48,7 +48,7 @@ def _nearest(name: str, known: tuple[str, ...]) -> str:
     spelled = {other.lower(): other for other in reversed(known)}
     # names too far off are not compared to the end: that costs control ten times the time
     found = dict.fromkeys(
-        difflib.get_close_matches(name[:MAX_NAME_LETTERS].lower(), spelled, MAX_NEAREST, MIN_RESEMBLANCE)
+        difflib.get_close_matches(name[:MAX_NAME_LETTERS].lower(), spelled, MAX_NEAREST, MIN_LISTED_SIMILARITY)
     )
     few = list(found | dict.fromkeys(sorted(spelled)))[:MAX_NEAREST]
     return f"the nearest of {len(known)} are {', '.join(_apart(spelled[one]) for one in few)}"

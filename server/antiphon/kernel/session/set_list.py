@@ -13,7 +13,7 @@ from msgspec import Meta
 
 from antiphon.kernel.errors import PatchError
 from antiphon.kernel.graph import patch as patches, patch_list
-from antiphon.kernel.graph.patch_reader import Line, is_control, one_line
+from antiphon.kernel.graph.patch_reader import Line, is_midi_controller, one_line
 from antiphon.kernel.runtime import paths, resources
 from antiphon.kernel.runtime.suggestion import instead
 from antiphon.kernel.runtime.toml_location import place_of
@@ -111,7 +111,7 @@ def _patch_names(asked: Sequence[str]) -> tuple[str, ...]:
 
 def _pedals(table: Mapping[str, Any]) -> dict[str, str]:
     for control, step in table.items():
-        if not is_control(control):
+        if not is_midi_controller(control):
             raise Misfit(("midi", control), 'is not a control; "cc 0" to "cc 127" are, with a channel 1 to 16 behind')
         if not isinstance(step, str) or step not in STEPS:
             raise Misfit(("midi", control), f"takes {' or '.join(STEPS)}")

@@ -38,7 +38,7 @@ class OpenBody(msgspec.Struct, forbid_unknown_fields=True):
 
 
 @dataclass(frozen=True, slots=True)
-class PageOpening:
+class PageKeyExchange:
     """Exchanges one-time secrets for the page's key."""
 
     folder: Path

@@ -98,9 +98,9 @@ class Plans:
     ) -> None:
         """Loads a patch in place of the present one, in a crossfade of `fade` seconds.
 
-        `peer` gets `/done ADDRESS done…` when the plan plays, or `/fail` if the engine refuses it; then `then` is
-        called where it plays. Raises AntiphonError: the patch is not valid, or too many changes are pending; nothing
-        has changed.
+        `peer` gets `/done ADDRESS done…` when the plan plays, or `/fail` if the engine refuses it. `then` is called
+        once the plan plays. Raises AntiphonError: the patch is not valid, or too many changes are pending; nothing has
+        changed.
         """
         state = self._session.state
         previous = self._before(address, whole=True)

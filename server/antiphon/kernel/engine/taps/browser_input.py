@@ -32,7 +32,10 @@ class BrowserInput:
         return self._filling
 
     def add(self, x: Samples) -> Samples:
-        """Input plus the browser's sound, float32 `[channels, block]`, until the next call; else `x` itself."""
+        """`x` plus the browser's sound, float32 `[channels, block]`, valid until the next call.
+
+        It is `x` itself while no browser sends, or the buffer is filling.
+        """
         words, block = self._words, self._block
         if not words[TapWord.INPUT_OPEN]:
             self._filling = True

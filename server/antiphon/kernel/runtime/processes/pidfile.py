@@ -80,8 +80,8 @@ def refuse_running(where: Path) -> tuple[dict[str, Any], dict[str, int]] | None:
     return data, alive
 
 
-def running_server(port: int) -> int:
-    """The process of this user's server that has a port, of OSC or HTTP, by the lists; 0 for none."""
+def server_pid(port: int) -> int:
+    """PID of this user's server at an OSC or HTTP port, by the files of PIDs; 0 for none."""
     for path in paths.runtime().glob(f"*/{LIST}"):
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             data = json.loads(path.read_bytes())
