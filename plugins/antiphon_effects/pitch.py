@@ -213,8 +213,8 @@ WINDOWS = {"short": 0.043, "long": 0.085}
 LIFTER_SECONDS = 0.0012
 """Length in seconds of the cepstrum taken as envelope: less than a period of 800 Hz."""
 SCALLOPING_FACTOR = 0.42
-"""Factor of the gain 1 + factor · offset², offset in bins, which makes a partial between two bins as loud as on one: the
-windows' product loses 0.86 dB halfway."""
+"""Factor of the gain 1 + factor · offset², offset in bins, which makes a partial between two bins as loud as on one:
+the windows' product loses 0.86 dB halfway."""
 MAX_ENVELOPE_GAIN = 8.0
 """Maximum factor by which an envelope raises a partial."""
 # places in `place`: frames of the output's hop that were given, frames of the input

@@ -79,7 +79,7 @@ class Loop:
         return {name: value for name, value in values.items() if name not in _SEPARATE_FIELDS}
 
     def answers(self, style: str) -> float:
-        """How well it fits a style, 0 to 1: 1 for its groove's or one in its file's name, else the label's probability."""
+        """Fit of a style, 0 to 1: 1 for its groove's or one in its file's name, else the label's probability."""
         wanted = plain_words(style)
         named = plain_words(self.style) == wanted or f" {wanted} " in f" {plain_words(self.file)} "
         return (
