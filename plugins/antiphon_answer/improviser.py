@@ -23,17 +23,28 @@ FOLLOWED, ELSEWHERE, TRANSPOSED = 8.0, 0.05, 0.1
 """Weight of a memory row relative to the prior; lower at another bar position, and from another pitch class."""
 CHORD_SIXTEENTHS = 0.35
 """Maximum sixteenths between notes of one chord."""
-RUN_SHARES = {True: (0.3, 0.6), False: (0.5, 1.0)}
-"""Range of a copied run's length as a share of `originality`: in a turn, and in a continuation."""
-DOUBTS, FIRMNESS = {True: 5.0, False: 3.0}, {True: 48.0, False: 1.5}
-"""Final note of a turn, and of a continuation: divisor of the keys' log probabilities, exponent of a note's weight."""
-_TRIADS = {True: (1.0, 0.95, 0.9), False: (1.0, 0.85, 0.7)}
-"""Weights of tonic, third and fifth of a key as the last note of a turn, and of a continuation."""
 _PHRASE_END_DEGREES = (0, 1, 4, 6)
 """Degrees that end a non-final phrase."""
 _RANGE_MARGIN = 3
 """Semitones by which an answer may exceed the range of the last notes."""
 _RECENT = 64
+
+
+class DrawConstants(NamedTuple):
+    """Constants by which an answer's notes are drawn.
+
+    `runs`: range of a copied run's length as a share of `originality`. Of the final note, `doubt`: divisor of the keys'
+    log probabilities; `firmness`: exponent of its weight; `triad`: weights of a key's tonic, third and fifth.
+    """
+
+    runs: tuple[float, float]
+    doubt: float
+    firmness: float
+    triad: tuple[float, float, float]
+
+
+TURN = DrawConstants((0.3, 0.6), 5.0, 48.0, (1.0, 0.95, 0.9))
+CONTINUATION = DrawConstants((0.5, 1.0), 3.0, 1.5, (1.0, 0.85, 0.7))
 
 
 class Planned(NamedTuple):
@@ -87,7 +98,7 @@ class Improviser:
         self._ages = np.arange(len(self.memory.weights), dtype=np.float64)
         self._phraser = Phraser(self.memory)
         self.slot = self.key = 0
-        self._bar, self._turn, self._settled = 0, False, False
+        self._bar, self._constants, self._settled = 0, CONTINUATION, False
         self._most = 1
         self._now = 60
         # kernels are compiled here, and not when the first note comes
@@ -180,7 +191,7 @@ class Improviser:
         self.planning = True
         self.plans += 1
         self._random = mix_bits(self.wishes.seed * 0x9E3779B97F4A7C15 + self.plans * 0xD1B54A32D192ED03 + start)
-        wishes, self._turn = self.wishes, turn
+        wishes, self._constants = self.wishes, TURN if turn else CONTINUATION
         span = start, end, max(start, latest)
         self._phraser.begin(span, wishes.bar, self.key, wishes.density, self._chance, turn=turn)
         self._going.copy(self._history)
@@ -223,7 +234,7 @@ class Improviser:
             # a run of the answer's own begins with its first note
             self._copied.intervals.fill(0)
         self._drawn += 1
-        if self._turn and not self._settled and self._phraser.left < AHEAD:
+        if self._constants is TURN and not self._settled and self._phraser.left < AHEAD:
             # the last notes of the player's turn have ended since the answer began
             self._settled = True
             self._compass()
@@ -268,7 +279,7 @@ class Improviser:
         run = int(self._copied.intervals[: self.memory.count].max())
         if run < self._run or not self._drawn:
             most = self.wishes.originality - 1
-            shortest, longest = RUN_SHARES[self._turn]
+            shortest, longest = self._constants.runs
             self._most = max(1, round(most * (shortest + (longest - shortest) * self._chance())))
         self._run = run
 
@@ -298,15 +309,15 @@ class Improviser:
             # on the way there all pitches between are allowed
             low, high = min(low, self._pitch), max(high, self._pitch)
         scale, tonic = SCALES[self.key // 12], self.key % 12
-        fits = self.prior.fits(self._sounds) / DOUBTS[self._turn]
+        fits = self.prior.fits(self._sounds) / self._constants.doubt
         if self.fixed >= 0:
             fits[:] = -np.inf
             fits[self.key] = 0.0
         ends = np.zeros(12)
         for key, likely in enumerate(np.exp(fits - fits.max()).tolist()):
-            for degree, good in zip((0, 4 - key // 12, 7), _TRIADS[self._turn], strict=True):
+            for degree, good in zip((0, 4 - key // 12, 7), self._constants.triad, strict=True):
                 ends[(key + degree) % 12] += good * likely
-        ends = np.maximum(BAD_END, (ends / ends.max()) ** FIRMNESS[self._turn])
+        ends = np.maximum(BAD_END, (ends / ends.max()) ** self._constants.firmness)
         for pitch in range(PITCHES):
             degree = (pitch - tonic) % 12
             inside = 1.0 if degree in scale else OUT_OF_KEY

@@ -37,6 +37,7 @@ _SHARE = Param("share", low=0.0, high=1.0)
 _DIP = Fraction(1, 64)
 """Beats from a note that ducks others to where they rise again."""
 _BEYOND = 60
+"""Notes below or above MIDI's that are silent; those farther away are refused."""
 _SHORTEST = Fraction(1, 1000)
 _CONTROLLER = (("ccn", 0, HIGHEST), ("channel", 1, 16))
 

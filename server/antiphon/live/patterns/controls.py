@@ -22,7 +22,7 @@ Values: TypeAlias = Mapping[str, Value]
 UNNAMED = ""
 """Name of a value that `note`, `n` or `s` names later."""
 MAX_ECHOES, MAX_PIECES = 64, 1024
-"""Maximum pieces of `chop`, and repeats of `echo`."""
+"""Maximum repeats of `echo`, and pieces of `chop`."""
 
 
 class ControlPattern(Pattern[Values]):
