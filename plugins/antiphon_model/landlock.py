@@ -10,15 +10,17 @@ import ctypes
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Protocol, TypeAlias
 
 from antiphon.api import AntiphonError, Samples
 from antiphon.api.backends.runtime import limit_resources
 
-_CREATE_RULESET, _RESTRICT_SELF = 444, 446
+_CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
+_PATH_BENEATH = 1
 _NO_NEW_PRIVILEGES = 38
 _VERSION = 1
-_READ_FILE, _READ_DIR = 1 << 2, 1 << 3
+_WRITE_FILE, _READ_FILE, _READ_DIR = 1 << 1, 1 << 2, 1 << 3
 _FIRST_RIGHTS = (1 << 13) - 1
 """Rights of the first version: execute, read, write, remove, and make files of each kind."""
 _TRUNCATE = 1 << 14
@@ -27,6 +29,11 @@ _BIND_TCP, _CONNECT_TCP = 1 << 0, 1 << 1
 
 class _Ruleset(ctypes.Structure):
     _fields_ = (("files", ctypes.c_uint64), ("network", ctypes.c_uint64))
+
+
+class _PathRule(ctypes.Structure):
+    _pack_ = 1
+    _fields_ = (("rights", ctypes.c_uint64), ("parent", ctypes.c_int32))
 
 
 def landlock_version() -> int:
@@ -41,11 +48,11 @@ def landlock_version() -> int:
     return max(0, int(call(_CREATE_RULESET, None, ctypes.c_size_t(0), ctypes.c_uint(_VERSION))))
 
 
-def forbid_writing() -> bool:
+def forbid_writing(nodes: tuple[str, ...] = ()) -> bool:
     """Revokes the right of this thread and its children to write files, run programs and use TCP.
 
-    Files that are open stay so, and reading is allowed: libraries are loaded late. Returns whether the kernel has taken
-    them; an older one, or another system, leaves them.
+    Files that are open stay so, and reading is allowed: libraries are loaded late. `nodes`: patterns of device nodes in
+    `/dev` that may be written. Returns whether the kernel has taken them; an older one, or another system, leaves them.
     """
     version = landlock_version()
     if not version:
@@ -60,6 +67,15 @@ def forbid_writing() -> bool:
     if ruleset < 0:
         return False
     try:
+        for node in (path for pattern in nodes for path in Path("/dev").glob(pattern)):
+            held = os.open(node, os.O_PATH)
+            try:
+                rule = _PathRule(_WRITE_FILE, held)
+                call(
+                    _ADD_RULE, ctypes.c_int(ruleset), ctypes.c_int(_PATH_BENEATH), ctypes.byref(rule), ctypes.c_uint(0)
+                )
+            finally:
+                os.close(held)
         none = ctypes.c_ulong(0)
         if control(_NO_NEW_PRIVILEGES, ctypes.c_ulong(1), none, none, none):
             return False
@@ -74,14 +90,20 @@ Run: TypeAlias = Callable[[Samples], Samples]
 
 
 class StreamProgram(Protocol):
-    """A loaded file with one of its methods chosen."""
+    """A loaded file with one of its methods chosen.
+
+    Attributes:
+        device: "cpu" or "cuda".
+    """
+
+    device: str
 
     def begin(self) -> Run:
         """Begins a stream in its initial state; returns the function of its consecutive hops."""
 
 
-def confine() -> None:
-    """Revokes this process's output and its right to write files, before it runs foreign code.
+def confine(nodes: tuple[str, ...] = ()) -> None:
+    """Revokes this process's output and its right to write files but those `nodes`, before it runs foreign code.
 
     Script can print, without end. A limit of 0 bytes holds everywhere; Landlock, where the kernel has it, also keeps
     from files that exist, and from programs and TCP.
@@ -91,7 +113,7 @@ def confine() -> None:
         os.dup2(nowhere, descriptor)
     os.close(nowhere)
     limit_resources(file=0, core=0)
-    forbid_writing()
+    forbid_writing(nodes)
 
 
 def sentence(error: BaseException) -> str:

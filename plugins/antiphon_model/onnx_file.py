@@ -64,6 +64,8 @@ class OnnxModel:
     in `LIMITS` alone.
     """
 
+    device = "cpu"
+
     def __init__(self, session: Any) -> None:
         """Finds the sound and the states. Raises ModelError: the convention is not followed."""
         self._session = session

@@ -99,7 +99,7 @@ class Model(ModelProcessor):
         if hop > MAX_HOP:
             raise ModelError(f"{Path(file.path).name} takes hops of {hop} frames; at most {MAX_HOP} can be played")
         self._method = method
-        script = file.format == "torchscript"
+        script, pool = file.format == "torchscript", current_pool()
         return WorkerSpec(
             name=Path(file.path).name,
             factory=f"antiphon_model.worker:build_{'torchscript' if script else 'onnx'}",
@@ -109,6 +109,7 @@ class Model(ModelProcessor):
             inputs=(method.inputs, hop // method.in_ratio),
             outputs=(method.outputs, hop // method.out_ratio),
             slots=self.lanes(spec),
+            device=pool.device if script and pool is not None else "cpu",
             memory=min(MAX_MEMORY, MEMORY + 6 * (file.bytes >> 20)),
             settings={
                 "path": file.path,

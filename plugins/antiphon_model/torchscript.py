@@ -102,14 +102,14 @@ def latency(module: Any, method: str) -> int | None:
 class TorchScriptProgram:
     """A `StreamProgram`: a loaded module with one method chosen and its attributes set."""
 
-    def __init__(self, module: Any, method: str, values: str = "", rate: int = 0) -> None:
+    def __init__(self, module: Any, method: str, values: str = "", rate: int = 0, device: str = "cpu") -> None:
         """Sets up a module by attributes as text, `name=value name=value,value`; `rate` 0 is its own.
 
         Raises ModelError: there is no such method or attribute.
         """
         if method not in methods(module):
             raise ModelError(f"it has no method {method!r}")
-        self._module, self._method = module, method
+        self._module, self._method, self.device = module.to(device), method, device
         with torch.inference_mode():
             if rate and module._c._has_method("set_sample_rate"):
                 module.set_sample_rate(rate)
@@ -121,11 +121,11 @@ class TorchScriptProgram:
 
         def step(x: Samples) -> Samples:
             with torch.inference_mode():
-                y = run(torch.from_numpy(np.ascontiguousarray(x)).unsqueeze(0))
+                y = run(torch.from_numpy(np.ascontiguousarray(x)).unsqueeze(0).to(self.device))
                 if not isinstance(y, torch.Tensor) or y.dim() != 3 or y.shape[0] != 1:
                     got = list(y.shape) if isinstance(y, torch.Tensor) else type(y).__name__
                     raise ModelError(f"gave {got} instead of [1, channels, values]")
-                out: Samples = y[0].to(torch.float32).numpy()
+                out: Samples = y[0].to("cpu", torch.float32).numpy()
                 return out
 
         return step

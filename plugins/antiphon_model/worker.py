@@ -19,12 +19,14 @@ from antiphon.api.backends.workers import Stepper, WorkerSpec
 from antiphon_model.landlock import Run, StreamProgram, confine, sentence
 from antiphon_model.model_file import read
 
+CARD_NODES = ("nvidia*", "dxg")
+"""Device nodes that a card's driver opens again while it plays."""
 WARM_STEPS = 12
 """Warm-up steps of each slot: torch compiles script at the first few."""
 
 
 def build_torchscript(spec: WorkerSpec) -> Stepper:
-    """Stepper of a TorchScript file. Raises ModelError: the file cannot be played."""
+    """Stepper of a TorchScript file, on the CPU where it fails on the card. Raises ModelError: it cannot be played."""
 
     def loaded(data: bytes) -> StreamProgram:
         import torch
@@ -33,11 +35,25 @@ def build_torchscript(spec: WorkerSpec) -> Stepper:
 
         torch.set_num_threads(1)
         torch.set_flush_denormal(True)
-        settings = spec.settings
-        values = str(settings.get("attributes", ""))
-        return torchscript.TorchScriptProgram(torchscript.load(data), str(settings["method"]), values, spec.rate)
+        method, values = str(spec.settings["method"]), str(spec.settings.get("attributes", ""))
+        module = torchscript.load(data)
+        if spec.device != "cpu":
+            torch._C._jit_override_can_fuse_on_gpu(False)  # no kernels are compiled while it plays
+            try:
+                program = torchscript.TorchScriptProgram(module, method, values, spec.rate, spec.device)
+                program.begin()(np.zeros(spec.inputs, np.float32))
+                return program
+            except RuntimeError:  # scripts make tensors on the CPU beside those of the card
+                module = torchscript.load(data)
+        return torchscript.TorchScriptProgram(module, method, values, spec.rate)
 
-    confine()
+    if spec.device == "cpu":
+        confine()
+    else:
+        from antiphon.api.backends.networks import open_card
+
+        open_card(spec.name)
+        confine(CARD_NODES)
     return FileStepper(spec, loaded)
 
 
@@ -70,6 +86,7 @@ class FileStepper:
             self._program = load(data)
         except ModelError as error:
             raise ModelError(f"{self._name}: {error}") from None
+        self.device = self._program.device
         self._runs: list[Run | None] = [None] * spec.slots
         self._inputs = spec.inputs
 

@@ -333,16 +333,22 @@ def test_a_refusal_holds_for_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_a_confined_process_changes_nothing(tmp_path: Path) -> None:
-    """Also a file that exists, which a limit on a file's size does not keep: it can be mapped and written."""
+    """Also a file that exists, which a limit on a file's size does not keep: it can be mapped and written.
+
+    A device node that is named can still be opened."""
     if not hasattr(os, "fork"):
         pytest.skip("needs fork")
     there = tmp_path / "there"
     there.write_bytes(b"as it was")
     pid = os.fork()
     if pid == 0:
-        landlock.confine()
+        landlock.confine(("null",))
         done = 0
         try:
+            os.close(os.open("/dev/null", os.O_WRONLY))
+            with contextlib.suppress(PermissionError) if landlock.landlock_version() else contextlib.nullcontext():
+                os.close(os.open("/dev/zero", os.O_WRONLY))
+                assert not landlock.landlock_version()
             assert there.read_bytes() == b"as it was"
             with contextlib.suppress(OSError), open(tmp_path / "new", "wb") as file:
                 file.write(b"x" * 10)

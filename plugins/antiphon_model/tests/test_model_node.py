@@ -18,6 +18,7 @@ from antiphon.kernel.graph.compiler import compile_plan
 from antiphon.kernel.graph.patch import parse
 from antiphon.kernel.workers import pool
 from antiphon.kernel.workers.arena import State
+from antiphon.kernel.workers.status import workers
 from antiphon.kernel.workers.stream import HopStart
 from antiphon_model import model_file
 from antiphon_model.processor import REACH, Model
@@ -80,6 +81,33 @@ def check_convolution(path: Path, hop: int) -> None:
 def test_a_streaming_convolution_of_torch_is_the_offline_one(home: Path) -> None:
     pytest.importorskip("torch")
     check_convolution(exports.known(exports.saved(home / "c.ts", exports.torch_convolution())), 512)
+
+
+def test_a_file_plays_on_a_card_as_on_the_cpu_and_one_that_mixes_devices_on_the_cpu(home: Path) -> None:
+    """On a machine without a card both are the CPU."""
+    torch = pytest.importorskip("torch")
+
+    class Mixed(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("gain", torch.tensor(0.5))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.gain * (x + torch.ones(x.shape[2], device=torch.device("cpu")))
+
+    x, pooled = stereo(6000), pool.current()
+    assert pooled is not None
+    files = {
+        exports.saved(home / "c.ts", exports.torch_convolution()): filtered(x),
+        exports.saved(home / "mixed.ts", exports.scripted(Mixed())): 0.5 * (x + 1.0),
+    }
+    for path, want in files.items():
+        node = Model()
+        y = run_processor(node, SPEC, x, {"file": str(exports.known(path))})
+        status = workers(pooled.arena)[-1]
+        assert (status.name, status.device) == (path.name, "cpu" if path.stem == "mixed" else pooled.device)
+        np.testing.assert_allclose(y[:, node.latency :], want[:, : 6000 - node.latency], atol=1e-5)
+        close_streams()
 
 
 def test_a_streaming_convolution_of_onnx_is_the_offline_one(home: Path) -> None:

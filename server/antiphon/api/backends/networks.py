@@ -2,5 +2,6 @@
 
 from __future__ import annotations
 
+from antiphon.networks.cuda import card as open_card
 from antiphon.networks.streaming import State, StreamingModel
 from antiphon.networks.torch_network import fill as fill_network

@@ -115,7 +115,8 @@ class Stepper(Protocol):
 
     A stepper whose `open` would take longer than a hop, because it loads files first, may also have a method
     `preload(config)`: it returns a function that loads them, called in another thread while the worker's other streams
-    play, or None if nothing is missing. `open` follows after it has ended.
+    play, or None if nothing is missing. `open` follows after it has ended. One that chooses its device has it in
+    `device`.
     """
 
     def warm(self) -> None:

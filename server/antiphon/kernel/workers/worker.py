@@ -203,7 +203,7 @@ class Worker:
         gc.disable()
         short_slices()
         self._look()
-        self._words[WorkerWord.CUDA] = int(self._spec.device == "cuda")
+        self._words[WorkerWord.CUDA] = int(getattr(self._stepper, "device", self._spec.device) == "cuda")
         self._words[WorkerWord.TAKES] = int(self._events is not None)
         if self._words[WorkerWord.STATE] == State.WAITING:
             self._entry.set_reason("")  # the reason was that it waited
