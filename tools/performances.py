@@ -15,12 +15,13 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import soundfile
 from numpy.typing import NDArray
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "server"), str(ROOT / "plugins")]
 
-from antiphon.demo import hum_loop, melody_loop  # noqa: E402
+from antiphon.demo import BAND, HUM  # noqa: E402
 from antiphon.kernel.contract.block import StreamSpec  # noqa: E402
 from antiphon.kernel.contract.params import Value  # noqa: E402
 from antiphon.kernel.graph import patch  # noqa: E402
@@ -33,6 +34,8 @@ from antiphon.offline.runner import process_stream  # noqa: E402
 from antiphon_loops.analysis.loudness import integrated_loudness  # noqa: E402
 
 RATE = 48000
+LOOP_BEAT = RATE * 60 // 90
+"""Frames of a beat of the loops."""
 SPEC = StreamSpec(48000, 1024, 2)
 LEVEL = -18.0
 """Loudness in LUFS of the input, and approximately of the output: 12 dB of headroom for peaks."""
@@ -188,6 +191,11 @@ def _levelled(sound: F64) -> F32:
     return stereo * np.float32(10.0 ** ((LEVEL - integrated_loudness(stereo, RATE)) / 20.0))
 
 
+def _loop(path: Path) -> F64:
+    """A loop that `antiphon play` hears without a microphone, `[2, frames]`."""
+    return np.ascontiguousarray(soundfile.read(path, dtype="float64")[0].T)
+
+
 def _faded(sound: F64, seconds: float = 0.02) -> F64:
     edge = np.linspace(0.0, 1.0, round(seconds * RATE))
     sound[..., : edge.size] *= edge
@@ -198,8 +206,7 @@ def _faded(sound: F64, seconds: float = 0.02) -> F64:
 @cache
 def voice() -> F32:
     """Three seconds of singing with words."""
-    start = hum_loop.PHRASE * melody_loop.BEAT
-    return _levelled(_faded(hum_loop.hum()[0, start : start + 3 * RATE].astype(np.float64)))
+    return _levelled(_faded(_loop(HUM)[0, 8 * LOOP_BEAT : 8 * LOOP_BEAT + 3 * RATE]))
 
 
 @cache
@@ -255,7 +262,7 @@ def guitar() -> F32:
 @cache
 def band() -> F32:
     """Plucked strings, bass and hats: eight beats at 90 bpm."""
-    return _levelled(_faded(melody_loop.loop()[:, : 8 * melody_loop.BEAT].astype(np.float64)))
+    return _levelled(_faded(_loop(BAND)[:, : 8 * LOOP_BEAT]))
 
 
 @cache

@@ -44,6 +44,8 @@ WANTED = (
     "antiphon/web/page/assets/player.js",
     "antiphon/web/page/assets/worker.js",
     "antiphon/web/page/assets/icon-maskable-512.png",
+    "antiphon/demo/band.flac",
+    "antiphon/demo/hum.flac",
     "antiphon/demo/voice.ogg",
     "antiphon/data/patches/through.toml",
     "antiphon/data/patches/bench8.toml",

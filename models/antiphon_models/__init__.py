@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 
 _TRAININGS = (
-    "bars answer.bars:BarsRecipe The bar model of `continue` and `generate`: chords, melody, bass and drums.",
     "denoise denoise.training.recipe:MaskRecipe The mask network of the denoiser.",
     "denoise-mask-file denoise.training.recipe_file:FileMaskRecipe The same of files, in both directions.",
     "denoise-gate denoise.training.recipe_gate:GateRecipe The thresholds of the denoiser's gate.",

@@ -164,19 +164,6 @@ class Improviser:
         time = min(TIMES - 1, max(0, slot - self.slot))
         return -math.log2(self._chances[interval * TIMES + time])
 
-    def next_probabilities(self) -> NDArray[np.float64]:
-        """Probabilities `[SYMBOLS]` of the next note by interval and time; a view that the next call overwrites."""
-        self._predict(self._history, self.slot, self._pitch, self._interval, self._time)
-        return self._chances
-
-    def unlike(self, chances: NDArray[np.float64], time: int) -> NDArray[np.float64]:
-        """Probabilities of the next interval, `time` after the last note, without copies longer than `originality`."""
-        memory, left = self.memory, chances.copy()
-        for row in np.flatnonzero(self._history.joint[: memory.count - 1] >= self.wishes.originality - 1) + 1:
-            if memory.times[row] == time:
-                left[memory.intervals[row]] = 0.0
-        return left if left.any() else chances
-
     # ---- the answer
     def begin(self, start: int, end: int, latest: int, *, turn: bool) -> bool:
         """Begins an answer; returns whether there is material for one.

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 
 from antiphon.api import FileError, UsageError, Value
-from antiphon.api.backends.files import open_midi, printable_path, write_atomic
+from antiphon.api.backends.files import printable_path, write_atomic
 from antiphon.api.jobs import FileJob, Written, is_midi
-from antiphon_answer.bar_files import continuation_by_bars, part_by_bars, write_parts
 from antiphon_answer.corpus import read_corpus, wish
 from antiphon_answer.improviser import Improviser, Planned
 from antiphon_answer.melody_file import MelodyFile, read, write
@@ -35,21 +33,11 @@ def run(job: FileJob) -> tuple[Written, ...]:
         raise UsageError(f"{job.plugin} writes MIDI: OUT must end in .mid or .midi, or say -p audio=on")
     given = read(job.source)
     if settings["mode"] != "continue":
-        if settings["by"] == "bars":
-            raise UsageError(
-                f"by=bars goes on where a file ends, and knows no {settings['mode']}: leave out by or mode"
-            )
         return _with(job, given, settings)
     improviser = Improviser(installed_prior())
     read_corpus(improviser, str(settings["corpus"]))
     wish(improviser, settings)
     improviser.wishes.bar = given.bar
-    fill = str(settings["fill"])
-    if fill != "none":
-        parts = part_by_bars(improviser, given, fill, settings)
-        seconds = write_parts(job.target, given, parts)
-        told = (f"{sum(map(len, parts.values()))} notes of {fill}",)
-        return (Written(job.target, printable_path(job.source), seconds, found=told),)
     return _continued(job, given, improviser, settings)
 
 
@@ -58,21 +46,15 @@ def _continued(
 ) -> tuple[Written, ...]:
     """Writes the file with added bars, and the report."""
     bits = _learn(improviser, given, measured="report" in job.beside)
-    beside: dict[int, list[Planned]] = {}
-    if settings["by"] == "bars":
-        added, beside = continuation_by_bars(improviser, given, settings)
-    else:
-        added = continuation(improviser, given, int(str(settings["bars"])), int(str(settings["transpose"])))
+    added = continuation(improviser, given, int(str(settings["bars"])), int(str(settings["transpose"])))
     if not added:
         raise FileError(f"{job.source.name} has too little to go on with: its melody needs two notes at least")
     job.progress(1.0)
     seconds = write(job.target, given, added)
-    if beside:
-        write_parts(job.target, replace(given, midi=open_midi(job.target)), beside)
     bars = "1 bar" if settings["bars"] == 1 else f"{settings['bars']} bars"
     key = KEYS[improviser.key]
     found = (
-        f"{len(added) + sum(map(len, beside.values()))} notes added",
+        f"{len(added)} notes added",
         key,
         f"{bars} from beat {given.next_bar / 4 + given.origin:g} on",
     )

@@ -356,11 +356,3 @@ _SETTING_NAMES = ("originality", "register", "seed", "density", "forget", "key")
 
 class Continue(Answer):
     """`answer` by the name of its file job: `antiphon run continue IN.mid OUT.mid -p bars=8`."""
-
-    params = (
-        *Answer.params,
-        Param(
-            "by", "choice", "memory", choices=("memory", "bars"), doc="In files: the memory, or the bar model over it."
-        ),
-        Param("fill", "choice", "none", choices=("none", "bass", "drums"), doc="In files, by=bars: the track to fill."),
-    )

@@ -12,7 +12,6 @@ def antiphon_analyses(register: Register) -> None:
     register("music", "antiphon_listen.music:MusicAnalysis", "Tempo, beats, downbeats, key, chords and sections.")
     register("music-stems", "antiphon_listen.music:StemMusicAnalysis", "The same, with chords and key without drums.")
     register("librosa", "antiphon_listen.music:LibrosaBeats", "Tempo and beats by librosa, asked by name.")
-    register("timbre", "antiphon_listen.timbre:Timbre", "A vector of the spectrum's shape, by which sounds are alike.")
 
 
 @hookimpl

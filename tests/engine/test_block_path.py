@@ -6,7 +6,8 @@ import sys
 PLAY = """
 import sys
 import numpy as np
-from antiphon.demo import melody_loop, hum_loop
+import soundfile
+from antiphon.demo import BAND, HUM
 from antiphon.kernel.contract.block import StreamSpec
 from antiphon.kernel.graph.graph import IN, OUT, End, Graph, NodeSpec, Wire
 from antiphon.kernel.native import compile_all
@@ -23,7 +24,8 @@ for info in infos:
     wires = tuple(Wire(End(IN, IN), End("n", port.name)) for port in info.inputs if port.kind == "audio")
     plans[info] = compile_plan(Graph((NodeSpec("n", info.type),), wires), loaded.catalog, loaded.make, spec, {"n": 1})
 compile_all()
-sound = np.concatenate([hum_loop.hum()[:, :48000], melody_loop.loop()[:, :24000]], axis=1)
+parts = [soundfile.read(path, frames, dtype="float32")[0] for path, frames in ((HUM, 48000), (BAND, 24000))]
+sound = np.ascontiguousarray(np.concatenate(parts).T)
 for plan in plans.values():
     plan.run(256, BlockTime())
 

@@ -8,7 +8,7 @@ from tests import audio as sound
 from tools.performances import PERFORMANCES
 
 from antiphon.cli.files.render import render
-from antiphon.demo import melody_loop
+from antiphon.demo import BAND
 from antiphon.kernel.contract.block import StreamSpec
 from antiphon.kernel.graph.patch import load
 from antiphon.kernel.plugins.loader import load as load_plugins
@@ -68,7 +68,7 @@ def test_it_says_what_it_is_for():
 def test_it_renders_what_it_is_given(name, tmp_path, capsys):
     level, attacks = SUPPLIED[name]
     given, out = tmp_path / "loop.wav", tmp_path / "out.wav"
-    sound.write(given, melody_loop.loop()[:, : round(SECONDS * RATE)])
+    sound.write(given, sound.read(BAND)[0][:, : round(SECONDS * RATE)])
     render(patch=name, out=str(out), source=[str(given)], tail=0.0)
     assert capsys.readouterr().err == ""
     heard, rate = sound.read(out)

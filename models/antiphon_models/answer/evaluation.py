@@ -12,8 +12,6 @@ from pathlib import Path
 import numpy as np
 
 from antiphon.api.backends.files import MidiNote, MidiTrack, read_midi, write_midi
-from antiphon.api.backends.models import ModelError
-from antiphon_answer.bar_model import installed_bars
 from antiphon_answer.improviser import Planned
 from antiphon_answer.memory import symbols_of
 from antiphon_models.answer import synthetic, trading
@@ -36,7 +34,7 @@ class Answering(Evaluation):
     trivial = "last two bars repeated"
     classical = "order-1 Markov"
     peer = "factor oracle"
-    ours = "answer; bar model"
+    ours = "answer"
     oracle = "human, next bars; human, other bars"
     columns = (
         "notes 8-32 [bits] ↓; notes 32-96 [bits] ↓; notes 96- [bits] ↓; AUC ↓; AUC with the song ↓; "
@@ -50,8 +48,7 @@ class Answering(Evaluation):
     folders = ("pop909",)
     synthetic_doc = "melodies that repeat and vary phrases drawn by seed"
     road = (
-        "`antiphon run continue IN.mid OUT.mid --report FILE`, IN the melody (by=bars: `bar model`); the bits "
-        "of `bar model` by the same code called directly; run and what follows it by "
+        "`antiphon run continue IN.mid OUT.mid --report FILE`, IN the melody; run and what follows it by "
         "`antiphon run answer IN.mid OUT.mid -p mode=trade -p bars=4`"
     )
 
@@ -93,7 +90,6 @@ def _continuations(found: Sequence[SlotMelody], ask: EvaluationRequest) -> Itera
         ],
         "order-1 Markov": lambda song, before, start: markov(before, start, chosen),
         "answer": lambda song, before, start: continuation_of(song, before, ask.seed)[0],
-        "bar model": lambda song, before, start: continuation_of(song, before, ask.seed, by="bars")[0],
         "human, other bars": lambda song, before, start: _other_bars(song, start, chosen),
     }
     human, names = [], []
@@ -165,16 +161,14 @@ def markov(before: Sequence[Planned], start: int, chosen: random.Random) -> list
 
 
 def continuation_of(
-    song: SlotMelody, before: Sequence[Planned], seed: int, *, bars: int = BARS, by: str = "memory"
+    song: SlotMelody, before: Sequence[Planned], seed: int, *, bars: int = BARS
 ) -> tuple[list[Planned], dict[str, list[list[float]]]]:
     """Output of `antiphon run continue` on a file of a melody, and its report."""
     with tempfile.TemporaryDirectory() as folder:
         source, target, report = (Path(folder) / name for name in ("in.mid", "out.mid", "report.json"))
         notes = tuple(MidiNote(n.slot / 4, n.length / 4, n.pitch, n.velocity) for n in before)
         write_midi(source, [MidiTrack("MELODY", notes)], song.tempo)
-        wishes = [
-            word for name, value in (("bars", bars), ("seed", seed), ("by", by)) for word in ("-p", f"{name}={value}")
-        ]
+        wishes = ("-p", f"bars={bars}", "-p", f"seed={seed}")
         command("run", "continue", source, target, "--report", report, *wishes)
         made = [note for track in read_midi(target).tracks for note in track.notes][len(notes) :]
         told = json.loads(report.read_text())
@@ -186,12 +180,6 @@ def _is_installed(name: str, ask: EvaluationRequest) -> bool:
     """Whether a system's requirements are installed; reports where they are not."""
     from importlib.util import find_spec
 
-    if name == "bar model":
-        try:
-            installed_bars()
-        except ModelError as error:
-            ask.say(f"{error}; the bar model is left out")
-            return False
     if name != "factor oracle" or find_spec("vmo") is not None:
         return True
     ask.say("vmo is not installed: pip install vmo for the factor oracle")

@@ -1,4 +1,4 @@
-"""Bits per note of `answer`, its bar model, and two plain predictors."""
+"""Bits per note of `answer` and of two plain predictors."""
 
 from __future__ import annotations
 
@@ -10,9 +10,6 @@ from typing import Protocol
 
 import numpy as np
 
-from antiphon_answer.bar_features import MELODY, BarEvent
-from antiphon_answer.bar_model import installed_bars
-from antiphon_answer.bar_writing import BarPlayer
 from antiphon_answer.improviser import Improviser, Planned
 from antiphon_answer.memory import INTERVALS, TIMES, symbols_of
 from antiphon_answer.prior import installed_prior
@@ -50,23 +47,6 @@ class AnswerPredictor:
     def learn(self, before: Planned | None, note: Planned) -> None:
         self.improviser.learn(note.slot, note.pitch, note.velocity)
         self.improviser.sounded(note.pitch, note.length)
-
-
-class BarPredictor:
-    """The bar model over the memory."""
-
-    def __init__(self) -> None:
-        self.clear()
-
-    def clear(self) -> None:
-        improviser = Improviser(installed_prior())
-        self._player = BarPlayer(installed_bars(), improviser, alone=True)
-
-    def surprise(self, before: Planned, note: Planned) -> float:
-        return self._player.surprise(_melody(note))
-
-    def learn(self, before: Planned | None, note: Planned) -> None:
-        self._player.learn(_melody(note))
 
 
 class MarkovPredictor:
@@ -120,12 +100,7 @@ class OraclePredictor:
 FORESEERS: dict[str, Callable[[], NotePredictor]] = {
     "order-1 Markov": MarkovPredictor,
     "factor oracle": OraclePredictor,
-    "bar model": BarPredictor,
 }
-
-
-def _melody(note: Planned) -> BarEvent:
-    return BarEvent(MELODY, note.slot, note.pitch, note.length, note.velocity)
 
 
 def _symbol(before: Planned, note: Planned) -> int:

@@ -17,8 +17,7 @@ from antiphon_models.datasets.records import TEST, Item
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue
 from antiphon_models.learning.user_commands import analysis_of_file
 
-OURS, NEAREST, MAJORITY = "genre", "timbre, five nearest", "most frequent"
-NEIGHBOURS = 5
+OURS, MAJORITY = "genre", "most frequent"
 GENRE_ALIASES: Mapping[str, tuple[str, ...]] = {
     "rap": ("hip hop",),
     "rb": ("funk/soul",), "rnb": ("funk/soul",), "soul": ("funk/soul",), "funk": ("funk/soul",),
@@ -50,15 +49,11 @@ class GenreEvaluation(Evaluation):
     """Accuracy over all items and over genres, and the unknown share of items without a genre of ours."""
 
     trivial = MAJORITY
-    classical = NEAREST
     ours = OURS
     columns = "accuracy; macro; top 3; strangers unknown"
     files_doc = "one folder, whose folders are named by genre"
     takes_folder = True
-    note = (
-        "unknown counts as wrong. macro: of each genre, its n is theirs. top 3: among the three likeliest. The five "
-        "nearest by `timbre` are others of the folder"
-    )
+    note = "unknown counts as wrong. macro: of each genre, its n is theirs. top 3: among the three likeliest"
     road = "`antiphon library analyse FILE --only genre --json`"
 
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
@@ -102,7 +97,7 @@ def _answered(
 ) -> Iterator[tuple[LabeledRecording, dict[str, Any]]]:
     for one in found:
         try:
-            values = analysis_of_file(one.path, "genre", *(["timbre"] if ask.wants(NEAREST) else []))
+            values = analysis_of_file(one.path, "genre")
         except AntiphonError as error:
             ask.say(f"{one.name} is left out: {error}")
             continue
@@ -125,9 +120,6 @@ def _scores(
     for one, _ in rows:
         if ask.wants(MAJORITY):
             yield from _of(MAJORITY, one, most[0], most, group)
-    if ask.wants(NEAREST):
-        for one, nearest in _nearest(known):
-            yield from _of(NEAREST, one, nearest[0], nearest[:3], group)
     for system in (OURS, MAJORITY):
         if ask.wants(system):
             yield from _macro(system, known, most[0], group)
@@ -149,19 +141,3 @@ def _macro(
             (values["genre"] if system == OURS else most) in one.right for one, values in known if one.genre == genre
         ]
         yield MetricValue(system, "macro", f"{genre}, {len(right)} recordings", float(np.mean(right)), group)
-
-
-def _nearest(
-    known: Sequence[tuple[LabeledRecording, dict[str, Any]]],
-) -> Iterator[tuple[LabeledRecording, list[str]]]:
-    """Genres of each recording, ranked by their number among its nearest neighbours."""
-    found = [(one, values["embedding"]) for one, values in known if values.get("embedding")]
-    if len(found) < 2:
-        return
-    vectors = np.array([vector for _, vector in found])
-    vectors = (vectors - vectors.mean(axis=0)) / (vectors.std(axis=0) + 1e-9)
-    for number, (one, _) in enumerate(found):
-        far = ((vectors - vectors[number]) ** 2).sum(axis=1)
-        far[number] = np.inf
-        near = Counter(found[n][0].right[0] for n in np.argsort(far)[: min(NEIGHBOURS, len(found) - 1)])
-        yield one, [genre for genre, _ in near.most_common()]

@@ -16,7 +16,6 @@ import numpy as np
 from antiphon.api import F32
 from antiphon.api.backends.models import usable
 from antiphon.api.backends.rendering import TimedNote, load_plugins, render_notes
-from antiphon.api.backends.runtime import missing_modules
 from antiphon_hum.learned.tables import PITCH_MODEL
 from antiphon_models.hum import own_files, peers, systems, testset
 from antiphon_models.hum.matching import ENDS, ONSET, note_f1
@@ -40,7 +39,7 @@ class Hearing(Evaluation):
 
     trivial = "one note"
     classical = "librosa pyin"
-    peer = "SwiftF0; Basic Pitch"
+    peer = "Basic Pitch"
     ours = "yin, live; yin; learned, live; learned; chords, live; chords"
     oracle = "true pitch"
     on_files_alone = "chords, live", "chords"
@@ -159,9 +158,6 @@ def _heard(kind: str, clip: Clip, noises: list[tuple[str, F32]], n: int) -> Iter
 def _makers(ask: EvaluationRequest) -> dict[str, systems.System]:
     """The requested systems that are available, by name."""
     table: dict[str, systems.System] = {name: systems.peer(name) for name in peers.PEERS if name != "Basic Pitch"}
-    if not peers.has_swift_f0():
-        ask.say(f"SwiftF0 is left out: {missing_modules('it', 'swift_f0')}")
-        del table["SwiftF0"]
     table |= {"yin, live": systems.live("yin"), "yin": systems.on_file("yin")}
     if why := usable(PITCH_MODEL):
         ask.say(f"learned is left out: {why}")

@@ -1,8 +1,7 @@
-"""Peer systems of `hum`: one note, librosa's pYIN with segmentation, SwiftF0, and Basic Pitch for chords."""
+"""Peer systems of `hum`: one note, librosa's pYIN with segmentation, and Basic Pitch for chords."""
 
 from __future__ import annotations
 
-import importlib.util
 import tempfile
 from collections.abc import Callable
 from itertools import pairwise
@@ -59,14 +58,6 @@ def single_note(sound: F32, rate: int) -> Found:
     return [(0.0, len(sound) / rate, 60.0)]
 
 
-def swift_f0(sound: F32, rate: int) -> Found:
-    """SwiftF0 (Nieradzik, 2025) and its own segmentation, at its defaults."""
-    from swift_f0 import SwiftF0, segment_notes
-
-    notes = segment_notes(SwiftF0(threads=1).detect(sound, rate))
-    return [(note.start, note.end, float(69.0 + 12.0 * np.log2(note.pitch_hz / 440.0))) for note in notes]
-
-
 def basic_pitch(sound: F32, rate: int) -> Found:
     """Basic Pitch (Bittner et al., 2022) at its defaults."""
     import soundfile
@@ -79,14 +70,8 @@ def basic_pitch(sound: F32, rate: int) -> Found:
     return [(float(start), float(end), float(number)) for start, end, number, *_ in notes]
 
 
-def has_swift_f0() -> bool:
-    """Whether SwiftF0 and its runtime are installed."""
-    return all(importlib.util.find_spec(name) is not None for name in ("swift_f0", "onnxruntime"))
-
-
 PEERS: dict[str, Callable[[F32, int], Found]] = {
     "one note": single_note,
     "librosa pyin": pyin,
-    "SwiftF0": swift_f0,
     "Basic Pitch": basic_pitch,
 }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 
 def average_precision(scores: NDArray[np.floating], truth: NDArray[np.bool_]) -> float:
@@ -16,12 +15,6 @@ def average_precision(scores: NDArray[np.floating], truth: NDArray[np.bool_]) ->
     right, ends = np.cumsum(truth[order]), np.flatnonzero(np.diff(scores[order], append=-np.inf))
     precision = right[ends] / (ends + 1.0)
     return float((precision * np.diff(right[ends], prepend=0)).sum() / max(1, truth.sum()))
-
-
-def roc_auc(scores: NDArray[np.floating], truth: NDArray[np.bool_]) -> float:
-    """Area under the ROC curve, ties half; `truth` has both classes."""
-    ranks, count = rankdata(scores), int(truth.sum())
-    return float((ranks[truth].sum() - count * (count + 1) / 2) / (count * (len(truth) - count)))
 
 
 def f1(stated: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:

@@ -17,16 +17,12 @@ from antiphon.api.backends.files import (
     MidiTrack,
     open_midi,
     printable_path,
-    read_midi,
-    write_atomic,
     write_midi,
 )
 from antiphon.api.backends.rendering import NOTHING, run_job
 from antiphon.api.jobs import FileJob, Written, is_midi
-from antiphon_accompany.band.styles import PARTS, parts_of
-from antiphon_accompany.files.bars import MODEL_PARTS, fill_part, piece
+from antiphon_accompany.band.styles import PARTS
 from antiphon_accompany.files.jobs import check_texts, run as accompany
-from antiphon_accompany.files.midifiles import roll_of
 from antiphon_accompany.harmony.chords import KEYS
 from antiphon_accompany.harmony.chordtext import ChordSpan, spans_of, text_of
 from antiphon_accompany.parameters import PARAMS
@@ -61,13 +57,6 @@ class Generate(Accompany):
     params = (
         Param("bars", "int", 32, PHRASE, MAX_BARS, doc="In files: the length."),
         Param("tempo", default=100.0, low=40.0, high=240.0, unit="bpm", doc="In files: the tempo."),
-        Param(
-            "by",
-            "choice",
-            "memory",
-            choices=("memory", "bars"),
-            doc="In files: what the piece is by; bars is the bar model, which also writes chords, bass and drums.",
-        ),
         Param("corpus", "file", "", doc="In files: a folder of MIDI files whose melodies it has learnt."),
         *(_REPLACED.get(param.name, param) for param in PARAMS),
     )
@@ -91,30 +80,17 @@ def run(job: FileJob) -> tuple[Written, ...]:
             if own
             else "generate makes a piece from no file; say which part IN lacks, as -p fill=bass, or leave IN out"
         )
-    if settings["by"] == "bars" and not own and fill not in MODEL_PARTS:
-        raise UsageError(f"the bar model fills {' or '.join(MODEL_PARTS)}, not {fill}: leave out by=bars")
-    left = ("bars", "tempo", "corpus", "fill", "by")
+    left = ("bars", "tempo", "corpus", "fill")
     band = {name: value for name, value in job.settings.items() if name not in left}
     band["parts"] = settings["parts"] if own else fill
     chords = job.given.get("chords", "") or str(settings["chords"])
     check_texts(str(band["parts"]), text_of(chords) if chords else "")
     with tempfile.TemporaryDirectory() as folder:
-        if own and settings["by"] == "bars":
-            return by_bars(job, settings, band, Path(folder), chords)
         if own:
             source = melody(settings, Path(folder), text_of(chords) if chords else "")
         else:
             source = without_track(job.source, fill, Path(folder) / job.source.name)
         made = accompany(replace(job, source=source, settings=band))
-        if not own and settings["by"] == "bars":
-            lines = Path(folder) / "chords.txt"
-            trial = replace(job, source=source, target=Path(folder) / "trial.mid", beside={"chords-out": lines})
-            accompany(replace(trial, settings=band))
-            # the key of the band, which knows the chords, too: by its notes alone one is more often wrong
-            key = next(written.found[1] for written in made if written.path == job.target)
-            whole = fill_part(job.target, fill, lines.read_text(), key, settings["seed"], Path(folder))
-            without_track(whole, "chords", job.target)
-            made = _as_written(job, made, [fill], lines.read_text())
     told = f"seed {settings['seed']}" if own else printable_path(job.source)
     had = () if own else _existing_part_warning(job.source, fill)
     return tuple(
@@ -177,42 +153,6 @@ def beginning(settings: Mapping[str, Value], chords: str = "") -> tuple[tuple[Mi
     pitches = [low + step - (minor and step in (4, 9)) for step in two]
     second = float(random.choice(_NOTE_DISTANCES))
     return (MidiNote(0.0, second, pitches[0], 0.8), MidiNote(second, meter - second, pitches[1], 0.75)), number
-
-
-def by_bars(
-    job: FileJob, settings: Mapping[str, Value], band: dict[str, Value], folder: Path, chords: str
-) -> tuple[Written, ...]:
-    """Writes a piece by the bar model, with other parts by the style. Raises `UsageError` where chords are given."""
-    if chords:
-        raise UsageError("the bar model writes chords of its own: leave out the chords, or say by=memory")
-    wanted = parts_of(str(settings["parts"]))
-    notes, key = beginning(settings)
-    source, lines = piece(notes, key, wanted, settings, folder, without_track)
-    others = [part for part in wanted if part not in MODEL_PARTS]
-    band |= {"parts": ",".join(others or ["piano"]), "key": KEYS[key]}
-    made = accompany(replace(job, source=source, settings=band, given={**job.given, "chords": lines}))
-    if not others:
-        without_track(job.target, "piano", job.target)
-    made = _as_written(job, made, wanted, lines)
-    told = f"the bar model, seed {settings['seed']}"
-    return tuple(replace(written, source=told) if written.path == job.target else written for written in made)
-
-
-def _as_written(job: FileJob, made: Sequence[Written], parts: Sequence[str], chords: str) -> tuple[Written, ...]:
-    """Report and piano roll of a file changed after the band was written: length, notes.
-
-    `chords`: lines of seconds.
-    """
-    whole = str(job.source) == NOTHING
-    tracks = [track for track in read_midi(job.target).tracks if whole or track.name in parts]
-    told = f"{sum(len(track.notes) for track in tracks)} notes" + ("" if whole else f" of {parts[0]}")
-    seconds = float(open_midi(job.target).length)
-    if "roll" in job.beside:
-        write_atomic(job.beside["roll"], roll_of(job.target, parts, chords).encode())
-    return tuple(
-        replace(written, seconds=seconds, found=(told, *written.found[1:])) if written.path == job.target else written
-        for written in made
-    )
 
 
 def key_of(spans: Sequence[ChordSpan]) -> int:

@@ -20,7 +20,6 @@ from antiphon.api.backends.files import (
     conductor,
     melody_of,
     open_midi,
-    read_midi,
     write_atomic,
 )
 from antiphon_accompany.band.levels import FULL, VOLUME, midi_volume
@@ -288,19 +287,6 @@ def _scaled(notes: Sequence[BeatNote], levels: Sequence[Volume], held: int) -> l
         value = next((level.value for level in reversed(levels) if level.beat <= note.start), held)
         made.append(note._replace(velocity=min(1.0, note.velocity * value / max(1, held))))
     return made
-
-
-def roll_of(path: Path, parts: Sequence[str], chords: str) -> str:
-    """Piano roll of a written file, as SVG text.
-
-    `path`: the MIDI file. `chords`: lines of seconds. Raises FileError: the file cannot be read.
-    """
-    given = read(path)
-    shown = [track for track in read_midi(path).tracks if track.name in parts]
-    notes = [BeatNote(n.start, n.end, n.number, n.velocity, track.name) for track in shown for n in track.notes]
-    end = max(n.end for n in (*given.melody, *notes))
-    spans = spans_of(chords, 4.0, MidiTimes(tuple(given.tempos)).beat)
-    return piano_roll(given.melody, notes, _joined(spans), _lines(sections(given), end))
 
 
 def _lines(parts: Sequence[Section], end: float) -> list[float]:

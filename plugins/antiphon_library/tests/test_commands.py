@@ -198,7 +198,7 @@ def test_analyse_a_file_prints_the_keys_others_rely_on(library: Library, music: 
     assert found["duration"] == 4.0
     assert library("analyse", music / "b.flac", "--only", "loudness").code == 0
     # what is analysed by this command is not said to lack
-    assert library("analyse", music / "b.flac", "--only", "timbre").err == ""
+    assert library("analyse", music / "b.flac", "--only", "loop").err == ""
     assert "loudness" in library("analyse", music / "a.wav").out
 
 
@@ -217,7 +217,7 @@ def test_a_bad_file_is_refused_by_name_and_others_are_done(library: Library, mus
     assert (first.code, first.out) == (0, "3 analysed, 0 known\n")
     assert first.err == "antiphon: 1 of them cannot be read; `antiphon library list --bad` says why\n"
     assert library("analyse", music / "bad.mp3").complaint.startswith("cannot read ")
-    done = library("analyse", music, "--only", "timbre", "--json")
+    done = library("analyse", music, "--only", "loop", "--json")
     assert json.loads(done.out) == {"analysed": 3, "known": 0, "shared": 0, "problems": []}
 
 
@@ -418,7 +418,7 @@ import sys
 from antiphon_library import analysing, scanning
 analysing.CONCURRENCY = scanning.CONCURRENCY = 1
 from antiphon.cli import main
-sys.argv = ["antiphon", "library", "--root", "root", "analyse", "music", "--only", "timbre"]
+sys.argv = ["antiphon", "library", "--root", "root", "analyse", "music", "--only", "loop"]
 main()
 """
 
@@ -448,12 +448,12 @@ def test_killed_and_run_again_nothing_is_missing_and_nothing_is_done_twice(libra
         process.wait()
     before = done()
     assert len(before) >= 2
-    answer = json.loads(library("analyse", music, "--only", "timbre", "--json").out)
+    answer = json.loads(library("analyse", music, "--only", "loop", "--json").out)
     assert (answer["known"], answer["known"] + answer["analysed"]) == (len(before), 9)
     after = done()
     assert len(after) == 9
     assert after[: len(before)] == before or set(before) <= set(after)
-    whole = json.loads(library("analyse", music, "--only", "timbre", "--json", root="other").out)
+    whole = json.loads(library("analyse", music, "--only", "loop", "--json", root="other").out)
     assert whole["analysed"] == 9
     kept = [json.loads(library("list", "--json", root=root).out) for root in ("root", "other")]
     assert kept[0] == kept[1]
@@ -513,7 +513,7 @@ def test_peaks_of_a_collage_over_full_scale_are_counted(
         clicks[:: RATE // (4 + n)] = 0.9
         soundfile.write(tmp_path / "clicks" / f"{n}.wav", clicks, RATE)
     assert library("add", tmp_path / "clicks").code == 0
-    assert library("analyse", "--only", "timbre").code == 0
+    assert library("analyse", "--only", "loudness").code == 0
     monkeypatch.setattr(sys, "stdin", StringIO("y\n"))
     done = library("personality", "--questions", "1", "--into", "c.wav")
     assert done.code == 0

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from antiphon_listen.loudness import Loudness
-from antiphon_listen.timbre import Timbre
 
 RATE = 48000
 
@@ -85,24 +84,3 @@ def test_silence_and_little_sound_have_values() -> None:
     assert short["loudness_range"] is None
     assert -30.0 < short["loudness"] < -20.0
     assert Loudness().begin(RATE, 2).result()["loudness"] == -70.0
-
-
-def vector(sound: np.ndarray, size: int = 4000) -> np.ndarray | None:
-    run = Timbre().begin(22050, 1)
-    for at in range(0, len(sound), size):
-        run.feed(sound[None, at : at + size].astype(np.float32))
-    return run.result()["embedding"]
-
-
-def test_the_timbre_vector_does_not_depend_on_blocks_or_level() -> None:
-    rng = np.random.default_rng(2)
-    noise = 0.2 * rng.standard_normal(3 * 22050)
-    plain, blocks, soft = vector(noise), vector(noise, 777), vector(0.5 * noise)
-    assert plain is not None
-    assert len(plain) == 60
-    np.testing.assert_allclose(blocks, plain, atol=1e-3)
-    np.testing.assert_allclose(soft, plain, atol=0.05)
-
-
-def test_silence_has_no_timbre() -> None:
-    assert vector(np.zeros(22050)) is None

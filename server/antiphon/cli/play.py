@@ -90,11 +90,10 @@ def _find(song: str, patch: str) -> None:
 
 def with_demo(asked: ServeSettings) -> ServeSettings:
     """The settings of `play` without a sound card: the software clock, a built-in loop as input, a recording."""
-    from antiphon.demo.hum_loop import hum_file
-    from antiphon.demo.melody_loop import loop_file
+    from antiphon.demo import BAND, HUM
 
-    own = hum_file if asked.patch == PATCH else loop_file
-    return headless_settings(asked.with_(input=asked.input or str(own())))
+    own = HUM if asked.patch == PATCH else BAND
+    return headless_settings(asked.with_(input=asked.input or str(own)))
 
 
 def headless_settings(asked: ServeSettings) -> ServeSettings:

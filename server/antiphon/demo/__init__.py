@@ -1,4 +1,13 @@
-"""The input loops of `antiphon play` without a microphone: generated from a seed, no recordings.
+"""The inputs of `antiphon play` without a microphone: loops of eight bars at 90 bpm, without a seam.
 
-May import `signal`, `runtime` and `errors` of the kernel.
+docs/sounds.md says how they were made.
 """
+
+from __future__ import annotations
+
+from pathlib import Path
+
+HUM = Path(__file__).with_name("hum.flac")
+"""For the patch `answer`: one voice in A minor; bars 1, 2, 5 and 6 are hummed, the others sung with words."""
+BAND = Path(__file__).with_name("band.flac")
+"""For other patches: plucked strings, bass and hats over hiss and mains hum, work for a denoiser."""

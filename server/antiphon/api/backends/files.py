@@ -21,7 +21,6 @@ from antiphon.files.midifile import (
     melody_of,
     open_midi,
     read as read_midi,
-    tick_notes,
     write as write_midi,
 )
 from antiphon.files.png import png_bytes
