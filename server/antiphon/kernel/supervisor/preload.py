@@ -119,6 +119,6 @@ def weigh(warm: Warm, requests: socket.socket, spec: StreamSpec, device: Device)
 def _ready(settings: ServeSettings, loaded: loader.Loaded, read: ReadSound, with_sound: bool) -> Warm:
     path = settings.input_file if with_sound else None
     sound = None if path is None else read(path, settings.rate)
-    resources.unmap_clean("llvmlite")  # 43 MB that nothing uses again unless a plugin is reloaded
+    resources.trim()
     gc.freeze()  # a collection in a forked process would write to every page with an object, and so copy it
     return Warm(settings, loaded, read, sound)

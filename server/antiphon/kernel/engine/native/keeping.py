@@ -72,7 +72,7 @@ def keep_for_listeners(s: i64p, block: i64) -> None:
 
 @kernel
 def keep_for_capture(s: i64p, block: i64, beat: f64) -> None:
-    """Copies the sound of all nodes into the ring of `/capture`; `beat`: at the block's first sample."""
+    """Copies the sound of all nodes that are not silent into the ring of `/capture`; `beat`: at the first sample."""
     frames = s[LoopWord.BLOCK]
     slots = s[LoopWord.CAPTURE_SLOTS]
     tags = address_i64(s[LoopWord.CAPTURE_TAGS])
@@ -89,19 +89,42 @@ def keep_for_capture(s: i64p, block: i64, beat: f64) -> None:
     first = place[0]
     rows = s[LoopWord.SOURCES_ROWS]
     if first + rows > slots:
-        for n in range(first, slots):
-            store_release(tags, n, 0)
+        forget_blocks(place, tags, first, slots)
         first = 0
-    # Warning: tags are 0 while owners and sound change, as of `NodeCapture.put`
-    for n in range(rows):
-        store_release(tags, first + n, 0)
-        owners[first + n] = wanted[n]
+    # Warning: tags are 0 while owners and sound change, as `CaptureMemory.cut` takes it
+    forget_blocks(place, tags, first, first + rows)
     row = first
+    owner = 0
     for k in range(s[LoopWord.SOURCES_COUNT]):
         source = offset(sources, 3 * k)
-        into = offset(address_f32(s[LoopWord.CAPTURE_SOUND]), row * frames)
-        copy_rows(address_f32(source[0]), source[1], into, source[2], frames)
-        row = row + source[2]
-    for n in range(rows):
-        store_release(tags, first + n, block + 1)
-    store_release(place, 0, first + rows)
+        sound = address_f32(source[0])
+        if is_heard(sound, source[1], source[2], frames):
+            copy_rows(sound, source[1], offset(address_f32(s[LoopWord.CAPTURE_SOUND]), row * frames), source[2], frames)
+            for n in range(source[2]):
+                owners[row + n] = wanted[owner + n]
+            row = row + source[2]
+        owner = owner + source[2]
+    for n in range(first, row):
+        store_release(tags, n, block + 1)
+    store_release(place, 0, row)
+
+
+@kernel
+def forget_blocks(place: i64p, tags: i64p, first: i64, end: i64) -> None:
+    """Frees slots of the ring of `/capture`, and notes the last block of which one is gone."""
+    last = place[1]
+    for n in range(first, end):
+        last = max(last, tags[n])
+    store_release(place, 1, last)
+    for n in range(first, end):
+        store_release(tags, n, 0)
+
+
+@kernel
+def is_heard(x: f32p, stride: i64, rows: i64, frames: i64) -> i64:
+    """1 where a sample of these rows is not 0."""
+    for row in range(rows):
+        for n in range(frames):
+            if x[row * stride + n] != f32(0.0):
+                return 1
+    return 0
