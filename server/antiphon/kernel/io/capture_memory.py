@@ -1,9 +1,9 @@
 """The last minutes of every node's sound, in one ring that engine and recorder share, and their cut by the beat.
 
-A slot holds one block of one channel of one node, and its tag says which; slots are taken one after the other, and by
-what sounds alone, so that few nodes are kept longer than many in the same memory. Beside it is a ring with the beat at
-the first sample of each block, by which bars are cut also where the tempo has changed since. The engine never waits:
-what a reader finds overwritten while it reads is refused.
+A slot holds one block of one channel of one node, and its tag says which; slots are taken one after the other, so that
+few nodes are kept longer than many in the same memory. Beside it is a ring with the beat at the first sample of each
+block, by which bars are cut also where the tempo has changed since. The engine never waits: what a reader finds
+overwritten while it reads is refused.
 """
 
 from __future__ import annotations
@@ -44,10 +44,9 @@ class CaptureMemory:
     """The mapping and its parts.
 
     Attributes:
-        place: Two int64: the slot that is taken next, or `slots`: then it is the first one; and the greatest tag of
-            what has been overwritten.
+        place: One int64, the slot that is taken next, or `slots`: then it is the first one.
         tags: int64 for each slot: number of its block, plus one; 0 while the slot changes.
-        owners: int64 for each slot.
+        owners: int64 for each slot: twice the owner, and one more where it sounds; else `sound` is not written.
         beat_tags: int64 for each block's beat, as `tags`.
         sound: float32 `[slots, block]`.
     """
@@ -58,7 +57,7 @@ class CaptureMemory:
         total = _HEADER + slots * (32 + 4 * block)
         self.fd = anonymous_file("antiphon-capture", total) if fd < 0 else fd
         self.map = mmap.mmap(self.fd, total)
-        self.place = np.frombuffer(self.map, np.int64, 2)
+        self.place = np.frombuffer(self.map, np.int64, 1)
         rows = np.frombuffer(self.map, np.int64, 4 * slots, _HEADER).reshape(4, slots)
         self.tags, self.owners, self.beat_tags = rows[:3]
         self.beats = rows[3].view(np.float64)  # float64, the beat at that block's first sample
@@ -77,22 +76,25 @@ class CaptureMemory:
         first, last = self._bounds(bars, bar)
         block, begin = self.shape.block, first // self.shape.block
         tags, owners = self.tags.copy(), self.owners.copy()
+        sounds, owners = owners % 2 > 0, owners // 2
         within = (tags > begin) & (tags <= -(-last // block)) & (owners // CHANNELS == node)
         slots = np.flatnonzero(within)
         if not len(slots):
             raise RequestError("it made no sound in these bars; name a node with an output, or wire one to it")
         count = int(owners[slots].max() % CHANNELS) + 1
         found = np.zeros((-(-last // block) - begin, block, count), np.float32)
-        found[tags[slots] - 1 - begin, :, owners[slots] % CHANNELS] = self.sound[slots]
-        if self.place[1] > begin:
+        heard = slots[sounds[slots]]
+        found[tags[heard] - 1 - begin, :, owners[heard] % CHANNELS] = self.sound[heard]
+        if not np.array_equal(self.tags[slots], tags[slots]):
             raise RequestError("these bars were overwritten while they were read; capture fewer")
         return found.reshape(-1, count)[first - begin * block : last - begin * block]
 
     def _bounds(self, bars: int, bar: int) -> tuple[int, int]:
         """The samples of the first and the last bar line of the last whole bars."""
-        tags, beats = self.beat_tags.copy(), self.beats.copy()
+        tags, beats, kept = self.beat_tags.copy(), self.beats.copy(), self.tags[self.tags > 0]
+        # of the oldest block a part may be overwritten already
         order = np.argsort(tags)
-        order = order[tags[order] > self.place[1]]
+        order = order[tags[order] > (int(kept.min()) if len(kept) else 0)]
         blocks, at = tags[order] - 1, beats[order]
         step = np.diff(at)
         lines = np.ceil(at[:-1] / bar) * bar

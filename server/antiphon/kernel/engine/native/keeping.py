@@ -21,6 +21,15 @@ def copy_rows(x: f32p, stride: i64, y: f32p, count: i64, frames: i64) -> None:
 
 
 @kernel
+def has_sound(x: f32p, count: i64) -> i64:
+    """1 where one of these samples is not 0."""
+    for n in range(count):
+        if x[n] != f32(0.0):
+            return 1
+    return 0
+
+
+@kernel
 def keep_for_recorder(s: i64p, block: i64, played: i64) -> None:
     """Stores a block of output and input in the recorder's tap while a recording runs."""
     header = address_i64(s[LoopWord.HEADER])
@@ -72,7 +81,7 @@ def keep_for_listeners(s: i64p, block: i64) -> None:
 
 @kernel
 def keep_for_capture(s: i64p, block: i64, beat: f64) -> None:
-    """Copies the sound of all nodes that are not silent into the ring of `/capture`; `beat`: at the first sample."""
+    """Copies the sound of all nodes into the ring of `/capture`; `beat`: at the block's first sample."""
     frames = s[LoopWord.BLOCK]
     slots = s[LoopWord.CAPTURE_SLOTS]
     tags = address_i64(s[LoopWord.CAPTURE_TAGS])
@@ -89,42 +98,22 @@ def keep_for_capture(s: i64p, block: i64, beat: f64) -> None:
     first = place[0]
     rows = s[LoopWord.SOURCES_ROWS]
     if first + rows > slots:
-        forget_blocks(place, tags, first, slots)
+        for n in range(first, slots):
+            store_release(tags, n, 0)
         first = 0
-    # Warning: tags are 0 while owners and sound change, as `CaptureMemory.cut` takes it
-    forget_blocks(place, tags, first, first + rows)
-    row = first
-    owner = 0
+    # Warning: tags are 0 while owners and sound change, as of `NodeCapture.put`
+    for n in range(rows):
+        store_release(tags, first + n, 0)
+    row = 0
     for k in range(s[LoopWord.SOURCES_COUNT]):
         source = offset(sources, 3 * k)
-        sound = address_f32(source[0])
-        if is_heard(sound, source[1], source[2], frames):
-            copy_rows(sound, source[1], offset(address_f32(s[LoopWord.CAPTURE_SOUND]), row * frames), source[2], frames)
-            for n in range(source[2]):
-                owners[row + n] = wanted[owner + n]
-            row = row + source[2]
-        owner = owner + source[2]
-    for n in range(first, row):
-        store_release(tags, n, block + 1)
-    store_release(place, 0, row)
-
-
-@kernel
-def forget_blocks(place: i64p, tags: i64p, first: i64, end: i64) -> None:
-    """Frees slots of the ring of `/capture`, and notes the last block of which one is gone."""
-    last = place[1]
-    for n in range(first, end):
-        last = max(last, tags[n])
-    store_release(place, 1, last)
-    for n in range(first, end):
-        store_release(tags, n, 0)
-
-
-@kernel
-def is_heard(x: f32p, stride: i64, rows: i64, frames: i64) -> i64:
-    """1 where a sample of these rows is not 0."""
-    for row in range(rows):
-        for n in range(frames):
-            if x[row * stride + n] != f32(0.0):
-                return 1
-    return 0
+        for c in range(source[2]):
+            x = offset(address_f32(source[0]), c * source[1])
+            sounds = has_sound(x, frames)
+            owners[first + row] = 2 * wanted[row] + sounds
+            if sounds != 0:  # what is silent is not written: it takes no memory
+                copy_rows(x, 0, offset(address_f32(s[LoopWord.CAPTURE_SOUND]), (first + row) * frames), 1, frames)
+            row = row + 1
+    for n in range(rows):
+        store_release(tags, first + n, block + 1)
+    store_release(place, 0, first + rows)
