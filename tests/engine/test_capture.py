@@ -43,9 +43,9 @@ class Engine:
             self.words.whole[word] = value
         keep_for_capture.call(self.words.address, self.block, self.beat)
 
-    def play(self, blocks: int, bpm: float = 6000.0) -> None:
+    def play(self, blocks: int, bpm: float = 6000.0, level: float = 1.0) -> None:
         for _ in range(blocks):
-            x, out = (self.rng.standard_normal((2, BLOCK)).astype(np.float32) for _ in range(2))
+            x, out = ((level * self.rng.standard_normal((2, BLOCK))).astype(np.float32) for _ in range(2))
             self.put(x[:1], out)
             step = bpm / 60 / RATE * BLOCK
             line = np.ceil(self.beat / 4) * 4
@@ -98,6 +98,17 @@ def test_a_ring_that_is_full_keeps_the_last_bars_and_refuses_those_before() -> N
         engine.memory.cut(OUT_NUMBER, 5, 4)
     with pytest.raises(RequestError, match="made no sound"):
         engine.memory.cut(7, 1, 4)
+
+
+def test_silence_is_cut_and_not_written() -> None:
+    engine = Engine()
+    engine.play(40)
+    engine.memory.sound[120:] = 1.0
+    engine.play(95, level=0.0)
+    first, last = round(engine.lines[1]), round(engine.lines[-1])
+    np.testing.assert_array_equal(engine.memory.cut(OUT_NUMBER, len(engine.lines) - 2, 4), engine.out[first:last])
+    assert engine.memory.cut(OUT_NUMBER, 1, 4).shape[1] == 2
+    assert np.all(engine.memory.sound[120:] == 1.0)
 
 
 def test_nothing_is_kept_yet_and_nothing_where_memory_is_short() -> None:

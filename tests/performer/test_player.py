@@ -167,6 +167,7 @@ def test_a_version_from_the_top_begins_at_its_first_bar_where_the_one_before_end
     text = IMPORTS + f"track('beat', {form.replace('bd', 'sn')}.gain(slider(.25, 0, 1)))\n"
     stage.player.save(text, 7, Begin(1.0, top=True))
     stage.player.slide(7, text.index("slider"), 0.75)
+    stage.until_true(lambda: stage.player._header, "it is read, and waits for its bar")
     stage.play(12.0)
     drums = stage.on("/node/drums/play", zero)
     names = ["bd"] * 8 + ["cp"] * 4 + ["sn"] * 8 + ["cp"] * 8

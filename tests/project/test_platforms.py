@@ -136,7 +136,7 @@ def done():
     assert platform.PORTABLE
     for name in ("clock_gettime", "nanosleep", "poll", "read", "write"):
         assert c_function(name)
-    resources.trim(), resources.unmap_clean("llvmlite")
+    resources.trim()
     assert not overwrite_secret("--token", "secret") and not forbid_writing()
     assert "127.0.0.1" in listening.local_addresses() and places() >= 1
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:

@@ -57,10 +57,10 @@ def sounded(part: np.ndarray, whole: np.ndarray) -> None:
             if np.allclose(whole[at : at + 64], part[begin : begin + 64], atol=1e-6):
                 there = whole[at - begin : at - begin + len(part)]
                 played = np.any(there != 0.0, axis=1)
-                assert np.mean(played) > 0.05
-                np.testing.assert_allclose(part[: len(there)][played], there[played], atol=2e-7)
-                return
-    raise AssertionError("no block of it was recorded")
+                # the file is played again and again: where it missed blocks says which time this is
+                if np.mean(played) > 0.05 and np.allclose(part[: len(there)][played], there[played], atol=2e-7):
+                    return
+    raise AssertionError("it was not recorded so")
 
 
 def fitting_now(server: ServerProcess, token: str, home: Path) -> None:

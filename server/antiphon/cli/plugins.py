@@ -38,7 +38,11 @@ def plugins(
     if scanned:
         from antiphon.kernel.plugins.registry import service
 
-        for line in service("scan").lines():
+        lines = iter(service("scan").lines())
+        typer.echo(
+            next(lines, "no plugin of others is installed, nor in the folders of LV2_PATH, CLAP_PATH and VST3_PATH")
+        )
+        for line in lines:
             typer.echo(line)
         return
     from antiphon.kernel.graph.graph import known_type

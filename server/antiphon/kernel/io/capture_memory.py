@@ -46,7 +46,7 @@ class CaptureMemory:
     Attributes:
         place: One int64, the slot that is taken next, or `slots`: then it is the first one.
         tags: int64 for each slot: number of its block, plus one; 0 while the slot changes.
-        owners: int64 for each slot.
+        owners: int64 for each slot: twice the owner, and one more where it sounds; else `sound` is not written.
         beat_tags: int64 for each block's beat, as `tags`.
         sound: float32 `[slots, block]`.
     """
@@ -76,13 +76,15 @@ class CaptureMemory:
         first, last = self._bounds(bars, bar)
         block, begin = self.shape.block, first // self.shape.block
         tags, owners = self.tags.copy(), self.owners.copy()
+        sounds, owners = owners % 2 > 0, owners // 2
         within = (tags > begin) & (tags <= -(-last // block)) & (owners // CHANNELS == node)
         slots = np.flatnonzero(within)
         if not len(slots):
             raise RequestError("it made no sound in these bars; name a node with an output, or wire one to it")
         count = int(owners[slots].max() % CHANNELS) + 1
         found = np.zeros((-(-last // block) - begin, block, count), np.float32)
-        found[tags[slots] - 1 - begin, :, owners[slots] % CHANNELS] = self.sound[slots]
+        heard = slots[sounds[slots]]
+        found[tags[heard] - 1 - begin, :, owners[heard] % CHANNELS] = self.sound[heard]
         if not np.array_equal(self.tags[slots], tags[slots]):
             raise RequestError("these bars were overwritten while they were read; capture fewer")
         return found.reshape(-1, count)[first - begin * block : last - begin * block]

@@ -43,7 +43,7 @@ class Loaded:
         return construct(name, self.factories["processors"])
 
     def check(self, name: str) -> None:
-        """Runs a block of zeros through one processor, as `load` does: in a child process unless it is built in.
+        """Runs a block of zeros through one processor: in a child process unless it is built in.
 
         Raises PluginError: it fails.
         """
@@ -84,7 +84,7 @@ def load(plugins_dir: Path | None = None, *, check: bool = True) -> Loaded:
     """Loads every plugin: built-in, installed, and in the performer's folder.
 
     `plugins_dir`: the folder of plugin folders; None for the performer's own. `check`: run a block of zeros through
-    each processor; otherwise only its declaration is checked.
+    each processor that is not built in; otherwise only its declaration is checked.
     """
     loading = PluginLoading(check)
     for source in sources(plugins_dir):
@@ -181,7 +181,7 @@ class PluginLoading:
             if kind == "processors":
                 self.types[name] = self.known[name]  # what failed there is not to be had here
         elif kind == "processors":
-            self.types[name] = inspect_processor(name, make, doc, plugin, self.check)
+            self.types[name] = inspect_processor(name, make, doc, plugin, self.check and plugin not in BUILT_IN)
         elif kind == "transports":
             options = tuple(option.name for option in getattr(make(), "options", ()))
             self.transports.append(TransportInfo(name, doc, plugin, options))

@@ -5,7 +5,6 @@ A version's files are a copy in its own folder; the modules of another version a
 
 from __future__ import annotations
 
-import gc
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -20,7 +19,6 @@ from antiphon.kernel.native import compile_all
 from antiphon.kernel.plugins.loader import Loaded, PluginLoading, construct
 from antiphon.kernel.runtime import importing
 from antiphon.kernel.runtime.importing import Factory
-from antiphon.kernel.runtime.platform import PORTABLE
 
 
 def number_of(folder: str) -> int:
@@ -48,12 +46,7 @@ class PluginVersions:
 
     def make(self, name: str) -> Processor:
         """Constructs a processor of the type `name`, without preparing it; `PluginError` on failure."""
-        known = len(sys.modules)
-        processor = construct(name, self._factories)
-        if PORTABLE and len(sys.modules) > known:  # it was imported just now, see `load_again`
-            compile_all()
-            gc.freeze()  # as what is imported before blocks are played: collections take no time for it
-        return processor
+        return construct(name, self._factories)
 
     def use(self, versions: Mapping[str, str]) -> None:
         """Switches to these versions, as folders by plugin, for new processors.

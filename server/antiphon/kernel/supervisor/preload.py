@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import socket
@@ -14,10 +15,13 @@ from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.contract.params import Value
 from antiphon.kernel.control.state import CATALOG
+from antiphon.kernel.errors import AntiphonError
+from antiphon.kernel.graph.patch import load as load_patch
 from antiphon.kernel.plugins import loader
+from antiphon.kernel.plugins.finding import BUILT_IN
 from antiphon.kernel.runtime import paths, resources
 from antiphon.kernel.runtime.console import say
-from antiphon.kernel.runtime.platform import cores
+from antiphon.kernel.runtime.platform import PORTABLE, cores
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.synth import backends, info as synths
 from antiphon.kernel.synth.info import NULL_LOG_FILE
@@ -40,6 +44,7 @@ class Warm:
     plugins: loader.Loaded
     read: ReadSound
     sound: Samples | None  # the decoded input file, float32 `[channels, frames]`, or None without `--input`
+    types: frozenset[str] = frozenset()  # of the nodes of the patch of the start
 
     def __reduce__(self) -> Any:
         return _again, (self.settings, self.loading(), self.read, self.sound is not None)
@@ -64,6 +69,7 @@ def warm(settings: ServeSettings, folder: Path, read: ReadSound) -> Warm:
         loader.load(check=False)
         compile_all(processes=count)
     loaded = loader.load()
+    types = _played(settings, loaded)
     compile_all()
     paths.write_atomic(folder / CATALOG, json.dumps(loaded.catalog.to_json()).encode())
     registered = loaded.factories["synths"]
@@ -75,7 +81,18 @@ def warm(settings: ServeSettings, folder: Path, read: ReadSound) -> Warm:
         if settings.synth == "auto":
             say(backends.silence(registered))
     backends.use(choice)
-    return _ready(settings, loaded, read, settings.input_file is not None)
+    return replace(_ready(settings, loaded, read, settings.input_file is not None), types=types)
+
+
+def _played(settings: ServeSettings, loaded: loader.Loaded) -> frozenset[str]:
+    """Types of the nodes of the start's patch. Of those that are built in, forked engines inherit the tables."""
+    types: set[str] = set()
+    with contextlib.suppress(AntiphonError):  # control reports a patch, and the trial a node, that fails
+        types |= {node.type for node in load_patch(settings.patch, loaded.catalog, trusted=True).graph.nodes}
+        for name in () if PORTABLE else types:
+            if loaded.catalog[name].plugin in BUILT_IN:
+                loaded.check(name)
+    return frozenset(types)
 
 
 def load_again(loading: Loading, device: Device | None = None) -> loader.Loaded:
@@ -119,6 +136,6 @@ def weigh(warm: Warm, requests: socket.socket, spec: StreamSpec, device: Device)
 def _ready(settings: ServeSettings, loaded: loader.Loaded, read: ReadSound, with_sound: bool) -> Warm:
     path = settings.input_file if with_sound else None
     sound = None if path is None else read(path, settings.rate)
-    resources.unmap_clean("llvmlite")  # 43 MB that nothing uses again unless a plugin is reloaded
+    resources.trim()
     gc.freeze()  # a collection in a forked process would write to every page with an object, and so copy it
     return Warm(settings, loaded, read, sound)

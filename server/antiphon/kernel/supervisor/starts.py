@@ -19,7 +19,7 @@ from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.control.state import CATALOG
 from antiphon.kernel.engine.drivers.probe import Found, device_settings
 from antiphon.kernel.engine.shared import HeaderWord
-from antiphon.kernel.errors import AntiphonError, FileError
+from antiphon.kernel.errors import FileError
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.platform import PORTABLE
 from antiphon.kernel.runtime.processes.child_process import Child, block_signals, flush, leave
@@ -184,12 +184,7 @@ class Starts:
 
     def plays_notes(self) -> bool:
         """Whether the patch of the start has a synth, whose worker takes longest to be ready."""
-        from antiphon.kernel.graph.patch import load
-
-        with contextlib.suppress(AntiphonError):  # control reports it
-            patch = load(self._settings.patch, self._warm.plugins.catalog, trusted=True)
-            return any(node.type == "synth" for node in patch.graph.nodes)
-        return False
+        return "synth" in self._warm.types
 
     def probe(self) -> int:
         """Starts the process that measures how late this machine wakes a thread."""

@@ -18,9 +18,10 @@ from antiphon.kernel.errors import EngineError, FileError
 from antiphon.kernel.io import log_lines
 from antiphon.kernel.io.listening import open_sockets
 from antiphon.kernel.runtime.console import say, write_output
-from antiphon.kernel.runtime.platform import hear
+from antiphon.kernel.runtime.platform import PORTABLE, hear
 from antiphon.kernel.runtime.processes import child_process, pidfile
 from antiphon.kernel.runtime.processes.child_process import DEVICE_GONE, NO_DEVICE, Child, exit_cause
+from antiphon.kernel.runtime.processes.forked import START_SECONDS
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.supervisor import before, jack_server, recordings, watchdog
 from antiphon.kernel.supervisor.parts import Parts, SupervisorFaults, why
@@ -32,8 +33,8 @@ from antiphon.kernel.workers.status import wanted_zygotes
 RESTARTS_BEFORE_PAUSE = 5
 PAUSE_SECONDS = 1.0
 RETRY_DEVICE_SECONDS = 3.0
-RECORDER_SECONDS = 10.0
-"""Time in which a recording must begin; a disk that hangs is reported after it."""
+RECORDER_SECONDS = 10.0 + PORTABLE * START_SECONDS
+"""Time in which a recording must begin, and a fresh interpreter for it; a disk that hangs is reported after it."""
 _WATCH = 0.2
 _ZYGOTE, _PROBE = "zygote-", "probe"
 
@@ -128,8 +129,11 @@ class Supervisor:
         self._write_list()
 
     def _start_first_recorder(self) -> None:
-        """Starts the recorder and blocks until its recordings have begun; `FileError` where they cannot."""
+        """Starts the recorder and blocks until its recordings, if any, have begun; `FileError` where they cannot."""
         begin = recordings.first_requests(self.settings, self.folder, self._notes)
+        if not begin:
+            self._adopt("recorder", self.starts.recorder(begin))
+            return
         read, write = os.pipe()
         try:
             self._adopt("recorder", self.starts.recorder(begin, write))

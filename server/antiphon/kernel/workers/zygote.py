@@ -20,6 +20,7 @@ import sys
 import time
 from dataclasses import dataclass, field
 
+from antiphon.kernel.runtime import resources
 from antiphon.kernel.runtime.platform import PORTABLE, end_with_parent, hear, ring, start_time
 from antiphon.kernel.runtime.processes import forked
 from antiphon.kernel.runtime.processes.child_process import exit_cause, leave, listening
@@ -319,6 +320,7 @@ def main(argument: str) -> None:
     if not PORTABLE:
         worker.import_kind(arguments["kind"], arguments["imports"] or module_of(arguments["kind"], arena))
     gc.collect()
+    resources.trim()
     gc.freeze()  # nor does a worker look for garbage among what it has from here
     Zygote(arguments["kind"], arena, Bells.of(tuple(arguments["bells"])), arguments["lifeline"]).run()
 

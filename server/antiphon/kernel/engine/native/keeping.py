@@ -21,6 +21,15 @@ def copy_rows(x: f32p, stride: i64, y: f32p, count: i64, frames: i64) -> None:
 
 
 @kernel
+def has_sound(x: f32p, count: i64) -> i64:
+    """1 where one of these samples is not 0."""
+    for n in range(count):
+        if x[n] != f32(0.0):
+            return 1
+    return 0
+
+
+@kernel
 def keep_for_recorder(s: i64p, block: i64, played: i64) -> None:
     """Stores a block of output and input in the recorder's tap while a recording runs."""
     header = address_i64(s[LoopWord.HEADER])
@@ -95,13 +104,16 @@ def keep_for_capture(s: i64p, block: i64, beat: f64) -> None:
     # Warning: tags are 0 while owners and sound change, as of `NodeCapture.put`
     for n in range(rows):
         store_release(tags, first + n, 0)
-        owners[first + n] = wanted[n]
-    row = first
+    row = 0
     for k in range(s[LoopWord.SOURCES_COUNT]):
         source = offset(sources, 3 * k)
-        into = offset(address_f32(s[LoopWord.CAPTURE_SOUND]), row * frames)
-        copy_rows(address_f32(source[0]), source[1], into, source[2], frames)
-        row = row + source[2]
+        for c in range(source[2]):
+            x = offset(address_f32(source[0]), c * source[1])
+            sounds = has_sound(x, frames)
+            owners[first + row] = 2 * wanted[row] + sounds
+            if sounds != 0:  # what is silent is not written: it takes no memory
+                copy_rows(x, 0, offset(address_f32(s[LoopWord.CAPTURE_SOUND]), (first + row) * frames), 1, frames)
+            row = row + 1
     for n in range(rows):
         store_release(tags, first + n, block + 1)
     store_release(place, 0, first + rows)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -14,6 +16,7 @@ from antiphon.kernel.graph.compiler import PlanOutline, build_plan, close_hosts,
 from antiphon.kernel.graph.graph import Graph, NodeSpec
 from antiphon.kernel.graph.node_host import NodeHost
 from antiphon.kernel.graph.plan import Plan
+from antiphon.kernel.native import compile_all
 from antiphon.kernel.plugins.versions import PluginVersions
 from antiphon.kernel.workers.pool import Pool
 
@@ -75,6 +78,7 @@ class PlanMaker:
         def begin(number: int, node: NodeSpec) -> None:
             self.loading.begin_prepare(prepared[number], node.name)
 
+        known = len(sys.modules)
         while True:
             try:
                 new = [n for n in graph.nodes if ids[n.name] in fresh and ids[n.name] not in unprepared]
@@ -87,6 +91,9 @@ class PlanMaker:
                 unprepared[ids[error.node]] = str(error)
             finally:
                 self.loading.beat()
+        if len(sys.modules) > known:  # for the first node of its type
+            compile_all()
+            gc.freeze()  # as what is imported before blocks are played: collections take no time for it
         self._prepared = prepared
         return PlanCandidate(plan, costs, frozenset(fresh))
 
