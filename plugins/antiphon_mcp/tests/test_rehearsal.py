@@ -72,11 +72,9 @@ LOOP = '\n@loop\ndef many():\n    for _ in range({}):\n        play("c4", 1, on=
 @pytest.mark.parametrize(
     ("text", "more", "why"),
     [
-        (changed("a3 c4", "a3 c4"), {}, ""),
         (changed("a3 c4 e4 g4", "e4 c4 a3 g4"), {}, ""),
         (changed("bd*4", "bd*4 ["), {}, "line 5"),
         (changed("track(", "trak("), {}, "line 5"),
-        (SET + "x = 1 /\n", {}, "line 7"),
         (SET + "while True:\n    pass\n", {}, "line 7: it runs without end"),
         (SET + "sum(x for x in iter(int, 1))\n", {}, "runs without end"),
         (SET + "raise RuntimeError('\N{SNOWMAN}')\n", {}, "line 7"),
@@ -134,7 +132,7 @@ def test_notes_out_of_the_key_are_a_remark(stage: RehearsalRig) -> None:
 def test_no_mutation_of_a_set_ends_or_hangs_the_process(stage: RehearsalRig) -> None:
     chance = random.Random(7)
     broken = 0
-    for _ in range(24):
+    for _ in range(10):
         letters = list(SET)
         for _ in range(chance.randint(1, 3)):
             letters[chance.randrange(50, len(letters))] = chance.choice('x()"[]*<>~\n\N{SNOWMAN}\0 9')
