@@ -6,6 +6,7 @@ import signal
 import subprocess
 from collections.abc import Callable
 from fractions import Fraction as F
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ import numpy as np
 import pytest
 from tests import accepted, audio
 
+from antiphon.cli.files import render_script
 from antiphon.files import midifile
+from antiphon.kernel.plugins import loader
 from antiphon.live.records import LiveEvent, ScriptError
 from antiphon.offline import script_midi
 from antiphon.offline.script_run import ScriptProcess, frames_of
@@ -38,6 +41,13 @@ type = "gain"
 "level" = "out"
 """
 IMPORTS = 'from antiphon.live import *\npatch("clicks.toml")\n'
+_loaded = cache(loader.load)
+
+
+@pytest.fixture(autouse=True)
+def plugins_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plugins are read once for all scripts; their check has tests of its own."""
+    monkeypatch.setattr(render_script, "load", lambda *_, **__: _loaded(check=False))
 
 
 @pytest.fixture
