@@ -40,7 +40,7 @@ class RehearsalRig:
 
     def judge(self, text: str, input: str = "", **more: object) -> dict[str, object]:
         trial = {"text": text, "name": "page.py", "before": SET, "beat": 8.0, "tempo": 240.0, "graph": None}
-        trial |= {"lines": [], "locked": [], "bars": 2, **more}
+        trial |= {"lines": [], "locked": [], "bars": 1, **more}
         self._process.send({"do": "rehearse", "patch": "band", "trial": trial, "input": input})
         answer = self._process.receive(silence=240.0)[0]
         if "fault" in answer:
@@ -76,7 +76,6 @@ LOOP = '\n@loop\ndef many():\n    for _ in range({}):\n        play("c4", 1, on=
         (changed("bd*4", "bd*4 ["), {}, "line 5"),
         (changed("track(", "trak("), {}, "line 5"),
         (SET + "while True:\n    pass\n", {}, "line 7: it runs without end"),
-        (SET + "sum(x for x in iter(int, 1))\n", {}, "runs without end"),
         (SET + "raise RuntimeError('\N{SNOWMAN}')\n", {}, "line 7"),
         (SET + "raise SystemExit\n", {}, "line 7"),
         (SET + "big = [0] * (1 << 30)\n", {}, "line 7"),
@@ -86,7 +85,7 @@ LOOP = '\n@loop\ndef many():\n    for _ in range({}):\n        play("c4", 1, on=
         (changed('patch("band")', 'patch("nowhere")'), {}, "line 3"),
         (SET + "hush()\n", {"bars": 4}, "silent for"),
         (QUIET, {"before": QUIET}, "it is silent"),
-        (SET.replace("bd*4", "<bd*4 [bd*8,bd*8]>").replace("gain=0.5", "gain='<0.5 4>'"), {"beat": 3.0}, "LU"),
+        (SET.replace("bd*4", "<bd*4 [bd*8,bd*8]>").replace("gain=0.5", "gain='<0.5 4>'"), {"beat": 3.0, "bars": 2}, "LU"),
         (SET, {"lines": [LOUD]}, "beyond full scale"),
         (SET, {"lines": [NOWHERE]}, "nowhere"),
         (PLAIN, {"before": PLAIN, "graph": OWN}, "beyond full scale"),
@@ -95,7 +94,7 @@ LOOP = '\n@loop\ndef many():\n    for _ in range({}):\n        play("c4", 1, on=
         (PLAIN, {"before": PLAIN}, "it names no patch"),
         (changed("bd*4", "bd*2"), {"locked": ["beat"]}, "beat, which the performer has locked"),
         (changed("a3 c4", "g3 c4"), {"locked": ["beat"]}, ""),
-        (changed("gain=0.5", "gain=4").replace("a3 c4 e4 g4", "[a1,a3,c4,e4]*8"), {}, "the loudness changes by"),
+        (changed("gain=0.5", "gain=4").replace("a3 c4 e4 g4", "[a1,a3,c4,e4]*8"), {"bars": 2}, "the loudness changes by"),
     ],
 )  # fmt: skip
 def test_a_verdict_is_right_by_construction(stage: RehearsalRig, text: str, more: dict[str, object], why: str) -> None:
