@@ -85,7 +85,7 @@ LOOP = '\n@loop\ndef many():\n    for _ in range({}):\n        play("c4", 1, on=
         (changed('patch("band")', 'patch("nowhere")'), {}, "line 3"),
         (SET + "hush()\n", {"bars": 4}, "silent for"),
         (QUIET, {"before": QUIET}, "it is silent"),
-        (SET.replace("bd*4", "<bd*4 [bd*8,bd*8]>").replace("gain=0.5", "gain='<0.5 4>'"), {"beat": 3.0, "bars": 2}, "LU"),
+        (SET.replace("bd*4", "<bd*4 [bd*8,bd*8]>").replace("gain=0.5", "gain='<0.5 4>'"), {"beat": 3, "bars": 2}, "LU"),
         (SET, {"lines": [LOUD]}, "beyond full scale"),
         (SET, {"lines": [NOWHERE]}, "nowhere"),
         (PLAIN, {"before": PLAIN, "graph": OWN}, "beyond full scale"),
@@ -94,7 +94,7 @@ LOOP = '\n@loop\ndef many():\n    for _ in range({}):\n        play("c4", 1, on=
         (PLAIN, {"before": PLAIN}, "it names no patch"),
         (changed("bd*4", "bd*2"), {"locked": ["beat"]}, "beat, which the performer has locked"),
         (changed("a3 c4", "g3 c4"), {"locked": ["beat"]}, ""),
-        (changed("gain=0.5", "gain=4").replace("a3 c4 e4 g4", "[a1,a3,c4,e4]*8"), {"bars": 2}, "the loudness changes by"),
+        (changed("gain=0.5", "gain=4").replace("a3 c4 e4 g4", "[a1,a3,c4,e4]*8"), {"bars": 2}, "loudness changes by"),
     ],
 )  # fmt: skip
 def test_a_verdict_is_right_by_construction(stage: RehearsalRig, text: str, more: dict[str, object], why: str) -> None:
