@@ -152,7 +152,7 @@ def test_one_tempo_is_found_for_a_file_and_notes_lie_on_it():
 
 def test_several_voices_are_warned_about(tmp_path, capsys):
     source = tmp_path / "in.wav"
-    chord = [hum(tune=tuple(k + up for k in TUNE)).sound for up in (0, 4, 7)]
+    chord = [hum(tune=tuple(k + up for k in TUNE[:6])).sound for up in (0, 4, 7)]
     soundfile.write(source, sum(chord) / 3, RATE)
     run(FileJob("hum", source, tmp_path / "out.wav", {"mode": "learned"}))
     told = capsys.readouterr().err
