@@ -219,7 +219,7 @@ def test_nothing_but_a_signal_to_end_ends_it(options: list[str], tmp_path: Path)
     longest_gap(tmp_path / "out.wav")  # it opens, and is not silent
 
 
-def test_a_killed_or_stopped_web_process_holds_nobody_up(options: list[str], tmp_path: Path) -> None:
+def test_a_killed_web_process_is_back_and_nothing_is_heard(options: list[str], tmp_path: Path) -> None:
     with ServerProcess(*options, *LONG, home=tmp_path) as server:
         server.send("/node/gain/gain", 0.5)
         server.sync()
@@ -234,6 +234,11 @@ def test_a_killed_or_stopped_web_process_holds_nobody_up(options: list[str], tmp
         assert (after["control"]["pid"], after["engine"]["pid"]) == (before["control"]["pid"], before["engine"]["pid"])
         assert after["missed_blocks"] == before["missed_blocks"]
         assert server.standard_error().count("web ended (killed by SIGKILL); starting it again") == 3
+    assert longest_gap(tmp_path / "out.wav") == 0
+
+
+def test_a_stopped_web_process_holds_nobody_up(options: list[str], tmp_path: Path) -> None:
+    with ServerProcess(*options, home=tmp_path) as server:
         web = server.status()["web"]["pid"]
         os.kill(web, signal.SIGSTOP)
         try:
@@ -245,7 +250,6 @@ def test_a_killed_or_stopped_web_process_holds_nobody_up(options: list[str], tmp
         os.kill(web, signal.SIGSTOP)  # one that is stopped is ended all the same
         assert server.stop(signal.SIGINT) == 0
     until(lambda: gone(web), 3.0, "nothing is left")
-    assert longest_gap(tmp_path / "out.wav") == 0
 
 
 def test_a_web_process_whose_loop_is_held_is_ended_and_another_serves(options: list[str], tmp_path: Path) -> None:
