@@ -304,7 +304,7 @@ GAP = "{}"
 def written():
     """Texts that may be code: strings of the tests by their place, and blocks of Python on the pages."""
     for top in ("tests", "plugins", "models"):
-        for file in (file for file in (ROOT / top).rglob("*.py") if top == "tests" or "tests" in file.parts):
+        for file in (file for file in (ROOT / top).rglob("*.py") if "tests" in file.relative_to(ROOT).parts):
             source = file.read_text()
             if "import antiphon" in source or "from antiphon" in source:
                 for node in ast.walk(ast.parse(source)):
