@@ -75,11 +75,7 @@ def tidal_problem() -> str:
 
 
 class TidalProcess:
-    """Tidal that plays to one port, as a context manager.
-
-    Attributes:
-        lines: What it has printed.
-    """
+    """Tidal that plays to one port, as a context manager; `lines` is what it has printed."""
 
     def __init__(self, port: int, latency: float = LATENCY) -> None:
         config = _CONFIG.format(control=free_port(), tempo=free_port())
@@ -177,26 +173,15 @@ def blocks(text: str) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class RelayedEvent:
-    """One `/dirt/play`.
+    """One `/dirt/play`, with its names and values."""
 
-    Attributes:
-        ns: Its time tag, in ns since 1970.
-        lead: Seconds from when it passed to its time tag.
-        fields: Its names and values.
-    """
-
-    ns: int
-    lead: float
+    ns: int  # its time tag, since 1970
+    lead: float  # seconds from when it passed to its time tag
     fields: Mapping[str, object]
 
 
 class DirtRelay:
-    """Stands at a free port in the server's place, as a context manager.
-
-    Attributes:
-        port: Where a client sends.
-        events: What has passed, in order.
-    """
+    """Stands at a free `port` in the server's place, as a context manager; `events` is what has passed, in order."""
 
     def __init__(self, server: int) -> None:
         self._server = ("127.0.0.1", server)
@@ -243,14 +228,7 @@ class DirtRelay:
 
 @dataclass(frozen=True, slots=True)
 class TidalStage:
-    """Processes of a run with Tidal.
-
-    Attributes:
-        server: The server; its recording is complete once it has stopped.
-        relay: Between the two.
-        tidal: Tidal.
-        recording: The server's recording.
-    """
+    """Processes of a run with Tidal, and the server's recording, which is complete once it has stopped."""
 
     server: ServerProcess
     relay: DirtRelay
@@ -290,14 +268,9 @@ def frames_patch(folder: Path) -> Path:
 
 @contextlib.contextmanager
 def tidal_stage(folder: Path, latency: float = LATENCY) -> Iterator[TidalStage]:
-    """Starts a server with four orbits whose sounds are one frame long, and Tidal that plays to it.
+    """Starts a server with four orbits whose sounds are one frame long, and Tidal that sends `latency` seconds ahead.
 
-    Args:
-        folder: An empty folder, the server's home.
-        latency: Seconds by which Tidal sends ahead.
-
-    Yields:
-        The stage, when Tidal's handshake was answered.
+    `folder`: an empty one, the server's home.
     """
     patch = frames_patch(folder)
     port, recording = free_port(), folder / "out.wav"
@@ -313,22 +286,13 @@ def tidal_stage(folder: Path, latency: float = LATENCY) -> Iterator[TidalStage]:
 
 @dataclass(frozen=True, slots=True)
 class OnsetErrors:
-    """Onsets in a recording against time tags.
-
-    Attributes:
-        events: How many were sent.
-        onsets: How many frames have one; events of one time have one together.
-        off: Events without an onset on the frame of their time tag.
-        extra: Onsets on no event's frame.
-        spread: Frames between the least and the largest difference of onset and time tag of the others; a time tag
-            lies between two frames, so it is at most 1.
-    """
+    """Onsets in a recording against time tags: counts."""
 
     events: int
-    onsets: int
-    off: int
-    extra: int
-    spread: float
+    onsets: int  # frames that have one; events of one time have one together
+    off: int  # events without an onset on the frame of their time tag
+    extra: int  # onsets on no event's frame
+    spread: float  # frames from the least to the largest difference of the others; a tag lies between two: at most 1
 
     @property
     def exact(self) -> bool:
@@ -343,14 +307,9 @@ FIRST = 16
 
 
 def onset_errors(recording: Path, events: Sequence[RelayedEvent]) -> OnsetErrors:
-    """Compares a recording with the time tags of what was sent.
+    """Compares the recording of a stage that has stopped with the time tags of `events`, sounds of one frame each.
 
-    Args:
-        recording: Recording of a stage that has stopped.
-        events: What was sent; sounds of one frame each.
-
-    Returns:
-        The errors. The relation of the two clocks is one offset: that by which most events are on their frame.
+    The relation of the two clocks is one offset: that by which most events are on their frame.
     """
     found = onset_frames(recording)
     tags = np.sort(np.array([event.ns for event in events], np.int64))

@@ -56,7 +56,7 @@ KINDS = (
     Kind(48000, 1, "ogg"),
     Kind(96000, 2, "flac"),
 )
-"""Every rate, number of channels and format. Each plugin gets the next, and one with a job of its own two of them."""
+"""Every rate, number of channels and format. Each plugin gets the next."""
 
 
 @cache
@@ -137,9 +137,7 @@ def in_tune(x: NDArray[np.float32], rate: int) -> bool:
 
 
 def by_place(infos: list[ProcessorInfo]) -> list[tuple[ProcessorInfo, Kind]]:
-    wanted = ([n, n + 3] if info.on_files.job else [n] for n, info in enumerate(infos))
-    kinds = ([KINDS[n % len(KINDS)] for n in several] for several in wanted)
-    return [(info, kind) for info, given in zip(infos, kinds, strict=True) for kind in given]
+    return [(info, KINDS[n % len(KINDS)]) for n, info in enumerate(infos)]
 
 
 def named(value: object) -> str:

@@ -404,8 +404,7 @@ def long_sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return audio.write(tmp_path_factory.mktemp("long") / "in.flac", np.zeros((2, 48_000 * 600), np.float32))
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("kind", ["wav", "mp3"])
+@pytest.mark.parametrize(("number", "kind"), [(signal.SIGINT, "wav"), (signal.SIGTERM, "mp3")])
 def test_a_signal_midway_leaves_what_was_there(
     spawn: Command, tmp_path: Path, long_sound: Path, number: int, kind: str
 ) -> None:

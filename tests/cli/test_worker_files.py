@@ -50,7 +50,7 @@ def test_any_block_and_either_command_give_the_same_samples(antiphon: Command, p
     home(place, x, "past")
     source = place / "in.wav"
     found = {}
-    for block in (32, 480, 2048):
+    for block in (32, 2048):
         line = ("--block", str(block), "--fade", "0")
         assert antiphon("run", "past", source, f"run-{block}.wav", *line).code == 0
         found[f"run {block}"] = read(f"run-{block}.wav")
@@ -68,8 +68,6 @@ def test_any_block_and_either_command_give_the_same_samples(antiphon: Command, p
     [
         ("nan", "gave NaN or infinity"),
         ("exit", "ended with status 3"),
-        ("raise", "raised RuntimeError: as I was told"),
-        ("memory", "ran out of its 64 MB"),
     ],
 )
 def test_a_worker_that_dies_ends_the_work_in_one_sentence(

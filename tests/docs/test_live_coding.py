@@ -13,6 +13,7 @@ from tests.commands import blocks, text
 
 import antiphon.live
 from antiphon.cli.commands import application
+from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.graph.patch import load
 from antiphon.kernel.plugins import loader
 from antiphon.kernel.session.notes import Players
@@ -55,14 +56,24 @@ def performed(number: int) -> tuple[ScriptHeader, list[LiveEvent]]:
             return script.header, script.play(script.header.bar * 24, 120.0)
 
 
+@cache
+def known() -> Catalog:
+    return loader.load(check=False).catalog
+
+
+@cache
+def sounds_of(library: str) -> tuple[str, ...]:
+    return tuple(rows_by_name(list_folder(folder_of(library)).names))
+
+
 @pytest.mark.parametrize("number", range(len(SCRIPTS)))
 def test_a_block_plays_on_its_patch(number: int) -> None:
     header, events = performed(number)
-    catalog = loader.load(check=False).catalog
+    catalog = known()
     graph = load(header.patch, catalog).graph
     played = commands(events, "set.py", 48000, param_finder(graph, catalog), Players(graph, catalog))
     words = {
-        node.name: {"s": tuple(rows_by_name(list_folder(folder_of(str(node.values.get("library", "")))).names))}
+        node.name: {"s": sounds_of(str(node.values.get("library", "")))}
         for node in graph.nodes
         if node.type == "sampler"
     }

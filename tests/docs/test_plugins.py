@@ -113,13 +113,16 @@ def trained(folder):
     return folder
 
 
-def test_the_model_plugin_is_listed_and_its_weights_verified(trained):
+def test_the_model_plugin_is_listed_its_weights_verified_and_the_examples_pass_their_tests(trained):
     loaded = loader.load(trained)
     assert not {"leveller", "siren", "beeper"} & {f.name for f in loaded.catalog.failures}
     assert loaded.catalog["leveller"].plugin == "leveller"
     registered, failed = models.known_models(trained)
     (row,) = (row for row in models.examine_models(registered) if row.name == "leveller")
     assert (failed, row.state, row.parameters) == ([], "verified", 2)
+    pytest.importorskip("torch")
+    done = run(trained, "-m", "pytest", "-q", "-p", "no:cacheprovider", "siren", "beeper", "leveller")
+    assert "4 passed" in done.stdout, done.stdout + done.stderr
 
 
 def test_the_exported_file_plays(folder, monkeypatch):
@@ -146,17 +149,6 @@ def test_the_exported_file_plays(folder, monkeypatch):
 def test_the_synth_is_registered_under_its_name(folder):
     found = backends.choose("beeper", loader.load(folder).factories["synths"])
     assert (found.backend, found.zygote) == ("beeper.backend:Beeper", "none")
-
-
-def test_the_examples_that_need_no_torch_pass_their_tests(folder):
-    done = run(folder, "-m", "pytest", "-q", "-p", "no:cacheprovider", "siren", "beeper")
-    assert "2 passed" in done.stdout, done.stdout + done.stderr
-
-
-def test_the_models_own_test_passes(trained):
-    pytest.importorskip("torch")
-    done = run(trained, "-m", "pytest", "-q", "-p", "no:cacheprovider", "leveller")
-    assert "2 passed" in done.stdout, done.stdout + done.stderr
 
 
 def test_every_part_of_a_processor_is_on_the_page():

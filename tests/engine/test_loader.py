@@ -285,7 +285,7 @@ def test_what_raises_in_the_engine_alone_refuses_the_patch(rig: Rig, act: str) -
 
 
 def test_what_is_faded_out_or_refused_leaves_the_memory(rig: Rig) -> None:
-    for name in "abcdef":
+    for name in "abc":
         assert rig.load((name, {})) == ""
         rig.plays(LEVEL / 2)
         assert "would not prepare" in rig.load(("good", {}), ("x", {"act": "raise", "where": "engine"}))

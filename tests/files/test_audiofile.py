@@ -251,7 +251,7 @@ def _mutants(kind: str, tmp_path: Path, count: int) -> list[bytes]:
 def test_a_mutated_file_is_read_or_refused_within_limits(tmp_path: Path, kind: str) -> None:
     path = tmp_path / f"mutant.{kind}"
     sentences = []
-    for data in _mutants(kind, tmp_path, 12):
+    for data in _mutants(kind, tmp_path, 6):
         path.write_bytes(data)
         with costs_at_most(2.0):
             try:

@@ -1,12 +1,13 @@
 """Hostile HTTP against a running server."""
 
 import http.client
+import itertools
 import random
 import socket
 import time
 from collections.abc import Callable
 
-import pytest
+from tests.each import each
 from tests.hostile.conftest import LIMIT, ask_ping, listed, used
 
 from antiphon_bench.rig import ServerProcess
@@ -65,15 +66,14 @@ FOREIGN = {
 }
 
 
-@pytest.mark.parametrize("name", TAKEN)
-@pytest.mark.parametrize("ours", ["127.0.0.1", "localhost", "LOCALHOST", "[::1]"])
+@each("name, ours", itertools.product(TAKEN, ("127.0.0.1", "localhost", "LOCALHOST", "[::1]")))
 def test_ours_is_answered(calm: ServerProcess, name: str, ours: str) -> None:
     status, body = exchange(calm, TAKEN[name](f"{ours}:{calm.http}"))
     assert status == 200
     assert b"missed_blocks" in body
 
 
-@pytest.mark.parametrize("name", FOREIGN)
+@each("name", FOREIGN)
 def test_what_is_foreign_or_malformed_is_refused(calm: ServerProcess, name: str) -> None:
     status, body = exchange(calm, FOREIGN[name](f"127.0.0.1:{calm.http}"))
     assert 400 <= status < 500

@@ -56,10 +56,10 @@ def test_a_storm(server: ServerProcess) -> None:
     supervisor = server.process.pid
     until(lambda: well(server), 5.0, "the web process, which is started last, answers")
     descriptors, memory = len(list(Path(f"/proc/{supervisor}/fd").iterdir())), resident(supervisor)
-    for _ in range(5):
+    for _ in range(3):
         kill(server, "engine")
     until(lambda: well(server), 3.0, "the engine is back")
-    for _ in range(3):
+    for _ in range(2):
         kill(server, "control")
     until(lambda: well(server), 3.0, "control is back")
     for pid in [server.pids()["control"], server.pids()["engine"]]:

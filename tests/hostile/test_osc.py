@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.each import each
 from tests.hostile.conftest import answered, children, resident
 from tests.waiting import until
 
@@ -74,7 +75,7 @@ ODD = {
 }
 
 
-@pytest.mark.parametrize("name", ODD)
+@each("name", ODD)
 def test_an_odd_packet_is_answered_once(calm: ServerProcess, client: Client, name: str) -> None:
     packet, answer = ODD[name]
     before = counted(calm)
@@ -89,7 +90,7 @@ def test_empty_bundles_are_legal(calm: ServerProcess, client: Client) -> None:
     assert counted(calm) == before
 
 
-@pytest.mark.parametrize("depth", [16, 17, 1000])
+@each("depth", [16, 17, 1000])
 def test_bundles_nest_sixteen_deep(calm: ServerProcess, client: Client, depth: int) -> None:
     """Inner time tags that go back in time are those of the bundle around them."""
     packet = encode("/ping", 5)
@@ -99,7 +100,7 @@ def test_bundles_nest_sixteen_deep(calm: ServerProcess, client: Client, depth: i
     assert [h[:5] for h in heard] == [b"/pong" if depth <= 16 else b"/fail"]
 
 
-@pytest.mark.parametrize(
+@each(
     "pattern",
     ["*?" * 200, "{a,b}" * 80, "*" * 500, "[!a]" * 100 + "*", "{" * 500, "[a-z" * 100, "{*?a,*?b}" * 40, "*a" * 200],
 )
@@ -165,7 +166,7 @@ def test_noise_and_half_open_connections_by_tcp(calm: ServerProcess) -> None:
         sock.close()
 
 
-@pytest.mark.parametrize("framing", ["length", "slip"])
+@each("framing", ["length", "slip"])
 def test_one_byte_at_a_time(calm: ServerProcess, framing: str) -> None:
     packet = encode("/ping", 3)
     frame = len(packet).to_bytes(4, "big") + packet if framing == "length" else b"\xc0" + packet + b"\xc0"

@@ -3,12 +3,14 @@
 import ast
 import json
 import os
+import re
 import subprocess
 import sys
 from functools import cache
 from pathlib import Path
 
 import pytest
+from tests.commands import PAGES, blocks
 
 ROOT = Path(__file__).parents[2]
 SERVER = ROOT / "server"
@@ -291,3 +293,64 @@ def test_the_server_names_no_backend():
             if isinstance(text, str) and text.lower() in ("pyo", "supercollider", "scsynth", "--scsynth"):
                 found.append(f"{file}:{node.lineno}: {text}")
     assert found == []
+
+
+FROM = re.compile(r"\bfrom (antiphon[\w.]*) import (\(.*?\)|[^;\n]+)", re.DOTALL)
+WHOLE = re.compile(r"(?:^|[;\n])\s*import (antiphon[\w.]*(?: as \w+)?(?:, antiphon[\w.]*)*)")
+GAP = "{}"
+"""Where an f-string has a value."""
+
+
+def written():
+    """Texts that may be code: strings of the tests by their place, and blocks of Python on the pages."""
+    for top in ("tests", "plugins", "models"):
+        for file in (file for file in (ROOT / top).rglob("*.py") if "tests" in file.relative_to(ROOT).parts):
+            source = file.read_text()
+            if "import antiphon" in source or "from antiphon" in source:
+                for node in ast.walk(ast.parse(source)):
+                    if isinstance(node, ast.JoinedStr):
+                        yield (
+                            file,
+                            "".join(str(part.value) if isinstance(part, ast.Constant) else GAP for part in node.values),
+                        )
+                    elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                        yield file, node.value
+    yield from ((page, "\n".join(block.lines)) for page in PAGES for block in blocks(page) if block.lang == "python")
+
+
+def asked(text):
+    """(module, name) of each import of ours in a text, and of each attribute of a module that it names anew."""
+    for module, names in FROM.findall(text):
+        plain = re.sub(r"#.*|[()]", "", names)
+        yield from ((module, name.split()[0]) for name in plain.split(",") if name.strip() and name.strip() != "*")
+        yield module, ""
+    for modules in WHOLE.findall(text):
+        for module, _, name in (one.partition(" as ") for one in modules.split(", ")):
+            yield module, ""
+            yield from ((module, used) for used in re.findall(rf"\b{name}\.(\w+)", text) if name)
+
+
+@cache
+def bound(file):
+    """Names at the top of a module."""
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            found |= {(alias.asname or alias.name).partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            found.add(node.name)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            found.add(node.id)
+    return found
+
+
+def test_imports_in_texts_of_tests_and_pages_lead_somewhere():
+    """A plugin that a test writes fails far from the name that has left, or is skipped with it."""
+    pairs = [(place, *pair) for place, text in written() for pair in asked(text) if GAP not in "".join(pair)]
+    assert len(pairs) > 100, "too few are found to mean anything"
+    wrong = []
+    for place, module, name in pairs:
+        file = ours(module)
+        if file is None or (name and name not in bound(file) and ours(f"{module}.{name}") is None):
+            wrong.append(f"{place}: {module} {name}")
+    assert wrong == []

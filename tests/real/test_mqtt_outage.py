@@ -81,7 +81,7 @@ def test_ten_thousand_messages_over_a_killed_broker_are_applied_once_each(
         client.flush(60)
         until(lambda: counts(server)["received"] >= MESSAGES, 60, "all are taken")
         until(lambda: client.last("antiphon/gain/wet") == b"1", 5, "the last value is told")
-        time.sleep(1.0)
+        play_for(server, 1.0)
         found, end = counts(server), server.status()
     server.stop()
     blocks, missed = (end[name] - sound[name] for name in ("blocks", "missed_blocks"))

@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -14,7 +13,7 @@ from pathlib import Path
 import pytest
 from tests.chromium import Chromium, needs_chromium
 from tests.tidal import RelayedEvent, frames_patch, onset_errors
-from tests.waiting import until
+from tests.waiting import play_for, until
 
 from antiphon_bench.rig import ServerProcess
 
@@ -129,15 +128,15 @@ def events(sent: Sequence[tuple[str, float]]) -> list[RelayedEvent]:
 def settled(server: ServerProcess, count: int) -> dict[str, object]:
     until(lambda: server.status()["dirt"]["received"] >= count, 20.0, "all events have come")
     until(lambda: server.status()["scheduled"] == 0, 20.0, "all events have sounded")
-    time.sleep(0.3)  # of recorded sound
+    play_for(server, 0.3)
     return server.status()
 
 
 @needs_chromium
 @pytest.mark.live
 @pytest.mark.parametrize("client", [in_node, in_chromium])
-def test_a_thousand_events_sound_on_the_frames_of_their_time_stamps(client, strudel: Path, server, tmp_path) -> None:
-    sent = client(strudel, NOTES, 1000)
+def test_five_hundred_events_sound_on_the_frames_of_their_time_stamps(client, strudel: Path, server, tmp_path) -> None:
+    sent = client(strudel, NOTES, 500)
     status = settled(server, len(sent))
     server.stop()
     figures = status["dirt"]

@@ -273,7 +273,7 @@ class TestBegunMidway:
             server.sync(9)
         return kept(folder)[1], again(folder, place)
 
-    @pytest.mark.parametrize("begin", ["at work", "away", "after a restart"])
+    @pytest.mark.parametrize("begin", ["away", "after a restart"])
     @undisturbed
     def test_the_same_but_for_what_was_on_its_way(self, tmp_path: Path, begin: str) -> None:
         place = home(tmp_path, sound(4.0), "mirror", "exit")

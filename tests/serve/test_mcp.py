@@ -167,7 +167,7 @@ async def test_a_recorded_set_is_replayed_with_its_landings_and_its_log_has_ever
 
 @pytest.mark.timeout(300)
 async def test_a_server_without_live_and_a_client_without_the_token_are_refused(tmp_path: Path) -> None:
-    with ServerProcess("--audio", "headless", "--patch", "band", home=tmp_path, wait=90.0) as server:
+    with ServerProcess("--audio", "headless", "--patch", "through", home=tmp_path, wait=90.0) as server:
         async with assistant(server) as one:
             assert "antiphon serve --live" in (await one.call("propose", script=SET))[1]
             assert one.refused() == [403, 403]

@@ -92,8 +92,7 @@ def test_notes_of_a_clip_off_the_grid_sound_on_it_and_again_in_a_replay(tmp_path
             moment = ntp(now + (line + place - beat) / 2.0)
             server.send_raw(bundle(moment, message("/node/drums/play", "s", "rs")))
         assert sock.recv(65536)[:5] == b"/done"
-        while server.ask("/beat")[1][0] < line + 19.0:
-            time.sleep(0.1)
+        until(lambda: server.ask("/beat")[1][0] >= line + 19.0, 12.0, "all that is due has sounded")
         late = server.status()["late"]
     log = map(json.loads, next(kept.glob("*.jsonl")).read_text().splitlines())
     frames = [entry["sample"] for entry in log if entry.get("op") == "note_on"]

@@ -79,7 +79,7 @@ def test_it_starts_answers_and_ends_leaving_no_process(options: list[str], tmp_p
     assert longest_gap(tmp_path / "out.wav") == 0
 
 
-def test_a_killed_engine_is_back_with_its_parameters(options: list[str], tmp_path: Path) -> None:
+def test_a_killed_or_stopped_engine_is_back_with_its_parameters(options: list[str], tmp_path: Path) -> None:
     with ServerProcess(*options, home=tmp_path) as server:
         server.send("/node/gain/gain", 0.5)
         server.sync()
@@ -92,6 +92,10 @@ def test_a_killed_engine_is_back_with_its_parameters(options: list[str], tmp_pat
         until(lambda: server.status()["engine"]["state"] == "running", 2.0, "engine running")
         assert server.status()["engine"]["restarts"] == 1
         assert server.ask("/node/gain/gain") == ("/node/gain/gain", [0.5])
+        stopped = server.pids()["engine"]
+        os.kill(stopped, signal.SIGSTOP)
+        until(lambda: server.status()["engine"]["pid"] != stopped, 6.0, "one that is stopped is replaced too")
+        until(lambda: server.status()["engine"]["state"] == "running", 2.0, "engine running")
         server.sync(3)
         play_for(server, 0.3)
     sound, _ = soundfile.read(tmp_path / "out.wav", dtype="float32")
@@ -135,14 +139,6 @@ def test_a_restart_takes_over_from_a_killed_supervisor(options: list[str], tmp_p
         assert second.ask("/node/gain/gain") == ("/node/gain/gain", [0.25])
         after = second.pids()
     until(lambda: all(gone(pid) for pid in [*pids.values(), *after.values()]), 3.0, "nothing is left")
-
-
-def test_a_stopped_engine_is_noticed_and_replaced(options: list[str], tmp_path: Path) -> None:
-    with ServerProcess(*options, home=tmp_path) as server:
-        before = server.pids()["engine"]
-        os.kill(before, signal.SIGSTOP)
-        until(lambda: server.status()["engine"]["pid"] != before, 6.0, "another engine")
-        until(lambda: server.status()["engine"]["state"] == "running", 2.0, "engine running")
 
 
 def test_a_machine_that_stands_still_is_named_and_nothing_is_ended_for_it(options: list[str], tmp_path: Path) -> None:

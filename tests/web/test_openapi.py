@@ -8,6 +8,7 @@ import threading
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from tools.http_table import OPERATIONS
 from antiphon.web import control_link, openapi, osc_refusals
 
 PLUGINS = ("antiphon_classify", "antiphon_library", "antiphon_mcp")
-EXAMPLES = 8
+EXAMPLES = 5
 """Requests of each operation."""
 
 
@@ -75,11 +76,15 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str
         yield found
 
 
+@cache
+def described() -> list[Any]:
+    return list(schemathesis.openapi.from_dict(openapi.document(OPERATIONS)).get_all_operations())
+
+
 @pytest.mark.parametrize("number", range(len(OPERATIONS)))
 def test_whatever_is_sent_is_answered_as_the_document_says(address: tuple[str, str], number: int) -> None:
     base, token = address
-    operations = list(schemathesis.openapi.from_dict(openapi.document(OPERATIONS)).get_all_operations())
-    operation = operations[number].ok()
+    operation = described()[number].ok()
 
     @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), database=None)
     @given(data=st.data())

@@ -91,8 +91,9 @@ def test_the_length_of_blocks_changes_latency_and_nothing_else():
     assert np.abs(short - long).max() < 1e-5
 
 
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize(("rate", "channels"), [(44100, 2), (48000, 1), (96000, 2)])
+@pytest.mark.parametrize(
+    ("mode", "rate", "channels"), [(MODES[0], 44100, 2), (MODES[0], 96000, 1), (MODES[-1], 48000, 2)]
+)
 def test_latency_is_what_an_impulse_takes(mode, rate, channels):
     processor, spec = Denoise(), StreamSpec(rate, 256, channels)
     processor.settings["mode"] = mode
@@ -106,8 +107,9 @@ def test_latency_is_what_an_impulse_takes(mode, rate, channels):
     assert processor.latency <= 0.0265 * rate
 
 
-@pytest.mark.parametrize("mode", [*MODES, "gate"])
-@pytest.mark.parametrize(("rate", "channels"), [(44100, 2), (48000, 1), (96000, 2)])
+@pytest.mark.parametrize(
+    ("mode", "rate", "channels"), [(MODES[0], 44100, 2), (MODES[-1], 48000, 1), ("gate", 96000, 2)]
+)
 def test_low_latency_is_ten_milliseconds_by_an_impulse(mode, rate, channels):
     processor, spec = Denoise(), StreamSpec(rate, 256, channels)
     processor.settings.update(mode=mode, latency="low")
@@ -138,7 +140,7 @@ def test_low_latency_removes_nearly_as_much(phrases):
     assert si_sdr(noisy[0], clean) + 2.0 < si_sdr(low, clean) < si_sdr(normal, clean)
 
 
-@pytest.mark.parametrize("rate", [44100, 48000, 96000])
+@pytest.mark.parametrize("rate", [44100, 96000])
 def test_what_is_kept_stays_in_time_and_in_place(rate):
     left = sounds.voice(rate, 1.5)
     noise = sounds.white(len(left), 0.003)[0]
@@ -175,8 +177,7 @@ def test_noise_goes_in_pauses_and_the_voice_stays(phrases):
     assert abs(level(made[voiced]) - level(clean[voiced])) < 1.0
 
 
-@pytest.mark.parametrize("loudness", [1.0, 4.0])
-@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize(("loudness", "channels"), [(1.0, 2), (4.0, 1)])
 def test_hiss_is_gone_between_words_from_the_first_second_on(phrases, loudness, channels):
     """25 and 13 dB below the voice, and before its first word too: there is no hiss that comes in with it."""
     clean, noise, gaps = phrases
@@ -223,11 +224,11 @@ def test_learning_the_noise_makes_surer():
     assert gain([(lead, "learn", True)]) > max(gain([]) + 0.3, 4.0)
 
 
-@pytest.mark.parametrize("mains", [50.07, 59.9])
-def test_mains_hum_goes_from_under_a_voice_within_two_seconds(mains):
+def test_mains_hum_goes_from_under_a_voice_within_two_seconds():
+    """Of 60 Hz, a little off; that of 50 Hz is a file's below."""
     clean, late = sounds.voice(RATE, 4.0), 2 * RATE
     t = np.arange(len(clean)) / RATE
-    hum = sum(np.sin(2 * np.pi * mains * h * t + h) / h for h in range(1, 10))
+    hum = sum(np.sin(2 * np.pi * 59.9 * h * t + h) / h for h in range(1, 10))
     noisy = clean + (hum / hum.std() * clean.std() / 10**0.5).astype(np.float32)
     made = through(noisy[None])[0]
     assert si_sdr(made[late:], clean[late:]) - si_sdr(noisy[late:], clean[late:]) > 8.0
@@ -326,7 +327,7 @@ def test_an_empty_models_folder_is_said_once_and_played_as_the_gate(mode, tmp_pa
 
 
 def test_the_command_looks_ahead_in_a_file_and_causal_does_not(phrases, tmp_path, monkeypatch):
-    clean, noise, _ = phrases
+    clean, noise = phrases[0][: 3 * RATE], phrases[1][: 3 * RATE]
     t = np.arange(len(clean)) / RATE
     hum = 0.05 * sum(np.sin(2 * np.pi * 50.07 * h * t + h) / h for h in range(1, 10))
     noisy, first = (clean + 4.0 * noise + hum).astype(np.float32), slice(RATE, 5 * RATE // 2)
@@ -361,12 +362,12 @@ def test_a_file_with_hiss_is_told_its_noise_and_a_clean_one_is_not(tmp_path, mon
         return found
 
     monkeypatch.setattr(SteadyNoise, "power", noted)
-    clean = sounds.melody(RATE, 4.0)
+    clean = sounds.melody(RATE, 3.0)
     soundfile.write(tmp_path / "clean.wav", clean, RATE, "FLOAT")
     soundfile.write(tmp_path / "hiss.wav", clean + sounds.white(len(clean), 0.06)[0], RATE, "FLOAT")
 
     def done(name: str, *words: str) -> float:
-        """SI-SDR of the last three seconds."""
+        """SI-SDR from the second second on."""
         command("run", "denoise", tmp_path / f"{name}.wav", tmp_path / "out.wav", "--force", *words)
         return si_sdr(soundfile.read(tmp_path / "out.wav", dtype="float32")[0][RATE:], clean[RATE:])
 
@@ -382,7 +383,7 @@ def test_a_file_with_hiss_is_told_its_noise_and_a_clean_one_is_not(tmp_path, mon
 
 
 def test_after_a_preroll_the_gains_of_a_file_are_those_of_its_places(tmp_path):
-    clean = sounds.melody(RATE, 4.0)
+    clean = sounds.melody(RATE, 3.0)
     soundfile.write(tmp_path / "in.wav", clean + sounds.white(len(clean), 0.06)[0], RATE, "FLOAT")
 
     def gain(*words: str) -> float:
@@ -437,7 +438,7 @@ def test_without_the_weights_of_files_a_file_is_heard_as_live(missing, tmp_path,
 
 
 def test_without_the_mask_of_files_the_live_one_is_played_and_weighed_as_before(tmp_path, monkeypatch):
-    clean = sounds.melody(RATE, 3.0)
+    clean = sounds.melody(RATE, 2.0)
     soundfile.write(tmp_path / "in.wav", clean + sounds.white(len(clean), 0.06)[0], RATE, "FLOAT")
 
     def done(*words: str):

@@ -22,7 +22,7 @@ def sound(seed: int) -> np.ndarray:
     return (tone * (np.sin(2 * np.pi * 1.5 * t) > 0) + noise).astype(np.float32).reshape(HOPS, 1, tables.HOP)
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("seed", [0, 2])
 def test_answers_are_those_of_torch_hop_by_hop_and_at_once(seed) -> None:
     torch = pytest.importorskip("torch", reason="torch is not installed: there is nothing to compare with")
     from antiphon.networks.torch_network import load as load_network

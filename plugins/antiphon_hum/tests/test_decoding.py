@@ -169,7 +169,7 @@ def _babble(seed):
     return answers(np.concatenate(parts), onsets, np.array(chances), float(rng.uniform(0.5, 0.9)))
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_more_sensitivity_gives_the_same_notes_and_more_and_never_fewer(seed):
     values = _babble(seed)
     before_file: set = set()

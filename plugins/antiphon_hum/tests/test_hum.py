@@ -57,7 +57,7 @@ def played(sound, first=None, blocks=None, rate=RATE, channels=1):
 MELODY = [60, 64, 67, 72, 71, 67, 62, 60]
 
 
-@pytest.mark.parametrize("rate", [44100, 48000, 96000])
+@pytest.mark.parametrize("rate", [44100, 96000])
 def test_a_tune_is_heard_note_for_note(rate):
     sound, starts = tune(MELODY, rate=rate)
     notes = heard(sound, rate)
@@ -66,7 +66,7 @@ def test_a_tune_is_heard_note_for_note(rate):
     assert max(abs(n.end - n.start - 0.4 * rate) for n in notes) < 0.08 * rate
 
 
-@pytest.mark.parametrize("rate", [44100, 48000, 96000])
+@pytest.mark.parametrize("rate", [48000, 96000])
 def test_events_come_the_declared_latency_after_their_sound(rate):
     sound, starts = tune([57, 62, 69], 0.5, 0.3, rate)
     processor, done = played(np.concatenate([sound, np.zeros(rate // 2, np.float32)]), rate=rate)
@@ -83,14 +83,14 @@ def whole():
 SLURRED = np.concatenate([np.zeros(4800, np.float32), voice(np.repeat([55.0, 59.0, 62.0], 10000)), np.zeros(12000)])
 
 
-@settings(max_examples=8)
+@settings(max_examples=5)
 @given(sizes=st.lists(st.integers(1, 512), min_size=1, max_size=40))
 def test_any_block_split_gives_the_same_events(sizes):
     assert len(whole()) >= 4
     assert played(SLURRED, blocks=sizes)[1].events == whole()
 
 
-@pytest.mark.parametrize("pitch", [38, 45, 52, 60, 69, 77, 86, 93])
+@pytest.mark.parametrize("pitch", [38, 52, 69, 93])
 def test_every_register_is_reported_to_a_few_cents(pitch):
     done = played(voice(np.full(RATE, pitch + 0.2)))[1]
     assert done.reports["voiced"] == 1.0
@@ -130,14 +130,14 @@ def test_an_overlapping_release_is_no_note_below():
     assert [n.number for n in heard(sound, RATE, {"mode": "learned"})] == [76, 83]
 
 
-def noise(colour, seconds=20.0):
+def noise(colour, seconds=8.0):
     rng = np.random.default_rng(4)
     spectrum = np.fft.rfft(rng.standard_normal(round(seconds * RATE)))
     x = np.fft.irfft(spectrum * (np.arange(len(spectrum)) + 1.0) ** -colour)
     return (0.1 * x / x.std()).astype(np.float32)
 
 
-@pytest.mark.parametrize("sound", [np.zeros(20 * RATE, np.float32), noise(0.0), noise(0.5), noise(1.0)])
+@pytest.mark.parametrize("sound", [np.zeros(8 * RATE, np.float32), noise(0.0), noise(0.5), noise(1.0)])
 def test_silence_and_noise_have_no_notes(sound):
     assert len(heard(sound, RATE)) <= 1
 
@@ -174,7 +174,7 @@ def test_auto_finds_the_key_and_moves_what_is_out_of_it():
     assert [n.number for n in heard(sound, RATE, {"scale": "auto"})] == [*scale, 66, 62]
 
 
-@pytest.mark.parametrize(("grid", "beats"), [("1/4", 1.0), ("1/8", 0.5), ("1/16", 0.25)])
+@pytest.mark.parametrize(("grid", "beats"), [("1/4", 1.0), ("1/16", 0.25)])
 def test_quantise_puts_notes_on_the_nearest_line(grid, beats):
     sound, starts = tune([60, 64, 67, 72], 0.43, 0.6)
     line = beats * 60 / 100 * RATE
@@ -234,7 +234,7 @@ def by_clock(sound, quantise, tempo):
     return [(on, off) for (on, _), (off, _) in zip(events[::2], events[1::2], strict=True)], processor.latency
 
 
-@pytest.mark.parametrize("quantise", ["1/4", "1/8", "1/16"])
+@pytest.mark.parametrize("quantise", ["1/4", "1/8"])
 def test_of_notes_on_one_line_none_is_cut_to_a_click(quantise):
     rng = np.random.default_rng(1)
     line = np.repeat(rng.integers(50, 80, 60), 4000).astype(float)

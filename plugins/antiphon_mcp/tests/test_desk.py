@@ -39,7 +39,7 @@ HEAD = 'from antiphon.live import *\npatch("band")\n'
         ("def __a(): pass", "__a"),
         ("(__a := 1)", "__a"),
         ("class A: pass", "class"),
-        ("from antiphon.live.stage import sys", "antiphon.live.stage"),
+        ("from antiphon.live.stage import contextmanager", "antiphon.live.stage"),
         ("open('/etc/passwd')", "open"),
         ("().__class__", "__class__"),
         ("'{0.x}'.format(1)", "format"),

@@ -125,8 +125,7 @@ def test_sequenced_onsets_are_where_they_were_asked_for(server: ServerProcess, t
     assert away.count(0) >= count - lost, away
 
 
-@pytest.mark.parametrize("block", [64, 512])
-def test_after_a_panic_an_echo_has_nothing_to_repeat(tmp_path: Path, block: int) -> None:
+def test_after_a_panic_an_echo_has_nothing_to_repeat(tmp_path: Path) -> None:
     (tmp_path / "echo.toml").write_text(
         'format = 1\n[nodes.keys]\ntype = "synth"\ninstrument = "organ"\n[nodes.echo]\ntype = "delay"\n'
         'time = 0.2\nfeedback = 0.9\n[wires]\n"keys" = "echo"\n"echo" = "out"\n'
@@ -134,7 +133,7 @@ def test_after_a_panic_an_echo_has_nothing_to_repeat(tmp_path: Path, block: int)
     with (
         alone(),
         ServerProcess(
-            "--audio", "headless", "--synth", "supercollider", "--block", str(block),
+            "--audio", "headless", "--synth", "supercollider", "--block", "64",
             "--patch", str(tmp_path / "echo.toml"),
             "--record", str(tmp_path / "out.wav"), home=tmp_path, wait=40.0, env={"JACK_DEFAULT_SERVER": NAME},
         ) as running,
@@ -192,7 +191,6 @@ def test_after_three_deaths_in_a_minute_pyo_plays(server: ServerProcess) -> None
         until(lambda: synth(server)["pid"] not in (0, *seen) and synth(server)["state"] == "running", 20.0, "scsynth")
         seen.add(synth(server)["pid"])
         os.kill(synth(server)["pid"], signal.SIGKILL)
-        play_for(server, 1.5)
     until(lambda: server.status()["synth"] and synth(server)["backend"] in ("pyo", "null"), 20.0, "pyo plays")
     until(lambda: synth(server)["state"] == "running", 20.0, "scsynth")
     assert len(seen) == 4
