@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
 import tomli_w
 from tests.patches.test_led_band import strummed
 from tools.performances import RATE, TUNE
@@ -118,8 +117,6 @@ def test_an_act_sounds_throughout_at_the_level_of_a_set(act: str, loaded: Loaded
         sound = np.concatenate([part.copy() for part in process_stream([given], runner)], axis=1)
     finally:
         runner.close()
-    if kept := os.environ.get("ANTIPHON_PERFORMANCE_KEPT"):
-        soundfile.write(Path(kept) / f"{act}.wav", sound.T, RATE)
     minutes = [integrated_loudness(sound[:, at : at + 60 * RATE], RATE) for at in range(0, sound.shape[1], 60 * RATE)]
     loud = np.abs(sound).max(axis=0) > QUIET
     gaps = np.diff(np.flatnonzero(loud)) / RATE
