@@ -312,3 +312,4 @@ def test_drums_fill_where_a_section_ends_and_nowhere_else(style: str) -> None:
     assert len(set(bars[8:15])) == 1
     assert bars[7] not in bars[1:7]
     assert bars[15] not in bars[8:15]
+    assert style != "chorale" or not any(bars[1:7] + bars[8:15]), "at cadences alone"
