@@ -267,3 +267,12 @@ def test_the_callback_puts_a_dated_message_at_its_frame_or_leaves_it_for_a_later
     midi_call(256, state)
     assert written[3:] == [(99, 3, b"\xfb")]
     assert words[MidiSlot.DATED_READ] == words[MidiSlot.DATED_WRITE]
+
+
+def test_a_process_that_is_late_at_each_turn_stops_no_device() -> None:
+    lead = Lead(dated=False, playing=False)
+    lead.run(1.0, turn=0.1)
+    lead.server.do(SetTransport(True, 0.0), "somebody")
+    lead.run(4.0, turn=0.1)
+    assert other(lead.take()) == [bytes((midi.START,))]
+    lead.ports.close()
