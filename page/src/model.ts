@@ -134,7 +134,10 @@ export function takeGraph(next: Graph): void {
     macros.value = next.nodes.find((one) => one.name === "macro")?.params ?? [];
     graph.value = next = { ...next, nodes: next.nodes.filter((one) => one.name !== "macro") };
     if (!next.nodes.some((one) => one.name === selected.value)) {
-      selected.value = (next.nodes.find((one) => one.name !== "in" && one.name !== "out") ?? next.nodes[0])?.name ?? "";
+      // what plays notes says more of a patch than a filter before it
+      const shown = next.nodes.filter((one) => one.name !== "in" && one.name !== "out");
+      const player = shown.find((one) => one.inputs.some((port) => port.kind === "events"));
+      selected.value = (player ?? shown[0] ?? next.nodes[0])?.name ?? "";
     }
   });
 }

@@ -32,7 +32,7 @@ gain = {gain}
 
 
 def events(path: Path, *lines: dict[str, Any]) -> Path:
-    path.write_text("\n".join(json.dumps(line) for line in lines) + "\n")
+    path.write_text("\r\n".join(json.dumps(line) for line in lines) + "\n", "utf-8-sig")  # as Windows' editors do
     return path
 
 

@@ -63,7 +63,7 @@ def place(tmp_path: Path) -> Path:
 
 
 def script(place: Path, text: str) -> str:
-    (place / "set.py").write_text(IMPORTS + text)
+    (place / "set.py").write_text(IMPORTS + text, "utf-8-sig")
     return "set.py"
 
 

@@ -8,7 +8,8 @@ import { send } from "../link";
 import { graph, takesNotes } from "../model";
 import { Options } from "../options";
 
-const ROWS = "awsedftgyhujkolp;";
+/** Places on the keyboard, which every layout has, by the letters of the American one. */
+const ROWS = [..."AWSEDFTGYHUJKOLP"].map((letter) => `Key${letter}`).concat("Semicolon");
 const SHARP = new Set([1, 3, 6, 8, 10]);
 const NAMES = ["C", "C♯", "D", "D♯", "E", "F", "F♯", "G", "G♯", "A", "A♯", "B"];
 const base = signal(60);
@@ -41,14 +42,14 @@ function endAll(): void {
 /** A key of the computer's keyboard; returns whether it is one of the piano's. */
 export function key(event: KeyboardEvent, down: boolean): boolean {
   if (!takesNotes.value || event.ctrlKey || event.metaKey) return false;
-  const name = event.key.toLowerCase();
-  if (down && (name === "z" || name === "x") && !event.repeat) {
+  const octave = { KeyZ: -12, KeyX: 12 }[event.code];
+  if (down && octave && !event.repeat) {
     endAll();
-    base.value = Math.min(108, Math.max(0, base.value + (name === "z" ? -12 : 12)));
+    base.value = Math.min(108, Math.max(0, base.value + octave));
     return true;
   }
-  const at = ROWS.indexOf(name);
-  if (at < 0 || name.length !== 1) return false;
+  const at = ROWS.indexOf(event.code);
+  if (at < 0) return false;
   if (!down) {
     const note = keys.get(event.code);
     keys.delete(event.code);

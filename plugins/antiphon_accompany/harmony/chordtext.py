@@ -42,7 +42,7 @@ def text_of(given: str) -> str:
             raise UsageError(
                 f"{path.name} is larger than a file of chords may be; at most {MAX_FILE_BYTES >> 20} MiB is allowed"
             )
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except (OSError, ValueError) as error:
         why = reason_of_os_error(error) if isinstance(error, OSError) else "it is no text in UTF-8"
         raise UsageError(f"cannot read the chords in {given[:80]!r}: {why}") from None

@@ -116,7 +116,7 @@ def read_patches(path: Path) -> Mapping[str, str]:
     Raises `FileError`: it cannot be read, or holds something else.
     """
     try:
-        table = tomllib.loads(path.read_text())
+        table = tomllib.loads(path.read_text("utf-8-sig"))
     except OSError as error:
         raise FileError(f"cannot read {path}: {(error.strerror or str(error)).lower()}") from None
     except (ValueError, RecursionError) as error:

@@ -41,7 +41,7 @@ class ClockLeader:
         self._server, self._ports = server, ports
         self.ticks = self.late = self.leaps = 0  # ticks sent more than `LATE` after their time
         self._tick: int | None = None
-        self._last = 0
+        self._last, self._placed = 0, 0.0  # when the last tick was sent, and when it was due
         self._known: set[str] = set()
         self._joining: set[str] = set()
         self._block = 0
@@ -86,7 +86,8 @@ class ClockLeader:
         reach = now + (SEND_AHEAD * 1e9 if ports.dated else 0.0)
         due = self._due(place, period, now)
         while due <= reach:
-            self._send_tick(max(round(due), now), self._place_ns(place, period, now) < now - LATE * 1e9)
+            self._placed = self._place_ns(place, period, now)
+            self._send_tick(max(round(due), now), self._placed < now - LATE * 1e9)
             due = self._due(place, period, now)
         return TURN if ports.dated else min(TURN, max(0.0, (due - server.now_ns()) / 1e9))
 
@@ -109,16 +110,17 @@ class ClockLeader:
                 self._send(_STOP, max(self._last, now))
                 return
             due = self._place_ns(place, period, now)
-            if abs(due - self._last - period) > max(JUMP_SECONDS * 1e9, 2.0 * period) or due < now - MAX_LAG * 1e9:
+            if abs(due - self._placed - period) > max(JUMP_SECONDS * 1e9, 2.0 * period) or due < now - MAX_LAG * 1e9:
                 self.leaps += 1
                 self._send(_STOP, max(self._last, now))
-                self._begin(place)
+                self._begin(place, period, now)
         elif playing:
-            self._begin(place)
+            self._begin(place, period, now)
 
-    def _begin(self, place: float) -> None:
+    def _begin(self, place: float, period: float, now: int) -> None:
         # a beginning at beat 0 is noticed a moment after it, and its tick is sent late rather than not
         self._tick = 0 if 0.0 <= place < 1.0 else math.ceil(place)
+        self._placed = self._place_ns(place, period, now) - period
         self._joining = set(self._known)
 
     def _place_ns(self, place: float, period: float, now: int) -> float:

@@ -15,14 +15,13 @@ from antiphon_midi.input.learn import (
     PARTS,
     RELATIVE_MODES,
     STEP,
-    STEPS,
     ChannelControls,
     Knob,
     MidiMap,
     PedalState,
     address_of,
-    is_endless,
     steps_of,
+    told_by,
 )
 
 WAIT = 1.0
@@ -51,7 +50,7 @@ class Knobs:
         self._lesson: _Lesson | None = None
         self._taught: tuple[Knob, _Lesson, float] | None = None
         self._channels: dict[tuple[str, int], ChannelControls] = {}
-        self._first: dict[Knob, int] = {}
+        self._untold: dict[Knob, list[int]] = {}
         self._places: dict[str, tuple[object, float]] = {}
         self._presses = PedalState(server)
 
@@ -167,7 +166,7 @@ class Knobs:
         assert self._lesson is not None
         lesson, self._lesson = self._lesson, None
         self._taught = (knob, lesson, monotonic() + WAIT)
-        self._first.pop(knob, None)
+        self._untold[knob] = [lesson.heard[knob]] if knob in lesson.heard else []
         endless = knob.number < PAIRS and not pressable(lesson.target)
 
         def keep() -> None:
@@ -184,12 +183,12 @@ class Knobs:
         mode, steps = self._learned.mode(knob), 0
         told = mode
         if not mode:
-            first = self._first.get(knob)
-            if first is None and value in STEPS:
-                self._first[knob] = value
+            values = self._untold.setdefault(knob, [])
+            values.append(value)
+            told = told_by(values)
+            if not told:
                 return None
-            endless = first is not None and is_endless(first, value)
-            told = steps_of(first or 0, "relative")[1] if endless else "absolute"
+            del self._untold[knob]
         if told in RELATIVE_MODES:
             steps, told = steps_of(value, told)
         if told != mode:

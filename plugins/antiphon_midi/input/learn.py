@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,8 +19,8 @@ PARTS = frozenset({0, 32, DATA, DATA_FINE, *range(96, 102), *range(120, 128)})
 """Controllers that are no control by themselves: bank select, parameters and their values, channel modes."""
 ENDS = (0, 127)
 """Values of a button or of a fader's touch, which say nothing of what moves."""
-STEPS = (1, 127, 63, 65)
-"""Values of a step of an endless control, and possible ones of another."""
+REACH, SURE = 16, 8
+"""Largest steps of an endless control that is turned fast: at all, and when it is turned back."""
 STEP = 1.0 / 127.0
 """Step of an endless controller as a share of a parameter's range."""
 RELATIVE_MODES = ("relative", "twos", "offset", "sign")
@@ -70,9 +71,24 @@ class ChannelControls:
         return (high << 7 | self._values.get(coarse + FINE_OFFSET, 0)) / 16383.0 if fine else high / 127.0
 
 
-def is_endless(first: int, value: int) -> bool:
-    """Whether two values in a row are steps: no other control says a value twice, or jumps from end to end so."""
-    return value in STEPS and (value == first or {first, value} in ({1, 127}, {63, 65}, {1, 65}))
+def told_by(values: Sequence[int]) -> str:
+    """Mode that a control's first values tell: "absolute", of `RELATIVE_MODES`, or "" while both are possible.
+
+    An absolute control moves on and says no value twice; an endless one stays near 0 or 64, and says neither.
+    """
+    sizes = [min(value % 64, -value % 64) for value in values]
+    if not all(0 < size <= REACH for size in sizes):
+        return "absolute"
+    moved = [after - before for before, after in pairwise(values)]
+    if any(abs(by) > 32 for by in moved):
+        endless = max(sizes) <= SURE
+    elif 0 in moved or (len(moved) == 2 and moved[0] * moved[1] < -1):
+        endless = True
+    elif len(moved) < 3:
+        return ""
+    else:
+        endless = min(moved) < 0 < max(moved)
+    return steps_of(values[0], "relative")[1] if endless else "absolute"
 
 
 def steps_of(value: int, mode: str) -> tuple[int, str]:

@@ -7,6 +7,7 @@ import pytest
 from tests import accepted
 
 from antiphon.kernel.runtime import paths
+from antiphon_midi.input.learn import told_by
 from antiphon_midi.tests.midi_rig import K, MidiStage, panics_of, staged, with_midi
 
 
@@ -222,9 +223,12 @@ NRPN = ((99, 1), (98, 5))
         (cc((30, 127), (30, 0)), "cc 30 1", [(cc((30, 127)), 1.0)]),
         (cc((0, 1), (32, 3), (101, 0), (100, 0), (6, 12), (96, 1), (21, 5)), "cc 21 1", []),
         (cc((22, 1)), "cc 22 1", [(cc((22, 1)), 65 / 127), (cc((22, 3), (22, 126)), 66 / 127)]),
-        (cc((22, 127), (22, 127)), "cc 22 1", [(cc((22, 127)), 63 / 127), (cc((22, 1)), 64 / 127)]),
+        (cc((22, 127), (22, 127)), "cc 22 1", [(cc((22, 127)), 62 / 127), (cc((22, 1)), 63 / 127)]),
         (cc((23, 65)), "cc 23 1", [(cc((23, 65), (23, 65)), 66 / 127), (cc((23, 63)), 65 / 127)]),
-        (cc((23, 63)), "cc 23 1", [(cc((23, 65)), 65 / 127), (cc((23, 60)), 61 / 127)]),
+        (cc((23, 63), (23, 65)), "cc 23 1", [(cc((23, 63)), 63 / 127), (cc((23, 60)), 59 / 127)]),
+        (cc((23, 63), (23, 65)), "cc 23 1", [(cc((23, 67)), 64 / 127), (cc((23, 68)), 68 / 127)]),
+        (cc((22, 3), (22, 5)), "cc 22 1", [(cc((22, 4)), 68 / 127), (cc((22, 120)), 60 / 127)]),
+        (wide(63 * 128, 16), "cc14 16 1", [(wide(65 * 128, 16), 65 * 128 / N), (wide(66 * 128, 16), 66 * 128 / N)]),
         (cc((24, 1)), "cc 24 1", [(cc((24, 1)), 65 / 127), (cc((24, 65), (24, 66)), 62 / 127)]),
         (cc((24, 65)), "cc 24 1", [(cc((24, 1)), 65 / 127), (cc((24, 65)), 64 / 127)]),
     ],
@@ -243,6 +247,18 @@ async def test_what_a_control_is_told_by_what_it_sends(
     for sent, place in turned:
         await live.play(*sent)
         assert trim.to_norm(live.app.executor.value("a", "trim")) == pytest.approx(place, abs=1e-6), sent
+
+
+def test_faders_and_endless_controls_are_told_apart_by_their_first_values() -> None:
+    ways = {
+        "absolute": [(10, 127), (0, 1), (64,), (20,), (63, 65, 67, 69), (1, 2, 3, 4), (15, 17), (9, 63)],
+        "offset": [(65, 65), (63, 65, 63), (67, 70, 68), (66, 70, 62), (65, 66, 68, 67)],
+        "twos": [(1, 1), (127, 1), (3, 5, 4), (8, 8), (4, 125), (126, 124, 126)],
+        "": [(63,), (63, 65), (3, 5), (66, 65, 66), (125, 124, 122), (63, 65, 67)],
+    }
+    assert {way: [told_by(values) for values in rows] for way, rows in ways.items()} == {
+        way: [way] * len(rows) for way, rows in ways.items()
+    }
 
 
 async def test_a_word_says_how_an_endless_control_counts(live: MidiStage, tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ def _read(path: str) -> str:
     try:
         with sys.stdin.buffer if path == "-" else open(path, "rb") as file:
             content = file.read(4 * MAX_SCRIPT + 1)
-        text = content.decode()
+        text = content.decode("utf-8-sig")
     except OSError as error:
         raise UsageError(f"cannot read {os.path.basename(path)}: {os_error_text(error)}") from None
     except UnicodeDecodeError:

@@ -109,7 +109,7 @@ def introduction(settings: ServeSettings, driver: str, note: str, song: str = ""
         yield note
     if driver == "headless":
         if settings.input:
-            yield f"The input is {settings.input}, looped."
+            yield f"The input is {settings.input}, looped, in place of a microphone."
         yield "To listen, press Listen on the page, or play, at any time or after Ctrl-C,"
         yield f"{settings.record}, which grows by {growth(settings)}."
     elif settings.mute_input and not song:

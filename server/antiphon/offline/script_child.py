@@ -100,7 +100,7 @@ def _text(path: str) -> str:
     try:
         with Path(path).open("rb") as file:
             content = file.read(4 * MAX_LETTERS + 1)
-        return content.decode("utf-8")
+        return content.decode("utf-8-sig")
     except OSError as error:
         raise ScriptError(f"cannot read {path}: {(error.strerror or str(error)).lower()}") from None
     except ValueError:

@@ -85,7 +85,7 @@ class ScriptFile:
         try:
             with open(self._path, "rb") as file:
                 content = file.read(4 * MAX_LETTERS + 1)
-            text = content.decode("utf-8")
+            text = content.decode("utf-8-sig")
         except OSError:
             return None
         except ValueError:

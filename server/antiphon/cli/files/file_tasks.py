@@ -114,14 +114,13 @@ def _in_folder(folder: Path, out_dir: Path, endings: Sequence[str], *, recursive
         except OSError as error:
             raise FileError(f"cannot read {path_text(place)}: {(error.strerror or str(error)).lower()}") from None
         inner = [p for p in shown if p.is_dir() and not (out_dir.exists() and p.samefile(out_dir))]
-        if recursive:
-            waiting = [*(p for p in inner if not p.is_symlink()), *waiting]
-        else:
-            folders += inner
+        folders += [p for p in inner if not recursive or p.is_symlink()]
+        waiting = [*(p for p in inner if recursive and not p.is_symlink()), *waiting]
         taken += [p for p in shown if p.suffix.lower() in endings and not p.is_dir()]
         others += [p for p in shown if p.suffix.lower() not in endings and not p.is_dir()]
     if folders:
-        complain(f"folders in a folder are left out: {_first(folders)}; --recursive goes into them")
+        what = "links to folders are" if recursive else "folders in a folder are"
+        complain(f"{what} left out: {_first(folders)}; {'name them IN' if recursive else '--recursive goes into them'}")
     if others and taken:
         complain(f"left out: {_first(others)}; taken are files whose names end in {', '.join(endings)}")
     return taken

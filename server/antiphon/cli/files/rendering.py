@@ -229,7 +229,7 @@ def _events(path: str, rate: int, patch: Patch, catalog: Catalog) -> list[Comman
             raise FileError(f"cannot read {name}: there is no such file, or it is not an ordinary one")
         if Path(path).stat().st_size > MAX_EVENT_BYTES:
             raise FileError(f"cannot read {name}: it is larger than {MAX_EVENT_BYTES >> 20} MiB; split it")
-        text = Path(path).read_text("utf-8")
+        text = Path(path).read_text("utf-8-sig")
     except (OSError, ValueError) as error:
         reason = (error.strerror or str(error)).lower() if isinstance(error, OSError) else "it is not UTF-8 text"
         raise FileError(f"cannot read {name}: {reason}") from None

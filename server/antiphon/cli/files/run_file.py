@@ -102,6 +102,11 @@ def process_file(plugin: str, job: FileTask, settings: RunSettings, loaded: Load
             if writer is not None:
                 writer.write(samples)
         _check_played(runner, job.source, fires, done)
+        if plays and writer is not None and writer.silent and info.first("audio", "in") is not None:
+            raise UsageError(
+                f"{plugin} changes sound, and {path_text(job.source)} has notes alone, which give silence: wire both "
+                "to it in a patch, and render that"
+            )
     if writer is None:
         return _notes_written(job, runner, score, done)
     changed = writer.silent or finish.limit or finish.loudness is not None or sums["in"] != sums["out"]

@@ -91,7 +91,7 @@ def write(name: str, arrays: dict[str, NDArray[Any]], folder: Path, details: dic
     file = folder / f"{name}.safetensors"
     write_atomic(file, data)
     path = folder / MANIFEST
-    manifest = tomllib.loads(path.read_text("utf-8")) if path.exists() else {}
+    manifest = tomllib.loads(path.read_text("utf-8-sig")) if path.exists() else {}
     manifest[name] = {"file": file.name, "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data), **details}
     write_atomic(path, tomli_w.dumps(manifest).encode())
 
@@ -104,7 +104,7 @@ def _parsed(text: str) -> dict[str, Any]:
 
 def _manifest(where: Path) -> dict[str, Any]:
     try:
-        return _parsed((where / MANIFEST).read_text("utf-8"))
+        return _parsed((where / MANIFEST).read_text("utf-8-sig"))
     except FileNotFoundError:
         raise ModelError(f"{where} holds no {MANIFEST}: no model is installed") from None
     except (OSError, ValueError) as error:

@@ -57,7 +57,7 @@ def read_toml(path: Path, kind: type[T], whole: str) -> T:
     """
     text = ""
     try:
-        text = path.read_text("utf-8")
+        text = path.read_text("utf-8-sig")
         return convert(tomllib.loads(text), kind, whole)
     except Misfit as misfit:
         raise FileError(f"{place_of(path.name, text, misfit.path)}: {misfit.what}") from None
