@@ -115,8 +115,8 @@ class _Program(Expressions):
         muted = name.startswith("_") or (name.endswith("_") and len(name) > 1)
         if node.body.type != "ExpressionStatement":
             raise UnknownPartError("a track is a pattern")
-        if muted:
-            self.script.comment(self.source(node.body), "muted")
+        if muted:  # nothing is lost
+            self.script.add("# muted:", *(f"#   {line}" for line in self.source(node.body).splitlines() if line.strip()))
             return
         if any(is_call_of(node.body.expression, name) for name in _SETTINGS):
             self._expression(node.body.expression)
