@@ -18,6 +18,7 @@ _SINGLE_VALUES = SETTERS - LISTED - {"bank", "n", "note", "s", "slices", "sound"
 """Values that accept several joined by colons in Strudel, and only the first in a live script."""
 _COMMENT = re.compile(r"//[^\n]*")
 _SCALE = re.compile(r"(?<![\w:])([a-gA-G][#b]?)(\d?):([A-Za-z0-9:]+)")
+_SCALED = re.compile(r"(?<![\w:])[a-gA-G][#b]?:[a-z]{3}")
 _PLAIN_NUMBER = re.compile(r"(?<![\w.:#'*/@!%?(-])-?(\d*\.\d+|\d+\.?)(?![\w.]|[^()]{0,20}\))")
 
 
@@ -25,12 +26,7 @@ def plain(text: str) -> str:
     """Text without comments, its rotations converted to our direction."""
     text = _PART_AFTER_WEIGHT.sub(r"\1\3\2", _POINT.sub("0.", _COMMENT.sub("", text)))
     text = _HELD.sub(lambda found: " ".join("_" * int(found[1])), text)
-    return _EUCLID.sub(lambda found: f"({found[1]},{found[2]},{_turned(found)})", text)
-
-
-def _turned(found: re.Match[str]) -> int:
-    steps = int(found[2])
-    return -int(found[3]) % steps if steps else 0
+    return _EUCLID.sub(lambda found: f"({found[1]},{found[2]},{-int(found[3]) % max(int(found[2]), 1)})", text)
 
 
 def notes(text: str) -> str:
@@ -66,7 +62,7 @@ def converted_text(text: str, kind: str) -> str:
     change: Callable[[str], str] = plain
     if kind in _NOTED:
         change = notes
-    elif kind == "scale":
+    elif kind == "scale" or (kind not in SETTERS and _SCALED.search(text)):
         change = scales
     elif kind in _SINGLE_VALUES:
         return re.sub(r"(?<=[\d.]):[\d.:]+", "", plain(text))

@@ -9,9 +9,10 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
+from typing import TypeAlias
 
 from antiphon.paste.script import INVALID_STATEMENT_ERRORS, Script, UnknownPartError, number_of
-from antiphon.paste.tidal_terms import SOUNDING, SYNTH_NOTE, Term, applied, code_of, joined, named, plays, section, several
+from antiphon.paste.tidal_terms import SOUNDING, SYNTH_NOTE, Term, applied, code_of, joined, named, plays, section
 
 _TOKEN = re.compile(
     r"""\s*(?:(?P<text>"[^"]*")|(?P<number>\d+\.\d+(?:e-?\d+)?|\d+)|(?P<name>[A-Za-z_][\w']*)|(?P<sign><~|~>"""
@@ -37,11 +38,12 @@ _TRANSITION = re.compile(
     r"(?:\s+\d+)?\s*\$"
 )
 """A track that another one turns into, which plays at once here."""
+_Names: TypeAlias = dict[str, Term | None]
 
 
 def translate(text: str, script: Script) -> None:
     """Adds the statements of a program to a script; untranslatable ones become comments."""
-    names: dict[str, Term | None] = {}
+    names: _Names = {}
     for block in _blocks(text):
         try:
             _statement(block, script, names)
@@ -82,7 +84,7 @@ def _blocks(text: str) -> Iterator[str]:
         yield "\n".join(block)
 
 
-def _named_terms(block: str, names: dict[str, Term | None], script: Script) -> None:
+def _named_terms(block: str, names: _Names, script: Script) -> None:
     """Adds the names of a `let`; one that is not read becomes None, and the first such error is raised at the end."""
     failed: Exception | None = None
     for part in re.split(r"\n\s+(?=[a-z][\w']*(?:\s+[\w']+)*\s*=)", re.sub(r"^let\s+", "", block)):
@@ -101,12 +103,7 @@ def _named_terms(block: str, names: dict[str, Term | None], script: Script) -> N
 
 
 def _expanded(
-    code: str,
-    names: dict[str, Term | None],
-    arguments: tuple[str, ...],
-    script: Script,
-    *given: Term,
-    synths: bool = False,
+    code: str, names: _Names, arguments: tuple[str, ...], script: Script, *given: Term, synths: bool = False
 ) -> Term | None:
     """Body of a program's own name with its arguments in place; None until all are given. synths: see `TidalParser`."""
     if len(given) < len(arguments):
@@ -114,7 +111,7 @@ def _expanded(
     return TidalParser(code, {**names, **dict(zip(arguments, given, strict=True))}, script, synths=synths).whole()
 
 
-def _statement(block: str, script: Script, names: dict[str, Term | None]) -> None:
+def _statement(block: str, script: Script, names: _Names) -> None:
     code = _TRANSITION.sub(r"d\1 $", " ".join(block.split()), count=1)
     if code == "hush" or code.startswith(("import ", ":set", "resetCycles", "unsolo", "panic")):
         return
@@ -261,7 +258,7 @@ class TidalParser:
         raise UnknownPartError(f"{token} is not read here")
 
     def _list(self) -> Term:
-        parts: list[str] = []
+        parts, part = list[str](), Term("list", "")
         while self._peek() != "]":
             first, part = self._at, self._expression(0)
             if part.kind == "missing":
@@ -273,7 +270,7 @@ class TidalParser:
             elif self._peek() != "]":
                 raise UnknownPartError("a list ends with ]")
         self._next()
-        return Term("list", ", ".join(parts), given=tuple(parts))
+        return Term("list", ", ".join(parts), given=tuple(parts)) if parts else part
 
     def _bracket(self) -> Term:
         operator, first = self._peek(), self._at
@@ -287,7 +284,7 @@ class TidalParser:
             term = self._expression(0)
             while self._peek() == ",":
                 self._next()
-                term = _made(several, term, self._expression(0))
+                term = _made(joined, ",", term, self._expression(0))
         if self._next() != ")":
             raise UnknownPartError("a bracket is not closed")
         return term

@@ -8,8 +8,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+from antiphon.kernel.errors import UsageError
 from antiphon.live.patterns.controls import ControlPattern
 from antiphon.live.patterns.harmony import note_number
+from antiphon.live.patterns.mini.reading import read
 from antiphon.paste import mini_text
 from antiphon.paste.script import Chain, UnknownPartError, name_of, quoted
 from antiphon.paste.syntax import missing_reason
@@ -36,6 +38,8 @@ _NAMED = re.compile(r"(?<![\w'.:])([a-g](?:[sf#])?)(\d?)(?![\w.])")
 _BARE = re.compile(r"(?<![\w'.:*/@!%?])-?\d")
 _TESTING = {"fix": 1, "contrast": 2}
 """Words that take values to compare with, and how many arguments stand before these."""
+_IN_PARTS = ("zoom", "zoomArc", "within", "compress")
+"""Words that take the parts of a tuple one by one."""
 _WHOLE = {"spread": 3, "slowspread": 3, "fastspread": 3, "interlace": 2} | dict.fromkeys(_PAIRS, 2)
 """Words that are no methods, and how many arguments they take."""
 _EUCLID = re.compile(r"\([^)]*\)")
@@ -97,7 +101,10 @@ def applied(term: Term, argument: Term) -> Term:
                 return _joined_list(term.name, argument.given)
             if term.name == "scale" and argument.kind == "text":  # from note 0 on
                 argument = replace(argument, code=re.sub(r"[A-Za-z]\w*", r"c-1:\g<0>", str(argument.code)))
-            return Term("word", "", term.name, (*term.given, str(code_of(argument))))
+            if term.name == "scale" and not term.given and _is_number(argument):  # Tidal's range before 1.0
+                term = Term("word", "", "range")
+            parts = argument.given if argument.kind == "tuple" and term.name in _IN_PARTS else (str(code_of(argument)),)
+            return Term("word", "", term.name, (*term.given, *parts))
         case "function" if term.body is not None:
             return term.body(argument) or replace(term, body=partial(term.body, argument))
         case "change" if argument.kind in _PATTERNS:
@@ -145,26 +152,31 @@ def code_of(term: Term) -> Chain | str:
     """Expression of a term as an argument."""
     match term.kind:
         case "text":
-            return quoted(mini_text.plain(str(term.code)))
+            return quoted(_readable(mini_text.plain(str(term.code))))
         case "list":
             return f"[{term.code}]"
         case "maker":
             return _MAKERS[term.name]
+        case "word" if len(term.given) + 1 == _WHOLE.get(term.name):
+            return f"lambda p: {_joined_list(_PAIRS.get(term.name, term.name), (*term.given, 'p')).code}"
         case "word":
             given = f"({', '.join(term.given)})" if term.given else ""
             return f"{name_of(term.name)}{given}"
     return term.code
 
 
+def _readable(text: str) -> str:
+    """The text. Raises UnknownPartError: it is no mini-notation."""
+    try:
+        read(text, lambda word: [word])
+    except UsageError as error:
+        raise UnknownPartError(str(error).splitlines()[0]) from None
+    return text
+
+
 def plays(term: Term) -> bool:
     """True for a pattern, or a change of one."""
     return term.kind in ("pattern", "change")
-
-
-def several(one: Term, other: Term) -> Term:
-    """Tuple with one more."""
-    given = (*(one.given if one.kind == "tuple" else (str(code_of(one)),)), str(code_of(other)))
-    return Term("tuple", f"({', '.join(given)})", given=given)
 
 
 def _chain(term: Term) -> Chain:
@@ -192,6 +204,9 @@ def joined(operator: str, left: Term, right: Term) -> Term:
             return Term("change", f"lambda p: {_call(outer)}({_call(inner)}(p))")
         case "<~" | "~>":
             return Term("pattern", _chain(right).then(f".{'early' if operator == '<~' else 'late'}({code_of(left)})"))
+        case ",":
+            given = (*(left.given if left.kind == "tuple" else (str(code_of(left)),)), str(code_of(right)))
+            return Term("tuple", f"({', '.join(given)})", given=given)
         case "<>":
             return Term("pattern", Chain(f"stack({code_of(left)}, {code_of(right)})"))
     if left.kind == "word" and left.name in SETTERS and len(left.given) == 1:  # times of a value
