@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import partial
 
 from antiphon.paste.words import BOUNDS, LISTED, RENAMED, SETTERS, VALUE_NAMES
 
 _NOTE = re.compile(r"(?<![\w'.:#^/*!@%-])([a-gA-G](?:[#bs]{1,2})?)(?![\w'#:.^]|-\d)")
-_EUCLID = re.compile(r"\(\s*(\d+)\s*,\s*(\d+)\s*,\s*(-?\d+)\s*\)")
+_EUCLID = re.compile(r"\(\s*([^(),]+?)\s*,\s*([^(),]+?)\s*,\s*([^()]+?)\s*\)")
+_TURN = re.compile(r"(?<![\w.*/!@%:-])-?\d+(?![\w.])")
+"""A number of steps that a rhythm is turned by."""
 _POINT = re.compile(r"(?<![\w.])\.(?=\d)")
 _HELD = re.compile(r"(?<!\S)_@(\d{1,2})(?!\S)")
 _PART_AFTER_WEIGHT = re.compile(r"(?<![\w#.'-])([\w#.'-]+)((?:@[\d.]+|\*[\d.]+|!\d+)+)((?::[\w#.-]+)+)")
@@ -26,7 +29,11 @@ def plain(text: str) -> str:
     """Text without comments, its rotations converted to our direction."""
     text = _PART_AFTER_WEIGHT.sub(r"\1\3\2", _POINT.sub("0.", _COMMENT.sub("", text)))
     text = _HELD.sub(lambda found: " ".join("_" * int(found[1])), text)
-    return _EUCLID.sub(lambda found: f"({found[1]},{found[2]},{-int(found[3]) % max(int(found[2]), 1)})", text)
+    return _EUCLID.sub(lambda found: f"({found[1]},{found[2]},{_TURN.sub(partial(_turned, found[2]), found[3])})", text)
+
+
+def _turned(steps: str, found: re.Match[str]) -> str:
+    return str(-int(found[0]) % max(int(steps), 1) if steps.isdigit() else -int(found[0]))
 
 
 def notes(text: str) -> str:
