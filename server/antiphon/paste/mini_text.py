@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import partial
 
 from antiphon.paste.words import BOUNDS, LISTED, RENAMED, SETTERS, VALUE_NAMES
 
@@ -29,11 +28,11 @@ def plain(text: str) -> str:
     """Text without comments, its rotations converted to our direction."""
     text = _PART_AFTER_WEIGHT.sub(r"\1\3\2", _POINT.sub("0.", _COMMENT.sub("", text)))
     text = _HELD.sub(lambda found: " ".join("_" * int(found[1])), text)
-    return _EUCLID.sub(lambda found: f"({found[1]},{found[2]},{_TURN.sub(partial(_turned, found[2]), found[3])})", text)
+    return _EUCLID.sub(lambda found: f"({found[1]},{found[2]},{_TURN.sub(_turned, found[3])})", text)
 
 
-def _turned(steps: str, found: re.Match[str]) -> str:
-    return str(-int(found[0]) % max(int(steps), 1) if steps.isdigit() else -int(found[0]))
+def _turned(found: re.Match[str]) -> str:
+    return str(-int(found[0]))
 
 
 def notes(text: str) -> str:

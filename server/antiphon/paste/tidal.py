@@ -205,14 +205,11 @@ class TidalParser:
                 return _made(section, operator, left, None)
             right = self._expression(strength if side == "right" else strength + 1)
             made = _made(joined, operator, left, right)
-            if made.kind != "missing":
-                left = made
-            elif operator in ("$", ".", "<$>") and plays(right):
-                left = self._left_out(first, at, made, right)
-            elif plays(left) and operator not in ("$", "<$>") and right.name not in SOUNDING:
-                left = self._left_out(at, self._at, made, left)
-            else:
-                left = made
+            if made.kind == "missing" and operator in ("$", ".", "<$>") and plays(right):
+                made = self._left_out(first, at, made, right)
+            elif made.kind == "missing" and plays(left) and operator != "$" and right.name not in SOUNDING:
+                made = self._left_out(at, self._at, made, left)
+            left = made
 
     def _left_out(self, first: int, last: int, missing: Term, kept: Term) -> Term:
         """Term that plays without the tokens from `first` up to `last`."""
@@ -222,7 +219,8 @@ class TidalParser:
     def _application(self) -> Term:
         if self._peek() == "-":
             self._next()
-            return Term("value", f"-{self._application().code}")
+            term = self._application()
+            return term if term.kind == "missing" else Term("value", f"-{term.code}")
         term = self._atom()
         while self._begins():
             term = _made(applied, term, self._atom())
@@ -240,13 +238,11 @@ class TidalParser:
             return Term("text", token[1:-1])
         if token[0].isdigit():
             return Term("value", token)
-        if token == "[":
-            return self._list()
-        if token == "(":
-            return self._bracket()
+        if token in ("[", "("):
+            return self._list() if token == "[" else self._bracket()
         if token in self._names:
             if (term := self._names[token]) is None:
-                raise UnknownPartError(f"{token} is left out above")
+                return Term("missing", f"{token} is left out above", token)
             if term.body is None or not self._of_synth():
                 return term
             made = partial(term.body, synths=True)

@@ -109,7 +109,7 @@ def applied(term: Term, argument: Term) -> Term:
             return term.body(argument) or replace(term, body=partial(term.body, argument))
         case "change" if argument.kind in _PATTERNS:
             return Term(_PATTERNS[argument.kind], _changed(str(term.code), _chain(argument)), zero=argument.zero)
-    raise UnknownPartError(f"{_shown(term)} takes no argument here")
+    raise UnknownPartError(f"{term.name or str(term.code)[:40]} takes no argument here")
 
 
 def _is_number(term: Term) -> bool:
@@ -273,7 +273,3 @@ def section(operator: str, left: Term | None, right: Term | None) -> Term:
         named_one = operator if "|" in operator or operator == "#" else f"|{operator}"
         return Term("change", f"lambda p: p{_from_zero(_valued(named_one, right), right.zero)}")
     raise UnknownPartError(f"({operator}) alone is not read here")
-
-
-def _shown(term: Term) -> str:
-    return term.name or str(term.code)[:40]
