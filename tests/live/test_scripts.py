@@ -498,6 +498,7 @@ def test_words_act_in_a_script_only() -> None:
         ('s("bd").adsr(.1, .2, .5, .3)', [("attack", 0.1, "decay", 0.2, "sustainlevel", 0.5, "release", 0.3)]),
         ('s("bd").adsr(".1:.2")', [("attack", 0.1, "decay", 0.2)]),
         ('s("bd").gain(2).distort("2:.5")', [("gain", 1.0, "shape", 0.761594)]),
+        ('s("bd").postgain(0).postgain(.5).gain(.8)', [("gain", 0.4)]),
         ('s("bd").lpf("500:10").bpq(.1)', [("lpf", 500, "resonance", 0.333333, "bandq", 1.0)]),
         ('note("c4").lpf(300).lpa(.1).lpr(.2).ftype("24db").fmenv("exp")',
          [("note", 60, "lpf", 300, "lpattack", 0.1, "lprelease", 0.2, "ftype", "24db")]),

@@ -207,7 +207,7 @@ class Expressions:
         if isinstance(shown, Chain):
             return shown
         wrapped = node.type not in ("Identifier", "CallExpression", "MemberExpression", "ArrayExpression")
-        return Chain(f"({shown})" if wrapped else shown)
+        return Chain(f"pure({shown})" if node.type == "Literal" else f"({shown})" if wrapped else shown)
 
     def _call(self, node: Any, kind: str) -> Chain | str:
         callee = node.callee
@@ -323,12 +323,12 @@ class Expressions:
         if name == "swing" and is_text(node.arguments[0]):
             return f".swing_by(1 / 3, {self.expr(node.arguments[0])})"
         if name in SETTERS and not node.arguments and name not in ("n", "note", "s", "sound", "chord"):
-            return f"{'.mul(127)' * (name == 'velocity')}.as_({quoted(VALUE_NAMES.get(name, name))})"
+            return f"{'.mul(127)' * (VALUE_NAMES.get(name) == 'velocity')}.as_({quoted(VALUE_NAMES.get(name, name))})"
         if name in _LINKS:
             return _LINKS[name]
         if name in _ORBITS:
             raise UnknownPartError("only an orbit that is a number is ducked here")
-        if name == "velocity":
+        if VALUE_NAMES.get(name) == "velocity":
             return self._velocity(node)
         if name in syntax.ARITHMETIC and (named := self._named_value(node.arguments)):
             return f".{name}({named})"

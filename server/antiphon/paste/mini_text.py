@@ -8,7 +8,9 @@ from collections.abc import Callable
 from antiphon.paste.words import BOUNDS, LISTED, RENAMED, SETTERS, VALUE_NAMES
 
 _NOTE = re.compile(r"(?<![\w'.:#^/*!@%-])([a-gA-G](?:[#bs]{1,2})?)(?![\w'#:.^]|-\d)")
-_EUCLID = re.compile(r"\(\s*(\d+)\s*,\s*(\d+)\s*,\s*(-?\d+)\s*\)")
+_EUCLID = re.compile(r"\(\s*([^(),]+?)\s*,\s*([^(),]+?)\s*,\s*([^()]+?)\s*\)")
+_TURN = re.compile(r"(?<![\w.*/!@%:-])-?\d+(?![\w.])")
+"""A number of steps that a rhythm is turned by."""
 _POINT = re.compile(r"(?<![\w.])\.(?=\d)")
 _HELD = re.compile(r"(?<!\S)_@(\d{1,2})(?!\S)")
 _PART_AFTER_WEIGHT = re.compile(r"(?<![\w#.'-])([\w#.'-]+)((?:@[\d.]+|\*[\d.]+|!\d+)+)((?::[\w#.-]+)+)")
@@ -18,6 +20,7 @@ _SINGLE_VALUES = SETTERS - LISTED - {"bank", "n", "note", "s", "slices", "sound"
 """Values that accept several joined by colons in Strudel, and only the first in a live script."""
 _COMMENT = re.compile(r"//[^\n]*")
 _SCALE = re.compile(r"(?<![\w:])([a-gA-G][#b]?)(\d?):([A-Za-z0-9:]+)")
+_SCALED = re.compile(r"(?<![\w:])[a-gA-G][#b]?:[a-z]{3}")
 _PLAIN_NUMBER = re.compile(r"(?<![\w.:#'*/@!%?(-])-?(\d*\.\d+|\d+\.?)(?![\w.]|[^()]{0,20}\))")
 
 
@@ -25,12 +28,11 @@ def plain(text: str) -> str:
     """Text without comments, its rotations converted to our direction."""
     text = _PART_AFTER_WEIGHT.sub(r"\1\3\2", _POINT.sub("0.", _COMMENT.sub("", text)))
     text = _HELD.sub(lambda found: " ".join("_" * int(found[1])), text)
-    return _EUCLID.sub(lambda found: f"({found[1]},{found[2]},{_turned(found)})", text)
+    return _EUCLID.sub(lambda found: f"({found[1]},{found[2]},{_TURN.sub(_turned, found[3])})", text)
 
 
-def _turned(found: re.Match[str]) -> int:
-    steps = int(found[2])
-    return -int(found[3]) % steps if steps else 0
+def _turned(found: re.Match[str]) -> str:
+    return str(-int(found[0]))
 
 
 def notes(text: str) -> str:
@@ -66,7 +68,7 @@ def converted_text(text: str, kind: str) -> str:
     change: Callable[[str], str] = plain
     if kind in _NOTED:
         change = notes
-    elif kind == "scale":
+    elif kind == "scale" or (kind not in SETTERS and _SCALED.search(text)):
         change = scales
     elif kind in _SINGLE_VALUES:
         return re.sub(r"(?<=[\d.]):[\d.:]+", "", plain(text))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import json
 import keyword
 import operator
@@ -103,18 +104,11 @@ class Script:
             head.insert(-1, f"{', '.join(waves)} = {', '.join(f'{one}.at_begin()' for one in waves)}")
         lines = list(self.lines)
         if self.everything:
-            change = "lambda p: " + _nested(self.everything)
+            change = "lambda p: " + functools.reduce(lambda text, change: f"({change})({text})", self.everything, "p")
             lines = [line.replace("track(", "play_all(", 1) if line.startswith("track(") else line for line in lines]
             head += [f"everything = {change}", "", "", "def play_all(name, pattern):"]
             head += ["    track(name, everything(pattern))", "", ""]
         return "\n".join([*head, *lines]).rstrip("\n") + "\n"
-
-
-def _nested(changes: list[str]) -> str:
-    text = "p"
-    for change in changes:
-        text = f"({change})({text})"
-    return text
 
 
 def wrapped(line: str, pattern: Chain | str, *opening: str) -> Sequence[str]:

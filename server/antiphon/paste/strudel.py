@@ -19,7 +19,7 @@ from antiphon.paste.script import (
     number_of,
     wrapped,
 )
-from antiphon.paste.syntax import bound_names, declarations, is_call_of, is_plain, is_text
+from antiphon.paste.syntax import bound_names, declared, is_call_of, is_plain, is_text
 from antiphon.paste.words import FUNCTIONS, NAMELESS, PATTERN_FUNCTIONS, SILENT_FUNCTIONS, TUPLES, own_name
 
 SLOWEST, FASTEST = 40.0, 300.0
@@ -59,7 +59,7 @@ class _Program(Expressions):
         """Translates statements; an untranslatable one becomes a comment."""
         rest = [comment for comment in comments if comment.type == "Line"]
         for node in body:
-            self.names |= {one.id.name for one in declarations(node) if one.id.type == "Identifier"}
+            self.names |= declared(node)
         for node in sorted(body, key=lambda node: not self._is_early(node)):
             while rest and rest[0].range[0] < node.range[0]:
                 said = rest.pop(0).value.strip()
@@ -80,9 +80,8 @@ class _Program(Expressions):
 
     def _lose(self, node: Any) -> None:
         """Records names whose declaration was not translated."""
-        names = {one.id.name for one in declarations(node) if one.id.type == "Identifier"}
-        self.lost |= names
-        self.names -= names
+        self.lost |= declared(node)
+        self.names -= declared(node)
 
     def _is_early(self, node: Any) -> bool:
         """True for values without names, used by functions before them."""
@@ -115,8 +114,8 @@ class _Program(Expressions):
         muted = name.startswith("_") or (name.endswith("_") and len(name) > 1)
         if node.body.type != "ExpressionStatement":
             raise UnknownPartError("a track is a pattern")
-        if muted:
-            self.script.comment(self.source(node.body), "muted")
+        if muted:  # nothing is lost
+            self.script.add("# muted:", *(f"#   {line}" for line in self.source(node.body).splitlines()))
             return
         if any(is_call_of(node.body.expression, name) for name in _SETTINGS):
             self._expression(node.body.expression)

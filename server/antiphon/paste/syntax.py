@@ -74,9 +74,10 @@ def bound_names(params: Sequence[Any]) -> Iterator[str]:
             yield named.name
 
 
-def declarations(node: Any) -> Sequence[Any]:
-    """Declarations of a statement."""
-    return [node] if node.type == "FunctionDeclaration" else node.declarations or ()
+def declared(node: Any) -> set[str]:
+    """Names that a statement declares."""
+    each = [node] if node.type == "FunctionDeclaration" else node.declarations or ()
+    return {one.id.name for one in each if one.id.type == "Identifier"}
 
 
 def is_plain(node: Any) -> bool:

@@ -6,22 +6,24 @@ A small grammar of Haskell's expressions: application, `$`, `.`, lists, sections
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
+from typing import TypeAlias
 
 from antiphon.paste.script import INVALID_STATEMENT_ERRORS, Script, UnknownPartError, number_of
-from antiphon.paste.tidal_terms import SYNTH_NOTE, Term, applied, code_of, joined, named, section
+from antiphon.paste.tidal_terms import SOUNDING, SYNTH_NOTE, Term, applied, code_of, joined, named, plays, section
 
 _TOKEN = re.compile(
     r"""\s*(?:(?P<text>"[^"]*")|(?P<number>\d+\.\d+(?:e-?\d+)?|\d+)|(?P<name>[A-Za-z_][\w']*)|(?P<sign><~|~>"""
-    r"""|\|\+\||\|\*\||\|-\||\|/\||\|<\||\|>\||\|\+|\|\*|\|-|\|/|\|<|\|>|\+\||\*\||-\||/\||<\||>\||<>"""
+    r"""|\|\+\||\|\*\||\|-\||\|/\||\|<\||\|>\||\|=\||\|\+|\|\*|\|-|\|/|\|<|\|>|\+\||\*\||-\||/\||<\||>\||<>|<\$>"""
     r"""|\\|->|[$.#()\[\],+*/%=-]))"""
 )
 _COMMENT = re.compile(r'"[^"]*"|(?<!\S)--+(?![!#$%&*+./<=>?@^|~:]).*|\{-(?:.|\n)*?(?:-\}|\Z)')
 """A comment, or a text, where it begins none."""
 _BINDING = {
     "$": (1, "right"),
+    "<$>": (4, "left"),
     ".": (12, "right"),
     **dict.fromkeys(("<~", "~>"), (6, "left")),
     **dict.fromkeys(("#", "<>"), (7, "left")),
@@ -36,11 +38,12 @@ _TRANSITION = re.compile(
     r"(?:\s+\d+)?\s*\$"
 )
 """A track that another one turns into, which plays at once here."""
+_Names: TypeAlias = dict[str, Term | None]
 
 
 def translate(text: str, script: Script) -> None:
     """Adds the statements of a program to a script; untranslatable ones become comments."""
-    names: dict[str, Term | None] = {}
+    names: _Names = {}
     for block in _blocks(text):
         try:
             _statement(block, script, names)
@@ -67,7 +70,8 @@ def _blocks(text: str) -> Iterator[str]:
         indent = len(line) - len(line.lstrip())
         if line and (left < 0 or not indent):
             left = indent
-        inside = sum(map("".join(block).count, "[(")) > sum(map("".join(block).count, "])"))
+        so_far = "".join(block).rstrip()
+        inside = sum(map(so_far.count, "[(")) > sum(map(so_far.count, "])")) or so_far.endswith(("$", "#"))
         begins = bool(line) and indent == left and line[indent].isalpha() and (not inside or bool(_TRACK.match(line)))
         if line.strip() in ("do", ":{", ":}"):
             left, line, begins = -(line.strip() == "do"), "", True
@@ -80,7 +84,7 @@ def _blocks(text: str) -> Iterator[str]:
         yield "\n".join(block)
 
 
-def _named_terms(block: str, names: dict[str, Term | None]) -> None:
+def _named_terms(block: str, names: _Names, script: Script) -> None:
     """Adds the names of a `let`; one that is not read becomes None, and the first such error is raised at the end."""
     failed: Exception | None = None
     for part in re.split(r"\n\s+(?=[a-z][\w']*(?:\s+[\w']+)*\s*=)", re.sub(r"^let\s+", "", block)):
@@ -89,7 +93,7 @@ def _named_terms(block: str, names: dict[str, Term | None]) -> None:
         names[name] = None
         try:
             code = " ".join(value.split())
-            body = partial(_expanded, code, dict(names), tuple(arguments))
+            body = partial(_expanded, code, dict(names), tuple(arguments), script)
             made = Term("function", "", name) if arguments else body()
             names[name] = made and replace(made, body=body)
         except (UnknownPartError, *INVALID_STATEMENT_ERRORS) as error:
@@ -99,15 +103,15 @@ def _named_terms(block: str, names: dict[str, Term | None]) -> None:
 
 
 def _expanded(
-    code: str, names: dict[str, Term | None], arguments: tuple[str, ...], *given: Term, synths: bool = False
+    code: str, names: _Names, arguments: tuple[str, ...], script: Script, *given: Term, synths: bool = False
 ) -> Term | None:
     """Body of a program's own name with its arguments in place; None until all are given. synths: see `TidalParser`."""
     if len(given) < len(arguments):
         return None
-    return TidalParser(code, {**names, **dict(zip(arguments, given, strict=True))}, synths=synths).whole()
+    return TidalParser(code, {**names, **dict(zip(arguments, given, strict=True))}, script, synths=synths).whole()
 
 
-def _statement(block: str, script: Script, names: dict[str, Term | None]) -> None:
+def _statement(block: str, script: Script, names: _Names) -> None:
     code = _TRANSITION.sub(r"d\1 $", " ".join(block.split()), count=1)
     if code == "hush" or code.startswith(("import ", ":set", "resetCycles", "unsolo", "panic")):
         return
@@ -115,7 +119,7 @@ def _statement(block: str, script: Script, names: dict[str, Term | None]) -> Non
         script.tempo = f"tempo({240 * number_of(found[1]):g})"
         return
     if re.fullmatch(r"(?:let\s+)?[a-z][\w']*(?:\s+[\w']+)*\s*=\s*.+", code):
-        _named_terms(block.lstrip(), names)
+        _named_terms(block.lstrip(), names, script)
         return
     if found := re.match(r"(solo|mute)\s", code):
         raise UnknownPartError(f'write {found[1]}("d1") at the end of the script')
@@ -129,18 +133,22 @@ def _statement(block: str, script: Script, names: dict[str, Term | None]) -> Non
     if rest in ("silence", "hush"):
         script.add(f"# {name} is silent")
         return
-    pattern = TidalParser(rest, names).whole()
+    pattern = TidalParser(rest, names, script).whole()
     if pattern.kind != "pattern":
         raise UnknownPartError("this is no pattern of sounds")
     script.track(name, pattern.code, replaces=True)
 
 
 class TidalParser:
-    """Parser of one expression, with the names of the program: precedence climbing over tokens."""
+    """Parser of one expression, with the names of the program: precedence climbing over tokens.
 
-    def __init__(self, text: str, names: Mapping[str, Term | None], *, synths: bool = False) -> None:
+    A part without a counterpart is a term "missing". It is left out where a pattern plays without it, else the terms
+    made with it are missing too.
+    """
+
+    def __init__(self, text: str, names: Mapping[str, Term | None], script: Script, *, synths: bool = False) -> None:
         """synths: whether a synth plays it, where it names no sound."""
-        self._tokens, self._names = list(_tokens(text)), names
+        self._tokens, self._names, self._script = list(_tokens(text)), names, script
         pairs = enumerate(zip(self._tokens, self._tokens[1:], strict=False), 1)
         texts = [(at, one) for at, (maker, one) in pairs if maker in ("s", "sound")]
         used = [(at, term.code) for at, one in enumerate(self._tokens) if (term := names.get(one)) is not None]
@@ -153,6 +161,8 @@ class TidalParser:
         term = self._expression(0)
         if self._at < len(self._tokens):
             raise UnknownPartError(f"{self._tokens[self._at]!r} has no place here")
+        if term.kind == "missing":
+            raise UnknownPartError(str(term.code))
         return term
 
     def _peek(self) -> str:
@@ -183,25 +193,37 @@ class TidalParser:
         return at
 
     def _expression(self, least: int) -> Term:
+        first = self._at
         left = self._application()
         while True:
-            operator = self._peek()
+            operator, at = self._peek(), self._at
             strength, side = _strength(operator)
             if strength < max(least, 1):
                 return left
             self._next()
             if self._peek() == ")":  # a section: (0.25 ~>)
-                return section(operator, left, None)
+                return _made(section, operator, left, None)
             right = self._expression(strength if side == "right" else strength + 1)
-            left = joined(operator, left, right)
+            made = _made(joined, operator, left, right)
+            if made.kind == "missing" and operator in ("$", ".", "<$>") and plays(right):
+                made = self._left_out(first, at, made, right)
+            elif made.kind == "missing" and plays(left) and operator != "$" and right.name not in SOUNDING:
+                made = self._left_out(at, self._at, made, left)
+            left = made
+
+    def _left_out(self, first: int, last: int, missing: Term, kept: Term) -> Term:
+        """Term that plays without the tokens from `first` up to `last`."""
+        self._script.drop(" ".join(self._tokens[first:last]), str(missing.code))
+        return kept
 
     def _application(self) -> Term:
         if self._peek() == "-":
             self._next()
-            return Term("value", f"-{self._application().code}")
+            term = self._application()
+            return term if term.kind == "missing" else Term("value", f"-{term.code}")
         term = self._atom()
         while self._begins():
-            term = applied(term, self._atom())
+            term = _made(applied, term, self._atom())
         return term
 
     def _begins(self) -> bool:
@@ -216,13 +238,11 @@ class TidalParser:
             return Term("text", token[1:-1])
         if token[0].isdigit():
             return Term("value", token)
-        if token == "[":
-            return self._list()
-        if token == "(":
-            return self._bracket()
+        if token in ("[", "("):
+            return self._list() if token == "[" else self._bracket()
         if token in self._names:
             if (term := self._names[token]) is None:
-                raise UnknownPartError(f"{token} is left out above")
+                return Term("missing", f"{token} is left out above", token)
             if term.body is None or not self._of_synth():
                 return term
             made = partial(term.body, synths=True)
@@ -230,34 +250,51 @@ class TidalParser:
         if token in ("n", "note", "up") and self._of_synth():
             token = SYNTH_NOTE
         if token[0].isalpha() or token[0] == "_":
-            return named(token)
+            return _made(named, token)
         raise UnknownPartError(f"{token} is not read here")
 
     def _list(self) -> Term:
-        parts: list[str] = []
+        parts, part = list[str](), Term("list", "")
         while self._peek() != "]":
-            parts.append(str(code_of(self._expression(0))))
+            first, part = self._at, self._expression(0)
+            if part.kind == "missing":
+                self._left_out(first, self._at, part, part)
+            else:
+                parts.append(str(code_of(part)))
             if self._peek() == ",":
                 self._next()
             elif self._peek() != "]":
                 raise UnknownPartError("a list ends with ]")
         self._next()
-        return Term("list", ", ".join(parts), given=tuple(parts))
+        return Term("list", ", ".join(parts), given=tuple(parts)) if parts else part
 
     def _bracket(self) -> Term:
-        operator = self._peek()
+        operator, first = self._peek(), self._at
         if _strength(operator)[0] > 0 and operator != "-":
             self._next()
-            term = section(operator, None, self._expression(0))
+            right = Term("change", "") if self._peek() == ")" else self._expression(0)
+            term = _made(section, operator, None, right)
+            if term.kind == "missing" and right.name not in SOUNDING:
+                term = self._left_out(first, self._at, term, named("id"))
         else:
             term = self._expression(0)
-            if self._peek() == ",":
+            while self._peek() == ",":
                 self._next()
-                second = self._expression(0)
-                term = Term("value", f"({code_of(term)}, {code_of(second)})")
+                term = _made(joined, ",", term, self._expression(0))
         if self._next() != ")":
             raise UnknownPartError("a bracket is not closed")
         return term
+
+
+def _made(make: Callable[..., Term], *given: object) -> Term:
+    """Term of a function; missing where one of its terms is, or where it cannot be made."""
+    terms = [one for one in given if isinstance(one, Term)]
+    name = next((one.name for one in terms if one.name), "")
+    try:
+        lost = next((one for one in terms if one.kind == "missing"), None)
+        return replace(lost, name=name) if lost else make(*given)
+    except UnknownPartError as error:
+        return Term("missing", str(error), name)
 
 
 def _tokens(text: str) -> Iterator[str]:
@@ -275,4 +312,4 @@ def _tokens(text: str) -> Iterator[str]:
 def _strength(operator: str) -> tuple[int, str]:
     if operator in _BINDING:
         return _BINDING[operator]
-    return (7, "left") if operator and operator.strip("|<>+*/-") == "" and "|" in operator else (0, "")
+    return (7, "left") if operator and operator.strip("|<>+*/=-") == "" and "|" in operator else (0, "")

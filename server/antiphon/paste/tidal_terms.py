@@ -8,16 +8,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+from antiphon.kernel.errors import UsageError
 from antiphon.live.patterns.controls import ControlPattern
 from antiphon.live.patterns.harmony import note_number
+from antiphon.live.patterns.mini.reading import read
 from antiphon.paste import mini_text
 from antiphon.paste.script import Chain, UnknownPartError, name_of, quoted
-from antiphon.paste.words import FUNCTIONS, METHODS, RENAMED, ROUTES, SETTERS, SIGNALS, UNSUPPORTED_WORDS, VALUE_NAMES
+from antiphon.paste.syntax import missing_reason
+from antiphon.paste.words import FUNCTIONS, METHODS, RENAMED, ROUTES, SETTERS, SIGNALS, VALUE_NAMES
 
-_VALUES = {"+": "add", "*": "times", "-": "sub", "/": "div", "<": "set", ">": "set"}
+_VALUES = {"+": "add", "*": "times", "-": "sub", "/": "div", "<": "set", ">": "set", "=": "set"}
 SYNTH_NOTE = "note of a synth"
 """Maker of the notes of SuperDirt's synths, by `n` or `note`."""
 _MAKERS = {"sound": "s", "s": "s", "n": "n", "note": "note", "up": "note", "midinote": "note", SYNTH_NOTE: "note"}
+SOUNDING = frozenset(_MAKERS)
+"""Words that say what is heard: nothing plays without them."""
 _LISTS = frozenset({
     "stack", "cat", "fastcat", "slowcat", "randcat", "overlay", "fastCat", "choose", "wchoose", "wrandcat",
 })  # fmt: skip
@@ -31,6 +36,12 @@ _ZEROS = {"note": 36, "up": 36, SYNTH_NOTE: 60}
 """Number of Tidal's note 0, its c5, here. A sample is unpitched at c2, a synth plays c4."""
 _NAMED = re.compile(r"(?<![\w'.:])([a-g](?:[sf#])?)(\d?)(?![\w.])")
 _BARE = re.compile(r"(?<![\w'.:*/@!%?])-?\d")
+_TESTING = {"fix": 1, "contrast": 2}
+"""Words that take values to compare with, and how many arguments stand before these."""
+_IN_PARTS = ("zoom", "zoomArc", "within", "compress")
+"""Words that take the parts of a tuple one by one."""
+_WHOLE = {"spread": 3, "slowspread": 3, "fastspread": 3, "interlace": 2} | dict.fromkeys(_PAIRS, 2)
+"""Words that are no methods, and how many arguments they take."""
 _EUCLID = re.compile(r"\([^)]*\)")
 
 
@@ -42,8 +53,8 @@ _PATTERNS = {"pattern": "pattern", "signal": "signal", "text": "value", "value":
 class Term:
     """Part of an expression in Python.
 
-    `kind`: "pattern", "change" (a function of a pattern), "value", "control" (a value of notes, as `gain 0.8`), or
-    "list".
+    `kind`: "pattern", "change" (a function of a pattern), "value", "control" (a value of notes, as `gain 0.8`),
+    "list", "tuple", or "missing", whose code is the reason.
     """
 
     kind: str
@@ -60,15 +71,13 @@ def named(name: str) -> Term:
     if name == "silence":
         return Term("pattern", Chain("silence()"))
     if name in _MAKERS or name in _PAIRS or name == "const":
-        return Term("maker" if name in _MAKERS else "pair" if name in _PAIRS else "word", "", name)
+        return Term("maker" if name in _MAKERS else "word", "", name)
     word = RENAMED.get(name, name)
     if word in SIGNALS:
         return Term("signal", Chain(name_of(word)))
     if word in METHODS or word in FUNCTIONS:
         return Term("word", "", word)
-    raise UnknownPartError(
-        f"there is no {name} here{'; ' + UNSUPPORTED_WORDS[name] if name in UNSUPPORTED_WORDS else ''}"
-    )
+    raise UnknownPartError(f"there is no {name} here{missing_reason(name)}")
 
 
 def applied(term: Term, argument: Term) -> Term:
@@ -79,6 +88,12 @@ def applied(term: Term, argument: Term) -> Term:
         case "word" if term.name == "const":
             return Term("change", f"lambda p: {code_of(argument)}")
         case "word":
+            if len(term.given) + 1 == _WHOLE.get(term.name):
+                parts = (*term.given, str(code_of(argument)))
+                return replace(_joined_list(_PAIRS.get(term.name, term.name), parts), zero=argument.zero)
+            if len(term.given) == _TESTING.get(term.name) and argument.kind in ("pattern", "word") and argument.given:
+                value = re.sub(r'^"(-?[\d.]+)"$', r"\1", argument.given[0])
+                return replace(term, given=(*term.given, f"{name_of(argument.name)}={value}"))
             if argument.kind in _PATTERNS and _is_full(term) and not _is_number(argument):
                 changed = _chain(argument).then(f".{name_of(term.name)}({', '.join(term.given)})")
                 return Term(_PATTERNS[argument.kind], changed, zero=argument.zero)
@@ -86,16 +101,15 @@ def applied(term: Term, argument: Term) -> Term:
                 return _joined_list(term.name, argument.given)
             if term.name == "scale" and argument.kind == "text":  # from note 0 on
                 argument = replace(argument, code=re.sub(r"[A-Za-z]\w*", r"c-1:\g<0>", str(argument.code)))
-            return Term("word", "", term.name, (*term.given, str(code_of(argument))))
+            if term.name == "scale" and not term.given and _is_number(argument):  # Tidal's range before 1.0
+                term = Term("word", "", "range")
+            parts = argument.given if argument.kind == "tuple" and term.name in _IN_PARTS else (str(code_of(argument)),)
+            return Term("word", "", term.name, (*term.given, *parts))
         case "function" if term.body is not None:
             return term.body(argument) or replace(term, body=partial(term.body, argument))
-        case "pair" if term.given:
-            return _joined_list(_PAIRS[term.name], (*term.given, str(code_of(argument))))
-        case "pair":
-            return Term("pair", "", term.name, (str(code_of(argument)),))
         case "change" if argument.kind in _PATTERNS:
             return Term(_PATTERNS[argument.kind], _changed(str(term.code), _chain(argument)), zero=argument.zero)
-    raise UnknownPartError(f"{_shown(term)} takes no argument here")
+    raise UnknownPartError(f"{term.name or str(term.code)[:40]} takes no argument here")
 
 
 def _is_number(term: Term) -> bool:
@@ -125,7 +139,7 @@ def _made(name: str, argument: Term) -> Term:
             return Term("pattern", Chain(f"note({quoted(_NAMED.sub(partial(_lowered, zero), text))})"), zero=zero)
         argument = replace(argument, code=_NAMED.sub(lambda found: str(note_number(_lowered(0, found))), text))
     chain = Chain(f"{_MAKERS[name]}({code_of(argument)})")
-    return Term("pattern", chain.then(f".add({zero})") if zero else chain, name, zero=zero)
+    return Term("pattern", chain.then(f".add({zero})") if zero else chain, name, (str(code_of(argument)),), zero=zero)
 
 
 def _lowered(zero: int, found: re.Match[str]) -> str:
@@ -138,15 +152,31 @@ def code_of(term: Term) -> Chain | str:
     """Expression of a term as an argument."""
     match term.kind:
         case "text":
-            return quoted(mini_text.plain(str(term.code)))
+            return quoted(_readable(mini_text.plain(str(term.code))))
         case "list":
             return f"[{term.code}]"
         case "maker":
             return _MAKERS[term.name]
+        case "word" if len(term.given) + 1 == _WHOLE.get(term.name):
+            return f"lambda p: {_joined_list(_PAIRS.get(term.name, term.name), (*term.given, 'p')).code}"
         case "word":
             given = f"({', '.join(term.given)})" if term.given else ""
             return f"{name_of(term.name)}{given}"
     return term.code
+
+
+def _readable(text: str) -> str:
+    """The text. Raises UnknownPartError: it is no mini-notation."""
+    try:
+        read(text, lambda word: [word])
+    except UsageError as error:
+        raise UnknownPartError(str(error).splitlines()[0]) from None
+    return text
+
+
+def plays(term: Term) -> bool:
+    """True for a pattern, or a change of one."""
+    return term.kind in ("pattern", "change")
 
 
 def _chain(term: Term) -> Chain:
@@ -167,27 +197,23 @@ def _is_full(term: Term) -> bool:
 
 def joined(operator: str, left: Term, right: Term) -> Term:
     match operator:
-        case "$":
+        case "$" | "<$>":
             return applied(left, right)
         case ".":
             inner, outer = code_of(right), code_of(left)
             return Term("change", f"lambda p: {_call(outer)}({_call(inner)}(p))")
         case "<~" | "~>":
             return Term("pattern", _chain(right).then(f".{'early' if operator == '<~' else 'late'}({code_of(left)})"))
+        case ",":
+            given = (*(left.given if left.kind == "tuple" else (str(code_of(left)),)), str(code_of(right)))
+            return Term("tuple", f"({', '.join(given)})", given=given)
         case "<>":
             return Term("pattern", Chain(f"stack({code_of(left)}, {code_of(right)})"))
     if left.kind == "word" and left.name in SETTERS and len(left.given) == 1:  # times of a value
         value = left.given[0]
         kind = "mini" if value[0] == '"' else "pure" if re.fullmatch(r"[-+*/\d.\s()]+", value) else ""
-        left = Term(
-            "pattern",
-            Chain(
-                f"{kind}({value})" if kind else value,
-                tuple(
-                    filter(None, (f".as_({quoted(VALUE_NAMES.get(left.name, left.name))})", ROUTES.get(left.name, "")))
-                ),
-            ),
-        )
+        links = (f".as_({quoted(VALUE_NAMES.get(left.name, left.name))})", ROUTES.get(left.name, ""))
+        left = Term("pattern", Chain(f"{kind}({value})" if kind else value, tuple(filter(None, links))))
     if left.kind == "pattern":
         zero = left.zero or right.zero
         return Term("pattern", _chain(left).then(_from_zero(_valued(operator, right), zero)), zero=zero)
@@ -234,27 +260,16 @@ def _from_zero(link: str, zero: int) -> str:
 def _with(word: str, name: str, value: str) -> str:
     if word == "set":
         return f".{name_of(name)}({value}){ROUTES.get(name, '')}"
-    if word == "times":
-        return f".times({name_of(name)}={value})"
-    if word == "add":
-        return f".add({name_of(name)}={value})" if name != "note" else f".add({value})"
-    if re.fullmatch(r"[\d.]+", value):
-        changed = f"-{value}" if word == "sub" else f"{1 / float(value):g}"
-        return _with("add" if word == "sub" else "times", name, changed)
-    raise UnknownPartError("values are added and multiplied here")
+    return f".{word}({value})" if name == "note" and word in ("add", "sub") else f".{word}({name_of(name)}={value})"
 
 
 def section(operator: str, left: Term | None, right: Term | None) -> Term:
     """Operator section, a function of a pattern: `(# speed 2)`, `(0.25 ~>)`, `(+ n 1)`."""
+    if operator == "$" and right is not None and not right.code:
+        return Term("change", "lambda f: f")
     if operator in ("<~", "~>") and left is not None:
         return Term("change", f"{'early' if operator == '<~' else 'late'}({code_of(left)})")
     if right is not None and operator not in ("$", "."):
-        link = _from_zero(
-            _valued(operator if "|" in operator or operator == "#" else f"|{operator}", right), right.zero
-        )
-        return Term("change", f"lambda p: p{link}")
+        named_one = operator if "|" in operator or operator == "#" else f"|{operator}"
+        return Term("change", f"lambda p: p{_from_zero(_valued(named_one, right), right.zero)}")
     raise UnknownPartError(f"({operator}) alone is not read here")
-
-
-def _shown(term: Term) -> str:
-    return term.name or str(term.code)[:40]

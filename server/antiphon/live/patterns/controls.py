@@ -9,7 +9,7 @@ from typing import Any, Self, TypeAlias, overload
 
 from antiphon.kernel.errors import UsageError
 from antiphon.live.patterns import queries
-from antiphon.live.patterns.arguments import Argument, figure, name_value, numbers, whole
+from antiphon.live.patterns.arguments import Argument, each, figure, name_value, numbers, whole
 from antiphon.live.patterns.harmony import Scale, named_number, note_words, scale_of
 from antiphon.live.patterns.mini.reading import read
 from antiphon.live.patterns.pattern import Pattern
@@ -98,11 +98,10 @@ class ControlPattern(Pattern[Values]):
 
         return self._new(queries.stack([repeated(k) for k in range(count)]))
 
-    def chop(self, pieces: int) -> Self:
+    def chop(self, pieces: Argument) -> Self:
         """Cuts each sample into a number of pieces, played one after the other in the event's length."""
-        count = whole(exact(pieces, "chop"), "chop", 1, MAX_PIECES)
 
-        def query(span: Span, seed: int) -> list[CycleEvent[Values]]:
+        def query(span: Span, seed: int, count: int) -> list[CycleEvent[Values]]:
             found: list[CycleEvent[Values]] = []
             for event in self.events(span, seed):
                 if event.whole is None:
@@ -121,7 +120,11 @@ class ControlPattern(Pattern[Values]):
                         found.append(CycleEvent(piece, part, {**event.value, **edges}, event.places))
             return found
 
-        return self._new(query)
+        def cut(pieces: Fraction) -> Query[Values]:
+            count = whole(pieces, "chop", 1, MAX_PIECES)
+            return lambda span, seed: query(span, seed, count)
+
+        return self._new(each(pieces, "chop", cut))
 
 
 def unnamed(p: Pattern[Any]) -> ControlPattern:

@@ -135,7 +135,7 @@ _SCALED: dict[str, tuple[str, Callable[[float], float]]] = {
 """Words in Strudel's scale: the note value, and its conversion."""
 PARTS = {
     "ad": "attack decay", "adsr": "attack decay sustainlevel release", "ar": "attack release", "bandf": "bandf bpq",
-    "delay": "delay delaytime delayfeedback", "distort": "distort postgain", "fm": "fm fmh", "hpf": "hpf hpq",
+    "delay": "delay delaytime delayfeedback", "distort": "distort distortvol", "fm": "fm fmh", "hpf": "hpf hpq",
     "lpf": "lpf lpq", "penv": "penv pdecay", "room": "room size", "vib": "vib vibmod",
 }  # fmt: skip
 """Words of several values, joined by colons in a text."""
@@ -167,9 +167,6 @@ def _part(part: str | float, name: str, keys: list[str]) -> float:
 
 
 def _put(values: dict[str, Any], key: str, number: float) -> None:
-    if key == "postgain":
-        values["gain"] = plain_number(values.get("gain", 1.0)) * number
-        return
     name, change = _SCALED.get(key, (key, lambda number: number))
     values[name] = round(change(number), 6) if key in _SCALED else number
 
@@ -192,7 +189,7 @@ EXTRA_WORDS: dict[str, Any] = (
         "n": _played("n"),
         "note": _played("note"),
         "synth": lambda p, name, **values: p.set(synth=name, **values),
-        "postgain": lambda p, factor: p.times(gain=factor),
+        "postgain": lambda p, factor: p.set(postgain=factor),
     }
     | {name: _several(name, PARTS.get(name, name).split()) for name in _SCALED | PARTS}
 )
