@@ -1,5 +1,7 @@
 """What a proposal may do, what may land, and how lines of a script are replaced; no server."""
 
+import json
+
 import pytest
 from tests.each import each
 
@@ -144,6 +146,13 @@ def test_proposals_are_bounded_and_what_waits_is_kept() -> None:
     waiting.state = "waiting"
     made = [desk.add(text="", lines=(), base="") for _ in range(2 * MAX_PROPOSALS)]
     assert list(desk.proposals.values()) == [waiting, *made[1 - MAX_PROPOSALS :]]
+    waiting.picture, waiting.back, waiting.replaced = b"PNG", (("/a", (1.0,)),), {"version": 3}
+    landed = made[-1]
+    landed.state = "landed"
+    desk.landed.append(landed)
+    again = Desk()
+    again.restore(json.loads(json.dumps(desk.kept())))  # as in a web process that was started again
+    assert (again.waiting, list(again.landed)) == (waiting, [landed])
     desk.drop()
     assert (desk.waiting, waiting.state) == (None, "dropped")
 
