@@ -10,6 +10,7 @@ from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, field, replace
 from fractions import Fraction
 from itertools import repeat
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -313,13 +314,15 @@ def _is_note(event: LiveEvent) -> bool:
 def _patch(trial: Trial, script: ScriptEvents, loaded: Loaded) -> Patch:
     """The script's patch: the playing one in its current state, if the script names it or none."""
     live, patch = trial.graph, None
+    plays = "" if live is None else _plain(live["patch"])
+    named = _plain(Path(script.patch).stem)  # as the performer takes a file's name for what plays
     if script.patch:
         try:
             patch = load_patch(script.patch, loaded.catalog)
         except PatchError as error:
-            if live is None or _plain(live["patch"]) != _plain(script.patch):
+            if live is None or plays != named:
                 raise ScriptError(f"{trial.name} line {script.line}: {error}") from None
-    if live is None or (patch and _plain(live["patch"]) not in (_plain(patch.name), _plain(script.patch))):
+    if live is None or (patch and plays not in (_plain(patch.name), named)):
         if patch is None:
             raise ScriptError(f'{trial.name}: it names no patch; write patch("band") in it')
         return patch
