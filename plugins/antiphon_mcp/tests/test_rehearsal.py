@@ -95,7 +95,7 @@ LOOP = '\n@loop\ndef many():\n    for _ in range({}):\n        play("c4", 1, on=
         (PLAIN, {"before": PLAIN, "graph": OWN, "lines": [SCENE]}, "beyond full scale"),
         (PLAIN, {"before": PLAIN, "graph": OWN, "lines": [SCENE.replace("3", "4")]}, "no scene 4; there are: 3"),
         (PLAIN, {"before": PLAIN}, "it names no patch"),
-        (changed("band", "/else/mine.toml"), {"graph": OWN}, "beyond full scale"),
+        (PLAIN + 'patch("/else/mine.toml")\n', {"before": PLAIN, "graph": OWN}, "beyond full scale"),
         (changed("band", "/else/band.toml"), {"graph": OWN}, "is not a name but a path"),
         (changed("bd*4", "bd*2"), {"locked": ["beat"]}, "beat, which the performer has locked"),
         (changed("a3 c4", "g3 c4"), {"locked": ["beat"]}, ""),
