@@ -8,13 +8,15 @@ import os
 from pathlib import Path
 from typing import Any
 
+from antiphon.api import AntiphonError
 from antiphon.api.backends.files import runtime_folder, write_atomic
+from antiphon.api.backends.runtime import start_time
 
 PRIVATE = 0o600
 
 
 class Memory:
-    """State of one process of a server, by the pid of its parent, which starts it again."""
+    """State of one process of a server, by its parent, which starts it again."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -22,13 +24,14 @@ class Memory:
 
     def read(self) -> dict[str, Any]:
         """What was written last; empty at first. Files of servers that have ended are removed."""
-        path = self._path()
-        for other in path.parent.glob("mcp-*.json"):
-            if not _runs(other.stem.split("-")[1]):
-                other.unlink(missing_ok=True)
         try:
+            path = self._path()
+            for other in path.parent.glob("mcp-*-*-*.json"):
+                _, pid, begun, _ = other.stem.split("-")
+                if not pid.isdigit() or str(start_time(int(pid))) != begun:
+                    other.unlink(missing_ok=True)
             found: dict[str, Any] = json.loads(path.read_bytes())
-        except (OSError, ValueError):
+        except (AntiphonError, OSError, ValueError):
             return {}
         return found
 
@@ -36,19 +39,10 @@ class Memory:
         """Writes the state where it has changed."""
         content = json.dumps(state).encode()
         if content != self._written:
-            with contextlib.suppress(OSError):  # what plays does not depend on it
+            with contextlib.suppress(AntiphonError, OSError):  # what plays does not depend on it
                 write_atomic(self._path(), content, PRIVATE)
-            self._written = content
+                self._written = content
 
     def _path(self) -> Path:
-        return runtime_folder() / f"mcp-{os.getppid()}-{self._name}.json"
-
-
-def _runs(pid: str) -> bool:
-    try:
-        os.kill(int(pid), 0)
-    except (ProcessLookupError, ValueError):
-        return False
-    except OSError:
-        return True
-    return True
+        parent = os.getppid()
+        return runtime_folder() / f"mcp-{parent}-{start_time(parent)}-{self._name}.json"

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -120,6 +121,9 @@ async def test_a_session_of_twelve_steps(tmp_path: Path) -> None:
             one.performer("/mcp/ask")
             proposal, _ = await one.call("propose", params={"echo.feedback": 0.5}, bars=2)
             assert (await one.call("land", id=proposal["id"]))[0]["state"] == "waiting"
+            os.kill(server.pids()["control"], signal.SIGKILL)
+            until(lambda: one.coperformer().get("mode") == "ask", 60.0, "the mode outlives control")
+            assert one.waits()
             one.performer("/cue", "mcp.veto")
             until(lambda: not one.waits(), 20.0, "nothing waits")
             one.performer("/mcp/off")
