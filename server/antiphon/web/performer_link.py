@@ -71,6 +71,7 @@ class PerformerLink:
 
     def _know(self, script: dict[str, Any]) -> None:
         self.script = script
+        self._texts.pop(script["version"], None)  # one that comes again is the newest
         self._texts[script["version"]] = script["text"]
         while len(self._texts) > TEXTS:
             del self._texts[next(iter(self._texts))]
