@@ -51,6 +51,13 @@ SET = f"""{IMPORT}
 tempo(240)
 track("beat", s("bd*4", gain=0.5))
 track("line", note("a3 c4 e4 g4", velocity=80), on="pluck")
+node("drums").pan = "<0.4>"
+@loop
+def low():
+    my = memory(k=0)
+    play([45, 48][my.k % 2], 2, on="pluck", velocity=60)
+    my.k += 1
+    yield 4
 """
 BAR_SECONDS, TIMEOUT_SECONDS = 1.0, 120.0
 BEFORE = 16.0
@@ -66,6 +73,9 @@ _PASSING: dict[str, Change] = {
     "a value": {"params": {"echo.feedback": 0.3}},
     "a scene": {"scene": 1},
     "lines": {"lines": [{"first": 6, "last": 5, "text": 'track("hats", s("hh*8", gain=0.2))'}]},
+    "a loop": {"script": SET.replace("my.k += 1", "my.k += 3").replace("yield 4", "yield 3")},
+    "a long note": {"script": SET + 'track("long", note("a2").slow(64), on="pluck")\n'},
+    "a moved value": {"script": SET.replace("<0.4>", "<0.1 0.9>")},
     "a line": {"lines": [{"first": 4, "last": 4, "text": 'track("beat", s("bd sd bd sd", gain=0.5))'}]},
 }
 _REFUSED: dict[str, Change] = {

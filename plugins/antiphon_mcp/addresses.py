@@ -1,4 +1,4 @@
-"""Performer's switches of the co-performer, by OSC, stored in control, so that they outlive the web process.
+"""Performer's switches of the co-performer, by OSC, stored in control, and in a file for one that is started again.
 
 Each act may come as a cue, `/cue mcp.off`: so a pad of the page or, by `/learn /cue mcp.off`, of a MIDI controller does
 the same. A mode that is taken is told as `/cue mcp.is.off`. The log of a recorded session has every cue.
@@ -16,6 +16,7 @@ from pathlib import Path
 from antiphon.api.backends.files import PRIVATE_FOLDER, library_folder, make_folder
 from antiphon.api.backends.transports import AddressList, OscRequest, RequestError
 from antiphon_mcp.desk import CUE, MODE_PREFIX, MODES
+from antiphon_mcp.memory import Memory
 
 EXPIRY_SECONDS = 3600.0
 """Seconds after which an unclaimed capture file is removed."""
@@ -38,8 +39,10 @@ class PerformerSwitches:
     """OSC handlers of the switches. `mode`: one of `MODES`; `locked`: tracks that the co-performer may not change."""
 
     def __init__(self) -> None:
-        self.mode = MODES[0]
-        self.locked: list[str] = []
+        self._memory = Memory("switches")
+        known = self._memory.read()
+        self.mode: str = known.get("mode", MODES[0])
+        self.locked: list[str] = known.get("locked", [])
 
     def add_to(self, osc: AddressList) -> None:
         """Registers the addresses."""
@@ -64,6 +67,7 @@ class PerformerSwitches:
     def _switch(self, mode: str, request: OscRequest) -> None:
         if mode != self.mode:
             self.mode = mode
+            self._keep()
             _tell(
                 f"{MODE_PREFIX}{mode}", request
             )  # not as a pad asks for it: an answer to that would come back for ever
@@ -74,6 +78,7 @@ class PerformerSwitches:
             raise RequestError(f"track is a name of at most {MAX_NAME} characters, and {MAX_LOCKS} can be locked")
         if name not in self.locked:
             self.locked.append(name)
+            self._keep()
             _tell("locked", request, name)
 
     def _unlock(self, request: OscRequest) -> None:
@@ -82,7 +87,11 @@ class PerformerSwitches:
                 f"{str(request.args[0])[:40]!r} is not locked; there are {', '.join(self.locked) or 'none'}"
             )
         self.locked.remove(str(request.args[0]))
+        self._keep()
         _tell("unlocked", request, str(request.args[0]))
+
+    def _keep(self) -> None:
+        self._memory.write(mode=self.mode, locked=self.locked)
 
     def _state(self, request: OscRequest) -> None:
         request.reply("/mcp/state.reply", self.mode, *self.locked)

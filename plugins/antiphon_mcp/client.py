@@ -51,9 +51,12 @@ class ServerClient:
             raise ServerRefused(str(error)) from None
         except TimeoutError:
             raise ServerRefused(f"the server took longer than {SECONDS:g} s to answer; try again") from None
+        except ConnectionRefusedError:
+            raise ServerRefused(f"no server is at HTTP port {self._port}; start `antiphon serve --live`") from None
         except (OSError, http.client.HTTPException):
             raise ServerRefused(
-                f"no server without --lan answers on HTTP port {self._port}; start `antiphon serve --live`"
+                f"the server at HTTP port {self._port} ended the request without an answer: it is busy, then try "
+                "again; or it was started with --lan, then start it without"
             ) from None
         finally:
             connection.close()

@@ -6,7 +6,7 @@ import difflib
 import secrets
 from collections import deque
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, TypeAlias
 
 MODES = ("on", "off", "hold", "ask")
@@ -20,6 +20,8 @@ MAX_PROPOSALS = 32
 """Proposals that are remembered; of their pictures too."""
 MAX_UNDO = 64
 """Changes that can be undone."""
+MAX_KEPT = 8
+"""Changes that can still be undone where the web process was started again."""
 MAX_DIFF = 20_000
 DID = "did."
 """Prefix, after `CUE`, of an act of the co-performer, which nothing answers."""
@@ -46,6 +48,7 @@ class Proposal:
         lines: Messages at the change.
         base: The script on which it stands.
         own: Whether it is the performer's own, which is judged alone.
+        replaced: The script that it replaced, with its version, name and sender.
         back: Messages that take back those of `lines`, and what the script sets.
         at: Beat from which its lines hold.
         figures: Of the verdict.
@@ -60,6 +63,7 @@ class Proposal:
     back: tuple[Message, ...] = ()
     bars: int = 4
     own: bool = False
+    replaced: dict[str, Any] = field(default_factory=dict)
     ok: bool = False
     why: list[str] = field(default_factory=list)
     figures: dict[str, Any] = field(default_factory=dict)
@@ -149,6 +153,29 @@ class Desk:
         made = Proposal(secrets.token_hex(6), **given)
         self.proposals[made.id] = made
         return made
+
+    def plain(self) -> dict[str, Any]:
+        """JSON data for the page."""
+        return {
+            "mode": self.mode,
+            "locked": sorted(self.locked),
+            "waiting": None if self.waiting is None else self.waiting.plain(),
+            "landed": len(self.landed),
+        }
+
+    def kept(self) -> list[dict[str, Any]]:
+        """JSON data of what waits, and of what landed last, oldest first."""
+        chosen = [*self.landed][-MAX_KEPT:] + [one for one in (self.waiting,) if one is not None]
+        return [{**asdict(one), "picture": one.picture.hex()} for one in chosen]
+
+    def restore(self, kept: Iterable[Mapping[str, Any]]) -> None:
+        """Adds what `kept` gave."""
+        for one in kept:
+            lines, back = (tuple((path, tuple(args)) for path, args in one[name]) for name in ("lines", "back"))
+            given = {**one, "lines": lines, "back": back, "picture": bytes.fromhex(one["picture"])}
+            made = self.proposals[one["id"]] = Proposal(**given)
+            if made.state == "landed":
+                self.landed.append(made)
 
     def judged(self, proposal: Proposal, verdict: Mapping[str, Any], picture: bytes) -> None:
         """Stores the verdict of the rehearsal."""

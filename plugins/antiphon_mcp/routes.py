@@ -43,6 +43,7 @@ from antiphon_mcp.desk import (
     taken_back,
     values_by_address,
 )
+from antiphon_mcp.memory import Memory
 from antiphon_mcp.rehearser import Rehearser, request_of
 
 log = logging.getLogger("antiphon.mcp")
@@ -55,20 +56,29 @@ MIN_LEAD_SECONDS = 0.25
 """Seconds ahead at which values can still be set on a beat."""
 AFTER = 1 / 64
 """Beats after a change at which an undo takes effect that came before it."""
+SOON = 0.25
+"""Beats at whose multiple an undo takes effect: within a beat, also where its request takes a part of it."""
 LONGEST_TOLD = 1000
 """Characters of an act in the log of a session."""
 
 
 class McpRoutes:
-    """Operations of the co-performer. Nothing is started, and nothing subscribed to, before the first of them."""
+    """Operations of the co-performer.
+
+    Nothing is started, and nothing subscribed to, before the first of them, or where a web process before had them.
+    """
 
     def __init__(self, server: HttpServer) -> None:
         self._server, self._rehearser, self._desk = server, Rehearser(), Desk()
         self._acts: OscSubscription | None = None
         self._work: set[asyncio.Task[None]] = set()
         self._judged: dict[str, asyncio.Event] = {}
+        self._memory = Memory("desk")
         server.serve(self)
         server.closing.append(self._close)
+        if known := self._memory.read():
+            self._desk.restore(known["proposals"])
+            self._begin(self._quietly(self._join()))
 
     async def _close(self) -> None:
         if self._acts is not None:
@@ -81,7 +91,7 @@ class McpRoutes:
     async def state(self, request: HttpRequest) -> Response:
         """What the performer lets the co-performer do, and what waits."""
         await self._join()
-        return answer(self._plain())
+        return answer(self._desk.plain())
 
     @operation(
         "POST", "/api/mcp/propose", types.Proposed, 202, body=types.ProposeBody,
@@ -216,7 +226,10 @@ class McpRoutes:
             if proposal.state != "landing" or self._performer.playing != proposal.base:
                 raise Refusal(409, "the performer has changed something meanwhile; it does not land")
             if proposal.text:
-                self._run(proposal.text, proposal.quantum)
+                state, new = self._performer.state, 1 + secrets.randbelow(MAX_SCRIPT_VERSION)
+                proposal.replaced = {"text": proposal.base, **{one: state[one] for one in ("version", "name", "by")}}
+                script = {"text": proposal.text, "version": new, "name": SENDER, "by": SENDER}
+                self._performer.run(script, proposal.quantum, keep=True)
             touched = [*(path for path, _ in proposal.lines), *proposal.figures.get("sets", ())]
             proposal.back = taken_back(touched, values, macros)
             proposal.at = self._at(proposal.lines, proposal.quantum or 1.0, status)
@@ -233,20 +246,20 @@ class McpRoutes:
         if not self._desk.landed:
             raise Refusal(409, "nothing of the co-performer's is there to undo")
         proposal = self._desk.landed[-1]
-        present, status = await self._values()
-        if proposal.state != "landed":
-            raise Refusal(409, "it is undone already")
-        if proposal.text:
+        if proposal.text:  # before anything is waited for
             if self._performer.script is None or self._performer.script["text"] != proposal.text:
                 raise Refusal(409, "the set has changed since the co-performer's change; undo it by hand")
             if proposal.base:
-                self._run(proposal.base, 1.0)
+                self._performer.run(proposal.replaced, SOON, back=True)
             else:
                 self._performer.stop()
+        self._desk.landed.remove(proposal)
+        proposal.state = "undone"
+        present, status = await self._values()
         if proposal.text:
-            # until the script is back, by a beat later at most, that of the change sets them again
+            # until the script is back, that of the change may set them again
             for later in (0.0, 1.0):
-                self._at(proposal.back, 1.0, status, later)
+                self._at(proposal.back, SOON, status, later)
         elif float(status["beat"]) < proposal.at:  # its lines wait for their beat
             for path, args in proposal.back:
                 self._control.send("/at", proposal.at + AFTER, path, *args)
@@ -255,16 +268,10 @@ class McpRoutes:
             # a macro that goes back moves what is as before
             for path, args in proposal.back if any(path.startswith("/macro/") for path, _ in changed) else changed:
                 self._control.send(path, *args)
-        self._desk.landed.remove(proposal)
-        proposal.state = "undone"
         self._did("undone", proposal.mark)
         self._performer.say("the co-performer's change is undone")
         self._tell()
         return proposal
-
-    def _run(self, text: str, quantum: float) -> None:
-        version = 1 + secrets.randbelow(MAX_SCRIPT_VERSION)
-        self._performer.run({"text": text, "version": version, "name": SENDER, "by": SENDER}, quantum)
 
     def _at(self, lines: Iterable[Message], quantum: float, status: dict[str, Any], later: float = 0.0) -> float:
         """Sends messages for the next multiple of `quantum` beats, or `later`; returns that beat."""
@@ -343,16 +350,8 @@ class McpRoutes:
             self._control.send("/cue", f"{CUE}{DID}{act}", what[:LONGEST_TOLD])
 
     def _tell(self) -> None:
-        self._performer.tell("coperformer", self._plain())
-
-    def _plain(self) -> dict[str, Any]:
-        desk = self._desk
-        return {
-            "mode": desk.mode,
-            "locked": sorted(desk.locked),
-            "waiting": None if desk.waiting is None else desk.waiting.plain(),
-            "landed": len(desk.landed),
-        }
+        self._performer.tell("coperformer", self._desk.plain())
+        self._memory.write(proposals=self._desk.kept())
 
     # ---- the server
 

@@ -492,3 +492,31 @@ def test_the_clock_of_a_beat_that_stands_still_shows_no_tempo_after_a_gap_in_its
         assert clock.bpm() == (120.0 if at < 0.25 else 0.0)
     clock.answer(9.0, 4.5)
     assert clock.bpm() > 0.0
+
+
+def test_an_undo_goes_on_where_the_version_before_would_be(stage: PlayerRig) -> None:
+    old = (
+        f"{IMPORTS}{BEAT}node('echo').feedback = '<.1 .2>'\n"
+        "@loop(on='keys')\ndef l():\n    my = memory(k=60)\n    play(my.k, length=1/2)\n    my.k += 1\n    yield 3\n"
+    )
+    new = old.replace("bd*4", "sn*8").replace(".1 .2", ".8 .9").replace("yield 3", "yield 5")
+    stage.player.save(old, 6)
+    stage.until_true(lambda: stage.player.playing, "the first version plays")
+    zero = stage.sent[0].beat
+    stage.play(zero + 4.5 - stage.now)
+    stage.player.save(f"{new}track('drone', note('c2').slow(2), on='bass')\n", 7, Begin(keep=True))
+    stage.play(9.0)
+    assert stage.player.version == 7
+    pressed = stage.now
+    stage.player.save(old, 6, Begin(0.25, back=True))
+    stage.play(12.0)
+    begin = stage.player.begins
+    assert pressed <= begin <= pressed + 0.5
+    alone = Performance(read("/sets/set.py", old)).until(F(round(stage.now - zero)))
+    expected = [(round(float(e.beat), 9), e.address, e.args) for e in alone if e.beat > begin - zero]
+    got = [(round(e.beat - zero, 9), e.address, e.args) for e in stage.sent if e.beat > begin]
+    assert got == expected[: len(got)]
+    at_once = [(e.address, e.args) for e in stage.sent if e.beat == begin]
+    assert ("/node/echo/feedback", (0.2,)) in at_once
+    assert ("/note/off", (36, 0, 1, "bass")) in at_once
+    assert stage.player.version == 6

@@ -252,11 +252,11 @@ async def test_what_is_no_message_is_refused_in_words(text: str) -> None:
 
 async def test_a_page_that_does_not_read_loses_what_waits_and_is_told_to_read_again() -> None:
     async with serving() as (_, control, _):
-        made = feed.PageLink(control.sock.getsockname())
+        made = feed.PageLink(control.sock.getsockname(), {"live": 1})
         for n in range(feed.QUEUE + 5):
             made.offer(str(n))
         assert len(made.queue) == 5
-        assert json.loads(made.queue[0]) == {"again": True, "dropped": feed.QUEUE}
+        assert json.loads(made.queue[0]) == {"again": True, "dropped": feed.QUEUE, "live": 1}
         made.close()
 
 

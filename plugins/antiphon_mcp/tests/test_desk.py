@@ -1,11 +1,15 @@
 """What a proposal may do, what may land, and how lines of a script are replaced; no server."""
 
+import json
+from pathlib import Path
+
 import pytest
 from tests.each import each
 
 from antiphon.api.backends.http import Refusal
 from antiphon_mcp.allowed import forbidden
 from antiphon_mcp.desk import MAX_DIFF, MAX_PROPOSALS, Desk, LandingRefused, diff_of, taken_back
+from antiphon_mcp.memory import Memory
 from antiphon_mcp.route_types import Edit, ProposeBody, change_of, edited, patch_of
 
 HEAD = 'from antiphon.live import *\npatch("band")\n'
@@ -144,6 +148,13 @@ def test_proposals_are_bounded_and_what_waits_is_kept() -> None:
     waiting.state = "waiting"
     made = [desk.add(text="", lines=(), base="") for _ in range(2 * MAX_PROPOSALS)]
     assert list(desk.proposals.values()) == [waiting, *made[1 - MAX_PROPOSALS :]]
+    waiting.picture, waiting.back, waiting.replaced = b"PNG", (("/a", (1.0,)),), {"version": 3}
+    landed = made[-1]
+    landed.state = "landed"
+    desk.landed.append(landed)
+    again = Desk()
+    again.restore(json.loads(json.dumps(desk.kept())))  # as in a web process that was started again
+    assert (again.waiting, list(again.landed)) == (waiting, [landed])
     desk.drop()
     assert (desk.waiting, waiting.state) == (None, "dropped")
 
@@ -181,3 +192,14 @@ def test_what_a_change_sets_is_taken_back(touched: list[str], back: list[str]) -
 @pytest.mark.parametrize(("text", "patch"), [(HEAD, "band"), ("patch(", ""), ("x = 1", ""), ("patch(a)", "")])
 def test_the_patch_is_read_without_running_the_script(text: str, patch: str) -> None:
     assert patch_of(text) == patch
+
+
+def test_a_process_that_is_started_again_knows_what_its_servers_wrote(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path))
+    Memory("switches").write(mode="off", locked=["beat"])
+    other = tmp_path / "run" / "mcp-1-1-switches.json"
+    other.write_text("{}")
+    assert Memory("switches").read() == {"mode": "off", "locked": ["beat"]}
+    assert not other.exists(), "that of a server that has ended"

@@ -92,6 +92,8 @@ LOOP = '\n@loop\ndef many():\n    for _ in range({}):\n        play("c4", 1, on=
         (PLAIN, {"before": PLAIN, "graph": OWN, "lines": [SCENE]}, "beyond full scale"),
         (PLAIN, {"before": PLAIN, "graph": OWN, "lines": [SCENE.replace("3", "4")]}, "no scene 4; there are: 3"),
         (PLAIN, {"before": PLAIN}, "it names no patch"),
+        (PLAIN + 'patch("/else/mine.toml")\n', {"before": PLAIN, "graph": OWN}, "beyond full scale"),
+        (changed("band", "/else/band.toml"), {"graph": OWN}, "is not a name but a path"),
         (changed("bd*4", "bd*2"), {"locked": ["beat"]}, "beat, which the performer has locked"),
         (changed("a3 c4", "g3 c4"), {"locked": ["beat"]}, ""),
         (changed("gain=0.5", "gain=4").replace("a3 c4 e4 g4", "[a1,a3,c4,e4]*8"), {"bars": 2}, "loudness changes by"),

@@ -27,6 +27,7 @@ class SwitchRig:
             SimpleNamespace(serve=self._quiet, closing=[], live=live, control=control, ask=self._ask)  # type: ignore[arg-type]
         )
         self.routes._acts = SimpleNamespace(stop=self._quiet)  # type: ignore[assignment]
+        self.routes._memory = SimpleNamespace(write=self._quiet)  # type: ignore[assignment]
 
     def ready(self) -> Proposal:
         desk = self.routes._desk
@@ -63,7 +64,7 @@ class SwitchRig:
         else:
             self.sent.append(address)
 
-    def _quiet(self, *args: Any) -> None:
+    def _quiet(self, *args: Any, **given: Any) -> None:
         pass
 
 

@@ -10,6 +10,7 @@ from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, field, replace
 from fractions import Fraction
 from itertools import repeat
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -173,8 +174,7 @@ def rehearse(trial: Trial, played: ScriptEvents, loaded: Loaded, heard: Samples 
         usual = [*commands(without_macros(played.unchanged, patch.graph)[0], trial.name, RATE, find, players), *present]
         before = _rendered(patch, loaded, tempo, usual, edges[steps[-1] + 1], heard)[2]
         why += _steps_of_its_own(verdict.bars, before, edges, steps)
-    verdict = replace(verdict, why=tuple(why))
-    verdict = replace(verdict, bars=verdict.bars[len(first) :])
+    verdict = replace(verdict, why=tuple(why), bars=verdict.bars[len(first) :])
     return Rehearsed(verdict, sound[:, edges[0] :], sound[:, : edges[0]])
 
 
@@ -312,14 +312,14 @@ def _is_note(event: LiveEvent) -> bool:
 
 def _patch(trial: Trial, script: ScriptEvents, loaded: Loaded) -> Patch:
     """The script's patch: the playing one in its current state, if the script names it or none."""
-    live, patch = trial.graph, None
+    live, patch, named = trial.graph, None, _plain(Path(script.patch).stem)  # as the performer names a file
     if script.patch:
         try:
             patch = load_patch(script.patch, loaded.catalog)
         except PatchError as error:
-            if live is None or _plain(live["patch"]) != _plain(script.patch):
+            if live is None or _plain(live["patch"]) != named:
                 raise ScriptError(f"{trial.name} line {script.line}: {error}") from None
-    if live is None or (patch and _plain(live["patch"]) not in (_plain(patch.name), _plain(script.patch))):
+    if live is None or (patch and _plain(live["patch"]) not in (_plain(patch.name), named)):
         if patch is None:
             raise ScriptError(f'{trial.name}: it names no patch; write patch("band") in it')
         return patch

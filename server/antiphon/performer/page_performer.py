@@ -141,8 +141,9 @@ class PagePerformer:
         match message["do"]:
             case "run":
                 version = int(message["version"])
-                self._runs[version] = {"name": str(message["name"]), "by": str(message["by"])}
-                begin = Begin(float(message.get("quantum", 0.0)), bool(message.get("top")))
+                self._runs[version] = {one: str(message[one]) for one in ("name", "by", "text")}
+                how = {one: bool(message.get(one)) for one in ("top", "keep", "back")}
+                begin = Begin(float(message.get("quantum", 0.0)), **how)
                 self._next, self._fault = Version(str(message["text"]), version, begin), None
                 playing = 0 if self._performing is None else self._performing.player.version
                 for old in [number for number in self._runs if number not in (playing, version)][: -MAX_RUNS + 2]:
@@ -155,13 +156,17 @@ class PagePerformer:
             case "stop":
                 self._end()
                 self._next = self._fault = None
-            case "state":
+            case "state":  # of a web process that knows nothing yet
                 self._told = {}
+                version = 0 if self._performing is None else self._performing.player.version
+                if version in self._runs:
+                    self._tell({"script": {"version": version, **self._runs[version]}})
 
     def _state(self) -> dict[str, Any]:
         player = None if self._performing is None else self._performing.player
         version = 0 if player is None else player.version
         tried = version if player is None else player.tried
+        run = self._runs.get(version, {})
         return {
             "playing": player is not None and player.playing,
             "reading": self._next is not None or (player is not None and player.reading),
@@ -170,7 +175,7 @@ class PagePerformer:
             "tried": tried,
             "begins": 0.0 if player is None else player.begins,
             "origin": 0.0 if player is None else float(player.out.offset or 0),
-            **self._runs.get(version, {"name": "", "by": ""}),
+            **{one: run.get(one, "") for one in ("name", "by")},
             "fault": self._fault,
             "tracks": [] if player is None or not version else [list(one) for one in player.tracks],
             **{name: sorted(names) for name, names in self._heard.items()},

@@ -21,7 +21,8 @@ from antiphon.live.listening import missing
 from antiphon.live.records import MIDI, OUTSIDE
 from antiphon.performer.branch import BranchProcesses
 from antiphon.performer.outgoing import Display, SentEvent, show_failure
-from antiphon.performer.player import SEND_AHEAD, Player
+from antiphon.performer.pair import SEND_AHEAD
+from antiphon.performer.player import Player
 from antiphon.performer.scripts import ON_THE_BAR, Begin, ScriptFile, ScriptSource
 from antiphon.performer.wire import BeatClock, Handover, OutsidePrograms, OwnServer, ServerConnection, to_midi
 

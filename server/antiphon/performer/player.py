@@ -1,9 +1,6 @@
 """Event scheduler: requests events from a leader half a second ahead, and sends them a tenth of a second ahead.
 
-Two processes perform the script. The leader is ahead, so that a step which never ends is noticed, and replaced, before
-its events are due. The follower has come to what was sent: a cue from outside is given to it, another version of the
-script is read in a copy of it, and each time a copy of the follower is the new leader. Nothing in this module reads a
-clock.
+Two processes perform the script, see `antiphon.performer.pair`. Nothing in this module reads a clock.
 """
 
 from __future__ import annotations
@@ -17,21 +14,19 @@ from antiphon.kernel.errors import EngineError
 from antiphon.live.listening import level_cue
 from antiphon.performer import outgoing
 from antiphon.performer.branch import Branch, BranchProcesses, exit_cause
-from antiphon.performer.limits import BAR_MARGIN, FIRST_TIMEOUT, LATE, LOOK_AHEAD_SECONDS, TIMEOUT_SECONDS
-from antiphon.performer.outgoing import Display, Outgoing, ScriptRequest, SentEvent, WaitingCues, next_multiple
+from antiphon.performer.kept import KeptVersion, Values, values_of
+from antiphon.performer.limits import FIRST_TIMEOUT, LATE, TIMEOUT_SECONDS
+from antiphon.performer.outgoing import Display, SentEvent, WaitingCues, next_multiple
+from antiphon.performer.pair import SEND_AHEAD, PerformerPair
 from antiphon.performer.scripts import ON_THE_BAR, Begin
 
-SEND_AHEAD = 0.1
-"""Maximum lead in seconds of sent events."""
-GRID, _CHUNK, _FOLLOW = 1024, Fraction(1, 4), Fraction(1, 8)
-"""Resolution of the sent beat; beats requested at once, and maximum lag of the follower in beats."""
 MAX_STRIKES = 64
 """Maximum runaway calls of a version before it counts as failed."""
 _SHOWN_ONCE = 32
 """Faults shown once for each version."""
 
 
-class Player:
+class Player(PerformerPair):
     """Plays the versions of a script.
 
     `wanted`: another patch that the next version names, which has to be loaded before it is taken; or "". `begins`: the
@@ -42,24 +37,16 @@ class Player:
 
     def __init__(self, path: str, processes: BranchProcesses, show: Display, begin: Begin = ON_THE_BAR) -> None:
         """`begin`: first beat of versions that state none. Nothing plays before `save`."""
+        super().__init__(begin)
         self._path, self._processes, self._show, self._usual = path, processes, show, begin
-        self._line, self._when = math.inf, begin
-        self._follower: Branch | None = None
-        self._leader: Branch | None = None
-        self._candidate: Branch | None = None
+        self._line = math.inf
         self._header: dict[str, Any] | None = None
-        self._since: list[ScriptRequest] = []  # what the follower was asked while another version was read
-        self._moved = WaitingCues()  # the moves of sliders among it, for a version from the top
+        self._taken: dict[str, Any] = {}  # the header of the version that plays
+        self._values = Values()
+        self._returns: tuple[Fraction, KeptVersion] | None = None
         self._text, self._texts = "", [("", 0)]
-        self.version = self.tried = 0  # number of the last of them; 0 where nothing plays
-        self.out = Outgoing()
-        self._bar = Fraction(4)
-        self._now, self._bpm = 0.0, 120.0
+        self.tried = 0  # number of the version that was read last; `version`: of the last that plays, 0 for none
         self._moving = 120.0  # tempo of the beat when it moved last: a performance has no tempo of 0
-        self._first: list[SentEvent] = []
-        self._awaited: set[str] = set()
-        self._cues = WaitingCues()
-        self._foreseen: tuple[int, int] = 0, 0
         self._shown: deque[tuple[int, str]] = deque(maxlen=_SHOWN_ONCE)
         self._strikes = 0
         self._above: dict[tuple[str, float], bool] = {}
@@ -72,25 +59,9 @@ class Player:
     # ---- from outside
 
     @property
-    def playing(self) -> bool:
-        """Whether a version plays."""
-        return self._follower is not None
-
-    @property
     def reading(self) -> bool:
         """Whether a version is being read, or waits for its patch."""
         return self._candidate is not None
-
-    @property
-    def covered(self) -> float:
-        """Server beat up to which events are known; minus infinity while nothing plays."""
-        if self._follower is None or self.out.offset is None:
-            return -math.inf
-        return float(self.out.known + self.out.offset)
-
-    def branches(self) -> list[Branch]:
-        """Current performing processes."""
-        return [one for one in (self._follower, self._leader, self._candidate) if one is not None]
 
     def save(self, text: str, version: int = 0, begin: Begin | None = None) -> None:
         """Reads another version of the script, which begins on the next multiple of a quantum if it can.
@@ -100,21 +71,13 @@ class Player:
         self._when, self._line = begin or self._usual, math.inf
         if self._candidate is not None:
             self._candidate.end()
-        self._header, self.wanted, self._since, self._moved = None, "", [], WaitingCues()
+        self._candidate, self._header, self.wanted, self._since, self._moved = None, None, "", [], WaitingCues()
+        if self._when.back and self._back(version):
+            return
         source = self._processes.first if self._when.top or self._follower is None else self._follower
         self._text, self.tried, self._candidate = text, version, source.fork()
         patience = FIRST_TIMEOUT if source is self._processes.first else TIMEOUT_SECONDS
         self._candidate.ask("read", path=self._path, text=text, version=version, patience=patience)
-
-    def cue(self, name: str, value: Any = None) -> None:
-        """Wakes the loops that wait for a name, at the earliest unsent beat."""
-        if name in self._awaited and self._follower is not None:
-            self._cues.put("cue", {"name": name, "value": value})
-
-    def slide(self, version: int, place: int, value: float) -> None:
-        """Moves a slider of a version of the script, at the earliest unsent beat, or once it is read."""
-        if self._follower is not None or self._candidate is not None:
-            self._cues.put("slide", {"version": version, "place": place, "value": value})
 
     def level(self, node: str, decibels: float) -> None:
         """Takes the present level of a node, in dBFS."""
@@ -142,12 +105,6 @@ class Player:
             self._show("panic: the script plays on in silence until it is saved")
         self.out.silence()
 
-    def close(self) -> None:
-        """Ends the processes."""
-        for branch in self.branches():
-            branch.end()
-        self._follower = self._leader = self._candidate = None
-
     def tick(self, now: float, bpm: float) -> list[SentEvent]:
         """One time step: events to send now, in order, at the server's beat and tempo."""
         self._now, self._bpm = now, bpm
@@ -164,7 +121,9 @@ class Player:
             self._give_cues()
             self._ask()
         first, self._first = self._first, []
-        return first if self._follower is None else [*first, *self.out.due(self._here(SEND_AHEAD), self._here(-LATE))]
+        due = [] if self._follower is None else self.out.due(self._here(SEND_AHEAD), self._here(-LATE))
+        self._values |= values_of((event.address, event.args, event.source) for event in due)
+        return [*first, *due]
 
     # ---- answers
 
@@ -186,6 +145,9 @@ class Player:
                 case "until" if branch is self._follower:
                     self._awaited.update(answer["awaited"])
                     self._faults(answer)  # the leader has had most of them
+                    self._return(answer)
+                case "until" if (kept := self._kept.of(branch)) is not None:
+                    kept.take(answer)
                 case "dead":
                     branch.end()
                     self._failed(branch, answer["fault"], answer["picture"])
@@ -206,6 +168,8 @@ class Player:
     def _failed(self, branch: Branch, sentence: str, picture: str | None) -> None:
         """Handles the end of a process. picture: of a sentence with file and line; None for one without."""
         run = branch.run
+        if self._kept.drop(branch):
+            return
         if branch is self._candidate:
             name = self._path.rpartition("/")[2]
             self._reject(sentence if picture is not None else f"{name}: {sentence}", picture or "")
@@ -238,12 +202,6 @@ class Player:
         self._follow("strike", run=run, fault=sentence, picture=picture or "", located=picture is not None)
         self._lead(self._advance())
 
-    def _end_players(self) -> None:
-        for branch in (self._follower, self._leader):
-            if branch is not None:
-                branch.end()
-        self._follower = self._leader = None
-
     def _lost(self) -> None:
         self._end_players()
         self._first += self.out.ends()
@@ -258,60 +216,6 @@ class Player:
             self._texts.append(("", 0))
             self._show("there is silence until the script is saved", fault=True)
 
-    # ---- processes
-
-    def _follow(self, do: str, **values: Any) -> None:
-        """Sends a request to the follower, and later to the version being read, which continues from its state."""
-        assert self._follower is not None
-        self._follower.ask(do, **values)
-        if self._candidate is not None and not self._when.top:
-            self._since.append((do, values))
-        elif self._candidate is not None and do == "slide":
-            self._moved.put(do, values)
-
-    def _advance(self, beat: Fraction | None = None) -> Fraction:
-        """Advances the follower to a beat, by default that of the last sent event; returns its beat."""
-        assert self._follower is not None
-        beat = self.out.sent if beat is None else beat
-        if beat > self._follower.asked:
-            self._follower.asked = beat
-            self._follow("until", beat=beat.as_integer_ratio())
-        return self._follower.asked
-
-    def _lead(self, cut: Fraction) -> None:
-        """Makes a fork of the follower the leader, with events from a beat on."""
-        assert self._follower is not None
-        if self._leader is not None:
-            self._leader.end()
-        self._leader = self._follower.fork()
-        self.out.replace(cut)
-        self._leader.ask("quiet", on=True)
-
-    def _ask(self) -> None:
-        assert self._follower is not None
-        if self._follower.idle and self.out.sent - self._follower.asked >= _FOLLOW:
-            self._advance()
-        leader, target = self._leader, self._here(LOOK_AHEAD_SECONDS)
-        if leader is not None and leader.idle and leader.asked < target:
-            seen = self.version, int(leader.asked // self._bar)
-            leader.until((leader.asked // _CHUNK + 1) * _CHUNK, coming=bool(self.version) and seen != self._foreseen)
-            self._foreseen = seen
-
-    def _give_cues(self) -> None:
-        if not self._cues.waiting or self.out.hold is not None:
-            return
-        at = self._advance()
-        self._lead(at)
-        assert self._leader is not None
-        for count, (do, values) in enumerate(self._cues.take()):
-            beat = at + Fraction(count, GRID)  # two cues on one beat would be one
-            if count:
-                self._advance(beat)
-                self._leader.until(beat)
-            self._follow(do, **values)
-            self._leader.ask(do, **values)
-        self.out.hold = at
-
     # ---- versions
 
     def _take(self) -> None:
@@ -319,13 +223,19 @@ class Player:
         assert candidate is not None
         assert header is not None
         self._header, bar = None, Fraction(*header["bar"])
-        at = self._begin(candidate, bar) if self._follower is None or self._when.top else self._replace(candidate)
-        self._candidate, self._follower, self._bar = None, candidate, bar
+        fresh = self._follower is None or self._when.top
+        at = self._begin(candidate, bar) if fresh else self._replace(candidate, header["patch"])
+        self._candidate, self._follower = None, candidate
         self._lead(candidate.asked)
+        self._texts.append((self._text, self.tried))
+        self._plays(header, at)
+
+    def _plays(self, header: dict[str, Any], at: Fraction) -> None:
+        """Stores what was read of the version that plays from a beat on, and shows where that is."""
+        self._taken, self._bar = header, Fraction(*header["bar"])
         self._above = {(node, above): self._above.get((node, above), False) for node, above in header["levels"]}
         self.listens = [(node, line) for node, line in header["listens"]]
         self.tracks = [(*one, kind == "loops") for kind in ("tracks", "loops") for one in header[kind]]
-        self._texts.append((self._text, self.tried))
         self.version = self.tried
         del self._texts[1:-2]
         self._strikes, self.out.silent = 0, False
@@ -363,7 +273,7 @@ class Player:
         candidate.ask("until", beat=at.as_integer_ratio())
         return at
 
-    def _replace(self, candidate: Branch) -> Fraction:
+    def _replace(self, candidate: Branch, patch: str) -> Fraction:
         assert self._follower is not None
         assert self.out.offset is not None
         at = self._advance()
@@ -375,26 +285,42 @@ class Player:
         self._since = []
         beat = max(next_multiple(self._soon() - float(self.out.offset), self._when.beats(self._bar)), at)
         candidate.ask("swap", beat=beat.as_integer_ratio())
-        self._follower.end()
+        if self._when.keep and patch in ("", self._taken["patch"]):
+            text, values = self._texts[-1][0], dict(self._values)
+            self._kept.keep(KeptVersion(self._follower, self.version, text, self._taken, values))
+        else:
+            self._kept.clear()
+            self._follower.end()
         self.out.hold = beat
         return beat
 
-    def _soon(self) -> float:
-        return self._now + (SEND_AHEAD + BAR_MARGIN) * self._bpm / 60.0
+    def _back(self, version: int) -> bool:
+        """Goes back to a version, as if it had not been replaced, at the earliest unsent beat; false if that ended."""
+        if self._follower is None or version == self.version:  # what was to replace it has not begun
+            self.tried = self.version
+            return self._follower is not None
+        kept = self._kept.back_to(version)
+        if kept is None:
+            return False
+        at = self._advance()
+        self._follower.end()
+        self._follower, self._returns = kept.branch, (at, kept)
+        kept.branch.ask("quiet", on=False)
+        kept.branch.until(at)
+        self._lead(at)
+        self.out.hold, self.tried = at, version
+        self._texts[-1:] = [] if self._texts[-2][1] == version else [(kept.text, version)]
+        self._plays(dict(kept.header), at)
+        return True
 
-    # ---- time
-
-    def _here(self, seconds: float) -> Fraction:
-        """Script beat in `seconds` from now, rounded down."""
-        beat = self._now + seconds * self._bpm / 60.0
-        return Fraction(math.floor(beat * GRID), GRID) - (self.out.offset or 0)
-
-    def _align(self) -> None:
-        """Realigns the script to the next bar after a jump of the server's beat."""
-        assert self.out.offset is not None
-        behind = self._here(0.0) - self.out.sent
-        if -2 * self._bar < behind < max(Fraction(2), self._here(1.0) - self._here(0.0)):
+    def _return(self, answer: dict[str, Any]) -> None:
+        """Sets what a version to which the player went back has set meanwhile, and what replaced it otherwise."""
+        if self._returns is None:
             return
-        bars = math.ceil((Fraction(self._soon()) - self.out.sent - self.out.offset) / self._bar)
-        self._first += self.out.ends(self._now)
-        self.out.offset += bars * self._bar
+        at, kept = self._returns
+        kept.take(answer)
+        if Fraction(*answer["beat"]) >= at:
+            other = [one for one in kept.values.items() if self._values.get(one[0]) != one[1]]
+            self._first += [SentEvent(float(at + (self.out.offset or 0)), *one) for one in other]
+            self._values |= kept.values
+            self._returns = None

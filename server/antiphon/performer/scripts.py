@@ -21,11 +21,14 @@ class Begin(NamedTuple):
     """Start rule of a version.
 
     `quantum`: beats, a multiple of which it begins at; 0: bars. `top`: as from its beat 0, on a bar, with no state
-    of what played before; else where that has got to.
+    of what played before; else where that has got to. `keep`: what plays before is performed on unheard. `back`: to
+    that version, at once, where it is kept.
     """
 
     quantum: float = 0.0
     top: bool = False
+    keep: bool = False
+    back: bool = False
 
     def beats(self, bar: Fraction) -> Fraction:
         """Quantum in beats of the start, for a script with such a bar."""

@@ -59,14 +59,19 @@ class PerformerLink:
             asyncio.get_running_loop().remove_reader(self._sock.fileno())
             self._sock.close()
 
-    def run(self, script: dict[str, Any], quantum: float, *, top: bool = False) -> None:
+    def run(self, script: dict[str, Any], quantum: float, **how: bool) -> None:
         """Performs a script in place of the current one.
 
-        `quantum`: beats at whose multiples it begins; 0 for its bars. `top`: from its beat 0, on a bar. Raises Refusal:
-        nothing is evaluated, or the performer takes no message now.
+        `quantum`: beats at whose multiples it begins; 0 for its bars. `how`: `top`, from its beat 0, on a bar; `keep`,
+        the current one stays for `back`, which returns to it at once, by its version. Raises Refusal: nothing is
+        evaluated, or the performer takes no message now.
         """
-        self._send({"do": "run", "quantum": quantum, "top": top, **script})
+        self._send({"do": "run", "quantum": quantum, **how, **script})
+        self._know(script)
+
+    def _know(self, script: dict[str, Any]) -> None:
         self.script = script
+        self._texts.pop(script["version"], None)  # one that comes again is the newest
         self._texts[script["version"]] = script["text"]
         while len(self._texts) > TEXTS:
             del self._texts[next(iter(self._texts))]
@@ -118,6 +123,8 @@ class PerformerLink:
                 self._take(unpack(data))
 
     def _take(self, message: dict[str, Any]) -> None:
+        if isinstance(message.get("script"), dict) and self.script is None:
+            self._know(message["script"])
         if isinstance(message.get("state"), dict):
             self.state = message["state"]
             self._feed.put("live", self.state)

@@ -24,6 +24,7 @@ from antiphon.kernel.runtime.platform import (
     limit_resources,
     make_bell,
     ring,
+    start_time,
 )
 from antiphon.kernel.runtime.processes.child_process import TERM_SECONDS
 from antiphon.kernel.runtime.processes.forked import ForkedEnd, run_forked

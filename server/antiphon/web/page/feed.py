@@ -3,7 +3,7 @@
 Every page gets, `PERIOD` seconds apart, one JSON object with the changes: the same text for all, encoded once. A page
 sends OSC messages as JSON arrays, `["/node/echo/wet", 0.5]`; they go to control from a socket of the page's own, so
 that control's answers return to it only. A page that reads too slowly loses its queue, and is sent `again`, after which
-it reads the whole state.
+it reads the whole state. With it, and to a page that connects, comes the last value of each field.
 """
 
 from __future__ import annotations
@@ -39,8 +39,9 @@ ADDRESS = 256
 class PageLink:
     """Connection of one browser."""
 
-    def __init__(self, osc: tuple[str, int]) -> None:
-        """Creates a page whose messages go to control's OSC socket `osc`, host and port."""
+    def __init__(self, osc: tuple[str, int], fields: dict[str, Any]) -> None:
+        """Creates a page whose messages go to control's OSC socket `osc`, host and port; it begins with `fields`."""
+        self._fields = fields
         self.queue: deque[str] = deque()
         self.more = asyncio.Event()
         self.dropped = 0
@@ -65,7 +66,7 @@ class PageLink:
         if len(self.queue) >= QUEUE:
             self.dropped += len(self.queue)
             self.queue.clear()
-            text = json.dumps({"again": True, "dropped": self.dropped})
+            text = json.dumps({"again": True, "dropped": self.dropped, **self._fields})
         self.queue.append(text)
         self.more.set()
 
@@ -106,6 +107,7 @@ class PageFeed:
         self._events: list[list[Any]] = []
         self._notes: list[list[Any]] = []
         self._parts: dict[str, Any] = {}
+        self._fields: dict[str, Any] = {}
         self._lost = self._dropped = 0
 
     @property
@@ -121,7 +123,9 @@ class PageFeed:
         if len(self._pages) >= PAGES:
             socket.close(4029, f"{PAGES} pages are open; close one")
             return
-        page = PageLink(self._control.osc)
+        page = PageLink(self._control.osc, self._fields)
+        if self._fields:
+            page.offer(json.dumps(self._fields))
         self._pages[page] = None
         if len(self._pages) == 1:
             self._start()
@@ -136,6 +140,7 @@ class PageFeed:
 
     def put(self, name: str, value: Any) -> None:
         """Adds a field to the next object for every page; the last value of a name counts."""
+        self._fields[name] = value
         if self._pages:
             self._parts[name] = value
 

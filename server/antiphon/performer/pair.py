@@ -1,0 +1,156 @@
+"""Leader and follower: the two processes that perform a script, and the beat to which each has come.
+
+The leader is ahead, so that a step which never ends is noticed, and replaced, before its events are due. The follower
+has come to what was sent: a cue from outside is given to it, another version of the script is read in a copy of it,
+and each time a copy of the follower is the new leader. Nothing in this module reads a clock.
+"""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+from typing import Any
+
+from antiphon.performer.branch import Branch
+from antiphon.performer.kept import KeptVersions
+from antiphon.performer.limits import BAR_MARGIN, LOOK_AHEAD_SECONDS
+from antiphon.performer.outgoing import Outgoing, ScriptRequest, SentEvent, WaitingCues
+from antiphon.performer.scripts import ON_THE_BAR, Begin
+
+SEND_AHEAD = 0.1
+"""Maximum lead in seconds of sent events."""
+GRID, _CHUNK, _FOLLOW = 1024, Fraction(1, 4), Fraction(1, 8)
+"""Resolution of the sent beat; beats requested at once, and maximum lag of the follower in beats."""
+
+
+class PerformerPair:
+    """The performing processes, what they gave, and the server's time as last told. Nothing plays at first."""
+
+    def __init__(self, begin: Begin = ON_THE_BAR) -> None:
+        self._when = begin
+        self._follower: Branch | None = None
+        self._leader: Branch | None = None
+        self._candidate: Branch | None = None
+        self._kept = KeptVersions()
+        self._since: list[ScriptRequest] = []  # what the follower was asked while another version was read
+        self._moved = WaitingCues()  # the moves of sliders among it, for a version from the top
+        self.version = 0
+        self.out = Outgoing()
+        self._bar = Fraction(4)
+        self._now, self._bpm = 0.0, 120.0
+        self._first: list[SentEvent] = []
+        self._awaited: set[str] = set()
+        self._cues = WaitingCues()
+        self._foreseen: tuple[int, int] = 0, 0
+
+    @property
+    def playing(self) -> bool:
+        """Whether a version plays."""
+        return self._follower is not None
+
+    @property
+    def covered(self) -> float:
+        """Server beat up to which events are known; minus infinity while nothing plays."""
+        if self._follower is None or self.out.offset is None:
+            return -math.inf
+        return float(self.out.known + self.out.offset)
+
+    def branches(self) -> list[Branch]:
+        """Current performing processes."""
+        playing = (self._follower, self._leader, self._candidate)
+        return [*(one for one in playing if one is not None), *self._kept.branches()]
+
+    def cue(self, name: str, value: Any = None) -> None:
+        """Wakes the loops that wait for a name, at the earliest unsent beat."""
+        if name in self._awaited and self._follower is not None:
+            self._cues.put("cue", {"name": name, "value": value})
+
+    def slide(self, version: int, place: int, value: float) -> None:
+        """Moves a slider of a version of the script, at the earliest unsent beat, or once it is read."""
+        if self._follower is not None or self._candidate is not None:
+            self._cues.put("slide", {"version": version, "place": place, "value": value})
+
+    def close(self) -> None:
+        """Ends the processes."""
+        for branch in self.branches():
+            branch.end()
+        self._follower = self._leader = self._candidate = None
+        self._kept = KeptVersions()
+
+    def _end_players(self) -> None:
+        for branch in (self._follower, self._leader):
+            if branch is not None:
+                branch.end()
+        self._follower = self._leader = None
+        self._kept.clear()
+
+    def _follow(self, do: str, **values: Any) -> None:
+        """Sends a request to the follower, and later to the version being read, which continues from its state."""
+        assert self._follower is not None
+        self._follower.ask(do, **values)
+        self._kept.follow(do, values)
+        if self._candidate is not None and not self._when.top:
+            self._since.append((do, values))
+        elif self._candidate is not None and do == "slide":
+            self._moved.put(do, values)
+
+    def _advance(self, beat: Fraction | None = None) -> Fraction:
+        """Advances the follower to a beat, by default that of the last sent event; returns its beat."""
+        assert self._follower is not None
+        beat = self.out.sent if beat is None else beat
+        if beat > self._follower.asked:
+            self._follower.asked = beat
+            self._follow("until", beat=beat.as_integer_ratio())
+        return self._follower.asked
+
+    def _lead(self, cut: Fraction) -> None:
+        """Makes a fork of the follower the leader, with events from a beat on."""
+        assert self._follower is not None
+        if self._leader is not None:
+            self._leader.end()
+        self._leader = self._follower.fork()
+        self.out.replace(cut)
+        self._leader.ask("quiet", on=True)
+
+    def _ask(self) -> None:
+        assert self._follower is not None
+        if self._follower.idle and self.out.sent - self._follower.asked >= _FOLLOW:
+            self._advance()
+        leader, target = self._leader, self._here(LOOK_AHEAD_SECONDS)
+        if leader is not None and leader.idle and leader.asked < target:
+            seen = self.version, int(leader.asked // self._bar)
+            leader.until((leader.asked // _CHUNK + 1) * _CHUNK, coming=bool(self.version) and seen != self._foreseen)
+            self._foreseen = seen
+
+    def _give_cues(self) -> None:
+        if not self._cues.waiting or self.out.hold is not None:
+            return
+        at = self._advance()
+        self._lead(at)
+        assert self._leader is not None
+        for count, (do, values) in enumerate(self._cues.take()):
+            beat = at + Fraction(count, GRID)  # two cues on one beat would be one
+            if count:
+                self._advance(beat)
+                self._leader.until(beat)
+            self._follow(do, **values)
+            self._leader.ask(do, **values)
+        self.out.hold = at
+
+    def _soon(self) -> float:
+        return self._now + (SEND_AHEAD + BAR_MARGIN) * self._bpm / 60.0
+
+    def _here(self, seconds: float) -> Fraction:
+        """Script beat in `seconds` from now, rounded down."""
+        beat = self._now + seconds * self._bpm / 60.0
+        return Fraction(math.floor(beat * GRID), GRID) - (self.out.offset or 0)
+
+    def _align(self) -> None:
+        """Realigns the script to the next bar after a jump of the server's beat."""
+        assert self.out.offset is not None
+        behind = self._here(0.0) - self.out.sent
+        if -2 * self._bar < behind < max(Fraction(2), self._here(1.0) - self._here(0.0)):
+            return
+        bars = math.ceil((Fraction(self._soon()) - self.out.sent - self.out.offset) / self._bar)
+        self._first += self.out.ends(self._now)
+        self.out.offset += bars * self._bar
