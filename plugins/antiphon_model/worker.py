@@ -7,18 +7,20 @@ attributes.
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.api import Samples
+from antiphon.api import Samples, WorkerError
 from antiphon.api.backends.models import ModelError
 from antiphon.api.backends.workers import Stepper, WorkerSpec
 from antiphon_model.landlock import Run, StreamProgram, confine, sentence
 from antiphon_model.model_file import read
 
+log = logging.getLogger("antiphon.workers")
 CARD_NODES = ("nvidia*", "dxg")
 """Device nodes that a card's driver opens again while it plays."""
 WARM_STEPS = 12
@@ -27,6 +29,8 @@ WARM_STEPS = 12
 
 def build_torchscript(spec: WorkerSpec) -> Stepper:
     """Stepper of a TorchScript file, on the CPU where it fails on the card. Raises ModelError: it cannot be played."""
+    device = _opened(spec)
+    confine(() if device == "cpu" else CARD_NODES)
 
     def loaded(data: bytes) -> StreamProgram:
         import torch
@@ -36,25 +40,31 @@ def build_torchscript(spec: WorkerSpec) -> Stepper:
         torch.set_num_threads(1)
         torch.set_flush_denormal(True)
         method, values = str(spec.settings["method"]), str(spec.settings.get("attributes", ""))
-        module = torchscript.load(data)
-        if spec.device != "cpu":
+        if device != "cpu":
             torch._C._jit_override_can_fuse_on_gpu(False)  # no kernels are compiled while it plays
             try:
-                program = torchscript.TorchScriptProgram(module, method, values, spec.rate, spec.device)
-                program.begin()(np.zeros(spec.inputs, np.float32))
+                program = torchscript.TorchScriptProgram(torchscript.load(data), method, values, spec.rate, device)
+                noise = np.random.default_rng(0).uniform(-0.5, 0.5, spec.inputs).astype(np.float32)
+                program.begin()(noise)
                 return program
-            except RuntimeError:  # scripts make tensors on the CPU beside those of the card
-                module = torchscript.load(data)
-        return torchscript.TorchScriptProgram(module, method, values, spec.rate)
+            except (RuntimeError, ModelError) as error:  # as of scripts that make tensors on the CPU
+                log.info("%s plays on the CPU: %s", spec.name, sentence(error))
+        return torchscript.TorchScriptProgram(torchscript.load(data), method, values, spec.rate)
 
-    if spec.device == "cpu":
-        confine()
-    else:
+    return FileStepper(spec, loaded)
+
+
+def _opened(spec: WorkerSpec) -> str:
+    """The device that works, "cpu" or that of the spec, opened before the process is confined."""
+    if spec.device != "cpu":
         from antiphon.api.backends.networks import open_card
 
-        open_card(spec.name)
-        confine(CARD_NODES)
-    return FileStepper(spec, loaded)
+        try:
+            open_card(spec.name)
+        except WorkerError as error:  # a driver's node is no card that works
+            log.info("%s", error)
+            return "cpu"
+    return spec.device
 
 
 def build_onnx(spec: WorkerSpec) -> Stepper:
