@@ -28,7 +28,7 @@ NPM_CI := npm ci --silent --no-audit --no-fund --ignore-scripts
 
 .PHONY: play test test-kernel test-real lint types format bench docs page third-party wheel release containers models clean help
 
-play: $(READY)  ## set everything up and play the demo: on the sound card, or on a loop it made itself
+play: $(READY)  ## set everything up and play the demo: on the sound card, or on a loop
 	@sh tools/system_packages.sh play
 	@$(PY) -m antiphon play $(ARGS)
 

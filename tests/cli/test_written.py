@@ -14,6 +14,7 @@ from antiphon.files.midi_song import MidiNote, MidiTrack
 from antiphon.files.midifile import read, write
 from antiphon.kernel.errors import UsageError
 from antiphon.offline.output_summary import Written, duration
+from antiphon.signal.loudness import LoudnessMeter
 
 Command = Callable[..., Any]
 TUNE = tuple(MidiNote(float(n), 1.0, 60 + (0, 2, 4, 5)[n % 4]) for n in range(16))
@@ -137,6 +138,17 @@ def test_what_is_said_of_clipping_can_be_done(antiphon: Command, tmp_path: Path)
     for option in (["--limit"], ["--normalise", "-14"]):
         done = antiphon("run", "gain", "in.wav", "b.wav", "-p", "gain=2", "--force", *option)
         assert (done.code, done.err) == (0, "")
+
+
+def test_the_loudness_that_is_said_is_that_of_the_file(antiphon: Command, tmp_path: Path) -> None:
+    """A limiter keeps some sounds below what is asked."""
+    hits = audio.noise(4 * 48000) * np.exp(-(np.arange(4 * 48000) % 24000) / 60.0)
+    audio.write(tmp_path / "in.wav", hits.astype(np.float32))
+    said = antiphon("run", "gain", "in.wav", "b.wav", "--normalise", "-5", "--limit").out
+    meter = LoudnessMeter(48000, 1)
+    meter.feed(audio.read(tmp_path / "b.wav")[0])
+    assert meter.integrated() < -5.2
+    assert f"dB to {meter.integrated():.1f} LUFS" in said
 
 
 def test_the_words_of_a_line() -> None:

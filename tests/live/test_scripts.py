@@ -511,6 +511,7 @@ def test_words_act_in_a_script_only() -> None:
         ('stack(nothing, s("bd").every(2, silence))', []),
         ('s("bd").stack(note("c4", gain=1))', [("s", "bd"), ("note", 60, "gain", 1)]),
         ('n("0 1 2").chord("<Am7>").anchor("c5").dict("ireal").voicing().s("x")', [("note", 64, "s", "x")]),
+        ('chords("<Am7>").anchor("c5").dict("ireal").root_notes(2).s("x")', [("note", 45, "s", "x")]),
         ('chord("<C Am>").voicing().s("x")', [("note", 64, "s", "x"), ("note", 67, "s", "x"), ("note", 72, "s", "x")]),
         ('s("bd").every(1, fast(2).gain(.5))', [("gain", 0.5)]),
     ])  # fmt: skip

@@ -82,12 +82,12 @@ class Finishing:
         if self._reached <= QUIETEST:
             return
         self._change(target)
-        for _ in range(ROUNDS if self._limiter is not None else 0):
+        for left in range(ROUNDS, -1, -1) if self._limiter is not None else ():
             meter = LoudnessMeter(self._rate, self._channels)
             for piece in self._played():
                 meter.feed(piece)
             self._reached = meter.integrated()
-            if abs(target - self._reached) < NEAR or self._gain == MAX_GAIN:
+            if not left or abs(target - self._reached) < NEAR or self._gain == MAX_GAIN:
                 break
             self._change(target)
 

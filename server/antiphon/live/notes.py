@@ -35,7 +35,7 @@ _RANGES = {
 }
 """Ranges and warps of the macros that take no share but seconds, or turns a second, as in the patch `strudel`."""
 _SHARE = Param("share", low=0.0, high=1.0)
-_LEVELS = frozenset(("postgain", "distortvol"))
+_LEVELS = ("postgain", "distortvol")
 """Factors of `gain`, wherever they stand beside it."""
 _DIP = Fraction(1, 64)
 """Beats from a note that ducks others to where they rise again."""
@@ -82,7 +82,7 @@ def to_commands(
         if kept.keys().isdisjoint(("note", "s", "n")):
             return _controller(values, beat, on, source, line)
         values = kept
-    if not _LEVELS.isdisjoint(values):
+    if not values.keys().isdisjoint(_LEVELS):
         level = math.prod(plain_number(values.get(name, 1.0)) for name in ("gain", *_LEVELS))
         values = {name: value for name, value in values.items() if name not in _LEVELS} | {"gain": level}
     if "unit" in values:

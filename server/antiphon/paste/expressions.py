@@ -351,6 +351,8 @@ class Expressions:
         if len(nodes) != 1 or nodes[0].type != "CallExpression" or nodes[0].callee.type != "Identifier":
             return ""
         name, given = STRUDEL.get(nodes[0].callee.name, nodes[0].callee.name), nodes[0].arguments
+        if VALUE_NAMES.get(name) == "velocity" or name == "vel":
+            raise UnknownPartError(f"{name} is a word of its own here, .{name}(…)")
         return f"{name_of(name)}={self.expr(given[0], name)}" if name in SETTERS and len(given) == 1 else ""
 
     def _velocity(self, node: Any) -> str:

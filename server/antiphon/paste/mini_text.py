@@ -8,7 +8,7 @@ from collections.abc import Callable
 from antiphon.paste.words import BOUNDS, LISTED, RENAMED, SETTERS, VALUE_NAMES
 
 _NOTE = re.compile(r"(?<![\w'.:#^/*!@%-])([a-gA-G](?:[#bs]{1,2})?)(?![\w'#:.^]|-\d)")
-_EUCLID = re.compile(r"\(\s*([^(),]+?)\s*,\s*([^(),]+?)\s*,\s*([^()]+?)\s*\)")
+_EUCLID = re.compile(r"\(\s*([^(),]+?)\s*,\s*([^(),[\]]+|\[[^()[\]]*\])\s*,\s*([^()]+?)\s*\)")
 _TURN = re.compile(r"(?<![\w.*/!@%:-])-?\d+(?![\w.])")
 """A number of steps that a rhythm is turned by."""
 _POINT = re.compile(r"(?<![\w.])\.(?=\d)")
@@ -24,11 +24,15 @@ _SCALED = re.compile(r"(?<![\w:])[a-gA-G][#b]?:[a-z]{3}")
 _PLAIN_NUMBER = re.compile(r"(?<![\w.:#'*/@!%?(-])-?(\d*\.\d+|\d+\.?)(?![\w.]|[^()]{0,20}\))")
 
 
+def unturned(text: str) -> str:
+    """Text without comments, its rotations as they are: Tidal's direction is ours."""
+    text = _PART_AFTER_WEIGHT.sub(r"\1\3\2", _POINT.sub("0.", _COMMENT.sub("", text)))
+    return _HELD.sub(lambda found: " ".join("_" * int(found[1])), text)
+
+
 def plain(text: str) -> str:
     """Text without comments, its rotations converted to our direction."""
-    text = _PART_AFTER_WEIGHT.sub(r"\1\3\2", _POINT.sub("0.", _COMMENT.sub("", text)))
-    text = _HELD.sub(lambda found: " ".join("_" * int(found[1])), text)
-    return _EUCLID.sub(lambda found: f"({found[1]},{found[2]},{_TURN.sub(_turned, found[3])})", text)
+    return _EUCLID.sub(lambda found: f"({found[1]},{found[2]},{_TURN.sub(_turned, found[3])})", unturned(text))
 
 
 def _turned(found: re.Match[str]) -> str:
@@ -56,8 +60,9 @@ def is_number(text: str) -> bool:
 
 
 def is_notes(text: str) -> bool:
-    """True for a text that has names of notes."""
-    return re.search(r"(?<![\w'])[a-gA-G](#|b|s)?\d?(?![\w'^])", text) is not None
+    """True for a text that has names of notes, and none of scales."""
+    found = re.search(r"(?<![\w'])[a-gA-G](#|b|s)?\d?(?![\w'^])", text)
+    return found is not None and _SCALED.search(text) is None
 
 
 def converted_text(text: str, kind: str) -> str:

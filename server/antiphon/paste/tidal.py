@@ -125,6 +125,8 @@ def _statement(block: str, script: Script, names: _Names) -> None:
         raise UnknownPartError(f'write {found[1]}("d1") at the end of the script')
     if re.match(r"once\s*\$", code):
         raise UnknownPartError("a script plays tracks; what sounds once is sent by /node/NAME/play")
+    if code.startswith("all "):
+        raise UnknownPartError("a script has no word for all tracks; write it in each")
     at = _TRACK.match(code)
     if at is None:
         raise UnknownPartError("it is no line of Tidal that is read here")

@@ -134,7 +134,7 @@ def _changed(change: str, pattern: Chain) -> Chain:
 
 def _made(name: str, argument: Term) -> Term:
     zero = _ZEROS.get(name, 0)
-    if argument.kind == "text" and zero and _NAMED.search(text := mini_text.plain(str(argument.code))):
+    if argument.kind == "text" and zero and _NAMED.search(text := mini_text.unturned(str(argument.code))):
         if not _BARE.search(_EUCLID.sub("", text)):
             return Term("pattern", Chain(f"note({quoted(_NAMED.sub(partial(_lowered, zero), text))})"), zero=zero)
         argument = replace(argument, code=_NAMED.sub(lambda found: str(note_number(_lowered(0, found))), text))
@@ -152,7 +152,7 @@ def code_of(term: Term) -> Chain | str:
     """Expression of a term as an argument."""
     match term.kind:
         case "text":
-            return quoted(_readable(mini_text.plain(str(term.code))))
+            return quoted(_readable(mini_text.unturned(str(term.code))))
         case "list":
             return f"[{term.code}]"
         case "maker":
@@ -237,6 +237,8 @@ def _call(code: Chain | str) -> str:
 def _valued(operator: str, right: Term) -> str:
     """Change that adds values of another pattern: `# speed 2` and similar."""
     word = "set" if operator == "#" else _VALUES[operator.strip("|")]
+    if operator in ("|<", "<|", "|<|"):
+        raise UnknownPartError(f"{operator} keeps the values of its left side, which no word does here")
     if right.kind == "word" and len(right.given) == 1:
         return _with(word, right.name, right.given[0])
     if right.kind == "pattern" and isinstance(right.code, Chain):

@@ -156,8 +156,13 @@ def _of_chord(value: Any) -> dict[str, Any]:
 def _noted(
     event: CycleEvent[Any], value: dict[str, Any], notes: Callable[[str], Sequence[Any]], offset: int = 0
 ) -> list[CycleEvent[Any]]:
-    """The notes of an event's chord name; of one with a number `n` the note of that place alone."""
+    """The notes of an event's chord name; of one with a number `n` the note of that place alone.
+
+    What asks for a voicing is no value of the notes.
+    """
     name = value.pop("chord", None)
+    for asked in ("anchor", "mode", "offset"):
+        value.pop(asked, None)
     if not isinstance(name, str):
         raise UsageError('there is no chord to voice; write chords("<Am7 F^7>").voicing()')
     given = notes(name)
@@ -196,8 +201,7 @@ def voicing(p: P, anchor: str | int = "c5") -> ControlPattern:
             value = _of_chord(event.value)
             top = int(note_number(value.pop("anchor", highest)))
             shift = int(value.pop("offset", 0))
-            kept = {name: one for name, one in value.items() if name != "mode"}
-            found += _noted(event, kept, partial(_voiced, highest=top), shift)
+            found += _noted(event, value, partial(_voiced, highest=top), shift)
         return found
 
     return ControlPattern(query)
