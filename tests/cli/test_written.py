@@ -142,12 +142,12 @@ def test_what_is_said_of_clipping_can_be_done(antiphon: Command, tmp_path: Path)
 
 def test_the_loudness_that_is_said_is_that_of_the_file(antiphon: Command, tmp_path: Path) -> None:
     """A limiter keeps some sounds below what is asked."""
-    hits = audio.noise(4 * 48000) * np.exp(-(np.arange(4 * 48000) % 24000) / 60.0)
+    hits = audio.noise(4 * 48000) * np.exp(-(np.arange(4 * 48000) % 24000) / 12000.0)
     audio.write(tmp_path / "in.wav", hits.astype(np.float32))
     said = antiphon("run", "gain", "in.wav", "b.wav", "--normalise", "-5", "--limit").out
     meter = LoudnessMeter(48000, 1)
     meter.feed(audio.read(tmp_path / "b.wav")[0])
-    assert meter.integrated() < -5.2
+    assert meter.integrated() < -7.0
     assert f"dB to {meter.integrated():.1f} LUFS" in said
 
 
