@@ -520,3 +520,33 @@ def test_an_undo_goes_on_where_the_version_before_would_be(stage: PlayerRig) -> 
     assert ("/node/echo/feedback", (0.2,)) in at_once
     assert ("/note/off", (36, 0, 1, "bass")) in at_once
     assert stage.player.version == 6
+
+
+def test_a_version_that_was_replaced_is_given_cues_and_levels_for_its_undo(stage: PlayerRig) -> None:
+    old = (
+        f"{IMPORTS}{BEAT}@loop(on='keys')\ndef l():\n    yield sync('a')\n    yield sync('b')\n    play(50)\n"
+        "@on_level('in', above=-30)\ndef loud():\n    my = memory(k=60)\n    play(my.k, on='keys')\n    my.k += 1\n"
+    )
+    stage.player.save(old, 6)
+    stage.until_true(lambda: stage.player.playing, "the first version plays")
+    zero = stage.sent[0].beat
+    stage.play(zero + 1.5 - stage.now)
+    stage.player.save(f"{IMPORTS}{BEAT}", 7, Begin(keep=True))
+    stage.play(6.0)
+    assert stage.player.version == 7
+    stage.player.level("in", -20.0)
+    stage.player.level("in", -60.0)
+    stage.player.cue("a")
+    stage.play(1.0)
+    stage.until_true(lambda: "b" in stage.player._awaited, "the loop waits for the other")
+    stage.player.cue("b")
+    stage.play(1.0)
+    assert not stage.on("/note/on", zero)
+    stage.player.save(old, 6, Begin(0.25, back=True))
+    stage.play(1.0)
+    stage.player.level("in", -20.0)
+    stage.player.cue("a")
+    stage.play(1.0)
+    stage.player.cue("b")
+    stage.play(1.0)
+    assert [note for _, note in stage.on("/note/on", zero)] == [61, 50]
