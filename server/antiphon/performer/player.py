@@ -257,6 +257,7 @@ class Player(PerformerPair):
 
     def _begin(self, candidate: Branch, bar: Fraction) -> Fraction:
         """Begins on the server's next bar: as beat 0 the first time and from the top."""
+        self._values, self._returns = {}, None
         if self._follower is not None:
             self._first += self.out.end_at(Fraction(self._line), self._here(-LATE))
             self._end_players()
