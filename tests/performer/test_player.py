@@ -505,8 +505,8 @@ def test_an_undo_goes_on_where_the_version_before_would_be(stage: PlayerRig) -> 
     zero = stage.sent[0].beat
     stage.play(zero + 4.5 - stage.now)
     stage.player.save(f"{new}track('drone', note('c2').slow(2), on='bass')\n", 7, Begin(keep=True))
+    stage.until_true(lambda: stage.player.version == 7, "the second version")
     stage.play(9.0)
-    assert stage.player.version == 7
     pressed = stage.now
     stage.player.save(old, 6, Begin(0.25, back=True))
     stage.play(12.0)
@@ -532,6 +532,7 @@ def test_an_undo_sets_nothing_that_a_script_before_the_first_bar_has_set(stage: 
         (BEAT, 6, Begin(0.25, back=True)),
     ):
         stage.player.save(IMPORTS + text, version, begin)
+        stage.until_true(lambda: not stage.player.reading or stage.player._header, "it is read")
         stage.play(8.0)
         assert stage.player.version == version
     values = [float(str(value)) for _, value in stage.on("/node/echo/feedback", zero)]
@@ -550,8 +551,8 @@ def test_a_version_that_was_replaced_is_given_cues_and_levels_for_its_undo(stage
     zero = stage.sent[0].beat
     stage.play(zero + 1.5 - stage.now)
     stage.player.save(f"{IMPORTS}{BEAT}", 7, Begin(keep=True))
+    stage.until_true(lambda: stage.player.version == 7, "the second version")
     stage.play(6.0)
-    assert stage.player.version == 7
     stage.player.level("in", -20.0)
     stage.player.level("in", -60.0)
     stage.player.cue("a")
