@@ -243,10 +243,11 @@ class McpRoutes:
         self._performer.say(f"the co-performer's change lands ({proposal.mark})")
 
     async def _undo(self) -> Proposal:
+        present, status = await self._values()  # before anything changes: control may refuse
         if not self._desk.landed:
             raise Refusal(409, "nothing of the co-performer's is there to undo")
         proposal = self._desk.landed[-1]
-        if proposal.text:  # before anything is waited for
+        if proposal.text:
             if self._performer.script is None or self._performer.script["text"] != proposal.text:
                 raise Refusal(409, "the set has changed since the co-performer's change; undo it by hand")
             if proposal.base:
@@ -255,7 +256,6 @@ class McpRoutes:
                 self._performer.stop()
         self._desk.landed.remove(proposal)
         proposal.state = "undone"
-        present, status = await self._values()
         if proposal.text:
             # until the script is back, that of the change may set them again
             for later in (0.0, 1.0):

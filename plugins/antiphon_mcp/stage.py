@@ -137,10 +137,10 @@ def _notes(path: Path, seconds: float) -> list[list[float]]:
 
 
 def _values_set(played: dict[str, Any]) -> list[str]:
-    """Addresses of what the change sets and what plays does not, notes aside; all, for its undo takes them back."""
+    """Addresses that the change sets and no track or loop of what plays, notes aside: its undo takes them back."""
     lead = Fraction(played["lead"])
     found = {address for beat, address, *_ in played["events"] if Fraction(beat) >= lead}
-    found -= {address for _, address, *_ in played["unchanged"]}
+    found -= set(played["usual"])
     return sorted(one for one in found if not one.startswith("/note/") and not one.endswith("/play"))
 
 

@@ -505,8 +505,8 @@ def test_an_undo_goes_on_where_the_version_before_would_be(stage: PlayerRig) -> 
     zero = stage.sent[0].beat
     stage.play(zero + 4.5 - stage.now)
     stage.player.save(f"{new}track('drone', note('c2').slow(2), on='bass')\n", 7, Begin(keep=True))
+    stage.until_true(lambda: stage.player.version == 7, "the second version")
     stage.play(9.0)
-    assert stage.player.version == 7
     pressed = stage.now
     stage.player.save(old, 6, Begin(0.25, back=True))
     stage.play(12.0)
@@ -515,8 +515,57 @@ def test_an_undo_goes_on_where_the_version_before_would_be(stage: PlayerRig) -> 
     alone = Performance(read("/sets/set.py", old)).until(F(round(stage.now - zero)))
     expected = [(round(float(e.beat), 9), e.address, e.args) for e in alone if e.beat > begin - zero]
     got = [(round(e.beat - zero, 9), e.address, e.args) for e in stage.sent if e.beat > begin]
+    assert len(got) > 10
     assert got == expected[: len(got)]
     at_once = [(e.address, e.args) for e in stage.sent if e.beat == begin]
     assert ("/node/echo/feedback", (0.2,)) in at_once
     assert ("/note/off", (36, 0, 1, "bass")) in at_once
     assert stage.player.version == 6
+
+
+def test_an_undo_sets_nothing_that_a_script_before_the_first_bar_has_set(stage: PlayerRig) -> None:
+    zero = stage.first(f"{BEAT}node('echo').feedback = '<.1 .2>'\n")
+    stage.play(zero + 5.0 - stage.now)
+    for text, version, begin in (
+        (BEAT, 6, Begin(top=True)),
+        (f"{BEAT}node('echo').feedback = '<.8 .9>'\n", 7, Begin(keep=True)),
+        (BEAT, 6, Begin(0.25, back=True)),
+    ):
+        stage.player.save(IMPORTS + text, version, begin)
+        stage.until_true(lambda: not stage.player.reading or stage.player._header, "it is read")
+        stage.play(8.0)
+        assert stage.player.version == version
+    values = [float(str(value)) for _, value in stage.on("/node/echo/feedback", zero)]
+    first = values.index(0.8)
+    assert set(values[:first]) == {0.1, 0.2}
+    assert set(values[first:]) == {0.8, 0.9}
+
+
+def test_a_version_that_was_replaced_is_given_cues_and_levels_for_its_undo(stage: PlayerRig) -> None:
+    old = (
+        f"{IMPORTS}{BEAT}@loop(on='keys')\ndef l():\n    yield sync('a')\n    yield sync('b')\n    play(50)\n"
+        "@on_level('in', above=-30)\ndef loud():\n    my = memory(k=60)\n    play(my.k, on='keys')\n    my.k += 1\n"
+    )
+    stage.player.save(old, 6)
+    stage.until_true(lambda: stage.player.playing, "the first version plays")
+    zero = stage.sent[0].beat
+    stage.play(zero + 1.5 - stage.now)
+    stage.player.save(f"{IMPORTS}{BEAT}", 7, Begin(keep=True))
+    stage.until_true(lambda: stage.player.version == 7, "the second version")
+    stage.play(6.0)
+    stage.player.level("in", -20.0)
+    stage.player.level("in", -60.0)
+    stage.player.cue("a")
+    stage.play(1.0)
+    stage.until_true(lambda: "b" in stage.player._awaited, "the loop waits for the other")
+    stage.player.cue("b")
+    stage.play(1.0)
+    assert not stage.on("/note/on", zero)
+    stage.player.save(old, 6, Begin(0.25, back=True))
+    stage.play(1.0)
+    stage.player.level("in", -20.0)
+    stage.player.cue("a")
+    stage.play(1.0)
+    stage.player.cue("b")
+    stage.play(1.0)
+    assert [note for _, note in stage.on("/note/on", zero)] == [61, 50]

@@ -199,7 +199,7 @@ def test_a_process_that_is_started_again_knows_what_its_servers_wrote(
 ) -> None:
     monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path))
     Memory("switches").write(mode="off", locked=["beat"])
-    other = tmp_path / "run" / "mcp-1-1-switches.json"
+    other = tmp_path / "run" / "mcp-1-never-switches.json"
     other.write_text("{}")
     assert Memory("switches").read() == {"mode": "off", "locked": ["beat"]}
     assert not other.exists(), "that of a server that has ended"

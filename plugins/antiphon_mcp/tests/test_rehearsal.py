@@ -124,6 +124,20 @@ def test_what_the_change_alone_sets_is_told(stage: RehearsalRig) -> None:
     assert verdict["sets"] == ["/node/drums/pan", "/tempo"], verdict
 
 
+@pytest.mark.parametrize(
+    "sets",
+    [
+        'node("drums").level = "<-10 -12>/16"\n',
+        '@loop\ndef l():\n    my = memory(k=0)\n    node("drums").level = -10 - my.k\n    my.k += 1\n    yield 64\n',
+    ],
+)
+def test_an_undo_leaves_to_what_plays_what_it_sets_at_other_beats(stage: RehearsalRig, sets: str) -> None:
+    drums = {**OWN, "nodes": [OWN["nodes"][0], {"name": "out", "type": "out", "values": {}}]}
+    new = PLAIN + 'node("drums").level = "<-20 -22>"\nnode("drums").pan = 0.4\n'
+    verdict = stage.judge(new, before=PLAIN + sets, beat=24.0, graph=drums)
+    assert verdict["sets"] == ["/node/drums/pan"], verdict
+
+
 def test_notes_out_of_the_key_are_a_remark(stage: RehearsalRig) -> None:
     verdict = stage.judge(changed("a3 c4 e4 g4", "a3 c#4 e4 g4"))
     assert verdict["ok"]

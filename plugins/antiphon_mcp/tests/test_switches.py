@@ -3,6 +3,7 @@
 import asyncio
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 
@@ -118,6 +119,19 @@ async def test_its_undo_is_refused_where_the_performer_holds_and_the_performers_
         await stage.routes.undo(None)  # type: ignore[arg-type]
     await stage.act("undo")
     assert proposal.state == "undone"
+
+
+async def test_an_undo_that_control_refuses_can_be_asked_for_again() -> None:
+    stage = SwitchRig(mode="on")
+    proposal = stage.ready()
+    await stage.land(proposal)
+    nodes, stage.routes._control.nodes = stage.routes._control.nodes, AsyncMock(side_effect=Refusal(503, "it is busy"))
+    with pytest.raises(Refusal, match="busy"):
+        await stage.routes.undo(None)  # type: ignore[arg-type]
+    assert proposal.state == "landed"
+    stage.routes._control.nodes = nodes
+    await stage.act("undo")
+    assert (proposal.state, stage.told[-1]) == ("undone", "mcp.did.undone")
 
 
 async def test_a_mode_that_control_tells_is_not_sent_back() -> None:

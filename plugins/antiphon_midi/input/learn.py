@@ -74,20 +74,22 @@ class ChannelControls:
 def told_by(values: Sequence[int]) -> str:
     """Mode that a control's first values tell: "absolute", of `RELATIVE_MODES`, or "" while both are possible.
 
-    An absolute control moves on and says no value twice; an endless one stays near 0 or 64, and says neither.
+    An endless control stays near 0 or 64, and says a value twice, or turns back by more than the 1 of a jitter.
     """
     sizes = [min(value % 64, -value % 64) for value in values]
     if not all(0 < size <= REACH for size in sizes):
         return "absolute"
     moved = [after - before for before, after in pairwise(values)]
-    if any(abs(by) > 32 for by in moved):
-        endless = max(sizes) <= SURE
-    elif 0 in moved or (len(moved) == 2 and moved[0] * moved[1] < -1):
+    far = [abs(by) for by in moved if abs(by) > 32]
+    turned = any(one * other < -1 for one, other in pairwise(moved))
+    if far:  # two's complement passes 0, or a slow turn back sets the sign bit; a fast fader rarely does
+        endless = max(sizes) <= SURE if min(far) > 96 else max(value % 64 for value in values) <= 2
+    elif 0 in moved:
         endless = True
-    elif len(moved) < 3:
-        return ""
+    elif turned or len(moved) > 2:
+        endless = turned and max(sizes) <= SURE
     else:
-        endless = min(moved) < 0 < max(moved)
+        return ""
     return steps_of(values[0], "relative")[1] if endless else "absolute"
 
 

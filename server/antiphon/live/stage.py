@@ -105,6 +105,11 @@ class LiveScript:
         tempo = next((event.args[0] for event in reversed(self.settings) if event.address == "/tempo"), 120.0)
         return Fraction(float(tempo)) / self.bar
 
+    def sets(self) -> set[str]:
+        """Addresses that its tracks set, at whatever beat."""
+        names = [name for name, track in self.tracks.items() if track.sets]
+        return {name if name.startswith("/") else f"/node/{name.replace('.', '/', 1)}" for name in names}
+
     def slide(self, version: int, place: int, value: float) -> None:
         """Moves a slider of this version of the script; ignored if there is none at that position."""
         if (version, place) in self.sliders:

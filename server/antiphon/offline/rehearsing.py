@@ -104,7 +104,7 @@ class ScriptEvents:
     """Events of a script around the change.
 
     `bar`: beats of a bar; `lead`: beats before the change, a bar or none; `line`: where it names its patch;
-    `unchanged`: what plays without the change.
+    `unchanged`: what plays without the change; `usual`: addresses that its tracks and loops set.
     """
 
     patch: str
@@ -113,6 +113,7 @@ class ScriptEvents:
     lead: Fraction
     events: list[LiveEvent]
     unchanged: list[LiveEvent] = field(default_factory=list)
+    usual: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
 
@@ -126,10 +127,8 @@ class ScriptEvents:
     @staticmethod
     def of(plain: Mapping[str, Any]) -> ScriptEvents:
         """Record of `plain` data."""
-        given: dict[str, Any] = {**plain, "bar": Fraction(plain["bar"]), "lead": Fraction(plain["lead"])}
-        for name in _EVENTS:
-            given[name] = [LiveEvent(Fraction(e[0]), e[1], tuple(e[2]), e[3], e[4]) for e in plain[name]]
-        return ScriptEvents(**given)
+        events = {name: [LiveEvent(Fraction(e[0]), e[1], tuple(e[2]), *e[3:]) for e in plain[name]] for name in _EVENTS}
+        return ScriptEvents(**{**plain, **events, "bar": Fraction(plain["bar"]), "lead": Fraction(plain["lead"])})
 
 
 _EVENTS = ("events", "unchanged")
@@ -249,11 +248,12 @@ def _performed(trial: Trial) -> ScriptEvents:
         return played
     played.lead = lead = before.bar
     at = max(lead, -(-trial.beat // lead) * lead)
-    performance = _performance_at(before, at - lead, trial)
+    performance, ran = _performance_at(before, at - lead, trial)
     events = _until(performance, at)
     performance.swap(script, at)
     after = _until(performance, at + length)
-    unchanged = _until(_performance_at(before, at, trial), at + length)
+    unchanged = _until(_performance_at(before, at, trial)[0], at + length)
+    played.usual = sorted(before.sets() | {one.address for one in (*ran, *events, *unchanged) if one.source})
     played.failed += _against(trial.locked, unchanged, after)
     played.unchanged = [replace(event, beat=event.beat - (at - lead)) for event in (*events, *unchanged)]
     played.remarks += out_of_key(_keys(events), _keys(after))
@@ -261,17 +261,17 @@ def _performed(trial: Trial) -> ScriptEvents:
     return played
 
 
-def _performance_at(script: LiveScript, at: Fraction, trial: Trial) -> Performance:
-    """Performance advanced to a beat: loops run to restore their memory; patterns need no run."""
+def _performance_at(script: LiveScript, at: Fraction, trial: Trial) -> tuple[Performance, list[LiveEvent]]:
+    """Performance advanced to a beat: loops run to restore their memory, and their events; patterns need no run."""
     begin = max(Fraction(0), at - MEMORY_BEATS) if script.loops else at
     kept = script.settings if trial.graph is None or trial.tempo is None else []  # else those of now hold already
     performance = Performance(
         replace(script, tracks={}, settings=kept), trial.tempo or 120.0, at=begin, report=lambda _: None
     )
     performance.script = replace(script, tracks={})  # the next version is compared with all its settings
-    _until(performance, at)
+    events = _until(performance, at)
     performance.swap(script, at)
-    return performance
+    return performance, events
 
 
 def _read(name: str, text: str) -> LiveScript:

@@ -49,6 +49,10 @@ class KeptVersions:
         """Their processes."""
         return [one.branch for one in self._versions]
 
+    def headers(self) -> list[Mapping[str, Any]]:
+        """Their headers, as they were read."""
+        return [one.header for one in self._versions]
+
     def keep(self, version: KeptVersion) -> None:
         """Adds a version; of too many the oldest ends."""
         version.branch.ask("quiet", on=True)

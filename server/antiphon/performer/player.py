@@ -147,6 +147,7 @@ class Player(PerformerPair):
                     self._faults(answer)  # the leader has had most of them
                     self._return(answer)
                 case "until" if (kept := self._kept.of(branch)) is not None:
+                    self._awaited.update(answer["awaited"])  # cues are its too
                     kept.take(answer)
                 case "dead":
                     branch.end()
@@ -233,7 +234,8 @@ class Player(PerformerPair):
     def _plays(self, header: dict[str, Any], at: Fraction) -> None:
         """Stores what was read of the version that plays from a beat on, and shows where that is."""
         self._taken, self._bar = header, Fraction(*header["bar"])
-        self._above = {(node, above): self._above.get((node, above), False) for node, above in header["levels"]}
+        levels = [(node, above) for one in (header, *self._kept.headers()) for node, above in one["levels"]]
+        self._above = {level: self._above.get(level, False) for level in levels}
         self.listens = [(node, line) for node, line in header["listens"]]
         self.tracks = [(*one, kind == "loops") for kind in ("tracks", "loops") for one in header[kind]]
         self.version = self.tried
@@ -255,6 +257,7 @@ class Player(PerformerPair):
 
     def _begin(self, candidate: Branch, bar: Fraction) -> Fraction:
         """Begins on the server's next bar: as beat 0 the first time and from the top."""
+        self._values, self._returns = {}, None
         if self._follower is not None:
             self._first += self.out.end_at(Fraction(self._line), self._here(-LATE))
             self._end_players()
