@@ -16,7 +16,7 @@ from pathlib import Path
 from antiphon.api.backends.files import PRIVATE_FOLDER, library_folder, make_folder
 from antiphon.api.backends.transports import AddressList, OscRequest, RequestError
 from antiphon_mcp.desk import CUE, MODE_PREFIX, MODES
-from antiphon_mcp.memory import Memory
+from antiphon_mcp.memory import DeskMemory
 
 EXPIRY_SECONDS = 3600.0
 """Seconds after which an unclaimed capture file is removed."""
@@ -39,7 +39,7 @@ class PerformerSwitches:
     """OSC handlers of the switches. `mode`: one of `MODES`; `locked`: tracks that the co-performer may not change."""
 
     def __init__(self) -> None:
-        self._memory = Memory("switches")
+        self._memory = DeskMemory("switches")
         known = self._memory.read()
         self.mode: str = known.get("mode", MODES[0])
         self.locked: list[str] = known.get("locked", [])

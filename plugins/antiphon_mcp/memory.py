@@ -15,7 +15,7 @@ from antiphon.api.backends.runtime import start_time
 PRIVATE = 0o600
 
 
-class Memory:
+class DeskMemory:
     """State of one process of a server, by its parent, which starts it again."""
 
     def __init__(self, name: str) -> None:

@@ -43,7 +43,7 @@ from antiphon_mcp.desk import (
     taken_back,
     values_by_address,
 )
-from antiphon_mcp.memory import Memory
+from antiphon_mcp.memory import DeskMemory
 from antiphon_mcp.rehearser import Rehearser, request_of
 
 log = logging.getLogger("antiphon.mcp")
@@ -73,7 +73,7 @@ class McpRoutes:
         self._acts: OscSubscription | None = None
         self._work: set[asyncio.Task[None]] = set()
         self._judged: dict[str, asyncio.Event] = {}
-        self._memory = Memory("desk")
+        self._memory = DeskMemory("desk")
         server.serve(self)
         server.closing.append(self._close)
         if known := self._memory.read():

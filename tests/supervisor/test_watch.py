@@ -222,7 +222,7 @@ def test_a_recording_on_a_disk_that_hangs_holds_nobody_up(
         assert ready > 0
         return pid
 
-    monkeypatch.setattr(watch, "RECORDER_SECONDS", 0.05)
+    monkeypatch.setattr(recordings, "RECORDER_SECONDS", 0.05)
     monkeypatch.setattr(supervisor.starts, "recorder", recorder)
     supervisor.settings = supervisor.settings.with_(record=str(tmp_path / "take.wav"))
     with pytest.raises(FileError, match=r"cannot write .*take\.wav: the disk has not answered for 0\.05 s"):

@@ -9,7 +9,7 @@ from tests.each import each
 from antiphon.api.backends.http import Refusal
 from antiphon_mcp.allowed import forbidden
 from antiphon_mcp.desk import MAX_DIFF, MAX_PROPOSALS, Desk, LandingRefused, diff_of, taken_back
-from antiphon_mcp.memory import Memory
+from antiphon_mcp.memory import DeskMemory
 from antiphon_mcp.route_types import Edit, ProposeBody, change_of, edited, patch_of
 
 HEAD = 'from antiphon.live import *\npatch("band")\n'
@@ -198,8 +198,8 @@ def test_a_process_that_is_started_again_knows_what_its_servers_wrote(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path))
-    Memory("switches").write(mode="off", locked=["beat"])
+    DeskMemory("switches").write(mode="off", locked=["beat"])
     other = tmp_path / "run" / "mcp-1-never-switches.json"
     other.write_text("{}")
-    assert Memory("switches").read() == {"mode": "off", "locked": ["beat"]}
+    assert DeskMemory("switches").read() == {"mode": "off", "locked": ["beat"]}
     assert not other.exists(), "that of a server that has ended"

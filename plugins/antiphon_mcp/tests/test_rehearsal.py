@@ -63,6 +63,9 @@ def changed(old: str, new: str) -> str:
 
 PLAIN = 'from antiphon.live import *\ntrack("beat", s("bd*4", gain=0.5), on="drums")\n'
 QUIET = 'from antiphon.live import *\npatch("band")\ntrack("a", silence)\n'
+ANOTHER = 'from antiphon.live import *\npatch("keys")\ntrack("a", note("c4 e4"))\n'
+FAULTY = 'node("mix").nothing = "<0 -1>"\n'
+"""A value that the patch has not, without which the rest of a set plays on."""
 LOUD = '{"beat": 0, "address": "/node/out/gain", "args": [24]}'
 SCENE = '{"beat": 0, "address": "/scene/recall", "args": [3]}'
 NOWHERE = '{"beat": 0, "address": "/node/nowhere/gain", "args": [0]}'
@@ -94,6 +97,10 @@ LOOP = '\n@loop\ndef many():\n    for _ in range({}):\n        play("c4", 1, on=
         (PLAIN, {"before": PLAIN}, "it names no patch"),
         (PLAIN + 'patch("/else/mine.toml")\n', {"before": PLAIN, "graph": OWN}, "beyond full scale"),
         (changed("band", "/else/band.toml"), {"graph": OWN}, "is not a name but a path"),
+        (ANOTHER, {"graph": OWN}, "beyond full scale"),
+        (SET, {"before": SET + FAULTY}, ""),
+        (SET + FAULTY, {"before": SET + FAULTY, "lines": [SCENE.replace("3", "1")]}, ""),
+        (SET + FAULTY, {}, "no parameter 'nothing'"),
         (changed("bd*4", "bd*2"), {"locked": ["beat"]}, "beat, which the performer has locked"),
         (changed("a3 c4", "g3 c4"), {"locked": ["beat"]}, ""),
         (changed("gain=0.5", "gain=4").replace("a3 c4 e4 g4", "[a1,a3,c4,e4]*8"), {"bars": 2}, "loudness changes by"),

@@ -126,3 +126,15 @@ def out_of_key(before: Iterable[int], after: Iterable[int]) -> list[str]:
     if len(was) < 4 or not scale or not strange:
         return []
     return [f"notes out of the key of what plays: {', '.join(_NAMES[one] for one in sorted(strange))}"]
+
+
+def steps_of_its_own(
+    bars: Sequence[float], before: Samples, edges: Sequence[int], steps: list[int], rate: int
+) -> list[str]:
+    """Sentence on the first loudness step caused by the change, absent from the playing set's continuation."""
+    for at in steps:
+        usual = bar_loudness(before[:, edges[at] : edges[at + 1]], rate)
+        if largest_step([usual, bars[at + 1]]) > STEP_LU:
+            where = f"from its bar {at} to the next" if at else "where it comes in"
+            return [f"the loudness changes by {abs(bars[at + 1] - bars[at]):.1f} LU {where}, by at most {STEP_LU:g}"]
+    return []

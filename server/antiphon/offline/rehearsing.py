@@ -26,7 +26,6 @@ from antiphon.kernel.graph.patch import Patch, load as load_patch
 from antiphon.kernel.plugins.loader import Loaded, load
 from antiphon.kernel.session.commands import Command
 from antiphon.kernel.session.notes import Players
-from antiphon.kernel.session.play import silent, unknown_words
 from antiphon.kernel.synth.backends import choose, chosen, use
 from antiphon.kernel.synth.info import BackendChoice
 from antiphon.live.faults import fault_in_script
@@ -41,15 +40,15 @@ from antiphon.offline.rehearsal import (
     SILENCE,
     STEP_LU,
     Verdict,
-    bar_loudness,
     judge,
     largest_step,
     out_of_key,
+    steps_of_its_own,
 )
 from antiphon.offline.rendering import PlayerRunner, param_finder
 from antiphon.offline.runner import process_stream
 from antiphon.offline.script_limits import begin_step, end_step, set_limits
-from antiphon.offline.script_run import TIMEOUT_SECONDS, commands, without_macros
+from antiphon.offline.script_run import TIMEOUT_SECONDS, commands, is_taken, unknown_values, without_macros
 
 RATE = 48000
 """Sample rate in Hz."""
@@ -146,6 +145,14 @@ def rehearse(trial: Trial, played: ScriptEvents, loaded: Loaded, heard: Samples 
         raise ScriptError(f"{trial.name}: {notes} notes begin within a beat, of at most {MAX_NOTES_PER_BEAT}")
     patch = _patch(trial, played, loaded)
     find, players = param_finder(patch.graph, loaded.catalog), Players(patch.graph, loaded.catalog)
+    ends = (one for one in played.events if one.address == "/note/off")  # of notes that were refused already, or of old
+    known = (*played.unchanged, *_from(played, Fraction(0), played.lead), *ends)
+    old = {(one.address, one.args): one for one in known}
+    refused = {key for key, one in old.items() if not is_taken(one, find, Players(patch.graph, loaded.catalog))}
+    for name in _EVENTS:  # what plays goes on without what the patch refuses of it
+        setattr(played, name, [one for one in getattr(played, name) if (one.address, one.args) not in refused])
+    if trial.graph is not None and not _is_of(trial.graph, patch, played):
+        played = replace(played, events=_from(played, played.lead), unchanged=[], lead=Fraction(0))
     tempo = patch.tempo if trial.tempo is None else trial.tempo
     events, lacking = without_macros(played.events, patch.graph)
     remarks = [f"line {line}: the patch has no macro {macro!r}" for macro, line in sorted(lacking.items())]
@@ -163,7 +170,7 @@ def rehearse(trial: Trial, played: ScriptEvents, loaded: Loaded, heard: Samples 
     verdict = judge(
         sound, RATE, [*first, *edges], notes, spent * RATE / edges[-1], failed,
         limited=runner.limited * BLOCK / edges[-1],
-        remarks=[*played.remarks, *remarks, *_unknown(played.events, words)],
+        remarks=[*played.remarks, *remarks, *unknown_values(played.events, words)[:MAX_REMARKS]],
     )  # fmt: skip
     why = list(verdict.why)
     if not why and max(verdict.bars[len(first) :]) < SILENCE:
@@ -172,19 +179,15 @@ def rehearse(trial: Trial, played: ScriptEvents, loaded: Loaded, heard: Samples 
     if first and steps:
         usual = [*commands(without_macros(played.unchanged, patch.graph)[0], trial.name, RATE, find, players), *present]
         before = _rendered(patch, loaded, tempo, usual, edges[steps[-1] + 1], heard)[2]
-        why += _steps_of_its_own(verdict.bars, before, edges, steps)
+        why += steps_of_its_own(verdict.bars, before, edges, steps, RATE)
     verdict = replace(verdict, why=tuple(why), bars=verdict.bars[len(first) :])
     return Rehearsed(verdict, sound[:, edges[0] :], sound[:, : edges[0]])
 
 
-def _steps_of_its_own(bars: Sequence[float], before: Samples, edges: Sequence[int], steps: list[int]) -> list[str]:
-    """Sentence on the first loudness step caused by the change, absent from the playing set's continuation."""
-    for at in steps:
-        usual = bar_loudness(before[:, edges[at] : edges[at + 1]], RATE)
-        if largest_step([usual, bars[at + 1]]) > STEP_LU:
-            where = f"from its bar {at} to the next" if at else "where it comes in"
-            return [f"the loudness changes by {abs(bars[at + 1] - bars[at]):.1f} LU {where}, by at most {STEP_LU:g}"]
-    return []
+def _from(played: ScriptEvents, begin: Fraction, end: Fraction | None = None) -> list[LiveEvent]:
+    """Events from a beat on and before another, in beats from `begin` on."""
+    found = (one for one in played.events if begin <= one.beat and (end is None or one.beat < end))
+    return [replace(one, beat=one.beat - begin) for one in found]
 
 
 def prepared() -> Loaded:
@@ -312,14 +315,14 @@ def _is_note(event: LiveEvent) -> bool:
 
 def _patch(trial: Trial, script: ScriptEvents, loaded: Loaded) -> Patch:
     """The script's patch: the playing one in its current state, if the script names it or none."""
-    live, patch, named = trial.graph, None, _plain(Path(script.patch).stem)  # as the performer names a file
+    live, patch = trial.graph, None
     if script.patch:
         try:
             patch = load_patch(script.patch, loaded.catalog)
         except PatchError as error:
-            if live is None or _plain(live["patch"]) != named:
+            if live is None or not _is_of(live, None, script):
                 raise ScriptError(f"{trial.name} line {script.line}: {error}") from None
-    if live is None or (patch and _plain(live["patch"]) not in (_plain(patch.name), named)):
+    if live is None or (patch and not _is_of(live, patch, script)):
         if patch is None:
             raise ScriptError(f'{trial.name}: it names no patch; write patch("band") in it')
         return patch
@@ -332,6 +335,11 @@ def _patch(trial: Trial, script: ScriptEvents, loaded: Loaded) -> Patch:
     wires = tuple(Wire(_end(source), _end(dest)) for source, dest in live["wires"])
     macros, scenes = macros_from_json(live["macros"]), {int(number): one for number, one in live["scenes"].items()}
     return replace(patch, scenes=scenes, graph=Graph(nodes, wires, macros).with_types(loaded.catalog))
+
+
+def _is_of(live: Mapping[str, Any], patch: Patch | None, script: ScriptEvents) -> bool:
+    """Whether the patch that plays is a script's, by its name or, as the performer names it, its file's."""
+    return _plain(live["patch"]) in {_plain(Path(script.patch).stem), *([_plain(patch.name)] if patch else [])}
 
 
 def _values(node: Mapping[str, Any], cells: Iterable[Param]) -> dict[str, Any]:
@@ -387,14 +395,3 @@ def _rendered(
                 rounds.begin()
         begun = time.process_time()
         return *run(), time.process_time() - begun
-
-
-def _unknown(events: Sequence[LiveEvent], words: Mapping[str, Mapping[str, Sequence[str]]]) -> list[str]:
-    """Remarks on notes with values unknown to their node."""
-    found = dict[str, None]()
-    for event in events:
-        node = event.address.removeprefix("/node/").removesuffix("/play")
-        if event.address == f"/node/{node}/play":
-            for value, word, _ in unknown_words(words.get(node, {}), event.args):
-                found[f"line {event.line}: {silent(node, value, word)}"] = None
-    return list(found)[:MAX_REMARKS]

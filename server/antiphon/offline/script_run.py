@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -19,6 +19,7 @@ from antiphon.kernel.runtime.processes.helper_channel import MAX_MESSAGE_BYTES
 from antiphon.kernel.runtime.processes.helper_process import HelperProcess
 from antiphon.kernel.session.commands import Command
 from antiphon.kernel.session.notes import Players
+from antiphon.kernel.session.play import silent, unknown_words
 from antiphon.live.records import OUTSIDE, LiveEvent, ScriptError
 from antiphon.offline.event_file import MAX_EVENTS, FileEvent, FindParam, commands_of
 from antiphon.offline.hearing import Cue, tempo_map
@@ -147,6 +148,26 @@ def commands(events: Sequence[LiveEvent], name: str, rate: int, find: FindParam,
             where = f"{name} line {event.line}" if event.line else name
             raise ScriptError(f"{where}: {error}") from None
     return result
+
+
+def is_taken(event: LiveEvent, find: FindParam, players: Players) -> bool:
+    """Whether the patch takes an event."""
+    try:
+        commands([event], "", 48000, find, players)
+    except ScriptError:
+        return False
+    return True
+
+
+def unknown_values(events: Sequence[LiveEvent], words: Mapping[str, Mapping[str, Sequence[str]]]) -> list[str]:
+    """Remarks on notes with values unknown to their node."""
+    found = dict[str, None]()
+    for event in events:
+        node = event.address.removeprefix("/node/").removesuffix("/play")
+        if event.address == f"/node/{node}/play":
+            for value, word, _ in unknown_words(words.get(node, {}), event.args):
+                found[f"line {event.line}: {silent(node, value, word)}"] = None
+    return list(found)
 
 
 def without_macros(events: Sequence[LiveEvent], graph: Graph) -> tuple[list[LiveEvent], dict[str, int]]:

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from antiphon.kernel.engine.recording import journal, recorder
-from antiphon.kernel.errors import UsageError
+from antiphon.kernel.errors import FileError, UsageError
 from antiphon.kernel.runtime import paths
+from antiphon.kernel.runtime.platform import PORTABLE
+from antiphon.kernel.runtime.processes.forked import START_SECONDS
 from antiphon.kernel.runtime.settings import ServeSettings
 
 SET = ("session.jsonl", "input.wav", "output.wav")
 """The files of a recorded set."""
+RECORDER_SECONDS = 10.0 + PORTABLE * START_SECONDS
+"""Time in which a recording must begin, and a fresh interpreter for it; a disk that hangs is reported after it."""
 BYTES_A_SAMPLE = 3
 """Bytes of one sample of one channel in a recording, which has 24 bits."""
 
@@ -102,3 +108,15 @@ def growth(settings: ServeSettings) -> str:
     """Growth rate of `--record`, for example "1.0 GB an hour"; computed for wav, the largest format."""
     an_hour = 3600 * settings.rate * settings.channels * BYTES_A_SAMPLE
     return f"{an_hour / 1e9:.1f} GB an hour"
+
+
+def check_begun(begin: Sequence[dict[str, Any]], line: bytes | None) -> None:
+    """Checks what a recorder answers to its first requests, None for nothing. Raises FileError: one cannot begin."""
+    if line is None:
+        where = " and ".join(message["path"] for message in begin)
+        raise FileError(
+            f"cannot write {where}: the disk has not answered for {RECORDER_SECONDS:g} s; record to another disk"
+        )
+    errors: list[str] = json.loads(line or b"[]")
+    if errors:
+        raise FileError(errors[0])

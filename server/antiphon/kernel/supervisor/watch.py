@@ -18,10 +18,9 @@ from antiphon.kernel.errors import EngineError, FileError
 from antiphon.kernel.io import log_lines
 from antiphon.kernel.io.listening import open_sockets
 from antiphon.kernel.runtime.console import say, write_output
-from antiphon.kernel.runtime.platform import PORTABLE, hear
+from antiphon.kernel.runtime.platform import hear
 from antiphon.kernel.runtime.processes import child_process, pidfile
 from antiphon.kernel.runtime.processes.child_process import DEVICE_GONE, NO_DEVICE, Child, exit_cause
-from antiphon.kernel.runtime.processes.forked import START_SECONDS
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.supervisor import before, jack_server, recordings, watchdog
 from antiphon.kernel.supervisor.parts import Parts, SupervisorFaults, why
@@ -33,8 +32,6 @@ from antiphon.kernel.workers.status import wanted_zygotes
 RESTARTS_BEFORE_PAUSE = 5
 PAUSE_SECONDS = 1.0
 RETRY_DEVICE_SECONDS = 3.0
-RECORDER_SECONDS = 10.0 + PORTABLE * START_SECONDS
-"""Time in which a recording must begin, and a fresh interpreter for it; a disk that hangs is reported after it."""
 _WATCH = 0.2
 _ZYGOTE, _PROBE = "zygote-", "probe"
 
@@ -139,15 +136,7 @@ class Supervisor:
             self._adopt("recorder", self.starts.recorder(begin, write))
         finally:
             os.close(write)
-        line = first_line(read, RECORDER_SECONDS)
-        if line is None:
-            where = " and ".join(message["path"] for message in begin)
-            raise FileError(
-                f"cannot write {where}: the disk has not answered for {RECORDER_SECONDS:g} s; record to another disk"
-            )
-        errors: list[str] = json.loads(line or b"[]")
-        if errors:
-            raise FileError(errors[0])
+        recordings.check_begun(begin, first_line(read, recordings.RECORDER_SECONDS))
         self._begin = begin
 
     def _adopt(self, name: str, pid: int) -> None:
