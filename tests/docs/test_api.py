@@ -30,8 +30,8 @@ USERS = [
 ]
 AUTHORS_NAMES = 59
 """Most names on the page for authors of processors."""
-BACKENDS_NAMES = 373
-"""Most names on the page for backends; the last is `open_card`, for files of models on a card."""
+BACKENDS_NAMES = 374
+"""Most names on the page for backends; the last: `open_card`, for files of models, and where a desk is kept."""
 WITHOUT_IMPORT = {
     *("ArrayNetwork", "ModelFolder", "SynthBackend"),  # interfaces that a class has by its methods
     "text_response",  # of the hook antiphon_routes

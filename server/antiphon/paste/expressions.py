@@ -342,8 +342,7 @@ class Expressions:
         word = STRUDEL.get(name, name)
         if word not in METHODS:
             raise UnknownPartError(f"a pattern has no {name} here{missing_reason(name)}")
-        given = node.arguments[:1] if name in SETTERS or word in SETTERS else node.arguments
-        shown = self._arguments(given, name)
+        shown = self._arguments(node.arguments[:1] if SETTERS & {name, word} else node.arguments, name)
         return f".{name_of(word)}({mini_text.converted_text(shown, name) if mini_text.is_number(shown) else shown})"
 
     def _named_value(self, nodes: Sequence[Any]) -> str:
@@ -357,10 +356,9 @@ class Expressions:
 
     def _velocity(self, node: Any) -> str:
         one = node.arguments[0]
-        if one.type == "Literal" and isinstance(one.value, str):
-            return f".velocity({quoted(mini_text.scaled(one.value, 127))})"
         if one.type == "Literal":
-            return f".velocity({min(max(float(one.value) * 127, 1), 127):g})"
+            shown = mini_text.scaled(str(one.value), 127)
+            return f".velocity({quoted(shown) if isinstance(one.value, str) else shown})"
         return f".velocity(seq({self.expr(one)}).mul(127).clamp(1, 127))"
 
     def _math(self, name: str) -> str:
