@@ -247,7 +247,11 @@ export function mount(text: string, host: Host): Editor {
         sliders(host.slid),
         litField,
         keymap.of([...closeBracketsKeymap, ...completionKeymap, ...defaultKeymap, ...historyKeymap, indentWithTab]),
-        EditorView.contentAttributes.of({ "aria-label": "Live script; Escape leaves the editor", spellcheck: "false" }),
+        EditorView.contentAttributes.of({
+          "aria-label": "Live script; Escape leaves the editor",
+          spellcheck: "false",
+          tabindex: "0",
+        }),
         EditorView.updateListener.of((update) => {
           lights.updated(update);
           if (update.docChanged) host.changed(update.state.doc.toString());
