@@ -269,7 +269,7 @@ class Convolution(Processor):
 
 
 def read_impulse(path: str, spec: StreamSpec, *, normalise: bool) -> F32:
-    """Impulse response `[channels, frames]` at the stream's rate and channels.
+    """Impulse response `[channels, frames]` at the stream's rate and channels; of a mono stream the mean of its sides.
 
     Raises FileError: it cannot be read, is empty, silent, or too long.
     """
@@ -290,7 +290,8 @@ def read_impulse(path: str, spec: StreamSpec, *, normalise: bool) -> F32:
     if not sound.any():
         raise FileError(f"the impulse {name} is silent; give the recorded answer to a click or a sweep")
     sound = np.clip(sound, -LOUDEST, LOUDEST)
-    samples = np.stack([sound[c % len(sound)] for c in range(spec.channels)])
+    heard = sound.mean(axis=0, keepdims=True) if spec.channels == 1 else sound
+    samples = np.stack([heard[c % len(heard)] for c in range(spec.channels)])
     if normalise:
         energy = float(np.sqrt(np.square(sound, dtype=np.float64).sum(axis=1).mean()))
         samples /= energy

@@ -123,6 +123,8 @@ def test_of_many_channels_those_that_are_there_are_taken(tmp_path):
     write(path, noise(0.01, channels=6), subtype="FLOAT")
     response = read_impulse(str(path), StreamSpec(RATE, 256, 2), normalise=False)
     np.testing.assert_allclose(response, noise(0.01, channels=6)[:2], atol=1e-6)
+    alone = read_impulse(str(path), StreamSpec(RATE, 256, 1), normalise=False)
+    np.testing.assert_allclose(alone[0], noise(0.01, channels=6).mean(axis=0), atol=1e-6)
 
 
 def test_an_impulse_beyond_full_scale_stays_finite(tmp_path):
