@@ -145,14 +145,17 @@ def rehearse(trial: Trial, played: ScriptEvents, loaded: Loaded, heard: Samples 
         raise ScriptError(f"{trial.name}: {notes} notes begin within a beat, of at most {MAX_NOTES_PER_BEAT}")
     patch = _patch(trial, played, loaded)
     find, players = param_finder(patch.graph, loaded.catalog), Players(patch.graph, loaded.catalog)
-    ends = (one for one in played.events if one.address == "/note/off")  # of notes that were refused already, or of old
-    known = (*played.unchanged, *_from(played, Fraction(0), played.lead), *ends)
-    old = {(one.address, one.args): one for one in known}
-    refused = {key for key, one in old.items() if not is_taken(one, find, Players(patch.graph, loaded.catalog))}
-    for name in _EVENTS:  # what plays goes on without what the patch refuses of it
-        setattr(played, name, [one for one in getattr(played, name) if (one.address, one.args) not in refused])
+    # what plays goes on without what the patch refuses of it; a note that ends may have begun before
+    begun = (one for one in played.events if one.beat < played.lead or one.address == "/note/off")
+    known = {(one.address, one.args): one for one in (*played.unchanged, *begun)}
+    taken = Players(patch.graph, loaded.catalog)
+    refused = {key for key, one in known.items() if not is_taken(one, find, taken)}
+    events, unchanged = (
+        [one for one in some if (one.address, one.args) not in refused] for some in (played.events, played.unchanged)
+    )
+    played = replace(played, events=events, unchanged=unchanged)
     if trial.graph is not None and not _is_of(trial.graph, patch, played):
-        played = replace(played, events=_from(played, played.lead), unchanged=[], lead=Fraction(0))
+        played = replace(played, events=_after(played), unchanged=[], lead=Fraction(0))
     tempo = patch.tempo if trial.tempo is None else trial.tempo
     events, lacking = without_macros(played.events, patch.graph)
     remarks = [f"line {line}: the patch has no macro {macro!r}" for macro, line in sorted(lacking.items())]
@@ -184,10 +187,9 @@ def rehearse(trial: Trial, played: ScriptEvents, loaded: Loaded, heard: Samples 
     return Rehearsed(verdict, sound[:, edges[0] :], sound[:, : edges[0]])
 
 
-def _from(played: ScriptEvents, begin: Fraction, end: Fraction | None = None) -> list[LiveEvent]:
-    """Events from a beat on and before another, in beats from `begin` on."""
-    found = (one for one in played.events if begin <= one.beat and (end is None or one.beat < end))
-    return [replace(one, beat=one.beat - begin) for one in found]
+def _after(played: ScriptEvents) -> list[LiveEvent]:
+    """Events from the change on, in beats after it."""
+    return [replace(one, beat=one.beat - played.lead) for one in played.events if one.beat >= played.lead]
 
 
 def prepared() -> Loaded:
