@@ -14,9 +14,14 @@ const BACKLOG = 100_000; // bytes that wait in the browser, above which pieces a
 let context: AudioContext | null = null;
 let stream: MediaStream | null = null;
 let socket: WebSocket | null = null;
+let closed: Promise<unknown> = Promise.resolve(); // of the last socket: the server takes one at a time
 
 export function endInput(): void {
-  socket?.close();
+  const last = socket;
+  if (last && last.readyState !== WebSocket.CLOSED) {
+    closed = new Promise((done) => last.addEventListener("close", done));
+    last.close();
+  }
   stream?.getTracks().forEach((track) => track.stop());
   void context?.close();
   context = stream = socket = null;
@@ -27,8 +32,9 @@ export function endInput(): void {
 async function begin(kind: Source, make: (context: AudioContext) => Promise<AudioNode>): Promise<void> {
   endInput();
   source.value = "starting";
+  let mine: AudioContext | null = null;
   try {
-    const mine = new AudioContext({
+    mine = new AudioContext({
       latencyHint: "interactive",
       sampleRate: Number(status.value.engine?.rate ?? 48000),
     });
@@ -37,6 +43,10 @@ async function begin(kind: Source, make: (context: AudioContext) => Promise<Audi
       throw new Error("sound is sent from secure pages alone: open the page by https, or on the machine itself");
     await mine.audioWorklet.addModule("/page/player.js");
     const from = await make(mine);
+    await closed;
+    const heard = from instanceof MediaStreamAudioSourceNode ? from.mediaStream : null;
+    if (context !== mine) return heard?.getTracks().forEach((track) => track.stop());
+    stream = heard;
     const sender = new AudioWorkletNode(mine, "antiphon-sender", { numberOfOutputs: 0 });
     from.connect(sender);
     const to = open("/api/input");
@@ -55,8 +65,9 @@ async function begin(kind: Source, make: (context: AudioContext) => Promise<Audi
       endInput();
     };
     await mine.resume();
-    source.value = kind;
+    if (socket === to) source.value = kind;
   } catch (error) {
+    if (mine && context !== mine) return;
     endInput();
     say(`${kind === "file" ? "The file" : "The microphone"} cannot be sent: ${(error as Error).message}`);
   }
@@ -68,9 +79,8 @@ export function microphone(): Promise<void> {
       throw new Error("browsers open it on secure pages alone: by https, or on the machine itself");
     // plain sound: what improves speech in calls takes music apart
     const plain = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
-    stream = await navigator.mediaDevices.getUserMedia({ audio: plain });
     named.value = "microphone";
-    return context.createMediaStreamSource(stream);
+    return context.createMediaStreamSource(await navigator.mediaDevices.getUserMedia({ audio: plain }));
   });
 }
 
