@@ -20,7 +20,7 @@ from antiphon.cli import bench, completion, running_server
 from antiphon.cli.commands import application
 from antiphon.cli.terminal import errors, progress
 from antiphon.kernel.graph import patch_list
-from antiphon.kernel.runtime import extras, paths
+from antiphon.kernel.runtime import paths
 from antiphon_bench import jackd
 from antiphon_bench.entry import Bench, BenchOptions
 from antiphon_bench.table import OWN
@@ -348,15 +348,6 @@ def test_the_shell_is_offered_names() -> None:
     assert completed("run", "denoise", "-p", "thr") == ["threshold="]
 
 
-def test_parameters_that_are_choices_are_offered_their_words() -> None:
-    class Context:
-        params = {"plugin": "denoise"}  # noqa: RUF012
-        args = ()
-
-    found = completion.params(Context(), "mode=")  # type: ignore[arg-type]
-    assert "mode=gate" in found
-
-
 def test_names_are_looked_up_again_only_when_a_plugin_changed(monkeypatch: pytest.MonkeyPatch) -> None:
     loads = []
     load = completion._load
@@ -371,13 +362,6 @@ def test_names_are_looked_up_again_only_when_a_plugin_changed(monkeypatch: pytes
     (paths.cache() / completion.FILE).write_text("not JSON")
     assert completion.plugins("gai") == ["gain"]
     assert len(loads) == 3
-
-
-def test_the_script_for_a_shell_is_shown(antiphon: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION", "1")
-    with pytest.raises(SystemExit) as ended:
-        antiphon("--show-completion", "bash")
-    assert ended.value.code == 0
 
 
 # ---- colour, bars, benches
@@ -434,20 +418,6 @@ def test_the_bar_shows_on_a_terminal_after_two_seconds_and_goes(
     assert terminal.getvalue().endswith("\r\033[K") == terminal.isatty()
 
 
-@pytest.mark.parametrize("columns", [10, 40, 200])
-def test_the_bar_fits_its_line(columns: int) -> None:
-    for done in (0, 1, 999, 1000, 2000):
-        assert len(progress.bar("a long name of a file.wav", done, 1000, 48000, columns)) < columns
-    assert progress.bar("x", 96_000, None, 48000, 80) == "x 2 s"
-
-
-@pytest.mark.parametrize(
-    ("done", "said"), [(0, "  0%"), (1000, "100%"), (500, " 50% 2:00:00 left"), (999, "100% 0:08 left")]
-)
-def test_the_time_left_goes_by_the_pace_until_now(done: int, said: str) -> None:
-    assert progress.bar("x", done, 1000, 1, 80, 7200.0).endswith(f"] {said}")
-
-
 def test_an_installation_says_that_benches_run_from_a_clone(antiphon: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench, "COMMAND", "antiphon_bench.nowhere")
     done = antiphon("bench", "osc", "--seconds", "2")
@@ -479,17 +449,6 @@ def test_a_signal_ends_the_jackd_of_a_bench(
     assert done.err.splitlines()[0] == "bench engine takes about 5 minutes on two idle cores"
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)
-
-
-def test_a_bench_without_its_extras_says_in_a_sentence_what_to_install(
-    antiphon: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(extras, "missing", list)
-    done = antiphon("bench", "plan")
-    assert done.code == 2
-    assert done.err == (
-        "antiphon: bench plan needs pedalboard, which is not installed; `pip install 'antiphon[vst3]'` installs it\n"
-    )
 
 
 def test_an_import_that_fails_in_a_command_is_a_sentence(antiphon: Run, monkeypatch: pytest.MonkeyPatch) -> None:

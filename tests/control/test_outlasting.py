@@ -27,10 +27,9 @@ from antiphon.kernel.graph import patch
 from antiphon.kernel.graph.graph import End, Graph, NodeSpec, Wire
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.session.commands import SetParam
-from antiphon.kernel.wire.osc import encode, encode_bundle
+from antiphon.kernel.wire.osc import encode
 from antiphon.web.http_message import answer, text
 
-HALF = b"/node/a/label\0\0\0,c\0\0\0\0\xd8\x00"
 """A text parameter set by type tag `c` to half of a surrogate pair."""
 NAME = os.fsdecode(b"Ger\xe4usch")
 """A file's name as an archive of another encoding left it."""
@@ -68,20 +67,6 @@ async def test_every_tick_is_noted_for_the_supervisor(live: Rig) -> None:
     before = live.engine.turns
     await live.settle(ticks=3)
     assert live.engine.turns == before + 3
-
-
-async def test_half_a_character_is_refused_and_nobody_is_deaf_after_it(live: Rig) -> None:
-    client, other = live.client(), live.client()
-    await other.ask("/notify", 1)
-    client.raw(encode_bundle(1, [HALF] * 214))
-    for _ in range(100):
-        client.send("/ping")
-    await live.settle(ticks=3)
-    heard = client.heard()
-    assert ("/fail", ("/node/a/label", "55296 is not a character")) in heard
-    assert [address for address, _ in heard].count("/pong") == 100
-    assert live.app.executor.value("a", "label") == ""
-    assert live.app.counts()["faults"] == 0
 
 
 async def test_text_without_utf8_is_refused_whichever_way_it_comes(live: Rig) -> None:

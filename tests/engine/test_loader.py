@@ -329,17 +329,6 @@ def test_a_node_that_crashes_the_engine_alone_is_left_out_of_the_next_until_it_h
     assert NodeState(ord("b"), "running") in rig.heard
 
 
-def test_nodes_that_crash_one_engine_after_the_other_end(rig: Rig) -> None:
-    bad = {"act": "crash", "where": "engine"}
-    nodes = ("good", {}), ("bad", bad), ("worse", bad), ("x", bad)
-    for name in ("bad", "worse", "x"):
-        rig.ask(*nodes)
-        assert rig.ended() == name
-        rig.start_engine()
-    assert rig.load(*nodes) == ""
-    rig.plays(LEVEL / 2)
-
-
 def test_a_node_is_blamed_for_the_second_kill_at_it(rig: Rig) -> None:
     nodes = ("good", {}), ("bad", {"act": "kill", "where": "engine"})
     for name in ("", "bad"):

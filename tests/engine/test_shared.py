@@ -62,15 +62,6 @@ def test_the_parts_do_not_overlap_and_another_mapping_sees_them(memory):
     assert memory.floats[HeaderWord.TEMPO] == 99.5
 
 
-def test_a_record_comes_out_as_it_went_in(memory):
-    ring = command_ring(memory)
-    for n in range(3):
-        assert ring.push(numbered(n))
-    assert list(ring.drain(2)) == [numbered(0), numbered(1)]
-    assert list(ring.drain(2)) == [numbered(2)]
-    assert list(ring.drain(2)) == []
-
-
 @pytest.mark.parametrize(
     ("make", "one", "capacity", "word", "other"),
     [
@@ -167,8 +158,3 @@ def test_a_payload_larger_than_the_ring_is_dropped_and_counted(memory):
     assert list(ring.drain()) == []
     assert ring.push(b"x")
     assert list(ring.drain()) == [b"x"]
-
-
-def test_words_are_whole_numbers_of_a_place_each():
-    assert len({int(word) for word in HeaderWord}) == len(HeaderWord)
-    assert max(HeaderWord) < shared.WORDS

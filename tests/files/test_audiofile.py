@@ -19,7 +19,6 @@ from tests.waiting import costs_at_most, until
 
 from antiphon.files import decode, decode_process
 from antiphon.files.audiofile import read, stream
-from antiphon.files.audiowrite import AudioWriter
 from antiphon.files.decode import Decoder
 from antiphon.kernel.errors import FileError
 
@@ -447,13 +446,6 @@ def test_a_day_of_silence_in_a_few_kilobytes_is_refused_when_it_has_gone_too_far
     path = audio.write(tmp_path / "in.flac", np.zeros((1, 480_000), np.float32))
     monkeypatch.setattr(decode, "MAX_SECONDS", 5)
     assert "longer than" in refusal(path)
-
-
-@pytest.mark.parametrize("kind", ["wav", "flac", "aiff", "au"])
-def test_a_file_of_no_frames_is_a_sound_of_no_frames(tmp_path: Path, kind: str) -> None:
-    with AudioWriter(tmp_path / f"in.{kind}", 48000, 2):
-        pass
-    assert read(tmp_path / f"in.{kind}").samples.shape == (2, 0)
 
 
 def m4a(path: Path, x: np.ndarray, rate: int, codec: str = "aac") -> Path:

@@ -250,16 +250,6 @@ async def test_what_is_no_message_is_refused_in_words(text: str) -> None:
         assert reply[2]
 
 
-async def test_a_page_that_does_not_read_loses_what_waits_and_is_told_to_read_again() -> None:
-    async with serving() as (_, control, _):
-        made = feed.PageLink(control.sock.getsockname(), {"live": 1})
-        for n in range(feed.QUEUE + 5):
-            made.offer(str(n))
-        assert len(made.queue) == 5
-        assert json.loads(made.queue[0]) == {"again": True, "dropped": feed.QUEUE, "live": 1}
-        made.close()
-
-
 async def test_the_sound_of_a_node_is_streamed_to_all_who_listen() -> None:
     async with serving() as (server, _, taps):
         engine = Taps(taps)
@@ -325,13 +315,6 @@ async def test_four_nodes_at_most_and_a_fifth_is_refused_in_words() -> None:
 
 async def until_wanted(taps: TapMemory, tap: int, number: int) -> None:
     await comes(lambda: taps.words[tap] == number, f"tap {tap} is that of node {number}")
-
-
-def test_a_browser_that_does_not_read_loses_the_oldest_and_its_loss_is_counted() -> None:
-    listener = sound.SoundListener()
-    lost = sum(listener.offer((n,), b"") for n in range(sound.QUEUE + 7))
-    assert (lost, listener.dropped, len(listener.queue)) == (7, 7, sound.QUEUE)
-    assert listener.queue[0][0] == (7,)
 
 
 async def test_another_node_of_the_name_is_followed(monkeypatch: pytest.MonkeyPatch) -> None:

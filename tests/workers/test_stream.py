@@ -22,15 +22,6 @@ from antiphon.kernel.workers.status import state_of, workers
 from antiphon.kernel.workers.stream import HopStart
 
 
-def test_what_goes_in_comes_out(rig: Rig) -> None:
-    stream, x = rig.open(spec()), hops(200)
-    assert stream.start(7) is HopStart.BEGINS
-    said = through(rig, stream, 7, x)
-    np.testing.assert_array_equal(np.stack(said), x)
-    assert stream.start(207) is HopStart.CONTINUES
-    assert stream.misses == 0
-
-
 def test_streams_of_equal_specs_share_a_process_and_none_of_their_past(rig: Rig) -> None:
     streams = [rig.open(spec("Pole"), node=n) for n in (1, 2)]
     other = rig.open(spec("Pole", name="other"))
