@@ -121,16 +121,6 @@ def test_at_rest_every_frame_of_the_array_holds_the_value():
     assert cell.steps == [(0, 1.0)]
 
 
-def test_rest_at_leaves_no_ramp():
-    cell = ParamCell(SMOOTH, RATE, BLOCK)
-    cell.post(0, 5.0, 1.0)
-    cell.render(0, BLOCK)
-    cell.rest_at(2.0)
-    cell.render(BLOCK, BLOCK)
-    assert (cell.full == 2.0).all()
-    assert not cell.settle(2 * BLOCK)
-
-
 def test_more_changes_than_a_block_holds_are_refused():
     cell = ParamCell(STEP, RATE, BLOCK)
     assert all(cell.post(0, 1.0) for _ in range(MAX_CHANGES))

@@ -91,13 +91,6 @@ def test_labels_of_instruments_are_words_and_excerpts_of_a_recording_share_a_gro
     assert items("jamendo", tmp_path / "all")["track_0"].labels == ("genre---rock",)
 
 
-def test_a_part_of_gtzan_is_counted(tmp_path: Path) -> None:
-    sound(tmp_path / "gtzan_genre/genres/jazz/jazz.00001.wav")
-    report = check("gtzan", tmp_path)
-    assert (report.files, len(report.missing), report.labels) == (1, 999, {"jazz": 1})
-    assert "there is no folder blues, classical, country" in report.notes[0]
-
-
 @pytest.mark.parametrize("version", ["v1.0.0", "v2.0.0", "v3.0.0"])
 def test_every_version_of_maestro_has_a_table_in_json(version: str, tmp_path: Path) -> None:
     row = {"canonical_composer": "Bach", "canonical_title": "Fugue", "split": "validation", "midi_filename": "1.midi"}
@@ -140,12 +133,6 @@ def test_a_folder_of_which_no_class_can_be_told_is_refused(tmp_path: Path) -> No
     assert check("folder", tmp_path / "birds").labels == {"bees": 1, "birds": 1}
 
 
-def test_another_layout_is_named_where_the_folder_looks_like_it(tmp_path: Path) -> None:
-    TREES["irmas"][0](tmp_path)
-    with pytest.raises(FileError, match=r"is not laid out as slakh is.*; did you mean irmas"):
-        check("slakh", tmp_path)
-
-
 def test_the_command_prints_tempo_key_beats_and_chords_of_pop909(tmp_path: Path) -> None:
     TREES["pop909"][0](tmp_path)
     lists = {
@@ -171,15 +158,6 @@ def test_the_command_prints_tempo_key_beats_and_chords_of_pop909(tmp_path: Path)
     ]
     assert [one["label"] for one in second["keys"]] == ["Gb major", "A minor"]
     assert check("pop909", tmp_path).annotated == {"tempo": 1, "key": 908, "beats": 909, "chords": 909, "keys": 909}
-
-
-def test_the_command_marks_and_counts_what_is_missing(tmp_path: Path) -> None:
-    sound(tmp_path / "gtzan_genre/genres/jazz/jazz.00001.wav")
-    ran = CliRunner().invoke(application(), ["dataset", "items", "gtzan", str(tmp_path)])
-    rows = [json.loads(line) for line in ran.stdout.splitlines()]
-    assert [row["name"] for row in rows if not row["missing"]] == ["jazz.00001"]
-    assert rows[0]["missing"] == rows[0]["files"]
-    assert "999 of 1,000 items have missing files" in ran.stderr
 
 
 @pytest.mark.parametrize("suffix", [".jams", ".lab", ".txt"])

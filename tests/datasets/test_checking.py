@@ -13,7 +13,6 @@ from antiphon.kernel.errors import FileError
 from antiphon_models.datasets.checking import check
 from antiphon_models.datasets.examination import fault_of
 from antiphon_models.datasets.layouts import NAMES, layout_of
-from antiphon_models.datasets.splitting import split_of
 
 runner = CliRunner()
 app = application()
@@ -101,19 +100,6 @@ def test_clips_of_a_song_are_in_one_split_of_a_folder(tmp_path: Path) -> None:
     TREES["folder"][0](tmp_path)
     items = layout_of("folder").listing(tmp_path).items
     assert [item.group for item in items] == ["calm/song", "calm/song", "loud/band", "loud/band"]
-
-
-def test_numbered_sounds_of_the_class_s_own_name_are_sounds_of_their_own(tmp_path: Path) -> None:
-    for name in ("kick1", "Kick 02", "song-1", "song-2"):
-        sound(tmp_path / f"kick/{name}.wav")
-    items = layout_of("folder").listing(tmp_path).items
-    assert [item.group for item in items] == ["kick/Kick 02", "kick/kick1", "kick/song", "kick/song"]
-
-
-def test_splits_are_of_eight_one_and_one_parts() -> None:
-    splits = [split_of(f"song {n}") for n in range(5000)]
-    assert 0.77 < splits.count("train") / 5000 < 0.83
-    assert 0.08 < splits.count("valid") / 5000 < 0.12
 
 
 def test_a_pickle_is_not_opened(tmp_path: Path) -> None:

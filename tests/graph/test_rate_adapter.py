@@ -249,14 +249,6 @@ def test_parameters_and_events_arrive_with_the_sound_of_their_frame(rate, block)
     np.testing.assert_allclose(smooth, np.where(frames < at, 1.0, line), atol=1e-6)
 
 
-def test_values_set_before_the_first_block_are_there_from_the_first_sample():
-    spec = StreamSpec(48000, 64, 1)
-    made = adapt(kind(16000, 100), spec)
-    render(made, spec, np.zeros((1, 2000), np.float32), {"level": 0.25, "number": 99999999})
-    assert np.all(np.concatenate(made.inner.curves["level"]) == 0.25)
-    assert set(made.inner.at) == {99999999}
-
-
 def test_mono_inside_runs_on_the_average_and_goes_to_all():
     spec = StreamSpec(48000, 64, 3)
     x = audio.noise(1000, 3)
@@ -320,17 +312,6 @@ def test_time_inside_is_that_of_the_frame_the_sound_came_in_at():
     made = adapt(kind(16000, 160), spec)
     render(made, spec, np.zeros((1, 6000), np.float32), blocks=[256, 100])
     assert made.inner.samples[:4] == [0, 480, 960, 1440]
-
-
-def test_a_processor_that_asks_for_it_is_split_where_a_parameter_steps():
-    spec = StreamSpec(48000, 256, 1)
-    made = adapt(kind(16000, split=True), spec)
-    render(made, spec, np.zeros((1, 3000), np.float32), None, [(1000, "number", 5)])
-    edges = np.cumsum(made.inner.calls)
-    assert 334 in edges
-    made = adapt(kind(16000, 128, split=True), spec)
-    render(made, spec, np.zeros((1, 3000), np.float32), None, [(1000, "number", 5)])
-    assert set(made.inner.calls) == {128}
 
 
 @pytest.mark.parametrize("mistake", ["returns", "shape", "count"])

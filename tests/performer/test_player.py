@@ -264,10 +264,8 @@ def test_a_level_that_rises_is_a_cue_once(stage: PlayerRig) -> None:
         ("1/0\n", "set.py line 2: ZeroDivisionError"),
         ("track('beat', 'sn*4')\nwhile True: pass\n", ENDLESS),
         ("while True:\n    try:\n        while True: pass\n    except BaseException: pass\n", ENDLESS),
-        ("sum(range(10**12))\n", ENDLESS),
         ("import time\ntime.sleep(1000)\n", "set.py line 3: time.sleep stops all that plays; a loop waits by yield"),
         ("x = bytearray(10**10)\n", "set.py line 2: it takes more memory"),
-        ("x = []\nwhile True: x.append(bytes(10**6))\n", r"set\.py(?: line 3)?: it "),
         ("import os\nos._exit(3)\n", "set.py: its process has ended" + ", with status 3" * KNOWN),
         (
             "import os\nos.kill(os.getpid(), 11)\n",
@@ -300,10 +298,7 @@ GOOD = BEAT + "@loop\ndef l():\n    my = memory(k=60)\n    play(my.k, length=1/8
     [
         ("if my.k == 70: raise KeyError('gone')", "set.py line 8: KeyError"),
         ("while my.k == 70: pass", ENDLESS),
-        ("if my.k == 70: sum(range(10**12))", ENDLESS),
         ("if my.k == 70: __import__('os')._exit(3)", "set.py line 3: its process has ended"),
-        ("if my.k == 70: __import__('time').sleep(1000)", "set.py line 8: time.sleep stops all that plays"),
-        ("if my.k == 70: x = bytearray(10**10)", "set.py line 8: it takes more memory"),
         ("if my.k == 70: print('x' * 10**6, flush=True)", ""),
         ("if my.k == 70: __import__('sys').stdout.close()", ""),
         ("while my.k == 70: yield 1 / 1024", ""),
@@ -326,7 +321,7 @@ def test_what_runs_away_while_it_plays_is_left_out_and_the_rest_plays_on(
     assert drums[-1][0] >= 21.0
     notes = [(e.beat - zero, e.args[0]) for e in stage.sent if e.address == "/note/on"]
     # a call that never ends is left out, one that raises has played its note
-    before = 10 if any(word in bad for word in ("raise", "bytearray", "sleep")) or not sentence else 9
+    before = 10 if "raise" in bad or not sentence else 9
     assert notes[:before] == [(float(k), 60 + k) for k in range(before)]
     assert stage.player.out.late == 0
     if sentence:

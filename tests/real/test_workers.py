@@ -33,7 +33,6 @@ from tests.workers.served import (
     worker,
 )
 
-
 pytestmark = pytest.mark.real
 
 BEGIN, EVERY = 3.0, 0.7

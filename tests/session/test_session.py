@@ -91,19 +91,13 @@ def test_beats_and_quanta() -> None:
     assert s.state.value("a", "gain") == 2.0
 
 
-def test_same_sample_keeps_the_order_of_arrival() -> None:
-    s = session()
-    for value in (0.1, 0.2, 0.3):
-        s.handle(SetParam("a", "gain", value, 0.0, Sample(5000)), FIRST)
-    s.advance(Moment(5000.0))
-    assert s.state.value("a", "gain") == 0.3
-
-
 def test_the_schedule_is_bounded_and_can_be_emptied() -> None:
     s = session()
-    for n in range(MAX_PENDING):
+    assert s.schedule.limit == MAX_PENDING
+    s.schedule.limit = 100
+    for n in range(100):
         s.handle(SetParam("a", "gain", 1.0, 0.0, Sample(2000 + n)), FIRST)
-    with pytest.raises(ScheduleFull, match="65536"):
+    with pytest.raises(ScheduleFull, match="100"):
         s.handle(SetParam("a", "gain", 1.0, 0.0, Sample(2000)), FIRST)
     s.advance(Moment(2000.0))
     s.handle(SetParam("a", "gain", 1.0, 0.0, Sample(9000)), FIRST)
@@ -236,13 +230,6 @@ def test_nodes_never_share_their_place(actions: list[tuple[Any, ...]]) -> None:
         used = [place for span in places for place in span]
         assert len(used) == len(set(used))
         assert 0 not in used
-
-
-def test_the_first_plan_refused_leaves_an_empty_graph() -> None:
-    s = session(playing=False)
-    s.state.refused(s.state.serial)
-    assert s.state.graph == Graph()
-    assert s.state.nodes == {}
 
 
 @given(st.lists(STEPS, max_size=6), st.floats(0, 2))
