@@ -57,7 +57,7 @@ def test_it_says_its_version(antiphon: Run) -> None:
     assert antiphon("--version") == Done(0, f"antiphon {__version__}\n", "")
 
 
-@pytest.mark.parametrize("columns", ["60", "80", "200"])
+@pytest.mark.parametrize("columns", ["60", "200"])
 def test_every_command_stands_in_the_help_with_whole_sentences(
     antiphon: Run, monkeypatch: pytest.MonkeyPatch, columns: str
 ) -> None:
@@ -429,10 +429,7 @@ def test_an_installation_says_that_benches_run_from_a_clone(antiphon: Run, monke
     assert "by the benches of antiphon-lab" in antiphon("bench", "--help").out
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_ends_the_jackd_of_a_bench(
-    antiphon: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
-) -> None:
+def test_a_signal_ends_the_jackd_of_a_bench(antiphon: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, script in (("jackd", "echo $$ > pid; exec sleep 60"), ("jack_wait", "[ -s pid ] && echo running")):
         (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
         (tmp_path / name).chmod(0o755)
@@ -440,12 +437,12 @@ def test_a_signal_ends_the_jackd_of_a_bench(
 
     def run(_asked: BenchOptions) -> None:
         with jackd.dummy(48000, 256):
-            os.kill(os.getpid(), number)
+            os.kill(os.getpid(), signal.SIGTERM)
             signal.pause()
 
     monkeypatch.setitem(OWN, "engine", Bench(run, lambda _: 300.0))
     done = antiphon("bench", "engine")
-    assert done.code == 128 + number
+    assert done.code == 128 + signal.SIGTERM
     assert done.err.splitlines()[0] == "bench engine takes about 5 minutes on two idle cores"
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)

@@ -191,8 +191,7 @@ def song_file(path: Path, kind: int) -> list[tuple[int, str, int, float, int]]:
     ]
 
 
-@pytest.mark.parametrize("kind", [0, 1])
-@pytest.mark.parametrize("block", ["32", "0", "2048"])
+@pytest.mark.parametrize(("kind", "block"), [(0, "32"), (1, "0"), (1, "2048")])
 def test_a_midi_file_is_the_input_of_a_render(
     antiphon: Command, clicks: str, tmp_path: Path, kind: int, block: str
 ) -> None:

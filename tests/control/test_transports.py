@@ -71,7 +71,6 @@ def host(live: Rig) -> TransportHost:
     [
         ("{}", [], []),
         ("{'options': {'midi-in': ('keys',)}}", ["midi"], ["pluggy", "antiphon_midi"]),
-        ("{'secrets': {'mqtt-url': 'mqtt://here'}}", ["mqtt"], ["pluggy", "antiphon_mqtt"]),
     ],
 )
 def test_control_imports_nothing_of_a_transport_that_nobody_asks_for(

@@ -19,7 +19,7 @@ from tests.waiting import until
 
 from antiphon.files import audiowrite
 from antiphon.files.audiofile import read
-from antiphon.files.audiowrite import CHUNK, AudioWriter, format_of, subtype_for
+from antiphon.files.audiowrite import CHUNK, AudioWriter
 from antiphon.files.containers.id3 import chunk_tags, read_id3
 from antiphon.files.decode import Decoder
 from antiphon.files.sound_finish import PLAIN, SoundFinish, SoundMarks
@@ -105,19 +105,6 @@ def test_the_sources_bit_depth_is_kept_to_the_bit(tmp_path: Path, kind: str, sub
     again = read(tmp_path / f"out.{kind}")
     assert again.info.subtype == subtype
     assert np.array_equal(again.samples, sound.samples)
-
-
-def test_subtypes_follow_the_source_where_the_format_has_them() -> None:
-    wav, flac, ogg = (format_of(f"a.{kind}") for kind in ("WAV", "flac", "ogg"))
-    assert [subtype_for(wav, s) for s in ("PCM_16", "FLOAT", "VORBIS", "", "PCM_S8")] == [
-        "PCM_16",
-        "FLOAT",
-        "PCM_24",
-        "PCM_24",
-        "PCM_U8",
-    ]
-    assert [subtype_for(flac, s) for s in ("PCM_16", "FLOAT", "PCM_U8")] == ["PCM_16", "PCM_24", "PCM_S8"]
-    assert subtype_for(ogg, "PCM_16") == "VORBIS"
 
 
 @pytest.mark.parametrize(
@@ -260,9 +247,7 @@ def test_a_link_is_written_through(tmp_path: Path) -> None:
     assert audio.read(tmp_path / "real.wav")[0].shape == (1, 10)
 
 
-@pytest.mark.parametrize(
-    ("kind", "room"), [("wav", 0), ("wav", 30), ("wav", 20_000), ("flac", 0), ("ogg", 30), ("mp3", 20_000)]
-)
+@pytest.mark.parametrize(("kind", "room"), [("flac", 0), ("wav", 30), ("mp3", 20_000)])
 def test_a_full_disk_is_one_sentence_and_leaves_nothing(tmp_path: Path, kind: str, room: int) -> None:
     # a limit on file size stands for the full disk: write fails in the same places
     script = (
@@ -284,7 +269,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing(tmp_path: Path, kind: st
     assert os.listdir(tmp_path) == []
 
 
-@pytest.mark.parametrize("kind", ["wav", "flac", "ogg", "mp3"])
+@pytest.mark.parametrize("kind", ["wav", "ogg"])
 def test_a_disk_that_fills_at_the_very_end_is_noticed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
@@ -359,30 +344,28 @@ def write(path: Path, sound: np.ndarray, finish: SoundFinish) -> AudioWriter:
     return writer
 
 
-@pytest.mark.parametrize("more", [{}, {"bpm": "120.50", "key": "F#m"}], ids=["plain", "bpm and key"])
 @pytest.mark.parametrize("suffix", FORMATS)
-def test_tags_come_back(tmp_path: Path, suffix: str, more: dict[str, str]) -> None:
-    sound = noise(0.5, 0.1)
+def test_tags_come_back(tmp_path: Path, suffix: str) -> None:
+    sound, more = noise(0.5, 0.1), {"bpm": "120.50", "key": "F#m"}
     write(tmp_path / f"a.{suffix}", sound, SoundFinish(tags={**TAGS, **more}))
     with Decoder(tmp_path / f"a.{suffix}") as decoder:
         assert dict(decoder.info.tags) == TAGS
         assert sum(block.shape[1] for block in decoder.blocks()) == sound.shape[1]
     data = (tmp_path / f"a.{suffix}").read_bytes()
-    if more and suffix in ("flac", "ogg", "opus"):
+    if suffix in ("flac", "ogg", "opus"):
         assert b"BPM=120.50" in data
         assert b"INITIALKEY=F#m" in data
-    elif more:
+    else:
         assert b"TBPM" in data
         assert b"TKEY" in data
     av = pytest.importorskip("av", reason="the extra m4a, which has FFmpeg's reading of tags, is not installed")
     with av.open(str(tmp_path / f"a.{suffix}")) as file:
         said = {name.lower(): text for name, text in {**file.metadata, **file.streams[0].metadata}.items()}
     assert {name: said["track" if name == "tracknumber" else name] for name in TAGS} == TAGS
-    if more:
-        assert said.get("initialkey", said.get("tkey")) == "F#m"
+    assert said.get("initialkey", said.get("tkey")) == "F#m"
 
 
-@pytest.mark.parametrize("cut", [0, 3, 9, 11, 20, 60])
+@pytest.mark.parametrize("cut", [0, 9, 20])
 def test_damaged_tags_are_passed_over(tmp_path: Path, cut: int) -> None:
     assert read_id3(id3(TAGS)) == TAGS
     assert set(read_id3(id3(TAGS)[:cut]).items()) - set(TAGS.items()) <= {("title", "Tïtle 日本"[:cut])}

@@ -216,17 +216,6 @@ def test_a_slider_moves_what_plays_without_another_version_and_is_its_value_in_a
     assert event.args[event.args.index("gain") + 1] == 0.25
 
 
-def test_a_slider_moved_while_the_first_version_is_read_is_not_lost(stage: PlayerRig) -> None:
-    text = IMPORTS + "track('hats', s('hh*16', gain=slider(.25, 0, 1)), beats=4)\n"
-    stage.player.save(text, version=7)
-    stage.player.slide(7, text.index("slider"), 0.75)
-    stage.until_true(lambda: stage.player.playing, "it plays")
-    stage.play(stage.sent[0].beat + 2.0)
-    gains = [e.args[e.args.index("gain") + 1] for e in stage.sent if e.address == "/node/drums/play"]
-    assert gains.index(0.75) <= 2
-    assert gains[-1] == 0.75
-
-
 def test_tracks_are_foreseen_listed_and_silenced_where_they_are_sent(stage: PlayerRig) -> None:
     text = IMPORTS + BEAT + "track('low', note('c2 <e2 g2>'), on='bass')\n@loop\ndef l():\n    yield 1\n"
     stage.player.save(text, version=7)
@@ -245,16 +234,6 @@ def test_tracks_are_foreseen_listed_and_silenced_where_they_are_sent(stage: Play
     stage.play(2.0)
     assert stage.on("/note/on", zero)[-1][0] == 2.0
     assert stage.on("/node/drums/play", zero)[-1][0] >= 4.0
-
-
-def test_a_level_that_rises_is_a_cue_once(stage: PlayerRig) -> None:
-    zero = stage.first(BEAT + "@on_level('in', above=-30)\ndef loud():\n    play(40)\n")
-    stage.play(zero + 1.0)
-    stage.until_true(lambda: stage.player._awaited, "the loop waits")
-    for level in (-60.0, -20.0, -10.0, -50.0, -20.0):
-        stage.player.level("in", level)
-        stage.play(0.25)
-    assert len([e for e in stage.sent if e.address == "/note/on"]) == 2
 
 
 @pytest.mark.parametrize(
@@ -441,12 +420,6 @@ def test_a_copy_that_a_busy_machine_makes_late_is_no_script_that_waits(
         os.kill(first.pid, signal.SIGCONT)
     until(lambda: copy.answers() and copy.pid, 10.0, "the copy is there")
     copy.end()
-
-
-def test_versions_that_are_replaced_at_once_leave_no_process(processes: BranchProcesses) -> None:
-    for _ in range(4):
-        processes.first.fork().end()
-    _all_gone(processes)
 
 
 def test_copies_that_end_before_they_say_who_they_are_leave_no_process(processes: BranchProcesses) -> None:
