@@ -158,6 +158,7 @@ def test_a_version_takes_over_on_the_bar_with_the_state_of_its_loops(stage: Play
     notes = [(e.beat - zero, e.args[0]) for e in stage.sent if e.address == "/note/on"]
     assert notes[:5] == [(0.0, 60), (3.0, 61), (6.0, 62), (9.0, 63), (11.0, 64)]
     assert stage.player.out.late == 0
+    assert stage.player.out.ends() == [], "each note has ended"
 
 
 def test_a_version_from_the_top_begins_at_its_first_bar_where_the_one_before_ends(stage: PlayerRig) -> None:
