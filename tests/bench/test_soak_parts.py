@@ -1,17 +1,14 @@
 """What a soak reads, counts and draws."""
 
-import math
 import os
 import subprocess
 import sys
-import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
 
 from antiphon_bench.soak import processes
 from antiphon_bench.soak.counters import CounterSums
-from antiphon_models.learning.plot import Panel, svg
 
 STATUS = {"engine": {"restarts": 0}, "workers": [], "synth": None}
 
@@ -60,12 +57,3 @@ def test_counters_that_begin_again_go_on() -> None:
     for late in (3, 5, 1, 2):
         counts.add({**STATUS, "late": late})
     assert counts.totals()["late"] == 7
-
-
-def test_the_plot_is_xml_with_a_line_for_each_name_and_gaps_where_nothing_is_known() -> None:
-    lines = {"one": [(0.0, 1.0), (1.0, math.nan), (2.0, 2.0), (3.0, 3.0)], "two": [(0.0, 0.0), (3.0, 0.0)]}
-    drawn = svg([Panel("A & B", lines)], "soak", "min", [(1.5, "engine")])
-    texts = [element.text for element in ElementTree.fromstring(drawn).iter() if element.text]
-    assert {"A & B", "one", "two", "engine"} <= set(texts)
-    (line,) = [part for part in drawn.splitlines() if "#4477aa" in part and "<path" in part]
-    assert line.count("M") == 2

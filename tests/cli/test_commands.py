@@ -16,7 +16,7 @@ import pytest
 from tests.cli.conftest import Done
 
 from antiphon import __version__
-from antiphon.cli import bench, completion, running_server
+from antiphon.cli import bench, running_server
 from antiphon.cli.commands import application
 from antiphon.cli.terminal import errors, progress
 from antiphon.kernel.graph import patch_list
@@ -151,17 +151,6 @@ def test_a_patch_is_shown_in_full(antiphon: Run) -> None:
 def test_sets_are_listed(antiphon: Run) -> None:
     assert re.match(r"evening +shipped +An evening: .*\.\n", antiphon("sets").out)
     assert [entry["name"] for entry in json.loads(antiphon("sets", "--json").out)] == ["evening", "jam"]
-
-
-def test_words_of_scripts_are_listed_by_chapter_by_name_and_by_text(antiphon: Run) -> None:
-    everything = antiphon("words").out
-    assert everything.startswith("Scripts\n  between  A number by chance")
-    assert everything.endswith("  tremolo  add a node of the type tremolo to the patch\n")
-    assert antiphon("words", "loopat").out.startswith("Parts of sounds\n  loop_at loopAt")
-    assert "  maybe  True by chance" in antiphon("words", "by chance").out
-    assert antiphon("words", "orbit").out.splitlines()[1].startswith("  orbit  orbit does nothing: a track names")
-    found = json.loads(antiphon("words", "linger", "--json").out)
-    assert [entry["names"][0] for entry in found["words"]] == ["linger"]
 
 
 def test_a_plugin_is_shown_in_full(antiphon: Run) -> None:
@@ -346,22 +335,6 @@ def test_the_shell_is_offered_names() -> None:
     assert completed("evaluate", "hu") == ["hum"]
     assert {"mode=", "wet="} <= set(completed("run", "denoise", "-p", ""))
     assert completed("run", "denoise", "-p", "thr") == ["threshold="]
-
-
-def test_names_are_looked_up_again_only_when_a_plugin_changed(monkeypatch: pytest.MonkeyPatch) -> None:
-    loads = []
-    load = completion._load
-    monkeypatch.setattr(completion, "_load", lambda: loads.append(1) or load())
-    assert completion.plugins("gai") == ["gain"]
-    assert completion.plugins("gai") == ["gain"]
-    assert len(loads) == 1
-    folder = paths.make_folder(paths.plugins() / "mine")
-    (folder / "__init__.py").write_text("")
-    completion.load_names()
-    assert len(loads) == 2
-    (paths.cache() / completion.FILE).write_text("not JSON")
-    assert completion.plugins("gai") == ["gain"]
-    assert len(loads) == 3
 
 
 # ---- colour, bars, benches

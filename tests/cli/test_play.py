@@ -76,11 +76,6 @@ def test_it_says_what_to_do_first(tmp_path):
         assert f"Playing {name}.\n" in text
 
 
-def test_the_commands_it_names_are_for_this_port():
-    assert "--osc-port 5000 /x" in play.command(ServeSettings(osc_port=5000), "/x")
-    assert "-port" not in play.command(ServeSettings(), "/x")
-
-
 def test_what_it_names_is_in_the_patch_it_opens_with():
     from antiphon.kernel.graph import patch
     from antiphon.kernel.plugins.loader import load
@@ -179,11 +174,3 @@ def test_a_song_is_played_by_every_node_that_no_wire_plays(antiphon_home, tmp_pa
     ]
     assert made.tempo == 10.0
     assert made.midi == patch.load("duo", catalog).midi
-
-
-def test_of_a_song_it_says_how_to_begin_again():
-    settings = ServeSettings(audio="headless", record="r.wav", patch="song.toml")
-    text = "\n".join(play.introduction(settings, "headless", "", "a.mid"))
-    assert "Playing a.mid" in text
-    assert "osc /node/song/start" in text
-    assert "The input is" not in text

@@ -8,9 +8,7 @@ import pytest
 from hypothesis import given, strategies as st
 from tests.datasets.trees import TREES, score, sound, table, text
 from tests.each import each
-from typer.testing import CliRunner
 
-from antiphon.cli.commands import application
 from antiphon.kernel.errors import FileError
 from antiphon_models.datasets.annotations import AnnotatedBeat, AnnotatedSpan, MusicAnnotations, annotations_of, key_of
 from antiphon_models.datasets.checking import check
@@ -131,33 +129,6 @@ def test_a_folder_of_which_no_class_can_be_told_is_refused(tmp_path: Path) -> No
         check("folder", tmp_path / "set")
     sound(tmp_path / "birds/bees/1.wav")
     assert check("folder", tmp_path / "birds").labels == {"bees": 1, "birds": 1}
-
-
-def test_the_command_prints_tempo_key_beats_and_chords_of_pop909(tmp_path: Path) -> None:
-    TREES["pop909"][0](tmp_path)
-    lists = {
-        "beat_midi.txt": "0.1 0.0 0.0\n0.6 1.0 1.0\n1.1 0.0 0.0\n1.6 1.0 0.0\n2.1 1.0 1.0\n",
-        "chord_midi.txt": "0.1\t0.6\tN\n0.6\t2.1\tBb:min7/5\n",
-        "key_audio.txt": "0.1\t1.0\tGb:maj\n1.0\t2.1\tA:min\n",
-        "tempo.txt": "120",
-    }
-    for name, content in lists.items():
-        place = tmp_path / "POP909/002" / name
-        place.unlink(missing_ok=True)
-        text(place, content)
-    ran = CliRunner().invoke(application(), ["dataset", "items", "pop909", str(tmp_path)])
-    first, second = (json.loads(line) for line in ran.stdout.splitlines()[:2])
-    assert (first["tempo"], first["key"], first["missing"]) == (0.0, "Gb minor", [])
-    assert (second["tempo"], second["key"]) == (120.0, "")  # it changes
-    assert [(beat["time"], beat["position"]) for beat in second["beats"]] == [
-        (0.1, 0), (0.6, 1), (1.1, 2), (1.6, 3), (2.1, 1)
-    ]  # fmt: skip
-    assert second["chords"] == [
-        {"start": 0.1, "end": 0.6, "label": "N"},
-        {"start": 0.6, "end": 2.1, "label": "Bb:min7/5"},
-    ]
-    assert [one["label"] for one in second["keys"]] == ["Gb major", "A minor"]
-    assert check("pop909", tmp_path).annotated == {"tempo": 1, "key": 908, "beats": 909, "chords": 909, "keys": 909}
 
 
 @pytest.mark.parametrize("suffix", [".jams", ".lab", ".txt"])

@@ -2,11 +2,11 @@
 
 import shutil
 import socket
-from pathlib import Path
 
 import numpy as np
 import pytest
 import typer
+from tests.waiting import until
 
 from antiphon.cli.devices import devices, listing
 from antiphon.cli.doctor import doctor
@@ -14,7 +14,7 @@ from antiphon.cli.terminal import errors
 from antiphon.doctor import loopback, machine, software, sound
 from antiphon.doctor.sound import Device, JackState, LibraryReport
 from antiphon.kernel.contract.finding import Finding
-from antiphon.kernel.runtime import model_files, paths, resources
+from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.settings import HTTP_PORT
 from antiphon.kernel.workers import devices as workers
 from antiphon.kernel.workers.devices import TorchBuild
@@ -79,32 +79,6 @@ def test_a_check_that_fails_itself_stops_no_other():
     assert found[0].state == "limited"
     assert "RuntimeError: no window" in found[0].text
     assert found[1].subject == "Python"
-
-
-def test_weights_that_are_missing_or_changed_are_named_with_what_mends_it(tmp_path, monkeypatch):
-    here = only(software.check_weights)
-    count = len(model_files.names())
-    assert (here.state, here.mend) == ("works", "")
-    assert here.text == f"{count} of {count} are installed and match their checksums"
-    folder = Path(shutil.copytree(resources.models(), tmp_path / "models"))
-    monkeypatch.setattr(resources, "models", lambda: folder)
-    (folder / "accompany-harmony.safetensors").unlink()
-    (folder / "hum-learned.safetensors").unlink()
-    (folder / "reference.safetensors").write_bytes(b"changed")
-    some = only(software.check_weights)
-    assert some.state == "limited"
-    assert some.text == (
-        f"{count - 3} of {count} are installed; missing: accompany-harmony, hum-learned; changed: reference; nodes "
-        "that need them run without, or are dry"
-    )
-    assert "install Antiphon again" in some.mend
-    shutil.rmtree(folder)
-    folder.mkdir()
-    none = only(software.check_weights)
-    assert none.state == "limited"
-    assert none.text.startswith("none are installed: ")
-    assert "holds no manifest.toml" in none.text
-    assert "install Antiphon again" in none.mend
 
 
 def test_a_taken_port_is_named_with_what_to_do():
@@ -236,7 +210,14 @@ def test_the_burst_is_found_to_the_sample(gain, delay):
 
 
 def test_loopback_without_a_device_measures_the_engine(run):
-    code, out = run("doctor", "--loopback", "--audio", "headless", "--block", "256")
-    assert code == 0, out
+    tries = []
+
+    def measured():
+        """A machine that is busy misses the blocks that are listened for."""
+        tries.append(run("doctor", "--loopback", "--audio", "headless", "--block", "256"))
+        return tries[-1][0] == 0
+
+    until(measured, 10.0, "its bursts came back")
+    out = tries[-1][1]
     assert "measured 0 frames" in out
     assert "declared 2048 frames" in out
