@@ -185,15 +185,6 @@ def test_a_plugin_that_cannot_be_prepared_is_shown_all_the_same(antiphon: Run) -
             sys.modules.pop(name, None)
 
 
-def test_plugins_are_listed_one_to_a_line(antiphon: Run) -> None:
-    lines = antiphon("plugins").out.splitlines()
-    assert sum(line.split()[:1] == ["limiter"] for line in lines) == 1
-    assert lines.index("antiphon_utilities") < next(n for n, line in enumerate(lines) if line.split()[0] == "pan")
-    assert not any("default" in line for line in lines)
-    types = json.loads(antiphon("plugins", "--json").out)["types"]
-    assert len(lines) == len(types) + len({each["plugin"] for each in types}) + 2
-
-
 def test_run_shows_the_parameters_of_the_plugin_it_is_asked_for(antiphon: Run) -> None:
     for arguments in (("denoise", "--help"), ("--help", "denoise"), ("denoise", "-p", "mode=gate", "--help")):
         done = antiphon("run", *arguments)
@@ -343,18 +334,6 @@ def test_the_shell_is_offered_names() -> None:
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
-
-
-def test_colour_is_for_terminals_and_for_who_wants_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("NO_COLOR", raising=False)
-    monkeypatch.setenv("TERM", "xterm")
-    assert progress.style_text("x", "bad", Terminal()) == "\033[31mx\033[0m"
-    assert progress.style_text("x", "bad", io.StringIO()) == "x"
-    monkeypatch.setenv("NO_COLOR", "1")
-    assert progress.style_text("x", "bad", Terminal()) == "x"
-    monkeypatch.delenv("NO_COLOR")
-    monkeypatch.setenv("TERM", "dumb")
-    assert progress.style_text("x", "bad", Terminal()) == "x"
 
 
 def test_a_complaint_takes_the_bar_away_first(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -77,25 +77,12 @@ def test_a_new_change_starts_from_where_the_old_one_has_come():
     assert np.abs(np.diff(curve)).max() < 0.02
 
 
-def test_what_is_not_smoothed_steps_at_its_sample():
-    curve, numbers, _ = rendered(STEP, [(77, 2.0, 0.0)], BLOCK, [BLOCK])
-    assert (curve[:77] == 0).all()
-    assert (curve[77:] == 2).all()
-    np.testing.assert_array_equal(numbers, curve)
-
-
 def test_whole_numbers_and_choices_step_and_are_exact():
     _, numbers, _ = rendered(NUMBER, [(5, (1 << 40) - 1, 1.0), (9, 4, 0.0)], 64, [32])
     assert list(numbers[[4, 5, 8, 9, 63]]) == [3, (1 << 40) - 1, (1 << 40) - 1, 4, 4]
     _, numbers, cell = rendered(CHOICE, [(40, 2.0, 0.5)], 64, [32])
     assert list(numbers[[0, 39, 40]]) == [1, 1, 2]
     assert cell.param.decode(numbers[-1]) == "c"
-
-
-def test_two_changes_at_one_sample_leave_the_last():
-    _, numbers, _ = rendered(STEP, [(9, 1.0, 0.0), (9, 2.0, 0.0)], 32, [32])
-    assert numbers[8] == 0
-    assert numbers[9] == 2
 
 
 def test_a_trigger_fires_in_its_block_only():

@@ -1,6 +1,5 @@
 """Who is told what moved, and how the dead are found."""
 
-import asyncio
 from pathlib import Path
 
 import pytest
@@ -204,9 +203,3 @@ def test_access() -> None:
     assert access.level("10.0.1.150") is Level.HELD
     with pytest.raises(UsageError, match="not an IP address"):
         access.approve("my-phone")
-
-
-async def test_nothing_is_gathered_for_nobody(live: Rig) -> None:
-    await live.client().ask("/node/a/gain", 1.0)
-    assert not live.app.feedback.pending
-    await asyncio.sleep(0)

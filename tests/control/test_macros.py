@@ -19,7 +19,6 @@ from antiphon.kernel.runtime import paths
 from antiphon.kernel.session.actions import NodeSet
 from antiphon.kernel.session.commands import Beat, SetParam
 from antiphon.kernel.session.graph_state import GraphState
-from antiphon.layout.controls import pages
 from antiphon.offline.rendering import actions_of, param_finder
 
 TEXT = """format = 1
@@ -171,15 +170,6 @@ def test_offline_it_is_the_targets_that_are_played_at_the_same_beat() -> None:
     ]
     assert all(action.when == Beat(3.0) for action in actions)
     assert param_finder(graph, CATALOG)("macro", "loud").high == 1.0
-
-
-def test_a_surface_has_them_first() -> None:
-    page = next(page for page in pages(parsed(), CATALOG) if page.name == "play")
-    assert [(w.label, w.address) for w in page.controls][:3] == [
-        ("loud", "/node/macro/loud"),
-        ("bright", "/node/macro/bright"),
-        ("dark", "/node/macro/dark"),
-    ]
 
 
 async def test_they_answer_to_addresses_as_nodes_do(live: Rig) -> None:

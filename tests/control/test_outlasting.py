@@ -28,7 +28,7 @@ from antiphon.kernel.graph.graph import End, Graph, NodeSpec, Wire
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.session.commands import SetParam
 from antiphon.kernel.wire.osc import encode
-from antiphon.web.http_message import answer, text
+from antiphon.web.http_message import answer
 
 """A text parameter set by type tag `c` to half of a surrogate pair."""
 NAME = os.fsdecode(b"Ger\xe4usch")
@@ -61,12 +61,6 @@ class Broken:
             self.times -= 1
             raise RuntimeError("a mistake nobody foresaw")
         return self.then(*given)
-
-
-async def test_every_tick_is_noted_for_the_supervisor(live: Rig) -> None:
-    before = live.engine.turns
-    await live.settle(ticks=3)
-    assert live.engine.turns == before + 3
 
 
 async def test_text_without_utf8_is_refused_whichever_way_it_comes(live: Rig) -> None:
@@ -132,10 +126,6 @@ async def test_a_file_of_the_command_line_may_have_any_name(tmp_path: Path, home
         assert live.app.counts()["faults"] == 0
     async with rig(tmp_path / "state", catalog=catalog, patch=False) as again:
         assert again.app.executor.value("p", "file") == whole
-
-
-def test_plain_text_over_http_is_total() -> None:
-    assert text(NAME).body == rb"Ger\udce4usch"
 
 
 @pytest.mark.parametrize(

@@ -207,16 +207,6 @@ async def test_a_control_process_killed_is_taken_up_where_it_was(tmp_path: Path,
         assert await client.ask("/node/a/gain") == [("/node/a/gain", (pytest.approx(1.9),))]
 
 
-async def test_both_killed_the_new_engine_is_given_the_patch(tmp_path: Path, home: Path) -> None:
-    engine = FakeEngine(FakeTime())
-    async with rig(tmp_path / "state", engine=engine) as first:
-        await first.client().ask("/node/a/gain", 1.9)
-    other = FakeEngine(engine.time, pid=777)
-    async with rig(tmp_path / "state", engine=other) as again:
-        assert dict(other.loads[-1][1].node("a").values) == {"gain": pytest.approx(1.9)}
-        assert await again.client().ask("/node/a/gain") == [("/node/a/gain", (pytest.approx(1.9),))]
-
-
 @pytest.mark.parametrize(
     "content", ["", "{", "[]", '{"format": 9}', '{"format": 1}', '{"format": 1, "session": {"graph": 5}}']
 )
@@ -346,25 +336,3 @@ async def test_it_is_said_when_it_plays_and_again_when_an_error_is_mended(
     ]
     patch_watch.reload_if_changed(app, str(file))
     assert len(caplog.records) == 1
-
-
-async def test_what_the_engine_refuses_is_not_said_to_be_reloaded(
-    live: Rig, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.INFO, "antiphon.said")
-    file = tmp_path / "mine.toml"
-    file.write_text(TEXT)
-    app = live.app
-    app.plans.load(patch.load(file, CATALOG, trusted=True), 0.0, None, "", ())
-    await live.settle()
-    file.write_text(TEXT.replace("0.5", "0.4"))
-    live.engine.refuse = "no memory"
-    patch_watch.reload(app)
-    await live.settle()
-    assert not [record for record in caplog.records if record.name == "antiphon.said"]
-    live.engine.refuse = ""
-    file.write_text(TEXT.replace("0.5", "0.3"))
-    patch_watch.reload(app)
-    await live.settle()
-    said = [record.getMessage() for record in caplog.records if record.name == "antiphon.said"]
-    assert said == ["reloaded mine.toml after the error: a.gain 0.3"]

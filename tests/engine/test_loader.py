@@ -367,15 +367,6 @@ def test_a_node_that_hangs_the_engines_loader_is_named_and_ended_with_it(
         rig.plays(LEVEL / 4)
 
 
-def test_a_loader_that_works_is_not_seen_as_hung(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watchdog, "LOAD_SECONDS", 2.0)
-    watch = watchdog.HangWatch(rig.shared.words, rig.loading, 0.2)
-    for n in range(3):
-        rig.load(("good", {}), (f"n{n}", {}))
-        assert watch.engine(rig.engine, "headless") == (Hang.NONE, "")
-        assert rig.loading.name == ""
-
-
 def test_a_plan_that_played_goes_on_without_the_node_that_no_longer_prepares(rig: Rig) -> None:
     nodes = ("good", {}), ("bad", {"act": "raise", "where": "late"}), ("worse", {"act": "crash", "where": "late"})
     assert rig.load(*nodes) == ""

@@ -84,14 +84,6 @@ def test_parallel_branches_of_other_latency_meet_in_time():
     np.testing.assert_allclose(run(made, x, [256, 1, 77]), 4 * late(x, 300), atol=1e-6)
 
 
-def test_branches_that_meet_in_a_node_are_compensated_there():
-    nodes = {"a": ("lag", {"frames": 300}), "g": "gain", "after": ("lag", {"frames": 5})}
-    made = plan(graph(nodes, ["in > a", "a > g", "in > g", "g > after", "after > out"]), SPEC)
-    x = audio.noise(2000, 2)
-    assert made.latency == 305
-    np.testing.assert_allclose(run(made, x), 2 * late(x, 305), atol=1e-6)
-
-
 def test_a_graph_may_not_lag_by_more_than_ten_seconds():
     nodes = {f"a{n}": ("lag", {"frames": 100000}) for n in range(5)}
     wires = ["in > a0", *(f"a{n} > a{n + 1}" for n in range(4)), "a4 > out"]

@@ -40,7 +40,7 @@ from antiphon.web.access import TokenGuard
 from antiphon.web.api.server_state import qr_rows
 from antiphon.web.control_link import ControlLink
 from antiphon.web.plugin_routes import HOOK, add_routes
-from antiphon.web.routes import HttpOptions, serve_http, wants_html
+from antiphon.web.routes import HttpOptions, serve_http
 from antiphon.web.server import HttpRequest, HttpServer, Refusal, text
 
 
@@ -343,14 +343,6 @@ async def test_status_tree_and_page(tmp_path: Path) -> None:
         assert "unsafe" not in headers["Content-Security-Policy"]
 
 
-def test_who_gets_the_page() -> None:
-    assert wants_html("text/html")
-    assert wants_html("application/json, text/html;q=0.5")
-    assert not wants_html("text/html;q=0")
-    assert not wants_html("*/*")
-    assert not wants_html("")
-
-
 async def test_only_loopback_is_bound_without_lan(tmp_path: Path) -> None:
     async with serving(tmp_path) as server:
         assert server.connections._servers[0].sockets[0].getsockname()[0] == "127.0.0.1"
@@ -358,17 +350,6 @@ async def test_only_loopback_is_bound_without_lan(tmp_path: Path) -> None:
         for ip in others:
             with pytest.raises(ConnectionRefusedError):
                 await asyncio.open_connection(ip, server.port)
-
-
-async def test_the_patches_are_listed_with_what_to_do_first(tmp_path: Path) -> None:
-    async with serving(tmp_path) as server:
-        code, body, _ = await ask(server, "GET", "/api/patches")
-    assert code == 200
-    found = {entry["name"]: entry for entry in json.loads(body)}
-    assert found["wah"]["hint"].startswith("Play one string softly")
-    assert (found["wah"]["group"], found["tune"]["group"]) == ("guitar", "tools")
-    assert "through" not in found
-    assert not any("file" in entry for entry in found.values()), "a path of this machine is nobody else's business"
 
 
 async def test_approving_needs_the_token_even_on_loopback(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -330,15 +330,6 @@ async def test_a_listener_that_answers_no_ping_is_closed() -> None:
         client.close()
 
 
-async def test_stopping_ends_listeners() -> None:
-    async with serving() as (server, _):
-        client = Client(server)
-        await client.open()
-        await asyncio.wait_for(server.stop(), PATIENCE)
-        assert len(server.listeners) == 0
-        client.close()
-
-
 async def test_jobs_are_sent_to_those_who_listen_to_them() -> None:
     async with serving() as (server, _):
         follower, other = Client(server), Client(server)

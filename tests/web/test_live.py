@@ -26,7 +26,7 @@ from antiphon.kernel.runtime.processes.child_process import socket_pair
 from antiphon.kernel.wire.osc import encode, encode_bundle
 from antiphon.web.access import CodeGuard, TokenGuard
 from antiphon.web.api.jobs import JobRoutes
-from antiphon.web.api.live import LiveRoutes, sound_names
+from antiphon.web.api.live import LiveRoutes
 from antiphon.web.api.server_state import ServerRoutes
 from antiphon.web.control_link import NodeValues
 from antiphon.web.osc_socket import check_message
@@ -304,13 +304,3 @@ async def test_scripts_are_saved_beside_those_that_ship_and_replaced_only_when_a
             for method, data in (("PUT", {"text": "x", "replace": True}), ("GET", None)):
                 assert (await rig.ask(method, f"/api/live/sets/{name}", data))[0] in (400, 404), name
         assert (home / "secret.py").read_text() == "secret"
-
-
-def test_a_folder_of_sounds_is_listed_and_one_that_is_not_there_is_none(home: Path) -> None:
-    kit = home / "data" / "library" / "kit"
-    (kit / "gong").mkdir(parents=True)
-    (kit / "one.wav").write_bytes(b"")
-    (kit / "notes.txt").write_bytes(b"")
-    assert sound_names("kit") == ["gong", "one"]
-    assert sound_names("../kit") == []
-    assert sound_names("nothing") == []

@@ -30,16 +30,6 @@ def made(slots: int = 4, **given):
     return stepper
 
 
-def test_streaming_is_offline() -> None:
-    x = noise(1, 2, 30 * HOP)
-    torch.manual_seed(3)
-    with torch.inference_mode():
-        want = networks.Leaky().offline(x[0])
-    stepper = made()
-    stepper.open(2, "")
-    np.testing.assert_allclose(play(stepper, x, 4, {0: 2})[0], want, atol=1e-5)
-
-
 def test_the_same_stream_gives_the_same_bits_in_any_slot_and_company() -> None:
     x = noise(4, 2, 12 * HOP)
     stepper = made()
