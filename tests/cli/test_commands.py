@@ -336,20 +336,6 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_a_complaint_takes_the_bar_away_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    terminal, now = Terminal(), 100.0
-    monkeypatch.setenv("NO_COLOR", "1")
-    monkeypatch.setattr(sys, "stderr", terminal)
-    monkeypatch.setattr(progress.time, "monotonic", lambda: now)
-    with progress.ProgressBar("in.wav", 1000, 1) as bar:
-        now = 110.0
-        bar.update(250)
-        assert terminal.getvalue().endswith("]  25% 0:30 left")
-        errors.complain("something is wrong")
-    assert "\r\033[Kantiphon: something is wrong\n" in terminal.getvalue()
-    assert terminal.getvalue().endswith("wrong\n")
-
-
 @pytest.mark.parametrize("terminal", [Terminal(), io.StringIO()])
 def test_the_bar_shows_on_a_terminal_after_two_seconds_and_goes(
     monkeypatch: pytest.MonkeyPatch, terminal: io.StringIO

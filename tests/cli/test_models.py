@@ -85,21 +85,6 @@ def test_json_says_the_same(run: Run, folder: Path) -> None:
     assert told["device"] in rows["beside"]["devices"] or told["device"] == "cuda"
 
 
-@pytest.mark.parametrize("harm", ["gone", "garbled", "unnamed"])
-def test_a_registered_model_without_weights_is_missing(run: Run, folder: Path, harm: str) -> None:
-    if harm == "gone":
-        (folder / "manifest.toml").unlink()
-    if harm == "garbled":
-        (folder / "manifest.toml").write_text("[denoise-gate\n")
-    info = ModelInfo("mine", "its.network:Net", "nowhere", "test")
-    code, out, said = run("--models-dir", folder, known=(info,))
-    assert code == 1
-    (line,) = (line for line in out.splitlines() if line.startswith("mine"))
-    assert "missing" in line
-    assert "cpu, cuda" in line
-    assert [line for line in said if line.startswith("mine: ")] == said
-
-
 def test_a_model_may_bring_weights_of_its_own(run: Run, folder: Path, tmp_path: Path) -> None:
     import numpy as np
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given, strategies as st
-from tests.datasets.trees import TREES, score, sound, table, text
+from tests.datasets.trees import TREES, sound, table, text
 from tests.each import each
 
 from antiphon.kernel.errors import FileError
@@ -87,16 +87,6 @@ def test_labels_of_instruments_are_words_and_excerpts_of_a_recording_share_a_gro
     tags = items("jamendo-genre", tmp_path / "j")
     assert tags["track_2"].labels == ("rock", "flute")
     assert items("jamendo", tmp_path / "all")["track_0"].labels == ("genre---rock",)
-
-
-@pytest.mark.parametrize("version", ["v1.0.0", "v2.0.0", "v3.0.0"])
-def test_every_version_of_maestro_has_a_table_in_json(version: str, tmp_path: Path) -> None:
-    row = {"canonical_composer": "Bach", "canonical_title": "Fugue", "split": "validation", "midi_filename": "1.midi"}
-    columns = {name: {"0": value} for name, value in row.items()}
-    text(tmp_path / f"maestro-{version}.json", json.dumps(columns if version == "v3.0.0" else [row]))
-    score(tmp_path / "1.midi")
-    report = check("maestro", tmp_path)
-    assert (report.part, report.splits, report.missing) == (f"maestro-{version}", {"valid": 1}, ())
 
 
 def test_a_list_that_is_none_is_damaged_when_thorough(tmp_path: Path) -> None:

@@ -56,33 +56,6 @@ def test_a_file_that_is_cut_or_empty_is_damaged(name: str, tmp_path: Path) -> No
     assert check(name, tmp_path).damaged[item.files[0]] == "it is empty"
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "fma",
-        "cal500",
-        "nsynth",
-        "maestro",
-        "groove",
-        "openmic",
-        "magnatagatune",
-        "fsld",
-        "jamendo-genre",
-        "medley-solos",
-        "slakh",
-    ],
-)
-def test_a_file_that_is_gone_is_missing_and_in_no_split(name: str, tmp_path: Path) -> None:
-    TREES[name][0](tmp_path)
-    before = check(name, tmp_path)
-    item = next(item for item in layout_of(name).listing(tmp_path).items if not item.fault)
-    (tmp_path / item.files[0]).unlink()
-    report = check(name, tmp_path)
-    assert len(report.missing) == 1
-    assert Path(report.missing[0]).stem.startswith(Path(item.files[0]).stem.split("_")[0])
-    assert sum(report.splits.values()) == sum(before.splits.values()) - 1
-
-
 def test_known_faults_are_named_and_left_out(tmp_path: Path) -> None:
     TREES["fma"][0](tmp_path)
     report = check("fma", tmp_path)

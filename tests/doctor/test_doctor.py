@@ -108,18 +108,6 @@ def test_the_ports_of_a_server_of_ones_own_are_as_they_should_be(tmp_path, monke
         assert all(f"(process {live.pids()['supervisor']})" in f.text for f in found)
 
 
-def test_a_small_socket_buffer_is_explained(monkeypatch):
-    from antiphon.kernel.io import osc_udp
-
-    monkeypatch.setattr(osc_udp, "enlarge_buffer", lambda _sock: 425_984)
-    small = only(machine.osc_buffer)
-    assert small.state == "limited"
-    assert "416 KiB" in small.text
-    assert "sysctl -w net.core.rmem_max=8388608" in small.mend
-    monkeypatch.setattr(osc_udp, "enlarge_buffer", lambda _sock: 16 << 20)
-    assert only(machine.osc_buffer).state == "works"
-
-
 def test_real_time_is_tried_not_guessed(monkeypatch):
     said = []
 
@@ -177,19 +165,6 @@ def test_a_sound_card_and_jack_are_told():
     assert "in  system:capture_1" in text
     assert "out system:playback_1" in text
     assert "3 * USB Audio (ALSA): 1 in, 2 out, 44.1, 48 kHz" in text
-
-
-@pytest.mark.parametrize(
-    ("heard", "said"),
-    [
-        (NOTHING, "software clock"),
-        (LibraryReport((CARD,), "PortAudio V19", "", None, "no server runs"), "PortAudio: USB Audio out"),
-    ],
-)
-def test_what_serve_would_take(monkeypatch, heard, said):
-    monkeypatch.setattr(sound, "ask", lambda: heard)
-    found = {f.subject: f for f in sound.checks()}
-    assert said in found["sound"].text
 
 
 def test_a_library_that_crashes_or_hangs_is_a_finding(monkeypatch):

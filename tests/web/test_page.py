@@ -7,8 +7,6 @@ import base64
 import hashlib
 import json
 import re
-import struct
-import zlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -156,23 +154,6 @@ def test_the_service_worker_keeps_each_built_file_by_its_digest_and_nothing_else
     assert dict(page.extra("worker.js"))["Service-Worker-Allowed"] == "/"
     assert "worker-src 'self'" in dict(page.extra("index.html"))["Content-Security-Policy"]
     assert page.extra("app.js") == ()
-
-
-def test_the_manifest_names_icons_that_are_there_in_the_sizes_it_says() -> None:
-    manifest = json.loads(page.asset("manifest.webmanifest"))
-    assert (manifest["display"], manifest["start_url"], manifest["scope"]) == ("standalone", "/", "/")
-    for icon in manifest["icons"]:
-        made = page.asset(icon["src"].removeprefix("/page/"))
-        assert icon["src"] in page.PUBLIC_PATHS
-        if icon["type"] == "image/png":
-            size = int(icon["sizes"].split("x")[0])
-            assert made.startswith(b"\x89PNG\r\n\x1a\n")
-            assert struct.unpack(">II", made[16:24]) == (size, size)
-            rows = zlib.decompress(made[41 : 41 + struct.unpack(">I", made[33:37])[0]])
-            assert len(rows) == size * (1 + 4 * size)
-            corner, wave = rows[1:5], rows[(1 + 4 * size) * (size // 2) + 1 + 4 * (13 * size // 32) :][:4]
-            assert corner[3] == (255 if icon["purpose"] == "maskable" else 0), "systems cut a maskable icon"
-            assert wave[0] > 200
 
 
 def test_a_parameter_s_declaration_is_in_the_graph() -> None:
