@@ -10,7 +10,7 @@ from tests.control.rig import Rig
 from antiphon.kernel.control.commands.syncs import Syncs
 from antiphon.kernel.engine.action_schedule import OTHER
 from antiphon.kernel.engine.link import BeatPassed, Late
-from antiphon.kernel.session.actions import ACTIONS
+from antiphon.kernel.session.actions import ACTIONS, NodeReset
 from antiphon.kernel.session.commands import NOW, ClearSchedule, NudgeBeat, Panic
 from antiphon.kernel.wire.osc import encode, encode_bundle
 
@@ -202,6 +202,16 @@ async def test_sync_waits_for_a_plan_being_made(live: Rig) -> None:
     live.engine.hold_plans = False
     await live.settle(2)
     assert client.heard() == [("/synced", (1,))]
+
+
+async def test_what_waits_for_room_goes_first(live: Rig) -> None:
+    live.engine.applied.clear()
+    live.engine.room = 0
+    live.app.outbox.send(NodeReset(1))
+    live.engine.room = 10
+    live.app.outbox.send(NodeReset(2))
+    await live.settle()
+    assert [e[1] for e in live.engine.applied] == [1, 2]
 
 
 async def test_swing_is_set_asked_for_and_checked(live: Rig) -> None:
