@@ -48,6 +48,15 @@ def test_everything_is_drained_in_order(wired: Wired) -> None:
     assert len({peer.key for _, peer in wired.lane.queue}) == 1
 
 
+def test_the_queue_is_bounded_and_counts(wired: Wired, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(osc_udp, "MAX_QUEUED", 10)
+    for n in range(15):
+        wired.client.send(b"%d" % n)
+    wired.end.drain()
+    assert len(wired.lane.queue) == 10
+    assert wired.end.queue_dropped == 5
+
+
 def test_the_queue_is_bounded_in_bytes_too(wired: Wired, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(osc_udp, "MAX_QUEUED_BYTES", 1000)
     for _ in range(5):
