@@ -85,6 +85,12 @@ def test_whole_numbers_and_choices_step_and_are_exact():
     assert cell.param.decode(numbers[-1]) == "c"
 
 
+def test_two_changes_at_one_sample_leave_the_last():
+    _, numbers, _ = rendered(STEP, [(9, 1.0, 0.0), (9, 2.0, 0.0)], 32, [32])
+    assert numbers[8] == 0
+    assert numbers[9] == 2
+
+
 def test_a_trigger_fires_in_its_block_only():
     cell = ParamCell(TRIGGER, RATE, BLOCK)
     cell.post(3, 1.0)
@@ -106,6 +112,16 @@ def test_at_rest_every_frame_of_the_array_holds_the_value():
     assert not cell.settle(BLOCK + 32)
     assert (cell.full == 1.0).all()
     assert cell.steps == [(0, 1.0)]
+
+
+def test_rest_at_leaves_no_ramp():
+    cell = ParamCell(SMOOTH, RATE, BLOCK)
+    cell.post(0, 5.0, 1.0)
+    cell.render(0, BLOCK)
+    cell.rest_at(2.0)
+    cell.render(BLOCK, BLOCK)
+    assert (cell.full == 2.0).all()
+    assert not cell.settle(2 * BLOCK)
 
 
 def test_more_changes_than_a_block_holds_are_refused():

@@ -290,6 +290,19 @@ def test_the_memory_of_whom_was_answered_is_the_machines_and_bounded() -> None:
     assert access.hold("10.0.0.1")
 
 
+def test_the_last_that_knocked_are_listed() -> None:
+    access = Access()
+    for n in range(200):
+        access.hold(f"10.0.1.{n}")
+    access.hold("10.0.0.9")
+    assert len(access.held()) == MAX_HELD
+    assert access.held()[-1] == "10.0.0.9"
+    for n in range(200, 200 + MAX_HELD - 1):
+        access.hold(f"10.0.1.{n}")
+        access.hold("10.0.0.9")
+    assert "10.0.0.9" in access.held()
+
+
 SEEDS = [
     encode("/node/a/gain", 1.5, 0.1),
     encode("/node/*/{wet,gain}/norm", 0.5),

@@ -336,3 +336,25 @@ async def test_it_is_said_when_it_plays_and_again_when_an_error_is_mended(
     ]
     patch_watch.reload_if_changed(app, str(file))
     assert len(caplog.records) == 1
+
+
+async def test_what_the_engine_refuses_is_not_said_to_be_reloaded(
+    live: Rig, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "antiphon.said")
+    file = tmp_path / "mine.toml"
+    file.write_text(TEXT)
+    app = live.app
+    app.plans.load(patch.load(file, CATALOG, trusted=True), 0.0, None, "", ())
+    await live.settle()
+    file.write_text(TEXT.replace("0.5", "0.4"))
+    live.engine.refuse = "no memory"
+    patch_watch.reload(app)
+    await live.settle()
+    assert not [record for record in caplog.records if record.name == "antiphon.said"]
+    live.engine.refuse = ""
+    file.write_text(TEXT.replace("0.5", "0.3"))
+    patch_watch.reload(app)
+    await live.settle()
+    said = [record.getMessage() for record in caplog.records if record.name == "antiphon.said"]
+    assert said == ["reloaded mine.toml after the error: a.gain 0.3"]

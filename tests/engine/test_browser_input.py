@@ -95,3 +95,20 @@ def test_other_counts_of_channels(channels: int) -> None:
     engine.add(x)
     got = engine.add(x)
     np.testing.assert_allclose(got[:, 0], [0.5, -0.5, 0.0, 0.0][:channels])
+
+
+def test_a_second_browser_begins_with_a_full_buffer_again() -> None:
+    memory, web, engine = parts()
+    x, half = np.zeros((2, BLOCK), np.float32), message(np.full((1, 480), 0.5))
+    for _ in range(8):
+        web.put(half)
+    assert engine.add(x) is not x
+    memory.words[TapWord.INPUT_OPEN] = 0
+    assert engine.add(x) is x
+    memory.words[TapWord.INPUT_READ] = memory.words[TapWord.INPUT_WRITE]
+    web.put(half)
+    assert engine.add(x) is x
+    for _ in range(6):
+        web.put(half)
+    assert engine.add(x)[0, 0] < 0.01, "it fades in again"
+    assert engine.add(x)[0, 0] == 0.5

@@ -7,6 +7,7 @@ import time
 
 import numpy as np
 import pytest
+from hypothesis import assume, given, strategies as st
 from tests import audio
 
 from antiphon.kernel.engine.callback import DEPTH, CallbackState, Slot, jack_process, portaudio_process
@@ -193,6 +194,12 @@ def test_portaudio_with_only_one_side_and_its_own_skips(state):
         assert state.view[Slot.XRUNS] == count
 
 
+def test_jack_asks_for_its_ports_by_their_own_number_of_frames(state):
+    call = Jack(state)
+    call(np.zeros((2, BLOCK), np.float32))
+    assert call.asked == [(port, BLOCK) for port in range(5)]
+
+
 @pytest.mark.parametrize("ahead", [0, -1, DEPTH - 2, 100])
 def test_as_many_blocks_ahead_as_slots_make_no_sense(ahead):
     with pytest.raises(ValueError, match="ahead must be 1 to"):
@@ -298,3 +305,11 @@ def test_a_gap_starts_it_again_without_a_slide():
     assert loop.time == pytest.approx(2101 * period + 5e6, abs=20e3)
     loop.update(2102 * 256, round(2102 * period) + 10**9)
     assert loop.time == round(2102 * period) + 10**9
+
+
+@given(st.lists(st.floats(0, 3e6), min_size=50, max_size=300))
+def test_its_line_never_runs_back(jitter):
+    period = 256 * 1e9 / RATE
+    _, line = _followed(np.arange(len(jitter)) * period + np.array(jitter), 256)
+    assume(len(line) > 2)
+    assert (np.diff(line) > 0).all()

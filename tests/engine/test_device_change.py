@@ -196,6 +196,17 @@ def test_a_device_that_never_asked_for_a_block_is_left_without_a_move_of_the_clo
     assert again.loop.player.sample == 601 * BLOCK
 
 
+def test_an_engine_that_ends_takes_no_other_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = Loop(Free("jack"))
+    one.run(100)
+    monkeypatch.setattr(one.first, "wait", lambda: -1)
+    monkeypatch.setattr(one.first, "time_of", lambda _block: 0)  # silent for long
+    one.loop.change(Free("portaudio"))
+    one.loop.end()
+    assert one.loop.driver is one.first
+    assert one.loop.changing
+
+
 def test_whatever_the_old_device_raises_the_software_clock_sounds_in_its_place() -> None:
     one = Loop(Free("portaudio"), lost=True)
     one.run(200)

@@ -77,6 +77,19 @@ def test_after_a_panic_it_rises_once_the_plan_has_caught_up(made: Graph) -> None
     assert np.abs(y).max() > 0.45
 
 
+def test_a_fade_in_has_no_corner_and_what_follows_missed_blocks_rises() -> None:
+    stage = GraphPlayer(SPEC)
+    stage.rise()
+    stage.load(plan(THROUGH, SPEC), 1, 0.0)
+    first = play(stage, tone(RATE // 4))
+    stage.skip(BLOCK)
+    after = play(stage, tone(RATE // 4))
+    bend = 2.0 * np.cos(2.0 * np.pi * 437.0 / RATE)
+    for y in (first, after):
+        assert np.abs(y[:, 2:] - bend * y[:, 1:-1] + y[:, :-2]).max() < 5e-4
+        assert abs(y[0, 0]) < 1e-6
+
+
 @pytest.mark.parametrize("wet", [1.0, 0.5])
 @pytest.mark.parametrize("size", [64, 256])
 def test_a_node_that_was_reset_rises_behind_its_latency(wet: float, size: int) -> None:

@@ -83,6 +83,15 @@ def test_a_slow_block_is_late_and_a_slower_one_is_missed(clock, monkeypatch):
     assert driver.counts() == (1, 3, 0)
 
 
+def test_after_a_hiccup_within_the_buffer_it_catches_up_without_a_miss(clock, monkeypatch):
+    driver = made(clock, monkeypatch)
+    driver.wait()
+    clock.now += 7 * MS
+    assert [driver.wait() for _ in range(9)] == list(range(1, 10))
+    assert driver.counts()[0] == 0
+    assert clock.slept == [ORIGIN + 8 * MS, ORIGIN + 9 * MS]
+
+
 @given(st.lists(st.integers(0, 30 * MS), min_size=1, max_size=60))
 def test_every_block_is_played_or_missed_and_counted_once(delays):
     clock = Clock()

@@ -180,3 +180,16 @@ def test_it_begins_at_once_where_no_bar_line_comes_soon(loop: EngineLoop) -> Non
     loop.player.tempo.set_tempo(0, 120.0)
     loop.player.tempo.set_transport(0, False, 1.0)
     assert taken(loop, 4.0, 1) == 2 * BLOCK
+
+
+def test_a_jump_of_the_transport_moves_the_bar_line(loop: EngineLoop) -> None:
+    tempo = loop.player.tempo
+    tempo.set_transport(0, None, 41.0)
+    new = plan(GRAPH, loop.player.spec, loop.player.plan)
+    loop.next_plan = NextPlan(new, 2, 0.0, 0.0, b"{}", quantum=4.0)
+    loop.run_block()
+    assert loop.next_plan is not None
+    tempo.set_transport(loop.player.sample, None, 35.99)
+    for _ in range(3):
+        loop.run_block()
+    assert loop.player.plan is new

@@ -396,3 +396,8 @@ def test_a_limit_leaves_what_is_below_it_to_the_sample(tmp_path: Path) -> None:
     write(tmp_path / "a.wav", sound, SoundFinish(limit=True))
     write(tmp_path / "b.wav", sound, SoundFinish())
     assert (tmp_path / "a.wav").read_bytes() == (tmp_path / "b.wav").read_bytes()
+
+
+def test_silence_is_not_raised(tmp_path: Path) -> None:
+    write(tmp_path / "a.wav", np.zeros((1, RATE), np.float32), SoundFinish(loudness=-14.0, limit=True))
+    assert not soundfile.read(tmp_path / "a.wav")[0].any()

@@ -61,6 +61,16 @@ def test_files_that_are_no_patches_do_not_end_a_list() -> None:
     assert "mine~" not in found
 
 
+def test_the_key_takes_true_or_false_at_the_top_alone() -> None:
+    write("hidden", "format = 1\nlisted   =   false\n[nodes.a]\n")
+    write("node", "format = 1\n[nodes.a]\nlisted = false\n")
+    write("named", 'format = 1\nname = "listed = false"\n')
+    assert {"hidden", "node", "named"} & set(patch_list.names()) == {"node", "named"}
+    assert patch.parse("format = 1\nlisted = false\n", Catalog()).name == "patch"
+    with pytest.raises(PatchError, match="line 2, 'listed': takes true or false, not 0"):
+        patch.parse("format = 1\nlisted = 0\n", Catalog())
+
+
 def test_what_is_saved_from_one_that_is_not_listed_is_listed() -> None:
     made = patch.parse("format = 1\nlisted = false\n", Catalog())
     patch_writer.save(made, "mine", Catalog(), {}, replacing=False)
@@ -87,6 +97,16 @@ def test_many_questions_read_each_file_once_and_a_change_is_seen(monkeypatch: py
     (paths.patches() / "one.toml").unlink()
     assert "one" not in patch_list.names()
     assert read.count("two") == 1
+
+
+def test_a_wrong_name_among_many_patches_reads_none_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(patch_list.MAX_NAME_READS + 10):
+        write(f"mine{number}", "format = 1\n")
+    read: list[str] = []
+    monkeypatch.setattr(patch_list, "head_of", lambda path: [read.append(path.stem), ""][1])
+    with pytest.raises(PatchError, match="did you mean mine301"):
+        patch.find("mien301")
+    assert read == []
 
 
 @pytest.fixture(autouse=True)

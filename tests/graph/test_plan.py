@@ -314,6 +314,13 @@ def test_overruns_that_are_made_up_for_are_no_failure(monkeypatch):
     assert not built.failures
 
 
+def test_a_machine_that_gives_no_processor_is_not_the_nodes_fault(monkeypatch):
+    thread = ThreadTime(monkeypatch)
+    built = slow_plan(monkeypatch, lambda: thread.passes(30_000_000, 1_000_000, 29_000_000))
+    run(built, np.zeros((2, 256 * 500), np.float32))
+    assert not built.failures
+
+
 def test_a_process_that_was_stopped_is_not_the_nodes_fault(monkeypatch):
     thread, turn = ThreadTime(monkeypatch), [0]
 
@@ -360,6 +367,14 @@ def test_a_processor_of_another_rate_and_block_is_a_node_like_any():
     settled = slice(2000, None)
     error = y[:, settled] - 2 * late(x, built.latency)[:, settled]
     assert audio.level(error) < audio.level(x) - 60
+
+
+def test_clear_leaves_no_tail():
+    nodes = {"a": ("lag", {"frames": 500}), "e": "echo"}
+    built = plan(graph(nodes, ["in > a", "a > out", "in > out", "in > e", "e > e", "e > out"]), SPEC)
+    run(built, audio.noise(2048, 2))
+    built.clear()
+    assert not run(built, np.zeros((2, 2048), np.float32)).any()
 
 
 def test_a_reset_that_raises_fails_the_node_by_name():

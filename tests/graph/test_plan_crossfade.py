@@ -158,6 +158,21 @@ def test_a_note_whose_sender_stays_sounds_on():
     assert sounding(stage, 3) == [("off", 60)]
 
 
+def test_a_note_whose_sender_is_made_anew_ends():
+    """Another setting that takes a restart, say: the new sender knows nothing of the note."""
+    first = graph(NOTES, ["in > n", "n.notes > c", "c > out"])
+    stage = staged_with(first, IDS)
+    stage.at_sample(100, NodeSet(5, 3, 1.0))
+    play(stage, np.zeros((2, 512), np.float32))
+    anew = plan(first, SPEC, None, IDS)
+    anew.hosts = {**anew.hosts, 3: stage.plan.hosts[3]}
+    for step_ in anew.steps:
+        if step_.host.number == 3:
+            step_.host = stage.plan.hosts[3]
+    stage.load(anew, 2, FADE)
+    assert sounding(stage, 3) == [("off", 60)]
+
+
 def test_what_ends_comes_before_what_begins_with_the_block():
     first = graph(NOTES, ["in > n", "n.notes > c", "c > out"])
     second = graph({"m": "clicker", "c": "noteclick"}, ["in > m", "m.notes > c", "c > out"])

@@ -249,6 +249,14 @@ def test_parameters_and_events_arrive_with_the_sound_of_their_frame(rate, block)
     np.testing.assert_allclose(smooth, np.where(frames < at, 1.0, line), atol=1e-6)
 
 
+def test_values_set_before_the_first_block_are_there_from_the_first_sample():
+    spec = StreamSpec(48000, 64, 1)
+    made = adapt(kind(16000, 100), spec)
+    render(made, spec, np.zeros((1, 2000), np.float32), {"level": 0.25, "number": 99999999})
+    assert np.all(np.concatenate(made.inner.curves["level"]) == 0.25)
+    assert set(made.inner.at) == {99999999}
+
+
 def test_mono_inside_runs_on_the_average_and_goes_to_all():
     spec = StreamSpec(48000, 64, 3)
     x = audio.noise(1000, 3)

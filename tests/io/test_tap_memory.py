@@ -91,6 +91,31 @@ def test_a_node_that_is_gone_is_a_gap_and_no_old_sound() -> None:
     assert reader.missed == 13, "11 to 23 were overwritten; the node's absence is not counted"
 
 
+def test_more_channels_than_the_stream_has_are_left_out_and_missing_ones_are_silent() -> None:
+    made = TapMemory.create(TapShape(48000, BLOCK, 3, 16))
+    taps, reader = Taps(made), TapReader(made, 0)
+    made.words[0] = 2
+    for block, channels in enumerate((3, 4, 2)):
+        taps.put(block, noise(1, 3), noise(1, 3), Plan(n2=Host(noise(5, channels))))  # type: ignore[arg-type]
+    _, count, data = reader.read(8)
+    got = np.frombuffer(data, np.float32).reshape(count, 3, BLOCK)
+    np.testing.assert_array_equal(got[0], noise(5, 4)[:3])
+    np.testing.assert_array_equal(got[1][:2], noise(5, 2))
+    assert not got[1][2].any()
+
+
+def test_a_block_that_is_overwritten_while_the_reader_comes_to_it_is_missed() -> None:
+    made = memory(slots=16)
+    taps, reader, x = Taps(made), TapReader(made, 0), noise(1)
+    made.words[0] = OUT_NUMBER
+    for n in range(8):
+        taps.put(n, x, x, None)
+    made.tags[4] = 4 + 16 + 1  # the engine is a ring ahead in this slot alone
+    assert reader.read(64)[:2] == (1, 3)
+    assert reader.read(64)[:2] == (5, 3)
+    assert reader.missed == 1
+
+
 def test_a_block_that_is_overwritten_while_it_is_copied_is_missed() -> None:
     made = memory(slots=16)
     taps, reader, x = Taps(made), TapReader(made, 0), noise(1)

@@ -12,6 +12,7 @@ from tests.waiting import comes
 
 from antiphon.jobs import board as board_module, files as files_module, process
 from antiphon.jobs.board import JobBoard, Overviews
+from antiphon.jobs.errors import StorageFull
 from antiphon.jobs.job import Job, JobState, JobTable, Task, Upload
 from antiphon.jobs.process import Outcome
 from antiphon.kernel.errors import AntiphonError, FileError
@@ -178,6 +179,21 @@ async def test_a_job_that_is_cancelled_before_its_first_step_gives_its_place_bac
         board.cancel(board.add(task()).id)
     perform.allowed.set()
     await until(JobState.DONE, board, board.add(task()).id)
+    await board.close()
+
+
+async def test_what_begins_while_the_disk_is_full_says_so(
+    tmp_path: Path, perform: FakePerform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    board, places = JobBoard(tmp_path), board_module.places()
+    keys = [board.add(task()).id for _ in range(places + 1)]
+    await comes(lambda: len(perform.began) == places, "all places are taken")
+    monkeypatch.setattr(files_module, "MIN_FREE", 1 << 60)
+    with pytest.raises(StorageFull, match="disk is full"):
+        board.add(task())
+    perform.allowed.set()
+    await until(JobState.FAILED, board, keys[-1])
+    assert board.job(keys[-1]).error == "the server's disk is full; free some space, then ask again"
     await board.close()
 
 

@@ -99,6 +99,12 @@ def test_notes_and_analysis_lie_beside_the_sound() -> None:
     assert words[words.index("--analysis") + 1] == "/out/analysis.json"
 
 
+def test_what_gives_notes_gives_midi() -> None:
+    task = run_task(CATALOG, "score", {"file": "bb"}, path_of)
+    assert task.suffix == asked("tool").suffix == ".mid"
+    assert asked("tool", format="flac").suffix == ".flac"
+
+
 def test_a_file_parameter_is_a_sent_file_or_a_name_in_the_library() -> None:
     assert "impulse=/files/bb.mid" in asked(params={"impulse": {"file": "bb"}}).arguments
     own = paths.library() / "room.wav"

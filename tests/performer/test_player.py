@@ -481,6 +481,24 @@ def test_an_undo_goes_on_where_the_version_before_would_be(stage: PlayerRig) -> 
     assert stage.player.version == 6
 
 
+def test_an_undo_sets_nothing_that_a_script_before_the_first_bar_has_set(stage: PlayerRig) -> None:
+    zero = stage.first(f"{BEAT}node('echo').feedback = '<.1 .2>'\n")
+    stage.play(zero + 5.0 - stage.now)
+    for text, version, begin in (
+        (BEAT, 6, Begin(top=True)),
+        (f"{BEAT}node('echo').feedback = '<.8 .9>'\n", 7, Begin(keep=True)),
+        (BEAT, 6, Begin(0.25, back=True)),
+    ):
+        stage.player.save(IMPORTS + text, version, begin)
+        stage.until_true(lambda: not stage.player.reading or stage.player._header, "it is read")
+        stage.play(8.0)
+        assert stage.player.version == version
+    values = [float(str(value)) for _, value in stage.on("/node/echo/feedback", zero)]
+    first = values.index(0.8)
+    assert set(values[:first]) == {0.1, 0.2}
+    assert set(values[first:]) == {0.8, 0.9}
+
+
 def test_a_version_that_was_replaced_is_given_cues_and_levels_for_its_undo(stage: PlayerRig) -> None:
     old = (
         f"{IMPORTS}{BEAT}@loop(on='keys')\ndef l():\n    yield sync('a')\n    yield sync('b')\n    play(50)\n"

@@ -69,6 +69,19 @@ def test_a_file_that_a_program_writes_is_not_read_however_long_it_stays(tmp_path
     assert arrived(watch, 101.0) == (["a.wav"], 0)
 
 
+def test_links_hidden_files_and_what_is_no_sound_do_not_arrive(tmp_path: Path) -> None:
+    (tmp_path / "secret.wav").write_bytes(b"RIFF")
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "link.wav").symlink_to(tmp_path / "secret.wav")
+    (folder / "away").symlink_to(tmp_path)
+    (folder / ".part.wav").write_bytes(b"RIFF")
+    (folder / "notes.txt").write_bytes(b"RIFF")
+    watch = FolderWatch(folder, {})
+    arrived(watch, 0.0)
+    assert arrived(watch, 1.0) == ([], 0)
+
+
 @pytest.mark.parametrize(
     ("name", "reason"),
     [

@@ -51,6 +51,12 @@ def test_rubbish_is_no_answer(helper: HelperProcess, what: str) -> None:
         helper.receive()
 
 
+def test_more_bytes_than_are_asked_for_are_not_read(helper: HelperProcess) -> None:
+    helper.send({"do": "answer", "what": "", "parts": 3})
+    with pytest.raises(ValueError, match=r"3000 bytes, where .* 2999 are allowed"):
+        helper.receive(most=2999)
+
+
 @pytest.mark.parametrize(("what", "status"), [("half", 3), ("die", -signal.SIGSEGV)])
 def test_its_end_is_an_end_of_file(helper: HelperProcess, what: str, status: int) -> None:
     helper.send({"do": what})

@@ -19,7 +19,7 @@ from tests.waiting import comes
 
 from antiphon.kernel.errors import PluginError
 from antiphon.web.protocol import connection
-from antiphon.web.protocol.guard import decode_path
+from antiphon.web.protocol.guard import Site, decode_path
 from antiphon.web.server import HttpRequest, HttpServer, Limits, Refusal, Response, answer, text
 
 PATIENT = Limits(request_seconds=120.0, idle_seconds=120.0)
@@ -528,3 +528,30 @@ def test_a_decoded_path_never_climbs(path: str) -> None:
     assert not {".", ".."} & set(decoded.split("/"))
     assert "\x00" not in decoded
     assert "\\" not in decoded
+
+
+async def test_stopping_ends_handlers_and_connections() -> None:
+    server = HttpServer()
+    began = asyncio.Event()
+
+    async def forever(request: HttpRequest) -> Response:
+        began.set()
+        await asyncio.sleep(3600)
+        return text("never")
+
+    server.add("GET", "/forever", forever)
+    await server.start()
+    waiting = asyncio.ensure_future(send(server, get(server, "/forever")))
+    await began.wait()
+    await asyncio.wait_for(server.stop(), 30)
+    assert await asyncio.wait_for(waiting, 30) == b""
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.open_connection("127.0.0.1", server.port)
+
+
+def test_default_ports_need_not_be_named() -> None:
+    assert Site("http", 80).is_ours("localhost")
+    assert Site("https", 443, frozenset({"192.168.1.5"})).is_ours("192.168.1.5")
+    assert not Site("http", 4401).is_ours("localhost")
+    assert Site("https", 4401).is_ours("10.0.0.7:4401", local="10.0.0.7")
+    assert not Site("https", 4401).is_ours("10.0.0.8:4401", local="10.0.0.7")

@@ -26,7 +26,7 @@ from antiphon.kernel.graph.graph import Graph, NodeSpec
 from antiphon.kernel.runtime.processes.child_process import socket_pair
 from antiphon.kernel.wire.osc import IMMEDIATELY, Message, decode, encode, encode_bundle
 from antiphon.web.control_link import ControlLink
-from antiphon.web.http_message import text
+from antiphon.web.http_message import Refusal, text
 from antiphon.web.oscquery import listeners
 from antiphon.web.oscquery.address_space import AddressSpace
 from antiphon.web.protocol.guard import Limits
@@ -314,6 +314,29 @@ async def test_addresses_messages_and_listeners_are_bounded(monkeypatch: pytest.
             client.close()
 
 
+async def test_the_guard_stands_before_a_websocket_too() -> None:
+    async with serving() as (server, _):
+        ours = f"http://127.0.0.1:{server.port}"
+        for origin, accepted in ((ours, True), ("http://evil.example", False), ("null", False)):
+            client = Client(server)
+            event = await client.open(Origin=origin)
+            assert isinstance(event, events.AcceptConnection) is accepted
+            if not accepted:
+                assert isinstance(event, events.RejectConnection)
+                assert event.status_code == 403
+            client.close()
+
+        def closed(request: object, needed: bool) -> None:
+            raise Refusal(401, "the token")
+
+        server.gate.authorise = closed
+        client = Client(server)
+        event = await client.open()
+        assert isinstance(event, events.RejectConnection)
+        assert event.status_code == 401
+        client.close()
+
+
 async def test_a_listener_that_answers_no_ping_is_closed() -> None:
     time = LoopTime()
     async with serving() as (server, _):
@@ -327,6 +350,15 @@ async def test_a_listener_that_answers_no_ping_is_closed() -> None:
 
         await comes(ended, "it is disconnected")
         await comes(lambda: len(server.listeners) == 0, "it is forgotten")
+        client.close()
+
+
+async def test_stopping_ends_listeners() -> None:
+    async with serving() as (server, _):
+        client = Client(server)
+        await client.open()
+        await asyncio.wait_for(server.stop(), PATIENCE)
+        assert len(server.listeners) == 0
         client.close()
 
 

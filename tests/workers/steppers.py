@@ -65,6 +65,14 @@ def pole(x: np.ndarray, last: float, by: float = 0.9) -> tuple[np.ndarray, float
     return y, float(y[0, -1])
 
 
+class Tell(Echo):
+    """Says in its first frames what it was given: the hop of every slot."""
+
+    def step(self, hops, x, y):
+        y[:] = 0.0
+        y[:, 0, : len(hops)] = hops
+
+
 class Poison(Pole):
     """As `Pole`, until a hop begins with one of these."""
 

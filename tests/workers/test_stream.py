@@ -37,6 +37,19 @@ def test_streams_of_equal_specs_share_a_process_and_none_of_their_past(rig: Rig)
                 np.testing.assert_allclose(said, wanted, atol=1e-6)
 
 
+def test_a_step_is_told_which_slots_idle(rig: Rig) -> None:
+    first, second = rig.open(spec("Tell")), rig.open(spec("Tell"))
+    x = hops(1)
+    assert list(through(rig, first, 5, x)[0][0, :3]) == [5, -1, -1]
+    assert list(through(rig, second, 900, x)[0][0, :3]) == [-1, 900, -1]
+    for stream, hop in ((first, 6), (second, 901)):
+        stream.start(hop)
+        stream.post(hop)
+    rig.patient()
+    # posted within one block, done in one step
+    assert list(first.take(6)[0, :3]) == list(second.take(901)[0, :3]) == [6, 901, -1]
+
+
 def test_a_config_belongs_to_its_stream_and_holds_after_a_restart(rig: Rig) -> None:
     streams = [rig.open(spec("Pole"), json.dumps({"by": by})) for by in (0.5, -0.8)]
     x = hops(4)
@@ -391,6 +404,17 @@ def test_a_worker_is_ended_by_who_hears_what_it_gave(rig: Rig) -> None:
     assert stream.entry.reason == "gave what cannot be played"
     runs(stream)
     assert stream.start(4) is HopStart.BEGINS
+
+
+def test_a_blamed_worker_takes_no_more_hops(calm_rig: Rig) -> None:
+    stream = calm_rig.open(spec())
+    through(calm_rig, stream, 0, hops(1))
+    os.kill(calm_rig.zygote, signal.SIGSTOP)
+    try:
+        stream.blame()
+        assert stream.start(1) is HopStart.NO_WORKER
+    finally:
+        os.kill(calm_rig.zygote, signal.SIGCONT)
 
 
 def test_what_does_not_fit_is_refused_in_a_sentence(rig: Rig) -> None:

@@ -30,6 +30,16 @@ def made(slots: int = 4, **given):
     return stepper
 
 
+def test_streaming_is_offline() -> None:
+    x = noise(1, 2, 30 * HOP)
+    torch.manual_seed(3)
+    with torch.inference_mode():
+        want = networks.Leaky().offline(x[0])
+    stepper = made()
+    stepper.open(2, "")
+    np.testing.assert_allclose(play(stepper, x, 4, {0: 2})[0], want, atol=1e-5)
+
+
 def test_the_same_stream_gives_the_same_bits_in_any_slot_and_company() -> None:
     x = noise(4, 2, 12 * HOP)
     stepper = made()
@@ -157,6 +167,12 @@ def test_a_network_that_cannot_be_found_is_refused(where: str) -> None:
 
 def vars_of(asked):
     return {name: getattr(asked, name) for name in type(asked).__dataclass_fields__}
+
+
+@pytest.mark.parametrize("wrong", [{"hop": 128}, {"rate": 44100}, {"inputs": (1, HOP)}, {"outputs": (3, 2 * HOP)}])
+def test_what_was_declared_otherwise_is_refused(wrong) -> None:
+    with pytest.raises(ModelError, match="is declared; correct one"):
+        build(spec(**wrong))
 
 
 def one_sentence(error: Exception) -> None:

@@ -15,9 +15,9 @@ from tests.waiting import until
 from tests.workers.rig import Rig, gone, hops, pid, put, runs, through, words
 from tests.workers.steppers import pole, spec
 
-from antiphon.kernel.errors import WorkerLost
+from antiphon.kernel.errors import WorkerError, WorkerLost
 from antiphon.kernel.workers import pool as pools
-from antiphon.kernel.workers.arena import FIRST_KINDS, Arena, State, WorkerWord
+from antiphon.kernel.workers.arena import FIRST_KINDS, MAX_KINDS, Arena, State, WorkerWord
 from antiphon.kernel.workers.spec import WorkerSpec
 from antiphon.kernel.workers.status import Health, news, state_of, wanted_zygotes, workers
 from antiphon.kernel.workers.stream import HopStart
@@ -209,6 +209,17 @@ def test_every_process_finds_a_kind_at_the_same_place() -> None:
     other = Arena(arena.fd)
     assert [other.place_of(kind) for kind in ("harp", "lute", "none")] == [3, 2, 1]
     assert arena.place_of("harp") == 3
+
+
+def test_there_are_so_many_kinds_and_no_more() -> None:
+    arena = Arena.create(1)
+    for n in range(MAX_KINDS - len(FIRST_KINDS)):
+        arena.place_of(f"kind {n}")
+    with pytest.raises(WorkerError, match="'one more' would be another"):
+        arena.place_of("one more")
+    for name in ("", "x" * 64):
+        with pytest.raises(WorkerError, match="1 to 63 bytes"):
+            arena.place_of(name)
 
 
 def wanted(arena: Arena, spec: WorkerSpec) -> memoryview:
