@@ -65,7 +65,8 @@ def test_the_key_takes_true_or_false_at_the_top_alone() -> None:
     write("hidden", "format = 1\nlisted   =   false\n[nodes.a]\n")
     write("node", "format = 1\n[nodes.a]\nlisted = false\n")
     write("named", 'format = 1\nname = "listed = false"\n')
-    assert {"hidden", "node", "named"} & set(patch_list.names()) == {"node", "named"}
+    write("shown", "format = 1\nlisted = true\n")
+    assert {"hidden", "node", "named", "shown"} & set(patch_list.names()) == {"node", "named", "shown"}
     assert patch.parse("format = 1\nlisted = false\n", Catalog()).name == "patch"
     with pytest.raises(PatchError, match="line 2, 'listed': takes true or false, not 0"):
         patch.parse("format = 1\nlisted = 0\n", Catalog())
