@@ -11,7 +11,7 @@ from tests import audio
 from tools import patch_pages as pages, performances
 from tools.performances import PERFORMANCES, RATE, Rendered, difference
 
-from antiphon.kernel.graph import clips, patch
+from antiphon.kernel.graph import clips, patch, patch_list
 from antiphon.kernel.graph.patch_list import TOOLS
 from antiphon.kernel.plugins.loader import load
 from antiphon.kernel.runtime import resources
@@ -139,6 +139,15 @@ def test_it_needs_nothing_that_a_fresh_install_lacks(loaded):
                     assert found_at.is_relative_to(resources.folder("library")), (node.name, value)
 
 
+def test_tools_are_apart_and_checks_are_not_listed():
+    assert {name for name, entry in LISTED.items() if entry.group == TOOLS} == {"tune", "click", "soundcheck"}
+    assert not {"through", "worker", "bench8"} & set(LISTED)
+    names = patch_list.names()
+    assert names[-3:] == ["click", "soundcheck", "tune"]
+    assert names[:-3] == sorted(names[:-3])
+    assert all(LISTED[name].group for name in LISTED)
+
+
 # ---- how it is measured
 
 
@@ -152,3 +161,32 @@ def test_what_comes_in_has_one_level():
     for name, make in performances.SOUNDS.items():
         assert integrated_loudness(make(), RATE) == pytest.approx(performances.LEVEL, abs=0.1), name
         assert audio.peak(make()) < 1.0, name
+
+
+@pytest.mark.parametrize("note", [45, 48, 52, 57])
+def test_the_wah_opens_as_the_string_is_struck_harder(loaded, note):
+    """In the middle of a guitar's range the centroid rises with each velocity, and the level stays near the input's."""
+    softest = audio.level(performances.string(note, 127, 0.9)[None].astype(np.float32))
+    found = patch.load("wah", loaded.catalog)
+    centroids, gains = [], []
+    for velocity in (30, 60, 90, 127):
+        x = np.zeros((2, RATE), np.float32)
+        tone = performances.string(note, velocity, 0.9) * 10.0 ** ((-22.0 - softest) / 20.0)
+        x[:, 2400 : 2400 + tone.size] = tone
+        runner = performances.PlayerRunner(found.graph, loaded.catalog, loaded.make, performances.SPEC, found.tempo)
+        y = np.concatenate([part.copy() for part in performances.process_stream([x], runner)], axis=1)
+        runner.close()
+        struck = slice(2400, 2400 + 3 * RATE // 10)
+        centroids.append(centroid(y[0, struck]))
+        gains.append(audio.level(y[:, struck]) - audio.level(x[:, struck]))
+    assert all(harder > 0.97 * softer for softer, harder in pairwise(centroids)), centroids
+    assert centroids[-1] > 1.8 * centroids[0], centroids
+    assert centroids[-1] < 2500.0
+    # from 60 on; a soft note is raised by up to 12 dB, which a compressor's makeup is for
+    assert all(-2.0 < gain < 9.0 for gain in gains[1:]), gains
+
+
+def centroid(x):
+    power = np.abs(np.fft.rfft(x * np.hanning(x.size))) ** 2
+    hertz = np.fft.rfftfreq(x.size, 1.0 / RATE)
+    return float((power * hertz).sum() / power.sum())

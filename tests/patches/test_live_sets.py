@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction as F
 
 import numpy as np
 import pytest
 from tests import audio
 from tools import live_sets as sets
-from tools.live_sets import PARTS, RATE, Performed, is_note
+from tools.live_sets import PARTS, RATE, Performed, Sounding, is_note
 from tools.performances import LEVEL
 
 from antiphon.kernel.plugins import loader
@@ -120,6 +121,47 @@ def test_each_set_is_checked(figures: Mapping[str, sets.Figures]) -> None:
 
 
 # ---- how it is compared
+
+
+@pytest.fixture(scope="module")
+def tone() -> Sounding:
+    return sets.measure(audio.sine(330.0, 4.0, level=-20.0, channels=2) + audio.noise(4 * RATE, 2, level=-40.0))
+
+
+def test_the_same_sound_has_not_changed(tone: Sounding) -> None:
+    again = audio.sine(330.0, 4.0, level=-20.0, channels=2) + audio.noise(4 * RATE, 2, level=-40.0, seed=2)
+    assert sets.changes(tone, sets.measure(again)) == []
+
+
+def test_a_fingerprint_has_the_levels_of_its_bands(tone: Sounding) -> None:
+    cells = np.array(tone.cells)
+    assert cells.shape == (sets.SEGMENTS, sets.BANDS)
+    octaves = np.log2(330.0 / sets.LOWEST) / np.log2(sets.HIGHEST / sets.LOWEST)
+    assert set(cells.argmax(axis=1)) == {int(octaves * sets.BANDS)}
+    assert set(cells.max(axis=1)) == {-20}
+
+
+@pytest.mark.parametrize(
+    ("what", "add"),
+    [
+        ("loudness", audio.sine(330.0, 4.0, level=-30.0, channels=2)),
+        ("fingerprint", audio.sine(2000.0, 4.0, level=-45.0, channels=2)),
+        ("attacks", audio.clicks(list(range(9600, 180_000, 9600)), 4 * RATE, 2, 0.5)),
+        ("width", np.stack([1, -1]).astype(np.float32)[:, None] * audio.sine(330.0, 4.0, level=-36.0)),
+    ],
+)
+def test_what_has_changed_is_named(what: str, add: np.ndarray, tone: Sounding) -> None:
+    base = audio.sine(330.0, 4.0, level=-20.0, channels=2) + audio.noise(4 * RATE, 2, level=-40.0)
+    assert any(line.startswith(what) for line in sets.changes(tone, sets.measure(base + add)))
+
+
+def test_a_track_that_is_missing_is_found(
+    loaded: Loaded, figures: Mapping[str, sets.Figures], performed: Mapping[str, Performed]
+) -> None:
+    whole = performed["build"]
+    without = replace(whole, events=[event for event in whole.events if event.source != "claps"])
+    assert sets.digest(without) != figures["build"].digest
+    assert sets.changes(figures["build"].part, sets.measure(sets.render(without, loaded, PARTS["build"]))) != []
 
 
 # ---- what single sets play

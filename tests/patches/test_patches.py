@@ -144,6 +144,32 @@ def test_on_a_fresh_install_bed_plays_the_loops_that_ship(tmp_path, monkeypatch,
     assert len(sound.attacks(heard)) >= 6
 
 
+def test_a_vocal_chain_evens_out_a_voice_and_puts_it_into_a_room(loaded):
+    """A soft phrase and one 20 dB louder, of a tone over rumble: the difference is less, and a room remains."""
+    t = np.arange(4 * RATE) / RATE
+    rumble = 0.05 * np.sin(2 * np.pi * 30.0 * t)
+    voice = sum(np.sin(2 * np.pi * f * t) for f in (400.0, 1200.0, 3500.0)) * 0.02 * (t % 2.0 < 1.0)
+    audio = (rumble + voice * np.where(t < 2.0, 1.0, 10.0)).astype(np.float32)
+    out = played(loaded, "vocal", np.stack([audio, audio]))
+    soft, loud, room = (
+        sound.level(out[:, round(a * RATE) : round(b * RATE)]) for a, b in ((0.5, 1), (2.5, 3), (3.1, 3.4))
+    )
+    assert 5.0 < loud - soft < 14.0
+    assert 10.0 < loud - room < 40.0
+    spectrum = np.abs(np.fft.rfft(out[0, : 2 * RATE]))
+    # it came in 14 dB above the tone in the mean, and is now 12 dB below it
+    assert spectrum[round(30.0 * 2)] < 0.25 * spectrum[round(400.0 * 2)]
+
+
+def test_dub_echoes_are_on_the_clock(loaded):
+    """Three quarters of a beat at 90 bpm are 24,000 frames; the echo is to the left first, then to the right."""
+    audio = np.zeros((2, 2 * RATE), np.float32)
+    audio[:, 1000:1040] = 0.3
+    out = played(loaded, "dub", audio, [SetParam("reverb", "wet", 0.0), SetParam("echo", "flutter", 0.0)])
+    places = [np.argmax(np.abs(out[side, a : a + 20000])) + a for side, a in ((0, 15000), (1, 39000))]
+    np.testing.assert_allclose(np.diff([1000, *places]), 24000, atol=160)
+
+
 def test_what_a_macro_is_named_for_reaches_the_scenes(loaded):
     for path in sorted(resources.patches().glob("*.toml")):
         patch = load(path, loaded.catalog, trusted=True)
@@ -153,3 +179,10 @@ def test_what_a_macro_is_named_for_reaches_the_scenes(loaded):
                 # backwards is a scene's: on its way there a macro would pass a speed of 0, which is silent
                 if (target := first.get(place)) and not place.endswith(".speed"):
                     assert min(target.low, target.high) <= value <= max(target.low, target.high), place
+
+
+@pytest.mark.parametrize("name", ["pads", "chop"])
+def test_no_speed_on_the_way_is_silent(loaded, name):
+    patch = load(resources.patches() / f"{name}.toml", loaded.catalog, trusted=True)
+    (speed,) = (t for macro in patch.graph.macros for t in macro.targets if macro.name == "speed")
+    assert min(speed.low, speed.high) > 0.0

@@ -96,6 +96,23 @@ def test_a_program_that_uses_mido_plays(live: ServerProcess, home: Path) -> None
     assert [float(x) for x in y[y != 0][:4]] == [pytest.approx(noteclick.click(*event), abs=1e-5) for event in wanted]
 
 
+def test_a_learned_knob_is_still_learned_after_a_restart(jackd: Jackd, home: Path) -> None:
+    with served(jackd, home) as first:
+        until(lambda: ports(first) == ["antiphon"], 5.0, "its port")
+        with Keyboard("knobs", "antiphon-midi:antiphon") as keys:
+            first.send("/learn", "/node/k/level")
+            first.sync()
+            for value in (9, 5, 0):  # a knob that is turned says several
+                keys.send(0xB5, 77, value)
+            until(lambda: first.ask("/node/k/level")[1] == [0.0], 2.0, "the knob's move")
+    with served(jackd, home) as second:
+        until(lambda: ports(second) == ["antiphon"], 5.0, "its port")
+        assert second.ask("/node/k/level")[1] == [1.0]
+        with Keyboard("knobs", "antiphon-midi:antiphon") as keys:
+            keys.send(0xB5, 77, 64)
+            until(lambda: second.ask("/node/k/level")[1] == [pytest.approx(64 / 127)], 2.0, "the knob's move")
+
+
 def test_notes_are_as_far_apart_as_they_were_played(live: ServerProcess, home: Path) -> None:
     gap, count = 4801, 100
     with Keyboard("even", "antiphon-midi:antiphon") as keys:
@@ -227,6 +244,28 @@ def heard_by(gear: object) -> list[tuple[int, ...]]:
     while (message := gear.get_message()) is not None:  # type: ignore[attr-defined]
         found.append(tuple(message[0]))
     return found
+
+
+def test_notes_hold_up_no_sound_however_busy_control_is(jackd: Jackd, home: Path) -> None:
+    with served(jackd, home, "--muted", audio="jack") as live:
+        until(lambda: "antiphon" in ports(live), 5.0, "the port antiphon")
+        before = live.status()
+        with Keyboard("busy", "antiphon-midi:antiphon") as keys:
+            for n in range(100):
+                for _ in range(200):
+                    live.send("/node/gain/gain", n / 100)
+                keys.send(0x90, n, 100)
+                keys.send(0x80, n, 0)
+
+        def skipped() -> int:
+            """Cycles left out by JACK on a machine that is busy with more than this: each takes its MIDI along."""
+            return int(live.status()["device_xruns"] - before["device_xruns"])
+
+        until(lambda: received(live) >= 200 - skipped(), 5.0, "what was sent has come")
+        after = live.status()
+        print(f"{received(live)} of 200 received, {skipped()} cycles skipped by JACK")
+        assert received(live) <= 200
+        assert after["midi"]["dropped"] == 0
 
 
 def test_a_pedal_goes_through_a_set_and_a_learned_pad_takes_back(jackd: Jackd, home: Path) -> None:

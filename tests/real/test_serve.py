@@ -8,6 +8,7 @@ import pytest
 from tests.real.conftest import Jackd
 from tests.waiting import until
 
+from antiphon.kernel.supervisor import watchdog
 from antiphon_bench.rig import ServerProcess
 
 pytestmark = [pytest.mark.real, pytest.mark.executed]
@@ -35,3 +36,23 @@ def test_a_killed_engine_comes_back_on_jack(jackd: Jackd, tmp_path: Path) -> Non
         until(lambda: server.status()["engine"]["pid"] != pid, 2.0, "another engine")
         until(lambda: server.status()["engine"]["state"] == "running", 2.0, "engine running")
         assert server.ask("/node/gain/gain")[1] == [0.5]
+
+
+def test_a_control_that_hangs_is_replaced_and_nothing_is_missed(tmp_path: Path) -> None:
+    with ServerProcess("--audio", "headless", "--patch", "through", home=tmp_path) as server:
+        server.send("/node/gain/gain", 0.5)
+        server.sync()
+        before = server.pids()
+        os.kill(before["control"], signal.SIGSTOP)
+
+        def replaced() -> bool:
+            try:
+                return server.ask("/node/gain/gain", timeout=0.3)[1] == [0.5]
+            except OSError:
+                return False
+
+        until(replaced, watchdog.CONTROL_HANG_SECONDS + 8.0, "another control")
+        after = server.pids()
+        assert after["control"] != before["control"]
+        assert after["engine"] == before["engine"]
+        assert "control has not turned for" in server.standard_error()

@@ -7,8 +7,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
-from tests.tidal import TidalError, TidalStage, onset_errors, tidal_problem, tidal_stage
-from tests.waiting import until
+import soundfile
+from tests import audio
+from tests.tidal import TidalError, TidalProcess, TidalStage, blocks, onset_errors, tidal_problem, tidal_stage
+from tests.waiting import play_for, until
+
+from antiphon_bench.rig import ServerProcess, free_port
 
 pytestmark = pytest.mark.real
 
@@ -79,3 +83,32 @@ def test_its_fields_are_read_and_it_plays_on_behind_an_error_and_by_another_cont
             return False  # the page is another process's now
 
     until(plays, 20.0, "it plays by another control process")
+
+
+def test_the_tidal_set_plays_on_the_kit_that_ships(tmp_path: Path) -> None:
+    problem = tidal_problem()
+    if problem:
+        pytest.fail(problem)
+    port, recording = free_port(), tmp_path / "out.wav"
+    code = blocks((Path(__file__).parents[2] / "patches" / "live" / "tidal.tidal").read_text("utf-8"))
+    # the first sets the tempo and plays nothing
+    assert (code[0].split()[0], code[-1]) == ("setcps", "hush")
+    options = ("--audio", "headless", "--patch", "tidal", "--dirt-port", str(port), "--record", str(recording))
+    with ServerProcess(*options, home=tmp_path) as server, TidalProcess(port, 1.5) as tidal:
+        until(lambda: server.ask("/node/orbit0/loaded")[1][0] >= 14, 20.0, "the kit is read")
+        tidal.run(code[0])
+        for block in code[1:-1]:
+            before = server.status()["dirt"]["played"]
+            tidal.run(block)
+            until(lambda before=before: server.status()["dirt"]["played"] > before + 4, 20.0, block)
+        tidal.run(code[-1])
+        until(lambda: server.status()["scheduled"] == 0, 20.0, "all has sounded")
+        play_for(server, 0.5)
+        figures = server.status()["dirt"]
+        missed = [server.ask(f"/node/orbit{n}/missed")[1] for n in range(4)]
+        server.stop()
+    assert (figures["refused"], figures["ignored"], figures["unknown"], figures["dropped"]) == (0, {}, {}, 0)
+    assert missed == [[0]] * 4
+    sound = soundfile.read(recording, dtype="float32", always_2d=True)[0].T
+    assert -30.0 < audio.level(sound) < -8.0
+    assert audio.peak(sound) < 1.0

@@ -1,5 +1,6 @@
 """Everything that can happen to a worker or to those around it, in real servers that play, and the sets kept of it."""
 
+import os
 import signal
 import subprocess
 from pathlib import Path
@@ -11,6 +12,7 @@ from tests.waiting import until
 from tests.workers.faulty import CODES, HOP, RATE
 from tests.workers.rig import gone
 from tests.workers.served import (
+    BACK,
     BLOCK,
     LATENCY,
     Heard,
@@ -32,6 +34,8 @@ from tests.workers.served import (
     untouched,
     worker,
 )
+
+from antiphon_bench.rig import ServerProcess
 
 pytestmark = pytest.mark.real
 
@@ -125,6 +129,86 @@ def test_a_poison_that_comes_again_and_again_is_played_again(tmp_path: Path) -> 
     same(said, played)
 
 
+@undisturbed
+def test_an_engine_that_dies_leaves_the_workers_as_they_are(tmp_path: Path) -> None:
+    place = home(tmp_path, sound(4.0), "mirror", "past")
+    with served(place, "--session", str(place / "set")) as server:
+        before = {word: worker(server, word)["pid"] for word in ("mirror", "past")}
+        for turn in range(1, 4):
+            play_on(server, 0.12)
+            kill(server.pids()["engine"])
+            until(lambda n=turn: server.status()["engine"]["restarts"] == n, 3.0, "another engine")
+            until(lambda: server.status()["engine"]["state"] == "running", 3.0, "it runs")
+            until(lambda: len(server.status()["workers"]) == 2, 3.0, "its plan plays")
+        play_on(server)
+        assert {word: worker(server, word)["pid"] for word in before} == before
+        assert all(w["restarts"] == 0 and w["state"] == "running" for w in server.status()["workers"])
+    _, said, _ = kept(place / "set")
+    assert np.abs(said[-2000:]).max() > 0.1, "the sound is back"
+    assert longest_silence(said) < 1.0
+    same(said, again(place / "set", place))
+
+
+def longest_silence(said: np.ndarray) -> float:
+    loud = np.flatnonzero(np.any(said != 0.0, axis=1))
+    return float(np.diff(loud).max(initial=1)) / RATE
+
+
+@undisturbed
+def test_a_control_that_dies_is_nothing_to_the_workers(tmp_path: Path) -> None:
+    place = home(tmp_path, sound(4.0), "mirror")
+    with served(place, "--session", str(place / "set")) as server:
+        late, before, control = (
+            int(server.status()["latency"]["graph"]),
+            worker(server, "mirror"),
+            server.pids()["control"],
+        )
+        kill(control)
+        until(lambda: answers(server) and server.pids()["control"] != control, 5.0, "another control")
+        after = worker(server, "mirror")
+        assert after["pid"] == before["pid"]
+        assert state(server, "mirror")[0] == "running"
+        play_on(server)
+        untouched(server, "mirror")
+    came, said, lines = kept(place / "set")
+    unheard(came, said, late)
+    assert marks(lines) == {}
+
+
+def answers(server: ServerProcess) -> bool:
+    try:
+        return bool(server.status())
+    except (OSError, ValueError):
+        return False
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+@undisturbed
+def test_a_zygote_that_dies_is_back_with_its_workers(tmp_path: Path, number: int) -> None:
+    place = home(tmp_path, sound(4.0), "mirror", "past")
+    with served(place, "--session", str(place / "set")) as server:
+        before = {word: worker(server, word)["pid"] for word in ("mirror", "past")}
+        zygote = parent(before["mirror"])
+        assert zygote == parent(before["past"])
+        os.kill(zygote, number)
+        if number == signal.SIGSTOP:
+            # it keeps nobody now, and nobody misses it until a worker dies; then it goes the same way
+            play_on(server)
+            assert {word: worker(server, word)["pid"] for word in before} == before
+            kill(zygote)
+        for word in before:
+            back(server, word, 1, within=2 * BACK)  # the zygote is a new process, that imports first
+        assert not set(before.values()) & {w["pid"] for w in server.status()["workers"]}
+        assert parent(worker(server, "mirror")["pid"]) != zygote
+        play_on(server)
+    until(lambda: all(map(gone, [zygote, *before.values()])), 3.0, "nothing is left")
+    _, said, lines = kept(place / "set")
+    told = [kind for kind, _ in marks(lines)["past"]]
+    assert {"absent", "fresh", "back"} == set(told)
+    assert told[-1] == "back"
+    same(said, again(place / "set", place))
+
+
 def parent(pid: int) -> int:
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
@@ -138,6 +222,26 @@ def test_a_server_that_ends_leaves_no_worker_though_one_is_stopped_and_one_given
         stop(pids[1])
         assert server.stop(signal.SIGTERM) == 0
     until(lambda: all(map(gone, [zygote, *pids])), 3.0, "nothing is left")
+
+
+@undisturbed
+def test_a_restart_takes_over_from_a_killed_supervisor_and_its_workers(tmp_path: Path) -> None:
+    from antiphon_bench.rig import free_port
+
+    place, ports = (
+        home(tmp_path, sound(4.0), "mirror"),
+        ["--osc-port", str(free_port()), "--http-port", str(free_port())],
+    )
+    options = ["--audio", "headless", "--block", str(BLOCK), "--patch", str(place / "faulty.toml"), *ports]
+    first = ServerProcess(*options, home=place).start()
+    until(lambda: worker(first, "mirror")["state"] == "running", 10.0, "the worker runs")
+    pid = worker(first, "mirror")["pid"]
+    zygote = parent(pid)
+    first.stop(signal.SIGKILL)
+    with ServerProcess(*options, home=place) as second:
+        until(lambda: worker(second, "mirror")["state"] == "running", 10.0, "the worker runs")
+        assert worker(second, "mirror")["pid"] != pid
+    until(lambda: gone(pid) and gone(zygote), 3.0, "nothing is left of the first")
 
 
 class TestBegunMidway:
