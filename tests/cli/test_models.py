@@ -12,7 +12,7 @@ from antiphon.cli import models as command
 from antiphon.cli.terminal import errors
 from antiphon.kernel.runtime import model_files, resources
 from antiphon.kernel.workers import devices
-from antiphon.networks.info import FileListing, ModelInfo
+from antiphon.networks.info import ModelInfo
 
 Run = Callable[..., tuple[int, str, list[str]]]
 BESIDE = ModelInfo("beside", "its.network:Net", "denoise-gate", "test", devices=("cpu",))
@@ -85,21 +85,6 @@ def test_json_says_the_same(run: Run, folder: Path) -> None:
     assert told["device"] in rows["beside"]["devices"] or told["device"] == "cuda"
 
 
-@pytest.mark.parametrize("harm", ["gone", "garbled", "unnamed"])
-def test_a_registered_model_without_weights_is_missing(run: Run, folder: Path, harm: str) -> None:
-    if harm == "gone":
-        (folder / "manifest.toml").unlink()
-    if harm == "garbled":
-        (folder / "manifest.toml").write_text("[denoise-gate\n")
-    info = ModelInfo("mine", "its.network:Net", "nowhere", "test")
-    code, out, said = run("--models-dir", folder, known=(info,))
-    assert code == 1
-    (line,) = (line for line in out.splitlines() if line.startswith("mine"))
-    assert "missing" in line
-    assert "cpu, cuda" in line
-    assert [line for line in said if line.startswith("mine: ")] == said
-
-
 def test_a_model_may_bring_weights_of_its_own(run: Run, folder: Path, tmp_path: Path) -> None:
     import numpy as np
 
@@ -114,18 +99,6 @@ def test_a_model_may_bring_weights_of_its_own(run: Run, folder: Path, tmp_path: 
     assert run("--models-dir", tmp_path, known=(info,))[0] == 1
     (own / "mine.safetensors").unlink()
     assert run(known=(info,))[0] == 1
-
-
-def test_without_torch_what_needs_it_is_marked_and_verified_all_the_same(
-    run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(devices, "installed_torch", lambda: None)
-    code, out, _ = run(known=(BESIDE,))
-    assert code == 0
-    (line,) = (line for line in out.splitlines() if line.startswith("beside"))
-    assert line.endswith("verified, torch not installed")
-    assert "make models" in out.splitlines()[-1]
-    assert run("--json", known=(BESIDE,))[1].count('"torch": null') == 1
 
 
 def test_a_model_that_cannot_be_made_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,16 +119,3 @@ def test_a_model_that_cannot_be_made_is_said(tmp_path: Path, monkeypatch: pytest
     assert "ZeroDivisionError" in told["the model raising"]
     assert "ModuleNotFoundError" in told["the model absent"]
     assert "gave int, not a ModelInfo" in told["the factory of the model seven"]
-
-
-def test_files_of_the_library_are_listed(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    good = FileListing("a.ts", 2_000, "torchscript", "encode", 1, 1, 8, 2048, 44100, 2048, 0, "assumed")
-    bad = FileListing("b.onnx", 7, problem="b.onnx: it is no ONNX model")
-    monkeypatch.setattr(command, "files", lambda _: [good, bad])
-    code, out, said = run()
-    assert (code, said) == (1, ["b.onnx: it is no ONNX model"])
-    (line,) = (line for line in out.splitlines() if line.startswith("a.ts"))
-    for word in ("2 kB", "encode", "1 × sound", "8 × control / 2048", "44100", "0 assumed", "ready"):
-        assert word in line
-    assert json.loads(run("--json")[1])["files"][0]["out_ratio"] == 2048
-    assert next(line for line in out.splitlines() if line.startswith("b.onnx")).endswith("refused")

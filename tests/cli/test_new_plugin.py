@@ -85,12 +85,3 @@ def test_a_taken_name_is_refused(tmp_path: Path) -> None:
     write("mine", "sound-sound", tmp_path)
     with pytest.raises(UsageError, match="is there already"):
         write("mine", "sound-notes", tmp_path)
-
-
-@pytest.mark.parametrize("shape", list(SHAPES))
-def test_the_last_line_fits_the_shape(shape: str, capsys: pytest.CaptureFixture[str]) -> None:
-    new_plugin("fresh", shape)
-    last = capsys.readouterr().out.splitlines()[-1]
-    source, target = ("mid" if part == "notes" else "wav" for part in shape.split("-"))
-    assert f"`antiphon run fresh IN.{source} OUT.{target}" in last
-    assert ("-p sound=" in last, "-p reference=" in last) == (shape == "library-sound", shape == "sound-reference")

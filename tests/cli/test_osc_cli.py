@@ -67,8 +67,7 @@ async def test_a_person_is_shown_the_value_that_was_set(
     assert await typed("/panic", "1") == "/panic\n"
 
 
-@pytest.mark.parametrize("address", ["/status", "/library/fits"])
-@pytest.mark.parametrize("tcp", [False, True])
+@pytest.mark.parametrize(("tcp", "address"), [(False, "/library/fits"), (True, "/status")])
 def test_nobody_there_is_one_sentence(tcp: bool, address: str) -> None:
     began = time.monotonic()
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM if tcp else socket.SOCK_DGRAM) as held:
@@ -171,14 +170,6 @@ def test_what_a_server_says_cannot_move_a_terminals_cursor() -> None:
     refused = decode(encode("/fail", "/x\n", "\x1b[2J"))
     assert isinstance(refused, Message)
     assert str(refusal(refused)) == r"/x\n: \x1b[2J"
-
-
-def test_learning_says_what_it_waits_for(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(osc, "ask", lambda *_: iter([]))
-    osc.osc("/learn", ["/node/a/gain"])
-    assert "the next MIDI controller that moves" in capsys.readouterr().err
-    osc.osc("/node/a/gain", ["1"])
-    assert capsys.readouterr().err == ""
 
 
 async def test_the_monitor_shows_what_arrives(live: Rig) -> None:

@@ -104,16 +104,6 @@ def test_onsets_are_on_their_samples(antiphon: Command, place: Path) -> None:
     assert heard.shape == (2, frame(F(16)))
 
 
-def test_the_same_seed_gives_the_same_samples(antiphon: Command, place: Path) -> None:
-    name = script(place, LOOPS)
-    for out, size in (("a.wav", 64), ("b.wav", 2048)):
-        assert antiphon("render", name, "--bars", "1", "--out", out, "--tail", "0", "--block", str(size)).code == 0
-    assert np.array_equal(audio.read(place / "a.wav")[0], audio.read(place / "b.wav")[0])
-    name = script(place, LOOPS.replace("seed(5)", "seed(6)"))
-    assert antiphon("render", name, "--bars", "1", "--out", "c.wav", "--tail", "0").code == 0
-    assert clicks(place / "a.wav") != clicks(place / "c.wav")
-
-
 def test_what_a_script_plays_a_file_of_events_plays(antiphon: Command, place: Path) -> None:
     name = script(place, LOOPS + 'node("level").gain = saw.range(0.5, 1)\n')
     assert antiphon("render", name, "--bars", "2", "--out", "a.wav", "--tail", "0", "--fade", "0").code == 0

@@ -58,10 +58,3 @@ def test_help_has_the_sentence_the_value_and_the_range(declared: Mapping[str, De
         help_lines("nonsense", declared)
     with pytest.raises(UsageError, match=r"did you mean feedback\? Tab lists"):
         help_lines("feedbak", declared)
-
-
-def test_switches_and_units_are_shown_as_they_are_typed(declared: Mapping[str, Declaration]) -> None:
-    assert declared["/node/echo/mute"].value == "off"
-    assert declared["/node/echo/time"].allowed.endswith(" s")
-    level = next(d for a, d in declared.items() if a.endswith("out/gain"))
-    assert level.allowed.endswith(" dB")

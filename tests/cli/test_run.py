@@ -211,13 +211,6 @@ def test_out_has_ins_rate_channels_and_exact_length(
         assert np.array_equal(y, audio.read(tmp_path / f"in.{kind}")[0])
 
 
-def test_a_parameter_is_heard(antiphon: Command, tmp_path: Path) -> None:
-    x = audio.sine(440.0, 0.2)
-    audio.write(tmp_path / "in.wav", x, subtype="FLOAT")
-    assert antiphon("run", "gain", "in.wav", "out.wav", "-p", "gain=0.5", "--fade", "0").code == 0
-    assert np.allclose(audio.read(tmp_path / "out.wav")[0], 0.5 * x, atol=1e-7)
-
-
 def test_a_trigger_parameter_is_the_seconds_at_which_it_fires(
     antiphon: Command, tmp_path: Path, with_test_types: None
 ) -> None:
@@ -228,12 +221,6 @@ def test_a_trigger_parameter_is_the_seconds_at_which_it_fires(
     assert "fire at 3 s, after the end" in antiphon("run", "late", "in.wav", "o.wav", "-p", "mark=3").complaint
     assert "seconds at which it fires" in antiphon("run", "late", "in.wav", "o.wav", "-p", "mark=soon").complaint
     assert not (tmp_path / "o.wav").exists()
-
-
-def test_a_file_parameter_takes_any_path(antiphon: Command, tmp_path: Path, with_test_types: None) -> None:
-    audio.write(tmp_path / "in.wav", audio.noise(100))
-    assert antiphon("run", "late", "in.wav", "out.wav", "-p", f"pick={tmp_path}/in.wav").code == 0
-    assert "there is none at" in antiphon("run", "late", "in.wav", "out.wav", "-p", "pick=none.wav").complaint
 
 
 def test_a_plugin_that_fails_is_one_line_and_leaves_nothing(
@@ -324,6 +311,8 @@ def test_recursive_goes_into_folders_and_keeps_them_and_tags_are_kept(antiphon: 
     assert antiphon(*run, "--force").out.count("wrote") == 1
     for given, said in (
         (["--normalise", "3"], "--normalise takes -50 to -5 LUFS, not 3"),
+        (["--normalise", "-51"], "--normalise takes -50 to -5 LUFS, not -51"),
+        (["--fade", "11"], "--fade takes 0 to 10 seconds, not 11"),
         (["--tag", "titel=x"], "--tag knows no 'titel'; did you mean title?"),
         (["--tag", "bpm=fast"], "--tag bpm takes a tempo, as --tag bpm=120, not 'fast'"),
     ):
@@ -403,52 +392,46 @@ def test_names_with_newlines_stay_in_one_line(antiphon: Command, tmp_path: Path)
 @pytest.fixture(scope="module")
 def long_sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Ten minutes, which take a command longer than any test waits before it does something."""
-    return audio.write(tmp_path_factory.mktemp("long") / "in.flac", np.zeros((2, 48_000 * 600), np.float32))
+    path = tmp_path_factory.mktemp("long") / "in.wav"
+    with soundfile.SoundFile(path, "w", 48_000, 2) as file:
+        file.seek(48_000 * 600 - 1)  # a hole, which takes no time to write
+        file.write(np.zeros((1, 2), np.float32))
+    return path
 
 
-@pytest.mark.parametrize(("number", "kind"), [(signal.SIGINT, "wav"), (signal.SIGTERM, "mp3")])
-def test_a_signal_midway_leaves_what_was_there(
-    spawn: Command, tmp_path: Path, long_sound: Path, number: int, kind: str
-) -> None:
-    os.link(long_sound, tmp_path / "in.flac")
-    (tmp_path / f"out.{kind}").write_text("the old one")
+def test_a_signal_midway_leaves_what_was_there(spawn: Command, tmp_path: Path, long_sound: Path) -> None:
+    os.link(long_sound, tmp_path / "in.wav")
+    (tmp_path / "out.mp3").write_text("the old one")
     # it says when it is at work, by the writer's first chunk
     before = (
         "import sys\nfrom antiphon.files import audiowrite as w\nreal = w.AudioWriter._hand_over\n"
         "def told(self):\n    real(self); print('writing', flush=True)\nw.AudioWriter._hand_over = told\n"
     )
-    process = spawn("run", "gain", "in.flac", f"out.{kind}", "--force", before=before)
+    process = spawn("run", "gain", "in.wav", "out.mp3", "--force", before=before)
     assert process.stdout.readline() == "writing\n"
-    process.send_signal(number)
+    process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=300)
-    assert process.returncode == 128 + number
+    assert process.returncode == 128 + signal.SIGTERM
     assert err == "antiphon: stopped; no incomplete file was left\n"
-    assert sorted(os.listdir(tmp_path)) == ["in.flac", f"out.{kind}"]
-    assert (tmp_path / f"out.{kind}").read_text() == "the old one"
+    assert sorted(os.listdir(tmp_path)) == ["in.wav", "out.mp3"]
+    assert (tmp_path / "out.mp3").read_text() == "the old one"
 
 
 def test_memory_is_bounded_on_a_long_file_and_a_full_disk_is_one_line(
     spawn: Command, tmp_path: Path, long_sound: Path
 ) -> None:
-    os.link(long_sound, tmp_path / "in.flac")
+    os.link(long_sound, tmp_path / "in.wav")
     before = (
         "import resource, atexit\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (30_000_000, 30_000_000))\n"
         "atexit.register(lambda: print(open('/proc/self/status').read().split('VmHWM:')[1].split()[0]))\n"
     )
-    process = spawn("run", "gain", "in.flac", "out.wav", before=before)
+    process = spawn("run", "gain", "in.wav", "out.wav", before=before)
     out, err = process.communicate(timeout=300)
     assert process.returncode == 2
     assert err == "antiphon: cannot write out.wav: file too large for this disk or account; write elsewhere\n"
     assert int(out) < 200 * 1024
-    assert os.listdir(tmp_path) == ["in.flac"]
-
-
-def test_a_bypassed_denoiser_gives_back_the_very_samples(antiphon: Command, tmp_path: Path) -> None:
-    """The plugin's real latency, through the real host, is taken out to the sample."""
-    audio.write(tmp_path / "in.wav", audio.noise(30_001, 2), 44100, "PCM_16")
-    assert antiphon("run", "denoise", "in.wav", "out.wav", "-p", "bypass=on", "--fade", "0").code == 0
-    assert np.array_equal(audio.read(tmp_path / "out.wav")[0], audio.read(tmp_path / "in.wav")[0])
+    assert os.listdir(tmp_path) == ["in.wav"]
 
 
 def test_each_file_gives_back_what_its_processor_held(antiphon: Command, with_test_types: None) -> None:

@@ -11,7 +11,7 @@ from tests import audio
 
 from antiphon.cli.files.replay import replay
 from antiphon.files.midi_song import MidiNote, MidiTrack
-from antiphon.files.midifile import read, write
+from antiphon.files.midifile import write
 from antiphon.kernel.errors import UsageError
 from antiphon.offline.output_summary import Written, duration
 from antiphon.signal.loudness import LoudnessMeter
@@ -107,12 +107,6 @@ def test_a_line_says_what_was_written(antiphon: Command, sources: Path, line: st
     done = antiphon(*line.split())
     assert done.code == 0, done.err
     assert said in done.out.splitlines()
-
-
-def test_accompany_says_what_it_found(antiphon: Command, sources: Path) -> None:
-    done = antiphon("run", "accompany", "in.mid", "out.mid")
-    added = sum(len(track.notes) for track in read(sources / "out.mid").tracks) - len(TUNE)
-    assert done.out == f"wrote out.mid: 0:10.7, from in.mid, {added} notes added, C, 4 bars at 90 bpm\n"
 
 
 def test_a_file_without_sound_is_refused(antiphon: Command, tmp_path: Path) -> None:

@@ -77,13 +77,6 @@ def test_a_new_change_starts_from_where_the_old_one_has_come():
     assert np.abs(np.diff(curve)).max() < 0.02
 
 
-def test_what_is_not_smoothed_steps_at_its_sample():
-    curve, numbers, _ = rendered(STEP, [(77, 2.0, 0.0)], BLOCK, [BLOCK])
-    assert (curve[:77] == 0).all()
-    assert (curve[77:] == 2).all()
-    np.testing.assert_array_equal(numbers, curve)
-
-
 def test_whole_numbers_and_choices_step_and_are_exact():
     _, numbers, _ = rendered(NUMBER, [(5, (1 << 40) - 1, 1.0), (9, 4, 0.0)], 64, [32])
     assert list(numbers[[4, 5, 8, 9, 63]]) == [3, (1 << 40) - 1, (1 << 40) - 1, 4, 4]

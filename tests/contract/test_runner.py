@@ -8,7 +8,6 @@ from antiphon.kernel.contract.parameter_cell import ParamCell
 from antiphon.kernel.contract.params import Param
 from antiphon.kernel.contract.processor import IO, BlockTime, Event, Processor, ProcessorPart
 from antiphon.kernel.contract.runner import ProcessorRunner
-from antiphon.kernel.errors import PluginError
 from antiphon.kernel.graph.rate_adapter import adapt
 
 SPEC = StreamSpec(rate=48000, block=8, channels=1)
@@ -98,11 +97,3 @@ def test_a_block_is_cut_where_a_parameter_changes_and_is_whole_again_after() -> 
     assert [event.offset for event in io.events_in] == [2, 6]
     assert (io.base, io.frames, time.sample, time.beat) == (0, 8, 80, 1.0)
     assert io.audio_out[0] is out
-
-
-@pytest.mark.parametrize("latency", [-1, 2.0, True, None])
-def test_a_latency_that_is_none_is_refused_in_a_sentence(latency: object) -> None:
-    holder = Holder()
-    holder.latency = latency  # type: ignore[assignment]
-    with pytest.raises(PluginError, match=rf"^its latency is {latency!r}; a whole number of frames from 0 is allowed$"):
-        ProcessorRunner(holder, SPEC.rate).prepare(SPEC)

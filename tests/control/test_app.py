@@ -54,30 +54,21 @@ async def test_version_ping_and_lists(live: Rig) -> None:
     assert client.heard()[0][0] == "/pong"
 
 
-@pytest.mark.parametrize(
-    ("param", "sent", "cell", "number"),
-    [
-        ("gain", 1.5, GAIN, 1.5),
-        ("gain", 1, GAIN, 1.0),
-        ("gain", True, GAIN, 1.0),
-        ("gain", Double(0.25), GAIN, 0.25),
-        ("trim", 0.1, TRIM, 0.1),
-        ("steps", 4.0, STEPS, 4.0),
-        ("steps", 4, STEPS, 4.0),
-        ("mode", "wavelet", MODE, 1.0),
-        ("mode", 1.0, MODE, 1.0),
-        ("mute", True, 1, 1.0),
-        ("mute", 1, 1, 1.0),
-        ("mute", 1.0, 1, 1.0),
-        ("mute", "on", 1, 1.0),
-    ],
-)
-async def test_a_value_in_any_clients_form(live: Rig, param: str, sent: object, cell: int, number: float) -> None:
+FORMS = [
+    ("gain", 1.5, GAIN, 1.5), ("gain", True, GAIN, 1.0), ("gain", Double(0.25), GAIN, 0.25), ("trim", 0.1, TRIM, 0.1),
+    ("steps", 4.0, STEPS, 4.0), ("mode", "wavelet", MODE, 1.0), ("mode", 1.0, MODE, 1.0), ("mute", True, 1, 1.0),
+    ("mute", "on", 1, 1.0),
+]  # fmt: skip
+
+
+async def test_a_value_in_any_clients_form(live: Rig) -> None:
     client = live.client()
-    assert await client.ask(f"/node/b/{param}", sent) == []
-    assert live.engine.values[2, cell] == number
-    ((_, args),) = await client.ask(f"/node/b/{param}")
-    assert args[0] in (pytest.approx(number), "wavelet")
+    for param, sent, cell, number in FORMS:
+        live.engine.values[2, cell] = -1.0
+        assert await client.ask(f"/node/b/{param}", sent) == []
+        assert live.engine.values[2, cell] == number
+        ((_, args),) = await client.ask(f"/node/b/{param}")
+        assert args[0] in (pytest.approx(number), "wavelet")
 
 
 async def test_ramps_norms_triggers_and_resets(live: Rig) -> None:
@@ -137,17 +128,6 @@ async def test_refusals_say_what_is_allowed_and_change_nothing(live: Rig) -> Non
     assert live.app.counts()["osc_failed"] == len(accepted.inputs(__file__))
 
 
-async def test_failures_are_told_fifty_times_a_second_to_the_sender_only(live: Rig) -> None:
-    client, other = live.client(), live.client()
-    for _ in range(80):
-        client.send("/nothing")
-    other.send("/nothing")
-    await live.settle()
-    assert len(client.heard()) == 50
-    assert len(other.heard()) == 1
-    assert live.app.counts()["osc_failed"] == 81
-
-
 async def test_patterns_set_and_ask(live: Rig) -> None:
     client = live.client()
     assert await client.ask("/node/*/gain", 0.75) == []
@@ -175,29 +155,6 @@ async def test_sync_as_browsers_and_sclang_send_it(live: Rig) -> None:
     await live.settle()
     packet = decode(client.sock.recv(100))
     assert packet == Message(b"/synced", b",i", (1001,))
-
-
-@pytest.mark.parametrize(
-    ("raw", "address"),
-    [
-        (bytes.fromhex("0000004d2c69000000000001"), ""),
-        (b"noslash\0,\0\0\0", "noslash"),
-        (bytes.fromhex("2f702f726177"), "/p/raw"),
-        (bytes.fromhex("3dcccccd") + b"\0\0\0\0,b\0\0\0\0\0\0", "=\\xcc\\xcc\\xcd"),
-        (b"/x\0\0,Q\0\0", "/x"),
-        (b"/status\0,b\0\0\xff\xff\xff\xff", "/status"),
-        (b"\xff" * 16, ""),
-        (b"", ""),
-    ],
-)
-async def test_odd_packets_are_answered_and_the_next_good_one_is_too(live: Rig, raw: bytes, address: str) -> None:
-    client = live.client()
-    client.raw(raw)
-    await live.settle()
-    ((sort, (of, reason)),) = client.heard()
-    assert (sort, of) == ("/fail", address)
-    assert reason
-    assert (await client.ask("/ping"))[0][0] == "/pong"
 
 
 async def test_empty_bundles_and_bundles_for_now(live: Rig) -> None:

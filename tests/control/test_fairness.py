@@ -338,7 +338,7 @@ def hostile(choose: random.Random) -> bytes:
     return bytes(packet)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 async def test_mutated_packets(live: Rig, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     choose = random.Random(seed)
     wrong: list[dict[str, object]] = []
@@ -355,21 +355,3 @@ async def test_mutated_packets(live: Rig, seed: int, monkeypatch: pytest.MonkeyP
     names = {n.name for n in live.app.graph.nodes}
     assert {"a", "b"} <= names
     assert (await client.ask("/ping"))[-1][0] == "/pong"
-
-
-@pytest.mark.parametrize("seed", range(3))
-async def test_noise_over_tcp(live: Rig, seed: int) -> None:
-    choose = random.Random(seed)
-    wrong: list[dict[str, object]] = []
-    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: wrong.append(context))
-    before = live.app.session.state.to_json()
-    for _ in range(60):
-        sock = socket.create_connection(("127.0.0.1", live.app.osc_port))
-        start = choose.choice([b"", b"\0\0\0\x14", b"\xc0", b"/", b"\0\0"])
-        sock.sendall(start + choose.randbytes(choose.randrange(1, 400)))
-        await live.settle(0)
-        sock.close()
-    await live.settle()
-    assert wrong == []
-    assert live.app.session.state.to_json() == before
-    assert (await live.client().ask("/ping"))[0][0] == "/pong"

@@ -6,11 +6,9 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given, strategies as st
-from tests.datasets.trees import TREES, score, sound, table, text
+from tests.datasets.trees import TREES, sound, table, text
 from tests.each import each
-from typer.testing import CliRunner
 
-from antiphon.cli.commands import application
 from antiphon.kernel.errors import FileError
 from antiphon_models.datasets.annotations import AnnotatedBeat, AnnotatedSpan, MusicAnnotations, annotations_of, key_of
 from antiphon_models.datasets.checking import check
@@ -91,23 +89,6 @@ def test_labels_of_instruments_are_words_and_excerpts_of_a_recording_share_a_gro
     assert items("jamendo", tmp_path / "all")["track_0"].labels == ("genre---rock",)
 
 
-def test_a_part_of_gtzan_is_counted(tmp_path: Path) -> None:
-    sound(tmp_path / "gtzan_genre/genres/jazz/jazz.00001.wav")
-    report = check("gtzan", tmp_path)
-    assert (report.files, len(report.missing), report.labels) == (1, 999, {"jazz": 1})
-    assert "there is no folder blues, classical, country" in report.notes[0]
-
-
-@pytest.mark.parametrize("version", ["v1.0.0", "v2.0.0", "v3.0.0"])
-def test_every_version_of_maestro_has_a_table_in_json(version: str, tmp_path: Path) -> None:
-    row = {"canonical_composer": "Bach", "canonical_title": "Fugue", "split": "validation", "midi_filename": "1.midi"}
-    columns = {name: {"0": value} for name, value in row.items()}
-    text(tmp_path / f"maestro-{version}.json", json.dumps(columns if version == "v3.0.0" else [row]))
-    score(tmp_path / "1.midi")
-    report = check("maestro", tmp_path)
-    assert (report.part, report.splits, report.missing) == (f"maestro-{version}", {"valid": 1}, ())
-
-
 def test_a_list_that_is_none_is_damaged_when_thorough(tmp_path: Path) -> None:
     TREES["isophonics"][0](tmp_path)
     text(tmp_path / "annotations/chordlab/The Band/01_-_Album/2 Second.lab", "a chord\n")
@@ -138,48 +119,6 @@ def test_a_folder_of_which_no_class_can_be_told_is_refused(tmp_path: Path) -> No
         check("folder", tmp_path / "set")
     sound(tmp_path / "birds/bees/1.wav")
     assert check("folder", tmp_path / "birds").labels == {"bees": 1, "birds": 1}
-
-
-def test_another_layout_is_named_where_the_folder_looks_like_it(tmp_path: Path) -> None:
-    TREES["irmas"][0](tmp_path)
-    with pytest.raises(FileError, match=r"is not laid out as slakh is.*; did you mean irmas"):
-        check("slakh", tmp_path)
-
-
-def test_the_command_prints_tempo_key_beats_and_chords_of_pop909(tmp_path: Path) -> None:
-    TREES["pop909"][0](tmp_path)
-    lists = {
-        "beat_midi.txt": "0.1 0.0 0.0\n0.6 1.0 1.0\n1.1 0.0 0.0\n1.6 1.0 0.0\n2.1 1.0 1.0\n",
-        "chord_midi.txt": "0.1\t0.6\tN\n0.6\t2.1\tBb:min7/5\n",
-        "key_audio.txt": "0.1\t1.0\tGb:maj\n1.0\t2.1\tA:min\n",
-        "tempo.txt": "120",
-    }
-    for name, content in lists.items():
-        place = tmp_path / "POP909/002" / name
-        place.unlink(missing_ok=True)
-        text(place, content)
-    ran = CliRunner().invoke(application(), ["dataset", "items", "pop909", str(tmp_path)])
-    first, second = (json.loads(line) for line in ran.stdout.splitlines()[:2])
-    assert (first["tempo"], first["key"], first["missing"]) == (0.0, "Gb minor", [])
-    assert (second["tempo"], second["key"]) == (120.0, "")  # it changes
-    assert [(beat["time"], beat["position"]) for beat in second["beats"]] == [
-        (0.1, 0), (0.6, 1), (1.1, 2), (1.6, 3), (2.1, 1)
-    ]  # fmt: skip
-    assert second["chords"] == [
-        {"start": 0.1, "end": 0.6, "label": "N"},
-        {"start": 0.6, "end": 2.1, "label": "Bb:min7/5"},
-    ]
-    assert [one["label"] for one in second["keys"]] == ["Gb major", "A minor"]
-    assert check("pop909", tmp_path).annotated == {"tempo": 1, "key": 908, "beats": 909, "chords": 909, "keys": 909}
-
-
-def test_the_command_marks_and_counts_what_is_missing(tmp_path: Path) -> None:
-    sound(tmp_path / "gtzan_genre/genres/jazz/jazz.00001.wav")
-    ran = CliRunner().invoke(application(), ["dataset", "items", "gtzan", str(tmp_path)])
-    rows = [json.loads(line) for line in ran.stdout.splitlines()]
-    assert [row["name"] for row in rows if not row["missing"]] == ["jazz.00001"]
-    assert rows[0]["missing"] == rows[0]["files"]
-    assert "999 of 1,000 items have missing files" in ran.stderr
 
 
 @pytest.mark.parametrize("suffix", [".jams", ".lab", ".txt"])

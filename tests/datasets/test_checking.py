@@ -13,7 +13,6 @@ from antiphon.kernel.errors import FileError
 from antiphon_models.datasets.checking import check
 from antiphon_models.datasets.examination import fault_of
 from antiphon_models.datasets.layouts import NAMES, layout_of
-from antiphon_models.datasets.splitting import split_of
 
 runner = CliRunner()
 app = application()
@@ -57,33 +56,6 @@ def test_a_file_that_is_cut_or_empty_is_damaged(name: str, tmp_path: Path) -> No
     assert check(name, tmp_path).damaged[item.files[0]] == "it is empty"
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "fma",
-        "cal500",
-        "nsynth",
-        "maestro",
-        "groove",
-        "openmic",
-        "magnatagatune",
-        "fsld",
-        "jamendo-genre",
-        "medley-solos",
-        "slakh",
-    ],
-)
-def test_a_file_that_is_gone_is_missing_and_in_no_split(name: str, tmp_path: Path) -> None:
-    TREES[name][0](tmp_path)
-    before = check(name, tmp_path)
-    item = next(item for item in layout_of(name).listing(tmp_path).items if not item.fault)
-    (tmp_path / item.files[0]).unlink()
-    report = check(name, tmp_path)
-    assert len(report.missing) == 1
-    assert Path(report.missing[0]).stem.startswith(Path(item.files[0]).stem.split("_")[0])
-    assert sum(report.splits.values()) == sum(before.splits.values()) - 1
-
-
 def test_known_faults_are_named_and_left_out(tmp_path: Path) -> None:
     TREES["fma"][0](tmp_path)
     report = check("fma", tmp_path)
@@ -101,19 +73,6 @@ def test_clips_of_a_song_are_in_one_split_of_a_folder(tmp_path: Path) -> None:
     TREES["folder"][0](tmp_path)
     items = layout_of("folder").listing(tmp_path).items
     assert [item.group for item in items] == ["calm/song", "calm/song", "loud/band", "loud/band"]
-
-
-def test_numbered_sounds_of_the_class_s_own_name_are_sounds_of_their_own(tmp_path: Path) -> None:
-    for name in ("kick1", "Kick 02", "song-1", "song-2"):
-        sound(tmp_path / f"kick/{name}.wav")
-    items = layout_of("folder").listing(tmp_path).items
-    assert [item.group for item in items] == ["kick/Kick 02", "kick/kick1", "kick/song", "kick/song"]
-
-
-def test_splits_are_of_eight_one_and_one_parts() -> None:
-    splits = [split_of(f"song {n}") for n in range(5000)]
-    assert 0.77 < splits.count("train") / 5000 < 0.83
-    assert 0.08 < splits.count("valid") / 5000 < 0.12
 
 
 def test_a_pickle_is_not_opened(tmp_path: Path) -> None:

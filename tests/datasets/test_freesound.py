@@ -1,8 +1,6 @@
 """A search fetched from a server that speaks the documented API: pages, licences, limits, keys, refusals."""
 
 import json
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -182,25 +180,3 @@ def test_the_key_is_from_a_file_or_the_environment_and_never_shown(
     result = CliRunner().invoke(application(), [*arguments, "--key-file", str(path), "--most", "1", "--json"])
     assert json.loads(result.stdout.splitlines()[-1]) == {"fetched": 1, "known": 0, "left": 0}
     assert SECRET not in result.output
-
-
-def test_the_command_fetches_what_the_check_then_counts(site: Site, tmp_path: Path) -> None:
-    (tmp_path / "key").write_text(SECRET)
-    folder = tmp_path / "rain"
-    fetch = ["dataset", "fetch", "freesound", "rain on leaves", str(folder), "--server", site.url]
-    # a process of its own: here other tests have imported all that there is
-    command = [sys.executable, "-m", "antiphon", *fetch, "--key-file", str(tmp_path / "key")]
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    assert (ran.returncode, ran.stdout) == (0, "5 sounds fetched, 0 were there, 0 left out\n"), ran.stderr
-    report = check("freesound", folder)
-    assert (report.items, report.whole, report.labels["rain on leaves"]) == (5, True, 5)
-
-
-def test_a_search_that_cannot_be_is_refused(tmp_path: Path) -> None:
-    for search, sentence in (
-        (FreesoundSearch(" "), "has no words"),
-        (FreesoundSearch("rain", most=0), "1 to 10,000 are allowed"),
-        (FreesoundSearch("rain", licences=("mit",)), "there is no licence 'mit'"),
-    ):
-        with pytest.raises(UsageError, match=sentence):
-            Freesound(SECRET).fetch(search, tmp_path, lambda *_: None)

@@ -1,6 +1,5 @@
 """docs/formats.md, files of events: its example plays, and what it says is allowed is what is."""
 
-import json
 import re
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from antiphon.kernel.graph import patch
 from antiphon.kernel.graph.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.kernel.plugins import loader
 from antiphon.kernel.runtime import paths
-from antiphon.kernel.session.commands import Beat, NudgeBeat, Sample
+from antiphon.kernel.session.commands import Beat, Sample
 from antiphon.kernel.session.notes import Players
 from antiphon.offline import event_file
 from antiphon.offline.rendering import actions_of, param_finder
@@ -42,46 +41,6 @@ def test_every_address_and_key_is_in_it() -> None:
         assert f"`{address}`" in PAGE
     for key in event_file.FileEvent.__struct_fields__:
         assert f"| `{key}` |" in PAGE
-
-
-@pytest.mark.parametrize(
-    ("address", "taken", "refused"),
-    [
-        ("/transport/play", [[], [0], [1e9]], [[1, 2], [-1]]),
-        ("/transport/stop", [[], [4.5]], [[1, 2], [-1]]),
-        ("/beat", [[4]], [[], [1, 2]]),
-        ("/panic", [[], [0, "any"]], []),
-        ("/clearSched", [[], [0, "any"]], []),
-    ],
-)
-def test_arguments_of_what_has_few(address: str, taken: list[list[object]], refused: list[list[object]]) -> None:
-    (said,) = re.findall(rf"^\|.*`{address}`.*\| (.*) \|$", PAGE, re.MULTILINE)
-    assert said.startswith("None; " if not refused else "beat: " if address == "/beat" else "[beat]: ")
-
-    def read(args: list[object]) -> object:
-        line = json.dumps({"time": 1, "address": address, "args": args})
-        return event_file.parse_events([line], RATE, lambda _node, _name: pytest.fail("no parameter"), "e.jsonl")
-
-    for args in taken:
-        assert read(args)
-    for args in refused:
-        with pytest.raises(UsageError):
-            read(args)
-
-
-def test_a_message_of_plain_numbers_is_read_by_its_bounds() -> None:
-    def read(*args: object) -> object:
-        line = json.dumps({"time": 0.5, "address": "/beat/nudge", "args": args})
-        return event_file.parse_events([line], RATE, lambda _node, _name: pytest.fail("no parameter"), "e.jsonl")
-
-    assert read(-0.25) == [NudgeBeat(-0.25, Sample(RATE // 2))]
-    for args, said in (
-        ((), "takes 1 arguments, not 0"),
-        ((17,), "beats takes -16 to 16, not 17"),
-        (("x",), "beats takes"),
-    ):
-        with pytest.raises(UsageError, match=said):
-            read(*args)
 
 
 def test_its_limits_are_those_there_are() -> None:

@@ -24,7 +24,7 @@ for info in infos:
     wires = tuple(Wire(End(IN, IN), End("n", port.name)) for port in info.inputs if port.kind == "audio")
     plans[info] = compile_plan(Graph((NodeSpec("n", info.type),), wires), loaded.catalog, loaded.make, spec, {"n": 1})
 compile_all()
-parts = [soundfile.read(path, frames, dtype="float32")[0] for path, frames in ((HUM, 48000), (BAND, 24000))]
+parts = [soundfile.read(path, frames, dtype="float32")[0] for path, frames in ((HUM, 24000), (BAND, 12000))]
 sound = np.ascontiguousarray(np.concatenate(parts).T)
 for plan in plans.values():
     plan.run(256, BlockTime())

@@ -19,7 +19,7 @@ from tests.waiting import until
 
 from antiphon.files import audiowrite
 from antiphon.files.audiofile import read
-from antiphon.files.audiowrite import CHUNK, AudioWriter, format_of, subtype_for
+from antiphon.files.audiowrite import CHUNK, AudioWriter
 from antiphon.files.containers.id3 import chunk_tags, read_id3
 from antiphon.files.decode import Decoder
 from antiphon.files.sound_finish import PLAIN, SoundFinish, SoundMarks
@@ -107,19 +107,6 @@ def test_the_sources_bit_depth_is_kept_to_the_bit(tmp_path: Path, kind: str, sub
     assert np.array_equal(again.samples, sound.samples)
 
 
-def test_subtypes_follow_the_source_where_the_format_has_them() -> None:
-    wav, flac, ogg = (format_of(f"a.{kind}") for kind in ("WAV", "flac", "ogg"))
-    assert [subtype_for(wav, s) for s in ("PCM_16", "FLOAT", "VORBIS", "", "PCM_S8")] == [
-        "PCM_16",
-        "FLOAT",
-        "PCM_24",
-        "PCM_24",
-        "PCM_U8",
-    ]
-    assert [subtype_for(flac, s) for s in ("PCM_16", "FLOAT", "PCM_U8")] == ["PCM_16", "PCM_24", "PCM_S8"]
-    assert subtype_for(ogg, "PCM_16") == "VORBIS"
-
-
 @pytest.mark.parametrize(
     ("kind", "subtype"), [("wav", "PCM_16"), ("wav", "PCM_24"), ("flac", "PCM_24"), ("aiff", "PCM_32")]
 )
@@ -144,13 +131,6 @@ def test_the_same_sound_makes_the_same_bytes_at_any_time(tmp_path: Path) -> None
     for (kind, subtype), first, second in zip(kinds, *written, strict=True):
         assert first == second, (kind, subtype)
         assert b"PEAK" not in first[:200], (kind, subtype)
-
-
-def test_a_library_without_that_command_is_done_without(monkeypatch: pytest.MonkeyPatch) -> None:
-    import soundfile
-
-    monkeypatch.delattr(soundfile, "_snd")
-    audiowrite._command(object(), 0, 0)
 
 
 def test_floats_over_full_scale_are_kept(tmp_path: Path) -> None:
@@ -267,9 +247,7 @@ def test_a_link_is_written_through(tmp_path: Path) -> None:
     assert audio.read(tmp_path / "real.wav")[0].shape == (1, 10)
 
 
-@pytest.mark.parametrize(
-    ("kind", "room"), [("wav", 0), ("wav", 30), ("wav", 20_000), ("flac", 0), ("ogg", 30), ("mp3", 20_000)]
-)
+@pytest.mark.parametrize(("kind", "room"), [("flac", 0), ("wav", 30), ("mp3", 20_000)])
 def test_a_full_disk_is_one_sentence_and_leaves_nothing(tmp_path: Path, kind: str, room: int) -> None:
     # a limit on file size stands for the full disk: write fails in the same places
     script = (
@@ -291,7 +269,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing(tmp_path: Path, kind: st
     assert os.listdir(tmp_path) == []
 
 
-@pytest.mark.parametrize("kind", ["wav", "flac", "ogg", "mp3"])
+@pytest.mark.parametrize("kind", ["wav", "ogg"])
 def test_a_disk_that_fills_at_the_very_end_is_noticed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
@@ -366,35 +344,28 @@ def write(path: Path, sound: np.ndarray, finish: SoundFinish) -> AudioWriter:
     return writer
 
 
-@pytest.mark.parametrize("more", [{}, {"bpm": "120.50", "key": "F#m"}], ids=["plain", "bpm and key"])
 @pytest.mark.parametrize("suffix", FORMATS)
-def test_tags_come_back(tmp_path: Path, suffix: str, more: dict[str, str]) -> None:
-    sound = noise(0.5, 0.1)
+def test_tags_come_back(tmp_path: Path, suffix: str) -> None:
+    sound, more = noise(0.5, 0.1), {"bpm": "120.50", "key": "F#m"}
     write(tmp_path / f"a.{suffix}", sound, SoundFinish(tags={**TAGS, **more}))
     with Decoder(tmp_path / f"a.{suffix}") as decoder:
         assert dict(decoder.info.tags) == TAGS
         assert sum(block.shape[1] for block in decoder.blocks()) == sound.shape[1]
     data = (tmp_path / f"a.{suffix}").read_bytes()
-    if more and suffix in ("flac", "ogg", "opus"):
+    if suffix in ("flac", "ogg", "opus"):
         assert b"BPM=120.50" in data
         assert b"INITIALKEY=F#m" in data
-    elif more:
+    else:
         assert b"TBPM" in data
         assert b"TKEY" in data
     av = pytest.importorskip("av", reason="the extra m4a, which has FFmpeg's reading of tags, is not installed")
     with av.open(str(tmp_path / f"a.{suffix}")) as file:
         said = {name.lower(): text for name, text in {**file.metadata, **file.streams[0].metadata}.items()}
     assert {name: said["track" if name == "tracknumber" else name] for name in TAGS} == TAGS
-    if more:
-        assert said.get("initialkey", said.get("tkey")) == "F#m"
+    assert said.get("initialkey", said.get("tkey")) == "F#m"
 
 
-def test_au_has_none_and_is_written(tmp_path: Path) -> None:
-    write(tmp_path / "a.au", noise(0.1, 0.1), SoundFinish(tags=TAGS))
-    assert soundfile.info(tmp_path / "a.au").frames == RATE // 10
-
-
-@pytest.mark.parametrize("cut", [0, 3, 9, 11, 20, 60])
+@pytest.mark.parametrize("cut", [0, 9, 20])
 def test_damaged_tags_are_passed_over(tmp_path: Path, cut: int) -> None:
     assert read_id3(id3(TAGS)) == TAGS
     assert set(read_id3(id3(TAGS)[:cut]).items()) - set(TAGS.items()) <= {("title", "Tïtle 日本"[:cut])}

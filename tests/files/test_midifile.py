@@ -65,6 +65,12 @@ def test_seconds_follow_the_tempo_map(tmp_path: Path) -> None:
     assert [song.seconds(beat) for beat in (0.0, 4.0, 6.0)] == pytest.approx([0.0, 4.0, 5.0])
 
 
+def test_a_note_shorter_than_a_tick_lasts_a_tick(tmp_path: Path) -> None:
+    write(tmp_path / "x.mid", [MidiTrack(notes=(MidiNote(0.0, 1e-5, 60),))])
+    ends = [one.time for track in mido.MidiFile(tmp_path / "x.mid").tracks for one in track if one.type == "note_off"]
+    assert ends == [1]
+
+
 def test_a_note_without_an_end_and_one_begun_twice(tmp_path: Path) -> None:
     track = mido.MidiTrack(
         mido.Message(*given[:1], note=60, velocity=given[1], time=given[2])

@@ -10,7 +10,6 @@ from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.errors import FileError, PatchError, RequestError
 from antiphon.kernel.graph import clips, patch, patch_list, patch_writer
 from antiphon.kernel.runtime import paths, resources
-from antiphon.kernel.session import set_list
 
 CHECKS = {"through", "worker", "bench8"}
 SINGS = {"cantor", "choir", "strudel", "kitband"}
@@ -33,24 +32,6 @@ def test_lists_hold_what_a_performer_plays_and_names_find_the_rest() -> None:
         patch.find("nowhere")
     assert "answer" in str(refused.value)
     assert not [name for name in CHECKS if name in str(refused.value)]
-
-
-def test_each_says_in_one_sentence_what_it_is_for() -> None:
-    for entry in [*patch_list.entries(), *patch_list.entries(set_list.FOLDER)]:
-        assert entry.line, entry.name
-        assert ". " not in entry.line
-        assert not entry.own
-    evening, _jam = patch_list.entries(set_list.FOLDER)
-    assert evening.line.endswith("then words thrown into an echo.")
-
-
-def test_ones_own_stands_before_a_shipped_one_and_says_so() -> None:
-    write("answer", 'format = 1\nname = "Mine"\n')
-    write("other", "# Hey there. And more.\nformat = 1\n")
-    found = {entry.name: entry for entry in patch_list.entries()}
-    assert (found["answer"].own, found["answer"].hides, found["answer"].line) == (True, True, "Mine")
-    assert (found["other"].own, found["other"].hides, found["other"].line) == (True, False, "Hey there.")
-    assert found["answer"].path == patch.find("answer")
 
 
 def test_a_hint_and_a_group_are_listed_and_tools_come_last() -> None:
@@ -84,7 +65,8 @@ def test_the_key_takes_true_or_false_at_the_top_alone() -> None:
     write("hidden", "format = 1\nlisted   =   false\n[nodes.a]\n")
     write("node", "format = 1\n[nodes.a]\nlisted = false\n")
     write("named", 'format = 1\nname = "listed = false"\n')
-    assert {"hidden", "node", "named"} & set(patch_list.names()) == {"node", "named"}
+    write("shown", "format = 1\nlisted = true\n")
+    assert {"hidden", "node", "named", "shown"} & set(patch_list.names()) == {"node", "named", "shown"}
     assert patch.parse("format = 1\nlisted = false\n", Catalog()).name == "patch"
     with pytest.raises(PatchError, match="line 2, 'listed': takes true or false, not 0"):
         patch.parse("format = 1\nlisted = 0\n", Catalog())

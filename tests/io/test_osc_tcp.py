@@ -204,22 +204,6 @@ async def test_an_unfinished_frame_is_closed_an_idle_client_stays() -> None:
     await served.server.stop()
 
 
-async def test_localhost_is_both_loopbacks() -> None:
-    served = Served()
-    await served.server.start()
-    try:
-        client = socket.create_connection(("::1", served.port))
-    except OSError:
-        await served.server.stop()
-        pytest.skip("this machine has no ::1")
-    client.sendall(prefixed(encode("/ping")))
-    await settle()
-    (lane,) = served.lanes
-    assert [peer.key for _, peer in lane.queue] == [f"tcp:::1:{client.getsockname()[1]}"]
-    client.close()
-    await served.server.stop()
-
-
 async def test_a_client_that_does_not_read_is_dropped() -> None:
     served = Served()
     await served.server.start()

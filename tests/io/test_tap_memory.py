@@ -91,16 +91,6 @@ def test_a_node_that_is_gone_is_a_gap_and_no_old_sound() -> None:
     assert reader.missed == 13, "11 to 23 were overwritten; the node's absence is not counted"
 
 
-def test_a_tap_that_nobody_wants_is_not_written() -> None:
-    made = memory()
-    taps, x = Taps(made), noise(1)
-    taps.put(1, x, x, None)
-    assert not any(made.sound[:4096])
-    made.words[0] = 9
-    taps.put(2, x, x, Plan(n9=Host()))  # type: ignore[arg-type]
-    assert not any(made.sound[:4096]), "a node without an output with samples"
-
-
 def test_more_channels_than_the_stream_has_are_left_out_and_missing_ones_are_silent() -> None:
     made = TapMemory.create(TapShape(48000, BLOCK, 3, 16))
     taps, reader = Taps(made), TapReader(made, 0)

@@ -7,9 +7,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
-import soundfile
 from tests.waiting import comes
 
 from antiphon.jobs import board as board_module, files as files_module, process
@@ -350,29 +348,6 @@ async def test_a_job_works_on_the_result_of_another(tmp_path: Path, perform: Fak
     with pytest.raises(AntiphonError, match="no file"):
         board.repeat(second)
     assert seen == [0, 2]  # a file came, a job was forgotten
-    await board.close()
-
-
-async def test_an_overview_has_the_length_and_the_waveform(tmp_path: Path) -> None:
-    board = JobBoard(tmp_path / "jobs")
-    sound = tmp_path / "ramp.wav"
-    ramp = np.linspace(0.0, 1.0, 60_000, dtype=np.float32)
-    soundfile.write(sound, np.stack([-ramp, ramp * 0.5], axis=1), 8000, "FLOAT")
-    file = await board.receive("ramp.wav", pieces(sound.read_bytes()))
-    found = await board.overview(file.id)
-    assert (found["seconds"], found["rate"], found["channels"]) == (7.5, 8000, 2)
-    assert len(found["peaks"]) <= 240
-    np.testing.assert_allclose(found["peaks"], np.linspace(1.0 / 59, 1.0, len(found["peaks"])), atol=0.01)
-    with pytest.raises(AntiphonError, match=r"broken\.wav") as refused:
-        await board.receive("broken.wav", pieces(b"RIFF but no sound"))
-    assert str(tmp_path) not in str(refused.value)
-    soundfile.write(sound, np.zeros(0), 8000)
-    with pytest.raises(AntiphonError, match=r"none\.wav holds no sound \(0 frames\)"):
-        await board.receive("none.wav", pieces(sound.read_bytes()))
-    assert [path.name for path in board.files.sent.iterdir()] == [f"{file.id}.wav"]
-    assert [path.stem for path in (tmp_path / "jobs" / "overviews").iterdir()] == [file.id]
-    board.remove_file(file.id)
-    assert list((tmp_path / "jobs" / "overviews").iterdir()) == []
     await board.close()
 
 

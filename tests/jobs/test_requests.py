@@ -105,12 +105,6 @@ def test_what_gives_notes_gives_midi() -> None:
     assert asked("tool", format="flac").suffix == ".flac"
 
 
-def test_what_makes_a_piece_of_nothing_needs_no_file() -> None:
-    task = run_task(CATALOG, "piece", {}, path_of)
-    assert command(task, None, Path("/out")) == ["run", "--", "piece", "/out/out.mid"]
-    assert run_task(CATALOG, "piece", {"file": "bb"}, path_of).file == "bb"
-
-
 def test_a_file_parameter_is_a_sent_file_or_a_name_in_the_library() -> None:
     assert "impulse=/files/bb.mid" in asked(params={"impulse": {"file": "bb"}}).arguments
     own = paths.library() / "room.wav"

@@ -114,16 +114,6 @@ def widgets_of(entry: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield from widgets_of(tab)
 
 
-def test_words_are_shown_at_their_places() -> None:
-    widgets = {w.get("name"): w for w, _ in senders(layout("X", [faders()]))}
-    mode, words = str(widgets["mode"].get("script")), str(widgets["words"].get("script"))
-    assert "local words = {'a', 'b', 'c'}" in mode
-    assert "message[1] == '/node/x/mode'" in mode
-    assert "self.values.x = (place - 1) / 1\n" in mode
-    assert "self.values.x = (place - 1) / 11\n" in words
-    assert [m.receive for w, m in senders(layout("X", [faders()])) if w.get("script")] == [False] * 3
-
-
 def test_what_a_patchs_controllers_move_is_on_a_page_of_its_own(catalog: Catalog) -> None:
     patch = load_patch("keys", catalog)
     play = next(page for page in pages(patch, catalog) if page.name == "play")
@@ -142,12 +132,6 @@ def test_two_macros_are_a_pad_and_a_set_is_recorded_and_gone_through(catalog: Ca
     assert xy["split"] == ["/node/macro/bright", "/node/macro/hollow"]
     sends = {address(message) for _, message in senders(layout("glass", made))}
     assert {"/record/start", "/record/stop", "/capture", "/set/next", "/set/previous"} <= sends
-
-
-def test_a_label_has_its_unit(catalog: Catalog) -> None:
-    document = layout("X", pages(load_patch("keys", catalog), catalog))
-    labels = {str(w.value("text").default) for w in document.walk() if w.control_type == "LABEL"}
-    assert {"lid cutoff Hz", "cutoff Hz", "in gain dB", "tempo bpm"} <= labels
 
 
 def faders() -> Page:

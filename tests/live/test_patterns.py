@@ -11,8 +11,8 @@ from hypothesis import given, settings, strategies as st
 from tests import accepted
 from tests.each import each
 
-from antiphon.live import add, fast, rev
-from antiphon.live.patterns.controls import ControlPattern, mini, n, note, s, scale, silence
+from antiphon.live import fast, rev
+from antiphon.live.patterns.controls import ControlPattern, mini, note, s, scale, silence
 from antiphon.live.patterns.pattern import Pattern, cat, fastcat, polymeter, pure, randcat, stack, timecat
 from antiphon.live.patterns.signals import choose, irand, perlin, rand, saw, sine
 
@@ -73,52 +73,6 @@ def test_one_way_is_the_other(left: Pattern[Any], right: Pattern[Any]) -> None:
     assert sorted(played(left, 6)) == sorted(played(right, 6))
 
 
-def test_chunk_changes_one_part_of_the_cycle() -> None:
-    changed = mini("a b c d").chunk(4, lambda p: p.map(str.upper))
-    assert [[value for _, value in starts(changed.early(k))][:4] for k in range(5)] == [
-        ["A", "b", "c", "d"],
-        ["a", "B", "c", "d"],
-        ["a", "b", "C", "d"],
-        ["a", "b", "c", "D"],
-        ["A", "b", "c", "d"],
-    ]
-
-
-def test_off_and_superimpose_add_a_changed_copy() -> None:
-    assert starts(note("c4 e4").off(F(1, 8), add(7))) == [
-        (F(0), {"note": 60}),
-        (F(1, 8), {"note": 67}),
-        (F(1, 2), {"note": 64}),
-        (F(5, 8), {"note": 71}),
-    ]
-
-
-def test_jux_plays_both_sides() -> None:
-    assert starts(s("a b").jux(rev)) == [
-        (F(0), {"s": "a", "pan": 0.0}),
-        (F(0), {"s": "b", "pan": 1.0}),
-        (F(1, 2), {"s": "b", "pan": 0.0}),
-        (F(1, 2), {"s": "a", "pan": 1.0}),
-    ]
-
-
-def test_swing_delays_second_halves() -> None:
-    assert [begin for begin, _ in starts(mini("a*8").swing(F(1, 3), 4))] == [
-        F(k, 4) + late for k in range(4) for late in (F(0), F(1, 6))
-    ]
-
-
-def test_values_are_those_of_the_pattern_beside() -> None:
-    assert starts(s("bd sd:2", pan="0 1", speed="<1 2>"), 2) == [
-        (F(0), {"s": "bd", "pan": 0, "speed": 1}),
-        (F(1, 2), {"s": "sd", "n": 2, "pan": 1, "speed": 1}),
-        (F(1), {"s": "bd", "pan": 0, "speed": 2}),
-        (F(3, 2), {"s": "sd", "n": 2, "pan": 1, "speed": 2}),
-    ]
-    assert starts(n("0 1", s="hh")) == [(F(0), {"n": 0, "s": "hh"}), (F(1, 2), {"n": 1, "s": "hh"})]
-    assert starts(s("a").times(speed=2).times(speed=3)) == [(F(0), {"s": "a", "speed": 6})]
-
-
 def test_notes_chords_and_scales() -> None:
     assert [v["note"] for _, v in starts(note("c e5 fs3 bf2 60 c'min7"))] == [60, 76, 54, 46, 60, 60, 63, 67, 70]
     assert [v["note"] for _, v in starts(note(scale("a3 minor", "0 2 4 7 -1")))] == [57, 60, 64, 69, 55]
@@ -126,17 +80,6 @@ def test_notes_chords_and_scales() -> None:
     assert [v["note"] for _, v in starts(note("c'maj'5 c'maj'i e'm7'o"))] == [
         60, 64, 67, 72, 76, 64, 67, 72, 52, 59, 67, 74,
     ]  # fmt: skip
-
-
-def test_chop_and_echo() -> None:
-    assert [(b, v["begin"], v["end"]) for b, v in starts(s("a b").chop(2))] == [
-        (F(0), 0, 0.5),
-        (F(1, 4), 0.5, 1),
-        (F(1, 2), 0, 0.5),
-        (F(3, 4), 0.5, 1),
-    ]
-    echoed = starts(note("c", velocity=100).echo(3, F(1, 4), 0.5), 2)
-    assert {(b % 1, v["velocity"]) for b, v in echoed if b >= 1} == {(F(0), 100), (F(1, 4), 50), (F(1, 2), 25)}
 
 
 # ---- chance

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from antiphon.api.backends.rendering import load_plugins
 from antiphon.kernel.errors import UsageError
 from antiphon_models.learning import evaluation as tables, results
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Measure, MetricValue, System
@@ -48,25 +47,6 @@ def test_what_is_no_number_is_left_out() -> None:
     scores = [MetricValue("ours", "gain", "a", float("nan")), MetricValue("ours", "gain", "b", 2.0)]
     (cell,) = tables.cells(Sums(), scores)
     assert (cell.n, cell.mean, cell.error) == (1, 2.0, 0.0)
-
-
-def test_what_the_items_are_is_not_said_of_files_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Sums, "items_note", "Sung by machines.")
-    cells = tables.cells(Sums(), Sums().scores(ask()))
-    assert tables.table(Sums(), cells)[-2] == "Sung by machines."
-    assert "Sung by machines." not in tables.table(Sums(), cells, own_files=True)
-
-
-def test_the_table_is_in_order_of_roles() -> None:
-    lines = tables.table(Sums(), tables.cells(Sums(), Sums().scores(ask())))
-    assert [line.split()[:2] for line in lines[1:4]] == [["trivial", "nothing"], ["ours", "ours"], ["oracle", "truth"]]
-    assert "2.50 ± 0.645" in lines[2]
-    assert "gain, dB" in lines[0]
-    assert "false ↓" in lines[0]
-    assert any("worst of ours, gain: 1.00 (item 0)" in line for line in lines)
-    assert lines[-2] == "Not comparable with anything."
-    assert lines[0].split()[0] == "n"
-    assert [line.split()[2] for line in lines[1:4]] == ["4", "4", "4"]
 
 
 def test_only_asked_systems() -> None:
@@ -181,14 +161,6 @@ def test_missing_folders_are_replaced_and_a_line_says_so(tmp_path) -> None:
         tables.choose_material(type("Bound", (Songs,), {"synthetic_doc": ""})(), ask())
 
 
-def test_each_group_has_a_table(tmp_path) -> None:
-    figures = tables.cells(Songs(), [*Songs().scores(ask()), *Songs().scores(ask(synthetic=True, limit=2))])
-    lines = tables.figure_lines(Songs(), figures)
-    assert [line for line in lines if line.endswith(":")] == ["data:", "made:"]
-    counts = [line.split()[2] for line in lines if line.startswith("ours")]
-    assert counts == ["4", "2"]
-
-
 # ---- the page of results
 
 
@@ -235,17 +207,3 @@ def test_the_page_is_not_of_synthetic_items_and_is_there_before(page) -> None:
     page.unlink()
     with pytest.raises(UsageError, match="--card is for a checkout"):
         results.check(ask())
-
-
-def test_the_table_says_by_which_command_ours_is_measured() -> None:
-    lines = tables.table(Sums(), tables.cells(Sums(), Sums().scores(ask())))
-    assert lines[-1] == "ours by `antiphon run sum IN OUT`"
-
-
-@pytest.mark.parametrize("name", sorted(load_plugins(None, check=False).factories["evaluations"]))
-def test_every_evaluation_says_how_ours_is_measured(name: str) -> None:
-    factory = load_plugins(None, check=False).factories["evaluations"][name]
-    try:
-        assert factory().road
-    except ModuleNotFoundError as error:
-        pytest.skip(f"{name} needs {error.name}")

@@ -93,23 +93,6 @@ def test_the_best_weights_outlive_a_stop(tmp_path, monkeypatch) -> None:
     assert trained.figures == expected.figures
 
 
-def test_another_seed_is_another_training(tmp_path) -> None:
-    made = []
-    for seed in (1, 2):
-        folder = tmp_path / str(seed)
-        folder.mkdir()
-        made.append(weights(trainer(folder, seed).run(Length(20), quiet)))
-    assert made[0] != made[1]
-    with pytest.raises(UsageError, match="seed 1; give that seed"):
-        trainer(tmp_path / "1", seed=2)
-
-
-def test_minutes_end_it(tmp_path) -> None:
-    trained = trainer(tmp_path).run(Length(10_000_000, minutes=0.005), quiet)
-    assert trained.complete
-    assert 0 < trained.steps < 10_000_000
-
-
 def test_a_batch_without_a_finite_loss_is_left_out_and_counted(tmp_path) -> None:
     trained = trainer(tmp_path, bad=(3, 40)).run(Length(300), quiet)
     assert trained.lost == 2
@@ -126,15 +109,6 @@ def test_a_broken_checkpoint_is_said_and_not_written_over(tmp_path) -> None:
     with pytest.raises(UsageError, match="no checkpoint"):
         trainer(tmp_path)
     assert (tmp_path / checkpoint.FILE).read_bytes() == b"no such thing"
-
-
-def test_the_curve_shows_what_the_log_holds(tmp_path) -> None:
-    trainer(tmp_path).run(Length(200), quiet)
-    drawn = (tmp_path / "curve.svg").read_text()
-    for name in ("loss", "root", "score"):
-        assert f">{name}<" in drawn
-    assert drawn.count('stroke-width="1.3"') == 3
-    assert "200 steps" in drawn
 
 
 def test_the_command_writes_weights_and_says_how_they_came_about(tmp_path, monkeypatch) -> None:

@@ -10,7 +10,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
@@ -164,42 +163,3 @@ def test_a_table_that_says_what_cannot_be_is_refused(tmp_path: Path, text: str, 
     path.write_text(f'name = "one"\n[gather]\ndataset = "folder"\npath = "sounds"\n{text}')
     with pytest.raises(FileError, match=sentence):
         load(path)
-
-
-@pytest.mark.real
-@needs_beam
-def test_a_dask_worker_that_is_killed_costs_no_shard(tmp_path: Path) -> None:
-    from distributed import LocalCluster
-
-    for n in range(10):
-        place = tmp_path / f"sounds/all/song {n}.wav"
-        place.parent.mkdir(parents=True, exist_ok=True)
-        audio.write(place, audio.noise(16000 * 20, 1, seed=n), 16000)
-    found = {}
-    for name in ("one", "other"):
-        path = tmp_path / f"{name}.toml"
-        path.write_text(
-            f'name = "{name}"\n[gather]\ndataset = "folder"\npath = "sounds"\n'
-            '[analyse]\nanalyses = ["music"]\nshards = 10\n'
-        )
-        found[name] = load(path)
-    whole, out = found["one"], found["other"].out / "analyses"
-    expected = run(whole, ("gather", "analyse"), workers=1).analysed["analyse"]["shards"]
-    with LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1"
-    ) as cluster:
-        victim = next(iter(cluster.workers.values())).pid
-        killed: list[int] = []
-
-        def kill() -> None:
-            until(lambda: any(out.glob("*.parquet")), 60, "no shard is written")
-            killed.append(len(list(out.glob("*.parquet"))))
-            os.kill(victim, signal.SIGKILL)
-
-        killer = threading.Thread(target=kill)
-        killer.start()
-        options = [f"--dask_client_address={cluster.scheduler_address}"]
-        run(found["other"], ("gather", "analyse"), runner="dask", options=options)
-        killer.join()
-    assert killed[0] < expected, "it was killed when all was done"
-    assert digests(out) == digests(whole.out / "analyses")

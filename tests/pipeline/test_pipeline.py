@@ -15,7 +15,7 @@ from tests.datasets.trees import TREES, sound
 from antiphon.files.decode_process import FileStalled
 from antiphon.kernel.errors import FileError, UsageError
 from antiphon.signal.features import import_librosa
-from antiphon.signal.mel import LogMel, LogMelStream, MelSettings
+from antiphon.signal.mel import LogMel, MelSettings
 from antiphon_library.identity import identify_and_analyse
 from antiphon_models.pipeline import running
 from antiphon_models.pipeline.apart import ParentLink, run_in_child
@@ -23,7 +23,6 @@ from antiphon_models.pipeline.gathering import ITEMS, gather, read_items, shard_
 from antiphon_models.pipeline.running import shard_tasks
 from antiphon_models.pipeline.settings import PreprocessSettings, chosen_steps, load
 from antiphon_models.pipeline.shards import file_digest, read_again, sounds_of
-from antiphon_models.pipeline.training.excerpts import class_counts
 
 TOML = 'name = "two"\n[gather]\ndataset = "folder"\npath = "sounds"\n'
 
@@ -89,11 +88,6 @@ def test_the_list_is_the_same_however_often_it_is_made_and_holds_no_faulty_item(
     assert (settings.out / ITEMS).read_bytes() == before
 
 
-def test_a_folder_of_sounds_that_is_not_there_is_said_to_be_none(tmp_path: Path) -> None:
-    with pytest.raises(FileError, match=r"sounds is not a folder: give the one .* laid out as CLASS/NAME\.wav"):
-        gather(load(written(tmp_path)))
-
-
 def test_an_item_that_is_added_changes_its_own_shard_alone(tmp_path: Path) -> None:
     for n in range(20):
         sound(tmp_path / f"sounds/a/song {n}.wav", 10)
@@ -120,19 +114,6 @@ def test_a_sound_that_cannot_be_read_is_named_once(tmp_path: Path) -> None:
         assert running._dead([task])[name].startswith(wanted)
 
 
-def test_sounds_with_names_alike_are_one_group_unless_none_is_asked_for(tmp_path: Path) -> None:
-    for n in range(8):
-        sound(tmp_path / f"sounds/arp/arpy0{n}.wav", 8000)
-        sound(tmp_path / f"sounds/drum/{chr(97 + n) * 3}.wav", 8000)
-    settings = load(written(tmp_path, TOML + "[train]\ntest = 0.25\n"))
-    none = load(written(tmp_path, TOML + 'group = "none"\n[train]\ntest = 0.25\n'))
-    even = {"train": 5, "valid": 1, "test": 2}
-    assert class_counts(gather(none), none.train) == {"arp": even, "drum": even}
-    assert class_counts(gather(settings), settings.train) == {"arp": {"train": 8, "valid": 0, "test": 0}, "drum": even}
-    with pytest.raises(FileError, match=r'line 5, .gather.group.: takes "none"'):
-        load(written(tmp_path, TOML + 'group = "song"\n'))
-
-
 def test_a_spectrogram_is_librosas() -> None:
     librosa = import_librosa()
     settings = PreprocessSettings()
@@ -154,14 +135,6 @@ def test_a_spectrogram_is_librosas() -> None:
 
 def test_a_sound_shorter_than_a_window_has_one_frame_and_silence_is_at_the_floor() -> None:
     assert LogMel(MelSettings()).compute(np.zeros(10, np.float32)) == pytest.approx(np.full((1, 64), -100.0), abs=1e-4)
-
-
-def test_a_stream_of_blocks_gives_the_same_spectrogram() -> None:
-    mono = np.random.default_rng(2).normal(0, 0.1, 30000).astype(np.float32)
-    stream = LogMelStream(MelSettings())
-    parts = [stream.push(mono[start : start + 700]) for start in range(0, len(mono), 700)]
-    whole = LogMel(MelSettings()).compute(mono)
-    assert np.concatenate(parts) == pytest.approx(whole, abs=1e-4)
 
 
 def test_a_file_from_which_nothing_comes_is_read_again_and_a_bad_one_is_not() -> None:

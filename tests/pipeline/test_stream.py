@@ -19,7 +19,7 @@ from tests.waiting import comes
 from antiphon.kernel.errors import FileError, PluginError, UsageError, WireError
 from antiphon.offline import analyses as registered
 from antiphon_models.learning.user_commands import command
-from antiphon_models.pipeline import stream as stream_module, watching
+from antiphon_models.pipeline import watching
 from antiphon_models.pipeline.arrivals import Arrival, FolderWatch, is_written, within
 from antiphon_models.pipeline.journal import ResultJournal
 from antiphon_models.pipeline.running import run
@@ -67,16 +67,6 @@ def test_a_file_that_a_program_writes_is_not_read_however_long_it_stays(tmp_path
             pytest.skip("this system does not say who has a file open")
         assert arrived(watch, 0.0) == arrived(watch, 100.0) == ([], 0)
     assert arrived(watch, 101.0) == (["a.wav"], 0)
-
-
-def test_what_does_not_fit_stays_in_the_folder_and_is_counted(tmp_path: Path) -> None:
-    for name in "abc":
-        (tmp_path / f"{name}.wav").write_bytes(b"RIFF")
-    watch = FolderWatch(tmp_path, {})
-    arrived(watch, 0.0)
-    assert arrived(watch, 1.0, room=1) == (["a.wav"], 2)
-    assert arrived(watch, 1.1, room=1) == (["b.wav"], 1)
-    assert arrived(watch, 1.2, room=1) == (["c.wav"], 0)
 
 
 def test_links_hidden_files_and_what_is_no_sound_do_not_arrive(tmp_path: Path) -> None:
@@ -198,16 +188,6 @@ def test_sounds_are_analysed_bad_ones_have_a_reason_and_the_next_run_does_neithe
         assert journal.done.keys() == by_name.keys()
         counts = asyncio.run(go(journal, 0))
     assert (counts.analysed, counts.bad) == (0, 0)
-
-
-def test_a_fault_at_one_sound_is_its_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fails(path: Path) -> str:
-        raise RuntimeError("so it\nis")
-
-    monkeypatch.setattr(stream_module, "file_digest", fails)
-    with ResultJournal(tmp_path / "watch.jsonl") as journal:
-        row = streamed(tmp_path, journal).result(Arrival("a.wav", tmp_path / "a.wav", 1, 2, 0.0))
-    assert row["reason"] == "Antiphon failed at this: RuntimeError: so it is"
 
 
 def test_a_full_queue_leaves_files_in_the_folder(tmp_path: Path) -> None:

@@ -82,7 +82,7 @@ def test_notes_that_fall_together_in_any_way_leave_an_instrument_that_plays(
     @given(NOTES)
     @example(twice)
     @example(crowd)
-    @settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=2, deadline=None, suppress_health_check=list(HealthCheck))
     def plays(notes: list[tuple[int, str, int, float, int]]) -> None:
         events = [Event(kind, at, number, value, channel) for at, kind, number, value, channel in notes]
         events.sort(key=lambda event: event.offset)

@@ -79,22 +79,6 @@ def test_a_version_is_used_and_one_before_is_used_again(plugin: Path, tmp_path: 
         importing.versions.clear()
 
 
-def test_a_version_that_cannot_be_imported_leaves_the_one_before(plugin: Path, tmp_path: Path) -> None:
-    versions = PluginVersions(Loaded(Catalog()))
-    first = version_files.copy(plugin, tmp_path / "versions")
-    (plugin / "factor.py").write_text("FACTOR = 1 / 0\n")
-    second = version_files.copy(plugin, tmp_path / "versions")
-    try:
-        versions.use({"versioned": str(first)})
-        with pytest.raises(PluginError, match=r"ZeroDivisionError: .* \(factor.py, line 1\)"):
-            versions.use({"versioned": str(second)})
-        assert level(versions) == 0.5
-        assert importing.import_module("versioned.factor").FACTOR == 0.5
-    finally:
-        importing.take_modules("versioned")
-        importing.versions.clear()
-
-
 def test_a_copy_has_the_modules_and_links_the_rest(plugin: Path, tmp_path: Path) -> None:
     (plugin / "weights.bin").write_bytes(b"w")
     for name in ("samples", "tests", "__pycache__", "inner"):

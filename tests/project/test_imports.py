@@ -129,8 +129,6 @@ def test_the_pure_parts_touch_no_world(name):
 )
 def test_control_reads_patches_without_numpy(name):
     assert "numpy" not in reached(files("kernel/" + name.replace(".", "/")))
-    run = f"import sys, antiphon.kernel.{name}; assert not {{'numpy', 'torch', 'asyncio'}} & set(sys.modules)"
-    subprocess.run([sys.executable, "-c", run], check=True, env={**os.environ, "PYTHONPATH": str(SERVER)}, timeout=300)
 
 
 def test_the_web_process_starts_without_numpy():
@@ -201,10 +199,10 @@ def test_what_is_played_of_a_plugin_leads_to_no_torch():
     assert len(seen) > 60, "the walk sees too little to mean anything"
 
 
-@pytest.mark.parametrize("start", ["engine.process", "control.process", "supervisor", "plugins.loader"])
-def test_a_process_that_has_loaded_everything_has_loaded_nothing_heavy(start):
+def test_processes_that_have_loaded_everything_have_loaded_nothing_heavy():
     run = (
-        f"import sys, antiphon.kernel.{start}; from antiphon.kernel.plugins.loader import load; load(check=False);"
+        "import sys, antiphon.kernel.engine.process, antiphon.kernel.control.process, antiphon.kernel.supervisor;"
+        "from antiphon.kernel.plugins.loader import load; load(check=False);"
         f"assert not set({sorted(HEAVY)}) & set(sys.modules)"
     )
     subprocess.run(
@@ -246,7 +244,6 @@ BACKENDS = {"antiphon_pyo": {"info"}, "antiphon_supercollider": {"info"}}
     "work",
     [
         pytest.param("preload.warm(ServeSettings(), Path(sys.argv[1]), load_sound)", id="serve without a choice"),
-        pytest.param("preload.warm(ServeSettings(synth='null'), Path(sys.argv[1]), load_sound)", id="serve by null"),
         pytest.param("play_with('cpu', 'auto', load(check=True))", id="run"),
     ],
 )

@@ -8,7 +8,7 @@ import pytest
 from tests.each import each
 
 from antiphon.kernel.errors import UsageError
-from antiphon.kernel.runtime import extras, resources
+from antiphon.kernel.runtime import extras
 from antiphon.kernel.runtime.shortening import short_repr, shorten
 from antiphon.kernel.runtime.suggestion import MAX_LIST_LETTERS, instead, list_names, nearest_names
 
@@ -76,12 +76,6 @@ def test_the_extra_that_is_named_brings_the_module() -> None:
 )
 def test_the_sentence(modules: list[str], said: str) -> None:
     assert extras.sentence("this", *modules) == said
-
-
-def test_outside_of_a_working_tree_torch_comes_by_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(resources, "checkout", lambda: None)
-    assert extras.install_command("torch") == "`pip install 'antiphon[models]'` installs it"
-    assert extras.install_command("torch", extra="fastai") == "`pip install 'antiphon-lab[fastai]'` installs it"
 
 
 def test_only_what_is_missing_is_refused() -> None:

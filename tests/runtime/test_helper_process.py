@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import threading
-from functools import partial
 
 import pytest
 from tests.waiting import until
@@ -131,19 +130,6 @@ def test_a_forked_child_gives_bytes_and_prints_nothing(capfd: pytest.CaptureFixt
     assert (end.data, end.late, end.status) == (b"x" * 100_000, False, 0)
     assert capfd.readouterr() == ("", "")
     assert len(run_forked(_printing, 60.0, 1000).data) == 1000
-
-
-@pytest.mark.parametrize(
-    ("work", "late", "status"),
-    [
-        (partial(signal.raise_signal, signal.SIGSEGV), False, -signal.SIGSEGV),
-        (partial(os._exit, 7), False, 7),
-        (signal.pause, True, -signal.SIGKILL),
-    ],
-)
-def test_how_a_forked_child_ended_is_known(work: object, late: bool, status: int) -> None:
-    end = run_forked(work, 0.2 if late else 60.0, 100)  # type: ignore[arg-type]
-    assert (end.data, end.late, end.status) == (b"", late, status)
 
 
 def test_an_interpreter_that_does_not_start_is_late_and_gives_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jsonschema_rs
-import mido
 import numpy as np
 import pytest
 import soundfile
@@ -230,21 +229,6 @@ def test_what_examples_change_is_changed(client: Client) -> None:
     assert (state["version"], state["fault"], state["silent"]) == (2, None, False)
     client.ask("post", "/api/live/stop", {})
     until(lambda: not client.ask("get", "/api/live").json["playing"], 20.0, "it has ended")
-
-
-def test_hum_gives_the_notes_beside_the_sound_and_alone(client: Client) -> None:
-    file = client.send("voice.wav", take())
-    both, alone = (
-        client.done(client.ask("post", "/api/run/hum", {"file": file, **more}).json["id"])
-        for more in ({"midi": True}, {})
-    )
-    assert [result["name"] for result in both["results"]] == ["out.wav", "notes.mid"]
-    assert [result["name"] for result in alone["results"]] == ["out.mid"]
-    length, rate, _, level = heard(client.result(both["id"]))
-    assert (length, rate, level > -50.0) == (SECONDS, RATE, True)
-    for content in (client.result(both["id"], "notes.mid"), client.result(alone["id"])):
-        notes = [one.note for one in mido.MidiFile(file=io.BytesIO(content)) if one.type == "note_on" and one.velocity]
-        assert notes == [57]
 
 
 def test_a_result_is_what_the_command_gives(client: Client, tmp_path: Path) -> None:

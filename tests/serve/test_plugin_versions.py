@@ -181,19 +181,6 @@ def test_a_version_that_fails_is_reported_and_the_one_before_plays_on(server: Se
     assert held(sound) == [pytest.approx(LEVEL * 0.5, abs=NEAR)]
 
 
-def test_a_version_that_fails_later_is_taken_back(server: ServerProcess, tmp_path: Path) -> None:
-    play_for(server, 0.1)
-    write(tmp_path, "(0.25 if io.value('by') < 2.0 else 1 / 0)")
-    loaded(server, 1)
-    server.send("/node/louder/by", 2.0)
-    until(lambda: "the version before plays again" in server.standard_error(), 20.0, "the version before plays again")
-    assert "ZeroDivisionError" in refused(server)
-    play_for(server, 0.3)
-    assert [n["state"] for n in server.status()["nodes"]] == ["running"]
-    sound = recorded(server, tmp_path)
-    assert held(sound)[-1] == pytest.approx(LEVEL * 0.5 * 2.0, abs=NEAR)
-
-
 def served(server: ServerProcess, path: str) -> object:
     """What the server answers to a GET, None where there is nothing."""
     try:

@@ -14,7 +14,6 @@ import soundfile
 from tests.forked import executed
 from tests.waiting import complaints, play_for, until
 
-from antiphon.kernel.supervisor import watchdog
 from antiphon_bench.rig import ServerProcess, free_port
 
 RATE, BLOCK = 48000, 256
@@ -139,26 +138,6 @@ def test_a_restart_takes_over_from_a_killed_supervisor(options: list[str], tmp_p
         assert second.ask("/node/gain/gain") == ("/node/gain/gain", [0.25])
         after = second.pids()
     until(lambda: all(gone(pid) for pid in [*pids.values(), *after.values()]), 3.0, "nothing is left")
-
-
-def test_a_machine_that_stands_still_is_named_and_nothing_is_ended_for_it(options: list[str], tmp_path: Path) -> None:
-    with ServerProcess(*options, home=tmp_path) as server:
-        before = server.pids()
-        still = [before["engine"], before["supervisor"]]
-        for pid in still:
-            os.kill(pid, signal.SIGSTOP)
-        try:
-            first = server.ask("/beat")[1][0]
-            seconds = watchdog.HANG_SECONDS + 1.0  # the beat runs by the sample clock, also while no block is computed
-            until(lambda: server.ask("/beat")[1][0] > first + 2.0 * seconds, seconds, "the beat runs")
-        finally:
-            for pid in still:
-                os.kill(pid, signal.SIGCONT)
-        until(lambda: "the machine stood still for" in server.standard_error(), 5.0, "it is said")
-        status = server.status()
-        assert server.pids() == before
-        assert status["stalls"] >= 1
-        assert {node["state"] for node in status["nodes"]} == {"running"}
 
 
 def test_after_a_crash_of_everything_the_last_state_is_back_unless_another_patch_is_asked_for(tmp_path: Path) -> None:

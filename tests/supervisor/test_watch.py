@@ -290,19 +290,3 @@ def test_a_device_that_is_asked_for_is_answered_whatever_fails(starts: Starts) -
             starts.parts.control.send(b"x" * 4096)
     ask(starts, "portaudio", 4)
     assert json.loads(answers.recv(4096))["serial"] == 4
-
-
-def test_control_is_told_the_device_that_the_software_clock_stands_in_for(
-    starts: Starts, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    given: list[dict[str, object]] = []
-    for name in ("asking", "answering_web"):
-        setattr(starts.parts, name, starts.parts.child)
-    starts.parts.sockets = (starts.parts.child,) * 3  # type: ignore[misc]
-    starts.parts.bell = 0  # type: ignore[misc]
-    starts.parts.arena.fd = 0
-    starts.parts.bells.wake = ()  # type: ignore[misc]
-    monkeypatch.setattr("antiphon.kernel.supervisor.starts._module", lambda _name, told, _fds: given.append(told))
-    starts.driver = "headless"
-    starts.control()
-    assert given[0]["device"] == "jack"

@@ -127,12 +127,6 @@ def test_a_server_plays_as_the_option_says(antiphon: Run) -> None:
     assert backends.requested_backend(ServeSettings()) is None
 
 
-def test_the_doctor_says_what_it_finds(antiphon: Run) -> None:
-    found = {f["subject"]: f for f in json.loads(antiphon("doctor", "--json").out)["findings"]}
-    assert found["lute"] == {"subject": "lute", "state": "limited", "said": "one string has gone", "mend": "tie it"}
-    assert {"pyo", "scsynth"} <= set(found)
-
-
 def test_a_file_is_rendered_by_it(antiphon: Run) -> None:
     Path("mine.toml").write_text(
         'format = 1\n[nodes.keys]\ntype = "synth"\ninstrument = "pluck"\n[wires]\n"keys" = "out"\n'

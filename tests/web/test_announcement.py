@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
-import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import pytest
 from tests.waiting import comes
@@ -20,7 +16,7 @@ from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.web.oscquery import announcement
 from antiphon.web.oscquery.announcement import OSC, OSCQUERY, Announcement, host_name, instance_name
-from antiphon_bench.rig import ServerProcess, free_port
+from antiphon_bench.rig import free_port
 
 
 @asynccontextmanager
@@ -109,31 +105,3 @@ def test_without_lan_nothing_imports_zeroconf() -> None:
         "sys.exit('zeroconf' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], timeout=120, check=False).returncode == 0
-
-
-async def test_a_server_is_announced_again_by_the_next_web_process_and_withdrawn_at_its_end(tmp_path: Path) -> None:
-    server = ServerProcess(
-        "--lan", "--announce", LOOPBACK, "--audio", "headless", "--patch", "through", "--synth", "null", home=tmp_path
-    )
-    async with watching() as watcher:
-        await asyncio.to_thread(server.start)
-        try:
-            port = server.osc
-            query = await watcher.found(OSCQUERY, server.http, port)
-            assert (await watcher.found(OSC, port, port)).name.removesuffix(OSC) == query.name.removesuffix(OSCQUERY)
-            from antiphon.cli import running_server
-
-            status = await asyncio.to_thread(running_server.get_answer, "/api/status", tmp_path / "config", server.http)
-            info = await asyncio.to_thread(running_server.get_answer, "/?HOST_INFO", tmp_path / "config", server.http)
-            assert f"{info['NAME']}.{OSCQUERY}" == query.name
-            assert (info["OSC_PORT"], info["WS_PORT"]) == (server.osc, server.http)
-            os.kill(status["web"]["pid"], signal.SIGKILL)
-            async with watching() as later:  # with a cache of its own, so that only what is announced now is found
-                query = await later.found(OSCQUERY, server.http, port)
-                osc = await later.found(OSC, port, port)
-                await asyncio.to_thread(server.stop)
-                await later.gone(OSCQUERY, query.name)
-                await later.gone(OSC, osc.name)
-        finally:
-            with contextlib.suppress(Exception):
-                await asyncio.to_thread(server.stop)

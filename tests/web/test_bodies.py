@@ -11,7 +11,6 @@ import pytest
 from tests.clock import LoopTime
 from tests.waiting import comes
 
-from antiphon.kernel.errors import PluginError
 from antiphon.web.protocol import application, connection
 from antiphon.web.server import HttpRequest, HttpServer, Limits, Response, answer
 
@@ -249,10 +248,3 @@ async def test_a_client_that_does_not_read_a_file_is_disconnected(
         await comes(lambda: server.connections.busy, "a handler runs")
         await comes(lambda: not server.connections.busy, "it has ended")
         writer.close()
-
-
-def test_a_stream_route_is_a_post_like_any_other() -> None:
-    server = HttpServer()
-    server.routes.add("POST", "/sink", application.Endpoint(Sink(), True, 10))
-    with pytest.raises(PluginError, match="taken"):
-        server.add("POST", "/sink", lambda request: answer(1))

@@ -26,7 +26,7 @@ from antiphon.kernel.runtime.processes.child_process import socket_pair
 from antiphon.kernel.wire.osc import encode, encode_bundle
 from antiphon.web.access import CodeGuard, TokenGuard
 from antiphon.web.api.jobs import JobRoutes
-from antiphon.web.api.live import LiveRoutes, sound_names, words
+from antiphon.web.api.live import LiveRoutes
 from antiphon.web.api.server_state import ServerRoutes
 from antiphon.web.control_link import NodeValues
 from antiphon.web.osc_socket import check_message
@@ -142,31 +142,6 @@ async def test_sliders_and_silent_tracks_reach_the_performer_by_the_token_alone(
         assert rig.told() == [{"do": "slide", **moved}, {"do": "tracks", **silent}]
     async with serving(live=False) as rig:
         assert (await rig.ask("POST", "/api/live/slider", moved))[0] == 403
-
-
-async def test_a_text_is_divided_as_it_is_sung() -> None:
-    async with serving() as rig:
-        assert await rig.ask("GET", "/api/syllables?lyrics=twin-kle+star%20%2F+how", token="") == (
-            200,
-            [
-                {"text": "twin", "word": 0, "line": 0},
-                {"text": "kle", "word": 0, "line": 0},
-                {"text": "star", "word": 1, "line": 0},
-                {"text": "how", "word": 2, "line": 1},
-            ],
-        )
-        assert (await rig.ask("GET", "/api/syllables?lyrics=" + "la" * 600, token=""))[0] == 400
-
-
-async def test_without_live_nothing_is_evaluated_and_it_says_how() -> None:
-    async with serving(live=False) as rig:
-        state = (await rig.ask("GET", "/api/live", token=""))[1]
-        assert (state["on"], state["playing"]) == (False, False)
-        assert "antiphon serve --live" in state["start"]
-        for path, data in (("/api/live/eval", SCRIPT), ("/api/live/stop", None)):
-            refused, reason = await rig.ask("POST", path, data)
-            assert refused == 403
-            assert "antiphon serve --live" in reason["error"]
 
 
 RENDER = "/api/live/sets/tune/render"
@@ -329,30 +304,3 @@ async def test_scripts_are_saved_beside_those_that_ship_and_replaced_only_when_a
             for method, data in (("PUT", {"text": "x", "replace": True}), ("GET", None)):
                 assert (await rig.ask(method, f"/api/live/sets/{name}", data))[0] in (400, 404), name
         assert (home / "secret.py").read_text() == "secret"
-
-
-async def test_words_and_sounds_are_there_for_completion() -> None:
-    async with serving(live=False) as rig:
-        found = (await rig.ask("GET", "/api/live/words", token=""))[1]
-        assert found == words()
-        said = {word["name"]: word for word in found["words"]}
-        assert said["track"]["signature"].startswith("(name, pattern, on='', beats=None")
-        assert "under a name" in said["track"]["doc"]
-        assert said["sine"] == {"name": "sine", "signature": "", "doc": said["sine"]["doc"]}
-        assert all(word["doc"] for part in ("words", "changes", "nodes") for word in found[part])
-        assert {"every", "degrade_by"} <= {word["name"] for word in found["changes"]}
-        assert "minPent" in found["scales"]
-        assert "minor7" in found["chords"]
-        sounds = (await rig.ask("GET", "/api/live/sounds", token=""))[1]
-        assert list(sounds) == ["drums"]
-        assert {"bd", "hh", "cp"} <= set(sounds["drums"])
-
-
-def test_a_folder_of_sounds_is_listed_and_one_that_is_not_there_is_none(home: Path) -> None:
-    kit = home / "data" / "library" / "kit"
-    (kit / "gong").mkdir(parents=True)
-    (kit / "one.wav").write_bytes(b"")
-    (kit / "notes.txt").write_bytes(b"")
-    assert sound_names("kit") == ["gong", "one"]
-    assert sound_names("../kit") == []
-    assert sound_names("nothing") == []

@@ -22,7 +22,7 @@ from tools.http_table import OPERATIONS
 from antiphon.web import control_link, openapi, osc_refusals
 
 PLUGINS = ("antiphon_classify", "antiphon_library", "antiphon_mcp")
-EXAMPLES = 5
+EXAMPLES = 3
 """Requests of each operation."""
 
 

@@ -68,11 +68,6 @@ def test_a_float_says_its_range_unit_and_value() -> None:
     }
 
 
-def test_norm_is_the_place_in_the_range() -> None:
-    entry = got("/node/clean/threshold/norm")
-    assert (entry["VALUE"], entry["RANGE"], entry["ACCESS"]) == ([0.75], [{"MIN": 0.0, "MAX": 1.0}], 3)
-
-
 def test_each_kind_has_its_type() -> None:
     kinds = {p.name: got(f"/node/clean/{p.name}")["TYPE"] for p in (*HOST_PARAMS, *PARAMS)}
     assert kinds == {

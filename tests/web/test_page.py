@@ -7,8 +7,6 @@ import base64
 import hashlib
 import json
 import re
-import struct
-import zlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -158,23 +156,6 @@ def test_the_service_worker_keeps_each_built_file_by_its_digest_and_nothing_else
     assert page.extra("app.js") == ()
 
 
-def test_the_manifest_names_icons_that_are_there_in_the_sizes_it_says() -> None:
-    manifest = json.loads(page.asset("manifest.webmanifest"))
-    assert (manifest["display"], manifest["start_url"], manifest["scope"]) == ("standalone", "/", "/")
-    for icon in manifest["icons"]:
-        made = page.asset(icon["src"].removeprefix("/page/"))
-        assert icon["src"] in page.PUBLIC_PATHS
-        if icon["type"] == "image/png":
-            size = int(icon["sizes"].split("x")[0])
-            assert made.startswith(b"\x89PNG\r\n\x1a\n")
-            assert struct.unpack(">II", made[16:24]) == (size, size)
-            rows = zlib.decompress(made[41 : 41 + struct.unpack(">I", made[33:37])[0]])
-            assert len(rows) == size * (1 + 4 * size)
-            corner, wave = rows[1:5], rows[(1 + 4 * size) * (size // 2) + 1 + 4 * (13 * size // 32) :][:4]
-            assert corner[3] == (255 if icon["purpose"] == "maskable" else 0), "systems cut a maskable icon"
-            assert wave[0] > 200
-
-
 def test_a_parameter_s_declaration_is_in_the_graph() -> None:
     plan = {"patch": "p", "nodes": [{"name": "a", "type": "gain"}, {"name": "x", "type": "gone"}], "wires": []}
     made = server_state.graph_object(plan, {"a": {"gain": float("inf")}}, Catalog({"gain": INFO}))
@@ -250,16 +231,6 @@ async def test_what_is_no_message_is_refused_in_words(text: str) -> None:
         assert reply[2]
 
 
-async def test_a_page_that_does_not_read_loses_what_waits_and_is_told_to_read_again() -> None:
-    async with serving() as (_, control, _):
-        made = feed.PageLink(control.sock.getsockname(), {"live": 1})
-        for n in range(feed.QUEUE + 5):
-            made.offer(str(n))
-        assert len(made.queue) == 5
-        assert json.loads(made.queue[0]) == {"again": True, "dropped": feed.QUEUE, "live": 1}
-        made.close()
-
-
 async def test_the_sound_of_a_node_is_streamed_to_all_who_listen() -> None:
     async with serving() as (server, _, taps):
         engine = Taps(taps)
@@ -325,13 +296,6 @@ async def test_four_nodes_at_most_and_a_fifth_is_refused_in_words() -> None:
 
 async def until_wanted(taps: TapMemory, tap: int, number: int) -> None:
     await comes(lambda: taps.words[tap] == number, f"tap {tap} is that of node {number}")
-
-
-def test_a_browser_that_does_not_read_loses_the_oldest_and_its_loss_is_counted() -> None:
-    listener = sound.SoundListener()
-    lost = sum(listener.offer((n,), b"") for n in range(sound.QUEUE + 7))
-    assert (lost, listener.dropped, len(listener.queue)) == (7, 7, sound.QUEUE)
-    assert listener.queue[0][0] == (7,)
 
 
 async def test_another_node_of_the_name_is_followed(monkeypatch: pytest.MonkeyPatch) -> None:

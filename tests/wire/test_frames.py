@@ -53,6 +53,12 @@ def test_slip_wraps_any_bytes(packet: bytes) -> None:
     assert frames.unwrap(frames.wrap(packet)[1:-1]) == packet
 
 
+def test_a_frame_is_as_long_as_the_limit_and_no_longer() -> None:
+    longest = struct.pack(">I", 64) + bytes(64)
+    assert Framer(limit=64).feed(longest) == [bytes(64)]
+    assert isinstance(Framer(limit=63).feed(longest)[0], WireError)
+
+
 def test_slip_with_one_end_only_and_empty_frames() -> None:
     ping = encode("/ping")
     framer = Framer()

@@ -6,8 +6,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from msgspec import structs
-from tests.pipeline.training.conftest import BANDS, LABELS, SETTINGS, rows, several
+from tests.pipeline.training.conftest import BANDS, LABELS, rows
 
 from antiphon.kernel.errors import FileError
 from antiphon_models.datasets.splitting import split_of
@@ -48,12 +47,6 @@ def test_a_sound_in_no_split_gets_that_of_its_group_and_one_without_one_label_is
     assert training.sounds[-1].split == split_of("song 1")
     assert training.omitted == 3
     assert training.labels == LABELS
-
-
-def test_one_label_is_nothing_to_learn(set_of) -> None:
-    items, made = rows()
-    with pytest.raises(FileError, match="has 1 labels in its training split, of 20 sounds"):
-        set_of(items[:20], made[:20])
 
 
 def test_the_set_is_written_once_and_again_when_a_shard_changes_or_it_is_damaged(set_of, tmp_path) -> None:
@@ -119,12 +112,3 @@ def test_a_fold_tests_every_sound_once_by_what_was_trained_without_its_group(set
     assert len(tested) == 60
     with pytest.raises(FileError, match="only 60 groups of sounds: lower it"):
         training.fold(0, 61)
-
-
-def test_sounds_with_several_labels_are_marks(set_of) -> None:
-    items, made = several()
-    training = set_of(items, made)
-    assert (training.several, training.omitted, len(training.sounds)) == (True, 0, 60)
-    assert training.targets(training.sounds[:3]).tolist() == [[1, 1, 0], [0, 0, 0], [1, 0, 1]]
-    one = set_of(items, made, settings=structs.replace(SETTINGS, labels="one"))
-    assert (one.several, one.omitted) == (False, sum(len(item.labels) != 1 for item in items))

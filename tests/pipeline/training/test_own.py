@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
-from antiphon.api import UsageError
 from antiphon.offline import analyses as registered
 from antiphon.offline.analyses import analyse_file, analyses, named_analyses
 
@@ -143,30 +140,6 @@ for hop in range(12):
         print(y[0].any())
 print(params["by"].choices[-2:], [params["label"].choices[int(row[0, 0])] for row in y], y[0, 0, 1] > 0.9)
 """
-
-
-def test_the_node_reports_its_labels_where_it_knows_the_same(classifiers: Path) -> None:
-    write(classifiers / "halves", graph())
-    (classifiers / "empty").mkdir()
-    done = subprocess.run([sys.executable, "-c", LIVE], capture_output=True, text=True, timeout=100)
-    assert done.stdout == "False\n('tags', 'halves') ['high', 'unknown', 'unknown'] True\n", done.stderr
-
-
-def test_blocks_of_any_size_give_the_same_and_a_short_sound_is_repeated(classifiers: Path) -> None:
-    own = OwnClassifier(write(classifiers / "halves", graph()))
-    sound = np.random.default_rng(1).normal(0, 0.1, (1, 5 * RATE)).astype(np.float32)
-
-    def result(part: np.ndarray, size: int) -> np.ndarray:
-        run = own.begin(RATE, 1)
-        for start in range(0, part.shape[1], size):
-            run.feed(part[:, start : start + size])
-        return np.array(run.result()["halves_probabilities"])
-
-    whole = result(sound, 5 * RATE)
-    assert result(sound, 777) == pytest.approx(whole, abs=1e-6)
-    assert result(sound[:, : WINDOW + HOP], 100).sum() == pytest.approx(1, abs=1e-5)
-    with pytest.raises(UsageError, match="the sound is shorter than 32 ms"):
-        result(sound[:, : WINDOW - 1], 100)
 
 
 def test_folders_that_are_no_classifiers_give_a_reason_and_leave_the_others(classifiers: Path, tmp_path: Path) -> None:

@@ -18,13 +18,12 @@ from antiphon.kernel.runtime import extras
 from antiphon_classify.classifier_file import DETAILS, MODEL, read_details
 from antiphon_models.pipeline.frameworks import FRAMEWORKS, chosen
 from antiphon_models.pipeline.running import run
-from antiphon_models.pipeline.settings import TrainSettings, load
+from antiphon_models.pipeline.settings import load
 from antiphon_models.pipeline.training import deployment
 from antiphon_models.pipeline.training.confusion import picture
 from antiphon_models.pipeline.training.deployment import check_name, deploy, install
-from antiphon_models.pipeline.training.evaluation import evaluate, notes_of, read_table, score, table, uncertainty
+from antiphon_models.pipeline.training.evaluation import evaluate, notes_of, read_table, score, table
 from antiphon_models.pipeline.training.learning import learn
-from antiphon_models.pipeline.training.steps import able
 
 
 def silent(*_) -> None:
@@ -55,14 +54,6 @@ def test_an_excerpt_is_no_longer_than_what_is_kept_of_a_sound(tmp_path: Path) ->
         load(written(tmp_path, f"{huge}[train]\nseconds = 600\n"))
 
 
-def test_what_deploy_may_say(tmp_path: Path) -> None:
-    settings = load(written(tmp_path, TOML + '[deploy]\nframework = "keras"\nname = "mine"\n'))
-    assert (settings.deploy.framework, settings.deploy.name) == ("keras", "mine")
-    assert settings.train == TrainSettings()
-    with pytest.raises(FileError, match=r"deploy.framework': takes sklearn, torch, keras or fastai, not 'jax'"):
-        load(written(tmp_path, TOML + '[deploy]\nframework = "jax"\n'))
-
-
 def without(monkeypatch: pytest.MonkeyPatch, *modules: str) -> None:
     find = importlib.util.find_spec
     gone = lambda name: None if name in modules else find(name) or find("json")  # noqa: E731
@@ -86,19 +77,6 @@ def test_a_framework_that_is_missing_is_named_with_what_installs_it(tmp_path: Pa
         run(load(written(tmp_path)), ("train",))
 
 
-def test_no_framework_is_imported_to_ask_whether_it_is_there() -> None:
-    import subprocess
-    import sys
-
-    code = (
-        "import sys; from antiphon_models.pipeline import frameworks;"
-        "from antiphon_models.pipeline.training import steps;"
-        "[frameworks.missing(f) for f in frameworks.FRAMEWORKS.values()];"
-        "print(sorted({'torch', 'keras', 'tensorflow', 'fastai', 'sklearn', 'onnx', 'onnxruntime'} & set(sys.modules)))"
-    )
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300).stdout == "[]\n"
-
-
 def test_the_table_has_the_figures_of_known_answers() -> None:
     truth, answers = np.array([0, 0, 0, 1, 1, 2]), np.array([0, 0, 1, 1, 1, 0])
     row = score("x", np.eye(4)[answers], truth, "abcd")
@@ -113,11 +91,6 @@ def test_average_precision_is_that_of_known_answers() -> None:
     row = score("x", np.array([[0.9, 0.1], [0.8, 0.1], [0.7, 0.1], [0.1, 0.1]]), truth, "ab")
     assert row.precisions == {"a": pytest.approx((1 + 2 / 3) / 2, abs=1e-4)}
     assert score("x", np.full((4, 2), 0.3), truth, "ab").accuracy == pytest.approx(0.5)
-
-
-def test_how_uncertain_a_share_of_a_few_sounds_is() -> None:
-    assert uncertainty(8) == pytest.approx(0.285, abs=0.001)
-    assert uncertainty(96) < 0.1 < uncertainty(90)
 
 
 @pytest.fixture
@@ -233,21 +206,3 @@ def test_a_name_that_is_none_or_anothers_is_refused(tmp_path, monkeypatch, name:
     monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path))
     with pytest.raises(FileError, match=sentence):
         check_name(name)
-
-
-def test_keras_is_left_out_where_sounds_have_several_labels(tmp_path: Path, training) -> None:
-    settings = load(written(tmp_path, TOML))
-    every, several = list(FRAMEWORKS.values()), replace(training, several=True)
-    assert [framework.name for framework in able(every, settings, several)] == ["sklearn", "torch", "fastai"]
-    assert able(every, settings, training) == every
-    named = load(written(tmp_path, TOML + '[train]\nframeworks = ["torch", "keras"]\n'))
-    with pytest.raises(UsageError, match="keras trains sounds with one label each: leave it out"):
-        able(every[1:3], named, several)
-
-
-def test_what_train_may_say_of_labels_and_folds(tmp_path: Path) -> None:
-    chosen = load(written(tmp_path, TOML + '[train]\nlabels = "several"\nfolds = 5\ntest = 0.2\n')).train
-    assert (chosen.labels, chosen.folds, chosen.test, chosen.valid) == ("several", 5, 0.2, 0.1)
-    for text, sentence in (("folds = 1", "takes 2 to 20"), ('labels = "many"', 'takes "one" or "several"')):
-        with pytest.raises(FileError, match=sentence):
-            load(written(tmp_path, f"{TOML}[train]\n{text}\n"))
