@@ -1,5 +1,6 @@
 """Who is told what moved, and how the dead are found."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from antiphon.kernel.control.subscribers.feedback import BUNDLE_BYTES, Feedback,
 from antiphon.kernel.errors import RequestError, UsageError
 from antiphon.kernel.io.osc_peer import PER_SECOND, FailLimiter, Level, Peer
 from antiphon.kernel.session.commands import SetParam
-from antiphon.kernel.wire.osc import Message, decode
+from antiphon.kernel.wire.osc import Bundle, Message, decode
 
 
 async def test_all_but_the_mover_are_told(live: Rig) -> None:
@@ -33,6 +34,17 @@ async def test_all_but_the_mover_are_told(live: Rig) -> None:
     assert mover.heard() == expected
     assert other.heard() == expected
     assert third.heard() == []
+
+
+async def test_the_last_mover_is_the_one_not_told(live: Rig) -> None:
+    first, second = live.client(), live.client()
+    for client in (first, second):
+        await client.ask("/notify", 1)
+    first.send("/node/a/gain", 0.25)
+    second.send("/node/a/gain", 0.75)
+    await live.settle()
+    assert first.heard() == [("/node/a/gain", (0.75,))]
+    assert second.heard() == []
 
 
 async def test_a_scheduled_change_is_told_at_its_time(live: Rig) -> None:
@@ -155,6 +167,20 @@ def test_an_event_for_the_owner_comes_to_no_surface() -> None:
     assert b"/open" in b"".join(to_other)
 
 
+def test_many_changes_come_in_bundles() -> None:
+    surfaces = Surfaces()
+    listener, sent = peer()
+    surfaces.add(listener, "x")
+    feedback = Feedback(surfaces)
+    for n in range(200):
+        feedback.changed(f"/node/n{n}/gain", float(n), None)
+    feedback.flush()
+    items = [item for data in sent for item in decode(data).items]  # type: ignore[union-attr]
+    assert len(sent) < 10
+    assert all(isinstance(decode(data), Bundle) for data in sent)
+    assert len(items) == 200
+
+
 def test_subscribing_is_bounded_and_idempotent() -> None:
     surfaces = Surfaces()
     peers = [peer(f"127.0.0.1:{n}")[0] for n in range(1, MAX_SURFACES + 2)]
@@ -203,3 +229,9 @@ def test_access() -> None:
     assert access.level("10.0.1.150") is Level.HELD
     with pytest.raises(UsageError, match="not an IP address"):
         access.approve("my-phone")
+
+
+async def test_nothing_is_gathered_for_nobody(live: Rig) -> None:
+    await live.client().ask("/node/a/gain", 1.0)
+    assert not live.app.feedback.pending
+    await asyncio.sleep(0)

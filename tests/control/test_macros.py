@@ -14,11 +14,13 @@ from antiphon.kernel.engine.link import EngineCounters
 from antiphon.kernel.errors import PatchError
 from antiphon.kernel.graph import patch as patches
 from antiphon.kernel.graph.graph import Graph
-from antiphon.kernel.graph.io_nodes import OUT_NUMBER
+from antiphon.kernel.graph.io_nodes import IN_NUMBER, OUT_NUMBER
+from antiphon.kernel.graph.macros import MacroTarget
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.session.actions import NodeSet
 from antiphon.kernel.session.commands import Beat, SetParam
 from antiphon.kernel.session.graph_state import GraphState
+from antiphon.layout.controls import pages
 from antiphon.offline.rendering import actions_of, param_finder
 
 TEXT = """format = 1
@@ -172,6 +174,22 @@ def test_offline_it_is_the_targets_that_are_played_at_the_same_beat() -> None:
     assert param_finder(graph, CATALOG)("macro", "loud").high == 1.0
 
 
+def test_a_surface_has_them_first() -> None:
+    page = next(page for page in pages(parsed(), CATALOG) if page.name == "play")
+    assert [(w.label, w.address) for w in page.controls][:3] == [
+        ("loud", "/node/macro/loud"),
+        ("bright", "/node/macro/bright"),
+        ("dark", "/node/macro/dark"),
+    ]
+
+
+def test_places_and_values_are_inverse() -> None:
+    param = CATALOG["gain"].cells[-1]
+    target = MacroTarget("a", "cutoff", 1500.0, 50.0, 3.0)
+    for place in (0.0, 0.2, 1.0):
+        assert target.place(param, target.value(param, place)) == pytest.approx(place, abs=1e-4)
+
+
 async def test_they_answer_to_addresses_as_nodes_do(live: Rig) -> None:
     client = live.client()
     assert await client.ask("/node/out/gain") == [("/node/out/gain", (0.0,))]
@@ -244,3 +262,13 @@ async def test_an_input_that_clips_is_said_once_a_second(live: Rig, monkeypatch,
     assert [m for m in client.heard() if m[0] == "/clip"] == [("/clip", (3,))]
     assert live.app.status()["clipped_blocks"] == 9
     assert sum("clips" in r.message for r in caplog.records) == 1
+
+
+async def test_a_control_process_that_follows_has_them(tmp_path: Path, home: Path) -> None:
+    async with rig(tmp_path / "state") as first:
+        client = first.client()
+        client.send("/node/in/gain", 6.0)
+        await first.settle()
+        assert first.app.session.state.by_id[IN_NUMBER].name == "in"
+    async with rig(tmp_path / "state") as second:
+        assert await second.client().ask("/node/in/gain") == [("/node/in/gain", (6.0,))]

@@ -27,9 +27,10 @@ from antiphon.kernel.graph import patch
 from antiphon.kernel.graph.graph import End, Graph, NodeSpec, Wire
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.session.commands import SetParam
-from antiphon.kernel.wire.osc import encode
-from antiphon.web.http_message import answer
+from antiphon.kernel.wire.osc import encode, encode_bundle
+from antiphon.web.http_message import answer, text
 
+HALF = b"/node/a/label\0\0\0,c\0\0\0\0\xd8\x00"
 """A text parameter set by type tag `c` to half of a surrogate pair."""
 NAME = os.fsdecode(b"Ger\xe4usch")
 """A file's name as an archive of another encoding left it."""
@@ -61,6 +62,26 @@ class Broken:
             self.times -= 1
             raise RuntimeError("a mistake nobody foresaw")
         return self.then(*given)
+
+
+async def test_every_tick_is_noted_for_the_supervisor(live: Rig) -> None:
+    before = live.engine.turns
+    await live.settle(ticks=3)
+    assert live.engine.turns == before + 3
+
+
+async def test_half_a_character_is_refused_and_nobody_is_deaf_after_it(live: Rig) -> None:
+    client, other = live.client(), live.client()
+    await other.ask("/notify", 1)
+    client.raw(encode_bundle(1, [HALF] * 214))
+    for _ in range(100):
+        client.send("/ping")
+    await live.settle(ticks=3)
+    heard = client.heard()
+    assert ("/fail", ("/node/a/label", "55296 is not a character")) in heard
+    assert [address for address, _ in heard].count("/pong") == 100
+    assert live.app.executor.value("a", "label") == ""
+    assert live.app.counts()["faults"] == 0
 
 
 async def test_text_without_utf8_is_refused_whichever_way_it_comes(live: Rig) -> None:
@@ -126,6 +147,10 @@ async def test_a_file_of_the_command_line_may_have_any_name(tmp_path: Path, home
         assert live.app.counts()["faults"] == 0
     async with rig(tmp_path / "state", catalog=catalog, patch=False) as again:
         assert again.app.executor.value("p", "file") == whole
+
+
+def test_plain_text_over_http_is_total() -> None:
+    assert text(NAME).body == rb"Ger\udce4usch"
 
 
 @pytest.mark.parametrize(

@@ -207,6 +207,16 @@ async def test_a_control_process_killed_is_taken_up_where_it_was(tmp_path: Path,
         assert await client.ask("/node/a/gain") == [("/node/a/gain", (pytest.approx(1.9),))]
 
 
+async def test_both_killed_the_new_engine_is_given_the_patch(tmp_path: Path, home: Path) -> None:
+    engine = FakeEngine(FakeTime())
+    async with rig(tmp_path / "state", engine=engine) as first:
+        await first.client().ask("/node/a/gain", 1.9)
+    other = FakeEngine(engine.time, pid=777)
+    async with rig(tmp_path / "state", engine=other) as again:
+        assert dict(other.loads[-1][1].node("a").values) == {"gain": pytest.approx(1.9)}
+        assert await again.client().ask("/node/a/gain") == [("/node/a/gain", (pytest.approx(1.9),))]
+
+
 @pytest.mark.parametrize(
     "content", ["", "{", "[]", '{"format": 9}', '{"format": 1}', '{"format": 1, "session": {"graph": 5}}']
 )

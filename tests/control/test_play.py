@@ -161,6 +161,22 @@ async def test_note_and_velocity_are_the_notes_own(live: Rig, client: Client) ->
     assert [done[:-1] for done in events(live)] == [("control", 3, BEGIN, 1.0, 1), ("on", 3, 38, 1.0, 1)]
 
 
+async def test_a_time_tag_is_the_sample_of_all_of_it(live: Rig, client: Client) -> None:
+    at = round(live.engine.sample + 0.5 * RATE)
+    client.bundle(live.time.timetag(0.5), encode("/node/d/play", "n", 1), encode("/node/d/play", "n", 2))
+    await live.settle()
+    assert events(live) == []
+    await live.move(0.51)
+    assert [(done[0], done[2], done[3], done[-1]) for done in events(live)] == [
+        ("control", BEGIN, 0.0, at),
+        ("control", FIRST + 1, 0.1, at),
+        ("on", 60, 1.0, at),
+        ("control", BEGIN, 0.0, at),
+        ("control", FIRST + 1, 0.2, at),
+        ("on", 60, 1.0, at),
+    ]
+
+
 async def test_what_it_does_not_take_is_answered_and_plays_nothing(live: Rig, client: Client) -> None:
     await accepted.compare_async(__file__, lambda line: refusal(client, line))
     assert events(live) == []

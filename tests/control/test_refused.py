@@ -88,6 +88,32 @@ async def test_of_two_edits_the_second_alone_is_refused(stage: Rig) -> None:
     assert await client.ask("/patch/undo") == [("/done", ("/patch/undo", "/node/add"))]
 
 
+async def test_an_edit_pending_over_an_engines_death_goes_with_the_plan_that_is_asked_for_then(stage: Rig) -> None:
+    client = stage.client()
+    stage.engine.hold_plans = True
+    await client.ask("/node/add", "gain", "x", "a")
+    stage.engine.start(99)
+    await stage.settle(2)
+    stage.engine.refuse = "too heavy"
+    stage.engine.hold_plans = False
+    await stage.settle(4)
+    stage.engine.refuse = ""
+    client.heard()
+    assert await names(stage) == ["a", "b"]
+    ((address, args),) = await client.ask("/patch/undo")
+    assert (address, args) == ("/done", ("/patch/undo", "/set/load")), "the edit before it"
+
+
+async def test_undo_after_next_is_back_in_the_set(stage: Rig) -> None:
+    client, surface = stage.client(), stage.client()
+    await surface.ask("/notify", 1)
+    await client.ask("/set/next")
+    await client.ask("/patch/undo")
+    assert stage.app.status()["set"]["place"] == 1
+    assert await client.ask("/set/next") == [("/done", ("/set/next", "two"))]
+    assert [m[1][1] for m in surface.heard() if m[0] == "/set/at"] == [2, 1, 2]
+
+
 async def test_another_set_refused_or_taken_back_leaves_the_one_before(stage: Rig) -> None:
     client = stage.client()
     (paths.patches() / "live" / "other.toml").write_text('format = 1\npatches = ["three", "two"]\n')

@@ -204,6 +204,23 @@ async def test_sync_waits_for_a_plan_being_made(live: Rig) -> None:
     assert client.heard() == [("/synced", (1,))]
 
 
+async def test_a_full_ring_loses_nothing_and_keeps_the_order(live: Rig) -> None:
+    client = live.client()
+    live.engine.applied.clear()
+    live.engine.room = 2
+    for n in range(8):
+        client.send("/node/a/learn")
+        client.send("/node/a/gain", n / 8)
+    client.send("/sync", 1)
+    await live.settle()
+    assert client.heard() == []
+    live.engine.room = 1000
+    await live.settle(2)
+    assert client.heard() == [("/synced", (1,))]
+    assert [e[0] for e in live.engine.applied] == ["set"] * 16 + ["sync"]
+    assert [e[3] for e in live.engine.applied[1:16:2]] == [n / 8 for n in range(8)]
+
+
 async def test_what_waits_for_room_goes_first(live: Rig) -> None:
     live.engine.applied.clear()
     live.engine.room = 0

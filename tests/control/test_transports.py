@@ -71,6 +71,7 @@ def host(live: Rig) -> TransportHost:
     [
         ("{}", [], []),
         ("{'options': {'midi-in': ('keys',)}}", ["midi"], ["pluggy", "antiphon_midi"]),
+        ("{'secrets': {'mqtt-url': 'mqtt://here'}}", ["mqtt"], ["pluggy", "antiphon_mqtt"]),
     ],
 )
 def test_control_imports_nothing_of_a_transport_that_nobody_asks_for(
@@ -323,3 +324,11 @@ def test_answers_take_no_more_than_their_share() -> None:
         spent += 0.0005
         now[0] += 0.0005 + share.spend(0.0005)
     assert spent <= 100.0 * web_requests.SHARE + web_requests.CREDIT_SECONDS + 0.001
+
+
+def test_after_a_pause_some_answers_come_at_once() -> None:
+    now = [0.0]
+    share = ControlShare(lambda: now[0])
+    now[0] = 60.0
+    assert [share.spend(0.001) for _ in range(39)] == [0.0] * 39
+    assert share.spend(0.002) > 0.0

@@ -224,6 +224,14 @@ def test_as_many_are_noted_as_there_is_room_for_and_the_oldest_go(shared: Shared
     assert note.blamed == {Prepared(9, -9)}
 
 
+def test_a_name_that_is_too_long_for_its_place_is_cut(shared: Shared) -> None:
+    note = LoadingNote(shared)
+    note.begin_prepare(Prepared(1, 1), "n" * 200)
+    assert note.name == "n" * 64
+    note.begin_close("b")
+    assert note.name == "b"
+
+
 def test_the_loader_has_hung_once_it_has_been_at_one_thing_for_too_long(
     shared: Shared, monkeypatch: pytest.MonkeyPatch
 ) -> None:

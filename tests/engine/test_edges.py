@@ -66,6 +66,14 @@ def test_the_first_plan_of_an_engine_rises_once_it_has_caught_up(made: Graph, be
     assert (np.abs(y[:, late : late + RISEN]) <= np.abs(again[:, late : late + RISEN])).all()
 
 
+def test_the_first_frame_of_the_input_makes_no_step_in_an_echo_either() -> None:
+    """The echo comes a block later, when the output has risen by half."""
+    stage = GraphPlayer(SPEC)
+    stage.rise()
+    stage.load(plan(ECHO, SPEC), 1, 0.0)
+    assert step(play(stage, tone(4096))) < STEEPEST
+
+
 @pytest.mark.parametrize("made", [THROUGH, LATE, SOURCE], ids=["through", "late", "source"])
 def test_after_a_panic_it_rises_once_the_plan_has_caught_up(made: Graph) -> None:
     stage = staged(made)

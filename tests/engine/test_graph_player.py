@@ -13,8 +13,9 @@ from antiphon.kernel.contract.block import StreamSpec
 from antiphon.kernel.engine.action_schedule import CAPACITY
 from antiphon.kernel.engine.graph_player import MAX_REPORTS
 from antiphon.kernel.graph.clock import MAX_TEMPO, MIN_TEMPO
+from antiphon.kernel.native.dsp import KNEE
 from antiphon.kernel.session.actions import NodeReset, NodeSet
-from antiphon.kernel.session.commands import Beat, NudgeBeat, Panic, Sample, SetTempo, SetTransport, Sync
+from antiphon.kernel.session.commands import Beat, ClearSchedule, NudgeBeat, Panic, Sample, SetTempo, SetTransport, Sync
 
 SPEC = StreamSpec(RATE, 256, 2)
 GAIN = graph({"g": "gain"}, ["in > g", "g > out"])
@@ -57,6 +58,27 @@ def test_now_is_the_start_of_the_next_block_in_the_order_given():
     player.take(put(GAIN, "g", "step", 0.5))
     y = play(player, ones(256))
     assert (y == 0.25).all()
+
+
+def test_a_beat_is_heard_where_the_tempo_puts_it_wherever_the_tempo_goes():
+    player = staged(GAIN, tempo=120.0)
+    player.take(put(GAIN, "g", "step", 0.5, when=Beat(2.0)))
+    # from beat 1 (sample 24000) on twice as fast: beat 2 is 12000 frames later
+    player.take(SetTempo(240.0, when=Beat(1.0)))
+    y = play(player, ones(40000))[0]
+    assert np.flatnonzero(y == 0.25)[0] == 36000
+
+
+def test_a_quantum_takes_the_next_multiple_that_is_not_past():
+    player = staged(GAIN, tempo=120.0)
+    play(player, ones(12100))
+    player.take(put(GAIN, "g", "step", 0.5, when=Beat(0.0, 4.0)))
+    y = play(player, ones(90000))[0]
+    assert np.flatnonzero(y == 0.25)[0] + 12100 == 96000
+    player.take(put(GAIN, "g", "step", 1.0, when=Beat(8.0, 4.0)))
+    y = play(player, ones(100000))[0]
+    assert np.flatnonzero(y == 0.5)[0] + 102100 == 192000
+    assert player.counters.late == 0
 
 
 @settings(max_examples=30)
@@ -151,6 +173,16 @@ def test_a_sync_is_answered_after_the_block_of_its_time():
     assert [r.token for r in said(player, "synced")] == [2, 3]
 
 
+def test_clear_drops_what_waits_and_answers_its_syncs():
+    player = staged(GAIN)
+    player.at_sample(300, put(GAIN, "g", "step", 0.5))
+    player.take(Sync(4, when=Beat(1.0)))
+    player.take(ClearSchedule())
+    assert (play(player, ones(1000)) == 0.5).all()
+    assert [r.token for r in said(player, "synced")] == [4]
+    assert len(player.schedule) == 0
+
+
 def test_a_set_before_its_plan_is_applied_with_it():
     player = staged(GAIN)
     second = graph({"g": "gain", "h": "gain"}, ["in > g", "g > h", "h > out"])
@@ -214,6 +246,16 @@ def test_a_swap_fades_without_a_step_and_ends_in_the_new_plan():
     assert not player.fading
 
 
+def test_nodes_of_both_plans_run_once_a_block_while_they_fade():
+    first = graph({"c": "count"}, ["c > out"])
+    second = graph({"c": "count", "g": "gain"}, ["c > g", "g > out"])
+    player = staged(first)
+    play(player, np.zeros((2, 512), np.float32))
+    player.load(plan(second, SPEC, player.plan), 2, 0.05)
+    y = play(player, np.zeros((2, 4096), np.float32))
+    np.testing.assert_allclose(y[0], np.arange(512, 512 + 4096) / 2**20, atol=1e-6)
+
+
 def test_a_node_made_anew_under_its_old_number_fades_from_what_it_was():
     player = staged(graph({"c": ("lag", {"frames": 0})}, ["in > c", "c > out"]))
     x = audio.sine(200, 0.2, channels=2, level=-6)
@@ -223,6 +265,16 @@ def test_a_node_made_anew_under_its_old_number_fades_from_what_it_was():
     y = play(player, x[:, 1024:])
     share = np.clip(np.arange(1, y.shape[1] + 1) / 960, 0, 1)
     np.testing.assert_allclose(y, x[:, 1024:] * (1 - 0.5 * share), atol=1e-6)
+
+
+def test_a_note_sounds_once_in_a_plan_that_fades_out():
+    first = graph({"k": "clicker", "n": "notes"}, ["in > k", "k.notes > n", "n > out"])
+    player = staged(first)
+    player.at_sample(2000, put(first, "k", "fire", 1.0))
+    play(player, np.zeros((2, 2048), np.float32))
+    second = graph({"k": "clicker"}, ["in > k"])
+    player.load(plan(second, SPEC, player.plan), 2, 0.1)
+    assert not play(player, np.zeros((2, 4800), np.float32)).any()
 
 
 @pytest.mark.parametrize("fade", [0.0, 0.02])
@@ -297,6 +349,13 @@ def test_the_tempo_stays_within_its_range():
     player.take(SetTempo(-5.0))
     play(player, ones(10))
     assert player.tempo.tempo_at(player.sample) == MIN_TEMPO
+
+
+def test_below_minus_1_dbfs_the_output_is_the_very_sound():
+    x = np.clip(audio.noise(9000, 2, level=-3), -0.999 * KNEE, 0.999 * KNEE).astype(np.float32)
+    player = staged(THROUGH)
+    np.testing.assert_array_equal(play(player, x, [256, 11]), x)
+    assert player.counters.limited_blocks == 0
 
 
 def test_above_it_nothing_leaves_full_scale_and_the_block_is_counted():

@@ -267,7 +267,9 @@ def test_samples_counters_reports_meters_and_copies_are_the_interpreters(engine)
     assert by_machine.capture.sound.any()
 
 
-@pytest.mark.parametrize(("channels", "pairs"), [(4, ("1-2", "cue")), (1, ()), (3, ("1-2", "3-4"))])
+@pytest.mark.parametrize(
+    ("channels", "pairs"), [(4, ("1-2", "3-4")), (4, ("1-2", "cue")), (1, ()), (3, ("1-2", "3-4"))]
+)
 def test_a_device_gets_the_pairs_that_it_plays(engine, channels, pairs):
     if channels in (1, 3):
         whole = engine(CHAIN, channels=4, pairs=("1-2", "3-4")).run()

@@ -8,22 +8,29 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
-from tests.local import RATE, cell, graph, plan, play, put, said, staged
+from tests.local import CATALOG, RATE, cell, graph, make, plan, play, put, said, staged
 from tests.noteclick import click
 
 from antiphon.kernel.contract.block import StreamSpec
-from antiphon.kernel.engine.action_schedule import CAPACITY, OTHER
+from antiphon.kernel.engine.action_schedule import CAPACITY, OTHER, ActionSchedule, note_key
 from antiphon.kernel.engine.graph_player import GraphPlayer
 from antiphon.kernel.engine.remote import RemoteEngine
 from antiphon.kernel.engine.shared import MappingShape, Shared, command_ring
+from antiphon.kernel.errors import RequestError
 from antiphon.kernel.graph.node_host import MAX_EVENTS
 from antiphon.kernel.session.actions import ACTIONS, EVENTS, NodeBend, NodeControl, NodeNoteOff, NodeNoteOn, NodeSet
 from antiphon.kernel.session.commands import (
     Beat,
+    Bend,
     ClearSchedule,
+    Control,
+    NoteOff,
+    NoteOn,
     Panic,
     Sample,
+    SetTempo,
 )
+from antiphon.offline.rendering import PlayerRunner
 from antiphon.offline.replay import resumed_player
 
 KINDS = [event.kind for event in EVENTS]
@@ -149,6 +156,16 @@ def test_what_there_is_no_room_for_at_all_is_counted():
     assert stage.counters.schedule_dropped == over
 
 
+def test_a_note_behind_its_time_is_played_at_once_counted_and_named():
+    stage = staged(KEYS)
+    play(stage, silence(4800))
+    stage.reports.clear()
+    stage.at_sample(2400, on(60))
+    y = play(stage, silence(256))
+    assert [at for at, _ in heard(y)] == [0]
+    assert [(r.cell, r.number) for r in said(stage, "late")] == [(OTHER + NOTE_ON, pytest.approx(0.05))]
+
+
 def test_a_panic_ends_what_sounds_and_drops_what_is_to_come():
     stage = staged(KEYS)
     stage.take(on(60))
@@ -159,6 +176,15 @@ def test_a_panic_ends_what_sounds_and_drops_what_is_to_come():
     y = play(stage, silence(5000))
     assert not y[:, 256:].any()
     assert len(stage.schedule) == 0
+
+
+def test_a_panic_drops_what_waits_for_room_too():
+    stage = staged(KEYS)
+    for _ in range(2000):
+        stage.take(on(60))
+    play(stage, silence(256))
+    stage.take(Panic())
+    assert not play(stage, silence(1024))[:, 256:].any()
 
 
 def test_a_note_right_behind_a_panic_is_heard_when_the_panic_is_over():
@@ -186,6 +212,18 @@ def test_a_cleared_schedule_ends_the_notes_it_would_have_ended():
     assert round(float(y[1, -1]) / 0.01) == 2
 
 
+def test_a_cleared_schedule_ends_a_note_once_and_not_one_that_ended_before():
+    stage = staged(KEYS)
+    for action in (on(60), on(61), off(61)):
+        stage.take(action)
+    for at in (2000, 3000, 4000):
+        stage.at_sample(at, off(60))
+        stage.at_sample(at, off(61))
+    play(stage, silence(512))
+    stage.take(ClearSchedule())
+    assert heard(play(stage, silence(8000))) == as_clicks([(0, "off", 60, 0.0, 1)])
+
+
 @pytest.mark.parametrize("cut", [ClearSchedule(), Panic()])
 def test_what_is_scheduled_right_behind_it_stays(cut):
     stage = staged(KEYS)
@@ -195,6 +233,19 @@ def test_what_is_scheduled_right_behind_it_stays(cut):
     stage.at_sample(800, on(61))
     stage.take(replace(on(62), when=Beat(0.05)))  # sample 1200
     assert [at for at, _ in heard(play(stage, silence(2048)))] == [800, 1200]
+
+
+def test_a_note_its_end_and_a_clear_that_come_at_once_leave_nothing_hanging():
+    stage = staged(KEYS)
+    stage.take(on(60))
+    stage.at_sample(5000, off(60))
+    stage.take(ClearSchedule())
+    stage.at_sample(700, on(60))
+    stage.at_sample(900, off(60))
+    y = play(stage, silence(2048))
+    assert heard(y)[0][0] == 0
+    assert [at for at, _ in heard(y)] == [0, 700, 900]
+    assert not y[1, :700].any()
 
 
 def test_what_waits_for_room_is_not_scheduled_any_more():
@@ -300,3 +351,40 @@ def test_the_ring_carries_an_event_as_it_is(kind, number, value, channel, when):
         theirs.close()
         os.close(bell)
         os.close(shared.fd)
+
+
+def test_owed_ends_are_found_by_time_wherever_they_wait():
+    schedule, tempo = ActionSchedule(), staged(KEYS).tempo
+    schedule.at_sample(30000, on(60))
+    schedule.at_beat(1.0, off(60))  # sample 24000, before it
+    schedule.at_sample(10000, on(61))
+    schedule.at_beat(1.0, off(61))
+    sounding = {note_key(off(60)), note_key(off(61))}
+    assert schedule.unended(sounding, tempo) == [off(60)]
+    assert schedule.unended(set(), tempo) == []
+
+
+def test_an_event_file_plays_notes_at_samples_and_beats():
+    commands = [
+        NoteOn(60, 0.5, when=Sample(100)), NoteOff(60, when=Beat(0.5)), Control(64, 1.0, 2, "k", Sample(300)),
+        Bend(-0.5, when=Sample(301)), SetTempo(240.0, when=Sample(0)), NoteOn(61, 0.0, when=Sample(302)),
+    ]  # fmt: skip
+    runner = PlayerRunner(KEYS, CATALOG, make, StreamSpec(RATE, 256, 2), 120.0, commands)
+    y = np.concatenate([runner.run(silence(256)).copy() for _ in range(40)], axis=1)
+    assert heard(y) == as_clicks([
+        (100, "on", 60, 0.5, 1), (300, "control", 64, 1.0, 2), (301, "bend", 0, -0.5, 1), (302, "off", 61, 0.0, 1),
+        (6000, "off", 60, 0.0, 1),
+    ])  # fmt: skip
+
+
+def test_an_event_file_plays_all_free_nodes_and_refuses_what_nobody_takes():
+    both = graph({"a": "noteclick", "b": "noteclick"}, ["a > out", "b > out"])
+    spec = StreamSpec(RATE, 256, 2)
+    runner = PlayerRunner(
+        both, CATALOG, make, spec, 120.0, [NoteOn(60, 0.5), NoteOn(61, 0.5, 1, "b", Sample(9)), Panic(Sample(9000))]
+    )
+    y = runner.run(silence(256))
+    assert y[0, 0] == pytest.approx(2 * click("on", 60, 0.5, 1))
+    assert y[0, 9] == pytest.approx(click("on", 61, 0.5, 1))
+    with pytest.raises(RequestError, match="no node of this patch takes notes"):
+        PlayerRunner(graph({}, ["in > out"]), CATALOG, make, spec, 120.0, [NoteOn(60, 0.5)])

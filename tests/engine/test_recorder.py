@@ -68,6 +68,19 @@ def test_a_wave_file_grows_beyond_4_gib(tmp_path: Path, subtype: str, bytes_a_fr
         layout(file.fileno())
 
 
+def test_a_recording_that_ends_short_of_4_gib_is_riff(tmp_path: Path) -> None:
+    path = tmp_path / "take.wav"
+    take = TakeFile(path, RATE, 2)
+    take.write(steady(0.25))
+    take.close()
+    data = path.read_bytes()
+    assert (data[:4], data[8:12]) == (b"RIFF", b"WAVE")
+    assert int.from_bytes(data[4:8], "little") == len(data) - 8
+    sound, rate = soundfile.read(path, dtype="float32")
+    assert (rate, sound.shape) == (RATE, (1000, 2))
+    assert np.all(sound == 0.25)
+
+
 @pytest.fixture
 def shared() -> Shared:
     made = Shared.create(MappingShape(RATE, BLOCK, 2, 64))

@@ -27,6 +27,15 @@ def test_swing_there_and_back(beat: float, swing: float, step: float) -> None:
     assert unswung(swung(beat, swing, step), swing, step) == pytest.approx(beat, abs=1e-9)
 
 
+@given(beats, beats, swings, steps)
+def test_swing_leaves_the_order_and_moves_nothing_further_than_its_share(
+    one: float, other: float, swing: float, step: float
+) -> None:
+    low, high = sorted((one, other))
+    assert swung(low, swing, step) <= swung(high, swing, step) + 1e-9
+    assert -1e-9 <= swung(one, swing, step) - one <= swing * step + 1e-9
+
+
 @pytest.mark.parametrize(
     ("swing", "step", "asked", "placed"),
     [

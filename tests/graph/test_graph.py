@@ -4,7 +4,7 @@ import math
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import example, given, settings, strategies as st
 from tests import accepted
 from tests.waiting import costs_at_most
 
@@ -205,6 +205,17 @@ def test_the_two_ways_are_inverse(start, steps, later):
         assert tempo.sample_at(beat + 1.0) == math.inf
 
 
+@given(bpm, bpm, st.floats(0.1, 100.0), st.integers(0, 10**7), st.floats(0, 200))
+@example(10.0, 10.000000000000002, 1.0, 0, 1.0)
+def test_beats_to_samples_and_back_through_a_ramp(start, end, beats, sample, ahead):
+    tempo = TempoMap(RATE, start, end_bpm=start)
+    tempo.set_tempo(sample, end, beats)
+    there = tempo.sample_at(tempo.beat + ahead)
+    low, high = math.floor(there), math.floor(there) + 1
+    assert tempo.beat_at(low) <= tempo.beat + ahead + 1e-6
+    assert tempo.beat_at(high) >= tempo.beat + ahead - 1e-6
+
+
 @given(bpm, st.lists(st.tuples(st.integers(1, 500_000), moves), min_size=1, max_size=8))
 def test_a_change_never_makes_the_beat_jump_and_time_never_runs_back(start, steps):
     tempo, sample = TempoMap(RATE, start, end_bpm=start), 0
@@ -223,3 +234,25 @@ def test_a_change_never_makes_the_beat_jump_and_time_never_runs_back(start, step
         else:
             assert tempo.tempo_at(sample) == pytest.approx(pace)
         assert tempo.beat_at(sample + 1000) >= after
+
+
+def test_a_ramp_takes_its_beats_and_stays():
+    tempo = TempoMap(RATE, 60.0, end_bpm=60.0)
+    tempo.set_tempo(0, 120.0, 8.0)
+    end = tempo.sample_at(8.0)
+    # a line in beats: the time is 8 / (120 - 60) * ln(120 / 60) minutes
+    assert end == pytest.approx(8.0 / 60.0 * math.log(2.0) * 60.0 * RATE)
+    assert tempo.tempo_at(round(tempo.sample_at(4.0))) == pytest.approx(90.0, abs=1e-3)
+    assert tempo.tempo_at(round(end) + 1) == 120.0
+    assert tempo.sample_at(9.0) - end == pytest.approx(RATE / 2)
+
+
+def test_a_ramp_cut_in_two_by_the_transport_is_the_same_ramp():
+    whole, cut = (TempoMap(RATE, 60.0, end_bpm=60.0) for _ in range(2))
+    whole.set_tempo(0, 180.0, 8.0)
+    cut.set_tempo(0, 180.0, 8.0)
+    cut.set_transport(70_000, False, None)
+    assert cut.beat_at(500_000) == whole.beat_at(70_000)
+    cut.set_transport(170_000, True, None)
+    for n in range(70_000, 900_000, 50_000):
+        assert cut.beat_at(n + 100_000) == pytest.approx(whole.beat_at(n))

@@ -176,6 +176,16 @@ def test_orders_are_the_interpreters_and_what_follows_them_machine_codes(loaded,
     np.testing.assert_array_equal(native, play(compile_graph(loaded, chain(loaded.catalog, kind)), order))
 
 
+@pytest.mark.parametrize(("kind", "param"), [("gain", "gain"), ("filter", "cutoff"), ("gain", "wet")])
+def test_a_modulated_parameter_is_played_by_machine_code_too(loaded, interpreted, kind, param):
+    graph = chain(loaded.catalog, kind, "pan", modulated=param)
+    plan = compile_graph(loaded, graph)
+    native = play(plan, changes)
+    assert all(plan.native.native(place) for place in range(3))
+    interpreted()
+    np.testing.assert_array_equal(native, play(compile_graph(loaded, graph), changes))
+
+
 def test_a_node_is_the_interpreters_while_a_parameter_moves_and_machine_codes_again_when_it_rests(loaded):
     plan = compile_graph(loaded, chain(loaded.catalog, "gain"))
     assert plan.native.native(0)

@@ -101,6 +101,16 @@ clean.wet = 1
     assert made.midi == {"cc 21": "clean.gain", "cc 22 16": "clean.fire"}
 
 
+def test_a_hint_and_a_group_are_read_and_stay_when_it_is_saved():
+    made = read('hint = "Play."\ngroup = "keys"\n[nodes.gain]\n')
+    assert (made.hint, made.group) == ("Play.", "keys")
+    again = parse(dump(made), CATALOG)
+    assert (again.hint, again.group) == ("Play.", "keys")
+    bare = read("[nodes.gain]\n")
+    assert (bare.hint, bare.group) == ("", "")
+    assert "hint" not in dump(bare)
+
+
 def test_plain_names_take_the_first_port_of_a_kind_both_have():
     made = read('[nodes.both]\n[nodes.keys]\n[nodes.gain]\n[wires]\nboth = ["keys", "gain"]\n')
     assert [str(w.source) for w in made.graph.wires] == ["both.notes", "both.out"]
@@ -167,6 +177,12 @@ def refusal(text):
     except PatchError as error:
         return str(error)
     return ""
+
+
+@given(st.text(max_size=200))
+@settings(max_examples=50)
+def test_any_text_is_a_patch_or_one_sentence(text):
+    assert "\n" not in refusal(text)
 
 
 TABLES = ["[nodes.gain]", "[nodes]", "[wires]", "[scenes.1]", "[midi]", "\n", "\n", "[", "]", "{", "}"]

@@ -84,6 +84,14 @@ def test_parallel_branches_of_other_latency_meet_in_time():
     np.testing.assert_allclose(run(made, x, [256, 1, 77]), 4 * late(x, 300), atol=1e-6)
 
 
+def test_branches_that_meet_in_a_node_are_compensated_there():
+    nodes = {"a": ("lag", {"frames": 300}), "g": "gain", "after": ("lag", {"frames": 5})}
+    made = plan(graph(nodes, ["in > a", "a > g", "in > g", "g > after", "after > out"]), SPEC)
+    x = audio.noise(2000, 2)
+    assert made.latency == 305
+    np.testing.assert_allclose(run(made, x), 2 * late(x, 305), atol=1e-6)
+
+
 def test_a_graph_may_not_lag_by_more_than_ten_seconds():
     nodes = {f"a{n}": ("lag", {"frames": 100000}) for n in range(5)}
     wires = ["in > a0", *(f"a{n} > a{n + 1}" for n in range(4)), "a4 > out"]
@@ -275,6 +283,12 @@ def test_a_reset_amid_the_fade_after_a_failure_does_not_click():
     assert step(y) < step(x) + 1.0 / (FADE * RATE)
 
 
+def test_the_other_nodes_go_on_when_one_fails():
+    made = graph({"w": ("wrong", {"go": True}), "g": ("gain", {"gain": 2.0})}, ["in > g", "in > w", "g > out"])
+    x = audio.noise(1000, 2)
+    np.testing.assert_array_equal(run(plan(made, SPEC), x), 2 * x)
+
+
 def slow_plan(monkeypatch, clock):
     """A plan of one node that calls `clock` in each block."""
     monkeypatch.setattr(TYPES["wrong"], "clock", staticmethod(clock))
@@ -369,12 +383,36 @@ def test_a_processor_of_another_rate_and_block_is_a_node_like_any():
     assert audio.level(error) < audio.level(x) - 60
 
 
+def test_kept_nodes_go_on_where_they_were_and_new_ones_begin():
+    first = graph({"c": "count"}, ["c > out"])
+    old = plan(first, SPEC)
+    run(old, np.zeros((2, 512), np.float32))
+    second = graph({"c": "count", "g": ("gain", {"gain": 2.0})}, ["c > g", "g > out"])
+    new = plan(second, SPEC, old)
+    assert new.hosts[1] is old.hosts[1]
+    y = run(new, np.zeros((2, 10), np.float32))
+    assert y[0, 0] == 2 * 512 / 2**20
+    third = plan(second, SPEC, new, {"c": 9, "g": 2})
+    assert third.hosts[2] is new.hosts[2]
+    assert run(third, np.zeros((2, 10), np.float32))[0, 0] == 0.0
+
+
 def test_clear_leaves_no_tail():
     nodes = {"a": ("lag", {"frames": 500}), "e": "echo"}
     built = plan(graph(nodes, ["in > a", "a > out", "in > out", "in > e", "e > e", "e > out"]), SPEC)
     run(built, audio.noise(2048, 2))
     built.clear()
     assert not run(built, np.zeros((2, 2048), np.float32)).any()
+
+
+def test_a_reset_does_not_click_and_the_dry_sound_goes_on():
+    built = plan(graph({"a": ("lag", {"frames": 100, "wet": 0.5})}, ["in > a", "a > out"]), SPEC)
+    x = np.ones((2, 4096), np.float32)
+    y = run(built, x, [256], (), [(2048, 1)])
+    # the sound before it falls and the dry one rises; 100 frames on, behind its own latency, the processor's does
+    assert step(y[:, 200:]) < 2.0 / (FADE * RATE)
+    assert (y[:, 200:] >= 0.5).all()
+    assert y[0, -1] == 1.0
 
 
 def test_a_reset_that_raises_fails_the_node_by_name():

@@ -49,6 +49,14 @@ def test_a_node_put_in_before_a_kept_one_is_faded_into_it(latency):
     assert not stage.fading
 
 
+def test_a_node_taken_out_before_a_kept_one_fades_out_of_it():
+    first = graph({"a": ("gain", {"gain": 0.25}), "c": "gain"}, ["in > a", "a > c", "c > out"])
+    second = graph({"c": "gain"}, ["in > c", "c > out"])
+    y, _ = swapped(first, second, SINE)
+    assert step(y) < FLAT
+    np.testing.assert_allclose(y[:, 3100:], SINE[:, 3100:], atol=1e-6)
+
+
 @pytest.mark.parametrize("latency", [0, 700, 5000])
 def test_what_is_new_at_the_end_is_heard_once_it_has_caught_up(latency):
     first = graph({}, ["in > out"])

@@ -322,6 +322,17 @@ def test_time_inside_is_that_of_the_frame_the_sound_came_in_at():
     assert made.inner.samples[:4] == [0, 480, 960, 1440]
 
 
+def test_a_processor_that_asks_for_it_is_split_where_a_parameter_steps():
+    spec = StreamSpec(48000, 256, 1)
+    made = adapt(kind(16000, split=True), spec)
+    render(made, spec, np.zeros((1, 3000), np.float32), None, [(1000, "number", 5)])
+    edges = np.cumsum(made.inner.calls)
+    assert 334 in edges
+    made = adapt(kind(16000, 128, split=True), spec)
+    render(made, spec, np.zeros((1, 3000), np.float32), None, [(1000, "number", 5)])
+    assert set(made.inner.calls) == {128}
+
+
 @pytest.mark.parametrize("mistake", ["returns", "shape", "count"])
 def test_a_processor_that_breaks_its_contract_inside_is_named(mistake):
     class Wrong(Processor):

@@ -11,10 +11,11 @@ from tests.each import each
 
 from antiphon.live import performance as performance_module, records
 from antiphon.live.listening import NodeNote
+from antiphon.live.notes import to_commands
 from antiphon.live.patterns.words import table
 from antiphon.live.performance import Performance
 from antiphon.live.reading import read
-from antiphon.live.records import LiveEvent, ScriptError
+from antiphon.live.records import LiveEvent, LiveNote, ScriptError
 from antiphon.live.stage import LiveScript
 from antiphon.performer.outgoing import SentEvent
 from antiphon.performer.wire import to_midi
@@ -44,6 +45,18 @@ def test_a_track_plays_its_pattern_bar_by_bar() -> None:
         (F(2), "play", "s", "sn", "n", 2, "gain", 0.5),
         (F(4), "play", "s", "bd", "gain", 0.5),
         (F(6), "play", "s", "sn", "n", 2, "gain", 0.5),
+    ]
+
+
+def test_room_and_delay_set_the_macros_of_the_patch_before_the_note() -> None:
+    found = performed('track("beat", s("bd").gain(0.5).lpf(400).room(0.2).delay("<0 0.5>"))', 8)
+    assert [(event.beat, event.address, event.args) for event in found] == [
+        (F(0), "/node/macro/room", (0.2,)),
+        (F(0), "/node/macro/echo", (0,)),
+        (F(0), "/node/drums/play", ("s", "bd", "gain", 0.5, "lpf", 400)),
+        (F(4), "/node/macro/room", (0.2,)),
+        (F(4), "/node/macro/echo", (0.5,)),
+        (F(4), "/node/drums/play", ("s", "bd", "gain", 0.5, "lpf", 400)),
     ]
 
 
@@ -136,12 +149,26 @@ def test_a_loop_is_decided_by_itself_alone() -> None:
     assert len(set(notes)) > 8
 
 
+def test_two_loops_alike_are_decided_apart() -> None:
+    text = "".join(f"@loop\ndef {name}():\n    play(pick(range(40, 90)))\n    yield 1\n" for name in "ab")
+    a, b = ([e.args[0] for e in performed(text, 32) if e.source == name and e.address == "/note/on"] for name in "ab")
+    assert len(a) == len(b) == 32
+    assert sum(x == y for x, y in zip(a, b, strict=True)) < 8
+
+
 def test_cues_of_one_beat_are_taken_in_any_order_of_loops() -> None:
     cues = "@loop\ndef cues():\n    cue('go', turn())\n    yield 2\n"
     waits = "@loop\ndef waits():\n    n = yield sync('go')\n    play(60 + n, 1/8)\n"
     for text in (cues + waits, waits + cues):
         events = [event for event in performed(text, 6) if event.address == "/note/on"]
         assert [(event.beat, event.args[0]) for event in events] == [(F(0), 60), (F(2), 61), (F(4), 62)]
+
+
+def test_a_loop_follows_another_by_its_name() -> None:
+    text = (
+        "@loop\ndef slow():\n    yield 3\n@loop\ndef follows():\n    yield sync('slow')\n    sample('bd')\n    yield 1"
+    )
+    assert [event.beat for event in performed(text, 9)] == [F(0), F(3), F(6)]
 
 
 def test_cues_from_outside_wake_loops_where_they_come() -> None:
@@ -275,6 +302,26 @@ def test_what_fails_of_a_replaced_version_is_told_as_its_and_the_newer_one_plays
     assert [(e.beat, e.args[0]) for e in events if e.address == "/note/on"] == [(F(0), 60), (F(4), 72), (F(7), 72)]
 
 
+def test_what_has_no_version_before_ends_alone() -> None:
+    said: list[str] = []
+    text = "track('t', 'bd*4')\n@loop\ndef l():\n    yield 1\n    oops()"
+    performance = Performance(script(text), report=lambda error: said.append(str(error)))
+    assert [event.beat for event in performance.until(F(8))] == [F(k) for k in range(8)]
+    assert said == ["set.py line 6: there is no oops here; did you mean loop?"]
+
+
+def test_a_thousand_versions_lose_no_event() -> None:
+    versions = [script(FIRST), script(FIRST.replace("bd*4", "bd*4 "))]
+    performance = Performance(versions[0])
+    events: list[LiveEvent] = []
+    for beat in range(1, 201):
+        performance.swap(versions[beat % 2], F(beat))
+        events += performance.until(F(beat))
+    assert [event.beat for event in events if event.source == "beat"] == [F(k) for k in range(200)]
+    assert [event.beat for event in events if event.source == "gone"] == [F(k) for k in range(200)]
+    assert [e.args[0] for e in events if e.address == "/note/on"] == [60 + k for k in range(67)]
+
+
 # ---- what is heard, and who plays
 
 ANSWER = """
@@ -349,6 +396,17 @@ def test_one_pattern_gives_way_to_the_next(word: str, before: list[Any], after: 
     assert at(12) == after
 
 
+def test_the_speed_of_a_sound_may_count_cycles() -> None:
+    (event,) = performed('track("t", s("bd").loopAt(2).slice(4, "1"))', 4)
+    assert dict(zip(event.args[::2], event.args[1::2], strict=True)) == {
+        "s": "bd",
+        "begin": 0.25,
+        "end": 0.5,
+        "speed": 1.0,
+        "beats": 2.0,
+    }
+
+
 def test_osc_goes_to_other_programs_at_its_beats() -> None:
     pattern = 'osc("127.0.0.1:9000", "/light/1", "1 0.5")\n'
     events = performed(pattern + '@loop\ndef l():\n    osc("localhost:9001", "/go", 2, "x")\n    yield 2\n')
@@ -376,6 +434,13 @@ def test_a_pattern_goes_to_a_midi_port_with_its_channel_and_controllers() -> Non
     ]
     sent = [to_midi(SentEvent(0.0, event.address, event.args)).args for event in events if event.beat == 0]
     assert sorted(sent) == [("synth", 0x92, 60, 100), ("synth", 0xB2, 74, 0)]
+
+
+def test_a_midi_port_gets_a_note_of_a_synth_without_its_values() -> None:
+    given = {"note": 60, "synth": "keys", "cutoff": 800, "channel": 3}
+    note = to_commands(given, F(0), F(1), "@/Synth", "", 0)
+    assert isinstance(note, LiveNote)
+    assert (note.begun().address, note.begun().args) == ("@/note/on", (60, 100.0, 3, "@/Synth"))
 
 
 @pytest.mark.parametrize(
@@ -458,6 +523,14 @@ def test_words_of_strudel_as_they_are_typed(pattern: str, wanted: list[tuple[Any
         macro = event.address.startswith("/node/macro/")
         given.append((event.address.rpartition("/")[2], *args) if macro else args)
     assert [one for one in given if one != ("s", "bd")] == [one for one in wanted if one != ("s", "bd")]
+
+
+def test_tempo_in_cycles_and_forms_of_parts_of_cycles() -> None:
+    beats = [e.beat for e in performed('tempo(90)\ntrack("t", s("bd").cpm(45))', 8) if e.address.endswith("play")]
+    assert beats == [0, 2, 4, 6]
+    found = performed('cpm(30)\ntrack("t", arrange((1.25, s("bd*4")), [1/4, s("sd*4")]))', 12)
+    assert found[0].args == (120.0,)
+    assert [e.beat for e in found if "sd" in e.args] == [5, 11]
 
 
 def test_what_does_nothing_is_said_once(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

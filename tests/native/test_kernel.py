@@ -24,8 +24,10 @@ from antiphon.kernel.native import (
     i64p,
     kernel,
     loading,
+    resample,
 )
-from antiphon.kernel.native.intrinsics import bits_f64, f64_bits
+from antiphon.kernel.native.dsp import limit, release_fall
+from antiphon.kernel.native.intrinsics import bits_f64, f64_bits, prefetch
 from antiphon.kernel.native.loading import fingerprint
 
 floats = st.floats(-100, 100, width=32)
@@ -57,6 +59,12 @@ def bits_of_kernel(value: f64) -> i64:
 @kernel
 def float_of_kernel(bits: i64) -> f64:
     return f64_bits(bits)
+
+
+@kernel
+def fetched_kernel(x: f32p, at: i64) -> f32:
+    prefetch(x, at)
+    return x[at]
 
 
 @kernel
@@ -170,6 +178,26 @@ def both(item, arrays, *rest):
         return item(*args[0]), item.python(*args[1]), one, other
 
 
+@given(st.integers(0, 60), st.integers(-80, 80), st.integers(0, 100), st.integers(0, 60))
+def test_the_ramp_is_its_python(first, start, length, time):
+    start = min(start, time + first)
+    out = np.full(64, 7.0, np.float32)
+    _, _, one, other = both(dsp.ramp, [out], "out", first, 64, time, start, length, -1.0, 3.0)
+    np.testing.assert_array_equal(one[0], other[0])
+
+
+@given(st.integers(1, 20), st.integers(0, 19), st.integers(1, 40), st.integers(1, 3))
+def test_the_delay_line_is_its_python(size, lag, frames, channels):
+    lag = min(lag, size - 1)
+    rng = np.random.default_rng(size)
+    x = rng.standard_normal((channels, 40)).astype(np.float32)
+    y, ring = np.zeros_like(x), rng.standard_normal((channels, size)).astype(np.float32)
+    arrays = [x, y, ring, np.array([size // 2])]
+    _, _, one, other = both(dsp.delay_line, arrays, "x", "y", "ring", "at", lag, frames)
+    for a, b in zip(one, other, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 @pytest.mark.parametrize("bad", [None, np.nan, np.inf, -np.inf])
 def test_finite_finds_a_single_sample_that_is_no_number(bad):
     x = np.random.default_rng(1).standard_normal((3, 100)).astype(np.float32)
@@ -217,10 +245,49 @@ def test_the_mix_is_exact_at_both_ends():
     np.testing.assert_array_equal(wet, dry)
 
 
+@given(st.integers(1, 4), st.integers(1, 4), st.integers(0, 100), st.integers(1, 16))
+def test_writing_a_ring_and_converting_channels_are_their_python(have, want, at, frames):
+    x = np.random.default_rng(have).standard_normal((have, 16)).astype(np.float32)
+    ring, y = np.zeros((want, 32), np.float32), np.zeros((want, 16), np.float32)
+    _, _, one, other = both(resample.push, [x, ring], "x", 16, have, "ring", 16, at, want, frames)
+    np.testing.assert_array_equal(one[1], other[1])
+    np.testing.assert_array_equal(one[1][:, :16], one[1][:, 16:])
+    _, _, two, three = both(resample.convert, [x, y], "x", 16, have, "y", 16, want, frames)
+    np.testing.assert_array_equal(two[1], three[1])
+    for n in range(frames):
+        np.testing.assert_array_equal(one[1][:, (at + n) % 16], two[1][:, n])
+
+
+@given(st.integers(1, 5), st.integers(1, 5), st.integers(-60, 60), st.integers(0, 50))
+def test_resampling_is_its_python(up, down, shift, first):
+    rng = np.random.default_rng(up)
+    half = 3
+    ring = np.tile(rng.standard_normal((2, 40)).astype(np.float32), (1, 2))
+    table = rng.standard_normal((up, 2 * half)).astype(np.float32)
+    y = np.zeros((2, 20), np.float32)
+    _, _, one, other = both(
+        resample.resample, [ring, y, table], "ring", 40, "y", 20, "table", half, up, down, shift, first, 2, 20
+    )
+    np.testing.assert_allclose(one[1], other[1], atol=1e-5)
+
+
+def test_the_limiter_is_its_python():
+    x = np.random.default_rng(3).normal(0, 1.5, (2, 200)).astype(np.float32)
+    x[0, 5] = np.nan
+    a, b, one, other = both(limit, [x, np.zeros(1)], "x", 200, "state", release_fall(48000), 2, 200)
+    assert a == b
+    np.testing.assert_allclose(one[0], other[0], atol=1e-6)
+
+
 @pytest.mark.parametrize("value", [1.0, -0.1, 5e-324, 1e300, math.inf])
 def test_the_bits_of_a_float_are_those_of_ieee_754(value):
     assert bits_of_kernel(value) == bits_of_kernel.python(value) == struct.unpack("=q", struct.pack("=d", value))[0]
     assert float_of_kernel(bits_of_kernel(value)) == float_of_kernel.python(bits_of_kernel(value)) == value
+
+
+def test_fetching_memory_changes_nothing():
+    x = np.arange(8, dtype=np.float32)
+    assert fetched_kernel(x, 5) == fetched_kernel.python(x, 5) == 5.0
 
 
 def test_a_kernel_takes_arrays_by_position_only():

@@ -14,7 +14,7 @@ from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.contract.ports import AUDIO_IN, AUDIO_OUT, EVENTS_IN, EVENTS_OUT
 from antiphon.kernel.errors import RequestError
 from antiphon.kernel.graph.graph import Graph, NodeSpec, Wire
-from antiphon.kernel.session.actions import ACTIONS, PITCH_REACH
+from antiphon.kernel.session.actions import ACTIONS, PITCH_REACH, NodeNoteOff, NodeNoteOn
 from antiphon.kernel.session.commands import NOW, Bend, Control, Note, NoteOff, NoteOn, Sample
 from antiphon.kernel.session.notes import ADDRESSES, Players, on_node, read
 from antiphon.kernel.session.play import LAST
@@ -25,25 +25,35 @@ from antiphon.kernel.wire.osc import IMPULSE, Double
     "address, args, command",
     [
         ("/note/on", (60, 127), NoteOn(60, 1.0)),
+        ("/note/on", (60.0, 127.0), NoteOn(60, 1.0)),
         ("/note/on", (Double(60), 127), NoteOn(60, 1.0)),
         ("/note/on", ("c4", 127), NoteOn(60, 1.0)),
         ("/note/off", ("eb3",), NoteOff(51)),
         ("/note/on", (60, 0), NoteOn(60, 0.0)),
         ("/note/on", (60, True), NoteOn(60, 1.0)),
         ("/note/on", (60, False), NoteOn(60, 0.0)),
+        ("/note/on", (60, 127, 16), NoteOn(60, 1.0, 16)),
         ("/note/on", (60, 127, 2.0, "keys"), NoteOn(60, 1.0, 2, "keys")),
+        ("/note/on", (60, 127, "keys"), NoteOn(60, 1.0, 1, "keys")),
         ("/note/on", (60, 127, "keys", 2), NoteOn(60, 1.0, 2, "keys")),
         ("/note/on", (60, 127, 2, ""), NoteOn(60, 1.0, 2)),
         ("/note/off", (60,), NoteOff(60)),
+        ("/note/off", (60, 64), NoteOff(60)),
+        ("/note/off", (60, 0.5), NoteOff(60)),
         ("/note/off", (60, False), NoteOff(60)),
+        ("/note/off", (60, "keys"), NoteOff(60, 1, "keys")),
         ("/note/off", (60, 64, 3, "keys"), NoteOff(60, 3, "keys")),
         ("/cc", (64, 1), Control(64, 1.0)),
+        ("/cc", (64, 1.0), Control(64, 1.0)),
         ("/cc", (64, 1.00000005), Control(64, 1.0)),
         ("/cc", (64, True), Control(64, 1.0)),
+        ("/cc", (64, False), Control(64, 0.0)),
         ("/cc", (1, 0.25), Control(1, 0.25)),
+        ("/cc", (1, 127), Control(1, 1.0)),
         ("/cc", (1, 127.0, 5, "keys"), Control(1, 1.0, 5, "keys")),
         ("/cc", (1, 2), Control(1, 2 / 127)),
         ("/bend", (-1,), Bend(-1.0)),
+        ("/bend", (0.5, 4), Bend(0.5, 4)),
         ("/bend", (0.5, "keys"), Bend(0.5, 1, "keys")),
     ],
 )
@@ -103,6 +113,11 @@ def test_a_note_s_further_values_which_no_midi_controller_carries_are_in_a_set_s
     assert ACTIONS.from_line(ACTIONS.to_line(7, action)) == action
 
 
+def test_velocity_0_ends_the_note() -> None:
+    assert on_node(NoteOn(60, 0.0, 2), 5) == NodeNoteOff(5, 60, 2)
+    assert on_node(NoteOn(60, 0.25, 3), 5) == NodeNoteOn(5, 60, 0.25, 3)
+
+
 def test_without_a_name_it_is_for_those_no_wire_plays() -> None:
     made = graph(
         {"c": "clicker", "fed": "notes", "a": "notes", "b": "notes"},
@@ -124,6 +139,11 @@ def test_what_analyses_sound_has_notes_by_wires_alone() -> None:
     assert (players.of(""), players.of("a")) == (("b",), ("a",))
     with pytest.raises(RequestError, match="no node of this patch takes notes"):
         Players(Graph((NodeSpec("a", "analyses"),)), catalog).of("")
+
+
+def test_where_wires_play_all_it_is_for_all() -> None:
+    made = graph({"c": "clicker", "a": "notes", "b": "notes"}, ["in > c", "c.notes > a", "c.notes > b", "a > out"])
+    assert Players(made, CATALOG).of("") == ("a", "b")
 
 
 def test_a_keyboard_in_place_of_what_finds_notes_does_not_play_what_answers() -> None:

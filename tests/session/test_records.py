@@ -7,13 +7,25 @@ from typing import Any, get_args
 import pytest
 from hypothesis import given, strategies as st
 from tests.each import each
-from tests.session.records import logged, value
+from tests.session.records import logged, records, value
 
 from antiphon.kernel.errors import WireError
 from antiphon.kernel.session.actions import ACTIONS, Action, NodeNoteOn, NodeSet
 from antiphon.kernel.session.commands import NOW, Sample, SetTempo, SetTransport
 from antiphon.kernel.session.records import SIZE, Field, RecordRow
 from antiphon.kernel.session.router import Router
+
+
+@given(records(), st.integers(0, SIZE))
+def test_a_record_packs_and_unpacks_to_itself(action: Action, place: int) -> None:
+    buffer = bytearray(b"\xff" * (place + SIZE + 1))
+    ACTIONS.pack_into(buffer, place, action)
+    again = ACTIONS.unpack_from(buffer, place)
+    assert again == action
+    for field in fields(again):
+        assert type(getattr(again, field.name)) is type(getattr(action, field.name))
+    assert buffer[:place] == b"\xff" * place, "nothing before it"
+    assert buffer[-1] == 0xFF, "nothing behind it"
 
 
 def at_end(row: RecordRow, end: int) -> Action:

@@ -11,17 +11,23 @@ from antiphon.kernel.contract.params import Param
 from antiphon.kernel.contract.ports import AUDIO_IN, AUDIO_OUT
 from antiphon.kernel.errors import AntiphonError, ParamError, PatchError
 from antiphon.kernel.graph.graph import End, Graph, NodeSpec, Wire
-from antiphon.kernel.session.actions import NodeSet
+from antiphon.kernel.session.actions import NodeReset, NodeSet
 from antiphon.kernel.session.commands import (
+    NOW,
     Beat,
     ClearSchedule,
+    Panic,
+    ResetNode,
     Sample,
     SetParam,
     SetTempo,
+    SetTransport,
+    Sync,
 )
 from antiphon.kernel.session.effects import (
     Changed,
     EngineLoad,
+    TempoChanged,
 )
 from antiphon.kernel.session.node_state import SLOTS
 from antiphon.kernel.session.schedule import MAX_PENDING, Moment, ScheduleFull
@@ -59,6 +65,14 @@ def session(playing: bool = True) -> Session:
     return made
 
 
+def test_a_value_now() -> None:
+    s = session()
+    effects = s.handle(SetParam("a", "gain", 1.5, 0.25), FIRST, "me")
+    assert effects == [NodeSet(1, GAIN_CELL, 1.5, 0.25, NOW), Changed("a", PARAMS[0], 1.5, "me")]
+    assert s.state.value("a", "gain") == 1.5
+    assert s.state.value("b", "gain") == 1.0
+
+
 @pytest.mark.parametrize(("sent", "kept"), [(0.10000000149011612, 0.1), (-0.10000000149011612, -0.1)])
 def test_a_32_bit_float_at_the_end_of_the_range_is_that_end(sent: float, kept: float) -> None:
     s = session()
@@ -82,6 +96,13 @@ def test_a_scheduled_value_counts_from_its_time() -> None:
     assert s.state.value("a", "gain") == 2.0
 
 
+def test_a_late_value_counts_at_once() -> None:
+    s = session()
+    effects = s.handle(SetParam("a", "gain", 2.0, 0.0, Sample(500)), FIRST)
+    assert effects[0] == NodeSet(1, GAIN_CELL, 2.0, 0.0, Sample(500))
+    assert s.state.value("a", "gain") == 2.0
+
+
 def test_beats_and_quanta() -> None:
     s = session()
     s.handle(SetParam("a", "gain", 2.0, 0.0, Beat(5.0, 4.0)), FIRST)
@@ -91,19 +112,46 @@ def test_beats_and_quanta() -> None:
     assert s.state.value("a", "gain") == 2.0
 
 
+def test_same_sample_keeps_the_order_of_arrival() -> None:
+    s = session()
+    for value in (0.1, 0.2, 0.3):
+        s.handle(SetParam("a", "gain", value, 0.0, Sample(5000)), FIRST)
+    s.advance(Moment(5000.0))
+    assert s.state.value("a", "gain") == 0.3
+
+
 def test_the_schedule_is_bounded_and_can_be_emptied() -> None:
     s = session()
-    assert s.schedule.limit == MAX_PENDING
-    s.schedule.limit = 100
-    for n in range(100):
+    for n in range(MAX_PENDING):
         s.handle(SetParam("a", "gain", 1.0, 0.0, Sample(2000 + n)), FIRST)
-    with pytest.raises(ScheduleFull, match="100"):
+    with pytest.raises(ScheduleFull, match="65536"):
         s.handle(SetParam("a", "gain", 1.0, 0.0, Sample(2000)), FIRST)
     s.advance(Moment(2000.0))
     s.handle(SetParam("a", "gain", 1.0, 0.0, Sample(9000)), FIRST)
     assert s.handle(ClearSchedule(), FIRST) == [ClearSchedule()]
     assert len(s.schedule) == 0
     assert s.resend() == []
+
+
+def test_triggers_fire_and_have_no_value() -> None:
+    s = session()
+    assert s.handle(SetParam("a", "learn", True), FIRST) == [NodeSet(1, LEARN_CELL, 1.0, 0.0, NOW)]
+    assert s.handle(SetParam("a", "learn", 0.0), FIRST) == []
+    assert s.state.value("a", "learn") is False
+
+
+def test_time_and_the_rest() -> None:
+    s = session()
+    assert s.state.tempo == 90.0
+    assert s.handle(SetTempo(120.0, 4.0), FIRST, "me") == [SetTempo(120.0, 4.0, NOW), TempoChanged(120.0, "me")]
+    assert s.state.tempo == 120.0
+    assert s.handle(SetTempo(60.0, 0.0, Sample(5000)), FIRST) == [SetTempo(60.0, 0.0, Sample(5000))]
+    assert s.state.tempo == 120.0
+    assert s.advance(Moment(5000.0)) == [TempoChanged(60.0)]
+    assert s.handle(SetTransport(True, 4.0), FIRST) == [SetTransport(True, 4.0, NOW)]
+    assert s.handle(ResetNode("b"), FIRST) == [NodeReset(2, NOW)]
+    assert s.handle(Sync(7, Sample(6000)), FIRST) == [Sync(7, Sample(6000))]
+    assert s.handle(Panic(), FIRST) == [Panic()]
 
 
 def load_of(effects: list[Any]) -> EngineLoad:
@@ -123,12 +171,32 @@ def test_a_restart_parameter_asks_for_a_plan_with_all_values() -> None:
     assert not s.state.loading
 
 
+def test_text_travels_with_a_plan() -> None:
+    s = session()
+    load = load_of(s.handle(SetParam("b", "label", "hello"), FIRST))
+    assert dict(load.graph.node("b").values) == {"label": "hello"}
+    assert s.state.value("b", "label") == "hello"
+
+
 def test_a_scheduled_restart_parameter_waits_here() -> None:
     s = session()
     assert s.handle(SetParam("a", "size", 512, 0.0, Sample(5000)), FIRST) == []
     assert s.state.value("a", "size") == 256
     load_of(s.advance(Moment(5000.0)))
     assert s.state.value("a", "size") == 512
+
+
+def test_one_plan_at_a_time_the_next_has_all() -> None:
+    s = session()
+    first = load_of(s.state.add("gain", "c", "b"))
+    assert s.state.add("gain", "d", "c") == []
+    assert s.state.remove("a") == []
+    assert s.state.goal == first.serial + 1
+    second = load_of(s.state.loaded(first.serial, 0.0))
+    assert second.serial == s.state.goal
+    assert set(second.ids) == {"b", "c", "d"}
+    assert second.ids["c"] == first.ids["c"]
+    assert s.state.loaded(second.serial, 0.0) == []
 
 
 def test_nodes_of_the_same_name_and_type_keep_their_number_in_another_patch() -> None:
@@ -232,6 +300,13 @@ def test_nodes_never_share_their_place(actions: list[tuple[Any, ...]]) -> None:
         assert 0 not in used
 
 
+def test_the_first_plan_refused_leaves_an_empty_graph() -> None:
+    s = session(playing=False)
+    s.state.refused(s.state.serial)
+    assert s.state.graph == Graph()
+    assert s.state.nodes == {}
+
+
 @given(st.lists(STEPS, max_size=6), st.floats(0, 2))
 def test_taken_up_again_by_another_process(actions: list[tuple[Any, ...]], gain: float) -> None:
     s = session()
@@ -263,6 +338,23 @@ def test_a_plugin_that_is_gone_is_a_patch_error() -> None:
         Session(Catalog(), array("d", bytes(8 * SLOTS))).state.restore(session().state.to_json())
 
 
+def test_a_new_engine_hears_what_was_scheduled_at_its_own_clock() -> None:
+    s = session()
+    s.handle(SetParam("a", "gain", 2.0, 0.0, Sample(5000)), FIRST)
+    s.handle(Sync(3, Sample(6000)), FIRST)
+    s.shift_schedule(-1000)
+    assert s.resend() == [NodeSet(1, GAIN_CELL, 2.0, 0.0, Sample(4000)), Sync(3, Sample(5000))]
+    s.advance(Moment(4000.0))
+    assert s.state.value("a", "gain") == 2.0
+    load = load_of(s.state.restarted())
+    assert dict(load.graph.node("a").values) == {"gain": 2.0}
+    # Said again behind whatever the old engine's ring still held: every number, also where it is the default.
+    said = s.state.loaded(load.serial, 4000.0)
+    assert NodeSet(1, GAIN_CELL, 2.0) in said
+    assert NodeSet(2, GAIN_CELL, 1.0) in said
+    assert len(said) == 2 * 6
+
+
 def test_a_new_engine_that_cannot_play_an_edit_is_asked_for_what_played() -> None:
     s = session()
     asked = load_of(s.handle(SetParam("a", "size", 512), FIRST))
@@ -277,3 +369,15 @@ def test_a_new_engine_that_cannot_play_an_edit_is_asked_for_what_played() -> Non
     assert not s.state.silent
     s.state.refused(back.serial)
     assert not s.state.silent, "there is nothing else"
+
+
+def test_a_new_engine_gets_what_played_as_such() -> None:
+    s = session()
+    load = load_of(s.state.restarted())
+    assert load.again
+    s.state.loaded(load.serial, 0.0)
+    assert not s.state.silent
+    refused = load_of(s.handle(SetParam("a", "size", 512), FIRST))
+    assert not refused.again
+    s.state.refused(refused.serial)
+    assert not s.state.silent, "the one before plays on"

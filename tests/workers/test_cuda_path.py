@@ -1,6 +1,9 @@
 """The card's stepper with its capture exchanged for plain steps: masking, counts, buffers. A card is not needed."""
 
 import importlib.machinery
+import os
+import subprocess
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -220,3 +223,21 @@ def test_auto_takes_what_is_there_and_cuda_says_what_is_not(
             devices.resolve("cuda", dev)
     else:
         assert devices.resolve("cuda", dev) == "cuda"
+
+
+def test_a_device_there_is_not_is_refused() -> None:
+    with pytest.raises(WorkerError, match="'tpu' is no device; there are: auto, cpu, cuda"):
+        devices.resolve("tpu")
+
+
+def test_asking_imports_no_torch_and_tells_the_truth() -> None:
+    run = (
+        "import sys; from antiphon.kernel.workers import devices; print(devices.resolve('auto'));"
+        "build = devices.installed_torch(); assert 'torch' not in sys.modules;"
+        "import torch; assert build == devices.TorchBuild(torch.__version__, torch.version.cuda or '')"
+    )
+    pytest.importorskip("torch")
+    env = {**os.environ, "PYTHONPATH": str(ROOT / "server")}
+    done = subprocess.run([sys.executable, "-c", run], env=env, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() in ("cpu", "cuda")

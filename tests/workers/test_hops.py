@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import given, settings, strategies as st
 from tests.audio import noise
 from tests.waiting import until
@@ -115,6 +116,15 @@ def test_clear_is_silence_until_what_comes_has_been_answered() -> None:
     assert line.posted[9][:, 5:].all()
 
 
+@pytest.mark.parametrize("start", [0, 1, 479, 480, 481, 10**9 + 7])
+def test_hops_lie_on_the_sample_clock(start: int) -> None:
+    line = Line(480, 1, 1)
+    x = np.arange(3000, dtype=np.float32)[None]
+    line.play(x, [256], start)
+    for number, sound in list(line.posted.items())[1:]:
+        assert sound[0, 0] == number * 480 - start
+
+
 def test_streams_play_on_while_another_is_loaded(rig: Rig, tmp_path: Path) -> None:
     first, x = rig.open(spec("Slow")), hops(30)
     worker = pid(first)
@@ -127,6 +137,17 @@ def test_streams_play_on_while_another_is_loaded(rig: Rig, tmp_path: Path) -> No
     np.testing.assert_array_equal(np.stack(through(rig, late, 0, x)), 2.0 * x)
     assert pid(late) == worker == pid(first)
     assert first.misses == late.misses == 0
+
+
+def test_two_streams_are_loaded_one_after_the_other(rig: Rig, tmp_path: Path) -> None:
+    rig.open(spec("Slow"))
+    names = [str(tmp_path / name) for name in ("a", "b")]
+    late = [rig.pool.open(spec("Slow"), name) for name in names]
+    for name in reversed(names):
+        Path(name).touch()
+    until(rig.pool.settled, PATIENCE, "both are loaded")
+    for stream in late:
+        np.testing.assert_array_equal(np.stack(through(rig, stream, 0, hops(3))), 2.0 * hops(3))
 
 
 def test_a_stream_that_is_closed_meanwhile_is_not_opened(rig: Rig, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from antiphon.kernel.contract.processor import IO, BlockTime
 from antiphon.kernel.errors import WorkerError
 from antiphon.kernel.runtime import model_files
 from antiphon.kernel.workers import devices, pool
+from antiphon.kernel.workers.spec import MAX_SLOTS, WorkerSpec
 from antiphon.networks import model_client
 from antiphon.networks.array_network import build
 from antiphon.networks.info import ModelInfo
@@ -175,6 +176,18 @@ def test_the_worker_computes_each_slot_by_itself(info: ModelInfo) -> None:
 
 
 INFO = ModelInfo("tiny", "somewhere:Tiny", "tiny-weights", "test", 44100, 128, 2, 3, slots=5)
+
+
+def test_the_cpu_gets_few_slots_and_the_card_many() -> None:
+    cpu, cuda = INFO.worker("cpu"), INFO.worker("cuda")
+    assert (cpu.slots, cuda.slots) == (5, MAX_SLOTS)
+    assert (cpu.factory, cuda.factory) == (
+        "antiphon.networks.torch_network:build",
+        "antiphon.networks.cuda:build",
+    )
+    assert (cpu.inputs, cpu.outputs, cpu.hop, cpu.rate, cpu.device) == ((2, 128), (3, 128), 128, 44100, "cpu")
+    assert cpu.settings == {"network": "somewhere:Tiny", "weights": "tiny-weights"}
+    assert WorkerSpec.from_json(cuda.to_json()) == cuda
 
 
 def test_its_own_folder_of_weights_goes_along() -> None:

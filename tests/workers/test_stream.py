@@ -22,6 +22,15 @@ from antiphon.kernel.workers.status import state_of, workers
 from antiphon.kernel.workers.stream import HopStart
 
 
+def test_what_goes_in_comes_out(rig: Rig) -> None:
+    stream, x = rig.open(spec()), hops(200)
+    assert stream.start(7) is HopStart.BEGINS
+    said = through(rig, stream, 7, x)
+    np.testing.assert_array_equal(np.stack(said), x)
+    assert stream.start(207) is HopStart.CONTINUES
+    assert stream.misses == 0
+
+
 def test_streams_of_equal_specs_share_a_process_and_none_of_their_past(rig: Rig) -> None:
     streams = [rig.open(spec("Pole"), node=n) for n in (1, 2)]
     other = rig.open(spec("Pole", name="other"))
@@ -174,9 +183,11 @@ def test_what_was_answered_before_a_death_is_played_still(rig: Rig) -> None:
 WAYS = {
     "HANG": r"gave no answer for \d+\.\d\d s",
     "NAN": "gave NaN or infinity",
+    "INF": "gave NaN or infinity",
     "SHAPE": r"gave a wrong shape: \[96\]",
     "RAISE": "raised RuntimeError: as I was told",
     "EXIT": "ended with status 3",
+    "LEAVE": "ended with status 1",
     "MEMORY": "ran out of its 64 MB",
     "CRASH": "was killed by SIGSEGV",
 }
@@ -312,6 +323,15 @@ def test_one_that_waits_for_what_it_plays_by_holds_nobody_up_and_says_why(rig: R
     until(lambda: stream.entry.state == State.WAITING, 10, "it is waited for again")
     stream.close()
     until(lambda: stream.entry.state == State.NONE, 5, "and not longer than somebody wants it")
+
+
+def test_one_that_finds_nobody_at_once_is_not_asked_again_at_once(rig: Rig, tmp_path: Path) -> None:
+    stream = rig.pool.open(spec("Joins", settings={"by": str(tmp_path / "there")}))
+    until(lambda: stream.entry.state == State.WAITING, 5, "the first has asked")
+    begun, before = time.monotonic(), words(stream)[WorkerWord.GENERATION]
+    until(lambda: words(stream)[WorkerWord.GENERATION] >= before + 2, 5, "it is asked again")
+    assert time.monotonic() - begun > 0.9
+    until(lambda: stream.entry.state == State.WAITING, 5, "it is waited for")
 
 
 def test_what_is_wrong_from_the_first_step_is_seen_before_it_plays(rig: Rig) -> None:

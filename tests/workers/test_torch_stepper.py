@@ -82,6 +82,13 @@ def test_a_slot_that_is_opened_has_no_past_and_its_neighbour_keeps_its_own() -> 
     assert np.array_equal(np.concatenate((first[1:], again[1:]), axis=2), play(alone, x[1:], 4, {0: 1}))
 
 
+def test_warming_leaves_every_slot_fresh() -> None:
+    x = noise(1, 2, 4 * HOP)
+    cold, warm = build(spec()), made()
+    for slot in range(4):
+        assert np.array_equal(play(warm, x, 4, {0: slot}), play(cold, x, 4, {0: slot}))
+
+
 def test_warming_goes_on_until_steps_are_steady(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
     took = iter([*(1.0 / (n + 1) for n in range(60)), *[0.01] * 400])
