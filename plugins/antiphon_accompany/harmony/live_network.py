@@ -1,8 +1,8 @@
 """Causal chord network of a beat, from past beats and the new onsets: two GRUs. In numpy.
 
-It reads the melody in each of twelve keys at once, so that a change of key finds it ready; the tables of `harmony` weigh
-the keys, and have no other say. `network` reads a file's whole melody. It is trained by `antiphon train harmony-live`,
-which the other network teaches.
+It reads the melody in each of twelve keys at once, so that a change of key finds it ready; the tables of `harmony`
+weigh the keys, and have no other say. `network` reads a file's whole melody. It is trained by `antiphon train
+harmony-live`, which the other network teaches.
 """
 
 from __future__ import annotations
