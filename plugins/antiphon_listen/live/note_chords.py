@@ -13,11 +13,11 @@ MEMORY_SECONDS = 8.0
 _STRIKE_DECAY, _HELD_DECAY = 1.8, 1.0
 """Time constants in seconds of a struck note's weight, and of a sounding one's: an arpeggio is one chord."""
 _WHOLE, _PART, _OTHER = 0.1, 0.7, 0.7
-"""Factors of earlier notes' weights: where three pitch classes are struck at once; of the struck ones where fewer are; and
-where one is outside the chord that sounds."""
+"""Factors of earlier notes' weights: where three pitch classes are struck at once; of the struck ones, where fewer
+are; and where one is outside the chord that sounds."""
 _TRIAD, _BASS, _OUTSIDE = (1.0, 1.0, 0.8), 0.8, 0.8
-"""Weights of root, third and fifth, of a root in the bass and of other notes. All are chosen on chords, strums and arpeggios
-of a recorded piano's and guitar's notes."""
+"""Weights of root, third and fifth, of a root in the bass and of other notes. All are chosen on chords, strums and
+arpeggios of a recorded piano's and guitar's notes."""
 _MIN_NOTE, _MIN_SCORE = 0.05, 0.4
 """Minimum weight of root and third, and of another pitch class, and minimum score, as shares of all weights."""
 
