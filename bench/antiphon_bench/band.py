@@ -6,12 +6,16 @@ of `antiphon run accompany` by `antiphon run soundfont`, its parts each alone.
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, TypeAlias
 
 import mido
 import numpy as np
@@ -26,6 +30,7 @@ from antiphon.api.backends.signal import FLAT_NAMES
 from antiphon.kernel.graph.patch import find
 from antiphon_bench.report import finish, table
 
+Sounds: TypeAlias = dict[str, NDArray[np.float32]]
 PARTS = ("solo", "piano", "guitar", "bass", "drums", "pad")
 LIVE = {"pyo": ("bandstand", "pyo"), "supercollider": ("bandstand", "supercollider"), "kit": ("kitband", "null")}
 LIVE |= {"soundfont": ("bandstand", "soundfont")}
@@ -48,12 +53,12 @@ def main(seed: int, limit: int, styles: str = "", players: str = "") -> None:
     with TemporaryDirectory() as temporary:
         folder = Path(temporary)
         for tune in range(limit or 1):
-            rng = np.random.default_rng((seed, tune))
+            drawn = np.random.default_rng((seed, tune)).spawn(len(names))
+            tunes = {name: Tune(name, rng) for name, rng in zip(names, drawn, strict=True)}
             for player in players.split(",") if players else PLAYERS:
-                for style in names:
-                    chords = write_tune(folder, rng.spawn(1)[0], 3 if style == "waltz" else 4)
-                    found = by_file(folder, style, chords) if player == "file" else by_patch(folder, style, player)
-                    rows.append({"style": style, "player": player, "tune": tune, **levels(found)})
+                found = by_file(folder, tunes) if player == "file" else by_patch(folder, tunes, player)
+                for style, sounds in found:
+                    rows.append({"style": style, "player": player, "tune": tune, **levels(sounds)})
                     print(rows[-1], file=sys.stderr, flush=True)
     table(
         f"{limit or 1} tunes of {BARS} bars, seed {seed}; {WANTED}",
@@ -80,57 +85,72 @@ def _ends(parts: dict[str, float]) -> tuple[str, str]:
     return f"{order[0]} {parts[order[0]]:.1f}", f"{order[-1]} {parts[order[-1]]:.1f}"
 
 
-def write_tune(folder: Path, rng: np.random.Generator, meter: int) -> str:
-    """Writes `keys.mid`, triads below middle C and a melody above, and `melody.mid` alone; returns the chords."""
-    tonic = int(rng.integers(12))
-    left, right, names = [], [], []
-    for bar in range(BARS):
-        degree = DEGREES[0 if bar % 4 == 0 else int(rng.integers(6))]
-        pitches = [48 + (tonic + step) % 12 for step in degree]
-        left += [MidiNote(bar * meter, meter - 0.1, pitch, 0.65) for pitch in pitches]
-        minor = (degree[1] - degree[0]) == 3
-        names.append(FLAT_NAMES[(tonic + degree[0]) % 12] + "m" * minor)
-        at = 0.0
-        while at < meter:
-            length = min(float(rng.choice((0.5, 0.5, 1.0, 1.0, 2.0))), meter - at)
-            pitch = 72 + (tonic + int(rng.choice(degree))) % 12
-            right.append(MidiNote(bar * meter + at, 0.9 * length, pitch, 0.65 + 0.1 * (at == 0)))
-            at += length
-    both = sorted((*left, *right), key=lambda note: note.start)
-    write_midi(folder / "keys.mid", [MidiTrack("keys", tuple(both), 0)], TEMPO)
-    write_midi(folder / "melody.mid", [MidiTrack("solo", tuple(right), 0)], TEMPO)
-    return "| " + " | ".join(names) + " |"
+class Tune:
+    """What is played to a style: triads below middle C, a melody above, and the chords' names."""
+
+    def __init__(self, style: str, rng: np.random.Generator) -> None:
+        self.meter = meter = 3 if style == "waltz" else 4
+        tonic = int(rng.integers(12))
+        self.left, self.right = list[MidiNote](), list[MidiNote]()
+        names = []
+        for bar in range(BARS):
+            degree = DEGREES[0 if bar % 4 == 0 else int(rng.integers(6))]
+            pitches = [48 + (tonic + step) % 12 for step in degree]
+            self.left += [MidiNote(bar * meter, meter - 0.1, pitch, 0.65) for pitch in pitches]
+            minor = (degree[1] - degree[0]) == 3
+            names.append(FLAT_NAMES[(tonic + degree[0]) % 12] + "m" * minor)
+            at = 0.0
+            while at < meter:
+                length = min(float(rng.choice((0.5, 0.5, 1.0, 1.0, 2.0))), meter - at)
+                pitch = 72 + (tonic + int(rng.choice(degree))) % 12
+                self.right.append(MidiNote(bar * meter + at, 0.9 * length, pitch, 0.65 + 0.1 * (at == 0)))
+                at += length
+        self.chords = "| " + " | ".join(names) + " |"
 
 
-def by_patch(folder: Path, style: str, player: str) -> dict[str, NDArray[np.float32]]:
-    """Audio of the mix (key "") and of each part, rendered by a patch."""
+def by_patch(folder: Path, tunes: Mapping[str, Tune], player: str) -> Iterator[tuple[str, Sounds]]:
+    """Each style, and its audio: the mix (key "") and each part. One render by a patch plays all, one after another."""
     patch, synth = LIVE[player]
     text = tomllib.loads(find(patch).read_text("utf-8"))
-    text["nodes"]["band"] |= {"style": style, "meter": 3 if style == "waltz" else 4}
     ends = {"piano": "left", "guitar": "right"}
     for n, part in enumerate(PARTS):
         node, out = ends.get(part, part), f"out.{2 * n + 3}-{2 * n + 4}"
         text["wires"][node] = [text["wires"][node], out]
+    notes, events, begins = list[MidiNote](), [], [0]
+    for style, tune in tunes.items():
+        at = begins[-1]
+        notes += [replace(note, start=note.start + at) for note in (*tune.left, *tune.right)]
+        settings = {"style": style, "meter": tune.meter}
+        events += [{"beat": at, "address": f"/node/band/{name}", "args": [value]} for name, value in settings.items()]
+        begins.append(at + BARS * tune.meter)
+    write_midi(folder / "keys.mid", [MidiTrack("keys", tuple(sorted(notes, key=lambda n: n.start)), 0)], TEMPO)
     (folder / "patch.toml").write_text(tomli_w.dumps(text), "utf-8")
-    _antiphon("render", folder / "patch.toml", "--in", folder / "keys.mid", "--synth", synth, "--out", folder / "x.wav")
-    x = soundfile.read(folder / "x.wav", dtype="float32", always_2d=True)[0].T
-    return {name: x[2 * n : 2 * n + 2] for n, name in enumerate(("", *PARTS))}
+    (folder / "events.jsonl").write_text("\n".join(map(json.dumps, events)), "utf-8")
+    given = ("--in", folder / "keys.mid", "--events", folder / "events.jsonl", "--synth", synth)
+    _antiphon("render", folder / "patch.toml", *given, "--out", folder / "x.wav")
+    x, rate = soundfile.read(folder / "x.wav", dtype="float32", always_2d=True)
+    for style, (beat, end) in zip(tunes, pairwise(begins), strict=True):
+        part = x[round(beat * 60 / TEMPO * rate) : round(end * 60 / TEMPO * rate)].T
+        yield style, {name: part[2 * n : 2 * n + 2] for n, name in enumerate(("", *PARTS))}
 
 
-def by_file(folder: Path, style: str, chords: str) -> dict[str, NDArray[np.float32]]:
-    """Audio of the mix and of each part, rendered from a MIDI file by a soundfont."""
-    made = ("-p", f"style={style}", "-p", "parts=all", "-p", f"meter={3 if style == 'waltz' else 4}")
-    _antiphon("run", "accompany", folder / "melody.mid", folder / "band.mid", *made, "--chords", chords)
-    found = {}
-    for part in ("", *PARTS):
-        file = mido.MidiFile(folder / "band.mid")
-        for track in file.tracks:
-            if part and track.name not in (part, ""):
-                track[:] = [m.copy(velocity=0) if m.type == "note_on" else m for m in track]
-        file.save(folder / "part.mid")
-        _antiphon("run", "soundfont", folder / "part.mid", folder / "x.wav")
-        found[part] = soundfile.read(folder / "x.wav", dtype="float32", always_2d=True)[0].T
-    return found
+def by_file(folder: Path, tunes: Mapping[str, Tune]) -> Iterator[tuple[str, Sounds]]:
+    """Each style, and its audio as of `by_patch`, rendered from MIDI files by a soundfont."""
+    for style, tune in tunes.items():
+        write_midi(folder / "melody.mid", [MidiTrack("solo", tuple(tune.right), 0)], TEMPO)
+        made = ("-p", f"style={style}", "-p", "parts=all", "-p", f"meter={tune.meter}", "--chords", tune.chords)
+        _antiphon("run", "accompany", folder / "melody.mid", folder / "band.mid", *made)
+        for part in ("", *PARTS):
+            file = mido.MidiFile(folder / "band.mid")
+            for track in file.tracks:
+                if part and track.name not in (part, ""):
+                    track[:] = [m.copy(velocity=0) if m.type == "note_on" else m for m in track]
+            file.save(folder / f"{style} {part}.mid")
+    files = [folder / f"{style} {part}.mid" for style in tunes for part in ("", *PARTS)]
+    _antiphon("run", "soundfont", *files, "--out-dir", folder)
+    for style in tunes:
+        names = {part: folder / f"{style} {part}.wav" for part in ("", *PARTS)}
+        yield style, {n: soundfile.read(f, dtype="float32", always_2d=True)[0].T for n, f in names.items()}
 
 
 def _antiphon(*arguments: object) -> None:
@@ -140,7 +160,7 @@ def _antiphon(*arguments: object) -> None:
         raise RuntimeError(done.stderr)
 
 
-def levels(sounds: dict[str, NDArray[np.float32]], rate: int = 48000) -> dict[str, Any]:
+def levels(sounds: Sounds, rate: int = 48000) -> dict[str, Any]:
     """Loudness of the mix and of its audible parts, true peak in dBFS, correlation of left and right."""
     lufs = {name: loudness(x, rate) for name, x in sounds.items()}
     whole = sounds[""]

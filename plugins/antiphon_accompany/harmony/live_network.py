@@ -1,7 +1,7 @@
 """Causal chord network of a beat, from past beats and the new onsets: two GRUs. In numpy.
 
-It reads the melody in each of twelve keys at once, so that a change of key finds it ready. `network` reads a file's
-whole melody; both are mixed with the tables of `harmony` in the same way. It is trained by `antiphon train
+It reads the melody in each of twelve keys at once, so that a change of key finds it ready; the tables of `harmony`
+weigh the keys, and have no other say. `network` reads a file's whole melody. It is trained by `antiphon train
 harmony-live`, which the other network teaches.
 """
 
@@ -29,8 +29,6 @@ MAX_BACKLOG = 8
 """Maximum unprocessed beats of the backlog; earlier ones are dropped."""
 BATCH_BEATS = 2
 """Beats per batch of the backlog."""
-TRUST = 4.0
-"""Exponent of the network's probabilities relative to the tables': tuned on songs."""
 _SHAPES = {
     "front.weight": (FRONT, FEATURE_COUNT, NEAR),
     "front.bias": (FRONT,),
@@ -153,7 +151,7 @@ class LiveChords:
         return True
 
     def mixed(self, chances: F32, melody: Melody, beat: int, weights: F32) -> F32:
-        """Chord probabilities at a beat, tables and network combined.
+        """Chord probabilities at a beat: the network's, of the chords to which the tables give `chances`.
 
         On the first beat after several skipped ones they are the tables' alone: `prepare` catches up before the next.
         `melody`: the melody, complete up to the beat, with what has begun on it. `beat`: the beat, the next after the
@@ -168,7 +166,7 @@ class LiveChords:
             self._step()
         by_root = self._step().reshape(12, 2, 12)
         by_key = np.take_along_axis(by_root, _FROM_C[:, None, :], axis=2).reshape(12, 24)
-        return mixed_chances(chances, by_key, weights, TRUST)
+        return mixed_chances(chances, by_key, weights, tables=0.0)
 
     def _add(self, melody: Melody, beat: int) -> None:
         self._rows[:-1] = self._rows[1:]

@@ -27,8 +27,8 @@ GROUPS = (0, 12, 24)
 """Where twelve pitch classes begin among them."""
 NEAR, FRONT, UNITS, HEADS, KEYS, VALUES, FAR = 5, 128, 128, 2, 32, 64, 128
 """Beats and outputs of the convolution, units of a direction, attention sizes, and maximum attention distance."""
-TRUST = 2.0
-"""Exponent of the network's chances, where the tables' have 1: tuned by songs."""
+TABLES = 0.5
+"""Exponent of the tables' chances, where the network's have 1: tuned by songs."""
 STRETCH, AFTER = 1024, 16
 """Beats per batch, and silent ones after the last."""
 MIN_KEY_WEIGHT = 0.02
@@ -90,17 +90,17 @@ def arrays_of(model: str, arrays: dict[str, NDArray[Any]], shapes: Mapping[str, 
         raise ModelError(f"{model}: {error}") from None
 
 
-def mixed_chances(chances: F32, by_key: F32, weights: F32, trust: float) -> F32:
+def mixed_chances(chances: F32, by_key: F32, weights: F32, tables: float) -> F32:
     """Chord probabilities of the tables combined with a network's.
 
     `chances`: the tables', `[24]`. `by_key`: the network's in each of the twelve major keys, `[12, 24]`, by chords from
-    C. `weights`: of the keys, as of a tracker: `[phases, 2, 12]`.
+    C. `weights`: of the keys, as of a tracker: `[phases, 2, 12]`. `tables`: exponent of the tables' chances.
     """
     shares = shares_of(weights)
     by_network = shares @ by_key
     # what a fixed key does not have stays out, however sure the network is
-    tables = np.where(chances > _NONE, chances + 1e-9, 0.0)
-    mixed: F32 = tables * (by_network / shares.sum() + 1e-9) ** np.float32(trust)
+    allowed = np.where(chances > _NONE, (chances + 1e-9) ** np.float32(tables), 0.0)
+    mixed: F32 = allowed * (by_network / shares.sum() + 1e-9)
     mixed /= mixed.sum()
     return mixed
 
@@ -170,7 +170,7 @@ class WholeMelody:
         shares, by_key = shares_of(weights), np.zeros((12, 24), np.float32)
         for tonic in np.flatnonzero(shares >= MIN_KEY_WEIGHT * shares.sum()):
             by_key[tonic] = self._in_key(int(tonic))[beat]
-        return mixed_chances(chances, by_key, weights, TRUST)
+        return mixed_chances(chances, by_key, weights, TABLES)
 
     def _in_key(self, tonic: int) -> F32:
         """Chord probabilities from C, given the key of `tonic`."""

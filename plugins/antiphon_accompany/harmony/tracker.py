@@ -21,9 +21,9 @@ REACH = 17
 """Beats before and after the current one used by the discriminants."""
 MAX_DURATION = 0.35
 """Upper bound of a pitch class in a window, with lookahead: its presence matters more than its length."""
-KEY_CHANGE, KEY_CHANGE_LIVE = 1e-3, 1e-2
+KEY_CHANGE, KEY_CHANGE_LIVE = 1e-3, 3e-3
 """Probability of a new key at each beat, with a file's lookahead and without."""
-KEY_DECAY = 0.97
+KEY_DECAY = 0.95
 """Live, the exponent per beat of the key's evidence: older beats weigh less."""
 SHARPNESS, PRIOR, INERTIA = 0.65, 0.2, 0.6
 """Exponents of the discriminants, of the chord's own frequency in them, and of the transitions; tuned by songs."""

@@ -92,13 +92,19 @@ def test_notes_name_a_chord_once_its_others_had_time_to_come() -> None:
     assert named == expected
 
 
-@pytest.mark.parametrize("notes", [(60,), (62,), (48, 60, 52)])
-def test_fewer_than_three_notes_of_a_triad_name_no_chord(notes: tuple[int, ...]) -> None:
+@pytest.mark.parametrize(
+    ("notes", "spaced", "chord"),
+    [((60,), 0, 0), ((48, 55), 0, 0), ((48, 60, 52), 0, 1), ((52, 60), 0, 0), ((57, 64, 69, 72, 69, 64), 300, 22)],
+)
+def test_a_third_above_its_root_names_a_chord_and_so_does_an_arpeggio(
+    notes: tuple[int, ...], spaced: int, chord: int
+) -> None:
     chords = NoteChords(1000)
-    for note in notes:
-        chords.add(Event("on", 0, note, 0.7), 0)
-    chords.name(60)
-    assert chords.chord == 0
+    for n, note in enumerate(notes):
+        chords.add(Event("on", 0, note, 0.7), n * spaced)
+        if spaced or n == len(notes) - 1:
+            chords.name(n * spaced + 60)
+    assert chords.chord == chord
 
 
 def test_silence_has_no_beat_and_forgets_the_music_before() -> None:
