@@ -23,8 +23,9 @@ def main() -> int:
     channel = HelperChannel()
     lower_priority()
     for asked in channel.requests():
+        found: dict[str, Any] = {}
         try:
-            found = {"answer": classify(asked["name"], Path(asked["path"])) if asked else descriptions()}
+            found["answer"] = classify(asked["name"], Path(asked["path"])) if asked else descriptions()
         except Exception as error:
             found = {"status": _status(error), "error": " ".join(_text(error, asked.get("path", "")).split())}
         channel.send(found)
