@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from tests.each import each
 
 from antiphon.api import F32
 from antiphon_denoise.bands import BINS, COUNT, centres, places
+from antiphon_denoise.floor import hearing
 from antiphon_denoise.floor.hearing import MOST, STRETCH, FloorListener, hear
 from antiphon_denoise.floor.network import ROWS_A_SECOND, describe, load_floor, rows_of
 from antiphon_denoise.gate.gains import denoise_trust
@@ -71,6 +73,15 @@ def test_in_steady_noise_the_mask_is_trusted_and_of_told_noise_nothing_is_asked(
     assert (heard.told[10:] > 0.5).all()
     for values, fired in (({"causal": True}, ()), ({}, ("learn",))):
         assert hear(tmp_path / "in.wav", values, fired).told is None
+
+
+@each("found", [(0.6, "unknown", True), (0.6, None, True), (0.6, "electronic", False), (0.2, "unknown", False)])
+def test_pauses_and_syllables_are_speech_where_no_genre_is_heard(found: tuple[float, str | None, bool]) -> None:
+    given = {"character": {"speechiness": found[0]}, "genre": {"genre": found[1]}}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hearing, "analyses", lambda: given)
+        patch.setattr(hearing, "analyse_file", lambda _, names: {names[0]: (1, given[names[0]], "")})
+        assert hearing._is_speech(Path("in.wav"), {}) is found[2]
 
 
 def test_stretches_of_a_long_file_are_heard_from_all_over_it_however_it_is_cut() -> None:

@@ -242,6 +242,13 @@ def test_the_chorus_recurs_at_a_distance_and_is_loud_even_where_it_begins_the_so
     assert chorus_of(parts, letters, np.zeros(8))[1] < certain
 
 
-@pytest.mark.parametrize("letters", [[0, 1, 2], [0, 1, 1]])
-def test_what_comes_once_is_no_chorus(letters: list[int]) -> None:
-    assert chorus_of([(0, 32), (32, 64), (64, 96)], letters, np.array([0.0, 1.0, 1.0])) == (None, 0.0)
+def test_what_comes_once_is_no_chorus() -> None:
+    """Of any song: a letter is the chorus only if another one sounds between two of its blocks."""
+    rng = np.random.default_rng(1)
+    for count in rng.integers(1, 12, 300):
+        letters = rng.integers(0, 4, count).tolist()
+        edges = np.cumsum([0, *rng.integers(8, 64, count)]).tolist()
+        chorus, certain = chorus_of(list(itertools.pairwise(edges)), letters, rng.normal(size=count))
+        blocks = [letter for letter, _ in itertools.groupby(letters)]
+        assert (chorus is None) == (len(blocks) == len(set(blocks)))
+        assert certain == 0.0 if chorus is None else blocks.count(chorus) > 1 and 0.0 < certain <= 1.0
