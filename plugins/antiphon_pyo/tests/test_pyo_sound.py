@@ -1,9 +1,6 @@
 """What is heard: pitch, level, brightness, decay, stealing without clicks, drums, determinism, memory."""
 
 import gc
-import hashlib
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -31,7 +28,6 @@ from antiphon_pyo.tests.playing import (
     roughness,
     run,
     synth,
-    t60,
 )
 
 MELODIC = tuple(name for name in INSTRUMENTS if name != "drums")
@@ -65,12 +61,6 @@ def test_ten_notes_do_not_clip() -> None:
         assert np.abs(play(chord, 1.0, instrument)).max() <= 1.0
     middle = [(at, on(e.number, 0.63)) for at, e in chord]
     assert np.abs(play(middle, 1.0, "piano")).max() < 0.95
-
-
-def test_low_notes_ring_longer_than_high_ones() -> None:
-    for instrument in ("piano", "pluck"):
-        low, middle, high = (t60(play([(0, on(note, 0.8))], 3.0, instrument)) for note in (36, 60, 92))
-        assert low > middle > high > 0.2
 
 
 @pytest.mark.parametrize("instrument", MELODIC)
@@ -140,25 +130,6 @@ def test_controls_are_heard() -> None:
     assert rms(soft[:, 4800:]) == pytest.approx(rms(plain[:, 4800:]) - 12.04, abs=0.1)
     cut = play([(0, on(60)), (12000, control(120, 0.0))], 0.6, "pad")
     assert np.abs(cut[:, 12000 + 600 :]).max() == 0.0
-
-
-def test_another_process_gives_the_same_samples() -> None:
-    here = Path(__file__).parent
-    program = (
-        "import sys, hashlib; sys.path[:0] = sys.argv[1:]\n"
-        "from antiphon_pyo.tests.playing import on, play\n"
-        "y = [play([(5, on(50)), (900, on(61))], 0.1, name).tobytes() for name in ('piano', 'pad')]\n"
-        "print(hashlib.sha256(b''.join(y)).hexdigest())"
-    )
-    root = here.parents[2]
-    done = subprocess.run(
-        [sys.executable, "-c", program, str(root / "server"), str(root / "plugins")],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    y = [play([(5, on(50)), (900, on(61))], 0.1, name).tobytes() for name in ("piano", "pad")]
-    assert done.stdout.split()[-1] == hashlib.sha256(b"".join(y)).hexdigest()
 
 
 def test_slots_do_not_hear_each_other() -> None:

@@ -11,7 +11,7 @@ from tests.waiting import until
 
 from antiphon_sampler import general_midi, processor, sounds
 from antiphon_sampler.general_midi import PROGRAMS, SAMPLED, nearest
-from antiphon_sampler.tests.material import RATE
+from antiphon_sampler.tests.conftest import RATE
 from antiphon_sampler.tests.test_motion import peak
 from antiphon_sampler.tests.test_values import played
 
