@@ -4,7 +4,6 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
 
 from antiphon.api import StreamSpec
 from antiphon.api.testing import render, run_processor
@@ -39,22 +38,6 @@ def test_every_click_is_on_its_frame(on_clock, bpm, division):
     frames = 3 * RATE
     y = run_processor(on_clock(Metronome(), bpm), SPEC, quiet(frames), {**LOUD, "division": division})
     assert onsets(y) == expected(TempoMap(RATE, bpm, end_bpm=bpm), frames, division)
-
-
-@given(
-    blocks=st.lists(st.integers(1, 256), min_size=1, max_size=6),
-    bpm=st.floats(100, 900),
-    division=st.integers(1, 4),
-    other=st.integers(1, 4),
-    at=st.integers(0, 7000),
-)
-@settings(max_examples=12)
-def test_any_split_gives_the_same_clicks(on_clock, blocks, bpm, division, other, at):
-    changes = [(at, "division", other), (at // 2, "pitch", 600.0), (at + 1500, "on", False), (at + 2500, "on", True)]
-    x = np.random.default_rng(1).normal(0, 0.1, (2, 12000)).astype(np.float32)
-    args = (SPEC, x, {"division": division}, changes)
-    whole = run_processor(on_clock(Metronome(), bpm), *args)
-    np.testing.assert_array_equal(run_processor(on_clock(Metronome(), bpm), *args, blocks=blocks), whole)
 
 
 def test_it_adds_to_its_input_and_off_passes_it(on_clock):
