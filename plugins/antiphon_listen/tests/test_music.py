@@ -18,6 +18,7 @@ from antiphon_listen import music, tables
 from antiphon_listen.chord_notes import write_notes
 from antiphon_listen.chords import chord_network, harmony
 from antiphon_listen.music import MusicAnalysis, MusicRun, StemMusicAnalysis
+from antiphon_listen.spectra import frames
 from antiphon_listen.spectra.chroma import NoteSpectrum
 
 RATE = 22050
@@ -342,3 +343,19 @@ def test_chords_as_lines_and_as_jams() -> None:
     assert (annotation["namespace"], annotation["time"], annotation["duration"]) == ("chord", 0.0, 3.0)
     assert set(annotation["annotation_metadata"]["curator"]) == {"name", "email"}
     assert annotation["data"][1] == {"time": 1.5, "duration": 1.5, "value": "F#:sus4/5", "confidence": None}
+
+
+@pytest.mark.parametrize(("key", "octave"), [(24, 0), (60, 3), (94, 5)])
+def test_a_tone_is_loudest_in_its_bin_and_as_loud_in_every_octave(key: int, octave: int) -> None:
+    time = np.arange(4 * RATE) / RATE
+    spectrum = frames.ConstantQ()
+    wave = np.sin(2 * np.pi * 440.0 * 2 ** ((key - 69) / 12) * time).astype(np.float32)
+    for first in range(0, len(wave), 3000):
+        spectrum.feed(wave[first : first + 3000])
+    rows = spectrum.end()
+    middle = rows[len(rows) // 2]
+    assert len(rows) == len(wave) // frames.HOP + 1
+    assert int(middle.argmax()) == 3 * (key - 24)
+    assert octave * frames.BINS <= middle.argmax() < (octave + 1) * frames.BINS
+    # kernels grow by an octave's factor, 3 dB each
+    assert 20 * np.log10(middle.max() / 2 ** ((94 - key) / 24)) == pytest.approx(18.855, abs=0.05)
