@@ -13,6 +13,7 @@ import numpy as np
 
 from antiphon.api import AntiphonError
 from antiphon.api.backends.synths import INSTRUMENTS, SynthSettings
+from antiphon_pyo import instruments
 from antiphon_pyo.backend import Pyo
 from antiphon_pyo.tests.playing import (
     RATE,
@@ -67,6 +68,8 @@ def test_ten_notes_do_not_clip() -> None:
 def test_a_release_ends_in_silence_without_a_click(instrument: str) -> None:
     y = play([(0, on(60, 0.8)), (RATE // 2 + 7, off(60))], 2.2, instrument)
     assert np.abs(y[:, -RATE // 5 :]).max() == 0.0
+    last = RATE // 2 + 7 + round(0.9 * instruments.INSTRUMENTS[instrument].release * RATE)
+    assert np.abs(y[:, last:]).max() < 1e-3 * np.abs(y).max(), "it falls by the fourth power of what is left"
     rough = roughness(y)
     assert rough[RATE // 2 :].max() <= 1.3 * rough[RATE // 5 : RATE // 2].max()
 

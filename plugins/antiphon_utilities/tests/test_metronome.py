@@ -69,6 +69,11 @@ def test_no_accent_where_bar_is_0(on_clock):
     np.testing.assert_allclose(y[0, onsets(y)], 0.7)
 
 
+def test_another_division_is_clicked_from_where_it_comes(on_clock):
+    y = run_processor(on_clock(Metronome(), 120.0), SPEC, quiet(RATE), LOUD, [(15360, "division", 4)])
+    assert onsets(y) == [0, 18000, 24000, 30000, 36000, 42000]
+
+
 @pytest.mark.parametrize("at", range(23900, 24101, 7))
 def test_a_change_of_tempo_moves_what_follows_and_loses_no_beat(on_clock, at):
     """About the second beat, wherever in its block."""
