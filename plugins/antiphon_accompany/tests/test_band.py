@@ -196,14 +196,6 @@ def test_other_ways_to_give_a_chord(follow: str) -> None:
     assert on(events, "bass", 28.0)
 
 
-def test_intensity_and_seed() -> None:
-    counts = [len(on(play(TWO, 32, {**LEFT_HAND, "intensity": level}))) for level in (0.0, 0.5, 1.0)]
-    assert counts[0] < counts[1] < counts[2]
-    assert play(TWO, 16, {**LEFT_HAND, "humanise": 0.5, "seed": 4}) == play(
-        TWO, 16, {**LEFT_HAND, "humanise": 0.5, "seed": 4}
-    )
-
-
 def test_a_new_key_is_followed_within_two_bars() -> None:
     up = [BeatNote(n.start + 32, n.end + 32, n.pitch + 5, n.velocity) for n in TUNE]
     events = play([*TUNE, *up], 64, {"humanise": 0.0})

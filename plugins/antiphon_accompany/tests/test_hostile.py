@@ -156,15 +156,6 @@ def test_bars_that_change_all_the_time(tmp_path: Path) -> None:
     assert len(midifiles.sections(midifiles.read(same))) == 1
 
 
-def test_tempo_changes_are_kept_and_no_bar_is_empty(tmp_path: Path) -> None:
-    changes = [tempo(60 + 20 * n, 0 if n == 0 else 960) for n in range(8)]
-    source, target = save(tmp_path / "rubato.mid", changes, scale(32)), tmp_path / "out.mid"
-    accompany_midi(source, target)
-    before, after = mido.MidiFile(source), mido.MidiFile(target)
-    assert list(after.tracks[0]) == list(before.tracks[0])
-    assert {start // 1920 for start, _, _ in added(target)} == set(range(4))
-
-
 def test_notes_that_are_never_ended(tmp_path: Path) -> None:
     words = [on(60), on(64, 960), on(67, 960), mido.MetaMessage("text", text="end", time=960)]
     source, target = save(tmp_path / "open.mid", words), tmp_path / "out.mid"

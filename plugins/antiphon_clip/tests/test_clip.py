@@ -1,7 +1,5 @@
 """Clips are recorded and played as they should, on a control process without sound."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path

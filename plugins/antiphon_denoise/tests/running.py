@@ -1,7 +1,5 @@
 """Runs a prepared processor block by block, without a host and without preparing it again."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 
 import numpy as np

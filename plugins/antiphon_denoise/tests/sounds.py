@@ -1,7 +1,5 @@
 """Sounds the tests make themselves: a melody, a voice-like buzz, noise."""
 
-from __future__ import annotations
-
 from functools import cache
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The learned modes' networks in numpy give what those in torch give, hop by hop and over many at once."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 
@@ -49,17 +47,3 @@ def test_gains_are_those_of_torch_hop_by_hop_and_at_once(model, known) -> None:
     assert np.ptp(gains) > 0.2
     # over many hops at once the features are summed in another order, as torch's own two are
     assert np.abs(np.stack(gains) - whole).max() < 1e-4
-
-
-@pytest.mark.parametrize("model", [MASK, AUTOENCODER], ids=lambda model: model.name)
-def test_a_start_forgets_and_what_goes_in_is_left_as_it_was(model) -> None:
-    network, x = made(model), spectra(True, 2)[:60]
-    before, runs = x.copy(), []
-    for _ in range(2):
-        network.start()
-        answers = np.zeros((len(x), 1, UNITS), np.float32)
-        for hop, y in zip(x, answers, strict=True):
-            network.step(hop, y)
-        runs.append(answers)
-    assert np.array_equal(*runs)
-    assert np.array_equal(x, before)

@@ -1,7 +1,5 @@
 """The card tells the truth about parameters and latency."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from pathlib import Path
 

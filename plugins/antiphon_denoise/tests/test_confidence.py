@@ -1,7 +1,5 @@
 """The confidence network of mode `learned`: its kernels, its shares, and what becomes of gains."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 
@@ -82,22 +80,6 @@ def test_gains_stay_between_0_and_1_and_features_are_finite_in_silence_and_at_fu
             confidence.apply(power, gain.copy(), True, gain)
             assert gain.min() >= 0.0
             assert gain.max() <= 1.0 + 1e-6
-
-
-def test_reset_forgets_everything() -> None:
-    confidence = Confidence(weights(), BINS)
-
-    def played() -> list[np.ndarray]:
-        made = []
-        for power, mask, gate in hops():
-            confidence.apply(power, gate, False, mask)
-            made.append(mask.copy())
-        return made
-
-    first = played()
-    assert not np.array_equal(first[0], played()[0])
-    confidence.reset()
-    np.testing.assert_array_equal(first, played())
 
 
 def test_at_twice_the_rate_the_bins_above_have_the_last_bands_share() -> None:

@@ -1,7 +1,5 @@
 """Mode `deepfilter`: without its package the gate plays and says so; with it speech keeps its place, and noise goes."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 

@@ -1,11 +1,6 @@
 """The denoiser as the host runs it: sound in, sound out, measured."""
 
-from __future__ import annotations
-
-import importlib
-import importlib.util
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,14 +8,9 @@ from hypothesis import given, settings, strategies as st
 
 from antiphon.api import StreamSpec
 from antiphon_denoise.processor import Denoise
+from antiphon_denoise.tests import sounds
 from antiphon_denoise.tests.running import run
 from antiphon_models.denoise.sdr import si_sdr
-
-_spec = importlib.util.spec_from_file_location("denoise_sounds", Path(__file__).with_name("sounds.py"))
-assert _spec is not None
-assert _spec.loader is not None
-sounds = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(sounds)
 
 RATE = 48000
 MODES = ("gate", "wavelet")
@@ -185,13 +175,3 @@ def test_importing_the_processor_brings_no_scipy_and_no_torch():
     paths = ":".join(p for p in sys.path if p)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={"PYTHONPATH": paths})
     assert done.stdout.strip() == "[]", done.stderr
-
-
-def test_the_hook_registers_the_processor():
-    registered = []
-    importlib.import_module("antiphon_denoise").antiphon_processors(lambda *args: registered.append(args))
-    name, factory, doc = registered[0]
-    module, _, attribute = factory.partition(":")
-    assert name == "denoise"
-    assert doc
-    assert getattr(importlib.import_module(module), attribute) is Denoise

@@ -1,7 +1,5 @@
 """The mask of files: torch's gains in numpy, long files in stretches, and what is played where it is missing."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """The noise floor: noise is found, music without any is passed as it is, and the mask is used as far as trusted."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The gate that is trained is the gate that plays: gains of whole sounds, in torch, are the engine's hop by hop."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

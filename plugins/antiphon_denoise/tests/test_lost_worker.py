@@ -3,8 +3,6 @@
 On CUDA the network is in a worker; here the same, on the CPU.
 """
 
-from __future__ import annotations
-
 import signal
 import time
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """The denoiser's parts, each against plain numpy."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 
@@ -214,7 +212,3 @@ def test_recent_takes_only_what_lay_whole_within_the_half_second():
     assert recent.take(when)
     first = next(n for n in range(100) if (n + 1) * sizes.hop - sizes.size >= when - 24000)
     assert np.allclose(recent.mean, np.mean(np.arange(first, 90)))
-
-
-def test_recent_has_nothing_before_the_first_frame():
-    assert not RecentSpectra(grid(48000), 48000).take(100)

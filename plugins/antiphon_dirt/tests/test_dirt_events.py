@@ -1,7 +1,5 @@
 """Events of SuperDirt's clients: what their fields mean to the nodes of a patch."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import replace
 
@@ -99,12 +97,6 @@ def test_the_bytes_of_a_client_are_its_event(
     assert (event.sound, dict(event.numbers), event.ignored) == (sound, numbers, ignored)
 
 
-def test_a_bank_that_the_name_lacks_is_put_before_it() -> None:
-    assert read(("s", "bd", "bank", "tr808")).sound == "tr808_bd"
-    assert read(("s", "tr808bd", "bank", "tr808")).sound == "tr808bd"
-    assert read(("s", "bd", "bank", "")).sound == "bd"
-
-
 @each(
     "value, number", [("1", 1.0), ("-0.5", -0.5), ("1e9", None), ("c1", None), ("", None), ("0x1", None), (True, 1.0)]
 )
@@ -112,11 +104,6 @@ def test_a_number_that_comes_as_text_is_one(value: object, number: float | None)
     event = read(("s", "bd", "orbit", value))  # type: ignore[arg-type]
     assert event.numbers.get("orbit") == number
     assert event.ignored == (() if number is not None else ("orbit",))
-
-
-def test_fifty_thousand_fields_are_a_sentence() -> None:
-    with pytest.raises(Exception, match="at most 128 names; 50000 were sent"):
-        read(tuple(item for n in range(50_000) for item in (f"x{n}", 1.0)))
 
 
 RATE = 48000
@@ -152,12 +139,6 @@ def wanted(tidal: dict[str, Node], *args: object) -> list:
 
 def ordered(controls: list) -> list:
     return sorted(controls, key=lambda control: control.number)
-
-
-def test_names_and_values_come_in_any_order_and_of_any_number_type() -> None:
-    event = read(("_id_", "1", "cps", 0.5, "cycle", 4.75, "delta", 0.25, "n", 3, "orbit", 1, "s", "bd", "speed", 2.0))
-    assert (event.sound, event.number("n", 0.0), event.number("orbit", 0.0)) == ("bd", 3.0, 1.0)
-    assert event.ignored == ()
 
 
 def test_a_name_with_a_number_behind_a_colon_is_divided() -> None:

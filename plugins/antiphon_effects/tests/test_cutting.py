@@ -1,7 +1,5 @@
 """Granular, stutter, resonator, and what an LFO or the beat modulates: what is heard."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 
@@ -87,13 +85,6 @@ class TestPingpong:
         assert not y[1, :30000].any()
         np.testing.assert_allclose(np.abs(y[0, 18100]), 0.1, rtol=0.01)
 
-    def test_without_cross_each_side_has_its_own(self):
-        x = impulse(1.0, 0, 0.1)
-        x[1] = 0.0
-        y = run_processor(Pingpong(), SPEC, x, {"cross": 0.0, "feedback": 0.8, **self.PLAIN})
-        assert y[0].any()
-        assert not y[1].any()
-
     def test_full_feedback_grows_to_the_tape_and_no_further(self):
         x = np.zeros((2, 20 * RATE), np.float32)
         x[:, :2400] = noise(0.05)
@@ -116,6 +107,13 @@ class TestPingpong:
             [(RATE, "beats", 1.0)],
         )[0]
         assert np.abs(np.diff(y[RATE:])).max() < 2 * np.abs(np.diff(sine(300.0, 1.0, 0.1)[0])).max()
+
+    def test_without_cross_each_side_has_its_own(self):
+        x = impulse(1.0, 0, 0.1)
+        x[1] = 0.0
+        y = run_processor(Pingpong(), SPEC, x, {"cross": 0.0, "feedback": 0.8, **self.PLAIN})
+        assert y[0].any()
+        assert not y[1].any()
 
 
 BEAT = RATE // 2

@@ -1,7 +1,5 @@
 """Drive, bitcrush, tremolo, ring modulation, width and dynamics: what each does, measured."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -86,6 +86,12 @@ class TestFiles:
         x = hits([9000, 21000], 40000)
         np.testing.assert_allclose(file(x, factor, (1, 4096, 333)), file(x, factor), atol=1e-6)
 
+    def test_an_empty_file_is_refused_and_nothing_is_written(self, tmp_path):
+        write(tmp_path / "in.wav", np.zeros((1, 0), np.float32))
+        with pytest.raises(FileError, match="holds no sound"):
+            stretch_file(FileJob("stretch", tmp_path / "in.wav", tmp_path / "out.wav", {"factor": 2.0}))
+        assert not (tmp_path / "out.wav").exists()
+
     def test_a_file_becomes_longer(self, tmp_path):
         source, target = tmp_path / "in.wav", tmp_path / "out.wav"
         write(source, sine(440.0, 1.0))
@@ -96,12 +102,6 @@ class TestFiles:
         assert made.seconds == 1.5
         assert parts[-1] == 1.0
         assert hertz_of(y[0, 4096:-4096]) == pytest.approx(440.0, abs=0.5)
-
-    def test_an_empty_file_is_refused_and_nothing_is_written(self, tmp_path):
-        write(tmp_path / "in.wav", np.zeros((1, 0), np.float32))
-        with pytest.raises(FileError, match="holds no sound"):
-            stretch_file(FileJob("stretch", tmp_path / "in.wav", tmp_path / "out.wav", {"factor": 2.0}))
-        assert not (tmp_path / "out.wav").exists()
 
 
 class TestLive:

@@ -42,20 +42,6 @@ def test_answers_are_those_of_torch_hop_by_hop_and_at_once(seed) -> None:
     assert np.abs(np.stack(answers) - whole.reshape(HOPS, -1).numpy()).max() < 1e-5
 
 
-def test_a_start_forgets_and_what_goes_in_is_left_as_it_was() -> None:
-    network = load_arrays(MODEL.array_network, MODEL.weights, "", (1, tables.HOP), (1, MODEL.answer))
-    x = sound(1)[:60]
-    before, runs = x.copy(), []
-    for _ in range(2):
-        network.start()
-        answers = np.zeros((len(x), 1, MODEL.answer), np.float32)
-        for hop, y in zip(x, answers, strict=True):
-            network.step(hop, y)
-        runs.append(answers)
-    assert np.array_equal(*runs)
-    assert np.array_equal(x, before)
-
-
 WITHOUT = """
 import sys
 

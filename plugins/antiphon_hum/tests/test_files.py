@@ -110,26 +110,6 @@ def test_what_was_found_and_what_it_cost_is_told():
     assert found_summary(Transcription((), 48000, (2, "minor"), 92.0), "D", "minor", 92.0) == ""
 
 
-def test_a_sound_may_take_its_own_place(tmp_path):
-    path = tmp_path / "in.wav"
-    soundfile.write(path, hummed(48000), 48000)
-    run(FileJob("hum", path, path))
-    assert soundfile.info(path).frames == len(hummed(48000))
-
-
-def test_every_note_in_the_midi_file_is_ended(tmp_path):
-    mido = pytest.importorskip("mido", reason="mido reads the file as it is")
-    done(tmp_path, hummed(22050, 0.0), 22050)
-    sounding = []
-    for message in mido.merge_tracks(mido.MidiFile(tmp_path / "notes.mid").tracks):
-        if message.type == "note_on" and message.velocity:
-            assert sounding == [], "two at once"
-            sounding.append(message.note)
-        elif message.type in ("note_on", "note_off"):
-            sounding.remove(message.note)
-    assert sounding == []
-
-
 @pytest.mark.parametrize("sound", [np.zeros(48000), np.full(17, 0.1)])
 def test_nothing_to_hear_is_silence_as_long_and_a_sentence(tmp_path, capsys, sound):
     made, _, song = done(tmp_path, sound.astype(np.float32), 48000)

@@ -168,12 +168,6 @@ def test_notes_are_left_alone_by_default_and_moved_into_a_key_when_asked():
     assert set(in_e) <= {4, 6, 8, 9, 11, 1, 3}
 
 
-def test_auto_finds_the_key_and_moves_what_is_out_of_it():
-    scale = [62, 64, 66, 67, 69, 71, 73, 74, 69, 66, 62]
-    sound = tune([*scale, 65.4, 62], 0.35)[0]
-    assert [n.number for n in heard(sound, RATE, {"scale": "auto"})] == [*scale, 66, 62]
-
-
 @pytest.mark.parametrize(("grid", "beats"), [("1/4", 1.0), ("1/16", 0.25)])
 def test_quantise_puts_notes_on_the_nearest_line(grid, beats):
     sound, starts = tune([60, 64, 67, 72], 0.43, 0.6)

@@ -1,6 +1,5 @@
 """The synth `latent` as the host runs it: rendered and measured."""
 
-import mido
 import numpy as np
 import pytest
 import soundfile
@@ -120,31 +119,6 @@ def test_a_silent_file_and_a_file_that_is_no_model_are_refused(tmp_path):
         play([], 0.1, like=str(tmp_path / "none.wav"))
     with pytest.raises(PluginError):
         play([], 0.1, notes=str(tmp_path / "none.safetensors"))
-
-
-def test_the_command_gives_the_samples_of_the_node(tmp_path):
-    song = mido.MidiFile(ticks_per_beat=480)
-    song.tracks.append(mido.MidiTrack())
-    song.tracks[0].append(mido.Message("note_on", note=57, velocity=80, time=0))
-    song.tracks[0].append(mido.Message("note_off", note=57, time=240))  # a quarter of a second
-    song.save(tmp_path / "notes.mid")
-    command(
-        "run",
-        "latent",
-        tmp_path / "notes.mid",
-        tmp_path / "out.wav",
-        "-p",
-        "z1=1",
-        "--tail",
-        0,
-        "--fade",
-        0,
-    )
-    made, rate = soundfile.read(tmp_path / "out.wav", dtype="float32", always_2d=True)
-    assert rate == RATE
-    live = play(held(57, seconds=0.25, velocity=80 / 127), 0.25, z1=1.0)
-    assert len(made) == len(live) + 1  # the note's end has a frame of its own
-    assert_allclose(made[:-1, 0], live, atol=2e-6)
 
 
 def test_notes_of_a_folder_are_learned_and_played(tmp_path):

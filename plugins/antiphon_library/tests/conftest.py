@@ -1,7 +1,5 @@
 """Sound files to catalogue: short, with tags, and of known content."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Analyses of plugins: fed block by block, checked, repeated for a new version; one that fails is a reason."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -226,12 +224,6 @@ def test_results_are_checked_by_their_kind(kind, good, plain, bad) -> None:
     for values in ({}, {"it": bad}) if bad is not None else ({},):
         with pytest.raises(PluginError, match=f"the analysis 'x' gave no {kind} for it"):
             plain_result("x", analysis, values)
-
-
-def test_one_by_name_is_computed_only_where_it_is_named(present) -> None:
-    present["slow"] = type("Slow", (Counting,), {"by_name": True})()
-    assert named_analyses([]) == ("counting",)
-    assert named_analyses(["slow"]) == ("slow",)
 
 
 def test_one_for_short_sounds_is_computed_of_those_unless_it_is_named(

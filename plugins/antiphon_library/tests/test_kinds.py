@@ -1,7 +1,5 @@
 """The kind of a sound by what analyses state of it; names of keys."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """The room Library in a real browser: typed, found, clicked, played, and what comes next."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

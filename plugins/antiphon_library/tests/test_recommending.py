@@ -1,7 +1,5 @@
 """What comes next, the map and what is learned from logs, on catalogues of known content."""
 
-from __future__ import annotations
-
 import json
 import struct
 import sys
@@ -146,26 +144,10 @@ def test_the_track_that_plays_is_followed_by_one_like_it_and_artists_change() ->
     assert chosen == playlist(table, [], 6, after=1, now=1000.0)
 
 
-def test_without_signals_and_without_vectors_there_is_a_playlist() -> None:
-    bare = TrackTable([TrackRow(n, b"%d" % n, {}, 1.0, None) for n in range(5)])
-    assert len(playlist(bare, [], 3, now=0.0)) == 3
-    assert playlist(TrackTable(rows()[:1]), said("like", 0), 3, now=1000.0) == []
-    assert len(playlist(TrackTable(rows()[:1]), [], 3, now=1000.0)) == 1
-
-
 def test_an_old_signal_weighs_less() -> None:
     table = TrackTable(rows())
     fresh = predict_preferences(table, said("like", 0), 1000.0)[3]
     assert predict_preferences(table, said("like", 0), 1000.0 + 60 * 86400.0)[3] == pytest.approx(0.5 * fresh)
-
-
-def test_the_posterior_is_that_of_the_regression() -> None:
-    kernel = TrackTable(rows()).kernel
-    seen, values = [0, 4, 8], np.array([1.0, -0.5, 0.2])
-    whole = kernel.columns(range(len(kernel.points)))
-    inner = whole[np.ix_(seen, seen)] + 1.0 * kernel.content * np.eye(3)
-    found = preference(kernel, seen, list(values))
-    assert found == pytest.approx(whole[:, seen] @ np.linalg.solve(inner, values), abs=1e-6)
 
 
 def test_companions_are_those_in_the_same_lists() -> None:
@@ -193,13 +175,6 @@ def test_signals_are_kept_and_files_named_by_path_or_number(catalogue: Catalogue
     next_summaries(catalogue, request)
     assert [signal.kind for signal in catalogue.taste.signals()] == ["like", "skip", "play"]
     assert catalogue.taste.delete_signals() == 3
-
-
-def test_a_path_is_found_whichever_way_its_accents_are_written(catalogue: Catalogue) -> None:
-    path = "/mu\u0301sica/\u00fcber.wav".encode()  # decomposed in part, as a Mac's files in a folder of Linux are
-    catalogue.put(FileEntry(path, FileState(1, 1), "f9", SoundIdentity("s1", 10.0, 44100, 2)))
-    for given in ("/m\u00fasica/\u00fcber.wav", "/mu\u0301sica/u\u0308ber.wav", path.decode()):
-        assert request_of(catalogue, {"after": given}).after == path
 
 
 def test_a_bad_request_is_one_sentence_and_stores_nothing(catalogue: Catalogue) -> None:

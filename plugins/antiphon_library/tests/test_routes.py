@@ -1,13 +1,14 @@
-"""The library by HTTP: the map, excerpts of catalogued files alone, and what comes next with the token."""
-
-from __future__ import annotations
+"""The library by HTTP and by OSC: the map, excerpts of catalogued files alone, and what comes next with the token."""
 
 import asyncio
 import http.client
 import json
 import threading
+import time
 import wave
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,21 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from tests.cli.test_osc_cli import asked
+from tests.control.rig import CATALOG, Rig, rig
 from tests.waiting import comes
 from tests.web.test_lan import serving
 
+import antiphon_library
+from antiphon.api.backends.transports import AddressList
+from antiphon.kernel.control.hooks import ServerHooks
+from antiphon.kernel.errors import WireError
+from antiphon.kernel.io.osc_peer import Level
 from antiphon.kernel.runtime import paths
+from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon_library import routes as library_module, scanning
 from antiphon_library.catalogue import Catalogue
+from antiphon_library.records import FileEntry, FileState, SoundIdentity
 from antiphon_library.routes import LibraryRoutes
 
 TRACKS = 6
@@ -42,7 +52,7 @@ def library(tmp_path: Path) -> Path:
     return music
 
 
-async def asked(server: Any, method: str, path: str, data: Any = None, token: str = "") -> tuple[int, Any]:
+async def answered(server: Any, method: str, path: str, data: Any = None, token: str = "") -> tuple[int, Any]:
     """The status and the JSON of an answer."""
 
     def blocking() -> tuple[int, Any]:
@@ -68,38 +78,38 @@ async def test_loops_that_fit_come_first_and_say_why(tmp_path: Path, library: Pa
     async with serving(tmp_path, jobs=tmp_path / "jobs", plugins=["antiphon_library"]) as server:
         token = (tmp_path / "token").read_text().strip()
         path = "/api/library/fits"
-        assert (await asked(server, "POST", path, {"file": 1}))[0] == 401
-        status, body = await asked(server, "POST", path, {"file": str(library / "0.wav"), "count": 3}, token)
+        assert (await answered(server, "POST", path, {"file": 1}))[0] == 401
+        status, body = await answered(server, "POST", path, {"file": str(library / "0.wav"), "count": 3}, token)
         assert status == 200
         assert {Path(match["path"]).name for match in body["matches"]} == {"1.wav", "2.wav", "3.wav"}
         why = {Path(match["path"]).name: match["why"] for match in body["matches"]}
         assert why["1.wav"] == ["same tempo", "key a semitone too high", "groove fits"]
         assert all(0.0 < match["score"] < 1.0 for match in body["matches"])
         for wrong in ({"file": "/etc/passwd"}, {"file": 99}, {"file": 1, "count": 0}, {"node": 5}):
-            assert (await asked(server, "POST", path, wrong, token))[0] == 400
+            assert (await answered(server, "POST", path, wrong, token))[0] == 400
 
 
 async def test_the_map_excerpts_and_what_comes_next(tmp_path: Path, library: Path) -> None:
     async with serving(tmp_path, jobs=tmp_path / "jobs", plugins=["antiphon_library"]) as server:
         token = (tmp_path / "token").read_text().strip()
-        status, found = await asked(server, "GET", "/api/library/map")
+        status, found = await answered(server, "GET", "/api/library/map")
         assert status == 200
         assert (len(found["tracks"]), found["placed"], found["placing"]) == (TRACKS, False, False)
         assert [artist["name"] for artist in found["artists"]] == ["A0", "A1"]
         number = found["tracks"][0]["id"]
-        status, _ = await asked(server, "POST", "/api/library/next", {"like": number})
+        status, _ = await answered(server, "POST", "/api/library/next", {"like": number})
         assert status == 401
-        status, body = await asked(server, "POST", "/api/library/next", {"like": number, "count": 2}, token)
+        status, body = await answered(server, "POST", "/api/library/next", {"like": number, "count": 2}, token)
         matches = body["matches"]
         assert status == 200
         assert matches[0]["artist"] == found["tracks"][0]["artist"]
         assert number not in [match["id"] for match in matches]
-        status, body = await asked(server, "POST", "/api/library/next", {"like": "/etc/passwd"}, token)
+        status, body = await answered(server, "POST", "/api/library/next", {"like": "/etc/passwd"}, token)
         assert status == 400
         for path in ("/api/library/tracks/999/sound", "/api/library/tracks/x/sound", f"/api/library/tracks/{number}"):
-            assert (await asked(server, "GET", path))[0] == 404
+            assert (await answered(server, "GET", path))[0] == 404
         (library / "0.wav").unlink()
-        assert (await asked(server, "GET", f"/api/library/tracks/{number}/sound"))[0] == 400
+        assert (await answered(server, "GET", f"/api/library/tracks/{number}/sound"))[0] == 400
 
 
 async def test_an_excerpt_is_wav_of_a_catalogued_file(tmp_path: Path, library: Path) -> None:
@@ -120,10 +130,10 @@ async def test_an_excerpt_is_wav_of_a_catalogued_file(tmp_path: Path, library: P
 async def test_without_a_library_there_is_none_and_none_is_made(tmp_path: Path) -> None:
     async with serving(tmp_path, jobs=tmp_path / "jobs", plugins=["antiphon_library"]) as server:
         token = (tmp_path / "token").read_text().strip()
-        status, body = await asked(server, "GET", "/api/library/map")
+        status, body = await answered(server, "GET", "/api/library/map")
         assert (status, body["tracks"]) == (200, [])
-        assert (await asked(server, "POST", "/api/library/next", {}, token))[0] == 409
-        assert (await asked(server, "POST", "/api/library/map", {}, token))[0] == 409
+        assert (await answered(server, "POST", "/api/library/next", {}, token))[0] == 409
+        assert (await answered(server, "POST", "/api/library/map", {}, token))[0] == 409
         assert not (paths.library() / "library.sqlite").exists()
 
 
@@ -141,22 +151,22 @@ async def test_the_library_keeps_no_other_route_waiting(
 
     monkeypatch.setattr(LibraryRoutes, "_map_body", slow)
     async with serving(tmp_path, jobs=tmp_path / "jobs", plugins=["antiphon_library"]) as server:
-        maps = [asyncio.create_task(asked(server, "GET", "/api/library/map")) for _ in range(4)]
+        maps = [asyncio.create_task(answered(server, "GET", "/api/library/map")) for _ in range(4)]
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(8))
         await comes(begun.is_set, "the map is made")
         monkeypatch.setattr(library_module, "MAX_WAITING", 1)
         token = (tmp_path / "token").read_text().strip()
-        assert (await asked(server, "POST", "/api/library/next", {"count": 1}, token))[0] == 503
-        assert (await asked(server, "GET", "/api/patches"))[0] == 200
+        assert (await answered(server, "POST", "/api/library/next", {"count": 1}, token))[0] == 503
+        assert (await answered(server, "GET", "/api/patches"))[0] == 200
         go.set()
         assert [status for status, _ in await asyncio.gather(*maps)] == [200] * 4
-        assert len(made) <= 2  # one for those who asked while it was made
+        assert len(made) <= 2  # one for those who answered while it was made
 
 
 async def test_the_librarys_folder_is_added_analysed_and_placed_in_turn(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By `antiphon library`, one step at a time; asked twice it is done once, and ends with the server."""
+    """By `antiphon library`, one step at a time; answered twice it is done once, and ends with the server."""
     begun: list[str] = []
     go_on = asyncio.Semaphore(0)
 
@@ -174,16 +184,90 @@ async def test_the_librarys_folder_is_added_analysed_and_placed_in_turn(
     monkeypatch.setattr(library_module, "start_command", start)
     async with serving(tmp_path, jobs=tmp_path / "jobs", plugins=["antiphon_library"]) as server:
         token = (tmp_path / "token").read_text().strip()
-        assert (await asked(server, "POST", "/api/library/analyse", {}))[0] == 401
+        assert (await answered(server, "POST", "/api/library/analyse", {}))[0] == 401
         for _ in range(2):
-            assert await asked(server, "POST", "/api/library/analyse", {}, token) == (202, {"placing": True})
+            assert await answered(server, "POST", "/api/library/analyse", {}, token) == (202, {"placing": True})
         for step in (f"add {paths.library()}", "analyse", "map --again"):
-            await comes(lambda step=step: begun[-1] == step, step)
-            assert (await asked(server, "GET", "/api/library/map"))[1]["placing"]
+            await comes(lambda step=step: begun[-1:] == [step], step)
+            assert (await answered(server, "GET", "/api/library/map"))[1]["placing"]
             go_on.release()
-        for _ in range(100):
-            if not (await asked(server, "GET", "/api/library/map"))[1]["placing"]:
-                break
-        else:
-            pytest.fail("it does not end")
+        async with asyncio.timeout(60):
+            while (await answered(server, "GET", "/api/library/map"))[1]["placing"]:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
         assert len(begun) == 3
+
+
+@pytest.fixture
+async def live(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Rig]:
+    """Control with the addresses of this plugin."""
+    monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path / "home"))
+    osc = AddressList("antiphon_library")
+    antiphon_library.antiphon_addresses(osc)
+    hooks = {"antiphon_library": ("antiphon_addresses",)}
+    catalog = replace(CATALOG, addresses=tuple(info for info, _ in osc.added), hooks=hooks)
+    async with rig(tmp_path / "state", catalog=catalog) as made:
+        await ServerHooks(catalog, ServeSettings(), fresh=True).start(made.app)
+        yield made
+
+
+@pytest.fixture
+def files(live: Rig) -> list[str]:
+    names = [f"/music/{n}.wav" for n in range(6)]
+    with Catalogue(paths.library()) as catalogue:
+        for n, name in enumerate(names):
+            sound = SoundIdentity(f"s{n}", 10.0, 44100, 2)
+            tags = {"artist": f"a{n % 2}", "genre": f"g{n % 2}"}
+            catalogue.put(FileEntry(name.encode(), FileState(1, 1), f"f{n}", sound, tags))
+    return names
+
+
+async def test_what_comes_next_is_answered_with_paths(live: Rig, files: list[str]) -> None:
+    client = live.client()
+    ((address, args),) = await client.later("/library/next", 2, "like", files[0], "skip", files[1])
+    assert address == "/library/next.reply"
+    assert set(args) == {files[2], files[4]}
+    with Catalogue(paths.library()) as catalogue:
+        assert [signal.kind for signal in catalogue.taste.signals()] == ["like", "skip"]
+
+
+@pytest.mark.parametrize(
+    ("args", "reason"),
+    [
+        (("like",), "takes a whole number"),
+        ((1, "love", "x"), "kind is like"),
+        ((1, "like"), "path is missing"),
+        ((51,), "count takes"),
+        ((1, "like", "/nowhere.wav"), "has no sound of /nowhere.wav"),
+    ],
+)
+async def test_a_bad_question_is_one_sentence(
+    live: Rig, files: list[str], args: tuple[object, ...], reason: str
+) -> None:
+    client = live.client()
+    ((address, (asked, sentence)),) = await client.later("/library/next", *args)
+    assert (address, asked) == ("/fail", "/library/next")
+    assert reason in str(sentence)
+
+
+async def test_it_is_for_owners_and_says_when_there_is_no_library(live: Rig) -> None:
+    route = live.app.router.exact[b"/library/next"]
+    assert route.level is Level.OWNER
+    client = live.client()
+    ((address, (_, sentence)),) = await client.later("/library/next")
+    assert address == "/fail"
+    assert "library add FOLDER" in str(sentence)
+    assert not (paths.library() / "library.sqlite").exists()
+    assert json.dumps(str(sentence))
+
+
+@pytest.mark.parametrize("tcp", [False, True])
+async def test_the_library_answers_when_it_has_searched(live: Rig, tcp: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(WireError, match="the library is empty"):
+        await asked(live, "/library/next", "2", tcp=tcp)
+
+    def searched(_root: Path, count: int, _given: object) -> list[str]:
+        time.sleep(0.3)  # `/synced` comes after
+        return [f"/loops/{n}.wav" for n in range(count)]
+
+    monkeypatch.setattr("antiphon_library.addresses.next_paths", searched)
+    assert await asked(live, "/library/next", "2", tcp=tcp) == ["/library/next.reply /loops/0.wav /loops/1.wav"]

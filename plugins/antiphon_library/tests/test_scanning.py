@@ -1,7 +1,5 @@
 """Files come into the catalogue once, are known by their content, and nothing that is known gets lost."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 from typing import Any
@@ -81,16 +79,6 @@ def test_another_sound_under_the_name_loses_it(catalogue: Catalogue, make: MakeF
     assert row.values == {}
 
 
-def test_copies_share_one_sound(catalogue: Catalogue, make: MakeFile, music: Path) -> None:
-    make("a.wav")
-    make("b.wav")
-    make("c.flac")
-    add(catalogue, music)
-    digests = {digest for digest, *_ in catalogue.sounds()}
-    assert len(list(catalogue.rows())) == 3
-    assert len(digests) == 2, "16 bits of flac are not the wav's samples, or are: the digest is of samples"
-
-
 def test_few_copies_in_one_folder_are_decoded(catalogue: Catalogue, make: MakeFile, music: Path, monkeypatch) -> None:
     first = make("a.wav").read_bytes()
     for n in range(9):
@@ -125,12 +113,6 @@ def test_a_bad_file_is_a_row_with_its_reason(catalogue: Catalogue, make: MakeFil
     make("bad.wav", 220.0)
     assert add(catalogue, music) == ScanCounts(changed=1, unchanged=2)
     assert paths(catalogue)["bad.wav"].problem == ""
-
-
-def test_bad_files_are_tried_again_on_request(catalogue: Catalogue, music: Path) -> None:
-    (music / "bad.wav").write_bytes(b"RIFF nothing of the sort")
-    add(catalogue, music)
-    assert add(catalogue, music, again=True) == ScanCounts(changed=1, bad=1)
 
 
 def test_a_removed_file_is_marked_and_comes_back(catalogue: Catalogue, make: MakeFile, music: Path) -> None:
@@ -199,12 +181,6 @@ def test_a_name_that_is_no_text_is_a_name(catalogue: Catalogue, make: MakeFile, 
     (row,) = catalogue.rows()
     assert row.path == odd
     assert row.summary()["path"].isprintable()
-
-
-def test_a_name_of_30000_characters_is_a_sentence(catalogue: Catalogue) -> None:
-    with pytest.raises(FileError) as error:
-        add(catalogue, Path("n" * 30_000))
-    assert len(str(error.value)) < 400
 
 
 def test_forget_removes_the_rows_and_touches_no_file(catalogue: Catalogue, make: MakeFile, music: Path) -> None:

@@ -1,7 +1,5 @@
 """The database: versions, damage, locks and full disks are a sentence each; the file of vectors beside it."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import sqlite3
@@ -16,7 +14,7 @@ from antiphon.kernel.errors import FileError
 from antiphon_library import scanning, schema, vector_file
 from antiphon_library.catalogue import Catalogue
 from antiphon_library.records import CatalogueRow
-from antiphon_library.schema import FILE, VERSION, open_database
+from antiphon_library.schema import FILE, open_database
 from antiphon_library.tests.conftest import MakeFile
 from antiphon_library.vector_file import VectorTable, vector_of
 
@@ -67,11 +65,6 @@ def test_what_is_gone_or_has_no_vector_is_left_out() -> None:
     assert len(table.rows) == 5
     assert [table.row(path) for path in (b"/gone", b"/silent", b"/other", b"/music/00", b"")] == [None] * 5
     assert len(table.nearest(0, 100)) == 4
-
-
-def test_a_catalogue_of_one_sound_or_none_has_no_nearest() -> None:
-    assert vector_file.table_of(rows(1)).nearest(0, 10) == []
-    assert vector_file.table_of([]).row(b"/music/000.wav") is None
 
 
 def read(root: Path, state: list[int] = STATE) -> VectorTable:
@@ -127,13 +120,6 @@ def test_a_folder_that_cannot_be_written_to_is_no_error(tmp_path: Path) -> None:
     (tmp_path / vector_file.FILE).mkdir()
     vector_file.save(tmp_path, STATE, vector_file.table_of(rows()))
     assert vector_file.load(tmp_path, STATE) is None
-
-
-def test_a_new_database_is_of_the_newest_version_in_wal(tmp_path: Path) -> None:
-    base = open_database(tmp_path / "new" / "root")
-    assert base.execute("PRAGMA user_version").fetchone() == (VERSION,)
-    assert base.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-    base.close()
 
 
 def test_it_is_for_its_owner_alone_with_its_log(tmp_path: Path) -> None:
@@ -248,3 +234,8 @@ def test_a_file_in_place_of_the_folder_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "root").write_text("")
     with pytest.raises(FileError, match="cannot make the folder"):
         Catalogue(tmp_path / "root")
+
+
+def test_a_catalogue_of_one_sound_or_none_has_no_nearest() -> None:
+    assert vector_file.table_of(rows(1)).nearest(0, 10) == []
+    assert vector_file.table_of([]).row(b"/music/000.wav") is None

@@ -1,13 +1,22 @@
-"""Analysis is right about loops whose truth is known, and about sounds whose measures are."""
+"""Analysis of loops whose truth is known: measures, the part of a file that is the loop, and whose word counts."""
+
+import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
+from tests.each import each
 
-from antiphon_loops.analysis import tempo
-from antiphon_loops.analysis.analyse import analyse
+from antiphon_loops.analysis.analyse import analyse, analyse_file
 from antiphon_loops.analysis.catalogued import LoopAnalysis
 from antiphon_loops.analysis.loudness import integrated_loudness, true_peak
+from antiphon_loops.analysis.reading import label_of, number_in, tempo_in
+from antiphon_loops.jobs import render
+from antiphon_loops.library import analyse as analyse_folder
 from antiphon_loops.record import Loop
+from antiphon_loops.rules import Rules
+from antiphon_loops.tests.conftest import RATE, bass, chords, drums, seven, tune
 from antiphon_models.loops.corpus import render_loops
 from antiphon_models.loops.midifile import why_not
 
@@ -51,12 +60,6 @@ def test_one_stroke_and_noise_are_no_loops_and_what_fades_says_so():
     assert results[3]["loop_ending"] is None
 
 
-def test_candidates_are_whole_bars_of_likely_tempo():
-    assert tempo.candidates(8.0) == [2, 3, 4, 5, 6]
-    assert tempo.candidates(1.1) == [1]
-    assert all(n >= 1 for n in tempo.candidates(170.0))
-
-
 def test_loudness_and_peak_of_a_sine():
     t = np.arange(48000 * 3) / 48000
     sine = np.stack([np.sin(2 * np.pi * 997 * t)] * 2).astype(np.float32) * 0.1
@@ -93,3 +96,154 @@ def test_strange_sounds_are_analysed(kind: str):
     found = analyse(x, 44100, "x.wav")
     numbers = [found.bpm, found.lufs, found.peak, found.danceability, *found.pattern, *found.levels, *found.mfcc]
     assert np.isfinite(numbers).all()
+
+
+DRUMS = drums(104.0, 2, 0)
+
+
+def late(sound: np.ndarray, seconds: float) -> np.ndarray:
+    return np.concatenate([np.zeros(round(seconds * RATE)), sound])
+
+
+def stereo(sound: np.ndarray) -> np.ndarray:
+    return np.stack([sound, sound]).astype(np.float32)
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    return kind + struct.pack("<I", len(data)) + data + b"\0" * (len(data) % 2)
+
+
+def write_with(path: Path, sound: np.ndarray, *chunks: bytes) -> Path:
+    """A WAV file with further chunks behind its sound."""
+    soundfile.write(path, sound, RATE, subtype="PCM_16")
+    data = path.read_bytes() + b"".join(chunks)
+    path.write_bytes(data[:4] + struct.pack("<I", len(data) - 8) + data[8:])
+    return path
+
+
+def acid(bpm: float, beats: int, flags: int = 2) -> bytes:
+    return chunk(b"acid", struct.pack("<IHHfIHHf", flags, 60, 0x8000, 0.0, beats, 4, 4, bpm))
+
+
+def smpl(first: int, last: int) -> bytes:
+    head = struct.pack("<9I", 0, 0, 22675, 60, 0, 0, 0, 1, 0)
+    return chunk(b"smpl", head + struct.pack("<6I", 0, 0, first, last, 0, 0))
+
+
+@pytest.mark.parametrize("seconds", [0.2, 0.7, 1.1])
+def test_silence_at_the_beginning_is_no_part_of_the_loop(seconds: float):
+    found = analyse(stereo(late(DRUMS, seconds)), RATE)
+    assert found.start == pytest.approx(seconds, abs=0.011)
+    assert (found.bars, found.bpm) == (2, pytest.approx(104.0, rel=0.005))
+
+
+@pytest.mark.parametrize("gap", [0.08, 0.15, 0.3])
+def test_a_loop_of_half_seconds_whose_first_note_is_late_keeps_its_bars(gap: float):
+    for sound in (bass(120.0, 4, 0), chords(120.0, 4, 0)):
+        found = analyse(stereo(late(sound, gap)[: len(sound)]), RATE)
+        assert (found.start, found.bpm) == (0.0, 120.0)
+
+
+def test_no_hole_is_played_where_the_silence_was(tmp_path: Path):
+    soundfile.write(tmp_path / "late.wav", late(DRUMS, 0.7), RATE)
+    sound = np.abs(render(tmp_path, {"bars": 4, "bpm": 104.0}, RATE)).max(axis=0)
+    step = RATE // 20
+    levels = sound[: len(sound) // step * step].reshape(-1, step).max(axis=1)
+    silent = "".join("0" if level < 0.003 else "1" for level in levels)
+    assert max(len(run) for run in silent.split("1")) * 0.05 < 0.3
+
+
+@pytest.mark.parametrize("bpm", [97.0, 93.37])
+def test_a_rest_belongs_to_the_loop(bpm: float):
+    for first in (0.5, 1.0):
+        notes = [(s / 2, 0.5, 45 + (0, 3, 7, 10)[s % 4]) for s in range(int(2 * first), 16)]
+        found = analyse(stereo(tune(bpm, 4, notes, 5, 0.5)), RATE)
+        assert (found.start, found.bars) == (0.0, 4)
+        assert found.bpm == pytest.approx(bpm, rel=1e-3)
+
+
+def test_the_loop_points_of_a_file_are_its_loop(tmp_path: Path):
+    sound = np.concatenate([np.full(4000, 0.2), DRUMS, np.full(7000, 0.2)])
+    path = write_with(tmp_path / "x.wav", sound, smpl(4000, 4000 + len(DRUMS) - 1))
+    found = analyse_file(path, "x.wav")
+    assert (found.start, found.seconds) == (
+        pytest.approx(4000 / RATE, abs=1e-5),
+        pytest.approx(len(DRUMS) / RATE, abs=1e-5),
+    )
+    short = write_with(tmp_path / "short.wav", DRUMS, smpl(100, 900))
+    assert analyse_file(short, "short.wav").seconds == pytest.approx(len(DRUMS) / RATE, abs=1e-5)
+
+
+def test_a_chunk_says_the_tempo(tmp_path: Path):
+    # 2 bars at 104 bpm are 4 at 208 and 1 at 52: the sound alone cannot tell a file that is meant otherwise
+    path = write_with(tmp_path / "x.wav", DRUMS, acid(52.0, 4))
+    found = analyse_file(path, "x.wav")
+    assert (found.bars, found.tempo_from, found.tempo_sure) == (1, "file", 1.0)
+    assert found.bpm == pytest.approx(52.0, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        acid(120.0, 0),
+        acid(120.0, 8, 1),
+        acid(float("nan"), 8),
+        acid(1e9, 8),
+        chunk(b"acid", b"xx"),
+        b"acid\xff\xff\xff\xff",
+        chunk(b"smpl", b"\xff" * 60),
+        smpl(9, 3),
+    ],
+)
+def test_a_chunk_that_says_nothing_of_use_is_passed_over(tmp_path: Path, extra: bytes):
+    path = write_with(tmp_path / "x.wav", DRUMS, extra)
+    label = label_of(path, "x.wav")
+    assert label.bpm is None
+    found = analyse_file(path, "x.wav")
+    assert (found.start, found.bars, found.tempo_from) == (0.0, 2, "sound")
+
+
+@each(
+    "name, bpm, number",
+    [
+        ("brid-80bpm.wav", 80.0, None),
+        ("Funk 92.5 BPM loop.wav", 92.5, 92.5),
+        ("bpm_128_kick.flac", 128.0, 128.0),
+        ("80bpm or 90bpm.wav", None, None),
+        ("loop 100.wav", None, 100.0),
+        ("take 101 of 102.wav", None, None),
+        ("909.wav", None, None),
+        ("mp3/120/x.wav", None, None),
+        ("5000bpm.wav", None, None),
+        ("x120.wav", None, None),
+    ],
+)
+def test_names_say_a_tempo(name: str, bpm: float | None, number: float | None):
+    assert (tempo_in(name), number_in(name)) == (bpm, number)
+
+
+def test_a_stated_tempo_leaves_out_what_is_behind_its_bars(tmp_path: Path):
+    path = tmp_path / "kit-104bpm.wav"
+    soundfile.write(path, late(np.concatenate([DRUMS, 0.05 * DRUMS[:40000]]), 0.3), RATE)
+    found = analyse_file(path, path.name)
+    assert (found.bars, found.tempo_from) == (2, "name")
+    assert found.start == pytest.approx(0.3, abs=0.011)
+    assert found.seconds == pytest.approx(len(DRUMS) / RATE, abs=1e-4)
+
+
+def test_a_number_counts_where_the_sound_is_uncertain(tmp_path: Path):
+    for name, origin in (("x 92.7.wav", "number"), ("x 83.wav", "sound"), ("x.wav", "sound")):
+        soundfile.write(tmp_path / name, seven(), RATE)
+        found = analyse_file(tmp_path / name, name)
+        assert (found.tempo_from, Rules().leaves_out(found)) == (origin, origin == "sound")
+    clear = tmp_path / "clear 52.wav"
+    soundfile.write(clear, DRUMS, RATE)
+    assert analyse_file(clear, clear.name).tempo_from == "sound"
+
+
+def test_a_new_name_is_a_new_analysis(tmp_path: Path):
+    soundfile.write(tmp_path / "x.wav", seven(), RATE)
+    assert [x.tempo_from for x in analyse_folder(tmp_path).loops] == ["sound"]
+    for name, origin in (("x-92.7bpm.wav", "name"), ("x 92.7.wav", "number"), ("y.wav", "sound")):
+        next(tmp_path.glob("*.wav")).rename(tmp_path / name)
+        assert [x.tempo_from for x in analyse_folder(tmp_path).loops] == [origin]

@@ -67,6 +67,7 @@ def test_the_part_of_the_same_music_is_first_and_the_others_say_what_is_wrong(ro
     assert list(matches(root, folder / "bass.wav", "-n", "1")) == list(found)[:1]
 
 
+@pytest.mark.parametrize("root", ["fit"], indirect=True)
 def test_beats_that_are_known_are_its_tempo_wherever_it_is_cut(root: Path, tmp_path: Path) -> None:
     """Bars that a sequencer cuts begin anywhere in what plays: the silence before a note is none before the loop."""
     since = (np.arange(8 * RATE) + RATE // 10) % (RATE // 2) / RATE
@@ -77,20 +78,13 @@ def test_beats_that_are_known_are_its_tempo_wherever_it_is_cut(root: Path, tmp_p
         command("library", "--root", root, "fits", "--live", "--beats", "16")
 
 
+@pytest.mark.parametrize("root", ["fit"], indirect=True)
 def test_a_file_outside_the_library_is_analysed_and_not_added(root: Path, folder: Path, tmp_path: Path) -> None:
     file = tmp_path / "mine.wav"
     file.write_bytes((folder / "bass.wav").read_bytes())
     found = matches(root, file)
     assert next(name for name in found if name not in ("drums", "bass")) == "right"
     assert "mine" not in command("library", "--root", root, "list")
-
-
-@pytest.mark.parametrize("root", ["fit"], indirect=True)
-def test_a_song_outside_the_library_is_no_loop_as_one_inside_is_not(root: Path, tmp_path: Path) -> None:
-    song = np.tile(bass(100.0, 4, 0), 7)
-    soundfile.write(tmp_path / "song.wav", song / np.abs(song).max() / 2, RATE)
-    with pytest.raises(UsageError, match=r"song\.wav: it is silent, or no loop of 1 to 60 s"):
-        command("library", "--root", root, "fits", tmp_path / "song.wav")
 
 
 def test_of_what_has_no_tempo_no_reason_speaks_of_one_and_speech_is_no_loop(folder: Path, tmp_path: Path) -> None:
@@ -121,3 +115,11 @@ def test_of_what_has_no_tempo_no_reason_speaks_of_one_and_speech_is_no_loop(fold
         command("library", "--root", root, "fits", place / "talk.wav")
     outside = Path(shutil.copy(place / "hiss.wav", tmp_path / "outside.wav"))
     assert matches(root, outside)["bass"]["why"][0] == "tempo unknown"
+
+
+@pytest.mark.parametrize("root", ["fit"], indirect=True)
+def test_a_song_outside_the_library_is_no_loop_as_one_inside_is_not(root: Path, tmp_path: Path) -> None:
+    song = np.tile(bass(100.0, 4, 0), 7)
+    soundfile.write(tmp_path / "song.wav", song / np.abs(song).max() / 2, RATE)
+    with pytest.raises(UsageError, match=r"song\.wav: it is silent, or no loop of 1 to 60 s"):
+        command("library", "--root", root, "fits", tmp_path / "song.wav")

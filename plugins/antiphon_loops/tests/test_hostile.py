@@ -2,22 +2,20 @@
 
 import os
 import shutil
-import time as clock
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from tests.waiting import until
 
 from antiphon.api import AntiphonError, FileError, PluginError
 from antiphon.api.jobs import FileJob
-from antiphon_loops.analysis import analyse as analysis
 from antiphon_loops.arrangement.arrange import LoopRequest
 from antiphon_loops.arrangement.live import Preparer
 from antiphon_loops.arrangement.maker import MaterialMaker
 from antiphon_loops.jobs import render, run
 from antiphon_loops.library import analyse, ready
-from antiphon_loops.record import Loop
 
 RATE = 44100
 
@@ -57,6 +55,8 @@ def test_each_bad_file_is_a_sentence_and_the_rest_plays(tmp_path: Path, capsys: 
     for name in bad:
         assert sum(f"{name}.wav" in line for line in said) == 1, (name, said)
     assert not any(str(tmp_path) in line for line in said)
+    with pytest.raises(PluginError, match="no loop in"):
+        render(folder / "folder.wav", {"bars": 1}, RATE)
     sound, _ = soundfile.read(tmp_path / "out.wav")
     assert sound.shape == (RATE * 4, 2)
     assert np.abs(sound).max() > 0.05
@@ -93,32 +93,6 @@ def test_what_has_no_beat_is_said_to_have_none_and_is_trusted_last(tmp_path: Pat
     assert [d.split()[0] for d in found.doubts] == ["drone.wav", "rain.wav"]
 
 
-def test_no_loop_at_all_is_one_sentence(tmp_path: Path):
-    with pytest.raises(PluginError, match=r"there is no loop in .*their names end in"):
-        render(tmp_path, {"bars": 1}, 44100)
-    (tmp_path / "x.wav").write_text("no")
-    with pytest.raises(PluginError, match=r"there is no loop in .*x\.wav"):
-        render(tmp_path, {"bars": 1}, 44100)
-
-
-def test_three_hundred_files_of_one_sound_are_looked_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    looked: list[str] = []
-    whole = analysis.analyse_file
-
-    def look(path: Path, name: str) -> Loop:
-        looked.append(name)
-        return whole(path, name)
-
-    monkeypatch.setattr(analysis, "analyse_file", look)
-    soundfile.write(tmp_path / "x-160bpm.wav", noise(1.5, 8000), 8000)
-    for n in range(1, 300):
-        shutil.copy(tmp_path / "x-160bpm.wav", tmp_path / f"x{n:03d}-160bpm.wav")
-    found = analyse(tmp_path)
-    assert len(found.loops) == 300
-    assert len(looked) <= 2
-    assert np.abs(render(tmp_path, {"bars": 1, "bpm": 110.0}, 44100)).max() > 0.05
-
-
 def test_a_folder_that_is_gone_leaves_what_was_read(analysed: tuple[Path, Path], tmp_path: Path):
     shutil.copytree(analysed[0], tmp_path / "loops")
     maker = MaterialMaker(tmp_path / "loops", *ready(tmp_path / "loops"), 48000)
@@ -131,32 +105,23 @@ def test_a_folder_that_is_gone_leaves_what_was_read(analysed: tuple[Path, Path],
         fresh.make(LoopRequest(110.0))
 
 
-def until(preparer: Preparer, what: str) -> object:
-    deadline = clock.monotonic() + 120.0
-    while clock.monotonic() < deadline:
-        found = preparer.take() if what == "material" else preparer.problem
-        if found:
-            return found
-        clock.sleep(0.02)
-    raise AssertionError(f"no {what}: {preparer.problem}")
-
-
 def test_live_a_library_without_a_loop_is_told_and_tried_again(analysed: tuple[Path, Path], tmp_path: Path):
     (tmp_path / "x.wav").write_text("no")
     preparer = Preparer(tmp_path, 48000)
     try:
         preparer.ask(3, LoopRequest(110.0, bars=2))
-        assert "there is no loop" in str(until(preparer, "problem"))
+        until(lambda: preparer.problem, 120.0, "a problem is told")
+        assert "there is no loop" in preparer.problem
         assert not preparer.busy
         shutil.copy(analysed[0] / "a.wav", tmp_path / "y.wav")
         preparer.restart()
         preparer.ask(4, LoopRequest(110.0, bars=2))
-        place, material = until(preparer, "material")  # type: ignore[misc]
-        assert place == 4
-        assert len(material.tracks) == 1
+        made: list = []
+        until(lambda: made.extend(preparer.take() or ()) or made, 120.0, "there is material")
+        assert (made[0], len(made[1].tracks)) == (4, 1)
         (tmp_path / "y.wav").unlink()
         preparer.ask(5, LoopRequest(90.0, bars=2))
-        assert until(preparer, "material")  # what was read is kept
+        until(preparer.take, 120.0, "what was read is kept")
     finally:
         preparer.close()
 

@@ -19,12 +19,6 @@ from antiphon_loops.library import analyse, folder_of, ready, write_listing
 from antiphon_loops.tests.conftest import CATALOGUE
 
 
-def test_what_is_known_is_not_looked_at_again(library: Path):
-    again = analyse(library)
-    assert again.fresh == 0
-    assert [x.file for x in again.loops] == [f"{c}.wav" for c in "abcdefgh"]
-
-
 def test_a_changed_file_is_and_a_moved_or_touched_one_is_not(analysed: tuple[Path, Path], tmp_path: Path):
     first = tmp_path / "one.wav"
     first.write_bytes((analysed[0] / "a.wav").read_bytes())
@@ -49,25 +43,6 @@ def test_a_stop_costs_one_file(analysed: tuple[Path, Path], tmp_path: Path):
     with pytest.raises(KeyboardInterrupt):
         analyse(tmp_path, stop)
     assert analyse(tmp_path).fresh == 1
-
-
-def test_bad_files_are_told_in_a_sentence_each(analysed: tuple[Path, Path], tmp_path: Path):
-    good = (analysed[0] / "a.wav").read_bytes()
-    (tmp_path / "good.wav").write_bytes(good)
-    (tmp_path / "empty.wav").write_bytes(b"")
-    (tmp_path / "words.flac").write_text("not a sound")
-    (tmp_path / "cut.wav").write_bytes(good[:60])
-    soundfile.write(tmp_path / "silent.wav", np.zeros(88200), 44100)
-    soundfile.write(tmp_path / "short.wav", np.ones(4000), 44100)
-    (tmp_path / "gone.wav").symlink_to(tmp_path / "nowhere.wav")
-    found = analyse(tmp_path)
-    assert [x.file for x in found.loops] == ["good.wav"]
-    assert len(found.problems) == 6
-    for name in ("empty.wav", "words.flac", "cut.wav", "silent.wav", "short.wav", "gone.wav"):
-        told = [p for p in found.problems if name in p]
-        assert len(told) == 1, found.problems
-        assert "\n" not in told[0]
-        assert str(tmp_path) not in told[0]
 
 
 def test_a_damaged_catalogue_is_a_sentence_and_is_left_as_it_is(analysed: tuple[Path, Path], tmp_path: Path):

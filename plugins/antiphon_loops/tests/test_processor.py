@@ -14,7 +14,6 @@ from antiphon.kernel.graph.clock import TempoMap
 from antiphon.kernel.workers import pool
 from antiphon_loops.arrangement.arrange import LoopRequest
 from antiphon_loops.arrangement.maker import MaterialMaker
-from antiphon_loops.player import LoopSpan, loops_read, sinc_table
 from antiphon_loops.processor import Loops
 
 SPEC = StreamSpec(48000, 512, 2)
@@ -100,12 +99,6 @@ def test_intensity_changes_on_the_bar(deck: Deck, library: Path):
     assert deck.reports["layers"] == 1
 
 
-def test_a_tempo_of_its_own_and_the_clocks_are_one_sound(library: Path):
-    own = Deck(Loops(), {"library": str(library), "bars": 4, "bpm": 100.0}).play(200000)
-    clocks = Deck(Loops(), {"library": str(library), "bars": 4}, tempo=100.0).play(200000)
-    np.testing.assert_allclose(own, clocks, atol=1e-5)
-
-
 def test_it_stops_with_the_transport_and_goes_on(deck: Deck):
     sound = deck.play(200000, [(60000, "playing", False), (120000, "playing", True)])
     assert np.abs(sound[:, 50000:60000]).max() > 0.05
@@ -188,17 +181,6 @@ def test_a_text_that_changes_is_gone_on_from(library: Path):
     assert np.abs(a[:, 96000 - 40960 :] - b[:, 96000 - 40960 :]).max() > 0.02
     first.close()
     second.close()
-
-
-def test_the_kernel_is_its_python(library: Path):
-    rng = np.random.default_rng(3)
-    x, table = rng.standard_normal((2, 400)).astype(np.float32), sinc_table()
-    made = [np.zeros((2, 64), np.float32) for _ in range(2)]
-    said = (LoopSpan(20.3, 1.7, 0.5, 0.01), 3, 60)
-    loops_read(x, made[0], table, *said)
-    loops_read.python(x, made[1], table.ravel(), *said)
-    np.testing.assert_allclose(made[0], made[1], atol=1e-5)
-    assert not made[0][:, :3].any()
 
 
 def test_at_its_own_tempo_the_material_comes_out_as_it_is(library: Path):

@@ -1,7 +1,5 @@
 """A piece is exactly as long as asked, in one key, on the grid, never silent, never over; a seed is a piece."""
 
-from __future__ import annotations
-
 import tomllib
 from dataclasses import replace
 from itertools import pairwise
@@ -52,7 +50,7 @@ def test_drums_are_on_the_grid_at_any_tempo(library: Path):
 
 
 def test_the_same_seed_is_the_same_piece_and_another_is_another(library: Path):
-    pieces = [render(library, {"bars": 4, "bpm": 104.0, "seed": seed}, RATE) for seed in (1, 1, 2)]
+    pieces = [render(library, {"bars": 1, "bpm": 104.0, "seed": seed}, RATE) for seed in (1, 1, 2)]
     np.testing.assert_array_equal(pieces[0], pieces[1])
     assert not np.allclose(pieces[0], pieces[2], atol=1e-2)
 
@@ -77,17 +75,6 @@ def test_loops_change_from_section_to_section(library: Path):
         asked = LoopRequest(104.0, bars=16, seed=seed, instruments=("drums", "bass"))
         assert len(arrange(loops, asked, Rules()).choices) > 2
         assert len(arrange(loops, asked, Rules(variety=0.0)).choices) <= 2
-
-
-def test_a_sine_shifted_into_the_key_is_heard_there(library: Path):
-    for key, pitch in (("C major", 0), ("D major", 2)):
-        sound = render(library, {"bars": 4, "bpm": 110.0, "instruments": "chords", "key": key}, RATE)[0]
-        spectrum = np.abs(np.fft.rfft(sound[: 2 * RATE] * np.hanning(2 * RATE)))
-        chroma = np.zeros(12)
-        for place in range(200, 2400):
-            chroma[round(69 + 12 * np.log2(place / 2 / 440)) % 12] += spectrum[place] ** 2
-        scale = [(pitch + s) % 12 for s in (0, 2, 4, 5, 7, 9, 11)]
-        assert chroma[scale].sum() > 0.93 * chroma.sum(), key
 
 
 def test_instruments_select_and_remove():
@@ -167,3 +154,14 @@ def test_a_style_is_a_label_a_groove_or_a_word_of_the_name(library: Path):
         plan = arrange(with_label, LoopRequest(104.0, style=style), Rules(choices=1, fit=0.0, chance=0.1))
         chosen = next(c.loop for c in plan.choices if c.role == "drums")
         assert chosen.answers(style) == max(x.answers(style) for x in with_label if x.role == "drums") > 0.0
+
+
+def test_a_sine_shifted_into_the_key_is_heard_there(library: Path):
+    for key, pitch in (("C major", 0), ("D major", 2)):
+        sound = render(library, {"bars": 4, "bpm": 110.0, "instruments": "chords", "key": key}, RATE)[0]
+        spectrum = np.abs(np.fft.rfft(sound[: 2 * RATE] * np.hanning(2 * RATE)))
+        chroma = np.zeros(12)
+        for place in range(200, 2400):
+            chroma[round(69 + 12 * np.log2(place / 2 / 440)) % 12] += spectrum[place] ** 2
+        scale = [(pitch + s) % 12 for s in (0, 2, 4, 5, 7, 9, 11)]
+        assert chroma[scale].sum() > 0.93 * chroma.sum(), key

@@ -9,7 +9,7 @@ from hypothesis import given, settings, strategies as st
 from antiphon.api.backends.transports import NudgeBeat, Sample, SetTransport
 from antiphon_midi import messages as midi
 from antiphon_midi.clock.follow import ClockFollower
-from antiphon_midi.clock.ticks import TickLoop
+from antiphon_midi.clock.ticks import SUSPECTS, TickLoop
 from antiphon_midi.tests.clock_rig import LAG, RATE, START_NS, ClockServer, GearClock, distance, feed, say, steady
 from antiphon_midi.tests.midi_rig import MidiStage, staged
 
@@ -221,5 +221,50 @@ async def test_without_the_option_a_clock_changes_nothing(live: MidiStage) -> No
     assert (live.engine.bpm, live.app.status()["midi"]["clock"]) == (120.0, None)
 
 
-def test_the_place_of_a_clock_before_its_first_tick_is_nought() -> None:
-    assert TickLoop().ticks_at(5) == 0.0
+def followed(times: list[int]) -> TickLoop:
+    loop = TickLoop()
+    for ns in times:
+        loop.tick(ns)
+    return loop
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10_000), st.sets(st.integers(100, 300), max_size=4))
+def test_ticks_that_never_came_are_counted_by_time(seed: int, missing: set[int]) -> None:
+    clock = GearClock(steady(120.0), jitter=0.001, seed=seed)
+    loop = followed(clock.times(tick for tick in range(400) if tick not in missing))
+    assert (loop.count, loop.lost) == (399, len(missing))
+    assert loop.bpm == pytest.approx(120.0, rel=2e-3)
+
+
+def test_ticks_that_came_twice_and_ticks_held_up_together_leave_count_and_tempo() -> None:
+    clock = GearClock(steady(120.0))
+    twice = clock.times([*range(200), 199, 199, *range(200, 300)])
+    assert followed(twice).count == 299
+    held = [clock.ns(205 if 200 <= tick <= 205 else tick) for tick in range(300)]
+    loop = followed(held)
+    assert (loop.count, loop.lost) == (299, 0)
+    assert loop.bpm == pytest.approx(120.0, rel=1e-3)
+
+
+def test_a_tempo_that_moves_slowly_is_followed_within_two_percent() -> None:
+    # 120 to 150 bpm over 16 beats, as a ramp that is linear in time
+    def seconds(tick: float) -> float:
+        beat = tick / 24.0
+        return (((2.0 * 2.0 + 2.0 * 0.034 * beat) ** 0.5) - 2.0) / 0.034
+
+    clock = GearClock(seconds, jitter=0.001, seed=1)
+    loop = TickLoop()
+    for tick, ns in enumerate(clock.times(range(384))):
+        loop.tick(ns)
+        if tick > 48:
+            bpm = 60.0 * (2.0 + 0.034 * seconds(tick))
+            assert loop.bpm == pytest.approx(bpm, rel=0.025), tick
+
+
+def test_no_times_whatever_break_the_loop() -> None:
+    loop = followed([0] * 50 + [10**18] * 50 + [5] * 50)
+    assert loop.count >= 0
+    assert loop.period > 0.0
+    loop.anchor(7)
+    assert loop.used <= SUSPECTS

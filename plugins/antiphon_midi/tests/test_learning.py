@@ -105,20 +105,6 @@ async def test_a_damaged_file_of_learned_controls_is_said_and_nothing_else(tmp_p
             assert await live.play(0x90, 60, 127) == [("on", K, 60, 1.0, 1)]
 
 
-async def test_a_pad_learned_presses_an_address(live: MidiStage) -> None:
-    client = live.client()
-    await client.ask("/notify", 1)
-    await client.ask("/node/add", "gain", "extra")
-    assert await client.ask("/learn", "/patch/undo") == []
-    await live.play(0xB0, 50, 127)
-    assert ("/learned", ("/patch/undo", "cc 50 1", "antiphon")) in client.heard()
-    assert "extra" not in live.app.session.state.nodes
-    assert await client.ask("/unlearn", "/patch/undo") == [("/unlearned", ("/patch/undo",))]
-    assert len(await live.play(0xB0, 50, 0, 0xB0, 50, 127)) == 2
-    ((address, args),) = await client.ask("/learn", "/set/load")
-    assert (address, args[0]) == ("/fail", "/learn")
-
-
 async def test_a_pad_learned_for_a_cue_sends_it_and_plays_no_note(live: MidiStage) -> None:
     client = live.client()
     await client.ask("/notify", 1)

@@ -147,11 +147,6 @@ def test_a_start_waits_for_the_bar_and_a_stop_does_not(tmp_path: Path) -> None:
     assert on(at_once) == [(0, 60, 1), (BEAT, 61, 1), (30_001, 60, 1), (30_001 + BEAT, 61, 1)]
 
 
-def test_a_start_on_the_bar_is_on_it(tmp_path: Path) -> None:
-    events = play(song(tmp_path, LEAD), 6.0, (4 * BEAT, "start", True), loop=False)
-    assert on(events)[-2:] == [(4 * BEAT, 60, 1), (5 * BEAT, 61, 1)]
-
-
 @pytest.mark.parametrize(
     ("values", "channels"),
     [
@@ -235,14 +230,6 @@ def test_it_goes_where_the_clock_goes(tmp_path: Path) -> None:
     assert on(clock.events)[3:] == [(second, 60, 1)]
 
 
-def test_after_some_loops_it_goes_back_to_where_the_clock_does(tmp_path: Path) -> None:
-    clock = BlockClock(song(tmp_path, LEAD))
-    clock.run(0.0, 9.5)
-    back = clock.sample
-    clock.run(2.0, 0.5)
-    assert on(clock.events)[10:] == [(back, 62, 1)]
-
-
 def test_it_stands_while_the_clock_does(tmp_path: Path) -> None:
     for tempo in ("clock", "file"):
         clock = BlockClock(song(tmp_path, LEAD), tempo=tempo)
@@ -316,3 +303,11 @@ def test_without_a_file_it_is_silent_and_a_bad_one_is_a_sentence(tmp_path: Path)
     (tmp_path / "cut.mid").write_bytes(b"MThd\0\0\0\6\0\1\0\2\1\xe0MTrk\0\0\0\4\0\xff\x2f\0MTrk\0")
     with pytest.raises(FileError, match="it is cut short"):
         play(str(tmp_path / "cut.mid"), 1.0)
+
+
+def test_after_some_loops_it_goes_back_to_where_the_clock_does(tmp_path: Path) -> None:
+    clock = BlockClock(song(tmp_path, LEAD))
+    clock.run(0.0, 9.5)
+    back = clock.sample
+    clock.run(2.0, 0.5)
+    assert on(clock.events)[10:] == [(back, 62, 1)]

@@ -1,7 +1,5 @@
 """MIDI input: messages as events, pedals; MPE: each note's own bend, pressure and timbre."""
 
-from __future__ import annotations
-
 import pytest
 from hypothesis import given, strategies as st
 from tests.control.test_notes import events

@@ -9,8 +9,7 @@ from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.engine.link import PlayedNote
 from antiphon.kernel.graph.patch import parse
 from antiphon_midi.output import send_out
-from antiphon_midi.tests.fake_midi import FakeMidi
-from antiphon_midi.tests.midi_rig import H, MidiStage, with_midi
+from antiphon_midi.tests.midi_rig import FakeMidi, H, MidiStage, with_midi
 
 
 @pytest.fixture

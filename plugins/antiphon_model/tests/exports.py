@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from antiphon.api.backends.files import make_folder
 from antiphon_model import model_file, probe
@@ -24,6 +25,12 @@ def known(path: Path) -> Path:
     make_folder(place.parent)
     place.write_text(json.dumps(probe.describe(data)))
     return path
+
+
+def needs_onnx() -> None:
+    """Skips a test where ONNX files can be neither made nor run."""
+    for name in ("onnx", "onnxruntime"):
+        pytest.importorskip(name)
 
 
 def scripted(module: object) -> bytes:

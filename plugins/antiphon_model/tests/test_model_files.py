@@ -19,6 +19,8 @@ import pytest
 from tests.waiting import until
 
 from antiphon.api.backends.models import ModelError
+from antiphon.doctor import software
+from antiphon.networks import model_registry
 from antiphon_model import landlock, model_file, probe
 from antiphon_model.tests import exports
 
@@ -61,8 +63,7 @@ def test_a_codec_has_ratios_and_attributes() -> None:
 
 
 def test_an_onnx_file_with_states_is_described() -> None:
-    pytest.importorskip("onnx")
-    pytest.importorskip("onnxruntime")
+    exports.needs_onnx()
     said = probe.describe(exports.onnx_convolution(480, rate=32000))
     (method,) = said["methods"]
     assert (said["format"], said["rate"], said["hop"], said["fixed"]) == ("onnx", 32000, 480, True)
@@ -73,8 +74,7 @@ def test_an_onnx_file_with_states_is_described() -> None:
 
 @pytest.mark.parametrize(("model", "ratios"), [(exports.onnx_mean, (1, 256)), (exports.onnx_steps, (256, 1))])
 def test_the_ratios_of_an_onnx_file_are_those_of_its_answer(model, ratios: tuple[int, int]) -> None:
-    pytest.importorskip("onnx")
-    pytest.importorskip("onnxruntime")
+    exports.needs_onnx()
     said = probe.describe(model())
     (method,) = said["methods"]
     assert ((method["in_ratio"], method["out_ratio"]), said["hop"], method["problem"]) == (ratios, 256, "")
@@ -274,8 +274,7 @@ def test_onnx_keeps_to_its_own_file(tmp_path: Path) -> None:
 
 
 def test_a_file_is_tried_once_in_a_process_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("onnx")
-    pytest.importorskip("onnxruntime")
+    exports.needs_onnx()
     monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path))
     path = exports.saved(tmp_path / "gain.onnx", exports.onnx_gain(rate=44100))
     first = model_file.describe(str(path))
@@ -291,8 +290,7 @@ def test_a_file_is_tried_once_in_a_process_of_its_own(tmp_path: Path, monkeypatc
 
 
 def test_a_process_that_never_ends_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("onnx")
-    pytest.importorskip("onnxruntime")
+    exports.needs_onnx()
     monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path))
     monkeypatch.setattr(model_file, "PROBE_SECONDS", 2.0)
     path = exports.saved(tmp_path / "hang.onnx", exports.onnx_trap("hang", -1.0))
@@ -301,14 +299,12 @@ def test_a_process_that_never_ends_is_ended(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_a_file_that_wants_all_memory_is_refused() -> None:
-    pytest.importorskip("onnx")
-    pytest.importorskip("onnxruntime")
+    exports.needs_onnx()
     assert "cannot compute a hop of 480 values" in refusal(exports.onnx_trap("memory", -1.0))
 
 
 def test_one_who_does_not_wait_finds_it_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("onnx")
-    pytest.importorskip("onnxruntime")
+    exports.needs_onnx()
     monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path))
     path = str(exports.saved(tmp_path / "gain.onnx", exports.onnx_gain()))
     with pytest.raises(model_file.UntestedFile, match="load it again"):
@@ -376,3 +372,24 @@ def test_files_that_cannot_be_read_say_so(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(model_file, "MAX_BYTES", 10)
     with pytest.raises(ModelError, match="larger than"):
         model_file.describe(str(exports.saved(tmp_path / "large.ts", bytes(11))))
+
+
+def test_the_library_is_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    exports.needs_onnx()
+    monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path))
+    assert not model_registry.files()
+    assert not list(software.check_model_files())
+    library = tmp_path / "data" / "library"
+    library.mkdir(parents=True)
+    exports.known(exports.saved(library / "gain.onnx", exports.onnx_gain(rate=44100)))
+    exports.saved(library / "kick.wav", b"RIFF")
+    (row,) = model_registry.files()
+    assert (row.file, row.method, row.rate, row.source, row.problem) == ("gain.onnx", "forward", 44100, "measured", "")
+    (finding,) = software.check_model_files()
+    assert (finding.state, finding.text) == ("works", "1 of 1 in the library can be played")
+    exports.saved(library / "broken.ts", b"nothing")
+    bad, good = model_registry.files()
+    assert good == row
+    assert "neither a TorchScript archive" in bad.problem
+    (finding,) = software.check_model_files()
+    assert (finding.state, "broken.ts" in finding.text) == ("limited", True)

@@ -111,8 +111,7 @@ def test_a_file_plays_on_a_card_as_on_the_cpu_and_one_that_mixes_devices_on_the_
 
 
 def test_a_streaming_convolution_of_onnx_is_the_offline_one(home: Path) -> None:
-    pytest.importorskip("onnx")
-    pytest.importorskip("onnxruntime")
+    exports.needs_onnx()
     check_convolution(exports.known(exports.saved(home / "c.onnx", exports.onnx_convolution(480))), 480)
 
 
@@ -250,8 +249,7 @@ def rig(request: pytest.FixtureRequest) -> Iterator[Rig]:
     [("hang", "gave no answer"), ("nan", "gave NaN"), ("memory", "a hop failed"), ("", "changed since")],
 )
 def test_a_file_that_misbehaves_ends_its_worker_alone(home: Path, rig: Rig, trap: str, reason: str) -> None:
-    pytest.importorskip("onnx")
-    pytest.importorskip("onnxruntime")
+    exports.needs_onnx()
     path = exports.known(exports.saved(home / "trap.onnx", exports.onnx_trap(trap or "nan")))
     node = Model()
     node.settings["file"] = str(path)
@@ -293,8 +291,7 @@ class Interrupted(Model):
 
 
 def test_latents_stay_where_an_answer_is_missing(home: Path) -> None:
-    pytest.importorskip("onnx")
-    pytest.importorskip("onnxruntime")
+    exports.needs_onnx()
     path = exports.known(exports.saved(home / "mean.onnx", exports.onnx_mean()))
     x = np.full((2, 9 * 512), 0.5, np.float32)
     node = Interrupted()
@@ -305,8 +302,7 @@ def test_latents_stay_where_an_answer_is_missing(home: Path) -> None:
 
 def test_a_decoder_is_silent_where_an_answer_is_missing(home: Path) -> None:
     """Not its input, which is no dry form of what it plays. A value is the parameter at the last of its frames."""
-    pytest.importorskip("onnx")
-    pytest.importorskip("onnxruntime")
+    exports.needs_onnx()
     path = exports.known(exports.saved(home / "steps.onnx", exports.onnx_steps()))
     x = np.full((2, 9 * 512), 0.5, np.float32)
     node = Interrupted()

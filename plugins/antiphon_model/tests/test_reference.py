@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from antiphon.api.backends.models import manifest_entry, models_folder, read_weights, write_weights
+from antiphon.api.backends.models import manifest_entry, models_folder, read_weights
 
 ROOT = Path(__file__).resolve().parents[3]
 HOP = 480
@@ -61,20 +61,6 @@ def test_the_sound_passes_bit_for_bit(kind, request) -> None:
         assert y.tobytes() == x.tobytes(), n
 
 
-def test_state_and_weights_are_at_work(reference) -> None:
-    y = np.zeros((4, 1, HOP), np.float32)
-    for n, x in enumerate(sounds()[:5]):
-        reference.step(np.array([n, -1, n, n]), x, y)
-    (memory,) = reference._state
-    assert float(memory[0].abs().max()) > 0.01
-    assert float(memory[1].abs().max()) == 0.0
-    # a number inside that is none is heard, in its own slot
-    memory[2, 0] = float("nan")
-    reference.step(np.full(4, 5), sounds()[5], y)
-    assert np.isnan(y[2]).all()
-    assert np.isfinite(y[[0, 1, 3]]).all()
-
-
 def test_the_state_in_numpy_is_that_in_torch(arrays, reference) -> None:
     y = np.zeros((4, 1, HOP), np.float32)
     for n, x in enumerate(sounds()[:16]):
@@ -106,17 +92,6 @@ def test_the_weights_are_those_the_script_makes(tmp_path: Path) -> None:
     assert len(data) < 300_000
     assert hashlib.sha256(data).hexdigest() == again["sha256"]
     assert shipped["parameters"] == sum(array.size for array in read_weights("reference").values())
-
-
-def test_writing_keeps_what_else_the_manifest_names(tmp_path: Path) -> None:
-    pytest.importorskip("torch")
-    from antiphon_models.model import training
-
-    write_weights("other", {"w": np.zeros(3, np.float32)}, tmp_path, {"licence": "MIT"})
-    before = manifest_entry("other", tmp_path)
-    training.write(tmp_path, 5)
-    assert manifest_entry("other", tmp_path) == before
-    assert manifest_entry("reference", tmp_path)["seed"] == 5
 
 
 def test_the_plugin_registers_it_without_torch() -> None:

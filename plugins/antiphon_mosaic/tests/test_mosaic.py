@@ -6,7 +6,6 @@ import soundfile
 
 from antiphon.api import Event, StreamSpec
 from antiphon.api.testing import render, run_processor
-from antiphon_models.learning.user_commands import command
 from antiphon_mosaic.processor import Mosaic
 
 RATE = 48000
@@ -149,11 +148,3 @@ def test_a_folder_is_one_corpus(tmp_path):
     for number in (48, 67):
         out = follow(tone(number, 0.5), str(tmp_path), transpose=0)
         assert abs(12.0 * np.log2(hertz(out[9600:16800]) / (440.0 * 2 ** ((number - 69) / 12)))) < 0.6
-
-
-def test_the_command_writes_a_file_of_the_same_length(tmp_path, reference):
-    soundfile.write(tmp_path / "in.wav", TARGET, RATE, "FLOAT")
-    command("run", "mosaic", tmp_path / "in.wav", tmp_path / "out.wav", "-p", f"reference={reference}")
-    out, rate = soundfile.read(tmp_path / "out.wav", dtype="float32")
-    assert (len(out), rate) == (len(TARGET), RATE)
-    assert np.corrcoef(levels(out), levels(TARGET))[0, 1] > 0.97

@@ -1,7 +1,5 @@
 """The client: what is delivered again is known, nothing is waited for without an end; addresses of brokers."""
 
-from __future__ import annotations
-
 import asyncio
 import socket
 import subprocess

@@ -103,15 +103,6 @@ def centroid(y: Samples, rate: int = RATE) -> float:
     return float((level * np.fft.rfftfreq(len(x), 1 / rate)).sum() / level.sum())
 
 
-def t60(y: Samples, rate: int = RATE) -> float:
-    """s, from the slope of the decay between -5 and -20 dB."""
-    power = (y.astype(np.float64) ** 2).mean(axis=0)
-    left = np.cumsum(power[::-1])[::-1]
-    db = 10 * np.log10(left / left[0] + 1e-15)
-    first, last = int(np.argmax(db < -5)), int(np.argmax(db < -20))
-    return float(-60.0 / np.polyfit(np.arange(first, last) / rate, db[first:last], 1)[0])
-
-
 def roughness(y: Samples) -> NDArray[np.float64]:
     """The second difference: a click stands out of it, and low notes do not."""
     bent: NDArray[np.float64] = np.abs(np.diff(y.astype(np.float64), 2, axis=1)).max(axis=0)

@@ -1,9 +1,6 @@
 """What is heard: pitch, level, brightness, decay, stealing without clicks, drums, determinism, memory."""
 
 import gc
-import hashlib
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -16,6 +13,7 @@ import numpy as np
 
 from antiphon.api import AntiphonError
 from antiphon.api.backends.synths import INSTRUMENTS, SynthSettings
+from antiphon_pyo import instruments
 from antiphon_pyo.backend import Pyo
 from antiphon_pyo.tests.playing import (
     RATE,
@@ -31,7 +29,6 @@ from antiphon_pyo.tests.playing import (
     roughness,
     run,
     synth,
-    t60,
 )
 
 MELODIC = tuple(name for name in INSTRUMENTS if name != "drums")
@@ -67,16 +64,12 @@ def test_ten_notes_do_not_clip() -> None:
     assert np.abs(play(middle, 1.0, "piano")).max() < 0.95
 
 
-def test_low_notes_ring_longer_than_high_ones() -> None:
-    for instrument in ("piano", "pluck"):
-        low, middle, high = (t60(play([(0, on(note, 0.8))], 3.0, instrument)) for note in (36, 60, 92))
-        assert low > middle > high > 0.2
-
-
 @pytest.mark.parametrize("instrument", MELODIC)
 def test_a_release_ends_in_silence_without_a_click(instrument: str) -> None:
     y = play([(0, on(60, 0.8)), (RATE // 2 + 7, off(60))], 2.2, instrument)
     assert np.abs(y[:, -RATE // 5 :]).max() == 0.0
+    last = RATE // 2 + 7 + round(0.9 * instruments.INSTRUMENTS[instrument].release * RATE)
+    assert np.abs(y[:, last:]).max() < 1e-3 * np.abs(y).max(), "it falls by the fourth power of what is left"
     rough = roughness(y)
     assert rough[RATE // 2 :].max() <= 1.3 * rough[RATE // 5 : RATE // 2].max()
 
@@ -140,25 +133,6 @@ def test_controls_are_heard() -> None:
     assert rms(soft[:, 4800:]) == pytest.approx(rms(plain[:, 4800:]) - 12.04, abs=0.1)
     cut = play([(0, on(60)), (12000, control(120, 0.0))], 0.6, "pad")
     assert np.abs(cut[:, 12000 + 600 :]).max() == 0.0
-
-
-def test_another_process_gives_the_same_samples() -> None:
-    here = Path(__file__).parent
-    program = (
-        "import sys, hashlib; sys.path[:0] = sys.argv[1:]\n"
-        "from antiphon_pyo.tests.playing import on, play\n"
-        "y = [play([(5, on(50)), (900, on(61))], 0.1, name).tobytes() for name in ('piano', 'pad')]\n"
-        "print(hashlib.sha256(b''.join(y)).hexdigest())"
-    )
-    root = here.parents[2]
-    done = subprocess.run(
-        [sys.executable, "-c", program, str(root / "server"), str(root / "plugins")],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    y = [play([(5, on(50)), (900, on(61))], 0.1, name).tobytes() for name in ("piano", "pad")]
-    assert done.stdout.split()[-1] == hashlib.sha256(b"".join(y)).hexdigest()
 
 
 def test_slots_do_not_hear_each_other() -> None:

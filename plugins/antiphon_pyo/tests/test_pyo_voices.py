@@ -11,8 +11,7 @@ os.environ.setdefault("PYO_GUI_WX", "0")
 import numpy as np
 from hypothesis import given, settings, strategies as st
 
-from antiphon_pyo.channels import Channels, Glides
-from antiphon_pyo.curves import level
+from antiphon_pyo.channels import Glides
 from antiphon_pyo.voices import FAR, PHYSICAL, Voices
 
 CHUNK = 256
@@ -60,25 +59,6 @@ def test_voices_are_never_more_and_all_come_back(moves: list[tuple[str, int, int
     assert not voices.ringing.any()
     assert sorted(voices._free) == list(range(PHYSICAL))
     assert voices._held == voices._pedalled == {}
-
-
-@settings(max_examples=40)
-@given(st.integers(0, 255), st.integers(1, 255), st.integers(0, 300))
-def test_levels_begin_and_fall_at_their_frames(begin: int, length: int, taken: int) -> None:
-    voices, channels = Voices(48000), Channels(CHUNK, 48000)
-    voice = voices.on(begin, 60, 1, 32)
-    voices.gain[voice], voices.attack[voice], voices.release[voice] = 0.5, 1.0, 100.0
-    voices.off[voice] = begin + length
-    if taken < length:
-        voices.kill[voice], voices.fade[voice] = begin + taken, 64.0
-    ramp = np.arange(CHUNK, dtype=np.float32)
-    row = np.concatenate([level(voices, channels, np.array([voice]), n * CHUNK, ramp)[0] for n in range(4)])
-    end = begin + min(length, taken)
-    assert (row[:begin] == 0.0).all()
-    assert (row[begin:end] == 0.5).all()
-    fall = row[end : end + (64 if taken < length else 100)]
-    assert (np.diff(fall, prepend=0.5) < 0).all()
-    assert (row[end + len(fall) :] == 0.0).all()
 
 
 def test_a_choke_ends_its_group_only() -> None:

@@ -1,16 +1,36 @@
-"""What these tests share: a small library whose samples are known to the frame."""
+"""What these tests share: sounds, and a small library whose samples are known to the frame."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
-from antiphon.api import Event, StreamSpec
+from antiphon.api import Event, Samples, StreamSpec
 from antiphon.api.testing import render
 from antiphon.kernel.contract.harness import Rendered
 from antiphon_sampler.processor import Sampler
 from antiphon_sampler.sounds import sounds_of
-from antiphon_sampler.tests.material import RATE, SPEC, burst, sine, write
+
+RATE = 48000
+SPEC = StreamSpec(RATE, 256, 2)
+
+
+def burst(seed: int, frames: int = 2000) -> Samples:
+    """Noise that falls off, its first frame the loudest."""
+    made = np.random.default_rng(seed).uniform(-0.5, 0.5, (1, frames)) * np.exp(-np.arange(frames) / 400.0)
+    made[0, 0] = 0.9
+    return np.round(made * 2**20).astype(np.float32) / np.float32(2**20)
+
+
+def sine(frames: int, hertz: float, rate: int = RATE, channels: int = 1) -> Samples:
+    made = 0.5 * np.sin(2 * np.pi * hertz * np.arange(frames) / rate)
+    return np.tile(made, (channels, 1)).astype(np.float32)
+
+
+def write(path: Path, sound: Samples, rate: int = RATE) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, sound.T, rate, subtype="FLOAT" if path.suffix == ".wav" else "PCM_16")
 
 
 @pytest.fixture(scope="session")

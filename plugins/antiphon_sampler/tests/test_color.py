@@ -5,7 +5,7 @@ import pytest
 
 from antiphon_sampler.coloring import FORMANTS, MAX_Q, quality
 from antiphon_sampler.sounds import sounds_of
-from antiphon_sampler.tests.material import RATE, sine, write
+from antiphon_sampler.tests.conftest import RATE, sine, write
 from antiphon_sampler.tests.test_values import played
 
 FRAMES = 9600

@@ -13,7 +13,7 @@ from antiphon.kernel.session.play import FIRST_WORD, word_pieces
 from antiphon_sampler import library as folders, sounds
 from antiphon_sampler.library import folder_of, list_folder
 from antiphon_sampler.pads import drum_rows
-from antiphon_sampler.tests.material import RATE, burst, write
+from antiphon_sampler.tests.conftest import RATE, burst, write
 
 
 def on(at, note=36):

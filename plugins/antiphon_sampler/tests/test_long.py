@@ -16,7 +16,7 @@ from antiphon_sampler.reader import PageReader
 from antiphon_sampler.samples import HEAD, PAGE, LongSample, decode, way_of
 from antiphon_sampler.sounds import sounds_of
 from antiphon_sampler.streams import SLOTS, STREAMS, PageStreams, StreamWord
-from antiphon_sampler.tests.material import RATE, sine
+from antiphon_sampler.tests.conftest import RATE, sine
 from antiphon_sampler.voices import CUT
 
 LONG = 60 * RATE

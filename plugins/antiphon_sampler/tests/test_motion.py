@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from antiphon_sampler.pads import named_note, other_names, rows_by_name
-from antiphon_sampler.tests.material import RATE, sine, write
+from antiphon_sampler.tests.conftest import RATE, sine, write
 from antiphon_sampler.tests.test_values import played
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from antiphon.api import Event, StreamSpec
-from antiphon_sampler.tests.material import RATE, burst, sine, write
+from antiphon_sampler.tests.conftest import RATE, burst, sine, write
 
 
 def on(at, note=36, velocity=1.0, channel=1):
@@ -39,13 +39,6 @@ def test_any_blocks_give_the_same_samples(play, blocks):
     one = play(notes, 16000, events=events, **settings).audio[0]
     assert np.abs(one).max() > 0.5
     np.testing.assert_array_equal(play(notes, 16000, blocks=blocks, events=events, **settings).audio[0], one)
-
-
-def test_a_loop_is_the_same_in_any_blocks(play):
-    notes = [on(777, 36), off(90000, 36)]
-    values = {"s": "four", "beats": 3.7, "stretch": "onsets", "loop": True}
-    one = play(notes, 100000, **values).audio[0]
-    np.testing.assert_array_equal(play(notes, 100000, blocks=[64, 1, 255], **values).audio[0], one)
 
 
 def test_speed_moves_the_pitch_and_backwards_is_reversed(play):
@@ -223,3 +216,10 @@ def test_a_channel_has_a_volume(play):
     other = play([Event("control", 0, 7, 0.5, 2), on(0)], 3000).audio[0]
     np.testing.assert_allclose(half, 0.25 * plain, atol=1e-6)
     np.testing.assert_array_equal(other, plain)
+
+
+def test_a_loop_is_the_same_in_any_blocks(play):
+    notes = [on(777, 36), off(90000, 36)]
+    values = {"s": "four", "beats": 3.7, "stretch": "onsets", "loop": True}
+    one = play(notes, 100000, **values).audio[0]
+    np.testing.assert_array_equal(play(notes, 100000, blocks=[64, 1, 255], **values).audio[0], one)

@@ -14,7 +14,7 @@ from antiphon.cli.files.render import render
 from antiphon.kernel.session.play import FIRST_WORD, value_number, word_hash, word_pieces
 from antiphon_sampler.processor import Sampler
 from antiphon_sampler.slices import onsets, region
-from antiphon_sampler.tests.material import RATE, SPEC, burst, write
+from antiphon_sampler.tests.conftest import RATE, SPEC, burst, write
 from antiphon_sampler.values import PARAMS
 
 NAMES = [p.name for p in PARAMS]
@@ -80,15 +80,6 @@ def test_control_can_answer_what_is_not_there(library):
     assert "cp" not in words
 
 
-def test_a_drum_has_several_names(play):
-    def sound(name):
-        return play(list(played(0, s=name)), 2500).audio[0]
-
-    for name, folder in (("sn", "sd"), ("snare", "sd"), ("kick", "bd"), ("ch", "hh")):
-        np.testing.assert_array_equal(sound(name), sound(folder))
-        assert sound(name).any()
-
-
 @pytest.mark.parametrize("word", ["大鼓", "y" * 255])
 def test_a_word_plays_its_folder_and_so_does_the_hash_of_an_old_log(play, tmp_path, word):
     others = (word[:-1], "z" + word[1:])
@@ -100,12 +91,6 @@ def test_a_word_plays_its_folder_and_so_does_the_hash_of_an_old_log(play, tmp_pa
         np.testing.assert_allclose(y[:1900], burst(1)[0, :1900], atol=1e-6)
     both = play([*notes[True], *played(3000, s=others[0])], 5500, library=str(tmp_path)).audio[0][0]
     np.testing.assert_allclose(both[3000:4900], burst(2)[0, :1900], atol=1e-6)
-
-
-def test_an_unknown_name_is_missed(play):
-    got = play(list(played(0, s="gong")), 1000)
-    assert got.reports["missed"] == 1
-    assert not got.audio[0].any()
 
 
 def test_the_trigger_plays_what_stands(play):
@@ -191,7 +176,7 @@ def test_a_patch_plays_messages_from_a_file_of_events(tmp_path):
 def test_notes_that_were_missed_live_are_missed_in_a_replay(library):
     """The block's marks, given to the part before the same block, leave out the same notes."""
     from antiphon.api.testing import render as rendered
-    from antiphon_sampler.tests.material import SPEC
+    from antiphon_sampler.tests.conftest import SPEC
 
     quiet = np.zeros((2, 3000), np.float32)
     notes = [Event("on", 10, 36, 1.0), Event("on", 10, 38, 1.0), Event("on", 1000, 36, 1.0)]
@@ -211,17 +196,6 @@ def test_notes_that_were_missed_live_are_missed_in_a_replay(library):
     assert marks == [("missed", 1)]
 
 
-def test_a_sample_that_is_not_there_yet_is_asked_for_and_missed(library):
-    from antiphon_sampler.library import list_folder
-    from antiphon_sampler.sounds import Sounds
-
-    made = Sounds(list_folder(library), RATE)
-    assert made.get(3) is None
-    assert made.read_next()
-    assert made.get(3) is not None
-    assert made.loaded == 1
-
-
 def test_the_shortest_loop_is_bounded(play):
     got = play([Event("on", 0, 36, 1.0)], 4000, s="bd", beats=1e-12, loop=True)
     assert got.reports["dropped"] == 0
@@ -230,7 +204,7 @@ def test_the_shortest_loop_is_bounded(play):
 
 def test_a_loop_begins_anew_where_the_clock_jumps(library):
     from antiphon.api.testing import render as rendered
-    from antiphon_sampler.tests.material import SPEC
+    from antiphon_sampler.tests.conftest import SPEC
 
     class Jumps(Sampler):
         def process(self, io):

@@ -1,7 +1,5 @@
 """The node: pitches, beginnings, syllables, slurs; its voices; its patch."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import soundfile
@@ -128,11 +126,6 @@ def test_an_unknown_voice_is_refused_with_a_sentence(texts, voice, said):
 def test_one_voice_of_espeak_after_another(texts):
     for voice in ("en-us", "de"):
         assert len(texts.make(("la", voice, 48000)).places) == 1
-
-
-def test_lyrics_without_a_word_are_refused(texts):
-    with pytest.raises(VoiceError, match="no word"):
-        texts.make(("- 12 !", "auto", 48000))
 
 
 def test_a_vowel_is_placed_where_the_voice_is():

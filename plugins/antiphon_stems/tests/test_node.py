@@ -1,7 +1,5 @@
 """The node as the host runs it, and the analysis `stems` in the library: measured."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -89,12 +89,6 @@ def test_six_instruments_ship_and_another_is_refused_by_name():
         through(voice(0.1), instrument="kazoo")
 
 
-def test_a_file_needs_no_reference_in_this_mode(tmp_path):
-    soundfile.write(tmp_path / "voice.wav", voice(0.5), RATE)
-    command("run", "transfer", tmp_path / "voice.wav", tmp_path / "out.wav", "-p", "mode=instrument")
-    assert len(soundfile.read(tmp_path / "out.wav")[0]) == RATE // 2
-
-
 def test_recordings_become_an_instrument_that_a_voice_plays(tmp_path):
     pytest.importorskip("torch")
     folder = tmp_path / "My Horn"
@@ -112,3 +106,9 @@ def test_recordings_become_an_instrument_that_a_voice_plays(tmp_path):
     assert 20 * np.log10(partials[1] / partials[0]) > -15
     with pytest.raises(Exception, match="name a folder of recordings"):
         command("train", "timbre", "--work", tmp_path)
+
+
+def test_a_file_needs_no_reference_in_this_mode(tmp_path):
+    soundfile.write(tmp_path / "voice.wav", voice(0.5), RATE)
+    command("run", "transfer", tmp_path / "voice.wav", tmp_path / "out.wav", "-p", "mode=instrument")
+    assert len(soundfile.read(tmp_path / "out.wav")[0]) == RATE // 2

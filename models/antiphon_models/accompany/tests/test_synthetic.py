@@ -1,4 +1,4 @@
-"""The evaluation without POP909: songs whose chords are known, on which the pianist's own notes agree with them."""
+"""The evaluation on songs whose chords are known, and the tables of harmony that are counted from songs."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from antiphon_accompany.harmony.chords import tones
-from antiphon_models.accompany import synthetic
+from antiphon_models.accompany import synthetic, training
 from antiphon_models.accompany.evaluation import Accompanying
 from antiphon_models.learning.evaluation import EvaluationRequest, cells, choose_material
 
@@ -39,3 +39,24 @@ def test_it_is_evaluated_without_data(tmp_path: Path) -> None:
     assert 0.0 < figures["", "file", "chords"] <= 1.0
     assert figures["", "file", "clash"] == 0.0
     assert ("", "file", "density") not in figures, "there is no pianist to compare with"
+
+
+def test_a_wrong_key_is_corrected_under_the_counted_tables() -> None:
+    counted = [training.rows(song) for song in synthetic.songs(1, 12)]
+    keys = [song.key for song in counted]
+    tables = training.count(counted)
+    assert tables.first.sum(axis=1) == pytest.approx(1.0, abs=1e-5)
+    # of the likeliest successors of I, none is I's own parallel
+    assert tables.next[0, 0, 0, 7] > 10 * tables.next[0, 0, 0, 12]
+    counted[3].key = (keys[3] + 6) % 12 + keys[3] // 12 * 12
+    assert training.assign_keys(counted, tables) >= 1
+    agreeing = sum(song.key == key for song, key in zip(counted, keys, strict=True))
+    assert counted[3].key == keys[3]
+    assert agreeing >= 10, "relative keys may be confused in one or two of twelve"
+
+
+def test_the_bars_begin_where_chords_change() -> None:
+    (song,) = (training.rows(song) for song in synthetic.songs(2, 1))
+    assert training.phase(song) == 0
+    song.place = (song.place + 1) % 4
+    assert training.phase(song) == 1

@@ -1,8 +1,5 @@
 """The evaluation on files of one's own gives its table."""
 
-from __future__ import annotations
-
-import importlib.util
 import math
 from pathlib import Path
 
@@ -11,16 +8,12 @@ import pytest
 import soundfile
 
 from antiphon.api import UsageError
+from antiphon_denoise.tests import sounds
 from antiphon_models.denoise import testset
 from antiphon_models.denoise.evaluation import Denoising
 from antiphon_models.learning.evaluation import EvaluationRequest, cells, table
 
 ROOT = Path(__file__).parents[4]
-_spec = importlib.util.spec_from_file_location("denoise_sounds", ROOT / "plugins/antiphon_denoise/tests/sounds.py")
-assert _spec is not None
-assert _spec.loader is not None
-sounds = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(sounds)
 RATE = 48000
 SYSTEMS = ("nothing", "gate", "mask")
 
@@ -60,19 +53,6 @@ def test_a_silent_file_and_a_folder_without_noises_are_refused(asked: Evaluation
     (tmp_path / "bare" / "esc10").mkdir(parents=True)
     with pytest.raises(UsageError, match="holds no clips of fold 4"):
         list(Denoising().scores(replace(asked, data=tmp_path / "bare")))
-
-
-def test_files_are_measured_where_there_is_no_data(asked: EvaluationRequest, tmp_path: Path) -> None:
-    """Computed noise is added to them, which is said."""
-    from dataclasses import replace
-
-    said: list[str] = []
-    alone = replace(asked, data=tmp_path / "nowhere", say=said.append)
-    means = {(cell.system, cell.measure): cell.mean for cell in cells(Denoising(), Denoising().scores(alone))}
-    (line,) = (line for line in said if "the noise is computed (white, pink, brown)" in line)
-    assert line.startswith(f"there is no folder {tmp_path / 'nowhere'}, which would hold esc10/: ")
-    assert means["nothing", "gain"] == pytest.approx(0.0, abs=1e-9)
-    assert means["mask", "gain"] > means["gate", "gain"] > 0.0
 
 
 def test_without_the_data_it_measures_what_it_makes_itself(asked, tmp_path, monkeypatch) -> None:

@@ -83,9 +83,3 @@ def test_validation_gives_f1_first(recipe):
         figures = recipe.validate(recipe.network().eval())
     assert next(iter(figures)) == "f1"
     assert all(np.isfinite(value) for value in figures.values())
-
-
-def test_the_manifest_names_a_card_and_a_licence(recipe):
-    entry = recipe.said()
-    assert entry["licence"] == "MIT"
-    assert entry["card"] == "plugins/antiphon_hum/README.md"

@@ -1,5 +1,6 @@
-"""`antiphon evaluate stems FOLDER`: songs of anybody's."""
+"""Songs of anybody's in `antiphon evaluate stems FOLDER`, and scenes of recorded music."""
 
+import random
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import soundfile
 from antiphon.api import UsageError
 from antiphon_models.stems.evaluation import figures
 from antiphon_models.stems.material import RATE
+from antiphon_models.stems.recorded import MIN_MUSIC_SECONDS, pieces, recorded
 from antiphon_models.stems.testset import own_songs
 
 RNG = np.random.default_rng(3)
@@ -45,3 +47,23 @@ def test_songs_are_folders_of_stems_with_or_without_their_mix(tmp_path: Path) ->
         list(own_songs([tmp_path / "empty"]))
     with pytest.raises(UsageError, match=r"bass.wav holds no stems"):
         list(own_songs([tmp_path / "b/bass.wav"]))
+
+
+@pytest.mark.parametrize("name", ["song", "guitar"])
+def test_a_scene_is_a_part_of_a_piece_without_a_voice(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "debian/fretsonfire-songs-muldjord/usr"
+    folder.mkdir(parents=True)
+    rate = 16000
+    t = np.arange(round((MIN_MUSIC_SECONDS + 2) * rate)) / rate
+    sound = 0.3 * np.sin(2 * np.pi * 440 * t) + 0.2 * np.random.default_rng(1).standard_normal(len(t)) * (
+        t % 0.5 < 0.02
+    )
+    soundfile.write(folder / f"{name}.ogg", sound, rate)
+    soundfile.write(folder / "short.ogg", sound[:rate], rate)
+    assert [path.stem for package in pieces(tmp_path, "train") for path in package] == [name]
+    assert pieces(tmp_path, "test") == ()
+    stems = recorded(tmp_path, "train", random.Random(2), 44100, 60000)
+    assert stems.shape == (4, 60000)
+    assert not stems[2].any()
+    assert np.mean(stems[3] ** 2) > 0.5 * np.mean(sound**2)
+    assert np.any(stems[:2]) == (name == "song")

@@ -82,19 +82,6 @@ def test_a_note_that_ends_before_it_begins_sounds_for_a_frame_and_ends():
         assert last < 1000 + 0.05 * RATE
 
 
-def test_without_a_frame_it_plays_at_once():
-    x = render([new("pluck", 0.01)], 0.2)
-    # a timed bundle's place inside the block is kept; nothing sounds on the very frame a synth is made
-    assert heard(x)[0] == 481
-    late = render([clock(), new("pluck", 0.1, **frame(start=100))], 0.3)
-    assert 0 < heard(late)[0] - 4800 <= 65
-
-
-def test_a_note_let_go_before_its_frame_never_sounds():
-    x = render([clock(), new("pad", **frame(start=9600)), change(0.1, gate=0), new("pad", 0.3, 1000, gain=-96)], 0.4)
-    assert np.abs(x).max() < 1e-3
-
-
 def test_the_gate_lets_go_at_once_and_below_zero_it_cuts():
     whole = render([new("pad")], 1.0)
     let_go = render([new("pad"), change(0.5, gate=0)], 3.0)
@@ -159,3 +146,16 @@ def test_the_same_score_gives_the_same_bytes():
     first, second = render(score, 1.5), render(score, 1.5)
     assert first.tobytes() == second.tobytes()
     assert heard(first)[0] == 500
+
+
+def test_without_a_frame_it_plays_at_once():
+    x = render([new("pluck", 0.01)], 0.2)
+    # a timed bundle's place inside the block is kept; nothing sounds on the very frame a synth is made
+    assert heard(x)[0] == 481
+    late = render([clock(), new("pluck", 0.1, **frame(start=100))], 0.3)
+    assert 0 < heard(late)[0] - 4800 <= 65
+
+
+def test_a_note_let_go_before_its_frame_never_sounds():
+    x = render([clock(), new("pad", **frame(start=9600)), change(0.1, gate=0), new("pad", 0.3, 1000, gain=-96)], 0.4)
+    assert np.abs(x).max() < 1e-3
