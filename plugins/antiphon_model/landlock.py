@@ -90,13 +90,9 @@ Run: TypeAlias = Callable[[Samples], Samples]
 
 
 class StreamProgram(Protocol):
-    """A loaded file with one of its methods chosen.
+    """A loaded file with one of its methods chosen."""
 
-    Attributes:
-        device: "cpu" or "cuda".
-    """
-
-    device: str
+    device: str  # "cpu" or "cuda"
 
     def begin(self) -> Run:
         """Begins a stream in its initial state; returns the function of its consecutive hops."""

@@ -29,10 +29,7 @@ _NONE = -1
 
 
 class ChannelControls:
-    """Controllers of a channel of a port, with their combinations.
-
-    last: number of the last but one message.
-    """
+    """Controllers of a channel of a port, with their combinations. last: number of the last but one message."""
 
     def __init__(self) -> None:
         self.last = _NONE

@@ -35,10 +35,7 @@ def scsynth_path() -> str:
 
 
 def control_block(block: int) -> int:
-    """scsynth's block size: the largest power of two up to 64 that divides JACK's.
-
-    Raises EngineError: that is below 8.
-    """
+    """scsynth's block size: the largest power of two up to 64 that divides JACK's. `EngineError` if that is below 8."""
     size = next(n for n in (64, 32, 16, 8, 4, 2, 1) if block % n == 0)
     if size < 8:
         raise EngineError(f"scsynth does not play blocks of {block} frames; use a multiple of 64, with --block")

@@ -88,10 +88,7 @@ class VoicePlace(NamedTuple):
 
 
 class NodeVoices:
-    """One synth node's notes.
-
-    litter: groups of ended voices, for `sweep`.
-    """
+    """One synth node's notes. litter: groups of ended voices, for `sweep`."""
 
     level, closes = "gain", "gate"
     """Control names of a voice's level, and of its gate, which fades it below 0."""

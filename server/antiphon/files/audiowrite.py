@@ -43,10 +43,7 @@ _EIGHT_BITS = {"PCM_U8": "PCM_S8", "PCM_S8": "PCM_U8"}
 
 
 def format_of(path: str | os.PathLike[str]) -> Format:
-    """File format of a suffix.
-
-    Raises FileError: no sound file has such a suffix; the message lists those allowed.
-    """
+    """File format of a suffix. `FileError` if no sound file has such a suffix; the message lists those allowed."""
     file_format = FORMATS.get(Path(path).suffix.lower())
     if file_format is None:
         raise FileError(f"cannot write {path_text(path)}: its name must end in {SHOWN_SUFFIXES}")

@@ -110,10 +110,7 @@ class TcpServer:
 
 
 class TcpConnection(asyncio.Protocol):
-    """One client, and its peer.
-
-    last_received: when something came last; of one that is held, when it came.
-    """
+    """One client, and its peer. last_received: when something came last; of one that is held, when it came."""
 
     def __init__(self, server: TcpServer) -> None:
         self._server = server
