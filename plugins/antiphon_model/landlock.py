@@ -99,10 +99,10 @@ class StreamProgram(Protocol):
 
 
 def confine(nodes: tuple[str, ...] = ()) -> None:
-    """Revokes this process's output and its right to write files but those `nodes`, before it runs foreign code.
+    """Takes output and the writing of all files but `nodes` from this process, before it runs foreign code.
 
-    Script can print, without end. A limit of 0 bytes holds everywhere; Landlock, where the kernel has it, also keeps
-    from files that exist, and from programs and TCP.
+    A file size limit of 0 bytes works on every system; Landlock, where the kernel has it, also forbids existing files,
+    programs and TCP.
     """
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for descriptor in (1, 2):

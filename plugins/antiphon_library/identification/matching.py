@@ -160,7 +160,7 @@ class FingerprintMatch:
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
-    """Candidate position. share: of the possible votes.  frame: of the sound at the query's start."""
+    """Candidate position. `share`: of the possible votes. `frame`: of the sound at the query's start."""
 
     votes: int
     share: float

@@ -54,8 +54,8 @@ def limits(block: int, inputs: int, outputs: int) -> list[str]:
 class Scsynth:
     """A running scsynth. client: its name in JACK.  life: readable once it has ended, or -1.  socket: receives replies.
 
-    folder: the only one it may read files from and write files to, with our SynthDefs in its folder `compiled`.
-    provided, has: the asset version sent to it, and the one it has loaded.
+    `folder`: the only one it may read files from and write files to, with our SynthDefs in its folder `compiled`.
+    `provided`, `has`: the asset version sent to it, and the one it has loaded.
     """
 
     def __init__(self, client: str, block: int, inputs: int, outputs: int, folder: Path) -> None:

@@ -107,7 +107,7 @@ class AudioWriter:
         self._marks, self._untagged = finish.marks, False
         self._counts_clipped = self.subtype not in ("FLOAT", "DOUBLE")
         self._draft = DraftFile(path, self.name)
-        self._disk = _Disk(self._draft.fd)
+        self._disk = _RawFile(self._draft.fd)
         self._chunk = np.empty((CHUNK, channels), np.float32)
         self._filled = 0
         self._queue: queue.Queue[Samples | None] = queue.Queue(4)
@@ -328,7 +328,7 @@ def _command(file: Any, number: int, argument: int) -> None:
         soundfile._snd.sf_command(file._file, number, soundfile._ffi.NULL, argument)
 
 
-class _Disk:
+class _RawFile:
     """File object for libsndfile, which cannot pass exceptions on, so the first one is stored."""
 
     def __init__(self, fd: int) -> None:

@@ -135,7 +135,7 @@ class SoundingNotes:
         events.append(note.begun())
 
     def end(self, beat: Fraction, events: list[LiveEvent], *, through: bool = False) -> None:
-        """Adds the note-offs before a beat to the events. through: including those on it."""
+        """Adds the note-offs before a beat to the events. `through`: including those on it."""
         while self._ends and (self._ends[0][0] < beat or (through and self._ends[0][0] == beat)):
             at, number, note = heapq.heappop(self._ends)
             if self._numbers.get(note.key) == number:

@@ -28,7 +28,7 @@ class StopLoop(Exception):
 
 @dataclass(frozen=True, slots=True)
 class CueWait:
-    """A wait for a cue: `yield sync("drop")`. name: of the cue."""
+    """A wait for a cue: `yield sync("drop")`. `name`: of the cue."""
 
     name: str
 

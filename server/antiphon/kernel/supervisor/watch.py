@@ -52,7 +52,7 @@ class Supervisor:
     faults: SupervisorFaults
 
     def __init__(self, settings: ServeSettings, folder: Path, companions: Companions | None = None) -> None:
-        """Starts nothing yet; see `run`. companions: none otherwise."""
+        """Starts nothing yet; see `run`. `companions`: none otherwise."""
         self.settings, self.folder, self._companions = settings, folder, companions or Companions()
         self._children: dict[str, Child] = {}
         self._deaths: dict[str, list[float]] = {}
