@@ -24,8 +24,7 @@ _MAX_VALUE = 1e9
 class HostedControl:
     """A plugin's control: its address in the plugin, and its parameter here.
 
-    Attributes:
-        values: Of a choice, the plugin's number for each of `choices`; of a switch, those of off and on.
+    `values`: of a choice, the plugin's number for each of `choices`; of a switch, those of off and on.
     """
 
     key: int | str  # index of an LV2 port, id of a CLAP parameter, name of a VST3 one
@@ -69,8 +68,7 @@ class HostedControl:
 class PluginCard:
     """Description of a third-party plugin.
 
-    Attributes:
-        ins, outs, side: Channels of its first input and output, and of a side chain.
+    `ins`, `outs`, `side`: channels of its first input and output, and of a side chain.
     """
 
     address: str  # "lv2:URI", "clap:ID" or "vst3:PATH"

@@ -170,11 +170,8 @@ class Mosaic(Processor):
     def _note(self, wait: int, start: float, steps: float, level: float) -> None:
         """Queues a unit as a note of a sampler that holds the reference: its `age` is the unit's start.
 
-        Args:
-            wait: Samples from the next of output.
-            start: Sample of the reference.
-            steps: Semitones up.
-            level: dB beside the reference.
+        `wait`: samples from the next of output. `start`: sample of the reference. `steps`: semitones up. `level`: dB
+        beside the reference.
         """
         self._told += 1
         sample, channel, number = self._hops * self._grid.hop + wait, self._told % CHANNELS + 1, ROOT + round(steps)

@@ -45,8 +45,7 @@ def components(vectors: F64, count: int = DIMENSIONS) -> F64:
 class TrackKernel:
     """Kernel of the Gaussian process: similarity of tracks.
 
-    Attributes:
-        together: Weight of what others play together, by track and other, at most 1.
+    `together`: weight of what others play together, by track and other, at most 1.
     """
 
     points: F64  # `components` of their vectors, `[n, d]`
