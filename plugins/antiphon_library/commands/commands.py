@@ -35,7 +35,7 @@ ANSWER = (
 """Quantities printed by `library analyse FILE --json`, beside the duration and those of `--only`."""
 MAX_BEATS = 300
 """Maximum beats of a loop: a minute at the fastest tempo."""
-NONE = "none; antiphon library add FOLDER adds sound files"
+EMPTY_LIBRARY = "none; antiphon library add FOLDER adds sound files"
 SENTENCE = "Catalogue sound files: what they are called, what is in them, which are alike."
 
 
@@ -114,7 +114,7 @@ def listing(
             if files and not rows and not os.path.isdir(files[number]):
                 row_of(catalogue, files[number])
             found += [row.summary() for row in rows if row.problem or not bad]
-    print_rows({"files": found}, "files", as_json, "none" if files or bad else NONE)
+    print_rows({"files": found}, "files", as_json, "none" if files or bad else EMPTY_LIBRARY)
 
 
 def show(context: typer.Context, file: Path, as_json: Json = False) -> None:
