@@ -67,7 +67,7 @@ class Supervisor:
         self._synth: synths.SynthInfo | None = None
 
     def run(self) -> int:
-        """Until SIGINT or SIGTERM. Returns the exit status."""
+        """Runs the server until SIGINT or SIGTERM; returns the exit status."""
         self._catch_signals()
         if child_process.end_requested():
             raise KeyboardInterrupt  # an import or a library caught the first one

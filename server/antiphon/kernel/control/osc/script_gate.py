@@ -33,7 +33,7 @@ class ScriptGate:
     """
 
     def __init__(self, token: Callable[[], str] | None, port: int) -> None:
-        """No program has joined. `token`: as the attribute. `port`: The server's OSC port."""
+        """Begins without programs. `token`: as the attribute. `port`: the server's OSC port."""
         self.token, self._port = token, port
         self._programs: dict[str, _Program] = {}
 
