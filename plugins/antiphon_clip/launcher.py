@@ -64,8 +64,7 @@ class ClipTransport(Transport):
 class Launcher:
     """Recording and playing clips of a server.
 
-    Attributes:
-        dropped: Messages that were refused when they were played; `reason`: why the last one was.
+    `dropped`: messages that were refused when they were played; `reason`: why the last one was.
     """
 
     def __init__(self, server: TransportServer) -> None:

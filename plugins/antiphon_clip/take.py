@@ -40,40 +40,28 @@ Words = tuple[int | float | str, ...]
 
 @dataclass(slots=True)
 class _HeldNote:
-    """A held note: its start, its quantised start, and its end, None while held.
-
-    Attributes:
-        on: Address and arguments that begin it.
-    """
+    """A held note: its start, its quantised start, and its end, None while held."""
 
     played: float
     beat: float
-    on: tuple[str, Words]
+    on: tuple[str, Words]  # address and arguments that begin it
     ended: float | None = None
 
 
 @dataclass(slots=True)
 class Take:
-    """A recording of `beats` beats from beat `begin` on.
-
-    Attributes:
-        step: Beats to whose multiples beginnings of notes are moved; 0 for none.
-        nodes: Names of the nodes that are recorded; none for all.
-        most: Maximum events; further ones are dropped and counted.
-        loops: Whether it is played when it ends.
-        done: Answers who asked for it.
-    """
+    """A recording of `beats` beats from beat `begin` on."""
 
     server: TransportServer
     name: str
     begin: float
     beats: float
-    most: int
-    step: float
+    most: int  # maximum events; further ones are dropped and counted
+    step: float  # beats to whose multiples beginnings of notes are moved; 0 for none
     knobs: bool
-    nodes: tuple[str, ...]
-    done: Callable[..., None]
-    loops: bool = True
+    nodes: tuple[str, ...]  # names of the nodes that are recorded; none for all
+    done: Callable[..., None]  # answers who asked for it
+    loops: bool = True  # whether it is played when it ends
     dropped: int = 0
     _messages: list[tuple[float, str, Words]] = field(default_factory=list)
     _notes: dict[Words, list[_HeldNote]] = field(default_factory=dict)
@@ -240,18 +228,13 @@ Message = tuple[float, str, tuple[int | float | str, ...]]
 
 @dataclass(slots=True, eq=False)
 class ClipRun:
-    """A playing clip, from beat `begin` to beat `end`.
-
-    Attributes:
-        sent: The beat before which all was sent; infinite where nothing is left.
-        take: What it plays until that is kept as the clip.
-    """
+    """A playing clip, from beat `begin` to beat `end`."""
 
     name: str
     begin: float
-    sent: float
+    sent: float  # the beat before which all was sent; infinite where nothing is left
     end: float = math.inf
-    take: Take | None = None
+    take: Take | None = None  # what it plays until that is kept as the clip
     sounding: dict[tuple[Arg, ...], None] = field(default_factory=dict)
     messages: list[Message] = field(default_factory=list)
 

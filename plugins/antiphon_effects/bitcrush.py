@@ -24,7 +24,7 @@ def effects_bitcrush_step(v: f32, step: f64) -> f32:
 def effects_bitcrush(x: Audio, y: Audio, bits: f32p, rate: f32p, state: f64p, own: f64) -> None:
     """y ← x quantised and held.
 
-    state: phase to the next held sample, 1 at it and -1 at the start; then the held sample of each channel.
+    `state`: phase to the next held sample, 1 at it and -1 at the start; then the held sample of each channel.
     """
     way = state[0]
     # the outer channels are held in registers: a stored value would be read back in each frame

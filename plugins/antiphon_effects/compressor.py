@@ -42,7 +42,7 @@ _LEVEL, _GAIN, _OPEN, _HOLD, _GATE_SIZE = 0, 1, 2, 3, 4
 
 @kernel
 def effects_gate_above(level: f64, decibels: f64, factor: f64) -> i64:
-    """1 if a level is at least `decibels`. factor: the threshold as a factor; the logarithm decides near it."""
+    """1 if a level is at least `decibels`. `factor`: the threshold as a factor; the logarithm decides near it."""
     if level > factor * (1.0 + CLOSE):
         return 1
     if level < factor * (1.0 - CLOSE):
@@ -66,7 +66,7 @@ class GateCurves(NamedTuple):
 def effects_gate(
     x: Audio, side: Audio, y: Audio, p: GateCurves, state: f64p, gains: f64p, detector: f64, rate: f64
 ) -> None:
-    """y ← x while the detector signal is above the threshold (dB), else x attenuated by `low` dB; gains: scratch."""
+    """y ← x while the detector signal is above the threshold (dB), else x attenuated by `low` dB; `gains`: scratch."""
     effects_detect(x, side, p.detector, gains)
     rise = f64(0.0)
     fall = f64(0.0)
@@ -173,7 +173,7 @@ SETTLE = 0.002
 
 @kernel
 def effects_transient(x: Audio, y: Audio, attack: f32p, sustain: f32p, poles: f64p, state: f64p) -> None:
-    """y ← x with shaped attacks. poles: of `TIMES` and the gain. state: envelopes, gain in dB."""
+    """y ← x with shaped attacks. `poles`: of `TIMES` and the gain. `state`: envelopes, gain in dB."""
     for n in range(y.frames):
         top = max(FLOOR, effects_peak(x, n))
         fast = max(top, state[0] * poles[0])
@@ -239,7 +239,7 @@ class CompressorCurves(NamedTuple):
 def effects_compressor(
     x: Audio, side: Audio, y: Audio, p: CompressorCurves, state: f64p, gains: f64p, rate: f64
 ) -> None:
-    """y ← x, compressed while the detector signal is above the threshold (dB). gains: scratch, one per frame."""
+    """y ← x, compressed while the detector signal is above the threshold (dB). `gains`: scratch, one per frame."""
     # only the middle one of these loops needs the frame before; the others run in vectors
     effects_detect(x, side, p.detector, gains)
     for n in range(y.frames):

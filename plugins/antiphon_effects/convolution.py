@@ -129,7 +129,7 @@ def effects_give(part: i64p, out: f32p) -> None:
 
 @kernel
 def effects_partition(x: f32p, y: f32p, place: i64p, head: i64p, rest: i64p, gathered: f32p, late: f32p) -> None:
-    """y ← one partition, `[channels, size]`, of x filtered by the whole response. place: see `_TURN`."""
+    """y ← one partition, `[channels, size]`, of x filtered by the whole response. `place`: see `_TURN`."""
     effects_take(head, x)
     effects_give(head, y)
     if rest[PartWord.COUNT] == 0:
@@ -193,7 +193,7 @@ class Partitions:
     """Uniform partitions of one response: spectra of the last inputs, and their products with the response's."""
 
     def __init__(self, response: F32, size: int) -> None:
-        """response: `[channels, frames]`; an empty one has no partitions. size: a power of two."""
+        """`response`: `[channels, frames]`; an empty one has no partitions. `size`: a power of two."""
         channels, frames = response.shape
         count, bins = -(-frames // size), size + 1
         padded = np.zeros((channels, count, size), np.float32)

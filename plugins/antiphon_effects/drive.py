@@ -118,7 +118,7 @@ def effects_drive_softs(u: f32p, seconds: f64p, frames: i64) -> None:
 
 @kernel
 def effects_drive_shape(u: f32p, out: f32p, frames: i64, kind: i64, state: f64p, seconds: f64p) -> None:
-    """out ← waveshaped u, with a latency of two samples. seconds: scratch."""
+    """out ← waveshaped u, with a latency of two samples. `seconds`: scratch."""
     if kind == 0:
         effects_drive_softs(u, seconds, frames)
     else:
@@ -170,7 +170,7 @@ def effects_drive_shape(u: f32p, out: f32p, frames: i64, kind: i64, state: f64p,
 
 @kernel
 def effects_taps(src: f32p, frames: i64, half: f32p, h: i64, gain: f32, out: f32p) -> None:
-    """out ← src through the 2 h + 2 outer taps of a symmetric half-band filter. src: history before it."""
+    """out ← src through the 2 h + 2 outer taps of a symmetric half-band filter. `src`: history before it."""
     for n in range(frames):
         out[n] = 0.0
     # two pairs at once, so that `out` is read and written half as often

@@ -85,7 +85,7 @@ def effects_eq_ends(kind: i64, hertz: f64, gain: f64, q: f64, rate: f64, k: f64p
 
 @kernel
 def effects_eq_band(y: Audio, curves: i64p, state: f64p, k: f64p, age: i64, fade: f64, rate: f64) -> None:
-    """y through one band; `age` frames have passed since the reset. state: two numbers a channel."""
+    """y through one band; `age` frames have passed since the reset. `state`: two numbers a channel."""
     kind = address_f32(curves[0])
     hertz = address_f32(curves[1])
     gain = address_f32(curves[2])
@@ -165,7 +165,7 @@ def effects_eq_steady(kind: f32p, hertz: f32p, gain: f32p, q: f32p, k: f64p, age
 
 @kernel
 def effects_eq_step(t: f64p, frame: i64, first: i64, last: i64) -> None:
-    """One step of bands `first` to `last`; band b is at frame `frame` - b. t: a channel's `_TABLE` numbers."""
+    """One step of bands `first` to `last`; band b is at frame `frame` - b. `t`: a channel's `_TABLE` numbers."""
     for b in range(first, last):
         v0 = t[_IN + b]
         one = t[_ONE + b]
@@ -184,7 +184,7 @@ def effects_eq_step(t: f64p, frame: i64, first: i64, last: i64) -> None:
 
 @kernel
 def effects_eq_all(x: Audio, y: Audio, states: f64p, width: i64, ks: f64p, table: f64p, age: i64) -> None:
-    """y ← x through all bands, all steady; states: `width` numbers a band, two a channel; table: scratch.
+    """y ← x through all bands, all steady; `states`: `width` numbers a band, two a channel; `table`: scratch.
 
     Each band runs one frame behind the previous one, so that bands are independent, and all step at once.
     """
@@ -227,7 +227,7 @@ class EqState(NamedTuple):
 
 @kernel
 def effects_eq(x: Audio, y: Audio, curves: i64p, s: EqState) -> None:
-    """y ← x through all bands. curves: addresses of kind, frequency, gain and q of each; states, ks: a row a band."""
+    """y ← x through all bands. `curves`: addresses of kind, frequency, gain and q of each; states, ks: a row a band."""
     age = s.ages[0]
     steady = 1
     for b in range(BANDS_IN_ALL):

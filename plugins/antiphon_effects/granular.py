@@ -49,7 +49,7 @@ class GranularCurves(NamedTuple):
 def effects_granular(
     x: Audio, y: Audio, p: GranularCurves, ring: Audio, grains: f64p, whole: i64p, wait: f64p, rate: f64
 ) -> None:
-    """y ← grains of x. wait: frames to the next grain, and the gain compensation of the overlap."""
+    """y ← grains of x. `wait`: frames to the next grain, and the gain compensation of the overlap."""
     length = ring.frames
     for n in range(y.frames):
         if p.freeze[n] < 0.5:

@@ -57,7 +57,7 @@ class PingpongState(NamedTuple):
 
 @kernel
 def effects_pingpong(x: Audio, y: Audio, p: PingpongCurves, line: PingpongState, per_beat: f64) -> None:
-    """y ← the echoes of x. per_beat: frames of a beat. ring: `mask` + 1 frames a channel."""
+    """y ← the echoes of x. `per_beat`: frames of a beat. ring: `mask` + 1 frames a channel."""
     age = line.ages[0]
     span = line.mask + 1
     low_pole = f64(0.0)

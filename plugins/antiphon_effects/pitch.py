@@ -43,10 +43,7 @@ TAU = 2.0 * math.pi
 
 @kernel
 def effects_angle(y: f64, x: f64) -> f64:
-    """atan2(y, x), -π to π, within 2e-8.
-
-    Abramowitz and Stegun, Handbook of Mathematical Functions, 4.4.49.
-    """
+    """atan2(y, x), -π to π, within 2e-8. Abramowitz and Stegun, Handbook of Mathematical Functions, 4.4.49."""
     a = abs(x)
     b = abs(y)
     top = max(a, b)

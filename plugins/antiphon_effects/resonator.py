@@ -51,7 +51,7 @@ def effects_resonator(
 ) -> None:
     """y ← output of the comb filter.
 
-    notes: count, then the frame and frequency of each.  low: of each channel the filter's state, the input's mean.
+    `notes`: count, then the frame and frequency of each. `low`: of each channel the filter's state, the input's mean.
     """
     size = f64(ring.frames)
     follow = math.exp(-1.0 / (GLIDE * rate))

@@ -23,7 +23,7 @@ _AT, _ON, _LENGTH, _NEXT, _OVER, _POS, _GAIN, _SHARE, _KEPT, _SIZE = 0, 1, 2, 3,
 
 @kernel
 def effects_stutter_length(beats: f64, beat: f64, most: f64, fade: f64, state: f64p) -> f64:
-    """Length in frames of the next repeat, without accumulated rounding. beat: frames."""
+    """Length in frames of the next repeat, without accumulated rounding. `beat`: frames."""
     want = beats * beat + state[_OVER]
     frames = math.floor(want)
     state[_OVER] = want - frames
@@ -59,7 +59,7 @@ class StutterState(NamedTuple):
 def effects_stutter(
     x: Audio, y: Audio, p: StutterCurves, s: StutterState, beat: f64, step: f64, frames_per_beat: f64
 ) -> None:
-    """y ← x, or the slice. beat: of the first frame; step: beats a frame, 0 while the clock stands."""
+    """y ← x, or the slice. `beat`: of the first frame; `step`: beats a frame, 0 while the clock stands."""
     size = f64(s.ring.frames)
     for n in range(y.frames):
         part = f64(p.beats[n])

@@ -27,7 +27,7 @@ FADE = 0.01
 def effects_ringmod(
     x: Audio, carrier: Audio, y: Audio, source: f32p, hertz: f32p, state: f64p, slide: f64, rate: f64
 ) -> None:
-    """y ← x times the carrier. state: the sine's phase in turns, the input carrier's weight, 1 once started."""
+    """y ← x times the carrier. `state`: the sine's phase in turns, the input carrier's weight, 1 once started."""
     for n in range(y.frames):
         share = f64(source[n])
         if state[2] == 1.0:
@@ -70,7 +70,7 @@ class Ringmod(Processor):
 
 @kernel
 def effects_width(x: Audio, y: Audio, width: f32p, bass: f32p, state: f64p, rate: f64) -> None:
-    """First two channels of y ← x with the side signal scaled. state: two lowpasses of the side."""
+    """First two channels of y ← x with the side signal scaled. `state`: two lowpasses of the side."""
     pole = f64(1.0)
     for n in range(y.frames):
         low = f64(bass[n])
@@ -144,7 +144,7 @@ class TremoloCurves(NamedTuple):
 def effects_tremolo(
     x: Audio, y: Audio, p: TremoloCurves, state: f64p, beat: f64, step: f64, most: f64, rate: f64
 ) -> None:
-    """y ← x times the wave. state: the turns, 1 once it has begun, the wave of each side."""
+    """y ← x times the wave. `state`: the turns, 1 once it has begun, the wave of each side."""
     for n in range(y.frames):
         state[0] = effects_turns(state[0], f64(p.rate[n]), f64(p.beats[n]), beat + step * f64(n), rate)
         for side in range(2):

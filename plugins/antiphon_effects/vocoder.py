@@ -41,7 +41,7 @@ _ENVELOPE, _CARRIER = 4, 5
 
 @kernel
 def effects_bandpass(v: f64, a1: f64, a2: f64, a3: f64, damp: f64, state: f64p, at: i64) -> f64:
-    """One step of a state-variable bandpass of 0 dB at its peak. state: two numbers from `at` on."""
+    """One step of a state-variable bandpass of 0 dB at its peak. `state`: two numbers from `at` on."""
     one = state[at]
     two = state[at + 1]
     v3 = v - two
@@ -62,7 +62,7 @@ class CarrierCurves(NamedTuple):
 
 @kernel
 def effects_carrier(carrier: Audio, y: Audio, p: CarrierCurves, own: f64p, dice: i64p, slide: f64, rate: f64) -> None:
-    """y ← the carrier. own: the saw's turns, the share of the saw, 1 once it has begun. dice: of the noise."""
+    """y ← the carrier. `own`: the saw's turns, the share of the saw, 1 once it has begun. `dice`: of the noise."""
     for n in range(y.frames):
         share = f64(p.source[n])
         if own[2] == 1.0:

@@ -24,15 +24,12 @@ _MAX_VALUE = 1e9
 class HostedControl:
     """A plugin's control: its address in the plugin, and its parameter here.
 
-    Attributes:
-        key: Index of an LV2 port, id of a CLAP parameter, name of a VST3 one.
-        kind: "float", "int", "switch" or "choice".
-        values: Of a choice, the plugin's number for each of `choices`; of a switch, those of off and on.
+    `values`: of a choice, the plugin's number for each of `choices`; of a switch, those of off and on.
     """
 
-    key: int | str
+    key: int | str  # index of an LV2 port, id of a CLAP parameter, name of a VST3 one
     name: str
-    kind: str
+    kind: str  # "float", "int", "switch" or "choice"
     low: float
     high: float
     default: float
@@ -71,28 +68,21 @@ class HostedControl:
 class PluginCard:
     """Description of a third-party plugin.
 
-    Attributes:
-        address: "lv2:URI", "clap:ID" or "vst3:PATH".
-        problem: Why it cannot be hosted, in a sentence's end; "" for one that can.
-        ins, outs, side: Channels of its first input and output, and of a side chain.
-        notes: It takes notes.
-        latency: Frames at 48 kHz, as it reported with its defaults.
-        library: Path of its code.
-        more: What its format needs to load it.
+    `ins`, `outs`, `side`: channels of its first input and output, and of a side chain.
     """
 
-    address: str
+    address: str  # "lv2:URI", "clap:ID" or "vst3:PATH"
     name: str = ""
     maker: str = ""
-    problem: str = ""
+    problem: str = ""  # why it cannot be hosted, in a sentence's end; "" for one that can
     ins: int = 0
     outs: int = 0
     side: int = 0
-    notes: bool = False
-    latency: int = 0
-    library: str = ""
+    notes: bool = False  # it takes notes
+    latency: int = 0  # frames at 48 kHz, as it reported with its defaults
+    library: str = ""  # path of its code
     controls: tuple[HostedControl, ...] = ()
-    more: Mapping[str, Any] = field(default_factory=dict)
+    more: Mapping[str, Any] = field(default_factory=dict)  # what its format needs to load it
 
     def to_json(self) -> dict[str, Any]:
         """The card as JSON data."""

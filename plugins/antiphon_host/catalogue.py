@@ -36,7 +36,7 @@ _debt_ends = 0.0  # when an event loop may wait for LOOP_SECONDS again
 def card_of(address: str, *, changed: bool = False) -> PluginCard:
     """Description of a plugin, created now if not cached.
 
-    changed: where it cannot be described any more, the one that was kept before.
+    `changed`: where it cannot be described any more, the one that was kept before.
 
     Raises ParamError: there is no such plugin on this machine, or it cannot be hosted.
     """

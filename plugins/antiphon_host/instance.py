@@ -11,16 +11,10 @@ from antiphon_host.midi import MidiMessage
 
 
 class HostedInstance(Protocol):
-    """A running third-party plugin.
+    """A running third-party plugin. `latency`: frames, after a run."""
 
-    Attributes:
-        x: float32 `[ins + side, hop]`, read by `run`.
-        y: float32 `[outs, hop]`, written by `run`.
-        latency: Frames, after a run.
-    """
-
-    x: Samples
-    y: Samples
+    x: Samples  # float32 `[ins + side, hop]`, read by `run`
+    y: Samples  # float32 `[outs, hop]`, written by `run`
 
     @property
     def latency(self) -> int: ...

@@ -71,10 +71,7 @@ class Plugin(WorkerProcessor):
         return round(self._card().latency * spec.rate / 48000)
 
     def prepare(self, spec: StreamSpec) -> None:
-        """Opens the stream.
-
-        Raises ParamError: there is no such plugin, or it cannot be hosted.
-        """
+        """Opens the stream. `ParamError` if there is no such plugin, or it cannot be hosted."""
         self._passes = not self.settings["uri"]
         if self._passes:
             self.latency = 0

@@ -45,7 +45,7 @@ class AnalysisCounts:
 
 @dataclass(slots=True)
 class _Work:
-    """A sound under analysis. done: its seconds so far, written by its thread."""
+    """A sound under analysis. `done`: its seconds so far, written by its thread."""
 
     digest: str
     path: bytes

@@ -189,9 +189,8 @@ class Catalogue:
     ) -> Iterator[CatalogueRow]:
         """Files in order of their paths.
 
-        Args:
-            path: This file, or the files in this folder; None for all.
-            only: Quantities that are read; none for all, of which beats and chords are long.
+        `path`: this file, or the files in this folder; None for all. `only`: quantities that are read; none for all, of
+        which beats and chords are long.
         """
         conditions: list[str] = ["1"]
         given: list[str | bytes | int] = []

@@ -46,12 +46,9 @@ _INTERVALS = ("", "a semitone", "a tone", "a minor third", "a major third", "a f
 class FitProfile:
     """Features of a sound for comparison.
 
-    Attributes:
-        stated: Whether that is known to be its tempo: whether `findings` states one.
-        density: Onsets a beat, or None.
-        register: A MIDI number, or None.
-        harmony: `[beats, 12]` or `[1, 12]`, in all of length 1 times a weight; zeros for drums.
-        learnt: Whether they are of `fit`.
+    `stated`: whether that is known to be its tempo: whether `findings` states one. `density`: onsets a beat, or None.
+    `register`: a MIDI number, or None. `harmony`: `[beats, 12]` or `[1, 12]`, in all of length 1 times a weight; zeros
+    for drums. `learnt`: whether they are of `fit`.
     """
 
     def __init__(self, values: Mapping[str, Any]) -> None:

@@ -21,10 +21,7 @@ MAX_REASON = 300
 
 
 def digest_of(path: bytes) -> str:
-    """The digest of a file's bytes.
-
-    Raises `OSError`: it cannot be read, or is a pipe or device, which might never end.
-    """
+    """The digest of a file's bytes. `OSError` if it cannot be read, or is a pipe or device, which might never end."""
     hashed = hashlib.blake2b(digest_size=DIGEST_BYTES)
     with open(path, "rb", buffering=0, opener=open_ordinary) as file:
         while piece := file.read(1 << 20):

@@ -119,10 +119,7 @@ def _rows(path: Path) -> Iterator[tuple[dict[str, Any], dict[str, int]]]:
 
 
 def metadata_of(path: Path) -> dict[str, Any]:
-    """Metadata of a shard: its task's digest, and the versions of its computation.
-
-    Raises `FileError`: it is no shard.
-    """
+    """Metadata of a shard: its task's digest, and the versions of its computation. `FileError` if it is no shard."""
     import pyarrow
     from pyarrow import parquet
 
@@ -134,10 +131,7 @@ def metadata_of(path: Path) -> dict[str, Any]:
 
 
 def results_of(row: Mapping[str, Any], versions: Mapping[str, int]) -> dict[str, AnalysisResult]:
-    """Results of a shard row, in the catalogue's form.
-
-    Raises `KeyError`: the row is not of those analyses.
-    """
+    """Results of a shard row, in the catalogue's form. `KeyError` if the row is not of those analyses."""
     found: dict[str, AnalysisResult] = {}
     for name, version in versions.items():
         problem = row[f"{name}.problem"]

@@ -50,7 +50,7 @@ class TrackRow:
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """A listener's reaction to a sound. kind: one of `KINDS`; time: seconds since 1970."""
+    """A listener's reaction to a sound. `kind`: one of `KINDS`; `time`: seconds since 1970."""
 
     sound: int
     kind: str

@@ -37,17 +37,11 @@ F32 = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class VectorTable:
-    """Sounds with their vectors.
+    """Sounds with their vectors."""
 
-    Attributes:
-        rows: float32 `[n, d]`, each dimension standardised over all, each row of length 1.
-        names: The paths, each after a zero byte, and one more zero byte.
-        places: int64 `[n]`, where in `names` each path's zero byte is.
-    """
-
-    rows: F32
-    names: bytes
-    places: NDArray[np.int64]
+    rows: F32  # float32 `[n, d]`, each dimension standardised over all, each row of length 1
+    names: bytes  # the paths, each after a zero byte, and one more zero byte
+    places: NDArray[np.int64]  # int64 `[n]`, where in `names` each path's zero byte is
 
     def path(self, row: int) -> bytes:
         """Path of a row."""

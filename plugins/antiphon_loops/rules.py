@@ -28,20 +28,9 @@ Form: TypeAlias = Annotated[
 
 
 class Rules(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """enters: the intensity from which a role plays.  loudness: LUFS a loop of that role is brought to.
+    """Rules by which loops are stacked: `rules.toml`.
 
-    section: bars between changes of loops.  form: how much of the intensity each part of a round has, spread over
-    its sections.  choices: loops a role has in a round.  variety: how likely a role is to change its loop from section
-    to section, 0 to 1; above 0 one role does at least.  fastest, slowest: how many times its own tempo a loop may
-    be played at before it is chosen only for want of others.  stretching, shifting, mood, groove, sureness,
-    straight: how much each counts against a loop (an octave of tempo; a tritone; the opposite mood), or for it (its
-    onsets fall where the drums' do; its tempo and key are certain; its onsets lie on 16ths).  clash: how much it
-    counts that all of a loop's sound lies on notes outside the key.  fit: how much for it that it goes with those
-    chosen before it (the analysis `fit`).  beat: how much against it that it is one stroke, or has no beat
-    (`loop_confidence`).  style: how much against it that it is not of the style asked for.  takes:
-    pieces of which the one whose loops go together best is played.  chance: how much is left to the seed.
-    rests: how likely a role is to rest in a section.  breaks: how likely one is to rest in its last bar.
-    tempo_sure: a loop whose tempo is less certain is left out, one without a beat is not.
+    `enters`: the intensity from which a role plays. `loudness`: LUFS a loop of that role is brought to.
     """
 
     enters: By = {}

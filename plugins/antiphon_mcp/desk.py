@@ -41,37 +41,24 @@ class LandingRefused(Exception):
 
 @dataclass(slots=True)
 class Proposal:
-    """A proposed change.
-
-    Attributes:
-        text: The whole script, with it; "" where it changes no script.
-        lines: Messages at the change.
-        base: The script on which it stands.
-        own: Whether it is the performer's own, which is judged alone.
-        replaced: The script that it replaced, with its version, name and sender.
-        back: Messages that take back those of `lines`, and what the script sets.
-        at: Beat from which its lines hold.
-        figures: Of the verdict.
-        diff: The change as lines with + and -.
-        state: rehearsing, ready, waiting, landing, landed, refused, dropped or undone.
-    """
+    """A proposed change. `replaced`: the script that it replaced, with its version, name and sender."""
 
     id: str
-    text: str
-    lines: tuple[Message, ...]
-    base: str
-    back: tuple[Message, ...] = ()
+    text: str  # the whole script, with it; "" where it changes no script
+    lines: tuple[Message, ...]  # messages at the change
+    base: str  # the script on which it stands
+    back: tuple[Message, ...] = ()  # messages that take back those of `lines`, and what the script sets
     bars: int = 4
-    own: bool = False
+    own: bool = False  # whether it is the performer's own, which is judged alone
     replaced: dict[str, Any] = field(default_factory=dict)
     ok: bool = False
     why: list[str] = field(default_factory=list)
-    figures: dict[str, Any] = field(default_factory=dict)
+    figures: dict[str, Any] = field(default_factory=dict)  # of the verdict
     picture: bytes = b""
-    diff: str = ""
-    state: str = "rehearsing"
+    diff: str = ""  # the change as lines with + and -
+    state: str = "rehearsing"  # rehearsing, ready, waiting, landing, landed, refused, dropped or undone
     quantum: float = 0.0
-    at: float = 0.0
+    at: float = 0.0  # beat from which its lines hold
 
     @property
     def mark(self) -> str:

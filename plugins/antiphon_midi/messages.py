@@ -28,7 +28,7 @@ CENTRE = 8192
 
 
 class Short(NamedTuple):
-    """Any message but SysEx. status: including the channel.  a, b: data bytes, 0 if absent."""
+    """Any message but SysEx. `status`: including the channel. `a`, `b`: data bytes, 0 if absent."""
 
     status: int
     a: int = 0
@@ -55,7 +55,7 @@ Message: TypeAlias = Short | SysEx
 
 
 class Parser:
-    """Parser of one port's stream. malformed: bytes of no message.  bounded: SysEx longer than `limit`."""
+    """Parser of one port's stream. `malformed`: bytes of no message. `bounded`: SysEx longer than `limit`."""
 
     def __init__(self, limit: int = MAX_SYSEX) -> None:
         self._limit = limit

@@ -49,7 +49,7 @@ def send_out(request: OscRequest) -> None:
 class MidiOut:
     """Output stream to all open ports.
 
-    source: the port of the message being handled; its effects are not echoed to that port. Times are of the engine's
+    `source`: the port of the message being handled; its effects are not echoed to that port. Times are of the engine's
     clock, by a timer with millisecond precision.
     """
 

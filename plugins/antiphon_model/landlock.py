@@ -90,23 +90,19 @@ Run: TypeAlias = Callable[[Samples], Samples]
 
 
 class StreamProgram(Protocol):
-    """A loaded file with one of its methods chosen.
+    """A loaded file with one of its methods chosen."""
 
-    Attributes:
-        device: "cpu" or "cuda".
-    """
-
-    device: str
+    device: str  # "cpu" or "cuda"
 
     def begin(self) -> Run:
         """Begins a stream in its initial state; returns the function of its consecutive hops."""
 
 
 def confine(nodes: tuple[str, ...] = ()) -> None:
-    """Revokes this process's output and its right to write files but those `nodes`, before it runs foreign code.
+    """Takes output and the writing of all files but `nodes` from this process, before it runs foreign code.
 
-    Script can print, without end. A limit of 0 bytes holds everywhere; Landlock, where the kernel has it, also keeps
-    from files that exist, and from programs and TCP.
+    A file size limit of 0 bytes works on every system; Landlock, where the kernel has it, also forbids existing files,
+    programs and TCP.
     """
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for descriptor in (1, 2):

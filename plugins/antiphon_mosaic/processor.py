@@ -12,7 +12,6 @@ from antiphon_mosaic.corpus import CLUSTERS, MAX_STEPS, MAX_UNITS, UnitChooser, 
 from antiphon_mosaic.features import LEVEL, LEVEL_SPREAD, SILENT, Describer, Grid, OnsetFinder
 from antiphon_mosaic.kernels import GrainPool, Window
 from antiphon_mosaic.level import BandFitter, LevelMatcher
-from antiphon_mosaic.third import GENRES
 
 NOTES = 8
 """Maximum simultaneous notes; the finger is one more stream."""
@@ -171,11 +170,8 @@ class Mosaic(Processor):
     def _note(self, wait: int, start: float, steps: float, level: float) -> None:
         """Queues a unit as a note of a sampler that holds the reference: its `age` is the unit's start.
 
-        Args:
-            wait: Samples from the next of output.
-            start: Sample of the reference.
-            steps: Semitones up.
-            level: dB beside the reference.
+        `wait`: samples from the next of output. `start`: sample of the reference. `steps`: semitones up. `level`: dB
+        beside the reference.
         """
         self._told += 1
         sample, channel, number = self._hops * self._grid.hop + wait, self._told % CHANNELS + 1, ROOT + round(steps)
@@ -307,19 +303,9 @@ class Third(Mosaic):
     """`mosaic` as the file job `antiphon run third A OUT -p reference=B`."""
 
     on_files = FileUse(
-        job="antiphon_mosaic.third:run",
-        needs=("reference",),
-        exempt=tuple(f"genre={name}" for name in GENRES),
-        changes=("pitch", "time", "level", "channels"),
+        job="antiphon_mosaic.third:run", needs=("reference",), changes=("pitch", "time", "level", "channels")
     )
     params: ClassVar[tuple[Param, ...]] = (
         *Mosaic.params,
         Param("tempo", default=0.0, low=0.0, high=300.0, unit="bpm", doc="On files: the tempo of OUT; 0: that of IN."),
-        Param(
-            "genre",
-            "choice",
-            "own",
-            choices=("own", *GENRES),
-            doc="On files: a band of this genre under IN's melody and chords, in the sound of the reference if any.",
-        ),
     )

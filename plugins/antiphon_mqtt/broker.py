@@ -13,7 +13,7 @@ MQTT_PORT = 1883
 
 @dataclass(frozen=True, slots=True)
 class Broker:
-    """An MQTT broker. user, password: "" for none.  written: the password as it stands in the URL."""
+    """An MQTT broker. `user`, `password`: "" for none. `written`: the password as it stands in the URL."""
 
     host: str
     port: int

@@ -55,7 +55,7 @@ class Once:
         self._again_until = 0.0
 
     def connected(self, resumed: bool) -> None:
-        """Handles a new connection. resumed: the broker kept our session; if not, identifiers restart."""
+        """Handles a new connection. `resumed`: the broker kept our session; if not, identifiers restart."""
         if not resumed:
             self._seen.clear()
         self._again_until = self._clock() + RETRY_SECONDS if resumed else 0.0
@@ -88,9 +88,9 @@ class Arrivals(NamedTuple):
 class MqttConnection(aiomqtt.Client):
     """Connection to be opened once and closed once.
 
-    identifier: fixed, so that the broker keeps what comes while we are away.  forget: it does not, nor what it kept
+    `identifier`: fixed, so that the broker keeps what comes while we are away. `forget`: it does not, nor what it kept
     before; a connection for that alone, as mosquitto writes down no session that was begun so.
-    will: (topic, payload), retained, published by the broker when we are lost.
+    `will`: (topic, payload), retained, published by the broker when we are lost.
     """
 
     def __init__(
@@ -119,7 +119,7 @@ class MqttConnection(aiomqtt.Client):
     async def open(self, *filters: str, unqueued: tuple[str, ...] = ()) -> None:
         """Connects and subscribes, QoS 1, without retained messages; `MqttError` with the reason.
 
-        unqueued: further topics, QoS 0: the broker does not queue their messages while we are away.
+        `unqueued`: further topics, QoS 0: the broker does not queue their messages while we are away.
         """
         try:
             await self.__aenter__()

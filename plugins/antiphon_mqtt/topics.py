@@ -23,7 +23,7 @@ SLOW = 0.1
 class Outward:
     """Queue of topics and payloads to publish.
 
-    dropped: values superseded while the broker was away, or beyond the bound. wake: event set by new data.
+    `dropped`: values superseded while the broker was away, or beyond the bound. `wake`: event set by new data.
     """
 
     def __init__(self) -> None:
@@ -39,7 +39,7 @@ class Outward:
         return len(self._waiting) + len(self._slow)
 
     def put(self, topic: str, payload: bytes, *, slow: bool = False) -> None:
-        """Sets the topic's value to `payload`. slow: a node's own report."""
+        """Sets the topic's value to `payload`. `slow`: a node's own report."""
         queue = self._slow if slow else self._waiting
         if topic in queue:
             self.dropped += not self._open

@@ -31,11 +31,8 @@ class SynthError(EngineError):
 class Pyo:
     """Renders notes by pyo. Allocates every slot's voices at once, so that opening a slot is cheap.
 
-    Args:
-        rate: Rate of the stream, in frames a second.
-        hop: 1 to 2048 frames.
-        slots: Nodes, 1 to 32.
-        samples: Their folder; None for the one beside the plugin `antiphon_synth`.
+    `rate`: rate of the stream, in frames a second. `hop`: 1 to 2048 frames. `slots`: nodes, 1 to 32. `samples`: their
+    folder; None for the one beside the plugin `antiphon_synth`.
     """
 
     name = "pyo"

@@ -44,9 +44,9 @@ def give(banks: Sequence[Bank]) -> None:
 
 
 class Bank:
-    """level, speed: each voice's signal of the chunk, float32 `[chunk]`, to be filled before `run`.
+    """`level`, `speed`: each voice's signal of the chunk, float32 `[chunk]`, to be filled before `run`.
 
-    out: float32 `[chunk, 2]`, output of the last `run`.
+    `out`: float32 `[chunk, 2]`, output of the last `run`.
     """
 
     def __init__(self, rate: int, chunk: int) -> None:

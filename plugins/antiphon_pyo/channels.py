@@ -15,7 +15,7 @@ GLIDE = 0.005
 class Glides:
     """Linear ramps of one value per channel, or per voice.
 
-    values: present values, `[channels]`.  loose: True for those that moved in the chunk ended by `finish`; for those
+    `values`: present values, `[channels]`. `loose`: True for those that moved in the chunk ended by `finish`; for those
     `curves` `[channels, frames]` is valid.
     """
 
@@ -97,7 +97,7 @@ class Channels:
         self._expression = [1.0] * CHANNELS
 
     def reset(self, reach: float) -> None:
-        """reach: bend range in semitones."""
+        """`reach`: bend range in semitones."""
         self._reach = reach
         self._wheels.reset()
         self.bends.reset()

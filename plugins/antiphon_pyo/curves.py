@@ -39,9 +39,9 @@ def level(
     ramp: Samples,
     presses: Glides | None = None,
 ) -> Samples:
-    """float32 `[voices, frames]`: attack, release, fades, gain. ramp: 0, 1, 2, … of the chunk's frames.
+    """float32 `[voices, frames]`: attack, release, fades, gain. `ramp`: 0, 1, 2, … of the chunk's frames.
 
-    presses: pressure gain of each voice.
+    `presses`: pressure gain of each voice.
 
     The first frame of an attack is already above 0, the first of a release already below its start.
     """

@@ -12,21 +12,17 @@ from antiphon_pyo.zone_sound import ZoneSound
 
 @dataclass(frozen=True, slots=True)
 class Instrument:
-    """attack, release: seconds.  level: gain at full velocity.  curve: exponent of velocity.
-
-    one_shot: plays to its end; note-offs have no effect.  chokes: choke groups by key. free: a note begins at a random
-    position of its loop.  damped: highest key with a damper, above it notes ring.
-    """
+    """A sampled instrument."""
 
     name: str
-    attack: float
-    release: float
-    level: float
-    curve: float
-    one_shot: bool = False
-    free: bool = False
-    damped: int = 127
-    chokes: dict[int, int] = field(default_factory=dict)
+    attack: float  # seconds
+    release: float  # seconds
+    level: float  # gain at full velocity
+    curve: float  # exponent of the velocity
+    one_shot: bool = False  # it plays to its end; note-offs have no effect
+    free: bool = False  # a note begins at a random position of its loop
+    damped: int = 127  # highest key with a damper; above it notes ring
+    chokes: dict[int, int] = field(default_factory=dict)  # choke groups by key
 
 
 _HATS = {42: 1, 44: 1, 46: 1}

@@ -25,17 +25,16 @@ RMS = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Ensemble:
-    """tilt: roll-off of the partials, dB an octave.  cents: width of the first partial.  spread: growth of widths.
+    """Spectrum of an ensemble: many detuned players of one note.
 
-    even: level of even partials.  bodies: resonances as (Hz, width in octaves, dB).
-    bright: low-pass at the softest and the loudest velocity, in multiples of the middle between the note and A4.
+    `bright`: low-pass at the softest and the loudest velocity, in multiples of the middle between the note and A4.
     """
 
-    tilt: float
-    cents: float
-    spread: float
-    even: float
-    bodies: tuple[tuple[float, float, float], ...]
+    tilt: float  # roll-off of the partials, dB an octave
+    cents: float  # width of the first partial
+    spread: float  # growth of the widths from partial to partial
+    even: float  # level of even partials
+    bodies: tuple[tuple[float, float, float], ...]  # resonances: Hz, width in octaves, dB
     bright: tuple[float, float]
 
 
@@ -58,7 +57,7 @@ def ensemble(like: Ensemble, rate: int, seed: int) -> Iterator[ZoneSound]:
 
 
 def _loop(like: Ensemble, rate: int, first: int, seed: tuple[int, int], side: int) -> Samples:
-    """Loop of one side of a zone. first: bin of the first partial, and number of its periods in the loop."""
+    """Loop of one side of a zone. `first`: bin of the first partial, and number of its periods in the loop."""
     rng, middle = np.random.default_rng((*seed, side)), np.random.default_rng(seed)
     bin_hz = rate / LOOP
     hz = first * bin_hz

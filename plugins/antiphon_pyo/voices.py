@@ -28,8 +28,8 @@ class Voices:
 
     begin: sample of onset.  age: frames sounded before it.  off, kill: sample of release, and of stealing. attack,
     release, fade, resume: frames.  decay: frames from the attack to the share `sustain`; 0 is off.  gain: linear.
-    speed: table frames per frame, unbent. position: table frames read.
-    length: end of the table's sound.  hz: speed in pyo's unit.
+    `speed`: table frames per frame, unbent. `position`: table frames read.
+    `length`: end of the table's sound. `hz`: speed in pyo's unit.
     """
 
     def __init__(self, rate: int) -> None:

@@ -12,10 +12,10 @@ STEPS = (0.1, 0.3, 0.5, 0.7, 0.85, 1.0)
 
 @dataclass(frozen=True, slots=True)
 class ZoneSound:
-    """A zone without pyo objects. left, right: float32 `[frames]`, the same array for a mono sound.
+    """A zone without pyo objects. `left`, `right`: float32 `[frames]`, the same array for a mono sound.
 
     root: key of its recorded pitch.  low, high: key range.  rate: frames per second. cutoffs: Hz of the low-pass at the
-    root, at each of `STEPS`.  loop: endless and seamless; else it ends.
+    root, at each of `STEPS`. `loop`: endless and seamless; else it ends.
     """
 
     left: Samples

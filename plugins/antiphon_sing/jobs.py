@@ -185,7 +185,7 @@ def _written(
     source: F32 | None = None,
     backing: Samples | None = None,
 ) -> tuple[Written, ...]:
-    """Sings parts into `job.target`; source: recording for pitch and loudness contours; backing: added."""
+    """Sings parts into `job.target`; `source`: recording for pitch and loudness contours; `backing`: added."""
     voices = []
     for piece, notes in _texts(job, parts):
         timed = [

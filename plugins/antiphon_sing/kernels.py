@@ -92,12 +92,9 @@ class SingerState(NamedTuple):
 def sing_add(s: SingerState, place: i64, first: f64, second: f64, offset: f64, size: f64, gain: f64) -> None:
     """Adds the response at a frame to a ring.
 
-    Args:
-        place: Index of the first sample.
-        first: Frame, a fraction.
-        second: Not used below 0; else frames are rounded down to whole multiples of it.
-        offset: Samples from the pulse to the first sample, 0 to 1.
-        size: Samples of the response in a sample: above 1 formants are higher.
+    `place`: index of the first sample. `first`: frame, a fraction. `second`: not used below 0; else frames are rounded
+    down to whole multiples of it. `offset`: samples from the pulse to the first sample, 0 to 1. `size`: samples of the
+    response in a sample: above 1 formants are higher.
     """
     frame = first
     if second > 0.0:
@@ -232,12 +229,8 @@ def sing_voice(s: SingerState, place: i64, r: i64, count: i64) -> None:
 def sing_take(ring: f32p, length: i64, place: i64, into: f32p, count: i64, keep: f64, state: f64p) -> None:
     """Moves samples out of a ring, leaving zeros, through two high-passes that remove the pulses' DC.
 
-    Args:
-        length: Its samples.
-        place: Index of the first sample.
-        into: `[count]`.
-        count: Samples.
-        state: `[4]`, input and output of each.
+    `length`: its samples. `place`: index of the first sample. `into`: `[count]`. `count`: samples. `state`: `[4]`,
+    input and output of each.
     """
     at = place
     for n in range(count):

@@ -38,7 +38,7 @@ SYLLABLE = Param("syllable", "int", 0, 0, 4095, doc="The next note sings this on
 class _ScheduledAction(NamedTuple):
     """A scheduled voice action.
 
-    do: 0 begins a syllable, 1 ends it, in `value` samples, 2 fades, 3 glides to pitch `value`, 4 bends by `value`
+    `do`: 0 begins a syllable, 1 ends it, in `value` samples, 2 fades, 3 glides to pitch `value`, 4 bends by `value`
     semitones, 5 sets the pressure gain `value`.
     """
 

@@ -33,7 +33,7 @@ _STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 class SungNote:
     """A note of a part: start and end in seconds, its number and velocity, and its syllable in the file.
 
-    bends: (second, semitones) from there on, the first at or before its start.
+    `bends`: (second, semitones) from there on, the first at or before its start.
     """
 
     start: float
@@ -126,7 +126,7 @@ def _bends(track: MidiTrack, times: MidiTimes, reach: float) -> dict[int, list[t
 def _lyrics(track: Iterable[Any], ticks: int, kind: str) -> list[tuple[float, str]]:
     """(beat, syllable) of a track's lyrics, with a hyphen after a non-final syllable.
 
-    kind: "lyrics", or "text" for those of karaoke, whose lines begin with / or \\ and whose titles with @.
+    `kind`: "lyrics", or "text" for those of karaoke, whose lines begin with / or \\ and whose titles with @.
     """
     at, found = 0, []
     for message in track:

@@ -32,10 +32,7 @@ class Texts:
         return self._songs.get(key)
 
     def begin(self, key: Key, seconds: float) -> Song | None:
-        """Computes a song in the background, and waits for it at most `seconds`.
-
-        Raises VoiceError: it cannot be sung.
-        """
+        """Computes a song in the background, and waits for it at most `seconds`. `VoiceError` if it cannot be sung."""
         if key not in self._songs:
             thread = threading.Thread(target=self._try, args=(key,), name="sing", daemon=True)
             thread.start()

@@ -66,15 +66,10 @@ class SuperCollider:
     ) -> None:
         """Connects to JACK and starts scsynth.
 
-        Args:
-            hop: Frames of a hop; JACK's block, or more than that by the margin of `delay`.
-            spare: Whether to run a second scsynth.
-            restarts: Deaths within a minute after which scsynth is still restarted.
-            wait: Seconds to wait for JACK.
-            wires: The JACK client to use; None to open one.
-
-        Raises:
-            EngineError: scsynth or JACK is missing, or JACK's rate or block does not fit.
+        `hop`: frames of a hop; JACK's block, or more than that by the margin of `delay`. `spare`: whether to run a
+        second scsynth. `restarts`: deaths within a minute after which scsynth is still restarted. `wait`: seconds to
+        wait for JACK. `wires`: the JACK client to use; None to open one. Raises `EngineError`: scsynth or JACK is
+        missing, or JACK's rate or block does not fit.
         """
         # before JACK's thread is created, which inherits them
         short_slices()

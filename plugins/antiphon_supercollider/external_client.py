@@ -24,7 +24,7 @@ from antiphon_supercollider.address import scsynth_address
 from antiphon_supercollider.backend import SuperCollider
 from antiphon_supercollider.scsynth import external_scsynth
 from antiphon_supercollider.scsynth.external_scsynth import ExternalScsynth
-from antiphon_supercollider.scsynth.jack_bridge import ECHO, Outside, Wires
+from antiphon_supercollider.scsynth.jack_bridge import ECHO, ForeignClient, Wires
 from antiphon_supercollider.scsynth.layout import Layout
 from antiphon_supercollider.scsynth.scsynth_supervisor import CLOCK_GROUP, VOICES_GROUP, ScsynthSupervisor
 from antiphon_supercollider.scsynth.server import Scsynth
@@ -75,7 +75,12 @@ class ExternalClient(ScsynthSupervisor):
     """Supervises the connection to an `ExternalScsynth`, and reconnects whenever it runs again."""
 
     def __init__(
-        self, wires: Wires, slots: int, address: tuple[str, int], clients: Sequence[Outside], until: float = math.inf
+        self,
+        wires: Wires,
+        slots: int,
+        address: tuple[str, int],
+        clients: Sequence[ForeignClient],
+        until: float = math.inf,
     ) -> None:
         self._address, self._brings, self._number, self._until = address, bool(clients), -1, until
         self._why = f"the scsynth at {self._shown} answers, but accepts no client; it may be busy or have ended"

@@ -25,9 +25,9 @@ SOUND = "sound-{}-{}.npy"
 
 
 class ScoreBackend:
-    """Backend of one pass. live: uses the live latency.
+    """Backend of one pass. `live`: uses the live latency.
 
-    folder: stores the events and the rendered sound of passes. A *track* is one node from its opening to its closing;
+    `folder`: stores the events and the rendered sound of passes. A *track* is one node from its opening to its closing;
     tracks are numbered in order of opening.
     """
 

@@ -35,7 +35,7 @@ class DelayState(NamedTuple):
 
 @kernel
 def utilities_delay(x: Audio, y: Audio, seconds: f32p, feedback: f32p, s: DelayState, early: i64, sample: i64) -> None:
-    """y ← the echo of x. ring: `size` frames a channel. early: frames the output comes before its time."""
+    """y ← the echo of x. ring: `size` frames a channel. `early`: frames the output comes before its time."""
     if s.state[_ENTRY] < 0:
         # put in while something sounds, it must not begin its first echo with a click; a file begins as it is
         s.state[_ENTRY] = s.entry if sample > 0 else 0

@@ -98,7 +98,7 @@ class FilterCurves(NamedTuple):
 
 @kernel
 def utilities_filter(x: Audio, y: Audio, p: FilterCurves, state: f64p, k: f64p, ages: i64p, rate: f64) -> None:
-    """y ← x filtered; `ages[0]` frames have gone since the reset. state: two numbers a channel."""
+    """y ← x filtered; `ages[0]` frames have gone since the reset. `state`: two numbers a channel."""
     age = ages[0]
     lead = age % GRID
     for piece in range((lead + y.frames + GRID - 1) // GRID):

@@ -82,7 +82,7 @@ class FollowerCurves(NamedTuple):
 
 @kernel
 def utilities_follower(x: Audio, y: f32p, p: FollowerCurves, state: f64p, rate: f64) -> None:
-    """y ← depth times x's level normalised from floor to ceiling. state: the decaying peak, the smoothed level."""
+    """y ← depth times x's level normalised from floor to ceiling. `state`: the decaying peak, the smoothed level."""
     for n in range(x.frames):
         top = f64(0.0)
         for c in range(x.channels):

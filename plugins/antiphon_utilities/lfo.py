@@ -36,7 +36,7 @@ def utilities_dice(seed: i64, turn: i64) -> f64:
 
 @kernel
 def utilities_wave(shape: i64, seed: i64, turns: f64) -> f64:
-    """Waveform value, -1 to 1, at a phase in turns. shape: index in SHAPES."""
+    """Waveform value, -1 to 1, at a phase in turns. `shape`: index in SHAPES."""
     whole = math.floor(turns)
     t = turns - whole
     k = i64(whole)
@@ -74,7 +74,7 @@ class LfoCurves(NamedTuple):
 def utilities_lfo(
     y: f32p, p: LfoCurves, turns: f64p, whole: i64p, beat: f64, step: f64, rate: f64, frames: i64
 ) -> None:
-    """y ← offset + depth * wave. beat: of the first frame; step: beats a frame, 0 while stopped."""
+    """y ← offset + depth * wave. `beat`: of the first frame; `step`: beats a frame, 0 while stopped."""
     most = 2.0 / (EDGE * rate)
     for n in range(frames):
         length = f64(p.beats[n])

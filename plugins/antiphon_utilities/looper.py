@@ -193,7 +193,7 @@ class Looper(Processor):
         return frame
 
     def _act(self, order: str, clocked: bool, tempo: float = 0.0) -> None:
-        """Executes a command. clocked: it is on its beat, at `tempo`."""
+        """Executes a command. `clocked`: it is on its beat, at `tempo`."""
         state, whole = self._state, self._whole
         if order == "clear":
             self._leave(EMPTY)

@@ -66,7 +66,7 @@ class ChordTracker:
     """
 
     def __init__(self, spec: StreamSpec, node: int, velocity: Callable[[float, float], float]) -> None:
-        """Allocates buffers and connects to the worker. velocity: of a level in dB and the parameter `dynamics`.
+        """Allocates buffers and connects to the worker. `velocity`: of a level in dB and the parameter `dynamics`.
 
         Raises WorkerError: the network does not play at this rate, or its worker could not be started.
         """

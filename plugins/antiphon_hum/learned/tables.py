@@ -24,6 +24,7 @@ FAR_VOICED, FAR_NOTE, FAR_ONSET, FAR_KEY, FAR_SURE, MANY = range(7, 13)
 FAR_KEYS = 13
 """First of `SEMITONES` values: probabilities of each semitone for the note `FAR` hops ago."""
 ANSWER = FAR_KEYS + SEMITONES
+"""Values of an answer."""
 
 
 def pitch(value: float) -> float:

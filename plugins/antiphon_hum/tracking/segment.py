@@ -75,7 +75,7 @@ def hum_notes(pitch: f64, rise: f64, best: f64p, next_best: f64p, back: i64p, w:
     """One Viterbi step over `[2 * places + 1]` states: the attack of each place, the sustain of each place, rest.
 
     From log probabilities `best` to `next_best`, and the predecessor of each state, `back`; for a `pitch` (MIDI number,
-    0 for none) and the onset flux `rise`, dB. w: `Weights.table`.
+    0 for none) and the onset flux `rise`, dB. `w`: `Weights.table`.
     """
     places = s.places
     rest = 2 * places
@@ -137,8 +137,8 @@ def hum_notes(pitch: f64, rise: f64, best: f64p, next_best: f64p, back: i64p, w:
 def hum_path(best: f64p, back: i64p, states: i64, row: i64, rows: i64, path: i64p, count: i64, places: i64) -> None:
     """path ← the best path's newest `count` hops, oldest first.
 
-    A value is the place, plus 1000 in the attack, plus 2000 at a note's first hop; -1 in a rest. best: `[states]` log
-    probabilities of the newest hop; back: `[rows, states]` ring of predecessors, `row` the newest.
+    A value is the place, plus 1000 in the attack, plus 2000 at a note's first hop; -1 in a rest. `best`: `[states]` log
+    probabilities of the newest hop; `back`: `[rows, states]` ring of predecessors, `row` the newest.
     """
     at = i64(0)
     for b in range(states):

@@ -85,7 +85,7 @@ def _bpm(job: FileJob) -> float:
 
 
 def _warn(job: FileJob, found: Transcription, nothing: str) -> None:
-    """Prints the warnings of a transcription. nothing: description of an empty result."""
+    """Prints the warnings of a transcription. `nothing`: description of an empty result."""
     name = printable_path(job.source)
     if found.cancelled:
         job.complain(f"{name}: {ListeningMix.CANCELLED}")
@@ -136,7 +136,7 @@ def transcribe_file(job: FileJob, rate: int) -> Transcription:
 
 
 def _transcribe(job: FileJob, source: Path, rate: int, done: float = 0.0) -> Transcription:
-    """Transcription of a file. done: share of the progress so far."""
+    """Transcription of a file. `done`: share of the progress so far."""
     passes = [0.0]
 
     def play(at: int, feed: Callable[[Samples], None]) -> None:

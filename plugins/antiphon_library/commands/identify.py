@@ -46,7 +46,7 @@ MAX_FITTING, FITTING_SECONDS = 50, 60.0
 
 @dataclass(frozen=True, slots=True)
 class CurrentTrack:
-    """The sounding track. number: of the sound in the catalogue; 0 for none.  position: seconds in it, if known."""
+    """The sounding track. `number`: of the sound in the catalogue; 0 for none. `position`: seconds in it, if known."""
 
     number: int
     position: float | None

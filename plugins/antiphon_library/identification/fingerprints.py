@@ -81,20 +81,13 @@ _HEAD = struct.Struct("<III")
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """Hashes of a group of sounds.
-
-    Attributes:
-        serials: Serials of its sounds' landmarks, int64 `[n]`.
-        starts: The frame at which each begins, int64 `[n]`.
-        hashes: uint32 `[m]`, ascending.
-        places: Frames, uint32 `[m]`.
-    """
+    """Hashes of a group of sounds."""
 
     path: Path
-    serials: I64
-    starts: I64
-    hashes: U32
-    places: U32
+    serials: I64  # serials of its sounds' landmarks, int64 `[n]`
+    starts: I64  # the frame at which each begins, int64 `[n]`
+    hashes: U32  # uint32 `[m]`, ascending
+    places: U32  # frames, uint32 `[m]`
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,15 +60,11 @@ class SoundLandmarks:
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """Agreement of landmarks with a catalogued sound at one offset.
-
-    Attributes:
-        beside: The excess of the best moment beside that place: music agrees with itself a beat away.
-    """
+    """Agreement of landmarks with a catalogued sound at one offset."""
 
     excess: float
     share: float
-    beside: float = 0.0
+    beside: float = 0.0  # the excess of the best moment beside that place: music agrees with itself a beat away
 
 
 def agreement(asked: SoundLandmarks, sound: SoundLandmarks) -> Agreement:
@@ -152,25 +148,19 @@ _CLEAR_SHARE, _CLEAR_VOTES = 0.6, 30
 
 @dataclass(frozen=True, slots=True)
 class FingerprintMatch:
-    """Match of a query.
-
-    Attributes:
-        offset: Seconds into the sound at which what was asked begins; negative where it begins earlier.
-        score: How far it stands out from chance, 0 to 1: 1 - votes of chance / votes, or its share of all votes.
-        kind: "recording", or "piece": the same notes in time, of other instruments.
-    """
+    """Match of a query."""
 
     serial: int
-    offset: float
+    offset: float  # seconds into the sound at which what was asked begins; negative where it begins earlier
     speed: float
     votes: int
-    score: float
-    kind: str
+    score: float  # how far it stands out from chance, 0 to 1: 1 - votes of chance / votes, or its share of all votes
+    kind: str  # "recording", or "piece": the same notes in time, of other instruments
 
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
-    """Candidate position. share: of the possible votes.  frame: of the sound at the query's start."""
+    """Candidate position. `share`: of the possible votes. `frame`: of the sound at the query's start."""
 
     votes: int
     share: float

@@ -45,16 +45,12 @@ def components(vectors: F64, count: int = DIMENSIONS) -> F64:
 class TrackKernel:
     """Kernel of the Gaussian process: similarity of tracks.
 
-    Attributes:
-        points: `components` of their vectors, `[n, d]`.
-        artist: A number for each artist, -1 where it is not known, `[n]`.
-        genre: The same for genres, `[n]`.
-        together: Weight of what others play together, by track and other, at most 1.
+    `together`: weight of what others play together, by track and other, at most 1.
     """
 
-    points: F64
-    artist: I64
-    genre: I64
+    points: F64  # `components` of their vectors, `[n, d]`
+    artist: I64  # A number for each artist, -1 where it is not known, `[n]`
+    genre: I64  # the same for genres, `[n]`
     together: dict[int, dict[int, float]] = field(default_factory=dict)
     content: float = CONTENT
 

@@ -63,11 +63,8 @@ _MAX_LATENESS = 0.03
 class NextBeats:
     """Scheduled beats in samples of the stream.
 
-    Attributes:
-        period: Frames of a beat; 0 where there is none.
-        meter: Beats of a bar.
-        place: Place of the last beat in its bar, from 0.
-        last: Sample of the last beat, -inf before the first.
+    `period`: frames of a beat; 0 where there is none. `meter`: beats of a bar. `place`: place of the last beat in its
+    bar, from 0. `last`: sample of the last beat, -inf before the first.
     """
 
     def __init__(self, rate: int) -> None:

@@ -39,12 +39,9 @@ _ODDS_DECAY = 0.985
 class LiveGrid:
     """Present beat estimate of a stream.
 
-    Attributes:
-        period: Seconds of a beat; 0 where no beat is known.
-        beat: Seconds of the stream of one beat near its end.
-        count: That beat's number.
-        meter: Beats of a bar.
-        sure: Whether that is a tempo, by the rule of files: noise and speech have a most likely period too.
+    `period`: seconds of a beat; 0 where no beat is known. `beat`: seconds of the stream of one beat near its end.
+    `count`: that beat's number. `meter`: beats of a bar. `sure`: whether that is a tempo, by the rule of files: noise
+    and speech have a most likely period too.
     """
 
     def __init__(self, tables: Tables) -> None:

@@ -15,7 +15,7 @@ LABELS = tuple(f"{name} {mode}" for mode in ("major", "minor") for name in SHARP
 
 
 def features(notes: F64) -> F64:
-    """Features `[17, 12]`: rows of twelve pitch classes from C on. notes: as in `Picture`."""
+    """Features `[17, 12]`: rows of twelve pitch classes from C on. `notes`: as in `Picture`."""
     level = np.sqrt(notes / (notes.max() + 1e-12))
     level[level < 0.12] = 0.0
     frames = level.shape[1]

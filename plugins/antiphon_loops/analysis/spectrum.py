@@ -30,7 +30,7 @@ class Picture:
     """Spectral representation of a loop.
 
     seconds: its length.  sound: mono at `RATE`.  power: float32 `[frames, bins]`, `HOP` apart.  mel: mel bands of it,
-    `[frames, BANDS]`.  onsets: `[4, frames]`, half-wave rectified log flux.  notes: `[pitches, frames]`, each note's
+    `[frames, BANDS]`. `onsets`: `[4, frames]`, half-wave rectified log flux. `notes`: `[pitches, frames]`, each note's
     magnitude, `NOTE_HOP` apart.
     """
 
@@ -43,7 +43,7 @@ class Picture:
 
 
 def picture(sound: F32, seconds: float) -> Picture:
-    """sound: mono float32 at `RATE`, at least `SIZE` frames."""
+    """`sound`: mono float32 at `RATE`, at least `SIZE` frames."""
     frames = max(16, round(len(sound) / HOP))
     power = _circular(sound, SIZE, frames)
     mel = np.asarray(power @ mel_bank(), np.float32)

@@ -111,11 +111,11 @@ class BarCount:
 
 @dataclass(frozen=True, slots=True)
 class LoopTables:
-    """tempo: by role.  key: weights by role.  family: `weights` has a column for each role."""
+    """Fitted weights of the analysis: tempo and key by role, and the role itself."""
 
     tempo: Mapping[str, LinearScore]
     key: Mapping[str, F64]
-    family: LinearScore
+    family: LinearScore  # with a column for each role
 
     def role(self, seen: Picture) -> str:
         row = expand_features(features(seen)[None], self.family.mean, self.family.spread)

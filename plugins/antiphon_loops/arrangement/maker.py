@@ -29,7 +29,7 @@ _LOOK_BACK = range(2, 11)
 def fit_loop(sound: F32, frames: int, rate: int, shift: int = 0, struck: bool = False) -> F32:
     """Loop, float32 `[2, n]`, as `frames` circular frames, `shift` semitones higher.
 
-    struck: slices it at its onsets, unless it is shifted.
+    `struck`: slices it at its onsets, unless it is shifted.
     """
     given = sound.shape[1]
     if shift == 0 and abs(given - frames) <= 2:

@@ -47,7 +47,7 @@ TIMEOUT_SECONDS = 0.2
 class JackMidi:
     """JACK client with its own port for each external port.
 
-    bell: rung at arrivals.  virtual: the name of a public input, "" for none. `take` and `send` are for
+    `bell`: rung at arrivals. `virtual`: the name of a public input, "" for none. `take` and `send` are for
     the event loop's thread, everything else for one other.
     """
 

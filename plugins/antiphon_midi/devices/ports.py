@@ -74,7 +74,7 @@ def check_choice() -> None:
 def make_backend(client: str, bell: int, virtual: str) -> Backend:
     """The backend the environment asks for, or `EngineError`.
 
-    client: our name.  bell: a bell rung at arrivals.  virtual: name of a public input, "" for none.
+    `client`: our name. `bell`: a bell rung at arrivals. `virtual`: name of a public input, "" for none.
     """
     module, _, api = (os.environ.get("MIDO_BACKEND") or RTMIDI).partition("/")
     if module == RTMIDI and not api and sys.platform == "linux" and not os.access(SEQUENCER, os.R_OK | os.W_OK):

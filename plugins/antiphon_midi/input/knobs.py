@@ -30,7 +30,7 @@ Moves = dict[str, tuple[SetParam, str]]
 
 
 class _Lesson:
-    """A pending `/learn`. mode: as of `Learned`.  heard: values of the controls that moved, in their order."""
+    """A pending `/learn`. `mode`: as of `Learned`. `heard`: values of the controls that moved, in their order."""
 
     def __init__(self, target: str, done: Callable[[str], None], mode: str) -> None:
         self.target, self.done, self.mode = target, done, mode

@@ -29,10 +29,7 @@ _NONE = -1
 
 
 class ChannelControls:
-    """Controllers of a channel of a port, with their combinations.
-
-    last: number of the last but one message.
-    """
+    """Controllers of a channel of a port, with their combinations. `last`: number of the last but one message."""
 
     def __init__(self) -> None:
         self.last = _NONE
@@ -120,8 +117,8 @@ NOTES, PAIRS, NRPNS = 128, 256, 256 + FINE_OFFSET
 class Knob(NamedTuple):
     """One control of one port.
 
-    number: of a controller, or `NOTES` plus a note number, `PAIRS` plus a pair's coarse controller, `NRPNS` plus that
-    of an NRPN.  channel: 1 to 16.
+    `number`: of a controller, or `NOTES` plus a note number, `PAIRS` plus a pair's coarse controller, `NRPNS` plus that
+    of an NRPN. `channel`: 1 to 16.
     """
 
     port: str
@@ -137,7 +134,7 @@ class Knob(NamedTuple):
 
 
 class Learned(NamedTuple):
-    """Target and mode of a learned control. mode: "absolute", of `RELATIVE_MODES`, or "" until detected."""
+    """Target and mode of a learned control. `mode`: "absolute", of `RELATIVE_MODES`, or "" until detected."""
 
     target: str
     mode: str = "absolute"

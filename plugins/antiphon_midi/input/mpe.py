@@ -52,7 +52,7 @@ class MpeZones:
     """MPE zones of one port."""
 
     def __init__(self, members: int = 0) -> None:
-        """members: of an initial lower zone, 0 for none."""
+        """`members`: of an initial lower zone, 0 for none."""
         self._zones: dict[int, range] = {}
         self._members: dict[int, _Member] = {}
         self._reach: dict[int, float] = {}
@@ -177,12 +177,12 @@ _CHANNELS, _NOTES = 16, 128
 class PortVoice:
     """State of one port: its parser, its zones, and its sounding notes.
 
-    notes: (channel, note), as played.  pedals, bent: channels.  sensing: it sends active sensing every 0.3 s.
-    last_received: time of its last message, in seconds of the monotonic clock.
+    `notes`: (channel, note), as played. `pedals`, `bent`: channels. `sensing`: it sends active sensing every 0.3 s.
+    `last_received`: time of its last message, in seconds of the monotonic clock.
     """
 
     def __init__(self, members: int = 0) -> None:
-        """members: of an initial MPE zone, 0 for none."""
+        """`members`: of an initial MPE zone, 0 for none."""
         self.parser = Parser()
         self.zones = MpeZones(members)
         self.notes: set[tuple[int, int]] = set()

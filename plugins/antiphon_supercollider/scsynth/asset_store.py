@@ -132,7 +132,7 @@ class Shelf:
 class AssetLoader:
     """Asset store in its own folder, filled by its own thread: audio threads read no files.
 
-    changed: called from that thread on an update.  first: number of the first buffer.
+    `changed`: called from that thread on an update. `first`: number of the first buffer.
     """
 
     def __init__(self, changed: Callable[[], None] = lambda: None, first: int = 0) -> None:

@@ -84,7 +84,7 @@ def _asked(asking: socket.socket, address: tuple[str, int], what: str, answer: b
 
 
 class ExternalScsynth(Scsynth):
-    """Client of an external scsynth. number: client number, reused on reconnection.  first: its first node number."""
+    """Client of an external scsynth. `number`: client number, reused on reconnection.  first: its first node number."""
 
     def __init__(self, address: tuple[str, int], folder: Path, number: int = -1) -> None:
         self.client, self.address, self._folder = "", address, folder

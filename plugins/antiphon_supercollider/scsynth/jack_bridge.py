@@ -22,19 +22,19 @@ ECHO = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Outside:
-    """JACK client that may be a scsynth. outputs: all.  free_inputs, free_outputs: those below another Antiphon's."""
+class ForeignClient:
+    """Another program's JACK client, which may be a scsynth."""
 
     name: str
     outputs: int
-    free_inputs: int
+    free_inputs: int  # those before the first that another Antiphon uses
     free_outputs: int
 
 
 class Wires:
-    """JACK client of one worker. rate, block: JACK's.  slots: stereo pairs.  `EngineError` without JACK or free ports.
+    """JACK client of one worker. rate, block: JACK's. `slots`: stereo pairs.  `EngineError` without JACK or free ports.
 
-    patience: maximum seconds to wait for a server.
+    `patience`: maximum seconds to wait for a server.
     """
 
     def __init__(self, name: str, slots: int, patience: float = 0.0) -> None:
@@ -99,7 +99,7 @@ class Wires:
     def join(self, client: str, first_in: int = 0, first_out: int = 0) -> None:
         """Connects scsynth's client: the counter to its inputs, its outputs to ours. `EngineError` if JACK refuses.
 
-        first_in, first_out: numbers of our first ports; other programs use the ones before. Ours have no other
+        `first_in`, `first_out`: numbers of our first ports; other programs use the ones before. Ours have no other
         connection.
         """
         connect = self._client.connect
@@ -126,7 +126,7 @@ class Wires:
                     with contextlib.suppress(self._jack.JackError):
                         port.disconnect(other)
 
-    def clients(self) -> list[Outside]:
+    def clients(self) -> list[ForeignClient]:
         """JACK's other clients with scsynth's port names; sclang's first."""
         ports: dict[str, tuple[dict[int, bool], dict[int, bool]]] = {}
         for port in self._client.get_ports(is_audio=True):
@@ -136,7 +136,7 @@ class Wires:
                 others = self._client.get_all_connections(port)
                 taken = any(other.name.startswith(NAME) for other in others)
                 ports.setdefault(client, ({}, {}))[kind == "out"][int(number)] = taken
-        result = [Outside(name, len(outs), _free(ins), _free(outs)) for name, (ins, outs) in ports.items()]
+        result = [ForeignClient(name, len(outs), _free(ins), _free(outs)) for name, (ins, outs) in ports.items()]
         return sorted(result, key=lambda outside: not outside.name.startswith("SuperCollider"))
 
     def read(self, frame: int, slot: int, into: Samples) -> bool:

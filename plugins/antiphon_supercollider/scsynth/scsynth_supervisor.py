@@ -103,7 +103,7 @@ class ScsynthSupervisor:
     def send(self, messages: Iterable[tuple[int, bytes]], generation: int | None = None) -> None:
         """Queues messages in order, each with the number of the voice it begins, or 0, and flushes.
 
-        generation: that of the scsynth they are for; another one gets none of them.
+        `generation`: that of the scsynth they are for; another one gets none of them.
         """
         self._drop_stale_backlog()
         if generation not in (None, self._backlog_generation):

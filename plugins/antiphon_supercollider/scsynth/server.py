@@ -35,10 +35,7 @@ def scsynth_path() -> str:
 
 
 def control_block(block: int) -> int:
-    """scsynth's block size: the largest power of two up to 64 that divides JACK's.
-
-    Raises EngineError: that is below 8.
-    """
+    """scsynth's block size: the largest power of two up to 64 that divides JACK's. `EngineError` if that is below 8."""
     size = next(n for n in (64, 32, 16, 8, 4, 2, 1) if block % n == 0)
     if size < 8:
         raise EngineError(f"scsynth does not play blocks of {block} frames; use a multiple of 64, with --block")
@@ -57,8 +54,8 @@ def limits(block: int, inputs: int, outputs: int) -> list[str]:
 class Scsynth:
     """A running scsynth. client: its name in JACK.  life: readable once it has ended, or -1.  socket: receives replies.
 
-    folder: the only one it may read files from and write files to, with our SynthDefs in its folder `compiled`.
-    provided, has: the asset version sent to it, and the one it has loaded.
+    `folder`: the only one it may read files from and write files to, with our SynthDefs in its folder `compiled`.
+    `provided`, `has`: the asset version sent to it, and the one it has loaded.
     """
 
     def __init__(self, client: str, block: int, inputs: int, outputs: int, folder: Path) -> None:

@@ -12,7 +12,7 @@ from antiphon.api.backends.files import built_in_folder
 
 @dataclass(frozen=True, slots=True)
 class Drum:
-    """Definition of a key of the kit. controls: besides the voice's own."""
+    """Definition of a key of the kit. `controls`: besides the voice's own."""
 
     definition: str
     controls: tuple[tuple[str, float], ...]

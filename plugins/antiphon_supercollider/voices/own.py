@@ -20,7 +20,7 @@ _PITCHES = ("note", "midinote")
 
 
 class OwnPlayer(NodeVoices):
-    """first_bus: of `2 * places` audio buses.  first_held: of `places` control buses. Plays material.definition."""
+    """`first_bus`: of `2 * places` audio buses. `first_held`: of `places` control buses. Plays material.definition."""
 
     level, closes = "door_gain", "door_gate"
     beside, whole = 1, -1

@@ -78,20 +78,17 @@ class _Channel:
 
 
 class VoicePlace(NamedTuple):
-    """Frames a second; the group of a node's voices; their first audio bus, and the clock's; numbers for voices."""
+    """Groups, buses and numbers on scsynth that belong to a node's voices."""
 
-    rate: int
+    rate: int  # Hz
     group: int
-    out: int
-    clock: int
-    nodes: Iterator[int]
+    out: int  # their first audio bus
+    clock: int  # bus of the clock
+    nodes: Iterator[int]  # unused numbers for voices
 
 
 class NodeVoices:
-    """One synth node's notes.
-
-    litter: groups of ended voices, for `sweep`.
-    """
+    """One synth node's notes. `litter`: groups of ended voices, for `sweep`."""
 
     level, closes = "gain", "gate"
     """Control names of a voice's level, and of its gate, which fades it below 0."""

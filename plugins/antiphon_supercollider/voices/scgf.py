@@ -87,7 +87,7 @@ def parse(data: bytes, shown: str) -> Definition:
 
 
 def _ugens(reader: _Reader, constants: int, controls: int, out: int) -> tuple[set[int], int, str]:
-    """UGen summary for `Definition`: indices of held controls, channels, elsewhere. out: index of that control."""
+    """UGen summary for `Definition`: indices of held controls, channels, elsewhere. `out`: index of that control."""
     outputs: list[int] = []
     mapped: set[int] = set()
     channels, elsewhere = 0, ""

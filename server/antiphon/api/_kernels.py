@@ -38,9 +38,9 @@ def fft_pass_2(x: f32p, y: f32p, length: i64, stride: i64, turns: f32p, step: i6
 
 @kernel
 def fft_pass_4(x: f32p, y: f32p, length: i64, stride: i64, turns: f32p, step: i64, sign: f32) -> None:
-    """Radix-4 pass, as `fft_pass_2`. turns: twiddle factors, cosine and sine of each multiple of the smallest angle.
+    """Radix-4 pass, as `fft_pass_2`. `turns`: twiddle factors, cosine and sine of each multiple of the smallest angle.
 
-    sign: -1 forward, 1 inverse; factor of the sine.
+    `sign`: -1 forward, 1 inverse; factor of the sine.
     """
     part = length // 4
     far = 2 * stride * part

@@ -57,7 +57,7 @@ def models(
 
 
 def listing(rows: Sequence[Row], torch: str) -> Iterator[str]:
-    """Yields the lines to print. torch: the installed version, "" if it is not installed."""
+    """Yields the lines to print. `torch`: the installed version, "" if it is not installed."""
     yield from _table([HEAD, *(_cells(row, torch) for row in rows)])
     if torch:
         yield f"torch {torch} is installed"

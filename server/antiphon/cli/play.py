@@ -102,7 +102,7 @@ def headless_settings(asked: ServeSettings) -> ServeSettings:
 
 
 def introduction(settings: ServeSettings, driver: str, note: str, song: str = "") -> Iterator[str]:
-    """Yields the lines to print before the server is ready. song: the MIDI file, or ""."""
+    """Yields the lines to print before the server is ready. `song`: the MIDI file, or ""."""
     from antiphon.kernel.supervisor.recordings import growth
 
     if note:

@@ -46,10 +46,7 @@ InsteadOfOsc = Annotated[
 
 
 def http_port(http: int, osc: int | None) -> int:
-    """HTTP port of the queried server.
-
-    Raises UsageError: no server of this user on this machine has that OSC port.
-    """
+    """HTTP port of the queried server. `UsageError` if no server of this user on this machine has that OSC port."""
     if osc is None or http != HTTP_PORT:
         return http
     found = next((one.http_port for _, one in running() if one.osc_port == osc and one.http_port), None)

@@ -146,7 +146,7 @@ def _resolved(surface: str) -> str:
 
 
 def _check_files(settings: ServeSettings, folder: Path) -> None:
-    """Checks settings that would otherwise fail only after all processes have started. folder: the server's own."""
+    """Checks settings that would otherwise fail only after all processes have started. `folder`: the server's own."""
     from antiphon.kernel.supervisor import recordings
 
     path = settings.input_file

@@ -43,10 +43,7 @@ _EIGHT_BITS = {"PCM_U8": "PCM_S8", "PCM_S8": "PCM_U8"}
 
 
 def format_of(path: str | os.PathLike[str]) -> Format:
-    """File format of a suffix.
-
-    Raises FileError: no sound file has such a suffix; the message lists those allowed.
-    """
+    """File format of a suffix. `FileError` if no sound file has such a suffix; the message lists those allowed."""
     file_format = FORMATS.get(Path(path).suffix.lower())
     if file_format is None:
         raise FileError(f"cannot write {path_text(path)}: its name must end in {SHOWN_SUFFIXES}")
@@ -110,7 +107,7 @@ class AudioWriter:
         self._marks, self._untagged = finish.marks, False
         self._counts_clipped = self.subtype not in ("FLOAT", "DOUBLE")
         self._draft = DraftFile(path, self.name)
-        self._disk = _Disk(self._draft.fd)
+        self._disk = _RawFile(self._draft.fd)
         self._chunk = np.empty((CHUNK, channels), np.float32)
         self._filled = 0
         self._queue: queue.Queue[Samples | None] = queue.Queue(4)
@@ -331,7 +328,7 @@ def _command(file: Any, number: int, argument: int) -> None:
         soundfile._snd.sf_command(file._file, number, soundfile._ffi.NULL, argument)
 
 
-class _Disk:
+class _RawFile:
     """File object for libsndfile, which cannot pass exceptions on, so the first one is stored."""
 
     def __init__(self, fd: int) -> None:

@@ -35,7 +35,7 @@ class FileStalled(FileError):
 
 
 class DecoderEnded(FileError):
-    """The decoder has ended before the sound. code: its exit status, negative for a signal."""
+    """The decoder has ended before the sound. `code`: its exit status, negative for a signal."""
 
     def __init__(self, name: str, code: int) -> None:
         how = f"its decoder ended early (exit code {code})"

@@ -107,7 +107,7 @@ def _is_chunk(content: bytes, at: int) -> bool:
 class _Track:
     """Event reader of a track, tolerant of a wrong size.
 
-    messages: as mido has them.  at: where the next chunk begins.
+    `messages`: as mido has them. `at`: where the next chunk begins.
 
     A track ends at its size or at its end event, where a chunk or nothing follows.
     """

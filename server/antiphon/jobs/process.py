@@ -26,7 +26,7 @@ MAX_SECONDS = 6 * 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Result of a command. status: its exit status, 0 for success.  printed, complaint: its output and errors."""
+    """Result of a command. `status`: its exit status, 0 for success. `printed`, `complaint`: its output and errors."""
 
     status: int
     printed: str

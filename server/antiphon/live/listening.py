@@ -36,17 +36,11 @@ VOICES = 16
 
 
 class NodeNote(NamedTuple):
-    """A note emitted by a node.
+    """A note emitted by a node."""
 
-    Attributes:
-        note: 0 to 127.
-        velocity: 1 to 127.
-        channel: 1 to 16.
-    """
-
-    note: int
-    velocity: int
-    channel: int = 1
+    note: int  # 0 to 127
+    velocity: int  # 1 to 127
+    channel: int = 1  # 1 to 16
 
 
 def on_note(node: str, *, on: str = "", name: str = "", quantum: Number = 0) -> Callable[[NoteBody], NoteBody]:

@@ -39,28 +39,18 @@ class LiveEvent:
 
 @dataclass(frozen=True, slots=True)
 class LiveNote:
-    """A note with its length: source of a note-on and a note-off.
-
-    Attributes:
-        note: 0 to 127.
-        velocity: 1 to 127.
-        length: In beats, above 0.
-        on: The node's name; "" for every node that takes notes.
-        channel: 1 to 16; 1 with `values`.
-        source: As of `LiveEvent`.
-        values: Names and values of its own, in turn, for the node's SynthDef.
-    """
+    """A note with its length: source of a note-on and a note-off."""
 
     beat: Fraction
-    note: int
-    velocity: float
-    length: Fraction
-    on: str = ""
-    channel: int = 1
-    source: str = ""
+    note: int  # 0 to 127
+    velocity: float  # 1 to 127
+    length: Fraction  # in beats, above 0
+    on: str = ""  # the node's name; "" for every node that takes notes
+    channel: int = 1  # 1 to 16; 1 with `values`
+    source: str = ""  # as of `LiveEvent`
     line: int = 0
     mark: Mark | None = field(default=None, compare=False)
-    values: tuple[Argument, ...] = ()
+    values: tuple[Argument, ...] = ()  # names and values of its own, in turn, for the node's SynthDef
 
     @property
     def key(self) -> tuple[str, int, int]:
@@ -145,7 +135,7 @@ class SoundingNotes:
         events.append(note.begun())
 
     def end(self, beat: Fraction, events: list[LiveEvent], *, through: bool = False) -> None:
-        """Adds the note-offs before a beat to the events. through: including those on it."""
+        """Adds the note-offs before a beat to the events. `through`: including those on it."""
         while self._ends and (self._ends[0][0] < beat or (through and self._ends[0][0] == beat)):
             at, number, note = heapq.heappop(self._ends)
             if self._numbers.get(note.key) == number:

@@ -28,7 +28,7 @@ class StopLoop(Exception):
 
 @dataclass(frozen=True, slots=True)
 class CueWait:
-    """A wait for a cue: `yield sync("drop")`. name: of the cue."""
+    """A wait for a cue: `yield sync("drop")`. `name`: of the cue."""
 
     name: str
 
@@ -38,17 +38,14 @@ class LiveTrack:
     """A playing pattern.
 
     Attributes:
-        pattern: What it plays: notes, or values of parameters of `on`.
-        on: The node's name; "" for every node that takes notes.
-        beats: Beats of a cycle.
         change: (the pattern that played, this one, the cycle it is) → what is played from there on; None for this one.
         base: The pattern without its change, where `change` made another of it.
     """
 
     name: str
-    pattern: ControlPattern | Pattern[Any]
-    on: str
-    beats: Fraction
+    pattern: ControlPattern | Pattern[Any]  # what it plays: notes, or values of parameters of `on`
+    on: str  # the node's name; "" for every node that takes notes
+    beats: Fraction  # beats of a cycle
     sets: bool = False
     glide: bool = False
     line: int = 0
@@ -76,28 +73,24 @@ class LiveScript:
     """Patterns, loops and settings of a script.
 
     Attributes:
-        patch: Name or path of the patch that it plays; "" where it names none.
-        bar: Beats of a bar.
         levels: Nodes whose levels it answers to, each with a value in dB.
-        patch_line: Where it names its patch, from 1.
         muted: Names of tracks and loops, each with its line; so has `soloed`.
-        places: Finds where in it events come from; None where that is not asked for.
     """
 
     path: str
-    patch: str = ""
+    patch: str = ""  # name or path of the patch that it plays; "" where it names none
     seed: int = 0
-    bar: Fraction = BEATS
+    bar: Fraction = BEATS  # beats of a bar
     tracks: dict[str, LiveTrack] = field(default_factory=dict)
     loops: dict[str, LiveLoop] = field(default_factory=dict)
     settings: list[LiveEvent] = field(default_factory=list)
     levels: list[tuple[str, float]] = field(default_factory=list)
-    patch_line: int = 0
+    patch_line: int = 0  # where it names its patch, from 1
     listens: dict[str, int] = field(default_factory=dict)
     muted: dict[str, int] = field(default_factory=dict)
     soloed: dict[str, int] = field(default_factory=dict)
     hushed: bool = False
-    places: ScriptPlaces | None = None
+    places: ScriptPlaces | None = None  # finds where in it events come from; None where that is not asked for
     sliders: dict[tuple[int, int], float] = field(default_factory=dict)
 
     def pace(self) -> Fraction:
@@ -181,29 +174,23 @@ class LoopState:
     """State of a running loop. A new version of a script continues it: name, memory, place and count stay.
 
     Attributes:
-        place: Its order among loops that run on one beat.
-        begun: Beat of its pass.
-        turn: Number of its pass, from 0.
-        pass_: The pass that waits, or None between two.
-        waits_for: Name of the cue that it waits for, or "".
         taken: Numbers of the cues that it took last, by name; the voices of a loop share it.
-        answer: What the next `yield` gives it.
     """
 
     loop: LiveLoop
-    place: int
+    place: int  # its order among loops that run on one beat
     beat: Fraction
-    begun: Fraction
-    turn: int = 0
+    begun: Fraction  # beat of its pass
+    turn: int = 0  # number of its pass, from 0
     draws: int = 0
     memory: SimpleNamespace = field(default_factory=SimpleNamespace)
-    pass_: Generator[Any, Any, Any] | None = None
-    waits_for: str = ""
+    pass_: Generator[Any, Any, Any] | None = None  # the pass that waits, or None between two
+    waits_for: str = ""  # name of the cue that it waits for, or ""
     synced: bool = False
     taken: dict[str, int] = field(default_factory=dict)
     passes: list[int] = field(default_factory=lambda: [0])
     key: str = ""
-    answer: object = None
+    answer: object = None  # what the next `yield` gives it
     ended: bool = False
     running: LiveLoop | None = None
     good: LiveLoop | None = None

@@ -248,7 +248,7 @@ def turn() -> int:
 
 
 def cue(name: str, value: object = None) -> None:
-    """Wakes every loop that waits for this name, now. value: what `yield sync(name)` gives there."""
+    """Wakes every loop that waits for this name, now. `value`: what `yield sync(name)` gives there."""
     stage().cue(_cue_name(name), value)
 
 

@@ -20,10 +20,7 @@ Weights: TypeAlias = Mapping[str, Samples]
 
 
 def find_array(weights: Weights, name: str, *shape: int) -> Samples:
-    """Looks up one array of a network's weights.
-
-    Raises ModelError: it is missing, has another shape, or is not finite.
-    """
+    """Looks up one array of a network's weights. `ModelError` if it is missing, has another shape, or is not finite."""
     if name not in weights:
         raise ModelError(f"{name} is missing in the weights; train the model again")
     found = weights[name]

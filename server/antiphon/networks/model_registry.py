@@ -63,7 +63,7 @@ def files(plugins_dir: Path | None = None) -> list[FileListing]:
 
 
 def examine_models(registered: Mapping[str, ModelInfo], folder: Path | None = None) -> list[Row]:
-    """A row for each manifest entry and each registered model. folder: replaces the folder of built-in weights."""
+    """A row for each manifest entry and each registered model. `folder`: replaces the folder of built-in weights."""
     from antiphon.kernel.runtime import model_files
 
     rows, problem, named = [], "", []

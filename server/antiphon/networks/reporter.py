@@ -106,10 +106,7 @@ class WorkerReporter(WorkerProcessor):
     reports: ClassVar[Mapping[str, float]]
 
     def answering(self, name: str, factory: str, spec: StreamSpec, seconds: float, *, slots: int) -> WorkerSpec:
-        """Spec of a worker that gets a hop as mono and answers with the reports.
-
-        `seconds`: length of a hop.
-        """
+        """Spec of a worker that gets a hop as mono and answers with the reports. `seconds`: length of a hop."""
         hop = round(seconds * spec.rate)
         return WorkerSpec(
             name=name,

@@ -77,7 +77,7 @@ def parse_events(
 ) -> list[Command]:
     """Commands in `lines`, in order; empty lines are skipped.
 
-    source: the file's name.  players: note-taking nodes; None determines them at playback.  patch: whose scenes are
+    `source`: the file's name. `players`: note-taking nodes; None determines them at playback. `patch`: whose scenes are
     recalled, and whose tempo is that of the beginning. Raises `UsageError` with the file and the line for an invalid
     one.
     """

@@ -28,16 +28,16 @@ class Tail:
     level: float = 0.0
 
 
-NONE = Tail()
+NO_TAIL = Tail()
 DECAY = Tail(MAX_TAIL_SECONDS, TAIL_END_LEVEL)
 """Default tail of a self-sounding patch or effect."""
 
 
 def tail_of(asked: float | None, sounds_on: bool) -> Tail:
-    """asked: `--tail`, None if not given.  sounds_on: True if a part of it has a tail."""
+    """`asked`: `--tail`, None if not given. `sounds_on`: True if a part of it has a tail."""
     if asked is not None:
         return Tail(asked)
-    return DECAY if sounds_on else NONE
+    return DECAY if sounds_on else NO_TAIL
 
 
 class Decay:

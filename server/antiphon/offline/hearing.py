@@ -41,7 +41,7 @@ class BlockListener:
         self._every, self._blocks = max(1, round(rate / block / METER_HZ)), 0
 
     def block(self, plan: Plan, x: Samples, y: Samples, sample: int) -> None:
-        """Processes a block. x, y: input and output. sample: number of its first frame."""
+        """Processes a block. `x`, `y`: input and output. `sample`: number of its first frame."""
         for number, events in plan.emitted(-1):
             name = plan.hosts[number].name
             if name in self._nodes:
@@ -65,7 +65,7 @@ class BlockListener:
         self._blocks += 1
 
     def cues(self, events: Iterable[LiveEvent], rate: int, tempo: float) -> list[Cue]:
-        """Collected inputs as cues at beats. events: tempo events. tempo: of the patch."""
+        """Collected inputs as cues at beats. `events`: tempo events. `tempo`: of the patch."""
         times = tempo_map(events, rate, tempo)
         later = round(INPUT_LATENCY * rate)
         return [(Fraction(math.ceil(times.beat_at(at + later) * GRID), GRID), name, v) for at, name, v in self.heard]

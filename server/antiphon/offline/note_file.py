@@ -90,7 +90,7 @@ def commands(score: Score) -> list[Command]:
 def write(path: Path, events: Iterable[Timed], frames: int, rate: int, like: MidiSong | None = None) -> int:
     """Writes the notes, a track for each channel, and returns their number.
 
-    frames: end of unended notes.  like: source file, whose tempo, signatures, texts, ticks, names, instruments and
+    `frames`: end of unended notes. `like`: source file, whose tempo, signatures, texts, ticks, names, instruments and
     release velocities (by rank, where notes end together) are kept; without one, 120 bpm.  Raises `FileError`.
     """
     tempo = like.tempo if like is not None else ((0.0, midi_song.DEFAULT_BPM),)

@@ -21,7 +21,7 @@ from antiphon.kernel.errors import PluginError
 from antiphon.kernel.graph.clock import TempoMap
 from antiphon.kernel.graph.compiler import close_hosts, compile_plan
 from antiphon.kernel.graph.graph import IN, OUT, End, Graph, NodeSpec, Wire
-from antiphon.offline.file_ends import NONE, Decay, Tail
+from antiphon.offline.file_ends import NO_TAIL, Decay, Tail
 from antiphon.offline.note_file import Score
 
 Make = Callable[[str], Processor]
@@ -51,7 +51,7 @@ def process_stream(
     runner: BlockRunner,
     frames: int | None = None,
     progress: Callable[[int], None] | None = None,
-    tail: Tail = NONE,
+    tail: Tail = NO_TAIL,
 ) -> Iterator[Samples]:
     """Runs a source, removes the latency, and appends the tail.
 

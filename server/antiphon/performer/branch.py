@@ -67,7 +67,7 @@ class Branch:
         self._put(pack({"do": do, **values}), [])
 
     def until(self, beat: Fraction, *, coming: bool = False) -> None:
-        """Requests the events before a beat. coming: and the tracks' events after it."""
+        """Requests the events before a beat. `coming`: and the tracks' events after it."""
         self.asked = beat
         self.ask("until", beat=beat.as_integer_ratio(), **({"coming": True} if coming else {}))
 

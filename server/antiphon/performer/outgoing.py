@@ -35,7 +35,7 @@ class Display(Protocol):
     """Callback that shows the performer a sentence."""
 
     def __call__(self, sentence: str, picture: str = "", *, fault: bool = False) -> None:
-        """Shows a sentence. picture: lines below it. fault: it is an error."""
+        """Shows a sentence. `picture`: lines below it. `fault`: it is an error."""
 
 
 def show_failure(show: Display, sentence: str, picture: str = "", *, before: bool) -> None:
@@ -79,7 +79,7 @@ class Outgoing:
         self._cut = beat
 
     def add(self, answer: dict[str, Any], *, fresh: bool) -> None:
-        """Adds a leader's answer: its events, complete up to a beat. fresh: its first."""
+        """Adds a leader's answer: its events, complete up to a beat. `fresh`: its first."""
         events: list[_Event] = []
         for above, below, address, args, line, lit, source in answer["events"]:
             self._number += 1

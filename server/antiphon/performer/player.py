@@ -167,7 +167,7 @@ class Player(PerformerPair):
                 outgoing.show_failure(self._show, said["fault"], said["picture"], before=said["before"])
 
     def _failed(self, branch: Branch, sentence: str, picture: str | None) -> None:
-        """Handles the end of a process. picture: of a sentence with file and line; None for one without."""
+        """Handles the end of a process. `picture`: of a sentence with file and line; None for one without."""
         run = branch.run
         if self._kept.drop(branch):
             return

@@ -55,7 +55,7 @@ class ScriptSource(Protocol):
     """Source of the versions of a script."""
 
     def look(self, now: float) -> Version | None:
-        """Next version, if any. now: seconds of the monotonic clock."""
+        """Next version, if any. `now`: seconds of the monotonic clock."""
 
 
 class ScriptFile:

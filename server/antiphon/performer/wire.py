@@ -37,7 +37,7 @@ class ServerConnection:
     """Reconnecting connection. `connected`: whether it is open."""
 
     def __init__(self, port: int) -> None:
-        """Not connected yet. port: the server's OSC port."""
+        """Not connected yet. `port`: the server's OSC port."""
         self.port = port
         self.connected = False
         self._sock: socket.socket | None = None
@@ -210,7 +210,7 @@ class Handover:
     """Performing program's end of `antiphon.kernel.control.osc.script_gate`."""
 
     def __init__(self, folder: Path) -> None:
-        """Accepts nothing before `begin`. folder: the configuration folder, with the token."""
+        """Accepts nothing before `begin`. `folder`: the configuration folder, with the token."""
         self._folder = folder
         self._token = self._asked = ""
         self._proof: TokenProof | None = None

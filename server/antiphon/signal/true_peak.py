@@ -73,7 +73,7 @@ def peak_curve(sound: F32) -> F32:
 
 
 class TruePeakLimiter:
-    """Streaming limiter; the result has equal length, and a latency of a few milliseconds until the end."""
+    """Look-ahead limiter of a stream: `take` answers some milliseconds late, and `end` gives the rest."""
 
     def __init__(self, rate: int, channels: int, ceiling: float = CEILING) -> None:
         self._ceiling = ceiling * MARGIN

@@ -75,7 +75,7 @@ def wavelet_join(
 ) -> None:
     """Computes the inverse of `wavelet_split`, with its arguments: from `x`, which is overwritten, into `y`.
 
-    lows, highs: scratch, (size + taps) / 2 float32 each.
+    `lows`, `highs`: scratch, (size + taps) / 2 float32 each.
     """
     half = size // 2
     reach = taps // 2

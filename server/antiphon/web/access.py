@@ -42,7 +42,7 @@ class CodeGuard:
         return self.live and not self.proxied
 
     def reason(self, request: HttpRequest, *, evaluate: bool = True) -> str:
-        """Reason why a request may not; "" if it may. evaluate: the script is to be evaluated, not only stored."""
+        """Reason why a request may not; "" if it may. `evaluate`: the script is to be evaluated, not only stored."""
         if evaluate and not self.live:
             return LIVE_REQUIRED
         if self.proxied:

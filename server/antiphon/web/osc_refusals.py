@@ -36,7 +36,7 @@ class OscRefusals:
     """Sends a message and then `/ping`: control handles one sender's messages in order and answers both at once."""
 
     def __init__(self, osc: tuple[str, int]) -> None:
-        """Creates no socket before the first message. osc: host and port of the OSC socket."""
+        """Creates no socket before the first message. `osc`: host and port of the OSC socket."""
         self._osc = osc
         self._socket: OscSocket | None = None
         self._sent: deque[_Sent] = deque()
@@ -116,7 +116,7 @@ class OscRefusals:
                     self._wanted[2].set_result(tuple(args))
 
     def _settle(self, count: int, address: str = "", reason: str = "") -> None:
-        """Resolves the oldest messages as handled; reason: why that address is refused, "" for none."""
+        """Resolves the oldest messages as handled; `reason`: why that address is refused, "" for none."""
         for _ in range(count):
             sent = self._sent.popleft()
             if not sent.refusal.done():

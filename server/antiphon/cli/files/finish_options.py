@@ -39,7 +39,7 @@ class FinishOptions:
 
 
 def finish_of(asked: FinishOptions, rate: int = 0) -> SoundFinish:
-    """The requested finish; rate: Hz of `--rate`, 0 for none. Raises UsageError: a value is not allowed."""
+    """The requested finish; `rate`: Hz of `--rate`, 0 for none. Raises UsageError: a value is not allowed."""
     loudness = asked.normalise
     if loudness is not None and not QUIETEST <= loudness <= LOUDEST:
         raise UsageError(f"--normalise takes {QUIETEST:g} to {LOUDEST:g} LUFS, not {loudness:g}")

@@ -192,7 +192,7 @@ def _answered(task: PatchRender, script: ScriptProcess, beats: Fraction, events:
 
 
 def _stems(names: Sequence[str], events: Sequence[LiveEvent], folder: str | None) -> list[tuple[str, list[LiveEvent]]]:
-    """A file name for each track and loop with notes, with its own events and all settings."""
+    """Stem files: for each track and loop that plays notes the path, and its events with those that are no notes."""
     if folder is None:
         return []
     stems: list[tuple[str, list[LiveEvent]]] = []

@@ -32,7 +32,7 @@ from antiphon.kernel.synth.backends import chosen
 from antiphon.kernel.synth.info import OfflinePasses
 from antiphon.offline import note_file
 from antiphon.offline.event_file import parse_events
-from antiphon.offline.file_ends import NONE, Tail, fade_end, tail_of
+from antiphon.offline.file_ends import NO_TAIL, Tail, fade_end, tail_of
 from antiphon.offline.hearing import BlockListener
 from antiphon.offline.note_file import Score, is_midi
 from antiphon.offline.output_summary import Written
@@ -189,7 +189,7 @@ def render_file(job: RenderJob, asked: RenderOptions, loaded: Loaded, patch: Pat
     spec = StreamSpec(rate, asked.block or (BLOCK if cyclic or commands or job.events else LONG_BLOCK), channels)
     length = frames if seconds is not None or sound is None else None
     sounds_on = any(catalog[node.type].on_files.tail for node in graph.nodes)
-    after = NONE if seconds is not None and asked.tail is None else tail_of(asked.tail, sounds_on)
+    after = NO_TAIL if seconds is not None and asked.tail is None else tail_of(asked.tail, sounds_on)
     task = PatchRender(loaded, patch, spec, sound, subtype, length, frames, after, asked.fade, finish, asked.cue)
     done = task.write(job.out, commands, patch.name)
     if not done.frames:

@@ -136,7 +136,7 @@ def _hearing(info: ProcessorInfo, heard: Path, settings: RunSettings) -> FileHea
 
 
 def _play_passes(runner: PlanRunner, source: Path, heard: Path, length: int | None) -> None:
-    """Feeds a processor its analysis passes: the whole file, or its beginning. length: frames, if known."""
+    """Feeds a processor its analysis passes: the whole file, or its beginning. `length`: frames, if known."""
     known = length if length is not None and length <= MAX_LOOK_AHEAD_SECONDS * runner.spec.rate else None
     for _ in range(MAX_PASSES):
         if not runner.requests_look_ahead(known):

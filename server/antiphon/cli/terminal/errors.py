@@ -29,10 +29,7 @@ NO_PARTIAL_FILES = "no incomplete file was left"
 
 
 class TerminationSignal(BaseException):
-    """A termination signal as an exception.
-
-    Not a KeyboardInterrupt, which typer would turn into an exit of its own.
-    """
+    """A termination signal as an exception. Not a KeyboardInterrupt, which typer would turn into an exit of its own."""
 
     def __init__(self, number: int, kept: str) -> None:
         super().__init__(number)

@@ -143,7 +143,7 @@ def caf(fd: int, length: int, head: bytes) -> SoundLayout:
 
 
 def _never_closed(kind: str, length: int, at: int, size: bytes, there: int, name: bytes) -> SoundLayout:
-    """The layout of a file with another size at an offset, so that it is read to its end. name: its first bytes."""
+    """The layout of a file with another size at an offset, so that it is read to its end. `name`: its first bytes."""
     link = Link((name, range(len(name), at), size, range(at + len(size), length)))
     return SoundLayout(
         kind,
@@ -238,7 +238,7 @@ _FLAC, _FLAC_HEAD = b"\x7fFLAC", 9
 
 @dataclass(slots=True)
 class OggChain:
-    """One link. flac: the number of its FLAC stream, and where that is."""
+    """One link. `flac`: the number of its FLAC stream, and where that is."""
 
     start: int
     end: int

@@ -200,7 +200,7 @@ def _next_frame(window: FileWindow, start: int) -> int | None:
 
 
 def _link(run: FrameRun, *, plain: bool) -> Link:
-    """plain: whether libsndfile reads the whole file as these frames, if their header is right."""
+    """`plain`: whether libsndfile reads the whole file as these frames, if their header is right."""
     promised, size = run.promised(1), run.promised(2) or 0
     if promised == run.frames:
         return Link() if plain else Link((run.header, *run.spans))

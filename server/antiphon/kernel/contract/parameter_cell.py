@@ -181,10 +181,7 @@ class ParamCell:
 
 
 class ParamCells(dict[str, ParamCell]):
-    """Parameter cells by name.
-
-    A steady cell is not recomputed until its next change, as in a plan.
-    """
+    """Parameter cells by name. A steady cell is not recomputed until its next change, as in a plan."""
 
     def __init__(self) -> None:
         super().__init__()

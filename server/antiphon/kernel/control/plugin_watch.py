@@ -39,7 +39,7 @@ GRACE = 2.0
 
 @dataclass(frozen=True, slots=True)
 class _Before:
-    """Previous version of a plugin. until: end of the rollback period, by `monotonic`."""
+    """Previous version of a plugin. `until`: end of the rollback period, by `monotonic`."""
 
     types: Mapping[str, ProcessorInfo]
     folder: str
@@ -50,7 +50,7 @@ class PluginWatch:
     """Service of control: watches the files, and checks and activates changed plugins, one at a time."""
 
     def __init__(self, server: OscServer, root: Path) -> None:
-        """root: the folder of the performer's plugins, whose present files count as loaded."""
+        """`root`: the folder of the performer's plugins, whose present files count as loaded."""
         self._link, self._session, self._catalog = server.link, server.session, server.catalog
         self._folder, self._plans, self._feedback = server.folder, server.plans, server.feedback
         self._events, self._faults, self._turns = server.events, server.faults, server.turns

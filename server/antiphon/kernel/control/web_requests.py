@@ -74,7 +74,7 @@ class WebRequests:
     """
 
     def __init__(self, link: socket.socket, folder: Path) -> None:
-        """link: the socket to the web process. folder: the configuration's, where approvals are stored."""
+        """`link`: the socket to the web process. `folder`: the configuration's, where approvals are stored."""
         link.setblocking(False)
         self._link, self._approvals, self._share = link, Approvals(folder), ControlShare()
         self.answered = self.refused = 0

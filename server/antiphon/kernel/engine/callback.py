@@ -272,15 +272,10 @@ class CallbackState:
         self, block: int, channels_in: int, channels_out: int, ahead: int,
         rates: tuple[int, int] = (48000, 48000), burst: int = 1,
     ) -> None:  # fmt: skip
-        """Initial state.
+        """Initial state, for blocks of `block` frames.
 
-        Args:
-            block: Frames of the engine's block.
-            channels_in: Channels of the device's input.
-            channels_out: Channels of the device's output.
-            ahead: Blocks from input to output, 1 to `DEPTH` - 3.
-            rates: Those of the engine and of the device, Hz.
-            burst: Most blocks that one call of the device holds.
+        `ahead`: blocks from input to output, 1 to `DEPTH` - 3. `rates`: of the engine and of the device, Hz. `burst`:
+        most blocks that one call of the device holds.
         """
         if not 1 <= ahead < DEPTH - 2:
             raise ValueError(f"ahead must be 1 to {DEPTH - 3} blocks, not {ahead}")

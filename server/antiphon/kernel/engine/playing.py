@@ -67,7 +67,7 @@ class Retries:
     """Failed nodes with the sample of their next retry."""
 
     def __init__(self, rate: int) -> None:
-        """rate: Hz."""
+        """`rate`: Hz."""
         self._rate = rate
         self._nodes: deque[tuple[int, int]] = deque(maxlen=_MOST)
 

@@ -47,7 +47,7 @@ class Overruns:
     """Overrun accounting of one node, and its retries."""
 
     def __init__(self, period_ns: float) -> None:
-        """period_ns: duration of a block."""
+        """`period_ns`: duration of a block."""
         self._period_ns = period_ns
         self.open_ns = 0.0  # time of blocks that took too long, not made up for
         self._pause = 0.0

@@ -234,7 +234,7 @@ class _In:
 class _Out:
     """One audio output: resamples the inner sound to the stream's rate, delayed by `latency`.
 
-    channels, sizes: of the inner sound and of the stream's, the most frames of a block.
+    `channels`, `sizes`: of the inner sound and of the stream's, the most frames of a block.
     """
 
     def __init__(

@@ -91,8 +91,8 @@ class Level(IntEnum):
 class Peer:
     """One sender: a UDP address or a TCP connection. `key` identifies it.
 
-    room: what its waiting packets count towards, where senders share a bound.
-    link_lost: TCP's end has come; nothing can be sent any more.
+    `room`: what its waiting packets count towards, where senders share a bound.
+    `link_lost`: TCP's end has come; nothing can be sent any more.
     """
 
     __slots__ = ("_send", "fails", "full_reported", "host", "key", "lane", "last_received", "level", "link_lost", "udp")

@@ -29,8 +29,8 @@ MAX_WAITING_BYTES = 4 << 20
 class TcpServer:
     """Listens on a bound socket, and on the same port of ::1.
 
-    handle: a connection's lane has packets.  fail: a frame that cannot be read, to its sender.
-    refused: no place was left.  displaced: closed to make room for another.
+    `handle`: a connection's lane has packets. `fail`: a frame that cannot be read, to its sender.
+    `refused`: no place was left. `displaced`: closed to make room for another.
     """
 
     def __init__(
@@ -110,10 +110,7 @@ class TcpServer:
 
 
 class TcpConnection(asyncio.Protocol):
-    """One client, and its peer.
-
-    last_received: when something came last; of one that is held, when it came.
-    """
+    """One client, and its peer. `last_received`: when something came last; of one that is held, when it came."""
 
     def __init__(self, server: TcpServer) -> None:
         self._server = server

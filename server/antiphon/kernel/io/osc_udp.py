@@ -32,10 +32,10 @@ Address = tuple[str, int]
 class UdpEndpoint:
     """One port: datagrams in by `drain`, replies out by its peers.
 
-    sock: bound; the same port of ::1 is opened beside it.  lanes: where what came waits, in a lane for each sender.
-    level: what a host may do.  wake: something was drained.
-    refused: the key of a peer whose machine has no socket at that port.
-    queue_dropped: datagrams our queue had no room for.
+    `sock`: bound; the same port of ::1 is opened beside it. `lanes`: where what came waits, in a lane for each sender.
+    `level`: what a host may do. `wake`: something was drained.
+    `refused`: the key of a peer whose machine has no socket at that port.
+    `queue_dropped`: datagrams our queue had no room for.
     """
 
     def __init__(

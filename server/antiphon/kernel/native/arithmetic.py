@@ -29,7 +29,7 @@ class Arithmetic:
     """Emits the LLVM instructions of operators at a builder's position."""
 
     def __init__(self, builder: ir.IRBuilder, fail: Callable[[ast.AST, str], Exception]) -> None:
-        """fail: makes the syntax error for a node."""
+        """`fail`: makes the syntax error for a node."""
         self.b, self.fail = builder, fail
 
     def convert(self, value: ir.Value, to: ir.Type) -> ir.Value:

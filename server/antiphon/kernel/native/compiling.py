@@ -46,7 +46,7 @@ def compile_all(processes: int = 1) -> bool:
     Returns whether the cache lacked any. A kernel that fails to compile raises when it is called; the others are
     compiled.
 
-    processes: of them all but this are forked, where that is the way, and compile their share into the cache. Only a
+    `processes`: of them all but this are forked, where that is the way, and compile their share into the cache. Only a
         process without threads of its own may ask for more than one.
     """
     declared = dict.fromkeys(item.function.__module__ for item in _declared if item.address == 0)

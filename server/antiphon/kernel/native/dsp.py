@@ -14,7 +14,7 @@ LARGEST = 3.4028234663852886e38
 
 @kernel
 def peak(x: f32p, stride: i64, channels: i64, frames: i64) -> f32:
-    """Largest magnitude; -1 if any sample is NaN or infinite. stride: frames from channel to channel."""
+    """Largest magnitude; -1 if any sample is NaN or infinite. `stride`: frames from channel to channel."""
     top = f32(0.0)
     bad = f32(0.0)
     for c in range(channels):

@@ -14,7 +14,7 @@ from antiphon.kernel.runtime.importing import Factory, resolve
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """A factory that a plugin registered under a name. doc: one line for people."""
+    """A factory that a plugin registered under a name. `doc`: one line for people."""
 
     factory: Factory
     doc: str = ""

@@ -28,7 +28,7 @@ def number_of(folder: str) -> int:
 
 @dataclass(slots=True)
 class _Version:
-    """One imported version of a plugin. modules: its `sys.modules` entries while it is not in use."""
+    """One imported version of a plugin. `modules`: its `sys.modules` entries while it is not in use."""
 
     types: Mapping[str, ProcessorInfo] = field(default_factory=dict)
     factories: Mapping[str, Factory] = field(default_factory=dict)

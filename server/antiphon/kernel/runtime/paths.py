@@ -212,7 +212,7 @@ def open_ordinary(path: str | bytes, flags: int) -> int:
 def reserve(path: Path, size: int, mode: int = 0o644) -> None:
     """Creates an empty file if there is room for `size` bytes; otherwise `FileError`, and no new file.
 
-    An existing file is emptied only once the room is known. mode: permissions of a new file.
+    An existing file is emptied only once the room is known. `mode`: permissions of a new file.
     """
     held = os.path.exists(path)  # Path.exists raises where the folder may not be searched
     try:

@@ -63,6 +63,6 @@ RECORDING_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
 def channel_order(name: str, channels: int) -> list[int]:
     """WAV position of each channel of a file; empty where the orders are the same.
 
-    name: libsndfile's word for the format: "OGG".
+    `name`: libsndfile's word for the format: "OGG".
     """
     return list(_OGG_ORDERS.get(channels, ())) if name == "OGG" else []

@@ -40,7 +40,7 @@ class Misfit(ValueError):
 def convert(data: Any, kind: type[T], whole: str, *, strict: bool = True) -> T:
     """Data of TOML or JSON as a type.
 
-    whole: what the data is, as "a patch".  strict: no text is read as a number.
+    `whole`: what the data is, as "a patch". `strict`: no text is read as a number.
     Raises `Misfit` for what does not fit.
     """
     try:

@@ -68,7 +68,7 @@ class _Note:
 class NodeNoteOn(_Note):
     """A node begins a note, 0 to 127, with a velocity above 0 to 1.
 
-    serial: as in `processor.Event`; 0 for a note without a low-latency copy.
+    `serial`: as in `processor.Event`; 0 for a note without a low-latency copy.
     """
 
     kind: ClassVar[str] = "on"

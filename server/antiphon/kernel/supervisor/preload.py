@@ -98,7 +98,7 @@ def _played(settings: ServeSettings, loaded: loader.Loaded) -> frozenset[str]:
 def load_again(loading: Loading, device: Device | None = None) -> loader.Loaded:
     """The plugins that `warm` has loaded, with the same synth, in a process that was not forked from the supervisor.
 
-    device: of the workers, in a copy in which the weigher tries nodes.
+    `device`: of the workers, in a copy in which the weigher tries nodes.
     """
     catalog, name, settings, instead = loading
     if device is not None:

@@ -62,7 +62,7 @@ class Starts:
     """Starts control, web, recorder, weigher, engine, zygotes and the performer."""
 
     def __init__(self, parts: Parts, folder: Path, companions: Companions) -> None:
-        """Nothing is started yet; call `warm` before the first engine, weigher or web process."""
+        """Begins with nothing started; call `warm` before the first engine, weigher or web process."""
         self.parts, self.folder, self.driver = parts, folder, parts.found.driver
         self.device, self.found = parts.settings, parts.found  # the device that the next engine opens
         self._asked: dict[int, tuple[ServeSettings, Found]] = {}  # by serial, those that the engine is to change to

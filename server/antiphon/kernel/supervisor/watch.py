@@ -52,7 +52,7 @@ class Supervisor:
     faults: SupervisorFaults
 
     def __init__(self, settings: ServeSettings, folder: Path, companions: Companions | None = None) -> None:
-        """Starts nothing yet; see `run`. companions: none otherwise."""
+        """Starts nothing yet; see `run`. `companions`: none otherwise."""
         self.settings, self.folder, self._companions = settings, folder, companions or Companions()
         self._children: dict[str, Child] = {}
         self._deaths: dict[str, list[float]] = {}
@@ -67,7 +67,7 @@ class Supervisor:
         self._synth: synths.SynthInfo | None = None
 
     def run(self) -> int:
-        """Until SIGINT or SIGTERM. Returns the exit status."""
+        """Runs the server until SIGINT or SIGTERM; returns the exit status."""
         self._catch_signals()
         if child_process.end_requested():
             raise KeyboardInterrupt  # an import or a library caught the first one

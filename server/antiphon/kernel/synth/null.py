@@ -25,10 +25,10 @@ class NullError(EngineError):
 
 
 class Null:
-    """Silent backend. received: events as dicts, if no path is given.  count: number of events.  lost: not written.
+    """Silent backend. `received`: events as dicts, if no path is given. `count`: number of events. `lost`: not written.
 
     An event is {"sample": of its hop's first frame, "slot", "instrument", "kind", "offset", "number", "value",
-    "channel"}. path: a file to append them to, one JSON object a line, whole lines at the end of each hop.
+    "channel"}. `path`: a file to append them to, one JSON object a line, whole lines at the end of each hop.
     Raises `NullError` when it cannot be opened.
     """
 

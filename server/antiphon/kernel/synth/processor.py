@@ -38,15 +38,15 @@ class EventWord(IntEnum):
 
 @kernel
 def no_events(s: i64p, words: i64p, hop: i64, sample: i64) -> i64:
-    """1 if the coming block is one hop without events, else 0. words: `HopWord`; hop: its frames."""
+    """1 if the coming block is one hop without events, else 0. `words`: `HopWord`; `hop`: its frames."""
     if s[EventWord.WAITING] != 0 or words[HopWord.FILL] != 0:
         return 0
     return 1 if words[HopWord.NUMBER] * hop + s[EventWord.SKIPPED] == sample else 0
 
 
 @kernel
-def quiet_head(head: f32p, sample: i64) -> None:
-    """Packed head of a hop without events, as `backend.pack`."""
+def empty_head(head: f32p, sample: i64) -> None:
+    """Writes the header of a hop without events, as `backend.pack` does."""
     head[0] = f32(0.0)
     head[1] = f32(sample >> 24)
     head[2] = f32(sample & 16777215)
@@ -161,7 +161,7 @@ class SynthProcessor(WorkerProcessor):
         gain = np.full(io.frames, io.at("level", 0), np.float32)
         self._gains(gain, gain)
         quiet = no_events.step(self._state, hops.words, hops.hop, io.time.sample)
-        head = quiet_head.step(self._head, io.time.sample)
+        head = empty_head.step(self._head, io.time.sample)
         return head.then(hop).then(scale.step(out, gain, io.frames)).provided(quiet)
 
     def _gains(self, level: Samples, out: Samples) -> None:

@@ -108,7 +108,7 @@ class NamedValues:
 
 
 class _Controller(Protocol):
-    """An event of a controller: of a stream, or of a score."""
+    """A controller's value on a channel, played live or read from a score."""
 
     @property
     def channel(self) -> int: ...

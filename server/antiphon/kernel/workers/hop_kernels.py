@@ -116,7 +116,7 @@ def hop_continues(lane: i64p, hop: i64, ended: i64) -> i64:
 
 @kernel
 def hops_rest(words: i64p, fader: i64p, lanes: i64p, count: i64, hop: i64, lead: i64, fade: i64, frames: i64) -> i64:
-    """1 if `play_hops` can play the block. lanes: `LaneWord` of each of `count` streams; hop, fade: in frames."""
+    """1 if `play_hops` can play the block. `lanes`: `LaneWord` of each of `count` streams; `hop`, `fade`: in frames."""
     fill = words[HopWord.FILL]
     if fill < 0 or fader[FadeWord.THERE] == 0 or fader[FadeWord.RISE] < fade or fader[FadeWord.GONE] < fade:
         return 0
@@ -201,7 +201,7 @@ def post_hop(lanes: i64p, count: i64, hop: i64, sound: Audio, head: f32p, size: 
 
 
 class HopGrid(NamedTuple):
-    """The rebuffer's words, and the streams. lanes: `LaneWord` of each."""
+    """The rebuffer's words, and the streams. `lanes`: `LaneWord` of each."""
 
     words: i64p
     lanes: i64p
@@ -231,7 +231,7 @@ class DryHops(NamedTuple):
 def play_hops(g: HopGrid, x: Audio, y: Audio, s: HopSounds, d: DryHops, head: f32p, size: i64) -> None:
     """Processes a block: posts its input hops, plays its answers. Only valid after `hops_rest`.
 
-    head, size: as for `post_hop`.
+    `head`, `size`: as for `post_hop`.
     """
     hop = s.out.frames
     done = 0

@@ -61,10 +61,7 @@ def number_of(value: object, what: str) -> Fraction:
 
 
 def numbers(argument: Argument, what: str) -> Query[float]:
-    """Query of a number argument; `what`: its use, for the error.
-
-    Raises UsageError: it is no number, text or pattern.
-    """
+    """Query of a number argument; `what`: its use, for the error. `UsageError` if it is no number, text or pattern."""
     if isinstance(argument, str):
         return read(argument, figure)
     if isinstance(argument, int | float | Fraction):

@@ -76,7 +76,7 @@ class ControlPattern(Pattern[Values]):
         return self.jux_by(1, change)
 
     def jux_by(self, amount: Number, change: Callable[[Self], Self]) -> Self:
-        """Plays it more on the left and, changed, more on the right. amount: 0 is both in the middle, 1 all apart."""
+        """Plays it more on the left and, changed, more on the right. `amount`: 0 is both in the middle, 1 all apart."""
         away = float(exact(amount, "jux_by")) / 2
         left, right = self.set(pan=0.5 - away), self._changed(change, "jux(rev)").set(pan=0.5 + away)
         return self._new(queries.stack([left.events, right.events]))
@@ -190,11 +190,7 @@ def _sound(word: str) -> tuple[Values]:
 
 
 def values_of(name: str, argument: Argument, *, plain: bool = False) -> Query[Any]:
-    """Query of one name's values, each a mapping; `s` also sets `n` for a word with a colon.
-
-    Args:
-        plain: Gives the values without the name.
-    """
+    """Query of a control's values as `{name: value}`, or bare if `plain`; `s="bd:2"` also sets `n`."""
     named: Query[Any]
     if isinstance(argument, str):
         if name == "s":

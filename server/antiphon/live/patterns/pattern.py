@@ -40,7 +40,7 @@ class Pattern(Generic[T]):
         return type(self)(events)
 
     def _changed(self, change: Callable[[Self], Self], example: str) -> Self:
-        """Result of a change. example: the word's usage, for the error if it is no change."""
+        """Result of a change. `example`: the word's usage, for the error if it is no change."""
         if not callable(change):
             raise UsageError(
                 f"a change of a pattern stands here without quotes, as in {example}, not {name_value(change)}"
@@ -372,7 +372,7 @@ def polymeter(steps: Number, *patterns: tuple[Number, P]) -> P:
 
 
 def randcat(*patterns: P, seed: int = 0) -> P:
-    """One of them each cycle, by chance. seed: another one chooses others."""
+    """One of them each cycle, by chance. `seed`: another one chooses others."""
     given = _all(patterns)
     return given[0]._new(queries.one_of([pattern.events for pattern in given], FIRST_STREAM + seed))
 

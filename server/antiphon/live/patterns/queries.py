@@ -30,7 +30,7 @@ def silence(span: Span, seed: int) -> list[CycleEvent[T]]:
 
 
 def pure(value: T, places: Places = ()) -> Query[T]:
-    """A value once a cycle, for the whole of it. places: its positions in the script."""
+    """A value once a cycle, for the whole of it. `places`: its positions in the script."""
 
     def query(span: Span, seed: int) -> list[CycleEvent[T]]:
         return [

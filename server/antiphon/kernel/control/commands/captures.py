@@ -25,7 +25,7 @@ class Captures:
     """Forwards captures in order, as the recorder answers them."""
 
     def __init__(self, link: RemoteEngine, replies: Replies, syncs: Syncs) -> None:
-        """No captures are pending. A sender's `/synced` comes after its captures."""
+        """Begins without pending captures. A sender's `/synced` comes after its captures."""
         self._link, self._replies, self._syncs = link, replies, syncs
         self._waiting: deque[tuple[Peer, int, Callable[[str, str], None] | None]] = deque()
         self._until = 0.0

@@ -32,7 +32,7 @@ class SoundDevice:
     """The device in use, and the change that is under way: one at a time."""
 
     def __init__(self, link: RemoteEngine, replies: Replies, syncs: Syncs) -> None:
-        """No device is known before `attach`; a sender's `/synced` comes after its change."""
+        """Begins without a device, until `attach`; a sender's `/synced` comes after its change."""
         self._link, self._replies, self._syncs = link, replies, syncs
         self._supervisor: socket.socket | None = None
         self._asked: _Asked | None = None

@@ -41,7 +41,7 @@ class Turns:
     """Runs control's steps on the event loop. `running`: True between `start` and `stop`."""
 
     def __init__(self, parts: CommandParts) -> None:
-        """Nothing runs before `start`."""
+        """Sets up the turns; none runs before `start`."""
         self._faults, self._clock, self._rate = parts.faults, parts.clock, parts.session.rate
         self._outbox, self._saver, self._replies, self._feedback = (
             parts.outbox, parts.saver, parts.replies, parts.feedback

@@ -95,7 +95,7 @@ class PatchQuestions:
     """Open queries. Those that arrive while a list is read share the next one, which includes their changes."""
 
     def __init__(self, replies: Replies) -> None:
-        """No open queries; answers go by `replies`."""
+        """Begins without queries; answers go by `replies`."""
         self._replies = replies
         self._waiting: list[Peer] = []
         self._reading: asyncio.Task[None] | None = None

@@ -18,7 +18,7 @@ _WRONG = "this is not the token; it is in the file `token` of the configuration 
 
 @dataclass(slots=True)
 class _Program:
-    """A program's connection. performs: it has proved the token, and gets scripts.  number: of its last script."""
+    """A program's connection. `performs`: it has proved the token, and gets scripts. `number`: of its last script."""
 
     peer: Peer
     proof: TokenProof
@@ -33,7 +33,7 @@ class ScriptGate:
     """
 
     def __init__(self, token: Callable[[], str] | None, port: int) -> None:
-        """No program has joined. token: as the attribute. port: The server's OSC port."""
+        """Begins without programs. `token`: as the attribute. `port`: the server's OSC port."""
         self.token, self._port = token, port
         self._programs: dict[str, _Program] = {}
 

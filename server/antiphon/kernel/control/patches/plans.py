@@ -57,7 +57,7 @@ class Plans:
         folder: StateFolder,
         structure_changed: Callable[[], None],
     ) -> None:
-        """Nothing is requested yet. `structure_changed` is called after nodes were added or removed."""
+        """Begins without requests. `structure_changed` is called after nodes were added or removed."""
         parts = executor.parts
         self._session, self._link, self._engine_clock = parts.session, parts.link, parts.clock
         self._outbox, self._feedback, self._events = parts.outbox, parts.feedback, parts.events

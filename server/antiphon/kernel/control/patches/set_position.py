@@ -20,7 +20,7 @@ class SetPosition:
     """
 
     def __init__(self, feedback: Feedback, saver: StateSaver) -> None:
-        """No set list; `feedback` sends changes to subscribers, `saver` saves them."""
+        """Begins without a set list; `feedback` sends changes to subscribers, `saver` saves them."""
         self._feedback, self._saver = feedback, saver
         self.list: SetList | None = None
         self.place = 0

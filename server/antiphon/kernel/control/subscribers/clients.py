@@ -198,7 +198,7 @@ class Surfaces:
     """The subscribers, at most `MAX_SURFACES`. `expired`: number of subscriptions ended without `/notify 0`."""
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
-        """No subscribers; `clock` gives seconds."""
+        """Begins without subscribers; `clock` gives seconds."""
         self._clock = clock
         self._by_key: dict[str, Surface] = {}
         self.expired = 0

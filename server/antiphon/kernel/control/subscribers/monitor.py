@@ -28,7 +28,7 @@ class Monitor:
     def __init__(
         self, install: Callable[[Callable[[bytes, Peer], None] | None], None], clock: Callable[[], float] = monotonic
     ) -> None:
-        """No watchers. `install` sets the callback for each packet; None, without watchers, costs nothing."""
+        """Begins without watchers. `install` sets the callback for each packet: None without watchers costs nothing."""
         self._install, self._clock = install, clock
         self._watchers: dict[str, Peer] = {}
         self._start = -1.0

@@ -197,7 +197,7 @@ def end_turn(s: i64p, f: f64p) -> None:
 
 @kernel
 def play_blocks(s: i64p, f: f64p) -> i64:
-    """Loop over blocks until the interpreter is needed (`ExitReason`); s, f: the words of `LoopWord`."""
+    """Loop over blocks until the interpreter is needed (`ExitReason`); `s`, `f`: the words of `LoopWord`."""
     header = address_i64(s[LoopWord.HEADER])
     while True:
         block = wait_software(s) if s[LoopWord.DEVICE] == 0 else wait_device(s)

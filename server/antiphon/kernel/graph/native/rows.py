@@ -86,7 +86,7 @@ def run_rows(s: i64p, rows: i64p, calls: i64p, outs: i64p, times: i64p, block_ns
     """Runs nodes from `PlanWord.NEXT` on, until one needs the interpreter. Returns a member of `Stop`.
 
     calls: address of a function and of its arguments, each; outs: address, stride and channels, each; times: index of
-    a word of the block's time, and the address it is copied to; block_ns: duration of a block.
+    a word of the block's time, and the address it is copied to; `block_ns`: duration of a block.
     """
     for n in range(s[PlanWord.TIMES]):
         target = address_i64(times[2 * n + 1])
@@ -163,7 +163,7 @@ def measure_rows(rows: i64p, outs: i64p, nodes: i64, frames: i64, meters: f32p) 
 
 @kernel
 def run_calls(calls: i64p, count: i64) -> None:
-    """Runs packed calls in order. calls: the address of a function and of its arguments, each."""
+    """Runs packed calls in order. `calls`: the address of a function and of its arguments, each."""
     for n in range(count):
         call_c(calls[2 * n], calls[2 * n + 1])
 

@@ -44,7 +44,7 @@ def command(module: str, *words: str) -> list[str]:
 def bound_command(module: str, *words: str, nice: int = 0, most: int = -1) -> list[str]:
     """The command line of a module whose process is killed when this one ends, however it ends.
 
-    nice: an increment of its nice value. most: bytes of a file that it writes; -1 for no limit.
+    `nice`: an increment of its nice value. `most`: bytes of a file that it writes; -1 for no limit.
     """
     return command("antiphon.kernel.runtime.processes.bound", str(os.getpid()), str(nice), str(most), module, *words)
 

@@ -36,7 +36,7 @@ class Standstill:
     """
 
     def __init__(self, interval: float) -> None:
-        """interval: seconds between two looks of the watcher."""
+        """`interval`: seconds between two looks of the watcher."""
         self._most_ns = round(TURNS * interval * 1e9)
         self._mark, self._pid, self._looked_ns, self._still_ns = 0, 0, 0, 0
         self._threads: dict[str, ThreadTimes] = {}

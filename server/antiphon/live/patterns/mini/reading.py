@@ -52,7 +52,7 @@ def read(text: str, value: Callable[[str], Values[T]]) -> Query[T]:
 
 class _Reading:
     def __init__(self, text: str, start: int | None) -> None:
-        """start: position of the text in the script, if known."""
+        """`start`: position of the text in the script, if known."""
         self._text, self._start = text, start
         self._seeker = current()
         self._depth = 0

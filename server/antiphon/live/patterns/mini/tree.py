@@ -24,7 +24,7 @@ class MiniError(UsageError):
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A word or a number. column: of its first character, from 0."""
+    """A word or a number. `column`: of its first character, from 0."""
 
     text: str
     column: int
@@ -64,7 +64,7 @@ class Together:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """`a | b`: random choice per cycle. stream: random stream."""
+    """`a | b`: random choice per cycle. `stream`: random stream."""
 
     parts: tuple[Sequence, ...]
     stream: int
@@ -74,7 +74,7 @@ class Choice:
 class Polymeter:
     """`{a b, c d e}` and `<a b>`: sequences with a common step length.
 
-    steps: steps per cycle; None for those of the first sequence.
+    `steps`: steps per cycle; None for those of the first sequence.
     """
 
     parts: tuple[Sequence, ...]
@@ -83,7 +83,7 @@ class Polymeter:
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """`a*2` and `a/2`. column: of the sign."""
+    """`a*2` and `a/2`. `column`: of the sign."""
 
     node: Node
     factor: Node
@@ -93,7 +93,7 @@ class Speed:
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """`<0 2> .. 3` with a pattern at either end: the numbers between, in one step. column: of the points."""
+    """`<0 2> .. 3` with a pattern at either end: the numbers between, in one step. `column`: of the points."""
 
     low: Node
     high: Node
@@ -102,7 +102,7 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class Euclid:
-    """`a(3,8,2)`. column: of the bracket."""
+    """`a(3,8,2)`. `column`: of the bracket."""
 
     node: Node
     pulses: Node
@@ -113,7 +113,7 @@ class Euclid:
 
 @dataclass(frozen=True, slots=True)
 class Perhaps:
-    """`a?` and `a?0.3`. share: of dropped events. stream: random stream."""
+    """`a?` and `a?0.3`. `share`: of dropped events. `stream`: random stream."""
 
     node: Node
     share: float

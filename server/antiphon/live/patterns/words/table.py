@@ -56,7 +56,7 @@ def camel(name: str) -> str:
 
 
 def load(modules: tuple[ModuleType, ...]) -> None:
-    """Fills the table, and makes its words methods. modules: define the functions, or have them in `EXTRA_WORDS`."""
+    """Fills the table, and makes its words methods. `modules`: define the functions, or have them in `EXTRA_WORDS`."""
     group = ""
     for line in Path(__file__).with_name("words.txt").read_text().splitlines():
         if line.startswith("["):

@@ -102,7 +102,7 @@ class ArithmeticWord:
     """A word of arithmetic: a method, `add(7)`, with the other ways to join times as attributes, `add.out("0 7")`."""
 
     def __init__(self, name: str, original: Callable[..., Any] | None) -> None:
-        """original: the existing method of this name."""
+        """`original`: the existing method of this name."""
         self.name, self.original, self.plain = name, original, _PLAIN[name]
 
     def __get__(self, pattern: P | None, owner: type) -> Any:
