@@ -12,6 +12,7 @@ from antiphon_mosaic.corpus import CLUSTERS, MAX_STEPS, MAX_UNITS, UnitChooser, 
 from antiphon_mosaic.features import LEVEL, LEVEL_SPREAD, SILENT, Describer, Grid, OnsetFinder
 from antiphon_mosaic.kernels import GrainPool, Window
 from antiphon_mosaic.level import BandFitter, LevelMatcher
+from antiphon_mosaic.third import GENRES
 
 NOTES = 8
 """Maximum simultaneous notes; the finger is one more stream."""
@@ -303,9 +304,19 @@ class Third(Mosaic):
     """`mosaic` as the file job `antiphon run third A OUT -p reference=B`."""
 
     on_files = FileUse(
-        job="antiphon_mosaic.third:run", needs=("reference",), changes=("pitch", "time", "level", "channels")
+        job="antiphon_mosaic.third:run",
+        needs=("reference",),
+        exempt=tuple(f"genre={name}" for name in GENRES),
+        changes=("pitch", "time", "level", "channels"),
     )
     params: ClassVar[tuple[Param, ...]] = (
         *Mosaic.params,
         Param("tempo", default=0.0, low=0.0, high=300.0, unit="bpm", doc="On files: the tempo of OUT; 0: that of IN."),
+        Param(
+            "genre",
+            "choice",
+            "own",
+            choices=("own", *GENRES),
+            doc="On files: a band of this genre under IN's melody and chords, in the sound of the reference if any.",
+        ),
     )

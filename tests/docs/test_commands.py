@@ -90,6 +90,7 @@ PARSED = {
     "antiphon live pasted.py": "the same",
     "antiphon live set.py": "tests/serve/test_live.py saves a script at a real server",
     "antiphon serve --patch mine": "a server that these tests share is started so, with another patch",
+    "antiphon run third song.wav liquid.wav -p genre=liquid": "plugins/antiphon_mosaic/tests/test_third.py has beats",
     "antiphon train timbre my-horn/": "plugins/antiphon_transfer/tests/test_instrument.py trains one",
     "antiphon render patches/live/round.py --bars 34 --out round.wav": "tests/patches/test_live_sets.py",
     "antiphon library fits bass.wav --json": "plugins/antiphon_loops/tests/test_fit.py has loops",

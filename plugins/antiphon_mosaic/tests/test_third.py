@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import soundfile
 
+from antiphon.api.backends.files import MidiNote, MidiTrack
 from antiphon_models.learning.user_commands import command
 from antiphon_models.transfer.measures import chroma_likeness, onset_likeness, timbre_distance
-from antiphon_mosaic.third import tempo_of
+from antiphon_mosaic.third import first_bar, render_part, tempo_of
 
 RATE = 22050
 
@@ -56,3 +57,30 @@ def test_another_tempo_makes_it_longer(files):
     assert "bpm played at 80" in out
     assert tempo_of(slow, RATE) == pytest.approx(80.0, rel=0.03)
     assert len(slow) == pytest.approx(6.0 * RATE * 100.0 / 80.0, rel=0.03)
+
+
+def test_a_genre_is_a_band_under_the_melody_and_chords_of_one(files):
+    a = soundfile.read(files / "a.wav", dtype="float32")[0]
+    soundfile.write(files / "wide.wav", np.stack([a, a], 1), RATE, "FLOAT")
+    out = command("run", "third", files / "wide.wav", files / "liquid.wav", "-p", "genre=liquid")
+    assert "liquid: its chords at" in out
+    made = soundfile.read(files / "liquid.wav", dtype="float32")[0]
+    assert made.shape == (len(a), 2)
+    made = made.mean(1)
+    assert chroma_likeness(made, a) > 0.7
+    # the band strikes on sixteenths where A strikes on beats
+    assert 0.1 < onset_likeness(made, a) < 0.9
+
+
+@pytest.mark.parametrize(
+    ("downbeats", "begins"), [([2.75, 4.75, 6.8], -1.3), ([0.0, 2.0, 4.0], 0.0), ([1.5], 0.0), ([0.3, 2.3], -1.7)]
+)
+def test_the_band_begins_with_the_bar_in_which_the_song_does(downbeats, begins):
+    assert first_bar(downbeats) == pytest.approx(begins)
+
+
+def test_a_part_that_begins_before_the_file_sounds_from_its_first_frame():
+    track = MidiTrack("bass", (MidiNote(0.0, 0.5, 40), MidiNote(1.0, 2.0, 43)))
+    sound = render_part(track, "bass", 120.0, -RATE, 2 * RATE, RATE)
+    assert np.abs(sound[0, : RATE // 10]).max() > 0.01
+    assert np.abs(sound[0, RATE + RATE // 2 :]).max() < np.abs(sound[0, :RATE]).max()
