@@ -11,6 +11,7 @@ def antiphon_analyses(register: Register) -> None:
     register("loudness", "antiphon_listen.loudness:Loudness", "Loudness, range and true peak by EBU R 128.")
     register("music", "antiphon_listen.music:MusicAnalysis", "Tempo, beats, downbeats, key, chords and sections.")
     register("music-stems", "antiphon_listen.music:StemMusicAnalysis", "The same, with chords and key without drums.")
+    register("librosa", "antiphon_listen.music:LibrosaBeats", "Tempo and beats by librosa, asked by name.")
 
 
 @hookimpl

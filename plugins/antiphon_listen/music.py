@@ -1,4 +1,4 @@
-"""Tempo, beats, downbeats, key, chords and sections of a recording."""
+"""Tempo, beats, downbeats, key, chords and sections of a recording; librosa's tempo and beats beside them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from antiphon.api import F32, F64, Samples
-from antiphon.api.backends.analysis import EACH, Analysis, AnalysisRun, Quantity
+from antiphon.api import F32, F64, Samples, UsageError
+from antiphon.api.backends.analysis import EACH, Analysis, AnalysisRun, Quantity, import_librosa
 from antiphon_listen import bars, beats, signals, tables
 from antiphon_listen.beats import BeatGrid
 from antiphon_listen.chords import harmony
@@ -19,6 +19,52 @@ from antiphon_listen.signals import MusicCurves, OnsetStrength, curves
 from antiphon_listen.spectra.chroma import NoteSpectrum
 from antiphon_listen.spectra.frames import ConstantQ, tuned
 from antiphon_listen.structure.sections import Structure, find_structure
+
+RATE = 22050
+"""Sampling rate, librosa's default."""
+MAX_SECONDS = 1800
+"""Maximum seconds of sound, 160 MB: librosa's tracker takes all of it at once."""
+
+
+class LibrosaBeats(Analysis):
+    """Analysis of `antiphon library analyse --by librosa`."""
+
+    by_name = True
+    quantities = (
+        Quantity("librosa_tempo", "number", "bpm", "Tempo by librosa's beat tracker (Ellis, 2007)."),
+        Quantity("librosa_beats", "times", doc="Beats by the same."),
+    )
+    rate = RATE
+    channels = 1
+
+    def begin(self, rate: int, channels: int) -> LibrosaRun:
+        import_librosa()  # one that is not installed is a reason before anything is decoded
+        return LibrosaRun()
+
+
+class LibrosaRun(AnalysisRun):
+    """Buffers all samples of the sound."""
+
+    def __init__(self) -> None:
+        self._blocks: list[Samples] = []
+        self._count = 0
+
+    def feed(self, block: Samples) -> None:
+        self._count += block.shape[1]
+        if self._count > MAX_SECONDS * RATE:
+            self._blocks.clear()
+            raise UsageError(f"librosa's tracker takes sounds of at most {MAX_SECONDS // 60} minutes")
+        self._blocks.append(block[0].copy())
+
+    def result(self) -> Mapping[str, Any]:
+        librosa = import_librosa()
+        sound = np.concatenate([np.zeros(0, np.float32), *self._blocks])
+        if not np.any(sound):
+            return {"librosa_tempo": None, "librosa_beats": None}
+        tempo, beats = librosa.beat.beat_track(y=sound, sr=RATE, units="time")
+        found = float(np.atleast_1d(tempo)[0])
+        return {"librosa_tempo": found or None, "librosa_beats": beats if len(beats) else None}
+
 
 _SILENCE_PEAK = 1e-4
 """Peak, -80 dB of full scale, below which a sound is silent."""

@@ -13,7 +13,7 @@ import typer
 
 from antiphon.api import FileError, UsageError
 from antiphon.api.backends.cli import OSC_PORT, Host, Json, OscPort, command_group, echo_answer, epilog, progress_bar
-from antiphon.api.backends.runtime import instead, short_repr, shorten
+from antiphon.api.backends.runtime import instead, require_modules, short_repr, shorten
 from antiphon_library.commands import recommending
 from antiphon_library.commands.identify import fitting_now, identify
 from antiphon_library.commands.options import EXAMPLES, Files, catalogue_paths, open_catalogue, root_of, row_of
@@ -36,6 +36,8 @@ ANSWER = (
 MAX_BEATS = 300
 """Maximum beats of a loop: a minute at the fastest tempo."""
 EMPTY_LIBRARY = "none; antiphon library add FOLDER adds sound files"
+SECOND_OPINION = "librosa"
+"""The value of `--by`, and the name of the analysis."""
 SENTENCE = "Catalogue sound files: what they are called, what is in them, which are alike."
 
 
@@ -130,6 +132,9 @@ def analyse(
     context: typer.Context,
     files: Files = None,
     only: Annotated[list[str] | None, typer.Option("--only", help="This analysis alone; may be given again.")] = None,
+    by: Annotated[
+        str, typer.Option("--by", metavar="librosa", help="librosa: also tempo and beats by librosa, to compare.")
+    ] = "",
     again: Annotated[bool, typer.Option("--again", help="Also what has been analysed.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -141,6 +146,11 @@ def analyse(
     from antiphon_library.identification.fingerprints import update_shards
 
     names = named_analyses(only or (), of_short=True)
+    if by:
+        if by != SECOND_OPINION:
+            raise UsageError(f"--by takes {SECOND_OPINION}, not {short_repr(by)}")
+        require_modules(f"--by {by}", [by])
+        names = (*names, *named_analyses([by]))
     if not names:
         raise UsageError(
             "no plugin has an analysis; `antiphon plugins` says which plugins there are, and what is wrong"
@@ -167,7 +177,12 @@ def analyse(
             complain(_bad_files(added.bad))
     elif as_json:
         # landmarks are bytes
-        asked = [each.name for name in only or () for each in analyses()[name].quantities if each.kind != "landmarks"]
+        asked = [
+            each.name
+            for name in (*(only or ()), *([by] if by else ()))
+            for each in analyses()[name].quantities
+            if each.kind != "landmarks"
+        ]
         values = {**row.values, **findings(row.duration, row.values)}
         typer.echo(json.dumps({"duration": row.duration, **{name: values.get(name) for name in (*ANSWER, *asked)}}))
     else:

@@ -215,6 +215,7 @@ def test_a_stopped_analysis_says_what_is_kept(library: Library, music: Path, mon
         (("list", "empty", "nothing"), "library.sqlite has no nothing, and there is no such file"),
         (("list", "--bad", "nothing"), "library.sqlite has no nothing, and there is no such file"),
         (("analyse", "--only", "loudnes"), "there is no analysis 'loudnes'"),
+        (("analyse", "--by", "essentia"), "--by takes librosa, not 'essentia'"),
         (("identify", "x.wav"), "cannot read x.wav: there is no such file"),
         (("identify", "x.wav", "--seconds", ".2"), "--seconds of a file takes 1 or more"),
         (("map", "--png", "map.jpg"), "cannot write map.jpg: --png ends in .png"),
@@ -230,15 +231,18 @@ def test_refusals_are_one_sentence(library: Library, arguments: tuple[str, ...],
     assert len(done.complaint) < 500
 
 
-def test_the_tempo_of_clicks_is_found_and_no_kind_where_it_was_not_asked_for(library: Library, music: Path) -> None:
+def test_librosa_gives_a_second_opinion_of_the_tempo(library: Library, music: Path) -> None:
     clicks = np.zeros(12 * RATE, np.float32)
     for at in range(0, len(clicks), RATE // 2):
         clicks[at : at + 200] = np.random.default_rng(1).normal(0, 0.3, 200)
     soundfile.write(music / "clicks.wav", clicks, RATE)
-    done = library("analyse", music / "clicks.wav", "--only", "music", "--json")
+    done = library("analyse", music / "clicks.wav", "--only", "music", "--by", "librosa", "--json")
     found = json.loads(done.out)
-    assert (found["kind"], found["kind_confidence"]) == (None, None)
+    assert found["librosa_tempo"] == pytest.approx(120, rel=0.05)
+    assert (found["kind"], found["kind_confidence"]) == (None, None), "what decides it was not asked for"
     assert found["tempo"] == pytest.approx(120, rel=0.002)
+    assert np.diff(found["librosa_beats"]) == pytest.approx(0.5, abs=0.05)
+    assert "librosa_tempo" not in library("analyse", music / "a.wav", "--only", "loudness", "--json").out
 
 
 def test_names_are_found_however_their_accents_are_written(library: Library, music: Path) -> None:
