@@ -99,7 +99,8 @@ class Plugin(WorkerProcessor):
             self.hops = Rebuffer(self.hops.hop, self.hops.lead, channels, card.outs, post, self.load)
         # what a hop holds after its sound: nothing to set where its first number is 0
         self._head: Samples = np.zeros(self._sent[0].size - self._rows * self.hops.hop, np.float32)
-        self._values: memoryview[float] = memoryview(self._head)[HEAD : HEAD + len(card.controls)]  # type: ignore[arg-type]
+        controls = slice(HEAD, HEAD + len(card.controls))
+        self._values: memoryview[float] = self._head.data[controls]  # type: ignore[assignment]
         self._cells: object = None
         self._floats: list[tuple[int, memoryview[float]]] = []
         self._steps: list[tuple[int, HostedControl, Callable[[int], float]]] = []

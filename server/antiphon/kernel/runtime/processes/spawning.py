@@ -44,7 +44,7 @@ def start_function(function: Callable[..., int | None], *args: Any) -> int:
     child.returncode = 0  # reaped by pid; Popen must not
     try:
         # all of it: a pipe takes a part only where a signal arrives meanwhile
-        with io.BufferedWriter(child.stdin) as pipe:  # type: ignore[type-var]
+        with io.BufferedWriter(child.stdin) as pipe:
             pipe.write(pickle.dumps(main.name if main is not None else ""))
             pipe.write(data.getbuffer())
     except OSError:
