@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from antiphon.api import AUDIO_IN, AUDIO_OUT, IO, Event, FileUse, Param, Samples
 from antiphon.api.backends.synths import EventWord, Sounding, no_events
 from antiphon.api.backends.workers import Rebuffer, WorkerProcessor, WorkerSpec
 from antiphon_host import states
-from antiphon_host.card import PluginCard
+from antiphon_host.card import HostedControl, PluginCard
 from antiphon_host.catalogue import card_of, is_mono, ports
 from antiphon_host.midi import COLUMNS, HEAD, MAX_EVENTS, pack
 
@@ -79,7 +80,6 @@ class Plugin(WorkerProcessor):
         card = self._card()
         self.inputs, self.outputs = ports(card)  # type: ignore[misc, assignment]
         self._controls = card.controls
-        self._values: Samples = np.zeros(len(card.controls), np.float32)
         self._events: deque[tuple[int, Event]] = deque(maxlen=MAX_WAITING)
         self._keeps = 0
         self._hop_events: list[Event] = []
@@ -94,8 +94,15 @@ class Plugin(WorkerProcessor):
             self._in: Samples = np.zeros((channels, spec.block), np.float32)
             post = self._post_both
             self.hops = Rebuffer(self.hops.hop, self.hops.lead, channels, card.outs, post, self.load)
-        self._head: Samples = np.zeros(0 if self._rows else self._sent[0].size, np.float32)
+        # what a hop holds after its sound: nothing to set where its first number is 0
+        self._head: Samples = np.zeros(self._sent[0].size - self._rows * self.hops.hop, np.float32)
+        controls = slice(HEAD, HEAD + len(card.controls))
+        self._values: memoryview[float] = self._head.data[controls]  # type: ignore[assignment]
+        self._cells: object = None
+        self._floats: list[tuple[int, memoryview[float]]] = []
+        self._steps: list[tuple[int, HostedControl, Callable[[int], float]]] = []
         self._given = False
+        self._bound: tuple[Samples | None, Samples, Callable[[], bool]] | None = None
 
     def process(self, io: IO) -> None:
         """Collects the block's events, posts hops that are complete, and plays the answers."""
@@ -108,29 +115,60 @@ class Plugin(WorkerProcessor):
         self._state[EventWord.SKIPPED] = io.time.sample - start
         if io.fired("keep"):
             self._keeps += 1
+            self._given = False
         for event in io.events_in:
             self._events.append((start + event.offset, event))
-        if self._side:
-            self._io = io
-            sound = self._in[:, : io.frames]
-            channels = io.audio_in[0].shape[0]
-            sound[:channels], sound[channels:] = io.audio_in[0], io.audio_in[1]
-            hops.run(io, sound, io.audio_out[0])
-        else:
-            super().process(io)
-        last = max(0, io.base + io.frames - 1)
-        values = zip(self._controls, self._values, strict=True)
-        rest = self._given and all(c.number(io.cells[c.name].number_at(last)) == v for c, v in values)
-        self._state[EventWord.WAITING] = len(self._events) + (not rest)
+        self._read(io)
+        if not self._play_at_once(io):
+            if self._side:
+                self._io = io
+                sound = self._in[:, : io.frames]
+                channels = io.audio_in[0].shape[0]
+                sound[:channels], sound[channels:] = io.audio_in[0], io.audio_in[1]
+                hops.run(io, sound, io.audio_out[0])
+            else:
+                super().process(io)
+        self._state[EventWord.WAITING] = len(self._events) + (not self._given)
 
     def step(self, io: IO) -> Step | None:
         """Step of a block without events and with unchanged controls."""
         if self._passes or self._side:
             return None
-        hop = self.hop_step(io.audio_in[0] if self._rows else None, io.audio_out[0], self._head)
+        x, y = io.audio_in[0] if self._rows else None, io.audio_out[0]
+        hop = self.hop_step(x, y, self._head)
         if hop is None or self.hops.hop != io.frames:
             return None
+        if self._bound is None or self._bound[0] is not x or self._bound[1] is not y:
+            self._bound = x, y, hop.bound()
         return hop.provided(no_events.step(self._state, self.hops.words, self.hops.hop, io.time.sample))
+
+    def _play_at_once(self, io: IO) -> bool:
+        """Plays a whole block without events by machine code, with its controls; False where that cannot be."""
+        if self._bound is None or self._events:
+            return False
+        x, y, run = self._bound
+        if y is not io.audio_out[0] or (x is not None and x is not io.audio_in[0]):
+            return False
+        self._head[0], self._head[2] = not self._given, self._keeps
+        done = run()
+        self._head[0] = 0.0
+        self._given |= done
+        return done
+
+    def _read(self, io: IO) -> None:
+        """Reads the controls at the block's end; they are still to be given where one has changed."""
+        if io.cells is not self._cells:
+            self._cells, cells = io.cells, [(n, c, io.cells[c.name]) for n, c in enumerate(self._controls)]
+            self._floats = [(n, memoryview(cell.full)) for n, c, cell in cells if c.kind == "float"]  # type: ignore[arg-type]
+            self._steps = [(n, c, cell.number_at) for n, c, cell in cells if c.kind != "float"]
+        values, last = self._values, max(0, io.base + io.frames - 1)
+        for n, full in self._floats:
+            if values[n] != full[last]:
+                values[n], self._given = full[last], False
+        for n, control, number_at in self._steps:
+            before, values[n] = values[n], control.number(number_at(last))
+            if values[n] != before:
+                self._given = False
 
     def _post_both(self, hop: int, sound: Samples) -> None:
         """Posts a hop of sound and side chain; only the sound replaces a missing answer."""
@@ -155,17 +193,13 @@ class Plugin(WorkerProcessor):
 
     def write(self, hop: int, sound: Samples, into: Samples) -> None:
         """Writes the sound of a hop, its final control values, then its events."""
-        given, rows = into[0], self._rows
+        given, rows, head = into[0], self._rows, self._head
         given[:rows] = self._both if self._side else sound
-        more, io = given[rows:].reshape(-1), self._io
-        last = max(0, io.base + io.frames - 1)
-        values = self._values
-        for n, control in enumerate(self._controls):
-            values[n] = control.number(io.cells[control.name].number_at(last))
-        after = HEAD + len(values)
-        more[HEAD:after] = values
-        more[2] = self._keeps
-        more[0], more[1] = 1.0, pack(self._hop_events, more[after:]) if len(more) >= after + MAX_EVENTS * COLUMNS else 0
+        more = given[rows:].reshape(-1)
+        after = HEAD + len(self._controls)
+        more[:after] = head[:after]
+        more[0], more[2] = 1.0, self._keeps
+        more[1] = pack(self._hop_events, more[after:]) if len(more) >= after + MAX_EVENTS * COLUMNS else 0
         self._given = True
 
     def reset(self) -> None:

@@ -42,6 +42,14 @@ LEVEL = 0.5
 WAYS = ("behave", "raise", "exit", "hang", "crash", "kill")
 
 
+def _counts() -> memoryview:
+    """Words that every process of a test sees, whether it was forked or is a fresh interpreter."""
+    path = os.environ.setdefault("ROGUE_COUNTS", os.path.join(os.environ["ANTIPHON_HOME"], f"counts-{os.getpid()}"))
+    with open(path, "a+b") as file:
+        file.truncate(mmap.PAGESIZE)
+        return memoryview(mmap.mmap(file.fileno(), mmap.PAGESIZE)).cast("q")
+
+
 class Rogue(Processor):
     """Misbehaves in one method of one process. `counts`: shared words, how often it was prepared there; the last is
     how many the engine holds in memory."""
@@ -52,7 +60,7 @@ class Rogue(Processor):
         Param("where", "choice", "both", choices=("both", "engine", "late"), restart=True),
         Param("level", default=0.5, low=0.0, high=1.0),
     )
-    counts = memoryview(mmap.mmap(-1, mmap.PAGESIZE)).cast("q")
+    counts = _counts()
     in_engine = False
 
     def prepare(self, spec):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -47,3 +48,10 @@ def test_a_worker_answers_the_same_by_the_plain_ways() -> None:
     assert len(heard[0]) == 200 * 32
     assert np.abs(heard[0]).max() > 0.1
     assert np.abs(heard[0] - heard[1]).max() == 0.0
+
+
+@pytest.mark.parametrize("said", [b"", pickle.dumps("") + pickle.dumps((print, ["unheard"]))[:-5]])
+def test_a_process_whose_parent_ended_before_it_said_all_says_nothing(said: bytes) -> None:
+    words = [sys.executable, "-m", "antiphon.kernel.runtime.processes.spawning"]
+    found = subprocess.run(words, input=said, capture_output=True, check=False)
+    assert (found.stdout, found.stderr) == (b"", b"")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeAlias
 
@@ -16,6 +16,9 @@ class PackedKernel(Protocol):
 
     def __call__(self, *args: Any) -> Any:
         """Runs the kernel."""
+
+    def bind(self, *args: Any) -> Callable[[], Any]:
+        """A call with constant arguments, converted once."""
 
     @property
     def packed(self) -> int:
@@ -58,6 +61,20 @@ class Step:
     def reporting(self, **values: tuple[NDArray[Any], int]) -> Step:
         """Publishes array elements written by the kernels as values of `readonly` parameters."""
         return replace(self, reports={**self.reports, **values})
+
+    def bound(self) -> Callable[[], bool]:
+        """A function that runs the step, unless a condition is 0; returns whether it ran. Made off the block path."""
+        asks, calls = ([item.bind(*args) for item, args in part] for part in (self.conditions, self.calls))
+
+        def run() -> bool:
+            for ask in asks:
+                if not ask():
+                    return False
+            for call in calls:
+                call()
+            return True
+
+        return run
 
     def run(self) -> None:
         """Calls the kernels one by one."""

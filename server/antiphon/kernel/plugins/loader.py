@@ -22,7 +22,11 @@ from antiphon.kernel.plugins.version_files import CHECK_LIMIT
 from antiphon.kernel.runtime.importing import Factory, reason_of, resolve
 from antiphon.kernel.runtime.suggestion import instead
 
-KINDS = ("processors", "synths", "models", "trainings", "evaluations", "benches", "transports", "analyses", "services")
+PLAYED = ("processors", "synths")
+"""Kinds that an engine plays."""
+KINDS = (*PLAYED, "models", "trainings", "evaluations", "benches", "transports", "analyses", "services")
+
+_PLAYED_HOOKS = frozenset(f"antiphon_{kind}" for kind in PLAYED)
 
 
 @dataclass(slots=True)
@@ -98,16 +102,16 @@ def load(plugins_dir: Path | None = None, *, check: bool = True) -> Loaded:
 
 
 def load_again(catalog: Catalog) -> Loaded:
-    """What `load` gave to another process of this server, by its catalog, in a quarter of the time.
+    """What `load` gave to another process of this server, by its catalog: what is played, no more.
 
     Processors that are built in are imported when they are made; what is not is tried again, as its files may be new.
     """
     loading = PluginLoading(False, catalog)
     for source in sources():
-        if source.built_in and not source.problem:
-            loading.add(source.name, source.importing)
-        elif source.name in catalog.hooks and not source.problem:
-            loading.try_and_add(source.name, source.importing)
+        if source.problem or not _PLAYED_HOOKS.intersection(catalog.hooks.get(source.name, ())):
+            continue
+        add = loading.add if source.built_in else loading.try_and_add
+        add(source.name, source.importing)
     return replace(loading.loaded(), catalog=catalog)
 
 
@@ -150,10 +154,10 @@ class PluginLoading:
             self.broken[name] = reason_of(error)
             self.fail(name, self.broken[name])
             return
-        for kind in KINDS:
+        for kind in KINDS if self.known is None else PLAYED:
             if f"antiphon_{kind}" in hooks:
                 self._gather(kind, name)
-        if "antiphon_addresses" in hooks:
+        if "antiphon_addresses" in hooks and self.known is None:
             osc = AddressList(name)
             self.failures += self.hooks.call("antiphon_addresses", only=name, osc=osc)
             self.addresses += [info for info, _ in osc.added]

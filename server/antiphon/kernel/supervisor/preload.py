@@ -16,7 +16,6 @@ from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.contract.params import Value
 from antiphon.kernel.control.state import CATALOG
 from antiphon.kernel.errors import AntiphonError
-from antiphon.kernel.graph.patch import load as load_patch
 from antiphon.kernel.plugins import loader
 from antiphon.kernel.plugins.finding import BUILT_IN
 from antiphon.kernel.runtime import paths, resources
@@ -86,6 +85,8 @@ def warm(settings: ServeSettings, folder: Path, read: ReadSound) -> Warm:
 
 def _played(settings: ServeSettings, loaded: loader.Loaded) -> frozenset[str]:
     """Types of the nodes of the start's patch. Of those that are built in, forked engines inherit the tables."""
+    from antiphon.kernel.graph.patch import load as load_patch  # which a copy that tries nodes does without
+
     types: set[str] = set()
     with contextlib.suppress(AntiphonError):  # control reports a patch, and the trial a node, that fails
         types |= {node.type for node in load_patch(settings.patch, loaded.catalog, trusted=True).graph.nodes}

@@ -173,25 +173,25 @@ def take_answers(lanes: i64p, hop: i64, out: Audio) -> None:
 
 @kernel
 def post_hop(lanes: i64p, count: i64, hop: i64, sound: Audio, head: f32p, size: i64) -> None:
-    """Posts a hop to each stream: its channels of the sound, or the `size` floats of `head` unless 0."""
+    """Posts a hop to each stream: its channels of the sound, then the `size` floats of `head`."""
     for k in range(count):
         lane = offset(lanes, k * LaneWord.SIZE)
         floats = lane[LaneWord.FLOATS_IN]
         place = hop % lane[LaneWord.DEPTH]
         into = address_f32(lane[LaneWord.IN] + _FLOAT * place * floats)
+        rows = (floats - size) // sound.frames if sound.channels > 0 else 0
+        for row in range(rows):
+            part = offset(into, row * sound.frames)
+            c = k * rows + row
+            if c < sound.channels:
+                for n in range(sound.frames):
+                    part[n] = sound[c, n]
+            else:
+                for n in range(sound.frames):
+                    part[n] = f32(0.0)
+        after = offset(into, rows * sound.frames)
         for n in range(size):
-            into[n] = head[n]
-        if size == 0:
-            rows = floats // sound.frames
-            for row in range(rows):
-                part = offset(into, row * sound.frames)
-                c = k * rows + row
-                if c < sound.channels:
-                    for n in range(sound.frames):
-                        part[n] = sound[c, n]
-                else:
-                    for n in range(sound.frames):
-                        part[n] = f32(0.0)
+            after[n] = head[n]
         own = address_i64(lane[LaneWord.OWN])
         store_release(address_i64(lane[LaneWord.TAGS_IN]), place, worker_tag(own, hop))
         own[EpochWord.POSTED] = hop + 1

@@ -158,8 +158,8 @@ class WorkerProcessor(Processor):
     def hop_step(self, x: Samples | None, y: Samples, head: Samples = _NOTHING) -> Step | None:
         """Step of a block while the worker answers in time, for a `read` that returns rows of the answer as is.
 
-        `x`: the audio input of a block; None without one. `head`: what each stream gets of a hop, float32; where it is
-        empty, the channels of the sound, as they are. Returns the step, which leaves to `process` every block that is
+        `x`: the audio input of a block; None without one. `head`: what each stream gets of a hop after its channels of
+        the sound, float32. Returns the step, which leaves to `process` every block that is
         not like this; None where all are.
         """
         client, hops, fader = self.client, self.hops, self._fader

@@ -43,9 +43,10 @@ def start_function(function: Callable[..., int | None], *args: Any) -> int:
     assert child.stdin is not None
     child.returncode = 0  # reaped by pid; Popen must not
     try:
-        with child.stdin:
-            child.stdin.write(pickle.dumps(main.name if main is not None else ""))
-            child.stdin.write(data.getbuffer())
+        # all of it: a pipe takes a part only where a signal arrives meanwhile
+        with io.BufferedWriter(child.stdin) as pipe:
+            pipe.write(pickle.dumps(main.name if main is not None else ""))
+            pipe.write(data.getbuffer())
     except OSError:
         pass  # it has ended, which its parent detects
     return child.pid
@@ -54,9 +55,12 @@ def start_function(function: Callable[..., int | None], *args: Any) -> int:
 def _main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     gc.disable()  # a tenth of the time in which modules are imported
-    if main := pickle.load(sys.stdin.buffer):  # the name of the module whose functions are pickled as those of __main__
-        sys.modules["__main__"] = importlib.import_module(main)
-    function, args = pickle.load(sys.stdin.buffer)
+    try:
+        if main := pickle.load(sys.stdin.buffer):  # the module whose functions are pickled as those of __main__
+            sys.modules["__main__"] = importlib.import_module(main)
+        function, args = pickle.load(sys.stdin.buffer)
+    except (EOFError, pickle.UnpicklingError):
+        return  # its parent ended before it had said what there is to do
     gc.enable()
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
