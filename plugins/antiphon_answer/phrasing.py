@@ -33,8 +33,8 @@ with a sustained note instead of the player's rhythm, and that a bar of a contin
 _AUGMENT_NOTES = 6
 """Minimum notes of a bar for augmentation."""
 _ON_BAR, _ON_HALF, _ON_LAST = 0.06, 0.5, 0.9
-"""Cumulative probabilities that a sustained final note begins on the bar line, in its middle, on its last beat; else
-off the beat."""
+"""Cumulative probabilities that a sustained final note begins on the bar line (no turn's does), in the bar's middle,
+on its last beat; else off the beat."""
 _AIR, _OVER, _OVERS, _END = 1.1, 2.0, 0.3, 3.0
 """Of a final note, in sixteenths: the air before the bar line, and the part beyond it, at most; the latter's
 probability; and the shortest."""
@@ -283,7 +283,7 @@ class Phraser:
         """Notes of a bar up to a sustained one."""
         beats = max(1, self._bar // _BEAT)
         at, place, late = self._chance(), _BEAT * (beats // 2), 0.0
-        if at < _ON_BAR and self._end - self._first > self._bar:
+        if at < _ON_BAR and not self._turn and self._end - self._first > self._bar:
             place = 0
         elif _ON_HALF < at < _ON_LAST:
             place = _BEAT * (beats - 1)
@@ -295,7 +295,7 @@ class Phraser:
 
     def _final(self, left: float) -> float:
         """Length of a final note with `left` sixteenths to the bar line; that of a turn may be beyond it."""
-        if left > 3.0 * _BEAT:
+        if left > 3.0 * _BEAT and not self._turn:
             return left * (0.4 + 0.4 * self._chance())
         if self._turn and (left < _END or self._chance() < _OVERS):
             return max(_END, left + _OVER * self._chance())

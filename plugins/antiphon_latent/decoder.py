@@ -88,7 +88,7 @@ class PartialDecoder:
         return np.array(peaks, np.float32)
 
     def loudness(self, hidden: F32) -> float:
-        """Loudness in dB of a note `[width]`, without allocation: of its beginning, or what comes where that is more."""
+        """Loudness in dB of a note `[width]`, of the loudest row of `LOUD_SHARES`, without allocation."""
         self._measure(hidden)
         np.matmul(LOUD_SHARES, self._sums, out=self._parts)
         return 10.0 * math.log10(float(self._parts.max()) + 1e-9)
