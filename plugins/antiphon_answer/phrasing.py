@@ -28,17 +28,20 @@ _BEAT = 4
 _MIN_PLACE_SHARE = 0.04
 """Minimum share of the player's notes at a beat position for its use."""
 _AGAIN, _PAUSE, _LANDS, _PLAIN = 0.5, 0.08, 0.35, 0.5
-"""Probabilities that a phrase repeats bars of the answer, that a non-final one ends a bar early, that a continuation
-ends with a sustained note instead of the player's rhythm, and that a bar of it is the player's unchanged."""
+"""Probabilities that a phrase repeats bars of the answer, that a non-final one ends a bar early, that the last ends
+with a sustained note instead of the player's rhythm, and that a bar of a continuation is the player's unchanged."""
 _AUGMENT_NOTES = 6
 """Minimum notes of a bar for augmentation."""
-_ON_BAR, _ON_HALF, _ON_LAST = 0.12, 0.5, 0.9
-"""Cumulative probabilities that a sustained final note begins on the bar line, in its middle, on its last beat; else
-off the beat."""
+_ON_BAR, _ON_HALF, _ON_LAST = 0.06, 0.5, 0.9
+"""Cumulative probabilities that a sustained final note begins on the bar line (no turn's does), in the bar's middle,
+on its last beat; else off the beat."""
+_AIR, _OVER, _OVERS, _END = 1.1, 2.0, 0.3, 3.0
+"""Of a final note, in sixteenths: the air before the bar line, and the part beyond it, at most; the latter's
+probability; and the shortest."""
 _PEAK = 0.6
 """Relative position of a phrase's loudness peak."""
-_ARCH, _ACCENT, _OWN = 1.1, 0.5, 0.4
-"""Loudness weights of phrase, beat and the player's own note, in deviations."""
+_ARCH, _ACCENT, _OWN, _CHANCE = 0.8, 0.4, 0.7, 0.8
+"""Loudness weights of phrase, beat, the player's own note and chance, in deviations."""
 _SOFTEST, _WIDEST = 10.0 / 127.0, 16.0 / 127.0
 """Range of loudness deviations; between them slightly more than the player's."""
 
@@ -113,7 +116,12 @@ class Phraser:
         if not self._notes:
             return None
         note = self._notes.pop(0)
-        return note._replace(length=max(0.25, min(note.length, self._notes[0].at - note.at))) if self._notes else note
+        if not self._notes:
+            return note
+        gap = self._notes[0].at - note.at - note.length
+        # of a rest longer than a beat, the note takes part
+        length = note.length + (self._chance() * gap if gap > _BEAT else min(0.0, gap))
+        return note._replace(length=max(0.25, length))
 
     def sounds(self, note: Onset, pitch: int) -> None:
         """Sets the pitch of a taken note."""
@@ -260,37 +268,58 @@ class Phraser:
 
     def _ended(self, made: list[Onset], line: int, ends: int) -> list[Onset]:
         """Final bar of a phrase: on its last note, or on a sustained one; a rest follows within an answer."""
-        end, beats = line + self._bar, max(1, self._bar // _BEAT)
-        if self._turn or not made or self._chance() < _LANDS:
-            at, place, late = self._chance(), _BEAT * (beats // 2), 0.0
-            if at < _ON_BAR and self._end - self._first > self._bar:
-                place = 0
-            elif _ON_HALF < at < _ON_LAST:
-                place = _BEAT * (beats - 1)
-            elif at > _ON_LAST:
-                place, late = self._snapped(max(0, place - 2))
-            place = max(place, self._start - line)
-            made = [n for n in made if n.at < line + place + late - 0.5]
-            made.append(Onset(line + place, late, float(_BEAT), self._loud))
+        end = line + self._bar
+        early = not made or (self._turn and made[-1].slot - line < self._bar // 2)
+        if early or self._chance() < _LANDS:
+            made = self._sustained(made, line)
         last = made[-1]
-        length = end - last.at if ends == CLOSED else max(last.length, min(2.0 * _BEAT, end - last.at - _BEAT))
+        if ends == OPEN:
+            length = max(last.length, min(2.0 * _BEAT, end - last.at - _BEAT))
+        else:
+            length = self._final(end - last.at)
         return [*made[:-1], last._replace(length=length, ends=ends, step=NO_STEP, fixed=False)]
+
+    def _sustained(self, made: list[Onset], line: int) -> list[Onset]:
+        """Notes of a bar up to a sustained one."""
+        beats = max(1, self._bar // _BEAT)
+        at, place, late = self._chance(), _BEAT * (beats // 2), 0.0
+        if at < _ON_BAR and not self._turn and self._end - self._first > self._bar:
+            place = 0
+        elif _ON_HALF < at < _ON_LAST:
+            place = _BEAT * (beats - 1)
+        elif at > _ON_LAST:
+            place, late = self._snapped(max(0, place - 2))
+        place = max(place, self._start - line)
+        made = [n for n in made if n.at < line + place + late - 0.5]
+        return [*made, Onset(line + place, late, float(_BEAT), self._loud)]
+
+    def _final(self, left: float) -> float:
+        """Length of a final note with `left` sixteenths to the bar line; that of a turn may be beyond it."""
+        if left > 3.0 * _BEAT and not self._turn:
+            return left * (0.4 + 0.4 * self._chance())
+        if self._turn and (left < _END or self._chance() < _OVERS):
+            return max(_END, left + _OVER * self._chance())
+        return max(min(left, _END), left - _AIR * self._chance())
 
     def _from_start(self, made: list[Onset]) -> list[Onset]:
         """Notes of the first bar, the first of them exactly in time."""
         if made and made[0].slot <= self._latest:
             late = max(0.0, made[0].late) * (self._latest > self._start)
-            return [made[0]._replace(late=late, length=made[0].length + made[0].late - late), *made[1:]]
+            begun = made[0]._replace(late=late, length=made[0].length + made[0].late - late)
+            # a turn begins near the player's last note
+            near = begun._replace(step=int(5.0 * self._chance()) - 2, fixed=False)
+            return [near if self._turn and not begun.ends else begun, *made[1:]]
         until = made[0].at if made else self._line
         first = made[0] if made else Onset(0, 0.0, 4.0, self._loud)
         length = min(_BEAT, until - self._latest)
         return [first._replace(slot=self._latest, late=0.0, length=length, ends=WITHIN), *made]
 
     def _loudness(self, note: Onset, part: float) -> float:
-        """Loudness by a phrase arch, the beat, and the deviation of the player's own note."""
+        """Loudness by a phrase arch, the beat, the deviation of the player's own note, and chance."""
         way = part / _PEAK if part < _PEAK else 1.0 - (part - _PEAK) / (1.0 - _PEAK)
         arch = -math.cos(math.pi * min(1.0, max(0.0, way)))
         accent = 1.0 if note.slot % 8 == 0 else 0.0 if note.slot % _BEAT == 0 else -0.8
         own = (note.velocity - self._loud) / self._deviation
-        loud = self._loud + self._deviation * (_ARCH * arch + _ACCENT * accent + _OWN * max(-2.0, min(2.0, own)))
+        own = _OWN * max(-2.0, min(2.0, own)) + _CHANCE * (2.0 * self._chance() - 1.0)
+        loud = self._loud + self._deviation * (_ARCH * arch + _ACCENT * accent + own)
         return min(1.0, max(0.05, loud))

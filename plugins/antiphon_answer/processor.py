@@ -32,6 +32,8 @@ _EARLY = 1e-6
 """Frames of tolerance for the rounding of a beat's frame."""
 _BACK, _ON = 0.25, 4.0
 """Beat differences of a moved clock; a forward one also occurs after missed blocks, which moves nothing."""
+_BREATH, _MIN_LEFT = 0.08, 0.5
+"""Beats that a note on the beat waits for a late key-up, and of a note that begins later, at least."""
 _NEVER = 1 << 60
 _NOTHING = (0, 0)
 _MIN_PHRASE_NOTES = 2
@@ -144,7 +146,7 @@ class Answer(Processor):
                 at += 1
             elif when[1] == first:
                 self._think(io, min(self._wake, self._draw))
-            elif (note := self._waiting.pop(0)).start >= time.beat - _BACK:
+            elif (note := self._waiting.pop(0)).start >= time.beat - _BACK and not self._yields(note):
                 self._play(io, first, note)
 
     def step(self, io: IO) -> Step | None:
@@ -290,6 +292,17 @@ class Answer(Processor):
     def _put(self, note: Planned) -> None:
         pitch = min(127, max(0, note.pitch + self._transpose))
         self._waiting.append(PendingNote(note.at / 4.0, pitch, note.velocity, note.length / 4.0))
+
+    def _yields(self, note: PendingNote) -> bool:
+        """Whether a turn's first note waits while the player's last one sounds, for a bar at most: to the next beat."""
+        late = self._drawn != _NOTHING and note.start < self._drawn[0] / 4.0 + self._meter
+        if not (late and self._held and self._mode == "trade"):
+            return False
+        beat = note.start + _BREATH if note.start % 1.0 < 0.5 * _BREATH else math.floor(note.start) + 1.0
+        left = note.start + note.length - beat
+        if left >= _MIN_LEFT and not (self._waiting and self._waiting[0].start <= beat):
+            self._waiting.insert(0, note._replace(start=beat, length=left))
+        return True
 
     def _play(self, io: IO, frame: int, note: PendingNote) -> None:
         if self._mode not in ("shadow", "canon"):

@@ -20,6 +20,10 @@ AXES = 8
 CONDITIONS = 5
 LEVEL_FRAMES = (2, 6, 10, 16, 24, 36)
 """Frames whose maximum level normalises a note."""
+LOUD_SHARES = np.array(
+    ((0.08, 0.16, 0.26, 0.5, 0.0, 0.0), (0.0, 0.0, 0.0, 0.5, 0.5, 0.0), (0.0, 0.0, 0.0, 0.0, 0.5, 0.5)), np.float32
+)
+"""Share of each in the power of a note's beginning, middle and end, of which the most is its loudness."""
 LOW, HIGH = 33.0, 93.0
 """Range of note numbers within which timbre changes with pitch."""
 AXIS_RANGE = 4.0
@@ -55,6 +59,7 @@ class PartialDecoder:
             raise ModelError(f"these weights are no model of latent: arrays of {shapes}, not {wanted}")
         self._sounded = np.ascontiguousarray(self.rows[list(LEVEL_FRAMES)].reshape(-1, self.width).T)
         self._sounded_base = self.base[list(LEVEL_FRAMES)].reshape(-1)
+        self._parts = np.zeros(len(LOUD_SHARES), np.float32)
         self._power, self._sums = np.zeros(len(LEVEL_FRAMES) * ROW, np.float32), np.zeros(len(LEVEL_FRAMES), np.float32)
 
     def inputs(self, place: NDArray[Any], pitch: NDArray[Any], velocity: NDArray[Any]) -> F32:
@@ -76,16 +81,24 @@ class PartialDecoder:
 
     def loudest(self, hidden: F32) -> F32:
         """Maximum level in dB over the frames `LEVEL_FRAMES`, `[n]`."""
-        return np.array([self.note_peak_level(row) for row in hidden], np.float32)
+        peaks = []
+        for row in hidden:
+            self._measure(row)
+            peaks.append(10.0 * math.log10(float(self._sums.max()) + 1e-9))
+        return np.array(peaks, np.float32)
 
-    def note_peak_level(self, hidden: F32) -> float:
-        """As `loudest`, for one note `[width]`, without allocation."""
+    def loudness(self, hidden: F32) -> float:
+        """Loudness in dB of a note `[width]`, of the loudest row of `LOUD_SHARES`, without allocation."""
+        self._measure(hidden)
+        np.matmul(LOUD_SHARES, self._sums, out=self._parts)
+        return 10.0 * math.log10(float(self._parts.max()) + 1e-9)
+
+    def _measure(self, hidden: F32) -> None:
         np.matmul(hidden, self._sounded, out=self._power)
         np.add(self._power, self._sounded_base, out=self._power)
         np.multiply(self._power, np.float32(np.log(10.0) / 10.0), out=self._power)
         np.exp(self._power, out=self._power)
         np.sum(self._power.reshape(len(LEVEL_FRAMES), ROW), axis=1, out=self._sums)
-        return 10.0 * math.log10(float(self._sums.max()) + 1e-9)
 
     def notes(self, place: NDArray[Any], pitch: NDArray[Any], velocity: NDArray[Any]) -> F32:
         """Complete notes, dB `[n, FRAMES, ROW]`, level-normalised."""

@@ -115,8 +115,8 @@ VOICES, SPARE = 16, 8
 ROWS = VOICES + SPARE
 ATTACK, CUT = 0.002, 0.006
 """Fade-in of a voice, and fade-out of a stolen one, in seconds."""
-LOUDNESS = 10.0 ** (-16.0 / 20.0)
-"""RMS amplitude of the loudest frame at full velocity."""
+LOUDNESS = 10.0 ** (-18.3 / 20.0)
+"""RMS amplitude of a note at full velocity, by `PartialDecoder.loudness`."""
 DECAY_FRAME = HELD - 12
 """Frame from which the decay of a held note is extrapolated."""
 NO_DECAY_DB = 1.5
@@ -260,7 +260,7 @@ class LatentVoices:
         if not np.array_equal(inputs[:AXES], self._turn):
             inputs[:AXES] = self._turn
             self._decoder.hidden_of(self._inputs[n : n + 1], self._layers[n])
-            self._levelled[n] = self._decoder.note_peak_level(self._hidden[n])
+            self._levelled[n] = self._decoder.loudness(self._hidden[n])
 
     def _amplitudes(self, n: int, ahead: int) -> float:
         """Computes a row's amplitudes `ahead` samples later; returns their power, 1 for the loudest."""
@@ -276,7 +276,7 @@ class LatentVoices:
             np.minimum(row, -60.0 * after / RINGS, out=row)
             np.add(row, self._base[n], out=row)
         np.subtract(row, self._levelled[n], out=row)
-        np.clip(row, -120.0, 3.0, out=row)
+        np.clip(row, -120.0, 12.0, out=row)
         np.multiply(row, _DB, out=self._exact)
         np.exp(self._exact, out=self._exact)
         power = float(np.dot(self._exact, self._exact))

@@ -28,10 +28,11 @@ NOTE = (
     "longest series of intervals that is the player's, in notes and as part of an answer; off its place: how far notes "
     "off the beat are from the places that the player uses; cadence: the last note is of the tonic's triad, nearly a "
     "beat long at least, and lasts to the bar line; cells kept: half bars whose onsets are those of one of the "
-    "player's; first note: how far from the bar line."
+    "player's; first note: how far from the bar line, where the player's last note has ended by then."
 )
 _MIN_COUNT = 6
 _SWING = 0.66
+_ROUNDING = 0.01
 
 
 @dataclass(frozen=True)
@@ -150,15 +151,17 @@ def figures_of(notes: Sequence[MidiNote], heard: Sequence[MidiNote], start: floa
     triad = {(key + SCALES[key // 12][degree]) % 12 for degree in (0, 2, 4)}
     cadence = last.number % 12 in triad and last.length > 0.7 and last.end > start + TURN_BEATS - 0.3
     cells, known = _cells(notes), set(_cells(heard))
-    return {
+    figures = {
         "run, part": run / len(notes),
         "run": run,
         "off its place": float(apart[off].mean()) if off.any() else 0.0,
         "cadence": cadence,
         "loudness, deviation": 127.0 * float(np.std([note.velocity for note in notes])),
         "cells kept": float(np.mean([cell in known for cell in cells])),
-        "first note": 500.0 * abs(notes[0].start - start),
     }
+    if max(note.end for note in heard) <= start + _ROUNDING:
+        figures["first note"] = 500.0 * abs(notes[0].start - start)
+    return figures
 
 
 def _steps(notes: Sequence[MidiNote]) -> list[int]:

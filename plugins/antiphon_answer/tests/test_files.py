@@ -38,7 +38,7 @@ def test_all_tracks_are_kept_and_eight_bars_follow(tmp_path: Path) -> None:
     melody = next(track for track in after.tracks if track.name == "MELODY").notes
     added = [note for note in melody if note.start >= 32.0]
     assert len(added) > 16
-    assert max(note.end for note in added) == pytest.approx(64.0)
+    assert 63.7 < max(note.end for note in added) <= 64.0
     assert {note.number % 12 for note in added} <= {0, 2, 4, 5, 7, 9, 11}
     assert added[-1].number % 12 in (0, 4, 7)
     report = json.loads((tmp_path / "report.json").read_text())
@@ -87,7 +87,7 @@ def test_it_begins_on_a_bar_line_of_the_files_meter(tmp_path: Path, signature: t
     assert start == bar * -(-12.5 // bar)
     added = [note for note in read_midi(tmp_path / "out.mid").tracks[0].notes if note.start >= 12.5]
     assert start <= added[0].start < start + bar
-    assert max(note.end for note in added) == pytest.approx(start + 4 * bar)
+    assert -0.6 * bar < max(note.end for note in added) - start - 4 * bar <= 0.0
 
 
 def test_the_key_is_that_of_all_notes_not_of_the_highest_alone(tmp_path: Path) -> None:
@@ -127,4 +127,4 @@ def test_without_a_name_the_melody_is_the_line_that_is_like_one(tmp_path: Path) 
     write_midi(tmp_path / "in.mid", [MidiTrack("", chords), MidiTrack("", line)])
     command("run", "continue", tmp_path / "in.mid", tmp_path / "out.mid", "-p", "bars=2")
     last = read_midi(tmp_path / "out.mid").tracks[-1].notes
-    assert max(note.end for note in last) == pytest.approx(40.0)
+    assert 39.7 < max(note.end for note in last) <= 40.0

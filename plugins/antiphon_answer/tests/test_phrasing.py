@@ -48,7 +48,7 @@ def test_a_turn_keeps_the_players_places_begins_in_time_and_ends_on_a_chord_tone
         assert apart.max() < 0.03
         assert notes[0][0] == pytest.approx(32 * number + TURN, abs=0.02), "10 ms"
         assert notes[-1][2] % 12 in (0, 4, 7)
-        assert notes[-1][1] == pytest.approx(32 * (number + 1), abs=0.01)
+        assert -2.0 < notes[-1][1] - 32 * (number + 1) < 0.8, "it ends about the bar line"
         assert 127 * np.std([n[3] for n in notes]) > 6.0, "an arch over even notes"
         pitches, own = [n[2] for n in notes], list(DEGREES) * 2
         runs = [size for size in range(2, 21) for n in range(len(pitches) - size + 1) for k in range(16)
@@ -56,8 +56,18 @@ def test_a_turn_keeps_the_players_places_begins_in_time_and_ends_on_a_chord_tone
         assert max(runs, default=1) <= 6
 
 
-def test_seeds_tell_answers_apart() -> None:
-    assert len({tuple(n[2] for n in turns((0.0, 0.5), seed)[0]) for seed in range(8)}) == 8
+def test_seeds_tell_answers_and_their_ends_apart() -> None:
+    made = [turns((0.0, 0.5), seed)[0] for seed in range(8)]
+    assert len({tuple(n[2] for n in notes) for notes in made}) == 8
+    assert len({round(notes[-1][1], 2) for notes in made}) > 5
+    assert len({notes[-1][0] for notes in made}) > 2
+
+
+def test_a_turn_waits_while_the_players_last_note_sounds() -> None:
+    own = [(n / 2, n / 2 + 0.4, DEGREES[n % 16]) for n in range(30)]
+    for held, first, last in ((16.0, 16.0, 16.0), (16.03, 16.0, 16.1), (17.3, 17.3, 19.0), (30.0, 20.0, 23.0)):
+        events = play([*own, (15.0, held, 72)], 40.0, {"mode": "trade", "key": "C"})[0]
+        assert first <= next(at for at, event in events if event.kind == "on") <= last
 
 
 def test_density_is_notes_a_bar() -> None:
@@ -116,7 +126,7 @@ def test_an_answer_is_laid_out_to_its_end() -> None:
         assert start <= notes[0].slot <= min(start + 2, bar - 1), "in the bar in which it begins"
         assert all(n.length > 0.0 for n in notes)
         assert all(a.at < b.at and a.at + a.length <= b.at + 1e-9 for a, b in pairwise(notes))
-        assert notes[-1].at + notes[-1].length == pytest.approx(end)
+        assert -0.6 * bar < notes[-1].at + notes[-1].length - end < 4.0
         assert notes[-1].ends
         assert notes[-1].step == NO_STEP
 

@@ -75,6 +75,8 @@ def test_what_a_turn_that_repeats_the_player_measures() -> None:
     assert (found["run"], found["run, part"]) == (30, 30 / 31)
     assert (found["cadence"], found["cells kept"], found["first note"], found["off its place"]) == (True, 7 / 8, 0, 0)
     assert 4.0 < found["loudness, deviation"] < 7.0
+    held = [*own[:-1], replace(own[-1], length=2.0)]
+    assert "first note" not in trading.figures_of([*echo[:30], last], held, 16.0, 0), "the player's last note sounds"
     late = [replace(n, start=n.start + 0.16 * (n.start % 1.0 > 0)) for n in echo]
     assert trading.figures_of(late, own, 16.0, 0)["off its place"] == pytest.approx(0.16)
 
@@ -92,4 +94,4 @@ def test_a_continuation_is_of_its_bars() -> None:
     added, report = continuation_of(song, before, 1)
     assert report["from"] == 80.0
     assert all(320 <= note.slot < 448 for note in added)
-    assert added[-1].slot + added[-1].length == pytest.approx(448.0)
+    assert 446.0 < added[-1].slot + added[-1].length <= 448.0
