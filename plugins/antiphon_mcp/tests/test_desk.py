@@ -179,6 +179,8 @@ VALUES = {"/tempo": 120.0, "/node/a/b": 0.5, "/node/c/d": 2.0, "/macro/m": 0.25}
     [
         (["/tempo", "/bar"], ["/tempo"]),
         (["/macro/m"], ["/macro/m", "/node/a/b"]),
+        (["/node/macro/m"], ["/macro/m", "/node/a/b"]),
+        (["/macro/m/value", "/node/c/d/norm"], ["/macro/m", "/node/a/b", "/node/c/d"]),
         (["/macro/n"], ["/node/a/b", "/node/c/d"]),
         (["/scene/recall"], ["/macro/m", "/node/a/b", "/node/c/d"]),
         ([], []),
