@@ -1,13 +1,16 @@
 """The performer's switches against what lands meanwhile; the server and its control are stand-ins."""
 
 import asyncio
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import AsyncMock
 
 import pytest
+from tests.waiting import comes
 
 from antiphon.api.backends.http import Refusal
+from antiphon_mcp import addresses
 from antiphon_mcp.desk import Proposal
 from antiphon_mcp.route_types import LandBody
 from antiphon_mcp.routes import McpRoutes
@@ -147,3 +150,20 @@ async def test_a_rehearsal_that_fails_is_a_verdict(caplog: pytest.LogCaptureFixt
     await stage.routes._rehearse(proposal)  # its stand-in for control has no graph
     assert judged.is_set()
     assert (proposal.state, proposal.why) == ("refused", ["it could not be rehearsed; the server's log says why"])
+
+
+async def test_a_capture_that_nobody_takes_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(addresses, "library_folder", lambda: tmp_path)
+    monkeypatch.setattr(addresses, "EXPIRY_SECONDS", 0.01)
+    written: list[Path] = []
+
+    async def capture(path: Path, node: str, bars: int) -> int:
+        path.write_bytes(b"RIFF")
+        written.append(path)
+        return 4 * bars
+
+    replies: list[tuple[Any, ...]] = []
+    request = SimpleNamespace(args=(2,), server=SimpleNamespace(capture=capture), reply=lambda *all: replies.append(all))
+    await addresses.hear(request)  # type: ignore[arg-type]
+    assert replies == [("/mcp/hear.reply", str(written[0]), 8)]
+    await comes(lambda: not written[0].exists(), "it is removed")
