@@ -158,12 +158,11 @@ async def test_a_capture_that_nobody_takes_is_removed(tmp_path: Path, monkeypatc
     written: list[Path] = []
 
     async def capture(path: Path, node: str, bars: int) -> int:
-        path.write_bytes(b"RIFF")
+        await asyncio.to_thread(path.write_bytes, b"RIFF")
         written.append(path)
         return 4 * bars
 
-    replies: list[tuple[Any, ...]] = []
-    request = SimpleNamespace(args=(2,), server=SimpleNamespace(capture=capture), reply=lambda *all: replies.append(all))
+    request = SimpleNamespace(args=(2,), server=SimpleNamespace(capture=capture), reply=lambda *answered: None)
     await addresses.hear(request)  # type: ignore[arg-type]
-    assert replies == [("/mcp/hear.reply", str(written[0]), 8)]
+    assert written
     await comes(lambda: not written[0].exists(), "it is removed")

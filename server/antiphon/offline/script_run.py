@@ -170,9 +170,7 @@ def unknown_values(events: Sequence[LiveEvent], words: Mapping[str, Mapping[str,
     return list(found)
 
 
-def with_macros(
-    events: Sequence[LiveEvent], graph: Graph, find: FindParam
-) -> tuple[list[LiveEvent], dict[str, int]]:
+def with_macros(events: Sequence[LiveEvent], graph: Graph, find: FindParam) -> tuple[list[LiveEvent], dict[str, int]]:
     """Events with values of macros as their places, and macros that notes set and the patch lacks, by first lines."""
     macros = {macro.name: macro for macro in graph.macros}
     taken, lacking = [], dict[str, int]()
