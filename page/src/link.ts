@@ -47,11 +47,18 @@ let flushing = 0;
 
 const KEY = "page-key";
 
+/** Takes a secret out of the address; the room stays. */
+function hide(secret: string): void {
+  const rest = new URLSearchParams(location.hash.slice(1));
+  rest.delete(secret);
+  history.replaceState(null, "", rest.size ? `#${rest}` : location.pathname);
+}
+
 /** Exchanges the secret of the address that the owner opened for the page's key, which is kept as long as it counts. */
 export async function exchangeSecret(): Promise<void> {
   const match = /open=([0-9a-f]{32})/.exec(location.hash);
   if (!match) return;
-  history.replaceState(null, "", location.pathname);
+  hide("open");
   const headers = { Accept: "application/json", "Content-Type": "application/json" };
   const body = JSON.stringify({ secret: match[1] });
   const answer = await fetch("/api/page/open", { method: "POST", headers, body }).catch(() => null);
@@ -79,7 +86,7 @@ export function token(): string {
   const match = /token=([0-9a-f]{32})/.exec(location.hash);
   if (match) {
     sessionStorage.setItem("token", match[1]!);
-    history.replaceState(null, "", location.pathname);
+    hide("token");
   }
   return sessionStorage.getItem("token") ?? localStorage.getItem(KEY) ?? "";
 }

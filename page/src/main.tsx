@@ -74,38 +74,40 @@ function App() {
   return (
     <div class="app" data-tab={tab.value} data-room={room.value}>
       <Header />
-      <Away />
+      <Notice />
       <View />
-      <Toast />
     </div>
   );
 }
 
-const TOAST_MS = 6000;
+const NOTICE_MS = 6000;
 
-/** The last message, for a while: the list of messages is in one room alone. */
-function Toast() {
+/** A line of its own below the header, over no control: the last message for a while, or that the server is away. */
+function Notice() {
   const last = log.value[0];
   const gone = useSignal(0);
+  const whole = useSignal(0);
   useEffect(() => {
-    if (!last) return;
-    const timer = setTimeout(() => (gone.value = last.id), last.at.getTime() + TOAST_MS - Date.now());
+    if (!last || whole.value === last.id) return;
+    const timer = setTimeout(() => (gone.value = last.id), last.at.getTime() + NOTICE_MS - Date.now());
     return () => clearTimeout(timer);
-  }, [last]);
-  if (!last || gone.value === last.id) return null;
+  }, [last, whole.value]);
+  const lost = connection.value === "lost";
+  const opened = last && whole.value === last.id;
   return (
-    <button class={last.bad ? "toast bad" : "toast"} title="Close" onClick={() => (gone.value = last.id)}>
-      {last.text}
-    </button>
-  );
-}
-
-/** What is the matter while the server does not answer, in every room; screen readers read it when it appears. */
-function Away() {
-  return (
-    <p class="away" role="alert">
-      {connection.value === "lost" && "The server does not answer. The page connects by itself as soon as it is back."}
-    </p>
+    <div class="notice">
+      <p class="away" role="alert">
+        {lost && "The server does not answer. The page connects by itself as soon as it is back."}
+      </p>
+      {last && gone.value !== last.id && !lost && (
+        <button
+          class={`toast ${last.bad ? "bad" : ""} ${opened ? "whole" : ""}`}
+          title={opened ? "Close" : last.text}
+          onClick={() => ((opened ? gone : whole).value = last.id)}>
+          {last.text}
+        </button>
+      )}
+    </div>
   );
 }
 

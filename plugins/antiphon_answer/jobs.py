@@ -34,6 +34,7 @@ def run(job: FileJob) -> tuple[Written, ...]:
     given = read(job.source)
     if settings["mode"] != "continue":
         return _with(job, given, settings)
+    job.uses(*(param.name for param in Continue.params if param.name not in ("pause", "meter")))
     improviser = Improviser(installed_prior())
     read_corpus(improviser, str(settings["corpus"]))
     wish(improviser, settings)

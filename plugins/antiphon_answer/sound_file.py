@@ -58,6 +58,7 @@ def continue_sound(job: FileJob, settings: Mapping[str, Value]) -> tuple[Written
         raise UsageError("audio=on continues a recording by its sound; leave it out for MIDI files")
     if settings["mode"] != "continue":
         raise UsageError(f"audio=on continues files; mode {settings['mode']} is for sound that is played live")
+    job.uses("audio", "mode", "bars", "meter", "originality", "seed", where="with audio=on on files")
     sound = read_sound(job.source)
     rate, frames, channels = sound.rate, sound.samples.shape[1], sound.samples.shape[0]
     name = printable_path(job.source.name)

@@ -179,6 +179,8 @@ def write_notes(job: FileJob) -> tuple[Written, ...]:
         raise UsageError(
             f"{name} is silent or has no beat: there is nothing to play; choose another file or play=chords"
         )
+    pitched, sounds = play in ("chords", "roots"), play != "off"
+    job.uses("play", *["octave"] * pitched, *["velocity"] * sounds, where=f"on files with play={play}")
     octave, loud = int(job.settings.get("octave", 4)), float(job.settings.get("velocity", 0.6))
     seconds = song.curves.seconds if song.curves is not None else 0.0
     timed = (

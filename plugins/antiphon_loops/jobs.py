@@ -166,10 +166,12 @@ def run(job: FileJob) -> tuple[Written, ...]:
     """Writes a piece. An unreadable file is named in a warning and skipped.
 
     `job`: `source` is a folder of loops, or a song: loops of it are cut into `SONG-loops` of the library. Raises
-    UsageError: a parameter takes no such value. Raises FileError: a file cannot be read or written, or there is no
-    tempo in the song.
+    UsageError: a parameter takes no such value, or is `library`. Raises FileError: a file cannot be read or written, or
+    there is no tempo in the song.
     """
     check_settings(job.settings)
+    if "library" in job.settings:
+        raise UsageError("the loops are those of IN, a folder or a song: name the folder there, and leave library out")
     begun = 0.0
     if not job.source.is_dir():
         begun, song = SONG_SHARE, job.source

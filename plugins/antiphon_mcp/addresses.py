@@ -18,8 +18,8 @@ from antiphon.api.backends.transports import AddressList, OscRequest, RequestErr
 from antiphon_mcp.desk import CUE, MODE_PREFIX, MODES
 from antiphon_mcp.memory import DeskMemory
 
-EXPIRY_SECONDS = 3600.0
-"""Seconds after which an unclaimed capture file is removed."""
+EXPIRY_SECONDS = 120.0
+"""Seconds after which a capture file is removed, also where its requester has gone: no rehearsal reads it longer."""
 MAX_LOCKS, MAX_NAME = 64, 100
 MODE_DOCS = {
     "on": "Lets the co-performer land what was rehearsed.",
@@ -45,7 +45,8 @@ class PerformerSwitches:
         self.locked: list[str] = known.get("locked", [])
 
     def add_to(self, osc: AddressList) -> None:
-        """Registers the addresses."""
+        """Registers the addresses, and removes what a server before has left."""
+        _sweep(library_folder() / "captures")
         for mode in MODES:
             osc.add(f"/mcp/{mode}", "", partial(self._switch, mode), MODE_DOCS[mode], surfaces=True)
         for act, doc in ACTS.items():
@@ -101,17 +102,19 @@ async def hear(request: OscRequest) -> None:
     """Answers `/mcp/hear.reply s:file i:beats`: a new file among the captures, which the requester removes."""
     bars, node = (*request.args, "out")[:2]
     folder = make_folder(library_folder() / "captures", PRIVATE_FOLDER)
-    await asyncio.to_thread(_sweep, folder)
     path = folder / f".hear-{os.urandom(4).hex()}.wav"
-    beats = await request.server.capture(path, str(node), int(bars))  # type: ignore[arg-type]
+    try:
+        beats = await request.server.capture(path, str(node), int(bars))  # type: ignore[arg-type]
+    finally:
+        asyncio.get_running_loop().call_later(EXPIRY_SECONDS, _sweep, folder)
     request.reply("/mcp/hear.reply", str(path), beats)
 
 
 def _sweep(folder: Path) -> None:
-    """Removes capture files whose requester has timed out."""
+    """Removes capture files whose requester has gone."""
     for path in folder.glob(".hear-*.wav"):
         with contextlib.suppress(OSError):
-            if path.stat().st_mtime < time.time() - EXPIRY_SECONDS:
+            if path.stat().st_mtime <= time.time() - EXPIRY_SECONDS + 1.0:
                 path.unlink()
 
 

@@ -102,12 +102,19 @@ def taken_back(touched: Iterable[str], values: Mapping[str, Any], macros: Mappin
 
     `values`: those of now by address. `macros`: as a patch file has them. A scene sets all but the tempo.
     """
-    paths = set(touched)
+    paths = {_plain(path) for path in touched}
     rows = [row for name, body in macros.items() if f"/macro/{name}" in paths for row in _rows(body)]
     moved = {_address(str(row[0])) for row in rows}
     wanted = (values.keys() - {"/tempo"}) | paths if SCENE in paths else paths | moved
     known = sorted((path for path in wanted if path in values), key=lambda path: not path.startswith("/macro/"))
     return tuple((path, (values[path],)) for path in known)
+
+
+def _plain(path: str) -> str:
+    """The address that has the value which a message sets."""
+    path = path.replace("/node/macro/", "/macro/")
+    parts = 2 if path.startswith("/macro/") else 3
+    return "/".join(path.split("/")[: parts + 1]) if path.startswith(("/macro/", "/node/")) else path
 
 
 def _rows(body: list[Any]) -> list[list[Any]]:

@@ -51,8 +51,6 @@ def test_without_a_card_it_says_what_loops_and_where_to_listen():
     assert "To listen, press Listen on the page" in text
     columns = {line.index(effect) for message, effect in play._DRIVE for line in text.splitlines() if message in line}
     assert len(columns) == 1
-    free = "\n".join(play.introduction(settings.with_(http_port=0), "headless", ""))
-    assert "http://" not in free
 
 
 def test_with_a_card_it_warns_of_the_microphone_and_says_how_to_open_it():
@@ -74,6 +72,13 @@ def test_it_says_what_to_do_first(tmp_path):
     for name in ("no such patch", str(tmp_path / "none.toml"), "through"):
         text = "\n".join(play.introduction(settings.with_(patch=name), "portaudio", ""))
         assert f"Playing {name}.\n" in text
+
+
+def test_the_commands_it_names_are_for_this_port():
+    assert "--osc-port 5000 /x" in play.command(ServeSettings(osc_port=5000), "/x")
+    assert "-port" not in play.command(ServeSettings(), "/x")
+    hints = "\n".join(play.introduction(ServeSettings(osc_port=5000, patch="band"), "portaudio", ""))
+    assert "live --osc-port 5000 set.py" in hints
 
 
 def test_what_it_names_is_in_the_patch_it_opens_with():

@@ -22,7 +22,7 @@ from antiphon.live.reading import read
 from antiphon.live.reference import PATCHES, Entry, entries
 from antiphon.offline.event_file import FindParam
 from antiphon.offline.rendering import param_finder
-from antiphon.offline.script_run import commands, without_macros
+from antiphon.offline.script_run import commands, with_macros
 from antiphon.signal.scales import CHORDS, SCALES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -76,20 +76,22 @@ def test_each_example_plays_where_the_page_tries_it(entry: Entry) -> None:
     events = Performance(script).until(Fraction(8))
     graph, find, players = patch_of(patch)
     assert list(missing(script.listens.items(), [node.name for node in graph.nodes])) == []
-    played, lacking = without_macros(events, graph)
+    played, lacking = with_macros(events, graph, find)
     assert lacking.keys() <= {"size", "time", "duck", "phaser"}, "macros of strudel alone"
     commands(played, "set.py", 48_000, find, players)
 
 
-@each("patch", ["strudel", "band"])
+@each("patch", ["strudel", "band", "pads", "throw"])
 def test_values_of_macros_reach_the_parameters_as_they_are_given(patch: str) -> None:
     given = {"phaser": 1.0, "size": 4.0, "delaytime": 0.25}
     graph, find, _ = patch_of(patch)
     targets = {macro.name: macro.targets[0] for macro in graph.macros}
-    for event in to_macros({"s": "bd", **given}, Fraction(0), "", "", 1):
-        if (target := targets.get(event.address.rpartition("/")[2])) is not None:
-            value = next(given[name] for name, macro in MACRO_VALUES.items() if event.address.endswith(f"/{macro}"))
-            assert target.value(find(target.node, target.param), event.args[0]) == pytest.approx(value, rel=1e-4)
+    played, _ = with_macros(to_macros({"s": "bd", **given}, Fraction(0), "", "t", 1), graph, find)
+    assert played
+    for event in played:
+        target = targets[name := event.address.removeprefix("/macro/")]
+        value = next(given[one] for one, macro in MACRO_VALUES.items() if name == macro)
+        assert target.value(find(target.node, target.param), event.args[0]) == pytest.approx(value, rel=1e-4)
 
 
 def test_the_names_that_live_coders_know_are_there() -> None:

@@ -82,7 +82,7 @@ def test_steps_and_clips_begin_on_the_bar_and_end_there(server: ServerProcess, c
     tab = opened(chromium, server)
     tab.until("document.querySelector('.steps b')?.innerText === 'bd'")
     tab.run("[...document.querySelectorAll('.steps button')].slice(0, 16).forEach((b, n) => n % 4 || b.click())")
-    assert tab.run("document.querySelectorAll('.steps [aria-pressed=true]').length") == 4
+    tab.until("document.querySelectorAll('.steps [aria-pressed=true]').length === 4")
     play = "[...document.querySelectorAll('.clips-steps h2 button')].find(b => '▶■'.includes(b.innerText))"
     tab.run(f"{play}.click()")
     tab.until(HEARD)

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ from typer.testing import CliRunner
 
 from antiphon.cli.commands import application
 from antiphon.kernel.runtime import paths
-from antiphon_bench.rig import ServerProcess
+from antiphon_bench.rig import ServerProcess, message
 
 pytestmark = [pytest.mark.real, pytest.mark.untimed, needs_chromium]
 
@@ -312,7 +313,26 @@ def test_a_pasted_program_is_translated_by_a_click_and_undone(
     tab.run("document.querySelector('.cm-content').focus()")
     press(tab, "z", "KeyZ", ctrl=True)
     tab.until(f"{text} === {json.dumps(before + PROGRAM)}")
+    press(tab, "a", "KeyA", ctrl=True)
+    tab.call("Input.insertText", text="# one\n# two\n")
+    tab.until(f"{text} === '# one\\n# two\\n'")
     assert not tab.run("refused"), "the page's policy holds"
+
+
+def test_what_a_terminal_plays_is_shown_until_it_ends(server: ServerProcess, browser: Chromium, token: str) -> None:
+    stop(server, token)
+    tab = opened(browser, server)
+    with socket.create_connection(("127.0.0.1", server.osc)) as terminal:
+        packet = message("/live/plays", "mine.py", "kick drums\nhats drums", "one line")
+        terminal.sendall(len(packet).to_bytes(4, "big") + packet)
+        tab.until(f"{STATUS}.includes('A terminal plays mine.py.') && {STATUS}.includes('one line')")
+        assert shown(tab, ".tracks li") == ["kick drums", "hats drums"]
+    tab.until(f"{STATUS}.includes('Nothing plays.')")
+    tab.run(f"location.hash = 'room=code&token={token}'")
+    tab.reload()
+    tab.until("antiphon.connection() === 'open' && location.hash === '#room=code'")
+    tab.reload()
+    tab.until("!!document.querySelector('.cm-content')")
 
 
 def test_a_script_is_rehearsed_and_what_an_assistant_lands_waits_for_a_click(
@@ -345,3 +365,11 @@ def test_a_script_is_rehearsed_and_what_an_assistant_lands_waits_for_a_click(
     tab.run(click.format("Land"))
     until(lambda: ask("/api/live", {})["by"] == "co-performer", 60.0, "the change plays")
     assert "bd*2" in str(ask("/api/live/script", {})["text"])
+    tab.run(click.format("Undo its change"))
+    until(lambda: ask("/api/live", {})["by"] != "co-performer", 60.0, "what played before plays again")
+    mode = "document.querySelector('.coperformer select')"
+    for one in ("hold", "off"):
+        tab.run(f"{mode}.value = '{one}'; {mode}.dispatchEvent(new Event('change', {{bubbles: true}}))")
+        until(lambda one=one: ask("/api/mcp", {})["mode"] == one, 60.0, f"the co-performer is on {one}")
+    ask("/api/osc", {"address": "/cue", "args": ["mcp.hold"]})  # as a pad that has learned it sends
+    tab.until(f"{mode}.value === 'hold'")

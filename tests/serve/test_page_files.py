@@ -146,7 +146,7 @@ def test_a_file_is_listed_with_its_length_and_waveform_in_every_browser(
     chromium: Chromium, server: ServerProcess, tab: Tab, tone: bytes
 ) -> None:
     tab.until("!!document.querySelector('.stored .peaks')")
-    assert "4.0 s, mono" in tab.run("document.querySelector('.stored li').innerText")
+    tab.until("document.querySelector('.stored li').innerText.includes('4.0 s, mono')")
     other = opened(chromium, server)
     other.until("document.querySelectorAll('.stored li').length === 1")
     drop(tab, "notes.txt", b"no sound")

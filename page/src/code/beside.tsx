@@ -6,7 +6,7 @@ import { useMeters } from "../instrument/meters";
 import { Mixer } from "../instrument/mixer";
 import { send } from "../link";
 import { lanes } from "./lanes";
-import { editor, hear, hits, kits, live, reference, samplers, tryOut } from "./store";
+import { editor, hear, hits, kits, live, reference, samplers, terminal, tryOut } from "./store";
 import { banks, found, tried } from "./words";
 
 const WIDE = 1000; // pixels from which there is room beside the text
@@ -52,8 +52,16 @@ export function Tracks() {
     Number(hits.get(bar.dataset.track!)?.some((at) => at <= now && now - at < LIT_MS));
   useMeters(box, struck, FALL_DB);
   const { tracks, muted, soloed } = { tracks: [], muted: [], soloed: [], ...live.value };
+  const other = terminal.value;
   return (
     <>
+      {other && (
+        <ul class="tracks" aria-label={`Tracks of ${other.name}, which a terminal plays`}>
+          {other.tracks.map((name) => (
+            <li key={name}>{name}</li>
+          ))}
+        </ul>
+      )}
       {tracks.length ? (
         <ul class="tracks" ref={box}>
           {tracks.map(([name, on, loop]) => (
@@ -84,7 +92,7 @@ export function Tracks() {
           ))}
         </ul>
       ) : (
-        <p class="soft">Run a script: its tracks and loops stand here, each with mute and solo.</p>
+        !other && <p class="soft">Run a script: its tracks and loops stand here, each with mute and solo.</p>
       )}
       <Mixer />
     </>

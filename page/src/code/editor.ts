@@ -194,6 +194,20 @@ const miniPlugin = ViewPlugin.fromClass(
   { decorations: (plugin) => plugin.decorations },
 );
 
+/** Puts typed text in place of a selection: browsers that do it themselves write inline styles, which are refused. */
+const replaces = EditorView.domEventHandlers({
+  beforeinput({ inputType, data, dataTransfer }, view) {
+    const text = data ?? dataTransfer?.getData("text/plain") ?? "";
+    const { from, to, empty } = view.state.selection.main;
+    if (empty || view.composing || !text || !["insertText", "insertFromPaste"].includes(inputType)) return false;
+    const typed = { userEvent: inputType === "insertText" ? "input.type" : "input.paste", scrollIntoView: true };
+    const made = () => view.state.update(view.state.replaceSelection(text), typed);
+    if (!view.state.facet(EditorView.inputHandler).some((takes) => takes(view, from, to, text, made)))
+      view.dispatch(made());
+    return true;
+  },
+});
+
 export function mount(text: string, host: Host): Editor {
   constructStyles();
   let view: EditorView;
@@ -221,6 +235,7 @@ export function mount(text: string, host: Host): Editor {
       doc,
       extensions: [
         keys,
+        replaces,
         lineNumbers(),
         shared ? shared.extension() : history(),
         drawSelection(),

@@ -3,7 +3,7 @@ import { computed, effect, signal } from "@preact/signals";
 import type { Explained, Fault, Live, LiveSet, Translated } from "../api";
 import { delay, listening } from "../audio";
 import { ask, forgetToken, lacksToken, open, parts, sentence, token } from "../link";
-import { beatNow, bpm, graph, type Param, patches, say, value } from "../model";
+import { beatNow, bpm, graph, type Param, patches, say, status, value } from "../model";
 import type { Vocabulary } from "./complete";
 import type { Editor, What } from "./editor";
 import { languageOf, tried, withTried } from "./words";
@@ -36,6 +36,20 @@ export const editor = signal<Editor | null>(null);
 
 export const me = sessionStorage.getItem("code-by") ?? Math.random().toString(36).slice(2, 10);
 sessionStorage.setItem("code-by", me);
+/** What `antiphon live` plays beside the page's scripts; null for nothing. */
+export const terminal = computed(
+  () => (status.value.terminal ?? null) as { name: string; tracks: string[]; printed: string[] } | null,
+);
+let accepted = "";
+
+/** Whether a script may sound beside a terminal's set: asked once for each. */
+function mayJoin(): boolean {
+  const other = terminal.value?.name ?? "";
+  const said = `A terminal plays ${other}. What you run plays beside it; a patch that it names takes the place of this one.`;
+  if (other && other !== accepted && !confirm(`${said} Run it?`)) return false;
+  accepted = other;
+  return true;
+}
 const words = signal<Omit<Vocabulary, "nodes" | "patches" | "sounds"> | null>(null);
 /** Names of sounds, by the samplers of the patch. */
 export const sounds = signal<Record<string, string[]>>({});
@@ -121,7 +135,7 @@ export const fault = computed(() => {
 /** Runs the script or a part of it; from the top it begins on a bar at its first, and what plays ends there. */
 export async function run(what: What, top = false): Promise<void> {
   const one = editor.value;
-  if (!one || !live.value?.on) return;
+  if (!one || !live.value?.on || !mayJoin()) return;
   const version = Math.floor(Math.random() * Number.MAX_SAFE_INTEGER) + 1;
   const part = one.part(what, live.value.playing ? live.value.version : 0);
   const body = { text: part.doc.toString(), version, name: plain(name.value), by: me, quantum: quantum.value, top };
@@ -325,6 +339,7 @@ function ran(version: number): void {
 
 /** Performs a script that ships or was saved, from the next multiple of so many beats on. */
 export async function performSet(which: string, beats: number): Promise<void> {
+  if (!mayJoin()) return;
   const found = await fetched(which);
   if (found === null) return say(`The script ${which} cannot be read.`);
   const version = Math.floor(Math.random() * Number.MAX_SAFE_INTEGER) + 1;

@@ -32,6 +32,7 @@ import {
   showRunning,
   slid,
   stop,
+  terminal,
   text,
   together,
   translate,
@@ -219,7 +220,9 @@ function Token() {
 
 function Status() {
   const now = live.value;
-  if (!now?.on) return null;
+  const other = terminal.value;
+  if (!now || !(now.on || other)) return null;
+  const lines = [...(other?.printed ?? []), ...printed.value];
   const wrong = fault.value;
   // a script that is shared is that of all who share it
   const mine = now.by === me || together.value !== null;
@@ -236,7 +239,8 @@ function Status() {
         {wrong && now.playing && (
           <span>{wrong.version === now.version ? "The rest plays on." : "The last good version plays on."}</span>
         )}
-        {!now.playing && !now.reading && !wrong && (
+        {other && <span class="other">A terminal plays {other.name}.</span>}
+        {!other && !now.playing && !now.reading && !wrong && (
           <span class="soft">Nothing plays. Ctrl or ⌘ with Enter runs the script, Alt with Enter the lines here.</span>
         )}
         {now.reading && <span>It is read…</span>}
@@ -249,7 +253,7 @@ function Status() {
         )}
         {now.playing && !mine && <button onClick={() => void showRunning()}>Show it</button>}
       </p>
-      {printed.value.length > 0 && <pre aria-label="Printed">{printed.value.join("\n")}</pre>}
+      {lines.length > 0 && <pre aria-label="Printed">{lines.join("\n")}</pre>}
     </div>
   );
 }

@@ -28,7 +28,7 @@ export function Stage() {
         {narrow.value && <XY />}
       </section>
       {!narrow.value && (
-        <section aria-label="Tracks and levels">
+        <section class="levels" aria-label="Tracks and levels">
           <Tracks />
         </section>
       )}

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from antiphon.api import FileError, PluginError
+from antiphon.api import FileError, PluginError, UsageError
 from antiphon.api.jobs import FileJob
 from antiphon.kernel.graph.clips import locate_asset
 from antiphon.kernel.runtime import resources
@@ -185,3 +185,5 @@ def test_a_song_without_bars_is_refused(tmp_path: Path):
     soundfile.write(tmp_path / "hiss.wav", 0.1 * np.random.default_rng(1).standard_normal(RATE), RATE)
     with pytest.raises(FileError, match="no 4 bars are found in it"):
         piece(tmp_path / "hiss.wav", tmp_path / "out.wav")
+    with pytest.raises(UsageError, match="those of IN"):
+        piece(tmp_path / "hiss.wav", tmp_path / "out.wav", library="other")

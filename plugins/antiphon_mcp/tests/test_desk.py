@@ -9,8 +9,10 @@ from unittest.mock import AsyncMock
 
 import pytest
 from tests.each import each
+from tests.waiting import comes
 
 from antiphon.api.backends.http import Refusal
+from antiphon_mcp import addresses
 from antiphon_mcp.allowed import forbidden
 from antiphon_mcp.desk import MAX_DIFF, MAX_PROPOSALS, Desk, LandingRefused, Proposal, diff_of, taken_back
 from antiphon_mcp.memory import DeskMemory
@@ -184,6 +186,8 @@ VALUES = {"/tempo": 120.0, "/node/a/b": 0.5, "/node/c/d": 2.0, "/macro/m": 0.25}
     [
         (["/tempo", "/bar"], ["/tempo"]),
         (["/macro/m"], ["/macro/m", "/node/a/b"]),
+        (["/node/macro/m"], ["/macro/m", "/node/a/b"]),
+        (["/macro/m/value", "/node/c/d/norm"], ["/macro/m", "/node/a/b", "/node/c/d"]),
         (["/macro/n"], ["/node/a/b", "/node/c/d"]),
         (["/scene/recall"], ["/macro/m", "/node/a/b", "/node/c/d"]),
         ([], []),
@@ -344,3 +348,19 @@ async def test_a_rehearsal_that_fails_is_a_verdict(caplog: pytest.LogCaptureFixt
     await stage.routes._rehearse(proposal)  # its stand-in for control has no graph
     assert judged.is_set()
     assert (proposal.state, proposal.why) == ("refused", ["it could not be rehearsed; the server's log says why"])
+
+
+async def test_a_capture_that_nobody_takes_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(addresses, "library_folder", lambda: tmp_path)
+    monkeypatch.setattr(addresses, "EXPIRY_SECONDS", 0.01)
+    written: list[Path] = []
+
+    async def capture(path: Path, node: str, bars: int) -> int:
+        await asyncio.to_thread(path.write_bytes, b"RIFF")
+        written.append(path)
+        return 4 * bars
+
+    request = SimpleNamespace(args=(2,), server=SimpleNamespace(capture=capture), reply=lambda *answered: None)
+    await addresses.hear(request)  # type: ignore[arg-type]
+    assert written
+    await comes(lambda: not written[0].exists(), "it is removed")

@@ -13,6 +13,7 @@ from antiphon_midi.input.learn import (
     NRPNS,
     PAIRS,
     PARTS,
+    REACH,
     RELATIVE_MODES,
     STEP,
     ChannelControls,
@@ -20,6 +21,7 @@ from antiphon_midi.input.learn import (
     MidiMap,
     PedalState,
     address_of,
+    size_of,
     steps_of,
     told_by,
 )
@@ -51,6 +53,7 @@ class Knobs:
         self._taught: tuple[Knob, _Lesson, float] | None = None
         self._channels: dict[tuple[str, int], ChannelControls] = {}
         self._untold: dict[Knob, list[int]] = {}
+        self._told: dict[Knob, int] = {}  # endless by their values; how many in a row are larger than theirs
         self._places: dict[str, tuple[object, float]] = {}
         self._presses = PedalState(server)
 
@@ -167,6 +170,7 @@ class Knobs:
         lesson, self._lesson = self._lesson, None
         self._taught = (knob, lesson, monotonic() + WAIT)
         self._untold[knob] = [lesson.heard[knob]] if knob in lesson.heard else []
+        self._told.pop(knob, None)
         endless = knob.number < PAIRS and not pressable(lesson.target)
 
         def keep() -> None:
@@ -189,6 +193,13 @@ class Knobs:
             if not told:
                 return None
             del self._untold[knob]
+            if told in RELATIVE_MODES:
+                self._told[knob] = 0
+        elif knob in self._told:
+            self._told[knob] = self._told[knob] + 1 if size_of(value) > REACH else 0
+            if self._told[knob] > 1:  # a fader, whose first values were those of an endless control
+                told = "absolute"
+                del self._told[knob]
         if told in RELATIVE_MODES:
             steps, told = steps_of(value, told)
         if told != mode:

@@ -73,14 +73,17 @@ def told_by(values: Sequence[int]) -> str:
 
     An endless control stays near 0 or 64, and says a value twice, or turns back by more than the 1 of a jitter.
     """
-    sizes = [min(value % 64, -value % 64) for value in values]
+    sizes = [size_of(value) for value in values]
     if not all(0 < size <= REACH for size in sizes):
         return "absolute"
     moved = [after - before for before, after in pairwise(values)]
     far = [abs(by) for by in moved if abs(by) > 32]
     turned = any(one * other < -1 for one, other in pairwise(moved))
     if far:  # two's complement passes 0, or a slow turn back sets the sign bit; a fast fader rarely does
-        endless = max(sizes) <= SURE if min(far) > 96 else max(value % 64 for value in values) <= 2
+        most = max(value % 64 for value in values)
+        if most == 2 and min(far) <= 96 and len(values) < 3:
+            return ""
+        endless = max(sizes) <= SURE if min(far) > 96 else most <= 2
     elif 0 in moved:
         endless = True
     elif turned or len(moved) > 2:
@@ -88,6 +91,11 @@ def told_by(values: Sequence[int]) -> str:
     else:
         return ""
     return steps_of(values[0], "relative")[1] if endless else "absolute"
+
+
+def size_of(value: int) -> int:
+    """Steps that a value is in the coding in which it is fewest."""
+    return min(value % 64, -value % 64)
 
 
 def steps_of(value: int, mode: str) -> tuple[int, str]:

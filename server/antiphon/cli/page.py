@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -38,8 +39,15 @@ def graphical() -> bool:
     return sys.platform == "darwin" or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
 
 
-def announce(folder: Path, settings: ServeSettings, *, opens: bool) -> None:
-    """Prints the page's address with a secret, for a local server with `--live`, and opens it if `opens`."""
+def announce(
+    folder: Path, settings: ServeSettings, *, opens: bool, says: Callable[[ServeSettings], list[str]] | None = None
+) -> None:
+    """Prints the lines of `says`, then the page's address with a secret, for a local server with `--live`.
+
+    opens: opens the page.
+    """
+    for line in says(settings) if says else ():
+        write_output(line, logged=False)
     if not (settings.live and settings.local):
         return
     try:

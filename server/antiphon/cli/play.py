@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 import time
@@ -69,11 +70,16 @@ def play(
     settings = asked.with_(mute_input=asked.input_file is None)
     if device.driver == "headless":
         settings = headless_settings(asked) if song else with_demo(asked)
-    for line in introduction(settings, device.driver, device.note, song):
-        typer.echo(line)
-    sys.stdout.flush()
+
+    def said(used: ServeSettings) -> list[str]:
+        return list(introduction(used, device.driver, device.note, song))
+
+    if settings.osc_port:
+        typer.echo("\n".join(said(settings)))
+        sys.stdout.flush()
     with own_terminal_group():
-        run(settings, opens=not no_open and sys.stdout.isatty())
+        # commands name a free port once it is known
+        run(settings, opens=not no_open and sys.stdout.isatty(), says=None if settings.osc_port else said)
 
 
 def _find(song: str, patch: str) -> None:
@@ -117,16 +123,14 @@ def introduction(settings: ServeSettings, driver: str, note: str, song: str = ""
         yield f"    {command(settings, OPEN)}"
     yield "Open the address after `page`, below, in a browser: it works once, and the page needs no token then."
     hint = "" if song else hint_of(settings.patch)
+    hint = re.sub(r"antiphon (osc|live) ", lambda found: command(settings, "", found[1]), hint)
     yield f"Playing {song or settings.patch}.{f' First: {hint}' if hint else ''}"
     yield "After the line that begins with ready, try in another terminal:"
     drive = [(command(settings, message), effect) for message, effect in _drive(settings.patch, song)]
     widest = max(len(line) for line, _ in drive)
     for line, effect in drive:
         yield f"    {line:<{widest}}  {effect}"
-    if settings.osc_port:
-        yield f"or send these as OSC to UDP or TCP port {settings.osc_port} of 127.0.0.1. Ctrl-C ends it."
-    else:
-        yield "or send these as OSC to the port in the line that begins with ready. Ctrl-C ends it."
+    yield f"or send these as OSC to UDP or TCP port {settings.osc_port} of 127.0.0.1. Ctrl-C ends it."
 
 
 def _drive(patch: str, song: str) -> tuple[tuple[str, str], ...]:
@@ -150,12 +154,12 @@ def hint_of(patch: str) -> str:
     return patch_list.hint(path)
 
 
-def command(settings: ServeSettings, message: str) -> str:
-    """The shell command that sends an OSC message to this server."""
+def command(settings: ServeSettings, message: str, name: str = "osc") -> str:
+    """The shell command that sends an OSC message to this server, or another that takes its port."""
     # after `make play`, `antiphon` is not on the PATH
     program = ".venv/bin/antiphon" if resources.checkout() is not None else "antiphon"
-    port = f"--osc-port {settings.osc_port} " if settings.osc_port not in (0, OSC_PORT) else ""
-    return f"{program} osc {port}{message}"
+    port = f"--osc-port {settings.osc_port} " if settings.osc_port != OSC_PORT else ""
+    return f"{program} {name} {port}{message}"
 
 
 def recordings_folder() -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -94,8 +95,18 @@ def _check_transports(settings: ServeSettings, transports: list[Transport]) -> N
                 overwrite_secret(argument, secret)
 
 
-def run(settings: ServeSettings, log: str = "", log_level: str = "info", *, opens: bool = False) -> None:
-    """Runs the supervisor to its end, and exits. log, log_level: as of `server_log`; opens: the page, in a browser."""
+def run(
+    settings: ServeSettings,
+    log: str = "",
+    log_level: str = "info",
+    *,
+    opens: bool = False,
+    says: Callable[[ServeSettings], list[str]] | None = None,
+) -> None:
+    """Runs the supervisor to its end, and exits.
+
+    log, log_level: as of `server_log`; opens: the page, in a browser; says: lines to print once it is ready.
+    """
     from antiphon.cli.page import announce
     from antiphon.files.input_loop import load_sound
     from antiphon.kernel.io.log_lines import server_log
@@ -109,7 +120,7 @@ def run(settings: ServeSettings, log: str = "", log_level: str = "info", *, open
         pidfile.end_orphans(folder)
         keep_token(paths.config())
         with server_log(log, log_level):
-            ready = partial(announce, folder, opens=opens)
+            ready = partial(announce, folder, opens=opens, says=says)
             beside = Companions("antiphon.web.process", "antiphon.performer.process", _make_secrets, ready, load_sound)
             status = Supervisor(settings, folder, beside).run()
     finally:

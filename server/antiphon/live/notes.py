@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
-from antiphon.kernel.contract.params import Param
 from antiphon.kernel.errors import UsageError
 from antiphon.live.patterns.controls import UNNAMED, plain_number
 from antiphon.live.patterns.harmony import HIGHEST, note_number
@@ -28,13 +27,8 @@ MACRO_VALUES = {
 }  # fmt: skip
 """Shared values of the whole patch, by the macro that takes them."""
 _SHARED = frozenset({*MACRO_VALUES, "duckorbit", "duckattack"})
-_RANGES = {
-    "size": Param("size", low=0.2, high=10.0, warp="log"),
-    "delaytime": Param("delaytime", low=0.005, high=1.0, warp="log"),
-    "phaser": Param("phaser", low=0.02, high=8.0, warp="log"),
-}
-"""Ranges and warps of the macros that take no share but seconds, or turns a second, as in the patch `strudel`."""
-_SHARE = Param("share", low=0.0, high=1.0)
+_MEASURED = frozenset({"size", "delaytime", "phaser"})
+"""Values in seconds, or turns a second, of what the macro moves."""
 _LEVELS = ("postgain", "distortvol")
 """Factors of `gain`, wherever they stand beside it."""
 _DIP = Fraction(1, 64)
@@ -153,22 +147,25 @@ def to_macros(values: Mapping[str, Any], beat: Fraction, on: str, source: str, l
         values = {name: value for name, value in values.items() if name != "duckdepth"}
     control = [] if {"ccn", "ccv"}.isdisjoint(values) or {"note", "s", "n"}.isdisjoint(values) else ["ccn"]
     set_ = [
-        LiveEvent(beat, f"/node/macro/{MACRO_VALUES[name]}", (_share(name, value),), source, line)
+        LiveEvent(beat, _macro(name), (_place(name, value),), source, line)
         for name, value in values.items()
         if name in MACRO_VALUES
     ]
     if "duckdepth" in values:
         rise = float(exact(values.get("duckattack", 0.1), "duckattack"))
-        set_.append(LiveEvent(beat + _DIP, "/node/macro/duck", (0.0, max(rise, 0.0)), source, line))
+        set_.append(LiveEvent(beat + _DIP, _macro("duckdepth"), (0.0, max(rise, 0.0)), source, line))
     return [_controller(values, beat, on, source, line) for _ in control] + set_
 
 
-def _share(name: str, value: Any) -> float:
-    """A value as a macro takes it, 0 to 1: in Strudel rooms and echoes go beyond, and are full here."""
+def _macro(name: str) -> str:
+    return f"/macro/{MACRO_VALUES[name]}{'/value' * (name in _MEASURED)}"
+
+
+def _place(name: str, value: Any) -> float:
+    """A value as a macro takes it: in Strudel rooms and echoes go beyond 0 to 1, and are full here."""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise UsageError(f"{name} takes 0 to 1, not {str(value)[:40]!r}")
-    taken = _RANGES.get(name, _SHARE)
-    return round(taken.to_norm(taken.clip(float(value))), 6)
+        raise UsageError(f"{name} takes {'a number' if name in _MEASURED else '0 to 1'}, not {str(value)[:40]!r}")
+    return float(value) if name in _MEASURED else round(min(max(float(value), 0.0), 1.0), 6)
 
 
 def _in_beats(values: Mapping[str, Any], cycle: Fraction) -> dict[str, Any]:

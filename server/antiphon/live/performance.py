@@ -250,7 +250,7 @@ class Performance:
                     self._tempo(event, event.beat)
                     self.put(event, TEMPO)
                     continue
-                macro = isinstance(event, LiveEvent) and event.address.startswith("/node/macro/")
+                macro = isinstance(event, LiveEvent) and event.address.startswith("/macro/")
                 self.put(event, SET if track.sets or macro else PLAY)
         except UsageError as error:
             raise fault(self.script, error, track.line) from error

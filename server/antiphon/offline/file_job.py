@@ -62,6 +62,12 @@ class FileJob:
     ask: Callable[[str], str] = lambda question: ""
     fires: tuple[tuple[str, float], ...] = ()
 
+    def uses(self, *names: str, where: str = "on files") -> None:
+        """Says which of the given settings have no effect: those that are not named here."""
+        idle = sorted(self.settings.keys() - set(names))
+        if idle:
+            self.complain(f"{', '.join(idle)} of {self.plugin} {'has' if len(idle) == 1 else 'have'} no effect {where}")
+
 
 def check_distinct(read: Iterable[Named], written: Iterable[Named], mend: str = "") -> None:
     """Checks that no output file is an input file, or another output file.

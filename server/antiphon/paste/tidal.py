@@ -113,9 +113,11 @@ def _expanded(
 
 def _statement(block: str, script: Script, names: _Names) -> None:
     code = _TRANSITION.sub(r"d\1 $", " ".join(block.split()), count=1)
-    if code == "hush" or code.startswith(("import ", ":set", "resetCycles", "unsolo", "panic")):
+    if code == "hush" or code.startswith(("import ", ":set", "resetCycles", "unsolo", "unmute", "panic")):
         return
-    if found := re.fullmatch(r"(?:set)?cps\s*\$?\s*(.+)", code):
+    if code.startswith(":script"):
+        raise UnknownPartError("its definitions are not here: paste them above")
+    if found := re.fullmatch(r"(?:(?:set)?cps|bps)\s*\$?\s*(.+)", code):
         script.tempo = f"tempo({240 * number_of(found[1]):g})"
         return
     if re.fullmatch(r"(?:let\s+)?[a-z][\w']*(?:\s+[\w']+)*\s*=\s*.+", code):

@@ -217,6 +217,10 @@ def joined(operator: str, left: Term, right: Term) -> Term:
     if left.kind == "pattern":
         zero = left.zero or right.zero
         return Term("pattern", _chain(left).then(_from_zero(_valued(operator, right), zero)), zero=zero)
+    if left.kind in ("text", "value") and operator.strip("|") in ("+", "-", "*", "/"):
+        if operator in ("+|", "*|"):  # the times are those of the right one
+            left, right = right, left
+        operator = operator if operator in ("-|", "/|") else operator.strip("|")
     if operator in ("+", "-", "*", "/", "%") and left.kind == "value" and right.kind == "value":
         sign = "/" if operator == "%" else operator
         return Term("value", f"({left.code} {sign} {right.code})")

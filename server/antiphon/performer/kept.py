@@ -18,7 +18,7 @@ Values = dict[str, tuple[Any, ...]]
 def values_of(events: Iterable[tuple[str, tuple[Any, ...], str]]) -> Values:
     """Values that tracks and loops set, of events with address, arguments and source."""
     return {
-        address: args
+        address.replace("/node/macro/", "/macro/"): args
         for address, args, source in events
         if source and address.startswith(_VALUES) and not address.endswith("/play")
     }

@@ -36,6 +36,9 @@ PATCH_TIMEOUT = 60.0
 """Timeout in seconds of a server's patch load."""
 MAX_LINES = 50
 """Maximum displayed lines of script output per second."""
+_LAST_LINES = 6
+_LONGEST = 8000
+"""Lines of script output that pages show, and characters of them."""
 _REASONS = 64
 """Reasons of the server that are shown once."""
 FOREIGN = "the server on this OSC port does not have your token: no script is taken from it"
@@ -82,6 +85,8 @@ class Performing:
         self._reasons: deque[str] = deque(maxlen=_REASONS)
         self._printed: tuple[int, int] = (0, 0)
         self._rest = b""
+        self._last_lines: deque[str] = deque(maxlen=_LAST_LINES)
+        self._told: tuple[str, ...] | None = ()
 
     def run(self) -> None:
         """Plays until `ending` is set; `EngineError` if the started server ends, or none can be started."""
@@ -124,6 +129,7 @@ class Performing:
         if self.wire.connected and now - self._asked >= BEAT_QUERY_SECONDS:
             self._asked = now
             self.wire.send("/beat")
+            self._tell()
         if not self._clock.running:
             return
         bpm = self._clock.bpm()
@@ -152,7 +158,7 @@ class Performing:
             self.wire.send("/patch/hint")
             if self._by_osc and (asked := self._handover.begin()):
                 self.wire.send("/live/join", asked)
-            self._plays, self._met = None, True
+            self._plays, self._met, self._told = None, True, ()
             if self._lost:
                 self._show("connected again")
             self._lost = False
@@ -226,7 +232,7 @@ class Performing:
             case "/fail", ("/patch/load", reason) if self._loading is not None:
                 self._loading = None
                 self.player.refuse(printable(str(reason)))
-            case "/fail", ("/live/join" | "/live/perform", *_):
+            case "/fail", ("/live/join" | "/live/perform" | "/live/plays", *_):
                 pass  # the server evaluates nothing
             case "/fail", (str(what), reason):
                 self._refused(what, str(reason))
@@ -256,6 +262,17 @@ class Performing:
             case _, (float() | int() | str() as value,) if address.startswith("/node/") and address.count("/") == 3:
                 _, _, node, param = address.split("/")
                 self.player.cue(f"{node}.{param}", value)
+
+    def _tell(self) -> None:
+        """Reports a file's set to the server, whose pages show it."""
+        told: tuple[str, ...] = ()
+        if self._by_osc and self.player.playing:
+            tracks = [f"{name} {on or 'loop' * loop}".strip() for name, on, loop in self.player.tracks]
+            lines = ("\n".join(some)[:_LONGEST] or "\n" for some in (tracks, self._last_lines))
+            told = os.path.basename(self._path)[-80:], *lines
+        if told != self._told:
+            self._told = told
+            self.wire.send("/live/plays", *told)
 
     def _refused(self, what: str, reason: str) -> None:
         line, beat = self._lines.get(what, (0, math.inf))
@@ -310,7 +327,8 @@ class Performing:
             for line in lines:
                 count += 1
                 if count <= MAX_LINES:
-                    self._show(printable(line[:400].decode("utf-8", "replace")))
+                    self._last_lines.append(printable(line[:400].decode("utf-8", "replace")))
+                    self._show(self._last_lines[-1])
             self._printed = int(now), count
 
     def _wait(self) -> None:

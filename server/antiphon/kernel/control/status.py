@@ -150,6 +150,7 @@ def status(app: StatusSource, counters: dict[str, int]) -> dict[str, Any]:
         "osc_port": app.udp.port,
         "osc_receive_buffer": app.udp.receive_buffer,
         "trouble": "; ".join(filter(None, (app.saver.trouble, app.faults.last, app.machine.advice, *_failed(app)))),
+        "terminal": app.scripts.performed,
         "warning": app.plans.warning,
         "load_weighed": app.plans.weight,
         "plugins_failed": [{"name": f.name, "reason": f.reason} for f in app.catalog.failures],

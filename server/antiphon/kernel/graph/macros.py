@@ -60,6 +60,12 @@ class Macro:
     name: str
     targets: tuple[MacroTarget, ...]
 
+    def place(self, find: Callable[[str, str], Param], value: float) -> float:
+        """Position at which its first target has a value; the nearest one. `find`: a node's parameter."""
+        target = self.targets[0]
+        param = find(target.node, target.param)
+        return round(target.place(param, param.clip(value)), 6)
+
 
 def macro_info(names: Iterable[str]) -> ProcessorInfo:
     """The declaration of the node `macro`: a parameter of 0 to 1 for each name."""

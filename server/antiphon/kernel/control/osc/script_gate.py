@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from antiphon.kernel.errors import RequestError
 from antiphon.kernel.io.osc_peer import Peer
@@ -36,6 +37,20 @@ class ScriptGate:
         """Begins without programs. `token`: as the attribute. `port`: the server's OSC port."""
         self.token, self._port = token, port
         self._programs: dict[str, _Program] = {}
+        self._shown: list[tuple[Peer, dict[str, Any]]] = []
+
+    def show(self, peer: Peer, played: dict[str, Any]) -> None:
+        """Takes what a program performs, with "name" "" for nothing; `RequestError` over datagrams."""
+        if peer.udp is not None or not peer.host:
+            raise RequestError("a program says what it performs by a connection over TCP")
+        others = [one for one in self._shown if one[0] is not peer]
+        self._shown = others + [(peer, played)] * bool(played["name"])
+
+    @property
+    def performed(self) -> dict[str, Any] | None:
+        """What the last program performs that said so, and is still connected."""
+        self._shown = [one for one in self._shown if not one[0].link_lost]
+        return self._shown[-1][1] if self._shown else None
 
     def join(self, peer: Peer, asked: str) -> bytes:
         """Challenge for a joining program's nonce; `RequestError` over datagrams or where no script is evaluated."""

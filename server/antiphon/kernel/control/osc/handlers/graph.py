@@ -134,6 +134,8 @@ def node_routes(server: OscServer, node: Node) -> list[AddressRoute]:
             address = f"{short}/{param.name}"
             handler = _param(server, node.name, param, address)
             routes.append(AddressRoute(address, handler, Level.SURFACE, True, low, high, node.name, param.name, asks))
+            handler = _macro_value(server, param.name)
+            routes.append(AddressRoute(f"{address}/value", handler, Level.SURFACE, True))
     return routes
 
 
@@ -186,6 +188,21 @@ def _param(server: OscServer, node: str, param: Param, address: str) -> Handler:
             return
         ramp = _ramp(param, args)
         set_param(server, SetParam(node, param.name, _plain(param, args[0]), ramp, when), peer, address)
+
+    return handle
+
+
+def _macro_value(server: OscServer, name: str) -> Handler:
+    def handle(peer: Peer, args: Args, when: When) -> None:
+        state = server.session.state
+        macro = next(one for one in state.graph.macros if one.name == name)
+
+        def find(node: str, param: str) -> Param:
+            there, cell = state.param(node, param)
+            return there.cells[cell]
+
+        place = macro.place(find, number(args, 0, "value", -_ANY, _ANY))
+        set_param(server, SetParam(MACRO, name, place, _ramp(_NORM, args), when), peer, f"/{MACRO}/{name}/value")
 
     return handle
 

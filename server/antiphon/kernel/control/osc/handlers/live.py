@@ -14,6 +14,8 @@ from antiphon.kernel.wire.osc import Message, encode
 
 MAX_VALUE = 1024
 """Maximum characters of a cue's value."""
+MAX_LINES = 8192
+"""Maximum characters of a set's tracks, and of what it printed."""
 CODE = "/live/"
 """Prefix of the addresses that carry scripts."""
 EVALUATE = "/live/eval"
@@ -44,6 +46,12 @@ def join(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
 def perform(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
     server.scripts.admit(peer, text(args, 0, "proof"))
     server.replies.reply(peer, encode("/done", "/live/perform"))
+
+
+def plays(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
+    lines = [text(args, at, name, "", MAX_LINES).split("\n") for at, name in ((1, "tracks"), (2, "printed"))]
+    tracks, printed = ([line for line in some if line] for some in lines)
+    server.scripts.show(peer, {"name": text(args, 0, "set", ""), "tracks": tracks, "printed": printed})
 
 
 def evaluate(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
