@@ -4,6 +4,7 @@ import os
 import random
 import signal
 import struct
+import threading
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from tests import audio
 from tests.waiting import costs_at_most, until
 
@@ -112,6 +114,35 @@ def test_a_wav_as_a_pipe_writes_it_is_read_to_its_end(tmp_path: Path) -> None:
     path = tmp_path / "in.wav"
     path.write_bytes(wav(promised=0xFFFFFFFF))
     assert read(path).samples.shape == (1, 1000)
+
+
+@pytest.mark.parametrize("kind", ["wav", "ogg", "mp3", "aiff", "au"])
+def test_sound_from_a_pipe_is_decoded_before_it_has_ended(tmp_path: Path, kind: str) -> None:
+    rate, path = 8000, tmp_path / f"a.{kind}"
+    soundfile.write(path, 0.5 * np.sin(np.arange(20 * rate) / 3), rate)
+    whole = decode_all(path)
+    data = path.read_bytes()
+    reading, writing = os.pipe()
+    begun = threading.Event()
+
+    def send() -> None:
+        with os.fdopen(writing, "wb", buffering=0) as sending:
+            sending.write(data[: len(data) // 2])
+            begun.wait(60)
+            sending.write(data[len(data) // 2 :])
+
+    thread = threading.Thread(target=send, daemon=True)
+    thread.start()
+    with Decoder("the sound", pipe=reading) as decoder:
+        os.close(reading)
+        got = []
+        for block in decoder.blocks():
+            assert block.shape[1] <= rate // 10
+            assert thread.is_alive() or begun.is_set()
+            begun.set()
+            got.append(block)
+    thread.join(60)
+    np.testing.assert_array_equal(np.concatenate(got, axis=1), whole)
 
 
 def decode_all(path: Path) -> np.ndarray:

@@ -1,8 +1,10 @@
 """Sound files whose headers know little of them: each is read whole, or refused in a sentence that says why."""
 
 import io
+import os
 import random
 import struct
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -221,6 +223,25 @@ def test_a_recording_that_was_never_closed_is_said_once(tmp_path: Path, caplog: 
         assert read(path).samples.shape == (1, RATE)
     (record,) = caplog.records
     assert record.message.startswith(f"{path}: its recording was never closed: its header promises no sound, and all")
+
+
+def test_a_chain_in_a_pipe_is_refused_after_its_first_link() -> None:
+    reading, writing = os.pipe()
+    data = b"".join(map(vorbis, (440, 660, 880))) * 8
+
+    def send() -> None:
+        with suppress(BrokenPipeError), os.fdopen(writing, "wb") as pipe:
+            pipe.write(data)
+
+    thread = threading.Thread(target=send, daemon=True)
+    thread.start()
+    frames: list[int] = []
+    with decode.Decoder("the sound", pipe=reading) as decoder:
+        os.close(reading)
+        with pytest.raises(FileError, match="another recording follows"):
+            frames.extend(block.shape[1] for block in decoder.blocks())
+    assert sum(frames) == RATE
+    thread.join(20)
 
 
 def chunk(name: bytes, data: bytes) -> bytes:

@@ -16,8 +16,90 @@ from antiphon.api.backends.runtime import HelperTask, cores
 from antiphon.api.backends.transports import WireError
 
 MODULE = "antiphon_classify.http.worker"
+START_SECONDS = 60.0
+"""Maximum seconds to import its plugins, also on a busy machine."""
 ANSWER_SECONDS = 300.0
 """Maximum seconds for an answer: an hour of sound takes half a minute of a free core."""
+
+
+class ClassifierProcess:
+    """Child process that classifies sounds; created by `start`."""
+
+    def __init__(self, process: HelperTask) -> None:
+        self._process, self._ready = process, True
+        self.began = time.monotonic()  # when it was started, on the monotonic clock
+        self.classifiers: list[dict[str, Any]] = []  # what it has said that there is; empty for one that reads a stream
+
+    @staticmethod
+    async def start(*words: str) -> ClassifierProcess:
+        """Starts a query process, or with words, a classifier and seconds, one that reads a stream.
+
+        Raises Refusal: it does not start.
+        """
+        try:
+            process = await HelperTask.start(MODULE, *words)
+        except OSError as error:
+            raise Refusal(503, f"no process can be started: {error.strerror}") from None
+        started = ClassifierProcess(process)
+        if not words:
+            try:
+                started.classifiers = (await started.receive(START_SECONDS))["classifiers"]
+            except BaseException:
+                await started.end()
+                raise
+        return started
+
+    @property
+    def ready(self) -> bool:
+        return self._ready and not self._process.ended
+
+    @ready.setter
+    def ready(self, ready: bool) -> None:
+        self._ready = ready
+
+    @property
+    def input(self) -> asyncio.StreamWriter:
+        """The process's standard input."""
+        return self._process.input
+
+    async def ask(self, name: str, path: str) -> dict[str, Any]:
+        """Classifies a file in the process; a Refusal with the reason on failure."""
+        self.ready = False
+        await self._process.send({"name": name, "path": path})
+        found = await self.receive(ANSWER_SECONDS)
+        self.ready = True
+        return answer_of(found)
+
+    async def receive(self, seconds: float | None) -> dict[str, Any]:
+        """Next message; raises `Refusal` where the process has ended, or on a timeout of `seconds`."""
+        try:
+            return await self._process.receive(seconds)
+        except TimeoutError:
+            raise Refusal(503, f"it took longer than {seconds:g} s; try again, or send a shorter sound") from None
+        except ValueError:
+            raise Refusal(503, "the classifier's answer is too long or none") from None
+        except EOFError:
+            text = f"the process that classifies ended with status {await self._process.end()}; another one is started"
+            raise Refusal(503, text) from None
+
+    async def end(self) -> None:
+        """Ends the process and its children. Idempotent."""
+        await self._process.end()
+
+
+def answer_of(message: dict[str, Any]) -> dict[str, Any]:
+    """Answer in a message; raises `Refusal` with the reason of a failure."""
+    if "error" in message:
+        raise Refusal(message["status"], message["error"])
+    found: dict[str, Any] = message["answer"]
+    return found
+
+
+def too_many(reason: str, seconds: int) -> Refusal:
+    """Refusal of a request that may succeed after some seconds."""
+    return Refusal(429, reason, (("Retry-After", str(seconds)),))
+
+
 MAX_REQUESTS = 64
 """Maximum sounds being received, queued or classified; a further one is refused."""
 MAX_BYTES = 1024 * 1024 * 1024
@@ -26,24 +108,21 @@ IDLE_SECONDS = 60.0
 """Seconds after which an idle process ends."""
 STALE_SECONDS = 5.0
 """Process age in seconds above which an unknown name is retried in a new one: a plugin may have been added."""
-RETRY = (("Retry-After", "5"),)
+RETRY_SECONDS = 5
 
 
 class ClassifierPool:
-    """Queue of sounds and its processes, which end after a minute without work.
-
-    `waiting`: sounds being received, queued or classified; `done`, `refused`: counts.
-    """
+    """Pool of classifier processes, started on demand, and the queue of sounds."""
 
     def __init__(self, server: HttpServer) -> None:
         """Sets up an empty pool. Leftovers in its folder are removed before the first sound."""
         self._server = server
         # half of the cores, one at least, so that what plays keeps the others
         self._turn = asyncio.Semaphore(max(1, cores() // 2))
-        self._idle: dict[HelperTask, float] = {}  # when each was started, on the monotonic clock
-        self._busy: set[HelperTask] = set()
+        self._idle: list[ClassifierProcess] = []
+        self._busy: set[ClassifierProcess] = set()
         self._sweep: asyncio.TimerHandle | None = None
-        self._ending: set[asyncio.Task[int]] = set()
+        self._ending: set[asyncio.Task[None]] = set()
         self._bytes = 0
         self._made = False
         self.waiting = self.done = self.refused = 0
@@ -52,24 +131,23 @@ class ClassifierPool:
         """Ends all processes."""
         if self._sweep is not None:
             self._sweep.cancel()
-        self._end_idle()
-        for process in [*self._busy]:
+        for process in [*self._idle, *self._busy]:
             await process.end()
+        self._idle.clear()
         await asyncio.gather(*self._ending)
 
     async def classifiers(self) -> list[dict[str, Any]]:
         """The available classifiers; `Refusal` where no process starts."""
-        async with self._turn:
-            found: list[dict[str, Any]] = _answer_of(await self._asked({}, None))
-        return found
+        async with self._turn, self._process() as process:
+            return process.classifiers
 
     async def classify(self, name: str, path: Path) -> dict[str, Any]:
-        """Classifies a file when its turn comes; the answer is that of `worker.classify`.
+        """Classifies a file when its turn comes; the answer is that of `library.classification.classify`.
 
         Raises Refusal: with the reason; 429 where too many wait.
         """
         with self._place():
-            return await self._ask(name, path)
+            return await self._ask(name, str(path))
 
     async def receive(self, name: str, pieces: AsyncIterator[bytes]) -> dict[str, Any]:
         """`classify` for an uploaded sound: it is stored in a file, which is removed afterwards."""
@@ -82,14 +160,14 @@ class ClassifierPool:
                 self._bytes += more
                 if self._bytes > MAX_BYTES:
                     self.refused += 1
-                    raise Refusal(429, f"{MAX_BYTES >> 20} MiB of sound wait already; try again", RETRY)
+                    raise too_many(f"{MAX_BYTES >> 20} MiB of sound wait already; try again", RETRY_SECONDS)
 
             path = self._folder_made() / secrets.token_hex(8)
             try:
                 await write_pieces(path, pieces, count)
                 if not size:
                     raise WireError("the body is empty; send the bytes of a sound file")
-                return await self._ask(name, path)
+                return await self._ask(name, str(path))
             except OSError as error:
                 raise Refusal(507, f"the sound could not be written: {why(error)}") from None
             finally:
@@ -100,7 +178,7 @@ class ClassifierPool:
     def _place(self) -> Iterator[None]:
         if self.waiting >= MAX_REQUESTS:
             self.refused += 1
-            raise Refusal(429, f"{MAX_REQUESTS} sounds are classified or wait already; try again", RETRY)
+            raise too_many(f"{MAX_REQUESTS} sounds are classified or wait already; try again", RETRY_SECONDS)
         self.waiting += 1
         try:
             yield
@@ -108,43 +186,34 @@ class ClassifierPool:
         finally:
             self.waiting -= 1
 
-    async def _ask(self, name: str, path: Path) -> dict[str, Any]:
-        asked = {"name": name, "path": str(path)}
+    async def _ask(self, name: str, path: str) -> dict[str, Any]:
         async with self._turn:
-            kept = next(iter(self._idle), None)
-            found = await self._asked(asked, kept)
-            if found.get("status") == 404 and kept and time.monotonic() - self._idle.get(kept, 0.0) > STALE_SECONDS:
-                self._end_idle()
-                found = await self._asked(asked, None)
-        answer: dict[str, Any] = _answer_of(found)
-        return answer
+            async with self._process() as process:
+                try:
+                    return await process.ask(name, path)
+                except Refusal as error:
+                    if error.status != 404 or time.monotonic() - process.began < STALE_SECONDS:
+                        raise
+                    process.ready = False
+                    self._end_idle()
+            async with self._process() as process:
+                return await process.ask(name, path)
 
-    async def _asked(self, request: dict[str, Any], kept: HelperTask | None) -> dict[str, Any]:
-        """The answer of an idle process, or of a new one; it is kept if it answers."""
-        began, process = self._idle.pop(kept) if kept else 0.0, kept
-        try:
-            if process is None or process.ended:
-                began, process = time.monotonic(), await HelperTask.start(MODULE)
-        except OSError as error:
-            raise Refusal(503, f"no process can be started: {error.strerror}") from None
+    @contextlib.asynccontextmanager
+    async def _process(self) -> AsyncIterator[ClassifierProcess]:
+        """An idle process, ended if the context exits during a sound."""
+        self._idle = [process for process in self._idle if process.ready]
+        process = self._idle.pop() if self._idle else await ClassifierProcess.start()
         self._busy.add(process)
         try:
-            await process.send(request)
-            found = await process.receive(ANSWER_SECONDS)
-            self._idle[process] = began
-            self._rest()
-            return found
-        except TimeoutError:
-            text = f"it took longer than {ANSWER_SECONDS:g} s; try again, or send a shorter sound"
-        except ValueError:
-            text = "the classifier's answer is too long or none"
-        except EOFError:
-            text = f"the process that classifies ended with status {await process.end()}; another one is started"
+            yield process
         finally:
             self._busy.discard(process)
-            if process not in self._idle:
+            if process.ready:
+                self._idle.append(process)
+                self._rest()
+            else:
                 self._end(process)
-        raise Refusal(503, text)
 
     def _rest(self) -> None:
         if self._sweep is not None:
@@ -152,10 +221,11 @@ class ClassifierPool:
         self._sweep = asyncio.get_running_loop().call_later(IDLE_SECONDS, self._end_idle)
 
     def _end_idle(self) -> None:
-        while self._idle:
-            self._end(self._idle.popitem()[0])
+        for process in self._idle:
+            self._end(process)
+        self._idle.clear()
 
-    def _end(self, process: HelperTask) -> None:
+    def _end(self, process: ClassifierProcess) -> None:
         task = asyncio.get_running_loop().create_task(process.end())
         self._ending.add(task)
         task.add_done_callback(self._ending.discard)
@@ -171,10 +241,3 @@ class ClassifierPool:
                     left.unlink()
             self._made = True
         return folder
-
-
-def _answer_of(message: dict[str, Any]) -> Any:
-    """Answer in a message; raises `Refusal` with the reason of a failure."""
-    if "error" in message:
-        raise Refusal(message["status"], message["error"])
-    return message["answer"]

@@ -10,6 +10,7 @@ from tests import audio
 
 from antiphon.api.backends.analysis import MelSettings, plain_result
 from antiphon.kernel.errors import FileError, UsageError
+from antiphon_classify import classification
 from antiphon_classify.classifier_file import DETAILS, ClassifierDetails, read_details
 from antiphon_classify.features import (
     DIMENSIONS,
@@ -24,25 +25,24 @@ from antiphon_classify.features import (
     fault,
     stream,
 )
-from antiphon_classify.http import worker
 from antiphon_classify.musicnn import MEL, NETWORKS, UNITS, MusicnnAnswers, tags_of
 
 
 def test_what_says_that_it_is_too_long_is_refused_before_any_of_it_is_computed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker, "classifiers", lambda: {"any": None})
-    monkeypatch.setattr(worker, "AnalysisFeed", lambda *_: pytest.fail("it is computed"))
-    monkeypatch.setattr(worker, "MAX_SECONDS", 0.5)
+    monkeypatch.setattr(classification, "classifiers", lambda: {"any": None})
+    monkeypatch.setattr(classification, "AnalysisFeed", lambda *_: pytest.fail("it is computed"))
+    monkeypatch.setattr(classification, "MAX_SECONDS", 0.5)
     path = audio.write(tmp_path / "long.wav", audio.noise(8000, 1), 8000)
     with pytest.raises(UsageError, match="the sound lasts more than"):
-        worker.classify("any", path)
+        classification.classify("any", path)
 
 
 def test_a_name_of_any_length_is_refused_in_a_short_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker, "classifiers", lambda: {"any": None})
+    monkeypatch.setattr(classification, "classifiers", lambda: {"any": None})
     with pytest.raises(LookupError) as refused:
-        worker.classify("n" * 3000, Path("x.wav"))
+        classification.classify("n" * 3000, Path("x.wav"))
     assert len(str(refused.value)) < 120
 
 

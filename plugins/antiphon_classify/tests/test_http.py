@@ -1,4 +1,4 @@
-"""Classifiers by HTTP: a sound that is sent, one that was sent before."""
+"""Classifiers by HTTP: a sound that is sent, one that was sent before, one that is sent as it is made."""
 
 import asyncio
 import http.client
@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from tests.waiting import comes
 from tests.web.test_lan import serving
 
 from antiphon.kernel.runtime import paths
 from antiphon.web.server import HttpServer
-from antiphon_classify.http import pool
+from antiphon_classify.http import pool, routes
 
 RATE = 8000
 PLUGIN = '''
@@ -122,11 +123,11 @@ class Client:
     async def get(self, path: str) -> tuple[int, Any]:
         return (await self._ask("GET", path, None, {}))[:2]
 
-    async def post(self, path: str, body: Any, kind: str = "") -> tuple[int, Any]:
-        return (await self.reply(path, body, kind))[:2]
+    async def post(self, path: str, body: Any, kind: str = "", **headers: str) -> tuple[int, Any]:
+        return (await self.reply(path, body, kind, **headers))[:2]
 
-    async def reply(self, path: str, body: Any, kind: str = "") -> tuple[int, Any, Any]:
-        sent = {"Authorization": f"Bearer {self.token}", **({"Content-Type": kind} if kind else {})}
+    async def reply(self, path: str, body: Any, kind: str = "", **headers: str) -> tuple[int, Any, Any]:
+        sent = {"Authorization": f"Bearer {self.token}", **({"Content-Type": kind} if kind else {}), **headers}
         return await self._ask("POST", path, body, sent)
 
     async def _ask(self, method: str, path: str, body: Any, headers: dict[str, str]) -> tuple[int, Any, Any]:
@@ -136,7 +137,9 @@ class Client:
                 connection.request(method, path, body, headers)
                 reply = connection.getresponse()
                 data = reply.read()
-                return reply.status, json.loads(data), reply.headers
+                lined = reply.headers["Content-Type"] == "application/x-ndjson"
+                found = [json.loads(line) for line in data.splitlines()] if lined else json.loads(data)
+                return reply.status, found, reply.headers
             finally:
                 connection.close()
 
@@ -179,6 +182,7 @@ async def test_what_there_is_and_a_sound_that_is_sent(tmp_path: Path) -> None:
         counts = {name: value for name, value in found.items() if name.startswith("classify")}
         assert counts == {
             "classify_waiting": 0,
+            "classify_streams": 0,
             "classify_done": 6,
             "classify_refused": 0,
         }
@@ -200,8 +204,13 @@ async def test_what_is_refused_is_refused_in_a_sentence(tmp_path: Path) -> None:
             ("height", '{"file": "no"}', "application/json", 404, "there is no file 'no'"),
             ("height", "[]", "application/json", 400, "the body is a table with file, not a list"),
             ("height", "[" * 5000, "application/json", 413, "4096 bytes"),
+            ("height?every=0", long, "lines", 400, "every takes seconds of sound for each line, 1 to 60"),
+            ("height", b"not a sound", "lines", 415, "cannot read the sound"),
+            ("height", tone(100, 1.0, "FLAC"), "lines", 415, "flac is no format of a stream"),
+            ("height", tone(100, 0.2), "lines", 422, "at least 0.5 s are needed"),
         ):
-            found = await asking.post(f"/api/classify/{name}", body, kind)
+            headers = {"Accept": "application/x-ndjson"} if kind == "lines" else {}
+            found = await asking.post(f"/api/classify/{name}", body, kind.replace("lines", ""), **headers)
             assert (found[0], sorted(found[1])) == (status, ["error"]), (name, found)
             assert sentence in found[1]["error"]
             assert str(tmp_path) not in found[1]["error"]
@@ -230,3 +239,67 @@ async def test_the_queue_is_bounded_and_counts_what_it_refuses(tmp_path: Path, m
         assert (counts["classify_done"], counts["classify_refused"]) == (statuses.count(200), len(refused))
         monkeypatch.setattr(pool, "MAX_BYTES", 1000)
         assert (await asking.post("/api/classify/height", tone(1000)))[0] == 429
+        monkeypatch.setattr(routes, "MAX_STREAMS", 0)
+        headers = {"Accept": "application/x-ndjson"}
+        assert (await asking.post("/api/classify/height", tone(1000), **headers))[0] == 429
+
+
+async def test_a_stream_is_answered_while_it_comes(tmp_path: Path) -> None:
+    """The second tone is sent only when the answer for the first has come."""
+    async with client(tmp_path) as asking:
+        sound = tone(1000, 2.0) + tone(100, 3.0)[44:]
+        head, rest = sound[: len(sound) // 2], sound[len(sound) // 2 :]
+        head = head.replace(head[40:44], b"\xff\xff\xff\xff", 1)  # as long as it comes
+        reader, writer = await asyncio.open_connection("127.0.0.1", asking.server.port)
+        writer.write(
+            f"POST /api/classify/height?every=1 HTTP/1.1\r\nHost: 127.0.0.1:{asking.server.port}\r\n"
+            f"Authorization: Bearer {asking.token}\r\nTransfer-Encoding: chunked\r\n"
+            "Accept: application/x-ndjson\r\n\r\n".encode()
+        )
+
+        def send(data: bytes) -> None:
+            for at in range(0, len(data), 500):
+                piece = data[at : at + 500]
+                writer.write(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
+
+        async def answer() -> dict[str, Any]:
+            async with asyncio.timeout(60):
+                while not (line := await reader.readline()).startswith(b"{"):
+                    assert line
+            return dict(json.loads(line))
+
+        send(head)
+        first = await answer()
+        assert (first["start"], first["end"], first["labels"][0][0]) == (0.0, 1.0, "high")
+        send(rest)
+        writer.write(b"0\r\n\r\n")
+        found = [await answer() for _ in range(5)]
+        writer.close()
+    assert [line["labels"][0][0] for line in found[:4]] == ["high", "low", "low", "low"]
+    assert found[-1]["duration"] == pytest.approx(5.0, abs=0.01)
+
+
+async def test_a_stream_that_is_cut_off_leaves_no_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[Any] = []
+    start = routes.ClassifierProcess.start
+
+    async def noted(*words: str) -> Any:
+        begun.append(await start(*words))
+        return begun[-1]
+
+    monkeypatch.setattr(routes.ClassifierProcess, "start", noted)
+    async with client(tmp_path) as asking:
+        _, writer = await asyncio.open_connection("127.0.0.1", asking.server.port)
+        sound = tone(1000, 3.0)
+        writer.write(
+            f"POST /api/classify/height HTTP/1.1\r\nHost: 127.0.0.1:{asking.server.port}\r\n"
+            f"Authorization: Bearer {asking.token}\r\nContent-Length: {2 * len(sound)}\r\n"
+            "Accept: application/x-ndjson\r\n\r\n".encode()
+            + sound
+        )
+        await comes(lambda: begun, "a stream has begun")
+        writer.transport.abort()
+        async with asyncio.timeout(30):
+            while (await asking.get("/api/status"))[1]["classify_streams"]:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        assert begun[0]._process.ended

@@ -21,9 +21,9 @@ from antiphon.kernel.errors import FileError
 from antiphon.kernel.runtime.paths import path_as_spelled
 
 log = logging.getLogger("antiphon.files")
-STALL = 10.0
-"""Seconds without a byte before a file is given up, as that of a disk that hangs. A file that keeps the decoder busy
-for nothing is ended by the decoder's own limit on processor time, within 2 s."""
+STALL, PIPE_STALL = 10.0, 60.0
+"""Seconds without a byte before a file is given up, as that of a disk that hangs; the same for a pipe. A file that
+keeps the decoder busy for nothing is ended by the decoder's own limit on processor time, within 2 s."""
 MAX_SECONDS = 6 * 3600
 """The longest sound decoded of a format that packs it: a few kilobytes of flac can hold days of silence."""
 MAX_SAMPLE = 2.0**32
@@ -60,6 +60,8 @@ class Decoder:
 
     Args:
         rate: Resample to this rate, in Hz; None keeps the file's.
+        pipe: The descriptor of a pipe whose bytes are decoded as they come, in place of the file. Flac cannot be read
+            so.
         name: What messages call it; its path otherwise.
         process: One that decodes nothing else meanwhile; one of `decoders` otherwise.
     """
@@ -69,15 +71,18 @@ class Decoder:
         path: str | os.PathLike[str],
         *,
         rate: int | None = None,
+        pipe: int | None = None,
         name: str = "",
         process: DecoderProcess | None = None,
     ) -> None:
         self.name = name or path_text(path)
+        self._piped = pipe is not None
+        self._stall = PIPE_STALL if self._piped else STALL
         self._kept = process is not None
-        fd = _opened(path, self.name)
+        fd = _opened(path, self.name) if pipe is None else os.dup(pipe)
         self._process: DecoderProcess | None = process or decoders().take()
         try:
-            header, _ = self._process.ask(self.name, {"do": "stream", "rate": rate or 0}, STALL, fd)
+            header, _ = self._process.ask(self.name, {"do": "stream", "rate": rate or 0}, self._stall, fd)
         except BaseException:
             self._leave(done=True)
             raise
@@ -104,7 +109,9 @@ class Decoder:
         process, self._process = self._process, None
         if process is None:
             return
-        if not done:
+        if self._piped and not done:
+            process.close()  # it may wait for the pipe
+        elif not done:
             process.stop()
         if not self._kept:
             decoders().give(process)
@@ -122,7 +129,7 @@ class Decoder:
         while True:
             assert self._process is not None, "the decoder is closed"
             try:
-                message, data = self._process.read(self.name, STALL)
+                message, data = self._process.read(self.name, self._stall)
             except FileError:
                 self._leave(done=True)
                 raise

@@ -6,7 +6,7 @@ refuses the file, where it crashes, hangs or spins. It ends by itself after IDLE
 
 Requests, each with its answer:
 
-- `stream`, with `rate` (0 keeps the file's) and the descriptor of a file on SOCKET. A message with rate,
+- `stream`, with `rate` (0 keeps the file's) and the descriptor of a file or a pipe on SOCKET. A message with rate,
   channels, frames or null, format, subtype and tags; messages of float32, interleaved; one with `end`, or with
   `failed`, the reason, and `clean`, whether the decoder itself failed. Any request that comes meanwhile ends the sound.
 - `part`, with `path`, `rate`, `first` and `frames`: a message with the number of channels and the frames, channel after
@@ -22,6 +22,7 @@ import os
 import select
 import signal
 import socket
+import stat
 import sys
 import time
 from collections.abc import Iterator
@@ -35,14 +36,19 @@ from antiphon.files.containers.chunks import check_form
 from antiphon.files.containers.id3 import NAMES, chunk_tags
 from antiphon.files.containers.layout import layout, open_file
 from antiphon.files.containers.pieces import Refused, SoundLayout
-from antiphon.files.linked_file import BLOCK_SAMPLES, Frames, LinkedFile, check_whole
+from antiphon.files.linked_file import BLOCK_SAMPLES, ForwardFile, Frames, LinkedFile, check_whole
 from antiphon.kernel.runtime.platform import limit_resources, widen_pipe
 from antiphon.kernel.runtime.processes.helper_channel import HelperChannel
+from antiphon.kernel.runtime.sound_formats import channel_order
 
 MEMORY = 400 << 20
 """Bytes of address space; the interpreter, numpy and libsndfile take 105 MB of them."""
 PIPE_BYTES = 1 << 20
 """Capacity in bytes of the answer pipe, if the system allows it: decoding continues meanwhile."""
+PIPE_SECONDS = 0.1
+"""Sound of a message where it comes by a pipe: a read ends only when it is complete."""
+CHAIN_SECONDS = 1.0
+"""Seconds in which what follows an Ogg stream in a pipe is waited for."""
 TIMEOUT_SECONDS, SHARE = 0.9, 0.25
 """Seconds of processor time without a block, and allowed over what the decoded sound accounts for; what is allowed for
 each second of sound: ordinary files take under a hundredth."""
@@ -228,6 +234,9 @@ def answer(request: dict[str, Any], channel: HelperChannel, descriptors: socket.
 
 def decode(fd: int, rate: int, channel: HelperChannel) -> None:
     """Decodes the file `fd` at `rate` Hz (0 keeps the file's), and sends it."""
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        _decode_piped(fd, rate, channel)
+        return
     _allow(LOOKING)
     found = layout(fd)
     _allow(TIMEOUT_SECONDS)
@@ -286,6 +295,24 @@ def _decode_plain(fd: int, found: SoundLayout, rate: int, channel: HelperChannel
         while len(block := file.read(BLOCK_SAMPLES)):
             sound.put(block)
         sound.end(file.frames, lossy=file.lossy)
+
+
+def _decode_piped(fd: int, rate: int, channel: HelperChannel) -> None:
+    """A pipe decoded by libsndfile, whose header may state the greatest length because the writer did not know it."""
+    with ForwardFile(fd, "r", closefd=False) as file:
+        check_form(file.channels, file.samplerate)
+        sound = BlockSender(channel, file.samplerate, rate, file.channels)
+        sound.begin(None, file.format, file.subtype, file.copy_metadata())
+        each = min(BLOCK_SAMPLES // file.channels, round(PIPE_SECONDS * file.samplerate))
+        buffer = np.zeros((max(1, each), file.channels), np.float32)
+        order = np.argsort(channel_order(file.format, file.channels))
+        while n := len(file.read(out=buffer, fill_value=None)):
+            sound.put(buffer[:n].take(order, axis=1) if len(order) else buffer[:n])
+        if file.format == "OGG" and select.select([fd], [], [], CHAIN_SECONDS)[0] and os.read(fd, 1):
+            raise Refused(
+                "another recording follows in it, and chained Ogg is read from files alone: send a file or mp3"
+            )
+        sound.end(None, lossy=False)
 
 
 @contextlib.contextmanager

@@ -73,6 +73,8 @@ def _operation(one: Operation) -> Schema:
         parameters.append({"name": "Range", "in": "header", "schema": TEXT, "description": "A part of it: bytes=0-99."})
     elif one.answers is not None:
         answered["content"] = {"application/json": {"schema": schema_of(one.answers)}}
+        if one.lines:
+            answered["content"]["application/x-ndjson"] = {"schema": TEXT}
     refused = {"content": {"application/json": {"schema": schema_of(Error)}}}
     shown = {
         "operationId": one.id,

@@ -53,7 +53,9 @@ class Operation:
     query: type[msgspec.Struct] | None = None
     level: TokenLevel = TokenLevel.READ
     upload: int = 0  # bytes of a body that the handler reads in pieces; 0 for none. A body of JSON may still be named.
+    live: bool = False
     form: bool = False
+    lines: bool = False
     example: Mapping[str, Any] = field(default_factory=dict)
 
     @property

@@ -101,7 +101,7 @@ class HttpServer:
     def serve(self, owner: object) -> None:
         """Adds the operations that an object's class declares, also to the OpenAPI document."""
         for one in operations_of(type(owner)):
-            endpoint = Endpoint(one.bound(owner), one.level is TokenLevel.OWNER, one.upload)
+            endpoint = Endpoint(one.bound(owner), one.level is TokenLevel.OWNER, one.upload, one.live)
             self.routes.add(one.method, one.path, endpoint)
             self.operations.append(one)
 

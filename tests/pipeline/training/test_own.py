@@ -97,18 +97,18 @@ def test_a_folder_is_an_analysis_of_its_name(classifiers: Path, tmp_path: Path) 
 
 
 def test_it_is_served_by_its_name_and_found_by_label(classifiers: Path, tmp_path: Path) -> None:
-    from antiphon_classify.http import worker
+    from antiphon_classify import classification
     from antiphon_library.analysing import analyse
     from antiphon_library.catalogue import Catalogue
     from antiphon_library.scanning import add
     from antiphon_library.searching import LabelSearch
 
     write(classifiers / "halves", graph())
-    (described,) = [each for each in worker.descriptions() if each["name"] == "halves"]
+    (described,) = [each for each in classification.descriptions() if each["name"] == "halves"]
     assert described["labels"] == LABELS
     sounds = tmp_path / "sounds"
     sounds.mkdir()
-    answer = worker.classify("halves", tone(sounds / "high.wav", 3000))
+    answer = classification.classify("halves", tone(sounds / "high.wav", 3000))
     assert answer["labels"] == answer["halves_labels"]
     assert [label for label, _ in answer["labels"]] == ["high", "low"]
     tone(sounds / "low.wav", 200)

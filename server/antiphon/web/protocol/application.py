@@ -43,15 +43,22 @@ def refusal_of(error: AntiphonError) -> Refusal:
 SLOWEST, AFTER = 16 * 1024, 10.0
 """Minimum average upload speed in bytes a second, and the seconds after which it applies: a few slow clients would
 occupy all upload slots otherwise."""
+SLOWEST_LIVE = 1024
+"""Minimum speed of live sound: speech has at least 8 kbit/s."""
+LIVE_CHUNKS, LIVE_SECONDS = 1_000_000, 30.0
+"""Maximum chunks of a live body: 5 hours of 50 a second; and timeout in seconds of its next piece."""
 
 
-async def body_pieces(scope: Scope, receive: Receive, most: int) -> AsyncIterator[bytes]:
+async def body_pieces(scope: Scope, receive: Receive, most: int, *, live: bool) -> AsyncIterator[bytes]:
     """The pieces of a request's body, none empty.
 
-    Raises Refusal: the body is too long or too slow, or its framing is wrong.
+    `live` sound may be sent in real time: in small chunks, at a low bit rate. Raises Refusal: the body is too long or
+    too slow, or its framing is wrong.
     """
     connection: HttpConnection = scope["state"]["connection"]
-    connection.piece_seconds = connection.limits.request_seconds
+    connection.piece_seconds, slowest = connection.limits.request_seconds, SLOWEST
+    if live:
+        connection.piece_seconds, slowest, connection.chunks_left = LIVE_SECONDS, SLOWEST_LIVE, LIVE_CHUNKS
     loop, received = asyncio.get_running_loop(), 0
     began = loop.time()
     while not connection.complete:
@@ -60,8 +67,8 @@ async def body_pieces(scope: Scope, receive: Receive, most: int) -> AsyncIterato
         if received > most:
             raise Refusal(413, f"a request body has at most {most} bytes")
         seconds = loop.time() - began
-        if not connection.complete and seconds > AFTER and received < seconds * SLOWEST:
-            raise Refusal(408, f"a file must be sent with {SLOWEST} bytes a second at least")
+        if not connection.complete and seconds > AFTER and received < seconds * slowest:
+            raise Refusal(408, f"a file must be sent with {slowest} bytes a second at least")
         if piece:
             yield piece
 
@@ -131,6 +138,7 @@ class Endpoint:
     handler: Callable[..., Response | Awaitable[Response]]
     token: bool
     most: int = 0  # bytes of a body that it reads in pieces; 0 for one that is read before
+    live: bool = False  # whether sound may be sent as it is made: in small chunks, at a low bit rate
 
 
 class Resource:
@@ -150,7 +158,8 @@ class Resource:
         request: HttpRequest = replace(scope["state"]["request"], parts=scope.get("path_params", {}))
         self._gate.check(request, scope, endpoint.token, endpoint.most)
         if endpoint.most:
-            response = await self._called(endpoint, request, body_pieces(scope, receive, endpoint.most))
+            body = body_pieces(scope, receive, endpoint.most, live=endpoint.live)
+            response = await self._called(endpoint, request, body)
         else:
             response = await self._with_body(endpoint, request, scope, receive)
         await respond(response, {**scope, "headers": []} if head else scope, receive, send)
