@@ -171,6 +171,18 @@ def antiphon_routes(http):
     raise OSError("no road")
 
 @hookimpl
+def antiphon_addresses(osc):
+    from antiphon.kernel.session.commands import SetParam
+
+    def shake(request):
+        times, *rest = request.args
+        if rest == ["wet"]:
+            return SetParam("gain", "wet", 1 / times)
+        request.reply("/NAME/shaken", times)
+
+    osc.add("/NAME/shake", "i:times [s:what]", shake, "Shakes, or sets wet.")
+
+@hookimpl
 async def antiphon_startup(app):
     raise OSError("the lamp is gone")
 
@@ -250,13 +262,27 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> loader.Loaded:
         return loader.load(check=False)
 
 
-REGISTERED = ("synths", "models", "trainings", "evaluations", "analyses", "services")
+@pytest.mark.parametrize("plugin", NAMES)
+def test_hook_antiphon_processors(loaded: loader.Loaded, plugin: str) -> None:
+    assert loaded.catalog[NAMES[plugin]].plugin == plugin
+    assert loaded.catalog[NAMES[plugin]].doc == "Silence."
 
 
-def test_hooks_that_register(loaded: loader.Loaded) -> None:
-    for plugin, name in NAMES.items():
-        assert (loaded.catalog[name].plugin, loaded.catalog[name].doc) == (plugin, "Silence.")
-        assert [loaded.factories[kind][name]() for kind in REGISTERED] == list(REGISTERED)
+@pytest.mark.parametrize("name", NAMES.values())
+@pytest.mark.parametrize(
+    "hook",
+    [
+        "antiphon_synths",
+        "antiphon_models",
+        "antiphon_trainings",
+        "antiphon_evaluations",
+        "antiphon_analyses",
+        "antiphon_services",
+    ],
+)
+def test_a_hook_that_registers(loaded: loader.Loaded, hook: str, name: str) -> None:
+    kind = hook.removeprefix("antiphon_")
+    assert loaded.factories[kind][name]() == kind
 
 
 def test_the_catalog_says_which_hooks_each_has(loaded: loader.Loaded) -> None:
@@ -320,10 +346,14 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Served:
         return Served(answers, before, lines(log), server.standard_error(), turned, gain, shaken)
 
 
-def test_a_route_runs_in_the_web_process_and_reaches_control(served: Served) -> None:
-    for plugin, name in NAMES.items():
-        assert served.answers[plugin] == f"{name} here"
-        assert served.turned[plugin] == "in web, 1.0, Through"
+@pytest.mark.parametrize("plugin", NAMES)
+def test_hook_antiphon_routes(served: Served, plugin: str) -> None:
+    assert served.answers[plugin] == f"{NAMES[plugin]} here"
+
+
+@pytest.mark.parametrize("plugin", NAMES)
+def test_a_route_runs_in_the_web_process_and_reaches_control(served: Served, plugin: str) -> None:
+    assert served.turned[plugin] == "in web, 1.0, Through"
     assert served.gain == 0.25
 
 
@@ -352,11 +382,26 @@ def test_arguments_that_cannot_be_written_so_are_refused(args: str) -> None:
 
 
 @pytest.mark.parametrize("plugin", NAMES)
-def test_each_part_begins_hears_of_events_and_ends_in_its_turn(served: Served, plugin: str) -> None:
-    noted, first = served.noted, (f"{plugin} startup ControlApp", f"{plugin} transport started")
-    assert noted.index(first[0]) < noted.index(first[1])
-    assert {*first, f"{plugin} event patch"} <= set(served.before)
+def test_hook_antiphon_startup(served: Served, plugin: str) -> None:
+    assert f"{plugin} startup ControlApp" in served.before
+
+
+@pytest.mark.parametrize("plugin", NAMES)
+def test_hook_antiphon_event(served: Served, plugin: str) -> None:
+    assert f"{plugin} event patch" in served.before
+
+
+@pytest.mark.parametrize("plugin", NAMES)
+def test_hook_antiphon_shutdown(served: Served, plugin: str) -> None:
     assert f"{plugin} shutdown" not in served.before
+    assert f"{plugin} shutdown" in served.noted
+
+
+@pytest.mark.parametrize("plugin", NAMES)
+def test_hook_antiphon_transports(served: Served, plugin: str) -> None:
+    noted = served.noted
+    assert noted.index(f"{plugin} startup ControlApp") < noted.index(f"{plugin} transport started")
+    assert f"{plugin} transport started" in served.before
     assert noted.index(f"{plugin} transport stopped") < noted.index(f"{plugin} shutdown")
 
 

@@ -117,9 +117,7 @@ def test_one_stem_all_but_one_and_the_sum(tmp_path: Path, mode: str) -> None:
     sound = song(tmp_path / "song.wav", 2.0 if mode == "mode=hpss" else 1.0)
 
     def out(*options: str) -> np.ndarray:
-        given = ("run", "stems", tmp_path / "song.wav", tmp_path / "out.wav", "--force", "-p", "latency=low")
-        said = command(*given, "-p", mode, *options).stderr
-        assert f"latency of stems has no effect on files in mode {'hpss' if 'hpss' in mode else 'learned'}" in said
+        command("run", "stems", tmp_path / "song.wav", tmp_path / "out.wav", "--force", "-p", mode, *options)
         return read(tmp_path / "out.wav")
 
     bass, rest = out("--only", "bass"), out("--without", "bass")
