@@ -38,7 +38,7 @@ class MelodyChords:
         """Clears the position."""
         self._taken: int | None = None
         self._since = 0
-        self._last = 0  # the triad of the beat before
+        self._last = -1  # the triad of the beat before; -1 for none
 
     def reset(self) -> None:
         """Clears the key."""
@@ -47,7 +47,7 @@ class MelodyChords:
     def begin(self, beat: int) -> None:
         """Handles a jump of the clock, with silent beats before `beat`."""
         self._since = 0 if self.known is not None else beat - 1
-        self._taken = None
+        self._taken, self._last = None, -1
         if self._past is not None:
             self._past.restart()
         self.melody.clear(beat - 1)
@@ -93,7 +93,7 @@ class MelodyChords:
             chances = self._past.mixed(chances, self.melody, beat, tracker.weights)
         elif self._past is not None:
             self._past.skip(self.melody, beat)
-        if self.is_live(bars):
+        if self.is_live(bars) and self._last >= 0:
             chances[self._last] *= STAYS[places(tracker.meter)[beat % tracker.meter]]
         self._last = int(chances.argmax())
         return self._last

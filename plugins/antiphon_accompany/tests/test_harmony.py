@@ -11,6 +11,7 @@ from antiphon_accompany.files.offline import accompany_file, melody_of
 from antiphon_accompany.harmony import tables
 from antiphon_accompany.harmony.chords import KEYS, absolute, label, parse, relative
 from antiphon_accompany.harmony.melody import Melody
+from antiphon_accompany.harmony.melody_chords import MelodyChords
 from antiphon_accompany.harmony.tracker import HarmonyTracker, features
 from antiphon_accompany.tests.playing import TUNE
 
@@ -43,6 +44,19 @@ def test_knowing_what_comes_helps() -> None:
     # a chord of the tune in the human's ear: bars on C, C, G, C, ...
     fits = [sum(c in (0, 7) for c in told(0, tables.installed_tables(), known)[0]) for known in (0, 8)]
     assert fits[1] >= 18
+
+
+def test_no_chord_stays_before_the_first_and_after_a_jump(monkeypatch: pytest.MonkeyPatch) -> None:
+    chords = MelodyChords()
+    tracker = chords.settle(4, "auto", 0)
+    chances = np.zeros(24)
+    chances[[0, 7]] = 1.0, 1.02
+    monkeypatch.setattr(tracker, "decide", lambda *_: chances.copy())
+    assert chords.triad(tracker, 1, 0, used=False) == 7
+    chances[[0, 7]] = 1.02, 1.0
+    assert chords.triad(tracker, 2, 0, used=False) == 7
+    chords.begin(9)
+    assert chords.triad(tracker, 9, 0, used=False) == 0
 
 
 def test_rows_hold_what_was_played() -> None:

@@ -18,8 +18,10 @@ are; and where one is outside the chord that sounds."""
 _TRIAD, _BASS, _OUTSIDE = (1.0, 1.0, 0.8), 0.8, 0.8
 """Weights of root, third and fifth, of a root in the bass and of other notes. All are chosen on chords, strums and
 arpeggios of a recorded piano's and guitar's notes."""
-_MIN_NOTE, _MIN_SCORE = 0.05, 0.4
-"""Minimum weight of root and third, and of another pitch class, and minimum score, as shares of all weights."""
+_MIN_SCORE = 0.4
+"""Minimum score, as a share of all weights."""
+_BASS_SECONDS, _OCTAVE = 2.0, 12
+"""Seconds for which a bass counts after its note, and semitones from which on a note is its chord's, not its line's."""
 
 
 class NoteChords:
@@ -33,7 +35,8 @@ class NoteChords:
 
     def clear(self) -> None:
         self._began[:], self._struck[:] = [-1.0] * 128, [0.0] * 12
-        self._last = self._first = 0.0
+        self._last = self._first = self._bass_at = 0.0
+        self._low = self._high = self._bass = -1
         self.chord, self.named, self.due = 0, -math.inf, math.inf
 
     def add(self, event: Event, sample: int) -> None:
@@ -43,45 +46,71 @@ class NoteChords:
             if self.due == math.inf:
                 self.due = sample + round(SETTLE_SECONDS * self._rate)
                 self._first, self._fresh[:] = now, [0.0] * 12
+                self._low = self._high = event.number
             self._began[event.number], self._velocities[event.number] = now, event.value
             self._fresh[event.number % 12] += event.value
+            self._low, self._high = min(self._low, event.number), max(self._high, event.number)
         elif event.kind in ("on", "off"):
             self._began[event.number] = -1.0
 
     def name(self, sample: int) -> None:
         """Names the chord at `due`."""
         now, self.due = sample / self._rate, math.inf
-        weights, lowest = self._weights(now)
+        together, lowest = self._together()
+        weights = self._weights(now)
         total, best, found = sum(weights), 0.0, 0
         for chord in range(1, 25):
-            own = [weights[pitch] for pitch in _tones(chord)]
+            tones = _tones(chord)
+            if not self._is_chord(tones, together, lowest):
+                continue
+            own = [weights[pitch] for pitch in tones]
             score = sum(w * part for w, part in zip(own, _TRIAD, strict=True)) - _OUTSIDE * (total - sum(own))
-            score += _BASS * own[0] * (lowest % 12 == (chord - 1) % 12 and lowest >= 0)
-            if score > best and min(own[:2]) > _MIN_NOTE * total:
+            score += _BASS * own[0] * (lowest % 12 == tones[0])
+            if score > best:
                 best, found = score, chord
-        # a third and no fifth is a chord above its root
-        least = 2 if lowest % 12 == (found - 1) % 12 else 3
-        several = sum(weight > _MIN_NOTE * total for weight in weights) >= least
-        if found and several and best >= _MIN_SCORE * total:
+        if found and best >= _MIN_SCORE * total:
             self.chord, self.named = found, now
 
-    def _weights(self, now: float) -> tuple[list[float], int]:
-        """Weights of the pitch classes of what was struck and sounds, and the lowest note that sounds, -1 for none."""
+    def _is_chord(self, tones: tuple[int, int, int], together: set[int], lowest: int) -> bool:
+        """Whether a triad's tones sound together, if only a third above its root: those of a melody do not."""
+        if together.issuperset(tones):
+            return True
+        if tones[0] != lowest % 12 or not self._fresh[tones[1]]:
+            return False
+        # neither one note of a melody after another nor its last one, held too long
+        several = sum(weight > 0.0 for weight in self._fresh) > 1
+        return several or (self._began[lowest] >= 0.0 and lowest + _OCTAVE <= self._low)
+
+    def _together(self) -> tuple[set[int], int]:
+        """Pitch classes that sound, were struck now or as the bass of this chord, and the lowest of these notes."""
+        fresh = {pitch for pitch, weight in enumerate(self._fresh) if weight > 0.0}
+        wide = self._high >= self._low + _OCTAVE
+        near = self._low < self._bass + _OCTAVE and (len(fresh) != 2 or wide)
+        if self._low < self._bass or near or abs(self._first - self._bass_at) > _BASS_SECONDS or self._bass < 0:
+            self._bass, self._bass_at = self._low, self._first
+        sounding = [number for number, began in enumerate(self._began) if began >= 0.0]
+        lowest = self._low if wide and self._bass == self._low else min([self._bass, *sounding])
+        return fresh | {number % 12 for number in [self._bass, *sounding]}, lowest
+
+    def _weights(self, now: float) -> list[float]:
+        """Weights of the pitch classes of what was struck and sounds."""
         own = _tones(self.chord) if self.chord else range(12)
         whole = sum(weight > 0.0 for weight in self._fresh) >= 3
         held = _WHOLE if whole else 1.0
         if any(weight > 0.0 and pitch not in own for pitch, weight in enumerate(self._fresh)):
             held *= _OTHER
-        fade = held * (1.0 if whole else _PART) * math.exp((self._last - self._first) / _STRIKE_DECAY)
+        fade = held * (1.0 if whole else _PART) * math.exp(min(0.0, self._last - self._first) / _STRIKE_DECAY)
         self._last = self._first
         self._struck[:] = [fade * weight + new for weight, new in zip(self._struck, self._fresh, strict=True)]
-        weights, lowest = list(self._struck), -1
+        weights = list(self._struck)
+        if self._bass_at < self._first:
+            fall = math.exp(min(0.0, self._bass_at - now) / _HELD_DECAY)
+            weights[self._bass % 12] += self._velocities[self._bass] * fall
         for pitch, began in enumerate(self._began):
-            if began >= 0.0:
-                lowest = pitch if lowest < 0 else lowest
+            if began >= 0.0 and (pitch != self._bass or self._bass_at == self._first):
                 share = held if began < self._first else 1.0
-                weights[pitch % 12] += share * self._velocities[pitch] * math.exp((began - now) / _HELD_DECAY)
-        return weights, lowest
+                weights[pitch % 12] += share * self._velocities[pitch] * math.exp(min(0.0, began - now) / _HELD_DECAY)
+        return weights
 
 
 def _tones(chord: int) -> tuple[int, int, int]:

@@ -72,39 +72,67 @@ def test_bars_chord_and_key_are_known_in_a_while() -> None:
     assert spec.KEYS[int(answer[spec.KEY])] == "C major"
 
 
-def test_notes_name_a_chord_once_its_others_had_time_to_come() -> None:
-    """C with a harmonic of its bass, A minor key by key while its G is let go late, a fifth, a cluster."""
-    played = [(0.5, 2.5, (48, 52, 82)), (0.5, 2.6, (55,)), (2.5, 4.5, (45, 60)), (2.55, 4.5, (64,))]
-    played += [(4.5, 6.5, (50, 57)), (6.5, 8.5, (60, 61, 62))]
-    notes = [(start, end, note) for start, end, chord in played for note in chord]
-    events = [(round(end * 1000), Event("off", 0, note)) for _, end, note in notes]
-    events += [(round(start * 1000), Event("on", 0, note, 0.7)) for start, _, note in notes]
-    chords = NoteChords(1000)
-    named = []
+Played = list[tuple[float, float, tuple[int, ...]]]
+
+
+def named(played: Played, chords: NoteChords) -> list[tuple[int, str]]:
+    """(sample, chord) of each time that notes of (start, end, numbers) in seconds name one."""
+    events = [(round(end * 1000), Event("off", 0, note)) for _, end, notes in played for note in notes]
+    events += [(round(start * 1000), Event("on", 0, note, 0.8)) for start, _, notes in played for note in notes]
+    out = []
     for now in range(9000):
         for at, event in events:
             if at == now:
                 chords.add(event, now)
         if chords.due <= now:
             chords.name(now)
-            named.append((now, spec.CHORDS[chords.chord], chords.named == now / 1000))
-    expected = [(560, "C:maj", True), (2560, "A:min", True), (4560, "A:min", False), (6560, "A:min", False)]
-    assert named == expected
+            if chords.named == now / 1000:
+                out.append((now, spec.CHORDS[chords.chord]))
+    return out
+
+
+def each(step: float, *notes: tuple[int, ...], held: float = 0.0) -> Played:
+    """Notes one after another, each as long as its step, or held until a second."""
+    return [(n * step, held or (n + 1) * step, numbers) for n, numbers in enumerate(notes)]
+
+
+def test_notes_name_a_chord_once_its_others_had_time_to_come() -> None:
+    """C with a harmonic of its bass, A minor key by key while its G is let go late, a fifth, a cluster."""
+    played: Played = [(0.5, 2.5, (48, 52, 82)), (0.5, 2.6, (55,)), (2.5, 4.5, (45, 60)), (2.55, 4.5, (64,))]
+    played += [(4.5, 6.5, (50, 57)), (6.5, 8.5, (60, 61, 62))]
+    assert named(played, NoteChords(1000)) == [(560, "C:maj"), (2560, "A:min")]
+
+
+SCALE = tuple((note,) for note in (60, 62, 64, 65, 67, 69, 71, 72))
 
 
 @pytest.mark.parametrize(
-    ("notes", "spaced", "chord"),
-    [((60,), 0, 0), ((48, 55), 0, 0), ((48, 60, 52), 0, 1), ((52, 60), 0, 0), ((57, 64, 69, 72, 69, 64), 300, 22)],
+    ("played", "chords"),
+    [
+        (each(1.0, (60,)), []),
+        (each(1.0, (48, 55)), []),
+        (each(1.0, (52, 60)), []),
+        (each(0.03, (63, 71)), []),
+        (each(1.0, (48, 60, 52)), ["C:maj"]),
+        (each(0.3, (57,), (64,), (69,), (72,), held=1.5), ["A:min"]),
+        (each(0.5, (60,), (64,), (67,), held=2.0), ["C:maj"]),
+        (each(0.5, *SCALE), []),
+        (each(0.25, *SCALE), []),
+        (each(1.0, (60,), (64,), (62,), (65,), (64,), (67,)), []),
+        (each(0.5, (36,), (64, 67), (64, 67), (31,), (59, 65), (59, 65)), ["C:maj", "C:maj", "G:maj"]),
+    ],
 )
-def test_a_third_above_its_root_names_a_chord_and_so_does_an_arpeggio(
-    notes: tuple[int, ...], spaced: int, chord: int
-) -> None:
+def test_what_sounds_together_is_a_chord_and_a_melody_is_none(played: Played, chords: list[str]) -> None:
+    assert [chord for _, chord in named(played, NoteChords(1000))] == chords
+
+
+def test_chords_are_named_where_the_clock_goes_back() -> None:
     chords = NoteChords(1000)
-    for n, note in enumerate(notes):
-        chords.add(Event("on", 0, note, 0.7), n * spaced)
-        if spaced or n == len(notes) - 1:
-            chords.name(n * spaced + 60)
-    assert chords.chord == chord
+    for note in (48, 52, 55):
+        chords.add(Event("on", 0, note, 0.8), 10**7)
+    chords.name(10**7 + 60)
+    assert spec.CHORDS[chords.chord] == "C:maj"
+    assert named([(0.0, 0.0, (48, 52, 55)), (0.5, 1.0, (45, 60, 64))], chords)[-1] == (560, "A:min")
 
 
 def test_silence_has_no_beat_and_forgets_the_music_before() -> None:
