@@ -14,7 +14,7 @@ from antiphon_answer.melody_file import MelodyFile, read, write
 from antiphon_answer.prior import KEYS, installed_prior
 from antiphon_answer.processor import Continue
 from antiphon_answer.sound_file import continue_sound
-from antiphon_answer.together import play_along
+from antiphon_answer.together import meter_of, play_along
 
 ANSWER = "ANSWER"
 """Track name of the accompanying answer."""
@@ -32,9 +32,11 @@ def run(job: FileJob) -> tuple[Written, ...]:
     if not is_midi(job.target, written=True):
         raise UsageError(f"{job.plugin} writes MIDI: OUT must end in .mid or .midi, or say -p audio=on")
     given = read(job.source)
-    if settings["mode"] != "continue":
+    along = settings["mode"] != "continue"
+    idle = ("pause",) if along and not meter_of(given) else ("pause", "meter")
+    job.uses(*(param.name for param in Continue.params if param.name not in idle), where="on this file")
+    if along:
         return _with(job, given, settings)
-    job.uses(*(param.name for param in Continue.params if param.name not in ("pause", "meter")))
     improviser = Improviser(installed_prior())
     read_corpus(improviser, str(settings["corpus"]))
     wish(improviser, settings)

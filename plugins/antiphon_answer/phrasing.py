@@ -119,9 +119,9 @@ class Phraser:
         if not self._notes:
             return note
         gap = self._notes[0].at - note.at - note.length
-        # of a rest longer than a beat, the note takes part
-        length = note.length + (self._chance() * gap if gap > _BEAT else min(0.0, gap))
-        return note._replace(length=max(0.25, length))
+        # of a rest longer than a beat the note takes part, but of none between phrases
+        more = self._chance() * gap if gap > _BEAT and note.ends != OPEN else min(0.0, gap)
+        return note._replace(length=max(0.25, note.length + more))
 
     def sounds(self, note: Onset, pitch: int) -> None:
         """Sets the pitch of a taken note."""

@@ -294,9 +294,16 @@ class Answer(Processor):
         self._waiting.append(PendingNote(note.at / 4.0, pitch, note.velocity, note.length / 4.0))
 
     def _yields(self, note: PendingNote) -> bool:
-        """Whether a turn's first note waits while the player's last one sounds, for a bar at most: to the next beat."""
-        late = self._drawn != _NOTHING and note.start < self._drawn[0] / 4.0 + self._meter
-        if not (late and self._held and self._mode == "trade"):
+        """Whether a turn's first note waits, to the next beat, while a note of the player's last bar sounds.
+
+        It waits for a bar or half the turn at most.
+        """
+        if self._mode != "trade" or self._drawn == _NOTHING:
+            return False
+        start, meter = self._drawn[0] / 4.0, self._meter
+        # a drone, or a note whose end was lost, is no last note
+        held = any(begun > start - meter for begun in self._held.values())
+        if not held or note.start >= start + min(meter, self._bars * meter / 2):
             return False
         beat = note.start + _BREATH if note.start % 1.0 < 0.5 * _BREATH else math.floor(note.start) + 1.0
         left = note.start + note.length - beat

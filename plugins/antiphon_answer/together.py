@@ -17,13 +17,15 @@ _SIXTEENTH_FRAMES = RATE * 15.0 / TEMPO
 """Frames per sixteenth."""
 
 
-def play_along(given: MelodyFile, settings: Mapping[str, Value]) -> list[Planned]:
-    """Notes of a node fed with the melody, in the file's slots, up to a turn after its end.
+def meter_of(given: MelodyFile) -> int:
+    """Beats of the file's bar; 0 where a node cannot take it, and has that of its parameter."""
+    return given.bar // 4 if given.bar % 4 == 0 and 2 <= given.bar // 4 <= 7 else 0
 
-    Bars are the file's where they are whole beats that the node takes, else those of `settings`.
-    """
+
+def play_along(given: MelodyFile, settings: Mapping[str, Value]) -> list[Planned]:
+    """Notes of a node fed with the melody, in the file's slots, up to a turn after its end."""
     node = Answer()
-    meter = given.bar // 4 if given.bar % 4 == 0 and 2 <= given.bar // 4 <= 7 else settings["meter"]
+    meter = meter_of(given) or settings["meter"]
     own = {param.name: settings[param.name] for param in node.params if not param.readonly}
     cells = prepare_processor(node, StreamSpec(RATE, BLOCK, 1), {**own, "meter": meter})
     # offs before ons: a note that is struck again has ended

@@ -9,6 +9,7 @@ import pytest
 import soundfile
 
 from antiphon.api import UsageError
+from antiphon.api.backends.cli import application, run_command
 from antiphon.api.backends.files import MidiNote, MidiTrack, read_midi, write_midi
 from antiphon_models.learning.user_commands import command
 
@@ -100,14 +101,17 @@ def test_the_key_is_that_of_all_notes_not_of_the_highest_alone(tmp_path: Path) -
     assert {note.number % 12 for note in track.notes if note.start >= 32.0} <= {0, 2, 4, 5, 7, 9, 11}
 
 
-def test_what_is_played_with_a_file_is_a_track_of_its_own(tmp_path: Path) -> None:
+def test_what_is_played_with_a_file_is_a_track_of_its_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     song(tmp_path / "in.mid")
     before = read_midi(tmp_path / "in.mid").tracks
     melody = [(note.start, note.number) for track in before if track.name == "MELODY" for note in track.notes]
     played = {}
     for mode in ("trade", "shadow", "canon", "accompany"):
         out = tmp_path / f"{mode}.mid"
-        command("run", "answer", tmp_path / "in.mid", out, "-p", f"mode={mode}", "-p", "bars=2")
+        wishes = [word for wish in (f"mode={mode}", "bars=2", "pause=4", "meter=3") for word in ("-p", wish)]
+        typed = ["run", "answer", str(tmp_path / "in.mid"), str(out), *wishes]
+        assert run_command(application(typed), typed) == 0
+        assert "meter, pause of answer have no effect on this file" in capsys.readouterr().err
         *kept, own = read_midi(out).tracks
         assert [track.notes for track in kept] == [track.notes for track in before]
         assert (own.name, own.notes[0].channel) == ("ANSWER", 3)

@@ -10,8 +10,10 @@ from antiphon_answer.phrasing import (
     AUGMENTATION,
     INVERSION,
     NO_STEP,
+    OPEN,
     ORNAMENT,
     SEQUENCE,
+    WITHIN,
     Onset,
     Phraser,
     degree_of,
@@ -68,6 +70,10 @@ def test_a_turn_waits_while_the_players_last_note_sounds() -> None:
     for held, first, last in ((16.0, 16.0, 16.0), (16.03, 16.0, 16.1), (17.3, 17.3, 19.0), (30.0, 20.0, 23.0)):
         events = play([*own, (15.0, held, 72)], 40.0, {"mode": "trade", "key": "C"})[0]
         assert first <= next(at for at, event in events if event.kind == "on") <= last
+    drone = play([*own[:8], *own[16:24], (0.1, 99.0, 36)], 16.0, {"mode": "trade", "bars": 1, "key": "C"})[0]
+    begun = [at for at, event in drone if event.kind == "on"]
+    # begun in the first bar, it is waited for until half of the first turn is over, and never again
+    assert [next(at for at in begun if at >= start) for start in (4.0, 12.0)] == pytest.approx([6.0, 12.0], abs=0.02)
 
 
 def test_density_is_notes_a_bar() -> None:
@@ -129,6 +135,10 @@ def test_an_answer_is_laid_out_to_its_end() -> None:
         assert -0.6 * bar < notes[-1].at + notes[-1].length - end < 4.0
         assert notes[-1].ends
         assert notes[-1].step == NO_STEP
+    for ends, length in ((WITHIN, 11.0), (OPEN, 2.0)):
+        phraser.begin((0, 0, 0), 16, 0, 0.5, lambda: 0.9, turn=False)
+        phraser._notes[:] = Onset(0, 0.0, 2.0, 0.7, ends=ends), Onset(12, 0.0, 2.0, 0.7)
+        assert next(iter(phraser.take, None)).length == length, "a rest between phrases is not played into"
 
 
 @pytest.mark.parametrize("key", [0, 3, 21])

@@ -73,8 +73,13 @@ def test_in_steady_noise_the_mask_is_trusted_and_of_told_noise_nothing_is_asked(
         assert hear(tmp_path / "in.wav", values, fired).told is None
 
 
-@each("found", [(0.6, "unknown", True), (0.6, None, True), (0.6, "electronic", False), (0.2, "unknown", False)])
-def test_pauses_and_syllables_are_speech_where_no_genre_is_heard(found: tuple[float, str | None, bool]) -> None:
+SPOKEN = [(0.6, "unknown", True), (0.6, None, True), (0.63, "electronic", False), (0.2, "unknown", False)]
+
+
+@each("found", [*SPOKEN, (0.995, "hip hop", True)])
+def test_pauses_and_syllables_are_speech_where_no_genre_is_heard_or_they_are_sure(
+    found: tuple[float, str | None, bool],
+) -> None:
     given = {"character": {"speechiness": found[0]}, "genre": {"genre": found[1]}}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(hearing, "analyses", lambda: given)
