@@ -341,7 +341,7 @@ def test_what_a_terminal_plays_is_shown_until_it_ends(server: ServerProcess, bro
     tab.until(f"{STATUS}.includes('Nothing plays.')")
     tab.run(f"location.hash = 'room=code&token={token}'")
     tab.reload()
-    tab.until("antiphon.connection() === 'open' && location.hash === '#room=code'")
+    tab.until("window.antiphon?.connection() === 'open' && location.hash === '#room=code'")
     tab.reload()
     tab.until("!!document.querySelector('.cm-content')")
 
