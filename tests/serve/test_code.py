@@ -326,6 +326,7 @@ def test_what_a_terminal_plays_is_shown_until_it_ends(server: ServerProcess, bro
     stop(server, token)
     tab = opened(browser, server)
     with socket.create_connection(("127.0.0.1", server.osc)) as terminal:
+
         def send(*words: str) -> None:
             packet = message(*words)
             terminal.sendall(len(packet).to_bytes(4, "big") + packet)
