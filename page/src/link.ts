@@ -47,20 +47,22 @@ let flushing = 0;
 
 const KEY = "page-key";
 
-/** Takes a secret out of the address; the room stays. */
-function hide(secret: string): void {
+/** Takes a secret out of the address, and gives it, "" for none; the room stays. */
+function secretOf(name: string): string {
   const rest = new URLSearchParams(location.hash.slice(1));
-  rest.delete(secret);
+  const secret = rest.get(name) ?? "";
+  if (!/^[0-9a-f]{32}$/.test(secret)) return "";
+  rest.delete(name);
   history.replaceState(null, "", rest.size ? `#${rest}` : location.pathname);
+  return secret;
 }
 
 /** Exchanges the secret of the address that the owner opened for the page's key, which is kept as long as it counts. */
 export async function exchangeSecret(): Promise<void> {
-  const match = /open=([0-9a-f]{32})/.exec(location.hash);
-  if (!match) return;
-  hide("open");
+  const secret = secretOf("open");
+  if (!secret) return;
   const headers = { Accept: "application/json", "Content-Type": "application/json" };
-  const body = JSON.stringify({ secret: match[1] });
+  const body = JSON.stringify({ secret });
   const answer = await fetch("/api/page/open", { method: "POST", headers, body }).catch(() => null);
   const data = (await answer?.json().catch(() => ({}))) as { key?: string; error?: string } | undefined;
   if (answer?.ok && data?.key) localStorage.setItem(KEY, data.key);
@@ -83,11 +85,8 @@ export function forgetToken(): void {
 }
 
 export function token(): string {
-  const match = /token=([0-9a-f]{32})/.exec(location.hash);
-  if (match) {
-    sessionStorage.setItem("token", match[1]!);
-    hide("token");
-  }
+  const given = secretOf("token");
+  if (given) sessionStorage.setItem("token", given);
   return sessionStorage.getItem("token") ?? localStorage.getItem(KEY) ?? "";
 }
 

@@ -109,7 +109,7 @@ def _tried(address: str, read: Callable[[], PluginCard]) -> dict[str, Any]:
 
 def _how(end: ForkedEnd) -> str:
     if end.late:
-        return f"did not answer within {SECONDS:g} s when it was tried"
+        return f"did not answer within {end.late:g} s when it was tried"
     how = signal.Signals(-end.status).name if end.status < 0 else f"exit status {end.status}"
     return f"crashed when it was tried ({how})"
 

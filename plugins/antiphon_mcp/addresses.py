@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import threading
 import time
 from functools import partial
 from pathlib import Path
@@ -46,7 +47,7 @@ class PerformerSwitches:
 
     def add_to(self, osc: AddressList) -> None:
         """Registers the addresses, and removes what a server before has left."""
-        _sweep(library_folder() / "captures")
+        threading.Thread(target=_sweep, args=(library_folder() / "captures", time.time()), daemon=True).start()
         for mode in MODES:
             osc.add(f"/mcp/{mode}", "", partial(self._switch, mode), MODE_DOCS[mode], surfaces=True)
         for act, doc in ACTS.items():
@@ -106,15 +107,16 @@ async def hear(request: OscRequest) -> None:
     try:
         beats = await request.server.capture(path, str(node), int(bars))  # type: ignore[arg-type]
     finally:
-        asyncio.get_running_loop().call_later(EXPIRY_SECONDS, _sweep, folder)
+        loop = asyncio.get_running_loop()
+        loop.call_later(EXPIRY_SECONDS, loop.run_in_executor, None, _sweep, folder, time.time())
     request.reply("/mcp/hear.reply", str(path), beats)
 
 
-def _sweep(folder: Path) -> None:
-    """Removes capture files whose requester has gone."""
+def _sweep(folder: Path, until: float) -> None:
+    """Removes capture files that were written until that time: their requesters have gone."""
     for path in folder.glob(".hear-*.wav"):
         with contextlib.suppress(OSError):
-            if path.stat().st_mtime <= time.time() - EXPIRY_SECONDS + 1.0:
+            if path.stat().st_mtime <= until:
                 path.unlink()
 
 

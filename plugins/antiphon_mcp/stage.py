@@ -89,7 +89,7 @@ def _encoded(work: Callable[[], dict[str, Any]]) -> bytes:
 
 def _reason(end: ForkedEnd) -> str:
     if end.late:
-        return f"it takes over {SECONDS:g} s"
+        return f"it takes over {end.late:g} s"
     if end.status == -signal.SIGVTALRM:
         return f"it runs without end, over {2 * TIMEOUT_SECONDS:g} s in one call"
     how = f" by {signal.Signals(-end.status).name}" if end.status < 0 else ""

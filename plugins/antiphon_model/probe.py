@@ -56,7 +56,7 @@ def main(path: str, cache_file: str, seconds: str) -> None:
         with contextlib.suppress(OSError):
             os.nice(NICE)
         end = run_forked(partial(_confined, path, limit), limit, MAX_ANSWER)
-        answer = _answer_of(end, limit)
+        answer = _answer_of(end)
         if "refused" in answer:
             place = place.with_suffix(".refused")
             answer["until"] = time.time() + (SLOW_SECONDS if end.late else REFUSAL_SECONDS)
@@ -65,9 +65,9 @@ def main(path: str, cache_file: str, seconds: str) -> None:
         os.close(lock)
 
 
-def _answer_of(end: ForkedEnd, limit: float) -> dict[str, Any]:
+def _answer_of(end: ForkedEnd) -> dict[str, Any]:
     if end.late:
-        return {"refused": f"it was not tried within {limit:g} s; it is too large for this machine or made to harm"}
+        return {"refused": f"it was not tried within {end.late:g} s; it is too large for this machine or made to harm"}
     try:
         answer = json.loads(end.data)
     except ValueError:

@@ -134,6 +134,10 @@ async def test_a_script_goes_to_programs_that_have_proved_the_token_alone(live: 
         assert performer.proof is not None
         assert performer.proof.check(proof, "perform", str(number), "code")
     assert await stranger.ask() == []
+    assert await performer.ask("/live/plays", "mine.py") == []
+    ((failed, (_, why)),) = await stranger.ask("/live/plays", "forged.py")
+    assert "proved the token" in why
+    assert live.app.scripts.performed == {"name": "mine.py", "tracks": [], "printed": []}
     assert [m for m in client.heard() if m[0] == "/live/eval"] == []
 
 

@@ -11,18 +11,21 @@ import pytest
 from tests.each import each
 
 from antiphon import live
+from antiphon.kernel.errors import UsageError
 from antiphon.kernel.graph.graph import Graph
 from antiphon.kernel.graph.patch import load as load_patch
 from antiphon.kernel.plugins.loader import load
+from antiphon.kernel.session.commands import SetParam
 from antiphon.kernel.session.notes import Players
 from antiphon.live.listening import missing
 from antiphon.live.notes import MACRO_VALUES, to_macros
 from antiphon.live.performance import Performance
 from antiphon.live.reading import read
+from antiphon.live.records import LiveEvent
 from antiphon.live.reference import PATCHES, Entry, entries
 from antiphon.offline.event_file import FindParam
 from antiphon.offline.rendering import param_finder
-from antiphon.offline.script_run import commands, with_macros
+from antiphon.offline.script_run import commands, without_macros
 from antiphon.signal.scales import CHORDS, SCALES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -76,7 +79,7 @@ def test_each_example_plays_where_the_page_tries_it(entry: Entry) -> None:
     events = Performance(script).until(Fraction(8))
     graph, find, players = patch_of(patch)
     assert list(missing(script.listens.items(), [node.name for node in graph.nodes])) == []
-    played, lacking = with_macros(events, graph, find)
+    played, lacking = without_macros(events, graph)
     assert lacking.keys() <= {"size", "time", "duck", "phaser"}, "macros of strudel alone"
     commands(played, "set.py", 48_000, find, players)
 
@@ -86,12 +89,32 @@ def test_values_of_macros_reach_the_parameters_as_they_are_given(patch: str) -> 
     given = {"phaser": 1.0, "size": 4.0, "delaytime": 0.25}
     graph, find, _ = patch_of(patch)
     targets = {macro.name: macro.targets[0] for macro in graph.macros}
-    played, _ = with_macros(to_macros({"s": "bd", **given}, Fraction(0), "", "t", 1), graph, find)
-    assert played
-    for event in played:
-        target = targets[name := event.address.removeprefix("/macro/")]
+    found = places(patch, **given)
+    assert found
+    for name, place in found.items():
+        target = targets[name]
         value = next(given[one] for one, macro in MACRO_VALUES.items() if name == macro)
-        assert target.value(find(target.node, target.param), event.args[0]) == pytest.approx(value, rel=1e-4)
+        assert target.value(find(target.node, target.param), place) == pytest.approx(value, rel=1e-4)
+
+
+def places(patch: str, **given: float) -> dict[str, float]:
+    """Macros that a note's values set in a patch."""
+    graph, find, players = patch_of(patch)
+    events = [*to_macros({"s": "bd", **given}, Fraction(0), "", "t", 1)]
+    events.append(LiveEvent(Fraction(0), "/node/macro/foo", (0.5,), "t", 1))  # as of node("macro").foo
+    played, lacking = without_macros(events, graph)
+    assert "foo" in lacking
+    found = [one for one in commands(played, "set.py", 48_000, find, players) if isinstance(one, SetParam)]
+    return {one.param: float(one.value) for one in found}
+
+
+def test_values_of_macros_that_move_a_share_are_places_in_a_range_of_seconds_or_turns() -> None:
+    found = [places("drone", phaser=by)["phaser"] for by in (0.01, 1.0, 2.0, 4.0, 9.0)]
+    assert found == pytest.approx([0.0, 0.652932, 0.768622, 0.884311, 1.0], abs=1e-4)
+    assert places("cantor", size=4.0)["size"] == pytest.approx(0.765779, abs=1e-4)
+    for wrong in (10**400, float("nan"), float("inf"), True):
+        with pytest.raises(UsageError, match="delaytime takes a number"):
+            places("drone", delaytime=wrong)
 
 
 def test_the_names_that_live_coders_know_are_there() -> None:

@@ -496,10 +496,11 @@ def test_the_clock_of_a_beat_that_stands_still_shows_no_tempo_after_a_gap_in_its
 
 def test_an_undo_goes_on_where_the_version_before_would_be(stage: PlayerRig) -> None:
     old = (
-        f"{IMPORTS}{BEAT}node('echo').feedback = '<.1 .2>'\n"
+        f"{IMPORTS}{BEAT}node('echo').feedback = '<.1 .2>'\ntrack('t', s('bd').delaytime(.25))\n"
         "@loop(on='keys')\ndef l():\n    my = memory(k=60)\n    play(my.k, length=1/2)\n    my.k += 1\n    yield 3\n"
     )
     new = old.replace("bd*4", "sn*8").replace(".1 .2", ".8 .9").replace("yield 3", "yield 5")
+    new = new.replace("track('t', s('bd').delaytime(.25))", "node('macro').time = '<.8 .9>'")
     stage.player.save(old, 6)
     stage.until_true(lambda: stage.player.playing, "the first version plays")
     zero = stage.sent[0].beat
@@ -519,6 +520,7 @@ def test_an_undo_goes_on_where_the_version_before_would_be(stage: PlayerRig) -> 
     assert got == expected[: len(got)]
     at_once = [(e.address, e.args) for e in stage.sent if e.beat == begin]
     assert ("/node/echo/feedback", (0.2,)) in at_once
+    assert ("/macro/time/value", (0.25,)) in at_once
     assert ("/note/off", (36, 0, 1, "bass")) in at_once
     assert stage.player.version == 6
 

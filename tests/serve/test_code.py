@@ -15,6 +15,9 @@ from typer.testing import CliRunner
 
 from antiphon.cli.commands import application
 from antiphon.kernel.runtime import paths
+from antiphon.kernel.wire.frames import Framer
+from antiphon.kernel.wire.osc import Message, decode, messages_of
+from antiphon.kernel.wire.token_proof import TokenProof, nonce
 from antiphon_bench.rig import ServerProcess, message
 
 pytestmark = [pytest.mark.real, pytest.mark.untimed, needs_chromium]
@@ -323,14 +326,23 @@ def test_what_a_terminal_plays_is_shown_until_it_ends(server: ServerProcess, bro
     stop(server, token)
     tab = opened(browser, server)
     with socket.create_connection(("127.0.0.1", server.osc)) as terminal:
-        packet = message("/live/plays", "mine.py", "kick drums\nhats drums", "one line")
-        terminal.sendall(len(packet).to_bytes(4, "big") + packet)
+
+        def send(*words: str) -> None:
+            packet = message(*words)
+            terminal.sendall(len(packet).to_bytes(4, "big") + packet)
+
+        asked, framer, heard = nonce(), Framer(), list[Message]()
+        send("/live/join", asked)
+        while not heard:
+            heard += [one for packet in framer.feed(terminal.recv(1 << 16)) for one in messages_of(decode(packet))]
+        send("/live/perform", TokenProof(token, server.osc, asked, str(heard[0].args[0])).make("performer"))
+        send("/live/plays", "mine.py", "kick drums\nhats drums", "one line")
         tab.until(f"{STATUS}.includes('A terminal plays mine.py.') && {STATUS}.includes('one line')")
         assert shown(tab, ".tracks li") == ["kick drums", "hats drums"]
     tab.until(f"{STATUS}.includes('Nothing plays.')")
     tab.run(f"location.hash = 'room=code&token={token}'")
     tab.reload()
-    tab.until("antiphon.connection() === 'open' && location.hash === '#room=code'")
+    tab.until("window.antiphon?.connection() === 'open' && location.hash === '#room=code'")
     tab.reload()
     tab.until("!!document.querySelector('.cm-content')")
 

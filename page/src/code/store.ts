@@ -40,14 +40,17 @@ sessionStorage.setItem("code-by", me);
 export const terminal = computed(
   () => (status.value.terminal ?? null) as { name: string; tracks: string[]; printed: string[] } | null,
 );
-let accepted = "";
+let accepted = false;
+effect(() => {
+  if (!terminal.value) accepted = false;
+});
 
 /** Whether a script may sound beside a terminal's set: asked once for each. */
 function mayJoin(): boolean {
   const other = terminal.value?.name ?? "";
   const said = `A terminal plays ${other}. What you run plays beside it; a patch that it names takes the place of this one.`;
-  if (other && other !== accepted && !confirm(`${said} Run it?`)) return false;
-  accepted = other;
+  if (other && !accepted && !confirm(`${said} Run it?`)) return false;
+  accepted = other !== "";
   return true;
 }
 const words = signal<Omit<Vocabulary, "nodes" | "patches" | "sounds"> | null>(null);

@@ -364,3 +364,6 @@ async def test_a_capture_that_nobody_takes_is_removed(tmp_path: Path, monkeypatc
     await addresses.hear(request)  # type: ignore[arg-type]
     assert written
     await comes(lambda: not written[0].exists(), "it is removed")
+    written[0].write_bytes(b"RIFF")
+    addresses.PerformerSwitches().add_to(SimpleNamespace(add=lambda *_, **__: None))  # type: ignore[arg-type]
+    await comes(lambda: not written[0].exists(), "so is what a server before has left")

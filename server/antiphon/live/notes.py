@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from antiphon.kernel.errors import UsageError
+from antiphon.kernel.runtime.shortening import is_finite_number, short_repr
 from antiphon.live.patterns.controls import UNNAMED, plain_number
 from antiphon.live.patterns.harmony import HIGHEST, note_number
 from antiphon.live.patterns.places import Places, mark
@@ -29,6 +30,7 @@ MACRO_VALUES = {
 _SHARED = frozenset({*MACRO_VALUES, "duckorbit", "duckattack"})
 _MEASURED = frozenset({"size", "delaytime", "phaser"})
 """Values in seconds, or turns a second, of what the macro moves."""
+_MOST = 1e9
 _LEVELS = ("postgain", "distortvol")
 """Factors of `gain`, wherever they stand beside it."""
 _DIP = Fraction(1, 64)
@@ -163,9 +165,11 @@ def _macro(name: str) -> str:
 
 def _place(name: str, value: Any) -> float:
     """A value as a macro takes it: in Strudel rooms and echoes go beyond 0 to 1, and are full here."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise UsageError(f"{name} takes {'a number' if name in _MEASURED else '0 to 1'}, not {str(value)[:40]!r}")
-    return float(value) if name in _MEASURED else round(min(max(float(value), 0.0), 1.0), 6)
+    least, most = (-_MOST, _MOST) if name in _MEASURED else (0.0, 1.0)
+    if not is_finite_number(value):
+        wanted = "a number" if name in _MEASURED else "0 to 1"
+        raise UsageError(f"{name} takes {wanted}, not {short_repr(value)}")
+    return round(min(max(float(value), least), most), 6)
 
 
 def _in_beats(values: Mapping[str, Any], cycle: Fraction) -> dict[str, Any]:

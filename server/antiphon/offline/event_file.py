@@ -7,9 +7,9 @@
 `time` is in seconds, `sample` in frames of the file, `beat` in beats from its start; exactly one stands
 in a line. Addresses are OSC's: /node/NAME/PARAM (value, seconds of ramp), /node/NAME/PARAM/norm,
 /node/NAME/reset, /node/NAME/play (names and values of a note, in turn), /note/on (note, velocity, channel, node),
-/note/off, /cc (number, value), /bend (value), /macro/NAME (value, seconds of ramp), /scene/recall (number, beats of
-ramp), /tempo (bpm, beats of ramp), /swing (share, step in beats), /transport/play, /transport/stop, /beat, /panic,
-/clearSched.
+/note/off, /cc (number, value), /bend (value), /macro/NAME (place, seconds of ramp), /macro/NAME/value (value of what
+it moves, seconds of ramp), /scene/recall (number, beats of ramp), /tempo (bpm, beats of ramp), /swing (share, step in
+beats), /transport/play, /transport/stop, /beat, /panic, /clearSched.
 """
 
 from __future__ import annotations
@@ -46,10 +46,11 @@ MAX_EVENTS = 500_000
 MAX_LINE = 65536
 MAX_SECONDS = 7 * 24 * 3600.0
 MAX_RAMP = 3600.0
+_ANY = 1e38
 _ADDRESSES = (
     "/node/NAME/PARAM", "/node/NAME/PARAM/norm", "/node/NAME/reset", "/node/NAME/play", *notes.ADDRESSES,
-    "/macro/NAME", "/scene/recall", "/transport/play", "/transport/stop", "/beat", *ACTIONS.messages, "/panic",
-    "/clearSched",
+    "/macro/NAME", "/macro/NAME/value", "/scene/recall", "/transport/play", "/transport/stop", "/beat",
+    *ACTIONS.messages, "/panic", "/clearSched",
 )  # fmt: skip
 
 
@@ -170,6 +171,12 @@ def _command(event: FileEvent, rate: int, find: FindParam, players: notes.Player
             return _set(find(node, name), node, arguments, bool(rest), address, when)
         case ["macro", name]:
             return _set(find(MACRO, name), MACRO, arguments, False, address, when)
+        case ["macro", name, "value"] if players is not None:
+            param = find(MACRO, name)
+            _count(arguments, 1, 2, address)
+            macro = next(one for one in players.graph.macros if one.name == name)
+            place = macro.place(find, _number(arguments[0], "value", -_ANY, _ANY))
+            return _set(param, MACRO, [place, *arguments[1:]], False, address, when)
         case ["transport", ("play" | "stop") as what]:
             _count(arguments, 0, 1, address)
             beat = _number(arguments[0], "a beat", 0.0, 1e9) if arguments else None

@@ -48,7 +48,7 @@ from antiphon.offline.rehearsal import (
 from antiphon.offline.rendering import PlayerRunner, param_finder
 from antiphon.offline.runner import process_stream
 from antiphon.offline.script_limits import begin_step, end_step, set_limits
-from antiphon.offline.script_run import TIMEOUT_SECONDS, commands, is_taken, unknown_values, with_macros
+from antiphon.offline.script_run import TIMEOUT_SECONDS, commands, is_taken, unknown_values, without_macros
 
 RATE = 48000
 """Sample rate in Hz."""
@@ -157,7 +157,7 @@ def rehearse(trial: Trial, played: ScriptEvents, loaded: Loaded, heard: Samples 
     if trial.graph is not None and not _is_of(trial.graph, patch, played):
         played = replace(played, events=_after(played), unchanged=[], lead=Fraction(0))
     tempo = patch.tempo if trial.tempo is None else trial.tempo
-    events, lacking = with_macros(played.events, patch.graph, find)
+    events, lacking = without_macros(played.events, patch.graph)
     remarks = [f"line {line}: the patch has no macro {macro!r}" for macro, line in sorted(lacking.items())]
     present = _ends(trial.graph, players, find)
     shifted = [line.replace('"beat": 0', f'"beat": {float(played.lead)}', 1) for line in trial.lines]
@@ -180,7 +180,7 @@ def rehearse(trial: Trial, played: ScriptEvents, loaded: Loaded, heard: Samples 
         why.append("it is silent")
     steps = [at for at in range(len(verdict.bars) - 1) if largest_step(verdict.bars[at : at + 2]) > STEP_LU]
     if first and steps:
-        unchanged = with_macros(played.unchanged, patch.graph, find)[0]
+        unchanged = without_macros(played.unchanged, patch.graph)[0]
         usual = [*commands(unchanged, trial.name, RATE, find, players), *present]
         before = _rendered(patch, loaded, tempo, usual, edges[steps[-1] + 1], heard)[2]
         why += steps_of_its_own(verdict.bars, before, edges, steps, RATE)

@@ -6,7 +6,7 @@ import contextlib
 import os
 import signal
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from antiphon.offline.hearing import Cue, tempo_map
 SUFFIX = ".py"
 TIMEOUT_SECONDS = 2.0
 """CPU time limit in seconds for reading a script, and for a beat of it."""
-_MACROS = f"/{MACRO}/"
+_MACROS = f"/{MACRO}/", f"/node/{MACRO}/"
 _SILENT = 15.0
 """Multiple of `TIMEOUT_SECONDS` without a message from the process: its own timers end it before."""
 
@@ -170,20 +170,16 @@ def unknown_values(events: Sequence[LiveEvent], words: Mapping[str, Mapping[str,
     return list(found)
 
 
-def with_macros(events: Sequence[LiveEvent], graph: Graph, find: FindParam) -> tuple[list[LiveEvent], dict[str, int]]:
-    """Events with values of macros as their places, and macros that notes set and the patch lacks, by first lines."""
-    macros = {macro.name: macro for macro in graph.macros}
+def without_macros(events: Sequence[LiveEvent], graph: Graph) -> tuple[list[LiveEvent], dict[str, int]]:
+    """Events without values for macros that the patch lacks, and these macros with their first lines."""
+    macros = {macro.name for macro in graph.macros}
     taken, lacking = [], dict[str, int]()
     for event in events:
-        name, _, measured = event.address.removeprefix(_MACROS).partition("/")
-        if event.source and event.address.startswith(_MACROS):
-            if name not in macros:
-                lacking.setdefault(name, event.line)
-                continue
-            if measured:
-                place = macros[name].place(find, float(event.args[0]))
-                event = replace(event, address=f"{_MACROS}{name}", args=(place, *event.args[1:]))
-        taken.append(event)
+        name = event.address.removeprefix("/node").removeprefix(_MACROS[0]).partition("/")[0]
+        if event.source and event.address.startswith(_MACROS) and name not in macros:
+            lacking.setdefault(name, event.line)
+        else:
+            taken.append(event)
     return taken, lacking
 
 

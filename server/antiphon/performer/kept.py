@@ -11,17 +11,22 @@ from antiphon.performer.branch import Branch
 MAX_KEPT = 4
 """Versions that are kept: each is performed as the one that plays."""
 _VALUES = ("/node/", "/macro/", "/tempo", "/swing")
-Values = dict[str, tuple[Any, ...]]
-"""Last arguments by address."""
+Values = dict[str, tuple[str, tuple[Any, ...]]]
+"""Last address and arguments of what was set, by its address: a macro has several."""
 
 
 def values_of(events: Iterable[tuple[str, tuple[Any, ...], str]]) -> Values:
     """Values that tracks and loops set, of events with address, arguments and source."""
     return {
-        address.replace("/node/macro/", "/macro/"): args
+        _key(address): (address, args)
         for address, args, source in events
         if source and address.startswith(_VALUES) and not address.endswith("/play")
     }
+
+
+def _key(address: str) -> str:
+    plain = address.replace("/node/macro/", "/macro/")
+    return "/".join(plain.split("/")[:3]) if plain.startswith("/macro/") else plain
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,8 @@ TICK_SECONDS = 0.01
 """Maximum interval between steps of the player, in seconds."""
 BEAT_QUERY_SECONDS = 0.02
 """Interval in seconds of beat queries."""
+TELL_SECONDS = 0.25
+"""Minimum interval in seconds of what pages are told of the set."""
 RECONNECT_SECONDS = 0.05
 """Reconnection interval in seconds."""
 PATCH_TIMEOUT = 60.0
@@ -87,6 +89,7 @@ class Performing:
         self._rest = b""
         self._last_lines: deque[str] = deque(maxlen=_LAST_LINES)
         self._told: tuple[str, ...] | None = ()
+        self._telling = 0.0  # when pages may be told again
 
     def run(self) -> None:
         """Plays until `ending` is set; `EngineError` if the started server ends, or none can be started."""
@@ -129,7 +132,8 @@ class Performing:
         if self.wire.connected and now - self._asked >= BEAT_QUERY_SECONDS:
             self._asked = now
             self.wire.send("/beat")
-            self._tell()
+            if now >= self._telling:
+                self._tell(now)
         if not self._clock.running:
             return
         bpm = self._clock.bpm()
@@ -226,6 +230,8 @@ class Performing:
                 self._plays = name
             case "/patch/loaded", (str(name), *_):
                 self._plays = name
+            case "/done", ("/live/perform", *_):
+                self._told = ()  # what was told before the proof was refused
             case "/done", ("/patch/load", *_) if self._loading is not None:
                 self._plays, self._loading = self._loading[0], None
                 self.player.loaded()
@@ -263,15 +269,15 @@ class Performing:
                 _, _, node, param = address.split("/")
                 self.player.cue(f"{node}.{param}", value)
 
-    def _tell(self) -> None:
-        """Reports a file's set to the server, whose pages show it."""
+    def _tell(self, now: float) -> None:
+        """Reports a file's set to the server, whose pages show it, where it has changed."""
         told: tuple[str, ...] = ()
         if self._by_osc and self.player.playing:
             tracks = [f"{name} {on or 'loop' * loop}".strip() for name, on, loop in self.player.tracks]
             lines = ("\n".join(some)[:_LONGEST] or "\n" for some in (tracks, self._last_lines))
             told = os.path.basename(self._path)[-80:], *lines
         if told != self._told:
-            self._told = told
+            self._told, self._telling = told, now + TELL_SECONDS
             self.wire.send("/live/plays", *told)
 
     def _refused(self, what: str, reason: str) -> None:

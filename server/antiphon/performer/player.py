@@ -323,7 +323,7 @@ class Player(PerformerPair):
         at, kept = self._returns
         kept.take(answer)
         if Fraction(*answer["beat"]) >= at:
-            other = [one for one in kept.values.items() if self._values.get(one[0]) != one[1]]
+            other = [value for key, value in kept.values.items() if self._values.get(key) != value]
             self._first += [SentEvent(float(at + (self.out.offset or 0)), *one) for one in other]
             self._values |= kept.values
             self._returns = None

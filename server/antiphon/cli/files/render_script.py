@@ -36,7 +36,7 @@ from antiphon.offline.file_job import check_distinct, free
 from antiphon.offline.hearing import MAX_ROUNDS, BlockListener, Cue
 from antiphon.offline.output_summary import Written
 from antiphon.offline.rendering import param_finder
-from antiphon.offline.script_run import ScriptProcess, commands, frames_of, with_macros
+from antiphon.offline.script_run import ScriptProcess, commands, frames_of, without_macros
 
 RATE, CHANNELS = 48000, 2
 MAX_BARS = 100_000
@@ -169,7 +169,7 @@ def performed(
         events = _answered(task, script, beats, events)
         frames = frames_of(events, beats, rate, patch.tempo)
         task = replace(task, frames=frames, expected=frames)
-    events, lacking = with_macros(events, patch.graph, param_finder(patch.graph, loaded.catalog))
+    events, lacking = without_macros(events, patch.graph)
     for macro, line in sorted(lacking.items()):
         complain(f"{path.name} line {line}: the patch has no macro {macro!r}, and this does nothing; strudel has it")
     return task, beats, events

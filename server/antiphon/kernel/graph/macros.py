@@ -20,6 +20,13 @@ CURVES = 0.1, 10.0
 """Range of a curve's exponent."""
 KINDS = ("float", "int", "switch")
 _KEYS = ("target", "low", "high", "curve")
+_MEASURED = ("s", "Hz")
+_SCALES = {
+    "size": Param("size", low=0.2, high=10.0, warp="log"),
+    "time": Param("time", low=0.005, high=1.0, warp="log"),
+    "phaser": Param("phaser", low=0.02, high=8.0, warp="log"),
+}
+"""Values of macros in seconds or turns a second, where what they move has another unit: as in the patch `strudel`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +70,9 @@ class Macro:
     def place(self, find: Callable[[str, str], Param], value: float) -> float:
         """Position at which its first target has a value; the nearest one. `find`: a node's parameter."""
         target = self.targets[0]
-        param = find(target.node, target.param)
+        param, scale = find(target.node, target.param), _SCALES.get(self.name)
+        if scale is not None and param.unit not in _MEASURED:
+            return round(scale.to_norm(scale.clip(value)), 6)
         return round(target.place(param, param.clip(value)), 6)
 
 

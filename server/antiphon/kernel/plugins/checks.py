@@ -168,7 +168,7 @@ def in_child(task: Callable[[], str], limit: float) -> str:
     """Result of a task in a forked child of `limit` s: its text, exception, or how the child ended."""
     end = run_forked(partial(_answer, task), limit, MAX_ANSWER)
     if end.late:
-        return f"its check took longer than {limit:g} s"
+        return f"its check took longer than {end.late:g} s"
     if end.data[:1] == b"+":
         return end.data[1:].decode("utf-8", "replace")
     if end.status < 0:

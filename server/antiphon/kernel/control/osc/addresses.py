@@ -191,6 +191,6 @@ ADDRESSES = (
             live.join, OWNER),
     Address("/live/perform", "s:proof", "After `/live/join`, of a program that proves the token: it is sent "
             "`/live/eval s:script i:number s:proof` from now on. Answers `/done`.", live.perform, OWNER),
-    Address("/live/plays", "[s:set] [s:tracks] [s:printed]", "Over TCP: the set that a program performs, its tracks "
-            "and printed lines, for pages; nothing without arguments.", live.plays, OWNER),
+    Address("/live/plays", "[s:set] [s:tracks] [s:printed]", "After `/live/perform`: the set that a program "
+            "performs, its tracks and printed lines, for `/api/status`; nothing without arguments.", live.plays, OWNER),
 )  # fmt: skip

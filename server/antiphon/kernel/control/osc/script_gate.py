@@ -14,6 +14,7 @@ from antiphon.kernel.wire.token_proof import TokenProof, nonce
 
 MAX_SCRIPT = 48 * 1024
 """Maximum characters of a script, so that it fits a datagram."""
+_UNPROVED = "a program says what it performs once it has proved the token, by /live/join and /live/perform"
 _WRONG = "this is not the token; it is in the file `token` of the configuration folder"
 
 
@@ -40,10 +41,16 @@ class ScriptGate:
         self._shown: list[tuple[Peer, dict[str, Any]]] = []
 
     def show(self, peer: Peer, played: dict[str, Any]) -> None:
-        """Takes what a program performs, with "name" "" for nothing; `RequestError` over datagrams."""
+        """Takes what a program performs, with "name" "" for nothing.
+
+        Raises RequestError: it comes by datagrams, or from one that has not proved the token of a server that has it.
+        """
         if peer.udp is not None or not peer.host:
             raise RequestError("a program says what it performs by a connection over TCP")
-        others = [one for one in self._shown if one[0] is not peer]
+        program = self._programs.get(peer.key)
+        if self.token is not None and (program is None or program.peer is not peer or not program.performs):
+            raise RequestError(_UNPROVED)
+        others = [one for one in self._shown if one[0] is not peer and not one[0].link_lost]
         self._shown = others + [(peer, played)] * bool(played["name"])
 
     @property

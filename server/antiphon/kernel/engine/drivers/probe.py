@@ -43,7 +43,7 @@ def probe(settings: ServeSettings) -> Found:
     # without output: ALSA and JACK print messages about missing devices
     end = run_forked(partial(_answer, settings), PROBE_SECONDS, MAX_ANSWER)
     if end.late:
-        raise EngineError(f"the audio library has not answered for {PROBE_SECONDS:g} s; restart jackd or the card")
+        raise EngineError(f"the audio library has not answered for {end.late:g} s; restart jackd or the card")
     if not end.data:
         raise EngineError("the audio library crashed while it looked for devices; use --audio headless")
     answer = json.loads(end.data)

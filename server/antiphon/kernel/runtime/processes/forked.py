@@ -21,10 +21,14 @@ _WORK_TIMES = 3.0 if PORTABLE else 1.0
 
 @dataclass(frozen=True, slots=True)
 class ForkedEnd:
-    """End of a forked child: status and output. `status`: its exit status, negative for a signal."""
+    """End of a forked child: status and output.
+
+    `late`: seconds after which it was ended, 0 for one that ended itself. `status`: its exit status, negative for a
+    signal.
+    """
 
     data: bytes
-    late: bool
+    late: float
     status: int
 
 
@@ -48,8 +52,8 @@ def run_forked(work: Callable[[], bytes], seconds: float | None, most: int) -> F
         begun = not PORTABLE or bool(select.select([receiving], [], [], START_SECONDS)[0])
         if PORTABLE and begun:
             os.read(receiving, 1)  # it has what it is to do
-        deadline = None if seconds is None else time.monotonic() + _WORK_TIMES * seconds
-        data, late = _received(receiving, deadline, most) if begun else (b"", True)
+        most_seconds = None if seconds is None else _WORK_TIMES * seconds
+        data, late = _received(receiving, most_seconds, most) if begun else (b"", START_SECONDS)
     finally:
         os.close(receiving)
         os.kill(child, signal.SIGKILL)  # which leaves the status of one that ended itself
@@ -86,16 +90,16 @@ def _become(work: Callable[[], bytes], giving: int, parent: int) -> None:
         os._exit(0)
 
 
-def _received(fd: int, deadline: float | None, most: int) -> tuple[bytes, bool]:
-    data = b""
+def _received(fd: int, seconds: float | None, most: int) -> tuple[bytes, float]:
+    data, deadline = b"", time.monotonic() + (seconds or 0.0)
     poll = select.poll()
     poll.register(fd, select.POLLIN)
     while len(data) <= most:
-        left = None if deadline is None else 1000.0 * max(0.0, deadline - time.monotonic())
+        left = None if seconds is None else 1000.0 * max(0.0, deadline - time.monotonic())
         if not poll.poll(left):
-            return data, True
+            return data, seconds or 0.0
         piece = os.read(fd, 65536)
         if not piece:
-            return data, False
+            return data, 0.0
         data += piece
-    return data[:most], False
+    return data[:most], 0.0

@@ -59,8 +59,12 @@ def _main() -> None:
         if main := pickle.load(sys.stdin.buffer):  # the module whose functions are pickled as those of __main__
             sys.modules["__main__"] = importlib.import_module(main)
         function, args = pickle.load(sys.stdin.buffer)
-    except (EOFError, pickle.UnpicklingError):
+    except EOFError:
         return  # its parent ended before it had said what there is to do
+    except pickle.UnpicklingError as error:
+        if "truncated" not in str(error):
+            raise
+        return
     gc.enable()
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
