@@ -110,11 +110,14 @@ def play_on(server: ServerProcess, more: float = 0.3) -> None:
 
 
 def worker(server: ServerProcess, node: str) -> dict[str, Any]:
-    return next(w for w in server.status()["workers"] if w["node"] == node)
+    """What the status says of a node's worker; state "" while it knows none."""
+    return next((w for w in server.status()["workers"] if w["node"] == node), {"state": ""})
 
 
 def state(server: ServerProcess, node: str) -> tuple[str, str]:
-    return next((n["state"], n["reason"]) for n in server.status()["nodes"] if n["name"] == node)
+    """What the status says of a node, and why; "" while it knows none."""
+    found = (n for n in server.status()["nodes"] if n["name"] == node)
+    return next(((n["state"], n["reason"]) for n in found), ("", ""))
 
 
 def back(server: ServerProcess, node: str, restarts: int, within: float = BACK) -> None:
