@@ -3,20 +3,18 @@
 import os
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from tests.real.conftest import Jackd
 from tests.waiting import play_for, until
 
-from antiphon.api import Event, Samples
+from antiphon.api import Event
 from antiphon.api.backends import transports as osc
-from antiphon.api.backends.synths import SynthSettings
 from antiphon_bench.rig import ServerProcess
-from antiphon_supercollider.backend import SuperCollider
+from antiphon_supercollider.tests.real.clocked import Clocked, ends
 from antiphon_supercollider.tests.real.test_supercollider import (
     BACK,
     RATE,
@@ -28,83 +26,12 @@ from antiphon_supercollider.tests.real.test_supercollider import (
 )
 from antiphon_supercollider.voices.played_ahead import TIMEOUT_SECONDS
 
-PATIENCE = 60.0
-LENGTH, SILENT = 0.35, 0.35
-"""Seconds of a note that is ended, and of silence before the next."""
-
-
-class Clocked:
-    """hop: the next to be played.  whole: of each hop so far, whether its sound had come in time."""
-
-    def __init__(self, rate: int, block: int, instrument: str, **given: Any) -> None:
-        self.backend = SuperCollider(rate, block, 1, **given)
-        self.rate, self.block, self.hop = rate, block, 0
-        self.whole: list[bool] = []
-        self._due = self.backend._wires.counter
-        self._out = np.zeros((1, 2, block), np.float32)
-        self._active = np.ones(1, np.bool_)
-        self.backend.open(0, SynthSettings(instrument))
-
-    def hops(self, seconds: float) -> int:
-        return round(seconds * self.rate / self.block)
-
-    def step(self, events: Sequence[Event] = ()) -> Samples:
-        """One hop: the sound of the one `delay` before it, `[2, block]`."""
-        self._due += self.block
-        began = time.monotonic()
-        while self.backend._wires.counter < self._due and time.monotonic() < began + PATIENCE:
-            time.sleep(0.0003)
-        unheard = self.backend.counts.unheard
-        self.backend.play(0, self.hop * self.block, events)
-        self.backend.render(self._out, self._active)
-        self.whole.append(self.backend.counts.unheard == unheard)
-        self.hop += 1
-        sound: Samples = self._out[0].copy()
-        return sound
-
-    def play(self, hops: int, events: dict[int, list[Event]] | None = None) -> Samples:
-        """So many hops, with the events of each by its number from here; their sound in the engine's samples.
-
-        `[2, frames]`, the first of them what was played at the first of these hops.
-        """
-        by_hop = events or {}
-        sound = [self.step(by_hop.get(n, ())) for n in range(hops + self.backend.delay)]
-        return np.concatenate(sound[self.backend.delay :], axis=1)
-
-
-def ends(playing: Clocked, count: int, seed: int, note: int = 36) -> dict[str, int]:
-    """How many of `count` notes of the bass end on their sample; unheard: those a hop of whose sound is missing.
-
-    It is the same each time: what differs from a note that goes on is the release.
-    """
-    began, length, silent = Event("on", 37, note, 0.8), playing.hops(LENGTH), playing.hops(SILENT)
-    playing.play(silent)
-    held, unheard = None, 0
-    for _ in range(10):
-        first = len(playing.whole)
-        x = playing.play(length, {0: [began], length - 1: [Event("off", 0, note)]})
-        if all(playing.whole[first:]):
-            held = x
-            break
-        playing.play(silent)
-    if held is None:
-        return {"notes": 0, "exact": 0, "unheard": 10, "largest": -1}
-    rng, away = np.random.default_rng(seed), []
-    for _ in range(count):
-        playing.play(silent)
-        at = int(rng.integers(length // 8 * playing.block, length * 3 // 4 * playing.block))
-        first = len(playing.whole)
-        x = playing.play(length, {0: [began], at // playing.block: [Event("off", at % playing.block, note)]})
-        if not all(playing.whole[first:]):
-            unheard += 1
-            continue
-        away.append(int(np.flatnonzero(np.abs(x - held).max(axis=0))[0]) - at)
-    exact, largest = away.count(0), max(map(abs, away), default=-1)
-    return {"notes": len(away), "exact": exact, "unheard": unheard, "largest": largest}
-
-
 pytestmark = needs_real
 _ = server
+NOTE = 36
+
+
+# servers first: they start a jackd of that name themselves, which the others then share
 
 
 @pytest.mark.parametrize("server", ["strings"], indirect=True)
@@ -191,3 +118,62 @@ def test_what_scsynth_hears_too_late_is_counted(bass: Clocked) -> None:
     stop = counter.counter - 200
     keeper.send([(0, osc.encode("/n_set", 900_001, "stop", float(stop & 0xFFFFFF), "stop_high", float(stop >> 24)))])
     until(lambda: keeper.counts.late == 2, 5.0, "an end is told late")
+
+
+def test_a_note_played_ahead_sounds_once(bass: Clocked) -> None:
+    counts = bass.backend.counts
+    sent = counts.sent
+    note = Event("on", 0, NOTE, 0.8, 1, 0, True, 2)
+    bass.backend.hurry(0, note)
+    assert counts.sent == sent + 1
+    bass.step([note])
+    bass.play(round(2 * TIMEOUT_SECONDS * bass.rate / bass.block))
+    assert (counts.sent, counts.unclaimed) == (sent + 1, 0)
+    assert np.abs(bass.step()).max() > 1e-3, "it goes on"
+    off = Event("off", 0, NOTE, 0.0, 1, 0, True, 3)
+    bass.backend.hurry(0, off)
+    bass.step([off])
+    bass.play(90)
+    assert np.abs(bass.step()).max() < 1e-4
+
+
+def test_a_note_played_ahead_that_the_engine_never_says_is_ended(bass: Clocked) -> None:
+    bass.backend.hurry(0, Event("on", 0, NOTE, 0.8, 1, 0, True, 2))
+    heard = bass.play(round(1.5 * TIMEOUT_SECONDS * bass.rate / bass.block))
+    assert bass.backend.counts.unclaimed == 1
+    assert np.abs(heard).max() > 1e-2
+    bass.play(20)
+    assert np.abs(bass.step()).max() < 1e-4
+
+
+def test_a_note_played_ahead_of_a_death_is_not_lost(jackd: Jackd) -> None:
+    playing = Clocked(jackd.rate, jackd.period, "bass")
+    try:
+        playing.play(40)
+        until(lambda: playing.backend.keeper._spare is not None, 20.0, "another stands ready")
+        note = Event("on", 0, NOTE, 0.8, 1, 0, True, 2)
+        playing.backend.hurry(0, note)
+        generation = playing.backend.keeper.generation
+        os.kill(playing.backend.counts.pid, signal.SIGKILL)
+        until(lambda: playing.backend.keeper.generation > generation, 2.0, "another plays")
+        playing.step([note])
+        heard = playing.play(60)
+        assert np.abs(heard[:, -30 * playing.block :]).max() > 1e-3
+    finally:
+        playing.backend.shut()
+
+
+def test_one_that_stands_ready_and_hangs_is_replaced(jackd: Jackd) -> None:
+    playing = Clocked(jackd.rate, jackd.period, "bass")
+    keeper = playing.backend.keeper
+    try:
+        until(lambda: keeper._spare is not None, 20.0, "another stands ready")
+        spare = keeper._spare
+        assert spare is not None
+        time.sleep(1.0)
+        assert keeper._spare is spare, "nothing is the matter with it"
+        os.kill(spare.pid, signal.SIGSTOP)
+        until(lambda: keeper._spare is not None and keeper._spare is not spare, 5.0, "another stands ready")
+        assert keeper.counts.restarts == 0
+    finally:
+        playing.backend.shut()

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from tests.real.conftest import NAME, alone
+from tests.real.conftest import NAME, Jackd, alone
 from tests.waiting import play_for, until
 
 from antiphon.kernel.supervisor import jack_server
@@ -125,6 +125,31 @@ def test_sequenced_onsets_are_where_they_were_asked_for(server: ServerProcess, t
     assert away.count(0) >= count - lost, away
 
 
+def test_after_a_panic_an_echo_has_nothing_to_repeat(tmp_path: Path) -> None:
+    (tmp_path / "echo.toml").write_text(
+        'format = 1\n[nodes.keys]\ntype = "synth"\ninstrument = "organ"\n[nodes.echo]\ntype = "delay"\n'
+        'time = 0.2\nfeedback = 0.9\n[wires]\n"keys" = "echo"\n"echo" = "out"\n'
+    )
+    with (
+        alone(),
+        ServerProcess(
+            "--audio", "headless", "--synth", "supercollider", "--block", "64",
+            "--patch", str(tmp_path / "echo.toml"),
+            "--record", str(tmp_path / "out.wav"), home=tmp_path, wait=40.0, env={"JACK_DEFAULT_SERVER": NAME},
+        ) as running,
+    ):  # fmt: skip
+        until(lambda: synth(running)["state"] == "running" and synth(running)["pid"], 20.0, "scsynth runs")
+        play_for(running, 1.0)
+        running.send("/note/on", 60, 100)
+        play_for(running, 1.0)
+        running.send("/panic")
+        running.sync(1)
+        play_for(running, 1.5)
+    heard = np.abs(soundfile.read(tmp_path / "out.wav", dtype="float32", always_2d=True)[0]).max(axis=1)
+    assert heard.max() > 0.05
+    assert heard[-RATE:].max() < 1e-4, "a second and more after the panic"
+
+
 def test_nothing_of_scsynth_is_left_when_the_server_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     memory = "/dev/shm/SuperColliderServer_{}"
@@ -207,6 +232,40 @@ def test_those_who_joined_anothers_jackd_play_on_when_it_has_gone(tmp_path: Path
             until(lambda r=running: r.status()["engine"]["driver"] == "jack", 30.0, "JACK is back")
             assert synth(running)["backend"] == "supercollider"
         assert sum(len(jackds_of(running)) for running in others) == 1
+
+
+@pytest.mark.parametrize("server", ["drums"], indirect=True)
+def test_what_comes_from_the_network_is_parsed_before_scsynth_hears_of_it(server: ServerProcess) -> None:
+    before = synth(server)
+    for packet in (
+        b"/s_new\0\0,si\0",
+        b"#bundle\0",
+        b"/quit\0\0\0,\0\0\0",
+        os.urandom(64),
+        b"/note/on\0\0\0\0,iii\0\0\0\0",
+    ):
+        server.send_raw(packet)
+    server.send("/note/on", CLOSED_HAT, 100)
+    until(lambda: synth(server)["notes"]["confirmed"] == before["notes"]["confirmed"] + 1, 5.0, "scsynth")
+    assert synth(server)["pid"] == before["pid"]
+
+
+def test_what_scsynth_drops_without_a_word_is_counted(jackd: Jackd) -> None:
+    from antiphon.api.backends import transports as osc
+    from antiphon_supercollider.backend import SuperCollider
+
+    backend = SuperCollider(jackd.rate, jackd.period, 2, spare=False)
+    try:
+        backend.keeper.send(
+            [
+                (5000, osc.encode("/s_new", "antiphon_hat", 5000, 0, 10, "note", 60.0)),
+                (5001, osc.encode("/s_new", "there_is_none", 5001, 0, 10)),
+            ]
+        )
+        counts = backend.counts
+        until(lambda: (counts.sent, counts.confirmed, counts.dropped) == (2, 1, 1), 1.0, "one is there, one is not")
+    finally:
+        backend.shut()
 
 
 def jackd_of(server: ServerProcess) -> int:
