@@ -251,6 +251,7 @@ def test_search_by_key_and_tempo(library: Library, music: Path) -> None:
     for name in ("a MINOR", "Am", "a", "a-Moll"):
         assert found("--key", name) == ["A minor"]
     assert found("--key", "Hmoll") == []
+    assert (found("--key", "Am", "--sure", ".9"), found("--key", "Am", "--sure", ".91")) == (["A minor"], [])
     assert found("--tempo", "125-118") == found("--tempo", "118-125") == ["A minor"]
     wrong = library("search", "--key", "Amm")
     assert wrong.code == 2
