@@ -9,6 +9,7 @@ from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,6 +24,27 @@ from antiphon_library.commands.commands import application
 
 RATE = 22050
 Library = Callable[..., Done]
+COUNTS = dict.fromkeys(("changed", "recognised", "unchanged", "missing"), 0)
+COLUMNS = (
+    "path duration title artist album genre tempo tempo_confidence key key_confidence kind kind_confidence loudness "
+    "problem missing"
+)
+ANALYSED = "duration tempo tempo_confidence beats downbeats key key_confidence chords sections kind kind_confidence"
+
+
+def told(done: Done) -> Any:
+    """The JSON that a command prints."""
+    assert done.code == 0, done.err
+    return json.loads(done.out)
+
+
+def found_before(*rows: tuple[int, str, dict[str, Any]]) -> None:
+    """Puts results into the catalogue: the number of a sound, an analysis, what it found."""
+    base = sqlite3.connect("root/library.sqlite")
+    for sound, analysis, values in rows:
+        base.execute("INSERT INTO results VALUES (?, ?, 1, ?, '')", (sound, analysis, json.dumps(values)))
+    base.commit()
+    base.close()
 
 
 @pytest.fixture
@@ -97,52 +119,26 @@ def test_what_is_shown_of_a_file_stands_in_columns(library: Library, music: Path
 
 
 def test_add_list_show_search_similar_forget(library: Library, music: Path) -> None:
-    done = library("add", music, "--json")
-    assert done.code == 0
-    assert json.loads(done.out) == {
-        "added": 4,
-        "changed": 0,
-        "recognised": 0,
-        "unchanged": 0,
-        "missing": 0,
-        "bad": 1,
-        "problems": [],
-    }
+    assert told(library("add", music, "--json")) == {"added": 4, **COUNTS, "bad": 1, "problems": []}
     assert library("add", music).out == "4 unchanged\n"
-    files = json.loads(library("list", "--json").out)["files"]
+    files = told(library("list", "--json"))["files"]
     assert [Path(row["path"]).name for row in files] == ["a.wav", "b.flac", "bad.mp3", "c.wav"]
-    assert list(files[0]) == [
-        "path",
-        "duration",
-        "title",
-        "artist",
-        "album",
-        "genre",
-        "tempo",
-        "tempo_confidence",
-        "key",
-        "key_confidence",
-        "kind",
-        "kind_confidence",
-        "loudness",
-        "problem",
-        "missing",
-    ]
+    assert list(files[0]) == COLUMNS.split()
     assert (files[0]["duration"], files[0]["title"]) == (2.0, "Tone 0")
-    (bad,) = json.loads(library("list", "--bad", "--json").out)["files"]
+    (bad,) = told(library("list", "--bad", "--json"))["files"]
     assert bad["problem"].startswith("cannot read ")
     assert library("list").out.count("\n") == 4
-    matches = json.loads(library("search", "TONE 1", "--json").out)["matches"]
+    matches = told(library("search", "TONE 1", "--json"))["matches"]
     assert [Path(row["path"]).name for row in matches] == ["b.flac"]
     assert library("search", "nothing").out == "none\n"
     assert library("analyse", "--only", "tags").out == "3 analysed, 0 known\n"
-    similar = json.loads(library("similar", music / "a.wav", "--json").out)["matches"]
+    similar = told(library("similar", music / "a.wav", "--json"))["matches"]
     assert {Path(row["path"]).name for row in similar} == {"b.flac", "c.wav"}
     assert all(-1.0 <= row["score"] <= 1.0 for row in similar)
-    shown = json.loads(library("show", music / "a.wav", "--json").out)
+    shown = told(library("show", music / "a.wav", "--json"))
     assert list(shown["analyses"]) == ["tags"]
     assert "Tone 0" in library("show", music / "a.wav").out
-    assert json.loads(library("forget", music / "a.wav", "--json").out) == {"forgotten": 1}
+    assert told(library("forget", music / "a.wav", "--json")) == {"forgotten": 1}
     assert library("show", music / "a.wav").complaint.endswith("adds it")
     (music / "c.wav").unlink()
     library("add", music / "b.flac", music)
@@ -170,22 +166,8 @@ def test_analyse_a_file_prints_the_keys_others_rely_on(library: Library, music: 
     sound, rate = soundfile.read(music / "a.wav")
     # classifiers refuse what is shorter than 3 s
     soundfile.write(music / "a.wav", np.concatenate([sound, sound]), rate)
-    done = library("analyse", music / "a.wav", "--json")
-    assert done.code == 0, done.err
-    found = json.loads(done.out)
-    assert list(found) == [
-        "duration",
-        "tempo",
-        "tempo_confidence",
-        "beats",
-        "downbeats",
-        "key",
-        "key_confidence",
-        "chords",
-        "sections",
-        "kind",
-        "kind_confidence",
-    ]
+    found = told(library("analyse", music / "a.wav", "--json"))
+    assert list(found) == ANALYSED.split()
     assert found["duration"] == 4.0
     assert library("analyse", music / "b.flac", "--only", "loudness").code == 0
     # what is analysed by this command is not said to lack
@@ -251,26 +233,25 @@ def test_names_are_found_however_their_accents_are_written(library: Library, mus
     (music / "a.wav").rename(file)
     library("add", music)
     for word in ("CAFÉ", "u\u0308ber"):
-        (row,) = json.loads(library("search", word, "--json").out)["matches"]
+        (row,) = told(library("search", word, "--json"))["matches"]
         assert Path(row["path"]) == file
     assert str(file) in library("show", music / "Café" / "über.wav").out
 
 
 def test_search_by_key_and_tempo(library: Library, music: Path) -> None:
     library("add", music)
-    base = sqlite3.connect("root/library.sqlite")
-    for sound, key, tempo in ((1, "A minor", 120.0), (2, "C major", 90.0)):
-        data = json.dumps({"key": key, "key_confidence": 0.9, "tempo": tempo, "tempo_confidence": 0.9})
-        base.execute("INSERT INTO results VALUES (?, 'test', 1, ?, '')", (sound, data))
-    base.commit()
-    base.close()
+    sure = {"key_confidence": 0.9, "tempo_confidence": 0.9}
+    found_before(
+        (1, "test", {"key": "A minor", "tempo": 120.0, **sure}), (2, "test", {"key": "C major", "tempo": 90.0, **sure})
+    )
 
     def found(*arguments: str) -> list[str]:
-        return [row["key"] for row in json.loads(library("search", *arguments, "--json").out)["matches"]]
+        return [row["key"] for row in told(library("search", *arguments, "--json"))["matches"]]
 
     for name in ("a MINOR", "Am", "a", "a-Moll"):
         assert found("--key", name) == ["A minor"]
     assert found("--key", "Hmoll") == []
+    assert (found("--key", "Am", "--sure", ".9"), found("--key", "Am", "--sure", ".91")) == (["A minor"], [])
     assert found("--tempo", "125-118") == found("--tempo", "118-125") == ["A minor"]
     wrong = library("search", "--key", "Amm")
     assert wrong.code == 2
@@ -282,16 +263,12 @@ def test_search_by_key_and_tempo(library: Library, music: Path) -> None:
 
 def test_search_by_labels_gives_the_most_probable_first(library: Library, music: Path) -> None:
     library("add", music)
-    base = sqlite3.connect("root/library.sqlite")
     rows = ((1, [["rain", 0.4], ["speech", 0.3]]), (2, [["rain", 0.9]]), (3, [["sea", 0.6], ["rain", 0.1]]))
-    for sound, labels in rows:
-        base.execute("INSERT INTO results VALUES (?, 'tags', 1, ?, '')", (sound, json.dumps({"tags": labels})))
-    base.execute("INSERT INTO results VALUES (3, 'genre', 1, ?, '')", (json.dumps({"genres": [["jazz", 0.55]]}),))
-    base.commit()
-    base.close()
+    found_before(*((sound, "tags", {"tags": labels}) for sound, labels in rows))
+    found_before((3, "genre", {"genres": [["jazz", 0.55]]}))
 
     def found(*arguments: str) -> list[tuple[str, float]]:
-        rows = json.loads(library("search", *arguments, "--json").out)["matches"]
+        rows = told(library("search", *arguments, "--json"))["matches"]
         return [(Path(row["path"]).name, row["confidence"]) for row in rows]
 
     assert found("--tag", "rain") == [("b.flac", 0.9), ("a.wav", 0.4)]
@@ -323,7 +300,7 @@ def test_loops_strokes_and_noise_are_found_by_kind_and_noise_has_no_tempo(librar
     assert library("analyse").code == 0
 
     def found(*arguments: str) -> dict[str, dict]:
-        rows = json.loads(library("search", *arguments, "--json").out)["matches"]
+        rows = told(library("search", *arguments, "--json"))["matches"]
         return {Path(row["path"]).stem: row for row in rows}
 
     assert {name: row["kind"] for name, row in found().items()} == {
@@ -342,15 +319,13 @@ def test_loops_strokes_and_noise_are_found_by_kind_and_noise_has_no_tempo(librar
     assert "loop_contour" in card
     assert "loop_contour" not in library("show", folder / "kick.wav").out
     # of a folder of loops nothing is offered as a track
-    assert [Path(row["path"]).stem for row in json.loads(library("next", "-n", "9", "--json").out)["matches"]] == [
-        "rain"
-    ]
+    assert [Path(row["path"]).stem for row in told(library("next", "-n", "9", "--json"))["matches"]] == ["rain"]
 
 
 def test_the_reason_of_a_bad_file_is_whole_and_each_problem_names_its_file(library: Library, music: Path) -> None:
     library("add", music)
     (line,) = library("list", "--bad").out.splitlines()
-    reason = json.loads(library("list", "--bad", "--json").out)["files"][0]["problem"]
+    reason = told(library("list", "--bad", "--json"))["files"][0]["problem"]
     assert line.endswith(reason)
     soundfile.write(music / "tick.wav", np.full(200, 0.5), RATE)
     done = library("analyse", music / "tick.wav", "--only", "genre")
@@ -377,15 +352,11 @@ def test_a_genre_of_the_tags_is_not_taken_for_the_one_of_the_analysis(library: L
         file.write(0.1 * np.sin(2 * np.pi * 110.0 * np.arange(RATE) / RATE))
     library("add", music)
     assert library("show", music / "bad.mp3").out.count("\n") == 2  # no heading of nothing
-    base = sqlite3.connect("root/library.sqlite")
-    (sound,) = base.execute("SELECT max(id) FROM sounds").fetchone()
-    base.execute("INSERT INTO results VALUES (?, 'genre', 1, ?, '')", (sound, json.dumps({"genre": "techno"})))
-    base.commit()
-    base.close()
+    found_before((4, "genre", {"genre": "techno"}))
     lines = library("show", music / "d.flac").out.splitlines()
     tags, found = lines.index("  embedded tags"), lines.index("  results of analyses")
     assert tags < lines.index("    genre   Ambient") < found < lines.index("    genre   techno")
-    shown = json.loads(library("show", music / "d.flac", "--json").out)
+    shown = told(library("show", music / "d.flac", "--json"))
     assert (shown["tags"]["genre"], shown["analyses"]["genre"]["values"]) == ("Ambient", {"genre": "techno"})
 
 
@@ -397,14 +368,12 @@ def test_next_map_learn_and_personality(
     assert library("add", music).code == 0
     assert "library analyse" in library("map").err
     library("analyse", "--only", "tags")
-    matches = json.loads(library("next", "--like", music / "a.wav", "--count", "5", "--m3u", "p.m3u", "--json").out)[
-        "matches"
-    ]
+    matches = told(library("next", "--like", music / "a.wav", "--count", "5", "--m3u", "p.m3u", "--json"))["matches"]
     assert {Path(match["path"]).name for match in matches} == {"b.flac", "c.wav"}
     assert (tmp_path / "p.m3u").read_text().splitlines() == ["#EXTM3U", *(match["path"] for match in matches)]
     assert "has no nowhere.wav" in library("next", "--after", "nowhere.wav").err
     assert "Tone" in library("next", "--forget", "--after", music / "c.wav").out
-    found = json.loads(library("map", "--png", "map.png", "--json").out)
+    found = told(library("map", "--png", "map.png", "--json"))
     assert len(found["tracks"]) == 3
     assert found["artists"][0] | {"x": 0, "y": 0} == {
         "name": "Sine",
@@ -423,7 +392,7 @@ def test_next_map_learn_and_personality(
     assert "holds no logs" in library("learn", music).err
     assert "cannot read nothing: there is no such file or folder" in library("learn", "nothing").err
     monkeypatch.setattr(sys, "stdin", StringIO("y\n"))
-    done = json.loads(library("personality", "--questions", "3", "--into", "c.wav", "--json").out)
+    done = told(library("personality", "--questions", "3", "--into", "c.wav", "--json"))
     assert [answer["answer"] for answer in done["answers"]] == ["like"]
     assert soundfile.info(str(tmp_path / "c.wav")).samplerate == 44100
     without_card = SimpleNamespace(default=SimpleNamespace(device=(-1, -1)))
@@ -456,5 +425,5 @@ def test_nothing_is_asked_about_one_shots(library: Library, tmp_path: Path, monk
     assert library("add", tmp_path / "hits").code == 0
     assert library("analyse").code == 0
     monkeypatch.setattr(sys, "stdin", StringIO("y\ny\ny\ny\n"))
-    asked = json.loads(library("personality", "--silent", "--json").out)["answers"]
+    asked = told(library("personality", "--silent", "--json"))["answers"]
     assert {Path(answer["path"]).name for answer in asked} == {"2.wav", "3.wav"}

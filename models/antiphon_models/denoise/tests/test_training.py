@@ -101,7 +101,7 @@ def test_the_loss_is_a_number_and_falls_along_its_gradient(recipe):
     batch = recipe.batch(3)
     optimiser = torch.optim.Adam(network.parameters(), 3e-3)
     losses = []
-    for _ in range(6):
+    for _ in range(3):
         torch.manual_seed(2)
         value, logged = recipe.loss(network, batch)
         assert bool(torch.isfinite(value))
@@ -160,7 +160,7 @@ def test_the_confidence_recipe_learns_validates_and_goes_on_from_its_examples(co
     assert all(torch.equal(a, b) for a, b in zip(batch, confidence.batch(3), strict=True))
     optimiser = torch.optim.Adam(network.parameters(), 3e-3)
     losses = []
-    for _ in range(4):
+    for _ in range(3):
         torch.manual_seed(2)
         value, logged = confidence.loss(network, batch)
         assert {"gain", "harmed", "pauses"} <= set(logged)
