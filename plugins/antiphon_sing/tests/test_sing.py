@@ -147,6 +147,12 @@ def test_notes_have_their_pitches(monkeypatch):
     np.testing.assert_allclose(off, 0.0, atol=5.0)
 
 
+def test_notes_shorter_than_the_lead_are_all_sung(monkeypatch):
+    sound, _ = sing(monkeypatch, line([60, 62, 64, 65, 67], 0.18), 2.5, lyrics="la li lu lo la", breath=0, lead=350.0)
+    held = [level(sound, 0.35 + 0.5 + 0.18 * n + 0.04) for n in range(5)]
+    assert min(held) > 0.4 * max(held)
+
+
 def test_any_blocks_give_the_same_samples(monkeypatch):
     events = line([60, 64, 62])
     whole, _ = sing(monkeypatch, events, 2.5, lyrics="la li lu", breath=0.3)
