@@ -110,6 +110,14 @@ def test_a_held_vowel_has_the_spectra_of_the_spoken_one(texts, monkeypatch):
     assert moved > 0.5  # dB
 
 
+@pytest.mark.skipif("espeak" not in installed(), reason="no espeak-ng")
+def test_a_vowel_is_louder_than_the_consonant_before_it(texts, monkeypatch):
+    song = texts.make(("low", "espeak", 48000))
+    monkeypatch.setattr(FakeTexts, "make", lambda self, key: song)
+    sound, _ = sing(monkeypatch, line([55], 1.0), 1.8, lyrics="low", vibrato=0, breath=0, lead=300.0)
+    assert level(sound, 0.8 - 0.06, 0.03) < 0.5 * level(sound, 0.8 + 0.06, 0.03)
+
+
 @pytest.mark.parametrize(
     ("voice", "said"),
     [
