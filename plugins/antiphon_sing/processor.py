@@ -313,7 +313,7 @@ class Sing(Processor):
         """Begins a syllable with a voice of its own."""
         now, key = self._now + event.offset, (event.channel, event.number)
         lead, newest = 0 if event.live else self._lead, self._newest
-        voice = self._voices.free()
+        voice = self._voices.free(now)
         self._serving[voice] += 1
         pace = float(io.value("pace"))
         onset = round((place.vowel - (place.sound if event.live else place.onset)) * song.hop * pace)
@@ -330,7 +330,7 @@ class Sing(Processor):
         self._begun[voice] = NewNote(
             song, place, level, start, samples, pace, legato, pitch, bend, pressure_gain(shape.pressure)
         )
-        self._vowels[voice] = start + samples
+        self._vowels[voice], self._voices.begun[voice] = start + samples, start
         self._voices.notes[voice], self._down[key] = key, voice
         if lead:
             self._make_room(voice, now, start)

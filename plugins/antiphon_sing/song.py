@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -54,8 +55,8 @@ HELD_RMS = 0.35
 """RMS of a held vowel."""
 HELD_SHARE = 0.2
 """Share of a vowel held on each side of its steadiest frame. A larger one delays the next beat."""
-MAX_LEVEL = 1.3
-"""Maximum level of any frame relative to it."""
+MAX_LEVEL, MAX_ONSET_LEVEL = 1.3, 0.4
+"""Maximum level of any frame relative to it, and of one before a vowel: an l or r as loud hides where the vowel is."""
 
 
 class Place(NamedTuple):
@@ -164,7 +165,11 @@ def _levelled(loud: NDArray[np.float32], found: Sequence[Place]) -> NDArray[np.f
     curve = np.interp(
         np.arange(len(loud)), np.array(at)[order], np.clip(np.array(gains)[order], middle - 2.0, middle + 2.0)
     )
-    return np.asarray(np.minimum(np.exp(curve), MAX_LEVEL * HELD_RMS / np.maximum(loud, 1e-9)), np.float32)
+    most = np.full(len(loud), MAX_LEVEL)
+    for place in found:
+        if not place.held:
+            most[math.ceil(place.onset) : math.ceil(place.vowel)] = MAX_ONSET_LEVEL
+    return np.asarray(np.minimum(np.exp(curve), most * HELD_RMS / np.maximum(loud, 1e-9)), np.float32)
 
 
 def _rise(loud: NDArray[np.float32], vowel: Phone) -> float:

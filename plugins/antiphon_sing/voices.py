@@ -60,7 +60,7 @@ class SingingVoices:
         self.songs: list[Song | None] = [None] * VOICES
         self.places: list[Place | None] = [None] * VOICES
         self.notes: list[tuple[int, int] | None] = [None] * VOICES
-        self.begun = [0] * VOICES  # sample at which each began, for the oldest
+        self.begun = [-1] * VOICES  # sample at which each begins or began
 
     def reset(self) -> None:
         self.real.fill(0.0)
@@ -69,16 +69,16 @@ class SingingVoices:
         self._at = 0
         for n in range(VOICES):
             self.songs[n] = self.places[n] = self.notes[n] = None
-            self.begun[n] = 0
+            self.begun[n] = -1
 
     def sounding(self, voice: int) -> bool:
         return bool(self.real[voice, VoiceRow.MODE] != Mode.OFF)
 
-    def free(self) -> int:
-        """A finished voice, else the oldest."""
+    def free(self, now: int) -> int:
+        """A finished voice, none that is still to begin after the sample `now`; else the oldest."""
         best, score = 0, None
         for n in range(VOICES):
-            if not self.sounding(n) and self.notes[n] is None:
+            if not self.sounding(n) and self.notes[n] is None and self.begun[n] < now:
                 return n
             rank = (self.notes[n] is not None, self.begun[n])
             if score is None or rank < score:
@@ -104,7 +104,7 @@ class SingingVoices:
         row[VoiceRow.STEP_UP] = max(begun.level, 0.05) / (rise * self.rate)
         row[VoiceRow.SEED] = 1 + begun.start % 65536
         row[VoiceRow.TURN] = 0.999
-        self.songs[voice], self.places[voice], self.begun[voice] = song, place, begun.start
+        self.songs[voice], self.places[voice] = song, place
 
     def tune(self, voice: int, pitch: float, seconds: float) -> None:
         """Glide to `pitch`; `seconds` = 90 % settling time, 0 at once."""

@@ -69,10 +69,10 @@ class Live:
     onset: float = 0.3  # of an onset from which on a note begins; below half of it the next onset can be detected
     note: float = 0.3  # of a note from which on one can begin, at the highest sensitivity
     audible: float = 0.5  # the same at the middle sensitivity
-    wait: int = 1  # from the onset to the earliest decision on pitch
+    wait: int = 0  # from the onset to the earliest decision on pitch
     early: float = 0.9  # of a pitch that is decided on at once, if it moves by less than 2 `settled`
     sure: float = 0.85  # of a pitch that is followed, or moved to
-    settled: float = 0.08  # semitones a hop
+    settled: float = 0.12  # semitones a hop
     patience: int = 10  # after which pitch is decided on with confidence `guess`
     guess: float = 0.6
     again: int = 3  # to wait where the pitch is still that of the previous note, whose sound overlaps the next start
@@ -83,7 +83,7 @@ class Live:
     quiet: int = 4  # below `off` (`young` within `recent` hops of the start), after which a note ends
     off: float = 0.3
     young: float = 0.08
-    moved: int = 4  # on another pitch, or in a rest with a note as likely as `late`, after which a new note begins
+    moved: int = 3  # on another pitch, or in a rest with a note as likely as `late`, after which a new note begins
     late: float = 0.6
     alone: float = 0.95  # `late` where no onset was as likely as `faint`: engines have pitch that begins without one
     faint: float = 0.05

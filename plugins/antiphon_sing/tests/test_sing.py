@@ -110,6 +110,14 @@ def test_a_held_vowel_has_the_spectra_of_the_spoken_one(texts, monkeypatch):
     assert moved > 0.5  # dB
 
 
+@pytest.mark.skipif("espeak" not in installed(), reason="no espeak-ng")
+def test_a_vowel_is_louder_than_the_consonant_before_it(texts, monkeypatch):
+    song = texts.make(("low", "espeak", 48000))
+    monkeypatch.setattr(FakeTexts, "make", lambda self, key: song)
+    sound, _ = sing(monkeypatch, line([55], 1.0), 1.8, lyrics="low", vibrato=0, breath=0, lead=300.0)
+    assert level(sound, 0.8 - 0.06, 0.03) < 0.5 * level(sound, 0.8 + 0.06, 0.03)
+
+
 @pytest.mark.parametrize(
     ("voice", "said"),
     [
@@ -145,6 +153,12 @@ def test_notes_have_their_pitches(monkeypatch):
     sound, _ = sing(monkeypatch, line(numbers), 3.0, lyrics="la la la la", vibrato=0, breath=0)
     off = [cents(sound, LEAD + 0.7 + 0.5 * n, number) for n, number in enumerate(numbers)]
     np.testing.assert_allclose(off, 0.0, atol=5.0)
+
+
+def test_notes_shorter_than_the_lead_are_all_sung(monkeypatch):
+    sound, _ = sing(monkeypatch, line([60, 62, 64, 65, 67], 0.18), 2.5, lyrics="la li lu lo la", breath=0, lead=350.0)
+    held = [level(sound, 0.35 + 0.5 + 0.18 * n + 0.04) for n in range(5)]
+    assert min(held) > 0.4 * max(held)
 
 
 def test_any_blocks_give_the_same_samples(monkeypatch):
