@@ -87,7 +87,16 @@ class Hum(Processor):
 
     inputs = (AUDIO_IN,)
     outputs = (EVENTS_OUT,)
-    on_files = FileUse("antiphon_hum.transcription.jobs:run", beside=("midi-out",))
+    on_files = FileUse(
+        "antiphon_hum.transcription.jobs:run",
+        beside=("midi-out",),
+        idle=(
+            "expression",
+            "key scale=off",
+            "lead mode=yin",
+            *(f"{name} mode=chords" for name in ("bpm", "lead", "threshold", "patience", "correction")),
+        ),
+    )
     params: ClassVar[tuple[Param, ...]] = (
         Param("mode", "choice", "learned", choices=("learned", "yin", "chords"), restart=True, doc=_MODE_DOC),
         Param("key", "choice", "auto", choices=KEYS, doc="The tonic of `scale`; auto finds it from the notes."),
