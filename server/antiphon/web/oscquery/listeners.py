@@ -113,7 +113,7 @@ class Listeners:
         return len(self._all)
 
     @property
-    def room(self) -> bool:
+    def has_room(self) -> bool:
         """True if another client may connect."""
         return len(self._all) < MAX_LISTENERS
 
