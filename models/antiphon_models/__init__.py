@@ -45,7 +45,8 @@ _EVALUATIONS = (
     "answer answer.evaluation:AnswerEvaluation Bits a note, and continuations beside the humans' own.",
     "chords listen.own_files:Chords Chords beside crema and templates, on rendered songs or your files.",
     "denoise denoise.evaluation:DenoiseEvaluation Beside a Wiener filter, DeepFilterNet 3 and the ideal mask.",
-    "fits loops.fit_evaluation:FitsEvaluation Which loops go together: parts of unseen songs and copies with one thing wrong.",
+    "fits loops.fit_evaluation:FitsEvaluation "
+    "Which loops go together: parts of unseen songs and copies with one thing wrong.",
     "genre classify.evaluation:GenreEvaluation Genres of recordings in folders named by genre, of GTZAN, of FMA.",
     "hum hum.evaluation:HumEvaluation Notes heard in singing, winds and hums; false notes; lateness.",
     "key listen.own_files:Keys Keys beside Krumhansl's profiles, on rendered songs or your files.",
