@@ -65,7 +65,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="antiphon-wheel-") as folder:
         place = Path(folder)
         wheel, lab = built(ROOT, place / "dist"), built(ROOT / "models", place / "lab")
-        holds_what_it_should(wheel)
+        check_contents(wheel)
         installed = Environment(place / "env", wheel)
         plays_through(installed, place)
         plays_bench8(installed, place)
@@ -80,7 +80,7 @@ def built(source: Path, into: Path) -> Path:
     return next(into.glob("*.whl"))
 
 
-def holds_what_it_should(wheel: Path) -> None:
+def check_contents(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     for name in WANTED:
         expect(name in names, f"the wheel lacks {name}")

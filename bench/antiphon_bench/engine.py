@@ -36,7 +36,7 @@ def main(seconds: float) -> None:
     live: list[dict[str, Any]] = []
     for driver, block in (("headless", 256), ("jack", 256), ("jack", 64)):
         for fifo in (False, True) if _may_fifo() else (False,):
-            if driver == "jack" and not jackd.there():
+            if driver == "jack" and not jackd.is_installed():
                 live.append({"driver": driver, "frames": block, "skipped": "jackd is not installed"})
                 continue
             live.append(under_load(driver, block, seconds, fifo=fifo))

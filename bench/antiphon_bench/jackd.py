@@ -11,7 +11,7 @@ from contextlib import contextmanager
 NAME = "antiphon-bench"
 
 
-def there() -> bool:
+def is_installed() -> bool:
     return shutil.which("jackd") is not None
 
 

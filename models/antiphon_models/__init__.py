@@ -41,17 +41,18 @@ _TRAININGS = (
     "tried-wavenet tried.wavenet:WaveNetRecipe Tried for `transfer`: samples of 8 bits, one after another.",
 )
 _EVALUATIONS = (
-    "accompany accompany.evaluation:Accompanying Chords and notes beside a harmoniser and the songs' pianists.",
-    "answer answer.evaluation:Answering Bits a note, and continuations beside the humans' own.",
+    "accompany accompany.evaluation:AccompanyEvaluation Chords and notes beside a harmoniser and the songs' pianists.",
+    "answer answer.evaluation:AnswerEvaluation Bits a note, and continuations beside the humans' own.",
     "chords listen.own_files:Chords Chords beside crema and templates, on rendered songs or your files.",
-    "denoise denoise.evaluation:Denoising Beside a Wiener filter, DeepFilterNet 3 and the ideal mask.",
-    "fits loops.fit_evaluation:Fitting Which loops go together: parts of unseen songs and copies with one thing wrong.",
+    "denoise denoise.evaluation:DenoiseEvaluation Beside a Wiener filter, DeepFilterNet 3 and the ideal mask.",
+    "fits loops.fit_evaluation:FitsEvaluation "
+    "Which loops go together: parts of unseen songs and copies with one thing wrong.",
     "genre classify.evaluation:GenreEvaluation Genres of recordings in folders named by genre, of GTZAN, of FMA.",
-    "hum hum.evaluation:Hearing Notes heard in singing, winds and hums; false notes; lateness.",
+    "hum hum.evaluation:HumEvaluation Notes heard in singing, winds and hums; false notes; lateness.",
     "key listen.own_files:Keys Keys beside Krumhansl's profiles, on rendered songs or your files.",
     "latent latent.evaluation:LatentTimbres Notes of a learned space of timbre beside real ones and copies.",
-    "listen listen.evaluation:Listening Beats, downbeats, tempo, chords and key of rendered songs.",
-    "stems stems.evaluation:Separating Drums, bass, voice and the rest of mixes with real singers, beside HPSS.",
+    "listen listen.evaluation:ListenEvaluation Beats, downbeats, tempo, chords and key of rendered songs.",
+    "stems stems.evaluation:StemsEvaluation Drums, bass, voice and the rest of mixes with real singers, beside HPSS.",
     "tempo listen.own_files:Tempi Tempi beside librosa, on rendered songs or your files.",
     "timbre transfer.timbre_evaluation:Timbres Sung melodies by learned instruments, beside a soundfont.",
 )

@@ -27,7 +27,7 @@ from antiphon_hum.chords.tracker import CHORD_MODEL, ChordTracker
 from antiphon_hum.learned.model_tracker import ModelTracker
 from antiphon_hum.learned.tables import HOP, PITCH_MODEL, RATE
 from antiphon_hum.scale_snap import GRIDS, KEYS, SCALES, KeyFinder, extra_frames, in_scale, to_line
-from antiphon_hum.tracking.tracker import RING, NoteTracker, TrackerSettings
+from antiphon_hum.tracking.tracker import IDLE_ON_FILES, RING, NoteTracker, TrackerSettings
 
 log = logging.getLogger("antiphon.hum")
 
@@ -87,7 +87,7 @@ class Hum(Processor):
 
     inputs = (AUDIO_IN,)
     outputs = (EVENTS_OUT,)
-    on_files = FileUse("antiphon_hum.transcription.jobs:run", beside=("midi-out",))
+    on_files = FileUse("antiphon_hum.transcription.jobs:run", beside=("midi-out",), idle=IDLE_ON_FILES)
     params: ClassVar[tuple[Param, ...]] = (
         Param("mode", "choice", "learned", choices=("learned", "yin", "chords"), restart=True, doc=_MODE_DOC),
         Param("key", "choice", "auto", choices=KEYS, doc="The tonic of `scale`; auto finds it from the notes."),

@@ -163,7 +163,7 @@ class Desk:
         return [{**asdict(one), "picture": one.picture.hex()} for one in chosen]
 
     def restore(self, kept: Iterable[Mapping[str, Any]]) -> None:
-        """Adds what `kept` gave."""
+        """Restores the state that `kept` returned."""
         for one in kept:
             lines, back = (tuple((path, tuple(args)) for path, args in one[name]) for name in ("lines", "back"))
             given = {**one, "lines": lines, "back": back, "picture": bytes.fromhex(one["picture"])}

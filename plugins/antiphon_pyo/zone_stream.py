@@ -14,8 +14,7 @@ import numpy as np
 
 from antiphon.api import Samples
 from antiphon.api.backends.runtime import HELPER_FAULTS, HelperChannel, HelperProcess
-from antiphon_pyo.instruments import sounds
-from antiphon_pyo.samples import SamplesError
+from antiphon_pyo.instruments import SamplesError, sounds
 from antiphon_pyo.zone_sound import ZoneSound
 
 NICE = 5

@@ -133,7 +133,9 @@ def run(job: FileJob) -> tuple[Written, ...]:
     voice is taken by `stems`. Raises `UsageError` where it is neither or has no notes, `VoiceError` without the voice.
     """
     if is_midi(job.source) or job.source.suffix.lower() in XML_SUFFIXES:
+        job.uses(*job.settings.keys() - {"mix"}, where="on a score")
         return _written(job, *_score(job), RATE)
+    job.uses(*job.settings.keys() - {"bend"}, where="on a recording")
     try:
         sound = read_sound(job.source)
     except FileError as error:

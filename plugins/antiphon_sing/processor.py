@@ -70,7 +70,7 @@ class Sing(Processor):
     inputs = (EVENTS_IN,)
     outputs = (AUDIO_OUT,)
     split = True
-    on_files = FileUse(job="antiphon_sing.jobs:run")
+    on_files = FileUse(job="antiphon_sing.jobs:run", idle=("syllable", "legato", "lead"))
     params = (
         SYLLABLE,
         Param("play", "trigger", False, doc="By OSC with values: play syllable 3 note 60 velocity 90."),

@@ -45,7 +45,6 @@ def run(job: FileJob) -> tuple[Written, ...]:
     with stream_sound(job.source) as (sound, blocks), ExitStack() as stack:
         files = _files(job)
         mode, by = str(job.settings.get("mode", "learned")), str(job.settings.get("by", DEFAULT_SEPARATOR))
-        job.uses(*STEMS, "solo", "mode", *["by"] * (mode == "learned"), where=f"on files in mode {mode}")
         parts = separate(_whole(blocks), sound.rate, sound.channels, mode, by)
         writers = [
             stack.enter_context(AudioWriter(path, sound.rate, sound.channels, sound.subtype, job.finish))

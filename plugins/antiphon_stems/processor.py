@@ -94,7 +94,7 @@ class Stems(Processor):
     """
 
     outputs = (*(Port(name) for name in STEMS), *(Port(f"{name}_level", "control") for name in STEMS))
-    on_files = FileUse("antiphon_stems.jobs:run", splits=STEMS)
+    on_files = FileUse("antiphon_stems.jobs:run", splits=STEMS, idle=("latency", "by mode=hpss"))
     params: ClassVar[tuple[Param, ...]] = (
         *(
             Param(name, default=1.0, low=0.0, high=2.0, smooth=0.004, doc=f"Factor of {what}.")

@@ -24,6 +24,10 @@ class Transfer(Processor):
     on_files = FileUse(
         needs=("reference",),
         exempt=("mode=instrument",),
+        idle=(
+            *(f"{name} mode={mode}" for name in ("instrument", "decoder") for mode in ("envelope", "wavelet")),
+            "reference mode=instrument",
+        ),
         changes=("level",),
         stem="stem",
     )

@@ -144,7 +144,9 @@ def test_a_patch_is_shown_in_full(antiphon: Run) -> None:
     found = json.loads(antiphon("patches", "wah", "--json").out)
     assert found["midi"]["cc 1"] == "wah.cutoff"
     assert set(found["scenes"]) == {"1", "2", "3"}
-    assert found["macros"]["body"] == [{"node": "mix", "param": "b", "low": 0.0, "high": 1.5, "curve": 1.0}]
+    assert found["macros"]["body"] == [
+        {"node": "mix", "param": "b", "low": 0.0, "high": 1.5, "curve": 1.0, "values": None}
+    ]
     assert "there is no patch 'wha'" in antiphon("patches", "wha").err
 
 

@@ -32,11 +32,9 @@ def test_without_a_card_the_hum_is_what_the_answering_patch_hears(tmp_path, anti
     assert play.with_demo(asked.with_(input="mine.wav")).input == "mine.wav"
 
 
-def test_a_recording_takes_the_first_free_number(tmp_path):
-    first = play.next_recording(tmp_path, "2026-11-20")
-    assert first.name == "play-2026-11-20-1.wav"
-    first.touch()
-    assert play.next_recording(tmp_path, "2026-11-20").name == "play-2026-11-20-2.wav"
+def test_each_recording_takes_the_first_free_number(tmp_path):
+    names = [play.next_recording(tmp_path, "2026-11-20").name for _ in range(2)]
+    assert names == ["play-2026-11-20-1.wav", "play-2026-11-20-2.wav"]
 
 
 def test_without_a_card_it_says_what_loops_and_where_to_listen():

@@ -19,7 +19,7 @@ from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
 from antiphon.kernel.contract.params import Param
 from antiphon.kernel.contract.ports import AUDIO_IN, AUDIO_OUT
 from antiphon.kernel.control import app as app_module, patch_watch
-from antiphon.kernel.control.machine import STALL_LOG_SECONDS, MachineWatch, setting
+from antiphon.kernel.control.status import STALL_LOG_SECONDS, MachineWatch, setting
 from antiphon.kernel.engine.drivers.base import DriverOptions, ahead_for
 from antiphon.kernel.engine.link import BeatPassed, EngineCounters, EngineStatus, NodeState
 from antiphon.kernel.errors import ParamError

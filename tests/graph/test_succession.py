@@ -15,7 +15,7 @@ from antiphon.kernel.engine.graph_player import GraphPlayer
 from antiphon.kernel.errors import NodeError
 from antiphon.kernel.graph.compiler import compile_plan
 from antiphon.kernel.graph.graph import IN, OUT, End, Graph, NodeSpec, Wire
-from antiphon.kernel.graph.succession import STATE_BYTES, succeeds
+from antiphon.kernel.graph.plan import STATE_BYTES, succeeds
 from antiphon.kernel.plugins.checks import inspect_processor
 from antiphon.kernel.session.actions import NodeSet
 

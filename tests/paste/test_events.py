@@ -21,7 +21,7 @@ from tests.each import each
 
 from antiphon.live import reading
 from antiphon.live.patterns.harmony import note_number
-from antiphon.paste.program import translated
+from antiphon.paste.child import translated
 
 CASES = [json.loads(line) for line in Path(__file__).with_name("strudel.jsonl").read_text("utf-8").splitlines()]
 CYCLES = 4

@@ -14,7 +14,7 @@ from tests.each import each
 from antiphon.kernel.errors import UsageError
 from antiphon.live import reading
 from antiphon.live.performance import Performance
-from antiphon.paste.program import check, translated
+from antiphon.paste.child import check, translated
 from antiphon.paste.translation import translation
 
 CASES = [

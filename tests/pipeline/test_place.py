@@ -9,7 +9,7 @@ import pytest
 
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.runtime.paths import temporary_beside, write_atomic
-from antiphon_models.pipeline.place import claim_folder, remove_others
+from antiphon_models.pipeline.running import claim_folder, remove_others
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from antiphon.kernel.contract.processor import Event, Processor
 from antiphon.kernel.errors import PluginError, UsageError
 from antiphon.kernel.plugins import finding, loader
 from antiphon.kernel.plugins.finding import PluginSource
-from antiphon.kernel.plugins.importing import import_plugins
+from antiphon.kernel.plugins.hook_lists import import_plugins
 from antiphon.kernel.runtime import importing, paths
 
 ROOT = Path(__file__).parents[2]
@@ -295,7 +295,7 @@ def test_those_asked_for_are_imported_and_one_that_fails_does_not_keep_the_next(
         PluginSource("first", lambda: plugin("first", called)),
         PluginSource("second", lambda: plugin("second", called)),
     ]
-    monkeypatch.setattr("antiphon.kernel.plugins.importing.sources", lambda: found)
+    monkeypatch.setattr("antiphon.kernel.plugins.hook_lists.sources", lambda: found)
     failures: list[tuple[str, str]] = []
     dispatcher = import_plugins(
         {"broken", "twice", "first", "second"}, lambda name, error: failures.append((name, repr(error)))

@@ -28,7 +28,7 @@ from antiphon.kernel.wire.osc import IMMEDIATELY, Message, decode, encode, encod
 from antiphon.web.control_link import ControlLink
 from antiphon.web.http_message import Refusal, text
 from antiphon.web.oscquery import listeners
-from antiphon.web.oscquery.address_space import AddressSpace
+from antiphon.web.oscquery.listeners import AddressSpace
 from antiphon.web.protocol.guard import Limits
 from antiphon.web.protocol.websocket import TURN_BYTES
 from antiphon.web.server import HttpServer

@@ -25,7 +25,7 @@ from antiphon_models.learning.user_commands import command
 _OURS: Mapping[str, Mapping[str, Value]] = {"live": {"lookahead": 0}, "file": {}}
 
 
-class Accompanying(Evaluation):
+class AccompanyEvaluation(Evaluation):
     """POP909's songs whose numbers end in 8 and 9: melody in, bars as annotated."""
 
     trivial = "held tonic"

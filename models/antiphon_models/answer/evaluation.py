@@ -28,7 +28,7 @@ CUT_SHARES = (0.4, 0.55, 0.7)
 """Fractions of a song at which it is continued."""
 
 
-class Answering(Evaluation):
+class AnswerEvaluation(Evaluation):
     """Melodies of POP909's songs whose numbers end in 8 and 9, in 4/4."""
 
     trivial = "last two bars repeated"

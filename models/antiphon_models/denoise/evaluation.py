@@ -29,7 +29,7 @@ _SHOWN, _FEW = 10, 6
 """SNR in dB of the examples, and their number."""
 
 
-class Denoising(Evaluation):
+class DenoiseEvaluation(Evaluation):
     """Fold 4 of ESC-10 at 0, 10 and 20 dB over recordings, voices, songs and loops outside every training set."""
 
     trivial = "nothing"

@@ -34,7 +34,7 @@ MAX_LATENCY = 0.25
 """Maximum delay in seconds after a note's start for a live note to count in the latency."""
 
 
-class Hearing(Evaluation):
+class HumEvaluation(Evaluation):
     """Notes of songs, voices, sentences, noises and a soundfont outside every training set."""
 
     trivial = "one note"

@@ -54,7 +54,7 @@ class MusicEstimate:
     early: float | None = None
 
 
-class Listening(Evaluation):
+class ListenEvaluation(Evaluation):
     """POP909's songs whose numbers end in 8 and 9, unused in fitting, rendered with two soundfonts."""
 
     trivial = "every 4th of librosa"

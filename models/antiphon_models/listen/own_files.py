@@ -16,7 +16,7 @@ import soxr
 from antiphon.api import FileError, UsageError
 from antiphon.api.backends.files import READ_SUFFIXES, read_sound
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, scored
-from antiphon_models.listen.evaluation import SONGS, SYSTEMS, Listening, MusicEstimate, figures
+from antiphon_models.listen.evaluation import SONGS, SYSTEMS, ListenEvaluation, MusicEstimate, figures
 from antiphon_models.listen.songs import RATE, SOUNDFONTS, TEST, ListenedSong, key_named, read_song
 from antiphon_models.material.sounds import songs
 
@@ -151,7 +151,7 @@ class Keys(_OneQuantity):
         "of the keys that are shown: the right one; or its relative; weighted as MIREX. shown: of all songs. "
         "live: the key last named."
     )
-    road = Listening.road
+    road = ListenEvaluation.road
     truth = ".key"
     files_doc = 'your sounds, each with its key beside it, NAME.key: "A minor"'
 
@@ -175,7 +175,7 @@ class Tempi(_OneQuantity):
     ours = "listen; listen, live"
     columns = "tempo; half or double; tempo shown"
     note = "of the tempos that are shown: those within 4 %; half or double counts those too. shown: of all songs."
-    road = Listening.road
+    road = ListenEvaluation.road
     truth = ".bpm"
     files_doc = "your sounds, each with its tempo beside it, NAME.bpm: 120.5"
 

@@ -15,8 +15,8 @@ from antiphon_loops.analysis.compatibility import BANDS, CLASSES, grid
 from antiphon_loops.analysis.spectrum import RATE, picture
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, scored
 from antiphon_models.learning.user_commands import command
+from antiphon_models.loops.corpus import EVALUATION_FONTS, check_fonts
 from antiphon_models.loops.fit_material import BARS, FOILS, FitLoop, foil, sounds_of, windows
-from antiphon_models.loops.midifile import EVALUATION_FONTS, check_fonts
 
 SONGS = {"pop909": 40, "jsb": 8, "freedoom": 0, "openttd-openmsx": 0}
 AMONG, NEAR = 50, 0.04
@@ -36,7 +36,7 @@ class _Item:
     onsets: F64
 
 
-class Fitting(Evaluation):
+class FitsEvaluation(Evaluation):
     """Evaluation on song parts and soundfonts outside the training."""
 
     folders = ("pop909",)

@@ -31,7 +31,7 @@ _QUIET = 1e-5
 """RMS below which a stem is absent."""
 
 
-class Separating(Evaluation):
+class StemsEvaluation(Evaluation):
     """Mixes of ten seconds with known stems."""
 
     trivial = "low-pass"

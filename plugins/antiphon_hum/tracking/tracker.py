@@ -39,6 +39,13 @@ MEAN_WEIGHT = 0.04
 _LEVELS = 32
 # places in `state`: dB of the loudest band of late; memory of rises
 _TOP, _MEAN, _SIZE = 0, 1, 2
+IDLE_ON_FILES = (
+    "expression",
+    "key scale=off",
+    "lead mode=yin",
+    *(f"{name} mode=chords" for name in ("bpm", "lead", "threshold", "patience", "correction")),
+)
+"""Parameters of `hum` without effect on files, as in `FileUse.idle`."""
 
 
 class FluxState(NamedTuple):

@@ -212,8 +212,8 @@ def search(
     as_json: Json = False,
 ) -> None:
     """Find files by words, key, tempo, labels and kind; with labels the most probable first."""
+    from antiphon_library.fitting import LabelSearch, key_named
     from antiphon_library.records import SUMMARY
-    from antiphon_library.searching import LabelSearch, key_named
 
     low, high = _range(tempo)
     key = key_named(key) if key else ""
@@ -261,7 +261,7 @@ def similar(
 ) -> None:
     """List the files most like one, 1 the same sound, 0 no relation; and what else they share."""
     from antiphon_library import vector_file
-    from antiphon_library.searching import shared_traits
+    from antiphon_library.fitting import shared_traits
     from antiphon_library.vector_file import OTHER_KIND, QUANTITY, WEIGHED, vector_of
 
     with open_catalogue(context) as catalogue:

@@ -17,8 +17,7 @@ from antiphon_loops.library import analyse as analyse_folder
 from antiphon_loops.record import Loop
 from antiphon_loops.rules import Rules
 from antiphon_loops.tests.conftest import RATE, bass, chords, drums, seven, tune
-from antiphon_models.loops.corpus import render_loops
-from antiphon_models.loops.midifile import why_not
+from antiphon_models.loops.corpus import render_loops, why_not
 
 missing = why_not()
 

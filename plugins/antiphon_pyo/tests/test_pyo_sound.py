@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from antiphon_pyo.samples import load
+from antiphon_pyo.instruments import load
 
 pytest.importorskip("pyo")
 

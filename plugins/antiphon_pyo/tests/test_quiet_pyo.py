@@ -13,8 +13,7 @@ pytest.importorskip("pyo")
 from antiphon.api.backends.synths import SynthSettings
 from antiphon_pyo import zone_stream
 from antiphon_pyo.backend import Pyo
-from antiphon_pyo.instruments import sounds
-from antiphon_pyo.samples import SamplesError, folder
+from antiphon_pyo.instruments import SamplesError, folder, sounds
 from antiphon_pyo.tests.playing import RATE, on, play, run
 
 IMPORT = "import antiphon_pyo.backend"

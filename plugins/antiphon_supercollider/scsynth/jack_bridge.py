@@ -105,15 +105,15 @@ class Wires:
         connect = self._client.connect
         try:
             for n, port in enumerate(self._outs):
-                self._alone(f"{client}:in_{first_in + n + 1}")
+                self._disconnect_all(f"{client}:in_{first_in + n + 1}")
                 connect(port, f"{client}:in_{first_in + n + 1}")
             for n, port in enumerate(self._ins):
-                self._alone(f"{client}:out_{first_out + n + 1}")
+                self._disconnect_all(f"{client}:out_{first_out + n + 1}")
                 connect(f"{client}:out_{first_out + n + 1}", port)
         except self._jack.JackError as error:
             raise EngineError(f"JACK does not wire {client}: {error}") from error
 
-    def _alone(self, port: str) -> None:
+    def _disconnect_all(self, port: str) -> None:
         for other in self._client.get_all_connections(port):
             into, out = (other.name, port) if other.is_output else (port, other.name)
             self._client.disconnect(into, out)

@@ -77,9 +77,13 @@ def play(
     if settings.osc_port:
         typer.echo("\n".join(said(settings)))
         sys.stdout.flush()
-    with own_terminal_group():
-        # commands name a free port once it is known
-        run(settings, opens=not no_open and sys.stdout.isatty(), says=None if settings.osc_port else said)
+    try:
+        with own_terminal_group():
+            # commands name a free port once it is known
+            run(settings, opens=not no_open and sys.stdout.isatty(), says=None if settings.osc_port else said)
+    finally:
+        if settings.record and (made := Path(settings.record)).exists() and not made.stat().st_size:
+            made.unlink()  # nothing was recorded
 
 
 def _find(song: str, patch: str) -> None:
@@ -104,7 +108,7 @@ def with_demo(asked: ServeSettings) -> ServeSettings:
 
 def headless_settings(asked: ServeSettings) -> ServeSettings:
     """The settings without a sound card: the software clock, and a recording."""
-    return asked.with_(audio="headless", record=str(next_recording(recordings_folder())))
+    return asked.with_(audio="headless", record=str(next_recording(recordings_folder())), force=True)
 
 
 def introduction(settings: ServeSettings, driver: str, note: str, song: str = "") -> Iterator[str]:
@@ -168,12 +172,16 @@ def recordings_folder() -> Path:
 
 
 def next_recording(folder: Path, day: str = "") -> Path:
-    """The first free name: play-2026-11-20-1.wav, -2, …"""
+    """An empty file of the first free name, so that no other takes it: play-2026-11-20-1.wav, -2, …"""
     day = day or time.strftime("%Y-%m-%d")
     number = 1
-    while (path := folder / f"play-{day}-{number}.wav").exists():
-        number += 1
-    return path
+    while True:
+        path = folder / f"play-{day}-{number}.wav"
+        try:
+            path.touch(paths.PRIVATE, exist_ok=False)
+            return path
+        except FileExistsError:
+            number += 1
 
 
 @contextmanager

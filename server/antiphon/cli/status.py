@@ -47,7 +47,7 @@ def sections(answer: Mapping[str, Any]) -> Iterator[tuple[str, list[Row]]]:
     yield "OSC", _osc(answer)
     yield "workers", [(w["node"] or w["model"], _worker(w)) for w in answer["workers"]] or [("none", "")]
     yield "synth", [_synth(answer["synth"])]
-    yield "nodes", [(n["name"], _reasoned(f"{n['type']}, {n['state']}", n["reason"])) for n in answer["nodes"]]
+    yield "nodes", [(n["name"], _with_reason(f"{n['type']}, {n['state']}", n["reason"])) for n in answer["nodes"]]
     yield "trouble", _trouble(answer) or NO_TROUBLE
 
 
@@ -108,14 +108,14 @@ def _worker(worker: Mapping[str, Any]) -> str:
         f"{worker['model']} on {worker['device']}, {worker['state']}, load {worker['load']:.1%}, "
         f"{worker['misses']} of {worker['hops']} hops missed, {worker['restarts']} restarts"
     )
-    return _reasoned(text, worker["reason"])
+    return _with_reason(text, worker["reason"])
 
 
 def _synth(synth: Mapping[str, Any] | None) -> Row:
     if synth is None:
         return "none", ""
     text = f"{synth['state']}, {synth['misses']} hops missed, {synth['restarts']} restarts"
-    return synth["backend"], _reasoned(text, synth["reason"])
+    return synth["backend"], _with_reason(text, synth["reason"])
 
 
 def _trouble(answer: Mapping[str, Any]) -> list[Row]:
@@ -129,5 +129,5 @@ def _trouble(answer: Mapping[str, Any]) -> list[Row]:
     return rows
 
 
-def _reasoned(text: str, reason: str) -> str:
+def _with_reason(text: str, reason: str) -> str:
     return f"{text}: {reason}" if reason else text

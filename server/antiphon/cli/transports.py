@@ -6,8 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from antiphon.kernel.plugins.hook_lists import hook_lists
-from antiphon.kernel.plugins.importing import import_plugins
+from antiphon.kernel.plugins.hook_lists import hook_lists, import_plugins
 from antiphon.kernel.runtime.importing import reason_of, resolve
 from antiphon.kernel.session.transport import Transport
 

@@ -23,13 +23,11 @@ SAMPLER = "drums"
 COMMON_VALUES = ("note", "velocity", "legato", "length", "channel")
 """Value names common to all instruments; with others the event is a note with its own values."""
 MACRO_VALUES = {
-    "room": "room", "delay": "echo", "size": "size", "delaytime": "time", "delayfeedback": "repeats",
-    "phaser": "phaser", "duckdepth": "duck",
+    "room": "room", "delay": "echo", "size": "size/value", "delaytime": "time/value", "delayfeedback": "repeats",
+    "phaser": "phaser/value", "duckdepth": "duck",
 }  # fmt: skip
-"""Shared values of the whole patch, by the macro that takes them."""
+"""Shared values of the whole patch: the macro that takes each, with /value where it counts seconds or turns."""
 _SHARED = frozenset({*MACRO_VALUES, "duckorbit", "duckattack"})
-_MEASURED = frozenset({"size", "delaytime", "phaser"})
-"""Values in seconds, or turns a second, of what the macro moves."""
 _MOST = 1e9
 _LEVELS = ("postgain", "distortvol")
 """Factors of `gain`, wherever they stand beside it."""
@@ -149,25 +147,22 @@ def to_macros(values: Mapping[str, Any], beat: Fraction, on: str, source: str, l
         values = {name: value for name, value in values.items() if name != "duckdepth"}
     control = [] if {"ccn", "ccv"}.isdisjoint(values) or {"note", "s", "n"}.isdisjoint(values) else ["ccn"]
     set_ = [
-        LiveEvent(beat, _macro(name), (_place(name, value),), source, line)
+        LiveEvent(beat, f"/macro/{MACRO_VALUES[name]}", (_place(name, value),), source, line)
         for name, value in values.items()
         if name in MACRO_VALUES
     ]
     if "duckdepth" in values:
         rise = float(exact(values.get("duckattack", 0.1), "duckattack"))
-        set_.append(LiveEvent(beat + _DIP, _macro("duckdepth"), (0.0, max(rise, 0.0)), source, line))
+        set_.append(LiveEvent(beat + _DIP, f"/macro/{MACRO_VALUES['duckdepth']}", (0.0, max(rise, 0.0)), source, line))
     return [_controller(values, beat, on, source, line) for _ in control] + set_
-
-
-def _macro(name: str) -> str:
-    return f"/macro/{MACRO_VALUES[name]}{'/value' * (name in _MEASURED)}"
 
 
 def _place(name: str, value: Any) -> float:
     """A value as a macro takes it: in Strudel rooms and echoes go beyond 0 to 1, and are full here."""
-    least, most = (-_MOST, _MOST) if name in _MEASURED else (0.0, 1.0)
+    counted = MACRO_VALUES[name].endswith("/value")
+    least, most = (-_MOST, _MOST) if counted else (0.0, 1.0)
     if not is_finite_number(value):
-        wanted = "a number" if name in _MEASURED else "0 to 1"
+        wanted = "a number" if counted else "0 to 1"
         raise UsageError(f"{name} takes {wanted}, not {short_repr(value)}")
     return round(min(max(float(value), least), most), 6)
 

@@ -157,8 +157,7 @@ def rehearse(trial: Trial, played: ScriptEvents, loaded: Loaded, heard: Samples 
     if trial.graph is not None and not _is_of(trial.graph, patch, played):
         played = replace(played, events=_after(played), unchanged=[], lead=Fraction(0))
     tempo = patch.tempo if trial.tempo is None else trial.tempo
-    events, lacking = without_macros(played.events, patch.graph)
-    remarks = [f"line {line}: the patch has no macro {macro!r}" for macro, line in sorted(lacking.items())]
+    events, remarks = without_macros(played.events, patch.graph)
     present = _ends(trial.graph, players, find)
     shifted = [line.replace('"beat": 0', f'"beat": {float(played.lead)}', 1) for line in trial.lines]
     sounds = [*commands(events, trial.name, RATE, find, players), *present]

@@ -17,9 +17,11 @@ from antiphon.kernel.graph.graph import Graph
 from antiphon.kernel.graph.names import MACRO
 from antiphon.kernel.runtime.processes.helper_channel import MAX_MESSAGE_BYTES
 from antiphon.kernel.runtime.processes.helper_process import HelperProcess
+from antiphon.kernel.runtime.suggestion import instead
 from antiphon.kernel.session.commands import Command
 from antiphon.kernel.session.notes import Players
 from antiphon.kernel.session.play import silent, unknown_words
+from antiphon.live.notes import MACRO_VALUES
 from antiphon.live.records import OUTSIDE, LiveEvent, ScriptError
 from antiphon.offline.event_file import MAX_EVENTS, FileEvent, FindParam, commands_of
 from antiphon.offline.hearing import Cue, tempo_map
@@ -170,17 +172,22 @@ def unknown_values(events: Sequence[LiveEvent], words: Mapping[str, Mapping[str,
     return list(found)
 
 
-def without_macros(events: Sequence[LiveEvent], graph: Graph) -> tuple[list[LiveEvent], dict[str, int]]:
-    """Events without values for macros that the patch lacks, and these macros with their first lines."""
-    macros = {macro.name for macro in graph.macros}
+def without_macros(events: Sequence[LiveEvent], graph: Graph) -> tuple[list[LiveEvent], list[str]]:
+    """Events without values for macros that the patch lacks, and a sentence on each of these, by its first line."""
+    macros = [macro.name for macro in graph.macros]
     taken, lacking = [], dict[str, int]()
     for event in events:
         name = event.address.removeprefix("/node").removeprefix(_MACROS[0]).partition("/")[0]
-        if event.source and event.address.startswith(_MACROS) and name not in macros:
+        if event.address.startswith(_MACROS) and name not in macros:
             lacking.setdefault(name, event.line)
         else:
             taken.append(event)
-    return taken, lacking
+    of_strudel = {macro.partition("/")[0] for macro in MACRO_VALUES.values()}
+    return taken, [
+        f"line {line}: the patch has no macro {name!r}, and this does nothing"
+        f"{'; strudel has it' if name in of_strudel else instead(name, macros)}"
+        for name, line in sorted(lacking.items())
+    ]
 
 
 def frames_of(events: Sequence[LiveEvent], beats: Fraction, rate: int, tempo: float) -> int:

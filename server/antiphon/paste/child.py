@@ -7,10 +7,67 @@ A request has `text`; its answer `text`, the script, with the numbers of its `tr
 
 from __future__ import annotations
 
+import ast
+import builtins
+
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime.platform import limit_resources
 from antiphon.kernel.runtime.processes.helper_channel import HelperChannel
-from antiphon.paste.program import translated
+from antiphon.paste import strudel, tidal
+from antiphon.paste.script import Script
+from antiphon.paste.words import FUNCTIONS
+
+PLAIN = frozenset({
+    "abs", "bool", "dict", "enumerate", "float", "int", "isinstance", "len", "list", "map", "max", "min", "round",
+    "str",
+})  # fmt: skip
+"""Python functions allowed in translated programs."""
+_MODULES = frozenset({"math", "antiphon.live"})
+
+
+def translated(text: str) -> tuple[str, Script]:
+    """Live script of a program, as text and as its builder.
+
+    Raises UsageError: it is of neither language, or nothing in it plays.
+    """
+    script = Script()
+    if tidal.is_tidal(text):
+        tidal.translate(text, script)
+    else:
+        strudel.translate(text, script)
+    if not script.tracks:
+        reason = f"; {script.left_out[0].removeprefix('# ').rstrip(':')}" if script.left_out else ""
+        raise UsageError(f'nothing in it plays{reason}; a program has lines such as $: s("bd*4") or d1 $ s "bd*4"')
+    made = script.text()
+    check(made)
+    return made, script
+
+
+def check(text: str) -> None:
+    """Refuses a script that would do anything but play.
+
+    Raises UsageError: it is no Python, reads a name that is neither its own nor one of patterns, or an attribute of
+    Python's own.
+    """
+    try:
+        nodes = list(ast.walk(ast.parse(text)))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        raise UsageError("the translation is no script that can be read; write it by hand") from None
+    made = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    made |= {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
+    made |= {node.arg for node in nodes if isinstance(node, ast.arg)}
+    known = PLAIN | FUNCTIONS | {"math"} | (made - set(dir(builtins)))
+    for node in nodes:
+        match node:
+            case ast.Name(id=name) if name not in known or name.startswith("__"):
+                raise UsageError(f"the translation would use {name}, which no pattern needs; write it by hand")
+            case ast.Attribute(attr=name) if name.startswith("_"):
+                raise UsageError(f"the translation would use .{name}, which no pattern needs; write it by hand")
+            case ast.Import(names=names) if any(one.name not in _MODULES for one in names):
+                raise UsageError("the translation would import a module; write it by hand")
+            case ast.ImportFrom(module=module) if module not in _MODULES:
+                raise UsageError("the translation would import a module; write it by hand")
+
 
 MEMORY = 600 << 20
 """Bytes that the process may have."""

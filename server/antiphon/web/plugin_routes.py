@@ -26,7 +26,7 @@ async def add_routes(http: HttpServer, implemented: Mapping[str, tuple[str, ...]
     wanted = {plugin for plugin, hooks in implemented.items() if HOOK in hooks}
     if not wanted:
         return
-    from antiphon.kernel.plugins.importing import import_plugins
+    from antiphon.kernel.plugins.hook_lists import import_plugins
 
     def failed(name: str, error: BaseException) -> None:
         log.warning("plugin %s: %s", name, reason_of(error))

@@ -28,7 +28,7 @@ from antiphon.web.api.server_state import DocumentRoute, ServerRoutes
 from antiphon.web.control_link import About, ControlLink
 from antiphon.web.http_message import Authorise, HttpRequest, Refusal, Response, answer
 from antiphon.web.oscquery import query
-from antiphon.web.oscquery.address_space import AddressSpace
+from antiphon.web.oscquery.listeners import AddressSpace
 from antiphon.web.page import files, routes
 from antiphon.web.page.routes import PageKeyExchange
 from antiphon.web.performer_link import PerformerLink

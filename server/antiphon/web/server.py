@@ -157,7 +157,7 @@ class HttpServer:
                 owner(request)
         except Refusal:
             return None
-        if request.method != "GET" or (request.path not in self.routes.websockets and not self.listeners.room):
+        if request.method != "GET" or (request.path not in self.routes.websockets and not self.listeners.has_room):
             return None
         self.gate.counters.requests += 1
         return serve

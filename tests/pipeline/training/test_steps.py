@@ -19,11 +19,11 @@ from antiphon_classify.classifier_file import DETAILS, MODEL, read_details
 from antiphon_models.pipeline.frameworks import FRAMEWORKS, chosen
 from antiphon_models.pipeline.running import run
 from antiphon_models.pipeline.settings import load
-from antiphon_models.pipeline.training import deployment
+from antiphon_models.pipeline.training import steps
 from antiphon_models.pipeline.training.confusion import picture
-from antiphon_models.pipeline.training.deployment import check_name, deploy, install
 from antiphon_models.pipeline.training.evaluation import evaluate, notes_of, read_table, score, table
 from antiphon_models.pipeline.training.learning import learn
+from antiphon_models.pipeline.training.steps import check_name, deploy, install
 
 
 def silent(*_) -> None:
@@ -189,7 +189,7 @@ def test_what_cannot_be_written_leaves_the_classifier_of_before(trained, tmp_pat
         return rename(path, target)
 
     rename = Path.rename
-    for part, name, fault in ((deployment, "write_atomic", fail), (Path, "rename", refuse)):
+    for part, name, fault in ((steps, "write_atomic", fail), (Path, "rename", refuse)):
         with monkeypatch.context() as patch:
             patch.setattr(part, name, fault)
             with pytest.raises(FileError, match="no "):

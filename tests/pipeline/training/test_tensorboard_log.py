@@ -5,9 +5,9 @@ from __future__ import annotations
 import struct
 from pathlib import Path
 
-from antiphon_models.pipeline.training import tensorboard_log
+from antiphon_models.pipeline.training import learning
 from antiphon_models.pipeline.training.checkpoint import EpochFigures
-from antiphon_models.pipeline.training.tensorboard_log import write_log
+from antiphon_models.pipeline.training.learning import write_log
 
 HISTORY = [EpochFigures(1.0 / (n + 1), 0.5, 2.0, 0.25, 10.0, 1_800_000_000.0 + n) for n in range(300)]
 
@@ -16,21 +16,21 @@ def records(path: Path) -> list[bytes]:
     content, found = path.read_bytes(), []
     while content:
         length, crc = struct.unpack("<QI", content[:12])
-        assert crc == tensorboard_log._masked(content[:8])
+        assert crc == learning._masked(content[:8])
         found.append(content[12 : 12 + length])
-        assert struct.unpack("<I", content[12 + length : 16 + length])[0] == tensorboard_log._masked(found[-1])
+        assert struct.unpack("<I", content[12 + length : 16 + length])[0] == learning._masked(found[-1])
         content = content[16 + length :]
     return found
 
 
 def test_the_checksum_is_the_published_one_of_its_test_string() -> None:
     crc = 0xE3069283  # of "123456789", as RFC 3720's Castagnoli polynomial gives it
-    assert tensorboard_log._masked(b"123456789") == ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
+    assert learning._masked(b"123456789") == ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
 
 
 def test_each_epoch_is_a_record_of_loss_and_accuracy(tmp_path: Path) -> None:
     write_log(tmp_path, HISTORY, validated=True)
-    train, valid = (records(tmp_path / run / tensorboard_log.FILE) for run in ("train", "valid"))
+    train, valid = (records(tmp_path / run / learning.FILE) for run in ("train", "valid"))
     assert len(train) == len(valid) == 301
     assert b"brain.Event:2" in train[0]
     assert struct.unpack("<d", train[1][1:9])[0] == HISTORY[0].time
@@ -40,7 +40,7 @@ def test_each_epoch_is_a_record_of_loss_and_accuracy(tmp_path: Path) -> None:
 
 
 def test_a_log_is_added_to_so_that_who_has_it_open_sees_it_and_a_damaged_one_is_written_anew(tmp_path: Path) -> None:
-    path = tmp_path / "train" / tensorboard_log.FILE
+    path = tmp_path / "train" / learning.FILE
     write_log(tmp_path, HISTORY[:2], validated=False)
     inode = path.stat().st_ino
     write_log(tmp_path, HISTORY[:3], validated=False)

@@ -7,7 +7,7 @@ import pytest
 
 from antiphon_accompany.harmony.chords import tones
 from antiphon_models.accompany import synthetic, training
-from antiphon_models.accompany.evaluation import Accompanying
+from antiphon_models.accompany.evaluation import AccompanyEvaluation
 from antiphon_models.learning.evaluation import EvaluationRequest, cells, choose_material
 
 
@@ -30,8 +30,10 @@ def test_it_is_evaluated_without_data(tmp_path: Path) -> None:
     lines: list[str] = []
     systems = ("held tonic", "file", "pianist")
     ask = EvaluationRequest(tmp_path / "nowhere", tmp_path, limit=1, systems=systems, say=lines.append)
-    ask = choose_material(Accompanying(), ask)
-    figures = {(c.group, c.system, c.measure): c.mean for c in cells(Accompanying(), Accompanying().scores(ask))}
+    ask = choose_material(AccompanyEvaluation(), ask)
+    figures = {
+        (c.group, c.system, c.measure): c.mean for c in cells(AccompanyEvaluation(), AccompanyEvaluation().scores(ask))
+    }
     assert [line.split(":")[0] for line in lines] == [
         f"there is no folder {tmp_path / 'nowhere'}, which would hold pop909/"
     ]

@@ -10,7 +10,7 @@ import pytest
 from antiphon.api.backends.files import MidiNote
 from antiphon_answer.prior import Prior
 from antiphon_models.answer import synthetic, telling, trading, training
-from antiphon_models.answer.evaluation import Answering, continuation_of
+from antiphon_models.answer.evaluation import AnswerEvaluation, continuation_of
 from antiphon_models.answer.foreseeing import AnswerPredictor, MarkovPredictor, bits_of, spans
 from antiphon_models.answer.melodies import SlotMelody
 from antiphon_models.learning.evaluation import EvaluationRequest, choose_material
@@ -82,9 +82,11 @@ def test_what_a_turn_that_repeats_the_player_measures() -> None:
 
 
 def test_it_is_evaluated_without_data_by_the_command(tmp_path: Path) -> None:
-    ask = choose_material(Answering(), EvaluationRequest(tmp_path, tmp_path, limit=1, systems=("answer",), say=str))
+    ask = choose_material(
+        AnswerEvaluation(), EvaluationRequest(tmp_path, tmp_path, limit=1, systems=("answer",), say=str)
+    )
     assert ask.synthetic
-    found = {(score.system, score.measure) for score in Answering().scores(ask)}
+    found = {(score.system, score.measure) for score in AnswerEvaluation().scores(ask)}
     assert {("answer", "notes 32-96"), ("answer", "copied run"), ("answer", "cadence")} <= found
 
 

@@ -10,7 +10,7 @@ import soundfile
 from antiphon.api import UsageError
 from antiphon_denoise.tests import sounds
 from antiphon_models.denoise import testset
-from antiphon_models.denoise.evaluation import Denoising
+from antiphon_models.denoise.evaluation import DenoiseEvaluation
 from antiphon_models.learning.evaluation import EvaluationRequest, cells, table
 
 ROOT = Path(__file__).parents[4]
@@ -31,7 +31,7 @@ def asked(tmp_path: Path) -> EvaluationRequest:
 
 
 def test_files_give_a_table(asked: EvaluationRequest) -> None:
-    found = cells(Denoising(), Denoising().scores(asked))
+    found = cells(DenoiseEvaluation(), DenoiseEvaluation().scores(asked))
     means = {(cell.system, cell.measure): cell.mean for cell in found}
     assert {system for system, _ in means} == set(SYSTEMS)
     assert means["nothing", "gain"] == pytest.approx(0.0, abs=1e-9)
@@ -39,7 +39,7 @@ def test_files_give_a_table(asked: EvaluationRequest) -> None:
     assert means["mask", "gain"] > means["gate", "gain"] > 0.0
     assert means["mask", "gain"] > 8.0
     assert math.isfinite(means["gate", "clean"])
-    lines = "\n".join(table(Denoising(), found))
+    lines = "\n".join(table(DenoiseEvaluation(), found))
     for name in SYSTEMS:
         assert name in lines
 
@@ -49,10 +49,10 @@ def test_a_silent_file_and_a_folder_without_noises_are_refused(asked: Evaluation
 
     soundfile.write(tmp_path / "still.wav", np.zeros(RATE), RATE)
     with pytest.raises(UsageError, match="is silent; give a file with clean sound"):
-        list(Denoising().scores(replace(asked, files=(tmp_path / "still.wav",))))
+        list(DenoiseEvaluation().scores(replace(asked, files=(tmp_path / "still.wav",))))
     (tmp_path / "bare" / "esc10").mkdir(parents=True)
     with pytest.raises(UsageError, match="holds no clips of fold 4"):
-        list(Denoising().scores(replace(asked, data=tmp_path / "bare")))
+        list(DenoiseEvaluation().scores(replace(asked, data=tmp_path / "bare")))
 
 
 def test_without_the_data_it_measures_what_it_makes_itself(asked, tmp_path, monkeypatch) -> None:
@@ -68,10 +68,10 @@ def test_without_the_data_it_measures_what_it_makes_itself(asked, tmp_path, monk
     alone = replace(
         asked, data=tmp_path / "nowhere", files=(), limit=3, say=said.append, systems=("nothing", "gate", "mask")
     )
-    alone = choose_material(Denoising(), alone)
+    alone = choose_material(DenoiseEvaluation(), alone)
     assert said[0].startswith(f"there is no folder {tmp_path / 'nowhere'}, which would hold esc10/: measured on ")
     assert "voices of espeak-ng and notes of TimGM6mb by seed" in said[0]
-    found = cells(Denoising(), Denoising().scores(alone))
+    found = cells(DenoiseEvaluation(), DenoiseEvaluation().scores(alone))
     means = {(cell.system, cell.measure): cell.mean for cell in found}
     assert means["mask", "gain"] > means["gate", "gain"]
     assert {"clean", "pauses"} <= {measure for _, measure in means}

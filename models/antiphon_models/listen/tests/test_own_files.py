@@ -13,8 +13,7 @@ from antiphon_models.learning.evaluation import EvaluationRequest
 from antiphon_models.listen import own_files
 from antiphon_models.listen.evaluation import MusicEstimate
 from antiphon_models.listen.own_files import Chords, Keys, Tempi
-from antiphon_models.listen.phrase_fitting import PhraseMaterial, fit, fit_odds
-from antiphon_models.listen.structure import read_labels
+from antiphon_models.listen.phrase_fitting import PhraseMaterial, fit, fit_odds, read_labels
 
 FOUND = MusicEstimate(tempo=60.0, key="A minor", chords=[(0.0, 1.0, "C:maj"), (1.0, 2.0, "N")])
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from antiphon_models.material.composer.genres import Groove, Row
 from antiphon_models.material.composer.harmony import KINDS, ScaleChord, voice_chord
-from antiphon_models.material.composer.rules import Groove, Row
 
 Rng = np.random.Generator
 _BASS = {"r": 0, "o": 12, "f": 7}

@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from antiphon_models.material.composer.genres import GenreRules, PartRules, Range, Row
 from antiphon_models.material.composer.harmony import SCALES, ScaleChord, parse
 from antiphon_models.material.composer.parts import (
     BeatSpan,
@@ -19,7 +20,6 @@ from antiphon_models.material.composer.parts import (
     drum_bar,
     triplet,
 )
-from antiphon_models.material.composer.rules import GenreRules, PartRules, Range, Row
 from antiphon_models.material.midi_bytes import TICKS, control_change, midi_bytes, note_off, note_on, program_change
 
 DRUMS = 9

@@ -18,11 +18,26 @@ from antiphon.api.backends.files import write_atomic
 from antiphon_classify.classifier_file import MODEL
 from antiphon_classify.classifier_session import ClassifierFile
 from antiphon_models.datasets.records import TEST, TRAIN, VALID
-from antiphon_models.learning.measures import average_precision
 from antiphon_models.pipeline.frameworks import Framework
 from antiphon_models.pipeline.training import confusion
 from antiphon_models.pipeline.training.excerpts import TrainingSet
 from antiphon_models.pipeline.training.learning import LearningJob, average, is_trained
+
+
+def average_precision(scores: NDArray[np.floating], truth: NDArray[np.bool_]) -> float:
+    """Area under the precision-recall curve, in steps; tied items count together.
+
+    0 where nothing is true.
+    """
+    order = np.argsort(-scores, kind="stable")
+    right, ends = np.cumsum(truth[order]), np.flatnonzero(np.diff(scores[order], append=-np.inf))
+    precision = right[ends] / (ends + 1.0)
+    return float((precision * np.diff(right[ends], prepend=0)).sum() / max(1, truth.sum()))
+
+
+def f1(stated: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
+    return float(2.0 * (stated & truth).sum() / max(1, stated.sum() + truth.sum()))
+
 
 FILE = "evaluation.json"
 MAJORITY = "majority"

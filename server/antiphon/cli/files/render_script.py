@@ -170,8 +170,8 @@ def performed(
         frames = frames_of(events, beats, rate, patch.tempo)
         task = replace(task, frames=frames, expected=frames)
     events, lacking = without_macros(events, patch.graph)
-    for macro, line in sorted(lacking.items()):
-        complain(f"{path.name} line {line}: the patch has no macro {macro!r}, and this does nothing; strudel has it")
+    for sentence in lacking:
+        complain(f"{path.name} {sentence}")
     return task, beats, events
 
 

@@ -135,6 +135,8 @@ def run(asked: RunOptions, finishing: FinishOptions) -> None:
             values[info.on_files.causal] = True
         parts = _part_paths(asked, info.on_files, jobs[0])
         _check_files(asked, info, jobs, values, parts)
+        for name, condition in info.idle(values):
+            complain(f"{name} of {info.type} has no effect on files{condition and f' with {condition}'}")
         made_by = info.on_files.job
         if made_by:
             _check_job(asked, info.on_files, fires)
@@ -351,7 +353,7 @@ def read_settings(
         elif param.kind == "file":
             path = Path(value).expanduser()
             if not path.exists():
-                raise UsageError(f"{name} takes a file, and there is none at {value!r}")
+                raise UsageError(f"{name} takes a file or a folder, and there is none at {value!r}")
             values[name] = param.check(str(path.absolute()))
         else:
             values[name] = param.typed(value)

@@ -78,6 +78,14 @@ class ProcessorInfo:
                 return param
         return None
 
+    def idle(self, values: Mapping[str, Value]) -> Iterator[tuple[str, str]]:
+        """Given parameters that have no effect on files, each with the "name=value" that makes it so, or ""."""
+        all_values = {p.name: p.default for p in self.params} | dict(values)
+        for name, _, condition in (entry.partition(" ") for entry in self.on_files.idle):
+            of, _, value = condition.partition("=")
+            if name in values and (not condition or str(all_values[of]) == value):
+                yield name, condition
+
     def transposes(self, values: Mapping[str, Value]) -> bool:
         """Whether it changes the pitch of a sound: always, or by values in semitones or cents."""
         by = (p for p in self.params if p.unit in ("semitones", "cents") and not p.readonly)

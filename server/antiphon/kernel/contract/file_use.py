@@ -38,6 +38,7 @@ class FileUse:
         needs: Names of parameters that have to be given: of kind file, or a choice, of which files take the default
             alone.
         exempt: Values of parameters, as "mode=instrument", with which none of `needs` has to be given.
+        idle: Names of parameters without effect on files: "latency", or "by mode=hpss" with that value of another.
         tail: It sounds on when its input has ended, and dies away; files are continued until that is silent.
         preroll: The name of a parameter in seconds: so much of the beginning of a file is played to it first, without
             output, so that its estimates are settled; `Processor.rewind` is called, and the file is played. "" for
@@ -63,6 +64,7 @@ class FileUse:
     chords: bool = False
     needs: tuple[str, ...] = ()
     exempt: tuple[str, ...] = ()
+    idle: tuple[str, ...] = ()
     tail: bool = False
     preroll: str = ""
     causal: str = ""

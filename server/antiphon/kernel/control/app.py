@@ -21,7 +21,6 @@ from antiphon.kernel.control.commands.sound_device import SoundDevice
 from antiphon.kernel.control.commands.syncs import Syncs
 from antiphon.kernel.control.commands.turns import Turns, TurnSteps
 from antiphon.kernel.control.faults import ControlFaults
-from antiphon.kernel.control.machine import MachineWatch
 from antiphon.kernel.control.osc.directory import Directory
 from antiphon.kernel.control.osc.intake import Intake
 from antiphon.kernel.control.osc.note_watch import NoteWatch, PatchQuestions, UnknownWords
@@ -34,6 +33,7 @@ from antiphon.kernel.control.patches.set_position import SetPosition
 from antiphon.kernel.control.reports import Reports
 from antiphon.kernel.control.server_events import ServerEvents
 from antiphon.kernel.control.state import StateFolder, StateSaver
+from antiphon.kernel.control.status import MachineWatch
 from antiphon.kernel.control.subscribers.clients import Access, Surfaces
 from antiphon.kernel.control.subscribers.feedback import Feedback
 from antiphon.kernel.control.subscribers.monitor import Monitor, NotesOut

@@ -52,7 +52,7 @@ class ServerHooks:
         """Imports the plugins, calls their startup hooks, starts the transports and subscribes to events."""
         if not self._wanted:
             return
-        from antiphon.kernel.plugins.importing import import_plugins
+        from antiphon.kernel.plugins.hook_lists import import_plugins
 
         self._dispatcher = import_plugins(self._wanted, lambda name, error: _say(f"plugin {name}", error))
         await self._call("antiphon_transports", register=self._register)

@@ -16,10 +16,9 @@ from antiphon.kernel.errors import NodeError, sentence
 from antiphon.kernel.graph.clips import locate_asset
 from antiphon.kernel.graph.graph import Graph, NodeSpec, Wire, check, order
 from antiphon.kernel.graph.node_host import NodeHost, Unprepared
-from antiphon.kernel.graph.plan import Plan
+from antiphon.kernel.graph.plan import Plan, check_state_transfer, succeeds
 from antiphon.kernel.graph.plan_crossfade import PlanCrossfade
 from antiphon.kernel.graph.rate_adapter import adapt
-from antiphon.kernel.graph.succession import check_state_transfer, succeeds
 from antiphon.kernel.graph.wiring import Wiring
 
 _NONE: Mapping[int, str] = MappingProxyType({})

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from msgspec import ValidationError, convert
+
 from antiphon.kernel.contract.catalog import ProcessorInfo
 from antiphon.kernel.contract.params import Param, Value
 from antiphon.kernel.errors import ParamError, PatchError
@@ -19,14 +21,7 @@ MOST, MAX_TARGETS = 8, 16
 CURVES = 0.1, 10.0
 """Range of a curve's exponent."""
 KINDS = ("float", "int", "switch")
-_KEYS = ("target", "low", "high", "curve")
-_MEASURED = ("s", "Hz")
-_SCALES = {
-    "size": Param("size", low=0.2, high=10.0, warp="log"),
-    "time": Param("time", low=0.005, high=1.0, warp="log"),
-    "phaser": Param("phaser", low=0.02, high=8.0, warp="log"),
-}
-"""Values of macros in seconds or turns a second, where what they move has another unit: as in the patch `strudel`."""
+_KEYS = ("target", "low", "high", "curve", "values")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +29,8 @@ class MacroTarget:
     """A parameter that a macro moves.
 
     `low`, `high`: its values where the macro is at 0 and at 1; low may be above high. `curve`: the exponent of the
-    macro's place: 1 is straight in the parameter's own scale, above 1 slow at first.
+    macro's place: 1 is straight in the parameter's own scale, above 1 slow at first. `values`: those of 0 and 1 where
+    the macro is set by value, along a logarithm, above 0; None for the parameter's own.
     """
 
     node: str
@@ -42,6 +38,7 @@ class MacroTarget:
     low: float
     high: float
     curve: float = 1.0
+    values: tuple[float, float] | None = None
 
     @property
     def key(self) -> str:
@@ -70,9 +67,10 @@ class Macro:
     def place(self, find: Callable[[str, str], Param], value: float) -> float:
         """Position at which its first target has a value; the nearest one. `find`: a node's parameter."""
         target = self.targets[0]
-        param, scale = find(target.node, target.param), _SCALES.get(self.name)
-        if scale is not None and param.unit not in _MEASURED:
-            return round(scale.to_norm(scale.clip(value)), 6)
+        if target.values is not None:
+            low, high = target.values
+            return round(math.log(min(max(value, low), high) / low, high / low), 6)
+        param = find(target.node, target.param)
         return round(target.place(param, param.clip(value)), 6)
 
 
@@ -97,9 +95,9 @@ class MacroInfo(ProcessorInfo):
 def read_macro(name: str, body: object, find: Callable[[str], Param]) -> Macro:
     """Reads an entry of a patch's table `macros`.
 
-    `body`: `["node.param", low, high]`, with a curve behind if wanted, or a table of target, low, high and curve, or a
-    list of such. `find`: the parameter of "node.param", or a `PatchError`. Raises PatchError: it is not valid; the
-    sentence begins with what the key "is" or "takes".
+    `body`: `["node.param", low, high]`, with a curve and values behind if wanted, or a table of target, low, high,
+    curve and values, or a list of such. `find`: the parameter of "node.param", or a `PatchError`. Raises PatchError: it
+    is not valid; the sentence begins with what the key "is" or "takes".
     """
     if not NAME.fullmatch(name):
         raise PatchError("is not a name: letters, digits, _ and -, a letter first, at most 64")
@@ -114,30 +112,37 @@ def _target(entry: object, find: Callable[[str], Param]) -> MacroTarget:
     if isinstance(entry, dict):
         if unknown := [key for key in entry if key not in _KEYS]:
             raise PatchError(f"takes {', '.join(_KEYS)}, not {str(unknown[0])[:40]!r}")
-        entry = [entry[key] for key in _KEYS if key in entry] if {*_KEYS[:3]} <= {*entry} else []
-    if not isinstance(entry, list) or len(entry) not in (3, 4) or not isinstance(entry[0], str):
+        given = {"curve": 1.0, "values": None} | entry
+        entry = [given[key] for key in _KEYS] if len(given) == len(_KEYS) else []
+    if not isinstance(entry, list) or not 3 <= len(entry) <= len(_KEYS) or not isinstance(entry[0], str):
         raise PatchError('takes ["node.param", low, high], with a curve behind if wanted')
-    key, *numbers = entry
+    key, low, high, curve, values = (*entry, 1.0, None) if len(entry) == 3 else (*entry, None)[: len(_KEYS)]
     param = find(key)
     if param.readonly or param.restart or param.kind not in KINDS:
         raise PatchError(f"cannot move {key}: a macro moves numbers and switches that change while it plays")
-    low, high, curve = *numbers[:2], numbers[2] if len(numbers) == 3 else 1.0
     try:
         low, high = (float(param.check(end)) for end in (low, high))
     except ParamError as error:
         raise PatchError(f"{key}: {error}") from None
     if isinstance(curve, bool) or not isinstance(curve, int | float) or not CURVES[0] <= curve <= CURVES[1]:
         raise PatchError(f"takes a curve of {CURVES[0]:g} to {CURVES[1]:g}, 1 for a straight one")
+    if values is not None:
+        try:
+            values = convert(values, tuple[float, float])
+        except ValidationError:
+            values = 0.0, 0.0
+        if not 0 < values[0] < values[1] < math.inf:
+            raise PatchError("takes values = [low, high], two numbers above 0, the lower one first")
     node, _, name = key.partition(".")
-    return MacroTarget(node, name, low, high, float(curve))
+    return MacroTarget(node, name, low, high, float(curve), values)
 
 
 def macros_to_json(macros: Iterable[Macro]) -> dict[str, Any]:
     """Macros as in a patch file: lists of targets by name."""
 
     def row(target: MacroTarget) -> list[Any]:
-        curve = [] if target.curve == 1.0 else [target.curve]
-        return [target.key, target.low, target.high, *curve]
+        behind: list[Any] = [target.curve, list(target.values)] if target.values else [target.curve]
+        return [target.key, target.low, target.high, *([] if behind == [1.0] else behind)]
 
     return {m.name: row(m.targets[0]) if len(m.targets) == 1 else [row(t) for t in m.targets] for m in macros}
 
@@ -147,7 +152,7 @@ def macros_from_json(data: dict[str, Any]) -> tuple[Macro, ...]:
 
     def target(row: list[Any]) -> MacroTarget:
         node, _, param = row[0].partition(".")
-        return MacroTarget(node, param, *row[1:])
+        return MacroTarget(node, param, *row[1:4], *(tuple(values) for values in row[4:]))
 
     return tuple(
         Macro(name, tuple(target(row) for row in ([body] if isinstance(body[0], str) else body)))

@@ -7,8 +7,7 @@ from functools import cache
 from typing import Any
 
 from antiphon.kernel.errors import PluginError
-from antiphon.kernel.plugins.hook_lists import hook_lists
-from antiphon.kernel.plugins.importing import import_plugins
+from antiphon.kernel.plugins.hook_lists import hook_lists, import_plugins
 from antiphon.kernel.runtime.importing import Factory, resolve
 
 

@@ -68,7 +68,7 @@ def warm(settings: ServeSettings, folder: Path, read: ReadSound) -> Warm:
         loader.load(check=False)
         compile_all(processes=count)
     loaded = loader.load()
-    types = _played(settings, loaded)
+    types = _patch_types(settings, loaded)
     compile_all()
     paths.write_atomic(folder / CATALOG, json.dumps(loaded.catalog.to_json()).encode())
     registered = loaded.factories["synths"]
@@ -83,7 +83,7 @@ def warm(settings: ServeSettings, folder: Path, read: ReadSound) -> Warm:
     return replace(_ready(settings, loaded, read, settings.input_file is not None), types=types)
 
 
-def _played(settings: ServeSettings, loaded: loader.Loaded) -> frozenset[str]:
+def _patch_types(settings: ServeSettings, loaded: loader.Loaded) -> frozenset[str]:
     """Types of the nodes of the start's patch. Of those that are built in, forked engines inherit the tables."""
     from antiphon.kernel.graph.patch import load as load_patch  # which a copy that tries nodes does without
 

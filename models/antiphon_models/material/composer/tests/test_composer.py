@@ -7,9 +7,8 @@ import sys
 import numpy as np
 import pytest
 
-from antiphon_models.material.composer.genres import BY_NAME, GENRES
+from antiphon_models.material.composer.genres import BY_NAME, GENRES, GenreRules
 from antiphon_models.material.composer.harmony import SCALES, parse, voice_chord
-from antiphon_models.material.composer.rules import GenreRules
 from antiphon_models.material.composer.song import ComposedSong, compose, swung
 
 
