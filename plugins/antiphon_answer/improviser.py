@@ -25,28 +25,26 @@ CHORD_SIXTEENTHS = 0.35
 """Maximum sixteenths between notes of one chord."""
 _PHRASE_END_DEGREES = (0, 1, 4, 6)
 """Degrees that end a non-final phrase."""
+_RANGE_MARGIN = 3
+"""Semitones by which an answer may exceed the range of the last notes."""
 _RECENT = 64
-_RISES = 0.003
-"""Loudness a semitone."""
 
 
 class DrawConstants(NamedTuple):
     """Constants by which an answer's notes are drawn.
 
-    `margin`: semitones beyond the range of the last notes; `runs`: range of a copied run's length as a share of
-    `originality`. Of the final note, `doubt`: divisor of the keys' log probabilities; `firmness`: exponent of
-    its weight; `triad`: weights of a key's tonic, third and fifth.
+    `runs`: range of a copied run's length as a share of `originality`. Of the final note, `doubt`: divisor of the keys'
+    log probabilities; `firmness`: exponent of its weight; `triad`: weights of a key's tonic, third and fifth.
     """
 
-    margin: int
     runs: tuple[float, float]
     doubt: float
     firmness: float
     triad: tuple[float, float, float]
 
 
-TURN = DrawConstants(4, (0.3, 0.5), 5.0, 48.0, (1.0, 0.95, 0.9))
-CONTINUATION = DrawConstants(2, (0.5, 1.0), 3.0, 1.5, (1.0, 0.85, 0.7))
+TURN = DrawConstants((0.3, 0.6), 5.0, 48.0, (1.0, 0.95, 0.9))
+CONTINUATION = DrawConstants((0.5, 1.0), 3.0, 1.5, (1.0, 0.85, 0.7))
 
 
 class Planned(NamedTuple):
@@ -93,14 +91,14 @@ class Improviser:
         self._chances, self._pitches = np.zeros(SYMBOLS), np.zeros(INTERVALS)
         self._open, self._allowed = np.ones(PITCHES), np.ones(PITCHES)
         self._ahead = np.ones((AHEAD + 1, PITCHES))
+        self._uniform = np.full(INTERVALS, 1.0 / INTERVALS), np.full(TIMES, 1.0 / TIMES)
         self._turned = np.zeros((12, INTERVALS))
-        self._close = np.exp(-0.5 * np.abs(np.arange(-WIDEST, WIDEST + 1.0)))
         self._mean_intervals = prior.intervals.mean(axis=2)
         self._present = np.zeros(12)
         self._ages = np.arange(len(self.memory.weights), dtype=np.float64)
         self._phraser = Phraser(self.memory)
         self.slot = self.key = 0
-        self._constants, self._settled = CONTINUATION, False
+        self._bar, self._constants, self._settled = 0, CONTINUATION, False
         self._most = 1
         self._now = 60
         # kernels are compiled here, and not when the first note comes
@@ -141,7 +139,8 @@ class Improviser:
             self.planning = False
         if not first:
             self._interval, self._time = pitch - self._pitch, time
-        self.memory.late[self.memory.count - 1] = late
+        self._bar += first or answered > 0 or slot // self.wishes.bar != self.slot // self.wishes.bar
+        self.memory.bars[self.memory.count - 1], self.memory.late[self.memory.count - 1] = self._bar, late
         self.slot, self._pitch = slot, pitch
 
     def sounded(self, pitch: int, sixteenths: float) -> None:
@@ -155,9 +154,12 @@ class Improviser:
         self._sounds[pitch % 12] += min(8.0, sixteenths)
         self.key = self.fixed if self.fixed >= 0 else self.prior.key(self._sounds)
 
-    def surprise(self, slot: int, pitch: int, *, memory: bool = True) -> float:
-        """Surprise in bits of a possible next note; memory: whether what was played is known."""
-        self._predict(self._history, self.slot, self._pitch, self._interval, self._time, memory=memory)
+    def surprise(self, slot: int, pitch: int, *, prior: bool = True, memory: bool = True) -> float:
+        """Surprise in bits of a possible next note.
+
+        prior: whether melodies in general are known, else all notes are alike; memory: whether what was played is.
+        """
+        self._predict(self._history, self.slot, self._pitch, self._interval, self._time, prior=prior, memory=memory)
         interval = min(WIDEST, max(-WIDEST, pitch - self._pitch)) + WIDEST
         time = min(TIMES - 1, max(0, slot - self.slot))
         return -math.log2(self._chances[interval * TIMES + time])
@@ -191,18 +193,17 @@ class Improviser:
 
     def draw(self) -> Planned | None:
         """Next note of the answer; None at its end."""
-        taken = self._phraser.take() if self.planning else None
-        if taken is None:
+        onset = self._phraser.take() if self.planning else None
+        if onset is None:
             self.planning = False
             return None
-        onset, length = taken
         time = min(TIMES - 1, onset.slot - self._at)
         self._weigh(onset.slot)
         self._predict(self._going, self._at, self._now, self._step, self._wait)
         np.copyto(self._pitches, self._chances.reshape(INTERVALS, TIMES)[:, time])
         if onset.ends:
-            # where it ends counts for more than how the player would come there
-            np.copyto(self._pitches, self._close)
+            # where it ends counts for more than how it comes there
+            np.sqrt(self._pitches, out=self._pitches)
         hint = -1
         if onset.step != NO_STEP:
             key = self._phraser.key
@@ -225,8 +226,8 @@ class Improviser:
             self._settled = True
             self._compass()
             self._aim()
-        loud = onset.velocity + _RISES * (self._now - self._middle)
-        return Planned(onset.slot, length, self._now, min(1.0, max(0.05, loud)), onset.late)
+        self._phraser.sounds(onset, self._now)
+        return Planned(onset.slot, onset.length, self._now, onset.velocity, onset.late)
 
     def present(self, pitches: Iterable[int]) -> None:
         """Sets the sounding notes, which weight the memory's rows until changed."""
@@ -250,10 +251,14 @@ class Improviser:
         if self._present.any():
             rows *= 0.2 + 4.0 * self._present[memory.pitches[: memory.count] % 12]
 
-    def _predict(self, matches: Matches, slot: int, pitch: int, step: int, wait: int, *, memory: bool = True) -> None:
+    def _predict(
+        self, matches: Matches, slot: int, pitch: int, step: int, wait: int, *, prior: bool = True, memory: bool = True
+    ) -> None:
         mode, tonic = self.key // 12, self.key % 12
-        intervals = self.prior.intervals[mode, (pitch - tonic) % 12, interval_class(step) % INTERVAL_CLASSES]
-        times = self.prior.times[slot % self.wishes.bar % PLACES, time_class(wait) % TIME_CLASSES]
+        intervals, times = self._uniform
+        if prior:
+            intervals = self.prior.intervals[mode, (pitch - tonic) % 12, interval_class(step) % INTERVAL_CLASSES]
+            times = self.prior.times[slot % self.wishes.bar % PLACES, time_class(wait) % TIME_CLASSES]
         self.memory.predict(matches, intervals, times, self._chances, memory=memory)
 
     def _limit_run(self) -> None:
@@ -286,12 +291,10 @@ class Improviser:
         memory = self.memory
         recent = memory.pitches[max(0, memory.count - _RECENT) : memory.count]
         up = self.wishes.register
-        margin = self._constants.margin
-        low, high = int(recent.min()) - margin + up, int(recent.max()) + margin + up
+        low, high = int(recent.min()) - _RANGE_MARGIN + up, int(recent.max()) + _RANGE_MARGIN + up
         if up:
             # on the way there all pitches between are allowed
             low, high = min(low, self._pitch), max(high, self._pitch)
-        self._middle = float(recent.mean()) + up
         scale, tonic = SCALES[self.key // 12], self.key % 12
         fits = self.prior.fits(self._sounds) / self._constants.doubt
         if self.fixed >= 0:

@@ -106,15 +106,15 @@ class Memory:
     """Note rows in playing order, `count` in use; arrays `[ROWS]`.
 
     `intervals`: semitones from the note before, from 0 (a fall by `WIDEST`); `times`: sixteenths from the onset before;
-    `joint`: both as one symbol; the three are `NO_SYMBOL` for a first note. `pitches`: MIDI numbers; `places`, `late`,
-    `lengths`: sixteenths from the bar line, from that place, and of the note; `velocities`: above 0 to 1;
-    `weights`: how much a row counts.
+    `joint`: both as one symbol; the three are `NO_SYMBOL` for a first note. `pitches`: MIDI numbers; `bars`: equal for
+    notes of one bar; `places`, `late`, `lengths`: sixteenths from the bar line, from that place, and of the note;
+    `velocities`: above 0 to 1; `weights`: how much a row counts.
     """
 
     def __init__(self) -> None:
         self.count = 0
-        self.intervals, self.times, self.joint, self.pitches, self.places = (
-            np.full(ROWS, NO_SYMBOL, np.int64) for _ in range(5)
+        self.intervals, self.times, self.joint, self.pitches, self.places, self.bars = (
+            np.full(ROWS, NO_SYMBOL, np.int64) for _ in range(6)
         )
         self.lengths, self.velocities, self.weights, self.late = (np.ones(ROWS) for _ in range(4))
         self._counts, self._by_interval, self._by_time = np.zeros(SYMBOLS), np.zeros(INTERVALS), np.zeros(TIMES)
@@ -133,7 +133,7 @@ class Memory:
         n = self.count
         self.count = n + 1
         self.pitches[n], self.places[n], self.velocities[n], self.lengths[n] = pitch, place, velocity, 1.0
-        self.weights[n], self.late[n] = 1.0, 0.0
+        self.weights[n], self.late[n], self.bars[n] = 1.0, 0.0, 0
         if first or n == 0:
             self.intervals[n] = self.times[n] = self.joint[n] = NO_SYMBOL
             matches.clear()
@@ -177,7 +177,7 @@ class Memory:
 
     def _forget_half(self, matches: Matches) -> None:
         half = ROWS // 2
-        for rows in (self.intervals, self.times, self.joint, self.pitches, self.places):
+        for rows in (self.intervals, self.times, self.joint, self.pitches, self.places, self.bars):
             rows[:half] = rows[half:]
         for numbers in (self.lengths, self.velocities, self.weights, self.late):
             numbers[:half] = numbers[half:]

@@ -1,80 +1,60 @@
-"""Rhythm of an answer: the player's half bars in a new order, varied, with the player's rests, and an ending."""
+"""Rhythm and form of an answer: the player's bars, motif transformations, phrases with rests and endings."""
 
 from __future__ import annotations
 
 import math
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Callable
 from itertools import accumulate, pairwise
 from typing import NamedTuple
 
-import numpy as np
-
 from antiphon_answer.memory import Memory
 from antiphon_answer.prior import SCALES
 
-AUGMENTATION, ORNAMENT, TIE, SHIFT, PUSH = range(5)
-"""Rhythms of a cell: at half speed, with neighbouring notes, two notes tied, one shifted, all pushed later."""
-_RHYTHMS = (ORNAMENT, ORNAMENT, PUSH, PUSH, SHIFT, TIE, AUGMENTATION)
+SEQUENCE, INVERSION, AUGMENTATION, ORNAMENT = range(4)
+"""Motif transformations: transposed in the scale, inverted, augmented, ornamented with neighbouring notes."""
+TRANSFORMS = (SEQUENCE, INVERSION, AUGMENTATION, ORNAMENT)
 WITHIN, OPEN, CLOSED = range(3)
 """Role of a note: inner, end of a phrase, or end of the answer."""
 NO_STEP = 99
 """Step of a note without a melodic target."""
+PHRASE = 4
+"""Bars of a phrase: a motif, a contrast, the motif again, an ending."""
 AHEAD = 5
 """Minimum number of planned notes."""
 _RECENT = 80
-"""Number of the player's newest notes from which cells are taken."""
+"""Number of the player's newest notes from which bars are taken."""
 _BEAT = 4
-_ENDS, _HELD = 6.0, 10.0
-"""Longest time to the next note in a phrase, and for which a note is held relative to it, in sixteenths."""
 _MIN_PLACE_SHARE = 0.04
 """Minimum share of the player's notes at a beat position for its use."""
-_LANDS, _HALF, _AGAIN, _STAYS, _INVERTED = 0.35, 0.55, 0.4, 0.9, 1 / 3
-"""Probabilities that an answer ends with a sustained note instead of the player's rhythm, in the bar's middle and not
-on its last beat, that two bars begin as those before, that each cell of them does, and that a motif is inverted."""
+_AGAIN, _PAUSE, _LANDS, _PLAIN = 0.5, 0.08, 0.35, 0.5
+"""Probabilities that a phrase repeats bars of the answer, that a non-final one ends a bar early, that the last ends
+with a sustained note instead of the player's rhythm, and that a bar of a continuation is the player's unchanged."""
+_AUGMENT_NOTES = 6
+"""Minimum notes of a bar for augmentation."""
+_ON_BAR, _ON_HALF, _ON_LAST = 0.06, 0.5, 0.9
+"""Cumulative probabilities that a sustained final note begins on the bar line (no turn's does), in the bar's middle,
+on its last beat; else off the beat."""
 _AIR, _OVER, _OVERS, _END = 1.1, 2.0, 0.3, 3.0
 """Of a final note, in sixteenths: the air before the bar line, and the part beyond it, at most; the latter's
 probability; and the shortest."""
-_ARCH, _ACCENT, _CHANCE = 0.4, 0.2, 1.7
-"""Loudness weights of phrase, beat and chance, in deviations less the player's own."""
-_SOFTEST, _LOUDER = 7.5 / 127.0, 1.35
-"""Least deviation of loudness; and that by the notes' own, relative to the player's."""
-_SETTLES, _LAST = 32.0, 8
-"""Sixteenths in which loudness goes from that of the player's last notes to the mean, and their number."""
-
-
-class FormConstants(NamedTuple):
-    """Constants by which cells follow each other.
-
-    Probabilities: that the player's next one follows (`on`), of a varied rhythm, of a motif transposed or inverted
-    (`moved`), of a rest a beat longer (`aired`). `displaced`: weight of cells of other beats; `most`: exponent of their
-    number of notes; `empty`: most empty ones in a row; `lifts`: degrees by which bars that come again are transposed.
-    """
-
-    on: float
-    varied: float
-    moved: float
-    aired: float
-    displaced: float
-    most: float
-    empty: int
-    lifts: tuple[int, ...]
-
-
-TURN = FormConstants(0.65, 0.2, 0.7, 0.4, 0.25, 1.0, 2, (0, 0, 1, -1, 2))
-CONTINUATION = FormConstants(0.75, 0.1, 0.2, 0.0, 0.0, 0.5, 4, (0,))
+_PEAK = 0.6
+"""Relative position of a phrase's loudness peak."""
+_ARCH, _ACCENT, _OWN, _CHANCE = 0.8, 0.4, 0.7, 0.8
+"""Loudness weights of phrase, beat, the player's own note and chance, in deviations."""
+_SOFTEST, _WIDEST = 10.0 / 127.0, 16.0 / 127.0
+"""Range of loudness deviations; between them slightly more than the player's."""
 
 
 class Onset(NamedTuple):
-    """A note of an answer without a pitch yet. slot: in sixteenths; late: delay after it; held: share of the
-    time to the next note; velocity: above 0 to 1, or, of a cell's note, relative to the player's notes about it.
+    """A note of an answer without a pitch yet. slot, length: in sixteenths; late: delay after the slot.
 
     step: in degrees of the scale from the note before, from degree 0 where `fixed`; ends: see `CLOSED`.
     """
 
     slot: int
     late: float
-    held: float
+    length: float
     velocity: float
     step: int = NO_STEP
     fixed: bool = False
@@ -105,9 +85,9 @@ class Phraser:
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
         self._notes: list[Onset] = []
-        # slots of the player's newest notes, the answers left out, from a bar line on; cells of the answer
-        self._played: list[int] = []
-        self._own: list[list[Onset]] = []
+        self._cells: list[tuple[int, int]] = []
+        # bars of the answer's first phrase, from slot 0, with their pitches
+        self._own: dict[int, list[tuple[Onset, int]]] = {}
         self._late = [0.0] * _BEAT
         self._used = [0] * _BEAT
 
@@ -119,29 +99,35 @@ class Phraser:
         turn: whether it ends firmly.  chance: random numbers from 0 to below 1.
         """
         (start, self._end, self._latest), self._bar = span, bar
-        self._start, self._turn, self._form = start, turn, TURN if turn else CONTINUATION
+        self._start, self._turn = start, turn
         self.key, self._density, self._chance = key, density, chance
         self._line, self._first = start - start % bar, start - start % bar
         # the first note is one of the first bar
         self._latest = min(self._latest, self._first + bar - 1)
-        self._size = 2 * _BEAT if bar % (2 * _BEAT) == 0 else bar
         self._notes.clear()
-        self._read()
-        self._from, self._empty, self._again, self._inverted = -1, 0, False, False
         self._own.clear()
+        self._read()
+        self._turns = sorted(TRANSFORMS, key=lambda _: chance())
 
-    def take(self) -> tuple[Onset, float] | None:
-        """Next note, and its length in sixteenths; None after the last."""
+    def take(self) -> Onset | None:
+        """Next note; None after the last."""
         while self._line < self._end and len(self._notes) <= AHEAD:
             self._lay_bar()
         if not self._notes:
             return None
         note = self._notes.pop(0)
         if not self._notes:
-            return note, self._final(self._end - note.at)
-        apart = self._notes[0].at - note.at
-        length = max(0.25, min(apart, note.held * min(apart, _HELD)))
-        return (note._replace(ends=OPEN) if apart > _ENDS else note), length
+            return note
+        gap = self._notes[0].at - note.at - note.length
+        # of a rest longer than a beat the note takes part, but of none between phrases
+        more = self._chance() * gap if gap > _BEAT and note.ends != OPEN else min(0.0, gap)
+        return note._replace(length=max(0.25, note.length + more))
+
+    def sounds(self, note: Onset, pitch: int) -> None:
+        """Sets the pitch of a taken note."""
+        number, place = divmod(note.slot - self._first, self._bar)
+        if number < PHRASE - 1:
+            self._own.setdefault(number, []).append((note._replace(slot=place), pitch))
 
     @property
     def left(self) -> int:
@@ -150,49 +136,34 @@ class Phraser:
 
     # ---- what the player did
     def _read(self) -> None:
-        """Reads the player's cells, beat positions and loudness."""
-        memory, bar = self._memory, self._bar
-        self._row = max(0, memory.count - _RECENT)
-        rows = slice(self._row, memory.count)
-        self._played.clear()
+        """Reads the player's bars, beat positions and loudness."""
+        memory = self._memory
+        first = max(0, memory.count - _RECENT)
+        bars = memory.bars[first : memory.count].tolist()
+        self._cells.clear()
         self._used[:] = [0] * _BEAT
-        at = 0
-        columns = (memory.places[rows].tolist(), memory.times[rows].tolist(), memory.late[rows].tolist())
-        for place, time, late in zip(*columns, strict=True):
-            self._used[place % _BEAT] += 1
-            self._late[place % _BEAT] = late
-            # the listening player's time does not count, and an answer may have begun anywhere in a bar
-            line = round((at + time - place) / bar) * bar if time >= 0 else (at // bar + 1) * bar
-            at = max(at, line + place) if self._played else place
-            self._played.append(at)
-        played = memory.velocities[rows]
-        window = np.ones(min(_LAST, len(played)))
-        own = played - np.convolve(played, window, "same") / np.convolve(np.ones(len(played)), window, "same")
-        self._louder: list[float] = (_LOUDER * own).tolist()
-        spread = float(np.std(self._louder))
-        self._more = math.sqrt(max(0.0, _SOFTEST**2 - spread**2))
-        spread = max(_SOFTEST, spread)
-        self._mean, self._last = (
-            max(2.0 * spread, min(float(level), 1.0 - 1.2 * spread))
-            for level in (played.mean(), played[-_LAST:].mean())
-        )
+        begun = 0
+        for n, number in enumerate(bars):
+            place = int(memory.places[first + n]) % _BEAT
+            self._used[place] += 1
+            self._late[place] = float(memory.late[first + n])
+            if n + 1 == len(bars) or bars[n + 1] != number:
+                self._cells.append((first + begun, first + n + 1))
+                begun = n + 1
+        played = memory.velocities[first : memory.count]
+        self._deviation = min(_WIDEST, max(_SOFTEST, 1.3 * float(played.std())))
+        self._loud = max(2.0 * self._deviation, min(float(played.mean()), 1.0 - 1.6 * self._deviation))
 
-    def _drawn(self, place: int) -> int:
-        """Random slot of the player's to go on from at a place in the bar, weighted by note density."""
-        form, played, bar = self._form, self._played, self._bar
-        power = form.most + 4.0 * (self._density - 0.5)
-        opening = (played[-1] // bar + 1) * bar - (self._end - self._first)
-        starts = range(place % _BEAT, played[-1] + 1, _BEAT)
-        weights: list[float] = []
-        for start in starts:
-            first, last = (bisect_left(played, at) for at in (start, start + self._size))
-            # another beat of the bar is a displacement
-            weight = (1.0 if start % bar == place else form.displaced) * min(12, last - first) ** power * (last > first)
-            if self._turn and self._from < 0:
-                weight *= (1.0 + (last > first and played[first] == start)) * (1.0 + 7.0 * (start == opening))
-            weights.append(weight)
+    def _drawn(self) -> int:
+        """Random newest bar of the player as a phrase's start, weighted by note density."""
+        cells, places = self._cells, self._memory.places
+        power = 1.0 + 4.0 * (self._density - 0.5)
+        weights = [
+            min(12, last - first) ** power * (2.0 if self._turn and places[first] == 0 else 1.0)
+            for first, last in cells
+        ]
         edges = list(accumulate(weights))
-        return starts[bisect_right(edges, self._chance() * edges[-1])] if edges[-1] else played[0]
+        return bisect_right(edges, self._chance() * edges[-1])
 
     def _snapped(self, slot: int) -> tuple[int, float]:
         """Nearest beat position used by the player: slot, and its delay."""
@@ -204,12 +175,20 @@ class Phraser:
 
     # ---- form
     def _lay_bar(self) -> None:
-        line = self._line
-        self._line += self._bar
-        made = [n for at in range(line, self._line, self._size) for n in self._laid(at)]
-        made = [n for n in made if n.slot >= self._start]
-        if self._line >= self._end:
-            made = self._ended(made, line)
+        line, bar = self._line, self._bar
+        self._line += bar
+        number, count = (line - self._first) // bar, max(1, (self._end - self._first) // bar)
+        phrase, within = divmod(number, PHRASE)
+        size = min(PHRASE, count - PHRASE * phrase)
+        final = PHRASE * phrase + size >= count
+        if within == 0:
+            self._base, self._again = self._drawn(), self._chance() < _AGAIN
+            self._ends = size - 1 - (size == PHRASE and not final and self._chance() < _PAUSE)
+        if within > self._ends:
+            return
+        made = [n for n in self._statement(phrase, within, line) if n.slot >= self._start]
+        if within == self._ends:
+            made = self._ended(made, line, CLOSED if final else OPEN)
         if self._density > 0.5:
             made = self._fuller(made, 2.0 * (self._density - 0.5), anywhere=True)
         elif self._density < 0.5:
@@ -217,78 +196,54 @@ class Phraser:
             made = [n for n in made if n.slot % (2 * _BEAT) == 0 or n.ends or self._chance() < keep]
         if line <= self._start:
             made = self._from_start(made)
-        self._notes += [n._replace(velocity=self._loudness(n)) for n in made]
+        begun = max(self._first + PHRASE * phrase * bar, self._start)
+        span = max(1, self._first + (PHRASE * phrase + size) * bar - begun)
+        self._notes += [n._replace(velocity=self._loudness(n, (n.slot - begun) / span)) for n in made]
 
-    def _laid(self, line: int) -> list[Onset]:
-        """Notes of a cell from slot `line` on: of two bars before, or the player's next ones, or others of his."""
-        ago = 2 * self._bar // self._size
-        if len(self._own) % ago == 0:
-            self._again = len(self._own) >= ago and self._chance() < _AGAIN
-            self._lift = self._form.lifts[int(len(self._form.lifts) * self._chance())]
-        self._again = self._again and self._chance() < _STAYS
-        if self._again:
-            by = 2 * self._bar
-            motif = [n._replace(slot=n.slot + by, step=n.step + self._lift * n.fixed) for n in self._own[-ago]]
-        else:
-            motif = self._walked(line)
-            if self._inverted:
-                motif = [n if n.fixed else n._replace(step=-n.step) for n in motif]
-            if self._chance() < self._form.varied:
-                motif = self._varied(motif, _RHYTHMS[int(len(_RHYTHMS) * self._chance())], line)
-        self._empty = 0 if motif else self._empty + 1
-        self._own.append(motif)
-        return motif
+    def _statement(self, phrase: int, within: int, line: int) -> list[Onset]:
+        """Repeated bar of the answer, unchanged or transposed; else a transformed bar of the player's."""
+        again = self._again and (phrase > 0 or (self._turn and within == 2))
+        own = self._own.get(within if phrase else 0) if again else None
+        if own:
+            motif = self._motif_at(own, line)
+            return motif if phrase or self._chance() < 0.5 else self._transformed(motif, SEQUENCE, line)
+        cell = self._cells[(self._base + within) % len(self._cells)]
+        motif = self._motif_at(self._played(cell), line)
+        plain = not self._turn and self._chance() < _PLAIN
+        return motif if plain else self._transformed(motif, self._turns[(phrase + within) % 4], line)
 
-    def _walked(self, line: int) -> list[Onset]:
-        """Notes of a cell of the player's: the next, or those at another place of his."""
-        goes, air, form = 0 <= self._from <= self._played[-1], 0, self._form
-        first = bisect_left(self._played, self._from)
-        if goes and first and self._played[first] - self._played[first - 1] > _BEAT:
-            # a phrase's end is held, or rests, as the player's does, or longer
-            goes, air = self._empty < form.empty, _BEAT * (self._chance() < form.aired)
-        elif goes and first:
-            goes = self._chance() < form.on
-        if not goes:
-            self._from, air = self._drawn(line % self._bar), 0
-            moved = self._chance() < form.moved
-            self._inverted = moved and self._chance() < _INVERTED
-            self._by = (1 + int(4 * self._chance())) * (moved and not self._inverted)
-        motif = self._motif_from(self._from - air, line)
-        self._from += self._size - air
-        return motif
+    def _played(self, cell: tuple[int, int]) -> list[tuple[Onset, int]]:
+        """Notes of a player's bar, from slot 0."""
+        m = self._memory
+        rows = [row for row in range(*cell) if m.places[row] < self._bar]
+        columns = (rows_of[rows].tolist() for rows_of in (m.places, m.late, m.lengths, m.velocities, m.pitches))
+        return [
+            (Onset(place, late, length, loud), pitch) for place, late, length, loud, pitch in zip(*columns, strict=True)
+        ]
 
-    def _motif_from(self, start: int, line: int) -> list[Onset]:
-        """The player's notes of a cell moved to a slot, by steps; the first, and a phrase's first, by its degree."""
-        memory, played, made = self._memory, self._played, list[Onset]()
-        first = bisect_left(played, self._from)
-        for n in range(first, bisect_left(played, start + self._size)):
-            row, at = self._row + n, played[n]
-            degree, before = (degree_of(int(memory.pitches[max(0, k)]), self.key) for k in (row, row - 1))
-            fixed = n == first or at - played[n - 1] > _BEAT
-            apart = played[n + 1] - at if n + 1 < len(played) else _BEAT
-            held = float(memory.lengths[row]) / max(1, min(apart, _HELD))
-            step = degree + self._by if fixed else degree - before
-            made.append(Onset(line + at - start, float(memory.late[row]), held, self._louder[n], step, fixed))
-        return made
+    def _motif_at(self, notes: list[tuple[Onset, int]], line: int) -> list[Onset]:
+        """Notes from slot 0 moved to a bar line: the first at its own degree, the others by steps from there."""
+        degrees = [degree_of(pitch, self.key) for _, pitch in notes]
+        steps = [*degrees[:1], *(b - a for a, b in pairwise(degrees))]
+        return [
+            note._replace(slot=line + note.slot, step=step, fixed=n == 0, ends=WITHIN)
+            for n, ((note, _), step) in enumerate(zip(notes, steps, strict=True))
+        ]
 
-    def _varied(self, motif: list[Onset], how: int, line: int) -> list[Onset]:
-        """Notes of a cell from slot `line` on in another rhythm, at the player's places."""
-        if how == ORNAMENT:
-            return self._fuller(motif, 0.75)
-        one, by, owed = int(len(motif) * self._chance()), 2 if how == PUSH or self._chance() < 0.5 else -2, 0
-        made: list[Onset] = []
-        for n, note in enumerate(motif):
-            if how == TIE and n == one > 0:
-                owed = note.step
-                continue
-            to = note.slot + by * (how == PUSH or (how == SHIFT and n == one))
-            if how == AUGMENTATION and len(motif) > 2:
-                to += note.slot - line
-            slot, late = self._snapped(to) if to != note.slot else (to, note.late)
-            if line <= slot < line + self._size and (not made or slot > made[-1].slot):
-                made.append(note._replace(slot=slot, late=late, step=note.step + owed * (not note.fixed)))
-                owed = 0
-        return made
+    def _transformed(self, motif: list[Onset], how: int, line: int) -> list[Onset]:
+        if how == SEQUENCE and motif:
+            by = (1, -1, 2, -2)[int(4 * self._chance())]
+            return [motif[0]._replace(step=motif[0].step + by), *motif[1:]]
+        if how == INVERSION:
+            return [n if n.fixed else n._replace(step=-n.step) for n in motif]
+        if how == AUGMENTATION and len(motif) >= _AUGMENT_NOTES:
+            made: list[Onset] = []
+            for note in motif:
+                slot, late = self._snapped(2 * note.slot - line)
+                if slot < line + self._bar and (not made or slot > made[-1].slot):
+                    made.append(note._replace(slot=slot, late=late, length=2.0 * note.length))
+            return made
+        return self._fuller(motif, 0.75)
 
     def _fuller(self, notes: list[Onset], share: float, *, anywhere: bool = False) -> list[Onset]:
         """Notes with neighbouring notes inserted between those a beat apart, at the player's positions or halfway."""
@@ -307,16 +262,36 @@ class Phraser:
                 step = 2 if following.fixed or following.step == NO_STEP else following.step
                 # a passing note on the way of a leap, else a neighbour from the other side
                 aside = (step > 0) - (step < 0) if abs(step) > 1 else -step or 1
-                made.append(Onset(slot, late, note.held, note.velocity, aside))
+                made[-1] = made[-1]._replace(length=slot + late - note.at)
+                made.append(Onset(slot, late, following.at - slot - late, note.velocity, aside))
         return made
 
-    def _ended(self, made: list[Onset], line: int) -> list[Onset]:
-        """Final bar: up to its last note, or to a sustained one."""
-        if not made or (self._turn and made[-1].slot - line < self._bar // 2) or self._chance() < _LANDS:
-            beats = max(1, self._bar // _BEAT)
-            place = max(line + _BEAT * (beats // 2 if self._chance() < _HALF else beats - 1), self._start)
-            made = [*(n for n in made if n.at < place - 0.5), Onset(place, 0.0, 1.0, 0.0)]
-        return [*made[:-1], made[-1]._replace(ends=CLOSED, step=NO_STEP, fixed=False)]
+    def _ended(self, made: list[Onset], line: int, ends: int) -> list[Onset]:
+        """Final bar of a phrase: on its last note, or on a sustained one; a rest follows within an answer."""
+        end = line + self._bar
+        early = not made or (self._turn and made[-1].slot - line < self._bar // 2)
+        if early or self._chance() < _LANDS:
+            made = self._sustained(made, line)
+        last = made[-1]
+        if ends == OPEN:
+            length = max(last.length, min(2.0 * _BEAT, end - last.at - _BEAT))
+        else:
+            length = self._final(end - last.at)
+        return [*made[:-1], last._replace(length=length, ends=ends, step=NO_STEP, fixed=False)]
+
+    def _sustained(self, made: list[Onset], line: int) -> list[Onset]:
+        """Notes of a bar up to a sustained one."""
+        beats = max(1, self._bar // _BEAT)
+        at, place, late = self._chance(), _BEAT * (beats // 2), 0.0
+        if at < _ON_BAR and not self._turn and self._end - self._first > self._bar:
+            place = 0
+        elif _ON_HALF < at < _ON_LAST:
+            place = _BEAT * (beats - 1)
+        elif at > _ON_LAST:
+            place, late = self._snapped(max(0, place - 2))
+        place = max(place, self._start - line)
+        made = [n for n in made if n.at < line + place + late - 0.5]
+        return [*made, Onset(line + place, late, float(_BEAT), self._loud)]
 
     def _final(self, left: float) -> float:
         """Length of a final note with `left` sixteenths to the bar line; that of a turn may be beyond it."""
@@ -329,17 +304,22 @@ class Phraser:
     def _from_start(self, made: list[Onset]) -> list[Onset]:
         """Notes of the first bar, the first of them exactly in time."""
         if made and made[0].slot <= self._latest:
-            begun = made[0]._replace(late=max(0.0, made[0].late) * (self._latest > self._start))
+            late = max(0.0, made[0].late) * (self._latest > self._start)
+            begun = made[0]._replace(late=late, length=made[0].length + made[0].late - late)
             # a turn begins near the player's last note
             near = begun._replace(step=int(5.0 * self._chance()) - 2, fixed=False)
             return [near if self._turn and not begun.ends else begun, *made[1:]]
-        first = made[0] if made else Onset(0, 0.0, 0.5, 0.0)
-        return [first._replace(slot=self._latest, late=0.0, ends=WITHIN), *made]
+        until = made[0].at if made else self._line
+        first = made[0] if made else Onset(0, 0.0, 4.0, self._loud)
+        length = min(_BEAT, until - self._latest)
+        return [first._replace(slot=self._latest, late=0.0, length=length, ends=WITHIN), *made]
 
-    def _loudness(self, note: Onset) -> float:
-        """Loudness: from the player's last to his mean, with the note's own, an arch, the beat, and chance."""
-        level = self._mean + (self._last - self._mean) * math.exp(-(note.slot - self._first) / _SETTLES)
-        part = (note.slot - self._first) / (self._end - self._first)
+    def _loudness(self, note: Onset, part: float) -> float:
+        """Loudness by a phrase arch, the beat, the deviation of the player's own note, and chance."""
+        way = part / _PEAK if part < _PEAK else 1.0 - (part - _PEAK) / (1.0 - _PEAK)
+        arch = -math.cos(math.pi * min(1.0, max(0.0, way)))
         accent = 1.0 if note.slot % 8 == 0 else 0.0 if note.slot % _BEAT == 0 else -0.8
-        more = _ARCH * math.sin(math.pi * part) + _ACCENT * accent + _CHANCE * (2.0 * self._chance() - 1.0)
-        return min(1.0, max(0.05, level + note.velocity + self._more * more))
+        own = (note.velocity - self._loud) / self._deviation
+        own = _OWN * max(-2.0, min(2.0, own)) + _CHANCE * (2.0 * self._chance() - 1.0)
+        loud = self._loud + self._deviation * (_ARCH * arch + _ACCENT * accent + own)
+        return min(1.0, max(0.05, loud))

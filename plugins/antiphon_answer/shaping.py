@@ -10,7 +10,7 @@ from antiphon_answer.memory import INTERVALS, WIDEST
 PITCHES = 128
 _MAX_LEAP = 12
 """Maximum leap in semitones."""
-HINT, NEAR = 40.0, 2.5
+HINT, NEAR = 25.0, 4.0
 """Weights of the motif's own pitch, and of others within two semitones of it."""
 
 

@@ -42,7 +42,7 @@ class AnswerPredictor:
         self.improviser.clear()
 
     def surprise(self, before: Planned, note: Planned) -> float:
-        return self.improviser.surprise(note.slot, note.pitch, memory=self._memory)
+        return self.improviser.surprise(note.slot, note.pitch, prior=True, memory=self._memory)
 
     def learn(self, before: Planned | None, note: Planned) -> None:
         self.improviser.learn(note.slot, note.pitch, note.velocity)
