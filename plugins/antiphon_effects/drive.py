@@ -17,12 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import IO, FileUse, Param, Processor, Step, StreamSpec
-from antiphon.api.backends.intrinsics import bits_f64, f64_bits
 from antiphon.api.kernels import Audio, f32, f32p, f64, f64p, i64, kernel, offset
 from antiphon_effects.shared import (
     effects_fall,
     effects_finite,
     effects_gain,
+    effects_log,
     effects_moved,
     effects_rest,
     effects_sine,
@@ -47,11 +47,6 @@ HISTORY_FRAMES = 16
 """History of the waveshaper's input, in frames of eight times the rate: more than 2 HALF_3 + 2."""
 MIN_DIFFERENCE = 1e-3
 """Difference of two sample values below which the difference quotient is replaced by the value at the midpoint."""
-LOG_2 = math.log(2.0)
-LOG_ROUND = (1 << 52) - 0x6A09E667F3BCD
-"""Integer added to a float's bits: carries into the exponent from the square root of two on."""
-LOG_WHOLE, LOG_BIG = 0x4330000000000000, float(1 << 52)
-"""Bits of 2 ** 52, whose last bit is 1, and the number."""
 OPEN = 20000.0
 """`tone` frequency from which the filter is bypassed, Hz."""
 # indices in `state`, for the waveshaper, and again for `fold`: the two last samples, the last quotient, the last second
@@ -103,17 +98,7 @@ def effects_drive_softs(u: f32p, seconds: f64p, frames: i64) -> None:
         x = f64(u[n])
         a = abs(x)
         root = math.sqrt(1.0 + x * x)
-        # the logarithm: a power of two, and a series of (m - 1) / (m + 1) for the rest m, from 0.7 to 1.4
-        bits = bits_f64(a + root)
-        up = (bits + LOG_ROUND >> 52) - 1023
-        m = f64_bits(bits - (up << 52))
-        s = (m - 1.0) / (m + 1.0)
-        q = s * s
-        e = f64_bits(LOG_WHOLE | up) - LOG_BIG
-        series = 1.0 / 17.0 + q * (1.0 / 19.0 + q * (1.0 / 21.0))
-        series = 1.0 / 9.0 + q * (1.0 / 11.0 + q * (1.0 / 13.0 + q * (1.0 / 15.0 + q * series)))
-        series = 1.0 + q * (1.0 / 3.0 + q * (1.0 / 5.0 + q * (1.0 / 7.0 + q * series)))
-        arsinh = e * LOG_2 + 2.0 * s * series
+        arsinh = effects_log(a + root)
         seconds[n] = 0.5 * (x * root + (arsinh if x > 0.0 else -arsinh))
 
 
@@ -150,8 +135,7 @@ def effects_drive_shape(u: f32p, out: f32p, frames: i64, kind: i64, state: f64p,
 
     seconds, slopes: scratch, one more than `frames`: second antiderivatives and their difference quotients.
     """
-    x1 = state[_X1]
-    x2 = state[_X2]
+    x1, x2 = state[_X1], state[_X2]
     if state[_CURVE] != f64(kind + 1):
         # quotients of one curve's values and another's would have no bound
         state[_CURVE] = f64(kind + 1)
@@ -161,10 +145,8 @@ def effects_drive_shape(u: f32p, out: f32p, frames: i64, kind: i64, state: f64p,
             state[_QUOTIENT] = (state[_SECOND] - effects_drive_second(kind, x2)) / (x1 - x2)
     late = offset(u, -1)
     later = offset(u, -2)
-    late[0] = x1
-    later[0] = x2
-    seconds[0] = state[_SECOND]
-    slopes[0] = state[_QUOTIENT]
+    late[0], later[0] = x1, x2
+    seconds[0], slopes[0] = state[_SECOND], state[_QUOTIENT]
     after = out[frames]  # the next curve's input may stand there
     out[0] = state[_WAIT]
     # of each curve by itself, so that its loops run in vectors
