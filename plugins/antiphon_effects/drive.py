@@ -17,14 +17,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import IO, FileUse, Param, Processor, Step, StreamSpec
-from antiphon.api.backends.intrinsics import bits_f64, f64_bits
 from antiphon.api.kernels import Audio, f32, f32p, f64, f64p, i64, kernel, offset
 from antiphon_effects.shared import (
     effects_fall,
     effects_finite,
     effects_gain,
+    effects_log,
     effects_moved,
     effects_rest,
+    effects_sine,
     hertz,
     smooth_param,
 )
@@ -46,11 +47,6 @@ HISTORY_FRAMES = 16
 """History of the waveshaper's input, in frames of eight times the rate: more than 2 HALF_3 + 2."""
 MIN_DIFFERENCE = 1e-3
 """Difference of two sample values below which the difference quotient is replaced by the value at the midpoint."""
-LOG_2 = math.log(2.0)
-LOG_ROUND = (1 << 52) - 0x6A09E667F3BCD
-"""Integer added to a float's bits: carries into the exponent from the square root of two on."""
-LOG_WHOLE, LOG_BIG = 0x4330000000000000, float(1 << 52)
-"""Bits of 2 ** 52, whose last bit is 1, and the number."""
 OPEN = 20000.0
 """`tone` frequency from which the filter is bypassed, Hz."""
 # indices in `state`, for the waveshaper, and again for `fold`: the two last samples, the last quotient, the last second
@@ -75,7 +71,7 @@ def effects_drive_first(kind: i64, x: f64) -> f64:
     if kind == 1:
         return 0.5 * x * x if abs(x) < 1.0 else abs(x) - 0.5
     if kind == 2:
-        return 1.0 - math.cos(x)
+        return 1.0 - effects_sine(x * (1.0 / TAU) + 0.25)
     return math.sqrt(1.0 + x * x)
 
 
@@ -102,70 +98,84 @@ def effects_drive_softs(u: f32p, seconds: f64p, frames: i64) -> None:
         x = f64(u[n])
         a = abs(x)
         root = math.sqrt(1.0 + x * x)
-        # the logarithm: a power of two, and a series of (m - 1) / (m + 1) for the rest m, from 0.7 to 1.4
-        bits = bits_f64(a + root)
-        up = (bits + LOG_ROUND >> 52) - 1023
-        m = f64_bits(bits - (up << 52))
-        s = (m - 1.0) / (m + 1.0)
-        q = s * s
-        e = f64_bits(LOG_WHOLE | up) - LOG_BIG
-        series = 1.0 / 17.0 + q * (1.0 / 19.0 + q * (1.0 / 21.0))
-        series = 1.0 / 9.0 + q * (1.0 / 11.0 + q * (1.0 / 13.0 + q * (1.0 / 15.0 + q * series)))
-        series = 1.0 + q * (1.0 / 3.0 + q * (1.0 / 5.0 + q * (1.0 / 7.0 + q * series)))
-        arsinh = e * LOG_2 + 2.0 * s * series
+        arsinh = effects_log(a + root)
         seconds[n] = 0.5 * (x * root + (arsinh if x > 0.0 else -arsinh))
 
 
 @kernel
-def effects_drive_shape(u: f32p, out: f32p, frames: i64, kind: i64, state: f64p, seconds: f64p) -> None:
-    """out ← waveshaped u, with a latency of two samples. `seconds`: scratch."""
-    if kind == 0:
-        effects_drive_softs(u, seconds, frames)
-    else:
+def effects_drive_near(kind: i64, x: f64, x1: f64, x2: f64, second1: f64) -> f64:
+    """The waveshaped sample where x is near the sample before the last one."""
+    middle = 0.5 * (x + x2)
+    far = middle - x1
+    if abs(far) < MIN_DIFFERENCE:
+        return effects_drive_curve(kind, 0.5 * (middle + x1))
+    return 2.0 / far * (effects_drive_first(kind, middle) + (second1 - effects_drive_second(kind, middle)) / far)
+
+
+@kernel
+def effects_drive_slopes(kind: i64, u: f32p, seconds: f64p, slopes: f64p, frames: i64) -> None:
+    """slopes ← difference quotients of `seconds`; both have a place before the first."""
+    late = offset(u, -1)
+    near = 0
+    for n in range(frames):
+        by = f64(u[n]) - f64(late[n])
+        near = near + (1 if abs(by) < MIN_DIFFERENCE else 0)
+        slopes[n + 1] = (seconds[n + 1] - seconds[n]) / by
+    if near > 0:
         for n in range(frames):
-            seconds[n] = effects_drive_second(kind, f64(u[n]))
-    x1 = state[_X1]
-    x2 = state[_X2]
-    old = state[_QUOTIENT]
-    second1 = state[_SECOND]
-    wait = state[_WAIT]
+            a = f64(u[n])
+            b = f64(late[n])
+            if abs(a - b) < MIN_DIFFERENCE:
+                slopes[n + 1] = effects_drive_first(kind, 0.5 * (a + b))
+
+
+@kernel
+def effects_drive_shape(u: f32p, out: f32p, frames: i64, kind: i64, state: f64p, seconds: f64p, slopes: f64p) -> None:
+    """out ← waveshaped u, with a latency of two samples, and one sample more. u: two samples of history come before it.
+
+    seconds, slopes: scratch, one more than `frames`: second antiderivatives and their difference quotients.
+    """
+    x1, x2 = state[_X1], state[_X2]
     if state[_CURVE] != f64(kind + 1):
         # quotients of one curve's values and another's would have no bound
         state[_CURVE] = f64(kind + 1)
-        second1 = effects_drive_second(kind, x1)
-        old = effects_drive_first(kind, 0.5 * (x1 + x2))
+        state[_SECOND] = effects_drive_second(kind, x1)
+        state[_QUOTIENT] = effects_drive_first(kind, 0.5 * (x1 + x2))
         if abs(x1 - x2) >= MIN_DIFFERENCE:
-            old = (second1 - effects_drive_second(kind, x2)) / (x1 - x2)
+            state[_QUOTIENT] = (state[_SECOND] - effects_drive_second(kind, x2)) / (x1 - x2)
+    late = offset(u, -1)
+    later = offset(u, -2)
+    late[0], later[0] = x1, x2
+    seconds[0], slopes[0] = state[_SECOND], state[_QUOTIENT]
+    after = out[frames]  # the next curve's input may stand there
+    out[0] = state[_WAIT]
+    # of each curve by itself, so that its loops run in vectors
+    if kind == 0:
+        effects_drive_softs(u, offset(seconds, 1), frames)
+        effects_drive_slopes(0, u, seconds, slopes, frames)
+    elif kind == FOLD:
+        for n in range(frames):
+            seconds[n + 1] = f64(u[n]) - effects_sine(f64(u[n]) * (1.0 / TAU))
+        effects_drive_slopes(FOLD, u, seconds, slopes, frames)
+    else:
+        for n in range(frames):
+            seconds[n + 1] = effects_drive_second(1, f64(u[n]))
+        effects_drive_slopes(1, u, seconds, slopes, frames)
+    near = 0
     for n in range(frames):
-        x = f64(u[n])
-        second = seconds[n]
-        by = x - x1
-        d = (second - second1) / by if abs(by) >= MIN_DIFFERENCE else effects_drive_first(kind, 0.5 * (x + x1))
-        v = f64(0.0)
-        if abs(x - x2) >= MIN_DIFFERENCE:
-            v = 2.0 / (x - x2) * (d - old)
-        else:
-            middle = 0.5 * (x + x2)
-            far = middle - x1
-            if abs(far) < MIN_DIFFERENCE:
-                v = effects_drive_curve(kind, 0.5 * (middle + x1))
-            else:
-                v = (
-                    2.0
-                    / far
-                    * (effects_drive_first(kind, middle) + (second1 - effects_drive_second(kind, middle)) / far)
-                )
-        old = d
-        x2 = x1
-        x1 = x
-        second1 = second
-        out[n] = wait
-        wait = v
-    state[_X1] = x1
-    state[_X2] = x2
-    state[_QUOTIENT] = old
-    state[_SECOND] = second1
-    state[_WAIT] = wait
+        by = f64(u[n]) - f64(later[n])
+        near = near + (1 if abs(by) < MIN_DIFFERENCE else 0)
+        out[n + 1] = 2.0 / by * (slopes[n + 1] - slopes[n])
+    if near > 0:
+        for n in range(frames):
+            if abs(f64(u[n]) - f64(later[n])) < MIN_DIFFERENCE:
+                out[n + 1] = effects_drive_near(kind, f64(u[n]), f64(late[n]), f64(later[n]), seconds[n])
+    state[_X1] = u[frames - 1]
+    state[_X2] = late[frames - 1]
+    state[_QUOTIENT] = slopes[frames]
+    state[_SECOND] = seconds[frames]
+    state[_WAIT] = out[frames]
+    out[frames] = after
 
 
 @kernel
@@ -232,6 +242,7 @@ class DriveState(NamedTuple):
     fold: f32p
     fine: f32p
     seconds: f64p
+    slopes: f64p
     block: i64
     past: i64
     doublings: i64
@@ -243,7 +254,7 @@ def effects_drive(x: Audio, y: Audio, channel: i64, p: DriveCurves, s: DriveStat
     """One channel of y ← x distorted.
 
     doublings: of the rate, at most 3.  up, down: history and buffers of three filters.  deep: that of the waveshaper's
-    input, fold: of the fourth filter's downsampling.  wide, even, fine, seconds: scratch, 8, 8, 16, 16 times a block.
+    input, fold: of the fourth filter's downsampling.  Scratch: wide of 8 blocks, even, fine, seconds and slopes of 16.
     """
     frames = y.frames
     g = f64(1.0)
@@ -285,13 +296,16 @@ def effects_drive(x: Audio, y: Audio, channel: i64, p: DriveCurves, s: DriveStat
             for n in range(count):
                 part[n] = effects_drive_curve(kind, f64(part[n]))
         elif s.doublings < 3:
-            effects_drive_shape(part, part, count, kind, state, s.seconds)
+            effects_drive_shape(offset(s.deep, HISTORY_FRAMES), part, count, kind, state, s.seconds, s.slopes)
         elif kind == FOLD:
-            effects_double(s.deep, HISTORY_FRAMES, count, h3, HALF_3, s.even, s.fine)
-            effects_drive_shape(s.fine, s.fine, 2 * count, kind, offset(state, _SHAPER), s.seconds)
-            effects_halve(s.fine, s.past, count, h3, HALF_3, s.fold, offset(s.fold, s.past + 8 * s.block), s.even, part)
+            fine = offset(s.fine, 2)
+            effects_double(s.deep, HISTORY_FRAMES, count, h3, HALF_3, s.even, fine)
+            effects_drive_shape(fine, s.even, 2 * count, kind, offset(state, _SHAPER), s.seconds, s.slopes)
+            effects_halve(s.even, s.past, count, h3, HALF_3, s.fold, offset(s.fold, s.past + 8 * s.block), fine, part)
         else:
-            effects_drive_shape(offset(s.deep, HISTORY_FRAMES - LATE), part, count, kind, state, s.seconds)
+            # the two samples before, which it overwrites, are of no use any more
+            u = offset(s.deep, HISTORY_FRAMES - LATE)
+            effects_drive_shape(u, part, count, kind, state, s.seconds, s.slopes)
             for n in range(HISTORY_FRAMES):
                 s.deep[n] = s.deep[count + n]
         first = end
@@ -308,15 +322,17 @@ def effects_drive(x: Audio, y: Audio, channel: i64, p: DriveCurves, s: DriveStat
         )
     pole = f64(0.0)
     out = f64(1.0)
+    last = state[_TONE]
     for n in range(frames):
         if effects_moved(p.tone, n) == 1:
             pole = effects_fall(1.0 / (TAU * f64(p.tone[n])), s.rate) if f64(p.tone[n]) < OPEN else 0.0
         if effects_moved(p.level, n) == 1:
             out = effects_gain(f64(p.level[n]))
         v = f64(s.wide[n])
-        v = v + (state[_TONE] - v) * pole
-        state[_TONE] = effects_rest(v)
+        v = v + (last - v) * pole
+        last = effects_rest(v)
         y[channel, n] = v * out
+    state[_TONE] = last
 
 
 class Drive(Processor):
@@ -349,10 +365,9 @@ class Drive(Processor):
         self._up = [np.zeros(3 * self._past + 7 * spec.block, np.float32) for _ in range(count)]
         self._down = [np.zeros(6 * size, np.float32) for _ in range(count)]
         self._state = [np.zeros(_SIZE, np.float64) for _ in range(count)]
-        self._wide = np.zeros(8 * spec.block, np.float32)
-        self._even = np.zeros(8 * spec.block, np.float32)
-        self._seconds = np.zeros(16 * spec.block)
-        self._fine = np.zeros(16 * spec.block, np.float32)
+        self._wide = np.zeros(8 * spec.block + 1, np.float32)
+        self._even, self._fine = np.zeros((2, 16 * spec.block + 2), np.float32)
+        self._seconds, self._slopes = np.zeros((2, 16 * spec.block + 1))
         self._deep = [np.zeros(HISTORY_FRAMES + 8 * spec.block, np.float32) for _ in range(count)]
         self._fold = [np.zeros(2 * (self._past + 8 * spec.block), np.float32) for _ in range(count)]
         self.reset()
@@ -369,7 +384,7 @@ class Drive(Processor):
         for c in range(x.shape[0]):
             buffers = DriveState(
                 self._half, self._up[c], self._down[c], self._wide, self._even, self._deep[c], self._fold[c],
-                self._fine, self._seconds, self._block, self._past, self._doublings, self._rate,
+                self._fine, self._seconds, self._slopes, self._block, self._past, self._doublings, self._rate,
             )  # fmt: skip
             step = step.then(effects_drive.step(x, y, c, curves, buffers, self._state[c]))
         return step

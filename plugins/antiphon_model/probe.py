@@ -79,7 +79,7 @@ def _answer_of(end: ForkedEnd) -> dict[str, Any]:
 def _confined(path: str, limit: float) -> bytes:
     """Child process: gives up rights, and describes the file."""
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    signal.setitimer(signal.ITIMER_REAL, limit + 1.0)  # also where its parent was killed
+    signal.setitimer(signal.ITIMER_REAL, 4.0 * limit)  # where its parent was killed, which ends it before that
     limit_resources(data=MEMORY)
     confine()
     try:

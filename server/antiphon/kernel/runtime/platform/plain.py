@@ -16,6 +16,11 @@ import time
 
 from antiphon.kernel.runtime.platform.records import ThreadTimes
 
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
+
 _RUNG = (1).to_bytes(8, "little")
 _PIPE = 1 << 16
 """Bytes that one read takes: no system's pipe holds more."""
@@ -147,9 +152,24 @@ def start_time(pid: int) -> int:
 
 
 def thread_clocks() -> tuple[int, int]:
-    """(time computed, time not computed) of the calling thread, ns."""
-    ran = time.thread_time_ns()
-    return ran, time.perf_counter_ns() - ran
+    """(time computed, time waited for a processor) of the calling thread, ns.
+
+    A stretch between two calls in which no thread was preempted was slept, not waited, through.
+    """
+    now, ran, switches = time.perf_counter_ns(), time.thread_time_ns(), _preempted()
+    before, ran_before, switches_before, waited = _clocks
+    if switches != switches_before or switches < 0:
+        waited += now - before - (ran - ran_before)
+    _clocks[:] = now, ran, switches, waited
+    return ran, waited
+
+
+def _preempted() -> int:
+    """Times that this process's threads were preempted; -1 where the system does not tell."""
+    return -1 if resource is None else resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
+
+
+_clocks = [0, 0, -1, 0]  # at the last call: the time, what the thread had computed, preemptions, what it had waited
 
 
 def thread_times(pid: int) -> dict[str, ThreadTimes]:
