@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from antiphon.api import Samples
-from antiphon.api.backends.models import BandedSums, Linear, SiluLinear, Weights, find_array
+from antiphon.api.backends.models import BandedSums, Gru, Linear, SiluLinear, Weights, find_array
 from antiphon_stems.grids import FILE, LIVE, STEMS, UnitGrid
 
 QUIET = 1e-9
@@ -24,6 +24,8 @@ LEVEL_DECAY = 0.998
 """Decay per hop of the node's overall level average: 4 s."""
 NEIGHBOURS = (2, 8)
 """Distances in units of the neighbour comparison."""
+FAR = 3
+"""Row of a unit's features that compares it with the farther neighbours: a voice's harmonics stand out of it."""
 SIDE_FLOOR = 0.01
 """Floor of the side-to-total power ratio before its logarithm."""
 
@@ -109,24 +111,22 @@ MASKS = len(STEMS) - 1
 """Number of output shares: the last stem has the rest."""
 
 
-def shapes(grid: UnitGrid, around: int) -> dict[str, tuple[int, ...]]:
-    """Shapes of a network's arrays, by name."""
+FILE_AROUND = len(REACHES) + 2
+VOICE = STEMS.index("voice")
+
+
+def find_arrays(weights: Weights, grid: UnitGrid, around: int, inputs: int) -> dict[str, Samples]:
+    """Checked arrays of what both networks have; `ModelError` if they do not fit."""
     said = (BENT + len(STEMS)) * grid.bands
-    return {
-        "enter.weight": (WIDTH, (ROWS + around) * grid.bands),
+    shapes = {
+        "enter.weight": (WIDTH, inputs),
         "enter.bias": (WIDTH,),
-        "middle.weight": (WIDTH, WIDTH),
-        "middle.bias": (WIDTH,),
         "say.weight": (said, WIDTH),
         "say.bias": (said,),
         "bend.weight": (BENT, DETAILS + around),
         "last.weight": (len(STEMS), BENT),
     }
-
-
-def check_arrays(weights: Weights, grid: UnitGrid, around: int) -> dict[str, Samples]:
-    """Checked arrays of a network; `ModelError` if they do not fit."""
-    return {name: find_array(weights, name, *shape) for name, shape in shapes(grid, around).items()}
+    return {name: find_array(weights, name, *shape) for name, shape in shapes.items()}
 
 
 class FileNetwork:
@@ -134,14 +134,16 @@ class FileNetwork:
 
     def __init__(self, weights: Weights) -> None:
         """Checks the weights; `ModelError` if they do not fit."""
-        self._w = check_arrays(weights, FILE, len(REACHES) + 2)
+        self._w = find_arrays(weights, FILE, FILE_AROUND, (ROWS + FILE_AROUND) * FILE.bands)
+        self._middle = find_array(weights, "middle.weight", WIDTH, WIDTH).T, find_array(weights, "middle.bias", WIDTH)
 
     def shares(self, power: Samples, side: Samples) -> Samples:
         """Shares `[4, frames, units]`, of sum 1, of power and side `[frames, units]`."""
         w, frames = self._w, len(power)
         bands, details = describe_file(FILE, power, side)
         x = _silu(bands @ w["enter.weight"].T + w["enter.bias"])
-        x = x + _silu(x @ w["middle.weight"].T + w["middle.bias"])
+        weight, bias = self._middle
+        x = x + _silu(x @ weight + bias)
         said = (x @ w["say.weight"].T + w["say.bias"]).reshape(frames, BENT + len(STEMS), FILE.bands)
         context = said @ FILE.wide
         bent = w["bend.weight"] @ details + context[:, :BENT]
@@ -160,9 +162,11 @@ class LiveNetwork:
     def __init__(self, weights: Weights) -> None:
         """Allocates the buffers; `ModelError` if the weights do not fit."""
         around, units, bands = len(DECAYS) + 1, LIVE.units, LIVE.bands
-        w = check_arrays(weights, LIVE, around)
+        inputs = (ROWS + around) * bands
+        w = find_arrays(weights, LIVE, around, inputs + LIVE.single)
         self._enter = SiluLinear(w["enter.weight"], w["enter.bias"])
-        self._middle = SiluLinear(w["middle.weight"], w["middle.bias"])
+        self._recall = Gru.of(weights, "recall", WIDTH, WIDTH)
+        self._tell = Linear(find_array(weights, "tell.weight", LIVE.single, WIDTH))
         self._say = Linear(w["say.weight"], w["say.bias"])
         self._said = self._say.outputs.reshape(BENT + len(STEMS), bands)
         self._bend, self._last = np.ascontiguousarray(w["bend.weight"]), np.ascontiguousarray(w["last.weight"])
@@ -172,8 +176,8 @@ class LiveNetwork:
         self._around: Samples = np.zeros((around, units), np.float32)
         self._keeps = np.array([*DECAYS, 0.0], np.float32)[:, None]
         self._details: Samples = np.zeros((DETAILS + around, units), np.float32)
-        self._bands: Samples = np.zeros((ROWS + around, bands), np.float32)
-        self._flat = self._bands.reshape(-1)
+        self._seen: Samples = np.zeros(inputs + LIVE.single, np.float32)
+        self._bands = self._seen[:inputs].reshape(ROWS + around, bands)
         self._powers: Samples = np.zeros((2, units), np.float32)
         self._log, self._unit = np.zeros((2, units), np.float32)
         self._band, self._row = np.zeros((2, bands), np.float32)
@@ -187,6 +191,7 @@ class LiveNetwork:
 
     def start(self) -> None:
         self._begun = False
+        self._recall.start()
         self._sum = self._weight = 0.0
 
     def step(self, x: Samples, y: Samples) -> None:
@@ -245,8 +250,9 @@ class LiveNetwork:
 
     def _answer(self, y: Samples) -> None:
         hidden, logits = self._hidden, self._logits
-        hidden[:] = self._enter(self._flat)
-        np.add(hidden, self._middle(hidden), out=hidden)
+        self._seen[-LIVE.single :] = self._details[FAR, : LIVE.single]
+        hidden[:] = self._enter(self._seen)
+        np.add(hidden, self._recall(hidden), out=hidden)
         self._say(hidden)
         np.matmul(self._said, LIVE.wide, out=self._context)
         np.matmul(self._bend, self._details, out=self._bent)
@@ -255,6 +261,8 @@ class LiveNetwork:
         np.maximum(self._bent, self._sloped, out=self._bent)
         np.matmul(self._last, self._bent, out=logits)
         np.add(logits, self._context[BENT:], out=logits)
+        voice = logits[VOICE, : LIVE.single]
+        np.add(voice, self._tell(hidden), out=voice)
         np.maximum.reduce(logits, axis=0, out=self._most)
         np.subtract(logits, self._most, out=logits)
         np.exp(logits, out=logits)

@@ -250,14 +250,15 @@ def voice(data: Path, part: splits.Part, rnd: random.Random) -> F32:
         return _peak(singer(data, part, rnd))
     how = rnd.random()
     if how < 0.15:
-        x, start = _speech(data, rnd), rnd.uniform(0.0, 1.0)
+        x, start = rnd.choice(_speakers(data)), rnd.uniform(0.0, 1.0)
         x = resampled(x, round(RATE * rnd.uniform(0.75, 1.25)), RATE)
         x = _length(np.roll(x, int(start * len(x))))
     else:
         score: Score = {}
         while not score.get("melody"):
             score = (_pop if rnd.random() < 0.7 else _composed)(data, part, rnd)
-        x = _sung(score["melody"], part, rnd, syllable if how < 0.35 else partial(_piece, _speech(data, rnd)))
+        of = partial(_piece, data, rnd.randrange(len(_speakers(data))))
+        x = _sung(score["melody"], part, rnd, syllable if how < 0.35 else of)
     return _peak(_room(_microphone(x, rnd), rnd, 0.6))
 
 
@@ -271,29 +272,28 @@ def singer(data: Path, part: splits.Part, rnd: random.Random) -> F32:
 
 @cache
 def _speakers(data: Path) -> tuple[F32, ...]:
-    """Speech at `RATE`: the first part of a real recording, and a neural voice where it is installed."""
+    """Speech at `RATE`: the first part of a recording, voices of a game, and a neural one where it is installed."""
     found = []
     for path, first, last in splits.tracks(data, "train"):
         if path.stem == "speech_librispeech":
             x = mono(path, RATE)
             found.append(x[int(first * len(x)) : int(last * len(x))])
+    for folder in sorted((data / "debian/hedgewars-data").rglob("voices/*")):
+        if said := sorted(folder.glob("*.ogg")):
+            found.append(np.concatenate([mono(path, RATE) for path in said]))
     if find_spec("hibari") is not None:
         import hibari
 
-        said, own = hibari.Hibari(), random.Random(5)
+        reader, own = hibari.Hibari(), random.Random(5)
         for speed in (0.75, 1.0):
             words = (" ".join(own.sample(_WORDS, 12)) + "." for _ in range(4))
-            found.append(resampled(np.concatenate([said(text, speed=speed, seed=1) for text in words]), 24000, RATE))
+            found.append(resampled(np.concatenate([reader(text, speed=speed, seed=1) for text in words]), 24000, RATE))
     return tuple(found)
 
 
-def _speech(data: Path, rnd: random.Random) -> F32:
-    return rnd.choice(_speakers(data))
-
-
 @cache
-def _pieces(speech: bytes, number: int) -> Syllable:
-    x = np.frombuffer(speech, np.float32)
+def _pieces(data: Path, speaker: int, number: int) -> Syllable:
+    x = _speakers(data)[speaker]
     length = int(0.35 * RATE)
     rnd = random.Random(number)
     while True:
@@ -303,9 +303,9 @@ def _pieces(speech: bytes, number: int) -> Syllable:
             return analyse_speech(piece, RATE)
 
 
-def _piece(speech: F32, text: str, voice: str, rate: int) -> Syllable:
+def _piece(data: Path, speaker: int, text: str, voice: str, rate: int) -> Syllable:
     """Third of a second of speech in place of a syllable, constant for a text and a voice."""
-    return _pieces(speech.tobytes(), zlib.crc32(f"{text}{voice}".encode()) % 24)
+    return _pieces(data, speaker, zlib.crc32(f"{text}{voice}".encode()) % 24)
 
 
 def _microphone(x: F32, rnd: random.Random) -> F32:

@@ -19,9 +19,12 @@ from antiphon_stems.grids import STEMS
 from antiphon_stems.jobs import separate
 
 PACKAGES: dict[splits.Part, tuple[str, ...]] = {
-    "train": ("fretsonfire-songs-muldjord", "singularity-music", "supertuxkart-data", "wesnoth-1.16-music"),
+    "train": (
+        *("fretsonfire-songs-muldjord", "singularity-music", "supertuxkart-data", "wesnoth-1.16-music"),
+        *("unknown-horizons", "lincity-ng-data", "marsshooter-data", "hex-a-hop-data", "supertux-data"),
+    ),
     "valid": ("hedgewars-data",),
-    "test": ("fretsonfire-songs-sectoid", "freedroidrpg-data"),
+    "test": ("fretsonfire-songs-sectoid", "freedroidrpg-data", "colobot-common-sounds"),
 }
 MIN_MUSIC_SECONDS = 30.0
 """Minimum length of music in seconds."""
@@ -38,14 +41,19 @@ def pieces(data: Path, part: splits.Part) -> tuple[tuple[Path, ...], ...]:
     )
 
 
-def recorded(data: Path, part: splits.Part, rnd: random.Random, rate: int, frames: int) -> F32:
-    """Scene `[4, frames]`, with stems at most 0.9 and a silent voice."""
-    path = rnd.choice(rnd.choice(pieces(data, part)))
+def stretch(path: Path, rnd: random.Random, rate: int, frames: int) -> F32:
+    """Part of a piece, `[frames]`."""
     with soundfile.SoundFile(path) as file:
         wanted = round(frames * file.samplerate / rate) + 16
         file.seek(rnd.randrange(max(1, file.frames - wanted)))
         sound = resampled(file.read(wanted, "float32", always_2d=True).mean(axis=1), file.samplerate, rate)
-    mix = np.pad(sound, (0, max(0, frames - len(sound))))[None, :frames].astype(np.float32)
+    return np.pad(sound, (0, max(0, frames - len(sound))))[:frames].astype(np.float32)
+
+
+def recorded(data: Path, part: splits.Part, rnd: random.Random, rate: int, frames: int) -> F32:
+    """Scene `[4, frames]`, with stems at most 0.9 and a silent voice."""
+    path = rnd.choice(rnd.choice(pieces(data, part)))
+    mix = stretch(path, rnd, rate, frames)[None]
     stems = np.zeros((len(STEMS), frames), np.float32)
     if path.stem == "guitar":
         stems[-1] = mix[0]
