@@ -25,7 +25,7 @@ _TRAININGS = (
     "denoise-confidence-file denoise.training.recipe_confidence:FileConfidenceRecipe "
     "The same on files, in both directions.",
     "harmony accompany.networks:HarmonyRecipe The chords of a whole melody, for `accompany` on files.",
-    "harmony-live accompany.networks:LiveHarmonyRecipe The same of what is past, for `accompany` live.",
+    "harmony-live accompany.live_networks:LiveHarmonyRecipe The same of what is past, for `accompany` live.",
     "hum hum.training.recipe:HumRecipe The network that hears pitch, beginnings and notes.",
     "fit loops.fit_training:FitRecipe The towers by which loops go together.",
     "popularity classify.popularity:PopularityTraining A column of a table: antiphon train popularity TABLE.csv.",

@@ -1,8 +1,7 @@
-"""`antiphon train harmony` and `harmony-live`: networks that give a melody's chords, relative to its key.
+"""`antiphon train harmony`: the network that gives a whole melody's chords, relative to its key.
 
-The first is an LSTM in both directions that attends to other beats between its layers, by likeness and distance;
-`antiphon_accompany.harmony.network` plays it. The second is a GRU of what is past;
-`antiphon_accompany.harmony.live_network` plays it.
+It is an LSTM in both directions that attends to other beats between its layers, by likeness and distance;
+`antiphon_accompany.harmony.network` plays it.
 """
 
 from __future__ import annotations
@@ -14,9 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from antiphon.api.backends.models import models_folder
 from antiphon_accompany.files.offline import melody_of
-from antiphon_accompany.harmony import live_network
 from antiphon_accompany.harmony.network import (
     FAR,
     FEATURE_COUNT,
@@ -38,16 +35,14 @@ from antiphon_models.learning.recipe import Batch, Loss, Recipe, TrainingJob
 
 F32 = NDArray[np.float32]
 Piece: TypeAlias = dict[str, NDArray[Any]]
-"""A song's training arrays: chords `[beats]`, rows `[beats, SEEN]`, there `[beats]`, live `taught` `[beats, 24]`."""
+"""A song's training arrays: chords `[beats]`, rows `[beats, SEEN]`, there `[beats]`."""
 PIECES, LENGTH = 12, 192
 """Songs per training step, and beats per song."""
 KEY_MOVED, BAR_MOVED, MELODY_CUT = 0.25, 0.12, 0.3
 """Probabilities that a piece is in a wrong key, at a wrong place of the bar, with part of its melody silent."""
 DROPPED, SMOOTH = 0.35, 0.05
-LATE, TEACHER = 0.4, 0.5
-"""Live: probability that some on-beat notes of a piece are late, and weight of the teacher in the loss."""
-PLACE, BEGINS = slice(36, 40), slice(40, 52)
-"""Columns of the bar position, and live of the notes that begin with the beat."""
+PLACE = slice(36, 40)
+"""Columns of the bar position."""
 
 
 class ChordTraining(torch.nn.Module):
@@ -110,27 +105,6 @@ def song_rows(song: AnnotatedSong) -> dict[str, F32]:
     }
 
 
-class LiveChordTraining(torch.nn.Module):
-    """Network from rows `[N, L, live_network.FEATURE_COUNT]` to causal logits `[N, L, 24]`."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        first, second = live_network.FIRST, live_network.SECOND
-        self.front = torch.nn.Conv1d(live_network.FEATURE_COUNT, live_network.FRONT, live_network.NEAR)
-        self.near = torch.nn.GRU(live_network.FRONT, first, batch_first=True)
-        self.wide = torch.nn.GRU(first, second, batch_first=True)
-        self.out = torch.nn.Linear(second, 24)
-
-    def forward(self, rows: torch.Tensor, there: torch.Tensor) -> torch.Tensor:
-        """Causal logits of chords. there: unused, since the network looks at no later beat."""
-        padded = torch.nn.functional.pad(rows.transpose(1, 2), (live_network.NEAR - 1, 0))
-        state = torch.relu(self.front(padded)).transpose(1, 2)
-        for layer in (self.near, self.wide):
-            state = layer(torch.nn.functional.dropout(state, DROPPED, self.training))[0]
-        logits: torch.Tensor = self.out(torch.nn.functional.dropout(state, DROPPED, self.training))
-        return logits
-
-
 class HarmonyRecipe(Recipe):
     """Recipe of `harmony`, trained on POP909; see the module."""
 
@@ -142,7 +116,6 @@ class HarmonyRecipe(Recipe):
     half: ClassVar[bool] = True
     keeps_best: ClassVar[bool] = True
     trained_on: ClassVar[str] = "POP909, songs whose number ends in 1 to 6"
-    groups: ClassVar[tuple[int, ...]] = GROUPS
 
     def prepare(self, job: TrainingJob) -> None:
         self._job = job
@@ -193,12 +166,8 @@ class HarmonyRecipe(Recipe):
                 begins, beats = int(rng.integers(0, LENGTH)), int(rng.integers(4, 32))
                 silent = rows[begins : begins + beats]
                 silent[:, : PLACE.start] = silent[:, PLACE.stop :] = 0.0
-            self._vary(rows, rng)
             pieces.append(piece)
         return self._joined(pieces)
-
-    def _vary(self, rows: F32, rng: np.random.Generator) -> None:
-        """Augments a piece's rows, in place."""
 
     def _relative(self, song: dict[str, F32], moved: int = 0, part: slice = slice(None)) -> Piece:
         """Excerpt of a song relative to `moved` semitones above its tonic; chords that are no triads are -1."""
@@ -206,7 +175,7 @@ class HarmonyRecipe(Recipe):
         wanted = np.where(chords < 0, -1, chords // 12 * 12 + (chords - tonic) % 12)
         return {
             "chords": wanted,
-            "rows": from_tonic(song["rows"][part], tonic, self.groups),
+            "rows": from_tonic(song["rows"][part], tonic, GROUPS),
             "there": np.ones(len(chords), bool),
         }
 
@@ -228,60 +197,8 @@ class HarmonyRecipe(Recipe):
         return {"right": float(np.mean(right)), "nats": float(np.mean(nats))}
 
 
-class LiveHarmonyRecipe(HarmonyRecipe):
-    """Recipe of `harmony-live`, on what is known when a beat begins. The network of `harmony` is the teacher."""
-
-    name: ClassVar[str] = "harmony-live"
-    weights: ClassVar[str] = live_network.MODEL
-    shares: ClassVar[str] = HarmonyRecipe.name
-    steps: ClassVar[int] = 2400
-    rate: ClassVar[float] = 2e-3
-    groups: ClassVar[tuple[int, ...]] = live_network.GROUPS
-
-    def prepare(self, job: TrainingJob) -> None:
-        super().prepare(job)
-        teacher = HarmonyRecipe().network_of(models_folder()).eval().to(job.device)
-        for song in self._train:
-            rows = torch.from_numpy(from_tonic(song["rows"], int(song["tonic"][0])))[None].to(job.device)
-            with torch.no_grad():
-                chances = teacher(rows, torch.ones(rows.shape[:2], dtype=torch.bool, device=job.device)).softmax(-1)
-            song["taught"] = chances[0].cpu().numpy()
-        for song in (*self._train, *self._held):
-            song["rows"] = live_rows(song["rows"])
-
-    def network(self) -> torch.nn.Module:
-        return LiveChordTraining()
-
-    def _relative(self, song: dict[str, F32], moved: int = 0, part: slice = slice(None)) -> Piece:
-        piece = super()._relative(song, moved, part)
-        if "taught" in song:
-            # the teacher knows the key; the pupil is shown another
-            by_root = song["taught"][part].reshape(-1, 2, 12)
-            piece["taught"] = np.roll(by_root, -moved, axis=2).reshape(-1, 24)
-        return piece
-
-    def _vary(self, rows: F32, rng: np.random.Generator) -> None:
-        if rng.random() < LATE:
-            rows[:, BEGINS] *= rng.random((len(rows), 1)) >= rng.random()
-
-    def loss(self, network: torch.nn.Module, batch: Batch) -> Loss:
-        wanted, rows, taught, there = batch
-        logits = network(rows, there)
-        loss, figures = annotation_loss(logits, wanted)
-        by_teacher = -(taught * logits.log_softmax(-1)).sum(-1)[there].mean()
-        return (1.0 - TEACHER) * loss + TEACHER * by_teacher, figures
-
-
 def annotation_loss(logits: torch.Tensor, wanted: torch.Tensor) -> Loss:
     """Cross-entropy with annotated chords, where present, and their accuracy."""
     known = wanted >= 0
     loss = torch.nn.functional.cross_entropy(logits[known], wanted[known], label_smoothing=SMOOTH)
     return loss, {"right": (logits.argmax(-1) == wanted)[known].float().mean().detach()}
-
-
-def live_rows(rows: F32) -> F32:
-    """Rows known at the onset of each beat, from the rows of whole beats: `live_network.beat_row`."""
-    begun = np.zeros((len(rows), live_network.FEATURE_COUNT), np.float32)
-    begun[1:, :24] = rows[:-1, :24]
-    begun[:, 24:40], begun[:, BEGINS] = rows[:, 24:40], rows[:, 12:24]
-    return begun

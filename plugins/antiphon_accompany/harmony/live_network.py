@@ -1,15 +1,16 @@
-"""Causal chord network of a beat, from past beats and the new onsets: two GRUs. In numpy.
+"""Causal chord network of a beat, from past beats and the new onsets: the mean of two pairs of GRUs. In numpy.
 
-It reads the melody in each of twelve keys at once, so that a change of key finds it ready; the tables of `harmony`
-weigh the keys, and have no other say. `network` reads a file's whole melody. It is trained by `antiphon train
-harmony-live`, which the other network teaches.
+It reads the melody in each of twelve keys at once and says how likely each key is, as the tables of `harmony` do. With
+every beat goes the melody's echo: what followed in the past where the melody was as it is now, which foretells the
+coming beats of a song that repeats itself. `network` reads a file's whole melody. It is trained by `antiphon train
+harmony-live`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,10 +22,18 @@ from antiphon_accompany.harmony.tracker import places
 MODEL = "accompany-chords-live"
 FEATURE_COUNT = 4 * 12 + 4
 """Features of a beat: durations and onsets of the previous one, held notes, bar position, and new onsets."""
+WHOLE, NOW = slice(0, 24), [*range(24, 36), *range(40, 52)]
+"""Features of the previous beat, and of the beat's own onset."""
 GROUPS = (0, 12, 24, 40)
 """Offsets of the groups of twelve pitch classes."""
-NEAR, FRONT, FIRST, SECOND = 5, 128, 384, 320
-"""Beats and outputs of the convolution, and units of the two layers."""
+MEMBERS, NEAR, FRONT, FIRST, SECOND = 2, 5, 128, 304, 240
+"""Networks, beats and outputs of the convolution, and units of the two layers."""
+AHEAD, REACH, MEMORY = 8, 16, 512
+"""Beats of an echo, beats that are compared, and beats in which an echo is looked for."""
+FADE, SHARPNESS, DOUBT, ONSET = 0.85, 25.0, 0.45, 2.0
+"""Weight of each earlier beat of a comparison, exponent of a match, the match of no echo, and weight of an onset."""
+ECHO = AHEAD * 24 + 3
+"""Features of an echo: durations and onsets of its beats, its best match, its certainty, and a zero."""
 MAX_BACKLOG = 8
 """Maximum unprocessed beats of the backlog; earlier ones are dropped."""
 BATCH_BEATS = 2
@@ -32,11 +41,13 @@ BATCH_BEATS = 2
 _SHAPES = {
     "front.weight": (FRONT, FEATURE_COUNT, NEAR),
     "front.bias": (FRONT,),
-    "out.weight": (24, SECOND),
-    "out.bias": (24,),
+    "echo.weight": (FRONT, ECHO),
+    "echo.bias": (FRONT,),
+    "out.weight": (25, SECOND),
+    "out.bias": (25,),
     **{
         f"{layer}.{name}_l0": shape
-        for layer, inputs, units in (("near", FRONT, FIRST), ("wide", FIRST, SECOND))
+        for layer, inputs, units in (("near", 2 * FRONT, FIRST), ("wide", FIRST, SECOND))
         for name, shape in (
             ("weight_ih", (3 * units, inputs)),
             ("weight_hh", (3 * units, units)),
@@ -45,10 +56,9 @@ _SHAPES = {
         )
     },
 }
-_FROM_TONIC = (np.arange(12)[None, :] + np.arange(12)[:, None]) % 12
-"""Pitch classes by their distance from each of twelve tonics."""
-_FROM_C = (np.arange(12)[None, :] - np.arange(12)[:, None]) % 12
-"""Inverse: for the key of each tonic, index of the network's root on C, C sharp and so on."""
+FROM_C = (np.arange(12)[None, :] - np.arange(12)[:, None]) % 12
+"""For the key of each tonic, index of the network's root on C, C sharp and so on."""
+_FADES = FADE ** np.arange(REACH, dtype=np.float32)
 
 
 def beat_row(melody: Melody, beat: int, meter: int) -> F32:
@@ -63,15 +73,49 @@ def beat_row(melody: Melody, beat: int, meter: int) -> F32:
     return row
 
 
-def _each_tonic() -> NDArray[np.intp]:
-    places_of = np.tile(np.arange(FEATURE_COUNT), (12, 1))
-    for group in GROUPS:
-        places_of[:, group : group + 12] = group + _FROM_TONIC
+def echo_row(rows: F32) -> F32:
+    """Echo of the last of the beats `[beats, FEATURE_COUNT]`: `[ECHO]`, pitch classes from C."""
+    count, whole, now = len(rows) - AHEAD, rows[:, WHOLE], rows[:, NOW]
+    likeness = np.zeros(count, np.float32)
+    energy = ONSET * (now**2).sum(axis=1)
+    power = (whole**2).sum(axis=1)
+    for ago in range(REACH):
+        likeness[ago:] += _FADES[ago] * (whole[: count - ago] @ whole[-1 - ago])
+        energy[ago:] += _FADES[ago] * power[: len(power) - ago]
+    likeness += ONSET * (now[:count] @ now[-1])
+    match = 2.0 * likeness / (energy[:count] + energy[-1] + 1.0)
+    weights = np.where(match > 0.0, np.exp(SHARPNESS * (match - 1.0)), 0.0)
+    weights /= weights.sum() + np.exp(SHARPNESS * (DOUBT - 1.0))
+    coming = np.lib.stride_tricks.sliding_window_view(whole[1:], (AHEAD, 24))[:count, 0]
+    found = np.zeros(ECHO, np.float32)
+    found[: AHEAD * 24] = weights @ coming.reshape(count, -1)
+    found[AHEAD * 24 :] = max(0.0, float(match.max())), weights.sum(), 0.0
+    return found
+
+
+def _each_tonic(features: int, groups: Sequence[int]) -> NDArray[np.intp]:
+    """Feature indices with the groups of twelve pitch classes relative to each of twelve tonics: `[12, features]`."""
+    places_of = np.tile(np.arange(features), (12, 1))
+    for group in groups:
+        places_of[:, group : group + 12] = group + (np.arange(12)[None, :] + np.arange(12)[:, None]) % 12
     return places_of
 
 
-_EACH_TONIC = _each_tonic()
-"""Feature indices with pitch classes relative to each of twelve tonics: `[12, FEATURE_COUNT]`."""
+BEAT_BY_TONIC = _each_tonic(FEATURE_COUNT, GROUPS)
+ECHO_BY_TONIC = _each_tonic(ECHO, range(0, AHEAD * 24, 12))
+"""Features of a beat, and of an echo, relative to each of twelve tonics."""
+
+
+def _by_mode(keys: F32) -> F32:
+    """Chances of major keys as factors of the weights of both modes: `[2, 12]`."""
+    return np.stack((keys, np.roll(keys, -3))) + np.float32(1e-6)
+
+
+class Heard(NamedTuple):
+    """Chances of the chords in each key, from C, and of the keys: `[12, 24]`, `[12]`."""
+
+    chords: F32
+    keys: F32
 
 
 class LiveChordNetwork:
@@ -79,39 +123,49 @@ class LiveChordNetwork:
 
     def __init__(self, arrays: dict[str, NDArray[Any]]) -> None:
         """Loads the arrays by name. Raises `ModelError`: they do not fit."""
-        found = arrays_of(MODEL, arrays, _SHAPES)
-        self._front = np.ascontiguousarray(
-            found["front.weight"].transpose(2, 1, 0).reshape(NEAR * FEATURE_COUNT, FRONT)
-        )
-        self._bias = found["front.bias"]
-        self._layers = [
-            tuple(
-                np.ascontiguousarray(found[f"{layer}.{name}_l0"].T)
-                for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-            )
-            for layer in ("near", "wide")
-        ]
-        self._out = np.ascontiguousarray(found["out.weight"].T), found["out.bias"]
+        shapes = {f"{n}.{name}": shape for n in range(MEMBERS) for name, shape in _SHAPES.items()}
+        found = arrays_of(MODEL, arrays, shapes)
+        self._members = [{name: found[f"{n}.{name}"] for name in _SHAPES} for n in range(MEMBERS)]
+        for member in self._members:
+            front = member["front.weight"].transpose(2, 1, 0).reshape(NEAR * FEATURE_COUNT, FRONT)
+            member["front.weight"] = np.ascontiguousarray(front).T
+            for name, array in member.items():
+                member[name] = array.T if name == "front.weight" else np.ascontiguousarray(array.T)
+
+    @staticmethod
+    def states() -> list[F32]:
+        """States of a silent past: of both layers of each member, `[keys, units]`."""
+        return [np.zeros((12, units), np.float32) for _ in range(MEMBERS) for units in (FIRST, SECOND)]
 
     def recalled(self, layer: int, state: F32) -> F32:
         """State part of a layer's products for the next beat, computable ahead: over half of them."""
-        _, back, _, bias = self._layers[layer]
-        return np.asarray(state @ back + bias)
+        member, name = self._members[layer // 2], ("near", "wide")[layer % 2]
+        return np.asarray(state @ member[f"{name}.weight_hh_l0"] + member[f"{name}.bias_hh_l0"])
 
-    def step(self, rows: F32, states: list[F32], recalled: Sequence[F32] = ()) -> F32:
-        """Probabilities of the 24 chords on a beat, `[keys, 24]`.
+    def step(self, rows: F32, echo: F32, states: list[F32], recalled: Sequence[F32] = ()) -> Heard:
+        """Chords and keys of a beat.
 
-        `rows`: the last `NEAR` beats' rows, `[keys, NEAR * FEATURE_COUNT]`. `states`: of both layers, `[keys, units]`;
-        they are moved on by the beat. `recalled`: of the first layers, what `recalled` gave for their states.
+        `rows`: the last `NEAR` beats' rows, `[keys, NEAR * FEATURE_COUNT]`. `echo`: `[keys, ECHO]`. `states`: as of
+        `states`; they are moved on by the beat. `recalled`: of the first layers, what `recalled` gave for their states.
         """
-        entering = np.maximum(rows @ self._front + self._bias, 0.0)
-        for n, (into, _, bias, _) in enumerate(self._layers):
-            units = states[n].shape[1]
-            fed, held = entering @ into + bias, recalled[n] if n < len(recalled) else self.recalled(n, states[n])
-            gates = sigmoid(fed[:, : 2 * units] + held[:, : 2 * units])
-            fresh = np.tanh(fed[:, 2 * units :] + gates[:, :units] * held[:, 2 * units :])
-            states[n] = entering = fresh + gates[:, units:] * (states[n] - fresh)
-        return softmax(entering @ self._out[0] + self._out[1])
+        chords, keys = np.zeros((12, 24), np.float32), np.zeros(12, np.float32)
+        for n, member in enumerate(self._members):
+            front = rows @ member["front.weight"] + member["front.bias"]
+            from_echo = echo @ member["echo.weight"] + member["echo.bias"]
+            entering = np.maximum(np.concatenate((front, from_echo), axis=1), 0.0)
+            for layer, name in enumerate(("near", "wide"), 2 * n):
+                held = recalled[layer] if layer < len(recalled) else self.recalled(layer, states[layer])
+                fed = entering @ member[f"{name}.weight_ih_l0"] + member[f"{name}.bias_ih_l0"]
+                units = states[layer].shape[1]
+                gates = sigmoid(fed[:, : 2 * units] + held[:, : 2 * units])
+                fresh = np.tanh(fed[:, 2 * units :] + gates[:, :units] * held[:, 2 * units :])
+                states[layer] = entering = fresh + gates[:, units:] * (states[layer] - fresh)
+            out = entering @ member["out.weight"] + member["out.bias"]
+            key = softmax(out[:, 24])
+            chords += key[:, None] * softmax(out[:, :24])
+            keys += key
+        by_root = (chords / keys[:, None]).reshape(12, 2, 12)
+        return Heard(np.take_along_axis(by_root, FROM_C[:, None, :], axis=2).reshape(12, 24), keys / MEMBERS)
 
 
 class LiveChords:
@@ -123,13 +177,13 @@ class LiveChords:
 
     def restart(self) -> None:
         """Clears all beats."""
-        self._rows = np.zeros((NEAR - 1 + MAX_BACKLOG, FEATURE_COUNT), np.float32)
+        self._rows = np.zeros((MEMORY + MAX_BACKLOG, FEATURE_COUNT), np.float32)
         self._behind = 0  # the last rows that the states do not know yet
         self._asked = False
         self._forget()
 
     def _forget(self) -> None:
-        self._states = [np.zeros((12, units), np.float32) for units in (FIRST, SECOND)]
+        self._states = self._network.states()
         self._recalled: list[F32] = []
 
     def skip(self, melody: Melody, beat: int) -> None:
@@ -164,9 +218,9 @@ class LiveChords:
             return chances
         while self._behind > 1:
             self._step()
-        by_root = self._step().reshape(12, 2, 12)
-        by_key = np.take_along_axis(by_root, _FROM_C[:, None, :], axis=2).reshape(12, 24)
-        return mixed_chances(chances, by_key, weights, tables=0.0)
+        heard = self._step()
+        # what a fixed key does not have stays out, however sure the network is
+        return mixed_chances(chances, heard.chords, weights * _by_mode(heard.keys), tables=0.0)
 
     def _add(self, melody: Melody, beat: int) -> None:
         self._rows[:-1] = self._rows[1:]
@@ -175,13 +229,14 @@ class LiveChords:
             self._forget()
         self._behind = min(MAX_BACKLOG, self._behind + 1)
 
-    def _step(self) -> F32:
-        """Advances the states by the first unprocessed beat; returns its network probabilities."""
+    def _step(self) -> Heard:
+        """Advances the states by the first unprocessed beat; returns what the network says of it."""
         end = len(self._rows) - self._behind + 1
-        rows = self._rows[end - NEAR : end, _EACH_TONIC].transpose(1, 0, 2).reshape(12, -1)
+        rows = self._rows[end - NEAR : end, BEAT_BY_TONIC].transpose(1, 0, 2).reshape(12, -1)
+        echo = echo_row(self._rows[end - MEMORY : end])[ECHO_BY_TONIC]
         self._behind -= 1
         recalled, self._recalled = self._recalled, []
-        return self._network.step(rows, self._states, recalled)
+        return self._network.step(rows, echo, self._states, recalled)
 
 
 @cache
