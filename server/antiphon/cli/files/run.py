@@ -12,14 +12,11 @@ import typer
 
 from antiphon.cli import completion
 from antiphon.cli.files.file_tasks import (
-    MAX_FADE,
-    MAX_TAIL,
     RUN_BLOCK,
     FileTask,
     RunSettings,
-    check_seconds,
+    check_blocks,
     failures,
-    hertz,
     plan_jobs,
     play_with,
     report,
@@ -34,7 +31,6 @@ from antiphon.kernel.contract.params import instead_of
 from antiphon.kernel.errors import FileError, UsageError
 from antiphon.kernel.runtime.importing import import_object
 from antiphon.kernel.runtime.paths import make_folder
-from antiphon.kernel.runtime.settings import MAX_BLOCK, MIN_BLOCK
 from antiphon.offline.file_job import FADE, FileJob, Named, check_distinct, free
 
 if TYPE_CHECKING:
@@ -114,11 +110,8 @@ def run(asked: RunOptions, finishing: FinishOptions) -> None:
     from antiphon.kernel.graph.graph import Graph, NodeSpec, known_type
     from antiphon.kernel.plugins.loader import load
 
-    if not MIN_BLOCK <= asked.block <= MAX_BLOCK:
-        raise UsageError(f"--block takes {MIN_BLOCK} to {MAX_BLOCK} frames, not {asked.block}")
-    check_seconds("--tail", asked.tail, MAX_TAIL)
-    check_seconds("--fade", asked.fade, MAX_FADE)
-    finish = finish_of(finishing, hertz(asked.rate))
+    check_blocks(asked.block, asked.tail, asked.fade)
+    finish = finish_of(finishing, asked.rate)
     with endable():
         loaded = load(check=False)
         _check_single(asked.plugin)
