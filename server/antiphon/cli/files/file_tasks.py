@@ -19,6 +19,7 @@ from antiphon.kernel.errors import AntiphonError, FileError, UsageError
 from antiphon.kernel.runtime.paths import path_as_spelled
 from antiphon.kernel.runtime.settings import MAX_BLOCK, MIN_BLOCK
 from antiphon.kernel.runtime.sound_formats import FORMATS, READ_SUFFIXES
+from antiphon.offline.file_job import Fires, takes_notes_alone
 
 if TYPE_CHECKING:
     from antiphon.kernel.contract.catalog import ProcessorInfo
@@ -51,7 +52,7 @@ class RunSettings:
     """The options of `antiphon run`."""
 
     values: dict[str, Value]  # values of parameters, by `-p`
-    fires: tuple[tuple[str, float], ...]  # pairs of trigger parameter and the time in seconds at which it fires
+    fires: Fires  # pairs of trigger parameter and the time in seconds at which it fires
     block: int = RUN_BLOCK  # frames
     tail: float | None = None  # seconds after the end of IN; None for the default
     fade: float | None = None  # seconds at the end of OUT; None for the default
@@ -177,11 +178,6 @@ def failures(jobs: Iterable[J], write: Callable[[J], bool]) -> int:
             complain(str(error))
             failed += 1
     return failed
-
-
-def takes_notes_alone(info: ProcessorInfo) -> bool:
-    """Whether a processor takes notes and no sound."""
-    return info.first("audio", "in") is None and info.first("events", "in") is not None
 
 
 def suffix_of(info: ProcessorInfo, source: Path) -> str:

@@ -144,9 +144,8 @@ class RenderedFile:
         for node, reason in self.failures:
             complain(f"{node} was bypassed from its failure on: {reason}")
         if self.dropped:
-            complain(
-                f"{self.dropped} events exceeded the limit of one block and are missing in {path_text(self.written.path)}"
-            )
+            name = path_text(self.written.path)
+            complain(f"{self.dropped} events exceeded the limit of one block and are missing in {name}")
         return bool(self.failures or self.dropped)
 
 
