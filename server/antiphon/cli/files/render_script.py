@@ -24,6 +24,7 @@ from antiphon.kernel.errors import PatchError, UsageError
 from antiphon.kernel.graph.patch import load as load_patch
 from antiphon.kernel.plugins.loader import load
 from antiphon.kernel.runtime.suggestion import instead
+from antiphon.kernel.session.commands import Command
 from antiphon.kernel.session.notes import Players
 from antiphon.kernel.session.play import silent, stands_in, substituted, unknown_words
 from antiphon.live.listening import missing
@@ -82,23 +83,20 @@ def _render(asked: RenderOptions, bars: float, finish: SoundFinish) -> bool:
     free(written, force=asked.force)
     with ScriptProcess(path) as script:
         task, beats, events = performed(asked, bars, script, finish)
-    graph, catalog, rate = task.patch.graph, task.loaded.catalog, task.spec.rate
-    find, players = param_finder(graph, catalog), Players(graph, catalog)
-    played = commands(events, name, rate, find, players)
     stems = _stems(script.header.names, events, asked.stems)
     if asked.stems:
         Path(asked.stems).mkdir(parents=True, exist_ok=True)
         free([("--stems", file) for file, _ in stems], force=asked.force)
-    done = task.write(out, played, name)
+    done = task.write(out, played(task, events, name), name)
     sources = path_text(path), f"the patch {task.patch.name}"
     explained = _unknown_words(name, events, done)
     failed = done.tell(sources, explained)
     for file, own in stems:
-        stem = task.write(file, commands(own, name, rate, find, players), Path(file).name)
+        stem = task.write(file, played(task, own, name), Path(file).name)
         failed |= stem.tell(sources, explained)
     if asked.midi:
         count, missing = script_midi.write(Path(asked.midi), events, beats, task.patch.tempo)
-        report(Written(asked.midi, path_text(path), (task.frames or 0) / rate, notes=count))
+        report(Written(asked.midi, path_text(path), (task.frames or 0) / task.spec.rate, notes=count))
         if missing:
             complain(
                 f"{path_text(asked.midi)} is without {', '.join(missing[:8])}: no drum of General MIDI is called so"
@@ -159,14 +157,19 @@ def performed(
     return task, beats, events
 
 
+def played(task: PatchRender, events: Sequence[LiveEvent], name: str) -> list[Command]:
+    """Commands of a script's events; `name`: the script's, for errors."""
+    graph, catalog = task.patch.graph, task.loaded.catalog
+    return commands(events, name, task.spec.rate, param_finder(graph, catalog), Players(graph, catalog))
+
+
 def _answered(task: PatchRender, script: ScriptProcess, beats: Fraction, events: list[LiveEvent]) -> list[LiveEvent]:
     """Events of the script with its listeners' cues, iterated until the cues are stable."""
-    graph, catalog, spec, header = task.patch.graph, task.loaded.catalog, task.spec, script.header
-    find, players = param_finder(graph, catalog), Players(graph, catalog)
+    spec, header = task.spec, script.header
     cues: list[Cue] = []
     for _ in range(MAX_ROUNDS):
         hearing = BlockListener((node for node, _ in header.listens), header.levels, spec.rate, spec.block)
-        task.hear(commands(events, "the script", spec.rate, find, players), hearing)
+        task.hear(played(task, events, "the script"), hearing)
         heard = hearing.cues(events, spec.rate, task.patch.tempo)
         if heard == cues:
             break

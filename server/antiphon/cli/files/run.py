@@ -125,11 +125,12 @@ def run(asked: RunOptions, finishing: FinishOptions) -> None:
         if asked.causal:
             values[info.on_files.causal] = True
         parts = _part_paths(asked, info.on_files, jobs[0])
-        _check_files(asked, info, jobs, values, parts)
+        beside = _side_outputs(asked, parts)
+        _check_files(asked, info, jobs, values, beside)
         for name, condition in info.idle(values):
             complain(f"{name} of {info.type} has no effect on files{condition and f' with {condition}'}")
         made_by = info.on_files.job
-        _check_paths(asked, info.on_files, jobs, parts)
+        _check_paths(asked, info.on_files, jobs, beside)
         # after all that costs nothing: a check starts a process, and the first one compiles kernels
         loaded.check(asked.plugin)
         if made_by:
@@ -196,11 +197,8 @@ def _part_paths(asked: RunOptions, use: FileUse, first: FileTask) -> dict[str, P
 
 def _side_outputs(asked: RunOptions, parts: Mapping[str, Path]) -> list[Named]:
     """Files written beside OUT, by their option."""
-    what = "--stems" if asked.stems else "--out-dir"
-    return [
-        *((f"--{name}", path) for name, path in _side_files(asked).items()),
-        *((what, path) for path in parts.values()),
-    ]
+    named: list[Named] = [(f"--{name}", path) for name, path in _side_files(asked).items()]
+    return [*named, *(("--stems" if asked.stems else "--out-dir", path) for path in parts.values())]
 
 
 def _check_files(
@@ -208,18 +206,18 @@ def _check_files(
     info: ProcessorInfo,
     jobs: Sequence[FileTask],
     values: Mapping[str, Value],
-    parts: Mapping[str, Path],
+    beside: Sequence[Named],
 ) -> None:
     """Raises UsageError where one file would be read and written, or a parameter is lacking."""
     read: list[Named] = [("IN", job.source) for job in jobs]
     read += [(p.name, str(values[p.name])) for p in info.cells if p.kind == "file" and p.name in values]
     mend = "" if asked.out_dir is None else "name another folder with --out-dir"
-    check_distinct(read, [*(("OUT", job.target) for job in jobs), *_side_outputs(asked, parts)], mend)
+    check_distinct(read, [*(("OUT", job.target) for job in jobs), *beside], mend)
     if lacking := info.lacking(values):
         raise UsageError(f"{info.type} does nothing without -p {lacking.name}={info.needed_value(lacking)}")
 
 
-def _check_paths(asked: RunOptions, use: FileUse, jobs: Sequence[FileTask], parts: Mapping[str, Path]) -> None:
+def _check_paths(asked: RunOptions, use: FileUse, jobs: Sequence[FileTask], beside: Sequence[Named]) -> None:
     """Raises FileError or UsageError where IN is missing, or an output file exists."""
     from antiphon.files.decode import path_text
     from antiphon.offline.note_file import is_midi
@@ -233,7 +231,7 @@ def _check_paths(asked: RunOptions, use: FileUse, jobs: Sequence[FileTask], part
     if asked.rate and is_midi(jobs[0].target, written=True):
         raise UsageError("--rate is of sound, and OUT holds notes; leave it out")
     outs: list[Named] = [("OUT", job.target) for job in jobs] if asked.out_dir is None else []
-    free([*outs, *_side_outputs(asked, parts)], force=asked.force)
+    free([*outs, *beside], force=asked.force)
 
 
 def _check_single(plugin: str) -> None:
