@@ -186,7 +186,7 @@ def _check_use(asked: RunOptions, use: FileUse) -> None:
     plugin = asked.plugin
     for option, given, takes in (
         ("stems", asked.stems and not use.stems, "writes no stems"),
-        ("causal", asked.causal and not use.causal, "looks at nothing that comes"),
+        ("causal", asked.causal and not use.causal, "works on files in one way"),
         ("chords", asked.chords and not use.chords, "takes no chords"),
         *(
             (what, what not in use.beside, f"writes no {'MIDI' if what == 'midi-out' else what}")
