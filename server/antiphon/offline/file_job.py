@@ -81,7 +81,7 @@ def check_option(info: ProcessorInfo, option: str, spelled: str) -> None:
     use, apart = info.on_files, "takes no sound apart"
     takes, reason = {
         "stems": (use.stems, "writes no stems"),
-        "causal": (use.causal, "looks at nothing that comes"),
+        "causal": (use.causal, "works on files in one way"),
         "chords": (use.chords, "takes no chords"),
         "tail": (not use.job, "sets the length of its result itself"),
         "only": (use.splits, apart),
