@@ -175,7 +175,8 @@ class LiveChordNetwork:
             chords += key[:, None] * softmax(out[:, :24])
             keys += key
         by_root = (chords / keys[:, None]).reshape(12, 2, 12)
-        return Heard(np.take_along_axis(by_root, FROM_C[:, None, :], axis=2).reshape(12, 24), keys / MEMBERS)
+        keys *= np.float32(1.0 / MEMBERS)
+        return Heard(np.take_along_axis(by_root, FROM_C[:, None, :], axis=2).reshape(12, 24), keys)
 
 
 class LiveChords:
