@@ -96,9 +96,9 @@ def echo_row(rows: F32, ahead: tuple[F32, F32] | None = None) -> F32:
     match = 2.0 * likeness / (energy[:count] + energy[-1] + 1.0)
     weights = np.where(match > 0.0, np.exp(SHARPNESS * (match - 1.0)), 0.0)
     weights /= weights.sum() + np.exp(SHARPNESS * (DOUBT - 1.0))
-    coming = np.lib.stride_tricks.sliding_window_view(whole[1:], (AHEAD, 24))[:count, 0]
     found = np.zeros(ECHO, np.float32)
-    found[: AHEAD * 24] = weights @ coming.reshape(count, -1)
+    for ahead_by in range(AHEAD):
+        found[24 * ahead_by : 24 * (ahead_by + 1)] = weights @ whole[1 + ahead_by : 1 + ahead_by + count]
     found[AHEAD * 24 :] = max(0.0, float(match.max())), weights.sum(), 0.0
     return found
 

@@ -13,7 +13,7 @@ MIN_WHOLE_LOOKAHEAD = 8
 """Minimum lookahead in bars for the use of a file's whole melody."""
 
 STAYS = (1.001, 1.05, 1.02, 1.05)
-"""Live, the advantage of the chord that sounds, by 4/4 beat; in silence, where all keys are alike, it stays."""
+"""Live, the advantage of the chord that sounds, by 4/4 beat; after a silent bar it stays."""
 
 
 class MelodyChords:
@@ -94,6 +94,9 @@ class MelodyChords:
         elif self._past is not None:
             self._past.skip(self.melody, beat)
         if self.is_live(bars) and self._last >= 0:
+            silent = not melody.durations[melody.rows(beat - tracker.meter, beat)].any()
+            if silent and not melody.onsets[beat % melody.size].any():
+                return self._last
             chances[self._last] *= STAYS[places(tracker.meter)[beat % tracker.meter]]
         self._last = int(chances.argmax())
         return self._last

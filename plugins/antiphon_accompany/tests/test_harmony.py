@@ -46,6 +46,20 @@ def test_knowing_what_comes_helps() -> None:
     assert fits[1] >= 18
 
 
+def test_a_chord_stays_in_silence() -> None:
+    chords = MelodyChords()
+    tracker = chords.settle(4, "auto", 0)
+    made = []
+    for beat in range(1, 60):
+        for note in TUNE:
+            if beat - 1 <= note.start < beat:
+                chords.melody.on(note.pitch, note.start)
+                chords.melody.off(note.pitch, note.end)
+        made.append(chords.triad(tracker, beat, 0, used=True))
+    end = int(max(note.end for note in TUNE)) + 5
+    assert end < 50 and len(set(made[end:])) == 1 < len(set(made[:end]))
+
+
 def test_no_chord_stays_before_the_first_and_after_a_jump(monkeypatch: pytest.MonkeyPatch) -> None:
     chords = MelodyChords()
     tracker = chords.settle(4, "auto", 0)
