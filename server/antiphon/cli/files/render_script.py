@@ -182,7 +182,7 @@ def _answered(task: PatchRender, script: ScriptProcess, beats: Fraction, events:
     cues: list[Cue] = []
     for _ in range(MAX_ROUNDS):
         hearing = BlockListener((node for node, _ in header.listens), header.levels, spec.rate, spec.block)
-        task.hear(commands(events, "the script", spec.rate, find, players), hearing)
+        task.hear(commands(without_macros(events, graph)[0], script.name, spec.rate, find, players), hearing)
         heard = hearing.cues(events, spec.rate, task.patch.tempo)
         if heard == cues:
             break
