@@ -304,7 +304,7 @@ def test_a_script_answers_to_the_level_of_the_input(antiphon: Command, place: Pa
         wanted = ("--bars", "0.5", "--in", "in.wav", "--out", "o.wav", "--tail", "0", "--block", block, "--force")
         done = antiphon("render", name, *wanted)
         assert done.code == 0, done.err
-        assert done.complaint == "set.py line 8: the patch has no macro 'phaser', and this does nothing; strudel has it"
+        assert done.complaint == "set.py line 9: the patch has no macro 'phaser', and this does nothing; strudel has it"
         first, second = (at for at, _ in clicks(place / "o.wav"))
         assert 0.35 <= first / RATE <= 0.375, "a tenth of a second after the level has risen, as live"
         assert second - first == RATE // 8
