@@ -57,9 +57,10 @@ def test_what_ends_it_before_it_records_leaves_no_empty_file(monkeypatch):
         (typer, "echo", broken, BrokenPipeError),
         (serve, "run", terminated, errors.TerminationSignal),
     ):
-        with monkeypatch.context() as patched, pytest.raises(error):
+        with monkeypatch.context() as patched:
             patched.setattr(module, name, ends)
-            play.play(audio="headless", osc_port=port, http_port=0, no_open=True)
+            with pytest.raises(error):
+                play.play(audio="headless", osc_port=port, http_port=0, no_open=True)
         assert not list(play.recordings_folder().iterdir())
 
 
