@@ -32,7 +32,7 @@ _EARLY = 1e-6
 """Frames of tolerance for the rounding of a beat's frame."""
 _BACK, _ON = 0.25, 4.0
 """Beat differences of a moved clock; a forward one also occurs after missed blocks, which moves nothing."""
-_BREATH, _MIN_LEFT = 0.08, 0.5
+_BREATH, _MIN_LEFT = 0.08, 0.25
 """Beats that a note on the beat waits for a late key-up, and of a note that begins later, at least."""
 _NEVER = 1 << 60
 _NOTHING = (0, 0)

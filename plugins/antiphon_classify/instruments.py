@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from antiphon.api import F32, F64, Samples
 from antiphon.api.backends.analysis import Analysis, AnalysisRun, LogMelStream, MelSettings, Quantity
-from antiphon.api.backends.models import ModelError, manifest_entry, read_weights
+from antiphon.api.backends.models import ModelError, logistic, manifest_entry, read_weights
 from antiphon_classify.musicnn import NETWORKS, SILENT, PatchStream, answers, check_length, mean_probabilities, tags_of
 
 RANGE = 80.0
@@ -178,7 +178,7 @@ class Instruments(Analysis):
         """Families in excerpts `[n, EXCERPT, bands]` in dB, by our network alone."""
         if not len(excerpts):
             return set()
-        odds = sigmoid(self.scaled(join_logits(self.network.logits(excerpts))))
+        odds = logistic(self.scaled(join_logits(self.network.logits(excerpts))))
         return {label for label, present in zip(self.labels, odds >= self.thresholds, strict=True) if present}
 
     def with_musicnn(self, logits: F64, patches: F32) -> F64:
@@ -228,7 +228,7 @@ class InstrumentsRun(AnalysisRun):
         if not self._logits:
             return {quantity.name: None for quantity in instruments.quantities}
         logits = np.concatenate(self._logits)
-        voices = sigmoid(instruments.scaled(logits[:, instruments.labels.index(VOICE)]))
+        voices = logistic(instruments.scaled(logits[:, instruments.labels.index(VOICE)]))
         return {
             "instruments": rank_labels(instruments.labels, self._odds(logits), instruments.thresholds),
             "instrument_spans": self._spans(logits),
@@ -239,7 +239,7 @@ class InstrumentsRun(AnalysisRun):
         """Voice probability of the whole sound, after `result`; None for a silent one."""
         if not self._logits:
             return None
-        odds = sigmoid(self._instruments.scaled(join_logits(np.concatenate(self._logits))))
+        odds = logistic(self._instruments.scaled(join_logits(np.concatenate(self._logits))))
         return float(odds[self._instruments.labels.index(VOICE)])
 
     def _odds(self, logits: F32) -> F64:
@@ -249,7 +249,7 @@ class InstrumentsRun(AnalysisRun):
                 joined = self._instruments.with_musicnn(joined, patches)
             except ModelError:  # its weights are missing
                 pass
-        return sigmoid(joined)
+        return logistic(joined)
 
     def _take(self, whole: int) -> None:
         if whole:
@@ -267,18 +267,13 @@ class InstrumentsRun(AnalysisRun):
         frames = max(EXCERPT, (self._samples - MEL.window) // MEL.hop + 1)
         starts = np.minimum(np.arange(len(self._audible)) * EXCERPT, frames - EXCERPT) * MEL.hop / MEL.rate
         odds = np.zeros((len(starts), logits.shape[1]))
-        odds[self._audible] = sigmoid(self._instruments.scaled(logits))
+        odds[self._audible] = logistic(self._instruments.scaled(logits))
         return spans(odds, starts, self._samples / MEL.rate, self._instruments)
 
 
 def is_audible(excerpts: F32) -> NDArray[np.bool_]:
     """Which excerpts, float32 `[n, frames, bands]` in dB, are no silence: a single low tone is none."""
     return np.asarray((10.0 ** (excerpts / 10.0)).mean(axis=(1, 2)) > SILENT)
-
-
-def sigmoid(logits: F64) -> F64:
-    """Probabilities of logits."""
-    return np.asarray(1.0 / (1.0 + np.exp(-logits)))
 
 
 def join_logits(logits: F32) -> F32:

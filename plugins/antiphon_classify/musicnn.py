@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from antiphon.api import F32, Samples, UsageError
 from antiphon.api.backends.analysis import Analysis, AnalysisRun, LogMelStream, MelSettings
-from antiphon.api.backends.models import ModelError, manifest_entry, read_weights
+from antiphon.api.backends.models import ModelError, logistic, manifest_entry, read_weights
 
 MEL = MelSettings(rate=16000, window=512, hop=256, bands=96, low=0.0, high=8000.0)
 FRAMES = 187
@@ -220,7 +220,7 @@ def _answers(patches: bytes) -> tuple[MusicnnAnswers, MusicnnAnswers]:
 
 def mean_probabilities(found: MusicnnAnswers) -> F32:
     """Mean of each tag over patches, `[50]`."""
-    return np.asarray((1.0 / (1.0 + np.exp(-found.logits))).mean(axis=0), np.float32)
+    return np.asarray(logistic(found.logits).mean(axis=0), np.float32)
 
 
 class MusicnnAnalysis(Analysis):

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import SHARP_NAMES, UsageError
-from antiphon.api.backends.analysis import BEATS, CLASSES, HARMONY, OFFSET, SLOPE, analyses
+from antiphon.api.backends.analysis import CLASSES, FIT, HARMONY, analyses
 from antiphon.api.backends.files import Decoder, printable_path
 from antiphon.api.backends.runtime import short_repr, shorten
 from antiphon_library.catalogue import Catalogue
@@ -129,7 +129,7 @@ class FitProfile:
         self.stated = values.get("tempo") is not None
         self.density, self.register = values.get("fit_density"), values.get("fit_register", values.get("loop_pitch"))
         if vector is not None and self.learnt:
-            self.harmony = np.asarray(vector[:HARMONY], np.float64).reshape(CLASSES, BEATS).T
+            self.harmony = np.asarray(vector[:HARMONY], np.float64).reshape(CLASSES, -1).T
             self.rhythm = np.asarray(vector[HARMONY:], np.float64)
         else:
             self.harmony = _unit(np.asarray(values.get("loop_chroma") or [0.0] * CLASSES))[None]
@@ -138,7 +138,7 @@ class FitProfile:
     def score(self, other: FitProfile) -> float:
         """Compatibility, 0 to 1. Both profiles must have a fit vector, or neither."""
         chroma, onsets = float((self.harmony * other.harmony).sum()), float(self.rhythm @ other.rhythm)
-        chroma_weight, onset_weight, offset = (SLOPE, SLOPE, OFFSET) if self.learnt else RULE
+        chroma_weight, onset_weight, offset = FIT if self.learnt else RULE
         logit = chroma_weight * chroma + onset_weight * onsets + offset
         return 1.0 / (1.0 + math.exp(-max(-60.0, min(60.0, logit - TEMPO * tempo_distance(self.bpm, other.bpm)))))
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from antiphon.api import F32, F64
+from antiphon.api.backends.signal import hann
 from antiphon_listen.spectra import chroma
-from antiphon_listen.spectra.frames import FrameBuffer, hann, magnitudes, mel_bank
+from antiphon_listen.spectra.frames import FrameBuffer, magnitudes, mel_bank
 
 RATE, SIZE, HOP = 22050, 1024, 256
 FRAMES_PER_SECOND = RATE / HOP

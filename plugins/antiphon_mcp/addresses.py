@@ -47,7 +47,9 @@ class PerformerSwitches:
 
     def add_to(self, osc: AddressList) -> None:
         """Registers the addresses, and removes what a server before has left."""
-        threading.Thread(target=_sweep, args=(library_folder() / "captures", time.time()), daemon=True).start()
+        # rehearsals beside a server make these lists too: what it has just written is not theirs to remove
+        until = time.time() - EXPIRY_SECONDS
+        threading.Thread(target=_sweep, args=(library_folder() / "captures", until), daemon=True).start()
         for mode in MODES:
             osc.add(f"/mcp/{mode}", "", partial(self._switch, mode), MODE_DOCS[mode], surfaces=True)
         for act, doc in ACTS.items():

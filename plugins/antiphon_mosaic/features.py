@@ -9,6 +9,7 @@ import numpy as np
 
 from antiphon.api import F32, note_number
 from antiphon.api.backends.analysis import MelSettings, mel_bank
+from antiphon.api.backends.signal import hann
 
 BANDS, CEPSTRA = 40, 12
 TIMBRE, CHROMA, LEVEL = slice(0, CEPSTRA), slice(CEPSTRA, CEPSTRA + 12), CEPSTRA + 12
@@ -61,7 +62,7 @@ class Describer:
         size = grid.window
         settings = MelSettings(grid.rate, size, grid.hop, BANDS, 40.0, min(11000.0, 0.45 * grid.rate))
         self._size = size
-        self._short, self._long = (_hann(n) for n in (size, 2 * size))
+        self._short, self._long = (hann(n) for n in (size, 2 * size))
         decay = np.fft.irfft(np.abs(np.fft.rfft(self._long, 4 * size)) ** 2)
         self._decay = (decay / decay[0]).astype(np.float32)
         self._bank = np.ascontiguousarray(mel_bank(settings).T)
@@ -110,10 +111,6 @@ def level_of(windows: F32) -> F32:
     return np.asarray(10.0 * np.log10(np.mean(np.square(windows), axis=1) / 0.375 + 1e-12), np.float32)
 
 
-def _hann(size: int) -> F32:
-    return np.asarray(0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(size) / size), np.float32)
-
-
 class OnsetFinder:
     """Onset detector hop by hop, from the rise of 24 mel bands in windows of two hops.
 
@@ -126,7 +123,7 @@ class OnsetFinder:
     def __init__(self, grid: Grid) -> None:
         size = 2 * grid.hop
         settings = MelSettings(grid.rate, size, grid.hop, self.BANDS, 60.0, min(10000.0, 0.45 * grid.rate))
-        self._bank, self._window = np.ascontiguousarray(mel_bank(settings).T), _hann(size)
+        self._bank, self._window = np.ascontiguousarray(mel_bank(settings).T), hann(size)
         self._apart = max(1, round(0.05 * grid.rate / grid.hop))
         self.after = 1
         self.reset()

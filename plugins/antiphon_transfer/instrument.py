@@ -13,10 +13,10 @@ import numpy as np
 
 from antiphon.api import F32, F64, FileError, frequency
 from antiphon.api.backends.models import Linear, ModelError, SiluLinear, find_array, model_names, read_weights
-from antiphon.api.backends.signal import CENTRE, HIGHEST, HISTORY, HOP, LOWEST, Decimator, MedianPitch, Yin
+from antiphon.api.backends.signal import CENTRE, HIGHEST, HISTORY, HOP, LOWEST, Decimator, MedianPitch, Yin, hann
 from antiphon.api.kernels import f32p, f64, f64p, i64, kernel
 from antiphon_transfer.level import PeakLimiter
-from antiphon_transfer.stream import Framing, hann
+from antiphon_transfer.stream import Framing
 
 LAG = 2
 """Delay of the median pitch in hops."""

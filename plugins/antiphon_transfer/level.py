@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from antiphon.api import F32
-from antiphon_transfer.stream import Framing, hann
+from antiphon.api.backends.signal import hann
+from antiphon_transfer.stream import Framing
 
 SECONDS = 2.0
 """Time constant of the mean levels of input and output."""

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from antiphon.api import F32, F64, FileError
 from antiphon.api.backends.files import read_sound
+from antiphon.api.backends.signal import hann
 
 C64 = NDArray[np.complex64]
 
@@ -47,11 +48,6 @@ class Framing:
 def grid(rate: int) -> Framing:
     """The framing at `rate` Hz: frames of the power of two nearest to 46 ms."""
     return Framing(2 ** max(8, round(math.log2(rate * 0.0464))), rate)
-
-
-def hann(size: int) -> F32:
-    """float32 `[size]` periodic Hann window; its square, overlapped by `OVERLAP`, is 1.5."""
-    return np.asarray(0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(size) / size), np.float32)
 
 
 class Overlap:

@@ -28,13 +28,14 @@ from tests.datasets import trees
 from tests.docs import results
 
 from antiphon.cli.commands import application
-from antiphon.cli.files.run import read_settings
+from antiphon.cli.files.run import pair_of, path_of
 from antiphon.files.midi_song import MidiNote, MidiTrack
 from antiphon.files.midifile import write
 from antiphon.kernel.contract import catalog as catalogs
 from antiphon.kernel.graph import patch as patches
 from antiphon.kernel.plugins import loader
 from antiphon.kernel.workers import devices
+from antiphon.offline.file_job import read_settings
 from antiphon_bench.rig import ServerProcess
 
 RATE = 48000
@@ -417,7 +418,7 @@ def _checked(line: str) -> None:
     command(line, dry=True)
     words = line.split()
     given = [words[n + 1] for n, word in enumerate(words) if word == "-p"]
-    read_settings(words[2], given, loader.load(check=False))
+    read_settings(loader.load(check=False).catalog[words[2]], map(pair_of, given), path_of)
     *sources, out = takewhile(lambda word: not word.startswith("-"), words[3:])
     assert all(Path(source).exists() for source in sources), line
     assert not Path(out).exists(), f"{line}: OUT is written by a line before it"

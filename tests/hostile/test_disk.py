@@ -109,13 +109,14 @@ def test_recording_does_not_start_on_a_full_disk(small: Path, antiphon: Antiphon
 
 @pytest.mark.parametrize("name", ["take.wav", "set"])
 def test_a_disk_that_fills_up_ends_the_recording_not_the_sound(small: Path, tmp_path: Path, name: str) -> None:
-    fill(small, leave=400_000)
     noise = (np.random.default_rng(2).standard_normal((48000, 2)) * 0.1).astype(np.float32)
     soundfile.write(tmp_path / "in.wav", noise, 48000, "FLOAT")
     option = "--session" if name == "set" else "--record"
     with ServerProcess(
         "--audio", "headless", "--patch", "through", "--input", str(tmp_path / "in.wav"), option, str(small / name)
     ) as server:
+        play_for(server, 0.3)  # a recording begins with the engine, in silence until the first patch plays
+        fill(small, leave=400_000)
         until(lambda: complaints(server), 10.0, "it is told")
         answered(server)
         assert server.status()["missed_blocks"] <= server.status()["blocks"] // 20

@@ -35,8 +35,9 @@ class LiveStemsRecipe(Recipe):
     name, weights, plugin, shares = "stems-live", "stems-live", "stems", "stems"
     module: ClassVar[type[torch.nn.Module]] = StreamStems
     trained_on = (
-        f"{TRAINED_ON}; recorded music of Debian's packages named in antiphon_models.stems.recorded, and "
-        "the voices of hedgewars-data (GPL-2) and asterisk-core-sounds (CC BY-SA) in WORLD"
+        f"{TRAINED_ON}; recorded music of Debian's packages named in antiphon_models.stems.recorded, "
+        "screened by Spleeter's network (its voice more than 14 dB down), and the voices of hedgewars-data (GPL-2) and "
+        "asterisk-core-sounds (CC BY-SA) in WORLD"
     )
     steps = 3000
     rate = 1.2e-3

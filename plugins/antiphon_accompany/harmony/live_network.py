@@ -73,16 +73,26 @@ def beat_row(melody: Melody, beat: int, meter: int) -> F32:
     return row
 
 
-def echo_row(rows: F32) -> F32:
-    """Echo of the last of the beats `[beats, FEATURE_COUNT]`: `[ECHO]`, pitch classes from C."""
-    count, whole, now = len(rows) - AHEAD, rows[:, WHOLE], rows[:, NOW]
-    likeness = np.zeros(count, np.float32)
-    energy = ONSET * (now**2).sum(axis=1)
+def echo_ahead(known: F32) -> tuple[F32, F32]:
+    """Likeness of each past beat to the coming one, and their energies, by the beats `[beats, FEATURE_COUNT]` known."""
+    count, whole = len(known) + 1 - AHEAD, known[:, WHOLE]
+    likeness, energy = np.zeros(count, np.float32), np.zeros(len(known) + 1, np.float32)
     power = (whole**2).sum(axis=1)
-    for ago in range(REACH):
-        likeness[ago:] += _FADES[ago] * (whole[: count - ago] @ whole[-1 - ago])
-        energy[ago:] += _FADES[ago] * power[: len(power) - ago]
-    likeness += ONSET * (now[:count] @ now[-1])
+    for ago in range(1, REACH):
+        likeness[ago:] += _FADES[ago] * (whole[: count - ago] @ whole[-ago])
+        energy[ago:] += _FADES[ago] * power[: len(energy) - ago]
+    return likeness, energy
+
+
+def echo_row(rows: F32, ahead: tuple[F32, F32] | None = None) -> F32:
+    """Echo of the last of the beats `[beats, FEATURE_COUNT]`: `[ECHO]`, pitch classes from C.
+
+    `ahead`: of the beats before it, what `echo_ahead` gave; it is used up.
+    """
+    likeness, energy = ahead or echo_ahead(rows[:-1])
+    count, whole, now = len(likeness), rows[:, WHOLE], rows[:, NOW]
+    energy += (whole**2).sum(axis=1) + ONSET * (now**2).sum(axis=1)
+    likeness += whole[:count] @ whole[-1] + ONSET * (now[:count] @ now[-1])
     match = 2.0 * likeness / (energy[:count] + energy[-1] + 1.0)
     weights = np.where(match > 0.0, np.exp(SHARPNESS * (match - 1.0)), 0.0)
     weights /= weights.sum() + np.exp(SHARPNESS * (DOUBT - 1.0))
@@ -165,7 +175,8 @@ class LiveChordNetwork:
             chords += key[:, None] * softmax(out[:, :24])
             keys += key
         by_root = (chords / keys[:, None]).reshape(12, 2, 12)
-        return Heard(np.take_along_axis(by_root, FROM_C[:, None, :], axis=2).reshape(12, 24), keys / MEMBERS)
+        keys *= np.float32(1.0 / MEMBERS)
+        return Heard(np.take_along_axis(by_root, FROM_C[:, None, :], axis=2).reshape(12, 24), keys)
 
 
 class LiveChords:
@@ -185,6 +196,7 @@ class LiveChords:
     def _forget(self) -> None:
         self._states = self._network.states()
         self._recalled: list[F32] = []
+        self._ahead: tuple[F32, F32] | None = None
 
     def skip(self, melody: Melody, beat: int) -> None:
         """Stores a beat whose chord is not needed; `mixed` processes up to `MAX_BACKLOG` of them."""
@@ -200,6 +212,8 @@ class LiveChords:
         elif len(self._recalled) < len(self._states):
             layer = len(self._recalled)
             self._recalled.append(self._network.recalled(layer, self._states[layer]))
+        elif self._ahead is None:
+            self._ahead = echo_ahead(self._rows[1 - MEMORY :])
         else:
             return False
         return True
@@ -233,9 +247,9 @@ class LiveChords:
         """Advances the states by the first unprocessed beat; returns what the network says of it."""
         end = len(self._rows) - self._behind + 1
         rows = self._rows[end - NEAR : end, BEAT_BY_TONIC].transpose(1, 0, 2).reshape(12, -1)
-        echo = echo_row(self._rows[end - MEMORY : end])[ECHO_BY_TONIC]
+        echo = echo_row(self._rows[end - MEMORY : end], self._ahead)[ECHO_BY_TONIC]
         self._behind -= 1
-        recalled, self._recalled = self._recalled, []
+        recalled, self._recalled, self._ahead = self._recalled, [], None
         return self._network.step(rows, echo, self._states, recalled)
 
 

@@ -70,6 +70,9 @@ def test_a_turn_waits_while_the_players_last_note_sounds() -> None:
     for held, first, last in ((16.0, 16.0, 16.0), (16.03, 16.0, 16.1), (17.3, 17.3, 19.0), (30.0, 20.0, 23.0)):
         events = play([*own, (15.0, held, 72)], 40.0, {"mode": "trade", "key": "C"})[0]
         assert first <= next(at for at, event in events if event.kind == "on") <= last
+    for seed in range(8):
+        events = play([*own, (15.0, 16.03, 72)], 20.0, {"mode": "trade", "key": "C", "seed": seed})[0]
+        assert next(at for at, event in events if event.kind == "on") < 16.1, "a short note waits, too"
     drone = play([*own[:8], *own[16:24], (0.1, 99.0, 36)], 16.0, {"mode": "trade", "bars": 1, "key": "C"})[0]
     begun = [at for at, event in drone if event.kind == "on"]
     # begun in the first bar, it is waited for until half of the first turn is over, and never again

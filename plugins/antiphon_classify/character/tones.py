@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from antiphon.api import F32, F64, note_number
+from antiphon.api.backends.signal import hann
 from antiphon_classify.character.pulse import FRAMES_PER_SECOND
 
 _WINDOW = 172
@@ -127,7 +128,7 @@ class ToneStream:
     """Streaming `ToneMeasures`, in constant memory."""
 
     def __init__(self) -> None:
-        self._window = (0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(SIZE) / SIZE)).astype(np.float32)
+        self._window = hann(SIZE)
         self._hertz = np.fft.rfftfreq(SIZE, 1.0 / RATE)
         self._held = np.zeros(0, np.float32)
         self._bright = self._rough = 0.0

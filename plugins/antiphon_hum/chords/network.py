@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import F32
-from antiphon.api.backends.models import Weights
+from antiphon.api.backends.models import Weights, logistic
 
 MODEL = "hum-chords"
 RATE, HOP = 22050, 256
@@ -111,15 +111,11 @@ class ChordLayers:
     def whole(self, levels: F32) -> tuple[F32, F32]:
         """How surely each pitch sounds, and begins, in a sound of `[n, 309]` levels; each `[n, 88]`."""
         stack = self.stack(levels)
-        contour = sigmoid(self.contour.same(rectified(self.body.same(stack))))
-        notes = sigmoid(self.note.same(rectified(self.wide.same(contour))))
+        contour = logistic(self.contour.same(rectified(self.body.same(stack))))
+        notes = logistic(self.note.same(rectified(self.wide.same(contour))))
         begun = np.concatenate([notes, rectified(self.attack.same(stack))], axis=2)
-        return notes[:, :, 0], sigmoid(self.onset.same(begun))[:, :, 0]
+        return notes[:, :, 0], logistic(self.onset.same(begun))[:, :, 0]
 
 
 def rectified(x: F32) -> F32:
     return np.maximum(x, np.float32(0.0), out=x)
-
-
-def sigmoid(x: F32) -> F32:
-    return np.asarray(1.0 / (1.0 + np.exp(-x)), np.float32)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from antiphon.api import F32, Samples
-from antiphon.api.backends.models import Weights
+from antiphon.api.backends.models import Weights, logistic
 from antiphon_hum.chords.network import (
     BINS,
     HERTZ,
@@ -20,7 +20,6 @@ from antiphon_hum.chords.network import (
     ChordLayers,
     decibels,
     rectified,
-    sigmoid,
 )
 
 AHEAD = 0.06
@@ -141,15 +140,15 @@ class StreamedChords:
         fresh = rectified(layers.body(np.concatenate([self._stack[-3:], none])))
         self._body = np.concatenate([self._body[1:-1], fresh])
         self._attack = np.concatenate([self._attack[1:], rectified(layers.attack(self._stack))])
-        contour = sigmoid(layers.contour.same(self._body))
-        notes = sigmoid(layers.note.same(rectified(layers.wide.same(contour))))
+        contour = logistic(layers.contour.same(self._body))
+        notes = logistic(layers.note.same(rectified(layers.wide.same(contour))))
         answered = len(notes) - 1 - LATER
         # an attack is known two frames after it
         here = slice(answered - 1, answered + 2)
         attacks = self._attack[:3]
         begun = layers.onset(np.concatenate([notes[here], attacks], axis=2))
         y[0, :PITCHES] = notes[answered, :, 0]
-        y[0, PITCHES:] = sigmoid(begun)[0, :, 0]
+        y[0, PITCHES:] = logistic(begun)[0, :, 0]
 
 
 class StreamedChords24(StreamedChords):

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import F32, SHARP_NAMES
-from antiphon.api.backends.models import ModelError, read_weights
+from antiphon.api.backends.models import ModelError, logistic, read_weights
 from antiphon_listen.spectra.frames import BINS
 
 log = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ class CremaNetwork:
     def __call__(self, magnitudes: F32) -> ChordOdds:
         """Probabilities of the frames of `ConstantQ`, `[n, 252]`; there is one at least."""
         x = self._both_ways(self._both_ways(self._front(levels(magnitudes)), 1), 2)
-        pitch = 1.0 / (1.0 + np.exp(-self._linear(x, "pitch")))
+        pitch = logistic(self._linear(x, "pitch"))
         root, bass = (_log_softmax(self._linear(x, name)) for name in ("root", "bass"))
         x = np.concatenate([x, pitch, np.exp(root), np.exp(bass)], axis=1)
         return ChordOdds(_log_softmax(self._linear(x, "tag")), bass)

@@ -10,7 +10,8 @@ from __future__ import annotations
 import numpy as np
 
 from antiphon.api import F32, note_number
-from antiphon_listen.spectra.frames import FrameBuffer, hann, magnitudes
+from antiphon.api.backends.signal import hann
+from antiphon_listen.spectra.frames import FrameBuffer, magnitudes
 
 RATE, SIZE, HOP = 22050, 8192, 2048
 FRAMES_PER_SECOND = RATE / HOP

@@ -7,6 +7,7 @@ import soxr
 from numpy.typing import NDArray
 
 from antiphon.api import F32
+from antiphon.api.backends.signal import hann
 
 
 class FrameBuffer:
@@ -36,11 +37,6 @@ class FrameBuffer:
 def magnitudes(frames: F32, window: F32) -> F32:
     """Magnitudes of the spectra of windowed frames, `[n, size // 2 + 1]`."""
     return np.abs(np.fft.rfft(frames * window, axis=1)).astype(np.float32)
-
-
-def hann(size: int) -> F32:
-    """The periodic Hann window."""
-    return (0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(size) / size)).astype(np.float32)
 
 
 def mel_bank(rate: int, size: int, bands: int, low: float, high: float) -> F32:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -364,6 +365,11 @@ async def test_a_capture_that_nobody_takes_is_removed(tmp_path: Path, monkeypatc
     await addresses.hear(request)  # type: ignore[arg-type]
     assert written
     await comes(lambda: not written[0].exists(), "it is removed")
-    written[0].write_bytes(b"RIFF")
+    old, new = written[0], written[0].with_name(".hear-new.wav")
+    for path in (old, new):
+        path.write_bytes(b"RIFF")
+    os.utime(old, (0.0, 0.0))
+    monkeypatch.setattr(addresses, "EXPIRY_SECONDS", 60.0)
     addresses.PerformerSwitches().add_to(SimpleNamespace(add=lambda *_, **__: None))  # type: ignore[arg-type]
-    await comes(lambda: not written[0].exists(), "so is what a server before has left")
+    await comes(lambda: not old.exists(), "so is what a server before has left")
+    assert new.exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias, TypeVar
 
@@ -14,7 +15,7 @@ from antiphon.jobs.job import Task
 from antiphon.jobs.live_sets import live_set
 from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
 from antiphon.kernel.contract.file_use import NOTHING
-from antiphon.kernel.contract.params import Param, instead_of
+from antiphon.kernel.contract.params import Param
 from antiphon.kernel.errors import ParamError, WireError
 from antiphon.kernel.graph import clips, patch_list
 from antiphon.kernel.graph.graph import known_type
@@ -22,6 +23,7 @@ from antiphon.kernel.runtime.shortening import shorten
 from antiphon.kernel.runtime.sound_formats import FORMATS, MAX_RATE, MIN_RATE
 from antiphon.kernel.runtime.suggestion import instead
 from antiphon.kernel.runtime.typed import Misfit, convert
+from antiphon.offline.file_job import check_option, check_source, read_settings
 
 T = TypeVar("T")
 
@@ -39,7 +41,6 @@ MAX_SECONDS = 3600.0
 """Maximum seconds of a rendered patch."""
 MAX_BARS = 2048.0
 """Maximum bars of a rendered live set."""
-MAX_TRIGGER = 7 * 24 * 3600.0
 FORMAT_NAMES = tuple(suffix.removeprefix(".") for suffix in FORMATS)
 SHOWN_FORMATS = f"{', '.join(FORMAT_NAMES[:-1])} or {FORMAT_NAMES[-1]}"
 NOTES, MIDI = ".mid", SUFFIXES
@@ -106,33 +107,27 @@ def run_task(catalog: Catalog, plugin: str, body: object, path_of: Callable[[str
     key, source = "", Path(NOTHING)
     if asked.file is not UNSET or info.on_files.default_source != NOTHING:
         key, source = _file(asked, path_of)
-        _check_source(info, source)
-    arguments: list[str] = []
+        check_source(info, "the file", midi=source.suffix in MIDI)
     params = asked.params
-    cells = {cell.name: cell for cell in info.cells if not cell.readonly}
-    for name, value in params.items():
-        if name not in cells:
-            raise ParamError(f"{plugin} has no parameter {shorten(name)!r}{instead_of(name, cells.values())}")
-        arguments += ["-p", f"{name}={_typed(cells[name], value, path_of)}"]
+    values, fires = read_settings(info, params.items(), partial(_path, path_of))
     # a form shows the only choice that files take as chosen
-    choices = {p.name: p.default for p in info.needed() if p.kind == "choice" and p.name not in params}
-    arguments += [part for name, value in choices.items() for part in ("-p", f"{name}={value}")]
-    if lacking := info.lacking({**params, **choices}):
+    values |= {p.name: p.default for p in info.needed() if p.kind == "choice" and p.name not in params}
+    words = {name: ("off", "on")[value] if isinstance(value, bool) else str(value) for name, value in values.items()}
+    words |= {name: f"{seconds:g}" for name, seconds in fires}
+    arguments = [part for name, word in words.items() for part in ("-p", f"{name}={word}")]
+    if lacking := info.lacking(values):
         how = '{"file": ID}' if lacking.kind == "file" else f'"{info.needed_value(lacking)}"'
         raise ParamError(f'{plugin} does nothing without "params": {{"{lacking.name}": {how}}}')
     if asked.tail is not UNSET:
-        if info.on_files.job:
-            raise WireError(f'{plugin} sets the length of its result itself; leave "tail" out')
+        check_option(info, "tail", '"tail"')
         arguments += ["--tail", f"{asked.tail:g}"]
     beside = {}
     for name, (option, result) in SIDE_FIELDS.items():
         if getattr(asked, name):
-            if option not in info.on_files.beside:
-                raise WireError(f'{plugin} writes no {"MIDI" if name == "midi" else name}; leave "{name}" out')
+            check_option(info, option, f'"{name}"')
             beside[f"--{option}"] = result
     if asked.stems:
-        if not info.on_files.splits:
-            raise WireError(f'{plugin} takes no sound apart; leave "stems" out')
+        check_option(info, "only", '"stems"')
         if asked.format not in (UNSET, "wav", ".wav"):
             raise WireError('the stems are WAV files; leave "format" out')
         return Task("run", plugin, key, ".wav", params, (*arguments, *_rate(asked, ".wav")), {SEPARATE_OPTION: ""})
@@ -211,30 +206,12 @@ def _file(asked: JobBody, path_of: Callable[[str], Path]) -> tuple[str, Path]:
     return asked.file, path_of(asked.file)
 
 
-def _typed(param: Param, value: object, path_of: Callable[[str], Path]) -> str:
-    match param.kind:
-        case "file":
-            if isinstance(value, dict) and isinstance(value.get("file"), str):
-                return str(path_of(value["file"]))
-            if not isinstance(value, str):
-                raise ParamError(f'{param.name} takes a name in the library, or {{"file": ID}}')
-            return clips.locate_asset(clips.check_name(value), WireError)
-        case "trigger":
-            if isinstance(value, bool) or not isinstance(value, int | float) or not 0.0 <= value <= MAX_TRIGGER:
-                raise ParamError(f"{param.name} takes the seconds at which it fires, 0 or more")
-            return f"{value:g}"
-        case "switch":
-            return "on" if param.typed(value) else "off"
-        case _:
-            return str(param.typed(value))
-
-
-def _check_source(info: ProcessorInfo, source: Path) -> None:
-    """Raises `WireError` if the plugin takes sound and this is MIDI, or vice versa."""
-    if source.suffix in MIDI and (info.first("events", "in") is None or info.analyses):
-        raise WireError(f"{info.type} takes sound, and the file is MIDI")
-    if source.suffix not in MIDI and info.first("audio", "in") is None and info.first("events", "in") is not None:
-        raise WireError(f"{info.type} takes notes: send a MIDI file")
+def _path(path_of: Callable[[str], Path], param: Param, value: object) -> str:
+    if isinstance(value, dict) and isinstance(value.get("file"), str):
+        return str(path_of(value["file"]))
+    if not isinstance(value, str):
+        raise ParamError(f'{param.name} takes a name in the library, or {{"file": ID}}')
+    return clips.locate_asset(clips.check_name(value), WireError)
 
 
 def _suffix(asked: Run | Render | RenderLive, natural: str, allowed: tuple[str, ...] = tuple(FORMATS)) -> str:

@@ -6,10 +6,11 @@ Weights have torch's shapes. Calls are for the block path: they allocate nothing
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Self, TypeAlias
+from typing import Any, Self, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
+from numpy.typing import NDArray
 
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.native import f32, f32p, i64, i64p, kernel
@@ -17,6 +18,7 @@ from antiphon.kernel.runtime.model_files import ModelError
 
 Weights: TypeAlias = Mapping[str, Samples]
 """Weight arrays by name: float32, in torch's shapes."""
+F = TypeVar("F", bound=np.floating[Any])
 
 
 def find_array(weights: Weights, name: str, *shape: int) -> Samples:
@@ -76,6 +78,11 @@ def sigmoid(x: Samples, out: Samples) -> None:
     np.tanh(out, out=out)
     np.multiply(out, np.float32(0.5), out=out)
     np.add(out, np.float32(0.5), out=out)
+
+
+def logistic(x: NDArray[F]) -> NDArray[F]:
+    """Probabilities of logits: 1 / (1 + e^-x), in the type of `x`, off the block path."""
+    return np.asarray(1.0 / (1.0 + np.exp(-x)))
 
 
 def gelu(x: Samples, out: Samples) -> None:

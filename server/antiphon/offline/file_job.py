@@ -1,4 +1,4 @@
-"""Job of `antiphon run` for a plugin that is not sound in, sound out: notes, MIDI, a library."""
+"""A plugin over a file: what its job is given, and what is checked before, of a command line or a request."""
 
 from __future__ import annotations
 
@@ -6,17 +6,24 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
+from antiphon.files.midifile import WRITABLE_SUFFIXES
 from antiphon.files.sound_finish import PLAIN, SoundFinish
-from antiphon.kernel.contract.params import Value
-from antiphon.kernel.errors import UsageError
+from antiphon.kernel.contract.catalog import ProcessorInfo
+from antiphon.kernel.contract.params import Param, Value, instead_of
+from antiphon.kernel.errors import ParamError, UsageError
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.console import say
+from antiphon.kernel.runtime.shortening import short_repr, shorten
 from antiphon.kernel.runtime.sound_formats import READ_SUFFIXES
 
 FADE = 0.02
 """Fade-out in seconds of a sound that has not ended by itself."""
+MAX_FIRE = 7 * 24 * 3600.0
+"""Latest second at which a trigger fires."""
+Fires: TypeAlias = tuple[tuple[str, float], ...]
+"""Triggers, each with the second at which it fires."""
 Named: TypeAlias = tuple[str, str | os.PathLike[str]]
 """A file's name on the command line (IN, --midi-out), and its path."""
 
@@ -60,13 +67,75 @@ class FileJob:
     progress: Callable[[float], None] = lambda part: None
     complain: Callable[[str], None] = say
     ask: Callable[[str], str] = lambda question: ""
-    fires: tuple[tuple[str, float], ...] = ()
+    fires: Fires = ()
 
     def uses(self, *names: str, where: str = "on files") -> None:
         """Says which of the given settings have no effect: those that are not named here."""
         idle = sorted(self.settings.keys() - set(names))
         if idle:
             self.complain(f"{', '.join(idle)} of {self.plugin} {'has' if len(idle) == 1 else 'have'} no effect {where}")
+
+
+def check_option(info: ProcessorInfo, option: str, spelled: str) -> None:
+    """Raises `UsageError` where an option of `antiphon run` does not apply to a plugin; `spelled`: as it was given."""
+    use, apart = info.on_files, "takes no sound apart"
+    takes, reason = {
+        "stems": (use.stems, "writes no stems"),
+        "causal": (use.causal, "works on files in one way"),
+        "chords": (use.chords, "takes no chords"),
+        "tail": (not use.job, "sets the length of its result itself"),
+        "only": (use.splits, apart),
+        "without": (use.splits, apart),
+    }.get(option, (option in use.beside, f"writes no {'MIDI' if option == 'midi-out' else option}"))
+    if not takes:
+        raise UsageError(f"{info.type} {reason}; leave {spelled} out")
+
+
+def takes_notes_alone(info: ProcessorInfo) -> bool:
+    """Whether a processor takes notes and no sound."""
+    return info.first("audio", "in") is None and info.first("events", "in") is not None
+
+
+def check_source(info: ProcessorInfo, name: str, *, midi: bool) -> None:
+    """Raises `UsageError` if the plugin takes sound, and its file of that name is MIDI, or vice versa."""
+    if midi and (info.first("events", "in") is None or info.analyses):
+        raise UsageError(f"{info.type} takes sound, and {name} is a MIDI file")
+    if not midi and takes_notes_alone(info):
+        endings = " or ".join(WRITABLE_SUFFIXES)
+        raise UsageError(f"{info.type} takes notes, and {name} is no MIDI file: give one that ends in {endings}")
+
+
+def read_settings(
+    info: ProcessorInfo, given: Iterable[tuple[str, Any]], path_of: Callable[[Param, Any], str]
+) -> tuple[dict[str, Value], Fires]:
+    """Given values as their parameters accept them, and when triggers fire; `path_of`: the path of a file's value.
+
+    Raises AntiphonError: a value is not allowed; the message says what is.
+    """
+    cells = {p.name: p for p in info.cells if not p.readonly}
+    values: dict[str, Value] = {}
+    fires: list[tuple[str, float]] = []
+    for name, value in given:
+        param = cells.get(name)
+        if param is None:
+            raise ParamError(f"{info.type} has no parameter {shorten(name)!r}{instead_of(name, cells.values())}")
+        if param.kind != "trigger":
+            values[name] = param.check(path_of(param, value)) if param.kind == "file" else param.typed(value)
+        elif info.on_files.job and name not in info.on_files.fires:
+            raise UsageError(f"{name} of {info.type} is for playing live, and does nothing in files; leave it out")
+        else:
+            fires.append((name, _second(name, value)))
+    return values, tuple(fires)
+
+
+def _second(name: str, value: Any) -> float:
+    try:
+        seconds = -1.0 if isinstance(value, bool) else float(value)
+    except (ValueError, TypeError, OverflowError):
+        seconds = -1.0
+    if not 0.0 <= seconds <= MAX_FIRE:
+        raise ParamError(f"{name} takes the seconds at which it fires, 0 or more, not {short_repr(value)}")
+    return seconds
 
 
 def check_distinct(read: Iterable[Named], written: Iterable[Named], mend: str = "") -> None:

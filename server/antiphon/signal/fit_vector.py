@@ -14,10 +14,11 @@ BEATS = 16
 """Beats of the harmony part: four bars."""
 HARMONY = CLASSES * BEATS
 """Length of the harmony part, before the rhythm part."""
-SLOPE = 0.6
-"""Weight of a scalar product of two vectors in `fit_compatibility`."""
-OFFSET = -2.7
-"""Added to it. Both by logistic regression on validation songs: a partner against 49 others and its broken copies."""
+FIT = (0.6, 0.6, -2.7)
+"""Weights of the harmony's and the rhythm's scalar product in `fit_compatibility`, and what is added.
+
+By logistic regression on validation songs: a partner against 49 others and its broken copies.
+"""
 
 
 def transpose_fit(vector: Sequence[float], semitones: int, beats: int = 0) -> F64:
@@ -29,4 +30,4 @@ def transpose_fit(vector: Sequence[float], semitones: int, beats: int = 0) -> F6
 
 def fit_compatibility(products: F64) -> F64:
     """Compatibility of sounds of one tempo, 0 to 1, by scalar products of their vectors."""
-    return np.asarray(1.0 / (1.0 + np.exp(-(SLOPE * products + OFFSET))))
+    return np.asarray(1.0 / (1.0 + np.exp(-(FIT[0] * products + FIT[2]))))

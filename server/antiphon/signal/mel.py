@@ -34,13 +34,17 @@ class MelSettings:
     features: str = MEL  # `MEL`, or a feature of `signal.features` by librosa, with bands of its own
 
 
+def hann(size: int) -> F32:
+    """Periodic Hann window: overlapped by half, or by more, it adds up to a constant."""
+    return np.asarray(0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(size) / size), np.float32)
+
+
 class LogMel:
     """Log-mel spectrogram extractor of fixed settings."""
 
     def __init__(self, settings: MelSettings) -> None:
         self._window, self._hop = settings.window, settings.hop
-        # the periodic form, of which hops add up to a constant
-        self._taper = (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(settings.window) / settings.window)).astype(np.float32)
+        self._taper = hann(settings.window)
         self._bank = mel_bank(settings)
 
     def compute(self, mono: F32) -> F32:

@@ -31,7 +31,7 @@ from antiphon.signal.features import (
     feature_stream,
     import_librosa,
 )
-from antiphon.signal.fit_vector import BEATS, CLASSES, HARMONY, OFFSET, SLOPE, fit_compatibility, transpose_fit
+from antiphon.signal.fit_vector import CLASSES, FIT, HARMONY, fit_compatibility, transpose_fit
 from antiphon.signal.landmarks import ONSET_RISE, ONSETS_APART, level_rises, piece_frames, unpack_landmarks
 from antiphon.signal.listening_mix import ListeningMix, listening_mono
 from antiphon.signal.loudness import (

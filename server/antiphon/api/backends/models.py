@@ -22,6 +22,7 @@ from antiphon.networks.array_layers import (
     Weights,
     find_array,
     gelu,
+    logistic,
     sigmoid,
 )
 from antiphon.networks.array_network import ArrayNetwork, load as load_arrays

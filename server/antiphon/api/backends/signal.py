@@ -15,6 +15,7 @@ from antiphon.signal.hop_spectrum import (
     windows,
 )
 from antiphon.signal.lyrics import LyricSyllable, syllables
+from antiphon.signal.mel import hann
 from antiphon.signal.scales import CHORDS, SCALES
 from antiphon.signal.wavelet import symlet_filters, wavelet_join, wavelet_split
 from antiphon.signal.yin import CENTRE, HIGHEST, LOWEST, MedianPitch, Yin

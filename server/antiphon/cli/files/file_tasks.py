@@ -17,7 +17,9 @@ from antiphon.files.sound_finish import PLAIN, SoundFinish
 from antiphon.kernel.contract.file_use import NOTHING
 from antiphon.kernel.errors import AntiphonError, FileError, UsageError
 from antiphon.kernel.runtime.paths import path_as_spelled
-from antiphon.kernel.runtime.sound_formats import FORMATS, MAX_RATE, MIN_RATE, READ_SUFFIXES
+from antiphon.kernel.runtime.settings import MAX_BLOCK, MIN_BLOCK
+from antiphon.kernel.runtime.sound_formats import FORMATS, READ_SUFFIXES
+from antiphon.offline.file_job import Fires, takes_notes_alone
 
 if TYPE_CHECKING:
     from antiphon.kernel.contract.catalog import ProcessorInfo
@@ -30,9 +32,10 @@ RUN_BLOCK = 1024
 """Default block size of `run` in frames: files have no latency to keep short, and longer blocks cost less."""
 MAX_TAIL, MAX_FADE = 600.0, 10.0
 """Largest values of `--tail` and `--fade`, in seconds."""
+MAX_SECONDS = 6 * 3600.0
+"""Longest rendered sound in seconds."""
 OVER_FULL_SCALE_ADVICE = "--limit keeps them below it, --normalise -14 sets the loudness"
 """Advice about samples beyond full scale."""
-S = TypeVar("S", float, float | None)
 J = TypeVar("J")
 
 
@@ -49,7 +52,7 @@ class RunSettings:
     """The options of `antiphon run`."""
 
     values: dict[str, Value]  # values of parameters, by `-p`
-    fires: tuple[tuple[str, float], ...]  # pairs of trigger parameter and the time in seconds at which it fires
+    fires: Fires  # pairs of trigger parameter and the time in seconds at which it fires
     block: int = RUN_BLOCK  # frames
     tail: float | None = None  # seconds after the end of IN; None for the default
     fade: float | None = None  # seconds at the end of OUT; None for the default
@@ -156,18 +159,13 @@ def play_with(device: str, synth: str, loaded: Loaded, graph: Graph | None = Non
         complain(backends.silence(loaded.factories["synths"]))
 
 
-def hertz(rate: int) -> int:
-    """Value of `--rate`, 0 if not given. Raises `UsageError` for a rate that no sound file has."""
-    if rate and not MIN_RATE <= rate <= MAX_RATE:
-        raise UsageError(f"--rate takes {MIN_RATE} to {MAX_RATE} Hz, not {rate}")
-    return rate
-
-
-def check_seconds(option: str, seconds: S, most: float) -> S:
-    """The option's value in seconds, or None if it is None. Raises `UsageError` outside 0 to `most`."""
-    if seconds is not None and not 0.0 <= seconds <= most:
-        raise UsageError(f"{option} takes 0 to {most:g} seconds, not {seconds:g}")
-    return seconds
+def check_blocks(block: int | None, tail: float | None, fade: float | None) -> None:
+    """Raises `UsageError` for a value of --block, --tail or --fade that is not allowed; None is none."""
+    if block is not None and not MIN_BLOCK <= block <= MAX_BLOCK:
+        raise UsageError(f"--block takes {MIN_BLOCK} to {MAX_BLOCK} frames, not {block}")
+    for option, seconds, most in (("--tail", tail, MAX_TAIL), ("--fade", fade, MAX_FADE)):
+        if seconds is not None and not 0.0 <= seconds <= most:
+            raise UsageError(f"{option} takes 0 to {most:g} seconds, not {seconds:g}")
 
 
 def failures(jobs: Iterable[J], write: Callable[[J], bool]) -> int:
@@ -180,11 +178,6 @@ def failures(jobs: Iterable[J], write: Callable[[J], bool]) -> int:
             complain(str(error))
             failed += 1
     return failed
-
-
-def takes_notes_alone(info: ProcessorInfo) -> bool:
-    """Whether a processor takes notes and no sound."""
-    return info.first("audio", "in") is None and info.first("events", "in") is not None
 
 
 def suffix_of(info: ProcessorInfo, source: Path) -> str:

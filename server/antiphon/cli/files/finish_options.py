@@ -13,6 +13,7 @@ from antiphon.files.containers.id3 import NAMES
 from antiphon.files.sound_finish import SoundFinish, SoundMarks, SoundTagger
 from antiphon.files.sound_tags import ESTIMATED_TAGS, without_chunks
 from antiphon.kernel.errors import FileError, UsageError
+from antiphon.kernel.runtime.sound_formats import MAX_RATE, MIN_RATE
 from antiphon.kernel.runtime.suggestion import instead
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ class FinishOptions:
 
 def finish_of(asked: FinishOptions, rate: int = 0) -> SoundFinish:
     """The requested finish; `rate`: Hz of `--rate`, 0 for none. Raises UsageError: a value is not allowed."""
+    if rate and not MIN_RATE <= rate <= MAX_RATE:
+        raise UsageError(f"--rate takes {MIN_RATE} to {MAX_RATE} Hz, not {rate}")
     loudness = asked.normalise
     if loudness is not None and not QUIETEST <= loudness <= LOUDEST:
         raise UsageError(f"--normalise takes {QUIETEST:g} to {LOUDEST:g} LUFS, not {loudness:g}")

@@ -56,24 +56,21 @@ def rehearse(
 
 def _judged(path: str, bars: int, folder: Path) -> Verdict:
     """Renders the bars into a temporary file, and judges it. Raises `ScriptError` for a script with an error."""
-    from antiphon.cli.files.render_options import RenderOptions
-    from antiphon.cli.files.render_script import performed
+    from antiphon.cli.files.render import RenderOptions
+    from antiphon.cli.files.render_script import performed, played
     from antiphon.files.audiofile import read
     from antiphon.files.sound_finish import PLAIN
-    from antiphon.kernel.session.notes import Players
     from antiphon.offline.hearing import tempo_map
     from antiphon.offline.rehearsal import judge
-    from antiphon.offline.rendering import param_finder
-    from antiphon.offline.script_run import ScriptProcess, commands
+    from antiphon.offline.script_run import ScriptProcess
 
     with ScriptProcess(path) as script:
         asked = RenderOptions(path, bars=float(bars), tail=0.0)
         task, beats, events = performed(asked, float(bars), script, PLAIN)
-    graph, catalog, rate = task.patch.graph, task.loaded.catalog, task.spec.rate
-    name, out = Path(path).name, folder / "rehearsed.wav"
-    played = commands(events, name, rate, param_finder(graph, catalog), Players(graph, catalog))
+    rate, name, out = task.spec.rate, Path(path).name, folder / "rehearsed.wav"
+    planned = played(task, events, name)
     begun = time.process_time()
-    done = replace(task, subtype="FLOAT").write(str(out), played, name)
+    done = replace(task, subtype="FLOAT").write(str(out), planned, name)
     spent = time.process_time() - begun
     sound = read(str(out)).samples
     tempo = tempo_map(events, rate, task.patch.tempo, beats)

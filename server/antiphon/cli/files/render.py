@@ -3,37 +3,73 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Annotated
 
 import typer
 
-from antiphon.cli.files.file_tasks import (
-    MAX_FADE,
-    MAX_TAIL,
-    check_seconds,
-    failures,
-    gather_tasks,
-    hertz,
-    play_with,
-    sound_suffix,
-)
+from antiphon.cli import completion
+from antiphon.cli.files.file_tasks import MAX_SECONDS, check_blocks, failures, gather_tasks, play_with, sound_suffix
 from antiphon.cli.files.finish_options import FinishOptions, finish_of
-from antiphon.cli.files.render_options import RenderOptions
 from antiphon.cli.option_records import by_records
+from antiphon.cli.synthhelp import NAMES
 from antiphon.cli.terminal.errors import complain, endable
 from antiphon.files.midifile import SUFFIXES
+from antiphon.files.sound_finish import SoundFinish
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime.paths import make_folder
-from antiphon.kernel.runtime.settings import MAX_BLOCK, MIN_BLOCK, check_cue
+from antiphon.kernel.runtime.settings import check_cue
 from antiphon.kernel.runtime.sound_formats import READ_SUFFIXES
-from antiphon.offline.file_job import check_distinct, free
+from antiphon.offline.file_job import FADE, check_distinct, free
 
-if TYPE_CHECKING:
-    from antiphon.cli.files.rendering import RenderJob
-    from antiphon.files.sound_finish import SoundFinish
 
-MAX_SECONDS = 6 * 3600.0
+@dataclass(frozen=True, slots=True)
+class RenderOptions:
+    """The options of `antiphon render`."""
+
+    patch: Annotated[
+        str,
+        typer.Argument(
+            help="A patch: its name, or the path of a .toml file; or a live script, a .py file.",
+            autocompletion=completion.patches,
+        ),
+    ]
+    out: Annotated[str, typer.Option("--out", metavar="OUT.wav", help="The file to write.")] = ""
+    source: Annotated[
+        list[str] | None,
+        typer.Option("--in", metavar="IN", help="Sound, or notes (.mid); silence when left out. More with --out-dir."),
+    ] = None
+    events: Annotated[
+        str | None, typer.Option("--events", metavar="E", help="Timed commands (.jsonl), or notes (.mid).")
+    ] = None
+    seconds: Annotated[float | None, typer.Option("--seconds", help="Length of OUT; else that of IN and a tail.")] = (
+        None
+    )
+    block: Annotated[int, typer.Option("--block", help="Frames at a time, 32 to 2048; 0 chooses.")] = 0
+    device: Annotated[str, typer.Option("--device", help="What models run on: auto, cpu or cuda.")] = "auto"
+    synth: Annotated[str, typer.Option("--synth", help=f"What plays notes: {NAMES}; null is silence.")] = "auto"
+    tail: Annotated[
+        float | None,
+        typer.Option("--tail", metavar="SECONDS", help="Length after IN; default: until -60 dB, 10 s at most."),
+    ] = None
+    fade: Annotated[float, typer.Option("--fade", metavar="SECONDS", help="At the end; 0 leaves it as it is.")] = FADE
+    bars: Annotated[float | None, typer.Option("--bars", help="Length of OUT in bars, of a live script.")] = None
+    stems: Annotated[
+        str | None, typer.Option("--stems", metavar="FOLDER", help="A file for each track and loop of a live script.")
+    ] = None
+    midi: Annotated[
+        str | None, typer.Option("--midi", metavar="F.mid", help="The notes of a live script as a MIDI file.")
+    ] = None
+    rate: Annotated[int, typer.Option("--rate", metavar="HZ", help="Resample OUT; default: the rate of IN.")] = 0
+    cue: Annotated[
+        str, typer.Option(metavar="PAIR", help="Channels of OUT for the cue, such as 3-4; else it is left out.")
+    ] = ""
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False
+    recursive: Annotated[bool, typer.Option("--recursive", help="Go into folders in a folder.")] = False
+    out_dir: Annotated[
+        str | None, typer.Option("--out-dir", help="A folder for the results, under the names of IN.")
+    ] = None
 
 
 @by_records
@@ -47,14 +83,11 @@ def render(asked: RenderOptions, finishing: FinishOptions) -> None:
     """
     from antiphon.offline.script_run import is_script
 
-    if asked.block and not MIN_BLOCK <= asked.block <= MAX_BLOCK:
-        raise UsageError(f"--block takes {MIN_BLOCK} to {MAX_BLOCK} frames, not {asked.block}")
+    check_blocks(asked.block or None, asked.tail, asked.fade)
     if asked.seconds is not None and not 0.0 <= asked.seconds <= MAX_SECONDS:
         raise UsageError(f"--seconds takes 0 to {MAX_SECONDS:g}, not {asked.seconds:g}")
     check_cue(asked.cue)
-    check_seconds("--tail", asked.tail, MAX_TAIL)
-    check_seconds("--fade", asked.fade, MAX_FADE)
-    finish = finish_of(finishing, hertz(asked.rate))
+    finish = finish_of(finishing, asked.rate)
     if is_script(asked.patch):
         from antiphon.cli.files.render_script import render_script
 
@@ -77,17 +110,18 @@ def _render_patch(asked: RenderOptions, finish: SoundFinish) -> None:
     loaded = load(check=False)
     patch = load_patch(asked.patch, loaded.catalog, trusted=True)
     jobs = _jobs(asked)
-    given = [("--in", job.source) for job in jobs if job.source is not None]
+    given = [("--in", source) for source, _ in jobs if source is not None]
     given += [("--events", asked.events)] if asked.events is not None else []
     what, mend = ("--out", "") if asked.out_dir is None else ("--out-dir", "name another folder with --out-dir")
-    check_distinct([*given, *files_of(patch.graph, loaded.catalog)], [(what, job.out) for job in jobs], mend)
+    check_distinct([*given, *files_of(patch.graph, loaded.catalog)], [(what, out) for _, out in jobs], mend)
     play_with(asked.device, asked.synth, loaded, patch.graph)
 
-    def write(job: RenderJob) -> bool:
+    def write(job: tuple[str | None, str]) -> bool:
+        source, out = job
         if asked.out_dir is not None:
-            make_folder(Path(job.out).parent)
-        free([(what, job.out)], force=asked.force)
-        return render_file(job, asked, loaded, patch, finish)
+            make_folder(Path(out).parent)
+        free([(what, out)], force=asked.force)
+        return render_file(source, out, asked, loaded, patch, finish)
 
     if asked.out_dir is None:
         if not write(jobs[0]):
@@ -98,9 +132,11 @@ def _render_patch(asked: RenderOptions, finish: SoundFinish) -> None:
         raise typer.Exit(1)
 
 
-def _jobs(asked: RenderOptions) -> list[RenderJob]:
-    """The files to render. Raises `UsageError` where --out, --out-dir, --in and --events do not go together."""
-    from antiphon.cli.files.rendering import RenderJob
+def _jobs(asked: RenderOptions) -> list[tuple[str | None, str]]:
+    """IN, or None, and OUT of each file to render.
+
+    Raises `UsageError`: --out, --out-dir, --in and --events do not go together.
+    """
     from antiphon.files.audiowrite import format_of
     from antiphon.files.decode import path_text
     from antiphon.offline.note_file import is_midi
@@ -116,7 +152,7 @@ def _jobs(asked: RenderOptions) -> list[RenderJob]:
         if len(sources) > 1 or any(os.path.isdir(path) for path in sources):
             raise UsageError("one --in FILE goes with --out; write --out-dir FOLDER for several files or a folder")
         format_of(asked.out)
-        return [RenderJob(sources[0] if sources else None, events, asked.out)]
+        return [(sources[0] if sources else None, asked.out)]
     if asked.out:
         raise UsageError(f"--out and --out-dir exclude each other; {path_text(asked.out)} would be one file for all")
     if not sources:
@@ -124,4 +160,4 @@ def _jobs(asked: RenderOptions) -> list[RenderJob]:
     tasks = gather_tasks(
         sources, asked.out_dir, "sound or MIDI", (*READ_SUFFIXES, *SUFFIXES), sound_suffix, recursive=asked.recursive
     )
-    return [RenderJob(str(task.source), events, str(task.target)) for task in tasks]
+    return [(str(task.source), str(task.target)) for task in tasks]

@@ -12,11 +12,10 @@ from pathlib import Path
 
 import typer
 
-from antiphon.cli.files.file_tasks import play_with, report
-from antiphon.cli.files.render_options import RenderOptions
-from antiphon.cli.files.rendering import BLOCK, PatchRender, RenderedFile
+from antiphon.cli.files.file_tasks import MAX_SECONDS, play_with, report
+from antiphon.cli.files.render import RenderOptions
+from antiphon.cli.files.rendering import BLOCK, PatchRender, RenderedFile, sound_form, tail_after
 from antiphon.cli.terminal.errors import complain, endable
-from antiphon.files.audiofile import stream
 from antiphon.files.audiowrite import format_of
 from antiphon.files.decode import path_text
 from antiphon.files.sound_finish import SoundFinish
@@ -25,22 +24,20 @@ from antiphon.kernel.errors import PatchError, UsageError
 from antiphon.kernel.graph.patch import load as load_patch
 from antiphon.kernel.plugins.loader import load
 from antiphon.kernel.runtime.suggestion import instead
+from antiphon.kernel.session.commands import Command
 from antiphon.kernel.session.notes import Players
 from antiphon.kernel.session.play import silent, stands_in, substituted, unknown_words
 from antiphon.live.listening import missing
 from antiphon.live.patterns.spans import exact
 from antiphon.live.records import LiveEvent, ScriptError
 from antiphon.offline import script_midi
-from antiphon.offline.file_ends import tail_of
 from antiphon.offline.file_job import check_distinct, free
 from antiphon.offline.hearing import MAX_ROUNDS, BlockListener, Cue
 from antiphon.offline.output_summary import Written
 from antiphon.offline.rendering import param_finder
 from antiphon.offline.script_run import ScriptProcess, commands, frames_of, without_macros
 
-RATE, CHANNELS = 48000, 2
 MAX_BARS = 100_000
-MAX_SECONDS = 6 * 3600.0
 MAX_SENTENCES = 16
 _NOTES = ("/note/on", "/note/off", "/cc", "/bend")
 
@@ -79,32 +76,27 @@ def show(error: ScriptError) -> None:
 
 
 def _render(asked: RenderOptions, bars: float, finish: SoundFinish) -> bool:
-    path, out, name, source = asked.patch, asked.out, Path(asked.patch).name, _source(asked)
+    path, out, name, source = asked.patch, asked.out, Path(asked.patch).name, asked.source
     format_of(out)
     written = [("--out", out), *((("--midi", asked.midi),) if asked.midi else ())]
-    check_distinct([("the script", path), *((("--in", source),) if source else ())], written)
+    check_distinct([("the script", path), *(("--in", sound) for sound in source or ())], written)
     free(written, force=asked.force)
     with ScriptProcess(path) as script:
         task, beats, events = performed(asked, bars, script, finish)
-    graph, catalog, rate = task.patch.graph, task.loaded.catalog, task.spec.rate
-    find, players = param_finder(graph, catalog), Players(graph, catalog)
-    played = commands(events, name, rate, find, players)
     stems = _stems(script.header.names, events, asked.stems)
     if asked.stems:
         Path(asked.stems).mkdir(parents=True, exist_ok=True)
         free([("--stems", file) for file, _ in stems], force=asked.force)
-    done = task.write(out, played, name)
-    sources = f"{path_text(path)} and the patch {task.patch.name}"
-    report(replace(done.written, source=sources))
+    done = task.write(out, played(task, events, name), name)
+    sources = path_text(path), f"the patch {task.patch.name}"
     explained = _unknown_words(name, events, done)
-    failed = done.complaints(explained)
+    failed = done.tell(sources, explained)
     for file, own in stems:
-        stem = task.write(file, commands(own, name, rate, find, players), Path(file).name)
-        report(replace(stem.written, source=sources))
-        failed |= stem.complaints(explained)
+        stem = task.write(file, played(task, own, name), Path(file).name)
+        failed |= stem.tell(sources, explained)
     if asked.midi:
         count, missing = script_midi.write(Path(asked.midi), events, beats, task.patch.tempo)
-        report(Written(asked.midi, path_text(path), (task.frames or 0) / rate, notes=count))
+        report(Written(asked.midi, path_text(path), (task.frames or 0) / task.spec.rate, notes=count))
         if missing:
             complain(
                 f"{path_text(asked.midi)} is without {', '.join(missing[:8])}: no drum of General MIDI is called so"
@@ -130,16 +122,11 @@ def _unknown_words(name: str, events: Sequence[LiveEvent], done: RenderedFile) -
     return found
 
 
-def _source(asked: RenderOptions) -> str | None:
-    """Path of the sound file for the patch's input, or None."""
-    return asked.source[0] if asked.source else None
-
-
 def performed(
     asked: RenderOptions, bars: float, script: ScriptProcess, finish: SoundFinish
 ) -> tuple[PatchRender, Fraction, list[LiveEvent]]:
     """Rendering of a script, with its length in beats and its events."""
-    header, path, source = script.header, Path(asked.patch), _source(asked)
+    header, path, source = script.header, Path(asked.patch), asked.source[0] if asked.source else None
     if not header.patch:
         raise UsageError(f'{path.name} names no patch; write patch("pads") in it')
     loaded = load(check=False)
@@ -151,18 +138,13 @@ def performed(
     for line, sentence in missing(header.listens, [node.name for node in patch.graph.nodes]):
         complain(f"{path.name} line {line}: {sentence}")
     play_with(asked.device, asked.synth, loaded, patch.graph)
-    rate, channels, subtype = RATE, CHANNELS, ""
-    if source is not None:
-        with stream(source) as (info, _):
-            rate, channels, subtype = info.rate, max(CHANNELS, info.channels), info.subtype
-            finish = replace(finish, tags={**dict(info.tags), **finish.tags})
+    rate, channels, subtype, _, finish = sound_form(source, finish)
     beats = exact(bars, "--bars") * header.bar
     events = script.play(beats, patch.tempo)
     frames = frames_of(events, beats, rate, patch.tempo)
     if frames > MAX_SECONDS * rate:
         raise UsageError(f"{path.name} would last {frames / rate:,.0f} s; at most {MAX_SECONDS:g} are allowed")
-    sounds_on = any(loaded.catalog[node.type].on_files.tail for node in patch.graph.nodes)
-    tail = tail_of(asked.tail, sounds_on)
+    tail = tail_after(asked, patch, loaded.catalog)
     spec = StreamSpec(rate, asked.block or BLOCK, channels)
     task = PatchRender(loaded, patch, spec, source, subtype, frames, frames, tail, asked.fade, finish, asked.cue)
     if source is not None and header.listens:
@@ -175,14 +157,19 @@ def performed(
     return task, beats, events
 
 
+def played(task: PatchRender, events: Sequence[LiveEvent], name: str) -> list[Command]:
+    """Commands of a script's events; `name`: the script's, for errors."""
+    graph, catalog = task.patch.graph, task.loaded.catalog
+    return commands(events, name, task.spec.rate, param_finder(graph, catalog), Players(graph, catalog))
+
+
 def _answered(task: PatchRender, script: ScriptProcess, beats: Fraction, events: list[LiveEvent]) -> list[LiveEvent]:
     """Events of the script with its listeners' cues, iterated until the cues are stable."""
-    graph, catalog, spec, header = task.patch.graph, task.loaded.catalog, task.spec, script.header
-    find, players = param_finder(graph, catalog), Players(graph, catalog)
+    spec, header = task.spec, script.header
     cues: list[Cue] = []
     for _ in range(MAX_ROUNDS):
         hearing = BlockListener((node for node, _ in header.listens), header.levels, spec.rate, spec.block)
-        task.hear(commands(without_macros(events, graph)[0], script.name, spec.rate, find, players), hearing)
+        task.hear(played(task, without_macros(events, task.patch.graph)[0], script.name), hearing)
         heard = hearing.cues(events, spec.rate, task.patch.tempo)
         if heard == cues:
             break

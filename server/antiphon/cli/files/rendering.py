@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from antiphon.cli.files.file_tasks import report
 from antiphon.cli.files.finish_options import finish_marked
-from antiphon.cli.files.render_options import RenderOptions
+from antiphon.cli.files.render import RenderOptions
 from antiphon.cli.terminal.errors import complain
 from antiphon.cli.terminal.progress import ProgressBar
 from antiphon.files.audiofile import stream
@@ -45,15 +45,6 @@ LONG_BLOCK = 1024
 RATE = 48000
 """Sample rate of OUT in Hz where IN is no sound."""
 MAX_EVENT_BYTES = 64 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class RenderJob:
-    """One file to render: IN (sound or MIDI, or none), the file of events or none, and OUT."""
-
-    source: str | None
-    events: str | None
-    out: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +84,7 @@ class PatchRender:
             lost, words = tuple(runner.counts()), runner.vocabularies()
             limited = runner.limited * self.spec.block / max(1, writer.frames)
         written = Written.sound(writer, name)
-        return RenderedFile(
-            writer.name, writer.frames, written, tuple(runner.failures), runner.dropped, lost, words, limited
-        )
+        return RenderedFile(written, tuple(runner.failures), runner.dropped, lost, words, limited)
 
     def hear(self, commands: Sequence[Command], hearing: BlockListener) -> None:
         """Runs it with commands and without a file, for the listeners."""
@@ -138,8 +127,6 @@ class PatchRender:
 class RenderedFile:
     """The file that a rendering wrote."""
 
-    name: str
-    frames: int
     written: Written
     failures: tuple[tuple[str, str], ...]
     dropped: int
@@ -147,55 +134,69 @@ class RenderedFile:
     vocabularies: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
     limited: float = 0.0  # share of the time in which the output's limiter was at work
 
-    def complaints(self, explained: Mapping[str, int] = MappingProxyType({})) -> bool:
-        """Prints warnings and errors of the render; returns whether any is a failure."""
+    def tell(self, sources: Sequence[str], explained: Mapping[str, int] = MappingProxyType({})) -> bool:
+        """Prints what was written of which sources, and warnings and errors; returns whether any is a failure."""
+        *most, last = sources
+        report(replace(self.written, source=f"{', '.join(most)} and {last}" if most else last))
         for node, param, count in self.lost:
             if count > explained.get(node, 0):
                 complain(f"{node}.{param.name} is {count}: {param.doc}")
         for node, reason in self.failures:
             complain(f"{node} was bypassed from its failure on: {reason}")
         if self.dropped:
-            complain(f"{self.dropped} events exceeded the limit of one block and are missing in {self.name}")
+            name = path_text(self.written.path)
+            complain(f"{self.dropped} events exceeded the limit of one block and are missing in {name}")
         return bool(self.failures or self.dropped)
 
 
-def render_file(job: RenderJob, asked: RenderOptions, loaded: Loaded, patch: Patch, finish: SoundFinish) -> bool:
+def sound_form(sound: str | None, finish: SoundFinish) -> tuple[int, int, str, int | None, SoundFinish]:
+    """Rate, channels, subtype and length of OUT by the sound IN, or by none, and the finish with the sound's tags."""
+    if sound is None:
+        return RATE, 2, "", None, finish
+    with stream(sound) as (info, _):
+        tagged = replace(finish, tags={**dict(info.tags), **finish.tags})
+        return info.rate, max(2, info.channels), info.subtype, info.frames, tagged
+
+
+def tail_after(asked: RenderOptions, patch: Patch, catalog: Catalog) -> Tail:
+    """The tail that was asked for, or that of the patch's nodes."""
+    return tail_of(asked.tail, any(catalog[node.type].on_files.tail for node in patch.graph.nodes))
+
+
+def render_file(
+    source: str | None, out: str, asked: RenderOptions, loaded: Loaded, patch: Patch, finish: SoundFinish
+) -> bool:
     """Writes OUT, complete or not at all, and reports it; False where a node failed or events were left out.
 
     Raises AntiphonError: it cannot be rendered.
     """
     graph, catalog, seconds = patch.graph, loaded.catalog, asked.seconds
-    sound = None if job.source is None or is_midi(job.source) else job.source
-    notes = [path for path in (job.source, job.events) if path is not None and is_midi(path)]
-    rate, channels, subtype, frames = RATE, 2, "", None
-    if sound is not None:
-        with stream(sound) as (info, _):
-            rate, channels, subtype, frames = info.rate, max(2, info.channels), info.subtype, info.frames
-            finish = replace(finish, tags={**dict(info.tags), **finish.tags})
-        if Path(sound).is_file():
-            transposed = any(catalog[node.type].transposes(node.values) for node in graph.nodes)
-            finish = finish_marked(finish, Path(sound), frames, rate, transposed)
+    given = [path for path in (source, asked.events) if path is not None]
+    notes = [path for path in given if is_midi(path)]
+    sound = None if source in notes else source
+    rate, channels, subtype, frames, finish = sound_form(sound, finish)
+    if sound is not None and Path(sound).is_file():
+        transposed = any(catalog[node.type].transposes(node.values) for node in graph.nodes)
+        finish = finish_marked(finish, Path(sound), frames, rate, transposed)
     commands: list[Command] = []
     scores = [note_file.read(Path(path), rate) for path in notes]
     for path, score in zip(notes, scores, strict=True):
         commands += _played(score, path_text(path), graph, catalog)
     if sound is None and scores:
         frames = max(score.frames for score in scores)
-    if job.events is not None and not is_midi(job.events):
-        commands += _events(job.events, rate, patch, catalog)
+    if asked.events is not None and asked.events not in notes:
+        commands += _events(asked.events, rate, patch, catalog)
     if seconds is not None:
         frames = round(seconds * rate)
     cyclic = order(graph, catalog)[1]
-    spec = StreamSpec(rate, asked.block or (BLOCK if cyclic or commands or job.events else LONG_BLOCK), channels)
+    spec = StreamSpec(rate, asked.block or (BLOCK if cyclic or commands or asked.events else LONG_BLOCK), channels)
     length = frames if seconds is not None or sound is None else None
-    sounds_on = any(catalog[node.type].on_files.tail for node in graph.nodes)
-    after = NO_TAIL if seconds is not None and asked.tail is None else tail_of(asked.tail, sounds_on)
+    after = NO_TAIL if seconds is not None and asked.tail is None else tail_after(asked, patch, catalog)
     task = PatchRender(loaded, patch, spec, sound, subtype, length, frames, after, asked.fade, finish, asked.cue)
-    done = task.write(job.out, commands, patch.name)
-    if not done.frames:
-        complain(f"{done.name} holds no sound (0 frames)")
-    report(replace(done.written, source=_sources(patch.name, job.source, job.events)))
-    return not done.complaints()
+    done = task.write(out, commands, patch.name)
+    if not done.written.seconds:
+        complain(f"{path_text(out)} holds no sound (0 frames)")
+    return not done.tell([f"the patch {patch.name}", *map(path_text, given)])
 
 
 def files_of(graph: Graph, catalog: Catalog) -> list[tuple[str, str]]:
@@ -206,11 +207,6 @@ def files_of(graph: Graph, catalog: Catalog) -> list[tuple[str, str]]:
         for param in catalog[node.type].cells
         if param.kind == "file" and node.values.get(param.name)
     ]
-
-
-def _sources(patch: str, *files: str | None) -> str:
-    *most, last = (f"the patch {patch}", *(path_text(path) for path in files if path is not None))
-    return f"{', '.join(most)} and {last}" if most else last
 
 
 def _played(score: Score, name: str, graph: Graph, catalog: Catalog) -> list[Command]:

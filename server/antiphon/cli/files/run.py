@@ -12,14 +12,11 @@ import typer
 
 from antiphon.cli import completion
 from antiphon.cli.files.file_tasks import (
-    MAX_FADE,
-    MAX_TAIL,
     RUN_BLOCK,
     FileTask,
     RunSettings,
-    check_seconds,
+    check_blocks,
     failures,
-    hertz,
     plan_jobs,
     play_with,
     report,
@@ -30,20 +27,17 @@ from antiphon.cli.terminal.errors import complain, endable
 from antiphon.cli.terminal.progress import ProgressBar, ask
 from antiphon.files.midifile import WRITABLE_SUFFIXES
 from antiphon.files.sound_finish import SoundFinish
-from antiphon.kernel.contract.params import instead_of
 from antiphon.kernel.errors import FileError, UsageError
 from antiphon.kernel.runtime.importing import import_object
 from antiphon.kernel.runtime.paths import make_folder
-from antiphon.kernel.runtime.settings import MAX_BLOCK, MIN_BLOCK
-from antiphon.offline.file_job import FADE, FileJob, Named, check_distinct, free
+from antiphon.offline.file_job import FADE, FileJob, Fires, Named, check_distinct, check_option, free, read_settings
 
 if TYPE_CHECKING:
     from antiphon.kernel.contract.catalog import ProcessorInfo
     from antiphon.kernel.contract.file_use import FileUse
-    from antiphon.kernel.contract.params import Value
+    from antiphon.kernel.contract.params import Param, Value
     from antiphon.kernel.plugins.loader import Loaded
 
-MAX_TRIGGER = 7 * 24 * 3600.0
 _ENDINGS = {"--report": ".json", "--picture": ".png", "--roll": ".svg"}
 
 
@@ -114,33 +108,29 @@ def run(asked: RunOptions, finishing: FinishOptions) -> None:
     from antiphon.kernel.graph.graph import Graph, NodeSpec, known_type
     from antiphon.kernel.plugins.loader import load
 
-    if not MIN_BLOCK <= asked.block <= MAX_BLOCK:
-        raise UsageError(f"--block takes {MIN_BLOCK} to {MAX_BLOCK} frames, not {asked.block}")
-    check_seconds("--tail", asked.tail, MAX_TAIL)
-    check_seconds("--fade", asked.fade, MAX_FADE)
-    finish = finish_of(finishing, hertz(asked.rate))
+    check_blocks(asked.block, asked.tail, asked.fade)
+    finish = finish_of(finishing, asked.rate)
     with endable():
         loaded = load(check=False)
         _check_single(asked.plugin)
         _check_no_patch(asked.plugin, loaded.catalog)
-        given = dict(text.split("=", 1) for text in asked.param or [] if "=" in text)
-        asked = replace(asked, plugin=loaded.catalog.varied(asked.plugin, given))
+        given = [pair_of(text) for text in asked.param or []]
+        asked = replace(asked, plugin=loaded.catalog.varied(asked.plugin, dict(given)))
         info = known_type(asked.plugin, loaded.catalog)
         info.check_writes()
-        _check_use(asked, info.on_files)
+        _check_use(asked, info)
         jobs = plan_jobs(asked.paths, asked.out_dir, info, recursive=asked.recursive)
         play_with(asked.device, "auto", loaded, Graph((NodeSpec(asked.plugin, asked.plugin),)))
-        values, fires = read_settings(asked.plugin, asked.param or [], loaded)
+        values, fires = read_settings(info, given, path_of)
         if asked.causal:
             values[info.on_files.causal] = True
         parts = _part_paths(asked, info.on_files, jobs[0])
-        _check_files(asked, info, jobs, values, parts)
+        beside = _side_outputs(asked, parts)
+        _check_files(asked, info, jobs, values, beside)
         for name, condition in info.idle(values):
             complain(f"{name} of {info.type} has no effect on files{condition and f' with {condition}'}")
         made_by = info.on_files.job
-        if made_by:
-            _check_job(asked, info.on_files, fires)
-        _check_paths(asked, info.on_files, jobs, parts)
+        _check_paths(asked, info.on_files, jobs, beside)
         # after all that costs nothing: a check starts a process, and the first one compiles kernels
         loaded.check(asked.plugin)
         if made_by:
@@ -181,22 +171,12 @@ def _requested_parts(asked: RunOptions) -> dict[str, list[str]]:
     return {name: parts for name, parts in (("only", asked.only), ("without", asked.without)) if parts}
 
 
-def _check_use(asked: RunOptions, use: FileUse) -> None:
+def _check_use(asked: RunOptions, info: ProcessorInfo) -> None:
     """Raises UsageError where an option does not apply to this plugin."""
-    plugin = asked.plugin
-    for option, given, takes in (
-        ("stems", asked.stems and not use.stems, "writes no stems"),
-        ("causal", asked.causal and not use.causal, "looks at nothing that comes"),
-        ("chords", asked.chords and not use.chords, "takes no chords"),
-        *(
-            (what, what not in use.beside, f"writes no {'MIDI' if what == 'midi-out' else what}")
-            for what in _side_files(asked)
-        ),
-        *((name, not use.splits, "takes no sound apart") for name in _requested_parts(asked)),
-    ):
-        if given:
-            raise UsageError(f"{plugin} {takes}; leave --{option} out")
-    parted = _requested_parts(asked)
+    use, parted = info.on_files, _requested_parts(asked)
+    given = {"stems": asked.stems, "causal": asked.causal, "chords": asked.chords, "tail": asked.tail is not None}
+    for option in (*(name for name, value in given.items() if value), *_side_files(asked), *parted):
+        check_option(info, option, f"--{option}")
     for name, parts in parted.items():
         for part in parts:
             if part not in use.splits:
@@ -217,11 +197,8 @@ def _part_paths(asked: RunOptions, use: FileUse, first: FileTask) -> dict[str, P
 
 def _side_outputs(asked: RunOptions, parts: Mapping[str, Path]) -> list[Named]:
     """Files written beside OUT, by their option."""
-    what = "--stems" if asked.stems else "--out-dir"
-    return [
-        *((f"--{name}", path) for name, path in _side_files(asked).items()),
-        *((what, path) for path in parts.values()),
-    ]
+    named: list[Named] = [(f"--{name}", path) for name, path in _side_files(asked).items()]
+    return [*named, *(("--stems" if asked.stems else "--out-dir", path) for path in parts.values())]
 
 
 def _check_files(
@@ -229,24 +206,18 @@ def _check_files(
     info: ProcessorInfo,
     jobs: Sequence[FileTask],
     values: Mapping[str, Value],
-    parts: Mapping[str, Path],
+    beside: Sequence[Named],
 ) -> None:
     """Raises UsageError where one file would be read and written, or a parameter is lacking."""
     read: list[Named] = [("IN", job.source) for job in jobs]
     read += [(p.name, str(values[p.name])) for p in info.cells if p.kind == "file" and p.name in values]
     mend = "" if asked.out_dir is None else "name another folder with --out-dir"
-    check_distinct(read, [*(("OUT", job.target) for job in jobs), *_side_outputs(asked, parts)], mend)
+    check_distinct(read, [*(("OUT", job.target) for job in jobs), *beside], mend)
     if lacking := info.lacking(values):
         raise UsageError(f"{info.type} does nothing without -p {lacking.name}={info.needed_value(lacking)}")
 
 
-def _check_job(asked: RunOptions, use: FileUse, fires: Sequence[tuple[str, float]]) -> None:
-    """Raises UsageError where an option does not apply to a plugin with its own file job."""
-    if idle := next((name for name, _ in fires if name not in use.fires), ""):
-        raise UsageError(f"{idle} of {asked.plugin} is for playing live, and does nothing in files; leave it out")
-
-
-def _check_paths(asked: RunOptions, use: FileUse, jobs: Sequence[FileTask], parts: Mapping[str, Path]) -> None:
+def _check_paths(asked: RunOptions, use: FileUse, jobs: Sequence[FileTask], beside: Sequence[Named]) -> None:
     """Raises FileError or UsageError where IN is missing, or an output file exists."""
     from antiphon.files.decode import path_text
     from antiphon.offline.note_file import is_midi
@@ -260,7 +231,7 @@ def _check_paths(asked: RunOptions, use: FileUse, jobs: Sequence[FileTask], part
     if asked.rate and is_midi(jobs[0].target, written=True):
         raise UsageError("--rate is of sound, and OUT holds notes; leave it out")
     outs: list[Named] = [("OUT", job.target) for job in jobs] if asked.out_dir is None else []
-    free([*outs, *_side_outputs(asked, parts)], force=asked.force)
+    free([*outs, *beside], force=asked.force)
 
 
 def _check_single(plugin: str) -> None:
@@ -276,13 +247,11 @@ def _file_job(
     asked: RunOptions,
     files: FileTask,
     values: Mapping[str, Value],
-    fires: tuple[tuple[str, float], ...],
+    fires: Fires,
     parts: Mapping[str, Path],
     finish: SoundFinish,
 ) -> FileJob:
     """File job of a plugin that has one."""
-    if asked.tail is not None:
-        raise UsageError(f"{asked.plugin} sets the length of OUT itself; leave --tail out")
     beside = {what: Path(path) for what, path in _side_files(asked).items()}
     from antiphon.offline.note_file import is_midi
 
@@ -332,42 +301,20 @@ def _run_own_job(own: str, asked: RunOptions, job: FileJob) -> None:
     report(*(summary or (Written(job.target, path_text(job.source)),)))
 
 
-def read_settings(
-    plugin: str, given: Sequence[str], loaded: Loaded
-) -> tuple[dict[str, Value], tuple[tuple[str, float], ...]]:
-    """`NAME=VALUE` texts as values their parameters accept, and when triggers fire; the refusal names what is
-    allowed.
-    """
-    cells = {p.name: p for p in loaded.catalog[plugin].cells if not p.readonly}
-    values: dict[str, Value] = {}
-    fires: list[tuple[str, float]] = []
-    for text in given:
-        name, equals, value = text.partition("=")
-        param = cells.get(name)
-        if not equals:
-            raise UsageError(f"-p takes NAME=VALUE, not {text!r}")
-        if param is None:
-            raise UsageError(f"{plugin} has no parameter {name!r}{instead_of(name, cells.values())}")
-        if param.kind == "trigger":
-            fires.append((name, _seconds(name, value)))
-        elif param.kind == "file":
-            path = Path(value).expanduser()
-            if not path.exists():
-                raise UsageError(f"{name} takes a file or a folder, and there is none at {value!r}")
-            values[name] = param.check(str(path.absolute()))
-        else:
-            values[name] = param.typed(value)
-    return values, tuple(fires)
+def pair_of(text: str) -> tuple[str, str]:
+    """Name and value of NAME=VALUE."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise UsageError(f"-p takes NAME=VALUE, not {text!r}")
+    return name, value
 
 
-def _seconds(name: str, text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if not 0.0 <= seconds <= MAX_TRIGGER:
-        raise UsageError(f"{name} takes the seconds at which it fires, 0 or more, not {text!r}")
-    return seconds
+def path_of(param: Param, value: str) -> str:
+    """Path of a parameter of kind file."""
+    path = Path(value).expanduser()
+    if not path.exists():
+        raise UsageError(f"{param.name} takes a file or a folder, and there is none at {value!r}")
+    return str(path.absolute())
 
 
 def _run_tasks(asked: RunOptions, jobs: Sequence[FileTask], settings: RunSettings, loaded: Loaded) -> int:

@@ -10,7 +10,7 @@ from zlib import crc32
 
 import numpy as np
 
-from antiphon.cli.files.file_tasks import FileTask, RunSettings, takes_notes_alone
+from antiphon.cli.files.file_tasks import FileTask, RunSettings
 from antiphon.cli.files.finish_options import finish_marked
 from antiphon.cli.terminal.errors import complain
 from antiphon.cli.terminal.progress import ProgressBar
@@ -27,7 +27,7 @@ from antiphon.kernel.runtime.importing import import_object
 from antiphon.offline import note_file
 from antiphon.offline.analyses import separated_file
 from antiphon.offline.file_ends import fade_end, tail_of
-from antiphon.offline.file_job import FADE
+from antiphon.offline.file_job import FADE, check_source
 from antiphon.offline.note_file import Score, is_midi
 from antiphon.offline.output_summary import Written
 from antiphon.offline.runner import MAX_LOOK_AHEAD_SECONDS, PlanRunner, TimedTrigger, process_stream
@@ -105,7 +105,9 @@ _MIDI = " or ".join(WRITABLE_SUFFIXES)
 def process_file(plugin: str, job: FileTask, settings: RunSettings, loaded: Loaded) -> Written:
     """Writes `job.target`, complete or not at all. Raises `AntiphonError` if it cannot be written."""
     info = loaded.catalog[plugin]
-    plays, writes = _plays_notes(info, job.source), _writes_notes(info, job.target)
+    plays = is_midi(job.source)
+    check_source(info, path_text(job.source), midi=plays)
+    writes = _writes_notes(info, job.target)
     with ExitStack() as stack:
         score: Score | None = None
         heard, rest, twice, own_rate, hearing = job.source, None, False, 0, FileHearing()
@@ -241,17 +243,6 @@ def _with_checksum(blocks: Iterable[Samples], sums: dict[str, int], side: str) -
     for samples in blocks:
         sums[side] = crc32(samples.T.tobytes(), sums[side])
         yield samples
-
-
-def _plays_notes(info: ProcessorInfo, source: Path) -> bool:
-    """Whether IN is a MIDI file. Raises UsageError if the plugin takes the other kind."""
-    if is_midi(source):
-        if info.first("events", "in") is None or info.analyses:
-            raise UsageError(f"{info.type} takes sound, and {path_text(source)} is a MIDI file")
-        return True
-    if takes_notes_alone(info):
-        raise UsageError(f"{info.type} takes notes: name a MIDI file IN ({_MIDI}), not {path_text(source)}")
-    return False
 
 
 def _writes_notes(info: ProcessorInfo, target: Path) -> bool:
