@@ -1,15 +1,18 @@
 """`antiphon play`: the loop it makes itself, and what a person is told."""
 
 import os
+import signal
 import socket
 import subprocess
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import typer
 from tests import audio
 
 from antiphon.cli import live, play, play_song, serve
+from antiphon.cli.terminal import errors
 from antiphon.demo import BAND, HUM
 from antiphon.files.midi_song import MidiNote, MidiTrack
 from antiphon.files.midifile import write
@@ -35,6 +38,30 @@ def test_without_a_card_the_hum_is_what_the_answering_patch_hears(tmp_path, anti
 def test_each_recording_takes_the_first_free_number(tmp_path):
     names = [play.next_recording(tmp_path, "2026-11-20").name for _ in range(2)]
     assert names == ["play-2026-11-20-1.wav", "play-2026-11-20-2.wav"]
+
+
+def test_what_ends_it_before_it_records_leaves_no_empty_file(monkeypatch):
+    """A reader of its output that has ended, or SIGTERM while the server is imported."""
+
+    def broken(_text):
+        raise BrokenPipeError
+
+    def terminated(*_, **__):
+        assert list(play.recordings_folder().iterdir())
+        signal.raise_signal(signal.SIGTERM)
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    for module, name, ends, error in (
+        (typer, "echo", broken, BrokenPipeError),
+        (serve, "run", terminated, errors.TerminationSignal),
+    ):
+        with monkeypatch.context() as patched:
+            patched.setattr(module, name, ends)
+            with pytest.raises(error):
+                play.play(audio="headless", osc_port=port, http_port=0, no_open=True)
+        assert not list(play.recordings_folder().iterdir())
 
 
 def test_without_a_card_it_says_what_loops_and_where_to_listen():

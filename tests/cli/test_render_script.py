@@ -299,11 +299,12 @@ def test_a_script_answers_to_the_level_of_the_input(antiphon: Command, place: Pa
     sound = np.zeros((1, RATE), np.float32)
     sound[0, RATE // 4 : RATE // 2] = 0.5 * np.sin(np.arange(RATE // 4) * 0.06)
     audio.write(place / "in.wav", sound, RATE, "FLOAT")
-    name = script(place, HEARING)
+    name = script(place, HEARING + 'node("macro").phaser = 3\n')
     for block in ("256", "64"):
         wanted = ("--bars", "0.5", "--in", "in.wav", "--out", "o.wav", "--tail", "0", "--block", block, "--force")
         done = antiphon("render", name, *wanted)
         assert done.code == 0, done.err
+        assert done.complaint == "set.py line 9: the patch has no macro 'phaser', and this does nothing; strudel has it"
         first, second = (at for at, _ in clicks(place / "o.wav"))
         assert 0.35 <= first / RATE <= 0.375, "a tenth of a second after the level has risen, as live"
         assert second - first == RATE // 8

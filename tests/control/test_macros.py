@@ -145,7 +145,9 @@ async def test_it_goes_with_its_patch_and_comes_back_by_undo(live: Rig, tmp_path
     await client.ask("/patch/save", "kept")
     assert "[macros]" in (paths.patches() / "kept.toml").read_text()
     await client.ask("/node/remove", "a")
-    assert (await client.ask("/macro/loud"))[0][0] == "/fail"
+    for address in ("/macro/loud", "/macro/loud/value", "/node/macro/loud"):
+        said = "the patch has no macro 'loud'; there are: bright, dark"
+        assert await client.ask(address, 0.5) == [("/fail", (address, said))]
     await client.ask("/patch/undo")
     assert (await client.ask("/macro/loud"))[0][0] == "/macro/loud"
 

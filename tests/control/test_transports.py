@@ -167,7 +167,7 @@ async def test_the_settings_choose_and_a_start_that_fails_is_logged(
             raise OSError("no wire")
 
     hooks = ServerHooks(Catalog(transports=(TransportInfo("wire", "", "p"),)), ServeSettings(patch="x"), fresh=True)
-    monkeypatch.setattr("antiphon.kernel.plugins.hook_lists.sources", list)
+    monkeypatch.setattr("antiphon.kernel.plugins.finding.sources", list)
     hooks._register("wire", Wire)
     hooks._register("another", Wire)
     await hooks.start(live.app)

@@ -295,7 +295,7 @@ def test_those_asked_for_are_imported_and_one_that_fails_does_not_keep_the_next(
         PluginSource("first", lambda: plugin("first", called)),
         PluginSource("second", lambda: plugin("second", called)),
     ]
-    monkeypatch.setattr("antiphon.kernel.plugins.hook_lists.sources", lambda: found)
+    monkeypatch.setattr("antiphon.kernel.plugins.finding.sources", lambda: found)
     failures: list[tuple[str, str]] = []
     dispatcher = import_plugins(
         {"broken", "twice", "first", "second"}, lambda name, error: failures.append((name, repr(error)))

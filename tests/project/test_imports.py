@@ -213,6 +213,15 @@ def test_processes_that_have_loaded_everything_have_loaded_nothing_heavy():
     )
 
 
+def test_the_first_of_every_start_and_command_imports_little():
+    """A fresh interpreter that measures wakes elsewhere than on Linux; the list of hooks in the cache."""
+    heavy = {"numpy", "msgspec", "antiphon.kernel.supervisor.starts", "antiphon.kernel.plugins.finding"}
+    first = "antiphon.kernel.supervisor.chores, antiphon.kernel.plugins.hook_lists"
+    run = f"import sys, {first}; print(*{heavy} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", run], capture_output=True, text=True, check=True, timeout=300)
+    assert done.stdout.split() == []
+
+
 def test_a_command_builds_no_other_command_and_imports_no_numpy():
     run = (
         "import sys; from antiphon.cli.commands import application; from typer.main import get_command;"

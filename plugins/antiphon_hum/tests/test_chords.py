@@ -67,6 +67,9 @@ def test_chords_of_a_file(tmp_path, rate: int, channels: int) -> None:
     for start, pitch in expected:
         assert min(abs(at - start) for at, n in found if n == pitch) < 0.04
     assert {n for _, n in heard(lowest=62)} == {64, 66, 69}
+    heard(bpm=90.0)
+    assert read_midi(target).tempo[0][1] == pytest.approx(90.0, abs=1e-3), "120 without it"
+    assert "bpm mode=chords" not in Hum.on_files.idle
     with pytest.raises(UsageError, match="quantise moves one voice"):
         heard(quantise="1/16")
 

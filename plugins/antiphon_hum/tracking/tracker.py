@@ -43,7 +43,7 @@ IDLE_ON_FILES = (
     "expression",
     "key scale=off",
     "lead mode=yin",
-    *(f"{name} mode=chords" for name in ("bpm", "lead", "threshold", "patience", "correction")),
+    *(f"{name} mode=chords" for name in ("lead", "threshold", "patience", "correction")),
 )
 """Parameters of `hum` without effect on files, as in `FileUse.idle`."""
 

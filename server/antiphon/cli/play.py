@@ -17,6 +17,7 @@ import typer
 
 from antiphon.cli import completion, ports
 from antiphon.cli.option_records import by_records
+from antiphon.cli.terminal.errors import endable
 from antiphon.kernel.errors import AntiphonError, UsageError
 from antiphon.kernel.runtime import paths, resources
 from antiphon.kernel.runtime.settings import DEFAULT_BLOCK, HTTP_PORT, OSC_PORT, ServeSettings
@@ -68,22 +69,24 @@ def play(
         asked = asked.with_(patch=str(play_song.with_song(server.patch or play_song.PATCH, song)))
     device = probe(asked)
     settings = asked.with_(mute_input=asked.input_file is None)
-    if device.driver == "headless":
-        settings = headless_settings(asked) if song else with_demo(asked)
 
     def said(used: ServeSettings) -> list[str]:
         return list(introduction(used, device.driver, device.note, song))
 
-    if settings.osc_port:
-        typer.echo("\n".join(said(settings)))
-        sys.stdout.flush()
-    try:
-        with own_terminal_group():
-            # commands name a free port once it is known
-            run(settings, opens=not no_open and sys.stdout.isatty(), says=None if settings.osc_port else said)
-    finally:
-        if settings.record and (made := Path(settings.record)).exists() and not made.stat().st_size:
-            made.unlink()  # nothing was recorded
+    # the server's own handling of Ctrl-C records one that a library catches
+    with endable(ctrl_c=False):
+        try:
+            if device.driver == "headless":
+                settings = headless_settings(asked) if song else with_demo(asked)
+            if settings.osc_port:
+                typer.echo("\n".join(said(settings)))
+                sys.stdout.flush()
+            with own_terminal_group():
+                # commands name a free port once it is known
+                run(settings, opens=not no_open and sys.stdout.isatty(), says=None if settings.osc_port else said)
+        finally:
+            if settings.record and (made := Path(settings.record)).exists() and not made.stat().st_size:
+                made.unlink()  # nothing was recorded
 
 
 def _find(song: str, patch: str) -> None:

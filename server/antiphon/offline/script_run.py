@@ -53,14 +53,14 @@ class ScriptHeader:
 
 
 class ScriptProcess:
-    """Script in a separate process, as a context manager. `header`: the script's declarations."""
+    """Script in a separate process, as a context manager. `name`: its file's; `header`: its declarations."""
 
     def __init__(self, path: str, patience: float = TIMEOUT_SECONDS) -> None:
         """Starts the process and reads the script; each beat, too, may take `patience` seconds of CPU time.
 
         Raises ScriptError: it cannot be read; with file and line.
         """
-        self._path, self._name, self._patience = path, os.path.basename(path), patience
+        self._path, self.name, self._patience = path, os.path.basename(path), patience
         if not Path(path).is_file():
             raise ScriptError(f"cannot read {path_text(path)}: there is no such file, or it is not an ordinary one")
         self._process = HelperProcess(
@@ -103,7 +103,7 @@ class ScriptProcess:
             for beat, address, args, source, line in said["events"]:
                 events.append(LiveEvent(Fraction(*beat), address, tuple(args), source, line))
             if len(events) > MAX_EVENTS:
-                raise ScriptError(f"{self._name} plays more than {MAX_EVENTS} events; render fewer bars")
+                raise ScriptError(f"{self.name} plays more than {MAX_EVENTS} events; render fewer bars")
             if said["end"]:
                 return events
 
@@ -116,9 +116,9 @@ class ScriptProcess:
         try:
             said, _ = self._process.receive(silence=_SILENT * self._patience)
         except TimeoutError:
-            raise ScriptError(f"{self._name} runs without end and cannot be interrupted; it was stopped") from None
+            raise ScriptError(f"{self.name} runs without end and cannot be interrupted; it was stopped") from None
         except ValueError:
-            raise ScriptError(f"{self._name} plays a beat of over {MAX_MESSAGE_BYTES >> 20} MB") from None
+            raise ScriptError(f"{self.name} plays a beat of over {MAX_MESSAGE_BYTES >> 20} MB") from None
         except EOFError:
             raise self._gone() from None
         if "fault" in said:
@@ -128,9 +128,9 @@ class ScriptProcess:
     def _gone(self) -> ScriptError:
         status = self._process.wait()
         if status == -signal.SIGVTALRM:
-            return ScriptError(f"{self._name} runs without end: {2 * self._patience:g} s in one call; it was stopped")
+            return ScriptError(f"{self.name} runs without end: {2 * self._patience:g} s in one call; it was stopped")
         how = f"killed by {signal.Signals(-status).name}" if status < 0 else f"with status {status}"
-        return ScriptError(f"the process of {self._name} ended before the music did, {how}")
+        return ScriptError(f"the process of {self.name} ended before the music did, {how}")
 
 
 def commands(events: Sequence[LiveEvent], name: str, rate: int, find: FindParam, players: Players) -> list[Command]:

@@ -169,7 +169,7 @@ def _answered(task: PatchRender, script: ScriptProcess, beats: Fraction, events:
     cues: list[Cue] = []
     for _ in range(MAX_ROUNDS):
         hearing = BlockListener((node for node, _ in header.listens), header.levels, spec.rate, spec.block)
-        task.hear(played(task, events, "the script"), hearing)
+        task.hear(played(task, without_macros(events, task.patch.graph)[0], script.name), hearing)
         heard = hearing.cues(events, spec.rate, task.patch.tempo)
         if heard == cues:
             break

@@ -105,13 +105,17 @@ def complain(message: str) -> None:
 
 
 @contextmanager
-def endable(kept: str = NO_PARTIAL_FILES) -> Iterator[None]:
-    """Within this context Ctrl-C, SIGTERM and SIGHUP raise `TerminationSignal`, so that the code in it can clean up."""
+def endable(kept: str = NO_PARTIAL_FILES, *, ctrl_c: bool = True) -> Iterator[None]:
+    """Within this context SIGTERM, SIGHUP and Ctrl-C raise `TerminationSignal`, so that the code in it can clean up.
+
+    ctrl_c: False leaves Ctrl-C as it is.
+    """
 
     def end(number: int, frame: FrameType | None) -> None:
         raise TerminationSignal(number, kept)
 
-    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    numbers = (signal.SIGTERM, signal.SIGHUP, *((signal.SIGINT,) if ctrl_c else ()))
+    before = {number: signal.signal(number, end) for number in numbers}
     try:
         yield
     finally:

@@ -7,12 +7,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from msgspec import ValidationError, convert
-
 from antiphon.kernel.contract.catalog import ProcessorInfo
 from antiphon.kernel.contract.params import Param, Value
 from antiphon.kernel.errors import ParamError, PatchError
 from antiphon.kernel.graph.names import MACRO, NAME
+from antiphon.kernel.runtime.shortening import is_finite_number
 
 MACRO_NUMBER = -3
 """Node number of `macro`, below those of `in` and `out`."""
@@ -105,7 +104,10 @@ def read_macro(name: str, body: object, find: Callable[[str], Param]) -> Macro:
     entries = [body] if one else body
     if not isinstance(entries, list) or not 1 <= len(entries) <= MAX_TARGETS:
         raise PatchError(f'takes ["node.param", low, high], or a list of 1 to {MAX_TARGETS} of them')
-    return Macro(name, tuple(_target(entry, find) for entry in entries))
+    targets = tuple(_target(entry, find) for entry in entries)
+    if any(target.values for target in targets[1:]):
+        raise PatchError("takes values of its first parameter alone; write them there")
+    return Macro(name, targets)
 
 
 def _target(entry: object, find: Callable[[str], Param]) -> MacroTarget:
@@ -115,7 +117,7 @@ def _target(entry: object, find: Callable[[str], Param]) -> MacroTarget:
         given = {"curve": 1.0, "values": None} | entry
         entry = [given[key] for key in _KEYS] if len(given) == len(_KEYS) else []
     if not isinstance(entry, list) or not 3 <= len(entry) <= len(_KEYS) or not isinstance(entry[0], str):
-        raise PatchError('takes ["node.param", low, high], with a curve behind if wanted')
+        raise PatchError('takes ["node.param", low, high], with a curve and values behind if wanted')
     key, low, high, curve, values = (*entry, 1.0, None) if len(entry) == 3 else (*entry, None)[: len(_KEYS)]
     param = find(key)
     if param.readonly or param.restart or param.kind not in KINDS:
@@ -127,12 +129,10 @@ def _target(entry: object, find: Callable[[str], Param]) -> MacroTarget:
     if isinstance(curve, bool) or not isinstance(curve, int | float) or not CURVES[0] <= curve <= CURVES[1]:
         raise PatchError(f"takes a curve of {CURVES[0]:g} to {CURVES[1]:g}, 1 for a straight one")
     if values is not None:
-        try:
-            values = convert(values, tuple[float, float])
-        except ValidationError:
-            values = 0.0, 0.0
-        if not 0 < values[0] < values[1] < math.inf:
+        ends = values if isinstance(values, list) and all(map(is_finite_number, values)) else []
+        if len(ends) != 2 or not 0 < ends[0] < ends[1]:
             raise PatchError("takes values = [low, high], two numbers above 0, the lower one first")
+        values = float(ends[0]), float(ends[1])
     node, _, name = key.partition(".")
     return MacroTarget(node, name, low, high, float(curve), values)
 

@@ -11,16 +11,18 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from antiphon.kernel.plugins.dispatcher import HookDispatcher
-from antiphon.kernel.plugins.finding import sources
 from antiphon.kernel.runtime import paths
 
 if TYPE_CHECKING:
+    from antiphon.kernel.plugins.dispatcher import HookDispatcher
     from antiphon.kernel.plugins.finding import PluginSource
 
 
 def import_plugins(wanted: Collection[str], failed: Callable[[str, BaseException], None]) -> HookDispatcher:
     """Plugins imported in load order, for their hooks; `failed` gets name and exception of each left out."""
+    from antiphon.kernel.plugins.dispatcher import HookDispatcher
+    from antiphon.kernel.plugins.finding import sources
+
     dispatcher = HookDispatcher()
     for source in sources():
         if source.name in wanted and not source.problem:

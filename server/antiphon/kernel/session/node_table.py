@@ -82,6 +82,8 @@ class NodeTable:
 
     def param(self, node: str, name: str) -> tuple[Node, int]:
         """The node and the parameter's cell; `RequestError` where there is no such node or parameter."""
+        if node == MACRO and name not in (macros := [macro.name for macro in self.graph.macros]):
+            raise RequestError(f"the patch has no macro {name!r}{instead(name, macros)}")
         state = self.node(node)
         cell = state.index.get(name)
         if cell is None:

@@ -9,7 +9,6 @@ import secrets
 import select
 import signal
 import subprocess
-import time
 from collections.abc import Callable
 from dataclasses import astuple, dataclass, replace
 from functools import partial
@@ -19,49 +18,18 @@ from typing import Any
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.control.state import CATALOG
 from antiphon.kernel.engine.drivers.probe import Found, device_settings
-from antiphon.kernel.engine.shared import HeaderWord, Shared
+from antiphon.kernel.engine.shared import HeaderWord
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.runtime import paths
-from antiphon.kernel.runtime.platform import PORTABLE, end_with_parent, short_slices
+from antiphon.kernel.runtime.platform import PORTABLE
 from antiphon.kernel.runtime.processes.child_process import Child, block_signals, flush, leave
 from antiphon.kernel.runtime.processes.helper_process import start_helper
 from antiphon.kernel.runtime.processes.spawning import start_function
 from antiphon.kernel.runtime.settings import ServeSettings, device_name
-from antiphon.kernel.supervisor import jack_server, preload
+from antiphon.kernel.supervisor import chores, jack_server, preload
 from antiphon.kernel.supervisor.parts import Parts, why
 from antiphon.kernel.synth.backends import Registered
 from antiphon.kernel.workers import zygote
-
-SECONDS = 1.5
-"""Longest time of a measurement; the supervisor ends it before it starts the engine."""
-_STEP_NS = 1_000_000
-
-
-def measure_wakes(shared: Shared, parent: int) -> int:
-    """Measures how late this machine wakes a thread: sleeps as the engine does, and notes the latest wake-up."""
-    words = shared.words
-    if not end_with_parent(parent):
-        return 1
-    short_slices()
-    due = time.monotonic_ns()
-    end = due + round(SECONDS * 1e9)
-    while due < end:
-        now = time.monotonic_ns()
-        words[HeaderWord.WAKE_LATE_NS] = max(words[HeaderWord.WAKE_LATE_NS], now - due)
-        due = now + _STEP_NS
-        time.sleep(max(0, due - time.monotonic_ns()) / 1e9)
-    return 0
-
-
-def write_secrets(make: Callable[[], None], write: int) -> None:
-    """Makes the secrets, and writes to a pipe a JSON line of the reasons why one cannot be made."""
-    errors: list[str] = []
-    try:
-        make()
-    except FileError as error:
-        errors.append(str(error))
-    os.write(write, json.dumps(errors).encode() + b"\n")
-
 
 SOFT_DEPTH = 4
 """Blocks of a software clock's buffer, for each of those that a device has: no sound card plays what it delays."""
@@ -174,7 +142,7 @@ class Starts:
         read, write = os.pipe()
         os.set_inheritable(write, True)
         try:
-            child = Child("secrets", self._begin(write_secrets, self._companions.secrets, write))
+            child = Child("secrets", self._begin(chores.write_secrets, self._companions.secrets, write))
         finally:
             os.close(write)
         line = first_line(read, SECRETS_SECONDS)
@@ -220,7 +188,7 @@ class Starts:
 
     def probe(self) -> int:
         """Starts the process that measures how late this machine wakes a thread."""
-        return self._begin(measure_wakes, self.parts.shared, os.getpid())
+        return self._begin(chores.measure_wakes, self.parts.shared, os.getpid())
 
     def engine(self) -> int:
         """Starts an engine that plays by `driver`."""

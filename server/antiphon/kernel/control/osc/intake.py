@@ -378,7 +378,8 @@ class Intake:
 def unknown_address(address: str, known: Iterable[bytes], session: Session) -> str:
     """Error text for an unknown address, with the most similar known address."""
     parts, ours = address.split("/"), "/node/"
-    if address.startswith(ours) and len(parts) > 3:
+    parts = ["", "node", *parts[1:]] if address.startswith("/macro/") else parts
+    if parts[1:2] == ["node"] and len(parts) > 3:
         try:
             session.state.param(parts[2], parts[3])
         except RequestError as error:
