@@ -13,7 +13,7 @@ from pathlib import Path
 import typer
 
 from antiphon.cli.files.file_tasks import MAX_SECONDS, play_with, report
-from antiphon.cli.files.render import RenderOptions
+from antiphon.cli.files.render_options import RenderOptions
 from antiphon.cli.files.rendering import BLOCK, PatchRender, RenderedFile, sound_form, tail_after
 from antiphon.cli.terminal.errors import complain, endable
 from antiphon.files.audiowrite import format_of

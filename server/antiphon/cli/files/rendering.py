@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from antiphon.cli.files.file_tasks import report
 from antiphon.cli.files.finish_options import finish_marked
-from antiphon.cli.files.render import RenderOptions
+from antiphon.cli.files.render_options import RenderOptions
 from antiphon.cli.terminal.errors import complain
 from antiphon.cli.terminal.progress import ProgressBar
 from antiphon.files.audiofile import stream
