@@ -56,7 +56,7 @@ def rehearse(
 
 def _judged(path: str, bars: int, folder: Path) -> Verdict:
     """Renders the bars into a temporary file, and judges it. Raises `ScriptError` for a script with an error."""
-    from antiphon.cli.files.render import RenderOptions
+    from antiphon.cli.files.render_options import RenderOptions
     from antiphon.cli.files.render_script import performed, played
     from antiphon.files.audiofile import read
     from antiphon.files.sound_finish import PLAIN
