@@ -14,6 +14,9 @@ from typing import IO
 
 import pytest
 
+from antiphon.kernel.runtime.processes.forked import run_forked
+from antiphon.kernel.supervisor.jack_server import forget_dead
+
 PIPEWIRE = os.environ.get("ANTIPHON_TEST_PIPEWIRE", "")
 """Folder for PipeWire's socket: its daemon then stands in for jackd (`test_pipewire`); "" otherwise."""
 PIPEWIRE_CONF = """
@@ -75,6 +78,7 @@ def jackd(request: pytest.FixtureRequest) -> Iterator[Jackd]:
         command = ["pipewire", "-c", str(conf)]
     with pytest.MonkeyPatch.context() as patch, alone(), tempfile.TemporaryFile() as log:
         patch.setenv("JACK_DEFAULT_SERVER", NAME)
+        forget_dead()
         # not a pipe: jackd stops for good when nobody reads what it says of xruns
         server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
         try:
@@ -100,8 +104,6 @@ def alone() -> Iterator[None]:
 
 def _wait_for(server: subprocess.Popen[bytes], log: IO[bytes] | None = None) -> None:
     """Until the server named `NAME` answers; fails the test when it ends or stays silent."""
-    import jack
-
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         if server.poll() is not None:
@@ -110,10 +112,18 @@ def _wait_for(server: subprocess.Popen[bytes], log: IO[bytes] | None = None) -> 
                 log.seek(0)
                 said = log.read()[-500:]
             pytest.fail(f"jackd ended with {server.returncode}: {said.decode(errors='replace')}")
-        try:
-            jack.Client("antiphon-wait", no_start_server=True).close()
-        except jack.JackError:
-            time.sleep(0.05)  # jackd has no other way to say that it answers
-            continue
-        return
+        # in a process of its own: with a server that hangs JACK's library never returns
+        if run_forked(_answers, PATIENCE, 1).data:
+            return
+        time.sleep(0.05)  # jackd has no other way to say that it answers
     pytest.fail(f"jackd does not answer after {PATIENCE:g} s")
+
+
+def _answers() -> bytes:
+    import jack
+
+    try:
+        jack.Client("antiphon-wait", no_start_server=True).close()
+    except jack.JackError:
+        return b""
+    return b"1"

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import time
 from dataclasses import replace
+from pathlib import Path
 
 from antiphon.kernel.engine.drivers.probe import Found, probe
 from antiphon.kernel.errors import AntiphonError, EngineError
@@ -30,6 +31,8 @@ TWO_CLOCKS = (
 )
 JACKD = "jackd"
 """Name of the child in the supervisor's process list."""
+PROPERTIES = Path(f"/dev/shm/jack_db-{os.getuid()}")
+"""JACK's database of properties. A server killed inside of it leaves it locked, and every later one waits for good."""
 
 
 def needs(settings: ServeSettings, synth: SynthInfo | None) -> bool:
@@ -140,6 +143,7 @@ def start(settings: ServeSettings) -> int:
     path = shutil.which("jackd")
     if path is None:
         raise EngineError(f"--synth {settings.synth} plays through JACK; install it with: sudo apt-get install jackd2")
+    forget_dead()
     # -S: synchronous mode, a late client delays the cycle; otherwise JACK drops it, and the synth's sound with it.
     # -t: client timeout in ms; measured, a dead client delays some ten periods. The default would allow 5 s.
     words = [
@@ -158,6 +162,15 @@ def start(settings: ServeSettings) -> int:
         )
     child.returncode = 0  # reaped by pid; Popen must not
     return child.pid
+
+
+def forget_dead() -> None:
+    """Removes the database of properties where no JACK server runs: a killed one has left it, perhaps locked."""
+    for comm in Path("/proc").glob("[0-9]*/comm"):
+        with contextlib.suppress(OSError):
+            if comm.read_text().strip() in ("jackd", "jackdbus"):
+                return
+    shutil.rmtree(PROPERTIES, ignore_errors=True)
 
 
 def _listening() -> None:
