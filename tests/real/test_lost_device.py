@@ -8,6 +8,7 @@ import pytest
 from tests.real.conftest import NAME, _wait_for, alone
 from tests.waiting import until
 
+from antiphon.kernel.supervisor.jack_server import PROPERTIES, forget_dead
 from antiphon_bench.rig import ServerProcess
 
 pytestmark = [pytest.mark.real, pytest.mark.executed]
@@ -46,6 +47,12 @@ def test_when_jackd_ends_the_software_clock_plays_on_until_it_is_back(tmp_path: 
             until(lambda: server.status()["engine"]["driver"] == "jack", 10.0, "JACK again")
             until(lambda: server.status()["engine"]["state"] == "running", 3.0, "engine running")
             assert server.ask("/node/gain/gain")[1] == [0.25]
+            forget_dead()
+            assert PROPERTIES.is_dir(), "of a server that runs"
+            jackd.kill()
+            jackd.wait()
+            forget_dead()
+            assert not PROPERTIES.exists(), "of a killed one, locked perhaps"
     finally:
-        jackd.terminate()
+        jackd.kill()
         jackd.communicate(timeout=10)
