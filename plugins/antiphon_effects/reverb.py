@@ -65,7 +65,7 @@ class ReverbState(NamedTuple):
     span: i64
     into: f32p
     rings: f32p
-    mask: i64
+    masks: i64p
     v: f32p
     k: f64p
     slow: f64p
@@ -221,20 +221,20 @@ def effects_reverb_mix(v: f32p, apart: i64, count: i64) -> None:
 def effects_reverb(y: Audio, first: i64, count: i64, r: ReverbState, age: i64) -> None:
     """Frames `first` to `first` + `count` of y ← the network's sound.
 
-    into: `GRID` frames of each side.  rings: `mask` + 1 frames a line.  v: scratch, `SCRATCH` frames.
+    into: `GRID` frames of each side.  rings: `masks` + 1 frames a line.  v: scratch, `SCRATCH` frames.
     """
     poles = offset(r.v, LINES * GRID)
     gains = offset(poles, LINES * GRID)
     levels = offset(gains, GRID)
     ramp = offset(levels, GRID + age % GRID)
-    span = r.mask + 1 + GRID
+    span = r.masks[LINES - 1] + 1 + GRID
     for c in range(y.channels):
         for n in range(count):
             y[c, first + n] = 0.0
     for i in range(LINES):
         row = i * GRID
         effects_reverb_read(
-            offset(r.rings, i * span), r.mask, age, count, r.k[_LENGTH + i], r.k[_STEP + i], ramp, offset(r.v, row)
+            offset(r.rings, i * span), r.masks[i], age, count, r.k[_LENGTH + i], r.k[_STEP + i], ramp, offset(r.v, row)
         )
         effects_reverb_line(gains, r.k[_GAIN + i], r.k[_GAIN_STEP + i], ramp, count)
         effects_reverb_line(offset(poles, row), r.k[_POLE + i], r.k[_POLE_STEP + i], ramp, count)
@@ -275,13 +275,14 @@ def effects_reverb(y: Audio, first: i64, count: i64, r: ReverbState, age: i64) -
         for n in range(count):
             s = r.v[row + n] * f32(0.25) + r.into[side + n] * near + r.into[other + n] * far
             r.v[row + n] = f32(0.0) if abs(s) < f32(FAINT) else s
-        begin = age & r.mask
-        if begin + count <= r.mask + 1:
+        mask = r.masks[i]
+        begin = age & mask
+        if begin + count <= mask + 1:
             for n in range(count):
                 r.rings[ring + begin + n] = r.v[row + n]
         else:
             for n in range(count):
-                r.rings[ring + ((begin + n) & r.mask)] = r.v[row + n]
+                r.rings[ring + ((begin + n) & mask)] = r.v[row + n]
 
 
 class ReverbCurves(NamedTuple):
@@ -300,10 +301,10 @@ def effects_reverb_block(x: Audio, y: Audio, p: ReverbCurves, r: ReverbState) ->
     age = r.ages[0]
     # what the lines will read and write lies far apart: fetched one by one, it would take longer than all else
     for i in range(LINES):
-        ring = offset(r.rings, i * (r.mask + 1 + GRID))
+        ring = offset(r.rings, i * (r.masks[LINES - 1] + 1 + GRID))
         for m in range(0, y.frames + GRID, 16):
-            prefetch(ring, (age - i64(r.k[_LENGTH + i]) + m) & r.mask)
-            prefetch(ring, (age + m) & r.mask)
+            prefetch(ring, (age - i64(r.k[_LENGTH + i]) + m) & r.masks[i])
+            prefetch(ring, (age + m) & r.masks[i])
     n = 0
     while n < y.frames:
         now = age + n
@@ -356,9 +357,10 @@ class Reverb(Processor):
         self._rate = float(spec.rate)
         self._base = lengths(spec.rate)
         self._rates = np.geomspace(*RATES, LINES)
-        longest = self._base[-1] * SIZES[1] + SWING * spec.rate + 4 * GRID
-        self._mask = (1 << math.ceil(math.log2(longest))) - 1
-        self._rings = np.zeros(LINES * (self._mask + 1 + GRID), np.float32)
+        longest = self._base * SIZES[1] + SWING * spec.rate + 4 * GRID
+        # a short line goes round in less memory, of which the cache then holds more
+        self._masks = (1 << np.ceil(np.log2(longest)).astype(np.int64)) - 1
+        self._rings = np.zeros(LINES * (int(self._masks[-1]) + 1 + GRID), np.float32)
         self._before_mask = (1 << math.ceil(math.log2(PREDELAY * spec.rate + 4 + GRID))) - 1
         self._sides = min(2, spec.channels)
         self._before = np.zeros((self._sides, self._before_mask + 1), np.float32)
@@ -386,7 +388,7 @@ class Reverb(Processor):
         curves = ReverbCurves._make(map(io.curve, ReverbCurves._fields))
         state = ReverbState(
             self._base, self._rates, self._before, self._before_mask, self._allpass, self._diffusers[0],
-            self._diffusers[-1], self._span, self._into, self._rings, self._mask, self._v, self._k, self._slow,
+            self._diffusers[-1], self._span, self._into, self._rings, self._masks, self._v, self._k, self._slow,
             self._age, self._glide, self._sides, self._rate,
         )  # fmt: skip
         return effects_reverb_block.step(io.audio_in[0], io.audio_out[0], curves, state)
