@@ -309,15 +309,9 @@ def effects_reverb_block(x: Audio, y: Audio, p: ReverbCurves, r: ReverbState) ->
     while n < y.frames:
         now = age + n
         if now % GRID == 0:
-            effects_reverb_grid(
-                r,
-                f64(p.size[n]),
-                f64(p.decay[n]),
-                f64(p.damping[n]),
-                f64(p.modulation[n]) * SWING * r.rate,
-                f64(p.predelay[n]) * r.rate,
-                now,
-            )
+            swing = f64(p.modulation[n]) * SWING * r.rate
+            before = f64(p.predelay[n]) * r.rate
+            effects_reverb_grid(r, f64(p.size[n]), f64(p.decay[n]), f64(p.damping[n]), swing, before, now)
         # at a few kHz the shortest line may be shorter than a segment
         most = max(i64(r.k[_LENGTH]) - 4, 1)
         count = min(min(GRID - now % GRID, y.frames - n), most)
