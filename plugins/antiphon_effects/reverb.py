@@ -5,7 +5,7 @@ lossless feedback matrix, here Hadamard's, and in each line a low-pass filter wh
 that every mode decays in the same time. Before it, four allpass filters a channel increase the echo density (Dattorro,
 "Effect Design, Part 1", JAES 45, 1997), and the lines' lengths are slowly modulated against ringing modes.
 
-Sound is computed in segments of at most 16 frames, line by line: the shortest line is longer than a segment.
+Sound is computed in segments of at most `GRID` frames, line by line: no line is shorter than a segment.
 """
 
 from __future__ import annotations
@@ -18,9 +18,11 @@ import numpy as np
 from antiphon.api import IO, FileUse, Param, Processor, Step, StreamSpec
 from antiphon.api.backends.intrinsics import prefetch
 from antiphon.api.kernels import Audio, f32, f32p, f64, f64p, i64, i64p, kernel, offset
-from antiphon_effects.shared import GRID, effects_exp, effects_finite, effects_rest, effects_sine, smooth_param
+from antiphon_effects.shared import effects_exp, effects_finite, effects_rest, effects_sine, smooth_param
 
 LINES = 16
+GRID = 32
+"""Interval in frames of parameter updates, counted from the reset."""
 SHORTEST, LONGEST = 0.0213, 0.0829
 """Seconds of the shortest and the longest line at size 1; the others lie between them in a geometric series."""
 SWING = 0.0004
@@ -34,15 +36,15 @@ SIZES = (0.3, 2.0)
 PREDELAY = 0.25
 GLIDE = 0.15
 """Time constant in seconds of lengths following `size` and `predelay`; the pitch bends meanwhile."""
-RATIO = 1.03
-"""Maximum ratio by which the decay changes in 16 frames."""
+RATIO = 1.06
+"""Maximum ratio by which the decay changes in `GRID` frames."""
 MAX_DAMPING = 0.9
 """Damping range: at full damping, the highest frequencies decay in 1 - MAX_DAMPING of the lowest's time."""
 NEAR, FAR = 0.8, 0.6
 """Input gains of each line from its own and the other side; their squares add up to 1. With its own side alone the near
 side decays up to 8 % too fast at first, and the far side too slowly."""
 FAINT = 1e-15
-SCRATCH = 3 * LINES * GRID + GRID + LINES
+SCRATCH = 2 * LINES * GRID + 3 * GRID
 NEPERS = math.log(10.0)
 # places in `k`, one for each line: the filter's state; length, gain and pole now, and the change a frame of each
 _STATE, _LENGTH, _GAIN, _POLE, _STEP, _GAIN_STEP, _POLE_STEP, _PARTS = (LINES * part for part in range(8))
@@ -63,7 +65,7 @@ class ReverbState(NamedTuple):
     span: i64
     into: f32p
     rings: f32p
-    mask: i64
+    masks: i64p
     v: f32p
     k: f64p
     slow: f64p
@@ -77,7 +79,7 @@ class ReverbState(NamedTuple):
 def effects_reverb_grid(
     r: ReverbState, size: f64, decay: f64, damping: f64, swing: f64, predelay: f64, age: i64
 ) -> None:
-    """Computes the lines' parameters of the next 16 frames. base: length of each line in frames at size 1."""
+    """Computes the lines' parameters of the next `GRID` frames. base: length of each line in frames at size 1."""
     if age == 0:
         r.slow[_SIZE] = size
         r.slow[_BEFORE] = predelay
@@ -100,7 +102,7 @@ def effects_reverb_grid(
         g = effects_exp(loss)
         pole = loss * bend
         pole = 0.97 if pole > 0.97 else pole
-        r.k[_STEP + i] = length + swing * effects_sine(r.rates[i] * f64(age) / r.rate + f64(i) * 0.381966)
+        r.k[_STEP + i] = length + swing * effects_sine(r.rates[i] * f64(age + GRID // 2) / r.rate + f64(i) * 0.381966)
         r.k[_POLE_STEP + i] = pole
         gain[i] = g
     power = f64(0.0)
@@ -173,62 +175,83 @@ def effects_reverb_point(a: f32, b: f32, c: f32, d: f32, f: f32) -> f32:
 
 
 @kernel
-def effects_reverb_read(ring: f32p, mask: i64, age: i64, gone: i64, count: i64, lag: f64, step: f64, out: f32p) -> None:
-    """out `[count]` ← ring read at a delay of `lag` frames, plus `step` per frame, from frame `gone` on."""
-    whole = i64(lag + step * f64(gone))
+def effects_reverb_read(
+    ring: f32p, mask: i64, age: i64, count: i64, lag: f64, step: f64, ramp: f32p, out: f32p
+) -> None:
+    """out `[count]` ← ring read at a delay of `lag` frames plus `step` per frame; ramp: the frames since."""
+    bend = f32(step)
+    whole = i64(lag + step * f64(ramp[0]))
     begin = (age - whole - 2) & mask
-    if whole == i64(lag + step * f64(gone + count - 1)) and begin + count + 2 <= mask:
+    if whole == i64(lag + step * f64(ramp[count - 1])) and begin + count + 2 <= mask:
         # the frames read lie side by side
+        past = offset(ring, begin)
+        part = f32(lag - f64(whole))
         for n in range(count):
-            f = f32(lag + step * f64(gone + n) - f64(whole))
-            p = begin + n
-            out[n] = effects_reverb_point(ring[p + 3], ring[p + 2], ring[p + 1], ring[p], f)
+            out[n] = effects_reverb_point(past[n + 3], past[n + 2], past[n + 1], past[n], part + bend * ramp[n])
     else:
         for n in range(count):
-            now = lag + step * f64(gone + n)
-            p = age + n - i64(now)
-            f = f32(now - f64(i64(now)))
+            whole = i64(lag + step * f64(ramp[n]))
+            p = age + n - whole
+            f = f32(lag - f64(whole)) + bend * ramp[n]
             out[n] = effects_reverb_point(
                 ring[(p + 1) & mask], ring[p & mask], ring[(p - 1) & mask], ring[(p - 2) & mask], f
             )
 
 
 @kernel
+def effects_reverb_line(out: f32p, begin: f64, step: f64, ramp: f32p, count: i64) -> None:
+    """out `[count]` ← a straight line. ramp: frames since its begin."""
+    first, by = f32(begin), f32(step)
+    for n in range(count):
+        out[n] = first + by * ramp[n]
+
+
+@kernel
+def effects_reverb_mix(v: f32p, apart: i64, count: i64) -> None:
+    """Four lines, `apart` places from one to the next, times Hadamard's matrix."""
+    for n in range(count):
+        a, b, c, d = v[n], v[n + apart], v[n + 2 * apart], v[n + 3 * apart]
+        v[n] = (a + b) + (c + d)
+        v[n + apart] = (a - b) + (c - d)
+        v[n + 2 * apart] = (a + b) - (c + d)
+        v[n + 3 * apart] = (a - b) - (c - d)
+
+
+@kernel
 def effects_reverb(y: Audio, first: i64, count: i64, r: ReverbState, age: i64) -> None:
     """Frames `first` to `first` + `count` of y ← the network's sound.
 
-    into: `GRID` frames of each side.  rings: `mask` + 1 frames a line.  v: scratch, `SCRATCH` frames.
+    into: `GRID` frames of each side.  rings: `masks` + 1 frames a line.  v: scratch, `SCRATCH` frames.
     """
-    gains = offset(r.v, LINES * GRID)
-    poles = offset(r.v, 2 * LINES * GRID)
-    levels = offset(r.v, 3 * LINES * GRID)
-    last = offset(r.v, 3 * LINES * GRID + GRID)
-    span = r.mask + 1 + GRID
-    gone = age % GRID
+    poles = offset(r.v, LINES * GRID)
+    gains = offset(poles, LINES * GRID)
+    levels = offset(gains, GRID)
+    ramp = offset(levels, GRID + age % GRID)
+    span = r.masks[LINES - 1] + 1 + GRID
     for c in range(y.channels):
         for n in range(count):
             y[c, first + n] = 0.0
     for i in range(LINES):
         row = i * GRID
         effects_reverb_read(
-            offset(r.rings, i * span), r.mask, age, gone, count, r.k[_LENGTH + i], r.k[_STEP + i], offset(r.v, row)
+            offset(r.rings, i * span), r.masks[i], age, count, r.k[_LENGTH + i], r.k[_STEP + i], ramp, offset(r.v, row)
         )
+        effects_reverb_line(gains, r.k[_GAIN + i], r.k[_GAIN_STEP + i], ramp, count)
+        effects_reverb_line(offset(poles, row), r.k[_POLE + i], r.k[_POLE_STEP + i], ramp, count)
         for n in range(count):
-            gains[row + n] = f32(r.k[_GAIN + i] + r.k[_GAIN_STEP + i] * f64(gone + n))
-            poles[row + n] = f32(r.k[_POLE + i] + r.k[_POLE_STEP + i] * f64(gone + n))
+            r.v[row + n] = r.v[row + n] * gains[n]
+        r.v[row] = r.v[row] + f32(r.k[_STATE + i]) * poles[row]
     # frame by frame over all lines: their filters do not depend on each other, so that the processor overlaps them
-    for i in range(LINES):
-        last[i] = f32(r.k[_STATE + i])
-    for n in range(count):
+    for n in range(1, count):
         for i in range(LINES):
             place = i * GRID + n
-            last[i] = r.v[place] * gains[place] + last[i] * poles[place]
-            r.v[place] = last[i]
-    for n in range(count):
-        levels[n] = f32(r.slow[_LEVEL] + r.slow[_LEVEL_STEP] * f64(gone + n))
+            r.v[place] = r.v[place] + r.v[place - 1] * poles[place]
+    effects_reverb_line(levels, r.slow[_LEVEL], r.slow[_LEVEL_STEP], ramp, count)
     for i in range(LINES):
         row = i * GRID
-        r.k[_STATE + i] = f64(last[i])
+        r.k[_STATE + i] = f64(r.v[row + count - 1])
+        for n in range(row, row + count):
+            r.v[n] = f32(0.0) if abs(r.v[n]) < f32(FAINT) else r.v[n]
         # even lines sound left and odd ones right, half of them with the other sign
         side = i & 1
         sign = f32(1.0) if i & 2 == 0 else f32(-1.0)
@@ -236,18 +259,10 @@ def effects_reverb(y: Audio, first: i64, count: i64, r: ReverbState, age: i64) -
             if c & 1 == side or y.channels == 1:
                 for n in range(count):
                     y[c, first + n] = y[c, first + n] + r.v[row + n] * (levels[n] * sign)
-    width = 1
-    while width < LINES:
-        for i in range(LINES):
-            if i & width == 0:
-                row = i * GRID
-                other = (i + width) * GRID
-                for n in range(count):
-                    a = r.v[row + n]
-                    b = r.v[other + n]
-                    r.v[row + n] = a + b
-                    r.v[other + n] = a - b
-        width = width * 2
+    for i in range(0, LINES, 4):
+        effects_reverb_mix(offset(r.v, i * GRID), GRID, count)
+    for i in range(4):
+        effects_reverb_mix(offset(r.v, i * GRID), 4 * GRID, count)
     for i in range(LINES):
         ring = i * span
         row = i * GRID
@@ -260,13 +275,14 @@ def effects_reverb(y: Audio, first: i64, count: i64, r: ReverbState, age: i64) -
         for n in range(count):
             s = r.v[row + n] * f32(0.25) + r.into[side + n] * near + r.into[other + n] * far
             r.v[row + n] = f32(0.0) if abs(s) < f32(FAINT) else s
-        begin = age & r.mask
-        if begin + count <= r.mask + 1:
+        mask = r.masks[i]
+        begin = age & mask
+        if begin + count <= mask + 1:
             for n in range(count):
                 r.rings[ring + begin + n] = r.v[row + n]
         else:
             for n in range(count):
-                r.rings[ring + ((begin + n) & r.mask)] = r.v[row + n]
+                r.rings[ring + ((begin + n) & mask)] = r.v[row + n]
 
 
 class ReverbCurves(NamedTuple):
@@ -285,24 +301,20 @@ def effects_reverb_block(x: Audio, y: Audio, p: ReverbCurves, r: ReverbState) ->
     age = r.ages[0]
     # what the lines will read and write lies far apart: fetched one by one, it would take longer than all else
     for i in range(LINES):
-        ring = offset(r.rings, i * (r.mask + 1 + GRID))
-        for m in range(0, y.frames + GRID, GRID):
-            prefetch(ring, (age - i64(r.k[_LENGTH + i]) + m) & r.mask)
-            prefetch(ring, (age + m) & r.mask)
+        ring = offset(r.rings, i * (r.masks[LINES - 1] + 1 + GRID))
+        for m in range(0, y.frames + GRID, 16):
+            prefetch(ring, (age - i64(r.k[_LENGTH + i]) + m) & r.masks[i])
+            prefetch(ring, (age + m) & r.masks[i])
     n = 0
     while n < y.frames:
         now = age + n
         if now % GRID == 0:
-            effects_reverb_grid(
-                r,
-                f64(p.size[n]),
-                f64(p.decay[n]),
-                f64(p.damping[n]),
-                f64(p.modulation[n]) * SWING * r.rate,
-                f64(p.predelay[n]) * r.rate,
-                now,
-            )
-        count = min(GRID - now % GRID, y.frames - n)
+            swing = f64(p.modulation[n]) * SWING * r.rate
+            before = f64(p.predelay[n]) * r.rate
+            effects_reverb_grid(r, f64(p.size[n]), f64(p.decay[n]), f64(p.damping[n]), swing, before, now)
+        # at a few kHz the shortest line may be shorter than a segment
+        most = max(i64(r.k[_LENGTH]) - 4, 1)
+        count = min(min(GRID - now % GRID, y.frames - n), most)
         effects_reverb_in(x, 0, n, count, r, r.left, now)
         if r.sides == 2:
             effects_reverb_in(x, 1, n, count, r, r.right, now)
@@ -339,9 +351,10 @@ class Reverb(Processor):
         self._rate = float(spec.rate)
         self._base = lengths(spec.rate)
         self._rates = np.geomspace(*RATES, LINES)
-        longest = self._base[-1] * SIZES[1] + SWING * spec.rate + 4 * GRID
-        self._mask = (1 << math.ceil(math.log2(longest))) - 1
-        self._rings = np.zeros(LINES * (self._mask + 1 + GRID), np.float32)
+        longest = self._base * SIZES[1] + SWING * spec.rate + 4 * GRID
+        # a short line goes round in less memory, of which the cache then holds more
+        self._masks = (1 << np.ceil(np.log2(longest)).astype(np.int64)) - 1
+        self._rings = np.zeros(LINES * (int(self._masks[-1]) + 1 + GRID), np.float32)
         self._before_mask = (1 << math.ceil(math.log2(PREDELAY * spec.rate + 4 + GRID))) - 1
         self._sides = min(2, spec.channels)
         self._before = np.zeros((self._sides, self._before_mask + 1), np.float32)
@@ -354,6 +367,7 @@ class Reverb(Processor):
         ]
         self._into = np.zeros(2 * GRID, np.float32)
         self._v = np.zeros(SCRATCH, np.float32)
+        self._v[-GRID:] = np.arange(GRID)
         self._k = np.zeros(_PARTS, np.float64)
         self._slow = np.zeros(_SLOW, np.float64)
         self._glide = 1.0 - math.exp(-GRID / (GLIDE * spec.rate))
@@ -368,7 +382,7 @@ class Reverb(Processor):
         curves = ReverbCurves._make(map(io.curve, ReverbCurves._fields))
         state = ReverbState(
             self._base, self._rates, self._before, self._before_mask, self._allpass, self._diffusers[0],
-            self._diffusers[-1], self._span, self._into, self._rings, self._mask, self._v, self._k, self._slow,
+            self._diffusers[-1], self._span, self._into, self._rings, self._masks, self._v, self._k, self._slow,
             self._age, self._glide, self._sides, self._rate,
         )  # fmt: skip
         return effects_reverb_block.step(io.audio_in[0], io.audio_out[0], curves, state)
