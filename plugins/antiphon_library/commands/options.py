@@ -43,7 +43,6 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
 
 def root_of(context: typer.Context) -> Path:
     """Folder of the catalogue: `--root`, or the performer's library of sound files."""
-
     given: Path | None = context.obj
     from antiphon.api.backends.files import library_folder
 
