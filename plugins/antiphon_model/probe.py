@@ -13,7 +13,7 @@ import os
 import signal
 import sys
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -170,7 +170,6 @@ def _hop(shortest: int) -> int:
 
 def _tried(method: ModelMethod, program: StreamProgram, hop: int, declared: int | None) -> ModelMethod:
     """The method with its latency, or with the reason why it cannot be played."""
-    data = asdict(method)
     try:
         frames = measure(method, program, hop) if declared is None and method.sound else None
         if frames is None:
@@ -178,12 +177,12 @@ def _tried(method: ModelMethod, program: StreamProgram, hop: int, declared: int 
             for x in (0.0, 0.5):
                 _answer(method, run, np.full((method.inputs, hop // method.in_ratio), x, np.float32), hop)
     except ModelError as error:
-        return ModelMethod(**{**data, "problem": str(error)})
+        return replace(method, problem=str(error))
     except Exception as error:
-        return ModelMethod(**{**data, "problem": f"failed when it was tried ({sentence(error)})"})
+        return replace(method, problem=f"failed when it was tried ({sentence(error)})")
     if declared is not None:
-        return ModelMethod(**{**data, "latency": declared, "source": "declared"})
-    return method if frames is None else ModelMethod(**{**data, "latency": frames, "source": "measured"})
+        return replace(method, latency=declared, source="declared")
+    return method if frames is None else replace(method, latency=frames, source="measured")
 
 
 def measure(method: ModelMethod, program: StreamProgram, hop: int) -> int | None:
