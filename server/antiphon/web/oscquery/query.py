@@ -110,11 +110,6 @@ def find(path: str, graph: Graph, catalog: Catalog, value: ValueOf, methods: tup
     return entry
 
 
-def tree(graph: Graph, catalog: Catalog, value: ValueOf, methods: tuple[Method, ...] = ()) -> Entry:
-    """Whole address space as JSON."""
-    return _with_nodes(_fixed(methods), graph, catalog, value, [])
-
-
 @cache
 def _fixed(methods: tuple[Method, ...]) -> Entry:
     """Tree of the fixed addresses, shared between answers and read-only."""
