@@ -21,17 +21,9 @@ from antiphon_library.commands.printing import lines_of_fits, print_rows, reason
 from antiphon_library.records import KINDS, findings
 
 ANSWER = (
-    "tempo",
-    "tempo_confidence",
-    "beats",
-    "downbeats",
-    "key",
-    "key_confidence",
-    "chords",
-    "sections",
-    "kind",
+    "tempo", "tempo_confidence", "beats", "downbeats", "key", "key_confidence", "chords", "sections", "kind",
     "kind_confidence",
-)
+)  # fmt: skip
 """Quantities printed by `library analyse FILE --json`, beside the duration and those of `--only`."""
 MAX_BEATS = 300
 """Maximum beats of a loop: a minute at the fastest tempo."""
