@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -36,19 +37,9 @@ def descriptions() -> list[dict[str, Any]]:
             problem = str(error)
         except Exception as error:
             problem = f"the analysis {name!r} failed: {type(error).__name__}: {error}"
-        quantities = [
-            {"name": quantity.name, "kind": quantity.kind, "unit": quantity.unit, "doc": quantity.doc}
-            for quantity in analysis.quantities
-        ]
-        found.append(
-            {
-                "name": name,
-                "labels": labels,
-                "shortest": analysis.shortest,
-                "quantities": quantities,
-                "problem": problem,
-            }
-        )
+        quantities = [asdict(quantity) for quantity in analysis.quantities]
+        more = {"shortest": analysis.shortest, "quantities": quantities, "problem": problem}
+        found.append({"name": name, "labels": labels, **more})
     return found
 
 

@@ -25,7 +25,7 @@ from antiphon_classify.musicnn import (
     MusicnnAnswers,
     PatchStream,
     answers,
-    mean_probabilities,
+    tag_probabilities,
     tags_of,
 )
 
@@ -150,8 +150,8 @@ class Tags(MusicnnAnalysis):
 
     def values(self, msd: MusicnnAnswers, mtt: MusicnnAnswers) -> Mapping[str, Any]:
         known: dict[str, list[float]] = {}
-        for name, found in zip(NETWORKS, (msd, mtt), strict=True):
-            for tag, probability in zip(tags_of(name), mean_probabilities(found).tolist(), strict=True):
+        for found in tag_probabilities((msd, mtt)):
+            for tag, probability in found.items():
                 known.setdefault(tag.lower(), []).append(probability)
         ranked = sorted(((tag, float(np.mean(each))) for tag, each in known.items()), key=lambda row: (-row[1], row[0]))
         count = max(MIN_COUNT, sum(probability >= LEAST for _, probability in ranked))

@@ -13,14 +13,12 @@ from antiphon.api.backends.models import ModelError
 from antiphon_classify.instruments import EXCERPT, MEL, VOICE, Instruments
 from antiphon_classify.labels import GENRES, UNKNOWN
 from antiphon_classify.musicnn import (
-    NETWORKS,
     MusicnnAnalysis,
     MusicnnAnswers,
     MusicnnRun,
     PatchStream,
     answers,
-    mean_probabilities,
-    tags_of,
+    tag_probabilities,
 )
 
 MAX_GENRES = 3
@@ -94,7 +92,7 @@ class Genre(MusicnnAnalysis):
 
     def of_families(self, msd: MusicnnAnswers, mtt: MusicnnAnswers, families: set[str]) -> Mapping[str, Any]:
         """Quantities of a sound with these detected families of instruments."""
-        first, second = named_tags(msd, mtt)
+        first, second = tag_probabilities((msd, mtt))
         found = probabilities(first, second)
         order = sorted(GENRES, key=lambda name: -found[name])
         likely = found[order[0]]
@@ -131,15 +129,6 @@ class GenreRun(MusicnnRun):
         except ModelError:  # its weights are missing
             return super().values(patches)
         return self._genre.of_families(*answers(patches), families)
-
-
-def named_tags(msd: MusicnnAnswers, mtt: MusicnnAnswers) -> tuple[dict[str, float], dict[str, float]]:
-    """Tag probabilities of each network by name, means over patches."""
-    first, second = (
-        dict(zip(tags_of(name), mean_probabilities(found).tolist(), strict=True))
-        for name, found in zip(NETWORKS, (msd, mtt), strict=True)
-    )
-    return first, second
 
 
 def probabilities(msd: Mapping[str, float], mtt: Mapping[str, float]) -> dict[str, float]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from antiphon.api import F32, F64, Samples
 from antiphon.api.backends.analysis import Analysis, AnalysisRun, LogMelStream, MelSettings, Quantity
 from antiphon.api.backends.models import ModelError, logistic, manifest_entry, read_weights
-from antiphon_classify.musicnn import NETWORKS, SILENT, PatchStream, answers, check_length, mean_probabilities, tags_of
+from antiphon_classify.musicnn import PatchStream, answers, check_length, is_audible, tag_probabilities
 
 RANGE = 80.0
 """Dynamic range in dB below an excerpt's loudest point."""
@@ -183,7 +183,7 @@ class Instruments(Analysis):
 
     def with_musicnn(self, logits: F64, patches: F32) -> F64:
         """Scaled logits `[labels]` of a sound, averaged with those of MTT for families known to it."""
-        tags = dict(zip(tags_of(NETWORKS[1]), mean_probabilities(answers(patches)[1]).tolist(), strict=True))
+        _, tags = tag_probabilities(answers(patches))
         found = logits.copy()
         for label, (offset, names) in MTT_FAMILIES.items():
             likely = min(max(max(tags[name] for name in names), 1e-6), 1.0 - 1e-6)
@@ -269,11 +269,6 @@ class InstrumentsRun(AnalysisRun):
         odds = np.zeros((len(starts), logits.shape[1]))
         odds[self._audible] = logistic(self._instruments.scaled(logits))
         return spans(odds, starts, self._samples / MEL.rate, self._instruments)
-
-
-def is_audible(excerpts: F32) -> NDArray[np.bool_]:
-    """Which excerpts, float32 `[n, frames, bands]` in dB, are no silence: a single low tone is none."""
-    return np.asarray((10.0 ** (excerpts / 10.0)).mean(axis=(1, 2)) > SILENT)
 
 
 def join_logits(logits: F32) -> F32:

@@ -7,7 +7,7 @@ Last.fm's listeners, MTT those of the players of a game (MagnaTagATune).
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any, ClassVar, Literal
@@ -166,7 +166,7 @@ class PatchStream:
         self._rest = np.concatenate(parts)
         while len(self._rest) >= self._frames:
             patch, self._rest = self._rest[: self._frames], self._rest[self._frames :].copy()
-            if _is_audible(patch):
+            if is_audible(patch):
                 if self._seen % self._every == 0:
                     self._held.append(patch)
                 self._seen += 1
@@ -177,7 +177,7 @@ class PatchStream:
         """Patches `[n, frames, bands]` in dB at equal distances, at most `most`, without silent ones. Called once."""
         self.push(np.zeros(0, np.float32), last=True)
         whole = list(self._held)
-        if self._every == 1 and len(self._rest) and _is_audible(self._rest):
+        if self._every == 1 and len(self._rest) and is_audible(self._rest):
             whole.append(self._rest)
         if not whole:
             return np.zeros((0, self._frames, self._rest.shape[1]), np.float32)
@@ -190,8 +190,9 @@ class PatchStream:
         return np.stack([mel[start : start + length] for start in starts.clip(0, len(mel) - length)])
 
 
-def _is_audible(mel: F32) -> bool:
-    return bool((10.0 ** (mel / 10.0)).mean() > SILENT)
+def is_audible(mel: F32) -> NDArray[np.bool_]:
+    """Which excerpts, `[…, frames, bands]` in dB, are no silence: a single low tone is none."""
+    return np.asarray((10.0 ** (mel / 10.0)).mean(axis=(-2, -1)) > SILENT)
 
 
 @cache
@@ -218,9 +219,10 @@ def _answers(patches: bytes) -> tuple[MusicnnAnswers, MusicnnAnswers]:
     return msd, mtt
 
 
-def mean_probabilities(found: MusicnnAnswers) -> F32:
-    """Mean of each tag over patches, `[50]`."""
-    return np.asarray(logistic(found.logits).mean(axis=0), np.float32)
+def tag_probabilities(found: Sequence[MusicnnAnswers]) -> list[dict[str, float]]:
+    """Probability of each tag by name, the mean over patches, for each network of `answers`."""
+    means = (logistic(one.logits).mean(axis=0).astype(np.float32).tolist() for one in found)
+    return [dict(zip(tags_of(name), mean, strict=True)) for name, mean in zip(NETWORKS, means, strict=True)]
 
 
 class MusicnnAnalysis(Analysis):

@@ -100,12 +100,7 @@ async def _captured(request: OscRequest, path: Path, node: str) -> int:
 
 async def _asked(*words: str) -> bytes:
     """Output of `antiphon library`; `UsageError` with its reason on failure."""
-    process = await start_command(
-        bound_command("antiphon", "library", *words),
-        stdin=DEVNULL,
-        stdout=PIPE,
-        stderr=PIPE,
-    )
+    process = await start_command(bound_command("antiphon", "library", *words), stdin=DEVNULL, stdout=PIPE, stderr=PIPE)
     try:
         found, problem = await process.communicate()
     finally:

@@ -12,7 +12,7 @@ from typing import Any
 
 from antiphon.api.backends.analysis import FolderSound
 from antiphon_library.records import CatalogueRow, FileEntry, FileState, SoundIdentity, json_of, words_of
-from antiphon_library.schema import FILE, explain_errors, open_database, transaction
+from antiphon_library.schema import FILE, Reader, explain_errors, open_database, transaction
 from antiphon_library.taste_tables import TasteTables
 
 _ROWS = """SELECT f.path, s.duration, s.rate, s.channels, f.tags, f.problem, f.missing, s.id
@@ -29,6 +29,7 @@ class Catalogue:
     def __init__(self, root: Path, *, make: bool = True) -> None:
         self.path = root / FILE
         self._base = open_database(root, make=make)
+        self._read = Reader(self._base, self.path)
         self.taste = TasteTables(self._base, self.path)
 
     @staticmethod
@@ -48,23 +49,20 @@ class Catalogue:
 
     def states(self) -> dict[bytes, FileState | None]:
         """File states by path as of their last read; None for one missing since."""
-        with explain_errors(self.path):
-            rows = self._base.execute("SELECT path, size, mtime, missing FROM files")
-            return {path: None if missing else FileState(size, mtime) for path, size, mtime, missing in rows}
+        rows = self._read("SELECT path, size, mtime, missing FROM files")
+        return {path: None if missing else FileState(size, mtime) for path, size, mtime, missing in rows}
 
     def digests(self) -> frozenset[str]:
         """Digests of the bytes of all good files."""
-        with explain_errors(self.path):
-            return frozenset(d for (d,) in self._base.execute("SELECT digest FROM files WHERE sound IS NOT NULL"))
+        return frozenset(d for (d,) in self._read("SELECT digest FROM files WHERE sound IS NOT NULL"))
 
     def sound_of(self, digest: str) -> tuple[SoundIdentity, dict[str, str]]:
-        """Sound and tags of the good files whose bytes have one of `digests`."""
-        with explain_errors(self.path):
-            row = self._base.execute(
-                "SELECT s.digest, s.duration, s.rate, s.channels, f.tags FROM files f JOIN sounds s ON s.id = f.sound "
-                "WHERE f.digest = ?",
-                (digest,),
-            ).fetchone()
+        """Sound and tags of a good file whose bytes have this digest."""
+        row, *_ = self._read(
+            "SELECT s.digest, s.duration, s.rate, s.channels, f.tags FROM files f JOIN sounds s ON s.id = f.sound "
+            "WHERE f.digest = ? LIMIT 1",
+            digest,
+        )
         return SoundIdentity(*row[:4]), json.loads(row[4])
 
     def put(self, entry: FileEntry) -> None:
@@ -100,41 +98,35 @@ class Catalogue:
 
     def sounds(self) -> list[tuple[str, bytes, float, dict[str, int]]]:
         """Digest, path, seconds and analysis versions of each good present file, by path."""
-        with explain_errors(self.path):
-            files = self._base.execute(
-                "SELECT s.id, s.digest, f.path, s.duration FROM files f JOIN sounds s ON s.id = f.sound "
-                "WHERE f.missing = 0 ORDER BY f.path"
-            ).fetchall()
-            versions: dict[int, dict[str, int]] = {}
-            for sound, analysis, version in self._base.execute("SELECT sound, analysis, version FROM results"):
-                versions.setdefault(sound, {})[analysis] = version
+        files = self._read(
+            "SELECT s.id, s.digest, f.path, s.duration FROM files f JOIN sounds s ON s.id = f.sound "
+            "WHERE f.missing = 0 ORDER BY f.path"
+        )
+        versions: dict[int, dict[str, int]] = {}
+        for sound, analysis, version in self._read("SELECT sound, analysis, version FROM results"):
+            versions.setdefault(sound, {})[analysis] = version
         return [(digest, path, duration, versions.get(sound, {})) for sound, digest, path, duration in files]
 
     def versions(self, digest: str) -> dict[str, int]:
         """Result versions of a sound, by analysis."""
-        with explain_errors(self.path):
-            rows = self._base.execute(
-                "SELECT analysis, version FROM results WHERE sound = (SELECT id FROM sounds WHERE digest = ?)",
-                (digest,),
-            )
-            return dict(rows.fetchall())
+        of_sound = "SELECT id FROM sounds WHERE digest = ?"
+        return dict(self._read(f"SELECT analysis, version FROM results WHERE sound = ({of_sound})", digest))
 
     def folder_sounds(self, folder: bytes, analysis: str) -> dict[bytes, FolderSound]:
         """Files of a folder by path, with results of one analysis and of its variants (`name variant`)."""
         within, variants = folder.rstrip(b"/") + b"/", f"{analysis} "
         found: dict[bytes, FolderSound] = {}
-        with explain_errors(self.path):
-            rows = self._base.execute(
-                "SELECT f.path, f.problem, s.digest, r.analysis, r.version, r.data, r.problem FROM files f "
-                "LEFT JOIN sounds s ON s.id = f.sound LEFT JOIN results r ON r.sound = s.id "
-                "AND (r.analysis = ? OR substr(r.analysis, 1, ?) = ?) "
-                "WHERE f.missing = 0 AND substr(f.path, 1, ?) = ? ORDER BY f.path",
-                (analysis, len(variants), variants, len(within), within),
-            )
-            for path, bad, digest, name, version, data, problem in rows:
-                file = found.setdefault(path, FolderSound(digest or "", bad, {}))
-                if name is not None:
-                    file.results[name] = (version, json.loads(data), problem)
+        rows = self._read(
+            "SELECT f.path, f.problem, s.digest, r.analysis, r.version, r.data, r.problem FROM files f "
+            "LEFT JOIN sounds s ON s.id = f.sound LEFT JOIN results r ON r.sound = s.id "
+            "AND (r.analysis = ? OR substr(r.analysis, 1, ?) = ?) "
+            "WHERE f.missing = 0 AND substr(f.path, 1, ?) = ? ORDER BY f.path",
+            *(analysis, len(variants), variants, len(within), within),
+        )
+        for path, bad, digest, name, version, data, problem in rows:
+            file = found.setdefault(path, FolderSound(digest or "", bad, {}))
+            if name is not None:
+                file.results[name] = (version, json.loads(data), problem)
         return found
 
     def put_results(self, digest: str, results: Mapping[str, tuple[int, Mapping[str, Any] | None, str]]) -> None:
@@ -158,31 +150,26 @@ class Catalogue:
 
     def landmark_serials(self) -> frozenset[int]:
         """Serial numbers of all landmarks; a number is never used again."""
-        with explain_errors(self.path):
-            return frozenset(serial for (serial,) in self._base.execute("SELECT serial FROM landmarks"))
+        return frozenset(serial for (serial,) in self._read("SELECT serial FROM landmarks"))
 
     def landmarks(self, serials: Collection[int]) -> Iterator[tuple[int, bytes]]:
         """(serial number, packed landmarks) of each of `serials` that is stored."""
         for serial in serials:
-            with explain_errors(self.path):
-                row = self._base.execute("SELECT data FROM landmarks WHERE serial = ?", (serial,)).fetchone()
-            if row is not None:
-                yield serial, row[0]
+            for (data,) in self._read("SELECT data FROM landmarks WHERE serial = ?", serial):
+                yield serial, data
 
     def files_of(self, serial: int) -> tuple[int, list[bytes]]:
         """Number of the sound with these landmarks, 0 for none, and the paths of its present files."""
-        with explain_errors(self.path):
-            rows = self._base.execute(
-                "SELECT l.sound, f.path FROM landmarks l JOIN files f ON f.sound = l.sound "
-                "WHERE l.serial = ? AND f.missing = 0 ORDER BY f.path",
-                (serial,),
-            ).fetchall()
+        rows = self._read(
+            "SELECT l.sound, f.path FROM landmarks l JOIN files f ON f.sound = l.sound "
+            "WHERE l.serial = ? AND f.missing = 0 ORDER BY f.path",
+            serial,
+        )
         return (rows[0][0] if rows else 0), [path for _, path in rows]
 
     def files_of_sound(self, sound: int) -> list[bytes]:
         """The paths of the files of a sound, in order."""
-        with explain_errors(self.path):
-            return [p for (p,) in self._base.execute("SELECT path FROM files WHERE sound = ? ORDER BY path", (sound,))]
+        return [path for (path,) in self._read("SELECT path FROM files WHERE sound = ? ORDER BY path", sound)]
 
     def rows(
         self, words: Collection[str] = (), path: bytes | None = None, only: Sequence[str] = ()
@@ -202,23 +189,17 @@ class Catalogue:
             within = path.rstrip(b"/") + b"/"
             conditions.append("(f.path = ? OR substr(f.path, 1, ?) = ?)")
             given += [path, len(within), within]
-        with explain_errors(self.path):
-            found = self._base.execute(f"{_ROWS} WHERE {' AND '.join(conditions)} ORDER BY f.path", given).fetchall()
-            for where, duration, rate, channels, tags, problem, missing, sound in found:
-                results = self._results(sound, only)
-                yield CatalogueRow(where, duration, rate, channels, json.loads(tags), problem, bool(missing), results)
+        found = self._read(f"{_ROWS} WHERE {' AND '.join(conditions)} ORDER BY f.path", *given)
+        for where, duration, rate, channels, tags, problem, missing, sound in found:
+            results = self._results(sound, only)
+            yield CatalogueRow(where, duration, rate, channels, json.loads(tags), problem, bool(missing), results)
 
     def _results(self, sound: int | None, only: Sequence[str]) -> dict[str, tuple[int, Mapping[str, Any] | None, str]]:
         # what was analysed and not found is null, what was not analysed is not there
         these = f"SELECT json_group_object(key, value) FROM json_each(data) WHERE key IN ({', '.join('?' * len(only))})"
-        rows = self._base.execute(
-            f"SELECT analysis, version, {f'({these})' if only else 'data'}, problem FROM results WHERE sound = ?",
-            (*only, sound),
-        )
-        found = {}
-        for name, version, data, problem in rows:
-            found[name] = (version, json.loads(data), problem)
-        return found
+        data = f"({these})" if only else "data"
+        rows = self._read(f"SELECT analysis, version, {data}, problem FROM results WHERE sound = ?", *only, sound)
+        return {name: (version, json.loads(values), problem) for name, version, values, problem in rows}
 
     def _sound_id(self, sound: SoundIdentity) -> int:
         self._base.execute(

@@ -31,13 +31,7 @@ from antiphon.api.backends.http import (
     operation,
     record,
 )
-from antiphon.api.backends.runtime import (
-    TERM_SECONDS,
-    bound_command,
-    end_session,
-    missing_modules,
-    start_command,
-)
+from antiphon.api.backends.runtime import TERM_SECONDS, bound_command, end_session, missing_modules, start_command
 
 if TYPE_CHECKING:
     from antiphon_library.catalogue import Catalogue
@@ -162,14 +156,7 @@ class LibraryRoutes:
     def _placed(self) -> bool:
         return self._work is None or self._work.done()
 
-    @operation(
-        "POST",
-        "/api/library/next",
-        Matches,
-        body=Next,
-        plain=True,
-        example={"body": {"count": 8, "like": 1}},
-    )
+    @operation("POST", "/api/library/next", Matches, body=Next, plain=True, example={"body": {"count": 8, "like": 1}})
     async def next(self, request: HttpRequest, body: object) -> Response:
         """What comes next, after signals about tracks, which are stored.
 

@@ -7,6 +7,7 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from antiphon.api import FileError
 from antiphon.api.backends.files import make_folder
@@ -122,6 +123,18 @@ def explain_errors(path: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise FileError(f"cannot use the library {path}: {_reason(error)}") from None
+
+
+class Reader:
+    """Reads rows of the database at `path`, which its errors name."""
+
+    def __init__(self, base: sqlite3.Connection, path: Path) -> None:
+        self._base, self._path = base, path
+
+    def __call__(self, statement: str, *given: Any) -> list[Any]:
+        """All rows of a statement. Raises `FileError` as `explain_errors`."""
+        with explain_errors(self._path):
+            return self._base.execute(statement, given).fetchall()
 
 
 def _reason(error: sqlite3.Error) -> str:

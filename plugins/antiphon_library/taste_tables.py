@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from antiphon.api.backends.runtime import composed
 from antiphon_library.records import UNHEARD, findings
-from antiphon_library.schema import explain_errors, transaction
+from antiphon_library.schema import Reader, explain_errors, transaction
 from antiphon_library.vector_file import QUANTITY
 
 KINDS = ("like", "dislike", "skip", "play")
@@ -64,12 +64,11 @@ class TasteTables:
     """
 
     def __init__(self, base: sqlite3.Connection, path: Path) -> None:
-        self._base, self._path = base, path
+        self._base, self._path, self._read = base, path, Reader(base, path)
 
     def stamp(self) -> tuple[float, ...]:
         """Version stamp of `tracks`, `companions` and `places`."""
-        with explain_errors(self._path):
-            return tuple(self._base.execute(_STAMP).fetchone())
+        return tuple(*self._read(_STAMP))
 
     def tracks(self) -> list[TrackRow]:
         """Existing sounds, each once, in order of their numbers."""
@@ -85,45 +84,36 @@ class TasteTables:
 
     def samples(self) -> frozenset[int]:
         """Loops and one-shots, and sounds analysed by the plugin `loops` alone."""
-        found = set()
-        with explain_errors(self._path):
-            for sound, duration, data, others in self._base.execute(_SAMPLES):
-                names = ("loop_confidence", "loop_ending", "no_loop")
-                values = {name: value for name, value in zip(names, json.loads(data), strict=True) if value is not None}
-                if not others or findings(duration, {**UNHEARD, **values})["kind"] in ("loop", "one-shot"):
-                    found.add(sound)
+        found, names = set(), ("loop_confidence", "loop_ending", "no_loop")
+        for sound, duration, data, others in self._read(_SAMPLES):
+            values = {name: value for name, value in zip(names, json.loads(data), strict=True) if value is not None}
+            if not others or findings(duration, {**UNHEARD, **values})["kind"] in ("loop", "one-shot"):
+                found.add(sound)
         return frozenset(found)
 
     def sounds_without_vector(self) -> frozenset[int]:
         """Sounds whose analysis gave no vector: they are silent, or too short."""
-        with explain_errors(self._path):
-            found = self._base.execute(f"SELECT sound FROM results WHERE json_type(data, '$.\"{QUANTITY}\"') = 'null'")
-            return frozenset(sound for (sound,) in found)
+        found = self._read(f"SELECT sound FROM results WHERE json_type(data, '$.\"{QUANTITY}\"') = 'null'")
+        return frozenset(sound for (sound,) in found)
 
     def sound_of_file(self, path: bytes) -> int | None:
         """Sound of a good file; None without one."""
-        with explain_errors(self._path):
-            row = self._base.execute("SELECT sound FROM files WHERE path = ?", (path,)).fetchone()
-        return None if row is None else row[0]
+        return next((sound for (sound,) in self._read("SELECT sound FROM files WHERE path = ?", path)), None)
 
     def path_of(self, path: bytes) -> bytes:
         """The path as the catalogue spells it, whichever way its accents are written; itself where it has none."""
         if path.isascii() or self.sound_of_file(path) is not None:
             return path
         name = composed(os.fsdecode(path))
-        with explain_errors(self._path):
-            paths = self._base.execute("SELECT path FROM files ORDER BY path")
-            return next((found for (found,) in paths if composed(os.fsdecode(found)) == name), path)
+        paths = self._read("SELECT path FROM files ORDER BY path")
+        return next((found for (found,) in paths if composed(os.fsdecode(found)) == name), path)
 
     def file_of_sound(self, sound: int) -> bytes | None:
         """Present file of a sound; None without one."""
         if not 0 <= sound < 2**63:
             return None
-        with explain_errors(self._path):
-            row = self._base.execute(
-                "SELECT path FROM files WHERE sound = ? AND missing = 0 ORDER BY path LIMIT 1", (sound,)
-            ).fetchone()
-        return None if row is None else row[0]
+        rows = self._read("SELECT path FROM files WHERE sound = ? AND missing = 0 ORDER BY path LIMIT 1", sound)
+        return next((path for (path,) in rows), None)
 
     def put_signals(self, signals: Iterable[tuple[int, str]]) -> None:
         """Adds signals (sound, kind), in order."""
@@ -135,8 +125,7 @@ class TasteTables:
 
     def signals(self) -> list[Signal]:
         """All signals, the oldest first."""
-        with explain_errors(self._path):
-            return [Signal(*row) for row in self._base.execute("SELECT sound, kind, time FROM signals ORDER BY id")]
+        return [Signal(*row) for row in self._read("SELECT sound, kind, time FROM signals ORDER BY id")]
 
     def delete_signals(self) -> int:
         """Removes all signals; returns how many there were."""
@@ -145,8 +134,7 @@ class TasteTables:
 
     def companions(self) -> list[tuple[int, int, float]]:
         """(sound, other, weight) of co-played sounds, each pair in both directions."""
-        with explain_errors(self._path):
-            return self._base.execute("SELECT sound, other, weight FROM companions").fetchall()
+        return self._read("SELECT sound, other, weight FROM companions")
 
     def put_companions(self, rows: Iterable[tuple[int, int, float]]) -> None:
         """Replaces all companions."""
@@ -156,8 +144,7 @@ class TasteTables:
 
     def places(self) -> dict[int, tuple[float, float]]:
         """Map positions by sound."""
-        with explain_errors(self._path):
-            return {sound: (x, y) for sound, x, y in self._base.execute("SELECT sound, x, y FROM places")}
+        return {sound: (x, y) for sound, x, y in self._read("SELECT sound, x, y FROM places")}
 
     def put_places(self, places: Mapping[int, tuple[float, float]], *, all_anew: bool) -> None:
         """Writes positions; with `all_anew` replaces all. Deleted sounds are skipped."""

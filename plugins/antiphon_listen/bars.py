@@ -29,11 +29,6 @@ _ONSET_OFFSETS = (-4, -2, -1, 1, 2, 4)
 """Beat offsets whose onsets are features."""
 
 
-def downbeats(curves: MusicCurves, grid: BeatGrid, tables: Tables) -> F64:
-    """Times of the downbeats in seconds."""
-    return find_downbeats(bar_odds(curves, grid, tables), grid.beats)
-
-
 def bar_odds(curves: MusicCurves, grid: BeatGrid, tables: Tables) -> F64:
     """Log odds of each beat being a downbeat, `[n]`."""
     if len(grid.beats) < MIN_BEATS:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -107,29 +107,6 @@ def _ranges(bars: set[int]) -> str:
             runs.append([bar, bar])
     text = ", ".join(f"{a + 1}" if a == b else f"{a + 1}-{b + 1}" for a, b in runs)
     return f"bar {text}" if len(bars) == 1 else f"bars {text}"
-
-
-def render(
-    library: Path,
-    settings: Mapping[str, Value],
-    rate: int = 44100,
-    channels: int = 2,
-    progress: Callable[[int], None] | None = None,
-) -> Samples:
-    """Whole piece, float32 `[channels, frames]`, by parameters of `loops`; bpm 0 is 120.
-
-    Raises UsageError: a parameter is unknown. Raises ParamError: a value is out of range. Raises PluginError: the
-    library has no loop for the settings.
-    """
-    piece = Piece(library, settings, rate, channels)
-    out = np.zeros((channels, piece.frames), np.float32)
-    at = 0
-    for block in piece.blocks():
-        out[:, at : at + block.shape[1]] = block
-        at += block.shape[1]
-        if progress is not None:
-            progress(at)
-    return out
 
 
 def check_settings(settings: Mapping[str, Value]) -> tuple[dict[str, Any], float, int]:

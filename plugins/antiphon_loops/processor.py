@@ -81,7 +81,7 @@ class Loops(Processor):
             here.newest["loops", self.node] = self
 
     def reset(self) -> None:
-        self._bar = -1
+        self.bar = -1  # number of the playing bar, from 0; -1 before the first
         self._intensity = self._next_intensity = -1.0
         self._coming: LoopMaterial | None = None
         self._latched = -1
@@ -128,7 +128,7 @@ class Loops(Processor):
         convert_channels(scratch, out)
         source.playing = self._now is not None
         io.report("loops", source.count)
-        io.report("layers", 0 if silent else self._layers())
+        io.report("layers", 0 if silent else len(self.sounding))
         io.report("fit", self.fit or 0.0)
         io.report("waiting", float(source.busy))
 
@@ -138,11 +138,11 @@ class Loops(Processor):
         if t.playing:
             beat = self._own if own else max(0.0, t.beat)
             if self._tail <= 0 or abs(beat - self._expected) > _JUMP_BEATS:
-                if self._tail > 0 and self._now is not None and self._bar >= 0:
+                if self._tail > 0 and self._now is not None and self.bar >= 0:
                     self._fading = _FadingOut(
-                        self._now, self._bar, self._expected, self._tempo, self._previous_intensity, self._intensity
+                        self._now, self.bar, self._expected, self._tempo, self._previous_intensity, self._intensity
                     )
-                self._opened, self._bar, self._latched = 0, -1, -1
+                self._opened, self.bar, self._latched = 0, -1, -1
             self._tail = round(_SHUT * self._rate)
         else:
             beat = self._expected
@@ -190,7 +190,7 @@ class Loops(Processor):
             here = beat + at * per_frame
             bar = math.floor(here / 4.0 + 1e-9)
             inside = max(0.0, here - 4.0 * bar)
-            if bar != self._bar:
+            if bar != self.bar:
                 self._turn(io, source, bar, tempo)
             whole = math.floor(inside + 1e-9)
             edge = min(whole + 1.0, 4.0 - LATCH_BEATS)
@@ -210,14 +210,14 @@ class Loops(Processor):
 
     def _turn(self, io: IO, source: MaterialSource, bar: int, tempo: float) -> None:
         """Starts a bar with its latched material and intensity."""
-        follows = self._bar >= 0 and bar == self._bar + 1 and self._latched == self._bar
+        follows = self.bar >= 0 and bar == self.bar + 1 and self._latched == self.bar
         if not follows:
             self._latch(io, source, bar - 1, tempo)
             self._intensity = -1.0
         self._previous_intensity = self._intensity
         if self._coming is not None:
             self._now, self._coming, self._previous_intensity = self._coming, None, -1.0
-        self._intensity, self._bar = self._next_intensity, bar
+        self._intensity, self.bar = self._next_intensity, bar
 
     def _latch(self, io: IO, source: MaterialSource, bar: int, tempo: float) -> None:
         """Latches the material and intensity of the next bar."""
@@ -232,12 +232,8 @@ class Loops(Processor):
         self._previous_intensity = -1.0
         source.begin(self._request(io, tempo), io)
         if old is not None and old._now is not None and old._rate == self._rate and self._plays(old, io):
-            self._now, self._bar, self._intensity, self._next_intensity = (
-                old._now,
-                old._bar,
-                old._intensity,
-                old._intensity,
-            )
+            self._now, self.bar = old._now, old.bar
+            self._intensity = self._next_intensity = old._intensity
             self._previous_intensity = old._previous_intensity if old._sample != io.time.sample else old._intensity
             self._own, self._expected, self._opened, self._tail = old._own, old._expected, old._opened, old._tail
             if old._sample != io.time.sample:
@@ -249,32 +245,17 @@ class Loops(Processor):
 
     def _request(self, io: IO, tempo: float) -> LoopRequest:
         bpm = round(min(FASTEST, max(SLOWEST, tempo)), 3)
-        return LoopRequest(
-            bpm,
-            int(io.value("bars")),
-            str(io.value("key")),
-            str(io.value("mood")),
-            int(io.value("seed")),
-            self._roles,
-            self._style,
-            bool(io.value("voice")),
-        )
-
-    def _layers(self) -> int:
-        return len(self.sounding)
+        key, mood = str(io.value("key")), str(io.value("mood"))
+        bars, seed = int(io.value("bars")), int(io.value("seed"))
+        return LoopRequest(bpm, bars, key, mood, seed, self._roles, self._style, bool(io.value("voice")))
 
     @property
     def sounding(self) -> list[LoopChoice]:
         if self._now is None or not self._now.plan.bars:
             return []
         plan = self._now.plan
-        layers = plan.bars[self._bar % len(plan.bars)]
+        layers = plan.bars[self.bar % len(plan.bars)]
         return [plan.choices[x.choice] for x in layers if x.enters <= self._intensity]
-
-    @property
-    def bar(self) -> int:
-        """Number of the playing bar, from 0; -1 before the first."""
-        return self._bar
 
     @property
     def key(self) -> str | None:

@@ -32,14 +32,10 @@ _SEPARATE_FIELDS = ("fit", "labels")
 class Loop:
     """Analysis results of one loop in a library.
 
-    Attributes:
-        tempo_sure: Confidence, 0 to 1, from the distance to the second best tempo; 0 without a beat, 1 where the
-            tempo was given.
-        tempo_from: Where the tempo is from: "sound", "name", "number" (one alone in the name), "file" (a chunk of
-            it) or "user".
-        confidence: How certain it is that it is a loop with a beat, 0 to 1; 0 where an older version has not said
-            it.
-        fit: The quantities of the analysis `fit`, rows of their own in the catalogue; none where that is missing.
+    `tempo_sure`: confidence, 0 to 1, from the distance to the second best tempo; 0 without a beat, 1 where the tempo
+    was given. `tempo_from`: "sound", "name", "number" (one alone in the name), "file" (a chunk of it) or "user".
+    `confidence`: how certain it is that it is a loop with a beat, 0 to 1; 0 where an older version has not said it.
+    `fit`: the quantities of the analysis `fit`, rows of their own in the catalogue; none where that is missing.
     """
 
     file: str

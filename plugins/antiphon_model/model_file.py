@@ -15,7 +15,7 @@ import os
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
 from typing import Any
@@ -225,11 +225,6 @@ def _described(path: str, size: int, description: dict[str, Any]) -> ModelFile:
         methods=tuple(ModelMethod(**method) for method in description["methods"]),
         attributes=tuple((str(name), str(kind)) for name, kind in description["attributes"]),
     )
-
-
-def as_data(method: ModelMethod) -> dict[str, Any]:
-    """Attributes of a method by name, for JSON."""
-    return asdict(method)
 
 
 class Library:

@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 import time
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from antiphon.api.backends.models import ModelError, looks_like_onnx
 from antiphon.api.backends.runtime import ForkedEnd, limit_resources, run_forked
 from antiphon_model import archive
 from antiphon_model.landlock import StreamProgram, confine, sentence
-from antiphon_model.model_file import MAX_BYTES, MIN_HOP, REFUSAL_SECONDS, SLOW_SECONDS, ModelMethod, as_data
+from antiphon_model.model_file import MAX_BYTES, MIN_HOP, REFUSAL_SECONDS, SLOW_SECONDS, ModelMethod
 
 MAX_ANSWER = 1 << 16
 """Maximum bytes of a description."""
@@ -129,7 +130,7 @@ def _torchscript(data: bytes) -> dict[str, Any]:
         "rate": torchscript.rate(module),
         "hop": shortest,
         "fixed": False,
-        "methods": [as_data(method) for method in methods],
+        "methods": [asdict(method) for method in methods],
         "attributes": [[name, " ".join(kind)] for name, kind in kinds.items()],
     }
 
@@ -158,7 +159,7 @@ def _onnx(data: bytes) -> dict[str, Any]:
         "rate": declared.get("rate", 0),
         "hop": shortest,
         "fixed": bool(model.frames),
-        "methods": [as_data(method)],
+        "methods": [asdict(method)],
         "attributes": [],
     }
 
@@ -169,7 +170,6 @@ def _hop(shortest: int) -> int:
 
 def _tried(method: ModelMethod, program: StreamProgram, hop: int, declared: int | None) -> ModelMethod:
     """The method with its latency, or with the reason why it cannot be played."""
-    data = as_data(method)
     try:
         frames = measure(method, program, hop) if declared is None and method.sound else None
         if frames is None:
@@ -177,12 +177,12 @@ def _tried(method: ModelMethod, program: StreamProgram, hop: int, declared: int 
             for x in (0.0, 0.5):
                 _answer(method, run, np.full((method.inputs, hop // method.in_ratio), x, np.float32), hop)
     except ModelError as error:
-        return ModelMethod(**{**data, "problem": str(error)})
+        return replace(method, problem=str(error))
     except Exception as error:
-        return ModelMethod(**{**data, "problem": f"failed when it was tried ({sentence(error)})"})
+        return replace(method, problem=f"failed when it was tried ({sentence(error)})")
     if declared is not None:
-        return ModelMethod(**{**data, "latency": declared, "source": "declared"})
-    return method if frames is None else ModelMethod(**{**data, "latency": frames, "source": "measured"})
+        return replace(method, latency=declared, source="declared")
+    return method if frames is None else replace(method, latency=frames, source="measured")
 
 
 def measure(method: ModelMethod, program: StreamProgram, hop: int) -> int | None:

@@ -38,15 +38,9 @@ RECORDS = {
 
 def library_file() -> str | None:
     """Name or path of FluidSynth's library, without loading it; None if it is not installed."""
-    for folder in _LIBRARY_FOLDERS:
-        for name in LIBRARIES:
-            if os.path.exists(f"{folder}/{name}"):
-                return f"{folder}/{name}"
-    for multiarch in sorted(Path("/usr/lib").glob("*-linux-gnu")):
-        for name in LIBRARIES:
-            if (multiarch / name).exists():
-                return str(multiarch / name)
-    return None
+    folders = (*_LIBRARY_FOLDERS, *sorted(Path("/usr/lib").glob("*-linux-gnu")))
+    paths = (f"{folder}/{name}" for folder in folders for name in LIBRARIES)
+    return next((path for path in paths if os.path.exists(path)), None)
 
 
 def find_soundfont() -> str | None:

@@ -11,7 +11,7 @@ from antiphon.kernel.control.osc.addresses import ADDRESSES
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.graph.patch import load as load_patch
 from antiphon.kernel.plugins.loader import load
-from antiphon.web.oscquery.query import method, tree
+from antiphon.web.oscquery.query import find, method
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,7 @@ def declared() -> Mapping[str, Declaration]:
         return next((param.default for param in cells if param.name == name), None)
 
     methods = tuple(method(item.path, item.args, item.doc) for item in ADDRESSES)
-    return declarations(tree(graph, catalog, value, methods))
+    return declarations(find("/", graph, catalog, value, methods) or {})
 
 
 def completed(declared: Mapping[str, Declaration], line: str) -> list[str]:

@@ -129,7 +129,8 @@ def test_an_address_that_is_command_and_container_is_both() -> None:
 
 def test_asking_does_not_change_the_shared_tree() -> None:
     ask("/")
-    bare = oscquery.tree(Graph(), CATALOG, value, METHODS)
+    bare = oscquery.find("/", Graph(), CATALOG, value, METHODS)
+    assert bare is not None
     assert "clean" not in bare["CONTENTS"]["node"]["CONTENTS"]
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from antiphon.api import F32, FileError
+from antiphon.api import F32
 from antiphon.api.backends.files import read_midi
 from antiphon_models.material import fluidsynth, sounds
 from antiphon_models.material.fluidsynth import FLUID, TIM, FluidSettings
@@ -87,31 +87,16 @@ def play(notes: list[Note], program: int, soundfont: Path) -> F32:
     return sounds.of_length(samples, round(SECONDS * RATE))
 
 
-def items(data: Path, soundfont: str, part: str, count: int, seed: int = 1) -> Iterator[TransferTask]:
-    """Tasks from songs and chorales of `data`, with pop909/ and jsb/.
-
-    The parts "tune" and "report" share neither songs nor pairs of instruments; `soundfont` is a key of `SOUNDFONTS`.
-
-    Raises `FileError`: songs, chorales, the soundfont or FluidSynth are missing.
-    """
-    absent = [str(path) for path in (data / "pop909", data / "jsb") if not path.exists()]
-    if missing := absent + fluidsynth.missing([SOUNDFONTS[soundfont]]):
-        raise FileError(f"transfer is measured on songs played by FluidSynth; missing: {', '.join(missing)}")
-    odd = part == "report"
-    rng = np.random.default_rng([seed, sorted(SOUNDFONTS).index(soundfont), odd])
-    yield from _tasks(_written(data, odd=odd), SOUNDFONTS[soundfont], count, rng, odd=odd)
-
-
 def training_items(data: Path, font: Path, count: int, seed: int) -> Iterator[TransferTask]:
-    """Training tasks: songs, chorales and pairs of instruments as those of part "tune", by any soundfont."""
+    """Training tasks: songs and chorales with even numbers, and half of the pairs of instruments, by any soundfont."""
     rng = np.random.default_rng([seed, *font.stem.encode()])
-    yield from _tasks(_written(data, odd=False), font, count, rng, odd=False)
+    yield from _tasks(_written(data), font, count, rng)
 
 
-def _written(data: Path, *, odd: bool) -> Callable[[str, np.random.Generator], list[Note]]:
-    """Function that draws notes of a kind, from songs and chorales with odd or even numbers."""
-    songs = [path for path in pop(data) if int(path.stem) % 2 == odd]
-    chorales = sounds.chorales(data)["test" if odd else "train"]
+def _written(data: Path) -> Callable[[str, np.random.Generator], list[Note]]:
+    """Function that draws notes of a kind, from songs with even numbers and chorales."""
+    songs = [path for path in pop(data) if int(path.stem) % 2 == 0]
+    chorales = sounds.chorales(data)["train"]
 
     def notes(kind: str, rng: np.random.Generator) -> list[Note]:
         if kind == "pop":
@@ -122,15 +107,10 @@ def _written(data: Path, *, odd: bool) -> Callable[[str, np.random.Generator], l
 
 
 def _tasks(
-    notes: Callable[[str, np.random.Generator], list[Note]],
-    font: Path,
-    count: int,
-    rng: np.random.Generator,
-    *,
-    odd: bool,
+    notes: Callable[[str, np.random.Generator], list[Note]], font: Path, count: int, rng: np.random.Generator
 ) -> Iterator[TransferTask]:
-    """Tasks of chorales and songs in turn. odd: which half of the pairs of instruments."""
-    pairs = [(p, q) for p in PROGRAMS for q in PROGRAMS if p != q and (p + q) % 2 == odd]
+    """Tasks of chorales and songs in turn, by half of the pairs of instruments."""
+    pairs = [(p, q) for p in PROGRAMS for q in PROGRAMS if p != q and (p + q) % 2 == 0]
     order = rng.permutation(len(pairs))
     name = next((key for key, path in SOUNDFONTS.items() if path == font), font.stem)
     for turn in range(count):

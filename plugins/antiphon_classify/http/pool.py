@@ -7,6 +7,8 @@ import contextlib
 import secrets
 import time
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +24,17 @@ ANSWER_SECONDS = 300.0
 """Maximum seconds for an answer: an hour of sound takes half a minute of a free core."""
 
 
+@dataclass(slots=True, eq=False)
 class ClassifierProcess:
-    """Child process that classifies sounds; created by `start`."""
+    """Child process that classifies sounds; created by `start`.
 
-    def __init__(self, process: HelperTask) -> None:
-        self._process, self._ready = process, True
-        self.began = time.monotonic()  # when it was started, on the monotonic clock
-        self.classifiers: list[dict[str, Any]] = []  # what it has said that there is; empty for one that reads a stream
+    `classifiers`: what it has said that there is; empty for one that reads a stream.
+    """
+
+    task: HelperTask
+    classifiers: list[dict[str, Any]] = field(default_factory=list)
+    began: float = field(default_factory=time.monotonic)
+    ready: bool = True
 
     @staticmethod
     async def start(*words: str) -> ClassifierProcess:
@@ -45,27 +51,14 @@ class ClassifierProcess:
             try:
                 started.classifiers = (await started.receive(START_SECONDS))["classifiers"]
             except BaseException:
-                await started.end()
+                await process.end()
                 raise
         return started
-
-    @property
-    def ready(self) -> bool:
-        return self._ready and not self._process.ended
-
-    @ready.setter
-    def ready(self, ready: bool) -> None:
-        self._ready = ready
-
-    @property
-    def input(self) -> asyncio.StreamWriter:
-        """The process's standard input."""
-        return self._process.input
 
     async def ask(self, name: str, path: str) -> dict[str, Any]:
         """Classifies a file in the process; a Refusal with the reason on failure."""
         self.ready = False
-        await self._process.send({"name": name, "path": path})
+        await self.task.send({"name": name, "path": path})
         found = await self.receive(ANSWER_SECONDS)
         self.ready = True
         return answer_of(found)
@@ -73,18 +66,14 @@ class ClassifierProcess:
     async def receive(self, seconds: float | None) -> dict[str, Any]:
         """Next message; raises `Refusal` where the process has ended, or on a timeout of `seconds`."""
         try:
-            return await self._process.receive(seconds)
+            return await self.task.receive(seconds)
         except TimeoutError:
             raise Refusal(503, f"it took longer than {seconds:g} s; try again, or send a shorter sound") from None
         except ValueError:
             raise Refusal(503, "the classifier's answer is too long or none") from None
         except EOFError:
-            text = f"the process that classifies ended with status {await self._process.end()}; another one is started"
+            text = f"the process that classifies ended with status {await self.task.end()}; another one is started"
             raise Refusal(503, text) from None
-
-    async def end(self) -> None:
-        """Ends the process and its children. Idempotent."""
-        await self._process.end()
 
 
 def answer_of(message: dict[str, Any]) -> dict[str, Any]:
@@ -93,11 +82,6 @@ def answer_of(message: dict[str, Any]) -> dict[str, Any]:
         raise Refusal(message["status"], message["error"])
     found: dict[str, Any] = message["answer"]
     return found
-
-
-def too_many(reason: str, seconds: int) -> Refusal:
-    """Refusal of a request that may succeed after some seconds."""
-    return Refusal(429, reason, (("Retry-After", str(seconds)),))
 
 
 MAX_REQUESTS = 64
@@ -122,9 +106,8 @@ class ClassifierPool:
         self._idle: list[ClassifierProcess] = []
         self._busy: set[ClassifierProcess] = set()
         self._sweep: asyncio.TimerHandle | None = None
-        self._ending: set[asyncio.Task[None]] = set()
+        self._ending: set[asyncio.Task[int]] = set()
         self._bytes = 0
-        self._made = False
         self.waiting = self.done = self.refused = 0
 
     async def close(self) -> None:
@@ -132,7 +115,7 @@ class ClassifierPool:
         if self._sweep is not None:
             self._sweep.cancel()
         for process in [*self._idle, *self._busy]:
-            await process.end()
+            await process.task.end()
         self._idle.clear()
         await asyncio.gather(*self._ending)
 
@@ -159,10 +142,9 @@ class ClassifierPool:
                 size += more
                 self._bytes += more
                 if self._bytes > MAX_BYTES:
-                    self.refused += 1
-                    raise too_many(f"{MAX_BYTES >> 20} MiB of sound wait already; try again", RETRY_SECONDS)
+                    raise self.too_many(f"{MAX_BYTES >> 20} MiB of sound wait already")
 
-            path = self._folder_made() / secrets.token_hex(8)
+            path = self._folder / secrets.token_hex(8)
             try:
                 await write_pieces(path, pieces, count)
                 if not size:
@@ -174,11 +156,15 @@ class ClassifierPool:
                 self._bytes -= size
                 path.unlink(missing_ok=True)
 
+    def too_many(self, reason: str, seconds: int = RETRY_SECONDS) -> Refusal:
+        """Refusal of a request that may succeed after some seconds, counted."""
+        self.refused += 1
+        return Refusal(429, f"{reason}; try again", (("Retry-After", str(seconds)),))
+
     @contextlib.contextmanager
     def _place(self) -> Iterator[None]:
         if self.waiting >= MAX_REQUESTS:
-            self.refused += 1
-            raise too_many(f"{MAX_REQUESTS} sounds are classified or wait already; try again", RETRY_SECONDS)
+            raise self.too_many(f"{MAX_REQUESTS} sounds are classified or wait already")
         self.waiting += 1
         try:
             yield
@@ -202,14 +188,14 @@ class ClassifierPool:
     @contextlib.asynccontextmanager
     async def _process(self) -> AsyncIterator[ClassifierProcess]:
         """An idle process, ended if the context exits during a sound."""
-        self._idle = [process for process in self._idle if process.ready]
+        self._idle = [process for process in self._idle if not process.task.ended]
         process = self._idle.pop() if self._idle else await ClassifierProcess.start()
         self._busy.add(process)
         try:
             yield process
         finally:
             self._busy.discard(process)
-            if process.ready:
+            if process.ready and not process.task.ended:
                 self._idle.append(process)
                 self._rest()
             else:
@@ -226,18 +212,17 @@ class ClassifierPool:
         self._idle.clear()
 
     def _end(self, process: ClassifierProcess) -> None:
-        task = asyncio.get_running_loop().create_task(process.end())
+        task = asyncio.get_running_loop().create_task(process.task.end())
         self._ending.add(task)
         task.add_done_callback(self._ending.discard)
 
-    def _folder_made(self) -> Path:
+    @cached_property
+    def _folder(self) -> Path:
         if self._server.uploads is None:
             raise Refusal(507, "no files are kept here")
         folder = self._server.uploads.folder / "classify"
-        if not self._made:
-            make_folder(folder, PRIVATE_FOLDER)
-            for left in folder.iterdir():  # of a web process that was killed
-                with contextlib.suppress(OSError):
-                    left.unlink()
-            self._made = True
+        make_folder(folder, PRIVATE_FOLDER)
+        for left in folder.iterdir():  # of a web process that was killed
+            with contextlib.suppress(OSError):
+                left.unlink()
         return folder

@@ -27,20 +27,17 @@ from antiphon.api.backends.http import (
     record,
 )
 from antiphon.api.backends.transports import WireError
-from antiphon_classify.http.pool import ANSWER_SECONDS, ClassifierPool, ClassifierProcess, answer_of, too_many
+from antiphon_classify.http.pool import ANSWER_SECONDS, ClassifierPool, ClassifierProcess, answer_of
 
 MAX_STREAMS = 4
 
 
 @dataclass(slots=True)
 class ClassifierStreams:
-    """Streams being classified.
+    """Streams being classified, in processes of their own. `count`: of those that there are."""
 
-    `count`: present streams; `refused`: streams refused because of too many.
-    """
-
+    pool: ClassifierPool
     count: int = 0
-    refused: int = 0
 
     async def begin(self, name: str, every: float, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         """Classifies a stream: an answer for each `every` seconds of sound, as a line of JSON.
@@ -49,8 +46,7 @@ class ClassifierStreams:
         as `ClassifierPool.receive`.
         """
         if self.count >= MAX_STREAMS:
-            self.refused += 1
-            raise too_many(f"{MAX_STREAMS} streams are classified already; try again", 30)
+            raise self.pool.too_many(f"{MAX_STREAMS} streams are classified already", 30)
         self.count += 1
         lines = self._lines(name, every, pieces)
         first = await anext(lines)
@@ -82,7 +78,7 @@ class ClassifierStreams:
                 yield found
         finally:
             if process is not None:
-                await process.end()
+                await process.task.end()
             if feeding is not None:
                 feeding.cancel()
                 with contextlib.suppress(BaseException):
@@ -96,11 +92,11 @@ async def _feed(process: ClassifierProcess, pieces: AsyncIterator[bytes]) -> Non
         if not begun and piece.startswith(b"fLaC"):
             raise Refusal(415, "flac is no format of a stream; send wav, ogg or mp3, or ask for application/json")
         begun = True
-        process.input.write(piece)
-        await process.input.drain()
+        process.task.input.write(piece)
+        await process.task.input.drain()
     if not begun:
         raise WireError("the body is empty; send the bytes of a sound file")
-    process.input.close()
+    process.task.input.close()
 
 
 async def _next(process: ClassifierProcess, feeding: asyncio.Task[None]) -> dict[str, Any]:
@@ -151,14 +147,14 @@ class ClassifyRoutes:
 
     def __init__(self, server: HttpServer) -> None:
         """Adds the routes."""
-        self._server = server
-        self._pool, self._streams = ClassifierPool(server), ClassifierStreams()
+        self._server, self._pool = server, ClassifierPool(server)
+        self._streams = ClassifierStreams(self._pool)
         server.closing.append(self._pool.close)
         server.serve(self)
         server.counts["classify_waiting"] = lambda: self._pool.waiting
         server.counts["classify_streams"] = lambda: self._streams.count
         server.counts["classify_done"] = lambda: self._pool.done
-        server.counts["classify_refused"] = lambda: self._pool.refused + self._streams.refused
+        server.counts["classify_refused"] = lambda: self._pool.refused
 
     @operation("GET", "/api/classify", list_of(Classifier))
     async def classifiers(self, request: HttpRequest) -> Response:

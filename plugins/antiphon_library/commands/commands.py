@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,17 +21,9 @@ from antiphon_library.commands.printing import lines_of_fits, print_rows, reason
 from antiphon_library.records import KINDS, findings
 
 ANSWER = (
-    "tempo",
-    "tempo_confidence",
-    "beats",
-    "downbeats",
-    "key",
-    "key_confidence",
-    "chords",
-    "sections",
-    "kind",
+    "tempo", "tempo_confidence", "beats", "downbeats", "key", "key_confidence", "chords", "sections", "kind",
     "kind_confidence",
-)
+)  # fmt: skip
 """Quantities printed by `library analyse FILE --json`, beside the duration and those of `--only`."""
 MAX_BEATS = 300
 """Maximum beats of a loop: a minute at the fastest tempo."""
@@ -75,10 +67,9 @@ def add(
     """Add sound files, or what is new, changed or moved in folders; without any, in the library's own folder."""
     from antiphon.api.backends.cli import complain, endable
     from antiphon_library import scanning
-    from antiphon_library.commands.from_shards import add_from_shards
 
     if shards is not None:
-        add_from_shards(context, shards, files or [], as_json=as_json)
+        _add_from_shards(context, shards, files or [], as_json=as_json)
         return
     kept = endable("what was added is kept, and the same command adds the rest")
     with kept, open_catalogue(context, make=True) as catalogue, progress_bar("adding") as progress:
@@ -92,6 +83,25 @@ def add(
         complain(problem)
     if counts.bad and not as_json:
         complain(_bad_files(counts.bad))
+    if counts.problems:
+        raise typer.Exit(1)
+
+
+def _add_from_shards(context: typer.Context, out: Path, places: Sequence[Path], *, as_json: bool) -> None:
+    """Imports shards of the folder `out`. `places`: the sounds' folder, if it was moved."""
+    from antiphon.api.backends.cli import complain
+    from antiphon_library.shard_import import import_shards
+
+    if len(places) > 1:
+        raise UsageError("--from takes one folder of sounds: the one that the pipeline read, or a copy of it")
+    with open_catalogue(context, make=True) as catalogue, progress_bar("adding") as progress:
+        counts = import_shards(catalogue, out, places[0] if places else None, progress)
+    words = [f"{counts.added:,} sounds added with their results"]
+    words += [f"{counts.known:,} that were known have them now"] if counts.known else []
+    words += [f"{counts.unknown:,} are not here"] if counts.unknown else []
+    echo_answer(as_json, asdict(counts), (", ".join(words),))
+    for problem in counts.problems:
+        complain(problem)
     if counts.problems:
         raise typer.Exit(1)
 

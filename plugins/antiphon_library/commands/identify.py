@@ -249,10 +249,5 @@ def lines(found: Sequence[IdentifiedFile]) -> list[str]:
 def _plain(match: IdentifiedFile) -> dict[str, str | float]:
     from antiphon.api.backends.files import printable_path
 
-    return {
-        "path": printable_path(os.fsdecode(match.path)),
-        "offset": match.offset,
-        "score": match.score,
-        "speed": match.speed,
-        "kind": match.kind,
-    }
+    path = printable_path(os.fsdecode(match.path))
+    return {"path": path} | {name: getattr(match, name) for name in ("offset", "score", "speed", "kind")}

@@ -19,18 +19,12 @@ if TYPE_CHECKING:
 Files = Annotated[list[Path] | None, typer.Argument(metavar="[FILES]...", help="Sound files, and folders of them.")]
 EXAMPLES: dict[str, tuple[str, ...]] = {
     "add": ("antiphon library add Music",),
-    "list": (
-        "antiphon library list",
-        "antiphon library list --bad",
-    ),
+    "list": ("antiphon library list", "antiphon library list --bad"),
     "show": ("antiphon library show Music/night.flac",),
     "analyse": ("antiphon library analyse Music --only loudness",),
     "search": ("antiphon library search night --tempo 118-124",),
     "similar": ("antiphon library similar Music/night.flac -n 5",),
-    "fits": (
-        "antiphon library fits bass.wav -n 5",
-        "antiphon library fits --live",
-    ),
+    "fits": ("antiphon library fits bass.wav -n 5", "antiphon library fits --live"),
     "identify": ("antiphon library identify excerpt.wav",),
     "forget": ("antiphon library forget --missing",),
     "next": ("antiphon library next --count 20 --like Music/night.flac --m3u evening.m3u",),
@@ -43,7 +37,6 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
 
 def root_of(context: typer.Context) -> Path:
     """Folder of the catalogue: `--root`, or the performer's library of sound files."""
-
     given: Path | None = context.obj
     from antiphon.api.backends.files import library_folder
 

@@ -136,8 +136,6 @@ def _title(table: TrackTable, track: int) -> str:
 
 
 def _path(table: TrackTable, track: int) -> str:
-    import os
-
     from antiphon.api.backends.files import printable_path
 
     return printable_path(os.fsdecode(table.rows[track].path))

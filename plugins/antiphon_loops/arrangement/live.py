@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +115,7 @@ class Preparer:
                 continue
             doing, self._requested = self._requested, None
             try:
-                process.send(request_to(doing[1]))
+                process.send(asdict(doing[1]))
                 head, sound = process.receive(most=_MAX_BYTES)
                 material = None if "problem" in head else _material(head, sound, doing[1])
             except BaseException:
@@ -126,22 +127,8 @@ class Preparer:
         return ""
 
 
-def request_to(request: LoopRequest) -> dict[str, Any]:
-    """A request as JSON values."""
-    return {
-        "bpm": request.bpm,
-        "bars": request.bars,
-        "key": request.key,
-        "mood": request.mood,
-        "seed": request.seed,
-        "instruments": list(request.instruments),
-        "style": request.style,
-        "voice": request.voice,
-    }
-
-
 def request_from(fields: dict[str, Any]) -> LoopRequest:
-    """Request of `request_to`'s JSON values."""
+    """Request of its fields as JSON values."""
     return LoopRequest(**{**fields, "instruments": tuple(fields["instruments"])})
 
 

@@ -4,16 +4,18 @@ import contextlib
 import json
 import shutil
 import sqlite3
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
-from antiphon.api import SHARP_NAMES
+from antiphon.api import SHARP_NAMES, Samples, Value
 from antiphon.api.backends.files import library_folder
 from antiphon.kernel.runtime.paths import HOME as HOME_VARIABLE
 from antiphon_loops.arrangement.maker import MaterialMaker
+from antiphon_loops.jobs import Piece
 from antiphon_loops.library import analyse
 from antiphon_loops.rules import Rules
 
@@ -30,6 +32,11 @@ TRUTH: dict[str, tuple[str, float, int, int | None]] = {
     "g.wav": ("bass", 116.0, 4, 9),
     "h.wav": ("drums", 120.0, 4, None),
 }
+
+
+def render(library: Path, settings: Mapping[str, Value], rate: int = RATE, channels: int = 2) -> Samples:
+    """A whole piece, float32 `[channels, frames]`."""
+    return np.concatenate([block.copy() for block in Piece(library, settings, rate, channels).blocks()], axis=1)
 
 
 def hit(frames: int, low: float, noise: float, decay: float, rng: np.random.Generator) -> np.ndarray:

@@ -12,11 +12,10 @@ from antiphon_loops.analysis.analyse import analyse, analyse_file
 from antiphon_loops.analysis.catalogued import LoopAnalysis
 from antiphon_loops.analysis.loudness import integrated_loudness, true_peak
 from antiphon_loops.analysis.reading import label_of, number_in, tempo_in
-from antiphon_loops.jobs import render
 from antiphon_loops.library import analyse as analyse_folder
 from antiphon_loops.record import Loop
 from antiphon_loops.rules import Rules
-from antiphon_loops.tests.conftest import RATE, bass, chords, drums, seven, tune
+from antiphon_loops.tests.conftest import RATE, bass, chords, drums, render, seven, tune
 from antiphon_models.loops.corpus import render_loops, why_not
 
 missing = why_not()

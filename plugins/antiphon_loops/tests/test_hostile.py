@@ -14,8 +14,9 @@ from antiphon.api.jobs import FileJob
 from antiphon_loops.arrangement.arrange import LoopRequest
 from antiphon_loops.arrangement.live import Preparer
 from antiphon_loops.arrangement.maker import MaterialMaker
-from antiphon_loops.jobs import render, run
+from antiphon_loops.jobs import run
 from antiphon_loops.library import analyse, ready
+from antiphon_loops.tests.conftest import render
 
 RATE = 44100
 

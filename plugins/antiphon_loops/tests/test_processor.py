@@ -15,6 +15,7 @@ from antiphon.kernel.workers import pool
 from antiphon_loops.arrangement.arrange import LoopRequest
 from antiphon_loops.arrangement.maker import MaterialMaker
 from antiphon_loops.processor import Loops
+from antiphon_loops.tests.conftest import render
 
 SPEC = StreamSpec(48000, 512, 2)
 Change = tuple[int, str, Value]
@@ -156,8 +157,6 @@ def test_no_library_is_silence_and_a_wrong_one_a_sentence(tmp_path: Path):
 
 
 def test_mono_and_many_channels(library: Path):
-    from antiphon_loops.jobs import render
-
     stereo = render(library, {"bars": 1, "bpm": 120.0}, 44100)
     np.testing.assert_allclose(render(library, {"bars": 1, "bpm": 120.0}, 44100, 1)[0], stereo.mean(axis=0), atol=1e-6)
     four = render(library, {"bars": 1, "bpm": 120.0}, 44100, 4)

@@ -13,10 +13,10 @@ from antiphon.api import AntiphonError
 from antiphon_loops.analysis.loudness import integrated_loudness, true_peak
 from antiphon_loops.arrangement.arrange import LoopRequest, arrange, how_it_fits, outside_share, roles_of, shift_to
 from antiphon_loops.arrangement.maker import onsets
-from antiphon_loops.jobs import render
 from antiphon_loops.library import analyse
 from antiphon_loops.record import ROLES, scale_of
 from antiphon_loops.rules import Rules, load
+from antiphon_loops.tests.conftest import render
 
 CARD = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 

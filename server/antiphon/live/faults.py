@@ -42,14 +42,8 @@ _SYNTAX: tuple[tuple[str, str], ...] = (
     (r"\\\s*(?P<name>\w+)\s*->\s*(?P<rest>.*?)\)?\s*$", "\\{name} -> is a function of Haskell; write lambda {name}: …"),
     (r"^\s*//\s*(?P<rest>.*)$", "a comment begins with #; write # {rest}"),
     (r"`(?P<rest>[^`]*)`?", 'backticks are quotes of JavaScript; write "{rest}", or """…""" for several lines'),
-    (
-        r"^\s*function\s+(?P<name>\w+)\s*(?P<rest>\([^)]*\))",
-        "a function is written def {name}{rest}:",
-    ),
-    (
-        r'"\)*\s*\#\s*(?P<name>[a-z]\w*).*never closed',
-        "# begins a comment; write .{name}(…) in place of # {name}",
-    ),
+    (r"^\s*function\s+(?P<name>\w+)\s*(?P<rest>\([^)]*\))", "a function is written def {name}{rest}:"),
+    (r'"\)*\s*\#\s*(?P<name>[a-z]\w*).*never closed', "# begins a comment; write .{name}(…) in place of # {name}"),
     (r"^(?P<rest>.*?)\s\$\s", '$ is of Tidal; write the pattern first, as in s("bd*4").fast(2)'),
     (
         rf'\b(?!(?:{_PYTHON})\b)(?P<name>[a-z]\w*)\s+(?P<rest>"[^"]*")',

@@ -37,9 +37,8 @@ class CueWait:
 class LiveTrack:
     """A playing pattern.
 
-    Attributes:
-        change: (the pattern that played, this one, the cycle it is) → what is played from there on; None for this one.
-        base: The pattern without its change, where `change` made another of it.
+    `change`: (the pattern that played, this one, the cycle it is) → what is played from there on; None for this one.
+    `base`: the pattern without its change, where `change` made another of it.
     """
 
     name: str
@@ -72,9 +71,8 @@ class LiveLoop:
 class LiveScript:
     """Patterns, loops and settings of a script.
 
-    Attributes:
-        levels: Nodes whose levels it answers to, each with a value in dB.
-        muted: Names of tracks and loops, each with its line; so has `soloed`.
+    `levels`: nodes whose levels it answers to, each with a value in dB. `muted`: names of tracks and loops, each with
+    its line; so has `soloed`.
     """
 
     path: str
@@ -173,8 +171,7 @@ def acting(on: Stage) -> Iterator[None]:
 class LoopState:
     """State of a running loop. A new version of a script continues it: name, memory, place and count stay.
 
-    Attributes:
-        taken: Numbers of the cues that it took last, by name; the voices of a loop share it.
+    `taken`: numbers of the cues that it took last, by name; the voices of a loop share it.
     """
 
     loop: LiveLoop

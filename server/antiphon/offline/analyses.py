@@ -22,14 +22,7 @@ from antiphon.kernel.runtime import extras
 from antiphon.kernel.runtime.importing import reason_of
 from antiphon.kernel.runtime.shortening import shorten
 from antiphon.kernel.runtime.suggestion import instead
-from antiphon.signal.analysis import (
-    EACH,
-    Analysis,
-    AnalysisRun,
-    SeparatingAnalysis,
-    check_quantities,
-    plain_result,
-)
+from antiphon.signal.analysis import EACH, Analysis, AnalysisRun, SeparatingAnalysis, check_quantities, plain_result
 from antiphon.signal.listening_mix import ListeningMix
 
 MAX_REASON = 300

@@ -199,14 +199,9 @@ CHORD_SUFFIXES = (".lab", ".txt", ".jams")
 
 
 def chord_text(suffix: str, spans: Sequence[tuple[float, float, str]], seconds: float, title: str, tool: str) -> str:
-    """Text of a file of chords.
+    """Text of a file of chords, found by `tool` in a recording of this length and title.
 
-    Args:
-        suffix: One of `CHORD_SUFFIXES`.
-        spans: (start s, end s, label in Harte's syntax), in order.
-        seconds: Length of the recording.
-        title: Its name.
-        tool: What found the chords.
+    `suffix`: one of `CHORD_SUFFIXES`. `spans`: (start s, end s, label in Harte's syntax), in order.
     """
     if suffix != ".jams":
         return "".join(f"{start:.6f} {end:.6f} {label}\n" for start, end, label in spans)

@@ -22,12 +22,8 @@ NODE = "keys"
 class TimedNote:
     """A note to be rendered.
 
-    Attributes:
-        start: Its first frame.
-        end: The frame at which it ends.
-        note: 0 to 127.
-        velocity: Above 0 to 1.
-        pitches: (frame, semitones from the note) of its pitch while it sounds, after `start` and in order.
+    `start`, `end`: frames. `note`: 0 to 127. `velocity`: above 0 to 1. `pitches`: (frame, semitones from the note) of
+    its pitch while it sounds, after `start` and in order.
     """
 
     start: int

@@ -18,12 +18,8 @@ _CHANNELS = {1: "mono", 2: "stereo"}
 class Written:
     """Summary of a written file, for the line `wrote out.wav: 1:09.8, 48 kHz, stereo, from in.wav`.
 
-    Attributes:
-        seconds: How long it lasts; None for what has no length.
-        rate: Hz, of sound; 0 for notes.
-        channels: Of sound; 0 for notes.
-        notes: How many, of notes; None for sound.
-        over: What is to be said of samples beyond full scale, a sentence; empty for nothing.
+    `seconds`: None for what has no length. `rate`: Hz; 0 for notes, as `channels`. `notes`: how many; None for sound.
+    `over`: a sentence on samples beyond full scale; empty for none.
     """
 
     path: str | os.PathLike[str]

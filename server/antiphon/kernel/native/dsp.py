@@ -235,11 +235,6 @@ def dot(a: Audio, b: Audio) -> f64:
     return total
 
 
-def db(value: float) -> float:
-    """Decibels of a magnitude; -inf for 0."""
-    return 20.0 * math.log10(value) if value > 0.0 else -math.inf
-
-
 KNEE = 10.0 ** (-1.0 / 20.0)
 """Magnitude below which samples are unchanged, -1 dBFS."""
 

@@ -65,9 +65,7 @@ class ControlPattern(Pattern[Values]):
         for name, argument in values.items():
             given = values_of(name, argument)
             result = queries.apply_left(
-                result,
-                given,
-                lambda old, new: {**old, **{k: join(old.get(k), v) for k, v in named(old, new).items()}},
+                result, given, lambda old, new: {**old, **{k: join(old.get(k), v) for k, v in named(old, new).items()}}
             )
         return self._new(result)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterable
 from fractions import Fraction
-from functools import reduce
 from typing import Any, Generic, Self, TypeVar
 
 from antiphon.kernel.errors import UsageError
@@ -380,8 +379,3 @@ def randcat(*patterns: P, seed: int = 0) -> P:
 def pure(value: Any) -> Pattern[Any]:
     """A value once a cycle; a pattern as it is."""
     return value if isinstance(value, Pattern) else Pattern(queries.pure(value))
-
-
-def overlay(patterns: Iterable[P]) -> P:
-    """All of a list at once: `stack`, for a list."""
-    return reduce(lambda a, b: a._new(queries.stack([a.events, b.events])), _all(patterns))

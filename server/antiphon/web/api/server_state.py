@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import os
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -27,6 +26,7 @@ from antiphon.web.http_message import HttpRequest, Refusal, Response, answer
 from antiphon.web.operations import Operation, TokenLevel, operation
 from antiphon.web.osc_refusals import OscRefusals
 from antiphon.web.osc_socket import check_message
+from antiphon.web.oscquery.query import plain_value
 from antiphon.web.protocol.guard import HEALTH, LOOPBACK
 from antiphon.web.server import HttpServer
 
@@ -60,7 +60,7 @@ def _node(node: dict[str, Any], values: dict[str, Value], catalog: Catalog) -> d
     if info is None:
         return {**node, "doc": "", "inputs": [], "outputs": [], "params": []}
     shown = {**node, **_declared(info)}
-    shown["params"] = [{**param, "value": _plain(values.get(param["name"]))} for param in shown["params"]]
+    shown["params"] = [{**param, "value": plain_value(values.get(param["name"]))} for param in shown["params"]]
     return shown
 
 
@@ -74,12 +74,8 @@ def _declared(info: ProcessorInfo) -> dict[str, Any]:
 
 
 def _param(param: Param) -> dict[str, Any]:
-    shown = {name: _plain(getattr(param, name)) for name in types.Param.__struct_fields__}
+    shown = {name: plain_value(getattr(param, name)) for name in types.Param.__struct_fields__}
     return {**shown, "choices": list(param.choices)}
-
-
-def _plain(value: Value | None) -> Value | None:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 TIMEOUT_SECONDS = 3.0

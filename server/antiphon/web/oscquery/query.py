@@ -110,11 +110,6 @@ def find(path: str, graph: Graph, catalog: Catalog, value: ValueOf, methods: tup
     return entry
 
 
-def tree(graph: Graph, catalog: Catalog, value: ValueOf, methods: tuple[Method, ...] = ()) -> Entry:
-    """Whole address space as JSON."""
-    return _with_nodes(_fixed(methods), graph, catalog, value, [])
-
-
 @cache
 def _fixed(methods: tuple[Method, ...]) -> Entry:
     """Tree of the fixed addresses, shared between answers and read-only."""
@@ -160,11 +155,11 @@ def _param(path: str, param: Param, now: Value | None) -> Entry:
     entry: Entry = {"FULL_PATH": path, "DESCRIPTION": param.doc or param.name, "TYPE": _type(param, now)}
     entry["ACCESS"] = READ if param.readonly else WRITE if trigger else READ | WRITE
     if now is not None and not trigger:
-        entry["VALUE"] = [_plain(now)]
+        entry["VALUE"] = [plain_value(now)]
     if param.kind == "choice":
         entry["RANGE"] = [{"VALS": list(param.choices)}]
     elif param.kind in ("float", "int"):
-        entry["RANGE"] = [{"MIN": _plain(param.low), "MAX": _plain(param.high)}]
+        entry["RANGE"] = [{"MIN": plain_value(param.low), "MAX": plain_value(param.high)}]
     if param.unit:
         entry["UNIT"] = [UNITS.get(param.unit, param.unit)]
     if has_norm(param):
@@ -186,7 +181,7 @@ def _norm(path: str, param: Param, now: Value | None) -> Entry:
         "RANGE": [{"MIN": 0.0, "MAX": 1.0}],
     }
     if now is not None:
-        entry["VALUE"] = [_plain(param.to_norm(now))]
+        entry["VALUE"] = [plain_value(param.to_norm(now))]
     return entry
 
 
@@ -217,7 +212,7 @@ def _container_at(entry: Entry, part: str, doc: str = "") -> Entry:
     return contents[part]
 
 
-def _plain(value: Value) -> Value | None:
+def plain_value(value: Value | None) -> Value | None:
     """Value for JSON, None for NaN and infinity."""
     return None if isinstance(value, float) and not math.isfinite(value) else value
 

@@ -109,6 +109,4 @@ EXTRA_WORDS: dict[str, Any] = {
     "polyrhythm": lambda *patterns: stack(*(as_pattern(pattern) for pattern in patterns)),
     "spread": lambda change, values, pattern: cat(*_spread(change, values, pattern, "spread")),
     "fastspread": lambda change, values, pattern: fastcat(*_spread(change, values, pattern, "fastspread")),
-} | {
-    "steady": lambda value: Pattern(queries.signal(lambda time, seed: value)),
-}
+} | {"steady": lambda value: Pattern(queries.signal(lambda time, seed: value))}

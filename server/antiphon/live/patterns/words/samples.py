@@ -181,9 +181,7 @@ EXTRA_WORDS: dict[str, Any] = (
             )
         ),
     }
-    | {
-        "sound": lambda names, **values: ControlPattern(values_of("s", names)).set(**values),
-    }
+    | {"sound": lambda names, **values: ControlPattern(values_of("s", names)).set(**values)}
     | {
         "s": _played("s"),
         "n": _played("n"),
