@@ -31,8 +31,7 @@ TWO_CLOCKS = (
 )
 JACKD = "jackd"
 """Name of the child in the supervisor's process list."""
-PROPERTIES = Path(f"/dev/shm/jack_db-{os.getuid()}")
-"""JACK's database of properties. A server killed inside of it leaves it locked, and every later one waits for good."""
+MEMORY = Path("/dev/shm")
 
 
 def needs(settings: ServeSettings, synth: SynthInfo | None) -> bool:
@@ -165,12 +164,20 @@ def start(settings: ServeSettings) -> int:
 
 
 def forget_dead() -> None:
-    """Removes the database of properties where no JACK server runs: a killed one has left it, perhaps locked."""
+    """Removes JACK's database of properties where no server runs.
+
+    One that was killed inside of it has left it locked, and every later one would wait for that lock for good.
+    """
     for comm in Path("/proc").glob("[0-9]*/comm"):
         with contextlib.suppress(OSError):
             if comm.read_text().strip() in ("jackd", "jackdbus"):
                 return
-    shutil.rmtree(PROPERTIES, ignore_errors=True)
+    shutil.rmtree(properties(), ignore_errors=True)
+
+
+def properties() -> Path:
+    """This user's database of what JACK's clients say of themselves."""
+    return MEMORY / f"jack_db-{os.getuid()}"
 
 
 def _listening() -> None:
