@@ -80,6 +80,15 @@ class Melody:
                 self._add(pitch, self._began[pitch], float(beat))
                 self._began[pitch] = float(beat)
 
+    def reaching(self, beat: int) -> tuple[F32, F32]:
+        """Durations of the beat before, and held notes, of a beat, with what sounds held up to it."""
+        lasted, held = self.durations[(beat - 1) % self.size].copy(), self.held[beat % self.size].copy()
+        for pitch in self._open:
+            lasted[pitch % 12] += max(0.0, beat - max(self._began[pitch], beat - 1.0))
+            if self._began[pitch] < beat - ONSET_TOLERANCE:
+                held[pitch % 12] = 1.0
+        return lasted, held
+
     def rows(self, first: int, last: int) -> NDArray[np.intp]:
         """Rows of the beats `first` to before `last` in the ring."""
         return np.arange(first, last) % self.size
