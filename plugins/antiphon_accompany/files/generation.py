@@ -11,14 +11,7 @@ import mido
 import numpy as np
 
 from antiphon.api import FileUse, Param, UsageError, Value
-from antiphon.api.backends.files import (
-    MidiNote,
-    MidiTimes,
-    MidiTrack,
-    open_midi,
-    printable_path,
-    write_midi,
-)
+from antiphon.api.backends.files import MidiNote, MidiTimes, MidiTrack, open_midi, printable_path, write_midi
 from antiphon.api.backends.rendering import NOTHING, run_job
 from antiphon.api.jobs import FileJob, Written, is_midi
 from antiphon_accompany.band.styles import PARTS

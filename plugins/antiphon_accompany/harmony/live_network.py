@@ -116,11 +116,6 @@ ECHO_BY_TONIC = _each_tonic(ECHO, range(0, AHEAD * 24, 12))
 """Features of a beat, and of an echo, relative to each of twelve tonics."""
 
 
-def _by_mode(keys: F32) -> F32:
-    """Chances of major keys as factors of the weights of both modes: `[2, 12]`."""
-    return np.stack((keys, np.roll(keys, -3))) + np.float32(1e-6)
-
-
 class Heard(NamedTuple):
     """Chances of the chords in each key, from C, and of the keys: `[12, 24]`, `[12]`."""
 
@@ -246,8 +241,9 @@ class LiveChords:
         while self._behind > 1:
             self._step()
         heard = self._step()
-        # what a fixed key does not have stays out, however sure the network is
-        return mixed_chances(chances, heard.chords, weights * _by_mode(heard.keys), tables=0.0)
+        # a minor key has the chances of its major
+        keys = np.stack((heard.keys, np.roll(heard.keys, -3))) + np.float32(1e-6)
+        return mixed_chances(chances, heard.chords, weights * keys, tables=0.0)
 
     def _add(self, melody: Melody, beat: int) -> None:
         self._rows[:-1] = self._rows[1:]
