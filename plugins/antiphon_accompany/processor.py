@@ -28,6 +28,8 @@ _EARLY = 1e-6
 """Frames of tolerance for the rounding of a beat's frame."""
 _JUMP = 0.25
 """Difference between expected and actual beat from which the clock has jumped; a smaller one is a tempo change."""
+_FORESEEN = 10
+"""Blocks before a beat in which its chord is computed, in parts."""
 _NEVER = 1 << 60
 _TURN, _HELD = "turn", "held"
 """Lanes of a chord change between two beats, among pending strikes: by the text, by fewer keys than a chord."""
@@ -119,8 +121,10 @@ class Accompany(Processor):
             if first >= io.frames:
                 self._form.called.update(call for _, call in calls)
                 # the block after one in which something happened has time for it
-                busy = not quiet or self._harmony.prepare()
-                self._rests.until(time.beat if busy else min(ends, self._next, starts), io)
+                foreseen = self._next - _FORESEEN * per_frame * io.frames
+                soon = time.beat >= foreseen
+                busy = not quiet or self._harmony.prepare(self._next, soon=soon)
+                self._rests.until(time.beat if busy else min(ends, self._next if soon else foreseen, starts), io)
                 return
             quiet = False
             if when[0] == first:

@@ -11,14 +11,7 @@ import mido
 import numpy as np
 
 from antiphon.api import FileUse, Param, UsageError, Value
-from antiphon.api.backends.files import (
-    MidiNote,
-    MidiTimes,
-    MidiTrack,
-    open_midi,
-    printable_path,
-    write_midi,
-)
+from antiphon.api.backends.files import MidiNote, MidiTimes, MidiTrack, open_midi, printable_path, write_midi
 from antiphon.api.backends.rendering import NOTHING, run_job
 from antiphon.api.jobs import FileJob, Written, is_midi
 from antiphon_accompany.band.styles import PARTS
@@ -123,13 +116,8 @@ def melody(settings: Mapping[str, Value], folder: Path, chords: str = "") -> Pat
     first = folder / "first.mid"
     write_midi(first, [MidiTrack("melody", notes, 73)], float(str(settings["tempo"])))
     _set_meter(first, meter)
-    wishes: dict[str, Value] = {
-        "seed": settings["seed"],
-        "key": KEYS[number],
-        "corpus": settings["corpus"],
-        "meter": meter,
-    }
-    wishes = {name: value for name, value in wishes.items() if value}
+    wishes: dict[str, Value] = {name: settings[name] for name in ("seed", "corpus") if settings[name]}
+    wishes |= {"key": KEYS[number], "meter": meter}
     phrase = run_job("continue", first, folder / "phrase.mid", {**wishes, "bars": PHRASE - 1})
     return (
         run_job("continue", phrase, folder / "melody.mid", {**wishes, "bars": bars - PHRASE})

@@ -14,14 +14,7 @@ import mido
 import numpy as np
 
 from antiphon.api import FileError, UsageError, Value
-from antiphon.api.backends.files import (
-    MidiTimes,
-    chord_text,
-    conductor,
-    melody_of,
-    open_midi,
-    write_atomic,
-)
+from antiphon.api.backends.files import MidiTimes, chord_text, conductor, melody_of, open_midi, write_atomic
 from antiphon_accompany.band.levels import FULL, VOLUME, midi_volume
 from antiphon_accompany.band.notes import BeatNote
 from antiphon_accompany.band.styles import Style, load, parts_of, shipped_style

@@ -70,23 +70,8 @@ _ALIASES = {kind.harte: name for name, kind in KINDS.items()} | {
     "2": "add9",
     "mM7": "mmaj7",
 }
-_DEGREES = {
-    "1": 0,
-    "b2": 1,
-    "2": 2,
-    "9": 2,
-    "b3": 3,
-    "3": 4,
-    "4": 5,
-    "b5": 6,
-    "5": 7,
-    "#5": 8,
-    "b6": 8,
-    "6": 9,
-    "b7": 10,
-    "7": 11,
-}
 _DEGREE_OF = {0: "1", 1: "b2", 2: "2", 3: "b3", 4: "3", 5: "4", 6: "b5", 7: "5", 8: "b6", 9: "6", 10: "b7", 11: "7"}
+_DEGREES = {name: step for step, name in _DEGREE_OF.items()} | {"9": 2, "#5": 8}
 _NAME = re.compile(r"([A-G])([#b]{0,2})(?::?)([^/\s]*)(?:/([A-G][#b]{0,2}|[b#]?\d+))?$")
 _OMITTED = {(0, 4, 10): "7", (0, 3, 10): "m7", (0, 4, 11): "maj7"}
 _KIND_OF = {frozenset(tones): name for tones, name in _OMITTED.items()} | {

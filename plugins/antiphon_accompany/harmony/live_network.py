@@ -8,7 +8,7 @@ harmony-live`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -62,12 +62,12 @@ _FADES = FADE ** np.arange(REACH, dtype=np.float32)
 
 
 def beat_row(melody: Melody, beat: int, meter: int) -> F32:
-    """Features of a beat at its onset: `[FEATURE_COUNT]`, pitch classes from C."""
+    """Features of a beat at its onset, or if nothing changes up to it: `[FEATURE_COUNT]`, pitch classes from C."""
     before, now = (beat - 1) % melody.size, beat % melody.size
     row = np.zeros(FEATURE_COUNT, np.float32)
-    row[:12] = np.minimum(melody.durations[before], 1.0)
+    lasted, row[24:36] = melody.reaching(beat)
+    row[:12] = np.minimum(lasted, 1.0)
     row[12:24] = np.minimum(melody.onsets[before], 1.0)
-    row[24:36] = melody.held[now]
     row[36 + places(meter)[beat % meter]] = 1.0
     row[40:] = np.minimum(melody.onsets[now], 1.0)
     return row
@@ -87,12 +87,12 @@ def echo_ahead(known: F32) -> tuple[F32, F32]:
 def echo_row(rows: F32, ahead: tuple[F32, F32] | None = None) -> F32:
     """Echo of the last of the beats `[beats, FEATURE_COUNT]`: `[ECHO]`, pitch classes from C.
 
-    `ahead`: of the beats before it, what `echo_ahead` gave; it is used up.
+    `ahead`: of the beats before it, what `echo_ahead` gave.
     """
     likeness, energy = ahead or echo_ahead(rows[:-1])
     count, whole, now = len(likeness), rows[:, WHOLE], rows[:, NOW]
-    energy += (whole**2).sum(axis=1) + ONSET * (now**2).sum(axis=1)
-    likeness += whole[:count] @ whole[-1] + ONSET * (now[:count] @ now[-1])
+    energy = energy + (whole**2).sum(axis=1) + ONSET * (now**2).sum(axis=1)
+    likeness = likeness + whole[:count] @ whole[-1] + ONSET * (now[:count] @ now[-1])
     match = 2.0 * likeness / (energy[:count] + energy[-1] + 1.0)
     weights = np.where(match > 0.0, np.exp(SHARPNESS * (match - 1.0)), 0.0)
     weights /= weights.sum() + np.exp(SHARPNESS * (DOUBT - 1.0))
@@ -114,11 +114,6 @@ def _each_tonic(features: int, groups: Sequence[int]) -> NDArray[np.intp]:
 BEAT_BY_TONIC = _each_tonic(FEATURE_COUNT, GROUPS)
 ECHO_BY_TONIC = _each_tonic(ECHO, range(0, AHEAD * 24, 12))
 """Features of a beat, and of an echo, relative to each of twelve tonics."""
-
-
-def _by_mode(keys: F32) -> F32:
-    """Chances of major keys as factors of the weights of both modes: `[2, 12]`."""
-    return np.stack((keys, np.roll(keys, -3))) + np.float32(1e-6)
 
 
 class Heard(NamedTuple):
@@ -152,8 +147,8 @@ class LiveChordNetwork:
         member, name = self._members[layer // 2], ("near", "wide")[layer % 2]
         return np.asarray(state @ member[f"{name}.weight_hh_l0"] + member[f"{name}.bias_hh_l0"])
 
-    def step(self, rows: F32, echo: F32, states: list[F32], recalled: Sequence[F32] = ()) -> Heard:
-        """Chords and keys of a beat.
+    def step(self, rows: F32, echo: F32, states: list[F32], recalled: Sequence[F32]) -> Iterator[Heard | None]:
+        """Chords and keys of a beat, at the end of its parts: None after each of the others.
 
         `rows`: the last `NEAR` beats' rows, `[keys, NEAR * FEATURE_COUNT]`. `echo`: `[keys, ECHO]`. `states`: as of
         `states`; they are moved on by the beat. `recalled`: of the first layers, what `recalled` gave for their states.
@@ -170,13 +165,14 @@ class LiveChordNetwork:
                 gates = sigmoid(fed[:, : 2 * units] + held[:, : 2 * units])
                 fresh = np.tanh(fed[:, 2 * units :] + gates[:, :units] * held[:, 2 * units :])
                 states[layer] = entering = fresh + gates[:, units:] * (states[layer] - fresh)
+                yield None
             out = entering @ member["out.weight"] + member["out.bias"]
             key = softmax(out[:, 24])
             chords += key[:, None] * softmax(out[:, :24])
             keys += key
         by_root = (chords / keys[:, None]).reshape(12, 2, 12)
         keys *= np.float32(1.0 / MEMBERS)
-        return Heard(np.take_along_axis(by_root, FROM_C[:, None, :], axis=2).reshape(12, 24), keys)
+        yield Heard(np.take_along_axis(by_root, FROM_C[:, None, :], axis=2).reshape(12, 24), keys)
 
 
 class LiveChords:
@@ -195,16 +191,24 @@ class LiveChords:
 
     def _forget(self) -> None:
         self._states = self._network.states()
+        self._go_on()
+
+    def _go_on(self) -> None:
         self._recalled: list[F32] = []
         self._ahead: tuple[F32, F32] | None = None
+        self._coming: F32 | None = None  # row of the beat whose parts are being computed
+        self._heard: Heard | None = None
 
     def skip(self, melody: Melody, beat: int) -> None:
         """Stores a beat whose chord is not needed; `mixed` processes up to `MAX_BACKLOG` of them."""
         self._asked = False
         self._add(melody, beat)
 
-    def prepare(self) -> bool:
-        """Computes part of the coming beat, or a skipped beat. False if nothing is left to compute."""
+    def prepare(self, melody: Melody, beat: int, *, soon: bool) -> bool:
+        """Computes part of the coming beat, or a skipped beat. False if nothing is left to compute.
+
+        `soon`: the beat is so near that it is computed as it is if nothing changes up to it.
+        """
         if not self._asked:
             return False
         if self._behind:
@@ -214,6 +218,10 @@ class LiveChords:
             self._recalled.append(self._network.recalled(layer, self._states[layer]))
         elif self._ahead is None:
             self._ahead = echo_ahead(self._rows[1 - MEMORY :])
+        elif soon:
+            done = self._heard
+            coming = beat_row(melody, beat, self._meter)
+            return self._part(np.concatenate((self._rows[1 - MEMORY :], coming[None]))) is not done or done is None
         else:
             return False
         return True
@@ -233,8 +241,9 @@ class LiveChords:
         while self._behind > 1:
             self._step()
         heard = self._step()
-        # what a fixed key does not have stays out, however sure the network is
-        return mixed_chances(chances, heard.chords, weights * _by_mode(heard.keys), tables=0.0)
+        # a minor key has the chances of its major
+        keys = np.stack((heard.keys, np.roll(heard.keys, -3))) + np.float32(1e-6)
+        return mixed_chances(chances, heard.chords, weights * keys, tables=0.0)
 
     def _add(self, melody: Melody, beat: int) -> None:
         self._rows[:-1] = self._rows[1:]
@@ -246,11 +255,23 @@ class LiveChords:
     def _step(self) -> Heard:
         """Advances the states by the first unprocessed beat; returns what the network says of it."""
         end = len(self._rows) - self._behind + 1
-        rows = self._rows[end - NEAR : end, BEAT_BY_TONIC].transpose(1, 0, 2).reshape(12, -1)
-        echo = echo_row(self._rows[end - MEMORY : end], self._ahead)[ECHO_BY_TONIC]
+        while (heard := self._part(self._rows[end - MEMORY : end])) is None:
+            pass
         self._behind -= 1
-        recalled, self._recalled, self._ahead = self._recalled, [], None
-        return self._network.step(rows, echo, self._states, recalled)
+        self._states = self._moved
+        self._go_on()
+        return heard
+
+    def _part(self, known: F32) -> Heard | None:
+        """Computes a part of the last of the beats `[MEMORY, FEATURE_COUNT]`; returns what the last part says."""
+        if self._coming is None or not np.array_equal(self._coming, known[-1]):
+            rows = known[-NEAR:, BEAT_BY_TONIC].transpose(1, 0, 2).reshape(12, -1)
+            echo = echo_row(known, self._ahead)[ECHO_BY_TONIC]
+            self._coming, self._heard, self._moved = known[-1].copy(), None, list(self._states)
+            self._parts = self._network.step(rows, echo, self._moved, self._recalled)
+        elif self._heard is None:
+            self._heard = next(self._parts)
+        return self._heard
 
 
 @cache

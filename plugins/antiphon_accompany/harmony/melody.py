@@ -73,12 +73,18 @@ class Melody:
             row = self._clean % self.size
             self.durations[row] = self.onsets[row] = self.held[row] = 0.0
             self._clean += 1
+        self.durations[(beat - 1) % self.size], self.held[beat % self.size] = self.reaching(beat)
         for pitch in self._open:
+            self._began[pitch] = max(self._began[pitch], float(beat))
+
+    def reaching(self, beat: int) -> tuple[F32, F32]:
+        """Durations of the beat before, and held notes, of a beat, with what sounds held up to it."""
+        lasted, held = self.durations[(beat - 1) % self.size].copy(), self.held[beat % self.size].copy()
+        for pitch in self._open:
+            lasted[pitch % 12] += max(0.0, beat - max(self._began[pitch], beat - 1.0))
             if self._began[pitch] < beat - ONSET_TOLERANCE:
-                self.held[beat % self.size, pitch % 12] = 1.0
-            if self._began[pitch] < beat:
-                self._add(pitch, self._began[pitch], float(beat))
-                self._began[pitch] = float(beat)
+                held[pitch % 12] = 1.0
+        return lasted, held
 
     def rows(self, first: int, last: int) -> NDArray[np.intp]:
         """Rows of the beats `first` to before `last` in the ring."""

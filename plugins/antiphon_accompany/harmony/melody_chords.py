@@ -71,9 +71,9 @@ class MelodyChords:
             self.meter, self._key = meter, key
         return self._tracker
 
-    def prepare(self) -> bool:
-        """Precomputes part of the coming beat's chord. False if nothing is left to compute."""
-        return self._past is not None and self._past.prepare()
+    def prepare(self, beat: int, *, soon: bool) -> bool:
+        """Precomputes part of the coming beat's chord, as `LiveChords`. False if nothing is left to compute."""
+        return self._past is not None and self._past.prepare(self.melody, beat, soon=soon)
 
     def triad(self, tracker: HarmonyTracker, beat: int, bars: int, *, used: bool) -> int:
         """Best-fitting triad of the melody at a beat."""
