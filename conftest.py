@@ -7,16 +7,19 @@ import itertools
 import os
 import re
 import signal
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 from tests import forked
 
+from antiphon.kernel.runtime.processes import helper_process
 from antiphon_bench.rig import ServerProcess
 
 if TYPE_CHECKING:
@@ -78,6 +81,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_held] = tempfile.TemporaryDirectory(prefix="antiphon-tests-")
     os.environ[HOME] = config.stash[_held].name
     ServerProcess.launch = forked.Forked
+    helper_process.subprocess = SimpleNamespace(**{**vars(subprocess), "Popen": forked.Forked})
     # a shell's background job ignores SIGINT, and what it starts does so too until it installs a handler
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)

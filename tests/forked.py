@@ -1,30 +1,36 @@
 """`python -m antiphon`, forked from a process that has imported it already: a third of the processor time of a start.
 
-As `subprocess` has it: `Forked` for `Popen`, `run` for `run`. What cannot be forked is executed: anything else than
-`python -m antiphon`, an environment that an interpreter reads when it starts, descriptors handed over, and what a test
-marked `executed` starts. `executed`, the mark or the context, is for what measures a start, its memory or its
-descriptors, or reads the process list, where a fork shows the template's command line and environment.
+As `subprocess` has it: `Forked` for `Popen`, `run` for `run`. Helpers (`HELPERS`) are forked from templates of their
+own. What cannot be forked is executed: anything else, an environment that an interpreter reads when it starts and the
+template lacks, what a copy of this process starts, and what a test marked `executed` starts. `executed`, the mark or
+the context, is for what measures a start, its memory or its descriptors, or reads the process list, where a fork shows
+the template's command line and environment.
 """
 
 import atexit
 import contextlib
 import json
 import os
-import select
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 COMMAND = [sys.executable, "-m", "antiphon"]
+HELPERS = ("antiphon.files.decode_child", "antiphon.kernel.workers.zygote", "antiphon.offline.script_child")
+"""Modules of processes that help this one."""
 TEMPLATE = Path(__file__).with_name("template.py")
 AT_START = ("PYTHON", "LANG", "LC_", "OPENBLAS", "OMP", "MKL", "LD_")
 """How variables begin that an interpreter or a library reads only when it starts."""
+_templates: dict[str, tuple[socket.socket, dict[str, str]]] = {}
+"""Of each module the socket of this process's template, and the variables that it began with."""
+_lock, _owner = threading.RLock(), os.getpid()
 everything = False
 """Whether everything is executed; `conftest.py` sets it for each test, `executed` for what is inside."""
 
@@ -38,51 +44,46 @@ def executed() -> Iterator[None]:
 
 class Forked(subprocess.Popen[Any]):
     """`Popen` that forks what can be forked. Its other methods are those of `Popen`, which knows how a process is made
-    and waited for only in the three that are here.
+    and waited for only in the two that are here.
 
     Attributes:
         seconds, resident: Of one that has ended: the processor time of it and of what it waited for, and the bytes that
             were resident at most; 0 for one that was executed, to which the kernel counts what its parent had.
     """
 
-    seconds, resident = 0.0, 0
-    _end: socket.socket | None = None
+    seconds, resident, _forked = 0.0, 0, False
 
     def _execute_child(
         self, args: Any, executable: Any, before: Any, close: Any, fds: Any, cwd: Any, env: Any, *others: Any
     ) -> None:
         pipes, session, group = others[3:9], others[14], others[15]
         variables = {**(os.environ if env is None else env)}
-        if everything or before or fds or group != -1 or args[:3] != COMMAND or _at_start(variables) != _template()[1]:
+        module, words = _asked([os.fsdecode(arg) for arg in args])
+        other = everything or before or group != -1 or not module
+        template = None if other else _template(module, variables)
+        if template is None:
             super()._execute_child(args, executable, before, close, fds, cwd, env, *others)  # type: ignore[misc]
             return
         umask = os.umask(0)
         os.umask(umask)
-        asked = {"args": [os.fsdecode(arg) for arg in args[3:]], "cwd": os.fsdecode(cwd or os.getcwd())}
-        asked |= {"env": variables, "nice": os.nice(0), "session": session, "umask": umask}
+        asked = {"args": words, "cwd": os.fsdecode(cwd or os.getcwd()), "env": variables, "umask": umask}
+        asked |= {"keep": list(fds), "nice": os.nice(0), "session": session}
+        asked["mask"] = [int(number) for number in signal.pthread_sigmask(signal.SIG_BLOCK, [])]
         standard = [usual if fd == -1 else fd for usual, fd in enumerate((pipes[0], pipes[3], pipes[5]))]
-        self._end, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
-            socket.send_fds(_template()[0], [json.dumps(asked).encode()], [*standard, theirs.fileno()])
+        with _lock:
+            socket.send_fds(template, [json.dumps(asked).encode()], [*standard, *fds])
+            self.pid = _told(template)
         self._close_pipe_fds(*pipes)  # type: ignore[attr-defined]
-        self.pid = _told(self._end)
-        self._child_created = True
+        self._child_created = self._forked = True
 
     def _try_wait(self, wait_flags: int) -> tuple[int, int]:
-        if self._end is None:
-            try:
-                pid, status, used = os.wait4(self.pid, wait_flags)
-            except ChildProcessError:  # something else has waited for it
-                return self.pid, 0
-            self.seconds = used.ru_utime + used.ru_stime
-            return pid, status
-        poll = select.poll()  # not select(), which takes no descriptor above 1023
-        poll.register(self._end, select.POLLIN)
-        if wait_flags & os.WNOHANG and not poll.poll(0):
-            return 0, 0
-        with self._end:
-            status, self.seconds, self.resident = _told(self._end)
-        return self.pid, status
+        try:
+            pid, status, used = os.wait4(self.pid, wait_flags)
+        except (ChildProcessError, ImportError):  # something else has waited for it; this process ends
+            return self.pid, 0
+        self.seconds = used.ru_utime + used.ru_stime
+        self.resident = used.ru_maxrss << 10 if self._forked else 0
+        return pid, status
 
     def _internal_poll(self, *_given: Any, **_named: Any) -> int | None:
         if self.returncode is None:
@@ -99,8 +100,12 @@ def run(arguments: list[str], **options: Any) -> subprocess.CompletedProcess[Any
         return subprocess.run(arguments, **options)
 
 
-def _at_start(variables: dict[str, str]) -> dict[str, str]:
-    return {name: value for name, value in variables.items() if name.startswith(AT_START)}
+def _asked(arguments: list[str]) -> tuple[str, list[str]]:
+    """Module that can be forked, and its words; "" for none."""
+    if arguments[:3] == COMMAND:
+        return "antiphon", arguments[3:]
+    helper = arguments[:3] == [sys.executable, "-P", "-m"] and arguments[3] in HELPERS
+    return (arguments[3], arguments[4:]) if helper else ("", [])
 
 
 def _told(end: socket.socket) -> Any:
@@ -109,15 +114,25 @@ def _told(end: socket.socket) -> Any:
     return json.loads(said)
 
 
-@cache
-def _template() -> tuple[socket.socket, dict[str, str]]:
-    """The socket of this process's template, and the variables that it began with."""
+def _template(module: str, variables: dict[str, str]) -> socket.socket | None:
+    """The socket of the template of a module; None where it began with other variables, or is another process's."""
+    at_start = {name: value for name, value in variables.items() if name.startswith(AT_START)}
+    if os.getpid() != _owner:
+        return None
+    with _lock:
+        if module not in _templates:
+            _templates[module] = _started(module, variables), at_start
+    found, began = _templates[module]
+    return found if began == at_start else None
+
+
+def _started(module: str, variables: dict[str, str]) -> socket.socket:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     # a home of its own: what is loaded from there would be in each server
     home = tempfile.TemporaryDirectory(prefix="antiphon-template-")
-    variables = {**os.environ, "ANTIPHON_HOME": home.name}
+    command = [sys.executable, "-P", str(TEMPLATE), module]
     with theirs:
-        process = subprocess.Popen([sys.executable, "-P", str(TEMPLATE)], stdin=theirs, env=variables, cwd=home.name)
+        process = subprocess.Popen(command, stdin=theirs, env={**variables, "ANTIPHON_HOME": home.name}, cwd=home.name)
 
     def end() -> None:
         ours.shutdown(socket.SHUT_RDWR)  # a forked child may still hold the descriptor
@@ -129,4 +144,4 @@ def _template() -> tuple[socket.socket, dict[str, str]]:
         home.cleanup()
 
     atexit.register(end)
-    return ours, _at_start(variables)
+    return ours

@@ -1,29 +1,30 @@
-"""A process that has imported what `antiphon` imports, and forks for each command what a new interpreter would become.
+"""A process that has imported what a module imports, and forks for each command what a new interpreter would become.
 
-Its standard input is a socket. Each message is JSON (args, cwd, env, nice, session, umask) with four descriptors: the
-command's standard input, output and error, and a socket that is told the pid, and, once that has ended, its wait
-status, the seconds of processor it took, and the bytes that were resident at most. `tests/forked.py` sends them.
+Its argument is the module, `antiphon` or that of a helper. Its standard input is a socket. Each message is JSON (args,
+cwd, env, keep, mask, nice, session, umask) with descriptors: the command's standard input, output and error, and
+those that it keeps, by their numbers in `keep`. The answer is the pid. `tests/forked.py` sends and waits: what is
+forked is no child of this process, but of the one that started it.
 """
 
 import contextlib
+import ctypes
+import fcntl
 import gc
 import json
 import os
 import runpy
-import select
 import signal
 import socket
 import sys
+from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from typing import Any
 
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
-from antiphon.kernel.native import compile_all
-from antiphon.kernel.plugins import loader
 from antiphon.kernel.runtime.platform import end_with_parent
 from antiphon.kernel.runtime.processes.child_process import block_signals, leave
-from antiphon.kernel.supervisor import starts
 
 IMPORTED = (
     "cli.commands",
@@ -39,75 +40,81 @@ IMPORTED = (
     "web.process",
 )
 """What commands and the processes of a server import."""
-LONGEST = 1 << 20
-"""Bytes of a message at most."""
-_execute = starts._module
+LONGEST, MOST = 1 << 20, 253
+"""Bytes, and descriptors, of a message at most; the kernel takes no more."""
+CLONE, CLONE_PARENT = {"x86_64": 56, "aarch64": 220}, 0x8000
+"""Number of the system call, by machine, and its flag."""
 _forked = {"antiphon.kernel.control.process", "antiphon.web.process"}
 """Parts of a server that are forked as well, once each: what follows one that died has an interpreter of its own."""
 
 
-def prepare() -> None:
-    """Imports that, and the plugins that are built in, and loads the kernels."""
-    for name in IMPORTED:
-        import_module(f"antiphon.{name}")
-    compile_all()
-    loader.load(check=False)
-    compile_all()
+def prepare(module: str) -> None:
+    """Imports that; for commands also the plugins that are built in, and loads the kernels."""
+    if module == "antiphon":
+        from antiphon.kernel.native import compile_all
+        from antiphon.kernel.plugins import loader
+
+        for name in IMPORTED:
+            import_module(f"antiphon.{name}")
+        compile_all()
+        loader.load(check=False)
+        compile_all()
+    else:
+        import_module(module)
+        del sys.modules[module]  # what it runs as is another copy
     assert len(os.listdir("/proc/self/task")) == 1, "a fork would lack the other threads"
     gc.freeze()
 
 
 def serve(requests: socket.socket) -> None:
     """Forks for each request; returns in the children, and at the end of the requests."""
-    running: dict[int, tuple[int, socket.socket]] = {}
-    poll = select.poll()
-    poll.register(requests, select.POLLIN)
     while True:
-        for fd, _ in poll.poll():
-            if fd in running:
-                poll.unregister(fd)
-                tell_end(*running.pop(fd))
-                os.close(fd)
-                continue
-            message, fds, _, _ = socket.recv_fds(requests, LONGEST, 4)
-            if not message:
-                sys.exit()
-            pid = os.fork()
-            if pid == 0:
-                requests.detach()
-                become(json.loads(message), fds[:3])
-                return
-            for standard in fds[:3]:
-                os.close(standard)
-            asking = socket.socket(fileno=fds[3])
-            asking.send(json.dumps(pid).encode())
-            watched = os.pidfd_open(pid)
-            running[watched] = pid, asking
-            poll.register(watched, select.POLLIN)
+        message, fds, _, _ = socket.recv_fds(requests, LONGEST, MOST)
+        if not message:
+            sys.exit()
+        pid = fork_sibling()
+        if pid == 0:
+            requests.detach()
+            become(json.loads(message), fds)
+            return
+        for fd in fds:
+            os.close(fd)
+        requests.send(json.dumps(pid).encode())
 
 
-def tell_end(pid: int, asking: socket.socket) -> None:
-    _, status, used = os.wait4(pid, 0)
-    seconds, resident = used.ru_utime + used.ru_stime, used.ru_maxrss << 10
-    with asking, contextlib.suppress(BrokenPipeError):  # nothing may be waiting for it any more
-        asking.send(json.dumps([status, seconds, resident]).encode())
+def fork_sibling() -> int:
+    """`os.fork` of a child of this process's parent, which waits for it."""
+    python = ctypes.pythonapi
+    python.PyOS_BeforeFork()
+    pid: int = ctypes.PyDLL(None).syscall(CLONE[os.uname().machine], CLONE_PARENT | signal.SIGCHLD, 0, 0, 0, 0)
+    if pid == 0:
+        python.PyOS_AfterFork_Child()
+    else:
+        python.PyOS_AfterFork_Parent()
+    return pid
 
 
-def become(asked: dict[str, Any], standard: list[int]) -> None:
+def become(asked: dict[str, Any], fds: list[int]) -> None:
     """What an interpreter that was started for this command would be."""
     if asked["session"]:
         os.setsid()
-    for number, fd in enumerate(standard):
+    numbers = [0, 1, 2, *asked["keep"]]
+    moved = [fcntl.fcntl(fd, fcntl.F_DUPFD, max(numbers) + 1) for fd in fds]
+    for number, fd in zip(numbers, moved, strict=True):
         os.dup2(fd, number)
-    close_all_but(())
+    close_all_but(tuple(asked["keep"]))
     os.chdir(asked["cwd"])
     os.umask(asked["umask"])
     os.nice(max(0, asked["nice"] - os.nice(0)))
     os.environ.clear()
     os.environ.update(asked["env"])
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    starts._module = fork_module
-    sys.path.insert(0, os.getcwd())
+    signal.pthread_sigmask(signal.SIG_SETMASK, asked["mask"])
+    if sys.argv[1] == "antiphon":
+        from antiphon.kernel.supervisor import starts
+
+        starts._module = partial(fork_module, starts._module)
+        sys.path.insert(0, os.getcwd())
     sys.argv = ["", *asked["args"]]
 
 
@@ -118,10 +125,12 @@ def close_all_but(fds: tuple[int, ...]) -> None:
                 os.close(fd)
 
 
-def fork_module(name: str, given: dict[str, Any], fds: tuple[int, ...], *, bound: bool = False) -> int:
-    """`starts._module`, without an interpreter of its own for those of `_forked`."""
+def fork_module(
+    execute: Callable[..., int], name: str, given: dict[str, Any], fds: tuple[int, ...], *, bound: bool = False
+) -> int:
+    """`starts._module`, which is `execute`, without an interpreter of its own for those of `_forked`."""
     if name not in _forked:
-        return _execute(name, given, fds, bound=bound)
+        return execute(name, given, fds, bound=bound)
     _forked.remove(name)
     read, write = os.pipe()
     parent = os.getpid()
@@ -151,7 +160,8 @@ def become_module(name: str, read: int, fds: tuple[int, ...], parent: int) -> in
 if __name__ == "__main__":
     # what ends a command, or all of the tests, by the terminal must not end this before the rest has ended
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    prepare()
+    ran = sys.argv[1]
+    prepare(ran)
     with socket.socket(fileno=os.dup(0)) as messages:
         serve(messages)
-    runpy.run_module("antiphon", run_name="__main__", alter_sys=True)
+    runpy.run_module(ran, run_name="__main__", alter_sys=True)

@@ -107,7 +107,7 @@ def test_every_speed_is_that_of_the_sample_in_memory(play, folder, monkeypatch, 
     notes = [on(100), Event("bend", 4000, 0, 0.4)]
     streamed = play(notes, 5 * RATE, s="tone", speed=speed, library=str(folder)).audio[0]
     monkeypatch.setattr(sounds, "MAX_MEMORY_SECONDS", 30.0)
-    sounds._sounds.clear()
+    monkeypatch.setattr(sounds, "_sounds", {})
     whole = play(notes, 5 * RATE, s="tone", speed=speed, library=str(folder)).audio[0]
     np.testing.assert_array_equal(streamed, whole)
 
