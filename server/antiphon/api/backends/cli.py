@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from antiphon.cli.commands import application, command_group, epilog
 from antiphon.cli.completion import evaluations as complete_evaluations, trainings as complete_trainings
+from antiphon.cli.option_records import by_records
 from antiphon.cli.ports import (
     HttpBesideOscIfSaid as HttpBesideOsc,
     InsteadOfOsc,
