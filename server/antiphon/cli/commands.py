@@ -85,7 +85,7 @@ def epilog(*lines: str) -> str:
 COMMANDS = {
     "serve": "serve:serve",
     "play": "play:play",
-    "live": "live:live",
+    "live": "running.live:live",
     "eval": "running.evaluate:evaluate",
     "words": "words:words",
     "paste": "files.paste:paste",

@@ -1,1 +1,1 @@
-"""Commands that ask or tell a running server."""
+"""Commands beside a server that runs: they ask it, tell it, show it, or perform by it."""
