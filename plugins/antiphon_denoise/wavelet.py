@@ -14,21 +14,43 @@ import numpy as np
 from antiphon.api import F32
 from antiphon.api.backends.intrinsics import address_i64
 from antiphon.api.backends.signal import SpectrumSizes, symlet_filters, wavelet_join, wavelet_split
-from antiphon.api.kernels import address, address_f32, f32, f32p, i64, i64p, kernel
+from antiphon.api.kernels import address, address_f32, f32, f32p, i64p, kernel
 
 DEPTH = 6
 FORCE = 2.0
 
 
-@kernel
-def denoise_shrink(
-    x: f32p, bands: i64, each: i64, first: i64p, last: i64p, power: f32p, gain: f32p, unit: f32, amount: f32
-) -> None:
-    """Scales coefficients x `[bands, each]` in place; of the reduction the share `amount`.
+class ShrinkerWord(IntEnum):
+    """Indices into the state of the wavelet shrinker: numbers, then addresses of arrays."""
 
-    The noise power of a band is the mean power that the gate would remove from its bins, `first` to before `last`, by
-    their power and gain `[bins]`, times `unit`, a coefficient's variance for power 1.
+    DEPTH = 0
+    LENGTH = 1
+    """Samples of a frame."""
+    TAPS = 2
+    SCALE = 3
+    ROW = 4
+    """`[LENGTH]`: a frame of one channel."""
+    OTHER = 5
+    SCRATCH = 6
+    LOW = 7
+    HIGH = 8
+    WINDOW = 9
+    FIRST = 10
+    LAST = 11
+
+
+@kernel
+def denoise_shrink(w: i64p, x: f32p, power: f32p, gain: f32p, amount: f32) -> None:
+    """Scales coefficients x, band by band, in place; of the reduction the share `amount`.
+
+    The noise power of a band is the mean power that the gate would remove from its bins, FIRST to before LAST, by
+    their power and gain `[bins]`, times a coefficient's variance for power 1.
     """
+    bands = 1 << w[ShrinkerWord.DEPTH]
+    each = w[ShrinkerWord.LENGTH] >> w[ShrinkerWord.DEPTH]
+    first = address_i64(w[ShrinkerWord.FIRST])
+    last = address_i64(w[ShrinkerWord.LAST])
+    unit = f32(0.5) * f32(w[ShrinkerWord.SCALE])
     for p in range(bands):
         removed = f32(0.0)
         for k in range(first[p], last[p]):
@@ -44,26 +66,6 @@ def denoise_shrink(
             x[p * each + i] = here * (f32(1.0) - amount * (f32(1.0) - keep * keep))
 
 
-class ShrinkerWord(IntEnum):
-    """Indices into the state of the wavelet shrinker: numbers, then addresses of arrays."""
-
-    DEPTH = 0
-    LENGTH = 1
-    """Samples of a frame."""
-    TAPS = 2
-    SCALE = 3
-    ROW = 4
-    """`[LENGTH]`: a frame of one channel."""
-    OTHER = 5
-    EVEN = 6
-    ODD = 7
-    LOW = 8
-    HIGH = 9
-    WINDOW = 10
-    FIRST = 11
-    LAST = 12
-
-
 @kernel
 def denoise_shrink_row(w: i64p, power: f32p, gain: f32p, amount: f32) -> None:
     """Shrinks the frame in ROW, in place: transform, shrinkage and inverse."""
@@ -72,22 +74,17 @@ def denoise_shrink_row(w: i64p, power: f32p, gain: f32p, amount: f32) -> None:
     taps = w[ShrinkerWord.TAPS]
     low = address_f32(w[ShrinkerWord.LOW])
     high = address_f32(w[ShrinkerWord.HIGH])
-    even = address_f32(w[ShrinkerWord.EVEN])
-    odd = address_f32(w[ShrinkerWord.ODD])
+    scratch = address_f32(w[ShrinkerWord.SCRATCH])
     for n in range(depth):
         x = address_f32(w[ShrinkerWord.ROW + n % 2])
         y = address_f32(w[ShrinkerWord.ROW + (n + 1) % 2])
-        wavelet_split(x, 1 << n, length >> n, low, high, taps, y, even, odd)
-    first = address_i64(w[ShrinkerWord.FIRST])
-    last = address_i64(w[ShrinkerWord.LAST])
-    unit = f32(0.5) * f32(w[ShrinkerWord.SCALE])
-    packets = address_f32(w[ShrinkerWord.ROW + depth % 2])
-    denoise_shrink(packets, 1 << depth, length >> depth, first, last, power, gain, unit, amount)
+        wavelet_split(x, 1 << n, length >> n, low, high, taps, y, scratch)
+    denoise_shrink(w, address_f32(w[ShrinkerWord.ROW + depth % 2]), power, gain, amount)
     for back in range(depth):
         n = depth - 1 - back
         x = address_f32(w[ShrinkerWord.ROW + n % 2])
         y = address_f32(w[ShrinkerWord.ROW + (n + 1) % 2])
-        wavelet_join(y, 1 << n, length >> n, low, high, taps, x, even, odd)
+        wavelet_join(y, 1 << n, length >> n, low, high, taps, x, scratch)
 
 
 class Shrinker:
@@ -109,6 +106,6 @@ class Shrinker:
         last = np.maximum(np.ceil((place + 1) * edge), first + 1).astype(np.int64)
         self._window: F32 = np.sin(np.pi * (np.arange(length) + 0.5) / length).astype(np.float32)
         self._row, other = (np.zeros(length, np.float32) for _ in range(2))
-        even, odd = (np.zeros((length + len(low)) // 2 + 1, np.float32) for _ in range(2))
-        self._arrays = self._row, other, even, odd, low, high, self._window, first, last
+        scratch = np.zeros(length + len(low), np.float32)
+        self._arrays = self._row, other, scratch, low, high, self._window, first, last
         self.words = np.array([depth, length, len(low), grid.scale, *map(address, self._arrays)], np.int64)

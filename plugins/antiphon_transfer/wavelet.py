@@ -37,16 +37,16 @@ class Packets:
     def __init__(self, size: int) -> None:
         low, high = symlet_filters()
         pair = (np.zeros(size, np.float32), np.zeros(size, np.float32))
-        scratch = [np.zeros((size + len(low)) // 2 + 1, np.float32) for _ in range(2)]
+        scratch = np.zeros(size + len(low), np.float32)
         self.frame: F32 = pair[0]
         self.packets: F32 = pair[DEPTH % 2]
         steps = [(size >> n, 1 << n, pair[n % 2], pair[(n + 1) % 2]) for n in range(DEPTH)]
         pack = (low, high, len(low))
         self._forward: list[Callable[[], None]] = [
-            wavelet_split.bind(x, count, each, *pack, y, *scratch) for each, count, x, y in steps
+            wavelet_split.bind(x, count, each, *pack, y, scratch) for each, count, x, y in steps
         ]
         self._inverse: list[Callable[[], None]] = [
-            wavelet_join.bind(y, count, each, *pack, x, *scratch) for each, count, x, y in reversed(steps)
+            wavelet_join.bind(y, count, each, *pack, x, scratch) for each, count, x, y in reversed(steps)
         ]
 
     def split(self) -> None:

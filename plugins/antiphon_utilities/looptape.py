@@ -57,13 +57,7 @@ def utilities_looper(
         p = s.whole[POS]
         recording = state == RECORDING
         sounds = state >= PLAYING and state <= OVERDUBBING
-        if sounds and s.whole[PLAY] < fade:
-            s.whole[PLAY] = s.whole[PLAY] + 1
-        if state == OVERDUBBING:
-            if s.whole[PUNCH] < fade:
-                s.whole[PUNCH] = s.whole[PUNCH] + 1
-        elif s.whole[PUNCH] > 0:
-            s.whole[PUNCH] = s.whole[PUNCH] - 1
+        utilities_looper_rise(s.whole, state, fade)
         runs = sounds or s.whole[PUNCH] > 0
         gain = f32(0.0)
         if sounds:
@@ -76,9 +70,8 @@ def utilities_looper(
         into = 0
         writes = s.whole[PUNCH] > 0 and p < s.whole[LENGTH]
         if runs:
-            m = i64(s.mark[q])
-            side = 1 - (m & 1) if s.removed[m >> 1] != 0 else m & 1
-            into = side if m >> 1 == s.whole[LAYER] else 1 - side
+            side = utilities_looper_side(s.mark, s.removed, q)
+            into = side if i64(s.mark[q]) >> 1 == s.whole[LAYER] else 1 - side
             if writes:
                 s.mark[q] = 2 * s.whole[LAYER] + into
         dying = s.whole[TAIL] < fade
@@ -114,6 +107,25 @@ def utilities_looper(
 
 
 @kernel
+def utilities_looper_rise(whole: i64p, state: i64, fade: i64) -> None:
+    """Counts one frame of the fades: in of playing, in and out of overdubbing."""
+    if state >= PLAYING and state <= OVERDUBBING and whole[PLAY] < fade:
+        whole[PLAY] = whole[PLAY] + 1
+    if state == OVERDUBBING:
+        if whole[PUNCH] < fade:
+            whole[PUNCH] = whole[PUNCH] + 1
+    elif whole[PUNCH] > 0:
+        whole[PUNCH] = whole[PUNCH] - 1
+
+
+@kernel
+def utilities_looper_side(mark: f32p, removed: u8p, p: i64) -> i64:
+    """The take in which frame `p` of the loop lies: the one last written, or the other where that layer is undone."""
+    m = i64(mark[p])
+    return 1 - (m & 1) if removed[m >> 1] != 0 else m & 1
+
+
+@kernel
 def utilities_looper_pass(whole: i64p, real: f64p) -> None:
     """Starts a pass, with its length chosen so that the next one begins on the frame of its beat."""
     left = real[EXACT] - real[LATE]
@@ -129,8 +141,7 @@ def utilities_looper_cut(
     """Copies the playing sound to the tail, which fades out over `fade` frames."""
     for i in range(fade):
         p = (whole[POS] + i) % whole[LENGTH]
-        m = i64(mark[p])
-        side = 1 - (m & 1) if removed[m >> 1] != 0 else m & 1
+        side = utilities_looper_side(mark, removed, p)
         gain = f64(whole[PLAY]) / f64(fade) * (1.0 - f64(i + 1) / f64(fade))
         for c in range(channels):
             v = f64(tape[(side * channels + c) * size + p]) * gain

@@ -16,8 +16,9 @@ import pytest
 from tests.cli.conftest import Done
 
 from antiphon import __version__
-from antiphon.cli import bench, running_server
+from antiphon.cli import bench
 from antiphon.cli.commands import application
+from antiphon.cli.running import running_server
 from antiphon.cli.terminal import errors, progress
 from antiphon.kernel.graph import patch_list
 from antiphon.kernel.runtime import paths

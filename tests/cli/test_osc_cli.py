@@ -12,8 +12,8 @@ import pytest
 from tests.control.rig import Rig, rig
 from tests.each import each
 
-from antiphon.cli import monitor, osc
-from antiphon.cli.osc import ask, message_text, refusal, silent, value
+from antiphon.cli.running import monitor, osc
+from antiphon.cli.running.osc import ask, message_text, refusal, silent, value
 from antiphon.kernel.errors import EngineError, UsageError, WireError
 from antiphon.kernel.wire.osc import Double, Message, decode, encode, encode_bundle
 

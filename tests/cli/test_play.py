@@ -11,7 +11,8 @@ import pytest
 import typer
 from tests import audio
 
-from antiphon.cli import live, play, play_song, serve
+from antiphon.cli import play, play_song, serve
+from antiphon.cli.running import live
 from antiphon.cli.terminal import errors
 from antiphon.demo import BAND, HUM
 from antiphon.files.midi_song import MidiNote, MidiTrack

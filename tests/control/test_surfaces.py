@@ -9,7 +9,7 @@ import pytest
 from tests.clock import FakeClock
 from tests.control.rig import GAIN, Rig, rig
 
-from antiphon.cli import monitor
+from antiphon.cli.running import monitor
 from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
 from antiphon.kernel.contract.params import Param
 from antiphon.kernel.contract.ports import AUDIO_IN, AUDIO_OUT

@@ -30,7 +30,7 @@ USERS = [
 ]
 AUTHORS_NAMES = 59
 """Most names on the page for authors of processors."""
-BACKENDS_NAMES = 374
+BACKENDS_NAMES = 375
 """Most names on the page for backends; the last: `open_card`, for files of models, and where a desk is kept."""
 WITHOUT_IMPORT = {
     *("ArrayNetwork", "ModelFolder", "SynthBackend"),  # interfaces that a class has by its methods

@@ -12,8 +12,8 @@ from tests.waiting import costs_at_most
 from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
 from antiphon.kernel.contract.params import Param
 from antiphon.kernel.contract.ports import AUDIO_IN, AUDIO_OUT, EVENTS_IN, EVENTS_OUT, Port
+from antiphon.kernel.control.patches import patch_writer
 from antiphon.kernel.errors import AntiphonError, FileError, PatchError
-from antiphon.kernel.graph import patch_writer
 from antiphon.kernel.graph.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.kernel.graph.graph import IN, OUT, RESERVED, End, Graph, NodeSpec, Wire
 from antiphon.kernel.graph.patch import Patch, dump, find, load, parse

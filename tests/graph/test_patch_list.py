@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from antiphon.kernel.contract.catalog import Catalog
+from antiphon.kernel.control.patches import patch_writer
 from antiphon.kernel.errors import FileError, PatchError, RequestError
-from antiphon.kernel.graph import clips, patch, patch_list, patch_writer
+from antiphon.kernel.graph import clips, patch, patch_list
 from antiphon.kernel.runtime import paths, resources
 
 CHECKS = {"through", "worker", "bench8"}

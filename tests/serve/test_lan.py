@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.waiting import until
 
-from antiphon.cli import approve, running_server
+from antiphon.cli.running import approve, running_server
 from antiphon_bench.rig import ServerProcess
 
 OPTIONS = ("--lan", "--announce", "none", "--audio", "headless", "--patch", "through", "--synth", "null")

@@ -9,7 +9,7 @@ import pytest
 from tests.chromium import Chromium, Tab, needs_chromium
 from tests.waiting import until
 
-from antiphon.cli import running_server
+from antiphon.cli.running import running_server
 from antiphon.kernel.io.listening import local_addresses
 from antiphon.kernel.runtime.token import load_token
 from antiphon_bench.rig import ServerProcess, message

@@ -21,7 +21,7 @@ import typer
 from tests.each import each
 from typer.testing import CliRunner
 
-from antiphon.cli import approve as cli_approve, qr as cli_qr, running_server
+from antiphon.cli.running import approve as cli_approve, qr as cli_qr, running_server
 from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
 from antiphon.kernel.contract.params import Param, Value
 from antiphon.kernel.contract.ports import AUDIO_IN, AUDIO_OUT

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from antiphon.api.backends.cli import Json, command_group, echo_answer, epilog
+from antiphon.api.backends.cli import Json, by_records, command_group, echo_answer, epilog
 
 if TYPE_CHECKING:
     from antiphon_models.datasets.records import Report
@@ -76,6 +76,18 @@ def items(
         typer.echo(f"{partial:,} of {len(listed):,} items have missing files", err=True)
 
 
+@dataclass(frozen=True, slots=True)
+class WantedSounds:
+    """Which of the sounds found are fetched."""
+
+    most: Annotated[int, typer.Option("--most", help="Sounds, at most.")] = 100
+    longest: Annotated[float, typer.Option("--longest", min=0.0, help="Seconds of a sound; 0 for any.")] = 0.0
+    licence: Annotated[
+        list[str] | None, typer.Option("--licence", help="cc0, by or by-nc; may be given again; without, any.")
+    ] = None
+
+
+@by_records
 def fetch(
     source: Annotated[str, typer.Argument(help="Where from: freesound.")],
     query: Annotated[str, typer.Argument(help="Words, as in the site's own search.")],
@@ -83,11 +95,8 @@ def fetch(
     key_file: Annotated[
         Path | None, typer.Option("--key-file", help="Your key of its API; else ANTIPHON_FREESOUND_KEY.")
     ] = None,
-    most: Annotated[int, typer.Option("--most", help="Sounds, at most.")] = 100,
-    longest: Annotated[float, typer.Option("--longest", min=0.0, help="Seconds of a sound; 0 for any.")] = 0.0,
-    licence: Annotated[
-        list[str] | None, typer.Option("--licence", help="cc0, by or by-nc; may be given again; without, any.")
-    ] = None,
+    *,
+    wanted: WantedSounds,
     server: Annotated[str, typer.Option("--server", help="Where the API is.")] = "https://freesound.org",
     as_json: Json = False,
 ) -> None:
@@ -98,7 +107,7 @@ def fetch(
 
     if source != "freesound":
         raise UsageError(f"there is nothing to fetch from {source!r}; there is freesound")
-    search = FreesoundSearch(query, most, longest, tuple(licence or ()))
+    search = FreesoundSearch(query, wanted.most, wanted.longest, tuple(wanted.licence or ()))
     with progress_bar("fetching") as progress:
         counts = Freesound(key_from(key_file), server).fetch(search, folder, progress)
     words = f"{counts.fetched:,} sounds fetched, {counts.known:,} were there, {counts.left:,} left out"

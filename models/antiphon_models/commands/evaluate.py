@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from antiphon.api import UsageError
-from antiphon.api.backends.cli import complete_evaluations
+from antiphon.api.backends.cli import by_records, complete_evaluations
 from antiphon.api.backends.runtime import instead
 from antiphon_models.commands.train import DATA, Data, say
 
@@ -18,24 +19,40 @@ if TYPE_CHECKING:
     from antiphon_models.learning.evaluation import Example, MetricValue
 
 
-def evaluate(
-    name: Annotated[
-        str, typer.Argument(help="What to evaluate; --list shows what there is.", autocompletion=complete_evaluations)
-    ] = "",
-    files: Annotated[list[Path] | None, typer.Argument(metavar="FILES", help="Your own, instead of its items.")] = None,
-    system: Annotated[list[str] | None, typer.Option("--system", help="Only this one; may be given again.")] = None,
-    data: Data = DATA,
-    work: Annotated[Path | None, typer.Option("--work", help="Where what it makes is kept.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 1,
-    limit: Annotated[int, typer.Option(min=0, help="Items at most; 0 for all.")] = 0,
-    json_file: Annotated[Path | None, typer.Option("--json", help="The figures as JSON, into a file.")] = None,
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What is measured: of which systems, on which items."""
+
+    system: Annotated[list[str] | None, typer.Option("--system", help="Only this one; may be given again.")] = None
+    data: Data = DATA
+    work: Annotated[Path | None, typer.Option("--work", help="Where what it makes is kept.")] = None
+    seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 1
+    limit: Annotated[int, typer.Option(min=0, help="Items at most; 0 for all.")] = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Where figures and sounds go."""
+
+    json_file: Annotated[Path | None, typer.Option("--json", help="The figures as JSON, into a file.")] = None
     examples: Annotated[
         Path | None,
         typer.Option(
             "--examples", help="Write sounds into this folder: a few items, and what each system makes of them."
         ),
-    ] = None,
-    card: Annotated[bool, typer.Option("--card", help="Also put the figures into models/RESULTS.md.")] = False,
+    ] = None
+    card: Annotated[bool, typer.Option("--card", help="Also put the figures into models/RESULTS.md.")] = False
+
+
+@by_records
+def evaluate(
+    name: Annotated[
+        str, typer.Argument(help="What to evaluate; --list shows what there is.", autocompletion=complete_evaluations)
+    ] = "",
+    files: Annotated[list[Path] | None, typer.Argument(metavar="FILES", help="Your own, instead of its items.")] = None,
+    *,
+    measured: Measured,
+    into: Output,
     listing: Annotated[bool, typer.Option("--list", help="Show what can be evaluated.")] = False,
 ) -> None:
     """Measure a plugin beside baselines and peers: a table with n and standard error, on its items or on your files."""
@@ -45,8 +62,8 @@ def evaluate(
     from antiphon.api.backends.rendering import load_plugins
     from antiphon_models.learning import evaluation as tables, needs, results
 
-    if examples is not None and (json_file is not None or card):
-        other = "--card" if card else "--json"
+    if into.examples is not None and (into.json_file is not None or into.card):
+        other = "--card" if into.card else "--json"
         raise UsageError(f"--examples writes sounds and no figures; leave out --examples or {other}")
     factories = load_plugins(None, check=False).factories["evaluations"]
     if listing or not name:
@@ -59,32 +76,32 @@ def evaluate(
         evaluation = factories[name]()
     files = _own_files(name, evaluation, files or ())
     ask = tables.EvaluationRequest(
-        data=data,
-        work=make_folder((work if work is not None else cache_folder() / "evaluation") / name),
-        seed=seed,
-        limit=limit or None,
-        systems=tuple(system or ()),
+        data=measured.data,
+        work=make_folder((measured.work or cache_folder() / "evaluation") / name),
+        seed=measured.seed,
+        limit=measured.limit or None,
+        systems=tuple(measured.system or ()),
         files=tuple(files),
         say=say,
     )
     tables.check(evaluation, ask)
     ask = tables.choose_material(evaluation, ask)
-    if card:
+    if into.card:
         results.check(ask)
-    if not limit:
-        _say_long(name, evaluation, own=bool(files), chosen=bool(system or card))
+    if not measured.limit:
+        _say_long(name, evaluation, own=bool(files), chosen=bool(measured.system or into.card))
     with needs.explain_missing(name):
-        if examples is not None:
-            _write(evaluation.examples(ask), examples)
+        if into.examples is not None:
+            _write(evaluation.examples(ask), into.examples)
             return
         cells = tables.cells(evaluation, _shown(name, evaluation.scores(ask)))
     if not cells:
-        raise UsageError(f"nothing was measured; is {data} the folder of songs, loops and noises?")
-    typer.echo("\n".join([*tables.table(evaluation, cells, own_files=bool(ask.files)), f"seed {seed}"]))
-    if json_file is not None:
+        raise UsageError(f"nothing was measured; is {ask.data} the folder of songs, loops and noises?")
+    typer.echo("\n".join([*tables.table(evaluation, cells, own_files=bool(ask.files)), f"seed {ask.seed}"]))
+    if into.json_file is not None:
         figures = tables.as_json(name, evaluation, ask, cells)
-        write_atomic(json_file, (json.dumps(figures, indent=1) + "\n").encode())
-    if card:
+        write_atomic(into.json_file, (json.dumps(figures, indent=1) + "\n").encode())
+    if into.card:
         typer.echo(f"written into {results.write(name, evaluation, ask, cells)}")
 
 

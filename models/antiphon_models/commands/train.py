@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Protocol, runtime_checkable
 
 import typer
 
 from antiphon.api import UsageError
-from antiphon.api.backends.cli import complete_trainings
+from antiphon.api.backends.cli import by_records, complete_trainings
 from antiphon.api.backends.runtime import instead
 
 Data = Annotated[Path, typer.Option("--data", envvar="ANTIPHON_DATA", help="The folder of songs, loops and noises.")]
@@ -27,6 +28,22 @@ class TableTraining(Protocol):
         """Learns and installs the model, in `out` or the default folder."""
 
 
+@dataclass(frozen=True, slots=True)
+class Course:
+    """How a model is trained: from which weights, for how long, on what."""
+
+    seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 1
+    steps: Annotated[int, typer.Option(min=0, help="Training steps; 0 takes the recipe's.")] = 0
+    minutes: Annotated[float, typer.Option(min=0.0, help="Time limit in minutes; 0 is none.")] = 0.0
+    device: Annotated[str, typer.Option("--device", help="cpu or cuda.")] = "cpu"
+    only_material: Annotated[bool, typer.Option("--only-material", help="Make the material, and stop.")] = False
+    begin: Annotated[
+        Path | None, typer.Option("--from", help="A folder of models: begin with its weights of the same name.")
+    ] = None
+    restart: Annotated[bool, typer.Option("--restart", help="From the first step, whatever there is.")] = False
+
+
+@by_records
 def train(
     name: Annotated[
         str, typer.Argument(help="What to train; --list shows what there is.", autocompletion=complete_trainings)
@@ -40,15 +57,8 @@ def train(
             "--out", help="Where the weights go; else models/, or the work folder where steps or minutes are given."
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 1,
-    steps: Annotated[int, typer.Option(min=0, help="Training steps; 0 takes the recipe's.")] = 0,
-    minutes: Annotated[float, typer.Option(min=0.0, help="Time limit in minutes; 0 is none.")] = 0.0,
-    device: Annotated[str, typer.Option("--device", help="cpu or cuda.")] = "cpu",
-    only_material: Annotated[bool, typer.Option("--only-material", help="Make the material, and stop.")] = False,
-    begin: Annotated[
-        Path | None, typer.Option("--from", help="A folder of models: begin with its weights of the same name.")
-    ] = None,
-    restart: Annotated[bool, typer.Option("--restart", help="From the first step, whatever there is.")] = False,
+    *,
+    course: Course,
     target: Annotated[str, typer.Option("--target", help="The column of a table that is learned.")] = "popularity",
     listing: Annotated[bool, typer.Option("--list", help="Show what can be trained.")] = False,
 ) -> None:
@@ -74,14 +84,12 @@ def train(
             return
     place = work if work is not None else cache_folder() / "training"
     # a trial must not take the place of what ships
-    shorter = bool(steps or minutes)
+    shorter = bool(course.steps or course.minutes)
     weights = out or place / name / "weights" if out is not None or shorter else models_folder()
     with _folder_made(weights), needs.explain_missing(name):
         from antiphon_models.learning.making import TrainOptions, make
 
-        wish = TrainOptions(
-            name, data, place, weights, seed, steps, minutes, device, only_material, restart, begin, folder
-        )
+        wish = TrainOptions(name, data, place, weights, folder=folder, **asdict(course))
         with _Bar() as bar:
             if not make(recipes[name], wish, say, bar):
                 raise typer.Exit(130)

@@ -18,7 +18,6 @@ from antiphon_denoise.gate.gains import (
     MIN_POWER,
     SuppressionLimit,
     denoise_gain,
-    denoise_gate_logits,
     denoise_limit,
     denoise_removed_power,
     denoise_smooth_log_power,
@@ -117,6 +116,52 @@ def denoise_gate_features(w: i64p) -> None:
 
 
 @kernel
+def denoise_gate_logits(w: i64p, ceiling: f32) -> None:
+    """LOGITS `[2, bins]` ← negated logits of each bin's opening and of its lowest gain, within ±30.
+
+    The network's coefficients are interpolated between band centres: constant, weights of the four levels relative to
+    that of the band, and logit of the lowest gain. ceiling: log power above which a band is not attenuated.
+    """
+    log_power = address_f32(w[EstimatorWord.LOG])
+    short = address_f32(w[EstimatorWord.SHORT])
+    long = address_f32(w[EstimatorWord.LONG])
+    noise = address_f32(w[EstimatorWord.NOISE])
+    level = address_f32(w[EstimatorWord.LEVELS])
+    coefficients = address_f32(w[EstimatorWord.COEFFICIENTS])
+    edge = address_i64(w[EstimatorWord.EDGE])
+    fraction = address_f32(w[EstimatorWord.FRACTION])
+    gate_logit = address_f32(w[EstimatorWord.LOGITS])
+    floor_logit = offset(gate_logit, w[EstimatorWord.BINS])
+    known = f32(w[EstimatorWord.KNOWN])
+    for b in range(COUNT - 1):
+        constant_slope = coefficients[b + 1] - coefficients[b]
+        now = coefficients[COUNT + b]
+        now_slope = coefficients[COUNT + b + 1] - now
+        short_term = coefficients[2 * COUNT + b]
+        short_term_slope = coefficients[2 * COUNT + b + 1] - short_term
+        long_term = coefficients[3 * COUNT + b]
+        long_term_slope = coefficients[3 * COUNT + b + 1] - long_term
+        learned = known * coefficients[4 * COUNT + b]
+        learned_slope = known * coefficients[4 * COUNT + b + 1] - learned
+        floor = coefficients[5 * COUNT + b]
+        floor_slope = coefficients[5 * COUNT + b + 1] - floor
+        constant = coefficients[b]
+        level_below = level[b]
+        level_slope = level[b + 1] - level_below
+        for k in range(edge[b], edge[b + 1]):
+            up = fraction[k]
+            band_level = level_below + up * level_slope
+            logit = constant + up * constant_slope
+            logit = logit + (now + up * now_slope) * (log_power[k] - band_level)
+            logit = logit + (short_term + up * short_term_slope) * (short[k] - band_level)
+            logit = logit + (long_term + up * long_term_slope) * (long[k] - band_level)
+            logit = logit + (learned + up * learned_slope) * max(min(noise[k] - band_level, f32(4.0)), f32(-8.0))
+            logit = logit + max(f32(2.0) * (band_level - ceiling), f32(0.0))
+            gate_logit[k] = max(min(-logit, f32(30.0)), f32(-30.0))
+            floor_logit[k] = max(min(-(floor + up * floor_slope), f32(30.0)), f32(-30.0))
+
+
+@kernel
 def denoise_estimate(w: i64p, ceiling: f64) -> None:
     """Computes gain and limit for the frame in power, as `Estimator.update`."""
     bins = w[EstimatorWord.BINS]
@@ -140,11 +185,7 @@ def denoise_estimate(w: i64p, ceiling: f64) -> None:
     denoise_measure_bands(w, log_power, power, f32(0.0), levels)
     denoise_gate_features(w)
     denoise_network(address_i64(w[EstimatorWord.NETWORK]))
-    denoise_gate_logits(
-        log_power, short, long, address_f32(w[EstimatorWord.NOISE]), levels,
-        address_f32(w[EstimatorWord.COEFFICIENTS]), address_i64(w[EstimatorWord.EDGE]),
-        address_f32(w[EstimatorWord.FRACTION]), COUNT, f32(known), f32(ceiling), logits, offset(logits, bins),
-    )  # fmt: skip
+    denoise_gate_logits(w, f32(ceiling))
     for k in range(2 * bins):
         logits[k] = math.exp(logits[k])
     denoise_gain(logits, offset(logits, bins), bins, gain)

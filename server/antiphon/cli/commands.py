@@ -85,8 +85,8 @@ def epilog(*lines: str) -> str:
 COMMANDS = {
     "serve": "serve:serve",
     "play": "play:play",
-    "live": "live:live",
-    "eval": "evaluate:evaluate",
+    "live": "running.live:live",
+    "eval": "running.evaluate:evaluate",
     "words": "words:words",
     "paste": "files.paste:paste",
     "rehearse": "files.rehearse:rehearse",
@@ -94,9 +94,9 @@ COMMANDS = {
     "render": "files.render:render",
     "replay": "files.replay:replay",
     "surface": "files.surface:surface",
-    "osc": "osc:osc",
-    "monitor": "monitor:monitor",
-    "status": "status:status",
+    "osc": "running.osc:osc",
+    "monitor": "running.monitor:monitor",
+    "status": "running.status:status",
     "repl": "repl.command:repl",
     "patches": "patches:patches",
     "sets": "patches:sets",
@@ -106,18 +106,18 @@ COMMANDS = {
     "devices": "devices:devices",
     "doctor": "doctor:doctor",
     "bench": "bench:register",
-    "surfaces": "approve:register",
-    "approve": "approve:register",
-    "forget": "approve:register",
-    "qr": "qr:register",
-    "page": "page:page",
+    "surfaces": "running.approve:register",
+    "approve": "running.approve:register",
+    "forget": "running.approve:register",
+    "qr": "running.qr:register",
+    "page": "running.page:page",
 }
 """Commands in the order of the help page, each with its location: a function, or a `register` that adds it."""
 _OPTIONS = {
     "serve": {"cls": "serve_options:ServeCommand"},
     "run": {"cls": "files.run_help:RunCommand"},
     "render": {"cls": "synthhelp:SynthCommand"},
-    "osc": {"context_settings": "osc:CONTEXT_SETTINGS"},
+    "osc": {"context_settings": "running.osc:CONTEXT_SETTINGS"},
 }
 """Typer options of a command, and their location."""
 WIDTH = 100

@@ -107,7 +107,7 @@ def run(
 
     log, log_level: as of `server_log`; opens: the page, in a browser; says: lines to print once it is ready.
     """
-    from antiphon.cli.page import announce
+    from antiphon.cli.running.page import announce
     from antiphon.files.input_loop import load_sound
     from antiphon.kernel.io.log_lines import server_log
     from antiphon.kernel.supervisor.starts import Companions

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.kernel.native.compiling import kernel
+from antiphon.kernel.native.intrinsics import offset
 from antiphon.kernel.native.kernel import f32p, i64
 
 _SYMLET = (
@@ -32,9 +33,7 @@ def symlet_filters() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
 
 
 @kernel
-def wavelet_split(
-    x: f32p, packets: i64, size: i64, low: f32p, high: f32p, taps: i64, y: f32p, even: f32p, odd: f32p
-) -> None:
+def wavelet_split(x: f32p, packets: i64, size: i64, low: f32p, high: f32p, taps: i64, y: f32p, scratch: f32p) -> None:
     """Forward transform of one wavelet packet level, with each packet extended periodically.
 
     Args:
@@ -43,10 +42,11 @@ def wavelet_split(
         low: The low-pass filter, `taps` float32.
         high: The high-pass filter, `taps` float32.
         y: float32 `[packets, size]`, written: of each packet the low half, then the high half.
-        even: Scratch, (size + taps) / 2 float32.
-        odd: Scratch, as `even`.
+        scratch: size + taps float32.
     """
     half = size // 2
+    even = scratch
+    odd = offset(scratch, half + taps // 2)
     for p in range(packets):
         at = p * size
         for i in range(half):
@@ -70,15 +70,12 @@ def wavelet_split(
 
 
 @kernel
-def wavelet_join(
-    x: f32p, packets: i64, size: i64, low: f32p, high: f32p, taps: i64, y: f32p, lows: f32p, highs: f32p
-) -> None:
-    """Computes the inverse of `wavelet_split`, with its arguments: from `x`, which is overwritten, into `y`.
-
-    `lows`, `highs`: scratch, (size + taps) / 2 float32 each.
-    """
+def wavelet_join(x: f32p, packets: i64, size: i64, low: f32p, high: f32p, taps: i64, y: f32p, scratch: f32p) -> None:
+    """Computes the inverse of `wavelet_split`, with its arguments: from `x`, which is overwritten, into `y`."""
     half = size // 2
     reach = taps // 2
+    lows = scratch
+    highs = offset(scratch, half + reach)
     for p in range(packets):
         at = p * size
         for i in range(half):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from antiphon.cli.commands import application, command_group, epilog
 from antiphon.cli.completion import evaluations as complete_evaluations, trainings as complete_trainings
-from antiphon.cli.osc import Host, closing_socket, listen, refusal, silent
+from antiphon.cli.option_records import by_records
 from antiphon.cli.ports import (
     HttpBesideOscIfSaid as HttpBesideOsc,
     InsteadOfOsc,
@@ -12,6 +12,7 @@ from antiphon.cli.ports import (
     osc_port,
     server_http_port,
 )
+from antiphon.cli.running.osc import Host, closing_socket, listen, refusal, silent
 from antiphon.cli.terminal.errors import complain, endable, run as run_command
 from antiphon.cli.terminal.progress import Json, ProgressBar, clear as clear_progress, echo_answer, progress_bar
 from antiphon.kernel.runtime.settings import OSC_PORT

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
 
-from antiphon.cli.osc import ask, value
-from antiphon.cli.running_server import get_answer
+from antiphon.cli.running.osc import ask, value
+from antiphon.cli.running.running_server import get_answer
 from antiphon.kernel.errors import AntiphonError, UsageError, sentence
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.suggestion import suggest

@@ -26,13 +26,13 @@ from antiphon.kernel.control.patches.history import (
     before,
     graph_to_restore,
 )
+from antiphon.kernel.control.patches.patch_writer import save
 from antiphon.kernel.control.patches.set_position import SetPosition
 from antiphon.kernel.control.state import StateFolder
 from antiphon.kernel.errors import AntiphonError, EngineBusy, PatchError, RequestError
 from antiphon.kernel.graph import patch as patches
 from antiphon.kernel.graph.clips import PatchClip, check_clips
 from antiphon.kernel.graph.patch import SUFFIX, Patch
-from antiphon.kernel.graph.patch_writer import save
 from antiphon.kernel.io.osc_peer import Peer
 from antiphon.kernel.runtime import paths, resources
 from antiphon.kernel.session.effects import Effect

@@ -30,7 +30,7 @@ def register(cli: typer.Typer, folder: Callable[[], Path] = paths.config) -> Non
         as_json: Json = False,
     ) -> None:
         """List the addresses that wait for approval and those that have it."""
-        from antiphon.cli.running_server import ask
+        from antiphon.cli.running.running_server import ask
 
         answer = ask("GET", "/api/surfaces", folder(), ports.http_port(http_port, osc_port))
         echo_answer(as_json, answer, listing(answer))
@@ -48,7 +48,7 @@ def register(cli: typer.Typer, folder: Callable[[], Path] = paths.config) -> Non
 
 def change(word: str, machine: str, folder: Path, port: int) -> str:
     """Has the running server `approve` or `forget` an address; returns the action, and the address as stored."""
-    from antiphon.cli.running_server import ask
+    from antiphon.cli.running.running_server import ask
 
     answer = ask("POST", f"/api/surfaces/{word}", folder, port, {"ip": address_of(machine)})
     done = "approved" if word == "approve" else "forgot"

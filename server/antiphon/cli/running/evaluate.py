@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from antiphon.cli import ports
-from antiphon.cli.osc import Timeout, closing_socket, listen, refusal, send
+from antiphon.cli.running.osc import Timeout, closing_socket, listen, refusal, send
 from antiphon.kernel.errors import EngineError, UsageError
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.paths import os_error_text

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from antiphon.cli import ports
-from antiphon.cli.osc import Host, closing_socket, listen, message_text, refusal, silent
+from antiphon.cli.running.osc import Host, closing_socket, listen, message_text, refusal, silent
 from antiphon.kernel.runtime.settings import OSC_PORT
 from antiphon.kernel.wire import ntp
 from antiphon.kernel.wire.osc import IMMEDIATELY, Bundle, Message, Packet, decode, encode

@@ -26,7 +26,7 @@ def register(cli: typer.Typer, folder: Callable[[], Path] = paths.config) -> Non
     @cli.command("qr")
     def qr(http_port: ports.Http = HTTP_PORT, osc_port: ports.InsteadOfHttp = None) -> None:
         """Show the page's address as a QR code for a phone, with the token: who scans it is an owner."""
-        from antiphon.cli.running_server import ask
+        from antiphon.cli.running.running_server import ask
 
         found = ask("GET", "/api/phone", folder(), ports.http_port(http_port, osc_port))["addresses"]
         if not found:
