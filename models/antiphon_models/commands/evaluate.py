@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class EvaluationScope:
     """What is measured: of which systems, on which items."""
 
     system: Annotated[list[str] | None, typer.Option("--system", help="Only this one; may be given again.")] = None
@@ -51,7 +51,7 @@ def evaluate(
     ] = "",
     files: Annotated[list[Path] | None, typer.Argument(metavar="FILES", help="Your own, instead of its items.")] = None,
     *,
-    measured: Asked,
+    measured: EvaluationScope,
     into: Output,
     listing: Annotated[bool, typer.Option("--list", help="Show what can be evaluated.")] = False,
 ) -> None:
