@@ -18,6 +18,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -86,11 +87,14 @@ class Forked(subprocess.Popen[Any]):
         return pid, status
 
     def _internal_poll(self, *_given: Any, **_named: Any) -> int | None:
-        if self.returncode is None:
-            with self._waitpid_lock:  # type: ignore[attr-defined]
+        lock = self._waitpid_lock  # type: ignore[attr-defined]
+        if self.returncode is None and lock.acquire(blocking=False):  # one that waits holds it until the end
+            try:
                 pid, status = self._try_wait(os.WNOHANG)
                 if pid:
                     self._handle_exitstatus(status)  # type: ignore[attr-defined]
+            finally:
+                lock.release()
         return self.returncode
 
 
@@ -131,8 +135,10 @@ def _started(module: str, variables: dict[str, str]) -> socket.socket:
     # a home of its own: what is loaded from there would be in each server
     home = tempfile.TemporaryDirectory(prefix="antiphon-template-")
     command = [sys.executable, "-P", str(TEMPLATE), module]
-    with theirs:
-        process = subprocess.Popen(command, stdin=theirs, env={**variables, "ANTIPHON_HOME": home.name}, cwd=home.name)
+    env = {**variables, "ANTIPHON_HOME": home.name}
+    # by a thread that ends: its children are the first thread's then, and do not end with the one that asks
+    with theirs, ThreadPoolExecutor(1) as thread:
+        process = thread.submit(lambda: subprocess.Popen(command, stdin=theirs, env=env, cwd=home.name)).result()
 
     def end() -> None:
         ours.shutdown(socket.SHUT_RDWR)  # a forked child may still hold the descriptor

@@ -91,6 +91,7 @@ def fork_sibling() -> int:
         python.PyOS_AfterFork_Child()
     else:
         python.PyOS_AfterFork_Parent()
+        assert pid > 0, "no process could be made"  # to its parent -1 would be all of them
     return pid
 
 
