@@ -89,7 +89,8 @@ def render(
              "-o", "2", "-i", "2", "-m", "131072", "-V", "-1", "-D", "0", "-R", "0"],
             capture_output=True, text=True, timeout=300, check=False,
         )  # fmt: skip
-        assert done.returncode == 0, done.stdout + done.stderr
+        files = {path.name: path.stat().st_size for path in folder.iterdir()}
+        assert done.returncode == 0, f"{done.stdout}{done.stderr}{files}"
         assert "FAILURE" not in done.stdout, done.stdout
         x, _ = soundfile.read(out, dtype="float32", always_2d=True)
     return np.ascontiguousarray(x[: round(seconds * rate)].T)
