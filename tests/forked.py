@@ -1,8 +1,8 @@
 """`python -m antiphon`, forked from a process that has imported it already: a third of the processor time of a start.
 
 As `subprocess` has it: `Forked` for `Popen`, `run` for `run`. Helpers (`HELPERS`) are forked from templates of their
-own. What cannot be forked is executed: anything else, an environment that an interpreter reads when it starts and the
-template lacks, what a copy of this process starts, and what a test marked `executed` starts. `executed`, the mark or
+own. What cannot be forked is executed: anything else, what an interpreter reads when it starts and this process began
+with otherwise, what a copy of this process starts, and what a test marked `executed` starts. `executed`, the mark or
 the context, is for what measures a start, its memory or its descriptors, or reads the process list, where a fork shows
 the template's command line and environment.
 """
@@ -29,8 +29,10 @@ HELPERS = ("antiphon.files.decode_child", "antiphon.kernel.workers.zygote", "ant
 TEMPLATE = Path(__file__).with_name("template.py")
 AT_START = ("PYTHON", "LANG", "LC_", "OPENBLAS", "OMP", "MKL", "LD_")
 """How variables begin that an interpreter or a library reads only when it starts."""
-_templates: dict[str, tuple[socket.socket, dict[str, str]]] = {}
-"""Of each module the socket of this process's template, and the variables that it began with."""
+BEGAN = {name: value for name, value in os.environ.items() if name.startswith(AT_START)}
+"""Those that this process began with, and so each template."""
+_templates: dict[str, socket.socket] = {}
+"""Of each module the socket of this process's template."""
 _lock, _owner = threading.RLock(), os.getpid()
 everything = False
 """Whether everything is executed; `conftest.py` sets it for each test, `executed` for what is inside."""
@@ -119,15 +121,14 @@ def _told(end: socket.socket) -> Any:
 
 
 def _template(module: str, variables: dict[str, str]) -> socket.socket | None:
-    """The socket of the template of a module; None where it began with other variables, or is another process's."""
+    """The socket of the template of a module; None for other variables than this process's, or in a copy of it."""
     at_start = {name: value for name, value in variables.items() if name.startswith(AT_START)}
-    if os.getpid() != _owner:
+    if os.getpid() != _owner or at_start != BEGAN:
         return None
     with _lock:
         if module not in _templates:
-            _templates[module] = _started(module, variables), at_start
-    found, began = _templates[module]
-    return found if began == at_start else None
+            _templates[module] = _started(module, variables)
+    return _templates[module]
 
 
 def _started(module: str, variables: dict[str, str]) -> socket.socket:
