@@ -42,9 +42,9 @@ def main() -> None:
 
 
 def notes_of(version: str, changelog: str) -> str:
-    """Changelog section of a version, or the unreleased one if it has none."""
+    """Changelog's unreleased section, which is what a build holds, or that of its version."""
     sections = dict(re.findall(r"^## \[([^]]+)\][^\n]*\n(.*?)(?=^## \[|\Z)", changelog, re.MULTILINE | re.DOTALL))
-    text = sections.get(version, sections.get("Unreleased", "")).strip()
+    text = (sections.get("Unreleased", "").strip() or sections.get(version, "")).strip()
     expect(bool(text), f"CHANGELOG.md has no section [{version}] and none [Unreleased]; write one")
     return f"# Antiphon {version}\n\n{text}\n"
 

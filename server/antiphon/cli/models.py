@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from antiphon.cli.terminal.errors import complain
+from antiphon.kernel.runtime import extras
 from antiphon.networks.model_registry import Row, examine_models, files, known_models
 
 if TYPE_CHECKING:
@@ -62,7 +63,8 @@ def listing(rows: Sequence[Row], torch: str) -> Iterator[str]:
     if torch:
         yield f"torch {torch} is installed"
     elif any(row.needs_torch for row in rows):
-        yield "torch is not installed; models that need it cannot run; to install it: make models"
+        commands = " and ".join(extras.commands("torch"))
+        yield f"torch is not installed; models that need it cannot run; to install it: {commands}"
 
 
 def file_listing(rows: Sequence[FileListing]) -> Iterator[str]:

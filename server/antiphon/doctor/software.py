@@ -124,7 +124,7 @@ def models() -> Iterator[Finding]:
     build = devices.installed_torch()
     if build is None:
         text = "not installed; the models that ship play without it; networks of your own, training and a GPU need it"
-        yield Finding("torch", "missing", text, "make models")
+        yield Finding("torch", "missing", text, " and ".join(extras.commands("torch")))
         return
     gpu = devices.resolve("auto") == "cuda"
     use = "models run on the GPU unless --device cpu" if gpu else "for networks of your own and training, on the CPU"

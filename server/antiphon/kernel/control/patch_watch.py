@@ -112,15 +112,15 @@ def reload_if_changed(server: OscServer, path: str) -> None:
     """Loads the file if its text differs from the loaded one; reports an error corrected back to that text."""
     if is_changed(server, path):
         reload(server)
-    elif server.plans.failed:
-        server.plans.failed = False
+    elif server.plans.problem:
+        server.plans.problem = ""
         printed_log.info("%s is without the error again, and as what plays", Path(path).name)
         server.events.publish("patch", name=server.session.state.name)
 
 
 def reload(server: OscServer) -> None:
     """Loads the file; an invalid one is reported, and the last valid patch continues to play."""
-    path, previous, mended = server.session.state.path, server.plans.patch, server.plans.failed
+    path, previous, mended = server.session.state.path, server.plans.patch, bool(server.plans.problem)
 
     def report() -> None:
         printed_log.info("%s", reload_line(previous, patch, Path(path).name, mended=mended))
@@ -129,7 +129,7 @@ def reload(server: OscServer) -> None:
         patch = server.plans.read_again()
         server.plans.load(patch, FADE, None, "", (), report)
     except AntiphonError as error:
-        server.plans.failed = True
+        server.plans.problem = str(error)
         log.warning("%s", error)
         server.feedback.event("/patch/failed", str(error))
         server.events.publish("patch", name=server.session.state.name, reason=str(error))

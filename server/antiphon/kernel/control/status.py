@@ -225,7 +225,7 @@ def status(app: StatusSource, counters: dict[str, int]) -> dict[str, Any]:
         "bar": session.state.bar,
         "osc_port": app.udp.port,
         "osc_receive_buffer": app.udp.receive_buffer,
-        "trouble": "; ".join(filter(None, (app.saver.trouble, app.faults.last, app.machine.advice, *_failed(app)))),
+        "trouble": "; ".join(filter(None, _troubles(app))),
         "terminal": app.scripts.performed,
         "warning": app.plans.warning,
         "load_weighed": app.plans.weight,
@@ -233,8 +233,11 @@ def status(app: StatusSource, counters: dict[str, int]) -> dict[str, Any]:
     }
 
 
-def _failed(app: StatusSource) -> Iterator[str]:
-    """Nodes that are silent, or pass their dry input, since they failed."""
+def _troubles(app: StatusSource) -> Iterator[str]:
+    """What stands against the sound and the state: also nodes that are silent, or pass their dry input."""
+    yield from (app.saver.trouble, app.faults.last, app.machine.advice)
+    if app.plans.problem and not app.session.state.nodes:
+        yield f"the patch cannot be played: {app.plans.problem}"
     for node in app.session.state.nodes.values():
         if node.state == "failed":
             yield f"{node.name} is failed: {node.reason}; /node/{node.name}/reset tries it again"

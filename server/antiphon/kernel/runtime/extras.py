@@ -71,9 +71,9 @@ def sentence(needing: str, *modules: str, extra: str = "") -> str:
 
 def install_command(*modules: str, extra: str = "") -> str:
     """The second half of `sentence`: "`COMMAND` installs it"."""
-    commands = _commands(modules, extra)
-    verb, them = "installs" if len(commands) == 1 else "install", "it" if len(modules) == 1 else "them"
-    return f"{' and '.join(f'`{each}`' for each in commands)} {verb} {them}"
+    needed = commands(*modules, extra=extra)
+    verb, them = "installs" if len(needed) == 1 else "install", "it" if len(modules) == 1 else "them"
+    return f"{' and '.join(f'`{each}`' for each in needed)} {verb} {them}"
 
 
 def of_error(needing: str, error: ImportError) -> str:
@@ -82,7 +82,8 @@ def of_error(needing: str, error: ImportError) -> str:
     return sentence(needing, module) if module in EXTRAS else ""
 
 
-def _commands(modules: tuple[str, ...], extra: str) -> list[str]:
+def commands(*modules: str, extra: str = "") -> list[str]:
+    """Commands that install the modules, or that extra, in this installation."""
     # in a working tree a build for the CPU, where pip would bring CUDA's gigabytes
     make = not extra and "torch" in modules and resources.checkout() is not None
     found = ["make models"] if make else []

@@ -73,7 +73,7 @@ class Plans:
         self.scenes: dict[int, Scene] = {}
         self.clips: Mapping[str, PatchClip] = {}  # by name; another mapping after each change
         self.history = EditHistory()
-        self.failed = False
+        self.problem = ""  # why what was loaded last is not what plays, or ""
         self._rollbacks: list[Rollback] = []
         self._saved: dict[Path, str] = {}
 
@@ -243,7 +243,7 @@ class Plans:
         self._rollbacks = [state for state in self._rollbacks if state.goal > serial]
         self.latency = latency
         self._answers.loaded(serial)
-        self.failed = False
+        self.problem = ""
         self._executor.perform(effects)
         self._outbox.plan_plays()
         self._engine = self._link.status().pid
@@ -260,7 +260,7 @@ class Plans:
 
     def refused(self, serial: int, reason: str) -> None:
         """Handles a refused plan, number `serial`: restores the state before it and answers its senders."""
-        self.failed = True
+        self.problem = reason
         effects = self._session.state.refused(serial)
         if not self._session.state.loading:
             self._roll_back()
