@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from antiphon.api import UsageError
-from antiphon.api.backends.cli import by_records, complete_evaluations
+from antiphon.api.backends.cli import by_records, complete_named
 from antiphon.api.backends.runtime import instead
 from antiphon_models.commands.train import DATA, Data, say
 
@@ -47,7 +47,10 @@ class Output:
 @by_records
 def evaluate(
     name: Annotated[
-        str, typer.Argument(help="What to evaluate; --list shows what there is.", autocompletion=complete_evaluations)
+        str,
+        typer.Argument(
+            help="What to evaluate; --list shows what there is.", autocompletion=complete_named("evaluations")
+        ),
     ] = "",
     files: Annotated[list[Path] | None, typer.Argument(metavar="FILES", help="Your own, instead of its items.")] = None,
     *,

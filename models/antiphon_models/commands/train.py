@@ -12,7 +12,7 @@ from typing import Annotated, Protocol, runtime_checkable
 import typer
 
 from antiphon.api import UsageError
-from antiphon.api.backends.cli import by_records, complete_trainings
+from antiphon.api.backends.cli import by_records, complete_named
 from antiphon.api.backends.runtime import instead
 
 Data = Annotated[Path, typer.Option("--data", envvar="ANTIPHON_DATA", help="The folder of songs, loops and noises.")]
@@ -46,7 +46,8 @@ class Course:
 @by_records
 def train(
     name: Annotated[
-        str, typer.Argument(help="What to train; --list shows what there is.", autocompletion=complete_trainings)
+        str,
+        typer.Argument(help="What to train; --list shows what there is.", autocompletion=complete_named("trainings")),
     ] = "",
     folder: Annotated[Path | None, typer.Argument(help="Your own sounds or table, for what learns them.")] = None,
     data: Data = DATA,
