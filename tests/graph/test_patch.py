@@ -345,7 +345,7 @@ def test_what_is_no_patch_file_is_refused(tmp_path):
     ):
         with pytest.raises(PatchError, match=said):
             load(tmp_path / f"{name}.toml", CATALOG, trusted=True)
-    with pytest.raises(PatchError, match="not a file"):
+    with pytest.raises(PatchError, match="not an ordinary file"):
         load(Path("/dev/zero"), CATALOG, trusted=True)
 
 
