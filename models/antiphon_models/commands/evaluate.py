@@ -18,6 +18,8 @@ from antiphon_models.commands.train import DATA, Data, say
 if TYPE_CHECKING:
     from antiphon_models.learning.evaluation import Example, MetricValue
 
+_names = complete_named("evaluations")
+
 
 @dataclass(frozen=True, slots=True)
 class EvaluationScope:
@@ -47,10 +49,7 @@ class Output:
 @by_records
 def evaluate(
     name: Annotated[
-        str,
-        typer.Argument(
-            help="What to evaluate; --list shows what there is.", autocompletion=complete_named("evaluations")
-        ),
+        str, typer.Argument(help="What to evaluate; --list shows what there is.", autocompletion=_names)
     ] = "",
     files: Annotated[list[Path] | None, typer.Argument(metavar="FILES", help="Your own, instead of its items.")] = None,
     *,
