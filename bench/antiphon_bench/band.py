@@ -24,10 +24,9 @@ import tomli_w
 from numpy.typing import NDArray
 
 from antiphon.api.backends.analysis import LoudnessMeter
-from antiphon.api.backends.files import MidiNote, MidiTrack, write_midi
+from antiphon.api.backends.files import MidiNote, MidiTrack, built_in_folder, write_midi
 from antiphon.api.backends.rendering import load_plugins
 from antiphon.api.backends.signal import FLAT_NAMES
-from antiphon.kernel.graph.patch import find
 from antiphon_bench.report import finish, table
 
 Sounds: TypeAlias = dict[str, NDArray[np.float32]]
@@ -111,7 +110,7 @@ class Tune:
 def by_patch(folder: Path, tunes: Mapping[str, Tune], player: str) -> Iterator[tuple[str, Sounds]]:
     """Each style, and its audio: the mix (key "") and each part. One render by a patch plays all, one after another."""
     patch, synth = LIVE[player]
-    text = tomllib.loads(find(patch).read_text("utf-8"))
+    text = tomllib.loads((built_in_folder("patches") / f"{patch}.toml").read_text("utf-8"))
     ends = {"piano": "left", "guitar": "right"}
     for n, part in enumerate(PARTS):
         node, out = ends.get(part, part), f"out.{2 * n + 3}-{2 * n + 4}"

@@ -9,11 +9,7 @@ from typing import Any
 import numpy as np
 
 from antiphon.api import StreamSpec
-from antiphon.api.backends.rendering import load_plugins
-from antiphon.kernel.engine.drivers.base import default_ahead
-from antiphon.kernel.engine.graph_player import GraphPlayer
-from antiphon.kernel.graph import patch
-from antiphon.kernel.graph.compiler import compile_plan
+from antiphon.api.backends.rendering import load_plugins, patch_runner
 from antiphon_bench import jackd
 from antiphon_bench.flood import Flood
 from antiphon_bench.report import finish, percentiles, table
@@ -53,13 +49,8 @@ def main(seconds: float) -> None:
 
 
 def plan_cost(block: int) -> dict[str, Any]:
-    """Times of `GraphPlayer.run` over noise, block by block."""
-    loaded = load_plugins(check=False)
-    loaded_patch = patch.load(PATCH, loaded.catalog)
-    spec = StreamSpec(RATE, block, 2)
-    ids = {n.name: i for i, n in enumerate(loaded_patch.graph.nodes, 1)}
-    player = GraphPlayer(spec)
-    player.load(compile_plan(loaded_patch.graph, loaded.catalog, loaded.make, spec, ids), 1, 0.0)
+    """Times of a rendered patch over noise, block by block."""
+    player = patch_runner(PATCH, load_plugins(check=False), StreamSpec(RATE, block, 2))
     rng = np.random.default_rng(1)
     x = (rng.standard_normal((2, block)) * 0.1).astype(np.float32)
     for _ in range(500):
@@ -89,7 +80,7 @@ def under_load(driver: str, block: int, seconds: float, *, fifo: bool) -> dict[s
     return {
         "driver": driver,
         "frames": block,
-        "ahead": default_ahead(block) if driver == "jack" else 0,
+        "ahead": engine["ahead"] if driver == "jack" else 0,
         "class": "FIFO" if fifo else "ordinary",
         "blocks": after["blocks"] - before["blocks"],
         "missed": after["missed_blocks"] - before["missed_blocks"],

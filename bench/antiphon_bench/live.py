@@ -6,19 +6,12 @@ import math
 import os
 import tempfile
 import time
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.live.performance import Performance
-from antiphon.live.reading import read
-from antiphon.performer.branch import BranchProcesses
-from antiphon.performer.performing import Performing
-from antiphon.performer.player import Player
-from antiphon.performer.scripts import Begin
 from antiphon_bench.events import onsets
 from antiphon_bench.report import finish, percentiles, table
 from antiphon_bench.rig import ServerProcess, burner
@@ -50,9 +43,6 @@ QUANTUM = 1.0
 PAUSES = 0.05, 0.45
 """Range of the random pause between a version's start and the next save, in seconds."""
 TIMEOUT_SECONDS = 60.0
-DENSE_SCRIPT = f'{IMPORT}for n in range(16):\n    track(f"t{{n}}", s("bd*256"), on="drums")\n'
-"""16 patterns of 64 events a beat."""
-DENSE_BEATS = 16
 
 
 def main(swaps: int, seed: int, seconds: float) -> None:
@@ -72,13 +62,7 @@ def main(swaps: int, seed: int, seconds: float) -> None:
             ("", "p50", "p99", "max"),
             [("from the save", *saved["wait_ms"].values()), ("from the bar line after it", *saved["over_ms"].values())],
         )
-    rates = [run_alone(), play_performance()]
-    table(
-        "events a second of one script",
-        ("", "events", "seconds", "events/s"),
-        [(r["by"], r["events"], r["seconds"], r["events"] / r["seconds"]) for r in rates],
-    )
-    finish("live", {"seed": seed, "runs": runs, "rates": rates})
+    finish("live", {"seed": seed, "runs": runs})
 
 
 def run_script(run: str, swaps: int, busy: int, seconds: float, seed: int) -> dict[str, Any]:
@@ -89,13 +73,11 @@ def run_script(run: str, swaps: int, busy: int, seconds: float, seed: int) -> di
     """
     random = np.random.default_rng(seed)
     with tempfile.TemporaryDirectory() as name, burner(busy):
-        path, out = Path(name) / "set.py", Path(name) / "out.wav"
-        path.write_text(SCRIPT)
-        with ServerProcess("--audio", "headless", "--patch", "click", "--record", str(out)) as server:
-            performing = Performing(str(path), _silent, osc_port=server.osc, begin=Begin(QUANTUM))
+        out = Path(name) / "out.wav"
+        with ServerProcess("--live", "--audio", "headless", "--patch", "click", "--record", str(out)) as server:
             before = server.status()
-            waits, overs = _saved(performing, path, swaps, seconds, random)
-            performing.end()
+            waits, overs = _run(server, swaps, seconds, random)
+            server.request("POST", "/api/live/stop", {})
             time.sleep(0.5)
             after = server.status()
         at = onsets(out)
@@ -103,43 +85,49 @@ def run_script(run: str, swaps: int, busy: int, seconds: float, seed: int) -> di
         "run": run,
         "busy": busy,
         "swaps": len(waits),
-        "load": _load(),
+        "load": os.getloadavg()[0],
         **_compared(at),
         "late": after["late"] - before["late"],
         "missed_blocks": after["missed_blocks"] - before["missed_blocks"],
-        "left_out": performing.player.out.late,
         "wait_ms": percentiles(waits) if waits else {},
         "over_ms": percentiles(overs) if overs else {},
     }
 
 
-def _saved(
-    performing: Performing, path: Path, swaps: int, seconds: float, random: np.random.Generator
+def _run(
+    server: ServerProcess, swaps: int, seconds: float, random: np.random.Generator
 ) -> tuple[list[float], list[float]]:
-    """Steps the performance and saves versions; the milliseconds from each save, and from the bar line after it."""
-    player = performing.player
+    """Runs versions of the script; the milliseconds until each begins, and those after the next bar line."""
+    begin(server, 0)
+    end = time.monotonic() + seconds + 2.0
+    time.sleep(2.0)
     waits: list[float] = []
     overs: list[float] = []
-    deadline = time.monotonic() + TIMEOUT_SECONDS
-    while not player.playing:
-        performing.turn()
-        if time.monotonic() > deadline:
-            raise RuntimeError(f"the script does not play within {TIMEOUT_SECONDS:g} s")
-    end, due = time.monotonic() + seconds + 2.0, time.monotonic() + 2.0
-    taken, saved_at = player.swaps, 0.0
-    while len(waits) < swaps or time.monotonic() < end:
-        performing.turn()
-        now = time.monotonic()
-        if saved_at and player.swaps > taken:
-            bar = math.ceil(saved_at / QUANTUM) * QUANTUM
-            waits.append((player.begins - saved_at) * 60e3 / BPM)
-            overs.append((player.begins - bar) * 60e3 / BPM)
-            wait = (player.begins - performing.beat()) * 60.0 / BPM
-            taken, saved_at, due = player.swaps, 0.0, now + max(0.0, wait) + float(random.uniform(*PAUSES))
-        elif not saved_at and len(waits) < swaps and now >= due:
-            saved_at = performing.beat()
-            path.write_text(f"{SCRIPT}# {len(waits)}\n")
+    for version in range(1, swaps + 1):
+        asked = beat(server)
+        begins = begin(server, version)
+        waits.append((begins - asked) * 60e3 / BPM)
+        overs.append((begins - math.ceil(asked / QUANTUM) * QUANTUM) * 60e3 / BPM)
+        time.sleep(max(0.0, (begins - beat(server)) * 60.0 / BPM) + float(random.uniform(*PAUSES)))
+    time.sleep(max(0.0, end - time.monotonic()))
     return waits, overs
+
+
+def beat(server: ServerProcess) -> float:
+    """The server's beat."""
+    return float(server.ask("/beat")[1][0])
+
+
+def begin(server: ServerProcess, version: int) -> float:
+    """Runs a version of the script; the beat at which it begins."""
+    body = {"text": f"{SCRIPT}# {version}\n", "version": version + 1, "quantum": QUANTUM}
+    server.request("POST", "/api/live/eval", body)
+    until = time.monotonic() + TIMEOUT_SECONDS
+    while (state := server.request("GET", "/api/live")[1])["version"] != version + 1:
+        if state["fault"] or time.monotonic() > until:
+            raise RuntimeError(f"version {version} does not begin: {state}")
+        time.sleep(0.02)
+    return float(state["begins"])
 
 
 def _compared(at: NDArray[np.int64]) -> dict[str, int]:
@@ -160,39 +148,3 @@ def _compared(at: NDArray[np.int64]) -> dict[str, int]:
         "others": int(len(at) - len(found)),
         "worst": int(np.abs(error[right]).max(initial=0)),
     }
-
-
-def run_alone() -> dict[str, Any]:
-    """Events of a dense script in virtual time, in this process."""
-    performance = Performance(read("dense.py", DENSE_SCRIPT))
-    begun = time.monotonic()
-    events = sum(len(performance.until(Fraction(beat))) for beat in range(1, DENSE_BEATS + 1))
-    return {"by": "in virtual time", "events": events, "seconds": time.monotonic() - begun}
-
-
-def play_performance() -> dict[str, Any]:
-    """Events of the dense script through the processes of a performance, up to sending, at full speed."""
-    processes = BranchProcesses()
-    player = Player("dense.py", processes, _silent)
-    player.save(DENSE_SCRIPT)
-    events, now = 0, 0.0
-    begun = time.monotonic()
-    while now < DENSE_BEATS + 4:
-        if not player.playing:
-            begun = time.monotonic()
-        elif player.covered > now + 0.3:
-            now += 1 / 32
-        events += len(player.tick(now, 120.0))
-        time.sleep(0.0005)
-    spent = time.monotonic() - begun
-    player.close()
-    processes.close()
-    return {"by": "performed, to what is sent", "events": events, "seconds": spent}
-
-
-def _silent(sentence: str, picture: str = "", *, fault: bool = False) -> None:
-    pass
-
-
-def _load() -> float:
-    return os.getloadavg()[0]

@@ -46,15 +46,8 @@ def main(seconds: float) -> None:
 
 def addresses(server: ServerProcess) -> dict[str, tuple[float, float]]:
     """The address of every float parameter of the patch, with its range."""
-    import http.client
-    import json
-
-    connection = http.client.HTTPConnection("127.0.0.1", server.http, timeout=5)
-    connection.request("GET", "/node")
-    tree = json.loads(connection.getresponse().read())
-    connection.close()
     result = {}
-    for node, branch in tree["CONTENTS"].items():
+    for node, branch in server.request("GET", "/node")[1]["CONTENTS"].items():
         for name, leaf in branch.get("CONTENTS", {}).items():
             if leaf.get("TYPE") == "f" and "RANGE" in leaf and leaf.get("ACCESS", 0) == 3:
                 bounds = leaf["RANGE"][0]

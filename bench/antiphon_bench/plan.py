@@ -12,16 +12,16 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from importlib import import_module
 from importlib.metadata import version
+from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+import tomli_w
 
-from antiphon.api import BlockTime, StreamSpec, Value
-from antiphon.api.backends.rendering import Loaded, load_plugins
-from antiphon.kernel.graph.compiler import close_hosts, compile_plan
-from antiphon.kernel.graph.graph import IN, OUT, End, Graph, NodeSpec, Wire
-from antiphon.kernel.graph.patch import load as load_patch
-from antiphon.kernel.graph.plan import Plan
+from antiphon.api import BlockTime, Samples, StreamSpec, Value
+from antiphon.api.backends.rendering import Loaded, load_plugins, patch_runner
 from antiphon_bench.report import finish, table
 
 RATE = 48000
@@ -57,30 +57,8 @@ def main(seconds: float, seed: int) -> None:
     pedalboard: Any = import_module("pedalboard")  # its types do not say what it exports
     loaded = load_plugins(check=False)
     rng = np.random.default_rng(seed)
-    rows: list[dict[str, Any]] = []
-    for block in BLOCKS:
-        x = rng.normal(0.0, 0.1, (2, block)).astype(np.float32)
-        spec = StreamSpec(RATE, block, 2)
-        for kind, (make, values) in peers(pedalboard).items():
-            plans = [compile_chain(loaded, kind.partition(",")[0], count, spec, values) for count in (LENGTH, 1)]
-            boards = [pedalboard.Pedalboard([make() for _ in range(count)]) for count in (LENGTH, 1)]
-            runs: list[Callable[[], object]] = [*map(plan_run, plans)]
-            runs += [partial(board.process, x, RATE, block, False) for board in boards]
-            for plan in plans:
-                plan.input[:] = x
-            ours, one, theirs, their_one = min_times(runs, round(seconds * RATE / block / ROUNDS))
-            rows.append(
-                {
-                    "block": block,
-                    "type": kind,
-                    "ours": (ours - one) / (LENGTH - 1),
-                    "one": one,
-                    "theirs": (theirs - their_one) / (LENGTH - 1),
-                    "native": all(plans[0].native.native(place) for place in range(LENGTH)),
-                }
-            )
-            for plan in plans:
-                close_hosts(plan.hosts.values(), {})
+    inputs = [rng.normal(0.0, 0.1, (2, block)).astype(np.float32) for block in BLOCKS]
+    rows = [effect_row(loaded, pedalboard, kind, x, seconds) for x in inputs for kind in peers(pedalboard)]
     patches = [patch_row(loaded, name, block, seconds) for block in BLOCKS for name in PATCHES]
     table(
         f"µs a node a block of stereo at {RATE} Hz: a chain of {LENGTH} less one of 1, least of {ROUNDS} rounds",
@@ -95,27 +73,51 @@ def main(seconds: float, seed: int) -> None:
     finish("plan", {"seed": seed, "nodes": rows, "patches": patches, "pedalboard": version("pedalboard")})
 
 
-def compile_chain(loaded: Loaded, kind: str, count: int, spec: StreamSpec, values: Mapping[str, Value]) -> Plan:
-    """A plan with a chain of `count` nodes of one type."""
-    names = [f"{kind}{place}" for place in range(count)]
-    into, out = (loaded.catalog[kind].inputs[0].name, loaded.catalog[kind].outputs[0].name)
-    sources = [End(IN, IN), *(End(name, out) for name in names)]
-    ends = [*(End(name, into) for name in names), End(OUT, OUT)]
-    wires = tuple(Wire(a, b) for a, b in zip(sources, ends, strict=True))
-    graph = Graph(tuple(NodeSpec(name, kind, dict(values)) for name in names), wires)
-    return compile_plan(graph, loaded.catalog, loaded.make, spec, {name: n for n, name in enumerate(names, 1)})
+def effect_row(loaded: Loaded, pedalboard: Any, kind: str, x: Samples, seconds: float) -> dict[str, Any]:
+    """Cost of an effect and of its peer, with `x` as the input of every block."""
+    block, (make, values) = x.shape[1], peers(pedalboard)[kind]
+    spec = StreamSpec(RATE, block, 2)
+    with TemporaryDirectory() as folder:
+        files = [chain(Path(folder), kind.partition(",")[0], count, values) for count in (LENGTH, 1)]
+        runners = [patch_runner(file, loaded, spec) for file in files]
+    boards = [pedalboard.Pedalboard([make() for _ in range(count)]) for count in (LENGTH, 1)]
+    runs: list[Callable[[], object]] = [next_block(one.plan.run, block) for one in runners]
+    runs += [partial(board.process, x, RATE, block, False) for board in boards]
+    for one in runners:
+        one.plan.input[:] = x
+    ours, alone, theirs, their_one = min_times(runs, round(seconds * RATE / block / ROUNDS))
+    native = all(runners[0].plan.native.native(place) for place in range(LENGTH))
+    for one in runners:
+        one.close()
+    return {
+        "block": block,
+        "type": kind,
+        "ours": (ours - alone) / (LENGTH - 1),
+        "one": alone,
+        "theirs": (theirs - their_one) / (LENGTH - 1),
+        "native": native,
+    }
 
 
-def plan_run(plan: Plan) -> Callable[[], object]:
-    """A call that runs the next block."""
+def chain(folder: Path, kind: str, count: int, values: Mapping[str, Value]) -> Path:
+    """A patch of `count` nodes of one type, each behind the one before."""
+    ends = ["in", *(f"{kind}{place}" for place in range(count)), "out"]
+    nodes = {name: {"type": kind, **values} for name in ends[1:-1]}
+    path = folder / f"chain{count}.toml"
+    path.write_text(tomli_w.dumps({"format": 1, "nodes": nodes, "wires": dict(pairwise(ends))}), "utf-8")
+    return path
+
+
+def next_block(run: Callable[[int, BlockTime], object], block: int) -> Callable[[], object]:
+    """A call that runs the next block of a plan."""
     clock = BlockTime()
 
-    def run() -> object:
-        clock.sample += plan.spec.block
+    def call() -> object:
+        clock.sample += block
         clock.beat = clock.sample * clock.tempo / 60.0 / RATE
-        return plan.run(plan.spec.block, clock)
+        return run(block, clock)
 
-    return run
+    return call
 
 
 def min_times(runs: list[Callable[[], object]], count: int) -> list[float]:
@@ -135,11 +137,10 @@ def min_times(runs: list[Callable[[], object]], count: int) -> list[float]:
 
 def patch_row(loaded: Loaded, name: str, block: int, seconds: float) -> dict[str, Any]:
     """Cost of a shipped patch."""
-    graph = load_patch(name, loaded.catalog, trusted=True).graph
-    ids = {node.name: n for n, node in enumerate(graph.nodes, 1)}
-    plan = compile_plan(graph, loaded.catalog, loaded.make, StreamSpec(RATE, block, 2), ids)
-    (spent,) = min_times([plan_run(plan)], round(seconds * RATE / block / ROUNDS))
+    runner = patch_runner(name, loaded, StreamSpec(RATE, block, 2))
+    plan = runner.plan
+    (spent,) = min_times([next_block(plan.run, block)], round(seconds * RATE / block / ROUNDS))
     native = sum(plan.native.native(place) for place in range(len(plan.steps)))
-    close_hosts(plan.hosts.values(), {})
+    runner.close()
     share = spent / 1e6 / (block / RATE)
     return {"block": block, "patch": name, "share": share, "nodes": len(plan.steps), "native": native}

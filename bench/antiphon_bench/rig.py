@@ -89,19 +89,25 @@ class ServerProcess:
         file = self.errors.fileno()
         return os.pread(file, os.fstat(file).st_size, 0).decode(errors="replace")
 
+    def request(self, method: str, path: str, body: Any = None) -> tuple[int, dict[str, Any]]:
+        """Status and JSON object of an HTTP request by the owner; `body` is sent as JSON."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.http, timeout=TIMEOUT_SECONDS)
+        token = self.home / "config" / "token"
+        headers = {"Authorization": f"Bearer {token.read_text().strip()}"} if token.exists() else {}
+        try:
+            content = {"Content-Type": "application/json"}
+            connection.request(method, path, None if body is None else json.dumps(body).encode(), headers | content)
+            answer = connection.getresponse()
+            return answer.status, dict(json.loads(answer.read()))
+        finally:
+            connection.close()
+
     def status(self) -> dict[str, Any]:
         """GET /api/status, once a control process that is started again answers it."""
         until = time.monotonic() + TIMEOUT_SECONDS
-        while True:
-            connection = http.client.HTTPConnection("127.0.0.1", self.http, timeout=TIMEOUT_SECONDS)
-            try:
-                connection.request("GET", "/api/status")
-                answer = connection.getresponse()
-                if answer.status != 503 or time.monotonic() > until:
-                    return dict(json.loads(answer.read()))
-            finally:
-                connection.close()
+        while (found := self.request("GET", "/api/status"))[0] == 503 and time.monotonic() < until:
             time.sleep(0.1)
+        return found[1]
 
     def send(self, address: str, *args: object) -> None:
         """Sends one OSC message by UDP."""

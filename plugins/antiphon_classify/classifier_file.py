@@ -16,7 +16,7 @@ from typing import Any
 
 from antiphon.api import FileError
 from antiphon.api.backends.analysis import MEL, MelSettings
-from antiphon.api.backends.files import data_folder, open_ordinary, reason_of_os_error
+from antiphon.api.backends.files import data_folder, read_ordinary
 from antiphon.api.backends.runtime import shorten
 from antiphon_classify import features
 
@@ -77,7 +77,7 @@ def digest_of(content: bytes) -> str:
 def read_details(folder: Path) -> ClassifierDetails:
     """Metadata of a classifier. Raises FileError: the file is missing or invalid."""
     path = folder / DETAILS
-    content = read_content(path, LARGEST_DETAILS)
+    content = read_ordinary(path, LARGEST_DETAILS, "a classifier's description")
     try:
         found = json.loads(content)
         given = {"features": MEL, **found["mel"]}  # a classifier of an older version says no feature
@@ -130,18 +130,6 @@ def _is_whole(value: object, low: int, high: int) -> bool:
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def read_content(path: Path, most: int) -> bytes:
-    """Content of a file; `FileError` if it cannot be read, or has more than `most` bytes."""
-    try:
-        with open(path, "rb", opener=open_ordinary) as file:  # one that never ends would stop all analyses
-            content = file.read(most + 1)
-    except OSError as error:
-        raise FileError(f"cannot read {path}: {reason_of_os_error(error)}") from None
-    if len(content) > most:
-        raise FileError(f"{path} has more than {most} bytes: it is of no classifier")
-    return content
 
 
 def _refusal(path: Path, reason: str) -> FileError:

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import FileError
+from antiphon.api.backends.files import read_ordinary
 from antiphon.api.backends.models import ModelError, check_onnx
 from antiphon.api.backends.runtime import missing_modules, shorten
-from antiphon_classify.classifier_file import DETAILS, LARGEST_MODEL, MODEL, digest_of, read_content, read_details
+from antiphon_classify.classifier_file import DETAILS, LARGEST_MODEL, MODEL, digest_of, read_details
 
 F32 = NDArray[np.float32]
 
@@ -33,7 +34,7 @@ class ClassifierFile:
         Raises FileError: the graph or onnxruntime is missing, or it is another one than the JSON names.
         """
         path = self.folder / MODEL
-        content = read_content(path, LARGEST_MODEL)
+        content = read_ordinary(path, LARGEST_MODEL, "a classifier")
         if digest_of(content) != self.details.digest:
             raise FileError(f"{path} is not the file that {DETAILS} names by its digest: install the classifier again")
         return open_session(path, content)

@@ -23,7 +23,7 @@ from antiphon.api.backends.files import (
     write_midi,
 )
 from antiphon.api.backends.rendering import TimedNote, load_plugins, play_through, render_notes, run_job
-from antiphon.api.backends.signal import FLAT_NAMES
+from antiphon.api.backends.signal import FLAT_NAMES, hann
 from antiphon.api.jobs import FileJob, Written, fade_out
 from antiphon_mosaic.corpus import read
 
@@ -260,7 +260,7 @@ def separate(sound: F32, rate: int) -> tuple[F32, F32]:
 def equalise(sound: F32, reference: F32) -> F32:
     """Sound with the reference's long-term spectrum, smoothed over thirds of an octave."""
     gain = np.minimum(np.sqrt(long_term(reference) / long_term(sound)), 1000.0).astype(np.float32)
-    window = np.hanning(SIZE + 1)[:-1].astype(np.float32)
+    window = hann(SIZE)
     out = np.zeros_like(sound)
     for channel, into in zip(sound, out, strict=True):
         padded = np.pad(channel, (SIZE, SIZE + HOP))

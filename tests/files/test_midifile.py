@@ -143,9 +143,9 @@ def test_what_is_no_midi_file_is_refused_in_a_sentence(tmp_path: Path) -> None:
     ):
         (tmp_path / "x.mid").write_bytes(content)
         assert wanted in refused(tmp_path / "x.mid")
-    assert "is not a file" in refused(tmp_path) or "directory" in refused(tmp_path)
+    assert "it is not an ordinary file" in refused(tmp_path)
     assert "no such file" in refused(tmp_path / "none.mid")
-    assert "not a file" in refused(Path("/dev/zero"))
+    assert "not an ordinary file" in refused(Path("/dev/zero"))
     with pytest.raises(FileError):
         write(tmp_path / "x.mid" / "y.mid", [])
 

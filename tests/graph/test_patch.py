@@ -337,15 +337,15 @@ def test_what_is_no_patch_file_is_refused(tmp_path):
     (tmp_path / "big.toml").write_bytes(b"#" * (1 << 20))
     (tmp_path / "folder.toml").mkdir()
     for name, said in (
-        ("pipe", "not a file"),
+        ("pipe", "not an ordinary file"),
         ("bytes", "UTF-8"),
         ("big", "256 KiB"),
-        ("folder", "director"),
-        ("none", "No such file"),
+        ("folder", "not an ordinary file"),
+        ("none", "there is no such file"),
     ):
         with pytest.raises(PatchError, match=said):
             load(tmp_path / f"{name}.toml", CATALOG, trusted=True)
-    with pytest.raises(PatchError, match="not a file"):
+    with pytest.raises(PatchError, match="not an ordinary file"):
         load(Path("/dev/zero"), CATALOG, trusted=True)
 
 

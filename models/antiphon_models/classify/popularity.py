@@ -8,6 +8,7 @@ the other columns add.
 from __future__ import annotations
 
 import csv
+import io
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 
 from antiphon.api import F64, AntiphonError, FileError, UsageError
 from antiphon.api.backends.analysis import analyse_file
-from antiphon.api.backends.files import make_folder, reason_of_os_error
+from antiphon.api.backends.files import make_folder, read_ordinary
 from antiphon.api.backends.models import write_weights
 from antiphon_classify.popularity import NAME, popularity_folder
 
@@ -84,15 +85,11 @@ class PopularityTraining:
 def read_table(path: Path) -> list[Row]:
     """Rows of a CSV by its header in lower case; `FileError` where it cannot be read."""
     try:
-        if path.stat().st_size > LARGEST:
-            raise FileError(f"{path} has more than {LARGEST >> 20} MiB")
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            rows = [
-                {key.strip().lower(): value or "" for key, value in row.items() if key}
-                for row, _ in zip(csv.DictReader(file), range(MAX_ROWS), strict=False)
-            ]
-    except OSError as error:
-        raise FileError(f"cannot read {path}: {reason_of_os_error(error)}") from None
+        text = io.StringIO(read_ordinary(path, LARGEST, "a table").decode("utf-8-sig"), newline="")
+        rows = [
+            {key.strip().lower(): value or "" for key, value in row.items() if key}
+            for row, _ in zip(csv.DictReader(text), range(MAX_ROWS), strict=False)
+        ]
     except (UnicodeDecodeError, csv.Error) as error:
         raise FileError(f"{path} is no CSV in UTF-8: {error}") from None
     if not rows:

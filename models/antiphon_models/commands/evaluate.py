@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from antiphon.api import UsageError
-from antiphon.api.backends.cli import by_records, complete_evaluations
+from antiphon.api.backends.cli import by_records, complete_named
 from antiphon.api.backends.runtime import instead
 from antiphon_models.commands.train import DATA, Data, say
 
 if TYPE_CHECKING:
     from antiphon_models.learning.evaluation import Example, MetricValue
+
+_names = complete_named("evaluations")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ class Output:
 @by_records
 def evaluate(
     name: Annotated[
-        str, typer.Argument(help="What to evaluate; --list shows what there is.", autocompletion=complete_evaluations)
+        str, typer.Argument(help="What to evaluate; --list shows what there is.", autocompletion=_names)
     ] = "",
     files: Annotated[list[Path] | None, typer.Argument(metavar="FILES", help="Your own, instead of its items.")] = None,
     *,

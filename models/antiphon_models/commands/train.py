@@ -12,9 +12,10 @@ from typing import Annotated, Protocol, runtime_checkable
 import typer
 
 from antiphon.api import UsageError
-from antiphon.api.backends.cli import by_records, complete_trainings
+from antiphon.api.backends.cli import by_records, complete_named
 from antiphon.api.backends.runtime import instead
 
+_names = complete_named("trainings")
 Data = Annotated[Path, typer.Option("--data", envvar="ANTIPHON_DATA", help="The folder of songs, loops and noises.")]
 DATA = Path("data")
 """Default folder of material."""
@@ -45,9 +46,7 @@ class Course:
 
 @by_records
 def train(
-    name: Annotated[
-        str, typer.Argument(help="What to train; --list shows what there is.", autocompletion=complete_trainings)
-    ] = "",
+    name: Annotated[str, typer.Argument(help="What to train; --list shows what there is.", autocompletion=_names)] = "",
     folder: Annotated[Path | None, typer.Argument(help="Your own sounds or table, for what learns them.")] = None,
     data: Data = DATA,
     work: Annotated[Path | None, typer.Option("--work", help="Where material, checkpoint and log go.")] = None,

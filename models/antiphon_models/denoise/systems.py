@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import F32, F64
-from antiphon.api.backends.signal import SpectrumSizes, windows
+from antiphon.api.backends.signal import SpectrumSizes, hann, windows
 from antiphon.api.backends.workers import WorkerSpec
 from antiphon_denoise.bands import HOP
 from antiphon_denoise.deepfilter import DELAY, FRAMES, DeepFilterStepper
@@ -36,7 +36,7 @@ def _together(frames: NDArray[np.floating], size: int, hop: int, length: int) ->
 
 def _spectral(sound: F32, gain: Callable[[F64], F64], size: int, hop: int) -> F32:
     """Sound after a spectral gain, which maps power spectra `[n, bins]` to gains."""
-    window = np.hanning(size + 1)[:-1].astype(np.float32)
+    window = hann(size)
     spectra = np.fft.rfft(frames_of(sound, size, hop) * window, axis=1)
     spectra *= gain(np.abs(spectra) ** 2)
     return _together(np.fft.irfft(spectra, size, axis=1) * window * (hop / size / 0.375), size, hop, len(sound))

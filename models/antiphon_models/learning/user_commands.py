@@ -28,14 +28,13 @@ def command(*arguments: str | Path, answer: Callable[[str], str] | None = None) 
 
     Raises `UsageError`: the command ended with another code than 0; the text is what it wrote to standard error.
     """
-    from antiphon.api.backends.cli import application, run_command
+    from antiphon.api.backends.cli import run_command
 
     out, errors, before = io.StringIO(), io.StringIO(), sys.stdin
     with redirect_stdout(out), redirect_stderr(errors):
         sys.stdin = _Answers(errors, answer) if answer else io.StringIO()
-        typed = [str(argument) for argument in arguments]
         try:
-            code = run_command(application(typed), typed)
+            code = run_command([str(argument) for argument in arguments])
         finally:
             sys.stdin = before
     if code != 0:

@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon.api.backends.models import sigmoid
 from antiphon_accompany.harmony.melody import Melody
-from antiphon_accompany.harmony.network import F32, arrays_of, mixed_chances, read_network, sigmoid, softmax
+from antiphon_accompany.harmony.network import F32, arrays_of, mixed_chances, read_network, softmax
 from antiphon_accompany.harmony.tracker import places
 
 MODEL = "accompany-chords-live"

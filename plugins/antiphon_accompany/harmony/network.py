@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.api.backends.models import ModelError, find_array, read_weights
+from antiphon.api.backends.models import ModelError, find_array, read_weights, sigmoid
 from antiphon_accompany.harmony.melody import Melody
 from antiphon_accompany.harmony.tracker import places
 
@@ -185,10 +185,6 @@ class WholeMelody:
 def softmax(x: F32) -> F32:
     high = np.exp(x - x.max(axis=-1, keepdims=True))
     return np.asarray(high / high.sum(axis=-1, keepdims=True), np.float32)
-
-
-def sigmoid(x: F32) -> F32:
-    return np.asarray(0.5 + 0.5 * np.tanh(0.5 * x), np.float32)
 
 
 def read_network(model: str, make: Callable[[dict[str, NDArray[Any]]], Network]) -> Network | None:

@@ -12,10 +12,10 @@ from functools import cache
 import numpy as np
 
 from antiphon.api import F32, F64
+from antiphon.api.backends.models import sigmoid
 from antiphon_denoise.bands import COUNT
 from antiphon_denoise.gate.network import WeightLayout, installed
 from antiphon_denoise.learned import tables
-from antiphon_denoise.learned.file_confidence import logistic
 
 HOPS = 5
 """Hops per row."""
@@ -130,7 +130,7 @@ def trust_of(weights: dict[str, F32], features: F32) -> F32:
     for layer in "01":
         x = np.tanh(x @ weights[f"w{layer}"] + weights[f"b{layer}"])
     said = (x @ weights["w2"] + weights["b2"])[..., 0]
-    return logistic(said.mean(0) + said.min(0))
+    return sigmoid(said.mean(0) + said.min(0))
 
 
 @cache

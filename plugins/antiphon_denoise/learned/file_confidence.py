@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from antiphon.api import F32
-from antiphon.api.backends.models import ModelError, read_weights
+from antiphon.api.backends.models import ModelError, read_weights, sigmoid
 from antiphon_denoise.bands import COUNT, places
 from antiphon_denoise.learned.confidence import (
     CHOICES,
@@ -151,11 +151,6 @@ def shares_of(weights: dict[str, F32], features: F32) -> F32:
     return np.ascontiguousarray(shares / shares.sum(axis=1, keepdims=True), np.float32)
 
 
-def logistic(x: F32) -> F32:
-    """1 / (1 + exp(-x)), without overflow."""
-    return np.asarray(0.5 + 0.5 * np.tanh(0.5 * x), np.float32)
-
-
 def bidirectional_gru(weights: dict[str, F32], layer: str, x: F32) -> F32:
     """Bidirectional GRU layer over `[T, …]`, outputs concatenated."""
     return np.concatenate(
@@ -172,7 +167,7 @@ def _gru_direction(weights: dict[str, F32], layer: str, way: str, x: F32) -> F32
     state = np.zeros(hidden, np.float32)
     for hop, row in enumerate(given):
         own = state @ across + bias
-        gates = logistic(row[: 2 * hidden] + own[: 2 * hidden])
+        gates = sigmoid(row[: 2 * hidden] + own[: 2 * hidden])
         new = np.tanh(row[2 * hidden :] + gates[:hidden] * own[2 * hidden :])
         state = new + gates[hidden:] * (state - new)
         out[hop] = state

@@ -13,9 +13,10 @@ from collections.abc import Callable
 import numpy as np
 
 from antiphon.api import F32
+from antiphon.api.backends.models import sigmoid
 from antiphon_denoise.bands import COUNT
 from antiphon_denoise.learned import tables
-from antiphon_denoise.learned.file_confidence import bidirectional_gru, load as load_installed, logistic
+from antiphon_denoise.learned.file_confidence import bidirectional_gru, load as load_installed
 from antiphon_denoise.learned.mask_network import GATE_BIAS, LEAKY_SLOPE
 from antiphon_denoise.learned.tables import BLOCK, DETAILS, FEATURES, LEVEL, LONG, NO_FLOOR, PAST, QUIET, SHORT, UNITS
 
@@ -159,7 +160,7 @@ def gains_of(weights: dict[str, F32], log: F32, noise: F32 | None) -> F32:
     """Log powers `[T, UNITS]` of all hops → gains `[T, UNITS]`, as `FileMaskNetwork` plays them."""
     bands, details = bands_and_details(log, noise)
     x = bands.reshape(len(log), -1) @ weights["enter.weight"].T + weights["enter.bias"]
-    low = bidirectional_gru(weights, "first", x * logistic(x))
+    low = bidirectional_gru(weights, "first", x * sigmoid(x))
     high = bidirectional_gru(weights, "second", low)
     said = np.concatenate([low, high], 1) @ weights["say.weight"].T + weights["say.bias"]
     said = said.reshape(len(log), COUNT, -1).transpose(0, 2, 1)
@@ -177,7 +178,7 @@ def _gains(weights: dict[str, F32], details: F32, said: F32) -> F32:
     seen = np.concatenate([details, rule[:, FILE_DETAILS + 1 :], push[:, None]], 1)
     bent = weights["bend.weight"] @ seen + weights["bend.bias"][:, None]
     push += (weights["last.weight"] @ np.maximum(bent, np.float32(LEAKY_SLOPE) * bent))[:, 0]
-    return logistic(push + (weights["last.bias"] + np.float32(GATE_BIAS)))
+    return sigmoid(push + (weights["last.bias"] + np.float32(GATE_BIAS)))
 
 
 def load() -> dict[str, F32] | None:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import FileError
-from antiphon.api.backends.files import printable_path, reason_of_os_error as why
+from antiphon.api.backends.files import printable_path, read_ordinary, reason_of_os_error as why
 from antiphon.api.backends.runtime import shorten
 from antiphon_library.taste_tables import TrackRow
 
@@ -81,9 +81,7 @@ def lists(folder: Path, most: int = MAX_LISTS) -> Iterator[list[Named]]:
 
 def _playlists(path: Path) -> Iterator[list[Named]]:
     try:
-        if path.stat().st_size > MAX_SLICE:
-            raise FileError(f"{_name(path)} has more than {MAX_SLICE >> 20} MiB; is it a slice of the data set?")
-        data = json.loads(path.read_bytes())
+        data = json.loads(read_ordinary(path, MAX_SLICE, "a slice of the data set"))
         for one in data["playlists"]:
             yield [(_text(track["artist_name"]), _text(track["track_name"])) for track in one["tracks"]]
     except OSError as error:

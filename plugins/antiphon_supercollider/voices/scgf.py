@@ -7,12 +7,14 @@ under a name made of a digest of its bytes, so that it does not replace another 
 from __future__ import annotations
 
 import hashlib
+import os
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from antiphon.api import FileError
+from antiphon.api.backends.files import read_ordinary
 
 MAX_BYTES = 1 << 20
 MAX_CONTROLS, MAX_UGENS, MAX_CONSTANTS, MAX_PORTS = 1024, 8192, 8192, 1024
@@ -37,15 +39,9 @@ class Definition:
 
 def load(path: Path) -> Definition:
     """Reads a file. Raises FileError: it is not one whole SynthDef of at most `MAX_BYTES`; in one sentence."""
-    try:
-        if not path.is_file():
-            raise FileError(f"there is no SynthDef {path.name}; write it there with SynthDef.writeDefFile")
-        if path.stat().st_size > MAX_BYTES:
-            raise FileError(f"{path.name} is larger than {MAX_BYTES >> 10} kB, more than any SynthDef is")
-        data = path.read_bytes()
-    except OSError as error:
-        raise FileError(f"cannot read {path.name}: {(error.strerror or str(error)).lower()}") from None
-    return parse(data, path.name)
+    if not os.path.isfile(path):
+        raise FileError(f"there is no SynthDef {path.name}; write it there with SynthDef.writeDefFile")
+    return parse(read_ordinary(path, MAX_BYTES, "a SynthDef"), path.name)
 
 
 def parse(data: bytes, shown: str) -> Definition:

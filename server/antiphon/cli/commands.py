@@ -11,6 +11,7 @@ from typer.main import get_command_name
 from typer.models import CommandInfo
 
 from antiphon.cli.plugin_commands import CommandGroup, give_short_helps
+from antiphon.cli.terminal import errors
 
 EXAMPLES: dict[str, tuple[str, ...]] = {
     "serve": ("antiphon serve --patch answer", "antiphon serve --audio headless --patch demo --live"),
@@ -143,6 +144,11 @@ def application(arguments: Sequence[str] = ()) -> typer.Typer:
     if arguments:
         _leave_only(app, arguments[0])
     return app
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Exit code of `antiphon ARGUMENTS`, run in this process."""
+    return errors.run(application(arguments), list(arguments))
 
 
 def _leave_only(app: typer.Typer, name: str) -> None:

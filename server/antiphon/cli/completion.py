@@ -10,7 +10,7 @@ import contextlib
 import io
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +22,12 @@ FILE = "names.json"
 KINDS = ("trainings", "evaluations")
 
 
-def plugins(incomplete: str) -> list[str]:
-    """Completions of processor types."""
-    return _begin(incomplete, load_names()["plugins"])
+def named(kind: str) -> Callable[[str], list[str]]:
+    """A completion of names of a kind: plugins, trainings or evaluations."""
+    return lambda incomplete: _begin(incomplete, load_names()[kind])
+
+
+plugins = named("plugins")
 
 
 def patches(incomplete: str) -> list[str]:
@@ -39,16 +42,6 @@ def sets(incomplete: str) -> list[str]:
     from antiphon.kernel.graph import patch_list
 
     return _begin(incomplete, patch_list.names(patch_list.SETS))
-
-
-def trainings(incomplete: str) -> list[str]:
-    """Completions of `antiphon train NAME`."""
-    return _begin(incomplete, load_names()["trainings"])
-
-
-def evaluations(incomplete: str) -> list[str]:
-    """Completions of `antiphon evaluate NAME`."""
-    return _begin(incomplete, load_names()["evaluations"])
 
 
 def params(ctx: typer.Context, incomplete: str) -> list[str]:

@@ -13,8 +13,6 @@ import contextlib
 import importlib
 import io
 import logging
-import os
-import stat
 from collections.abc import Collection, Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -106,7 +104,7 @@ def open_midi(path: Path) -> Any:
     `path`: the file, of at most 2 MiB. Returns a `mido.MidiFile` of at most `MAX_TRACKS` tracks, whose time is in
     beats. Raises FileError: it is no MIDI file, or cannot be read.
     """
-    mido, content = _mido(), _content(path)
+    mido, content = _mido(), paths.read_ordinary(path, MAX_FILE, "a MIDI file")
     with _refusing(path):
         place = start_of(content)
         if place < 0:
@@ -336,19 +334,3 @@ def _timed(messages: list[tuple[int, Any]]) -> Any:
         track.append(message)
         last = max(last, at)
     return track
-
-
-def _content(path: Path) -> bytes:
-    """Content of a file. Raises FileError for one that is not a regular file, or too large."""
-    try:
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(handle, "rb") as file:
-            if not stat.S_ISREG(os.fstat(handle).st_mode):
-                raise FileError(f"{path} is not a file; name a MIDI file")
-            content = file.read(MAX_FILE + 1)
-    except (OSError, ValueError) as error:
-        why = paths.os_error_text(error) if isinstance(error, OSError) else "its name cannot be used"
-        raise FileError(f"cannot read {path}: {why}") from None
-    if len(content) > MAX_FILE:
-        raise FileError(f"{path.name} is larger than a MIDI file may be; at most {MAX_FILE >> 20} MiB is allowed")
-    return content

@@ -69,15 +69,16 @@ def array_banded(x: f32p, first: i64p, start: i64p, weights: f32p, columns: i64,
         y[j] = total
 
 
-def sigmoid(x: Samples, out: Samples) -> None:
-    """Computes 1 / (1 + e^-x), by tanh, which does not overflow.
+def sigmoid(x: Samples, out: Samples | None = None) -> Samples:
+    """1 / (1 + e^-x), by tanh, which does not overflow.
 
-    `x`: float32 of any shape. `out`: of the same shape, to be filled; may be `x`.
+    `x`: float32 of any shape. `out`: of the same shape, to be filled; may be `x`. None allocates it.
     """
+    out = np.empty_like(x) if out is None else out
     np.multiply(x, np.float32(0.5), out=out)
     np.tanh(out, out=out)
     np.multiply(out, np.float32(0.5), out=out)
-    np.add(out, np.float32(0.5), out=out)
+    return np.add(out, np.float32(0.5), out=out)
 
 
 def logistic(x: NDArray[F]) -> NDArray[F]:

@@ -45,7 +45,7 @@ from antiphon.offline.rehearsal import (
     out_of_key,
     steps_of_its_own,
 )
-from antiphon.offline.rendering import PlayerRunner, param_finder
+from antiphon.offline.rendering import PlayerRunner, param_finder, patch_runner
 from antiphon.offline.runner import process_stream
 from antiphon.offline.script_limits import begin_step, end_step, set_limits
 from antiphon.offline.script_run import TIMEOUT_SECONDS, commands, is_taken, unknown_values, without_macros
@@ -201,8 +201,7 @@ def prepared() -> Loaded:
 
 def preload(patch: str, loaded: Loaded) -> None:
     """Preloads a patch's machine code and sounds, so that forks of this process inherit them."""
-    graph = load_patch(patch, loaded.catalog).graph
-    with closing(PlayerRunner(graph, loaded.catalog, loaded.make, StreamSpec(RATE, BLOCK, 2))) as runner:
+    with closing(patch_runner(patch, loaded, StreamSpec(RATE, BLOCK, 2), trusted=False)) as runner:
         runner.run(np.zeros((2, BLOCK), np.float32))
 
 

@@ -7,6 +7,7 @@ import math
 from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.contract.catalog import Catalog
@@ -18,7 +19,9 @@ from antiphon.kernel.errors import UsageError
 from antiphon.kernel.graph.compiler import close_hosts, compile_plan
 from antiphon.kernel.graph.graph import Graph
 from antiphon.kernel.graph.io_nodes import declaration, own_nodes
+from antiphon.kernel.graph.patch import load as load_patch
 from antiphon.kernel.graph.plan import Plan
+from antiphon.kernel.plugins.loader import Loaded
 from antiphon.kernel.runtime.suggestion import instead
 from antiphon.kernel.session.actions import Action
 from antiphon.kernel.session.commands import Beat, Command, Sample, SetParam
@@ -37,7 +40,8 @@ _ALL_DUE = Moment(math.inf, math.inf)
 class PlayerRunner:
     """Runs a graph in a graph player, with commands at samples and beats.
 
-    `listener`: called after each block with the plan, the input, the output and the block's first sample.
+    `listener`: called after each block with the plan, the input, the output and the block's first sample. `plan`: what
+    the player runs of the graph, without clock, schedule and limiter.
     """
 
     def __init__(
@@ -56,7 +60,7 @@ class PlayerRunner:
         ids, actions = actions_of(graph, catalog, spec.rate, commands)
         self._names = {number: name for name, number in ids.items()}
         self.listener: Callable[[Plan, Samples, Samples, int], None] | None = None
-        plan = self._plan = compile_plan(graph, catalog, make, spec, ids)
+        plan = self.plan = compile_plan(graph, catalog, make, spec, ids)
         self._hosts = plan.hosts
         self._counts = {
             (ids[node.name], cell): (node.name, param)
@@ -99,7 +103,7 @@ class PlayerRunner:
     def counts(self) -> list[tuple[str, Param, int]]:
         """(node, readonly parameter, number) of the nodes' lost notes, by the names in `COUNTS`."""
         found = []
-        for number, cell, value in self._plan.reports():
+        for number, cell, value in self.plan.reports():
             if value > 0 and (number, cell) in self._counts:
                 node, param = self._counts[number, cell]
                 found.append((node, param, int(value)))
@@ -115,7 +119,7 @@ class PlayerRunner:
             player.take(heapq.heappop(self._by_beat)[2])
         y = player.run(x)
         if self.listener is not None:
-            self.listener(self._plan, x, y, end - x.shape[1])
+            self.listener(self.plan, x, y, end - x.shape[1])
         while player.reports:
             report = player.reports.popleft()
             if report.kind == "failed":
@@ -123,7 +127,14 @@ class PlayerRunner:
         return y if self._pairs is None else self._pairs.gather(player.buses)[:, : x.shape[1]]
 
     def close(self) -> None:
+        """Closes the processors."""
         close_hosts(self._hosts.values(), {})
+
+
+def patch_runner(name_or_path: str | Path, loaded: Loaded, spec: StreamSpec, *, trusted: bool = True) -> PlayerRunner:
+    """A runner of a patch by its name, or where it is `trusted` by its file; raises `AntiphonError`: it cannot play."""
+    graph = load_patch(name_or_path, loaded.catalog, trusted=trusted).graph
+    return PlayerRunner(graph, loaded.catalog, loaded.make, spec)
 
 
 def settle(graph: Graph, catalog: Catalog, commands: Sequence[Command]) -> tuple[Graph, list[Command]]:

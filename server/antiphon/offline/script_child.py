@@ -13,9 +13,9 @@ import random
 import sys
 from collections import deque
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
+from antiphon.kernel.runtime.paths import read_ordinary_text
 from antiphon.kernel.runtime.processes.helper_channel import HelperChannel
 from antiphon.live.faults import fault_in_script, refuse_sleep
 from antiphon.live.listening import cue_value
@@ -48,7 +48,7 @@ def main(arguments: list[str]) -> int:
 
 def _perform(path: str, seconds: float, channel: HelperChannel) -> None:
     sys.path.insert(0, os.path.dirname(os.path.abspath(path)))
-    text = _text(path)
+    text = read_ordinary_text(path, 4 * MAX_LETTERS, "a script", ScriptError)
     script = _read(path, text, seconds)
     names = [track.name for track in script.tracks.values() if not track.sets] + list(script.loops)
     channel.send(
@@ -94,17 +94,6 @@ def _play(
 
 def _plain(event: LiveEvent) -> list[Any]:
     return [event.beat.as_integer_ratio(), event.address, list(event.args), event.source, event.line]
-
-
-def _text(path: str) -> str:
-    try:
-        with Path(path).open("rb") as file:
-            content = file.read(4 * MAX_LETTERS + 1)
-        return content.decode("utf-8-sig")
-    except OSError as error:
-        raise ScriptError(f"cannot read {path}: {(error.strerror or str(error)).lower()}") from None
-    except ValueError:
-        raise ScriptError(f"cannot read {path}: it is not UTF-8 text") from None
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from antiphon.cli.commands import application, command_group, epilog
-from antiphon.cli.completion import evaluations as complete_evaluations, trainings as complete_trainings
+from antiphon.cli.commands import command_group, epilog, run as run_command
+from antiphon.cli.completion import named as complete_named
 from antiphon.cli.option_records import by_records
 from antiphon.cli.ports import (
     HttpBesideOscIfSaid as HttpBesideOsc,
@@ -13,7 +13,7 @@ from antiphon.cli.ports import (
     server_http_port,
 )
 from antiphon.cli.running.osc import Host, closing_socket, listen, refusal, silent
-from antiphon.cli.terminal.errors import complain, endable, run as run_command
+from antiphon.cli.terminal.errors import complain, endable
 from antiphon.cli.terminal.progress import Json, ProgressBar, clear as clear_progress, echo_answer, progress_bar
 from antiphon.kernel.runtime.settings import OSC_PORT
 from antiphon.kernel.runtime.token import load_token as owner_token

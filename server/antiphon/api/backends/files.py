@@ -39,6 +39,7 @@ from antiphon.kernel.runtime.paths import (
     patches as patches_folder,
     path_as_spelled,
     path_inside,
+    read_ordinary,
     runtime as runtime_folder,
     temporary_beside,
     write_atomic,

@@ -17,3 +17,4 @@ from antiphon.offline.rehearsing import (
     prepared as prepared_to_rehearse,
     rehearse_change,
 )
+from antiphon.offline.rendering import patch_runner

@@ -21,11 +21,12 @@ from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.contract.params import Param
 from antiphon.kernel.engine.levels import pairs_of
-from antiphon.kernel.errors import FileError, RequestError, UsageError
+from antiphon.kernel.errors import RequestError, UsageError
 from antiphon.kernel.graph.clips import locate_asset
 from antiphon.kernel.graph.graph import Graph, order
 from antiphon.kernel.graph.patch import Patch
 from antiphon.kernel.plugins.loader import Loaded
+from antiphon.kernel.runtime.paths import read_ordinary_text
 from antiphon.kernel.session.commands import Command
 from antiphon.kernel.session.notes import Players
 from antiphon.kernel.synth.backends import chosen
@@ -220,14 +221,6 @@ def _played(score: Score, name: str, graph: Graph, catalog: Catalog) -> list[Com
 
 def _events(path: str, rate: int, patch: Patch, catalog: Catalog) -> list[Command]:
     name = path_text(path)
-    try:
-        if not Path(path).is_file():
-            raise FileError(f"cannot read {name}: there is no such file, or it is not an ordinary one")
-        if Path(path).stat().st_size > MAX_EVENT_BYTES:
-            raise FileError(f"cannot read {name}: it is larger than {MAX_EVENT_BYTES >> 20} MiB; split it")
-        text = Path(path).read_text("utf-8-sig")
-    except (OSError, ValueError) as error:
-        reason = (error.strerror or str(error)).lower() if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise FileError(f"cannot read {name}: {reason}") from None
+    text = read_ordinary_text(path, MAX_EVENT_BYTES, "a file of events")
     graph = patch.graph
     return parse_events(text.split("\n"), rate, param_finder(graph, catalog), name, Players(graph, catalog), patch)

@@ -43,9 +43,9 @@ class ComplaintHandler(logging.Handler):
         complain(record.getMessage())
 
 
-def main(app: typer.Typer, arguments: list[str] | None = None) -> NoReturn:
+def main(app: typer.Typer) -> NoReturn:
     """Runs the command line and exits."""
-    code = run(app, arguments)
+    code = run(app)
     # the command is complete: a Ctrl-C during the interpreter's shutdown must not change the exit code
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     sys.exit(code)

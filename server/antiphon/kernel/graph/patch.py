@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -150,22 +149,7 @@ def _end(end: End) -> str:
 
 def read_text(path: Path) -> str:
     """Reads the text of a patch file. Raises PatchError for what is no regular file, too large, or not UTF-8."""
-    try:
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(handle, "rb") as file:
-            if not stat.S_ISREG(os.fstat(handle).st_mode):
-                raise PatchError(f"{path} is not a file; name a patch file ({SUFFIX})")
-            content = file.read(MAX_SIZE + 1)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "its name cannot be used"
-        shown = str(path) if len(str(path)) <= 200 else f"{str(path)[:100]}...{path.name[-40:]}"
-        raise PatchError(f"cannot read the patch {shown!r}: {reason}") from None
-    if len(content) > MAX_SIZE:
-        raise PatchError(f"{path.name} is larger than a patch may be; at most {MAX_SIZE >> 10} KiB is allowed")
-    try:
-        return content.decode("utf-8-sig").replace("\r\n", "\n")
-    except UnicodeDecodeError as error:
-        raise PatchError(f"{path.name} is not text in UTF-8, from byte {error.start} on") from None
+    return paths.read_ordinary_text(path, MAX_SIZE, "a patch", PatchError)
 
 
 def _placed(message: str) -> str:

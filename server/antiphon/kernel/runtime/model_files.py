@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from antiphon.kernel.errors import PluginError
 from antiphon.kernel.runtime import resources
-from antiphon.kernel.runtime.paths import write_atomic
+from antiphon.kernel.runtime.paths import read_ordinary, write_atomic
 
 MANIFEST = "manifest.toml"
 MAX_BYTES = 64 << 20
@@ -65,12 +65,7 @@ def weights(name: str, folder: Path | None = None) -> dict[str, NDArray[Any]]:
 
     row = entry(name, folder)
     path = (folder or resources.models()) / Path(row["file"]).name
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise ModelError(f"{path.name} is larger than {MAX_BYTES >> 20} MB")
-        data = path.read_bytes()
-    except OSError as error:
-        raise ModelError(f"the weights {path.name} cannot be read: {error.strerror}") from None
+    data = read_ordinary(path, MAX_BYTES, "a file of weights", ModelError)
     if hashlib.sha256(data).hexdigest() != row.get("sha256"):
         raise ModelError(f"the weights {path.name} are not those of the manifest; install Antiphon again")
     try:

@@ -209,6 +209,35 @@ def open_ordinary(path: str | bytes, flags: int) -> int:
     return descriptor
 
 
+def read_ordinary(path: str | Path, most: int, what: str, error: type[AntiphonError] = FileError) -> bytes:
+    """Content of an ordinary file.
+
+    `most`: bytes; `what`: it is, as "a patch". Raises FileError, or what `error` names: it cannot be read, or has more.
+    """
+    shown = str(path)
+    shown = shown if len(shown) <= 200 else f"{shown[:100]}...{shown[-40:]}"
+    try:
+        with open(path, "rb", opener=open_ordinary) as file:
+            content = file.read(most + 1)
+    except FileNotFoundError:
+        raise error(f"cannot read {shown}: there is no such file") from None
+    except (OSError, ValueError) as fault:
+        reason = os_error_text(fault) if isinstance(fault, OSError) else "its name cannot be used"
+        raise error(f"cannot read {shown}: {reason}") from None
+    if len(content) > most:
+        size = f"{most >> 20} MiB" if most >= 1 << 20 else f"{most >> 10} KiB"
+        raise error(f"{shown} is larger than {what} may be; at most {size} is allowed")
+    return content
+
+
+def read_ordinary_text(path: str | Path, most: int, what: str, error: type[AntiphonError] = FileError) -> str:
+    """Text of an ordinary file in UTF-8; raises as `read_ordinary`."""
+    try:
+        return read_ordinary(path, most, what, error).decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError as fault:
+        raise error(f"cannot read {path}: it is not text in UTF-8, from byte {fault.start} on") from None
+
+
 def reserve(path: Path, size: int, mode: int = 0o644) -> None:
     """Creates an empty file if there is room for `size` bytes; otherwise `FileError`, and no new file.
 
