@@ -1,1 +1,1 @@
-"""Evaluation of `genre`, and training of `popularity` from a table."""
+"""Evaluation of `genre`, conversion of musicnn's weights, and training of `popularity` from a table."""
