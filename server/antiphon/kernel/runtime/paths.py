@@ -223,7 +223,7 @@ def read_ordinary(path: str | Path, most: int, what: str, error: type[AntiphonEr
         raise error(f"cannot read {shown}: there is no such file") from None
     except (OSError, ValueError) as fault:
         reason = os_error_text(fault) if isinstance(fault, OSError) else "its name cannot be used"
-        raise error(f"cannot read {shown}: {reason}") from None
+        raise error(f"cannot read {shown} as {what}: {reason}") from None
     if len(content) > most:
         size = f"{most >> 20} MiB" if most >= 1 << 20 else f"{most >> 10} KiB"
         raise error(f"{shown} is larger than {what} may be; at most {size} is allowed")
