@@ -24,7 +24,7 @@ from mcp import Client, StdioServerParameters
 SET = """\
 from antiphon.live import *\n
 patch("band")
-tempo(240)
+tempo(120)
 track("beat", s("bd ~ bd ~", gain=0.6))
 track("line", note("a3 c4 e4 c4", velocity=80), on="pluck")
 """
@@ -137,7 +137,7 @@ async def test_a_recorded_set_is_replayed_with_its_landings_and_its_log_has_ever
         async with assistant(server) as one:
             await one.land(script=SET)
             before = one.values()
-            await one.land(script=SET.replace("tempo(240)", "tempo(150)\nroom(0.4)"))
+            await one.land(script=SET.replace("tempo(120)", "tempo(150)\nroom(0.4)"))
             until(lambda: one.values()["tempo"] == 150.0, 30.0, "the tempo is that of the change")
             one.performer("/mcp/undo")
             until(lambda: one.values() == before, 30.0, "tempo and macro are as before")
