@@ -89,6 +89,9 @@ PARSED = {
     "antiphon run leveller in.wav levelled.wav": "tests/docs/test_plugins.py makes its weights and plays it",
     "antiphon osc /node/add leveller leveller in": "the same",
     "antiphon live pasted.py": "the same",
+    "antiphon render set.py --bars 8 --out whole.wav --stems stems --midi set.mid": (
+        "tests/cli/test_render_script.py::test_stems_sum_to_the_whole; the line before it renders the set"
+    ),
     "antiphon live set.py": "tests/serve/test_live.py saves a script at a real server",
     "antiphon serve --patch mine": "a server that these tests share is started so, with another patch",
     "antiphon run third song.wav liquid.wav -p genre=liquid": "plugins/antiphon_mosaic/tests/test_third.py has beats",
@@ -355,6 +358,7 @@ def test_the_commands_of_a_page_work_as_written(
     folder = tmp_path / "here"
     folder.mkdir()
     monkeypatch.chdir(folder)
+    monkeypatch.setenv("LV2_PATH", str(folder))  # a machine may have hundreds, and each is tried
     furnish(folder, lines)
     for block in blocks(page):
         named = re.fullmatch(r"# (\w+\.toml)", block.lines[0]) if block.lang == "toml" else None

@@ -26,24 +26,9 @@ SCENE_SPREAD = 4.0
 HEARD = 1.0
 """dB by which the cells of two scenes differ on average: less may be missed, and all that ship are above it."""
 QUICK = [
-    "bed",
-    "cast",
-    "click",
-    "cloud",
-    "drone",
-    "duo",
-    "glass",
-    "layers",
-    "quilt",
-    "rain",
-    "remix",
-    "shadow",
-    "tape",
-    "trade",
-    "tune",
-    "voice",
-    "wah",
-]
+    "bed", "cast", "click", "cloud", "drone", "duo", "glass", "layers", "quilt", "rain",
+    "remix", "shadow", "tape", "trade", "tune", "voice", "wah",
+]  # fmt: skip
 """Patches that together have a node of each type; `make test-real` plays the others."""
 PYO = ("piano", "bass", "pad", "pluck", "strings", "drums")
 """Instruments that need no scsynth."""

@@ -144,22 +144,3 @@ def test_predict_needs_its_table_and_a_folder_with_sounds(tmp_path: Path) -> Non
     (tmp_path / "new").mkdir()
     with pytest.raises(FileError, match="holds no sound"):
         new_sounds(tmp_path / "new")
-
-
-@pytest.mark.parametrize(
-    ("text", "sentence"),
-    [
-        ("[analyse]\nanalyses = 3\n", "analyse.analyses': takes a list of names, not 3"),
-        ("[analyse]\nshards = 0\n", "analyse.shards': takes whole numbers 1 to 10000, not 0"),
-        ("[predict]\nshards = 3\n", "predict lacks path, which takes the name of a folder"),
-        (
-            '[predict]\npath = "new"\nanalysis = "genre"\n',
-            "predict.analysis': is not a key of predict",
-        ),
-    ],
-)
-def test_a_table_that_says_what_cannot_be_is_refused(tmp_path: Path, text: str, sentence: str) -> None:
-    path = tmp_path / "one.toml"
-    path.write_text(f'name = "one"\n[gather]\ndataset = "folder"\npath = "sounds"\n{text}')
-    with pytest.raises(FileError, match=sentence):
-        load(path)

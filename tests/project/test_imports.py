@@ -1,4 +1,8 @@
-"""What may import what: the pure parts stay pure, and no one loads torch."""
+"""What may import what: the pure parts stay pure, no one loads torch, nothing goes in a circle; modules are short.
+
+To import p.q.r runs p and p.q before. So at its load a file also imports the packages of what it imports, except its
+own: in such a circle the first import of a process meets a module that is half done, in another order it works.
+"""
 
 import ast
 import json
@@ -7,10 +11,13 @@ import re
 import subprocess
 import sys
 from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from tests.commands import PAGES, blocks
+from tests.each import each
 
 ROOT = Path(__file__).parents[2]
 SERVER = ROOT / "server"
@@ -65,27 +72,68 @@ def files(name):
     return sorted(place.rglob("*.py")) if place.is_dir() else [place.with_suffix(".py")]
 
 
-def sources():
+def sources(*tops):
     """Everything that ships and the benches, and not what tests it."""
-    found = [file for top in ("server", "plugins", "models", "bench") for file in (ROOT / top).rglob("*.py")]
-    return [file for file in found if not {"tests", "__pycache__"} & set(file.relative_to(ROOT).parts)]
+    found = [(top, file) for top in tops or ROOTS for file in top.rglob("*.py")]
+    return [file for top, file in found if not {"tests", "__pycache__"} & set(file.relative_to(top).parts)]
 
 
-def imported(file):
-    """Modules a file imports when it is loaded; not what is for type checkers alone, nor inside functions."""
-    waiting = list(ast.parse(file.read_text()).body)
-    while waiting:
-        node = waiting.pop()
+class Import(NamedTuple):
+    """`import module`, or `from module import name`; `at_load`: not for type checkers alone, nor inside a function."""
+
+    module: str
+    name: str
+    at_load: bool
+
+    def names(self):
+        return (self.module, f"{self.module}.{self.name}") if self.name else (self.module,)
+
+
+class Source(NamedTuple):
+    """What is asked of a module, which is parsed once for all tests.
+
+    Attributes:
+        lines: Those that hold code: without docstrings, comments and blank lines, of which a module may have many.
+        documented: Whether it has a docstring.
+        classes: Names of its public classes, each as often as it stands there.
+    """
+
+    imports: tuple[Import, ...]
+    lines: int
+    documented: bool
+    classes: tuple[str, ...]
+
+
+def statements(tree, at_load=True):
+    """All statements, and whether each runs when the file is loaded. Expressions hold neither import nor class."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.stmt | ast.ExceptHandler | ast.match_case):
+            yield node, at_load
+            later = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+            if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+                yield from statements(ast.Module(node.body, []), False)
+                node = ast.Module(node.orelse, [])
+            yield from statements(node, at_load and not later)
+
+
+@cache
+def read(file):
+    text = file.read_text()
+    tree = ast.parse(text)
+    docs, classes, imports = set(), [], []
+    for node, at_load in statements(tree):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            imports += [Import(alias.name, "", at_load) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{file}: relative import"
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-        elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
-            waiting += node.orelse
-        elif not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            waiting += [child for child in ast.iter_child_nodes(node) if isinstance(child, ast.stmt)]
+            imports += [Import(node.module, alias.name, at_load) for alias in node.names]
+        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            docs |= set(range(node.lineno, node.end_lineno + 1))
+        elif isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            classes.append(node.name)
+    code = [line.strip() for n, line in enumerate(text.splitlines(), 1) if n not in docs]
+    lines = sum(bool(line) and not line.startswith("#") for line in code)
+    return Source(tuple(imports), lines, bool(ast.get_docstring(tree)), tuple(classes))
 
 
 @cache
@@ -107,7 +155,7 @@ def reached(start):
         if file in seen:
             continue
         seen.add(file)
-        for module in imported(file):
+        for module in (name for one in read(file).imports if one.at_load for name in one.names()):
             found = ours(module)
             if found is not None:
                 waiting.append(found)
@@ -135,21 +183,14 @@ def test_the_web_process_starts_without_numpy():
     assert "numpy" not in reached(files("web/process"))
 
 
-@cache
 def anywhere(file):
-    """What the file imports, functions included; read once for all the walks that pass it."""
-    found = []
-    for node in ast.walk(ast.parse(file.read_text())):
-        if isinstance(node, ast.Import):
-            found += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            found += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-    return tuple(found)
+    """What the file imports, functions included."""
+    return [name for one in read(file).imports for name in one.names()]
 
 
 def heavy(file):
     """Heavy modules the file imports anywhere, functions included."""
-    return {name.partition(".")[0] for name in anywhere(file)} & HEAVY.keys()
+    return {one.module.partition(".")[0] for one in read(file).imports} & HEAVY.keys()
 
 
 def test_heavy_modules_are_imported_where_workers_and_benches_are_and_nowhere_else():
@@ -283,10 +324,12 @@ def test_a_synth_that_nobody_uses_costs_nothing(work, tmp_path):
 def test_the_server_names_no_backend():
     """Its strings, names and imports; prose, and the list of what is built in, may."""
     found = []
+    backend = re.compile("pyo|supercollider|scsynth", re.IGNORECASE)
     for file in files("."):
-        if file.name == "finding.py":
+        text = file.read_text()
+        if file.name == "finding.py" or not backend.search(text):
             continue
-        tree = ast.parse(file.read_text())
+        tree = ast.parse(text)
         prose = {
             id(node.body[0].value)
             for node in ast.walk(tree)
@@ -360,3 +403,98 @@ def test_imports_in_texts_of_tests_and_pages_lead_somewhere():
         if file is None or (name and name not in bound(file) and ours(f"{module}.{name}") is None):
             wrong.append(f"{place}: {module} {name}")
     assert wrong == []
+
+
+def test_modules_are_short_and_half_of_them_shorter():
+    lengths = {str(file): read(file).lines for file in sources()}
+    assert {name: n for name, n in lengths.items() if n >= 320} == {}
+    median = sorted(lengths.values())[len(lengths) // 2]
+    assert median <= 85, f"half the modules have more than {median} lines of code"
+
+
+def test_every_module_says_what_it_is():
+    assert [str(file) for file in sources() if not read(file).documented] == []
+
+
+def test_no_two_public_classes_share_a_name():
+    """One word, one meaning: a name that stands twice is guessed wrong half the time."""
+    places = {}
+    for file in sources():
+        for name in read(file).classes:
+            places.setdefault(name, []).append(str(file))
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}
+
+
+def modules(root):
+    """By name, the files of all modules below a source root."""
+    places = {file: file.relative_to(root).with_suffix("").parts for file in sources(root)}
+    return {".".join(parts[:-1] if parts[-1] == "__init__" else parts): file for file, parts in places.items()}
+
+
+def arrows(known):
+    """All imports of files; and those at their load, with the packages that are imported for them."""
+    every, loads = {}, {}
+    for name, file in known.items():
+        found = [
+            (next(n for n in (*one.names()[1:], one.module) if n in known or n == one.module), one.at_load)
+            for one in read(file).imports
+        ]
+        others = {other for other, at_load in found if at_load}
+        packages = {package for other in others for package in above(other)} - {name, *above(name)}
+        every[name] = {other for other, _ in found} & set(known)
+        loads[name] = (others | packages) & set(known)
+    return every, loads
+
+
+def above(name):
+    """The packages that a module is in."""
+    parts = name.split(".")
+    return [".".join(parts[:count]) for count in range(1, len(parts))]
+
+
+def circle(found):
+    """A circle of imports as its files in order, the first again at the end; none where there is none."""
+    try:
+        TopologicalSorter(found).prepare()
+    except CycleError as error:
+        return [str(name) for name in reversed(error.args[1])]
+    return []
+
+
+def inside(package, found):
+    """The imports between what lies directly in a package, its folders and files."""
+    parts = {}
+    for name, others in found.items():
+        if name.startswith(f"{package}."):
+            part = child(package, name)
+            near = {child(package, other) for other in others if other.startswith(f"{package}.")}
+            parts.setdefault(part, set()).update(near - {part})
+    return parts
+
+
+def child(package, name):
+    """The part of a package that a module is in."""
+    return f"{package}.{name.removeprefix(f'{package}.').split('.')[0]}"
+
+
+def test_no_circle_of_files():
+    known = {name: file for top in ROOTS for name, file in modules(top).items()}
+    found, at_load = arrows(known)
+    assert len(known) > 500 < sum(map(len, found.values())), "too few are seen to mean anything"
+    assert " imports ".join(circle(found)) == ""
+    assert " imports ".join(circle(at_load)) == ""
+    packages = [name for name, file in known.items() if file.name == "__init__.py"]
+    assert [" imports ".join(circle(inside(package, found))) for package in packages] == [""] * len(packages)
+
+
+@each("text", ["from p.a import A\n", "def f():\n    from p import a\n", "if TYPE_CHECKING:\n    import p.a\n"])
+def test_a_circle_is_seen(text, tmp_path):
+    before, circles = tmp_path / f"{len(text)}", tmp_path / f"{len(text)}_"
+    for top, last in ((before, "A = 1\n"), (circles, text)):
+        (top / "p").mkdir(parents=True)
+        for name, written in (("__init__", ""), ("a", "from p import b\n"), ("b", "import p.c\n"), ("c", last)):
+            (top / "p" / f"{name}.py").write_text(written)
+    assert circle(arrows(modules(before))[0]) == []
+    seen = circle(arrows(modules(circles))[0])
+    assert set(seen) == {"p.a", "p.b", "p.c"}
+    assert seen[0] == seen[-1]

@@ -6,7 +6,6 @@ import re
 import subprocess
 import sys
 
-import pytest
 from tests.commands import ROOT
 
 PLATFORM = ROOT / "server/antiphon/kernel/runtime/platform"
@@ -61,7 +60,7 @@ MODULES = {
 }
 LIBC = {"darwin": ("prctl", "clock_nanosleep", "syscall", "malloc_trim"), "win32": None}
 
-platform, root = sys.argv[1], pathlib.Path(sys.argv[2])
+root = pathlib.Path(sys.argv[1])
 sys.path[:0] = [str(root / "server"), str(root / "plugins")]
 names = []
 for top in (root / "server" / "antiphon", *sorted((root / "plugins").glob("antiphon_*"))):
@@ -77,7 +76,7 @@ def modules():
         try:
             importlib.import_module(name)
         except BaseException as error:
-            failed.append(f"{name}: {type(error).__name__}: {error}")
+            failed.append(f"{name}: {type(error).__name__}: {error} on {sys.platform}")
     return failed
 
 
@@ -87,6 +86,14 @@ assert len(names) > 900
 for name in [name for name in sys.modules if name.partition(".")[0].startswith("antiphon")]:
     del sys.modules[name]
 import psutil  # made for this system
+for platform in ABSENT:
+    if (child := os.fork()) == 0:
+        break
+    if os.waitpid(child, 0)[1]:
+        print(f"the process for {platform} did not end")
+else:
+    sys.stdout.flush()
+    os._exit(0)
 for module, gone in ABSENT[platform].items():
     for name in gone.split():
         if hasattr(module, name):
@@ -162,10 +169,9 @@ os._exit(0)
 """
 
 
-@pytest.mark.parametrize("platform", ["darwin", "win32"])
-def test_every_module_is_imported_on_another_system(platform: str) -> None:
+def test_every_module_is_imported_on_another_system() -> None:
     found = subprocess.run(
-        [sys.executable, "-c", IMPORTS, platform, str(ROOT)], capture_output=True, text=True, check=False, timeout=300
+        [sys.executable, "-c", IMPORTS, str(ROOT)], capture_output=True, text=True, check=False, timeout=300
     )
     assert (found.stdout.strip(), found.returncode) == ("", 0), found.stderr
 

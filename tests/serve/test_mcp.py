@@ -1,12 +1,15 @@
 """`antiphon mcp` beside a real server: a session of twelve steps by the SDK's own client, over stdio."""
 
+from __future__ import annotations
+
+import importlib.util
 import json
 import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -17,10 +20,13 @@ from tests.waiting import until
 
 from antiphon_bench.rig import ServerProcess
 
-pytest.importorskip("mcp", reason="the SDK is not installed: pip install 'antiphon[mcp]'")
+if TYPE_CHECKING:
+    from mcp import Client
 
-from mcp import Client, StdioServerParameters
-
+# found and not imported: every process of a run collects this file, and one runs it
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("mcp") is None, reason="the SDK is not installed: pip install 'antiphon[mcp]'"
+)
 SET = """\
 from antiphon.live import *\n
 patch("band")
@@ -89,6 +95,8 @@ class Assistant:
 
 @asynccontextmanager
 async def assistant(server: ServerProcess, *options: str) -> AsyncIterator[Assistant]:
+    from mcp import Client, StdioServerParameters
+
     ports = ["--osc-port", str(server.osc), "--http-port", str(server.http)]
     env = {**os.environ, "ANTIPHON_HOME": str(server.home), "XDG_RUNTIME_DIR": str(server.home)}
     command = StdioServerParameters(command=sys.executable, args=["-m", "antiphon", "mcp", *ports, *options], env=env)

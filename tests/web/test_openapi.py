@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import schemathesis
 from hypothesis import HealthCheck, given, settings, strategies as st
 from tests.web.test_lan import serving as serving_web
 from tools import http_table
@@ -62,6 +61,8 @@ def test_the_page_lists_every_operation() -> None:
 
 
 def test_the_document_is_openapi() -> None:
+    import schemathesis
+
     document = json.loads(json.dumps(openapi.document(OPERATIONS)))
     schema = schemathesis.openapi.from_dict(document)
     assert len(list(schema.get_all_operations())) == len(OPERATIONS)
@@ -78,11 +79,15 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str
 
 @cache
 def described() -> list[Any]:
+    import schemathesis
+
     return list(schemathesis.openapi.from_dict(openapi.document(OPERATIONS)).get_all_operations())
 
 
 @pytest.mark.parametrize("number", range(len(OPERATIONS)))
 def test_whatever_is_sent_is_answered_as_the_document_says(address: tuple[str, str], number: int) -> None:
+    from schemathesis.checks import response_schema_conformance
+
     base, token = address
     operation = described()[number].ok()
 
@@ -95,7 +100,7 @@ def test_whatever_is_sent_is_answered_as_the_document_says(address: tuple[str, s
         if response.status_code >= 400:
             assert set(response.json()) == {"error"}
         else:
-            case.validate_response(response, checks=[schemathesis.checks.response_schema_conformance])
+            case.validate_response(response, checks=[response_schema_conformance])
 
     ask()
     cancel_jobs(base, token)

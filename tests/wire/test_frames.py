@@ -5,7 +5,7 @@ import json
 import struct
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import example, given, strategies as st
 from tests.each import each
 
 from antiphon.kernel.control.commands.engine_clock import WallClock
@@ -48,6 +48,7 @@ def test_any_bytes_give_values(stream: bytes, places: list[int]) -> None:
         assert isinstance(packet, WireError) or len(packet) <= 128
 
 
+@example(b"\xc0\xdb\xdc\xdd")
 @given(st.binary(max_size=60))
 def test_slip_wraps_any_bytes(packet: bytes) -> None:
     assert frames.unwrap(frames.wrap(packet)[1:-1]) == packet

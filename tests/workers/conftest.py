@@ -19,12 +19,18 @@ def rig(shared_rig: Rig) -> Iterator[Rig]:
     shared_rig.clear()
 
 
-@pytest.fixture
-def calm_rig() -> Iterator[Rig]:
+@pytest.fixture(scope="module")
+def shared_calm_rig() -> Iterator[Rig]:
     """One whose zygote lets a worker think for half a minute."""
     rig = Rig(hang=30_000_000_000)
     yield rig
     rig.close()
+
+
+@pytest.fixture
+def calm_rig(shared_calm_rig: Rig) -> Iterator[Rig]:
+    yield shared_calm_rig
+    shared_calm_rig.clear()
 
 
 @pytest.fixture

@@ -30,23 +30,6 @@ def silent(*_) -> None:
     pass
 
 
-@pytest.mark.parametrize(
-    ("text", "sentence"),
-    [
-        ('frameworks = ["pytorch"]', "train.frameworks': takes fastai or keras or sklearn or torch, not 'pytorch'"),
-        ('frameworks = "torch"', "train.frameworks': takes a list, not 'torch'"),
-        ("epochs = 0", "train.epochs': takes whole numbers 1 to 10000, not 0"),
-        ("learning_rate = 2", "train.learning_rate': takes 1e-07 to 1, not 2"),
-        ("seconds = 31", "train.seconds': is 31, and preprocess.seconds is only 30"),
-        ("seconds = 0.2", "train.seconds': is 0.2, 7 frames; at least 8 are needed"),
-        ("rate = 3", "train.rate': is not a key of train; the keys are: frameworks, seconds"),
-    ],
-)
-def test_a_training_that_cannot_be_is_refused(tmp_path: Path, text: str, sentence: str) -> None:
-    with pytest.raises(FileError, match=sentence):
-        load(written(tmp_path, f"{TOML}[train]\n{text}\n"))
-
-
 def test_an_excerpt_is_no_longer_than_what_is_kept_of_a_sound(tmp_path: Path) -> None:
     assert load(written(tmp_path, f"{TOML}[preprocess]\nseconds = 1\n")).train.seconds == 1.0
     huge = f"{TOML}[preprocess]\nseconds = 600\nhop = 16\nbands = 512\n"
