@@ -164,7 +164,7 @@ def test_the_confidence_recipe_learns_validates_and_goes_on_from_its_examples(co
     said = []
     confidence._job.material.joinpath("examples", "train-0001.npz").unlink()
     confidence.prepare(type(confidence._job)(**{**vars_of(confidence._job), "say": said.append}))
-    assert any("making 6 examples" in line for line in said)
+    assert any("making 8 examples" in line for line in said)
 
 
 def vars_of(job):
