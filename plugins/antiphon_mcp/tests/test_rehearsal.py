@@ -86,7 +86,7 @@ LOOP = '\n@loop\ndef many():\n    for _ in range({}):\n        play("c4", 1, on=
         (SET + LOOP.format(600), {}, "notes begin within a beat, of at most 512"),
         (changed('on="pluck"', 'on="nowhere"'), {}, "nowhere"),
         (changed('patch("band")', 'patch("nowhere")'), {}, "line 3"),
-        (SET + "hush()\n", {"bars": 3}, "silent for"),
+        (SET + "hush()\n", {"bars": 4}, "silent for"),
         (QUIET, {"before": QUIET}, "it is silent"),
         (SET.replace("bd*4", "<bd*4 [bd*8,bd*8]>").replace("gain=0.5", "gain='<0.5 4>'"), {"beat": 3, "bars": 2}, "LU"),
         (SET, {"lines": [LOUD]}, "beyond full scale"),
