@@ -41,9 +41,9 @@ def test_a_folder_that_is_refused_leaves_no_folder_of_weights(tmp_path, monkeypa
 
 
 def test_it_learns(tmp_path) -> None:
-    trained = trainer(tmp_path).run(Length(600), quiet)
+    trained = trainer(tmp_path).run(Length(200), quiet)
     assert trained.complete
-    assert trained.steps == 600
+    assert trained.steps == 200
     assert trained.figures["score"] > -1e-3
 
 
@@ -78,7 +78,7 @@ def test_the_best_weights_outlive_a_stop(tmp_path, monkeypatch) -> None:
     for folder in (whole, parts):
         folder.mkdir()
     given = {"validate": half, "keeps_best": True}
-    expected = trainer(whole, **given).run(Length(300), quiet)
+    expected = trainer(whole, **given).run(Length(150), quiet)
     scores = [row[3] for row in curve.read(whole / "log.csv") if row[1:3] == ("valid", "score")]
     assert expected.figures["score"] == pytest.approx(max(scores), abs=1e-5)
     assert max(scores) > scores[-1]
@@ -87,14 +87,14 @@ def test_the_best_weights_outlive_a_stop(tmp_path, monkeypatch) -> None:
         if words == f"step {10 * scores.index(max(scores)) + 55}":
             os.kill(os.getpid(), signal.SIGINT)
 
-    assert not trainer(parts, **given).run(Length(300), stop).complete
-    trained = trainer(parts, **given).run(Length(300), quiet)
+    assert not trainer(parts, **given).run(Length(150), stop).complete
+    trained = trainer(parts, **given).run(Length(150), quiet)
     assert weights(trained) == weights(expected)
     assert trained.figures == expected.figures
 
 
 def test_a_batch_without_a_finite_loss_is_left_out_and_counted(tmp_path) -> None:
-    trained = trainer(tmp_path, bad=(3, 40)).run(Length(300), quiet)
+    trained = trainer(tmp_path, bad=(3, 40)).run(Length(150), quiet)
     assert trained.lost == 2
     assert trained.figures["score"] > -0.01
 
@@ -122,11 +122,11 @@ def test_the_command_writes_weights_and_says_how_they_came_about(tmp_path, monke
 
     app = application()
     out = tmp_path / "weights"
-    asked = ["train", "line", "--work", str(tmp_path), "--out", str(out), "--steps", "400", "--seed", "5"]
+    asked = ["train", "line", "--work", str(tmp_path), "--out", str(out), "--steps", "300", "--seed", "5"]
     done = CliRunner().invoke(app, asked)
     assert done.exit_code == 0, done.output
     entry = model_files.entry("line", out)
-    assert (entry["steps"], entry["seed"], entry["parameters"], entry["trained_on"]) == (400, 5, 2, "a line")
+    assert (entry["steps"], entry["seed"], entry["parameters"], entry["trained_on"]) == (300, 5, 2, "a line")
     slope = float((tmp_path / "line" / "material-5" / "slope.txt").read_text())
     assert model_files.weights("line", out)["weight"][0, 0] == pytest.approx(slope, abs=0.05)
     json.dumps(entry)
@@ -199,7 +199,7 @@ def test_it_begins_with_weights_that_are_there(tmp_path, monkeypatch) -> None:
 
     monkeypatch.setattr(train, "_registered", lambda: {"line": Line})
     first, second = tmp_path / "first", tmp_path / "second"
-    train.train(name="line", work=tmp_path / "a", out=first, steps=400)
+    train.train(name="line", work=tmp_path / "a", out=first, steps=120)
     train.train(name="line", work=tmp_path / "b", out=second, steps=1, begin=first)
     before, after = (model_files.weights("line", folder)["weight"][0, 0] for folder in (first, second))
     assert after == pytest.approx(before, abs=0.01)
@@ -210,6 +210,6 @@ def test_it_begins_with_weights_that_are_there(tmp_path, monkeypatch) -> None:
     train.train(name="line", work=tmp_path / "b", out=second, steps=3)
     assert model_files.entry("line", second)["began_with"] == model_files.entry("line", first)["sha256"]
     with pytest.raises(UsageError, match="leave --from out, or add --restart"):
-        train.train(name="line", work=tmp_path / "a", out=second, steps=401, begin=second)
+        train.train(name="line", work=tmp_path / "a", out=second, steps=121, begin=second)
     train.train(name="line", work=tmp_path / "a", out=second, steps=1, begin=first, restart=True)
     assert model_files.entry("line", second)["began_with"] == model_files.entry("line", first)["sha256"]

@@ -2,6 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 from itertools import cycle
+from pathlib import Path
+
+import mido
 
 from antiphon.api import IO, BlockTime, Event, StreamSpec, Value
 from antiphon.api.backends.rendering import prepare_processor
@@ -88,3 +91,19 @@ def left(events: Sequence[tuple[float, Event]]) -> set[int]:
         elif event.kind == "off":
             sounding.remove((event.channel, event.number))
     return {number for _, number in sounding}
+
+
+def accompaniment(path: Path) -> list[BeatNote]:
+    """The last track of a file; raises when a note is begun twice, has no length, or is never ended."""
+    at, made, sounding = 0, [], {}
+    for message in mido.MidiFile(path).tracks[-1]:
+        at += message.time
+        if message.type == "note_on":
+            assert message.note not in sounding
+            sounding[message.note] = at
+        elif message.type == "note_off":
+            start = sounding.pop(message.note)
+            assert at > start
+            made.append(BeatNote(start / 480, at / 480, message.note))
+    assert not sounding
+    return made

@@ -1,6 +1,7 @@
 """The accompanist as it streams: never late, in any blocks, and every note ended."""
 
 import math
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -30,26 +31,25 @@ def test_it_begins_with_the_beat_after_the_melody_did() -> None:
 def test_every_note_begins_on_the_grid_to_the_frame(style: str) -> None:
     grid = 3 if style == "swing" else 4
     # a frame that is no whole part of a beat: an onset is the first frame at which its beat has come
-    for tempo in (120.0, 97.3):
-        begun = [
-            at for at, event in play(TUNE, 32, {"style": style, "humanise": 0.0}, tempo=tempo) if event.kind == "on"
-        ]
-        assert len(begun) > 40
-        frames = RATE * 60.0 / tempo
-        for at in begun:
-            beat = round(at * grid) / grid
-            assert 0.0 <= at * frames - beat * frames < 1.0 + 1e-3
+    tempo = (120.0, 97.3)[list(STYLES).index(style) % 2]
+    events = play(TUNE, 32, {"style": style, "humanise": 0.0}, tempo=tempo)
+    begun = np.array([at for at, event in events if event.kind == "on"])
+    assert len(begun) > 40
+    late = (begun - np.round(begun * grid) / grid) * RATE * 60.0 / tempo
+    assert ((late >= 0.0) & (late < 1.0 + 1e-3)).all()
+
+
+@cache
+def in_blocks(sizes: tuple[int, ...], tempo: float) -> list[tuple[float, str, int, float]]:
+    changes = [(3.7, "style", "arpeggio"), (7.2, "density", 0.8), (9.0, "key", "F")]
+    events = play(TUNE, 12, blocks=sizes, tempo=tempo, changes=changes, rate=4000)
+    return [(at, e.kind, e.number, e.value) for at, e in events]
 
 
 @given(blocks=st.lists(st.integers(1, 512), min_size=1, max_size=6), tempo=st.sampled_from((120.0, 97.3)))
-@settings(max_examples=12)
+@settings(max_examples=8)
 def test_any_blocks_give_the_same_notes(blocks: list[int], tempo: float) -> None:
-    def run(sizes: list[int]) -> list[tuple[float, str, int, float]]:
-        events = play(TUNE, 12, blocks=sizes, tempo=tempo, changes=changes, rate=4000)
-        return [(at, e.kind, e.number, e.value) for at, e in events]
-
-    changes = [(3.7, "style", "arpeggio"), (7.2, "density", 0.8), (9.0, "key", "F")]
-    assert run(blocks) == run([512])
+    assert in_blocks(tuple(blocks), tempo) == in_blocks((512,), tempo)
 
 
 def chord_on_eight(melody: list[BeatNote]) -> int:
@@ -99,7 +99,7 @@ def test_live_a_fixed_key_leaves_what_is_known_of_the_melody(monkeypatch: pytest
 def test_nothing_hangs(what: str) -> None:
     value = {"locate": 2.0, "key": "Ebm", "style": "rock", "meter": 3, "tempo": 61.0, "register": 7}.get(what)
     for beat in (4.0, 6.37):
-        events = play(TUNE, 30, {"style": "block"}, changes=[(beat, what, value), (26.0, "stop", None)])
+        events = play(TUNE, 20, {"style": "block"}, changes=[(beat, what, value), (17.0, "stop", None)])
         assert left(events) == set()
         if what in ("stop", "reset", "locate"):
             held = left([e for e in events if e[0] < beat])
@@ -135,18 +135,19 @@ def test_loudness_follows() -> None:
 
 def test_density_register_and_seed() -> None:
     def on(**given: float) -> list[tuple[float, int]]:
-        return [(at, e.number) for at, e in play(TUNE, 32, dict(given)) if e.kind == "on"]
+        return [(at, e.number) for at, e in play(TUNE, 24, dict(given)) if e.kind == "on"]
 
+    usual = on()
     # a new chord is struck at any density
     for what in ("density", "intensity"):
-        full, usual, sparse = (len(on(**{what: value})) for value in (1.0, 0.5, 0.0))
-        assert full > 1.5 * usual > 1.7 * sparse
+        full, sparse = (len(on(**{what: value})) for value in (1.0, 0.0))
+        assert full > 1.5 * len(usual) > 1.7 * sparse
     # under a melody that leaves room for both
     high = [note._replace(pitch=note.pitch + 12) for note in TUNE]
-    low, middle = ([e.number for _, e in play(high, 32, {"register": by}) if e.kind == "on"] for by in (-9, 0))
+    low, middle = ([e.number for _, e in play(high, 24, {"register": by}) if e.kind == "on"] for by in (-9, 0))
     assert sum(low) / len(low) - sum(middle) / len(middle) == pytest.approx(-9, abs=3)
-    assert on(seed=1) == on()
-    assert on(seed=2) != on()
+    assert on(seed=1) == usual
+    assert on(seed=2) != usual
 
 
 def test_a_fixed_key_is_kept_to() -> None:

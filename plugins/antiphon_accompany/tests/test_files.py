@@ -17,7 +17,7 @@ from antiphon_accompany.files.midifiles import accompany_midi, bars, read
 from antiphon_accompany.files.offline import Section, accompany_file, offset
 from antiphon_accompany.harmony.chords import KEYS, parse, read_chord
 from antiphon_accompany.harmony.chordtext import ChordSpan, musicxml, spans_of, timed_labels
-from antiphon_accompany.tests.playing import TUNE, tune
+from antiphon_accompany.tests.playing import TUNE, accompaniment, tune
 from antiphon_models.accompany.measures import chords_of, texture
 from antiphon_models.learning.user_commands import command
 
@@ -60,7 +60,7 @@ def test_the_report_has_the_chord_of_each_beat(tmp_path: Path) -> None:
     chords = [parse(label) for _, label in said["chords"]]
     assert [beat for beat, _ in said["chords"]] == list(range(len(chords)))
     # a beat of root and fifth does not tell major from minor
-    played = chords_of(read_last(target), len(chords))
+    played = chords_of(accompaniment(target), len(chords))
     assert sum(a == b for a, b in zip(played, chords, strict=True)) >= 0.9 * len(chords)
     assert said["key"] in KEYS
 
@@ -72,7 +72,7 @@ def test_no_bar_is_empty_and_every_note_ends_in_the_last(tmp_path: Path, upper: 
     source, target = write(tmp_path / "in.mid", notes, upper, lower), tmp_path / "out.mid"
     accompany_midi(source, target)
     length = upper * 4.0 / lower
-    made = read_last(target)
+    made = accompaniment(target)
     last = -(-max(n.end for n in notes) // length)
     assert {int(n.start / length + 1e-6) for n in made} == set(range(int(last)))
     assert max(n.end for n in made) <= last * length + 1e-6
@@ -142,36 +142,11 @@ def test_bars_of_signatures() -> None:
             assert upper * 4 / lower / (beats * unit) == pytest.approx(round(upper * 4 / lower / (beats * unit)))
 
 
-def read_last(path: Path) -> list[BeatNote]:
-    """The accompaniment of a file."""
-    file = mido.MidiFile(path)
-    at, made, open_ = 0, [], {}
-    for message in file.tracks[-1]:
-        at += message.time
-        if message.type == "note_on":
-            assert message.note not in open_
-            open_[message.note] = at
-        elif message.type == "note_off":
-            made.append(BeatNote(open_.pop(message.note) / 480, at / 480, message.note))
-    assert not open_
-    return made
-
-
 def test_a_band_on_given_chords_by_the_command(tmp_path: Path) -> None:
     source, target, chords = write(tmp_path / "in.mid", TUNE), tmp_path / "out.mid", tmp_path / "chords.txt"
     command(
-        "run",
-        "accompany",
-        source,
-        target,
-        "-p",
-        "style=bossa",
-        "-p",
-        "parts=piano,bass,drums",
-        "--chords",
-        "| C Am | F G7 |",
-        "--chords-out",
-        chords,
+        *("run", "accompany", source, target, "-p", "style=bossa", "-p", "parts=piano,bass,drums"),
+        *("--chords", "| C Am | F G7 |", "--chords-out", chords),
     )
     tracks = {track.name: track for track in mido.MidiFile(target).tracks}
     assert {"Flute", "piano", "bass", "drums"} <= set(tracks)

@@ -10,6 +10,7 @@ from antiphon.api import AntiphonError
 from antiphon.files import midifile
 from antiphon_accompany.files import midifiles
 from antiphon_accompany.files.midifiles import accompany_midi
+from antiphon_accompany.tests.playing import accompaniment
 
 Words = list[mido.Message | mido.MetaMessage]
 
@@ -43,24 +44,6 @@ def save(path: Path, *tracks: Words, kind: int = 1) -> Path:
     return path
 
 
-def added(path: Path) -> list[tuple[int, int, int]]:
-    """(start, end, key) of the accompaniment; raises where one is never ended or has no length."""
-    track = mido.MidiFile(path).tracks[-1]
-    assert track.name == "piano"
-    at, made, sounding = 0, [], {}
-    for message in track:
-        at += message.time
-        if message.type == "note_on":
-            assert message.note not in sounding
-            sounding[message.note] = at
-        elif message.type == "note_off":
-            start = sounding.pop(message.note)
-            assert at > start
-            made.append((start, at, message.note))
-    assert not sounding
-    return made
-
-
 def refused(source: Path, target: Path) -> str:
     with pytest.raises(AntiphonError) as told:
         accompany_midi(source, target)
@@ -79,7 +62,7 @@ def test_mutated_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     good = save(tmp_path / "good.mid", words).read_bytes()
     source, target = tmp_path / "bad.mid", tmp_path / "out.mid"
     played = 0
-    for seed in range(150):
+    for seed in range(90):
         chance, content = random.Random(seed), bytearray(good)
         for _ in range(chance.choice((1, 1, 2, 4, 16))):
             at = chance.randrange(len(content) if chance.random() < 0.6 else min(50, len(content)))
@@ -102,9 +85,9 @@ def test_mutated_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert "\n" not in said, seed
         assert target.exists() is not bool(said), seed
         if not said:
-            assert added(target), seed
+            assert accompaniment(target), seed
             played += 1
-    assert 15 < played < 135
+    assert 9 < played < 81
 
 
 def test_every_beginning_of_a_file_is_refused(tmp_path: Path) -> None:
@@ -138,13 +121,13 @@ def test_too_long_too_many_too_big(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_thousands_of_notes_at_once(tmp_path: Path) -> None:
-    """All keys, struck again every few ticks: 20,000 notes in some eight beats."""
-    words = [on(n * 37 % 128, 0 if n % 5 else 1) for n in range(20_000)]
+    """All keys, struck again every few ticks: 8,000 notes in some eight beats."""
+    words = [on(n * 37 % 128, n % 2) for n in range(8_000)]
     source, target = save(tmp_path / "cloud.mid", [*words, off(0, 1)]), tmp_path / "out.mid"
     accompany_midi(source, target, chords_text="C G")
     last = -(-4000 // 1920)
-    assert {start // 1920 for start, _, _ in added(target)} >= set(range(last - 1))
-    assert max(end for _, end, _ in added(target)) <= last * 1920
+    assert {note.start // 4 for note in accompaniment(target)} >= set(range(last - 1))
+    assert max(note.end for note in accompaniment(target)) <= last * 4
 
 
 def test_bars_that_change_all_the_time(tmp_path: Path) -> None:
@@ -160,5 +143,5 @@ def test_notes_that_are_never_ended(tmp_path: Path) -> None:
     words = [on(60), on(64, 960), on(67, 960), mido.MetaMessage("text", text="end", time=960)]
     source, target = save(tmp_path / "open.mid", words), tmp_path / "out.mid"
     accompany_midi(source, target)
-    assert max(end for _, end, _ in added(target)) <= 8 * 480
+    assert max(note.end for note in accompaniment(target)) <= 8
     assert list(mido.MidiFile(target).tracks[0]) == list(mido.MidiFile(source).tracks[0])

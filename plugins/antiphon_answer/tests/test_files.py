@@ -7,6 +7,7 @@ from pathlib import Path
 import mido
 import pytest
 import soundfile
+from tests.each import each
 
 from antiphon.api import UsageError
 from antiphon.api.backends.cli import application, run_command
@@ -53,19 +54,12 @@ def test_all_tracks_are_kept_and_eight_bars_follow(tmp_path: Path) -> None:
     assert (tmp_path / "other.mid").read_bytes() != (tmp_path / "out.mid").read_bytes()
 
 
-@pytest.mark.parametrize("originality", [4, 8])
+@each("originality", [4, 8])
 def test_no_longer_run_than_originality_is_copied(tmp_path: Path, originality: int) -> None:
     song(tmp_path / "in.mid")
-    command(
-        "run",
-        "continue",
-        tmp_path / "in.mid",
-        tmp_path / "out.mid",
-        "-p",
-        f"originality={originality}",
-        "-p",
-        "bars=32",
-    )
+    (tmp_path / "out.mid").unlink(missing_ok=True)
+    wishes = ("-p", f"originality={originality}", "-p", "bars=32")
+    command("run", "continue", tmp_path / "in.mid", tmp_path / "out.mid", *wishes)
     melody = next(track for track in read_midi(tmp_path / "out.mid").tracks if track.name == "MELODY").notes
     steps = [(b.number - a.number, round(4 * (b.start - a.start))) for a, b in pairwise(melody)]
     start = next(n for n, note in enumerate(melody) if note.start >= 32.0)

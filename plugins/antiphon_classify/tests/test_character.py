@@ -10,7 +10,7 @@ from antiphon_classify.character import pulse
 from antiphon_classify.character.analysis import RATE, Character, combine_presence
 from antiphon_classify.character.tones import PresenceStream
 
-SECONDS = 12.0
+SECONDS = 8.0
 QUANTITIES = {quantity.name for quantity in Character.quantities}
 
 
@@ -51,7 +51,7 @@ def beats(bpm: float) -> np.ndarray:
 
 def test_a_regular_beat_is_more_danceable_than_the_same_onsets_at_random() -> None:
     rng = np.random.default_rng(4)
-    regular, random = character(clicks(beats(120))), character(clicks(np.sort(rng.uniform(0.2, SECONDS - 0.3, 23))))
+    regular, random = character(clicks(beats(120))), character(clicks(np.sort(rng.uniform(0.2, SECONDS - 0.3, 15))))
     assert regular["danceability"] > random["danceability"] + 0.3
     assert regular["fluctuation"] < random["fluctuation"]
 
@@ -82,7 +82,7 @@ def test_level_alone_does_not_change_valence() -> None:
     assert character(0.2 * sound)["valence"] == pytest.approx(character(sound)["valence"], abs=0.05)
 
 
-@pytest.mark.parametrize("up", [0.0, 3.0, 7.3])
+@pytest.mark.parametrize("up", [0.0, 3.3])
 def test_major_is_above_minor_in_every_key_and_tuning(up: float) -> None:
     major = np.concatenate([chord(up, 4 + up, 7 + up), chord(up + 5, up + 9, up + 12), chord(up + 7, up + 11, up + 14)])
     minor = np.concatenate([chord(up, 3 + up, 7 + up), chord(up + 5, up + 8, up + 12), chord(up + 7, up + 10, up + 14)])

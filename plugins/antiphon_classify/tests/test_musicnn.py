@@ -91,14 +91,14 @@ def test_patches_are_the_same_in_blocks_of_any_size_and_at_another_rate() -> Non
     assert np.median(np.abs(twice[..., :80] - one[..., :80])) < 0.1
 
 
-@pytest.mark.parametrize(("seconds", "count"), [(0.6, 1), (3.0, 1), (5.0, 2), (30.0, 8), (1000.0, 8)])
+@pytest.mark.parametrize(("seconds", "count"), [(0.6, 1), (3.0, 1), (5.0, 2), (30.0, 8), (200.0, 8)])
 def test_a_sound_of_any_length_has_at_most_eight(seconds: float, count: int) -> None:
     assert len(patches_of(noise(seconds), 1 << 16)) == count
 
 
 def test_silence_is_left_out() -> None:
     assert not len(patches_of(np.zeros(9 * SECOND, np.float32)))
-    sound = np.concatenate([noise(5.9), np.zeros(60 * SECOND, np.float32)])
+    sound = np.concatenate([noise(5.9), np.zeros(15 * SECOND, np.float32)])
     assert len(patches_of(sound)) == 2
 
 

@@ -1,4 +1,4 @@
-"""Runs a prepared processor block by block, without a host and without preparing it again."""
+"""Runs a denoiser block by block, without a host: prepared anew, or one that is prepared already."""
 
 from collections.abc import Iterable, Mapping
 
@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from antiphon.api import IO, BlockTime, Processor, StreamSpec, Value
 from antiphon.api.backends.rendering import ParamCells
 from antiphon.kernel.contract.parameter_cell import ParamCell
+from antiphon_denoise.processor import Denoise
 
 F32 = NDArray[np.float32]
 Change = tuple[int, str, Value]
@@ -46,3 +47,32 @@ def run(
         at += count
         cells.settle(at)
     return out
+
+
+def prepared(
+    mode: str = "gate", rate: int = 48000, block: int = 512, channels: int = 1, latency: str = "normal"
+) -> tuple[Denoise, StreamSpec]:
+    processor, spec = Denoise(), StreamSpec(rate, block, channels)
+    processor.settings.update(mode=mode, latency=latency)
+    processor.prepare(spec)
+    return processor, spec
+
+
+def through(
+    sound: F32,
+    mode: str = "gate",
+    rate: int = 48000,
+    changes: Iterable[Change] = (),
+    blocks: Iterable[int] = (),
+    block: int = 512,
+    latency: str = "normal",
+    **first: Value,
+) -> F32:
+    """The sound through a fresh denoiser, latency taken out, same length."""
+    processor, spec = prepared(mode, rate, block, len(sound), latency)
+    lag = processor.latency
+    padded = np.concatenate([sound, np.zeros((len(sound), lag), np.float32)], axis=1)
+    try:
+        return run(processor, padded, spec, changes, blocks, first)[:, lag:]
+    finally:
+        processor.close()

@@ -28,8 +28,7 @@ def made(model):
     return load_arrays(model.array_network, model.weights, "", (2, UNITS), (1, UNITS))
 
 
-@pytest.mark.parametrize("known", [False, True], ids=["noise unknown", "noise learned"])
-@pytest.mark.parametrize("model", [MASK, AUTOENCODER], ids=lambda model: model.name)
+@pytest.mark.parametrize(("model", "known"), [(MASK, False), (MASK, True), (AUTOENCODER, True)])
 def test_gains_are_those_of_torch_hop_by_hop_and_at_once(model, known) -> None:
     torch = pytest.importorskip("torch", reason="torch is not installed: there is nothing to compare with")
     from antiphon.networks.torch_network import load as load_network

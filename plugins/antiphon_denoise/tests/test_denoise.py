@@ -1,63 +1,89 @@
-"""The denoiser as the host runs it: sound in, sound out, measured."""
+"""The denoiser as the host runs it, in each mode: sound in, sound out, measured."""
 
+import subprocess
 import sys
+from collections.abc import Iterator
+from functools import cache
 
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
+from tests.each import each
 
-from antiphon.api import StreamSpec
-from antiphon_denoise.processor import Denoise
+from antiphon.kernel.workers import pool
+from antiphon_denoise.processor import MODELS
 from antiphon_denoise.tests import sounds
-from antiphon_denoise.tests.running import run
+from antiphon_denoise.tests.running import prepared, run, through
 from antiphon_models.denoise.sdr import si_sdr
 
 RATE = 48000
-MODES = ("gate", "wavelet")
+PLAIN = ("gate", "wavelet")
+MODES = (*PLAIN, *MODELS)
+RATES = (44100, 48000, 96000)
 
 
-def prepared(rate: int = RATE, block: int = 512, channels: int = 1, mode: str = "gate") -> tuple[Denoise, StreamSpec]:
-    processor, spec = Denoise(), StreamSpec(rate, block, channels)
-    processor.settings["mode"] = mode
-    processor.prepare(spec)
-    return processor, spec
+@pytest.fixture(scope="module", autouse=True)
+def lockstep() -> Iterator[None]:
+    made = pool.Lockstep()
+    pool.use(made)
+    yield
+    pool.use(None)
+    made.shut()
 
 
-def through(sound, rate=RATE, changes=(), blocks=(), mode="gate", **first):
-    """The sound through a fresh denoiser, latency taken out, same length."""
-    processor, spec = prepared(rate, channels=sound.shape[0], mode=mode)
-    lag = processor.latency
-    padded = np.concatenate([sound, np.zeros((sound.shape[0], lag), np.float32)], axis=1)
-    return run(processor, padded, spec, changes, blocks, first)[:, lag:]
-
-
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("rate", [44100, 48000, 96000])
+@each("mode, rate", [*((mode, rate) for mode in PLAIN for rate in RATES), *((mode, RATE) for mode in MODELS)])
 def test_with_nothing_taken_away_the_input_comes_back_after_the_latency(mode, rate):
-    sound = sounds.white(rate // 2, 0.2, channels=2)
-    error = through(sound, rate, amount=0.0, mode=mode) - sound
-    assert sounds.decibels(np.abs(error).max() / 0.2) < -100
+    sound = sounds.white(rate // 4, 0.2, channels=2)
+    assert sounds.decibels(np.abs(through(sound, mode, rate, amount=0.0) - sound).max() / 0.2) < -100
+
+
+@each(
+    "mode, latency, rate, channels, most",
+    [
+        *((mode, "normal", rate, 1, 0.032) for mode in PLAIN for rate in RATES),
+        # 16 ms of the algorithm and a hop for the worker
+        ("learned", "normal", 44100, 2, 0.0265),
+        ("learned", "normal", 96000, 1, 0.0265),
+        ("autoencoder", "normal", 48000, 2, 0.0265),
+        ("learned", "low", 44100, 2, 0.010),
+        ("autoencoder", "low", 48000, 1, 0.010),
+        ("gate", "low", 96000, 2, 0.010),
+    ],
+)
+def test_latency_is_what_an_impulse_takes(mode, latency, rate, channels, most):
+    processor, spec = prepared(mode, rate, 256, channels, latency)
+    sound = np.zeros((channels, rate // 4), np.float32)
+    sound[:, 5000] = 1.0
+    out = run(processor, sound, spec, first={"amount": 0.0})
+    processor.close()
+    assert (np.abs(out).argmax(axis=1) - 5000 == processor.latency).all()
+    assert processor.latency <= most * rate
+    assert np.delete(np.abs(out), 5000 + processor.latency, axis=1).max() < 1e-5
+
+
+CHANGES = [(3001, "amount", 0.5), (9007, "learn", True), (11345, "full", True), (13001, "threshold", -30.0)]
+
+
+@cache
+def material(rate: int) -> np.ndarray:
+    return sounds.melody(rate, 0.3)[None] + sounds.white(int(rate * 0.3), 0.02)
+
+
+@cache
+def whole(mode: str, rate: int, latency: str) -> np.ndarray:
+    return through(material(rate), mode, rate, CHANGES, latency=latency)
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("rate", [44100, 48000, 96000])
-def test_latency_is_what_an_impulse_takes_and_at_most_32_ms(mode, rate):
-    processor, spec = prepared(rate, mode=mode)
-    sound = np.zeros((1, rate // 2), np.float32)
-    sound[0, 5000] = 1.0
-    out = run(processor, sound, spec, first={"amount": 0.0})
-    assert int(np.abs(out[0]).argmax()) - 5000 == processor.latency
-    assert processor.latency <= 0.032 * rate
-
-
-@settings(max_examples=12)
-@given(sizes=st.lists(st.integers(1, 512), min_size=1, max_size=60), mode=st.sampled_from(MODES))
-def test_any_block_split_gives_the_same_samples(sizes, mode):
-    sound = sounds.melody(RATE, 0.5)[None] + sounds.white(RATE // 2, 0.02)
-    changes = [(3001, "amount", 0.5), (9007, "learn", True), (12345, "full", True), (15001, "threshold", -30.0)]
-    whole = through(sound, changes=changes, mode=mode)
-    split = through(sound, changes=changes, blocks=sizes, mode=mode)
-    assert np.array_equal(whole, split)
+@settings(max_examples=4)
+@given(
+    sizes=st.lists(st.integers(1, 512), min_size=1, max_size=40),
+    how=st.sampled_from([(44100, "normal"), (48000, "low"), (96000, "normal")]),
+)
+def test_any_block_split_gives_the_same_samples(mode, sizes, how):
+    rate, latency = how
+    split = through(material(rate), mode, rate, CHANGES, sizes, latency=latency)
+    assert np.abs(whole(mode, rate, latency) - split).max() <= (1e-5 if mode in MODELS else 0.0)
 
 
 @pytest.mark.parametrize(("mode", "least"), [("gate", 8.0), ("wavelet", 6.0)])
@@ -86,28 +112,30 @@ def test_learning_at_the_very_start_changes_nothing():
     assert np.array_equal(through(sound, changes=[(10, "learn", True)]), through(sound))
 
 
-@pytest.mark.parametrize("made", [sounds.melody, sounds.voice])
+@each("made", [sounds.melody, sounds.voice])
 def test_clean_sound_passes(made):
     clean = made(RATE, 4.0)
     assert si_sdr(through(clean[None])[0], clean) > 30.0
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_full_is_silent_between_phrases(mode):
+@pytest.mark.parametrize(
+    ("mode", "noise", "after"), [("gate", 0.01, 0.15), ("wavelet", 0.01, 0.15), ("learned", 0.005, 0.25)]
+)
+def test_full_is_silent_between_phrases(mode, noise, after):
     phrase = sounds.voice(RATE, 1.5)
     gap = np.zeros(RATE, np.float32)
     sound = np.concatenate([gap, phrase, gap, phrase, gap])
-    sound = sound + sounds.white(len(sound), 0.01)[0]
+    sound = sound + sounds.white(len(sound), noise)[0]
     made = through(sound[None], full=True, mode=mode)[0]
     tenth = RATE // 10
     for end in (len(gap) + len(phrase), 2 * (len(gap) + len(phrase))):
-        for at in range(end + int(0.15 * RATE), end + len(gap) - tenth - 2 * RATE // 100, tenth // 4):
+        for at in range(end + int(after * RATE), end + len(gap) - tenth - 2 * RATE // 100, 960):
             assert sounds.decibels(np.sqrt(np.mean(made[at : at + tenth] ** 2))) <= -60.0
     middle = slice(len(gap) + RATE // 4, len(gap) + len(phrase) - RATE // 4)
     assert si_sdr(made[middle], sound[middle]) > 5.0
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", PLAIN)
 def test_full_opens_again_for_a_voice_whose_syllables_swell(mode):
     """It closes in a pause, and the next syllable rises over a quarter of a second, as sung ones do."""
     t = np.arange(6 * RATE) / RATE
@@ -122,16 +150,16 @@ def test_full_opens_again_for_a_voice_whose_syllables_swell(mode):
     assert min(passed) > -3.0, passed
 
 
-def test_threshold_spares_what_is_louder():
-    noise = sounds.white(3 * RATE, 0.1)
+@each("mode", ["gate", "learned"])
+def test_threshold_spares_what_is_louder(mode):
+    noise = sounds.white(2 * RATE, 0.1)
     lead = [(RATE // 2, "learn", True)]
-    taken = through(noise, changes=lead)[0, RATE:]
-    spared = through(noise, changes=lead, threshold=-60.0)[0, RATE:]
+    taken, spared = (through(noise, mode, changes=lead, threshold=level)[0, RATE:] for level in (0.0, -60.0))
     assert sounds.decibels(float(taken.std()) / 0.1) < -12.0
-    assert sounds.decibels(float(spared.std()) / 0.1) > -1.0
+    assert abs(sounds.decibels(float(spared.std()) / 0.1)) < 1.0
 
 
-@pytest.mark.parametrize(("name", "value"), [("amount", 0.0), ("full", True), ("threshold", -70.0), ("learn", True)])
+@each("name, value", [("amount", 0.0), ("full", True), ("threshold", -70.0), ("learn", True)])
 def test_a_change_does_not_click(name, value):
     """A click is a jump: energy above 12 kHz that neither the tone nor its windows have."""
     t = np.arange(2 * RATE) / RATE
@@ -154,23 +182,24 @@ def test_four_channels_and_one_go_through():
         assert through(sound).shape == sound.shape
 
 
-def test_reset_forgets_everything():
-    processor, spec = prepared()
-    noisy = sounds.melody(RATE, 1.0)[None] + sounds.white(RATE, 0.05)
+@each("mode", ["gate", "learned"])
+def test_reset_forgets_everything(mode):
+    processor, spec = prepared(mode)
+    noisy = sounds.melody(RATE, 0.5)[None] + sounds.white(RATE // 2, 0.05)
     fresh = run(processor, noisy, spec)
-    run(processor, noisy, spec, changes=[(RATE // 2, "learn", True)])
+    run(processor, noisy, spec, changes=[(RATE // 4, "learn", True)])
     run(processor, np.full_like(noisy[:, :4096], np.nan), spec)
     processor.reset()
-    assert np.array_equal(run(processor, noisy, spec), fresh)
+    assert np.abs(run(processor, noisy, spec) - fresh).max() <= (1e-5 if mode in MODELS else 0.0)
+    processor.close()
 
 
-def test_silence_in_is_silence_out():
-    assert not through(np.zeros((2, RATE), np.float32)).any()
+@each("mode", ["gate", "learned"])
+def test_silence_in_is_silence_out(mode):
+    assert not through(np.zeros((2, RATE // 2), np.float32), mode).any()
 
 
 def test_importing_the_processor_brings_no_scipy_and_no_torch():
-    import subprocess
-
     code = "import sys, antiphon_denoise.processor; print([m for m in ('scipy', 'torch') if m in sys.modules])"
     paths = ":".join(p for p in sys.path if p)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={"PYTHONPATH": paths})

@@ -4,6 +4,7 @@ from itertools import product
 
 import numpy as np
 import pytest
+from tests.each import each
 
 from antiphon.api import StreamSpec
 from antiphon.api.testing import run_processor
@@ -51,7 +52,7 @@ def test_every_note_of_a_chord_goes_up():
     assert 10 * np.log10(power[~near].sum() / power.sum()) < -35.0
 
 
-@pytest.mark.parametrize("window", ["short", "long"])
+@each("window", ["short", "long"])
 def test_at_0_it_changes_nothing_a_latency_later(window):
     x = noise()
     processor = Pitch()
@@ -101,7 +102,7 @@ def test_formants_stay_where_they_are():
     assert kept == pytest.approx(middle(x), rel=0.12)
 
 
-@pytest.mark.parametrize("rate", [8000, 44100, 96000])
+@each("rate", [8000, 44100, 96000])
 def test_other_rates(rate):
     x = (0.5 * np.sin(2 * np.pi * 440.0 * np.arange(2 * rate) / rate)).astype(np.float32)[None]
     y = shifted(x, StreamSpec(rate, 256, 1), semitones=7.0)[0, rate // 4 :]

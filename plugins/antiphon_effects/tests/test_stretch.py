@@ -42,7 +42,7 @@ def hits(places, frames, channels=2):
 class TestFiles:
     @pytest.mark.parametrize("factor", [0.25, 0.8, 1.5, 8.0])
     def test_a_tone_keeps_its_pitch_and_its_level(self, factor):
-        x = sine(440.0, 1.5)
+        x = sine(440.0, 1.5 if factor < 2.0 else 0.5)
         y = file(x, factor)
         assert y.shape == (2, round(factor * x.shape[1]))
         inner = y[0, 4096:-4096]

@@ -1,6 +1,7 @@
 """Plugins of others: declared by what they are, exact in files, dry and back again where they fail."""
 
 import asyncio
+import json
 import os
 import threading
 import time
@@ -11,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.audio import noise
+from tests.each import each
 from tests.waiting import until
 from tests.workers.rig import PATIENCE, Rig
 
@@ -96,36 +98,27 @@ def test_a_plugin_is_declared_by_its_ports_and_controls(made, loaded) -> None:
     assert notes.on_files.tail
 
 
-@pytest.mark.parametrize(
-    ("address", "reason"),
+@each(
+    "kind, address, reason",
     [
-        (f"lv2:{URI}:odd", "uri: Made odd needs urn:odd:feature, which is not offered"),
-        (f"lv2:{URI}:broken", "uri: Made broken cannot be loaded"),
-        ("lv2:urn:nothing", "uri: lv2:urn:nothing is no LV2 plugin of this machine"),
-        ("clap:nothing", "uri: clap:nothing is no CLAP plugin of this machine"),
-        ("vst3:/etc/passwd", "uri: vst3:/etc/passwd is in none of the folders of VST3 plugins"),
-        ("lv2:", "takes lv2:URI, clap:ID or vst3:PATH"),
-        ("/usr/lib/x.so", "takes lv2:URI, clap:ID or vst3:PATH"),
+        ("plugin", f"lv2:{URI}:odd", r"uri: Made odd needs urn:odd:feature, which is not offered"),
+        ("plugin", f"lv2:{URI}:broken", "uri: Made broken cannot be loaded"),
+        ("plugin", "lv2:urn:nothing", "uri: lv2:urn:nothing is no LV2 plugin of this machine"),
+        ("plugin", "clap:nothing", "uri: clap:nothing is no CLAP plugin of this machine"),
+        ("plugin", "vst3:/etc/passwd", "uri: vst3:/etc/passwd is in none of the folders of VST3 plugins"),
+        ("plugin", "lv2:", "takes lv2:URI, clap:ID or vst3:PATH"),
+        ("plugin", "/usr/lib/x.so", "takes lv2:URI, clap:ID or vst3:PATH"),
+        ("plugin", 5, "line 2"),
+        (f"plugin lv2:{URI}:gain", f"lv2:{URI}:synth", f"takes lv2:{URI}:gain, which the type names"),
+        ("plugin", "lv2:a\x1b", "takes lv2:URI"),
     ],
 )
-def test_what_cannot_be_hosted_is_refused_by_name(made, loaded, address: str, reason: str) -> None:
-    text = f'format = 1\nnodes.fx = {{type = "plugin", uri = "{address}"}}\nwires = {{"in" = "fx", "fx" = "out"}}'
-    with pytest.raises(PatchError, match=reason.replace("(", r"\(")) as caught:
+def test_what_cannot_be_hosted_is_refused_by_name(made, loaded, kind: str, address: object, reason: str) -> None:
+    uri = json.dumps(address)
+    text = f'format = 1\nnodes.fx = {{type = "{kind}", uri = {uri}}}\nwires = {{"in" = "fx", "fx" = "out"}}'
+    with pytest.raises(PatchError, match=reason) as caught:
         parse(text, loaded.catalog)
     assert "line 2" in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("node", "reason"),
-    [
-        ('type = "plugin", uri = 5', "line 2"),
-        (f'type = "plugin lv2:{URI}:gain", uri = "lv2:{URI}:synth"', f"takes lv2:{URI}:gain, which the type names"),
-        ('type = "plugin", uri = "lv2:a\\u001b"', "takes lv2:URI"),
-    ],
-)
-def test_a_uri_that_is_no_text_or_not_the_types_is_refused(made, loaded, node: str, reason: str) -> None:
-    with pytest.raises(PatchError, match=reason):
-        parse(f'format = 1\nnodes.fx = {{{node}}}\nwires = {{"in" = "fx", "fx" = "out"}}', loaded.catalog)
 
 
 def test_an_event_loop_waits_for_little_and_what_is_refused_is_not_tried_again(monkeypatch, tmp_path) -> None:

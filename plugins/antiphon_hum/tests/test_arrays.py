@@ -13,23 +13,22 @@ HOPS = 250
 MODEL = tables.PITCH_MODEL
 
 
-def sound(seed: int) -> np.ndarray:
+def sound() -> np.ndarray:
     """Tones of two partials that slide, with rests between, and noise: float32 `[HOPS, 1, HOP]`."""
     t = np.arange(HOPS * tables.HOP) / tables.RATE
-    hertz = 150.0 + 110.0 * seed + 30.0 * t
+    hertz = 150.0 + 90.0 * t
     tone = 0.2 * np.sin(2 * np.pi * hertz * t) + 0.1 * np.sin(4 * np.pi * hertz * t)
-    noise = 0.02 * np.random.default_rng(seed).standard_normal(len(t))
+    noise = 0.02 * np.random.default_rng(1).standard_normal(len(t))
     return (tone * (np.sin(2 * np.pi * 1.5 * t) > 0) + noise).astype(np.float32).reshape(HOPS, 1, tables.HOP)
 
 
-@pytest.mark.parametrize("seed", [0, 2])
-def test_answers_are_those_of_torch_hop_by_hop_and_at_once(seed) -> None:
+def test_answers_are_those_of_torch_hop_by_hop_and_at_once() -> None:
     torch = pytest.importorskip("torch", reason="torch is not installed: there is nothing to compare with")
     from antiphon.networks.torch_network import load as load_network
 
     theirs = load_network(MODEL.torch_worker("cpu"), torch.device("cpu"))
     ours = load_arrays(MODEL.array_network, MODEL.weights, "", (1, tables.HOP), (1, MODEL.answer))
-    x, state, y = sound(seed), theirs.start(1), np.zeros((1, MODEL.answer), np.float32)
+    x, state, y = sound(), theirs.start(1), np.zeros((1, MODEL.answer), np.float32)
     answers = []
     with torch.inference_mode():
         for hop in x:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-import pytest
+from tests.each import each
 
 from antiphon.api import StreamSpec
 from antiphon_hum.processor import Hum
@@ -10,8 +10,8 @@ from antiphon_hum.processor import Hum
 CARD = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("mode", ["learned", "yin", "chords"])
-@pytest.mark.parametrize("rate", [44100, 48000, 96000])
+@each("mode", ["learned", "yin", "chords"])
+@each("rate", [44100, 48000, 96000])
 def test_latency_is_as_stated(mode, rate):
     hum = Hum()
     hum.settings["mode"] = mode

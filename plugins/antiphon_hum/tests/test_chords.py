@@ -1,5 +1,7 @@
 """`mode=chords`: the network's answers, and chords in files and live."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 import soundfile
@@ -17,11 +19,12 @@ from antiphon_hum.transcription.quantise import Note
 PLAYED = [(0.5, (48, 55, 64)), (1.5, (45, 57, 60)), (2.5, (50, 66, 69))]
 
 
-def plucked(rate: int, played=PLAYED, seconds: float = 4.0) -> np.ndarray:
+@cache
+def plucked(rate: int, chords: int = 3, seconds: float = 4.0) -> np.ndarray:
     """Struck strings: harmonics that fade, each sooner than the one below."""
     t = np.arange(round(seconds * rate)) / rate
     sound = np.zeros(len(t))
-    for start, pitches in played:
+    for start, pitches in PLAYED[:chords]:
         at = np.maximum(t - start, 0.0)
         for pitch in pitches:
             hertz = 440.0 * 2.0 ** ((pitch - 69) / 12)
@@ -66,6 +69,8 @@ def test_chords_of_a_file(tmp_path, rate: int, channels: int) -> None:
     assert len(found) == len(expected)
     for start, pitch in expected:
         assert min(abs(at - start) for at, n in found if n == pitch) < 0.04
+    if channels > 1:
+        return
     assert {n for _, n in heard(lowest=62)} == {64, 66, 69}
     heard(bpm=90.0)
     assert read_midi(target).tempo[0][1] == pytest.approx(90.0, abs=1e-3), "120 without it"
@@ -82,20 +87,20 @@ def live(sound: np.ndarray, rate: int, sizes=None, **settings):
     return processor, done.events
 
 
-@pytest.mark.parametrize("rate", [48000, 96000])
-def test_a_chord_is_heard_live_within_150_ms(rate: int) -> None:
-    processor, events = live(plucked(rate), rate)
+@pytest.mark.parametrize(("rate", "chords"), [(48000, 3), (96000, 1)])
+def test_a_chord_is_heard_live_within_150_ms(rate: int, chords: int) -> None:
+    processor, events = live(plucked(rate, chords, 1.0 + chords), rate)
     assert processor.latency < 0.15 * rate
     found = [(e.offset / rate, e.number) for e in events if e.kind == "on"]
-    for start, chord in PLAYED:
+    for start, chord in PLAYED[:chords]:
         assert sorted(n for at, n in found if start < at <= start + 0.16) == sorted(chord)
-    assert len(found) == sum(len(chord) for _, chord in PLAYED)
+    assert len(found) == 3 * chords
     ends = [e.number for e in events if e.kind == "off"]
     assert sorted(ends) == sorted(n for _, n in found)
 
 
 def test_live_is_the_same_in_any_blocks_and_silence_has_no_notes() -> None:
-    sound = plucked(44100, PLAYED[:2], 2.5)
+    sound = plucked(44100, 2, 2.5)
     whole = live(sound, 44100)[1]
     assert sorted(e.number for e in whole if e.kind == "on") == sorted(n for _, chord in PLAYED[:2] for n in chord)
     assert live(sound, 44100, [64, 200, 256, 17] * 300)[1] == whole

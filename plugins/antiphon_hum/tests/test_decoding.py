@@ -16,7 +16,7 @@ from antiphon_hum.transcription.notes import Play, _notes, transcribe
 from antiphon_hum.transcription.struck import StruckLine
 
 RATE = 44100
-LINE = (48, 50, 52, 53, 55, 57, 59, 60, 60, 57, 55, 64, 48)
+LINE = (48, 50, 52, 55, 60, 60, 57, 64, 48)
 
 
 def plucked(chords: list[tuple[int, ...]], apart: float, decay: float) -> Samples:
@@ -63,7 +63,7 @@ def test_a_line_of_bright_strings_is_found() -> None:
 
 
 def test_chords_and_noise_are_no_line() -> None:
-    chords = plucked([(48, 52, 55), (45, 48, 52), (41, 45, 48), (43, 47, 50)] * 2, 0.5, 1.0)
+    chords = plucked([(48, 52, 55), (45, 48, 52), (41, 45, 48), (43, 47, 50)], 0.5, 1.0)
     assert not transcribe(player(chords), RATE, {}).struck
     line = StruckLine()
     line.feed(np.random.default_rng(1).normal(0.0, 0.1, (1, 60000)).astype(np.float32))

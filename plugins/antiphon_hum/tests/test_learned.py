@@ -26,7 +26,7 @@ from antiphon_models.hum.training.humming import hum_notes
 from antiphon_models.material.singing import ScoreNote
 from antiphon_models.material.styles import SingingStyle
 
-TUNE = [60, 64, 67, 72, 71, 67, 62, 60, 60, 57]
+TUNE = [60, 64, 67, 72, 71, 60, 60, 57]
 MANNER = SingingStyle(mistuned=0.0, scoops=0.0, vibrato=0.2, slurs=0.0, drift=0.03)
 
 
@@ -106,9 +106,9 @@ def test_less_patience_says_notes_sooner_and_more_of_them_wrong():
 def test_sensitivity_and_bounds_are_heard_in_files():
     sound = hum().sound
     assert notes_of(sound, RATE, {"mode": "learned", "threshold": 0.0}) == []
-    assert [n.number for n in notes_of(sound, RATE, {"mode": "learned", "lowest": 65})] == [67, 72, 71, 67]
+    assert [n.number for n in notes_of(sound, RATE, {"mode": "learned", "lowest": 65})] == [67, 72, 71]
     noise = 0.02 * np.random.default_rng(2).standard_normal(len(sound)).astype(np.float32)
-    soft = (0.02 * sound + noise).astype(np.float32)
+    soft = (0.03 * sound + noise).astype(np.float32)
     counts = [len(notes_of(soft, RATE, {"mode": "learned", "sensitivity": s})) for s in (0.0, 0.5, 1.0)]
     assert counts == sorted(counts)
     assert counts[0] < counts[2]
@@ -167,14 +167,11 @@ def test_where_no_note_was_found_a_file_does_not_hold_part_of_them(tmp_path, cap
     assert "only part" not in told
 
 
-@pytest.mark.parametrize("kind", ["silence", "noise"])
-def test_nothing_and_noise_have_no_notes(kind):
-    rng = np.random.default_rng(4)
-    sound = np.zeros(5 * RATE, np.float32)
-    if kind == "noise":
-        sound = (0.1 * rng.standard_normal(len(sound))).astype(np.float32)
-    assert notes_of(sound, RATE, {"mode": "learned"}) == []
-    assert live(sound[: 3 * RATE])[1].events == []
+def test_nothing_and_noise_have_no_notes():
+    noise = (0.1 * np.random.default_rng(4).standard_normal(5 * RATE)).astype(np.float32)
+    for sound in (np.zeros(2 * RATE, np.float32), noise):
+        assert notes_of(sound, RATE, {"mode": "learned"}) == []
+        assert live(sound[: 3 * RATE])[1].events == []
 
 
 def test_without_weights_it_says_so_once_and_goes_by_yin(monkeypatch, caplog):
@@ -230,12 +227,12 @@ def test_a_voice_with_a_band_is_followed_or_reported_as_unsure(tmp_path, capsys)
     others *= 0.5 * np.sqrt(np.mean(voice**2) / np.mean(others**2))
     source = tmp_path / "in.wav"
     soundfile.write(source, voice + others, RATE)
-    run(FileJob("hum", source, tmp_path / "out.wav", {"mode": "learned"}))
+    run(FileJob("hum", source, tmp_path / "out.mid", {"mode": "learned"}))
     told = capsys.readouterr().err
     assert "several voices" in told
     assert "mode=chords" in told
     soundfile.write(source, voice[: 2 * RATE], RATE)
-    run(FileJob("hum", source, tmp_path / "out.wav", {"mode": "learned"}))
+    run(FileJob("hum", source, tmp_path / "out.mid", {"mode": "learned"}))
     assert capsys.readouterr().err == ""
     reported = live(voice + others)[1]
     assert reported.reports["many"] > 0.5

@@ -131,7 +131,7 @@ def test_notes_of_a_folder_are_learned_and_played(tmp_path):
         made = sum(np.sin(2 * np.pi * h * hz_of(number) * t) / h for h in (1, 3, 5, 7))
         soundfile.write(sounds / f"{number}.wav", 0.2 * made, RATE)
     common = ("--work", tmp_path / "work", "--out", tmp_path / "mine")
-    command("train", "notes", sounds, "--steps", 120, *common)
+    command("train", "notes", sounds, "--steps", 90, *common)
     level = partials(play(held(57), 0.5, notes=str(tmp_path / "mine" / "notes.safetensors")), hz_of(57), 8)
     assert level[[0, 2, 4, 6]].mean() > level[[1, 3, 5, 7]].mean() + 10.0
 

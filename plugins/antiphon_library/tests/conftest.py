@@ -1,4 +1,4 @@
-"""Sound files to catalogue: short, with tags, and of known content."""
+"""Sound files to catalogue, short, with tags, and of known content; and the command."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,9 +6,32 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import typer
+from tests.cli.conftest import Done
+
+from antiphon.cli.terminal import errors
+from antiphon_library.commands.commands import application
 
 RATE = 22050
 MakeFile = Callable[..., Path]
+Library = Callable[..., Done]
+
+
+@pytest.fixture
+def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Library:
+    """Runs `antiphon library --root root` with further words in the folder of the test."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path / "home"))
+    app = typer.Typer(add_completion=False, rich_markup_mode=None)
+    app.add_typer(application())
+    app.command("other")(lambda: None)
+
+    def run(*arguments: str | Path, root: str = "root") -> Done:
+        code = errors.run(app, ["library", *(["--root", root] if root else ()), *(str(a) for a in arguments)])
+        captured = capsys.readouterr()
+        return Done(code, captured.out, captured.err)
+
+    return run
 
 
 @pytest.fixture

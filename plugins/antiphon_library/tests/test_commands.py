@@ -2,10 +2,10 @@
 
 import json
 import os
+import shlex
 import signal
 import sqlite3
 import sys
-from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,16 +14,13 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-import typer
+from tests import accepted
 from tests.cli.conftest import Done
 
-from antiphon.cli.terminal import errors
 from antiphon_library import analysing
 from antiphon_library.commands import printing
-from antiphon_library.commands.commands import application
+from antiphon_library.tests.conftest import RATE, Library
 
-RATE = 22050
-Library = Callable[..., Done]
 COUNTS = dict.fromkeys(("changed", "recognised", "unchanged", "missing"), 0)
 COLUMNS = (
     "path duration title artist album genre tempo tempo_confidence key key_confidence kind kind_confidence loudness "
@@ -58,23 +55,6 @@ def music(tmp_path: Path) -> Path:
             file.write(tone)
     (folder / "bad.mp3").write_bytes(b"no sound")
     return folder
-
-
-@pytest.fixture
-def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Library:
-    monkeypatch.chdir(tmp_path)
-    app = typer.Typer(add_completion=False, rich_markup_mode=None)
-    app.add_typer(application())
-    app.command("other")(lambda: None)
-
-    monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path / "home"))
-
-    def run(*arguments: str | Path, root: str = "root") -> Done:
-        code = errors.run(app, ["library", *(["--root", root] if root else ()), *(str(a) for a in arguments)])
-        captured = capsys.readouterr()
-        return Done(code, captured.out, captured.err)
-
-    return run
 
 
 @pytest.mark.parametrize(
@@ -185,32 +165,17 @@ def test_a_stopped_analysis_says_what_is_kept(library: Library, music: Path, mon
     assert library("show", music).complaint.startswith(f"{music} is a folder; name a sound file in it")
 
 
-@pytest.mark.parametrize(
-    ("arguments", "reason"),
-    [
-        (("add", "gone"), "cannot look at gone: no such file or directory; is its disk connected?"),
-        (("add", "n" * 30_000), "cannot look at n"),
-        (("show", "gone.wav"), "library.sqlite has no gone.wav, and there is no such file"),
-        (("similar", "gone.wav"), "has no gone.wav"),
-        (("forget",), "name the files or folders to forget, or give --missing"),
-        (("search", "--tempo", "fast"), "--tempo takes a number or a range as 118-124, not 'fast'"),
-        (("list", "empty", "nothing"), "library.sqlite has no nothing, and there is no such file"),
-        (("list", "--bad", "nothing"), "library.sqlite has no nothing, and there is no such file"),
-        (("analyse", "--only", "loudnes"), "there is no analysis 'loudnes'"),
-        (("analyse", "--by", "essentia"), "--by takes librosa, not 'essentia'"),
-        (("identify", "x.wav"), "cannot read x.wav: there is no such file"),
-        (("identify", "x.wav", "--seconds", ".2"), "--seconds of a file takes 1 or more"),
-        (("map", "--png", "map.jpg"), "cannot write map.jpg: --png ends in .png"),
-        (("identify",), "name the file to identify, or give --live"),
-    ],
-)
-def test_refusals_are_one_sentence(library: Library, arguments: tuple[str, ...], reason: str) -> None:
+def test_refusals_are_one_sentence(library: Library) -> None:
     Path("empty").mkdir()
     library("add", "empty")
-    done = library(*arguments)
-    assert done.code == 2
-    assert reason in done.complaint
-    assert len(done.complaint) < 500
+
+    def complaint(words: str) -> str:
+        done = library(*shlex.split(words))
+        assert done.code == 2
+        return done.complaint
+
+    accepted.compare(__file__, complaint)
+    assert len(complaint(f"add {'n' * 30_000}")) < 500
 
 
 def test_librosa_gives_a_second_opinion_of_the_tempo(library: Library, music: Path) -> None:
@@ -241,9 +206,8 @@ def test_names_are_found_however_their_accents_are_written(library: Library, mus
 def test_search_by_key_and_tempo(library: Library, music: Path) -> None:
     library("add", music)
     sure = {"key_confidence": 0.9, "tempo_confidence": 0.9}
-    found_before(
-        (1, "test", {"key": "A minor", "tempo": 120.0, **sure}), (2, "test", {"key": "C major", "tempo": 90.0, **sure})
-    )
+    keys = (("A minor", 120.0), ("C major", 90.0))
+    found_before(*((n, "test", {"key": key, "tempo": tempo, **sure}) for n, (key, tempo) in enumerate(keys, 1)))
 
     def found(*arguments: str) -> list[str]:
         return [row["key"] for row in told(library("search", *arguments, "--json"))["matches"]]
@@ -303,11 +267,8 @@ def test_loops_strokes_and_noise_are_found_by_kind_and_noise_has_no_tempo(librar
         rows = told(library("search", *arguments, "--json"))["matches"]
         return {Path(row["path"]).stem: row for row in rows}
 
-    assert {name: row["kind"] for name, row in found().items()} == {
-        "break": "loop",
-        "kick": "one-shot",
-        "rain": "ambience",
-    }
+    kinds = {name: row["kind"] for name, row in found().items()}
+    assert kinds == {"break": "loop", "kick": "one-shot", "rain": "ambience"}
     loop = found("break", "--tempo", "120-130", "--kind", "loop", "--sure", ".5")["break"]
     assert loop["tempo"] == pytest.approx(125.0, abs=0.1)
     assert min(loop["tempo_confidence"], loop["kind_confidence"]) == loop["confidence"] > 0.5
@@ -337,9 +298,7 @@ def test_the_reason_of_a_bad_file_is_whole_and_each_problem_names_its_file(libra
 def test_similar_says_why_a_file_is_like_none(library: Library, music: Path) -> None:
     soundfile.write(music / "silent.wav", np.zeros(RATE), RATE)
     library("add", music)
-    assert (
-        "c.wav has not been analysed; `antiphon library analyse` does" in library("similar", music / "c.wav").complaint
-    )
+    assert "c.wav has not been analysed; `antiphon library " in library("similar", music / "c.wav").complaint
     library("analyse", music, "--only", "tags")
     done = library("similar", music / "silent.wav")
     assert (done.code, done.complaint) == (2, "silent.wav is like no other: it is silent or too short")
@@ -375,14 +334,8 @@ def test_next_map_learn_and_personality(
     assert "Tone" in library("next", "--forget", "--after", music / "c.wav").out
     found = told(library("map", "--png", "map.png", "--json"))
     assert len(found["tracks"]) == 3
-    assert found["artists"][0] | {"x": 0, "y": 0} == {
-        "name": "Sine",
-        "genre": "",
-        "x": 0,
-        "y": 0,
-        "tracks": 3,
-        "nearest": [],
-    }
+    sine = {"name": "Sine", "genre": "", "tracks": 3, "nearest": []}
+    assert found["artists"][0] | {"x": 0, "y": 0} == {**sine, "x": 0, "y": 0}
     assert found["trustworthiness"] == {"k": 10, "map": None, "pca": None}
     assert (tmp_path / "map.png").read_bytes().startswith(b"\x89PNG")
     (tmp_path / "mpd.slice.0-999.json").write_text(

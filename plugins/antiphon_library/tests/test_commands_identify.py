@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import soundfile
 import typer
-from tests.cli.conftest import Done
+from tests.each import each
 
-from antiphon.cli.terminal import errors
 from antiphon_library.commands.commands import application
 from antiphon_library.identification.matching import SoundLandmarks, is_copy, is_recording
+from antiphon_library.tests.conftest import Library
 
 
 def landmarks(seed: int, count: int = 2000, seconds: float = 60.0) -> SoundLandmarks:
@@ -51,8 +51,7 @@ def notes(seed: int, seconds: float = 12.0) -> np.ndarray:
 
 
 @pytest.fixture
-def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    monkeypatch.chdir(tmp_path)
+def library(library: Library, tmp_path: Path) -> Library:
     (tmp_path / "music").mkdir()
     for name, sound in (
         ("music/a.wav", notes(1)),
@@ -64,16 +63,7 @@ def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     ):
         soundfile.write(name, sound, RATE)
     (tmp_path / "broken.wav").write_bytes(b"no sound")
-    app = typer.Typer(add_completion=False, rich_markup_mode=None)
-    app.add_typer(application())
-    app.command("other")(lambda: None)
-
-    def run(*arguments: str) -> Done:
-        code = errors.run(app, ["library", "--root", "root", *arguments])
-        captured = capsys.readouterr()
-        return Done(code, captured.out, captured.err)
-
-    return run
+    return library
 
 
 def test_a_part_of_a_file_is_identified(library) -> None:
@@ -97,8 +87,8 @@ def test_a_part_of_a_file_is_identified(library) -> None:
     assert json.loads(library("identify", "part.wav", "--json").out) == {"matches": []}
 
 
-@pytest.mark.parametrize(
-    ("file", "reason"),
+@each(
+    "file, reason",
     [
         ("silence.wav", "silence.wav is silent, and cannot be recognised"),
         ("short.wav", "short.wav lasts 0.20 s; 1 s are needed to recognise a sound"),

@@ -67,7 +67,7 @@ def test_a_kind_by_what_is_heard(duration: float, values: dict[str, Any], kind: 
     assert (found["kind"], found["kind_confidence"]) == (kind, confidence)
 
 
-@pytest.mark.parametrize(("confidence", "shown"), [(0.0, None), (0.29, None), (0.31, 120.0), (None, None)])
+@each("confidence, shown", [(0.0, None), (0.29, None), (0.31, 120.0), (None, None)])
 def test_a_tempo_of_no_confidence_is_none(confidence: float | None, shown: float | None) -> None:
     found = findings(90.0, {"tempo": 120.0, "tempo_confidence": confidence})
     assert found["tempo"] == shown

@@ -6,6 +6,7 @@ import struct
 import zlib
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from tests.each import each
 from antiphon.api import FileError
 from antiphon.api.jobs import FileJob
 from antiphon_listen.chord_notes import write_compact, write_summary
-from antiphon_listen.music import MusicRun
+from antiphon_listen.music import MusicRun, SongAnalysis
 from antiphon_listen.structure.sections import Phrase, Structure, chorus_of, find_letters
 from antiphon_listen.summary import CROSSFADE, SummaryPart, compact, play_parts, summary
 from antiphon_listen.tests.test_music import RATE, song
@@ -116,7 +117,7 @@ def test_a_join_keeps_the_level() -> None:
 
 
 @cache
-def analysed() -> tuple[np.ndarray, Structure]:
+def analysed() -> tuple[np.ndarray, SongAnalysis]:
     """Two parts in turn, ABAB, 16 bars of 2.5 s each: 160 s."""
     beat = round(0.625 * RATE)
     one, other = song(bars=16), song(bars=16, transpose=6)
@@ -124,16 +125,21 @@ def analysed() -> tuple[np.ndarray, Structure]:
     run = MusicRun()
     for at in range(0, len(sound), RATE):
         run.feed(sound[None, at : at + RATE])
-    structure = run.analysed().structure
-    assert structure is not None
-    return sound, structure
+    return sound, run.analysed()
 
 
 def test_the_form_of_a_song_is_found_and_its_summary_has_both_parts() -> None:
-    _, structure = analysed()
-    edges = np.array([structure.at(phrase.first) for phrase in structure.phrases])
+    sound, song = analysed()
+    structure = song.structure
+    assert structure is not None
+    sections = structure.spans()
+    assert (sections[0][0], sections[-1][1]) == (0.0, pytest.approx(len(sound) / RATE))
+    assert [start for start, *_ in sections[1:]] == [end for _, end, _ in sections[:-1]]
+    edges = np.array([start for start, *_ in sections])
     for change in (40.5, 80.5, 120.5):
         assert np.abs(edges - change).min() < 0.3
+    at = [next(label for start, end, label in sections if start <= time < end) for time in (20.0, 60.0, 100.0, 140.0)]
+    assert at[0] == at[2] != at[1] == at[3], "a repeat has its letter"
     parts = summary(structure, 30.0)
     for low, high in ((0.0, 40.0), (40.0, 80.0)):
         inside = [part for part in parts if low <= part.start % 80.0 < high]
@@ -179,6 +185,17 @@ def test_compact_of_a_file_is_shorter_than_it(tmp_path: Path) -> None:
     assert len(names) == len(set(names))
 
 
+def known(monkeypatch: pytest.MonkeyPatch) -> np.ndarray:
+    """The song, whose analysis is not computed again."""
+    sound, song = analysed()
+    info, run = (
+        SimpleNamespace(rate=RATE, channels=1, subtype="PCM_16", tags={}),
+        SimpleNamespace(analysed=lambda: song),
+    )
+    monkeypatch.setattr("antiphon_listen.chord_notes.hear", lambda _: (info, len(sound), run))
+    return sound[None]
+
+
 def test_compact_says_that_no_part_was_found_twice_not_that_none_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -186,8 +203,7 @@ def test_compact_says_that_no_part_was_found_twice_not_that_none_is(
         return [SummaryPart(float(n), n + 1.0, str(n)) for n in range(len(structure.phrases))]
 
     monkeypatch.setattr("antiphon_listen.chord_notes.compact", each)
-    sound, _ = analysed()
-    task, said = job(tmp_path, sound[None], "song.wav", "short.wav")
+    task, said = job(tmp_path, known(monkeypatch), "song.wav", "short.wav")
     write_compact(task)
     assert said == [f"no part of {tmp_path / 'song.wav'} was found twice; it is written whole"]
 
@@ -195,12 +211,13 @@ def test_compact_says_that_no_part_was_found_twice_not_that_none_is(
 def test_a_chorus_is_told_where_the_song_has_one_and_not_of_a_song_that_is_written_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sound, structure = analysed()
+    sound, structure = known(monkeypatch), analysed()[1].structure
+    assert structure is not None
     assert any(phrase.name == "chorus" for phrase in structure.phrases)
     monkeypatch.setattr("antiphon_listen.chord_notes.summary", lambda *_: [SummaryPart(0.0, 5.0, "verse")])
     found = {}
     for seconds in (30.0, 200.0):
-        task, _ = job(tmp_path, sound[None], "song.wav", "short.wav", seconds=seconds)
+        task, _ = job(tmp_path, sound, "song.wav", "short.wav", seconds=seconds)
         found[seconds] = write_summary(task)[0].found
     assert found == {30.0: (f"chorus {structure.certain:.0%} sure",), 200.0: ()}
 

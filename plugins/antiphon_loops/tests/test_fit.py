@@ -96,7 +96,8 @@ def test_of_what_has_no_tempo_no_reason_speaks_of_one_and_speech_is_no_loop(fold
     sounds |= {"sine": np.sin(0.1 * np.arange(8 * RATE)), "chorale": np.sin(0.1 * np.arange(25 * RATE))}
     for name, sound in sounds.items():
         soundfile.write(place / f"{name}.wav", sound / np.abs(sound).max() / 2, RATE)
-    command("library", "--root", root, "analyse", place)
+    asked = [word for name in ("fit", "loop", "music") for word in ("--only", name)]
+    command("library", "--root", root, "analyse", place, *asked)
     with Catalogue(root) as catalogue:  # as if a voice, and harmony without a beat, had been found there
         for digest, path, *_ in catalogue.sounds():
             if b"talk" in path:

@@ -78,17 +78,21 @@ def deck(library: Path) -> Iterator[Deck]:
     made.processor.close()
 
 
-CHANGES: list[Change] = [(30000, "intensity", 0.1), (100000, "tempo", 126.0), (150000, "intensity", 1.0)]
+CHANGES: list[Change] = [(30000, "intensity", 0.1), (60000, "tempo", 126.0), (100000, "intensity", 1.0)]
 
 
-@settings(max_examples=3)
-@given(blocks=st.lists(st.integers(1, 512), min_size=1, max_size=4))
-def test_any_blocks_give_the_same_samples(library: Path, blocks: list[int]):
+def test_any_blocks_give_the_same_samples(library: Path):
     values: dict[str, Value] = {"library": str(library), "bars": 4}
-    whole = Deck(Loops(), values).play(220000, CHANGES)
-    split = Deck(Loops(), values).play(220000, CHANGES, [max(64, b) for b in blocks] + blocks[:1])
-    np.testing.assert_allclose(split, whole, atol=1e-5)
+    whole = Deck(Loops(), values).play(160000, CHANGES)
     assert np.abs(whole).max() > 0.1
+
+    @settings(max_examples=3)
+    @given(blocks=st.lists(st.integers(1, 512), min_size=1, max_size=4))
+    def split(blocks: list[int]) -> None:
+        made = Deck(Loops(), values).play(160000, CHANGES, [max(64, b) for b in blocks] + blocks[:1])
+        np.testing.assert_allclose(made, whole, atol=1e-5)
+
+    split()
 
 
 def test_intensity_changes_on_the_bar(deck: Deck, library: Path):
@@ -216,7 +220,7 @@ def test_live_nothing_waits_and_a_replay_is_the_same(
                 now.append((0, name, value))
                 changes.append((live.time.sample, name, value))
         heard.append(live.play(512, now))
-        clock.sleep(0.002)
+        clock.sleep(0.01)
     heard.append(live.play(100000))
     live.processor.close()
     swaps = [m for m in live.marks if m[1] == "swap"]

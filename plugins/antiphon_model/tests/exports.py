@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from antiphon.api.backends.files import make_folder
+from antiphon.api.backends.models import ModelError
 from antiphon_model import model_file, probe
 
 TAPS = np.array([0.1, -0.2, 0.1, 1.0, 0.3, 0.1, 0.05, -0.1], np.float32)
@@ -25,6 +26,15 @@ def known(path: Path) -> Path:
     make_folder(place.parent)
     place.write_text(json.dumps(probe.describe(data)))
     return path
+
+
+def refusal(data: bytes) -> str:
+    """The sentence by which a file is refused."""
+    with pytest.raises(ModelError) as refused:
+        probe.describe(data)
+    text = str(refused.value)
+    assert "\n" not in text
+    return text
 
 
 def needs_onnx() -> None:

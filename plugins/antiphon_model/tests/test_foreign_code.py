@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from tests.each import each
 
-from antiphon.api.backends.models import ModelError
 from antiphon_model import operators, probe
 from antiphon_model.tests import exports
+from antiphon_model.tests.exports import refusal
 
 torch = pytest.importorskip("torch")
 PLACE = "torch.neg(x)"
@@ -51,14 +51,6 @@ def rewritten(change: Callable[[str], str]) -> bytes:
     return out.getvalue()
 
 
-def refusal(data: bytes) -> str:
-    with pytest.raises(ModelError) as refused:
-        probe.describe(data)
-    text = str(refused.value)
-    assert "\n" not in text
-    return text
-
-
 def reading(path: Path, call: str = "torch.from_file") -> str:
     return f'{call}("{path}", False, 1, dtype=6)'
 
@@ -84,8 +76,8 @@ def test_a_file_is_not_read_by_any_name(tmp_path: Path, call: str) -> None:
     assert "'aten::from_file'" in refusal(evil)
 
 
-@pytest.mark.parametrize(
-    ("old", "new"),
+@each(
+    "old, new",
     [
         ("torch.exp(x)", "torch.add(x, {})"),  # in a submodule
         (MARK, "    def _f():\n      return {}\n    print(torch.wait(fork(_f)))\n" + MARK),

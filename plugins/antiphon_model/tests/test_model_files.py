@@ -22,6 +22,7 @@ from antiphon.doctor import software
 from antiphon.networks import model_registry
 from antiphon_model import landlock, model_file, probe
 from antiphon_model.tests import exports
+from antiphon_model.tests.exports import refusal
 
 
 class Bomb:
@@ -32,14 +33,6 @@ class Bomb:
 
     def __reduce__(self):
         return Path.write_text, (self.path, "gone off")
-
-
-def refusal(data: bytes) -> str:
-    with pytest.raises(ModelError) as refused:
-        probe.describe(data)
-    text = str(refused.value)
-    assert "\n" not in text
-    return text
 
 
 def test_a_convolution_is_described_and_its_latency_measured() -> None:

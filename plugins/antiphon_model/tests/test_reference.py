@@ -92,12 +92,3 @@ def test_the_weights_are_those_the_script_makes(tmp_path: Path) -> None:
     assert len(data) < 300_000
     assert hashlib.sha256(data).hexdigest() == again["sha256"]
     assert shipped["parameters"] == sum(array.size for array in read_weights("reference").values())
-
-
-def test_the_plugin_registers_it_without_torch() -> None:
-    run = (
-        "import sys; import antiphon_model, antiphon_model.spec as spec; spec.reference().worker('cuda');"
-        "assert not {'torch', 'onnxruntime'} & set(sys.modules)"
-    )
-    env = {"PYTHONPATH": f"{ROOT / 'server'}:{ROOT / 'plugins'}"}
-    subprocess.run([sys.executable, "-c", run], check=True, env=env, timeout=300)

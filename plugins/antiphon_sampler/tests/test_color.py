@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from tests.each import each
 
 from antiphon_sampler.coloring import FORMANTS, MAX_Q, quality
 from antiphon_sampler.sounds import sounds_of
@@ -29,8 +30,8 @@ def analogue(hertz: np.ndarray, cutoff: float, q: float, kind: str) -> np.ndarra
     return np.abs({"low": 1.0, "high": s**2, "band": s}[kind] / (s**2 + s / q + 1.0))
 
 
-@pytest.mark.parametrize(
-    ("values", "kind", "cutoff", "q"),
+@each(
+    "values, kind, cutoff, q",
     [
         ({"lpf": 800.0}, "low", 800.0, 1.0),
         ({"lpf": 3000.0, "resonance": 0.3}, "low", 3000.0, 1000**0.3),
@@ -80,7 +81,7 @@ def test_distortions_are_superdirts_formulas(play, material):
     np.testing.assert_array_equal(of(coarse=8.0), np.repeat(noise[:, :9000:8], 8, axis=1))
 
 
-@pytest.mark.parametrize("vowel", FORMANTS)
+@each("vowel", FORMANTS)
 def test_a_vowel_has_its_formants(play, material, vowel):
     y = play(list(played(0, s="click", vowel=vowel)), 8000, library=str(material[0])).audio[0][0]
     spectrum, hertz = np.abs(np.fft.rfft(y)), np.fft.rfftfreq(8000, 1 / RATE)
@@ -104,7 +105,7 @@ def test_sustain_ends_that_note_alone_over_its_release(play, material):
     assert not slow[0, end + 4801 :].any()
 
 
-@pytest.mark.parametrize("accelerate", [1.0, -0.5])
+@each("accelerate", [1.0, -0.5])
 def test_accelerate_changes_the_speed_in_a_straight_line_over_the_sample(play, material, accelerate):
     y = play(list(played(0, s="tone", accelerate=accelerate)), 2 * RATE, library=str(material[0])).audio[0][0]
     frames = round(RATE / (0.5 * (1 + 1 + accelerate)))
@@ -128,7 +129,7 @@ def test_accelerate_over_a_sustain_and_through_a_stop(play, material):
     assert not back[RATE + 200 :].any()
 
 
-@pytest.mark.parametrize("speed", [1.0, -1.0])
+@each("speed", [1.0, -1.0])
 def test_a_part_is_repeated_and_fades_at_its_last_end_alone(play, material, speed):
     library, _, noise = material
     part = noise[:, 4800:7200] if speed > 0 else noise[:, 4800:7200][:, ::-1]

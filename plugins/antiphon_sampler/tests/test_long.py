@@ -19,15 +19,15 @@ from antiphon_sampler.streams import SLOTS, STREAMS, PageStreams, StreamWord
 from antiphon_sampler.tests.conftest import RATE, sine
 from antiphon_sampler.voices import CUT
 
-LONG = 60 * RATE
-SHORT = 12 * PAGE + 5000
-"""Frames of a sample that is long where `LONGEST` is set to a second: 4.2 s."""
+LONG = 34 * RATE
+SHORT = 10 * PAGE + 5000
+"""Frames of a sample that is long where `MAX_MEMORY_SECONDS` is a second: 3.5 s."""
 SPEC = StreamSpec(RATE, 512, 2)
 
 
 @pytest.fixture(scope="module")
 def noise():
-    """A minute of noise in stereo, as 16-bit numbers hold it."""
+    """Over half a minute of noise in stereo, as 16-bit numbers hold it."""
     made = np.random.default_rng(9).integers(-9000, 9000, (2, LONG))
     return (made / 32768.0).astype(np.float32)
 
@@ -83,7 +83,7 @@ def on(at, note=36):
     return Event("on", at, note, 1.0)
 
 
-def test_a_minute_streamed_is_the_file_to_the_sample(play, minute, noise):
+def test_half_a_minute_streamed_is_the_file_to_the_sample(play, minute, noise):
     got = play([on(777)], LONG + 2000, spec=StreamSpec(RATE, 2048, 2), library=str(minute))
     y = got.audio[0]
     assert got.reports["underruns"] == got.reports["missed"] == got.reports["unreadable"] == 0
@@ -94,8 +94,8 @@ def test_a_minute_streamed_is_the_file_to_the_sample(play, minute, noise):
 
 
 def test_begin_and_end_within_and_backwards(play, minute, noise):
-    part = play([on(100)], 5 * RATE, s="bed", begin=0.5, end=0.55, library=str(minute)).audio[0]
-    first, last = LONG // 2, round(0.55 * LONG)
+    part = play([on(100)], 5 * RATE, s="bed", begin=0.5, end=0.6, library=str(minute)).audio[0]
+    first, last = LONG // 2, round(0.6 * LONG)
     np.testing.assert_array_equal(part[:, 124 : 100 + 2 * RATE], noise[:, first + 24 : first + 2 * RATE])
     assert np.flatnonzero(part[0])[-1] - 100 <= last - first
     back = play([on(0)], 3 * RATE, s="bed", speed=-1.0, library=str(minute)).audio[0]
@@ -132,12 +132,12 @@ def test_two_voices_at_once_are_the_sum_of_each(play, folder, noise):
 
 
 def test_live_and_offline_have_the_same_samples_and_a_second_place_is_there_the_second_time(play, live, folder):
-    notes = [on(0, 36), on(5000, 37), on(150000, 36)]
+    notes = [on(0, 36), on(5000, 37), on(140000, 36)]
     values = {"library": str(folder), "pads": "index", "speed": 1.31}
-    got, marks = live(notes, 200000, **values)
+    got, marks = live(notes, 160000, **values)
     assert got.reports["underruns"] == got.reports["missed"] == 0
     assert got.reports["sounding"] == 1
-    np.testing.assert_array_equal(got.audio[0], play(notes, 200000, **values).audio[0])
+    np.testing.assert_array_equal(got.audio[0], play(notes, 160000, **values).audio[0])
     assert not marks
     inside = {**values, "begin": 0.6}
     again, marks = live([on(0), on(10000)], 30000, **inside)
@@ -207,23 +207,23 @@ def test_more_long_samples_than_streams_end_the_oldest(live, folder):
 )
 def test_a_part_is_the_same_whatever_was_read_before_it(tmp_path, suffix, subtype, rate):
     path = tmp_path / f"x.{suffix}"
-    t = np.arange(12 * rate) / rate
+    t = np.arange(5 * rate) / rate
     soundfile.write(path, 0.4 * np.sin(2 * np.pi * (200 * t + 60 * t**2)), rate, subtype=subtype)
     decoder = KeptDecoder(RATE)
     try:
-        for at, frames in ((PAGE * 20 - 16, 500), (-16, 5000), (PAGE * 20 - 16, 500), (PAGE * 21, PAGE)):
+        for at, frames in ((PAGE * 10 - 16, 500), (-16, 5000), (PAGE * 10 - 16, 500), (PAGE * 11, PAGE)):
             decoder.part(path, at, frames)
-        there = decoder.part(path, PAGE * 20 - 16, PAGE)
+        there = decoder.part(path, PAGE * 10 - 16, PAGE)
         decoder.close()
-        alone = decoder.part(path, PAGE * 20 - 16, PAGE)
+        alone = decoder.part(path, PAGE * 10 - 16, PAGE)
         decoder.close()
-        pages = [decoder.part(path, n * PAGE, PAGE) for n in range(21)]
+        pages = [decoder.part(path, n * PAGE, PAGE) for n in range(11)]
     finally:
         decoder.close()
     # an MP3 decoder rounds as the number of its blocks since a jump is even or odd
     least = 1e-6 if suffix == "mp3" else 0.0
     np.testing.assert_allclose(there, alone, atol=least, rtol=0.0)
-    np.testing.assert_allclose(pages[20][:, : PAGE - 16], alone[:, 16:], atol=least, rtol=0.0)
+    np.testing.assert_allclose(pages[10][:, : PAGE - 16], alone[:, 16:], atol=least, rtol=0.0)
 
 
 def test_another_rate_is_resampled_page_by_page_as_it_would_be_whole(tmp_path):
@@ -262,7 +262,7 @@ def test_what_breaks_in_the_middle_plays_up_to_there_with_one_sentence(play, fol
     assert got.reports["unreadable"] == 1
     assert got.reports["underruns"] == 2
     sounding = np.flatnonzero(got.audio[0][0])
-    assert 6 * PAGE < sounding[-1] < SHORT - PAGE
+    assert 5 * PAGE < sounding[-1] < SHORT - PAGE
     said = capsys.readouterr().err
     assert said.count("it is not played beyond this place") == 1
     assert "tone/" in said

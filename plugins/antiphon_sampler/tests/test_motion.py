@@ -1,20 +1,26 @@
 """Envelopes and modulations of single notes: level, low-pass, pitch, frequency modulation, length, pitch by name."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 
 from antiphon_sampler.pads import named_note, other_names, rows_by_name
+from antiphon_sampler.sounds import sounds_of
 from antiphon_sampler.tests.conftest import RATE, sine, write
 from antiphon_sampler.tests.test_values import played
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> str:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """What is decoded of it is kept, as a node alone would not."""
     made = tmp_path_factory.mktemp("motion") / "kit"
     write(made / "tone" / "a4.wav", sine(RATE, 440.0))
     noise = np.random.default_rng(1).uniform(-0.5, 0.5, (1, RATE)).astype(np.float32)
     write(made / "noise" / "0.wav", noise)
-    return str(made)
+    kept = sounds_of(made, RATE)
+    yield str(made)
+    del kept
 
 
 def peak(sound: np.ndarray) -> float:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from tests.each import each
 
 from antiphon.api import Event, StreamSpec
 from antiphon_sampler.tests.conftest import RATE, burst, sine, write
@@ -30,7 +31,7 @@ def test_a_note_begins_on_its_frame_and_is_the_file_bit_for_bit(play):
         assert not out[:, at + x.shape[1] :].any()
 
 
-@pytest.mark.parametrize("blocks", [[64], [1, 7, 100, 256]])
+@each("blocks", [[64], [1, 7, 100, 256]])
 def test_any_blocks_give_the_same_samples(play, blocks):
     notes = [on(k * 331, 36 + k % 12, 0.2 + 0.05 * (k % 16)) for k in range(40)]
     notes += [Event("bend", 5000, 0, 0.7), Event("bend", 9000, 0, -0.3), off(7001, 46)]
@@ -51,7 +52,7 @@ def test_speed_moves_the_pitch_and_backwards_is_reversed(play):
     np.testing.assert_array_equal(back[0, :n], x[0, ::-1][:n])
 
 
-@pytest.mark.parametrize("speed", [0.813, 3.3])
+@each("speed", [0.813, 3.3])
 def test_interpolation_adds_little(play, speed):
     out = play([on(0)], 14000, s="tone", speed=speed).audio[0][0, 1000:11000].astype(np.float64)
     t = 2 * np.pi * 500.0 * speed * np.arange(10000) / RATE
@@ -164,18 +165,14 @@ def peaks(x, count):
     return sorted(tops[np.argsort(level[tops])[-count:]] * RATE / size)
 
 
-def shaped(kind, at, note, value):
-    return Event(kind, at, note, value)
-
-
 def test_two_notes_of_one_channel_are_bent_apart(play):
     settings = {"s": "tone", "pads": "pitch", "base": 60}
     notes = [
-        shaped("pitch", 0, 60, 0.3),
+        Event("pitch", 0, 60, 0.3),
         on(0, 60),
         on(0, 67),
-        shaped("pitch", 12000, 67, -0.45),
-        shaped("pitch", 12000, 60, 0.0),
+        Event("pitch", 12000, 67, -0.45),
+        Event("pitch", 12000, 60, 0.0),
     ]
     x = play(notes, 24000, **settings).audio[0][0]
 
@@ -191,21 +188,21 @@ def test_two_notes_of_one_channel_are_bent_apart(play):
 
 def test_a_bend_of_the_channel_and_a_notes_own_pitch_add_up(play):
     settings = {"s": "tone", "pads": "pitch", "base": 60}
-    notes = [Event("bend", 0, 0, 0.5), shaped("pitch", 0, 60, 1.0), on(0, 60), Event("bend", 12000, 0, -1.0)]
-    notes += [shaped("pitch", 24000, 60, -3.0)]
+    notes = [Event("bend", 0, 0, 0.5), Event("pitch", 0, 60, 1.0), on(0, 60), Event("bend", 12000, 0, -1.0)]
+    notes += [Event("pitch", 24000, 60, -3.0)]
     x = play(notes, 36000, **settings).audio[0][0]
     for part, semitones in ((x[1000:11000], 2.0), (x[13000:23000], -1.0), (x[25000:35000], -5.0)):
         assert 12 * np.log2(peaks(part, 1)[0] / 500.0) == pytest.approx(semitones, abs=0.02)
 
 
-@pytest.mark.parametrize("blocks", [None, [1, 7, 100]])
+@each("blocks", [None, [1, 7, 100]])
 def test_pressure_is_up_to_6_db_in_a_straight_line(play, blocks):
     plain = play([on(0, 60)], 20000, s="tone").audio[0]
-    pressed = play([on(0, 60), shaped("pressure", 9001, 60, 1.0)], 20000, blocks=blocks, s="tone").audio[0]
+    pressed = play([on(0, 60), Event("pressure", 9001, 60, 1.0)], 20000, blocks=blocks, s="tone").audio[0]
     np.testing.assert_array_equal(pressed[:, :9001], plain[:, :9001])
     np.testing.assert_allclose(pressed[:, 9500:], 2.0 * plain[:, 9500:], atol=1e-6)
     assert np.abs(np.diff(pressed[0, 8900:9500])).max() < 2.5 * np.abs(np.diff(plain[0])).max()
-    loud = play([shaped("pressure", 0, 60, 1.0), on(0, 60)], 20000, s="tone").audio[0]
+    loud = play([Event("pressure", 0, 60, 1.0), on(0, 60)], 20000, s="tone").audio[0]
     np.testing.assert_allclose(loud, 2.0 * plain, atol=1e-6)
 
 

@@ -10,10 +10,12 @@ from tests import audio
 from antiphon.api import Event
 from antiphon.api.backends.rendering import prepare_processor
 from antiphon.api.backends.transports import VALUES_BEGIN, note_params
+from antiphon.api.testing import render as rendered
 from antiphon.cli.files.render import render
 from antiphon.kernel.session.play import FIRST_WORD, value_number, word_hash, word_pieces
 from antiphon_sampler.processor import Sampler
 from antiphon_sampler.slices import onsets, region
+from antiphon_sampler.sounds import sounds_of
 from antiphon_sampler.tests.conftest import RATE, SPEC, burst, write
 from antiphon_sampler.values import PARAMS
 
@@ -85,12 +87,14 @@ def test_a_word_plays_its_folder_and_so_does_the_hash_of_an_old_log(play, tmp_pa
     others = (word[:-1], "z" + word[1:])
     for n, name in enumerate((word, *others)):
         write(tmp_path / name / "0.wav", burst(n + 1))
+    kept = sounds_of(tmp_path, RATE)
     notes = {old: list(played(0, s=word, n=0, old=old)) for old in (False, True)}
     for old in (False, True):
         y = play(notes[old], 2500, library=str(tmp_path)).audio[0][0]
         np.testing.assert_allclose(y[:1900], burst(1)[0, :1900], atol=1e-6)
     both = play([*notes[True], *played(3000, s=others[0])], 5500, library=str(tmp_path)).audio[0][0]
     np.testing.assert_allclose(both[3000:4900], burst(2)[0, :1900], atol=1e-6)
+    assert kept.loaded == 2
 
 
 def test_the_trigger_plays_what_stands(play):
@@ -175,9 +179,6 @@ def test_a_patch_plays_messages_from_a_file_of_events(tmp_path):
 
 def test_notes_that_were_missed_live_are_missed_in_a_replay(library):
     """The block's marks, given to the part before the same block, leave out the same notes."""
-    from antiphon.api.testing import render as rendered
-    from antiphon_sampler.tests.conftest import SPEC
-
     quiet = np.zeros((2, 3000), np.float32)
     notes = [Event("on", 10, 36, 1.0), Event("on", 10, 38, 1.0), Event("on", 1000, 36, 1.0)]
     marks = []
@@ -203,9 +204,6 @@ def test_the_shortest_loop_is_bounded(play):
 
 
 def test_a_loop_begins_anew_where_the_clock_jumps(library):
-    from antiphon.api.testing import render as rendered
-    from antiphon_sampler.tests.conftest import SPEC
-
     class Jumps(Sampler):
         def process(self, io):
             io.time.beat += 1e6 if io.time.sample >= 25600 else 0.0

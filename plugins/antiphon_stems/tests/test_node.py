@@ -142,11 +142,13 @@ def test_levels_are_reported_and_modulate() -> None:
     assert not played(np.zeros((1, 9000), np.float32))[1].reports["drums_level"]
 
 
-@settings(max_examples=6, deadline=None)
-@given(st.lists(st.integers(100, 256), min_size=1, max_size=5))
-def test_any_split_into_blocks_gives_the_same(sizes: list[int]) -> None:
+def test_any_split_into_blocks_gives_the_same() -> None:
     sound = music(0.2)
     _, one = played(sound)
-    _, other = played(sound, blocks=sizes)
-    for a, b in zip(one.audio[:4], other.audio[:4], strict=True):
-        np.testing.assert_array_equal(a, b)
+
+    @settings(max_examples=4)
+    @given(st.lists(st.integers(100, 256), min_size=1, max_size=5))
+    def split(sizes: list[int]) -> None:
+        np.testing.assert_array_equal(played(sound, blocks=sizes)[1].audio[:4], one.audio[:4])
+
+    split()

@@ -61,8 +61,8 @@ def test_a_few_steps_learn_songs_relative_to_their_keys(
     from antiphon_models.learning.recipe import TrainingJob
 
     monkeypatch.setattr(live_networks, "PIECES", 2)
-    monkeypatch.setattr(live_networks, "LENGTH", 64)
-    drawn_songs = list(synthetic.songs(1, 4))
+    monkeypatch.setattr(live_networks, "LENGTH", 48)
+    drawn_songs = list(synthetic.songs(1, 3))
     monkeypatch.setattr(networks, "songs", lambda data, digits: iter(drawn_songs))
     for song in drawn_songs:
         tonic = song.key % 12 if song.key < 12 else (song.key + 3) % 12

@@ -46,12 +46,15 @@ def test_the_memory_foresees_what_returns_better_than_the_prior_and_order_1() ->
     assert late["both"] < late["Markov"]
 
 
-def test_what_is_repeated_is_the_songs_and_told_apart() -> None:
+def test_what_is_repeated_is_the_songs_and_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     song = songs()[0].notes
     assert telling.shared_part(song[10:30], song) == 1.0
     assert telling.longest_copy(song[10:30], song) == 20
     moved = [note._replace(pitch=note.pitch + (n % 2)) for n, note in enumerate(song[10:30])]
     assert telling.shared_part(moved, song) < 0.5
+    ensemble = pytest.importorskip("sklearn.ensemble")
+    forest = ensemble.RandomForestClassifier
+    monkeypatch.setattr(ensemble, "RandomForestClassifier", lambda trees, **given: forest(trees // 8, **given))
     rng = np.random.default_rng(1)
     same = [[rng.normal(size=(20, 3)) for _ in range(2)], [rng.normal(size=(20, 3)) for _ in range(2)]]
     names = [f"{n}" for n in range(20)]

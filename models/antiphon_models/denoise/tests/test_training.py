@@ -48,23 +48,11 @@ def recipe(request, tmp_path_factory, sounds_of_training):
     from antiphon_models.denoise.training.recipe_gate import GateRecipe
     from antiphon_models.learning.recipe import TrainingJob
 
-    class Small:
-        frames = 300
-        items = {"cpu": 2}  # noqa: RUF012
-
-    made = type(
-        "Small",
-        (
-            Small,
-            {"mask": recipes.MaskRecipe, "file": FileMaskRecipe, "autoencoder": AutoencoderRecipe, "gate": GateRecipe}[
-                request.param
-            ],
-        ),
-        {},
-    )()
+    named = {"mask": recipes.MaskRecipe, "file": FileMaskRecipe, "autoencoder": AutoencoderRecipe, "gate": GateRecipe}
+    made = type("Small", (named[request.param],), {"frames": 220, "items": {"cpu": 2}})()
     folder = shutil.copytree(sounds_of_training, tmp_path_factory.mktemp("training") / "material")
     fewer = pytest.MonkeyPatch()
-    fewer.setattr(recipes, "VALID_ITEMS", 6)
+    fewer.setattr(recipes, "VALID_ITEMS", 3)
     made.prepare(TrainingJob(folder, folder, 5, torch.device("cpu"), lambda line: None))
     yield made
     fewer.undo()
@@ -129,7 +117,7 @@ def confidence(tmp_path_factory, sounds_of_training):
     from antiphon_models.denoise.training.recipe_confidence import ConfidenceRecipe
     from antiphon_models.learning.recipe import TrainingJob
 
-    made = type("Small", (ConfidenceRecipe,), {"frames": 300, "files": (2, 2), "items": 4})()
+    made = type("Small", (ConfidenceRecipe,), {"frames": 220, "files": (2, 2), "items": 3})()
     folder = shutil.copytree(sounds_of_training, tmp_path_factory.mktemp("confidence") / "material")
     fewer = pytest.MonkeyPatch()
     fewer.setattr(examples, "FIRST_UNSEEN_FILE", {"train": 1, "valid": 1})
@@ -243,7 +231,7 @@ def test_examples_of_the_floor_are_made_by_their_numbers(sounds_of_training):
     assert ((made["snr"] > 90) == (noise.sum(1) == 0)).all()
 
 
-HOPS = 220
+HOPS = 210
 """More than the floor's four blocks."""
 
 
