@@ -75,7 +75,7 @@ MIN_SECONDS = 3.0
 class MusicAnalysis(Analysis):
     """Analysis of tempo, beats, key, chords and sections."""
 
-    version = 7
+    version = 8
     quantities = (
         Quantity("tempo", "number", "bpm", "Of the beats, by the median; none where that is not likely."),
         Quantity("tempo_confidence", "number", "", "How certain the tempo is, up to half and double; 0 to 1."),

@@ -103,10 +103,10 @@ class _Reader:
             pass
 
 
-CHORUS_SHARE = 0.75
+CHORUS_SHARE = 0.87
 """Maximum share of the chorus before the other parts have their bars."""
-MIN_BARS = 2
-"""Minimum bars of a part: fewer are no phrase."""
+MIN_BARS, _SLOW_BAR = 2, 3.0
+"""Minimum bars of a part, as fewer are no phrase: one of bars longer than these seconds, each two at half the tempo."""
 _ROUNDING = 1e-6
 """Rounding tolerance in seconds."""
 
@@ -137,12 +137,12 @@ def summary(structure: Structure, seconds: float) -> list[SummaryPart]:
     chosen: set[int] = set()
     left = seconds + _ROUNDING
     order = _order(structure)
-    for place, (phrase, most) in enumerate(_budgets(structure, order, seconds)):
-        rest = MIN_BARS * _bar_seconds(bars) * min(len(order) - place - 1, _others(seconds, bars))
-        played = _longest_run(structure, phrase) if place == 0 else range(phrase, phrase + 1)
+    for place, (phrase, most) in enumerate(_budgets(bars, order, seconds)):
+        rest = _shortest(bars) * min(len(order) - place - 1, _others(seconds, bars))
+        played = _run(structure, phrase) if place == 0 else range(phrase, phrase + 1)
         left -= _fill(bars, chosen, played, min(most, max(left - rest, 0.0) if place == 0 else left))
     if not chosen:
-        first = next(bar for bar in bars if bar.phrase == (order[0] if order else 0))
+        first = next(bar for bar in bars if bar.phrase == structure.thumbnail)
         start = structure.at(first.first)
         return [SummaryPart(start, start + seconds, structure.phrases[first.phrase].name)]
     _extend(bars, chosen, left, order)
@@ -173,13 +173,22 @@ def _bar_seconds(bars: list[_Bar]) -> float:
     return float(np.median([bar.seconds for bar in bars]))
 
 
+def _min_bars(bars: list[_Bar]) -> int:
+    return 1 if _bar_seconds(bars) > _SLOW_BAR else MIN_BARS
+
+
+def _shortest(bars: list[_Bar]) -> float:
+    """Seconds of the shortest part."""
+    return _min_bars(bars) * _bar_seconds(bars)
+
+
 def _others(seconds: float, bars: list[_Bar]) -> int:
     """Number of parts beside the chorus that fit a summary."""
-    return int((1.0 - CHORUS_SHARE) * seconds / (MIN_BARS * _bar_seconds(bars)) + 0.5)
+    return int((1.0 - CHORUS_SHARE) * seconds / _shortest(bars) + 0.5)
 
 
 def _order(structure: Structure) -> list[int]:
-    """A phrase of each letter, the most important first: chorus, verse, then frequent or distinctive ones."""
+    """A phrase of each letter, the most important first: the thumbnail, verse, then frequent or distinctive ones."""
     filled: dict[int, float] = {}
     for phrase in structure.phrases:
         filled[phrase.letter] = filled.get(phrase.letter, 0.0) + phrase.last - phrase.first
@@ -187,10 +196,12 @@ def _order(structure: Structure) -> list[int]:
 
     def weight(n: int) -> float:
         phrase = structure.phrases[n]
-        rank = {"chorus": 20.0, "verse": 10.0, "bridge": 0.2, "intro": -1.0, "outro": -2.0}.get(phrase.name, 0.0)
+        rank = {"verse": 10.0, "bridge": 0.2, "intro": -1.0, "outro": -2.0}.get(phrase.name, 0.0)
         return rank + filled[phrase.letter] / beats + 0.2 * phrase.unlike
 
-    return sorted((_most_typical_phrase(structure, letter) for letter in filled), key=weight, reverse=True)
+    first = structure.phrases[structure.thumbnail].letter
+    others = (_most_typical_phrase(structure, letter) for letter in filled if letter != first)
+    return [structure.thumbnail, *sorted(others, key=weight, reverse=True)]
 
 
 def _most_typical_phrase(structure: Structure, letter: int) -> int:
@@ -204,30 +215,21 @@ def _length(phrase: Phrase) -> int:
     return phrase.last - phrase.first
 
 
-def _budgets(structure: Structure, order: list[int], seconds: float) -> list[tuple[int, float]]:
+def _budgets(bars: list[_Bar], order: list[int], seconds: float) -> list[tuple[int, float]]:
     """Phrases with their maximum seconds."""
     if len(order) < 2:
         return [(n, seconds) for n in order]
     other = max(1.0, seconds * (1.0 - CHORUS_SHARE))
-    bar = structure.bar * float(np.median(np.diff(structure.beats)))
-    each = max(MIN_BARS * bar + 0.1 * bar, other / max(1, len(order) - 1))
+    each = max(1.05 * _shortest(bars), other / (len(order) - 1))
     return [(n, seconds if place == 0 else each) for place, n in enumerate(order)]
 
 
-def _longest_run(structure: Structure, phrase: int) -> range:
-    """Longest run of successive phrases of this one's letter; its own for two of equal length."""
-    letters = [each.letter for each in structure.phrases]
-    best = range(phrase, phrase + 1)
-    beats, first = 0, 0
-    while first < len(letters):
-        last = first
-        while last + 1 < len(letters) and letters[last + 1] == letters[first]:
-            last += 1
-        length = structure.phrases[last].last - structure.phrases[first].first
-        if letters[first] == letters[phrase] and (length > beats or (length == beats and first <= phrase <= last)):
-            best, beats = range(first, last + 1), length
-        first = last + 1
-    return best
+def _run(structure: Structure, phrase: int) -> range:
+    """A phrase and those of its letter that follow it."""
+    phrases, last = structure.phrases, phrase + 1
+    while last < len(phrases) and phrases[last].letter == phrases[phrase].letter:
+        last += 1
+    return range(phrase, last)
 
 
 def _fill(bars: list[_Bar], chosen: set[int], phrases: range, seconds: float) -> float:
@@ -239,7 +241,7 @@ def _fill(bars: list[_Bar], chosen: set[int], phrases: range, seconds: float) ->
             break
         used += bars[n].seconds
         taken.append(n)
-    if len(taken) < min(MIN_BARS, len(own)) and chosen:
+    if len(taken) < min(_min_bars(bars), len(own)) and chosen:
         return 0.0
     chosen.update(taken)
     return used

@@ -17,7 +17,7 @@ from antiphon.api import FileError
 from antiphon.api.jobs import FileJob
 from antiphon_listen.chord_notes import write_compact, write_summary
 from antiphon_listen.music import MusicRun, SongAnalysis
-from antiphon_listen.structure.sections import Phrase, Structure, chorus_of, find_letters
+from antiphon_listen.structure.sections import Phrase, Structure, chorus_of, find_letters, repeats
 from antiphon_listen.summary import CROSSFADE, SummaryPart, compact, play_parts, summary
 from antiphon_listen.tests.test_music import RATE, song
 
@@ -34,7 +34,7 @@ def form(text: str = "IAABBCABBO", bars: int = 4, after: float = 1.0) -> Structu
         for n, letter in enumerate(text)
     )
     beats = 0.5 + BAR / 4 * np.arange(size * len(text))
-    return Structure(beats, 4, phrases, float(beats[-1] + BAR / 4 + after))
+    return Structure(beats, 4, phrases, float(beats[-1] + BAR / 4 + after), text.index("B"))
 
 
 @each("seconds", [0.7, 2.0, 3.9, 10.0, 17.3, 30.0, 45.0, 60.0, 79.0])
@@ -250,13 +250,23 @@ def test_an_empty_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_chorus_recurs_at_a_distance_and_is_loud_even_where_it_begins_the_song() -> None:
-    parts = [(0, 32), (32, 64), (64, 96), (96, 128), (128, 160), (160, 176), (176, 192), (192, 224)]
     letters = [0, 1, 0, 1, 0, 2, 2, 0]  # the letter 2 begins late and fills one block, in two phrases
-    level = np.array([0.2, -0.1, 0.2, -0.1, 0.2, -0.1, -0.1, 0.2])
-    chorus, certain = chorus_of(parts, letters, level)
-    assert chorus == 0
-    assert certain > 0.7
-    assert chorus_of(parts, letters, np.zeros(8))[1] < certain
+    seconds = np.array([16.0, 16.0, 16.0, 16.0, 16.0, 8.0, 8.0, 16.0])
+    level, alike = np.where(np.array(letters), -0.1, 0.2), np.array([0.8, 0.7, 0.8, 0.7, 0.8, 0.9, 0.9, 0.8])
+    thumbnail, certain = chorus_of(letters, seconds, level, alike)
+    assert letters[thumbnail] == 0
+    assert certain > 0.6
+    assert chorus_of(letters, seconds, np.zeros(8), alike)[1] < certain
+
+
+def test_a_phrase_that_is_repeated_at_a_distance_is_told_from_what_sustains() -> None:
+    rng = np.random.default_rng(1)
+    theme, held, others = rng.normal(size=(16, 72)), np.ones((16, 72)), rng.normal(size=(48, 72))
+    rows = np.concatenate([theme, held, others[:16], theme, others[16:32], theme, others[32:]])
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    alike = repeats(rows, [(n, n + 16) for n in range(0, 112, 16)])
+    assert alike[[0, 3, 5]] == pytest.approx(1.0)
+    assert alike[[1, 2, 4, 6]].max() < 0.5
 
 
 def test_what_comes_once_is_no_chorus() -> None:
@@ -264,8 +274,7 @@ def test_what_comes_once_is_no_chorus() -> None:
     rng = np.random.default_rng(1)
     for count in rng.integers(1, 12, 300):
         letters = rng.integers(0, 4, count).tolist()
-        edges = np.cumsum([0, *rng.integers(8, 64, count)]).tolist()
-        chorus, certain = chorus_of(list(itertools.pairwise(edges)), letters, rng.normal(size=count))
+        thumbnail, certain = chorus_of(letters, rng.uniform(4.0, 30.0, count), *rng.normal(size=(2, count)))
         blocks = [letter for letter, _ in itertools.groupby(letters)]
-        assert (chorus is None) == (len(blocks) == len(set(blocks)))
-        assert certain == 0.0 if chorus is None else blocks.count(chorus) > 1 and 0.0 < certain <= 1.0
+        assert (certain == 0.0) == (len(blocks) == len(set(blocks)))
+        assert certain == 0.0 or (blocks.count(letters[thumbnail]) > 1 and certain <= 1.0)
