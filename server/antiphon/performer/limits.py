@@ -34,7 +34,7 @@ def cpu_times(pid: int) -> tuple[float, float] | None:
     What is neither of both is time in which it waited for something.
     """
     times = thread_times(pid).get(str(pid))
-    return None if times is None else (times.ran / 1e9, times.waited / 1e9)
+    return None if times is None or times.waited < 0 else (times.ran / 1e9, times.waited / 1e9)
 
 
 def is_runnable(pid: int) -> bool:
