@@ -29,12 +29,12 @@ _CHECK_SECONDS = 0.05
 
 
 def cpu_times(pid: int) -> tuple[float, float] | None:
-    """Seconds of CPU time of a process, and of its run-queue wait; None if the system has no such figures.
+    """Seconds of CPU time of a process, and of its run-queue wait, negative where the system does not tell it; or None.
 
     What is neither of both is time in which it waited for something.
     """
     times = thread_times(pid).get(str(pid))
-    return None if times is None or times.waited < 0 else (times.ran / 1e9, times.waited / 1e9)
+    return None if times is None else (times.ran / 1e9, times.waited / 1e9)
 
 
 def is_runnable(pid: int) -> bool:
@@ -81,7 +81,10 @@ class StepLimits:
         """Signal handler of a slow step: stops it unless it only waited for a processor."""
         self._wall = self._wall + _CHECK_SECONDS if self._wall else self._patience
         now = cpu_times(os.getpid())
-        waited = self._wall / 10 if now is None or self._begun is None else self._wall - (sum(now) - sum(self._begun))
+        if now is None or self._begun is None or now[1] < 0.0:
+            waited = self._wall / 10
+        else:
+            waited = self._wall - (sum(now) - sum(self._begun))
         if waited > _RAISE_SHARE * self._patience:
             self.over()
             raise ScriptTooLong(f"{self._patience:g} s, or waits so long for something outside,")
