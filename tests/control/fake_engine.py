@@ -64,6 +64,7 @@ class FakeEngine:
     refuse: str = ""
     hold_plans: bool = False
     pid: int = 4242
+    state: str = "running"
     restarts: int = 0
     values: dict[tuple[int, int], float] = field(default_factory=dict)
     applied: list[tuple[Any, ...]] = field(default_factory=list)
@@ -217,7 +218,7 @@ class FakeEngine:
         return EngineCounters(blocks=7, late=self.late, pending=len(self._waiting))
 
     def status(self) -> EngineStatus:
-        return EngineStatus(self.pid, "running", self.restarts, "fake", RATE, 256, 2, 256, 512, 64, 0.1, 0.2)
+        return EngineStatus(self.pid, self.state, self.restarts, "fake", RATE, 256, 2, 256, 512, 64, 0.1, 0.2)
 
     def node_loads(self) -> dict[int, float]:
         return dict.fromkeys(self.levels, 0.125)

@@ -10,6 +10,7 @@ from tests.control.rig import CATALOG, Rig, rig
 from tests.each import each
 
 from antiphon.kernel.control import patch_watch
+from antiphon.kernel.control.commands import turns
 from antiphon.kernel.control.patch_watch import MAX_LISTED_CHANGES, reload_line
 from antiphon.kernel.control.state import StateFolder, clear
 from antiphon.kernel.engine.link import EngineStarted, NodeState, PlanRefused
@@ -215,6 +216,31 @@ async def test_both_killed_the_new_engine_is_given_the_patch(tmp_path: Path, hom
     async with rig(tmp_path / "state", engine=other) as again:
         assert dict(other.loads[-1][1].node("a").values) == {"gain": pytest.approx(1.9)}
         assert await again.client().ask("/node/a/gain") == [("/node/a/gain", (pytest.approx(1.9),))]
+        other.pid, other.state, loads = 778, "starting", len(other.loads)
+    # a control that was killed had heard that this one starts, and asked it for nothing yet
+    async with rig(tmp_path / "state", engine=other) as third:
+        other.state = "running"
+        await third.settle(ticks=turns.SLOW)
+        assert dict(other.loads[loads][1].node("a").values) == {"gain": pytest.approx(1.9)}
+        await third.settle(ticks=turns.SLOW)
+        assert len(other.loads) == loads + 1
+
+
+async def test_two_patches_after_a_restart_are_answered_however_many_macros_each_has(
+    tmp_path: Path, home: Path
+) -> None:
+    for name, gain, macros in (("first", 1.5, 2), ("more", 0.5, 2), ("fewer", 0.5, 1)):
+        targets = "".join(f'm{n} = ["a.gain", 0, {n + 1}]\n' for n in range(macros))
+        put_patch(home, name, f"{PATCH.replace('1.75', str(gain))}[macros]\n{targets}")
+    engine = FakeEngine(FakeTime())
+    async with rig(tmp_path / "state", engine=engine) as first:
+        assert await first.client().ask("/patch/load", "first") == [("/done", ("/patch/load", "first"))]
+    async with rig(tmp_path / "state", engine=engine) as again:
+        client = again.client()
+        client.send("/patch/load", "more")
+        client.send("/patch/load", "fewer")
+        await again.settle(ticks=3)
+        assert client.heard() == [("/done", ("/patch/load", name)) for name in ("more", "fewer")]
 
 
 @pytest.mark.parametrize(

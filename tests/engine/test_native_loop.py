@@ -205,6 +205,7 @@ COUNTED = (HeaderWord.BLOCKS, HeaderWord.MISSED_BLOCKS, HeaderWord.NAN_BLOCKS, H
            HeaderWord.CLIPPED_BLOCKS, HeaderWord.BEAT, HeaderWord.TEMPO, HeaderWord.BEAT_SAMPLE, HeaderWord.PLAYING,
            HeaderWord.HEARTBEAT, HeaderWord.TAP_WRITE, HeaderWord.BEAT_SEQUENCE, HeaderWord.CLOCK_SAMPLE,
            HeaderWord.CLOCK_NS, HeaderWord.CLOCK_NS_PER_SAMPLE, HeaderWord.CLOCK_SEQUENCE)  # fmt: skip
+SEQUENCES = HeaderWord.CLOCK_SEQUENCE, HeaderWord.BEAT_SEQUENCE
 
 
 def both(engine: Callable[..., Engine], prepare: Callable[[Engine], None], graph: Graph = CHAIN, **options: object):
@@ -235,6 +236,8 @@ def test_samples_counters_reports_meters_and_copies_are_the_interpreters(engine)
     def prepare(one: Engine) -> None:
         perform(one)
         one.shared.words[HeaderWord.TAPPING] = 1
+        for word in SEQUENCES:  # as an engine leaves them that is killed while it writes what they guard
+            one.shared.words[word] = 7
         for tap, number in enumerate((2, -1, -2, 99)):
             one.taps.words[tap] = number
 
@@ -244,6 +247,7 @@ def test_samples_counters_reports_meters_and_copies_are_the_interpreters(engine)
     ours, theirs = by_machine.shared.words, by_interpreter.shared.words
     assert {word.name: ours[word] for word in COUNTED} == {word.name: theirs[word] for word in COUNTED}
     assert by_machine.player.sample == by_interpreter.player.sample == BLOCKS * BLOCK
+    assert [ours[word] % 2 for word in SEQUENCES] == [0, 0], "a reader takes what is at rest for whole"
     assert ours[HeaderWord.MISSED_BLOCKS] == 0
     assert 0.0 < by_machine.shared.floats[HeaderWord.LOAD_MEAN] < 50.0
     ours, theirs = by_machine.reports(), by_interpreter.reports()

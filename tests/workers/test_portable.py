@@ -33,6 +33,33 @@ for hop in heard:
     sys.stdout.buffer.write(hop.tobytes())
 """
 
+STEP = """
+from antiphon.live.records import ScriptTooLong
+from antiphon.performer.limits import StepLimits
+
+limits = StepLimits()
+limits.begin(0.2)
+limits.end()
+looks = 0
+try:
+    while True:
+        limits._looked(0, None)
+        looks += 1
+except ScriptTooLong:
+    print(looks)
+"""
+"""How often a step that does nothing is looked at, twenty times a second, before it is taken for one without end."""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have the plain ways alone")
+@pytest.mark.parametrize(("portable", "least"), [("0", 0), ("1", 20)])
+def test_a_script_that_waits_for_a_processor_has_ten_times_as_long_where_that_is_not_known(
+    portable: str, least: int
+) -> None:
+    environment = {**os.environ, "ANTIPHON_PORTABLE": portable}
+    found = subprocess.run([sys.executable, "-c", STEP], env=environment, capture_output=True, check=True, text=True)
+    assert least <= int(found.stdout) < least + 10
+
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have the plain ways alone")
 def test_a_worker_answers_the_same_by_the_plain_ways() -> None:

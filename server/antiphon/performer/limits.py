@@ -29,7 +29,7 @@ _CHECK_SECONDS = 0.05
 
 
 def cpu_times(pid: int) -> tuple[float, float] | None:
-    """Seconds of CPU time of a process, and of its run-queue wait; None if the system has no such figures.
+    """Seconds of CPU time of a process, and of its run-queue wait, negative where the system does not tell it; or None.
 
     What is neither of both is time in which it waited for something.
     """
@@ -81,7 +81,10 @@ class StepLimits:
         """Signal handler of a slow step: stops it unless it only waited for a processor."""
         self._wall = self._wall + _CHECK_SECONDS if self._wall else self._patience
         now = cpu_times(os.getpid())
-        waited = self._wall / 10 if now is None or self._begun is None else self._wall - (sum(now) - sum(self._begun))
+        if now is None or self._begun is None or now[1] < 0.0:
+            waited = self._wall / 10
+        else:
+            waited = self._wall - (sum(now) - sum(self._begun))
         if waited > _RAISE_SHARE * self._patience:
             self.over()
             raise ScriptTooLong(f"{self._patience:g} s, or waits so long for something outside,")

@@ -150,7 +150,7 @@ class ControlApp:
         for descriptor in self.link.filenos():
             asyncio.get_running_loop().add_reader(descriptor, self.reports.read)
         self.reports.read()
-        self.plans.attach(restored)
+        self.plans.look_after()
         gc.collect()
         gc.freeze()
         return restored

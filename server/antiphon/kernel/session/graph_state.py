@@ -336,5 +336,5 @@ class GraphState(NodeTable):
         self.serial, self.next_id = data["serial"] + _LEAP, data["next_id"] + _LEAP
         self.mend()
         self._confirmed = self._request()
-        self.playing = frozenset(self.by_id)
+        self.playing = _END_NUMBERS | {n.id for n in nodes.values()}
         return not data["loading"]

@@ -64,7 +64,7 @@ class Plans:
         self._catalog, self._executor, self._syncs = catalog, executor, syncs
         self._position, self._folder, self._structure_changed = position, folder, structure_changed
         self._answers = PlanAnswers(parts.replies)
-        self._engine = 0
+        self._engine = 0  # pid of the one that was asked for a plan last
         self._clock = (0, 0.0)
         self.latency = 0  # frames, of the plan that plays
         self.weight = 0.0  # share of a block that the last plan took in the weigher, 1.0 for all of it
@@ -287,6 +287,7 @@ class Plans:
 
     def engine_started(self, pid: int) -> None:
         """Sends a new engine the present plan with the present values, and the scheduled commands."""
+        self._engine = pid
         self._feedback.event("/engine/state", "starting", pid)
         self._events.publish("engine", pid=pid)
         if self._executor.load_time and self._session.state.loading and self._link.status().restarts == 0:
@@ -303,12 +304,18 @@ class Plans:
         self._retarget()
 
     def look_after(self) -> None:
-        """Stores a reading of the engine's clock; repeats a plan request unanswered for `TIMEOUT_SECONDS` seconds."""
+        """Repeats a plan request unanswered for `TIMEOUT_SECONDS` seconds; stores a reading of the engine's clock.
+
+        A running engine that was asked for no plan is asked: a control that was killed may have heard that it started.
+        """
+        state, status = self._session.state, self._link.status()
+        if state.loading and monotonic() - self._executor.load_time > TIMEOUT_SECONDS:
+            self._executor.perform(state.restarted())
+            self._retarget()
+        elif not state.loading and state.nodes and status.state == "running" and status.pid != self._engine:
+            self.engine_started(status.pid)
         now = self._engine_clock.now_ns()
         self._clock = (now, self._link.sample_at(now))
-        if self._session.state.loading and monotonic() - self._executor.load_time > TIMEOUT_SECONDS:
-            self._executor.perform(self._session.state.restarted())
-            self._retarget()
 
     def _retarget(self) -> None:
         goal = self._session.state.serial
@@ -350,11 +357,3 @@ class Plans:
             # a patch's file or a plugin is missing: use what the session could restore
             return bool(self._session.state.nodes)
         return True
-
-    def attach(self, restored: bool) -> None:
-        """After a restore: requests the plan from a running engine that does not play it."""
-        status = self._link.status()
-        if not restored or status.state != "running" or self._session.state.loading:
-            return
-        if status.pid != self._engine:
-            self._executor.perform(self._session.state.restarted())

@@ -76,7 +76,8 @@ def publish_clock(s: i64p, f: f64p, sample: i64, block: i64) -> None:
         follow_device(s, f, sample, at)
         at = i64(math.floor(f[LoopWord.DLL_TIME] + 0.5))
         step = f[LoopWord.DLL_PERIOD] / f64(s[LoopWord.BLOCK])
-    store_release(header, HeaderWord.CLOCK_SEQUENCE, header[HeaderWord.CLOCK_SEQUENCE] + 1)
+    # odd also after an engine that was killed while it wrote
+    store_release(header, HeaderWord.CLOCK_SEQUENCE, header[HeaderWord.CLOCK_SEQUENCE] | 1)
     header[HeaderWord.CLOCK_SAMPLE] = sample
     header[HeaderWord.CLOCK_NS] = at
     header[HeaderWord.CLOCK_NS_PER_SAMPLE] = bits_f64(step)

@@ -182,7 +182,7 @@ def thread_times(pid: int) -> dict[str, ThreadTimes]:
             times, ready = process.cpu_times(), process.status() == psutil.STATUS_RUNNING
     except (psutil.Error, ValueError):
         return {}
-    return {str(pid): ThreadTimes(round((times.user + times.system) * 1e9), 0, ready)}
+    return {str(pid): ThreadTimes(round((times.user + times.system) * 1e9), -1, ready)}
 
 
 def free_memory() -> int:
