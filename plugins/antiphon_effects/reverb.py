@@ -170,22 +170,21 @@ def effects_reverb_in(x: Audio, channel: i64, first: i64, count: i64, r: ReverbS
     place = age & r.before_mask  # the frames end with the ring at the latest: both are of whole grids
     for n in range(count):
         before[place + n] = effects_finite(x[channel, first + n])
-    step = r.slow[_BEFORE_STEP]
-    begin = r.slow[_BEFORE] + step * f64(age % GRID)
-    whole = i64(begin)
+    begin, step = r.slow[_BEFORE], r.slow[_BEFORE_STEP]
+    ramp = offset(r.ramp, age % GRID)
+    whole = i64(begin + step * f64(ramp[0]))
     place = (age - whole - 1) & r.before_mask
-    if whole == i64(begin + step * f64(count - 1)) and place + count <= r.before_mask:
+    if whole == i64(begin + step * f64(ramp[count - 1])) and place + count <= r.before_mask:
         past = offset(before, place)
         part = f32(begin - f64(whole))
         for n in range(count):
-            into[n] = past[n + 1] + (past[n] - past[n + 1]) * (part + f32(step) * r.ramp[n])
+            into[n] = past[n + 1] + (past[n] - past[n + 1]) * (part + f32(step) * ramp[n])
     else:
         for n in range(count):
-            lag = begin + step * f64(n)
-            whole = i64(lag)
+            whole = i64(begin + step * f64(ramp[n]))
             near = before[(age + n - whole) & r.before_mask]
             far = before[(age + n - whole - 1) & r.before_mask]
-            into[n] = near + (far - near) * f32(lag - f64(whole))
+            into[n] = near + (far - near) * (f32(begin - f64(whole)) + f32(step) * ramp[n])
     for j in range(4 * channel, 4 * channel + 4):
         line = offset(r.allpass, j * (r.span + 1))
         place = r.ages[_DIFFUSE + j]
