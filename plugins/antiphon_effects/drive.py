@@ -181,17 +181,18 @@ def effects_drive_shape(u: f32p, out: f32p, frames: i64, kind: i64, state: f64p,
 @kernel
 def effects_taps(src: f32p, frames: i64, half: f32p, h: i64, gain: f32, out: f32p) -> None:
     """out ← src through the 2 h + 2 outer taps of a symmetric half-band filter. `src`: history before it."""
+    g = gain * half[0]
     for n in range(frames):
-        out[n] = 0.0
-    # two pairs at once, so that `out` is read and written half as often
-    for j in range(0, h + 1, 2):
-        g = gain * half[j]
-        k = gain * half[j + 1]
-        if j == h:
-            k = f32(0.0)
-        far = 2 * h + 1 - j
+        out[n] = g * (src[n] + src[n - 2 * h - 1])
+    # four of the other pairs at once, so that `out` is read and written a quarter as often; h is even
+    for j in range(1, h, 4):
+        near, far = offset(src, -j), offset(src, j - 2 * h - 1)
+        a, b = gain * half[j], gain * half[j + 1]
+        c = gain * half[j + 2] if j + 2 < h else f32(0.0)
+        d = gain * half[j + 3] if j + 2 < h else f32(0.0)
         for n in range(frames):
-            out[n] = out[n] + (g * (src[n - j] + src[n - far]) + k * (src[n - j - 1] + src[n - far + 1]))
+            s = a * (near[n] + far[n]) + b * (near[n - 1] + far[n + 1])
+            out[n] = out[n] + (s + (c * (near[n - 2] + far[n + 2]) + d * (near[n - 3] + far[n + 3])))
 
 
 @kernel
@@ -247,6 +248,32 @@ class DriveState(NamedTuple):
     past: i64
     doublings: i64
     rate: f64
+
+
+@kernel
+def effects_drive_tone(channel: i64, y: Audio, p: DriveCurves, wide: f32p, state: f64p, rate: f64) -> None:
+    """The channel's frames of y ← wide through the tone filter, times `level`."""
+    pole, out, last = f64(0.0), f64(1.0), state[_TONE]
+    still = 1 if p.tone[0] >= OPEN else 0
+    for n in range(1, y.frames):
+        still = still + (1 if p.tone[n] >= OPEN and p.level[n] == p.level[0] else 0)
+    if still == y.frames:
+        # in vectors
+        out = effects_gain(f64(p.level[0]))
+        for n in range(y.frames):
+            y[channel, n] = f64(wide[n]) * out
+        last = effects_rest(f64(wide[y.frames - 1]))
+    else:
+        for n in range(y.frames):
+            if effects_moved(p.tone, n) == 1:
+                pole = effects_fall(1.0 / (TAU * f64(p.tone[n])), rate) if f64(p.tone[n]) < OPEN else 0.0
+            if effects_moved(p.level, n) == 1:
+                out = effects_gain(f64(p.level[n]))
+            v = f64(wide[n])
+            v = v + (last - v) * pole
+            last = effects_rest(v)
+            y[channel, n] = v * out
+    state[_TONE] = last
 
 
 @kernel
@@ -320,19 +347,7 @@ def effects_drive(x: Audio, y: Audio, channel: i64, p: DriveCurves, s: DriveStat
         effects_halve(
             s.wide, s.past, frames, h0, HALF_0, offset(s.down, 4 * size), offset(s.down, 5 * size), s.even, s.wide
         )
-    pole = f64(0.0)
-    out = f64(1.0)
-    last = state[_TONE]
-    for n in range(frames):
-        if effects_moved(p.tone, n) == 1:
-            pole = effects_fall(1.0 / (TAU * f64(p.tone[n])), s.rate) if f64(p.tone[n]) < OPEN else 0.0
-        if effects_moved(p.level, n) == 1:
-            out = effects_gain(f64(p.level[n]))
-        v = f64(s.wide[n])
-        v = v + (last - v) * pole
-        last = effects_rest(v)
-        y[channel, n] = v * out
-    state[_TONE] = last
+    effects_drive_tone(channel, y, p, s.wide, state, s.rate)
 
 
 class Drive(Processor):

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from antiphon.api import IO, FileUse, Param, Processor, Step, StreamSpec
+from antiphon.api.backends.intrinsics import prefetch
 from antiphon.api.kernels import Audio, f32, f32p, f64, f64p, i64, i64p, kernel, offset
 from antiphon_effects.shared import effects_exp, effects_finite, effects_rest, effects_sine, smooth_param
 
@@ -45,7 +46,7 @@ side decays up to 8 % too fast at first, and the far side too slowly."""
 FAINT = 1e-15
 MIRROR = GRID + 4
 """Frames of a line's begin that stand once more behind its end, so that what is read lies side by side."""
-ROOM = 64
+ROOM = 24
 """Frames by which a line's memory exceeds what it needs, so that modulation seldom lengthens it."""
 NEPERS = math.log(10.0)
 # places in `k`, one for each line: the filter's state; length, gain and pole now, and the change a frame of each
@@ -317,6 +318,13 @@ class ReverbCurves(NamedTuple):
 def effects_reverb_block(x: Audio, y: Audio, p: ReverbCurves, r: ReverbState) -> None:
     """y ← the reverberation of x; `age` frames have passed since the reset."""
     age = r.ages[0]
+    # what the lines will read and write lies far apart: fetched one by one, it would take longer than all else
+    for i in range(LINES):
+        ring = offset(r.rings, i * r.apart)
+        span = r.ages[_SPAN + i]
+        write = r.ages[_WRITE + i]
+        for m in range(write, write + span - i64(r.k[_LENGTH + i]) + y.frames, 16):
+            prefetch(ring, m if m < span else m - span)
     n = 0
     while n < y.frames:
         now = age + n
