@@ -170,11 +170,8 @@ def effects_drive_shape(u: f32p, out: f32p, frames: i64, kind: i64, state: f64p,
         for n in range(frames):
             if abs(f64(u[n]) - f64(later[n])) < MIN_DIFFERENCE:
                 out[n + 1] = effects_drive_near(kind, f64(u[n]), f64(late[n]), f64(later[n]), seconds[n])
-    state[_X1] = u[frames - 1]
-    state[_X2] = late[frames - 1]
-    state[_QUOTIENT] = slopes[frames]
-    state[_SECOND] = seconds[frames]
-    state[_WAIT] = out[frames]
+    state[_X1], state[_X2] = u[frames - 1], late[frames - 1]
+    state[_QUOTIENT], state[_SECOND], state[_WAIT] = slopes[frames], seconds[frames], out[frames]
     out[frames] = after
 
 
@@ -254,26 +251,20 @@ class DriveState(NamedTuple):
 def effects_drive_tone(channel: i64, y: Audio, p: DriveCurves, wide: f32p, state: f64p, rate: f64) -> None:
     """The channel's frames of y ← wide through the tone filter, times `level`."""
     pole, out, last = f64(0.0), f64(1.0), state[_TONE]
-    still = 1 if p.tone[0] >= OPEN else 0
-    for n in range(1, y.frames):
-        still = still + (1 if p.tone[n] >= OPEN and p.level[n] == p.level[0] else 0)
-    if still == y.frames:
-        # in vectors
-        out = effects_gain(f64(p.level[0]))
-        for n in range(y.frames):
-            y[channel, n] = f64(wide[n]) * out
-        last = effects_rest(f64(wide[y.frames - 1]))
-    else:
+    shut = 0
+    for n in range(y.frames):
+        shut = shut + (1 if p.tone[n] < OPEN else 0)
+    if shut > 0:
         for n in range(y.frames):
             if effects_moved(p.tone, n) == 1:
                 pole = effects_fall(1.0 / (TAU * f64(p.tone[n])), rate) if f64(p.tone[n]) < OPEN else 0.0
-            if effects_moved(p.level, n) == 1:
-                out = effects_gain(f64(p.level[n]))
-            v = f64(wide[n])
-            v = v + (last - v) * pole
-            last = effects_rest(v)
-            y[channel, n] = v * out
-    state[_TONE] = last
+            last = effects_rest(f64(wide[n]) + (last - f64(wide[n])) * pole)
+            wide[n] = last
+    for n in range(y.frames):
+        if effects_moved(p.level, n) == 1:
+            out = effects_gain(f64(p.level[n]))
+        y[channel, n] = f64(wide[n]) * out
+    state[_TONE] = last if shut > 0 else f64(wide[y.frames - 1])
 
 
 @kernel
@@ -291,8 +282,7 @@ def effects_drive(x: Audio, y: Audio, channel: i64, p: DriveCurves, s: DriveStat
         s.up[s.past + n] = effects_finite(x[channel, n]) * g
     two = offset(s.up, s.past + s.block)
     four = offset(two, s.past + 2 * s.block)
-    h0 = s.half
-    h1 = offset(s.half, 2 * HALF_0 + 2)
+    h0, h1 = s.half, offset(s.half, 2 * HALF_0 + 2)
     h2 = offset(h1, 2 * HALF_1 + 2)
     h3 = offset(h2, 2 * HALF_2 + 2)
     if s.doublings == 0:
@@ -307,8 +297,7 @@ def effects_drive(x: Audio, y: Audio, channel: i64, p: DriveCurves, s: DriveStat
         else:
             effects_double(two, s.past, 2 * frames, h1, HALF_1, s.even, offset(four, s.past))
             effects_double(four, s.past, 4 * frames, h2, HALF_2, s.even, s.wide)
-    times = 1 << s.doublings
-    first = 0
+    times, first = 1 << s.doublings, 0
     # the curve may change within the block
     while first < frames:
         end = first + 1
@@ -337,16 +326,13 @@ def effects_drive(x: Audio, y: Audio, channel: i64, p: DriveCurves, s: DriveStat
                 s.deep[n] = s.deep[count + n]
         first = end
     size = s.past + 4 * s.block
+    down, deep = offset(s.down, 2 * size), offset(s.down, 4 * size)
     if s.doublings == 3:
         effects_halve(s.wide, s.past, 4 * frames, h2, HALF_2, s.down, offset(s.down, size), s.even, s.wide)
     if s.doublings >= 2:
-        effects_halve(
-            s.wide, s.past, 2 * frames, h1, HALF_1, offset(s.down, 2 * size), offset(s.down, 3 * size), s.even, s.wide
-        )
+        effects_halve(s.wide, s.past, 2 * frames, h1, HALF_1, down, offset(down, size), s.even, s.wide)
     if s.doublings >= 1:
-        effects_halve(
-            s.wide, s.past, frames, h0, HALF_0, offset(s.down, 4 * size), offset(s.down, 5 * size), s.even, s.wide
-        )
+        effects_halve(s.wide, s.past, frames, h0, HALF_0, deep, offset(deep, size), s.even, s.wide)
     effects_drive_tone(channel, y, p, s.wide, state, s.rate)
 
 
@@ -370,8 +356,7 @@ class Drive(Processor):
     )
 
     def prepare(self, spec: StreamSpec) -> None:
-        self._rate = float(spec.rate)
-        self._block = spec.block
+        self._rate, self._block = float(spec.rate), spec.block
         times = str(self.settings["oversampling"])
         self.latency, self._doublings = LATENCY[times], tuple(LATENCY).index(times)
         self._past = 2 * HALVES[0] + 4

@@ -18,7 +18,7 @@ import numpy as np
 from antiphon.api import IO, FileUse, Param, Processor, Step, StreamSpec
 from antiphon.api.backends.intrinsics import prefetch
 from antiphon.api.kernels import Audio, f32, f32p, f64, f64p, i64, i64p, kernel, offset
-from antiphon_effects.shared import effects_exp, effects_finite, effects_rest, effects_sine, smooth_param
+from antiphon_effects.shared import effects_exp, effects_finite, effects_rest, effects_sine, smooth_param, time_constant
 
 LINES = 16
 GRID = 32
@@ -106,9 +106,7 @@ def effects_reverb_grid(
 ) -> None:
     """Computes the lines' parameters of the next `GRID` frames."""
     if age == 0:
-        r.slow[_SIZE] = size
-        r.slow[_BEFORE] = predelay
-        r.slow[_DECAY] = decay
+        r.slow[_SIZE], r.slow[_BEFORE], r.slow[_DECAY] = size, predelay, decay
     for j in range(_LENGTH, _STEP):
         r.k[j] = r.k[j] + r.k[j + 3 * LINES] * f64(GRID)
     for j in range(_BEFORE, _BEFORE_STEP):
@@ -124,21 +122,16 @@ def effects_reverb_grid(
     for i in range(LINES):
         length = r.base[i] * scale
         loss = -3.0 * NEPERS * length / frames
-        g = effects_exp(loss)
-        pole = loss * bend
-        pole = 0.97 if pole > 0.97 else pole
+        gain[i] = effects_exp(loss)
         r.k[_STEP + i] = length + swing * effects_sine(r.rates[i] * f64(age + GRID // 2) / r.rate + f64(i) * 0.381966)
-        r.k[_POLE_STEP + i] = pole
-        gain[i] = g
+        r.k[_POLE_STEP + i] = min(loss * bend, 0.97)
     power = f64(0.0)
     for i in range(LINES):
         power = power + gain[i] * gain[i]
     for i in range(LINES):
         gain[i] = gain[i] * (1.0 - r.k[_POLE_STEP + i])
-    if age == 0:
-        for j in range(_LENGTH, _STEP):
-            r.k[j] = r.k[j + 3 * LINES]
     for j in range(_LENGTH, _STEP):
+        r.k[j] = r.k[j + 3 * LINES] if age == 0 else r.k[j]
         r.k[j + 3 * LINES] = (r.k[j + 3 * LINES] - r.k[j]) / f64(GRID)
     for i in range(LINES):
         r.k[_STATE + i] = effects_rest(r.k[_STATE + i])
@@ -147,8 +140,7 @@ def effects_reverb_grid(
         effects_reverb_span(offset(r.rings, i * r.apart), r.ages, i, longest + 4 + GRID)
     # a steady noise comes out as loud as it went in, whatever the decay
     level = math.sqrt(1.0 - power / f64(LINES)) * 0.5
-    if age == 0:
-        r.slow[_LEVEL] = level
+    r.slow[_LEVEL] = level if age == 0 else r.slow[_LEVEL]
     r.slow[_LEVEL_STEP] = (level - r.slow[_LEVEL]) / f64(GRID)
 
 
@@ -202,26 +194,21 @@ def effects_reverb_in(x: Audio, channel: i64, first: i64, count: i64, r: ReverbS
 @kernel
 def effects_reverb_point(a: f32, b: f32, c: f32, d: f32, f: f32) -> f32:
     """Third-order Lagrange interpolation of four frames, at f frames from b towards c."""
-    f1 = f + f32(1.0)
-    f2 = f - f32(1.0)
-    f3 = f - f32(2.0)
+    f1, f2, f3 = f + f32(1.0), f - f32(1.0), f - f32(2.0)
     s = b * (f1 * f2 * f3 * f32(0.5)) - a * (f * f2 * f3) * f32(1.0 / 6.0)
     return s - c * (f1 * f * f3) * f32(0.5) + d * (f1 * f * f2) * f32(1.0 / 6.0)
 
 
 @kernel
 def effects_reverb_read(r: ReverbState, i: i64, count: i64, ramp: f32p, out: f32p) -> None:
-    """out ← `GRID` frames of a line, times its gain; those from `count` on are of no use. ramp: frames since the grid.
-
-    A loop of constant length takes no more time for `GRID` frames than for a few.
-    """
+    """out ← `count` frames of a line, times its gain, and useless ones up to `GRID`. ramp: frames since the grid."""
     ring = offset(r.rings, i * r.apart)
     lag, step = r.k[_LENGTH + i], r.k[_STEP + i]
-    bend = f32(step)
-    gain, gain_step = f32(r.k[_GAIN + i]), f32(r.k[_GAIN_STEP + i])
+    bend, gain, gain_step = f32(step), f32(r.k[_GAIN + i]), f32(r.k[_GAIN_STEP + i])
     whole = i64(lag + step * f64(ramp[0]))
     place = r.ages[_WRITE + i] - 2
     if whole == i64(lag + step * f64(ramp[count - 1])):
+        # a loop of constant length takes no more time for `GRID` frames than for a few
         past = offset(ring, place - whole if place >= whole else place - whole + r.ages[_SPAN + i])
         part = f32(lag - f64(whole))
         for n in range(GRID):
@@ -321,8 +308,7 @@ def effects_reverb_block(x: Audio, y: Audio, p: ReverbCurves, r: ReverbState) ->
     # what the lines will read and write lies far apart: fetched one by one, it would take longer than all else
     for i in range(LINES):
         ring = offset(r.rings, i * r.apart)
-        span = r.ages[_SPAN + i]
-        write = r.ages[_WRITE + i]
+        write, span = r.ages[_WRITE + i], r.ages[_SPAN + i]
         for m in range(write, write + span - i64(r.k[_LENGTH + i]) + y.frames, 16):
             prefetch(ring, m if m < span else m - span)
     n = 0
@@ -351,30 +337,19 @@ class Reverb(Processor):
     on_files = FileUse(tail=True, changes=("time", "level", "channels"))
     params = (
         smooth_param("size", 1.0, SIZES[0], SIZES[1], "Room size: 1 is a hall."),
-        Param(
-            "decay",
-            default=2.0,
-            low=0.1,
-            high=60.0,
-            unit="s",
-            warp="log",
-            smooth=0.02,
-            doc="Reverb time (RT60): time in which it decays by 60 dB.",
-        ),
+        time_constant("decay", 2.0, 0.1, 60.0, "Reverb time (RT60): time in which it decays by 60 dB."),
         smooth_param("damping", 0.4, 0.0, 1.0, "Damping of high frequencies."),
         Param("modulation", default=0.5, low=0.0, high=1.0, smooth=0.05, doc="Modulation depth of the delay lines."),
         smooth_param("predelay", 0.01, 0.0, PREDELAY, "Delay before the reverb.", "s"),
     )
 
     def prepare(self, spec: StreamSpec) -> None:
-        self._rate = float(spec.rate)
+        self._rate, self._sides = float(spec.rate), min(2, spec.channels)
         self._base = lengths(spec.rate)
         self._rates = np.geomspace(*RATES, LINES)
-        longest = self._base[-1] * SIZES[1] + SWING * spec.rate
-        self._apart = math.ceil(longest) + 4 + GRID + ROOM + MIRROR
+        self._apart = math.ceil(self._base[-1] * SIZES[1] + SWING * spec.rate) + 4 + GRID + ROOM + MIRROR
         self._rings = np.zeros(LINES * self._apart, np.float32)
         self._before_mask = (1 << math.ceil(math.log2(PREDELAY * spec.rate + 4 + GRID))) - 1
-        self._sides = min(2, spec.channels)
         self._before = np.zeros((self._sides, self._before_mask + 1), np.float32)
         self._span = round(max(DIFFUSERS) * spec.rate) + 1
         self._allpass = np.zeros((self._sides, 4 * (self._span + 1)), np.float32)
@@ -382,19 +357,16 @@ class Reverb(Processor):
         self._diffusers = np.array(
             [round(t * spec.rate * (1.0 - 0.07 * side)) for side in range(self._sides) for t in DIFFUSERS], np.int64
         )
-        self._into = np.zeros(2 * GRID, np.float32)
-        self._shares = shares(self._sides)
+        self._into, self._shares = np.zeros(2 * GRID, np.float32), shares(self._sides)
         self._v, self._poles = np.zeros((2, LINES * GRID), np.float32)
         self._ramp = np.arange(2 * GRID, dtype=np.float32)
-        self._k = np.zeros(_PARTS, np.float64)
-        self._slow = np.zeros(_SLOW, np.float64)
+        self._k, self._slow = np.zeros(_PARTS), np.zeros(_SLOW)
         self._glide = 1.0 - math.exp(-GRID / (GLIDE * spec.rate))
         self._ages = np.zeros(_AGES, np.int64)
 
     def reset(self) -> None:
-        for state in (self._rings, self._before, self._allpass, self._k, self._slow):
-            state.fill(0.0)
-        self._ages.fill(0)
+        for state in (self._rings, self._before, self._allpass, self._k, self._slow, self._ages):
+            state.fill(0)
 
     def step(self, io: IO) -> Step:
         curves = ReverbCurves._make(map(io.curve, ReverbCurves._fields))
@@ -414,14 +386,12 @@ def lengths(rate: int) -> np.ndarray:
 
 def shares(sides: int) -> np.ndarray:
     """Gain of each side in each line."""
-    made = np.zeros((2, LINES), np.float32)
-    for i in range(LINES):
-        sign = 1.0 if i & 4 == 0 else -1.0
-        made[:, i] = sign * FAR if i & 8 == 0 else -sign * FAR
-        made[i & 1, i] = sign * NEAR
-        if sides == 1:
-            made[:, i] = sign, 0.0
-    return made
+    line = np.arange(LINES)
+    sign = np.where(line & 4, -1.0, 1.0)
+    if sides == 1:
+        return np.array([sign, 0.0 * sign], np.float32)
+    far = np.where(line & 8, -FAR, FAR)
+    return np.float32(sign * np.where(line % 2 == np.array([[0], [1]]), NEAR, far))
 
 
 def _prime(number: int) -> int:
