@@ -391,7 +391,7 @@ def shares(sides: int) -> np.ndarray:
     if sides == 1:
         return np.array([sign, 0.0 * sign], np.float32)
     far = np.where(line & 8, -FAR, FAR)
-    return np.float32(sign * np.where(line % 2 == np.array([[0], [1]]), NEAR, far))
+    return (sign * np.where(line % 2 == np.array([[0], [1]]), NEAR, far)).astype(np.float32)
 
 
 def _prime(number: int) -> int:
