@@ -170,28 +170,26 @@ def effects_drive_shape(u: f32p, out: f32p, frames: i64, kind: i64, state: f64p,
         for n in range(frames):
             if abs(f64(u[n]) - f64(later[n])) < MIN_DIFFERENCE:
                 out[n + 1] = effects_drive_near(kind, f64(u[n]), f64(late[n]), f64(later[n]), seconds[n])
-    state[_X1] = u[frames - 1]
-    state[_X2] = late[frames - 1]
-    state[_QUOTIENT] = slopes[frames]
-    state[_SECOND] = seconds[frames]
-    state[_WAIT] = out[frames]
+    state[_X1], state[_X2] = u[frames - 1], late[frames - 1]
+    state[_QUOTIENT], state[_SECOND], state[_WAIT] = slopes[frames], seconds[frames], out[frames]
     out[frames] = after
 
 
 @kernel
 def effects_taps(src: f32p, frames: i64, half: f32p, h: i64, gain: f32, out: f32p) -> None:
     """out ← src through the 2 h + 2 outer taps of a symmetric half-band filter. `src`: history before it."""
+    g = gain * half[0]
     for n in range(frames):
-        out[n] = 0.0
-    # two pairs at once, so that `out` is read and written half as often
-    for j in range(0, h + 1, 2):
-        g = gain * half[j]
-        k = gain * half[j + 1]
-        if j == h:
-            k = f32(0.0)
-        far = 2 * h + 1 - j
+        out[n] = g * (src[n] + src[n - 2 * h - 1])
+    # four of the other pairs at once, so that `out` is read and written a quarter as often; h is even
+    for j in range(1, h, 4):
+        near, far = offset(src, -j), offset(src, j - 2 * h - 1)
+        a, b = gain * half[j], gain * half[j + 1]
+        c = gain * half[j + 2] if j + 2 < h else f32(0.0)
+        d = gain * half[j + 3] if j + 2 < h else f32(0.0)
         for n in range(frames):
-            out[n] = out[n] + (g * (src[n - j] + src[n - far]) + k * (src[n - j - 1] + src[n - far + 1]))
+            s = a * (near[n] + far[n]) + b * (near[n - 1] + far[n + 1])
+            out[n] = out[n] + (s + (c * (near[n - 2] + far[n + 2]) + d * (near[n - 3] + far[n + 3])))
 
 
 @kernel
@@ -250,6 +248,26 @@ class DriveState(NamedTuple):
 
 
 @kernel
+def effects_drive_tone(channel: i64, y: Audio, p: DriveCurves, wide: f32p, state: f64p, rate: f64) -> None:
+    """The channel's frames of y ← wide through the tone filter, times `level`."""
+    pole, out, last = f64(0.0), f64(1.0), state[_TONE]
+    shut = 0
+    for n in range(y.frames):
+        shut = shut + (1 if p.tone[n] < OPEN else 0)
+    if shut > 0:
+        for n in range(y.frames):
+            if effects_moved(p.tone, n) == 1:
+                pole = effects_fall(1.0 / (TAU * f64(p.tone[n])), rate) if f64(p.tone[n]) < OPEN else 0.0
+            last = effects_rest(f64(wide[n]) + (last - f64(wide[n])) * pole)
+            wide[n] = last
+    for n in range(y.frames):
+        if effects_moved(p.level, n) == 1:
+            out = effects_gain(f64(p.level[n]))
+        y[channel, n] = f64(wide[n]) * out
+    state[_TONE] = last if shut > 0 else f64(wide[y.frames - 1])
+
+
+@kernel
 def effects_drive(x: Audio, y: Audio, channel: i64, p: DriveCurves, s: DriveState, state: f64p) -> None:
     """One channel of y ← x distorted.
 
@@ -264,8 +282,7 @@ def effects_drive(x: Audio, y: Audio, channel: i64, p: DriveCurves, s: DriveStat
         s.up[s.past + n] = effects_finite(x[channel, n]) * g
     two = offset(s.up, s.past + s.block)
     four = offset(two, s.past + 2 * s.block)
-    h0 = s.half
-    h1 = offset(s.half, 2 * HALF_0 + 2)
+    h0, h1 = s.half, offset(s.half, 2 * HALF_0 + 2)
     h2 = offset(h1, 2 * HALF_1 + 2)
     h3 = offset(h2, 2 * HALF_2 + 2)
     if s.doublings == 0:
@@ -280,8 +297,7 @@ def effects_drive(x: Audio, y: Audio, channel: i64, p: DriveCurves, s: DriveStat
         else:
             effects_double(two, s.past, 2 * frames, h1, HALF_1, s.even, offset(four, s.past))
             effects_double(four, s.past, 4 * frames, h2, HALF_2, s.even, s.wide)
-    times = 1 << s.doublings
-    first = 0
+    times, first = 1 << s.doublings, 0
     # the curve may change within the block
     while first < frames:
         end = first + 1
@@ -310,29 +326,14 @@ def effects_drive(x: Audio, y: Audio, channel: i64, p: DriveCurves, s: DriveStat
                 s.deep[n] = s.deep[count + n]
         first = end
     size = s.past + 4 * s.block
+    down, deep = offset(s.down, 2 * size), offset(s.down, 4 * size)
     if s.doublings == 3:
         effects_halve(s.wide, s.past, 4 * frames, h2, HALF_2, s.down, offset(s.down, size), s.even, s.wide)
     if s.doublings >= 2:
-        effects_halve(
-            s.wide, s.past, 2 * frames, h1, HALF_1, offset(s.down, 2 * size), offset(s.down, 3 * size), s.even, s.wide
-        )
+        effects_halve(s.wide, s.past, 2 * frames, h1, HALF_1, down, offset(down, size), s.even, s.wide)
     if s.doublings >= 1:
-        effects_halve(
-            s.wide, s.past, frames, h0, HALF_0, offset(s.down, 4 * size), offset(s.down, 5 * size), s.even, s.wide
-        )
-    pole = f64(0.0)
-    out = f64(1.0)
-    last = state[_TONE]
-    for n in range(frames):
-        if effects_moved(p.tone, n) == 1:
-            pole = effects_fall(1.0 / (TAU * f64(p.tone[n])), s.rate) if f64(p.tone[n]) < OPEN else 0.0
-        if effects_moved(p.level, n) == 1:
-            out = effects_gain(f64(p.level[n]))
-        v = f64(s.wide[n])
-        v = v + (last - v) * pole
-        last = effects_rest(v)
-        y[channel, n] = v * out
-    state[_TONE] = last
+        effects_halve(s.wide, s.past, frames, h0, HALF_0, deep, offset(deep, size), s.even, s.wide)
+    effects_drive_tone(channel, y, p, s.wide, state, s.rate)
 
 
 class Drive(Processor):
@@ -355,8 +356,7 @@ class Drive(Processor):
     )
 
     def prepare(self, spec: StreamSpec) -> None:
-        self._rate = float(spec.rate)
-        self._block = spec.block
+        self._rate, self._block = float(spec.rate), spec.block
         times = str(self.settings["oversampling"])
         self.latency, self._doublings = LATENCY[times], tuple(LATENCY).index(times)
         self._past = 2 * HALVES[0] + 4

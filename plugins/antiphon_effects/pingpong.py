@@ -13,9 +13,9 @@ from typing import NamedTuple
 import numpy as np
 
 from antiphon.api import IO, FileUse, Param, Processor, Step, StreamSpec
-from antiphon.api.kernels import Audio, f32, f32p, f64, f64p, i64, i64p, kernel, offset
+from antiphon.api.kernels import Audio, f32p, f64, f64p, i64, i64p, kernel, offset
 from antiphon_effects.shared import effects_fall, effects_finite, effects_moved, effects_rest, hertz, smooth_param
-from antiphon_effects.swept import FAINT, effects_read, effects_swing
+from antiphon_effects.swept import FAINT, READ_BATCH, effects_add_read, effects_put, effects_swing
 
 MAX_SECONDS = 8.0
 GLIDE = 0.12
@@ -45,68 +45,99 @@ class PingpongCurves(NamedTuple):
 
 
 class PingpongState(NamedTuple):
-    """The delay line with its state."""
+    """The delay line with its state. scratch: four numbers a frame, and `READ_BATCH`."""
 
     ring: f32p
     mask: i64
     state: f64p
+    scratch: f64p
     glide: f64
     ages: i64p
     rate: f64
 
 
 @kernel
-def effects_pingpong(x: Audio, y: Audio, p: PingpongCurves, line: PingpongState, per_beat: f64) -> None:
-    """y ← the echoes of x. `per_beat`: frames of a beat. ring: `mask` + 1 frames a channel."""
-    age = line.ages[0]
-    span = line.mask + 1
-    low_pole = f64(0.0)
-    high_pole = f64(0.0)
-    for n in range(y.frames):
-        wanted = f64(p.beats[n]) * per_beat if p.beats[n] > 0.0 else f64(p.time[n]) * line.rate
-        wanted = min(max(wanted, 8.0), MAX_SECONDS * line.rate)
-        lag = line.state[_LAG]
-        if lag == 0.0:
-            lag = wanted
-        by = (wanted - lag) * line.glide
-        by = max(-FASTEST, min(FASTEST, by))
-        lag = wanted if abs(wanted - lag) < 1e-3 else lag + by
-        line.state[_LAG] = lag
-        slow = line.state[_SLOW] + RATE_0 / line.rate
-        fast = line.state[_FAST] + RATE_1 / line.rate
-        line.state[_SLOW] = slow - math.floor(slow)
-        line.state[_FAST] = fast - math.floor(fast)
-        if p.flutter[n] > 0.0:
-            swing = effects_swing(line.state[_SLOW]) + 0.25 * effects_swing(line.state[_FAST])
-            lag = max(8.0, lag + f64(p.flutter[n]) * FLUTTER * line.rate * swing)
+def effects_pingpong_lags(p: PingpongCurves, s: PingpongState, per_beat: f64, frames: i64) -> i64:
+    """scratch ← the head's distance at each frame, and both filters' poles; returns the least distance."""
+    lows, highs = offset(s.scratch, frames), offset(s.scratch, 2 * frames)
+    low_pole, high_pole, shortest = f64(0.0), f64(0.0), s.mask
+    way, slow, fast = s.state[_LAG], s.state[_SLOW], s.state[_FAST]
+    for n in range(frames):
+        wanted = f64(p.beats[n]) * per_beat if p.beats[n] > 0.0 else f64(p.time[n]) * s.rate
+        wanted = min(max(wanted, 8.0), MAX_SECONDS * s.rate)
+        way = wanted if way == 0.0 else way
+        by = max(-FASTEST, min(FASTEST, (wanted - way) * s.glide))
+        way = wanted if abs(wanted - way) < 1e-3 else way + by
+        slow, fast = slow + RATE_0 / s.rate, fast + RATE_1 / s.rate
+        slow, fast = slow - math.floor(slow), fast - math.floor(fast)
+        swing = effects_swing(slow) + 0.25 * effects_swing(fast)
+        lag = max(8.0, way + f64(p.flutter[n]) * FLUTTER * s.rate * swing)
         if effects_moved(p.lowcut, n) == 1:
-            low_pole = effects_fall(1.0 / (TAU * f64(p.lowcut[n])), line.rate)
+            low_pole = effects_fall(1.0 / (TAU * f64(p.lowcut[n])), s.rate)
         if effects_moved(p.highcut, n) == 1:
-            high_pole = effects_fall(1.0 / (TAU * f64(p.highcut[n])), line.rate)
-        s = f64(p.cross[n])
-        middle = f64(0.0)
+            high_pole = effects_fall(1.0 / (TAU * f64(p.highcut[n])), s.rate)
+        s.scratch[n], lows[n], highs[n] = lag, low_pole, high_pole
+        shortest = min(shortest, i64(lag))
+    s.state[_LAG], s.state[_SLOW], s.state[_FAST] = way, slow, fast
+    return shortest
+
+
+@kernel
+def effects_pingpong_back(
+    y: Audio, c: i64, other: i64, first: i64, count: i64, p: PingpongCurves, s: PingpongState
+) -> None:
+    """The batch's last numbers of scratch ← what goes back to the line of channel c, filtered."""
+    lows, highs, backs = offset(s.scratch, y.frames), offset(s.scratch, 2 * y.frames), offset(s.scratch, 4 * y.frames)
+    one, two = s.state[_FILTERS + 2 * c], s.state[_FILTERS + 2 * c + 1]
+    for n in range(first, first + count):
+        back = f64(y[c, n]) + (f64(y[other, n]) - f64(y[c, n])) * f64(p.cross[n])
+        at = back + (one - back) * highs[n]
+        low = at + (two - at) * lows[n]
+        one, two = effects_rest(at), effects_rest(low)
+        backs[n - first] = at - low
+    s.state[_FILTERS + 2 * c], s.state[_FILTERS + 2 * c + 1] = one, two
+
+
+@kernel
+def effects_pingpong(x: Audio, y: Audio, p: PingpongCurves, s: PingpongState, per_beat: f64) -> None:
+    """y ← the echoes of x. `per_beat`: frames of a beat. ring: `mask` + 1 frames a channel.
+
+    In batches that end before what they write is read: so each step of the work is a loop of its own, in vectors.
+    """
+    age, frames, span = s.ages[0], y.frames, s.mask + 1
+    most = max(1, min(READ_BATCH, effects_pingpong_lags(p, s, per_beat, frames) - 1))
+    middles, backs = offset(s.scratch, 3 * frames), offset(s.scratch, 4 * frames)
+    for n in range(frames):
+        middles[n] = 0.0
+    for c in range(y.channels):
+        for n in range(frames):
+            middles[n] = middles[n] + effects_finite(x[c, n])
+    first = 0
+    while first < frames:
+        count = min(most, frames - first)
         for c in range(y.channels):
-            out = effects_read(offset(line.ring, c * span), line.mask, age + n, lag)
-            y[c, n] = out
-            middle = middle + effects_finite(x[c, n])
-        middle = middle / f64(y.channels)
+            for n in range(count):
+                backs[n] = 0.0
+            ring = offset(s.ring, c * span)
+            effects_add_read(ring, s.mask, age + first, offset(s.scratch, first), count, backs)
+            for n in range(count):
+                y[c, first + n] = backs[n]
         for c in range(y.channels):
             other = c + 1 - 2 * (c % 2)
             other = c if other >= y.channels else other
-            v = effects_finite(x[c, n])
-            if other != c:
-                v = v + ((middle if c % 2 == 0 else 0.0) - v) * s
-            back = f64(y[c, n]) + (f64(y[other, n]) - f64(y[c, n])) * s
-            place = _FILTERS + 2 * c
-            one = back + (line.state[place] - back) * high_pole
-            two = one + (line.state[place + 1] - one) * low_pole
-            line.state[place] = effects_rest(one)
-            line.state[place + 1] = effects_rest(two)
-            v = v + f64(p.feedback[n]) * (one - two)
-            # the tape: straight when soft, at most 2
-            v = v / math.sqrt(1.0 + 0.25 * v * v)
-            line.ring[c * span + ((age + n) & line.mask)] = f32(0.0) if abs(v) < FAINT else f32(v)
-    line.ages[0] = age + y.frames
+            effects_pingpong_back(y, c, other, first, count, p, s)
+            share = 1.0 / f64(y.channels) if c % 2 == 0 else 0.0
+            for n in range(count):
+                at = first + n
+                v = effects_finite(x[c, at])
+                v = v + (middles[at] * share - v) * (f64(p.cross[at]) if other != c else 0.0)
+                v = v + f64(p.feedback[at]) * backs[n]
+                # the tape: straight when soft, at most 2
+                v = v / math.sqrt(1.0 + 0.25 * v * v)
+                backs[n] = 0.0 if abs(v) < FAINT else v
+            effects_put(offset(s.ring, c * span), s.mask, (age + first) & s.mask, backs, count)
+        first = first + count
+    s.ages[0] = age + frames
 
 
 class Pingpong(Processor):
@@ -128,19 +159,16 @@ class Pingpong(Processor):
         self._mask = (1 << math.ceil(math.log2(MAX_SECONDS * spec.rate + FLUTTER * 2 * spec.rate + 8))) - 1
         self._ring = np.zeros((spec.channels, self._mask + 1), np.float32)
         self._state = np.zeros(_FILTERS + 2 * spec.channels, np.float64)
+        self._scratch = np.zeros(4 * spec.block + READ_BATCH, np.float64)
         self._glide = 1.0 - math.exp(-1.0 / (GLIDE * spec.rate))
         self._age = np.zeros(1, np.int64)
 
     def reset(self) -> None:
-        self._ring.fill(0.0)
-        self._state.fill(0.0)
-        self._age.fill(0)
+        for state in (self._ring, self._state, self._age):
+            state.fill(0)
 
     def step(self, io: IO) -> Step:
-        return effects_pingpong.step(
-            io.audio_in[0],
-            io.audio_out[0],
-            PingpongCurves._make(map(io.curve, PingpongCurves._fields)),
-            PingpongState(self._ring, self._mask, self._state, self._glide, self._age, self._rate),
-            io.time.frames_per_beat(self._rate),
-        )
+        curves = PingpongCurves._make(map(io.curve, PingpongCurves._fields))
+        kept = self._ring, self._mask, self._state, self._scratch, self._glide, self._age, self._rate
+        frames = io.time.frames_per_beat(self._rate)
+        return effects_pingpong.step(io.audio_in[0], io.audio_out[0], curves, PingpongState(*kept), frames)

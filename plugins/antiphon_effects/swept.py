@@ -178,29 +178,14 @@ class Swept(Processor):
         self._age = np.zeros(1, np.int64)
 
     def reset(self) -> None:
-        self._ring.fill(0.0)
-        self._state.fill(0.0)
-        self._age.fill(0)
+        for state in (self._ring, self._state, self._age):
+            state.fill(0)
 
     def step(self, io: IO) -> Step:
         step = io.time.beats_per_frame(self._rate)
-        feedback = io.curve("feedback") if "feedback" in io.cells else self._none
-        return effects_swept.step(
-            io.audio_in[0],
-            io.audio_out[0],
-            SweptCurves(
-                io.curve("rate"),
-                io.curve("beats"),
-                io.curve("delay"),
-                io.curve("depth"),
-                feedback,
-                io.curve("mix"),
-                io.curve("spread"),
-            ),
-            SweptState(self.voices, self._ring, self._mask, self._state, self._scratch, self._age, self._rate),
-            io.time.beat,
-            step,
-        )
+        curves = SweptCurves._make(io.curve(f) if f in io.cells else self._none for f in SweptCurves._fields)
+        kept = self.voices, self._ring, self._mask, self._state, self._scratch, self._age, self._rate
+        return effects_swept.step(io.audio_in[0], io.audio_out[0], curves, SweptState(*kept), io.time.beat, step)
 
 
 def swing(rate: float) -> tuple[Param, ...]:
@@ -336,18 +321,11 @@ class Phaser(Processor):
         self._age = np.zeros(1, np.int64)
 
     def reset(self) -> None:
-        self._state.fill(0.0)
-        self._sections.fill(0.0)
-        self._age.fill(0)
+        for state in (self._state, self._sections, self._age):
+            state.fill(0)
 
     def step(self, io: IO) -> Step:
-        step = io.time.beats_per_frame(self._rate)
-        return effects_phaser.step(
-            io.audio_in[0],
-            io.audio_out[0],
-            PhaserCurves._make(map(io.curve, PhaserCurves._fields)),
-            PhaserState(self._state, self._sections, self._age),
-            io.time.beat,
-            step,
-            self._rate,
-        )
+        x, y, step = io.audio_in[0], io.audio_out[0], io.time.beats_per_frame(self._rate)
+        curves = PhaserCurves._make(map(io.curve, PhaserCurves._fields))
+        state = PhaserState(self._state, self._sections, self._age)
+        return effects_phaser.step(x, y, curves, state, io.time.beat, step, self._rate)

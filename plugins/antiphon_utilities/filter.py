@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from antiphon.api import IO, Param, Processor, Step, StreamSpec
-from antiphon.api.kernels import Audio, f32p, f64, f64p, i64, i64p, kernel
+from antiphon.api.kernels import Audio, f32p, f64, f64p, i64, i64p, kernel, offset
 
 MODES = ("lowpass", "highpass", "bandpass", "notch")
 GRID = 16
@@ -20,8 +20,8 @@ PI = math.pi
 FAINT = 1e-25
 """Magnitude below which a state is set to 0, since denormal numbers are slow."""
 # places in `k`: coefficients, the parts of input, band and low in the output, where these are going and how fast, and
-# what the coefficients were computed for
-_A1, _A2, _A3, _M0, _M1, _M2, _T0, _T1, _T2, _SLIDE, _HERTZ, _Q, _SIZE = range(13)
+# what the coefficients were computed for; then what input and states add to the output and to the next states
+_A1, _A2, _A3, _M0, _M1, _M2, _T0, _T1, _T2, _SLIDE, _HERTZ, _Q, _MATRIX, _SIZE = *range(13), 21
 
 
 @kernel
@@ -55,37 +55,27 @@ def utilities_mix(kind: f64, q: f64, k: f64p, at_once: i64) -> None:
 
 
 @kernel
-def utilities_filter_pair(x: Audio, y: Audio, first: i64, last: i64, state: f64p, k: f64p) -> None:
+def utilities_matrix(k: f64p, m: f64p) -> None:
+    """m ← what input, band and low state add to the output, the next band state and the next low one."""
+    m[0] = k[_M0] + k[_M1] * k[_A2] + k[_M2] * k[_A3]
+    m[1] = k[_M1] * k[_A1] + k[_M2] * k[_A2]
+    m[2] = k[_M2] - k[_M2] * k[_A3] - k[_M1] * k[_A2]
+    m[3], m[4], m[5] = 2.0 * k[_A2], 2.0 * k[_A1] - 1.0, -2.0 * k[_A2]
+    m[6], m[7], m[8] = 2.0 * k[_A3], 2.0 * k[_A2], 1.0 - 2.0 * k[_A3]
+
+
+@kernel
+def utilities_filter_pair(x: Audio, y: Audio, first: i64, last: i64, state: f64p, m: f64p) -> None:
     """y[:, first:last] ← x filtered, two channels, constant parameters: all state is in registers."""
-    a1 = k[_A1]
-    a2 = k[_A2]
-    a3 = k[_A3]
-    m0 = k[_M0]
-    m1 = k[_M1]
-    m2 = k[_M2]
-    one0 = state[0]
-    two0 = state[1]
-    one1 = state[2]
-    two1 = state[3]
+    one0, two0, one1, two1 = state[0], state[1], state[2], state[3]
+    m0, m1, m2, m3, m4, m5, m6, m7, m8 = m[0], m[1], m[2], m[3], m[4], m[5], m[6], m[7], m[8]
     for n in range(first, last):
-        v0 = f64(x[0, n])
-        w0 = f64(x[1, n])
-        v3 = v0 - two0
-        w3 = w0 - two1
-        v1 = a1 * one0 + a2 * v3
-        w1 = a1 * one1 + a2 * w3
-        v2 = two0 + a2 * one0 + a3 * v3
-        w2 = two1 + a2 * one1 + a3 * w3
-        one0 = 2.0 * v1 - one0
-        one1 = 2.0 * w1 - one1
-        two0 = 2.0 * v2 - two0
-        two1 = 2.0 * w2 - two1
-        y[0, n] = m0 * v0 + m1 * v1 + m2 * v2
-        y[1, n] = m0 * w0 + m1 * w1 + m2 * w2
-    state[0] = one0
-    state[1] = two0
-    state[2] = one1
-    state[3] = two1
+        v, w = f64(x[0, n]), f64(x[1, n])
+        y[0, n] = m0 * v + (m1 * one0 + m2 * two0)
+        y[1, n] = m0 * w + (m1 * one1 + m2 * two1)
+        one0, two0 = m3 * v + (m4 * one0 + m5 * two0), m6 * v + (m7 * one0 + m8 * two0)
+        one1, two1 = m3 * w + (m4 * one1 + m5 * two1), m6 * w + (m7 * one1 + m8 * two1)
+    state[0], state[1], state[2], state[3] = one0, two0, one1, two1
 
 
 class FilterCurves(NamedTuple):
@@ -101,6 +91,13 @@ def utilities_filter(x: Audio, y: Audio, p: FilterCurves, state: f64p, k: f64p, 
     """y ← x filtered; `ages[0]` frames have gone since the reset. `state`: two numbers a channel."""
     age = ages[0]
     lead = age % GRID
+    m = offset(k, _MATRIX)
+    moved = 0 if y.channels == 2 and age > 0 else 1
+    for n in range(y.frames):
+        moved = moved + (1 if p.mode[n] != p.mode[0] or p.q[n] != p.q[0] else 0)
+    if moved == 0:
+        utilities_mix(p.mode[0], f64(p.q[0]), k, 0)
+    still = moved == 0 and k[_M0] == k[_T0] and k[_M1] == k[_T1] and k[_M2] == k[_T2]
     for piece in range((lead + y.frames + GRID - 1) // GRID):
         first = max(0, piece * GRID - lead)
         last = min(y.frames, (piece + 1) * GRID - lead)
@@ -109,15 +106,9 @@ def utilities_filter(x: Audio, y: Audio, p: FilterCurves, state: f64p, k: f64p, 
             for c in range(2 * y.channels):
                 v = state[c]
                 state[c] = 0.0 if abs(v) < FAINT else v
-        kind = p.mode[first]
-        still = y.channels == 2 and age > 0
-        for n in range(first, last):
-            still = still and p.mode[n] == kind and p.q[n] == p.q[first]
         if still:
-            utilities_mix(kind, f64(p.q[first]), k, 0)
-            still = k[_M0] == k[_T0] and k[_M1] == k[_T1] and k[_M2] == k[_T2]
-        if still:
-            utilities_filter_pair(x, y, first, last, state, k)
+            utilities_matrix(k, m)
+            utilities_filter_pair(x, y, first, last, state, m)
         else:
             for n in range(first, last):
                 utilities_mix(p.mode[n], f64(p.q[n]), k, 1 if age + n == 0 else 0)
@@ -125,16 +116,14 @@ def utilities_filter(x: Audio, y: Audio, p: FilterCurves, state: f64p, k: f64p, 
                 k[_M0] = k[_M0] + (k[_T0] - k[_M0]) * k[_SLIDE]
                 k[_M1] = k[_M1] + (k[_T1] - k[_M1]) * k[_SLIDE]
                 k[_M2] = k[_M2] + (k[_T2] - k[_M2]) * k[_SLIDE]
+                utilities_matrix(k, m)
                 for c in range(y.channels):
                     v0 = f64(x[c, n])
                     one = state[2 * c]
                     two = state[2 * c + 1]
-                    v3 = v0 - two
-                    v1 = k[_A1] * one + k[_A2] * v3
-                    v2 = two + k[_A2] * one + k[_A3] * v3
-                    state[2 * c] = 2.0 * v1 - one
-                    state[2 * c + 1] = 2.0 * v2 - two
-                    y[c, n] = k[_M0] * v0 + k[_M1] * v1 + k[_M2] * v2
+                    y[c, n] = m[0] * v0 + (m[1] * one + m[2] * two)
+                    state[2 * c] = m[3] * v0 + (m[4] * one + m[5] * two)
+                    state[2 * c + 1] = m[6] * v0 + (m[7] * one + m[8] * two)
     ages[0] = age + y.frames
 
 
