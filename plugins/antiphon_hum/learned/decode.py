@@ -91,8 +91,7 @@ class Live:
     follow: float = 0.1  # share of the distance by which the note's pitch follows the singer's in a hop
     settling: int = 15  # from its onset within which a note whose pitch moves is the same note, which is corrected
     last: int = 30  # from its onset after which a note is not corrected
-    wrong: float = 0.7  # semitones from the number that was sent to the pitch, from which on it is corrected
-    wrongs: int = 2  # for which it must be, within `settling`
+    wrong: float = 0.6  # semitones from the number that was sent to the pitch, from which on it is corrected
     catch: float = 0.2  # `follow` within `settling`
 
 
@@ -129,7 +128,7 @@ class NoteDecoder:
         self._since = self._rested = self._age = 99
         self._onset_age = -1
         self._peak = self._hint = 0.0
-        self._quiet = self._away = self._wrongs = 0
+        self._quiet = self._away = 0
         self._sounding = False
         self._line = self._before = self.pitch = -99.0
         self._key = 0.0
@@ -215,10 +214,8 @@ class NoteDecoder:
     def _settle(self, key: float, still: bool, far: bool) -> None:
         """Tracks the pitch of a note that has just begun."""
         live = self.live
-        self._wrongs = self._wrongs + 1 if still and self.number >= 0 and abs(key - self.number) > live.wrong else 0
-        if self._wrongs >= live.wrongs:
+        if still and self.number >= 0 and abs(key - self.number) > live.wrong:
             self._line = key
-            self._wrongs = 0
             self._correct()
         elif still and not far:
             self._line += live.catch * (key - self._line)
@@ -234,7 +231,7 @@ class NoteDecoder:
         self._sounding, self._line, self.pitch, self.number = True, key, key, -1
         self._since = self._age = ago
         self._onset_age = -1
-        self._quiet = self._away = self._wrongs = 0
+        self._quiet = self._away = 0
         self._rested = 99
 
     def all(self, answers: F32) -> list[LiveNote]:
