@@ -10,7 +10,7 @@ import soundfile
 from tests.each import each
 
 from antiphon.api import UsageError
-from antiphon.api.backends.cli import application, run_command
+from antiphon.api.backends.cli import run_command
 from antiphon.api.backends.files import MidiNote, MidiTrack, read_midi, write_midi
 from antiphon_models.learning.user_commands import command
 
@@ -104,7 +104,7 @@ def test_what_is_played_with_a_file_is_a_track_of_its_own(tmp_path: Path, capsys
         out = tmp_path / f"{mode}.mid"
         wishes = [word for wish in (f"mode={mode}", "bars=2", "pause=4", "meter=3") for word in ("-p", wish)]
         typed = ["run", "answer", str(tmp_path / "in.mid"), str(out), *wishes]
-        assert run_command(application(typed), typed) == 0
+        assert run_command(typed) == 0
         assert "meter, pause of answer have no effect on this file" in capsys.readouterr().err
         *kept, own = read_midi(out).tracks
         assert [track.notes for track in kept] == [track.notes for track in before]
