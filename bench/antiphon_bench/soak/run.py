@@ -44,7 +44,7 @@ class Pace:
 
     run: float
     patch: float = 60.0
-    kill: float = 600.0
+    kill: float = 60.0
     sample: float = 10.0
     settle: float = 300.0
     line: float = 60.0
@@ -58,7 +58,7 @@ class Pace:
         return Pace(
             run,
             patch=max(60.0 * share, min(60.0, 5.0)),
-            kill=max(600.0 * share, 5.0),
+            kill=max(60.0 * share, 5.0),
             sample=max(10.0 * share, 1.0),
             settle=300.0 * share,
             line=max(60.0 * share, 5.0),
@@ -90,8 +90,9 @@ class Soak:
         self._pace, self._out, self._home, self._seed = pace, out, home, seed
         self._temporary = home / "tmp"
         self._counts = CounterSums()
-        victims = ("workers", "engine", "control", "recorder", "synth", "zygotes")
-        self._victims = victims if models else victims[1:]
+        often = ("workers", "recorder", "synth", "zygotes") if models else ("recorder", "synth", "zygotes")
+        # what may grow with messages and patches lives for half an hour of the published run
+        self._victims = (*(often * 15)[:14], "engine", *(often * 15)[:14], "control")
 
     def run(self) -> dict[str, Any]:
         """Runs until its time is over, Ctrl-C, or the server's end; returns how it ended."""
