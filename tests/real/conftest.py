@@ -14,6 +14,7 @@ from typing import IO
 
 import pytest
 
+from antiphon.kernel.runtime.platform import end_before_exec
 from antiphon.kernel.runtime.processes.forked import run_forked
 from antiphon.kernel.supervisor.jack_server import forget_dead
 
@@ -80,7 +81,9 @@ def jackd(request: pytest.FixtureRequest) -> Iterator[Jackd]:
         patch.setenv("JACK_DEFAULT_SERVER", NAME)
         forget_dead()
         # not a pipe: jackd stops for good when nobody reads what it says of xruns
-        server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
+        server = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, preexec_fn=end_before_exec
+        )
         try:
             _wait_for(server, log)
             yield Jackd(NAME, rate, period, server.pid)
