@@ -287,6 +287,8 @@ class Plans:
 
     def engine_started(self, pid: int) -> None:
         """Sends a new engine the present plan with the present values, and the scheduled commands."""
+        if pid == self._engine and self._session.state.loading:
+            return  # `look_after` was first: what is scheduled would be sent twice
         self._engine = pid
         self._feedback.event("/engine/state", "starting", pid)
         self._events.publish("engine", pid=pid)
