@@ -1,10 +1,13 @@
 """What a plan is measured to cost, and what is said of it."""
 
+import json
+import mmap
 import os
 import select
 import signal
 import time
 from collections.abc import Iterator
+from itertools import count
 
 import pytest
 from tests.local import CATALOG
@@ -21,7 +24,7 @@ from antiphon.kernel.errors import PluginError
 from antiphon.kernel.graph.graph import NodeSpec
 from antiphon.kernel.plugins.checks import inspect_processor
 from antiphon.kernel.plugins.loader import Loaded
-from antiphon.kernel.runtime.platform import PORTABLE
+from antiphon.kernel.runtime.platform import PORTABLE, anonymous_file
 from antiphon.kernel.runtime.processes import scheduling
 from antiphon.kernel.runtime.processes.child_process import DEVICE_GONE, leave, socket_pair
 from antiphon.kernel.supervisor import watchdog
@@ -118,6 +121,15 @@ def test_a_node_is_measured_by_the_cpu_it_takes(asked: float) -> None:
 def test_its_first_block_and_the_clock_on_the_wall_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "thread_time_ns", lambda: Counted.now)
     assert try_node(NodeSpec("c", "counted"), catalog(), make, SPEC) == 1.0
+
+
+def test_what_every_trial_costs_is_no_cost_of_its_node(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock whose reading takes a fifth of a millisecond: a block of 64 frames has room for six of those."""
+    read = count(step=200_000)
+    monkeypatch.setattr(time, "thread_time_ns", lambda: next(read) + Counted.now)
+    nodes = [NodeSpec("s", "seeded"), NodeSpec("c", "counted")]
+    said = admission._try_all(nodes, plugins, {}, StreamSpec(48000, 64, 2), anonymous_file("trial", mmap.PAGESIZE))
+    assert json.loads(said) == {"costs": [0.0, 1.0]}
 
 
 def test_a_node_that_will_not_prepare_says_why() -> None:

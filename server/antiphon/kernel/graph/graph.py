@@ -13,8 +13,8 @@ from antiphon.kernel.graph.macros import Macro, macros_from_json, macros_to_json
 from antiphon.kernel.graph.names import BUSES, CUE, IN as IN, NAME as NAME, OUT as OUT, PAIRS, RESERVED as RESERVED
 from antiphon.kernel.runtime.suggestion import instead
 
-MAX_NODES = 256
-MAX_WIRES = 1024
+MAX_NODES = 512
+MAX_WIRES = 2048
 
 
 @dataclass(frozen=True, slots=True)
