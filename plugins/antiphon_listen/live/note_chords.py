@@ -74,7 +74,7 @@ class NoteChords:
             self.chord, self.named = found or begun, now
 
     def _begun(self, now: float) -> int:
-        """Chord that a bass begins which leaps down, as of an arpeggio, with the third heard most of late; 0 for none."""
+        """Chord begun by a bass that leaps down, as in an arpeggio, with the third heard most of late; 0 for none."""
         fade = math.exp(min(0.0, self._last - self._first) / _HEARD_DECAY)
         self._heard[:] = [fade * weight + new for weight, new in zip(self._heard, self._fresh, strict=True)]
         old = self._first - self._top_at > _BASS_SECONDS
