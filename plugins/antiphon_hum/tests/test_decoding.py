@@ -133,8 +133,10 @@ def test_a_pitch_that_drifts_is_followed_and_one_that_steps_is_another_note():
 
 def test_a_pitch_that_steps_without_an_onset_is_another_note():
     step = answers(rests(20, np.full(60, 60.0), np.full(60, 64.0), 20), [20])
-    assert [round(pitch) for _, _, pitch in decode_file(step)] == [60, 64]
     assert [round(pitch) for _, pitch in live_notes(step)] == [60, 64]
+    for line in ([60, 64], [35, 36], [96, 95]):  # the ends of its range show whether each pitch has its own cost
+        step = answers(rests(20, *(np.full(60, float(pitch)) for pitch in line), 20), [20])
+        assert [round(pitch) for _, _, pitch in decode_file(step)] == line
 
 
 def test_the_same_pitch_is_repeated_at_an_onset_and_not_without_one():

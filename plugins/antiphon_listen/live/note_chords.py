@@ -12,16 +12,17 @@ MEMORY_SECONDS = 8.0
 """Seconds after the last note that named a chord in which the sound does not name another."""
 _STRIKE_DECAY, _HELD_DECAY = 1.8, 1.0
 """Time constants in seconds of a struck note's weight, and of a sounding one's: an arpeggio is one chord."""
-_WHOLE, _PART, _OTHER = 0.1, 0.7, 0.7
-"""Factors of earlier notes' weights: where three pitch classes are struck at once; of the struck ones, where fewer
-are; and where one is outside the chord that sounds."""
+_WHOLE = 0.1
+"""Factor of earlier notes' weights where three pitch classes are struck at once."""
 _TRIAD, _BASS, _OUTSIDE = (1.0, 1.0, 0.8), 0.8, 0.8
 """Weights of root, third and fifth, of a root in the bass and of other notes. All are chosen on chords, strums and
 arpeggios of a recorded piano's and guitar's notes."""
-_MIN_SCORE = 0.4
-"""Minimum score, as a share of all weights."""
 _BASS_SECONDS, _OCTAVE = 2.0, 12
 """Seconds for which a bass counts after its note, and semitones from which on a note is its chord's, not its line's."""
+_LEAP, _STAY_SECONDS = 5, 0.5
+"""Least semitones down to a note that is a bass, and seconds in which one of the chord's own tones is its inversion."""
+_HEARD_DECAY, _FIFTHS = 15.0, 0.3
+"""Time constant in seconds of what was heard, and weight of a pitch class's neighbours by a fifth: those of its key."""
 
 
 class NoteChords:
@@ -30,13 +31,13 @@ class NoteChords:
     def __init__(self, rate: int) -> None:
         self._rate = rate
         self._began, self._velocities = [-1.0] * 128, [0.0] * 128
-        self._struck, self._fresh = [0.0] * 12, [0.0] * 12
+        self._struck, self._fresh, self._heard = [0.0] * 12, [0.0] * 12, [0.0] * 12
         self.clear()
 
     def clear(self) -> None:
-        self._began[:], self._struck[:] = [-1.0] * 128, [0.0] * 12
-        self._last = self._first = self._bass_at = 0.0
-        self._low = self._high = self._bass = -1
+        self._began[:], self._struck[:], self._heard[:] = [-1.0] * 128, [0.0] * 12, [0.0] * 12
+        self._last = self._first = self._bass_at = self._top_at = 0.0
+        self._low = self._high = self._bass = self._before = self._top = -1
         self.chord, self.named, self.due = 0, -math.inf, math.inf
 
     def add(self, event: Event, sample: int) -> None:
@@ -56,6 +57,7 @@ class NoteChords:
     def name(self, sample: int) -> None:
         """Names the chord at `due`."""
         now, self.due = sample / self._rate, math.inf
+        begun = self._begun(now)
         together, lowest = self._together()
         weights = self._weights(now)
         total, best, found = sum(weights), 0.0, 0
@@ -68,8 +70,29 @@ class NoteChords:
             score += _BASS * own[0] * (lowest % 12 == tones[0])
             if score > best:
                 best, found = score, chord
-        if found and best >= _MIN_SCORE * total:
-            self.chord, self.named = found, now
+        if found or begun:
+            self.chord, self.named = found or begun, now
+
+    def _begun(self, now: float) -> int:
+        """Chord begun by a bass that leaps down, as in an arpeggio, with the third heard most of late; 0 for none."""
+        fade = math.exp(min(0.0, self._last - self._first) / _HEARD_DECAY)
+        self._heard[:] = [fade * weight + new for weight, new in zip(self._heard, self._fresh, strict=True)]
+        old = self._first - self._top_at > _BASS_SECONDS
+        top = self._before if old else self._top
+        leaps = self._low <= min(self._before - _LEAP, top - _OCTAVE)
+        self._before = self._high
+        if old or self._high >= top:
+            self._top, self._top_at = self._high, self._first
+        root = self._low % 12
+        own = _tones(self.chord) if self.chord else ()
+        stays = root in own and (root == own[0] or now - self.named < _STAY_SECONDS)
+        minor, major = (
+            self._heard[third] + _FIFTHS * (self._heard[(third + 5) % 12] + self._heard[(third + 7) % 12])
+            for third in ((root + 3) % 12, (root + 4) % 12)
+        )
+        chord = root + (1 if major > minor else 13)
+        strange = any(weight > 0.0 and pitch not in _tones(chord) for pitch, weight in enumerate(self._fresh))
+        return 0 if not leaps or stays or strange or minor == major else chord
 
     def _is_chord(self, tones: tuple[int, int, int], together: set[int], lowest: int) -> bool:
         """Whether a triad's tones sound together, if only a third above its root: those of a melody do not."""
@@ -94,12 +117,8 @@ class NoteChords:
 
     def _weights(self, now: float) -> list[float]:
         """Weights of the pitch classes of what was struck and sounds."""
-        own = _tones(self.chord) if self.chord else range(12)
-        whole = sum(weight > 0.0 for weight in self._fresh) >= 3
-        held = _WHOLE if whole else 1.0
-        if any(weight > 0.0 and pitch not in own for pitch, weight in enumerate(self._fresh)):
-            held *= _OTHER
-        fade = held * (1.0 if whole else _PART) * math.exp(min(0.0, self._last - self._first) / _STRIKE_DECAY)
+        held = _WHOLE if sum(weight > 0.0 for weight in self._fresh) >= 3 else 1.0
+        fade = held * math.exp(min(0.0, self._last - self._first) / _STRIKE_DECAY)
         self._last = self._first
         self._struck[:] = [fade * weight + new for weight, new in zip(self._struck, self._fresh, strict=True)]
         weights = list(self._struck)

@@ -97,18 +97,21 @@ def each(step: float, *notes: tuple[int, ...], held: float = 0.0) -> Played:
 
 
 def test_notes_name_a_chord_once_its_others_had_time_to_come() -> None:
-    """C with a harmonic of its bass, A minor key by key while its G is let go late, a fifth, a cluster."""
+    """C with a harmonic of its bass, A minor key by key while its G is let go late, a fifth below, a cluster."""
     played: Played = [(0.5, 2.5, (48, 52, 82)), (0.5, 2.6, (55,)), (2.5, 4.5, (45, 60)), (2.55, 4.5, (64,))]
     played += [(4.5, 6.5, (50, 57)), (6.5, 8.5, (60, 61, 62))]
-    assert named(played, NoteChords(1000)) == [(560, "C:maj"), (2560, "A:min")]
+    assert named(played, NoteChords(1000)) == [(560, "C:maj"), (2560, "A:min"), (4560, "D:min")]
 
 
+SLOW = tuple((note,) for note in (48, 60, 64, 45, 57, 64, 41, 57, 60) * 2)
+"""Arpeggios of which one note sounds at a time."""
 SCALE = tuple((note,) for note in (60, 62, 64, 65, 67, 69, 71, 72))
 
 
 @pytest.mark.parametrize(
     ("played", "chords"),
     [
+        (each(0.4, *SLOW), ["A:min", "F:maj", "C:maj", "A:min", "F:maj"]),
         (each(1.0, (60,)), []),
         (each(1.0, (48, 55)), []),
         (each(1.0, (52, 60)), []),
@@ -119,7 +122,7 @@ SCALE = tuple((note,) for note in (60, 62, 64, 65, 67, 69, 71, 72))
         (each(0.5, *SCALE), []),
         (each(0.25, *SCALE), []),
         (each(1.0, (60,), (64,), (62,), (65,), (64,), (67,)), []),
-        (each(0.5, (36,), (64, 67), (64, 67), (31,), (59, 65), (59, 65)), ["C:maj", "C:maj", "G:maj"]),
+        (each(0.5, (36,), (64, 67), (64, 67), (31,), (59, 65), (59, 65)), ["C:maj"] * 2 + ["G:maj"] * 3),
     ],
 )
 def test_what_sounds_together_is_a_chord_and_a_melody_is_none(played: Played, chords: list[str]) -> None:
