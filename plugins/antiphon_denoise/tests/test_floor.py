@@ -2,6 +2,7 @@
 
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -76,14 +77,23 @@ def test_in_steady_noise_the_mask_is_trusted_and_of_told_noise_nothing_is_asked(
         assert hear(tmp_path / "in.wav", values, fired).told is None
 
 
-SPOKEN = [(0.6, "unknown", True), (0.6, None, True), (0.63, "electronic", False), (0.2, "unknown", False)]
+SPOKEN = [
+    (0.6, {"genre": "unknown", "content": "noise"}, True),
+    (0.6, {}, True),
+    (0.63, {"genre": "electronic", "content": "music"}, False),
+    (0.2, {"genre": "unknown", "content": "noise"}, False),
+    (0.0, {"genre": "unknown", "content": "speech"}, True),
+    (0.7, {"genre": "unknown", "content": "voice", "content_sure": 0.9}, False),
+    (0.6, {"genre": "unknown", "content": "voice", "content_sure": 0.7}, True),
+    (0.995, {"genre": "hip hop", "content": "music"}, True),
+]
 
 
-@each("found", [*SPOKEN, (0.995, "hip hop", True)])
-def test_pauses_and_syllables_are_speech_where_no_genre_is_heard_or_they_are_sure(
-    found: tuple[float, str | None, bool],
+@each("found", SPOKEN)
+def test_speech_is_spoken_by_a_classifier_or_by_its_syllables_and_not_sung(
+    found: tuple[float, dict[str, Any], bool],
 ) -> None:
-    given = {"character": {"speechiness": found[0]}, "genre": {"genre": found[1]}}
+    given = {"character": {"speechiness": found[0]}, "genre": found[1]}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(hearing, "analyses", lambda: given)
         patch.setattr(hearing, "analyse_file", lambda _, names: {names[0]: (1, given[names[0]], "")})
