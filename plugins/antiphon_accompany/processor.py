@@ -110,7 +110,9 @@ class Accompany(Processor):
         if self._next is None:
             self._next = math.ceil(time.beat - _EARLY * per_frame)
             self._begin(self._next, time.beat)
-        at, quiet, live = 0, True, self._harmony.is_live(int(io.at("lookahead", 0)))
+        # the left hand is known ahead in no file
+        live = str(io.at("follow", 0)) in ("chords", "both") or self._harmony.is_live(int(io.at("lookahead", 0)))
+        at, quiet = 0, True
         # order at one frame: ends of notes, live the player's note, the beat's chord, the player's note, beginnings
         while True:
             next_offset = events[at].offset if at < len(events) else _NEVER

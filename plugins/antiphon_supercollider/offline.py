@@ -71,7 +71,7 @@ class OfflineTurns:
     def __init__(self, folder: Path, live: int) -> None:
         self._live = live
         self._folder, self._turn, self._begun = folder, 0, 0
-        self._previous_events = b""
+        self._previous: list[_Track] = []
 
     def begin(self) -> None:
         # a worker that knows another turn's tracks is not this one's
@@ -85,26 +85,27 @@ class OfflineTurns:
         use_backend(BackendChoice(REPLAY_INFO if self._live else INFO, settings))
 
     def done(self, frames: int, rate: int) -> bool:
-        """True if the pass was the last: its events equal those of the pass before it."""
+        """True if the pass was the last: the events of each track equal those of the pass before it."""
         path = self._folder / TOLD.format(self._turn)
-        events = path.read_bytes() if path.exists() else b""
-        if (self._turn and events == self._previous_events) or self._turn == MAX_TURNS or b'"event"' not in events:
+        tracks = _tracks(path) if path.exists() else []
+        # nodes that are run beside each other tell theirs in any order
+        same = self._turn and tracks == self._previous
+        if same or self._turn == MAX_TURNS or not any(track.hops for track in tracks):
             self.begin()
             return True
-        self._previous_events = events
+        self._previous = tracks
         before = ahead(rate, self._live, self._live) if self._live else AHEAD
-        render(path, frames, rate, lambda track: self._folder / SOUND.format(self._turn, track), before)
+        render(tracks, frames, rate, lambda track: self._folder / SOUND.format(self._turn, track), before)
         self._turn += 1
         return False
 
 
-def render(events: Path, frames: int, rate: int, into: Callable[[int], Path], before: int = AHEAD) -> None:
-    """Renders a pass's events by `scsynth -N`, one sound a track, at the path returned by `into`.
+def render(tracks: list[_Track], frames: int, rate: int, into: Callable[[int], Path], before: int = AHEAD) -> None:
+    """Renders a pass's tracks by `scsynth -N`, one sound a track, at the path returned by `into`.
 
     `before`: frames by which messages precede their hop. Raises EngineError: scsynth fails, or there are too many
     tracks.
     """
-    tracks = _tracks(events)
     if len(tracks) > MAX_TRACKS:
         raise EngineError(f"scsynth renders {MAX_TRACKS} synth nodes at most, and there are {len(tracks)}")
     outputs = 2 * len(tracks)

@@ -79,6 +79,15 @@ def chords_of(notes: Notes, parts: Sequence[Section], end: float) -> list[ChordS
     return found[::-1]
 
 
+def top_line(notes: Notes) -> list[BeatNote]:
+    """Notes that begin as the highest of what sounds: the melody of a line with chords."""
+    top = np.zeros(round(max((note.end for note in notes), default=0.0) * _FINE) + 2, np.int64)
+    for note in notes:
+        part = top[round(note.start * _FINE) : max(round(note.start * _FINE) + 1, round(note.end * _FINE))]
+        np.maximum(part, note.pitch, out=part)
+    return [note for note in notes if note.pitch >= top[round(note.start * _FINE)]]
+
+
 def without_clashes(notes: Notes, given: Notes) -> list[BeatNote]:
     """Notes of an accompaniment without those a semitone from the file's own.
 

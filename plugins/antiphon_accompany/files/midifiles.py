@@ -18,7 +18,7 @@ from antiphon.api.backends.files import MidiTimes, chord_text, conductor, melody
 from antiphon_accompany.band.levels import FULL, VOLUME, midi_volume
 from antiphon_accompany.band.notes import BeatNote
 from antiphon_accompany.band.styles import Style, load, parts_of, shipped_style
-from antiphon_accompany.files.file_chords import FILE, chords_of, has_harmony, without_clashes
+from antiphon_accompany.files.file_chords import FILE, chords_of, has_harmony, top_line, without_clashes
 from antiphon_accompany.files.offline import (
     HeardHarmony,
     PartLevel,
@@ -176,7 +176,8 @@ def accompany_midi(
     calls = _calls(fires, times, ending, source.name)
     heard = HeardHarmony()
     listens = options.get("follow") == "listen"
-    notes = [] if listens else accompany_file(given.melody, options, given.tempo, parts, None, spans, calls, heard)
+    tune = top_line(given.melody) if own_chords else given.melody
+    notes = [] if listens else accompany_file(tune, options, given.tempo, parts, None, spans, calls, heard)
     if own_chords:
         notes = without_clashes(notes, [*given.melody, *given.others])
     if not notes:

@@ -268,6 +268,7 @@ def test_a_fifth_and_a_lone_root_are_chords(follow: str) -> None:
         heard = [e.number % 12 for _, e in on(events, "pad", since, until)]
         assert heard, since
         assert set(heard) <= tones
+    assert accompany_file(keys, {**settings, "humanise": 0.0})[0].start == 0.0, "on the first beat of a file too"
 
 
 def test_a_roll_over_the_beat_is_one_chord() -> None:
