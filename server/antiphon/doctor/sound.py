@@ -109,7 +109,8 @@ def checks() -> Iterator[Finding]:
         yield Finding("sound", "works", text)
     else:
         text = "no sound card: serve runs on the software clock, with --input FILE and --record FILE"
-        yield Finding("sound", "limited", text, "plug one in; antiphon devices lists what is seen")
+        fix = GET_PORTAUDIO if report.portaudio_problem else "plug one in; antiphon devices lists what is seen"
+        yield Finding("sound", "limited", text, fix)
 
 
 def _default(devices: list[Device], flag: str) -> str:
