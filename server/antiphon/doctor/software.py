@@ -137,7 +137,8 @@ def check_voices() -> Iterator[Finding]:
 
     found = [] if extras.missing(["hibari", "onnx", "onnxruntime"]) else ["neural"]
     found += ["espeak-ng"] if find_library("espeak-ng") else []
-    fix = f"{' and '.join(extras.commands('hibari'))} for the neural one; sudo apt-get install espeak-ng for any language"
+    neural = " and ".join(extras.commands("hibari"))
+    fix = f"{neural} for the neural one; sudo apt-get install espeak-ng for any language"
     if len(found) == 2:
         yield Finding("voices that sing", "works", ", ".join(found))
     else:
