@@ -22,8 +22,6 @@ from antiphon_host.card import VERSION, PluginCard
 from antiphon_host.folders import allowed
 
 KINDS = ("lv2", "clap", "vst3")
-SECONDS = 20.0
-"""Timeout in seconds of the first description of a plugin."""
 LOOP_SECONDS = 4.0
 """Timeout in seconds on an event loop, for all consecutive descriptions together."""
 TRIED_SECONDS = 60.0
@@ -107,26 +105,19 @@ def _stamp(library: str) -> list[int]:
     return []
 
 
-def _described(*words: str, seconds: float | None = SECONDS) -> Iterator[PluginCard]:
-    """Descriptions from a separate process; each is cached."""
+def _described(*words: str) -> Iterator[PluginCard]:
+    """Descriptions from a separate process, which limits the time of each; each is cached."""
     child = start_helper("antiphon_host.describe", *words, stdout=subprocess.PIPE, start_new_session=True)
     try:
-        if seconds is not None:
-            output, _ = child.communicate(timeout=seconds)
-            lines: Any = output.splitlines()
-        else:
-            lines = child.stdout
-        for line in lines:
+        assert child.stdout is not None
+        for line in child.stdout:
             card = PluginCard.of(json.loads(line))
             _keep(card)
             yield card
-    except subprocess.TimeoutExpired:
-        yield PluginCard(words[0], problem=f"was not described within {seconds:g} s")
     finally:
         child.kill()
         child.wait()
-        if child.stdout is not None:
-            child.stdout.close()
+        child.stdout.close()
 
 
 def _keep(card: PluginCard) -> None:
@@ -183,6 +174,6 @@ class ScanService:
 
     def lines(self, kinds: Sequence[str] = KINDS) -> Iterator[str]:
         """A line for each plugin, address first; those that cannot be hosted with the reason."""
-        for card in _described(*(f"{kind}:" for kind in kinds), seconds=None):
+        for card in _described(*(f"{kind}:" for kind in kinds)):
             shape = f"{card.ins} in, {card.outs} out{', notes' if card.notes else ''}, {len(card.controls)} parameters"
             yield f"{card.address}  {card.name}  {f'not hosted: {card.problem}' if card.problem else shape}"

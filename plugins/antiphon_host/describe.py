@@ -116,8 +116,6 @@ def _how(end: ForkedEnd) -> str:
 
 def _test_plugin(address: str, read: Callable[[], PluginCard]) -> bytes:
     """Child process: describes a plugin, creates it, and plays four hops of silence."""
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    signal.setitimer(signal.ITIMER_REAL, SECONDS + 1.0)
     limit_resources(data=MEMORY)
     card = PluginCard(address)
     try:

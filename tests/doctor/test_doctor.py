@@ -151,6 +151,7 @@ def test_missing_libraries_come_with_the_command_that_brings_them(monkeypatch):
     monkeypatch.setattr(sound, "ask", lambda: gone)
     found = {f.subject: f for f in sound.checks()}
     assert found["PortAudio"].mend == "sudo apt-get install libportaudio2"
+    assert found["sound"].mend == found["PortAudio"].mend
     assert found["JACK"].mend == "sudo apt-get install jackd2"
     assert any("apt-get install libportaudio2" in line for line in listing(gone))
     assert any("apt-get install jackd2" in line for line in listing(gone))

@@ -145,3 +145,13 @@ def test_the_card_that_plays_is_not_looked_for(monkeypatch):
     chosen, found = probe.device_settings(settings, "card", 44100, 0, "portaudio")
     assert (chosen.input, chosen.output, found.rate, found.block) == (OF_OUTPUT, "card", 44100, settings.block)
     assert isinstance(probe.device_settings(settings, "card", 0, 0, "jack")[1], float)
+
+
+def test_without_portaudio_it_is_not_said_that_there_is_no_card(monkeypatch):
+    def missing():
+        raise EngineError("the PortAudio library is missing; install it")
+
+    monkeypatch.setenv("JACK_DEFAULT_SERVER", "antiphon-no-such-server")
+    monkeypatch.setattr(portaudio, "load_library", missing)
+    found = probe._look(ServeSettings())
+    assert (found.driver, found.note.partition(";")[0]) == ("headless", "the PortAudio library is missing")

@@ -53,6 +53,8 @@ def test_add_behind_a_node_takes_over_what_it_fed():
     assert set(drawn(graph)) == {"in.in>a.in", "a.out>c.in", "c.out>b.in", "b.out>out.out"}
     first = chain("a").add(NodeSpec("c", "gain"), CATALOG, IN)
     assert set(drawn(first)) == {"in.in>c.in", "c.out>a.in", "a.out>out.out"}
+    beside = chain("a", "b").add(NodeSpec("k", "keys"), CATALOG, "a")
+    assert set(drawn(beside)) == {"in.in>a.in", "a.out>b.in", "k.out>b.in", "b.out>out.out"}
 
 
 def test_add_behind_what_has_no_sound_wires_nothing():

@@ -134,7 +134,8 @@ def test_a_forked_child_gives_bytes_and_prints_nothing(capfd: pytest.CaptureFixt
 
 def test_an_interpreter_that_does_not_start_is_late_and_gives_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(forked, "PORTABLE", True)
-    monkeypatch.setattr(forked, "START_SECONDS", 1e-6)
+    monkeypatch.setattr(forked, "START_SECONDS", 0.1)
+    monkeypatch.setattr(forked, "start_function", lambda *_: os.spawnlp(os.P_NOWAIT, "sleep", "sleep", "1000"))
     assert run_forked(os.getcwdb, 60.0, 100) == ForkedEnd(b"", forked.START_SECONDS, -signal.SIGKILL)
 
 

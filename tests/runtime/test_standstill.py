@@ -1,5 +1,6 @@
 """Who is to blame for time without progress: what a process computed and slept, not what it waited for a processor."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -7,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from antiphon.kernel.runtime.processes import scheduling
-from antiphon.kernel.runtime.processes.scheduling import Standstill, ThreadTimes
+from antiphon.kernel.runtime.processes.scheduling import Patience, Standstill, ThreadTimes
 
 MS = 1_000_000
 
@@ -33,6 +34,25 @@ def test_a_process_that_is_kept_from_running_does_not_stand_still(
         now[0] += 1
         found = still.look(1, 5)
     assert found == blamed * MS
+
+
+@pytest.mark.parametrize("waits", [True, False])
+def test_the_seconds_of_a_process_are_none_in_which_it_waits_for_a_processor(
+    monkeypatch: pytest.MonkeyPatch, waits: bool
+) -> None:
+    monkeypatch.setattr(scheduling, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(scheduling, "thread_times", lambda _pid: {"1": ThreadTimes(0, 0, waits)})
+    looks: list[int] = []
+    read, write = os.pipe()
+
+    def meanwhile() -> None:
+        looks.append(1)
+        if len(looks) == 20:  # it answers, late
+            os.write(write, b"!")
+
+    assert Patience(0.05).hears(read, 1, meanwhile) == waits
+    for end in (read, write):
+        os.close(end)
 
 
 def test_the_times_of_a_real_process() -> None:

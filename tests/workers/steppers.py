@@ -7,6 +7,7 @@ import ctypes
 import functools
 import json
 import os
+import signal
 import sys
 import threading
 import time
@@ -140,6 +141,15 @@ class Joins(Echo):
     def __init__(self, spec):
         if not os.path.exists(spec.settings["by"]):
             raise Unanswered("nobody answers there")
+
+
+class Stopped(Echo):
+    """Stops its process, until there is a file that tells of it."""
+
+    def __init__(self, spec):
+        if not os.path.exists(spec.settings["by"]):
+            with open(spec.settings["by"], "wb"):
+                os.kill(os.getpid(), signal.SIGSTOP)
 
 
 class Slow(Echo):

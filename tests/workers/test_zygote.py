@@ -16,8 +16,8 @@ from tests.workers.rig import Rig, gone, hops, pid, put, runs, through, words
 from tests.workers.steppers import pole, spec
 
 from antiphon.kernel.errors import WorkerError, WorkerLost
-from antiphon.kernel.workers import pool as pools
-from antiphon.kernel.workers.arena import FIRST_KINDS, MAX_KINDS, Arena, State, WorkerWord
+from antiphon.kernel.workers import pool as pools, zygote
+from antiphon.kernel.workers.arena import FIRST_KINDS, MAX_KINDS, Arena, Bells, State, WorkerWord
 from antiphon.kernel.workers.spec import WorkerSpec
 from antiphon.kernel.workers.status import Health, news, state_of, wanted_zygotes, workers
 from antiphon.kernel.workers.stream import HopStart
@@ -237,6 +237,20 @@ def test_a_zygote_imports_what_the_workers_of_its_kind_name() -> None:
     wanted(arena, WorkerSpec("lute", "lute:Lute", zygote="lute", imports="lute.heavy"))
     assert module_of("lute", arena) == "lute.heavy"
     assert module_of("torch", arena) == "torch"
+
+
+def test_a_worker_that_is_stopped_while_it_starts_is_started_again_and_runs(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(zygote, "_READY_SECONDS", 0.5)
+    arena, bells = Arena.create(1), Bells.make()
+    its = wanted(arena, spec("Stopped", settings={"by": str(tmp_path / "stopped")}))
+    parent = zygote.Zygote("none", arena, bells)
+    try:
+        for state in (State.WAITING, State.RUNNING):
+            until(lambda: parent.look() or its[WorkerWord.STATE] == state, 60.0, f"it is {state.name}")  # noqa: B023
+            assert arena.entries[0].reason == ("was not ready within 0.5 s" if state == State.WAITING else "")
+    finally:
+        its[WorkerWord.WANTED] = its[WorkerWord.LEFT_NS] = 0
+        until(lambda: parent.look() or its[WorkerWord.STATE] == State.NONE, 60.0, "it ends")
 
 
 def describe(said: dict[str, Any], own: tuple[int, ...], settings: dict[str, Any]) -> dict[str, Any]:

@@ -33,7 +33,7 @@ def devices(
 ) -> None:
     """List JACK's ports, PortAudio's devices and MIDI ports, as options take them: a part of the name is enough.
 
-    `--use` takes a number or a name of the list, `jack`, `jack:SERVER` or `headless`.
+    `--use` takes a number or a name of the list, `jack`, `jack:SERVER`, `portaudio` or `headless`.
     """
     if use:
         _use(use, rate, block, ports.osc_port(osc_port, http_port))

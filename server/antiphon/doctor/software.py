@@ -137,11 +137,23 @@ def check_voices() -> Iterator[Finding]:
 
     found = [] if extras.missing(["hibari", "onnx", "onnxruntime"]) else ["neural"]
     found += ["espeak-ng"] if find_library("espeak-ng") else []
-    fix = "pip install antiphon[sing] for the neural one; apt-get install espeak-ng for any language"
+    neural = " and ".join(extras.commands("hibari"))
+    fix = f"{neural} for the neural one; sudo apt-get install espeak-ng for any language"
     if len(found) == 2:
         yield Finding("voices that sing", "works", ", ".join(found))
     else:
         yield Finding("voices that sing", "limited" if found else "missing", ", ".join(found) or "none", fix)
+
+
+def check_lilv() -> Iterator[Finding]:
+    """The library that describes LV2 plugins of others."""
+    from ctypes.util import find_library
+
+    if find_library("lilv-0"):
+        yield Finding("lilv", "works", "describes LV2 plugins; antiphon plugins --scan lists those that are here")
+    else:
+        text = "not installed; LV2 plugins of others need it, CLAP ones do not"
+        yield Finding("lilv", "missing", text, "sudo apt-get install liblilv-0-0")
 
 
 def check_weights() -> Iterator[Finding]:
@@ -214,4 +226,5 @@ CHECKS = (
     check_pipeline,
     check_synths,
     check_voices,
+    check_lilv,
 )

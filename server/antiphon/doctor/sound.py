@@ -16,7 +16,7 @@ from antiphon.kernel.errors import EngineError
 from antiphon.kernel.runtime.processes.helper_process import command, environment
 from antiphon.kernel.runtime.settings import RATES
 
-TIMEOUT_SECONDS = 15.0
+TIMEOUT_SECONDS = 60.0
 START_JACK = "jackd -d alsa, if you want JACK (jackd -d dummy without a sound card)"
 GET_PORTAUDIO = "sudo apt-get install libportaudio2"
 GET_JACK = "sudo apt-get install jackd2"
@@ -109,7 +109,8 @@ def checks() -> Iterator[Finding]:
         yield Finding("sound", "works", text)
     else:
         text = "no sound card: serve runs on the software clock, with --input FILE and --record FILE"
-        yield Finding("sound", "limited", text, "plug one in; antiphon devices lists what is seen")
+        fix = GET_PORTAUDIO if report.portaudio_problem else "plug one in; antiphon devices lists what is seen"
+        yield Finding("sound", "limited", text, fix)
 
 
 def _default(devices: list[Device], flag: str) -> str:

@@ -38,7 +38,7 @@ from antiphon.kernel.workers.low_latency_events import EventWriter
 from antiphon.kernel.workers.status import workers
 
 log = logging.getLogger("antiphon.control")
-READY_TIMEOUT = 15.0
+READY_TIMEOUT = 90.0
 DEFAULT_PATCH = "through"
 
 

@@ -75,7 +75,10 @@ class Graph:
         return any(n.name == name for n in self.nodes)
 
     def add(self, node: NodeSpec, catalog: Catalog, after: str | None = None) -> Graph:
-        """The graph with `node`, which takes over the outgoing audio wires of `after`, or without wires."""
+        """The graph with `node`, which takes over the outgoing audio wires of `after`, or without wires.
+
+        One without audio inputs, an instrument, is mixed to where those wires lead.
+        """
         check_name(node.name)
         if self.has(node.name):
             raise PatchError(f"there is a node {node.name!r} already; choose another name")
@@ -88,10 +91,11 @@ class Graph:
         into, out_of = info.first("audio", "in"), info.first("audio", "out")
         wires: list[Wire] = list(self.wires)
         source = self._audio_source(after, catalog)
-        if into is not None and out_of is not None and source is not None:
+        if out_of is not None and source is not None:
             outgoing = [w for w in wires if w.source == source]
-            wires = [w for w in wires if w.source != source]
-            wires.append(Wire(source, End(node.name, into.name)))
+            if into is not None:
+                wires = [w for w in wires if w.source != source]
+                wires.append(Wire(source, End(node.name, into.name)))
             wires += [Wire(End(node.name, out_of.name), w.dest) for w in outgoing]
         nodes = (*self.nodes[:place], node, *self.nodes[place:])
         return replace(self, nodes=nodes, wires=tuple(wires))

@@ -164,9 +164,9 @@ def check_zeros(processor: Processor) -> None:
     render(processor, spec, np.zeros((spec.channels, sum(sizes)), np.float32), blocks=sizes)
 
 
-def in_child(task: Callable[[], str], limit: float) -> str:
-    """Result of a task in a forked child of `limit` s: its text, exception, or how the child ended."""
-    end = run_forked(partial(_answer, task), limit, MAX_ANSWER)
+def in_child(task: Callable[[], str], limit: float, meanwhile: Callable[[], object] | None = None) -> str:
+    """Result of a task in a forked child, as `run_forked`: its text, exception, or how the child ended."""
+    end = run_forked(partial(_answer, task), limit, MAX_ANSWER, meanwhile)
     if end.late:
         return f"its check took longer than {end.late:g} s"
     if end.data[:1] == b"+":

@@ -32,6 +32,7 @@ from antiphon.kernel.runtime import importing
 from antiphon.kernel.runtime.importing import Factory, reason_of, resolve
 from antiphon.kernel.runtime.platform import limit_resources
 from antiphon.kernel.runtime.processes.helper_channel import HelperChannel
+from antiphon.kernel.runtime.processes.scheduling import LOOK_SECONDS, Patience
 from antiphon.kernel.workers.pool import without_workers
 
 NICE = 10
@@ -65,13 +66,17 @@ def main() -> None:
     compile_all()
     channel.send(BEGUN)
 
+    patience = Patience(check.limit)
+
     def late(_number: int, frame: FrameType | None) -> None:
+        if not patience.ended(os.getpid()):
+            return
         signal.setitimer(signal.ITIMER_REAL, 0)
         channel.send({"problem": f"its check took longer than {check.limit:g} s{_where(frame, check)}"})
         os._exit(0)  # it may catch what is raised here
 
     signal.signal(signal.SIGALRM, late)
-    signal.setitimer(signal.ITIMER_REAL, check.limit)
+    signal.setitimer(signal.ITIMER_REAL, LOOK_SECONDS, LOOK_SECONDS)
     try:
         answer = _checked(check)
     except BaseException as error:

@@ -15,6 +15,7 @@ from antiphon.kernel.engine.drivers.probe import Found, probe
 from antiphon.kernel.errors import AntiphonError, EngineError
 from antiphon.kernel.runtime.platform import short_slices
 from antiphon.kernel.runtime.processes.child_process import block_signals
+from antiphon.kernel.runtime.processes.scheduling import Standstill
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.synth.info import SynthInfo
 
@@ -108,13 +109,13 @@ def _find_with_portaudio(settings: ServeSettings, device: Found, synth: SynthInf
 
 def _start_and_probe(settings: ServeSettings, over_jack: ServeSettings, synth: SynthInfo) -> tuple[Found, int]:
     pid = start(settings)
-    deadline = time.monotonic() + ANSWER_SECONDS
+    still = Standstill(ANSWER_SECONDS)
     while True:
         try:
             return probe(over_jack), pid
         except AntiphonError as error:
             ended = os.waitpid(pid, os.WNOHANG)[0]
-            if ended or time.monotonic() > deadline:
+            if ended or still.look(pid, 1) > ANSWER_SECONDS * 1e9:
                 why = "it ended at once" if ended else f"it does not answer after {ANSWER_SECONDS:g} s"
                 if not ended:
                     os.kill(pid, signal.SIGKILL)

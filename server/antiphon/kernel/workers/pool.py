@@ -21,6 +21,7 @@ import numpy as np
 from antiphon.kernel.errors import WorkerError, WorkerLost, WorkersFull
 from antiphon.kernel.runtime.importing import versions
 from antiphon.kernel.runtime.platform import hear, ring
+from antiphon.kernel.runtime.processes.scheduling import Patience
 from antiphon.kernel.workers import devices
 from antiphon.kernel.workers.arena import MAX_WORKERS, Arena, Bells, SlotWord, State, WorkerEntry, WorkerWord
 from antiphon.kernel.workers.devices import Device
@@ -29,7 +30,7 @@ from antiphon.kernel.workers.stream import Stream
 from antiphon.kernel.workers.zygote import LOCKSTEP_HANG, spawn
 
 START_SECONDS = 60.0
-"""Maximum wait in seconds of a lockstep pool for a worker's start; a failed start is noticed at once."""
+"""Seconds that a worker has for its start in a lockstep pool, as of `Patience`; a failed start is noticed at once."""
 LOOK_SECONDS = 0.1
 """Seconds between checks of the zygote while a lockstep pool waits."""
 _SELECTABLE = 1024
@@ -236,11 +237,11 @@ class Lockstep(Pool):
 
     def _wait_ready(self, stream: Stream) -> bool:
         """Waits until a stream's worker has prepared it. Returns False when the worker has failed for good."""
-        deadline = time.monotonic() + START_SECONDS
+        patience, words = Patience(START_SECONDS), stream.entry.words
         while not stream.runs():
             if stream.entry.state in (State.QUARANTINED, State.REFUSED):
                 return False
-            if time.monotonic() > deadline:
+            if patience.ended(0 if stream.entry.state == State.WAITING else words[WorkerWord.PID]):
                 raise WorkerLost(f"the worker {stream.spec.name} did not get ready in {START_SECONDS:g} s")
             self._look(stream.spec.zygote)
             time.sleep(0.001)

@@ -21,11 +21,11 @@ import time
 from dataclasses import dataclass, field
 
 from antiphon.kernel.runtime import resources
-from antiphon.kernel.runtime.platform import PORTABLE, end_with_parent, hear, ring, start_time
+from antiphon.kernel.runtime.platform import PORTABLE, end_with_parent, hear, ring, start_time, thread_times
 from antiphon.kernel.runtime.processes import forked
 from antiphon.kernel.runtime.processes.child_process import exit_cause, leave, listening
 from antiphon.kernel.runtime.processes.helper_process import start_helper
-from antiphon.kernel.runtime.processes.scheduling import Standstill
+from antiphon.kernel.runtime.processes.scheduling import Patience, Standstill
 from antiphon.kernel.runtime.processes.spawning import start_function
 from antiphon.kernel.workers import worker
 from antiphon.kernel.workers.arena import Arena, Bells, SlotWord, State, WorkerEntry, WorkerWord
@@ -41,7 +41,7 @@ QUARANTINE, WITHIN = 3, 60.0
 IDLE_SECONDS = 20.0
 """Seconds that an unused worker keeps running, in case a patch needs it again."""
 START_SECONDS = 20.0
-"""Seconds in which a worker must be ready."""
+"""Seconds that a worker has until it is ready, as of `Patience`."""
 _READY_SECONDS = START_SECONDS + PORTABLE * forked.START_SECONDS
 """These, and those in which a fresh interpreter begins."""
 RETRY_SECONDS = 1.0
@@ -56,7 +56,9 @@ class _Child:
     hop_ns: int
     still: Standstill = field(default_factory=lambda: Standstill(LOOK_MS / 1000))
     stuck_ns: int = 0
+    start: Patience = field(default_factory=lambda: Patience(_READY_SECONDS))
     killed: str = ""  # why it was killed, or ""
+    away: bool = False  # it waited for what did not answer
 
 
 @dataclass(slots=True)
@@ -203,7 +205,9 @@ class Zygote:
             if words[WorkerWord.READY_NS]:
                 words[WorkerWord.STATE] = State.RUNNING
                 ring(self._bells.wake[entry.number])
-            elif now - words[WorkerWord.STARTED_NS] > _READY_SECONDS * 1e9:
+            elif child.start.ended(child.pid):
+                computed = sum(times.ran for times in thread_times(child.pid).values())
+                child.away = computed < _READY_SECONDS / 2 * 1e9
                 self._kill(child, f"was not ready within {_READY_SECONDS:g} s")
             return
         if words[WorkerWord.BLAMED] == words[WorkerWord.GENERATION]:
@@ -251,7 +255,7 @@ class Zygote:
             # last: NONE frees the entry
             words[WorkerWord.STATE] = State.RESTARTING if words[WorkerWord.WANTED] else State.NONE
             return
-        away = code == worker.RESTART_STATUS and not child.killed
+        away = child.away or (code == worker.RESTART_STATUS and not child.killed)
         if child.killed:
             entry.set_reason(child.killed)
         elif code not in (worker.FAULT, worker.REFUSED, worker.RESTART_STATUS):

@@ -102,7 +102,8 @@ ADDRESSES = (
     Address("/plugin/list", "", "Answers `/plugin/list.reply`, type and doc of each processor.",
             graph.plugin_list, at_once=True),
     Address("/node/add", "s:type s:name [s:after]", "Adds a node. Behind `after` (a node, or `in`) it takes over the "
-            "outgoing audio wires of that; without `after` it has no wires.", graph.node_add, OWNER),
+            "outgoing audio wires of that, or joins them if it has no audio input; without `after` it has no wires.",
+            graph.node_add, OWNER),
     Address("/node/remove", "s:name", "Removes a node; its audio inputs are wired to where its outputs went.",
             graph.node_remove, OWNER),
     Address("/node/move", "s:name [s:after]", "Moves a node behind another; without `after`, behind `in`.",

@@ -41,7 +41,7 @@ from antiphon.kernel.wire.osc import Arg
 
 log = logging.getLogger("antiphon.control")
 
-TIMEOUT_SECONDS = 20.0
+TIMEOUT_SECONDS = 90.0
 """Seconds until an unanswered plan request is repeated."""
 
 

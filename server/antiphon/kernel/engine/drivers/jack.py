@@ -22,7 +22,7 @@ class JackDriver(CallbackDriver):
             client = jack.Client(options.name, no_start_server=True, servername=options.server or None)
         except jack.JackError as error:
             raise EngineError(
-                "no JACK server answers; start one (jackd -d dummy, or -d alsa) or use --audio portaudio or headless"
+                "no JACK server answers; start one (jackd -d dummy, or -d alsa), or take portaudio or headless"
             ) from error
         compile_all()
         self._client, self._jack = client, jack

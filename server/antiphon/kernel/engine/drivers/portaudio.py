@@ -102,7 +102,7 @@ def sides(sd: Any, given: str, output: str, rate: int) -> tuple[int | None, int 
     else:
         i = find(sd, given, "input")
     if i is None and o is None:
-        raise EngineError("PortAudio finds no audio device; plug one in, or use --audio headless")
+        raise EngineError("PortAudio finds no audio device; plug one in, or take headless, the software clock")
     return i, o
 
 

@@ -45,7 +45,7 @@ def probe(settings: ServeSettings) -> Found:
     if end.late:
         raise EngineError(f"the audio library has not answered for {end.late:g} s; restart jackd or the card")
     if not end.data:
-        raise EngineError("the audio library crashed while it looked for devices; use --audio headless")
+        raise EngineError("the audio library crashed while it looked for devices; take headless, the software clock")
     answer = json.loads(end.data)
     if "error" in answer:
         raise EngineError(answer["error"])
@@ -116,7 +116,10 @@ def _look(settings: ServeSettings) -> Found:
             reasons.append(str(error))
     if _named(settings):
         raise EngineError(reasons[-1])
-    return Found("headless", settings.rate, settings.block, "no sound card was found: running on the software clock")
+    note = "no sound card was found: running on the software clock"
+    if "library is missing" in reasons[-1]:  # PortAudio's: there may be one
+        note = f"{reasons[-1]}; the software clock runs until then"
+    return Found("headless", settings.rate, settings.block, note)
 
 
 def _jack(settings: ServeSettings) -> Found:
@@ -136,7 +139,7 @@ def _jack(settings: ServeSettings) -> Found:
     except jack.JackError as error:
         named = f"no JACK server called {server!r} answers" if server else "no JACK server answers"
         raise EngineError(
-            f"{named}; start one (jackd -d alsa), or use --audio portaudio or --audio headless"
+            f"{named}; start one (jackd -d alsa), or take portaudio or headless"
         ) from error
     rate, block = client.samplerate, client.blocksize
     missing = [

@@ -29,9 +29,8 @@ from antiphon.kernel.graph.graph import IN, OUT, End, Graph, NodeSpec, Wire
 from antiphon.kernel.plugins.checks import in_child
 from antiphon.kernel.plugins.loader import Loaded
 from antiphon.kernel.plugins.versions import PluginVersions
-from antiphon.kernel.runtime.platform import PORTABLE, anonymous_file, short_slices
+from antiphon.kernel.runtime.platform import anonymous_file, short_slices
 from antiphon.kernel.runtime.processes.child_process import listening
-from antiphon.kernel.runtime.processes.forked import START_SECONDS
 from antiphon.kernel.workers.arena import SlotWord, State, WorkerWord
 from antiphon.kernel.workers.pool import Pool, preferred_device, without_workers
 
@@ -39,9 +38,9 @@ TRIAL_BLOCKS = 48
 TRIAL_SECONDS = 0.3
 """Longest measurement of one node, in seconds; a slow node is measured over fewer than `TRIAL_BLOCKS` blocks."""
 TRIAL_LIMIT = 8.0
-"""Seconds for the trial of all new nodes of a plan; a child that takes longer is killed."""
-TIMEOUT_SECONDS = 10.0 + PORTABLE * START_SECONDS
-"""Seconds to wait for the weigher's answer; longer than `TRIAL_LIMIT`, and than a fresh interpreter takes to begin."""
+"""Seconds that the trial of all new nodes of a plan has, as of `Patience`; then its process is killed."""
+TIMEOUT_SECONDS = 10.0
+"""Seconds without a word of the weigher, which gives one ten times a second during a trial, after which it is lost."""
 _MAX_MESSAGE = 8 << 20
 FULL, CLOSE = 0.95, 0.70
 """Load limits, as shares of a block or a hop: above `FULL` a plan is refused, above `CLOSE` it plays with a warning."""
@@ -87,13 +86,19 @@ class LoadEstimator:
     _request: int = field(default_factory=time.monotonic_ns)
 
     def measure(
-        self, nodes: list[NodeSpec], patience: float = TIMEOUT_SECONDS, versions: Mapping[str, str] = _NO_VERSIONS
+        self,
+        nodes: list[NodeSpec],
+        patience: float = TIMEOUT_SECONDS,
+        versions: Mapping[str, str] = _NO_VERSIONS,
+        meanwhile: Callable[[], None] | None = None,
     ) -> list[float]:
-        """CPU ms a block of each node, by the weigher, in `patience` s; `NodeError` for a failed trial."""
+        """CPU ms a block of each node, by the weigher; `NodeError` for a failed trial, else `PluginError`.
+
+        `patience`: seconds; with `meanwhile`, which is called at each word of a trial that goes on, until the next one.
+        """
         if not nodes:
             return []
         weigher = self.weigher
-        weigher.settimeout(patience)
         self._request += 1
         request = {
             "number": self._request,
@@ -103,8 +108,13 @@ class LoadEstimator:
         try:
             weigher.send(json.dumps(request).encode())
             answer: dict[str, Any] = {}
-            while answer.get("number") != self._request:  # the answer to a request that timed out may come first
+            until = time.monotonic() + patience
+            while answer.keys() <= {"number"} or answer["number"] != self._request:  # that of an earlier one may come
+                weigher.settimeout(max(1e-3, until - time.monotonic()))
                 answer = json.loads(weigher.recv(_MAX_MESSAGE))
+                if meanwhile is not None:
+                    meanwhile()
+                    until = time.monotonic() + patience
         except OSError as error:
             raise PluginError(f"the patch's new nodes could not be tried: {error}") from error
         if "node" in answer:
@@ -135,11 +145,14 @@ def run_weigher(requests: socket.socket, catalog: Catalog, plugins: Callable[[],
         if len(known) > _MAX_COSTS:
             known.clear()
         new = {key: node for key, node in zip(keys, nodes, strict=True) if key not in known}
-        answer = _try_in_child(list(new.values()), plugins, versions, spec, place) if new else {"costs": []}
+        tried = partial(_try_all, list(new.values()), plugins, versions, spec, place)
+        number = message["number"]
+        at_it = partial(requests.send, json.dumps({"number": number}).encode())
+        answer = _try_in_child(list(new.values()), tried, place, at_it) if new else {"costs": []}
         if "costs" in answer:
             known |= dict(zip(new, answer["costs"], strict=True))
             answer = {"costs": [known[key] for key in keys]}
-        requests.send(json.dumps({"number": message["number"], **answer}).encode())
+        requests.send(json.dumps({"number": number, **answer}).encode())
 
 
 def _key(node: NodeSpec, catalog: Catalog, versions: Mapping[str, str]) -> Hashable:
@@ -152,10 +165,10 @@ def _key(node: NodeSpec, catalog: Catalog, versions: Mapping[str, str]) -> Hasha
 
 
 def _try_in_child(
-    nodes: list[NodeSpec], plugins: Callable[[], Loaded], versions: Mapping[str, str], spec: StreamSpec, place: int
+    nodes: list[NodeSpec], tried: Callable[[], str], place: int, at_it: Callable[[], object]
 ) -> dict[str, Any]:
     """Trial in a copy: {"costs": [ms]} or {"node": name, "said": why}. `place`: a file, the index of the node tried."""
-    output = in_child(partial(_try_all, nodes, plugins, versions, spec, place), TRIAL_LIMIT)
+    output = in_child(tried, TRIAL_LIMIT, at_it)
     node = nodes[_mapped(place)[0]]
     try:
         answer: dict[str, Any] = json.loads(output)

@@ -105,7 +105,10 @@ class PlanMaker:
         kept = {host.name for host in outline.reused.values()}
         costs = {name: before.get(name, 0.0) if name in kept else 0.0 for name in outline.names}
         try:
-            measured = self.estimator.measure(new, RESTART_TIMEOUT if again else TIMEOUT_SECONDS, versions)
+            if again:
+                measured = self.estimator.measure(new, RESTART_TIMEOUT, versions)
+            else:
+                measured = self.estimator.measure(new, TIMEOUT_SECONDS, versions, self.loading.beat)
         except PluginError as error:
             if not again or isinstance(error, NodeError):
                 raise

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import faulthandler
+import math
 import os
-import select
 import signal
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from antiphon.kernel.runtime.platform import PORTABLE, end_with_parent
+from antiphon.kernel.runtime.processes.scheduling import Patience
 from antiphon.kernel.runtime.processes.spawning import start_function
 
 START_SECONDS = 20.0
@@ -32,13 +32,16 @@ class ForkedEnd:
     status: int
 
 
-def run_forked(work: Callable[[], bytes], seconds: float | None, most: int) -> ForkedEnd:
+def run_forked(
+    work: Callable[[], bytes], seconds: float | None, most: int, meanwhile: Callable[[], object] | None = None
+) -> ForkedEnd:
     """Has a function called in a copy of this process, without input and output; the copy ends with this process.
 
     Where a process is not forked the copy is a fresh interpreter, to which `work` is pickled.
 
-    `seconds`: of work after which the child is ended; None for no end. `most`: bytes that it may give; what follows
-    them is not read. Raises OSError: the system cannot make another process or pipe.
+    `seconds`: of work after which the child is ended, as of `Patience`; None for no end. `most`: bytes that it may
+    give; what follows them is not read. `meanwhile`: called ten times a second. Raises OSError: the system cannot make
+    another process or pipe.
     """
     receiving, giving = os.pipe()
     child = -1
@@ -49,16 +52,24 @@ def run_forked(work: Callable[[], bytes], seconds: float | None, most: int) -> F
         if child < 0:
             os.close(receiving)
     try:
-        begun = not PORTABLE or bool(select.select([receiving], [], [], START_SECONDS)[0])
+        begun = not PORTABLE or Patience(START_SECONDS).hears(receiving, child, meanwhile)
         if PORTABLE and begun:
             os.read(receiving, 1)  # it has what it is to do
-        most_seconds = None if seconds is None else _WORK_TIMES * seconds
-        data, late = _received(receiving, most_seconds, most) if begun else (b"", START_SECONDS)
+        patience = Patience(math.inf if seconds is None else _WORK_TIMES * seconds)
+        data, late = b"", 0.0 if begun else START_SECONDS
+        while begun and len(data) <= most:
+            if not patience.hears(receiving, child, meanwhile):
+                late = patience.seconds
+                break
+            piece = os.read(receiving, 65536)
+            if not piece:
+                break
+            data += piece
     finally:
         os.close(receiving)
         os.kill(child, signal.SIGKILL)  # which leaves the status of one that ended itself
         _, status = os.waitpid(child, 0)
-    return ForkedEnd(data, late, os.waitstatus_to_exitcode(status))
+    return ForkedEnd(data[:most], late, os.waitstatus_to_exitcode(status))
 
 
 def _copy(work: Callable[[], bytes], receiving: int, giving: int) -> int:
@@ -88,18 +99,3 @@ def _become(work: Callable[[], bytes], giving: int, parent: int) -> None:
             os.write(giving, work())
     finally:
         os._exit(0)
-
-
-def _received(fd: int, seconds: float | None, most: int) -> tuple[bytes, float]:
-    data, deadline = b"", time.monotonic() + (seconds or 0.0)
-    poll = select.poll()
-    poll.register(fd, select.POLLIN)
-    while len(data) <= most:
-        left = None if seconds is None else 1000.0 * max(0.0, deadline - time.monotonic())
-        if not poll.poll(left):
-            return data, seconds or 0.0
-        piece = os.read(fd, 65536)
-        if not piece:
-            return data, 0.0
-        data += piece
-    return data[:most], 0.0

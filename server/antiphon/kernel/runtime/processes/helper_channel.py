@@ -8,13 +8,13 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import select
 import signal
 import struct
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeAlias
 
 from antiphon.kernel.runtime.platform import end_with_parent
+from antiphon.kernel.runtime.processes.scheduling import Patience
 
 Raw: TypeAlias = "bytes | bytearray | memoryview"
 Message: TypeAlias = dict[str, Any]
@@ -43,21 +43,22 @@ def write_message(fd: int, message: Message, *raw: Any) -> None:
             parts[0] = parts[0][count:]
 
 
-def read_message(fd: int, most: int = 0, silence: float | None = None) -> tuple[Message, bytearray]:
+def read_message(fd: int, most: int = 0, silence: float | None = None, pid: int = 0) -> tuple[Message, bytearray]:
     """Reads a message from a blocking descriptor.
 
     Args:
         most: Raw bytes that are accepted.
         silence: Seconds without a byte after which it gives up; None for no end.
+        pid: The process whose seconds they are, as of `Patience`; 0 for the clock's.
 
     Raises:
         EOFError: The other end is closed.
         TimeoutError: Nothing came in time.
         ValueError: What came is no message, or too long.
     """
-    size, raw = check_head(_exactly(fd, HEAD.size, silence), most)
-    message = parse(_exactly(fd, size, silence))
-    return message, _exactly(fd, raw, silence)
+    size, raw = check_head(_exactly(fd, HEAD.size, silence, pid), most)
+    message = parse(_exactly(fd, size, silence, pid))
+    return message, _exactly(fd, raw, silence, pid)
 
 
 def check_head(data: bytes | bytearray, most: int) -> tuple[int, int]:
@@ -98,13 +99,11 @@ class MessageBuffer:
         return parse(data)
 
 
-def _exactly(fd: int, size: int, silence: float | None) -> bytearray:
+def _exactly(fd: int, size: int, silence: float | None, pid: int) -> bytearray:
     data = bytearray(size)
     rest = memoryview(data)
-    poll = select.poll()
-    poll.register(fd, select.POLLIN)
     while rest:
-        if silence is not None and not poll.poll(1000.0 * silence):
+        if silence is not None and not Patience(silence).hears(fd, pid):
             raise TimeoutError(f"nothing came for {silence:g} s")
         count = os.readv(fd, [rest[:PIECE]])
         if not count:

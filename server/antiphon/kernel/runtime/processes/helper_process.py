@@ -112,8 +112,8 @@ class HelperProcess:
         write_message(self._pipes[0].fileno(), message, *raw)
 
     def receive(self, most: int = 0, silence: float | None = None) -> tuple[Message, bytearray]:
-        """Reads the next answer, its JSON object and raw bytes, as `read_message`."""
-        return read_message(self._pipes[1].fileno(), most, silence)
+        """Reads the next answer, its JSON object and raw bytes, as `read_message`: the helper has `silence` for it."""
+        return read_message(self._pipes[1].fileno(), most, silence, self.pid)
 
     def wait(self) -> int:
         """Waits for the end of a helper that has closed its output. Returns its exit status, negative for a signal."""

@@ -1,10 +1,12 @@
-"""Low priority, and who computed, waited for a processor or slept in a stretch of time."""
+"""Low priority; who computed, waited for a processor or slept in a stretch of time, and limits that count no wait."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import select
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from antiphon.kernel.runtime.platform import ThreadTimes, thread_times
@@ -53,6 +55,42 @@ class Standstill:
         waited = max((_waited(before.get(name), times, passed) for name, times in self._threads.items()), default=0)
         self._still_ns += max(0, min(passed, self._most_ns) - waited)
         return self._still_ns
+
+
+LOOK_SECONDS = 0.1
+"""Seconds between two looks of `Patience`."""
+
+
+class Patience:
+    """The seconds that a process has for a step of its work.
+
+    As in `Standstill` its waits for a processor are none of them: nothing fails because the machine is busy.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds, self._still, self._next_ns = seconds, Standstill(LOOK_SECONDS), 0
+
+    def ended(self, pid: int) -> bool:
+        """Whether the process has had its seconds; they begin at the first call, and anew with another pid."""
+        now = time.monotonic_ns()
+        if now < self._next_ns:
+            return False
+        self._next_ns = now + round(LOOK_SECONDS * 0.5e9)
+        return self._still.look(pid, 1) > self.seconds * 1e9
+
+    def hears(self, fd: int, pid: int, meanwhile: Callable[[], object] | None = None) -> bool:
+        """Waits for something to read; False once the process has had its seconds, which are the clock's without pid.
+
+        `meanwhile` is called at each look.
+        """
+        poll = select.poll()
+        poll.register(fd, select.POLLIN)
+        while not poll.poll(1000.0 * (LOOK_SECONDS if pid else self.seconds)):
+            if not pid or self.ended(pid):
+                return False
+            if meanwhile is not None:
+                meanwhile()
+        return True
 
 
 def _waited(before: ThreadTimes | None, now: ThreadTimes, passed: int) -> int:
