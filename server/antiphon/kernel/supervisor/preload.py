@@ -34,6 +34,13 @@ ReadSound = Callable[[Path, int], Samples]
 """A sound file as float32 `[channels, frames]` at a rate in Hz; raises `FileError`."""
 
 
+IMPORTS = {
+    "engine": (__name__, *(f"antiphon.kernel.engine.{name}" for name in ("callback", "loop", "process"))),
+    "weigher": (__name__, "antiphon.kernel.engine.plans.admission"),
+}
+"""What fresh interpreters for the first engine and weigher import while `warm` runs."""
+
+
 @dataclass(frozen=True, slots=True)
 class Warm:
     """Modules and kernels that an engine inherits from the fork."""
