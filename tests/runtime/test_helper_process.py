@@ -9,9 +9,9 @@ import threading
 import pytest
 from tests.waiting import until
 
-from antiphon.kernel.runtime.platform import start_time
+from antiphon.kernel.runtime.platform import PORTABLE, start_time
 from antiphon.kernel.runtime.processes import forked
-from antiphon.kernel.runtime.processes.forked import ForkedEnd, run_forked
+from antiphon.kernel.runtime.processes.forked import ForkedEnd, prepare_copy, run_forked
 from antiphon.kernel.runtime.processes.helper_channel import HEAD, MessageBuffer, pack
 from antiphon.kernel.runtime.processes.helper_process import (
     HelperProcess,
@@ -125,8 +125,12 @@ def _printing() -> bytes:
     return b"x" * 100_000
 
 
-def test_a_forked_child_gives_bytes_and_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
-    end = run_forked(_printing, 60.0, 100_000)
+@pytest.mark.parametrize("prepared", [False, True])
+def test_a_copy_gives_bytes_and_prints_nothing(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, prepared: bool
+) -> None:
+    monkeypatch.setattr(forked, "PORTABLE", PORTABLE or prepared)
+    end = run_forked(_printing, 60.0, 100_000, prepare_copy(__name__, "there_is_no_such_module") if prepared else None)
     assert (end.data, end.late, end.status) == (b"x" * 100_000, False, 0)
     assert capfd.readouterr() == ("", "")
     assert len(run_forked(_printing, 60.0, 1000).data) == 1000

@@ -1,6 +1,7 @@
 """A backend of a plugin in the performer's folder: its option of `serve`, the doctor's lines, a render."""
 
 import json
+import pickle
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,8 +16,10 @@ from antiphon.cli.commands import application
 from antiphon.cli.terminal import errors
 from antiphon.kernel.contract.processor import Event
 from antiphon.kernel.errors import AntiphonError
+from antiphon.kernel.plugins import loader
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.settings import ServeSettings
+from antiphon.kernel.supervisor import preload
 from antiphon.kernel.synth import backends, info as synths, null
 from antiphon.kernel.synth.backend import SynthSettings
 from antiphon.kernel.synth.controls import Dial, parse
@@ -59,7 +62,8 @@ class LuteSupport(SynthSupport):
             raise UsageError(f"--wood takes plum, not {value!r}")
 
     def with_option(self, choice, value, rate):
-        return replace(choice, settings=(("wood", f"{value} at {rate}"),))
+        info = replace(choice.info, backend="lute.player:Carved")
+        return replace(choice, info=info, settings=(("wood", f"{value} at {rate}"),))
 
     def findings(self):
         yield Finding("lute", "limited", "one string has gone", "tie it")
@@ -122,7 +126,12 @@ def test_a_server_plays_as_the_option_says(antiphon: Run) -> None:
     assert info is not None
     assert (asked.synth, info.name, info.jack, info.delay(44100, 64)) == ("lute", "lute", True, 2)
     choice = backends.choice_with(asked, synths.BackendChoice(info))
-    assert choice.settings == (("wood", "plum at 44100"),)
+    assert (choice.info.backend, choice.settings) == ("lute.player:Carved", (("wood", "plum at 44100"),))
+    backends.use(choice)
+    told = pickle.dumps(preload.Warm(asked, loader.load(), lambda *_: np.zeros((1, 1), np.float32), None).loading())
+    backends.use(None)
+    preload.load_again(pickle.loads(told))
+    assert backends.chosen() == choice, "a fresh interpreter plays by the same"
     assert backends.choice_with(ServeSettings(), synths.BackendChoice(info)).settings == ()
     assert backends.requested_backend(ServeSettings()) is None
 

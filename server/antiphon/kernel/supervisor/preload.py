@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.contract.catalog import Catalog
-from antiphon.kernel.contract.params import Value
 from antiphon.kernel.control.state import CATALOG
 from antiphon.kernel.errors import AntiphonError
 from antiphon.kernel.plugins import loader
@@ -35,6 +34,13 @@ ReadSound = Callable[[Path, int], Samples]
 """A sound file as float32 `[channels, frames]` at a rate in Hz; raises `FileError`."""
 
 
+IMPORTS = {
+    "engine": (__name__, *(f"antiphon.kernel.engine.{name}" for name in ("callback", "loop", "process"))),
+    "weigher": (__name__, "antiphon.kernel.engine.plans.admission"),
+}
+"""What fresh interpreters for the first engine and weigher import while `warm` runs."""
+
+
 @dataclass(frozen=True, slots=True)
 class Warm:
     """Modules and kernels that an engine inherits from the fork."""
@@ -50,12 +56,10 @@ class Warm:
 
     def loading(self) -> Loading:
         """Arguments of `load_again`."""
-        choice = backends.chosen()
-        return self.plugins.catalog, choice.info.name, choice.settings, choice.instead
+        return self.plugins.catalog, backends.chosen()
 
 
-Loading: TypeAlias = "tuple[Catalog, str, tuple[tuple[str, Value], ...], bool]"
-"""The catalog, and the name of the synth, its settings and whether it stands in for another."""
+Loading: TypeAlias = "tuple[Catalog, synths.BackendChoice]"
 
 
 def warm(settings: ServeSettings, folder: Path, read: ReadSound) -> Warm:
@@ -101,12 +105,11 @@ def load_again(loading: Loading, device: Device | None = None) -> loader.Loaded:
 
     `device`: of the workers, in a copy in which the weigher tries nodes.
     """
-    catalog, name, settings, instead = loading
+    catalog, choice = loading
     if device is not None:
         pool.prefer(device)
     loaded = loader.load_again(catalog)
-    info = synths.NULL if name == synths.NULL.name else backends.choose(name, loaded.factories["synths"])
-    backends.use(synths.BackendChoice(info, settings, instead))
+    backends.use(choice)  # not chosen anew: an option of it has changed what it plays by
     return loaded
 
 

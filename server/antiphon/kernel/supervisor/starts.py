@@ -24,7 +24,7 @@ from antiphon.kernel.runtime.platform import PORTABLE
 from antiphon.kernel.runtime.processes.child_process import Child, block_signals, flush, leave
 from antiphon.kernel.runtime.processes.helper_process import start_helper
 from antiphon.kernel.runtime.processes.scheduling import Patience
-from antiphon.kernel.runtime.processes.spawning import start_function
+from antiphon.kernel.runtime.processes.spawning import prepare, start_function
 from antiphon.kernel.runtime.settings import ServeSettings, device_name
 from antiphon.kernel.supervisor import chores, jack_server, preload
 from antiphon.kernel.supervisor.parts import Parts, why
@@ -68,10 +68,14 @@ class Starts:
         self._asked: dict[int, tuple[ServeSettings, Found]] = {}  # by serial, those that the engine is to change to
         self.requests = {"device": self.ask_device, "device used": self.device_used}  # of control, by their "do"
         self._companions = companions
+        self._prepared: dict[str, subprocess.Popen[bytes]] = {}  # the first engine and weigher, if they are not forked
         self._page_key = secrets.token_hex(16)  # of this run; a web process that is started again knows it too
 
     def warm(self) -> None:
         """Imports, compiles and loads what engines and weighers are forked with; see `preload`."""
+        if PORTABLE:
+            with block_signals():
+                self._prepared = {name: prepare(*modules) for name, modules in preload.IMPORTS.items()}
         self._warm = preload.warm(self._settings, self.folder, self._companions.read)
 
     @property
@@ -170,7 +174,8 @@ class Starts:
             from antiphon.kernel.engine.plans import admission
 
             tried = partial(preload.load_again, warm.loading(), self.parts.device)
-            return self._begin(admission.run_weigher, self.parts.weigher, warm.plugins.catalog, tried, spec)
+            given = self.parts.weigher, warm.plugins.catalog, tried, spec
+            return self._begin(admission.run_weigher, *given, name="weigher")
         return self._begin(preload.weigh, replace(warm, sound=None), self.parts.weigher, spec, self.parts.device)
 
     def zygote(self, kind: str, imports: str = "") -> int:
@@ -213,7 +218,8 @@ class Starts:
             parts.shared, parts.bell, parts.engine, parts.arena, parts.bells, parts.device, parts.asking_weigher,
             parts.taps, parts.capture,
         )  # fmt: skip
-        return self._begin(preload.play, self._warm, given, driver, options, s.fifo, s.synth != "auto")
+        play = preload.play, self._warm, given, driver, options, s.fifo, s.synth != "auto"
+        return self._begin(*play, name="engine")
 
     def ask_device(self, asked: dict[str, Any]) -> None:
         """Looks for the device of control's message, and hands it to the engine, which answers; else says why not."""
@@ -238,12 +244,15 @@ class Starts:
         if not used["problem"]:
             self.device, self.found = asked
 
-    def _begin(self, work: Callable[..., int | None], *args: Any) -> int:
-        """Starts a process that runs `work`: a fork, or where that is not the way a fresh interpreter."""
+    def _begin(self, work: Callable[..., int | None], *args: Any, name: str = "") -> int:
+        """Starts a process that runs `work`: a fork, or where that is not the way a fresh interpreter.
+
+        `name`: of one that may be prepared.
+        """
         if not PORTABLE:
             return self._fork(lambda: work(*args))
         with block_signals():
-            return start_function(work, *args)
+            return start_function(work, *args, prepared=self._prepared.pop(name, None))
 
     def _fork(self, work: Callable[[], int | None]) -> int:
         """Forks a child that runs `work`; `work` unblocks the signals by `listening` once its handlers are set."""

@@ -126,11 +126,10 @@ class Supervisor:
         self._write_list()
 
     def _start_first_recorder(self) -> None:
-        """Starts the recorder and blocks until its recordings, if any, have begun; `FileError` where they cannot."""
+        """Starts a recorder of the recordings asked for, and blocks until they have begun; `FileError`: they cannot."""
         begin = recordings.first_requests(self.settings, self.folder, self._notes)
         if not begin:
-            self._adopt("recorder", self.starts.recorder(begin))
-            return
+            return  # it is started once the server is ready
         read, write = os.pipe()
         try:
             self._adopt("recorder", self.starts.recorder(begin, write))
@@ -243,7 +242,8 @@ class Supervisor:
                 before.drop_backup(self.folder)
                 self._companions.ready(self.settings)
                 write_output("\n".join([*self._notes, *message["ready"]]))
-                # last, so that it does not delay the sound; HTTP clients wait in the listening socket's queue
+                # last, so that they do not delay the sound; what asks them waits in the queues of their sockets
+                self._schedule_start("recorder")
                 if self._companions.web:
                     self._schedule_start("web")
                 if self.settings.live and self._companions.performer:

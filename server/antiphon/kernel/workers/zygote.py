@@ -19,6 +19,7 @@ import signal
 import sys
 import time
 from dataclasses import dataclass, field
+from subprocess import Popen
 
 from antiphon.kernel.runtime import resources
 from antiphon.kernel.runtime.platform import PORTABLE, end_with_parent, hear, ring, start_time, thread_times
@@ -26,7 +27,7 @@ from antiphon.kernel.runtime.processes import forked
 from antiphon.kernel.runtime.processes.child_process import exit_cause, leave, listening
 from antiphon.kernel.runtime.processes.helper_process import start_helper
 from antiphon.kernel.runtime.processes.scheduling import Patience, Standstill
-from antiphon.kernel.runtime.processes.spawning import start_function
+from antiphon.kernel.runtime.processes.spawning import prepare, start_function
 from antiphon.kernel.workers import worker
 from antiphon.kernel.workers.arena import Arena, Bells, SlotWord, State, WorkerEntry, WorkerWord
 
@@ -74,6 +75,7 @@ class Zygote:
         self._bell = bells.zygotes[arena.place_of(kind)]
         self._children: dict[int, _Child] = {}
         self._records: dict[int, _Record] = {}
+        self._spare: Popen[bytes] | None = None  # for the next worker, where it is not forked
 
     def run(self) -> None:
         """Watches the workers until SIGTERM, or until the other end of the lifeline is closed."""
@@ -172,7 +174,8 @@ class Zygote:
         spec, parent = entry.spec(), os.getpid()
         try:
             if PORTABLE:
-                pid = start_function(worker.run_alone, self._arena, entry.number, self._bells, parent)
+                spare, self._spare = self._spare, None
+                pid = start_function(worker.run_alone, self._arena, entry.number, self._bells, parent, prepared=spare)
             else:
                 pid = os.fork()
         except OSError:
@@ -183,6 +186,12 @@ class Zygote:
         words[WorkerWord.PID] = pid
         hop_ns = spec.hop * 1_000_000_000 // spec.rate
         self._children[entry.number] = _Child(pid, hop_ns)
+
+    def keep_spare(self, module: str) -> None:
+        """Starts what the next worker is to be, unless there is one: it imports `module` meanwhile."""
+        if self._spare is None:
+            with contextlib.suppress(OSError):  # the worker is started without
+                self._spare = prepare(worker.__name__, module)
 
     def _become(self, entry: WorkerEntry, parent: int) -> int:
         signal.set_wakeup_fd(-1)
@@ -205,6 +214,8 @@ class Zygote:
             if words[WorkerWord.READY_NS]:
                 words[WorkerWord.STATE] = State.RUNNING
                 ring(self._bells.wake[entry.number])
+                if PORTABLE:
+                    self.keep_spare(entry.spec().imports or self._kind)
             elif child.start.ended(child.pid):
                 computed = sum(times.ran for times in thread_times(child.pid).values())
                 child.away = computed < _READY_SECONDS / 2 * 1e9
@@ -320,13 +331,17 @@ def module_of(kind: str, arena: Arena) -> str:
 def main(argument: str) -> None:
     """Runs a zygote. `argument` is the JSON object that `start` writes."""
     arguments = json.loads(argument)
-    arena = Arena(arguments["arena"])
-    if not PORTABLE:
-        worker.import_kind(arguments["kind"], arguments["imports"] or module_of(arguments["kind"], arena))
+    kind, arena = arguments["kind"], Arena(arguments["arena"])
+    zygote = Zygote(kind, arena, Bells.of(tuple(arguments["bells"])), arguments["lifeline"])
+    module = arguments["imports"] or module_of(kind, arena)
+    if PORTABLE:
+        zygote.keep_spare(module)
+    else:
+        worker.import_kind(kind, module)
     gc.collect()
     resources.trim()
     gc.freeze()  # nor does a worker look for garbage among what it has from here
-    Zygote(arguments["kind"], arena, Bells.of(tuple(arguments["bells"])), arguments["lifeline"]).run()
+    zygote.run()
 
 
 if __name__ == "__main__":

@@ -29,8 +29,9 @@ from antiphon.kernel.graph.graph import IN, OUT, End, Graph, NodeSpec, Wire
 from antiphon.kernel.plugins.checks import in_child
 from antiphon.kernel.plugins.loader import Loaded
 from antiphon.kernel.plugins.versions import PluginVersions
-from antiphon.kernel.runtime.platform import anonymous_file, short_slices
+from antiphon.kernel.runtime.platform import PORTABLE, anonymous_file, short_slices
 from antiphon.kernel.runtime.processes.child_process import listening
+from antiphon.kernel.runtime.processes.forked import PreparedCopy, prepare_copy
 from antiphon.kernel.workers.arena import SlotWord, State, WorkerWord
 from antiphon.kernel.workers.pool import Pool, preferred_device, without_workers
 
@@ -136,6 +137,7 @@ def run_weigher(requests: socket.socket, catalog: Catalog, plugins: Callable[[],
     listening()
     short_slices()
     place = anonymous_file("antiphon-trial", mmap.PAGESIZE)
+    prepared = prepare_copy(__name__) if PORTABLE else None  # for the patch of the start, while the engine begins
     known: dict[Hashable, float] = {}
     while True:
         message = json.loads(requests.recv(_MAX_MESSAGE))
@@ -145,10 +147,12 @@ def run_weigher(requests: socket.socket, catalog: Catalog, plugins: Callable[[],
         if len(known) > _MAX_COSTS:
             known.clear()
         new = {key: node for key, node in zip(keys, nodes, strict=True) if key not in known}
-        tried = partial(_try_all, list(new.values()), plugins, versions, spec, place)
         number = message["number"]
         at_it = partial(requests.send, json.dumps({"number": number}).encode())
-        answer = _try_in_child(list(new.values()), tried, place, at_it) if new else {"costs": []}
+        answer: dict[str, Any] = {"costs": []}
+        if new:
+            trial = partial(_try_all, list(new.values()), plugins, versions, spec, place)
+            answer, prepared = _try_in_child(trial, list(new.values()), place, at_it, prepared), None
         if "costs" in answer:
             known |= dict(zip(new, answer["costs"], strict=True))
             answer = {"costs": [known[key] for key in keys]}
@@ -165,10 +169,14 @@ def _key(node: NodeSpec, catalog: Catalog, versions: Mapping[str, str]) -> Hasha
 
 
 def _try_in_child(
-    nodes: list[NodeSpec], tried: Callable[[], str], place: int, at_it: Callable[[], object]
+    trial: Callable[[], str],
+    nodes: list[NodeSpec],
+    place: int,
+    at_it: Callable[[], object],
+    prepared: PreparedCopy | None,
 ) -> dict[str, Any]:
     """Trial in a copy: {"costs": [ms]} or {"node": name, "said": why}. `place`: a file, the index of the node tried."""
-    output = in_child(tried, TRIAL_LIMIT, at_it)
+    output = in_child(trial, TRIAL_LIMIT, at_it, prepared)
     node = nodes[_mapped(place)[0]]
     try:
         answer: dict[str, Any] = json.loads(output)

@@ -7,7 +7,6 @@ import platform
 import struct
 from collections import deque
 from dataclasses import asdict
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from antiphon import __version__
@@ -151,6 +150,8 @@ def header(settings: ServeSettings) -> dict[str, Any]:
 
 
 def _version(package: str) -> str:
+    from importlib.metadata import PackageNotFoundError, version  # 20 ms, and this process may never be asked
+
     try:
         return version(package)
     except PackageNotFoundError:

@@ -10,7 +10,6 @@ import os
 import select
 import signal
 import sys
-import tempfile
 import threading
 import time
 
@@ -29,6 +28,8 @@ _LOOK_SECONDS = 0.2
 
 def make_bell(*, waits: bool = False, inherited: bool = True) -> int:
     """Creates a bell: a pipe whose ends are one descriptor, which a socket would be at ten times the cost of a ring."""
+    import tempfile  # which a process that makes none does without
+
     with tempfile.TemporaryDirectory(prefix="antiphon-") as folder:
         path = os.path.join(folder, "bell")
         os.mkfifo(path, 0o600)
@@ -69,6 +70,8 @@ def anonymous_file(name: str, size: int) -> int:
     if fd < 0 or not 0 < size <= _room(fd):
         if fd >= 0:
             os.close(fd)
+        import tempfile
+
         with tempfile.TemporaryFile() as file:
             fd = os.dup(file.fileno())
     os.ftruncate(fd, size)

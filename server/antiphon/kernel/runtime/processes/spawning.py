@@ -5,6 +5,7 @@ Sockets and mappings are those of the parent, by descriptors, which have to be i
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import importlib
 import io
@@ -31,17 +32,28 @@ class _Pickler(pickle.Pickler):
         return NotImplemented
 
 
-def start_function(function: Callable[..., int | None], *args: Any) -> int:
-    """Starts `function(*args)` in a process of its own and gives its pid; the status is as of `leave`.
+def prepare(*modules: str) -> subprocess.Popen[bytes]:
+    """Starts a process that imports `modules`, then waits for its function; without one it ends with this process.
 
-    Its output is this process's; its input is empty. It takes no notice of SIGINT.
+    It has the descriptors that are inheritable now.
+    """
+    child = start_helper(__name__, *modules, stdin=subprocess.PIPE, stdout=None, stderr=None, close_fds=False)
+    child.returncode = 0  # reaped by pid; Popen must not
+    return child
+
+
+def start_function(
+    function: Callable[..., int | None], *args: Any, prepared: subprocess.Popen[bytes] | None = None
+) -> int:
+    """Starts `function(*args)` in a process of its own, a `prepared` one if there is one; the status is as of `leave`.
+
+    Its output is this process's; its input is empty. It takes no notice of SIGINT. Gives its pid.
     """
     data = io.BytesIO()
     _Pickler(data).dump((function, args))
     main = sys.modules["__main__"].__spec__ if b"__main__" in data.getvalue() else None
-    child = start_helper(__name__, stdin=subprocess.PIPE, stdout=None, stderr=None, close_fds=False)
+    child = prepared or prepare()
     assert child.stdin is not None
-    child.returncode = 0  # reaped by pid; Popen must not
     try:
         # all of it: a pipe takes a part only where a signal arrives meanwhile
         with io.BufferedWriter(child.stdin) as pipe:
@@ -55,6 +67,9 @@ def start_function(function: Callable[..., int | None], *args: Any) -> int:
 def _main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     gc.disable()  # a tenth of the time in which modules are imported
+    for module in sys.argv[1:]:
+        with contextlib.suppress(Exception):  # who needs it says what is wrong with it
+            importlib.import_module(module)
     try:
         if main := pickle.load(sys.stdin.buffer):  # the module whose functions are pickled as those of __main__
             sys.modules["__main__"] = importlib.import_module(main)
