@@ -130,7 +130,8 @@ def test_a_copy_gives_bytes_and_prints_nothing(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, prepared: bool
 ) -> None:
     monkeypatch.setattr(forked, "PORTABLE", PORTABLE or prepared)
-    end = run_forked(_printing, 60.0, 100_000, prepare_copy(__name__, "there_is_no_such_module") if prepared else None)
+    copy = prepare_copy(__name__, "there_is_no_such_module") if prepared else None
+    end = run_forked(_printing, 60.0, 100_000, prepared=copy)
     assert (end.data, end.late, end.status) == (b"x" * 100_000, False, 0)
     assert capfd.readouterr() == ("", "")
     assert len(run_forked(_printing, 60.0, 1000).data) == 1000
@@ -139,7 +140,7 @@ def test_a_copy_gives_bytes_and_prints_nothing(
 def test_an_interpreter_that_does_not_start_is_late_and_gives_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(forked, "PORTABLE", True)
     monkeypatch.setattr(forked, "START_SECONDS", 0.1)
-    monkeypatch.setattr(forked, "start_function", lambda *_: os.spawnlp(os.P_NOWAIT, "sleep", "sleep", "1000"))
+    monkeypatch.setattr(forked, "start_function", lambda *_args, **_prepared: None)  # its function is never told
     assert run_forked(os.getcwdb, 60.0, 100) == ForkedEnd(b"", forked.START_SECONDS, -signal.SIGKILL)
 
 
