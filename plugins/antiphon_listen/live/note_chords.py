@@ -84,8 +84,8 @@ class NoteChords:
         if old or self._high >= top:
             self._top, self._top_at = self._high, self._first
         root = self._low % 12
-        own = _tones(self.chord) if self.chord else ()
-        stays = root in own and (root == own[0] or now - self.named < _STAY_SECONDS)
+        own = _tones(self.chord)
+        stays = self.chord > 0 and root in own and (root == own[0] or now - self.named < _STAY_SECONDS)
         minor, major = (
             self._heard[third] + _FIFTHS * (self._heard[(third + 5) % 12] + self._heard[(third + 7) % 12])
             for third in ((root + 3) % 12, (root + 4) % 12)
