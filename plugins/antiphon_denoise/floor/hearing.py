@@ -92,7 +92,9 @@ class FloorListener:
             denoise_units(power, first, UNITS, BINS, out)
         np.log(logs + QUIET, out=logs)
         rows = rows_of(logs, file_mask.gains_of(self._mask, logs, None))
-        trust = trust_of(self._weights, describe(rows))
+        # what is noise is so in both halves: a phrase that passes for it seldom comes twice
+        halves = np.array_split(rows, 2) if len(rows) >= 2 * ROWS_A_SECOND else [rows]
+        trust = np.min([trust_of(self._weights, describe(half)) for half in halves], 0)
         power, taken = rows[:, :2].sum(0) * self._area
         self._taken += taken
         self._trusted += trust * taken
