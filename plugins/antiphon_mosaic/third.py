@@ -95,7 +95,6 @@ def band(
     balance = level / (float(np.sqrt(np.mean(np.square(played)))) + 1e-9)
     own = 1.0 if factor == VOICE else level / (float(np.sqrt(np.mean(np.square(lead)))) + 1e-9)
     made = 0.7 * balance * played + factor * own * lead
-    made *= min(1.0, 0.98 / max(1e-9, float(np.abs(made).max())))
     kept = "its voice and chords" if factor == VOICE else "its melody and chords" if heard else "its chords"
     return np.asarray(made, np.float32), (f"{genre}: {kept} at {tempo:.1f} bpm",)
 
@@ -169,6 +168,7 @@ TRANSFER_AMOUNT = 0.75
 """`amount` of the timbre transfer of the harmonic part."""
 PERCUSSION_GAIN = 0.7
 """Gain of each of the two percussive layers: A's own, equalised, and B's units."""
+MAX_PEAK = 0.98
 PARAM_NAMES = ("reference", "tempo", "genre")
 
 
@@ -207,6 +207,9 @@ def run(job: FileJob) -> tuple[Written, ...]:
     else:
         assert reference is not None
         made = third(sound, reference, rate, job.progress)
+    if float(np.abs(made).max()) > MAX_PEAK:
+        # one loud stroke does not make all of it softer
+        made = play_through("limiter", made, rate, {"ceiling": -2.0})
     with AudioWriter(job.target, rate, len(made), finish=job.finish) as writer:
         for block in fade_out([made], rate, job.fade):
             writer.write(block)
@@ -236,8 +239,7 @@ def third(
         units = node("mosaic", struck, their_struck, rate, {"size": 80.0, "pitch": 0.0, "transpose": 0, "fit": 0.0})
         out += PERCUSSION_GAIN * (_at(_level(their_struck), own) + _at(_level(their_struck), units))
     progress(0.9)
-    out = _at(_level(first), out)
-    return np.asarray(out * min(1.0, 0.98 / max(float(np.abs(out).max()), 1e-9)), np.float32)
+    return _at(_level(first), out)
 
 
 def node(kind: str, sound: F32, reference: F32, rate: int, values: dict[str, Value]) -> F32:

@@ -16,7 +16,7 @@ SUPERCOLLIDER = SynthInfo(
     slots=8,
     memory=2048,
     crowd=0.25,
-    trims={"piano": -3.8, "bass": 2.0, "pad": -3.2, "pluck": 1.0, "drums": -2.8},
+    trims={"piano": -3.8, "bass": 3.0, "pad": -2.2, "pluck": 1.0, "drums": -2.8},
     jack=True,
     fallback=True,
 )

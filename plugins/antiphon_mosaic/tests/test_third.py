@@ -34,7 +34,7 @@ def song(seed: int, bpm: float, brightness: float, seconds: float = 6.0) -> np.n
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
     folder = tmp_path_factory.mktemp("third")
-    for name, sound in (("a", song(1, 100.0, 2.5)), ("b", song(2, 130.0, 0.7))):
+    for name, sound in (("a", 2.0 * song(1, 100.0, 2.5)), ("b", song(2, 130.0, 0.7))):
         soundfile.write(folder / f"{name}.wav", sound, RATE, "FLOAT")
     return folder
 
@@ -46,7 +46,8 @@ def test_it_has_the_notes_and_beats_of_one_and_the_timbre_of_the_other(files):
     assert chroma_likeness(c, a) > 0.95 > chroma_likeness(b, a)
     assert onset_likeness(c, a) > 0.8
     assert timbre_distance(c, b) < 0.75 * timbre_distance(a, b)
-    assert np.sqrt((c**2).mean()) == pytest.approx(np.sqrt((a**2).mean()), rel=0.02)
+    assert np.sqrt((c**2).mean()) == pytest.approx(np.sqrt((a**2).mean()), rel=0.05)
+    assert np.abs(c).max() < 0.8 < np.abs(a).max(), "only its peaks are softer"
 
 
 def test_another_tempo_makes_it_longer(files):

@@ -1,5 +1,6 @@
 """Notes as scsynth is told them, by our SynthDefs and by somebody's own: frames, groups, doors, places."""
 
+import json
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from antiphon.api.backends import transports as osc
 from antiphon.api.backends.synths import FIRST_DIAL, SynthSettings
 from antiphon.kernel.session import play
 from antiphon.kernel.session.commands import Now
+from antiphon_supercollider import offline
+from antiphon_supercollider.score import TOLD
 from antiphon_supercollider.voices.material import VoiceAssets
 from antiphon_supercollider.voices.own import PLACES, OwnPlayer
 from antiphon_supercollider.voices.players import NodeVoices, Template, VoicePlace, kit
@@ -45,6 +48,19 @@ class PlayedDefinition:
 
 def controls(message: list[osc.Arg], first: int) -> dict[str, float]:
     return dict(zip(message[first::2], message[first + 1 :: 2], strict=True))  # type: ignore[arg-type]
+
+
+def test_a_render_is_done_when_each_track_is_told_the_same_in_whatever_order(tmp_path, monkeypatch):
+    for name in ("render", "use_backend"):
+        monkeypatch.setattr(offline, name, lambda *_: None)
+    opened = [{"track": n, "settings": SynthSettings().to_json()} for n in (0, 1)]
+    told = [{"track": n, "sample": 256, "event": ["on", 7, 60 + n, 0.5, 0, 0]} for n in (0, 1)]
+    turns, done = offline.OfflineTurns(tmp_path, 0), []
+    for turn, events in enumerate((told, told[:1], told[::-1], told)):
+        lines = map(json.dumps, [*opened, *events])
+        (tmp_path / TOLD.format(turn)).write_text("\n".join(lines), "utf-8")
+        done.append(turns.done(1024, 48000))
+    assert done == [False, False, False, True]
 
 
 def test_a_voice_is_a_group_that_stands_still_until_all_of_it_is_there():
