@@ -37,6 +37,8 @@ LOCKSTEP_HANG = 30_000_000_000
 """Time without an answer, ns, after which a worker of a file command is killed."""
 LOOK_MS = 20
 """Longest time between two checks of the workers."""
+SPARE_NS = 1_000_000_000
+"""Age of a worker, ns, at which the next one is prepared: not beside its first hops."""
 QUARANTINE, WITHIN = 3, 60.0
 """Number of failures, and the interval in seconds, that quarantine a worker."""
 IDLE_SECONDS = 20.0
@@ -75,6 +77,7 @@ class Zygote:
         self._bell = bells.zygotes[arena.place_of(kind)]
         self._children: dict[int, _Child] = {}
         self._records: dict[int, _Record] = {}
+        self.module = kind  # what workers import
         self._spare: Popen[bytes] | None = None  # for the next worker, where it is not forked
 
     def run(self) -> None:
@@ -187,11 +190,11 @@ class Zygote:
         hop_ns = spec.hop * 1_000_000_000 // spec.rate
         self._children[entry.number] = _Child(pid, hop_ns)
 
-    def keep_spare(self, module: str) -> None:
+    def keep_spare(self) -> None:
         """Starts what the next worker is to be, unless there is one: it imports `module` meanwhile."""
         if self._spare is None:
             with contextlib.suppress(OSError):  # the worker is started without
-                self._spare = prepare(worker.__name__, module)
+                self._spare = prepare(worker.__name__, self.module)
 
     def _become(self, entry: WorkerEntry, parent: int) -> int:
         signal.set_wakeup_fd(-1)
@@ -214,13 +217,13 @@ class Zygote:
             if words[WorkerWord.READY_NS]:
                 words[WorkerWord.STATE] = State.RUNNING
                 ring(self._bells.wake[entry.number])
-                if PORTABLE:
-                    self.keep_spare(entry.spec().imports or self._kind)
             elif child.start.ended(child.pid):
                 computed = sum(times.ran for times in thread_times(child.pid).values())
                 child.away = computed < _READY_SECONDS / 2 * 1e9
                 self._kill(child, f"was not ready within {_READY_SECONDS:g} s")
             return
+        if PORTABLE and now - words[WorkerWord.READY_NS] > SPARE_NS:
+            self.keep_spare()
         if words[WorkerWord.BLAMED] == words[WorkerWord.GENERATION]:
             self._kill(child, "gave what cannot be played")
         elif words[WorkerWord.RETRY] != words[WorkerWord.RETRIED]:
@@ -333,11 +336,11 @@ def main(argument: str) -> None:
     arguments = json.loads(argument)
     kind, arena = arguments["kind"], Arena(arguments["arena"])
     zygote = Zygote(kind, arena, Bells.of(tuple(arguments["bells"])), arguments["lifeline"])
-    module = arguments["imports"] or module_of(kind, arena)
+    zygote.module = arguments["imports"] or module_of(kind, arena)
     if PORTABLE:
-        zygote.keep_spare(module)
+        zygote.keep_spare()
     else:
-        worker.import_kind(kind, module)
+        worker.import_kind(kind, zygote.module)
     gc.collect()
     resources.trim()
     gc.freeze()  # nor does a worker look for garbage among what it has from here
