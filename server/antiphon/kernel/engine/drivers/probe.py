@@ -138,9 +138,7 @@ def _jack(settings: ServeSettings) -> Found:
         client = jack.Client(f"{own}-probe", no_start_server=True, servername=server or None)
     except jack.JackError as error:
         named = f"no JACK server called {server!r} answers" if server else "no JACK server answers"
-        raise EngineError(
-            f"{named}; start one (jackd -d alsa), or take portaudio or headless"
-        ) from error
+        raise EngineError(f"{named}; start one (jackd -d alsa), or take portaudio or headless") from error
     rate, block = client.samplerate, client.blocksize
     missing = [
         f"JACK has no port like {name!r} for {option}; `antiphon devices` lists them"
