@@ -108,8 +108,8 @@ def _stamp(library: str) -> list[int]:
 def _described(*words: str) -> Iterator[PluginCard]:
     """Descriptions from a separate process, which limits the time of each; each is cached."""
     child = start_helper("antiphon_host.describe", *words, stdout=subprocess.PIPE, start_new_session=True)
+    assert child.stdout is not None
     try:
-        assert child.stdout is not None
         for line in child.stdout:
             card = PluginCard.of(json.loads(line))
             _keep(card)

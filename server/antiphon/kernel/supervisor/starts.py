@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import secrets
+import select
 import signal
 import subprocess
 from collections.abc import Callable
@@ -23,7 +24,6 @@ from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.platform import PORTABLE
 from antiphon.kernel.runtime.processes.child_process import Child, block_signals, flush, leave
 from antiphon.kernel.runtime.processes.helper_process import start_helper
-from antiphon.kernel.runtime.processes.scheduling import Patience
 from antiphon.kernel.runtime.processes.spawning import prepare, start_function
 from antiphon.kernel.runtime.settings import ServeSettings, device_name
 from antiphon.kernel.supervisor import chores, jack_server, preload
@@ -149,7 +149,7 @@ class Starts:
             child = Child("secrets", self._begin(chores.write_secrets, self._companions.secrets, write))
         finally:
             os.close(write)
-        line = first_line(read, child.pid, SECRETS_SECONDS)
+        line = first_line(read, SECRETS_SECONDS)
         child.end()
         errors = json.loads(line) if line else [f"the token and the certificate cannot be made in {paths.config()}"]
         if errors:
@@ -300,10 +300,9 @@ def _module(name: str, given: dict[str, Any], fds: tuple[int, ...], *, bound: bo
     return child.pid
 
 
-def first_line(read: int, pid: int, seconds: float) -> bytes | None:
-    """First line of the pipe of a child, which has `seconds` for it: b"" without one, None if it comes too late.
-
-    The pipe is closed.
-    """
+def first_line(read: int, seconds: float) -> bytes | None:
+    """First line of a child's pipe, which is closed: b"" without one, None after `seconds`."""
     with os.fdopen(read, "rb") as pipe:
-        return pipe.readline() if Patience(seconds).hears(read, pid) else None
+        poll = select.poll()
+        poll.register(pipe, select.POLLIN)
+        return pipe.readline() if poll.poll(seconds * 1000) else None

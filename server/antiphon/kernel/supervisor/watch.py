@@ -135,7 +135,7 @@ class Supervisor:
             self._adopt("recorder", self.starts.recorder(begin, write))
         finally:
             os.close(write)
-        recordings.check_begun(begin, first_line(read, self._children["recorder"].pid, recordings.RECORDER_SECONDS))
+        recordings.check_begun(begin, first_line(read, recordings.RECORDER_SECONDS))
         self._begin = begin
 
     def _adopt(self, name: str, pid: int) -> None:
