@@ -111,13 +111,12 @@ class Accompany(Processor):
             self._next = math.ceil(time.beat - _EARLY * per_frame)
             self._begin(self._next, time.beat)
         # the left hand is known ahead in no file
-        live = str(io.at("follow", 0)) in ("chords", "both") or self._harmony.is_live(int(io.at("lookahead", 0)))
-        at, quiet = 0, True
+        bars = 0 if io.at("follow", 0) in ("chords", "both") else int(io.at("lookahead", 0))
+        at, quiet, live = 0, True, self._harmony.is_live(bars)
         # order at one frame: ends of notes, live the player's note, the beat's chord, the player's note, beginnings
         while True:
             next_offset = events[at].offset if at < len(events) else _NEVER
-            ends = self._sounding.first_end
-            starts = self._due[0].start if self._due else math.inf
+            ends, starts = self._sounding.first_end, self._due[0].start if self._due else math.inf
             when = [self._rests.frame(t, time) for t in (ends, self._next, starts)]
             first = min(*when, next_offset)
             if first >= io.frames:

@@ -44,7 +44,7 @@ HOSTILE: dict[str, tuple[str | bytes, tuple[str, ...]]] = {
     "cycle": (GOOD.replace('"gain" = "out"', '"gain" = ["out", "gain"]'), ("wires", "cycle")),
     "too many nodes": (
         "format = 1\n" + "".join(f'[nodes.n{n}]\ntype="gain"\n' for n in range(5000)),
-        ("line 2", "at most 256"),
+        ("line 2", "at most 512"),
     ),
     "tempo": (GOOD.replace("name", "tempo = inf\nname"), ("line 2", "tempo", "bpm")),
     "empty": ("", ("line 1", "format = 1")),
