@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 from tests.forked import COMMAND, Forked, executed
-from tests.waiting import complaints
+from tests.waiting import complaints, until
 
 from antiphon_bench.rig import ServerProcess, message
 
@@ -144,7 +144,8 @@ def children(pid: int) -> Sequence[int]:
 
 
 def listed(server: ServerProcess, name: str) -> int:
-    """The pid of one of the server's processes, by the list it keeps."""
+    """The pid of one of the server's processes, by the list it keeps; some start once the server is ready."""
     path = server.home / "run" / f"osc-{server.osc}" / "processes.json"
     assert path.exists(), server.standard_error()
+    until(lambda: name in json.loads(path.read_text())["processes"], 60.0, f"{name} is listed")
     return int(json.loads(path.read_text())["processes"][name][0])

@@ -48,6 +48,7 @@ def test_a_server_whose_folders_are_full_plays_on(small: Path) -> None:
     with ServerProcess("--audio", "headless", "--patch", "through", home=small) as server:
         server.send("/node/gain/gain", 0.5)
         server.sync()
+        recorder = listed(server, "recorder")
         fill(small)
         before = files(small)
         for address in ("/patch/save", "/record/start", "/session/record"):
@@ -68,7 +69,7 @@ def test_a_server_whose_folders_are_full_plays_on(small: Path) -> None:
             os.kill(pid, signal.SIGKILL)
             until(lambda pid=pid, name=name: back(server, name, pid), 4.0, f"{name} is back")
             assert server.ask("/node/gain/gain") == ("/node/gain/gain", [0.5])
-        os.kill(listed(server, "recorder"), signal.SIGKILL)
+        os.kill(recorder, signal.SIGKILL)
         answered(server)
         assert server.stop() == 0
         assert "Traceback" not in server.standard_error()

@@ -58,7 +58,7 @@ class Standstill:
 
 
 LOOK_SECONDS = 0.1
-"""Seconds between two looks of `Patience`."""
+"""Longest time in seconds between two looks of `Patience`."""
 
 
 class Patience:
@@ -68,14 +68,15 @@ class Patience:
     """
 
     def __init__(self, seconds: float) -> None:
-        self.seconds, self._still, self._next_ns = seconds, Standstill(LOOK_SECONDS), 0
+        self.seconds, self._every = seconds, min(LOOK_SECONDS, seconds)
+        self._still, self._next_ns = Standstill(self._every), 0
 
     def ended(self, pid: int) -> bool:
         """Whether the process has had its seconds; they begin at the first call, and anew with another pid."""
         now = time.monotonic_ns()
         if now < self._next_ns:
             return False
-        self._next_ns = now + round(LOOK_SECONDS * 0.5e9)
+        self._next_ns = now + round(self._every * 0.5e9)
         return self._still.look(pid, 1) > self.seconds * 1e9
 
     def hears(self, fd: int, pid: int, meanwhile: Callable[[], object] | None = None) -> bool:
@@ -85,7 +86,7 @@ class Patience:
         """
         poll = select.poll()
         poll.register(fd, select.POLLIN)
-        while not poll.poll(1000.0 * (LOOK_SECONDS if pid else self.seconds)):
+        while not poll.poll(1000.0 * (self._every if pid else self.seconds)):
             if not pid or self.ended(pid):
                 return False
             if meanwhile is not None:
