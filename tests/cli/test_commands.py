@@ -279,7 +279,7 @@ def test_status_is_said_in_sections(antiphon: Run, monkeypatch: pytest.MonkeyPat
         "  latency  50.0 ms (driver 2048, graph 352; in frames)",
         "  blocks    100 played, 2 missed, 3 late",
         "  packets   7 received, 0 dropped",
-        "  hum  hum-learned on cpu, running, load 4.4%, 1 of 431 hops missed, 0 restarts: it was late",
+        "  hum  hum-learned on cpu, running, load 4.4%, 431 hops, 1 missed, 0 restarts: it was late",
         "  pyo  running, 0 hops missed, 0 restarts",
         "  rumble  filter, running",
         "  hum     hum, bypassed: it hung",

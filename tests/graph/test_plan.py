@@ -10,6 +10,7 @@ from tests.local import CATALOG, RATE, TYPES, cell, graph, ids, make, plan
 from antiphon.kernel.contract.block import StreamSpec
 from antiphon.kernel.contract.processor import BlockTime, Processor
 from antiphon.kernel.errors import PatchError, PluginError
+from antiphon.kernel.graph import overruns
 from antiphon.kernel.graph.compiler import compile_plan
 from antiphon.kernel.graph.node_host import FADE
 
@@ -331,6 +332,20 @@ def test_overruns_that_are_made_up_for_are_no_failure(monkeypatch):
 def test_a_machine_that_gives_no_processor_is_not_the_nodes_fault(monkeypatch):
     thread = ThreadTime(monkeypatch)
     built = slow_plan(monkeypatch, lambda: thread.passes(30_000_000, 1_000_000, 29_000_000))
+    run(built, np.zeros((2, 256 * 500), np.float32))
+    assert not built.failures
+
+
+def test_a_worker_that_is_late_is_not_the_nodes_fault(monkeypatch):
+    """With many blocks ahead the engine sleeps for many a block's time until a late answer comes."""
+    thread, slept = ThreadTime(monkeypatch), [0]
+    overruns.excuse(lambda: slept[0])
+
+    def asks():
+        thread.passes(100_000_000, 1_000_000)
+        slept[0] += 99_000_000
+
+    built = slow_plan(monkeypatch, asks)
     run(built, np.zeros((2, 256 * 500), np.float32))
     assert not built.failures
 

@@ -12,6 +12,7 @@ from tests.workers.rig import PATIENCE, Rig, hops, pid, through, words
 from tests.workers.steppers import spec
 
 from antiphon.kernel.contract.processor import IO, BlockTime
+from antiphon.kernel.workers import worker
 from antiphon.kernel.workers.arena import WorkerWord
 from antiphon.kernel.workers.rebuffer import Rebuffer, lead_for
 
@@ -172,3 +173,18 @@ def test_what_is_wanted_at_the_start_is_loaded_before_it_is_ready(rig: Rig, tmp_
     (tmp_path / "early").touch()
     stream, x = rig.open(spec("Slow"), str(tmp_path / "early")), hops(4)
     np.testing.assert_array_equal(np.stack(through(rig, stream, 0, x)), x)
+
+
+def test_what_the_worker_waited_for_a_processor_is_no_time_of_its_hop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine on which seven of nine milliseconds are those of other programs: the model is admitted by its two."""
+    wall, waited = [0], [0]
+    monkeypatch.setattr(worker.time, "perf_counter_ns", lambda: wall[0])
+    monkeypatch.setattr(worker, "thread_clocks", lambda: (0, waited[0]))
+    seen = np.zeros(1, np.int64)
+
+    def step() -> None:
+        wall[0] += 9_000_000
+        waited[0] += 7_000_000
+
+    assert set(worker.hop_times(step, seen)) == {2_000_000}
+    assert seen == worker.MEASURED - 1

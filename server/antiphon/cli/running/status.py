@@ -106,7 +106,7 @@ def _osc(answer: Mapping[str, Any]) -> list[Row]:
 def _worker(worker: Mapping[str, Any]) -> str:
     text = (
         f"{worker['model']} on {worker['device']}, {worker['state']}, load {worker['load']:.1%}, "
-        f"{worker['misses']} of {worker['hops']} hops missed, {worker['restarts']} restarts"
+        f"{worker['hops']} hops, {worker['misses']} missed, {worker['restarts']} restarts"
     )
     return _with_reason(text, worker["reason"])
 

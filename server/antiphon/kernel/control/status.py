@@ -24,12 +24,21 @@ STALL_LOG_SECONDS = 60.0
 """Seconds between two log lines about stalls."""
 BUSY_LOAD = 0.8
 """Mean load of a block above which the patch, not the machine's wake-up latency, is taken for the cause."""
+LATE_SHARE = 0.05
+"""Share of a worker's sound whose lack is heard, and said."""
 CROWDED_LOAD = 2.5
 """Load average per core above which programs other than Antiphon are taken for a cause."""
 
 
 def setting(engine: EngineStatus, late_ns: int) -> str:
-    """Options of the serve command at which blocks `late_ns` late would have been in time."""
+    """Options of the serve command at which blocks `late_ns` late would have been in time; of JACK also its period."""
+    options = _options(engine, late_ns)
+    if engine.driver != "jack" or not options.startswith("--block"):
+        return options
+    return f"{options} (a JACK server of yours: with jackd -p {options.split()[1]})"
+
+
+def _options(engine: EngineStatus, late_ns: int) -> str:
     blocks = [block for n in range(7) if (block := engine.block << n) <= MAX_BLOCK]
     if engine.load_mean > BUSY_LOAD and len(blocks) > 1:
         return f"--block {blocks[1]}"
@@ -40,28 +49,34 @@ def setting(engine: EngineStatus, late_ns: int) -> str:
     return f"--block {block} --ahead {ahead_for(late_ns, block, engine.rate)}"
 
 
-def late_block_advice(engine: EngineStatus, late_ns: int) -> str:
-    """Advice against blocks that were `late_ns` late; no option alone fixes other programs' load."""
+def late_advice(setting: str) -> str:
+    """Advice against sound that came late, with options of the serve command; none fixes other programs' load."""
     cores, load = os.cpu_count() or 1, os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     others = (
         f"end other programs (load {load:.0f} on {cores} cores), and" if load > CROWDED_LOAD * cores else "to end that,"
     )
-    return f"{others} start the server with {setting(engine, late_ns)}"
+    return f"{others} start the server with {setting}"
 
 
 class MachineWatch:
     """Watches the engine's counters for changes."""
 
-    def __init__(self, link: RemoteEngine, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(
+        self, link: RemoteEngine, workers: Callable[[], list[WorkerStatus]], clock: Callable[[], float] = monotonic
+    ) -> None:
         """Starts without a reading; `clock` gives seconds."""
-        self._link, self._clock = link, clock
+        self._link, self._workers, self._clock = link, workers, clock
+        self._hops: dict[tuple[str, int], int] = {}
+        self._looked, self._late = clock(), ""
+        self.answers = ""  # as `advice`, against answers of workers that came too late
         self._before: EngineCounters | None = None
         self._restarts = self._missed = 0
         self._logged = -STALL_LOG_SECONDS
         self.advice = ""  # what to type against the blocks missed so far, as one sentence; "" while none was missed
 
     def look(self) -> None:
-        """Reports changes: a stall at most once a minute, missed blocks once, at their second occurrence."""
+        """Reports changes: a stall at most once a minute, missed blocks and hops once, at their second occurrence."""
+        self._look_at_workers()
         now, engine, before = self._link.counters(), self._link.status(), self._before
         self._before, restarted = now, engine.restarts != self._restarts
         self._restarts = engine.restarts
@@ -83,11 +98,30 @@ class MachineWatch:
                     self.advice,
                     (
                         f"{self._missed} blocks were missed, the latest was {now.latest_ns / 1e6:.1f} ms late; "
-                        f"{late_block_advice(engine, now.latest_ns)}"
+                        f"{late_advice(setting(engine, now.latest_ns))}"
                     ),
                 )
                 if not said:
                     log.warning(self.advice)
+
+    def _look_at_workers(self) -> None:
+        """Names a worker that has been too late with `LATE_SHARE` of its sound at two looks, one after the other."""
+        now, before, last = self._clock(), self._hops, self._late
+        running = [w for w in self._workers() if w.state == "running"]
+        self._hops, self._late = {(w.name, w.node): w.misses for w in running}, ""
+        least, self._looked = LATE_SHARE * (now - self._looked) * 1e9, now
+        for w in running:
+            missed = w.misses - before.get((w.name, w.node), w.misses)
+            if missed * w.period_ns > least:
+                self._late = w.name
+                if last == w.name:
+                    said, self.answers = (
+                        self.answers,
+                        f"{w.name} is too late with its sound, of which {w.misses * w.period_ns / 1e9:.1f} s are "
+                        f"missing so far; {late_advice('a larger --block or --ahead')}",
+                    )
+                    if not said:
+                        log.warning(self.answers)
 
 
 SYNTH = "synth/"
@@ -235,7 +269,7 @@ def status(app: StatusSource, counters: dict[str, int]) -> dict[str, Any]:
 
 def _troubles(app: StatusSource) -> Iterator[str]:
     """What stands against the sound and the state: also nodes that are silent, or pass their dry input."""
-    yield from (app.saver.trouble, app.faults.last, app.machine.advice)
+    yield from (app.saver.trouble, app.faults.last, app.machine.advice, app.machine.answers)
     if app.plans.problem and not app.session.state.nodes:
         yield f"the patch cannot be played: {app.plans.problem}"
     for node in app.session.state.nodes.values():

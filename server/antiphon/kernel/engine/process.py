@@ -23,6 +23,7 @@ from antiphon.kernel.engine.shared import DRIVERS, HeaderWord, Shared
 from antiphon.kernel.engine.taps.browser_input import BrowserInput
 from antiphon.kernel.engine.taps.node_taps import NodeCapture, NodeTaps
 from antiphon.kernel.errors import AntiphonError
+from antiphon.kernel.graph import overruns
 from antiphon.kernel.graph.clock import TempoMap
 from antiphon.kernel.io.capture_memory import CaptureMemory
 from antiphon.kernel.io.tap_memory import TapMemory
@@ -97,6 +98,7 @@ def run(
         return NO_DEVICE
     pool = pools.Pool(given.arena, given.bells, given.device)
     pools.use(pool)
+    overruns.excuse(lambda: pool.waited_ns)
     if synth:
         choice = backends.chosen()
         pool.open(choice.info.worker(spec.rate, spec.block, dict(choice.settings)))

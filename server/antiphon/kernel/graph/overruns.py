@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from antiphon.kernel.runtime.platform import thread_clocks
 
@@ -25,11 +26,13 @@ class _ThreadWatch:
 
     def __init__(self) -> None:
         self._at = self._ran = self._waited = 0
+        self.answers: Callable[[], int] = int  # time for which it has waited for workers, which are late by themselves
 
     def own(self, wall_ns: int) -> int:
         """Time the node computed or slept within the last `wall_ns`, ns; 0 if the last reading is too old."""
         now = time.perf_counter_ns()
         ran, waited = thread_clocks()
+        waited += self.answers()
         passed, self._at = now - self._at, now
         new_ran, self._ran = ran - self._ran, ran
         new_waited, self._waited = waited - self._waited, waited
@@ -41,6 +44,11 @@ class _ThreadWatch:
 
 
 _thread = _ThreadWatch()  # of the engine's loop, which runs all nodes
+
+
+def excuse(answers: Callable[[], int]) -> None:
+    """Leaves time that the engine's thread waits for answers out of every node's: ns so far."""
+    _thread.answers = answers
 
 
 class Overruns:

@@ -48,6 +48,7 @@ class Pool:
     def __init__(self, arena: Arena, bells: Bells, device: Device = "cpu") -> None:
         self.arena, self.bells, self.device = arena, bells, device
         self.until_ns = 0  # CLOCK_MONOTONIC until which `Stream.take` may wait for an answer in this block
+        self.waited_ns = 0  # for which streams have slept so far until an answer came, or was late
         self.streams: list[Stream] = []
         self.newest: weakref.WeakValueDictionary[tuple[str, int], Any] = weakref.WeakValueDictionary()
         self._serial = 0

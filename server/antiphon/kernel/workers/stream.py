@@ -29,6 +29,7 @@ class StreamPool(Protocol):
 
     lockstep: bool
     until_ns: int  # CLOCK_MONOTONIC until which `Stream.take` may wait for an answer in this block
+    waited_ns: int
     rung: NDArray[np.int64]
 
     def ring(self, worker: int) -> None:
@@ -243,7 +244,7 @@ class Stream:
         for _ in range(_SPINS):
             if tags[place] == wanted:
                 return True
-        number = self.entry.number
+        number, began = self.entry.number, time.monotonic_ns()
         words[WorkerWord.WAITING] = 1
         try:
             while tags[place] != wanted:
@@ -256,6 +257,7 @@ class Stream:
                 pool.wait_answer(number, min(_LOOK_MS, left / 1e6))
         finally:
             words[WorkerWord.WAITING] = 0
+            pool.waited_ns += time.monotonic_ns() - began
         return True
 
     def blame(self) -> None:
