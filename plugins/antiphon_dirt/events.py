@@ -22,6 +22,7 @@ from antiphon.api.backends.transports import (
     Sample,
     SetParam,
     When,
+    is_held,
     note_params,
     play_commands,
     plays,
@@ -152,13 +153,15 @@ def is_instrument(sound: str, orbit: Orbit, nodes: Mapping[str, Node]) -> bool:
 def length(event: DirtEvent) -> float | None:
     """Seconds from the event's beginning to its end; None for the sample's end.
 
-    `sustain`, or `legato` times `delta`; at most `attack` plus `hold`, if there is a `hold`.
+    `sustain`, or `legato` times `delta`, 1 for a synth's sound; at most `attack` plus `hold`, if there is a `hold`.
     """
     seconds = math.inf
     if "sustain" in event.numbers:
         seconds = event.numbers["sustain"]
     elif "legato" in event.numbers:
         seconds = event.numbers["legato"] * event.number("delta", 1.0)
+    elif is_held(event.sound):
+        seconds = event.number("delta", math.inf)
     if "hold" in event.numbers:
         seconds = min(seconds, event.number("attack", 0.0) + event.numbers["hold"])
     return min(max(seconds, 0.0), MAX_SECONDS) if seconds < math.inf else None

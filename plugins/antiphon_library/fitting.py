@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.api import SHARP_NAMES, UsageError
+from antiphon.api import UsageError
 from antiphon.api.backends.analysis import CLASSES, FIT, HARMONY, analyses
 from antiphon.api.backends.files import Decoder, printable_path
 from antiphon.api.backends.runtime import short_repr, shorten
+from antiphon.api.backends.signal import KEY_NAMES
 from antiphon_library.catalogue import Catalogue
 from antiphon_library.identity import identify_and_analyse
 from antiphon_library.records import SUMMARY, UNHEARD, findings
@@ -29,7 +30,7 @@ ALLOWED = 'a key is written as "A minor", "Am", "a", "Bb major", "F#m" or "h-Mol
 
 
 def key_named(text: str) -> str:
-    """Key named by a text, as "A# minor": a note of A to H, # or b, and the mode.
+    """Key named by a text, as "Bb minor": a note of A to H, # or b, and the mode.
 
     Modes are m, min, minor, moll, maj, major or dur in any case, but M for major. Without a mode a capital is major, a
     small letter minor. With moll and dur names are German: B is a semitone below H. Raises `UsageError`: it names none.
@@ -45,7 +46,7 @@ def key_named(text: str) -> str:
         if note in "Bb" and not accidental and word.casefold() in ("moll", "dur"):
             place -= 1
         if mode:
-            return f"{SHARP_NAMES[place % 12]} {mode}"
+            return KEY_NAMES[place % 12 + 12 * (mode == "minor")]
     raise UsageError(f"--key does not understand {short_repr(text)}: {ALLOWED}")
 
 

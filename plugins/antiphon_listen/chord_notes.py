@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from antiphon.api import F64, SHARP_NAMES, UsageError
+from antiphon.api import F64, UsageError
 from antiphon.api.backends.analysis import ListeningMix
 from antiphon.api.backends.files import (
     CHORD_SUFFIXES,
@@ -23,6 +23,7 @@ from antiphon.api.backends.files import (
     write_atomic,
     write_midi,
 )
+from antiphon.api.backends.signal import named_note
 from antiphon.api.jobs import FileJob, Written, check_distinct, fade_out, is_midi
 from antiphon_listen import signals
 from antiphon_listen.chords.song_chords import DEGREES, TONES, SongChords
@@ -210,7 +211,7 @@ def _chords(
         root, _, kind = name.partition(":")
         if not kind:
             continue
-        base = SHARP_NAMES.index(root) + 12 * (octave + 1)
+        base = named_note(root) % 12 + 12 * (octave + 1)
         if play == "roots":
             edges = [start, *beats[(beats > start) & (beats < end)], end]
             keys = [(a, b, base) for a, b in pairwise(edges)]

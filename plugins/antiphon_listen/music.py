@@ -10,6 +10,7 @@ import numpy as np
 
 from antiphon.api import F32, F64, Samples, UsageError
 from antiphon.api.backends.analysis import EACH, Analysis, AnalysisRun, Quantity, import_librosa
+from antiphon.api.backends.signal import KEY_NAMES
 from antiphon_listen import bars, beats, signals, tables
 from antiphon_listen.beats import BeatGrid
 from antiphon_listen.chords import harmony
@@ -123,6 +124,7 @@ class MusicRun(AnalysisRun):
     def __init__(self) -> None:
         self._onsets, self._notes, self._spectrum = OnsetStrength(), NoteSpectrum(), ConstantQ()
         self._frames, self._peak = 0, 0.0
+        self.key: tuple[int | None, float] = (None, 0.0)  # as by `harmony.key_of`, once the chords are known
 
     def feed(self, block: Samples) -> None:
         self._take(block[0], block[0])
@@ -160,7 +162,10 @@ class MusicRun(AnalysisRun):
         network, spectrum = chord_network(), tuned(self._spectrum.end(), self._notes.tuning)
         tapped = np.zeros(0) if song.grid is None else song.grid.beats
         odds = None if network is None else network(spectrum)
-        return find_chords(self._harmony(song.curves), tapped, tables.load(), odds)
+        harmonic = self._harmony(song.curves)
+        found = find_chords(harmonic, tapped, tables.load(), odds)
+        self.key = harmony.key_of(found.triads, harmonic.notes, tables.load())
+        return found.spelled(self.key[0] or 0)
 
     def result(self) -> Mapping[str, Any]:
         song = self.analysed()
@@ -171,13 +176,13 @@ class MusicRun(AnalysisRun):
         tapped = np.zeros(0) if beat_grid is None else beat_grid.beats
         certain = 0.0 if beat_grid is None else beats.confidence(found, beat_grid)
         has_tempo = beat_grid is not None and certain >= beats.MIN_CONFIDENCE
-        key, key_certain = harmony.key_of(chords.triads, self._harmony(found).notes, tables.load())
+        key, key_certain = self.key
         return {
             "tempo": beat_grid.tempo if beat_grid is not None and has_tempo else None,
             "tempo_confidence": certain,
             "beats": tapped if has_tempo else None,
             "downbeats": ones if has_tempo and len(ones) else None,
-            "key": key if key_certain >= harmony.MIN_KEY else None,
+            "key": KEY_NAMES[key] if key is not None and key_certain >= harmony.MIN_KEY else None,
             "key_confidence": key_certain,
             "chords": chords.spans,
             "chords_confidence": chords.confidence,

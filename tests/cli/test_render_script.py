@@ -17,6 +17,8 @@ from tests import accepted, audio
 from antiphon.cli.files import render_script
 from antiphon.files import midifile
 from antiphon.kernel.plugins import loader
+from antiphon.live import reading
+from antiphon.live.performance import Performance
 from antiphon.live.records import LiveEvent, ScriptError
 from antiphon.offline import script_midi
 from antiphon.offline.script_run import ScriptProcess, frames_of
@@ -206,6 +208,18 @@ def test_a_ramp_of_the_tempo_lasts_as_long_in_midi(tmp_path: Path) -> None:
     song = midifile.read(tmp_path / "ramp.mid")
     for beat in (2, 10, 16):
         assert abs(song.seconds(beat) - frames_of(events, F(beat), RATE, 120.0) / RATE) < 0.002
+
+
+def test_in_midi_a_sound_has_its_length_and_a_drum_of_any_bank_its_key(tmp_path: Path) -> None:
+    text = 'from antiphon.live import *\npatch("band")\ntrack("a", s("linn_bd ~"))\n'
+    text += 'track("b", note("c4@3 e4").s("<sawtooth piano>").legato("<1 0.5>"))\ntrack("c", note("c4").s("gm_pad"))'
+    events = Performance(reading.read("set.py", text)).until(F(8))
+    lasting = {(e.source, float(dict(zip(e.args[::2], e.args[1::2], strict=True)).get("lasts", 0))) for e in events}
+    assert lasting >= {("a", 0.0), ("b", 3.0), ("b", 1.0), ("b", 1.5), ("b", 0.5), ("c", 4.0)}
+    assert script_midi.write(tmp_path / "set.mid", events, F(8), 120.0)[1] == []
+    tracks = {track.name: track.notes for track in midifile.read(tmp_path / "set.mid").tracks}
+    assert [note.number for note in tracks["a"]] == [36, 36]
+    assert [(note.number, note.length) for note in tracks["b"]] == [(60, 3), (64, 1), (60, 1.5), (64, 0.5)]
 
 
 def test_length_follows_bars_and_meter(place: Path, antiphon: Command) -> None:

@@ -53,6 +53,7 @@ def test_the_names_of_a_let_stand_on_its_line_or_below_and_an_unreadable_one_is_
     [
         ("", 'nothing in it plays; a program has lines such as $: s("bd*4") or d1 $ s "bd*4"'),
         ("$: s(", "this is no JavaScript that can be read: Line 1"),
+        ("live_loop :a do\n  sample :bd_haus\n  sleep 0.5\nend", "programs of Sonic Pi are not translated"),
         ("const a = 3", "nothing in it plays"),
         ("$: import('os')", "nothing in it plays; a live script has no such expression"),
         ("d1 $ sound", "nothing in it plays; this is no pattern of sounds"),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from antiphon.kernel.signal.pitch import FLAT_NAMES, SHARP_NAMES, frequency, note_number
+from antiphon.kernel.signal.pitch import FLAT_NAMES, KEY_NAMES, SHARP_NAMES, frequency, key_name, note_number, root_name
 from antiphon.signal.landmarks import ONSET_RISE, level_rises, piece_frames
 
 RATE = 48000
@@ -55,3 +55,18 @@ def test_known_pitches():
     assert (frequency(69), frequency(57), note_number(880.0)) == (440.0, 220.0, 81.0)
     assert all(type(made) is float for made in (frequency(60), frequency(np.float64(60)), note_number(261.6)))
     assert SHARP_NAMES.index("A#") == FLAT_NAMES.index("Bb") == 10
+
+
+def test_roots_are_written_as_in_the_key():
+    assert [key_name(f"{name} {mode}") for name in ("A#", "D#", "Gb") for mode in ("major", "minor")] == [
+        "Bb major", "Bb minor", "Eb major", "Eb minor", "F# major", "F# minor"
+    ]  # fmt: skip
+    written = {
+        "C major": "C Db D Eb E F F# G Ab A Bb B",
+        "E major": "C C# D D# E F F# G G# A A# B",
+        "Db major": "C Db D Eb E F Gb G Ab A Bb B",
+        "G minor": "C C# D Eb E F F# G Ab A Bb B",
+        "A minor": "C C# D D# E F F# G G# A Bb B",
+    }
+    for key, roots in written.items():
+        assert " ".join(root_name(root, KEY_NAMES.index(key)) for root in range(12)) == roots

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from antiphon.api import SHARP_NAMES
 from antiphon.api.backends.analysis import import_librosa
+from antiphon.api.backends.signal import key_name
 from antiphon_listen.chords.chord_network import LABELS, chord_network
 from antiphon_listen.chords.harmony import viterbi_states
 from antiphon_listen.live import spec
@@ -20,7 +21,7 @@ from antiphon_listen.live.worker import Listener
 from antiphon_listen.spectra.frames import FRAMES_PER_SECOND, ConstantQ
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, scored
 from antiphon_models.learning.user_commands import analysis_of
-from antiphon_models.listen.songs import RATE, SOUNDFONTS, TEST, ListenedSong, read_song
+from antiphon_models.listen.songs import RATE, SOUNDFONTS, TEST, ListenedSong, read_song, root_of
 from antiphon_models.material.krumhansl import key_of_sound
 from antiphon_models.material.sounds import songs
 
@@ -128,7 +129,7 @@ def _relative(key: str) -> str:
     """Relative key: "A minor" of "C major"."""
     name, mode = key.split()
     other, step = ("minor", 9) if mode == "major" else ("major", 3)
-    return f"{SHARP_NAMES[(SHARP_NAMES.index(name) + step) % 12]} {other}"
+    return key_name(f"{SHARP_NAMES[(root_of(name) + step) % 12]} {other}")
 
 
 def _intervals(spans: Any) -> tuple[NDArray[np.float64], list[str]]:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import SHARP_NAMES
+from antiphon.api.backends.signal import KEY_NAMES
 from antiphon_models.material.fluidsynth import FLUID, TIM, FluidSettings, play
 from antiphon_models.material.sounds import cached_sound, mono
 
@@ -82,9 +83,9 @@ def root_of(label: str) -> int:
 
 
 def key_named(label: str) -> str:
-    """Key in the analyses' spelling, "C# minor", of "Db:min" or "Db minor"."""
+    """Key in the analyses' spelling, "Bb minor", of "A#:min" or "A# minor"."""
     root = label.replace(":", " ").split(" ")[0]
-    return f"{SHARP_NAMES[root_of(root)]} {'minor' if 'min' in label else 'major'}"
+    return KEY_NAMES[root_of(root) + 12 * ("min" in label)]
 
 
 def triad(label: str) -> int | None:

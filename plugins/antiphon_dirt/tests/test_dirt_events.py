@@ -24,7 +24,7 @@ from antiphon.kernel.graph.patch import load as load_patch
 from antiphon.kernel.plugins.loader import load
 from antiphon.kernel.session.node_state import Node
 from antiphon.kernel.session.play import value_number
-from antiphon_dirt.events import NoteNumbers, commands, orbits
+from antiphon_dirt.events import NoteNumbers, commands, length, orbits
 from antiphon_dirt.fields import MAX_FIELDS, DirtEvent, read
 
 STRUDEL_BANK = (
@@ -250,6 +250,8 @@ def test_legato_sustain_and_hold_are_the_notes_own_end(
     also = ("attack", 0.25) if "attack" in args else ()
     assert values(tidal, "s", "bd", *args) == wanted(tidal, "sustain", seconds, *also)
     assert not any(isinstance(c, NoteOff) for c in made(tidal, "s", "bd", *args))
+    lengths = [length(read(("s", sound, "delta", 0.25))) for sound in ("supersaw", "gm_flute", "bd", "superpiano")]
+    assert lengths == [0.25, 0.25, None, None], "a synth's sound lasts as long as its event"
 
 
 def test_a_player_whose_notes_have_no_end_of_their_own_gets_note_offs(tidal: dict[str, Node]) -> None:

@@ -176,7 +176,7 @@ def chart(placement: Placement, unplaced: int = 0) -> Chart:
             "path": printable_path(os.fsdecode(row.path)),
             "title": _title(row),
             "artist": _name(row, "artist"),
-            "genre": _name(row, "genre") or shorten(row.genre, MAX_NAME),
+            "genre": (_name(row, "genre") or shorten(row.genre, MAX_NAME)).lower(),  # of tags and analyses alike
             "x": round(float(x), 4),
             "y": round(float(y), 4),
         }

@@ -15,11 +15,11 @@ from antiphon_library.records import findings
     [
         (("Am", "a", "A minor", "a MINOR", "AMIN", "amoll", "a-Moll", "A:min", " A_m "), "A minor"),
         (("Hmoll", "h", "Bm", "b", "b minor", "H-moll"), "B minor"),
-        (("B-dur", "Bb", "bb major", "A#", "Hes maj", "B♭"), "A# major"),
+        (("B-dur", "Bb", "bb major", "A#", "Hes maj", "B♭"), "Bb major"),
         (("C", "CM", "C-Dur", "c maj"), "C major"),
         (("fis-Moll", "F#m", "f♯", "gbm"), "F# minor"),
-        (("Es-Dur", "Eb", "EbM", "D#maj"), "D# major"),
-        (("As", "Ab", "as dur"), "G# major"),
+        (("Es-Dur", "Eb", "EbM", "D#maj"), "Eb major"),
+        (("As", "Ab", "as dur"), "Ab major"),
     ],
 )
 def test_each_name_of_a_key_is_understood(texts: tuple[str, ...], key: str) -> None:

@@ -107,8 +107,8 @@ def name_of(chord: int) -> str:
     return "N" if chord == NO_CHORD else f"{SHARP_NAMES[chord % 12]}:{'min' if chord >= 12 else 'maj'}"
 
 
-def key_of(path: I64, notes: F32, tables: Tables) -> tuple[str | None, float]:
-    """Key by chords and pitch classes, "C major", and its confidence, 0 to 1; None and 0 where there are no notes.
+def key_of(path: I64, notes: F32, tables: Tables) -> tuple[int | None, float]:
+    """Key by chords and pitch classes, as in `KEY_NAMES`, and its confidence, 0 to 1; None and 0 without notes.
 
     `notes`: `[m, 24]` as `MusicCurves.notes`. Confidence: the key's probability times its profile's correlation.
     """
@@ -120,7 +120,7 @@ def key_of(path: I64, notes: F32, tables: Tables) -> tuple[str | None, float]:
         features = key_features(np.bincount(chords, minlength=NO_CHORD), int(chords[0]), int(chords[-1]))
         scores = scores + _CHORD_WEIGHT * len(chords) / len(path) * (features @ tables.key_weights)
     key, share = _best(scores)
-    return f"{SHARP_NAMES[key % 12]} {'minor' if key >= 12 else 'major'}", share * max(0.0, float(match[key]))
+    return key, share * max(0.0, float(match[key]))
 
 
 def _profile_match(classes: F64) -> F64:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from antiphon.api import F32, F64, SHARP_NAMES
+from antiphon.api.backends.signal import root_name
 from antiphon_listen.chords import harmony
 from antiphon_listen.chords.chord_network import LABELS, ChordOdds
 from antiphon_listen.chords.harmony import I64, NO_CHORD
@@ -37,6 +38,14 @@ class SongChords:
     confidence: float  # mean probability of the chords by the network; 0 without it
     grid: F64  # times of the steps, in seconds
     triads: I64  # `[n]`, each step's nearest triad, or `NO_CHORD`
+
+    def spelled(self, key: int) -> SongChords:
+        """The chords with their roots as they are written in a key, an index in `KEY_NAMES`."""
+        spans = []
+        for start, end, label in self.spans:
+            root, _, kind = label.partition(":")
+            spans.append((start, end, f"{root_name(SHARP_NAMES.index(root), key)}:{kind}" if kind else label))
+        return replace(self, spans=spans)
 
 
 def find_chords(curves: MusicCurves, beats: F64, tables: Tables, odds: ChordOdds | None) -> SongChords:

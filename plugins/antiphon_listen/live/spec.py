@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from antiphon.api import SHARP_NAMES, StreamSpec
+from antiphon.api import StreamSpec
+from antiphon.api.backends.signal import KEY_NAMES
 from antiphon.api.backends.workers import WorkerSpec
 
 HOP = 4096
@@ -12,8 +13,8 @@ LEAD = 1
 TEMPO, NEXT, PLACE, METER, KEY, CHORD, MOMENTARY, SHORT_TERM, INTEGRATED, FIELDS = range(10)
 """Indices in an answer: bpm (0: none), seconds from the hop's end to the next beat, that beat's position in its bar
 from 0, beats of a bar, key and chord as indices in `KEYS` and `CHORDS`, and three loudnesses in LUFS."""
-KEYS = ("none", *(f"{name} {mode}" for mode in ("major", "minor") for name in SHARP_NAMES))
-CHORDS = ("none", *(f"{name}:{kind}" for kind in ("maj", "min") for name in SHARP_NAMES))
+KEYS = ("none", *KEY_NAMES)
+CHORDS = ("none", *(name.replace(" ", ":")[:-2] for name in KEY_NAMES))
 
 
 def worker_of(spec: StreamSpec) -> WorkerSpec:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from tests.each import each
 
-from antiphon.api import F64, SHARP_NAMES
+from antiphon.api import F64
 from antiphon.api.backends.files import AudioWriter, chord_text, read_midi
 from antiphon.api.jobs import FileJob
 from antiphon_listen import music, tables
@@ -104,7 +104,14 @@ def test_downbeats_are_where_the_chord_changes() -> None:
     assert len(values["downbeats"]) < 20
 
 
-@each("transpose, names, key", [(0, NAMES, "C major"), (2, ("D:maj", "A:maj", "B:min", "G:maj"), "D major")])
+@each(
+    "transpose, names, key",
+    [
+        (0, NAMES, "C major"),
+        (4, ("E:maj", "B:maj", "C#:min", "A:maj"), "E major"),
+        (8, ("Ab:maj", "Eb:maj", "F:min", "Db:maj"), "Ab major"),
+    ],
+)
 def test_chords_and_key(transpose: int, names: tuple[str, ...], key: str) -> None:
     values = plain(transpose)
     assert values["key"] == key
@@ -177,8 +184,8 @@ def test_a_key_and_its_relative_are_told_apart_by_their_chords(chords: tuple[int
     """Chords from the tonic on: major, or minor from 12 on."""
     path = np.array([12 * (chord // 12) + (chord + tonic) % 12 for chord in chords * 4])
     tones = [np.isin(np.arange(12), (root + np.array([0, 4 - root // 12, 7])) % 12) for root in path]
-    name, _ = harmony.key_of(path, np.tile(tones, 2).astype(np.float32), tables.load())
-    assert name == f"{SHARP_NAMES[tonic]} {key.partition(' ')[2]}"
+    found, _ = harmony.key_of(path, np.tile(tones, 2).astype(np.float32), tables.load())
+    assert found == tonic + 12 * key.endswith("minor")
 
 
 @each(
@@ -186,13 +193,13 @@ def test_a_key_and_its_relative_are_told_apart_by_their_chords(chords: tuple[int
     [
         (np.zeros(12), None),
         (np.ones(12), None),
-        (np.isin(np.arange(12), (0, 2, 4, 5, 7, 9, 11)) + 2.0 * np.isin(np.arange(12), (0, 4, 7)), "C major"),
+        (np.isin(np.arange(12), (0, 2, 4, 5, 7, 9, 11)) + 2.0 * np.isin(np.arange(12), (0, 4, 7)), 0),
     ],
 )
-def test_a_tune_without_chords_has_a_key_and_noise_has_none(notes: F64, key: str | None) -> None:
+def test_a_tune_without_chords_has_a_key_and_noise_has_none(notes: F64, key: int | None) -> None:
     path = np.full(8, harmony.NO_CHORD)
-    name, certain = harmony.key_of(path, np.tile(notes, 2)[None].astype(np.float32), tables.load())
-    assert (name, certain >= harmony.MIN_KEY) == (key, key is not None)
+    found, certain = harmony.key_of(path, np.tile(notes, 2)[None].astype(np.float32), tables.load())
+    assert (found, certain >= harmony.MIN_KEY) == (key, key is not None)
 
 
 def test_of_stems_the_beats_are_of_the_whole_and_the_chords_of_what_the_drums_leave() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime.shortening import is_finite_number, short_repr
+from antiphon.kernel.session.play import is_held
 from antiphon.live.patterns.controls import UNNAMED, plain_number
 from antiphon.live.patterns.harmony import HIGHEST, note_number
 from antiphon.live.patterns.places import Places, mark
@@ -94,7 +95,8 @@ def to_commands(
         if not isinstance(value, bool | int | float | str):
             raise UsageError(f"{name} takes a number or a word, not {str(value)[:40]!r}")
         args += [name, value]
-    if ("legato" in values or "length" in values) and not values.keys().isdisjoint(("s", "n")):  # of a sampler
+    lasts = "legato" in values or "length" in values or is_held(values.get("s"))
+    if lasts and not values.keys().isdisjoint(("s", "n")):  # of a sampler
         args += ["lasts", float(_length(values, length))]
     # a message to a node is a note with values where the first argument is a word
     return LiveEvent(beat, f"/node/{on or SAMPLER}/play", tuple(args), source, line, mark(places, length))

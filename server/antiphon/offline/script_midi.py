@@ -8,6 +8,7 @@ from pathlib import Path
 
 from antiphon.files import midifile
 from antiphon.files.midi_song import MidiNote, MidiTrack
+from antiphon.kernel.session.play import without_bank
 from antiphon.live.records import LiveEvent
 
 TICKS = 960
@@ -54,14 +55,17 @@ def write(path: Path, events: Sequence[LiveEvent], beats: Fraction, tempo: float
                 sounding[key] = event, int(number), float(velocity) / 127.0
         elif event.address.endswith("/play"):
             values = dict(zip(event.args[::2], event.args[1::2], strict=True))
-            number = int(values.get("note", _DRUMS.get(str(values.get("s")), -1)))
+            sound = str(values.get("s"))
+            number = int(values.get("note", _DRUMS.get(sound, _DRUMS.get(without_bank(sound), -1))))
             if number < 0:
                 name = str(values.get("s", "?"))
                 missing += [] if name in missing else [name]
                 continue
             velocity = float(values.get("velocity", 100.0)) / 127.0
             channel = _channel(channels, event.source) if "note" in values else _DRUM_CHANNEL
-            keep(event.source, MidiNote(float(event.beat), _DEFAULT_LENGTH, number, velocity, channel))
+            own = event.mark.length if "note" in values and event.mark else _DEFAULT_LENGTH
+            length = float(values.get("lasts", own))
+            keep(event.source, MidiNote(float(event.beat), length, number, velocity, channel))
     for left in list(sounding):
         end(left, max(beats, sounding[left][0].beat))
     tracks = [

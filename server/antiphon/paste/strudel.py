@@ -30,6 +30,7 @@ _SETTINGS = ("all", "each", "samples", *_TEMPOS)
 _OF_TEXTS = tuple(f"{name}(" for name in ("mini", *sorted(PATTERN_FUNCTIONS | TUPLES)))
 _SILENT_WORDS = PATTERN_FUNCTIONS | TUPLES | (NAMELESS & FUNCTIONS) | {"mini"}
 """Functions of texts without a sound. A program's own names are none of these."""
+_SONIC_PI = re.compile(r"^[ \t]*(live_loop|use_bpm|use_synth|with_fx|sample|play|sleep)[ \t]+[:\d]", re.M)
 
 
 def translate(text: str, script: Script) -> None:
@@ -38,6 +39,8 @@ def translate(text: str, script: Script) -> None:
     try:
         tree = esprima.parseModule(plain, range=True, comment=True)
     except esprima.Error as error:
+        if _SONIC_PI.search(text):
+            raise UsageError("programs of Sonic Pi are not translated; Sonic Pi plays Antiphon by OSC") from None
         raise UsageError(f"this is no JavaScript that can be read: {error}") from None
     except RecursionError:
         raise UsageError("this program is nested too deeply to be read") from None

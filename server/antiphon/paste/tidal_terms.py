@@ -42,6 +42,14 @@ _IN_PARTS = ("zoom", "zoomArc", "within", "compress")
 """Words that take the parts of a tuple one by one."""
 _WHOLE = {"spread": 3, "slowspread": 3, "fastspread": 3, "interlace": 2} | dict.fromkeys(_PAIRS, 2)
 """Words that are no methods, and how many arguments they take."""
+_FIRST = {"sew": 1, "stitch": 1, "wedge": 1, "euclidFull": 2}
+"""Words of two patterns, of which Tidal names ours first, and how many arguments stand before these."""
+_TAKES = {"rolledBy": 1, "euclidOff": 3, "every'": 3}
+"""Arguments before the pattern of words that need fewer of them here."""
+_CHORD = re.compile(r"[a-g\d][sf#]?'[a-z]")
+_NUMBER = re.compile(r"-?[\d.]+")
+_QUICK = re.compile(r'"[^"<]*[\s*(]')
+"""A text of several steps a cycle."""
 _EUCLID = re.compile(r"\([^)]*\)")
 
 
@@ -75,7 +83,7 @@ def named(name: str) -> Term:
     word = RENAMED.get(name, name)
     if word in SIGNALS:
         return Term("signal", Chain(name_of(word)))
-    if word in METHODS or word in FUNCTIONS:
+    if word in METHODS or word in FUNCTIONS or word in _TAKES:
         return Term("word", "", word)
     raise UnknownPartError(f"there is no {name} here{missing_reason(name)}")
 
@@ -95,6 +103,8 @@ def applied(term: Term, argument: Term) -> Term:
                 value = re.sub(r'^"(-?[\d.]+)"$', r"\1", argument.given[0])
                 return replace(term, given=(*term.given, f"{name_of(argument.name)}={value}"))
             if argument.kind in _PATTERNS and _is_full(term) and not _is_number(argument):
+                if term.name in _FIRST:
+                    return Term(_PATTERNS[argument.kind], _of_first(term, str(code_of(argument))), zero=argument.zero)
                 changed = _chain(argument).then(f".{name_of(term.name)}({', '.join(term.given)})")
                 return Term(_PATTERNS[argument.kind], changed, zero=argument.zero)
             if term.name in _LISTS and argument.kind == "list":
@@ -104,12 +114,22 @@ def applied(term: Term, argument: Term) -> Term:
             if term.name == "scale" and not term.given and _is_number(argument):  # Tidal's range before 1.0
                 term = Term("word", "", "range")
             parts = argument.given if argument.kind == "tuple" and term.name in _IN_PARTS else (str(code_of(argument)),)
-            return Term("word", "", term.name, (*term.given, *parts))
+            given = (*term.given, *parts)
+            if term.name == "every'" and len(given) == _TAKES[term.name]:
+                return Term("word", "", "every", (given[0], given[2], f"first={given[1]}"))
+            return Term("word", "", term.name, given)
         case "function" if term.body is not None:
             return term.body(argument) or replace(term, body=partial(term.body, argument))
         case "change" if argument.kind in _PATTERNS:
             return Term(_PATTERNS[argument.kind], _changed(str(term.code), _chain(argument)), zero=argument.zero)
     raise UnknownPartError(f"{term.name or str(term.code)[:40]} takes no argument here")
+
+
+def _of_first(term: Term, other: str) -> Chain:
+    """The first pattern of a word of two, changed by it and the other one."""
+    *before, first = term.given
+    head = Chain(f"mini({first})" if first.startswith('"') else first)
+    return head.then(f".{name_of(term.name)}({', '.join((*before, other))})")
 
 
 def _is_number(term: Term) -> bool:
@@ -137,9 +157,28 @@ def _made(name: str, argument: Term) -> Term:
     if argument.kind == "text" and zero and _NAMED.search(text := mini_text.unturned(str(argument.code))):
         if not _BARE.search(_EUCLID.sub("", text)):
             return Term("pattern", Chain(f"note({quoted(_NAMED.sub(partial(_lowered, zero), text))})"), zero=zero)
-        argument = replace(argument, code=_NAMED.sub(lambda found: str(note_number(_lowered(0, found))), text))
-    chain = Chain(f"{_MAKERS[name]}({code_of(argument)})")
+        argument = _numbered(argument)
+    code = code_of(argument)
+    chain = code if isinstance(code, Chain) and code.head.startswith("note(") else Chain(f"{_MAKERS[name]}({code})")
     return Term("pattern", chain.then(f".add({zero})") if zero else chain, name, (str(code_of(argument)),), zero=zero)
+
+
+def _is_both(operator: str) -> bool:
+    """True for an operator that takes the times of both sides."""
+    return operator[:1] == operator[-1:]
+
+
+def _is_quick(term: Term) -> bool:
+    """True for what gives times of its own where both sides of an operator do."""
+    return term.kind == "text" and _QUICK.match(str(code_of(term))) is not None
+
+
+def _numbered(term: Term) -> Term:
+    """A text with numbers in place of the names of notes, from Tidal's c5 on."""
+    if term.kind != "text":
+        return term
+    text = mini_text.unturned(str(term.code))
+    return replace(term, code=_NAMED.sub(lambda found: str(note_number(_lowered(0, found))), text))
 
 
 def _lowered(zero: int, found: re.Match[str]) -> str:
@@ -159,6 +198,8 @@ def code_of(term: Term) -> Chain | str:
             return _MAKERS[term.name]
         case "word" if len(term.given) + 1 == _WHOLE.get(term.name):
             return f"lambda p: {_joined_list(_PAIRS.get(term.name, term.name), (*term.given, 'p')).code}"
+        case "word" if term.name in _FIRST and _is_full(term):
+            return f"lambda p: {_of_first(term, 'p')}"
         case "word":
             given = f"({', '.join(term.given)})" if term.given else ""
             return f"{name_of(term.name)}{given}"
@@ -179,9 +220,9 @@ def plays(term: Term) -> bool:
     return term.kind in ("pattern", "change")
 
 
-def _chain(term: Term) -> Chain:
+def _chain(term: Term, maker: str = "mini") -> Chain:
     if term.kind == "text":
-        return Chain(f"mini({code_of(term)})")
+        return Chain(f"{maker}({code_of(term)})")
     return term.code if isinstance(term.code, Chain) else Chain(str(term.code))
 
 
@@ -192,7 +233,7 @@ def _is_full(term: Term) -> bool:
         return False
     parameters = list(inspect.signature(function).parameters.values())[1:]
     needed = sum(p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD for p in parameters)
-    return len(term.given) >= needed
+    return len(term.given) >= _TAKES.get(term.name, needed)
 
 
 def joined(operator: str, left: Term, right: Term) -> Term:
@@ -217,6 +258,7 @@ def joined(operator: str, left: Term, right: Term) -> Term:
     if left.kind == "pattern":
         zero = left.zero or right.zero
         return Term("pattern", _chain(left).then(_from_zero(_valued(operator, right), zero)), zero=zero)
+    both = _is_both(operator)
     if left.kind in ("text", "value") and operator.strip("|") in ("+", "-", "*", "/"):
         if operator in ("+|", "*|"):  # the times are those of the right one
             left, right = right, left
@@ -225,12 +267,17 @@ def joined(operator: str, left: Term, right: Term) -> Term:
         sign = "/" if operator == "%" else operator
         return Term("value", f"({left.code} {sign} {right.code})")
     if operator in ("+", "-", "*", "/"):
+        left, right = _numbered(left), _numbered(right)
+        if operator == "+" and right.kind == "text" and _CHORD.search(str(right.code)):
+            left, right = right, left
         word = {"+": "add", "-": "sub", "*": "mul", "/": "div"}[operator]
+        mix = ".mix" if _is_quick(right) and not _is_number(left) and both else ""
         if _is_number(left) and operator != "/":  # the times are those of the right one
             negative = (".mul(-1)",) if operator == "-" else ()
             return Term("value", Chain(str(_chain(right)), (*negative, f".{word.replace('sub', 'add')}({left.code})")))
-        first = f"pure({left.code})" if _is_number(left) else str(_chain(left))
-        return Term("value", Chain(first, (f".{word}({code_of(right)})",)))
+        maker = "note" if _CHORD.search(str(left.code)) else "mini"
+        first = f"pure({left.code})" if _is_number(left) else str(_chain(left, maker))
+        return Term("value", Chain(first, (f".{word}{mix}({code_of(right)})",)))
     raise UnknownPartError(f"{operator} joins patterns")
 
 
@@ -241,6 +288,8 @@ def _call(code: Chain | str) -> str:
 def _valued(operator: str, right: Term) -> str:
     """Change that adds values of another pattern: `# speed 2` and similar."""
     word = "set" if operator == "#" else _VALUES[operator.strip("|")]
+    mixed = word in ("add", "sub") and _is_both(operator) and any(map(_QUICK.search, right.given))
+    word += ".mix" if mixed else ""
     if operator in ("|<", "<|", "|<|"):
         raise UnknownPartError(f"{operator} keeps the values of its left side, which no word does here")
     if right.kind == "word" and len(right.given) == 1:
@@ -265,8 +314,13 @@ def _from_zero(link: str, zero: int) -> str:
 
 def _with(word: str, name: str, value: str) -> str:
     if word == "set":
+        if name == "octave":  # Tidal's is 5 where there is none
+            value = f"{float(value) - 5:g}" if _NUMBER.fullmatch(value) else f"seq({value}).sub(5)"
+        elif name == "velocity":
+            scaled = f"{min(127.0, max(1.0, 127 * float(value))):g}" if _NUMBER.fullmatch(value) else ""
+            value = scaled or f"seq({value}).mul(127).clamp(1, 127)"
         return f".{name_of(name)}({value}){ROUTES.get(name, '')}"
-    return f".{word}({value})" if name == "note" and word in ("add", "sub") else f".{word}({name_of(name)}={value})"
+    return f".{word}({value})" if name == "note" and word[:3] in ("add", "sub") else f".{word}({name_of(name)}={value})"
 
 
 def section(operator: str, left: Term | None, right: Term | None) -> Term:

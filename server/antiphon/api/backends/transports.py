@@ -37,6 +37,7 @@ from antiphon.kernel.session.node_state import Node
 from antiphon.kernel.session.play import (
     BEGIN as VALUES_BEGIN,
     NoteWord,
+    is_held,
     note_params,
     other_words,
     plays,

@@ -231,7 +231,7 @@ def _number(data: bytes, order: str) -> int:
 
 
 MAX_LINKS = 1000
-_MARK, _HEAD, _BEGINS = b"OggS", 27, 2
+_MARK, _HEAD, _BEGINS, _ENDS = b"OggS", 27, 2, 4
 _FLAC, _FLAC_HEAD = b"\x7fFLAC", 9
 """Signature of FLAC in Ogg, and its length before the stream of a plain FLAC file."""
 
@@ -247,9 +247,9 @@ class OggChain:
     flac: list[Piece] = field(default_factory=list)
 
 
-def ogg_links(fd: int, start: int, end: int) -> tuple[Link, ...]:
-    """The links of an Ogg file between two offsets; none where it has no beginning. Raises `Refused`."""
-    window, links, at = FileWindow(fd, end), list[OggChain](), start
+def ogg(fd: int, start: int, end: int) -> SoundLayout:
+    """The layout of an Ogg file between two offsets. Raises `Refused`."""
+    window, links, at, ended = FileWindow(fd, end), list[OggChain](), start, True
     while len(head := window.get(at, _HEAD)) == _HEAD:
         if head[:4] != _MARK:
             at = _next_page(window, at + 1)
@@ -265,17 +265,27 @@ def ogg_links(fd: int, start: int, end: int) -> tuple[Link, ...]:
                 raise Refused(f"it is more than {MAX_LINKS} recordings in one; cut it into parts")
             links.append(OggChain(at, stop))
         if not links:
-            return ()
-        link = links[-1]
+            return SoundLayout("ogg")
+        if stop > end:
+            raise Refused(_cut_ogg(stop - at, end - at))
+        link, ended = links[-1], bool(head[5] & _ENDS)
         if head[5] & _BEGINS and not link.serial and window.get(body, 5) == _FLAC:
             link.serial, body = serial, body + _FLAC_HEAD
         if serial == link.serial:
-            link.flac.append(range(body, min(stop, end)))
+            link.flac.append(range(body, stop))
         link.begun |= not head[5] & _BEGINS
-        link.end = at = min(stop, end)
+        link.end = at = stop
+    if head and _MARK.startswith(head[:4]):
+        raise Refused(_cut_ogg(_HEAD, len(head)))
+    remark = "" if ended else "its recording was never closed: no page of it is the last; all that is there is read"
     if len(links) == 1 and not links[0].flac and (links[0].start, links[0].end) == (0, end):
-        return (Link(),)
-    return tuple(Link(tuple(link.flac) or (range(link.start, link.end),)) for link in links)
+        return SoundLayout("ogg", remark=remark)
+    found = tuple(Link(tuple(link.flac) or (range(link.start, link.end),)) for link in links)
+    return SoundLayout("ogg", found or (Link(),), remark)
+
+
+def _cut_ogg(promised: int, there: int) -> str:
+    return f"its last page promises {promised} bytes and {there} follow: it was cut short, fetch or make it again"
 
 
 def _next_page(window: FileWindow, at: int) -> int:

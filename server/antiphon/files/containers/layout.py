@@ -8,7 +8,6 @@ import re
 import stat
 
 from antiphon.files.containers import chunks
-from antiphon.files.containers.chunks import ogg_links
 from antiphon.files.containers.mpeg import before_tags, behind_tags, mpeg_links
 from antiphon.files.containers.pieces import FileWindow, Link, Refused, SoundLayout
 
@@ -63,7 +62,7 @@ def layout(fd: int) -> SoundLayout:
         case b"fLaC":
             return SoundLayout("flac", _flac_links(fd, tagged, length))
         case b"OggS":
-            return SoundLayout("ogg", ogg_links(fd, tagged, length) or (Link(),))
+            return chunks.ogg(fd, tagged, length)
     end = before_tags(fd, length)
     if links := mpeg_links(fd, 0, end, whole=True):
         return SoundLayout("mp3", links)

@@ -253,6 +253,18 @@ def without_bank(word: object) -> str:
     return composed(str(word)).rpartition("_")[2]
 
 
+_HELD = frozenset({
+    "sine", "sawtooth", "square", "triangle", "pulse", "supersaw", "z_sine", "z_sawtooth", "z_square", "z_triangle",
+    "z_noise", "white", "pink", "brown", "crackle", "supersquare", "superpwm", "superchip", "superhex", "supernoise",
+    "superzow", "superhammond", "superreese", "supercomparator", "superstatic", "superhoover", "superfm",
+})  # fmt: skip
+
+
+def is_held(sound: object) -> bool:
+    """Whether a sound of Strudel or SuperDirt is a synth's, which lasts as long as its event, and no sample."""
+    return isinstance(sound, str) and (sound in _HELD or sound.startswith("gm_"))
+
+
 def other_words(param: str, words: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
     """Aliases of other programs for words of a parameter, with their substitutes."""
     return {f"{param}{_OTHERS}": tuple(words), f"{param}{_THEIRS}": tuple(words.values())}
