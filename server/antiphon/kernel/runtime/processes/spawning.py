@@ -3,8 +3,6 @@
 Sockets and mappings are those of the parent, by descriptors, which have to be inheritable.
 """
 
-from __future__ import annotations
-
 import contextlib
 import gc
 import importlib
@@ -76,7 +74,8 @@ def start_answering(function: Callable[..., int | None], *args: Any, answering: 
     data = io.BytesIO()
     _Pickler(data).dump((function, args, answering))
     main = sys.modules["__main__"].__spec__ if b"__main__" in data.getvalue() else None
-    child, receiving = _prepared.pop(function.__module__, None) or _interpreter()
+    module = function.__module__
+    child, receiving = _prepared.pop(module) if module in _prepared else _interpreter()
     assert child.stdin is not None
     try:
         # all of it: a pipe takes a part only where a signal arrives meanwhile
