@@ -1,7 +1,5 @@
 """The plain ways of any system: a worker answers by them what it answers by Linux's, and nothing is left behind."""
 
-from __future__ import annotations
-
 import os
 import pickle
 import subprocess

@@ -1,7 +1,5 @@
 """`antiphon status`: prints the state of the running server as text."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """Checks a plugin at load: its declarations, and its output for a block of zeros."""
 
-from __future__ import annotations
-
 import re
 import signal
 from collections.abc import Callable

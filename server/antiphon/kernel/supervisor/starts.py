@@ -1,7 +1,5 @@
 """Starts the server's processes. Each method returns a pid, or raises `OSError` and has started nothing."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

@@ -8,8 +8,6 @@ no failure: the worker is restarted each second while it is requested. A zygote 
 itself.
 """
 
-from __future__ import annotations
-
 import contextlib
 import gc
 import json

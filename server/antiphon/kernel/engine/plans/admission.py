@@ -5,8 +5,6 @@ running sound, and a node that hangs or crashes ends only its trial. The load of
 its start.
 """
 
-from __future__ import annotations
-
 import json
 import mmap
 import os

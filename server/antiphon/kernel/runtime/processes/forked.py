@@ -1,7 +1,5 @@
 """A function called in a copy of this process, which gives bytes; where a process is not forked, in an interpreter."""
 
-from __future__ import annotations
-
 import faulthandler
 import math
 import os

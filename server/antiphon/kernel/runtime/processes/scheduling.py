@@ -1,7 +1,5 @@
 """Low priority; who computed, waited for a processor or slept in a stretch of time, and limits that count no wait."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import select
