@@ -1,5 +1,7 @@
 """Plugin file jobs for other plugins: their jobs, notes of a recording, a sound through a node."""
 
+from __future__ import annotations
+
 import importlib
 from collections.abc import Mapping
 from contextlib import closing

@@ -1,5 +1,7 @@
 """Short-time spectra, wavelet bands, monophonic pitch, scales, lyrics."""
 
+from __future__ import annotations
+
 from antiphon.kernel.signal.pitch import FLAT_NAMES
 from antiphon.signal.decimator import HISTORY, HOP, Decimator
 from antiphon.signal.hop_spectrum import (

@@ -1,5 +1,7 @@
 """`antiphon status`: prints the state of the running server as text."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any

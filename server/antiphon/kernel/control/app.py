@@ -1,5 +1,7 @@
 """Creates and connects the parts of the control process: sockets, session, engine link and surfaces."""
 
+from __future__ import annotations
+
 import asyncio
 import gc
 import socket

@@ -1,5 +1,7 @@
 """The figures of `/status` and `GET /api/status`."""
 
+from __future__ import annotations
+
 import logging
 import os
 from collections.abc import Callable, Iterator

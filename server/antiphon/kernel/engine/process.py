@@ -1,5 +1,7 @@
 """The engine process: forked by the supervisor with its modules loaded; runs blocks until SIGTERM."""
 
+from __future__ import annotations
+
 import gc
 import os
 import signal

@@ -1,5 +1,7 @@
 """Overrun detection, by computing and sleeping time against the block, and retrial of nodes failed by it or NaN."""
 
+from __future__ import annotations
+
 import time
 
 from antiphon.kernel.runtime.platform import thread_clocks
