@@ -1,4 +1,4 @@
-"""The evaluation on files of one's own gives its table; what the network learns from."""
+"""The evaluation on files of one's own gives its table; what is made up for it is in tune."""
 
 import importlib.util
 import math
