@@ -79,12 +79,6 @@ def token(server: ServerProcess, home: Path) -> str:
     return next(home.rglob("token")).read_text().strip()
 
 
-@pytest.fixture
-def browser(chromium: Chromium) -> Iterator[Chromium]:
-    yield chromium
-    chromium.close_tabs()
-
-
 def opened(browser: Chromium, server: ServerProcess) -> Tab:
     tab = browser.tab()
     tab.size(1280, 800)
