@@ -54,7 +54,8 @@ def test_a_server_whose_folders_are_full_plays_on(small: Path) -> None:
             assert (answer, about) == ("/fail", address)
             assert "no space left" in said
             assert "free some space" in said
-        status, said = server.request("PUT", "/api/live/sets/tune", {"text": "one"})
+        status, refusal = server.request("PUT", "/api/live/sets/tune", {"text": "one"})
+        said = refusal["error"]
         assert status == 507
         assert said.startswith("the script could not be written: no space left on device; free some space")
         assert str(small) not in said
