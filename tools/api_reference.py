@@ -6,8 +6,6 @@
 The sources are parsed, not imported, so that the page is the same where torch is not installed.
 """
 
-from __future__ import annotations
-
 import ast
 import re
 import sys

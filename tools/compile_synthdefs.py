@@ -6,8 +6,6 @@
 Needs sclang (apt-get install supercollider-language). sclang 3.13 gives the same bytes each time.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import shutil

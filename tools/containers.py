@@ -8,8 +8,6 @@ python tools/containers.py try        runs both images: requests try the API, a 
 The base is made by mmdebstrap; BASE=docker.io/library/debian:bookworm-slim takes one from a registry.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import secrets

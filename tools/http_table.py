@@ -1,7 +1,5 @@
 """Writes the table of addresses in docs/http.md, from the operations; with --check it compares only."""
 
-from __future__ import annotations
-
 import re
 import sys
 from pathlib import Path

@@ -6,8 +6,6 @@ would replace a CPU build. `pip install 'antiphon-lab[fastai]'` brings all of it
 python tools/install_fastai.py
 """
 
-from __future__ import annotations
-
 import importlib.util
 import subprocess
 import sys

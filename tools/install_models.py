@@ -3,8 +3,6 @@
 python tools/install_models.py [INDEX]     INDEX: address of a package index that has CPU builds of torch
 """
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

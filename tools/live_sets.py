@@ -9,8 +9,6 @@ The figures are in docs/live-sets/figures.json. A test renders some bars of each
 the whole of it, and compares them by `changes`.
 """
 
-from __future__ import annotations
-
 import ast
 import hashlib
 import json

@@ -1,7 +1,5 @@
 """Generates `docs/osc.md` from the declarations: `python tools/osc_reference.py > docs/osc.md`. `make docs` runs it."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterator
 from itertools import groupby

@@ -1,7 +1,5 @@
 """Writes page/src/api.d.ts, the page's TypeScript types, from the OpenAPI document; with --check it compares only."""
 
-from __future__ import annotations
-
 import json
 import re
 import sys

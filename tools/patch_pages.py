@@ -8,8 +8,6 @@ The figures are in docs/patches/figures.json, each with a digest of the patch: a
 performances (tools/performances.py) and compares.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import struct

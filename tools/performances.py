@@ -4,8 +4,6 @@ A performance is a phrase of a few seconds, played once with the patch as it beg
 Sounds that come in are made here, by code; each has an integrated loudness of `LEVEL`.
 """
 
-from __future__ import annotations
-
 import math
 import sys
 from collections.abc import Callable, Mapping

@@ -5,8 +5,6 @@ python tools/release.py          the version of pyproject.toml; exits 1 with a s
 Uploading them is left to whoever owns the name: `twine upload dist/*`.
 """
 
-from __future__ import annotations
-
 import re
 import shutil
 import subprocess

@@ -6,8 +6,6 @@
 by more than 2 % since.
 """
 
-from __future__ import annotations
-
 import ast
 import re
 import subprocess

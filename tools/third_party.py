@@ -4,8 +4,6 @@ python tools/third_party.py            writes it
 python tools/third_party.py --check    exits 1 when it lists other packages than are needed
 """
 
-from __future__ import annotations
-
 import re
 import sys
 import tomllib

@@ -5,8 +5,6 @@ python tools/try_worker.py     after `make containers`; as root
 A classifier is trained here first, where the extras `pipeline` and `sklearn` are installed, and predicts in the image.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

@@ -3,8 +3,6 @@
 python tools/wheel_check.py          prints what it did; exits 1 with a sentence when something is amiss
 """
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

@@ -4,8 +4,6 @@ Live players render a patch from a keyboard's notes, its parts also on channels 
 of `antiphon run accompany` by `antiphon run soundfont`, its parts each alone.
 """
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

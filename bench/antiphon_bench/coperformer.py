@@ -3,8 +3,6 @@
 What plays repeats to the sample, so that its last bars are compared with those of before the first change.
 """
 
-from __future__ import annotations
-
 import http.client
 import random
 import tempfile

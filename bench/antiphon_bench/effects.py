@@ -4,8 +4,6 @@ Both are called block by block, one after the other in the same loop, in one pro
 machine slows both, and the least time says most. pedalboard's call makes a new array of its output; ours fills one.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Mapping
 from importlib.metadata import version

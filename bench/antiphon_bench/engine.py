@@ -1,7 +1,5 @@
 """`bench engine`: the time of a block, and missed blocks on a busy machine."""
 
-from __future__ import annotations
-
 import os
 import time
 from typing import Any

@@ -1,7 +1,5 @@
 """The definition of a bench, which factories of the hook `antiphon_benches` return."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """`bench events`: the error of timetagged onsets in recorded sound, and the latency of immediate messages."""
 
-from __future__ import annotations
-
 import json
 import socket
 import subprocess

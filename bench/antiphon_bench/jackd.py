@@ -1,7 +1,5 @@
 """A dummy jackd for benches: with one server name, ended by SIGTERM (a killed one leaves its slot occupied)."""
 
-from __future__ import annotations
-
 import shutil
 import subprocess
 import time

@@ -1,7 +1,5 @@
 """`bench live`: eight loops of a script, saved a thousand times while a core is busy: onsets from the recording."""
 
-from __future__ import annotations
-
 import math
 import os
 import tempfile

@@ -3,8 +3,6 @@
 Each is given whole sounds, as the peer is made for; ours computes them block by block, as live.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from typing import Any

@@ -5,8 +5,6 @@ that of the process, which another one on the machine does not add to. What lies
 own work is a multiplication a sample.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Mapping
 from functools import partial

@@ -1,7 +1,5 @@
 """The output of a bench: a table, and one JSON object as the last line."""
 
-from __future__ import annotations
-
 import json
 import os
 import platform

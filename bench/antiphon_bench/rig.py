@@ -90,7 +90,7 @@ class ServerProcess:
         return os.pread(file, os.fstat(file).st_size, 0).decode(errors="replace")
 
     def request(self, method: str, path: str, body: Any = None) -> tuple[int, dict[str, Any]]:
-        """Status and JSON object of an HTTP request by the owner; `body` is sent as JSON."""
+        """Status and JSON object of an HTTP request by the owner, {} without one; `body` is sent as JSON."""
         connection = http.client.HTTPConnection("127.0.0.1", self.http, timeout=TIMEOUT_SECONDS)
         token = self.home / "config" / "token"
         headers = {"Authorization": f"Bearer {token.read_text().strip()}"} if token.exists() else {}
@@ -98,7 +98,7 @@ class ServerProcess:
             content = {"Content-Type": "application/json"}
             connection.request(method, path, None if body is None else json.dumps(body).encode(), headers | content)
             answer = connection.getresponse()
-            return answer.status, dict(json.loads(answer.read()))
+            return answer.status, dict(json.loads(answer.read() or b"{}"))
         finally:
             connection.close()
 

@@ -1,7 +1,5 @@
 """`bench swap`: loads playing patches a thousand times, and searches the recording for clicks."""
 
-from __future__ import annotations
-
 import tempfile
 import time
 from pathlib import Path

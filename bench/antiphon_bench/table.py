@@ -1,7 +1,5 @@
 """The benches by name, with function, duration and requirements."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any

@@ -1,7 +1,5 @@
 """Location of the benches in the lab's wheel; an editable installation reads them in place."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface

@@ -1,7 +1,5 @@
 """Improviser: learns from the player, and answers on the clock or continues a file."""
 
-from __future__ import annotations
-
 from antiphon.api import Register, hookimpl
 
 

@@ -1,7 +1,5 @@
 """Initial corpus of an improviser, a folder of melodies, and its parameters."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Note-by-note generation of an answer: by the memory over the prior, between given start and end."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass

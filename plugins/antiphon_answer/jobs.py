@@ -1,7 +1,5 @@
 """`antiphon run continue IN.mid OUT.mid -p bars=8`: extends a file by some bars; or accompanies it."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 

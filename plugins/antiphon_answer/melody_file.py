@@ -1,7 +1,5 @@
 """Reader of a MIDI file's melody, and writer of the file with notes added to its track."""
 
-from __future__ import annotations
-
 import io
 import math
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Rhythm and form of an answer: the player's bars, motif transformations, phrases with rests and endings."""
 
-from __future__ import annotations
-
 import math
 from bisect import bisect_right
 from collections.abc import Callable

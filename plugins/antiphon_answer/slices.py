@@ -1,7 +1,5 @@
 """Audio memory of `answer`: beats of played sound, and candidates for their successors."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

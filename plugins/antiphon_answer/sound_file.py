@@ -1,7 +1,5 @@
 """`antiphon run continue IN.wav OUT.wav -p audio=on`: extends a recording by bars made of its beats."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

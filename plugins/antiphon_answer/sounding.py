@@ -1,7 +1,5 @@
 """`answer` with audio=on: sound in, sound out, by recorded beats."""
 
-from __future__ import annotations
-
 import math
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """`antiphon run answer IN.mid OUT.mid -p mode=trade`: the node's answers to a file's melody."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 

@@ -1,7 +1,5 @@
 """Classification of one sound by one classifier, on request, for a file or a stream."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path

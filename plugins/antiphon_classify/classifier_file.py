@@ -5,8 +5,6 @@ The graph takes excerpts of log-mel spectrograms, `[n, frames, bands]` in dB, an
 folder `classifiers` are analyses.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Mapping

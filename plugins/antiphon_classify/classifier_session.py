@@ -1,7 +1,5 @@
 """Classifier graph run by onnxruntime, imported when one is opened."""
 
-from __future__ import annotations
-
 from functools import cached_property
 from pathlib import Path
 from typing import Any

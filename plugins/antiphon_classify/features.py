@@ -1,7 +1,5 @@
 """Features of the user's own classifiers: those of the kernel, and musicnn's embedding, for few training sounds."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any

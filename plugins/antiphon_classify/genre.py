@@ -1,7 +1,5 @@
 """The analysis `genre`: sums of tags of recorded music, unknown for noise, speech and a voice alone."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 

@@ -3,8 +3,6 @@
 Families that musicnn's MTT knows too are judged by both networks, all others by ours alone.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, ClassVar, Literal

@@ -1,7 +1,5 @@
 """Labels of the shipped classifiers."""
 
-from __future__ import annotations
-
 from antiphon.api.backends.models import ModelError, manifest_entry
 
 UNKNOWN = "unknown"

@@ -4,8 +4,6 @@ Pons and Serra 2019, "musicnn: pre-trained convolutional neural networks for mus
 Last.fm's listeners, MTT those of the players of a game (MagnaTagATune).
 """
 
-from __future__ import annotations
-
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

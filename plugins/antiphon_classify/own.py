@@ -4,8 +4,6 @@
 reason is stated where it is asked for by its name. The node `classify` plays them too.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The analysis `popularity`: a column of the performer's own table, as `antiphon train popularity` has learned it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any

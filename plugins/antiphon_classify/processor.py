@@ -1,7 +1,5 @@
 """Node `classify`: passes the sound, and reports its most likely label."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import ClassVar
 

@@ -1,7 +1,5 @@
 """OSC addresses of clips."""
 
-from __future__ import annotations
-
 from antiphon.api.backends.transports import Double, OscRequest, PatchClip, RequestError, SetTransport
 from antiphon_clip.launcher import BEAT_STEPS, MAX_BARS, launcher_of
 

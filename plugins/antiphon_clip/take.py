@@ -1,7 +1,5 @@
 """Take: messages with beats, recorded from the performance."""
 
-from __future__ import annotations
-
 import math
 from bisect import bisect_left
 from collections.abc import Callable, Iterator

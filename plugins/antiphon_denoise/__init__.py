@@ -1,7 +1,5 @@
 """The denoiser: removes steady and passing noise from music, speech and loops."""
 
-from __future__ import annotations
-
 from antiphon.api import Register, hookimpl
 
 

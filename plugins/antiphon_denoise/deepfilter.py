@@ -4,8 +4,6 @@ Its runtime takes 10 ms of 48 kHz at a time and is three of them late; the host 
 node's parameters only `mode` has an effect.
 """
 
-from __future__ import annotations
-
 import ctypes
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The processor `denoise`: noise reduction hop by hop."""
 
-from __future__ import annotations
-
 import logging
 from typing import ClassVar
 

@@ -3,8 +3,6 @@
 Imports `antiphon.api` only.
 """
 
-from __future__ import annotations
-
 from antiphon.api import Register, hookimpl
 
 

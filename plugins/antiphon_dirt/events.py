@@ -3,8 +3,6 @@
 Pure: event, orbit and time in, commands out.
 """
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Mapping

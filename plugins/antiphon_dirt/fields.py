@@ -5,8 +5,6 @@ and counted; a value of the wrong type is left out, for Tidal sends the name of 
 number.
 """
 
-from __future__ import annotations
-
 import math
 import re
 import tomllib

@@ -3,8 +3,6 @@
 The doors, UDP and WebSocket, share one: note numbers, counters and sentences are the patch's, not a client's.
 """
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence

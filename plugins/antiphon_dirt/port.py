@@ -1,7 +1,5 @@
 """UDP port of SuperDirt's protocol: answers handshakes, plays events at their time tag's sample."""
 
-from __future__ import annotations
-
 import asyncio
 import socket
 import struct

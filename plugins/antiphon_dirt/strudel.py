@@ -5,8 +5,6 @@
 A page may connect from strudel.cc, or from a server on this machine; a program that is no browser sends no Origin.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import socket

@@ -1,7 +1,5 @@
 """Transport `dirt`: the settings of its two doors, UDP and Strudel's WebSocket, and their start."""
 
-from __future__ import annotations
-
 import socket
 from collections.abc import Mapping
 from typing import Any

@@ -3,8 +3,6 @@
 Their code is loaded in workers and in processes that describe them, nowhere else.
 """
 
-from __future__ import annotations
-
 from antiphon.api import Register, hookimpl
 
 

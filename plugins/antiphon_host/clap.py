@@ -1,7 +1,5 @@
 """CLAP plugins by their C interface: library listing and instances."""
 
-from __future__ import annotations
-
 import ctypes as c
 from collections.abc import Sequence
 from functools import cache

@@ -5,8 +5,6 @@
 It writes a line of JSON for each, the description or what befell the process that tried it.
 """
 
-from __future__ import annotations
-
 import importlib.util
 import json
 import os

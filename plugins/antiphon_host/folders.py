@@ -1,7 +1,5 @@
 """System folders of CLAP and VST3 plugins; nothing outside them is loaded."""
 
-from __future__ import annotations
-
 import os
 import sys
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Interface of a running plugin, for all formats."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Protocol
 

@@ -1,7 +1,5 @@
 """LV2 metadata by liblilv: no plugin code runs here."""
 
-from __future__ import annotations
-
 import ctypes as c
 import math
 from collections.abc import Iterator

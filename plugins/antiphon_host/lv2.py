@@ -1,7 +1,5 @@
 """Running LV2 plugin: its library opened without lilv, by its card's port description."""
 
-from __future__ import annotations
-
 import base64
 import ctypes as c
 import json

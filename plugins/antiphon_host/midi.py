@@ -1,7 +1,5 @@
 """Events as the bytes of MIDI messages, and as rows of numbers in a hop."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import TypeAlias
 

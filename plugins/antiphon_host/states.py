@@ -1,7 +1,5 @@
 """Files of plugin states beyond the controls, in the folder of the performer's patches: NAME.state."""
 
-from __future__ import annotations
-
 import base64
 import json
 from pathlib import Path

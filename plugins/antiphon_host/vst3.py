@@ -1,7 +1,5 @@
 """VST3 plugins by the library pedalboard, which is GPL: imported only in workers and description processes."""
 
-from __future__ import annotations
-
 import importlib
 from collections.abc import Sequence
 from typing import Any

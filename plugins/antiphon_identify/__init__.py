@@ -1,7 +1,5 @@
 """Recognition of catalogued recordings: landmarks for the catalogue, and a node that reports the sounding one."""
 
-from __future__ import annotations
-
 from antiphon.api import Register, hookimpl
 
 

@@ -1,7 +1,5 @@
 """Node `identify`: passes the sound, and reports its catalogued recording."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import ClassVar
 

@@ -3,8 +3,6 @@
 Imports `antiphon.api` only, and the library only if `serve --link` asks for it: Ableton Link is GPL.
 """
 
-from __future__ import annotations
-
 from antiphon.api import Register, hookimpl
 
 

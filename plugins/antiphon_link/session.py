@@ -5,8 +5,6 @@ so that its beat reaches the nearest point of that phase; without peers the sess
 A tempo set by a performer here becomes the session's.
 """
 
-from __future__ import annotations
-
 import asyncio
 import importlib
 import time

@@ -1,7 +1,5 @@
 """Transport `link`: the setting that requests it, and its start."""
 
-from __future__ import annotations
-
 import importlib.util
 
 from antiphon.api import UsageError

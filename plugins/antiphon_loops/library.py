@@ -1,7 +1,5 @@
 """Loop library: a folder of loops with its analysis in the catalogue, updated for changed sounds."""
 
-from __future__ import annotations
-
 import json
 import os
 import stat

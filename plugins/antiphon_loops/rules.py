@@ -1,7 +1,5 @@
 """Arrangement rules of loops, which a library's `rules.toml` may override."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated, TypeAlias
 

@@ -1,7 +1,5 @@
 """Loops cut from a song: bars between its downbeats, of each of its stems, as a folder of loops."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Callable

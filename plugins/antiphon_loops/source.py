@@ -1,7 +1,5 @@
 """Source of a node's material: computed inline on files, by a separate process live, by the log in a replay."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from antiphon.api import IO

@@ -4,8 +4,6 @@ Each act may come as a cue, `/cue mcp.off`: so a pad of the page or, by `/learn 
 the same. A mode that is taken is told as `/cue mcp.is.off`. The log of a recorded session has every cue.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import os

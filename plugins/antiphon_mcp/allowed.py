@@ -5,8 +5,6 @@ a proposal imports all the words and some arithmetic, calls nothing that opens f
 stands in the performer's own script already may stand in the proposal.
 """
 
-from __future__ import annotations
-
 import ast
 
 WORDS = "antiphon.live"

@@ -1,7 +1,5 @@
 """Requests of `antiphon mcp` to the running server, with the owner's token, on loopback."""
 
-from __future__ import annotations
-
 import http.client
 import json
 from typing import Any

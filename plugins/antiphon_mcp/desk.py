@@ -1,7 +1,5 @@
 """State of the co-performer: proposals, landed changes, and the performer's permissions. Pure."""
 
-from __future__ import annotations
-
 import difflib
 import secrets
 from collections import deque

@@ -1,7 +1,5 @@
 """What a process of the server that is started again is to know: a private JSON file for each server."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

@@ -1,7 +1,5 @@
 """Client of the stage process in the web process: kept warm, sequential, ended when idle."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import json

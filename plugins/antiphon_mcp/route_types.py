@@ -1,7 +1,5 @@
 """Types of the co-performer's operations: the source of their checks and of the OpenAPI document; changes as text."""
 
-from __future__ import annotations
-
 import ast
 import re
 from typing import Annotated, Any

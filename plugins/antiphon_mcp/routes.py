@@ -4,8 +4,6 @@ Whoever has the owner's token may land a script by `POST /api/live/eval` as well
 should not: nothing lands by them that was not rehearsed, and the performer's switches hold.
 """
 
-from __future__ import annotations
-
 import asyncio
 import base64
 import contextlib

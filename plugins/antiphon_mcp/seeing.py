@@ -1,7 +1,5 @@
 """Sound as a picture and as figures: a spectrogram, levels of bands, onsets."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -5,8 +5,6 @@ memory: what it does to its process ends with the copy. It takes `{"do": "warm",
 `{"do": "hear", "path"}`, and answers each: `{"verdict", "picture"}`, `{"heard", "picture"}` or `{"fault"}`.
 """
 
-from __future__ import annotations
-
 import base64
 import contextlib
 import json

@@ -1,7 +1,5 @@
 """Tools, resources and prompts of `antiphon mcp`; the SDK is imported here and in the command."""
 
-from __future__ import annotations
-
 import asyncio
 import base64
 import json

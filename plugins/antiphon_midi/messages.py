@@ -8,8 +8,6 @@ buffered up to a limit; longer ones are skipped to their end, and counted. mido'
 4.1 µs a message of notes, controllers and clock in pieces of seven bytes; this one takes .7.
 """
 
-from __future__ import annotations
-
 import re
 from typing import NamedTuple, TypeAlias
 

@@ -1,7 +1,5 @@
 """Options of `antiphon serve` for MIDI."""
 
-from __future__ import annotations
-
 from antiphon.api.backends.runtime import ServeOption
 
 NO_PORTS: tuple[str, ...] = ()

@@ -1,7 +1,5 @@
 """The MIDI part of `antiphon doctor` and `antiphon devices`: the MIDI system and its ports."""
 
-from __future__ import annotations
-
 import importlib.util
 import os
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Transport `midi`: the settings that request it, and its start."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 

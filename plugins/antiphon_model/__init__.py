@@ -1,7 +1,5 @@
 """Model files of the library, each in a worker process and played as a node; the reference model that exercises it."""
 
-from __future__ import annotations
-
 from antiphon.api import Register, hookimpl
 
 

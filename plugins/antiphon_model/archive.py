@@ -8,8 +8,6 @@ torch reads the archive by miniz, this module by zipfile. What the two could rea
 differ by case alone, which miniz takes for the same, and directories and sizes that are said twice and differ.
 """
 
-from __future__ import annotations
-
 import io
 import re
 import struct

@@ -3,8 +3,6 @@
 Numbers are those of the kernel's `linux/landlock.h`; the system calls have the same ones on every architecture.
 """
 
-from __future__ import annotations
-
 import contextlib
 import ctypes
 import os

@@ -5,8 +5,6 @@ with a description or a sentence. The description is kept in the cache folder un
 imports torch or onnxruntime.
 """
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import hashlib

@@ -6,8 +6,6 @@ out are those that reach files (`from_file`, `save`), other processes (`rpc`), t
 stride, and what is torch's own inside. Imports torch's types alone.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from typing import Any
 

@@ -4,8 +4,6 @@ The file's code runs in a child without output, which may write no file and is e
 up. Its answer is JSON, a description or `{"refused": "why"}`, and the parent puts it into the cache.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import json

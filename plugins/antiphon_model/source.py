@@ -6,8 +6,6 @@ there. The text is read by Python's parser; what its lexer and torch's could rea
 writes none of it.
 """
 
-from __future__ import annotations
-
 import ast
 import io
 import re

@@ -1,7 +1,5 @@
 """Reference model: its declaration, and its network in numpy (in torch: `antiphon_models.model.network`)."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from antiphon.api import Samples

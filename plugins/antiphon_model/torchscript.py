@@ -7,8 +7,6 @@ attribute has `get_NAME`, `set_NAME` and the kinds of its values in `NAME_params
 method keeps its memory (cached convolutions) in the module, so that each stream has a copy of it.
 """
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Callable
 from typing import Any

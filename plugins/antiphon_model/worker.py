@@ -4,8 +4,6 @@
 attributes.
 """
 
-from __future__ import annotations
-
 import hashlib
 import logging
 from collections.abc import Callable

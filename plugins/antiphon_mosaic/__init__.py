@@ -1,7 +1,5 @@
 """Concatenative synthesis: a sound, or notes, played by units of a reference."""
 
-from __future__ import annotations
-
 from antiphon.api import Register, hookimpl
 
 

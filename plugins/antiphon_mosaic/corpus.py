@@ -1,7 +1,5 @@
 """Corpus of a mosaic: units of a file or folder, their features, and the selection of the nearest."""
 
-from __future__ import annotations
-
 import os
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Features of a sound segment: MFCC, chroma, level, pitch; and onsets hop by hop."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

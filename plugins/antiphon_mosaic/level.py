@@ -1,7 +1,5 @@
 """Level matching of a mosaic to its input, over time and in bands, with limiting."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from antiphon.api import F32

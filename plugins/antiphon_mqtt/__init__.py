@@ -3,8 +3,6 @@
 Imports `antiphon.api` only, and the client library only if MQTT is requested.
 """
 
-from __future__ import annotations
-
 from antiphon.api import Register, hookimpl
 
 

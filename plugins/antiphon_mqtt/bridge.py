@@ -3,8 +3,6 @@
 User documentation: docs/clients/mqtt.md.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import logging

@@ -1,7 +1,5 @@
 """Broker address: host, port, user and password of a URL."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 

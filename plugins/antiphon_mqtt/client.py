@@ -5,8 +5,6 @@ Message properties missing in aiomqtt (redelivery, session resumption) are taken
 version 3.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import socket

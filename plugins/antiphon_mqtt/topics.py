@@ -6,8 +6,6 @@ antiphon/panic             taken: anything but 0 and false is /panic
 antiphon/status            published, retained, and the last will: online or offline
 """
 
-from __future__ import annotations
-
 import asyncio
 import math
 import re

@@ -1,7 +1,5 @@
 """Transport `mqtt`: the setting that requests it, and its start."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 from antiphon.api.backends.runtime import ServeOption

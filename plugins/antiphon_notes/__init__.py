@@ -1,7 +1,5 @@
 """Note processors: notes in, notes out, between note sources and synths."""
 
-from __future__ import annotations
-
 from antiphon.api import Register, hookimpl
 
 

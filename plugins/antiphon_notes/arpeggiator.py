@@ -1,7 +1,5 @@
 """Arpeggiator, on the clock."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable
 

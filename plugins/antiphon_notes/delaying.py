@@ -1,7 +1,5 @@
 """Note delays in beats: echoes, strummed chords, humanising. Each output note lasts as long as its key."""
 
-from __future__ import annotations
-
 import math
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator

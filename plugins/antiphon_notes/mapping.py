@@ -1,7 +1,5 @@
 """Immediate note mappings: transposition, chords, scale, probability, split, hold and latch."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 from antiphon.api import EVENTS_OUT, IO, Event, FileUse, Param, Port

@@ -1,7 +1,5 @@
 """Synth backend `pyo`: preallocated voices, gated by sample-exact signals."""
 
-from __future__ import annotations
-
 from antiphon.api import Register, hookimpl
 
 

@@ -1,7 +1,5 @@
 """`Pyo`: synth backend with pyo's voices."""
 
-from __future__ import annotations
-
 import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path

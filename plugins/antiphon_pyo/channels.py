@@ -1,7 +1,5 @@
 """MIDI channel and note state: bends, level curves without steps, and the pedal."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from antiphon.api import Event, Samples

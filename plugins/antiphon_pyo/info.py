@@ -1,7 +1,5 @@
 """Declaration (`SynthInfo`) of the synth backend `pyo`; does not import pyo."""
 
-from __future__ import annotations
-
 from antiphon.api.backends.synths import SynthInfo
 
 OWN = ("attack", "decay", "sustainlevel", "release", "lpf")

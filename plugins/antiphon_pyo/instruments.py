@@ -1,7 +1,5 @@
 """Parameters of the instruments: attack, release, and the effect of velocity."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field

@@ -4,8 +4,6 @@ pyo is imported as if Python had no tkinter, which would add 4 MB and a tenth to
 three lines on how to get windows, which no setting of its own turns off. Its other output is printed.
 """
 
-from __future__ import annotations
-
 import io
 import os
 import re

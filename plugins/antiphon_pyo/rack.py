@@ -1,7 +1,5 @@
 """Voice rack of one node: events to voices, curves to banks, banks to sound."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Sequence
 

@@ -1,7 +1,5 @@
 """Support of the backend `pyo` outside its worker; pyo is not imported."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import replace

@@ -6,8 +6,6 @@ period by period: each partial has its own decay. Seeds are fixed: the node's se
 loop.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 

@@ -4,8 +4,6 @@ There are spare voices beyond the node's polyphony: a stolen or restruck note fa
 begins in a spare. A voice carries one note to its end.
 """
 
-from __future__ import annotations
-
 import heapq
 
 import numpy as np

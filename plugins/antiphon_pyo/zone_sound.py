@@ -1,7 +1,5 @@
 """Sound of a key range as plain arrays; pyo is not imported."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from antiphon.api import Samples

@@ -1,7 +1,5 @@
 """Zones computed in a separate process and read from its pipe, so that the worker's interpreter plays meanwhile."""
 
-from __future__ import annotations
-
 import json
 import os
 import sys

@@ -1,7 +1,5 @@
 """Zone of a key range: sound in pyo's tables, and cutoff by velocity."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Sampler: recorded sounds played by notes, from folders in the layout of Dirt-Samples."""
 
-from __future__ import annotations
-
 from antiphon.api import Register, hookimpl
 
 

@@ -3,8 +3,6 @@
 An instrument is rendered at its first note, by a process that plays the synth backend `soundfont`.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import shutil

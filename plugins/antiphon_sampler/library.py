@@ -3,8 +3,6 @@
 No decoding takes place here.
 """
 
-from __future__ import annotations
-
 import itertools
 import os
 import re

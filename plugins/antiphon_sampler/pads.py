@@ -1,7 +1,5 @@
 """Note-to-sample mapping: names of General MIDI drums, and rows in order."""
 
-from __future__ import annotations
-
 import re
 import tomllib
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """Page reader of long samples: pages needed next by voices, and start pages of notes."""
 
-from __future__ import annotations
-
 import threading
 import time
 import weakref

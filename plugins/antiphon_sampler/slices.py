@@ -1,7 +1,5 @@
 """Sample slicing: equal parts, or at onsets; loops of parts synced to the clock."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

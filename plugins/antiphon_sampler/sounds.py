@@ -1,7 +1,5 @@
 """Decoded samples of a folder, shared by nodes, decoded off the block path."""
 
-from __future__ import annotations
-
 import contextlib
 import threading
 import time

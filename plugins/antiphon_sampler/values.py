@@ -1,7 +1,5 @@
 """Note values: the node's parameters at a note's start, and the note's own values."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """Voice management of a sampler: start, end and bend. The kernels are in `rows` and `mixing`."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """General MIDI through FluidSynth: the node `soundfont`, and the synth backend of that name."""
 
-from __future__ import annotations
-
 from antiphon.api import Register, hookimpl
 
 

@@ -4,8 +4,6 @@ The format is that of "SoundFont Technical Specification 2.04" (E-mu Systems, 20
 information, of samples, and of presets, whose tables have records of fixed sizes.
 """
 
-from __future__ import annotations
-
 import os
 import struct
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Backend `soundfont` as plain data, and its support outside its worker; imports no synth."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """`soundfont`: node whose notes are rendered from a soundfont by FluidSynth, in a worker, one block late."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from antiphon.api import Param

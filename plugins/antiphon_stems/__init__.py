@@ -1,7 +1,5 @@
 """Stems: sound taken apart into drums, bass, voice and the rest, live and in files."""
 
-from __future__ import annotations
-
 from antiphon.api import Register, hookimpl
 
 

@@ -1,7 +1,5 @@
 """Frequency grids of the masks: units of a spectrum's bins, bands of units; the node's network as plain data."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from functools import cached_property

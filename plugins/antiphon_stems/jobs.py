@@ -1,7 +1,5 @@
 """File job `antiphon run stems`: all stems, or OUT with one or without it; the analysis `stems` measures each."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack

@@ -3,8 +3,6 @@
 `antiphon_models.stems.network` is the torch version.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from antiphon.api import Samples

@@ -3,8 +3,6 @@
 A U-Net over the magnitudes of two channels in blocks of 512 frames (12 s), below 11 kHz.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

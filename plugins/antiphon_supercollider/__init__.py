@@ -1,7 +1,5 @@
 """SuperCollider as a synth backend: scsynth processes, with their sound returned over JACK."""
 
-from __future__ import annotations
-
 from antiphon.api import Register, hookimpl
 
 

@@ -1,7 +1,5 @@
 """Address of an external scsynth."""
 
-from __future__ import annotations
-
 from antiphon.api import UsageError
 
 

@@ -5,8 +5,6 @@ scsynth returned for hop k - `delay`. The difference between the engine's sample
 whatever delays JACK, scsynth or the scheduler cause, a note is at its sample in the returned sound or it is counted.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 import time

@@ -4,8 +4,6 @@ Its sound returns into the graph, exact to the frame, if it is a client of the s
 and outputs: the last of them are used. Otherwise notes are sent with time tags, and sound at its own outputs.
 """
 
-from __future__ import annotations
-
 import math
 import time
 from collections import deque

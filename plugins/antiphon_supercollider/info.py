@@ -1,7 +1,5 @@
 """Backend `supercollider` as plain data; imports no synth."""
 
-from __future__ import annotations
-
 from antiphon.api.backends.runtime import ServeOption
 from antiphon.api.backends.synths import SynthInfo
 

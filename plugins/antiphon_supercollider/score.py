@@ -5,8 +5,6 @@ their score offline (`-N`), and the next pass plays that. If the sound changes t
 node), another pass follows.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from pathlib import Path

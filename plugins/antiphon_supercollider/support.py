@@ -1,7 +1,5 @@
 """Support of the backend `supercollider` outside its worker; imports are local."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager

@@ -1,7 +1,5 @@
 """Latency of scsynth's sound, in whole hops declared by a node."""
 
-from __future__ import annotations
-
 MARGIN_SECONDS = 0.010
 """Maximum lateness of the engine before a note is late, in seconds."""
 ROUND_TRIP_BLOCKS = 4

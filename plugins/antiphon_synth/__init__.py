@@ -1,7 +1,5 @@
 """Synth node `synth`, and the silent backend."""
 
-from __future__ import annotations
-
 from antiphon.api import Register, hookimpl
 
 

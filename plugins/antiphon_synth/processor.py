@@ -1,7 +1,5 @@
 """`synth`: node whose notes are rendered by the server's backend, in a worker, one block late."""
 
-from __future__ import annotations
-
 from antiphon.api import IO, Event, Param, StreamSpec
 from antiphon.api.backends.synths import (
     DIALS,

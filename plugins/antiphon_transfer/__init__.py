@@ -1,7 +1,5 @@
 """Sound and reference sound to sound: the notes of the one with the timbre of the other."""
 
-from __future__ import annotations
-
 from antiphon.api import Register, hookimpl
 
 

@@ -6,8 +6,6 @@ regression over the input predicts the input's own bands from the same features;
 is kept, scaled to the size of the reference's residual and not larger than that usually is.
 """
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

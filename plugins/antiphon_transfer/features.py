@@ -3,8 +3,6 @@
 Notes and level are computed so that they depend little on the instrument; the shape describes the instrument.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Output level control: tracks the input's level over seconds, bounds each frame's excess, and never clips."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from antiphon.api import F32

@@ -1,7 +1,5 @@
 """The hop grid of all modes: frames of the newest samples, overlap-add of processed frames, and the reference."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

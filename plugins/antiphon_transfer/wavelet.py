@@ -5,8 +5,6 @@ the levels this band has had; it is set to the level of that rank in the referen
 matching). The method does not use notes; within a frame it follows attacks more closely than a spectrum does.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

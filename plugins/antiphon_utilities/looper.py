@@ -1,7 +1,5 @@
 """Loop recorder with overdubs."""
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Patches swapped at random moments: what `antiphon bench swap` counts a thousand of."""
 
-from __future__ import annotations
-
 import pytest
 
 from antiphon_bench import swap

@@ -1,4 +1,4 @@
-"""`antiphon serve`: what it refuses before anything runs."""
+"""`antiphon serve`: what it refuses before anything runs, a token of a platform too."""
 
 from pathlib import Path
 from typing import Any
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from antiphon.cli.serve import run
+from antiphon.cli.serve import _take_token, run
 from antiphon.files.input_loop import load_sound
 from antiphon.kernel.engine.recording import recorder
 from antiphon.kernel.errors import FileError, UsageError
@@ -122,3 +122,14 @@ def test_a_start_that_is_refused_leaves_no_folder_of_a_free_port(tmp_path: Path)
     with pytest.raises(UsageError, match="there is no folder"):
         run(settings(record="nowhere/take.wav", osc_port=0))
     assert list((tmp_path / "home" / "run").iterdir()) == []
+
+
+@pytest.mark.parametrize("content", ["", " \n", "0123"])
+def test_a_file_without_a_token_is_refused_and_no_other_token_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str
+) -> None:
+    monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path / "home"))
+    (tmp_path / "secret").write_text(content)
+    with pytest.raises(UsageError, match="a token is 32 hexadecimal digits"):
+        _take_token(str(tmp_path / "secret"), needed=True)
+    assert not (tmp_path / "home").exists()

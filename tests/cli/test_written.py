@@ -1,11 +1,13 @@
 """What is written: nothing over what is there, and a line that says what it is."""
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import py2tosc
 import pytest
 from tests import audio
 
@@ -150,3 +152,14 @@ def test_the_words_of_a_line() -> None:
     assert str(Written("o.wav", "in.wav", 1.0, 22050, 6)) == "wrote o.wav: 0:01.0, 22.05 kHz, 6 channels, from in.wav"
     assert str(Written("o.mid", "in.wav", 1.0, notes=1)) == "wrote o.mid: 0:01.0, 1 note, from in.wav"
     assert str(Written("a\nb", "x")) == r"wrote a\nb: from x"
+
+
+def test_it_writes_a_layout_and_a_session(antiphon: Command, tmp_path: Path) -> None:
+    for name in ("answer.tosc", "answer.json"):
+        done = antiphon("surface", name)
+        assert (done.code, done.err) == (0, "")
+        assert f"{name}: " in done.out
+        assert "controls of Answer" in done.out
+    assert py2tosc.load(tmp_path / "answer.tosc").validate() == []
+    assert json.loads((tmp_path / "answer.json").read_text())["createdWith"] == "Open Stage Control"
+    assert antiphon("surface", "mine.tosc", "--patch", "keys").code == 0

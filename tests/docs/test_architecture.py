@@ -1,4 +1,4 @@
-"""docs/kernel.md and architecture.md: the files and functions they name are there; the rooms drawn are the contract."""
+"""docs/kernel.md, architecture.md and glossary.md: what they name is there; the rooms drawn are the contract."""
 
 import ast
 import re
@@ -64,3 +64,11 @@ def test_each_folder_of_a_room_is_on_a_page() -> None:
     rooms = {name.split("/")[0] for name in folders}
     named = {name for name in re.findall(r"`(\w+/[\w/]+)/`", KERNEL + MAP) if name.split("/")[0] in rooms - {"plugins"}}
     assert within == named
+
+
+def test_what_the_glossary_names_exists() -> None:
+    page = (ROOT / "docs" / "glossary.md").read_text()
+    files = set(re.findall(r"^\| [\w ]+ \| .+ \| `(.+)` \|$", page, re.MULTILINE))
+    files |= set(re.findall(r"`([\w/]+\.py)`", page))
+    tops = (ROOT, ROOT / "server" / "antiphon", ROOT / "server" / "antiphon" / "kernel")
+    assert [name for name in files if not any((top / name).is_file() for top in tops)] == []

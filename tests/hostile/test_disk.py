@@ -1,12 +1,10 @@
 """A full disk: one sentence, the server plays on, nothing of a file that could not be begun is left."""
 
-import json
 import os
 import re
 import signal
 import subprocess
 from collections.abc import Iterator
-from http.client import HTTPConnection
 from pathlib import Path
 
 import numpy as np
@@ -56,7 +54,8 @@ def test_a_server_whose_folders_are_full_plays_on(small: Path) -> None:
             assert (answer, about) == ("/fail", address)
             assert "no space left" in said
             assert "free some space" in said
-        status, said = put_script(server.http, (small / "config/token").read_text().strip())
+        status, refusal = server.request("PUT", "/api/live/sets/tune", {"text": "one"})
+        said = refusal["error"]
         assert status == 507
         assert said.startswith("the script could not be written: no space left on device; free some space")
         assert str(small) not in said
@@ -75,13 +74,6 @@ def test_a_server_whose_folders_are_full_plays_on(small: Path) -> None:
         assert "Traceback" not in server.standard_error()
         stamped = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4} (INFO|WARNING|ERROR) antiphon: ")
         assert all(stamped.match(line) for line in server.standard_error().splitlines())
-
-
-def put_script(port: int, token: str) -> tuple[int, str]:
-    connection = HTTPConnection("127.0.0.1", port, timeout=30)
-    connection.request("PUT", "/api/live/sets/tune", json.dumps({"text": "one"}), {"Authorization": f"Bearer {token}"})
-    answer = connection.getresponse()
-    return answer.status, json.loads(answer.read())["error"]
 
 
 def back(server: ServerProcess, name: str, before: int) -> bool:

@@ -1,7 +1,5 @@
 """The mini-notation: cycles that Tidal 1.9 documents, texts built beside functions, and texts that cannot be read."""
 
-from __future__ import annotations
-
 import time
 from fractions import Fraction as F
 from typing import Any

@@ -1,7 +1,5 @@
 """Patterns: what each function does to cycles, and that a pattern depends on time and seed alone."""
 
-from __future__ import annotations
-
 import itertools
 from fractions import Fraction as F
 from typing import Any

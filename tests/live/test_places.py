@@ -1,7 +1,5 @@
 """Events know where in their script they stand, and are the same events where that is not asked for."""
 
-from __future__ import annotations
-
 from fractions import Fraction as F
 
 from antiphon.live.performance import Performance

@@ -1,7 +1,5 @@
 """The reference of words: each example plays, and what Tidal's and Strudel's users know is there."""
 
-from __future__ import annotations
-
 import re
 from fractions import Fraction
 from functools import cache

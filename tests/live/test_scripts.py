@@ -1,7 +1,5 @@
 """Live scripts in virtual time: tracks, loops, cues, chance, another version of a script, and what is refused."""
 
-from __future__ import annotations
-
 from fractions import Fraction as F
 from typing import Any
 

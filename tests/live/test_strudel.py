@@ -1,7 +1,5 @@
 """Words under the names of Strudel against the answers of its own library: the same events at the same fractions."""
 
-from __future__ import annotations
-
 import json
 from fractions import Fraction as F
 from pathlib import Path

@@ -8,8 +8,6 @@ program `repl({transpiler, defaultOutput: () => {}, getTime: () => 0})`, `await 
 `scheduler.pattern.queryArc(0, 4)` the haps with an onset; `scheduler.cps` is the tempo.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from fractions import Fraction as F

@@ -1,7 +1,5 @@
 """Programs of Strudel and Tidal as live scripts: what each becomes, that it is read, and that nothing is evaluated."""
 
-from __future__ import annotations
-
 import ast
 import re
 from fractions import Fraction

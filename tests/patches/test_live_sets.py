@@ -1,7 +1,5 @@
 """The sets of patches/live, rendered: they sound as they did when they were accepted, and play what they say."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace

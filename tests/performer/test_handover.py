@@ -1,7 +1,5 @@
 """What `antiphon live` performs of what comes by OSC: a false server's scripts, replayed ones, the owner's."""
 
-from __future__ import annotations
-
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path

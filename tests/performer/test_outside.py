@@ -1,7 +1,5 @@
 """OSC from a script to another program: a bundle by UDP, with the time at which it is to take effect."""
 
-from __future__ import annotations
-
 import socket
 import time
 

@@ -1,7 +1,5 @@
 """What the performer of pages reports of a performance, with a stand-in for the performance itself."""
 
-from __future__ import annotations
-
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path

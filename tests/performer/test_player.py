@@ -1,7 +1,5 @@
 """A player with real processes in virtual time: versions, cues, and scripts that run away."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import re

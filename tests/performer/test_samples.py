@@ -1,7 +1,5 @@
 """What is performed, rendered by its beats, has the samples of the script's own render."""
 
-from __future__ import annotations
-
 from fractions import Fraction as F
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Analyses and predictions as shards, and into the catalogue; it needs the extra `pipeline`."""
 
-from __future__ import annotations
-
 import hashlib
 import importlib.util
 import json

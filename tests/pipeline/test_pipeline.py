@@ -1,7 +1,5 @@
 """The pipeline without Beam: its file, the list of sounds, and what a spectrogram is."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal

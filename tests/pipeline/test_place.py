@@ -1,7 +1,5 @@
 """The pipeline's folder: one run at a time, and nothing of one that was killed."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Shards by Beam: on this machine and on a Dask cluster, killed and run again; it needs the extra `pipeline`."""
 
-from __future__ import annotations
-
 import hashlib
 import importlib.util
 import json

@@ -1,7 +1,5 @@
 """Sounds as they arrive: complete or not, too many, hostile; the journal after a kill."""
 
-from __future__ import annotations
-
 import asyncio
 import importlib.util
 import json

@@ -1,7 +1,5 @@
 """`antiphon pipeline watch` as a process, with a folder and a real mosquitto: answers, refusals, a kill."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal

@@ -3,8 +3,6 @@
 ANTIPHON_PERFORMANCE=600 plays ten minutes; without it 16 s.
 """
 
-import http.client
-import json
 import os
 import random
 from collections.abc import Callable, Iterator
@@ -46,15 +44,7 @@ class Performer:
 
     def post(self, path: str, body: object) -> int:
         """The status of a request with the token."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.server.http, timeout=30.0)
-        try:
-            headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
-            connection.request("POST", path, json.dumps(body), headers)
-            answer = connection.getresponse()
-            answer.read()
-            return answer.status
-        finally:
-            connection.close()
+        return self.server.request("POST", path, body)[0]
 
     def beats(self) -> None:
         """A bar of drums and a line, dated by beats ahead of the clock."""
@@ -133,12 +123,7 @@ class Performer:
         self.server.sync()
 
     def graph(self) -> list[dict[str, object]]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.server.http, timeout=30.0)
-        try:
-            connection.request("GET", "/api/graph", headers={"Authorization": f"Bearer {self.token}"})
-            return list(json.loads(connection.getresponse().read())["nodes"])
-        finally:
-            connection.close()
+        return list(self.server.request("GET", "/api/graph")[1]["nodes"])
 
 
 @pytest.fixture

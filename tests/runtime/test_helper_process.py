@@ -10,8 +10,8 @@ import pytest
 from tests.waiting import until
 
 from antiphon.kernel.runtime.platform import PORTABLE, start_time
-from antiphon.kernel.runtime.processes import forked
-from antiphon.kernel.runtime.processes.forked import ForkedEnd, prepare_copy, run_forked
+from antiphon.kernel.runtime.processes import forked, spawning
+from antiphon.kernel.runtime.processes.forked import ForkedEnd, run_forked
 from antiphon.kernel.runtime.processes.helper_channel import HEAD, MessageBuffer, pack
 from antiphon.kernel.runtime.processes.helper_process import (
     HelperProcess,
@@ -130,8 +130,9 @@ def test_a_copy_gives_bytes_and_prints_nothing(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, prepared: bool
 ) -> None:
     monkeypatch.setattr(forked, "PORTABLE", PORTABLE or prepared)
-    copy = prepare_copy(__name__, "there_is_no_such_module") if prepared else None
-    end = run_forked(_printing, 60.0, 100_000, prepared=copy)
+    if prepared:
+        spawning.prepare(forked.__name__, __name__, "there_is_no_such_module")
+    end = run_forked(_printing, 60.0, 100_000)
     assert (end.data, end.late, end.status) == (b"x" * 100_000, False, 0)
     assert capfd.readouterr() == ("", "")
     assert len(run_forked(_printing, 60.0, 1000).data) == 1000
@@ -140,7 +141,8 @@ def test_a_copy_gives_bytes_and_prints_nothing(
 def test_an_interpreter_that_does_not_start_is_late_and_gives_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(forked, "PORTABLE", True)
     monkeypatch.setattr(forked, "START_SECONDS", 0.1)
-    monkeypatch.setattr(forked, "start_function", lambda *_args, **_prepared: None)  # its function is never told
+    untold, receiving = spawning._interpreter()
+    monkeypatch.setattr(forked, "start_answering", lambda *_: (untold.pid, receiving))
     assert run_forked(os.getcwdb, 60.0, 100) == ForkedEnd(b"", forked.START_SECONDS, -signal.SIGKILL)
 
 

@@ -2,7 +2,6 @@
 
 import json
 import re
-import urllib.request
 from pathlib import Path
 
 import numpy as np
@@ -63,7 +62,7 @@ def sounded(part: np.ndarray, whole: np.ndarray) -> None:
     raise AssertionError("it was not recorded so")
 
 
-def fitting_now(server: ServerProcess, token: str, home: Path) -> None:
+def fitting_now(server: ServerProcess, home: Path) -> None:
     """What goes with the last bars, by the command and by HTTP; and a library without a loop says so."""
     words = ["library", "fits", "--live", "--osc-port", str(server.osc), "--json"]
     none = CliRunner().invoke(application(words), words)
@@ -86,13 +85,7 @@ def fitting_now(server: ServerProcess, token: str, home: Path) -> None:
     assert re.search(r"/loops/near\.wav  |^nothing fits$", shown.stdout, re.MULTILINE), (shown.stdout, shown.exception)
     assert [Path(row["path"]).stem for row in by_command] == ["near", "far"]
     assert by_command[1]["why"][0] == "tempo unknown", "noise has none"
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{server.http}/api/library/fits",
-        json.dumps({"count": 1, "node": "half"}).encode(),
-        {"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
-    )
-    with urllib.request.urlopen(request) as answer:
-        (match,) = json.load(answer)["matches"]
+    (match,) = server.request("POST", "/api/library/fits", {"count": 1, "node": "half"})[1]["matches"]
     assert (Path(match["path"]).stem, match["why"][0]) == ("near", "tempo unknown")
     assert not list((home / "data" / "library" / "captures").glob(".fits*"))
 
@@ -123,15 +116,9 @@ def test_the_last_bars_are_what_sounded_and_play_at_once(tmp_path: Path) -> None
         # at once as a sound of a sampler
         server.send("/node/drums/library", "captures")
         until(lambda: server.ask("/node/drums/loaded")[1] == [2], 20.0, "the sampler has it")
-        token = next(tmp_path.rglob("token")).read_text().strip()
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{server.http}/api/capture",
-            json.dumps({"bars": 1, "node": "in", "name": "web"}).encode(),
-            {"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
-        )
-        with urllib.request.urlopen(request) as answer:
-            assert Path(json.load(answer)["path"]) == node.with_name("web.wav")
-        fitting_now(server, token, tmp_path)
+        _, kept = server.request("POST", "/api/capture", {"bars": 1, "node": "in", "name": "web"})
+        assert Path(kept["path"]) == node.with_name("web.wav")
+        fitting_now(server, tmp_path)
     whole = read(record)
     bar = RATE  # of four beats at 240 a minute
     assert len(two) == 2 * bar

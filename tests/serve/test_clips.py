@@ -1,7 +1,5 @@
 """The room Clips and the pads of a phone in a real browser: what is launched begins on the bar, and is heard."""
 
-from collections.abc import Iterator
-
 import pytest
 from tests.chromium import Chromium, Tab, needs_chromium
 from tests.waiting import until
@@ -27,14 +25,6 @@ type = "sampler"
 bright = ["filter.cutoff", 200, 8000]
 """
 HEARD, SILENT = "antiphon.level('drums') > 0.01", "antiphon.level('drums') < 0.001"
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    home = tmp_path_factory.mktemp("home")
-    (home / "page.toml").write_text(PATCH)
-    with ServerProcess("--audio", "headless", "--patch", str(home / "page.toml"), home=home, wait=120.0) as server:
-        yield server
 
 
 def opened(browser: Chromium, server: ServerProcess, *, phone: bool = False) -> Tab:

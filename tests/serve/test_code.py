@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import socket
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -55,6 +54,8 @@ UNCOVERED = """
 }).join() === 'true,true,true'
 """
 """Button, diff and picture are seen, none over another."""
+STOP = """{method: 'POST', body: '{}', headers: {
+    'Authorization': 'Bearer ' + localStorage['page-key'], 'Content-Type': 'application/json'}}"""
 STATUS = "document.querySelector('.code-status').innerText"
 
 
@@ -76,12 +77,6 @@ def server(home: Path) -> Iterator[ServerProcess]:
 @pytest.fixture(scope="module")
 def token(server: ServerProcess, home: Path) -> str:
     return next(home.rglob("token")).read_text().strip()
-
-
-@pytest.fixture
-def browser(chromium: Chromium) -> Iterator[Chromium]:
-    yield chromium
-    chromium.close_tabs()
 
 
 def opened(browser: Chromium, server: ServerProcess) -> Tab:
@@ -129,16 +124,13 @@ def shown(tab: Tab, selector: str) -> list[str]:
 
 
 def playing(server: ServerProcess) -> bool:
-    with urllib.request.urlopen(f"http://127.0.0.1:{server.http}/api/live") as answer:
-        return bool(json.load(answer)["playing"])
+    return bool(server.request("GET", "/api/live")[1]["playing"])
 
 
-def stop(server: ServerProcess, token: str) -> None:
+def stop(server: ServerProcess) -> None:
     """Ends what a test before this one has left."""
-    url = f"http://127.0.0.1:{server.http}/api/live/stop"
-    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-    with urllib.request.urlopen(urllib.request.Request(url, b"{}", headers, method="POST")):
-        performs(server, False)
+    server.request("POST", "/api/live/stop", {})
+    performs(server, False)
 
 
 def performs(server: ServerProcess, wanted: bool) -> None:
@@ -148,7 +140,7 @@ def performs(server: ServerProcess, wanted: bool) -> None:
 def test_a_script_is_run_heard_lit_and_plays_on_behind_an_error(
     server: ServerProcess, browser: Chromium, token: str
 ) -> None:
-    stop(server, token)
+    stop(server)
     tab = opened(browser, server)
     write(tab, SCRIPT)
     press(tab, "Enter", "Enter", ctrl=True)
@@ -211,7 +203,8 @@ def test_the_owners_browser_needs_no_token(browser: Chromium, tmp_path: Path) ->
         os.kill(server.status()["web"]["pid"], signal.SIGKILL)  # another web process takes the key too
         tab.until("antiphon.connection() !== 'open'")
         tab.until("antiphon.connection() === 'open'")
-        stop(server, key)
+        assert tab.run(f"fetch('/api/live/stop', {STOP}).then(answer => answer.ok)")
+        performs(server, False)
         # what is opened again is the page of a browser that is known, and of another one that is not
         tab.go(address)
         tab.until("window.antiphon?.connection() === 'open' && !document.querySelector('.toast')")
@@ -235,7 +228,7 @@ def test_the_owners_browser_needs_no_token(browser: Chromium, tmp_path: Path) ->
 def test_two_pages_edit_one_script_and_what_ran_well_plays_on(
     server: ServerProcess, browser: Chromium, token: str
 ) -> None:
-    stop(server, token)
+    stop(server)
     share = "[...document.querySelectorAll('.code-tools button')].find(b => b.innerText === 'Share').click()"
     text = "antiphon.script()"
     one, two = opened(browser, server), opened(browser, server)
@@ -281,7 +274,7 @@ def test_two_pages_edit_one_script_and_what_ran_well_plays_on(
     one.until("!document.querySelector('.cm-person')")
     write(two, "# apart\n")
     assert not one.run(f"{text}.includes('# apart')")
-    stop(server, token)
+    stop(server)
 
 
 PROGRAM = '// four\n$: s("bd*4").frobnicate(2)\n$: n("0 2").scale("c:minor")'
@@ -323,7 +316,7 @@ def test_a_pasted_program_is_translated_by_a_click_and_undone(
 
 
 def test_what_a_terminal_plays_is_shown_until_it_ends(server: ServerProcess, browser: Chromium, token: str) -> None:
-    stop(server, token)
+    stop(server)
     tab = opened(browser, server)
     with socket.create_connection(("127.0.0.1", server.osc)) as terminal:
 
@@ -350,12 +343,8 @@ def test_what_a_terminal_plays_is_shown_until_it_ends(server: ServerProcess, bro
 def test_a_script_is_rehearsed_and_what_an_assistant_lands_waits_for_a_click(
     browser: Chromium, server: ServerProcess, token: str
 ) -> None:
-    def ask(path: str, body: dict[str, object]) -> dict[str, object]:
-        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-        url, data = f"http://127.0.0.1:{server.http}{path}", json.dumps(body).encode() if body else None
-        with urllib.request.urlopen(urllib.request.Request(url, data, headers), timeout=120) as answer:
-            found: dict[str, object] = json.loads(answer.read() or b"{}")
-        return found
+    def ask(path: str, body: dict[str, object] | None = None) -> dict[str, object]:
+        return server.request("POST" if body else "GET", path, body)[1]
 
     tab = opened(browser, server)
     quiet = SCRIPT.replace('hh]"', 'hh]", gain=0.3')
@@ -367,7 +356,7 @@ def test_a_script_is_rehearsed_and_what_an_assistant_lands_waits_for_a_click(
     ask("/api/osc", {"address": "/mcp/ask"})
     proposal = ask("/api/mcp/propose", {"script": quiet.replace("bd*4", "bd*2"), "bars": 2})
     while proposal["state"] == "rehearsing":
-        proposal = ask(f"/api/mcp/proposals/{proposal['id']}", {})
+        proposal = ask(f"/api/mcp/proposals/{proposal['id']}")
     assert ask("/api/mcp/land", {"id": proposal["id"], "quantum": 1})["state"] == "waiting"
     tab.until("document.querySelector('.coperformer pre')?.textContent.includes('bd*2')", 60.0)
     tab.until("document.querySelector('.coperformer canvas')?.width === 480", 60.0)
@@ -375,13 +364,13 @@ def test_a_script_is_rehearsed_and_what_an_assistant_lands_waits_for_a_click(
         tab.size(width, 800, phone=width == 390)
         tab.until(UNCOVERED)
     tab.run(click.format("Land"))
-    until(lambda: ask("/api/live", {})["by"] == "co-performer", 60.0, "the change plays")
-    assert "bd*2" in str(ask("/api/live/script", {})["text"])
+    until(lambda: ask("/api/live")["by"] == "co-performer", 60.0, "the change plays")
+    assert "bd*2" in str(ask("/api/live/script")["text"])
     tab.run(click.format("Undo its change"))
-    until(lambda: ask("/api/live", {})["by"] != "co-performer", 60.0, "what played before plays again")
+    until(lambda: ask("/api/live")["by"] != "co-performer", 60.0, "what played before plays again")
     mode = "document.querySelector('.coperformer select')"
     for one in ("hold", "off"):
         tab.run(f"{mode}.value = '{one}'; {mode}.dispatchEvent(new Event('change', {{bubbles: true}}))")
-        until(lambda one=one: ask("/api/mcp", {})["mode"] == one, 60.0, f"the co-performer is on {one}")
+        until(lambda one=one: ask("/api/mcp")["mode"] == one, 60.0, f"the co-performer is on {one}")
     ask("/api/osc", {"address": "/cue", "args": ["mcp.hold"]})  # as a pad that has learned it sends
     tab.until(f"{mode}.value === 'hold'")

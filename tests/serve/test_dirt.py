@@ -1,7 +1,5 @@
 """Clients of SuperDirt at a real server: the bytes that Tidal sends, answered and played at their samples."""
 
-from __future__ import annotations
-
 import socket
 import time
 from collections.abc import Iterator

@@ -3,7 +3,6 @@
 import http.client
 import os
 import signal
-from collections.abc import Iterator
 
 import pytest
 from tests.chromium import Chromium, Tab, needs_chromium
@@ -29,21 +28,6 @@ level = 0.25
 """
 READY = "document.querySelectorAll('.node').length === 3"
 LISTEN = "document.querySelector('.listen button').click()"
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    home = tmp_path_factory.mktemp("home")
-    patch = home / "page.toml"
-    patch.write_text(PATCH)
-    with ServerProcess("--audio", "headless", "--patch", str(patch), home=home, wait=120.0) as server:
-        yield server
-
-
-@pytest.fixture
-def browser(chromium: Chromium) -> Iterator[Chromium]:
-    yield chromium
-    chromium.close_tabs()  # so that a test's pages cost the next ones nothing
 
 
 def opened(browser: Chromium, server: ServerProcess) -> Tab:

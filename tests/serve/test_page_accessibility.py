@@ -46,15 +46,6 @@ PICTURES = os.environ.get("ANTIPHON_PAGE_PICTURES")
 """A folder for a picture of each view, for people to look at."""
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    home = tmp_path_factory.mktemp("home")
-    patch = home / "page.toml"
-    patch.write_text(PATCH)
-    with ServerProcess("--audio", "headless", "--patch", str(patch), home=home, wait=120.0) as server:
-        yield server
-
-
 def opened(browser: Chromium, server: ServerProcess, size: str) -> Tab:
     tab = browser.tab()
     tab.size(*SIZES[size], phone=size == "phone")

@@ -1,10 +1,7 @@
 """A plugin that is saved while it plays: its new version is used from a bar line on, or the one before plays on."""
 
-import json
 import os
 import signal
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -181,15 +178,6 @@ def test_a_version_that_fails_is_reported_and_the_one_before_plays_on(server: Se
     assert held(sound) == [pytest.approx(LEVEL * 0.5, abs=NEAR)]
 
 
-def served(server: ServerProcess, path: str) -> object:
-    """What the server answers to a GET, None where there is nothing."""
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{server.http}{path}", timeout=300) as answer:
-            return json.loads(answer.read())
-    except urllib.error.HTTPError:
-        return None
-
-
 def test_a_new_plugin_is_there_without_a_restart(server: ServerProcess, tmp_path: Path) -> None:
     folder = tmp_path / "data" / "plugins" / "softer"
     folder.mkdir()
@@ -201,7 +189,8 @@ def test_a_new_plugin_is_there_without_a_restart(server: ServerProcess, tmp_path
     assert server.ask("/node/softer/by")[1] == [1.0]
     play_for(server, 0.3)
     # the web process reads of the node by itself
-    until(lambda: served(server, "/node/softer/by?VALUE") == {"VALUE": [1.0]}, 20.0, "its value is there by HTTP")
+    value = "/node/softer/by?VALUE"
+    until(lambda: server.request("GET", value) == (200, {"VALUE": [1.0]}), 20.0, "its value is there by HTTP")
     before = server.pids()
     for process in ("control", "engine"):
         os.kill(before[process], signal.SIGKILL)

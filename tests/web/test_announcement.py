@@ -1,7 +1,5 @@
 """Zeroconf with `--lan`, over loopback: names, ports and texts as a surface's browser finds them, and their end."""
 
-from __future__ import annotations
-
 import asyncio
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """Bodies that no memory holds: read in pieces, sent from files, within their bounds."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -1,7 +1,5 @@
 """A server that drains: no new connections, idle ones closed, what runs is finished, what lasts is not waited for."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -1,7 +1,5 @@
 """The HTTP server over real sockets, mostly in raw bytes."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import logging

@@ -1,7 +1,5 @@
 """Token, certificate, approvals; and the whole HTTP side over real sockets with a fake application."""
 
-from __future__ import annotations
-
 import asyncio
 import datetime
 import hashlib

@@ -1,7 +1,5 @@
 """OSCQuery's LISTEN over a WebSocket, with a stand-in for control that sends what subscribers are sent."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import json

@@ -1,7 +1,5 @@
 """Routes of live scripts, with a stand-in for the performer: who may evaluate, what is saved, what pages are sent."""
 
-from __future__ import annotations
-
 import json
 import socket
 from collections.abc import AsyncIterator

@@ -1,7 +1,5 @@
 """The document says what is served, and what is served keeps to it, whatever is sent."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import threading

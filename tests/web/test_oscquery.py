@@ -1,7 +1,5 @@
 """The OSCQuery tree, without a server."""
 
-from __future__ import annotations
-
 import json
 import math
 

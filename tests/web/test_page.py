@@ -1,7 +1,5 @@
 """The page's files, its feed and its streams, with a stand-in for control."""
 
-from __future__ import annotations
-
 import asyncio
 import base64
 import hashlib

@@ -1,7 +1,5 @@
 """The owner's browser is known by the secret in the address that it opened: used once, soon, from the own origin."""
 
-from __future__ import annotations
-
 import json
 import os
 import stat

@@ -1,7 +1,5 @@
 """The plain ways of any system: a worker answers by them what it answers by Linux's, and nothing is left behind."""
 
-from __future__ import annotations
-
 import os
 import pickle
 import subprocess
@@ -79,6 +77,6 @@ def test_a_worker_answers_the_same_by_the_plain_ways() -> None:
 
 @pytest.mark.parametrize("said", [b"", pickle.dumps("") + pickle.dumps((print, ["unheard"]))[:-5]])
 def test_a_process_whose_parent_ended_before_it_said_all_says_nothing(said: bytes) -> None:
-    words = [sys.executable, "-m", "antiphon.kernel.runtime.processes.spawning", "json", "there_is_no_such_module"]
+    words = [sys.executable, "-m", "antiphon.kernel.runtime.processes.spawning", "2", "json"]
     found = subprocess.run(words, input=said, capture_output=True, check=False)
     assert (found.stdout, found.stderr) == (b"", b"")

@@ -1,7 +1,5 @@
 """Counters of a server over a long run, summed over restarts of its processes."""
 
-from __future__ import annotations
-
 import http.client
 import socket
 import time

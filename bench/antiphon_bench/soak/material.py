@@ -1,7 +1,5 @@
 """The material of `bench soak`: sounds generated from a seed, and patches, written into a server's home."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

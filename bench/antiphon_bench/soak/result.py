@@ -1,7 +1,5 @@
 """The result of a soak: trends, tables and the plot, from its recorded lines."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Mapping, Sequence

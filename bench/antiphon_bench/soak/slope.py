@@ -6,8 +6,6 @@ out (caches fill), the rest is cut into bins of one turn through all patches, wh
 patch plays; one slope is fitted to all process lifetimes, each with a level of its own.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """`antiphon evaluate answer`: how far melodies are foreseen, and whether continuations pass for the human's own."""
 
-from __future__ import annotations
-
 import json
 import random
 import tempfile

@@ -1,7 +1,5 @@
 """Bits per note of `answer` and of two plain predictors."""
 
-from __future__ import annotations
-
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence

@@ -1,7 +1,5 @@
 """Melodies as training data of `answer`: onsets on sixteenths, the highest note of each."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path

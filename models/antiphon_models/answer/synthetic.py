@@ -1,7 +1,5 @@
 """Melodies that repeat and vary seeded phrases: test material of `answer` where POP909 is not at hand."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Iterator
 

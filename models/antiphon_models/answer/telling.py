@@ -1,7 +1,5 @@
 """Features of eight bars, and a classifier that separates generated bars from the human's own."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 

@@ -1,7 +1,5 @@
 """Evaluation of `answer` in trades: beat positions, copied runs, cadences, loudness and rhythms of its turns."""
 
-from __future__ import annotations
-
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace

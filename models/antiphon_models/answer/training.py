@@ -1,7 +1,5 @@
 """Counts the prior of `answer` in POP909 and JSB: python -m antiphon_models.answer.training DATA."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterable
 from pathlib import Path

@@ -3,8 +3,6 @@
 python -m antiphon_models.classify.axes OUT FOLDER...
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterator
 from pathlib import Path

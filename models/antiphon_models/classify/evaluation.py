@@ -1,7 +1,5 @@
 """`antiphon evaluate genre FOLDER`: recordings in folders named by their genre, or the tests of GTZAN and FMA."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -7,8 +7,6 @@ A checkpoint's index is a sorted table of LevelDB, its values are messages of pr
 the file of data.
 """
 
-from __future__ import annotations
-
 import struct
 import sys
 import zipfile

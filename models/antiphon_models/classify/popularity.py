@@ -5,8 +5,6 @@ genre, language. What is installed knows the sound alone, which is all that a fi
 the other columns add.
 """
 
-from __future__ import annotations
-
 import csv
 import io
 import os

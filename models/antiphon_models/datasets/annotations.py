@@ -1,7 +1,5 @@
 """Annotations of a recording as values: its tempo, keys, beats, chords and sections."""
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence

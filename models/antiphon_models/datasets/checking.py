@@ -1,7 +1,5 @@
 """Compares a folder with the expected content."""
 
-from __future__ import annotations
-
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Detects the fault of a file: from its first and last bytes, or, thoroughly, by decoding all of it."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import struct

@@ -4,8 +4,6 @@ The API is version 2 with a token (text search: https://freesound.org/docs/api/)
 (MP3 of 128 kbit/s) do not. The key is sent in a header to the one server that is named, never to where a link leads.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import time

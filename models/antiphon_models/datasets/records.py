@@ -1,7 +1,5 @@
 """Records of a data set's loader: its items, each with files, split and sharing group."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Splits for data sets without published ones: by the digest of a sharing group, so never within a song."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterable, Sequence
 from typing import Any

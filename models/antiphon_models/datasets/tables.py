@@ -1,7 +1,5 @@
 """Reads the tables and lists of data sets (csv, tsv, json, lines), bounded in size."""
 
-from __future__ import annotations
-
 import csv
 import json
 from collections.abc import Iterator

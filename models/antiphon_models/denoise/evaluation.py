@@ -1,7 +1,5 @@
 """`antiphon evaluate denoise`: the denoiser and others on sounds outside its training."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from functools import partial
 from importlib.util import find_spec

@@ -1,7 +1,5 @@
 """The figure of merit for denoisers."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from antiphon.api import F32

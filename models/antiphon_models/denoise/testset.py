@@ -3,8 +3,6 @@
 Rendered once into a folder (songs by FluidSynth, voices by espeak-ng), then read from it.
 """
 
-from __future__ import annotations
-
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The state of a training on disk, to resume it: a safetensors file with JSON as metadata; nothing is unpickled."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from pathlib import Path

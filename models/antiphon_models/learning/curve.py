@@ -1,7 +1,5 @@
 """The log of a training: rows of a CSV file, and a picture of them."""
 
-from __future__ import annotations
-
 import csv
 import math
 from collections.abc import Mapping, Sequence

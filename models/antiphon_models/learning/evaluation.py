@@ -1,7 +1,5 @@
 """The interface of an evaluation, for plugin authors, and the table of its figures."""
 
-from __future__ import annotations
-
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

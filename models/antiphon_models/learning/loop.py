@@ -1,7 +1,5 @@
 """The training loop: Adam (Kingma and Ba 2015), a warm-up, cosine decay, and averaging of late weights."""
 
-from __future__ import annotations
-
 import copy
 import math
 import signal

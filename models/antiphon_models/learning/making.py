@@ -1,7 +1,5 @@
 """Complete training: material, loop, and weights with a manifest entry about their training."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from dataclasses import dataclass

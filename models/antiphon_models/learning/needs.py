@@ -1,7 +1,5 @@
 """Missing folders, packages and programs of trainings and evaluations, as one sentence each."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path

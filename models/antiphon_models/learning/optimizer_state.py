@@ -1,7 +1,5 @@
 """State of a PyTorch optimizer as arrays for a checkpoint."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 

@@ -1,7 +1,5 @@
 """Line plots over one axis in panels, as an SVG: the curve of a training, the plot of `bench soak`."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

@@ -12,8 +12,6 @@
 `antiphon_trainings` registers it. It is imported by `antiphon train` only, so it may import torch.
 """
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """`models/RESULTS.md`: scores of each evaluation, replaced by `antiphon evaluate NAME --card`."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Sequence

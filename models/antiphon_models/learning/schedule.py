@@ -1,7 +1,5 @@
 """Cosine schedule of a learning rate, down to a hundredth of it."""
 
-from __future__ import annotations
-
 import math
 
 MIN_RATE = 0.01

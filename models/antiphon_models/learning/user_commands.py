@@ -3,8 +3,6 @@
 The arguments are parsed by `antiphon` itself, sounds go through files, and an error is the sentence that a user reads.
 """
 
-from __future__ import annotations
-
 import io
 import json
 import sys

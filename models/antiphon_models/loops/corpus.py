@@ -1,7 +1,5 @@
 """Loops of known tempo, key, bars and family, rendered from `patterns`, for fitting, evaluation and tests."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """`antiphon evaluate fits`: the other part of the same four bars is to be found among 50 loops and beside its foils."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -3,8 +3,6 @@
 Parts of the same bars go together; a foil breaks one thing of a part: its pitch, its place in the bar, its tempo.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path

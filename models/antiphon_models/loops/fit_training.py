@@ -1,7 +1,5 @@
 """Training of `fit`: two towers for four bars of a loop, by contrastive learning of parts of one song."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 

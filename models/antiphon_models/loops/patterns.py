@@ -4,8 +4,6 @@ A pattern is a list of notes in beats. The grammars are plain textbook ones: gro
 kinds of accompaniment, phrases of a repeated rhythm.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -4,8 +4,6 @@ On loops that were drawn at random and on loops cut from songs. What ships is fi
 `evaluation` reports is fitted on one, and measured on the other with other loops and other songs.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import sys

@@ -1,7 +1,5 @@
 """Interface of espeak-ng: text to speech, by voice, speed and pitch."""
 
-from __future__ import annotations
-
 import io
 import subprocess
 

@@ -1,7 +1,5 @@
 """Interface of FluidSynth: a MIDI file's bytes to sound, by a General MIDI soundfont."""
 
-from __future__ import annotations
-
 import errno
 import os
 import shutil

@@ -1,7 +1,5 @@
 """Notes as the bytes of a MIDI file, for FluidSynth to play."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 TICKS = 960

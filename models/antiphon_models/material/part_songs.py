@@ -7,8 +7,6 @@ The last two are packages of Debian (BSD-3 and GPL-2), unpacked: `dpkg-deb -x fr
 GPL is for training and measuring: no pattern of it may be cut into what ships.
 """
 
-from __future__ import annotations
-
 import math
 import struct
 import tempfile

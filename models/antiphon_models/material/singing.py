@@ -4,8 +4,6 @@ The syllable is taken apart by WORLD, stretched to the note's length, and put to
 score: with glides, scoops, vibrato, drift and mistuning. Needs pyworld and espeak-ng.
 """
 
-from __future__ import annotations
-
 import functools
 import importlib.metadata
 import importlib.util

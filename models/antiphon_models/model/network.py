@@ -3,8 +3,6 @@
 24 band levels of the hop → a gated recurrent layer of 64 → one number. Imported in workers and training only.
 """
 
-from __future__ import annotations
-
 import torch
 
 from antiphon.api.backends.networks import State, StreamingModel

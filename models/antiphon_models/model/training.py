@@ -4,8 +4,6 @@ python -m antiphon_models.model.training [FOLDER] [--seed N]     FOLDER: for wei
 default
 """
 
-from __future__ import annotations
-
 import argparse
 from pathlib import Path
 

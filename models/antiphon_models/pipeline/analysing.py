@@ -4,8 +4,6 @@ Both are shards like those of spectrograms: a function of the names of their sou
 written whole or not at all. A column is a quantity, of the type that its analysis declares.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -3,8 +3,6 @@
 By `multiprocessing`, not `HelperProcess`: what is passed on are functions and dataclasses.
 """
 
-from __future__ import annotations
-
 import multiprocessing
 import os
 import sys

@@ -1,7 +1,5 @@
 """Detection of new files in a folder: by polling, reported once, when complete."""
 
-from __future__ import annotations
-
 import os
 import stat
 import sys

@@ -1,7 +1,5 @@
 """Worker process of Beam's direct runner, which ends with its parent."""
 
-from __future__ import annotations
-
 import os
 import sys
 

@@ -1,7 +1,5 @@
 """Training frameworks of the classifier, with requirements and installation."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

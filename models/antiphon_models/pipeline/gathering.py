@@ -1,7 +1,5 @@
 """Step gather: the items of a data set as one list, deterministic for the same files."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from dataclasses import dataclass

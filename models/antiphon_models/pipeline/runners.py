@@ -1,7 +1,5 @@
 """Shard computation by Apache Beam: in local processes, on a Dask cluster, or by Beam's own options."""
 
-from __future__ import annotations
-
 import os
 import shlex
 import sys

@@ -1,7 +1,5 @@
 """Step stems: the stems of each sound as files, and shards of their spectrograms."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path

@@ -1,7 +1,5 @@
 """`pipeline.toml`: sources and steps of a pipeline."""
 
-from __future__ import annotations
-
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal

@@ -4,8 +4,6 @@ A shard depends on its items and the settings alone. Its file says which, so tha
 done; what was killed is done again, and gives the same bytes.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import json

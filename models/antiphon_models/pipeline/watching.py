@@ -1,7 +1,5 @@
 """`antiphon pipeline watch`: watches a folder and, if configured, a broker, until a signal ends it."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable
 from dataclasses import asdict

@@ -1,7 +1,5 @@
 """`antiphon evaluate stems`: improvement of each stem over the mix."""
 
-from __future__ import annotations
-
 import subprocess
 import time
 from collections.abc import Callable, Iterator

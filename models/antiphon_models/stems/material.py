@@ -5,8 +5,6 @@ synthesisers, melodies sung by espeak-ng through WORLD, real drum loops and one-
 and soundfont. Needs FluidSynth, espeak-ng and pyworld to make.
 """
 
-from __future__ import annotations
-
 import random
 import zlib
 from collections.abc import Callable, Sequence

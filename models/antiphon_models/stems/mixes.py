@@ -4,8 +4,6 @@ A sound is a clip of drums, bass, a voice, the rest, or a whole instrumental (`r
 absence is known. The loss is each known stem's error in dB; of an absent stem what is left of the mix.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias

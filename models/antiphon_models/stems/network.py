@@ -5,8 +5,6 @@ trained in any order, many mixes to a step. Masks on few bands: Valin, A hybrid 
 full-band speech enhancement (RNNoise), 2018.
 """
 
-from __future__ import annotations
-
 import torch
 from torch.nn import functional
 

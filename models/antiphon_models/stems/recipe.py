@@ -1,7 +1,5 @@
 """`antiphon train stems` and `stems-live`: masks of random mixes, made as `mixes` says."""
 
-from __future__ import annotations
-
 import random
 from functools import partial
 from typing import ClassVar

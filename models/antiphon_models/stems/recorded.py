@@ -3,8 +3,6 @@
 Guitars alone are the rest; what else there is, the network of files takes apart.
 """
 
-from __future__ import annotations
-
 import random
 from functools import cache
 from pathlib import Path

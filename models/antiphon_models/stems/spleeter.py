@@ -5,8 +5,6 @@ float32 arrays, read as such: no TensorFlow, and nothing is unpickled. Kernels b
 channel, batch normalisations a gain and a shift.
 """
 
-from __future__ import annotations
-
 import struct
 from collections.abc import Iterator, Mapping
 from pathlib import Path

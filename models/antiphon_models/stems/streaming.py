@@ -1,7 +1,5 @@
 """Causal network of the node in torch: hop by hop with many streams for CUDA, or whole sounds in training."""
 
-from __future__ import annotations
-
 from functools import cache
 from typing import ClassVar
 

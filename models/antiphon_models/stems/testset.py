@@ -3,8 +3,6 @@
 Or songs of anybody's, a folder each.
 """
 
-from __future__ import annotations
-
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass

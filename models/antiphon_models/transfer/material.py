@@ -1,7 +1,5 @@
 """Exact training pairs: the same notes by two programs, and other notes by the second."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

@@ -3,8 +3,6 @@
 All on mono sound at 22.05 kHz, scaled to one RMS: a difference of loudness alone is none.
 """
 
-from __future__ import annotations
-
 import math
 from functools import lru_cache
 

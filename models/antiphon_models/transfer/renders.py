@@ -3,8 +3,6 @@
 Songs of POP909 and Bach chorales, played by FluidSynth from a General MIDI soundfont.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path

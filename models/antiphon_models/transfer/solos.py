@@ -3,8 +3,6 @@
 Each instrument has a folder for `antiphon train timbre`; what ships was trained on these.
 """
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 

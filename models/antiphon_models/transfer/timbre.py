@@ -4,8 +4,6 @@ The levels of harmonics and of the noise between them are measured in the record
 from what the node knows of a voice: pitch, level and their movement.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

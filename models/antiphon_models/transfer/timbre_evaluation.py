@@ -1,7 +1,5 @@
 """`antiphon evaluate timbre`: a sung melody by the learned instruments, beside the same notes by a soundfont."""
 
-from __future__ import annotations
-
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator

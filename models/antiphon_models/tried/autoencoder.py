@@ -14,8 +14,6 @@ It is nearer to real notes by less than 32 notes can tell, and not all of its ax
 row is the error on programs held back: 8.8 dB after 5,793 steps.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -13,8 +13,6 @@ The least lsd, by less than a standard error, and no better timbre. Here its row
 it takes away on pairs held back: .410 (a mean in place of capsules: .453).
 """
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

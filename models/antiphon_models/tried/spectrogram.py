@@ -13,8 +13,6 @@ against a critic (pix2pix, Isola et al., 2017), .87 the voice. Here its row is n
 sung .326, hummed .319, whistled .464, winds .802.
 """
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

@@ -12,8 +12,6 @@ of one core. Here its row is what is left of the filters' loss, and that distanc
 reference's spectrum, which it begins with: of drops that noise is as near (27 dB; after 60 steps it is 28).
 """
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 from typing import Any

@@ -8,8 +8,6 @@ minutes of training it sounds like noise with some pitch. Its row is the bits of
 after 1,124 steps, seed 1; 7.41 for a sample alone, by its share in the training.
 """
 
-from __future__ import annotations
-
 import math
 import sys
 import time

@@ -1,7 +1,5 @@
 """Onsets and their regularity, danceability by detrended fluctuation analysis."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Brightness, roughness and mode by spectral peaks; speech, reverberation and production measures."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

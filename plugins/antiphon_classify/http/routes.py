@@ -1,7 +1,5 @@
 """Classifier operations: their list, and the classification of an uploaded or streamed sound."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import json

@@ -4,8 +4,6 @@ Alone it sends the list of classifiers first; then a request {"name", "path"} ge
 {"status", "error"}. With NAME and EVERY its input is a sound, and it sends an answer for every EVERY seconds of it.
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path

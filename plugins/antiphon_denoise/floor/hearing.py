@@ -5,8 +5,6 @@ any mode's reduction is applied. A file in which next to nothing would be is pas
 wavelets all take a dense mix for noise.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Collection, Mapping
 from importlib.util import find_spec

@@ -5,8 +5,6 @@
 trained without a quarter of the sources of music.
 """
 
-from __future__ import annotations
-
 from functools import cache
 
 import numpy as np

@@ -7,8 +7,6 @@ also an estimate of the noise, see `SteadyNoise`.
 `antiphon train denoise-confidence-file` makes the weights.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -6,8 +6,6 @@ are played in place of the live mask's. `antiphon_models.denoise.network.file_ma
 `antiphon train denoise-mask-file` makes the weights.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

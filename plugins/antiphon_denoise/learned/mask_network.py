@@ -1,7 +1,5 @@
 """Networks of `mode=learned` and `mode=autoencoder` in numpy, with their features; in torch: `antiphon_models`."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

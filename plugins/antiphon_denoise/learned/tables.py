@@ -1,7 +1,5 @@
 """Common parts of the learned modes' networks, in torch and numpy, and the models as plain data."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from functools import cache
 

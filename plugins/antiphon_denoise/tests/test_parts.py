@@ -8,10 +8,14 @@ from antiphon.api import IO, BlockTime
 from antiphon.api.backends.signal import grid, symlet_filters, wavelet_join, wavelet_split
 from antiphon.kernel.contract.parameter_cell import ParamCell
 from antiphon_denoise.bands import BINS, COUNT, BandMeans, centres, places
+from antiphon_denoise.gate.estimate import Estimator
 from antiphon_denoise.gate.gains import MIN_LIMIT, SuppressionLimit
 from antiphon_denoise.gate.network import HIDDEN, INPUTS, Network, load_weights
 from antiphon_denoise.gate.profile import RecentSpectra
 from antiphon_denoise.learned.file_confidence import SteadyNoise
+from antiphon_denoise.learned.tables import NO_NOISE
+from antiphon_denoise.mains_hum import MainsHumRemover
+from antiphon_denoise.tests import sounds
 from antiphon_denoise.tests.running import prepared, run
 from antiphon_denoise.wavelet import Shrinker, denoise_shrink_row
 
@@ -190,3 +194,72 @@ def test_recent_takes_only_what_lay_whole_within_the_half_second():
     assert recent.take(when)
     first = next(n for n in range(100) if (n + 1) * sizes.hop - sizes.size >= when - 24000)
     assert np.allclose(recent.mean, np.mean(np.arange(first, 90)))
+
+
+torch = pytest.importorskip("torch")
+HOPS, LEARNED = 160, 60
+
+
+@pytest.fixture(scope="module")
+def gate():
+    from antiphon_models.denoise.training.gate import GateNetwork
+
+    weights = load_weights()
+    assert weights is not None
+    made = GateNetwork().eval()
+    made.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
+    return made
+
+
+@pytest.mark.parametrize("learned", [False, True], ids=["unasked", "learned"])
+def test_whole_sounds_get_the_gains_that_the_engine_gives_hop_by_hop(gate, learned):
+    rng = np.random.default_rng(4)
+    loud = 3.0 * np.sin(np.arange(HOPS) / 9.0)[:, None] + np.linspace(-4.0, -14.0, BINS)
+    power = (np.exp(loud) * rng.chisquare(2, (HOPS, BINS)) + 1e-10).astype(np.float32)
+    noise = power[:20].mean(0)
+    estimator, played = Estimator(BINS), []
+    for hop, now in enumerate(power):
+        if learned and hop == LEARNED:
+            estimator.learn(noise)
+        estimator.power[:] = now
+        estimator.update(1e9)
+        played.append(estimator.gain.copy())
+    known = np.full((HOPS, BINS), NO_NOISE, np.float32)
+    if learned:
+        known[LEARNED:] = np.log(noise + 1e-10)
+    with torch.inference_mode():
+        trained = gate(torch.from_numpy(np.log(power))[None], torch.from_numpy(known)[None])[0].numpy()
+    assert np.abs(trained - np.stack(played)).max() < 1e-3
+    assert trained.std() > 0.05
+
+
+def taken(sound, rate, amount=1.0):
+    """The sound `[channels, frames]` hop by hop through `MainsHumRemover`."""
+    sizes = grid(rate, 384)
+    hum, out = MainsHumRemover(sizes, rate, len(sound)), sound.copy()
+    for at in range(0, out.shape[1] - sizes.hop + 1, sizes.hop):
+        hop = out[:, at : at + sizes.hop].copy()
+        hum.take(hop, amount)
+        out[:, at : at + sizes.hop] = hop
+    return out
+
+
+def hummed(mains, rate, seconds=4.0):
+    t = np.arange(int(rate * seconds)) / rate
+    return (0.05 * sum(np.sin(2 * np.pi * mains * h * t + h) / h for h in range(1, 8))).astype(np.float32)
+
+
+@pytest.mark.parametrize(("mains", "rate"), [(50.0, 44100), (49.93, 48000), (60.1, 48000), (60.0, 96000)])
+def test_hum_goes_within_two_seconds(mains, rate):
+    hum = hummed(mains, rate)[None] + sounds.white(4 * rate, 0.001)
+    left = taken(hum, rate)[0, 2 * rate : -rate // 10]
+    assert sounds.decibels(float(left.std() / hum[0].std())) < -10.0
+
+
+def test_half_of_it_goes_by_half_and_each_channel_loses_its_own():
+    hum = hummed(50.0, 48000)
+    sound = np.stack([hum, -0.3 * hum])
+    whole, half = taken(sound, 48000), taken(sound, 48000, 0.5)
+    late = slice(2 * 48000, -4800)
+    assert (whole[:, late].std(axis=1) < 0.3 * sound[:, late].std(axis=1)).all()
+    assert half[:, late].std(axis=1) == pytest.approx(0.5 * (sound + whole)[:, late].std(axis=1), rel=0.05)

@@ -1,7 +1,5 @@
 """Analysis of one loop file: all fields of `Loop`."""
 
-from __future__ import annotations
-
 import itertools
 from pathlib import Path
 

@@ -4,8 +4,6 @@ Two small networks, trained on parts of songs (`antiphon_models.loops.fit_traini
 harmony, by transposition-equivariant convolutions; bands and onsets to rhythm.
 """
 
-from __future__ import annotations
-
 from functools import cache
 from typing import Any
 

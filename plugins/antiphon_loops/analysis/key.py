@@ -4,8 +4,6 @@ Each of the 24 keys is scored by a line fitted, by role, to loops of known key (
 tonic. A profile of pitch classes alone (Krumhansl) does not distinguish a key from its relative.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from antiphon.api import F64, SHARP_NAMES

@@ -1,7 +1,5 @@
 """Loudness by ITU-R BS.1770-4, and true peak by oversampling."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from antiphon.api import F32

@@ -1,7 +1,5 @@
 """Reading of loop files: at most two channels and three minutes, with the tempo that name and chunks state."""
 
-from __future__ import annotations
-
 import math
 import re
 import struct

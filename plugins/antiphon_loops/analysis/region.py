@@ -3,8 +3,6 @@
 The region is the file's stated one (`labels`), or all of it, without initial silence unless that is a rest.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from functools import partial

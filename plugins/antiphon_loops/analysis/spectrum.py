@@ -4,8 +4,6 @@ A loop is periodic: its end continues at its beginning. All analyses are circula
 as the others and makes every whole division of the loop a DFT frequency of the envelope.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import cache
 

@@ -1,7 +1,5 @@
 """Fitted weights from `tables.json` (written by `fit`), and the scores computed with them; the family of a loop."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -5,8 +5,6 @@ changes of harmony and their repetitions align with its bars; a line fitted to p
 them (`fit`).
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from antiphon.api import F64

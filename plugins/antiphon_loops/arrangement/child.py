@@ -3,8 +3,6 @@
 It reports the number of loops, and answers requests with arrangements and the tracks' float32 samples.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 from pathlib import Path

@@ -4,8 +4,6 @@ The process decodes, analyses and stretches. So it delays neither the block path
 broken file that crashes the process does not interrupt the sound.
 """
 
-from __future__ import annotations
-
 import threading
 import time
 from dataclasses import asdict

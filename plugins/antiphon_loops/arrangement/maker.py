@@ -1,7 +1,5 @@
 """Renders a plan to playable sound: decodes, stretches, shifts and levels each loop, and sets the mix gain."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path

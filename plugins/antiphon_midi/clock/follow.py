@@ -7,8 +7,6 @@ out. It jumps only if the clock itself starts, continues or jumps, and once at t
 A beat falls together with a note that arrives with its tick: a constant block and `SLACK` later.
 """
 
-from __future__ import annotations
-
 import logging
 from typing import Any
 

@@ -6,8 +6,6 @@ timestamps (JACK), ticks are queued up to `SEND_AHEAD` before, with their times,
 timer of this process sends each.
 """
 
-from __future__ import annotations
-
 import asyncio
 import math
 from typing import Any

@@ -15,8 +15,6 @@ A tick far from its prediction is counted and not used. `SUSPECTS` of them in a 
 same period, ticks were lost or came twice; with another, the tempo has changed.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from typing import NamedTuple

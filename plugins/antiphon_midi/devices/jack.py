@@ -4,8 +4,6 @@ python-rtmidi's own JACK input was tried and rejected: it calls Python inside JA
 makes it hold all following messages, notes included, without limit.
 """
 
-from __future__ import annotations
-
 import contextlib
 import ctypes
 import ctypes.util

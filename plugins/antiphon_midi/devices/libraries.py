@@ -1,7 +1,5 @@
 """MIDI libraries with callback threads: python-rtmidi, and mido's other backends."""
 
-from __future__ import annotations
-
 import importlib
 import re
 import time

@@ -5,8 +5,6 @@ system's MIDI, and JACK's if Linux has no ALSA sequencer; `â€¦/UNIX_JACK` or `â€
 imported when a backend is created, not earlier.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import sys

@@ -1,7 +1,5 @@
 """Processor `midifile`: plays a MIDI file as notes into the graph, on the clock or at the file's own tempo."""
 
-from __future__ import annotations
-
 import math
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """A MIDI file as one list of events in order of time, for the node `midifile`."""
 
-from __future__ import annotations
-
 import math
 from bisect import bisect_left
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """MIDI control mappings: controllers and pads to parameters and button addresses; MIDI learn."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from time import monotonic
 

@@ -1,7 +1,5 @@
 """MIDI map: learned assignments and the patch's own; controls of several messages, button pedals and pads."""
 
-from __future__ import annotations
-
 import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence

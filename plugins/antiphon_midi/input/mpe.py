@@ -8,8 +8,6 @@ A zone's notes are played on its manager's channel, so that the manager's pedal 
 another if that note number is already sounding.
 """
 
-from __future__ import annotations
-
 import mmap
 import os
 from collections.abc import Iterable, Iterator, Mapping

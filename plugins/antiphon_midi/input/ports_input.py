@@ -4,8 +4,6 @@ A note is handled like a `/note/on`, `/cc` or `/bend` by OSC, with `midi:PORT` a
 millisecond after its arrival, independent of this process's load: at constant latency.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import logging

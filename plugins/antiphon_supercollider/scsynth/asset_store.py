@@ -4,8 +4,6 @@ The folder is the only one that scsynth may read. Every scsynth, the spare too, 
 loaded determines which nodes can play.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import queue

@@ -1,7 +1,5 @@
 """Counts of notes, hops and scsynths."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from antiphon_supercollider.scsynth.status import ScsynthWord

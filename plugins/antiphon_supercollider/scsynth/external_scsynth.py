@@ -1,7 +1,5 @@
 """Client of an external scsynth: never ends it, and removes its own nodes and buffers."""
 
-from __future__ import annotations
-
 import contextlib
 import socket
 import subprocess

@@ -1,7 +1,5 @@
 """Detects a hung scsynth: its counter does not return, or it does not answer."""
 
-from __future__ import annotations
-
 import time
 
 SECONDS, PERIODS = 0.2, 28

@@ -1,7 +1,5 @@
 """JACK client beside scsynth: two ports to it, a stereo pair back for each node, a ring of returned sound."""
 
-from __future__ import annotations
-
 import contextlib
 import ctypes
 import ctypes.util

@@ -1,7 +1,5 @@
 """Nodes, buses and buffers of a scsynth used by Antiphon."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from antiphon_supercollider.scsynth.jack_bridge import ECHO

@@ -3,8 +3,6 @@
 A worker may be killed too, so it cannot always do this itself. Its folder lists the ports of its own scsynths.
 """
 
-from __future__ import annotations
-
 import contextlib
 import glob
 import os

@@ -4,8 +4,6 @@ When the active one dies, the spare is already connected and silent: one message
 started. The thread reads every reply, tracks the notes confirmed by scsynth, and counts silently dropped ones.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import select

@@ -1,7 +1,5 @@
 """One scsynth process: started on its own loopback port, controlled by OSC, ended with its parent."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import select

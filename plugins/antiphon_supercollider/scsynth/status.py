@@ -1,7 +1,5 @@
 """Arena words that the worker writes about scsynth, and their part of the server's status."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from enum import IntEnum
 from typing import Any

@@ -1,7 +1,5 @@
 """Drum kit: SynthDef and controls of each key."""
 
-from __future__ import annotations
-
 import tomllib
 from dataclasses import dataclass
 from functools import cache

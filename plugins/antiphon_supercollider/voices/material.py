@@ -1,7 +1,5 @@
 """Assets of a synth node in scsynth: one of our SynthDefs or a user's own, and a sound in a buffer."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path

@@ -4,8 +4,6 @@ A voice is a group: the user's synth, paused, which writes to a private bus, and
 the block of its frame and delays its sound to the frame. A control bus, `door_held`, is its gate.
 """
 
-from __future__ import annotations
-
 from antiphon.api import Event, frequency
 from antiphon.api.backends import transports as osc
 from antiphon.api.backends.synths import RESERVED, SynthSettings

@@ -3,8 +3,6 @@
 Events of a slot keep their order: after one left to its hop, the following ones are left too.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from antiphon.api import Event

@@ -4,8 +4,6 @@ A `NodeVoices` belongs to one synth node: it allocates voices to notes, holds th
 and expresses each time as the frame of JACK's clock that our SynthDefs wait for.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """OSC messages to scsynth whose numbers are written into prepared bytes; frames are sent as two floats."""
 
-from __future__ import annotations
-
 import struct
 from collections.abc import Sequence
 

@@ -33,8 +33,6 @@ Importing this module imports the hooks and the errors alone; any other name imp
 The command line imports a plugin's `__init__.py` for its hooks, and should not have to import numpy for them.
 """
 
-from __future__ import annotations
-
 import importlib
 from typing import TYPE_CHECKING, Any
 

@@ -3,8 +3,6 @@
 `FileUse.job` names the function that is given a `FileJob` and returns what it wrote.
 """
 
-from __future__ import annotations
-
 from antiphon.offline.file_ends import fade_end as fade_out
 from antiphon.offline.file_job import FileJob, check_distinct
 from antiphon.offline.note_file import is_midi

@@ -1,6 +1,4 @@
 """A host for one processor without a server, for plugins' tests. Stricter than the server."""
 
-from __future__ import annotations
-
 from antiphon.kernel.contract.harness import render, run_processor
 from antiphon.kernel.workers.pool import use as use_pool, without_workers

@@ -3,8 +3,6 @@
 `files/` has the commands that read and write sound files, `terminal/` errors, colour and progress.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 

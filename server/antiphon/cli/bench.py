@@ -1,7 +1,5 @@
 """`antiphon bench`, whose benches come with a clone or antiphon-lab, but not with antiphon alone."""
 
-from __future__ import annotations
-
 from importlib import import_module
 from typing import Annotated
 

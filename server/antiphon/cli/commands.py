@@ -1,7 +1,5 @@
 """Registers all commands. Their modules import slow modules inside functions."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Annotated, Any

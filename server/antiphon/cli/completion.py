@@ -4,8 +4,6 @@ It runs at every press of the tab key. So it starts no server, and reads the nam
 plugins have changed.
 """
 
-from __future__ import annotations
-
 import contextlib
 import io
 import json

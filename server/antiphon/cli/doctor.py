@@ -1,7 +1,5 @@
 """`antiphon doctor`."""
 
-from __future__ import annotations
-
 import json
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """Commands whose options stand in dataclasses: `by_records`."""
 
-from __future__ import annotations
-
 import functools
 import inspect
 from collections.abc import Callable

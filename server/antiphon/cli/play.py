@@ -1,7 +1,5 @@
 """`antiphon play`: the demo patch, or a MIDI file, on the sound card or the software clock, with commands to try."""
 
-from __future__ import annotations
-
 import os
 import re
 import signal

@@ -1,7 +1,5 @@
 """`antiphon play song.mid`: a patch extended by a node that plays the file."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

@@ -4,8 +4,6 @@ Plugins that implement `antiphon_commands` are imported only for a command that 
 of all commands.
 """
 
-from __future__ import annotations
-
 import contextlib
 import inspect
 import sys

@@ -1,7 +1,5 @@
 """Port and block options shared by the commands that start or query a server."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Annotated, NamedTuple

@@ -1,7 +1,5 @@
 """Names of synth backends in the help of commands, imported only for the help."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from typer.core import TyperCommand

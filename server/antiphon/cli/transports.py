@@ -1,7 +1,5 @@
 """Registered transports of plugins for the command line: `doctor`, `devices` and the options of `serve`."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable
 from typing import Any

@@ -3,8 +3,6 @@
 docs/sounds.md says how they were made.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 HUM = Path(__file__).with_name("hum.flac")

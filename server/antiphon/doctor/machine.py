@@ -1,7 +1,5 @@
 """Checks of the kernel's limits: socket buffers, scheduling, timers, processors, memory."""
 
-from __future__ import annotations
-
 import os
 import socket
 import subprocess

@@ -1,7 +1,5 @@
 """PortAudio's devices and JACK's ports, queried in child processes: their libraries may print, hang and crash."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

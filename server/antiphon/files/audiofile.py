@@ -1,7 +1,5 @@
 """Sound files in: whole, or block by block. Decoding happens in a process of its own (`decode`)."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager

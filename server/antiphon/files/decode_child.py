@@ -14,8 +14,6 @@ Requests, each with its answer:
 - `stop`: a message with `stopped`.
 """
 
-from __future__ import annotations
-
 import contextlib
 import math
 import os

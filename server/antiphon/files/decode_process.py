@@ -1,7 +1,5 @@
 """Processes that decode sound files, as the parent has them: see `decode_child`."""
 
-from __future__ import annotations
-
 import atexit
 import contextlib
 import functools

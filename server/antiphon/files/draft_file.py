@@ -3,8 +3,6 @@
 Until then it has no name at all where the system allows that (Linux), else a hidden one beside the target.
 """
 
-from __future__ import annotations
-
 import errno
 import os
 import secrets

@@ -1,7 +1,5 @@
 """Finishing of a sound file: loudness normalisation, true peak limiting, tags."""
 
-from __future__ import annotations
-
 import math
 import tempfile
 from collections.abc import Iterator

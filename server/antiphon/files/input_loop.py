@@ -1,7 +1,5 @@
 """The sound file of `--input`, decoded and resampled for its loop."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

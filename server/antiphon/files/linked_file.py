@@ -1,7 +1,5 @@
 """A sound file as libsndfile decodes it: each of the sounds that it holds, to its end."""
 
-from __future__ import annotations
-
 import bisect
 import os
 import sys

@@ -4,8 +4,6 @@ It gives mido's messages, as mido's own reader does, which refuses a file for on
 unknown one.
 """
 
-from __future__ import annotations
-
 import importlib
 import re
 from collections import Counter

@@ -1,7 +1,5 @@
 """Content of a MIDI file: tracks of notes and controllers in beats, and a tempo map."""
 
-from __future__ import annotations
-
 from bisect import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass

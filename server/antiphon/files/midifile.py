@@ -7,8 +7,6 @@ Only notes, controllers, bends, programs, names, and time and key signatures are
 over and named in one warning. mido is imported when a file is read or written.
 """
 
-from __future__ import annotations
-
 import contextlib
 import importlib
 import io

@@ -1,7 +1,5 @@
 """PNG encoder (ISO/IEC 15948), without a graphics library."""
 
-from __future__ import annotations
-
 import struct
 import zlib
 

@@ -1,7 +1,5 @@
 """Sound file tags beyond libsndfile's: ID3 of mp3, wav and aiff, bpm and key, and chunks of loops and cues."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator, Mapping
 from functools import cache

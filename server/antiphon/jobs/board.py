@@ -1,7 +1,5 @@
 """Job board: accepts requests, runs a few jobs at a time, and reports changes."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import json

@@ -1,7 +1,5 @@
 """Errors of file jobs, each kind with its own type; the server maps each to a status."""
 
-from __future__ import annotations
-
 from antiphon.kernel.errors import AntiphonError
 
 

@@ -1,7 +1,5 @@
 """The files of clients and the results of jobs, in one folder of bounded size."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import os

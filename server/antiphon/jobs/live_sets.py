@@ -4,8 +4,6 @@ A script is a program and runs with its owner's rights. So a client names a ship
 folder. HTTP saves scripts in that folder, so its scripts are evaluated only with `serve --live`.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass

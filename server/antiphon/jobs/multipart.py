@@ -1,7 +1,5 @@
 """File in a form (`multipart/form-data`), as sent by `curl -F file=@take.wav` and browsers, piece by piece."""
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import AsyncIterator
 

@@ -4,8 +4,6 @@
 the file, and prints nothing. It runs as a separate process, since the web process loads neither numpy nor decoders.
 """
 
-from __future__ import annotations
-
 import json
 import math
 import sys

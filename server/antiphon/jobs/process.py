@@ -3,8 +3,6 @@
 Overviews of files are computed by such a process too.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import os

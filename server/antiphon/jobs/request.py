@@ -1,7 +1,5 @@
 """Job requests of clients: checked against the declarations, and converted to a command line."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The kernel alone: `python -m antiphon.kernel --patch FILE [--osc-port P]`, by the software clock by default."""
 
-from __future__ import annotations
-
 import argparse
 import sys
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Root error; leaves say whose fault it is. A message is one sentence: what was wrong, what is allowed, what to do."""
 
-from __future__ import annotations
-
 
 class AntiphonError(Exception):
     """Anything that Antiphon refuses.

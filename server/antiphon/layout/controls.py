@@ -1,7 +1,5 @@
 """The controls of a surface for a patch, by page, from the declarations of its nodes; the writers place them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import groupby

@@ -3,8 +3,6 @@
 Format source: the session files written by the program; omitted properties take its defaults.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable
 from typing import Any

@@ -5,8 +5,6 @@ A fader is 0 to 1; its message scales it linearly to the parameter's range. A ra
 words, which the server sends as such.
 """
 
-from __future__ import annotations
-
 import math
 import uuid
 import zlib

@@ -1,7 +1,5 @@
 """Script errors as one sentence with file and line."""
 
-from __future__ import annotations
-
 import builtins
 import inspect
 import keyword

@@ -1,7 +1,5 @@
 """Look-ahead of tracks' events if nothing changes, for displays."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from fractions import Fraction
 from typing import TypeAlias

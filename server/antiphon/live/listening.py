@@ -5,8 +5,6 @@ each value that another client sets. While a file is rendered there is no other 
 levels occur as live.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator
 from dataclasses import replace
 from fractions import Fraction

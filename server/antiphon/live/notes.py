@@ -1,7 +1,5 @@
 """Conversion of a pattern event's values to commands."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from fractions import Fraction

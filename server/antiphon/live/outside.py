@@ -1,7 +1,5 @@
 """Words for external targets: OSC over UDP, and MIDI."""
 
-from __future__ import annotations
-
 import ipaddress
 import re
 from typing import Any

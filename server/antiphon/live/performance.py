@@ -3,8 +3,6 @@
 It reads no clock: events are requested up to a beat, for a file all of them, live a little ahead of the engine's beat.
 """
 
-from __future__ import annotations
-
 import heapq
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Words of chance of a live script: the same script and seed draw the same."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any, TypeVar, overload
 

@@ -1,7 +1,5 @@
 """Reader of a live script: runs its file once, to collect its declarations."""
 
-from __future__ import annotations
-
 import ast
 import os
 from fractions import Fraction

@@ -1,7 +1,5 @@
 """Output records of a live script: events in beats, in the format of event files and OSC."""
 
-from __future__ import annotations
-
 import heapq
 import sys
 from dataclasses import dataclass, field

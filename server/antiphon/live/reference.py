@@ -1,7 +1,5 @@
 """Reference of the words of scripts: a line and an executable example for each."""
 
-from __future__ import annotations
-
 import inspect
 from dataclasses import dataclass
 

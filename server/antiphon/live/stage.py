@@ -1,7 +1,5 @@
 """Stage, the target of a script's words: the script while it is read, the performance while a loop runs."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar

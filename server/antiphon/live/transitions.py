@@ -1,7 +1,5 @@
 """Performance words: which tracks play, and transitions between patterns of a track."""
 
-from __future__ import annotations
-
 import math
 import os
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """The words of a live script beside patterns: the patch, the tempo, tracks, loops, nodes, notes and cues."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 from types import SimpleNamespace

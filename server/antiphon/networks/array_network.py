@@ -4,8 +4,6 @@
 `ModelClient`, in a worker by `build`.
 """
 
-from __future__ import annotations
-
 from functools import lru_cache
 from pathlib import Path
 from typing import Protocol

@@ -4,8 +4,6 @@ A capture bundles the card's resources: recording, pinned memory, the stream and
 runs on the CPU, for tests on a machine without a card.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext

@@ -1,7 +1,5 @@
 """Declaration of a streaming model as plain data, from which workers are described without importing torch."""
 
-from __future__ import annotations
-
 import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass

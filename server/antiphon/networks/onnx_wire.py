@@ -4,8 +4,6 @@ An ONNX tensor may lie in another file, named by a path of the model's own choos
 model is in its file. Field numbers are those of ONNX's `onnx.proto`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from antiphon.kernel.runtime.model_files import ModelError

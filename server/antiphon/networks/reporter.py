@@ -1,7 +1,5 @@
 """Base class of analysis processors: audio passes unchanged, a worker reports readonly values."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, Generic, Protocol, TypeVar

@@ -3,8 +3,6 @@
 Imported by models, their training and workers, never by control or engine: it imports torch.
 """
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from typing import ClassVar, TypeAlias
 

@@ -1,7 +1,5 @@
 """Loads a network with its weights and checks it against its declaration; shared by the CPU's and the GPU's stepper."""
 
-from __future__ import annotations
-
 import logging
 import time
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Writes a plugin's folder: hooks, processor, test and card."""
 
-from __future__ import annotations
-
 import keyword
 import re
 import shutil

@@ -1,7 +1,5 @@
 """Registered analyses of plugins, and their application to one sound."""
 
-from __future__ import annotations
-
 import math
 import os
 import tempfile

@@ -12,8 +12,6 @@ it moves, seconds of ramp), /scene/recall (number, beats of ramp), /tempo (bpm, 
 beats), /transport/play, /transport/stop, /beat, /panic, /clearSched.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, NoReturn, TypeAlias

@@ -1,7 +1,5 @@
 """The end of a sound file: its tail until it is silent, and a fade so that it does not click."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 

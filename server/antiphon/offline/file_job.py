@@ -1,7 +1,5 @@
 """A plugin over a file: what its job is given, and what is checked before, of a command line or a request."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field

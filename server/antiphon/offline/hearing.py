@@ -1,7 +1,5 @@
 """Live script input during a rendering: notes emitted by nodes, and rising levels, as live."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Sequence
 from fractions import Fraction

@@ -1,7 +1,5 @@
 """MIDI files on the sample clock: events in for `antiphon run` and `render`, events out of `run`."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """Note rendering: notes through the synth node and the live code to a sound of a given length."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass

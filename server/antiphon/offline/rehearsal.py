@@ -1,7 +1,5 @@
 """Verdict on a live script before it is played: its first bars rendered, measured and judged."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise

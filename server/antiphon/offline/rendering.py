@@ -1,7 +1,5 @@
 """Renders a file through a patch as the engine does, with tempo, schedule and master limiter."""
 
-from __future__ import annotations
-
 import heapq
 import math
 from array import array

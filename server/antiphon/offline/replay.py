@@ -4,8 +4,6 @@ On the same machine and build the result equals the recording sample for sample:
 engine crash restarts at the same sample. Everything not in the log is computed again.
 """
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path

@@ -4,8 +4,6 @@ The file's samples are the clock. `PlanRunner` runs one processor, for `antiphon
 whole patch with the graph player of the engine, for `antiphon render`.
 """
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass

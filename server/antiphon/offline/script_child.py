@@ -6,8 +6,6 @@ again, and sends a message a beat: its `events`, and whether that was the `end`.
 prints goes to standard error.
 """
 
-from __future__ import annotations
-
 import os
 import random
 import sys

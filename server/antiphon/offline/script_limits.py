@@ -1,7 +1,5 @@
 """Limits of a process that runs a live script: memory, and the time of each step of it."""
 
-from __future__ import annotations
-
 import signal
 import sys
 from types import FrameType

@@ -1,7 +1,5 @@
 """Notes of a live script as a MIDI file: a track for each of its tracks and loops, exact to the tick."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path

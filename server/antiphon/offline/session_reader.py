@@ -1,7 +1,5 @@
 """Reader of a recorded session's log. All lines are checked before the replay: the file may be from anywhere."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager

@@ -5,8 +5,6 @@ A request has `text`; its answer `text`, the script, with the numbers of its `tr
 `refused`, the reason.
 """
 
-from __future__ import annotations
-
 import ast
 import builtins
 

@@ -3,8 +3,6 @@
 What a program declares is known by name; all else is a word of live scripts, or has no counterpart.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """Mini-notation texts, converted from Strudel's reading to ours."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 

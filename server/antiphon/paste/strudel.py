@@ -1,7 +1,5 @@
 """Strudel's programs: JavaScript, parsed by esprima2, to statements of a live script. Never evaluated."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """Queries on nodes of a JavaScript syntax tree, and short texts of them."""
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Iterator, Sequence

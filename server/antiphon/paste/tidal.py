@@ -3,8 +3,6 @@
 A small grammar of Haskell's expressions: application, `$`, `.`, lists, sections and operators. Nothing is evaluated.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Programs translated in a process of their own (`child`), with limits of size, memory and time."""
 
-from __future__ import annotations
-
 import threading
 from dataclasses import dataclass
 

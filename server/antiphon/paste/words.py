@@ -1,7 +1,5 @@
 """Words of live scripts, and differing ones of Strudel and Tidal."""
 
-from __future__ import annotations
-
 import builtins
 import tomllib
 from pathlib import Path

@@ -8,8 +8,6 @@ It takes `{"do": …}`: fork (with a descriptor, the copy's socket), read, start
 It answers fork, read and until. What the script prints goes to standard output.
 """
 
-from __future__ import annotations
-
 import contextlib
 import gc
 import mmap

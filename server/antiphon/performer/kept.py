@@ -1,7 +1,5 @@
 """Replaced versions of a script, performed on unheard, so that an undo returns to where they would be."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """Limits of a live script's steps, in CPU time and waiting time, and its look-ahead."""
 
-from __future__ import annotations
-
 import os
 import signal
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Queue of known, unsent script events, and the sounding notes."""
 
-from __future__ import annotations
-
 import bisect
 import math
 from collections.abc import Iterable

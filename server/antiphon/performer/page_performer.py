@@ -4,8 +4,6 @@ The processes that perform exist from the first run to the stop. What is played 
 text, so that a page can light them at their beats; what fails is reported by line.
 """
 
-from __future__ import annotations
-
 import contextlib
 import re
 import select

@@ -5,8 +5,6 @@ has come to what was sent: a cue from outside is given to it, another version of
 and each time a copy of the follower is the new leader. Nothing in this module reads a clock.
 """
 
-from __future__ import annotations
-
 import math
 from fractions import Fraction
 from typing import Any

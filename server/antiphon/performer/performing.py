@@ -1,7 +1,5 @@
 """Plays versions of a script at a server: `antiphon live`, and the performer of `serve --live`."""
 
-from __future__ import annotations
-
 import math
 import os
 import select

@@ -3,8 +3,6 @@
 Two processes perform the script, see `antiphon.performer.pair`. Nothing in this module reads a clock.
 """
 
-from __future__ import annotations
-
 import math
 from collections import deque
 from fractions import Fraction

@@ -3,8 +3,6 @@
 Until a script is run it has imported nothing that performs.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import signal

@@ -1,7 +1,5 @@
 """Source of script versions: a file that is saved repeatedly."""
 
-from __future__ import annotations
-
 import os
 from contextlib import suppress
 from fractions import Fraction

@@ -1,7 +1,5 @@
 """Connection to a server: OSC over TCP, its beat, and its messages to subscribers."""
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import re

@@ -1,7 +1,5 @@
 """Sound analyses: computations fed with a sound block by block that return typed quantities."""
 
-from __future__ import annotations
-
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence

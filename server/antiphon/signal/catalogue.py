@@ -1,7 +1,5 @@
 """The service `catalogue`: sounds identified by their samples, with their analysis results."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path

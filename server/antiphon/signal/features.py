@@ -3,8 +3,6 @@
 librosa is an optional package (the extra `librosa`), imported only to compute its features.
 """
 
-from __future__ import annotations
-
 from functools import cache
 from typing import Any, Protocol
 

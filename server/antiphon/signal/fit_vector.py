@@ -1,7 +1,5 @@
 """The vector of the analysis `fit`: harmony by beat and pitch class, then rhythm; products say what goes together."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -8,8 +8,6 @@ that of `size`, the delay that of `lag`. The product of both windows, overlapped
 sidelobes are lower, and applied to one with the short fall.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 import numpy as np

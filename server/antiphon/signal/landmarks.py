@@ -1,7 +1,5 @@
 """Landmarks for audio fingerprinting, points of time and pitch, as compact bytes."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 

@@ -1,7 +1,5 @@
 """Mono mix for analyses: the mean of the channels, unless they cancel."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import ClassVar, Self
 

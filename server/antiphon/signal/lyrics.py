@@ -6,8 +6,6 @@ A word without hyphens is divided at its groups of vowels. Of 205 common English
 CMU dictionary, of 3,000 of its entries .84; patterns of hyphenation, which are for the ends of lines, .89 and .61.
 """
 
-from __future__ import annotations
-
 import itertools
 import re
 from dataclasses import dataclass

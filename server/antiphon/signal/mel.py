@@ -3,8 +3,6 @@
 The mel scale and the bands are Slaney's (Auditory Toolbox, 1998), which librosa computes by default.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Scales and chords by name, as semitones above the root: `scales.txt` and `chords.txt` beside this module."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Token check of requests, with a limit on wrong tokens."""
 
-from __future__ import annotations
-
 import hmac
 import logging
 import time

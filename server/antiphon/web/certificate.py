@@ -1,7 +1,5 @@
 """The self-signed certificate of `--lan`: P-256, for this machine's addresses, valid for a year."""
 
-from __future__ import annotations
-
 import datetime
 import ipaddress
 import os

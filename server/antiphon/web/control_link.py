@@ -1,7 +1,5 @@
 """Web's end of the socket to control: one request in flight at a time; equal requests share an answer."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import random

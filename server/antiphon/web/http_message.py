@@ -1,7 +1,5 @@
 """HTTP requests and responses for handlers."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping

@@ -1,7 +1,5 @@
 """OpenAPI document of the operations: parameters, bodies and answers."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any

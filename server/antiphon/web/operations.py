@@ -8,8 +8,6 @@ A handler gets the request, the parts of the path by their names, with `query` i
 its body. Its docstring describes the operation in the document and in docs/http.md.
 """
 
-from __future__ import annotations
-
 import enum
 import re
 from collections.abc import Callable, Mapping

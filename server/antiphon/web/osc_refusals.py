@@ -1,7 +1,5 @@
 """OSC messages to control from a separate socket, so that `/fail` answers are read."""
 
-from __future__ import annotations
-
 import asyncio
 import random
 from collections import deque

@@ -1,7 +1,5 @@
 """UDP socket to control's OSC port, so that control's answers and changes return to it only."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import socket

@@ -1,7 +1,5 @@
 """Calls the hook `antiphon_routes` in the web process; plugins without it are not imported here."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from collections.abc import Mapping

@@ -4,8 +4,6 @@ It has no state of its own: if it is killed, the supervisor starts another, and 
 socket meanwhile.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import json

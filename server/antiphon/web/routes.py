@@ -5,8 +5,6 @@ http = await serve_http(control, catalog, HttpOptions(paths.config(), plugins=ca
 await http.stop()
 """
 
-from __future__ import annotations
-
 import logging
 import socket
 from collections.abc import Mapping, Sequence

@@ -8,8 +8,6 @@ The performer sends `{"state": …}` on a change and on request, `{"steps": …,
 plays, to a web process that asks for the state.
 """
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

@@ -7,8 +7,6 @@ port = await server.start("127.0.0.1", 4401)
 await server.stop()
 """
 
-from __future__ import annotations
-
 import asyncio
 import socket
 import ssl

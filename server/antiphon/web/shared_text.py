@@ -5,8 +5,6 @@ JSON with its name and cursor. It gets the whole state, then each update and mes
 the whole state in place of its queue, which makes the same text.
 """
 
-from __future__ import annotations
-
 import asyncio
 import importlib
 import json

@@ -1,7 +1,5 @@
 """A small training set of made-up spectrograms: three labels, each with bands of its own that are loud."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

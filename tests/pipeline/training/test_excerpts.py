@@ -1,7 +1,5 @@
 """What is trained on: every sound once, in its split, and the same excerpts for every framework."""
 
-from __future__ import annotations
-
 from collections import Counter
 
 import numpy as np

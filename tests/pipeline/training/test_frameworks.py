@@ -1,7 +1,5 @@
 """All five steps with all four frameworks, on rendered tones; it needs the extras."""
 
-from __future__ import annotations
-
 import importlib.util
 import os
 import signal

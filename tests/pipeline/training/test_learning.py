@@ -1,7 +1,5 @@
 """A training: it goes on where it was killed, with the same bits, and its graph gives the framework's own answers."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The performer's own classifiers: folders that are analyses, and folders that are none."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from pathlib import Path

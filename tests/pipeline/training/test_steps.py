@@ -1,7 +1,5 @@
 """Settings, frameworks that are missing, the table, and what is installed."""
 
-from __future__ import annotations
-
 import importlib.util
 import json
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """TensorBoard's logs: records as its format has them, added to and not written anew. The real test reads them by it."""
 
-from __future__ import annotations
-
 import struct
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """A data set whose test would be empty, by the command."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

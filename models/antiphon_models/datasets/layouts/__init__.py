@@ -1,7 +1,5 @@
 """One loader for each data set. `layout_of` finds one by its name, `listing_of` lists what a folder holds of it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Recordings with tempo, key, beats, chords or sections: GiantSteps, Ballroom, Beatles and the others of Isophonics."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

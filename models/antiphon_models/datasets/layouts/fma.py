@@ -1,7 +1,5 @@
 """FMA: clips or whole tracks of the Free Music Archive in four sizes (Defferrard et al., ISMIR 2017)."""
 
-from __future__ import annotations
-
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path

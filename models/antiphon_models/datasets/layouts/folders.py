@@ -1,7 +1,5 @@
 """Any folder of folders: each folder is a class, and holds sounds or scores."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

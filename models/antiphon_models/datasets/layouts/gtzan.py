@@ -1,7 +1,5 @@
 """GTZAN's genres, with the split that leaves its known faults out, and its set of music and speech."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from antiphon_models.datasets.layouts.walking import files_below, first_folder, layout_error, relative

@@ -1,7 +1,5 @@
 """Recordings of instruments: IRMAS, Medley-solos-DB, Slakh with its stems, GuitarSet."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

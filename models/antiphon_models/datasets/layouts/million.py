@@ -1,7 +1,5 @@
 """The Million Song Dataset: one file of features a track, and text lists of the benchmarks' splits."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from antiphon_models.datasets import tables

@@ -1,7 +1,5 @@
 """Items from rows of a table or from file names: a loader is a table of patterns."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field

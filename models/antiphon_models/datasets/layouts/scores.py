@@ -1,7 +1,5 @@
 """Scores and performances in MIDI: Lakh, its piano rolls, MAESTRO, Groove, MuseData, VGMIDI, OpenMSX, POP909."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Sounds of Freesound, in its loop data set (Ramires et al., ISMIR 2020) or of a search; notes of NSynth."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from pathlib import Path
 

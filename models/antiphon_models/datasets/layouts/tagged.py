@@ -1,7 +1,5 @@
 """Recordings with many tags: MTG-Jamendo, MagnaTagATune, CAL500, CAL10k, OpenMIC."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from antiphon.api import FileError

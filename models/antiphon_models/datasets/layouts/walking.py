@@ -1,7 +1,5 @@
 """Finds files below a folder, in order, and the folder that holds them."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path

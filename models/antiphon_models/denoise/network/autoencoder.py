@@ -4,8 +4,6 @@ A recurrent encoder maps the noisy bands to a normal distribution of few numbers
 (in training: a sample) to the bands of the clean sound. The gain of a band is the decoded over the input amplitude.
 """
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 import torch

@@ -3,8 +3,6 @@
 All levels are natural logarithms of power. `Features` has no trained weights.
 """
 
-from __future__ import annotations
-
 from typing import Any, NamedTuple
 
 import numpy as np

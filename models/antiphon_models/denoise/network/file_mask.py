@@ -5,8 +5,6 @@ falls in the seconds around. It begins with the mean of what the mask that ships
 `antiphon_denoise.learned.file_mask` is it in numpy.
 """
 
-from __future__ import annotations
-
 import torch
 from torch.nn import functional
 

@@ -1,7 +1,5 @@
 """Base of the networks with a gain for each unit of a spectrum."""
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 from antiphon.api.backends.networks import StreamingModel

@@ -8,8 +8,6 @@ Recurrent masks on few bands: Valin, A hybrid DSP/deep learning approach to real
 (RNNoise), 2018. This one steers a rule for bins rather than giving the gain of a band.
 """
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 import torch

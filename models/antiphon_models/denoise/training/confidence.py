@@ -4,8 +4,6 @@ Of each band and hop there are `STATISTICS` sums, with which the error of any we
 bands and frames: no sound has to be computed again while it is trained.
 """
 
-from __future__ import annotations
-
 import torch
 
 from antiphon_denoise.bands import COUNT

@@ -3,8 +3,6 @@
 Mono float32 at `RATE` in and out, of the same length. None of it makes noise of its own.
 """
 
-from __future__ import annotations
-
 import random
 from collections.abc import Callable
 

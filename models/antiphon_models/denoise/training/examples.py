@@ -4,8 +4,6 @@ Made once into the folder of the material, eight mixtures a file, through the ma
 they take a hundred times as long to make as to learn from.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Callable

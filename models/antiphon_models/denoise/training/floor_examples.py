@@ -1,7 +1,5 @@
 """Examples of `denoise-floor`: effect of the file mask on a mixture, band by band, and the ideal one."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Callable, Iterable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Synthetic noises of the trust of `denoise-floor`: crowds, weather, machines, records, desks."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

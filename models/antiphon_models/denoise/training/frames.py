@@ -1,7 +1,5 @@
 """The transform of the processor over whole batches, for gradients: sounds to spectra and gains back to sounds."""
 
-from __future__ import annotations
-
 import torch
 
 from antiphon.api.backends.signal import SpectrumSizes, windows

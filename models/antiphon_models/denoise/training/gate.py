@@ -1,7 +1,5 @@
 """The gate of `estimate.py` over whole batches, for gradients: the same features, network and rule, in torch."""
 
-from __future__ import annotations
-
 import torch
 
 from antiphon_denoise.bands import BINS, COUNT, places

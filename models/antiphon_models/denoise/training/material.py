@@ -3,8 +3,6 @@
 Mono Ogg Vorbis at 48 kHz, `PART-KIND-NNN.ogg`. Needs FluidSynth and espeak-ng to make, nothing to load.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import random

@@ -4,8 +4,6 @@ All is float32 `[items, samples]` at 48 kHz. What chance decides comes from (see
 generator, noise from torch's.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Random plan of a batch: sounds, speeds, levels and noises."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar

@@ -4,8 +4,6 @@ The loss is the SI-SDR gain of each mixture; to lose weighs seven times as much 
 and pauses must be quiet. SI-SDR as a loss: Luo and Mesgarani, 2018.
 """
 
-from __future__ import annotations
-
 from typing import Any, ClassVar
 
 import numpy as np

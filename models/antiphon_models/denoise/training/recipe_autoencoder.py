@@ -1,7 +1,5 @@
 """`antiphon train denoise-autoencoder`: clean bands from noisy ones, through a bottleneck."""
 
-from __future__ import annotations
-
 from typing import cast
 
 import torch

@@ -3,8 +3,6 @@
 The loss is the gain of each example, and counts harm by the item: beside what an item loses, whether it loses at all.
 """
 
-from __future__ import annotations
-
 from typing import Any, ClassVar
 
 import numpy as np

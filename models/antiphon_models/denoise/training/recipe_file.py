@@ -5,8 +5,6 @@ that it began with and those that it has reached, which is better on unseen soun
 fine-tuning of zero-shot models, 2022.
 """
 
-from __future__ import annotations
-
 from typing import Any, ClassVar
 
 import numpy as np

@@ -5,8 +5,6 @@ summed, driven, limited or coded; noise is that of the mask and made. The loss i
 of the mask, in which a loss counts more, and of clean sound what is missing to `CLEAN_SDR`.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import ClassVar
 

@@ -1,7 +1,5 @@
 """`antiphon train denoise-gate`: the thresholds of the spectral gate, shared by the wavelet mode."""
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 from antiphon.api.backends.signal import grid

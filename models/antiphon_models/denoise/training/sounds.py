@@ -3,8 +3,6 @@
 What only the making needs (soxr) is imported where it is used: material that is there already loads without.
 """
 
-from __future__ import annotations
-
 import random
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Training, validation and test splits, by song, fold, voice and file."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any, Literal
 

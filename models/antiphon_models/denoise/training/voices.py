@@ -5,8 +5,6 @@ Mono float32 at `RATE`. Saws that beat against each other, partials that bloom o
 holds.
 """
 
-from __future__ import annotations
-
 import random
 from collections.abc import Callable
 from dataclasses import dataclass

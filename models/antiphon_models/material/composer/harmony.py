@@ -1,7 +1,5 @@
 """Chords by degree and kind, their tones in a register, and scales."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass

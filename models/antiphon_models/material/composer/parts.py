@@ -1,7 +1,5 @@
 """Notes of one part: pattern rows to notes in beats, by the chords of the song."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Song by genre and seed: sections, parts with human timing, MIDI bytes, and its random attributes."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal

@@ -1,7 +1,5 @@
 """The classifier in Keras 3 on TensorFlow."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
 from pathlib import Path

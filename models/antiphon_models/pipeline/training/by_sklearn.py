@@ -1,7 +1,5 @@
 """Baseline by scikit-learn: means and deviations of cepstral coefficients, and logistic regression."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The classifier in PyTorch."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,7 +1,5 @@
 """State of a training between two epochs, as `learning.checkpoint` writes it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Step evaluate: every classifier on the test split, by the runtime that plays it, in one table."""
 
-from __future__ import annotations
-
 import json
 import math
 import time

@@ -1,7 +1,5 @@
 """Training by one framework: resumed epochs, the best one's weights, and the verified graph."""
 
-from __future__ import annotations
-
 import json
 import math
 import platform

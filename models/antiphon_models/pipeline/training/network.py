@@ -4,8 +4,6 @@ An excerpt's bands are the channels of three convolutions over time; their mean 
 layer. All frameworks begin with the same weights, which numpy draws.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 

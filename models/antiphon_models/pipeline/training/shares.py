@@ -1,7 +1,5 @@
 """Splits of training data: a share for the test, or folds, by group and stratified by label."""
 
-from __future__ import annotations
-
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Sequence

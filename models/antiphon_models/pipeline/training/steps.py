@@ -1,7 +1,5 @@
 """Runs the steps train, evaluate and deploy on the existing shards."""
 
-from __future__ import annotations
-
 import contextlib
 import shutil
 from collections.abc import Callable, Sequence

@@ -1,7 +1,5 @@
 """Framework interface of the training: an epoch, answers, weights, and the graph as ONNX."""
 
-from __future__ import annotations
-
 import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """Analyses of sound for the catalogue, the features they share, and the catalogue itself. Off the block path."""
 
-from __future__ import annotations
-
 from antiphon.kernel.plugins.registry import service
 from antiphon.offline.analyses import (
     AnalysisFeed,

@@ -1,7 +1,5 @@
 """Commands of a plugin, for `antiphon_commands`: groups, examples, answers, progress, errors, completions."""
 
-from __future__ import annotations
-
 from antiphon.cli.commands import command_group, epilog, run as run_command
 from antiphon.cli.completion import named as complete_named
 from antiphon.cli.option_records import by_records

@@ -1,7 +1,5 @@
 """Sound files, MIDI files, and the performer's folders. Off the block path: in `prepare`, in jobs, in evaluations."""
 
-from __future__ import annotations
-
 from antiphon.files.audiofile import Sound, read as read_sound, stream as stream_sound
 from antiphon.files.audiowrite import AudioWriter, format_of
 from antiphon.files.containers.layout import KINDS as SOUND_KINDS

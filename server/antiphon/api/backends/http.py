@@ -1,7 +1,5 @@
 """HTTP routes of a plugin, for `antiphon_routes`: operations, with their handlers' arguments and results."""
 
-from __future__ import annotations
-
 from antiphon.jobs.files import MAX_FILE, write_pieces
 from antiphon.web.api.jobs import FILE as EXAMPLE_FILE
 from antiphon.web.api.types import Asked, Name, list_of, maybe, record

@@ -3,8 +3,6 @@
 No torch: the layers equal torch's, and `antiphon.api.backends.networks` has the torch side.
 """
 
-from __future__ import annotations
-
 from antiphon.kernel.runtime.model_files import (
     ModelError,
     entry as manifest_entry,

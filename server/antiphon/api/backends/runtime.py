@@ -3,8 +3,6 @@
 A helper is asked over a pipe, bounded in time and answers, and ends with its parent.
 """
 
-from __future__ import annotations
-
 from antiphon.kernel.contract.finding import Finding
 from antiphon.kernel.runtime.console import say
 from antiphon.kernel.runtime.extras import (

@@ -1,7 +1,5 @@
 """Backends of `synth` nodes: their description, their interface, and the events they receive."""
 
-from __future__ import annotations
-
 from antiphon.kernel.errors import Unanswered
 from antiphon.kernel.synth.backend import INSTRUMENTS, MORE_INSTRUMENTS, VOICES, SynthBackend, SynthSettings
 from antiphon.kernel.synth.backends import chosen as chosen_backend, infos as synth_infos, use as use_backend

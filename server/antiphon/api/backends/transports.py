@@ -3,8 +3,6 @@
 A command is what a performer asks for, as data; OSC packets are bytes, for another program.
 """
 
-from __future__ import annotations
-
 from antiphon.kernel.contract.addresses import AddressList
 from antiphon.kernel.errors import RequestError, WireError
 from antiphon.kernel.graph.clips import PatchClip, clip_room

@@ -3,8 +3,6 @@
 For a torch model there is `antiphon.api.backends.models`, which is built on this.
 """
 
-from __future__ import annotations
-
 from antiphon.kernel.contract.block import convert_channels
 from antiphon.kernel.contract.processor import ProcessorPart
 from antiphon.kernel.runtime.platform import process_at, short_slices, start_time as process_start

@@ -1,7 +1,5 @@
 """`antiphon paste`: a program of Strudel or Tidal as a live script."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 from typing import Annotated

@@ -1,7 +1,5 @@
 """`antiphon render`: a patch over a sound file, with timed events, or a live script, as the engine would play it."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

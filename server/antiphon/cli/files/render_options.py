@@ -1,7 +1,5 @@
 """Options of `antiphon render`."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Annotated
 

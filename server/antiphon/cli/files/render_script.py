@@ -1,7 +1,5 @@
 """`antiphon render set.py`: a live script to sound, stems and a MIDI file, as a server would play it."""
 
-from __future__ import annotations
-
 import re
 import sys
 from collections import Counter

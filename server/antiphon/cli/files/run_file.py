@@ -1,7 +1,5 @@
 """One file of `antiphon run`: sound or notes in, sound or notes out, through one plugin."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """`antiphon run PLUGIN --help`: the help of `run` with that plugin's parameters and its own usage."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from typer.core import TyperCommand

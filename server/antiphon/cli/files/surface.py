@@ -1,7 +1,5 @@
 """`antiphon surface`: a layout of a patch for TouchOSC or Open Stage Control."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

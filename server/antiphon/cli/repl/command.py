@@ -1,7 +1,5 @@
 """`antiphon repl`: messages to the running server, typed line by line."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING
 
 import typer
@@ -11,7 +9,7 @@ from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.settings import HTTP_PORT, OSC_PORT
 
 if TYPE_CHECKING:
-    from prompt_toolkit import PromptSession
+    pass
 
 
 def repl(osc_port: ports.Osc = OSC_PORT, http_port: ports.HttpBesideOsc = HTTP_PORT) -> None:

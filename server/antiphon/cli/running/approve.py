@@ -1,7 +1,5 @@
 """`antiphon surfaces`, `approve` and `forget`: lists and changes which addresses may send OSC under `--lan`."""
 
-from __future__ import annotations
-
 import socket
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """`antiphon eval FILE`: hands a live script to `antiphon live`, without the token on the command line."""
 
-from __future__ import annotations
-
 import os
 import sys
 import time

@@ -1,7 +1,5 @@
 """`antiphon live`: performs a live script beside a server, and reloads it each time it is saved."""
 
-from __future__ import annotations
-
 import sys
 from dataclasses import asdict, dataclass
 from typing import Annotated

@@ -1,7 +1,5 @@
 """`antiphon monitor`: prints the OSC messages that arrive at a running server."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator
 from typing import Annotated

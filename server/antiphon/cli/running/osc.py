@@ -1,7 +1,5 @@
 """`antiphon osc ADDRESS ARGS…`: sends one message to a running server and prints its answers."""
 
-from __future__ import annotations
-
 import os
 import select
 import socket

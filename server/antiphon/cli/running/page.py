@@ -1,7 +1,5 @@
 """`antiphon page`: opens the page of a server on this machine in the owner's browser."""
 
-from __future__ import annotations
-
 import os
 import sys
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """`antiphon qr`: the page's address for a phone, as a QR code in the terminal."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Requests to the running server on this machine, by this user's certificate and token."""
 
-from __future__ import annotations
-
 import http.client
 import json
 import ssl

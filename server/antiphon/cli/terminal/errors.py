@@ -3,8 +3,6 @@
 0 done, 1 some of several failed, 2 refused, 130 Ctrl-C (128 + the signal's number), 141 standard output was closed.
 """
 
-from __future__ import annotations
-
 import logging
 import os
 import re

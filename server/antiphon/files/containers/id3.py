@@ -1,7 +1,5 @@
 """Reads ID3 tags, as an mp3, wav or aiff file has them."""
 
-from __future__ import annotations
-
 import os
 
 NAMES = ("title", "artist", "album", "genre", "date", "tracknumber", "comment")

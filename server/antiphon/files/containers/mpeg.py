@@ -1,7 +1,5 @@
 """MPEG audio (mp3): frames counted, not trusted to headers; joined files are links by their "Xing" frames."""
 
-from __future__ import annotations
-
 import functools
 import itertools
 from collections.abc import Iterator

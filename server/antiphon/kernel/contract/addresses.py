@@ -1,7 +1,5 @@
 """OSC addresses that plugins add by the hook `antiphon_addresses`: what the hook is given, and the checks at load."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from dataclasses import dataclass

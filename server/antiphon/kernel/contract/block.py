@@ -1,7 +1,5 @@
 """The shape of sound: float32 arrays of `[channels, frames]`, in blocks of a stream."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import TypeAlias
 

@@ -1,7 +1,5 @@
 """Result of one machine check, for `antiphon doctor`."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 

@@ -6,8 +6,6 @@ No network, no other node; the clock runs at 120 bpm. It keeps the contract hard
 filled, inputs cannot be written, and what the real host would bypass a node for is raised here.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import cycle

@@ -1,7 +1,5 @@
 """One parameter of one node, computed sample by sample: smoothing, ramps and scheduled changes."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The ports of processors, which wires connect."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 

@@ -4,8 +4,6 @@ The one place where `process` is called. A node (`graph.node_host`), a stream of
 and a test (`contract.harness`) each hold a runner.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 

@@ -1,7 +1,5 @@
 """Unexpected exceptions in control: each ends only the piece of work it was raised in, and is counted and logged."""
 
-from __future__ import annotations
-
 import logging
 from asyncio import AbstractEventLoop
 from collections.abc import Callable

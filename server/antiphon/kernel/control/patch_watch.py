@@ -1,7 +1,5 @@
 """Reloads the present patch after its file changed on disk, and reports an invalid file."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import os

@@ -1,7 +1,5 @@
 """Watch of the performer's plugins: a version is checked in a process, used from the next bar, undone on failure."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import logging

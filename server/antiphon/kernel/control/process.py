@@ -1,7 +1,5 @@
 """Entry point of the control process, which may be killed; settings are on stdin, unseen in the process list."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import logging

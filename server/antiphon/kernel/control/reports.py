@@ -1,7 +1,5 @@
 """Handler of the engine's reports: passes them on as answers, events and values."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable, Iterable
 from functools import partial

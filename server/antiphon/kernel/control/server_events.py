@@ -1,7 +1,5 @@
 """Events of the server, for plugins' `antiphon_event` and for transports."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

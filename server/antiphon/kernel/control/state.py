@@ -1,7 +1,5 @@
 """State that outlives control, not the machine (no fsync): structure as JSON, numbers as mapped memory."""
 
-from __future__ import annotations
-
 import json
 import logging
 import mmap

@@ -1,7 +1,5 @@
 """Control's end of the web process's socket: one request at a time, within `SHARE` of CPU time, in turns."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import json

@@ -1,7 +1,5 @@
 """The engine's schedule of timed actions: two bounded heaps, one ordered by sample and one by beat."""
 
-from __future__ import annotations
-
 import heapq
 import math
 from collections.abc import Collection, Iterator

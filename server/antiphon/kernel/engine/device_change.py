@@ -1,7 +1,5 @@
 """The change from one driver to another while the loop plays on; for the loader's thread."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """A sound file that loops in place of the device's input."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from antiphon.kernel.contract.block import Samples

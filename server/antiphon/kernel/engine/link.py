@@ -5,8 +5,6 @@ action is dropped and counted. New plans, which are rare and large, go through a
 A node is identified by the number that control gives it in `load`, a cell by its index in `ProcessorInfo.cells`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias

@@ -1,7 +1,5 @@
 """Engine's loop; the loader, a second thread, shares one reference (`next_plan`) and one queue (`to_say`) with it."""
 
-from __future__ import annotations
-
 import math
 import time
 from collections import deque

@@ -1,7 +1,5 @@
 """Pending notes and controller events between the schedule and a node's block, and the sounding notes."""
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Container, Sequence
 from dataclasses import dataclass

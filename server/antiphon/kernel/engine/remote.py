@@ -1,7 +1,5 @@
 """Control's end of the engine link (`engine.link`): sends actions; reads reports, clocks, counters and meters."""
 
-from __future__ import annotations
-
 import errno
 import json
 import socket

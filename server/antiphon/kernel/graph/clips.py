@@ -1,7 +1,5 @@
 """Clips of a patch: messages at beats, which are played once or in a loop."""
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Iterable, Mapping

@@ -3,8 +3,6 @@
 Arithmetic only: nothing in this module reads a clock or blocks.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

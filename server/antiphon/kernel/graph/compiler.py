@@ -1,7 +1,5 @@
 """Compiles a graph into a plan: prepares its nodes or takes them from the previous plan; `wiring` connects them."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace

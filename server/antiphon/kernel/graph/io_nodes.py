@@ -1,7 +1,5 @@
 """Master input and output as the nodes `in` and `out`, whose levels belong to the server and to no patch."""
 
-from __future__ import annotations
-
 from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
 from antiphon.kernel.contract.params import Param
 from antiphon.kernel.contract.ports import AUDIO_IN, AUDIO_OUT

@@ -1,7 +1,5 @@
 """Macros: up to eight controls of a patch over nodes' parameters, themselves parameters of a node `macro`."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The names that a node can have."""
 
-from __future__ import annotations
-
 import re
 
 IN, OUT, MACRO = "in", "out", "macro"

@@ -1,7 +1,5 @@
 """Reads and writes patches: TOML files of data only. An invalid one is refused as a whole, with file, line and key."""
 
-from __future__ import annotations
-
 import os
 import re
 import tomllib

@@ -1,7 +1,5 @@
 """Lists patches and set lists: name, description, first-step hint, file, and which ones override a built-in one."""
 
-from __future__ import annotations
-
 import os
 import re
 import time

@@ -1,7 +1,5 @@
 """Checks the tables of a patch's TOML against the catalog; each error names its line and key."""
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Iterator, Mapping

@@ -1,7 +1,5 @@
 """Adapts processors that require a rate, a block size or a number of channels of their own."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from functools import lru_cache

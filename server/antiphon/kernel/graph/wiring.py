@@ -1,7 +1,5 @@
 """Connects prepared nodes into a plan by a graph's wires, with latency compensation at each node."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The server's listening sockets. The supervisor holds them, so that their queues survive a restart of control."""
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import logging

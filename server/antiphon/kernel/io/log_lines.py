@@ -1,7 +1,5 @@
 """Log: a line a record on standard error, or by `--log` in one file, which is copied to FILE.1 and cut when full."""
 
-from __future__ import annotations
-
 import contextlib
 import logging
 import os

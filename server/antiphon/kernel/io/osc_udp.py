@@ -1,7 +1,5 @@
 """OSC over UDP: drains the socket into a bounded queue each turn of the loop, before any message is handled."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import os

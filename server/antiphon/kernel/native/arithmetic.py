@@ -1,7 +1,5 @@
 """Numbers in LLVM IR: their types, conversion, arithmetic and comparison with Python's meaning."""
 
-from __future__ import annotations
-
 import ast
 from collections.abc import Callable
 

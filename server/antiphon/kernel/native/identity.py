@@ -1,7 +1,5 @@
 """Hash of everything a kernel's machine code depends on, and the symbol names of its functions."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Sequence
 from enum import IntEnum

@@ -1,7 +1,5 @@
 """Functions of kernels beyond arithmetic, some in plain Python too; words are 64-bit, indexed by `at`."""
 
-from __future__ import annotations
-
 import struct
 from typing import Any
 

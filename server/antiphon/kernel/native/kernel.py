@@ -7,8 +7,6 @@ float32 `[channels, frames]`, in the kernel `x[channel, frame]`, `x.channels`, `
 argument, in the kernel `s.field`; the machine code takes its fields one by one.
 """
 
-from __future__ import annotations
-
 import ctypes
 import inspect
 import struct

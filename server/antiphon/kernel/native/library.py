@@ -1,7 +1,5 @@
 """Ahead-of-time library of kernels for systems without LLVM; symbols are hashes of the code they depend on."""
 
-from __future__ import annotations
-
 import ctypes
 import sys
 from collections.abc import Iterable

@@ -1,7 +1,5 @@
 """Machine code and its cache (10 ms against a second): by hashes of code, compiler, LLVM, CPU; of this owner alone."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import sys

@@ -8,8 +8,6 @@ module and members of its IntEnums (`Slot.CALLS`), `min max abs`, `f32() f64() i
 kernels, and what `intrinsics` holds.
 """
 
-from __future__ import annotations
-
 import ast
 import inspect
 import textwrap

@@ -1,7 +1,5 @@
 """Checks a plugin at load: its declarations, and its output for a block of zeros."""
 
-from __future__ import annotations
-
 import re
 import signal
 from collections.abc import Callable
@@ -20,7 +18,7 @@ from antiphon.kernel.contract.processor import Processor
 from antiphon.kernel.errors import ParamError, PluginError
 from antiphon.kernel.graph.graph import NAME, RESERVED
 from antiphon.kernel.runtime.importing import reason_of
-from antiphon.kernel.runtime.processes.forked import PreparedCopy, run_forked
+from antiphon.kernel.runtime.processes.forked import run_forked
 from antiphon.kernel.runtime.shortening import is_finite_number
 from antiphon.kernel.workers.pool import without_workers
 
@@ -164,14 +162,9 @@ def check_zeros(processor: Processor) -> None:
     render(processor, spec, np.zeros((spec.channels, sum(sizes)), np.float32), blocks=sizes)
 
 
-def in_child(
-    task: Callable[[], str],
-    limit: float,
-    meanwhile: Callable[[], object] | None = None,
-    prepared: PreparedCopy | None = None,
-) -> str:
+def in_child(task: Callable[[], str], limit: float, meanwhile: Callable[[], object] | None = None) -> str:
     """Result of a task in a forked child, as `run_forked`: its text, exception, or how the child ended."""
-    end = run_forked(partial(_answer, task), limit, MAX_ANSWER, meanwhile, prepared)
+    end = run_forked(partial(_answer, task), limit, MAX_ANSWER, meanwhile)
     if end.late:
         return f"its check took longer than {end.late:g} s"
     if end.data[:1] == b"+":

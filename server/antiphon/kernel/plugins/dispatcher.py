@@ -1,7 +1,5 @@
 """Calls the hooks of plugins in every process, each plugin's separately: an exception does not affect the others."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Iterator
 from types import ModuleType

@@ -3,8 +3,6 @@
 Third-party plugins are tried in a child process first: one that hangs or crashes there is a `Failure`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial

@@ -1,7 +1,5 @@
 """The registrations of one kind, without loading all plugins."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import cache
 from typing import Any

@@ -3,8 +3,6 @@
 The check and several processes then use one copy: the performer may save again meanwhile.
 """
 
-from __future__ import annotations
-
 import os
 import shutil
 from collections.abc import Iterator, Mapping

@@ -3,8 +3,6 @@
 If the reader of a pipe has ended, the terminal is closed or the disk is full, the line is lost and counted.
 """
 
-from __future__ import annotations
-
 import errno
 import os
 import sys

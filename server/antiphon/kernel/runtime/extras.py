@@ -1,7 +1,5 @@
 """Packages that are not installed: which extra of Antiphon brings a module, and the sentence that says so."""
 
-from __future__ import annotations
-
 import importlib.util
 from collections.abc import Iterable
 

@@ -1,7 +1,5 @@
 """A file that one process at a time has: what two would do at once to the same folder is done by one."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 from collections.abc import Iterator

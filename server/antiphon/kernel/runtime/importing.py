@@ -1,7 +1,5 @@
 """Plugins as Python packages: from the checkout, installed, or in the performer's folder of plugin folders."""
 
-from __future__ import annotations
-
 import importlib
 import importlib.util
 import sys

@@ -1,7 +1,5 @@
 """Weights that ship with Antiphon: safetensors files named in a manifest with their checksums. Nothing is unpickled."""
 
-from __future__ import annotations
-
 import hashlib
 import tomllib
 from functools import lru_cache

@@ -4,8 +4,6 @@ Folders follow the platform's customs; `ANTIPHON_HOME`, when set, holds all of t
 The functions that return a folder do not create it; `make_folder` does.
 """
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import os

@@ -3,8 +3,6 @@
 A checkout's folders stand before those in the wheel: an editable install would hold stale copies.
 """
 
-from __future__ import annotations
-
 import contextlib
 import ctypes
 from itertools import pairwise

@@ -1,7 +1,5 @@
 """Values from outside: shortened, so that an error stays on one line whatever they are, composed, and checked."""
 
-from __future__ import annotations
-
 import math
 import unicodedata
 from typing import TypeGuard

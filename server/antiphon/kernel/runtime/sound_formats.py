@@ -1,7 +1,5 @@
 """Formats of sound files: their suffixes, and the sample types, channels and rates of each."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Suggestions for an unknown name: the nearest known names first, then all allowed ones."""
 
-from __future__ import annotations
-
 import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,7 +1,5 @@
 """The owner's token, in a file of the configuration folder that only the owner can read."""
 
-from __future__ import annotations
-
 import contextlib
 import logging
 import os

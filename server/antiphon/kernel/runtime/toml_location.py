@@ -1,7 +1,5 @@
 """Finds the place of a key in TOML text, for errors, and refuses TOML that would take too long to parse."""
 
-from __future__ import annotations
-
 import re
 
 from antiphon.kernel.errors import PatchError

@@ -3,8 +3,6 @@
 What a field takes is the description of its `Meta`, which follows the word "takes".
 """
 
-from __future__ import annotations
-
 import re
 import tomllib
 from collections.abc import Iterator

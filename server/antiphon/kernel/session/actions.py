@@ -3,8 +3,6 @@
 A command with nodes becomes one action a node, with node and parameter numbers and checked values.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import ClassVar, TypeAlias
 

@@ -5,8 +5,6 @@ its node: `Now` at the start of the next block, `Sample` at that sample of the e
 map puts it, including later tempo changes. `channel` and `node` of every note command are as for `NoteOn`.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import TypeAlias
 

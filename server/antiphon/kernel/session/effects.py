@@ -3,8 +3,6 @@
 Frozen values, no references to the world.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias

@@ -1,7 +1,5 @@
 """Nodes, their values, and the plans requested from the engine; a refused one restores the last confirmed plan's."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any

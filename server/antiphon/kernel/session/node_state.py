@@ -1,7 +1,5 @@
 """State of one node and of one requested plan, and the allocation of cells in the array of numbers."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """The nodes and the graph's ends with their values, in an array of numbers that may outlive the process."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace

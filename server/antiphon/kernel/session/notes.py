@@ -1,7 +1,5 @@
 """Notes and controls: their addressee nodes, argument ranges, and OSC messages."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import fields
 

@@ -5,8 +5,6 @@ the first, numbers by any name, as SynthDefs have them (`NAME`). The values are 
 controller `BEGIN`, a controller for each, then the note. A word is sent as its own bytes, `PIECE` to a controller.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from itertools import chain, takewhile

@@ -4,8 +4,6 @@ Every record's last field is `when`. A packed record begins with its code and it
 field is packed as a float, which no field may set to NaN: NaN is None.
 """
 
-from __future__ import annotations
-
 import math
 import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -1,7 +1,5 @@
 """Scenes: the values of all parameters under a number, stored, and recalled at once or by ramps, at a given time."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 
 from antiphon.kernel.contract.params import Value

@@ -1,7 +1,5 @@
 """Schedule of future commands: a bounded queue ordered by time, then by arrival."""
 
-from __future__ import annotations
-
 import heapq
 import math
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """All control state: `handle(command, now) -> effects`. It has no sockets and reads no clock."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeAlias

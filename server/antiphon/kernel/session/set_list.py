@@ -1,7 +1,5 @@
 """Set lists: patches in their order, and the MIDI controllers that step through them. TOML, data only."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -9,8 +9,6 @@ two. A plugin registers one by the hook `antiphon_transports`. Control starts it
             server.command(SetParam("echo", "feedback", 0.5), "wire")
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Awaitable, Iterable, Mapping
 from typing import Any, ClassVar

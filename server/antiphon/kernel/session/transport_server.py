@@ -1,7 +1,5 @@
 """Interface of the server for a transport: commands, queries and callbacks."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ A run that crashed leaves its process list, its patch and values, and the note o
 them; if it then fails, the backup is restored, so that the next `serve` can still continue from the crash.
 """
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Short tasks that the supervisor has a process do. Imports little: the process may be a fresh interpreter."""
 
-from __future__ import annotations
-
 import json
 import os
 import time

@@ -1,7 +1,5 @@
 """A jackd with the dummy driver, started by Antiphon: one clock for a synth over JACK and the headless engine."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import shutil

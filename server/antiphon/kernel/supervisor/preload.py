@@ -35,10 +35,10 @@ ReadSound = Callable[[Path, int], Samples]
 
 
 IMPORTS = {
-    "engine": (__name__, *(f"antiphon.kernel.engine.{name}" for name in ("callback", "loop", "process"))),
-    "weigher": (__name__, "antiphon.kernel.engine.plans.admission"),
+    __name__: tuple(f"antiphon.kernel.engine.{name}" for name in ("callback", "loop", "process")),
+    "antiphon.kernel.engine.plans.admission": (__name__,),
 }
-"""What fresh interpreters for the first engine and weigher import while `warm` runs."""
+"""What fresh interpreters for the first engine and weigher import while `warm` runs, by the modules that they run."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,5 @@
 """Requests that a recorder begins with: at the start of a server, and after a recorder that was killed."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

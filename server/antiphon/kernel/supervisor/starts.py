@@ -1,7 +1,5 @@
 """Starts the server's processes. Each method returns a pid, or raises `OSError` and has started nothing."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os
@@ -68,14 +66,14 @@ class Starts:
         self._asked: dict[int, tuple[ServeSettings, Found]] = {}  # by serial, those that the engine is to change to
         self.requests = {"device": self.ask_device, "device used": self.device_used}  # of control, by their "do"
         self._companions = companions
-        self._prepared: dict[str, subprocess.Popen[bytes]] = {}  # the first engine and weigher, if they are not forked
         self._page_key = secrets.token_hex(16)  # of this run; a web process that is started again knows it too
 
     def warm(self) -> None:
         """Imports, compiles and loads what engines and weighers are forked with; see `preload`."""
         if PORTABLE:
             with block_signals():
-                self._prepared = {name: prepare(*modules) for name, modules in preload.IMPORTS.items()}
+                for module, imports in preload.IMPORTS.items():
+                    prepare(module, *imports)
         self._warm = preload.warm(self._settings, self.folder, self._companions.read)
 
     @property
@@ -175,7 +173,7 @@ class Starts:
 
             tried = partial(preload.load_again, warm.loading(), self.parts.device)
             given = self.parts.weigher, warm.plugins.catalog, tried, spec
-            return self._begin(admission.run_weigher, *given, name="weigher")
+            return self._begin(admission.run_weigher, *given)
         return self._begin(preload.weigh, replace(warm, sound=None), self.parts.weigher, spec, self.parts.device)
 
     def zygote(self, kind: str, imports: str = "") -> int:
@@ -218,8 +216,7 @@ class Starts:
             parts.shared, parts.bell, parts.engine, parts.arena, parts.bells, parts.device, parts.asking_weigher,
             parts.taps, parts.capture,
         )  # fmt: skip
-        play = preload.play, self._warm, given, driver, options, s.fifo, s.synth != "auto"
-        return self._begin(*play, name="engine")
+        return self._begin(preload.play, self._warm, given, driver, options, s.fifo, s.synth != "auto")
 
     def ask_device(self, asked: dict[str, Any]) -> None:
         """Looks for the device of control's message, and hands it to the engine, which answers; else says why not."""
@@ -244,15 +241,12 @@ class Starts:
         if not used["problem"]:
             self.device, self.found = asked
 
-    def _begin(self, work: Callable[..., int | None], *args: Any, name: str = "") -> int:
-        """Starts a process that runs `work`: a fork, or where that is not the way a fresh interpreter.
-
-        `name`: of one that may be prepared.
-        """
+    def _begin(self, work: Callable[..., int | None], *args: Any) -> int:
+        """Starts a process that runs `work`: a fork, or where that is not the way a fresh interpreter."""
         if not PORTABLE:
             return self._fork(lambda: work(*args))
         with block_signals():
-            return start_function(work, *args, prepared=self._prepared.pop(name, None))
+            return start_function(work, *args)
 
     def _fork(self, work: Callable[[], int | None]) -> int:
         """Forks a child that runs `work`; `work` unblocks the signals by `listening` once its handlers are set."""

@@ -1,7 +1,5 @@
 """The supervisor's loop: starts the children, restarts those that end, and ends all on SIGINT or SIGTERM."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

@@ -1,7 +1,5 @@
 """Checks of the supervisor's loop: an engine or a control that hangs, a device that is back, a synth given up."""
 
-from __future__ import annotations
-
 import signal
 from collections.abc import Callable
 from enum import Enum

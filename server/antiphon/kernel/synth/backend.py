@@ -4,8 +4,6 @@ A backend runs in a worker process. It gets events hop by hop, each with the eng
 sound, or forwards the events with their time (a timetagged bundle) to an external synthesizer.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol

@@ -1,7 +1,5 @@
 """Synth backends: those that are registered, and the one that is chosen."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from functools import cache
 

@@ -6,8 +6,6 @@ A number is a constant, set with every note. A range is a *dial*: the node's par
 order, 0 to 1 across the range, for sounding and later notes.
 """
 
-from __future__ import annotations
-
 import math
 import re
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """`Null`: the backend that is silent and records its events."""
 
-from __future__ import annotations
-
 import json
 from collections import deque
 from collections.abc import Sequence

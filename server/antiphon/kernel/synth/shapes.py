@@ -1,7 +1,5 @@
 """Expression for backends: pitch, pressure and timbre held for their note, and the bends of channels."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from struct import pack, unpack

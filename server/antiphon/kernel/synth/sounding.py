@@ -1,7 +1,5 @@
 """The sounding notes, by the events played so far: sent to a synth after its restart."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple
 

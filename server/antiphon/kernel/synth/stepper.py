@@ -1,7 +1,5 @@
 """Synth backend as a worker's stepper: hops of packed events in, hops of sound out."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 

@@ -4,8 +4,6 @@ A length of at most 1 MiB begins with a zero byte; SLIP begins with END or strai
 and packets begin with `/` or `#`. Replies use the framing received.
 """
 
-from __future__ import annotations
-
 import struct
 from typing import Literal
 

@@ -1,7 +1,5 @@
 """IP addresses as text: canonical form, and the loopback test."""
 
-from __future__ import annotations
-
 import ipaddress
 
 

@@ -1,7 +1,5 @@
 """NTP time tags and the Unix clock, in whole nanoseconds."""
 
-from __future__ import annotations
-
 EPOCH = 2_208_988_800
 """Seconds from 1900 to 1970."""
 _NS = 1_000_000_000

@@ -4,8 +4,6 @@ A part is compiled into a row of positions, each with a character set; the reach
 integer, advanced for each character of the name. There is no backtracking, so `*?*?*?…` costs as much as `abcdef…`.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import lru_cache
 

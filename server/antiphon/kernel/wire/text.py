@@ -1,7 +1,5 @@
 """Escapes text from outside for a terminal and a log."""
 
-from __future__ import annotations
-
 
 def printable(text: str) -> str:
     """The text on one line, with characters that are not printable as escapes: a control sequence becomes `\\x1b[2J`.

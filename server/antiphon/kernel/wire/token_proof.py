@@ -5,8 +5,6 @@ program's next message proves the same. Each proof covers both nonces, so that i
 port, so that it cannot be relayed by a program that listens on another one, and its purpose.
 """
 
-from __future__ import annotations
-
 import hmac
 import secrets
 from dataclasses import dataclass

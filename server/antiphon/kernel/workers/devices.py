@@ -1,7 +1,5 @@
 """Finds the device that models run on without importing torch, which the engine must not load."""
 
-from __future__ import annotations
-
 import importlib.util
 import re
 from dataclasses import dataclass

@@ -5,8 +5,6 @@ event, and its hop confirms what the worker has played. Only a node with exactly
 has a bounded ring, which control writes and the worker reads.
 """
 
-from __future__ import annotations
-
 import struct
 import time
 from collections.abc import Iterator, Sequence

@@ -8,8 +8,6 @@ no failure: the worker is restarted each second while it is requested. A zygote 
 itself.
 """
 
-from __future__ import annotations
-
 import contextlib
 import gc
 import json
@@ -19,7 +17,6 @@ import signal
 import sys
 import time
 from dataclasses import dataclass, field
-from subprocess import Popen
 
 from antiphon.kernel.runtime import resources
 from antiphon.kernel.runtime.platform import PORTABLE, end_with_parent, hear, ring, start_time, thread_times
@@ -78,7 +75,6 @@ class Zygote:
         self._children: dict[int, _Child] = {}
         self._records: dict[int, _Record] = {}
         self.module = kind  # what workers import
-        self._spare: Popen[bytes] | None = None  # for the next worker, where it is not forked
 
     def run(self) -> None:
         """Watches the workers until SIGTERM, or until the other end of the lifeline is closed."""
@@ -177,8 +173,7 @@ class Zygote:
         spec, parent = entry.spec(), os.getpid()
         try:
             if PORTABLE:
-                spare, self._spare = self._spare, None
-                pid = start_function(worker.run_alone, self._arena, entry.number, self._bells, parent, prepared=spare)
+                pid = start_function(worker.run_alone, self._arena, entry.number, self._bells, parent)
             else:
                 pid = os.fork()
         except OSError:
@@ -191,10 +186,9 @@ class Zygote:
         self._children[entry.number] = _Child(pid, hop_ns)
 
     def keep_spare(self) -> None:
-        """Starts what the next worker is to be, unless there is one: it imports `module` meanwhile."""
-        if self._spare is None:
-            with contextlib.suppress(OSError):  # the worker is started without
-                self._spare = prepare(worker.__name__, self.module)
+        """Prepares the next worker, which imports `module` meanwhile."""
+        with contextlib.suppress(OSError):  # the worker is started without
+            prepare(worker.__name__, self.module)
 
     def _become(self, entry: WorkerEntry, parent: int) -> int:
         signal.set_wakeup_fd(-1)

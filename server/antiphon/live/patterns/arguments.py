@@ -1,7 +1,5 @@
 """Arguments of pattern words: a number, a text in mini-notation, or a pattern."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from fractions import Fraction
 from typing import Any, Protocol, TypeAlias, TypeVar

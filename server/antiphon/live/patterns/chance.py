@@ -1,7 +1,5 @@
 """Seeded random numbers as a function of time. The same seed gives the same numbers, in any query order."""
 
-from __future__ import annotations
-
 from fractions import Fraction
 from hashlib import blake2b
 

@@ -1,7 +1,5 @@
 """Control patterns: events with names and values of a note, such as `s` `n` `note` `speed`."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction

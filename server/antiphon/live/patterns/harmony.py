@@ -1,7 +1,5 @@
 """Note, chord and scale names to MIDI note numbers; 60 is c4."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass

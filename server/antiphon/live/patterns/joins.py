@@ -3,8 +3,6 @@
 Their semantics are Tidal's: see `queries`.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from fractions import Fraction

@@ -5,8 +5,6 @@ Without an active `ScriptPlaces` (`seeking`), as in a render, nothing is looked 
 Positions do not affect playback: events that differ only in them are equal.
 """
 
-from __future__ import annotations
-
 import ast
 import sys
 from collections.abc import Iterator

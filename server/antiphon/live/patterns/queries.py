@@ -5,8 +5,6 @@ coding with Tidal", 2014). A query is pure: the same span and seed give the same
 whatever order it is asked.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import TypeAlias, TypeVar

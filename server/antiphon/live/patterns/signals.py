@@ -1,7 +1,5 @@
 """Signals: patterns that change all the time, from 0 to 1. `range` moves them, `segment` makes events of them."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from fractions import Fraction

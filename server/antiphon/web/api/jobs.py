@@ -1,7 +1,5 @@
 """File job operations: files, jobs and their results."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from collections.abc import AsyncIterator

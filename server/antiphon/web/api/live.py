@@ -4,8 +4,6 @@ Evaluating or writing needs the owner's token, on loopback too: a page of anothe
 does not know it. It is accepted from this machine only (`CodeGuard`).
 """
 
-from __future__ import annotations
-
 import asyncio
 import errno
 import inspect

@@ -1,7 +1,5 @@
 """Server operations: its state, the patch, OSC messages, surfaces, the page's address."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Request and answer types of the operations. msgspec checks requests by them, and writes their JSON schemas."""
 
-from __future__ import annotations
-
 import sys
 from typing import Annotated, Any, Literal, TypeAlias
 

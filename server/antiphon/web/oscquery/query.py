@@ -5,8 +5,6 @@ OSCQuery answers `GET /address` with all attributes of the address and the addre
 attribute, 404 for an unknown address.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass

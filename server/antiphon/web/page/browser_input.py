@@ -4,8 +4,6 @@ A message is a 32-bit count of channels, little-endian, and interleaved float32 
 to all channels. Samples beyond the ring's space are dropped and counted.
 """
 
-from __future__ import annotations
-
 import math
 
 from antiphon.kernel.io.tap_memory import INPUT_FRAMES, TapMemory, TapWord

@@ -6,8 +6,6 @@ that control's answers return to it only. A page that reads too slowly loses its
 it reads the whole state. With it, and to a page that connects, comes the last value of each field.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import json

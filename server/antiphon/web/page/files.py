@@ -3,8 +3,6 @@
 Data is only ever inserted as text, not HTML, and nothing is loaded from elsewhere.
 """
 
-from __future__ import annotations
-
 from functools import cache
 from importlib import resources
 

@@ -6,8 +6,6 @@ slowly loses the oldest messages of its queue, and the next header counts them; 
 unaffected.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import struct

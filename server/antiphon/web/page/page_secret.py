@@ -4,8 +4,6 @@ The file is a page that leads to that address: a browser is started with the pat
 machine can read its command lines.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hmac
 import re

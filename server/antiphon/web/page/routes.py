@@ -6,8 +6,6 @@ WebSocket /api/sound?node=N   the sound of a node; &format=int16 for half of the
 WebSocket /api/input          sound from a browser, as the server's input
 """
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """ASGI application: `Guard`, which forwards allowed requests, around Starlette's router and its `Resource`s."""
 
-from __future__ import annotations
-
 import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable

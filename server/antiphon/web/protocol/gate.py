@@ -1,7 +1,5 @@
 """Request checks before handling, and the requests' shared state. No sockets."""
 
-from __future__ import annotations
-
 import logging
 from dataclasses import dataclass, field
 from email.utils import formatdate

@@ -4,8 +4,6 @@ A browser on this machine can be made to send requests to 127.0.0.1 under a fore
 foreign page. Both are visible in the headers Host, Origin and Sec-Fetch-Site.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

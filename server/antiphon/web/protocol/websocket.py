@@ -1,7 +1,5 @@
 """WebSockets, on wsproto: received bytes are handled in turns, and sent messages have their own queue."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 from collections import deque

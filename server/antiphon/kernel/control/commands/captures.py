@@ -1,7 +1,5 @@
 """Capture requests of `/capture` to the recorder, and its answers."""
 
-from __future__ import annotations
-
 import json
 import socket
 import time

@@ -1,7 +1,5 @@
 """Clocks of control: the engine's sample clock, and the wall clock of time tags."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 

@@ -1,7 +1,5 @@
 """Executes commands through the session, and passes its effects to the engine and to subscribers."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from time import monotonic
 from typing import Protocol

@@ -1,7 +1,5 @@
 """Bounded queue of actions for the engine, while its command ring is full or the plan of their node is not ready."""
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager

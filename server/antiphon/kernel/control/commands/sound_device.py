@@ -1,7 +1,5 @@
 """Changes of the sound device by `/audio/device`: the supervisor looks for it, the engine plays it."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import socket

@@ -1,7 +1,5 @@
 """Pending `/sync` messages: maps the engine's tokens to the senders and their numbers."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic_ns

@@ -1,7 +1,5 @@
 """Schedule of control: turns while packets wait, 60 ticks a second, timers; an exception ends its step alone."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass

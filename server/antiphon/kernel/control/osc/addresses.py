@@ -1,7 +1,5 @@
 """Table of all fixed OSC addresses, the source of dispatch, `docs/osc.md` and the tests."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from dataclasses import dataclass

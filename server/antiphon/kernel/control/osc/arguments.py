@@ -1,7 +1,5 @@
 """Routes and arguments of OSC addresses."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Router of all OSC addresses: the fixed ones, and those of the present nodes."""
 
-from __future__ import annotations
-
 from antiphon.kernel.control.osc.addresses import ADDRESSES
 from antiphon.kernel.control.osc.arguments import AddressRoute
 from antiphon.kernel.control.osc.handlers.graph import node_routes

@@ -3,8 +3,6 @@
 Of the plain values of a parameter in a turn the last is applied; any other message first applies those before it.
 """
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial

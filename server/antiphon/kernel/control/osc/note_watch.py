@@ -1,7 +1,5 @@
 """Delayed answers about notes and queries: unknown words, unplayed notes, patches."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable, Sequence
 from time import monotonic

@@ -1,7 +1,5 @@
 """OSC addresses of plugins: checks a message's arguments against the declaration, and calls the handler."""
 
-from __future__ import annotations
-
 import asyncio
 import inspect
 import logging

@@ -1,7 +1,5 @@
 """Accepts live scripts from the owner's programs, and forwards them to performing ones: each has to prove the token."""
 
-from __future__ import annotations
-
 import hmac
 from collections.abc import Callable
 from dataclasses import dataclass

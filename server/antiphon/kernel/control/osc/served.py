@@ -1,7 +1,5 @@
 """Server interface for OSC handlers and control's services."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol, TypeAlias
 

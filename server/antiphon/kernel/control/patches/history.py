@@ -1,7 +1,5 @@
 """Undo and redo: the state before each of the last edits."""
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace

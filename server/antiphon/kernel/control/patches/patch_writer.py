@@ -1,7 +1,5 @@
 """Saves a patch under a name that loads it, without losing a file that was edited by hand."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path

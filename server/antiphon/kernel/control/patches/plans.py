@@ -1,7 +1,5 @@
 """Plan requests to the engine: rollback of refused ones, and requests to a new engine."""
 
-from __future__ import annotations
-
 import logging
 from collections import deque
 from collections.abc import Callable, Mapping

@@ -1,7 +1,5 @@
 """Loads the patches of a set list: the first, the next, or one by its index."""
 
-from __future__ import annotations
-
 import logging
 from dataclasses import replace
 

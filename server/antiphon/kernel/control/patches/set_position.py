@@ -1,7 +1,5 @@
 """Loaded set list, and the index of the last requested patch."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

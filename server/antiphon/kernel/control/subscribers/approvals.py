@@ -1,7 +1,5 @@
 """IP addresses that may send OSC, stored in the configuration folder."""
 
-from __future__ import annotations
-
 import json
 import logging
 import time

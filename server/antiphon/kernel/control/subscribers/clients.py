@@ -1,7 +1,5 @@
 """Access levels of IP addresses, and the list of subscribers."""
 
-from __future__ import annotations
-
 import ipaddress
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping

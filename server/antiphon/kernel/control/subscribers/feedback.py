@@ -1,7 +1,5 @@
 """Sends subscribers the newest value of every changed address, and events, bundled, sixty times a second."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from time import monotonic
 

@@ -1,7 +1,5 @@
 """Copies arriving packets to the senders of `/monitor 1`, at a bounded rate."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from time import monotonic
 

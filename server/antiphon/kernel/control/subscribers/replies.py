@@ -1,7 +1,5 @@
 """Answers to senders: collected in a turn and sent at its end, after their state is saved."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Container, Iterable
 from time import monotonic

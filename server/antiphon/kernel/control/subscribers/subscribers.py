@@ -1,7 +1,5 @@
 """Subscriptions across restarts of control, and their expiry."""
 
-from __future__ import annotations
-
 import socket
 from time import monotonic
 from typing import Any

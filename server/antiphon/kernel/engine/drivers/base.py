@@ -1,7 +1,5 @@
 """The interface between the engine's loop and a driver."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from enum import IntEnum

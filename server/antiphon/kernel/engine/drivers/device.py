@@ -1,7 +1,5 @@
 """Base of the JACK and PortAudio drivers: the engine's side of the native callback."""
 
-from __future__ import annotations
-
 import math
 import select
 import time

@@ -1,7 +1,5 @@
 """Software clock, sample n due at origin + n / rate: late after a period, missed after `buffer_blocks`."""
 
-from __future__ import annotations
-
 import time
 
 import numpy as np

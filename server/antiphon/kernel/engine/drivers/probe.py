@@ -1,7 +1,5 @@
 """Finds the driver, its rate and block size, in a forked child: device libraries leave threads behind."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

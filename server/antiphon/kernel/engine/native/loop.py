@@ -1,7 +1,5 @@
 """Interpreter's side of the machine-code loop: sets up its addresses, and reads its results."""
 
-from __future__ import annotations
-
 import ctypes
 import math
 import os

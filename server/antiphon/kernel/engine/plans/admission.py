@@ -5,8 +5,6 @@ running sound, and a node that hangs or crashes ends only its trial. The load of
 its start.
 """
 
-from __future__ import annotations
-
 import json
 import mmap
 import os
@@ -30,8 +28,8 @@ from antiphon.kernel.plugins.checks import in_child
 from antiphon.kernel.plugins.loader import Loaded
 from antiphon.kernel.plugins.versions import PluginVersions
 from antiphon.kernel.runtime.platform import PORTABLE, anonymous_file, short_slices
+from antiphon.kernel.runtime.processes import forked, spawning
 from antiphon.kernel.runtime.processes.child_process import listening
-from antiphon.kernel.runtime.processes.forked import PreparedCopy, prepare_copy
 from antiphon.kernel.workers.arena import SlotWord, State, WorkerWord
 from antiphon.kernel.workers.pool import Pool, preferred_device, without_workers
 
@@ -137,7 +135,8 @@ def run_weigher(requests: socket.socket, catalog: Catalog, plugins: Callable[[],
     listening()
     short_slices()
     place = anonymous_file("antiphon-trial", mmap.PAGESIZE)
-    prepared = prepare_copy(__name__) if PORTABLE else None  # for the patch of the start, while the engine begins
+    if PORTABLE:  # for the patch of the start, while the engine begins
+        spawning.prepare(forked.__name__, __name__)
     known: dict[Hashable, float] = {}
     while True:
         message = json.loads(requests.recv(_MAX_MESSAGE))
@@ -152,7 +151,7 @@ def run_weigher(requests: socket.socket, catalog: Catalog, plugins: Callable[[],
         answer: dict[str, Any] = {"costs": []}
         if new:
             trial = partial(_try_all, list(new.values()), plugins, versions, spec, place)
-            answer, prepared = _try_in_child(trial, list(new.values()), place, at_it, prepared), None
+            answer = _try_in_child(trial, list(new.values()), place, at_it)
         if "costs" in answer:
             known |= dict(zip(new, answer["costs"], strict=True))
             answer = {"costs": [known[key] for key in keys]}
@@ -169,14 +168,10 @@ def _key(node: NodeSpec, catalog: Catalog, versions: Mapping[str, str]) -> Hasha
 
 
 def _try_in_child(
-    trial: Callable[[], str],
-    nodes: list[NodeSpec],
-    place: int,
-    at_it: Callable[[], object],
-    prepared: PreparedCopy | None,
+    trial: Callable[[], str], nodes: list[NodeSpec], place: int, at_it: Callable[[], object]
 ) -> dict[str, Any]:
     """Trial in a copy: {"costs": [ms]} or {"node": name, "said": why}. `place`: a file, the index of the node tried."""
-    output = in_child(trial, TRIAL_LIMIT, at_it, prepared)
+    output = in_child(trial, TRIAL_LIMIT, at_it)
     node = nodes[_mapped(place)[0]]
     try:
         answer: dict[str, Any] = json.loads(output)

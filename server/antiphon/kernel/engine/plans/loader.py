@@ -1,7 +1,5 @@
 """The engine's second thread: makes plans off the block path, and sends news to control."""
 
-from __future__ import annotations
-
 import gc
 import json
 import os

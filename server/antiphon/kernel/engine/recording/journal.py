@@ -1,7 +1,5 @@
 """Ring of session-log records with their samples, to the recorder while `HeaderWord.TAPPING` is `SESSION`."""
 
-from __future__ import annotations
-
 import json
 import platform
 import struct

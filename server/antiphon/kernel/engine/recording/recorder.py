@@ -1,7 +1,5 @@
 """Recorder process, from shared memory to files, missing blocks silent; it outlives engine and control."""
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import json

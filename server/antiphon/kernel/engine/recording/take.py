@@ -1,7 +1,5 @@
 """Sound file of a recording, readable after a crash: RIFF in RF64's layout up to 4 GiB, flushed each second."""
 
-from __future__ import annotations
-
 import contextlib
 import time
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Mixes a browser's sound, microphone or file, into the engine's input."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from antiphon.kernel.contract.block import Samples

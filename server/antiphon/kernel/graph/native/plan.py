@@ -4,8 +4,6 @@ A row is valid while its node rests: no parameter change or ramp, no pending eve
 the node of an invalid row (`Plan.run_place`), and repacks the row once it rests.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum

@@ -1,7 +1,5 @@
 """Whether this process takes the plain ways of any system; chosen once, by the system or ANTIPHON_PORTABLE=1."""
 
-from __future__ import annotations
-
 import os
 import sys
 from typing import Final

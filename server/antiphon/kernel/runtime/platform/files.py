@@ -4,8 +4,6 @@ Linux and macOS have both by `resource` and `fcntl`. Windows, for which this is 
 `msvcrt` and no such limits.
 """
 
-from __future__ import annotations
-
 import contextlib
 import ctypes
 import os

@@ -1,7 +1,5 @@
 """Linux's own ways: eventfds, memory files, a signal at the parent's end, priorities, exact timers."""
 
-from __future__ import annotations
-
 import ctypes
 import os
 import platform

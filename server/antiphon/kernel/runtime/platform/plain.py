@@ -3,8 +3,6 @@
 Facts of processes are psutil's, which other systems need; it is imported when it is first asked.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import select

@@ -1,7 +1,5 @@
 """Facts of processes and of the machine, as Linux tells them in /proc."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Records that both platforms return."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 

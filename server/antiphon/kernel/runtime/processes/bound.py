@@ -4,8 +4,6 @@ Its arguments are those of `bound_command`: the parent's pid, an increment of th
 or -1, the module and its words. It imports little before it is bound.
 """
 
-from __future__ import annotations
-
 import os
 import runpy
 import sys

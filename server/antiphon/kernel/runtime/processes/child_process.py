@@ -1,7 +1,5 @@
 """The processes a supervisor owns: known by pid, never by name."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import signal

@@ -1,18 +1,15 @@
 """A function called in a copy of this process, which gives bytes; where a process is not forked, in an interpreter."""
 
-from __future__ import annotations
-
 import faulthandler
 import math
 import os
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
-from subprocess import Popen
 
 from antiphon.kernel.runtime.platform import PORTABLE, end_with_parent
 from antiphon.kernel.runtime.processes.scheduling import Patience
-from antiphon.kernel.runtime.processes.spawning import prepare, start_function
+from antiphon.kernel.runtime.processes.spawning import start_answering
 
 START_SECONDS = 20.0
 """In which a fresh interpreter has begun its work."""
@@ -33,51 +30,23 @@ class ForkedEnd:
     status: int
 
 
-@dataclass(frozen=True, slots=True)
-class PreparedCopy:
-    """A fresh interpreter for the next `run_forked`, and the pipe from it."""
-
-    process: Popen[bytes]
-    receiving: int
-    giving: int  # open in the copy alone
-
-
-def prepare_copy(*modules: str) -> PreparedCopy:
-    """Starts a copy that imports `modules` meanwhile, with the descriptors that are inheritable now. Raises OSError."""
-    receiving, giving = os.pipe()
-    os.set_inheritable(giving, True)
-    try:
-        return PreparedCopy(prepare(*modules), receiving, giving)
-    except OSError:
-        os.close(receiving)
-        raise
-    finally:
-        os.close(giving)
-
-
 def run_forked(
-    work: Callable[[], bytes],
-    seconds: float | None,
-    most: int,
-    meanwhile: Callable[[], object] | None = None,
-    prepared: PreparedCopy | None = None,
+    work: Callable[[], bytes], seconds: float | None, most: int, meanwhile: Callable[[], object] | None = None
 ) -> ForkedEnd:
     """Has a function called in a copy of this process, without input and output; the copy ends with this process.
 
-    Where a process is not forked the copy is a fresh interpreter, `prepared` or not, to which `work` is pickled.
+    Where a process is not forked the copy is a fresh interpreter, that prepared for this module or another one, to
+    which `work` is pickled.
 
     `seconds`: of work after which the child is ended, as of `Patience`; None for no end. `most`: bytes that it may
     give; what follows them is not read. `meanwhile`: called ten times a second. Raises OSError: the system cannot make
     another process or pipe.
     """
-    copy = (prepared or prepare_copy()) if PORTABLE else None
-    child, receiving = _fork(work) if copy is None else (copy.process.pid, copy.receiving)
-    begun = True
+    child, receiving = start_answering(_start_and_become, work, os.getpid()) if PORTABLE else _fork(work)
     try:
-        if copy is not None:
-            start_function(_start_and_become, work, copy.giving, os.getpid(), prepared=copy.process)
-            if begun := Patience(START_SECONDS).hears(receiving, child, meanwhile):
-                os.read(receiving, 1)  # it has what it is to do
+        begun = not PORTABLE or Patience(START_SECONDS).hears(receiving, child, meanwhile)
+        if PORTABLE and begun:
+            os.read(receiving, 1)  # it has what it is to do
         patience = Patience(math.inf if seconds is None else _WORK_TIMES * seconds)
         data, late = b"", 0.0 if begun else START_SECONDS
         while begun and len(data) <= most:
@@ -102,7 +71,7 @@ def _fork(work: Callable[[], bytes]) -> tuple[int, int]:
         child = os.fork()
         if child == 0:
             os.close(receiving)
-            _become(work, giving, parent)
+            _become(giving, work, parent)
     finally:
         os.close(giving)
         if child < 0:
@@ -110,12 +79,12 @@ def _fork(work: Callable[[], bytes]) -> tuple[int, int]:
     return child, receiving
 
 
-def _start_and_become(work: Callable[[], bytes], giving: int, parent: int) -> None:
+def _start_and_become(giving: int, work: Callable[[], bytes], parent: int) -> None:
     os.write(giving, b"b")
-    _become(work, giving, parent)
+    _become(giving, work, parent)
 
 
-def _become(work: Callable[[], bytes], giving: int, parent: int) -> None:
+def _become(giving: int, work: Callable[[], bytes], parent: int) -> None:
     try:
         if end_with_parent(parent):
             faulthandler.disable()  # the parent reports a crash

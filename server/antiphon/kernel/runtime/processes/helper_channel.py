@@ -3,8 +3,6 @@
 A message is two lengths (u64 little-endian: of the JSON, of the raw bytes), the JSON, and the raw bytes.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

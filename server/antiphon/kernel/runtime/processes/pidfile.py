@@ -1,7 +1,5 @@
 """The list of a server's processes on disk, by which a later `serve` finds what a dead one left behind."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

@@ -1,7 +1,5 @@
 """Low priority; who computed, waited for a processor or slept in a stretch of time, and limits that count no wait."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import select
@@ -62,7 +60,7 @@ LOOK_SECONDS = 0.1
 
 
 class Patience:
-    """The seconds that a process has for a step of its work.
+    """The seconds that a process has for a step of its work; with 0 it has ended at once.
 
     As in `Standstill` its waits for a processor are none of them: nothing fails because the machine is busy.
     """
@@ -77,7 +75,7 @@ class Patience:
         if now < self._next_ns:
             return False
         self._next_ns = now + round(self._every * 0.5e9)
-        return self._still.look(pid, 1) > self.seconds * 1e9
+        return self._still.look(pid, 1) >= self.seconds * 1e9
 
     def hears(self, fd: int, pid: int, meanwhile: Callable[[], object] | None = None) -> bool:
         """Waits for something to read; False once the process has had its seconds, which are the clock's without pid.

@@ -3,8 +3,6 @@
 Sockets and mappings are those of the parent, by descriptors, which have to be inheritable.
 """
 
-from __future__ import annotations
-
 import contextlib
 import gc
 import importlib
@@ -32,27 +30,52 @@ class _Pickler(pickle.Pickler):
         return NotImplemented
 
 
-def prepare(*modules: str) -> subprocess.Popen[bytes]:
-    """Starts a process that imports `modules`, then waits for its function; without one it ends with this process.
+_prepared: dict[str, tuple[subprocess.Popen[bytes], int]] = {}
+"""Interpreters that wait for a function, with the pipe of its answer, by the function's module."""
 
-    It has the descriptors that are inheritable now.
+
+def prepare(module: str, *imports: str) -> None:
+    """Starts an interpreter for the next function of `module` that is started, unless there is one.
+
+    It imports both meanwhile, and has the descriptors that are inheritable now. Unused it ends with this process.
+    Raises OSError.
     """
-    child = start_helper(__name__, *modules, stdin=subprocess.PIPE, stdout=None, stderr=None, close_fds=False)
+    if module not in _prepared:
+        _prepared[module] = _interpreter(module, *imports)
+
+
+def _interpreter(*modules: str) -> tuple[subprocess.Popen[bytes], int]:
+    receiving, giving = os.pipe()
+    os.set_inheritable(giving, True)
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": None, "stderr": None, "close_fds": False}
+    try:
+        child = start_helper(__name__, str(giving), *modules, **pipes)
+    except OSError:
+        os.close(receiving)
+        raise
+    finally:
+        os.close(giving)
     child.returncode = 0  # reaped by pid; Popen must not
-    return child
+    return child, receiving
 
 
-def start_function(
-    function: Callable[..., int | None], *args: Any, prepared: subprocess.Popen[bytes] | None = None
-) -> int:
-    """Starts `function(*args)` in a process of its own, a `prepared` one if there is one; the status is as of `leave`.
+def start_function(function: Callable[..., int | None], *args: Any) -> int:
+    """Starts `function(*args)` in a process of its own, a prepared one if there is one; the status is as of `leave`.
 
     Its output is this process's; its input is empty. It takes no notice of SIGINT. Gives its pid.
     """
+    pid, receiving = start_answering(function, *args, answering=False)
+    os.close(receiving)
+    return pid
+
+
+def start_answering(function: Callable[..., int | None], *args: Any, answering: bool = True) -> tuple[int, int]:
+    """As `start_function`, of `function(giving, *args)`: gives the pid and the other end of the pipe `giving`."""
     data = io.BytesIO()
-    _Pickler(data).dump((function, args))
+    _Pickler(data).dump((function, args, answering))
     main = sys.modules["__main__"].__spec__ if b"__main__" in data.getvalue() else None
-    child = prepared or prepare()
+    module = function.__module__
+    child, receiving = _prepared.pop(module) if module in _prepared else _interpreter()
     assert child.stdin is not None
     try:
         # all of it: a pipe takes a part only where a signal arrives meanwhile
@@ -61,19 +84,19 @@ def start_function(
             pipe.write(data.getbuffer())
     except OSError:
         pass  # it has ended, which its parent detects
-    return child.pid
+    return child.pid, receiving
 
 
-def _main() -> None:
+def _main(giving: int, *modules: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     gc.disable()  # a tenth of the time in which modules are imported
-    for module in sys.argv[1:]:
+    for module in modules:
         with contextlib.suppress(Exception):  # who needs it says what is wrong with it
             importlib.import_module(module)
     try:
         if main := pickle.load(sys.stdin.buffer):  # the module whose functions are pickled as those of __main__
             sys.modules["__main__"] = importlib.import_module(main)
-        function, args = pickle.load(sys.stdin.buffer)
+        function, args, answering = pickle.load(sys.stdin.buffer)
     except EOFError:
         return  # its parent ended before it had said what there is to do
     except pickle.UnpicklingError as error:
@@ -84,8 +107,11 @@ def _main() -> None:
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)
+    if answering:
+        leave(partial(function, giving, *args))
+    os.close(giving)
     leave(partial(function, *args))
 
 
 if __name__ == "__main__":
-    _main()
+    _main(int(sys.argv[1]), *sys.argv[2:])

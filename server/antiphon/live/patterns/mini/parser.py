@@ -1,7 +1,5 @@
 """Recursive-descent parser of mini-notation to a tree; depth and length are bounded."""
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from dataclasses import fields, replace

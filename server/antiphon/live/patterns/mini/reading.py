@@ -1,7 +1,5 @@
 """Compiles a tree to a query; the number of events per cycle is bounded before any query."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence as Values
 from fractions import Fraction
 from typing import Any, TypeVar

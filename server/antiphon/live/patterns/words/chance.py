@@ -1,7 +1,5 @@
 """Words of chance. Its numbers are Antiphon's own: other events fall out than in Tidal and Strudel."""
 
-from __future__ import annotations
-
 from fractions import Fraction
 from typing import Any
 

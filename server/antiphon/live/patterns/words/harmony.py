@@ -1,7 +1,5 @@
 """Words for scales, chords and their voicings."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial

@@ -1,7 +1,5 @@
 """Words that play a pattern together with itself, choose changes by the cycle, and pick patterns."""
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction

@@ -1,7 +1,5 @@
 """Words that make one pattern of several, and signals besides those from 0 to 1."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any

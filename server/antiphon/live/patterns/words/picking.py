@@ -1,7 +1,5 @@
 """Words that pick one of several patterns, or of several changes, by a pattern of numbers or names."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Words for rhythms: euclidean ones, switches, and where patterns begin anew."""
 
-from __future__ import annotations
-
 from fractions import Fraction
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Words that cut sounds into parts and fit them to the beat, and note values with several parts."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Mapping
 from fractions import Fraction

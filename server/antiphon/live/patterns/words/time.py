@@ -1,7 +1,5 @@
 """Words that change the time of a pattern."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from contextvars import ContextVar

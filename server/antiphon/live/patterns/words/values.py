@@ -1,7 +1,5 @@
 """Words that change values, and arithmetic whose times come from either pattern."""
 
-from __future__ import annotations
-
 import math
 import operator
 from collections.abc import Callable, Mapping

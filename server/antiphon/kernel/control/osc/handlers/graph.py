@@ -1,7 +1,5 @@
 """Handlers of patches, nodes, wires and parameters."""
 
-from __future__ import annotations
-
 from antiphon.kernel.contract.params import Param
 from antiphon.kernel.control.osc.arguments import (
     AddressRoute,

@@ -1,7 +1,5 @@
 """Handlers of `/learn`, `/unlearn` and `/learn/list`: mapping the next MIDI controller that moves to a parameter."""
 
-from __future__ import annotations
-
 from antiphon.kernel.control.osc.arguments import Args, check_count, text, whole
 from antiphon.kernel.control.osc.handlers.time import MAX_BARS, node_number
 from antiphon.kernel.control.osc.served import OscServer

@@ -1,7 +1,5 @@
 """Handlers for live scripts: messages by beat, cues, and scripts sent by OSC."""
 
-from __future__ import annotations
-
 from antiphon.kernel.control.osc.arguments import Args, number, text
 from antiphon.kernel.control.osc.script_gate import MAX_SCRIPT
 from antiphon.kernel.control.osc.served import OscServer

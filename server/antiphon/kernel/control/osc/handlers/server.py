@@ -1,7 +1,5 @@
 """Handlers of the server itself: status, version, ping, subscription, monitor, sync, panic."""
 
-from __future__ import annotations
-
 import re
 
 import antiphon

@@ -1,7 +1,5 @@
 """Handlers of notes, scenes and set lists."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from antiphon.kernel.control.osc.arguments import Args, number, text, whole

@@ -1,7 +1,5 @@
 """Handlers of tempo, transport and recording."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from itertools import count
