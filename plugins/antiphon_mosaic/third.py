@@ -172,6 +172,8 @@ QUANTILES = np.linspace(0.0, 1.0, 33)
 MAX_QUANTILE_FRAMES = 4096
 LEVEL_RANGE, MAX_RAISE = 90.0, 40.0
 """Range in dB below the loudest band, and maximum gain in dB, of the distributions."""
+MAX_SHIFT = 10.0 ** (10.0 / 20.0)
+"""Maximum change of the drums' share: what leaks into them in A stays soft, and A's beats are heard."""
 MAX_PEAK = 0.98
 PARAM_NAMES = ("reference", "tempo", "genre")
 
@@ -229,7 +231,8 @@ def third(
     """Notes and beats of `first` `[channels, n]` with the timbre and drums of `second` `[1, m]`.
 
     The harmonic part gets B's long-term spectrum and then `transfer`; the percussive part B's spectrum and, in part,
-    the distribution of its levels over time. Both have their share in B. The result has A's level.
+    the distribution of its levels over time. Both have their share in B, the drums' within 10 dB of that in A. The
+    result has A's level.
     """
     (held, struck), (their_held, their_struck) = (separate(sound, rate) for sound in (first, second))
     if _level(their_held) < 0.02 * _level(second):
@@ -239,7 +242,9 @@ def third(
     out = _at(_level(their_held), held)
     progress(0.6)
     if _level(their_struck) > 0.02 * _level(second) and _level(struck) > 1e-5:
-        out += _at(_level(their_struck), spread(equalise(struck, their_struck), their_struck))
+        own, theirs = _level(struck) / _level(first), _level(their_struck) / _level(second)
+        share = min(max(theirs, own / MAX_SHIFT), own * MAX_SHIFT)
+        out += _at(share * _level(second), spread(equalise(struck, their_struck), their_struck))
     progress(0.9)
     return _at(_level(first), out)
 
