@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -166,8 +166,14 @@ MAX_SECONDS = 600.0
 """Maximum seconds of A."""
 TRANSFER_AMOUNT = 0.75
 """`amount` of the timbre transfer of the harmonic part."""
-PERCUSSION_GAIN = 0.7
-"""Gain of each of the two percussive layers: A's own, equalised, and B's units."""
+SPREAD_AMOUNT = 0.5
+"""Share by which the drums' levels over time take B's distribution: their decays and the rests between them."""
+QUANTILES = np.linspace(0.0, 1.0, 33)
+MAX_QUANTILE_FRAMES = 4096
+LEVEL_RANGE, MAX_RAISE = 90.0, 40.0
+"""Range in dB below the loudest band, and maximum gain in dB, of the distributions."""
+MAX_SHIFT = 10.0 ** (10.0 / 20.0)
+"""Maximum change of the drums' share: what leaks into them in A stays soft, and A's beats are heard."""
 MAX_PEAK = 0.98
 PARAM_NAMES = ("reference", "tempo", "genre")
 
@@ -224,8 +230,9 @@ def third(
 ) -> F32:
     """Notes and beats of `first` `[channels, n]` with the timbre and drums of `second` `[1, m]`.
 
-    The harmonic part gets B's long-term spectrum and then `transfer`. The percussive part is half A's own with B's
-    spectrum, half units of B's; both have their share in B. The result has A's level.
+    The harmonic part gets B's long-term spectrum and then `transfer`; the percussive part B's spectrum and, in part,
+    the distribution of its levels over time. Both have their share in B, the drums' within 10 dB of that in A. The
+    result has A's level.
     """
     (held, struck), (their_held, their_struck) = (separate(sound, rate) for sound in (first, second))
     if _level(their_held) < 0.02 * _level(second):
@@ -235,9 +242,9 @@ def third(
     out = _at(_level(their_held), held)
     progress(0.6)
     if _level(their_struck) > 0.02 * _level(second) and _level(struck) > 1e-5:
-        own = equalise(struck, their_struck)
-        units = node("mosaic", struck, their_struck, rate, {"size": 80.0, "pitch": 0.0, "transpose": 0, "fit": 0.0})
-        out += PERCUSSION_GAIN * (_at(_level(their_struck), own) + _at(_level(their_struck), units))
+        own, theirs = _level(struck) / _level(first), _level(their_struck) / _level(second)
+        share = min(max(theirs, own / MAX_SHIFT), own * MAX_SHIFT)
+        out += _at(share * _level(second), spread(equalise(struck, their_struck), their_struck))
     progress(0.9)
     return _at(_level(first), out)
 
@@ -261,34 +268,72 @@ def separate(sound: F32, rate: int) -> tuple[F32, F32]:
 
 def equalise(sound: F32, reference: F32) -> F32:
     """Sound with the reference's long-term spectrum, smoothed over thirds of an octave."""
-    gain = np.minimum(np.sqrt(long_term(reference) / long_term(sound)), 1000.0).astype(np.float32)
+    gain = np.minimum(np.sqrt(long_term(reference) / long_term(sound)), 1000.0)
+    return shape(sound, lambda power: gain)
+
+
+def spread(sound: F32, reference: F32) -> F32:
+    """Sound whose levels over time in each third of an octave are distributed as halfway to the reference's.
+
+    So a stroke decays as the reference's do, and what is left of other instruments between them is softer.
+    """
+    own, theirs = (quantiles(one) for one in (sound, reference))
+
+    def gain(power: F64) -> F64:
+        levels = 10.0 * np.log10(smooth(power))
+        found = [np.interp(*columns) for columns in zip(levels.T, own.T, theirs.T, strict=True)]
+        raised = np.minimum(np.array(found).T - np.maximum(levels, own[:1]), MAX_RAISE)
+        return np.asarray(10.0 ** (SPREAD_AMOUNT * raised / 20.0), np.float64)
+
+    return shape(sound, gain)
+
+
+def shape(sound: F32, gain: Callable[[F64], F64]) -> F32:
+    """Sound whose bins are multiplied by a gain of the power `[n, bins]` of each window, the mean of the channels."""
     window = hann(SIZE)
-    out = np.zeros_like(sound)
-    for channel, into in zip(sound, out, strict=True):
-        padded = np.pad(channel, (SIZE, SIZE + HOP))
-        views = np.lib.stride_tricks.sliding_window_view(padded, SIZE)[::HOP]
-        total = np.zeros_like(padded)
-        for at in range(0, len(views), BATCH_SIZE):
-            spectra = np.fft.rfft(views[at : at + BATCH_SIZE] * window, axis=1) * gain
-            for n, piece in enumerate(np.fft.irfft(spectra, SIZE, axis=1) * (window / 1.5), at):
-                total[n * HOP : n * HOP + SIZE] += piece
-        into[:] = total[SIZE : SIZE + len(channel)]
-    return out
+    padded = np.pad(sound, ((0, 0), (SIZE, SIZE + HOP)))
+    views = np.lib.stride_tricks.sliding_window_view(padded, SIZE, axis=1)[:, ::HOP]
+    total = np.zeros_like(padded)
+    for at in range(0, views.shape[1], BATCH_SIZE):
+        spectra = np.fft.rfft(views[:, at : at + BATCH_SIZE] * window, axis=2)
+        spectra *= gain(np.square(np.abs(spectra), dtype=np.float64).mean(axis=0))
+        pieces = np.fft.irfft(spectra, SIZE, axis=2) * (window / 1.5)
+        for n in range(pieces.shape[1]):
+            total[:, (at + n) * HOP : (at + n) * HOP + SIZE] += pieces[:, n]
+    return total[:, SIZE : SIZE + sound.shape[1]]
+
+
+def powers(sound: F32, most: int = 0) -> Iterator[F64]:
+    """Power `[n, bins]` of a sound's windows, or of at most `most` of them at equal distances."""
+    mono = np.pad(listening_mono(sound), SIZE)
+    views = np.lib.stride_tricks.sliding_window_view(mono, SIZE)[::HOP]
+    views = views[:: -(-len(views) // most)] if most else views
+    for at in range(0, len(views), BATCH_SIZE):
+        yield np.square(np.abs(np.fft.rfft(views[at : at + BATCH_SIZE] * hann(SIZE), axis=1)), dtype=np.float64)
+
+
+def quantiles(sound: F32) -> F64:
+    """Smoothed levels in dB below which a bin lies for each of `QUANTILES` of the time, `[33, bins]`, rising."""
+    levels = np.concatenate([10.0 * np.log10(smooth(power)) for power in powers(sound, MAX_QUANTILE_FRAMES)])
+    levels = np.maximum(levels, levels.max() - LEVEL_RANGE)
+    # where silence has several of them, the lowest is meant
+    return np.asarray(np.quantile(levels, QUANTILES, axis=0) + 1e-6 * QUANTILES[:, None], np.float64)
 
 
 def long_term(sound: F32) -> F64:
     """Mean power of the bins, smoothed."""
-    mono = np.pad(listening_mono(sound), SIZE)
-    views = np.lib.stride_tricks.sliding_window_view(mono, SIZE)[::HOP]
-    power, window = np.zeros(SIZE // 2 + 1), np.hanning(SIZE)
-    for at in range(0, len(views), BATCH_SIZE):
-        power += (np.abs(np.fft.rfft(views[at : at + BATCH_SIZE] * window, axis=1)) ** 2).sum(axis=0)
-    bins = np.arange(len(power))
+    every = [(power.sum(axis=0), len(power)) for power in powers(sound)]
+    return smooth(sum(power for power, _ in every) / sum(count for _, count in every))
+
+
+def smooth(power: F64) -> F64:
+    """Power `[..., bins]` as the mean of a third of an octave around each bin."""
+    bins = np.arange(power.shape[-1])
     width = np.maximum(1.0, 0.115 * bins)
     low = np.maximum(0, np.floor(bins - width)).astype(int)
-    high = np.minimum(len(power), np.ceil(bins + width + 1)).astype(int)
-    total = np.concatenate([[0.0], np.cumsum(power / len(views))])
-    return np.asarray((total[high] - total[low]) / (high - low) + 1e-12, np.float64)
+    high = np.minimum(len(bins), np.ceil(bins + width + 1)).astype(int)
+    total = np.pad(np.cumsum(power, axis=-1), [(0, 0)] * (power.ndim - 1) + [(1, 0)])
+    return np.asarray((total[..., high] - total[..., low]) / (high - low) + 1e-12, np.float64)
 
 
 def tempo_of(mono: F32, rate: int) -> float:

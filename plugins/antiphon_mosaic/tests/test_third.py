@@ -7,7 +7,8 @@ import soundfile
 from antiphon.api.backends.files import MidiNote, MidiTrack
 from antiphon_models.learning.user_commands import command
 from antiphon_models.transfer.measures import chroma_likeness, onset_likeness, timbre_distance
-from antiphon_mosaic.third import first_bar, render_part, tempo_of
+from antiphon_mosaic import third as job
+from antiphon_mosaic.third import first_bar, render_part, spread, tempo_of
 
 RATE = 22050
 
@@ -71,6 +72,46 @@ def test_a_genre_is_a_band_under_the_melody_and_chords_of_one(files):
     assert chroma_likeness(made, a) > 0.7
     # the band strikes on sixteenths where A strikes on beats
     assert 0.1 < onset_likeness(made, a) < 0.9
+
+
+def strokes(decay: float) -> np.ndarray:
+    """A stroke of noise every half second, which falls by 60 dB in `decay` seconds."""
+    t = np.arange(4 * RATE) % (RATE // 2) / RATE
+    return (np.random.default_rng(3).standard_normal(len(t)) * 10.0 ** (-3.0 * t / decay))[None].astype(np.float32)
+
+
+def test_strokes_decay_halfway_to_those_of_the_reference():
+    def fall(sound):
+        """Decibels by which the sound falls within a fifth of a second of a stroke."""
+        early, late = (
+            np.mean([sound[0, at + first : at + first + RATE // 20] ** 2 for at in range(0, 4 * RATE, RATE // 2)])
+            for first in (RATE // 20, RATE // 4)
+        )
+        return 10.0 * np.log10(early / late)
+
+    slow, quick = strokes(1.0), strokes(0.4)
+    assert (fall(slow), fall(quick)) == pytest.approx((12.0, 30.0), abs=1.0)
+    assert fall(spread(slow, quick)) == pytest.approx(21.0, abs=3.0)
+
+
+@pytest.mark.parametrize(("own", "theirs", "expected"), [(0.01, 0.5, 0.032), (0.5, 0.05, 0.158), (0.3, 0.2, 0.2)])
+def test_drums_keep_to_10_db_of_their_share(monkeypatch, own, theirs, expected):
+    held, struck = 0.1 * np.ones((1, RATE), np.float32), np.ones((1, RATE), np.float32)
+
+    def parts(share):
+        """Held and struck part, apart in time, the struck one with `share` of the level of the sum."""
+        a, b = np.split(held, 2, axis=1)[0], share / np.sqrt(1.0 - share**2) * 0.1 * struck[:, : RATE // 2]
+        return np.pad(a, ((0, 0), (0, len(b[0])))), np.pad(b, ((0, 0), (len(a[0]), 0)))
+
+    shares = iter((own, theirs))
+    monkeypatch.setattr(job, "separate", lambda sound, rate: parts(next(shares)))
+    for name in ("equalise", "spread"):
+        monkeypatch.setattr(job, name, lambda sound, reference: sound)
+    monkeypatch.setattr(job, "node", lambda kind, sound, *rest: sound)
+    a, b = sum(parts(own)), sum(parts(theirs))
+    made = job.third(a, b, RATE)
+    ratio = np.abs(made[:, RATE // 2 :]).mean() / np.abs(made[:, : RATE // 2]).mean()
+    assert ratio == pytest.approx(expected / np.sqrt(1.0 - theirs**2), rel=0.02)
 
 
 @pytest.mark.parametrize(
