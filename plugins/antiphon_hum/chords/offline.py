@@ -44,6 +44,8 @@ OVERTONES, FAINT, TOGETHER = (12, 19, 24, 28), 0.7, 3
 between their beginnings at most."""
 LONG, BLUR, BEFORE = 16, 0.2, 4
 """Frames of a note whose onset may be weaker by `BLUR`, and those before it in which its onset is sought."""
+LATE = 180
+"""Samples that a frame of an onset is behind the strike, the median of songs, guitars and a piano."""
 GAP, LEAST_FRAMES = 11, 9
 """Frames that a pitch may be too weak without ending, and the least length of a note: 128 and 104 ms."""
 _OCTAVES = 9
