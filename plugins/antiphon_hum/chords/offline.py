@@ -5,6 +5,7 @@ A peak of the network's onsets begins a note, which lasts while its pitch sounds
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
 import numpy as np
@@ -115,12 +116,12 @@ def decode(sounding: F32, onsets: F32, sensitivity: float = 0.5) -> list[tuple[i
         begun = np.pad(onsets[:, pitch], 1)
         peaks = np.flatnonzero((begun[1:-1] > least) & (begun[1:-1] >= begun[:-2]) & (begun[1:-1] > begun[2:]))
         left = strong[:, pitch].copy()
-        for start, stop in zip(peaks, np.append(peaks, len(sounding))[1:], strict=True):
+        for start, stop in itertools.pairwise([*peaks.tolist(), len(sounding)]):
             held = start + np.flatnonzero(strong[start:stop, pitch])
             breaks = np.flatnonzero(np.diff(held, prepend=start) > GAP)
             held = held[: breaks[0]] if len(breaks) else held
             if len(held) and held[-1] + 1 - start >= LEAST_FRAMES and not _overtone(sounding, onsets, start, pitch):
-                notes.append((int(start), int(held[-1]) + 1, pitch))
+                notes.append((start, int(held[-1]) + 1, pitch))
                 left[max(0, start - BEFORE) : held[-1] + 1 + GAP] = False
         notes += [(*found, pitch) for found in _blurred(left, sounding[:, pitch], onsets[:, pitch], least)]
     return [(a, b, LOWEST + pitch, float(sounding[a:b, pitch].mean())) for a, b, pitch in sorted(notes)]
