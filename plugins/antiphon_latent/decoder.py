@@ -21,9 +21,11 @@ CONDITIONS = 5
 LEVEL_FRAMES = (2, 6, 10, 16, 24, 36)
 """Frames whose maximum level normalises a note."""
 LOUD_SHARES = np.array(
-    ((0.08, 0.16, 0.26, 0.5, 0.0, 0.0), (0.0, 0.0, 0.0, 0.5, 0.5, 0.0), (0.0, 0.0, 0.0, 0.0, 0.5, 0.5)), np.float32
+    ((0.08, 0.16, 0.26, 0.5, 0.0, 0.0), (0.0, 0.0, 0.0, 0.25, 0.25, 0.0), (0.0, 0.0, 0.0, 0.0, 0.25, 0.25)), np.float32
 )
-"""Share of each in the power of a note's beginning, middle and end, of which the most is its loudness."""
+"""Share of each in the power of a note's beginning, middle and end, of which the most is its loudness.
+
+Middle and end count half, as short notes have the beginning alone."""
 LOW, HIGH = 33.0, 93.0
 """Range of note numbers within which timbre changes with pitch."""
 AXIS_RANGE = 4.0

@@ -21,6 +21,8 @@ SHIFTS = (-36, 0, 36, 57, 72, 84, 93, 101)
 """Bins from a pitch to half of it, to itself and to its harmonics 2 to 7."""
 STRIDE = 3
 LEAST_POWER = 1e-10
+LEAST_SHARE = 0.7
+"""Least share of the thresholds of a sustained pitch, where no pitch is sure."""
 HERTZ = 27.5 * 2.0 ** (np.arange(BINS) / OCTAVE)
 PERIODS = 1.0 / (2.0 ** (1.0 / OCTAVE) - 1.0)
 """Periods of a bin's frequency in its window."""

@@ -5,7 +5,11 @@ A peak of the network's onsets begins a note, which lasts while its pitch sounds
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
+
 import numpy as np
+from numpy.typing import NDArray
 
 from antiphon.api import F32, Samples
 from antiphon.api.backends.models import read_weights
@@ -13,6 +17,7 @@ from antiphon_hum.chords.network import (
     BINS,
     HERTZ,
     HOP,
+    LEAST_SHARE,
     LOWEST,
     MODEL,
     PERIODS,
@@ -32,7 +37,17 @@ ONSET, SOUNDING = 0.65, 0.4
 .5 and .3, the package's own, find as many notes and half as many more that were not played."""
 SENSITIVITY_RANGE = 0.4
 """Change of `ONSET` over the whole range of `sensitivity`."""
-GAP, MIN_KEY_WEIGHT = 11, 9
+CLEAR, NEAR = 0.8, 5
+"""Of the surest pitch in a frame or within `NEAR` frames; where none is so sure, as in a distorted chord, `SOUNDING` is
+lower in proportion, down to `LEAST_SHARE`."""
+OVERTONES, FAINT, TOGETHER = (12, 19, 24, 28), 0.7, 3
+"""Semitones from a note to its overtones, the share of its strength under which a note there is one, and the frames
+between their beginnings at most."""
+LONG, BLUR, BEFORE = 16, 0.2, 4
+"""Frames of a note whose onset may be weaker by `BLUR`, and those before it in which its onset is sought."""
+LATE = 180
+"""Samples that a frame of an onset is behind the strike, the median of songs, guitars and a piano."""
+GAP, LEAST_FRAMES = 11, 9
 """Frames that a pitch may be too weak without ending, and the least length of a note: 128 and 104 ms."""
 _OCTAVES = 9
 
@@ -93,17 +108,39 @@ def _overlapping(sound: F32, hop: int) -> F32:
 def decode(sounding: F32, onsets: F32, sensitivity: float = 0.5) -> list[tuple[int, int, int, float]]:
     """Notes as (first frame, end, MIDI number, strength 0 to 1), in order of their start."""
     least = ONSET - SENSITIVITY_RANGE * (sensitivity - 0.5)
+    near = np.pad(sounding.max(axis=1), NEAR)
+    surest = np.lib.stride_tricks.sliding_window_view(near, 2 * NEAR + 1).max(axis=1)
+    strong = sounding >= (SOUNDING * np.clip(surest / CLEAR, LEAST_SHARE, 1.0))[:, None]
     notes = []
     for pitch in range(sounding.shape[1]):
         begun = np.pad(onsets[:, pitch], 1)
         peaks = np.flatnonzero((begun[1:-1] > least) & (begun[1:-1] >= begun[:-2]) & (begun[1:-1] > begun[2:]))
-        strong = np.flatnonzero(sounding[:, pitch] >= SOUNDING)
-        for start, stop in zip(peaks, np.append(peaks, len(sounding))[1:], strict=True):
-            held = strong[(strong >= start) & (strong < stop)]
+        left = strong[:, pitch].copy()
+        for start, stop in itertools.pairwise([*peaks.tolist(), len(sounding)]):
+            held = start + np.flatnonzero(strong[start:stop, pitch])
             breaks = np.flatnonzero(np.diff(held, prepend=start) > GAP)
             held = held[: breaks[0]] if len(breaks) else held
-            if len(held) and held[-1] + 1 - start >= MIN_KEY_WEIGHT:
-                end = int(held[-1]) + 1
-                strength = float(sounding[start:end, pitch].mean())
-                notes.append((int(start), end, LOWEST + pitch, strength))
-    return sorted(notes)
+            if len(held) and held[-1] + 1 - start >= LEAST_FRAMES and not _overtone(sounding, onsets, start, pitch):
+                notes.append((start, int(held[-1]) + 1, pitch))
+                left[max(0, start - BEFORE) : held[-1] + 1 + GAP] = False
+        notes += [(*found, pitch) for found in _blurred(left, sounding[:, pitch], onsets[:, pitch], least)]
+    return [(a, b, LOWEST + pitch, float(sounding[a:b, pitch].mean())) for a, b, pitch in sorted(notes)]
+
+
+def _overtone(sounding: F32, onsets: F32, start: int, pitch: int) -> bool:
+    """Whether a much surer note begins at the same time, of which this pitch is an overtone."""
+    first = sounding[start : start + GAP + 1].max(axis=0)
+    begun = onsets[max(0, start - TOGETHER) : start + TOGETHER + 1].max(axis=0)
+    lower = [pitch - up for up in OVERTONES if pitch >= up]
+    return any(begun[low] > ONSET and first[pitch] < FAINT * first[low] for low in lower)
+
+
+def _blurred(left: NDArray[np.bool_], sounding: F32, onsets: F32, least: float) -> Iterator[tuple[int, int]]:
+    """First frames and ends of what sounds for long without a clear onset, as one that tremolo or a slur blurs."""
+    places = np.flatnonzero(left)
+    for run in np.split(places, np.flatnonzero(np.diff(places) > GAP) + 1):
+        if len(run) >= LONG and sounding[run].max() >= SOUNDING:
+            first = max(0, int(run[0]) - BEFORE)
+            start = first + int(onsets[first : run[0] + 2 * BEFORE].argmax())
+            if onsets[start] > least - BLUR:
+                yield start, int(run[-1]) + 1

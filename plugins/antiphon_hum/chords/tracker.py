@@ -11,7 +11,7 @@ from antiphon.api import F32, IO, Event, StreamSpec, WorkerError
 from antiphon.api.backends.models import ModelInfo
 from antiphon.api.backends.signal import HIGHEST, LOWEST as LOWEST_SUNG, Decimator
 from antiphon.api.backends.workers import WorkerClient, lead_for
-from antiphon_hum.chords.network import HOP, LOWEST, MODEL, PITCHES
+from antiphon_hum.chords.network import HOP, LEAST_SHARE, LOWEST, MODEL, PITCHES
 from antiphon_hum.chords.stream import AHEAD, ANSWER, LATER
 from antiphon_hum.scale_snap import SCALES, KeyFinder, in_scale
 
@@ -26,6 +26,9 @@ BEHIND = 1
 """Hops that a peak of the onsets is behind the note that is struck, the median of these songs."""
 SENSITIVITY_RANGE = 0.4
 """Change of `ONSET` over the whole range of `sensitivity`."""
+CLEAR, RECENT = 0.73, 24
+"""Of the surest pitch in so many hops; where none is so sure, as in a distorted chord, `SURE` and `SOUNDING` are lower
+in proportion, down to `LEAST_SHARE`."""
 GAP = 5
 """Hops that a pitch may be too weak without ending."""
 LEVELS = 16
@@ -82,6 +85,7 @@ class ChordTracker:
         self._onsets: F32 = np.zeros((WAIT + 2, PITCHES), np.float32)
         self._notes: F32 = np.zeros((WAIT + 1, PITCHES), np.float32)
         self._sure: F32 = np.zeros(PITCHES, np.float32)
+        self._surest: F32 = np.zeros(RECENT, np.float32)
         self._test, self._peaks = np.zeros(PITCHES, np.bool_), np.zeros(PITCHES, np.bool_)
         # of each pitch the number that was sent, -1 for none, the hops that it is weak, and those since it began
         self._numbers, self._weak, self._age = ([value] * PITCHES for value in (-1, 0, 0))
@@ -99,6 +103,7 @@ class ChordTracker:
         self.client.reset()
         self._onsets.fill(0.0)
         self._notes.fill(0.0)
+        self._surest.fill(0.0)
         self._levels[:] = [-90.0] * len(self._levels)
         self._missing = 0
         if self._number >= 0:
@@ -140,8 +145,11 @@ class ChordTracker:
                 io.report("many", 0.0)
             return
         self._missing = 0
-        self._end_weak(answers[0, 0, :PITCHES], io, last)
-        self._find_peaks(answers[0, 0, :PITCHES], answers[0, 0, PITCHES:], io, last)
+        notes = answers[0, 0, :PITCHES]
+        self._surest[self._number % RECENT] = notes.max()
+        share = min(1.0, max(LEAST_SHARE, float(self._surest.max()) / CLEAR))
+        self._end_weak(notes, share * SOUNDING, io, last)
+        self._find_peaks(notes, answers[0, 0, PITCHES:], share * SURE, io, last)
 
     def _end_all(self, io: IO, at: int) -> None:
         for pitch in range(PITCHES):
@@ -153,12 +161,12 @@ class ChordTracker:
             self._keys.add(LOWEST + pitch, self._age[pitch] * self._hop / self._rate)
             self._numbers[pitch] = -1
 
-    def _end_weak(self, notes: F32, io: IO, last: int) -> None:
+    def _end_weak(self, notes: F32, least: float, io: IO, last: int) -> None:
         sounding, highest = 0, -1
         for pitch in range(PITCHES):
             if self._numbers[pitch] >= 0:
                 self._age[pitch] += 1
-                self._weak[pitch] = 0 if notes[pitch] >= SOUNDING else self._weak[pitch] + 1
+                self._weak[pitch] = 0 if notes[pitch] >= least else self._weak[pitch] + 1
                 if self._weak[pitch] > GAP:
                     self._end(pitch, io, last)
                 else:
@@ -166,7 +174,7 @@ class ChordTracker:
         io.report("note", float(highest))
         io.report("many", float(sounding > 1))
 
-    def _find_peaks(self, notes: F32, onsets: F32, io: IO, last: int) -> None:
+    def _find_peaks(self, notes: F32, onsets: F32, sure: float, io: IO, last: int) -> None:
         """Begins the notes whose onset was highest `WAIT` frames before the newest, and whose pitch sounds since."""
         for ring, newest in ((self._notes, notes), (self._onsets, onsets)):
             for row in range(len(ring) - 1):
@@ -178,7 +186,7 @@ class ChordTracker:
         np.logical_and(peaks, np.greater_equal(here, before, out=test), out=peaks)
         np.logical_and(peaks, np.greater(here, after, out=test), out=peaks)
         np.max(self._notes, axis=0, out=self._sure)
-        np.logical_and(peaks, np.greater_equal(self._sure, SURE, out=test), out=peaks)
+        np.logical_and(peaks, np.greater_equal(self._sure, sure, out=test), out=peaks)
         if not peaks.any() or (level := max(self._levels[:LEVELS])) <= float(io.at("threshold", last)):
             return
         low, high = sorted((int(io.at("lowest", last)), int(io.at("highest", last))))

@@ -227,7 +227,7 @@ def _of_chords(play: Play, settings: Mapping[str, Value], hum: Hum) -> Transcrip
     dynamics = float(hum.settings["dynamics"])
     notes = []
     for start, end, number, strength in offline.decode(*model.end(), float(hum.settings["sensitivity"])):
-        begin, close = (min(model.frames, frame * CHORD_HOP) for frame in (start, end))
+        begin, close = (min(model.frames, max(0, frame * CHORD_HOP - offline.LATE)) for frame in (start, end))
         if close > begin and low <= number <= high:
             loud = MIDDLE_VELOCITY + (strength - MIDDLE_VELOCITY) * dynamics
             notes.append(Note(begin, close, number, loud, float(number)))
