@@ -22,7 +22,14 @@ from antiphon.api.backends.files import (
     read_sound,
     write_midi,
 )
-from antiphon.api.backends.rendering import TimedNote, load_plugins, play_through, render_notes, run_job
+from antiphon.api.backends.rendering import (
+    TimedNote,
+    below_full_scale,
+    load_plugins,
+    play_through,
+    render_notes,
+    run_job,
+)
 from antiphon.api.backends.signal import FLAT_NAMES, hann
 from antiphon.api.jobs import FileJob, Written, fade_out
 from antiphon_mosaic.corpus import read
@@ -168,7 +175,6 @@ TRANSFER_AMOUNT = 0.75
 """`amount` of the timbre transfer of the harmonic part."""
 PERCUSSION_GAIN = 0.7
 """Gain of each of the two percussive layers: A's own, equalised, and B's units."""
-MAX_PEAK = 0.98
 PARAM_NAMES = ("reference", "tempo", "genre")
 
 
@@ -207,9 +213,7 @@ def run(job: FileJob) -> tuple[Written, ...]:
     else:
         assert reference is not None
         made = third(sound, reference, rate, job.progress)
-    if float(np.abs(made).max()) > MAX_PEAK:
-        # one loud stroke does not make all of it softer
-        made = play_through("limiter", made, rate, {"ceiling": -2.0})
+    made = below_full_scale(made, rate)
     with AudioWriter(job.target, rate, len(made), finish=job.finish) as writer:
         for block in fade_out([made], rate, job.fade):
             writer.write(block)
