@@ -39,9 +39,7 @@ def test_what_resampling_brings_over_full_scale_is_said(beneath: Callable[[np.nd
     assert (written.rate, written.channels) == (48000, 1)
 
 
-def test_a_loud_stroke_does_not_make_all_of_it_softer(
-    tmp_path: Path, beneath: Callable[[np.ndarray], Written]
-) -> None:
+def test_a_loud_stroke_does_not_make_all_of_it_softer(tmp_path: Path, beneath: Callable[[np.ndarray], Written]) -> None:
     sound = 0.2 * np.sin(2 * np.pi * 441 * np.arange(88200) / 44100)
     sound[44100:44200] *= 10.0
     assert not beneath(sound).over
