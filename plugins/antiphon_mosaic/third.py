@@ -22,7 +22,14 @@ from antiphon.api.backends.files import (
     read_sound,
     write_midi,
 )
-from antiphon.api.backends.rendering import TimedNote, load_plugins, play_through, render_notes, run_job
+from antiphon.api.backends.rendering import (
+    TimedNote,
+    below_full_scale,
+    load_plugins,
+    play_through,
+    render_notes,
+    run_job,
+)
 from antiphon.api.backends.signal import FLAT_NAMES, hann
 from antiphon.api.jobs import FileJob, Written, fade_out
 from antiphon_mosaic.corpus import read
@@ -174,7 +181,6 @@ LEVEL_RANGE, MAX_RAISE = 90.0, 40.0
 """Range in dB below the loudest band, and maximum gain in dB, of the distributions."""
 MAX_SHIFT = 10.0 ** (10.0 / 20.0)
 """Maximum change of the drums' share: what leaks into them in A stays soft, and A's beats are heard."""
-MAX_PEAK = 0.98
 PARAM_NAMES = ("reference", "tempo", "genre")
 
 
@@ -213,9 +219,7 @@ def run(job: FileJob) -> tuple[Written, ...]:
     else:
         assert reference is not None
         made = third(sound, reference, rate, job.progress)
-    if float(np.abs(made).max()) > MAX_PEAK:
-        # one loud stroke does not make all of it softer
-        made = play_through("limiter", made, rate, {"ceiling": -2.0})
+    made = below_full_scale(made, rate)
     with AudioWriter(job.target, rate, len(made), finish=job.finish) as writer:
         for block in fade_out([made], rate, job.fade):
             writer.write(block)

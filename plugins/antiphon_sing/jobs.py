@@ -14,7 +14,14 @@ from numpy.typing import NDArray
 from antiphon.api import F32, F64, FileError, Samples, UsageError
 from antiphon.api.backends.analysis import listening_mono
 from antiphon.api.backends.files import AudioWriter, printable_path, read_sound
-from antiphon.api.backends.rendering import TimedNote, load_plugins, render_parts, run_job, transcribe
+from antiphon.api.backends.rendering import (
+    TimedNote,
+    below_full_scale,
+    load_plugins,
+    render_parts,
+    run_job,
+    transcribe,
+)
 from antiphon.api.backends.signal import syllables
 from antiphon.api.jobs import FileJob, Written, fade_out, is_midi
 from antiphon_sing.score import XML_SUFFIXES, ScorePart, SungNote, divide_part, read_score
@@ -38,7 +45,6 @@ LEVEL_SECONDS = 0.05
 """Window in seconds of the levels: longer than a period of the lowest voice, shorter than a consonant's gap."""
 MOST, LEAST = 8.0, 0.06
 """Gain limits of level following: 18 dB up, 24 down, so that consonants before a beat are not lost."""
-MAX_PEAK = 0.98
 """Maximum output peak."""
 
 
@@ -97,9 +103,7 @@ def follow_level(sound: Samples, source: F32, rate: int) -> Samples:
     gain = mean * np.clip(wanted / np.maximum(mean * own, 1e-9), LEAST, MOST)
     frames = np.arange(len(gain)) * HOP * rate
     followed: Samples = sound * np.interp(np.arange(sound.shape[1]), frames, gain).astype(np.float32)
-    peak = float(np.abs(followed).max(initial=0.0))
-    followed *= np.float32(min(1.0, MAX_PEAK / max(peak, 1e-9)))
-    return followed
+    return below_full_scale(followed, rate)
 
 
 def _levels(sound: F32, rate: int) -> F64:

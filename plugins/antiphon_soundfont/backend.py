@@ -16,12 +16,11 @@ from antiphon.api import Event, Samples
 from antiphon.api.backends.synths import ChannelBends, SynthSettings, parse_controls
 from antiphon_soundfont.fonts import INSTALL_FONT, check, find_soundfont
 from antiphon_soundfont.info import PROGRAMS
-from antiphon_soundfont.library import CHANNELS, SoundfontError, SoundfontSynth
+from antiphon_soundfont.levels import DRUM_KIT, MAX_GAIN, trims
+from antiphon_soundfont.library import CHANNELS, DRUMS, SoundfontError, SoundfontSynth
 
 GAIN = 0.9
 """FluidSynth's gain setting: a piano is some 5 dB softer than the synth's, since a song has many parts."""
-DRUMS = 9
-"""Drum channel, from 0."""
 POLYPHONY = 128
 RESUME_VELOCITY = 0.5
 """Velocity factor of a note resumed after a restart: FluidSynth can only strike it anew."""
@@ -30,6 +29,8 @@ SPARES = 2
 CENTRE, REACH = 8192, 8191
 """Centre and range of a 14-bit pitch bend."""
 VOLUME, RESET = 7, 121
+ATTENUATION = 48
+"""Generator of a channel's attenuation in tenths of dB."""
 FULL, DEFAULT = 127, 100
 """Volume with which a channel begins: of a synth node's instruments, and of General MIDI."""
 MAX_BEND = 72
@@ -51,7 +52,8 @@ class FluidSynth:
             raise SoundfontError(f"there is no General MIDI soundfont: {INSTALL_FONT}, or name a .sf2 of the library")
         check(Path(font))
         self._hop = hop
-        self._spares = _Spares(rate, Path(font))
+        # a font of one's own sounds as it is; levels of a band are set by General MIDI's
+        self._spares = _Spares(rate, Path(font), () if soundfont else trims(Path(font), GAIN))
         self._players = [_Player(self._spares) for _ in range(slots)]
         self._events: list[Sequence[Event]] = [()] * slots
 
@@ -83,10 +85,12 @@ class _Spares:
     """Pool of unused synths: a system reset leaves sound in FluidSynth's reverb and voices.
 
     Replacements are created by its own thread, since a large soundfont takes a quarter of a second to load again.
+    `trims`: gains of the programs and of the drums in dB; none for a font that sounds as it is.
     """
 
-    def __init__(self, rate: int, font: Path) -> None:
+    def __init__(self, rate: int, font: Path, trims: Sequence[float]) -> None:
         self._rate, self._font = rate, font
+        self.trims = trims if any(trims) else ()
         self._fresh: SimpleQueue[SoundfontSynth] = SimpleQueue()
         self._thread = ThreadPoolExecutor(1, "soundfont")
         # the first shows whether the font can be played at all
@@ -102,7 +106,8 @@ class _Spares:
             return self._made()
 
     def _made(self) -> SoundfontSynth:
-        return SoundfontSynth(self._rate, self._font, GAIN)
+        # FluidSynth can only attenuate
+        return SoundfontSynth(self._rate, self._font, GAIN * 10.0 ** (MAX_GAIN / 20.0) if self.trims else GAIN)
 
     def _more(self, old: SoundfontSynth | None = None) -> None:
         if old is not None:
@@ -120,7 +125,7 @@ class _Player:
         self._program = -1
         self._all_drums = False
         self._bends, self._reach = ChannelBends(), [0] * (CHANNELS + 1)
-        self._own = 2.0
+        self._own, self._programs = 2.0, [0] * CHANNELS
         self._held: set[tuple[int, int]] = set()
         self._next: dict[tuple[int, int], float] = {}
         self._tuned: dict[tuple[int, int], float] = {}
@@ -143,8 +148,7 @@ class _Player:
         self._program = int(instrument) if instrument.isdigit() else PROGRAMS.get(instrument, -1)
         for channel in range(CHANNELS):
             self._widen(channel, round(settings.bend) + 1)
-            if channel != DRUMS:
-                synth.call("program_change", channel, max(0, self._program))
+            self._change(channel, max(0, self._program))
             synth.call("cc", channel, VOLUME, FULL if instrument in PROGRAMS or self._all_drums else DEFAULT)
             # a table of pitches for each channel, so that single keys can be tuned
             synth.call("activate_key_tuning", 0, channel, b"", None, 0)
@@ -177,8 +181,9 @@ class _Player:
                 synth.call("cc", channel, note, _seven_bits(event.value))
                 if note == RESET:
                     self._widen(channel, self._reach[channel])
+                    self._trim(channel)
             case "program" if self._program < 0 and not self._all_drums:
-                synth.call("program_change", channel, note)
+                self._change(channel, note)
             case "pitch":
                 if (channel, note) in self._held:
                     self._tune(channel, note, event.value, sounding=True)
@@ -186,6 +191,17 @@ class _Player:
                     self._next[channel, note] = event.value
             case "pressure":
                 synth.call("key_pressure", channel, note, _seven_bits(event.value))
+
+    def _change(self, channel: int, program: int) -> None:
+        """Changes a channel's program; the drums' is that of the font."""
+        if channel != DRUMS:
+            self.synth.call("program_change", channel, program)
+        self._programs[channel] = DRUM_KIT if channel == DRUMS else program
+        self._trim(channel)
+
+    def _trim(self, channel: int) -> None:
+        if trims := self._spares.trims:
+            self.synth.call("set_gen", channel, ATTENUATION, 10.0 * (MAX_GAIN - trims[self._programs[channel]]))
 
     def _widen(self, channel: int, reach: int) -> None:
         """Sets FluidSynth's range of a channel, in whole semitones."""

@@ -6,7 +6,7 @@ The names and arguments are those of FluidSynth 2's C interface, https://www.flu
 from __future__ import annotations
 
 import ctypes
-from ctypes import POINTER, c_char_p, c_double, c_int, c_void_p
+from ctypes import POINTER, c_char_p, c_double, c_float, c_int, c_void_p
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,8 @@ from antiphon_soundfont.fonts import INSTALL_LIBRARY, library_file
 
 GRID = 64
 """FluidSynth's internal block in frames: calls take effect at the next multiple."""
-CHANNELS = 16
+CHANNELS, DRUMS = 16, 9
+"""MIDI channels, and that of the drums, from 0."""
 CHORUS = 0.3
 """Level of the chorus: at FluidSynth's own, 2, a preset that asks for it all is 13 dB louder, its sides opposed."""
 _LOG = ctypes.CFUNCTYPE(None, c_int, c_char_p, c_void_p)
@@ -28,6 +29,8 @@ _CALLS: dict[str, tuple[Any, ...]] = {
     "fluid_settings_setnum": (c_void_p, c_char_p, c_double),
     "fluid_settings_setint": (c_void_p, c_char_p, c_int),
     "fluid_synth_sfload": (c_void_p, c_char_p, c_int),
+    "fluid_synth_all_sounds_off": (c_void_p, c_int),
+    "fluid_synth_set_gen": (c_void_p, c_int, c_int, c_float),
     "fluid_synth_noteon": (c_void_p, c_int, c_int, c_int),
     "fluid_synth_noteoff": (c_void_p, c_int, c_int),
     "fluid_synth_cc": (c_void_p, c_int, c_int, c_int),

@@ -13,7 +13,14 @@ import numpy as np
 from antiphon.api import Samples, UsageError
 from antiphon.api.backends.analysis import LoudnessMeter, analyse_file, analyses
 from antiphon.api.backends.files import AudioWriter, MidiNote, MidiTrack, read_midi, read_sound, write_midi
-from antiphon.api.backends.rendering import Loaded, TimedNote, load_plugins, render_notes, transcribe
+from antiphon.api.backends.rendering import (
+    Loaded,
+    TimedNote,
+    below_full_scale,
+    load_plugins,
+    render_notes,
+    transcribe,
+)
 from antiphon.api.jobs import FileJob, fade_out
 from antiphon_accompany.band.notes import BeatNote
 from antiphon_accompany.files.offline import PartLevel
@@ -104,8 +111,7 @@ def write_band(job: FileJob, notes: list[BeatNote], mixes: Sequence[PartLevel], 
         levels = levels or [(0.0, LEVELS[part] + beneath)]
         _add(mixed, _rendered(own, part, frames, rate, channels, per_beat, loaded), levels)
         job.progress((number + 1) / (len(parts) + 1))
-    # the voice at its own level, the sum below full scale
-    mixed *= min(1.0, 0.98 / max(1e-9, float(np.abs(mixed).max())))
+    mixed = below_full_scale(mixed, rate)
     with AudioWriter(job.target, rate, channels, "PCM_16", job.finish) as writer:
         for block in fade_out((mixed[:, at : at + _BLOCK] for at in range(0, frames, _BLOCK)), rate, job.fade):
             writer.write(block)

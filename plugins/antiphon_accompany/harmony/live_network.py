@@ -242,8 +242,8 @@ class LiveChords:
         while self._behind > 1:
             self._step()
         heard = self._step()
-        # a minor key has the chances of its major
-        keys = np.stack((heard.keys, np.roll(heard.keys, -3))) + np.float32(1e-6)
+        # a minor key has the chances of its major; the tracker is the sooner to know a new key
+        keys = np.sqrt(np.stack((heard.keys, np.roll(heard.keys, -3))) + np.float32(1e-6))
         return mixed_chances(chances, heard.chords, weights * keys, tables=0.0)
 
     def _add(self, melody: Melody, beat: int) -> None:

@@ -23,8 +23,12 @@ MAX_DURATION = 0.35
 """Upper bound of a pitch class in a window, with lookahead: its presence matters more than its length."""
 KEY_CHANGE, KEY_CHANGE_LIVE = 1e-3, 3e-3
 """Probability of a new key at each beat, with a file's lookahead and without."""
-KEY_DECAY = 0.95
-"""Live, the exponent per beat of the key's evidence: older beats weigh less."""
+MEMORY, RECENT, FADE = 512, 4, 0.75
+"""Beats in which an echo is looked for, the last of them that are none yet, and the weight of each earlier beat of a
+comparison."""
+ECHO_CHANGE, SHARPNESS_OF_ECHO, DOUBT, MOVED = 0.2, 40.0, 0.6, 0.2
+"""Probability of a new key at a beat by a certain echo, exponent of a match, the match of no echo, and the weight of a
+transposed echo beside one in the same place; tuned by songs."""
 SHARPNESS, PRIOR, INERTIA = 0.65, 0.2, 0.6
 """Exponents of the discriminants, of the chord's own frequency in them, and of the transitions; tuned by songs."""
 PHASES = (0.7, 0.08, 0.14, 0.08)
@@ -32,6 +36,8 @@ PHASES = (0.7, 0.08, 0.14, 0.08)
 PHASES_AHEAD = (0.4, 0.15, 0.3, 0.15)
 """Prior of the bar's first beat with lookahead, where the melody is more decisive."""
 _PLACES = {1: (0,), 2: (0, 2), 3: (0, 1, 3), 4: (0, 1, 2, 3), 5: (0, 1, 3, 2, 3), 6: (0, 1, 3, 2, 1, 3)}
+_DOWN = (np.arange(12)[None, :] - np.arange(12)[:, None]) % 12
+"""For each interval, where a pitch class or tonic was before it was moved up by it."""
 _ROLL = (np.arange(12)[None, :] + np.arange(12)[:, None]) % 12
 _CHORD = np.array([[24 * k + c // 12 * 12 + (c - k) % 12 for c in range(24)] for k in range(12)])
 """Index of each chord in `[12, 24]`: tonic, chord relative to it."""
@@ -71,6 +77,41 @@ def features_by_tonic(seen: F32) -> F32:
     return rows
 
 
+class KeyEcho:
+    """Where in the past the melody was as it is now, also transposed, and what key that tells: the one of then, moved.
+
+    A tune that goes on in another key is heard as such from its notes, long before those that the old key lacks.
+    """
+
+    def __init__(self) -> None:
+        self._rows = np.zeros((MEMORY, 24), np.float32)
+        self._energies = np.zeros(MEMORY, np.float32)
+        self._keys = np.zeros((MEMORY, 2, 12), np.float32)
+        self._alike = np.zeros((MEMORY, 12), np.float32)  # by place in the past, and interval
+
+    def add_beat(self, durations: F32, onsets: F32) -> tuple[F32, float]:
+        """The key told by the melody up to a complete beat: probabilities `[2, 12]`, and how certain they are."""
+        for kept in (self._rows, self._energies, self._keys):
+            kept[:-1] = kept[1:]
+        self._rows[-1] = np.concatenate((durations, onsets))
+        self._energies[-1] = FADE * self._energies[-2] + (self._rows[-1] ** 2).sum()
+        self._alike *= np.float32(FADE)
+        self._alike += self._rows @ np.concatenate((durations[_ROLL], onsets[_ROLL]), axis=1).T
+        match = 2.0 * self._alike / (self._energies + self._energies[-1] + 1.0)[:, None]
+        best = match[:-RECENT].argmax(axis=0)
+        matches = match[best, np.arange(12)]
+        weights = np.where(matches > 0.0, np.exp(SHARPNESS_OF_ECHO * (matches - 1.0)), 0.0)
+        weights[1:] *= MOVED
+        moved = self._keys[best[:, None, None], np.arange(2)[None, :, None], _DOWN[:, None, :]]
+        doubt = np.exp(SHARPNESS_OF_ECHO * (DOUBT - 1.0))
+        found = (np.tensordot(weights, moved, 1) + doubt / 24.0) / (weights.sum() + doubt)
+        return found.astype(np.float32), float(weights.sum() / (weights.sum() + doubt))
+
+    def keep(self, keys: F32) -> None:
+        """Stores the keys `[2, 12]` of the last beat."""
+        self._keys[-1] = keys
+
+
 class HarmonyTracker:
     """Tracks the harmony of one melody. Call `add_beat` once a beat is past or known, and `decide` before it is played.
 
@@ -86,7 +127,8 @@ class HarmonyTracker:
         *,
         live: bool = False,
     ) -> None:
-        self._live = live
+        self._change = np.float32(KEY_CHANGE_LIVE if live else KEY_CHANGE)
+        self._echoes = live and key is None
         self._tables = tables
         stiff = tables.next**INERTIA
         stiff /= stiff.sum(axis=-1, keepdims=True)
@@ -123,6 +165,7 @@ class HarmonyTracker:
         self._both = self._start.copy()
         self._chord = self._chords.copy()
         self.weights = self._both.sum(axis=3)
+        self._echo = KeyEcho() if self._echoes else None
 
     @property
     def key(self) -> int:
@@ -140,14 +183,18 @@ class HarmonyTracker:
         row = beat % melody.size
         seen = np.concatenate((melody.durations[row][_ROLL], melody.onsets[row][_ROLL]), axis=1)
         score = seen @ self._tables.heard
-        if self._live:
-            self._both **= KEY_DECAY
-        change = KEY_CHANGE_LIVE if self._live else KEY_CHANGE
         self._both = self._both @ self._free[place]
-        self._both += change * (self._both.sum(axis=(1, 2, 3), keepdims=True) * self._spread - self._both)
+        total = self._both.sum(axis=(1, 2, 3), keepdims=True)
+        self._both += self._change * (total * self._spread - self._both)
+        if self._echo is not None:
+            told, certain = self._echo.add_beat(melody.durations[row], melody.onsets[row])
+            moved = told[None, :, :, None] * self._tables.first[None, :, None, :]
+            self._both += np.float32(ECHO_CHANGE * certain) * (total * moved - self._both)
         self._both *= np.exp(score - score.max())
         self._both /= self._both.sum()
         self.weights = self._both.sum(axis=3)
+        if self._echo is not None:
+            self._echo.keep(self.weights.sum(axis=0))
 
     def decide(self, melody: Melody, beat: int, known: int = 0) -> F32:
         """Probabilities of the 24 chords at `beat`, `[24]`.

@@ -40,6 +40,21 @@ def test_a_transposed_tune_has_transposed_chords(plain: bool) -> None:
         assert moved == (key + up) % 12
 
 
+@pytest.mark.parametrize("up", [5, 7])
+def test_live_a_tune_that_goes_on_in_another_key_is_heard_in_it_within_two_bars(up: int) -> None:
+    """The tune's notes up a fourth, or a fifth, are all of the old key: only what it did before tells."""
+    moved = [BeatNote(n.start + 32, n.end + 32, n.pitch + up) for n in TUNE]
+    melody = melody_of([*TUNE, *moved], 64)
+    tracker = HarmonyTracker(tables.installed_tables(), live=True)
+    keys = []
+    for beat in range(64):
+        tracker.add_beat(melody, beat)
+        # a minor key is its relative's
+        keys.append((tracker.key + 3 * (tracker.key // 12)) % 12)
+    assert {keys[n] for n in range(24, 32)} == {0}
+    assert {keys[n] for n in range(40, 60)} == {up}
+
+
 def test_knowing_what_comes_helps() -> None:
     # a chord of the tune in the human's ear: bars on C, C, G, C, ...
     fits = [sum(c in (0, 7) for c in told(0, tables.installed_tables(), known)[0]) for known in (0, 8)]

@@ -1,5 +1,6 @@
 """A band beneath a recording: what of the sound is over full scale is said, as of every file that is written."""
 
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -8,24 +9,43 @@ import pytest
 import soundfile
 
 from antiphon.api import AntiphonError
-from antiphon.api.jobs import FileJob
+from antiphon.api.jobs import FileJob, Written
 from antiphon.files.sound_finish import SoundFinish
 from antiphon_accompany.files import jobs, recording
 from antiphon_accompany.harmony.chordtext import spans_of
 from antiphon_models.learning.user_commands import command
 
 
-def test_what_resampling_brings_over_full_scale_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The sum is below full scale; the edges of a square wave are not once they are resampled."""
-    square = 0.97 * np.sign(np.sin(2 * np.pi * 441 * np.arange(44100) / 44100 + 0.1))
-    soundfile.write(tmp_path / "in.wav", square, 44100, subtype="FLOAT")
-    job = FileJob("accompany", tmp_path / "in.wav", tmp_path / "out.wav", finish=SoundFinish(48000))
+@pytest.fixture
+def beneath(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[np.ndarray], Written]:
+    """Writes a recording as `out.wav` at 48 kHz, over a band that has no notes."""
     summary = SimpleNamespace(notes=[], tempo=100.0, key="C", bars=1, mixes=[], fitted="", seconds=1.0)
     monkeypatch.setattr(jobs, "melody_of_sound", lambda _, folder, __: folder / "melody.mid")
     monkeypatch.setattr(jobs, "accompany_midi", lambda *_: summary)
-    (written,) = jobs.run(job)
+
+    def write(sound: np.ndarray) -> Written:
+        soundfile.write(tmp_path / "in.wav", sound, 44100, subtype="FLOAT")
+        job = FileJob("accompany", tmp_path / "in.wav", tmp_path / "out.wav", finish=SoundFinish(48000))
+        (written,) = jobs.run(job)
+        return written
+
+    return write
+
+
+def test_what_resampling_brings_over_full_scale_is_said(beneath: Callable[[np.ndarray], Written]) -> None:
+    """The sum is below full scale; the edges of a square wave are not once they are resampled."""
+    written = beneath(0.97 * np.sign(np.sin(2 * np.pi * 441 * np.arange(44100) / 44100 + 0.1)))
     assert "samples were over full scale" in written.over
     assert (written.rate, written.channels) == (48000, 1)
+
+
+def test_a_loud_stroke_does_not_make_all_of_it_softer(tmp_path: Path, beneath: Callable[[np.ndarray], Written]) -> None:
+    sound = 0.2 * np.sin(2 * np.pi * 441 * np.arange(88200) / 44100)
+    sound[44100:44200] *= 10.0
+    assert not beneath(sound).over
+    found, rate = soundfile.read(tmp_path / "out.wav")
+    quiet = found[: rate // 2], found[3 * rate // 2 : 2 * rate]
+    assert [20 * np.log10(np.abs(x).max() / 0.2) for x in quiet] == pytest.approx([0.0, 0.0], abs=0.1)
 
 
 @pytest.mark.parametrize(

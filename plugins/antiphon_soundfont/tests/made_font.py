@@ -23,13 +23,13 @@ def named(text: str) -> bytes:
     return text.encode().ljust(20, b"\0")
 
 
-def font(presets: Sequence[tuple[int, int, int]] = ((0, 0, 1), (0, 40, 2), (128, 0, 3))) -> bytes:
-    """presets: bank, program, and which partial of 480 Hz the sample is. In order of bank and program."""
+def font(presets: Sequence[tuple[int, int, int]] = ((0, 0, 1), (0, 40, 2), (128, 0, 3)), level: float = 0.5) -> bytes:
+    """presets: bank, program, and which partial of 480 Hz the sample is, of peak `level`, by bank and program."""
     frames = 40 * PERIOD
     samples, headers = b"", b""
     for _, _, partial in presets:
         start = len(samples) // 2
-        wave = 0.5 * np.sin(2.0 * np.pi * partial * np.arange(frames) / PERIOD)
+        wave = level * np.sin(2.0 * np.pi * partial * np.arange(frames) / PERIOD)
         samples += (32767 * wave).astype("<i2").tobytes() + bytes(2 * 46)
         end = start + frames
         headers += named(f"s{partial}") + struct.pack(
@@ -72,7 +72,7 @@ def font(presets: Sequence[tuple[int, int, int]] = ((0, 0, 1), (0, 40, 2), (128,
     return chunk(b"RIFF", b"sfbk" + parts)
 
 
-def write(folder: Path) -> str:
+def write(folder: Path, level: float = 0.5) -> str:
     path = folder / "made.sf2"
-    path.write_bytes(font())
+    path.write_bytes(font(level=level))
     return str(path)

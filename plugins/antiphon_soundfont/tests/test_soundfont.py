@@ -239,3 +239,20 @@ def test_a_synths_channel_begins_at_full_volume_and_a_general_midi_one_at_100(
         heard.append(out)
     np.testing.assert_array_equal(*heard)
     assert np.abs(heard[0]).max() > 0.0
+
+
+@needs_fluidsynth
+def test_the_machines_soundfont_is_as_loud_as_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Program by program, also after controllers were reset; one that is named sounds as it is."""
+    peaks = []
+    for level in (0.5, 0.1):
+        font = made_font.write(tmp_path, level)
+        monkeypatch.setattr("antiphon_soundfont.backend.find_soundfont", lambda font=font: font)
+        for named in ("", font):
+            backend, out = FluidSynth(RATE, 4800, 1, named), np.zeros((1, 2, 4800), np.float32)
+            backend.open(0, SynthSettings("piano", controls="reverb=0 chorus=0"))
+            backend.play(0, 0, [Event("control", 0, 121, 0.0, 1), on(0, 60)])
+            backend.render(out, np.ones(1, np.bool_))
+            peaks.append(float(np.abs(out).max()))
+    assert peaks[1] / peaks[3] == pytest.approx(5.0, rel=0.1)
+    assert peaks[0] == pytest.approx(peaks[2], rel=0.1)
