@@ -45,7 +45,6 @@ LEVEL_SECONDS = 0.05
 """Window in seconds of the levels: longer than a period of the lowest voice, shorter than a consonant's gap."""
 MOST, LEAST = 8.0, 0.06
 """Gain limits of level following: 18 dB up, 24 down, so that consonants before a beat are not lost."""
-"""Maximum output peak."""
 
 
 def note_pitches(sound: F32, rate: int, start: float, end: float, number: int) -> list[tuple[float, float]]:
