@@ -30,8 +30,8 @@ USERS = [
 ]
 AUTHORS_NAMES = 59
 """Most names on the page for authors of processors."""
-BACKENDS_NAMES = 375
-"""Most names on the page for backends; the last: `read_ordinary`, by which a file is refused in one sentence."""
+BACKENDS_NAMES = 381
+"""Most names on the page for backends; the last: how keys and roots are spelled, what is held, what is limited."""
 WITHOUT_IMPORT = {
     *("ArrayNetwork", "ModelFolder", "SynthBackend"),  # interfaces that a class has by its methods
     "text_response",  # of the hook antiphon_routes

@@ -144,8 +144,8 @@ def test_density_register_and_seed() -> None:
         assert full > 1.5 * len(usual) > 1.7 * sparse
     # under a melody that leaves room for both
     high = [note._replace(pitch=note.pitch + 12) for note in TUNE]
-    low, middle = ([e.number for _, e in play(high, 24, {"register": by}) if e.kind == "on"] for by in (-9, 0))
-    assert sum(low) / len(low) - sum(middle) / len(middle) == pytest.approx(-9, abs=3)
+    low, middle = ([e.number for _, e in play(high, 24, {"register": by}) if e.kind == "on"] for by in (-12, 0))
+    assert sum(low) / len(low) - sum(middle) / len(middle) == pytest.approx(-12, abs=3)
     assert on(seed=1) == usual
     assert on(seed=2) != usual
 

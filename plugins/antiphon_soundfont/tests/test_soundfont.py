@@ -246,7 +246,9 @@ def test_the_machines_soundfont_is_as_loud_as_another(tmp_path: Path, monkeypatc
     """Program by program, also after controllers were reset; one that is named sounds as it is."""
     peaks = []
     for level in (0.5, 0.1):
-        font = made_font.write(tmp_path, level)
+        folder = tmp_path / str(level)  # FluidSynth keeps the samples of a path
+        folder.mkdir()
+        font = made_font.write(folder, level)
         monkeypatch.setattr("antiphon_soundfont.backend.find_soundfont", lambda font=font: font)
         for named in ("", font):
             backend, out = FluidSynth(RATE, 4800, 1, named), np.zeros((1, 2, 4800), np.float32)
