@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from antiphon.api.backends.runtime import composed
-from antiphon.api.backends.signal import key_name
 
 KINDS = ("loop", "one-shot", "song", "excerpt", "voice", "speech", "ambience")
 """Kinds of sounds. An excerpt is music too short for a song, or without a tempo and a key; a voice is solo singing."""
@@ -77,6 +76,8 @@ def findings(duration: float | None, values: Mapping[str, Any]) -> dict[str, Any
         if (confidence or 0.0) < MIN_SHOWN_CONFIDENCE.get(name, 0.0):
             value = None
         elif name == "key" and value:
+            from antiphon.api.backends.signal import key_name  # with numpy, which a list of commands does without
+
             value = key_name(value)
         found |= {name: value, f"{name}_confidence": None if value is None else confidence}
     return found

@@ -14,7 +14,6 @@ from antiphon.api import IO, BlockTime, ParamError, PluginError, Samples, Stream
 from antiphon.api.backends.files import AudioWriter, printable_path
 from antiphon.api.backends.rendering import ParamCells, prepare_processor
 from antiphon.api.backends.runtime import instead
-from antiphon.api.backends.signal import key_name
 from antiphon.api.jobs import FileJob, Written, fade_out
 from antiphon_loops.analysis.reading import FASTEST, SLOWEST
 from antiphon_loops.arrangement.arrange import roles_of
@@ -184,7 +183,7 @@ def run(job: FileJob) -> tuple[Written, ...]:
     used = piece.used()
     bars = "1 bar" if piece.bars == 1 else f"{piece.bars} bars"
     loop_count = "1 loop" if len(used) == 1 else f"{len(used)} loops"
-    found = [f"{bars} at {piece.bpm:g} bpm", *([f"in {key_name(piece.key)}"] if piece.key else [])]
+    found = [f"{bars} at {piece.bpm:g} bpm", *([f"in {piece.key}"] if piece.key else [])]
     found += [] if piece.fit is None else [f"fit {piece.fit:.2f}"]
     written = [Written.sound(writers[0], loop_count, tuple(found), used)]
     mix = printable_path(job.target.name)

@@ -125,7 +125,8 @@ class _Player:
         self._program = -1
         self._all_drums = False
         self._bends, self._reach = ChannelBends(), [0] * (CHANNELS + 1)
-        self._own, self._programs = 2.0, [0] * CHANNELS
+        self._own = 2.0
+        self._programs, self._trimmed = [0] * CHANNELS, [-1] * CHANNELS  # the latter: whose level is set
         self._held: set[tuple[int, int]] = set()
         self._next: dict[tuple[int, int], float] = {}
         self._tuned: dict[tuple[int, int], float] = {}
@@ -149,6 +150,7 @@ class _Player:
         for channel in range(CHANNELS):
             self._widen(channel, round(settings.bend) + 1)
             self._change(channel, max(0, self._program))
+            self._trimmed[channel] = -1
             synth.call("cc", channel, VOLUME, FULL if instrument in PROGRAMS or self._all_drums else DEFAULT)
             # a table of pitches for each channel, so that single keys can be tuned
             synth.call("activate_key_tuning", 0, channel, b"", None, 0)
@@ -197,9 +199,9 @@ class _Player:
         if channel != DRUMS:
             self.synth.call("program_change", channel, program)
         self._programs[channel] = DRUM_KIT if channel == DRUMS else program
-        self._trim(channel)
 
     def _trim(self, channel: int) -> None:
+        self._trimmed[channel] = self._programs[channel]
         if trims := self._spares.trims:
             self.synth.call("set_gen", channel, ATTENUATION, 10.0 * (MAX_GAIN - trims[self._programs[channel]]))
 
@@ -224,6 +226,8 @@ class _Player:
             velocity *= RESUME_VELOCITY
         self._tune(channel, note, self._next.pop((channel, note), 0.0), sounding=False)
         self._held.add((channel, note))
+        if self._trimmed[channel] != self._programs[channel]:  # not at the change, which held notes outlast
+            self._trim(channel)
         self.synth.call("noteon", channel, note, max(1, _seven_bits(velocity)))
 
     def _tune(self, channel: int, note: int, semitones: float, *, sounding: bool) -> None:

@@ -122,6 +122,7 @@ WHOLE: dict[str, tuple[Callable[[], bytes], list[float]]] = {
     "flac before zeros": (lambda: flac() + bytes(5000), [440]),
     "flac joined": (lambda: flac(440) + flac(880), [440, 880]),
     "flac in ogg": (ogg_flac, [440]),
+    "flac in ogg before what looks like a page": (lambda: ogg_flac() + b"OggS\0" + bytes(21) + b"\xff" * 9, [440]),
     "flac in ogg, never closed": (lambda: ogg_flac(0), [440]),
     "wav that counts its header": (lambda: wav(2 * RATE + 44), [440]),
     "wav never closed": (lambda: wav(0), [440]),

@@ -35,6 +35,8 @@ FADE, SHARPNESS, DOUBT, ONSET = 0.85, 25.0, 0.45, 2.0
 """Weight of each earlier beat of a comparison, exponent of a match, the match of no echo, and weight of an onset."""
 ECHO = AHEAD * 24 + 3
 """Features of an echo: durations and onsets of its beats, its best match, its certainty, and a zero."""
+KEY_SHARE = 0.5
+"""Exponent of the network's keys beside the tracker's, which is the sooner to know a new key."""
 MAX_BACKLOG = 8
 """Maximum unprocessed beats of the backlog; earlier ones are dropped."""
 BATCH_BEATS = 2
@@ -242,8 +244,8 @@ class LiveChords:
         while self._behind > 1:
             self._step()
         heard = self._step()
-        # a minor key has the chances of its major; the tracker is the sooner to know a new key
-        keys = np.sqrt(np.stack((heard.keys, np.roll(heard.keys, -3))) + np.float32(1e-6))
+        # a minor key has the chances of its major
+        keys = (np.stack((heard.keys, np.roll(heard.keys, -3))) + np.float32(1e-6)) ** np.float32(KEY_SHARE)
         return mixed_chances(chances, heard.chords, weights * keys, tables=0.0)
 
     def _add(self, melody: Melody, beat: int) -> None:

@@ -196,12 +196,12 @@ def test_recent_takes_only_what_lay_whole_within_the_half_second():
     assert np.allclose(recent.mean, np.mean(np.arange(first, 90)))
 
 
-torch = pytest.importorskip("torch")
 HOPS, LEARNED = 160, 60
 
 
 @pytest.fixture(scope="module")
 def gate():
+    torch = pytest.importorskip("torch")
     from antiphon_models.denoise.training.gate import GateNetwork
 
     weights = load_weights()
@@ -227,6 +227,8 @@ def test_whole_sounds_get_the_gains_that_the_engine_gives_hop_by_hop(gate, learn
     known = np.full((HOPS, BINS), NO_NOISE, np.float32)
     if learned:
         known[LEARNED:] = np.log(noise + 1e-10)
+    import torch
+
     with torch.inference_mode():
         trained = gate(torch.from_numpy(np.log(power))[None], torch.from_numpy(known)[None])[0].numpy()
     assert np.abs(trained - np.stack(played)).max() < 1e-3

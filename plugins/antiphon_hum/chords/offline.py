@@ -123,7 +123,9 @@ def decode(sounding: F32, onsets: F32, sensitivity: float = 0.5) -> list[tuple[i
             if len(held) and held[-1] + 1 - start >= LEAST_FRAMES and not _overtone(sounding, onsets, start, pitch):
                 notes.append((start, int(held[-1]) + 1, pitch))
                 left[max(0, start - BEFORE) : held[-1] + 1 + GAP] = False
-        notes += [(*found, pitch) for found in _blurred(left, sounding[:, pitch], onsets[:, pitch], least)]
+        for start, end in _blurred(left, sounding[:, pitch], onsets[:, pitch], least):
+            if not _overtone(sounding, onsets, start, pitch):
+                notes.append((start, end, pitch))
     return [(a, b, LOWEST + pitch, float(sounding[a:b, pitch].mean())) for a, b, pitch in sorted(notes)]
 
 

@@ -170,13 +170,14 @@ def place_tracks(
 
 def chart(placement: Placement, unplaced: int = 0) -> Chart:
     """Map of placed tracks; `unplaced`: number of others."""
+    spelled: dict[str, str] = {}
     tracks = [
         {
             "id": row.id,
             "path": printable_path(os.fsdecode(row.path)),
             "title": _title(row),
             "artist": _name(row, "artist"),
-            "genre": (_name(row, "genre") or shorten(row.genre, MAX_NAME)).lower(),  # of tags and analyses alike
+            "genre": _genre(row, spelled),
             "x": round(float(x), 4),
             "y": round(float(y), 4),
         }
@@ -196,6 +197,12 @@ def chart(placement: Placement, unplaced: int = 0) -> Chart:
         for name, members, (x, y), _ in _groups(tracks, placement, "genre")
     ]
     return Chart(tracks, listed, genres_of, unplaced)
+
+
+def _genre(row: TrackRow, spelled: dict[str, str]) -> str:
+    """Genre of the tags, or of the analysis; "folk" is Folk where that came first, which `spelled` keeps."""
+    genre = _name(row, "genre") or shorten(row.genre, MAX_NAME)
+    return spelled.setdefault(genre.lower(), genre)
 
 
 def _groups(

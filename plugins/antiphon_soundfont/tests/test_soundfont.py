@@ -258,3 +258,20 @@ def test_the_machines_soundfont_is_as_loud_as_another(tmp_path: Path, monkeypatc
             peaks.append(float(np.abs(out).max()))
     assert peaks[1] / peaks[3] == pytest.approx(5.0, rel=0.1)
     assert peaks[0] == pytest.approx(peaks[2], rel=0.1)
+
+
+@needs_fluidsynth
+def test_a_held_note_keeps_its_level_where_its_channel_changes_the_program(
+    font: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("antiphon_soundfont.backend.find_soundfont", lambda: font)
+    monkeypatch.setattr("antiphon_soundfont.backend.trims", lambda path, gain: [0.0] * 40 + [-12.0] * 89)
+    backend, out = FluidSynth(RATE, 4800, 1, ""), np.zeros((1, 2, 4800), np.float32)
+    backend.open(0, SynthSettings("", controls="reverb=0 chorus=0"))
+    peaks = []
+    for events in ([on(0, 60)], [Event("program", 0, 40, 0.0, 1)], [Event("off", 0, 60, 0.0, 1)], [on(0, 60)]):
+        backend.play(0, 0, events)
+        backend.render(out, np.ones(1, np.bool_))
+        peaks.append(float(np.abs(out).max()))
+    assert peaks[1] == pytest.approx(peaks[0], rel=0.1)
+    assert peaks[3] == pytest.approx(0.25 * peaks[0], rel=0.3)

@@ -48,8 +48,8 @@ _TAKES = {"rolledBy": 1, "euclidOff": 3, "every'": 3}
 """Arguments before the pattern of words that need fewer of them here."""
 _CHORD = re.compile(r"[a-g\d][sf#]?'[a-z]")
 _NUMBER = re.compile(r"-?[\d.]+")
-_QUICK = re.compile(r'"[^"<]*[\s*(]')
-"""A text of several steps a cycle."""
+_TURNS, _QUICK = re.compile(r"<[^<>]*>(?![*!(])"), re.compile(r'"[^"]*[\s*!(]')
+"""One step a cycle, and a text of several."""
 _EUCLID = re.compile(r"\([^)]*\)")
 
 
@@ -170,7 +170,11 @@ def _is_both(operator: str) -> bool:
 
 def _is_quick(term: Term) -> bool:
     """True for what gives times of its own where both sides of an operator do."""
-    return term.kind == "text" and _QUICK.match(str(code_of(term))) is not None
+    return term.kind == "text" and _has_steps(str(code_of(term)))
+
+
+def _has_steps(text: str) -> bool:
+    return _QUICK.search(_TURNS.sub("_", text)) is not None
 
 
 def _numbered(term: Term) -> Term:
@@ -288,7 +292,7 @@ def _call(code: Chain | str) -> str:
 def _valued(operator: str, right: Term) -> str:
     """Change that adds values of another pattern: `# speed 2` and similar."""
     word = "set" if operator == "#" else _VALUES[operator.strip("|")]
-    mixed = word in ("add", "sub") and _is_both(operator) and any(map(_QUICK.search, right.given))
+    mixed = word in ("add", "sub") and _is_both(operator) and any(map(_has_steps, right.given))
     word += ".mix" if mixed else ""
     if operator in ("|<", "<|", "|<|"):
         raise UnknownPartError(f"{operator} keeps the values of its left side, which no word does here")

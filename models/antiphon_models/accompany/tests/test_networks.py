@@ -32,9 +32,10 @@ def test_numpy_plays_what_torch_trains() -> None:
     np.testing.assert_allclose(plays.chances(rows), taught, atol=1e-5)
 
 
-def test_numpy_plays_live_what_torch_trains_on_rows_known_when_a_beat_begins() -> None:
+def test_numpy_plays_live_what_torch_trains_on_rows_known_when_a_beat_begins(monkeypatch: pytest.MonkeyPatch) -> None:
     from antiphon_models.accompany import live_networks, networks
 
+    monkeypatch.setattr(live_network, "KEY_SHARE", 1.0)
     song = next(synthetic.songs(1, 1))
     start = song.meter * -(-song.first // song.meter) - song.first
     notes = [note._replace(start=note.start + start, end=note.end + start) for note in song.melody]

@@ -93,8 +93,7 @@ def test_the_computed_noises_have_their_colours_and_their_seed() -> None:
         np.testing.assert_allclose(steps, fall, atol=0.5)
 
 
-scipy = importlib.util.find_spec("scipy")
-pytestmark = pytest.mark.skipif(scipy is None, reason="needs scipy, of the extra training")
+needs_scipy = pytest.mark.skipif(importlib.util.find_spec("scipy") is None, reason="needs scipy, of the extra training")
 
 
 def fundamental(sound, hertz):
@@ -105,6 +104,7 @@ def fundamental(sound, hertz):
     return near / np.median(power[(lines > hertz / 1.2) & (lines < hertz * 1.2)])
 
 
+@needs_scipy
 @pytest.mark.parametrize("seed", range(8))
 def test_an_instrument_sounds_where_its_notes_are_and_at_their_pitch(seed):
     from antiphon_models.denoise.training.voices import VoiceNote, played
@@ -117,6 +117,7 @@ def test_an_instrument_sounds_where_its_notes_are_and_at_their_pitch(seed):
     assert fundamental(inside, 220.0) > 30
 
 
+@needs_scipy
 def test_every_effect_changes_the_sound_and_not_its_length_and_leaves_silence_silent():
     from antiphon_models.denoise.training.effects import EFFECTS
 

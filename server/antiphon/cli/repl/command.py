@@ -1,15 +1,10 @@
 """`antiphon repl`: messages to the running server, typed line by line."""
 
-from typing import TYPE_CHECKING
-
 import typer
 
 from antiphon.cli import ports
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.settings import HTTP_PORT, OSC_PORT
-
-if TYPE_CHECKING:
-    pass
 
 
 def repl(osc_port: ports.Osc = OSC_PORT, http_port: ports.HttpBesideOsc = HTTP_PORT) -> None:

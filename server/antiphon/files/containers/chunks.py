@@ -267,6 +267,8 @@ def ogg(fd: int, start: int, end: int) -> SoundLayout:
         if not links:
             return SoundLayout("ogg")
         if stop > end:
+            if ended:
+                break  # what follows a recording that was closed is none
             raise Refused(_cut_ogg(stop - at, end - at))
         link, ended = links[-1], bool(head[5] & _ENDS)
         if head[5] & _BEGINS and not link.serial and window.get(body, 5) == _FLAC:
@@ -275,7 +277,7 @@ def ogg(fd: int, start: int, end: int) -> SoundLayout:
             link.flac.append(range(body, stop))
         link.begun |= not head[5] & _BEGINS
         link.end = at = stop
-    if head and _MARK.startswith(head[:4]):
+    if not ended and head and _MARK.startswith(head[:4]):
         raise Refused(_cut_ogg(_HEAD, len(head)))
     remark = "" if ended else "its recording was never closed: no page of it is the last; all that is there is read"
     if len(links) == 1 and not links[0].flac and (links[0].start, links[0].end) == (0, end):

@@ -107,7 +107,10 @@ class MachineWatch:
     def _look_at_workers(self) -> None:
         """Names a worker that has been too late with `LATE_SHARE` of its sound at two looks, one after the other."""
         now, before, last = self._clock(), self._hops, self._late
-        running = [w for w in self._workers() if w.state == "running"]
+        there = self._workers()
+        running = [w for w in there if w.state == "running"]
+        if self.answers and not any(self.answers.startswith(f"{w.name} ") for w in there):
+            self.answers = ""
         self._hops, self._late = {(w.name, w.node): w.misses for w in running}, ""
         least, self._looked = LATE_SHARE * (now - self._looked) * 1e9, now
         for w in running:

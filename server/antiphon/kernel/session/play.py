@@ -252,7 +252,8 @@ def without_bank(word: object) -> str:
 
 
 _HELD = frozenset({
-    "sine", "sawtooth", "square", "triangle", "pulse", "supersaw", "z_sine", "z_sawtooth", "z_square", "z_triangle",
+    "sine", "sin", "sawtooth", "saw", "square", "sqr", "triangle", "tri",
+    "pulse", "supersaw", "z_sine", "z_sawtooth", "z_square", "z_triangle",
     "z_noise", "white", "pink", "brown", "crackle", "supersquare", "superpwm", "superchip", "superhex", "supernoise",
     "superzow", "superhammond", "superreese", "supercomparator", "superstatic", "superhoover", "superfm",
 })  # fmt: skip
