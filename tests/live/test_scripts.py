@@ -501,7 +501,7 @@ def test_words_act_in_a_script_only() -> None:
         ('note("c4").lpf(300).lpa(.1).lpr(.2).ftype("24db").fmenv("exp")',
          [("note", 60, "lpf", 300, "lpattack", 0.1, "lprelease", 0.2, "ftype", "24db")]),
         ('note("c4").s("saw").fm(2).fmatt(.1).fmsus(.3)',
-         [("note", 60, "s", "saw", "fm", 2, "fmattack", 0.1, "fmsustain", 0.3)]),
+         [("note", 60, "s", "saw", "fm", 2, "fmattack", 0.1, "fmsustain", 0.3, "lasts", 4.0)]),
         ('ccv("127").ccn(74).midichan(2)', [(74, 1.0, 2)]),
         ('note("c4", on=0).set(ccn=7, ccv=0.5)', [(7, 0.5, 1), ("note", 60, "on", 0)]),
         ('s("bd").color("red")._punchcard().orbit(3).compressor("-20:20:10:.002:.02").dry(1)', [("s", "bd")]),
