@@ -57,18 +57,19 @@ def melody_of_sound(job: FileJob, folder: Path, own: OwnChords) -> Path:
     Where it has no melody but chords of its own, the notes are their roots. Raises UsageError: nothing transcribes it,
     or no note was found.
     """
+    melody = folder / f"{job.source.stem}.mid"  # what is wrong with it is said of that name
     try:
         # the grid tells the tempo; the notes themselves stay where they were sung
         grid = transcribe(job.source, folder / "grid.mid", {"quantise": "1/8"})
-        return transcribe(job.source, folder / "melody.mid", {"bpm": read_midi(grid).tempo[0][1]})
+        return transcribe(job.source, melody, {"bpm": read_midi(grid).tempo[0][1]})
     except UsageError:
         if not own.text:
             raise
     beat = 60.0 / own.tempo
     spans = [span for span in spans_of(own.text, 4.0, lambda second: second / beat) if span.chord]
     roots = [MidiNote(s.start, s.end - s.start, 60 + s.chord.root, 0.6) for s in spans if s.chord]
-    write_midi(folder / "melody.mid", [MidiTrack("melody", tuple(roots), 0)], own.tempo)
-    return folder / "melody.mid"
+    write_midi(melody, [MidiTrack("melody", tuple(roots), 0)], own.tempo)
+    return melody
 
 
 def chords_of_sound(source: Path) -> OwnChords:
