@@ -1,22 +1,51 @@
 """Antiphon: a live audio server that listens and answers.
 
-`antiphon serve` starts it; `antiphon.api` holds what a plugin imports.
+`antiphon serve` starts it; `antiphon.run` and its neighbours do the same work on sounds of a Python program;
+`antiphon.api` holds what a plugin imports.
 """
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from antiphon.kernel.errors import AntiphonError as AntiphonError
+    from antiphon.operations.given import Note as Note
+    from antiphon.operations.python import run as run
+    from antiphon.operations.result import Result as Result
 
 __version__: str
 
-__all__ = ["__version__"]
+_PLACES = {
+    "AntiphonError": "antiphon.kernel.errors",
+    "Note": "antiphon.operations.given",
+    "Result": "antiphon.operations.result",
+    "run": "antiphon.operations.python",
+}
+"""Module of each name, imported when the name is used: a start of the server needs none of them."""
+__all__ = ["AntiphonError", "Note", "Result", "__version__", "run"]
 
 
-def __getattr__(name: str) -> str:
-    """The version, looked up lazily, since the look-up would delay every start."""
-    if name != "__version__":
+def __getattr__(name: str) -> Any:
+    """A public name, looked up when it is used, since the look-up would delay every start."""
+    if name in _PLACES:
+        from importlib import import_module
+
+        value = getattr(import_module(_PLACES[name]), name)
+    elif name == "__version__":
+        value = _version()
+    else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+def _version() -> str:
     from importlib.metadata import PackageNotFoundError, version
 
     try:
-        number = version("antiphon")
+        return version("antiphon")
     except PackageNotFoundError:
-        number = "0+source"
-    globals()[name] = number
-    return number
+        return "0+source"
