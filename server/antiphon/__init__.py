@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from antiphon.kernel.errors import AntiphonError as AntiphonError
     from antiphon.operations.given import Note as Note
+    from antiphon.operations.listening import Song as Song, analyse as analyse
     from antiphon.operations.python import run as run
     from antiphon.operations.result import Result as Result
 
@@ -18,10 +19,12 @@ _PLACES = {
     "AntiphonError": "antiphon.kernel.errors",
     "Note": "antiphon.operations.given",
     "Result": "antiphon.operations.result",
+    "Song": "antiphon.operations.listening",
+    "analyse": "antiphon.operations.listening",
     "run": "antiphon.operations.python",
 }
 """Module of each name, imported when the name is used: a start of the server needs none of them."""
-__all__ = ["AntiphonError", "Note", "Result", "__version__", "run"]
+__all__ = ["AntiphonError", "Note", "Result", "Song", "__version__", "analyse", "run"]
 
 
 def __getattr__(name: str) -> Any:

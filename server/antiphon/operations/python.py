@@ -107,7 +107,7 @@ def run(
     info = known_type(name, known.catalog)
     options, given = _sorted_options(info, params)
     warnings: list[str] = []
-    with _folder(sound) as folder, _shown(progress, name) as shown, _in_words(folder):
+    with folder_for(sound) as folder, shown_by(progress, name) as shown, _in_words(folder):
         source, flat = _source(name, info, sound, rate, folder)
         plan = _Plan(info, options, source, folder, None if out is None else Path(out))
         written: list[Written] = []
@@ -122,7 +122,7 @@ def _played(
 ) -> tuple[np.ndarray[Any, Any], int]:
     """Sound of a result that holds notes: the processor's own, or the notes by a soundfont."""
     if loaded().catalog[name].on_files.job:
-        with _folder(None) as folder, suppress(UsageError):  # it writes notes alone, of notes at least
+        with folder_for(None) as folder, suppress(UsageError):  # it writes notes alone, of notes at least
             again = run(name, sound, rate, out=folder / "out.wav", **params)
             return again.sound, again.rate
     again = run(_INSTRUMENTS, made.midi())
@@ -176,7 +176,7 @@ def _plain(value: Any) -> Any:
 
 
 @contextmanager
-def _folder(sound: Any) -> Iterator[Path]:
+def folder_for(sound: Any) -> Iterator[Path]:
     """A folder for what passes through files, removed at the end."""
     size = 4 * getattr(sound, "size", 0)
     shared = _SHARED if os.path.isdir(_SHARED) and not is_path(sound) and size <= _MAX_SHARED else None
@@ -188,7 +188,7 @@ def _folder(sound: Any) -> Iterator[Path]:
 
 
 @contextmanager
-def _shown(progress: Callable[[float], None] | bool | None, name: str) -> Iterator[Any]:
+def shown_by(progress: Callable[[float], None] | bool | None, name: str) -> Iterator[Any]:
     """How progress is told: the field `progress` of a `Reporting`."""
     call = progress if callable(progress) else None
     bar = None
