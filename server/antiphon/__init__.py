@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from antiphon.kernel.errors import AntiphonError as AntiphonError
+    from antiphon.operations.chain import Chain as Chain, Stream as Stream
     from antiphon.operations.given import Note as Note
     from antiphon.operations.listening import Song as Song, analyse as analyse
     from antiphon.operations.python import run as run
@@ -19,12 +20,14 @@ _PLACES = {
     "AntiphonError": "antiphon.kernel.errors",
     "Note": "antiphon.operations.given",
     "Result": "antiphon.operations.result",
+    "Chain": "antiphon.operations.chain",
     "Song": "antiphon.operations.listening",
+    "Stream": "antiphon.operations.chain",
     "analyse": "antiphon.operations.listening",
     "run": "antiphon.operations.python",
 }
 """Module of each name, imported when the name is used: a start of the server needs none of them."""
-__all__ = ["AntiphonError", "Note", "Result", "Song", "__version__", "analyse", "run"]
+__all__ = ["AntiphonError", "Chain", "Note", "Result", "Song", "Stream", "__version__", "analyse", "run"]
 
 
 def __getattr__(name: str) -> Any:
