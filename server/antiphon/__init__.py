@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from antiphon.operations.given import Note as Note
     from antiphon.operations.listening import Song as Song, analyse as analyse
     from antiphon.operations.python import run as run
+    from antiphon.operations.remote import Server as Server, connect as connect
     from antiphon.operations.result import Result as Result
 
 __version__: str
@@ -21,13 +22,27 @@ _PLACES = {
     "Note": "antiphon.operations.given",
     "Result": "antiphon.operations.result",
     "Chain": "antiphon.operations.chain",
+    "Server": "antiphon.operations.remote",
     "Song": "antiphon.operations.listening",
     "Stream": "antiphon.operations.chain",
     "analyse": "antiphon.operations.listening",
+    "connect": "antiphon.operations.remote",
     "run": "antiphon.operations.python",
 }
 """Module of each name, imported when the name is used: a start of the server needs none of them."""
-__all__ = ["AntiphonError", "Chain", "Note", "Result", "Song", "Stream", "__version__", "analyse", "run"]
+__all__ = [
+    "AntiphonError",
+    "Chain",
+    "Note",
+    "Result",
+    "Server",
+    "Song",
+    "Stream",
+    "__version__",
+    "analyse",
+    "connect",
+    "run",
+]
 
 
 def __getattr__(name: str) -> Any:
@@ -36,6 +51,10 @@ def __getattr__(name: str) -> Any:
         from importlib import import_module
 
         value = getattr(import_module(_PLACES[name]), name)
+    elif name == "aio":
+        from importlib import import_module
+
+        value = import_module("antiphon.aio")
     elif name == "__version__":
         value = _version()
     else:

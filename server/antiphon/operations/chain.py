@@ -39,7 +39,8 @@ class Node:
     `dir(node)` names them; `node.params` has their ranges and units.
     """
 
-    __slots__ = ("_chain", "_host")
+    _chain: Chain
+    _host: NodeHost
 
     def __init__(self, chain: Chain, host: NodeHost) -> None:
         object.__setattr__(self, "_chain", chain)

@@ -95,7 +95,7 @@ class Song:
         Raises UsageError: pandas is not installed.
         """
         try:
-            import pandas
+            import pandas  # type: ignore[import-untyped]
         except ImportError:
             raise UsageError("a frame needs pandas, which is not installed: pip install pandas") from None
         values = self.values
