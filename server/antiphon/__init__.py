@@ -1,22 +1,76 @@
 """Antiphon: a live audio server that listens and answers.
 
-`antiphon serve` starts it; `antiphon.api` holds what a plugin imports.
+`antiphon serve` starts it; `antiphon.run` and its neighbours do the same work on sounds of a Python program;
+`antiphon.api` holds what a plugin imports.
 """
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from antiphon.kernel.errors import AntiphonError as AntiphonError
+    from antiphon.operations.chain import Chain as Chain, Stream as Stream
+    from antiphon.operations.given import Note as Note
+    from antiphon.operations.listening import Song as Song, analyse as analyse
+    from antiphon.operations.python import run as run
+    from antiphon.operations.remote import Server as Server, connect as connect
+    from antiphon.operations.result import Result as Result
 
 __version__: str
 
-__all__ = ["__version__"]
+_PLACES = {
+    "AntiphonError": "antiphon.kernel.errors",
+    "Note": "antiphon.operations.given",
+    "Result": "antiphon.operations.result",
+    "Chain": "antiphon.operations.chain",
+    "Server": "antiphon.operations.remote",
+    "Song": "antiphon.operations.listening",
+    "Stream": "antiphon.operations.chain",
+    "analyse": "antiphon.operations.listening",
+    "connect": "antiphon.operations.remote",
+    "run": "antiphon.operations.python",
+}
+"""Module of each name, imported when the name is used: a start of the server needs none of them."""
+__all__ = [
+    "AntiphonError",
+    "Chain",
+    "Note",
+    "Result",
+    "Server",
+    "Song",
+    "Stream",
+    "__version__",
+    "analyse",
+    "connect",
+    "run",
+]
 
 
-def __getattr__(name: str) -> str:
-    """The version, looked up lazily, since the look-up would delay every start."""
-    if name != "__version__":
+def __getattr__(name: str) -> Any:
+    """A public name, looked up when it is used, since the look-up would delay every start."""
+    if name in _PLACES:
+        from importlib import import_module
+
+        value = getattr(import_module(_PLACES[name]), name)
+    elif name == "aio":
+        from importlib import import_module
+
+        value = import_module("antiphon.aio")
+    elif name == "__version__":
+        value = _version()
+    else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+def _version() -> str:
     from importlib.metadata import PackageNotFoundError, version
 
     try:
-        number = version("antiphon")
+        return version("antiphon")
     except PackageNotFoundError:
-        number = "0+source"
-    globals()[name] = number
-    return number
+        return "0+source"

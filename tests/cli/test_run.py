@@ -13,7 +13,6 @@ import soundfile
 from tests import audio
 from tests.each import each
 
-from antiphon.cli.files import run as run_module
 from antiphon.kernel.contract.block import StreamSpec
 from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
 from antiphon.kernel.contract.file_use import FileUse
@@ -22,6 +21,7 @@ from antiphon.kernel.contract.ports import AUDIO_IN, AUDIO_OUT
 from antiphon.kernel.contract.processor import IO, Processor
 from antiphon.kernel.runtime import resources
 from antiphon.offline.runner import PlanRunner, TimedTrigger, process_stream
+from antiphon.operations.file_tasks import plan_jobs
 
 Command = Callable[..., Any]
 
@@ -450,8 +450,8 @@ def test_the_performers_own_folder_comes_before_the_one_that_ships(
     monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path))
     use = FileUse("its:job", default_source="loops")
     info = ProcessorInfo("loops", "", "loops", (), (AUDIO_OUT,), (), on_files=use)
-    ours = run_module.plan_jobs(["out.wav"], None, info)[0].source
+    ours = plan_jobs(["out.wav"], None, info, print)[0].source
     assert ours == resources.folder("library") / "loops"
     own = tmp_path / "data" / "library" / "loops"
     own.mkdir(parents=True)
-    assert run_module.plan_jobs(["out.wav"], None, info)[0].source == own
+    assert plan_jobs(["out.wav"], None, info, print)[0].source == own

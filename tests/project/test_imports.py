@@ -294,13 +294,13 @@ BACKENDS = {"antiphon_pyo": {"info"}, "antiphon_supercollider": {"info"}}
     "work",
     [
         pytest.param("preload.warm(ServeSettings(), Path(sys.argv[1]), load_sound)", id="serve without a choice"),
-        pytest.param("play_with('cpu', 'auto', load(check=True))", id="run"),
+        pytest.param("play_with('cpu', 'auto', load(check=True), None, print)", id="run"),
     ],
 )
 def test_a_synth_that_nobody_uses_costs_nothing(work, tmp_path):
     """What starts and checks every plugin, and plays no note, has of a backend no more than what it says of itself."""
     run = (
-        "import json, sys; from pathlib import Path; from antiphon.cli.files.file_tasks import play_with;"
+        "import json, sys; from pathlib import Path; from antiphon.operations.file_tasks import play_with;"
         "from antiphon.files.input_loop import load_sound;"
         "from antiphon.kernel.plugins.loader import load; from antiphon.kernel.runtime.settings import ServeSettings;"
         f"from antiphon.kernel.supervisor import preload; {work};"

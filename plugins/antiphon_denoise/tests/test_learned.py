@@ -11,10 +11,12 @@ import soundfile
 from tests.each import each
 
 from antiphon.api import F32, UsageError
-from antiphon.cli.files import run_file
+from antiphon.cli.files import reports
 from antiphon.kernel.runtime import resources
 from antiphon.kernel.workers import pool
 from antiphon.networks import model_client
+from antiphon.operations import run_file
+from antiphon.operations.reporting import Reporting
 from antiphon_denoise import processor
 from antiphon_denoise.gate import network
 from antiphon_denoise.learned.file_confidence import SteadyNoise
@@ -226,7 +228,7 @@ def test_the_command_looks_ahead_in_a_file_and_causal_does_not(tmp_path, monkeyp
     np.testing.assert_array_equal(live, done("-p", "causal=1"))
     monkeypatch.setattr(run_file, "MAX_LOOK_AHEAD_SECONDS", 1.0)
     said: list[str] = []
-    monkeypatch.setattr(run_file, "complain", said.append)
+    monkeypatch.setattr(reports, "TERMINAL", Reporting(said.append))
     np.testing.assert_array_equal(live, done())
     assert said[0].endswith("in.wav is longer than half an hour: denoise works as live")
     with pytest.raises(UsageError, match="leave --causal out"):

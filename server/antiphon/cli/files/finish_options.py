@@ -2,27 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from antiphon.files.containers.id3 import NAMES
-from antiphon.files.sound_finish import SoundFinish, SoundMarks, SoundTagger
-from antiphon.files.sound_tags import ESTIMATED_TAGS, without_chunks
-from antiphon.kernel.errors import FileError, UsageError
-from antiphon.kernel.runtime.sound_formats import MAX_RATE, MIN_RATE
-from antiphon.kernel.runtime.suggestion import instead
-
 if TYPE_CHECKING:
-    from antiphon.kernel.contract.block import Samples
-
-QUIETEST, LOUDEST = -50.0, -5.0
-"""Range of `--normalise`, LUFS."""
-MAX_TAG_LETTERS = 200
-"""Maximum characters of a tag."""
+    from antiphon.files.sound_finish import SoundFinish
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,86 +27,6 @@ class FinishOptions:
 
 def finish_of(asked: FinishOptions, rate: int = 0) -> SoundFinish:
     """The requested finish; `rate`: Hz of `--rate`, 0 for none. Raises UsageError: a value is not allowed."""
-    if rate and not MIN_RATE <= rate <= MAX_RATE:
-        raise UsageError(f"--rate takes {MIN_RATE} to {MAX_RATE} Hz, not {rate}")
-    loudness = asked.normalise
-    if loudness is not None and not QUIETEST <= loudness <= LOUDEST:
-        raise UsageError(f"--normalise takes {QUIETEST:g} to {LOUDEST:g} LUFS, not {loudness:g}")
-    tags: dict[str, str] = {}
-    wished = []
-    for given in asked.tag or ():
-        name, equals, text = given.partition("=")
-        text = " ".join(text.split())
-        if name not in (*NAMES, *ESTIMATED_TAGS):
-            raise UsageError(f"--tag knows no {name!r}{instead(name, (*NAMES, *ESTIMATED_TAGS))}")
-        if not equals and name in ESTIMATED_TAGS:
-            wished.append(name)
-        elif not text or len(text) > MAX_TAG_LETTERS or (name == "bpm" and not _is_tempo(text)):
-            one = (
-                "a tempo, as --tag bpm=120"
-                if name == "bpm"
-                else f"text, as --tag {name}=… of {MAX_TAG_LETTERS} characters"
-            )
-            raise UsageError(f"--tag {name} takes {one}, not {text[:40]!r}")
-        else:
-            tags[name] = f"{float(text):.2f}" if name == "bpm" else text
-    return SoundFinish(rate, asked.limit, loudness, tags, _tagger(wished) if wished else None)
+    from antiphon.operations.finishing import finish_of as finish
 
-
-def finish_like(finish: SoundFinish, source: Path) -> SoundFinish:
-    """The finish with the tags and the marks of a sound file; as it is for any other file."""
-    from antiphon.files.decode import Decoder
-
-    try:
-        with Decoder(source) as decoder:
-            info = decoder.info
-        marked = finish_marked(finish, source, info.frames, info.rate)
-    except (FileError, OSError):
-        return finish
-    return replace(marked, tags={**dict(info.tags), **finish.tags})
-
-
-def finish_marked(
-    finish: SoundFinish, source: Path, frames: int | None, rate: int, transposed: bool = False
-) -> SoundFinish:
-    """The finish with the marks of a sound file of `frames`; without `smpl` where its pitch becomes another."""
-    from antiphon.files.containers.chunks import read_marks
-
-    if frames is None or (chunks := read_marks(source)) is None:
-        return finish
-    kept = without_chunks(chunks, b"smpl") if transposed else chunks
-    return replace(finish, marks=SoundMarks(kept, frames, rate, kept != chunks))
-
-
-def _is_tempo(text: str) -> bool:
-    try:
-        return 10.0 <= float(text) <= 999.0
-    except ValueError:
-        return False
-
-
-class _MusicTagger:
-    """Estimates tempo and key of a sound, by the analysis `music`."""
-
-    def __init__(self, names: list[str], rate: int, channels: int) -> None:
-        from antiphon.offline.analyses import AnalysisFeed, analyses, named_analyses
-
-        named_analyses(["music"])
-        self._names, self._feed = names, AnalysisFeed("music", analyses()["music"], rate, channels)
-
-    def take(self, block: Samples) -> None:
-        self._feed.take(block)
-
-    def tags(self) -> Mapping[str, str]:
-        values = self._feed.end()[1] or {}
-        tags = {}
-        if "bpm" in self._names and values.get("tempo"):
-            tags["bpm"] = f"{values['tempo']:.2f}"
-        if "key" in self._names and values.get("key"):
-            tonic, _, mode = values["key"].partition(" ")
-            tags["key"] = tonic + "m" * (mode == "minor")
-        return tags
-
-
-def _tagger(names: list[str]) -> Callable[[int, int], SoundTagger]:
-    return lambda rate, channels: _MusicTagger(names, rate, channels)
+    return finish(rate, asked.normalise, asked.tag or (), limit=asked.limit)

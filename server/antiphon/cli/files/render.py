@@ -5,9 +5,9 @@ from pathlib import Path
 
 import typer
 
-from antiphon.cli.files.file_tasks import MAX_SECONDS, check_blocks, failures, gather_tasks, play_with, sound_suffix
 from antiphon.cli.files.finish_options import FinishOptions, finish_of
 from antiphon.cli.files.render_options import RenderOptions
+from antiphon.cli.files.reports import failures
 from antiphon.cli.option_records import by_records
 from antiphon.cli.terminal.errors import complain, endable
 from antiphon.files.midifile import SUFFIXES
@@ -17,6 +17,7 @@ from antiphon.kernel.runtime.paths import make_folder
 from antiphon.kernel.runtime.settings import check_cue
 from antiphon.kernel.runtime.sound_formats import READ_SUFFIXES
 from antiphon.offline.file_job import check_distinct, free
+from antiphon.operations.file_tasks import MAX_SECONDS, check_blocks, gather_tasks, play_with, sound_suffix
 
 
 @by_records
@@ -61,7 +62,7 @@ def _render_patch(asked: RenderOptions, finish: SoundFinish) -> None:
     given += [("--events", asked.events)] if asked.events is not None else []
     what, mend = ("--out", "") if asked.out_dir is None else ("--out-dir", "name another folder with --out-dir")
     check_distinct([*given, *files_of(patch.graph, loaded.catalog)], [(what, out) for _, out in jobs], mend)
-    play_with(asked.device, asked.synth, loaded, patch.graph)
+    play_with(asked.device, asked.synth, loaded, patch.graph, complain)
 
     def write(job: tuple[str | None, str]) -> bool:
         source, out = job
@@ -105,6 +106,12 @@ def _jobs(asked: RenderOptions) -> list[tuple[str | None, str]]:
     if not sources:
         raise UsageError("--out-dir takes the files or folders of --in; name one")
     tasks = gather_tasks(
-        sources, asked.out_dir, "sound or MIDI", (*READ_SUFFIXES, *SUFFIXES), sound_suffix, recursive=asked.recursive
+        sources,
+        asked.out_dir,
+        "sound or MIDI",
+        (*READ_SUFFIXES, *SUFFIXES),
+        sound_suffix,
+        complain,
+        recursive=asked.recursive,
     )
     return [(str(task.source), str(task.target)) for task in tasks]

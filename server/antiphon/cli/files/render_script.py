@@ -10,9 +10,9 @@ from pathlib import Path
 
 import typer
 
-from antiphon.cli.files.file_tasks import MAX_SECONDS, play_with, report
 from antiphon.cli.files.render_options import RenderOptions
 from antiphon.cli.files.rendering import BLOCK, PatchRender, RenderedFile, sound_form, tail_after
+from antiphon.cli.files.reports import report
 from antiphon.cli.terminal.errors import complain, endable
 from antiphon.files.audiowrite import format_of
 from antiphon.files.decode import path_text
@@ -34,6 +34,7 @@ from antiphon.offline.hearing import MAX_ROUNDS, BlockListener, Cue
 from antiphon.offline.output_summary import Written
 from antiphon.offline.rendering import param_finder
 from antiphon.offline.script_run import ScriptProcess, commands, frames_of, without_macros
+from antiphon.operations.file_tasks import MAX_SECONDS, play_with
 
 MAX_BARS = 100_000
 MAX_SENTENCES = 16
@@ -135,7 +136,7 @@ def performed(
         raise ScriptError(f"{path.name} line {header.patch_line}: {error}") from None
     for line, sentence in missing(header.listens, [node.name for node in patch.graph.nodes]):
         complain(f"{path.name} line {line}: {sentence}")
-    play_with(asked.device, asked.synth, loaded, patch.graph)
+    play_with(asked.device, asked.synth, loaded, patch.graph, complain)
     rate, channels, subtype, _, finish = sound_form(source, finish)
     beats = exact(bars, "--bars") * header.bar
     events = script.play(beats, patch.tempo)

@@ -8,9 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 
-from antiphon.cli.files.file_tasks import report
-from antiphon.cli.files.finish_options import finish_marked
 from antiphon.cli.files.render_options import RenderOptions
+from antiphon.cli.files.reports import report
 from antiphon.cli.terminal.errors import complain
 from antiphon.cli.terminal.progress import ProgressBar
 from antiphon.files.audiofile import stream
@@ -39,6 +38,7 @@ from antiphon.offline.note_file import Score, is_midi
 from antiphon.offline.output_summary import Written
 from antiphon.offline.rendering import PlayerRunner, param_finder
 from antiphon.offline.runner import process_stream
+from antiphon.operations.finishing import finish_marked
 
 BLOCK = 256
 LONG_BLOCK = 1024

@@ -5,15 +5,16 @@ from typing import Annotated
 
 import typer
 
-from antiphon.cli.files.file_tasks import play_with, report
 from antiphon.cli.files.finish_options import FinishOptions, finish_of
+from antiphon.cli.files.reports import report
 from antiphon.cli.option_records import by_records
-from antiphon.cli.terminal.errors import endable
+from antiphon.cli.terminal.errors import complain, endable
 from antiphon.cli.terminal.progress import ProgressBar
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.runtime.console import say
 from antiphon.kernel.runtime.shortening import short_repr
 from antiphon.offline.file_job import check_distinct, free
+from antiphon.operations.file_tasks import play_with
 
 MOST_CUES, LONGEST_CUE = 200, 120
 """Cues of the set that are shown, and characters of each part of one."""
@@ -47,7 +48,7 @@ def replay(
         free([("OUT", out)], force=force)
         loaded = load(check=False)
         with log.line(1):
-            play_with(log.header.get("device", "cpu"), log.header.get("synth", "auto"), loaded)
+            play_with(log.header.get("device", "cpu"), log.header.get("synth", "auto"), loaded, None, complain)
         offline = chosen().info.make_support().passes(live=log.spec.block)
         if offline is not None:
             passes = stack.enter_context(offline)

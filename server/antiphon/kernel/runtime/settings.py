@@ -16,6 +16,8 @@ RATES = (44100, 48000, 96000)
 """Frames per second."""
 MIN_BLOCK, MAX_BLOCK = 32, 2048
 """Frames of a block: what sound cards and JACK offer, at the least and at the most."""
+RUN_BLOCK = 1024
+"""Frames of a block of `antiphon run` by default: files have no latency to keep short, and longer ones cost less."""
 
 
 T = TypeVar("T", str, int, float, bool, tuple[str, ...])

@@ -1,62 +1,32 @@
-"""Common parts of the file commands: file tasks, device and synth, reports."""
+"""Common parts of work on files: which files, their results, device and synth."""
 
 from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
-import typer
-
-from antiphon.cli.terminal.errors import complain
 from antiphon.files.midifile import SUFFIXES, WRITABLE_SUFFIXES
-from antiphon.files.sound_finish import PLAIN, SoundFinish
 from antiphon.kernel.contract.file_use import NOTHING
-from antiphon.kernel.errors import AntiphonError, FileError, UsageError
+from antiphon.kernel.errors import FileError, UsageError
 from antiphon.kernel.runtime.paths import path_as_spelled
 from antiphon.kernel.runtime.settings import MAX_BLOCK, MIN_BLOCK
 from antiphon.kernel.runtime.sound_formats import FORMATS, READ_SUFFIXES
-from antiphon.offline.file_job import Fires, takes_notes_alone
+from antiphon.offline.file_job import takes_notes_alone
+from antiphon.operations.run_file import FileTask
 
 if TYPE_CHECKING:
     from antiphon.kernel.contract.catalog import ProcessorInfo
-    from antiphon.kernel.contract.params import Value
     from antiphon.kernel.graph.graph import Graph
     from antiphon.kernel.plugins.loader import Loaded
-    from antiphon.offline.output_summary import Written
 
-RUN_BLOCK = 1024
-"""Default block size of `run` in frames: files have no latency to keep short, and longer blocks cost less."""
 MAX_TAIL, MAX_FADE = 600.0, 10.0
 """Largest values of `--tail` and `--fade`, in seconds."""
 MAX_SECONDS = 6 * 3600.0
 """Longest rendered sound in seconds."""
-OVER_FULL_SCALE_ADVICE = "--limit keeps them below it, --normalise -14 sets the loudness"
-"""Advice about samples beyond full scale."""
-J = TypeVar("J")
-
-
-@dataclass(frozen=True, slots=True)
-class FileTask:
-    """One file in, one file out."""
-
-    source: Path
-    target: Path
-
-
-@dataclass(frozen=True, slots=True)
-class RunSettings:
-    """The options of `antiphon run`."""
-
-    values: dict[str, Value]  # values of parameters, by `-p`
-    fires: Fires  # pairs of trigger parameter and the time in seconds at which it fires
-    block: int = RUN_BLOCK  # frames
-    tail: float | None = None  # seconds after the end of IN; None for the default
-    fade: float | None = None  # seconds at the end of OUT; None for the default
-    finish: SoundFinish = PLAIN  # of OUT
 
 
 def sound_suffix(source: Path) -> str:
@@ -71,11 +41,12 @@ def gather_tasks(
     what: str,
     endings: Sequence[str],
     suffix_of: Callable[[Path], str],
+    complain: Callable[[str], None],
     *,
     recursive: bool = False,
 ) -> list[FileTask]:
     """The files to process. A folder stands for the accepted files directly inside it, or with `recursive` below it,
-    with results in folders of the same names; others are named on standard error.
+    with results in folders of the same names; others are named to `complain`.
 
     Raises UsageError: `out_dir` is no folder, or two sources would have one result. Raises FileError: a folder cannot
     be read or holds no such file, or a pattern that the shell passed on matches none.
@@ -90,7 +61,7 @@ def gather_tasks(
         if glob.has_magic(str(path)) and not path.exists():
             raise FileError(f"there are no files {path_text(path)}")
         if path.is_dir():
-            inputs = _in_folder(path, Path(out_dir), endings, recursive=recursive)
+            inputs = _in_folder(path, Path(out_dir), endings, complain, recursive=recursive)
             if not inputs:
                 raise FileError(f"{path_text(path)} holds no {what} files; their names end in {', '.join(endings)}")
         for source in inputs:
@@ -105,7 +76,9 @@ def gather_tasks(
     return list(jobs.values())
 
 
-def _in_folder(folder: Path, out_dir: Path, endings: Sequence[str], *, recursive: bool) -> list[Path]:
+def _in_folder(
+    folder: Path, out_dir: Path, endings: Sequence[str], complain: Callable[[str], None], *, recursive: bool
+) -> list[Path]:
     """Accepted files of a folder, in order; ignored ones are reported."""
     from antiphon.files.decode import path_text
 
@@ -137,15 +110,7 @@ def _first(paths: Sequence[Path], most: int = 3) -> str:
     return f"{names} and {len(paths) - most} more" if len(paths) > most else names
 
 
-def report(*written: Written) -> None:
-    """A line on standard output for each, after over-full-scale warnings on standard error."""
-    for each in written:
-        if each.over:
-            complain(f"{each.over}; {OVER_FULL_SCALE_ADVICE}")
-        typer.echo(str(each))
-
-
-def play_with(device: str, synth: str, loaded: Loaded, graph: Graph | None = None) -> None:
+def play_with(device: str, synth: str, loaded: Loaded, graph: Graph | None, complain: Callable[[str], None]) -> None:
     """Sets device and synth of this process. Raises `WorkerError` or `UsageError` if one is not available."""
     from antiphon.kernel.synth import backends, info as synths
     from antiphon.kernel.workers import devices, pool
@@ -168,18 +133,6 @@ def check_blocks(block: int | None, tail: float | None, fade: float | None) -> N
             raise UsageError(f"{option} takes 0 to {most:g} seconds, not {seconds:g}")
 
 
-def failures(jobs: Iterable[J], write: Callable[[J], bool]) -> int:
-    """Number of failed jobs; each error is printed, and the next job goes on."""
-    failed = 0
-    for job in jobs:
-        try:
-            failed += not write(job)
-        except AntiphonError as error:
-            complain(str(error))
-            failed += 1
-    return failed
-
-
 def suffix_of(info: ProcessorInfo, source: Path) -> str:
     """The ending of the output file for `source`: the same ending if it can be written."""
     if info.first("audio", "out") is None:
@@ -188,7 +141,12 @@ def suffix_of(info: ProcessorInfo, source: Path) -> str:
 
 
 def plan_jobs(
-    paths: Sequence[str], out_dir: str | None, info: ProcessorInfo, *, recursive: bool = False
+    paths: Sequence[str],
+    out_dir: str | None,
+    info: ProcessorInfo,
+    complain: Callable[[str], None],
+    *,
+    recursive: bool = False,
 ) -> list[FileTask]:
     """The files to process. A folder stands for the files inside it accepted by the plugin (`gather_tasks`).
 
@@ -224,4 +182,5 @@ def plan_jobs(
             )
         return [FileTask(Path(paths[0]), Path(paths[1]))]
     what, endings = ("MIDI", SUFFIXES) if takes_notes_alone(info) else ("sound", READ_SUFFIXES)
-    return gather_tasks(paths, out_dir, what, endings, lambda source: suffix_of(info, source), recursive=recursive)
+    suffix = partial(suffix_of, info)
+    return gather_tasks(paths, out_dir, what, endings, suffix, complain, recursive=recursive)

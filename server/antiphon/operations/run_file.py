@@ -2,33 +2,34 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from zlib import crc32
 
 import numpy as np
 
-from antiphon.cli.files.file_tasks import FileTask, RunSettings
-from antiphon.cli.files.finish_options import finish_marked
-from antiphon.cli.terminal.errors import complain
-from antiphon.cli.terminal.progress import ProgressBar
 from antiphon.files.audiofile import stream
 from antiphon.files.audiowrite import AudioWriter, format_of
 from antiphon.files.decode import path_text
 from antiphon.files.midifile import WRITABLE_SUFFIXES
+from antiphon.files.sound_finish import PLAIN, SoundFinish
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.contract.catalog import ProcessorInfo
 from antiphon.kernel.contract.file_use import FileHearing
+from antiphon.kernel.contract.params import Value
 from antiphon.kernel.errors import FileError, UsageError
 from antiphon.kernel.plugins.loader import Loaded
 from antiphon.kernel.runtime.importing import import_object
+from antiphon.kernel.runtime.settings import RUN_BLOCK
 from antiphon.offline import note_file
 from antiphon.offline.analyses import separated_file
 from antiphon.offline.file_ends import fade_end, tail_of
-from antiphon.offline.file_job import FADE, check_source
+from antiphon.offline.file_job import FADE, Fires, check_source
 from antiphon.offline.note_file import Score, is_midi
 from antiphon.offline.output_summary import Written
 from antiphon.offline.runner import MAX_LOOK_AHEAD_SECONDS, PlanRunner, TimedTrigger, process_stream
+from antiphon.operations.finishing import finish_marked
+from antiphon.operations.reporting import SILENT, Reporting
 
 SEGMENT_SECONDS = 0.1
 """Length of a level segment in seconds."""
@@ -37,6 +38,37 @@ PAUSES, BELOW = 0.1, 6.0
 NOTABLE_DB = 3.0
 """Level change of the whole in dB that calls for advice on keeping more."""
 _QUIET = 1e-10
+
+
+@dataclass(frozen=True, slots=True)
+class FileTask:
+    """One file in, one file out."""
+
+    source: Path
+    target: Path
+
+
+@dataclass(frozen=True, slots=True)
+class RunSettings:
+    """How a plugin is run over a file.
+
+    Attributes:
+        values: Values of parameters.
+        fires: Triggers, each with the time in seconds at which it fires.
+        block: Frames of a block.
+        tail: Seconds after the end of IN; None for the default.
+        fade: Seconds at the end of OUT; None for the default.
+        finish: That of OUT.
+        reporting: Where progress and complaints go.
+    """
+
+    values: dict[str, Value]
+    fires: Fires
+    block: int = RUN_BLOCK
+    tail: float | None = None
+    fade: float | None = None
+    finish: SoundFinish = PLAIN
+    reporting: Reporting = SILENT
 
 
 class PieceLevels:
@@ -139,13 +171,13 @@ def process_file(plugin: str, job: FileTask, settings: RunSettings, loaded: Load
         writer = None
         if not writes:
             writer = stack.enter_context(AudioWriter(job.target, rate, channels, subtype, finish))
-        progress = stack.enter_context(ProgressBar(job.source.name, length, rate))
+        progress = stack.enter_context(settings.reporting.progress(job.source.name, length, rate))
         runner = stack.enter_context(
             closing(PlanRunner(plugin, loaded.catalog, loaded.make, spec, values, fires, score))
         )
         if twice and not hearing.as_it_is:
             runner.heard(hearing.told)
-            _play_passes(runner, job.source, heard, length)
+            _play_passes(runner, job.source, heard, length, settings.reporting)
         tail = tail_of(settings.tail, info.on_files.tail and not writes)
         done, sums = 0, {"in": 0, "out": 0}
         before, after = PieceLevels(rate), PieceLevels(rate)
@@ -170,7 +202,7 @@ def process_file(plugin: str, job: FileTask, settings: RunSettings, loaded: Load
                 "to it in a patch, and render that"
             )
     if writer is None:
-        return _notes_written(job, runner, score, done)
+        return _notes_written(job, runner, score, done, settings.reporting)
     changed = writer.silent or finish.limit or finish.loudness is not None or sums["in"] != sums["out"]
     found = _findings(info, hearing, (before, after) if changed else None)
     return Written.sound(writer, path_text(job.source), found)
@@ -197,7 +229,7 @@ def _hearing(info: ProcessorInfo, heard: Path, settings: RunSettings) -> FileHea
     return made
 
 
-def _play_passes(runner: PlanRunner, source: Path, heard: Path, length: int | None) -> None:
+def _play_passes(runner: PlanRunner, source: Path, heard: Path, length: int | None, reporting: Reporting) -> None:
     """Feeds a processor its analysis passes: the whole file, or its beginning. `length`: frames, if known."""
     known = length if length is not None and length <= MAX_LOOK_AHEAD_SECONDS * runner.spec.rate else None
     for _ in range(MAX_PASSES):
@@ -205,7 +237,7 @@ def _play_passes(runner: PlanRunner, source: Path, heard: Path, length: int | No
             break
         if known is None:
             longer = "is not known to be shorter" if length is None else "is longer"
-            complain(f"{path_text(source)} {longer} than half an hour: {runner.type} works as live")
+            reporting.complain(f"{path_text(source)} {longer} than half an hour: {runner.type} works as live")
             break
         with stream(heard, rate=runner.spec.rate) as (_, whole):
             runner.look_ahead(whole, known)
@@ -219,7 +251,7 @@ def _split_part(stack: ExitStack, info: ProcessorInfo, source: Path, settings: R
     part = str(settings.values.get(info.on_files.stem, "all"))
     if part == "all":
         return source, None
-    with ProgressBar(f"{part} of {source.name}", 1000, 1) as progress:
+    with settings.reporting.progress(f"{part} of {source.name}", 1000, 1) as progress:
         return stack.enter_context(separated_file(source, part, lambda done: progress.update(round(1000 * done))))
 
 
@@ -271,10 +303,14 @@ def _check_played(runner: PlanRunner, source: Path, fires: list[TimedTrigger], f
         )
 
 
-def _notes_written(job: FileTask, runner: PlanRunner, score: Score | None, frames: int) -> Written:
+def _notes_written(
+    job: FileTask, runner: PlanRunner, score: Score | None, frames: int, reporting: Reporting
+) -> Written:
     rate = runner.spec.rate
     like = None if score is None else score.song
     count = note_file.write(job.target, runner.emitted, frames, rate, like)
     if not count:
-        complain(f"{path_text(job.source)}: {runner.type} gives no note for it; {path_text(job.target)} holds none")
+        reporting.complain(
+            f"{path_text(job.source)}: {runner.type} gives no note for it; {path_text(job.target)} holds none"
+        )
     return Written(job.target, path_text(job.source), frames / rate, notes=count)

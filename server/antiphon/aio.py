@@ -1,0 +1,103 @@
+"""The calls of `antiphon` for asyncio: the same names, awaited; the work is done in threads.
+
+clean = await antiphon.aio.run("denoise", sound, 48000)
+async with await antiphon.aio.connect() as s:
+    await s.load("dub")
+    async for beat in s.beats():
+        ...
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from functools import partial
+from typing import Any
+
+from antiphon.operations.listening import Song
+from antiphon.operations.python import run as _run
+from antiphon.operations.remote import Remote, RemoteNode, Server as _Server, connect as _connect
+from antiphon.operations.result import Result
+
+
+async def run(*args: Any, **params: Any) -> Result:
+    """As `antiphon.run`."""
+    return await asyncio.to_thread(_run, *args, **params)
+
+
+async def analyse(*args: Any, **options: Any) -> Song:
+    """As `antiphon.analyse`."""
+    from antiphon.operations.listening import analyse as listen
+
+    return await asyncio.to_thread(listen, *args, **options)
+
+
+async def connect(*args: Any, **options: Any) -> AsyncRemote:
+    """As `antiphon.connect`."""
+    return AsyncRemote(await asyncio.to_thread(partial(_connect, *args, **options)))
+
+
+async def Server(*args: Any, **options: Any) -> AsyncRemote:
+    """As `antiphon.Server`."""
+    return AsyncRemote(await asyncio.to_thread(partial(_Server, *args, **options)))
+
+
+class AsyncNode:
+    """A node of a running server: `await node.get("feedback")`, `await node.set(feedback=0.4, over=2)`."""
+
+    def __init__(self, node: RemoteNode) -> None:
+        self._node = node
+
+    async def get(self, name: str) -> Any:
+        """Value of a parameter."""
+        return await asyncio.to_thread(getattr, self._node, name)
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        return _awaited(getattr(type(self._node), name).__get__(self._node))
+
+
+class AsyncRemote:
+    """A running server: every method of `Remote`, awaited; `get` reads a property, as "tempo" or "nodes"."""
+
+    def __init__(self, remote: Remote) -> None:
+        self._remote = remote
+
+    async def get(self, name: str) -> Any:
+        """Value of a property."""
+        return await asyncio.to_thread(getattr, self._remote, name)
+
+    async def put(self, name: str, value: Any) -> None:
+        """Sets a property, as "tempo"."""
+        await asyncio.to_thread(setattr, self._remote, name, value)
+
+    async def node(self, name: str) -> AsyncNode:
+        """A node by its name."""
+        return AsyncNode(await asyncio.to_thread(self._remote.__getitem__, name))
+
+    async def beats(self) -> AsyncIterator[int]:
+        """Numbers of the beats, each as it begins."""
+        loop, come = asyncio.get_running_loop(), asyncio.Queue[int]()
+        end = await asyncio.to_thread(
+            self._remote.on, "/beat", lambda beat, *rest: loop.call_soon_threadsafe(come.put_nowait, int(beat))
+        )
+        try:
+            while True:
+                yield await come.get()
+        finally:
+            end()
+
+    async def __aenter__(self) -> AsyncRemote:
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await asyncio.to_thread(self._remote.close)
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        return _awaited(getattr(type(self._remote), name).__get__(self._remote))
+
+
+def _awaited(call: Callable[..., Any]) -> Callable[..., Any]:
+    async def awaited(*args: Any, **options: Any) -> Any:
+        return await asyncio.to_thread(partial(call, *args, **options))
+
+    return awaited

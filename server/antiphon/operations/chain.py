@@ -1,0 +1,350 @@
+"""`antiphon.Chain`: processors in a row over a stream, block by block; `antiphon.Stream`: the notes of a stream."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.kernel.contract.block import Samples, StreamSpec
+from antiphon.kernel.contract.catalog import ProcessorInfo
+from antiphon.kernel.contract.params import Param, Value, instead_of
+from antiphon.kernel.contract.processor import BlockTime
+from antiphon.kernel.errors import ParamError, PluginError, UsageError
+from antiphon.kernel.graph.compiler import close_hosts, compile_plan
+from antiphon.kernel.graph.graph import IN, OUT, End, Graph, NodeSpec, Wire, known_type
+from antiphon.kernel.graph.node_host import NodeHost
+from antiphon.kernel.graph.plan import Plan
+from antiphon.kernel.runtime.settings import MAX_BLOCK, MIN_BLOCK
+from antiphon.kernel.runtime.suggestion import instead
+from antiphon.operations.file_tasks import play_with
+from antiphon.operations.given import MAX_CHANNELS, Note, rate_of, samples_of
+from antiphon.operations.python import loaded
+
+Step = str | tuple[str, Mapping[str, Any]]
+"""A processor by name, or with values of its parameters."""
+TEMPO = 120.0
+"""Beats a minute for processors that keep time."""
+_HELD = 256
+"""Frames of a block where the first one is too short to be prepared for."""
+
+
+class Node:
+    """One processor of a chain: its parameters are attributes, smoothed as in a live set.
+
+    `dir(node)` names them; `node.params` has their ranges and units.
+    """
+
+    _chain: Chain
+    _host: NodeHost
+
+    def __init__(self, chain: Chain, host: NodeHost) -> None:
+        object.__setattr__(self, "_chain", chain)
+        object.__setattr__(self, "_host", host)
+
+    @property
+    def params(self) -> dict[str, Param]:
+        """Parameters by name: kind, range, unit, default."""
+        return {param.name: param for param in self._host.info.cells}
+
+    def __getattr__(self, name: str) -> Value:
+        return self._chain._value(self._host, name)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        self._chain._set(self._host, name, value)
+
+    def __dir__(self) -> list[str]:
+        return ["params", *self.params]
+
+    def __repr__(self) -> str:
+        return f"<{self._host.name}: {self._host.info.doc.split('.')[0]}>"
+
+
+class Chain:
+    """Processors in a row over a stream; the samples of `antiphon render` for any lengths of the blocks.
+
+        chain = Chain(("denoise", {"latency": "low"}), "compressor", rate=48000, channels=2)
+        out = chain.process(block)          # float32 in the shape of block
+        chain["compressor"].threshold = -20
+
+    A chain is of one thread at a time. Its first block sets the length that it is quickest at. It is a context manager;
+    `close` lets go of workers. `latency`: frames by which the sound comes out later.
+
+    Args:
+        steps: Names of processors, or pairs of a name and values of its parameters. Of one type the second is called
+            "gain2".
+        rate: Frames a second.
+        channels: 1 to 64.
+
+    Raises:
+        AntiphonError: There is no such processor, a value is not allowed, or it changes no sound.
+    """
+
+    def __init__(self, *steps: Step, rate: float, channels: int = 1) -> None:
+        if not steps:
+            raise UsageError('a chain takes the names of processors: antiphon.Chain("compressor", rate=48000)')
+        if isinstance(channels, bool) or not isinstance(channels, int) or not 1 <= channels <= MAX_CHANNELS:
+            raise UsageError(f"channels takes 1 to {MAX_CHANNELS}, not {channels!r}")
+        known = loaded()
+        self.rate, self.channels = rate_of(rate, 'antiphon.Chain("compressor", rate=48000)'), channels
+        nodes = tuple(_nodes(steps))
+        infos = [known_type(node.type, known.catalog) for node in nodes]
+        self._graph = Graph(nodes, tuple(_wires(nodes, infos, notes=self._gives_notes)))
+        for node in nodes:
+            known.check(node.type)
+        play_with("auto", "auto", known, self._graph, lambda sentence: None)
+        self._time = BlockTime()
+        self._time.tempo = TEMPO
+        self._plan = self._prepared(_HELD)
+        self._fixed = False
+        self._reported: dict[tuple[int, int], float] = {}
+
+    _gives_notes = False
+
+    @property
+    def latency(self) -> int:
+        """Frames by which the sound comes out later than it went in."""
+        return self._plan.latency
+
+    def process(self, block: Any) -> NDArray[np.float32]:
+        """Processes the next block of the stream.
+
+        `block`: floats `[channels, frames]`, or `[frames]` with one channel; of any length, also 1 or 0. Returns
+        float32 of the same shape, an array of its own. Raises UsageError: the shape is another.
+        """
+        x = block if type(block) is np.ndarray and block.dtype == np.float32 else _floats(block)
+        flat = x.ndim == 1
+        if x.ndim not in (1, 2) or (1 if flat else x.shape[0]) != self.channels:
+            raise UsageError(
+                f"this chain takes blocks of {self.channels} channels, [channels, frames], and the block has the shape "
+                f"{x.shape}"
+            )
+        frames = x.shape[-1]
+        if not self._fixed and frames:
+            self._fix(frames)
+        y: NDArray[np.float32] = np.empty(x.shape, np.float32)
+        plan, most = self._plan, self._plan.spec.block
+        if frames == most:
+            plan.input[:] = x
+            np.copyto(y if not flat else y[None], self._run(plan, frames))
+            return y
+        for first in range(0, frames, most):
+            part = x[..., first : first + most]
+            count = part.shape[-1]
+            plan.input[:, :count] = part
+            np.copyto((y if not flat else y[None])[:, first : first + count], self._run(plan, count))
+        return y
+
+    def __call__(self, sound: Any, rate: float | None = None) -> NDArray[np.float32]:
+        """Processes a whole sound from rest: as long as it was, the latency taken out.
+
+        `sound`: `[frames]` or `[channels, frames]`. `rate`: may be given, and has to be the chain's.
+        """
+        if rate is not None and rate != self.rate:
+            raise UsageError(
+                f"this chain runs at {self.rate} Hz, and the sound at {rate:g}; make a chain for that rate"
+            )
+        x = samples_of(sound)
+        if len(x) != self.channels:
+            raise UsageError(f"this chain takes {self.channels} channels, and the sound has {len(x)}")
+        self.reset()
+        y = self.process(np.concatenate([x, np.zeros((len(x), self.latency), np.float32)], axis=1))[:, self.latency :]
+        self.reset()
+        return y[0] if np.ndim(sound) == 1 else y
+
+    def reset(self) -> None:
+        """Forgets the stream: the next block is a first one. Values of parameters stay."""
+        self._plan.clear()
+        self._time.sample, self._time.beat = 0, 0.0
+
+    def close(self) -> None:
+        """Lets go of workers and memory; the chain is of no use any more."""
+        close_hosts(self._plan.hosts.values(), {})
+
+    def __enter__(self) -> Chain:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def __getitem__(self, name: str) -> Node:
+        for host in self._plan.hosts.values():
+            if host.name == name:
+                return Node(self, host)
+        names = [node.name for node in self._graph.nodes]
+        raise UsageError(f"this chain has no {name!r}{instead(name, names)}")
+
+    def __iter__(self) -> Iterator[Node]:
+        return (self[node.name] for node in self._graph.nodes)
+
+    def __len__(self) -> int:
+        return len(self._graph.nodes)
+
+    def __repr__(self) -> str:
+        names = ", ".join(node.name for node in self._graph.nodes)
+        return f"<chain of {names} at {self.rate} Hz, {self.channels} channels, {self.latency} frames late>"
+
+    def _run(self, plan: Plan, frames: int) -> Samples:
+        time = self._time
+        y = plan.run(frames, time)
+        if plan.failures:
+            failure = plan.failures[0]
+            plan.failures.clear()
+            raise PluginError(f"{failure.name} failed: {failure.reason}")
+        time.sample += frames
+        time.beat += frames * time.tempo / (60.0 * self.rate)
+        return y
+
+    def _fix(self, frames: int) -> None:
+        """Prepares for blocks of that length, which machine code plays as a whole."""
+        self._fixed = True
+        if MIN_BLOCK <= frames <= MAX_BLOCK and frames != self._plan.spec.block and not self._time.sample:
+            self.close()
+            self._plan = self._prepared(frames)
+
+    def _prepared(self, block: int) -> Plan:
+        known = loaded()
+        ids = {node.name: number for number, node in enumerate(self._graph.nodes, 1)}
+        return compile_plan(self._graph, known.catalog, known.make, StreamSpec(self.rate, block, self.channels), ids)
+
+    def _value(self, host: NodeHost, name: str) -> Value:
+        cell = host.by_name.get(name)
+        if cell is None:
+            raise AttributeError(f"{host.info.type} has no parameter {name!r}{instead_of(name, host.info.cells)}")
+        for number, place, value in self._plan.reports():
+            self._reported[number, place] = value
+        given = self._graph.node(host.name).values
+        place = host.cells.index(cell)
+        return self._reported.get((host.number, place), given.get(name, cell.param.default))
+
+    def _set(self, host: NodeHost, name: str, value: object) -> None:
+        place = next((n for n, param in enumerate(host.info.cells) if param.name == name), None)
+        if place is None:
+            raise ParamError(f"{host.info.type} has no parameter {name!r}{instead_of(name, host.info.cells)}")
+        param = host.info.cells[place]
+        checked = param.typed(value)
+        if param.restart or param.kind in ("text", "file"):
+            raise ParamError(
+                f"{name} of {host.info.type} is set when a chain is made: "
+                f'antiphon.Chain(("{host.info.type}", {{"{name}": {checked!r}}}), …)'
+            )
+        host.post(place, 0, param.encode(checked), 0.0)
+        if param.kind != "trigger":
+            self._graph = replace(
+                self._graph,
+                nodes=tuple(
+                    replace(node, values={**node.values, name: checked}) if node.name == host.name else node
+                    for node in self._graph.nodes
+                ),
+            )
+
+
+def _floats(block: Any) -> NDArray[Any]:
+    x = np.asarray(block)
+    if x.dtype.kind not in "fiu":
+        raise UsageError(f"a block holds floats, and this one holds {x.dtype} values")
+    if x.dtype.kind in "iu":
+        return samples_of(x) if x.size else x.astype(np.float32)
+    return x
+
+
+def _nodes(steps: tuple[Step, ...]) -> Iterator[NodeSpec]:
+    counts: dict[str, int] = {}
+    known = loaded().catalog
+    for step in steps:
+        if isinstance(step, str):
+            type_, values = step, dict[str, Any]()
+        else:
+            try:
+                type_, values = step[0], dict(step[1])
+            except (TypeError, ValueError, IndexError):
+                raise UsageError(f"a chain takes names, or pairs of a name and values, not {step!r}") from None
+        counts[type_] = counts.get(type_, 0) + 1
+        name = type_ if counts[type_] == 1 else f"{type_}{counts[type_]}"
+        info = known_type(type_, known)
+        cells = {param.name: param for param in info.cells}
+        for param in values:
+            if param not in cells:
+                raise ParamError(f"{type_} has no parameter {param!r}{instead_of(param, cells.values())}")
+        checked = {param: cells[param].typed(value) for param, value in values.items()}
+        yield NodeSpec(name, known.varied(type_, values), checked)
+
+
+def _wires(nodes: tuple[NodeSpec, ...], infos: list[ProcessorInfo], *, notes: bool) -> Iterator[Wire]:
+    last = End(IN, IN)
+    for node, info in zip(nodes, infos, strict=True):
+        into, out = info.first("audio", "in"), info.first("audio", "out")
+        if into is None or (out is None and not notes):
+            raise UsageError(f"{node.type} changes no sound, which a chain is made for")
+        yield Wire(last, End(node.name, into.name))
+        if out is not None:
+            last = End(node.name, out.name)
+    if last.node != IN:
+        yield Wire(last, End(OUT, OUT))
+
+
+class Stream(Chain):
+    """The notes of a stream of sound, as they come: `hum`, or another processor that gives notes.
+
+        stream = Stream("hum", rate=48000)
+        for note in stream.process(block): …
+
+    `sounding`: notes that have begun and not ended, whose `end` is infinite.
+    """
+
+    _gives_notes = True
+
+    def __init__(self, name: str, rate: float, channels: int = 1, **params: Any) -> None:
+        super().__init__((name, params), rate=rate, channels=channels)
+        if self._info.first("events", "out") is None:
+            raise UsageError(f"{name} gives no notes; antiphon.Chain takes what changes sound")
+        self.sounding: list[Note] = []
+        self._ended: list[Note] = []
+
+    @property
+    def _info(self) -> ProcessorInfo:
+        return next(iter(self._plan.hosts.values())).info
+
+    def process(self, block: Any) -> list[Note]:  # type: ignore[override]
+        """Takes the next block, and returns the notes that ended in it, with times in seconds of the stream."""
+        super().process(block)
+        ended, self._ended = self._ended, []
+        return ended
+
+    def __call__(self, sound: Any, rate: float | None = None) -> list[Note]:  # type: ignore[override]
+        """Notes of a whole sound, from rest; one that sounds at its end ends there."""
+        x = samples_of(sound)
+        self.reset()
+        silence = np.zeros((len(x), self.latency + self.rate), np.float32)
+        notes = self.process(np.concatenate([x, silence], axis=1))
+        end = x.shape[1] / self.rate
+        notes += [replace(note, end=max(end, note.start)) for note in self.sounding]
+        self.reset()
+        return sorted(notes)
+
+    def reset(self) -> None:
+        """Forgets the stream."""
+        super().reset()
+        self.sounding.clear()
+        self._ended.clear()
+
+    def _run(self, plan: Plan, frames: int) -> Samples:
+        first = self._time.sample
+        y = super()._run(plan, frames)
+        for _, events in plan.emitted(1):
+            for event in events:
+                at = max(0, first + event.offset - self.latency) / self.rate
+                if event.kind in ("on", "off"):
+                    self._take(int(event.number), float(event.value), int(event.channel), at, on=event.kind == "on")
+        return y
+
+    def _take(self, pitch: int, velocity: float, channel: int, at: float, *, on: bool) -> None:
+        for note in [note for note in self.sounding if (note.pitch, note.channel) == (pitch, channel)]:
+            self.sounding.remove(note)
+            self._ended.append(replace(note, end=at))
+        if on and velocity > 0.0:
+            self.sounding.append(Note(at, math.inf, pitch, velocity, channel))

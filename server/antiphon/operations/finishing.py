@@ -1,0 +1,108 @@
+"""Finish of a written sound: loudness, limit, tags, and what it keeps of its source."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from antiphon.files.containers.chunks import read_marks
+from antiphon.files.containers.id3 import NAMES
+from antiphon.files.decode import Decoder
+from antiphon.files.sound_finish import SoundFinish, SoundMarks, SoundTagger
+from antiphon.files.sound_tags import ESTIMATED_TAGS, without_chunks
+from antiphon.kernel.contract.block import Samples
+from antiphon.kernel.errors import FileError, UsageError
+from antiphon.kernel.runtime.sound_formats import MAX_RATE, MIN_RATE
+from antiphon.kernel.runtime.suggestion import instead
+
+QUIETEST, LOUDEST = -50.0, -5.0
+"""Range of `--normalise`, LUFS."""
+MAX_TAG_LETTERS = 200
+"""Maximum characters of a tag."""
+
+
+def finish_of(
+    rate: int = 0, loudness: float | None = None, tag: Sequence[str] = (), *, limit: bool = False
+) -> SoundFinish:
+    """A finish as it is asked for.
+
+    `rate`: Hz, 0 for that of the source. `loudness`: LUFS. `tag`: each NAME=TEXT, or the name of an estimated one.
+    Raises UsageError: a value is not allowed.
+    """
+    if rate and not MIN_RATE <= rate <= MAX_RATE:
+        raise UsageError(f"--rate takes {MIN_RATE} to {MAX_RATE} Hz, not {rate}")
+    if loudness is not None and not QUIETEST <= loudness <= LOUDEST:
+        raise UsageError(f"--normalise takes {QUIETEST:g} to {LOUDEST:g} LUFS, not {loudness:g}")
+    tags: dict[str, str] = {}
+    wished = []
+    for given in tag:
+        name, equals, text = given.partition("=")
+        text = " ".join(text.split())
+        if name not in (*NAMES, *ESTIMATED_TAGS):
+            raise UsageError(f"--tag knows no {name!r}{instead(name, (*NAMES, *ESTIMATED_TAGS))}")
+        if not equals and name in ESTIMATED_TAGS:
+            wished.append(name)
+        elif not text or len(text) > MAX_TAG_LETTERS or (name == "bpm" and not _is_tempo(text)):
+            one = (
+                "a tempo, as --tag bpm=120"
+                if name == "bpm"
+                else f"text, as --tag {name}=… of {MAX_TAG_LETTERS} characters"
+            )
+            raise UsageError(f"--tag {name} takes {one}, not {text[:40]!r}")
+        else:
+            tags[name] = f"{float(text):.2f}" if name == "bpm" else text
+    return SoundFinish(rate, limit, loudness, tags, _tagger(wished) if wished else None)
+
+
+def _is_tempo(text: str) -> bool:
+    try:
+        return 10.0 <= float(text) <= 999.0
+    except ValueError:
+        return False
+
+
+class _MusicTagger:
+    """Estimates tempo and key of a sound, by the analysis `music`."""
+
+    def __init__(self, names: list[str], rate: int, channels: int) -> None:
+        from antiphon.offline.analyses import AnalysisFeed, analyses, named_analyses
+
+        named_analyses(["music"])
+        self._names, self._feed = names, AnalysisFeed("music", analyses()["music"], rate, channels)
+
+    def take(self, block: Samples) -> None:
+        self._feed.take(block)
+
+    def tags(self) -> Mapping[str, str]:
+        values = self._feed.end()[1] or {}
+        tags = {}
+        if "bpm" in self._names and values.get("tempo"):
+            tags["bpm"] = f"{values['tempo']:.2f}"
+        if "key" in self._names and values.get("key"):
+            tonic, _, mode = values["key"].partition(" ")
+            tags["key"] = tonic + "m" * (mode == "minor")
+        return tags
+
+
+def _tagger(names: list[str]) -> Callable[[int, int], SoundTagger]:
+    return lambda rate, channels: _MusicTagger(names, rate, channels)
+
+
+def finish_like(finish: SoundFinish, source: Path) -> SoundFinish:
+    """The finish with the tags and the marks of a sound file; as it is for any other file."""
+    try:
+        with Decoder(source) as decoder:
+            info = decoder.info
+        marked = finish_marked(finish, source, info.frames, info.rate)
+    except (FileError, OSError):
+        return finish
+    return replace(marked, tags={**dict(info.tags), **finish.tags})
+
+
+def finish_marked(
+    finish: SoundFinish, source: Path, frames: int | None, rate: int, transposed: bool = False
+) -> SoundFinish:
+    """The finish with the marks of a sound file of `frames`; without `smpl` where its pitch becomes another."""
+    if frames is None or (chunks := read_marks(source)) is None:
+        return finish
+    kept = without_chunks(chunks, b"smpl") if transposed else chunks
+    return replace(finish, marks=SoundMarks(kept, frames, rate, kept != chunks))

@@ -1,0 +1,179 @@
+"""Sound and notes as a Python program gives them: arrays, paths, MIDI objects; as files that the work reads."""
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from antiphon.files.audiowrite import AudioWriter
+from antiphon.files.decode import MAX_SAMPLE
+from antiphon.files.midi_song import MidiNote, MidiTrack
+from antiphon.kernel.contract.block import Samples
+from antiphon.kernel.errors import UsageError
+from antiphon.kernel.runtime.shortening import short_repr
+from antiphon.kernel.runtime.sound_formats import MAX_RATE, MIN_RATE
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+MAX_CHANNELS = 64
+"""Most channels of a sound."""
+MAX_NOTES = 700_000
+"""Most notes that are taken at once."""
+_BEATS_A_SECOND = 2.0
+"""Of the tempo in which notes in seconds are written: 120 bpm, which MIDI files have without a tempo."""
+_TICKS = 24000
+"""Ticks of a beat in which they are written: 48,000 a second."""
+GivenSound: TypeAlias = "ArrayLike | str | os.PathLike[str]"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Note:
+    """A note in seconds from the beginning.
+
+    Attributes:
+        start, end: Seconds; `end` after `start`.
+        pitch: MIDI number, 0 to 127.
+        velocity: Above 0, at most 1.
+        channel: 1 to 16.
+    """
+
+    start: float
+    end: float
+    pitch: int
+    velocity: float = 0.8
+    channel: int = 1
+
+
+def is_path(given: object) -> bool:
+    """Whether what was given names a file or a folder."""
+    return isinstance(given, str | os.PathLike)
+
+
+def samples_of(given: Any) -> Samples:
+    """A sound as float32 `[channels, frames]`, a copy of its own.
+
+    `given`: `[frames]` or `[channels, frames]`; floats with 1 as full scale, or whole numbers, which are scaled by
+    their type. Raises UsageError: it is no sound; the sentence says which axis was taken for channels.
+    """
+    try:
+        array = np.asarray(given)
+    except (ValueError, TypeError):
+        raise UsageError(f"a sound is an array [frames] or [channels, frames], not {short_repr(given)}") from None
+    if array.dtype.kind not in "fiu":
+        kind = "complex numbers" if array.dtype.kind == "c" else f"{array.dtype} values"
+        raise UsageError(f"a sound holds real numbers, and this array holds {kind}")
+    if array.ndim not in (1, 2):
+        raise UsageError(
+            f"a sound is an array [frames] or [channels, frames], and this one has the shape {array.shape}"
+        )
+    if not array.size:
+        raise UsageError(f"the sound holds no frames: its shape is {array.shape}")
+    if array.ndim == 2 and array.shape[0] > MAX_CHANNELS:
+        advice = "; give it transposed, sound.T" if array.shape[1] <= MAX_CHANNELS else ""
+        raise UsageError(
+            f"the first axis of a sound is its channels, and this one has the shape {array.shape}: "
+            f"{array.shape[0]} channels, where {MAX_CHANNELS} is the most{advice}"
+        )
+    if array.dtype.kind in "iu":
+        array = _scaled(array)
+    sound = np.array(array, np.float32, order="C", ndmin=2)
+    wrong = ~(np.abs(sound) <= MAX_SAMPLE)
+    if wrong.any():
+        channel, frame = np.argwhere(wrong)[0]
+        value = sound[channel, frame]
+        what = (
+            f"{value:.3g}, and {MAX_SAMPLE:.3g} is the most" if np.isfinite(value) else "not a number (NaN or infinite)"
+        )
+        raise UsageError(f"sample {frame} of channel {channel + 1} is {what}; mend the array, as by numpy.nan_to_num")
+    return sound
+
+
+def _scaled(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Whole numbers as floats with 1 as full scale, by their type; unsigned ones are centred."""
+    bounds = np.iinfo(array.dtype)
+    half = (int(bounds.max) - int(bounds.min) + 1) / 2
+    return (array.astype(np.float64) - (half if bounds.min == 0 else 0.0)) / half
+
+
+def rate_of(rate: object, needed_by: str) -> int:
+    """A sample rate in whole Hz. Raises UsageError: there is none, or it is not allowed."""
+    if rate is None:
+        raise UsageError(f"a sound as an array needs its rate in Hz as the next argument: {needed_by}")
+    number = isinstance(rate, int | float | np.integer | np.floating) and not isinstance(rate, bool)
+    if not number or float(rate) != round(float(rate)) or not MIN_RATE <= float(rate) <= MAX_RATE:  # type: ignore[arg-type]
+        raise UsageError(f"a rate is a whole number of Hz, {MIN_RATE} to {MAX_RATE}, not {short_repr(rate)}")
+    return int(rate)  # type: ignore[call-overload, no-any-return]
+
+
+def write_sound(path: Path, sound: Samples, rate: int) -> Path:
+    """Writes float32 `[channels, frames]` as a file that has exactly these samples."""
+    with AudioWriter(path, rate, len(sound), "FLOAT") as writer:
+        writer.write(sound)
+    return path
+
+
+def is_notes(given: object) -> bool:
+    """Whether what was given is notes: `Note`s, or an object of mido or pretty_midi."""
+    if hasattr(given, "instruments") or hasattr(given, "ticks_per_beat"):
+        return True
+    if isinstance(given, str | bytes) or not isinstance(given, Sequence):
+        return False
+    return bool(given) and all(isinstance(note, Note) or hasattr(note, "pitch") for note in given)
+
+
+def write_notes(path: Path, given: Any) -> Path:
+    """Writes notes as a MIDI file: `Note`s, a `mido.MidiFile`, or a `pretty_midi.PrettyMIDI`.
+
+    Raises UsageError: they are no notes.
+    """
+    if hasattr(given, "ticks_per_beat") and hasattr(given, "save"):
+        given.save(path)
+        return path
+    if hasattr(given, "instruments") and hasattr(given, "write"):
+        given.write(os.fspath(path))
+        return path
+    from antiphon.files import midifile
+
+    midifile.write(path, _tracks(given), 60.0 * _BEATS_A_SECOND, _TICKS)
+    return path
+
+
+def _tracks(given: Iterable[Any]) -> list[MidiTrack]:
+    notes = list(given)
+    if len(notes) > MAX_NOTES:
+        raise UsageError(f"{len(notes)} notes are more than the {MAX_NOTES} that are taken at once; give fewer")
+    if not notes:
+        raise UsageError("there are no notes in the sequence that was given")
+    channels: dict[int, list[MidiNote]] = {}
+    for place, note in enumerate(notes):
+        taken = _midi_note(note, place)
+        channels.setdefault(taken.channel, []).append(taken)
+    return [MidiTrack("", tuple(sorted(each, key=lambda note: note.start))) for _, each in sorted(channels.items())]
+
+
+def _midi_note(note: Any, place: int) -> MidiNote:
+    try:
+        start, end = float(note.start), float(note.end)
+        pitch, velocity = int(note.pitch), float(note.velocity)
+        channel = int(getattr(note, "channel", 1))
+    except (AttributeError, TypeError, ValueError):
+        raise UsageError(
+            f"note {place} is {short_repr(note)}; a note has start and end in seconds, pitch 0 to 127, velocity 0 to 1 "
+            "and channel 1 to 16, as antiphon.Note"
+        ) from None
+    if velocity > 1.0:  # as MIDI and pretty_midi count it
+        velocity /= 127.0
+    if not (np.isfinite([start, end]).all() and 0.0 <= start < end):
+        raise UsageError(
+            f"note {place} sounds from {start:g} to {end:g} s; a note begins at 0 or later and ends after that"
+        )
+    if not (0 <= pitch <= 127 and 0.0 < velocity <= 1.0 and 1 <= channel <= 16):
+        raise UsageError(
+            f"note {place} has pitch {pitch}, velocity {velocity:g}, channel {channel}; allowed are 0 to 127, above 0 "
+            "to 1 (or 1 to 127), and 1 to 16"
+        )
+    return MidiNote(start * _BEATS_A_SECOND, (end - start) * _BEATS_A_SECOND, pitch, velocity, channel)

@@ -1,0 +1,183 @@
+"""Connections to a running server by OSC over TCP, where nothing is lost: questions, and what subscribers are told."""
+
+import itertools
+import queue
+import socket
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+
+from antiphon.kernel.errors import EngineError, RequestError
+from antiphon.kernel.wire.frames import Framer
+from antiphon.kernel.wire.osc import Arg, Message, decode, encode, encode_bundle, messages_of
+
+TIMEOUT = 10.0
+"""Seconds without any answer after which a server is given up."""
+MAX_WAITING = 4096
+"""Most messages to subscribers that wait for a program that is slow to take them; newer ones are dropped."""
+NOW = 1
+"""Time tag of a bundle that is due at once."""
+Question = tuple[str, Sequence[Arg]]
+"""Address and arguments of a message."""
+_PIECE = 65536
+
+
+class Connection:
+    """One TCP connection: packets out, messages in."""
+
+    def __init__(self, host: str, port: int, timeout: float) -> None:
+        """Connects. Raises EngineError: nothing answers there."""
+        self._framer = Framer()
+        self._come: deque[Message] = deque()
+        try:
+            self.socket = socket.create_connection((host, port), timeout)
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise EngineError(
+                f"{host}:{port} cannot be reached ({reason}); start `antiphon serve`, or name its port"
+            ) from None
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def send(self, *packets: bytes) -> None:
+        """Sends packets. Raises OSError: the connection has ended."""
+        self.socket.sendall(b"".join(map(self._framer.wrap, packets)))
+
+    def messages(self) -> Iterator[Message]:
+        """Messages as they come. Raises ConnectionError: the connection has ended. Raises TimeoutError: none comes."""
+        while True:
+            while self._come:
+                yield self._come.popleft()
+            data = self.socket.recv(_PIECE)
+            if not data:
+                raise ConnectionResetError
+            for packet in self._framer.feed(data):
+                if isinstance(packet, bytes):
+                    self._come.extend(messages_of(decode(packet)))
+
+    def close(self) -> None:
+        """Ends the connection, also for a thread that waits for a message."""
+        with suppress(OSError):
+            self.socket.shutdown(socket.SHUT_RDWR)
+        self.socket.close()
+
+
+class Link:
+    """A connection for questions. Those of several threads are answered one after the other."""
+
+    def __init__(self, host: str, port: int, timeout: float = TIMEOUT) -> None:
+        self.host, self.port, self.timeout = host, port, timeout
+        self._numbers = itertools.count(1)
+        self._asking = threading.Lock()
+        self._connection: Connection | None = Connection(host, port, timeout)
+
+    def ask(self, *questions: Question) -> list[Message]:
+        """Sends messages, as one bundle where they are several, and waits until they have taken effect.
+
+        Returns the answers. A connection that the server has ended is opened again, and the question is put once more
+        where nothing of it can have been handled. Raises RequestError: the server refuses; with its reason. Raises
+        EngineError: it does not answer.
+        """
+        packets = [encode(address, *args) for address, args in questions]
+        packet = packets[0] if len(packets) == 1 else encode_bundle(NOW, packets)
+        with self._asking:
+            if self._connection is None:
+                raise EngineError("this connection is closed; antiphon.connect opens another")
+            try:
+                return self._exchange(self._connection, packet)
+            except TimeoutError:
+                raise EngineError(
+                    f"the server at {self.host}:{self.port} did not answer within {self.timeout:g} s"
+                ) from None
+            except OSError:
+                self._connection = Connection(self.host, self.port, self.timeout)
+            try:
+                return self._exchange(self._connection, packet)
+            except OSError:
+                raise EngineError(f"the server at {self.host}:{self.port} has ended the connection") from None
+
+    def close(self) -> None:
+        """Ends the connection. It may be called twice."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def _exchange(self, connection: Connection, packet: bytes) -> list[Message]:
+        number = next(self._numbers)
+        connection.send(packet, encode("/sync", number))
+        answers: list[Message] = []
+        for message in connection.messages():
+            if message.address == b"/synced":
+                if message.args == (number,):
+                    break
+            else:
+                answers.append(message)
+        for answer in answers:
+            if answer.address == b"/fail":
+                raise RequestError(": ".join(str(word) for word in answer.args))
+        return answers
+
+
+class Subscription:
+    """A connection for what subscribers are told; functions are called in a thread of its own.
+
+    `dropped`: messages that came while `MAX_WAITING` others waited.
+    """
+
+    def __init__(self, host: str, port: int, timeout: float = TIMEOUT) -> None:
+        self._address = host, port, timeout
+        self.dropped = 0
+        self._calls: dict[str, tuple[Callable[..., object], ...]] = {}
+        self._waiting: queue.Queue[Message | None] = queue.Queue(MAX_WAITING)
+        self._connection = self._connected()
+        self._closed = False
+        for task in (self._receive, self._call):
+            threading.Thread(target=task, name="antiphon-subscription", daemon=True).start()
+
+    def on(self, address: str, call: Callable[..., object]) -> Callable[[], None]:
+        """Has a function called with the arguments of every message of that address; returns what ends that."""
+        self._calls[address] = (*self._calls.get(address, ()), call)
+
+        def end() -> None:
+            self._calls[address] = tuple(other for other in self._calls.get(address, ()) if other is not call)
+
+        return end
+
+    def close(self) -> None:
+        """Ends the subscription."""
+        self._closed = True
+        self._connection.close()
+        with suppress(queue.Full):
+            self._waiting.put_nowait(None)
+
+    def _connected(self) -> Connection:
+        connection = Connection(*self._address)
+        connection.socket.settimeout(None)
+        connection.send(encode("/notify", 1))
+        return connection
+
+    def _receive(self) -> None:
+        while not self._closed:
+            try:
+                for message in self._connection.messages():
+                    if message.address.decode(errors="replace") in self._calls:
+                        self._put(message)
+            except OSError:
+                if self._closed:
+                    return
+            try:
+                self._connection = self._connected()
+            except EngineError:
+                self._put(None)
+                return
+
+    def _put(self, message: Message | None) -> None:
+        try:
+            self._waiting.put_nowait(message)
+        except queue.Full:
+            self.dropped += 1
+
+    def _call(self) -> None:
+        while (message := self._waiting.get()) is not None:
+            for call in self._calls.get(message.address.decode(errors="replace"), ()):
+                call(*message.args)

@@ -1,0 +1,222 @@
+"""`antiphon.analyse`: what the analyses of all plugins hear in a sound."""
+
+from __future__ import annotations
+
+import os
+from bisect import bisect_right
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from antiphon.files.decode import Decoder
+from antiphon.kernel.errors import UsageError
+from antiphon.kernel.runtime.suggestion import instead
+from antiphon.offline.analyses import analyse_decoded, analyses, named_analyses
+from antiphon.operations.given import is_path, rate_of, samples_of, write_sound
+from antiphon.operations.python import folder_for, loaded, shown_by
+from antiphon.operations.result import Result
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Song:
+    """What was heard in a sound. A quantity that was not asked for, or not found, is None.
+
+    Attributes:
+        seconds: Length of the sound.
+        values: Every quantity by name, as `antiphon library analyse --json` has it; quantities are attributes too.
+        confidence: Confidence of a quantity, 0 to 1, by its name: tempo, key, chords.
+        reasons: Why an analysis gave nothing, one sentence by its name.
+    """
+
+    seconds: float
+    values: Mapping[str, Any]
+    confidence: Mapping[str, float]
+    reasons: Mapping[str, str]
+
+    def __getattr__(self, name: str) -> Any:
+        known = _quantities()
+        if name not in known:
+            raise AttributeError(f"no analysis states {name!r}{instead(name, sorted(known))}")
+        return self.values.get(name)
+
+    def __dir__(self) -> list[str]:
+        return sorted({*object.__dir__(self), *self.values})
+
+    def __repr__(self) -> str:
+        brief = {name: value for name, value in self.values.items() if isinstance(value, str | float)}
+        words = ", ".join(
+            f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}" for name, value in brief.items()
+        )
+        return f"<{self.seconds:.1f} s: {words or 'nothing was heard'}>"
+
+    def jams(self) -> dict[str, Any]:
+        """Tempo, beats, key, chords and sections as a JAMS document (Humphrey et al., ISMIR 2014), ready for `json`."""
+        values, length = self.values, self.seconds
+        beats, downbeats = values.get("beats") or [], values.get("downbeats") or []
+        found: dict[str, list[tuple[float, float, Any, float | None]]] = {
+            "tempo": [(0.0, length, values["tempo"], self.confidence.get("tempo"))] if values.get("tempo") else [],
+            "beat": [(at, 0.0, place, None) for at, place in _counted(beats, downbeats)],
+            "key_mode": [(0.0, length, _key(values["key"]), self.confidence.get("key"))] if values.get("key") else [],
+            "chord": [(start, end - start, label, None) for start, end, label in values.get("chords") or []],
+            "segment_open": [(start, end - start, label, None) for start, end, label in values.get("sections") or []],
+            "tag_open": [(0.0, length, label, part) for label, part in values.get("tags") or []],
+        }
+        annotations = [
+            {
+                "namespace": namespace,
+                "annotation_metadata": {"data_source": "program", "annotation_tools": "Antiphon"},
+                "data": [
+                    {"time": time, "duration": lasting, "value": value, "confidence": sure}
+                    for time, lasting, value, sure in rows
+                ],
+                "sandbox": {},
+                "time": 0.0,
+                "duration": length,
+            }
+            for namespace, rows in found.items()
+            if rows
+        ]
+        metadata = {
+            "duration": length,
+            "jams_version": "0.3.4",
+            "title": "",
+            "artist": "",
+            "release": "",
+            "identifiers": {},
+        }
+        return {"annotations": annotations, "file_metadata": metadata, "sandbox": {}}
+
+    def frame(self) -> Any:
+        """A `pandas.DataFrame` with a row for each beat: time, beat of the bar, chord, section.
+
+        Raises UsageError: pandas is not installed.
+        """
+        try:
+            import pandas  # type: ignore[import-untyped]
+        except ImportError:
+            raise UsageError("a frame needs pandas, which is not installed: pip install pandas") from None
+        values = self.values
+        rows = [
+            (at, place, _label(values.get("chords"), at), _label(values.get("sections"), at))
+            for at, place in _counted(values.get("beats") or [], values.get("downbeats") or [])
+        ]
+        return pandas.DataFrame(rows, columns=["time", "beat", "chord", "section"])
+
+
+def analyse(
+    sound: Any,
+    rate: float | None = None,
+    /,
+    *,
+    only: str | Collection[str] = (),
+    progress: Callable[[float], None] | bool | None = None,
+) -> Song:
+    """Listens to a sound by the analyses of all plugins.
+
+    Args:
+        sound: A path; or floats or whole numbers, `[frames]` or `[channels, frames]`; or a `Result`.
+        rate: Frames a second of an array.
+        only: Names of quantities or of analyses, as "tempo,key,chords"; all that `antiphon library analyse` computes
+            where it is empty.
+        progress: As of `antiphon.run`.
+
+    Raises:
+        AntiphonError: There is no such quantity, or the sound cannot be read.
+    """
+    loaded()
+    names, wanted = _chosen(only)
+    with folder_for(sound) as folder, shown_by(progress, "analyse") as shown:
+        if isinstance(sound, Result):
+            sound, rate = sound.sound, sound.rate
+        path = (
+            sound
+            if is_path(sound)
+            else write_sound(folder / "in.wav", samples_of(sound), rate_of(rate, "antiphon.analyse(sound, 48000)"))
+        )
+        with Decoder(Path(os.fspath(path)), name="" if is_path(sound) else "the sound") as decoder:
+            frames = decoder.frames
+            total = None if frames is None else max(1, round(1000 * frames / decoder.rate))
+            with shown("analyse", total, 1000) as told:
+                held = _Length()
+                found = analyse_decoded(decoder, names, lambda seconds: told.update(round(1000 * seconds)), held.take)
+            seconds = held.frames / decoder.rate
+    values: dict[str, Any] = {}
+    for name in names:
+        values |= {key: value for key, value in (found[name][1] or {}).items() if not wanted or key in wanted}
+    sure = {
+        name.removesuffix("_confidence"): value
+        for each in found.values()
+        for name, value in (each[1] or {}).items()
+        if name.endswith("_confidence") and value is not None
+    }
+    return Song(seconds, values, sure, {name: each[2] for name, each in found.items() if each[1] is None})
+
+
+class _Length:
+    """Frames of the blocks that passed."""
+
+    def __init__(self) -> None:
+        self.frames = 0
+
+    def take(self, block: np.ndarray[Any, Any]) -> None:
+        self.frames += block.shape[1]
+
+
+def _quantities() -> dict[str, str]:
+    """The analysis that states each quantity: the first, which is computed where no other name is given."""
+    stated: dict[str, str] = {}
+    for name, each in sorted(analyses().items(), key=lambda item: bool(item[1].by_name or item[1].stem)):
+        for quantity in each.quantities:
+            stated.setdefault(quantity.name, name)
+    return stated
+
+
+def _chosen(only: str | Collection[str]) -> tuple[tuple[str, ...], frozenset[str]]:
+    """Analyses that are asked for, and the quantities that are wanted of them; none for all."""
+    words = [word.strip() for word in (only.split(",") if isinstance(only, str) else only) if word.strip()]
+    if not words:
+        return named_analyses(()), frozenset()
+    present, stated = analyses(), _quantities()
+    names: dict[str, None] = {}
+    wanted: set[str] = set()
+    for word in words:
+        if word in stated:
+            names[stated[word]] = None
+            wanted.add(word)
+        elif word in present:
+            names[word] = None
+            wanted |= {quantity.name for quantity in present[word].quantities}
+        else:
+            raise UsageError(
+                f"there is no quantity and no analysis {word!r}{instead(word, sorted({*stated, *present}))}"
+            )
+    return tuple(names), frozenset(wanted)
+
+
+def _counted(beats: Sequence[float], downbeats: Sequence[float]) -> list[tuple[float, int]]:
+    """Each beat with its place in the bar, from 1; those before the first bar line count up to it."""
+    firsts = {min(range(len(beats)), key=lambda n: abs(beats[n] - at)) for at in downbeats} if beats else set()
+    counted, place = [], None
+    lead = min(firsts, default=0)
+    for number, at in enumerate(beats):
+        place = 1 if number in firsts else (place + 1 if place is not None else None)
+        counted.append((at, place if place is not None else -(lead - number)))
+    bar = max((place for _, place in counted if place), default=4)
+    return [(at, place if place > 0 else bar + 1 + place) for at, place in counted]
+
+
+def _label(spans: Sequence[tuple[float, float, str]] | None, at: float) -> str | None:
+    """Label of the span at a time."""
+    if not spans:
+        return None
+    place = bisect_right([start for start, _, _ in spans], at + 1e-6) - 1
+    return spans[place][2] if place >= 0 and at < spans[place][1] else None
+
+
+def _key(text: str) -> str:
+    """A key as JAMS writes it: "C:major"."""
+    tonic, _, mode = text.partition(" ")
+    return f"{tonic}:{mode or 'major'}"

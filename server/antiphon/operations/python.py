@@ -1,0 +1,339 @@
+"""`antiphon.run`: a processor over sound or notes of a Python program, by the work of the command `antiphon run`."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from antiphon.kernel.errors import AntiphonError, UsageError
+from antiphon.kernel.graph.graph import known_type
+from antiphon.kernel.runtime.settings import RUN_BLOCK
+from antiphon.offline.note_file import is_midi
+from antiphon.operations import run as operation
+from antiphon.operations.finishing import finish_of
+from antiphon.operations.given import is_notes, is_path, rate_of, samples_of, write_notes, write_sound
+from antiphon.operations.reporting import Progress, Reporting
+from antiphon.operations.result import Result, read_notes, read_sound
+
+if TYPE_CHECKING:
+    from antiphon.kernel.contract.catalog import ProcessorInfo
+    from antiphon.kernel.plugins.loader import Loaded
+    from antiphon.offline.output_summary import Written
+
+_SHARED = "/dev/shm"
+"""Folder of the files that sound passes through, where there is one: in memory."""
+_MAX_SHARED = 256 << 20
+"""Most bytes of a sound that passes through memory."""
+_INSTRUMENTS = "soundfont"
+"""The processor that plays notes which nothing else plays."""
+_loading = threading.Lock()
+
+
+@cache
+def _loaded() -> Loaded:
+    from antiphon.kernel.plugins.loader import load
+
+    return load(check=False)
+
+
+def loaded() -> Loaded:
+    """Every plugin of this machine, loaded once in this process."""
+    with _loading:
+        return _loaded()
+
+
+@dataclass(slots=True)
+class _Options:
+    """Options of `antiphon run` that are no parameter of the processor."""
+
+    stems: bool = False
+    only: Any = ()
+    without: Any = ()
+    chords: str = ""
+    tail: float | None = None
+    fade: float | None = None
+    block: int = RUN_BLOCK
+    device: str = "auto"
+    causal: bool = False
+    limit: bool = False
+    normalise: float | None = None
+    force: bool = False
+    resample: int = 0
+
+
+def run(
+    name: str,
+    sound: Any = None,
+    rate: float | None = None,
+    /,
+    *,
+    out: str | os.PathLike[str] | None = None,
+    progress: Callable[[float], None] | bool | None = None,
+    **params: Any,
+) -> Result:
+    """Runs a processor over sound or notes: the samples are those of `antiphon run`.
+
+    Args:
+        name: The processor, as `antiphon plugins` lists it.
+        sound: Float or whole numbers, `[frames]` or `[channels, frames]`; a path of a sound or a MIDI file; notes as
+            `Note`s, a `mido.MidiFile`, a `pretty_midi.PrettyMIDI` or a `Result`. None for what plays by itself.
+        rate: Frames a second of an array.
+        out: A file to write, as OUT of the command; then a sound of any length is worked on block by block, and
+            `Result.sound` is read when it is asked for. An existing file is replaced.
+        progress: Called with the part that is done, 0 to 1; True draws a bar with tqdm.
+        **params: The processor's parameters; and, where it has none of that name, the options of `antiphon run`:
+            `stems`, `only`, `without`, `chords`, `tail`, `fade`, `block`, `device`, `causal`, `limit`, `normalise`.
+
+    Raises:
+        AntiphonError: Something is not allowed, a file cannot be read or written, or the processor fails. The sentence
+            says what is allowed and what to do.
+    """
+    if not isinstance(name, str):
+        raise UsageError(f"the first argument is the name of a processor, as 'denoise', not {type(name).__name__}")
+    operation.check_single(name)
+    known = loaded()
+    info = known_type(name, known.catalog)
+    options, given = _sorted_options(info, params)
+    warnings: list[str] = []
+    with folder_for(sound) as folder, shown_by(progress, name) as shown, _in_words(folder):
+        source, flat = _source(name, info, sound, rate, folder)
+        plan = _Plan(info, options, source, folder, None if out is None else Path(out))
+        written: list[Written] = []
+        operation.run(plan.request(name, given), known, written.append, Reporting(warnings.append, shown))
+        made = plan.result(written, tuple(_worded(text, folder) for text in warnings), flat=flat)
+    made._play = partial(_played, made, name, sound, rate, params)
+    return made
+
+
+def _played(
+    made: Result, name: str, sound: Any, rate: float | None, params: dict[str, Any]
+) -> tuple[np.ndarray[Any, Any], int]:
+    """Sound of a result that holds notes: the processor's own, or the notes by a soundfont."""
+    if loaded().catalog[name].on_files.job:
+        with folder_for(None) as folder, suppress(UsageError):  # it writes notes alone, of notes at least
+            again = run(name, sound, rate, out=folder / "out.wav", **params)
+            return again.sound, again.rate
+    again = run(_INSTRUMENTS, made.midi())
+    return again.sound, again.rate
+
+
+_NAMES = {"in.wav": "the sound", "in.mid": "the notes"}
+
+
+def _worded(text: str, folder: Path) -> str:
+    """A sentence with words for the files that the program does not know of."""
+    for file, words in _NAMES.items():
+        text = text.replace(f"{folder}/{file}", words)
+    return re.sub(rf"{re.escape(str(folder))}/[\w.-]+", "the result", text)
+
+
+@contextmanager
+def _in_words(folder: Path) -> Iterator[None]:
+    """Within this context errors name no file that the program does not know of."""
+    try:
+        yield
+    except AntiphonError as error:
+        if error.args and isinstance(error.args[0], str):
+            error.args = (_worded(error.args[0], folder), *error.args[1:])
+        raise
+
+
+def _sorted_options(info: ProcessorInfo, params: dict[str, Any]) -> tuple[_Options, list[tuple[str, Any]]]:
+    """Options, and the values of the processor's parameters, whose names come first."""
+    own = {param.name for param in info.cells}
+    options, given = _Options(), []
+    for each, value in params.items():
+        if each == "chords" and info.on_files.chords and isinstance(value, str):
+            options.chords = value
+        elif each in own or not hasattr(options, each):
+            given.append((each, _plain(value)))
+        else:
+            setattr(options, each, value)
+    return options, given
+
+
+def _plain(value: Any) -> Any:
+    """A value as the command line takes it: numbers of numpy as Python's, paths as text, lists with commas."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, list | tuple) and all(isinstance(part, str) for part in value):
+        return ",".join(value)
+    return value
+
+
+@contextmanager
+def folder_for(sound: Any) -> Iterator[Path]:
+    """A folder for what passes through files, removed at the end."""
+    size = 4 * getattr(sound, "size", 0)
+    shared = _SHARED if os.path.isdir(_SHARED) and not is_path(sound) and size <= _MAX_SHARED else None
+    folder = tempfile.mkdtemp(prefix="antiphon-", dir=shared)
+    try:
+        yield Path(folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def shown_by(progress: Callable[[float], None] | bool | None, name: str) -> Iterator[Any]:
+    """How progress is told: the field `progress` of a `Reporting`."""
+    call = progress if callable(progress) else None
+    bar = None
+    if progress is True:
+        from tqdm.auto import tqdm  # type: ignore[import-untyped]
+
+        bar = tqdm(total=1.0, desc=name, bar_format="{l_bar}{bar}| {elapsed}<{remaining}")
+    at = [0.0]
+
+    class Told:
+        def __init__(self, total: int | None) -> None:
+            self.total = total
+
+        def update(self, done: int) -> None:
+            part = min(1.0, done / self.total) if self.total else 0.0
+            if part <= at[0]:
+                return
+            if call is not None:
+                call(part)
+            if bar is not None:
+                bar.update(part - at[0])
+            at[0] = part
+
+    @contextmanager
+    def told(label: str, total: int | None, rate: int) -> Iterator[Progress]:
+        at[0] = 0.0
+        yield Told(total)
+
+    try:
+        yield told
+    finally:
+        if bar is not None:
+            bar.close()
+
+
+def _source(name: str, info: ProcessorInfo, sound: Any, rate: float | None, folder: Path) -> tuple[str, bool]:
+    """Path of IN, and whether the sound was `[frames]`."""
+    if sound is None:
+        if info.on_files.default_source:
+            return "", False
+        raise UsageError(f'{name} needs a sound, a path or notes: antiphon.run("{name}", sound, rate)')
+    if is_path(sound):
+        return os.fspath(sound), False
+    if isinstance(sound, Result):
+        if sound.notes and info.first("events", "in") is not None:
+            return str(write_notes(folder / "in.mid", sound.midi())), False
+        return str(write_sound(folder / "in.wav", np.atleast_2d(sound.sound), sound.rate)), sound.sound.ndim == 1
+    if is_notes(sound):
+        return str(write_notes(folder / "in.mid", sound)), False
+    samples = samples_of(sound)
+    write_sound(folder / "in.wav", samples, rate_of(rate, f'antiphon.run("{name}", sound, 48000)'))
+    return str(folder / "in.wav"), np.ndim(sound) == 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """Files of one call."""
+
+    info: ProcessorInfo
+    options: _Options
+    source: str
+    folder: Path
+    out: Path | None
+
+    @property
+    def apart(self) -> bool:
+        """Whether IN is taken apart, a file for each part."""
+        options = self.options
+        return bool(self.info.on_files.splits) and self.out is None and not (options.only or options.without)
+
+    @property
+    def target(self) -> Path:
+        """OUT."""
+        if self.out is not None:
+            return self.out
+        gives_sound = self.info.first("audio", "out") is not None or self.info.on_files.splits
+        notes = self.info.first("events", "out") is not None and not gives_sound
+        return self.folder / ("out.mid" if notes else "out.wav")
+
+    def request(self, name: str, given: list[tuple[str, Any]]) -> operation.RunRequest:
+        """The request for the work."""
+        options, use = self.options, self.info.on_files
+        paths = [self.source] if self.source else []
+        beside = {
+            what: str(self.folder / file)
+            for what, file in (("midi-out", "notes.mid"), ("report", "report.json"))
+            if what in use.beside and not is_midi(self.target, written=True)
+        }
+        if "report" in use.beside:
+            beside["report"] = str(self.folder / "report.json")
+        return operation.RunRequest(
+            name,
+            tuple(paths) if self.apart else (*paths, str(self.target)),
+            tuple(given),
+            str(self.folder / "parts") if self.apart else None,
+            beside=beside,
+            block=options.block,
+            device=options.device,
+            chords=options.chords,
+            stems=options.stems or bool(use.stems and self.out is None and not is_midi(self.target, written=True)),
+            only=_names(options.only),
+            without=_names(options.without),
+            tail=options.tail,
+            fade=options.fade,
+            causal=options.causal,
+            force=True,
+            finish=finish_of(options.resample, options.normalise, limit=options.limit),
+        )
+
+    def result(self, written: list[Written], warnings: tuple[str, ...], *, flat: bool) -> Result:
+        """What was written, read again."""
+        made = Result(said="; ".join(_said(each) for each in written), warnings=warnings, path=self.out)
+        made.warnings += tuple(each.over for each in written if each.over)
+        if (report := self.folder / "report.json").exists():
+            made.report = json.loads(report.read_text())
+        for notes in (self.target, self.folder / "notes.mid"):
+            if is_midi(notes, written=True) and notes.exists():
+                made.notes, made._midi = read_notes(notes)
+        if self.apart:
+            parts = {part: read_sound(self.folder / "parts" / f"{part}.wav") for part in self.info.on_files.splits}
+            made.rate = next(iter(parts.values()))[1]
+            made.parts = {part: _shaped(samples, flat=flat) for part, (samples, _) in parts.items()}
+            made._sound = np.sum(list(made.parts.values()), axis=0, dtype=np.float32)
+        elif self.out is None and not is_midi(self.target, written=True):
+            samples, made.rate = read_sound(self.target)
+            made._sound = _shaped(samples, flat=flat)
+            made.parts = {
+                part: _shaped(read_sound(path)[0], flat=flat)
+                for part in self.info.on_files.stems
+                if (path := self.folder / f"out-{part}.wav").exists()
+            }
+        elif self.out is not None:
+            made.rate = next((each.rate for each in written if each.rate), 0)
+        return made
+
+
+def _names(given: Any) -> tuple[str, ...]:
+    return tuple(part for part in given.split(",") if part) if isinstance(given, str) else tuple(given)
+
+
+def _said(written: Written) -> str:
+    """The closing line of a file, without its name and its source's."""
+    words = str(replace(written, path="", source="")).removeprefix("wrote : ")
+    return ", ".join(part for part in words.split(", ") if part.strip() != "from").replace(", from : ", ": ")
+
+
+def _shaped(sound: np.ndarray[Any, Any], *, flat: bool) -> np.ndarray[Any, Any]:
+    return sound[0] if flat and len(sound) == 1 else sound

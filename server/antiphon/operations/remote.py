@@ -1,0 +1,429 @@
+"""`antiphon.connect` and `antiphon.Server`: a running server in the hands of a Python program."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import queue
+import re
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, cast
+
+from antiphon.kernel.contract.params import Param
+from antiphon.kernel.errors import EngineError, RequestError, UsageError
+from antiphon.kernel.runtime.settings import HTTP_PORT, OSC_PORT
+from antiphon.kernel.runtime.suggestion import instead
+from antiphon.kernel.wire.osc import Arg, Double, Message
+from antiphon.operations.link import TIMEOUT, Link, Question, Subscription
+from antiphon.operations.python import loaded
+
+START_SECONDS = 120.0
+"""Seconds within which a server that was started has to be ready: the first one compiles."""
+STOP_SECONDS = 10.0
+_FULL = 127
+
+
+class RemoteNode:
+    """A node of a running server: its parameters are attributes.
+
+    `dir(node)` names them, `node.params` has ranges and units by this machine's plugins.
+    """
+
+    __slots__ = ("_name", "_server")
+    _name: str
+    _server: Remote
+
+    def __init__(self, server: Remote, name: str) -> None:
+        object.__setattr__(self, "_server", server)
+        object.__setattr__(self, "_name", name)
+
+    @property
+    def params(self) -> Mapping[str, Param]:
+        """Parameters by name, as far as this machine has the plugin."""
+        info = loaded().catalog.get(self._server.nodes.get(self._name, ""))
+        return {} if info is None else {param.name: param for param in info.cells}
+
+    def set(self, *, over: float = 0.0, **values: Arg) -> None:
+        """Sets parameters together, each in its unit. `over`: seconds of a ramp, of numbers alone."""
+        ramp = (float(over),) if over else ()
+        self._server.send(
+            *((f"/node/{self._name}/{name}", (_argument(value), *ramp)) for name, value in values.items())
+        )
+
+    def fire(self, name: str) -> None:
+        """Fires a trigger."""
+        self._server.send((f"/node/{self._name}/{name}", ()))
+
+    def reset(self) -> None:
+        """Clears the node's state, and tries it again after a failure."""
+        self._server.send((f"/node/{self._name}/reset", ()))
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self._server.value(f"/node/{self._name}/{name}")
+
+    def __setattr__(self, name: str, value: Arg) -> None:
+        self._server.send((f"/node/{self._name}/{name}", (_argument(value),)))
+
+    def __dir__(self) -> list[str]:
+        return ["fire", "params", "reset", "set", *self.params]
+
+    def __repr__(self) -> str:
+        return f"<node {self._name} of {self._server.host}:{self._server.port}>"
+
+
+class Remote:
+    """A running server. What it refuses is raised; a question is over when it has taken effect.
+
+        with antiphon.connect() as s:
+            s["echo"].feedback = 0.4
+            s.load("dub")
+
+    A context manager; `close` ends the connection, not the server.
+    """
+
+    def __init__(
+        self,
+        host: str = "127.0.0.1",
+        port: int = OSC_PORT,
+        *,
+        token: str = "",
+        http_port: int = 0,
+        timeout: float = TIMEOUT,
+    ) -> None:
+        self.host, self.port = host, port
+        self._token, self._http = token, http_port or (HTTP_PORT if port == OSC_PORT else port + 1)
+        self._timeout = timeout
+        self._link = Link(host, port, timeout)
+        self._subscription: Subscription | None = None
+        self._later: list[Question] | None = None
+        self._beat = 0.0
+
+    def __getitem__(self, name: str) -> RemoteNode:
+        known = self.nodes
+        if name not in known and name not in ("in", "out"):
+            raise UsageError(f"there is no node {name!r}{instead(name, sorted(known))}")
+        return RemoteNode(self, name)
+
+    def __enter__(self) -> Remote:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Antiphon at {self.host}:{self.port}>"
+
+    def close(self) -> None:
+        """Ends the connection."""
+        self._link.close()
+        if self._subscription is not None:
+            self._subscription.close()
+
+    def send(self, *questions: Question) -> list[Message]:
+        """Sends messages, an address and its arguments each, and returns the answers; `AntiphonError` where refused."""
+        if self._later is not None:
+            self._later += questions
+            return []
+        return self._link.ask(*questions)
+
+    def value(self, address: str, *args: Arg) -> Any:
+        """What the server answers at an address: one value, or all of them. Raises AntiphonError: it refuses."""
+        later, self._later = self._later, None
+        try:
+            answers = self.send((address, args))
+        finally:
+            self._later = later
+        found = next((list(answer.args) for answer in answers if answer.address.startswith(address.encode())), None)
+        if found is None:
+            raise RequestError(f"{address} gives no value")
+        return found[0] if len(found) == 1 else found
+
+    @property
+    def nodes(self) -> dict[str, str]:
+        """Types of the nodes, by their names."""
+        listed = self._asked("/node/list")
+        return dict(zip(listed[::2], listed[1::2], strict=False))
+
+    @property
+    def patches(self) -> list[str]:
+        """Names of the patches that the server has."""
+        return list(self._asked("/patch/list"))
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """What `GET /api/status` answers. Raises EngineError: the server has no HTTP port here."""
+        headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
+        connection = http.client.HTTPConnection(self.host, self._http, timeout=self._timeout)
+        try:
+            connection.request("GET", "/api/status", headers=headers)
+            return dict(json.loads(connection.getresponse().read()))
+        except (OSError, ValueError, http.client.HTTPException):
+            raise EngineError(f"no status is answered at {self.host}:{self._http}; name http_port=") from None
+        finally:
+            connection.close()
+
+    @property
+    def tempo(self) -> float:
+        """Beats a minute."""
+        return float(self.value("/tempo"))
+
+    @tempo.setter
+    def tempo(self, bpm: float) -> None:
+        self.send(("/tempo", (float(bpm),)))
+
+    @property
+    def beat(self) -> float:
+        """Beat of the moment."""
+        return float(self.value("/beat"))
+
+    @beat.setter
+    def beat(self, beat: float) -> None:
+        self.send(("/beat", (float(beat),)))
+
+    def play(self, beat: float | None = None) -> None:
+        """Starts the beat, from one if given."""
+        self.send(("/transport/play", () if beat is None else (float(beat),)))
+
+    def stop(self) -> None:
+        """Stops the beat."""
+        self.send(("/transport/stop", ()))
+
+    def panic(self) -> None:
+        """Silence within one block."""
+        self.send(("/panic", ()))
+
+    def load(self, patch: str, fade: float = 0.0) -> None:
+        """Loads a patch by name, faded over seconds, and waits until it plays."""
+        self.send(("/patch/load", (patch, float(fade))))
+
+    def save(self, name: str, *, replace: bool = False) -> None:
+        """Saves nodes, wires and values as a patch."""
+        self.send(("/patch/save", (name, 1) if replace else (name,)))
+
+    def add(self, type: str, name: str = "", after: str = "") -> RemoteNode:
+        """Adds a node, behind another if named."""
+        self.send(("/node/add", (type, name or type, *((after,) if after else ()))))
+        return RemoteNode(self, name or type)
+
+    def remove(self, name: str) -> None:
+        """Removes a node."""
+        self.send(("/node/remove", (name,)))
+
+    def wire(self, source: str, dest: str) -> None:
+        """Adds a wire between ports, as "hum.notes" and "keys"."""
+        self.send(("/node/connect", (source, dest)))
+
+    def unwire(self, source: str, dest: str) -> None:
+        """Removes a wire."""
+        self.send(("/node/disconnect", (source, dest)))
+
+    def undo(self) -> None:
+        """Takes the last edit back."""
+        self.send(("/patch/undo", ()))
+
+    def redo(self) -> None:
+        """Repeats the edit that was taken back last."""
+        self.send(("/patch/redo", ()))
+
+    def store(self, scene: int) -> None:
+        """Stores all values as a scene, 0 to 127."""
+        self.send(("/scene/store", (int(scene),)))
+
+    def scene(self, number: int, beats: float = 0.0, quantum: float = 0.0) -> None:
+        """Recalls a scene over so many beats, at the next multiple of a quantum."""
+        self.send(("/scene/recall", (int(number), float(beats), float(quantum))))
+
+    def note(
+        self,
+        note: int,
+        velocity: float = 0.8,
+        beats: float | None = 1.0,
+        *,
+        at: float | None = None,
+        channel: int = 1,
+        on: str = "",
+    ) -> None:
+        """Plays a note.
+
+        `velocity`: above 0 to 1. `beats`: its length; None leaves it on. `at`: the beat that it begins at; None is now.
+        `on`: name of the node; "" is every node that takes notes.
+        """
+        strength = max(1, min(_FULL, round(_FULL * velocity)))
+        node = (on,) if on else ()
+        begin, end = ("/note/on", (int(note), strength, channel, *node)), ("/note/off", (int(note), 0, channel, *node))
+        start = at if at is not None or beats is None else self.beat
+        first: list[Question] = [begin] if at is None else [_at(at, begin)]
+        if beats is not None and start is not None:
+            first.append(_at(start + beats, end))
+        self.send(*first)
+
+    @contextmanager
+    def at(self, beat: float) -> Iterator[Remote]:
+        """Within this context everything that is sent takes effect together, at the sample of a beat."""
+        if self._later is not None:
+            raise UsageError("one `with s.at(…)` inside another makes no sense; end the first one")
+        self._later = []
+        try:
+            yield self
+            collected = self._later
+        finally:
+            self._later = None
+        if collected:
+            self._link.ask(*(_at(beat, question) for question in collected))
+
+    def on(self, address: str, call: Callable[..., object]) -> Callable[[], None]:
+        """Has a function called, in another thread, whenever subscribers are told something; returns what ends that."""
+        if self._subscription is None:
+            self._subscription = Subscription(self.host, self.port, self._timeout)
+        return self._subscription.on(address, call)
+
+    def beats(self) -> Iterator[int]:
+        """Numbers of the beats, each as it begins."""
+        come: queue.Queue[int] = queue.Queue(64)
+
+        def take(beat: int, *rest: object) -> None:
+            with suppress(queue.Full):
+                come.put_nowait(int(beat))
+
+        end = self.on("/beat", take)
+        try:
+            while True:
+                yield come.get()
+        finally:
+            end()
+
+    def capture(self, bars: int = 4, node: str = "", name: str = "") -> Path:
+        """Writes the last whole bars of a node, else of the output; returns the file's path on the server's machine."""
+        args: tuple[Arg, ...] = (int(bars), *((node,) if node or name else ()), *((name,) if name else ()))
+        return Path(str(self.value("/capture", *args)))
+
+    def _asked(self, address: str) -> list[Any]:
+        found = self.value(address)
+        return found if isinstance(found, list) else [found]
+
+
+class Server(Remote):
+    """A server of its own process, on free ports, which ends with the context.
+
+        with antiphon.Server(patch="answer", audio="headless", record="take.wav") as s:
+            s.note(60, beats=2)
+
+    Args:
+        patch: Name or path of a patch.
+        audio: What clocks it, as of `antiphon serve --audio`.
+        record: A file for its output.
+        **options: Further options of `antiphon serve`, with `_` for `-`: `block=64`, `live=True`.
+
+    Raises:
+        AntiphonError: It does not start; with its reason.
+    """
+
+    def __init__(
+        self,
+        patch: str | os.PathLike[str] = "",
+        audio: str = "auto",
+        record: str | os.PathLike[str] = "",
+        **options: Any,
+    ) -> None:
+        given = {"audio": audio, "patch": patch, "record": record, "osc_port": 0, "http_port": 0, **options}
+        words = [word for name, value in given.items() for word in _option(name, value)]
+        self._said: list[str] = []
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "antiphon", "serve", *words],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            start_new_session=True,  # a Ctrl-C in a notebook or terminal is for the program, which ends the server
+        )
+        try:
+            osc, web = self._ready()
+            super().__init__("127.0.0.1", osc, http_port=web)
+        except BaseException:
+            self._end()
+            raise
+
+    def close(self) -> None:
+        """Ends the connection and the server, with its recording complete."""
+        if hasattr(self, "_link"):
+            super().close()
+        self._end()
+
+    def _ready(self) -> tuple[int, int]:
+        """Ports of the server, once it is ready."""
+        lines: queue.Queue[str | None] = queue.Queue()
+        for stream in (self._process.stdout, self._process.stderr):
+            threading.Thread(target=self._read, args=(stream, lines), daemon=True).start()
+        until = time.monotonic() + START_SECONDS
+        ended = 0
+        while ended < 2:
+            try:
+                line = lines.get(timeout=max(0.0, until - time.monotonic()))
+            except queue.Empty:
+                raise EngineError(f"the server was not ready within {START_SECONDS:g} s") from None
+            if line is None:
+                ended += 1
+            elif line.startswith("ready"):
+                ports = re.findall(r":(\d+)", line)
+                return int(ports[0]), int(ports[-1])
+        reason = next((line for line in reversed(self._said) if line.startswith("antiphon: ")), "")
+        raise EngineError(reason.removeprefix("antiphon: ") or "the server ended before it was ready")
+
+    def _read(self, stream: Any, lines: queue.Queue[str | None]) -> None:
+        for line in stream:
+            self._said = [*self._said[-99:], line.rstrip("\n")]
+            lines.put(line)
+        lines.put(None)
+
+    def _end(self) -> None:
+        if self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+
+
+def connect(
+    host: str = "127.0.0.1", port: int = OSC_PORT, *, token: str = "", http_port: int = 0, timeout: float = TIMEOUT
+) -> Remote:
+    """Connects to a running server, by OSC over TCP.
+
+    `token`: of the owner, for a server with `--lan`. `http_port`: for `Remote.status`; the next of `port` by default.
+    `timeout`: seconds to wait for an answer. Raises EngineError: nothing answers there.
+    """
+    return Remote(host, port, token=token, http_port=http_port, timeout=timeout)
+
+
+def _at(beat: float, question: Question) -> Question:
+    address, args = question
+    return "/at", (Double(beat), address, *args)
+
+
+def _argument(value: Any) -> Arg:
+    """A value as OSC has it: numbers of numpy and paths too."""
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    return cast("Arg", value.item() if hasattr(value, "item") else value)
+
+
+def _option(name: str, value: Any) -> list[str]:
+    """Words of an option of `antiphon serve`."""
+    option = f"--{name.replace('_', '-')}"
+    if value is None or value is False or value == "":
+        return []
+    if value is True:
+        return [option]
+    if isinstance(value, list | tuple):
+        return [word for each in value for word in (option, str(each))]
+    return [option, os.fspath(value) if isinstance(value, os.PathLike) else str(value)]

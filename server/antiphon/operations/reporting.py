@@ -1,0 +1,44 @@
+"""Where a piece of work on files says how far it is and what a person should know."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+
+class Progress(Protocol):
+    """Progress of one piece of work."""
+
+    def update(self, done: int) -> None:
+        """Sets how much of the total is done."""
+        ...
+
+
+class _Unseen:
+    def update(self, done: int) -> None:
+        """Shows nothing."""
+
+
+@contextmanager
+def unseen(label: str, total: int | None, rate: int) -> Iterator[Progress]:
+    """Progress that nobody looks at."""
+    yield _Unseen()
+
+
+@dataclass(frozen=True, slots=True)
+class Reporting:
+    """The person or program that asked for the work.
+
+    Attributes:
+        complain: Takes one sentence that a person should read.
+        progress: Makes the progress of a piece of work out of its label, its total (None where that is not known) and
+            how much of the total is a second.
+        ask: Puts a question to the person and returns the answer; "" where nobody can be asked.
+    """
+
+    complain: Callable[[str], None] = lambda sentence: None
+    progress: Callable[[str, int | None, int], AbstractContextManager[Progress]] = unseen
+    ask: Callable[[str], str] = lambda question: ""
+
+
+SILENT = Reporting()

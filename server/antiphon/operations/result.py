@@ -1,0 +1,125 @@
+"""What a Python program gets of work on sound: samples, notes, parts, and what the command line would have said."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from antiphon.files import midifile
+from antiphon.kernel.contract.block import Samples
+from antiphon.kernel.errors import FileError, UsageError
+from antiphon.operations.given import Note
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def _nothing() -> tuple[NDArray[np.float32], int]:
+    raise UsageError("this result holds no sound")
+
+
+@dataclass(slots=True, repr=False)
+class Result:
+    """Sound, notes and parts that a processor, a patch or a script gave.
+
+    Attributes:
+        rate: Hz of the sound and the parts; 0 where there is no sound.
+        notes: Notes, in order of their starts; none where it gives sound alone.
+        parts: Sounds by the name of the part, each of the shape of `sound`.
+        said: What the closing line of the command says, without the file's name.
+        warnings: Sentences that the command would have written to standard error.
+        report: What it chose, as data; empty where it reports nothing.
+        path: File that was written; None where `out` was not given.
+    """
+
+    rate: int = 0
+    notes: list[Note] = field(default_factory=list)
+    parts: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    said: str = ""
+    warnings: tuple[str, ...] = ()
+    report: Mapping[str, Any] = field(default_factory=dict)
+    path: Path | None = None
+    _sound: NDArray[np.float32] | None = None
+    _midi: bytes = b""
+    _play: Callable[[], tuple[NDArray[np.float32], int]] = _nothing
+
+    @property
+    def sound(self) -> NDArray[np.float32]:
+        """Float32 in the shape of what was given, `[frames]` or `[channels, frames]`.
+
+        Of notes: what the command writes of them into a sound file. Raises AntiphonError: there is no sound, or no
+        soundfont on this machine.
+        """
+        if self._sound is None and self.path is not None and not self._midi:
+            self._sound, self.rate = read_sound(self.path)
+        if self._sound is None and self._midi:
+            self._sound, self.rate = self._play()
+        if self._sound is None:
+            raise UsageError("this result holds no sound")
+        return self._sound
+
+    def midi(self) -> Any:
+        """The notes as a `mido.MidiFile`, with tempo, tracks and instruments as the command writes them.
+
+        Raises UsageError: there are no notes.
+        """
+        import io
+
+        import mido
+
+        if not self._midi:
+            raise UsageError("this result holds no notes")
+        return mido.MidiFile(file=io.BytesIO(self._midi), charset="utf-8")
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Writes the sound, or by the endings .mid and .midi the notes; an existing file is replaced.
+
+        Raises AntiphonError: there is no such thing in this result, or the file cannot be written.
+        """
+        from antiphon.files.audiowrite import AudioWriter, format_of
+        from antiphon.kernel.runtime.paths import write_atomic
+
+        target = Path(path)
+        if target.suffix.lower() in midifile.WRITABLE_SUFFIXES:
+            if not self._midi:
+                raise UsageError(f"{target.name} would be a MIDI file, and this result holds no notes")
+            write_atomic(target, self._midi)
+            return target
+        format_of(target)
+        sound = np.atleast_2d(self.sound)
+        with AudioWriter(target, self.rate, len(sound), "FLOAT") as writer:
+            writer.write(sound)
+        return target
+
+    def __repr__(self) -> str:
+        held = [] if self._sound is None else [f"sound {'x'.join(map(str, self._sound.shape))} at {self.rate} Hz"]
+        held += [f"{len(self.notes)} notes"] if self._midi else []
+        held += [f"parts {', '.join(self.parts)}"] if self.parts else []
+        return f"<{', '.join(held) or 'nothing'}{self.said and f': {self.said}'}>"
+
+
+def read_sound(path: Path) -> tuple[Samples, int]:
+    """Samples of a whole file, float32 `[channels, frames]`, and its rate. Raises FileError: it cannot be read."""
+    from antiphon.files import audiofile
+
+    held = audiofile.read(path, max_samples=1 << 31)
+    return held.samples, held.rate
+
+
+def read_notes(path: Path) -> tuple[list[Note], bytes]:
+    """Notes of a MIDI file in seconds, in order, and its bytes. Raises FileError: it cannot be read."""
+    song = midifile.read(path)
+    notes = [
+        Note(song.seconds(note.start), song.seconds(note.end), note.number, note.velocity, note.channel)
+        for track in song.tracks
+        for note in track.notes
+    ]
+    try:
+        return sorted(notes), path.read_bytes()
+    except OSError as error:
+        raise FileError(f"cannot read {path}: {(error.strerror or str(error)).lower()}") from None

@@ -1,0 +1,272 @@
+"""A plugin over files: what is asked for, checked before anything is written, then done."""
+
+import os
+from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from antiphon.files.decode import path_text
+from antiphon.files.midifile import WRITABLE_SUFFIXES
+from antiphon.files.sound_finish import PLAIN, SoundFinish
+from antiphon.kernel.contract.catalog import ProcessorInfo
+from antiphon.kernel.contract.file_use import FileUse
+from antiphon.kernel.contract.params import Param, Value
+from antiphon.kernel.errors import AntiphonError, FileError, UsageError
+from antiphon.kernel.graph import patch_list
+from antiphon.kernel.graph.graph import Graph, NodeSpec, known_type
+from antiphon.kernel.plugins.loader import Loaded
+from antiphon.kernel.runtime.importing import import_object
+from antiphon.kernel.runtime.paths import make_folder
+from antiphon.kernel.runtime.settings import RUN_BLOCK
+from antiphon.offline.file_job import FADE, FileJob, Fires, Named, check_distinct, check_option, free, read_settings
+from antiphon.offline.note_file import is_midi
+from antiphon.offline.output_summary import Written
+from antiphon.operations.file_tasks import check_blocks, plan_jobs, play_with
+from antiphon.operations.finishing import finish_like
+from antiphon.operations.reporting import SILENT, Reporting
+from antiphon.operations.run_file import FileTask, RunSettings, process_file
+
+_ENDINGS = {"--report": ".json", "--picture": ".png", "--roll": ".svg"}
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """What `antiphon run` is asked for.
+
+    Attributes:
+        plugin: Name of the processor.
+        paths: IN and OUT, or files and folders with `out_dir`.
+        given: Names and values of parameters, in order.
+        out_dir: Folder for the results, under the names of IN.
+        recursive: Whether folders in folders are gone into.
+        block: Frames of a block.
+        device: What models run on: auto, cpu or cuda.
+        beside: Further files, by option: "midi-out", "analysis", "report", "picture", "roll", "chords-out".
+        chords: Chords to play, as text, or a file of them.
+        stems: Whether each part is also written.
+        only, without: Names of parts that OUT is made of, or that it lacks.
+        tail, fade: Seconds; None for the defaults.
+        causal: Whether files are worked on as live.
+        force: Whether existing files are replaced.
+        finish: That of OUT.
+    """
+
+    plugin: str
+    paths: tuple[str, ...]
+    given: tuple[tuple[str, Any], ...] = ()
+    out_dir: str | None = None
+    recursive: bool = False
+    block: int = RUN_BLOCK
+    device: str = "auto"
+    beside: Mapping[str, str] = field(default_factory=dict)
+    chords: str = ""
+    stems: bool = False
+    only: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+    tail: float | None = None
+    fade: float | None = None
+    causal: bool = False
+    force: bool = False
+    finish: SoundFinish = PLAIN
+
+
+def run(asked: RunRequest, loaded: Loaded, told: Callable[[Written], None], reporting: Reporting = SILENT) -> int:
+    """Runs a plugin over files; returns how many of them could not be processed.
+
+    `told`: takes each file that was written. With `out_dir` a file that cannot be processed is a complaint. Raises
+    AntiphonError: the request makes no sense, or its one file cannot be processed.
+    """
+    check_blocks(asked.block, asked.tail, asked.fade)
+    check_single(asked.plugin)
+    _check_no_patch(asked.plugin, loaded.catalog)
+    # what comes last counts, as on a command line
+    asked = replace(asked, plugin=loaded.catalog.varied(asked.plugin, dict(asked.given)))
+    info = known_type(asked.plugin, loaded.catalog)
+    info.check_writes()
+    _check_use(asked, info)
+    jobs = plan_jobs(asked.paths, asked.out_dir, info, reporting.complain, recursive=asked.recursive)
+    play_with(asked.device, "auto", loaded, Graph((NodeSpec(asked.plugin, asked.plugin),)), reporting.complain)
+    values, fires = read_settings(info, asked.given, path_of)
+    if asked.causal:
+        values[info.on_files.causal] = True
+    parts = _part_paths(asked, info.on_files, jobs[0])
+    beside = _side_outputs(asked, parts)
+    _check_files(asked, info, jobs, values, beside)
+    for name, condition in info.idle(values):
+        reporting.complain(f"{name} of {info.type} has no effect on files{condition and f' with {condition}'}")
+    made_by = info.on_files.job
+    _check_paths(asked, info.on_files, jobs, beside)
+    # after all that costs nothing: a check starts a process, and the first one compiles kernels
+    loaded.check(asked.plugin)
+    if made_by:
+        job = _file_job(asked, jobs[0], values, fires, parts, reporting)
+        for written in _run_own_job(made_by, asked, job, reporting):
+            told(written)
+        return 0
+    settings = RunSettings(values, fires, asked.block, asked.tail, asked.fade, asked.finish, reporting)
+    if asked.out_dir is None:
+        told(process_file(asked.plugin, jobs[0], settings, loaded))
+        return 0
+    return _run_tasks(asked, jobs, settings, loaded, told)
+
+
+def _check_no_patch(name: str, known: Container[str]) -> None:
+    """Raises UsageError for the name of a patch instead of a plugin."""
+
+    if name not in known and name in patch_list.names():
+        raise UsageError(f"{name} is a patch: antiphon render {name} --in IN --out OUT")
+
+
+def _requested_parts(asked: RunRequest) -> dict[str, tuple[str, ...]]:
+    """Requested parts, by their option."""
+    return {name: parts for name, parts in (("only", asked.only), ("without", asked.without)) if parts}
+
+
+def _check_use(asked: RunRequest, info: ProcessorInfo) -> None:
+    """Raises UsageError where an option does not apply to this plugin."""
+    use, parted = info.on_files, _requested_parts(asked)
+    given = {"stems": asked.stems, "causal": asked.causal, "chords": asked.chords, "tail": asked.tail is not None}
+    for option in (*(name for name, value in given.items() if value), *asked.beside, *parted):
+        check_option(info, option, f"--{option}")
+    for name, parts in parted.items():
+        for part in parts:
+            if part not in use.splits:
+                raise UsageError(f"--{name} takes {', '.join(use.splits[:-1])} or {use.splits[-1]}, not {part!r}")
+        if asked.out_dir is not None:
+            raise UsageError(f"--{name} is for one file OUT; leave it out, or name OUT instead of --out-dir")
+    if len(parted) > 1:
+        raise UsageError("--only and --without exclude each other; give one of them")
+
+
+def _part_paths(asked: RunRequest, use: FileUse, first: FileTask) -> dict[str, Path]:
+    """Files of the requested parts: out-drums.wav beside out.wav, or those in the folder."""
+    if use.splits and asked.out_dir is not None:
+        return {part: Path(asked.out_dir) / f"{part}.wav" for part in use.splits}
+    out = first.target
+    return {part: out.with_name(f"{out.stem}-{part}{out.suffix}") for part in use.stems} if asked.stems else {}
+
+
+def _side_outputs(asked: RunRequest, parts: Mapping[str, Path]) -> list[Named]:
+    """Files written beside OUT, by their option."""
+    named: list[Named] = [(f"--{name}", path) for name, path in asked.beside.items()]
+    return [*named, *(("--stems" if asked.stems else "--out-dir", path) for path in parts.values())]
+
+
+def _check_files(
+    asked: RunRequest,
+    info: ProcessorInfo,
+    jobs: Sequence[FileTask],
+    values: Mapping[str, Value],
+    beside: Sequence[Named],
+) -> None:
+    """Raises UsageError where one file would be read and written, or a parameter is lacking."""
+    read: list[Named] = [("IN", job.source) for job in jobs]
+    read += [(p.name, str(values[p.name])) for p in info.cells if p.kind == "file" and p.name in values]
+    mend = "" if asked.out_dir is None else "name another folder with --out-dir"
+    check_distinct(read, [*(("OUT", job.target) for job in jobs), *beside], mend)
+    if lacking := info.lacking(values):
+        raise UsageError(f"{info.type} does nothing without -p {lacking.name}={info.needed_value(lacking)}")
+
+
+def _check_paths(asked: RunRequest, use: FileUse, jobs: Sequence[FileTask], beside: Sequence[Named]) -> None:
+    """Raises FileError or UsageError where IN is missing, or an output file exists."""
+    if asked.out_dir is not None and not use.job:
+        return  # each file is checked in its turn
+    # of a name that no file can have this is false as well
+    if not os.path.exists(jobs[0].source):
+        what = "file or folder" if use.job else "file"
+        raise FileError(f"cannot read {path_text(jobs[0].source)}: there is no such {what}")
+    if asked.finish.rate and is_midi(jobs[0].target, written=True):
+        raise UsageError("--rate is of sound, and OUT holds notes; leave it out")
+    outs: list[Named] = [("OUT", job.target) for job in jobs] if asked.out_dir is None else []
+    free([*outs, *beside], force=asked.force)
+
+
+def check_single(plugin: str) -> None:
+    """Raises UsageError for several names, such as "chorus,reverb"."""
+    if any(mark in plugin for mark in ",+|>"):
+        raise UsageError(
+            "run takes one processor; several in a row are a patch, a file of nodes and wires: "
+            "antiphon render PATCH.toml --in IN --out OUT plays it"
+        )
+
+
+def _file_job(
+    asked: RunRequest,
+    files: FileTask,
+    values: Mapping[str, Value],
+    fires: Fires,
+    parts: Mapping[str, Path],
+    reporting: Reporting,
+) -> FileJob:
+    """File job of a plugin that has one."""
+    beside = {what: Path(path) for what, path in asked.beside.items()}
+    finish = asked.finish
+    if not (is_midi(files.source) or files.source.is_dir()):
+        finish = finish_like(finish, files.source)
+    given = {name: ",".join(some) for name, some in _requested_parts(asked).items()}
+    return FileJob(
+        asked.plugin,
+        files.source,
+        files.target,
+        values,
+        asked.block,
+        beside.pop("midi-out", None),
+        beside.pop("analysis", None),
+        parts,
+        beside,
+        {"chords": asked.chords} if asked.chords else given,
+        FADE if asked.fade is None else asked.fade,
+        finish,
+        complain=reporting.complain,
+        ask=reporting.ask,
+        fires=fires,
+    )
+
+
+def _run_own_job(own: str, asked: RunRequest, job: FileJob, reporting: Reporting) -> tuple[Written, ...]:
+    """Runs a plugin's own file job: `own` names its function."""
+    if asked.out_dir is not None:
+        make_folder(Path(asked.out_dir))
+    beside = [(f"--{what}", path) for what, path in job.beside.items()]
+    target = None if job.target.is_dir() else job.target
+    for what, written in (("", target), ("--midi-out", job.midi_out), ("--analysis", job.analysis), *beside):
+        if written is None:
+            continue
+        ending = _ENDINGS.get(what, "")
+        if ending and written.suffix.lower() != ending:
+            raise FileError(f"cannot write {path_text(written)}: {what} ends in {ending}")
+        if what == "--midi-out" and written.suffix.lower() not in WRITABLE_SUFFIXES:
+            raise FileError(f"cannot write {path_text(written)}: --midi-out ends in {' or '.join(WRITABLE_SUFFIXES)}")
+        if not written.parent.is_dir():
+            raise FileError(f"cannot write {path_text(written)}: its folder does not exist; make it first")
+    with reporting.progress(job.plugin, 1000, 1) as progress:
+        summary = import_object(own)(replace(job, progress=lambda part: progress.update(round(1000 * part))))
+    return tuple(summary or (Written(job.target, path_text(job.source)),))
+
+
+def path_of(param: Param, value: str) -> str:
+    """Path of a parameter of kind file."""
+    path = Path(value).expanduser()
+    if not path.exists():
+        raise UsageError(f"{param.name} takes a file or a folder, and there is none at {value!r}")
+    return str(path.absolute())
+
+
+def _run_tasks(
+    asked: RunRequest, jobs: Sequence[FileTask], settings: RunSettings, loaded: Loaded, told: Callable[[Written], None]
+) -> int:
+    """Runs every task; failures are complaints. Returns the number of failures."""
+    failed = 0
+    for job in jobs:
+        try:
+            make_folder(job.target.parent)
+            free([("--out-dir", job.target)], force=asked.force)
+            told(process_file(asked.plugin, job, settings, loaded))
+        except AntiphonError as error:
+            settings.reporting.complain(str(error))
+            failed += 1
+    if failed:
+        settings.reporting.complain(f"{failed} of {len(jobs)} files could not be processed")
+    return failed

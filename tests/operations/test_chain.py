@@ -1,0 +1,126 @@
+"""`antiphon.Chain` and `antiphon.Stream`: the samples of a render, whatever the lengths of the blocks."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given, settings, strategies as st
+from numpy.typing import NDArray
+from tests import audio
+from tests.cli.conftest import Command
+
+import antiphon
+from antiphon.kernel.plugins import loader
+
+RATE = 48000
+SOUND = np.vstack([audio.sine(220.0, 0.5, RATE, -20.0), audio.sine(331.0, 0.5, RATE, -22.0)])
+STEPS = (("gain", {"gain": 0.5}), ("filter", {"cutoff": 900.0}), "compressor", ("delay", {"time": 0.05}))
+PATCH = """format = 1
+name = "row"
+[nodes.gain]
+gain = 0.5
+[nodes.filter]
+cutoff = 900.0
+[nodes.compressor]
+[nodes.delay]
+time = 0.05
+[wires]
+"in" = "gain"
+"gain" = "filter"
+"filter" = "compressor"
+"compressor" = "delay"
+"delay" = "out"
+"""
+EFFECTS = [
+    info.type
+    for info in loader.load(check=False).catalog.types.values()
+    if info.first("audio", "in") and info.first("audio", "out") and not info.on_files.job and not info.needed()
+]
+
+
+def split(chain: antiphon.Chain, lengths: list[int], sound: NDArray[np.float32] = SOUND) -> NDArray[np.float32]:
+    """What a chain makes of a sound in blocks of these lengths, the last one again and again."""
+    made, at, lengths = [], 0, list(lengths)
+    while at < sound.shape[1]:
+        length = lengths.pop(0) if len(lengths) > 1 else lengths[0]
+        made.append(chain.process(sound[:, at : at + length]))
+        at += length
+    return np.concatenate(made, axis=1)
+
+
+def test_a_chain_is_a_patch_of_the_same_nodes(antiphon_typed: Command, tmp_path: Path) -> None:
+    (tmp_path / "row.toml").write_text(PATCH)
+    soundfile.write(tmp_path / "in.wav", SOUND.T, RATE, "FLOAT")
+    done = antiphon_typed("render", "row.toml", "--in", "in.wav", "--out", "out.wav", "--seconds", "0.5", "--fade", "0")
+    assert done.code == 0, done.err
+    rendered = soundfile.read(tmp_path / "out.wav", dtype="float32")[0].T
+    np.testing.assert_array_equal(antiphon.Chain(*STEPS, rate=RATE, channels=2)(SOUND), rendered)
+
+
+@given(st.lists(st.integers(1, 3000), min_size=1, max_size=6).filter(lambda lengths: lengths[-1] > 40))
+@settings(max_examples=12, deadline=None)
+def test_lengths_of_blocks_change_no_sample(lengths: list[int]) -> None:
+    whole = split(antiphon.Chain(*STEPS, rate=RATE, channels=2), [256])
+    np.testing.assert_allclose(split(antiphon.Chain(*STEPS, rate=RATE, channels=2), lengths), whole, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", EFFECTS)
+def test_every_effect_streams_as_it_runs(name: str) -> None:
+    with antiphon.Chain(name, rate=RATE, channels=2) as chain:
+        streamed = chain.process(np.concatenate([SOUND, np.zeros((2, chain.latency), np.float32)], axis=1))
+    ran = antiphon.run(name, SOUND, RATE, tail=0.0, fade=0.0, **({"causal": True} if name == "denoise" else {})).sound
+    if not np.array_equal(ran, SOUND):  # what the command leaves as it is after a look at the whole
+        np.testing.assert_allclose(streamed[:, chain.latency :], ran[:, : SOUND.shape[1]], atol=1e-5)
+
+
+def test_a_value_changes_smoothly_and_can_be_read() -> None:
+    chain = antiphon.Chain("gain", rate=RATE, channels=1)
+    steady = np.ones(480, np.float32)
+    assert chain["gain"].gain == 1.0
+    chain.process(steady)
+    chain["gain"].gain = 0.0
+    assert chain["gain"].gain == 0.0
+    assert np.abs(np.diff(chain.process(steady))).max() < 0.05
+    assert "gain" in dir(chain["gain"])
+    chain.process(np.ones(RATE // 10, np.float32))
+    np.testing.assert_array_equal(chain.process(steady), 0.0)
+
+
+def test_after_reset_a_chain_is_as_new() -> None:
+    chain = antiphon.Chain("reverb", "delay", rate=RATE, channels=2)
+    first = chain.process(SOUND)
+    chain.reset()
+    np.testing.assert_array_equal(chain.process(SOUND), first)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: antiphon.Chain(rate=RATE), "takes the names of processors"),
+        (lambda: antiphon.Chain("gian", rate=RATE), "did you mean gain"),
+        (lambda: antiphon.Chain(("gain", {"gian": 1}), rate=RATE), "has no parameter 'gian'"),
+        (lambda: antiphon.Chain(("gain", {"gain": 9}), rate=RATE), "gain takes 0 to 2"),
+        (lambda: antiphon.Chain("gain", rate=RATE, channels=0), "channels takes 1 to 64"),
+        (lambda: antiphon.Chain("tone", rate=RATE), "changes no sound"),
+        (lambda: antiphon.Chain("gain", rate=RATE).process(SOUND), "takes blocks of 1 channels"),
+        (lambda: antiphon.Chain("gain", rate=RATE)["gian"], "did you mean gain"),
+        (lambda: setattr(antiphon.Chain("gain", rate=RATE)["gain"], "gain", 7), "gain takes 0 to 2"),
+        (lambda: antiphon.Chain("gain", rate=RATE)(SOUND[0], 44100), "runs at 48000 Hz"),
+        (lambda: antiphon.Stream("gain", RATE), "gives no notes"),
+    ],
+)
+def test_a_chain_that_makes_no_sense_is_refused(make, words: str) -> None:
+    with pytest.raises(antiphon.AntiphonError, match=words):
+        make()
+
+
+def test_a_stream_gives_the_notes_of_a_voice() -> None:
+    rests = np.zeros((1, RATE // 4), np.float32)
+    sung = [sum(audio.sine(hertz * n, 0.5, RATE, -16.0 - 4.0 * n) for n in range(1, 5)) for hertz in (220.0, 330.0)]
+    sound = np.concatenate([rests, sung[0], rests, sung[1], rests], axis=1)
+    notes = antiphon.Stream("hum", RATE, mode="yin")(sound[0])
+    assert [note.pitch for note in notes] == [57, 64]
+    for note, start in zip(notes, (0.25, 1.0), strict=True):
+        assert note.start == pytest.approx(start, abs=0.1)
+        assert note.end == pytest.approx(start + 0.5, abs=0.15)

@@ -1,0 +1,193 @@
+"""`antiphon.run` and `antiphon.analyse`: the samples of the command line, and one sentence for what is no sound."""
+
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import mido
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given, settings, strategies as st
+from tests import audio
+from tests.cli.conftest import Command
+
+import antiphon
+from antiphon.kernel.contract.catalog import ProcessorInfo
+from antiphon.kernel.plugins import loader
+from antiphon.operations.given import samples_of
+from antiphon.operations.python import loaded
+
+RATE = 48000
+INFOS = tuple(loader.load(check=False).catalog.types.values())
+THROUGH = [
+    info
+    for info in INFOS
+    if info.first("audio", "in") and info.first("audio", "out") and not info.on_files.job and not info.needed()
+]
+VOICE = sum(audio.sine(220.0 * n, 1.0, RATE, -14.0 - 4.0 * n) for n in range(1, 5))
+
+
+@pytest.mark.parametrize("info", THROUGH, ids=lambda info: info.type)
+def test_the_samples_are_those_of_the_command(antiphon_typed: Command, tmp_path: Path, info: ProcessorInfo) -> None:
+    sound = VOICE[:, : RATE // 2]
+    soundfile.write(tmp_path / "in.wav", sound.T, RATE, "FLOAT")
+    done = antiphon_typed("run", info.type, "in.wav", "out.wav")
+    assert done.code == 0, done.err
+    typed, rate = soundfile.read(tmp_path / "out.wav", dtype="float32", always_2d=True)
+    called = antiphon.run(info.type, sound, RATE)
+    assert called.rate == rate
+    np.testing.assert_array_equal(called.sound, typed.T)
+    np.testing.assert_array_equal(antiphon.run(info.type, tmp_path / "in.wav").sound, typed.T)
+
+
+def test_a_sound_keeps_its_shape() -> None:
+    assert antiphon.run("gain", VOICE[0], RATE).sound.shape == VOICE[0].shape
+    stereo = np.vstack([VOICE, VOICE])
+    assert antiphon.run("gain", stereo, RATE, gain=0.5).sound.shape == stereo.shape
+    np.testing.assert_allclose(antiphon.run("gain", stereo, RATE, gain=0.5).sound, 0.5 * stereo, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        np.asfortranarray,
+        lambda sound: np.repeat(sound, 2, axis=1)[:, ::2],
+        lambda sound: sound.astype(np.float64),
+        lambda sound: sound.tolist(),
+    ],
+)
+def test_layout_and_type_of_an_array_change_nothing(form) -> None:
+    sound = np.vstack([VOICE, -VOICE])[:, :3000]
+    held = form(sound)
+    if isinstance(held, np.ndarray):
+        held.flags.writeable = False
+    np.testing.assert_array_equal(samples_of(held), sound)
+
+
+@given(st.sampled_from(["int8", "int16", "int32", "uint8", "uint16"]))
+@settings(max_examples=5)
+def test_whole_numbers_are_scaled_by_their_type(kind: str) -> None:
+    bounds = np.iinfo(kind)
+    ends = np.array([bounds.min, bounds.max], kind)
+    low, high = samples_of(ends)[0]
+    assert low == -1.0
+    assert high == pytest.approx(1.0, abs=2.0 / (2.0**bounds.bits) + 1e-6)
+
+
+@pytest.mark.parametrize(
+    ("sound", "rate", "words"),
+    [
+        (np.zeros((RATE, 2), np.float32), RATE, "the first axis of a sound is its channels.*give it transposed"),
+        (np.zeros((2, 3, 4)), RATE, r"the shape \(2, 3, 4\)"),
+        (np.zeros(0), RATE, "holds no frames"),
+        (np.array([0.0, np.nan]), RATE, "sample 1 of channel 1 is not a number"),
+        (np.array([0.0, np.inf]), RATE, "not a number"),
+        (np.array([1j]), RATE, "complex numbers"),
+        (np.array(["a"]), RATE, "holds real numbers"),
+        (np.zeros(10), None, "needs its rate in Hz"),
+        (np.zeros(10), 44100.5, "a rate is a whole number of Hz"),
+        (np.zeros(10), "48000", "a rate is a whole number of Hz"),
+        (np.zeros(10), 1, "a rate is a whole number of Hz"),
+        ("no such file.wav", None, "there is no such file"),
+        (None, None, "needs a sound, a path or notes"),
+        ([antiphon.Note(0.0, 1.0, 60)], None, "takes sound"),
+    ],
+)
+def test_what_is_no_sound_is_refused_in_one_sentence(sound, rate, words: str) -> None:
+    with pytest.raises(antiphon.AntiphonError, match=words) as refused:
+        antiphon.run("gain", sound, rate)
+    assert "\n" not in str(refused.value)
+    assert "/antiphon-" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "note",
+    [
+        antiphon.Note(1.0, 1.0, 60),
+        antiphon.Note(-1.0, 1.0, 60),
+        antiphon.Note(0.0, float("nan"), 60),
+        antiphon.Note(0.0, 1.0, 128),
+        antiphon.Note(0.0, 1.0, 60, 0.0),
+        antiphon.Note(0.0, 1.0, 60, 0.5, 17),
+    ],
+)
+def test_odd_notes_are_refused(note: antiphon.Note) -> None:
+    with pytest.raises(antiphon.AntiphonError, match="note 0"):
+        antiphon.run("transpose", [note])
+
+
+def test_notes_go_in_and_come_out() -> None:
+    notes = [antiphon.Note(0.25 * n, 0.25 * n + 0.2, 60 + n, 0.5) for n in range(4)]
+    moved = antiphon.run("transpose", notes, semitones=12)
+    assert [note.pitch for note in moved.notes] == [72, 73, 74, 75]
+    assert [note.start for note in moved.notes] == pytest.approx([note.start for note in notes], abs=0.002)
+    assert isinstance(moved.midi(), mido.MidiFile)
+    again = antiphon.run("transpose", moved.midi(), semitones=-12)
+    assert [note.pitch for note in again.notes] == [60, 61, 62, 63]
+
+
+def test_a_result_is_saved(tmp_path: Path) -> None:
+    made = antiphon.run("gain", VOICE, RATE, gain=0.5)
+    made.save(tmp_path / "half.wav")
+    np.testing.assert_array_equal(soundfile.read(tmp_path / "half.wav", dtype="float32")[0], made.sound[0])
+    with pytest.raises(antiphon.AntiphonError, match="holds no notes"):
+        made.save(tmp_path / "half.mid")
+
+
+def test_out_is_written_and_read_when_asked_for(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "in.wav", VOICE.T, RATE, "FLOAT")
+    made = antiphon.run("gain", tmp_path / "in.wav", out=tmp_path / "out.wav", gain=0.5)
+    assert made.path == tmp_path / "out.wav"
+    np.testing.assert_allclose(made.sound, 0.5 * VOICE, atol=1e-7)
+
+
+def test_progress_is_told() -> None:
+    told: list[float] = []
+    antiphon.run("gain", np.zeros(20 * RATE, np.float32), RATE, progress=told.append)
+    assert told == sorted(told)
+    assert told[-1] == 1.0
+
+
+def test_two_calls_at_once_are_two_results() -> None:
+    made: dict[float, np.ndarray] = {}
+
+    def call(gain: float) -> None:
+        made[gain] = antiphon.run("gain", VOICE, RATE, gain=gain).sound
+
+    threads = [threading.Thread(target=call, args=(gain,)) for gain in (0.25, 0.5, 0.75, 1.0)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for gain, sound in made.items():
+        np.testing.assert_allclose(sound, gain * VOICE, atol=1e-7)
+    assert len(made) == 4
+
+
+def test_importing_antiphon_imports_no_numpy_and_nothing_prints() -> None:
+    program = (
+        "import sys, antiphon; assert 'numpy' not in sys.modules; import numpy, signal, os;"
+        "before = signal.getsignal(signal.SIGINT), os.getcwd();"
+        "antiphon.run('gain', numpy.zeros(9), 48000);"
+        "assert before == (signal.getsignal(signal.SIGINT), os.getcwd())"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("", "")
+
+
+def test_analyse_answers_what_was_asked_for() -> None:
+    heard = antiphon.analyse(VOICE, RATE, only="loudness,key")
+    assert heard.loudness == pytest.approx(-17.0, abs=3.0)
+    assert set(heard.values) == {"loudness", "key"}
+    assert heard.tempo is None
+    assert {each["namespace"] for each in heard.jams()["annotations"]} <= {"key_mode"}
+    with pytest.raises(antiphon.AntiphonError, match="no quantity and no analysis 'tempoo'; did you mean tempo"):
+        antiphon.analyse(VOICE, RATE, only="tempoo")
+    with pytest.raises(AttributeError, match="did you mean tempo"):
+        heard.tempoo  # noqa: B018
+
+
+def test_every_plugin_is_loaded_once() -> None:
+    assert loaded() is loaded()

@@ -1,0 +1,100 @@
+"""`antiphon.Server` and `antiphon.connect`: a real server in the hands of a Python program."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import soundfile
+
+import antiphon
+from antiphon import aio
+
+
+@pytest.fixture(scope="module")
+def take(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("takes") / "take.wav"
+
+
+@pytest.fixture(scope="module")
+def server(take: Path) -> Iterator[antiphon.Server]:
+    with antiphon.Server(patch="keys", audio="headless", record=take) as running:
+        yield running
+    assert soundfile.info(take).frames > 0
+
+
+def test_values_are_read_and_set(server: antiphon.Server) -> None:
+    lid = server["lid"]
+    lid.cutoff = 800.0
+    assert lid.cutoff == pytest.approx(800.0)
+    lid.set(cutoff=1200.0, over=0.01)
+    assert lid.cutoff == pytest.approx(1200.0)
+    assert "cutoff" in dir(lid)
+    assert lid.params["cutoff"].unit == "Hz"
+
+
+def test_what_the_server_refuses_is_raised(server: antiphon.Server) -> None:
+    with pytest.raises(antiphon.AntiphonError, match="cutoff takes"):
+        server["lid"].cutoff = -1.0
+    with pytest.raises(antiphon.AntiphonError, match="there is no node 'led'"):
+        server["led"]
+    with pytest.raises(antiphon.AntiphonError, match="there is no patch 'nope'"):
+        server.load("nope")
+
+
+def test_time_and_notes(server: antiphon.Server) -> None:
+    server.tempo = 240.0
+    assert server.tempo == pytest.approx(240.0)
+    server.play()
+    beats = server.beats()
+    first, second = next(beats), next(beats)
+    assert second > first
+    beats.close()
+    heard: list[tuple[object, ...]] = []
+    end = server.on("/note/event", lambda *told: heard.append(told))
+    server.note(60, velocity=0.8, beats=1, at=server.beat + 1, on="keys")
+    server.note(64)
+    end()
+    server.stop()
+
+
+def test_what_is_sent_together_takes_effect_at_one_beat(server: antiphon.Server) -> None:
+    server.play()
+    with server.at(beat=server.beat + 2):
+        server.tempo = 200.0
+        server["lid"].set(cutoff=500.0)
+    assert server.tempo == pytest.approx(240.0)
+    for _ in server.beats():
+        if server.tempo == pytest.approx(200.0):
+            break
+    assert server["lid"].cutoff == pytest.approx(500.0)
+    server.stop()
+
+
+def test_a_patch_is_edited_and_the_edit_taken_back(server: antiphon.Server) -> None:
+    server.add("gain", "quiet", after="room")
+    assert server.nodes["quiet"] == "gain"
+    server.undo()
+    assert "quiet" not in server.nodes
+
+
+def test_a_second_program_and_one_of_asyncio(server: antiphon.Server) -> None:
+    with antiphon.connect(port=server.port) as other:
+        assert other.nodes == server.nodes
+
+    async def converse() -> float:
+        async with await aio.connect(port=server.port) as remote:
+            node = await remote.node("lid")
+            await node.set(cutoff=700.0)
+            await remote.put("tempo", 130.0)
+            assert await remote.get("tempo") == pytest.approx(130.0)
+            return float(await node.get("cutoff"))
+
+    assert asyncio.run(converse()) == pytest.approx(700.0)
+
+
+def test_a_server_that_cannot_start_says_why() -> None:
+    with pytest.raises(antiphon.AntiphonError, match="there is no patch 'nope'"):
+        antiphon.Server(patch="nope", audio="headless")
+    with pytest.raises(antiphon.AntiphonError, match="cannot be reached"):
+        antiphon.connect(port=1)
