@@ -39,9 +39,9 @@ def utilities_strike(
 
 
 class Clicks(NamedTuple):
-    """Parameters of the metronome's click."""
+    """Parameters of the metronome's click. `on`: 1 or 0."""
 
-    clicks: i64
+    on: i64
     bar: i64
     division: i64
     level: f64
@@ -60,11 +60,14 @@ class MetronomeState(NamedTuple):
 
 
 @kernel
-def utilities_metronome(x: Audio, y: Audio, frames: i64, beat: f64, tempo: f64, p: Clicks, s: MetronomeState) -> None:
-    """y ← x and a click on each division of a beat: a decaying cosine of `length` frames. clicks: 1, or 0 for none."""
+def utilities_metronome(
+    x: Audio, y: Audio, frames: i64, beat: f64, tempo: f64, playing: i64, p: Clicks, s: MetronomeState
+) -> None:
+    """y ← x and, while on and playing, a click on each division of a beat: a decaying cosine of `length` frames."""
     strike = frames
     per = tempo / (60.0 * s.rate)
-    if p.clicks == 0:
+    clicks = p.on * playing
+    if clicks == 0:
         s.state[_EXPECTED] = _NEVER
         s.state[_REPORT] = 0.0
     else:
@@ -78,7 +81,7 @@ def utilities_metronome(x: Audio, y: Audio, frames: i64, beat: f64, tempo: f64, 
         s.state[_EXPECTED] = beat + f64(frames) * per
         strike = utilities_frame_of(f64(s.place[_NEXT]) / f64(p.division), beat, per)
     for n in range(frames):
-        while p.clicks == 1 and strike <= n:
+        while clicks == 1 and strike <= n:
             utilities_strike(s.place, s.state, p.division, p.bar, p.level, p.pitch, p.accent, s.rate)
             strike = utilities_frame_of(f64(s.place[_NEXT]) / f64(p.division), beat, per)
         v = f64(0.0)
@@ -128,15 +131,15 @@ class Metronome(Processor):
         self._state[:] = 0.0, 0.0, _NEVER, 0.0
 
     def step(self, io: IO) -> Step:
-        playing = io.time.playing if io.at("on", 0) else 0
         return utilities_metronome.step(
             io.audio_in[0],
             io.audio_out[0],
             io.frames,
             io.time.beat,
             io.time.tempo,
+            io.time.playing,
             Clicks(
-                playing,
+                int(io.at("on", 0)),
                 int(io.at("bar", 0)),
                 int(io.at("division", 0)),
                 float(io.at("level", 0)),

@@ -5,12 +5,16 @@ import mmap
 import os
 import select
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from itertools import count
+from subprocess import PIPE
 
 import pytest
 from tests.local import CATALOG
+from tests.waiting import until
 
 from antiphon.kernel.contract.block import StreamSpec
 from antiphon.kernel.contract.catalog import Catalog
@@ -40,8 +44,8 @@ class Busy(Processor):
     params = (Param("ms", default=1.0, low=0.0, high=50.0, restart=True),)
 
     def process(self, io):
-        until = time.thread_time_ns() + int(self.settings["ms"] * 1e6)
-        while time.thread_time_ns() < until:
+        end = time.thread_time_ns() + int(self.settings["ms"] * 1e6)
+        while time.thread_time_ns() < end:
             pass
         io.audio_out[0][:] = io.audio_in[0]
 
@@ -281,11 +285,31 @@ def test_the_loader_has_hung_once_it_has_been_at_one_thing_for_too_long(
     assert hang() == ""
 
 
+@pytest.mark.parametrize(("stops", "found"), [(True, Hang.STOPPED), (False, Hang.LOOP)])
+def test_an_engine_that_a_signal_has_stopped_is_told_from_one_that_hangs(
+    shared: Shared, monkeypatch: pytest.MonkeyPatch, stops: bool, found: Hang
+) -> None:
+    words = shared.words
+    child = subprocess.Popen([sys.executable, "-c", "import time; print(flush=True); time.sleep(600)"], stdout=PIPE)
+    with child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        if stops:
+            os.kill(child.pid, signal.SIGSTOP)
+        monkeypatch.setattr(watchdog, "HANG_SECONDS", 0.05)
+        watch = watchdog.HangWatch(words, LoadingNote(shared), interval=1.0)
+        words[HeaderWord.ENGINE_STATE], words[HeaderWord.ALIVE_NS] = 2, 1
+        until(lambda: watch.engine(child.pid, "headless")[0] is not Hang.NONE, 5.0, "it is found")
+        assert watch.engine(child.pid, "headless")[0] is found
+        child.kill()
+
+
 @pytest.mark.parametrize(
     ("code", "hung", "blamed"),
     [
         (-signal.SIGSEGV, Hang.NONE, 5), (-signal.SIGKILL, Hang.NONE, 0), (-signal.SIGKILL, Hang.LOOP, 5),
         (-signal.SIGTERM, Hang.NONE, 0), (0, Hang.NONE, 0), (1, Hang.NONE, 5), (DEVICE_GONE, Hang.NONE, 0),
+        (-signal.SIGKILL, Hang.STOPPED, 0),
     ],
 )  # fmt: skip
 def test_the_node_of_the_block_is_to_blame_for_an_end_that_nobody_asked_for(

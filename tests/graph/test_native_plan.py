@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,12 +10,13 @@ import pytest
 from tests.local import Gain
 
 from antiphon.kernel.contract.block import Samples, StreamSpec
-from antiphon.kernel.contract.catalog import Catalog
+from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
+from antiphon.kernel.contract.params import HOST_PARAMS, Param, Value
 from antiphon.kernel.contract.ports import AUDIO_OUT, EVENTS_IN, EVENTS_OUT
 from antiphon.kernel.contract.processor import IO, BlockTime, Event, Processor
 from antiphon.kernel.graph.compiler import compile_plan
 from antiphon.kernel.graph.graph import End, Graph, NodeSpec, Wire
-from antiphon.kernel.graph.native.plan import NativePlan
+from antiphon.kernel.graph.native.plan import MOVED, NativePlan
 from antiphon.kernel.graph.plan import Plan
 from antiphon.kernel.native import Audio, f32p, i64, kernel
 from antiphon.kernel.native.dsp import copy_sound
@@ -42,7 +43,7 @@ class Types:
 
 SPEC = StreamSpec(48000, 64, 2)
 BLOCKS = 80
-RESTING = {"metronome": {"on": False}, "denoise": {"mode": "gate"}}
+RESTING = {"denoise": {"mode": "gate"}}
 """Values with which types rest that do not by default."""
 NOTES = ("accompany", "answer", "arpeggiator", "chord", "continue", "echo", "generate", "hold", "humanise",
          "probability", "scale", "split", "strum", "transpose")  # fmt: skip
@@ -61,8 +62,11 @@ def sound(blocks: int = BLOCKS) -> Samples:
     return (0.3 * rng.standard_normal((2, blocks * SPEC.block))).astype(np.float32)
 
 
-def chain(catalog: Catalog, *types: str, modulated: str = "") -> Graph:
-    """`in` → each type in turn → `out`, as far as they have sound in and out; an `lfo` at a parameter of the first."""
+def chain(catalog: Catalog, *types: str, modulated: str = "", values: Mapping[str, Value] | None = None) -> Graph:
+    """`in` → each type in turn → `out`, as far as they have sound in and out; an `lfo` at a parameter of the first.
+
+    values: Of the first; None for those with which it rests.
+    """
     nodes = {f"n{place}": kind for place, kind in enumerate(types)}
     wires = []
     before = End("in", "in")
@@ -79,7 +83,10 @@ def chain(catalog: Catalog, *types: str, modulated: str = "") -> Graph:
     if modulated:
         nodes["lfo"] = "lfo"
         wires.append(Wire(End("lfo", "out"), End("n0", modulated)))
-    return Graph(tuple(NodeSpec(name, kind, RESTING.get(kind, {})) for name, kind in nodes.items()), tuple(wires))
+    given = {name: RESTING.get(kind, {}) for name, kind in nodes.items()}
+    if values is not None:
+        given["n0"] = dict(values)
+    return Graph(tuple(NodeSpec(name, kind, given[name]) for name, kind in nodes.items()), tuple(wires))
 
 
 def compile_graph(loaded: Types, graph: Graph, old: Plan | None = None) -> Plan:
@@ -150,6 +157,74 @@ def test_every_processor_with_a_step_gives_the_samples_of_the_interpreter(loaded
         np.testing.assert_array_equal(native[kind], reference, err_msg=kind)
 
 
+HELD_BLOCKS, QUICK = 50, 960.0
+"""Blocks for which a changed value stays, and a tempo at which a beat begins in them."""
+
+
+def other(param: Param, value: Value, place: float) -> Value:
+    """The value at that place of the range; another word than `value`, or the switch turned."""
+    if param.kind in ("switch", "trigger"):
+        return not value
+    if param.kind == "choice":
+        return param.choices[(param.choices.index(str(value)) + round(1 + 2 * place)) % len(param.choices)]
+    return param.from_norm(place)
+
+
+def changeable(info: ProcessorInfo) -> list[int]:
+    """Cells whose parameters may be set while a node plays."""
+    fixed = info.prepared_with({})
+    return [cell for cell, param in enumerate(info.cells) if not param.readonly and param.name not in fixed]
+
+
+def change_each(plan: Plan) -> tuple[Samples, list[tuple[int, Event]], list[tuple[int, int, float]]]:
+    """Sound, events and reports while each parameter of the first node is set to a low value, a high one, and back."""
+    host, x = plan.hosts[1], sound(HELD_BLOCKS)
+    begun = {place: cell.target for place, cell in enumerate(host.cells)}
+    values: list[tuple[int, float]] = []
+    for place in changeable(host.info):
+        param = host.cells[place].param
+        now = param.decode(begun[place])
+        values += [(place, param.encode(other(param, now, at))) for at in (0.1, 0.7)] + [(place, begun[place])]
+    out, said, reports, time = [], [], [], BlockTime(tempo=QUICK)
+    takes_notes = any(not port.signal for port in host.info.inputs)
+    for turn, (place, number) in enumerate(values):
+        host.post(place, 20, number, 0.0)
+        for block in range(HELD_BLOCKS):
+            if takes_notes and block in (2, 30):
+                host.play(Event("on" if block == 2 else "off", 5, 48 + 3 * (turn % 8), 0.8))
+            plan.input[:] = x[:, block * SPEC.block : (block + 1) * SPEC.block]
+            out.append(plan.run(SPEC.block, time).copy())
+            said += [(len(out), event) for _, events in plan.emitted(-1) for event in events]
+            time.sample += SPEC.block
+            time.beat += SPEC.block * time.beats_per_frame(SPEC.rate)
+        reports += plan.reports()
+    assert [failure.reason for failure in plan.failures] == []
+    return np.concatenate(out, axis=1), said, reports
+
+
+@pytest.mark.parametrize("otherwise", [False, True])
+def test_every_parameter_of_every_processor_changed_while_it_plays_is_the_interpreters(loaded, interpreted, otherwise):
+    """Begun with the defaults, and with every switch and word otherwise: a step that is laid out by values shows."""
+    types = [kind for kind, info in loaded.catalog.types.items() if info.native]
+    assert len(types) >= 55
+
+    def plan_of(kind: str) -> Plan:
+        info = loaded.catalog[kind]
+        own = [info.cells[cell] for cell in changeable(info) if cell >= len(HOST_PARAMS)]
+        first = {param.name: other(param, param.default, 0.0) for param in own if param.kind in ("switch", "choice")}
+        graph = Graph((NodeSpec("n0", kind, first if otherwise else {}),), ())
+        if info.outputs[0].signal:
+            graph = chain(loaded.catalog, kind, "gain", values=first if otherwise else None)
+        return compile_graph(loaded, graph)
+
+    native = {kind: change_each(plan_of(kind)) for kind in types}
+    interpreted()
+    for kind in types:
+        (heard, *told), (reference, *wanted) = native[kind], change_each(plan_of(kind))
+        np.testing.assert_array_equal(heard, reference, err_msg=kind)
+        assert told == wanted, kind
+
+
 ORDERS = {
     "looper": ((4, "record", 1.0), (14, "play", 1.0), (24, "overdub", 1.0), (34, "undo", 1.0), (44, "stop", 1.0)),
     "freeze": ((5, "hold", 1.0), (12, "hold", 0.0)),
@@ -213,6 +288,41 @@ class Undecided(Processor):
     def step(self, io: IO) -> Step:
         by = np.full(io.frames, 2.0 if io.time.playing else 1.0, np.float32)
         return divide_kernel.step(io.audio_in[0], io.audio_out[0], by)
+
+
+@kernel
+def halve_kernel(x: Audio, y: Audio, playing: i64) -> None:
+    for c in range(y.channels):
+        for n in range(y.frames):
+            y[c, n] = x[c, n] * (0.5 if playing else 1.0)
+
+
+class Sometimes(Processor):
+    """Takes the block's time while it is on, and a constant while it is off."""
+
+    params = (Param("on", "switch", True),)
+
+    def step(self, io: IO) -> Step:
+        return halve_kernel.step(io.audio_in[0], io.audio_out[0], io.time.playing if io.at("on", 0) else 0)
+
+
+@pytest.mark.parametrize("begun", [True, False])
+def test_a_step_that_takes_the_time_with_some_values_fails_its_node_until_it_is_reset(begun):
+    types = Types.of("sometimes", Sometimes)
+    plan = compile_graph(types, chain(types.catalog, "sometimes", values={"on": begun}))
+    cell = [cell.param.name for cell in plan.hosts[1].cells].index("on")
+
+    def change(plan: Plan, block: int) -> None:
+        if block in (20, 40):
+            plan.hosts[1].post(cell, 0, float(begun == (block == 40)), 0.0)
+        if block == 41:
+            plan.hosts[1].reset()
+
+    out = play(plan, change)
+    assert [(failure.name, failure.reason) for failure in plan.failures] == [("n0", MOVED)]
+    np.testing.assert_array_equal(out[:, 35 * 64 : 40 * 64], sound()[:, 35 * 64 : 40 * 64])
+    np.testing.assert_array_equal(out[:, -64:], sound()[:, -64:] * (0.5 if begun else 1.0))
+    assert plan.native.native(0)
 
 
 @pytest.mark.parametrize("by_machine", [True, False])

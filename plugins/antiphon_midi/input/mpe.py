@@ -151,6 +151,11 @@ class MpeZones:
         """Output channel of a member channel's note; 0 if it does not sound."""
         return self._members[channel].notes.get(note, 0)
 
+    def notes_of(self, channel: int) -> set[tuple[int, int]]:
+        """Output channel and number of the notes of a member channel, or of all members of a manager's zone."""
+        members = [channel] if self.manager(channel) else self._zones.get(channel, ())
+        return {(on, note) for member in members for note, on in self._members[member].notes.items()}
+
     def ended(self, on: int, note: int) -> None:
         """Called after the note on an output channel has ended."""
         self.used.discard((on, note))
@@ -188,6 +193,11 @@ class PortVoice:
         self.bent: set[int] = set()
         self.sensing = False
         self.last_received = 0.0
+
+    def notes_of(self, channel: int) -> list[tuple[int, int]]:
+        """Notes that came on a channel, as played; on a manager those of its zone too."""
+        own = () if self.zones.manager(channel) else (key for key in self.notes if key[0] == channel)
+        return sorted(self.zones.notes_of(channel).union(own))
 
     def endings(self, when: When) -> list[Note]:
         """Commands that end all its notes, which are then cleared."""

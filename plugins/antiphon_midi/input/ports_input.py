@@ -52,8 +52,6 @@ PER_TURN = 256
 _MODES = 120
 """First of the channel mode controllers: all sound off, reset controllers, all notes off, …"""
 SOUND_OFF, RESET_CONTROLLERS, LOCAL = 120, 121, 122
-PANIC_AGAIN = 0.1
-"""Seconds in which a further all sound off belongs to the same panic: a panic key sends it on sixteen channels."""
 
 
 class MidiInput:
@@ -76,7 +74,6 @@ class MidiInput:
         self.knobs = Knobs(server, self._try)
         self._members = MAX_NOTES if server.settings.value(MPE) else 0
         self._values = LastValues()
-        self._panic_at = -PANIC_AGAIN
         self.clock = MidiClock(server, ports)  # the MIDI clock that is followed or led
 
     def install(self) -> None:
@@ -261,7 +258,7 @@ class MidiInput:
                 voice.sensing = True
             case midi.RESET:
                 self.release(port)
-                self._panic(port)
+                self._do(Panic(), port)
             case _:
                 self.clock.message(message, port, ns)
 
@@ -289,26 +286,21 @@ class MidiInput:
 
     def _mode(self, number: int, channel: int, port: str, voice: PortVoice) -> None:
         when = self._when(self._server.now_ns())
-        if number == SOUND_OFF:
-            self._panic(port)
-        elif number == RESET_CONTROLLERS:
+        if number in (SOUND_OFF, RESET_CONTROLLERS):
             voice.pedals.discard(channel)
-            voice.bent.discard(channel)
             self._do(Control(PEDAL, 0.0, channel, "", when), port)
+        if number == RESET_CONTROLLERS:
+            voice.bent.discard(channel)
             self._do(Bend(0.0, channel, "", when), port)
         elif number != LOCAL:
-            for key in sorted(note for note in voice.notes if note[0] == channel):
+            for key in voice.notes_of(channel):
                 voice.notes.discard(key)
                 voice.zones.ended(*key)
                 self._held.put(*key, False)
-                self._do(NoteOff(key[1], channel, "", when), port)
-
-    def _panic(self, port: str) -> None:
-        """Silence everywhere, as by `/panic`."""
-        now = monotonic()
-        if now - self._panic_at >= PANIC_AGAIN:
-            self._panic_at = now
-            self._do(Panic(), port)
+                self._do(NoteOff(key[1], key[0], "", when), port)
+        if number == SOUND_OFF and not voice.zones.manager(channel):
+            # last: synths cut what the note-offs have left to fade
+            self._do(Control(SOUND_OFF, 0.0, channel, "", when), port)
 
     def _pad(self, message: midi.Short, port: str) -> bool:
         """True if a note is mapped as a pad to an address."""

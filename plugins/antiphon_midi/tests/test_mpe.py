@@ -102,9 +102,9 @@ ZONE_OF_15 = (0xB0, 101, 0, 0xB0, 100, 6, 0xB0, 6, 15)
 """The registered parameter by which a controller says that it sends MPE."""
 
 
-def notes(events: list[tuple[object, ...]]) -> list[tuple[object, ...]]:
+def notes(heard: list[tuple[object, ...]]) -> list[tuple[object, ...]]:
     """Without the controllers that registered parameters are made of, which are passed on."""
-    return [event for event in events if event[0] != "control"]
+    return [event for event in heard if event[0] != "control"]
 
 
 async def test_a_zone_gives_each_note_its_own_pitch_pressure_and_timbre(live: MidiStage) -> None:
@@ -130,6 +130,18 @@ async def test_the_same_note_twice_is_on_channels_of_its_own(live: MidiStage) ->
     assert await live.play(0x91, 60, 127, 0x99, 60, 127) == [("on", K, 60, 1.0, 1), ("on", K, 60, 1.0, 2)]
     assert await live.play(0xE9, 0, 0) == [("pitch", K, 60, -48.0, 2)]
     assert await live.play(0x89, 60, 0, 0x81, 60, 0) == [("off", K, 60, 0.0, 2), ("off", K, 60, 0.0, 1)]
+
+
+@pytest.mark.parametrize("mode", [120, 123])
+async def test_all_off_on_a_member_channel_ends_its_note_and_on_the_manager_the_zones(
+    live: MidiStage, mode: int
+) -> None:
+    await live.play(*ZONE_OF_15, 0x91, 60, 127, 0x92, 64, 127, 0x99, 60, 127)
+    for channel, ended in ((2, [("off", K, 64, 0.0, 1)]), (0, [("off", K, 60, 0.0, 1), ("off", K, 60, 0.0, 2)])):
+        await live.play(0xB0 + channel, mode, 0)
+        await live.move(0.1)
+        assert notes([done[:-1] for done in events(live)]) == ended
+    assert notes(await live.play(0xE1, 0, 0)) == [], "nothing sounds that could be bent"
 
 
 async def test_a_flood_is_one_move_and_none_for_a_note_that_has_ended(live: MidiStage) -> None:

@@ -197,15 +197,34 @@ async def test_all_notes_off_is_for_its_channel_and_a_reset_of_controllers_for_i
     assert panics == [], "a sequencer that stops cuts no other's sound"
 
 
-@pytest.mark.parametrize("message", [(0xFF,), (0xB0, 120, 0), tuple(x for c in range(16) for x in (0xB0 + c, 120, 0))])
-async def test_reset_and_all_sound_off_are_one_panic(
-    live: MidiStage, message: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("antiphon_midi.input.ports_input.PANIC_AGAIN", 600.0)
-    live.midi._panic_at = -600.0
+async def test_all_sound_off_cuts_its_channel_alone(live: MidiStage) -> None:
     panics = panics_of(live)
     await live.play(*HELD)
-    await live.play(*message)
+    await live.play(0xB1, 120, 0)
+    await live.move(0.1)
+    assert [done[:-1] for done in events(live)] == [
+        ("control", K, 64, 0.0, 2), ("off", K, 64, 0.0, 2), ("control", K, 120, 0.0, 2)
+    ]  # fmt: skip
+    assert panics == []
+    await live.play(0xB0, 123, 0)
+    await live.move(0.1)
+    assert [done[:-1] for done in events(live)] == [("off", K, 60, 0.0, 1)], "the other channel's note was still held"
+
+
+async def test_what_a_studio_sends_as_it_begins_to_play_is_no_panic(live: MidiStage) -> None:
+    """All sound off and all notes off, on sixteen channels."""
+    panics = panics_of(live)
+    live.engine.applied.clear()
+    await live.play(*(x for channel in range(16) for mode in (120, 123) for x in (0xB0 + channel, mode, 0)))
+    await live.move(0.1)
+    assert {done[0] for done in events(live)} == {"control"}
+    assert panics == []
+
+
+async def test_a_reset_of_the_system_is_a_panic(live: MidiStage) -> None:
+    panics = panics_of(live)
+    await live.play(*HELD)
+    await live.play(0xFF)
     assert len(panics) == 1
     await unplug(live)
     await live.move(0.1)

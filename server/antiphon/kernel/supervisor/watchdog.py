@@ -8,6 +8,7 @@ from antiphon.kernel.engine import shared
 from antiphon.kernel.engine.plans.admission import TIMEOUT_SECONDS
 from antiphon.kernel.engine.plans.loading import LoadingNote
 from antiphon.kernel.errors import AntiphonError
+from antiphon.kernel.runtime.platform import is_stopped
 from antiphon.kernel.runtime.processes.child_process import DEVICE_GONE, NO_DEVICE
 from antiphon.kernel.runtime.processes.scheduling import Standstill
 from antiphon.kernel.runtime.settings import ServeSettings
@@ -25,11 +26,12 @@ patterns on eight nodes), and a slow write to a disk may add to it; the sound do
 
 
 class Hang(Enum):
-    """The thread of an engine that stands still."""
+    """What of an engine stands still: a thread, or all of it, because a signal has stopped it."""
 
     NONE = ""
     LOOP = "loop"
     LOADER = "loader"
+    STOPPED = "stopped"
 
 
 class HangWatch:
@@ -41,10 +43,12 @@ class HangWatch:
         self._loop, self._loader, self._control = (Standstill(interval) for _ in range(3))
 
     def engine(self, pid: int, driver: str) -> tuple[Hang, str]:
-        """The thread of a running engine that stands still, and that as a line of text; "" for none."""
+        """What of a running engine stands still, and that as a line of text; "" for none."""
         running = self._words[shared.HeaderWord.ENGINE_STATE] == 2
         seconds = self._loop.look(pid, self._words[shared.HeaderWord.ALIVE_NS] if running else 0) / 1e9
         if seconds > HANG_SECONDS + (DEVICE_SECONDS if driver != "headless" else 0.0):
+            if is_stopped(pid):
+                return Hang.STOPPED, f"the engine has been stopped by a signal for {seconds:.1f} s; ending it"
             return Hang.LOOP, f"the engine has hung for {seconds:.1f} s; ending it"
         seconds = self._loader.look(pid, self._loading.turned if running else 0) / 1e9
         if seconds <= LOAD_SECONDS:
@@ -68,11 +72,11 @@ def blame(words: memoryview, loading: LoadingNote, code: int, hung: Hang) -> str
     """Notes which node was running or being prepared when an engine ended, so that the next engine leaves it out.
 
     Gives the name of the node that was being prepared, or "". `code`: exit status, a negative one is the signal;
-    `hung`: the thread for which the supervisor killed it.
+    `hung`: that for which the supervisor killed it. No node is to blame for a kill or a stop from outside.
     """
     at_work, words[shared.HeaderWord.AT_WORK] = words[shared.HeaderWord.AT_WORK], 0
     innocent = (signal.SIGKILL, signal.SIGTERM) if code < 0 else (0, DEVICE_GONE, NO_DEVICE)
-    at_fault = hung is not Hang.NONE or abs(code) not in innocent
+    at_fault = hung in (Hang.LOOP, Hang.LOADER) or abs(code) not in innocent
     name = loading.engine_ended(at_fault=at_fault)
     if at_fault:
         # blame the node being prepared before the one in the block: that one has played before. Beside a loader that

@@ -22,7 +22,7 @@ from antiphon.kernel.graph.native.rows import NodeRow, PlanWord, Stop, measure_r
 from antiphon.kernel.graph.node_host import NOT_FINITE, NodeHost
 from antiphon.kernel.graph.wire_signals import DelayLine, InputMix, NoteWire
 from antiphon.kernel.native.kernel import address, words_of
-from antiphon.kernel.native.step import Call, PackedKernel, Step
+from antiphon.kernel.native.step import PackedKernel, Step
 from antiphon.kernel.runtime.platform import c_function
 
 
@@ -61,6 +61,12 @@ class BlockWord(Enum):
 
     def __bool__(self) -> bool:
         raise PluginError("a step cannot decide by the block's time; its kernel can")
+
+
+MOVED = (
+    "its step takes the block's time with some values and not with others; pass it always, and let its kernel decide"
+)
+"""Why a node fails whose step has placeholders elsewhere than when its plan was made."""
 
 
 class _LayoutTime(BlockTime):
@@ -145,7 +151,7 @@ class _Place:
     """Table indices of one node.
 
     `kernels`: those of its conditions and of its calls before the check of its outputs; None where the interpreter
-    always runs it.
+    always runs it. `times`: its arguments that are the block's time, as `_times`.
     """
 
     node: NodeStep
@@ -153,6 +159,7 @@ class _Place:
     reports: Mapping[str, tuple[NDArray[Any], int]]
     call: int
     word: int
+    times: Sequence[tuple[int, int]] = ()
     held: object = None
 
 
@@ -180,8 +187,8 @@ class NativePlan:
             if step is None:
                 self._places.append(_Place(node, None, {}, call, word))
                 continue
-            self._places.append(_Place(node, _kernels(step), step.reports, call, word))
-            times += _times((*step.conditions, *step.calls), word)
+            self._places.append(_Place(node, _kernels(step), step.reports, call, word, _times(step, word)))
+            times += self._places[-1].times
             kernels = [*_kernels(step), *host.most_mixing()]
             call, word = call + len(kernels), word + sum(item.size for item in kernels)
         self._rows, self._calls = rows, np.zeros((max(1, call), 2), np.int64)
@@ -253,7 +260,7 @@ class NativePlan:
                 yield at.node.host, name, array, index
 
     def settle(self, place: int) -> None:
-        """Packs a node's row if the node rests."""
+        """Packs a node's row if the node rests. A node whose step moved its placeholders fails with the next block."""
         at = self._places[place]
         node = at.node
         version = int(node.host.version[0])
@@ -261,6 +268,9 @@ class NativePlan:
             return
         step = laid_out(node, self._spec.block)
         if step is None or _kernels(step) != at.kernels:
+            return
+        if _times(step, at.word) != at.times:
+            node.host.forced = MOVED
             return
         last = node.host.mixing(node.ins, self._spec.block)
         at.held = step, last
@@ -297,10 +307,10 @@ def _kernels(step: Step) -> tuple[PackedKernel, ...]:
     return tuple(item for item, _ in (*step.conditions, *step.calls))
 
 
-def _times(calls: Sequence[Call], word: int) -> list[tuple[int, int]]:
-    """Time arguments of the calls: (index of the block-time word, index of the argument word) for each placeholder."""
+def _times(step: Step, word: int) -> list[tuple[int, int]]:
+    """The step's placeholders: index of the block-time word, and of the argument word; its first argument is `word`."""
     found = []
-    for item, args in calls:
+    for item, args in (*step.conditions, *step.calls):
         for kind, value in zip(item.types.values(), args, strict=True):
             if isinstance(value, BlockWord):
                 found.append((int(value.value), word))

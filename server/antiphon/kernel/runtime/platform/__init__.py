@@ -29,6 +29,7 @@ if PORTABLE:
         fifo,
         free_memory,
         hear,
+        is_stopped,
         make_bell,
         network,
         private_memory,
@@ -57,6 +58,7 @@ else:
     )
     from antiphon.kernel.runtime.platform.proc import (
         free_memory,
+        is_stopped,
         network,
         private_memory,
         process_at,
@@ -80,6 +82,7 @@ __all__ = [
     "fifo",
     "free_memory",
     "hear",
+    "is_stopped",
     "limit_resources",
     "lock_file",
     "lock_number",

@@ -152,6 +152,16 @@ def start_time(pid: int) -> int:
         return 0
 
 
+def is_stopped(pid: int) -> bool:
+    """True for a process that a signal or a debugger has stopped."""
+    import psutil
+
+    try:
+        return psutil.Process(pid).status() in (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP)
+    except (psutil.Error, ValueError):
+        return False
+
+
 def thread_clocks() -> tuple[int, int]:
     """(time computed, time waited for a processor) of the calling thread, ns.
 

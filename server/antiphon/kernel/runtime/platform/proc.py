@@ -13,12 +13,22 @@ def start_time(pid: int) -> int:
 
     Returns clock ticks since the machine's start; 0 for a process that has ended, a zombie too.
     """
+    fields = _stat(pid)
+    return 0 if not fields or fields[0] == b"Z" else int(fields[19])
+
+
+def is_stopped(pid: int) -> bool:
+    """True for a process that a signal or a debugger has stopped."""
+    return _stat(pid)[:1] in ([b"T"], [b"t"])
+
+
+def _stat(pid: int) -> list[bytes]:
+    """A process's facts from its state on; empty for one that is not there."""
     try:
         with open(f"/proc/{pid}/stat", "rb", buffering=0) as stat:
-            fields = stat.read().rpartition(b")")[2].split()
+            return stat.read().rpartition(b")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
-        return 0
-    return 0 if fields[0] == b"Z" else int(fields[19])
+        return []
 
 
 def thread_clocks() -> tuple[int, int]:
