@@ -174,15 +174,7 @@ def recordings_folder() -> Path:
 
 def next_recording(folder: Path, day: str = "") -> Path:
     """An empty file of the first free name, so that no other takes it: play-2026-11-20-1.wav, -2, …"""
-    day = day or time.strftime("%Y-%m-%d")
-    number = 1
-    while True:
-        path = folder / f"play-{day}-{number}.wav"
-        try:
-            path.touch(paths.PRIVATE, exist_ok=False)
-            return path
-        except FileExistsError:
-            number += 1
+    return paths.claim(folder / f"play-{day or time.strftime('%Y-%m-%d')}.wav", 1)
 
 
 @contextmanager

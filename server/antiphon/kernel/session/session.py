@@ -31,6 +31,7 @@ from antiphon.kernel.session.commands import (
     SetParam,
     SetSwing,
     SetTempo,
+    When,
 )
 from antiphon.kernel.session.effects import Changed, Effect, TempoChanged
 from antiphon.kernel.session.graph_state import GraphState
@@ -164,15 +165,15 @@ class Session:
             if self.schedule.future(when, now):
                 self.schedule.add(when, (replace(command, when=NOW), source))
                 return []
-            return self._reset_param(node, cell, value, source)
-        number = param.encode(value)
+            return self._reset_param(node, cell, value, when, source)
+        number, before = param.encode(value), _before(self.state, node, cell, when)
         effect = NodeSet(node.id, cell, number, command.ramp, when)
         if type(when) is not Now and self.schedule.future(when, now):
             self.schedule.add(when, (effect, source))
             return [effect]
         if self.state.put(node, cell, number):
             self.state.resend(node, cell, now.sample + command.ramp * self.rate)
-        return [effect, Changed(node.name, param, value, source)]
+        return [effect, Changed(node.name, param, value, source, before)]
 
     def _macro(
         self, command: SetParam, panel: Node, cell: int, place: float, now: Moment, source: object
@@ -182,8 +183,9 @@ class Session:
         if self.schedule.future(command.when, now):
             self.schedule.add(command.when, (NodeSet(panel.id, cell, place, 0.0, command.when), source))
         else:
+            before = _before(self.state, panel, cell, command.when)
             self.state.put(panel, cell, place)
-            effects.append(Changed(panel.name, panel.cells[cell], place, source))
+            effects.append(Changed(panel.name, panel.cells[cell], place, source, before))
         for target in self.state.graph.macros[cell].targets:
             node, number = self.state.param(target.node, target.param)
             value = target.value(node.cells[number], place)
@@ -193,11 +195,12 @@ class Session:
             effects += self._apply(moved, node, number, value, now, None)
         return effects
 
-    def _reset_param(self, node: Node, cell: int, value: Value, source: object) -> list[Effect]:
+    def _reset_param(self, node: Node, cell: int, value: Value, when: When, source: object) -> list[Effect]:
         """Sets a parameter that changes only with a new plan: `restart`, text or file."""
         if self.state.value_at(node, cell) == value:
             return []
-        return [*self.state.edit_value(node, cell, value), Changed(node.name, node.cells[cell], value, source)]
+        before = _before(self.state, node, cell, when)
+        return [*self.state.edit_value(node, cell, value), Changed(node.name, node.cells[cell], value, source, before)]
 
     def _note(self, command: Note, now: Moment, source: object) -> list[Effect]:
         state = self.state
@@ -238,6 +241,11 @@ class Session:
         """Scheduled actions to send again to a new engine."""
         pending = [item for item, _ in self.schedule.pending() if not isinstance(item, _OWN)]
         return [item for item in pending if not (isinstance(item, NodeSet) and item.node == MACRO_NUMBER)]
+
+
+def _before(state: GraphState, node: Node, cell: int, when: When) -> Value | None:
+    """The value that a command without a time replaces; None for one with a time."""
+    return state.value_at(node, cell) if type(when) is Now else None
 
 
 def clamp_rounding(param: Param, value: object) -> object:
