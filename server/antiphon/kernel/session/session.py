@@ -1,6 +1,6 @@
 """All control state: `handle(command, now) -> effects`. It has no sockets and reads no clock."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
@@ -10,6 +10,9 @@ from antiphon.kernel.errors import PatchError, RequestError
 from antiphon.kernel.graph import clips
 from antiphon.kernel.graph.clock import unswung
 from antiphon.kernel.graph.macros import MACRO_NUMBER
+from antiphon.kernel.graph.names import MACRO
+from antiphon.kernel.runtime.shortening import short_repr, shorten
+from antiphon.kernel.session import notes, play
 from antiphon.kernel.session.actions import ACTIONS, Action, NodeReset, NodeSet
 from antiphon.kernel.session.commands import (
     NOW,
@@ -97,6 +100,36 @@ class Session:
     def _asked(self, now: Moment) -> Moment:
         """The moment with its notated beat, without swing, for comparison with scheduled beats."""
         return Moment(now.sample, unswung(now.beat, *self.state.swing))
+
+    def check_message(self, address: str, args: Sequence[Value], recalled: Collection[int]) -> None:
+        """Raises RequestError: a clip's message cannot be played with these nodes. `recalled`: the stored scenes."""
+        match address.split("/")[1:]:
+            case ["scene", _] if args and args[0] not in recalled:
+                raise RequestError(f"there is no scene {short_repr(args[0])}; /scene/store makes one")
+            case ["scene", _]:
+                return
+            case ["node", name, "reset"]:
+                self.state.node(name)
+            case ["node", name, param, *norm] if norm in ([], ["norm"]):
+                self._check_value(name, param, args, norm=bool(norm))
+            case ["macro", param, *value] if value in ([], ["value"]):
+                self._check_value(MACRO, param, args, norm=bool(value))
+            case _ if address in notes.ADDRESSES:
+                self._players_now().of(notes.read(address, args, NOW).node)
+            case _:
+                raise RequestError(f"there is no address {shorten(address)}")
+
+    def _check_value(self, name: str, param: str, args: Sequence[Value], *, norm: bool) -> None:
+        node, cell = self.state.param(name, param)
+        known = node.cells[cell]
+        if known.readonly or known.kind == "file":
+            raise RequestError(f"{param} is {'read only' if known.readonly else 'a file, and a clip chooses none'}")
+        if play.takes(node.info, param, args):
+            play.read(name, node.info.params, args, NOW)
+        elif args and not norm:
+            known.check(clamp_rounding(known, args[0]))
+        elif known.kind != "trigger" and not (args and isinstance(args[0], int | float)):
+            raise RequestError(f"{param} takes {known.allowed}")
 
     def advance(self, now: Moment) -> list[Effect]:
         """Applies the scheduled commands due at `now`, and returns their effects."""
@@ -203,13 +236,15 @@ class Session:
         return [*self.state.edit_value(node, cell, value), Changed(node.name, node.cells[cell], value, source, before)]
 
     def _note(self, command: Note, now: Moment, source: object) -> list[Effect]:
-        state = self.state
-        if self._players.graph is not state.graph:
-            self._players = Players(state.graph, state.catalog)
-        effects = [on_node(command, state.nodes[name].id) for name in self._players.of(command.node)]
+        effects = [on_node(command, self.state.nodes[name].id) for name in self._players_now().of(command.node)]
         if self.schedule.future(command.when, now):
             self.schedule.add(command.when, *((effect, source) for effect in effects))
         return [*effects]
+
+    def _players_now(self) -> Players:
+        if self._players.graph is not self.state.graph:
+            self._players = Players(self.state.graph, self.state.catalog)
+        return self._players
 
     def _take(self, action: Action | _OWN, source: object) -> list[Effect]:
         """Updates the session's own state by an action."""

@@ -37,6 +37,7 @@ from antiphon.kernel.graph.clips import PatchClip, check_clips
 from antiphon.kernel.graph.patch import SUFFIX, Patch
 from antiphon.kernel.io.osc_peer import Peer
 from antiphon.kernel.runtime import paths, resources
+from antiphon.kernel.runtime.shortening import short_repr
 from antiphon.kernel.session.commands import When
 from antiphon.kernel.session.effects import Effect
 from antiphon.kernel.session.scenes import Scene, restricted_to
@@ -44,6 +45,7 @@ from antiphon.kernel.wire.osc import Arg
 
 log = logging.getLogger("antiphon.control")
 
+PUT = "/clip/put"
 TIMEOUT_SECONDS = 90.0
 """Seconds until an unanswered plan request is repeated."""
 
@@ -121,10 +123,24 @@ class Plans:
             self._feedback.event("/patch/warning", warning)
 
     def keep_clips(self, clips: Mapping[str, PatchClip], what: str) -> None:
-        """Replaces the clips, an edit named `what`; `RequestError` where they cannot be."""
+        """Replaces the clips, an edit named `what`; `RequestError` where they cannot be.
+
+        A clip that was written by hand has to be playable with the present nodes; one that was recorded is.
+        """
         check_clips(clips)
+        if what == PUT:
+            for name, clip in clips.items():
+                if self.clips.get(name) != clip:
+                    self._check_playable(clip)
         self.history.add(self._before(what, whole=False))
         self.clips = clips
+
+    def _check_playable(self, clip: PatchClip) -> None:
+        for event, (_, address, args) in zip(clip.events, clip.messages(), strict=True):
+            try:
+                self._session.check_message(address, args, self.scenes)
+            except RequestError as error:
+                raise RequestError(f"the event {short_repr(event)} cannot be played: {error}") from None
 
     def renew(self, catalog: Catalog, quantum: float, then: Callable[[], None], refused: Callable[[str], None]) -> None:
         """Switches a plugin's version, from the next multiple of `quantum` beats; 0 from the next block.
