@@ -24,6 +24,7 @@ from antiphon_answer.corpus import read_corpus, wish
 from antiphon_answer.improviser import CHORD_SIXTEENTHS, Improviser, Planned
 from antiphon_answer.prior import KEYS, SCALES, installed_prior
 from antiphon_answer.sounding import SoundAnswer
+from antiphon_answer.turns import TURNS, Turns
 
 MODES = ("continue", "trade", "shadow", "canon", "accompany")
 AHEAD = 1.0
@@ -78,6 +79,7 @@ class Answer(Processor):
         Param("next", "int", 0, 0, 127, readonly=True, doc="The note it is going to play, a beat ahead."),
         Param("beat", default=0.0, low=0.0, high=1e9, unit="beats", readonly=True, doc="The beat of that note."),
         Param("tonic", "int", 0, 0, 23, readonly=True, doc="The key: C to B major 0 to 11, minor 12 to 23."),
+        Param("turn", "choice", TURNS[0], choices=TURNS, readonly=True, doc="Mode trade: whose turn it is."),
         Param("known", "int", 0, 0, 4096, unit="notes", readonly=True, doc="Notes in its memory."),
     )
 
@@ -96,6 +98,7 @@ class Answer(Processor):
         self._mode, self._meter, self._bars, self._begun = "", 4, 4, 0.0
         self._pause, self._transpose = 0.5, 0
         self._wake = self._draw = math.inf
+        self._turns = Turns()
         # a chord whose highest note is not known yet; notes since the last answer, and when one was last played
         self._chord: tuple[float, int, float] = (-1.0, 0, 0.0)
         self._count, self._last, self._turn = 0, -math.inf, 0
@@ -123,6 +126,7 @@ class Answer(Processor):
         if moved or not time.playing:
             self._drop()
             self._rest()
+            self._turns.tell(io, time.beat, 1)
         if not time.playing:
             self._rests.forget()
             self._while_stopped(events)
@@ -134,18 +138,21 @@ class Answer(Processor):
             offset = events[at].offset if at < len(events) else _NEVER
             ends = min(self._sounding.values(), default=math.inf)
             starts = self._waiting[0].start if self._waiting else math.inf
-            when = [self._rests.frame(t, time) for t in (ends, min(self._wake, self._draw), starts)]
+            thinks = min(self._wake, self._draw, self._turns.changes)
+            when = [self._rests.frame(t, time) for t in (ends, thinks, starts)]
             first = min(*when, offset)
             if first >= io.frames:
-                self._rests.until(min(ends, self._wake, self._draw, starts), io)
+                self._rests.until(min(ends, thinks, starts), io)
                 return
             if when[0] == first:
                 self._end_due(io, first, ends)
             elif offset == first:
                 self._on_event(io, events[at], time.beat + per_frame * offset)
                 at += 1
+            elif when[1] == first and self._turns.changes == thinks:
+                self._turns.tell(io, thinks, self._bars * self._meter)
             elif when[1] == first:
-                self._think(io, min(self._wake, self._draw))
+                self._think(io, thinks)
             elif (note := self._waiting.pop(0)).start >= time.beat - _BACK and not self._yields(note):
                 self._play(io, first, note)
 
@@ -160,6 +167,9 @@ class Answer(Processor):
             self._count += 1
             self._held[number] = beat
             self._last = beat
+            if self._mode == "trade" and self._turns.begin(beat, self._meter):
+                self._next_turn(beat)
+                self._turns.tell(io, beat, self._bars * self._meter)
             if self._mode == "continue":
                 # the player goes on: whatever was planned or sounds yields
                 self._drop()
@@ -233,6 +243,8 @@ class Answer(Processor):
             self._mode, self._meter, self._bars = now
             self._improviser.wishes.bar = 4 * self._meter
             self._drop()
+            self._turns.first = None
+            self._turns.tell(io, beat, 1)
             self._turn = math.floor(beat / self._cycle()) * self._cycle()
         if self._wake == math.inf and self._mode in ("trade", "accompany"):
             self._next_turn(beat)
@@ -244,7 +256,11 @@ class Answer(Processor):
         return self._bars * self._meter * (2 if self._mode == "trade" else 1)
 
     def _next_turn(self, beat: float) -> None:
-        cycle, late = self._cycle(), self._bars * self._meter if self._mode == "trade" else 0
+        cycle, late = self._cycle(), 0
+        if self._mode == "trade":
+            if self._turns.first is None:
+                return
+            late = self._turns.first + cycle // 2
         self._turn = cycle * math.ceil((beat + AHEAD - late) / cycle) + late
         self._wake = max(beat, self._turn - AHEAD)
 
@@ -268,6 +284,10 @@ class Answer(Processor):
                 self._last > beat - self._cycle() / 2 if self._mode == "accompany" else self._count >= _MIN_PHRASE_NOTES
             )
             self._begun = beat
+            if self._mode == "trade" and not enough:
+                # the player rests: the form begins anew with the bar in which he comes back
+                self._turns.first, self._wake = None, math.inf
+                self._turns.tell(io, beat, 1)
             if not enough or not improviser.begin(start, end, latest, turn=self._mode == "trade"):
                 return
             if self._mode == "trade":
@@ -358,7 +378,7 @@ class Answer(Processor):
         """Handles a jump of the clock: learnt notes stay, their continuation ends."""
         self._chord = -1.0, 0, 0.0
         self._improviser.slot = -1
-        self._heard = _NOTHING
+        self._heard, self._turns.first = _NOTHING, None
         self._count, self._last, self._turn = 0, -math.inf, 0
 
     def _forget(self) -> None:

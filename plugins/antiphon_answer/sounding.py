@@ -7,6 +7,7 @@ import numpy as np
 
 from antiphon.api import F32, IO, BlockTime, StreamSpec
 from antiphon_answer.slices import FADE, MOST, SliceMemory
+from antiphon_answer.turns import Turns
 
 MIN_COUNT = 2
 """Minimum beats for an answer."""
@@ -69,6 +70,7 @@ class SoundAnswer:
         self.memory = SliceMemory(spec)
         self._new, self._old = _Head(spec), _Head(spec)
         self._beats = np.zeros(MOST, np.int64)
+        self._turns = Turns()
         self.clear()
 
     def clear(self) -> None:
@@ -81,7 +83,8 @@ class SoundAnswer:
 
     def _rest(self) -> None:
         self._heard = self._quiet = self._run = 0
-        self._until = -math.inf
+        self._until, self._turn = -math.inf, 1
+        self._turns.first = None
         self._state = 0
 
     def process(self, io: IO) -> None:
@@ -95,6 +98,7 @@ class SoundAnswer:
             self._rest()
         self.advance(io.audio_in[0], out, time, io)
         io.report("known", self.memory.known)
+        self._turns.tell(io, time.beat, self._turn)
 
     def advance(
         self, sound: F32, out: F32, time: BlockTime, io: IO | None = None, wishes: SoundAnswerSettings | None = None
@@ -136,14 +140,14 @@ class SoundAnswer:
                 self._until = -math.inf
             elif self._heard >= MIN_COUNT and self._quiet >= max(1, math.ceil(pause)) and beat >= self._until:
                 self.answer(meter * math.ceil((beat + length - meter // 2) / meter), seed)
-        elif mode == "trade" and beat % (2 * length) == length and self._heard >= MIN_COUNT:
-            self.answer(beat + length, seed)
-        elif mode == "trade" and beat % (2 * length) == 0:
-            self._heard = 0
+        elif mode == "trade":
+            self._trade(beat, length, meter, seed, sounds=sounds)
         elif mode == "accompany" and sounds:
             if beat >= self._until:
                 self.answer(beat + 1, seed)
             self._until, self._last, self._run = beat + 1, memory.count - 1, 1 << 30
+        if mode != "trade":
+            self._turns.first = None
         following = -1
         if mode == "canon":
             found = np.flatnonzero(self._beats[: min(MOST, memory.count)] == beat - length)
@@ -153,6 +157,20 @@ class SoundAnswer:
             self._run = self._run + 1 if following == self._last + 1 else 1
             self._last = following
         self._play(following)
+
+    def _trade(self, beat: int, length: int, meter: int, seed: int, *, sounds: bool) -> None:
+        """Takes turns of `length` beats, from the player's first bar on; a sound in a bar's last beat is an upbeat."""
+        self._turn = length
+        if sounds:
+            self._turns.begin(beat - 1, meter)
+        place = self._turns.place(beat, length)
+        if place == length and self._heard >= MIN_COUNT:
+            self.answer(beat + length, seed)
+        elif place == length:
+            self._turns.first = None  # the player rests
+            self._heard = 0
+        elif place == 0:
+            self._heard = 0
 
     def _play(self, beat: int) -> None:
         new, memory = self._new, self.memory

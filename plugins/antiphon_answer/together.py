@@ -1,6 +1,5 @@
 """`antiphon run answer IN.mid OUT.mid -p mode=trade`: the node's answers to a file's melody."""
 
-import math
 from collections.abc import Mapping
 
 from antiphon.api import IO, BlockTime, Event, StreamSpec, Value
@@ -33,9 +32,8 @@ def play_along(given: MelodyFile, settings: Mapping[str, Value]) -> list[Planned
         for slot, velocity in ((note.at, note.velocity), (note.at + note.length, 0.0))
     )
     turn = given.bar * int(str(settings["bars"]))
-    # a canon is over a turn later, an answer soon after the turns' end
-    trade = 2 * turn * math.ceil(given.next_bar / turn / 2) + given.bar // 2
-    last = trade if settings["mode"] == "trade" else given.next_bar + turn
+    # a canon is over a turn later, an answer soon after the turns' end, which may begin with the last bar
+    last = given.next_bar + (2 * turn + given.bar // 2 if settings["mode"] == "trade" else turn)
     end = round(last * _SIXTEENTH_FRAMES)
     notes: list[Planned] = []
     sounding: dict[int, tuple[int, float]] = {}

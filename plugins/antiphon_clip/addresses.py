@@ -71,7 +71,8 @@ ADDRESSES = (
     ("/clip/delete", "s:name", _delete, "Deletes a clip; `/patch/undo` brings it back. Answers `/done`."),
     ("/clip/put", "s:name f:beats i:place [s:event]…", _put,
      "Stores a clip, which repeats after so many beats (0: is played once), at a place of the page's grid, or -1. An "
-     "event is a text: its beat, then a message, `1.5 /note/on 60 100`. Answers `/done`."),
+     "event is a text: its beat, then a message, `1.5 /note/on 60 100`; one that the patch cannot play is refused. "
+     "Answers `/done`."),
     ("/clip/get", "s:name", _get, "Answers `/clip/get.reply s:name f:beats i:place s:event…`."),
     ("/clip/list", "", _list,
      f"Answers `/clip/list.reply`, {_STATE} of each clip. Subscribers are sent `/clip/state {_STATE}` when that or its "

@@ -13,7 +13,9 @@ DIRT_PORT = ServeOption(
 )
 USUAL_PORT = 8080
 """Port to which Strudel's `.osc()` sends; a page cannot choose another."""
-STRUDEL = ServeOption("strudel", "Take the events of Strudel's .osc(), at --strudel-port.", default=False)
+STRUDEL = ServeOption(
+    "strudel", f"Take the events of Strudel's .osc(), at --strudel-port, else {USUAL_PORT}.", default=False
+)
 STRUDEL_PORT = ServeOption(
     "strudel-port", f"TCP port for --strudel, usually {USUAL_PORT}, to which Strudel sends.", default=0
 )

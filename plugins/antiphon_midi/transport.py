@@ -1,7 +1,8 @@
 """Transport `midi`: the settings that request it, and its start."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
+from typing import Any
 
 from antiphon.api import UsageError
 from antiphon.api.backends.runtime import Finding
@@ -30,6 +31,9 @@ class MidiTransport(Transport):
             if not all(name.strip() for name in settings.value(ports)):
                 raise UsageError(f"--{ports.name} takes a part of a port's name; antiphon devices lists them")
         check_choice()
+
+    def unasked(self) -> Mapping[str, Any]:
+        return {MIDI.name: True}
 
     def findings(self) -> Iterator[Finding]:
         from antiphon_midi import report

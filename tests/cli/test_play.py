@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -103,8 +104,37 @@ def test_it_says_what_to_do_first(tmp_path):
 def test_the_commands_it_names_are_for_this_port():
     assert "--osc-port 5000 /x" in play.command(ServeSettings(osc_port=5000), "/x")
     assert "-port" not in play.command(ServeSettings(), "/x")
+    added = {"strudel": "Take events at port 8080."}
+    text = "\n".join(play.introduction(ServeSettings(patch="answer"), "portaudio", "", added=added))
+    assert "As by `serve --strudel`: Take events at port 8080." in text
     hints = "\n".join(play.introduction(ServeSettings(osc_port=5000, patch="band"), "portaudio", ""))
     assert "live --osc-port 5000 set.py" in hints
+
+
+def test_the_commands_it_names_work_in_any_folder(monkeypatch, tmp_path):
+    own = tmp_path / "a clone" / "antiphon"
+    own.parent.mkdir()
+    own.touch(0o700)
+    (tmp_path / "bin").mkdir()
+    monkeypatch.setattr(sys, "argv", [str(own), "play"])
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    monkeypatch.chdir(tmp_path)
+    assert play.command(ServeSettings(), "/x") == f"'{own}' osc /x"
+    other = tmp_path / "bin" / "antiphon"  # another installation
+    other.touch(0o700)
+    assert play.command(ServeSettings(), "/x") == f"'{own}' osc /x"
+    other.unlink()
+    other.symlink_to(own)
+    assert play.command(ServeSettings(), "/x") == "antiphon osc /x"
+
+
+def test_it_listens_to_every_midi_port_and_says_so(monkeypatch):
+    started = []
+    monkeypatch.setattr(serve, "run", lambda settings, says=None, **_: started.append((settings, says)))
+    play.play(audio="headless", osc_port=0, http_port=0, no_open=True)
+    settings, says = started[0]
+    assert settings.options["midi"] is True
+    assert "As by `serve --midi`: " in "\n".join(says(settings))
 
 
 def test_what_it_names_is_in_the_patch_it_opens_with():

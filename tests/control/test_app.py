@@ -3,6 +3,7 @@
 import asyncio
 import re
 import struct
+import time
 from pathlib import Path
 from unittest.mock import ANY
 
@@ -218,6 +219,26 @@ async def test_recording_names_stay_in_their_folders(live: Rig, home: Path) -> N
     assert sort == "/done"
     await client.ask("/session/stop")
     assert live.engine.sessions[-1] is None
+
+
+async def test_two_takes_begun_in_one_second_are_two_files(
+    live: Rig, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time, "strftime", lambda _form: "2026-11-20_10-00-05")
+    client = live.client()
+    for address, stem in (("/record/start", ""), ("/session/record", ""), ("/capture", "out-")):
+        given = (1,) if stem else ()
+        names = []
+        for _ in range(3):
+            answers = await client.ask(address, *given)
+            names += [Path(str(args[-1])).name for sort, args in answers if sort == "/done"]
+            await client.ask("/session/stop")
+        made = sorted(path.name for path in (home / "data").glob(f"**/{stem}2026-11-20*") if stem in path.name)
+        whole = f"{stem}2026-11-20_10-00-05"
+        suffix = "" if address == "/session/record" else ".wav"
+        wanted = [f"{whole}{number}{suffix}" for number in ("", "-2", "-3")]
+        assert set(wanted) <= set(made)
+        assert names in ([], wanted)
 
 
 async def test_events_reach_subscribers(live: Rig) -> None:

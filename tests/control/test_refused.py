@@ -4,10 +4,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.clock import FakeClock
 from tests.control.rig import GRAPH, Rig
 
-from antiphon.kernel.control.patches.history import MAX_EDITS
+from antiphon.kernel.control.patches import plans
+from antiphon.kernel.control.patches.history import MAX_EDITS, MOVE_SECONDS
 from antiphon.kernel.runtime import paths
+from antiphon.kernel.session.commands import SetParam
 
 
 @pytest.fixture
@@ -207,17 +210,72 @@ async def test_a_node_removed_comes_back_with_its_wires_and_values_and_the_rest_
     await client.ask("/node/a/gain", 1.5)
     before, kept = live.app.graph.wires, live.app.session.state.nodes["b"].id
     await client.ask("/node/remove", "a")
-    await client.ask("/node/b/gain", 0.25)
+    live.app.command(SetParam("b", "gain", 0.25), "")  # nobody's move: no edit
     assert await client.ask(UNDONE) == [("/done", (UNDONE, "/node/remove"))]
     assert set(live.app.graph.wires) == set(before)
     assert await value(live, "/node/a/gain") == 1.5
-    assert await value(live, "/node/b/gain") == 0.25  # set since: not an edit of the patch
+    assert await value(live, "/node/b/gain") == 0.25
     assert live.app.session.state.nodes["b"].id == kept
     assert live.engine.loads[-1][2]["b"] == kept
     assert await client.ask("/patch/redo") == [("/done", ("/patch/redo", "/node/remove"))]
     assert await nodes(live) == ["b"]
     await client.ask(UNDONE)
     assert await nodes(live) == ["a", "b"]
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
+    """The clock by which moves are one edit or two."""
+    clock = FakeClock()
+    monkeypatch.setattr(plans, "monotonic", clock)
+    return clock
+
+
+async def test_values_and_scenes_are_taken_back_before_the_patch_under_them(live: Rig, clock: FakeClock) -> None:
+    client = live.client()
+    await client.ask("/node/a/gain", 0.75)
+    await client.ask("/scene/store", 5)
+    await client.ask("/patch/save", "own")
+    await client.ask("/patch/load", "own")
+    await client.ask("/node/b/gain", 1.25)
+    await client.ask("/node/a/gain", 1.5)
+    await client.ask("/scene/recall", 5)
+
+    async def gains() -> tuple[object, object]:
+        return await value(live, "/node/a/gain"), await value(live, "/node/b/gain")
+
+    stored = await gains()
+    steps = [
+        ("/scene/recall", (1.5, 1.25)),
+        ("/node/a/gain", (0.75, 1.25)),
+        ("/node/b/gain", stored),
+        ("/patch/load", stored),
+        ("/node/a/gain", (0.5, stored[1])),
+    ]
+    for what, held in steps:
+        assert await client.ask(UNDONE) == [("/done", (UNDONE, what))]
+        assert await gains() == held
+    assert await client.ask(UNDONE) == [("/fail", (UNDONE, "there is nothing to undo"))]
+    after = [stored, stored, (0.75, 1.25), (1.5, 1.25), stored]
+    for (what, _), held in zip(reversed(steps), after, strict=True):
+        assert await client.ask("/patch/redo") == [("/done", ("/patch/redo", what))]
+        assert await gains() == held
+
+
+async def test_a_moving_fader_is_one_edit_and_so_are_two_that_move_together(live: Rig, clock: FakeClock) -> None:
+    client = live.client()
+    for step in range(100):
+        clock.sleep(0.9 * MOVE_SECONDS)
+        await client.ask("/node/a/gain", 1.0 + step / 128)
+        await client.ask("/node/b/gain", 1.5 - step / 128)
+    clock.sleep(MOVE_SECONDS)
+    await client.ask("/node/a/gain", 0.25)
+    await client.ask(UNDONE)
+    assert await value(live, "/node/a/gain") == pytest.approx(1.0 + 99 / 128, rel=1e-6)
+    assert await client.ask(UNDONE) == [("/done", (UNDONE, "/node/b/gain"))]
+    assert await client.ask(UNDONE) == [("/done", (UNDONE, "/node/a/gain"))]
+    assert live.app.session.state.current() == GRAPH
+    assert (await client.ask(UNDONE))[0][0] == "/fail"
 
 
 async def test_every_edit_in_turn(live: Rig) -> None:

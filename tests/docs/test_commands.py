@@ -60,6 +60,7 @@ SCSYNTH = "plugins/antiphon_supercollider/tests/real"
 PARSED = {
     "antiphon serve --dirt-port 57120 --patch tidal": "tests/serve/test_dirt.py sends what Tidal sends",
     "antiphon serve --midi --patch keys": "tests/real/test_midi.py plays a keyboard",
+    "antiphon play --patch keys": "the same",
     "antiphon osc /learn /node/keys/wet": (
         "plugins/antiphon_midi/tests/test_learning.py::test_learned_once_it_stays_learned turns it"
     ),

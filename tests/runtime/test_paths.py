@@ -2,6 +2,7 @@
 
 import os
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -96,6 +97,21 @@ def test_what_a_killed_process_of_our_number_left_does_not_stand_in_the_way(tmp_
     paths.write_atomic(target, b"whole")
     assert target.read_bytes() == b"whole"
     assert os.listdir(tmp_path) == ["x.bin"]
+
+
+def test_a_name_is_claimed_once_whoever_asks_and_whenever(tmp_path):
+    wanted = tmp_path / "take.wav"
+    with ThreadPoolExecutor(8) as several:
+        claimed = sorted(several.map(lambda _: paths.claim(wanted).name, range(16)))
+    assert claimed == sorted(["take.wav", *(f"take-{number}.wav" for number in range(2, 17))])
+    assert paths.claim(tmp_path / "set", folder=True).is_dir()
+    assert paths.claim(tmp_path / "set", folder=True).name == "set-2"
+    with pytest.raises(FileError, match=r"there is a 'take\.wav' already; choose another name"):
+        paths.claim(wanted, numbered=False)
+    wanted.write_bytes(b"sound")
+    for path in (*tmp_path.iterdir(), tmp_path / "none"):
+        paths.drop_empty(path)
+    assert [path.name for path in tmp_path.iterdir()] == ["take.wav"]
 
 
 def test_the_checkout_stands_before_the_wheel(tmp_path, monkeypatch):

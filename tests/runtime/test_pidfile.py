@@ -1,6 +1,7 @@
 """Where a server's processes are noted, and how the next one finds what a dead one left, also at a port of its own."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -80,8 +81,19 @@ def test_a_free_ports_folder_goes_with_its_server_and_a_named_ports_stays(runtim
         assert place.exists() == stays
 
 
+def test_what_servers_at_other_ports_left_is_swept_at_a_start(runtime: Path) -> None:
+    old, crashed, starting = (pidfile.folder(ServeSettings(osc_port=47120 + n)) for n in range(3))
+    pidfile.write(crashed, gone(), {}, ServeSettings(osc_port=47121))
+    for place in (old, crashed):
+        (place / "catalog.json").write_text("{}")
+        os.utime(place, (0.0, 0.0))
+    own = pidfile.folder(ServeSettings(osc_port=47123))
+    assert {path.name for path in runtime.iterdir()} == {crashed.name, starting.name, own.name}
+
+
 ASKED = """
 import os
+import signal
 from antiphon.kernel.runtime.platform import short_slices
 os.nice(7)
 short_slices()
@@ -98,3 +110,44 @@ def test_short_slices_leave_the_priority_that_somebody_gave() -> None:
     )
     after, before = map(int, done.stdout.split())
     assert after == min(19, before + 7)
+
+
+GIVES_WAY = """
+import os, signal, sys
+from pathlib import Path
+from antiphon.kernel.runtime.processes import scheduling
+scheduling._GROUPED = Path(sys.argv[1])
+scheduling._AUTOGROUP = Path(sys.argv[2])
+parent = os.getpid()
+scheduling.give_way(beside=sys.argv[3] == "beside")
+print(os.getpriority(os.PRIO_PROCESS, 0), os.getsid(0) == os.getpid() != parent)
+sys.stdout.flush()
+if sys.argv[4] == "waits":
+    signal.pause()
+sys.exit(7)
+"""
+
+
+@pytest.mark.parametrize(
+    ("grouped", "beside", "wanted"),
+    [("1", "beside", "19 True\n"), ("0", "beside", "10 False\n"), ("1", "alone", "10 False\n")],
+)
+def test_a_command_on_files_gives_way_in_its_session_and_ends_as_its_work_does(
+    tmp_path: Path, grouped: str, beside: str, wanted: str
+) -> None:
+    enabled, group = tmp_path / "enabled", tmp_path / "group"
+    enabled.write_text(f"{grouped}\n")
+    group.write_text("0")
+    typed = [sys.executable, "-c", GIVES_WAY, str(enabled), str(group), beside]
+    done = subprocess.run([*typed, "ends"], capture_output=True, text=True, check=False)
+    if os.getpriority(os.PRIO_PROCESS, 0) <= 10:
+        assert done.stdout == wanted
+    assert done.returncode == 7
+    assert group.read_text() == ("10" if (grouped, beside) == ("1", "beside") else "0")
+    waits = subprocess.Popen([*typed, "waits"], stdout=subprocess.PIPE)
+    assert waits.stdout is not None
+    waits.stdout.readline()
+    waits.terminate()
+    assert waits.wait(60.0) == -signal.SIGTERM
+    assert waits.stdout.read() == b"", "nobody holds its output"
+    waits.stdout.close()

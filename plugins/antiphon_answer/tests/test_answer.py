@@ -10,6 +10,7 @@ from antiphon.api.backends.files import MidiNote, MidiTrack, write_midi
 from antiphon_answer.phrasing import Phraser
 from antiphon_answer.processor import MODES, Answer
 from antiphon_answer.tests.playing import phrase, play
+from antiphon_answer.turns import MACHINE, NOBODY, TURNS, YOU
 
 
 def begun(events: list[tuple[float, Event]]) -> list[tuple[float, int]]:
@@ -164,3 +165,29 @@ def test_a_long_pause_makes_no_turn_of_an_answer(monkeypatch: pytest.MonkeyPatch
     play(phrase(), 40.0, {"mode": "continue", "pause": pause})
     assert asked
     assert not any(asked)
+
+
+@pytest.mark.parametrize(("first", "form"), [(0.0, 0), (4.0, 4), (21.9, 20), (7.5, 8), (23.25, 24)])
+def test_turns_begin_with_the_players_first_bar_also_after_an_upbeat(first: float, form: int) -> None:
+    own = [(start + first, end + first, pitch) for start, end, pitch in phrase() if start + first < form + 8]
+    notes = begun(play(own, first + 40.0, {"mode": "trade", "bars": 2})[0])
+    assert {int(at - form) // 8 % 2 for at, _ in notes} == {1}
+    assert min(at for at, _ in notes) < form + 10.0
+
+
+def test_it_says_whose_turn_it_is_and_a_rest_ends_the_form() -> None:
+    own = [(at + n, at + n + 0.9, 60 + 2 * n) for at in (4.0, 20.0, 54.0) for n in range(6)]
+    _, reports = play(own, 80.0, {"mode": "trade", "bars": 2}, blocks=(64,))
+    turns = [(round(at - 0.02, 1), TURNS[int(report["turn"])]) for at, report in reports if "turn" in report]
+    assert turns == [
+        (4.0, YOU),
+        (12.0, MACHINE),
+        (20.0, YOU),
+        (28.0, MACHINE),
+        (36.0, YOU),
+        (43.0, NOBODY),  # a beat before an answer that has nothing to answer
+        (54.0, YOU),  # from beat 52 on
+        (60.0, MACHINE),
+        (68.0, YOU),
+        (75.0, NOBODY),
+    ]

@@ -103,3 +103,10 @@ def test_a_recording_without_beats_is_cut_into_slices_of_half_a_second(tmp_path)
     # three seconds are six beats: a bar begins at four seconds
     assert len(made) / rate == pytest.approx(6.0, abs=0.01)
     assert np.abs(made[round(4.5 * rate) : round(5.5 * rate)]).max() > 0.2
+
+
+def test_its_turns_too_begin_with_the_players_first_bar():
+    given = tones([0] * 6 + [*HERTZ[:2], *HERTZ, 0, 0, 0, 0, 0, 0, 0, 0])
+    level = np.sqrt(np.mean(played(given, bars=2)[0].reshape(-1, BEAT) ** 2, axis=1))
+    assert level[:12].max() == 0.0, "the player's two bars are 4 to 12"
+    assert level[12:20].min() > 0.01

@@ -199,9 +199,8 @@ async def test_a_take_has_a_free_place_or_a_sentence(stage: ClipRig, taken: int,
 
 async def test_what_cannot_be_played_is_counted_and_a_panic_ends_all(stage: ClipRig) -> None:
     await stage.client.ask("/node/add", "reader", "r")
-    await stage.client.ask(
-        "/clip/put", "riff", 4.0, 0, "0 /node/r/file a.wav", "1 /note/on 60 1 gone", "2 /note/on 60 1"
-    )
+    events = "0 /node/r/file a.wav", "1 /note/on 60 1 gone", "2 /note/on 60 1"
+    stage.launcher.server.keep_clips({"riff": PatchClip(4.0, events, 0)}, "")  # as of a patch's file
     await stage.at(3.5, "/clip/play", "riff")
     await stage.at(4.5)
     assert (stage.launcher.dropped, stage.launcher.reason) == (1, "/node/r/file a clip chooses no file")
@@ -217,6 +216,9 @@ async def test_what_cannot_be_played_is_counted_and_a_panic_ends_all(stage: Clip
     assert await stage.state() == ("riff", "stopped", 0.0, 4.0, 0, "two", "stopped", 0.0, 4.0, 1)
 
 
+NOT, PLAYED = "the event ", " cannot be played: "
+
+
 async def test_what_cannot_be_is_one_sentence(stage: ClipRig) -> None:
     for words, reason in (
         (("/clip/play", "riff"), "there is no clip 'riff'; there are: none"),
@@ -225,6 +227,12 @@ async def test_what_cannot_be_is_one_sentence(stage: ClipRig) -> None:
         (("/clip/record", "riff", 1, 0.0, "nobody"), "there is no node 'nobody'"),
         (("/clip/record", "x" * 65, 1), "a clip's name has 1 to 64 characters"),
         (("/clip/put", "riff", 4.0, 0, "0 /patch/load dub"), "an event of a clip is a beat and a message of"),
+        (("/clip/put", "riff", 4.0, 0, "0 /note/on 60 1 gone"), f"{NOT}'0 /note/on 60 1 gone'{PLAYED}there is no node"),
+        (("/clip/put", "riff", 4.0, 0, "0 /note/on 200 1"), f"{NOT}'0 /note/on 200 1'{PLAYED}note takes 0 to 127, not"),
+        (("/clip/put", "riff", 4.0, 0, "0 /note/one 60 1"), f"{NOT}'0 /note/one 60 1'{PLAYED}there is no address"),
+        (("/clip/put", "riff", 4.0, 0, "0 /node/x/y 1"), f"{NOT}'0 /node/x/y 1'{PLAYED}there is no node 'x'"),
+        (("/clip/put", "riff", 4.0, 0, "0 /macro/x 1"), f"{NOT}'0 /macro/x 1'{PLAYED}the patch has no macro"),
+        (("/clip/put", "riff", 4.0, 0, "0 /scene/recall 3"), f"{NOT}'0 /scene/recall 3'{PLAYED}there is no scene 3"),
         (("/clip/put", "riff", 4.0, 64), "a clip takes 0 to 1024 beats and a place -1 to 63"),
         (("/clip/put", "riff", 4.0, 0, *(["0 /cc 1 1"] * 1025)), "a clip holds 1024 events, not 1025"),
     ):

@@ -15,9 +15,10 @@ def main() -> None:
         from antiphon.kernel.runtime.processes.child_process import watch
 
         watch()
-        from antiphon.cli.commands import application
+        from antiphon.cli.commands import application, yield_to_sound
         from antiphon.cli.terminal.errors import main as run
 
+        yield_to_sound(sys.argv[1:])
         app = application(sys.argv[1:])
     except KeyboardInterrupt:
         # no command has started yet

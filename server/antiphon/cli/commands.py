@@ -1,5 +1,6 @@
 """Registers all commands. Their modules import slow modules inside functions."""
 
+import contextlib
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Annotated, Any
@@ -142,6 +143,21 @@ def application(arguments: Sequence[str] = ()) -> typer.Typer:
     if arguments:
         _leave_only(app, arguments[0])
     return app
+
+
+def yield_to_sound(arguments: Sequence[str]) -> None:
+    """Gives commands on files, and those of plugins, a priority below that of servers of this user."""
+    name = arguments[0] if arguments else ""
+    if not name or name.startswith("-") or not COMMANDS.get(name, "files.").startswith("files."):
+        return
+    from antiphon.cli.ports import running
+    from antiphon.kernel.errors import AntiphonError
+    from antiphon.kernel.runtime.processes.scheduling import give_way
+
+    beside = False
+    with contextlib.suppress(AntiphonError):  # no folder for it: the command says so, if it needs one
+        beside = bool(running())
+    give_way(beside=beside)
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -2,10 +2,12 @@
 
 import os
 import re
+import shlex
+import shutil
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -17,11 +19,12 @@ from antiphon.cli import completion, ports
 from antiphon.cli.option_records import by_records
 from antiphon.cli.terminal.errors import endable
 from antiphon.kernel.errors import AntiphonError, UsageError
-from antiphon.kernel.runtime import paths, resources
+from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.settings import DEFAULT_BLOCK, HTTP_PORT, OSC_PORT, ServeSettings
 
 PATCH = "answer"
 OPEN = "/node/in/mute 0"
+NOTHING: Mapping[str, str] = {}
 _DRIVE = (
     ("/node/accompany/style swing", "another style, from the next bar"),
     ("/node/keys/instrument strings", "the strings play what is hummed"),
@@ -57,7 +60,10 @@ def play(
     from antiphon.cli.transports import transports
     from antiphon.kernel.engine.drivers.probe import probe
 
-    options = {name: value for _, one in transports() for name, value in one.unasked().items()}
+    options, added = {}, {}
+    for _, one in transports():
+        options |= (unasked := one.unasked())
+        added |= {option.name: option.doc for option in one.options if option.name in unasked}
     asked = replace(ServeSettings(**asdict(server), live=True, options=options), patch=server.patch or PATCH).check()
     _find(song, asked.patch)
     check_ports_free(asked)
@@ -69,7 +75,7 @@ def play(
     settings = asked.with_(mute_input=asked.input_file is None)
 
     def said(used: ServeSettings) -> list[str]:
-        return list(introduction(used, device.driver, device.note, song))
+        return list(introduction(used, device.driver, device.note, song, added))
 
     # the server's own handling of Ctrl-C records one that a library catches
     with endable(ctrl_c=False):
@@ -112,8 +118,13 @@ def headless_settings(asked: ServeSettings) -> ServeSettings:
     return asked.with_(audio="headless", record=str(next_recording(recordings_folder())), force=True)
 
 
-def introduction(settings: ServeSettings, driver: str, note: str, song: str = "") -> Iterator[str]:
-    """Yields the lines to print before the server is ready. `song`: the MIDI file, or ""."""
+def introduction(
+    settings: ServeSettings, driver: str, note: str, song: str = "", added: Mapping[str, str] = NOTHING
+) -> Iterator[str]:
+    """Yields the lines to print before the server is ready.
+
+    `song`: the MIDI file, or "". `added`: what each option does that transports add by themselves.
+    """
     from antiphon.kernel.supervisor.recordings import growth
 
     if note:
@@ -126,6 +137,8 @@ def introduction(settings: ServeSettings, driver: str, note: str, song: str = ""
     elif settings.mute_input and not song:
         yield "The input starts muted, because a microphone near loudspeakers feeds back: put headphones on, then"
         yield f"    {command(settings, OPEN)}"
+    for option, does in added.items():
+        yield f"As by `serve --{option}`: {does}"
     yield "Open the address after `page`, below, in a browser: it works once, and the page needs no token then."
     hint = "" if song else hint_of(settings.patch)
     hint = re.sub(r"antiphon (osc|live) ", lambda found: command(settings, "", found[1]), hint)
@@ -161,10 +174,18 @@ def hint_of(patch: str) -> str:
 
 def command(settings: ServeSettings, message: str, name: str = "osc") -> str:
     """The shell command that sends an OSC message to this server, or another that takes its port."""
-    # after `make play`, `antiphon` is not on the PATH
-    program = ".venv/bin/antiphon" if resources.checkout() is not None else "antiphon"
     port = f"--osc-port {settings.osc_port} " if settings.osc_port != OSC_PORT else ""
-    return f"{program} {name} {port}{message}"
+    return f"{program()} {name} {port}{message}"
+
+
+def program() -> str:
+    """What starts this Antiphon in any folder: its name where the shell finds it by that, else its path."""
+    started = Path(sys.argv[0])
+    own = started.absolute() if started.name == "antiphon" else Path(sys.executable).with_name("antiphon")
+    found = shutil.which("antiphon")
+    if not own.is_file() or (found is not None and paths.is_same_file(found, own)):
+        return "antiphon"
+    return shlex.quote(str(own))
 
 
 def recordings_folder() -> Path:
@@ -174,15 +195,7 @@ def recordings_folder() -> Path:
 
 def next_recording(folder: Path, day: str = "") -> Path:
     """An empty file of the first free name, so that no other takes it: play-2026-11-20-1.wav, -2, …"""
-    day = day or time.strftime("%Y-%m-%d")
-    number = 1
-    while True:
-        path = folder / f"play-{day}-{number}.wav"
-        try:
-            path.touch(paths.PRIVATE, exist_ok=False)
-            return path
-        except FileExistsError:
-            number += 1
+    return paths.claim(folder / f"play-{day or time.strftime('%Y-%m-%d')}.wav", 1)
 
 
 @contextmanager

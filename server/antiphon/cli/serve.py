@@ -28,6 +28,7 @@ from antiphon.cli.serve_options import (
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.io.listening import local_addresses, open_sockets
 from antiphon.kernel.runtime import paths
+from antiphon.kernel.runtime.console import named_prints
 from antiphon.kernel.runtime.processes import pidfile
 from antiphon.kernel.runtime.settings import ServeSettings, surface_address
 from antiphon.kernel.runtime.token import keep_token, load_token, read_secret, store_token
@@ -119,7 +120,7 @@ def run(
         settings = settings.with_(surface=tuple(_resolved(surface) for surface in settings.surface))
         pidfile.end_orphans(folder)
         keep_token(paths.config())
-        with server_log(log, log_level):
+        with server_log(log, log_level), named_prints():
             ready = partial(announce, folder, opens=opens, says=says)
             beside = Companions("antiphon.web.process", "antiphon.performer.process", _make_secrets, ready, load_sound)
             status = Supervisor(settings, folder, beside).run()

@@ -21,6 +21,7 @@ from antiphon.kernel.errors import AntiphonError
 from antiphon.kernel.io.log_lines import log_lines
 from antiphon.kernel.io.tap_memory import TapMemory, TapShape
 from antiphon.kernel.runtime import paths
+from antiphon.kernel.runtime.console import name_prints
 from antiphon.kernel.runtime.processes.child_process import listening
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.web.control_link import ControlLink
@@ -47,6 +48,7 @@ def main(argument: str) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT,))
     log_lines()
+    name_prints()
     os.nice(NICE)
     given = json.loads(argument)
     catalog = _read(Path(given["catalog"]))

@@ -26,6 +26,7 @@ from antiphon.kernel.graph.graph import IN
 from antiphon.kernel.io.listening import lan_address
 from antiphon.kernel.io.log_lines import log_lines
 from antiphon.kernel.runtime import paths
+from antiphon.kernel.runtime.console import name_prints
 from antiphon.kernel.runtime.platform import short_slices
 from antiphon.kernel.runtime.processes.child_process import listening
 from antiphon.kernel.runtime.settings import HTTP_PORT, ServeSettings, surface_address
@@ -46,6 +47,7 @@ def main(argument: str) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT,))
     log_lines()
+    name_prints()
     given = json.loads(argument)
     supervisor = socket.socket(fileno=given["fds"]["supervisor"])
     try:

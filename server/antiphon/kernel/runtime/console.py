@@ -3,10 +3,14 @@
 If the reader of a pipe has ended, the terminal is closed or the disk is full, the line is lost and counted.
 """
 
+import contextlib
 import errno
+import io
 import os
 import sys
 import time
+from collections.abc import Iterator
+from types import FrameType
 from typing import TextIO
 
 LOG_FILE, LOG_LEVEL = "ANTIPHON_LOG_FILE", "ANTIPHON_LOG_LEVEL"
@@ -15,6 +19,8 @@ LOG_LEVELS = ("debug", "info", "warning", "error")
 LOG_TIME = "%Y-%m-%dT%H:%M:%S%z"
 _GONE = (errno.EPIPE, errno.EIO)
 """Errors that are permanent: a reader that has ended, a terminal that was closed."""
+MAX_PRINTED, MAX_LETTERS, PRINT_SECONDS = 20, 500, 10.0
+"""Most lines that one plugin prints in so many seconds, and letters of a line; what is more is counted."""
 _lost = 0
 """Lines lost since the last one that was written."""
 
@@ -50,6 +56,8 @@ def write_output(text: str, *, logged: bool = True) -> None:
 
 def _write(stream: TextIO | None, text: str) -> None:
     global _lost
+    if isinstance(stream, Prints):
+        stream = stream.real
     try:
         if stream is None:
             raise OSError(errno.EBADF, "closed")
@@ -61,6 +69,97 @@ def _write(stream: TextIO | None, text: str) -> None:
         _lost += 1
         if stream is not None and getattr(error, "errno", None) in _GONE:
             _redirect_to_null(stream)
+
+
+class Prints(io.TextIOBase):
+    """Standard stream of a server's process, whose lines are of the log: each with the plugin that printed it.
+
+    What Antiphon itself writes goes to `real`, as it is.
+    """
+
+    def __init__(self, real: TextIO) -> None:
+        self.real = real
+        self._begun: dict[str, str] = {}  # by plugin, a line without its end
+        self._counts: dict[str, tuple[float, int]] = {}  # by plugin, when its first line came, and how many since
+
+    def write(self, text: str) -> int:
+        """Takes text of a plugin line by line; all else is written as it is."""
+        name = _printing_module(sys._getframe(1))
+        if not name:
+            return self.real.write(text)
+        *lines, rest = (self._begun.pop(name, "") + text).split("\n")
+        if rest:
+            self._begun[name] = rest[: MAX_LETTERS + 1]
+        for line in filter(None, map(str.strip, lines)):
+            self._line(name, line)
+        return len(text)
+
+    def _line(self, name: str, line: str) -> None:
+        since, count = self._counts.get(name, (0.0, 0))
+        now = time.monotonic()
+        if now - since >= PRINT_SECONDS:
+            if count > MAX_PRINTED:
+                say(f"{name}: {count - MAX_PRINTED} more lines were printed")
+            since, count = now, 0
+        self._counts[name] = since, count + 1
+        if count < MAX_PRINTED:
+            shown = line if len(line) <= MAX_LETTERS else f"{line[:MAX_LETTERS]}..."
+            log("info", f"{name}: {''.join(c if c.isprintable() else ' ' for c in shown)}")
+
+    def flush(self) -> None:
+        """Flushes what is Antiphon's own; a plugin's line waits for its end."""
+        if not self.real.closed:
+            self.real.flush()
+
+    def fileno(self) -> int:
+        """The descriptor of the stream itself."""
+        return self.real.fileno()
+
+    def isatty(self) -> bool:
+        """False: a plugin's colours would be in the log."""
+        return False
+
+    def writable(self) -> bool:
+        """True."""
+        return True
+
+
+@contextlib.contextmanager
+def named_prints() -> Iterator[None]:
+    """Context of `name_prints`."""
+    before = sys.stdout, sys.stderr
+    name_prints()
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = before
+
+
+def name_prints() -> None:
+    """Makes lines of the log of what plugins print in this process; see `Prints`."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is not None and not isinstance(stream, Prints):
+            setattr(sys, name, Prints(stream))
+
+
+_OWN = frozenset({"antiphon", "typer", "click", "__main__"})
+"""Packages whose output is Antiphon's own: itself, and those by which its command line writes."""
+
+
+def _printing_module(frame: FrameType | None) -> str:
+    """The plugin that writes, by the code that Antiphon called; "" where it is Antiphon's own."""
+    found = ""
+    while frame is not None:
+        top = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+        if top in _OWN and found:
+            break
+        if top not in _OWN and top not in sys.stdlib_module_names:
+            found = top
+        elif top == "antiphon":
+            break
+        frame = frame.f_back
+    return found.removeprefix("antiphon_")
 
 
 def _put(stream: TextIO, text: str) -> None:

@@ -264,6 +264,39 @@ def reserve(path: Path, size: int, mode: int = 0o644) -> None:
         raise FileError(f"cannot write {path}: {os_error_text(error)}") from None
 
 
+def claim(path: Path, first: int = 0, *, folder: bool = False, numbered: bool = True) -> Path:
+    """Creates an empty private file, or folder, of the first free name: take.wav, take-2.wav and so on.
+
+    No other process can take the same name, not even in the same moment. `first`: the first number to try, 0 for the
+    name without one; not `numbered`: that name alone. Raises FileError: the name is taken, or nothing can be made.
+    """
+    number = first
+    while True:
+        free = path.with_name(f"{path.stem}-{number}{path.suffix}") if number else path
+        try:
+            if folder:
+                free.mkdir(PRIVATE_FOLDER)
+            else:
+                free.touch(PRIVATE, exist_ok=False)
+            return free
+        except FileExistsError:
+            if not numbered:
+                raise FileError(f"there is a {path.name!r} already; choose another name") from None
+            number = max(2, number + 1)
+        except OSError as error:
+            raise FileError(f"cannot write {free}: {os_error_text(error)}") from None
+
+
+def drop_empty(path: Path) -> None:
+    """Removes an empty ordinary file or folder, as `claim` makes it; leaves all else."""
+    with contextlib.suppress(OSError):
+        status = path.lstat()
+        if stat.S_ISDIR(status.st_mode):
+            path.rmdir()  # fails where it holds something
+        elif stat.S_ISREG(status.st_mode) and not status.st_size:
+            path.unlink()
+
+
 def check_space(path: Path) -> None:
     """Raises `FileError` where the disk of `path` is full; one that cannot be asked is left to the first write."""
     with contextlib.suppress(OSError):

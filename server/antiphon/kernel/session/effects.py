@@ -31,12 +31,16 @@ class EngineLoad:
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """A parameter has a new value."""
+    """A parameter has a new value.
+
+    `before`: the one it had, where a command changed it at once; None for a change by a schedule or a patch.
+    """
 
     node: str
     param: Param
     value: Value
     source: object = None
+    before: Value | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """All control state: `handle(command, now) -> effects`. It has no sockets and reads no clock."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
@@ -10,6 +10,9 @@ from antiphon.kernel.errors import PatchError, RequestError
 from antiphon.kernel.graph import clips
 from antiphon.kernel.graph.clock import unswung
 from antiphon.kernel.graph.macros import MACRO_NUMBER
+from antiphon.kernel.graph.names import MACRO
+from antiphon.kernel.runtime.shortening import short_repr, shorten
+from antiphon.kernel.session import notes, play
 from antiphon.kernel.session.actions import ACTIONS, Action, NodeReset, NodeSet
 from antiphon.kernel.session.commands import (
     NOW,
@@ -31,6 +34,7 @@ from antiphon.kernel.session.commands import (
     SetParam,
     SetSwing,
     SetTempo,
+    When,
 )
 from antiphon.kernel.session.effects import Changed, Effect, TempoChanged
 from antiphon.kernel.session.graph_state import GraphState
@@ -96,6 +100,36 @@ class Session:
     def _asked(self, now: Moment) -> Moment:
         """The moment with its notated beat, without swing, for comparison with scheduled beats."""
         return Moment(now.sample, unswung(now.beat, *self.state.swing))
+
+    def check_message(self, address: str, args: Sequence[Value], recalled: Collection[int]) -> None:
+        """Raises RequestError: a clip's message cannot be played with these nodes. `recalled`: the stored scenes."""
+        match address.split("/")[1:]:
+            case ["scene", _] if args and args[0] not in recalled:
+                raise RequestError(f"there is no scene {short_repr(args[0])}; /scene/store makes one")
+            case ["scene", _]:
+                return
+            case ["node", name, "reset"]:
+                self.state.node(name)
+            case ["node", name, param, *norm] if norm in ([], ["norm"]):
+                self._check_value(name, param, args, norm=bool(norm))
+            case ["macro", param, *value] if value in ([], ["value"]):
+                self._check_value(MACRO, param, args, norm=bool(value))
+            case _ if address in notes.ADDRESSES:
+                self._players_now().of(notes.read(address, args, NOW).node)
+            case _:
+                raise RequestError(f"there is no address {shorten(address)}")
+
+    def _check_value(self, name: str, param: str, args: Sequence[Value], *, norm: bool) -> None:
+        node, cell = self.state.param(name, param)
+        known = node.cells[cell]
+        if known.readonly or known.kind == "file":
+            raise RequestError(f"{param} is {'read only' if known.readonly else 'a file, and a clip chooses none'}")
+        if play.takes(node.info, param, args):
+            play.read(name, node.info.params, args, NOW)
+        elif args and not norm:
+            known.check(clamp_rounding(known, args[0]))
+        elif known.kind != "trigger" and not (args and isinstance(args[0], int | float)):
+            raise RequestError(f"{param} takes {known.allowed}")
 
     def advance(self, now: Moment) -> list[Effect]:
         """Applies the scheduled commands due at `now`, and returns their effects."""
@@ -164,15 +198,15 @@ class Session:
             if self.schedule.future(when, now):
                 self.schedule.add(when, (replace(command, when=NOW), source))
                 return []
-            return self._reset_param(node, cell, value, source)
-        number = param.encode(value)
+            return self._reset_param(node, cell, value, when, source)
+        number, before = param.encode(value), _before(self.state, node, cell, when)
         effect = NodeSet(node.id, cell, number, command.ramp, when)
         if type(when) is not Now and self.schedule.future(when, now):
             self.schedule.add(when, (effect, source))
             return [effect]
         if self.state.put(node, cell, number):
             self.state.resend(node, cell, now.sample + command.ramp * self.rate)
-        return [effect, Changed(node.name, param, value, source)]
+        return [effect, Changed(node.name, param, value, source, before)]
 
     def _macro(
         self, command: SetParam, panel: Node, cell: int, place: float, now: Moment, source: object
@@ -182,8 +216,9 @@ class Session:
         if self.schedule.future(command.when, now):
             self.schedule.add(command.when, (NodeSet(panel.id, cell, place, 0.0, command.when), source))
         else:
+            before = _before(self.state, panel, cell, command.when)
             self.state.put(panel, cell, place)
-            effects.append(Changed(panel.name, panel.cells[cell], place, source))
+            effects.append(Changed(panel.name, panel.cells[cell], place, source, before))
         for target in self.state.graph.macros[cell].targets:
             node, number = self.state.param(target.node, target.param)
             value = target.value(node.cells[number], place)
@@ -193,20 +228,23 @@ class Session:
             effects += self._apply(moved, node, number, value, now, None)
         return effects
 
-    def _reset_param(self, node: Node, cell: int, value: Value, source: object) -> list[Effect]:
+    def _reset_param(self, node: Node, cell: int, value: Value, when: When, source: object) -> list[Effect]:
         """Sets a parameter that changes only with a new plan: `restart`, text or file."""
         if self.state.value_at(node, cell) == value:
             return []
-        return [*self.state.edit_value(node, cell, value), Changed(node.name, node.cells[cell], value, source)]
+        before = _before(self.state, node, cell, when)
+        return [*self.state.edit_value(node, cell, value), Changed(node.name, node.cells[cell], value, source, before)]
 
     def _note(self, command: Note, now: Moment, source: object) -> list[Effect]:
-        state = self.state
-        if self._players.graph is not state.graph:
-            self._players = Players(state.graph, state.catalog)
-        effects = [on_node(command, state.nodes[name].id) for name in self._players.of(command.node)]
+        effects = [on_node(command, self.state.nodes[name].id) for name in self._players_now().of(command.node)]
         if self.schedule.future(command.when, now):
             self.schedule.add(command.when, *((effect, source) for effect in effects))
         return [*effects]
+
+    def _players_now(self) -> Players:
+        if self._players.graph is not self.state.graph:
+            self._players = Players(self.state.graph, self.state.catalog)
+        return self._players
 
     def _take(self, action: Action | _OWN, source: object) -> list[Effect]:
         """Updates the session's own state by an action."""
@@ -238,6 +276,11 @@ class Session:
         """Scheduled actions to send again to a new engine."""
         pending = [item for item, _ in self.schedule.pending() if not isinstance(item, _OWN)]
         return [item for item in pending if not (isinstance(item, NodeSet) and item.node == MACRO_NUMBER)]
+
+
+def _before(state: GraphState, node: Node, cell: int, when: When) -> Value | None:
+    """The value that a command without a time replaces; None for one with a time."""
+    return state.value_at(node, cell) if type(when) is Now else None
 
 
 def clamp_rounding(param: Param, value: object) -> object:

@@ -58,10 +58,14 @@ def _broken_off(path: str, folder: Path) -> bool:
 def first_requests(settings: ServeSettings, folder: Path, notes: list[str]) -> list[dict[str, Any]]:
     """Messages for the first recorder, `session` first; unfinished files are renamed, told in `notes`."""
     for path in (settings.record, settings.session):
-        if path and os.path.exists(path) and _broken_off(path, folder):
-            here = Path(path).absolute()
-            notes.append(f"what the previous server recorded is now in {here.rename(recorder.sibling_path(here))}")
+        here = Path(path).absolute()
+        # an empty file is this server's own: `play` has just made it
+        if path and (here.is_dir() or (here.is_file() and here.stat().st_size)) and _broken_off(path, folder):
+            free = paths.claim(recorder.first_of_series(here), 2, folder=here.is_dir())
+            notes.append(f"what the previous server recorded is now in {here.replace(free)}")
     recorder.forget(folder)
+    if settings.record and not settings.force:
+        paths.claim(Path(settings.record), numbered=False)  # another server may have begun it since `check`
     begin: list[dict[str, Any]] = []
     if settings.session:
         begin.append({"do": "session", "path": settings.session, "header": journal.header(settings)})
@@ -84,7 +88,7 @@ def resume_requests(folder: Path, notes: list[str]) -> list[dict[str, Any]]:
         notes.append(f"the set recorded in {session} ends here; begin another with /session/record")
     if not record:
         return []
-    path = recorder.sibling_path(Path(record))
+    path = paths.claim(recorder.first_of_series(Path(record)), 2)
     notes.append(f"the recording goes on in {path}")
     return [{"do": "record", "path": str(path)}]
 

@@ -19,6 +19,7 @@ from antiphon.kernel.engine.drivers.probe import Found, device_settings
 from antiphon.kernel.engine.shared import HeaderWord
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.runtime import paths
+from antiphon.kernel.runtime.console import name_prints
 from antiphon.kernel.runtime.platform import PORTABLE
 from antiphon.kernel.runtime.processes.child_process import Child, block_signals, flush, leave
 from antiphon.kernel.runtime.processes.helper_process import start_helper
@@ -262,6 +263,7 @@ class Starts:
         for number in (signal.SIGTERM, signal.SIGCHLD):
             signal.signal(number, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        name_prints()
         for listener in self.parts.sockets:
             listener.close()
         return work()

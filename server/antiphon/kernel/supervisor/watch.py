@@ -373,5 +373,7 @@ class Supervisor:
                 before.restore(self.folder)
         elif self._ending:
             before.clear(self.folder)
+        if hasattr(self, "starts"):
+            pidfile.remove(self.folder)
         if self._synth is not None:
             self._synth.make_support().clear(self._since)

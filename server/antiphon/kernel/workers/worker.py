@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from antiphon.kernel.errors import AntiphonError, Unanswered
 from antiphon.kernel.native import compile_all
 from antiphon.kernel.runtime import extras, resources
+from antiphon.kernel.runtime.console import name_prints
 from antiphon.kernel.runtime.importing import import_module, import_object, take_modules, versions
 from antiphon.kernel.runtime.platform import (
     PORTABLE,
@@ -109,6 +110,7 @@ def run(arena: Arena, number: int, bells: Bells) -> int:
 
     Exit status: `RESTART_STATUS`, `REFUSED` or `FAULT`; the reason is in the entry.
     """
+    name_prints()
     entry = arena.entries[number]
     spec = entry.spec()
     try:

@@ -1,5 +1,6 @@
 """Executes commands through the session, and passes its effects to the engine and to subscribers."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from time import monotonic
 from typing import Protocol
@@ -15,7 +16,8 @@ from antiphon.kernel.control.subscribers.replies import Replies
 from antiphon.kernel.engine.remote import RemoteEngine
 from antiphon.kernel.errors import AntiphonError
 from antiphon.kernel.io.osc_peer import Peer
-from antiphon.kernel.session.commands import ClearSchedule, Command, Panic, SetParam
+from antiphon.kernel.session import scenes
+from antiphon.kernel.session.commands import NOW, ClearSchedule, Command, Panic, SetParam, When
 from antiphon.kernel.session.effects import Changed, Effect, EngineLoad, TempoChanged
 from antiphon.kernel.session.session import Session
 
@@ -48,7 +50,8 @@ class CommandExecutor:
 
     `gathered`: values that were received in this turn and are not applied yet, with their senders: the last of each
     parameter, in the order in which they came. `load_time`: when a plan was last requested from the engine, by
-    `time.monotonic`; 0.0 before the first.
+    `time.monotonic`; 0.0 before the first. `replaced`: is called with the values that a sender's command replaced, the
+    one it named first, as "node.param" → value.
     """
 
     def __init__(self, parts: CommandParts) -> None:
@@ -60,6 +63,7 @@ class CommandExecutor:
         self.gathered: dict[Settable, tuple[float, Peer]] = {}
         self.batch = parts.outbox.batch  # a context: what is done in it takes effect at one sample
         self.load_time = 0.0
+        self.replaced: Callable[[scenes.Scene], None] = lambda _values: None
 
     def do(self, command: Command, source: object) -> None:
         """Execution of a command, without echo to `source`; `AntiphonError` if it is not valid."""
@@ -86,9 +90,13 @@ class CommandExecutor:
             self._perform(effects)
 
     def _perform(self, effects: list[Effect]) -> None:
+        replaced, by_sender = scenes.Scene(), False
         for effect in effects:
             match effect:
-                case Changed(node, param, value, source):
+                case Changed(node, param, value, source, before):
+                    if before is not None and before != value:
+                        by_sender |= bool(source)
+                        replaced[f"{node}.{param.name}"] = before
                     if param.kind != "trigger":
                         self._feedback.param_changed(node, param, value, source)
                 case TempoChanged(bpm, source):
@@ -100,6 +108,8 @@ class CommandExecutor:
                         self._saver.soon()
                         self.load_time = monotonic()
                     self._outbox.send(effect)
+        if by_sender:
+            self.replaced(replaced)
 
     def catch_up(self) -> None:
         """Applies the scheduled values that are due."""
@@ -109,6 +119,31 @@ class CommandExecutor:
         """Applies the values received in this turn and those that are due, so that the session is up to date."""
         self.flush()
         self.catch_up()
+
+    def recall(
+        self, values: Mapping[str, Value], beats: float = 0.0, when: When = NOW, source: object = None
+    ) -> scenes.Scene:
+        """Sets the parameters to a scene's values, in ramps of `beats` beats; returns what these replace.
+
+        Raises RequestError: one of the values is refused; nothing has changed but variants.
+        """
+        self.settle()
+        state, now = self._session.state, self._clock.moment()
+        had = scenes.capture(state)
+        before, silent = {key: had[key] for key, value in values.items() if had.get(key, value) != value}, self.replaced
+
+        def commands() -> list[SetParam]:
+            return list(scenes.recall_commands(values, state, beats * 60.0 / state.tempo, when))
+
+        self.replaced = lambda _values: None  # what is recalled is one edit
+        try:
+            # a variant first: which parameters its node has is told by it
+            if varied := [c for c in commands() if state.every[c.node].info.varied_by == c.param]:
+                self.perform(self._session.recall(varied, now, source))
+            self.perform(self._session.recall(commands(), now, source))
+        finally:
+            self.replaced = silent
+        return before
 
     def value(self, node: str, param: str) -> Value:
         """Last requested value due by now, floats to seven digits; `RequestError` for an unknown name."""

@@ -88,9 +88,11 @@ ADDRESSES = (
     Address("/patch/save", "s:name [i:replace]", "Saves nodes, wires and values as a patch of yours. Over one of yours "
             "that is not the one that plays only with 1; the old file is renamed to `NAME~`, which can be loaded. A "
             "file outside the library is refused. Answers `/done` or `/fail`.", graph.patch_save, OWNER),
-    Address("/patch/undo", "", "Undoes the last edit of nodes, wires or clips, or the last load of a patch; 64 can be "
-            "undone while the server runs. Answers `/done /patch/undo s:what`: the address of the edit that was "
-            "undone, or the patch's name where its file had been saved.", graph.patch_undo, OWNER),
+    Address("/patch/undo", "", "Undoes the last edit: of a value, nodes, wires or clips, the recall of a scene, or the "
+            "load of a patch; 64 can be undone while the server runs. Moves of one parameter less than a second apart "
+            "are one edit; what a script or a clip sets at a beat is none. Answers `/done /patch/undo s:what`: the "
+            "address of the edit that was undone, or the patch's name where its file had been saved.",
+            graph.patch_undo, OWNER),
     Address("/patch/redo", "", "Repeats the edit that was undone last.", graph.patch_redo, OWNER),
     Address("/patch/list", "", "Answers `/patch/list.reply s:name…`.", graph.patch_list, at_once=True),
     Address("/patch/hint", "", "What to do first with the present patch. Answers `/patch/hint.reply s:patch s:hint`.",

@@ -8,6 +8,7 @@ from typing import TypeAlias
 from antiphon.kernel.control.subscribers.replies import Replies
 from antiphon.kernel.graph.clips import PatchClip
 from antiphon.kernel.graph.graph import Graph, NodeSpec
+from antiphon.kernel.graph.names import MACRO
 from antiphon.kernel.graph.patch import Patch
 from antiphon.kernel.io.osc_peer import Peer
 from antiphon.kernel.session.graph_state import GraphState
@@ -16,6 +17,9 @@ from antiphon.kernel.session.set_list import SetList
 from antiphon.kernel.wire.osc import Arg, encode
 
 MAX_EDITS = 64
+MOVE_SECONDS = 1.0
+"""Seconds without a move after which the next move of a parameter is another edit."""
+RECALL = "/scene/recall"
 Place: TypeAlias = tuple[SetList | None, int]
 """Set list, None without one, and the index of the current patch in it."""
 
@@ -40,17 +44,47 @@ class EditState:
     place: Place
 
 
+@dataclass(frozen=True, slots=True)
+class ValueEdit:
+    """The values that a move of a parameter, or the recall of a scene, replaced."""
+
+    what: str  # the edit's OSC address
+    values: Scene
+    last: float  # the time of its last move, by `time.monotonic`
+
+
+Edit: TypeAlias = EditState | ValueEdit
+
+
 class EditHistory:
     """Undo and redo stacks of at most `MAX_EDITS` edits, the oldest dropped first."""
 
     def __init__(self) -> None:
-        self.done: deque[EditState] = deque(maxlen=MAX_EDITS)
-        self.undone: deque[EditState] = deque(maxlen=MAX_EDITS)
+        self.done: deque[Edit] = deque(maxlen=MAX_EDITS)
+        self.undone: deque[Edit] = deque(maxlen=MAX_EDITS)
 
-    def add(self, before: EditState) -> None:
+    def add(self, before: Edit) -> None:
         """Records an edit by the state before it."""
         self.done.append(before)
         self.undone.clear()
+
+    def move(self, values: Scene, now: float) -> None:
+        """Records the values that a move replaced, the moved parameter's first, at time `now`.
+
+        Moves of one parameter less than `MOVE_SECONDS` apart are one edit, also where others move in between, as the
+        two of an XY pad do.
+        """
+        node, _, param = next(iter(values)).partition(".")
+        what = f"/{MACRO}/{param}" if node == MACRO else f"/node/{node}/{param}"
+        for at in range(len(self.done) - 1, -1, -1):
+            edit = self.done[at]
+            if not isinstance(edit, ValueEdit) or now - edit.last >= MOVE_SECONDS or edit.what == RECALL:
+                break
+            if edit.what == what:
+                self.done[at] = ValueEdit(what, {**values, **edit.values}, now)
+                self.undone.clear()
+                return
+        self.add(ValueEdit(what, values, now))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +96,8 @@ class Rollback:
     scenes: dict[int, Scene]
     clips: Mapping[str, PatchClip]
     place: Place
-    done: tuple[EditState, ...]
-    undone: tuple[EditState, ...]
+    done: tuple[Edit, ...]
+    undone: tuple[Edit, ...]
 
 
 def before(

@@ -16,11 +16,15 @@ from antiphon.kernel.control.commands.syncs import Syncs
 from antiphon.kernel.control.patches.history import (
     MAX_ANSWERS,
     MAX_EDITS,
+    MOVE_SECONDS,
+    RECALL,
+    Edit,
     EditHistory,
     EditState,
     PlanAnswer,
     PlanAnswers,
     Rollback,
+    ValueEdit,
     before,
     graph_to_restore,
 )
@@ -33,12 +37,15 @@ from antiphon.kernel.graph.clips import PatchClip, check_clips
 from antiphon.kernel.graph.patch import SUFFIX, Patch
 from antiphon.kernel.io.osc_peer import Peer
 from antiphon.kernel.runtime import paths, resources
+from antiphon.kernel.runtime.shortening import short_repr
+from antiphon.kernel.session.commands import When
 from antiphon.kernel.session.effects import Effect
 from antiphon.kernel.session.scenes import Scene, restricted_to
 from antiphon.kernel.wire.osc import Arg
 
 log = logging.getLogger("antiphon.control")
 
+PUT = "/clip/put"
 TIMEOUT_SECONDS = 90.0
 """Seconds until an unanswered plan request is repeated."""
 
@@ -71,6 +78,7 @@ class Plans:
         self.scenes: dict[int, Scene] = {}
         self.clips: Mapping[str, PatchClip] = {}  # by name; another mapping after each change
         self.history = EditHistory()
+        executor.replaced = lambda values: self.history.move(values, monotonic())
         self.problem = ""  # why what was loaded last is not what plays, or ""
         self._rollbacks: list[Rollback] = []
         self._saved: dict[Path, str] = {}
@@ -115,10 +123,24 @@ class Plans:
             self._feedback.event("/patch/warning", warning)
 
     def keep_clips(self, clips: Mapping[str, PatchClip], what: str) -> None:
-        """Replaces the clips, an edit named `what`; `RequestError` where they cannot be."""
+        """Replaces the clips, an edit named `what`; `RequestError` where they cannot be.
+
+        A clip that was written by hand has to be playable with the present nodes; one that was recorded is.
+        """
         check_clips(clips)
+        if what == PUT:
+            for name, clip in clips.items():
+                if self.clips.get(name) != clip:
+                    self._check_playable(clip)
         self.history.add(self._before(what, whole=False))
         self.clips = clips
+
+    def _check_playable(self, clip: PatchClip) -> None:
+        for event, (_, address, args) in zip(clip.events, clip.messages(), strict=True):
+            try:
+                self._session.check_message(address, args, self.scenes)
+            except RequestError as error:
+                raise RequestError(f"the event {short_repr(event)} cannot be played: {error}") from None
 
     def renew(self, catalog: Catalog, quantum: float, then: Callable[[], None], refused: Callable[[str], None]) -> None:
         """Switches a plugin's version, from the next multiple of `quantum` beats; 0 from the next block.
@@ -135,20 +157,33 @@ class Plans:
         path, text = save(present_patch, name, known, self._saved, replacing=replacing or playing)
         self._saved[path] = text
 
+    def recall(self, scene: Scene, beats: float, when: When, source: object) -> None:
+        """Recalls a scene as one edit; arguments and errors as of `CommandExecutor.recall`."""
+        if replaced := self._executor.recall(scene, beats, when, source):
+            self.history.add(ValueEdit(RECALL, replaced, monotonic()))
+
     def undo(self, peer: Peer | None, address: str) -> None:
-        """Undoes the last edit of nodes or wires, or the last load of a patch; `RequestError` if there is none."""
+        """Undoes the last edit of values, nodes or wires, or the last load of a patch; `RequestError` without one."""
         self._back(self.history.done, self.history.undone, peer, address, "undo")
 
     def redo(self, peer: Peer | None, address: str) -> None:
         """Repeats the last undone edit; `RequestError` if there is none."""
         self._back(self.history.undone, self.history.done, peer, address, "redo")
 
-    def _back(
-        self, edits: deque[EditState], others: deque[EditState], peer: Peer | None, address: str, word: str
-    ) -> None:
+    def _back(self, edits: deque[Edit], others: deque[Edit], peer: Peer | None, address: str, word: str) -> None:
+        self._executor.settle()
         if not edits:
             raise RequestError(f"there is nothing to {word}")
         previous, state = edits[-1], self._session.state
+        if isinstance(previous, ValueEdit):
+            replaced = self._executor.recall(previous.values)
+            edits.pop()
+            if not replaced:  # they hold already: a plan was refused, or their nodes are others now
+                self._back(edits, others, peer, address, word)
+                return
+            others.append(ValueEdit(previous.what, replaced, -MOVE_SECONDS))
+            self.expect(peer, address, (previous.what,))
+            return
         now = self._before(previous.what, whole=previous.whole)
         graph, tempo = graph_to_restore(previous, state), previous.tempo if previous.whole else None
         # "" for a file that was saved and loaded again: then the patch's name is shown

@@ -73,12 +73,13 @@ class Recorder:
                 if path:
                     self._open_session(Path(path), message.get("header", {}))
         except Exception as error:
+            if path:
+                paths.drop_empty(Path(path))  # it was made by who chose the name
             self._complain(path or "the recording", error)
         self._arm()
         self._note()
 
     def _open_session(self, folder: Path, header: dict[str, Any]) -> None:
-        existed = folder.exists()
         paths.make_folder(folder, paths.PRIVATE_FOLDER)
         rate, channels = self.shared.shape.rate, self.shared.shape.channels
         self._journal.skip_all()
@@ -95,8 +96,7 @@ class Recorder:
             for take in takes:
                 take.cut()
             log.unlink(missing_ok=True)
-            if not existed:
-                folder.rmdir()
+            paths.drop_empty(folder)
             raise
         self._session = (*takes, file)  # type: ignore[assignment]
         self._session_from = -1
@@ -324,7 +324,8 @@ def forget(folder: Path) -> None:
 
 def first_of_series(path: Path) -> Path:
     """First file name of a continued recording: take.wav for take-2.wav."""
-    return path.with_name(re.sub(r"-\d+$", "", path.stem) + path.suffix)
+    # not the seconds of a name that is a time: 2026-11-20_10-00-05.wav
+    return path.with_name(re.sub(r"(?<!_\d\d-\d\d)-\d+$", "", path.stem) + path.suffix)
 
 
 def sibling_path(path: Path) -> Path:

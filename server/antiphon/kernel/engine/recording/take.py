@@ -129,4 +129,6 @@ def write_capture(message: dict[str, Any], kept: CaptureMemory | None) -> dict[s
         why = str(error)
     except Exception as error:
         why = f"{path}: {paths.os_error_text(error) if isinstance(error, OSError) else error}"
+    if why:
+        paths.drop_empty(path)
     return {"capture": message["number"], "path": str(path), "error": why}

@@ -15,7 +15,9 @@ from antiphon.kernel.runtime.platform import start_time
 from antiphon.kernel.runtime.settings import ServeSettings
 
 LIST = "processes.json"
-_FREE = "free-"
+_FREE, _NAMED = "free-", "osc-"
+_STARTING_SECONDS = 600.0
+"""Age in seconds from which a folder without a list is no starting server's."""
 
 
 def folder(settings: ServeSettings) -> Path:
@@ -26,12 +28,17 @@ def folder(settings: ServeSettings) -> Path:
     """
     runtime = paths.runtime()
     if settings.osc_port:
-        return paths.make_folder(runtime / f"osc-{settings.osc_port}")
+        own = runtime / f"{_NAMED}{settings.osc_port}"
+        for left in runtime.glob(f"{_NAMED}*"):
+            with contextlib.suppress(OSError):
+                # a server that starts has not written its list yet
+                if left != own and time.time() - left.stat().st_mtime > _STARTING_SECONDS:
+                    remove(left)
+        return paths.make_folder(own)
     own = runtime / f"{_FREE}{os.getpid()}"
     for left in _abandoned(runtime):
-        if not (left / LIST).exists():
-            shutil.rmtree(left, ignore_errors=True)
-        elif not own.exists():
+        remove(left)
+        if left.exists() and not own.exists():
             with contextlib.suppress(OSError):  # another start was faster
                 left.rename(own)
     return paths.make_folder(own)
@@ -49,7 +56,13 @@ def _abandoned(runtime: Path) -> list[Path]:
 
 def clear(where: Path, settings: ServeSettings) -> None:
     """Removes the folder of an automatically chosen port once it holds no state."""
-    if not settings.osc_port and not (where / LIST).exists():
+    if not settings.osc_port:
+        remove(where)
+
+
+def remove(where: Path) -> None:
+    """Removes a server's folder unless it holds state to go on with; for the server that has the port."""
+    if not (where / LIST).exists():
         shutil.rmtree(where, ignore_errors=True)
 
 

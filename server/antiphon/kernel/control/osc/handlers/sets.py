@@ -7,7 +7,7 @@ from antiphon.kernel.control.osc.handlers.graph import listing
 from antiphon.kernel.control.osc.served import OscServer
 from antiphon.kernel.io.osc_peer import Peer
 from antiphon.kernel.session import notes, scenes, set_list
-from antiphon.kernel.session.commands import NOW, Beat, SetParam, When
+from antiphon.kernel.session.commands import NOW, Beat, When
 from antiphon.kernel.session.schedule import MAX_BEAT
 from antiphon.kernel.wire.osc import encode
 
@@ -71,17 +71,8 @@ def recall_scene(
     there is no such scene, or one of its values is refused; nothing has changed but variants.
     """
     scene = scenes.find_scene(server.plans.scenes, place)
-    server.executor.settle()
     at: When = Beat(server.clock.moment().beat, quantum) if quantum > 0.0 else when
-    state = server.session.state
-
-    def commands() -> list[SetParam]:
-        return list(scenes.recall_commands(scene, state, beats * 60.0 / state.tempo, at))
-
-    # a variant first: which parameters its node has is told by it
-    if varied := [c for c in commands() if state.every[c.node].info.varied_by == c.param]:
-        server.executor.perform(server.session.recall(varied, server.clock.moment(), source))
-    server.executor.perform(server.session.recall(commands(), server.clock.moment(), source))
+    server.plans.recall(scene, beats, at, source)
     server.saver.soon()
     server.feedback.event("/scene/recalled", place)
 

@@ -2,12 +2,11 @@
 
 import time
 from collections.abc import Callable
-from itertools import count
 from pathlib import Path
 
 from antiphon.kernel.control.osc.arguments import Args, number, text, whole
 from antiphon.kernel.control.osc.served import OscServer
-from antiphon.kernel.errors import RequestError
+from antiphon.kernel.errors import EngineError, FileError, RequestError
 from antiphon.kernel.graph.clock import MAX_BAR
 from antiphon.kernel.graph.graph import OUT
 from antiphon.kernel.graph.io_nodes import BUS_NUMBERS
@@ -85,8 +84,8 @@ def beat(server: OscServer, peer: Peer, args: Args, when: When) -> None:
 def session_record(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
     if server.link.keeping:
         raise RequestError("a session is being recorded already; end it first with /session/stop")
-    path = _fresh(paths.sessions(), text(args, 0, "name", _now()), "")
-    _check_room(path)
+    name = text(args, 0, "name", "")
+    path = _claimed(paths.sessions(), name, _now(), folder=True)
     server.link.session(str(path), server.session_header())
     server.replies.reply(peer, encode("/done", "/session/record", str(path)))
 
@@ -96,9 +95,8 @@ def session_stop(server: OscServer, peer: Peer, _args: Args, _when: When) -> Non
 
 
 def record_start(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
-    name = text(args, 0, "name", _now())
-    path = _fresh(paths.recordings(), name, _recording_suffix(server, name))
-    _check_room(path)
+    name = text(args, 0, "name", "")
+    path = _claimed(paths.recordings(), name, _now(), _recording_suffix(server, name))
     server.link.record(str(path))
     server.replies.reply(peer, encode("/done", "/record/start", str(path)))
 
@@ -119,10 +117,12 @@ def _recording_suffix(server: OscServer, name: str) -> str:
 def capture(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
     bars, name = whole(args, 0, "bars", 1, MAX_BARS), text(args, 1, "node", OUT)
     node = node_number(server.session, name)
-    folder = paths.library() / CAPTURES
-    path = _fresh(folder, text(args, 2, "name", unused_name(folder, f"{name}-{_now()}")), ".wav")
-    _check_room(path)
-    server.captures.ask(peer, str(path), node, bars, server.session.state.bar)
+    path = _claimed(paths.library() / CAPTURES, text(args, 2, "name", ""), f"{name}-{_now()}", ".wav")
+    try:
+        server.captures.ask(peer, str(path), node, bars, server.session.state.bar)
+    except EngineError:
+        paths.drop_empty(path)
+        raise
 
 
 def record_stop(server: OscServer, peer: Peer, _args: Args, _when: When) -> None:
@@ -138,26 +138,25 @@ def node_number(session: Session, name: str) -> int:
     return nodes[name]
 
 
-def unused_name(folder: Path, name: str) -> str:
-    """Name, with a number appended if the folder has that file already: two captures within a second."""
-    names = (f"{name}-{n}" if n > 1 else name for n in count(1))
-    return next(free for free in names if not (folder / f"{free}.wav").exists())
-
-
 def _now() -> str:
     return time.strftime("%Y-%m-%d_%H-%M-%S")
 
 
-def _check_room(path: Path) -> None:
-    """Raises `FileError` on a full disk, so that the sender is answered at once."""
-    trial = path.with_name(f".{path.name}.room")
-    paths.reserve(trial, MIN_FREE_BYTES)
-    trial.unlink(missing_ok=True)
+def _claimed(parent: Path, name: str, otherwise: str, suffix: str = "", *, folder: bool = False) -> Path:
+    """A new empty file, or folder, inside `parent`, which is created; with room for its beginning.
 
-
-def _fresh(folder: Path, name: str, suffix: str) -> Path:
-    """Path of a new file inside `folder`; creates the folder."""
-    path = paths.path_inside(paths.make_folder(folder, paths.PRIVATE_FOLDER), name, suffix, RequestError)
-    if path.exists() or path.is_symlink():
-        raise RequestError(f"there is a {path.name!r} already; choose another name")
+    `name`: as the sender wrote it, "" for none; it is refused where it is taken. `otherwise`: a name of the time of
+    day, which another sender may have taken in the same second, and then gets a number. Raises `FileError` on a full
+    disk, so that the sender is answered at once.
+    """
+    path = paths.path_inside(paths.make_folder(parent, paths.PRIVATE_FOLDER), name or otherwise, suffix, RequestError)
+    path = paths.claim(path, folder=folder, numbered=not name)
+    trial = path / ".room" if folder else path
+    try:
+        paths.reserve(trial, MIN_FREE_BYTES)
+        if folder:
+            trial.unlink()
+    except FileError:
+        paths.drop_empty(path)
+        raise
     return path
