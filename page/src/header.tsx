@@ -121,7 +121,7 @@ function Listen() {
   return (
     <span class="group listen">
       <button class={on ? "on" : "call"} aria-pressed={on} onClick={() => void listen()}>
-        {on ? "Listening" : "Listen"}
+        {listening.value === "stopped" ? "Go on" : on ? "Listening" : "Listen"}
       </button>
       {on && (
         <>
