@@ -141,7 +141,7 @@ function Listen() {
             onInput={(event) => setVolume(Number(event.currentTarget.value))}
           />
           <small
-            title={`From the engine to this loudspeaker, as far as the browser knows; ${now?.gaps ?? 0} gaps, ${missing.value} lost.`}>
+            title={`How late this loudspeaker is; so far ${now?.gaps ?? 0} gaps, ${missing.value} pieces lost on the way.`}>
             {now ? `${(delay.value * 1000).toFixed(0)} ms` : "…"}
           </small>
         </>
@@ -160,16 +160,24 @@ function Load() {
   return (
     <span
       class="group load"
-      title={`Of a block's time: ${(mean * 100).toFixed(1)} % on average, ${(peak * 100).toFixed(1)} % at most`}>
+      title={`The sound takes ${(mean * 100).toFixed(1)} % of the time there is, ${(peak * 100).toFixed(1)} % at most`}>
       <span class={bad ? "state bad" : "state"} role="status">
         {state}
       </span>
-      <meter min={0} max={1} low={0.5} high={0.8} optimum={0.1} value={mean} aria-label="Load of the engine" />
+      <meter
+        min={0}
+        max={1}
+        low={0.5}
+        high={0.8}
+        optimum={0.1}
+        value={mean}
+        aria-label="Share of the time there is that the sound takes"
+      />
       <small>{(mean * 100).toFixed(0)} %</small>
       <small
         class={missed ? "bad" : ""}
-        title={`Blocks that came too late in the last minute; ${Number(now.missed_blocks ?? 0)} since the start`}>
-        {missed} missed
+        title={`Gaps in the sound in the last minute; ${Number(now.missed_blocks ?? 0)} since the start`}>
+        {missed} {missed === 1 ? "gap" : "gaps"}
       </small>
     </span>
   );

@@ -84,7 +84,7 @@ const NOTICE_MS = 6000;
 
 /** A line of its own below the header, over no control: the last message for a while, or that the server is away. */
 function Notice() {
-  const last = log.value[0];
+  const last = log.value.find((one) => !one.quiet);
   const gone = useSignal(0);
   const whole = useSignal(0);
   useEffect(() => {

@@ -78,7 +78,7 @@ export function Mixer() {
         <Strip key={one.name} node={one} all={all} />
       ))}
       <span class="group">
-        <button title="F9: writes what sounded into the library's folder captures" onClick={capture}>
+        <button title="F9: keeps what sounded last, as a file in the library's folder captures" onClick={capture}>
           Capture
         </button>
         <select
@@ -121,7 +121,7 @@ function Strip({ node, all }: { node: Node; all: Node[] }) {
           </button>
           <button
             aria-label={`Cue ${node.name}`}
-            title="Cue: in the headphones alone, before its mute"
+            title="Cue: heard in the headphones alone, also while it is muted"
             aria-pressed={cued(node.name)}
             onClick={() => send(cued(node.name) ? "/node/disconnect" : "/node/connect", node.name, CUE)}>
             C

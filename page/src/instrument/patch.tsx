@@ -230,7 +230,7 @@ function Load({ name }: { name: string }) {
   if (load < SHOWN_LOAD) return null;
   const percent = 100 * load;
   return (
-    <em class={load > 0.5 ? "share bad" : "share"} title="Of a block's time">
+    <em class={load > 0.5 ? "share bad" : "share"} title="Share of the time there is that it takes">
       {percent.toFixed(percent < 10 ? 1 : 0)} %
     </em>
   );
