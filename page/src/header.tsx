@@ -1,6 +1,6 @@
 // Transport, patch, load, listening, panic.
 
-import { useSignal } from "@preact/signals";
+import { signal, useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { delay, listen, listening, missing, report, setVolume, show, shown, volume } from "./audio";
 import { eachFrame } from "./frames";
@@ -191,7 +191,7 @@ export function startOrStop(): void {
 const HOLD_MS = 250; // longer than a slip of the finger
 
 /** Held, so that no slip ends a set; F12 does it at once. */
-function Panic() {
+export function Panic() {
   const held = useSignal(0);
   const hold = () => {
     if (held.value) return;
@@ -226,9 +226,12 @@ function Panic() {
   );
 }
 
+/** On a phone: whether what is used seldom is shown below the rest. */
+const opened = signal(false);
+
 export function Header() {
   return (
-    <header>
+    <header data-more={opened.value || undefined}>
       <h1>Antiphon</h1>
       <nav class="rooms" aria-label="Rooms">
         {ROOMS.map((name) => (
@@ -253,6 +256,13 @@ export function Header() {
       <Load />
       <InputMenu />
       <Listen />
+      <button
+        class="more"
+        aria-expanded={opened.value}
+        aria-label="Tempo, input and load"
+        onClick={() => (opened.value = !opened.value)}>
+        ⋯
+      </button>
       <button class="stage" aria-pressed={stage.value} title="Stage: black, with larger type" onClick={toggleStage}>
         Stage
       </button>

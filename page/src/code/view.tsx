@@ -90,6 +90,7 @@ export function Code() {
         {beside.value && <Beside />}
       </div>
       <Status />
+      <Keys />
     </main>
   );
 }
@@ -166,6 +167,25 @@ function Tools() {
         </small>
       )}
       {unsaved.value && text.value && <small class="draft">not saved, kept in this browser</small>}
+    </div>
+  );
+}
+
+const SIGNS = [...'"[]<>*~()'];
+
+/** What keyboards of phones hide, and Run, below the thumbs. */
+function Keys() {
+  const stay = (event: PointerEvent) => event.preventDefault(); // the keyboard of the phone stays open
+  return (
+    <div class="code-keys" role="group" aria-label="Signs">
+      {SIGNS.map((sign) => (
+        <button key={sign} tabIndex={-1} onPointerDown={stay} onClick={() => editor.value?.type(sign)}>
+          {sign}
+        </button>
+      ))}
+      <button class="call" disabled={!live.value?.on} onPointerDown={stay} onClick={() => void run("all")}>
+        Run
+      </button>
     </div>
   );
 }

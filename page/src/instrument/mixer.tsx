@@ -95,6 +95,14 @@ export function Mixer() {
   );
 }
 
+/** The strip of the output alone. */
+export function Output() {
+  const box = useRef<HTMLDivElement>(null);
+  useMeters(box);
+  const out = graph.value?.nodes.find((one) => one.name === "out");
+  return <div ref={box}>{out && <Strip node={out} all={[]} />}</div>;
+}
+
 function Fader({ node, param }: { node: Node; param: Param }) {
   const address = `/node/${node.name}/${param.name}`;
   return <Field param={param} now={value(address).value} change={(next) => set(address, next)} fire={() => {}} />;
