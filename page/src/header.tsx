@@ -6,8 +6,9 @@ import { delay, listen, listening, missing, report, setVolume, show, shown, volu
 import { eachFrame } from "./frames";
 import { InputMenu } from "./input";
 import { connection, panic, send } from "./link";
-import { beatNow, bpm, graph, missedLately, patches, playing, say, status } from "./model";
+import { beatNow, bpm, graph, missedLately, playing, say, status } from "./model";
 import { Options } from "./options";
+import { Patch } from "./patches";
 import { enter, ROOMS, room } from "./rooms";
 import { FASTEST, SLOWEST, tempoOf } from "./tempo";
 import { stage, toggleStage } from "./theme";
@@ -77,30 +78,6 @@ export function Beat() {
         <i />
       </span>
       <span ref={at} />
-    </span>
-  );
-}
-
-function Patch() {
-  const name = graph.value?.patch ?? "";
-  const list = patches.value.map((patch) => patch.name);
-  const set = status.value.set;
-  return (
-    <span class="group patch">
-      {set && (
-        <button aria-label="Previous patch of the set" onClick={() => send("/set/previous")}>
-          ‹
-        </button>
-      )}
-      <select aria-label="Patch" value={name} onChange={(event) => send("/patch/load", event.currentTarget.value, 0.3)}>
-        {!list.includes(name) && <option value={name}>{name || "no patch"}</option>}
-        <Options of={list} />
-      </select>
-      {set && (
-        <button aria-label="Next patch of the set" onClick={() => send("/set/next")}>
-          ›
-        </button>
-      )}
     </span>
   );
 }

@@ -21,6 +21,7 @@ import { SetList } from "./instrument/setlist";
 import { Log, Scenes, Server } from "./instrument/side";
 import { narrow, Stage } from "./instrument/stage";
 import { Surfaces } from "./instrument/surfaces";
+import { Told } from "./instrument/told";
 import { Library } from "./library/view";
 import { connect, connection, exchangeSecret, panic, panics, send, useToken } from "./link";
 import { ahead, graph, log, meters, notes, takesNotes } from "./model";
@@ -41,6 +42,7 @@ function Instrument() {
           <Sound />
           <Controls />
           <Roll>
+            <Told />
             <Lyrics />
           </Roll>
           <section class="side" data-view="Desk" aria-label="Scenes and server">

@@ -5,6 +5,7 @@ import { beatNow } from "../model";
 import { Beside, beside } from "./beside";
 import { CoperformerPanel, Rehearse } from "./coperformer";
 import type { mount } from "./editor";
+import { Gallery, gallery, showGallery } from "./gallery";
 import {
   bar,
   changed,
@@ -83,6 +84,7 @@ export function Code() {
       {wanted.value && <Token />}
       {pasted.value && <Pasted />}
       <CoperformerPanel />
+      {gallery.value && <Gallery />}
       <div class="code-desk">
         <div class="editor" ref={place}>
           {failed.value && <p class="bad">{failed.value}</p>}
@@ -132,6 +134,12 @@ function Tools() {
         <optgroup label="Shipped">{named(false)}</optgroup>
       </select>
       <span class="group">
+        <button
+          aria-pressed={gallery.value}
+          title="The sets that ship, with pictures"
+          onClick={() => showGallery(!gallery.value)}>
+          Sets
+        </button>
         <button onClick={fresh}>New</button>
         <button title="Ctrl or ⌘ with S" disabled={!unsaved.value} onClick={() => void save()}>
           Save

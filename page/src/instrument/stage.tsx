@@ -9,6 +9,7 @@ import { Macros } from "./controls";
 import { Cues } from "./cues";
 import { Output } from "./mixer";
 import { Scenes } from "./side";
+import { Told } from "./told";
 
 const PHONE = matchMedia("(max-width: 760px)");
 /** Whether there is room for one view alone. */
@@ -24,6 +25,7 @@ export function Stage() {
     <main class="on-stage" aria-label="Stage" tabIndex={-1}>
       <section class="now" aria-label="Beat and scenes">
         <Beat />
+        <Told />
         <Scenes />
         {!narrow.value && <Cues />}
       </section>
