@@ -4,6 +4,7 @@
     .venv/bin/python tools/live_sets.py dub trio        # these
     .venv/bin/python tools/live_sets.py --accept dub    # takes these as they are now: figures, pictures, page
     .venv/bin/python tools/live_sets.py --text          # the page alone, after a set's description has changed
+    .venv/bin/python tools/live_sets.py --drawn         # what the gallery of the room Code draws, then make page
 
 The figures are in docs/live-sets/figures.json. A test renders some bars of each set (`PARTS`), and one marked `real`
 the whole of it, and compares them by `changes`.
@@ -73,6 +74,10 @@ FLOOR = 60.0
 MEAN, MOST = 1.0, 6.0
 """Tolerances in dB of fingerprint cells, mean and maximum: library versions differ by tenths, a missing or doubled
 track by several."""
+
+COLUMNS, TRACKS = 48, 8
+"""Parts of a set that the page draws, and maximum tracks."""
+DRAWN = ROOT / "page" / "src" / "code" / "drawn.json"
 
 F32 = NDArray[np.float32]
 
@@ -339,6 +344,17 @@ def keep(figures: Mapping[str, Figures]) -> None:
     write_part(page(figures), 1)
 
 
+def drawn(performed: Performed) -> list[str]:
+    """A line for each of the tracks with the most notes: how many they play in each part of the set, 0 to 9."""
+    length = float(performed.bar * performed.bars)
+    counts: dict[str, list[int]] = {}
+    for event in filter(is_note, performed.events):
+        counts.setdefault(event.source, [0] * COLUMNS)[min(COLUMNS - 1, int(COLUMNS * float(event.beat) / length))] += 1
+    most = sorted(counts.values(), key=sum)[-TRACKS:]
+    rows = [row for row in counts.values() if row in most]
+    return ["".join(str(-(-9 * one // max(row))) for one in row) for row in rows]
+
+
 def main(words: Sequence[str]) -> int:
     """Renders the named sets, or all; compares or accepts them. Returns the number of changed ones."""
     from antiphon.kernel.plugins.loader import load
@@ -348,6 +364,9 @@ def main(words: Sequence[str]) -> int:
     if unknown := set(chosen) - set(names()):
         raise SystemExit(f"there is no set {', '.join(sorted(unknown))}; there are {', '.join(names())}")
     loaded, figures, changed = load(check=False), accepted_figures(), 0
+    if "--drawn" in words:
+        DRAWN.write_text(json.dumps({name: drawn(perform(name, loaded)) for name in names()}, indent=1) + "\n")
+        return 0
     for name in [] if text else chosen:
         performed = perform(name, loaded)
         sound = render(performed, loaded)

@@ -1,5 +1,6 @@
 // Taps: the sound of nodes, streamed by the server. Each keeps its last samples for the drawings; one is played.
 import { signal } from "@preact/signals";
+import { STOPPED, watch } from "./context";
 import { hangUp, open } from "./link";
 import { say, status } from "./model";
 
@@ -15,7 +16,7 @@ export interface Report {
   gaps: number;
   ratio: number;
 }
-export const listening = signal<"off" | "starting" | "on">("off");
+export const listening = signal<"off" | "starting" | "on" | "stopped">("off");
 export const volume = signal(0.8);
 export const report = signal<Report | null>(null);
 /** Seconds from the engine's block to the loudspeaker, as far as the browser knows. */
@@ -25,6 +26,9 @@ export const missing = signal(0);
 
 let context: AudioContext | null = null;
 let gain: GainNode | null = null;
+let unwatch = () => {};
+let wentOn = -Infinity; // when sound that had stopped went on
+const PRESS_MS = 700; // within which a press of Go on ends, which made it go on as it began
 let sink: ((samples: Float32Array, channels: number) => void) | null = null;
 let heard: Tap | null = null;
 
@@ -110,18 +114,31 @@ export function show(node: string): void {
 }
 
 export async function listen(): Promise<void> {
+  if (performance.now() - wentOn < PRESS_MS) return;
+  if (listening.value === "stopped") return (stop(), listen()); // where a touch did not help, a new context does
   if (listening.value !== "off") return stop();
   listening.value = "starting";
   if (!shown.value) show("out");
   try {
-    context = new AudioContext({ latencyHint: "interactive", sampleRate: Number(status.value.engine?.rate ?? 48000) });
-    gain = context.createGain();
+    const mine = new AudioContext({
+      latencyHint: "interactive",
+      sampleRate: Number(status.value.engine?.rate ?? 48000),
+    });
+    context = mine;
+    gain = mine.createGain();
     gain.gain.value = volume.value;
-    gain.connect(context.destination);
-    sink = context.audioWorklet ? await worklet(context, gain) : scheduled(context, gain);
-    await context.resume();
+    gain.connect(mine.destination);
+    sink = mine.audioWorklet ? await worklet(mine, gain) : scheduled(mine, gain);
+    await mine.resume();
+    if (context !== mine) return;
     heard = shown.value;
     listening.value = "on";
+    unwatch = watch(mine, (stopped) => {
+      listening.value = stopped ? "stopped" : "on";
+      if (!stopped) wentOn = performance.now();
+      else if (!document.hidden) say(STOPPED);
+    });
+    mine.addEventListener("error", () => context === mine && (stop(), void listen())); // its device is gone
   } catch (error) {
     stop();
     say(`The browser cannot play: ${(error as Error).message}`);
@@ -129,6 +146,8 @@ export async function listen(): Promise<void> {
 }
 
 export function stop(): void {
+  unwatch();
+  unwatch = () => {};
   heard = null;
   sink = null;
   void context?.close();

@@ -1,13 +1,14 @@
 // Transport, patch, load, listening, panic.
 
-import { useSignal } from "@preact/signals";
+import { signal, useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { delay, listen, listening, missing, report, setVolume, show, shown, volume } from "./audio";
 import { eachFrame } from "./frames";
 import { InputMenu } from "./input";
 import { connection, panic, send } from "./link";
-import { beatNow, bpm, graph, missedLately, patches, playing, say, status } from "./model";
+import { beatNow, bpm, graph, missedLately, playing, say, status } from "./model";
 import { Options } from "./options";
+import { Patch } from "./patches";
 import { enter, ROOMS, room } from "./rooms";
 import { FASTEST, SLOWEST, tempoOf } from "./tempo";
 import { stage, toggleStage } from "./theme";
@@ -81,30 +82,6 @@ export function Beat() {
   );
 }
 
-function Patch() {
-  const name = graph.value?.patch ?? "";
-  const list = patches.value.map((patch) => patch.name);
-  const set = status.value.set;
-  return (
-    <span class="group patch">
-      {set && (
-        <button aria-label="Previous patch of the set" onClick={() => send("/set/previous")}>
-          ‹
-        </button>
-      )}
-      <select aria-label="Patch" value={name} onChange={(event) => send("/patch/load", event.currentTarget.value, 0.3)}>
-        {!list.includes(name) && <option value={name}>{name || "no patch"}</option>}
-        <Options of={list} />
-      </select>
-      {set && (
-        <button aria-label="Next patch of the set" onClick={() => send("/set/next")}>
-          ›
-        </button>
-      )}
-    </span>
-  );
-}
-
 const NAMED: Record<string, string> = { out: "main", "out.cue": "cue" };
 
 /** What Listen can play: the output, the cue, the pairs of channels that are wired, and each node that sounds. */
@@ -121,7 +98,7 @@ function Listen() {
   return (
     <span class="group listen">
       <button class={on ? "on" : "call"} aria-pressed={on} onClick={() => void listen()}>
-        {on ? "Listening" : "Listen"}
+        {listening.value === "stopped" ? "Go on" : on ? "Listening" : "Listen"}
       </button>
       {on && (
         <>
@@ -141,7 +118,7 @@ function Listen() {
             onInput={(event) => setVolume(Number(event.currentTarget.value))}
           />
           <small
-            title={`From the engine to this loudspeaker, as far as the browser knows; ${now?.gaps ?? 0} gaps, ${missing.value} lost.`}>
+            title={`How late this loudspeaker is; so far ${now?.gaps ?? 0} gaps, ${missing.value} pieces lost on the way.`}>
             {now ? `${(delay.value * 1000).toFixed(0)} ms` : "…"}
           </small>
         </>
@@ -160,16 +137,24 @@ function Load() {
   return (
     <span
       class="group load"
-      title={`Of a block's time: ${(mean * 100).toFixed(1)} % on average, ${(peak * 100).toFixed(1)} % at most`}>
+      title={`The sound takes ${(mean * 100).toFixed(1)} % of the time there is, ${(peak * 100).toFixed(1)} % at most`}>
       <span class={bad ? "state bad" : "state"} role="status">
         {state}
       </span>
-      <meter min={0} max={1} low={0.5} high={0.8} optimum={0.1} value={mean} aria-label="Load of the engine" />
+      <meter
+        min={0}
+        max={1}
+        low={0.5}
+        high={0.8}
+        optimum={0.1}
+        value={mean}
+        aria-label="Share of the time there is that the sound takes"
+      />
       <small>{(mean * 100).toFixed(0)} %</small>
       <small
         class={missed ? "bad" : ""}
-        title={`Blocks that came too late in the last minute; ${Number(now.missed_blocks ?? 0)} since the start`}>
-        {missed} missed
+        title={`Gaps in the sound in the last minute; ${Number(now.missed_blocks ?? 0)} since the start`}>
+        {missed} {missed === 1 ? "gap" : "gaps"}
       </small>
     </span>
   );
@@ -183,7 +168,7 @@ export function startOrStop(): void {
 const HOLD_MS = 250; // longer than a slip of the finger
 
 /** Held, so that no slip ends a set; F12 does it at once. */
-function Panic() {
+export function Panic() {
   const held = useSignal(0);
   const hold = () => {
     if (held.value) return;
@@ -218,9 +203,12 @@ function Panic() {
   );
 }
 
+/** On a phone: whether what is used seldom is shown below the rest. */
+const opened = signal(false);
+
 export function Header() {
   return (
-    <header>
+    <header data-more={opened.value || undefined}>
       <h1>Antiphon</h1>
       <nav class="rooms" aria-label="Rooms">
         {ROOMS.map((name) => (
@@ -245,6 +233,13 @@ export function Header() {
       <Load />
       <InputMenu />
       <Listen />
+      <button
+        class="more"
+        aria-expanded={opened.value}
+        aria-label="Tempo, input and load"
+        onClick={() => (opened.value = !opened.value)}>
+        ⋯
+      </button>
       <button class="stage" aria-pressed={stage.value} title="Stage: black, with larger type" onClick={toggleStage}>
         Stage
       </button>

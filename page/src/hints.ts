@@ -1,5 +1,6 @@
 // Hints of patches in the words of the page: what a hint writes as OSC or as a command is a button, a control or a room.
 import { noteName } from "./instrument/scale";
+import { macros } from "./model";
 
 /** A hint for the page. */
 export function onPage(hint: string): string {
@@ -15,6 +16,7 @@ function said(message: string): string {
   if (room === "scene") return `scene ${given[0]}`;
   if (room === "note") return `the note ${Number(given[0]) ? noteName(Number(given[0])) : given[0]}`;
   if (param === "play") return `the pad ${given[1]}`;
+  if (room === "macro") return [macros.value.find((one) => one.name === name)?.label ?? name, ...given].join(" ");
   if (room === "node") return [name === param ? name : `${name} ${param}`, ...given].join(" ");
-  return [...address.split("/").filter((part) => part !== "macro"), ...given].join(" ");
+  return [...address.split("/"), ...given].join(" ");
 }

@@ -1,11 +1,12 @@
 // This browser's microphone, or a file, as the server's input.
 import { signal } from "@preact/signals";
 import { useRef } from "preact/hooks";
+import { STOPPED, watch } from "./context";
 import { dragged } from "./library/model";
 import { open } from "./link";
 import { say, status } from "./model";
 
-export type Source = "off" | "starting" | "microphone" | "file";
+export type Source = "off" | "starting" | "microphone" | "file" | "stopped";
 export const source = signal<Source>("off");
 const named = signal("");
 const opened = signal(false);
@@ -14,9 +15,12 @@ const BACKLOG = 100_000; // bytes that wait in the browser, above which pieces a
 let context: AudioContext | null = null;
 let stream: MediaStream | null = null;
 let socket: WebSocket | null = null;
+let unwatch = () => {};
 let closed: Promise<unknown> = Promise.resolve(); // of the last socket: the server takes one at a time
 
 export function endInput(): void {
+  unwatch();
+  unwatch = () => {};
   const last = socket;
   if (last && last.readyState !== WebSocket.CLOSED) {
     closed = new Promise((done) => last.addEventListener("close", done));
@@ -28,26 +32,40 @@ export function endInput(): void {
   source.value = "off";
 }
 
-/** Starts to send what `make` connects to the sender. */
-async function begin(kind: Source, make: (context: AudioContext) => Promise<AudioNode>): Promise<void> {
+/** Starts to send what `make` gives, a microphone's stream or a file's node. */
+async function begin(
+  kind: "microphone" | "file",
+  make: (context: AudioContext) => Promise<AudioNode | MediaStream>,
+): Promise<void> {
   endInput();
   source.value = "starting";
+  const rate = Number(status.value.engine?.rate ?? 48000);
+  const made = (options: AudioContextOptions) =>
+    (context = new AudioContext({ latencyHint: "interactive", ...options }));
   let mine: AudioContext | null = null;
   try {
-    mine = new AudioContext({
-      latencyHint: "interactive",
-      sampleRate: Number(status.value.engine?.rate ?? 48000),
-    });
-    context = mine;
+    mine = made({ sampleRate: rate });
     if (!mine.audioWorklet)
       throw new Error("sound is sent from secure pages alone: open the page by https, or on the machine itself");
+    let from = await make(mine);
+    if (from instanceof MediaStream) {
+      const heard = from;
+      if (context !== mine) return heard.getTracks().forEach((track) => track.stop());
+      stream = heard;
+      try {
+        from = mine.createMediaStreamSource(heard);
+      } catch (error) {
+        // some browsers take a microphone in contexts of its own rate alone; the sender makes the engine's of it
+        if ((error as Error).name !== "NotSupportedError") throw error;
+        void mine.close();
+        mine = made({});
+        from = mine.createMediaStreamSource(heard);
+      }
+    }
     await mine.audioWorklet.addModule("/page/player.js");
-    const from = await make(mine);
     await closed;
-    const heard = from instanceof MediaStreamAudioSourceNode ? from.mediaStream : null;
-    if (context !== mine) return heard?.getTracks().forEach((track) => track.stop());
-    stream = heard;
-    const sender = new AudioWorkletNode(mine, "antiphon-sender", { numberOfOutputs: 0 });
+    if (context !== mine) return;
+    const sender = new AudioWorkletNode(mine, "antiphon-sender", { numberOfOutputs: 0, processorOptions: { rate } });
     from.connect(sender);
     const to = open("/api/input");
     socket = to;
@@ -65,22 +83,76 @@ async function begin(kind: Source, make: (context: AudioContext) => Promise<Audi
       endInput();
     };
     await mine.resume();
-    if (socket === to) source.value = kind;
+    if (socket !== to) return;
+    source.value = kind;
+    returning = false;
+    const stops = { muted: false, halted: false };
+    const changed = (which: keyof typeof stops, now: boolean) => {
+      stops[which] = now;
+      const stopped = stops.muted || stops.halted;
+      if (stopped && source.value === kind) say(stops.muted ? MUTED : STOPPED);
+      source.value = stopped ? "stopped" : kind;
+    };
+    unwatch = watch(mine, (stopped) => changed("halted", stopped));
+    for (const track of stream?.getTracks() ?? []) {
+      track.onmute = () => setTimeout(() => track.muted && socket === to && changed("muted", true), MUTED_MS);
+      track.onunmute = () => socket === to && changed("muted", false);
+      track.onended = () => socket === to && gone();
+    }
   } catch (error) {
     if (mine && context !== mine) return;
     endInput();
-    say(`${kind === "file" ? "The file" : "The microphone"} cannot be sent: ${(error as Error).message}`);
+    returning = kind === "microphone" && (returning || (error as Error).name === "NotFoundError");
+    say(`${kind === "file" ? "The file" : "The microphone"} cannot be sent: ${why(error as Error)}`);
   }
 }
 
+const MUTED = "The system has muted the microphone; its sound goes on when it is free again.";
+const MUTED_MS = 1000; // a pause that is shorter is not worth a word
+const REASONS: Record<string, string> = {
+  NotAllowedError: "this browser does not allow it to this page; allow it in the browser's bar of addresses.",
+  NotFoundError: "none is plugged in; it starts by itself when one is.",
+  NotReadableError: "another program holds it; close that, and start it again.",
+};
+
+function why(error: Error): string {
+  return REASONS[error.name] ?? error.message;
+}
+
+/** A microphone that was unplugged, or taken away from this page: another one is tried, or waited for. */
+function gone(): void {
+  endInput();
+  say("The microphone is gone: it was unplugged, or this page may no longer use it.");
+  returning = true;
+  void microphone();
+}
+
+/** Whether a microphone that was lost is waited for; ended by a choice of another input, or of none. */
+let returning = false;
+navigator.mediaDevices?.addEventListener("devicechange", () => {
+  if (returning && source.value === "off") void microphone();
+});
+void navigator.permissions?.query({ name: "microphone" as PermissionName }).then(
+  (now) =>
+    now.addEventListener("change", () => {
+      if (returning && source.value === "off" && now.state === "granted") void microphone();
+    }),
+  () => undefined, // a browser that tells nothing of it
+);
+
+function end(): void {
+  returning = false;
+  endInput();
+}
+
 export function microphone(): Promise<void> {
-  return begin("microphone", async (context) => {
+  // plain sound: what improves speech in calls takes music apart
+  const plain = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
+  named.value = "microphone";
+  return begin("microphone", async () => {
     if (!navigator.mediaDevices)
       throw new Error("browsers open it on secure pages alone: by https, or on the machine itself");
-    // plain sound: what improves speech in calls takes music apart
-    const plain = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
-    named.value = "microphone";
-    return context.createMediaStreamSource(await navigator.mediaDevices.getUserMedia({ audio: plain }));
+    return navigator.mediaDevices.getUserMedia({ audio: plain });
   });
 }
 
@@ -117,13 +189,13 @@ export function InputMenu() {
       <button
         aria-pressed={on}
         aria-expanded={opened.value}
-        onClick={() => (on ? endInput() : (opened.value = !opened.value))}
+        onClick={() => (on ? end() : (opened.value = !opened.value))}
         title={
           on
             ? `${named.value} is sent to the server's input; a click ends it`
             : "This browser's microphone or a file as the server's input"
         }>
-        {source.value === "microphone" ? "Mic on" : source.value === "file" ? "File on" : on ? "…" : "Input"}
+        {{ off: "Input", starting: "…", microphone: "Mic on", file: "File on", stopped: "Input stopped" }[source.value]}
       </button>
       {opened.value && !on && (
         <span

@@ -297,7 +297,7 @@ function take(frame: Frame): void {
   if (frame.reply) answered(frame.reply);
   if (frame.again) {
     lost.value += 1;
-    say(`This page was too slow: ${frame.dropped} messages to it were dropped, and it read the state again.`);
+    say(`This browser was too slow for ${frame.dropped} messages; it has read the state again.`, false);
     void readGraph();
   }
 }
@@ -368,7 +368,7 @@ function happened([address, ...args]: [string, ...Value[]]): void {
       void readGraph();
       break;
     case "/engine/state":
-      say(`The engine was started again (${args[0]}).`);
+      say("The sound stopped for a moment and was started again.");
       void readGraph();
       break;
     case "/learned":
@@ -398,10 +398,14 @@ function happened([address, ...args]: [string, ...Value[]]): void {
     case "/late":
       if (Date.now() - lateSaid < LATE_PAUSE_MS) break; // on a busy machine each note of a bar is
       lateSaid = Date.now();
-      say(`${args[0] || "A message"} came ${(Number(args[1]) * 1000).toFixed(0)} ms after its time.`);
+      say(
+        `${args[0] || "A message"} came ${(Number(args[1]) * 1000).toFixed(0)} ms late: the machine or the network is busy.`,
+        false,
+        true,
+      );
       break;
     case "/clip":
-      say("The input is clipped: turn it down at the source.");
+      say("The input is too loud: turn it down at its source.");
       break;
   }
 }

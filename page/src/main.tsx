@@ -21,6 +21,7 @@ import { SetList } from "./instrument/setlist";
 import { Log, Scenes, Server } from "./instrument/side";
 import { narrow, Stage } from "./instrument/stage";
 import { Surfaces } from "./instrument/surfaces";
+import { Told } from "./instrument/told";
 import { Library } from "./library/view";
 import { connect, connection, exchangeSecret, panic, panics, send, useToken } from "./link";
 import { ahead, graph, log, meters, notes, takesNotes } from "./model";
@@ -41,6 +42,7 @@ function Instrument() {
           <Sound />
           <Controls />
           <Roll>
+            <Told />
             <Lyrics />
           </Roll>
           <section class="side" data-view="Desk" aria-label="Scenes and server">
@@ -80,33 +82,27 @@ function App() {
   );
 }
 
+const TYPING = 0.72; // of the window: where less is left, a keyboard stands there
 const NOTICE_MS = 6000;
 
-/** A line of its own below the header, over no control: the last message for a while, or that the server is away. */
+/** The last message for a while, over the room, where fingers and pointers pass through it; or that the server is away. */
 function Notice() {
-  const last = log.value[0];
+  const last = log.value.find((one) => !one.quiet);
   const gone = useSignal(0);
-  const whole = useSignal(0);
   useEffect(() => {
-    if (!last || whole.value === last.id) return;
+    if (!last) return;
     const timer = setTimeout(() => (gone.value = last.id), last.at.getTime() + NOTICE_MS - Date.now());
     return () => clearTimeout(timer);
-  }, [last, whole.value]);
+  }, [last]);
   const lost = connection.value === "lost";
-  const opened = last && whole.value === last.id;
   return (
     <div class="notice">
       <p class="away" role="alert">
         {lost && "The server does not answer. The page connects by itself as soon as it is back."}
       </p>
-      {last && gone.value !== last.id && !lost && (
-        <button
-          class={`toast ${last.bad ? "bad" : ""} ${opened ? "whole" : ""}`}
-          title={opened ? "Close" : last.text}
-          onClick={() => ((opened ? gone : whole).value = last.id)}>
-          {last.text}
-        </button>
-      )}
+      <p class={last?.bad ? "toast bad" : "toast"} role="status">
+        {last && gone.value !== last.id && !lost && last.text}
+      </p>
     </div>
   );
 }
@@ -158,6 +154,17 @@ document.addEventListener("keyup", (event) => {
 document.addEventListener("click", (event) => {
   if (event.detail > 0 && event.target instanceof HTMLElement) event.target.closest("button")?.blur();
 });
+
+// what a phone's keyboard leaves of the window is the page's height, so that what stands at its bottom stays in sight
+let tallest = 0;
+window.visualViewport?.addEventListener("resize", () => {
+  const { height, scale } = window.visualViewport!;
+  if (scale !== 1) return;
+  tallest = Math.max(tallest, innerHeight, height);
+  document.documentElement.style.setProperty("--seen", `${height}px`);
+  document.documentElement.toggleAttribute("data-typing", height < TYPING * tallest);
+});
+matchMedia("(orientation: portrait)").addEventListener("change", () => (tallest = 0));
 
 // for tests and for curious people at the console
 Object.assign(window, {

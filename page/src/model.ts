@@ -13,6 +13,8 @@ export interface Declared extends Omit<api.Param, "low" | "high"> {
 /** A parameter of a node, as the server sent it. */
 export interface Param extends Declared {
   value: Value;
+  /** Of a macro: what people read, its label or its name. */
+  label?: string;
 }
 export type Port = api.Port;
 export interface Node extends Omit<api.Node, "params"> {
@@ -26,6 +28,8 @@ export interface Entry {
   at: Date;
   text: string;
   bad: boolean;
+  /** Kept among the messages, and shown nowhere else. */
+  quiet: boolean;
 }
 export interface Note {
   note: number;
@@ -114,10 +118,10 @@ export const takesNotes = computed(
 );
 
 let entries = 0;
-export function say(text: string, bad = true): void {
+export function say(text: string, bad = true, quiet = false): void {
   const last = log.value[0];
   if (last && last.text === text && Date.now() - last.at.getTime() < 3000) return;
-  log.value = [{ id: ++entries, at: new Date(), text, bad }, ...log.value].slice(0, MAX_ENTRIES);
+  log.value = [{ id: ++entries, at: new Date(), text, bad, quiet }, ...log.value].slice(0, MAX_ENTRIES);
 }
 
 export function takeGraph(next: Graph): void {
@@ -131,7 +135,10 @@ export function takeGraph(next: Graph): void {
     for (const one of next.nodes) {
       for (const param of one.params) value(`/node/${one.name}/${param.name}`).value = param.value;
     }
-    macros.value = next.nodes.find((one) => one.name === "macro")?.params ?? [];
+    macros.value = (next.nodes.find((one) => one.name === "macro")?.params ?? []).map((one) => ({
+      ...one,
+      label: one.doc.endsWith(".") ? one.name : one.doc, // a sentence says nothing of this macro, a label does
+    }));
     graph.value = next = { ...next, nodes: next.nodes.filter((one) => one.name !== "macro") };
     if (!next.nodes.some((one) => one.name === selected.value)) {
       // what plays notes says more of a patch than a filter before it

@@ -3,6 +3,8 @@
 // It reads at a rate that differs from 1 by at most half a percent, so that the buffer stays near its target although
 // the two clocks differ. Where it runs empty the sound fades out, and fades in once the target is reached again; the
 // target grows then, and shrinks after a while without such a gap.
+import { Resampler } from "./resample";
+
 declare const sampleRate: number;
 declare function registerProcessor(name: string, made: unknown): void;
 declare class AudioWorkletProcessor {
@@ -129,11 +131,18 @@ class Player extends AudioWorkletProcessor {
 
 const CHUNK = 384; // frames of a message to the server: 8 ms at 48 kHz, below its limit of 4096 bytes
 
-/** Passes on what comes in, interleaved, in pieces of `CHUNK` frames. */
+/** Passes on what comes in, interleaved, in pieces of `CHUNK` frames of the rate that is wanted. */
 class Sender extends AudioWorkletProcessor {
+  private readonly rate: number;
+  private resampler: Resampler | null = null;
   private chunk = new Float32Array(0);
   private at = 0;
   private channels = 0;
+
+  constructor(options: { processorOptions: { rate: number } }) {
+    super();
+    this.rate = options.processorOptions.rate;
+  }
 
   process(inputs: Float32Array[][]): boolean {
     const input = inputs[0]!;
@@ -143,10 +152,15 @@ class Sender extends AudioWorkletProcessor {
       this.channels = channels;
       this.chunk = new Float32Array(CHUNK * channels);
       this.at = 0;
+      this.resampler = this.rate === sampleRate ? null : new Resampler(sampleRate, this.rate, channels);
     }
     const frames = input[0]!.length;
-    for (let frame = 0; frame < frames; frame++) {
-      for (let channel = 0; channel < channels; channel++) this.chunk[this.at++] = input[channel]![frame]!;
+    let samples: Float32Array = new Float32Array(frames * channels);
+    for (let frame = 0, at = 0; frame < frames; frame++)
+      for (let channel = 0; channel < channels; channel++) samples[at++] = input[channel]![frame]!;
+    if (this.resampler) samples = this.resampler.take(samples);
+    for (const sample of samples) {
+      this.chunk[this.at++] = sample;
       if (this.at === this.chunk.length) {
         this.port.postMessage({ samples: this.chunk, channels }, [this.chunk.buffer]);
         this.chunk = new Float32Array(CHUNK * channels);

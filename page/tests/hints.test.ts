@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { onPage } from "../src/hints";
+import { macros } from "../src/model";
 
 test("a hint names on the page what is there: scenes, macros, controls, keys, pads, rooms", () => {
   for (const [written, shown] of [
@@ -12,4 +13,6 @@ test("a hint names on the page what is there: scenes, macros, controls, keys, pa
     ["Write a script (`antiphon live set.py`).", "Write a script in the room Code."],
   ] as const)
     assert.equal(onPage(written), shown);
+  macros.value = [{ name: "company", label: "the band" } as never];
+  assert.equal(onPage("Turn `/macro/company 1` up."), "Turn the band 1 up.");
 });

@@ -64,7 +64,7 @@ PARAMS = (
 NODE_PARAMS = (
     Param("library", "file", "", doc="A folder of folders of sounds; empty for the kit that ships with Antiphon."),
     *PARAMS,
-    Param("play", "trigger", False, doc="Plays s and n; by OSC with names and values, see the card."),
+    Param("play", "trigger", False, doc="Plays the sound that s and n name."),
     Param("pads", "choice", "names", choices=("names", "index", "pitch", "named"), doc="What a note's number chooses."),
     Param("base", "int", FIRST, 0, 127, doc="The note of the first pad or slice, or of the sample's own pitch."),
     Param("map", "text", "", doc="Notes by name, as 36=bd 38=sd:1 42=hh@1 46=oh@1; others are as pads has them."),

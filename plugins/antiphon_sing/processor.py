@@ -73,7 +73,7 @@ class Sing(Processor):
     on_files = FileUse(job="antiphon_sing.jobs:run", idle=("syllable", "legato", "lead"))
     params = (
         SYLLABLE,
-        Param("play", "trigger", False, doc="By OSC with values: play syllable 3 note 60 velocity 90."),
+        Param("play", "trigger", False, doc="Sings a syllable: play syllable 3 note 60 velocity 90."),
         Param("lyrics", "text", "la", doc="Words; - in a word divides it, alone it holds the vowel; / ends a line."),
         Param("voice", "text", "auto", doc="auto, neural, espeak, or a voice of espeak-ng: de, en-us+f3."),
         Param("as", "text", "", doc="In files: the voice in which a recording is sung, as `voice`."),

@@ -14,7 +14,7 @@ from antiphon.kernel.engine.link import EngineCounters
 from antiphon.kernel.errors import PatchError
 from antiphon.kernel.graph import patch as patches
 from antiphon.kernel.graph.graph import Graph
-from antiphon.kernel.graph.io_nodes import IN_NUMBER, OUT_NUMBER
+from antiphon.kernel.graph.io_nodes import IN_NUMBER, OUT_NUMBER, declaration, own_nodes
 from antiphon.kernel.graph.macros import MacroTarget
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.session.actions import NodeSet
@@ -54,6 +54,22 @@ async def load(live: Rig, folder: Path) -> None:
     path.write_text(TEXT)
     live.app.plans.load(patches.load(path, CATALOG, trusted=True), 0.0, None, "", ())
     await live.settle(2)
+
+
+def test_a_label_is_what_people_read_and_no_part_of_the_address() -> None:
+    patch = parsed(TEXT.replace("loud = [", 'loud = ["how loud, at most", [').replace("2.0, 2.0]", "2.0, 2.0]]"))
+    loud, *_ = patch.graph.macros
+    assert (loud.name, loud.label, loud.targets[0].key) == ("loud", "how loud, at most", "a.gain")
+    assert patches.parse(patches.dump(patch), CATALOG) == replace(patch, text=patches.dump(patch))
+    assert Graph.from_json(json.loads(json.dumps(patch.graph.to_json()))).macros == patch.graph.macros
+    (panel,) = own_nodes(patch.graph)[:1]
+    info = declaration(panel, CATALOG)
+    assert info is not None
+    assert [(cell.name, cell.doc) for cell in info.cells][:2] == [
+        ("loud", "how loud, at most"), ("bright", "A macro of the patch."),
+    ]  # fmt: skip
+    with pytest.raises(PatchError, match="takes a label of 1 to 32 characters"):
+        parsed(TEXT.replace("loud = [", 'loud = ["A sentence.", [').replace("2.0, 2.0]", "2.0, 2.0]]"))
 
 
 def test_a_patch_keeps_them_through_a_save_and_json() -> None:

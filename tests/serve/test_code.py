@@ -207,7 +207,7 @@ def test_the_owners_browser_needs_no_token(browser: Chromium, tmp_path: Path) ->
         performs(server, False)
         # what is opened again is the page of a browser that is known, and of another one that is not
         tab.go(address)
-        tab.until("window.antiphon?.connection() === 'open' && !document.querySelector('.toast')")
+        tab.until("window.antiphon?.connection() === 'open' && !document.querySelector('.toast').innerText")
         tab.run("localStorage.clear()")
         tab.go("about:blank")
         tab.go(address + "&room=code")

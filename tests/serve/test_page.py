@@ -255,6 +255,54 @@ def test_the_microphone_and_a_dropped_file_are_the_input(server: ServerProcess, 
     tab.until("antiphon.level('in') < 0.001")
 
 
+# as the system does it in a call, and as a browser does it that takes a microphone at the device's rate alone
+WATCHED = """
+window.contexts = [];
+window.AudioContext = class extends AudioContext {
+  constructor(options) { super(options?.sampleRate ? options : {...options, sampleRate: 44100}); contexts.push(this); }
+  createMediaStreamSource(stream) {
+    if (this.sampleRate !== 44100) throw new DOMException('another rate', 'NotSupportedError');
+    return window.heard = super.createMediaStreamSource(stream);
+  }
+};
+"""
+SAID = "document.querySelector('.log').innerText"
+
+
+def test_sound_that_the_system_stops_goes_on_at_a_touch(server: ServerProcess, browser: Chromium) -> None:
+    tab = browser.tab()
+    tab.size(1440, 900)
+    tab.call("Page.enable")
+    tab.call("Page.addScriptToEvaluateOnNewDocument", source=WATCHED)
+    tab.go(f"http://127.0.0.1:{server.http}/")
+    tab.until(READY)
+    tab.run(LISTEN)
+    tab.until("antiphon.report()?.rms > 0.1")
+    tab.run("contexts[0].suspend()")
+    tab.until("document.querySelector('.listen button').innerText === 'Go on'")
+    tab.until(f"{SAID}.includes('goes on when you touch the page')")
+    tab.run("dispatchEvent(new PointerEvent('pointerup'))")
+    tab.until("document.querySelector('.listen button').innerText === 'Listening'")
+    tab.until("contexts[0].state === 'running' && antiphon.report()?.rms > 0.1")
+    tab.run("antiphon.microphone()")
+    tab.until("antiphon.level('in') > 0.01")
+    assert tab.run("contexts.at(-1).sampleRate") == 44100
+    tab.run("contexts.at(-1).suspend()")
+    tab.until("document.querySelector('.input button').innerText === 'Input stopped'")
+    tab.run("dispatchEvent(new PointerEvent('pointerup'))")
+    tab.until("document.querySelector('.input button').innerText === 'Mic on'")
+    # unplugged: another one is taken, or it says why not
+    tab.run("(() => { const [track] = heard.mediaStream.getTracks(); track.onended(); })()")
+    tab.until(f"{SAID}.includes('The microphone is gone')")
+    tab.until("document.querySelector('.input button').innerText === 'Mic on'")
+    tab.run(
+        "navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('', 'NotAllowedError'));"
+        "heard.mediaStream.getTracks()[0].onended()"
+    )
+    tab.until("document.querySelector('.input button').innerText === 'Input'")
+    tab.until(f"{SAID}.includes('this browser does not allow it to this page')")
+
+
 FAULTS = """
 window.faults = [];
 addEventListener('error', event => faults.push(event.message));

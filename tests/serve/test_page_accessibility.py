@@ -22,7 +22,7 @@ pytestmark = [
 ]
 
 THEMES = ("light", "dark", "stage")
-SIZES = {"desktop": (1440, 900), "phone": (390, 844)}
+SIZES = {"desktop": (1440, 900), "laptop": (1280, 720), "phone": (390, 844)}
 PATCH = """
 format = 1
 name = "Page"
@@ -91,6 +91,10 @@ def views(tab: Tab) -> Iterator[str]:
             # two frames, so that what the view reads at first is laid out
             tab.run("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
             yield f"{room} {view}".strip()
+            if tab.run("!!document.querySelector('.which')?.offsetParent"):
+                press(tab, ".piano-side", "Pads")
+                yield f"{room} {view} keys".strip()
+                press(tab, ".piano-side", "Pads")
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -107,6 +111,23 @@ def test_axe_finds_nothing_in_any_view(server: ServerProcess, chromium: Chromium
                 tab.screenshot(Path(PICTURES) / f"{size}-{theme}-{view.lower().replace(' ', '-')}.png")
     chromium.close_tabs()
     assert not found, json.dumps(found, indent=1)
+
+
+def test_keys_show_what_the_layout_has(server: ServerProcess, chromium: Chromium) -> None:
+    tab = chromium.tab()
+    layout = "{getLayoutMap: () => Promise.resolve(new Map([['KeyY', 'z'], ['KeyZ', 'y'], ['Semicolon', 'ö']]))}"
+    tab.call("Page.enable")
+    tab.call(
+        "Page.addScriptToEvaluateOnNewDocument",
+        source=f"Object.defineProperty(navigator, 'keyboard', {{value: {layout}}})",
+    )
+    tab.size(*SIZES["desktop"])
+    tab.go(f"http://127.0.0.1:{server.http}/")
+    tab.until(READY)
+    press(tab, ".piano-side", "Pads")
+    tab.until("document.querySelector('.keys').innerText.replace(/\\s+/g, '') === 'AWSEDFTGZHUJKOLPÖ'")
+    assert tab.run("!!document.querySelector('[aria-label=\"An octave down (Y)\"]')")
+    chromium.close_tabs()
 
 
 def test_menus_that_open_over_the_page(server: ServerProcess, chromium: Chromium) -> None:

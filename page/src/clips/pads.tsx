@@ -6,6 +6,7 @@ import { drumsFirst } from "./model";
 
 const PAGE = 16; // pads at a time
 const LIT_MS = 120;
+const LONG = 7; // letters from which a name is written smaller
 
 /** The pads of a node; where it is struck nearer to a pad's top, it sounds louder. */
 export function Pads({ node }: { node: string }) {
@@ -24,7 +25,7 @@ export function Pads({ node }: { node: string }) {
       {all.slice(now * PAGE, (now + 1) * PAGE).map((name) => (
         <button
           key={name}
-          class={lit.value === name ? "lit" : ""}
+          class={`${lit.value === name ? "lit" : ""}${name.length > LONG ? " long" : ""}`}
           onPointerDown={(event) => {
             const box = event.currentTarget.getBoundingClientRect();
             event.preventDefault();

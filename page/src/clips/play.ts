@@ -1,5 +1,5 @@
 // The server's clips as the page shows them, and what it asks of them.
-import { effect, signal } from "@preact/signals";
+import { computed, effect, signal } from "@preact/signals";
 import { kits, live, performSet, sounds, stop as stopScript } from "../code/store";
 import { connection, heard, send } from "../link";
 import { graph, status, type Value } from "../model";
@@ -143,6 +143,34 @@ export function takers(): string[] {
   const known = all.filter((one) => one.type !== "sampler" || sounds.value[one.name]).map((one) => one.name);
   return [...known.filter((one) => kits.value[one]), ...known.filter((one) => !kits.value[one])];
 }
+
+const BEAT: Record<string, number[]> = { bd: [0, 6, 8], sd: [4, 12], cp: [12], hh: [2, 6, 10, 14], oh: [14] };
+const TUNE = [0, 3, 6, 10, 12]; // steps on which a row after the other plays
+
+/** Puts on the empty grid what the patch can play: a pattern of its kit or keys, and its scenes. */
+export function fill(): void {
+  slot.value = 0;
+  const { node, rows } = edited();
+  const kit = rows.some((row) => typeof row.what === "string" && BEAT[row.what]);
+  const plays = (what: string | number, line: number, step: number) =>
+    kit ? Boolean(BEAT[what]?.includes(step)) : TUNE[rows.length - 1 - line] === step;
+  if (node) {
+    put({
+      node,
+      rows: rows.map((row, line) => ({
+        ...row,
+        on: Array.from({ length: count() }, (_, step) => plays(row.what, line, step)),
+      })),
+    });
+    choose(0, "steps/0");
+  }
+  for (const [at, scene] of (graph.value?.scenes ?? []).slice(0, COLUMNS).entries())
+    choose((node ? COLUMNS : 0) + at, `scene/${scene}`);
+}
+
+/** Whether no clip stands on the grid, and whether `fill` has anything to put there. */
+export const nothing = computed(() => !Object.values(clips.value).some((one) => one.place >= 0));
+export const fillable = computed(() => Boolean(edited().node || graph.value?.scenes.length));
 
 const SCALE = [0, 3, 5, 7, 10, 12, 15, 17];
 

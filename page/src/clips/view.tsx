@@ -4,6 +4,7 @@ import { useEffect, useRef } from "preact/hooks";
 import { kits, readSets, sets } from "../code/store";
 import { Macros } from "../instrument/controls";
 import { noteName } from "../instrument/scale";
+import { send } from "../link";
 import { beatNow, graph, playing, takesNotes } from "../model";
 import { Options } from "../options";
 import { A_BEAT, COLUMNS, ROWS, read, SLOTS, title, written } from "./model";
@@ -13,8 +14,11 @@ import {
   clipAt,
   count,
   edited,
+  fill,
+  fillable,
   launch,
   launchRow,
+  nothing,
   playState,
   put,
   record,
@@ -91,6 +95,20 @@ function Grid() {
           <Options of={LENGTHS.slice(1)} />
         </select>
       </h2>
+      {nothing.value && (
+        <p class="soft">
+          A pad plays from the next bar on: a beat, a sound, a scene or a script. None holds one yet.{" "}
+          {fillable.value ? (
+            <button class="call" onClick={fill}>
+              Fill it
+            </button>
+          ) : (
+            <button class="call" onClick={() => send("/patch/load", "band", 0.3)}>
+              Load the patch band
+            </button>
+          )}
+        </p>
+      )}
       <div class="grid">
         {Array.from({ length: ROWS }, (_, row) => [
           ...Array.from({ length: COLUMNS }, (_, column) => <Pad key={`${row} ${column}`} row={row} column={column} />),
@@ -140,7 +158,7 @@ function Choice({ place }: { place: number }) {
         aria-label={`Clip ${place + 1}`}
         value={written(clip)}
         onChange={(event) => choose(place, event.currentTarget.value)}>
-        <option value="">–</option>
+        <option value="">＋</option>
         {clip && <option value={written(clip)}>{title(clip)}</option>}
         <optgroup label="Patterns">
           <Options of={titled(Array.from({ length: SLOTS }, (_, one) => `steps/${one}`))} />
@@ -192,7 +210,14 @@ function Sequencer() {
     draw();
     return () => cancelAnimationFrame(frame);
   }, [steps, slot.value]);
-  if (!node) return <p class="soft">{takesNotes.value ? "The sounds are read…" : "No node here takes notes."}</p>;
+  if (!node)
+    return (
+      <p class="soft">
+        {takesNotes.value
+          ? "The sounds are read…"
+          : "Nothing here plays notes: choose a patch that does, as band or keys."}
+      </p>
+    );
   return (
     <>
       <h2>

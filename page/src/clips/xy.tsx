@@ -44,6 +44,12 @@ function axes(): [string, string] {
   return [first, second];
 }
 
+/** What a parameter is called on the page: a macro's label, else its node and name. */
+function label(name: string): string {
+  const { param } = movable.value.get(name)!;
+  return param.label ?? name.replace(".", " ");
+}
+
 export function XY() {
   const held = useRef(new Set<number>());
   const names = axes();
@@ -60,7 +66,8 @@ export function XY() {
     const box = (event.currentTarget as HTMLElement).getBoundingClientRect();
     move((event.clientX - box.left) / box.width, 1 - (event.clientY - box.top) / box.height);
   };
-  const said = `${x.param.name} ${written(x.param, now[0])}, ${y.param.name} ${written(y.param, now[1])}`;
+  const [right, up] = [label(names[0]), label(names[1])];
+  const said = `${right} ${written(x.param, now[0])}, ${up} ${written(y.param, now[1])}`;
   return (
     <div class="xy">
       <div class="group">
@@ -75,7 +82,7 @@ export function XY() {
                 next[axis] = event.currentTarget.value;
                 chosen.value = next;
               }}>
-              <Options of={[...movable.value.keys()]} />
+              <Options of={[...movable.value.keys()].map((one) => [one, label(one)])} />
             </select>
           </label>
         ))}
@@ -84,7 +91,7 @@ export function XY() {
         class="xy-pad"
         role="slider"
         tabIndex={0}
-        aria-label={`${names[0]} and ${names[1]}`}
+        aria-label={`${right} and ${up}`}
         aria-valuemin={0}
         aria-valuemax={100}
         aria-valuenow={Math.round(100 * places[0]!)}

@@ -18,7 +18,7 @@ import {
   syntaxTree,
 } from "@codemirror/language";
 import { type Diagnostic, setDiagnostics } from "@codemirror/lint";
-import { EditorState, Prec, type Range } from "@codemirror/state";
+import { EditorState, Prec, type Range, type TransactionSpec } from "@codemirror/state";
 import {
   Decoration,
   type DecorationSet,
@@ -68,6 +68,8 @@ export interface Editor {
   origin(version: number, at: number): number | null;
   /** Puts a word at the cursor: as it is in a text between quotation marks, else as a pattern of it. */
   insert(word: string, pattern: string): void;
+  /** Types a text at the cursor, as its key does. */
+  type(text: string): void;
   /** Replaces the text, and puts the cursor at a place. */
   write(text: string, at: number): void;
   light(steps: Step[]): void;
@@ -201,12 +203,17 @@ const replaces = EditorView.domEventHandlers({
     const { from, to, empty } = view.state.selection.main;
     if (empty || view.composing || !text || !["insertText", "insertFromPaste"].includes(inputType)) return false;
     const typed = { userEvent: inputType === "insertText" ? "input.type" : "input.paste", scrollIntoView: true };
-    const made = () => view.state.update(view.state.replaceSelection(text), typed);
-    if (!view.state.facet(EditorView.inputHandler).some((takes) => takes(view, from, to, text, made)))
-      view.dispatch(made());
+    type(view, text, from, to, typed);
     return true;
   },
 });
+
+/** Has what handles typed text take it, as brackets that close, or puts it in place of the selection. */
+function type(view: EditorView, text: string, from: number, to: number, how: TransactionSpec): void {
+  const made = () => view.state.update(view.state.replaceSelection(text), how);
+  if (!view.state.facet(EditorView.inputHandler).some((takes) => takes(view, from, to, text, made)))
+    view.dispatch(made());
+}
 
 export function mount(text: string, host: Host): Editor {
   constructStyles();
@@ -296,6 +303,10 @@ export function mount(text: string, host: Host): Editor {
       const before = view.state.sliceDoc(from - 1, from);
       const insert = inside ? (/[\w\])>]/.test(before) ? ` ${word}` : word) : pattern;
       view.dispatch({ changes: { from, to, insert }, selection: { anchor: from + insert.length }, userEvent: "input" });
+    },
+    type(text) {
+      const { from, to } = view.state.selection.main;
+      type(view, text, from, to, { userEvent: "input.type", scrollIntoView: true });
     },
     write(next, at) {
       const old = view.state.doc.toString();

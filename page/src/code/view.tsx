@@ -5,6 +5,7 @@ import { beatNow } from "../model";
 import { Beside, beside } from "./beside";
 import { CoperformerPanel, Rehearse } from "./coperformer";
 import type { mount } from "./editor";
+import { Gallery, gallery, showGallery } from "./gallery";
 import {
   bar,
   changed,
@@ -83,6 +84,7 @@ export function Code() {
       {wanted.value && <Token />}
       {pasted.value && <Pasted />}
       <CoperformerPanel />
+      {gallery.value && <Gallery />}
       <div class="code-desk">
         <div class="editor" ref={place}>
           {failed.value && <p class="bad">{failed.value}</p>}
@@ -90,6 +92,7 @@ export function Code() {
         {beside.value && <Beside />}
       </div>
       <Status />
+      <Keys />
     </main>
   );
 }
@@ -131,6 +134,12 @@ function Tools() {
         <optgroup label="Shipped">{named(false)}</optgroup>
       </select>
       <span class="group">
+        <button
+          aria-pressed={gallery.value}
+          title="The sets that ship, with pictures"
+          onClick={() => showGallery(!gallery.value)}>
+          Sets
+        </button>
         <button onClick={fresh}>New</button>
         <button title="Ctrl or ⌘ with S" disabled={!unsaved.value} onClick={() => void save()}>
           Save
@@ -166,6 +175,25 @@ function Tools() {
         </small>
       )}
       {unsaved.value && text.value && <small class="draft">not saved, kept in this browser</small>}
+    </div>
+  );
+}
+
+const SIGNS = [...'"[]<>*~()'];
+
+/** What keyboards of phones hide, and Run, below the thumbs. */
+function Keys() {
+  const stay = (event: PointerEvent) => event.preventDefault(); // the keyboard of the phone stays open
+  return (
+    <div class="code-keys" role="group" aria-label="Signs">
+      {SIGNS.map((sign) => (
+        <button key={sign} tabIndex={-1} onPointerDown={stay} onClick={() => editor.value?.type(sign)}>
+          {sign}
+        </button>
+      ))}
+      <button class="call" disabled={!live.value?.on} onPointerDown={stay} onClick={() => void run("all")}>
+        Run
+      </button>
     </div>
   );
 }

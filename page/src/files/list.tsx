@@ -1,6 +1,7 @@
 // The files: dropped or chosen, sent with progress, chosen for work, removed.
 import { useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
+import { Examples } from "./examples";
 import { load } from "./sound";
 import {
   ACCEPT,
@@ -71,6 +72,7 @@ export function FileList() {
         <b>Choose files</b> or drop them here
         <small>Sound or MIDI, 512 MB each at most</small>
       </button>
+      <Examples />
       <input
         ref={field}
         type="file"

@@ -1,7 +1,9 @@
 // Two sounds, A and B, played at the same time and sample: a switch is a crossfade between their gains, so the place
 // stays and there is no gap.
 import { computed, effect, signal } from "@preact/signals";
+import { STOPPED, watch } from "../context";
 import { silenced } from "../link";
+import { say } from "../model";
 import { bytes } from "./api";
 import { clock, contentOf, isNotes, type Job, nameOf, overviews } from "./state";
 import { wav } from "./wav";
@@ -49,6 +51,7 @@ let aborting: AbortController | null = null;
 function audio(): AudioContext {
   if (context) return context;
   context = new AudioContext();
+  watch(context, (stopped) => stopped && playing.value && say(STOPPED));
   master = context.createAnalyser();
   master.connect(context.destination);
   for (const name of SIDES) {

@@ -228,6 +228,27 @@ export async function repeat(job: Job): Promise<void> {
   if (next) take(next);
 }
 
+/** Begins a job; throws the sentence of a refusal. */
+export async function submit(path: string, body: unknown): Promise<Job> {
+  let said = "";
+  const job = await request<Job>("POST", path, body, (why) => (said = why));
+  if (!job) throw new Error(said);
+  take(job);
+  return job;
+}
+
+/** A job once it is over. */
+export function ended({ id }: Job): Promise<Job> {
+  return new Promise((resolve) => {
+    const stop = jobs.subscribe((all) => {
+      const job = all.find((one) => one.id === id);
+      if (!job || job.state === "waiting" || job.state === "running") return;
+      queueMicrotask(() => stop());
+      resolve(job);
+    });
+  });
+}
+
 export async function run(path: string, body: unknown, refused: (why: string) => void): Promise<boolean> {
   const next = await request<Job>("POST", path, body, refused);
   if (next) take(next);

@@ -20,6 +20,7 @@ const problem = signal("");
 const busy = signal(false);
 
 const HOST = new Set(["bypass", "mute"]);
+const MOST = 5; // parameters in sight
 const FORMATS = ["wav", "flac", "ogg", "mp3"];
 
 const fits = (plugin: Plugin) => {
@@ -82,7 +83,7 @@ export function Work() {
       <p class="on">
         {count === 0 ? (
           kind.value === "Plugin" ? (
-            "Choose a file first."
+            "Choose a file first, on the left."
           ) : (
             "On no file: it plays by itself."
           )
@@ -207,38 +208,50 @@ function Params({ plugin }: { plugin: Plugin }) {
   };
   const own = plugin.params.filter((param) => !param.readonly && !HOST.has(param.name));
   const shown = [...own.filter((param) => param.name !== "wet"), ...own.filter((param) => param.name === "wet")];
+  // the first that are declared matter most; one that was set stays in sight
+  const first = shown.length > MOST + 1 ? shown.filter((param, at) => at < MOST || param.name in mine) : shown;
+  const rest = shown.filter((param) => !first.includes(param));
+  const list = (some: Declared[]) => (
+    <div class="params">
+      {some.map((param) => (
+        <div class="control" key={`${plugin.name}.${param.name}`}>
+          <span class="label" title={param.doc}>
+            {param.name}
+          </span>
+          {param.kind === "file" ? (
+            <FileChoice
+              param={param}
+              now={mine[param.name]}
+              needed={plugin.needs.includes(param.name)}
+              change={(next) => change(param, next)}
+            />
+          ) : param.kind === "trigger" ? (
+            <Moment param={param} now={mine[param.name]} change={(next) => change(param, next)} />
+          ) : (
+            <Field
+              param={param}
+              now={(mine[param.name] as Value) ?? param.default}
+              change={(next) => change(param, next)}
+              fire={() => undefined}
+            />
+          )}
+          <span />
+          <small class="doc" title={param.doc}>
+            {param.doc}
+          </small>
+        </div>
+      ))}
+    </div>
+  );
   return (
     <>
-      <div class="params">
-        {shown.map((param) => (
-          <div class="control" key={`${plugin.name}.${param.name}`}>
-            <span class="label" title={param.doc}>
-              {param.name}
-            </span>
-            {param.kind === "file" ? (
-              <FileChoice
-                param={param}
-                now={mine[param.name]}
-                needed={plugin.needs.includes(param.name)}
-                change={(next) => change(param, next)}
-              />
-            ) : param.kind === "trigger" ? (
-              <Moment param={param} now={mine[param.name]} change={(next) => change(param, next)} />
-            ) : (
-              <Field
-                param={param}
-                now={(mine[param.name] as Value) ?? param.default}
-                change={(next) => change(param, next)}
-                fire={() => undefined}
-              />
-            )}
-            <span />
-            <small class="doc" title={param.doc}>
-              {param.doc}
-            </small>
-          </div>
-        ))}
-      </div>
+      {list(first)}
+      {rest.length > 0 && (
+        <details>
+          <summary>{rest.length} more</summary>
+          {list(rest)}
+        </details>
+      )}
       {Object.keys(mine).length > 0 && (
         <button type="button" class="small" onClick={() => (given.value = { ...given.value, [plugin.name]: {} })}>
           Defaults

@@ -72,23 +72,24 @@ function NodeControls({ node }: { node: Node }) {
 
 function Control({ node, param }: { node: string; param: Param }) {
   const address = `/node/${node}/${param.name}`;
+  const named = param.label ?? param.name;
   const learns = !param.readonly && !["text", "file"].includes(param.kind);
   return (
     <div class="control">
-      <span class="label" title={param.doc}>
-        {param.name}
+      <span class="label" title={param.label ? `/macro/${param.name}` : param.doc}>
+        {named}
       </span>
       <Field
-        param={param}
+        param={{ ...param, name: named }}
         now={value(address).value}
         change={(next) => set(address, next)}
         fire={() => send(address, 1)}
       />
-      {learns ? <Learn address={address} name={param.name} /> : <span />}
-      <Mapped address={address} name={param.name} />
+      {learns ? <Learn address={address} name={named} /> : <span />}
+      <Mapped address={address} name={named} />
       <small class="doc" title={param.doc}>
         {param.doc}
-        {param.restart ? " A change makes a new plan." : ""}
+        {param.restart ? " A short gap when changed." : ""}
       </small>
     </div>
   );

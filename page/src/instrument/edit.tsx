@@ -76,8 +76,8 @@ export function Tools() {
             }
           }}>
           <input
-            aria-label="Search the processors"
-            placeholder={`Behind ${selected.value === "out" ? "nothing" : selected.value}`}
+            aria-label="Search what can be added"
+            placeholder={selected.value === "out" ? "Search" : `Search; it comes after ${selected.value}`}
             ref={(field) => field?.focus()}
             value={search.value}
             onInput={(event) => (search.value = event.currentTarget.value)}

@@ -78,7 +78,7 @@ export function Mixer() {
         <Strip key={one.name} node={one} all={all} />
       ))}
       <span class="group">
-        <button title="F9: writes what sounded into the library's folder captures" onClick={capture}>
+        <button title="F9: keeps what sounded last, as a file in the library's folder captures" onClick={capture}>
           Capture
         </button>
         <select
@@ -93,6 +93,14 @@ export function Mixer() {
       </span>
     </div>
   );
+}
+
+/** The strip of the output alone. */
+export function Output() {
+  const box = useRef<HTMLDivElement>(null);
+  useMeters(box);
+  const out = graph.value?.nodes.find((one) => one.name === "out");
+  return <div ref={box}>{out && <Strip node={out} all={[]} />}</div>;
 }
 
 function Fader({ node, param }: { node: Node; param: Param }) {
@@ -121,7 +129,7 @@ function Strip({ node, all }: { node: Node; all: Node[] }) {
           </button>
           <button
             aria-label={`Cue ${node.name}`}
-            title="Cue: in the headphones alone, before its mute"
+            title="Cue: heard in the headphones alone, also while it is muted"
             aria-pressed={cued(node.name)}
             onClick={() => send(cued(node.name) ? "/node/disconnect" : "/node/connect", node.name, CUE)}>
             C

@@ -128,11 +128,18 @@ export function PatchGraph() {
   const all = [...places.values()].map(at);
   const width = Math.max(0, ...all.map((one) => one.x)) + WIDTH + EDGE;
   const height = Math.max(0, ...all.map((one) => one.y)) + HEIGHT + EDGE;
-  const zoom = Math.max(LEAST_ZOOM, Math.min(1, room.value.width / width, Math.max(0.8, room.value.height / height)));
+  const zoom = Math.max(LEAST_ZOOM, Math.min(1, room.value.width / width, room.value.height / height));
+  const seen = useSignal({ left: 0, top: 0 });
+  const out = [...places].filter(([name]) => !name.includes(" ")).map(([name, place]) => ({ name, ...at(place) }));
+  const ends = { x: (seen.value.left + room.value.width) / zoom, y: (seen.value.top + room.value.height) / zoom };
+  const hidden = out.filter(({ x, y }) => x + WIDTH > ends.x + EDGE || y + HEIGHT > ends.y + EDGE);
   return (
     <section class="patch-graph" data-view="Patch" aria-label="Patch">
       <Tools />
-      <div class="canvas" ref={box}>
+      <div
+        class="canvas"
+        ref={box}
+        onScroll={({ currentTarget: { scrollLeft: left, scrollTop: top } }) => (seen.value = { left, top })}>
         {patch && (
           <div class="space" style={{ width: `${width}px`, height: `${height}px`, zoom: String(zoom) }}>
             <svg width={width} height={height} aria-hidden="true">
@@ -160,6 +167,20 @@ export function PatchGraph() {
           </div>
         )}
       </div>
+      {hidden.length > 0 && (
+        <button
+          class="hidden-nodes"
+          onClick={() =>
+            box.current!.scrollTo(Math.max(...hidden.map((one) => one.x)), Math.max(...hidden.map((one) => one.y)))
+          }>
+          {hidden.length} more:{" "}
+          {hidden
+            .slice(0, 3)
+            .map((one) => one.name)
+            .join(", ")}
+          {hidden.length > 3 ? " …" : ""}
+        </button>
+      )}
     </section>
   );
 }
@@ -230,7 +251,7 @@ function Load({ name }: { name: string }) {
   if (load < SHOWN_LOAD) return null;
   const percent = 100 * load;
   return (
-    <em class={load > 0.5 ? "share bad" : "share"} title="Of a block's time">
+    <em class={load > 0.5 ? "share bad" : "share"} title="Share of the time there is that it takes">
       {percent.toFixed(percent < 10 ? 1 : 0)} %
     </em>
   );

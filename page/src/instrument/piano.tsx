@@ -10,6 +10,19 @@ import { Options } from "../options";
 
 /** Places on the keyboard, which every layout has, by the letters of the American one. */
 const ROWS = [..."AWSEDFTGYHUJKOLP"].map((letter) => `Key${letter}`).concat("Semicolon");
+/** What this keyboard's layout has at a place, where the browser tells. */
+const layout = signal<ReadonlyMap<string, string> | null>(null);
+const told = (navigator as { keyboard?: { getLayoutMap?(): Promise<ReadonlyMap<string, string>> } }).keyboard;
+void told?.getLayoutMap?.().then(
+  (map) => (layout.value = map),
+  () => undefined, // in a frame of another page it is refused
+);
+
+/** The letter on the key at a place. */
+export function letterAt(code: string, map = layout.value): string {
+  return (map?.get(code) || (code === "Semicolon" ? ";" : code.slice("Key".length))).toUpperCase();
+}
+
 const SHARP = new Set([1, 3, 6, 8, 10]);
 const NAMES = ["C", "C♯", "D", "D♯", "E", "F", "F♯", "G", "G♯", "A", "A♯", "B"];
 const base = signal(60);
@@ -107,11 +120,15 @@ export function Piano() {
         <span class="group">
           {!pads && (
             <>
-              <button aria-label="An octave down (Z)" onClick={() => (base.value = Math.max(0, base.value - 12))}>
+              <button
+                aria-label={`An octave down (${letterAt("KeyZ")})`}
+                onClick={() => (base.value = Math.max(0, base.value - 12))}>
                 −
               </button>
               <small>C{first / 12 - 1}</small>
-              <button aria-label="An octave up (X)" onClick={() => (base.value = Math.min(108, base.value + 12))}>
+              <button
+                aria-label={`An octave up (${letterAt("KeyX")})`}
+                onClick={() => (base.value = Math.min(108, base.value + 12))}>
                 +
               </button>
             </>
@@ -150,7 +167,9 @@ export function Piano() {
         {all.map((note) => {
           const sharp = SHARP.has(note % 12);
           const before = white.filter((one) => one < note).length;
-          const letter = ROWS[note - first];
+          const code = ROWS[note - first];
+          const letter = code && letterAt(code);
+          const name = `${NAMES[note % 12]}${Math.floor(note / 12) - 1}`;
           const style = sharp
             ? { left: `${(before / white.length) * 100}%`, width: `${62 / white.length}%` }
             : { left: `${(before / white.length) * 100}%`, width: `${100 / white.length}%` };
@@ -160,9 +179,9 @@ export function Piano() {
               tabIndex={-1}
               data-note={note}
               style={style}
-              aria-label={`${NAMES[note % 12]}${Math.floor(note / 12) - 1}`}
+              aria-label={letter ? `${name} (${letter})` : name}
               class={`${sharp ? "sharp" : "natural"}${sounding.value.has(note) ? " down" : ""}`}>
-              {letter && <kbd>{letter.toUpperCase()}</kbd>}
+              {letter && <kbd>{letter}</kbd>}
             </button>
           );
         })}

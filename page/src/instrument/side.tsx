@@ -67,14 +67,14 @@ function Device() {
       <input
         ref={name}
         list="devices"
-        aria-label="Sound device"
-        placeholder="Device: see antiphon devices"
+        aria-label="Sound card"
+        placeholder="Sound card: its name"
         title="Its number, or a part of its name, as `antiphon devices` lists them on the server's machine"
       />
       <datalist id="devices">
         <Options of={["headless", "jack", "portaudio"]} />
       </datalist>
-      <select ref={rate} aria-label="Rate of the device">
+      <select ref={rate} aria-label="Rate of the sound card">
         <Options
           of={[0, 44100, 48000, 96000].map((one) => [String(one), one ? `${one / 1000} kHz` : "as the server"])}
         />
@@ -93,22 +93,26 @@ export function Server() {
   const workers: { node: string; model: string; state: string; load: number; misses: number; reason: string }[] =
     now.workers ?? [];
   const rows: [string, string, boolean][] = [
-    ["driver", `${engine.driver ?? "…"}, ${rate / 1000} kHz, ${engine.block ?? "…"} frames`, false],
-    ["device", `${engine.device ?? "…"}, ${Number(engine.device_rate ?? rate) / 1000} kHz`, false],
-    ["latency", `${((frames / rate) * 1000).toFixed(1)} ms`, false],
-    ["missed, late", `${now.missed_blocks ?? 0}, ${now.late_blocks ?? 0}`, Number(now.missed_blocks) > 0],
-    ["engine restarts", String(engine.restarts ?? 0), Number(engine.restarts) > 0],
-    ["a message's way", `${roundTrip.value.toFixed(1)} ms`, false],
-    ["pages, streams", `${now.pages ?? 0}, ${now.sound_streams ?? 0}`, false],
+    ["sound by", `${engine.driver ?? "…"}, ${rate / 1000} kHz, ${engine.block ?? "…"} frames at a time`, false],
+    ["sound card", `${engine.device ?? "…"}, ${Number(engine.device_rate ?? rate) / 1000} kHz`, false],
+    ["delay", `${((frames / rate) * 1000).toFixed(1)} ms`, false],
+    ["gaps, near misses", `${now.missed_blocks ?? 0}, ${now.late_blocks ?? 0}`, Number(now.missed_blocks) > 0],
+    ["sound restarts", String(engine.restarts ?? 0), Number(engine.restarts) > 0],
+    ["answers within", `${roundTrip.value.toFixed(1)} ms`, false],
+    ["open pages, listening", `${now.pages ?? 0}, ${now.sound_streams ?? 0}`, false],
   ];
   const dropped = Number(now.sound_dropped ?? 0) + Number(now.page_dropped ?? 0) + lost.value;
-  if (dropped) rows.push(["dropped for slow pages", String(dropped), true]);
+  if (dropped) rows.push(["left out for slow pages", String(dropped), true]);
   if (now.synth)
-    rows.push([`synth ${now.synth.backend}`, `${now.synth.state}, ${now.synth.misses} misses`, now.synth.misses > 0]);
+    rows.push([
+      `synth ${now.synth.backend}`,
+      `${now.synth.state}, ${now.synth.misses} times late`,
+      now.synth.misses > 0,
+    ]);
   for (const worker of workers) {
     rows.push([
       `${worker.node} (${worker.model})`,
-      `${worker.state}, ${(worker.load * 100).toFixed(0)} %, ${worker.misses} misses`,
+      `${worker.state}, ${(worker.load * 100).toFixed(0)} %, ${worker.misses} times late`,
       worker.misses > 0,
     ]);
   }

@@ -4,15 +4,20 @@ import { useEffect } from "preact/hooks";
 import { XY } from "../clips/xy";
 import { Tracks } from "../code/beside";
 import { enterRoom } from "../code/store";
-import { Beat } from "../header";
+import { Beat, Panic } from "../header";
 import { Macros } from "./controls";
 import { Cues } from "./cues";
+import { Output } from "./mixer";
 import { Scenes } from "./side";
+import { Told } from "./told";
 
 const PHONE = matchMedia("(max-width: 760px)");
 /** Whether there is room for one view alone. */
 export const narrow = signal(PHONE.matches);
 PHONE.addEventListener("change", () => (narrow.value = PHONE.matches));
+
+/** On a phone: whether the tracks stand where the XY pad does. */
+const tracks = signal(false);
 
 export function Stage() {
   useEffect(() => void enterRoom(), []);
@@ -20,14 +25,28 @@ export function Stage() {
     <main class="on-stage" aria-label="Stage" tabIndex={-1}>
       <section class="now" aria-label="Beat and scenes">
         <Beat />
+        <Told />
         <Scenes />
         {!narrow.value && <Cues />}
       </section>
       <section aria-label="Macros">
         <Macros />
-        {narrow.value && <XY />}
+        {narrow.value && tracks.value && (
+          <div class="levels">
+            <Tracks />
+          </div>
+        )}
+        {narrow.value && !tracks.value && <XY />}
       </section>
-      {!narrow.value && (
+      {narrow.value ? (
+        <section class="hand" aria-label="Output and panic">
+          <button aria-pressed={tracks.value} onClick={() => (tracks.value = !tracks.value)}>
+            Tracks
+          </button>
+          <Output />
+          <Panic />
+        </section>
+      ) : (
         <section class="levels" aria-label="Tracks and levels">
           <Tracks />
         </section>

@@ -35,15 +35,16 @@ export function Surfaces() {
   return (
     <div class="surfaces">
       <h2>
-        Surfaces {held > 0 && <span class="bad">{held} to approve</span>}
+        Phones and controllers {held > 0 && <span class="bad">{held} to approve</span>}
         {lan && <button onClick={() => void open()}>Phone…</button>}
       </h2>
       {!lan && (
         <p class="soft">
-          Only this machine may play. <code>antiphon serve --lan</code> opens it to phones and surfaces.
+          Only this machine may play. <code>antiphon serve --lan</code> opens it to phones and controllers such as
+          TouchOSC.
         </p>
       )}
-      {lan && !machines.value.length && <p class="soft">No other machine has sent OSC yet.</p>}
+      {lan && !machines.value.length && <p class="soft">No other machine has sent anything yet.</p>}
       <ul aria-live="polite">
         {machines.value.map((one) => (
           <li key={one.ip} class={one.state}>

@@ -1,7 +1,9 @@
 // The library as the page knows it: the map, what is selected and what plays, what comes next.
 import { computed, signal } from "@preact/signals";
 import type { FitMatches } from "../api";
+import { STOPPED, watch } from "../context";
 import { ask, lacksToken, token, useToken } from "../link";
+import { say } from "../model";
 
 export interface Track {
   id: number;
@@ -159,7 +161,10 @@ export async function hear(id: number): Promise<void> {
   const mine = ++wanted;
   problem.value = "";
   playing.value = id;
-  context ??= new AudioContext();
+  if (!context) {
+    context = new AudioContext();
+    watch(context, (stopped) => stopped && playing.value !== null && say(STOPPED));
+  }
   void context.resume();
   try {
     const answer = await fetch(`/api/library/tracks/${id}/sound`, { headers: headers() });

@@ -147,6 +147,7 @@ function TrackCard({ id }: { id: number }) {
 function Selected() {
   const chosen = selection.value;
   if (!chosen) {
+    if (!map.value?.tracks.length) return null;
     return <p class="soft">Near on the map sounds alike. Click a point to play it, or type a name above.</p>;
   }
   if (chosen.kind === "track") return <TrackCard id={chosen.id} />;
@@ -253,10 +254,11 @@ function State() {
     return (
       <p class="soft">
         {found.unplaced ? (
-          <>{found.unplaced} tracks, none analysed yet.</>
+          <>{found.unplaced} sounds are here. Once they are analysed they stand on a map, near what sounds alike.</>
         ) : (
           <>
-            The library is empty. Put sounds into its folder, or add others by <code>antiphon library add FOLDER</code>.
+            Here is a map of your sounds: near is what sounds alike, and <b>What fits now</b> finds the loops that go
+            with what plays. It is empty: put sounds into its folder, then
           </>
         )}{" "}
         <button class="call" onClick={() => void analyse()}>

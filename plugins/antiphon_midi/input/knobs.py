@@ -19,15 +19,13 @@ from antiphon_midi.input.learn import (
     MidiMap,
     PedalState,
     address_of,
-    size_of,
+    doubted,
     steps_of,
     told_by,
 )
 
 WAIT = 1.0
 """Seconds in which something else may move before a control that says 0 or 127 alone is learned."""
-DOUBTED = 4
-"""Values in which an endless control may still turn out to be a fader that began slowly."""
 Moves = dict[str, tuple[SetParam, str]]
 
 
@@ -53,7 +51,7 @@ class Knobs:
         self._taught: tuple[Knob, _Lesson, float] | None = None
         self._channels: dict[tuple[str, int], ChannelControls] = {}
         self._untold: dict[Knob, list[int]] = {}
-        self._told: dict[Knob, list[int]] = {}  # sizes of the first values after those that told an endless control
+        self._told: dict[Knob, tuple[list[int], list[int]]] = {}  # what told an endless control, and came after it
         self._places: dict[str, tuple[object, float]] = {}
         self._presses = PedalState(server)
 
@@ -194,13 +192,13 @@ class Knobs:
                 return None
             del self._untold[knob]
             if told in RELATIVE_MODES:
-                self._told[knob] = []
+                self._told[knob] = values, []
         elif knob in self._told:
-            sizes = self._told[knob]
-            sizes.append(size_of(value))
-            if all(size > REACH for size in sizes[-2:]) and len(sizes) > 1:
-                told = "absolute"  # a fader, whose first values were those of an endless control
-            if told == "absolute" or (len(sizes) >= DOUBTED and sizes[-1] <= REACH):
+            self._told[knob][1].append(value)
+            endless = doubted(*self._told[knob])
+            if endless is False:
+                told = "absolute"
+            if endless is not None or len(self._told[knob][1]) > REACH:
                 del self._told[knob]
         if told in RELATIVE_MODES:
             steps, told = steps_of(value, told)

@@ -19,6 +19,9 @@ ENDS = (0, 127)
 """Values of a button or of a fader's touch, which say nothing of what moves."""
 REACH, SURE = 16, 8
 """Largest steps of an endless control that is turned fast: at all, and when it is turned back."""
+DOUBTED, ENDS_TOLD = 4, 4
+"""Values in which an endless control may still turn out to be a fader that began slowly; and ways from one end to the
+other, none of whose values came twice, that a fader alone makes."""
 STEP = 1.0 / 127.0
 """Step of an endless controller as a share of a parameter's range."""
 RELATIVE_MODES = ("relative", "twos", "offset", "sign")
@@ -89,6 +92,25 @@ def told_by(values: Sequence[int]) -> str:
     else:
         return ""
     return steps_of(values[0], "relative")[1] if endless else "absolute"
+
+
+def doubted(first: Sequence[int], then: Sequence[int]) -> bool | None:
+    """Whether a control that its `first` values told endless is so by those that came `then`; None while in doubt.
+
+    A knob that is turned from one end to the other at once says what an endless control says that is turned back. It
+    is told by a value far from 0 and 64, by a run of values, or by going to and fro between the ends; an endless
+    control by saying a value twice.
+    """
+    values, sizes = (*first, *then), [size_of(value) for value in then]
+    moved = [after - before for before, after in pairwise(values)]
+    jumps = [abs(by) > 96 for by in moved]
+    if any(jumps) and 0 not in moved:
+        run = moved[-2:]
+        runs = len(run) == 2 and (all(0 < by <= REACH for by in run) or all(-REACH <= by < 0 for by in run))
+        return False if runs or not 0 < sizes[-1] <= REACH or sum(jumps) >= ENDS_TOLD else None
+    if len(sizes) > 1 and all(size > REACH for size in sizes[-2:]):
+        return False  # a fader, whose first values were those of an endless control
+    return True if len(sizes) >= DOUBTED and sizes[-1] <= REACH else None
 
 
 def size_of(value: int) -> int:

@@ -128,11 +128,11 @@ def pages(patch: Patch, catalog: Catalog) -> tuple[Page, ...]:
 def _macros(patch: Patch, catalog: Catalog) -> tuple[Widget, ...]:
     nodes = {node.name: node for node in patch.graph.nodes}
     faders = []
-    for macro, param in zip(patch.graph.macros, macro_info(m.name for m in patch.graph.macros).params, strict=True):
+    for macro, param in zip(patch.graph.macros, macro_info(m.word for m in patch.graph.macros).params, strict=True):
         target = macro.targets[0]
         declared = next(cell for cell in catalog[nodes[target.node].type].cells if cell.name == target.param)
         place = target.place(declared, nodes[target.node].values.get(target.param, declared.default))
-        faders.append(Widget("fader", macro.name, f"/node/{MACRO}/{macro.name}", param, place))
+        faders.append(Widget("fader", macro.label or macro.name, f"/node/{MACRO}/{macro.name}", param, place))
     return tuple(faders)
 
 

@@ -37,7 +37,7 @@ def own_nodes(graph: Graph) -> tuple[NodeSpec, ...]:
     """Nodes outside any plan: the macros, if there are any, and `in` and `out`."""
     if not graph.macros:
         return END_NODES
-    return (NodeSpec(MACRO, macro_info(macro.name for macro in graph.macros).type), *END_NODES)
+    return (NodeSpec(MACRO, macro_info(macro.word for macro in graph.macros).type), *END_NODES)
 
 
 def declaration(node: NodeSpec, catalog: Catalog) -> ProcessorInfo | None:

@@ -2,8 +2,9 @@
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import quote, unquote
 
 from antiphon.kernel.contract.catalog import ProcessorInfo
 from antiphon.kernel.contract.params import Param, Value
@@ -13,8 +14,8 @@ from antiphon.kernel.runtime.shortening import is_finite_number
 
 MACRO_NUMBER = -3
 """Node number of `macro`, below those of `in` and `out`."""
-MOST, MAX_TARGETS = 8, 16
-"""Maximum macros of a patch, and maximum targets of a macro."""
+MOST, MAX_TARGETS, MAX_LABEL = 8, 16, 32
+"""Maximum macros of a patch, maximum targets of a macro, and maximum characters of its label."""
 CURVES = 0.1, 10.0
 """Range of a curve's exponent."""
 KINDS = ("float", "int", "switch")
@@ -56,10 +57,16 @@ class MacroTarget:
 
 @dataclass(frozen=True, slots=True)
 class Macro:
-    """One macro: its name and its targets."""
+    """One macro: its name, its targets, and its label, the name that people read; "" for the name itself."""
 
     name: str
     targets: tuple[MacroTarget, ...]
+    label: str = ""
+
+    @property
+    def word(self) -> str:
+        """Name and label as a word of the type of the node `macro`."""
+        return f"{self.name}={quote(self.label)}" if self.label else self.name
 
     def place(self, find: Callable[[str, str], Param], value: float) -> float:
         """Position at which its first target has a value; the nearest one. `find`: a node's parameter."""
@@ -71,11 +78,15 @@ class Macro:
         return round(target.place(param, param.clip(value)), 6)
 
 
-def macro_info(names: Iterable[str]) -> ProcessorInfo:
-    """The declaration of the node `macro`: a parameter of 0 to 1 for each name."""
-    names = tuple(names)
-    params = tuple(Param(name, default=0.0, low=0.0, high=1.0, doc="A macro of the patch.") for name in names)
-    return MacroInfo(" ".join((MACRO, *names)), "The patch's macros.", "antiphon", (), (), params)
+def macro_info(words: Iterable[str]) -> ProcessorInfo:
+    """The declaration of the node `macro`: a parameter of 0 to 1 for each `Macro.word`, documented by its label."""
+    words = tuple(words)
+    split = [word.partition("=") for word in words]
+    params = tuple(
+        Param(name, default=0.0, low=0.0, high=1.0, doc=unquote(label) or "A macro of the patch.")
+        for name, _, label in split
+    )
+    return MacroInfo(" ".join((MACRO, *words)), "The patch's macros.", "antiphon", (), (), params)
 
 
 class MacroInfo(ProcessorInfo):
@@ -93,11 +104,12 @@ def read_macro(name: str, body: object, find: Callable[[str], Param]) -> Macro:
     """Reads an entry of a patch's table `macros`.
 
     `body`: `["node.param", low, high]`, with a curve and values behind if wanted, or a table of target, low, high,
-    curve and values, or a list of such. `find`: the parameter of "node.param", or a `PatchError`. Raises PatchError: it
+    curve and values, or a list of such; a label may stand first in a list of lists. `find`: the parameter of "node.param", or a `PatchError`. Raises PatchError: it
     is not valid; the sentence begins with what the key "is" or "takes".
     """
     if not NAME.fullmatch(name):
         raise PatchError("is not a name: letters, digits, _ and -, a letter first, at most 64")
+    label, body = _label(body)
     one = isinstance(body, dict) or (isinstance(body, list) and bool(body) and isinstance(body[0], str))
     entries = [body] if one else body
     if not isinstance(entries, list) or not 1 <= len(entries) <= MAX_TARGETS:
@@ -105,7 +117,17 @@ def read_macro(name: str, body: object, find: Callable[[str], Param]) -> Macro:
     targets = tuple(_target(entry, find) for entry in entries)
     if any(target.values for target in targets[1:]):
         raise PatchError("takes values of its first parameter alone; write them there")
-    return Macro(name, targets)
+    return Macro(name, targets, label)
+
+
+def _label(body: object) -> tuple[str, object]:
+    """A label and the rest of an entry; "" where it begins with a target."""
+    if not isinstance(body, list) or len(body) < 2 or not isinstance(body[0], str) or not isinstance(body[1], list):
+        return "", body
+    label = body[0]
+    if not 1 <= len(label) <= MAX_LABEL or not label.isprintable() or label.endswith("."):
+        raise PatchError(f"takes a label of 1 to {MAX_LABEL} characters, without a point at its end")
+    return label, body[1:]
 
 
 def _target(entry: object, find: Callable[[str], Param]) -> MacroTarget:
@@ -142,7 +164,11 @@ def macros_to_json(macros: Iterable[Macro]) -> dict[str, Any]:
         behind: list[Any] = [target.curve, list(target.values)] if target.values else [target.curve]
         return [target.key, target.low, target.high, *([] if behind == [1.0] else behind)]
 
-    return {m.name: row(m.targets[0]) if len(m.targets) == 1 else [row(t) for t in m.targets] for m in macros}
+    def rows(macro: Macro) -> list[Any]:
+        found = [row(target) for target in macro.targets]
+        return [macro.label, *found] if macro.label else found if len(found) > 1 else found[0]
+
+    return {macro.name: rows(macro) for macro in macros}
 
 
 def macros_from_json(data: dict[str, Any]) -> tuple[Macro, ...]:
@@ -152,13 +178,15 @@ def macros_from_json(data: dict[str, Any]) -> tuple[Macro, ...]:
         node, _, param = row[0].partition(".")
         return MacroTarget(node, param, *row[1:4], *(tuple(values) for values in row[4:]))
 
-    return tuple(
-        Macro(name, tuple(target(row) for row in ([body] if isinstance(body[0], str) else body)))
-        for name, body in data.items()
-    )
+    found = []
+    for name, body in data.items():
+        label, rows = _label(body)
+        targets = tuple(target(row) for row in ([rows] if isinstance(rows[0], str) else rows))  # type: ignore[index]
+        found.append(Macro(name, targets, label))
+    return tuple(found)
 
 
 def without_node(macros: Iterable[Macro], name: str) -> tuple[Macro, ...]:
     """The macros without the targets of a node, and without those that have no others."""
-    left = (Macro(m.name, tuple(t for t in m.targets if t.node != name)) for m in macros)
+    left = (replace(m, targets=tuple(t for t in m.targets if t.node != name)) for m in macros)
     return tuple(m for m in left if m.targets)

@@ -231,7 +231,7 @@ class PatchReader:
             raise Misfit(path, f"{value_text(target)} names no parameter; takes node.param")
         with _at(*path):
             if node == MACRO and graph.macros:
-                info = macro_info(macro.name for macro in graph.macros)
+                info = macro_info(macro.word for macro in graph.macros)
             else:
                 info = ENDS[node][1] if node in ENDS else known_type(graph.node(node).type, self.catalog)
         cells = {p.name: p for p in info.cells}

@@ -169,9 +169,9 @@ class NodeTable:
 
     def index(self) -> None:
         """Updates `panel` and `by_id` after a change of graph or nodes."""
-        names = [macro.name for macro in self.graph.macros]
-        if [param.name for node in self.panel.values() for param in node.cells] != names:
-            self.panel = {MACRO: Node(MACRO_NUMBER, MACRO, macro_info(names), MACROS_AT)} if names else {}
+        info = macro_info(macro.word for macro in self.graph.macros)
+        if [node.info.type for node in self.panel.values()] != [info.type]:
+            self.panel = {MACRO: Node(MACRO_NUMBER, MACRO, info, MACROS_AT)} if self.graph.macros else {}
         self.by_id = {n.id: n for n in self.every.values()}
 
     def put_first(self, node: Node, cell: int, value: Value) -> None:

@@ -6,7 +6,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from urllib.parse import quote
 
+from antiphon.demo import BAND, HUM, VOICE
 from antiphon.jobs.board import JobBoard
+from antiphon.jobs.errors import Missing
 from antiphon.jobs.files import MAX_FILE
 from antiphon.jobs.job import Job, Task
 from antiphon.jobs.live_sets import live_set
@@ -14,6 +16,8 @@ from antiphon.jobs.multipart import FormFile
 from antiphon.jobs.request import Render, RenderLive, Run, live_task, render_task, run_task
 from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.errors import FileError
+from antiphon.kernel.runtime.shortening import shorten
+from antiphon.kernel.runtime.suggestion import instead
 from antiphon.web.access import CodeGuard
 from antiphon.web.api import types
 from antiphon.web.api.server_state import known_plugin
@@ -26,6 +30,8 @@ FILE = "1df5005f9868"
 """The identifier of a file in examples."""
 JOB = "9d0673aa3316"
 """Identifiers in examples, of a file that was sent and of a job."""
+EXAMPLES = {path.name: path for path in (VOICE, HUM, BAND)}
+"""Sounds that ship, by name."""
 TYPES = {
     ".wav": "audio/wav", ".flac": "audio/flac", ".ogg": "audio/ogg", ".mp3": "audio/mpeg", ".aiff": "audio/aiff",
     ".aif": "audio/aiff", ".au": "audio/basic", ".mid": "audio/midi", ".midi": "audio/midi",
@@ -122,6 +128,13 @@ class JobRoutes:
         """A file's length and waveform."""
         self._board().files.path(id)
         return answer(await self._board().overview(id))
+
+    @operation("GET", "/api/examples/{name}", bytes, example={"name": "hum.flac"})
+    async def example(self, request: HttpRequest, name: str) -> Response:
+        """A sound that ships, to try things with: voice.ogg, hum.flac, band.flac."""
+        if name not in EXAMPLES:
+            raise Missing(f"there is no example {shorten(name)!r}{instead(name, EXAMPLES)}")
+        return _download(EXAMPLES[name], name)
 
     @operation("DELETE", "/api/files/{id}", status=204, example={"id": FILE})
     async def remove_file(self, request: HttpRequest, id: str) -> Response:
