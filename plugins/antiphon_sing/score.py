@@ -23,7 +23,6 @@ _LINES = "/\\"
 """Karaoke marks before the first syllable of a line or a verse."""
 XML_SUFFIXES = (".musicxml", ".xml", ".mxl")
 MAX_BYTES = 16 << 20
-DRUMS = 10
 MAX_LYRIC_DISTANCE = 0.06
 """Maximum beats between a lyric and its note."""
 _STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
@@ -91,7 +90,7 @@ def _midi(path: Path, reach: float) -> tuple[tuple[ScorePart, ...], float]:
     parts = []
     spare = max(lyrics, key=len, default=[])
     for track, own in zip(song.tracks, lyrics, strict=True):
-        notes = [note for note in track.notes if note.channel != DRUMS]
+        notes = [note for note in track.notes if note.channel not in song.drums]
         if not notes:
             continue
         starts = {note.start for note in notes}

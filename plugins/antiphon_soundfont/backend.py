@@ -28,7 +28,11 @@ SPARES = 2
 """Number of spare synths, for nodes that begin at once."""
 CENTRE, REACH = 8192, 8191
 """Centre and range of a 14-bit pitch bend."""
-VOLUME, RESET = 7, 121
+BANK, VOLUME, RESET = 0, 7, 121
+RHYTHM, MELODIC = (120, 126, 127), 121
+"""Banks, by controller, of a rhythm part, and the one that makes channel 10 melodic."""
+DRUM_BANK = 128
+"""A soundfont's bank of drums."""
 ATTENUATION = 48
 """Generator of a channel's attenuation in tenths of dB."""
 FULL, DEFAULT = 127, 100
@@ -124,9 +128,11 @@ class _Player:
         self._synth: SoundfontSynth | None = None
         self._program = -1
         self._all_drums = False
+        self._rhythm: set[int] = set()
         self._bends, self._reach = ChannelBends(), [0] * (CHANNELS + 1)
         self._own = 2.0
         self._programs, self._trimmed = [0] * CHANNELS, [-1] * CHANNELS  # the latter: whose level is set
+        self._chosen = [0] * CHANNELS  # programs of channels while they are melodic
         self._held: set[tuple[int, int]] = set()
         self._next: dict[tuple[int, int], float] = {}
         self._tuned: dict[tuple[int, int], float] = {}
@@ -147,15 +153,16 @@ class _Player:
         self._own = settings.bend
         self._bends.reset()
         self._program = int(instrument) if instrument.isdigit() else PROGRAMS.get(instrument, -1)
+        self._rhythm = {DRUMS}
+        self._chosen = [max(0, self._program)] * CHANNELS
         for channel in range(CHANNELS):
             self._widen(channel, round(settings.bend) + 1)
-            self._change(channel, max(0, self._program))
+            self._change(channel)
             self._trimmed[channel] = -1
             synth.call("cc", channel, VOLUME, FULL if instrument in PROGRAMS or self._all_drums else DEFAULT)
             # a table of pitches for each channel, so that single keys can be tuned
             synth.call("activate_key_tuning", 0, channel, b"", None, 0)
-            if channel != DRUMS:
-                synth.call("activate_tuning", channel, 0, channel, 0)
+            synth.call("activate_tuning", channel, 0, channel, 0)
 
     @property
     def synth(self) -> SoundfontSynth:
@@ -179,13 +186,16 @@ class _Player:
             case "off":
                 self._held.discard((channel, note))
                 synth.call("noteoff", channel, note)
+            case "control" if event.number == BANK and not self._all_drums and self._turned(channel, event.value):
+                pass
             case "control" if event.number < 128:
                 synth.call("cc", channel, note, _seven_bits(event.value))
                 if note == RESET:
                     self._widen(channel, self._reach[channel])
                     self._trim(channel)
             case "program" if self._program < 0 and not self._all_drums:
-                self._change(channel, note)
+                self._chosen[channel] = note
+                self._change(channel)
             case "pitch":
                 if (channel, note) in self._held:
                     self._tune(channel, note, event.value, sounding=True)
@@ -194,11 +204,23 @@ class _Player:
             case "pressure":
                 synth.call("key_pressure", channel, note, _seven_bits(event.value))
 
-    def _change(self, channel: int, program: int) -> None:
-        """Changes a channel's program; the drums' is that of the font."""
-        if channel != DRUMS:
-            self.synth.call("program_change", channel, program)
-        self._programs[channel] = DRUM_KIT if channel == DRUMS else program
+    def _turned(self, channel: int, bank: float) -> bool:
+        """Whether a bank select is one that says if a channel is a rhythm part, which it then is or is not."""
+        chosen = _seven_bits(bank)
+        rhythm = chosen != MELODIC if channel == DRUMS else chosen in RHYTHM
+        if rhythm == (channel in self._rhythm):
+            return rhythm
+        (self._rhythm.add if rhythm else self._rhythm.discard)(channel)
+        self.synth.call("bank_select", channel, DRUM_BANK if rhythm else 0)
+        self._change(channel)
+        return True
+
+    def _change(self, channel: int) -> None:
+        """Sets a channel's program; the kit of a rhythm part is the font's first."""
+        rhythm, program = channel in self._rhythm, self._chosen[channel]
+        self.synth.call("set_channel_type", channel, int(rhythm))
+        self.synth.call("program_change", channel, 0 if rhythm else program)
+        self._programs[channel] = DRUM_KIT if rhythm else program
 
     def _trim(self, channel: int) -> None:
         self._trimmed[channel] = self._programs[channel]
@@ -221,7 +243,7 @@ class _Player:
     def _on(self, channel: int, note: int, event: Event) -> None:
         velocity = event.value
         if event.age:
-            if channel == DRUMS:
+            if channel in self._rhythm:
                 return
             velocity *= RESUME_VELOCITY
         self._tune(channel, note, self._next.pop((channel, note), 0.0), sounding=False)
@@ -233,7 +255,7 @@ class _Player:
     def _tune(self, channel: int, note: int, semitones: float, *, sounding: bool) -> None:
         """Tunes a key by semitones, for its next note or also for the sounding one."""
         key = (channel, note)
-        if channel == DRUMS or self._tuned.get(key, 0.0) == semitones:
+        if channel in self._rhythm or self._tuned.get(key, 0.0) == semitones:
             return
         self._tuned[key] = semitones
         self._key[0], self._cents[0] = note, 100.0 * (note + semitones)

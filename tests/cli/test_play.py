@@ -235,3 +235,61 @@ def test_a_song_is_played_by_every_node_that_no_wire_plays(antiphon_home, tmp_pa
     ]
     assert made.tempo == 10.0
     assert made.midi == patch.load("duo", catalog).midi
+
+
+PITCHED, DRUM = (MidiNote(0.0, 1.0, 60), MidiNote(1.0, 1.0, 64)), MidiNote(0.5, 0.25, 38, 0.8, 10)
+SYNTH = '[nodes.{0}]\ntype = "synth"\ninstrument = "{1}"\n'
+
+
+@pytest.mark.parametrize(
+    ("nodes", "song", "drums"),
+    [
+        ({"keys": "piano"}, True, ["kit"]),
+        ({"keys": "piano"}, False, []),
+        ({"keys": "piano", "beat": "drums"}, True, ["beat"]),
+        ({"keys": "piano", "beat": "drums"}, False, ["beat"]),
+        ({"beat": "drums"}, True, None),
+    ],
+)
+def test_drums_of_a_song_are_played_by_drums(antiphon_home, tmp_path, capsys, nodes, song, drums):
+    """By those of the patch, or by a kit that is added, which is said; a patch of drums alone plays all."""
+    from antiphon.kernel.graph import patch
+    from antiphon.kernel.plugins.loader import load
+
+    catalog = load(check=False).catalog
+    text = "format = 1\n" + "".join(SYNTH.format(*item) for item in nodes.items())
+    text += "[wires]\n" + "".join(f'"{name}" = "out"\n' for name in nodes)
+    (tmp_path / "p.toml").write_text(text)
+    write(tmp_path / "a.mid", [MidiTrack("", PITCHED), *([MidiTrack("", (DRUM,))] if song else [])])
+    made = patch.load(play_song.with_song(str(tmp_path / "p.toml"), str(tmp_path / "a.mid")), catalog, trusted=True)
+    wires = {(w.source.port, w.dest.node) for w in made.graph.wires if w.source.node == "song"}
+    if drums is None:
+        assert wires == {("notes", "beat")}
+    elif drums:
+        assert wires == {("pitched", "keys"), *(("drums", name) for name in drums)}
+    else:
+        assert wires == {("notes", "keys")}
+    assert ("added to the patch" in capsys.readouterr().err) == (drums == ["kit"])
+
+
+def test_a_rendered_songs_drums_are_a_kits(antiphon, tmp_path):
+    """Each note by itself: a drum is what the synth's drums play, and no piano; the rest is as without it."""
+    if not PYO.installed:
+        pytest.skip("pyo is not installed")
+    sounds = {}
+    for instrument in ("piano", "drums"):
+        text = "format = 1\n" + SYNTH.format("a", instrument) + '[wires]\n"a" = "out"\n'
+        (tmp_path / f"{instrument}.toml").write_text(text)
+    for name, notes in (("all", (*PITCHED, DRUM)), ("pitched", PITCHED), ("drum", (DRUM,))):
+        write(tmp_path / f"{name}.mid", [MidiTrack("", notes)])
+        for patch in ("piano", "drums"):
+            done = antiphon(
+                "render", f"{patch}.toml", "--in", f"{name}.mid", "--out", "o.wav", "--seconds", 2, "--force"
+            )
+            assert done.code == 0
+            sounds[name, patch] = audio.read(tmp_path / "o.wav")[0]
+            assert ("added to the patch" in done.err) == (patch == "piano" and name != "pitched")
+    assert audio.peak(sounds["drum", "drums"]) > 0.05
+    assert np.array_equal(sounds["drum", "piano"], sounds["drum", "drums"])
+    both = sounds["pitched", "piano"] + sounds["drum", "drums"]
+    assert np.allclose(sounds["all", "piano"], both, atol=1e-4)

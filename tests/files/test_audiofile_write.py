@@ -20,7 +20,8 @@ from tests.waiting import until
 from antiphon.files import audiowrite
 from antiphon.files.audiofile import read
 from antiphon.files.audiowrite import CHUNK, AudioWriter
-from antiphon.files.containers.id3 import chunk_tags, read_id3
+from antiphon.files.containers.id3 import read_id3
+from antiphon.files.containers.tags import read_tags
 from antiphon.files.decode import Decoder
 from antiphon.files.sound_finish import PLAIN, SoundFinish, SoundMarks
 from antiphon.files.sound_tags import id3
@@ -373,7 +374,7 @@ def test_damaged_tags_are_passed_over(tmp_path: Path, cut: int) -> None:
     assert read_id3(utf16) == {"title": "AB"}
     (tmp_path / "a").write_bytes(b"RIFF\x00\x00\x00\x00WAVEdata\xff\xff\xff\x7f" + bytes(cut))
     with (tmp_path / "a").open("rb") as file:
-        assert chunk_tags(file.fileno()) == {}
+        assert read_tags(file.fileno()) == {}
 
 
 @pytest.mark.parametrize(("level", "target", "limit"), [(0.02, -14.0, False), (0.3, -12.0, True), (0.3, None, True)])

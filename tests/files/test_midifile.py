@@ -135,7 +135,8 @@ def test_what_is_no_midi_file_is_refused_in_a_sentence(tmp_path: Path) -> None:
     for content, wanted in (
         (b"", "is not a MIDI file"),
         (b"RIFF" + bytes(100), "is not a MIDI file"),
-        (b"MThd\0\0\0\6\0\1\0\1\xe7\x28MTrk\0\0\0\0", "not in beats"),
+        (b"MThd\0\0\0\6\0\1\0\1\xe7\0MTrk\0\0\0\0", "gives a beat 0 ticks"),
+        (b"MThd\0\0\0\6\0\2\0\2\1\xe0" + 2 * chunk(NOTES), "of type 2, whose tracks are pieces of their own"),
         (bytes(midifile.MAX_FILE + 1), "at most 2 MiB"),
         (b"MThd\0\0\0\6\0\1\0\2\1\xe0MTrk\0\0\0\4\0\xff\x2f\0MTrk\0", "it is cut short"),
         (b"MThd\0\0\0\6\0\1\x27\x10\1\xe0" + b"MTrk\0\0\0\4\0\xff\x2f\0" * 10_000, "it has 10000 tracks"),
@@ -164,6 +165,28 @@ FIRST, SECOND = b"\0\x90\x3c\x64\x83\x60\x3c\0", b"\0\x3e\x64\x83\x60\x3e\0"
 END = b"\0\xff\x2f\0"
 NOTES = FIRST + SECOND + END
 SONG = header(1) + chunk(NOTES)
+
+
+@pytest.mark.parametrize(("frames", "each"), [(24, 4), (25, 40), (25, 41), (29, 100), (30, 80), (60, 255)])
+def test_time_in_frames_of_film_is_in_seconds_whatever_the_tempo(tmp_path: Path, frames: int, each: int) -> None:
+    """The numbers of a header are frames per second, but for 29, which are 30 · 1000 / 1001."""
+    second = bytes((0x80 | frames * each >> 7, frames * each & 0x7F))  # as a number of up to two bytes
+    notes = b"\0\x90\x3c\x64" + second + b"\x3c\0" + b"\0\xff\x51\3\x03\xd0\x90" + second + b"\x3e\x64\1\x3e\0" + END
+    head = b"MThd\0\0\0\6\0\1\0\1" + bytes((256 - frames, each))
+    (tmp_path / "x.mid").write_bytes(head + chunk(notes))
+    song = read(tmp_path / "x.mid")
+    first, last = song.tracks[0].notes
+    length = 1.0 if frames != 29 else 29 * 1001 / 30_000
+    assert [song.seconds(at) for at in (first.end, last.start)] == pytest.approx([length, 2.0 * length], rel=1e-6)
+    write(tmp_path / "y.mid", song.tracks, song.tempo, song.ticks)
+    again = read(tmp_path / "y.mid")
+    assert again.seconds(again.tracks[-1].notes[-1].start) == pytest.approx(2.0 * length, rel=1e-6)
+
+
+def test_type_2_with_one_track_of_notes_is_played(tmp_path: Path) -> None:
+    for tracks in (chunk(NOTES), chunk(b"\0\xff\x51\3\x07\xa1\x20" + END) + chunk(NOTES)):
+        (tmp_path / "x.mid").write_bytes(b"MThd\0\0\0\6\0\2\0\1\1\xe0" + tracks)
+        assert [note.number for note in read(tmp_path / "x.mid").tracks[-1].notes] == [60, 62]
 
 
 @pytest.mark.parametrize(

@@ -9,13 +9,16 @@ import struct
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from urllib.parse import quote
 
+import msgspec
 import pytest
 from hypothesis import given, settings, strategies as st
 from tests.clock import LoopTime
 from tests.waiting import comes
 
 from antiphon.kernel.errors import PluginError
+from antiphon.web.operations import operation
 from antiphon.web.protocol import connection
 from antiphon.web.protocol.guard import Site, decode_path
 from antiphon.web.server import HttpRequest, HttpServer, Limits, Refusal, Response, answer, text
@@ -24,6 +27,12 @@ PATIENT = Limits(request_seconds=120.0, idle_seconds=120.0)
 """On a busy machine a hundred requests may take longer than anybody has for one."""
 OVER = 121.0
 """Seconds after which they are up."""
+
+
+class NameQuery(msgspec.Struct):
+    """A query with a name."""
+
+    name: str
 
 
 @asynccontextmanager
@@ -184,7 +193,26 @@ async def test_hostile_paths_are_refused() -> None:
 async def test_paths_are_decoded_once() -> None:
     async with serving() as server:
         reply = await send(server, get(server, "/echo/%c3%a9%252e?a%20b"))
-        assert json.loads(body(reply)) == ["/echo/é%2e", "a b", "127.0.0.1"]
+        assert json.loads(body(reply)) == ["/echo/é%2e", "a%20b", "127.0.0.1"]
+
+
+class Names:
+    """An operation that answers the names it was given, in the path and in the query."""
+
+    @operation("GET", "/name/{part}", query=NameQuery)
+    def names(self, request: HttpRequest, part: str, query: NameQuery) -> Response:
+        """Answers both."""
+        return answer([part, query.name])
+
+
+@pytest.mark.parametrize(
+    "name", ["100%.wav", "100%25.wav", "%41.wav", "a+b.wav", "a b.wav", "a&name=c.wav", "a=b.wav", "é%C3%A9.wav"]
+)
+async def test_a_name_is_decoded_once(name: str) -> None:
+    async with serving() as server:
+        server.serve(Names())
+        reply = await send(server, get(server, f"/name/{quote(name, safe='')}?name={quote(name, safe='')}"))
+        assert json.loads(body(reply)) == [name, name]
 
 
 async def test_smuggling_and_bad_framing_are_refused() -> None:

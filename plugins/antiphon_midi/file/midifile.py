@@ -3,13 +3,15 @@
 import math
 from pathlib import Path
 
-from antiphon.api import EVENTS_OUT, IO, PEDAL, Event, Param, Processor, StreamSpec
-from antiphon_midi.file.score import DRUMS, FAMILIES, SongEvent, SongScore, load
+from antiphon.api import EVENTS_OUT, IO, PEDAL, Event, Param, Port, Processor, StreamSpec
+from antiphon_midi.file.score import FAMILIES, SongEvent, SongScore, load
 
 JUMP_BEATS = 0.05
 """Beat error that counts as a clock jump; a tempo ramp causes less."""
 ROUNDING_FRAMES = 1e-3
 """Frames of tolerance for rounding."""
+RHYTHM = 10
+"""Channel of a file's only rhythm part, or first."""
 SWITCHES = 16
 """Number of parts with their own switch."""
 MAX_EVENTS = 980
@@ -29,20 +31,20 @@ class MidiFile(Processor):
     """
 
     inputs = ()
-    outputs = (EVENTS_OUT,)
+    outputs = (EVENTS_OUT, Port("pitched", "events", midi=-RHYTHM), Port("drums", "events", midi=RHYTHM))
     split = True
     params = (
         Param("file", "file", "", doc="A MIDI file; over the network, the name of one in the library."),
         Param("tempo", "choice", "clock", choices=("clock", "file"), doc="Follows the clock, or the file's own tempo."),
         Param("loop", "switch", True, doc="Begins again at the end of the file's last bar, or ends there."),
         Param("speed", default=1.0, low=0.25, high=4.0, warp="log", doc="Factor of the tempo: 0.5 is half as fast."),
-        Param("transpose", "int", 0, -48, 48, unit="semitones", doc="Moves the notes; drums (channel 10) stay."),
+        Param("transpose", "int", 0, -48, 48, unit="semitones", doc="Moves the notes; drums stay."),
         Param("velocity", default=1.0, low=0.0, high=2.0, doc="Factor of the velocities; they stay within 0 to 1."),
         Param("track", "int", 0, 0, 1024, doc="Plays this part alone, from 1; 0 plays all. Parts are tracks with "
               "notes, or the channels of the only one."),
         Param("channel", "int", 0, 0, 16, doc="Plays this channel alone; 0 plays all."),
         Param("instruments", "choice", "all", choices=("all", "drums", "pitched", *FAMILIES),
-              doc="Plays what these play: by the file's programs, drums by channel 10."),
+              doc="Plays what these play: by the file's programs, drums by its rhythm parts."),
         *(Param(f"mute{n}", "switch", False, doc=f"Leaves part {n} out.") for n in range(1, SWITCHES + 1)),
         Param("begin", default=0.0, low=0.0, high=1e6, unit="beats", doc="Where it starts, and a loop returns to."),
         Param("end", default=0.0, low=0.0, high=1e6, unit="beats", doc="Where it ends or loops; 0 is the file's end."),
@@ -59,6 +61,7 @@ class MidiFile(Processor):
         self._rate, self._block = spec.rate, spec.block
         path = str(self.settings["file"])
         self._score: SongScore | None = load(Path(path)) if path else None
+        self._drums = self._score.drums if self._score else frozenset[int]()
         self._sounding: dict[Key, tuple[int, int]] = {}
         self._pedals: set[int] = set()
         self._bent: set[int] = set()
@@ -200,9 +203,9 @@ class MidiFile(Processor):
             case "all":
                 return True
             case "drums":
-                return channel == DRUMS
+                return channel in self._drums
             case "pitched":
-                return channel != DRUMS
+                return channel not in self._drums
         return family >= 0 and FAMILIES[family] == instruments
 
     def _run(self, score: SongScore, io: IO, first: int, last: int) -> None:
@@ -258,7 +261,7 @@ class MidiFile(Processor):
         key = (event.part, channel, event.number)
         match event.kind:
             case "on":
-                number = event.number if channel == DRUMS else event.number + int(io.value("transpose"))
+                number = event.number if channel in self._drums else event.number + int(io.value("transpose"))
                 velocity = min(1.0, event.value * float(io.value("velocity")))
                 if key in self._sounding:
                     self._end(io, key, frame)

@@ -14,8 +14,6 @@ from antiphon.api.backends.synths import ChannelBends
 
 MAX_SECONDS = 6 * 3600.0
 """Maximum length of a file in seconds at its own tempo; as for `antiphon run` and `render`."""
-DRUMS = 10
-"""General MIDI's channel of drums."""
 FAMILIES = (
     "piano", "bells", "organ", "guitar", "bass", "strings", "ensemble", "brass", "reed", "pipe", "lead", "pad",
     "effects", "ethnic", "percussive", "sounds",
@@ -58,6 +56,7 @@ class SongScore:
     length: float  # beats to the end of its last bar
     states: tuple[State, ...]  # where every so many of its controllers, bends and programs stand; see `state`
     changes: tuple[int, ...]  # places of these events among `events`
+    drums: frozenset[int]  # channels of rhythm parts, 1 to 16
 
     def place(self, position: float, *, beats: bool) -> int:
         """Index of the first event at or after a position, in beats or in seconds of the file."""
@@ -101,7 +100,7 @@ def load(path: Path) -> SongScore:
         states.append(dict(states[-1]))
         for change in changes[first : first + EACH]:
             _put(states[-1], events[change])
-    return SongScore(events, tuple(parts.values()), times, length, tuple(states), changes)
+    return SongScore(events, tuple(parts.values()), times, length, tuple(states), changes, song.drums)
 
 
 def _parts(tracks: Sequence[MidiTrack]) -> dict[tuple[int, int], str]:
@@ -152,6 +151,6 @@ def _events(song: MidiSong, parts: dict[tuple[int, int], str], times: MidiTimes)
     for beat, _, kind, event_number, value, channel, at in raw:
         if kind == "program":
             programs[channel] = event_number
-        family = -1 if channel == DRUMS else programs[channel] // 8
+        family = -1 if channel in song.drums else programs[channel] // 8
         events.append(SongEvent(beat, times.seconds(beat), kind, event_number, value, channel, at, family))
     return tuple(events)

@@ -88,6 +88,29 @@ def test_programs_choose_by_channel_and_channel_10_is_drums(font: str) -> None:
 
 
 @needs_fluidsynth
+@pytest.mark.parametrize("bank", [120, 126, 127])
+def test_a_bank_of_rhythm_makes_any_channel_drums_and_another_its_program_again(font: str, bank: int) -> None:
+    """Before its program, as in a file, or after it, as where a worker was restarted."""
+    select, program = Event("control", 0, 0, bank / 127, 11), Event("program", 0, 40, 0.0, 11)
+    drums = 71.0 + 12.0 * np.log2(3)
+    for notes in ([select, program], [program, select], [program, select, program]):
+        sound = played(font, [*notes, on(0, 71, 11), on(0, 64, 1)])
+        assert pitches(sound, 4000, 20_000) == [pytest.approx(64.0, abs=0.03), pytest.approx(drums, abs=0.03)]
+    back = [select, program, Event("control", 0, 0, 0.0, 11), on(0, 71, 11)]
+    assert pitches(played(font, back), 4000, 20_000) == [pytest.approx(83.0, abs=0.03)]
+    # a program that is set is every pitched channel's
+    fixed = played(font, [select, on(0, 71, 11)], program=40)
+    assert pitches(fixed, 4000, 20_000) == [pytest.approx(drums, abs=0.03)]
+
+
+@needs_fluidsynth
+def test_channel_10_is_melodic_by_bank_121_alone(font: str) -> None:
+    for bank, pitch in ((0, 71.0 + 12.0 * np.log2(3)), (121, 83.0)):
+        notes = [Event("control", 0, 0, bank / 127, 10), Event("program", 0, 40, 0.0, 10), on(0, 71, 10)]
+        assert pitches(played(font, notes), 4000, 20_000) == [pytest.approx(pitch, abs=0.03)]
+
+
+@needs_fluidsynth
 def test_two_notes_of_one_channel_are_bent_apart(font: str) -> None:
     notes = [
         Event("pitch", 0, 60, 0.25),

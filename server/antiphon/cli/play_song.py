@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+from antiphon.cli.terminal.errors import complain
 from antiphon.files.decode import path_text
 from antiphon.files.midifile import WRITABLE_SUFFIXES
 from antiphon.kernel.errors import PluginError, RequestError, UsageError
@@ -12,7 +13,6 @@ from antiphon.kernel.graph.patch import dump, load, parse
 from antiphon.kernel.graph.patch_list import SUFFIX
 from antiphon.kernel.plugins import loader
 from antiphon.kernel.runtime import paths
-from antiphon.kernel.session.notes import Players
 from antiphon.offline import note_file
 
 PATCH = "keys"
@@ -47,14 +47,22 @@ def with_song(patch: str, song: str) -> Path:
         raise PluginError(f"the plugin midi, which has {TYPE}, did not load; antiphon plugins says why")
     before = load(patch, loaded.catalog, trusted=True)
     try:
-        players = Players(before.graph, loaded.catalog).of("")
+        players = note_file.players_of(before.graph, loaded.catalog, score)
     except RequestError as error:
         raise UsageError(f"{path_text(song)}: {error}") from None
+    if players.said:
+        complain(f"{path_text(song)}: {players.said}")
     name = next(n for n in (NODE, *(f"{NODE}{k}" for k in range(2, 1000))) if not before.graph.has(n))
-    ports = {node.name: loaded.catalog[node.type].first("events", "in") for node in before.graph.nodes}
+    ports = {node.name: loaded.catalog[node.type].first("events", "in") for node in players.graph.nodes}
     node = NodeSpec(name, TYPE, {"file": str(path.absolute()), "tempo": "file", "loop": False})
-    wires = tuple(Wire(End(name, "notes"), End(to, port.name)) for to in players if (port := ports[to]) is not None)
-    graph = replace(before.graph, nodes=(node, *before.graph.nodes), wires=(*wires, *before.graph.wires))
+    played = {"notes": players.all, "pitched": players.pitched, "drums": players.drums}
+    wires = tuple(
+        Wire(End(name, source), End(to, port.name))
+        for source, names in played.items()
+        for to in names
+        if (port := ports[to]) is not None
+    )
+    graph = replace(players.graph, nodes=(node, *players.graph.nodes), wires=(*wires, *players.graph.wires))
     bpm = min(MAX_TEMPO, max(MIN_TEMPO, score.song.tempo[0][1]))
     text = dump(replace(before, name=f"{path.stem[:60]} by {before.name}"[:80], tempo=bpm, graph=graph))
     parse(text, loaded.catalog, path.name, trusted=True)

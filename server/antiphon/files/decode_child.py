@@ -31,9 +31,10 @@ import soxr
 from numpy.typing import NDArray
 
 from antiphon.files.containers.chunks import check_form
-from antiphon.files.containers.id3 import NAMES, chunk_tags
+from antiphon.files.containers.id3 import NAMES
 from antiphon.files.containers.layout import layout, open_file
 from antiphon.files.containers.pieces import Refused, SoundLayout
+from antiphon.files.containers.tags import read_tags
 from antiphon.files.linked_file import BLOCK_SAMPLES, ForwardFile, Frames, LinkedFile, check_whole
 from antiphon.kernel.runtime.platform import limit_resources, widen_pipe
 from antiphon.kernel.runtime.processes.helper_channel import HelperChannel
@@ -289,7 +290,7 @@ def _decode_plain(fd: int, found: SoundLayout, rate: int, channel: HelperChannel
     """A file decoded by libsndfile."""
     with contextlib.closing(LinkedFile(fd, found)) as file:
         sound = BlockSender(channel, file.rate, rate, file.channels)
-        sound.begin(file.frames, file.format, file.subtype, {**chunk_tags(fd), **file.tags}, file.remark)
+        sound.begin(file.frames, file.format, file.subtype, {**file.tags, **read_tags(fd)}, file.remark)
         while len(block := file.read(BLOCK_SAMPLES)):
             sound.put(block)
         sound.end(file.frames, lossy=file.lossy)

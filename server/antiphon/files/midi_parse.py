@@ -10,6 +10,8 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+from antiphon.files.rhythm_parts import DRUMS, state_parts
+
 _TEXTS = {1: "text", 2: "copyright", 3: "track_name", 4: "instrument_name", 5: "lyrics", 6: "marker", 7: "cue_marker",
           9: "device_name"}  # fmt: skip
 """Meta event types with text."""
@@ -27,10 +29,9 @@ _CHANNEL: dict[int, tuple[str, ...]] = {
 }
 _SYSTEM_LENGTHS = {0xF1: 1, 0xF2: 2, 0xF3: 1}
 """Numbers of data bytes of system messages that are invalid in a file."""
-_RIFF_SEARCH = 4096
-"""Search range in bytes for the MIDI data in RIFF."""
 _MACBINARY = 128
-_DRUMS = 9
+_FILM = {29: 30000 / 1001}
+"""Frames of film per second that a header's number stands for; others are the number itself."""
 _JAPANESE = re.compile(rb"\x82[\x9f-\xf1]|\x83[\x40-\x96]|[\x88-\x90\x98-\x9f][\x80-\xfc]")
 """Kana or kanji in Shift-JIS whose first byte is no letter of Latin-1."""
 
@@ -43,7 +44,7 @@ class Parsed(NamedTuple):
     """A file as read."""
 
     type: int  # 0, 1 or 2
-    ticks: int  # as in the header
+    ticks: int  # of a beat, 0 where the header gives none
     tracks: list[list[Any]]  # lists of mido's messages
     charset: str  # of all texts
     odd: list[str]  # what was passed over, in words
@@ -52,7 +53,7 @@ class Parsed(NamedTuple):
 def start_of(content: bytes) -> int:
     """Offset of the MIDI data, also in RIFF and MacBinary; -1 if it is no MIDI file."""
     if content[:4] == b"RIFF" and content[8:12] == b"RMID":
-        return content.find(b"MThd", 12, _RIFF_SEARCH)
+        return content.find(b"MThd", 12)
     return next((place for place in (0, _MACBINARY) if content[place : place + 4] == b"MThd"), -1)
 
 
@@ -70,7 +71,27 @@ def parse(content: bytes) -> Parsed:
         odd[f"a wrong number of tracks ({promised}, and there are {len(tracks)})"] = 1
     charset = _decode([message for track in tracks for message in track if message.type in _TEXTS.values()])
     odd.update(_part_ports(tracks))
+    state_parts(tracks)
+    if ticks >= 1 << 15:
+        ticks = _film_to_beats(256 - (ticks >> 8), ticks & 255, tracks)
     return Parsed(kind, ticks, tracks, charset, [f"{n} × {what}" if n > 1 else what for what, n in odd.items()])
+
+
+def _film_to_beats(frames: int, each: int, tracks: list[list[Any]]) -> int:
+    """Ticks of a beat for tracks whose time is in parts, `each` of them, of frames of film, which no tempo changes.
+
+    A beat is half a second of `frames`, or a second where that is no whole number of ticks. Sets all tempi.
+    """
+    mido = importlib.import_module("mido")
+    beats = 1 if frames * each % 2 else 2
+    rate = _FILM.get(frames, frames)
+    frames = round(rate)
+    tempo = round(1e6 * frames / rate / beats)
+    for message in (message for track in tracks for message in track if message.type == "set_tempo"):
+        vars(message)["tempo"] = tempo
+    if tracks:
+        tracks[0].insert(0, mido.MetaMessage("set_tempo", tempo=tempo))
+    return frames * each // beats
 
 
 def _tracks(content: bytes, at: int, odd: Counter[str]) -> list[list[Any]]:
@@ -243,10 +264,10 @@ def _part_ports(tracks: list[list[Any]]) -> list[str]:
         for message in track:
             if message.type == "midi_port":
                 port = message.port
-            channel = vars(message).get("channel", _DRUMS)
-            if channel != _DRUMS and not message.is_meta and owners.setdefault(channel, port) != port:
+            channel = vars(message).get("channel", DRUMS)
+            if channel != DRUMS and not message.is_meta and owners.setdefault(channel, port) != port:
                 parted.setdefault((port, channel), []).append(message)
-    free = [channel for channel in range(16) if channel not in owners and channel != _DRUMS]
+    free = [channel for channel in range(16) if channel not in owners and channel != DRUMS]
     for messages in parted.values():
         if not free:
             return ["more ports and channels than 16, of which some play by one instrument"]

@@ -67,6 +67,7 @@ class MidiSong:
     signatures: tuple[tuple[float, int, int], ...] = ()  # (beat, upper, lower) of each time signature, in order
     texts: tuple[tuple[float, str, str], ...] = ()
     keys: tuple[tuple[float, str], ...] = ()  # (beat, name as "F#m") of each key signature, in order
+    drums: frozenset[int] = frozenset({10})  # channels of rhythm parts, 1 to 16
 
     @property
     def meters(self) -> tuple[tuple[float, float], ...]:

@@ -18,6 +18,7 @@ from typing import Any, Literal, NamedTuple
 
 from antiphon.files.midi_parse import Parsed, TruncatedMidiError, parse, start_of
 from antiphon.files.midi_song import DEFAULT_BPM, TICKS, MidiControlChange, MidiNote, MidiSong, MidiTrack, Tempo
+from antiphon.files.rhythm_parts import rhythm_channels
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.runtime import paths
 
@@ -38,8 +39,6 @@ _MAX_ODD_KINDS = 4
 _reported_files: set[Path] = set()
 """Files whose odd events were reported."""
 _MELODY_NAMES = ("melody", "vocal", "voice", "lead", "sing", "tune")
-DRUMS = 9
-"""Drum channel, from 0."""
 _MIN_MELODY_PITCH = 55
 """Mean pitch below which a line is not a melody."""
 Overlap = Literal["end", "replace", "queue"]
@@ -62,8 +61,9 @@ def read(path: Path, overlap: Overlap = "end") -> MidiSong:
         # each track may have them, and those of transposing instruments differ: the first of a beat counts
         keys = {at: message.key for at, message in reversed(_metas(midi, ("key_signature",)))}
         held = tuple(sorted(keys.items()))
+        drums = frozenset(channel + 1 for channel in rhythm_channels(midi.tracks))
     length /= midi.ticks_per_beat
-    return MidiSong(tracks, tuple(tempo), midi.ticks_per_beat, length, tuple(signatures), texts, held)
+    return MidiSong(tracks, tuple(tempo), midi.ticks_per_beat, length, tuple(signatures), texts, held, drums)
 
 
 def _metas(midi: Any, kinds: Collection[str]) -> list[tuple[float, Any]]:
@@ -113,7 +113,7 @@ def open_midi(path: Path) -> Any:
         _reported_files.add(path)
         name = path.name.encode("unicode_escape", "surrogatepass").decode()
         log.warning("%s: passed over, and its notes kept: %s", name, ", ".join(parsed.odd[:_MAX_ODD_KINDS]))
-    midi = mido.MidiFile(type=parsed.type, ticks_per_beat=parsed.ticks, charset=parsed.charset)
+    midi = mido.MidiFile(type=min(parsed.type, 1), ticks_per_beat=parsed.ticks, charset=parsed.charset)
     midi.tracks += [mido.MidiTrack(track) for track in parsed.tracks]
     return midi
 
@@ -121,9 +121,7 @@ def open_midi(path: Path) -> Any:
 def _check(parsed: Parsed) -> None:
     if not parsed.ticks:
         raise _MidiRefused("its header gives a beat 0 ticks; save it with ticks per quarter note")
-    if parsed.ticks >= 1 << 15:
-        raise _MidiRefused("its time is in frames of film, not in beats; save it with ticks per quarter note")
-    if parsed.type > 1:
+    if parsed.type > 1 and sum(any(message.type == "note_on" for message in track) for track in parsed.tracks) > 1:
         raise _MidiRefused(f"it is of type {parsed.type}, whose tracks are pieces of their own; save it as type 0 or 1")
     if len(parsed.tracks) > MAX_TRACKS:
         raise _MidiRefused(f"it has {len(parsed.tracks)} tracks, and at most {MAX_TRACKS} are allowed")
@@ -192,7 +190,8 @@ def melody_of(midi: Any, *, shortest: int = 0) -> tuple[dict[tuple[int, int], Li
                 line = lines.setdefault((place, channel), [])
                 line.append((start / ticks, end / ticks, number, velocity / 127.0))
     lines = {key: sorted(lines[key]) for key in sorted(lines)}
-    tuneful = [key for key in lines if key[1] != DRUMS]
+    drums = rhythm_channels(midi.tracks)
+    tuneful = [key for key in lines if key[1] not in drums]
     for word in _MELODY_NAMES:
         for key in tuneful:
             if word in midi.tracks[key[0]].name.lower():

@@ -9,10 +9,14 @@ from antiphon.files import midi_song, midifile
 from antiphon.files.decode import path_text
 from antiphon.files.midi_song import MidiNote, MidiSong, MidiTrack, Times
 from antiphon.files.midifile import SUFFIXES, WRITABLE_SUFFIXES
+from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.contract.processor import Event
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.graph.clock import MAX_TEMPO, MIN_TEMPO
+from antiphon.kernel.graph.graph import End, Graph, NodeSpec, Wire
+from antiphon.kernel.graph.names import OUT
 from antiphon.kernel.session.commands import Bend, Command, Control, NoteOff, NoteOn, ProgramChange, Sample, SetTempo
+from antiphon.kernel.session.notes import Players
 
 MAX_SECONDS = 6 * 3600.0
 _ORDER = {"off": 0, "control": 1, "bend": 1, "program": 1, "on": 2}
@@ -31,6 +35,11 @@ class Score:
     events: tuple[Timed, ...]
     tempo: tuple[tuple[int, float], ...]  # (frame, bpm), the first at frame 0
     frames: int
+
+    @property
+    def has_drums(self) -> bool:
+        """Whether a rhythm part has notes."""
+        return any(event.kind == "on" and event.channel in self.song.drums for _, event in self.events)
 
 
 def is_midi(path: str | Path, *, written: bool = False) -> bool:
@@ -66,22 +75,61 @@ def read(path: Path, rate: int) -> Score:
     return Score(song, tuple(timed), tuple(change for change in changes if change[0] <= end), end + 1)
 
 
-def commands(score: Score) -> list[Command]:
-    """Commands of a MIDI file for a patch: its tempo, and its notes for each node with an unwired events input."""
+@dataclass(frozen=True, slots=True)
+class SongPlayers:
+    """Nodes that play a song: all of it, its pitched notes, its drums. `graph`: the patch's, with a kit if it had none.
+
+    `said`: what a user is told of the kit, or "".
+    """
+
+    graph: Graph
+    all: tuple[str, ...]
+    pitched: tuple[str, ...] = ()
+    drums: tuple[str, ...] = ()
+    said: str = ""
+
+
+def players_of(graph: Graph, catalog: Catalog, score: Score) -> SongPlayers:
+    """Nodes of a patch that play a song: those that take notes and that no wire plays.
+
+    A `synth` plays pitched notes, or drums where these are its instrument. Raises RequestError: no node takes notes.
+    """
+    free = Players(graph, catalog).of("")
+    values = {node.name: node.values for node in graph.nodes if node.name in free and node.type == "synth"}
+    synths = [name for name in values if not values[name].get("synthdef")]
+    kits = tuple(name for name in synths if values[name].get("instrument") == "drums")
+    pitched, other = (
+        tuple(name for name in free if (name in synths) == held and name not in kits) for held in (True, False)
+    )
+    if not pitched or not (score.has_drums or kits):
+        return SongPlayers(graph, free)
+    if kits or other:
+        return SongPlayers(graph, other, pitched, kits)
+    name = next(n for n in ("kit", *(f"kit{k}" for k in range(2, 1000))) if not graph.has(n))
+    kit = NodeSpec(name, "synth", {"instrument": "drums"})
+    wires = (*graph.wires, Wire(End(name, "out"), End(OUT, OUT)))
+    said = f"its drums are played by {name}, a node added to the patch, which has no drums"
+    return SongPlayers(replace(graph, nodes=(*graph.nodes, kit), wires=wires), (), pitched, (name,), said)
+
+
+def commands(score: Score, players: SongPlayers) -> list[Command]:
+    """Commands of a MIDI file for a patch: its tempo, and its notes for each node that plays them."""
     result: list[Command] = [SetTempo(bpm, 0.0, Sample(at)) for at, bpm in score.tempo]
+    drums = score.song.drums
     for at, event in score.events:
         when = Sample(at)
-        match event.kind:
-            case "on":
-                result.append(NoteOn(event.number, event.value, event.channel, "", when))
-            case "off":
-                result.append(NoteOff(event.number, event.channel, "", when))
-            case "control":
-                result.append(Control(event.number, event.value, event.channel, "", when))
-            case "bend":
-                result.append(Bend(event.value, event.channel, "", when))
-            case "program":
-                result.append(ProgramChange(event.number, event.channel, "", when))
+        for node in (*players.all, *(players.drums if event.channel in drums else players.pitched)):
+            match event.kind:
+                case "on":
+                    result.append(NoteOn(event.number, event.value, event.channel, node, when))
+                case "off":
+                    result.append(NoteOff(event.number, event.channel, node, when))
+                case "control":
+                    result.append(Control(event.number, event.value, event.channel, node, when))
+                case "bend":
+                    result.append(Bend(event.value, event.channel, node, when))
+                case "program":
+                    result.append(ProgramChange(event.number, event.channel, node, when))
     return result
 
 
@@ -180,7 +228,7 @@ _MINORS = ("Abm", "Ebm", "Bbm", "Fm", "Cm", "Gm", "Dm", "Am", "Em", "Bm", "F#m",
 def _moved_keys(song: MidiSong, tracks: Sequence[MidiTrack]) -> list[tuple[float, str]]:
     """Key signatures of a song, transposed where all of its notes but the drums are by one interval."""
     before, after = (
-        sorted(note.number for track in one for note in track.notes if note.channel != midifile.DRUMS + 1)
+        sorted(note.number for track in one for note in track.notes if note.channel not in song.drums)
         for one in (song.tracks, tracks)
     )
     moves = {b - a for a, b in zip(before, after, strict=False)} if len(before) == len(after) else set()

@@ -146,6 +146,11 @@ def process_file(plugin: str, job: FileTask, settings: RunSettings, loaded: Load
         if plays:
             score = note_file.read(job.source, RATE)
             rate, channels, subtype, length, tags = RATE, CHANNELS, "", score.frames, {}
+            instrument = settings.values.get("instrument", "piano")
+            if plugin == "synth" and instrument != "drums" and score.has_drums:
+                complain(
+                    f"{path_text(job.source)}: its drums are played by {instrument} too; soundfont plays them as drums"
+                )
             blocks: Iterator[Samples] = iter(())
         else:
             heard, rest = _split_part(stack, info, job.source, settings)

@@ -28,7 +28,7 @@ class HttpRequest:
     """A request that passed the guard.
 
     Attributes:
-        query: Decoded; None without a "?".
+        query: As it was sent, in percent-encoded UTF-8; None without a "?".
         headers: By lower-case name; repeats are joined by ", ".
         peer: The client's address, without its port.
         local: This end's address, without its port.

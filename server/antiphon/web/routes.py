@@ -10,6 +10,7 @@ import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import unquote
 
 from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.contract.params import Value
@@ -112,8 +113,11 @@ def install(server: HttpServer, control: ControlLink, catalog: Catalog, about: A
     """Adds OSCQuery and the front page, and reserves their first parts; plugins add their routes later."""
     methods = tuple(query.method(path, args, doc) for path, args, doc in about.methods)
 
+    def asked(request: HttpRequest) -> str | None:
+        return None if request.query is None else unquote(request.query)
+
     async def tree(request: HttpRequest) -> Response:
-        if request.query == "HOST_INFO":
+        if asked(request) == "HOST_INFO":
             return answer(query.host_info(server.name(), request.local, about.osc_port, server.port))
         entry = await _found(request)
         match entry.status:
@@ -134,7 +138,7 @@ def install(server: HttpServer, control: ControlLink, catalog: Catalog, about: A
             return values.get(node, {}).get(param)
 
         graph = Graph(tuple(item.node for item in nodes if item.node.name not in ENDS))
-        return query.query(request.path, request.query, graph, catalog, value, methods)
+        return query.query(request.path, asked(request), graph, catalog, value, methods)
 
     async def front(request: HttpRequest) -> Response:
         if request.query is None and wants_html(request.headers.get("accept", "")):

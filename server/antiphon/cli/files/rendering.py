@@ -34,7 +34,7 @@ from antiphon.offline import note_file
 from antiphon.offline.event_file import parse_events
 from antiphon.offline.file_ends import NO_TAIL, Tail, fade_end, tail_of
 from antiphon.offline.hearing import BlockListener
-from antiphon.offline.note_file import Score, is_midi
+from antiphon.offline.note_file import Score, SongPlayers, is_midi
 from antiphon.offline.output_summary import Written
 from antiphon.offline.rendering import PlayerRunner, param_finder
 from antiphon.offline.runner import process_stream
@@ -182,7 +182,9 @@ def render_file(
     commands: list[Command] = []
     scores = [note_file.read(Path(path), rate) for path in notes]
     for path, score in zip(notes, scores, strict=True):
-        commands += _played(score, path_text(path), graph, catalog)
+        players = _players(score, path_text(path), patch.graph, catalog)
+        patch = replace(patch, graph=players.graph)
+        commands += note_file.commands(score, players)
     if sound is None and scores:
         frames = max(score.frames for score in scores)
     if asked.events is not None and asked.events not in notes:
@@ -210,13 +212,15 @@ def files_of(graph: Graph, catalog: Catalog) -> list[tuple[str, str]]:
     ]
 
 
-def _played(score: Score, name: str, graph: Graph, catalog: Catalog) -> list[Command]:
-    """Commands for the notes of a MIDI file, for every node with an unconnected event input."""
+def _players(score: Score, name: str, graph: Graph, catalog: Catalog) -> SongPlayers:
+    """Nodes that play a MIDI file; says where a kit was added."""
     try:
-        Players(graph, catalog).of("")
+        players = note_file.players_of(graph, catalog, score)
     except RequestError as error:
         raise UsageError(f"{name}: {error}") from None
-    return note_file.commands(score)
+    if players.said:
+        complain(f"{name}: {players.said}")
+    return players
 
 
 def _events(path: str, rate: int, patch: Patch, catalog: Catalog) -> list[Command]:

@@ -36,7 +36,7 @@ def wav(fd: int, length: int, head: bytes) -> SoundLayout:
     """A RIFF or RIFX file, or an RF64 or BW64 file, whose sizes have 64 bits. `Refused` if it is broken."""
     order = "big" if head[:4] == b"RIFX" else "little"
     frame, coding, long, place = 1, 0, 0, 0
-    for chunk in _chunks(fd, length, order):
+    for chunk in chunks_of(fd, length, order):
         there = length - chunk.start
         if chunk.name == b"ds64":
             # what the data chunk of an RF64 file promises, whose own length holds 32 bits
@@ -68,7 +68,7 @@ def wav(fd: int, length: int, head: bytes) -> SoundLayout:
 def aiff(fd: int, length: int, head: bytes) -> SoundLayout:
     """An AIFF or AIFC file. `Refused` if it is broken."""
     wanted = 0
-    for chunk in _chunks(fd, length, "big"):
+    for chunk in chunks_of(fd, length, "big"):
         there = length - chunk.start
         if chunk.name == b"COMM":
             form = os.pread(fd, 22, chunk.start)
@@ -165,7 +165,7 @@ def read_marks(path: str | os.PathLike[str]) -> bytes | None:
         if kind not in (b"RIFF", b"RIFX", b"RF64", b"BW64"):
             return None
         order = "big" if kind == b"RIFX" else "little"
-        for count, (name, start, size) in enumerate(_chunks(fd, length, order), 1):
+        for count, (name, start, size) in enumerate(chunks_of(fd, length, order), 1):
             there = length - start
             if name == b"data" and (size > there or (size == 0 and not _is_chunk(fd, start, there, order))):
                 last = os.pread(fd, MAX_MARKS, max(start, length - MAX_MARKS))
@@ -179,9 +179,9 @@ def read_marks(path: str | os.PathLike[str]) -> bytes | None:
     return found or None
 
 
-def _chunks(fd: int, length: int, order: str) -> Iterator[Chunk]:
-    """Chunks in order; the size of an RF64 file's data is that of its ds64."""
-    at, long = 12, 0
+def chunks_of(fd: int, length: int, order: str, at: int = 12) -> Iterator[Chunk]:
+    """Chunks in order from an offset; the size of an RF64 file's data is that of its ds64."""
+    long = 0
     for _ in range(MAX_CHUNKS):
         if at + 8 > length:
             return

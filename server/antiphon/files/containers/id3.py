@@ -1,6 +1,10 @@
-"""Reads ID3 tags, as an mp3, wav or aiff file has them."""
+"""Reads ID3 tags, as an mp3, wav or aiff file has them.
 
-import os
+The formats are those of "ID3 tag version 2.2", "2.3.0" and "2.4.0" (M. Nilsson) and of ID3v1, https://id3.org.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
 
 NAMES = ("title", "artist", "album", "genre", "date", "tracknumber", "comment")
 """Tags that are read, and copied from file to file."""
@@ -15,47 +19,169 @@ ID3_FRAMES = {
     "bpm": "TBPM",
     "key": "TKEY",
 }
-_OLD_DATE = "TYER"
-_ENCODINGS = ("latin-1", "utf-16", "utf-16-be", "utf-8")
-MAX_ID3 = 1 << 20
-"""Bytes of a tag that is read: more is pictures."""
+_READ = {frame: name for name, frame in ID3_FRAMES.items() if name in NAMES} | {
+    "TYER": "date", "TT2": "title", "TP1": "artist", "TAL": "album", "TCO": "genre", "TYE": "date",
+    "TRK": "tracknumber", "COM": "comment", "TDAT": "day", "TDA": "day",
+}  # fmt: skip
+"""Tags by frame; "day", with the month, belongs to the date."""
+_ENCODINGS = ("cp1252", "utf-16", "utf-16-be", "utf-8")
+"""Encodings of a frame's text; the first is said to be Latin-1, and is what Windows writes for it."""
+_BOMS = (b"\xff\xfe", b"\xfe\xff")
+_REFERENCE = re.compile(r"\((\d{1,3}|RX|CR)\)")
+_KINDS = {"RX": "Remix", "CR": "Cover"}
+GENRES = (
+    "Blues", "Classic Rock", "Country", "Dance", "Disco", "Funk", "Grunge", "Hip-Hop", "Jazz", "Metal", "New Age",
+    "Oldies", "Other", "Pop", "R&B", "Rap", "Reggae", "Rock", "Techno", "Industrial", "Alternative", "Ska",
+    "Death Metal", "Pranks", "Soundtrack", "Euro-Techno", "Ambient", "Trip-Hop", "Vocal", "Jazz+Funk", "Fusion",
+    "Trance", "Classical", "Instrumental", "Acid", "House", "Game", "Sound Clip", "Gospel", "Noise", "Alternative Rock",
+    "Bass", "Soul", "Punk", "Space", "Meditative", "Instrumental Pop", "Instrumental Rock", "Ethnic", "Gothic",
+    "Darkwave", "Techno-Industrial", "Electronic", "Pop-Folk", "Eurodance", "Dream", "Southern Rock", "Comedy", "Cult",
+    "Gangsta", "Top 40", "Christian Rap", "Pop/Funk", "Jungle", "Native US", "Cabaret", "New Wave", "Psychedelic",
+    "Rave", "Showtunes", "Trailer", "Lo-Fi", "Tribal", "Acid Punk", "Acid Jazz", "Polka", "Retro", "Musical",
+    "Rock & Roll", "Hard Rock", "Folk", "Folk-Rock", "National Folk", "Swing", "Fast Fusion", "Bebop", "Latin",
+    "Revival", "Celtic", "Bluegrass", "Avantgarde", "Gothic Rock", "Progressive Rock", "Psychedelic Rock",
+    "Symphonic Rock", "Slow Rock", "Big Band", "Chorus", "Easy Listening", "Acoustic", "Humour", "Speech", "Chanson",
+    "Opera", "Chamber Music", "Sonata", "Symphony", "Booty Bass", "Primus", "Porn Groove", "Satire", "Slow Jam",
+    "Club", "Tango", "Samba", "Folklore", "Ballad", "Power Ballad", "Rhythmic Soul", "Freestyle", "Duet", "Punk Rock",
+    "Drum Solo", "A Cappella", "Euro-House", "Dance Hall", "Goa", "Drum & Bass", "Club-House", "Hardcore", "Terror",
+    "Indie", "BritPop", "Afro-Punk", "Polsk Punk", "Beat", "Christian Gangsta Rap", "Heavy Metal", "Black Metal",
+    "Crossover", "Contemporary Christian", "Christian Rock", "Merengue", "Salsa", "Thrash Metal", "Anime", "JPop",
+    "Synthpop", "Abstract", "Art Rock", "Baroque", "Bhangra", "Big Beat", "Breakbeat", "Chillout", "Downtempo", "Dub",
+    "EBM", "Eclectic", "Electro", "Electroclash", "Emo", "Experimental", "Garage", "Global", "IDM", "Illbient",
+    "Industro-Goth", "Jam Band", "Krautrock", "Leftfield", "Lounge", "Math Rock", "New Romantic", "Nu-Breakz",
+    "Post-Punk", "Post-Rock", "Psytrance", "Shoegaze", "Space Rock", "Trop Rock", "World Music", "Neoclassical",
+    "Audiobook", "Audio Theatre", "Neue Deutsche Welle", "Podcast", "Indie Rock", "G-Funk", "Dubstep", "Garage Rock",
+    "Psybient",
+)  # fmt: skip
+"""Genres by their numbers in ID3v1, with those that players added."""
+MAX_ID3 = 16 << 20
+"""Bytes of a tag that are read: pictures may come before texts."""
 
 
 def read_id3(data: bytes) -> dict[str, str]:
-    """The tags of `NAMES` in an ID3v2.3 or 2.4 tag; what is damaged or compressed is passed over."""
-    tags: dict[str, str] = {}
-    if data[:3] != b"ID3" or len(data) < 10 or data[3] not in (3, 4) or data[5] & 0xC0:
-        return tags
-    names = {frame.encode(): name for name, frame in ID3_FRAMES.items() if name in NAMES} | {_OLD_DATE.encode(): "date"}
-    at, end = 10, min(len(data), 10 + _number(data[6:10], 7))
-    while at + 11 <= end:
-        frame, size = data[at : at + 4], _number(data[at + 4 : at + 8], 7 if data[3] == 4 else 8)
-        body, at = data[at + 10 : at + 10 + size], at + 10 + size
-        if frame in names and len(body) > 1 and body[0] < len(_ENCODINGS):
-            text = body[1:].decode(_ENCODINGS[body[0]], "replace")
-            if frame == b"COMM":  # language, and what the comment is about
-                text = body[4:].decode(_ENCODINGS[body[0]], "replace").partition("\0")[2] or text[3:]
-            tags.setdefault(names[frame], text.strip("\0\ufeff").partition("\0")[0])
-    return tags
-
-
-def chunk_tags(fd: int) -> dict[str, str]:
-    """The tags of the ID3 chunk of a wav or aiff file."""
-    head = os.pread(fd, 12, 0)
-    big = head[:4] == b"FORM"
-    if head[:4] not in (b"RIFF", b"RF64", b"FORM"):
+    """The tags of `NAMES` in an ID3v2 tag of version 2.2 to 2.4; what is damaged or compressed is passed over."""
+    if data[:3] != b"ID3" or len(data) < 10 or data[3] not in (2, 3, 4):
         return {}
-    at, size = 12, os.fstat(fd).st_size
-    for _ in range(1000):
-        name, length = os.pread(fd, 8, at)[:4], int.from_bytes(os.pread(fd, 4, at + 4), "big" if big else "little")
-        if name.lower() == b"id3 ":
-            return read_id3(os.pread(fd, min(length, MAX_ID3), at + 8))
-        if name == b"data" and length == 0xFFFFFFFF:
-            return {}
-        at += 8 + length + length % 2
-        if at >= size:
-            break
-    return {}
+    found: dict[str, list[str]] = {}
+    notes: list[str] = []
+    for frame, body in _frames(data):
+        name = _READ.get(frame, "")
+        if not name or len(body) < 2 or body[0] >= len(_ENCODINGS):
+            continue
+        if name == "comment":  # language, and what the comment is about
+            about, *texts = _texts(body[4:], body[0]) if len(body) > 4 else [""]
+            (found.setdefault(name, []) if not about else notes).extend(texts if not about.startswith("iTun") else ())
+        elif name == "genre":
+            found.setdefault(name, []).extend(genre for text in _texts(body[1:], body[0]) for genre in genres(text))
+        else:
+            found.setdefault(name, []).extend(_texts(body[1:], body[0]))
+    found.setdefault("comment", notes)
+    day = found.pop("day", [""])[0]
+    tags = {name: joined(texts) for name, texts in found.items()}
+    if re.fullmatch(r"\d{4}", tags.get("date", "")) and re.fullmatch(r"\d{4}", day) and day != "0000":
+        tags["date"] += f"-{day[2:]}-{day[:2]}"
+    return {name: text for name, text in tags.items() if text}
+
+
+def read_id3v1(data: bytes) -> dict[str, str]:
+    """The tags of the last 128 bytes of an mp3."""
+    if data[:3] != b"TAG" or len(data) != 128:
+        return {}
+    fields = {"title": data[3:33], "artist": data[33:63], "album": data[63:93], "date": data[93:97]}
+    numbered = not data[125] and data[126]
+    fields["comment"] = data[97 : 125 if numbered else 127]
+    tags = {name: undeclared(field.partition(b"\0")[0]).strip() for name, field in fields.items()}
+    tags |= {"tracknumber": str(data[126])} if numbered else {}
+    tags |= {"genre": GENRES[data[127]]} if data[127] < len(GENRES) else {}
+    return {name: text for name, text in tags.items() if text}
+
+
+def joined(texts: Iterable[str]) -> str:
+    """Values of a tag as one text, each once."""
+    return "; ".join(dict.fromkeys(text for text in map(str.strip, texts) if text))
+
+
+def undeclared(raw: bytes) -> str:
+    """Text of which the file does not say how it is encoded: as UTF-8 where it is that, else as on Windows."""
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return _windows(raw)
+
+
+def genres(text: str) -> Iterator[str]:
+    """Genres of a text, which may have numbers of `GENRES`: "17", "(17)(RX)", "(17)Rock"."""
+    if text.isascii() and text.isdigit():
+        text = f"({text})"
+    while match := _REFERENCE.match(text):
+        word, text = match[1], text[match.end() :]
+        if word in _KINDS:
+            yield _KINDS[word]
+        elif int(word) < len(GENRES):
+            yield GENRES[int(word)]
+        else:
+            yield match[0]
+    if text:
+        yield _KINDS.get(text, text.removeprefix("(") if text.startswith("((") else text)
+
+
+def _frames(data: bytes) -> Iterator[tuple[str, bytes]]:
+    """Name and content of each frame."""
+    version, flags = data[3], data[5]
+    body = data[10 : 10 + _number(data[6:10], 7)]
+    if version == 2 and flags & 0x40:
+        return  # compressed
+    if version < 4 and flags & 0x80:
+        body = _synchronised(body)
+    at = 0
+    if flags & 0x40:
+        at = _number(body[:4], 7) if version == 4 else 4 + _number(body[:4], 8)
+    letters, head = (3, 6) if version == 2 else (4, 10)
+    while at + head < len(body) and body[at]:
+        name, size = body[at : at + letters].decode("latin-1"), body[at + letters : at + 2 * letters]
+        # some writers of 2.4 have sizes of 8 bits a byte
+        length = _number(size, 7 if version == 4 and not any(byte & 0x80 for byte in size) else 8)
+        form = body[at + 9] if version > 2 else 0
+        at += head
+        content, at = body[at : at + length], at + length
+        if form & (0x0C if version == 4 else 0xC0):
+            continue  # compressed or encrypted
+        if version == 4:
+            content = content[4:] if form & 1 else content
+            content = _synchronised(content) if form & 2 or flags & 0x80 else content
+        yield name, content
+
+
+def _synchronised(data: bytes) -> bytes:
+    return data.replace(b"\xff\x00", b"\xff")
+
+
+def _texts(raw: bytes, encoding: int) -> list[str]:
+    """The strings of a frame, which zeros part; each of UTF-16 may have a mark of its byte order, or that before it."""
+    wide = encoding in (1, 2)
+    order, texts = b"\xff\xfe" if encoding == 1 else b"\xfe\xff", []
+    for piece in _pieces(raw, 2 if wide else 1):
+        if wide:
+            order = piece[:2] if piece[:2] in _BOMS else order
+            texts.append(piece.removeprefix(order).decode("utf-16-le" if order == _BOMS[0] else "utf-16-be", "replace"))
+        else:
+            texts.append(_windows(piece) if not encoding else piece.decode(_ENCODINGS[encoding], "replace"))
+    return texts
+
+
+def _pieces(raw: bytes, width: int) -> Iterator[bytes]:
+    """Bytes between zeros of a width in bytes."""
+    first = 0
+    for at in range(0, len(raw) - width + 1, width):
+        if not any(raw[at : at + width]):
+            yield raw[first:at]
+            first = at + width
+    yield raw[first : len(raw) - (len(raw) - first) % width]
+
+
+def _windows(raw: bytes) -> str:
+    """Windows-1252, and Latin-1 for the five bytes that it leaves out."""
+    return "".join(raw[n : n + 1].decode("cp1252", "ignore") or chr(raw[n]) for n in range(len(raw)))
 
 
 def _number(data: bytes, bits: int) -> int:

@@ -19,7 +19,8 @@ class Port:
             which 1 is the whole range of what it modulates; its wire ends in another control port or in a parameter
             (`Param.glides`).
         channels: Channels of an audio port; None takes the stream's. Always 1 for a control port.
-        midi: Of an events output, the MIDI channel whose events alone its wires carry; 0 carries all that is emitted.
+        midi: Of an events output, the MIDI channel whose events alone its wires carry; 0 carries all that is emitted,
+            a negative one all but those of that channel.
     """
 
     name: str

@@ -105,7 +105,7 @@ class InputMix:
 
 
 class NoteWire:
-    """A wire for events from one node to another. `midi`: the MIDI channel of the events that it carries; 0 for all."""
+    """A wire for events from one node to another. `midi`: as `Port.midi`."""
 
     def __init__(self, key: tuple[int, str], events: list[Event], midi: int = 0) -> None:
         self.key, self.events, self.midi = key, events, midi
@@ -115,7 +115,7 @@ class NoteWire:
     def take(self, into: list[Event]) -> None:
         """Appends the source's events to `into`, and tracks notes and pedals."""
         for event in self.events:
-            if self.midi and event.channel != self.midi:
+            if self.midi and (event.channel == abs(self.midi)) != (self.midi > 0):
                 continue
             into.append(event)
             match event.kind:

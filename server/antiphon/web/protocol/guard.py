@@ -55,7 +55,7 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Decoded request target: `path` begins with "/", `query` is None without a "?"."""
+    """Request target: the decoded path, which begins with "/", and the checked query, as it was sent; None without."""
 
     path: str
     query: str | None
@@ -122,7 +122,8 @@ class Site:
         if not text.startswith("/") or "#" in text:
             raise Refusal(400, "a request target is a path that begins with /")
         path, mark, query = text.partition("?")
-        return Target(decode_path(path), decode(query) if mark else None)
+        decode(query)  # its handler decodes it, once its fields are apart
+        return Target(decode_path(path), query if mark else None)
 
     def _own_origin(self, origin: str, local: str) -> bool:
         scheme, mark, authority = origin.partition("://")

@@ -1,0 +1,159 @@
+"""Tags of a sound file, which libsndfile reads in part: of ID3, APE, Vorbis comments, and chunks of RIFF and AIFF."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from antiphon.files.containers.chunks import chunks_of
+from antiphon.files.containers.id3 import MAX_ID3, genres, joined, read_id3, read_id3v1, undeclared
+from antiphon.files.containers.mpeg import behind_tags
+from antiphon.files.containers.pieces import FileWindow
+
+MAX_COMMENTS = 8 << 20
+"""Bytes of Vorbis comments that are read: pictures may come before texts."""
+MAX_TEXT = 1 << 16
+"""Bytes of a text in a chunk that are read."""
+_WORDS = {
+    "title": "title", "artist": "artist", "album": "album", "genre": "genre", "date": "date", "year": "date",
+    "tracknumber": "tracknumber", "track": "tracknumber", "comment": "comment", "description": "comment",
+    "tracktotal": "of", "totaltracks": "of",
+}  # fmt: skip
+"""Tags by the keys of Vorbis comments and of APE; "of" is the number of tracks."""
+_INFO = {
+    b"INAM": "title", b"IART": "artist", b"IPRD": "album", b"IGNR": "genre", b"ICRD": "date", b"ITRK": "tracknumber",
+    b"IPRT": "tracknumber", b"TRCK": "tracknumber", b"ICMT": "comment", b"NAME": "title", b"AUTH": "artist",
+    b"ANNO": "comment",
+}  # fmt: skip
+"""Tags by the chunks of RIFF's INFO list and of AIFF."""
+_FLAC_COMMENTS = 4
+Found = dict[str, list[str]]
+
+
+def read_tags(fd: int) -> dict[str, str]:
+    """Tags of `id3.NAMES` in a file; values said more than once are one text, "A; B". What is damaged is left out."""
+    length = os.fstat(fd).st_size
+    head = os.pread(fd, 12, 0)
+    tags: dict[str, str] = {}
+    if head[:4] in (b"RIFF", b"RF64", b"BW64", b"FORM"):
+        return _chunk_tags(fd, length, head)
+    start = behind_tags(FileWindow(fd, length), 0)
+    if start:
+        tags = read_id3(os.pread(fd, min(start, MAX_ID3), 0))
+    kind = os.pread(fd, 4, start)
+    if kind == b"fLaC":
+        return _vorbis(_flac_comments(fd, start + 4)) | tags
+    if kind == b"OggS":
+        return _vorbis(_ogg_comments(fd, start)) | tags
+    old = os.pread(fd, 128, max(0, length - 128))
+    end = length - 128 if old[:3] == b"TAG" else length
+    return read_id3v1(old) | _ape(fd, end) | tags
+
+
+def _chunk_tags(fd: int, length: int, head: bytes) -> dict[str, str]:
+    """Tags of a wav or aiff file's chunks, those of its ID3 chunk before others."""
+    order = "big" if head[:4] == b"FORM" else "little"
+    found, id3 = Found(), dict[str, str]()
+    for name, start, size in chunks_of(fd, length, order):
+        if name.lower() == b"id3 ":
+            id3 = id3 or read_id3(os.pread(fd, min(size, MAX_ID3), start))
+        elif order == "big" and name in _INFO:
+            found.setdefault(_INFO[name], []).append(undeclared(os.pread(fd, min(size, MAX_TEXT), start).rstrip(b"\0")))
+        elif name == b"LIST" and os.pread(fd, 4, start) == b"INFO":
+            for inner, at, count in chunks_of(fd, min(length, start + size), order, start + 4):
+                if inner in _INFO:
+                    text = os.pread(fd, min(count, MAX_TEXT), at).partition(b"\0")[0]
+                    found.setdefault(_INFO[inner], []).append(undeclared(text))
+    return _one(found) | id3
+
+
+def _one(found: Found) -> dict[str, str]:
+    """One text for each tag."""
+    found["genre"] = [genre for text in found.get("genre", []) for genre in genres(text)]
+    tags = {name: joined(texts) for name, texts in found.items()}
+    total = tags.pop("of", "")
+    if total and tags.get("tracknumber", "").isdigit():
+        tags["tracknumber"] += f"/{total}"
+    return {name: text for name, text in tags.items() if text}
+
+
+def _flac_comments(fd: int, at: int) -> bytes:
+    for _ in range(128):
+        head = os.pread(fd, 4, at)
+        size = int.from_bytes(head[1:4], "big")
+        if len(head) < 4:
+            break
+        if head[0] & 127 == _FLAC_COMMENTS:
+            return os.pread(fd, min(size, MAX_COMMENTS), at + 4)
+        if head[0] & 128:
+            break
+        at += 4 + size
+    return b""
+
+
+def _ogg_comments(fd: int, at: int) -> bytes:
+    """The comments of the first stream: its second packet, behind the name of its codec."""
+    serial, packet, begun = b"", bytearray(), 0
+    while len(packet) < MAX_COMMENTS:
+        head = os.pread(fd, 27 + 255, at)
+        if head[:4] != b"OggS" or len(head) < 27:
+            break
+        sizes = head[27 : 27 + head[26]]
+        serial = serial or head[14:18]
+        if head[14:18] == serial:
+            data, place = os.pread(fd, sum(sizes), at + 27 + head[26]), 0
+            for size in sizes:
+                packet += data[place : place + size] if begun else b""
+                place += size
+                if size < 255 and begun:
+                    return _behind_codec(bytes(packet))
+                begun += size < 255
+        at += 27 + head[26] + sum(sizes)
+    return _behind_codec(bytes(packet))
+
+
+def _behind_codec(packet: bytes) -> bytes:
+    for name in (b"\x03vorbis", b"OpusTags", b"Speex   "):
+        if packet.startswith(name):
+            return packet[len(name) :]
+    return packet[4:] if packet[:1] and packet[0] & 127 == _FLAC_COMMENTS else b""
+
+
+def _vorbis(data: bytes) -> dict[str, str]:
+    found = Found()
+    for comment in _comments(data):
+        key, mark, text = comment.partition(b"=")
+        name = _WORDS.get(key.decode("latin-1").lower())
+        if mark and name:
+            found.setdefault(name, []).append(undeclared(text))
+    return _one(found)
+
+
+def _comments(data: bytes) -> Iterator[bytes]:
+    at = 4 + int.from_bytes(data[:4], "little") + 4  # the writer's name, and the number of comments
+    while at + 4 <= len(data):
+        size = int.from_bytes(data[at : at + 4], "little")
+        if at + 4 + size > len(data):
+            return
+        yield data[at + 4 : at + 4 + size]
+        at += 4 + size
+
+
+def _ape(fd: int, end: int) -> dict[str, str]:
+    """An APE tag at the end of an mp3. Items have a size, flags, a key, a zero and their values, which zeros part."""
+    foot = os.pread(fd, 32, max(0, end - 32))
+    size = int.from_bytes(foot[12:16], "little")
+    if foot[:8] != b"APETAGEX" or not 32 <= size <= min(end, MAX_COMMENTS):
+        return {}
+    data, at, found = os.pread(fd, size - 32, end - size), 0, Found()
+    while at + 9 < len(data):
+        count, flags = (int.from_bytes(data[at + n : at + n + 4], "little") for n in (0, 4))
+        key, mark, _ = data[at + 8 : at + 264].partition(b"\0")
+        at += 8 + len(key) + 1
+        if not mark or at + count > len(data):
+            break
+        name = _WORDS.get(key.decode("latin-1").lower())
+        if name and not flags & 6:  # text
+            found.setdefault(name, []).extend(map(undeclared, data[at : at + count].split(b"\0")))
+        at += count
+    return _one(found)
