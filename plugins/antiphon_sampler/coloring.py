@@ -21,8 +21,9 @@ GRID = 16
 PI = math.pi
 WIDTH_FACTOR = 2.0
 """Bandwidth of a vowel's formants, as a factor of the table's."""
-LIFT = 12.0
-"""Make-up gain of a vowel's formants: five narrow bands pass little of a sound."""
+RISE, LATER, SOFT, MOST = 0.012, 6.0, 1e-10, 100.0
+"""Seconds in which a vowel's level follows that of the sound without it, and the greatest make-up gain: how much five
+narrow bands pass differs by 30 dB from sound to sound."""
 FORMANTS: dict[str, tuple[tuple[float, float, float], ...]] = {
     "a": ((650, 0, 80), (1080, -6, 90), (2650, -7, 120), (2900, -8, 130), (3250, -22, 140)),
     "e": ((400, 0, 70), (1700, -14, 80), (2600, -12, 100), (3200, -14, 120), (3580, -20, 120)),
@@ -76,7 +77,11 @@ class Color(IntEnum):
     BAND = 23
     VOWEL = 32
     STEEP = 77
-    SIZE = 86
+    POWER_IN = 86
+    POWER_OUT = 87
+    FOLLOW = 88
+    POWER_BEFORE = 89
+    SIZE = 90
 
 
 def quality(resonance: float) -> float:
@@ -127,7 +132,18 @@ def sampler_colored(color: f64p, c: i64, channel: i64, on: i64, age: i64, x: f64
         for n in range(BANDS):
             at = c + Color.VOWEL + n * FilterSection.SIZE
             total = total + color[at + FilterSection.GAIN] * sampler_filter(color, at, channel, x, 0.0, 1.0, 0.0)
-        x = total
+        # both channels of a voice by one gain
+        follow = color[c + Color.FOLLOW]
+        power_in = color[c + Color.POWER_IN]
+        power_out = color[c + Color.POWER_OUT]
+        # later than what comes of the formants, which ring up: no attack is made louder
+        power_before = color[c + Color.POWER_BEFORE] + LATER * follow * (x * x - color[c + Color.POWER_BEFORE])
+        power_in = power_in + follow * (power_before - power_in)
+        color[c + Color.POWER_BEFORE] = power_before
+        power_out = power_out + follow * (total * total - power_out)
+        color[c + Color.POWER_IN] = power_in
+        color[c + Color.POWER_OUT] = power_out
+        x = total * min(MOST, math.sqrt((power_in + SOFT) / (power_out + SOFT)))
     if (on & On.SHAPE) > 0:
         x = (1.0 + color[c + Color.SHAPE]) * x / (1.0 + color[c + Color.SHAPE] * abs(x))
     if (on & On.HIGH) > 0:

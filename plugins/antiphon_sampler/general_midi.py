@@ -18,13 +18,13 @@ from importlib import import_module
 from pathlib import Path
 
 import numpy as np
-import soundfile
 
-from antiphon.api import Event
+from antiphon.api import Event, Samples
 from antiphon.api.backends.files import cache_folder
 from antiphon.api.backends.runtime import say, start_helper
 from antiphon.api.backends.synths import SynthSettings, synth_infos
 from antiphon_sampler.library import Listing, SampleFiles
+from antiphon_sampler.loops import write_looped
 from antiphon_sampler.samples import DecodedSample, Sample
 from antiphon_sampler.sounds import Sounds
 
@@ -36,6 +36,10 @@ PEAK = 0.5
 """Peak of an instrument's loudest sample, as of the kit's."""
 SILENT = 5e-4
 """Level of a sample's end, 60 dB below the peak."""
+FALL, FADED = 0.7, 0.1
+"""Ratios of the level of its last held second to that before it and to its first, below which a note decays."""
+SEAM, SHORTEST, LONGEST = 4800, RATE, 2 * RATE
+"""Frames over which a held note's end passes into its repetition, and those of the repetition."""
 SOUND_OFF = 120
 SECONDS, AGAIN = 120.0, 60.0
 """In which an instrument is rendered; and after which one that could not be is tried again."""
@@ -70,8 +74,7 @@ class GeneralMidi(Sounds):
         folder = cache_folder() / "general-midi" / key_of(font.partition(" by ")[2])
         names = tuple(PROGRAMS) if font else ()
         rows = tuple(
-            tuple(SampleFiles(f"{name}/{note}", (folder / name / f"{note}.flac",)) for note in SAMPLED)
-            for name in names
+            tuple(SampleFiles(f"{name}/{note}", (folder / name / f"{note}.wav",)) for note in SAMPLED) for name in names
         )
         super().__init__(Listing(folder, names, rows, ()), rate)
         self._failed: dict[str, float] = {}
@@ -118,7 +121,7 @@ class GeneralMidi(Sounds):
             if isinstance(sample, DecodedSample):
                 self._tried[place] = False
                 self._samples[place] = None
-                self._bytes -= sample.sound.nbytes
+                self._bytes -= sample.sound.nbytes + (sample.held.sound.nbytes if sample.held else 0)
                 self.counts[0] -= 1
         return super()._make_room(size)
 
@@ -130,12 +133,12 @@ def key_of(font: str) -> str:
         made = stat.st_size, stat.st_mtime_ns
     except OSError:
         made = 0, 0
-    how = repr((*made, RATE, HOP, HELD, RING, PEAK, SILENT, SAMPLED))
+    how = repr((*made, RATE, HOP, HELD, RING, PEAK, SILENT, SAMPLED, FALL, FADED, SEAM, SHORTEST, LONGEST))
     return "-".join(blake2b(text.encode(), digest_size=8).hexdigest() for text in (font, how))
 
 
 def is_whole(folder: Path) -> bool:
-    return all((folder / f"{note}.flac").exists() for note in SAMPLED)
+    return all((folder / f"{note}.wav").exists() for note in SAMPLED)
 
 
 _made: weakref.WeakValueDictionary[int, GeneralMidi] = weakref.WeakValueDictionary()
@@ -147,6 +150,33 @@ def general_midi(rate: int) -> GeneralMidi:
     if found is None:
         found = _made[rate] = GeneralMidi(rate)
     return found
+
+
+def looped(sound: Samples) -> tuple[Samples, int]:
+    """A held note of which the end repeats, without its release, and the frame from which it does; -1 if it decays.
+
+    The length is the one after which the wave is most like itself; the end passes into what precedes the beginning.
+    """
+    end, second = HELD * HOP, RATE
+    levels = [float(np.sqrt(np.mean(sound[:, end - n * second : end - (n - 1) * second] ** 2))) for n in (1, 2)]
+    struck = float(np.sqrt(np.mean(sound[:, :second] ** 2)))
+    if levels[0] < max(SILENT, FADED * struck, FALL * levels[1]):
+        return sound, -1
+    mono = sound[:, :end].mean(axis=0).astype(np.float64)
+    late = mono[end - SEAM :]
+    starts = np.arange(end - SEAM - LONGEST, end - SEAM - SHORTEST)
+    reach = mono[starts[0] : starts[-1] + SEAM]
+    size = 1 << (len(reach) + SEAM).bit_length()
+    alike = np.fft.irfft(np.fft.rfft(reach, size) * np.conj(np.fft.rfft(late, size)), size)[: len(starts)]
+    power = np.concatenate([[0.0], np.cumsum(reach**2)])
+    alike /= np.sqrt(power[SEAM : SEAM + len(starts)] - power[: len(starts)] + 1e-12)
+    first = int(starts[int(alike.argmax())]) + SEAM
+    made = sound[:, :end].astype(np.float64)
+    early, late_level = (float(np.sqrt(np.mean(made[:, n - SEAM : n] ** 2))) + 1e-9 for n in (first, end))
+    made[:, first:] *= (early / late_level) ** (np.arange(end - first) / (end - first))
+    share = np.linspace(0.0, 1.0, SEAM)
+    made[:, end - SEAM :] = (1.0 - share) * made[:, end - SEAM :] + share * made[:, first - SEAM : first]
+    return made.astype(np.float32), first
 
 
 def render(name: str, folder: Path) -> None:
@@ -170,9 +200,10 @@ def render(name: str, folder: Path) -> None:
     beside = Path(tempfile.mkdtemp(dir=folder.parent, prefix="."))
     try:
         for note, sound in zip(SAMPLED, sounds, strict=True):
-            heard = np.flatnonzero(np.abs(sound).max(axis=0) * gain > SILENT)
+            sound, first = looped((gain * sound).astype(np.float32))
+            heard = np.flatnonzero(np.abs(sound).max(axis=0) > SILENT)
             end = int(heard[-1]) + 1 if heard.size else 1
-            soundfile.write(beside / f"{note}.flac", gain * sound[:, :end].T, RATE)
+            write_looped(beside / f"{note}.wav", sound[:, :end] if first < 0 else sound, RATE, first)
         if not is_whole(folder):
             shutil.rmtree(folder, ignore_errors=True)
             os.rename(beside, folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 from antiphon.api.backends.intrinsics import store_release
@@ -32,7 +33,7 @@ class SamplerState(NamedTuple):
 def sampler_voice(y: Audio, s: SamplerState, w: i64, r: i64, c: i64, begin: i64, end: i64, plain: i64) -> i64:
     """Adds one voice to y[:, begin:end]. Returns 1 where it ended, 2 where it did for want of a page.
 
-    `plain`: 1 where it has no color, envelope, repeats or acceleration, so that nothing is looked up for them.
+    `plain`: 1 where it has no color, envelope, loop, repeats or acceleration, so that nothing is looked up for them.
     """
     left = address_f32(s.whole[w + Whole.ADDRESS])
     right = left
@@ -66,9 +67,13 @@ def sampler_voice(y: Audio, s: SamplerState, w: i64, r: i64, c: i64, begin: i64,
     glide = s.whole[w + Whole.GLIDE]
     pace = step
     repeats = s.whole[w + Whole.REPEATS] if plain == 0 else 0
-    release = f64(s.whole[w + Whole.RELEASE]) if repeats == 0 else 0.0
+    loop = s.whole[w + Whole.LOOP] if plain == 0 else i64(-1)
+    release = f64(s.whole[w + Whole.RELEASE]) if repeats == 0 and loop < 0 else 0.0
     reach = release * abs(pace)
     for n in range(begin, end):
+        if loop >= 0 and position >= last:
+            span = last - f64(loop)
+            position = position - span * math.floor((position - f64(loop)) / span)
         if position >= last or position < first or fall == 0 or step == 0.0:
             if repeats == 0 or fall == 0 or step == 0.0:
                 ended = 1
@@ -156,6 +161,7 @@ def sampler_segment(y: Audio, s: SamplerState, v: i64, begin: i64, end: i64) -> 
     r = v * Real.SIZE
     c = v * Color.SIZE
     bare = s.whole[w + Whole.ON_COLOR] == 0 and s.whole[w + Whole.MOVES] == 0
+    bare = bare and s.whole[w + Whole.LOOP] < 0
     if bare and s.whole[w + Whole.REPEATS] == 0 and s.real[r + Real.SLOPE] == 0.0:
         return sampler_voice(y, s, w, r, c, begin, end, 1)
     return sampler_voice(y, s, w, r, c, begin, end, 0)

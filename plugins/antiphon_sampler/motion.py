@@ -14,8 +14,8 @@ from antiphon_sampler.coloring import (
     FORMANTS,
     GRID,
     HIGHEST,
-    LIFT,
     LOWEST,
+    RISE,
     WIDTH_FACTOR,
     Color,
     FilterSection,
@@ -144,8 +144,10 @@ def put_color(values: NoteValues, color: f64p, at: int, rate: float) -> int:
         color[at + Color.HOLD] = math.floor(values.coarse)
     if values.vowel != "off":
         on |= On.VOWEL
+        color[at + Color.POWER_BEFORE] = color[at + Color.POWER_IN] = color[at + Color.POWER_OUT] = 0.0
+        color[at + Color.FOLLOW] = 1.0 - math.exp(-1.0 / (RISE * rate))
         for n, (hertz, level, width) in enumerate(FORMANTS[values.vowel]):
-            gain = LIFT * 10.0 ** (level / 20.0) * WIDTH_FACTOR * width / hertz
+            gain = 10.0 ** (level / 20.0) * WIDTH_FACTOR * width / hertz
             where = at + Color.VOWEL + n * FilterSection.SIZE
             sampler_section(color, where, hertz, hertz / (WIDTH_FACTOR * width), gain, rate)
     return on

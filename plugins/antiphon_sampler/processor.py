@@ -12,8 +12,9 @@ from antiphon.api.backends.workers import current_pool
 from antiphon.api.kernels import fill_sound
 from antiphon_sampler.general_midi import PROGRAMS, SAMPLED, UNMEANT, general_midi, nearest, soundfont
 from antiphon_sampler.library import folder_of, list_folder
+from antiphon_sampler.oscillators import NAMES as OSCILLATORS, nearest as nearest_tone, oscillators
 from antiphon_sampler.pads import HAT_GROUP, HATS, drum_rows, named_note, pad_map, rows_by_name, sound_words
-from antiphon_sampler.samples import LongSample, Sample, way_of
+from antiphon_sampler.samples import DecodedSample, LongSample, Sample, way_of
 from antiphon_sampler.slices import BATCH_SIZE, MAX_LOOPS, MIN_BEATS, ClockedLoop, between, cuts_between, region
 from antiphon_sampler.sounds import READY_SECONDS, Sounds, sounds_of
 from antiphon_sampler.values import NODE_PARAMS, ChannelValues, NoteValues
@@ -46,6 +47,7 @@ class Sampler(Processor):
         self._voices = SampleVoices(spec.rate, int(self.settings["voices"]))
         self._sounds: Sounds | None = None
         self._general: Sounds | None = None
+        self._tones: Sounds | None = None
         general = tuple(PROGRAMS) if not self.settings["library"] and soundfont() else ()
         self._missed_notes = MissedNotes()
         self.parts = (self._missed_notes,)
@@ -56,20 +58,26 @@ class Sampler(Processor):
             self._sounds.reader.add(self._voices.streams)
             listing = self._sounds.listing
             self._general = general_midi(spec.rate) if general else None
+            self._tones = oscillators(spec.rate) if not self.settings["library"] else None
             if self._general is not None and not pool.lockstep:
                 self._general.start()
             if not pool.lockstep:
                 self._sounds.start()
+                if self._tones is not None:
+                    self._tones.start()
                 self._sounds.wait(READY_SECONDS)
         self._in_place = pool is not None and pool.lockstep
-        self._first_general = len(listing.names)
-        self._rows = rows_by_name(listing.names)
+        names = (*listing.names, *(() if self.settings["library"] else OSCILLATORS))
+        self._first_tone, self._first_general = len(listing.names), len(names)
+        self._rows = rows_by_name(names)
+        if len(names) > len(listing.names):
+            self._rows["saw"] = self._rows["sawtooth"]
         self._rows |= {name: self._first_general + n for n, name in enumerate(general)}
-        self.vocabulary = sound_words(listing.names, general)
+        self.vocabulary = sound_words(names, general)
         self._row = self._rows.get(str(self.settings["s"]), -2) if self.settings["s"] else -1
         self._drums = drum_rows(listing.names)
         self._pads = pad_map(str(self.settings["map"]), listing.names)
-        self._tuned = tuple(tuple(named_note(sample.name) for sample in samples) for samples in listing.samples)
+        self._named = tuple(tuple(named_note(sample.name) for sample in samples) for samples in listing.samples)
         self._order = tuple((row, n) for row, samples in enumerate(listing.samples) for n in range(len(samples)))
         self._files = listing.files
         self._pending = ChannelValues(self._rows)
@@ -204,9 +212,8 @@ class Sampler(Processor):
                     self._voices.shape(event.number, channel, pressure=pressure_gain(event.value))
             case "off":
                 self._down.discard((channel, event.number))
-                gate = bool(io.at("gate", event.offset))
-                if gate:
-                    self._voices.off(event.number, channel)
+                # a sample that repeats has no other end
+                self._voices.off(event.number, channel, looped=not io.at("gate", event.offset))
                 for slot, loop in enumerate(self._loops):
                     if loop is not None and (loop.note, loop.channel) == (event.number, channel):
                         self._end(slot)
@@ -237,6 +244,8 @@ class Sampler(Processor):
         sounds = self._sounds
         if row >= self._first_general:
             sounds, row = self._general, row - self._first_general
+        elif row >= self._first_tone:
+            sounds, row = self._tones, row - self._first_tone
         assert sounds is not None
         place = sounds.place(row, index, event.value)
         sample = sounds.decode(place) if self._in_place else sounds.get(place)
@@ -247,8 +256,9 @@ class Sampler(Processor):
             return
         assert sample is not None
         sensitivity = float(io.at("sensitivity", event.offset))
-        gain = values.gain * self._volumes.get(event.channel, 1.0) * (1.0 - sensitivity + sensitivity * event.value**2)
-        values.speed *= pitch
+        struck = event.value if io.at("linear", event.offset) else event.value**2
+        gain = values.gain * self._volumes.get(event.channel, 1.0) * (1.0 - sensitivity + sensitivity * struck)
+        values.speed *= pitch * self._retuned(io, event, values, found[0], index, sample)
         if values.cut:
             self._cut(values.cut)
         if values.beats > 0.0 and (values.loop or values.stretch == "onsets"):
@@ -257,11 +267,13 @@ class Sampler(Processor):
         if values.beats > 0.0:
             values.speed *= (last - first) / self._rate * io.time.tempo / (60.0 * values.beats)
         values.shorten(io.time.tempo)
+        sample, last, loop = _held(sample, last, values, values.keyed and number < TRIGGER)
         voice = NewVoice(
             speed=values.speed, bend=self._bent(event.channel), gain=gain, pan=values.pan,
             attack=values.attack, release=values.release, cut=values.cut or group, note=event.number,
             channel=event.channel, pitch=2.0 ** (shape.pitch / 12.0), pressure=pressure_gain(shape.pressure),
             sustain=values.sustain, accelerate=values.accelerate, repeats=values.repeats, values=values,
+            loop=loop,
         )  # fmt: skip
         self._voices.start(sample, first, last, voice)
 
@@ -289,18 +301,29 @@ class Sampler(Processor):
             note = event.number if values.meant else UNMEANT
             index = nearest(note)
             return row, index, 2.0 ** ((note - SAMPLED[index]) / 12.0), 0
+        if row >= self._first_tone:
+            index, pitch = nearest_tone(row - self._first_tone, event.number if values.meant else UNMEANT)
+            return row, index, pitch, 0
         if values.slice != "off":
             return max(0, row), values.n, 1.0, 0
         if pads in ("pitch", "named") and values.meant:
-            row = max(0, row)
-            named = self._tuned[row][values.n % len(self._tuned[row])] if pads == "named" else -1
-            return row, values.n, 2.0 ** ((event.number - (base if named < 0 else named)) / 12.0), 0
+            return max(0, row), values.n, 2.0 ** ((event.number - base) / 12.0), 0
         step = event.number - base if values.meant else 0
         if row >= 0:
             return row, values.n if values.row >= 0 else values.n + step, 1.0, 0
         if pads == "names" and values.meant and self._drums[event.number] >= 0:
             return self._drums[event.number], values.n, 1.0, HAT_GROUP if event.number in HATS else 0
         return (*self._order[(values.n + step) % len(self._order)], 1.0, 0)
+
+    def _retuned(self, io: IO, event: Event, values: NoteValues, row: int, index: int, sample: Sample) -> float:
+        """Factor of a pitched note's speed where its sample's own note is known, by the file's name or its root."""
+        pads = io.at("pads", event.offset)
+        if pads not in ("pitch", "named") or not values.meant or values.slice != "off" or row >= len(self._named):
+            return 1.0
+        names = self._named[row]
+        root = float(names[index % len(names)]) if pads == "named" else -1.0
+        root = sample.root if root < 0.0 else root
+        return 1.0 if root < 0.0 else float(2.0 ** ((int(io.at("base", event.offset)) - root) / 12.0))
 
     def _part(self, io: IO, event: Event, sample: Sample, values: NoteValues) -> tuple[int, int]:
         """First frame of the played part of a sample, and the frame after its last."""
@@ -360,3 +383,16 @@ class Sampler(Processor):
         if loop is not None:
             self._voices.cut(loop.group)
             self._loops[slot] = None
+
+
+def _held(sample: Sample, last: int, values: NoteValues, keyed: bool) -> tuple[Sample, int, int]:
+    """What a note plays of a sample with a loop: the sample, the frame after its last, the frame of its loop or -1.
+
+    `keyed`: whether it has a note-off. A note without an end plays the sample as recorded, as does one backwards or of
+    a part.
+    """
+    held = sample.held if isinstance(sample, DecodedSample) else None
+    lasts = keyed or values.sustain > 0.0
+    if held is None or not lasts or last < sample.frames or values.beats > 0.0 or values.speed <= 0.0:
+        return sample, last, -1
+    return held, held.frames, held.loop

@@ -110,7 +110,8 @@ class Whole(IntEnum):
     GLIDE = 20
     REPEATS = 21
     MOVES = 22
-    SIZE = 23
+    LOOP = 23
+    SIZE = 24
 
 
 class Real(IntEnum):
@@ -149,11 +150,15 @@ def sampler_cut(whole: i64p, group: i64, frames: i64) -> None:
 
 
 @kernel
-def sampler_off(whole: i64p, note: i64, channel: i64, frames: i64) -> None:
-    """Releases the voices of a note over their own release time, at least `frames`; note -1 is every note."""
+def sampler_off(whole: i64p, note: i64, channel: i64, frames: i64, looped: i64) -> None:
+    """Releases the voices of a note over their own release time, at least `frames`; note -1 is every note.
+
+    `looped`: 1 where only those in a loop of their sample are released, which have no other end.
+    """
     for v in range(ROWS):
         w = v * Whole.SIZE
         same = note < 0 or whole[w + Whole.NOTE] == note
+        same = same and (looped == 0 or whole[w + Whole.LOOP] >= 0)
         if whole[w + Whole.ON] > 0 and same and whole[w + Whole.CHANNEL] == channel:
             sampler_fall(whole, v, max(whole[w + Whole.OFF], frames))
 

@@ -70,6 +70,9 @@ class DecodedSample:
     channels: int  # 1 or 2
     frames: int
     onsets: tuple[int, ...]  # frames at which something is struck, the first 0
+    root: float = -1.0  # note at which it was recorded, by its file; -1 where that is not known
+    loop: int = -1  # frame from which it repeats, from its end; -1 for none
+    held: DecodedSample | None = None  # what a note that lasts plays of a file with a loop
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,7 @@ class LongSample:
     pages: dict[int, SamplePage] = field(default_factory=dict)
     broken: bool = False  # whether a page could not be read; none is asked for after that
     onsets: tuple[int, ...] = (0,)
+    root: float = -1.0  # as of `DecodedSample`
 
     def begins(self, way: PageWay) -> bool:
         """True if the start pages of a range are in memory."""

@@ -5,17 +5,18 @@ import threading
 import time
 import weakref
 from collections import deque
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from antiphon.api import FileError, Samples
+from antiphon.api import FileError
 from antiphon.api.backends.files import KeptDecoder, printable_path
 from antiphon.api.backends.runtime import say
 from antiphon_sampler.library import Listing, list_folder, sample_name
+from antiphon_sampler.loops import held_of, in_memory, marks_of
 from antiphon_sampler.reader import PageReader
-from antiphon_sampler.samples import PAD, DecodedSample, LongSample, Sample, decode, way_of
-from antiphon_sampler.slices import onsets
+from antiphon_sampler.samples import LongSample, Sample, decode, way_of
 
 MAX_MEMORY_SECONDS = 30.0
 """Maximum seconds of a sample held in memory; a longer one is read page by page during playback."""
@@ -122,10 +123,14 @@ class Sounds:
         """Sample of a file, for a long one its beginning; and its bytes of memory."""
         with self._decoding:
             file = decode(self._decoder, path, MAX_MEMORY_SECONDS)
+        marks = marks_of(path)
         if file.sound.shape[1]:
-            whole = in_memory(file.sound, self.rate)
-            return whole, whole.sound.nbytes
-        sample = LongSample(path, file.sound.shape[0], file.frames)
+            whole = in_memory(file.sound, self.rate, marks.root)
+            held = held_of(path, marks, file.sound, self.rate) if marks.last > marks.first else None
+            if held is None:
+                return whole, whole.sound.nbytes
+            return replace(whole, held=held), whole.sound.nbytes + held.sound.nbytes
+        sample = LongSample(path, file.sound.shape[0], file.frames, root=marks.root)
         self._long = True
         if self._live:
             self.reader.start()
@@ -196,15 +201,6 @@ def _size(path: Path) -> int:
         return path.stat().st_size
     except OSError:
         return 0  # decoding it says why
-
-
-def in_memory(sound: Samples, rate: int) -> DecodedSample:
-    """Sample of decoded sound, float32 `[1 or 2, frames]`."""
-    channels, frames = sound.shape
-    padded = np.zeros((channels, frames + 2 * PAD), np.float32)
-    padded[:, PAD : PAD + frames] = sound
-    address = padded.ctypes.data + PAD * padded.itemsize
-    return DecodedSample(padded, address, padded.strides[0] // padded.itemsize, channels, frames, onsets(sound, rate))
 
 
 def _run(sounds: weakref.ref[Sounds], asked: threading.Event) -> None:

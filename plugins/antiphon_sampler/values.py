@@ -69,6 +69,7 @@ NODE_PARAMS = (
     Param("base", "int", FIRST, 0, 127, doc="The note of the first pad or slice, or of the sample's own pitch."),
     Param("map", "text", "", doc="Notes by name, as 36=bd 38=sd:1 42=hh@1 46=oh@1; others are as pads has them."),
     Param("sensitivity", default=1.0, low=0.0, high=1.0, doc="Velocity sensitivity."),
+    Param("linear", "switch", False, doc="Velocity is a factor of the level; off, the root of one."),
     Param("gate", "switch", False, doc="A note-off ends the note; off, it plays to its end."),
     Param("bend", default=2.0, low=0.0, high=24.0, unit="semitones", doc="Pitch-bend range."),
     Param("voices", "int", VOICES, 1, VOICES, restart=True, doc="Polyphony; the oldest note fades out."),
@@ -88,10 +89,11 @@ WORD = _KINDS.index("s")
 
 @dataclass(slots=True)
 class NoteValues:
-    """Parameter values of one note; the fields are `PARAMS` without `s`."""
+    """Parameter values of one note; the fields from `n` on are `PARAMS` without `s`."""
 
     row: int  # row of the listing that the note's own `s` names; -1 where it named none, -2 where there is no such
-    meant: bool
+    meant: bool  # whether it has a number
+    keyed: bool  # whether it is no message of values, and a note-off ends it
     n: int
     speed: float
     begin: float
@@ -194,7 +196,7 @@ class ChannelValues:
         begun = self._begun[channel]
         values: list[Any] = [_value(io, frame, k, places[k]) for k in range(1, len(PARAMS))]
         self._clear(channel)
-        found = NoteValues(row, begun != 1, *values)
+        found = NoteValues(row, begun != 1, begun == 0, *values)
         found.n = -found.fromend or found.n
         return found
 

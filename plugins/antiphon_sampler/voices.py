@@ -81,6 +81,7 @@ class NewVoice:
     sustain: float = 0.0  # seconds after which it fades out over `release`; 0 for its end
     accelerate: float = 0.0  # its speed goes in a straight line to this much more, as a share of it, while it sounds
     repeats: int = 1  # how often the part is played, one after the other; of a long sample once
+    loop: int = -1  # frame of the sample from which it repeats until the note ends; -1 for none
 
 
 class SampleVoices:
@@ -175,7 +176,7 @@ class SampleVoices:
         self._kept[row] = sample
         self._order += 1
         # the mean speed, as SuperDirt reckons it
-        more = 0 if isinstance(sample, LongSample) else given.repeats - 1
+        more = 0 if isinstance(sample, LongSample) or given.loop >= 0 else given.repeats - 1
         length = (1 + more) * (last - first) / max(abs(step) * 0.5 * (1.0 + abs(1.0 + given.accelerate)), 1e-9)
         until = round(given.sustain * self._rate) if given.sustain > 0.0 else NO_END
         glide = max(1, round(min(length, until)))
@@ -197,6 +198,7 @@ class SampleVoices:
         whole[w + Whole.UNTIL] = until
         whole[w + Whole.GLIDE] = glide
         whole[w + Whole.REPEATS] = more
+        whole[w + Whole.LOOP] = given.loop
         self._write(row, given)
         r = row * Real.SIZE
         self._real[r + Real.POSITION] = first if step >= 0.0 else last - 1
@@ -227,9 +229,9 @@ class SampleVoices:
         self._real[r + Real.LEFT] = given.gain * left
         self._real[r + Real.RIGHT] = given.gain * right
 
-    def off(self, note: int, channel: int) -> None:
-        """Releases the voices of a note of a channel, -1 for all of the channel's."""
-        sampler_off(self._whole, note, channel, self._end)
+    def off(self, note: int, channel: int, *, looped: bool = False) -> None:
+        """Releases the voices of a note of a channel, -1 for all of the channel's; `looped`: those in a loop alone."""
+        sampler_off(self._whole, note, channel, self._end, int(looped))
 
     def cut(self, group: int) -> None:
         """Fades out the voices of a cut group."""

@@ -58,7 +58,7 @@ def instruments(tmp_path, monkeypatch) -> general_midi.GeneralMidi:
             raise OSError("no process")
         Path(folder).mkdir(parents=True, exist_ok=True)
         for note in made.written:
-            soundfile.write(f"{folder}/{note}.flac", np.full((4800, 2), 0.1), 48000)
+            soundfile.write(f"{folder}/{note}.wav", np.full((4800, 2), 0.1), 48000)
         return subprocess.Popen(["true"])
 
     monkeypatch.setattr(general_midi, "start_helper", helper)
