@@ -26,7 +26,7 @@ BEYOND := plugins/test_hooks.py plugins/test_instruments.py plugins/test_strange
 NAME ?= engine
 NPM_CI := npm ci --silent --no-audit --no-fund --ignore-scripts
 
-.PHONY: play test test-kernel test-real lint types format bench docs page pictures third-party wheel release containers models clean help
+.PHONY: play test test-kernel test-real lint types format bench guard docs page pictures third-party wheel release containers models clean help
 
 play: $(READY)  ## set everything up and play the demo: on the sound card, or on a loop
 	@sh tools/system_packages.sh play
@@ -64,6 +64,9 @@ format: $(DEV)  ## bring the code into its format and mend what can be mended
 
 bench: $(DEV)  ## measure: make bench NAME=engine, events, osc, live, swap, plan, soak or effects
 	@$(PY) -m antiphon bench $(NAME) $(ARGS)
+
+guard: $(DEV)  ## one figure of every card beside the committed table: names what fell; ARGS=--write renews it
+	@$(PY) tools/guard.py $(ARGS)
 
 docs: $(DEV)  ## write docs/osc.md again, and build/api.md and api-backends.md, the reference of antiphon.api, which git ignores
 	@$(PY) tools/osc_reference.py > docs/osc.md.part && mv docs/osc.md.part docs/osc.md

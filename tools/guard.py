@@ -1,8 +1,8 @@
 """`make guard`: one figure of every card on a small, fixed set, beside the committed table `models/guard.toml`.
 
-A figure fell when it is worse than the table's by more than the standard errors of both together; then the exit status
-is 1. `--write` renews the table; the change of a figure is then said in the commit, with what it bought. Names of
-evaluations limit it to these.
+A figure fell when it is worse than the table's by more than the table's standard error; then the exit status is 1.
+`--write` renews the table; the change of a figure is then said in the commit, with what it bought. Names of evaluations
+limit it to these. The recorded material is in the folder that ANTIPHON_DATA names, or in data/.
 """
 
 import argparse
@@ -52,9 +52,9 @@ class Figure:
         return ", ".join(filter(None, (self.evaluation, self.system, self.group, self.measure)))
 
     def fell(self, now: "Figure") -> bool:
-        """Whether `now` is worse by more than both standard errors; true also for what could not be measured."""
+        """Whether `now` is worse by more than the standard error; true also for what could not be measured."""
         loss = (self.value - now.value) * (1 if self.better == "higher" else -1)
-        return not loss <= math.hypot(self.error, now.error) + 1e-9
+        return not loss <= self.error + 1e-9
 
 
 def read_table(path: Path = TABLE) -> list[Figure]:
@@ -67,7 +67,9 @@ def write_table(figures: list[Figure], path: Path = TABLE) -> None:
     lines = [HEAD]
     for each in figures:
         lines.append("[[figure]]")
-        lines += [f"{name} = {json.dumps(getattr(each, name))}" for name in ("evaluation", "limit", "system", "measure")]
+        lines += [
+            f"{name} = {json.dumps(getattr(each, name))}" for name in ("evaluation", "limit", "system", "measure")
+        ]
         lines += [f"{name} = {json.dumps(getattr(each, name))}" for name in ("group", "better") if getattr(each, name)]
         lines += [f"value = {each.value:.4g}", f"error = {each.error:.3g}", f"n = {each.n}", ""]
     path.write_text("\n".join(lines))
@@ -83,7 +85,9 @@ def measure(figures: list[Figure]) -> list[Figure]:
         command = [sys.executable, "-m", "antiphon", "evaluate", name, f"--limit={limit}", f"--json={out}", *systems]
         ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
         found = json.loads(out.read_text())["figures"] if out.exists() else []
-    print(f"{name}: {time.monotonic() - began:.0f} s" + (f"; {_last_line(ended.stderr)}" if not found else ""), flush=True)
+    print(
+        f"{name}: {time.monotonic() - began:.0f} s" + (f"; {_last_line(ended.stderr)}" if not found else ""), flush=True
+    )
     cells = {(cell["system"], cell["measure"], cell["group"]): cell for cell in found}
     return [_now(each, cells.get((each.system, each.measure, each.group))) for each in figures]
 
