@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from antiphon.operations.chain import Chain as Chain, Stream as Stream
     from antiphon.operations.given import Note as Note
     from antiphon.operations.listening import Song as Song, analyse as analyse
-    from antiphon.operations.python import run as run
+    from antiphon.operations.python import render as render, run as run
     from antiphon.operations.remote import Server as Server, connect as connect
     from antiphon.operations.result import Result as Result
 
@@ -27,6 +27,7 @@ _PLACES = {
     "Stream": "antiphon.operations.chain",
     "analyse": "antiphon.operations.listening",
     "connect": "antiphon.operations.remote",
+    "render": "antiphon.operations.python",
     "run": "antiphon.operations.python",
 }
 """Module of each name, imported when the name is used: a start of the server needs none of them."""
@@ -41,6 +42,7 @@ __all__ = [
     "__version__",
     "analyse",
     "connect",
+    "render",
     "run",
 ]
 

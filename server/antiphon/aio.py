@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any
 
 from antiphon.operations.listening import Song
-from antiphon.operations.python import run as _run
+from antiphon.operations.python import render as _render, run as _run
 from antiphon.operations.remote import Remote, RemoteNode, Server as _Server, connect as _connect
 from antiphon.operations.result import Result
 
@@ -23,6 +23,11 @@ from antiphon.operations.result import Result
 async def run(*args: Any, **params: Any) -> Result:
     """As `antiphon.run`."""
     return await asyncio.to_thread(_run, *args, **params)
+
+
+async def render(*args: Any, **options: Any) -> Result:
+    """As `antiphon.render`."""
+    return await asyncio.to_thread(partial(_render, *args, **options))
 
 
 async def analyse(*args: Any, **options: Any) -> Song:

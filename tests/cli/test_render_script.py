@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 from tests import accepted, audio
 
-from antiphon.cli.files import render_script
 from antiphon.files import midifile
 from antiphon.kernel.plugins import loader
 from antiphon.live import reading
@@ -22,6 +21,7 @@ from antiphon.live.performance import Performance
 from antiphon.live.records import LiveEvent, ScriptError
 from antiphon.offline import script_midi
 from antiphon.offline.script_run import ScriptProcess, frames_of
+from antiphon.operations import render_script
 
 Command = Callable[..., Any]
 RATE = 48000

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from antiphon.cli.files.rendering import MAX_EVENT_BYTES, RATE
 from antiphon.doctor import software
 from antiphon.kernel.engine.action_schedule import CAPACITY
 from antiphon.kernel.errors import UsageError
@@ -17,6 +16,7 @@ from antiphon.kernel.session.commands import Beat, Sample
 from antiphon.kernel.session.notes import Players
 from antiphon.offline import event_file
 from antiphon.offline.rendering import actions_of, param_finder
+from antiphon.operations.rendering import MAX_EVENT_BYTES, RATE
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "formats.md").read_text()

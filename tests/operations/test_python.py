@@ -191,3 +191,33 @@ def test_analyse_answers_what_was_asked_for() -> None:
 
 def test_every_plugin_is_loaded_once() -> None:
     assert loaded() is loaded()
+
+
+SCRIPT = """from antiphon.live import *
+patch("band")
+tempo(120)
+track("beat", "bd*4")
+track("hats", "hh*8")
+"""
+
+
+def test_a_patch_is_rendered_as_by_the_command(antiphon_typed: Command, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "in.wav", VOICE.T, RATE, "FLOAT")
+    done = antiphon_typed("render", "dub", "--in", "in.wav", "--out", "out.wav", "--seconds", "1")
+    assert done.code == 0, done.err
+    typed = soundfile.read(tmp_path / "out.wav", dtype="float32")[0].T
+    np.testing.assert_array_equal(antiphon.render("dub", VOICE, RATE, seconds=1).sound, typed)
+
+
+def test_a_script_is_rendered_with_parts_and_notes() -> None:
+    made = antiphon.render(SCRIPT, bars=1)
+    assert set(made.parts) == {"beat", "hats"}
+    assert {part.shape for part in made.parts.values()} == {made.sound.shape}
+    assert len(made.notes) == 12
+    with pytest.raises(antiphon.AntiphonError, match="line 4"):
+        antiphon.render(SCRIPT.replace('"bd*4"', "bd*4"), bars=1)
+
+
+def test_notes_are_played_by_a_patch() -> None:
+    made = antiphon.render("keys", notes=[antiphon.Note(0.0, 0.3, 60)], seconds=0.5)
+    assert np.abs(made.sound).max() > 0.01

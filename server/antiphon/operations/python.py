@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from antiphon.kernel.errors import AntiphonError, UsageError
+from antiphon.kernel.errors import AntiphonError, PluginError, UsageError
 from antiphon.kernel.graph.graph import known_type
 from antiphon.kernel.runtime.settings import RUN_BLOCK
+from antiphon.offline.file_job import FADE
 from antiphon.offline.note_file import is_midi
 from antiphon.operations import run as operation
 from antiphon.operations.finishing import finish_of
@@ -111,7 +112,7 @@ def run(
         source, flat = _source(name, info, sound, rate, folder)
         plan = _Plan(info, options, source, folder, None if out is None else Path(out))
         written: list[Written] = []
-        operation.run(plan.request(name, given), known, written.append, Reporting(warnings.append, shown))
+        operation.run(plan.request(name, given), known, Reporting(warnings.append, written.append, shown))
         made = plan.result(written, tuple(_worded(text, folder) for text in warnings), flat=flat)
     made._play = partial(_played, made, name, sound, rate, params)
     return made
@@ -230,17 +231,12 @@ def _source(name: str, info: ProcessorInfo, sound: Any, rate: float | None, fold
         if info.on_files.default_source:
             return "", False
         raise UsageError(f'{name} needs a sound, a path or notes: antiphon.run("{name}", sound, rate)')
-    if is_path(sound):
-        return os.fspath(sound), False
-    if isinstance(sound, Result):
-        if sound.notes and info.first("events", "in") is not None:
-            return str(write_notes(folder / "in.mid", sound.midi())), False
-        return str(write_sound(folder / "in.wav", np.atleast_2d(sound.sound), sound.rate)), sound.sound.ndim == 1
-    if is_notes(sound):
-        return str(write_notes(folder / "in.mid", sound)), False
-    samples = samples_of(sound)
-    write_sound(folder / "in.wav", samples, rate_of(rate, f'antiphon.run("{name}", sound, 48000)'))
-    return str(folder / "in.wav"), np.ndim(sound) == 1
+    if isinstance(sound, Result) and sound.notes and info.first("events", "in") is not None:
+        return _given_notes(sound, folder), False
+    path = _given(sound, rate, folder, f'antiphon.run("{name}", sound, 48000)')
+    if is_path(sound) or path.endswith(".mid"):
+        return path, False
+    return path, np.ndim(sound.sound if isinstance(sound, Result) else sound) == 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,3 +333,113 @@ def _said(written: Written) -> str:
 
 def _shaped(sound: np.ndarray[Any, Any], *, flat: bool) -> np.ndarray[Any, Any]:
     return sound[0] if flat and len(sound) == 1 else sound
+
+
+def render(
+    patch: str | os.PathLike[str],
+    sound: Any = None,
+    rate: float | None = None,
+    /,
+    *,
+    seconds: float | None = None,
+    bars: float | None = None,
+    notes: Any = None,
+    out: str | os.PathLike[str] | None = None,
+    progress: Callable[[float], None] | bool | None = None,
+    tail: float | None = None,
+    fade: float | None = None,
+    block: int = 0,
+    device: str = "auto",
+    synth: str = "auto",
+    limit: bool = False,
+    normalise: float | None = None,
+) -> Result:
+    """Renders a patch or a live script: the samples are those of `antiphon render`.
+
+    Args:
+        patch: Name or path of a patch; path of a live script, or its text, which has more than one line.
+        sound: What goes in, as of `run`; None is silence.
+        rate: Frames a second of an array.
+        seconds: Length of the result; None for that of what goes in, and a tail.
+        bars: Length of a live script's result.
+        notes: Notes that are played by every node that takes notes and that no wire plays, as of `run`.
+        out: A file to write; an existing one is replaced.
+        progress: As of `run`.
+        tail, fade, block, device, synth, limit, normalise: The options of `antiphon render`.
+
+    Returns:
+        The result, `[channels, frames]`; of a live script with its notes and, by track, its parts.
+
+    Raises:
+        AntiphonError: Something is not allowed, or a node fails. A script's fault names its line.
+    """
+    from antiphon.offline.script_run import is_script
+    from antiphon.operations import render as rendering
+    from antiphon.operations.rendering import RenderRequest
+
+    warnings: list[str] = []
+    written: list[Written] = []
+    with folder_for(sound) as folder, shown_by(progress, "render") as shown, _in_words(folder):
+        name = os.fspath(patch)
+        if "\n" in name:
+            (folder / "script.py").write_text(name)
+            name = str(folder / "script.py")
+        script = is_script(name)
+        source = () if sound is None else (_given(sound, rate, folder, 'antiphon.render("demo", sound, 48000)'),)
+        target = folder / "out.wav" if out is None else Path(out)
+        asked = RenderRequest(
+            name,
+            str(target),
+            source,
+            None if notes is None else _given_notes(notes, folder),
+            seconds,
+            block,
+            device,
+            synth,
+            tail,
+            FADE if fade is None else fade,
+            bars,
+            str(folder / "parts") if script and out is None else None,
+            str(folder / "notes.mid") if script else None,
+            force=True,
+            finish=finish_of(0, normalise, limit=limit),
+            reporting=Reporting(warnings.append, written.append, shown),
+        )
+        failed = rendering.render(asked, loaded())
+        said = tuple(_worded(text, folder) for text in warnings)
+        if failed:
+            raise PluginError("; ".join(said) or "a node failed")
+        made = Result(said=_said(written[0]), warnings=said, path=None if out is None else target)
+        if script and (folder / "notes.mid").exists():
+            made.notes, made._midi = read_notes(folder / "notes.mid")
+        if out is None:
+            made._sound, made.rate = read_sound(target)
+            length = made._sound.shape[1]
+            parts = {path.stem: read_sound(path)[0] for path in sorted((folder / "parts").glob("*.wav"))}
+            made.parts = {name: _as_long(part, length) for name, part in parts.items()}
+        else:
+            made.rate = written[0].rate
+    return made
+
+
+def _given(sound: Any, rate: float | None, folder: Path, example: str) -> str:
+    """Path of a sound or of notes that were given."""
+    if is_path(sound):
+        return str(os.fspath(sound))
+    if isinstance(sound, Result):
+        return str(write_sound(folder / "in.wav", np.atleast_2d(sound.sound), sound.rate))
+    if is_notes(sound):
+        return str(write_notes(folder / "in.mid", sound))
+    return str(write_sound(folder / "in.wav", samples_of(sound), rate_of(rate, example)))
+
+
+def _given_notes(notes: Any, folder: Path) -> str:
+    """Path of notes that were given."""
+    if is_path(notes):
+        return str(os.fspath(notes))
+    return str(write_notes(folder / "in.mid", notes.midi() if isinstance(notes, Result) else notes))
+
+
+def _as_long(sound: np.ndarray[Any, Any], frames: int) -> np.ndarray[Any, Any]:
+    """A sound with silence at its end, or cut, so that it has that many frames."""
+    return np.pad(sound, ((0, 0), (0, max(0, frames - sound.shape[1]))))[:, :frames]

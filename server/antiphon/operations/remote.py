@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from antiphon.kernel.contract.params import Param
 from antiphon.kernel.errors import EngineError, RequestError, UsageError
@@ -413,8 +413,8 @@ def _at(beat: float, question: Question) -> Question:
 def _argument(value: Any) -> Arg:
     """A value as OSC has it: numbers of numpy and paths too."""
     if isinstance(value, os.PathLike):
-        return os.fspath(value)
-    return cast("Arg", value.item() if hasattr(value, "item") else value)
+        return os.fspath(value)  # type: ignore[no-any-return]
+    return value.item() if hasattr(value, "item") else value  # type: ignore[no-any-return]
 
 
 def _option(name: str, value: Any) -> list[str]:

@@ -5,6 +5,8 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
+from antiphon.offline.output_summary import Written
+
 
 class Progress(Protocol):
     """Progress of one piece of work."""
@@ -30,6 +32,7 @@ class Reporting:
     """The person or program that asked for the work.
 
     Attributes:
+        wrote: Takes each file that was written.
         complain: Takes one sentence that a person should read.
         progress: Makes the progress of a piece of work out of its label, its total (None where that is not known) and
             how much of the total is a second.
@@ -37,6 +40,7 @@ class Reporting:
     """
 
     complain: Callable[[str], None] = lambda sentence: None
+    wrote: Callable[[Written], None] = lambda written: None
     progress: Callable[[str, int | None, int], AbstractContextManager[Progress]] = unseen
     ask: Callable[[str], str] = lambda question: ""
 

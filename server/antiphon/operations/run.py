@@ -1,7 +1,7 @@
 """A plugin over files: what is asked for, checked before anything is written, then done."""
 
 import os
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -71,11 +71,11 @@ class RunRequest:
     finish: SoundFinish = PLAIN
 
 
-def run(asked: RunRequest, loaded: Loaded, told: Callable[[Written], None], reporting: Reporting = SILENT) -> int:
+def run(asked: RunRequest, loaded: Loaded, reporting: Reporting = SILENT) -> int:
     """Runs a plugin over files; returns how many of them could not be processed.
 
-    `told`: takes each file that was written. With `out_dir` a file that cannot be processed is a complaint. Raises
-    AntiphonError: the request makes no sense, or its one file cannot be processed.
+    With `out_dir` a file that cannot be processed is a complaint. Raises AntiphonError: the request makes no sense, or
+    its one file cannot be processed.
     """
     check_blocks(asked.block, asked.tail, asked.fade)
     check_single(asked.plugin)
@@ -102,13 +102,13 @@ def run(asked: RunRequest, loaded: Loaded, told: Callable[[Written], None], repo
     if made_by:
         job = _file_job(asked, jobs[0], values, fires, parts, reporting)
         for written in _run_own_job(made_by, asked, job, reporting):
-            told(written)
+            reporting.wrote(written)
         return 0
     settings = RunSettings(values, fires, asked.block, asked.tail, asked.fade, asked.finish, reporting)
     if asked.out_dir is None:
-        told(process_file(asked.plugin, jobs[0], settings, loaded))
+        reporting.wrote(process_file(asked.plugin, jobs[0], settings, loaded))
         return 0
-    return _run_tasks(asked, jobs, settings, loaded, told)
+    return _run_tasks(asked, jobs, settings, loaded)
 
 
 def _check_no_patch(name: str, known: Container[str]) -> None:
@@ -254,16 +254,14 @@ def path_of(param: Param, value: str) -> str:
     return str(path.absolute())
 
 
-def _run_tasks(
-    asked: RunRequest, jobs: Sequence[FileTask], settings: RunSettings, loaded: Loaded, told: Callable[[Written], None]
-) -> int:
+def _run_tasks(asked: RunRequest, jobs: Sequence[FileTask], settings: RunSettings, loaded: Loaded) -> int:
     """Runs every task; failures are complaints. Returns the number of failures."""
     failed = 0
     for job in jobs:
         try:
             make_folder(job.target.parent)
             free([("--out-dir", job.target)], force=asked.force)
-            told(process_file(asked.plugin, job, settings, loaded))
+            settings.reporting.wrote(process_file(asked.plugin, job, settings, loaded))
         except AntiphonError as error:
             settings.reporting.complain(str(error))
             failed += 1

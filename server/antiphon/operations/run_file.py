@@ -148,7 +148,7 @@ def process_file(plugin: str, job: FileTask, settings: RunSettings, loaded: Load
             rate, channels, subtype, length, tags = RATE, CHANNELS, "", score.frames, {}
             instrument = settings.values.get("instrument", "piano")
             if plugin == "synth" and instrument != "drums" and score.has_drums:
-                complain(
+                settings.reporting.complain(
                     f"{path_text(job.source)}: its drums are played by {instrument} too; soundfont plays them as drums"
                 )
             blocks: Iterator[Samples] = iter(())

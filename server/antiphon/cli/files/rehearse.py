@@ -30,7 +30,7 @@ def rehearse(
 
     Exit code 1: it is silent for over two bars, clips, takes too much time, or a node fails. 2: it has an error.
     """
-    from antiphon.cli.files.render_script import show
+    from antiphon.cli.files.render import show
     from antiphon.live.records import ScriptError
     from antiphon.offline.script_run import is_script
 
@@ -56,17 +56,17 @@ def rehearse(
 
 def _judged(path: str, bars: int, folder: Path) -> Verdict:
     """Renders the bars into a temporary file, and judges it. Raises `ScriptError` for a script with an error."""
-    from antiphon.cli.files.render_options import RenderOptions
-    from antiphon.cli.files.render_script import performed, played
+    from antiphon.cli.files.reports import TERMINAL
     from antiphon.files.audiofile import read
-    from antiphon.files.sound_finish import PLAIN
     from antiphon.offline.hearing import tempo_map
     from antiphon.offline.rehearsal import judge
     from antiphon.offline.script_run import ScriptProcess
+    from antiphon.operations.render_script import performed, played
+    from antiphon.operations.rendering import RenderRequest
 
     with ScriptProcess(path) as script:
-        asked = RenderOptions(path, bars=float(bars), tail=0.0)
-        task, beats, events = performed(asked, float(bars), script, PLAIN)
+        asked = RenderRequest(path, bars=float(bars), tail=0.0, reporting=TERMINAL)
+        task, beats, events = performed(asked, float(bars), script)
     rate, name, out = task.spec.rate, Path(path).name, folder / "rehearsed.wav"
     planned = played(task, events, name)
     begun = time.process_time()

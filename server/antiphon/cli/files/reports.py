@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 OVER_FULL_SCALE_ADVICE = "--limit keeps them below it, --normalise -14 sets the loudness"
 """Advice about samples beyond full scale."""
-TERMINAL = Reporting(complain, ProgressBar, ask)
 J = TypeVar("J")
 
 
@@ -39,3 +38,7 @@ def failures(jobs: Iterable[J], write: Callable[[J], bool]) -> int:
             complain(str(error))
             failed += 1
     return failed
+
+
+TERMINAL = Reporting(complain, report, ProgressBar, ask)
+"""A person at a terminal."""

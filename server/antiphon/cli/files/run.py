@@ -81,7 +81,7 @@ def run(asked: RunOptions, finishing: FinishOptions) -> None:
     """
     finish = finish_of(finishing, asked.rate)
     with endable():
-        from antiphon.cli.files.reports import TERMINAL, report
+        from antiphon.cli.files.reports import TERMINAL
         from antiphon.kernel.plugins.loader import load
         from antiphon.operations import run as operation
 
@@ -112,7 +112,7 @@ def run(asked: RunOptions, finishing: FinishOptions) -> None:
             asked.force,
             finish,
         )
-        if operation.run(request, load(check=False), report, TERMINAL):
+        if operation.run(request, load(check=False), TERMINAL):
             raise typer.Exit(1)
 
 

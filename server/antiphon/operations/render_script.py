@@ -1,22 +1,14 @@
 """`antiphon render set.py`: a live script to sound, stems and a MIDI file, as a server would play it."""
 
 import re
-import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
-import typer
-
-from antiphon.cli.files.render_options import RenderOptions
-from antiphon.cli.files.rendering import BLOCK, PatchRender, RenderedFile, sound_form, tail_after
-from antiphon.cli.files.reports import report
-from antiphon.cli.terminal.errors import complain, endable
 from antiphon.files.audiowrite import format_of
 from antiphon.files.decode import path_text
-from antiphon.files.sound_finish import SoundFinish
 from antiphon.kernel.contract.block import StreamSpec
 from antiphon.kernel.errors import PatchError, UsageError
 from antiphon.kernel.graph.patch import load as load_patch
@@ -35,17 +27,18 @@ from antiphon.offline.output_summary import Written
 from antiphon.offline.rendering import param_finder
 from antiphon.offline.script_run import ScriptProcess, commands, frames_of, without_macros
 from antiphon.operations.file_tasks import MAX_SECONDS, play_with
+from antiphon.operations.rendering import BLOCK, PatchRender, RenderedFile, RenderRequest, sound_form, tail_after
+from antiphon.operations.reporting import Reporting
 
 MAX_BARS = 100_000
 MAX_SENTENCES = 16
 _NOTES = ("/note/on", "/note/off", "/cc", "/bend")
 
 
-def render_script(asked: RenderOptions, finish: SoundFinish) -> None:
-    """Renders a script.
+def render_script(asked: RenderRequest) -> bool:
+    """Renders a script; returns whether a node failed.
 
-    Raises AntiphonError: it cannot be rendered; no file is left incomplete. Raises typer.Exit: the script has a fault,
-    which was printed, or a node failed.
+    Raises AntiphonError: it cannot be rendered; no file is left incomplete. Raises ScriptError: the script has a fault.
     """
     if asked.events is not None:
         raise UsageError("a script plays its own events; leave --events out")
@@ -53,58 +46,47 @@ def render_script(asked: RenderOptions, finish: SoundFinish) -> None:
         raise UsageError(f"--bars {asked.bars:g} says how long a script is: leave --seconds out")
     if asked.seconds is not None or asked.bars is None or not asked.out:
         raise UsageError("say how long in bars, and where to: antiphon render set.py --bars 32 --out set.wav")
-    if asked.out_dir is not None or len(asked.source or []) > 1:
+    if asked.out_dir is not None or len(asked.source) > 1:
         raise UsageError("a script is rendered to one --out, with one --in at most")
     if not 0 < asked.bars <= MAX_BARS:
         raise UsageError(f"--bars takes a number above 0, to {MAX_BARS}, not {asked.bars:g}")
-    with endable():
-        try:
-            failed = _render(asked, asked.bars, finish)
-        except ScriptError as error:
-            show(error)
-            raise typer.Exit(2) from None
-    if failed:
-        raise typer.Exit(1)
+    return _render(asked, asked.bars)
 
 
-def show(error: ScriptError) -> None:
-    """Prints a script's fault with its source excerpt."""
-    complain(str(error))
-    if error.picture:
-        sys.stderr.write("".join(f"  {line}\n" for line in error.picture.split("\n")))
-
-
-def _render(asked: RenderOptions, bars: float, finish: SoundFinish) -> bool:
+def _render(asked: RenderRequest, bars: float) -> bool:
     path, out, name, source = asked.patch, asked.out, Path(asked.patch).name, asked.source
+    reporting = asked.reporting
     format_of(out)
     written = [("--out", out), *((("--midi", asked.midi),) if asked.midi else ())]
-    check_distinct([("the script", path), *(("--in", sound) for sound in source or ())], written)
+    check_distinct([("the script", path), *(("--in", sound) for sound in source)], written)
     free(written, force=asked.force)
     with ScriptProcess(path) as script:
-        task, beats, events = performed(asked, bars, script, finish)
+        task, beats, events = performed(asked, bars, script)
     stems = _stems(script.header.names, events, asked.stems)
     if asked.stems:
         Path(asked.stems).mkdir(parents=True, exist_ok=True)
         free([("--stems", file) for file, _ in stems], force=asked.force)
     done = task.write(out, played(task, events, name), name)
     sources = path_text(path), f"the patch {task.patch.name}"
-    explained = _unknown_words(name, events, done)
-    failed = done.tell(sources, explained)
+    explained = _unknown_words(name, events, done, reporting)
+    failed = done.tell(reporting, sources, explained)
     for file, own in stems:
         stem = task.write(file, played(task, own, name), Path(file).name)
-        failed |= stem.tell(sources, explained)
+        failed |= stem.tell(reporting, sources, explained)
     if asked.midi:
         count, missing = script_midi.write(Path(asked.midi), events, beats, task.patch.tempo)
-        report(Written(asked.midi, path_text(path), (task.frames or 0) / task.spec.rate, notes=count))
+        reporting.wrote(Written(asked.midi, path_text(path), (task.frames or 0) / task.spec.rate, notes=count))
         if missing:
-            complain(
+            reporting.complain(
                 f"{path_text(asked.midi)} is without {', '.join(missing[:8])}: no drum of General MIDI is called so"
             )
     return failed
 
 
-def _unknown_words(name: str, events: Sequence[LiveEvent], done: RenderedFile) -> Mapping[str, int]:
-    """Prints notes with names unknown to their node, once per line. Returns their number by node."""
+def _unknown_words(
+    name: str, events: Sequence[LiveEvent], done: RenderedFile, reporting: Reporting
+) -> Mapping[str, int]:
+    """Names notes with names unknown to their node, once per line. Returns their number by node."""
     found = Counter[str]()
     sentences = dict[str, None]()
     for event in events:
@@ -117,15 +99,16 @@ def _unknown_words(name: str, events: Sequence[LiveEvent], done: RenderedFile) -
         for word, known in substituted(done.vocabularies.get(node, {}), event.args):
             sentences[stands_in(node, word, known)] = None
     for sentence in list(sentences)[:MAX_SENTENCES]:
-        complain(sentence)
+        reporting.complain(sentence)
     return found
 
 
 def performed(
-    asked: RenderOptions, bars: float, script: ScriptProcess, finish: SoundFinish
+    asked: RenderRequest, bars: float, script: ScriptProcess
 ) -> tuple[PatchRender, Fraction, list[LiveEvent]]:
     """Rendering of a script, with its length in beats and its events."""
     header, path, source = script.header, Path(asked.patch), asked.source[0] if asked.source else None
+    complain = asked.reporting.complain
     if not header.patch:
         raise UsageError(f'{path.name} names no patch; write patch("pads") in it')
     loaded = load(check=False)
@@ -137,7 +120,7 @@ def performed(
     for line, sentence in missing(header.listens, [node.name for node in patch.graph.nodes]):
         complain(f"{path.name} line {line}: {sentence}")
     play_with(asked.device, asked.synth, loaded, patch.graph, complain)
-    rate, channels, subtype, _, finish = sound_form(source, finish)
+    rate, channels, subtype, _, finish = sound_form(source, asked.finish)
     beats = exact(bars, "--bars") * header.bar
     events = script.play(beats, patch.tempo)
     frames = frames_of(events, beats, rate, patch.tempo)
@@ -145,7 +128,9 @@ def performed(
         raise UsageError(f"{path.name} would last {frames / rate:,.0f} s; at most {MAX_SECONDS:g} are allowed")
     tail = tail_after(asked, patch, loaded.catalog)
     spec = StreamSpec(rate, asked.block or BLOCK, channels)
-    task = PatchRender(loaded, patch, spec, source, subtype, frames, frames, tail, asked.fade, finish, asked.cue)
+    task = PatchRender(
+        loaded, patch, spec, source, subtype, frames, frames, tail, asked.fade, finish, asked.cue, asked.reporting
+    )
     if source is not None and header.listens:
         events = _answered(task, script, beats, events)
         frames = frames_of(events, beats, rate, patch.tempo)

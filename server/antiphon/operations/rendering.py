@@ -8,10 +8,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 
-from antiphon.cli.files.render_options import RenderOptions
-from antiphon.cli.files.reports import report
-from antiphon.cli.terminal.errors import complain
-from antiphon.cli.terminal.progress import ProgressBar
 from antiphon.files.audiofile import stream
 from antiphon.files.audiowrite import AudioWriter
 from antiphon.files.decode import path_text
@@ -33,12 +29,14 @@ from antiphon.kernel.synth.info import OfflinePasses
 from antiphon.offline import note_file
 from antiphon.offline.event_file import parse_events
 from antiphon.offline.file_ends import NO_TAIL, Tail, fade_end, tail_of
+from antiphon.offline.file_job import FADE
 from antiphon.offline.hearing import BlockListener
 from antiphon.offline.note_file import Score, SongPlayers, is_midi
 from antiphon.offline.output_summary import Written
 from antiphon.offline.rendering import PlayerRunner, param_finder
 from antiphon.offline.runner import process_stream
 from antiphon.operations.finishing import finish_marked
+from antiphon.operations.reporting import SILENT, Reporting
 
 BLOCK = 256
 LONG_BLOCK = 1024
@@ -46,6 +44,51 @@ LONG_BLOCK = 1024
 RATE = 48000
 """Sample rate of OUT in Hz where IN is no sound."""
 MAX_EVENT_BYTES = 64 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class RenderRequest:
+    """What `antiphon render` is asked for.
+
+    Attributes:
+        patch: Name or path of a patch, or the path of a live script.
+        out: File to write.
+        source: Sounds or notes that go in; none is silence.
+        events: File of timed commands, or of notes.
+        seconds: Length of OUT; None for that of IN and a tail.
+        block: Frames of a block; 0 chooses.
+        device, synth: What models run on, and what plays notes.
+        tail, fade: Seconds; `tail` None for the default.
+        bars: Length of OUT in bars, of a live script.
+        stems: Folder for a file of each track and loop of a live script.
+        midi: File for the notes of a live script.
+        cue: Channels of OUT for the cue, as "3-4"; "" leaves it out.
+        out_dir: Folder for the results, under the names of IN.
+        recursive: Whether folders in folders are gone into.
+        force: Whether existing files are replaced.
+        finish: That of OUT.
+        reporting: Who is told what was written, and what to know of it.
+    """
+
+    patch: str
+    out: str = ""
+    source: tuple[str, ...] = ()
+    events: str | None = None
+    seconds: float | None = None
+    block: int = 0
+    device: str = "auto"
+    synth: str = "auto"
+    tail: float | None = None
+    fade: float = FADE
+    bars: float | None = None
+    stems: str | None = None
+    midi: str | None = None
+    cue: str = ""
+    out_dir: str | None = None
+    recursive: bool = False
+    force: bool = False
+    finish: SoundFinish = PLAIN
+    reporting: Reporting = SILENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +106,7 @@ class PatchRender:
     fade: float  # seconds of the fade at the end
     finish: SoundFinish = PLAIN  # of the file
     cue: str = ""  # the pair of channels that holds the cue, such as "3-4"; "" leaves it out
+    reporting: Reporting = SILENT
 
     def write(self, out: str, commands: Sequence[Command], name: str) -> RenderedFile:
         """Renders it with commands. Raises AntiphonError: it cannot be rendered; no file is left."""
@@ -77,7 +121,7 @@ class PatchRender:
                 self._play_passes(stack.enter_context(passes), prepared)
             blocks = self._blocks(stack)
             writer = stack.enter_context(AudioWriter(out, rate, channels, self.subtype, self.finish))
-            progress = stack.enter_context(ProgressBar(name, self.expected, rate))
+            progress = stack.enter_context(self.reporting.progress(name, self.expected, rate))
             runner = stack.enter_context(closing(prepared()))
             rendered = process_stream(blocks, runner, self.frames, progress.update, self.tail)
             for samples in fade_end(rendered, rate, self.fade):
@@ -135,10 +179,13 @@ class RenderedFile:
     vocabularies: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
     limited: float = 0.0  # share of the time in which the output's limiter was at work
 
-    def tell(self, sources: Sequence[str], explained: Mapping[str, int] = MappingProxyType({})) -> bool:
-        """Prints what was written of which sources, and warnings and errors; returns whether any is a failure."""
+    def tell(
+        self, reporting: Reporting, sources: Sequence[str], explained: Mapping[str, int] = MappingProxyType({})
+    ) -> bool:
+        """Says what was written of which sources, and warnings and errors; returns whether any is a failure."""
+        complain = reporting.complain
         *most, last = sources
-        report(replace(self.written, source=f"{', '.join(most)} and {last}" if most else last))
+        reporting.wrote(replace(self.written, source=f"{', '.join(most)} and {last}" if most else last))
         for node, param, count in self.lost:
             if count > explained.get(node, 0):
                 complain(f"{node}.{param.name} is {count}: {param.doc}")
@@ -159,14 +206,12 @@ def sound_form(sound: str | None, finish: SoundFinish) -> tuple[int, int, str, i
         return info.rate, max(2, info.channels), info.subtype, info.frames, tagged
 
 
-def tail_after(asked: RenderOptions, patch: Patch, catalog: Catalog) -> Tail:
+def tail_after(asked: RenderRequest, patch: Patch, catalog: Catalog) -> Tail:
     """The tail that was asked for, or that of the patch's nodes."""
     return tail_of(asked.tail, any(catalog[node.type].on_files.tail for node in patch.graph.nodes))
 
 
-def render_file(
-    source: str | None, out: str, asked: RenderOptions, loaded: Loaded, patch: Patch, finish: SoundFinish
-) -> bool:
+def render_file(source: str | None, out: str, asked: RenderRequest, loaded: Loaded, patch: Patch) -> bool:
     """Writes OUT, complete or not at all, and reports it; False where a node failed or events were left out.
 
     Raises AntiphonError: it cannot be rendered.
@@ -175,14 +220,14 @@ def render_file(
     given = [path for path in (source, asked.events) if path is not None]
     notes = [path for path in given if is_midi(path)]
     sound = None if source in notes else source
-    rate, channels, subtype, frames, finish = sound_form(sound, finish)
+    rate, channels, subtype, frames, finish = sound_form(sound, asked.finish)
     if sound is not None and Path(sound).is_file():
         transposed = any(catalog[node.type].transposes(node.values) for node in graph.nodes)
         finish = finish_marked(finish, Path(sound), frames, rate, transposed)
     commands: list[Command] = []
     scores = [note_file.read(Path(path), rate) for path in notes]
     for path, score in zip(notes, scores, strict=True):
-        players = _players(score, path_text(path), patch.graph, catalog)
+        players = _players(score, path_text(path), patch.graph, catalog, asked.reporting)
         patch = replace(patch, graph=players.graph)
         commands += note_file.commands(score, players)
     if sound is None and scores:
@@ -195,11 +240,13 @@ def render_file(
     spec = StreamSpec(rate, asked.block or (BLOCK if cyclic or commands or asked.events else LONG_BLOCK), channels)
     length = frames if seconds is not None or sound is None else None
     after = NO_TAIL if seconds is not None and asked.tail is None else tail_after(asked, patch, catalog)
-    task = PatchRender(loaded, patch, spec, sound, subtype, length, frames, after, asked.fade, finish, asked.cue)
+    task = PatchRender(
+        loaded, patch, spec, sound, subtype, length, frames, after, asked.fade, finish, asked.cue, asked.reporting
+    )
     done = task.write(out, commands, patch.name)
     if not done.written.seconds:
-        complain(f"{path_text(out)} holds no sound (0 frames)")
-    return not done.tell([f"the patch {patch.name}", *map(path_text, given)])
+        asked.reporting.complain(f"{path_text(out)} holds no sound (0 frames)")
+    return not done.tell(asked.reporting, [f"the patch {patch.name}", *map(path_text, given)])
 
 
 def files_of(graph: Graph, catalog: Catalog) -> list[tuple[str, str]]:
@@ -212,14 +259,14 @@ def files_of(graph: Graph, catalog: Catalog) -> list[tuple[str, str]]:
     ]
 
 
-def _players(score: Score, name: str, graph: Graph, catalog: Catalog) -> SongPlayers:
+def _players(score: Score, name: str, graph: Graph, catalog: Catalog, reporting: Reporting) -> SongPlayers:
     """Nodes that play a MIDI file; says where a kit was added."""
     try:
         players = note_file.players_of(graph, catalog, score)
     except RequestError as error:
         raise UsageError(f"{name}: {error}") from None
     if players.said:
-        complain(f"{name}: {players.said}")
+        reporting.complain(f"{name}: {players.said}")
     return players
 
 
