@@ -10,7 +10,7 @@ from antiphon.kernel.errors import PatchError, RequestError
 from antiphon.kernel.graph import clips
 from antiphon.kernel.graph.clock import unswung
 from antiphon.kernel.graph.macros import MACRO_NUMBER
-from antiphon.kernel.session.actions import ACTIONS, Action, NodeReset, NodeSet
+from antiphon.kernel.session.actions import ACTIONS, EVENTS, Action, NodeNoteOff, NodeReset, NodeSet
 from antiphon.kernel.session.commands import (
     NOW,
     Bend,
@@ -34,6 +34,7 @@ from antiphon.kernel.session.commands import (
 )
 from antiphon.kernel.session.effects import Changed, Effect, TempoChanged
 from antiphon.kernel.session.graph_state import GraphState
+from antiphon.kernel.session.held_notes import HeldNotes
 from antiphon.kernel.session.node_state import Node, Numbers
 from antiphon.kernel.session.notes import Players, on_node
 from antiphon.kernel.session.schedule import Moment, Schedule
@@ -54,6 +55,7 @@ class Session:
         self.rate = rate
         self.schedule: Schedule[Pending] = Schedule(rate)
         self._players = Players(self.state.graph, catalog)
+        self._held = HeldNotes()
 
     def handle(self, command: Command, now: Moment, source: object = None) -> list[Effect]:
         """Checks a command and applies it, or schedules it if its time is in the future.
@@ -78,13 +80,21 @@ class Session:
             ):
                 return self._note(command, now, source)
             case ResetNode(name, when):
-                return self._timed(NodeReset(self.state.node(name).id, when), now, source)
+                reset = NodeReset(self.state.node(name).id, when)
+                if not self.schedule.future(when, now):
+                    self._take(reset, source)
+                return self._timed(reset, now, source)
             case Panic() | ClearSchedule():
                 at_once = replace(command, when=NOW)
                 if self.schedule.future(command.when, now):
                     self.schedule.add(command.when, (at_once, source))
                     return []
-                self.schedule.clear()
+                dropped = self.schedule.clear()
+                if isinstance(command, Panic):
+                    self._held.clear()
+                for action, _ in dropped:
+                    if isinstance(action, NodeNoteOff):  # which the engine plays at once
+                        self._held.follow(action)
                 return [at_once]
         try:
             ACTIONS.check(command)
@@ -206,6 +216,9 @@ class Session:
         effects = [on_node(command, state.nodes[name].id) for name in self._players.of(command.node)]
         if self.schedule.future(command.when, now):
             self.schedule.add(command.when, *((effect, source) for effect in effects))
+        else:
+            for effect in effects:
+                self._held.follow(effect)
         return [*effects]
 
     def _take(self, action: Action | _OWN, source: object) -> list[Effect]:
@@ -216,6 +229,10 @@ class Session:
                 return [TempoChanged(bpm, source)]
             case SetSwing(amount, step):
                 self.state.put_swing(amount, step)
+            case NodeReset(node):
+                self._held.clear(node)
+            case _ if isinstance(action, EVENTS):
+                self._held.follow(action)
         return []
 
     def _timed(self, action: Action, now: Moment, source: object) -> list[Effect]:
@@ -235,8 +252,9 @@ class Session:
         self.schedule.shift(frames, shifted_item)
 
     def resend(self) -> list[Action]:
-        """Scheduled actions to send again to a new engine."""
-        pending = [item for item, _ in self.schedule.pending() if not isinstance(item, _OWN)]
+        """Held notes, and scheduled actions, to send again to a new engine."""
+        pending: list[Action] = [*self._held.again(self.state.by_id)]
+        pending += [item for item, _ in self.schedule.pending() if not isinstance(item, _OWN)]
         return [item for item in pending if not (isinstance(item, NodeSet) and item.node == MACRO_NUMBER)]
 
 
