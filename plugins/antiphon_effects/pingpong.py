@@ -45,7 +45,7 @@ class PingpongCurves(NamedTuple):
 
 
 class PingpongState(NamedTuple):
-    """The delay line with its state. scratch: four numbers a frame, and `READ_BATCH`."""
+    """The delay line with its state. scratch: four numbers a frame, and twice `READ_BATCH`."""
 
     ring: f32p
     mask: i64
@@ -62,16 +62,24 @@ def effects_pingpong_lags(p: PingpongCurves, s: PingpongState, per_beat: f64, fr
     lows, highs = offset(s.scratch, frames), offset(s.scratch, 2 * frames)
     low_pole, high_pole, shortest = f64(0.0), f64(0.0), s.mask
     way, slow, fast = s.state[_LAG], s.state[_SLOW], s.state[_FAST]
+    rests = 0
     for n in range(frames):
         wanted = f64(p.beats[n]) * per_beat if p.beats[n] > 0.0 else f64(p.time[n]) * s.rate
         wanted = min(max(wanted, 8.0), MAX_SECONDS * s.rate)
-        way = wanted if way == 0.0 else way
-        by = max(-FASTEST, min(FASTEST, (wanted - way) * s.glide))
-        way = wanted if abs(wanted - way) < 1e-3 else way + by
+        rests = rests + (1 if wanted == way else 0)
+        s.scratch[n] = wanted
+    if rests < frames:
+        for n in range(frames):
+            wanted = s.scratch[n]
+            way = wanted if way == 0.0 else way
+            by = max(-FASTEST, min(FASTEST, (wanted - way) * s.glide))
+            way = wanted if abs(wanted - way) < 1e-3 else way + by
+            s.scratch[n] = way
+    for n in range(frames):
         slow, fast = slow + RATE_0 / s.rate, fast + RATE_1 / s.rate
         slow, fast = slow - math.floor(slow), fast - math.floor(fast)
         swing = effects_swing(slow) + 0.25 * effects_swing(fast)
-        lag = max(8.0, way + f64(p.flutter[n]) * FLUTTER * s.rate * swing)
+        lag = max(8.0, s.scratch[n] + f64(p.flutter[n]) * FLUTTER * s.rate * swing)
         if effects_moved(p.lowcut, n) == 1:
             low_pole = effects_fall(1.0 / (TAU * f64(p.lowcut[n])), s.rate)
         if effects_moved(p.highcut, n) == 1:
@@ -86,16 +94,25 @@ def effects_pingpong_lags(p: PingpongCurves, s: PingpongState, per_beat: f64, fr
 def effects_pingpong_back(
     y: Audio, c: i64, other: i64, first: i64, count: i64, p: PingpongCurves, s: PingpongState
 ) -> None:
-    """The batch's last numbers of scratch ← what goes back to the line of channel c, filtered."""
+    """The batch's last numbers of scratch ← what goes back to the lines of channels c and other, filtered.
+
+    Both in one loop: each filter waits for its last frame. other: c again where there is no other.
+    """
     lows, highs, backs = offset(s.scratch, y.frames), offset(s.scratch, 2 * y.frames), offset(s.scratch, 4 * y.frames)
-    one, two = s.state[_FILTERS + 2 * c], s.state[_FILTERS + 2 * c + 1]
+    others, mine, theirs = (
+        offset(backs, READ_BATCH),
+        offset(s.state, _FILTERS + 2 * c),
+        offset(s.state, _FILTERS + 2 * other),
+    )
+    one, two, three, four = mine[0], mine[1], theirs[0], theirs[1]
     for n in range(first, first + count):
-        back = f64(y[c, n]) + (f64(y[other, n]) - f64(y[c, n])) * f64(p.cross[n])
-        at = back + (one - back) * highs[n]
-        low = at + (two - at) * lows[n]
-        one, two = effects_rest(at), effects_rest(low)
-        backs[n - first] = at - low
-    s.state[_FILTERS + 2 * c], s.state[_FILTERS + 2 * c + 1] = one, two
+        left, right, cross = f64(y[c, n]), f64(y[other, n]), f64(p.cross[n])
+        back, forth = left + (right - left) * cross, right + (left - right) * cross
+        at, to = back + (one - back) * highs[n], forth + (three - forth) * highs[n]
+        low, deep = at + (two - at) * lows[n], to + (four - to) * lows[n]
+        one, two, three, four = effects_rest(at), effects_rest(low), effects_rest(to), effects_rest(deep)
+        backs[n - first], others[n - first] = at - low, to - deep
+    mine[0], mine[1], theirs[0], theirs[1] = one, two, three, four
 
 
 @kernel
@@ -125,7 +142,9 @@ def effects_pingpong(x: Audio, y: Audio, p: PingpongCurves, s: PingpongState, pe
         for c in range(y.channels):
             other = c + 1 - 2 * (c % 2)
             other = c if other >= y.channels else other
-            effects_pingpong_back(y, c, other, first, count, p, s)
+            if c % 2 == 0:
+                effects_pingpong_back(y, c, other, first, count, p, s)
+            backs = offset(s.scratch, 4 * frames + (c % 2) * READ_BATCH)
             share = 1.0 / f64(y.channels) if c % 2 == 0 else 0.0
             for n in range(count):
                 at = first + n
@@ -159,7 +178,7 @@ class Pingpong(Processor):
         self._mask = (1 << math.ceil(math.log2(MAX_SECONDS * spec.rate + FLUTTER * 2 * spec.rate + 8))) - 1
         self._ring = np.zeros((spec.channels, self._mask + 1), np.float32)
         self._state = np.zeros(_FILTERS + 2 * spec.channels, np.float64)
-        self._scratch = np.zeros(4 * spec.block + READ_BATCH, np.float64)
+        self._scratch = np.zeros(4 * spec.block + 2 * READ_BATCH, np.float64)
         self._glide = 1.0 - math.exp(-1.0 / (GLIDE * spec.rate))
         self._age = np.zeros(1, np.int64)
 

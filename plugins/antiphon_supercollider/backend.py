@@ -90,6 +90,7 @@ class SuperCollider:
         self._versions = [0] * slots
         self._sounding = [Sounding() for _ in range(slots)]
         self._known = [0] * slots
+        self._heard = [0] * slots  # the scsynth of each slot's sound, by its generation
         self._generation = 0  # of the scsynth played to, read before what it has
         self._hurried = [PlayedAheadEvents(rate) for _ in range(slots)]
         self._next: list[tuple[int, int] | None] = [None] * slots
@@ -140,7 +141,7 @@ class SuperCollider:
         self._presence[slot].clear()
         self._hurried[slot].clear()
         self._next[slot] = None
-        self._known[slot] = self.keeper.generation
+        self._known[slot] = self._heard[slot] = self.keeper.generation
 
     def _make_player(self, slot: int, settings: SynthSettings, material: VoiceAssets) -> NodeVoices:
         layout = self.keeper.layout
@@ -257,6 +258,10 @@ class SuperCollider:
                 self.meanwhile()
                 complete = self._wires.read(frame, int(slot), self._answer)
             self.keeper.counts.unheard += not complete
+            # Warning: the number is read after the sound. Another scsynth is silent at first: the last sound of the one
+            # before fades out, as where a hop is missing
+            if self._heard[slot] != (generation := self.keeper.generation) and frame + self._hop > self.keeper.until:
+                self._heard[slot], complete = generation, False
             if complete:
                 self._crossfade(int(slot))
             if old > 0:

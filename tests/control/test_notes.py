@@ -16,6 +16,7 @@ from antiphon.kernel.engine.action_schedule import OTHER
 from antiphon.kernel.engine.link import EVERY_NODE, Late, PlayedNote
 from antiphon.kernel.session.actions import ACTIONS, EVENTS, NodeBend, NodeNoteOff, NodeNoteOn
 from antiphon.kernel.session.commands import NoteOn
+from antiphon.kernel.session.play import BEGIN
 from antiphon.kernel.session.schedule import MAX_PENDING
 from antiphon.kernel.wire.osc import encode
 
@@ -177,8 +178,53 @@ async def test_a_full_ring_keeps_the_order_and_a_new_engine_is_told_again(live: 
     live.engine.start(5)
     await live.settle(2)
     await live.move(0.6)
-    assert [done[2] for done in events(live)] == [60]
+    assert [done[2] for done in events(live)] == [0, 1, 2, 3, 4, 5, 60]
     assert live.app.outbox.dropped == 0
+
+
+@pytest.mark.parametrize(
+    ("then", "again"),
+    [
+        ((), [("control", 64), ("on", 60), ("on", 67)]),
+        (("/note/off", 60), [("control", 64), ("on", 67)]),
+        (("/cc", 123, 0.0), [("control", 64)]),
+        (("/cc", 121, 0.0), [("on", 60), ("on", 67)]),
+        (("/panic",), [("control", 64)]),
+        (("/node/k/reset",), [("control", 64)]),
+        (("/node/remove", "k"), []),
+    ],
+    ids=["", "off", "all-off", "reset-controllers", "panic", "reset", "removed"],
+)
+async def test_keys_held_while_the_engine_dies_sound_again(
+    live: Rig, keys: Client, then: tuple[Any, ...], again: list[tuple[str, int]]
+) -> None:
+    keys.send("/cc", 64, 1.0)
+    for note in (60, 64, 67):
+        keys.bundle(live.time.timetag(0.1), encode("/note/on", note, 100))
+    await live.settle()
+    await live.move(0.2)
+    keys.send("/note/off", 64)
+    # an event with values of its own is a pattern's, which no key holds
+    keys.send("/cc", BEGIN, 1.0)
+    keys.send("/note/on", 72, 100)
+    await live.settle()
+    if then:
+        keys.send(*then)
+        await live.settle(2)
+    events(live)
+    live.engine.start(5)
+    await live.settle(2)
+    assert [(done[0], done[2]) for done in events(live)] == again
+
+
+async def test_a_key_that_is_let_go_while_no_engine_is_there_ends(live: Rig, keys: Client) -> None:
+    keys.send("/note/on", 60, 100)
+    await live.settle()
+    events(live)
+    live.engine.start(5)
+    keys.send("/note/off", 60)
+    await live.settle(2)
+    assert [(done[0], done[2]) for done in events(live)] in ([("on", 60), ("off", 60)], [("off", 60)])
 
 
 async def test_more_than_can_be_scheduled_is_refused_for_all_nodes_or_none(live: Rig, keys: Client) -> None:

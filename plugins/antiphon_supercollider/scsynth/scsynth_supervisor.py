@@ -56,6 +56,7 @@ class ScsynthSupervisor:
         """
         self.counts = NoteCounts()
         self.generation = 0  # incremented each time another scsynth is activated, which has none of the notes
+        self.until = 0  # frame up to which the sound that has come back is that of the scsynth before the active one
         self.ended: deque[int] = deque(maxlen=MAX_PENDING)
         self._outputs = ECHO + 2 * slots
         # scsynth numbers output buses first, then inputs, then private buses
@@ -269,8 +270,9 @@ class ScsynthSupervisor:
             raise EngineError(f"scsynth ended {self._most + 1} times within a minute, last {why}")
 
     def _activate(self, server: Scsynth) -> None:
+        self.until = self._wires.came
+        self.generation += 1  # before its first sound, which no reader takes for that of the one before
         server.send("/n_run", self.layout.nodes + ECHO_NODE, 1)
-        self.generation += 1
         self._active = server
         # JACK may still be waiting for the previous one
         self._silence.broken(self._silence.patience)

@@ -41,6 +41,7 @@ class CapturingBackend(SuperCollider):
         layout = SimpleNamespace(nodes=0, clock=0, private=0, places=0, held=0, group=lambda s: 1, sound=lambda s: 0)
         return SimpleNamespace(
             generation=0,
+            until=0,
             has=1 << 30,
             ended=deque(),
             layout=layout,
@@ -73,6 +74,39 @@ def test_a_note_after_a_panic_has_its_attack_and_the_old_one_is_gone(block: int,
     assert np.flatnonzero(x == NEW)[0] == begins
     assert (x[(BEGUN - 1) * block], x[BEGUN * block : begins].any()) == (OLD, False)
     assert any(packet.startswith(b"/g_freeAll") for packet in backend.sent)
+
+
+class DyingWires(StepWires):
+    """Plays a tone up to the frame `dies`, then what another scsynth plays that has no notes yet."""
+
+    dies = 1 << 60
+
+    def read(self, frame: int, slot: int, into: Any) -> bool:
+        frames = frame + np.arange(into.shape[1])
+        into[:] = np.where(frames < self.dies, np.cos(frames * TONE), 0.0)
+        return True
+
+
+@pytest.mark.parametrize("block", [64, 256, 1024])
+@pytest.mark.parametrize("within", [0.0, 0.4], ids=["between-hops", "within-a-hop"])
+def test_the_sound_of_a_scsynth_that_died_fades_out_where_another_follows_at_once(block: int, within: float) -> None:
+    wires = DyingWires(block)
+    backend = CapturingBackend(RATE, block, 1, wires=wires)  # type: ignore[arg-type]
+    out, heard = np.zeros((1, 2, block), np.float32), []
+    backend.open(0, SynthSettings(instrument="organ"))
+    for hop in range(BEGUN + 200):
+        wires.counter += block
+        backend.play(0, hop * block, [Event("on", 0, 60, 0.8)] if hop == 0 else [])
+        if hop == BEGUN:
+            wires.dies = backend.keeper.until = backend._frames[0] + round(within * block)
+            backend.keeper.generation += 1
+        backend.render(out, np.array([True]))
+        heard.append(out[0, 0].copy())
+    x = np.concatenate(heard)[50 * block :]
+    last = (BEGUN - 50) * block
+    assert np.abs(x[last - block : last]).max() > 0.9
+    assert np.abs(np.diff(x)).max() < 1.1 * TONE
+    assert not x[last + round(0.011 * RATE) + block :].any()
 
 
 class ToneWires(StepWires):

@@ -13,7 +13,7 @@ from antiphon.kernel.graph.macros import MACRO_NUMBER
 from antiphon.kernel.graph.names import MACRO
 from antiphon.kernel.runtime.shortening import short_repr, shorten
 from antiphon.kernel.session import notes, play
-from antiphon.kernel.session.actions import ACTIONS, Action, NodeReset, NodeSet
+from antiphon.kernel.session.actions import ACTIONS, EVENTS, Action, NodeNoteOff, NodeReset, NodeSet
 from antiphon.kernel.session.commands import (
     NOW,
     Bend,
@@ -38,6 +38,7 @@ from antiphon.kernel.session.commands import (
 )
 from antiphon.kernel.session.effects import Changed, Effect, TempoChanged
 from antiphon.kernel.session.graph_state import GraphState
+from antiphon.kernel.session.held_notes import HeldNotes
 from antiphon.kernel.session.node_state import Node, Numbers
 from antiphon.kernel.session.notes import Players, on_node
 from antiphon.kernel.session.schedule import Moment, Schedule
@@ -58,6 +59,7 @@ class Session:
         self.rate = rate
         self.schedule: Schedule[Pending] = Schedule(rate)
         self._players = Players(self.state.graph, catalog)
+        self._held = HeldNotes()
 
     def handle(self, command: Command, now: Moment, source: object = None) -> list[Effect]:
         """Checks a command and applies it, or schedules it if its time is in the future.
@@ -82,13 +84,21 @@ class Session:
             ):
                 return self._note(command, now, source)
             case ResetNode(name, when):
-                return self._timed(NodeReset(self.state.node(name).id, when), now, source)
+                reset = NodeReset(self.state.node(name).id, when)
+                if not self.schedule.future(when, now):
+                    self._take(reset, source)
+                return self._timed(reset, now, source)
             case Panic() | ClearSchedule():
                 at_once = replace(command, when=NOW)
                 if self.schedule.future(command.when, now):
                     self.schedule.add(command.when, (at_once, source))
                     return []
-                self.schedule.clear()
+                dropped = self.schedule.clear()
+                if isinstance(command, Panic):
+                    self._held.clear()
+                for action, _ in dropped:
+                    if isinstance(action, NodeNoteOff):  # which the engine plays at once
+                        self._held.follow(action)
                 return [at_once]
         try:
             ACTIONS.check(command)
@@ -239,6 +249,9 @@ class Session:
         effects = [on_node(command, self.state.nodes[name].id) for name in self._players_now().of(command.node)]
         if self.schedule.future(command.when, now):
             self.schedule.add(command.when, *((effect, source) for effect in effects))
+        else:
+            for effect in effects:
+                self._held.follow(effect)
         return [*effects]
 
     def _players_now(self) -> Players:
@@ -254,6 +267,10 @@ class Session:
                 return [TempoChanged(bpm, source)]
             case SetSwing(amount, step):
                 self.state.put_swing(amount, step)
+            case NodeReset(node):
+                self._held.clear(node)
+            case _ if isinstance(action, EVENTS):
+                self._held.follow(action)
         return []
 
     def _timed(self, action: Action, now: Moment, source: object) -> list[Effect]:
@@ -273,8 +290,9 @@ class Session:
         self.schedule.shift(frames, shifted_item)
 
     def resend(self) -> list[Action]:
-        """Scheduled actions to send again to a new engine."""
-        pending = [item for item, _ in self.schedule.pending() if not isinstance(item, _OWN)]
+        """Held notes, and scheduled actions, to send again to a new engine."""
+        pending: list[Action] = [*self._held.again(self.state.by_id)]
+        pending += [item for item, _ in self.schedule.pending() if not isinstance(item, _OWN)]
         return [item for item in pending if not (isinstance(item, NodeSet) and item.node == MACRO_NUMBER)]
 
 
