@@ -311,7 +311,7 @@ def pair_of(text: str) -> tuple[str, str]:
 
 def path_of(param: Param, value: str) -> str:
     """Path of a parameter of kind file."""
-    path = Path(value).expanduser()
+    path = Path(os.path.expanduser(value))
     if not path.exists():
         raise UsageError(f"{param.name} takes a file or a folder, and there is none at {value!r}")
     return str(path.absolute())
