@@ -1,5 +1,6 @@
 """Broker address: host, port, user and password of a URL."""
 
+import ssl
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
@@ -22,6 +23,10 @@ class Broker:
     password: str = field(default="", repr=False)
     written: str = field(default="", repr=False)
     tls: bool = False
+
+    def tls_context(self) -> ssl.SSLContext | None:
+        """What a client needs for TLS; None without."""
+        return ssl.create_default_context() if self.tls else None
 
 
 def mqtt_broker(url: str, option: str = "--mqtt-url") -> Broker:

@@ -8,7 +8,6 @@ version 3.
 import asyncio
 import contextlib
 import socket
-import ssl
 from collections.abc import Callable
 from time import monotonic
 from typing import Any, NamedTuple
@@ -110,7 +109,7 @@ class MqttConnection(aiomqtt.Client):
             will=aiomqtt.Will(will[0], will[1], qos=1, retain=True),
             keepalive=KEEPALIVE,
             timeout=ANSWER_SECONDS,
-            tls_context=ssl.create_default_context() if broker.tls else None,
+            tls_context=broker.tls_context(),
             socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
         )
         self._client.connect_timeout = CONNECT_SECONDS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -313,7 +314,8 @@ def path_of(param: Param, value: str) -> str:
     """Path of a parameter of kind file."""
     path = Path(os.path.expanduser(value))
     if not path.exists():
-        raise UsageError(f"{param.name} takes a file or a folder, and there is none at {value!r}")
+        wanted = re.split(r";|\.(?!\w)", param.doc, maxsplit=1)[0].rpartition(": ")[2] or "a file"
+        raise UsageError(f"{param.name} takes {wanted[0].lower()}{wanted[1:]}, and there is none at {value!r}")
     return str(path.absolute())
 
 
