@@ -29,11 +29,11 @@ PATIENCE = 60.0
 
 
 class Mosquitto:
-    """keep: it writes what it knows to disk every second, so that it survives a SIGKILL."""
+    """keep: it writes what it knows to disk every second, so that it survives a SIGKILL. tls: with a certificate."""
 
-    def __init__(self, folder: Path, *, keep: bool = False) -> None:
+    def __init__(self, folder: Path, *, keep: bool = False, tls: tuple[Path, Path] | None = None) -> None:
         self.folder, self.port = folder, free_port()
-        self.url = f"mqtt://{USER}:{WRITTEN}@127.0.0.1:{self.port}"
+        self.url = f"mqtt{'s' * bool(tls)}://{USER}:{WRITTEN}@127.0.0.1:{self.port}"
         self.process: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True, exist_ok=True)
         passwords = folder / "passwords"
@@ -47,6 +47,8 @@ class Mosquitto:
             "max_queued_messages 0",
             f"persistence {'true' if keep else 'false'}",
         ]
+        if tls:
+            lines[1:1] = [f"certfile {tls[0]}", f"keyfile {tls[1]}"]
         if keep:
             lines += [f"persistence_location {folder}/", "autosave_interval 1"]
         if os.getuid() == 0:
@@ -93,11 +95,13 @@ class Mosquitto:
 
 
 @contextmanager
-def mosquitto(folder: Path, *, keep: bool = False, start: bool = True) -> Iterator[Mosquitto]:
+def mosquitto(
+    folder: Path, *, keep: bool = False, start: bool = True, tls: tuple[Path, Path] | None = None
+) -> Iterator[Mosquitto]:
     """A running broker; skips the test where none is installed."""
     if MOSQUITTO is None or PASSWD is None:
         pytest.skip("mosquitto is missing: sudo apt-get install mosquitto")
-    made = Mosquitto(folder, keep=keep)
+    made = Mosquitto(folder, keep=keep, tls=tls)
     try:
         yield made.start() if start else made
     finally:

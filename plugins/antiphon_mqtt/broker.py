@@ -1,42 +1,55 @@
 """Broker address: host, port, user and password of a URL."""
 
+import ssl
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
 from antiphon.api import UsageError
 
-MQTT_PORT = 1883
-"""The port that IANA lists for MQTT without TLS."""
+PORTS = {"mqtt": 1883, "mqtts": 8883}
+"""The ports that IANA lists for MQTT, and for it over TLS."""
 
 
 @dataclass(frozen=True, slots=True)
 class Broker:
-    """An MQTT broker. `user`, `password`: "" for none. `written`: the password as it stands in the URL."""
+    """An MQTT broker. `user`, `password`: "" for none. `written`: the password as it stands in the URL.
+
+    `tls`: whether it is spoken to over TLS, with a certificate that this machine trusts.
+    """
 
     host: str
     port: int
     user: str = ""
     password: str = field(default="", repr=False)
     written: str = field(default="", repr=False)
+    tls: bool = False
+
+    def tls_context(self) -> ssl.SSLContext | None:
+        """What a client needs for TLS; None without."""
+        return ssl.create_default_context() if self.tls else None
 
 
 def mqtt_broker(url: str, option: str = "--mqtt-url") -> Broker:
-    """Parses mqtt://user:password@host:port, where user, password and port are optional; `option` names it in errors.
+    """Parses mqtt://user:password@host:port, or mqtts:// for TLS; user, password and port are optional.
+
+    `option` names it in errors.
 
     Raises UsageError: it is none.
     """
     # the message must not quote the URL: it contains a password
     wrong = UsageError(
-        f"{option} takes mqtt://user:password@host:port; in a password write @ : / ? # % as %40 %3A %2F %3F %23 %25"
+        f"{option} takes mqtt://user:password@host:port, or mqtts:// for TLS; in a password write @ : / ? # % as "
+        "%40 %3A %2F %3F %23 %25"
     )
     try:
         parts = urlsplit(url)
-        port = MQTT_PORT if parts.port is None else parts.port
+        port = PORTS.get(parts.scheme, 0) if parts.port is None else parts.port
     except ValueError:
         raise wrong from None
-    if parts.scheme != "mqtt" or not parts.hostname or not port or parts.path.strip("/") or parts.query:
+    if parts.scheme not in PORTS or not parts.hostname or not port or parts.path.strip("/") or parts.query:
         raise wrong
     if parts.fragment or not parts.hostname.isprintable() or " " in parts.hostname:
         raise wrong
     written = parts.password or ""
-    return Broker(parts.hostname, port, unquote(parts.username or ""), unquote(written), written)
+    user, tls = unquote(parts.username or ""), parts.scheme == "mqtts"
+    return Broker(parts.hostname, port, user, unquote(written), written, tls)

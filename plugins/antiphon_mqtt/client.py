@@ -109,6 +109,7 @@ class MqttConnection(aiomqtt.Client):
             will=aiomqtt.Will(will[0], will[1], qos=1, retain=True),
             keepalive=KEEPALIVE,
             timeout=ANSWER_SECONDS,
+            tls_context=broker.tls_context(),
             socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
         )
         self._client.connect_timeout = CONNECT_SECONDS

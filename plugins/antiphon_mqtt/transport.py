@@ -7,7 +7,11 @@ from antiphon.api.backends.transports import ServeSettings, Transport, Transport
 from antiphon_mqtt.broker import mqtt_broker
 
 MQTT_URL = ServeOption(
-    "mqtt-url", "An MQTT broker: mqtt://user:password@host:port.", "", envvar="ANTIPHON_MQTT_URL", secret=True
+    "mqtt-url",
+    "An MQTT broker: mqtt://user:password@host:port, or mqtts:// for TLS.",
+    "",
+    envvar="ANTIPHON_MQTT_URL",
+    secret=True,
 )
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests import audio
 from tests.cli.conftest import Done
 
 from antiphon import __version__
@@ -402,3 +403,31 @@ def test_an_import_that_fails_in_a_command_is_a_sentence(antiphon: Run, monkeypa
     module = "antiphon.nowhere"
     with pytest.raises(ModuleNotFoundError):  # a fault of ours keeps its traceback
         antiphon("bench", "engine")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no full device")
+@pytest.mark.parametrize(
+    ("streams", "code", "out", "err"),
+    [
+        (">&-", 0, "", ""),
+        ("2>&-", 0, "wrote out.wav", ""),
+        ("<&- >&- 2>&-", 0, "", ""),
+        ("2>/dev/full", 0, "wrote out.wav", ""),
+        (">/dev/full", 1, "", "antiphon: standard output cannot be written: no space left on device; free some space"),
+    ],
+)
+def test_standard_streams_may_be_closed_and_a_full_one_is_one_sentence(
+    tmp_path: Path, streams: str, code: int, out: str, err: str
+) -> None:
+    audio.write(tmp_path / "in.wav", audio.noise(4800))
+    own = str(Path(sys.executable).with_name("antiphon"))
+    done = subprocess.run(
+        ["sh", "-c", f'"$0" run gain in.wav out.wav {streams}', own], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert (done.returncode, (tmp_path / "out.wav").is_file()) == (code, True)
+    assert done.stdout.startswith(out)
+    assert done.stderr.startswith(err)
+    assert (done.stdout.count("\n"), done.stderr.count("\n")) == (bool(out), bool(err))
+    if code == 0:
+        failed = subprocess.run(["sh", "-c", f'"$0" run gain no.wav out.wav {streams}', own], cwd=tmp_path, check=False)
+        assert failed.returncode == 2

@@ -20,7 +20,7 @@ from antiphon_models.pipeline import running
 from antiphon_models.pipeline.apart import ParentLink, run_in_child
 from antiphon_models.pipeline.gathering import ITEMS, gather, read_items, shard_of
 from antiphon_models.pipeline.running import shard_tasks
-from antiphon_models.pipeline.settings import PreprocessSettings, chosen_steps, load
+from antiphon_models.pipeline.settings import PreprocessSettings, chosen_steps, following, load
 from antiphon_models.pipeline.shards import file_digest, read_again, sounds_of
 
 TOML = 'name = "two"\n[gather]\ndataset = "folder"\npath = "sounds"\n'
@@ -174,3 +174,14 @@ def test_however_it_ends_there_is_a_sentence(tmp_path: Path, how: str, sentence:
     with pytest.raises(FileError, match=sentence):
         run_in_child(fails, (how,), tmp_path / "log", "fails")
     assert "some last words" in (tmp_path / "log").read_text()
+
+
+def test_the_steps_that_are_left() -> None:
+    for steps, left in (
+        ("gather,preprocess", ("train", "evaluate", "deploy")),
+        ("gather", ("preprocess", "train", "evaluate", "deploy")),
+        ("train,predict", ("evaluate", "deploy")),
+        ("deploy", ()),
+        ("stems,analyse,predict", ()),
+    ):
+        assert following(steps.split(",")) == left

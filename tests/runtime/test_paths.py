@@ -1,7 +1,9 @@
 """Folders, names from strangers, and writes that happen whole."""
 
 import os
+import pwd
 import stat
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -20,6 +22,27 @@ def test_one_home_holds_everything(tmp_path, monkeypatch):
     for folder in (*folders, paths.plugins, paths.runtime):
         assert folder().is_relative_to(tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["run"]
+
+
+def test_an_account_without_a_home_has_a_folder_that_is_named(tmp_path, monkeypatch):
+    def nobody(_uid):
+        raise KeyError
+
+    monkeypatch.setattr(pwd, "getpwuid", nobody)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    for name in ("HOME", paths.HOME, "XDG_DATA_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    folder = tmp_path / f"antiphon-{os.getuid()}-home"
+    assert f"no home folder: what is yours is in {folder}; set ANTIPHON_HOME" in paths.find_home()
+    monkeypatch.setenv(paths.HOME, os.environ[paths.HOME])  # so that it is taken back
+    assert paths.data() == folder / "data"
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert paths.find_home() == ""
+    monkeypatch.delenv(paths.HOME)
+    folder.rmdir()
+    folder.write_text("another's")
+    with pytest.raises(FileError, match="set ANTIPHON_HOME to a folder"):
+        paths.find_home()
 
 
 def test_the_runtime_folder_is_ours_alone(tmp_path, monkeypatch):

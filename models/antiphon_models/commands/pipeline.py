@@ -13,6 +13,7 @@ import typer
 if TYPE_CHECKING:
     from antiphon_models.pipeline.frameworks import Framework
     from antiphon_models.pipeline.training.checkpoint import EpochFigures
+    from antiphon_models.pipeline.training.steps import TrainingReport
 
 from antiphon.api.backends.cli import Json, command_group, epilog
 
@@ -50,7 +51,6 @@ def run(
     """Run the unfinished steps of a pipeline. A run killed at any time is completed by the next one."""
     from antiphon.api.backends.cli import complain
     from antiphon_models.pipeline import running, settings
-    from antiphon_models.pipeline.training.evaluation import table
 
     chosen = settings.chosen_steps(steps)
     report = running.run(
@@ -77,7 +77,17 @@ def run(
             complain(f"and {len(report.dead) - MAX_SHOWN:,} more; {report.out}/manifest.json names them")
             break
         complain(f"{name} is left out: {reason}")
-    if (training := report.training) is None:
+    _print_training(report.training)
+    if left := settings.following(chosen):
+        typer.echo(f"left: {', '.join(left)}; next: antiphon pipeline run {file} --steps {','.join(left)}")
+
+
+def _print_training(training: TrainingReport | None) -> None:
+    """Prints what the steps train, evaluate and deploy have done."""
+    from antiphon.api.backends.cli import complain
+    from antiphon_models.pipeline.training.evaluation import table
+
+    if training is None:
         return
     if training.omitted:
         complain(f"{training.omitted:,} sounds are not trained on: without one label that the training split has")

@@ -1,6 +1,7 @@
 """`pipeline.toml`: sources and steps of a pipeline."""
 
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,6 +17,8 @@ from antiphon_models.datasets.layouts import layout_of
 
 STEPS = ("gather", "preprocess", "stems", "analyse", "train", "evaluate", "deploy", "predict")
 """Steps in order."""
+NEEDED = ("gather", "preprocess", "train", "evaluate", "deploy")
+"""Those without which there is no classifier."""
 LARGEST = 1 << 20
 """Maximum bytes of the file."""
 MIN_FRAMES = 8
@@ -157,6 +160,12 @@ class PipelineSettings(Table, frozen=True):
     watch: WatchSettings | None = None
     train: TrainSettings = TrainSettings()
     deploy: DeploySettings = DeploySettings()
+
+
+def following(steps: Sequence[str]) -> tuple[str, ...]:
+    """The steps to a classifier that come after these; none after `deploy`, or beside these of other sounds alone."""
+    done = [NEEDED.index(step) for step in steps if step in NEEDED]
+    return NEEDED[max(done) + 1 :] if done else ()
 
 
 def load(path: Path) -> PipelineSettings:

@@ -104,6 +104,7 @@ class MqttSource:
             broker.port,
             username=broker.user or None,
             password=broker.password or None,
+            tls_context=broker.tls_context(),
             keepalive=KEEPALIVE,
             protocol=aiomqtt.ProtocolVersion.V5,
             properties=properties,

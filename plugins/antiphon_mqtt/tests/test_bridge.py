@@ -17,6 +17,8 @@ from tests.waiting import comes
 
 from antiphon.api.backends.transports import ServeSettings
 from antiphon.kernel.engine.link import Reported
+from antiphon.web import certificate
+from antiphon.web.access import CERTIFICATE_FILE, KEY_FILE
 from antiphon_mqtt.bridge import MqttBridge, identifier
 from antiphon_mqtt.broker import Broker, mqtt_broker
 from antiphon_mqtt.topics import MAX_TOPICS, Outward
@@ -393,3 +395,16 @@ async def _packet(reader: asyncio.StreamReader) -> tuple[int, bytes]:
         shift += 7
         if byte < 128:
             return kind, await reader.readexactly(length)
+
+
+async def test_over_tls_it_speaks_to_a_broker_whose_certificate_is_trusted(
+    live: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificate.load(tmp_path, ("127.0.0.1",))
+    with mosquitto(tmp_path / "broker", tls=(tmp_path / CERTIFICATE_FILE, tmp_path / KEY_FILE)) as broker:
+        async with on(live, mqtt_broker(broker.url)) as strange:
+            await comes(lambda: "certificate" in strange.reason, "a certificate of nobody known is refused")
+            assert strange.state == "connecting"
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / CERTIFICATE_FILE))
+        async with on(live, mqtt_broker(broker.url)) as trusting:
+            await comes(lambda: trusting.state == "running", "the broker is there")

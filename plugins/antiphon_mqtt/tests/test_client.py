@@ -29,6 +29,8 @@ SECRET = "hunter2-hunter2"
         ("mqtt://stage:p%40%3Aw@10.0.0.7", Broker("10.0.0.7", 1883, "stage", "p@:w", "p%40%3Aw")),
         ("mqtt://localhost/", Broker("localhost", 1883)),
         ("mqtt://u@[::1]:9", Broker("::1", 9, "u")),
+        ("mqtts://u:p@broker", Broker("broker", 8883, "u", "p", "p", tls=True)),
+        ("mqtts://broker:1884", Broker("broker", 1884, tls=True)),
     ],
 )
 def test_a_url_names_a_broker(url: str, broker: Broker) -> None:

@@ -7,17 +7,36 @@ import os
 import sys
 
 
+def _open_closed_streams() -> None:
+    """Opens the null device for each standard stream that is closed: else a file of ours would take its number."""
+    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        try:
+            os.fstat(number)
+        except OSError:
+            nothing = os.open(os.devnull, os.O_RDWR)
+            if nothing != number:
+                os.dup2(nothing, number)
+                os.close(nothing)
+            os.set_inheritable(number, True)
+        if getattr(sys, name) is None:
+            stream = os.fdopen(number, mode, closefd=False)
+            setattr(sys, name, stream)
+            setattr(sys, f"__{name}__", stream)
+
+
 def main() -> None:
     """The console script."""
     # before numpy: a fork does not copy its threads, and for small blocks they cost more time than they save
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    _open_closed_streams()
     try:
         from antiphon.kernel.runtime.processes.child_process import watch
 
         watch()
         from antiphon.cli.commands import application, yield_to_sound
-        from antiphon.cli.terminal.errors import main as run
+        from antiphon.cli.terminal.errors import check_home, main as run
 
+        check_home()
         yield_to_sound(sys.argv[1:])
         app = application(sys.argv[1:])
     except KeyboardInterrupt:

@@ -1,6 +1,7 @@
 """A plugin over files: what is asked for, checked before anything is written, then done."""
 
 import os
+import re
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -248,9 +249,10 @@ def _run_own_job(own: str, asked: RunRequest, job: FileJob, reporting: Reporting
 
 def path_of(param: Param, value: str) -> str:
     """Path of a parameter of kind file."""
-    path = Path(value).expanduser()
+    path = Path(os.path.expanduser(value))
     if not path.exists():
-        raise UsageError(f"{param.name} takes a file or a folder, and there is none at {value!r}")
+        wanted = re.split(r";|\.(?!\w)", param.doc, maxsplit=1)[0].rpartition(": ")[2] or "a file"
+        raise UsageError(f"{param.name} takes {wanted[0].lower()}{wanted[1:]}, and there is none at {value!r}")
     return str(path.absolute())
 
 

@@ -1,8 +1,10 @@
 """How commands end: every error becomes one line on standard error and an exit code.
 
-0 done, 1 some of several failed, 2 refused, 130 Ctrl-C (128 + the signal's number), 141 standard output was closed.
+0 done, 1 some of several failed or standard output is full, 2 refused, 130 Ctrl-C (128 + the signal's number),
+141 standard output was closed by its reader.
 """
 
+import errno
 import logging
 import os
 import re
@@ -11,13 +13,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 import typer
 
 from antiphon.cli.terminal.progress import clear, style_text
-from antiphon.kernel.errors import AntiphonError
+from antiphon.kernel.errors import AntiphonError, FileError
 from antiphon.kernel.runtime import extras
+from antiphon.kernel.runtime.paths import find_home, os_error_text
 
 # typer carries its command-line library inside in some versions and beside it in others; both give
 # `BadParameter` its base classes.
@@ -46,7 +49,17 @@ def main(app: typer.Typer) -> NoReturn:
     code = run(app)
     # the command is complete: a Ctrl-C during the interpreter's shutdown must not change the exit code
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    sys.exit(code)
+    sys.exit(code or _output_fault())
+
+
+def check_home() -> None:
+    """Says where the performer's files are if the account has no home; exits where there is no place for them."""
+    try:
+        if said := find_home():
+            complain(said)
+    except FileError as error:
+        complain(str(error))
+        sys.exit(2)
 
 
 def run(app: typer.Typer, arguments: list[str] | None = None) -> int:
@@ -66,13 +79,17 @@ def run(app: typer.Typer, arguments: list[str] | None = None) -> int:
         complain(str(error))
         return 2
     except BrokenPipeError:
-        # otherwise the interpreter flushes its buffer at exit, and fails again
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _to_nowhere(sys.stdout)
         return 141
     except OSError as error:
         # an error with a file name is the user's (an invalid name, a removed folder); one without is a bug
         if error.filename is None:
-            raise
+            if code := _output_fault():
+                return code
+            if error.errno not in _FULL:
+                raise
+            complain(f"standard output cannot be written: {os_error_text(error)}")
+            return 1
         name = str(error.filename)
         name = name if len(name) <= 120 else f"{name[:60]}...{name[-50:]}"
         complain(f"{name}: {(error.strerror or str(error)).lower()}; choose another name or place")
@@ -97,9 +114,37 @@ def complain(message: str) -> None:
     text = " ".join(message.split())
     if not text.isprintable():
         text = "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
-    clear()
-    sys.stderr.write(f"{style_text('antiphon:', 'bad', sys.stderr)} {text}\n")
-    sys.stderr.flush()
+    try:
+        clear()
+        sys.stderr.write(f"{style_text('antiphon:', 'bad', sys.stderr)} {text}\n")
+        sys.stderr.flush()
+    except OSError:
+        _to_nowhere(sys.stderr)  # nobody can be told
+
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+"""Errors of a stream without a buffer; those of files have a name."""
+
+
+def _output_fault() -> int:
+    """Exit code where standard output cannot be written, which is said; 0 where it can."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _to_nowhere(sys.stdout)
+        return 141
+    except OSError as error:
+        _to_nowhere(sys.stdout)
+        complain(f"standard output cannot be written: {os_error_text(error)}")
+        return 1
+    return 0
+
+
+def _to_nowhere(stream: TextIO) -> None:
+    """Lets what a stream still holds go: the interpreter flushes it at exit, and would fail again."""
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, stream.fileno())
+    os.close(nothing)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import os
 import re
 import stat
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import platformdirs
@@ -30,24 +31,24 @@ PRIVATE_FOLDER = 0o700
 """Mode of their folders."""
 
 
-def _home(kind: str, platform: str) -> Path:
+def _home(kind: str, platform: Callable[[str], str]) -> Path:
     home = os.environ.get(HOME)
-    return Path(home).expanduser().absolute() / kind if home else Path(platform)
+    return Path(os.path.expanduser(home)).absolute() / kind if home else Path(platform("antiphon"))
 
 
 def config() -> Path:
     """The folder of settings and the token."""
-    return _home("config", platformdirs.user_config_dir("antiphon"))
+    return _home("config", platformdirs.user_config_dir)
 
 
 def data() -> Path:
     """The folder of patches, sessions, recordings, library and plugins."""
-    return _home("data", platformdirs.user_data_dir("antiphon"))
+    return _home("data", platformdirs.user_data_dir)
 
 
 def cache() -> Path:
     """Finds the folder for files that can be recreated."""
-    return _home("cache", platformdirs.user_cache_dir("antiphon"))
+    return _home("cache", platformdirs.user_cache_dir)
 
 
 def patches() -> Path:
@@ -96,12 +97,33 @@ def runtime() -> Path:
     """
     home, given = os.environ.get(HOME), os.environ.get("XDG_RUNTIME_DIR")
     if home:
-        folder = Path(home).expanduser().absolute() / "run"
+        folder = Path(os.path.expanduser(home)).absolute() / "run"
     elif given and os.access(given, os.W_OK):
         folder = Path(given) / f"antiphon-{network()}"
     else:
         folder = Path(tempfile.gettempdir()) / f"antiphon-{os.getuid()}-{network()}"
     make_folder(folder.parent)
+    return _own_folder(folder)
+
+
+def find_home() -> str:
+    """Gives the performer's folders a place where the account has no home, as under a container's random number.
+
+    Sets `ANTIPHON_HOME` for this process and its children. Returns a sentence about it; "" where there is a home.
+    Raises FileError: there is no place.
+    """
+    if os.environ.get(HOME) or all(os.environ.get(f"XDG_{kind}_HOME") for kind in ("CONFIG", "DATA", "CACHE")):
+        return ""
+    with contextlib.suppress(RuntimeError):
+        if Path.home().is_absolute():
+            return ""
+    folder = _own_folder(Path(tempfile.gettempdir()) / f"antiphon-{os.getuid()}-home")
+    os.environ[HOME] = os.environ["HOME"] = str(folder)  # libraries look for the latter
+    return f"this account has no home folder: what is yours is in {folder}; set {HOME} to a folder that stays"
+
+
+def _own_folder(folder: Path) -> Path:
+    """Creates a folder of mode 0700; `FileError` if it cannot be, or is another user's."""
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
         status = folder.lstat()
@@ -174,7 +196,7 @@ def path_inside(folder: Path, name: str, suffix: str = "", error: type[AntiphonE
 
 def folder_in_library(name: str, holds: str, error: type[AntiphonError] = FileError) -> Path:
     """Finds the folder that a parameter names. Raises FileError: or what `error` names: there is no such folder."""
-    path = path_as_spelled(Path(name).expanduser())
+    path = path_as_spelled(Path(os.path.expanduser(name)))
     if not path.is_absolute():
         path = path_inside(library(), name, error=error)
     if not path.is_dir():
