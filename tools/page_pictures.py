@@ -35,6 +35,7 @@ track("hats", s("[~ hh]*4 [hh hh oh hh]", gain="[0.6 0.3]*4"))
 track("bass", note("a1 ~ e2 a1"), on="bass")
 """
 EMPTY = 'format = 1\nname = "Empty"\n'
+OPEN = "[...document.querySelectorAll('.code-tools button')].find(one => one.innerText === 'Sets').click()"
 FRAMES = "new Promise(done => setTimeout(() => requestAnimationFrame(() => requestAnimationFrame(done)), 400))"
 DROP = """(() => {{ const drop = new DragEvent('drop', {{bubbles: true, dataTransfer: new DataTransfer()}});
 const bytes = Uint8Array.from(atob('{data}'), one => one.charCodeAt(0));
@@ -149,7 +150,14 @@ def draw(home: Path, sheet: Sheet, wanted: set[str]) -> None:
         if has("Code"):
             entered(tab, "Code")
             tab.until("!!document.querySelector('.cm-content')")
-            sheet.draw("Code-gallery", lambda: pressed(tab, ".code-tools", "Sets"))
+            gallery = "document.querySelector('.gallery')"
+            sheet.draw("Code-gallery", lambda: tab.run(f"{gallery} || {OPEN}"))
+            pressed(tab, ".gallery", "×")
+            sheet.draw(
+                "Patches",
+                lambda: tab.run("document.querySelector('.patches') || document.querySelector('.chosen').click()"),
+            )
+            tab.run("document.querySelector('.chosen').click()")
             pressed(tab, ".code-tools", "New")
             for name, text in (("full", SCRIPT), ("error", SCRIPT + 'track("x", s("bd*4").nosuch(2))\n')):
                 tab.run("document.querySelector('.cm-content').focus()")

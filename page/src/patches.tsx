@@ -1,6 +1,7 @@
 // The patches, chosen by a search, or by what one has: a voice, keys, a guitar, a file, nothing.
 import { signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
+import { onPage } from "./hints";
 import { send } from "./link";
 import { graph, patches, status } from "./model";
 
@@ -19,7 +20,14 @@ const words = signal("");
 
 function List() {
   const field = useRef<HTMLInputElement>(null);
-  useEffect(() => field.current?.focus(), []);
+  useEffect(() => {
+    field.current?.focus();
+    const outside = ({ target }: PointerEvent) => {
+      if (!(target as Element).closest(".patch")) opened.value = false;
+    };
+    document.addEventListener("pointerdown", outside);
+    return () => document.removeEventListener("pointerdown", outside);
+  }, []);
   const wanted = words.value.toLowerCase();
   const groups = have.value && HAVE[have.value];
   const found = patches.value.filter(
@@ -67,7 +75,7 @@ function List() {
             <button
               aria-current={one.name.toLowerCase() === graph.value?.patch.toLowerCase() ? "true" : undefined}
               onClick={() => load(one.name)}>
-              <b>{one.name}</b> <small>{one.line}</small>
+              <b>{one.name}</b> <small>{onPage(one.line)}</small>
             </button>
           </li>
         ))}

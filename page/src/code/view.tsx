@@ -269,7 +269,10 @@ function Status() {
         )}
         {other && <span class="other">A terminal plays {other.name}.</span>}
         {!other && !now.playing && !now.reading && !wrong && (
-          <span class="soft">Nothing plays. Ctrl or ⌘ with Enter runs the script, Alt with Enter the lines here.</span>
+          <span class="soft">
+            Nothing plays.{" "}
+            <span class="by-keys">Ctrl or ⌘ with Enter runs the script, Alt with Enter the lines here.</span>
+          </span>
         )}
         {now.reading && <span>It is read…</span>}
         {now.playing && !now.reading && (

@@ -38,7 +38,7 @@ async function noisy(data: ArrayBuffer): Promise<File> {
   for (let n = 0; n < samples.length; n++) {
     seed = (seed * 16807) % 2147483647;
     low += 0.3 * (seed / 1073741823.5 - 1 - low);
-    samples[n]! += 0.08 * low;
+    samples[n]! += 0.14 * low;
   }
   return new File([wav(sound, samples.length)], "voice in noise.wav");
 }

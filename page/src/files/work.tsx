@@ -199,6 +199,26 @@ export function Work() {
   );
 }
 
+const TELLING = [
+  "mode",
+  "style",
+  "instrument",
+  "amount",
+  "threshold",
+  "drive",
+  "mix",
+  "time",
+  "cutoff",
+  "gain",
+  "level",
+];
+
+/** What a parameter is worth a place in sight: those whose names tell, others as they are declared, then what fires. */
+function weight({ name, kind }: Declared): number {
+  const at = TELLING.indexOf(name);
+  return at >= 0 ? at : kind === "trigger" || name === "wet" ? TELLING.length + 1 : TELLING.length;
+}
+
 function Params({ plugin }: { plugin: Plugin }) {
   const mine = given.value[plugin.name] ?? {};
   const change = (param: Declared, next: Value | { file: string } | undefined) => {
@@ -207,8 +227,8 @@ function Params({ plugin }: { plugin: Plugin }) {
     given.value = { ...given.value, [plugin.name]: plain ? rest : { ...rest, [param.name]: next } };
   };
   const own = plugin.params.filter((param) => !param.readonly && !HOST.has(param.name));
-  const shown = [...own.filter((param) => param.name !== "wet"), ...own.filter((param) => param.name === "wet")];
-  // the first that are declared matter most; one that was set stays in sight
+  const shown = [...own].sort((one, other) => weight(one) - weight(other));
+  // one that was set stays in sight
   const first = shown.length > MOST + 1 ? shown.filter((param, at) => at < MOST || param.name in mine) : shown;
   const rest = shown.filter((param) => !first.includes(param));
   const list = (some: Declared[]) => (

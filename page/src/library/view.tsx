@@ -282,11 +282,12 @@ export function Library() {
   useEffect(() => {
     void load();
   }, []);
+  const empty = map.value && !map.value.tracks.length;
   return (
-    <main class="library" aria-label="Library">
-      <MapCanvas />
+    <main class={empty ? "library empty" : "library"} aria-label="Library">
+      {!empty && <MapCanvas />}
       <div class="panel">
-        <Search />
+        {!empty && <Search />}
         {problem.value && (
           <p class="bad" role="alert">
             {problem.value}
@@ -295,7 +296,7 @@ export function Library() {
         {tokenNeeded.value && <TokenField />}
         <State />
         <Selected />
-        <Fitting />
+        {!empty && <Fitting />}
         {!!following.value.length && <Lines title="Next" list={following.value} />}
       </div>
     </main>
