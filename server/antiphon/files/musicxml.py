@@ -24,6 +24,7 @@ from antiphon.kernel.errors import FileError
 from antiphon.kernel.runtime import paths
 
 SUFFIXES = (".musicxml", ".xml", ".mxl")
+"""Suffixes of scores that are read."""
 MAX_BYTES = 16 << 20
 """Most bytes of a score, also when it is unpacked."""
 _STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
