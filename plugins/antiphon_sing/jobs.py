@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from antiphon.api import F32, F64, FileError, Samples, UsageError
 from antiphon.api.backends.analysis import listening_mono
-from antiphon.api.backends.files import AudioWriter, printable_path, read_sound
+from antiphon.api.backends.files import MUSICXML_SUFFIXES, AudioWriter, printable_path, read_sound
 from antiphon.api.backends.rendering import (
     TimedNote,
     below_full_scale,
@@ -24,7 +24,7 @@ from antiphon.api.backends.rendering import (
 )
 from antiphon.api.backends.signal import syllables
 from antiphon.api.jobs import FileJob, Written, fade_out, is_midi
-from antiphon_sing.score import XML_SUFFIXES, ScorePart, SungNote, divide_part, read_score
+from antiphon_sing.score import SungNote, SungPart, divide_part, read_score
 from antiphon_sing.texts import texts
 from antiphon_sing.voicing import NEURAL, voice_name
 
@@ -135,7 +135,7 @@ def run(job: FileJob) -> tuple[Written, ...]:
     recording keeps its notes, its pitch inside them, its loudness, rate and length; with `mix` it is a song, whose
     voice is taken by `stems`. Raises `UsageError` where it is neither or has no notes, `VoiceError` without the voice.
     """
-    if is_midi(job.source) or job.source.suffix.lower() in XML_SUFFIXES:
+    if is_midi(job.source) or job.source.suffix.lower() in MUSICXML_SUFFIXES:
         job.uses(*job.settings.keys() - {"mix"}, where="on a score")
         return _written(job, *_score(job), RATE)
     job.uses(*job.settings.keys() - {"bend"}, where="on a recording")
@@ -176,7 +176,7 @@ def _check_texts(job: FileJob) -> None:
         raise UsageError("the lyrics have no word")
 
 
-def _score(job: FileJob) -> tuple[tuple[ScorePart, ...], float]:
+def _score(job: FileJob) -> tuple[tuple[SungPart, ...], float]:
     if job.settings.get("as"):
         raise UsageError("as= is for recordings, and IN is a score; say voice=")
     return read_score(job.source, float(str(job.settings.get("bend", 2.0))))
@@ -184,7 +184,7 @@ def _score(job: FileJob) -> tuple[tuple[ScorePart, ...], float]:
 
 def _written(
     job: FileJob,
-    parts: tuple[ScorePart, ...],
+    parts: tuple[SungPart, ...],
     seconds: float,
     rate: int,
     source: F32 | None = None,
@@ -228,7 +228,7 @@ def _leveled(blocks: Iterator[Samples], source: F32, rate: int) -> Iterator[Samp
         yield sound[:, at : at + BLOCK]
 
 
-def _texts(job: FileJob, parts: tuple[ScorePart, ...]) -> Iterator[tuple[str, tuple[SungNote, ...]]]:
+def _texts(job: FileJob, parts: tuple[SungPart, ...]) -> Iterator[tuple[str, tuple[SungNote, ...]]]:
     """Texts within a node's limit, and the notes of each."""
     given = str(job.settings.get("lyrics", ""))
     own = [] if given else [part.lyrics() for part in parts]

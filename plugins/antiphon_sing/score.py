@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
-import io
 import math
 import re
-import zipfile
 from bisect import bisect
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 from antiphon.api import Event, UsageError
-from antiphon.api.backends.files import MidiTimes, MidiTrack, open_midi, printable_path, read_midi
+from antiphon.api.backends.files import (
+    MUSICXML_SUFFIXES,
+    MidiTimes,
+    MidiTrack,
+    open_midi,
+    printable_path,
+    read_midi,
+    read_musicxml,
+)
 from antiphon.api.backends.synths import ChannelBends
 
 MAX_BENDS = 1024
 """Most bends of a note."""
 _LINES = "/\\"
 """Karaoke marks before the first syllable of a line or a verse."""
-XML_SUFFIXES = (".musicxml", ".xml", ".mxl")
-MAX_BYTES = 16 << 20
+VELOCITY = 0.8
+"""Velocity of notes of MusicXML."""
 MAX_LYRIC_DISTANCE = 0.06
 """Maximum beats between a lyric and its note."""
-_STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +48,8 @@ class SungNote:
 
 
 @dataclass(frozen=True, slots=True)
-class ScorePart:
-    """A part of a score. `name`: as in the file; `notes`: in order of their starts."""
+class SungPart:
+    """A part of a score as it is sung. `name`: as in the file; `notes`: in order of their starts."""
 
     name: str
     notes: tuple[SungNote, ...]
@@ -70,19 +74,19 @@ class ScorePart:
         return text.strip()
 
 
-def read_score(path: Path, reach: float = 2.0) -> tuple[tuple[ScorePart, ...], float]:
+def read_score(path: Path, reach: float = 2.0) -> tuple[tuple[SungPart, ...], float]:
     """Reads the parts of a file that have notes, and its length in seconds.
 
     `reach`: semitones of a full bend, where a MIDI file states none. Raises UsageError: it is no score, or there are no
     notes in it.
     """
-    parts, seconds = _musicxml(path) if path.suffix.lower() in XML_SUFFIXES else _midi(path, reach)
+    parts, seconds = _musicxml(path) if path.suffix.lower() in MUSICXML_SUFFIXES else _midi(path, reach)
     if not parts:
         raise UsageError(f"there are no notes in {printable_path(path)}")
     return parts, max(seconds, *(note.end for part in parts for note in part.notes))
 
 
-def _midi(path: Path, reach: float) -> tuple[tuple[ScorePart, ...], float]:
+def _midi(path: Path, reach: float) -> tuple[tuple[SungPart, ...], float]:
     song, raw = read_midi(path), open_midi(path)
     times = MidiTimes(song.tempo)
     kind = "lyrics" if any(message.type == "lyrics" for track in raw.tracks for message in track) else "text"
@@ -108,7 +112,7 @@ def _midi(path: Path, reach: float) -> tuple[tuple[ScorePart, ...], float]:
             line = bends.get(note.channel, [])
             first, last = max(0, bisect(line, (begin, math.inf)) - 1), bisect(line, (end, -math.inf))
             found.append(SungNote(begin, end, note.number, note.velocity, text, tuple(line[first:last][:MAX_BENDS])))
-        parts.append(ScorePart(track.name, tuple(found)))
+        parts.append(SungPart(track.name, tuple(found)))
     return tuple(parts), times.seconds(song.length)
 
 
@@ -147,77 +151,23 @@ def _lyrics(track: Iterable[Any], ticks: int, kind: str) -> list[tuple[float, st
     return result
 
 
-def _musicxml(path: Path) -> tuple[tuple[ScorePart, ...], float]:
-    try:
-        content = path.read_bytes()[: MAX_BYTES + 1]
-        if content[:2] == b"PK":
-            with zipfile.ZipFile(io.BytesIO(content)) as packed:
-                inner = [
-                    i
-                    for i in packed.infolist()
-                    if i.filename.endswith((".xml", ".musicxml")) and "META-INF" not in i.filename
-                ]
-                with packed.open(inner[0]) as file:
-                    content = file.read(MAX_BYTES + 1)
-        if len(content) > MAX_BYTES or b"<!ENTITY" in content:
-            raise UsageError(f"{printable_path(path)} is larger than {MAX_BYTES >> 20} MiB, or has entities of its own")
-        root = ElementTree.fromstring(content)
-    except (OSError, ElementTree.ParseError, zipfile.BadZipFile, IndexError) as error:
-        raise UsageError(f"cannot read {printable_path(path)}: it is no MusicXML ({type(error).__name__})") from None
-    names = {item.get("id"): item.findtext("part-name") or "" for item in root.iter("score-part")}
-    tempo: list[tuple[float, float]] = []
-    read = [_xml_part(part, tempo) for part in root.iter("part")]
-    times = MidiTimes(sorted({0.0: 120.0, **dict(tempo)}.items()))
-    parts, seconds = [], 0.0
-    for part, (notes, length) in zip(root.iter("part"), read, strict=True):
-        timed = tuple(SungNote(times.seconds(a), times.seconds(b), number, 0.8, text) for a, b, number, text in notes)
-        seconds = max(seconds, times.seconds(length))
-        if timed:
-            parts.append(ScorePart(names.get(part.get("id"), ""), timed))
-    return tuple(parts), seconds
+def _musicxml(path: Path) -> tuple[tuple[SungPart, ...], float]:
+    score = read_musicxml(path)
+    times = MidiTimes(score.tempo)
+    parts = []
+    for part in score.parts:
+        notes = [note for note in part.notes if not (note.grace or note.drum)]
+        timed = (
+            SungNote(times.seconds(note.start), times.seconds(note.end), note.number, VELOCITY, note.syllable)
+            for note in notes
+            if note.length
+        )
+        if sung := tuple(timed):
+            parts.append(SungPart(part.name, sung))
+    return tuple(parts), times.seconds(score.length)
 
 
-def _xml_part(
-    part: ElementTree.Element, tempo: list[tuple[float, float]]
-) -> tuple[list[tuple[float, float, int, str]], float]:
-    """(start, end, number, syllable) of a part's notes, in beats, and its length; tempo marks go into `tempo`."""
-    divisions, at, start, most = 1.0, 0.0, 0.0, 0.0
-    notes: list[tuple[float, float, int, str]] = []
-    for item in part.iter():
-        if item.tag == "divisions":
-            divisions = float(item.text or 1)
-        elif item.tag == "sound" and item.get("tempo"):
-            tempo.append((at, float(item.get("tempo") or 120)))
-        elif item.tag in ("backup", "forward"):
-            step = float(item.findtext("duration") or 0) / divisions
-            at += step if item.tag == "forward" else -step
-        elif item.tag == "note" and item.find("grace") is None:
-            length = float(item.findtext("duration") or 0) / divisions
-            if item.find("chord") is None:
-                start, at = at, at + length
-            most = max(most, at)
-            pitch = item.find("pitch")
-            if pitch is None:
-                continue
-            step_name, octave = pitch.findtext("step") or "C", int(pitch.findtext("octave") or 4)
-            number = 12 * (octave + 1) + _STEPS[step_name] + round(float(pitch.findtext("alter") or 0))
-            if any(tie.get("type") == "stop" for tie in item.findall("tie")):
-                n = next((n for n in range(len(notes) - 1, -1, -1) if notes[n][2] == number), -1)
-                if n >= 0:
-                    notes[n] = (notes[n][0], start + length, number, notes[n][3])
-                    continue
-            notes.append((start, start + length, number, _xml_syllable(item)))
-    return sorted(notes), most
-
-
-def _xml_syllable(note: ElementTree.Element) -> str:
-    lyric = note.find("lyric")
-    text = "" if lyric is None else lyric.findtext("text") or ""
-    word = "".join(c for c in text if c.isalpha() or c in "'’")
-    return word + "-" if word and lyric is not None and lyric.findtext("syllabic") in ("begin", "middle") else word
-
-
-def divide_part(part: ScorePart, text: str, most: int) -> Sequence[tuple[str, tuple[SungNote, ...]]]:
+def divide_part(part: SungPart, text: str, most: int) -> Sequence[tuple[str, tuple[SungNote, ...]]]:
     """Divides a part whose text is longer than a parameter holds."""
     if len(text) <= most:
         return [(text, part.notes)]

@@ -363,6 +363,80 @@ def test_loops_and_cues_are_kept_with_the_length_or_said_to_be_left_out(
     assert soundfile.info(tmp_path / words.split()[2]).frames > 20000
 
 
+def bext(version: int, samples: int, more: bytes = b"") -> bytes:
+    """A description, and the time of its first sample."""
+    body = (
+        b"a take".ljust(338, b"\0") + struct.pack("<QH", samples, version) + bytes(64) + struct.pack("<5h", *range(5))
+    )
+    return chunk(b"bext", body.ljust(602, b"\0") + more)
+
+
+ACID = chunk(b"acid", struct.pack("<IHHfIHHf", 2, 60, 0x8000, 0.0, 2, 4, 4, 120.0))
+INST = chunk(b"inst", bytes((60, 0, 0, 127, 1, 127)) + b"\x7f")
+IXML = chunk(b"iXML", b"<BWFXML><TAPE>1</TAPE></BWFXML>")
+TAKE, LATER = bext(1, 480_000, b"A=PCM"), bext(1, 240_000, b"A=PCM")
+LOST = "without the notes on the recording (bext, iXML), the tempo and the root note of IN"
+
+
+@pytest.mark.parametrize(
+    ("words", "kept", "said"),
+    [
+        ("gain in.wav out.wav", TAKE + IXML + ACID + INST, ""),
+        ("gain in.wav out.wav -p gain=.5 --tag title=A", TAKE + IXML + ACID + INST, ""),
+        ("gain in.wav out.wav --rate 24000", LATER + ACID + INST, "without the notes on the recording (iXML) of IN"),
+        ("stretch in.wav out.wav -p factor=.5", TAKE + IXML + INST, "without the tempo of IN"),
+        ("pitch in.wav out.wav -p semitones=5", TAKE + IXML + ACID[:8] + bytes(1) + ACID[9:], "root note of IN"),
+        ("gain in.wav out.flac", b"", LOST),
+        ("gain in.wav out.aiff", b"", LOST),
+    ],
+)
+@pytest.mark.parametrize("place", ["before", "behind"])
+def test_tempo_and_notes_on_the_recording_are_kept_while_they_hold(
+    antiphon: Command, tmp_path: Path, words: str, kept: bytes, said: str, place: str
+) -> None:
+    """In front of the sound or behind it; a time of day in samples is that of the new rate."""
+    audio.write(tmp_path / "in.wav", audio.noise(48000))
+    plain, added = (tmp_path / "in.wav").read_bytes(), TAKE + IXML + ACID + INST
+    whole = plain[:12] + added + plain[12:] if place == "before" else plain + added
+    (tmp_path / "in.wav").write_bytes(whole[:4] + struct.pack("<I", len(whole) - 8) + whole[8:])
+    done = antiphon("run", *words.split())
+    assert done.code == 0
+    assert said in done.out
+    assert ("without" in done.out) is bool(said)
+    made = (tmp_path / words.split()[2]).read_bytes()
+    assert kept in made
+    assert [name in made for name in (b"bext", b"iXML", b"acid")] == [
+        name in kept for name in (b"bext", b"iXML", b"acid")
+    ]
+
+
+def test_measures_of_loudness_are_not_those_of_another_sound(antiphon: Command, tmp_path: Path) -> None:
+    audio.write(tmp_path / "in.wav", audio.noise(48000))
+    whole = (tmp_path / "in.wav").read_bytes() + bext(2, 7)
+    (tmp_path / "in.wav").write_bytes(whole[:4] + struct.pack("<I", len(whole) - 8) + whole[8:])
+    assert antiphon("run", "gain", "in.wav", "out.wav", "-p", "gain=.5").code == 0
+    made = (tmp_path / "out.wav").read_bytes()
+    body = made[made.index(b"bext") + 8 :]
+    assert (body[:6], struct.unpack_from("<Q", body, 338)[0]) == (b"a take", 7)
+    assert struct.unpack_from("<5h", body, 412) == (0x7FFF,) * 5
+
+
+def test_places_in_an_aiff_are_kept_in_an_aiff(antiphon: Command, tmp_path: Path) -> None:
+    audio.write(tmp_path / "in.wav", audio.noise(48000))
+    assert antiphon("run", "gain", "in.wav", "in.aiff").code == 0
+    mark = struct.pack(">HHI", 1, 1, 900) + b"\4drop\0"
+    added = b"MARK" + struct.pack(">I", len(mark)) + mark + b"INST" + struct.pack(">I", 20) + bytes(20)
+    whole = (tmp_path / "in.aiff").read_bytes() + added
+    (tmp_path / "in.aiff").write_bytes(whole[:4] + struct.pack(">I", len(whole) - 8) + whole[8:])
+    for words, kept in (("out.aiff -p gain=.5", True), ("out.wav", False), ("half.aiff --rate 24000", False)):
+        done = antiphon("run", "gain", "in.aiff", *words.split())
+        assert done.code == 0
+        made = (tmp_path / words.split()[0]).read_bytes()
+        assert (added in made, "without the loop and cue points of IN" in done.out) == (kept, not kept)
+        if kept:
+            assert struct.unpack(">I", made[4:8]) == (len(made) - 8,)
+
+
 def test_two_files_of_one_name_are_refused(antiphon: Command, tmp_path: Path) -> None:
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()

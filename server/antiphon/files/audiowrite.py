@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from antiphon.files.containers.marks import PLACES, NewSound, has_pitch, kept_marks, lost_words
 from antiphon.files.decode import path_text
 from antiphon.files.draft_file import DraftFile, unwritable
 from antiphon.files.finishing import Finishing
@@ -104,7 +105,7 @@ class AudioWriter:
 
             self._resample = soxr.ResampleStream(rate, self.rate, channels, dtype="float32")
         self._finishing = Finishing(finish, self.rate, channels, lossy=self.subtype in _LOSSY)
-        self._marks, self._untagged = finish.marks, False
+        self._marks, self._unmarked, self._untagged = finish.marks, False, False
         self._counts_clipped = self.subtype not in ("FLOAT", "DOUBLE")
         self._draft = DraftFile(path, self.name)
         self._disk = _RawFile(self._draft.fd)
@@ -142,19 +143,32 @@ class AudioWriter:
         words = [] if self._resample is None else [f"resampled from {self._source_rate / 1000:g} kHz"]
         if self.channels in _LFE.get(self.subtype, ()):
             words.append("channel 4, the LFE, low-passed")
-        if self._marks is not None and not self._keeps_marks:
-            words.append("without the loop and cue points of IN")
-        elif self._marks is not None and self._marks.transposed:
-            words.append("without the loop and root note of IN, whose pitch may be another")
+        words += self._lost_marks()
         if self._untagged:
             words.append("without ID3 tags, for which its 4 GiB have no room")
         return (*words, *self._finishing.words)
 
-    @property
-    def _keeps_marks(self) -> bool:
+    def _kept_marks(self) -> bytes:
+        """Chunks of IN that hold of the file."""
         marks = self._marks
-        held = (self.frames, self.rate, self.format.name)
-        return marks is not None and bool(marks.chunks) and held == (marks.frames, marks.rate, "WAV")
+        if marks is None or self.format.name != ("AIFF" if marks.aiff else "WAV"):
+            return b""
+        sound = NewSound(self.frames == marks.frames, (marks.rate, self.rate), marks.transposed)
+        return kept_marks(marks.chunks, sound, big=marks.aiff)
+
+    def _lost_marks(self) -> list[str]:
+        """What the file lacks of IN's chunks, in words."""
+        marks, kept = self._marks, self._kept_marks()
+        if marks is None:
+            return []
+        if not marks.chunks or self._unmarked:
+            return ["without the loop and cue points of IN"]
+        moved = marks.transposed and has_pitch(marks.chunks, big=marks.aiff)
+        pitched = kept_marks(marks.chunks, NewSound(True, (1, 1), moved), big=marks.aiff)
+        lost = lost_words(pitched, kept, big=marks.aiff)
+        words = [f"without {' and '.join(filter(None, (', '.join(lost[:-1]), *lost[-1:])))} of IN"] if lost else []
+        moved = moved and PLACES not in lost
+        return [*words, "without the loop and root note of IN, whose pitch may be another"] if moved else words
 
     def write(self, samples: Samples) -> None:
         """Appends sound.
@@ -220,9 +234,8 @@ class AudioWriter:
         """Adds tags that libsndfile does not write."""
         tags, name = self._finishing.tags, self.format.name
         self._finishing.close()
-        marks = self._marks
-        if marks is not None and self._keeps_marks and not append_chunks(self._draft.fd, marks.chunks):
-            self._marks = marks._replace(chunks=b"")
+        kept = self._kept_marks()
+        self._unmarked = bool(kept) and not append_chunks(self._draft.fd, kept)
         if name == "AIFF" or (name == "WAV" and any(found in tags for found in ESTIMATED_TAGS)):
             self._untagged = not append_chunks(self._draft.fd, id3_chunk(name == "AIFF", tags))
         if name in ("FLAC", "OGG"):

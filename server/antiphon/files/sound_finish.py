@@ -24,12 +24,13 @@ class SoundTagger(Protocol):
 
 
 class SoundMarks(NamedTuple):
-    """Loop and cue points of a sound, kept where its rate and its length are those of the file that is written."""
+    """Loop and cue points, tempo and notes of a sound, as far as they hold of the file that is written."""
 
     chunks: bytes  # as `read_marks` gives them; empty where those of the sound are not kept
     frames: int  # of the sound, at the rate that the writer is given
     rate: int  # Hz of its file
-    transposed: bool = False  # whether `smpl`, whose root note is no longer so, is left out
+    transposed: bool = False  # whether its root note is no longer so
+    aiff: bool = False  # whether they are chunks of an aiff file, else of a wav
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class SoundFinish:
 
     `rate`: Hz of the file, to which the sound is resampled; 0 for its own, or the nearest that the format holds.
     `tags`: texts by name, those of `id3.NAMES` and `sound_tags.ESTIMATED_TAGS`. `tagger`: makes what finds further
-    tags, by rate and channels; None for none. `marks`: loop and cue points; None for none.
+    tags, by rate and channels; None for none. `marks`: what its chunks say; None for none.
     """
 
     rate: int = 0

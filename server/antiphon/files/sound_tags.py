@@ -30,17 +30,6 @@ def id3_chunk(big: bool, tags: Mapping[str, str]) -> bytes:
     return name + (len(data) + len(data) % 2).to_bytes(4, order) + data + bytes(len(data) % 2)  # type: ignore[arg-type]
 
 
-def without_chunks(chunks: bytes, name: bytes) -> bytes:
-    """Whole chunks of a wav file but those of a name."""
-    kept, at = b"", 0
-    while at < len(chunks):
-        size = int.from_bytes(chunks[at + 4 : at + 8], "little")
-        end = at + 8 + size + size % 2
-        kept += chunks[at:end] if chunks[at : at + 4] != name else b""
-        at = end
-    return kept
-
-
 def append_chunks(fd: int, chunks: bytes) -> bool:
     """Appends whole chunks to a complete wav or aiff file; False where its size, of 32 bits, leaves no room."""
     head, size = os.pread(fd, 4, 0), os.fstat(fd).st_size

@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from antiphon.files.containers.chunks import read_marks
 from antiphon.files.containers.id3 import NAMES
+from antiphon.files.containers.marks import is_aiff, read_marks
 from antiphon.files.decode import Decoder
 from antiphon.files.sound_finish import SoundFinish, SoundMarks, SoundTagger
-from antiphon.files.sound_tags import ESTIMATED_TAGS, without_chunks
+from antiphon.files.sound_tags import ESTIMATED_TAGS
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.errors import FileError, UsageError
 from antiphon.kernel.runtime.sound_formats import MAX_RATE, MIN_RATE
@@ -101,8 +101,9 @@ def finish_like(finish: SoundFinish, source: Path) -> SoundFinish:
 def finish_marked(
     finish: SoundFinish, source: Path, frames: int | None, rate: int, transposed: bool = False
 ) -> SoundFinish:
-    """The finish with the marks of a sound file of `frames`; without `smpl` where its pitch becomes another."""
+    """The finish with the marks of a sound file of `frames`. `transposed`: whether its pitch becomes another."""
     if frames is None or (chunks := read_marks(source)) is None:
         return finish
-    kept = without_chunks(chunks, b"smpl") if transposed else chunks
-    return replace(finish, marks=SoundMarks(kept, frames, rate, kept != chunks))
+    with open(source, "rb") as file:
+        aiff = is_aiff(file.read(12))
+    return replace(finish, marks=SoundMarks(chunks, frames, rate, transposed, aiff))

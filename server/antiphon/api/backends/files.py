@@ -21,6 +21,7 @@ from antiphon.files.midifile import (
     read as read_midi,
     write as write_midi,
 )
+from antiphon.files.musicxml import SUFFIXES as MUSICXML_SUFFIXES, read as read_musicxml
 from antiphon.files.png import png_bytes
 from antiphon.kernel.runtime.file_lock import Claims as FileClaims, hold_lock, lock as lock_file
 from antiphon.kernel.runtime.paths import (

@@ -17,9 +17,6 @@ MAX_CHUNKS = 4096
 OPEN_ENDED = 0x7FFF0000
 _TO_THE_END = b"\xff\xff\xff\xff"
 _IN_DS64 = 0xFFFFFFFF
-_MARKS = (b"smpl", b"cue ")
-MAX_MARKS = 1 << 20
-"""Maximum bytes of the chunks that `read_marks` keeps."""
 _MPEG = (0x50, 0x55)
 """Codings of a WAV file: layers I and II, layer III."""
 
@@ -53,7 +50,7 @@ def wav(fd: int, length: int, head: bytes) -> SoundLayout:
                 if not long:
                     return _never_closed("wav", length, place, there.to_bytes(8, "little"), there, name)
                 _check_whole(long, there, frame, length)
-            elif chunk.size == 0 and there > 0 and not _is_chunk(fd, chunk.start, there, order):
+            elif chunk.size == 0 and there > 0 and not is_chunk(fd, chunk.start, there, order):
                 return _never_closed("wav", length, chunk.start - 4, _TO_THE_END, there, name)
             else:
                 _check_held(chunk.size, there, frame, length)
@@ -76,7 +73,7 @@ def aiff(fd: int, length: int, head: bytes) -> SoundLayout:
             if chunk.size < 22 or form[18:22] == b"NONE":
                 wanted = _number(form[2:6], "big") * _number(form[0:2], "big") * ((_number(form[6:8], "big") + 7) // 8)
         elif chunk.name == b"SSND":
-            if chunk.size <= 8 < there and not wanted and not _is_chunk(fd, chunk.start + chunk.size, there, "big"):
+            if chunk.size <= 8 < there and not wanted and not is_chunk(fd, chunk.start + chunk.size, there, "big"):
                 return _never_closed("aiff", length, chunk.start - 4, bytes(4), there - 8, head[:4])
             _check_held(chunk.size, there, 8, length)
             if chunk.size < OPEN_ENDED:
@@ -152,33 +149,6 @@ def _never_closed(kind: str, length: int, at: int, size: bytes, there: int, name
     )
 
 
-def read_marks(path: str | os.PathLike[str]) -> bytes | None:
-    """Chunks of a WAV file that name places in its sound: loops, cues and their labels; None without any.
-
-    Empty where they are not all kept: over `MAX_MARKS`, cut short, big-endian, behind too many chunks, or behind sound
-    of unknown length.
-    """
-    found = b""
-    with open(path, "rb") as file:
-        fd, length = file.fileno(), os.fstat(file.fileno()).st_size
-        kind = os.pread(fd, 4, 0)
-        if kind not in (b"RIFF", b"RIFX", b"RF64", b"BW64"):
-            return None
-        order = "big" if kind == b"RIFX" else "little"
-        for count, (name, start, size) in enumerate(chunks_of(fd, length, order), 1):
-            there = length - start
-            if name == b"data" and (size > there or (size == 0 and not _is_chunk(fd, start, there, order))):
-                last = os.pread(fd, MAX_MARKS, max(start, length - MAX_MARKS))
-                return b"" if any(mark in last for mark in _MARKS) else found or None
-            if name in _MARKS or (name == b"LIST" and os.pread(fd, 4, start) == b"adtl"):
-                if order == "big" or size > min(there, MAX_MARKS - len(found)):
-                    return b""
-                found += os.pread(fd, 8 + size, start - 8) + bytes(size % 2)
-            if count == MAX_CHUNKS and size + 8 < there:
-                return b""
-    return found or None
-
-
 def chunks_of(fd: int, length: int, order: str, at: int = 12) -> Iterator[Chunk]:
     """Chunks in order from an offset; the size of an RF64 file's data is that of its ds64."""
     long = 0
@@ -221,7 +191,7 @@ def _check_channels(channels: int) -> None:
         raise Refused(f"its header says {channels} channels; 1 to {MAX_CHANNELS} are allowed")
 
 
-def _is_chunk(fd: int, at: int, there: int, order: str) -> bool:
+def is_chunk(fd: int, at: int, there: int, order: str) -> bool:
     head = os.pread(fd, 8, at)
     return len(head) == 8 and all(32 <= byte < 127 for byte in head[:4]) and _number(head[4:8], order) <= there - 8
 

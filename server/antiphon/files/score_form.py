@@ -1,0 +1,119 @@
+"""Order in which the measures of a score are played: repeats, endings, da capo, dal segno, fine and coda."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+MAX_PLAYED = 1 << 15
+"""Most measures as they are played: a long symphony has 2,000."""
+
+
+@dataclass(slots=True)
+class Signs:
+    """What a written measure says of the order. `endings`: numbers of the ending that it is in."""
+
+    forward: bool = False
+    backward: int = 0  # how often the section is played; 0 without a repeat sign
+    after_jump: bool = False  # the repeat is taken after a jump too
+    endings: frozenset[int] = frozenset()
+    segno: str | None = None  # names of the signs, as of jumps to them
+    coda: str | None = None
+    dal_segno: str | None = None
+    da_capo: bool = False
+    to_coda: str | None = None
+    fine: bool = False
+
+
+_JUMPS = (
+    (re.compile(r"\bd\.?\s*c\.?(?![a-z])|\bda\s+capo", re.I), "da_capo"),
+    (re.compile(r"\bd\.?\s*s\.?(?![a-z])|\bdal\s+segno", re.I), "dal_segno"),
+    (re.compile(r"\bto\s+coda\b", re.I), "to_coda"),
+    (re.compile(r"^coda$", re.I), "coda"),
+    (re.compile(r"^fine\.?$", re.I), "fine"),
+)
+
+
+def read_words(signs: Signs, text: str) -> None:
+    """Takes a jump that is said in words alone: "D.C. al Fine", "To Coda"."""
+    for pattern, name in _JUMPS:
+        if pattern.search(text):
+            if name in ("da_capo", "fine"):
+                setattr(signs, name, True)
+            elif getattr(signs, name) is None:
+                setattr(signs, name, "")
+            return
+
+
+def numbers_of(text: str) -> frozenset[int]:
+    """Numbers of an ending: "1", "1, 2", "1-3"."""
+    found: set[int] = set()
+    for first, last in re.findall(r"(\d{1,3})(?:\s*-\s*(\d{1,3}))?", text):
+        found.update(range(int(first), min(int(last or first), int(first) + 99) + 1))
+    return frozenset(found)
+
+
+def played_order(measures: Sequence[Signs]) -> list[int]:
+    """Places of the written measures in the order in which they are played, at most `MAX_PLAYED`.
+
+    After a jump repeats are not taken, and of endings the last is.
+    """
+    order: list[int] = []
+    taken: set[int] = set()
+    groups = _groups(measures)
+    at = start = 0
+    turn, jumped = 1, False
+    while at < len(measures) and len(order) < MAX_PLAYED:
+        one, group = measures[at], groups[at]
+        leaves = at + 1 == len(measures) or groups[at + 1] is not group
+        if one.forward and at != start:
+            start, turn = at, 1
+        if one.endings and (max(group) if jumped else turn) not in one.endings:
+            at += 1
+            if leaves:
+                start, turn = at, 1
+            continue
+        order.append(at)
+        if jumped and one.fine:
+            break
+        if jumped and one.to_coda is not None and (coda := _sign(measures, "coda", one.to_coda)) is not None:
+            at = start = coda
+            turn, jumped = 1, False
+            continue
+        # of endings the last has no repeat sign, or one that means its own end; a single one leads back by its last
+        again = turn < one.backward if not one.endings else turn + 1 in group or group == one.endings
+        if one.backward and again and (not jumped or one.after_jump):
+            turn, at = turn + 1, start
+            continue
+        if at not in taken and (one.da_capo or one.dal_segno is not None):
+            segno = None if one.dal_segno is None else _sign(measures, "segno", one.dal_segno)
+            if one.da_capo or segno is not None:
+                taken.add(at)
+                at = start = 0 if segno is None else segno
+                turn, jumped = 1, True
+                continue
+        at += 1
+        if leaves if one.endings else one.backward:
+            start, turn = at, 1
+    return order
+
+
+def _groups(measures: Sequence[Signs]) -> list[frozenset[int]]:
+    """For each measure the numbers of all endings in a row of which it is in one, one object for a row."""
+    groups: list[frozenset[int]] = []
+    first = 0
+    for at, one in enumerate(measures):
+        if at and bool(one.endings) == bool(measures[at - 1].endings) and not one.forward:
+            continue
+        groups += (at - first) * [_union(measures[first:at])]
+        first = at
+    return groups + (len(measures) - first) * [_union(measures[first:])]
+
+
+def _union(measures: Sequence[Signs]) -> frozenset[int]:
+    return frozenset(number for one in measures for number in one.endings)
+
+
+def _sign(measures: Sequence[Signs], kind: str, name: str) -> int | None:
+    """Place of a sign of a name, else of the first of its kind; None without any."""
+    places = [n for n, one in enumerate(measures) if getattr(one, kind) is not None]
+    return next((n for n in places if getattr(measures[n], kind) == name), places[0] if places else None)
