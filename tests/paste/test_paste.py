@@ -124,11 +124,44 @@ def test_any_text_is_a_script_or_a_sentence(program: str) -> None:
     ],
 )
 def test_what_is_pasted_calls_nothing_of_python_and_costs_little(program: str, wanted: str) -> None:
-    script = translated(program)[0]
+    script = translated(f'{program}\n$: s("hh")')[0]
     assert wanted in script
     assert len(script) < 2000 + 2 * len(program)
     used = {node.id for node in ast.walk(ast.parse(script)) if isinstance(node, ast.Name)}
     assert used.isdisjoint({"exec", "eval", "open", "__import__", "getattr", "compile"})
+
+
+@each(
+    "program, reason, rest",
+    [
+        ('$: s("bd"); $: note("c3").add("x_y")', "not 'x_y'", 's("bd")'),
+        ('$: n("0").scale("C:nonsense").s("piano"); $: s("bd")', "there is no scale 'nonsense'", 's("bd")'),
+        ('$: s("hh").fast("1 <1 0>"); $: s("bd")', "fast takes a number above 0", 's("bd")'),
+        ('let a = "c e".fast(-1); $: a.note(); $: s("bd")', "a is left out above", 's("bd")'),
+        ('let f = x => x.foo.bar(2); $: f(s("hh")); $: s("bd")', "", 's("bd")'),
+        ('all(x => x.fast(-1)); $: s("bd"); $: s("hh")', "", ""),
+        ('d1 $ s "bd"; d2 $ n ("c\'maj" + "x\'y") # s "superpiano"', "", 's("bd")'),
+    ],
+)
+def test_what_cannot_be_played_is_a_comment_and_the_rest_plays(program: str, reason: str, rest: str) -> None:
+    try:
+        text, script = translated(program.replace("; ", "\n"))
+    except UsageError as error:
+        assert not rest
+        assert "nothing in it plays" in str(error)
+        return
+    assert f'", {rest})' in text
+    assert reason in "".join(line for line in text.splitlines() if line.startswith("#"))
+    assert len(script.tracks) == 1
+    assert len(script.left_out) >= 1
+    Performance(reading.read("set.py", text)).until(Fraction(16))
+
+
+def test_a_track_that_never_ends_takes_its_time_and_no_more() -> None:
+    slow = "s('bd*64')" + ".ply(64)" * 3
+    text, script = translated(f'$: {slow}\n$: s("bd")')
+    assert 's("bd")' in text
+    assert "track2" in script.tracks
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,14 @@ A request has `text`; its answer `text`, the script, with the numbers of its `tr
 
 import ast
 import builtins
+from collections.abc import Set
 
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime.platform import limit_resources
 from antiphon.kernel.runtime.processes.helper_channel import HelperChannel
 from antiphon.paste import strudel, tidal
 from antiphon.paste.script import Script
+from antiphon.paste.trial import leave_out_unplayable
 from antiphon.paste.words import FUNCTIONS
 
 PLAIN = frozenset({
@@ -33,16 +35,22 @@ def translated(text: str) -> tuple[str, Script]:
         tidal.translate(text, script)
     else:
         strudel.translate(text, script)
+    made = leave_out_unplayable(script, lambda lost: checked(script, lost)) if script.tracks else ""
     if not script.tracks:
         reason = f"; {script.left_out[0].removeprefix('# ').rstrip(':')}" if script.left_out else ""
         raise UsageError(f'nothing in it plays{reason}; a program has lines such as $: s("bd*4") or d1 $ s "bd*4"')
-    made = script.text()
-    check(made)
     return made, script
 
 
-def check(text: str) -> None:
-    """Refuses a script that would do anything but play.
+def checked(script: Script, lost: Set[str]) -> str:
+    """Text of a script. Raises UsageError: see `check`."""
+    text = script.text()
+    check(text, lost)
+    return text
+
+
+def check(text: str, lost: Set[str] = frozenset()) -> None:
+    """Refuses a script that would do anything but play; `lost`: its own names, which are left out.
 
     Raises UsageError: it is no Python, reads a name that is neither its own nor one of patterns, or an attribute of
     Python's own.
@@ -52,7 +60,7 @@ def check(text: str) -> None:
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise UsageError("the translation is no script that can be read; write it by hand") from None
     made = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
-    made |= {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
+    made |= lost | {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
     made |= {node.arg for node in nodes if isinstance(node, ast.arg)}
     known = PLAIN | FUNCTIONS | {"math"} | (made - set(dir(builtins)))
     for node in nodes:

@@ -52,6 +52,7 @@ class Script:
     waves: set[str] = field(default_factory=set)  # signals whose values are taken at the beginning of an event
     pending: list[str] = field(default_factory=list)
     tracks: dict[str, range] = field(default_factory=dict)
+    head: int = 0  # lines of the text before these
 
     def drop(self, part: str, reason: str) -> None:
         """Records an omitted part, for a comment before its statement."""
@@ -83,8 +84,7 @@ class Script:
     def track(self, name: str, pattern: Chain | str, *, replaces: bool = False) -> None:
         """Track of a pattern under a name; if taken, under a numbered name, or as its replacement."""
         if replaces and name in self.tracks:
-            for at in self.tracks.pop(name):
-                self.lines[at] = f"# {self.lines[at]}"
+            self.replace(name)
         elif not name or name in self.tracks:
             stem = name or "track"
             name = next(f"{stem}{n}" for n in range(1, 10_000) if f"{stem}{n}" not in self.tracks)
@@ -93,6 +93,28 @@ class Script:
         shown = json.dumps(name, ensure_ascii=False)
         self.add(*wrapped(f"track({shown}, {pattern})", pattern, "track(", f"    {shown},"))
         self.tracks[name] = range(first, len(self.lines))
+
+    def replace(self, name: str) -> None:
+        """Makes a track a comment, if there is one of the name."""
+        for at in self.tracks.pop(name, ()):
+            self.lines[at] = f"# {self.lines[at]}"
+
+    def silence(self, first: int, last: int, reason: str) -> bool:
+        """Makes lines of the text a comment, a statement that cannot be played; False if they are of its head."""
+        at, found = self.head, list[int]()
+        for place, line in enumerate(self.lines):
+            end = at + line.count("\n") + 1
+            if at < last and end >= first:
+                found.append(place)
+            at = end
+        if first <= self.head or not found:
+            return False
+        for place in found:
+            self.lines[place] = "\n".join(f"#   {line}" for line in self.lines[place].split("\n"))
+        self.left_out.append(f"# {reason}:")
+        self.lines[found[0]] = f"# {reason}:\n{self.lines[found[0]]}"
+        self.tracks = {name: where for name, where in self.tracks.items() if where.start not in found}
+        return True
 
     def text(self) -> str:
         """The script as a file."""
@@ -108,6 +130,7 @@ class Script:
             lines = [line.replace("track(", "play_all(", 1) if line.startswith("track(") else line for line in lines]
             head += [f"everything = {change}", "", "", "def play_all(name, pattern):"]
             head += ["    track(name, everything(pattern))", "", ""]
+        self.head = "\n".join(head).count("\n") + 1
         return "\n".join([*head, *lines]).rstrip("\n") + "\n"
 
 

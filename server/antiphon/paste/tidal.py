@@ -111,7 +111,10 @@ def _expanded(
 
 def _statement(block: str, script: Script, names: _Names) -> None:
     code = _TRANSITION.sub(r"d\1 $", " ".join(block.split()), count=1)
-    if code == "hush" or code.startswith(("import ", ":set", "resetCycles", "unsolo", "unmute", "panic")):
+    if code == "hush":
+        script.add("# hush: it is sent by hand there; what stands above plays on here")
+        return
+    if code.startswith(("import ", ":set", "resetCycles", "unsolo", "unmute", "panic")):
         return
     if code.startswith(":script"):
         raise UnknownPartError("its definitions are not here: paste them above")
@@ -133,6 +136,7 @@ def _statement(block: str, script: Script, names: _Names) -> None:
     name = at[1] if at[1].startswith("d") else at[1][1:].strip(' "')
     rest = code[at.end() :].strip()
     if rest in ("silence", "hush"):
+        script.replace(name)
         script.add(f"# {name} is silent")
         return
     pattern = TidalParser(rest, names, script).whole()

@@ -78,7 +78,7 @@ def named(name: str) -> Term:
         return Term("change", "lambda p: p")
     if name == "silence":
         return Term("pattern", Chain("silence()"))
-    if name in _MAKERS or name in _PAIRS or name == "const":
+    if name in _MAKERS or name in _PAIRS or name in ("const", "fmap", "ncat"):
         return Term("maker" if name in _MAKERS else "word", "", name)
     word = RENAMED.get(name, name)
     if word in SIGNALS:
@@ -94,7 +94,11 @@ def applied(term: Term, argument: Term) -> Term:
         case "maker":
             return _made(term.name, argument)
         case "word" if term.name == "const":
-            return Term("change", f"lambda p: {code_of(argument)}")
+            return Term("change", f"lambda p: {_chain(argument)}")
+        case "word" if term.name == "fmap":  # a change of values is one of the pattern
+            return argument
+        case "word" if term.name == "ncat" and argument.kind == "list":
+            return _joined_list("arrange", argument.given)
         case "word":
             if len(term.given) + 1 == _WHOLE.get(term.name):
                 parts = (*term.given, str(code_of(argument)))
@@ -102,7 +106,8 @@ def applied(term: Term, argument: Term) -> Term:
             if len(term.given) == _TESTING.get(term.name) and argument.kind in ("pattern", "word") and argument.given:
                 value = re.sub(r'^"(-?[\d.]+)"$', r"\1", argument.given[0])
                 return replace(term, given=(*term.given, f"{name_of(argument.name)}={value}"))
-            if argument.kind in _PATTERNS and _is_full(term) and not _is_number(argument):
+            changes = any(given.startswith("lambda") for given in term.given)
+            if argument.kind in _PATTERNS and _is_full(term) and (changes or not _is_number(argument)):
                 if term.name in _FIRST:
                     return Term(_PATTERNS[argument.kind], _of_first(term, str(code_of(argument))), zero=argument.zero)
                 changed = _chain(argument).then(f".{name_of(term.name)}({', '.join(term.given)})")
@@ -226,7 +231,10 @@ def plays(term: Term) -> bool:
 
 def _chain(term: Term, maker: str = "mini") -> Chain:
     if term.kind == "text":
-        return Chain(f"{maker}({code_of(term)})")
+        chord = _CHORD.search(str(term.code))
+        return Chain(f"note({code_of(_numbered(term))})" if chord else f"{maker}({code_of(term)})")
+    if _is_number(term):
+        return Chain(f"pure({term.code})")
     return term.code if isinstance(term.code, Chain) else Chain(str(term.code))
 
 
@@ -279,9 +287,7 @@ def joined(operator: str, left: Term, right: Term) -> Term:
         if _is_number(left) and operator != "/":  # the times are those of the right one
             negative = (".mul(-1)",) if operator == "-" else ()
             return Term("value", Chain(str(_chain(right)), (*negative, f".{word.replace('sub', 'add')}({left.code})")))
-        maker = "note" if _CHORD.search(str(left.code)) else "mini"
-        first = f"pure({left.code})" if _is_number(left) else str(_chain(left, maker))
-        return Term("value", Chain(first, (f".{word}{mix}({code_of(right)})",)))
+        return Term("value", Chain(str(_chain(left)), (f".{word}{mix}({code_of(right)})",)))
     raise UnknownPartError(f"{operator} joins patterns")
 
 

@@ -99,8 +99,16 @@ def smash(p: P, parts: int, factors: Any) -> P:
 
 
 def freq(p: Any, hertz: Argument) -> Any:
-    heard = queries.map_values(numbers(hertz, "freq"), lambda f: 69 + 12 * math.log2(max(float(f), 1.0) / 440))
-    return p._new(queries.apply_left(p.events, heard, lambda value, number: {**value, "note": round(number, 6)}))
+    return p._new(queries.apply_left(p.events, notes_at(hertz).events, lambda value, note: {**value, **note}))
+
+
+def notes_at(hertz: Argument) -> ControlPattern:
+    """Pattern of the notes at frequencies."""
+
+    def note(f: float) -> dict[str, Any]:
+        return {"note": round(69 + 12 * math.log2(max(float(f), 1.0) / 440), 6)}
+
+    return ControlPattern(queries.map_values(numbers(hertz, "freq"), note))
 
 
 def bank(p: Any, name: Argument) -> Any:

@@ -23,6 +23,7 @@ from antiphon.kernel.errors import UsageError
 from antiphon.live.patterns.arguments import Argument
 from antiphon.live.patterns.controls import ControlPattern, unnamed, values_of
 from antiphon.live.patterns.pattern import Pattern
+from antiphon.live.patterns.words.samples import notes_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,9 +147,9 @@ class Change:
         """The pattern of one that begins with a value of a note, as `ccv("0 64").ccn(1)`; None for another."""
         (name, args, values), rest = self._steps[0], self._steps[1:]
         word = next((word for word in WORDS.values() if name in word.names), None)
-        if word is None or word.group != "notes" or len(args) != 1 or values:
+        if word is None or len(args) != 1 or values or not (word.group == "notes" or word.name == "freq"):
             return None
-        first = ControlPattern(values_of(word.name, args[0]))
+        first = notes_at(args[0]) if word.name == "freq" else ControlPattern(values_of(word.name, args[0]))
         return Change(*rest)(first) if rest else first
 
 
