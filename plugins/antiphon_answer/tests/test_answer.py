@@ -156,9 +156,9 @@ def test_a_long_pause_makes_no_turn_of_an_answer(monkeypatch: pytest.MonkeyPatch
     """Which ends firmly, as `mode=trade` does."""
     asked, begin = [], Phraser.begin
 
-    def spy(self: Phraser, *given: object, turn: bool) -> None:
+    def spy(self: Phraser, *given: object, turn: bool, source: object) -> None:
         asked.append(turn)
-        begin(self, *given, turn=turn)
+        begin(self, *given, turn=turn, source=source)
 
     monkeypatch.setattr(Phraser, "begin", spy)
     play(phrase(), 40.0, {"mode": "continue", "pause": pause})
