@@ -18,11 +18,11 @@ UNIT = 4
 _HEARD = 768
 """Number of the player's newest notes whose bars can return."""
 _KNOWN_BARS = (0, 2, 8, 16, 24, 32, 48)
-_RETURNS = (0.0, 0.2, 0.38, 0.32, 0.8, 0.9, 0.97)
+_RETURNS = (0.0, 0.2, 0.38, 0.32, 0.84, 0.94, 0.98)
 """Probability that four bars are heard ones, by the number of heard bars: counted in POP909."""
-_GOES_ON, _COMES_BACK = 0.95, 0.12
+_GOES_ON, _COMES_BACK = 0.95, 0.14
 """Probability of a return after one, which goes on where it was, and after new bars."""
-_CHANGED = (0.03, 0.03, 0.05, 0.12)
+_CHANGED = (0.02, 0.02, 0.04, 0.1)
 """Probability by place in the unit that a bar of a return is new."""
 _LAGS = {4: 3.0, 8: 8.0, 16: 4.0, 32: 4.0}
 _BY_FOUR, _ANY = 1.5, 0.1
@@ -30,11 +30,11 @@ _BY_FOUR, _ANY = 1.5, 0.1
 _SAME = 5.0
 """Factor of a source's weight for each bar before it that equals the one before the answer."""
 _CONTEXT = 4
-_TURN_RETURNS = 0.42
+_TURN_RETURNS = 0.3
 """Probability that a turn begins as the player did."""
-_TURN_LENGTHS = (0.35, 0.8)
+_TURN_LENGTHS = (0.4, 0.85)
 """Cumulative probabilities of one and two bars of it; else three."""
-_TILT = 8.0
+_TILT = 3.0
 """Bars of melodies in general that count as much as the player's in the places of new rhythms."""
 HALVES = 256
 """Possible onsets of half a bar, on eight sixteenths, the first the lowest bit."""
@@ -173,7 +173,7 @@ class Form:
         for at in range(count - size + 1):
             lag = count + done - at
             notes = sum(map(len, heard[at : at + size]))
-            weight = _LAGS.get(lag, _ANY if lag % UNIT else _BY_FOUR) * (notes >= 2 * size and bool(heard[at]))
+            weight = _LAGS.get(lag, _ANY if lag % UNIT else _BY_FOUR) * (notes >= size + 2 and bool(heard[at]))
             for n in range(1, min(at, _CONTEXT) + 1) if not done else ():
                 if heard[at - n] != heard[count - n]:
                     break

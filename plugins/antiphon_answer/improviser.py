@@ -37,6 +37,8 @@ _PHRASE_END_DEGREES = (0, 1, 4, 6)
 """Degrees that end a non-final phrase."""
 _RANGE_MARGIN = 4
 """Semitones by which an answer may exceed the range of the last notes."""
+_HEAT = 0.88
+"""Power of the probabilities of a continuation's pitches, which without it repeat and step more than a melody."""
 _DIGITS = 6
 """Digits of times: beyond them they depend on the size of a block."""
 _RAISED, _RARE = ((8, 9), (10, 11)), 0.05
@@ -63,7 +65,7 @@ class DrawConstants(NamedTuple):
     triad: tuple[float, float, float]
 
 
-TURN = DrawConstants((0.25, 0.6), 1.0, 48.0, (1.0, 0.95, 0.9))
+TURN = DrawConstants((0.25, 0.7), 1.0, 48.0, (1.0, 0.95, 0.9))
 CONTINUATION = DrawConstants((0.5, 1.0), 0.5, 6.0, (1.0, 0.85, 0.7))
 
 
@@ -234,6 +236,8 @@ class Improviser:
         self._weigh(onset.slot)
         self._predict(self._going, self._at, self._now, self._step, self._wait)
         np.copyto(self._pitches, self._chances.reshape(INTERVALS, TIMES)[:, time])
+        if self._constants is CONTINUATION and not onset.ends:
+            np.power(self._pitches, _HEAT, out=self._pitches)
         if onset.ends:
             # where it ends counts for more than how it comes there
             np.sqrt(self._pitches, out=self._pitches)

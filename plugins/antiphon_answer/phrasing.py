@@ -26,7 +26,7 @@ AHEAD = 5
 """Minimum number of planned notes."""
 _SIXTEENTHS = 16
 """Sixteenths of a bar of new rhythms."""
-_NUANCES = 0.1, 0.4
+_NUANCES = 0.06, 0.85
 """Probability that a bar that returns has a note of another pitch, in a continuation and in a turn."""
 _OLD_RHYTHM = 0.12
 """Probability that a new bar has the rhythm of one of the player's."""
@@ -216,8 +216,9 @@ class Phraser:
         rows = self._form.source(number)
         if rows is not None:
             made = self._motif_at(self._played(rows), line, again=True)
-            if len(made) > 2 and self._chance() < _NUANCES[self._turn]:
-                other = 1 + int((len(made) - 1) * self._chance())
+            if len(made) > 1 and self._chance() < _NUANCES[self._turn]:
+                # in a turn the run of what returns is not cut in the middle
+                other = 1 + int((len(made) - 1) * self._chance()) if not self._turn else len(made) - 1 if number else 1
                 made[other] = made[other]._replace(pitch=NO_PITCH, step=NO_STEP)
         elif self._new:
             made = self._new_bar(number, line)
