@@ -8,14 +8,26 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon_answer.form import FormSource
 from antiphon_answer.memory import INTERVALS, SYMBOLS, TIMES, WIDEST, Matches, Memory
-from antiphon_answer.phrasing import AHEAD, NO_STEP, OPEN, Phraser, degree_of, pitch_of
-from antiphon_answer.prior import INTERVAL_CLASSES, PLACES, SCALES, TIME_CLASSES, Prior, interval_class, time_class
+from antiphon_answer.phrasing import AHEAD, NO_PITCH, NO_STEP, OPEN, Onset, Phraser
+from antiphon_answer.prior import (
+    INTERVAL_CLASSES,
+    PLACES,
+    SCALES,
+    TIME_CLASSES,
+    Prior,
+    Roles,
+    degree_of,
+    interval_class,
+    pitch_of,
+    time_class,
+)
 from antiphon_answer.shaping import PITCHES, PitchShape, answer_backward, answer_draw, answer_forbid, answer_shape
 
 OUT_OF_KEY, BAD_END = 0.003, 1e-9
 """Factors of notes outside the scale, and of a final note outside the chord."""
-FLOOR = 0.03
+FLOOR = 0.01
 """Sampling floor as a share of the highest probability."""
 FOLLOWED, ELSEWHERE, TRANSPOSED = 8.0, 0.05, 0.1
 """Weight of a memory row relative to the prior; lower at another bar position, and from another pitch class."""
@@ -23,9 +35,21 @@ CHORD_SIXTEENTHS = 0.35
 """Maximum sixteenths between notes of one chord."""
 _PHRASE_END_DEGREES = (0, 1, 4, 6)
 """Degrees that end a non-final phrase."""
-_RANGE_MARGIN = 3
+_RANGE_MARGIN = 4
 """Semitones by which an answer may exceed the range of the last notes."""
+_HEAT = 0.88
+"""Power of the probabilities of a continuation's pitches, which without it repeat and step more than a melody."""
+_DIGITS = 6
+"""Digits of times: beyond them they depend on the size of a block."""
+_RAISED, _RARE = ((8, 9), (10, 11)), 0.05
+"""Degrees of minor with those that stand for them in dorian and harmonic minor, and the weight of the rarer one."""
 _RECENT = 64
+_LIFT, _COMPASS = 7.0, 14.0
+"""Semitones by which new bars of a continuation lie higher than the player's, at most, and by which they stray."""
+_RUN = 9
+"""Notes of a run that new bars copy at most, where `originality` sets none."""
+_GOOD_END = 0.3
+"""Minimum weight of a pitch that returns as the last."""
 
 
 class DrawConstants(NamedTuple):
@@ -41,8 +65,8 @@ class DrawConstants(NamedTuple):
     triad: tuple[float, float, float]
 
 
-TURN = DrawConstants((0.3, 0.6), 5.0, 48.0, (1.0, 0.95, 0.9))
-CONTINUATION = DrawConstants((0.5, 1.0), 3.0, 1.5, (1.0, 0.85, 0.7))
+TURN = DrawConstants((0.25, 0.7), 1.0, 48.0, (1.0, 0.95, 0.9))
+CONTINUATION = DrawConstants((0.5, 1.0), 0.5, 6.0, (1.0, 0.85, 0.7))
 
 
 class Planned(NamedTuple):
@@ -63,7 +87,7 @@ class Planned(NamedTuple):
 class AnswerSettings:
     """Settings of an answer; see the parameters of `Answer`.  bar: sixteenths of a bar."""
 
-    originality: int = 6
+    originality: int = 0
     density: float = 0.5
     register: int = 0
     forget: float = 0.0
@@ -85,7 +109,7 @@ class Improviser:
         self.fixed = -1
         self._kept, self._copied, self._drawn = 0, Matches(), 0
         self._history, self._going = Matches(), Matches()
-        self._sounds = np.zeros(12)
+        self._sounds, self._roles = np.zeros(12), Roles()
         self._chances, self._pitches = np.zeros(SYMBOLS), np.zeros(INTERVALS)
         self._open, self._allowed = np.ones(PITCHES), np.ones(PITCHES)
         self._ahead = np.ones((AHEAD + 1, PITCHES))
@@ -94,9 +118,9 @@ class Improviser:
         self._mean_intervals = prior.intervals.mean(axis=2)
         self._present = np.zeros(12)
         self._ages = np.arange(len(self.memory.weights), dtype=np.float64)
-        self._phraser = Phraser(self.memory)
+        self._phraser = Phraser(self.memory, prior.rhythms)
         self.slot = self.key = 0
-        self._bar, self._constants, self._settled = 0, CONTINUATION, False
+        self._bar, self._constants, self._settled, self._lift = 0, CONTINUATION, False, 0.0
         self._most = 1
         self._now = 60
         # kernels are compiled here, and not when the first note comes
@@ -116,6 +140,7 @@ class Improviser:
         self.memory.clear(self._kept)
         self._history.clear()
         self._sounds.fill(0.0)
+        self._roles.clear()
         self.slot, self.key, self.planning, self.plans = -1, max(0, self.fixed), False, 0
         self._pitch, self._interval, self._time = 60, 0, 4
 
@@ -137,8 +162,13 @@ class Improviser:
             self.planning = False
         if not first:
             self._interval, self._time = pitch - self._pitch, time
-        self._bar += first or answered > 0 or slot // self.wishes.bar != self.slot // self.wishes.bar
-        self.memory.bars[self.memory.count - 1], self.memory.late[self.memory.count - 1] = self._bar, late
+        bars = slot // self.wishes.bar - self.slot // self.wishes.bar - round(answered / self.wishes.bar)
+        self._bar += 1 if first else max(int(answered > 0), bars)
+        self.memory.bars[self.memory.count - 1], self.memory.late[self.memory.count - 1] = (
+            self._bar,
+            round(late, _DIGITS),
+        )
+        self._roles.learn(pitch, time, first=first or answered > 0)
         self.slot, self._pitch = slot, pitch
 
     def sounded(self, pitch: int, sixteenths: float) -> None:
@@ -146,11 +176,15 @@ class Improviser:
         memory = self.memory
         for row in range(memory.count - 1, max(self._kept, memory.count - 16) - 1, -1):
             if memory.pitches[row] == pitch:
-                memory.lengths[row] = max(0.25, min(64.0, sixteenths))
+                memory.lengths[row] = round(max(0.25, min(64.0, sixteenths)), _DIGITS)
                 break
         self._sounds *= 0.98
         self._sounds[pitch % 12] += min(8.0, sixteenths)
-        self.key = self.fixed if self.fixed >= 0 else self.prior.key(self._sounds)
+        self.estimate(self._sounds)
+
+    def estimate(self, sounds: NDArray[np.float64]) -> None:
+        """Estimates the key, unless it is fixed, by the sixteenths for which each pitch class sounded (`[12]`)."""
+        self.key = self.fixed if self.fixed >= 0 else self.prior.key(sounds, self._roles.now())
 
     def surprise(self, slot: int, pitch: int, *, prior: bool = True, memory: bool = True) -> float:
         """Surprise in bits of a possible next note.
@@ -163,11 +197,11 @@ class Improviser:
         return -math.log2(self._chances[interval * TIMES + time])
 
     # ---- the answer
-    def begin(self, start: int, end: int, latest: int, *, turn: bool) -> bool:
+    def begin(self, start: int, end: int, latest: int, *, turn: bool, returns: bool = True) -> bool:
         """Begins an answer; returns whether there is material for one.
 
         It is from slot `start` to before `end`, in general a bar line; its first note begins at `latest` or before.
-        turn: as for `Phraser.begin`.
+        turn: as for `Phraser.begin`.  returns: whether the player's bars may return in it.
         """
         memory = self.memory
         if memory.count < 2 or self.slot < 0:
@@ -178,12 +212,15 @@ class Improviser:
         self._random = mix_bits(self.wishes.seed * 0x9E3779B97F4A7C15 + self.plans * 0xD1B54A32D192ED03 + start)
         wishes, self._constants = self.wishes, TURN if turn else CONTINUATION
         span = start, end, max(start, latest)
-        self._phraser.begin(span, wishes.bar, self.key, wishes.density, self._chance, turn=turn)
+        empty = max(0, start // wishes.bar - self.slot // wishes.bar - 1)
+        source = FormSource(empty, self._kept, wishes.forget) if returns else None
+        self._phraser.begin(span, wishes.bar, self.key, wishes.density, self._chance, turn=turn, source=source)
         self._going.copy(self._history)
         self._at, self._now, self._step, self._wait = self.slot, self._pitch, self._interval, self._time
         self._copied.clear()
         self._run = self._drawn = 0
         self._settled = False
+        self._lift = 0.0 if turn else _LIFT * self._chance()
         self._limit_run()
         self._compass()
         self._aim()
@@ -199,6 +236,8 @@ class Improviser:
         self._weigh(onset.slot)
         self._predict(self._going, self._at, self._now, self._step, self._wait)
         np.copyto(self._pitches, self._chances.reshape(INTERVALS, TIMES)[:, time])
+        if self._constants is CONTINUATION and not onset.ends:
+            np.power(self._pitches, _HEAT, out=self._pitches)
         if onset.ends:
             # where it ends counts for more than how it comes there
             np.sqrt(self._pitches, out=self._pitches)
@@ -207,7 +246,9 @@ class Improviser:
             key = self._phraser.key
             hint = pitch_of(onset.step + (0 if onset.fixed else degree_of(self._now, key)), key)
         aims, row = (self._open, 0) if onset.ends == OPEN else (self._ahead, self._phraser.left)
-        interval = self._shaped(hint, aims, row, self._chance())
+        interval = self._again(onset)
+        if interval < 0:
+            interval = self._shaped(hint, aims, row, self._chance())
         self._at = onset.slot
         self._step, self._wait = interval - WIDEST, time
         self._now = min(PITCHES - 1, max(0, self._now + self._step))
@@ -263,10 +304,24 @@ class Improviser:
         """Draws the maximum length of the next copied run, once one has ended."""
         run = int(self._copied.intervals[: self.memory.count].max())
         if run < self._run or not self._drawn:
-            most = self.wishes.originality - 1
+            most = (self.wishes.originality or _RUN) - 1
             shortest, longest = self._constants.runs
             self._most = max(1, round(most * (shortest + (longest - shortest) * self._chance())))
         self._run = run
+
+    def _again(self, onset: Onset) -> int:
+        """Interval to the pitch that returns; -1 where none does, or `originality` or the end forbids it."""
+        to = onset.pitch + self.wishes.register
+        interval = to - self._now + WIDEST
+        if onset.pitch == NO_PITCH or not (0 <= to < PITCHES and 0 <= interval < INTERVALS):
+            return -1
+        if self.wishes.register % 12 or (onset.ends and self._ahead[0, to] < _GOOD_END):
+            return -1
+        if self.wishes.originality:
+            rows = self._copied.intervals[: self.memory.count - 1] >= self._most
+            if np.any(rows & (self.memory.intervals[1 : self.memory.count] == interval)):
+                return -1
+        return interval
 
     def _aim(self) -> None:
         """Computes the weights of pitches on the way to the last note."""
@@ -293,8 +348,16 @@ class Improviser:
         if up:
             # on the way there all pitches between are allowed
             low, high = min(low, self._pitch), max(high, self._pitch)
+        centre = float(recent.mean()) + up + self._lift
+        high += round(self._lift)
         scale, tonic = SCALES[self.key // 12], self.key % 12
-        fits = self.prior.fits(self._sounds) / self._constants.doubt
+        inner = [1.0 if degree in scale else OUT_OF_KEY for degree in range(12)]
+        for natural, raised in _RAISED if self.key > 11 else ():
+            # the sixth and the seventh of minor are the player's
+            low_one, high_one = (self._sounds[(tonic + degree) % 12] for degree in (natural, raised))
+            if high_one > 0.5 * low_one:
+                inner[raised], inner[natural] = 1.0, 1.0 if low_one > 0.5 * high_one else _RARE
+        fits = self.prior.fits(self._sounds, self._roles.now()) / self._constants.doubt
         if self.fixed >= 0:
             fits[:] = -np.inf
             fits[self.key] = 0.0
@@ -305,8 +368,9 @@ class Improviser:
         ends = np.maximum(BAD_END, (ends / ends.max()) ** self._constants.firmness)
         for pitch in range(PITCHES):
             degree = (pitch - tonic) % 12
-            inside = 1.0 if degree in scale else OUT_OF_KEY
-            self._allowed[pitch] = inside if low <= pitch <= high else 0.0
+            inside = inner[degree]
+            apart = 0.0 if self._constants is TURN else (pitch - centre) / _COMPASS
+            self._allowed[pitch] = inside * math.exp(-0.5 * apart * apart) if low <= pitch <= high else 0.0
             self._ahead[0, pitch] = ends[pitch % 12]
             self._open[pitch] = 1.0 if degree in scale and scale.index(degree) in _PHRASE_END_DEGREES else BAD_END
 

@@ -76,8 +76,8 @@ def _learn(improviser: Improviser, given: MelodyFile, *, measured: bool) -> list
             bits.append((round(note.slot / 4 + given.origin, 4), round(both, 3), round(prior, 3)))
         improviser.learn(note.slot, note.pitch, note.velocity, late=note.late)
         improviser.sounded(note.pitch, note.length)
-    if improviser.fixed < 0:
-        improviser.key = improviser.prior.key(given.sounds)
+    # a file's other tracks tell its key, too
+    improviser.estimate(4.0 * given.sounds)
     return bits
 
 

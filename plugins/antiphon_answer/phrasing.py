@@ -6,20 +6,34 @@ from collections.abc import Callable
 from itertools import accumulate, pairwise
 from typing import NamedTuple
 
+import numpy as np
+
+from antiphon.api import F64
+from antiphon_answer.form import Form, FormSource, halves_of
 from antiphon_answer.memory import Memory
-from antiphon_answer.prior import SCALES
+from antiphon_answer.prior import degree_of
 
 SEQUENCE, INVERSION, AUGMENTATION, ORNAMENT = range(4)
 """Motif transformations: transposed in the scale, inverted, augmented, ornamented with neighbouring notes."""
 TRANSFORMS = (SEQUENCE, INVERSION, AUGMENTATION, ORNAMENT)
 WITHIN, OPEN, CLOSED = range(3)
 """Role of a note: inner, end of a phrase, or end of the answer."""
-NO_STEP = 99
-"""Step of a note without a melodic target."""
+NO_STEP, NO_PITCH = 99, -1
+"""Step of a note without a melodic target, and pitch of one that is no note of the player's again."""
 PHRASE = 4
 """Bars of a phrase: a motif, a contrast, the motif again, an ending."""
 AHEAD = 5
 """Minimum number of planned notes."""
+_SIXTEENTHS = 16
+"""Sixteenths of a bar of new rhythms."""
+_NUANCES = 0.06, 0.85
+"""Probability that a bar that returns has a note of another pitch, in a continuation and in a turn."""
+_OLD_RHYTHM = 0.12
+"""Probability that a new bar has the rhythm of one of the player's."""
+_MAX_TAIL = 2
+"""Maximum bars of rest at the end of an answer."""
+_OWN_RHYTHM, _OWN_BAR = 0.35, 0.12
+"""Probabilities that a new bar is a sequence of an earlier one of the answer, or that one again."""
 _RECENT = 80
 """Number of the player's newest notes from which bars are taken."""
 _BEAT = 4
@@ -47,7 +61,8 @@ _SOFTEST, _WIDEST = 10.0 / 127.0, 16.0 / 127.0
 class Onset(NamedTuple):
     """A note of an answer without a pitch yet. slot, length: in sixteenths; late: delay after the slot.
 
-    step: in degrees of the scale from the note before, from degree 0 where `fixed`; ends: see `CLOSED`.
+    pitch: of the player's note that returns; step: in
+    degrees of the scale from the note before, from degree 0 where `fixed`; ends: see `CLOSED`.
     """
 
     slot: int
@@ -57,21 +72,11 @@ class Onset(NamedTuple):
     step: int = NO_STEP
     fixed: bool = False
     ends: int = WITHIN
+    pitch: int = NO_PITCH
 
     @property
     def at(self) -> float:
         return self.slot + self.late
-
-
-def degree_of(pitch: int, key: int) -> int:
-    """Degree of a pitch, 0 the tonic next above MIDI number 0; outside the scale that of the next lower one."""
-    octave, above = divmod(pitch - key % 12, 12)
-    return 7 * octave + bisect_right(SCALES[key // 12], above) - 1
-
-
-def pitch_of(degree: int, key: int) -> int:
-    """Pitch of a degree."""
-    return 12 * (degree // 7) + SCALES[key // 12][degree % 7] + key % 12
 
 
 class Phraser:
@@ -80,8 +85,10 @@ class Phraser:
     `key`: of the answer, 0 to 23.
     """
 
-    def __init__(self, memory: Memory) -> None:
+    def __init__(self, memory: Memory, rhythms: F64) -> None:
         self._memory = memory
+        self._form = Form(memory, rhythms)
+        self._places = np.zeros(_SIXTEENTHS)
         self._notes: list[Onset] = []
         self._cells: list[tuple[int, int]] = []
         # bars of the answer's first phrase, from slot 0, with their pitches
@@ -90,14 +97,23 @@ class Phraser:
         self._used = [0] * _BEAT
 
     def begin(
-        self, span: tuple[int, int, int], bar: int, key: int, density: float, chance: Callable[[], float], *, turn: bool
+        self,
+        span: tuple[int, int, int],
+        bar: int,
+        key: int,
+        density: float,
+        chance: Callable[[], float],
+        *,
+        turn: bool,
+        source: FormSource | None = None,
     ) -> None:
         """Begins an answer. span: its first slot, its end slot, and the latest slot of its first note.
 
-        turn: whether it ends firmly.  chance: random numbers from 0 to below 1.
+        turn: whether it ends firmly.  chance: random numbers from 0 to below 1.  source: None: no bar of the player's
+        returns.
         """
-        (start, self._end, self._latest), self._bar = span, bar
-        self._start, self._turn = start, turn
+        (start, end, self._latest), self._bar = span, bar
+        self._start, self._end, self._turn = start, end, turn
         self.key, self._density, self._chance = key, density, chance
         self._line, self._first = start - start % bar, start - start % bar
         # the first note is one of the first bar
@@ -105,6 +121,12 @@ class Phraser:
         self._notes.clear()
         self._own.clear()
         self._read()
+        count = max(1, (end - self._first) // bar)
+        self._form.plan(count, source, chance, turn=turn)
+        # a phrase of the player's that ends before its last bars ends there again
+        self._end -= bar * min(_MAX_TAIL, count - 1, self._form.rests)
+        self._new = not turn and source is not None and bar == _SIXTEENTHS
+        self._half = self._form.last_half if self._new else 0
         self._turns = sorted(TRANSFORMS, key=lambda _: chance())
 
     def take(self) -> Onset | None:
@@ -124,7 +146,7 @@ class Phraser:
     def sounds(self, note: Onset, pitch: int) -> None:
         """Sets the pitch of a taken note."""
         number, place = divmod(note.slot - self._first, self._bar)
-        if number < PHRASE - 1:
+        if number < 2 * PHRASE:
             self._own.setdefault(number, []).append((note._replace(slot=place), pitch))
 
     @property
@@ -140,14 +162,20 @@ class Phraser:
         bars = memory.bars[first : memory.count].tolist()
         self._cells.clear()
         self._used[:] = [0] * _BEAT
+        self._places.fill(0.0)
         begun = 0
         for n, number in enumerate(bars):
             place = int(memory.places[first + n]) % _BEAT
             self._used[place] += 1
             self._late[place] = float(memory.late[first + n])
+            if memory.places[first + n] < _SIXTEENTHS:
+                self._places[memory.places[first + n]] += 1.0
             if n + 1 == len(bars) or bars[n + 1] != number:
                 self._cells.append((first + begun, first + n + 1))
                 begun = n + 1
+        self._places /= len(self._cells)
+        waits, lengths = memory.times[first + 1 : memory.count], memory.lengths[first : memory.count - 1]
+        self._legato = float(np.median(np.minimum(1.0, lengths / np.maximum(1, waits)))) if len(waits) else 1.0
         played = memory.velocities[first : memory.count]
         self._deviation = min(_WIDEST, max(_SOFTEST, 1.3 * float(played.std())))
         self._loud = max(2.0 * self._deviation, min(float(played.mean()), 1.0 - 1.6 * self._deviation))
@@ -181,11 +209,24 @@ class Phraser:
         final = PHRASE * phrase + size >= count
         if within == 0:
             self._base, self._again = self._drawn(), self._chance() < _AGAIN
-            self._ends = size - 1 - (size == PHRASE and not final and self._chance() < _PAUSE)
+            pauses = size == PHRASE and not final and not self._new and self._chance() < _PAUSE
+            self._ends = size - 1 - pauses
         if within > self._ends:
             return
-        made = [n for n in self._statement(phrase, within, line) if n.slot >= self._start]
-        if within == self._ends:
+        rows = self._form.source(number)
+        if rows is not None:
+            made = self._motif_at(self._played(rows), line, again=True)
+            if len(made) > 1 and self._chance() < _NUANCES[self._turn]:
+                # in a turn the run of what returns is not cut in the middle
+                other = 1 + int((len(made) - 1) * self._chance()) if not self._turn else len(made) - 1 if number else 1
+                made[other] = made[other]._replace(pitch=NO_PITCH, step=NO_STEP)
+        elif self._new:
+            made = self._new_bar(number, line)
+        else:
+            made = self._statement(phrase, within, line)
+        made = [n for n in made if n.slot >= self._start]
+        self._half = halves_of(n.slot - line for n in made)[1]
+        if within == self._ends and (final or (rows is None and made)):
             made = self._ended(made, line, CLOSED if final else OPEN)
         if self._density > 0.5:
             made = self._fuller(made, 2.0 * (self._density - 0.5), anywhere=True)
@@ -210,6 +251,28 @@ class Phraser:
         plain = not self._turn and self._chance() < _PLAIN
         return motif if plain else self._transformed(motif, self._turns[(phrase + within) % 4], line)
 
+    def _new_bar(self, number: int, line: int) -> list[Onset]:
+        """Bar of a continuation in a new rhythm, or in one of its own, with that bar's pitches or without."""
+        earlier = [n for n in (number - 4, number - 2, number - 1) if n in self._own]
+        at = self._chance()
+        if earlier and at < _OWN_RHYTHM:
+            own = self._own[earlier[int(len(earlier) * self._chance())]]
+            made = self._motif_at(own, line, again=at < _OWN_BAR)
+            return made if at < _OWN_BAR else self._transformed(made, SEQUENCE, line)
+        if at > 1.0 - _OLD_RHYTHM:
+            return self._statement(*divmod(number, PHRASE), line)
+        slots = [
+            slot
+            for slot in self._form.rhythm(self._half, self._places, self._chance)
+            if slot % _BEAT == 0 or self._used[slot % _BEAT] > _MIN_PLACE_SHARE * sum(self._used)
+        ]
+        lates = [self._late[slot % _BEAT] if self._used[slot % _BEAT] else 0.0 for slot in slots]
+        ends = [*(slot + late for slot, late in zip(slots[1:], lates[1:], strict=True)), float(self._bar)]
+        return [
+            Onset(line + slot, late, min(2.0 * _BEAT, max(0.5, self._legato * (end - slot - late))), self._loud)
+            for slot, late, end in zip(slots, lates, ends, strict=False)
+        ]
+
     def _played(self, cell: tuple[int, int]) -> list[tuple[Onset, int]]:
         """Notes of a player's bar, from slot 0."""
         m = self._memory
@@ -219,13 +282,18 @@ class Phraser:
             (Onset(place, late, length, loud), pitch) for place, late, length, loud, pitch in zip(*columns, strict=True)
         ]
 
-    def _motif_at(self, notes: list[tuple[Onset, int]], line: int) -> list[Onset]:
-        """Notes from slot 0 moved to a bar line: the first at its own degree, the others by steps from there."""
+    def _motif_at(self, notes: list[tuple[Onset, int]], line: int, *, again: bool = False) -> list[Onset]:
+        """Notes from slot 0 moved to a bar line: the first at its own degree, the others by steps from there.
+
+        again: with their own pitches.
+        """
         degrees = [degree_of(pitch, self.key) for _, pitch in notes]
         steps = [*degrees[:1], *(b - a for a, b in pairwise(degrees))]
         return [
-            note._replace(slot=line + note.slot, step=step, fixed=n == 0, ends=WITHIN)
-            for n, ((note, _), step) in enumerate(zip(notes, steps, strict=True))
+            note._replace(
+                slot=line + note.slot, step=step, fixed=n == 0, ends=WITHIN, pitch=pitch if again else NO_PITCH
+            )
+            for n, ((note, pitch), step) in enumerate(zip(notes, steps, strict=True))
         ]
 
     def _transformed(self, motif: list[Onset], how: int, line: int) -> list[Onset]:
@@ -267,8 +335,12 @@ class Phraser:
     def _ended(self, made: list[Onset], line: int, ends: int) -> list[Onset]:
         """Final bar of a phrase: on its last note, or on a sustained one; a rest follows within an answer."""
         end = line + self._bar
+        if ends == CLOSED and not self._turn:
+            # what follows a rest leads into a bar that does not come
+            while len(made) > 1 and made[-1].slot - made[-2].slot >= _BEAT and made[-1].slot >= end - 2 * _BEAT:
+                made = made[:-1]
         early = not made or (self._turn and made[-1].slot - line < self._bar // 2)
-        if early or self._chance() < _LANDS:
+        if early or (self._chance() < _LANDS and not (self._new and ends == OPEN)):
             made = self._sustained(made, line)
         last = made[-1]
         if ends == OPEN:

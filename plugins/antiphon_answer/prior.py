@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from bisect import bisect_right
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from antiphon.api import F64
 from antiphon.api.backends.models import ModelError, find_array, read_weights
+from antiphon_answer.form import HALVES
 from antiphon_answer.memory import INTERVALS, TIMES, WIDEST
 
 MODEL = "answer-prior"
@@ -23,8 +25,23 @@ TIME_CLASSES, INTERVAL_CLASSES = len(_STEPS), 7
 _NAMES = ("C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B")
 KEYS = (*_NAMES, *(f"{name}m" for name in _NAMES))
 SCALES = ((0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10))
+_FADE = 0.98
+"""Factor of what was learnt about the key, for each note."""
 _DEGREES = (np.arange(12)[None, :] - np.arange(12)[:, None]) % 12
 """Degree by `[tonic, pitch class]`."""
+_OUTSIDERS = np.ones((2, 12))
+"""Degrees outside major, and outside all kinds of minor."""
+_OUTSIDERS[0, SCALES[0]] = _OUTSIDERS[1, (*SCALES[1], 9, 11)] = 0.0
+_SOUND, _OUTSIDE = 0.15, -0.2
+"""Weights of a key's log-likelihood by how long each degree sounds, and of each sixteenth outside its scale."""
+_TONIC = np.array((0.91, 0.535, 0.17, 0.24))
+_TRIAD = np.array((0.96, 0.14, 0.27, 0.0))
+"""Weights of each `Roles` row's notes that are a key's tonic, and its third or fifth.
+
+All fitted to four bars each of POP909's songs whose numbers end in 1 to 6, and, at .18 of their weight, to drawn ones
+that begin and end about their tonic, in major and in natural, harmonic and dorian minor.
+"""
+_MINOR = -0.21
 _log = logging.getLogger("antiphon.answer")
 
 
@@ -39,18 +56,66 @@ def interval_class(semitones: int) -> int:
     return 0 if not size else (1 if size < 3 else 2 if size < 6 else 3) + (0 if semitones > 0 else 3)
 
 
+def degree_of(pitch: int, key: int) -> int:
+    """Degree of a pitch, 0 the tonic next above MIDI number 0; outside the scale that of the next lower one."""
+    octave, above = divmod(pitch - key % 12, 12)
+    return 7 * octave + bisect_right(SCALES[key // 12], above) - 1
+
+
+def pitch_of(degree: int, key: int) -> int:
+    """Pitch of a degree."""
+    return 12 * (degree // 7) + SCALES[key // 12][degree % 7] + key % 12
+
+
+class Roles:
+    """Notes that tell a key, `counts[role, pitch class]`: first, last, long, reached by a semitone from below."""
+
+    FIRST, LAST, LONG, LED = range(4)
+    _LONG_WAIT, _PHRASE_WAIT = 6, 16
+
+    def __init__(self) -> None:
+        self.counts = np.zeros((4, 12))
+        self._pitch = -1
+
+    def clear(self) -> None:
+        self.counts.fill(0.0)
+        self._pitch = -1
+
+    def learn(self, pitch: int, time: int, *, first: bool) -> None:
+        """Learns a note `time` sixteenths after the one before; first: it begins what is played."""
+        self.counts *= _FADE
+        before = self._pitch
+        if before >= 0:
+            self.counts[self.LONG, before % 12] += first or time >= self._LONG_WAIT
+            self.counts[self.LED, pitch % 12] += pitch - before == 1
+        if first or before < 0 or time >= self._PHRASE_WAIT:
+            self.counts[self.FIRST, pitch % 12] += 1.0
+            if before >= 0:
+                self.counts[self.LAST, before % 12] += 1.0
+        self._pitch = pitch
+
+    def now(self) -> F64:
+        """Counts `[4, 12]` with the newest note as the last."""
+        counts = self.counts.copy()
+        if self._pitch >= 0:
+            counts[self.LAST : self.LONG + 1, self._pitch % 12] += 1.0
+        return counts
+
+
 @dataclass(frozen=True)
 class Prior:
     """Probabilities of a melody's next note, in modes major and minor.
 
     `times`: `[PLACES, TIME_CLASSES, TIMES]` to the next onset, by place in the bar and the time before; `intervals`:
     `[2, 12, INTERVAL_CLASSES, INTERVALS]`, by mode, degree and the interval before; `degrees`: `[2, 12]`, log share of
-    each degree, by which keys are estimated.
+    each degree, by which keys are estimated; `rhythms`: `[2, HALVES, HALVES]`, of the onsets of a bar's first and
+    second half, by those of the half before.
     """
 
     times: F64
     intervals: F64
     degrees: F64
+    rhythms: F64
 
     @classmethod
     def of(cls, arrays: dict[str, NDArray[Any]]) -> Prior:
@@ -59,21 +124,28 @@ class Prior:
             "times": (PLACES, TIME_CLASSES, TIMES),
             "intervals": (2, 12, INTERVAL_CLASSES, INTERVALS),
             "degrees": (2, 12),
+            "rhythms": (2, HALVES, HALVES),
         }
         tables = {name: find_array(arrays, name, *shape).astype(np.float64) for name, shape in shapes.items()}
-        for name in ("times", "intervals"):
+        for name in ("times", "intervals", "rhythms"):
             # what half precision has rounded to 0 stays possible
             tables[name] = np.maximum(tables[name], 1e-7)
             tables[name] /= tables[name].sum(axis=-1, keepdims=True)
         return cls(**tables)
 
-    def fits(self, sounds: F64) -> F64:
-        """Log-likelihood `[24]` of each key, given the durations of the pitch classes (`[12]`)."""
-        return (self.degrees[:, _DEGREES] @ sounds).reshape(24)
+    def fits(self, sounds: F64, roles: F64 | None = None) -> F64:
+        """Log-likelihood `[24]` of each key, given the durations of the pitch classes (`[12]`), and `Roles.now`."""
+        fits = (_SOUND * self.degrees + _OUTSIDE * _OUTSIDERS)[:, _DEGREES] @ sounds
+        fits[1] += _MINOR
+        if roles is not None:
+            tonic, triad = _TONIC @ roles, _TRIAD @ roles
+            for mode, third in enumerate((4, 3)):
+                fits[mode] += tonic + np.roll(triad, -third) + np.roll(triad, -7)
+        return fits.reshape(24)
 
-    def key(self, sounds: F64) -> int:
-        """Most likely key, 0 to 23, given the durations of the pitch classes (`[12]`)."""
-        return int(np.argmax(self.fits(sounds)))
+    def key(self, sounds: F64, roles: F64 | None = None) -> int:
+        """Most likely key, 0 to 23, as for `fits`."""
+        return int(np.argmax(self.fits(sounds, roles)))
 
 
 @cache
@@ -104,4 +176,8 @@ def plain() -> Prior:
                 if (degree + semitones) % 12 in scale:
                     intervals[mode, degree, :, semitones + WIDEST] += math.exp(-abs(semitones) / 3.0)
     intervals /= intervals.sum(axis=-1, keepdims=True)
-    return Prior(times, intervals, np.log(degrees / degrees.sum(axis=1, keepdims=True)))
+    onsets = np.arange(HALVES)[:, None] >> np.arange(8) & 1
+    # quarters mostly, eighths often, sixteenths hardly
+    likely = np.where(onsets, (0.7, 0.02, 0.4, 0.02) * 2, (0.3, 0.98, 0.6, 0.98) * 2).prod(axis=1)
+    rhythms = np.broadcast_to(likely / likely.sum(), (2, HALVES, HALVES))
+    return Prior(times, intervals, np.log(degrees / degrees.sum(axis=1, keepdims=True)), rhythms)

@@ -68,7 +68,7 @@ class Answer(Processor):
         Param("pause", default=0.5, low=0.25, high=16.0, unit="beats", doc="Mode continue: the pause it waits for."),
         Param("meter", "int", 4, 2, 7, unit="beats", doc="Beats of a bar; bars begin at whole multiples of it."),
         Param("key", "choice", "auto", choices=("auto", *KEYS), doc="A fixed key; auto estimates it."),
-        Param("originality", "int", 6, 2, 64, unit="notes", doc="The longest run of notes that it copies."),
+        Param("originality", "int", 0, 0, 64, unit="notes", doc="The longest run of notes it copies; 0: as people do."),
         Param("density", default=0.5, low=0.0, high=1.0, doc="Notes a bar: 0.5 as you play, 1 many."),
         Param("register", "int", 0, -36, 36, unit="semitones", doc="How far from your notes it chooses its own."),
         Param("transpose", "int", 0, -24, 24, unit="semitones", doc="Transposes what it plays."),
@@ -288,7 +288,7 @@ class Answer(Processor):
                 # the player rests: the form begins anew with the bar in which he comes back
                 self._turns.first, self._wake = None, math.inf
                 self._turns.tell(io, beat, 1)
-            if not enough or not improviser.begin(start, end, latest, turn=self._mode == "trade"):
+            if not enough or not self._begin(start, end, latest):
                 return
             if self._mode == "trade":
                 self._count = 0
@@ -308,6 +308,10 @@ class Answer(Processor):
         io.report("tonic", improviser.key)
         io.report("known", improviser.memory.count)
         self._draw = max(self._begun, note.at / 4.0 - AHEAD)
+
+    def _begin(self, start: int, end: int, latest: int) -> bool:
+        # what sounds along with the player is not his own melody
+        return self._improviser.begin(start, end, latest, turn=self._mode == "trade", returns=self._mode != "accompany")
 
     def _put(self, note: Planned) -> None:
         pitch = min(127, max(0, note.pitch + self._transpose))

@@ -13,6 +13,8 @@ MIN_COUNT = 2
 """Minimum beats for an answer."""
 LENGTH_TOLERANCE = 2
 """Tolerance in samples of a beat's length for a seamless continuation."""
+_RUN = 6
+"""Beats of a copied run, where `originality` is 0."""
 JUMP_BEATS = 0.25
 """Beat difference from which the clock has jumped."""
 
@@ -129,6 +131,7 @@ class SoundAnswer:
 
     def _beat(self, beat: int, wishes: SoundAnswerSettings) -> None:
         mode, bars, meter, pause, most, seed = wishes
+        most = max(2, most) if most else _RUN
         memory, length = self.memory, bars * meter
         sounds = memory.beat((beat - 1) % meter)
         if sounds:

@@ -15,15 +15,23 @@ from antiphon_answer.memory import symbols_of
 from antiphon_models.answer import synthetic, trading
 from antiphon_models.answer.foreseeing import FORESEERS, bits_of, spans
 from antiphon_models.answer.melodies import SlotMelody, melodies
-from antiphon_models.answer.telling import ALONE, features_of, in_key_share, longest_copy, separation, shared_part
+from antiphon_models.answer.telling import (
+    ALONE,
+    bars_again,
+    features_of,
+    in_key_share,
+    longest_copy,
+    separation,
+    shared_part,
+)
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, scored
 from antiphon_models.learning.user_commands import command
 
 BARS, SLOTS = 8, 128
 MIN_COUNT, MAX_SONGS = 120, 60
 """Measured notes of a song, and default number of songs."""
-CUT_SHARES = (0.4, 0.55, 0.7)
-"""Fractions of a song at which it is continued."""
+CUTS = {"early": (8, 16), "": (0.4, 0.55, 0.7)}
+"""Where a song is continued: after so many bars of its melody; or at these fractions of its notes."""
 
 
 class AnswerEvaluation(Evaluation):
@@ -35,13 +43,16 @@ class AnswerEvaluation(Evaluation):
     ours = "answer"
     oracle = "human, next bars; human, other bars"
     columns = (
-        "notes 8-32 [bits] ↓; notes 32-96 [bits] ↓; notes 96- [bits] ↓; AUC ↓; AUC with the song ↓; "
-        f"of the song; in key; copied run [notes] ↓; {trading.COLUMNS}"
+        "notes 8-32 [bits] ↓; notes 32-96 [bits] ↓; notes 96- [bits] ↓; AUC early ↓; AUC with the song early ↓; AUC ↓; "
+        "AUC with the song ↓; of the song early; bars again early; copied run early [notes]; of the song; bars again; "
+        f"copied run [notes]; in key early; in key; {trading.COLUMNS}"
     )
     note = (
         "bits of a note's interval (±24 semitones) and time (to 32 sixteenths), 10.7 where all are alike. AUC: "
-        "a forest that is shown eight bars tells them from the human's own next ones; with the song: it is shown how "
-        "they follow from it, too. of the song: groups of 4 notes that are the song's. " + trading.NOTE
+        "a forest that is shown eight bars tells them from the human's own next ones, of as many pairs as `in key` has "
+        "n, no song in training and test; with the song: it is shown how they follow from it, too. early: after 8 and "
+        "16 bars, else at .4, .55 and .7 of the notes. of the song: groups of 4 notes that are the song's; bars again: "
+        "bars that are its. " + trading.NOTE
     )
     folders = ("pop909",)
     synthetic_doc = "melodies that repeat and vary phrases drawn by seed"
@@ -51,7 +62,7 @@ class AnswerEvaluation(Evaluation):
     )
 
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
-        """Bits per note, then figures of continuations, each at three fractions of the song."""
+        """Bits per note, then figures of continuations, then those of turns."""
         found = _songs(ask)
         yield from _bits(found, ask)
         yield from _continuations(found, ask)
@@ -90,43 +101,54 @@ def _continuations(found: Sequence[SlotMelody], ask: EvaluationRequest) -> Itera
         "answer": lambda song, before, start: continuation_of(song, before, ask.seed)[0],
         "human, other bars": lambda song, before, start: _other_bars(song, start, chosen),
     }
-    human, names = [], []
-    made: dict[str, list[np.ndarray]] = {name: [] for name in ask.wanted(makers) if _is_installed(name, ask)}
-    for song in found:
-        for part in CUT_SHARES:
-            cut = int(len(song.notes) * part)
-            start = 16 * (song.notes[cut].slot // 16)
-            before = [note for note in song.notes if note.slot < start]
-            true = [note for note in song.notes if start <= note.slot < start + SLOTS]
-            if len(true) < 8 or len(before) < 16:
-                continue
-            written = {name: makers[name](song, before, start) for name in made}
-            if any(len(notes) < 4 for notes in written.values()):
-                continue
-            human.append(features_of(before, true, start, song.key))
-            names.append(song.name)
-            item = f"{song.name} {part:g}"
-            yield from scored("human, next bars", item, _figures(true, before, song.key))
-            for name, notes in written.items():
-                made[name].append(features_of(before, notes, start, song.key))
-                yield from scored(name, item, _figures(notes, before, song.key))
-    if len(set(names)) < 5:
-        return
-    try:
-        for name, rows in made.items():
-            for measure, shown in (("AUC", slice(ALONE)), ("AUC with the song", slice(None))):
-                area = separation([row[shown] for row in human], [row[shown] for row in rows], names, ask.seed)
-                yield MetricValue(name, measure, "all songs", area)
-    except ImportError:
-        ask.say("scikit-learn is not installed: pip install 'antiphon-lab[sklearn]' for the AUC")
+    systems = [name for name in ask.wanted(makers) if _is_installed(name, ask)]
+    for when, cuts in CUTS.items():
+        human, names = [], []
+        made: dict[str, list[np.ndarray]] = {name: [] for name in systems}
+        for song in found:
+            for part in cuts:
+                start = _start_of(song, part)
+                before = [note for note in song.notes if note.slot < start]
+                true = [note for note in song.notes if start <= note.slot < start + SLOTS]
+                if len(true) < 8 or len(before) < 16:
+                    continue
+                written = {name: makers[name](song, before, start) for name in made}
+                if any(len(notes) < 4 for notes in written.values()):
+                    continue
+                human.append(features_of(before, true, start, song.key))
+                names.append(song.name)
+                item = f"{song.name} {part:g}"
+                yield from scored("human, next bars", item, _figures(true, before, song.key, when))
+                for name, notes in written.items():
+                    made[name].append(features_of(before, notes, start, song.key))
+                    yield from scored(name, item, _figures(notes, before, song.key, when))
+        if len(set(names)) < 5:
+            continue
+        try:
+            for name, rows in made.items():
+                for measure, shown in (("AUC", slice(ALONE)), ("AUC with the song", slice(None))):
+                    area = separation([row[shown] for row in human], [row[shown] for row in rows], names, ask.seed)
+                    yield MetricValue(name, f"{measure} {when}".strip(), "all songs", area)
+        except ImportError:
+            ask.say("scikit-learn is not installed: pip install 'antiphon-lab[sklearn]' for the AUC")
+            return
 
 
-def _figures(notes: list[Planned], before: list[Planned], key: int) -> dict[str, float]:
-    return {
+def _start_of(song: SlotMelody, part: float) -> int:
+    """Slot of the bar line after `part` bars of the melody; of the note at that fraction, if below 1."""
+    if part < 1.0:
+        return 16 * (song.notes[int(len(song.notes) * part)].slot // 16)
+    return 16 * (song.notes[0].slot // 16 + int(part))
+
+
+def _figures(notes: list[Planned], before: list[Planned], key: int, when: str) -> dict[str, float]:
+    figures = {
         "of the song": shared_part(notes, before),
-        "in key": in_key_share(notes, key),
+        "bars again": bars_again(notes, before),
         "copied run": longest_copy(notes, before),
+        "in key": in_key_share(notes, key),
     }
+    return {f"{measure} {when}".strip(): figure for measure, figure in figures.items()}
 
 
 def _moved(notes: Sequence[Planned], start: int, by: int, slots: int = SLOTS) -> list[Planned]:

@@ -35,6 +35,16 @@ def longest_copy(notes: Sequence[Planned], song: Sequence[Planned]) -> int:
     return size
 
 
+def bars_again(notes: Sequence[Planned], song: Sequence[Planned]) -> float:
+    """Share of the bars that have notes which are bars of the song again, by place and pitch."""
+    own: dict[int, list[tuple[int, int]]] = {}
+    known: dict[int, list[tuple[int, int]]] = {}
+    for bars, given in ((own, notes), (known, song)):
+        for note in given:
+            bars.setdefault(note.slot // 16, []).append((note.slot % 16, note.pitch))
+    return float(np.mean([bar in known.values() for bar in own.values()])) if own else 0.0
+
+
 def in_key_share(notes: Sequence[Planned], key: int) -> float:
     """Share of notes in the scale of a key; minor with the leading note and the raised sixth."""
     scale = SCALES[key // 12] + ((9, 11) if key > 11 else ())
@@ -103,6 +113,9 @@ def features_of(before: Sequence[Planned], notes: Sequence[Planned], start: int,
         pitches.min() - old.min(),
         float(np.mean([r in known for r in rhythms])),
         shared_part(notes, before),
+        bars_again(notes, before),
+        longest_copy(notes, before),
+        longest_copy(notes, before) / len(notes),
     ]
     return np.array([*alone, *beside], np.float64)
 

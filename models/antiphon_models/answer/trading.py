@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -9,24 +10,30 @@ from pathlib import Path
 import numpy as np
 
 from antiphon.api.backends.files import MidiNote, MidiTrack, read_midi, write_midi
+from antiphon_accompany.harmony.chords import read_chord
+from antiphon_answer.improviser import Planned
 from antiphon_answer.prior import SCALES
 from antiphon_models.answer import synthetic
+from antiphon_models.answer.telling import bars_again, shared_part
 from antiphon_models.learning.evaluation import EvaluationRequest, MetricValue, scored
 from antiphon_models.learning.user_commands import command
-from antiphon_models.material.part_songs import songs
+from antiphon_models.material.part_songs import PartChord, songs
 
 PLAYERS, TURNS = 10, 3
 TURN_BEATS = 16.0
 """Beats of a four-bar turn; the player has the first of two."""
 COLUMNS = (
-    "run, part ↓; run [notes] ↓; off its place [beats] ↓; cadence; loudness, deviation; cells kept; first note [ms] ↓"
+    "run, part; run [notes]; worst run [notes]; groups; bars, turns; ends; off its place [beats] ↓; cadence; "
+    "loudness, deviation; cells kept; first note [ms] ↓"
 )
 NOTE = (
     "run and what follows it: ten players trade four bars three times, as played, swung (.66) and in triplets. run: "
-    "longest series of intervals that is the player's, in notes and as part of an answer; off its place: how far notes "
-    "off the beat are from the places that the player uses; cadence: the last note is of the tonic's triad, nearly a "
-    "beat long at least, and lasts to the bar line; cells kept: half bars whose onsets are those of one of the "
-    "player's; first note: how far from the bar line, where the player's last note has ended by then."
+    "longest series of intervals that is the player's, in notes and as part of an answer; groups, bars: those of 4 "
+    "notes, and bars, that are the player's; ends: the last note is of the tonic's triad or of the song's chord there; "
+    "off its place: how far notes off the beat are from the places that the player uses; cadence: the last note is of "
+    "the tonic's triad, nearly a beat long at least, and lasts to the bar line; cells kept: half bars whose onsets are "
+    "those of one of the player's; first note: how far from the bar line, where the player's last note has ended by "
+    "then."
 )
 _MIN_COUNT = 6
 _SWING = 0.66
@@ -41,6 +48,7 @@ class Trader:
     key: int
     tempo: float
     notes: tuple[MidiNote, ...]
+    chords: tuple[PartChord, ...] = ()
 
     def turns(self, second: bool) -> list[list[MidiNote]]:
         """The player's turns, or the human's own bars after each."""
@@ -81,6 +89,7 @@ def traders(ask: EvaluationRequest) -> list[Trader]:
                     MidiNote(n.start + -song.first % 4, n.end - n.start, n.pitch, n.velocity)
                     for n in song.parts["melody"]
                 ),
+                tuple(c._replace(start=c.start + -song.first % 4, end=c.end + -song.first % 4) for c in song.chords),
             )
             for song in songs(ask.data, "test", ("pop909",))
             if song.meter == 4
@@ -93,7 +102,8 @@ def traders(ask: EvaluationRequest) -> list[Trader]:
 def _from_its_start(song: Trader) -> Trader | None:
     for bar in range(64):
         notes = tuple(replace(n, start=n.start - 4.0 * bar) for n in song.notes)
-        moved = replace(song, notes=tuple(n for n in notes if 0.0 <= n.start < 2 * TURN_BEATS * TURNS))
+        chords = tuple(c._replace(start=c.start - 4.0 * bar, end=c.end - 4.0 * bar) for c in song.chords)
+        moved = replace(song, notes=tuple(n for n in notes if 0.0 <= n.start < 2 * TURN_BEATS * TURNS), chords=chords)
         if all(len(turn) >= _MIN_COUNT for second in (False, True) for turn in moved.turns(second)):
             return moved
     return None
@@ -126,6 +136,7 @@ def trade_scores(ask: EvaluationRequest) -> Iterator[MetricValue]:
         "answer": lambda song: answers_of(song, ask.seed),
         "human, next bars": lambda song: song.turns(True),
     }
+    worst: dict[str, float] = {}
     for plain in traders(ask):
         for feel, place in FEELS.items():
             song = with_feel(plain, place)
@@ -133,12 +144,19 @@ def trade_scores(ask: EvaluationRequest) -> Iterator[MetricValue]:
                 for number, notes in enumerate(make(song)):
                     heard = [note for turn in song.turns(False)[: number + 1] for note in turn]
                     if len(notes) > 1:
-                        row = figures_of(notes, heard, 2 * TURN_BEATS * number + TURN_BEATS, song.key)
+                        row = figures_of(notes, heard, 2 * TURN_BEATS * number + TURN_BEATS, song)
+                        worst[name] = max(worst.get(name, 0.0), row["run"])
                         yield from scored(name, f"{song.name} {feel} {number + 1}", row)
+    for name, run in worst.items():
+        yield MetricValue(name, "worst run", "all turns", run)
 
 
-def figures_of(notes: Sequence[MidiNote], heard: Sequence[MidiNote], start: float, key: int) -> dict[str, float]:
+def figures_of(notes: Sequence[MidiNote], heard: Sequence[MidiNote], start: float, song: Trader) -> dict[str, float]:
     """Figures of an answer from beat `start` on, relative to all that the player had played; see `NOTE`."""
+    key = song.key
+    own_slots, heard_slots = (
+        [Planned(round(4.0 * n.start), 4.0 * n.length, n.number, n.velocity) for n in given] for given in (notes, heard)
+    )
     run = 1 + longest_run(_steps(notes), _steps(heard))
     places = np.array([note.start % 1.0 for note in heard])
     own = np.array([note.start % 1.0 for note in notes])
@@ -152,6 +170,9 @@ def figures_of(notes: Sequence[MidiNote], heard: Sequence[MidiNote], start: floa
     figures = {
         "run, part": run / len(notes),
         "run": run,
+        "groups": shared_part(own_slots, heard_slots),
+        "bars, turns": bars_again(own_slots, heard_slots),
+        "ends": last.number % 12 in triad | _chord_at(song, start + TURN_BEATS - 1.0),
         "off its place": float(apart[off].mean()) if off.any() else 0.0,
         "cadence": cadence,
         "loudness, deviation": 127.0 * float(np.std([note.velocity for note in notes])),
@@ -160,6 +181,16 @@ def figures_of(notes: Sequence[MidiNote], heard: Sequence[MidiNote], start: floa
     if max(note.end for note in heard) <= start + _ROUNDING:
         figures["first note"] = 500.0 * abs(notes[0].start - start)
     return figures
+
+
+def _chord_at(song: Trader, beat: float) -> set[int]:
+    """Pitch classes of the song's chord at a beat."""
+    for chord in song.chords:
+        if chord.start <= beat < chord.end:
+            with suppress(ValueError):
+                found = read_chord(chord.label)
+                return set(found.tones) if found else set()
+    return set()
 
 
 def _steps(notes: Sequence[MidiNote]) -> list[int]:

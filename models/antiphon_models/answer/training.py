@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api.backends.models import models_folder, write_weights
+from antiphon_answer.form import HALVES, halves_of
 from antiphon_answer.memory import INTERVALS, TIMES, WIDEST, symbols_of
 from antiphon_answer.prior import INTERVAL_CLASSES, MODEL, PLACES, TIME_CLASSES, interval_class, time_class
 from antiphon_models.answer.melodies import SlotMelody, melodies
@@ -16,11 +17,19 @@ from antiphon_models.answer.melodies import SlotMelody, melodies
 def count(given: Iterable[SlotMelody]) -> dict[str, NDArray[np.float64]]:
     """Arrays of the prior by name, from melodies in 4/4."""
     times, intervals = np.zeros((PLACES, TIME_CLASSES, TIMES)), np.zeros((2, 12, INTERVAL_CLASSES, INTERVALS))
-    degrees = np.ones((2, 12))
+    degrees, rhythms = np.ones((2, 12)), np.zeros((2, HALVES, HALVES))
     for song in given:
         if song.meter != 4:
             continue
         mode, tonic = divmod(song.key, 12)
+        bars = [list[int]() for _ in range(song.notes[-1].slot // PLACES + 1)]
+        for note in song.notes:
+            bars[note.slot // PLACES].append(note.slot % PLACES)
+        halves = [half for slots in bars for half in halves_of(slots)]
+        first = next(n for n, half in enumerate(halves) if half)
+        for n in range(first + 1, len(halves)):
+            # of longer rests as of those of a bar
+            rhythms[n % 2, halves[n - 1], halves[n]] += any(halves[max(0, n - 2) : n + 1])
         step, wait = 0, 4
         for before, note in zip(song.notes, song.notes[1:], strict=False):
             interval, time = symbols_of(note.pitch - before.pitch, note.slot - before.slot)
@@ -31,6 +40,7 @@ def count(given: Iterable[SlotMelody]) -> dict[str, NDArray[np.float64]]:
     return {
         "times": _twice(times, times.sum(axis=0)[None], times.sum(axis=1)[:, None]),
         "intervals": _twice(intervals, intervals.sum(axis=2)[:, :, None], intervals.sum(axis=(0, 1))[None, None]),
+        "rhythms": _blended(rhythms, _blended(rhythms.sum(axis=1), np.full(HALVES, 1.0 / HALVES))[:, None]),
         "degrees": np.log(degrees / degrees.sum(axis=1, keepdims=True)),
     }
 

@@ -16,9 +16,8 @@ from antiphon_answer.phrasing import (
     WITHIN,
     Onset,
     Phraser,
-    degree_of,
-    pitch_of,
 )
+from antiphon_answer.prior import degree_of, pitch_of, plain
 from antiphon_answer.tests.playing import play
 
 DEGREES = (60, 62, 64, 65, 67, 65, 64, 62, 60, 64, 67, 72, 71, 67, 65, 62)
@@ -34,7 +33,7 @@ def turns(places: tuple[float, ...], seed: int = 1) -> list[list[tuple[float, fl
         for n, place in enumerate(places if beat % 4 < 3 else places[:1])
     ]
     notes, begun = [], {}
-    for at, event in play(own, 97.0, {"mode": "trade", "seed": seed, "key": "C"})[0]:
+    for at, event in play(own, 97.0, {"mode": "trade", "seed": seed, "key": "C", "originality": 6})[0]:
         if event.kind == "on":
             begun[event.number] = at, event.value
         elif event.number in begun:
@@ -105,7 +104,7 @@ def test_a_motif_is_moved_turned_slowed_and_adorned(
     how: int, given: list[Onset], steps: tuple[int, ...], slots: tuple[int, ...]
 ) -> None:
     memory = Memory()
-    phraser = Phraser(memory)
+    phraser = Phraser(memory, plain().rhythms)
     for n in range(16):
         memory.pitches[n], memory.places[n], memory.bars[n], memory.late[n] = 60, 2 * n % 16, n // 8, 0.0
     memory.count = 16
@@ -125,7 +124,7 @@ def test_an_answer_is_laid_out_to_its_end() -> None:
             0.25 * (n % 2),
         )
     memory.count = 16
-    phraser, state = Phraser(memory), np.random.default_rng(3)
+    phraser, state = Phraser(memory, plain().rhythms), np.random.default_rng(3)
     late = [(n, 1 + n % 3, 16) for n in range(8, 16)] * 8
     begins = ((0, 4, 16), (5, 9, 16), (0, 1, 16), (0, 3, 14), (0, 2, 2), *late)
     for start, bars, bar in begins:

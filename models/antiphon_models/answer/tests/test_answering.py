@@ -14,6 +14,7 @@ from antiphon_models.answer.evaluation import AnswerEvaluation, continuation_of
 from antiphon_models.answer.foreseeing import AnswerPredictor, MarkovPredictor, bits_of, spans
 from antiphon_models.answer.melodies import SlotMelody
 from antiphon_models.learning.evaluation import EvaluationRequest, choose_material
+from antiphon_models.material.part_songs import PartChord
 
 
 @cache
@@ -50,6 +51,9 @@ def test_what_is_repeated_is_the_songs_and_told_apart(monkeypatch: pytest.Monkey
     song = songs()[0].notes
     assert telling.shared_part(song[10:30], song) == 1.0
     assert telling.longest_copy(song[10:30], song) == 20
+    bars = [note for note in song if 64 <= note.slot < 128]
+    assert telling.bars_again(bars, song) == 1.0
+    assert telling.bars_again([bars[0]._replace(pitch=30), *bars[1:]], song) == 0.75
     moved = [note._replace(pitch=note.pitch + (n % 2)) for n, note in enumerate(song[10:30])]
     assert telling.shared_part(moved, song) < 0.5
     ensemble = pytest.importorskip("sklearn.ensemble")
@@ -74,14 +78,18 @@ def test_what_a_turn_that_repeats_the_player_measures() -> None:
     own = [MidiNote(n / 2, 0.5, 60 + (0, 2, 4, 5, 7)[n % 5], 0.5) for n in range(32)]
     echo = [replace(n, start=n.start + 16.0, velocity=0.5 + 0.1 * (n.number > 63)) for n in own[:31]]
     last = MidiNote(31.0, 1.0, 67, 0.5)
-    found = trading.figures_of([*echo[:30], last], own, 16.0, 0)
-    assert (found["run"], found["run, part"]) == (30, 30 / 31)
+    song = trading.Trader("", 0, 100.0, (), (PartChord(16.0, 31.0, "C:maj"), PartChord(31.0, 32.0, "D:min7")))
+    found = trading.figures_of([*echo[:30], last], own, 16.0, song)
+    assert (found["run"], found["run, part"], found["ends"]) == (30, 30 / 31, True)
+    assert (found["groups"], found["bars, turns"]) == (pytest.approx(27 / 28), 0.75)
+    ends = [trading.figures_of([*echo[:30], replace(last, number=n)], own, 16.0, song)["ends"] for n in (69, 71)]
+    assert ends == [True, False], "a tone of the bar's chord, and no tone of any"
     assert (found["cadence"], found["cells kept"], found["first note"], found["off its place"]) == (True, 7 / 8, 0, 0)
     assert 4.0 < found["loudness, deviation"] < 7.0
     held = [*own[:-1], replace(own[-1], length=2.0)]
-    assert "first note" not in trading.figures_of([*echo[:30], last], held, 16.0, 0), "the player's last note sounds"
+    assert "first note" not in trading.figures_of([*echo[:30], last], held, 16.0, song), "the player's last note sounds"
     late = [replace(n, start=n.start + 0.16 * (n.start % 1.0 > 0)) for n in echo]
-    assert trading.figures_of(late, own, 16.0, 0)["off its place"] == pytest.approx(0.16)
+    assert trading.figures_of(late, own, 16.0, song)["off its place"] == pytest.approx(0.16)
 
 
 def test_it_is_evaluated_without_data_by_the_command(tmp_path: Path) -> None:

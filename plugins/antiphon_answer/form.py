@@ -1,0 +1,187 @@
+"""Form of an answer: which of the player's bars return in it, and the rhythms of those that do not."""
+
+import math
+from bisect import bisect_right
+from collections.abc import Callable, Iterable
+from itertools import accumulate
+from typing import NamedTuple
+
+import numpy as np
+
+from antiphon.api import F64
+from antiphon_answer.memory import Memory
+
+NEW = -1
+"""Source of a bar that is no bar of the player's again."""
+UNIT = 4
+"""Bars that return together, or not."""
+_HEARD = 768
+"""Number of the player's newest notes whose bars can return."""
+_KNOWN_BARS = (0, 2, 8, 16, 24, 32, 48)
+_RETURNS = (0.0, 0.2, 0.38, 0.32, 0.84, 0.94, 0.98)
+"""Probability that four bars are heard ones, by the number of heard bars: counted in POP909."""
+_GOES_ON, _COMES_BACK = 0.95, 0.14
+"""Probability of a return after one, which goes on where it was, and after new bars."""
+_CHANGED = (0.02, 0.02, 0.04, 0.1)
+"""Probability by place in the unit that a bar of a return is new."""
+_LAGS = {4: 3.0, 8: 8.0, 16: 4.0, 32: 4.0}
+_BY_FOUR, _ANY = 1.5, 0.1
+"""Weights of sources by their distance in bars: the given ones, other multiples of four, all others."""
+_SAME = 5.0
+"""Factor of a source's weight for each bar before it that equals the one before the answer."""
+_CONTEXT = 4
+_TURN_RETURNS = 0.3
+"""Probability that a turn begins as the player did."""
+_TURN_LENGTHS = (0.4, 0.85)
+"""Cumulative probabilities of one and two bars of it; else three."""
+_TILT = 3.0
+"""Bars of melodies in general that count as much as the player's in the places of new rhythms."""
+HALVES = 256
+"""Possible onsets of half a bar, on eight sixteenths, the first the lowest bit."""
+_BITS = (np.arange(HALVES)[:, None] >> np.arange(8) & 1).astype(np.float64)
+_SETTLES = 16
+
+
+def halves_of(slots: Iterable[int]) -> tuple[int, int]:
+    """Onsets of a bar's halves, of its sixteenths on which notes begin."""
+    halves = [0, 0]
+    for slot in slots:
+        halves[slot // 8 % 2] |= 1 << slot % 8
+    return halves[0], halves[1]
+
+
+class FormSource(NamedTuple):
+    """What returns in an answer: after `empty` bars without a note; memory rows before `kept` are a corpus and do not.
+
+    forget: bars until one counts half; 0: never.
+    """
+
+    empty: int
+    kept: int
+    forget: float
+
+
+class Form:
+    """Source of each bar of an answer, from the player's newest bars."""
+
+    def __init__(self, memory: Memory, rhythms: F64) -> None:
+        """rhythms: as `Prior.rhythms`."""
+        self._memory = memory
+        self._rhythms = rhythms
+        # of the halves after one another, as often as they are
+        shares = np.full(HALVES, 1.0 / HALVES)
+        for _ in range(_SETTLES):
+            first = shares @ rhythms[0]
+            shares = first @ rhythms[1]
+        self._general = np.clip(np.concatenate((first @ _BITS, shares @ _BITS)), 1e-3, 1.0 - 1e-3)
+        self._rows: list[tuple[int, int]] = []
+        self._plan: list[int] = []
+
+    def plan(self, count: int, given: FormSource | None, chance: Callable[[], float], *, turn: bool) -> None:
+        """Plans `count` bars; without a source all are new."""
+        self._plan.clear()
+        self._rows.clear()
+        self.last_half = 0
+        if given is None:
+            return
+        forget = given.forget
+        heard = self._read(given.kept) + [()] * min(given.empty, 2 * UNIT)
+        self._rows += [(0, 0)] * (len(heard) - len(self._rows))
+        if heard:
+            self.last_half = halves_of(place for place, _ in heard[-1] if place < 16)[1]
+        if turn:
+            self._plan_turn(count, heard, forget, chance)
+            return
+        known, source = len(heard), NEW
+        likely = float(np.interp(known, _KNOWN_BARS, _RETURNS))
+        while len(self._plan) < count:
+            size = min(UNIT, count - len(self._plan))
+            if self._plan:
+                likely = _GOES_ON if source != NEW else _COMES_BACK
+            at = source + UNIT if self._plan and source != NEW else NEW
+            source = NEW
+            if chance() < likely:
+                far = at if NEW < at <= known - size and any(heard[at : at + size]) else NEW
+                source = far if far != NEW else self._source(heard, len(self._plan), size, forget, chance)
+            for n in range(size):
+                changed = chance() < _CHANGED[n]
+                self._plan.append(NEW if source == NEW or changed else source + n)
+
+    def _plan_turn(
+        self, count: int, heard: list[tuple[tuple[int, int], ...]], forget: float, chance: Callable[[], float]
+    ) -> None:
+        self._plan += [NEW] * count
+        if count > 1 and chance() < _TURN_RETURNS:
+            at = chance()
+            size = min(count - 1, 1 + bisect_right(_TURN_LENGTHS, at))
+            source = self._source(heard, 0, size, forget, chance)
+            self._plan[:size] = [NEW if source == NEW else source + n for n in range(size)]
+
+    @property
+    def rests(self) -> int:
+        """Number of bars at the end that return and have no note."""
+        rests = 0
+        while rests < len(self._plan) and (rows := self.source(len(self._plan) - 1 - rests)) and rows[0] == rows[1]:
+            rests += 1
+        return rests
+
+    def source(self, number: int) -> tuple[int, int] | None:
+        """Rows of the memory, first and end, that return as bar `number`; None for a new bar."""
+        source = self._plan[number] if number < len(self._plan) else NEW
+        return None if source == NEW else self._rows[source]
+
+    def rhythm(self, before: int, used: F64, chance: Callable[[], float]) -> list[int]:
+        """Sixteenths of a new bar on which notes begin.
+
+        before: onsets of the half bar before, as `halves_of` has them.  used: `[16]`, shares of the player's bars that
+        have a note there.
+        """
+        bars = max(1, len(self._rows))
+        own = np.clip((bars * used + _TILT * self._general) / (bars + _TILT), 1e-4, 1.0 - 1e-4)
+        on, off = np.log(own / self._general), np.log((1.0 - own) / (1.0 - self._general))
+        slots: list[int] = []
+        for half in range(2):
+            mine = slice(8 * half, 8 * half + 8)
+            weights = self._rhythms[half, before] * np.exp(_BITS @ (on - off)[mine] + off[mine].sum())
+            edges = np.cumsum(weights)
+            before = min(len(edges) - 1, int(np.searchsorted(edges, chance() * edges[-1], side="right")))
+            slots += [8 * half + n for n in range(8) if before >> n & 1]
+        return slots
+
+    def _read(self, kept: int) -> list[tuple[tuple[int, int], ...]]:
+        """(place, pitch) of the notes of each heard bar."""
+        m = self._memory
+        first = max(min(kept, m.count), m.count - _HEARD)
+        columns = (rows[first : m.count].tolist() for rows in (m.bars, m.places, m.pitches))
+        heard: list[tuple[tuple[int, int], ...]] = []
+        begun = NEW
+        for n, (bar, place, pitch) in enumerate(zip(*columns, strict=True)):
+            begun = bar if begun == NEW else begun
+            while len(heard) <= min(bar - begun, _HEARD):
+                heard.append(())
+                self._rows.append((first + n, first + n))
+            heard[-1] += ((place, pitch),)
+            self._rows[-1] = self._rows[-1][0], first + n + 1
+        return heard
+
+    def _source(
+        self, heard: list[tuple[tuple[int, int], ...]], done: int, size: int, forget: float, chance: Callable[[], float]
+    ) -> int:
+        """Random heard bar from which `size` return after `done` bars of the answer; `NEW` without any."""
+        count = len(heard)
+        weights: list[float] = []
+        for at in range(count - size + 1):
+            lag = count + done - at
+            notes = sum(map(len, heard[at : at + size]))
+            weight = _LAGS.get(lag, _ANY if lag % UNIT else _BY_FOUR) * (notes >= size + 2 and bool(heard[at]))
+            for n in range(1, min(at, _CONTEXT) + 1) if not done else ():
+                if heard[at - n] != heard[count - n]:
+                    break
+                weight *= _SAME
+            if forget > 0.0:
+                weight *= math.exp2(-lag / forget)
+            weights.append(weight)
+        edges = list(accumulate(weights))
+        if not edges or edges[-1] <= 0.0:
+            return NEW
+        return min(len(edges) - 1, bisect_right(edges, chance() * edges[-1]))
