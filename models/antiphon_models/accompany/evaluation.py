@@ -45,8 +45,8 @@ class AccompanyEvaluation(Evaluation):
         "clash: share of melody time beside a semitone or minor ninth. density to variety: difference from the song's "
         "piano; style: their mean. Bands on given chords: sounded: share of beats on triads whose triad is the given "
         "one. tones: share of chords whose root, third and seventh sound, with at most a tenth of the time outside. "
-        "bass: share whose bass begins with the chord's. parallels: changes in a hundred with parallel fifths or octaves "
-        "of bass and piano."
+        "bass: share whose bass begins with the chord's. parallels: changes in a hundred with parallel fifths or "
+        "octaves of bass and piano."
     )
     folders: ClassVar[tuple[str, ...]] = ("pop909",)
     synthetic_doc: ClassVar[str] = "songs drawn by seed: a chord a bar, and melodies of its tones"
