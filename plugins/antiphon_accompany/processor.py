@@ -355,7 +355,9 @@ class Accompany(Processor):
                 self._imply(due.start)
                 self._follow_hand(io, frame, due.start)
             return
-        self._sounding.strike(io, frame, due, CHANNELS[due.part], band.struck(due.part, due.what))
+        soon = due.start + RESTRIKE_GAP
+        lane = band.rooted(due.part, due.what, [d.what for d in self._due if d.part == due.part and d.start < soon])
+        self._sounding.strike(io, frame, due, CHANNELS[due.part], band.struck(due.part, lane))
 
     def _while_stopped(self, events: Sequence[Event]) -> None:
         """Tracks held notes while the clock is stopped."""

@@ -24,7 +24,6 @@ from antiphon.api.backends.files import (
 )
 from antiphon.api.backends.rendering import (
     TimedNote,
-    below_full_scale,
     load_plugins,
     play_through,
     render_notes,
@@ -219,8 +218,7 @@ def run(job: FileJob) -> tuple[Written, ...]:
     else:
         assert reference is not None
         made = third(sound, reference, rate, job.progress)
-    made = below_full_scale(made, rate)
-    with AudioWriter(job.target, rate, len(made), finish=job.finish) as writer:
+    with AudioWriter(job.target, rate, len(made), finish=job.finish.from_notes(level=False)) as writer:
         for block in fade_out([made], rate, job.fade):
             writer.write(block)
     return (Written.sound(writer, printable_path(job.source), found),)

@@ -16,7 +16,6 @@ from antiphon.api.backends.analysis import listening_mono
 from antiphon.api.backends.files import MUSICXML_SUFFIXES, AudioWriter, printable_path, read_sound
 from antiphon.api.backends.rendering import (
     TimedNote,
-    below_full_scale,
     load_plugins,
     render_parts,
     run_job,
@@ -89,7 +88,7 @@ def _peaks(sound: F32, at: Places, window: int, low: int, high: int) -> tuple[F6
 
 
 def follow_level(sound: Samples, source: F32, rate: int) -> Samples:
-    """Scales a sound to the loudness contour of another, below full scale.
+    """Scales a sound to the loudness contour of another.
 
     `sound`: float32 `[channels, n]`. `source`: float32 `[n]`, whose level is taken. Returns as `sound`: at the other's
     mean level, and its course followed between `LEAST` and `MOST`.
@@ -102,7 +101,7 @@ def follow_level(sound: Samples, source: F32, rate: int) -> Samples:
     gain = mean * np.clip(wanted / np.maximum(mean * own, 1e-9), LEAST, MOST)
     frames = np.arange(len(gain)) * HOP * rate
     followed: Samples = sound * np.interp(np.arange(sound.shape[1]), frames, gain).astype(np.float32)
-    return below_full_scale(followed, rate)
+    return followed
 
 
 def _levels(sound: F32, rate: int) -> F64:
@@ -199,7 +198,7 @@ def _written(
         ]
         voices.append(("sing", {**job.settings, "lyrics": piece, "lead": LOOK_AHEAD_MS, "legato": "next"}, timed))
     frames = round(seconds * rate)
-    with AudioWriter(job.target, rate, CHANNELS, finish=job.finish) as writer:
+    with AudioWriter(job.target, rate, CHANNELS, finish=job.finish.from_notes()) as writer:
         blocks = render_parts(voices, frames, rate, load_plugins(check=False), CHANNELS, job.block)
         if source is not None:
             blocks = _leveled(blocks, source, rate)

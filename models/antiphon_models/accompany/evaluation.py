@@ -13,16 +13,20 @@ import numpy as np
 from antiphon.api import Value
 from antiphon.api.backends.files import read_midi
 from antiphon_accompany.band.notes import BeatNote
-from antiphon_accompany.band.styles import PARTS
+from antiphon_accompany.band.styles import NAMES, PARTS
 from antiphon_accompany.files.offline import TICKS
 from antiphon_accompany.harmony.chords import parse
-from antiphon_models.accompany import baselines, synthetic
+from antiphon_accompany.harmony.chordtext import timed_labels
+from antiphon_models.accompany import baselines, given, synthetic
 from antiphon_models.accompany.measures import agreement, chords_of, clash, texture, texture_distance
 from antiphon_models.accompany.songs import TEST, AnnotatedSong, songs
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, scored
 from antiphon_models.learning.user_commands import command
 
+EACH_STYLE = 4
+"""Songs, at most, on whose chords every style is measured, beside as many of `given.PROGRESSIONS`."""
 _OURS: Mapping[str, Mapping[str, Value]] = {"live": {"lookahead": 0}, "file": {}}
+_STYLES: Mapping[str, Mapping[str, Value]] = {f"style={name}": {"style": name, "parts": "all"} for name in NAMES}
 
 
 class AccompanyEvaluation(Evaluation):
@@ -30,15 +34,19 @@ class AccompanyEvaluation(Evaluation):
 
     trivial = "held tonic"
     classical = "untuned harmoniser"
-    ours = "; ".join(_OURS)
+    ours = "; ".join((*_OURS, *_STYLES))
     oracle = "pianist"
     columns = (
-        "chords; played; clash ↓; density ↓; polyphony ↓; height [octaves] ↓; spread [octaves] ↓; variety ↓; style ↓"
+        "chords; played; clash ↓; density ↓; polyphony ↓; height [octaves] ↓; spread [octaves] ↓; variety ↓; style ↓; "
+        "sounded; tones; bass; parallels [%] ↓"
     )
     note: ClassVar[str] = (
         "chords: mir_eval's majmin of the reported chords with the annotated ones. played: the same of the notes. "
         "clash: share of melody time beside a semitone or minor ninth. density to variety: difference from the song's "
-        "piano; style: their mean."
+        "piano; style: their mean. Bands on given chords: sounded: share of beats on triads whose triad is the given "
+        "one. tones: share of chords whose root, third and seventh sound, with at most a tenth of the time outside. "
+        "bass: share whose bass begins with the chord's. parallels: changes in a hundred with parallel fifths or "
+        "octaves of bass and piano."
     )
     folders: ClassVar[tuple[str, ...]] = ("pop909",)
     synthetic_doc: ClassVar[str] = "songs drawn by seed: a chord a bar, and melodies of its tones"
@@ -56,15 +64,28 @@ class AccompanyEvaluation(Evaluation):
         for song in material:
             for name, row in _rows(song, ask, pianist=not ask.synthetic):
                 yield from scored(name, song.name, row)
+        styles = ask.wanted(_STYLES)
+        some = material[:: max(1, len(material) // EACH_STYLE)][:EACH_STYLE] if styles else []
+        written = list(given.written_songs(ask.seed, len(some)))
+        for group, chosen in (("the annotated chords", some), ("written progressions", written)):
+            for song in chosen:
+                for name, settings in styles.items():
+                    yield from scored(name, song.name, _given_row(song, settings), f"on {group}, {len(chosen)} songs")
 
 
-def play(song: AnnotatedSong, settings: Mapping[str, Value]) -> tuple[list[BeatNote], list[int]]:
-    """Output of `antiphon run accompany` on a file of a song's melody: the notes, and each beat's chord (-1: none)."""
+def play(song: AnnotatedSong, settings: Mapping[str, Value], chords_text: str = "") -> tuple[list[BeatNote], list[int]]:
+    """Output of `antiphon run accompany` on a file of a song's melody: the notes, and each beat's chord (-1: none).
+
+    `chords_text`: lines of seconds after the song's first annotated beat, for `--chords`.
+    """
     start = song.meter * -(-song.first // song.meter) - song.first
     with tempfile.TemporaryDirectory() as folder:
         source, target, report = (Path(folder) / name for name in ("in.mid", "out.mid", "chords.json"))
         write_melody(source, song, start)
         options = [word for name, value in settings.items() for word in ("-p", f"{name}={value}")]
+        if chords_text:
+            (Path(folder) / "given.txt").write_text(chords_text)
+            options += ["--chords", str(Path(folder) / "given.txt")]
         command("run", "accompany", source, target, "--report", report, *options)
         tracks = [track for track in read_midi(target).tracks if track.name in PARTS]
         chords = {round(beat): parse(text) for beat, text in json.loads(report.read_text())["chords"]}
@@ -74,6 +95,16 @@ def play(song: AnnotatedSong, settings: Mapping[str, Value]) -> tuple[list[BeatN
         for n in track.notes
     ]
     return sorted(notes), [chords.get(beat + start, -1) for beat in range(len(song.beats))]
+
+
+def _given_row(song: AnnotatedSong, settings: Mapping[str, Value]) -> dict[str, float]:
+    """Figures of a style on the chords of a song, in whole half beats up to the end of its melody."""
+    spans = given.spans_of_song(song)
+    start, beat = song.meter * -(-song.first // song.meter) - song.first, round(6e7 / song.tempo) * 1e-6
+    labels = timed_labels(spans, lambda at: (at + start) * beat)
+    notes, _ = play(song, settings, "".join(f"{a:.6f} {b:.6f} {label}\n" for a, b, label in labels))
+    tuned = [note for note in notes if note.part != "drums"]
+    return {**given.band_figures(notes, spans), "clash": clash(song.melody, tuned)}
 
 
 def write_melody(path: Path, song: AnnotatedSong, start: int) -> None:

@@ -37,6 +37,8 @@ _WEIGHTS = (1.08, 1.0, 0.92)
 """Velocity factors on the first beat of a bar, on another beat and between beats."""
 _WALK_INTERVALS = ("third", "fifth", "octave", "fifth")
 """Intervals of a walking bass between roots."""
+_ROOTS = frozenset(("root", "octave"))
+"""Lanes on the bass of a chord."""
 _CALM = ("ballad", "arpeggio", "ballad", "pop")
 _MOVING = ("pop", "ballad", "block", "pop")
 
@@ -135,7 +137,7 @@ class Band:
         self.bars: dict[str, list[Strike]] = {}
         self._bar: tuple[object, ...] = ()
         self.chord: Chord | None = None
-        self.fresh = False
+        self.fresh = self._root_due = False
 
     def set_chord(self, chord: Chord, register: int = 0) -> None:
         """Moves all voices to a chord."""
@@ -149,7 +151,7 @@ class Band:
                 given = self.style.parts[part]
                 centre = given.centre + register
                 voices.place(chord, given.voicing, centre, ceiling, (before, self.bass), given.voicing == "choir")
-        self.chord, self.fresh = chord, True
+        self.chord, self.fresh, self._root_due = chord, True, True
 
     def beat(
         self, beat: int, meter: int, tempo: float, section: str, number: int, asked: BandSettings
@@ -251,6 +253,21 @@ class Band:
             loud = 0.9 * self.listener.loudness * TOUCH[part] * asked.levels.get(part, 1.0)
             made += [PendingStrike(float(beat), part, lane, max(0.05, min(1.0, loud)), beat + 1.0) for lane in lanes]
         return made
+
+    def rooted(self, part: str, lane: str, soon: Iterable[str]) -> str:
+        """Lane to strike: the root in place of another one where the lowest part begins a chord.
+
+        `soon`: lanes of that part which follow at once; among them the root may be.
+        """
+        if self._root_due and lane in LEFT_HAND_LANES and part == self._lowest:
+            if lane not in _ROOTS and not _ROOTS.intersection(soon):
+                lane = "root"
+            self._root_due = lane not in _ROOTS
+        return lane
+
+    @property
+    def _lowest(self) -> str:
+        return "bass" if "bass" in self.bars else "piano"
 
     def pitches(self, part: str, what: str) -> tuple[int, ...]:
         """Keys of a lane on the current chord."""

@@ -16,7 +16,6 @@ from antiphon.api.backends.files import AudioWriter, MidiNote, MidiTrack, read_m
 from antiphon.api.backends.rendering import (
     Loaded,
     TimedNote,
-    below_full_scale,
     load_plugins,
     render_notes,
     transcribe,
@@ -112,8 +111,7 @@ def write_band(job: FileJob, notes: list[BeatNote], mixes: Sequence[PartLevel], 
         levels = levels or [(0.0, LEVELS[part] + beneath)]
         _add(mixed, _rendered(own, part, frames, rate, channels, per_beat, loaded), levels)
         job.progress((number + 1) / (len(parts) + 1))
-    mixed = below_full_scale(mixed, rate)
-    with AudioWriter(job.target, rate, channels, "PCM_16", job.finish) as writer:
+    with AudioWriter(job.target, rate, channels, "PCM_16", job.finish.from_notes()) as writer:
         for block in fade_out((mixed[:, at : at + _BLOCK] for at in range(0, frames, _BLOCK)), rate, job.fade):
             writer.write(block)
     return writer

@@ -1,4 +1,4 @@
-"""A band beneath a recording: what of the sound is over full scale is said, as of every file that is written."""
+"""A band beneath a recording: its level, and what of the sound is over full scale where no limit is wanted."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,37 +9,45 @@ import pytest
 import soundfile
 
 from antiphon.api import AntiphonError
+from antiphon.api.backends.analysis import LoudnessMeter
 from antiphon.api.jobs import FileJob, Written
-from antiphon.files.sound_finish import SoundFinish
+from antiphon.files.sound_finish import NOTES_LUFS, SoundFinish
 from antiphon_accompany.files import jobs, recording
 from antiphon_accompany.harmony.chordtext import spans_of
 from antiphon_models.learning.user_commands import command
 
 
 @pytest.fixture
-def beneath(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[np.ndarray], Written]:
+def beneath(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Written]:
     """Writes a recording as `out.wav` at 48 kHz, over a band that has no notes."""
     summary = SimpleNamespace(notes=[], tempo=100.0, key="C", bars=1, mixes=[], fitted="", seconds=1.0)
     monkeypatch.setattr(jobs, "melody_of_sound", lambda _, folder, __: folder / "melody.mid")
     monkeypatch.setattr(jobs, "accompany_midi", lambda *_: summary)
 
-    def write(sound: np.ndarray) -> Written:
+    def write(sound: np.ndarray, limit: bool | None = None) -> Written:
         soundfile.write(tmp_path / "in.wav", sound, 44100, subtype="FLOAT")
-        job = FileJob("accompany", tmp_path / "in.wav", tmp_path / "out.wav", finish=SoundFinish(48000))
+        job = FileJob("accompany", tmp_path / "in.wav", tmp_path / "out.wav", finish=SoundFinish(48000, limit))
         (written,) = jobs.run(job)
         return written
 
     return write
 
 
-def test_what_resampling_brings_over_full_scale_is_said(beneath: Callable[[np.ndarray], Written]) -> None:
+def test_what_is_over_full_scale_is_limited_unless_that_is_refused(
+    tmp_path: Path, beneath: Callable[..., Written]
+) -> None:
     """The sum is below full scale; the edges of a square wave are not once they are resampled."""
-    written = beneath(0.97 * np.sign(np.sin(2 * np.pi * 441 * np.arange(44100) / 44100 + 0.1)))
-    assert "samples were over full scale" in written.over
-    assert (written.rate, written.channels) == (48000, 1)
+    square = 0.97 * np.sign(np.sin(2 * np.pi * 441 * np.arange(44100) / 44100 + 0.1))
+    raw = beneath(square, limit=False)
+    assert "samples were over full scale" in raw.over
+    assert (raw.rate, raw.channels) == (48000, 1)
+    assert not beneath(square).over
+    meter = LoudnessMeter(48000, 1)
+    meter.feed(soundfile.read(tmp_path / "out.wav", dtype="float32")[0][None])
+    assert meter.integrated() == pytest.approx(NOTES_LUFS, abs=0.2)
 
 
-def test_a_loud_stroke_does_not_make_all_of_it_softer(tmp_path: Path, beneath: Callable[[np.ndarray], Written]) -> None:
+def test_a_loud_stroke_does_not_make_all_of_it_softer(tmp_path: Path, beneath: Callable[..., Written]) -> None:
     sound = 0.2 * np.sin(2 * np.pi * 441 * np.arange(88200) / 44100)
     sound[44100:44200] *= 10.0
     assert not beneath(sound).over

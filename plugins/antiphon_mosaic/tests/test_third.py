@@ -48,7 +48,7 @@ def test_it_has_the_notes_and_beats_of_one_and_the_timbre_of_the_other(files):
     assert onset_likeness(c, a) > 0.8
     assert timbre_distance(c, b) < 0.75 * timbre_distance(a, b)
     assert np.sqrt((c**2).mean()) == pytest.approx(np.sqrt((a**2).mean()), rel=0.05)
-    assert np.abs(c).max() < 0.8 < np.abs(a).max(), "only its peaks are softer"
+    assert np.abs(c).max() < 0.892 < np.abs(a).max(), "only its peaks are softer"
 
 
 def test_another_tempo_makes_it_longer(files):

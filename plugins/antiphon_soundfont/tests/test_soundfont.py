@@ -10,9 +10,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from antiphon.api import Event, FileError, ParamError, Samples, StreamSpec
+from antiphon.api.backends.analysis import LoudnessMeter
+from antiphon.api.backends.files import MidiNote, MidiTrack, read_sound, write_midi
 from antiphon.api.backends.synths import SynthSettings
 from antiphon.api.backends.workers import current_pool
 from antiphon.api.testing import render, use_pool
+from antiphon.signal.true_peak import peak_curve
+from antiphon_models.learning.user_commands import command
 from antiphon_soundfont.backend import FluidSynth
 from antiphon_soundfont.fonts import MAX_BYTES, check, find_soundfont, library_file
 from antiphon_soundfont.info import SOUNDFONT
@@ -298,3 +302,23 @@ def test_a_held_note_keeps_its_level_where_its_channel_changes_the_program(
         peaks.append(float(np.abs(out).max()))
     assert peaks[1] == pytest.approx(peaks[0], rel=0.1)
     assert peaks[3] == pytest.approx(0.25 * peaks[0], rel=0.3)
+
+
+@needs_fluidsynth
+def test_a_file_rendered_from_notes_is_limited_unless_that_is_refused(tmp_path: Path, font: str) -> None:
+    """Sixteen keys at once, at full velocity: by default at -16 LUFS at most, the true peak below -1 dBFS."""
+    song, target = tmp_path / "loud.mid", tmp_path / "loud.wav"
+    keys = tuple(MidiNote(beat, 0.9, 48 + 3 * n, 1.0) for beat in range(8) for n in range(16))
+    write_midi(song, [MidiTrack("keys", keys, 0)], 120.0)
+    levels = {}
+    for option in ("--limit", "--no-limit", "--normalise=-14", ""):
+        command("run", "soundfont", song, target, "--force", "-p", f"file={font}", *filter(None, [option]))
+        sound = read_sound(target)
+        meter = LoudnessMeter(sound.rate, 2)
+        meter.feed(sound.samples)
+        levels[option] = meter.integrated(), max(peak_curve(sound.samples))
+    assert levels["--no-limit"][0] > -12.0
+    assert levels[""] == levels["--limit"]
+    for option, lufs in (("", -16.0), ("--normalise=-14", -14.0)):
+        assert levels[option][0] == pytest.approx(lufs, abs=0.2)
+        assert levels[option][1] < 10.0 ** (-1.0 / 20.0) + 1e-4

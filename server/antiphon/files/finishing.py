@@ -31,7 +31,8 @@ class Finishing:
         self._tagger = finish.tagger(rate, channels) if finish.tagger is not None else None
         self._meter = LoudnessMeter(rate, channels)
         self._limiter = TruePeakLimiter(rate, channels, self._ceiling) if finish.limit else None
-        whole = finish.loudness is not None or self._tagger is not None
+        self._target = finish.loudness if finish.loudest is None else finish.loudest
+        whole = self._target is not None or self._tagger is not None
         self._held = tempfile.TemporaryFile() if whole else None  # noqa: SIM115 (closed by `close`)
         self._gain, self._reached = 0.0, QUIETEST
 
@@ -46,7 +47,7 @@ class Finishing:
             return sound if self._limiter is None else self._limiter.take(sound)
         if self._tagger is not None:
             self._tagger.take(sound)
-        if self._finish.loudness is not None:
+        if self._target is not None:
             self._meter.feed(sound)
         self._held.write(np.ascontiguousarray(sound.T, np.float32).tobytes())
         return sound[:, :0]
@@ -66,18 +67,18 @@ class Finishing:
     def words(self) -> tuple[str, ...]:
         """Applied steps as text, for the line of the file."""
         words = []
-        if self._finish.loudness is not None and self._reached > QUIETEST:
+        if self._target is not None and self._reached > QUIETEST and (self._gain or self._finish.loudness is not None):
             words.append(f"{self._gain:+.1f} dB to {self._reached:.1f} LUFS")
         if self._limiter is not None and self._limiter.least < 1.0:
             words.append(f"limited by {-20.0 * math.log10(self._limiter.least):.1f} dB at most")
         return tuple(words)
 
     def _find_gain(self) -> None:
-        target = self._finish.loudness
+        target = self._target
         if target is None:
             return
         self._reached = self._meter.integrated()
-        if self._reached <= QUIETEST:
+        if self._reached <= (QUIETEST if self._finish.loudest is None else target):
             return
         self._change(target)
         for left in range(ROUNDS, -1, -1) if self._limiter is not None else ():

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from antiphon.kernel.contract.block import Samples
+
+
+NOTES_LUFS = -16.0
+"""Loudness above which sound rendered from notes is brought down."""
 
 
 class SoundTagger(Protocol):
@@ -43,11 +47,17 @@ class SoundFinish:
     """
 
     rate: int = 0
-    limit: bool = False  # whether its true peak is held below -1 dB of full scale
+    limit: bool | None = None  # whether its true peak is held below -1 dB of full scale; None: of notes alone
     loudness: float | None = None  # LUFS that it is brought to; None leaves it
     tags: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     tagger: Callable[[int, int], SoundTagger] | None = None
     marks: SoundMarks | None = None
+    loudest: float | None = None  # LUFS that it is brought down to where it is above; None leaves it
+
+    def from_notes(self, *, level: bool = True) -> SoundFinish:
+        """The finish of sound rendered from notes: limited and with `level` at most `NOTES_LUFS`, unless refused."""
+        limit = self.limit is not False
+        return replace(self, limit=limit, loudest=NOTES_LUFS if limit and level and self.loudness is None else None)
 
 
 PLAIN = SoundFinish()

@@ -21,9 +21,6 @@ from antiphon.offline.runner import PlanRunner, process_stream
 
 TRANSCRIBER = "hum"
 BLOCK = 1024
-MAX_PEAK = 0.98
-CEILING = -2.0
-"""Peak from which a sound of a file is limited, and the limiter's ceiling in dB."""
 
 
 def run_job(
@@ -73,10 +70,3 @@ def play_through(plugin: str, sound: Samples, rate: int, values: Mapping[str, Va
             made[:, at : at + part.shape[1]] = part
             at += part.shape[1]
     return made
-
-
-def below_full_scale(sound: Samples, rate: int) -> Samples:
-    """The sound, limited where it is too loud: one loud stroke does not make all of it softer."""
-    if float(np.abs(sound).max(initial=0.0)) <= MAX_PEAK:
-        return sound
-    return play_through("limiter", sound, rate, {"ceiling": CEILING})

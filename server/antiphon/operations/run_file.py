@@ -174,6 +174,8 @@ def process_file(plugin: str, job: FileTask, settings: RunSettings, loaded: Load
         fires = [TimedTrigger(round(seconds * rate), name) for name, seconds in settings.fires]
         spec = StreamSpec(rate, settings.block, channels)
         writer = None
+        if plays:
+            finish = finish.from_notes()
         if not writes:
             writer = stack.enter_context(AudioWriter(job.target, rate, channels, subtype, finish))
         progress = stack.enter_context(settings.reporting.progress(job.source.name, length, rate))

@@ -5,8 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from antiphon_accompany.band.styles import NAMES
+from antiphon_accompany.files.offline import accompany_file
 from antiphon_accompany.harmony.chords import tones
-from antiphon_models.accompany import synthetic, training
+from antiphon_models.accompany import given, synthetic, training
 from antiphon_models.accompany.evaluation import AccompanyEvaluation
 from antiphon_models.learning.evaluation import EvaluationRequest, cells, choose_material
 
@@ -62,3 +64,17 @@ def test_the_bars_begin_where_chords_change() -> None:
     assert training.phase(song) == 0
     song.place = (song.place + 1) % 4
     assert training.phase(song) == 1
+
+
+def test_every_style_sounds_the_chords_that_are_given_on_their_bass() -> None:
+    """Of triads, sevenths and inversions, with the third where a band has it in any part."""
+    (song,) = list(given.written_songs(1, 5))[4:]
+    spans = given.spans_of_song(song)
+    rows = {}
+    for style in NAMES:
+        made = accompany_file(song.melody, {"style": style, "parts": "all"}, song.tempo, spans=spans)
+        rows[style] = given.band_figures(made, spans)
+    assert min(row["tones"] for row in rows.values()) > 0.9, rows
+    assert min(row["bass"] for row in rows.values()) > 0.97, rows
+    assert np.mean([row["sounded"] for row in rows.values()]) > 0.96, rows
+    assert np.mean([row["parallels"] for row in rows.values()]) < 10.0, rows

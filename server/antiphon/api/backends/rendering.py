@@ -9,7 +9,7 @@ from antiphon.kernel.plugins.checks import check_type_name
 from antiphon.kernel.plugins.loader import Loaded, load as load_plugins
 from antiphon.kernel.plugins.registry import Registration, registrations
 from antiphon.offline.note_rendering import TimedNote, sound as render_notes, sounds as render_parts
-from antiphon.offline.plugin_jobs import below_full_scale, play_through, run_job, transcribe
+from antiphon.offline.plugin_jobs import play_through, run_job, transcribe
 from antiphon.offline.rehearsing import (
     RATE as REHEARSED_RATE,
     perform_change,

@@ -15,7 +15,13 @@ if TYPE_CHECKING:
 class FinishOptions:
     """Options of the finishing of written sound."""
 
-    limit: Annotated[bool, typer.Option("--limit", help="Keep the true peak below -1 dBFS.")] = False
+    limit: Annotated[
+        bool | None,
+        typer.Option(
+            "--limit/--no-limit",
+            help="Keep the true peak below -1 dBFS; sound that run makes of notes by default, at -16 LUFS at most.",
+        ),
+    ] = None
     normalise: Annotated[
         float | None, typer.Option("--normalise", metavar="LUFS", help="Bring the loudness to this, such as -14.")
     ] = None
