@@ -1,4 +1,4 @@
-"""Downbeat tracking, by harmonic changes and durations, with one meter a recording.
+"""Downbeat tracking, by harmonic changes and durations, with one meter a recording, three or four.
 
 Each beat gets log odds of being a downbeat, by a line fitted to annotated songs on the chords and onsets around it. A
 Viterbi path counts beats modulo the meter and may skip or add some, at a cost, as bars of two beats do occur.
@@ -6,22 +6,27 @@ Viterbi path counts beats modulo the meter and may skip or add some, at a cost, 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+from numpy.typing import NDArray
 
 from antiphon.api import F64
-from antiphon_listen.beats import BeatGrid
+from antiphon_listen.beats import BeatGrid, after_gap
 from antiphon_listen.chords import harmony
 from antiphon_listen.signals import MusicCurves
 from antiphon_listen.tables import Tables
 
-METERS = {4: 0.0, 3: -10.0, 6: -12.0}
-"""Score offset by beats per bar: songs in four are far more frequent."""
+METERS = {4: 0.0, 3: 0.0, 6: -2.0}
+"""Score offset by beats per bar: 3 and 6 are compared with each other alone."""
 MIN_BEATS = 8
 """Minimum beats for bar tracking."""
 _IRREGULAR_BAR_PENALTY = -10.0
 """Score penalty of a bar of irregular length."""
 LOG_ODDS_BIAS = 1.1
 """Bias of the log odds, whose mean is that of one beat in four: it draws the path to likely downbeats."""
+_METER_COLUMNS = (0, 1, 2, 12, 6, 8)
+"""Columns of a grid's parts in which meters are sought: onsets and novelty on the beat, low and high onsets between."""
 _STAY = 0.7
 _HARMONY_OFFSETS = (-8, -6, -4, -3, -2, -1, 1, 2, 3, 4, 6, 8)
 """Beat offsets whose harmonic changes are features."""
@@ -29,23 +34,52 @@ _ONSET_OFFSETS = (-4, -2, -1, 1, 2, 4)
 """Beat offsets whose onsets are features."""
 
 
-def bar_odds(curves: MusicCurves, grid: BeatGrid, tables: Tables) -> F64:
-    """Log odds of each beat being a downbeat, `[n]`."""
+def meter_odds(grid: BeatGrid, tables: Tables) -> float:
+    """Log odds that bars have three beats and not four or two."""
     if len(grid.beats) < MIN_BEATS:
-        return np.zeros(len(grid.beats))
-    return np.asarray(features(curves, grid, tables) @ tables.bar_weights[:-1] + tables.bar_weights[-1])
+        return -np.inf
+    return float(meter_features(grid) @ tables.meter_weights[:-1] + tables.meter_weights[-1])
 
 
-def find_downbeats(odds: F64, beats: F64) -> F64:
-    """Times of the downbeats in seconds, on the best path through the beats' odds."""
+def meter_features(grid: BeatGrid) -> F64:
+    """How much more onsets and changes of harmony repeat after three beats than after two or four, `[28]`."""
+    level = _standardised(np.log(grid.parts[:, _METER_COLUMNS] + 0.1))
+    count = len(level)
+    two, three, four, six, eight, twelve = (
+        (level[step:] * level[:-step]).sum(axis=0) / count if step < count else np.zeros(level.shape[1])
+        for step in (2, 3, 4, 6, 8, 12)
+    )
+    rows = np.stack([three - np.maximum(two, four), three + six - two - four, six - four, twelve - eight])
+    return np.concatenate([rows.ravel(), rows.mean(axis=1)])
+
+
+def bar_odds(curves: MusicCurves, grid: BeatGrid, tables: Tables) -> tuple[F64, F64]:
+    """Log odds of each beat being a downbeat, `[n]`, in bars of four and in bars of three."""
+    if len(grid.beats) < MIN_BEATS:
+        return np.zeros(len(grid.beats)), np.zeros(len(grid.beats))
+    found = features(curves, grid, tables)
+    four, three = (found @ line[:-1] + line[-1] for line in (tables.bar_weights, tables.waltz_weights))
+    return np.asarray(four), np.asarray(three)
+
+
+def track_bars(curves: MusicCurves, grid: BeatGrid, tables: Tables) -> tuple[F64, F64]:
+    """Log odds of each beat being a downbeat, `[n]`, and times of the downbeats in seconds."""
+    four, three = bar_odds(curves, grid, tables)
+    if meter_odds(grid, tables) > 0.0:
+        return three, find_downbeats(three, grid.beats, (3, 6))
+    return four, find_downbeats(four, grid.beats)
+
+
+def find_downbeats(odds: F64, beats: F64, meters: Sequence[int] = (4,)) -> F64:
+    """Times of the downbeats in seconds, on the best path through the beats' odds in bars of one of `meters`."""
     if len(beats) < MIN_BEATS:
         return beats[:0]
-    odds = odds + LOG_ODDS_BIAS
+    odds, free = odds + LOG_ODDS_BIAS, after_gap(beats)
     best, chosen = -np.inf, beats[:0]
-    for meter, prior in METERS.items():
-        score, places = _counted(odds, meter)
-        if score + prior > best:
-            best, chosen = score + prior, beats[places == 0]
+    for meter in meters:
+        score, places = _counted(odds, meter, free)
+        if score + METERS[meter] > best:
+            best, chosen = score + METERS[meter], beats[places == 0]
     return chosen
 
 
@@ -81,23 +115,28 @@ def features(curves: MusicCurves, grid: BeatGrid, tables: Tables) -> F64:
 
 def _accents(grid: BeatGrid) -> F64:
     """Onsets and novelty on and after each beat relative to the recording's, and of neighbouring beats, `[n, 38]`."""
-    level = np.log(grid.parts + 0.1)
-    level = level - level.mean(axis=0)
-    level /= level.std(axis=0) + 0.1
+    level = _standardised(np.log(grid.parts + 0.1))
     return np.concatenate(
         [level, *(np.roll(level, -step, axis=0)[:, [0, 1, 2, 12]] for step in _ONSET_OFFSETS)], axis=1
     )
 
 
-def _counted(odds: F64, meter: int) -> tuple[float, np.ndarray[tuple[int], np.dtype[np.int64]]]:
-    """Score of the best path, and each beat's position in its bar."""
+def _standardised(level: F64) -> F64:
+    """Columns less their means, over their standard deviations."""
+    return np.asarray((level - level.mean(axis=0)) / (level.std(axis=0) + 0.1))
+
+
+def _counted(
+    odds: F64, meter: int, free: NDArray[np.bool_]
+) -> tuple[float, np.ndarray[tuple[int], np.dtype[np.int64]]]:
+    """Score of the best path, and each beat's position in its bar; where it is `free`, any begins without a penalty."""
     count, own = len(odds), np.arange(meter)
     total = np.zeros(meter)
     total[0] = odds[0]
     back = np.zeros((count, meter), np.int64)
     for n in range(1, count):
         best = int(np.argmax(total))
-        on, jump = np.roll(total, 1), total[best] + _IRREGULAR_BAR_PENALTY
+        on, jump = np.roll(total, 1), total[best] + (0.0 if free[n] else _IRREGULAR_BAR_PENALTY)
         back[n] = np.where(on >= jump, (own - 1) % meter, best)
         total = np.maximum(on, jump)
         total[0] += odds[n]

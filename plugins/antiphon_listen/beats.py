@@ -11,6 +11,7 @@ import itertools
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from antiphon.api import F64
 from antiphon.api.kernels import f64, f64p, i64, i64p, kernel
@@ -33,18 +34,33 @@ _PEAKS, _PERIODS = 10, 6
 _RATIOS = (1 / 4, 1 / 3, 1 / 2, 1, 2, 3, 4)
 _MIN_PERIOD_DISTANCE = 0.04
 """Minimum distance of two distinct periods in natural octaves."""
-_REPETITION, _SPREAD, _USUAL = 2.0, 0.5, 140.0
-"""Beside the fitted line, which knows piano ballads, by records of known tempo: the weight of how far onsets repeat at
-the period, that of a squared octave from the usual tempo, and this in bpm."""
-_SLOWEST_DANCED, _TOO_SLOW = 85.0, 30.0
-"""With drums, the tempo in bpm below which a squared octave has the other weight: few dances are slower."""
+_MULTIPLES = np.array([1 / 4, 1 / 3, 1 / 2, 2 / 3, 1, 3 / 2, 2, 3, 4, 6, 8])
+"""Multiples of a grid's period at which its onsets may repeat: of all ranges; of low and high ones, and of changes of
+harmony, from the beat on."""
+_OFF_PERIOD = np.array([[0.985], [1.0], [1.015]])
+"""Ratios to a period between which a repetition is sought."""
+_REPEAT_SECONDS = 8.0 * LONGEST + 0.5
+"""Longest repetition in seconds."""
+_REPEAT_FRAMES = round(_REPEAT_SECONDS * signals.FRAMES_PER_SECOND)
+_FROM_BEAT = 4
+"""Place of the period itself in `_MULTIPLES`."""
+_MAX_CHANGE = 6.0
+"""Limit of harmonic novelty over its mean where it is compared with itself."""
+_USUAL = 140.0
+"""Middle of the tempi of records, in bpm."""
 _SPAN = 16
 _FEWEST_EVEN, _UNEVEN, _UNLIKE = 8, 0.04, 0.25
 """Even pulse: minimum onsets; maximum relative deviation of intervals, and of strengths: an accent is no even pulse."""
 _CONFIDENCE_WEIGHTS = (-5.43, 8.73, 2.58, 2.31, -2.35)
 """Log odds that a grid's tempo is right, or half or double: intercept and weights of `_regularity`."""
+_GAP = 1.5
+"""Periods between two beats from which there is a silence between them."""
 _WINDOW = 12.0
 """Maximum seconds of a part judged separately: tempo drifts, and a song may have a part without beats."""
+_EDGE = 0.1
+"""Seconds in which noise begins, which sounds like an onset."""
+_MIN_SOUNDING = 0.5
+"""Minimum share of such a part that is no silence."""
 _ONSET_RATIO = 1.5
 """Ratio to the mean strength that makes an onset on a beat."""
 
@@ -78,8 +94,8 @@ class BeatGrid:
 
     beats: F64  # seconds, ascending
     parts: F64
-    peaks: tuple[float, float]  # autocorrelation at twice and half the period
-    repetition: float  # autocorrelation at the period
+    repeats: F64  # `[r]`, autocorrelations at `_MULTIPLES` of the period
+    drums: bool = False
 
     @property
     def tempo(self) -> float:
@@ -90,22 +106,30 @@ class BeatGrid:
 
 def track(curves: MusicCurves, tables: Tables) -> BeatGrid | None:
     """Most likely beat grid of a recording's curves; None without one of four beats."""
+    return track_surely(curves, tables)[0]
+
+
+def track_surely(curves: MusicCurves, tables: Tables) -> tuple[BeatGrid | None, float]:
+    """Most likely beat grid, as `track`, and the probability that its tempo is not another one, as `octave_share`."""
     grids = hypotheses(curves)
     if not grids:
-        return None
-    return grids[int(np.argmax(likely(grids, curves, tables)))]
+        return None, 0.0
+    scores = likely(grids, tables)
+    best = grids[int(np.argmax(scores))]
+    return best, octave_share(grids, scores, best)
 
 
-def likely(grids: list[BeatGrid], curves: MusicCurves, tables: Tables) -> F64:
-    """Scores of grids by the fitted line, by how far onsets repeat at their period, and by how usual the tempo is."""
+def likely(grids: list[BeatGrid], tables: Tables) -> F64:
+    """Scores of grids by the fitted line, `[n]`."""
     rows = np.array([features(grid) for grid in grids])
-    scores = ((rows - tables.grid_mean) / tables.grid_spread) @ tables.grid_weights
-    tempi = np.array([grid.tempo for grid in grids])
-    scores += _REPETITION * np.log1p(10.0 * np.array([grid.repetition for grid in grids]))
-    scores -= _SPREAD * np.log2(tempi / _USUAL) ** 2
-    if curves.drums:
-        scores -= _TOO_SLOW * np.maximum(0.0, np.log2(_SLOWEST_DANCED / tempi)) ** 2
-    return np.asarray(scores)
+    return np.asarray(((rows - tables.grid_mean) / tables.grid_spread) @ tables.grid_weights)
+
+
+def octave_share(grids: list[BeatGrid], scores: F64, chosen: BeatGrid) -> float:
+    """Probability of a grid's tempo among those of the others, 0 to 1: low where half or double is as likely."""
+    share = np.exp(scores - scores.max())
+    near = np.array([abs(np.log(grid.tempo / chosen.tempo)) < _MIN_PERIOD_DISTANCE for grid in grids])
+    return float(share[near].sum() / share.sum())
 
 
 def confidence(curves: MusicCurves, grid: BeatGrid) -> float:
@@ -114,10 +138,12 @@ def confidence(curves: MusicCurves, grid: BeatGrid) -> float:
     A threshold of .5 separates most music from noise, speech and voices of animals.
     """
     strength, period = _WEIGHTS @ curves.strength, 60.0 / grid.tempo
-    windows = max(1, round(curves.seconds / _WINDOW))
-    edges = np.linspace(0.0, curves.seconds, windows + 1)
+    begin, end = _extent(curves)
+    windows = max(1, round((end - begin) / _WINDOW))
     odds = []
-    for first, last in itertools.pairwise(edges):
+    for first, last in itertools.pairwise(np.linspace(begin, end, windows + 1)):
+        if curves.sounding(np.linspace(first, last, 20)).mean() < _MIN_SOUNDING:
+            continue
         inside = (grid.beats >= first) & (grid.beats < last)
         part = strength[round(first * signals.FRAMES_PER_SECOND) : round(last * signals.FRAMES_PER_SECOND)]
         if inside.sum() < 2 or part.std() == 0.0:
@@ -125,7 +151,16 @@ def confidence(curves: MusicCurves, grid: BeatGrid) -> float:
         else:
             on = grid.parts[inside, :3].mean(axis=1)
             odds.append(_CONFIDENCE_WEIGHTS[0] + float(np.dot(_CONFIDENCE_WEIGHTS[1:], _regularity(part, on, period))))
-    return float(np.mean(1.0 / (1.0 + np.exp(-np.array(odds)))))
+    return float(np.mean(1.0 / (1.0 + np.exp(-np.array(odds))))) if odds else 0.0
+
+
+def _extent(curves: MusicCurves) -> tuple[float, float]:
+    """Seconds of the first sound and of the last."""
+    begin, end = 0.0, curves.seconds
+    for first, last in curves.silences:
+        begin = max(begin, last) if first <= _EDGE else begin
+        end = min(end, first) if last >= curves.seconds else end
+    return begin, max(begin, end)
 
 
 def _regularity(strength: F64, on: F64, period: float) -> F64:
@@ -149,24 +184,30 @@ def _autocorrelation(strength: F64, lags: int) -> F64:
 def hypotheses(curves: MusicCurves, shortest: float = 4.0 * LONGEST) -> list[BeatGrid]:
     """Grids of the likely periods, each on and off its beat; empty below `shortest` seconds."""
     strength = _WEIGHTS @ curves.strength
-    if len(strength) < shortest * signals.FRAMES_PER_SECOND or strength.std() == 0.0 or not curves.novelty.any():
+    extent = slice(*(round(at * signals.FRAMES_PER_SECOND) for at in _extent(curves)))
+    sounding = curves.sounding(np.arange(len(strength)) / signals.FRAMES_PER_SECOND)
+    heard = strength[sounding]
+    if len(heard) < shortest * signals.FRAMES_PER_SECOND or heard.std() == 0.0 or not curves.novelty.any():
         return []
     frames = np.arange(len(strength)) * (chroma.FRAMES_PER_SECOND / signals.FRAMES_PER_SECOND)
     change = np.interp(frames, np.arange(len(curves.novelty)), curves.novelty)
-    observed = strength / strength.std() + 0.3 * np.minimum(change, 4.0)
-    periods, correlation = _periods(strength)
-    even = even_pulse(strength)
+    observed = strength / heard.std() + 0.3 * np.minimum(change, 4.0)
+    rows = [strength, curves.strength[0], curves.strength[2], np.minimum(change, _MAX_CHANGE)]
+    correlations = [
+        _autocorrelation(np.where(sounding, row, row[sounding].mean())[extent], _REPEAT_FRAMES) for row in rows
+    ]
+    periods = _periods(correlations[0])
+    even = even_pulse(strength[extent])
     if even:
         periods = [even]
     grids = []
     for period in periods:
-        beats = _path(observed / observed.std(), period) / signals.FRAMES_PER_SECOND - _ONSET_LATENCY
-        lags = np.array([2.0, 0.5, 1.0]) * period
-        twice, half, once = np.maximum(0.0, np.interp(lags, np.arange(len(correlation)), correlation)).tolist()
+        beats = _path(observed / observed[sounding].std(), period) / signals.FRAMES_PER_SECOND - _ONSET_LATENCY
+        repeats = _repeats(correlations, period)
         for at in (beats,) if even else (beats, beats[:-1] + np.diff(beats) / 2):
-            at = at[at >= 0.0]
+            at = at[(at >= 0.0) & curves.sounding(at)]
             if len(at) >= 4:
-                grids.append(BeatGrid(at, parts_of(curves, at), (twice, half), once))
+                grids.append(BeatGrid(at, parts_of(curves, at), repeats, curves.drums))
     return grids
 
 
@@ -191,9 +232,16 @@ def even_pulse(strength: F64) -> float:
     return period if period <= LONGEST * signals.FRAMES_PER_SECOND else 0.0
 
 
-def _periods(strength: F64) -> tuple[list[float], F64]:
-    """Likely periods in frames, and the autocorrelation."""
-    row = _autocorrelation(strength, round(3.0 * signals.FRAMES_PER_SECOND))
+def _repeats(correlations: list[F64], period: float) -> F64:
+    """Autocorrelations at `_MULTIPLES` of a period in frames, `[32]`."""
+    lags = _MULTIPLES * period * _OFF_PERIOD
+    found = [np.interp(lags, np.arange(len(row)), row).max(axis=0) for row in correlations]
+    return np.concatenate([found[0], *(row[_FROM_BEAT:] for row in found[1:])])
+
+
+def _periods(correlation: F64) -> list[float]:
+    """Likely periods in frames, by the peaks of an autocorrelation."""
+    row = correlation[: round(3.0 * signals.FRAMES_PER_SECOND)]
     inner = np.arange(round(0.15 * signals.FRAMES_PER_SECOND), len(row) - 1)
     peaks = inner[(row[inner] > row[inner - 1]) & (row[inner] >= row[inner + 1])]
     peaks = peaks[np.argsort(-row[peaks], kind="stable")][:_PEAKS]
@@ -207,7 +255,7 @@ def _periods(strength: F64) -> tuple[list[float], F64]:
     for period in every[np.argsort(-found, kind="stable")]:
         if all(abs(np.log(period / other)) > _MIN_PERIOD_DISTANCE for other in periods):
             periods.append(float(period))
-    return periods[:_PERIODS], np.asarray(row)
+    return periods[:_PERIODS]
 
 
 def _path(observed: F64, period: float) -> F64:
@@ -224,9 +272,16 @@ def _path(observed: F64, period: float) -> F64:
     return np.array(path[::-1], np.float64)
 
 
+def after_gap(beats: F64) -> NDArray[np.bool_]:
+    """Which beats have a silence before them, `[n]`."""
+    lengths = np.diff(beats)
+    return np.concatenate([[False], lengths > _GAP * np.median(lengths)])
+
+
 def parts_of(curves: MusicCurves, beats: F64) -> F64:
     """Strengths and novelty on and after beats, as `BeatGrid.parts`, `[n, 14]`."""
     lengths = np.diff(beats, append=2.0 * beats[-1] - beats[-2])
+    lengths = np.minimum(lengths, _GAP * np.median(lengths))
     count = len(beats)
     times = np.concatenate([beats + part * lengths for part in (0.0, 0.25, 0.5, 0.75)])
     strength = curves.at_onsets(times).reshape(3, 4, count).swapaxes(0, 1).reshape(12, count)
@@ -235,15 +290,20 @@ def parts_of(curves: MusicCurves, beats: F64) -> F64:
 
 
 def features(grid: BeatGrid) -> F64:
-    """Features of a grid, `[36]`: its tempo, and strength and novelty on and off its beats."""
+    """Features of a grid, `[75]`: its tempo, strength and novelty on and off its beats, and how onsets repeat."""
     mean = grid.parts.mean(axis=0)
     strength = mean[:12].reshape(4, 3)
     total = strength.mean(axis=0) + 1e-9
     octaves = np.log2(grid.tempo / 90.0)
     middle = (mean[12] + mean[13]) / 2 + 1e-9
+    _, third, half, two_thirds, once, _, twice, thrice, four, six, eight = grid.repeats[: len(_MULTIPLES)]
+    repeated = np.log1p(10.0 * max(0.0, once))
+    drums = float(grid.drums)
     return np.array([
-        octaves, octaves**2, *grid.peaks, *(strength / total).ravel(), *np.log(total),
+        octaves, octaves**2, max(0.0, twice), max(0.0, half), *(strength / total).ravel(), *np.log(total),
         mean[12] / middle, mean[12] - mean[13], *_contrasts(grid.parts[:, (0, 1, 2, 12)]),
+        repeated, np.log2(grid.tempo / _USUAL) ** 2, drums * octaves, drums * octaves**2, drums * repeated,
+        *grid.repeats, eight + four + twice - thrice - six, max(twice, four) - thrice, half - max(third, two_thirds),
     ])  # fmt: skip
 
 

@@ -76,10 +76,10 @@ MIN_SECONDS = 3.0
 class MusicAnalysis(Analysis):
     """Analysis of tempo, beats, key, chords and sections."""
 
-    version = 8
+    version = 9
     quantities = (
         Quantity("tempo", "number", "bpm", "Of the beats, by the median; none where that is not likely."),
-        Quantity("tempo_confidence", "number", "", "How certain the tempo is, up to half and double; 0 to 1."),
+        Quantity("tempo_confidence", "number", "", "How certain the tempo is, against half, double and none; 0 to 1."),
         Quantity("beats", "times", "s", "Where a listener would tap."),
         Quantity("downbeats", "times", "s", "The beats that begin bars."),
         Quantity("key", "text", "", 'Of the whole recording, "C major"; none where that is not likely.'),
@@ -116,6 +116,7 @@ class SongAnalysis:
     grid: BeatGrid | None = None  # its beats; None where it has none
     downbeats: F64 = field(default_factory=lambda: np.zeros(0))  # seconds
     structure: Structure | None = None  # its phrases; None where it has too few beats
+    octave_share: float = 0.0  # as of `beats.octave_share`
 
 
 class MusicRun(AnalysisRun):
@@ -144,12 +145,11 @@ class MusicRun(AnalysisRun):
         if self._peak < _SILENCE_PEAK or len(notes) < 2 or not notes.any():
             return SongAnalysis()
         found, fitted = replace(curves(strength, notes, seconds), drums=self._onsets.has_drums), tables.load()
-        grid = beats.track(found, fitted) if seconds >= MIN_SECONDS else None
+        grid, share = beats.track_surely(found, fitted) if seconds >= MIN_SECONDS else (None, 0.0)
         if grid is None:
             return SongAnalysis(found)
-        odds = bars.bar_odds(found, grid, fitted)
-        ones = bars.find_downbeats(odds, grid.beats)
-        return SongAnalysis(found, grid, ones, find_structure(found, grid, odds, ones, tables.load_phrases()))
+        odds, ones = bars.track_bars(found, grid, fitted)
+        return SongAnalysis(found, grid, ones, find_structure(found, grid, odds, ones, tables.load_phrases()), share)
 
     def _harmony(self, found: MusicCurves) -> MusicCurves:
         """Curves used for chords and key."""
@@ -179,7 +179,8 @@ class MusicRun(AnalysisRun):
         key, key_certain = self.key
         return {
             "tempo": beat_grid.tempo if beat_grid is not None and has_tempo else None,
-            "tempo_confidence": certain,
+            # where half or double is as likely the tempo is shown, and as unsure as one that is shown can be
+            "tempo_confidence": max(beats.MIN_CONFIDENCE, certain * song.octave_share) if has_tempo else certain,
             "beats": tapped if has_tempo else None,
             "downbeats": ones if has_tempo and len(ones) else None,
             "key": KEY_NAMES[key] if key is not None and key_certain >= harmony.MIN_KEY else None,

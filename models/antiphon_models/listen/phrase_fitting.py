@@ -144,8 +144,8 @@ def prepare(curves: MusicCurves, labels: LabelledSong) -> PhraseMaterial | None:
     grid = beats.track(curves, fitted)
     if grid is None or not phrases.MIN_BEATS <= len(grid.beats) <= phrases.WINDOW:
         return None
-    odds = bars.bar_odds(curves, grid, fitted)
-    on_bar = np.isin(grid.beats, bars.find_downbeats(odds, grid.beats)).astype(np.float64)
+    odds, downbeats = bars.track_bars(curves, grid, fitted)
+    on_bar = np.isin(grid.beats, downbeats).astype(np.float64)
     rows = phrases.beat_rows(curves, grid.beats)
     similarity = rows @ rows.T
     table = phrases.features(phrases.beat_features(curves, grid, odds), similarity, on_bar)

@@ -9,7 +9,7 @@ import numpy as np
 
 from antiphon.api import F32, F64
 from antiphon_listen import beats, signals
-from antiphon_listen.bars import LOG_ODDS_BIAS, METERS, bar_odds
+from antiphon_listen.bars import LOG_ODDS_BIAS, METERS, bar_odds, meter_odds
 from antiphon_listen.beats import BeatGrid
 from antiphon_listen.chords import harmony
 from antiphon_listen.chords.chord_network import ChordOdds
@@ -26,6 +26,8 @@ _FIT_BEATS = 8
 """Beats at a grid's end used in the line fit for extrapolation."""
 _SETTLE_BEATS = 4
 """Beats before the window's end beyond which downbeat odds are final."""
+_METER_SHARE = 0.1
+"""Share of a new window in the meter's odds: some twenty windows count, ten seconds."""
 _CONTINUITY_BONUS = 1.5
 """Score bonus of a grid that continues the last one."""
 _KEEP_CONFIDENCE = 0.3
@@ -54,6 +56,7 @@ class LiveGrid:
         self.period, self.beat, self.count, self.meter = 0.0, 0.0, 0, 4
         self.grid, self.sure = None, False
         self._scores = {meter: np.zeros(meter) for meter in METERS}
+        self._three = 0.0  # mean log odds of bars of three
         self._weighed = 0
 
     def update(self, curves: MusicCurves, start: float) -> None:
@@ -62,7 +65,7 @@ class LiveGrid:
         if not grids:
             return
         lines = [_line(grid) for grid in grids]
-        scores = beats.likely(grids, curves, self._tables)
+        scores = beats.likely(grids, self._tables)
         scores = scores + np.array([_CONTINUITY_BONUS * self._goes_on(period, start + last) for period, last in lines])
         best = int(np.argmax(scores))
         self._take(grids[best], *lines[best], start)
@@ -89,18 +92,16 @@ class LiveGrid:
         if len(grid.beats) < 2 * _SETTLE_BEATS:
             return
         numbers = self.count + np.round((start + grid.beats - self.beat) / self.period).astype(int)
-        odds = bar_odds(curves, grid, self._tables) + LOG_ODDS_BIAS
-        for number, odd in zip(numbers[:-_SETTLE_BEATS], odds[:-_SETTLE_BEATS], strict=True):
+        odds = np.stack(bar_odds(curves, grid, self._tables), axis=1) + LOG_ODDS_BIAS
+        for number, (four, three) in zip(numbers[:-_SETTLE_BEATS], odds[:-_SETTLE_BEATS], strict=True):
             if number > self._weighed:
                 self._weighed = int(number)
                 for meter, row in self._scores.items():
                     row *= _ODDS_DECAY
-                    row[number % meter] += odd
-        best = {
-            meter: float(row.max()) + prior
-            for (meter, prior), row in zip(METERS.items(), self._scores.values(), strict=True)
-        }
-        self.meter = max(best, key=lambda meter: best[meter])
+                    row[number % meter] += four if meter == 4 else three
+        self._three += _METER_SHARE * (meter_odds(grid, self._tables) - self._three)
+        best = {meter: float(row.max()) + METERS[meter] for meter, row in self._scores.items()}
+        self.meter = max((3, 6), key=best.__getitem__) if self._three > 0.0 else 4
 
     def next_beat(self, now: float) -> float:
         """Time in seconds of the stream of the first beat after `now`."""

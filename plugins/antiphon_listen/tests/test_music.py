@@ -214,14 +214,50 @@ def test_of_stems_the_beats_are_of_the_whole_and_the_chords_of_what_the_drums_le
     assert stated["tempo"] == pytest.approx(wanted["tempo"], rel=0.02)
 
 
-@pytest.mark.parametrize(("bpm", "drums", "tempo"), [(66.0, False, 66.0), (66.0, True, 132.0)])
-def test_with_drums_the_tempo_is_one_that_is_danced_to(bpm: float, drums: bool, tempo: float) -> None:
+@pytest.mark.parametrize(("bpm", "drums"), [(66.0, False), (66.0, True), (132.0, True)])
+def test_strokes_between_the_beats_do_not_double_the_tempo(bpm: float, drums: bool) -> None:
     sound, draw = song(bpm, 16).copy(), np.random.default_rng(1)
     for place in range(round(len(sound) / RATE * bpm / 30) - 4 if drums else 0):
         first = round((0.5 + 30.0 / bpm * place) * RATE)
         hit = draw.normal(size=2000) * np.exp(-np.arange(2000) / 400.0)
         sound[first : first + 2000] += (0.3 * hit).astype(np.float32)
-    assert found(sound)["tempo"] == pytest.approx(tempo, rel=0.02)
+    assert found(sound)["tempo"] == pytest.approx(bpm, rel=0.02)
+
+
+@each("before, noise", [(1.0, 0.0), (4.0, 0.0), (7.0, 10**-2.25), (15.0, 0.001)])
+def test_silence_and_hiss_around_music_have_no_beats_and_move_no_bar(before: float, noise: float) -> None:
+    hiss = noise * np.random.default_rng(1).normal(size=round((before + 5.0) * RATE))
+    lead, rest = np.split(hiss.astype(np.float32), [round(before * RATE)])
+    values = found(np.concatenate([lead, song()[: 43 * RATE], rest]))
+    assert before + 0.4 < min(values["beats"]) < before + 0.6
+    assert max(values["beats"]) < before + 44.0
+    assert share(values["downbeats"], before + 0.5 + 2.5 * np.arange(16)) > 0.9
+    assert values["tempo"] == pytest.approx(96.0, rel=0.01)
+
+
+def test_bars_begin_anew_after_a_silence_in_the_middle() -> None:
+    first, rest = np.split(song()[: 43 * RATE], [20 * RATE + RATE // 2])
+    values = found(np.concatenate([first, np.zeros(8 * RATE, np.float32), rest]))
+    beats = np.asarray(values["beats"])
+    assert not ((beats > 21.5) & (beats < 28.3)).any()
+    wanted = 0.5 + 2.5 * np.arange(16)
+    assert share(values["downbeats"], np.where(wanted < 20.0, wanted, wanted + 8.0)) > 0.9
+    assert values["tempo_confidence"] > 0.5
+
+
+@each("bpm, bar", [(96.0, 3), (150.0, 3), (180.0, 3), (150.0, 4)])
+def test_waltzes_have_bars_of_three_and_others_of_four(bpm: float, bar: int) -> None:
+    sound, beat = np.zeros(round((bar * 24 * 60.0 / bpm + 3.0) * RATE), np.float32), 60.0 / bpm
+    for number in range(24 * bar):
+        chord, first = LOOP[number // bar % 4], round((0.5 + number * beat) * RATE)
+        low = number % bar == 0 or (number % 4 == 2 and bar == 4)
+        for pitch in (36 + chord[0] % 12,) if low else tuple(60 + note % 12 for note in chord):
+            wave = tone(pitch, 0.9 * beat, 0.4 if low else 0.2)
+            sound[first : first + len(wave)] += wave
+    values = found(sound)
+    assert values["tempo"] == pytest.approx(bpm, rel=0.01)
+    assert share(values["downbeats"], 0.5 + bar * beat * np.arange(24)) > 0.9
+    assert len(values["downbeats"]) < 28
 
 
 BEAT = 0.5

@@ -71,6 +71,7 @@ def test_the_tables_that_ship_fit_the_features() -> None:
     assert len(tables.grid_mean) == len(tables.grid_spread) == len(tables.grid_weights)
     assert tables.chord_mean.shape == (3, 24)
     assert all(np.linalg.eigvalsh(precision).min() > 0.0 for precision in tables.chord_precision)
-    grid = beats.BeatGrid(BEATS, np.ones((len(BEATS), 14)), (0.5, 0.5), 0.5)
+    grid = beats.BeatGrid(BEATS, np.ones((len(BEATS), 14)), np.full(32, 0.5))
     assert beats.features(grid).shape == tables.grid_weights.shape
-    assert bars.METERS[4] == max(bars.METERS.values())
+    assert bars.meter_features(grid).shape == (len(tables.meter_weights) - 1,)
+    assert tables.waltz_weights.shape == tables.bar_weights.shape
