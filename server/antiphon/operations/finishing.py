@@ -21,11 +21,12 @@ MAX_TAG_LETTERS = 200
 
 
 def finish_of(
-    rate: int = 0, loudness: float | None = None, tag: Sequence[str] = (), *, limit: bool = False
+    rate: int = 0, loudness: float | None = None, tag: Sequence[str] = (), *, limit: bool | None = None
 ) -> SoundFinish:
     """A finish as it is asked for.
 
     `rate`: Hz, 0 for that of the source. `loudness`: LUFS. `tag`: each NAME=TEXT, or the name of an estimated one.
+    `limit`: None limits what is made of notes alone.
     Raises UsageError: a value is not allowed.
     """
     if rate and not MIN_RATE <= rate <= MAX_RATE:

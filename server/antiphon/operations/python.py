@@ -68,7 +68,7 @@ class _Options:
     block: int = RUN_BLOCK
     device: str = "auto"
     causal: bool = False
-    limit: bool = False
+    limit: bool | None = None
     normalise: float | None = None
     force: bool = False
     resample: int = 0
@@ -351,7 +351,7 @@ def render(
     block: int = 0,
     device: str = "auto",
     synth: str = "auto",
-    limit: bool = False,
+    limit: bool | None = None,
     normalise: float | None = None,
 ) -> Result:
     """Renders a patch or a live script: the samples are those of `antiphon render`.
