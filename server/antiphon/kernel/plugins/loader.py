@@ -3,7 +3,7 @@
 Third-party plugins are tried in a child process first: one that hangs or crashes there is a `Failure`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -13,6 +13,7 @@ from antiphon.kernel.contract.addresses import AddressInfo, AddressList
 from antiphon.kernel.contract.catalog import Catalog, Failure, ProcessorInfo, TransportInfo
 from antiphon.kernel.contract.processor import Processor
 from antiphon.kernel.errors import PluginError
+from antiphon.kernel.plugins import known
 from antiphon.kernel.plugins.checks import check_type_name, in_child, inspect_processor
 from antiphon.kernel.plugins.dispatcher import HookDispatcher
 from antiphon.kernel.plugins.finding import BUILT_IN, sources
@@ -88,15 +89,20 @@ def load(plugins_dir: Path | None = None, *, check: bool = True) -> Loaded:
     `plugins_dir`: the folder of plugin folders; None for the performer's own. `check`: run a block of zeros through
     each processor that is not built in; otherwise only its declaration is checked.
     """
-    loading = PluginLoading(check)
-    for source in sources(plugins_dir):
+    found = sources(plugins_dir)
+    made_of = known.stamp(source.folder for source in found if source.built_in)
+    loading = PluginLoading(check, known.read(made_of))
+    for source in found:
         if source.problem:
             loading.fail(source.name, source.problem)
         elif source.built_in:
             loading.add(source.name, source.importing)
         else:
             loading.try_and_add(source.name, source.importing)
-    return loading.loaded()
+    loaded = loading.loaded()
+    if loading.inspected and not loaded.catalog.failures:
+        known.write(made_of, loaded.catalog)
+    return loaded
 
 
 def load_again(catalog: Catalog) -> Loaded:
@@ -104,7 +110,7 @@ def load_again(catalog: Catalog) -> Loaded:
 
     Processors that are built in are imported when they are made; what is not is tried again, as its files may be new.
     """
-    loading = PluginLoading(False, catalog)
+    loading = PluginLoading(False, catalog, PLAYED)
     for source in sources():
         if source.problem or not _PLAYED_HOOKS.intersection(catalog.hooks.get(source.name, ())):
             continue
@@ -114,10 +120,15 @@ def load_again(catalog: Catalog) -> Loaded:
 
 
 class PluginLoading:
-    """Collects processors, failures and factories while plugins load. `known`: the catalog of what is built in."""
+    """Collects processors, failures and factories while plugins load.
 
-    def __init__(self, check: bool, known: Catalog | None = None) -> None:
-        self.check, self.known = check, known
+    `known`: the catalog of what is built in, whose processors are then not inspected. `kinds`: what is collected.
+    `inspected`: how many processors that are built in `known` lacked.
+    """
+
+    def __init__(self, check: bool, known: Catalog | None = None, kinds: Sequence[str] = KINDS) -> None:
+        self.check, self.known, self.kinds = check, known, kinds
+        self.inspected = 0
         self.hooks = HookDispatcher()
         self.types: dict[str, ProcessorInfo] = {}
         self.failures: list[Failure] = []
@@ -152,10 +163,14 @@ class PluginLoading:
             self.broken[name] = reason_of(error)
             self.fail(name, self.broken[name])
             return
-        for kind in KINDS if self.known is None else PLAYED:
+        for kind in self.kinds:
             if f"antiphon_{kind}" in hooks:
                 self._gather(kind, name)
-        if "antiphon_addresses" in hooks and self.known is None:
+        if "antiphon_addresses" not in hooks or self.kinds is PLAYED:
+            return
+        if self.known is not None and name in BUILT_IN:
+            self.addresses += [info for info in self.known.addresses if info.plugin == name]
+        else:
             osc = AddressList(name)
             self.failures += self.hooks.call("antiphon_addresses", only=name, osc=osc)
             self.addresses += [info for info, _ in osc.added]
@@ -179,15 +194,27 @@ class PluginLoading:
             owner = f", of {self.types[name].plugin}" if name in self.types else ""
             raise PluginError(f"there is one named {name!r} already{owner}; choose another name")
         make = resolve(factory)
-        if self.known is not None and plugin in BUILT_IN:
-            if kind == "processors":
-                self.types[name] = self.known[name]  # what failed there is not to be had here
-        elif kind == "processors":
-            self.types[name] = inspect_processor(name, make, doc, plugin, self.check and plugin not in BUILT_IN)
+        if kind == "processors":
+            self.types[name] = self._declared(name, make, doc, plugin)
         elif kind == "transports":
-            options = tuple(option.name for option in getattr(make(), "options", ()))
-            self.transports.append(TransportInfo(name, doc, plugin, options))
+            held = next((each for each in self.known.transports if each.name == name), None) if self.known else None
+            self.transports.append(held or TransportInfo(name, doc, plugin, _options(make)))
         self.factories[kind][name] = make
+
+    def _declared(self, name: str, make: Factory, doc: str, plugin: str) -> ProcessorInfo:
+        """Declaration of a processor: as it is known, or by an inspection."""
+        held = self.known.get(name) if self.known is not None and plugin in BUILT_IN else None
+        if held is not None:
+            return held
+        if self.kinds is PLAYED and self.known is not None and plugin in BUILT_IN:
+            raise PluginError(f"{name} failed where the plugins were loaded first")
+        self.inspected += plugin in BUILT_IN
+        return inspect_processor(name, make, doc, plugin, self.check and plugin not in BUILT_IN)
+
+
+def _options(make: Factory) -> tuple[str, ...]:
+    """Names of a transport's options of `serve`."""
+    return tuple(option.name for option in getattr(make(), "options", ()))
 
 
 def _trial(name: str, importing: Callable[[], Any], check: bool) -> str:

@@ -1,0 +1,58 @@
+"""Declarations of the built-in processors on disk, so that a start imports none of them.
+
+Written when they are inspected, and valid while the files that they were made of are the same.
+"""
+
+import hashlib
+import json
+import os
+import platform
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from antiphon.kernel.contract.catalog import Catalog
+from antiphon.kernel.errors import AntiphonError
+from antiphon.kernel.runtime import paths
+from antiphon.kernel.runtime.paths import make_folder, write_atomic
+
+FILE = "declarations.json"
+_KERNEL = Path(__file__).parents[1]
+
+
+def stamp(folders: Iterator[Path | None]) -> str:
+    """What the declarations were made of: names, sizes and times of the plugins' and the kernel's sources."""
+    found = hashlib.sha256(f"{platform.python_version()}\n".encode())
+    for folder in (_KERNEL, *folders):
+        for entry in sorted(_sources(folder), key=lambda entry: entry.path) if folder is not None else ():
+            held = entry.stat()
+            found.update(f"{entry.path} {held.st_size} {held.st_mtime_ns}\n".encode())
+    return found.hexdigest()
+
+
+def _sources(folder: Path) -> Iterator[os.DirEntry[str]]:
+    """Sources of a package, without its tests."""
+    waiting = [str(folder)]
+    while waiting:
+        with os.scandir(waiting.pop()) as entries:
+            for entry in entries:
+                if entry.name.endswith(".py"):
+                    yield entry
+                elif "." not in entry.name and entry.name not in ("tests", "__pycache__") and entry.is_dir():
+                    waiting.append(entry.path)
+
+
+def read(made_of: str) -> Catalog | None:
+    """The declarations that were written with that stamp; None where there are none."""
+    try:
+        held = json.loads((paths.cache() / FILE).read_bytes())
+        return Catalog.from_json(held["catalog"]) if held["stamp"] == made_of else None
+    except (OSError, ValueError, KeyError, TypeError, AntiphonError):
+        return None
+
+
+def write(made_of: str, catalog: Catalog) -> None:
+    """Writes declarations; where that is not possible the next start inspects the processors again."""
+    with suppress(OSError, AntiphonError):
+        make_folder(paths.cache())
+        write_atomic(paths.cache() / FILE, json.dumps({"stamp": made_of, "catalog": catalog.to_json()}).encode())

@@ -1,0 +1,66 @@
+"""Declarations on disk: the same catalog without an import, until a source changes."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from antiphon.kernel.plugins import known, loader
+from antiphon.kernel.plugins.finding import sources
+
+
+@pytest.fixture(autouse=True)
+def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path))
+
+
+def made_of() -> str:
+    return known.stamp(source.folder for source in sources() if source.built_in)
+
+
+def test_a_second_start_declares_the_same_and_inspects_nothing() -> None:
+    first = loader.load(check=False)
+    held = known.read(made_of())
+    assert held is not None
+    loading = loader.PluginLoading(check=False, known=held)
+    for source in sources():
+        loading.add(source.name, source.importing)
+    second = loading.loaded()
+    assert loading.inspected == 0
+    assert second.catalog.to_json() == first.catalog.to_json()
+    assert {kind: set(found) for kind, found in second.factories.items()} == {
+        kind: set(found) for kind, found in first.factories.items()
+    }
+
+
+def test_a_changed_source_is_inspected_again(tmp_path: Path) -> None:
+    package = tmp_path / "one"
+    package.mkdir()
+    (package / "__init__.py").write_text("A = 1\n")
+    before = known.stamp(iter([package]))
+    (package / "tests").mkdir()
+    (package / "tests" / "test_one.py").write_text("")
+    assert known.stamp(iter([package])) == before
+    (package / "__init__.py").write_text("A = 12\n")
+    assert known.stamp(iter([package])) != before
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b'{"stamp": 1}', b"\xff\xfe"])
+def test_a_damaged_file_is_as_none(tmp_path: Path, content: bytes) -> None:
+    loader.load(check=False)
+    (next(tmp_path.rglob(known.FILE))).write_bytes(content)
+    assert known.read(made_of()) is None
+    assert "gain" in loader.load(check=False).catalog
+    assert json.loads(next(tmp_path.rglob(known.FILE)).read_bytes())["stamp"] == made_of()
+
+
+def test_a_command_imports_the_one_plugin_that_it_uses(tmp_path: Path) -> None:
+    loader.load(check=False)
+    program = (
+        "import sys; from antiphon.kernel.plugins.loader import load; load(check=False).make('gain');"
+        "print(*{name.partition('.')[0] for name in sys.modules if name.startswith('antiphon_') and '.' in name})"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert set(done.stdout.split()) <= {"antiphon_utilities", "antiphon_classify", "antiphon_models"}
