@@ -98,7 +98,7 @@ function Notice() {
   return (
     <div class="notice">
       <p class="away" role="alert">
-        {lost && "The server does not answer. The page connects by itself as soon as it is back."}
+        {lost && `The server at ${location.host} does not answer. The page connects by itself as soon as it is back.`}
       </p>
       <p class={last?.bad ? "toast bad" : "toast"} role="status">
         {last && gone.value !== last.id && !lost && last.text}
