@@ -104,8 +104,8 @@ def read_macro(name: str, body: object, find: Callable[[str], Param]) -> Macro:
     """Reads an entry of a patch's table `macros`.
 
     `body`: `["node.param", low, high]`, with a curve and values behind if wanted, or a table of target, low, high,
-    curve and values, or a list of such; a label may stand first in a list of lists. `find`: the parameter of "node.param", or a `PatchError`. Raises PatchError: it
-    is not valid; the sentence begins with what the key "is" or "takes".
+    curve and values, or a list of such, before which a label may stand. `find`: the parameter of "node.param", or a
+    `PatchError`. Raises PatchError: it is not valid; the sentence begins with what the key "is" or "takes".
     """
     if not NAME.fullmatch(name):
         raise PatchError("is not a name: letters, digits, _ and -, a letter first, at most 64")
