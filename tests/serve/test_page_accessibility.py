@@ -132,12 +132,13 @@ def test_keys_show_what_the_layout_has(server: ServerProcess, chromium: Chromium
 
 def test_menus_that_open_over_the_page(server: ServerProcess, chromium: Chromium) -> None:
     tab = opened(chromium, server, "desktop")
-    for where, name, there in ((".tools", "Add…", ".types li"), (".input", "Input", ".menu")):
+    menus = ((".tools", "Add…", ".types li"), (".input", "Input", ".menu"), (".patch", "Page", ".patches li"))
+    for where, name, there in menus:
         press(tab, where, name)
         tab.until(f"!!document.querySelector('{there}')")
         against = violations(tab)
         assert not against, json.dumps(against, indent=1)
-        tab.run(f"document.querySelector('{there}').closest('.types, .menu').querySelector('input, button').focus()")
+        tab.run(f"document.querySelector('{there}').closest('.types, .menu, .patches').querySelector('input, button').focus()")
         tab.key("keyDown", "Escape", "Escape")
         tab.until(f"!document.querySelector('{there}')")
     chromium.close_tabs()
