@@ -9,9 +9,15 @@ const TURNS: Record<string, string> = {
 const TOLD = ["turn", "waits", "label"];
 const TURN_TAKING = "trade"; // the mode of a node that has turns
 
-/** The choices that nodes report, in words, `turn` largest; a first choice says that there is nothing to tell. */
-export function Told() {
-  const lines: { key: string; turn: string; text: string }[] = [];
+interface Line {
+  key: string;
+  turn: string;
+  text: string;
+}
+
+/** The choices that nodes report, in words; a first choice says that there is nothing to tell, but for turns. */
+export function told(): Line[] {
+  const lines: Line[] = [];
   for (const { name, params } of graph.value?.nodes ?? []) {
     const now = (of: string) => String(value(`/node/${name}/${of}`).value ?? "");
     for (const param of params) {
@@ -22,9 +28,13 @@ export function Told() {
       else if (now("mode") === TURN_TAKING) lines.push({ key, turn: `turn is-${said}`, text: TURNS[said] ?? said });
     }
   }
+  return lines;
+}
+
+export function Told() {
   return (
     <div class="told" role="status">
-      {lines.map(({ key, turn, text }) => (
+      {told().map(({ key, turn, text }) => (
         <p key={key} class={turn}>
           {text}
         </p>
