@@ -138,7 +138,8 @@ def test_menus_that_open_over_the_page(server: ServerProcess, chromium: Chromium
         tab.until(f"!!document.querySelector('{there}')")
         against = violations(tab)
         assert not against, json.dumps(against, indent=1)
-        tab.run(f"document.querySelector('{there}').closest('.types, .menu, .patches').querySelector('input, button').focus()")
+        menu = f"document.querySelector('{there}').closest('.types, .menu, .patches')"
+        tab.run(f"{menu}.querySelector('input, button').focus()")
         tab.key("keyDown", "Escape", "Escape")
         tab.until(f"!document.querySelector('{there}')")
     chromium.close_tabs()
