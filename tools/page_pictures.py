@@ -170,6 +170,8 @@ def draw(home: Path, sheet: Sheet, wanted: set[str]) -> None:
             entered(tab, "Instrument")
             tab.run("document.querySelector('header .stage').click()")
             sheet.draw("Stage", lambda: pressed(tab, ".tabs", "Play"))
+            pressed(tab, ".hand", "Tracks")
+            sheet.draw("Stage-tracks", sizes=("390",))
             tab.run("document.querySelector('header .stage').click()")
             for view in ("Controls", "Sound", "Desk"):
                 sheet.draw(f"Phone-{view}", lambda view=view: pressed(tab, ".tabs", view), ("390",))  # type: ignore[misc]
@@ -181,6 +183,7 @@ def draw(home: Path, sheet: Sheet, wanted: set[str]) -> None:
             sheet.draw("Files-full")
         if has("Library"):
             entered(tab, "Library")
+            tab.until("!!document.querySelector('.library .state')")
             sheet.draw("Library-full")
     sheet.draw("lost")
 

@@ -98,7 +98,7 @@ function Notice() {
   return (
     <div class="notice">
       <p class="away" role="alert">
-        {lost && "The server does not answer. The page connects by itself as soon as it is back."}
+        {lost && `The server at ${location.host} does not answer. The page connects by itself as soon as it is back.`}
       </p>
       <p class={last?.bad ? "toast bad" : "toast"} role="status">
         {last && gone.value !== last.id && !lost && last.text}
@@ -157,14 +157,16 @@ document.addEventListener("click", (event) => {
 
 // what a phone's keyboard leaves of the window is the page's height, so that what stands at its bottom stays in sight
 let tallest = 0;
+let wide = 0;
 window.visualViewport?.addEventListener("resize", () => {
   const { height, scale } = window.visualViewport!;
   if (scale !== 1) return;
+  if (innerWidth !== wide) tallest = 0; // turned
+  wide = innerWidth;
   tallest = Math.max(tallest, innerHeight, height);
   document.documentElement.style.setProperty("--seen", `${height}px`);
   document.documentElement.toggleAttribute("data-typing", height < TYPING * tallest);
 });
-matchMedia("(orientation: portrait)").addEventListener("change", () => (tallest = 0));
 
 // for tests and for curious people at the console
 Object.assign(window, {

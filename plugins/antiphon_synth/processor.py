@@ -28,7 +28,7 @@ class Synth(SynthProcessor):
     """Plays notes by the server's synth backend."""
 
     params = (
-        Param("play", "trigger", False, doc="Plays a note with a sound of its own: play note 60 velocity 90 cutoff 800."),
+        Param("play", "trigger", False, doc="A note with a sound of its own: play note 60 velocity 90 cutoff 800."),
         Param(
             "instrument",
             "choice",

@@ -68,6 +68,19 @@ def test_a_stage_and_a_phone_have_what_is_played_on_one_screen(server: ServerPro
     chromium.close_tabs()
 
 
+def test_an_empty_grid_is_filled_by_a_click(server: ServerProcess, chromium: Chromium) -> None:
+    tab = opened(chromium, server)
+    fill = "[...document.querySelectorAll('.clips-grid .call')].find(b => b.innerText === 'Fill it')"
+    tab.until(f"document.querySelector('.steps b')?.innerText === 'bd' && !!{fill}")
+    tab.run(f"{fill}.click()")
+    tab.until("document.querySelector('.clip.is-steps')?.innerText.startsWith('Pattern A')")
+    tab.until(f"!{fill}")
+    assert "0 /node/drums/play s bd" in server.ask("/clip/get", "steps/0")[1]
+    tab.run("antiphon.send('/clip/delete', 'steps/0')")
+    tab.until(f"!!{fill}")
+    chromium.close_tabs()
+
+
 def test_steps_and_clips_begin_on_the_bar_and_end_there(server: ServerProcess, chromium: Chromium) -> None:
     tab = opened(chromium, server)
     tab.until("document.querySelector('.steps b')?.innerText === 'bd'")

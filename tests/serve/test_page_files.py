@@ -168,6 +168,17 @@ def test_a_file_is_listed_with_its_length_and_waveform_in_every_browser(
     tab.until("document.querySelectorAll('.stored li.chosen').length === 1")
 
 
+def test_a_sound_that_ships_is_cleaned_by_a_click_and_heard_beside_its_source(tab: Tab) -> None:
+    tab.run("document.querySelector('.examples').open = true")
+    click(tab, ".examples", "Clean this")
+    tab.until("antiphonPlayer().playing && antiphonPlayer().side === 'B'")
+    shown = "document.querySelector('.player').innerText"
+    assert tab.run(f"{shown}.includes('voice in noise.wav') && {shown}.includes('voice in noise denoise.wav')")
+    assert "dB in pauses" in tab.run("document.querySelector('.job-state').title")
+    tab.run("document.querySelector('.player .play').click()")
+    tab.until("!antiphonPlayer().playing")
+
+
 def test_a_and_b_sound_in_turn_at_the_same_place(tab: Tab, result: str) -> None:
     click(tab, f'[data-job="{result}"]', "A/B")
     tab.until("!!document.querySelector('.player .pictures')")

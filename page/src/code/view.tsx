@@ -54,7 +54,7 @@ async function load(room: HTMLElement): Promise<void> {
     run: (what) => void run(what),
     stop: () => void stop(),
     save: () => void save(),
-    leave: () => document.querySelector<HTMLElement>(".code")?.focus(),
+    leave: () => document.querySelector<HTMLElement>(".after-editor")?.focus(),
     changed,
     pasted: paste,
     vocabulary,
@@ -89,6 +89,7 @@ export function Code() {
         <div class="editor" ref={place}>
           {failed.value && <p class="bad">{failed.value}</p>}
         </div>
+        <span class="after-editor" tabIndex={-1} />
         {beside.value && <Beside />}
       </div>
       <Status />

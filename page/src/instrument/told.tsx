@@ -6,27 +6,39 @@ const TURNS: Record<string, string> = {
   machine: "It answers: listen",
   nobody: "Begin when you like",
 };
-/** Their first choice says that there is nothing to tell. */
-const NAMES = ["waits", "label"];
+const TOLD = ["turn", "waits", "label"];
+const TURN_TAKING = "trade"; // the mode of a node that has turns
 
-/** The choices that nodes report, in words; `turn` is told in large type. */
+interface Line {
+  key: string;
+  turn: string;
+  text: string;
+}
+
+/** The choices that nodes report, in words; a first choice says that there is nothing to tell, but for turns. */
+export function told(): Line[] {
+  const lines: Line[] = [];
+  for (const { name, params } of graph.value?.nodes ?? []) {
+    const now = (of: string) => String(value(`/node/${name}/${of}`).value ?? "");
+    for (const param of params) {
+      if (!param.readonly || param.kind !== "choice" || !TOLD.includes(param.name)) continue;
+      const said = now(param.name) || String(param.default);
+      const key = `${name} ${param.name}`;
+      if (param.name !== "turn") said !== param.default && lines.push({ key, turn: "", text: `${key}: ${said}` });
+      else if (now("mode") === TURN_TAKING) lines.push({ key, turn: `turn is-${said}`, text: TURNS[said] ?? said });
+    }
+  }
+  return lines;
+}
+
 export function Told() {
-  const all = (graph.value?.nodes ?? []).flatMap((node) =>
-    node.params
-      .filter((one) => one.readonly && one.kind === "choice" && (one.name === "turn" || NAMES.includes(one.name)))
-      .map((param) => ({ node, param, now: String(value(`/node/${node.name}/${param.name}`).value ?? param.default) })),
-  );
-  const turns = (mode: string, name: string) => name !== "turn" || mode === "trade";
   return (
     <div class="told" role="status">
-      {all
-        .filter(({ node, param }) => turns(String(value(`/node/${node.name}/mode`).value ?? "trade"), param.name))
-        .filter(({ param, now }) => param.name === "turn" || now !== param.default)
-        .map(({ node, param, now }) => (
-          <p key={`${node.name} ${param.name}`} class={param.name === "turn" ? `turn is-${now}` : ""}>
-            {param.name === "turn" ? (TURNS[now] ?? now) : `${node.name} ${param.name}: ${now}`}
-          </p>
-        ))}
+      {told().map(({ key, turn, text }) => (
+        <p key={key} class={turn}>
+          {text}
+        </p>
+      ))}
     </div>
   );
 }

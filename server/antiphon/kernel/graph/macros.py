@@ -104,8 +104,8 @@ def read_macro(name: str, body: object, find: Callable[[str], Param]) -> Macro:
     """Reads an entry of a patch's table `macros`.
 
     `body`: `["node.param", low, high]`, with a curve and values behind if wanted, or a table of target, low, high,
-    curve and values, or a list of such; a label may stand first in a list of lists. `find`: the parameter of "node.param", or a `PatchError`. Raises PatchError: it
-    is not valid; the sentence begins with what the key "is" or "takes".
+    curve and values, or a list of such, before which a label may stand. `find`: the parameter of "node.param", or a
+    `PatchError`. Raises PatchError: it is not valid; the sentence begins with what the key "is" or "takes".
     """
     if not NAME.fullmatch(name):
         raise PatchError("is not a name: letters, digits, _ and -, a letter first, at most 64")
@@ -120,7 +120,7 @@ def read_macro(name: str, body: object, find: Callable[[str], Param]) -> Macro:
     return Macro(name, targets, label)
 
 
-def _label(body: object) -> tuple[str, object]:
+def _label(body: Any) -> tuple[str, Any]:
     """A label and the rest of an entry; "" where it begins with a target."""
     if not isinstance(body, list) or len(body) < 2 or not isinstance(body[0], str) or not isinstance(body[1], list):
         return "", body
@@ -181,7 +181,7 @@ def macros_from_json(data: dict[str, Any]) -> tuple[Macro, ...]:
     found = []
     for name, body in data.items():
         label, rows = _label(body)
-        targets = tuple(target(row) for row in ([rows] if isinstance(rows[0], str) else rows))  # type: ignore[index]
+        targets = tuple(target(row) for row in ([rows] if isinstance(rows[0], str) else rows))
         found.append(Macro(name, targets, label))
     return tuple(found)
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from urllib.parse import quote
 
-from antiphon.demo import BAND, HUM, VOICE
+from antiphon.demo import BAND, HUM
 from antiphon.jobs.board import JobBoard
 from antiphon.jobs.errors import Missing
 from antiphon.jobs.files import MAX_FILE
@@ -30,7 +30,7 @@ FILE = "1df5005f9868"
 """The identifier of a file in examples."""
 JOB = "9d0673aa3316"
 """Identifiers in examples, of a file that was sent and of a job."""
-EXAMPLES = {path.name: path for path in (VOICE, HUM, BAND)}
+EXAMPLES = {path.name: path for path in (HUM.with_name("voice.ogg"), HUM, BAND)}
 """Sounds that ship, by name."""
 TYPES = {
     ".wav": "audio/wav", ".flac": "audio/flac", ".ogg": "audio/ogg", ".mp3": "audio/mpeg", ".aiff": "audio/aiff",
