@@ -10,6 +10,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,7 +25,7 @@ from antiphon.kernel.engine.drivers.base import pace_words
 from antiphon.kernel.engine.graph_player import GraphPlayer
 from antiphon.kernel.engine.link import NodeState, NodeVocabulary, PlanLoaded, PlanRefused
 from antiphon.kernel.engine.loop import EngineLoop
-from antiphon.kernel.engine.plans import admission, making
+from antiphon.kernel.engine.plans import admission, loader, making
 from antiphon.kernel.engine.plans.loader import Loader
 from antiphon.kernel.engine.plans.loading import LoadingNote
 from antiphon.kernel.engine.remote import RemoteEngine
@@ -137,6 +139,20 @@ class Driver:
         return 0, 0, 0
 
 
+class StartingSynth:
+    """Stands for a pool with the synth asked for at the start, whose worker runs once `runs` is set."""
+
+    serial = 1
+    streams = ()
+    arena = SimpleNamespace(entries=())
+
+    def __init__(self) -> None:
+        self.runs = memoryview(mmap.mmap(-1, mmap.PAGESIZE)).cast("q")
+
+    def settled(self, since: int = 0) -> bool:
+        return since >= self.serial or bool(self.runs[0])
+
+
 class Rig:
     """A weigher, an engine and control's end of it."""
 
@@ -152,6 +168,7 @@ class Rig:
         self.weigher_end, self.asking_end = socket_pair()
         self.link = RemoteEngine(self.shared, self.bell, self.control_end)
         self.heard: list[object] = []
+        self.pool: Any = None
         self.serial = self.engine = self.weigher = 0
         for place in range(4):
             Rogue.counts[place] = 0
@@ -181,7 +198,7 @@ class Rig:
         words, died = self.shared.words, self.shared.words[HeaderWord.TAP_WRITE]
         driver = Driver(died + 7 if died else 0)
         loop = EngineLoop(GraphPlayer(SPEC), driver, self.shared, self.bell)  # type: ignore[arg-type]
-        Loader(loop, self.engine_end, PLUGINS, None, self.asking_end).thread.start()
+        Loader(loop, self.engine_end, PLUGINS, self.pool, self.asking_end).thread.start()
         loop.begin(driver.next + 1, died)
         words[HeaderWord.ENGINE_STATE] = 2
         while loop.run_block():
@@ -332,6 +349,33 @@ def test_a_node_that_crashes_the_engine_alone_is_left_out_of_the_next_until_it_h
     assert rig.load(("good", {}), ("bad", {})) == ""
     rig.plays(LEVEL / 4)
     assert NodeState(ord("b"), "running") in rig.heard
+
+
+def test_the_first_plan_waits_for_the_synth_asked_for_at_the_start_and_no_other(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loader, "WORKER_TIMEOUT", 600.0)
+    monkeypatch.setattr(watchdog, "LOAD_SECONDS", 600.0)
+    rig.pool, words = StartingSynth(), rig.shared.words
+
+    def anew() -> None:
+        os.kill(rig.engine, signal.SIGKILL)
+        rig.ended()
+        rig.start_engine()
+
+    anew()
+    rig.heard.clear()
+    rig.ask(("good", {}))
+    first = words[HeaderWord.HEARTBEAT]
+    until(lambda: words[HeaderWord.HEARTBEAT] > first + 300, 20.0, "blocks go by")
+    rig.heard += rig.link.reports()
+    assert not any(isinstance(report, PlanLoaded) for report in rig.heard)
+    rig.pool.runs[0] = 1
+    rig.plays(LEVEL / 2)
+    rig.pool.runs[0] = 0
+    assert rig.load(("good", {}), ("fine", {})) == ""
+    anew()
+    assert rig.load(("good", {}), again=True) == "", "after a crash nothing is waited for"
 
 
 def test_a_node_is_blamed_for_the_second_kill_at_it(rig: Rig) -> None:

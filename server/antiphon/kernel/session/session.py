@@ -38,7 +38,7 @@ from antiphon.kernel.session.commands import (
 )
 from antiphon.kernel.session.effects import Changed, Effect, TempoChanged
 from antiphon.kernel.session.graph_state import GraphState
-from antiphon.kernel.session.held_notes import HeldNotes
+from antiphon.kernel.session.held_keys import HeldKeys
 from antiphon.kernel.session.node_state import Node, Numbers
 from antiphon.kernel.session.notes import Players, on_node
 from antiphon.kernel.session.schedule import Moment, Schedule
@@ -59,7 +59,7 @@ class Session:
         self.rate = rate
         self.schedule: Schedule[Pending] = Schedule(rate)
         self._players = Players(self.state.graph, catalog)
-        self._held = HeldNotes()
+        self._held = HeldKeys()
 
     def handle(self, command: Command, now: Moment, source: object = None) -> list[Effect]:
         """Checks a command and applies it, or schedules it if its time is in the future.

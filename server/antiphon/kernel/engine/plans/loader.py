@@ -131,6 +131,8 @@ class Loader:
     def _load(self, message: dict[str, Any]) -> None:
         """Loads a graph: creates the plan, prepares its workers, admits it, reports to control, and hands it over."""
         again, since = bool(message.get("again")), self._pool.serial if self._pool is not None else 0
+        if self._maker.last is None and not again:
+            since = 0  # the synth asked for at the start joins JACK, which may break sound, before there is any
         candidate: PlanCandidate | None = None
         try:
             graph, versions = Graph.from_json(message["graph"]), message.get("versions", {})

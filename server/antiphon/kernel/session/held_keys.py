@@ -14,7 +14,7 @@ SOUND_OFF, RESET, NOTES_OFF = 120, 121, 123
 """MIDI controllers that end a channel's notes, and that reset its controllers."""
 
 
-class HeldNotes:
+class HeldKeys:
     """Tracks notes that have begun and not ended, with controllers, bends and programs of their channels.
 
     Notes with values of their own are events of patterns: no key holds them.
