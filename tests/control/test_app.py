@@ -196,6 +196,11 @@ async def test_tempo_and_transport(live: Rig) -> None:
         ("transport", None, 8.0, None),
     ]
     assert await client.ask("/tempo") == [("/tempo", (100.0,))]
+    live.engine.bpm = 95.5  # on its way there
+    assert await client.ask("/tempo") == [("/tempo", (95.5,))]
+    await client.ask("/tempo", 80.0)
+    live.engine.bpm = 95.5  # it plays that from the next block on
+    assert await client.ask("/tempo") == [("/tempo", (80.0,))]
     live.engine.beat = 2.5
     assert await client.ask("/beat") == [("/beat", (2.5,))]
 

@@ -38,7 +38,9 @@ def test_an_account_without_a_home_has_a_folder_that_is_named(tmp_path, monkeypa
     assert paths.data() == folder / "data"
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert paths.find_home() == ""
+    assert Path.home() == folder, "for libraries"
     monkeypatch.delenv(paths.HOME)
+    monkeypatch.delenv("HOME")
     folder.rmdir()
     folder.write_text("another's")
     with pytest.raises(FileError, match="set ANTIPHON_HOME to a folder"):

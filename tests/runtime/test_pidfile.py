@@ -144,6 +144,8 @@ def test_a_command_on_files_gives_way_in_its_session_and_ends_as_its_work_does(
         assert done.stdout == wanted
     assert done.returncode == 7
     assert group.read_text() == ("10" if (grouped, beside) == ("1", "beside") else "0")
+    led = subprocess.run([*typed, "ends"], capture_output=True, text=True, check=False, start_new_session=True)
+    assert led.stdout == f"{os.getpriority(os.PRIO_PROCESS, 0)} False\n", "who started it has chosen"
     waits = subprocess.Popen([*typed, "waits"], stdout=subprocess.PIPE)
     assert waits.stdout is not None
     waits.stdout.readline()

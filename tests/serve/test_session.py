@@ -37,7 +37,7 @@ def test_replay_is_identical(tmp_path: Path) -> None:
         for n in range(40):
             server.send("/node/gain/gain", 0.2 + 0.02 * n)
             server.send("/node/pan/place", -1.0 + 0.05 * n)
-            time.sleep(0.01)
+            server.sync(100 + n)
         server.send("/patch/load", "through", 0.1)
         server.sync(1)
         server.send("/node/gain/gain", 0.7, 0.2)

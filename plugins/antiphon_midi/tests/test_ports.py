@@ -1,6 +1,5 @@
 """Which ports are opened, by which library; ports and processes that go, hostile bytes: what sounds is ended."""
 
-import asyncio
 import os
 import random
 import subprocess
@@ -12,6 +11,7 @@ import mido
 import pytest
 from tests.control.fake_engine import FakeEngine, FakeTime
 from tests.control.test_notes import events
+from tests.waiting import comes
 
 from antiphon.api import EngineError, UsageError
 from antiphon_midi.devices import ports as midi_ports
@@ -232,8 +232,9 @@ async def test_a_reset_of_the_system_is_a_panic(live: MidiStage) -> None:
 
 
 async def test_a_note_on_its_way_when_its_port_goes_is_ended_after_it_began(live: MidiStage) -> None:
+    before = live.midi.received
     live.fake.put("keys 20:0", 0x90, 60, 1, ns=live.time.monotonic())
-    await asyncio.sleep(0.01)
+    await comes(lambda: live.midi.received > before, "the note has come")
     await unplug(live)
     await live.move(0.1)
     assert [done[0] for done in events(live)] == ["on", "off"]

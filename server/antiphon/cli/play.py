@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -60,7 +60,8 @@ def play(
     from antiphon.cli.transports import transports
     from antiphon.kernel.engine.drivers.probe import probe
 
-    options, added = {}, {}
+    options: dict[str, Any] = {}
+    added: dict[str, str] = {}
     for _, one in transports():
         options |= (unasked := one.unasked())
         added |= {option.name: option.doc for option in one.options if option.name in unasked}

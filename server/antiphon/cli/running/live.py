@@ -63,9 +63,22 @@ def live(
         option = f"--{name.replace('_', '-')}"
         options += [option] if value is True else [option, str(value)] if value not in (False, "") else []
     begin = Begin(quantum, from_top)
-    performing = Performing(script, show, osc_port=server.osc_port, patch=patch, begin=begin, serve=options)
+    shown = _with_page if server.audio in ("auto", "headless") else show
+    performing = Performing(script, shown, osc_port=server.osc_port, patch=patch, begin=begin, serve=options)
     ended_by_signals(performing)
     performing.run()
+
+
+def _with_page(sentence: str, picture: str = "", *, fault: bool = False) -> None:
+    """As `show`; after a server without a sound card is ready, the address where its sound is heard."""
+    show(sentence, picture, fault=fault)
+    if not (sentence.startswith("ready ") and " headless " in sentence):
+        return
+    from antiphon.web.page.page_secret import page_address
+
+    for found in ports.running():
+        if f"http://127.0.0.1:{found.settings.http_port}" in sentence.split() and found.settings.local:
+            show(f"page {page_address(found.folder, found.settings.http_port)}: it works once; press Listen there")
 
 
 def show(sentence: str, picture: str = "", *, fault: bool = False) -> None:

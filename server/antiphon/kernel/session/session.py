@@ -60,6 +60,7 @@ class Session:
         self.schedule: Schedule[Pending] = Schedule(rate)
         self._players = Players(self.state.graph, catalog)
         self._held = HeldKeys()
+        self.tempo_ramps = False  # whether the engine is on its way to the tempo, or has been since it was set
 
     def handle(self, command: Command, now: Moment, source: object = None) -> list[Effect]:
         """Checks a command and applies it, or schedules it if its time is in the future.
@@ -262,8 +263,9 @@ class Session:
     def _take(self, action: Action | _OWN, source: object) -> list[Effect]:
         """Updates the session's own state by an action."""
         match action:
-            case SetTempo(bpm):
+            case SetTempo(bpm, beats):
                 self.state.put_tempo(bpm)
+                self.tempo_ramps = beats > 0.0
                 return [TempoChanged(bpm, source)]
             case SetSwing(amount, step):
                 self.state.put_swing(amount, step)

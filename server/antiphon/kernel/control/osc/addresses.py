@@ -140,7 +140,7 @@ ADDRESSES = (
     Address("/learn/list", "", "Answers `/learn/list.reply`, address, controller and MIDI port of each mapping; the "
             "port is empty for one of the patch or the set list.", learn.assignments, OWNER, at_once=True),
     Address("/tempo", "[f:bpm] [f:beats]", f"Sets the tempo, {MIN_TEMPO:g} to {MAX_TEMPO:g} bpm, over so many beats; "
-            "without arguments answers `/tempo f:bpm`.", time.tempo, timed=True),
+            "without arguments answers `/tempo f:bpm`, on the way that of now.", time.tempo, timed=True),
     Address("/swing", "[f:amount] [f:step]", f"Delays every second step, of `step` beats (0.5 if not given: eighths), "
             f"of all that is dated in beats, by the share `amount` of it: 0 to {MAX_SWING:g}; 0 is even, 0.333 that of "
             "triplets. The beat itself stays even. Without arguments answers `/swing f:amount f:step`.",

@@ -30,9 +30,12 @@ def lower_priority() -> None:
 def give_way(*, beside: bool) -> None:
     """Lowers the priority of a command that works on files, and that of its processes.
 
+    One that leads its session keeps what who started it has chosen, such as a server that waits for its answer.
     `beside`: whether sound plays on this machine. Where Linux groups processes by session, the command then goes on as
     a child in a session of its own: that of the terminal, in which a server may be started next, keeps its priority.
     """
+    if os.getsid(0) == os.getpid():
+        return
     grouped = False
     with contextlib.suppress(OSError):
         grouped = beside and _GROUPED.read_text().strip() == "1"

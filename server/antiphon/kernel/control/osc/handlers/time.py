@@ -46,7 +46,9 @@ def tempo(server: OscServer, peer: Peer, args: Args, when: When) -> None:
         plain(SetTempo)(server, peer, args, when)
         return
     server.executor.catch_up()
-    server.replies.reply(peer, encode("/tempo", float(server.session.state.tempo)))
+    session = server.session
+    bpm = server.link.tempo_now()[1] if session.tempo_ramps else session.state.tempo
+    server.replies.reply(peer, encode("/tempo", float(bpm)))
 
 
 def swing(server: OscServer, peer: Peer, args: Args, when: When) -> None:
