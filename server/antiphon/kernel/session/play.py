@@ -165,8 +165,10 @@ def read(node: str, params: Iterable[Param], args: Sequence[object], when: When)
     """Parses the arguments of `/node/NAME/play`.
 
     `args`: names and values in turn: those of `note_params`, `note` 0 to 127 and `velocity` above 0 to 127. `length`
-    too, of a node whose values are by name always: beats, where `when` is a beat, or 0 until `/note/off`. Raises RequestError: a
-    name without a value, or an unknown one. Raises ParamError: a value that its parameter does not take.
+    too, of a node whose values are by name always: beats, where `when` is a beat, or 0 until `/note/off`.
+
+    Raises RequestError: a name without a value, or an unknown one. Raises ParamError: a value that its parameter does
+    not take.
     """
     own = {p.name: place for place, p in enumerate(note_params(params))}
     declared = note_params(params)
