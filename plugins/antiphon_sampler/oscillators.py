@@ -18,7 +18,7 @@ from antiphon_sampler.sounds import Sounds
 _Wave = NDArray[np.float64]
 LEVEL, DULL = 0.2, 0.14
 """RMS of an oscillator, as of the kit's tones; and of a noise."""
-CRACKLES, CRACKLE = 24.0, 0.5
+CRACKLES, CRACKLE = 24.0, 0.8
 """Crackles a second, and their greatest peak."""
 SPREAD = (-2.5, -1.0, 0.0, 1.5, 3.0)
 """Distances in Hz of a supersaw's saws at C4, which repeat in two seconds."""
@@ -113,7 +113,7 @@ def _noise(name: str, rate: int) -> _Wave:
     if name == "crackle":
         made = np.zeros(frames)
         at = generator.integers(0, frames, round(CRACKLES * NOISE_SECONDS))
-        made[at] = CRACKLE * generator.uniform(-1.0, 1.0, len(at)) ** 3
+        made[at] = CRACKLE * generator.uniform(-1.0, 1.0, len(at))
         return made
     hertz = np.fft.rfftfreq(frames, 1.0 / rate)
     spectrum = np.exp(2j * math.pi * generator.uniform(size=len(hertz))) / np.maximum(hertz, 20.0) ** COLORS[name]

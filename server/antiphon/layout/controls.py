@@ -69,8 +69,8 @@ class Tab:
 def tabs(pages: Iterable[Page]) -> tuple[Tab, ...]:
     """Arranges pages so that at most `MAX_TABS` tabs are in a row, as far as two levels allow.
 
-    A tab for each page if there are few; else one for the first two pages, one for each other page without a node, and
-    one for each run of nodes' pages.
+    A tab for each page if there are few; else one for the first two pages, one for each other page without a node (or
+    one for all of these, where that makes fewer than the row holds), and one for each run of nodes' pages.
     """
     shown = tuple(pages)
     if len(shown) <= MAX_TABS:
@@ -83,7 +83,8 @@ def tabs(pages: Iterable[Page]) -> tuple[Tab, ...]:
             runs[-1] += node
         else:
             runs.append(node)
-    together, alone = tuple(alone[:2]), alone[2:]
+    first = 2 if len(runs) + len(alone) - 1 <= MAX_TABS else MAX_TABS
+    together, alone = tuple(alone[:first]), alone[first:]
     return (
         *([Tab(_span(together[0].name, together[-1].name), together)] if together else []),
         *(Tab(page.name, (page,)) for page in alone),

@@ -114,6 +114,18 @@ def of_call(error: TypeError) -> str:
     return ""
 
 
+def of_shadowed(error: TypeError, path: str) -> str:
+    """Sentence for a word that the script has given another meaning, and calls; "" for another error."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__) if frame.f_code.co_filename == path]
+    if not frames or "object is not callable" not in str(error):
+        return ""
+    names = {name: value for name, value in frames[-1].f_globals.items() if type(value).__name__ in str(error)}
+    taken = [name for name in names if callable(getattr(live, name, None)) and not callable(names[name])]
+    if not taken:
+        return ""
+    return f"{taken[0]} is a name of this script here, and no word any more; give it another name, as {taken[0]}_1"
+
+
 def of_value(error: BaseException, path: str) -> str:
     """Sentence for a word called with an unusable value; "" for another error."""
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
@@ -140,6 +152,8 @@ def _written_as(name: str, method: bool) -> str:
         return f"a track has a name first, then a pattern, as in {_TRACK}"
     parameters = [p for p in inspect.signature(word).parameters.values() if p.name not in ("self", "p")]
     written = ", ".join(_written(p) for p in parameters)
+    if not written and not method and callable(getattr(ControlPattern, name, None)):
+        return f"{name}() takes nothing; the word of patterns stands after one{example_of(name, entry)}"
     takes = f"is written {'.' if method else ''}{name}({written})" if written else f"takes nothing: write {name}()"
     return f"{name} {takes}{example_of(name, entry)}"
 
@@ -230,7 +244,7 @@ def _said(error: BaseException, path: str) -> str:
     elif isinstance(error, NameError):
         known = of_name(error)
     elif isinstance(error, TypeError):
-        known = of_call(error)
+        known = of_shadowed(error, path) or of_call(error)
     if known := known or of_value(error, path):
         return known
     text = " ".join(str(error).split())[:_LONGEST]

@@ -5,6 +5,7 @@ import os
 from fractions import Fraction
 from types import SimpleNamespace
 
+from antiphon import live
 from antiphon.kernel.errors import UsageError
 from antiphon.live.faults import fault_in_script
 from antiphon.live.patterns.chance import chance, stream_of
@@ -48,7 +49,8 @@ class _ReadingStage:
 
 
 def _check_statements(path: str, tree: ast.Module) -> None:
-    """Refuses a `sync` without yield, which would not wait, and Strudel's `kick: s("bd")`."""
+    """Refuses a `sync` without yield, which would not wait, a word without brackets, and Strudel's `kick: s("bd")`."""
+    own = {one.id for one in ast.walk(tree) if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store)}
     for statement in ast.walk(tree):
         match statement:
             case ast.AnnAssign(ast.Name(label), ast.Call() as played, None):
@@ -57,6 +59,9 @@ def _check_statements(path: str, tree: ast.Module) -> None:
                 raise fault_in_script(path, wrong, statement.lineno)
             case ast.Expr(ast.Call(ast.Name("sync"))) | ast.Assign(_, ast.Call(ast.Name("sync"))):
                 wrong = UsageError('sync waits by yield, as in n = yield sync("drop")')
+                raise fault_in_script(path, wrong, statement.lineno)
+            case ast.Expr(ast.Name(name)) if name in live.__all__ and name not in own and callable(getattr(live, name)):
+                wrong = UsageError(f"{name} without brackets does nothing; write {name}()")
                 raise fault_in_script(path, wrong, statement.lineno)
             case _:
                 pass

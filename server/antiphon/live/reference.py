@@ -66,6 +66,23 @@ CHAPTERS = {
     "methods": "Others",
 }
 """Titles of the groups, in their order."""
+FIRST = (
+    "track",
+    "s",
+    "note",
+    "n",
+    "chords",
+    "scale",
+    "stack",
+    "cat",
+    "node",
+    "tempo",
+    "patch",
+    "loop",
+    "play",
+    "sample",
+)
+"""Words with which a script begins: they lead their chapter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,4 +120,9 @@ def entries() -> list[Entry]:
         if camel(name) == name:
             found.append(Entry((name,), "signals", f"A signal from {reach}.", EXAMPLES.get(name, f"{name}.segment(8)")))
     order = list(CHAPTERS)
-    return sorted(found, key=lambda entry: (order.index(entry.group), entry.names[0].lower()))
+    first = {name: place for place, name in enumerate(FIRST)}
+
+    def place(entry: Entry) -> tuple[int, int, str]:
+        return order.index(entry.group), first.get(entry.names[0], len(first)), entry.names[0].lower()
+
+    return sorted(found, key=place)

@@ -6,6 +6,7 @@ again, and sends a message a beat: its `events`, and whether that was the `end`.
 prints goes to standard error.
 """
 
+import io
 import os
 import random
 import sys
@@ -60,10 +61,12 @@ def _perform(path: str, seconds: float, channel: HelperChannel) -> None:
             "levels": list(script.levels),
         }
     )
-    for asked in channel.requests():
+    for turn, asked in enumerate(channel.requests()):
+        if turn:  # what it keeps in variables is as at first; what it prints was printed
+            sys.stdout = io.StringIO()
+            script = _read(path, text, seconds)
         cues = [(Fraction(above, below), name, value) for above, below, name, value in asked["cues"]]
         _play(script, float(asked["tempo"]), Fraction(*asked["beats"]), cues, seconds, channel)
-        script = _read(path, text, seconds)  # what it keeps in variables is as at first
 
 
 def _read(path: str, text: str, seconds: float) -> LiveScript:

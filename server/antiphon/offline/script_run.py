@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -30,6 +31,8 @@ SUFFIX = ".py"
 TIMEOUT_SECONDS = 2.0
 """CPU time limit in seconds for reading a script, and for a beat of it."""
 _MACROS = f"/{MACRO}/", f"/node/{MACRO}/"
+RECORDED_CHORDS = frozenset({"stab"})
+"""Sounds of the kit of which one note is a chord."""
 _SILENT = 15.0
 """Multiple of `TIMEOUT_SECONDS` without a message from the process: its own timers end it before."""
 
@@ -173,7 +176,7 @@ def unknown_values(events: Sequence[LiveEvent], words: Mapping[str, Mapping[str,
 
 
 def without_macros(events: Sequence[LiveEvent], graph: Graph) -> tuple[list[LiveEvent], list[str]]:
-    """Events without values for macros that the patch lacks, and a sentence on each of these, by its first line."""
+    """Events without values for macros that the patch lacks, and remarks: on each of these, and on chords of chords."""
     macros = [macro.name for macro in graph.macros]
     taken, lacking = [], dict[str, int]()
     for event in events:
@@ -182,11 +185,20 @@ def without_macros(events: Sequence[LiveEvent], graph: Graph) -> tuple[list[Live
             lacking.setdefault(name, event.line)
         else:
             taken.append(event)
+    struck = Counter[tuple[str, int, Fraction]]()
+    for event in taken:
+        node = str(event.args[-1]) if event.address == "/note/on" and len(event.args) > 3 else ""
+        struck[node, event.line, event.beat] += 1
+    chords = {node.name for node in graph.nodes if node.values.get("s") in RECORDED_CHORDS}
+    twice = dict.fromkeys((line, node) for (node, line, _), notes in struck.items() if notes > 2 and node in chords)
     of_strudel = {macro.partition("/")[0] for macro in MACRO_VALUES.values()}
     return taken, [
         f"line {line}: the patch has no macro {name!r}, and this does nothing"
         f"{'; strudel has it' if name in of_strudel else instead(name, macros)}"
         for name, line in sorted(lacking.items())
+    ] + [
+        f"line {line}: each note of {node} is a recorded chord; give it one note, and the chord to another node"
+        for line, node in twice
     ]
 
 

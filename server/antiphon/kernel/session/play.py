@@ -164,16 +164,19 @@ def takes(info: ProcessorInfo, param: str, args: Sequence[object]) -> bool:
 def read(node: str, params: Iterable[Param], args: Sequence[object], when: When) -> list[Note]:
     """Parses the arguments of `/node/NAME/play`.
 
-    `args`: names and values in turn: those of `note_params`, `note` 0 to 127 and `velocity` above 0 to 127. Of a node
-    whose values are by name `length` too: beats, where `when` is a beat, or 0 until `/note/off`. Raises RequestError: a
-    name without a value, or an unknown one. Raises ParamError: a value that its parameter does not take.
+    `args`: names and values in turn: those of `note_params`, `note` 0 to 127 and `velocity` above 0 to 127. `length`
+    too, of a node whose values are by name always: beats, where `when` is a beat, or 0 until `/note/off`.
+
+    Raises RequestError: a name without a value, or an unknown one. Raises ParamError: a value that its parameter does
+    not take.
     """
     own = {p.name: place for place, p in enumerate(note_params(params))}
     declared = note_params(params)
     names = (*own, "note", "velocity")
     if len(args) % 2:
         raise RequestError(f"play takes names and values in turn, as in n 3 speed 1.5; {len(args)} arguments were sent")
-    length, args = (0.0, args) if own else _length(node, args, when)
+    declares = own and ("length" in own or "length" not in args[::2])
+    length, args = (0.0, args) if declares else _length(node, args, when)
     note, velocity = -1, 1.0
     named: list[Control] = []
     values: dict[int, list[Control]] = {}  # by place: of a name that is given twice, the last is played
