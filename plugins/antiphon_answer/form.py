@@ -158,14 +158,17 @@ class Form:
         first = max(min(kept, m.count), m.count - _HEARD)
         columns = (rows[first : m.count].tolist() for rows in (m.bars, m.places, m.pitches))
         heard: list[tuple[tuple[int, int], ...]] = []
-        begun = NEW
-        for n, (bar, place, pitch) in enumerate(zip(*columns, strict=True)):
-            begun = bar if begun == NEW else begun
-            while len(heard) <= min(bar - begun, _HEARD):
+        before = NEW
+        for n, (bar, place, pitch) in enumerate(zip(*columns, strict=True), first):
+            if bar != before:
+                rests = min(bar - before - 1, _HEARD) if heard else 0
+                heard += [()] * rests
+                self._rows += [(n, n)] * rests
                 heard.append(())
-                self._rows.append((first + n, first + n))
+                self._rows.append((n, n))
+                before = bar
             heard[-1] += ((place, pitch),)
-            self._rows[-1] = self._rows[-1][0], first + n + 1
+            self._rows[-1] = self._rows[-1][0], n + 1
         return heard
 
     def _source(
@@ -174,10 +177,13 @@ class Form:
         """Random heard bar from which `size` return after `done` bars of the answer; `NEW` without any."""
         count = len(heard)
         weights: list[float] = []
+        sums = [0, *accumulate(map(len, heard))]
         for at in range(count - size + 1):
+            if sums[at + size] - sums[at] < size + 2 or not heard[at]:
+                weights.append(0.0)
+                continue
             lag = count + done - at
-            notes = sum(map(len, heard[at : at + size]))
-            weight = _LAGS.get(lag, _ANY if lag % UNIT else _BY_FOUR) * (notes >= size + 2 and bool(heard[at]))
+            weight = _LAGS.get(lag, _ANY if lag % UNIT else _BY_FOUR)
             for n in range(1, min(at, _CONTEXT) + 1) if not done else ():
                 if heard[at - n] != heard[count - n]:
                     break

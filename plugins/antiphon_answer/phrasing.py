@@ -176,7 +176,8 @@ class Phraser:
                 begun = n + 1
         self._places /= len(self._cells)
         waits, lengths = memory.times[first + 1 : memory.count], memory.lengths[first : memory.count - 1]
-        self._legato = float(np.median(np.minimum(1.0, lengths / np.maximum(1, waits)))) if len(waits) else 1.0
+        legato = sorted(np.minimum(1.0, lengths / np.maximum(1, waits)).tolist()) or [1.0]
+        self._legato = 0.5 * (legato[(len(legato) - 1) // 2] + legato[len(legato) // 2])
         played = memory.velocities[first : memory.count]
         self._deviation = min(_WIDEST, max(_SOFTEST, 1.3 * float(played.std())))
         self._loud = max(2.0 * self._deviation, min(float(played.mean()), 1.0 - 1.6 * self._deviation))
@@ -214,8 +215,7 @@ class Phraser:
             self._ends = size - 1 - pauses
         if within > self._ends:
             return
-        rows = self._form.source(number)
-        if rows is not None:
+        if (rows := self._form.source(number)) is not None:
             made = self._motif_at(self._played(rows), line, again=True)
             if len(made) > 1 and self._chance() < _NUANCES[self._turn]:
                 # in a turn the run of what returns is not cut in the middle
@@ -257,9 +257,7 @@ class Phraser:
         within, at = number % PHRASE, self._chance()
         if within == 0:
             self._parallel = self._chance() < _PARALLEL
-        own = None
-        if self._parallel and within < PHRASE - 1:
-            own = self._own.get(number - PHRASE)
+        own = self._own.get(number - PHRASE) if self._parallel and within < PHRASE - 1 else None
         if own is None and within == 2 and self._chance() < _SENTENCE:
             own = self._own.get(number - 2)
         if own:
