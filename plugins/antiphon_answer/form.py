@@ -30,15 +30,17 @@ _BY_FOUR, _ANY = 1.5, 0.1
 _SAME = 5.0
 """Factor of a source's weight for each bar before it that equals the one before the answer."""
 _CONTEXT = 4
-_TURN_RETURNS = 0.3
+_TURN_RETURNS = 0.28
 """Probability that a turn begins as the player did."""
-_TURN_LENGTHS = (0.4, 0.85)
+_TURN_LENGTHS = (0.4, 0.8)
 """Cumulative probabilities of one and two bars of it; else three."""
 _TILT = 3.0
 """Bars of melodies in general that count as much as the player's in the places of new rhythms."""
 HALVES = 256
 """Possible onsets of half a bar, on eight sixteenths, the first the lowest bit."""
 _BITS = (np.arange(HALVES)[:, None] >> np.arange(8) & 1).astype(np.float64)
+_COUNTS, _DENSITY = _BITS.sum(axis=1), 2.0
+"""Notes of each half bar, and how far their number is from the player's."""
 _SETTLES = 16
 
 
@@ -140,9 +142,11 @@ class Form:
         own = np.clip((bars * used + _TILT * self._general) / (bars + _TILT), 1e-4, 1.0 - 1e-4)
         on, off = np.log(own / self._general), np.log((1.0 - own) / (1.0 - self._general))
         slots: list[int] = []
+        notes = used[:8].sum(), used[8:].sum()
         for half in range(2):
             mine = slice(8 * half, 8 * half + 8)
             weights = self._rhythms[half, before] * np.exp(_BITS @ (on - off)[mine] + off[mine].sum())
+            weights *= np.exp(-0.5 * ((_COUNTS - notes[half]) / _DENSITY) ** 2)
             edges = np.cumsum(weights)
             before = min(len(edges) - 1, int(np.searchsorted(edges, chance() * edges[-1], side="right")))
             slots += [8 * half + n for n in range(8) if before >> n & 1]
@@ -154,14 +158,17 @@ class Form:
         first = max(min(kept, m.count), m.count - _HEARD)
         columns = (rows[first : m.count].tolist() for rows in (m.bars, m.places, m.pitches))
         heard: list[tuple[tuple[int, int], ...]] = []
-        begun = NEW
-        for n, (bar, place, pitch) in enumerate(zip(*columns, strict=True)):
-            begun = bar if begun == NEW else begun
-            while len(heard) <= min(bar - begun, _HEARD):
+        before = NEW
+        for n, (bar, place, pitch) in enumerate(zip(*columns, strict=True), first):
+            if bar != before:
+                rests = min(bar - before - 1, _HEARD) if heard else 0
+                heard += [()] * rests
+                self._rows += [(n, n)] * rests
                 heard.append(())
-                self._rows.append((first + n, first + n))
+                self._rows.append((n, n))
+                before = bar
             heard[-1] += ((place, pitch),)
-            self._rows[-1] = self._rows[-1][0], first + n + 1
+            self._rows[-1] = self._rows[-1][0], n + 1
         return heard
 
     def _source(
@@ -170,10 +177,13 @@ class Form:
         """Random heard bar from which `size` return after `done` bars of the answer; `NEW` without any."""
         count = len(heard)
         weights: list[float] = []
+        sums = [0, *accumulate(map(len, heard))]
         for at in range(count - size + 1):
+            if sums[at + size] - sums[at] < size + 2 or not heard[at]:
+                weights.append(0.0)
+                continue
             lag = count + done - at
-            notes = sum(map(len, heard[at : at + size]))
-            weight = _LAGS.get(lag, _ANY if lag % UNIT else _BY_FOUR) * (notes >= size + 2 and bool(heard[at]))
+            weight = _LAGS.get(lag, _ANY if lag % UNIT else _BY_FOUR)
             for n in range(1, min(at, _CONTEXT) + 1) if not done else ():
                 if heard[at - n] != heard[count - n]:
                     break

@@ -44,7 +44,7 @@ _DIGITS = 6
 _RAISED, _RARE = ((8, 9), (10, 11)), 0.05
 """Degrees of minor with those that stand for them in dorian and harmonic minor, and the weight of the rarer one."""
 _RECENT = 64
-_LIFT, _COMPASS = 7.0, 14.0
+_LIFT, _COMPASS = 6.0, 10.0
 """Semitones by which new bars of a continuation lie higher than the player's, at most, and by which they stray."""
 _RUN = 9
 """Notes of a run that new bars copy at most, where `originality` sets none."""
@@ -65,8 +65,8 @@ class DrawConstants(NamedTuple):
     triad: tuple[float, float, float]
 
 
-TURN = DrawConstants((0.25, 0.7), 1.0, 48.0, (1.0, 0.95, 0.9))
-CONTINUATION = DrawConstants((0.5, 1.0), 0.5, 6.0, (1.0, 0.85, 0.7))
+TURN = DrawConstants((0.25, 0.6), 1.0, 48.0, (1.0, 0.95, 0.9))
+CONTINUATION = DrawConstants((0.5, 1.0), 0.5, 4.0, (1.0, 0.8, 0.95))
 
 
 class Planned(NamedTuple):

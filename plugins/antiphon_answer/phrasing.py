@@ -32,8 +32,8 @@ _OLD_RHYTHM = 0.12
 """Probability that a new bar has the rhythm of one of the player's."""
 _MAX_TAIL = 2
 """Maximum bars of rest at the end of an answer."""
-_OWN_RHYTHM, _OWN_BAR = 0.35, 0.12
-"""Probabilities that a new bar is a sequence of an earlier one of the answer, or that one again."""
+_PARALLEL, _SENTENCE, _OWN_BAR = 0.45, 0.25, 0.3
+"""Probabilities that new bars take up the phrase before, and a phrase's third its first; and that one is unchanged."""
 _RECENT = 80
 """Number of the player's newest notes from which bars are taken."""
 _BEAT = 4
@@ -115,6 +115,7 @@ class Phraser:
         (start, end, self._latest), self._bar = span, bar
         self._start, self._end, self._turn = start, end, turn
         self.key, self._density, self._chance = key, density, chance
+        self._parallel = False
         self._line, self._first = start - start % bar, start - start % bar
         # the first note is one of the first bar
         self._latest = min(self._latest, self._first + bar - 1)
@@ -175,7 +176,8 @@ class Phraser:
                 begun = n + 1
         self._places /= len(self._cells)
         waits, lengths = memory.times[first + 1 : memory.count], memory.lengths[first : memory.count - 1]
-        self._legato = float(np.median(np.minimum(1.0, lengths / np.maximum(1, waits)))) if len(waits) else 1.0
+        legato = sorted(np.minimum(1.0, lengths / np.maximum(1, waits)).tolist()) or [1.0]
+        self._legato = 0.5 * (legato[(len(legato) - 1) // 2] + legato[len(legato) // 2])
         played = memory.velocities[first : memory.count]
         self._deviation = min(_WIDEST, max(_SOFTEST, 1.3 * float(played.std())))
         self._loud = max(2.0 * self._deviation, min(float(played.mean()), 1.0 - 1.6 * self._deviation))
@@ -213,8 +215,7 @@ class Phraser:
             self._ends = size - 1 - pauses
         if within > self._ends:
             return
-        rows = self._form.source(number)
-        if rows is not None:
+        if (rows := self._form.source(number)) is not None:
             made = self._motif_at(self._played(rows), line, again=True)
             if len(made) > 1 and self._chance() < _NUANCES[self._turn]:
                 # in a turn the run of what returns is not cut in the middle
@@ -253,10 +254,13 @@ class Phraser:
 
     def _new_bar(self, number: int, line: int) -> list[Onset]:
         """Bar of a continuation in a new rhythm, or in one of its own, with that bar's pitches or without."""
-        earlier = [n for n in (number - 4, number - 2, number - 1) if n in self._own]
-        at = self._chance()
-        if earlier and at < _OWN_RHYTHM:
-            own = self._own[earlier[int(len(earlier) * self._chance())]]
+        within, at = number % PHRASE, self._chance()
+        if within == 0:
+            self._parallel = self._chance() < _PARALLEL
+        own = self._own.get(number - PHRASE) if self._parallel and within < PHRASE - 1 else None
+        if own is None and within == 2 and self._chance() < _SENTENCE:
+            own = self._own.get(number - 2)
+        if own:
             made = self._motif_at(own, line, again=at < _OWN_BAR)
             return made if at < _OWN_BAR else self._transformed(made, SEQUENCE, line)
         if at > 1.0 - _OLD_RHYTHM:

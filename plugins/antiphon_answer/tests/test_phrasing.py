@@ -1,11 +1,13 @@
 """What a turn is like: places in the beat, form, ends, copies and loudness; and what becomes of a motif."""
 
+import random
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
-from antiphon_answer.memory import Memory
+from antiphon_answer.form import Form, FormSource, halves_of
+from antiphon_answer.memory import Matches, Memory
 from antiphon_answer.phrasing import (
     AUGMENTATION,
     INVERSION,
@@ -17,7 +19,7 @@ from antiphon_answer.phrasing import (
     Onset,
     Phraser,
 )
-from antiphon_answer.prior import degree_of, pitch_of, plain
+from antiphon_answer.prior import KEYS, Roles, degree_of, pitch_of, plain
 from antiphon_answer.tests.playing import play
 
 DEGREES = (60, 62, 64, 65, 67, 65, 64, 62, 60, 64, 67, 72, 71, 67, 65, 62)
@@ -146,3 +148,101 @@ def test_an_answer_is_laid_out_to_its_end() -> None:
 @pytest.mark.parametrize("key", [0, 3, 21])
 def test_degrees_are_those_of_the_scale(key: int) -> None:
     assert [degree_of(pitch_of(degree, key), key) for degree in range(28, 49)] == list(range(28, 49))
+
+
+MINOR = {"natural": (0, 2, 3, 5, 7, 8, 10), "harmonic": (0, 2, 3, 5, 7, 8, 11), "dorian": (0, 2, 3, 5, 7, 9, 10)}
+
+
+def tune(scale: tuple[int, ...], tonic: int, seed: int) -> list[tuple[float, float, int]]:
+    """Four bars that begin on a tone of the tonic's triad and end on the tonic."""
+    chosen, notes, degree = random.Random(seed), [], 0
+    for bar in range(4):
+        at, lengths = 4.0 * bar, chosen.choice(((1, 1, 1, 1), (1, 0.5, 0.5, 2), (2, 1, 1), (1.5, 0.5, 2)))
+        for n, length in enumerate(lengths):
+            degree = min(8, max(-2, degree + chosen.choice((-2, -1, -1, 1, 1, 2))))
+            if n == 0:
+                degree = chosen.choice((0, 2, 4) if bar in (0, 3) else (1, 2, 3, 4, 5))
+            elif bar == 3 and n == len(lengths) - 1:
+                degree = 0
+            notes.append((at, at + 0.9 * length, 60 + tonic + scale[degree % 7] + 12 * (degree // 7)))
+            at += length
+    return notes
+
+
+@pytest.mark.parametrize(("kind", "least"), [("natural", 0.8), ("harmonic", 0.8), ("dorian", 0.6)])
+def test_a_turn_in_minor_ends_on_the_tonics_triad(kind: str, least: float) -> None:
+    ends: dict[bool, list[bool]] = {False: [], True: []}
+    for seed in range(10):
+        tonic = 5 * seed % 12
+        for given in (True, False)[seed >= 3 :]:
+            key = KEYS[12 + tonic] if given else "auto"
+            events = play(tune(MINOR[kind], tonic, seed), 33.0, {"mode": "trade", "key": key, "seed": seed})[0]
+            last = [event.number for _, event in events if event.kind == "on"][-1]
+            ends[given].append((last - tonic) % 12 in (0, 3, 7))
+    assert all(ends[True])
+    assert np.mean(ends[False]) >= least
+
+
+def test_a_key_is_told_by_the_first_the_last_and_the_leading_notes() -> None:
+    prior = plain()
+    for pitches, key in (((62, 65, 64, 62, 67, 65, 64, 69, 71, 67, 65, 62), "Dm"), ((60, 64, 62, 65, 71, 72), "C")):
+        roles, sounds = Roles(), np.zeros(12)
+        for n, pitch in enumerate(pitches):
+            roles.learn(pitch, 4, first=n == 0)
+            sounds[pitch % 12] += 4.0
+        assert KEYS[prior.key(sounds, roles.now())] == key
+
+
+def heard(bars: int) -> Memory:
+    """A memory of bars of four notes, each bar with pitches of its own, two bars' rest in eight at the end."""
+    memory, matches = Memory(), Matches()
+    for n in range(4 * bars):
+        if n // 4 % 8 < 6:
+            memory.add(50 + n // 4 % 8 + n % 4, 4, 4 * (n % 4), 0.7, matches)
+            memory.bars[memory.count - 1] = n // 4
+    return memory
+
+
+def test_more_bars_return_the_more_were_heard_and_they_follow_one_another() -> None:
+    state = np.random.default_rng(1)
+    shares, follows = [], []
+    for bars in (8, 40):
+        form, memory = Form(heard(bars), plain().rhythms), heard(bars)
+        made = []
+        for _ in range(100):
+            form.plan(8, FormSource(2, 0, 0.0), state.random, turn=False)
+            made.append([form.source(n) for n in range(8)])
+            rests = [rows is not None and rows[0] == rows[1] for rows in made[-1]]
+            assert form.rests == len(rests) - 1 - max((n for n, rest in enumerate(rests) if not rest), default=-1)
+        shares.append(np.mean([rows is not None for plan in made for rows in plan]))
+        pairs = [(a, b) for plan in made for a, b in pairwise(plan) if a and b and a[0] < a[1] and b[0] < b[1]]
+        follows.append(np.mean([a[1] == b[0] for a, b in pairs]))
+        assert all(rows[1] <= memory.count for plan in made for rows in plan if rows)
+    assert 0.15 < shares[0] < 0.6 < shares[1]
+    assert min(follows) > 0.8
+    form.plan(8, None, state.random, turn=False)
+    assert all(form.source(n) is None for n in range(8)), "what sounds along has no bars of the player's"
+    form.plan(4, FormSource(0, heard(40).count, 0.0), state.random, turn=True)
+    assert all(form.source(n) is None for n in range(4)), "a corpus does not return"
+
+
+def test_a_turn_takes_up_the_player_at_times_and_never_a_whole_turn() -> None:
+    state, form = np.random.default_rng(2), Form(heard(12), plain().rhythms)
+    sizes = []
+    for _ in range(200):
+        form.plan(4, FormSource(0, 0, 0.0), state.random, turn=True)
+        returned = [form.source(n) is not None for n in range(4)]
+        assert returned == sorted(returned, reverse=True)
+        sizes.append(sum(returned))
+    assert 0.1 < np.mean([size > 0 for size in sizes]) < 0.5
+    assert set(sizes) == {0, 1, 2, 3}
+
+
+def test_a_new_rhythm_lies_where_the_player_plays() -> None:
+    state, form = np.random.default_rng(3), Form(heard(12), plain().rhythms)
+    form.plan(8, FormSource(0, 0, 0.0), state.random, turn=False)
+    used = np.array([1.0, 0.0, 0.0, 0.0] * 4)
+    slots = [slot for _ in range(200) for slot in form.rhythm(0, used, state.random)]
+    assert np.mean([slot % 4 == 0 for slot in slots]) > 0.8
+    assert 3.0 < len(slots) / 200 < 5.0, "as many notes as in the player's bars"
+    assert halves_of((0, 3, 8, 15)) == (0b1001, 0b10000001)
