@@ -30,7 +30,7 @@ from antiphon_accompany.files.offline import (
 )
 from antiphon_accompany.files.picture import piano_roll
 from antiphon_accompany.harmony.chords import KEYS
-from antiphon_accompany.harmony.chordtext import ChordSpan, musicxml, one_bar, spans_of, timed_labels
+from antiphon_accompany.harmony.chordtext import ChordSpan, musicxml, one_bar, replaced, spans_of, timed_labels
 
 MAX_NOTES, MAX_BEATS, MAX_SECTIONS = 250_000, 20_000, 200
 SHORTEST_NOTE_VALUE = 64
@@ -197,7 +197,7 @@ def accompany_midi(
         rows = timed_labels(_joined(played), times.seconds)
         return chord_text(suffix, rows, midi.length, source.stem, "Antiphon accompany")
 
-    words = ["by the chords of the file" if own_chords else one_bar(chords_text)]
+    words = ["by the chords of the file" if own_chords else one_bar(chords_text), replaced(chords_text)]
     fitted = ", ".join(filter(None, [*words, _fitted(options, {part.meter for part in parts})]))
     bars = _bars(parts, ending)
     return Accompanied(notes, key, heard.labels, bars, given.tempo, midi.length, played, heard.mixes, lead, fitted)
