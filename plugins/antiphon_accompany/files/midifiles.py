@@ -252,8 +252,10 @@ def _nothing(options: Mapping[str, Value]) -> str:
             )
         case "text":
             return "follow=text needs chords; give --chords '| C Am |'"
+        case _ if any(name.endswith(("_level", "_mute", "_solo")) for name in options):
+            return "its parts are silent; see their levels, mutes and solos"
         case _:
-            return "its parts are silent; see parts, density, levels, mutes and solos"
+            return "the style has none for these parts in so few bars; see parts, style, density and intensity"
 
 
 def _with_parts(
