@@ -8,6 +8,7 @@ import pytest
 from tests.each import each
 
 from antiphon.api.backends.models import ModelError
+from antiphon.live.patterns.harmony import symbol
 from antiphon_accompany.band.notes import BeatNote
 from antiphon_accompany.files.offline import accompany_file, melody_of
 from antiphon_accompany.harmony import tables
@@ -191,6 +192,16 @@ def test_every_kind_is_read_from_its_name_and_its_label() -> None:
     chords = [Chord(2, kind, 2) for kind in KINDS]
     assert [read_chord(chord.name) for chord in chords] == chords
     assert [read_chord(chord.label) for chord in chords] == chords
+
+
+def test_live_words_know_the_same_symbols() -> None:
+    for chord in (Chord(root, kind, root) for root in (2, 10) for kind in KINDS):
+        notes, bass = symbol(chord.name)
+        # a thirteenth is played without its ninth and eleventh
+        assert {int(note) % 12 for note in notes} >= set(chord.tones)
+        assert bass == chord.bass
+    assert symbol("E♭ø/D♭") == ((51, 54, 57, 61), 1)
+    assert symbol("F7(b9,#11)")[0] == (53, 57, 60, 63, 66, 71)
 
 
 @each("word", ["H7", "Cfoo", "Q", "C:maj/x", "C" * 80])
