@@ -74,13 +74,16 @@ class Accompany(Processor):
         self._rests = BeatRest(spec.rate, _JUMP)
         self._clear()
 
-    def set_melody(self, melody: Melody, ends: int, opening: int = 0, spans: Sequence[ChordSpan] = ()) -> None:
+    def set_melody(
+        self, melody: Melody, ends: int, opening: int = 0, spans: Sequence[ChordSpan] = (), begins: float = 0.0
+    ) -> None:
         """Sets a file's melody, of which `lookahead` bars are used. Call after `prepare`, before the first block.
 
         The same notes must come in as events as well. `ends`: beat up to which it is known. `opening`: up to this beat
         the whole melody before it is known, unless `lookahead` is 0. `spans`: chords that are given, by beats of the
-        clock; with them `follow` is of no effect.
+        clock; with them `follow` is of no effect. `begins`: the melody's first beat; a form begins after an upbeat.
         """
+        self._form.begins = begins
         harmony = self._harmony
         harmony.known, harmony.ends, harmony.opening, self._chords.spans = melody, ends, opening, spans
 
@@ -183,7 +186,7 @@ class Accompany(Processor):
             self._due.clear()
             return
         last = None if harmony.known is None else (harmony.ends - 1) // meter
-        section, number = self._form.section(bar, place, str(io.at("variation", frame)), last)
+        section, number = self._form.section(bar, place, meter, str(io.at("variation", frame)), last)
         self._tonic = tracker.key
         self._imply(beat)
         chord, ahead = self._chord(follow, beat, meter, estimate, tracker)

@@ -48,7 +48,7 @@ def written_songs(seed: int, count: int = len(PROGRESSIONS)) -> Iterator[Annotat
             near = [p for p in range(max(_LOW, pitch - 5), min(_HIGH, pitch + 5) + 1) if p % 12 in chord.tones]
             pitch = int(rng.choice(near))
             melody.append(BeatNote(float(beat), beat + 0.95, pitch, 0.7))
-        beats = 60.0 / _TEMPO * np.arange(round(spans[-1].end))
+        beats = np.asarray(60.0 / _TEMPO * np.arange(round(spans[-1].end)), np.float64)
         triads = np.array([s.chord.triad for n in range(len(beats)) for s in spans if s.start <= n < s.end and s.chord])
         labels = timed_labels(spans, lambda beat: beat * 60.0 / _TEMPO)
         yield AnnotatedSong(f"written {number + 1}", beats, _METER, 0, melody, [], triads, labels, 0)

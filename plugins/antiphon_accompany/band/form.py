@@ -14,6 +14,7 @@ class Form:
     """Form of the performance, in bars of the clock."""
 
     def __init__(self) -> None:
+        self.begins = 0.0  # a file's first beat of melody
         self.restart()
 
     def restart(self) -> None:
@@ -54,17 +55,19 @@ class Form:
             self.closes = bar
         return beat - last <= patience or bar >= self.closes
 
-    def section(self, bar: int, place: int, variation: str, last: int | None) -> tuple[str, int]:
+    def section(self, bar: int, place: int, meter: int, variation: str, last: int | None) -> tuple[str, int]:
         """Section of a beat, and the bar's number in it. Called for each beat in order.
 
         Args:
             bar: Number of the bar.
             place: The beat in it, from 0.
+            meter: Beats of a bar.
             variation: One of `VARIATIONS`.
             last: The last bar of a file; None live.
         """
         if self.begun is None:
-            self.begun = bar
+            upbeat = bar * meter + 1.0 <= self.begins < (bar + 1) * meter
+            self.begun = bar + upbeat
         if "fill" in self.called:
             self._fill = bar
         self.called.discard("fill")
@@ -82,7 +85,7 @@ class Form:
             return "fill", 0
         if bar == self._break:
             return "break", 0
-        number, since = divmod(bar - self.begun, PHRASE)
+        number, since = divmod(max(0, bar - self.begun), PHRASE)
         if variation != "auto":
             return variation, since
         if number == since == 0:

@@ -30,7 +30,7 @@ from antiphon_accompany.files.offline import (
 )
 from antiphon_accompany.files.picture import piano_roll
 from antiphon_accompany.harmony.chords import KEYS
-from antiphon_accompany.harmony.chordtext import ChordSpan, musicxml, one_bar, spans_of, timed_labels
+from antiphon_accompany.harmony.chordtext import ChordSpan, musicxml, one_bar, replaced, spans_of, timed_labels
 
 MAX_NOTES, MAX_BEATS, MAX_SECTIONS = 250_000, 20_000, 200
 SHORTEST_NOTE_VALUE = 64
@@ -79,7 +79,7 @@ def sections(given: Read, meter: int | None = None) -> list[Section]:
     `meter`: beats of a bar, in place of the file's.
     """
     # bars of one beat are what transcribing programs write when they mean none
-    barless = given.signatures[0][1] == 1
+    barless = all(upper == 1 for _, upper, _ in given.signatures)
     late = offset(given.melody, not barless)
     if late or barless:
         beats = meter or 4
@@ -98,8 +98,21 @@ def sections(given: Read, meter: int | None = None) -> list[Section]:
             and _whole((start - result[-1].start) / beats / unit)
         ):
             continue
-        result.append(Section(start, beats, unit))
+        if len(result) == 1 and _is_pickup(given.signatures[0], start, beats * unit):
+            result[0] = Section(start - beats * unit, beats, unit)
+        else:
+            result.append(Section(start, beats, unit))
     return result
+
+
+def _is_pickup(first: tuple[float, int, int], ends: float, bar: float) -> bool:
+    """Whether a file's first time signature holds for one bar, shorter than the `bar` after it."""
+    return first[0] == 0.0 and ends < bar and abs(ends - first[1] * 4.0 / first[2]) < 1e-6
+
+
+def _first_bar_line(part: Section) -> float:
+    """Quarter note of the first bar line of a part; half a beat before the file's beginning is at it."""
+    return part.start if part.start > -0.5 * part.unit else part.start + part.length
 
 
 def _whole(x: float) -> bool:
@@ -168,11 +181,12 @@ def accompany_midi(
     times, ending = MidiTimes(tuple(given.tempos)), max(note.end for note in given.melody)
     spans = own_chords = _own_chords(given, parts, chords_text, options, source.name)
     # where the bars are not the file's they are those that were found or asked for
-    own = len(parts) > 1 or (parts[0].start == 0.0 and not meter_of(options))
-    measures = given.signatures if own else [(max(0.0, parts[0].start), parts[0].meter, 4)]
+    begins = _first_bar_line(parts[0])
+    pickup = any(abs(start - begins) < 1e-6 for start, *_ in given.signatures[1:])
+    own = len(parts) > 1 or ((parts[0].start == 0.0 or pickup) and not meter_of(options))
+    measures = given.signatures if own else [(max(0.0, begins), parts[0].meter, 4)]
     if chords_text not in ("", FILE):
-        start, upper, lower = measures[0]
-        spans = spans_of(chords_text, upper * 4.0 / lower, times.beat, start, ending)
+        spans = spans_of(chords_text, parts[0].length, times.beat, begins, ending)
     calls = _calls(fires, times, ending, source.name)
     heard = HeardHarmony()
     listens = options.get("follow") == "listen"
@@ -197,7 +211,7 @@ def accompany_midi(
         rows = timed_labels(_joined(played), times.seconds)
         return chord_text(suffix, rows, midi.length, source.stem, "Antiphon accompany")
 
-    words = ["by the chords of the file" if own_chords else one_bar(chords_text)]
+    words = ["by the chords of the file" if own_chords else one_bar(chords_text), replaced(chords_text)]
     fitted = ", ".join(filter(None, [*words, _fitted(options, {part.meter for part in parts})]))
     bars = _bars(parts, ending)
     return Accompanied(notes, key, heard.labels, bars, given.tempo, midi.length, played, heard.mixes, lead, fitted)
@@ -238,8 +252,10 @@ def _nothing(options: Mapping[str, Value]) -> str:
             )
         case "text":
             return "follow=text needs chords; give --chords '| C Am |'"
+        case _ if any(name.endswith(("_level", "_mute", "_solo")) for name in options):
+            return "its parts are silent; see their levels, mutes and solos"
         case _:
-            return "its parts are silent; see parts, density, levels, mutes and solos"
+            return "the style has none for these parts in so few bars; see parts, style, density and intensity"
 
 
 def _with_parts(

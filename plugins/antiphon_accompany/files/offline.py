@@ -49,6 +49,11 @@ class Section:
     meter: int  # beats of a bar
     unit: float = 1.0  # quarter notes of a beat
 
+    @property
+    def length(self) -> float:
+        """Quarter notes of a bar."""
+        return self.meter * self.unit
+
     def inside(self, quarter: float, turn: int) -> float:
         """Beat of a clock on which this section begins at `turn`."""
         return (quarter - self.start) / self.unit + turn
@@ -231,7 +236,7 @@ def _run(
     tempo = spec.rate * 60.0 / TICKS
     begins = min(note.start for note in notes)
     opening = math.ceil(begins) + _INTRO_BARS * int(float(settings["meter"]))
-    node.set_melody(melody_of(notes, math.ceil(ends)), math.ceil(ends), opening, spans)
+    node.set_melody(melody_of(notes, math.ceil(ends)), math.ceil(ends), opening, spans, begins)
     timed = _timed(notes)
     io = IO((), (), cells, BlockTime(tempo=tempo))
     at, stop = round(first * TICKS), round(ends * TICKS)

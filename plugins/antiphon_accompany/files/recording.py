@@ -12,7 +12,15 @@ import numpy as np
 
 from antiphon.api import Samples, UsageError
 from antiphon.api.backends.analysis import LoudnessMeter, analyse_file, analyses
-from antiphon.api.backends.files import AudioWriter, MidiNote, MidiTrack, read_midi, read_sound, write_midi
+from antiphon.api.backends.files import (
+    AudioWriter,
+    MidiNote,
+    MidiTrack,
+    printable_path,
+    read_midi,
+    read_sound,
+    write_midi,
+)
 from antiphon.api.backends.rendering import (
     Loaded,
     TimedNote,
@@ -39,12 +47,14 @@ _MIN_LUFS = -40.0
 _MAX_SILENT = 0.3
 """Maximum share without a chord of a recording with harmony: solo voices have .49 and more, bands up to .13."""
 _TEMPO = 100.0
-"""Default tempo in bpm."""
+"""Tempo in bpm of a recording without a beat."""
+_MIN_NOTES = 5
+"""Minimum notes by which a tempo is found."""
 _BLOCK = 2048
 
 
 class OwnChords(NamedTuple):
-    """Chords of a recording as lines of seconds, "" for too few, and its tempo in bpm."""
+    """Chords of a recording as lines of seconds, "" for too few, and its tempo in bpm, 0 where it has no beat."""
 
     text: str = ""
     tempo: float = 0.0
@@ -59,16 +69,27 @@ def melody_of_sound(job: FileJob, folder: Path, own: OwnChords) -> Path:
     melody = folder / f"{job.source.stem}.mid"  # what is wrong with it is said of that name
     try:
         # the grid tells the tempo; the notes themselves stay where they were sung
-        grid = transcribe(job.source, folder / "grid.mid", {"quantise": "1/8"})
-        return transcribe(job.source, melody, {"bpm": read_midi(grid).tempo[0][1]})
+        grid = read_midi(transcribe(job.source, folder / "grid.mid", {"quantise": "1/8"}))
+        if sum(len(track.notes) for track in grid.tracks) < _MIN_NOTES:
+            _complain_of_tempo(job, grid.tempo[0][1], "has too few notes for a tempo")
+        return transcribe(job.source, melody, {"bpm": grid.tempo[0][1]})
     except UsageError:
         if not own.text:
             raise
-    beat = 60.0 / own.tempo
+    if not own.tempo:
+        _complain_of_tempo(job, _TEMPO, "has no beat that is heard")
+    beat = 60.0 / (own.tempo or _TEMPO)
     spans = [span for span in spans_of(own.text, 4.0, lambda second: second / beat) if span.chord]
     roots = [MidiNote(s.start, s.end - s.start, 60 + s.chord.root, 0.6) for s in spans if s.chord]
-    write_midi(melody, [MidiTrack("melody", tuple(roots), 0)], own.tempo)
+    write_midi(melody, [MidiTrack("melody", tuple(roots), 0)], own.tempo or _TEMPO)
     return melody
+
+
+def _complain_of_tempo(job: FileJob, tempo: float, why: str) -> None:
+    job.complain(
+        f"{printable_path(job.source)} {why}: the band plays at {tempo:g} bpm; for another one write its notes by "
+        "antiphon run hum IN NOTES.mid -p bpm=… and accompany those"
+    )
 
 
 def chords_of_sound(source: Path) -> OwnChords:
@@ -82,7 +103,7 @@ def chords_of_sound(source: Path) -> OwnChords:
     if not spans or silent > _MAX_SILENT * spans[-1][1]:
         return OwnChords()
     text = "".join(f"{start:.6f} {end:.6f} {label}\n" for start, end, label in spans)
-    return OwnChords(text, found.get("tempo") or _TEMPO)
+    return OwnChords(text, found.get("tempo") or 0.0)
 
 
 def write_band(job: FileJob, notes: list[BeatNote], mixes: Sequence[PartLevel], tempo: float) -> AudioWriter:

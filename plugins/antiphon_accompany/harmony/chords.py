@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable
-from functools import cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
-from antiphon.api.backends.signal import FLAT_NAMES
+from antiphon.api.backends.signal import FLAT_NAMES, chord_steps, read_symbol
 
 KEYS = FLAT_NAMES + tuple(f"{name}m" for name in FLAT_NAMES)
 """The 24 keys, and the 24 triads, by number."""
@@ -20,11 +20,15 @@ _MINOR = ("min", "min7", "min6", "minmaj7", "min9")
 
 
 class Kind(NamedTuple):
-    """Chord type. tones: semitones above the root.  harte: its label in annotations.  xml: its name in MusicXML."""
+    """Chord type. tones: semitones above the root.  harte: its label in annotations.  xml: its name in MusicXML.
+
+    heard: whether held keys are recognised as it.
+    """
 
     tones: tuple[int, ...]
     harte: str
     xml: str
+    heard: bool = True
 
 
 KINDS = {
@@ -47,36 +51,37 @@ KINDS = {
     "m9": Kind((0, 3, 7, 10, 2), "min9", "minor-ninth"),
     "mmaj7": Kind((0, 3, 7, 11), "minmaj7", "major-minor"),
     "add9": Kind((0, 4, 7, 2), "maj(9)", "major"),
+    "5": Kind((0, 7, 7), "5", "power", heard=False),
+    "7b9": Kind((0, 4, 7, 10, 1), "7(b9)", "dominant", heard=False),
+    "7#9": Kind((0, 4, 7, 10, 3), "7(#9)", "dominant", heard=False),
+    "7#11": Kind((0, 4, 7, 10, 6), "7(#11)", "dominant", heard=False),
+    "7b13": Kind((0, 4, 7, 10, 8), "7(b13)", "dominant", heard=False),
+    "7#5": Kind((0, 4, 8, 10), "aug(b7)", "augmented-seventh", heard=False),
+    "7b5": Kind((0, 4, 6, 10), "7(b5)", "dominant", heard=False),
+    "7alt": Kind((0, 4, 8, 10, 1), "7(b9,#5)", "dominant", heard=False),
+    "7#5#9": Kind((0, 4, 8, 10, 3), "7(#5,#9)", "dominant", heard=False),
+    "13": Kind((0, 4, 7, 10, 9), "13", "dominant-13th", heard=False),
+    "9sus4": Kind((0, 5, 7, 10, 2), "sus4(b7,9)", "suspended-fourth", heard=False),
+    "69": Kind((0, 4, 7, 9, 2), "maj6(9)", "major-sixth", heard=False),
+    "m69": Kind((0, 3, 7, 9, 2), "min6(9)", "minor-sixth", heard=False),
+    "m11": Kind((0, 3, 7, 10, 5), "min11", "minor-11th", heard=False),
+    "maj7#11": Kind((0, 4, 7, 11, 6), "maj7(#11)", "major-seventh", heard=False),
+    "maj7#5": Kind((0, 4, 8, 11), "aug(7)", "major-seventh", heard=False),
+    "madd9": Kind((0, 3, 7, 2), "min(9)", "minor", heard=False),
 }
 """Chord types by the suffix of their names. Of two with equal tones the first is recognised."""
-_ALIASES = {kind.harte: name for name, kind in KINDS.items()} | {
-    "maj": "",
-    "M": "",
-    "min": "m",
-    "-": "m",
-    "-7": "m7",
-    "M7": "maj7",
-    "ma7": "maj7",
-    "mi": "m",
-    "mi7": "m7",
-    "sus": "sus4",
-    "7sus": "7sus4",
-    "+": "aug",
-    "o": "dim",
-    "o7": "dim7",
-    "ø": "m7b5",
-    "m7-5": "m7b5",
-    "min7b5": "m7b5",
-    "2": "add9",
-    "mM7": "mmaj7",
-}
 _DEGREE_OF = {0: "1", 1: "b2", 2: "2", 3: "b3", 4: "3", 5: "4", 6: "b5", 7: "5", 8: "b6", 9: "6", 10: "b7", 11: "7"}
 _DEGREES = {name: step for step, name in _DEGREE_OF.items()} | {"9": 2, "#5": 8}
-_NAME = re.compile(r"([A-G])([#b]{0,2})(?::?)([^/\s]*)(?:/([A-G][#b]{0,2}|[b#]?\d+))?$")
+_LABEL = re.compile(r"([A-G][#b]{0,2}):([^/\s]*)(?:/([b#]?\d+))?$")
 _OMITTED = {(0, 4, 10): "7", (0, 3, 10): "m7", (0, 4, 11): "maj7"}
 _KIND_OF = {frozenset(tones): name for tones, name in _OMITTED.items()} | {
-    frozenset(kind.tones): name for name, kind in reversed(KINDS.items())
+    frozenset(kind.tones): name for name, kind in reversed(KINDS.items()) if kind.heard
 }
+_HARTE = {kind.harte: name for name, kind in KINDS.items()}
+_WEIGHTS = {1: 1.5, 5: 1.2, 6: 1.5, 7: 1.5, 8: 1.2, 9: 2.0, 10: 3.0, 11: 3.0}
+"""Weights of tones that a kind lacks, in the choice of the nearest one; 1 for others."""
+_NONE = ("N", "NC", "n")
+"""No chord, without full stops."""
 
 
 class Chord(NamedTuple):
@@ -114,27 +119,51 @@ def triad_chord(number: int) -> Chord:
     return Chord(number % 12, "m" if number >= 12 else "", number % 12)
 
 
+@lru_cache(4096)
 def read_chord(text: str) -> Chord | None:
-    """Chord of a symbol or label: "Am7", "C/E", "A:min7", "C:maj/3".
+    """Chord of a symbol or label, of the nearest kind that is played: "Am7", "C/E", "A:min7", "C:maj/3".
 
-    Returns the chord; None for "N". Raises ValueError: it is no chord that is known here.
+    Returns the chord; None for "N". Raises ValueError: it is no chord.
     """
-    if text in ("N", "N.C.", "NC"):
+    if text.replace(".", "") in _NONE:
         return None
-    if (found := _NAME.match(text)) is None:
+    if (label := _LABEL.match(text)) is not None:
+        name, kind, degree = label.groups()
+        steps = KINDS[_HARTE[kind]].tones if kind in _HARTE else chord_steps(kind)
+        if steps is None or (degree and degree not in _DEGREES):
+            raise ValueError(text)
+        root = _class(name)
+        return Chord(root, nearest_kind(steps), (root + _DEGREES.get(degree, 0)) % 12)
+    if (symbol := read_symbol(text)) is None:
         raise ValueError(text)
-    letter, accidental, kind, below = found.groups()
-    kind = kind if kind in KINDS else _ALIASES.get(kind, kind)
-    if kind not in KINDS:
-        raise ValueError(text)
-    root = _class(letter + accidental)
-    if not below:
-        return Chord(root, kind, root)
-    if below[0] in _STEPS:
-        return Chord(root, kind, _class(below))
-    if below not in _DEGREES:
-        raise ValueError(text)
-    return Chord(root, kind, (root + _DEGREES[below]) % 12)
+    return Chord(symbol.root, nearest_kind(symbol.steps), symbol.bass)
+
+
+def substitute(text: str) -> str:
+    """The chord that is played in place of a symbol that no kind has exactly; "" for others."""
+    symbol = read_symbol(text)
+    if symbol is None or {step % 12 for step in symbol.steps} == set(KINDS[nearest_kind(symbol.steps)].tones):
+        return ""
+    chord = read_chord(text)
+    return chord.name if chord and chord.name != text else ""
+
+
+@lru_cache(4096)
+def nearest_kind(steps: tuple[int, ...]) -> str:
+    """The kind whose tones are nearest to those of `steps`, semitones above the root.
+
+    What it has beside them counts most, then the third, the seventh and the fifth that it lacks, then the rest.
+    """
+    wanted = {step % 12 for step in steps}
+    third = next((step for step in (4, 3, 5, 2) if step in steps), 0)
+    weights = {**dict.fromkeys(wanted, 1.0), **_WEIGHTS, third: 4.0}
+
+    def distance(kind: str) -> float:
+        own = set(KINDS[kind].tones)
+        lacking = sum(weights[step] for step in wanted - own)
+        return lacking + sum(8.0 if step in (3, 4) else 5.0 for step in own - wanted)
+
+    return min(KINDS, key=distance)
 
 
 def _class(name: str) -> int:

@@ -12,11 +12,15 @@ from typing import NamedTuple
 from antiphon.api import UsageError
 from antiphon.api.backends.files import reason_of_os_error
 from antiphon.api.backends.signal import FLAT_NAMES
-from antiphon_accompany.harmony.chords import KINDS, Chord, read_chord
+from antiphon_accompany.harmony.chords import KINDS, Chord, read_chord, substitute
 
 MAX_FILE_BYTES = 1 << 20
 """Maximum bytes of a chord file."""
 MAX_CHORDS = 20_000
+_AGAIN = ("%", "/", ".")
+"""Words for the chord before."""
+_GAP = re.compile(r"(?<=[^\s|])[ \t]+\((?=[b#+\-\d♭♯]|add|no|omit|maj|sus|alt)")
+"""A space between a chord and brackets of its tones."""
 SUFFIXES = (".txt", ".lab", ".musicxml")
 """Suffixes of chord files: a text with one is a file's name and no chord."""
 _LINE = re.compile(r"\s*(\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)\s+(\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)\s+(\S+)\s*$")
@@ -79,13 +83,12 @@ def spans_of(
             if end > start:
                 spans.append(ChordSpan(start, end, _chord(line[3])))
     else:
-        # a bar line that ends a line and one that begins the next are one, as is a double one
-        bars = re.sub(r"\|(\s*\n\s*)?\|", "|", "\n".join(lines)).strip().strip("|").split("|")
+        bars = _bars("\n".join(lines))
         before: list[Chord | None] = []
         for number, words in enumerate(bars):
-            now = before if words.split() == ["%"] else []
-            for word in words.split() if words.split() != ["%"] else ():
-                now.append((now or before)[-1] if word in ("%", "/", ".") and (now or before) else _chord(word))
+            now = before if words in (["%"], ["x"]) else []
+            for word in words if words not in (["%"], ["x"]) else ():
+                now.append((now or before)[-1] if word in _AGAIN and (now or before) else _chord(word))
             before = now or before
             if len(spans) > MAX_CHORDS:
                 break
@@ -102,6 +105,43 @@ def spans_of(
     if not spans or len(spans) > MAX_CHORDS:
         raise UsageError(f"chords are bars, as | C Am | F G7 |, or lines, as 0.0 2.0 C:maj7; 1 to {MAX_CHORDS} of them")
     return spans
+
+
+def _bars(text: str) -> list[list[str]]:
+    """Words of each bar, with what stands between `|:` and `:|` twice.
+
+    A bar line that ends a line and one that begins the next are one, as is a double one. Where all roots are written
+    small, none of them means a minor chord.
+    """
+    text = re.sub(r"[\[(](\S+?)[\])](?=[\s|]|$)", _bare, _GAP.sub("(", text))
+    text = re.sub(r"\|(\s*\n\s*)?\|", "|", re.sub(r":\|+:|::", ":|:", text)).strip()
+    bars: list[list[str]] = []
+    begins, small = 0, re.search(r"(^|[\s|:])[A-G]", text) is None
+    for piece in text.strip("|").split("|"):
+        opens, closes = piece.startswith(":"), piece.rstrip().endswith(":")
+        words = piece.strip().strip(":").split()
+        if opens:
+            begins = len(bars)
+        bars.append([word[:1].upper() + word[1:] if small and word[:1] in "abcdefg" else word for word in words])
+        if closes:
+            bars += bars[begins:]
+            begins = len(bars)
+        if len(bars) > MAX_CHORDS:
+            break
+    return bars
+
+
+def _bare(found: re.Match[str]) -> str:
+    """A chord without the brackets that are around all of it."""
+    before = found.string[found.start() - 1 : found.start()]
+    return found[0] if before.strip(" \t\n|:") else found[1]
+
+
+def replaced(text: str) -> str:
+    """What is to be said of chords that are played by a nearer kind, the first four of them; "" for none."""
+    words = dict.fromkeys(word for bar in _bars(text) for word in bar) if "|" in text else {}
+    found = [f"{word} as {chord}" for word in words if (chord := substitute(word))]
+    return f"{', '.join(found[:4])}{' and others' * (len(found) > 4)}" if found else ""
 
 
 def one_bar(text: str) -> str:

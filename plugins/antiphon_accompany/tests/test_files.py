@@ -129,6 +129,47 @@ def test_six_eighths_are_two_beats_of_three_parts(tmp_path: Path) -> None:
     assert len(kit) / 48 < 6, "no faster than in 4/4, at this tempo"
 
 
+@pytest.mark.parametrize(
+    ("short", "upper", "lower", "begins"),
+    [((1, 4), 4, 4, 1.0), ((3, 4), 4, 4, 3.0), ((2, 4), 3, 4, 2.0), ((1, 8), 6, 8, 0.5)],
+)
+def test_a_short_first_bar_is_an_upbeat(
+    tmp_path: Path, short: tuple[int, int], upper: int, lower: int, begins: float
+) -> None:
+    """Bars begin with the second time signature, and so do chords that are given."""
+    bar, ticks = upper * 4.0 / lower, 480
+    source, target = tmp_path / "in.mid", tmp_path / "out.mid"
+    signs = [mido.MetaMessage("time_signature", numerator=short[0], denominator=short[1])]
+    signs.append(mido.MetaMessage("time_signature", numerator=upper, denominator=lower, time=round(begins * ticks)))
+    line = mido.MidiTrack()
+    for note in range(-1, 8):
+        length = round((begins if note < 0 else bar) * ticks)
+        line.append(mido.Message("note_on", note=67 if note < 0 else 72, velocity=80))
+        line.append(mido.Message("note_off", note=67 if note < 0 else 72, time=length))
+    mido.MidiFile(ticks_per_beat=ticks, tracks=[mido.MidiTrack(signs), line]).save(source)
+    settings = {"style": "block", "parts": "bass", "humanise": 0.0}
+    made = accompany_midi(source, target, settings, "| C | F | G | C |")
+    first = [n for n in made.notes if abs((n.start - begins) % bar) < 1e-3]
+    assert made.notes[0].start == pytest.approx(begins, abs=1e-3)
+    assert [n.pitch % 12 for n in first] == [0, 5, 7, 0, 0, 5, 7, 0]
+    assert [round(s.start, 3) for s in made.spans if s.chord][:3] == [begins + n * bar for n in range(3)]
+    measures = ElementTree.fromstring(made.lead(".musicxml")).findall(".//measure")
+    assert [m.findtext(".//beats") for m in measures[:2]] == [str(short[0]), str(upper)]
+
+
+def test_a_form_begins_after_an_upbeat() -> None:
+    """The fill is in the eighth whole bar, whether the melody has an upbeat or not."""
+    late = [BeatNote(n.start + 1.0, n.end + 1.0, n.pitch, 0.7) for n in tune("G1 " + "C1 D1 E1 C1 " * 11)]
+    made = [
+        accompany_file(
+            [n._replace(start=n.start + by, end=n.end + by) for n in late], {"style": "rock", "parts": "drums"}
+        )
+        for by in (2.0, 3.0)
+    ]
+    toms = [min(n.start for n in notes if n.pitch in (45, 47, 50)) // 4 for notes in made]
+    assert toms == [8.0, 7.0]
+
+
 def test_bars_of_signatures() -> None:
     assert bars(4, 4) == (4, 1.0)
     assert bars(3, 4) == (3, 1.0)

@@ -1,15 +1,19 @@
 """Key and chord: of plain tunes, transposed, and without the tables that ship."""
 
 import logging
+import re
 
 import numpy as np
 import pytest
+from tests.each import each
 
 from antiphon.api.backends.models import ModelError
+from antiphon.live.patterns.harmony import symbol
 from antiphon_accompany.band.notes import BeatNote
 from antiphon_accompany.files.offline import accompany_file, melody_of
 from antiphon_accompany.harmony import tables
-from antiphon_accompany.harmony.chords import KEYS, absolute, label, parse, relative
+from antiphon_accompany.harmony.chords import KEYS, KINDS, Chord, absolute, label, parse, read_chord, relative
+from antiphon_accompany.harmony.chordtext import replaced, spans_of
 from antiphon_accompany.harmony.melody import Melody
 from antiphon_accompany.harmony.melody_chords import MelodyChords
 from antiphon_accompany.harmony.tracker import HarmonyTracker, features
@@ -139,3 +143,89 @@ def test_labels() -> None:
     for chord in range(24):
         assert parse(label(chord)) == chord
         assert absolute(relative(chord, 5), 5) == chord
+
+
+@each(
+    "symbol, name",
+    [
+        ("Dm7b5", "Dm7b5"),
+        ("G7b9", "G7b9"),
+        ("Cm6", "Cm6"),
+        ("F7#11", "F7#11"),
+        ("B♭", "Bb"),
+        ("F♯m", "Gbm"),
+        ("E5", "E5"),
+        ("D-7", "Dm7"),
+        ("Dmi7", "Dm7"),
+        ("C^7", "Cmaj7"),
+        ("CΔ", "Cmaj7"),
+        ("Bø7", "Bm7b5"),
+        ("B°7", "Bdim7"),
+        ("G13", "G13"),
+        ("A7#5", "A7#5"),
+        ("A+7", "A7#5"),
+        ("Galt", "G7alt"),
+        ("G7(b9,#11)", "G7b9"),
+        ("G7[b9]", "G7b9"),
+        ("C6/9", "C69"),
+        ("Cm7/11", "Cm11"),
+        ("Cm(maj7)", "Cmmaj7"),
+        ("C-^7", "Cmmaj7"),
+        ("Csus", "Csus4"),
+        ("G9sus4/D", "G9sus4/D"),
+        ("Cmaj7#11", "Cmaj7#11"),
+        ("C7no5", "C7"),
+        ("C/F#", "C/Gb"),
+        ("a", "Am"),
+        ("C:maj7/3", "Cmaj7/E"),
+        ("A:min7", "Am7"),
+        ("C:sus4(b7)", "C7sus4"),
+    ],
+)
+def test_a_symbol_of_a_lead_sheet_is_read(symbol: str, name: str) -> None:
+    chord = read_chord(symbol)
+    assert chord is not None
+    assert chord.name == name
+
+
+def test_every_kind_is_read_from_its_name_and_its_label() -> None:
+    chords = [Chord(2, kind, 2) for kind in KINDS]
+    assert [read_chord(chord.name) for chord in chords] == chords
+    assert [read_chord(chord.label) for chord in chords] == chords
+
+
+def test_live_words_know_the_same_symbols() -> None:
+    for chord in (Chord(root, kind, root) for root in (2, 10) for kind in KINDS):
+        notes, bass = symbol(chord.name)
+        # a thirteenth is played without its ninth and eleventh
+        assert {int(note) % 12 for note in notes} >= set(chord.tones)
+        assert bass == chord.bass
+    assert symbol("E♭ø/D♭") == ((51, 54, 57, 61), 1)
+    assert symbol("F7(b9,#11)")[0] == (53, 57, 60, 63, 66, 71)
+
+
+@each("word", ["H7", "Cfoo", "Q", "C:maj/x", "C" * 80])
+def test_what_is_no_symbol_is_refused(word: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(word)):
+        read_chord(word)
+
+
+@each(
+    "text, names",
+    [
+        ("|: C | F :| G |", "C F C F G"),
+        ("|: C :|: G :|", "C C G G"),
+        ("| C | % || G | x |", "C C G G"),
+        ("| (Am7) | G7 (b9) | [C] |", "Am7 G7b9 C"),
+        ("| c | am |", "C Am"),
+        ("| C | a | N.C. |", "C Am N"),
+        ("| C6/9 / | D-7 G7 |", "C69 C69 Dm7 G7"),
+    ],
+)
+def test_bars_as_lead_sheets_write_them(text: str, names: str) -> None:
+    assert " ".join(span.chord.name if span.chord else "N" for span in spans_of(text, 4.0)) == names
+
+
+def test_a_chord_that_is_played_by_a_nearer_one_is_said() -> None:
+    assert replaced("| Cmaj13 | G7 | Db7b9b13 | G13 |") == "Cmaj13 as Cmaj9, Db7b9b13 as Db7b9"
+    assert replaced("0.0 2.0 C:maj7") == ""

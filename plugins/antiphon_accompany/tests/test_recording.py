@@ -1,6 +1,7 @@
 """A band beneath a recording: its level, and what of the sound is over full scale where no limit is wanted."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -8,8 +9,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from antiphon.api import AntiphonError
+from antiphon.api import AntiphonError, UsageError
 from antiphon.api.backends.analysis import LoudnessMeter
+from antiphon.api.backends.files import MidiNote, MidiTrack, read_midi, write_midi
 from antiphon.api.jobs import FileJob, Written
 from antiphon.files.sound_finish import NOTES_LUFS, SoundFinish
 from antiphon_accompany.files import jobs, recording
@@ -87,6 +89,32 @@ def test_a_wrong_text_is_refused_before_a_recording_is_transcribed(
     monkeypatch.setattr(jobs, "melody_of_sound", lambda *_: pytest.fail("it was transcribed"))
     with pytest.raises(AntiphonError, match=said):
         command("run", "accompany", tmp_path / "in.wav", tmp_path / "out.wav", *wrong)
+
+
+def test_a_tempo_that_nothing_tells_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a recording with chords and no beat, and of one with too few notes."""
+    said: list[str] = []
+    job = FileJob("accompany", tmp_path / "air.wav", tmp_path / "out.mid", complain=said.append)
+    tempos = {}
+
+    def transcribed(source: Path, target: Path, settings: object, notes: int = 4) -> Path:
+        if not source.name.startswith("line"):
+            raise UsageError("no note")
+        write_midi(target, [MidiTrack("hum", tuple(MidiNote(n, 0.5, 60) for n in range(notes)), 0)], 90.0)
+        return target
+
+    monkeypatch.setattr(recording, "transcribe", transcribed)
+    for tempo in (0.0, 84.0):
+        own = recording.OwnChords("0.0 4.0 C:maj\n4.0 8.0 G:maj\n", tempo)
+        tempos[tempo] = read_midi(recording.melody_of_sound(job, tmp_path, own)).tempo[0][1]
+    assert tempos == {0.0: pytest.approx(100.0), 84.0: pytest.approx(84.0, abs=0.01)}
+    recording.melody_of_sound(replace(job, source=tmp_path / "line.wav"), tmp_path, recording.OwnChords())
+    assert [sentence.partition(": ")[0].partition(".wav ")[2] for sentence in said] == [
+        "has no beat that is heard",
+        "has too few notes for a tempo",
+    ]
+    assert "100 bpm" in said[0]
+    assert "90 bpm" in said[1]
 
 
 def test_a_part_has_the_level_of_each_style_from_its_bar_on() -> None:

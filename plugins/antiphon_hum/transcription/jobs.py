@@ -48,7 +48,7 @@ def run(job: FileJob) -> tuple[Written, ...]:
     format_of(job.target)
     with stream_sound(job.source) as (info, _):
         rate, channels, subtype = info.rate, info.channels, info.subtype
-    with AudioWriter(job.target, rate, channels, subtype, job.finish) as writer:
+    with AudioWriter(job.target, rate, channels, subtype, job.finish.from_notes()) as writer:
         found = transcribe_file(job, rate)
         notes, frames = found.notes, found.frames
         timed = [TimedNote(n.start, n.end, n.number, n.velocity) for n in notes]

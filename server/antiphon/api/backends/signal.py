@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from antiphon.kernel.signal.pitch import FLAT_NAMES, KEY_NAMES, key_name, named_note, root_name
+from antiphon.signal.chord_symbols import chord_steps, read_symbol
 from antiphon.signal.decimator import HISTORY, HOP, Decimator
 from antiphon.signal.hop_spectrum import (
     C64,

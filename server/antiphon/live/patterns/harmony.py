@@ -9,12 +9,11 @@ from typing import TypeAlias
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime.suggestion import instead
 from antiphon.kernel.signal.pitch import named_note
+from antiphon.signal.chord_symbols import chord_steps, read_symbol
 from antiphon.signal.scales import CHORDS, SCALES, scale_name
 
 HIGHEST = 127
 """Highest MIDI note number."""
-SYMBOL = re.compile(r"([A-G][b#]?)(.*?)(?:/([A-Ga-g][b#]?))?")
-"""A chord symbol: root, kind, bass."""
 Notes: TypeAlias = str | int | float | Iterable[str | int | float]
 """A note's name or number, or several of them."""
 
@@ -56,16 +55,16 @@ def note_numbers(notes: Notes) -> Iterable[int | float]:
 def chord(name: str) -> tuple[int | float, ...]:
     """The notes of a chord.
 
-    `name`: a root and a name of `CHORDS`, "c4 minor7" or "c4'minor7"; a root alone is major. After further quotation
-    marks: a number for how many notes, `i` for each inversion, `o` for open position: "c4'maj7'5'ii". Returns MIDI note
-    numbers, from the lowest. Raises UsageError: there is no such note or chord.
+    `name`: a root and a name of `CHORDS` or the rest of a chord symbol, "c4 minor7" or "c4'm7b5"; a root alone is
+    major. After further quotation marks: a number for how many notes, `i` for each inversion, `o` for open position:
+    "c4'maj7'5'ii". Returns MIDI note numbers, from the lowest. Raises UsageError: there is no such note or chord.
     """
     root, *rest = re.split(r"['\s]+", name.strip())
     kind, changes = (rest[0], rest[1:]) if rest and rest[0] else ("major", [])
-    if kind not in CHORDS:
+    if (steps := chord_steps(kind)) is None:
         raise UsageError(f"there is no chord {kind[:40]!r}{instead(kind, CHORDS)}")
     first = note_number(root or "c")
-    notes = [first + step for step in CHORDS[kind]]
+    notes = [first + step for step in steps]
     for change in changes:
         if change.isdigit() and 1 <= int(change) <= 16:
             notes = [notes[n % len(notes)] + 12 * (n // len(notes)) for n in range(int(change))]
@@ -134,13 +133,11 @@ def symbol(text: str) -> tuple[tuple[int | float, ...], int]:
     `text`: as "Am7", "F^7", "Bb7b9", "C/G"; or as `chord` takes it. Returns the notes from the root on, the root in
     octave 3, and the pitch class of the bass. Raises UsageError: there is no such chord.
     """
-    found = SYMBOL.fullmatch(text.strip())
-    if found is None:
-        notes = chord(text)
-        return notes, int(notes[0]) % 12
-    root, kind, bass = found.groups()
-    kind = kind or "major"
-    if kind not in CHORDS:
-        raise UsageError(f"there is no chord {text[:40]!r}{instead(kind, CHORDS)}")
-    first = named_note(f"{root.lower()}3")
-    return tuple(first + step for step in CHORDS[kind]), named_note(f"{(bass or root).lower()}3") % 12
+    found = read_symbol(text) if text.strip()[:1].isupper() else None
+    if found is not None:
+        first = named_note("c3") + found.root
+        return tuple(first + step for step in found.steps), found.bass
+    if re.match("[A-G]", text.strip()):
+        raise UsageError(f"there is no chord {text[:40]!r}{instead(text.strip()[1:].lstrip('b#'), CHORDS)}")
+    notes = chord(text)
+    return notes, int(notes[0]) % 12
