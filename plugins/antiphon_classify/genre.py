@@ -30,6 +30,9 @@ VOICED, SPOKEN = 0.45, 0.1
 """Minimum of MTT's voices for a voice without instruments; minimum of MSD's hip hop for speech."""
 HOUSE_THRESHOLD = 0.2
 """Minimum of MSD's tag for electronic music to be house."""
+ELECTRONIC_FACTOR = 0.8
+"""Factor on electronic music's probability beside others': one of its fourteen tags holds of most recordings. Of
+electronic pieces of games it is .56 to .83, of rock, jazz and orchestras to .54."""
 DISCO_FACTOR = 2.0
 """Factor on the mean of its tags, which are tags of other genres too."""
 _MSD: Mapping[str, tuple[str, ...]] = {
@@ -72,7 +75,7 @@ _PLAYED = (
 class Genre(MusicnnAnalysis):
     """Genre analysis: the likeliest genre of eight excerpts, if probable enough."""
 
-    version = 2
+    version = 3
     rate: ClassVar[int | None] = MEL.rate
     quantities = (
         Quantity("genre", "text", doc='The most likely genre; "unknown" where none is, and of a voice alone.'),
@@ -92,7 +95,8 @@ class Genre(MusicnnAnalysis):
         """Quantities of a sound with these detected families of instruments."""
         first, second = tag_probabilities((msd, mtt))
         found = probabilities(first, second)
-        order = sorted(GENRES, key=lambda name: -found[name])
+        weighed = found | {"electronic": ELECTRONIC_FACTOR * found["electronic"]}
+        order = sorted(GENRES, key=lambda name: -weighed[name])
         likely = found[order[0]]
         voices = _any(second, _VOICES)
         alone = voices >= MAX_VOICE * _any(second, _PLAYED) or not families - {VOICE}

@@ -91,7 +91,8 @@ class IdentifiedStream(RecentSound):
 
     def _compare(self) -> None:
         sounds = np.abs(self.sound).max() > _SILENCE
-        found = self._reader.ask(self.sound) if sounds else ()
+        # a cover is another recording
+        found = [match for match in self._reader.ask(self.sound) if match.kind == "recording"] if sounds else []
         if found:
             best = found[0]
             begin = self.seconds - len(self.sound) / RATE

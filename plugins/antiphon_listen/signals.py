@@ -102,7 +102,8 @@ class MusicCurves:
 
     def sounding(self, seconds: F64) -> NDArray[np.bool_]:
         """Whether each time is outside of the silences."""
-        return ~((seconds[:, None] >= self.silences[:, 0]) & (seconds[:, None] < self.silences[:, 1])).any(axis=1)
+        at = seconds[:, None]
+        return np.asarray(~((at >= self.silences[:, 0]) & (at < self.silences[:, 1])).any(axis=1))
 
     def at_onsets(self, seconds: F64) -> F64:
         """Maximum strengths within 20 ms of each time, `[3, n]`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -84,9 +85,9 @@ class ListenEvaluation(Evaluation):
                 song = read_song(folder, ask.work, soundfont)
                 for name, run in ask.wanted(SYSTEMS).items():
                     yield from scored(name, song.name, figures(song, run(song.sound)), soundfont)
-        late = [(_LATE, after_hiss(read_song(folder, ask.work, "FluidR3"))) for folder in folders]
-        grooves = [(name, song) for name, meter in _RHYTHMS.items() for song in rhythms(ask.work, meter, ask.limit)]
-        for group, song in [*late, *grooves]:
+        late = ((_LATE, after_hiss(read_song(folder, ask.work, "FluidR3"))) for folder in folders)
+        grooves = ((name, song) for name, meter in _RHYTHMS.items() for song in rhythms(ask.work, meter, ask.limit))
+        for group, song in itertools.chain(late, grooves):
             for name, run in ask.wanted({name: SYSTEMS[name] for name in _BEATS}).items():
                 found = run(song.sound)
                 part = MusicEstimate(found.tempo, found.beats, found.downbeats)

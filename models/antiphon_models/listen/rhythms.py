@@ -110,22 +110,27 @@ _TURNS = ((0, 4, 7), (9, 12, 16), (5, 9, 12), (7, 11, 14))
 """C, A minor, F, G, a bar each."""
 
 
-def rhythms(work: Path, meter: int) -> Iterator[tuple[str, ListenedSong]]:
-    """Grooves of a meter at each of their tempi, drums alone and with a band, by the soundfonts in turn."""
-    place = 0
-    for name, groove in GROOVES.items():
-        for tempo in groove.tempi if groove.meter == meter else ():
-            for band in (False, True):
-                soundfont, place = list(SOUNDFONTS)[place % 2], place + 1
-                yield (
-                    soundfont,
-                    _song(f"{name} {tempo:g}{' band' if band else ''}", groove, tempo, band, soundfont, work),
-                )
+def rhythms(work: Path, meter: int, limit: int = 0) -> Iterator[ListenedSong]:
+    """Grooves of a meter, at most `limit` (0: all) evenly chosen, by the soundfonts in turn.
+
+    Each is played at each of its tempi, by drums alone and with a band.
+    """
+    every = [
+        (f"{name} {tempo:g}{' band' if band else ''}", groove, tempo, band)
+        for name, groove in GROOVES.items()
+        if groove.meter == meter
+        for tempo in groove.tempi
+        for band in (False, True)
+    ]
+    count, soundfonts = min(limit or len(every), len(every)), list(SOUNDFONTS)
+    for place in range(count):
+        chosen = every[place * len(every) // count]
+        yield _song(*chosen, soundfonts[place % 2], work)
 
 
 def _song(name: str, groove: Groove, tempo: float, band: bool, soundfont: str, work: Path) -> ListenedSong:
     bars = int(SECONDS * tempo / 60.0 / groove.meter)
-    beats = np.arange(bars * groove.meter) * 60.0 / tempo
+    beats = 60.0 / tempo * np.arange(bars * groove.meter, dtype=np.float64)
 
     def make() -> NDArray[np.float32]:
         sound = play(_notes(groove, tempo, bars, band), SOUNDFONTS[soundfont], RATE, FluidSettings(0.5, True))

@@ -72,6 +72,10 @@ def test_a_genre_is_as_likely_as_one_of_its_tags(
         ({"Hip-Hop": 0.8}, {"man": 0.6, "beat": 0.5}, {"voice"}, "hip hop", "music"),
         ({"electronic": 0.6}, {"techno": 0.5}, set(), UNKNOWN, "noise"),
         ({"metal": 0.8}, {}, set(), "metal", "music"),
+        ({"electronic": 0.5, "jazz": 0.4}, {"techno": 0.4}, {"piano"}, "jazz", "music"),
+        ({"electronic": 0.6, "jazz": 0.4}, {"techno": 0.5}, {"piano"}, "electronic", "music"),
+        ({"electronic": 0.4, "jazz": 0.3}, {"techno": 0.4}, {"piano"}, "electronic", "music"),
+        ({"electronic": 0.4, "jazz": 0.34}, {"techno": 0.4}, {"piano"}, UNKNOWN, "music"),
     ],
 )
 def test_what_is_not_likely_or_no_music_is_unknown(

@@ -35,10 +35,12 @@ _MIN_COPY_SHARE = 0.6
 sounds 1 % had more than 0.45 in common, of ten songs with two soundfonts none had more than 0.51."""
 
 
-_SCATTER, _MIN_COUNT = 0.18, 12
-"""Of frequencies of landmarks that agree, in parts of the tolerance: those of one recording scatter by .14 at most,
-through noise, phone, room and at another speed (48 excerpts of eight songs), those of the song with another soundfont
-by .21 at least. And how many have to agree for the difference to be seen."""
+_SCATTER, _SCATTER_ERROR, _MIN_COUNT = 0.19, 0.2, 12
+"""Of frequencies of landmarks that agree, in parts of the tolerance: those of one recording scatter by .11 to .18 in
+noise at 0 dB (40 excerpts), those of the song with another soundfont, some at another tempo, by .17 to .32 (160). What
+is subtracted, over the root of their number: few may seem even by chance. And how many have to agree."""
+_PIECE_SCORE = 0.5
+"""Factor on the score of a piece: what is played is not what is in the catalogue."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,8 @@ def agreement(asked: SoundLandmarks, sound: SoundLandmarks) -> Agreement:
 def is_recording(asked: SoundLandmarks, sound: SoundLandmarks) -> bool:
     """Whether a `placed` query is the recording itself, and not its notes on other instruments.
 
-    Peaks of another rendering are near, as the notes are the same, but not at the same frequencies.
+    Peaks of another rendering are near, as the notes are the same, but not at the same frequencies. Where too few agree
+    to tell, it is no recording: a cover is not said to be the song.
     """
     first = np.searchsorted(sound.seconds, asked.seconds - _SECONDS)
     last = np.searchsorted(sound.seconds, asked.seconds + _SECONDS)
@@ -95,7 +98,9 @@ def is_recording(asked: SoundLandmarks, sound: SoundLandmarks) -> bool:
         apart = (sound.hertz[begin:end] - hertz) / max(_HERTZ, _SHARE * hertz)
         off += [apart[np.argmin(np.abs(apart))]] if len(apart) and np.abs(apart).min() < 1.0 else []
     # a speed that is nearly right moves all frequencies alike
-    return len(off) < _MIN_COUNT or float(np.abs(off - np.median(off)).mean()) < _SCATTER
+    if len(off) < _MIN_COUNT:
+        return False
+    return float(np.abs(off - np.median(off)).mean()) < _SCATTER - _SCATTER_ERROR / math.sqrt(len(off))
 
 
 def is_copy(one: SoundLandmarks, other: SoundLandmarks) -> bool:
@@ -154,7 +159,9 @@ class FingerprintMatch:
     offset: float  # seconds into the sound at which what was asked begins; negative where it begins earlier
     speed: float
     votes: int
-    score: float  # how far it stands out from chance, 0 to 1: 1 - votes of chance / votes, or its share of all votes
+    score: (
+        float  # how far it stands out from chance, 0 to 1: 1 - votes of chance / votes, or its share; of a piece half
+    )
     kind: str  # "recording", or "piece": the same notes in time, of other instruments
 
 
@@ -204,9 +211,9 @@ def matches(index: ShardSet, seconds: F64, hertz: F64, landmarks: LandmarkReader
             score = max(1.0 - chance / candidate.votes, candidate.share)
             offset = candidate.frame * FRAME
             same = is_recording(asked.placed(offset, candidate.speed), landmarks(candidate.serial))
-            kind = "recording" if same else "piece"
+            kind, likely = ("recording", score) if same else ("piece", _PIECE_SCORE * score)
             kept[candidate.serial] = FingerprintMatch(
-                candidate.serial, offset, candidate.speed, candidate.votes, score, kind
+                candidate.serial, offset, candidate.speed, candidate.votes, likely, kind
             )
     return list(kept.values())
 
