@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 from antiphon.api import Param
 
@@ -51,19 +51,9 @@ class HostedControl:
                 return Param(name, "choice", self.choices[nearest], choices=self.choices, restart=late, doc=doc)
             case "int":
                 return Param(name, "int", round(self.default), self.low, self.high, self.unit, restart=late, doc=doc)
-        warp, smooth = "log" if self.log else "linear", 0.0 if late else 0.005
-        return Param(
-            name,
-            "float",
-            self.default,
-            self.low,
-            self.high,
-            self.unit,
-            warp,
-            smooth,
-            restart=late,
-            doc=doc,  # type: ignore[arg-type]
-        )
+        warp: Literal["linear", "log"] = "log" if self.log else "linear"
+        smooth = 0.0 if late else 0.005
+        return Param(name, "float", self.default, self.low, self.high, self.unit, warp, smooth, restart=late, doc=doc)
 
     @property
     def trials(self) -> tuple[float, ...]:
