@@ -7,11 +7,11 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 from antiphon.api import Param
 
-VERSION = 1
+VERSION = 2
 """Format version of the description; others in the cache are ignored."""
 MAX_CONTROLS, MAX_CHANNELS, MAX_CHOICES = 1200, 128, 128
 _TAKEN = frozenset(
@@ -38,20 +38,27 @@ class HostedControl:
     log: bool = False
     choices: tuple[str, ...] = ()
     values: tuple[float, ...] = ()
+    late: bool = False  # the plugin's latency follows it
 
     def param(self) -> Param:
-        """The parameter of the node."""
-        name, doc = self.name, self.label
+        """The parameter of the node. A change of latency needs a new plan."""
+        name, doc, late = self.name, self.label, self.late
         match self.kind:
             case "switch":
-                return Param(name, "switch", self.default > self.low, doc=doc)
+                return Param(name, "switch", self.default > self.low, restart=late, doc=doc)
             case "choice":
                 nearest = min(range(len(self.values)), key=lambda n: abs(self.values[n] - self.default))
-                return Param(name, "choice", self.choices[nearest], choices=self.choices, doc=doc)
+                return Param(name, "choice", self.choices[nearest], choices=self.choices, restart=late, doc=doc)
             case "int":
-                return Param(name, "int", round(self.default), self.low, self.high, self.unit, doc=doc)
-        warp = "log" if self.log else "linear"
-        return Param(name, "float", self.default, self.low, self.high, self.unit, warp, 0.005, doc=doc)  # type: ignore[arg-type]
+                return Param(name, "int", round(self.default), self.low, self.high, self.unit, restart=late, doc=doc)
+        warp: Literal["linear", "log"] = "log" if self.log else "linear"
+        smooth = 0.0 if late else 0.005
+        return Param(name, "float", self.default, self.low, self.high, self.unit, warp, smooth, restart=late, doc=doc)
+
+    @property
+    def trials(self) -> tuple[float, ...]:
+        """Plugin values by which it is tried what follows it."""
+        return self.values or tuple(dict.fromkeys((self.low, self.high, round((self.low + self.high) / 2))))
 
     @property
     def first(self) -> float:
@@ -79,7 +86,7 @@ class PluginCard:
     outs: int = 0
     side: int = 0
     notes: bool = False  # it takes notes
-    latency: int = 0  # frames at 48 kHz, as it reported with its defaults
+    latency: int = 0  # frames at 48 kHz, as it reported with its defaults; see `HostedControl.late`
     library: str = ""  # path of its code
     controls: tuple[HostedControl, ...] = ()
     more: Mapping[str, Any] = field(default_factory=dict)  # what its format needs to load it

@@ -11,6 +11,7 @@ import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -92,6 +93,22 @@ def _look(address: str) -> None:
     kind = address.partition(":")[0].upper()
     missing = PluginCard(address, problem=f"is no {kind} plugin of this machine; `antiphon plugins --scan` lists")
     _keep(next(_described(address), missing))
+
+
+@lru_cache(256)
+def latency_of(address: str, usual: int, rate: int, hop: int, values: tuple[tuple[int | str, float], ...]) -> int:
+    """Latency in frames that a plugin reports at a rate, in hops of `hop` frames, with values by key, else its first.
+
+    `usual`: at 48 kHz with its first values; from that where its process does not answer.
+    """
+    asked = json.dumps([address, rate, hop, values])
+    child = start_helper("antiphon_host.describe", f"latency:{asked}", stdout=subprocess.PIPE, start_new_session=True)
+    try:
+        answer = json.loads(child.communicate()[0] or b"null")
+    finally:
+        child.kill()
+        child.wait()
+    return int(answer) if answer is not None else round(usual * rate / 48000)
 
 
 def _place(address: str) -> Path:

@@ -110,10 +110,12 @@ def _library(path: str) -> _Library:
 
 def _host() -> Any:
     asked: list[int] = []
+    restarts: list[int] = []
     nothing, callback = _ASK(lambda _: None), _ASK(lambda _: asked.append(1))
+    restart = _ASK(lambda _: restarts.append(1))
     none = _GET(lambda _, __: None)
-    host = _Host(_Version(*_VERSION), None, b"Antiphon", b"", b"", b"1", none, nothing, nothing, callback)
-    host.kept, host.asked = (nothing, none, callback), asked
+    host = _Host(_Version(*_VERSION), None, b"Antiphon", b"", b"", b"1", none, restart, nothing, callback)
+    host.kept, host.asked, host.restarts = (nothing, none, callback, restart), asked, restarts
     return host
 
 
@@ -175,6 +177,7 @@ class ClapInstance:
         """Creates and starts the plugin. Raises ParamError: it cannot be created."""
         self._plugin = _library(card.library).create(_host(), card.address.partition(":")[2])
         self._asked: list[int] = self._plugin.host.asked
+        self._restarts: list[int] = self._plugin.host.restarts
         self._at = c.addressof(self._plugin)
         more = card.more
         self._midi = bool(more["midi"])
@@ -195,6 +198,11 @@ class ClapInstance:
         )  # fmt: skip
         self._kept += [ins, outs, size, get, push]
         self._latency = _extension(self._plugin, "clap.latency", _Latency)
+        self._rate = rate
+        self._start()
+
+    def _start(self) -> None:
+        rate, hop = self._rate, self._hop
         if not self._plugin.activate(self._at, float(rate), hop, hop) or not self._plugin.start(self._at):
             raise ParamError(f"cannot be started at {rate} Hz in blocks of {hop} frames")
 
@@ -239,6 +247,11 @@ class ClapInstance:
         if self._asked:
             self._asked.clear()
             self._plugin.on_main_thread(self._at)
+        if self._restarts:  # as where a value changes its latency, which is fixed while it is active
+            self._restarts.clear()
+            self._plugin.stop(self._at)
+            self._plugin.deactivate(self._at)
+            self._start()
 
     def save(self) -> bytes:
         """Plugin state; empty where it has none."""

@@ -2,7 +2,8 @@
 
 "lv2:", "clap:" and "vst3:" are all of a kind.
 
-It writes a line of JSON for each, the description or what befell the process that tried it.
+It writes a line of JSON for each, the description or what befell the process that tried it. For "latency:" and JSON,
+an address, rate, hop and values by key, it writes the latency with these alone, null where it cannot be had.
 """
 
 import importlib.util
@@ -10,7 +11,8 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, partial
 from typing import Any
@@ -18,15 +20,22 @@ from typing import Any
 from antiphon.api import AntiphonError
 from antiphon.api.backends.runtime import ForkedEnd, limit_resources, run_forked
 from antiphon_host import clap, lilv
-from antiphon_host.card import PluginCard
+from antiphon_host.card import HostedControl, PluginCard
+from antiphon_host.catalogue import cached_card
 from antiphon_host.folders import allowed, libraries
-from antiphon_host.instance import instance_of
+from antiphon_host.instance import HostedInstance, instance_of
 
 SECONDS = 15.0
 """Timeout in seconds of a plugin's creation and four hops; a single query has a shorter one."""
 MEMORY = 2 << 30
 MAX_BYTES = 4 << 20
 _HOP, _RATE = 256, 48000
+SETTLING = 3
+"""Runs after which a plugin reports the latency of new values."""
+TRIAL_SECONDS = 3.0
+"""Timeout in seconds of trying which controls a plugin's latency follows."""
+MAX_APART = 64
+"""Most controls that are tried in a process each, where one of them ends the plugin."""
 
 
 def main(*addresses: str) -> None:
@@ -35,6 +44,11 @@ def main(*addresses: str) -> None:
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 1)  # a plugin that prints does not write into the answer
     os.dup2(null, 2)
+    if addresses and addresses[0].startswith("latency:"):
+        asked = addresses[0].removeprefix("latency:")
+        out.write(run_forked(partial(_latency, asked), SECONDS, MAX_BYTES).data.decode() or "null")
+        out.close()
+        return
     for address, read in _found(addresses):
         out.write(json.dumps(_tried(address, read)) + "\n")
         out.flush()
@@ -102,7 +116,78 @@ def _tried(address: str, read: Callable[[], PluginCard]) -> dict[str, Any]:
         answer: dict[str, Any] = json.loads(end.data)
     except ValueError:
         return _failed(address, _how(end)).to_json()
-    return answer
+    card = PluginCard.of(answer)
+    if card.problem or not card.controls:
+        return answer
+    late = _late(card, card.controls)
+    if late is None:  # one of them ends the plugin
+        late = [key for control in card.controls[:MAX_APART] for key in _late(card, [control]) or ()]
+    controls = (replace(control, late=control.key in late) for control in card.controls)
+    return replace(card, controls=tuple(controls)).to_json()
+
+
+def _late(card: PluginCard, controls: Sequence[HostedControl]) -> list[int | str] | None:
+    """Keys of the controls that a plugin's latency follows; None where the process that tried them has failed."""
+    end = run_forked(partial(_try_controls, card, controls), TRIAL_SECONDS, MAX_BYTES)
+    try:
+        found: list[int | str] = json.loads(end.data)
+    except ValueError:
+        return None
+    return found
+
+
+def _try_controls(card: PluginCard, controls: Sequence[HostedControl]) -> bytes:
+    """Child process: keys of these controls by whose values the latency changes, alone or where another has done so."""
+    limit_resources(data=MEMORY)
+    made, ends = _made(card, _RATE, _HOP, {}), time.monotonic() + 0.8 * TRIAL_SECONDS
+    found = dict[int | str, float]()
+
+    def latency(key: int | str, value: float) -> int:
+        made.set(key, value)
+        return _settled(made)
+
+    def search(base: int) -> None:
+        for control in [control for control in controls if control.key not in found]:
+            for value in control.trials:
+                if time.monotonic() > ends:
+                    return
+                if latency(control.key, value) != base:
+                    found[control.key] = value
+                    break
+            if latency(control.key, control.first) != base:
+                return  # it does not come back
+
+    search(_settled(made))
+    for control in [control for control in controls if control.key in found]:
+        search(latency(control.key, found[control.key]))
+        latency(control.key, control.first)
+    return json.dumps(list(found)).encode()
+
+
+def _latency(asked: str) -> bytes:
+    """Child process: the latency of a plugin with values, after it was started and ran, as JSON."""
+    limit_resources(data=MEMORY)
+    address, rate, hop, values = json.loads(asked)
+    card = cached_card(address)
+    if card is None:
+        return b""
+    try:
+        return json.dumps(_settled(_made(card, rate, hop, dict(values)))).encode()
+    except Exception:  # a library of the plugin's may raise anything
+        return b""
+
+
+def _made(card: PluginCard, rate: int, hop: int, values: Mapping[int | str, float]) -> HostedInstance:
+    made = instance_of(card, rate, hop)
+    for control in card.controls:
+        made.set(control.key, values.get(control.key, control.first))
+    return made
+
+
+def _settled(made: HostedInstance) -> int:
+    for _ in range(SETTLING):
+        made.run([])
+    return made.latency
 
 
 def _how(end: ForkedEnd) -> str:
@@ -130,12 +215,9 @@ def _test_plugin(address: str, read: Callable[[], PluginCard]) -> bytes:
 
 
 def _played(card: PluginCard) -> PluginCard:
-    made = instance_of(card, _RATE, _HOP)
-    for control in card.controls:
-        made.set(control.key, control.first)
-    for _ in range(4):
-        made.run([])
-    return replace(card, latency=made.latency)
+    made = _made(card, _RATE, _HOP, {})
+    made.run([])
+    return replace(card, latency=_settled(made))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from antiphon.api.backends.synths import EventWord, Sounding, no_events
 from antiphon.api.backends.workers import Rebuffer, WorkerProcessor, WorkerSpec
 from antiphon_host import states
 from antiphon_host.card import HostedControl, PluginCard
-from antiphon_host.catalogue import card_of, is_mono, ports
+from antiphon_host.catalogue import card_of, is_mono, latency_of, ports
 from antiphon_host.midi import COLUMNS, HEAD, MAX_EVENTS, pack
 
 MIN_HOP = 32
@@ -68,8 +68,15 @@ class Plugin(WorkerProcessor):
         return name
 
     def behind(self, spec: StreamSpec, hop: int) -> int:
-        """Latency in frames as reported when the plugin was described."""
-        return round(self._card().latency * spec.rate / 48000)
+        """Latency in frames as the plugin reports it with the node's values."""
+        card = self._card()
+        late = tuple((control.key, self._set_number(control)) for control in card.controls if control.late)
+        return latency_of(card.address, card.latency, spec.rate, hop, late) if late or card.latency else 0
+
+    def _set_number(self, control: HostedControl) -> float:
+        """Plugin value of a control that only a new plan changes."""
+        param = control.param()
+        return control.number(param.encode(self.settings.get(control.name, param.default)))
 
     def prepare(self, spec: StreamSpec) -> None:
         """Opens the stream. `ParamError` if there is no such plugin, or it cannot be hosted."""
@@ -98,6 +105,9 @@ class Plugin(WorkerProcessor):
         self._head: Samples = np.zeros(self._sent[0].size - self._rows * self.hops.hop, np.float32)
         controls = slice(HEAD, HEAD + len(card.controls))
         self._values: memoryview[float] = self._head.data[controls]  # type: ignore[assignment]
+        for n, control in enumerate(card.controls):
+            if control.late:
+                self._values[n] = self._set_number(control)
         self._cells: object = None
         self._floats: list[tuple[int, memoryview[float]]] = []
         self._steps: list[tuple[int, HostedControl, Callable[[int], float]]] = []
@@ -158,7 +168,10 @@ class Plugin(WorkerProcessor):
     def _read(self, io: IO) -> None:
         """Reads the controls at the block's end; they are still to be given where one has changed."""
         if io.cells is not self._cells:
-            self._cells, cells = io.cells, [(n, c, io.cells[c.name]) for n, c in enumerate(self._controls)]
+            self._cells, cells = (
+                io.cells,
+                [(n, c, io.cells[c.name]) for n, c in enumerate(self._controls) if not c.late],
+            )
             self._floats = [(n, memoryview(cell.full)) for n, c, cell in cells if c.kind == "float"]  # type: ignore[arg-type]
             self._steps = [(n, c, cell.number_at) for n, c, cell in cells if c.kind != "float"]
         values, last = self._values, max(0, io.base + io.frames - 1)

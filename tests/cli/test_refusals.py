@@ -31,7 +31,7 @@ def folder(tmp_path: Path) -> Path:
     write(tmp_path / "long.mid", [MidiTrack("", (MidiNote(0.0, 1.0, 60), MidiNote(300_000.0, 1.0, 60)))], 10.0)
     (tmp_path / "bad.mid").write_bytes(b"MThd, or is it")
     whole = (tmp_path / "in.mid").read_bytes()
-    (tmp_path / "pieces.mid").write_bytes(whole[:9] + b"\2" + whole[10:])
+    (tmp_path / "pieces.mid").write_bytes(whole[:9] + b"\2" + whole[10:] + whole[14:])
     (tmp_path / "lead.musicxml").write_text("<?xml version='1.0'?>")
     for name in ("loops", "folder", "folder.tosc"):
         (tmp_path / name).mkdir()

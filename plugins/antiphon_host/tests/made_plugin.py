@@ -14,7 +14,9 @@ _CODE = r"""
 #include <unistd.h>
 typedef struct { const char* uri; void* data; } Feature;
 typedef struct { void* handle; uint32_t (*map)(void*, const char*); } Map;
-typedef struct { float* port[6]; float held; uint32_t midi; int is_synth; } Self;
+typedef struct {
+  float* port[6]; float held; uint32_t midi; int is_synth, is_late; uint32_t at; float past[8192];
+} Self;
 typedef struct Descriptor {
   const char* uri;
   void* (*instantiate)(const struct Descriptor*, double, const char*, const Feature* const*);
@@ -33,6 +35,7 @@ static void* make(const Descriptor* d, double rate, const char* path, const Feat
       s->midi = map->map(map->handle, "http://lv2plug.in/ns/ext/midi#MidiEvent");
     }
   s->is_synth = strstr(d->uri, "synth") != 0;
+  s->is_late = strstr(d->uri, "late") != 0;
   return s;
 }
 static void join(void* self, uint32_t n, void* at) { ((Self*)self)->port[n] = at; }
@@ -52,6 +55,15 @@ static void run(void* self, uint32_t frames) {
       at += 16 + ((*(uint32_t*)(notes + at + 8) + 7) & ~7u);
     }
   }
+  if (s->is_late) {
+    uint32_t late = (uint32_t)*p[2] * (*p[3] > 0.5f ? 2 : 1);
+    for (uint32_t n = 0; n < frames; n++, s->at++) {
+      s->past[s->at & 8191] = p[0][n];
+      p[1][n] = *p[5] * s->past[(s->at - late) & 8191];
+    }
+    *p[4] = late;
+    return;
+  }
   int fault = (int)*p[3];
   for (uint32_t n = 0; n < frames; n++) p[1][n] = p[0][n] * *p[2];
   if (fault == 1) *(volatile int*)0 = 0;
@@ -60,9 +72,10 @@ static void run(void* self, uint32_t frames) {
   if (fault == 4) for (;;) { char* more = malloc(1 << 20); memset(more, 1, 1 << 20); }
   *p[4] = 32.0f;
 }
-static const Descriptor found[2] = {
-  {"URI:gain", make, join, 0, run, 0, free, 0}, {"URI:synth", make, join, 0, run, 0, free, 0}};
-const Descriptor* lv2_descriptor(uint32_t n) { return n < 2 ? &found[n] : 0; }
+static const Descriptor found[3] = {
+  {"URI:gain", make, join, 0, run, 0, free, 0}, {"URI:synth", make, join, 0, run, 0, free, 0},
+  {"URI:late", make, join, 0, run, 0, free, 0}};
+const Descriptor* lv2_descriptor(uint32_t n) { return n < 3 ? &found[n] : 0; }
 """
 _DATA = """
 @prefix lv2: <http://lv2plug.in/ns/lv2core#> .
@@ -85,12 +98,23 @@ _DATA = """
   [ a lv2:AudioPort, lv2:OutputPort ; lv2:index 1 ; lv2:symbol "b" ; lv2:name "Out" ],
   [ a lv2:ControlPort, lv2:InputPort ; lv2:index 2 ; lv2:symbol "level" ; lv2:name "Level" ; lv2:default 1.0 ;
     lv2:minimum 0.0 ; lv2:maximum 1.0 ] .
+<URI:late> a lv2:Plugin ; lv2:binary <made.so> ; doap:name "Made late" ; lv2:port
+  [ a lv2:AudioPort, lv2:InputPort ; lv2:index 0 ; lv2:symbol "a" ; lv2:name "In" ],
+  [ a lv2:AudioPort, lv2:OutputPort ; lv2:index 1 ; lv2:symbol "b" ; lv2:name "Out" ],
+  [ a lv2:ControlPort, lv2:InputPort ; lv2:index 2 ; lv2:symbol "ahead" ; lv2:name "Look-ahead" ; lv2:default 0.0 ;
+    lv2:minimum 0.0 ; lv2:maximum 4000.0 ],
+  [ a lv2:ControlPort, lv2:InputPort ; lv2:index 3 ; lv2:symbol "twice" ; lv2:name "Twice" ; lv2:default 0 ;
+    lv2:minimum 0 ; lv2:maximum 1 ; lv2:portProperty lv2:toggled ],
+  [ a lv2:ControlPort, lv2:OutputPort ; lv2:index 4 ; lv2:symbol "late" ; lv2:name "Latency" ;
+    lv2:designation lv2:latency ],
+  [ a lv2:ControlPort, lv2:InputPort ; lv2:index 5 ; lv2:symbol "gain" ; lv2:name "Gain" ; lv2:default 1.0 ;
+    lv2:minimum 0.0 ; lv2:maximum 2.0 ] .
 <URI:odd> a lv2:Plugin ; lv2:binary <made.so> ; doap:name "Made odd" ; lv2:requiredFeature <urn:odd:feature> ; lv2:port
   [ a lv2:AudioPort, lv2:OutputPort ; lv2:index 0 ; lv2:symbol "b" ; lv2:name "Out" ] .
 <URI:broken> a lv2:Plugin ; lv2:binary <none.so> ; doap:name "Made broken" ; lv2:port
   [ a lv2:AudioPort, lv2:OutputPort ; lv2:index 0 ; lv2:symbol "b" ; lv2:name "Out" ] .
 """
-NAMES = ("gain", "synth", "odd", "broken")
+NAMES = ("gain", "synth", "late", "odd", "broken")
 
 
 def build(folder: Path) -> bool:

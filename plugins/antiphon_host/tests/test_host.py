@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -168,7 +169,7 @@ def test_what_names_code_or_is_written_is_the_owners(made, loaded) -> None:
 def test_scan_lists_each_plugin_by_its_address(made) -> None:
     lines = [line for line in ScanService().lines(("lv2",)) if line.startswith(f"lv2:{URI}")]
     assert [line.split("  ")[0] for line in lines] == sorted(f"lv2:{URI}:{name}" for name in made_plugin.NAMES)
-    assert ["not hosted" in line for line in lines] == [True, False, True, False]
+    assert ["not hosted" in line for line in lines] == [True, False, False, True, False]
 
 
 def test_a_patch_holds_it_and_is_written_as_it_was_read(made, loaded, tmp_path) -> None:
@@ -187,6 +188,31 @@ def test_files_hear_it_exactly(made, loaded, blocks: list[int]) -> None:
     late = fx.latency
     assert late == 2 * 128 + 32
     np.testing.assert_array_equal(out[:, 256:], 0.5 * sound[:, :-256])
+
+
+@pytest.mark.parametrize(
+    ("values", "late"),
+    [({}, 0), ({"ahead": 700.0}, 700), ({"twice": True}, 0), ({"ahead": 700.0, "twice": True, "gain": 0.5}, 1400)],
+)
+def test_its_latency_is_what_it_reports_with_the_nodes_values(made, loaded, values: dict[str, Any], late: int) -> None:
+    info = loaded.catalog[f"plugin lv2:{URI}:late"]
+    assert [param.name for param in info.params if param.restart] == ["ahead", "twice"], "their change makes a new plan"
+    sound = noise(2 * 9600, seed=4).reshape(2, 9600)
+    fx = node(loaded, "late")
+    out = render(fx, SPEC, sound, values).audio[0]
+    assert fx.latency == 2 * 128 + late
+    np.testing.assert_array_equal(out[:, fx.latency :], values.get("gain", 1.0) * sound[:, : -fx.latency])
+
+
+def test_a_plan_waits_for_the_latency_of_its_values(made, loaded) -> None:
+    """As it is made anew where a value has changed, live or in a file."""
+    for ahead in (0.0, 700.0, 3999.0):
+        text = (
+            f'format = 1\nnodes.fx = {{type = "plugin", uri = "lv2:{URI}:late", ahead = {ahead}}}\n'
+            'wires = {"in" = "fx", "fx" = "out"}'
+        )
+        plan = compile_plan(parse(text, loaded.catalog).graph, loaded.catalog, loaded.make, SPEC, {"fx": 1})
+        assert plan.latency == 2 * 128 + ahead
 
 
 def test_a_note_begins_and_ends_at_its_frame(made, loaded) -> None:

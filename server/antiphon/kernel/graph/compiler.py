@@ -155,7 +155,7 @@ def _host(
     try:
         processor = make(info.type)
         for key, value in checked.items():
-            if key in processor.settings:
+            if key in processor.settings or cells[key].restart:  # those of a variant are not the class's
                 processor.settings[key] = locate_asset(str(value)) if cells[key].kind == "file" else value
         processor = adapt(processor, spec)  # the rate it needs may be that of a file among its settings
         processor.node = number
