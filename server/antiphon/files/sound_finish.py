@@ -48,6 +48,7 @@ class SoundFinish:
     tags: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     tagger: Callable[[int, int], SoundTagger] | None = None
     marks: SoundMarks | None = None
+    picture: bool = False  # whether IN has a picture, which is said to be left out
 
 
 PLAIN = SoundFinish()

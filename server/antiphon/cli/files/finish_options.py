@@ -85,7 +85,9 @@ def finish_marked(
 ) -> SoundFinish:
     """The finish with the marks of a sound file of `frames`. `transposed`: whether its pitch becomes another."""
     from antiphon.files.containers.marks import is_aiff, read_marks
+    from antiphon.files.containers.tags import has_picture
 
+    finish = replace(finish, picture=has_picture(source))
     if frames is None or (chunks := read_marks(source)) is None:
         return finish
     with open(source, "rb") as file:
