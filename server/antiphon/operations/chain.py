@@ -326,6 +326,9 @@ class Stream(Chain):
         self.reset()
         return sorted(notes)
 
+    def __repr__(self) -> str:
+        return super().__repr__().replace("<chain of", "<notes of", 1)
+
     def reset(self) -> None:
         """Forgets the stream."""
         super().reset()

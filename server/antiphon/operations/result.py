@@ -97,7 +97,8 @@ class Result:
         return target
 
     def __repr__(self) -> str:
-        held = [] if self._sound is None else [f"sound {'x'.join(map(str, self._sound.shape))} at {self.rate} Hz"]
+        held = [] if self.path is None else [self.path.name]
+        held += [] if self._sound is None else [f"sound {'x'.join(map(str, self._sound.shape))} at {self.rate} Hz"]
         held += [f"{len(self.notes)} notes"] if self._midi else []
         held += [f"parts {', '.join(self.parts)}"] if self.parts else []
         return f"<{', '.join(held) or 'nothing'}{self.said and f': {self.said}'}>"
