@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from antiphon.kernel.errors import AntiphonError as AntiphonError
-    from antiphon.operations.chain import Chain as Chain, Stream as Stream
+    from antiphon.operations.chain import Chain as Chain, Model as Model, Stream as Stream
     from antiphon.operations.given import Note as Note
     from antiphon.operations.listening import Song as Song, analyse as analyse
     from antiphon.operations.python import render as render, run as run
@@ -22,6 +22,7 @@ _PLACES = {
     "Note": "antiphon.operations.given",
     "Result": "antiphon.operations.result",
     "Chain": "antiphon.operations.chain",
+    "Model": "antiphon.operations.chain",
     "Server": "antiphon.operations.remote",
     "Song": "antiphon.operations.listening",
     "Stream": "antiphon.operations.chain",
@@ -34,6 +35,7 @@ _PLACES = {
 __all__ = [
     "AntiphonError",
     "Chain",
+    "Model",
     "Note",
     "Result",
     "Server",
