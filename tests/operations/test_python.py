@@ -1,7 +1,11 @@
 """`antiphon.run` and `antiphon.analyse`: the samples of the command line, and one sentence for what is no sound."""
 
+import base64
 import glob
+import io
 import os
+import re
+import struct
 import subprocess
 import sys
 import threading
@@ -16,6 +20,7 @@ from tests import audio
 from tests.cli.conftest import Command
 
 import antiphon
+from antiphon.files.sound_picture import HEIGHT, WAVE_HEIGHT, WIDTH, waveform
 from antiphon.kernel.contract.catalog import ProcessorInfo
 from antiphon.kernel.plugins import loader
 from antiphon.operations.given import samples_of, write_notes
@@ -332,3 +337,26 @@ def test_a_script_is_rendered_with_parts_and_notes() -> None:
 def test_notes_are_played_by_a_patch() -> None:
     made = antiphon.render("keys", notes=[antiphon.Note(0.0, 0.3, 60)], seconds=0.5)
     assert np.abs(made.sound).max() > 0.01
+
+
+def test_results_show_themselves(tmp_path: Path) -> None:
+    made = antiphon.run("gain", VOICE, RATE, gain=0.5)
+    ((played,), (drawn,)) = (
+        re.findall(pattern, made._repr_html_()) for pattern in ('flac;base64,([^"]*)', 'png;base64,([^"]*)')
+    )
+    sound, rate = soundfile.read(io.BytesIO(base64.b64decode(played)), dtype="float32")
+    assert rate == RATE
+    np.testing.assert_allclose(sound, 0.5 * VOICE[0], atol=1e-4)
+    assert base64.b64decode(drawn)[16:24] == struct.pack(">II", WIDTH, WAVE_HEIGHT + 1 + HEIGHT)
+    notes = antiphon.run("transpose", [antiphon.Note(0.0, 1.0, 60)], semitones=1)
+    assert "piano roll" in notes._repr_html_()
+    heard = antiphon.analyse(VOICE, RATE, only="loudness,chords")
+    assert f"<th>loudness</th><td>{heard.loudness}</td>" in heard._repr_html_()
+    chain = antiphon.Chain("gain", "delay", rate=RATE)._repr_html_()
+    assert re.findall(">([a-z]+)</span>", chain) == ["gain", "delay"]
+
+
+def test_a_waveform_goes_from_the_least_to_the_largest_sample() -> None:
+    levels = waveform(np.concatenate([np.zeros(4800), np.full(4800, 0.5)])[None].astype(np.float32))
+    middle = [np.mean(np.flatnonzero(levels[:, column])) for column in (100, 400)]
+    assert middle == pytest.approx([19.5, 9.5], abs=0.6)

@@ -95,7 +95,7 @@ Step = str | tuple[str, Mapping[str, Any]] | Model
 """A processor by name, or with values of its parameters; or a model."""
 
 
-class Node:
+class ChainNode:
     """One processor of a chain: its parameters are attributes, smoothed as in a live set.
 
     `dir(node)` names them; `node.params` has their ranges and units.
@@ -237,14 +237,14 @@ class Chain:
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    def __getitem__(self, name: str) -> Node:
+    def __getitem__(self, name: str) -> ChainNode:
         for host in self.plan.hosts.values():
             if host.name == name:
-                return Node(self, host)
+                return ChainNode(self, host)
         names = [node.name for node in self._graph.nodes]
         raise UsageError(f"this chain has no {name!r}{instead(name, names)}")
 
-    def __iter__(self) -> Iterator[Node]:
+    def __iter__(self) -> Iterator[ChainNode]:
         return (self[node.name] for node in self._graph.nodes)
 
     def __len__(self) -> int:
@@ -253,6 +253,12 @@ class Chain:
     def __repr__(self) -> str:
         names = ", ".join(node.name for node in self._graph.nodes)
         return f"<chain of {names} at {self.rate} Hz, {self.channels} channels, {self.latency} frames late>"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the nodes in a row."""
+        from antiphon.operations import showing
+
+        return showing.row_html((host.name, host.info.doc) for host in self.plan.hosts.values())
 
     def _run(self, plan: Plan, frames: int) -> Samples:
         time = self._time

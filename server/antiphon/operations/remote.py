@@ -22,7 +22,7 @@ from antiphon.kernel.errors import EngineError, RequestError, UsageError
 from antiphon.kernel.runtime.settings import HTTP_PORT, OSC_PORT
 from antiphon.kernel.runtime.suggestion import instead
 from antiphon.kernel.wire.osc import Arg, Double, Message
-from antiphon.operations.link import TIMEOUT, Link, Question, Subscription
+from antiphon.operations.link import TIMEOUT, Question, ServerLink, Subscription
 from antiphon.operations.python import loaded
 
 START_SECONDS = 120.0
@@ -108,7 +108,7 @@ class Remote:
         self.host, self.port = host, port
         self._token, self._http = token, http_port or (HTTP_PORT if port == OSC_PORT else port + 1)
         self._timeout = timeout
-        self._link = Link(host, port, timeout)
+        self._link = ServerLink(host, port, timeout)
         self._subscription: Subscription | None = None
         self._later: list[Question] | None = None
 
