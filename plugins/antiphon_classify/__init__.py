@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from antiphon.api import Register, hookimpl
 
 if TYPE_CHECKING:
-    from antiphon.api.backends.analysis import Analysis
     from antiphon.api.backends.http import HttpServer
 
 
@@ -26,6 +23,8 @@ def antiphon_processors(register: Register) -> None:
 @hookimpl
 def antiphon_analyses(register: Register) -> None:
     """Registers the analyses, shipped ones before the performer's own."""
+    from antiphon_classify.labels import register_own
+
     register(
         "character",
         "antiphon_classify.character.analysis:Character",
@@ -37,16 +36,7 @@ def antiphon_analyses(register: Register) -> None:
         "instruments", "antiphon_classify.instruments:Instruments", "Families of instruments, where, and any voice."
     )
     register("popularity", "antiphon_classify.popularity:Popularity", "A column of your own table, by the sound.")
-    from antiphon_classify.labels import own_folders
-
-    for folder in own_folders():  # the content of each is read when it is used
-        register(folder.name, partial(_own, folder), "A classifier of the performer's own.")
-
-
-def _own(folder: Path) -> Analysis:
-    from antiphon_classify.own import OwnClassifier
-
-    return OwnClassifier(folder)
+    register_own(register)
 
 
 @hookimpl

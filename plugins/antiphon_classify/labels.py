@@ -1,8 +1,16 @@
-"""Labels of the shipped classifiers."""
+"""Labels of the shipped classifiers, and where the performer's own are."""
 
+from __future__ import annotations
+
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from antiphon.api import Register
 from antiphon.api.backends.files import data_folder
+
+if TYPE_CHECKING:
+    from antiphon.api.backends.analysis import Analysis
 
 UNKNOWN = "unknown"
 SHIPPED = ("genre", "instruments", "tags")
@@ -30,6 +38,18 @@ def own_folders() -> list[Path]:
     except OSError:
         return []
     return folders[:MAX_CLASSIFIERS]
+
+
+def register_own(register: Register) -> None:
+    """Registers an analysis for each folder; its content is read on first use."""
+    for folder in own_folders():
+        register(folder.name, partial(_own, folder), "A classifier of the performer's own.")
+
+
+def _own(folder: Path) -> Analysis:
+    from antiphon_classify.own import OwnClassifier
+
+    return OwnClassifier(folder)
 
 
 def shipped_labels() -> tuple[str, ...]:

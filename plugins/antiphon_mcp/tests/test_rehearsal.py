@@ -10,9 +10,9 @@ import pytest
 import soundfile
 
 from antiphon.api.backends.runtime import HelperProcess
+from antiphon.files.sound_picture import HEIGHT, KEYS
 
 SET = """\
-from antiphon.files.sound_picture import HEIGHT, KEYS
 from antiphon.live import *\n
 patch("band")
 tempo(240)
