@@ -75,4 +75,5 @@ def spectrogram(sound: Samples, rate: int) -> Levels:
     first = np.minimum(bounds[:-1].astype(int), power.shape[1] - 2)
     last = np.maximum(first + 1, np.minimum(bounds[1:].astype(int), power.shape[1] - 1))
     rows = np.stack([power[:, a:b].max(axis=1) for a, b in zip(first, last, strict=True)])[::-1]
-    return np.clip(1.0 + 20.0 * np.log10(np.maximum(rows, 1e-9)) / RANGE, 0.0, 1.0)
+    levels: Levels = np.clip(1.0 + 20.0 * np.log10(np.maximum(rows, 1e-9)) / RANGE, 0.0, 1.0)
+    return levels

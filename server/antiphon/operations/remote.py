@@ -285,7 +285,8 @@ class Remote:
         """Within this context what would be sent is collected."""
         if self._later is not None:
             raise UsageError("one `with s.at(…)` inside another makes no sense; end the first one")
-        self._later = questions = []
+        questions: list[Question] = []
+        self._later = questions
         try:
             yield questions
         finally:
