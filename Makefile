@@ -112,6 +112,6 @@ $(DEV): pyproject.toml models/pyproject.toml tools/setup.sh tools/install_models
 
 # the extras that only real tests use
 $(EXTRAS): pyproject.toml models/pyproject.toml tools/install_fastai.py $(DEV)
-	@$(PY) -m pip install --quiet --no-compile -e . -e "models[pipeline,sklearn,keras]" tensorboard
+	@$(PY) -m pip install --quiet --no-compile -e . -e "models[pipeline,sklearn,keras]" tensorboard nbclient ipykernel
 	@$(PY) tools/install_fastai.py
 	@touch $@

@@ -1,4 +1,4 @@
-"""Cost of a node in a plan, beside pedalboard: chains of 64 less a chain of one, and shipped patches.
+"""Cost of a node in a plan, beside pedalboard: chains of 64 less a chain of one, `antiphon.Chain`, and shipped patches.
 
 Both chains are run block by block, in turn, in one process; an effect's parameters rest, as they mostly do. The time is
 that of the process, which another one on the machine does not add to. What lies between two nodes is `gain`'s row: its
@@ -18,12 +18,16 @@ from typing import Any
 import numpy as np
 import tomli_w
 
+import antiphon
 from antiphon.api import BlockTime, Samples, StreamSpec, Value
 from antiphon.api.backends.rendering import Loaded, load_plugins, patch_runner
 from antiphon_bench.report import finish, table
 
 RATE = 48000
 BLOCKS = (64, 256)
+CALLED_BLOCKS = (64, 256, 1024)
+"""Frames of the blocks that a Python program gives to a chain."""
+CALLED = (("gain",), ("compressor",), ("gain", "compressor", "reverb"))
 LENGTH = 64
 """Nodes of a chain."""
 ROUNDS = 20
@@ -63,12 +67,20 @@ def main(seconds: float, seed: int) -> None:
         ("block", "effect", "ours", "pedalboard", "ratio", "chain of 1", "machine code"),
         [(r["block"], r["type"], r["ours"], r["theirs"], r["ours"] / r["theirs"], r["one"], r["native"]) for r in rows],
     )
+    called = [called_row(pedalboard, kinds, block, rng, seconds) for kinds in CALLED for block in CALLED_BLOCKS]
+    table(
+        "µs a call of antiphon.Chain.process and of Pedalboard.process(reset=False), stereo",
+        ("block", "chain", "ours", "over the nodes", "pedalboard", "ratio"),
+        [(r["block"], r["chain"], r["ours"], r["over"], r["theirs"], r["ours"] / r["theirs"]) for r in called],
+    )
     table(
         "share of a block's time, silence in, and nodes that machine code runs",
         ("block", "patch", "share", "nodes", "in machine code"),
         [(r["block"], r["patch"], r["share"], r["nodes"], r["native"]) for r in patches],
     )
-    finish("plan", {"seed": seed, "nodes": rows, "patches": patches, "pedalboard": version("pedalboard")})
+    finish(
+        "plan", {"seed": seed, "nodes": rows, "chain": called, "patches": patches, "pedalboard": version("pedalboard")}
+    )
 
 
 def effect_row(loaded: Loaded, pedalboard: Any, kind: str, x: Samples, seconds: float) -> dict[str, Any]:
@@ -95,6 +107,24 @@ def effect_row(loaded: Loaded, pedalboard: Any, kind: str, x: Samples, seconds: 
         "theirs": (theirs - their_one) / (LENGTH - 1),
         "native": native,
     }
+
+
+def called_row(
+    pedalboard: Any, kinds: tuple[str, ...], block: int, rng: np.random.Generator, seconds: float
+) -> dict[str, Any]:
+    """Cost of a chain as a Python program calls it, of its plan alone, and of its peer."""
+    made = peers(pedalboard)
+    x = rng.normal(0.0, 0.1, (2, block)).astype(np.float32)
+    board = pedalboard.Pedalboard([made[kind][0]() for kind in kinds])
+    with antiphon.Chain(*((kind, made[kind][1]) for kind in kinds), rate=RATE, channels=2) as ours:
+        ours.process(x)
+        runs: list[Callable[[], object]] = [
+            partial(ours.process, x),
+            next_block(ours.plan.run, block),
+            partial(board.process, x, RATE, block, False),
+        ]
+        called, alone, theirs = min_times(runs, round(seconds * RATE / block / ROUNDS))
+    return {"block": block, "chain": ", ".join(kinds), "ours": called, "over": called - alone, "theirs": theirs}
 
 
 def chain(folder: Path, kind: str, count: int, values: Mapping[str, Value]) -> Path:

@@ -23,7 +23,7 @@ def antiphon_processors(register: Register) -> None:
 @hookimpl
 def antiphon_analyses(register: Register) -> None:
     """Registers the analyses, shipped ones before the performer's own."""
-    from antiphon_classify.own import register_own
+    from antiphon_classify.labels import register_own
 
     register(
         "character",

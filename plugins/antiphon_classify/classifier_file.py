@@ -14,7 +14,7 @@ from typing import Any
 
 from antiphon.api import FileError
 from antiphon.api.backends.analysis import MEL, MelSettings
-from antiphon.api.backends.files import data_folder, read_ordinary
+from antiphon.api.backends.files import read_ordinary
 from antiphon.api.backends.runtime import shorten
 from antiphon_classify import features
 
@@ -60,11 +60,6 @@ class ClassifierDetails:
         whole = {**self.about, **asdict(self), "version": VERSION}
         del whole["about"]
         return (json.dumps(whole, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
-
-
-def classifiers_folder() -> Path:
-    """Folder of the performer's own classifiers, with a subfolder for each."""
-    return data_folder() / "classifiers"
 
 
 def digest_of(content: bytes) -> str:

@@ -4,41 +4,24 @@
 reason is stated where it is asked for by its name. The node `classify` plays them too.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from functools import cache, partial
+from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 from zlib import crc32
 
 import numpy as np
 
-from antiphon.api import AntiphonError, Register, Samples
+from antiphon.api import AntiphonError, Samples
 from antiphon.api.backends.analysis import Analysis, AnalysisRun, Quantity
 from antiphon_classify import features
-from antiphon_classify.classifier_file import classifiers_folder
 from antiphon_classify.classifier_session import ClassifierFile
-from antiphon_classify.labels import SHIPPED, shipped_labels
+from antiphon_classify.labels import SHIPPED, own_folders, shipped_labels
 
-MAX_CLASSIFIERS = 200
-"""Maximum own classifiers; the first by name are used."""
 MAX_LABELS = 1000
 """Maximum reported labels of own classifiers: one that exceeds it is not available to the node."""
 RESULT_LABELS = 20
 """Number of most likely labels in a result."""
-
-
-def register_own(register: Register) -> None:
-    """Registers an analysis for each folder; its content is read on first use."""
-    for folder in _folders():
-        register(folder.name, partial(OwnClassifier, folder), "A classifier of the performer's own.")
-
-
-def _folders() -> Iterator[Path]:
-    try:
-        folders = sorted(path for path in classifiers_folder().iterdir() if path.is_dir() and path.name[0] != ".")
-    except OSError:
-        return
-    yield from folders[:MAX_CLASSIFIERS]
 
 
 @cache
@@ -46,7 +29,7 @@ def live_classifiers() -> Mapping[str, tuple[str, ...]]:
     """Own classifiers available to the node, by name with their labels, as first found by this process."""
     found: dict[str, tuple[str, ...]] = {}
     count = 0
-    for folder in _folders():
+    for folder in own_folders():
         try:
             labels = ClassifierFile(folder).details.labels
         except AntiphonError:  # `analyse --only` states the reason

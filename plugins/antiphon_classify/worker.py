@@ -9,11 +9,10 @@ import numpy as np
 from antiphon.api import AntiphonError
 from antiphon.api.backends.analysis import Analysis
 from antiphon.api.backends.workers import RecentSound, ReportingStepper
-from antiphon_classify.classifier_file import classifiers_folder
 from antiphon_classify.features import Tags
 from antiphon_classify.genre import Genre
 from antiphon_classify.instruments import Instruments
-from antiphon_classify.labels import UNKNOWN
+from antiphon_classify.labels import UNKNOWN, classifiers_folder
 from antiphon_classify.own import OwnClassifier, labels_mark, live_labels
 
 _CLASSIFIERS: dict[str, type[Genre | Instruments | Tags]] = {"genre": Genre, "instruments": Instruments, "tags": Tags}

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from antiphon.api import AntiphonError, Samples
-from antiphon.api.backends.analysis import LoudnessMeter, analyse_file
+from antiphon.api.backends.analysis import LoudnessMeter, analyse_file, levels_picture, piano_roll, spectrogram
 from antiphon.api.backends.files import read_midi, read_sound
 from antiphon.api.backends.rendering import (
     REHEARSED_RATE,
@@ -34,7 +34,7 @@ from antiphon.api.backends.rendering import (
     warm_patch,
 )
 from antiphon.api.backends.runtime import ForkedEnd, HelperChannel, run_forked
-from antiphon_mcp.seeing import NOTHING, bands, onsets, piano_roll, spectrogram
+from antiphon_mcp.seeing import bands, onsets
 
 NICE = 5
 """Increment of the nice value; not the maximum, for a performer waits for the verdict."""
@@ -108,7 +108,7 @@ def _rehearse(asked: dict[str, Any], loaded: Loaded) -> dict[str, Any]:
     figures = {name: _rounded(value) for name, value in verdict.items()}
     figures |= {"sets": _values_set(played)}
     figures |= {"ok": done.verdict.ok, "remarks": remarks, "bands": bands(done.sound, done.rate)}
-    return {"verdict": figures, "picture": _text(spectrogram(done.sound, done.rate))}
+    return {"verdict": figures, "picture": _text(levels_picture(spectrogram(done.sound, done.rate)))}
 
 
 def _input(path: str) -> Samples:
@@ -172,10 +172,10 @@ def _hear(asked: dict[str, Any]) -> dict[str, Any]:
         "notes": notes,
         "music": lacking,
     }
-    roll = piano_roll(notes, seconds) if notes else NOTHING
+    drawn = [spectrogram(sound.samples, sound.rate), *([piano_roll(notes, seconds)] if notes else [])]
     return {
         "heard": json.loads(json.dumps(heard, default=str)),
-        "picture": _text(spectrogram(sound.samples, sound.rate, roll)),
+        "picture": _text(levels_picture(*drawn)),
     }
 
 

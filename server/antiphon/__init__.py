@@ -7,12 +7,13 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from antiphon import aio as aio
     from antiphon.kernel.errors import AntiphonError as AntiphonError
-    from antiphon.operations.chain import Chain as Chain, Stream as Stream
+    from antiphon.operations.chain import Chain as Chain, Model as Model, Stream as Stream
     from antiphon.operations.given import Note as Note
     from antiphon.operations.listening import Song as Song, analyse as analyse
     from antiphon.operations.python import render as render, run as run
-    from antiphon.operations.remote import Server as Server, connect as connect
+    from antiphon.operations.remote import Remote as Remote, Server as Server, connect as connect
     from antiphon.operations.result import Result as Result
 
 __version__: str
@@ -22,6 +23,8 @@ _PLACES = {
     "Note": "antiphon.operations.given",
     "Result": "antiphon.operations.result",
     "Chain": "antiphon.operations.chain",
+    "Model": "antiphon.operations.chain",
+    "Remote": "antiphon.operations.remote",
     "Server": "antiphon.operations.remote",
     "Song": "antiphon.operations.listening",
     "Stream": "antiphon.operations.chain",
@@ -34,7 +37,9 @@ _PLACES = {
 __all__ = [
     "AntiphonError",
     "Chain",
+    "Model",
     "Note",
+    "Remote",
     "Result",
     "Server",
     "Song",

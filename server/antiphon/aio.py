@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
@@ -90,6 +91,13 @@ class AsyncRemote:
                 yield await come.get()
         finally:
             end()
+
+    @asynccontextmanager
+    async def at(self, beat: float) -> AsyncIterator[AsyncRemote]:
+        """As `Remote.at`."""
+        with self._remote.collected() as questions:
+            yield self
+        await asyncio.to_thread(self._remote.send_at, beat, questions)
 
     async def __aenter__(self) -> AsyncRemote:
         return self

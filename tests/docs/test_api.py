@@ -30,8 +30,8 @@ USERS = [
 ]
 AUTHORS_NAMES = 59
 """Most names on the page for authors of processors."""
-BACKENDS_NAMES = 383
-"""Most names on the page for backends; the last: what is held, what is limited, scores of MusicXML."""
+BACKENDS_NAMES = 386
+"""Most names on the page for backends; the last: what is limited, scores of MusicXML, pictures of sound."""
 WITHOUT_IMPORT = {
     *("ArrayNetwork", "ModelFolder", "SynthBackend"),  # interfaces that a class has by its methods
     "text_response",  # of the hook antiphon_routes

@@ -498,13 +498,6 @@ def test_the_pure_data_of_its_page_sends_a_number_to_an_address(server: Shared) 
     held(server, address, value)
 
 
-def test_the_python_of_its_page_runs(server: Shared) -> None:
-    server.play("answer")
-    exec(only("docs/clients/python.md", "python").replace("4400", str(server.osc)), {})
-    server.sync()
-    held(server, "/node/voice/gain", 0.6)
-
-
 @pytest.fixture(scope="module")
 def known() -> catalogs.Catalog:
     return loader.load(check=False).catalog

@@ -14,7 +14,8 @@ from antiphon.cli.commands import application
 from antiphon.offline import analyses as registered
 
 RUN_BY = {
-    "docs/clients/python.md": "tests/docs/test_commands.py",
+    "README.md": "tests/docs/test_python_page.py",
+    "docs/python.md": "tests/docs/test_python_page.py",
     "docs/hooks.md": "tests/serve/test_plugin_transport.py",
     "docs/live-coding.md": "tests/docs/test_live_coding.py",
     "docs/plugins.md": "tests/docs/test_plugins.py",

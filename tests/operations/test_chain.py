@@ -1,5 +1,6 @@
 """`antiphon.Chain` and `antiphon.Stream`: the samples of a render, whatever the lengths of the blocks."""
 
+import gc
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from tests.cli.conftest import Command
 
 import antiphon
 from antiphon.kernel.plugins import loader
+from antiphon_model.tests import exports
 
 RATE = 48000
 SOUND = np.vstack([audio.sine(220.0, 0.5, RATE, -20.0), audio.sine(331.0, 0.5, RATE, -22.0)])
@@ -124,3 +126,41 @@ def test_a_stream_gives_the_notes_of_a_voice() -> None:
     for note, start in zip(notes, (0.25, 1.0), strict=True):
         assert note.start == pytest.approx(start, abs=0.1)
         assert note.end == pytest.approx(start + 0.5, abs=0.15)
+
+
+def test_a_file_of_onnx_is_a_step_of_a_chain(tmp_path: Path) -> None:
+    exports.needs_onnx()
+    path = exports.known(exports.saved(tmp_path / "half.onnx", exports.onnx_gain(0.5, 480)))
+    with antiphon.Chain("gain", antiphon.Model(path, hop=480), rate=RATE, channels=2) as chain:
+        made = split(chain, [256, 1, 700])
+        chain.reset()
+        again = chain(SOUND)
+    late = chain.latency
+    assert late >= 480
+    np.testing.assert_allclose(made[:, late:], 0.5 * SOUND[:, :-late], atol=1e-6)
+    np.testing.assert_allclose(again, 0.5 * SOUND, atol=1e-6)
+
+
+def test_a_module_of_torch_is_a_step_of_a_chain() -> None:
+    torch = pytest.importorskip("torch")
+    turned = torch.nn.Conv1d(2, 2, 1, bias=False)
+    with torch.no_grad():
+        turned.weight[:] = torch.tensor([[0.0, 0.5], [0.25, 0.0]])[:, :, None]
+    model = antiphon.Model(turned, hop=512, channels=2)
+    with antiphon.Chain(model, rate=RATE, channels=2) as chain:
+        made = chain(SOUND)
+    np.testing.assert_allclose(made, np.vstack([0.5 * SOUND[1], 0.25 * SOUND[0]]), atol=1e-6)
+    file = Path(model.params["file"])
+    assert file.exists()
+    del model, chain
+    gc.collect()
+    assert not file.exists()
+    assert turned.training
+
+
+@pytest.mark.parametrize(
+    ("model", "words"), [("no such.onnx", "there is no such file"), (3, "a path of an ONNX or a TorchScript file")]
+)
+def test_what_is_no_model_is_refused(model: object, words: str) -> None:
+    with pytest.raises(antiphon.AntiphonError, match=words):
+        antiphon.Model(model)

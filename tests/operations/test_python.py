@@ -1,5 +1,11 @@
 """`antiphon.run` and `antiphon.analyse`: the samples of the command line, and one sentence for what is no sound."""
 
+import base64
+import glob
+import io
+import os
+import re
+import struct
 import subprocess
 import sys
 import threading
@@ -14,10 +20,12 @@ from tests import audio
 from tests.cli.conftest import Command
 
 import antiphon
+from antiphon.files.sound_picture import HEIGHT, WAVE_HEIGHT, WIDTH, waveform
 from antiphon.kernel.contract.catalog import ProcessorInfo
 from antiphon.kernel.plugins import loader
-from antiphon.operations.given import samples_of
+from antiphon.operations.given import samples_of, write_notes
 from antiphon.operations.python import loaded
+from antiphon.operations.result import read_notes
 
 RATE = 48000
 INFOS = tuple(loader.load(check=False).catalog.types.values())
@@ -109,6 +117,7 @@ def test_what_is_no_sound_is_refused_in_one_sentence(sound, rate, words: str) ->
         antiphon.Note(-1.0, 1.0, 60),
         antiphon.Note(0.0, float("nan"), 60),
         antiphon.Note(0.0, 1.0, 128),
+        antiphon.Note(0.0, 1.0, 60.5),  # type: ignore[arg-type]
         antiphon.Note(0.0, 1.0, 60, 0.0),
         antiphon.Note(0.0, 1.0, 60, 0.5, 17),
     ],
@@ -116,6 +125,113 @@ def test_what_is_no_sound_is_refused_in_one_sentence(sound, rate, words: str) ->
 def test_odd_notes_are_refused(note: antiphon.Note) -> None:
     with pytest.raises(antiphon.AntiphonError, match="note 0"):
         antiphon.run("transpose", [note])
+
+
+def one_sentence(refused: antiphon.AntiphonError, words: str = "") -> None:
+    assert refused.what
+    assert words in refused.what
+    assert "\n" not in str(refused)
+
+
+HELD = st.sampled_from(
+    ["float16", "float32", "float64", "int8", "int16", "int32", "uint8", "uint16", "bool", "complex64"]
+)
+ODD = st.sampled_from([None, np.nan, np.inf, -np.inf, 1e30])
+
+
+@given(
+    HELD, st.lists(st.integers(0, 70), min_size=0, max_size=3), ODD, st.sampled_from("CF"), st.booleans(), st.booleans()
+)
+@settings(max_examples=150, deadline=None)
+def test_any_array_is_right_or_refused_in_one_sentence(
+    kind: str, shape: list[int], odd: float | None, order: str, strided: bool, writeable: bool
+) -> None:
+    rng = np.random.default_rng(len(shape))
+    full = np.iinfo(kind).max if np.dtype(kind).kind in "iu" else 1.0
+    given_ = np.array(full * rng.uniform(0.0, 1.0, shape), kind, order=order)
+    if odd is not None and given_.size and given_.dtype.kind == "f":
+        with np.errstate(over="ignore"):
+            given_.flat[-1] = odd
+    if strided and given_.ndim:
+        given_ = given_[..., ::-1]
+    given_.flags.writeable = writeable
+    try:
+        taken = samples_of(given_)
+    except antiphon.AntiphonError as refused:
+        one_sentence(refused)
+        held = given_.ndim in (1, 2) and given_.size and given_.dtype.kind in "fiu" and odd is None
+        if held and given_.shape[:-1] <= (64,):
+            pytest.fail(f"refused: {refused}")
+        return
+    middle = (np.iinfo(kind).max + 1) / 2 if given_.dtype.kind == "u" else 0.0
+    unit = 1.0 if given_.dtype.kind == "f" else middle or full + 1.0
+    np.testing.assert_allclose(taken, np.atleast_2d((given_.astype(np.float64) - middle) / unit), rtol=1e-6, atol=1e-7)
+    assert taken.dtype == np.float32
+    assert taken.flags.c_contiguous
+    assert not np.shares_memory(taken, given_)
+
+
+NUMBER = st.one_of(st.integers(0, 9), st.floats(0.0, 9.0), st.floats(), st.integers(-200, 200), st.none(), st.text())
+
+
+@given(st.lists(st.builds(antiphon.Note, NUMBER, NUMBER, NUMBER, NUMBER, NUMBER), min_size=1, max_size=3))
+@settings(max_examples=150, deadline=None)
+def test_any_notes_are_kept_or_refused_in_one_sentence(tmp_path_factory: pytest.TempPathFactory, notes) -> None:
+    path = tmp_path_factory.getbasetemp() / "odd.mid"
+    try:
+        write_notes(path, notes)
+    except antiphon.AntiphonError as refused:
+        one_sentence(refused, "note ")
+        return
+    for kept, note in zip(read_notes(path)[0], sorted(notes, key=lambda note: (note.start, note.end)), strict=True):
+        assert kept.pitch == note.pitch
+        assert kept.start == pytest.approx(note.start, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("call", "what", "allowed", "mend"),
+    [
+        (lambda: antiphon.run("gain", VOICE, RATE, gain=9), "gain takes 0 to 2, not 9", "0 to 2", ""),
+        (
+            lambda: antiphon.run("gain", VOICE, RATE, gian=1),
+            "gain has no parameter 'gian'",
+            "it has: bypass, mute, wet, gain",
+            "did you mean gain?",
+        ),
+        (
+            lambda: antiphon.run("gain", VOICE.T, RATE),
+            f"the first axis of a sound is its channels, and this one has the shape ({RATE}, 1): {RATE} channels, "
+            "where 64 is the most",
+            "64 is the most",
+            "give it transposed, sound.T",
+        ),
+        (
+            lambda: antiphon.run("gain", VOICE, 7),
+            "a rate is a whole number of Hz, 1000 to 768000, not 7",
+            "a whole number of Hz, 1000 to 768000",
+            "",
+        ),
+    ],
+)
+def test_a_refusal_has_its_parts_apart(call, what: str, allowed: str, mend: str) -> None:
+    with pytest.raises(antiphon.AntiphonError) as refused:
+        call()
+    assert (refused.value.what, refused.value.allowed, refused.value.mend) == (what, allowed, mend)
+
+
+def test_an_interrupt_leaves_no_file_and_no_process(tmp_path: Path) -> None:
+    program = (
+        "import numpy, antiphon, os, glob\n"
+        "def stop(part):\n    raise KeyboardInterrupt\n"
+        "try:\n    antiphon.run('gain', numpy.zeros(20 * 48000), 48000, progress=stop)\n"
+        "except KeyboardInterrupt:\n    print(antiphon.run('gain', numpy.zeros(9), 48000).sound.shape)\n"
+    )
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    shared = set(glob.glob("/dev/shm/antiphon-*"))
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment, check=True)
+    assert done.stdout == "(9,)\n"
+    assert not list(tmp_path.iterdir())
+    assert set(glob.glob("/dev/shm/antiphon-*")) <= shared
 
 
 def test_notes_go_in_and_come_out() -> None:
@@ -221,3 +337,26 @@ def test_a_script_is_rendered_with_parts_and_notes() -> None:
 def test_notes_are_played_by_a_patch() -> None:
     made = antiphon.render("keys", notes=[antiphon.Note(0.0, 0.3, 60)], seconds=0.5)
     assert np.abs(made.sound).max() > 0.01
+
+
+def test_results_show_themselves(tmp_path: Path) -> None:
+    made = antiphon.run("gain", VOICE, RATE, gain=0.5)
+    ((played,), (drawn,)) = (
+        re.findall(pattern, made._repr_html_()) for pattern in ('flac;base64,([^"]*)', 'png;base64,([^"]*)')
+    )
+    sound, rate = soundfile.read(io.BytesIO(base64.b64decode(played)), dtype="float32")
+    assert rate == RATE
+    np.testing.assert_allclose(sound, 0.5 * VOICE[0], atol=1e-4)
+    assert base64.b64decode(drawn)[16:24] == struct.pack(">II", WIDTH, WAVE_HEIGHT + 1 + HEIGHT)
+    notes = antiphon.run("transpose", [antiphon.Note(0.0, 1.0, 60)], semitones=1)
+    assert "piano roll" in notes._repr_html_()
+    heard = antiphon.analyse(VOICE, RATE, only="loudness,chords")
+    assert f"<th>loudness</th><td>{heard.loudness}</td>" in heard._repr_html_()
+    chain = antiphon.Chain("gain", "delay", rate=RATE)._repr_html_()
+    assert re.findall(">([a-z]+)</span>", chain) == ["gain", "delay"]
+
+
+def test_a_waveform_goes_from_the_least_to_the_largest_sample() -> None:
+    levels = waveform(np.concatenate([np.zeros(4800), np.full(4800, 0.5)])[None].astype(np.float32))
+    middle = [np.mean(np.flatnonzero(levels[:, column])) for column in (100, 400)]
+    assert middle == pytest.approx([19.5, 9.5], abs=0.6)

@@ -463,10 +463,10 @@ def test_one_without_commands_is_imported_again_only_when_its_files_change(antip
     assert len(lines(place.log)) == 1
     antiphon("--help")
     assert len(lines(place.log)) == 1
-    assert (paths.cache() / hook_lists.FILE).is_file()
+    assert paths.installation_cache(hook_lists.NAME).is_file()
     (place.own / PLAYS / "__init__.py").write_text(EVERY.replace("NAME", "plays"))
     assert antiphon("plays").out == "plays \n"
-    (paths.cache() / hook_lists.FILE).write_text("not JSON")
+    paths.installation_cache(hook_lists.NAME).write_text("not JSON")
     assert antiphon("plays").out == "plays \n"
 
 

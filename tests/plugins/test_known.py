@@ -50,10 +50,10 @@ def test_a_changed_source_is_inspected_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b"[]", b'{"stamp": 1}', b"\xff\xfe"])
 def test_a_damaged_file_is_as_none(tmp_path: Path, content: bytes) -> None:
     loader.load(check=False)
-    (next(tmp_path.rglob(known.FILE))).write_bytes(content)
+    (next(tmp_path.rglob(f"{known.NAME}-*"))).write_bytes(content)
     assert known.read(made_of()) is None
     assert "gain" in loader.load(check=False).catalog
-    assert json.loads(next(tmp_path.rglob(known.FILE)).read_bytes())["stamp"] == made_of()
+    assert json.loads(next(tmp_path.rglob(f"{known.NAME}-*")).read_bytes())["stamp"] == made_of()
 
 
 def test_a_command_imports_the_one_plugin_that_it_uses(tmp_path: Path) -> None:

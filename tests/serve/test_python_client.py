@@ -33,6 +33,13 @@ def test_values_are_read_and_set(server: antiphon.Server) -> None:
     assert lid.params["cutoff"].unit == "Hz"
 
 
+def test_what_was_written_is_read(server: antiphon.Server) -> None:
+    server["room"].wet = 0.3
+    assert server["room"].wet == 0.3
+    with pytest.raises(AttributeError, match="temppo"):
+        server.temppo = 90.0  # type: ignore[attr-defined]
+
+
 def test_what_the_server_refuses_is_raised(server: antiphon.Server) -> None:
     with pytest.raises(antiphon.AntiphonError, match="cutoff takes"):
         server["lid"].cutoff = -1.0
@@ -86,6 +93,9 @@ def test_a_second_program_and_one_of_asyncio(server: antiphon.Server) -> None:
         async with await aio.connect(port=server.port) as remote:
             node = await remote.node("lid")
             await node.set(cutoff=700.0)
+            async with remote.at(beat=0.0):
+                await remote.put("tempo", 90.0)
+                assert await remote.get("tempo") != pytest.approx(90.0)
             await remote.put("tempo", 130.0)
             assert await remote.get("tempo") == pytest.approx(130.0)
             return float(await node.get("cutoff"))

@@ -28,11 +28,11 @@ from antiphon.api.backends.cli import (
     refusal,
     silent,
 )
-from antiphon.api.backends.transports import Message, encode
 from antiphon_library.commands.options import open_catalogue
 
 if TYPE_CHECKING:
     from antiphon.api.backends.analysis import IdentifiedFile
+    from antiphon.api.backends.transports import Message
     from antiphon_library.identification.fingerprints import ShardSet
 
 NODE_TYPE = "identify"
@@ -59,6 +59,8 @@ def watch(host: str, port: int, until: float, load: Callable[[int], str | None])
     Raises `EngineError`: no server answers in `TIMEOUT_SECONDS`; `UsageError`: it has no node of the type; `WireError`:
     it refuses.
     """
+    from antiphon.api.backends.transports import encode
+
     with closing_socket(host, port, False) as sock:
         nodes: set[str] | None = None
         values: dict[str, float] = {}
@@ -145,6 +147,8 @@ def fitting_now(host: str, port: int, count: int, node: str) -> list[dict[str, A
 
     Raises `EngineError`: no server answers; `WireError`: it refuses, as where too little has sounded.
     """
+    from antiphon.api.backends.transports import encode
+
     with closing_socket(host, port, False) as sock:
         sock.send(encode("/library/fits", min(count, MAX_FITTING), node))
         for message in listen(sock, None, time.monotonic() + FITTING_SECONDS):

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from antiphon.api.backends.runtime import HelperProcess
-from antiphon_mcp.seeing import HEIGHT, KEYS
+from antiphon.files.sound_picture import HEIGHT, KEYS
 
 SET = """\
 from antiphon.live import *\n

@@ -1,11 +1,52 @@
 """Root error; leaves say whose fault it is. A message is one sentence: what was wrong, what is allowed, what to do."""
 
+import re
+
+_TAKES = (  # compiled when they are used, by `re`
+    r"\b(?:takes? (?P<takes>.+?)(?:, (?:not|and) .+|$)|must end in (?P<ends>.+)|"
+    r"(?:is|are) (?P<kind>an? .+?), (?:not|and this one) |"
+    r"and (?P<most>\S+(?: \S+)? (?:is|are) (?:the most|allowed))|where (?P<where>\S+ is the most))"
+)
+"""What a clause says is allowed: "gain takes 0 to 2, not 9", "a rate is a whole number of Hz, not 1.5"."""
+_LISTS = r"(?:there (?:are|is)|it has|allowed (?:are|is)|known are|the nearest of \d+ are):? .+|.+ (?:is|are) allowed"
+"""A clause that lists what is allowed."""
+_MEANT = r"(did you mean .+?\?) (.+)"
+"""A question with what it is followed by."""
+
 
 class AntiphonError(Exception):
     """Anything that Antiphon refuses.
 
-    `str(error)` is one line for a person: what was wrong, what is allowed, what to do.
+    `str(error)` is one line for a person: what was wrong, what is allowed, what to do. `what`, `allowed` and `mend` are
+    these parts of it, for a program that shows them apart; "" where the sentence has no such part.
     """
+
+    @property
+    def what(self) -> str:
+        """What was wrong: the sentence up to what is allowed and what to do."""
+        return str(self).partition("; ")[0]
+
+    @property
+    def allowed(self) -> str:
+        """What is allowed: "0 to 2", or the names that there are."""
+        for clause in self._advice():
+            if re.fullmatch(_LISTS, clause):
+                return clause
+        found = re.search(_TAKES, self.what)
+        return next(filter(None, found.groups()), "") if found else ""
+
+    @property
+    def mend(self) -> str:
+        """What to do, as "give it transposed, sound.T"."""
+        return "; ".join(clause for clause in self._advice() if not re.fullmatch(_LISTS, clause))
+
+    def _advice(self) -> list[str]:
+        """Clauses after what was wrong; a question and the list behind it are two."""
+        clauses: list[str] = []
+        for part in str(self).split("; ")[1:]:
+            asked = re.fullmatch(_MEANT, part)
+            clauses += asked.groups() if asked else (part,)
+        return clauses
 
 
 class WireError(AntiphonError):

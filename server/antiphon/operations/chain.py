@@ -2,38 +2,100 @@
 
 from __future__ import annotations
 
+import copy
 import math
+import sys
+import tempfile
+import weakref
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon.files.decode import path_text
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.contract.catalog import ProcessorInfo
 from antiphon.kernel.contract.params import Param, Value, instead_of
 from antiphon.kernel.contract.processor import BlockTime
-from antiphon.kernel.errors import ParamError, PluginError, UsageError
+from antiphon.kernel.errors import FileError, ParamError, PluginError, UsageError
 from antiphon.kernel.graph.compiler import close_hosts, compile_plan
 from antiphon.kernel.graph.graph import IN, OUT, End, Graph, NodeSpec, Wire, known_type
 from antiphon.kernel.graph.node_host import NodeHost
 from antiphon.kernel.graph.plan import Plan
 from antiphon.kernel.runtime.settings import MAX_BLOCK, MIN_BLOCK
+from antiphon.kernel.runtime.shortening import short_repr
 from antiphon.kernel.runtime.suggestion import instead
 from antiphon.operations.file_tasks import play_with
-from antiphon.operations.given import MAX_CHANNELS, Note, rate_of, samples_of
+from antiphon.operations.given import MAX_CHANNELS, Note, is_path, rate_of, samples_of
 from antiphon.operations.python import loaded
 
-Step = str | tuple[str, Mapping[str, Any]]
-"""A processor by name, or with values of its parameters."""
 TEMPO = 120.0
 """Beats a minute for processors that keep time."""
+_FLOAT = np.dtype(np.float32)
 _HELD = 256
 """Frames of a block where the first one is too short to be prepared for."""
 
 
-class Node:
+class Model:
+    """One's own network as a step of a chain, played by the processor `model` in a process of its own.
+
+        with antiphon.Chain("denoise", antiphon.Model("x.onnx", hop=480), rate=48000) as chain:
+            chain["model"].wet = 0.5
+
+    Args:
+        model: Path of an ONNX or a TorchScript file; or a torch module that takes and gives float32
+            `[1, channels, frames]` and that `torch.jit.script` takes, whose memory is in its buffers.
+        hop: Frames that are computed at a time; 0 is the file's own, at least 512 where it has none.
+        channels: Of a torch module; the channels of a chain are put through it in groups of so many.
+        **params: Further parameters of `model`, as `rate=44100`.
+
+    Raises:
+        AntiphonError: There is no such file, or torch cannot script the module. A chain refuses what it cannot play.
+    """
+
+    def __init__(self, model: Any, *, hop: int = 0, channels: int = 1, **params: Any) -> None:
+        if is_path(model):
+            path = Path(model).absolute()
+            if not path.is_file():
+                raise FileError(f"cannot read {path_text(Path(model))}: there is no such file")
+        elif hasattr(model, "state_dict") and "torch" in sys.modules:
+            path = _scripted(model, channels)
+            weakref.finalize(self, path.unlink, missing_ok=True)
+        else:
+            raise UsageError(
+                f"a model is a path of an ONNX or a TorchScript file, or a torch module, not {short_repr(model)}"
+            )
+        self.params: Mapping[str, Any] = {"file": str(path), "hop": hop, **params}
+
+
+def _scripted(module: Any, channels: int) -> Path:
+    """A TorchScript file of a module, which is left as it was."""
+    torch: Any = sys.modules["torch"]  # which the module was made by
+    held = copy.deepcopy(module).cpu().eval()
+    if channels != 1 and not hasattr(held, "forward_params"):
+        held.register_buffer("forward_params", torch.tensor([channels, 1, channels, 1]))
+    try:
+        script = held if isinstance(held, torch.jit.ScriptModule) else torch.jit.script(held)
+    except Exception as error:
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise UsageError(
+            f"torch cannot script {type(module).__name__}: {reason}; give it as torch.jit.trace(module, example), or "
+            "as a file"
+        ) from None
+    number, name = tempfile.mkstemp(prefix="antiphon-", suffix=".ts")
+    with open(number, "wb") as file:
+        torch.jit.save(script, file)
+    return Path(name)
+
+
+Step = str | tuple[str, Mapping[str, Any]] | Model
+"""A processor by name, or with values of its parameters; or a model."""
+
+
+class ChainNode:
     """One processor of a chain: its parameters are attributes, smoothed as in a live set.
 
     `dir(node)` names them; `node.params` has their ranges and units.
@@ -72,11 +134,11 @@ class Chain:
         chain["compressor"].threshold = -20
 
     A chain is of one thread at a time. Its first block sets the length that it is quickest at. It is a context manager;
-    `close` lets go of workers. `latency`: frames by which the sound comes out later.
+    `close` lets go of workers. `plan`: what plays it. `latency`: frames by which the sound comes out later.
 
     Args:
-        steps: Names of processors, or pairs of a name and values of its parameters. Of one type the second is called
-            "gain2".
+        steps: Names of processors, pairs of a name and values of its parameters, or `Model`s. Of one type the second
+            is called "gain2".
         rate: Frames a second.
         channels: 1 to 64.
 
@@ -91,6 +153,7 @@ class Chain:
             raise UsageError(f"channels takes 1 to {MAX_CHANNELS}, not {channels!r}")
         known = loaded()
         self.rate, self.channels = rate_of(rate, 'antiphon.Chain("compressor", rate=48000)'), channels
+        self._steps = steps  # the file of a model is there as long as its chain
         nodes = tuple(_nodes(steps))
         infos = [known_type(node.type, known.catalog) for node in nodes]
         self._graph = Graph(nodes, tuple(_wires(nodes, infos, notes=self._gives_notes)))
@@ -99,8 +162,9 @@ class Chain:
         play_with("auto", "auto", known, self._graph, lambda sentence: None)
         self._time = BlockTime()
         self._time.tempo = TEMPO
-        self._plan = self._prepared(_HELD)
+        self.plan = self._prepared(_HELD)
         self._fixed = False
+        self._usual: tuple[int, ...] = ()
         self._reported: dict[tuple[int, int], float] = {}
 
     _gives_notes = False
@@ -108,7 +172,7 @@ class Chain:
     @property
     def latency(self) -> int:
         """Frames by which the sound comes out later than it went in."""
-        return self._plan.latency
+        return self.plan.latency
 
     def process(self, block: Any) -> NDArray[np.float32]:
         """Processes the next block of the stream.
@@ -116,6 +180,10 @@ class Chain:
         `block`: floats `[channels, frames]`, or `[frames]` with one channel; of any length, also 1 or 0. Returns
         float32 of the same shape, an array of its own. Raises UsageError: the shape is another.
         """
+        if type(block) is np.ndarray and block.shape == self._usual and block.dtype is _FLOAT:
+            self.plan.input[:] = block
+            whole = self._run(self.plan, block.shape[-1])
+            return (whole if block.ndim == 2 else whole[0]).copy()
         x = block if type(block) is np.ndarray and block.dtype == np.float32 else _floats(block)
         flat = x.ndim == 1
         if x.ndim not in (1, 2) or (1 if flat else x.shape[0]) != self.channels:
@@ -127,11 +195,9 @@ class Chain:
         if not self._fixed and frames:
             self._fix(frames)
         y: NDArray[np.float32] = np.empty(x.shape, np.float32)
-        plan, most = self._plan, self._plan.spec.block
+        plan, most = self.plan, self.plan.spec.block
         if frames == most:
-            plan.input[:] = x
-            np.copyto(y if not flat else y[None], self._run(plan, frames))
-            return y
+            self._usual = x.shape
         for first in range(0, frames, most):
             part = x[..., first : first + most]
             count = part.shape[-1]
@@ -158,12 +224,12 @@ class Chain:
 
     def reset(self) -> None:
         """Forgets the stream: the next block is a first one. Values of parameters stay."""
-        self._plan.clear()
+        self.plan.clear()
         self._time.sample, self._time.beat = 0, 0.0
 
     def close(self) -> None:
         """Lets go of workers and memory; the chain is of no use any more."""
-        close_hosts(self._plan.hosts.values(), {})
+        close_hosts(self.plan.hosts.values(), {})
 
     def __enter__(self) -> Chain:
         return self
@@ -171,14 +237,14 @@ class Chain:
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    def __getitem__(self, name: str) -> Node:
-        for host in self._plan.hosts.values():
+    def __getitem__(self, name: str) -> ChainNode:
+        for host in self.plan.hosts.values():
             if host.name == name:
-                return Node(self, host)
+                return ChainNode(self, host)
         names = [node.name for node in self._graph.nodes]
         raise UsageError(f"this chain has no {name!r}{instead(name, names)}")
 
-    def __iter__(self) -> Iterator[Node]:
+    def __iter__(self) -> Iterator[ChainNode]:
         return (self[node.name] for node in self._graph.nodes)
 
     def __len__(self) -> int:
@@ -187,6 +253,12 @@ class Chain:
     def __repr__(self) -> str:
         names = ", ".join(node.name for node in self._graph.nodes)
         return f"<chain of {names} at {self.rate} Hz, {self.channels} channels, {self.latency} frames late>"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the nodes in a row."""
+        from antiphon.operations import showing
+
+        return showing.row_html((host.name, host.info.doc) for host in self.plan.hosts.values())
 
     def _run(self, plan: Plan, frames: int) -> Samples:
         time = self._time
@@ -202,9 +274,9 @@ class Chain:
     def _fix(self, frames: int) -> None:
         """Prepares for blocks of that length, which machine code plays as a whole."""
         self._fixed = True
-        if MIN_BLOCK <= frames <= MAX_BLOCK and frames != self._plan.spec.block and not self._time.sample:
+        if MIN_BLOCK <= frames <= MAX_BLOCK and frames != self.plan.spec.block and not self._time.sample:
             self.close()
-            self._plan = self._prepared(frames)
+            self.plan = self._prepared(frames)
 
     def _prepared(self, block: int) -> Plan:
         known = loaded()
@@ -215,7 +287,7 @@ class Chain:
         cell = host.by_name.get(name)
         if cell is None:
             raise AttributeError(f"{host.info.type} has no parameter {name!r}{instead_of(name, host.info.cells)}")
-        for number, place, value in self._plan.reports():
+        for number, place, value in self.plan.reports():
             self._reported[number, place] = value
         given = self._graph.node(host.name).values
         place = host.cells.index(cell)
@@ -258,6 +330,8 @@ def _nodes(steps: tuple[Step, ...]) -> Iterator[NodeSpec]:
     for step in steps:
         if isinstance(step, str):
             type_, values = step, dict[str, Any]()
+        elif isinstance(step, Model):
+            type_, values = "model", dict(step.params)
         else:
             try:
                 type_, values = step[0], dict(step[1])
@@ -307,7 +381,7 @@ class Stream(Chain):
 
     @property
     def _info(self) -> ProcessorInfo:
-        return next(iter(self._plan.hosts.values())).info
+        return next(iter(self.plan.hosts.values())).info
 
     def process(self, block: Any) -> list[Note]:  # type: ignore[override]
         """Takes the next block, and returns the notes that ended in it, with times in seconds of the stream."""
@@ -325,6 +399,9 @@ class Stream(Chain):
         notes += [replace(note, end=max(end, note.start)) for note in self.sounding]
         self.reset()
         return sorted(notes)
+
+    def __repr__(self) -> str:
+        return super().__repr__().replace("<chain of", "<notes of", 1)
 
     def reset(self) -> None:
         """Forgets the stream."""

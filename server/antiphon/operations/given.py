@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from operator import index
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -158,15 +159,15 @@ def _tracks(given: Iterable[Any]) -> list[MidiTrack]:
 def _midi_note(note: Any, place: int) -> MidiNote:
     try:
         start, end = float(note.start), float(note.end)
-        pitch, velocity = int(note.pitch), float(note.velocity)
-        channel = int(getattr(note, "channel", 1))
+        pitch, velocity = index(note.pitch), float(note.velocity)
+        channel = index(getattr(note, "channel", 1))
     except (AttributeError, TypeError, ValueError):
         raise UsageError(
             f"note {place} is {short_repr(note)}; a note has start and end in seconds, pitch 0 to 127, velocity 0 to 1 "
             "and channel 1 to 16, as antiphon.Note"
         ) from None
-    if velocity > 1.0:  # as MIDI and pretty_midi count it
-        velocity /= 127.0
+    if velocity > 1.0 or (velocity == 1.0 and isinstance(note.velocity, int) and not isinstance(note, Note)):
+        velocity /= 127.0  # as MIDI and pretty_midi count it
     if not (np.isfinite([start, end]).all() and 0.0 <= start < end):
         raise UsageError(
             f"note {place} sounds from {start:g} to {end:g} s; a note begins at 0 or later and ends after that"

@@ -52,6 +52,18 @@ class Song:
         )
         return f"<{self.seconds:.1f} s: {words or 'nothing was heard'}>"
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: sections and chords over time, and a table of what is one value."""
+        from antiphon.operations import showing
+
+        strips = [
+            showing.strip_html(spans, self.seconds)
+            for name in ("sections", "chords")
+            if (spans := self.values.get(name))
+        ]
+        brief = {name: value for name, value in self.values.items() if isinstance(value, str | float)}
+        return "".join([*strips, showing.table_html({"seconds": round(self.seconds, 1), **brief})])
+
     def jams(self) -> dict[str, Any]:
         """Tempo, beats, key, chords and sections as a JAMS document (Humphrey et al., ISMIR 2014), ready for `json`."""
         values, length = self.values, self.seconds

@@ -194,7 +194,13 @@ def shown_by(progress: Callable[[float], None] | bool | None, name: str) -> Iter
     call = progress if callable(progress) else None
     bar = None
     if progress is True:
-        from tqdm.auto import tqdm  # type: ignore[import-untyped]
+        try:
+            from tqdm.auto import tqdm  # type: ignore[import-untyped]
+        except ImportError:
+            raise UsageError(
+                "progress=True draws with tqdm, which is not installed; pip install tqdm, or give a function of the "
+                "part that is done"
+            ) from None
 
         bar = tqdm(total=1.0, desc=name, bar_format="{l_bar}{bar}| {elapsed}<{remaining}")
     at = [0.0]
@@ -296,7 +302,7 @@ class _Plan:
 
     def result(self, written: list[Written], warnings: tuple[str, ...], *, flat: bool) -> Result:
         """What was written, read again."""
-        made = Result(said="; ".join(_said(each) for each in written), warnings=warnings, path=self.out)
+        made = Result(said="; ".join(filter(None, map(_said, written))), warnings=warnings, path=self.out)
         made.warnings += tuple(each.over for each in written if each.over)
         if (report := self.folder / "report.json").exists():
             made.report = json.loads(report.read_text())

@@ -7,11 +7,12 @@ import json
 import os
 import queue
 import re
+import struct
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -21,13 +22,15 @@ from antiphon.kernel.errors import EngineError, RequestError, UsageError
 from antiphon.kernel.runtime.settings import HTTP_PORT, OSC_PORT
 from antiphon.kernel.runtime.suggestion import instead
 from antiphon.kernel.wire.osc import Arg, Double, Message
-from antiphon.operations.link import TIMEOUT, Link, Question, Subscription
+from antiphon.operations.link import TIMEOUT, Question, ServerLink, Subscription
 from antiphon.operations.python import loaded
 
 START_SECONDS = 120.0
 """Seconds within which a server that was started has to be ready: the first one compiles."""
 STOP_SECONDS = 10.0
 _FULL = 127
+_LARGEST = 3.4e38
+"""Below it a number has 32 bits."""
 
 
 class RemoteNode:
@@ -90,6 +93,9 @@ class Remote:
     A context manager; `close` ends the connection, not the server.
     """
 
+    # a misspelled property is refused, since it would set nothing
+    __slots__ = ("_http", "_later", "_link", "_subscription", "_timeout", "_token", "host", "port")
+
     def __init__(
         self,
         host: str = "127.0.0.1",
@@ -102,10 +108,9 @@ class Remote:
         self.host, self.port = host, port
         self._token, self._http = token, http_port or (HTTP_PORT if port == OSC_PORT else port + 1)
         self._timeout = timeout
-        self._link = Link(host, port, timeout)
+        self._link = ServerLink(host, port, timeout)
         self._subscription: Subscription | None = None
         self._later: list[Question] | None = None
-        self._beat = 0.0
 
     def __getitem__(self, name: str) -> RemoteNode:
         known = self.nodes
@@ -145,6 +150,8 @@ class Remote:
         found = next((list(answer.args) for answer in answers if answer.address.startswith(address.encode())), None)
         if found is None:
             raise RequestError(f"{address} gives no value")
+        # a number of 32 bits, as the decimal that was written: 0.4, not 0.4000000059604645
+        found = [_decimal(value) if type(value) is float else value for value in found]
         return found[0] if len(found) == 1 else found
 
     @property
@@ -269,16 +276,26 @@ class Remote:
     @contextmanager
     def at(self, beat: float) -> Iterator[Remote]:
         """Within this context everything that is sent takes effect together, at the sample of a beat."""
+        with self.collected() as questions:
+            yield self
+        self.send_at(beat, questions)
+
+    @contextmanager
+    def collected(self) -> Iterator[list[Question]]:
+        """Within this context what would be sent is collected."""
         if self._later is not None:
             raise UsageError("one `with s.at(…)` inside another makes no sense; end the first one")
-        self._later = []
+        questions: list[Question] = []
+        self._later = questions
         try:
-            yield self
-            collected = self._later
+            yield questions
         finally:
             self._later = None
-        if collected:
-            self._link.ask(*(_at(beat, question) for question in collected))
+
+    def send_at(self, beat: float, questions: Sequence[Question]) -> None:
+        """Sends messages that take effect together, at the sample of a beat."""
+        if questions:
+            self._link.ask(*(_at(beat, question) for question in questions))
 
     def on(self, address: str, call: Callable[..., object]) -> Callable[[], None]:
         """Has a function called, in another thread, whenever subscribers are told something; returns what ends that."""
@@ -326,6 +343,8 @@ class Server(Remote):
     Raises:
         AntiphonError: It does not start; with its reason.
     """
+
+    __slots__ = ("_process", "_said")
 
     def __init__(
         self,
@@ -408,6 +427,14 @@ def connect(
 def _at(beat: float, question: Question) -> Question:
     address, args = question
     return "/at", (Double(beat), address, *args)
+
+
+def _decimal(value: float) -> float:
+    """The shortest decimal that has the same 32 bits; a number that needs more than these as it is."""
+    if not abs(value) < _LARGEST or struct.unpack("f", struct.pack("f", value))[0] != value:
+        return value
+    shortest = (float(f"{value:.{digits}g}") for digits in range(6, 10))
+    return next((number for number in shortest if struct.pack("f", number) == struct.pack("f", value)), value)
 
 
 def _argument(value: Any) -> Arg:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -96,8 +97,21 @@ class Result:
             writer.write(sound)
         return target
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: players of the sound and of its parts, the notes, and the closing line."""
+        from antiphon.operations import showing
+
+        shown = []
+        if self._sound is not None:
+            shown.append(showing.sound_html(self._sound, self.rate, self.notes))
+        elif self.notes:
+            shown.append(showing.notes_html(self.notes))
+        shown += [showing.sound_html(sound, self.rate, name=name) for name, sound in self.parts.items()]
+        return "".join([*shown, f"<div>{escape(repr(self))}</div>"])
+
     def __repr__(self) -> str:
-        held = [] if self._sound is None else [f"sound {'x'.join(map(str, self._sound.shape))} at {self.rate} Hz"]
+        held = [] if self.path is None else [self.path.name]
+        held += [] if self._sound is None else [f"sound {'x'.join(map(str, self._sound.shape))} at {self.rate} Hz"]
         held += [f"{len(self.notes)} notes"] if self._midi else []
         held += [f"parts {', '.join(self.parts)}"] if self.parts else []
         return f"<{', '.join(held) or 'nothing'}{self.said and f': {self.said}'}>"

@@ -1,5 +1,6 @@
 """Analyses of sound for the catalogue, the features they share, and the catalogue itself. Off the block path."""
 
+from antiphon.files.sound_picture import levels_picture, piano_roll, spectrogram
 from antiphon.kernel.plugins.registry import service
 from antiphon.offline.analyses import (
     AnalysisFeed,

@@ -33,7 +33,7 @@ def import_plugins(wanted: Collection[str], failed: Callable[[str, BaseException
     return dispatcher
 
 
-FILE = "hooks.json"
+NAME = "hooks"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class HookLists:
 
 def hook_lists() -> HookLists:
     """Hooks of all plugins, from the cache if no file has changed."""
-    file = paths.cache() / FILE
+    file = paths.installation_cache(NAME)
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         cached = json.loads(file.read_bytes())
         if cached["places"] == _places() and all(_times(Path(at)) == times for at, times in cached["folders"].items()):

@@ -16,7 +16,7 @@ from antiphon.kernel.errors import AntiphonError
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.paths import make_folder, write_atomic
 
-FILE = "declarations.json"
+NAME = "declarations"
 _KERNEL = Path(__file__).parents[1]
 
 
@@ -45,7 +45,7 @@ def _sources(folder: Path) -> Iterator[os.DirEntry[str]]:
 def read(made_of: str) -> Catalog | None:
     """The declarations that were written with that stamp; None where there are none."""
     try:
-        held = json.loads((paths.cache() / FILE).read_bytes())
+        held = json.loads(paths.installation_cache(NAME).read_bytes())
         return Catalog.from_json(held["catalog"]) if held["stamp"] == made_of else None
     except (OSError, ValueError, KeyError, TypeError, AntiphonError):
         return None
@@ -55,4 +55,6 @@ def write(made_of: str, catalog: Catalog) -> None:
     """Writes declarations; where that is not possible the next start inspects the processors again."""
     with suppress(OSError, AntiphonError):
         make_folder(paths.cache())
-        write_atomic(paths.cache() / FILE, json.dumps({"stamp": made_of, "catalog": catalog.to_json()}).encode())
+        write_atomic(
+            paths.installation_cache(NAME), json.dumps({"stamp": made_of, "catalog": catalog.to_json()}).encode()
+        )

@@ -10,6 +10,7 @@ import os
 import re
 import stat
 import tempfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -49,6 +50,11 @@ def data() -> Path:
 def cache() -> Path:
     """Finds the folder for files that can be recreated."""
     return _home("cache", platformdirs.user_cache_dir)
+
+
+def installation_cache(name: str) -> Path:
+    """File of the cache folder for what belongs to this installation: others use the same folder."""
+    return cache() / f"{name}-{zlib.crc32(__file__.encode()):08x}.json"
 
 
 def patches() -> Path:
