@@ -8,6 +8,7 @@ from antiphon.kernel.runtime.platform.choice import PORTABLE
 from antiphon.kernel.runtime.platform.files import (
     MONOTONIC,
     PROCESS_TIME,
+    allow_processor_time,
     c_function,
     limit_resources,
     lock_file,
@@ -73,6 +74,7 @@ __all__ = [
     "PROCESS_TIME",
     "ThreadTimes",
     "adopt_orphans",
+    "allow_processor_time",
     "anonymous_file",
     "c_function",
     "cores",
