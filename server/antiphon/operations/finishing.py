@@ -6,8 +6,8 @@ from pathlib import Path
 
 from antiphon.files.containers.id3 import NAMES
 from antiphon.files.containers.marks import is_aiff, read_marks
-from antiphon.files.decode import Decoder
-from antiphon.files.sound_finish import SoundFinish, SoundMarks, SoundTagger
+from antiphon.files.decode import AudioInfo, Decoder
+from antiphon.files.sound_finish import Picture, SoundFinish, SoundMarks, SoundTagger
 from antiphon.files.sound_tags import ESTIMATED_TAGS
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.errors import FileError, UsageError
@@ -96,7 +96,12 @@ def finish_like(finish: SoundFinish, source: Path) -> SoundFinish:
         marked = finish_marked(finish, source, info.frames, info.rate)
     except (FileError, OSError):
         return finish
-    return replace(marked, tags={**dict(info.tags), **finish.tags})
+    return replace(marked, tags={**dict(info.tags), **finish.tags}, picture=picture_of(source, info))
+
+
+def picture_of(source: Path, info: AudioInfo) -> Picture | None:
+    """The picture of a file that was read; None where it is no video."""
+    return Picture(source.absolute(), info.begins) if info.picture else None
 
 
 def finish_marked(

@@ -53,6 +53,13 @@ def allow_processor_time(process: int, seconds: float) -> None:
             resource.prlimit(process, resource.RLIMIT_CPU, (soft, most))
 
 
+def limit_address_space(process: int, most: int) -> None:
+    """Limits the address space of a child process, in bytes; on Linux alone."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, ValueError):  # it has ended, or has a lower limit
+            resource.prlimit(process, resource.RLIMIT_AS, (most, most))
+
+
 def c_function(name: str) -> int:
     """The address of a function of the C library that POSIX has, for machine code."""
     return ctypes.cast(getattr(ctypes.CDLL(None), name), ctypes.c_void_p).value or 0
