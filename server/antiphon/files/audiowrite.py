@@ -254,7 +254,7 @@ class AudioWriter:
     def _check_holds(self) -> None:
         format, suffix = self.format, Path(self.name).suffix[1:].lower()
         if format.name in ENCODED:
-            CarrierWriter.check(self.name, suffix, self._finish_asked.picture)
+            CarrierWriter.check(self.name, suffix)
         if self._piped and self._finish_asked.raw is not None:
             self._finish_asked.raw.check(self.channels)
         if self.channels > format.channels:

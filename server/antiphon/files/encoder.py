@@ -4,6 +4,7 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Mapping
+from pathlib import Path
 from types import TracebackType
 
 from antiphon.files import ffmpeg
@@ -44,11 +45,12 @@ class CarrierWriter:
     ) -> None:
         self._name, self._said = name, tempfile.TemporaryFile()  # noqa: SIM115 (closed by `__exit__`)
         rate, channels, subtype = form
-        begins = 0.0 if picture is None else picture.begins
+        muxer = "ipod" if Path(name).suffix.lower() == ".m4a" else container.lower()
+        begins = 0.0 if picture is None or muxer == "ipod" else picture.begins
         sound = ["-itsoffset", f"{begins:.6f}", "-f", "f32le", "-ar", str(rate), "-ac", str(channels), "-i", "pipe:0"]
         seen: list[str] = ["-map", "0:a", "-map_metadata", "-1"]
         self._video = -1
-        if picture is not None:
+        if picture is not None and muxer != "ipod":
             self._video = open_file(picture.path)
             sound += ffmpeg.source(self._video, layout(self._video).demuxer)
             # what is no sound, text or picture, as a camera's position, has no place in most containers
@@ -59,7 +61,6 @@ class CarrierWriter:
         rest += [word for text in said for word in ("-metadata", text)]
         if container in ("MP4", "MOV") and any(tag in tags for tag in ESTIMATED_TAGS):
             rest += ["-movflags", "+use_metadata_tags"]
-        muxer = "ipod" if picture is None else container.lower()
         rest += ["-fflags", "+bitexact", "-flags:a:0", "+bitexact", "-f", muxer, "-y", f"file:/dev/fd/{fd}"]
         words = [ffmpeg.program("ffmpeg"), "-hide_banner", "-v", "error", *sound, *seen, *rest]
         fds = [each for each in (fd, self._video) if each >= 0]
@@ -67,12 +68,10 @@ class CarrierWriter:
         limit_address_space(self._process.pid, ffmpeg.WRITING_MEMORY)
 
     @staticmethod
-    def check(name: str, suffix: str, picture: Picture | None) -> None:
-        """Raises FileError: ffmpeg is not here, or a video is asked for without a picture."""
+    def check(name: str, suffix: str) -> None:
+        """Raises FileError: ffmpeg is not here."""
         if not ffmpeg.program("ffmpeg"):
             raise FileError(f"cannot write {name}: {ffmpeg.lacking(suffix, package=False)}")
-        if suffix != "m4a" and picture is None:
-            raise FileError(f"cannot write {name}: {suffix} is a video, and IN has no picture; name a .m4a or .wav")
 
     def __enter__(self) -> "CarrierWriter":
         return self

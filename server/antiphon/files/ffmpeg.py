@@ -92,7 +92,8 @@ def probe(fd: int, demuxer: str) -> CarrierInfo:
     sound, whole = sounds[0], said.get("format", {})
     rate, channels = int(sound.get("sample_rate", 0)), int(sound.get("channels", 0))
     if not rate or not channels:
-        raise Refused(f"its sound, {sound.get('codec_name', 'of an unknown kind')}, is not read by ffmpeg")
+        kind = sound.get("codec_name", "a kind that ffmpeg does not know")
+        raise Refused(f"it is broken, fetch or make it again (its sound is {kind}, of which nothing is found)")
     check_form(channels, rate)
     picture = any(
         stream.get("codec_type") == "video" and not stream.get("disposition", {}).get("attached_pic")

@@ -3,9 +3,12 @@
 import os
 import re
 import struct
+import tempfile
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 
 import numpy as np
@@ -158,6 +161,27 @@ class PipeWriter:
         rest = memoryview(data)
         while rest:
             rest = rest[os.write(self._fd, rest) :]
+
+
+MAX_BYTES = 8 << 30
+"""Bytes of standard input that are kept on the disk."""
+FOLDER = "antiphon-pipe-"
+"""Beginning of the name of a folder for what comes."""
+
+
+@contextmanager
+def input_file() -> Iterator[Path]:
+    """All that standard input gives, as a file for a while. Raises FileError: it gives nothing, or too much."""
+    pipe = InputPipe()
+    if not pipe.peek():
+        raise FileError("cannot read standard input: it gave nothing (0 bytes)")
+    with tempfile.TemporaryDirectory(prefix=FOLDER) as folder:
+        kept = Path(folder) / "in.wav"
+        pipe.spool(kept, MAX_BYTES)
+        try:
+            yield kept
+        except FileError as error:
+            raise FileError(str(error).replace(str(kept), "standard input")) from None
 
 
 class InputPipe:

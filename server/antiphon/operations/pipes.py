@@ -15,7 +15,7 @@ from typing import Any
 from antiphon.files.audiofile import stream
 from antiphon.files.audiowrite import AudioWriter
 from antiphon.files.decode import AudioInfo, Decoder
-from antiphon.files.pipes import STDIN, STDOUT, InputPipe, RawForm
+from antiphon.files.pipes import FOLDER, MAX_BYTES, STDIN, STDOUT, InputPipe, RawForm
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.contract.catalog import ProcessorInfo
 from antiphon.kernel.errors import FileError, UsageError
@@ -24,9 +24,6 @@ from antiphon.operations.reporting import Reporting
 
 PIPE = "-"
 """The name of standard input and output."""
-_FOLDER = "antiphon-pipe-"
-MAX_BYTES = 8 << 30
-"""Bytes of standard input that are kept on the disk."""
 _STREAMED = (b"RIFF", b"RF64", b"FORM", b".snd")
 """Beginnings of sound that is read as it comes."""
 
@@ -62,7 +59,7 @@ class Ends:
     def said(self, text: str) -> str:
         """A sentence with the names that people know."""
         for path, name in zip(self.paths, ("standard input", "standard output"), strict=True):
-            if path in (STDIN, STDOUT) or os.path.basename(os.path.dirname(path)).startswith(_FOLDER):
+            if path in (STDIN, STDOUT) or os.path.basename(os.path.dirname(path)).startswith(FOLDER):
                 text = text.replace(path, name)
         return text
 
@@ -87,7 +84,7 @@ def joined(
     if len(paths) != 2:
         raise UsageError("- is standard input or output: name one IN and one OUT")
     given, out = paths
-    with tempfile.TemporaryDirectory(prefix=_FOLDER) as folder:
+    with tempfile.TemporaryDirectory(prefix=FOLDER) as folder:
         piped = None
         if given == PIPE:
             given, piped = _input(Path(folder), raw, info, settings)

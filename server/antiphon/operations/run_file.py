@@ -246,6 +246,8 @@ def _hearing(info: ProcessorInfo, heard: Path, settings: RunSettings) -> FileHea
 
 def _play_passes(runner: PlanRunner, source: Path, heard: Path, length: int | None, reporting: Reporting) -> None:
     """Feeds a processor its analysis passes: the whole file, or its beginning. `length`: frames, if known."""
+    if length is None and runner.requests_look_ahead(None):
+        length = _counted(heard, runner.spec.rate)
     known = length if length is not None and length <= MAX_LOOK_AHEAD_SECONDS * runner.spec.rate else None
     for _ in range(MAX_PASSES):
         if not runner.requests_look_ahead(known):
@@ -259,6 +261,17 @@ def _play_passes(runner: PlanRunner, source: Path, heard: Path, length: int | No
     if runner.wants_preroll:
         with stream(heard, rate=runner.spec.rate) as (_, beginning):
             runner.preroll(beginning)
+
+
+def _counted(heard: Path, rate: int) -> int | None:
+    """Frames of a file that does not say how many it has; None for more than are looked at."""
+    count = 0
+    with stream(heard, rate=rate) as (_, blocks):
+        for samples in blocks:
+            count += samples.shape[1]
+            if count > MAX_LOOK_AHEAD_SECONDS * rate:
+                return None
+    return count
 
 
 def _split_part(stack: ExitStack, info: ProcessorInfo, source: Path, settings: RunSettings) -> tuple[Path, Path | None]:
