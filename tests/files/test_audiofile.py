@@ -9,6 +9,8 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
+import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -162,7 +164,7 @@ LIES = {
     "plain.m3u": (b"\xef\xbb\xbfmusic/\xc3\xbc b.flac\r\nc.ogg\r\n", "it is a playlist, which holds no sound"),
     "html.mp3": (b"<!DOCTYPE html><html>404 Not Found</html>", "it is not a wav, flac"),
     "zeros": (bytes(5000), "it is not a wav, flac"),
-    "raw.aac": (bytes.fromhex("fff15080 0b9ffcde") * 99, "it is not a wav, flac"),
+    "raw.aac": (bytes.fromhex("fff15080 0b9ffcde") * 99, "it is broken"),
     "4GB in 44 bytes": (wav(promised=0xFFFFFFFF, data=b""), "promises 4294967295 bytes of sound and 0 follow"),
     "2GB in 44 bytes": (wav(promised=0x7FFFFFF0, data=b""), "0 follow"),
     "cut short": (wav(promised=90000), "promises 90000 bytes of sound and 2000 follow"),
@@ -433,18 +435,11 @@ def test_a_day_of_silence_in_a_few_kilobytes_is_refused_when_it_has_gone_too_far
 
 def m4a(path: Path, x: np.ndarray, rate: int, codec: str = "aac") -> Path:
     """Writes MPEG-4 sound as a phone does."""
-    av = pytest.importorskip("av")
-    with av.open(str(path), "w", format="mp4") as file:
-        into = file.add_stream(codec, rate=rate, layout={1: "mono", 2: "stereo", 6: "5.1"}[len(x)])
-        form, data = ("fltp", x) if codec == "aac" else ("s16p", (x * 32767).astype(np.int16))
-        for at in range(0, x.shape[1], 1024):
-            part = np.ascontiguousarray(data[:, at : at + 1024])
-            frame = av.AudioFrame.from_ndarray(part, format=form, layout=into.layout.name)
-            frame.sample_rate, frame.pts = rate, at
-            for packet in into.encode(frame):
-                file.mux(packet)
-        for packet in into.encode(None):
-            file.mux(packet)
+    if shutil.which("ffmpeg") is None:
+        pytest.skip("ffmpeg is not on the path")
+    form = ("-f", "f32le", "-ar", str(rate), "-ac", str(len(x)), "-i", "pipe:0")
+    line = ("ffmpeg", "-v", "error", *form, "-c:a", codec, "-f", "mp4", "-y", str(path))
+    subprocess.run(line, input=x.T.astype("<f4").tobytes(), check=True)
     return path
 
 
@@ -455,12 +450,14 @@ def test_m4a_has_its_length_places_and_pitch(tmp_path: Path, codec: str, rate: i
     x = audio.sine(440.0, 1.0, rate, channels=channels)
     x[:, : rate // 2] = 0.0
     sound = read(m4a(tmp_path / "in.m4a", x, rate, codec))
-    assert (sound.rate, sound.samples.shape, sound.info.subtype) == (rate, (channels, rate), codec.upper())
+    assert (sound.rate, len(sound.samples), sound.info.subtype) == (rate, channels, codec.upper())
+    assert 0 <= sound.samples.shape[1] - rate < 4096  # some versions of FFmpeg keep the padding of the last packet
     assert abs(audio.onsets(sound.samples)[0] - rate // 2) < 0.002 * rate
     middle = slice(rate * 6 // 10, rate * 9 // 10)
     assert audio.level(sound.samples[:1, middle]) == pytest.approx(audio.level(x[:1, middle]), abs=0.5)
     at_half = read(tmp_path / "in.m4a", rate=rate // 2)
-    assert (at_half.rate, at_half.samples.shape[1], at_half.info.rate) == (rate // 2, rate // 2, rate)
+    assert (at_half.rate, at_half.info.rate) == (rate // 2, rate)
+    assert abs(at_half.samples.shape[1] - sound.samples.shape[1] / 2) <= 1
 
 
 def test_a_broken_m4a_is_refused_in_one_line(tmp_path: Path) -> None:
@@ -472,14 +469,17 @@ def test_a_broken_m4a_is_refused_in_one_line(tmp_path: Path) -> None:
     assert "Errno" not in refusal(path)
 
 
-def test_without_av_an_m4a_says_what_reads_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_ffmpeg_and_av_an_m4a_says_what_reads_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "none" / "av").mkdir(parents=True)
     (tmp_path / "none" / "av" / "__init__.py").write_text("raise ModuleNotFoundError")
     path = tmp_path / "in.m4a"
     path.write_bytes(b"\0\0\0\x18ftypM4A " + b"\0" * 100)
     monkeypatch.syspath_prepend(tmp_path / "none")
+    monkeypatch.setenv("PATH", str(tmp_path / "none"))
     decode_process.decoders().close()
     try:
-        assert "pip install 'antiphon[m4a]'" in refusal(path)
+        said = refusal(path)
+        assert "install ffmpeg` installs it" in said
+        assert "pip install 'antiphon[containers]'" in said
     finally:
         decode_process.decoders().close()

@@ -37,8 +37,12 @@ export const sets = signal<Entry[]>([]);
 export const left = signal<Record<string, number>>({});
 
 const MIDI = /\.(midi?|kar|rmi)$/i;
-const SOUND = /\.(wav|flac|ogg|opus|mp3|m4a|aiff?|au)$/i;
-export const ACCEPT = ".wav,.flac,.ogg,.opus,.mp3,.m4a,.aiff,.aif,.au,.mid,.midi,.kar,.rmi";
+// READ_SUFFIXES of the server
+const SOUNDS =
+  "wav flac ogg mp3 opus aiff aif au m4a w64 caf oga mp2 mp4 m4v mov mkv webm m4b mka 3gp 3g2 aac ac3 eac3 amr ape avi " +
+  "dff dsf dts flv m2ts mpc mpg mpeg mts tta wma wmv wv";
+const SOUND = new RegExp(`\\.(${SOUNDS.replaceAll(" ", "|")})$`, "i");
+export const ACCEPT = [...SOUNDS.split(" "), "mid", "midi", "kar", "rmi"].map((ending) => `.${ending}`).join(",");
 const LATER_MS = 5000;
 const AT_ONCE = 2; // files that are sent at a time; the server takes four of all browsers
 
@@ -176,7 +180,7 @@ export function upload(list: Iterable<File>): void {
     error:
       MIDI.test(file.name) || SOUND.test(file.name)
         ? ""
-        : "no sound or MIDI file: .wav, .flac, .ogg, .opus, .mp3, .m4a, .aiff, .au, .mid",
+        : "no sound, video or MIDI file: .wav, .flac, .ogg, .mp3, .m4a, .mp4, .webm, .mid and the like",
   }));
   uploads.value = [...uploads.value, ...added];
   sendNext();

@@ -148,7 +148,17 @@ def analyse(
     again: Annotated[bool, typer.Option("--again", help="Also what has been analysed.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Analyse what has not been: these files, which are added, or all. Of one file the result is shown."""
+    """Analyse what has not been: these files, which are added, or all. Of one file the result is shown.
+
+    - is standard input, which is not added.
+    """
+    if files == [Path("-")]:
+        from antiphon.api.backends.files import standard_input
+
+        with standard_input() as kept:
+            context.obj = kept.parent
+            analyse(context, [kept], only, by, again, as_json)
+        return
     from antiphon.api.backends.analysis import analyses, named_analyses
     from antiphon.api.backends.cli import complain, endable
     from antiphon_library import analysing, scanning

@@ -19,12 +19,14 @@ import numpy as np
 from antiphon.files.containers.marks import PLACES, NewSound, has_pitch, kept_marks, lost_words
 from antiphon.files.decode import path_text
 from antiphon.files.draft_file import DraftFile, unwritable
+from antiphon.files.encoder import ENCODED, CarrierWriter
 from antiphon.files.finishing import Finishing
+from antiphon.files.pipes import STDOUT, OutputPipe, PipeWriter
 from antiphon.files.sound_finish import PLAIN, SoundFinish
 from antiphon.files.sound_tags import ESTIMATED_TAGS, append_chunks, fill_slots, id3, id3_chunk, plain_tags
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.errors import FileError
-from antiphon.kernel.runtime.sound_formats import FORMATS, SHOWN_SUFFIXES, Format, channel_order
+from antiphon.kernel.runtime.sound_formats import FORMATS, SHOWN_SUFFIXES, VIDEOS, Format, channel_order
 
 if TYPE_CHECKING:
     import soxr
@@ -36,7 +38,7 @@ _RF64_AUTO_DOWNGRADE = 0x1210
 """libsndfile commands without a call in soundfile."""
 MAX_FLOAT_WAV_BYTES = (1 << 32) - (1 << 16)
 
-_LOSSY = ("VORBIS", "OPUS", "MPEG_LAYER_III")
+_LOSSY = ("VORBIS", "OPUS", "MPEG_LAYER_III", "AAC")
 _LFE = {"VORBIS": (6,), "OPUS": (6, 7, 8)}
 """Numbers of channels whose fourth the encoder treats as the LFE of 5.1, 6.1 or 7.1, and low-passes."""
 _STEPS = {"PCM_U8": 1 << 7, "PCM_S8": 1 << 7, "PCM_16": 1 << 15, "PCM_24": 1 << 23}
@@ -45,7 +47,8 @@ _EIGHT_BITS = {"PCM_U8": "PCM_S8", "PCM_S8": "PCM_U8"}
 
 def format_of(path: str | os.PathLike[str]) -> Format:
     """File format of a suffix. `FileError` if no sound file has such a suffix; the message lists those allowed."""
-    file_format = FORMATS.get(Path(path).suffix.lower())
+    suffix = Path(path).suffix.lower()
+    file_format = FORMATS[".wav"] if os.fspath(path) == STDOUT else FORMATS.get(suffix) or VIDEOS.get(suffix)
     if file_format is None:
         raise FileError(f"cannot write {path_text(path)}: its name must end in {SHOWN_SUFFIXES}")
     return file_format
@@ -97,18 +100,22 @@ class AudioWriter:
         self.format = format_of(path)
         self.subtype = subtype_for(self.format, like)
         self.rate, self.channels, self._source_rate = finish.rate or self.format.nearest(rate), channels, rate
+        self._piped, self._finish_asked = os.fspath(path) == STDOUT, finish
+        if self._piped and finish.raw is not None:
+            self.rate = finish.raw.rate
         self._check_holds()
-        self._order = channel_order(self.format.name, channels)
+        self._order = channel_order("" if self.format.name in ENCODED else self.format.name, channels)
         self._resample: soxr.ResampleStream | None = None
         if self.rate != rate:
             import soxr
 
             self._resample = soxr.ResampleStream(rate, self.rate, channels, dtype="float32")
         self._finishing = Finishing(finish, self.rate, channels, lossy=self.subtype in _LOSSY)
-        self._pictured = finish.picture
-        self._marks, self._unmarked, self._untagged = finish.marks, False, False
+        self._covered = finish.cover
+        self._marks = None if self._piped else finish.marks
+        self._unmarked = self._untagged = False
         self._counts_clipped = self.subtype not in ("FLOAT", "DOUBLE")
-        self._draft = DraftFile(path, self.name)
+        self._draft = OutputPipe() if self._piped else DraftFile(path, self.name)
         self._disk = _RawFile(self._draft.fd)
         self._chunk = np.empty((CHUNK, channels), np.float32)
         self._filled = 0
@@ -145,7 +152,7 @@ class AudioWriter:
         if self.channels in _LFE.get(self.subtype, ()):
             words.append("channel 4, the LFE, low-passed")
         words += self._lost_marks()
-        if self._pictured:
+        if self._covered:
             words.append("without the picture of IN")
         if self._untagged:
             words.append("without ID3 tags, for which its 4 GiB have no room")
@@ -193,7 +200,7 @@ class AudioWriter:
             self._chunk[self._filled : self._filled + part] = samples[:, at : at + part].T
             self._filled += part
             at += part
-            if self._filled == CHUNK:
+            if self._filled == CHUNK or (self._piped and at == n):
                 self._hand_over()
 
     def commit(self) -> None:
@@ -202,8 +209,9 @@ class AudioWriter:
         Raises FileError: it cannot be written; then there is no file.
         """
         try:
-            if self.frames == 0 and self.format.name == "MP3":
-                raise FileError(f"cannot write {self.name}: there is no sound to write, and an mp3 cannot be empty")
+            if self.frames == 0 and self.format.name in ("MP3", *ENCODED):
+                what = f"{self.format.name.lower()} file"
+                raise FileError(f"cannot write {self.name}: there is no sound to write, and an {what} cannot be empty")
             if self._resample is not None:
                 last = self._resample.resample_chunk(np.zeros((0, self.channels), np.float32), last=True)
                 self._put(self._finishing.take(last.T))
@@ -237,6 +245,8 @@ class AudioWriter:
         """Adds tags that libsndfile does not write."""
         tags, name = self._finishing.tags, self.format.name
         self._finishing.close()
+        if self._piped:
+            return
         kept = self._kept_marks()
         self._unmarked = bool(kept) and not append_chunks(self._draft.fd, kept)
         if name == "AIFF" or (name == "WAV" and any(found in tags for found in ESTIMATED_TAGS)):
@@ -246,6 +256,10 @@ class AudioWriter:
 
     def _check_holds(self) -> None:
         format, suffix = self.format, Path(self.name).suffix[1:].lower()
+        if format.name in ENCODED:
+            CarrierWriter.check(self.name, suffix)
+        if self._piped and self._finish_asked.raw is not None:
+            self._finish_asked.raw.check(self.channels)
         if self.channels > format.channels:
             raise FileError(
                 f"cannot write {self.name}: {suffix} holds at most {format.channels} channels, not {self.channels}; "
@@ -298,6 +312,9 @@ class AudioWriter:
         if self._stopped:
             return
         tags = self._finishing.tags
+        if self._piped or self.format.name in ENCODED:
+            self._encode_elsewhere(chunk, tags)
+            return
         if self.format.name == "MP3":
             self._disk.begin(id3(tags))
         more: dict[str, Any] = {"compression_level": 0.2} if self.format.name == "MP3" else {}
@@ -323,13 +340,28 @@ class AudioWriter:
         if self._disk.error is not None:
             raise self._disk.error
 
+    def _encode_elsewhere(self, chunk: Samples | None, tags: dict[str, str]) -> None:
+        """The thread's work where another program encodes, or standard output is written."""
+        form = self.rate, self.channels, self.subtype
+        writer: PipeWriter | CarrierWriter
+        if self._piped:
+            writer = PipeWriter(self._draft.fd, *form, self._finish_asked.raw)
+        else:
+            writer = CarrierWriter(self._draft.fd, self.name, self.format.name, form, tags, self._finish_asked.picture)
+        with writer:
+            while chunk is not None and not self._stopped:
+                writer.write(chunk)
+                chunk = self._next()
+            if not self._stopped:
+                writer.end()
+
     def _next(self) -> Samples | None:
         chunk = self._queue.get()
         self._drained = chunk is None
         return chunk
 
-    def _failure(self, error: BaseException) -> FileError:
-        if isinstance(error, FileError):
+    def _failure(self, error: BaseException) -> FileError | BrokenPipeError:
+        if isinstance(error, FileError) or (self._piped and isinstance(error, BrokenPipeError)):
             return error
         if isinstance(error, OSError):
             return unwritable(self.name, error)

@@ -45,6 +45,8 @@ class AudioInfo:
         format: libsndfile's word: "WAV".
         subtype: libsndfile's word: "PCM_16".
         tags: (name, text) of its title, artist, album, genre, date, tracknumber and comment, as far as it has them.
+        begins: Seconds from the beginning of a video to its sound.
+        picture: Whether it is a video.
     """
 
     rate: int
@@ -53,6 +55,8 @@ class AudioInfo:
     format: str
     subtype: str
     tags: tuple[tuple[str, str], ...] = ()
+    begins: float = 0.0
+    picture: bool = False
 
 
 class Decoder:

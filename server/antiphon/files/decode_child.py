@@ -28,13 +28,13 @@ from typing import Any
 
 import numpy as np
 import soxr
-from numpy.typing import NDArray
 
 from antiphon.files.containers.chunks import check_form
 from antiphon.files.containers.id3 import NAMES
 from antiphon.files.containers.layout import layout, open_file
 from antiphon.files.containers.pieces import Refused, SoundLayout
 from antiphon.files.containers.tags import read_tags
+from antiphon.files.ffmpeg import opened
 from antiphon.files.linked_file import BLOCK_SAMPLES, ForwardFile, Frames, LinkedFile, check_whole
 from antiphon.kernel.runtime.platform import limit_resources, widen_pipe
 from antiphon.kernel.runtime.processes.helper_channel import HelperChannel
@@ -64,7 +64,6 @@ OPEN_FILES = 32
 """Files open at once, of which parts are read."""
 MAX_TAG, MAX_REASON = 1000, 4096
 """Characters that are passed on."""
-MPEG4_CODECS = ("aac", "alac")
 
 
 class Stopped(Exception):
@@ -81,9 +80,11 @@ class BlockSender:
         self._asked = select.poll()
         self._asked.register(channel.input, select.POLLIN)
 
-    def begin(self, promised: int | None, form: str, subtype: str, tags: dict[str, str], remark: str = "") -> None:
+    def begin(
+        self, promised: int | None, form: str, subtype: str, tags: dict[str, str], remark: str = "", **more: Any
+    ) -> None:
         header = {"rate": self._own, "channels": self._channels, "frames": promised, "format": form}
-        self._channel.send({**header, "subtype": subtype, "tags": _tags(tags), "remark": remark})
+        self._channel.send({**header, "subtype": subtype, "tags": _tags(tags), "remark": remark, **more})
 
     def put(self, block: Frames, *, last: bool = False) -> None:
         """Sends float32 `[frames, channels]`."""
@@ -117,7 +118,10 @@ class PartFile:
         except OSError as error:
             raise Refused((error.strerror or str(error)).lower()) from None
         try:
-            self._file = LinkedFile(self._handle, layout(self._handle))
+            found = layout(self._handle)
+            if found.demuxer:
+                raise Refused(f"{found.kind} is not played from the disk in parts; convert it to .flac or .wav")
+            self._file = LinkedFile(self._handle, found)
             if self._file.frames is None:
                 raise Refused("it does not say how long it is; a long one has to, write it again")
         except BaseException:
@@ -239,51 +243,22 @@ def decode(fd: int, rate: int, channel: HelperChannel) -> None:
     _allow(LOOKING)
     found = layout(fd)
     _allow(TIMEOUT_SECONDS)
-    if found.kind == "m4a":
-        _decode_mpeg4(fd, rate, channel)
+    if found.demuxer:
+        _decode_carrier(fd, found, rate, channel)
     else:
         _decode_plain(fd, found, rate, channel)
 
 
-def _decode_mpeg4(fd: int, rate: int, channel: HelperChannel) -> None:
-    """The first sound of an MPEG-4 file, AAC or ALAC, by the libraries of FFmpeg."""
-    try:
-        import av
-    except ModuleNotFoundError:
-        raise Refused("m4a is read by the package av: pip install 'antiphon[m4a]', or save it as wav") from None
-    file = os.fdopen(os.dup(fd), "rb")
-    with file, av.open(file, "r", format="mp4", metadata_errors="replace") as container:
-        if not container.streams.audio:
-            raise Refused("there is no sound in it")
-        stream = container.streams.audio[0]
-        codec = stream.codec_context
-        if codec.name not in MPEG4_CODECS:
-            raise Refused(f"its sound is {codec.name}; aac and alac are read")
-        channels = codec.channels
-        check_form(channels, codec.sample_rate)
-        promised = None
-        if stream.duration is not None and stream.time_base is not None:
-            promised = round(stream.duration * stream.time_base * codec.sample_rate)
-        sound = BlockSender(channel, codec.sample_rate, rate, channels)
-        tags = {name.lower(): str(text) for name, text in container.metadata.items()}
-        tags["tracknumber"] = tags.pop("track", "")
-        sound.begin(promised, "MP4", codec.name.upper(), tags)
-        # the last frame is filled up with silence, which the promised length leaves out; what is behind more frames
-        # than promised belongs to a file whose header knows its first part alone
-        frames = iter(container.decode(stream))
-        following = next(frames, None)
-        while (frame := following) is not None:
-            following = next(frames, None)
-            if frame.sample_rate != codec.sample_rate or len(frame.layout.channels) != channels:
-                raise Refused("its rate or channels change within it")
-            block: NDArray[Any] = frame.to_ndarray()
-            if block.dtype.kind == "i":
-                block = block / np.float32(-float(np.iinfo(block.dtype).min))
-            samples = block.T if frame.format.is_planar else block.reshape(-1, channels)
-            if following is None and promised is not None and 0 < promised - sound.got < len(samples):
-                samples = samples[: promised - sound.got]
-            sound.put(np.ascontiguousarray(samples, np.float32))
-        sound.end(promised, lossy=True)
+def _decode_carrier(fd: int, found: SoundLayout, rate: int, channel: HelperChannel) -> None:
+    """The first sound of a file of another container, by FFmpeg."""
+    with contextlib.closing(opened(fd, found.demuxer, found.kind)) as file:
+        info = file.info
+        sound = BlockSender(channel, info.rate, rate, info.channels)
+        form = "MP4" if found.demuxer == "mov" else found.demuxer.upper()
+        sound.begin(info.frames, form, info.codec.upper(), dict(info.tags), begins=info.begins, picture=info.picture)
+        while len(block := file.read()):
+            sound.put(block)
+        sound.end(info.frames, lossy=True)
 
 
 def _decode_plain(fd: int, found: SoundLayout, rate: int, channel: HelperChannel) -> None:

@@ -8,6 +8,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from antiphon.files.pipes import RawForm
     from antiphon.kernel.contract.block import Samples
 
 
@@ -37,6 +40,13 @@ class SoundMarks(NamedTuple):
     aiff: bool = False  # whether they are chunks of an aiff file, else of a wav
 
 
+class Picture(NamedTuple):
+    """The video whose sound is written anew, and the seconds at which its sound begins."""
+
+    path: Path
+    begins: float = 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class SoundFinish:
     """Finishing options of a sound.
@@ -53,7 +63,9 @@ class SoundFinish:
     tagger: Callable[[int, int], SoundTagger] | None = None
     marks: SoundMarks | None = None
     loudest: float | None = None  # LUFS that it is brought down to where it is above; None leaves it
-    picture: bool = False  # whether IN has a picture, which is said to be left out
+    cover: bool = False  # whether IN has a cover picture among its tags, which is said to be left out
+    picture: Picture | None = None  # whose picture, subtitles and chapters a video gets
+    raw: RawForm | None = None  # that of standard output; None for a wav
 
     def from_notes(self, *, level: bool = True) -> SoundFinish:
         """The finish of sound rendered from notes: limited and with `level` at most `NOTES_LUFS`, unless refused."""

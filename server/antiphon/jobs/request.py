@@ -18,7 +18,7 @@ from antiphon.kernel.errors import ParamError, WireError
 from antiphon.kernel.graph import clips, patch_list
 from antiphon.kernel.graph.graph import known_type
 from antiphon.kernel.runtime.shortening import shorten
-from antiphon.kernel.runtime.sound_formats import FORMATS, MAX_RATE, MIN_RATE
+from antiphon.kernel.runtime.sound_formats import FORMATS, MAX_RATE, MIN_RATE, VIDEOS
 from antiphon.kernel.runtime.suggestion import instead
 from antiphon.kernel.runtime.typed import Misfit, convert
 from antiphon.offline.file_job import check_option, check_source, read_settings
@@ -216,7 +216,7 @@ def _suffix(asked: Run | Render | RenderLive, natural: str, allowed: tuple[str, 
     """The result's suffix: the requested one, if among `allowed`, or `natural`."""
     suffix = natural if asked.format is UNSET else asked.format.lower()
     suffix = suffix if suffix.startswith(".") else f".{suffix}"
-    if suffix not in allowed:
+    if suffix not in allowed and suffix != natural:
         if allowed == (NOTES,):
             raise WireError('this gives notes; leave "format" out')
         either = ", or mid for the notes alone" if NOTES in allowed else ""
@@ -231,7 +231,7 @@ def _run_suffix(asked: Run, info: ProcessorInfo, source: Path, *, beside: bool) 
     A plugin that writes a MIDI file beside its sound also writes one alone: sound is requested with `midi`, or with a
     sound format.
     """
-    sound = source.suffix if source.suffix in FORMATS else ".wav"
+    sound = source.suffix if source.suffix in (*FORMATS, *VIDEOS) else ".wav"
     if "midi-out" in info.on_files.beside:
         return _suffix(asked, sound if beside else NOTES, tuple(FORMATS) if beside else (*FORMATS, NOTES))
     return _suffix(asked, NOTES, (NOTES,)) if info.first("audio", "out") is None else _suffix(asked, sound)

@@ -14,7 +14,7 @@ from antiphon.kernel.contract.file_use import NOTHING
 from antiphon.kernel.errors import FileError, UsageError
 from antiphon.kernel.runtime.paths import path_as_spelled
 from antiphon.kernel.runtime.settings import MAX_BLOCK, MIN_BLOCK
-from antiphon.kernel.runtime.sound_formats import FORMATS, READ_SUFFIXES
+from antiphon.kernel.runtime.sound_formats import FORMATS, READ_SUFFIXES, VIDEOS
 from antiphon.offline.file_job import takes_notes_alone
 from antiphon.operations.run_file import FileTask
 
@@ -32,7 +32,7 @@ MAX_SECONDS = 6 * 3600.0
 def sound_suffix(source: Path) -> str:
     """Suffix of the output for a file: its own, or .wav where that is read-only."""
     suffix = source.suffix.lower()
-    return ".wav" if suffix in SUFFIXES or suffix in set(READ_SUFFIXES) - set(FORMATS) else source.suffix
+    return ".wav" if suffix in SUFFIXES or suffix in set(READ_SUFFIXES) - {*FORMATS, *VIDEOS} else source.suffix
 
 
 def gather_tasks(

@@ -7,8 +7,8 @@ from pathlib import Path
 from antiphon.files.containers.id3 import NAMES
 from antiphon.files.containers.marks import is_aiff, read_marks
 from antiphon.files.containers.tags import has_picture
-from antiphon.files.decode import Decoder
-from antiphon.files.sound_finish import SoundFinish, SoundMarks, SoundTagger
+from antiphon.files.decode import AudioInfo, Decoder
+from antiphon.files.sound_finish import Picture, SoundFinish, SoundMarks, SoundTagger
 from antiphon.files.sound_tags import ESTIMATED_TAGS
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.errors import FileError, UsageError
@@ -97,14 +97,19 @@ def finish_like(finish: SoundFinish, source: Path) -> SoundFinish:
         marked = finish_marked(finish, source, info.frames, info.rate)
     except (FileError, OSError):
         return finish
-    return replace(marked, tags={**dict(info.tags), **finish.tags})
+    return replace(marked, tags={**dict(info.tags), **finish.tags}, picture=picture_of(source, info))
+
+
+def picture_of(source: Path, info: AudioInfo) -> Picture | None:
+    """The picture of a file that was read; None where it is no video."""
+    return Picture(source.absolute(), info.begins) if info.picture else None
 
 
 def finish_marked(
     finish: SoundFinish, source: Path, frames: int | None, rate: int, transposed: bool = False
 ) -> SoundFinish:
     """The finish with the marks of a sound file of `frames`. `transposed`: whether its pitch becomes another."""
-    finish = replace(finish, picture=has_picture(source))
+    finish = replace(finish, cover=has_picture(source))
     if frames is None or (chunks := read_marks(source)) is None:
         return finish
     with open(source, "rb") as file:

@@ -9,6 +9,7 @@ from typing import Any
 
 from antiphon.files.decode import path_text
 from antiphon.files.midifile import WRITABLE_SUFFIXES
+from antiphon.files.pipes import STDOUT, RawForm
 from antiphon.files.sound_finish import PLAIN, SoundFinish
 from antiphon.kernel.contract.catalog import ProcessorInfo
 from antiphon.kernel.contract.file_use import FileUse
@@ -25,6 +26,7 @@ from antiphon.offline.note_file import is_midi
 from antiphon.offline.output_summary import Written
 from antiphon.operations.file_tasks import check_blocks, plan_jobs, play_with
 from antiphon.operations.finishing import finish_like
+from antiphon.operations.pipes import PIPE, PipedSound, joined
 from antiphon.operations.reporting import SILENT, Reporting
 from antiphon.operations.run_file import FileTask, RunSettings, process_file
 
@@ -51,6 +53,7 @@ class RunRequest:
         causal: Whether files are worked on as live.
         force: Whether existing files are replaced.
         finish: That of OUT.
+        raw: Form of the bare samples that standard input gives and standard output takes, "s16le:48000:2"; "" for wav.
     """
 
     plugin: str
@@ -70,6 +73,7 @@ class RunRequest:
     causal: bool = False
     force: bool = False
     finish: SoundFinish = PLAIN
+    raw: str = ""
 
 
 def run(asked: RunRequest, loaded: Loaded, reporting: Reporting = SILENT) -> int:
@@ -86,6 +90,27 @@ def run(asked: RunRequest, loaded: Loaded, reporting: Reporting = SILENT) -> int
     info = known_type(asked.plugin, loaded.catalog)
     info.check_writes()
     _check_use(asked, info)
+    if PIPE not in asked.paths:
+        if asked.raw:
+            raise UsageError("--raw is of standard input and output: name IN or OUT -")
+        return _run(asked, info, loaded, reporting, None)
+    if asked.out_dir is not None:
+        raise UsageError("- is standard input or output: name one IN and one OUT, without --out-dir")
+    raw = RawForm.of(asked.raw) if asked.raw else None
+    with joined(asked.paths, raw, info, dict(asked.given)) as ends:
+        finish = replace(asked.finish, raw=raw) if STDOUT in ends.paths else asked.finish
+        try:
+            return _run(
+                replace(asked, paths=ends.paths, finish=finish), info, loaded, ends.reporting(reporting), ends.piped
+            )
+        except (FileError, UsageError) as error:
+            raise type(error)(ends.said(str(error))) from None
+
+
+def _run(
+    asked: RunRequest, info: ProcessorInfo, loaded: Loaded, reporting: Reporting, piped: PipedSound | None
+) -> int:
+    """Runs a plugin over files, `piped` in the place of the first."""
     jobs = plan_jobs(asked.paths, asked.out_dir, info, reporting.complain, recursive=asked.recursive)
     play_with(asked.device, "auto", loaded, Graph((NodeSpec(asked.plugin, asked.plugin),)), reporting.complain)
     values, fires = read_settings(info, asked.given, path_of)
@@ -105,7 +130,7 @@ def run(asked: RunRequest, loaded: Loaded, reporting: Reporting = SILENT) -> int
         for written in _run_own_job(made_by, asked, job, reporting):
             reporting.wrote(written)
         return 0
-    settings = RunSettings(values, fires, asked.block, asked.tail, asked.fade, asked.finish, reporting)
+    settings = RunSettings(values, fires, asked.block, asked.tail, asked.fade, asked.finish, reporting, piped)
     if asked.out_dir is None:
         reporting.wrote(process_file(asked.plugin, jobs[0], settings, loaded))
         return 0

@@ -12,7 +12,7 @@ from antiphon.files.audiofile import stream
 from antiphon.files.audiowrite import AudioWriter, format_of
 from antiphon.files.decode import path_text
 from antiphon.files.midifile import WRITABLE_SUFFIXES
-from antiphon.files.sound_finish import PLAIN, SoundFinish
+from antiphon.files.sound_finish import PLAIN, Picture, SoundFinish
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.contract.catalog import ProcessorInfo
 from antiphon.kernel.contract.file_use import FileHearing
@@ -28,7 +28,8 @@ from antiphon.offline.file_job import FADE, Fires, check_source
 from antiphon.offline.note_file import Score, is_midi
 from antiphon.offline.output_summary import Written
 from antiphon.offline.runner import MAX_LOOK_AHEAD_SECONDS, PlanRunner, TimedTrigger, process_stream
-from antiphon.operations.finishing import finish_marked
+from antiphon.operations.finishing import finish_marked, picture_of
+from antiphon.operations.pipes import PipedSound
 from antiphon.operations.reporting import SILENT, Reporting
 
 SEGMENT_SECONDS = 0.1
@@ -60,6 +61,7 @@ class RunSettings:
         fade: Seconds at the end of OUT; None for the default.
         finish: That of OUT.
         reporting: Where progress and complaints go.
+        piped: Sound of standard input in the place of the file.
     """
 
     values: dict[str, Value]
@@ -69,6 +71,7 @@ class RunSettings:
     fade: float | None = None
     finish: SoundFinish = PLAIN
     reporting: Reporting = SILENT
+    piped: PipedSound | None = None
 
 
 class PieceLevels:
@@ -142,6 +145,7 @@ def process_file(plugin: str, job: FileTask, settings: RunSettings, loaded: Load
         score: Score | None = None
         heard, rest, twice, own_rate, hearing = job.source, None, False, 0, FileHearing()
         length: int | None
+        picture: Picture | None = None
         tags: Mapping[str, str]
         if plays:
             score = note_file.read(job.source, RATE)
@@ -155,9 +159,12 @@ def process_file(plugin: str, job: FileTask, settings: RunSettings, loaded: Load
         else:
             heard, rest = _split_part(stack, info, job.source, settings)
             # what is no regular file, a pipe, cannot be read twice
-            twice = job.source.is_file()
+            twice = settings.piped is None and job.source.is_file()
             hearing = _hearing(info, heard, settings) if twice else FileHearing()
-            sound, blocks = stack.enter_context(stream(heard, rate=hearing.rate or None))
+            sound, blocks = stack.enter_context(
+                settings.piped.stream() if settings.piped is not None else stream(heard, rate=hearing.rate or None)
+            )
+            picture = picture_of(job.source, sound)
             rate, channels, subtype, length = hearing.rate or sound.rate, sound.channels, sound.subtype, sound.frames
             own_rate = sound.rate if hearing.rate else 0
             length = None if length is None else length * rate // sound.rate
@@ -165,8 +172,9 @@ def process_file(plugin: str, job: FileTask, settings: RunSettings, loaded: Load
             if rest is not None:  # a part is held as float, whatever it was taken from
                 with stream(job.source) as (given, _):
                     subtype, tags = given.subtype, dict(given.tags)
+                    picture = picture_of(job.source, given)
         tags = {**tags, **settings.finish.tags}
-        finish = replace(settings.finish, rate=settings.finish.rate or own_rate, tags=tags)
+        finish = replace(settings.finish, rate=settings.finish.rate or own_rate, tags=tags, picture=picture)
         values = {**settings.values, **hearing.values}
         if twice:
             transposed = info.transposes(values) and not hearing.as_it_is
@@ -238,6 +246,8 @@ def _hearing(info: ProcessorInfo, heard: Path, settings: RunSettings) -> FileHea
 
 def _play_passes(runner: PlanRunner, source: Path, heard: Path, length: int | None, reporting: Reporting) -> None:
     """Feeds a processor its analysis passes: the whole file, or its beginning. `length`: frames, if known."""
+    if length is None and runner.requests_look_ahead(None):
+        length = _counted(heard, runner.spec.rate)
     known = length if length is not None and length <= MAX_LOOK_AHEAD_SECONDS * runner.spec.rate else None
     for _ in range(MAX_PASSES):
         if not runner.requests_look_ahead(known):
@@ -251,6 +261,17 @@ def _play_passes(runner: PlanRunner, source: Path, heard: Path, length: int | No
     if runner.wants_preroll:
         with stream(heard, rate=runner.spec.rate) as (_, beginning):
             runner.preroll(beginning)
+
+
+def _counted(heard: Path, rate: int) -> int | None:
+    """Frames of a file that does not say how many it has; None for more than are looked at."""
+    count = 0
+    with stream(heard, rate=rate) as (_, blocks):
+        for samples in blocks:
+            count += samples.shape[1]
+            if count > MAX_LOOK_AHEAD_SECONDS * rate:
+                return None
+    return count
 
 
 def _split_part(stack: ExitStack, info: ProcessorInfo, source: Path, settings: RunSettings) -> tuple[Path, Path | None]:

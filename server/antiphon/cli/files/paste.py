@@ -1,4 +1,4 @@
-"""`antiphon paste`: a program of Strudel or Tidal as a live script."""
+"""`antiphon paste`: a program of Strudel or Tidal, or a MIDI file, as a live script."""
 
 import sys
 from pathlib import Path
@@ -6,18 +6,22 @@ from typing import Annotated
 
 import typer
 
+from antiphon.files.midifile import SUFFIXES
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime.paths import write_atomic
-from antiphon.paste.translation import MAX_CHARACTERS, translation
+from antiphon.paste.translation import MAX_CHARACTERS, Translation, translation
 
 
 def paste(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="A program of Strudel or Tidal; - reads it from here.")],
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A program of Strudel or Tidal, or a MIDI file; - is standard input.")],
     out: Annotated[str, typer.Option("--out", metavar="SET.py", help="The script; without it, it is printed.")] = "",
     force: Annotated[bool, typer.Option("--force", help="Let --out replace an existing file.")] = False,
 ) -> None:
-    """Translate a program of Strudel or Tidal into a live script; what has no counterpart stands as a comment."""
-    made = translation(_text(file))
+    """Translate a program of Strudel or Tidal, or a MIDI file, into a live script.
+
+    What has no counterpart stands as a comment. A MIDI file becomes a pattern a bar, those that repeat once.
+    """
+    made = _song(file) if file.lower().endswith(SUFFIXES) else translation(_text(file))
     if not out:
         typer.echo(made.text, nl=False)
     else:
@@ -28,6 +32,13 @@ def paste(
     left = made.left_out
     parts = f"; {left} {'part is' if left == 1 else 'parts are'} left out, each with its reason" if left else ""
     typer.echo(f"{made.tracks} {'track' if made.tracks == 1 else 'tracks'}{parts}", err=True)
+
+
+def _song(file: str) -> Translation:
+    from antiphon.files.midifile import read
+    from antiphon.paste.song import script_of
+
+    return script_of(read(Path(file)))
 
 
 def _text(file: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import typer
@@ -17,13 +18,15 @@ OVER_FULL_SCALE_ADVICE = "--limit keeps them below it, --normalise -14 sets the 
 """Advice about samples beyond full scale."""
 
 
-def report(*written: Written) -> None:
-    """A line on standard output for each, after over-full-scale warnings on standard error."""
+def report(*written: Written, err: bool = False) -> None:
+    """A line on standard output for each, after over-full-scale warnings on standard error; `err`: all there."""
     for each in written:
         if each.over:
             complain(f"{each.over}; {OVER_FULL_SCALE_ADVICE}")
-        typer.echo(str(each))
+        typer.echo(str(each), err=err)
 
 
 TERMINAL = Reporting(complain, report, ProgressBar, ask)
 """A person at a terminal."""
+PIPED = Reporting(complain, partial(report, err=True), ProgressBar, ask)
+"""A person at a terminal, where standard output is a sound."""

@@ -22,7 +22,7 @@ class RunOptions:
     plugin: Annotated[
         str, typer.Argument(help="The processor, as `antiphon plugins` lists it.", autocompletion=completion.plugins)
     ]
-    paths: Annotated[list[str], typer.Argument(metavar="IN OUT", help="IN OUT, or files and folders with --out-dir.")]
+    paths: Annotated[list[str], typer.Argument(metavar="IN OUT", help="IN OUT, or files and folders with --out-dir; - for a pipe.")]
     param: Annotated[
         list[str] | None,
         typer.Option(
@@ -69,6 +69,10 @@ class RunOptions:
     ] = None
     rate: Annotated[int, typer.Option("--rate", metavar="HZ", help="Resample OUT; default: the rate of IN.")] = 0
     causal: Annotated[bool, typer.Option("--causal", help="Work as live, without a look at what comes.")] = False
+    raw: Annotated[
+        str,
+        typer.Option("--raw", metavar="TYPE:HZ:CHANNELS", help="Bare samples in pipes, as s16le:48000:2; default: wav."),
+    ] = ""
     force: Annotated[bool, typer.Option("--force", help="Replace existing files.")] = False
 
 
@@ -77,11 +81,12 @@ def run(asked: RunOptions, finishing: FinishOptions) -> None:
     """Run a plugin over files: same rate, channels and length unless it says otherwise, its latency taken out.
 
     -p learn=0.5 on a trigger fires it at 0.5 s. A parameter of kind file takes any path. What takes notes reads a MIDI
-    file, what gives notes writes one. Echoes go on after the end of IN, until they are over.
+    file, what gives notes writes one. Echoes go on after the end of IN, until they are over. - is standard input or
+    output: a wav, or --raw; what a plugin need not know in advance is worked on as it comes. A video keeps its picture.
     """
     finish = finish_of(finishing, asked.rate)
     with endable():
-        from antiphon.cli.files.reports import TERMINAL
+        from antiphon.cli.files.reports import PIPED, TERMINAL
         from antiphon.kernel.plugins.loader import load
         from antiphon.operations import run as operation
 
@@ -111,8 +116,9 @@ def run(asked: RunOptions, finishing: FinishOptions) -> None:
             asked.causal,
             asked.force,
             finish,
+            asked.raw,
         )
-        if operation.run(request, load(check=False), TERMINAL):
+        if operation.run(request, load(check=False), PIPED if asked.paths[-1] == "-" else TERMINAL):
             raise typer.Exit(1)
 
 

@@ -8,10 +8,11 @@ import re
 import stat
 
 from antiphon.files.containers import chunks
+from antiphon.files.containers.carriers import demuxer_of
 from antiphon.files.containers.mpeg import before_tags, behind_tags, mpeg_links
 from antiphon.files.containers.pieces import FileWindow, Link, Refused, SoundLayout
 
-KINDS = "wav, flac, ogg, mp3, m4a, aiff, au, w64 or caf"
+KINDS = "wav, flac, ogg, mp3, aiff, au, w64, caf, m4a, mp4, webm, mkv, wma or other sound"
 """The formats that are read, as words of a sentence."""
 
 _FLAC_HEAD = 8
@@ -56,8 +57,9 @@ def layout(fd: int) -> SoundLayout:
             return chunks.caf(fd, length, head)
     if head[4:8] == b"ftyp":
         _check_mpeg4(fd, length)
-        return SoundLayout("m4a")
     tagged = behind_tags(FileWindow(fd, length), 0)
+    if demuxer := demuxer_of(fd) or demuxer_of(fd, tagged):
+        return SoundLayout("m4a" if demuxer == "mov" else demuxer, demuxer=demuxer)
     match os.pread(fd, 4, tagged):
         case b"fLaC":
             return SoundLayout("flac", _flac_links(fd, tagged, length))
@@ -66,7 +68,6 @@ def layout(fd: int) -> SoundLayout:
     end = before_tags(fd, length)
     if links := mpeg_links(fd, 0, end, whole=True):
         return SoundLayout("mp3", links)
-    # without a layer it is AAC in a stream of its own
     if tagged or (len(head) > 1 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0 and head[1] & 6):
         return SoundLayout("mp3")
     if _PLAYLIST.match(os.pread(fd, 512, 0)):

@@ -35,11 +35,15 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class SoundLayout:
-    """Kind of a sound file, one of `KINDS`; its sounds in order; a remark for the user, or ""."""
+    """Kind of a sound file, one of `KINDS`; its sounds in order; a remark for the user, or "".
+
+    `demuxer`: FFmpeg's name for its container, where that reads it; else empty.
+    """
 
     kind: str
     links: tuple[Link, ...] = (Link(),)
     remark: str = ""
+    demuxer: str = ""
 
 
 class SplicedFile(io.RawIOBase):

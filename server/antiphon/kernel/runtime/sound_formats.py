@@ -30,6 +30,7 @@ _FLAC = Format("FLAC", ("PCM_24", "PCM_16", "PCM_S8"), 8)
 _OGG = Format("OGG", ("VORBIS",), 64)
 _MP3 = Format("MP3", ("MPEG_LAYER_III",), 2, (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000))
 _AIFF = Format("AIFF", (*_PCM, "PCM_S8"))
+_AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000)
 FORMATS: Mapping[str, Format] = {
     ".wav": Format("WAV", (*_PCM, "PCM_U8")),
     ".flac": _FLAC,
@@ -39,8 +40,10 @@ FORMATS: Mapping[str, Format] = {
     ".aiff": _AIFF,
     ".aif": _AIFF,
     ".au": Format("AU", (*_PCM, "PCM_S8")),
+    ".m4a": Format("MP4", ("AAC",), 8, _AAC_RATES),
 }
-"""The sound files that are read and written, by suffix: ".wav", ".flac", ".ogg", ".mp3", ".opus", ".aiff", …"""
+"""The sound files that are read and written, by suffix: ".wav", ".flac", ".ogg", ".mp3", ".opus", ".aiff", …; ".m4a"
+by FFmpeg."""
 _OGG_ORDERS = {
     3: (0, 2, 1),
     5: (0, 2, 1, 3, 4),
@@ -50,9 +53,20 @@ _OGG_ORDERS = {
 }
 """By the number of channels: of each channel of an Ogg file the place in the order of WAV, which FLAC, AIFF and AAC as
 decoded have too (Vorbis I, 4.3.9; RFC 7845, 5.1.1.2): centre before right, and the LFE last."""
-READ_SUFFIXES = (*FORMATS, ".m4a", ".w64", ".caf", ".oga", ".mp2")
-"""Suffixes of readable sound files; .m4a by the extra `m4a`."""
-SHOWN_SUFFIXES = ".wav, .flac, .ogg, .mp3, .opus, .aiff or .au"
+VIDEOS: Mapping[str, Format] = {
+    ".mp4": Format("MP4", ("AAC",), 8, _AAC_RATES),
+    ".m4v": Format("MP4", ("AAC",), 8, _AAC_RATES),
+    ".mov": Format("MOV", ("AAC",), 8, _AAC_RATES),
+    ".mkv": Format("MATROSKA", ("AAC",), 8, _AAC_RATES),
+    ".webm": Format("WEBM", ("OPUS",), 8, (48000,)),
+}
+"""Videos whose sound is read, and written again beside their picture, by suffix."""
+CARRIERS = (".m4a", *VIDEOS, ".m4b", ".mka", ".3gp", ".3g2", ".aac", ".ac3", ".eac3", ".amr", ".ape", ".avi", ".dff")
+CARRIERS += (".dsf", ".dts", ".flv", ".m2ts", ".mpc", ".mpg", ".mpeg", ".mts", ".tta", ".wma", ".wmv", ".wv")
+"""Suffixes of what FFmpeg reads, as `ffmpeg` or by the extra `containers`."""
+READ_SUFFIXES = (*FORMATS, ".w64", ".caf", ".oga", ".mp2", *CARRIERS[1:])
+"""Suffixes of readable sound files."""
+SHOWN_SUFFIXES = ".wav, .flac, .ogg, .mp3, .opus, .aiff, .au or .m4a"
 """For messages; .aif is .aiff."""
 RECORDING_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
 """Suffixes of formats that can be written while the length is unknown, for recordings."""

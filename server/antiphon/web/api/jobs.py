@@ -35,7 +35,8 @@ EXAMPLES = {path.name: path for path in (HUM.with_name("voice.ogg"), HUM, BAND)}
 TYPES = {
     ".wav": "audio/wav", ".flac": "audio/flac", ".ogg": "audio/ogg", ".mp3": "audio/mpeg", ".aiff": "audio/aiff",
     ".aif": "audio/aiff", ".au": "audio/basic", ".mid": "audio/midi", ".midi": "audio/midi",
-    ".json": "application/json", ".png": "image/png",
+    ".m4a": "audio/mp4", ".mp4": "video/mp4", ".m4v": "video/mp4", ".mov": "video/quicktime", ".webm": "video/webm",
+    ".mkv": "video/x-matroska", ".json": "application/json", ".png": "image/png",
 }  # fmt: skip
 """Media types of results, by ending."""
 

@@ -43,6 +43,23 @@ def limit_resources(**most: int) -> None:
             resource.setrlimit(kinds[kind], (bound, bound))
 
 
+def allow_processor_time(process: int, seconds: float) -> None:
+    """Limits the processor time of a child process, in whole seconds, as of its start; on Linux alone."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):  # it has ended
+            most = resource.prlimit(process, resource.RLIMIT_CPU)[1]
+            wanted = int(seconds) + 1
+            soft = wanted if most == resource.RLIM_INFINITY else min(wanted, most)
+            resource.prlimit(process, resource.RLIMIT_CPU, (soft, most))
+
+
+def limit_address_space(process: int, most: int) -> None:
+    """Limits the address space of a child process, in bytes; on Linux alone."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, ValueError):  # it has ended, or has a lower limit
+            resource.prlimit(process, resource.RLIMIT_AS, (most, most))
+
+
 def c_function(name: str) -> int:
     """The address of a function of the C library that POSIX has, for machine code."""
     return ctypes.cast(getattr(ctypes.CDLL(None), name), ctypes.c_void_p).value or 0

@@ -1,0 +1,112 @@
+"""Sound encoded by ffmpeg: as m4a, or beside the picture of a video."""
+
+import os
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+
+from antiphon.files import ffmpeg
+from antiphon.files.containers.layout import layout, open_file
+from antiphon.files.sound_finish import Picture
+from antiphon.files.sound_tags import ESTIMATED_TAGS
+from antiphon.kernel.contract.block import Samples
+from antiphon.kernel.errors import FileError
+from antiphon.kernel.runtime.platform import limit_address_space
+
+ENCODED = ("MP4", "MOV", "MATROSKA", "WEBM")
+"""Names of the formats that ffmpeg writes."""
+_CODECS = {"AAC": "aac", "OPUS": "libopus"}
+_BIT_RATE, _SHARE = 96_000, 3
+"""Bits a second of a channel, at most, and of a frame of it."""
+_TAG_NAMES = {"tracknumber": "track", "bpm": "TBPM", "key": "initialkey"}
+
+
+class CarrierWriter:
+    """A file that ffmpeg writes; a context manager.
+
+    Args:
+        fd: Of the file, empty and open for writing.
+        name: What messages call it.
+        form: Hz, channels, and libsndfile's word for how samples are kept.
+        tags: Texts by name.
+        picture: Of a video, whose other streams and chapters are copied; None for sound alone.
+    """
+
+    def __init__(
+        self,
+        fd: int,
+        name: str,
+        container: str,
+        form: tuple[int, int, str],
+        tags: Mapping[str, str],
+        picture: Picture | None,
+    ) -> None:
+        self._name, self._said = name, tempfile.TemporaryFile()  # noqa: SIM115 (closed by `__exit__`)
+        rate, channels, subtype = form
+        muxer = "ipod" if Path(name).suffix.lower() == ".m4a" else container.lower()
+        begins = 0.0 if picture is None or muxer == "ipod" else picture.begins
+        sound = ["-itsoffset", f"{begins:.6f}", "-f", "f32le", "-ar", str(rate), "-ac", str(channels), "-i", "pipe:0"]
+        seen: list[str] = ["-map", "0:a", "-map_metadata", "-1"]
+        self._video = -1
+        if picture is not None and muxer != "ipod":
+            self._video = open_file(picture.path)
+            sound += ffmpeg.source(self._video, layout(self._video).demuxer)
+            # what is no sound, text or picture, as a camera's position, has no place in most containers
+            seen = ["-map", "1:v", "-map", "0:a", "-map", "1:a", "-map", "-1:a:0", "-map", "1:s?", "-map", "1:t?"]
+            seen += ["-map_metadata", "1", "-map_chapters", "1", "-map_metadata:s:a:0", "1:s:a:0"]
+        said = [f"{_TAG_NAMES.get(word, word)}={text}" for word, text in tags.items()]
+        rest = ["-c", "copy", "-c:a:0", _CODECS[subtype], "-b:a:0", str(min(_BIT_RATE, _SHARE * rate) * channels)]
+        rest += [word for text in said for word in ("-metadata", text)]
+        if container in ("MP4", "MOV") and any(tag in tags for tag in ESTIMATED_TAGS):
+            rest += ["-movflags", "+use_metadata_tags"]
+        rest += ["-fflags", "+bitexact", "-flags:a:0", "+bitexact", "-f", muxer, "-y", f"file:/dev/fd/{fd}"]
+        words = [ffmpeg.program("ffmpeg"), "-hide_banner", "-v", "error", *sound, *seen, *rest]
+        fds = [each for each in (fd, self._video) if each >= 0]
+        self._process = ffmpeg.start(words, fds, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=self._said)
+        limit_address_space(self._process.pid, ffmpeg.WRITING_MEMORY)
+
+    @staticmethod
+    def check(name: str, suffix: str) -> None:
+        """Raises FileError: ffmpeg is not here."""
+        if not ffmpeg.program("ffmpeg"):
+            raise FileError(f"cannot write {name}: {ffmpeg.lacking(suffix, package=False)}")
+
+    def __enter__(self) -> "CarrierWriter":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._process.kill()
+        self._process.wait()
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        self._said.close()
+        if self._video >= 0:
+            os.close(self._video)
+
+    def write(self, chunk: Samples) -> None:
+        """Encodes float32 `[frames, channels]`."""
+        assert self._process.stdin is not None
+        data = memoryview(chunk.astype("<f4", copy=False).tobytes())
+        try:
+            while data:
+                data = data[os.write(self._process.stdin.fileno(), data) :]
+        except BrokenPipeError:
+            raise self._refusal() from None
+
+    def end(self) -> None:
+        """Completes the file. Raises FileError: ffmpeg could not write it."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        if self._process.wait():
+            raise self._refusal()
+
+    def _refusal(self) -> FileError:
+        self._process.wait()
+        self._said.seek(0)
+        lines = self._said.read(ffmpeg.MAX_SAID).decode("utf-8", "replace").strip().splitlines()
+        said = " ".join((next(iter(lines), "") or "it ended early").split())
+        said = said.partition("] ")[2] or said
+        advice = "" if self._video < 0 else "; a video with such streams is kept by OUT.mkv"
+        return FileError(f"cannot write {self._name}: ffmpeg refused it ({said[:200].rstrip('.')}){advice}")

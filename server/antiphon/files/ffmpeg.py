@@ -1,0 +1,281 @@
+"""FFmpeg as programs of the system: `ffprobe` says what a file holds, `ffmpeg` decodes and encodes its sound.
+
+A file is given by its descriptor, as long as it was when it was opened, and its container by name: of what it says
+nothing else is opened, and a playlist is none of the containers.
+"""
+
+import json
+import os
+import selectors
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.files.containers.chunks import check_form
+from antiphon.files.containers.pieces import Refused
+from antiphon.kernel.runtime.extras import ffmpeg_command, install_command
+from antiphon.kernel.runtime.platform import allow_processor_time, end_before_exec, limit_resources
+
+PROCESSOR_SECONDS, SHARE = 3.0, 1.0
+"""Seconds of processor time without sound, and those allowed for each second of sound."""
+PIECE = 1 << 17
+"""Bytes that are read at once."""
+MAX_SAID, MAX_REPORT = 1 << 14, 1 << 24
+"""Bytes of complaints that are kept, and of a report on a file."""
+WRITING_MEMORY = 2 << 30
+"""Bytes of address space of a process that encodes, and reads the picture of a file of others."""
+_NAMES = {"track": "tracknumber", "year": "date"}
+_QUIET = ("-hide_banner", "-nostdin", "-v", "error")
+
+
+@dataclass(frozen=True, slots=True)
+class CarrierInfo:
+    """What a file holds beside its container.
+
+    `frames`: as promised, None where that is not said. `codec`: FFmpeg's word. `begins`: seconds from the beginning of
+    the file to its sound. `picture`: whether it holds a video.
+    """
+
+    rate: int
+    channels: int
+    frames: int | None
+    codec: str
+    tags: Mapping[str, str]
+    begins: float = 0.0
+    picture: bool = False
+
+
+def program(name: str) -> str:
+    """Path of ffmpeg or ffprobe; empty where it is not installed."""
+    return shutil.which(name) or ""
+
+
+def lacking(ending: str, *, package: bool = True) -> str:
+    """The sentence about a container that nothing here reads, or, without `package`, writes."""
+    needs = f"ffmpeg {'reads' if package else 'writes'} {ending}, and it is not installed; `{ffmpeg_command()}`"
+    if not package:
+        return f"{needs} installs it, or name a .flac or .wav"
+    return f"{needs} installs it; or {install_command('av')}; or save it as wav"
+
+
+def source(fd: int, demuxer: str, length: int | None = None) -> list[str]:
+    """Arguments that name an open file as the input, up to its length."""
+    size = os.fstat(fd).st_size if length is None else length
+    place = f"subfile,,start,0,end,{size},,:/dev/fd/{fd}"
+    return ["-protocol_whitelist", "subfile,file", "-f", demuxer, "-i", place]
+
+
+def start(arguments: Sequence[str], fds: Sequence[int] = (), **options: Any) -> subprocess.Popen[bytes]:
+    """Starts one of the programs, which ends with this process."""
+    quiet = {"stdin": subprocess.DEVNULL}
+    return subprocess.Popen(arguments, pass_fds=fds, bufsize=0, preexec_fn=end_before_exec, **{**quiet, **options})
+
+
+def probe(fd: int, demuxer: str) -> CarrierInfo:
+    """What a file holds. Raises `Refused`: it holds no sound, or is broken."""
+    entries = (
+        "stream=index,codec_type,codec_name,sample_rate,channels,duration_ts,duration,time_base:"
+        "stream_disposition=attached_pic:stream_tags:format=start_time,duration:format_tags"
+    )
+    said = _report(fd, demuxer, "-show_entries", entries)
+    streams = said.get("streams", [])
+    sounds = [stream for stream in streams if stream.get("codec_type") == "audio"]
+    if not sounds:
+        raise Refused("there is no sound in it")
+    sound, whole = sounds[0], said.get("format", {})
+    rate, channels = int(sound.get("sample_rate", 0)), int(sound.get("channels", 0))
+    if not rate or not channels:
+        kind = sound.get("codec_name", "a kind that ffmpeg does not know")
+        raise Refused(f"it is broken, fetch or make it again (its sound is {kind}, of which nothing is found)")
+    check_form(channels, rate)
+    picture = any(
+        stream.get("codec_type") == "video" and not stream.get("disposition", {}).get("attached_pic")
+        for stream in streams
+    )
+    tags: dict[str, str] = {}
+    for found in (sound.get("tags", {}), whole.get("tags", {})):
+        for name, text in found.items():
+            tags[_NAMES.get(name.lower(), name.lower())] = str(text)
+    frames = _frames(sound, rate)
+    if frames is None and len(streams) == 1 and "duration" in whole:
+        frames = round(float(whole["duration"]) * rate)
+    begins = _begins(fd, demuxer, float(whole.get("start_time", 0.0))) if picture else 0.0
+    return CarrierInfo(rate, channels, frames, str(sound.get("codec_name", "")), tags, begins, picture)
+
+
+def _frames(sound: Mapping[str, Any], rate: int) -> int | None:
+    if "duration_ts" not in sound:
+        return None
+    over, under = (int(part) for part in sound["time_base"].split("/"))
+    return round(int(sound["duration_ts"]) * over * rate / under)
+
+
+def _begins(fd: int, demuxer: str, first: float) -> float:
+    """Seconds from the beginning of a file to its first sample, behind what the encoder put before it."""
+    said = _report(
+        fd, demuxer, "-select_streams", "a:0", "-show_entries", "frame=pts_time", "-read_intervals", "%+#1"
+    )
+    times = [frame["pts_time"] for frame in said.get("frames", []) if "pts_time" in frame]
+    return float(times[0]) - first if times else 0.0
+
+
+def _report(fd: int, demuxer: str, *asked: str) -> dict[str, Any]:
+    words = [program("ffprobe"), "-hide_banner", "-v", "error", "-of", "json", *asked, *source(fd, demuxer)]
+    reading = _Reading(start(words, (fd,), stdout=subprocess.PIPE, stderr=subprocess.PIPE))
+    with reading:
+        data = bytearray()
+        while piece := reading.read(PIECE):
+            data += piece
+            if len(data) > MAX_REPORT:
+                raise Refused("it says too much of itself; it is broken or made to harm")
+        reading.check()
+    found = json.loads(data or b"{}")
+    return found if isinstance(found, dict) else {}
+
+
+class _Reading:
+    """The output of one of the programs, and what it complains of."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._process, self._said = process, b""
+        allow_processor_time(process.pid, PROCESSOR_SECONDS)
+        assert process.stdout is not None
+        assert process.stderr is not None
+        self._output, self._complaints = process.stdout, process.stderr
+        self._ready = selectors.DefaultSelector()
+        for pipe in (self._output, self._complaints):
+            self._ready.register(pipe, selectors.EVENT_READ)
+
+    def __enter__(self) -> "_Reading":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._process.kill()
+        self._process.wait()
+        self._ready.close()
+        self._output.close()
+        self._complaints.close()
+
+    @property
+    def pid(self) -> int:
+        """Number of the process."""
+        return self._process.pid
+
+    def read(self, most: int) -> bytes:
+        """Next bytes of its output; none at its end."""
+        while self._ready.get_map():
+            for key, _ in self._ready.select():
+                piece = os.read(key.fd, most)
+                if not piece:
+                    self._ready.unregister(key.fileobj)
+                elif key.fileobj is self._output:
+                    return piece
+                elif len(self._said) < MAX_SAID:
+                    self._said += piece
+        return b""
+
+    def check(self) -> None:
+        """Waits for its end. Raises `Refused` where it failed."""
+        code = self._process.wait()
+        if -code in (signal.SIGXCPU, signal.SIGKILL):
+            raise Refused("decoding it takes far longer than its sound accounts for; it is broken or made to harm")
+        if code:
+            lines = self._said.decode("utf-8", "replace").strip().splitlines()
+            reason = lines[-1].rpartition(":/dev/fd/")[2].partition(": ")[2] or lines[-1] if lines else f"exit {code}"
+            if "allocate memory" in reason:
+                raise Refused("decoding it takes too much memory; it is broken or made to harm")
+            raise Refused(f"it is broken, fetch or make it again ({reason[:200].rstrip('.')})")
+
+
+class FfmpegFile:
+    """The first sound of a file, decoded in order by ffmpeg.
+
+    Attributes:
+        info: What the file holds.
+    """
+
+    def __init__(self, fd: int, demuxer: str) -> None:
+        self.info = probe(fd, demuxer)
+        form = ["-ac", str(self.info.channels), "-ar", str(self.info.rate), "-c:a", "pcm_f32le", "-f", "f32le"]
+        words = [program("ffmpeg"), *_QUIET, "-threads", "1", *source(fd, demuxer), "-map", "0:a:0", *form, "pipe:1"]
+        self._reading = _Reading(start(words, (fd,), stdout=subprocess.PIPE, stderr=subprocess.PIPE))
+        self._rest, self._frames = b"", 0
+
+    def close(self) -> None:
+        """Ends the decoding."""
+        self._reading.__exit__()
+
+    def read(self) -> NDArray[np.float32]:
+        """Next frames, float32 `[frames, channels]`; none at the end. Raises `Refused`: it is broken."""
+        size = 4 * self.info.channels
+        while len(self._rest) < size:
+            piece = self._reading.read(PIECE)
+            if not piece:
+                self._reading.check()
+                return np.zeros((0, self.info.channels), np.float32)
+            self._rest += piece
+        whole = len(self._rest) // size * size
+        block = np.frombuffer(self._rest[:whole], "<f4").reshape(-1, self.info.channels)
+        self._rest = self._rest[whole:]
+        self._frames += len(block)
+        allow_processor_time(self._reading.pid, PROCESSOR_SECONDS + SHARE * self._frames / self.info.rate)
+        return block.astype(np.float32, copy=False)
+
+
+class AvFile:
+    """The first sound of a file, decoded in order by the libraries of FFmpeg in the package av.
+
+    Attributes:
+        info: What the file holds.
+    """
+
+    def __init__(self, fd: int, demuxer: str, kind: str) -> None:
+        try:
+            import av
+        except ModuleNotFoundError:
+            raise Refused(lacking(kind)) from None
+        self._file = os.fdopen(os.dup(fd), "rb")
+        self._container = av.open(self._file, "r", format=demuxer, metadata_errors="replace")
+        if not self._container.streams.audio:
+            raise Refused("there is no sound in it")
+        stream = self._container.streams.audio[0]
+        codec = stream.codec_context
+        check_form(codec.channels, codec.sample_rate)
+        frames = None
+        if stream.duration is not None and stream.time_base is not None:
+            frames = round(stream.duration * stream.time_base * codec.sample_rate)
+        tags = {_NAMES.get(name.lower(), name.lower()): str(text) for name, text in self._container.metadata.items()}
+        self.info = CarrierInfo(codec.sample_rate, codec.channels, frames, codec.name, tags)
+        self._frames = iter(self._container.decode(stream))
+
+    def close(self) -> None:
+        """Ends the decoding."""
+        self._container.close()
+        self._file.close()
+
+    def read(self) -> NDArray[np.float32]:
+        """Next frames, float32 `[frames, channels]`; none at the end. Raises `Refused`: its form changes."""
+        channels = self.info.channels
+        frame = next(self._frames, None)
+        if frame is None:
+            return np.zeros((0, channels), np.float32)
+        if frame.sample_rate != self.info.rate or len(frame.layout.channels) != channels:
+            raise Refused("its rate or channels change within it")
+        block: NDArray[Any] = frame.to_ndarray()
+        if block.dtype.kind == "i":
+            block = block / np.float32(-float(np.iinfo(block.dtype).min))
+        return np.ascontiguousarray(block.T if frame.format.is_planar else block.reshape(-1, channels), np.float32)
+
+
+def opened(fd: int, demuxer: str, kind: str) -> FfmpegFile | AvFile:
+    """The sound of a file, by ffmpeg or else by av. Raises `Refused`: neither is there, or the file is broken."""
+    if program("ffmpeg") and program("ffprobe"):
+        return FfmpegFile(fd, demuxer)
+    return AvFile(fd, demuxer, kind)

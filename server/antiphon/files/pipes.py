@@ -1,0 +1,237 @@
+"""Standard input and output as sound: a wav without a length, or bare samples."""
+
+import os
+import re
+import struct
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+from antiphon.kernel.contract.block import Samples
+from antiphon.kernel.errors import FileError, UsageError
+from antiphon.kernel.runtime.sound_formats import MAX_CHANNELS, MAX_RATE, MIN_RATE
+
+STDIN, STDOUT = "/dev/stdin", "/dev/stdout"
+"""What `-` is called."""
+PIECE_SECONDS = 0.02
+"""Sound that is worked on at once, where as much has come."""
+HEAD = 64
+"""Bytes by which the kind of what comes is told."""
+_TYPES = {
+    "u8": "u1",
+    "s8": "i1",
+    **{f"s{bits}{end}": f"{'<' if end == 'le' else '>'}i{bits // 8}" for bits in (16, 24, 32) for end in ("le", "be")},
+    **{f"f{bits}{end}": f"{'<' if end == 'le' else '>'}f{bits // 8}" for bits in (32, 64) for end in ("le", "be")},
+}
+"""Types of bare samples, FFmpeg's words, as numpy's."""
+_WAV_TYPES = {"PCM_U8": "u8", "PCM_16": "s16le", "PCM_24": "s24le", "PCM_32": "s32le", "FLOAT": "f32le"}
+_UNKNOWN = 0xFFFFFFFF
+"""Length of a wav that is not known."""
+_GUID = bytes.fromhex("000000001000800000aa00389b71")
+
+
+@dataclass(frozen=True, slots=True)
+class RawForm:
+    """Bare samples: their type as FFmpeg says it ("s16le"), Hz, channels."""
+
+    type: str
+    rate: int
+    channels: int
+
+    @classmethod
+    def of(cls, text: str) -> "RawForm":
+        """That of "s16le:48000:2". Raises UsageError: it is none."""
+        found = re.fullmatch(r"(\w+):(\d{1,9}):(\d{1,4})", text)
+        if not (
+            found
+            and found[1] in _TYPES
+            and MIN_RATE <= int(found[2]) <= MAX_RATE
+            and 1 <= int(found[3]) <= MAX_CHANNELS
+        ):
+            raise UsageError(
+                f"--raw takes TYPE:HZ:CHANNELS, as s16le:48000:2, with one of {', '.join(_TYPES)}, {MIN_RATE} to "
+                f"{MAX_RATE} Hz and 1 to {MAX_CHANNELS} channels, not {text[:40]!r}"
+            )
+        return cls(found[1], int(found[2]), int(found[3]))
+
+    @property
+    def width(self) -> int:
+        """Bytes of a sample."""
+        return int(_TYPES[self.type][-1])
+
+    def check(self, channels: int) -> None:
+        """Raises UsageError where sound of so many channels is not written so: one channel is on all."""
+        if channels not in (1, self.channels):
+            raise UsageError(f"--raw {self.type}:{self.rate}:{self.channels}, and the sound has {channels} channels")
+
+    def samples(self, data: bytes) -> Samples:
+        """Float32 `[channels, n]` of whole frames."""
+        kind = _TYPES[self.type]
+        if self.width == 3:
+            wide = np.zeros((len(data) // 3, 4), np.uint8)
+            own = np.frombuffer(data, np.uint8).reshape(-1, 3)
+            wide[:, 1:] = own if kind[0] == "<" else own[:, ::-1]
+            values = wide.view("<i4").ravel() / np.float32(1 << 31)
+        else:
+            found = np.frombuffer(data, kind)
+            if kind[-2] == "f":
+                values = found
+            elif self.type == "u8":
+                values = (found.astype(np.float32) - 128.0) / 128.0
+            else:
+                values = found / np.float64(1 << (8 * self.width - 1))
+        return np.ascontiguousarray(values.reshape(-1, self.channels).T, np.float32)
+
+    def data(self, chunk: Samples) -> bytes:
+        """Bytes of float32 `[frames, channels]`; whole numbers are cut to full scale."""
+        kind = _TYPES[self.type]
+        if chunk.shape[1] != self.channels:
+            chunk = np.repeat(chunk, self.channels, axis=1)
+        if kind[-2] == "f":
+            return chunk.astype(kind).tobytes()
+        full = 1 << (8 * self.width - 1)
+        whole = np.clip(np.rint(chunk.astype(np.float64) * full), -full, full - 1).astype(np.int64)
+        if self.type == "u8":
+            return (whole + 128).astype(np.uint8).tobytes()
+        if self.width == 3:
+            parts = whole.astype("<i4").view(np.uint8).reshape(-1, 4)[:, :3]
+            return (parts if kind[0] == "<" else parts[:, ::-1]).tobytes()
+        return whole.astype(kind).tobytes()
+
+
+def wav_head(form: RawForm) -> bytes:
+    """The beginning of a wav whose length is not known."""
+    code, bits = (3 if form.type[0] == "f" else 1), 8 * form.width
+    frame = form.channels * form.width
+    plain = struct.pack("<HIIHH", form.channels, form.rate, form.rate * frame, frame, bits)
+    if form.channels <= 2 and bits <= 16 or code == 3 and form.channels <= 2:
+        described = struct.pack("<H", code) + plain
+    else:
+        described = struct.pack("<H", 0xFFFE) + plain + struct.pack("<HHIH", 22, bits, 0, code) + _GUID
+    begin = b"RIFF" + struct.pack("<I", _UNKNOWN) + b"WAVEfmt " + struct.pack("<I", len(described)) + described
+    return begin + b"data" + struct.pack("<I", _UNKNOWN)
+
+
+class OutputPipe:
+    """Standard output in the place of a draft: what is written is out."""
+
+    def __init__(self) -> None:
+        self.fd = os.dup(1)
+
+    def publish(self) -> None:
+        """Closes it."""
+        self.discard()
+
+    def discard(self) -> None:
+        """Closes it."""
+        fd, self.fd = self.fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+
+class PipeWriter:
+    """Sound written to a pipe; a context manager. `raw`: bare samples of that form; None for a wav."""
+
+    def __init__(self, fd: int, rate: int, channels: int, subtype: str, raw: RawForm | None) -> None:
+        self._fd = fd
+        self._form = raw or RawForm(_WAV_TYPES.get(subtype, "f32le"), rate, channels)
+        if raw is None:
+            self._put(wav_head(self._form))
+
+    def __enter__(self) -> "PipeWriter":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        return None
+
+    def write(self, chunk: Samples) -> None:
+        """Writes float32 `[frames, channels]`. Raises `BrokenPipeError`: nobody reads it any more."""
+        self._put(self._form.data(chunk))
+
+    def end(self) -> None:
+        """Nothing: what is written is out."""
+
+    def _put(self, data: bytes) -> None:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(self._fd, rest) :]
+
+
+MAX_BYTES = 8 << 30
+"""Bytes of standard input that are kept on the disk."""
+FOLDER = "antiphon-pipe-"
+"""Beginning of the name of a folder for what comes."""
+
+
+@contextmanager
+def input_file() -> Iterator[Path]:
+    """All that standard input gives, as a file for a while. Raises FileError: it gives nothing, or too much."""
+    pipe = InputPipe()
+    if not pipe.peek():
+        raise FileError("cannot read standard input: it gave nothing (0 bytes)")
+    with tempfile.TemporaryDirectory(prefix=FOLDER) as folder:
+        kept = Path(folder) / "in.wav"
+        pipe.spool(kept, MAX_BYTES)
+        try:
+            yield kept
+        except FileError as error:
+            raise FileError(str(error).replace(str(kept), "standard input")) from None
+
+
+class InputPipe:
+    """Standard input that is read once. `head`: its first bytes, by which its kind is told."""
+
+    def __init__(self, fd: int = 0) -> None:
+        self._fd, self.head = fd, b""
+
+    def peek(self) -> bytes:
+        """Its first bytes; fewer at its end."""
+        while len(self.head) < HEAD and (piece := os.read(self._fd, HEAD - len(self.head))):
+            self.head += piece
+        return self.head
+
+    def spool(self, path: str | os.PathLike[str], most: int) -> None:
+        """Writes all that comes to a file. Raises FileError: more than `most` bytes come."""
+        size = len(self.head)
+        with open(path, "wb") as file:
+            file.write(self.head)
+            while piece := os.read(self._fd, 1 << 18):
+                size += len(piece)
+                if size > most:
+                    raise FileError(f"standard input gave more than {most >> 30} GiB; name a file IN instead")
+                file.write(piece)
+
+    def pump(self) -> int:
+        """Descriptor of a pipe that gives all that comes, from the first byte on."""
+        ours, theirs = os.pipe()
+        threading.Thread(target=self._pumped, args=(theirs,), name="input pipe", daemon=True).start()
+        return ours
+
+    def _pumped(self, into: int) -> None:
+        piece = self.head
+        try:
+            while piece:
+                while piece:
+                    piece = piece[os.write(into, piece) :]
+                piece = os.read(self._fd, 1 << 16)
+        except OSError:
+            pass  # the decoder has ended, which its reader is told
+        finally:
+            os.close(into)
+
+    def blocks(self, form: RawForm) -> Iterator[Samples]:
+        """Bare samples, float32 `[channels, n]`, as they come."""
+        size = form.width * form.channels
+        rest, most = self.head, max(1, round(PIECE_SECONDS * form.rate)) * size
+        self.head = b""
+        while piece := os.read(self._fd, most):
+            rest += piece
+            if whole := len(rest) // size * size:
+                yield form.samples(rest[:whole])
+                rest = rest[whole:]

@@ -1,0 +1,131 @@
+"""Standard input and output, `-`, as IN and OUT of a plugin: as it comes where the plugin works so, else as files."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from antiphon.files.audiofile import stream
+from antiphon.files.audiowrite import AudioWriter
+from antiphon.files.decode import AudioInfo, Decoder
+from antiphon.files.pipes import FOLDER, MAX_BYTES, STDIN, STDOUT, InputPipe, RawForm
+from antiphon.kernel.contract.block import Samples
+from antiphon.kernel.contract.catalog import ProcessorInfo
+from antiphon.kernel.errors import FileError, UsageError
+from antiphon.offline.output_summary import Written
+from antiphon.operations.reporting import Reporting
+
+PIPE = "-"
+"""The name of standard input and output."""
+_STREAMED = (b"RIFF", b"RF64", b"FORM", b".snd")
+"""Beginnings of sound that is read as it comes."""
+
+
+@dataclass(frozen=True, slots=True)
+class PipedSound:
+    """Sound of standard input, read once, as it comes. `raw`: the form of bare samples."""
+
+    pipe: InputPipe
+    raw: RawForm | None
+
+    @contextmanager
+    def stream(self) -> Iterator[tuple[AudioInfo, Iterator[Samples]]]:
+        """As `audiofile.stream`."""
+        if self.raw is not None:
+            yield AudioInfo(self.raw.rate, self.raw.channels, None, "RAW", ""), self.pipe.blocks(self.raw)
+            return
+        fd = self.pipe.pump()
+        try:
+            with Decoder("", pipe=fd, name="standard input") as decoder:
+                yield decoder.info, decoder.blocks()
+        finally:
+            os.close(fd)
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """IN and OUT of a plugin in the place of `-`. `piped`: sound that is read as it comes; None for that of a file."""
+
+    paths: tuple[str, ...]
+    piped: PipedSound | None = None
+
+    def said(self, text: str) -> str:
+        """A sentence with the names that people know."""
+        for path, name in zip(self.paths, ("standard input", "standard output"), strict=True):
+            if path in (STDIN, STDOUT) or os.path.basename(os.path.dirname(path)).startswith(FOLDER):
+                text = text.replace(path, name)
+        return text
+
+    def reporting(self, to: Reporting) -> Reporting:
+        """A reporting in those names."""
+
+        def wrote(written: Written) -> None:
+            path = self.said(os.fspath(written.path))
+            to.wrote(replace(written, path=path, source=self.said(written.source), over=self.said(written.over)))
+
+        return replace(to, complain=lambda sentence: to.complain(self.said(sentence)), wrote=wrote)
+
+
+@contextmanager
+def joined(
+    paths: tuple[str, ...], raw: RawForm | None, info: ProcessorInfo, settings: Mapping[str, Any]
+) -> Iterator[Ends]:
+    """Files or pipes for IN and OUT; what was made for standard output is written there in the end.
+
+    Raises UsageError: they are not one IN and one OUT. Raises FileError: nothing comes, or too much.
+    """
+    if len(paths) != 2:
+        raise UsageError("- is standard input or output: name one IN and one OUT")
+    given, out = paths
+    with tempfile.TemporaryDirectory(prefix=FOLDER) as folder:
+        piped = None
+        if given == PIPE:
+            given, piped = _input(Path(folder), raw, info, settings)
+        kept = Path(folder) / ("out.wav" if info.first("audio", "out") is not None else "out.mid")
+        whole = bool(info.on_files.job) or kept.suffix == ".mid"
+        yield Ends((given, str(kept) if whole else STDOUT) if out == PIPE else (given, out), piped)
+        if out == PIPE and whole:
+            _written(kept, raw)
+
+
+def _input(
+    folder: Path, raw: RawForm | None, info: ProcessorInfo, settings: Mapping[str, Any]
+) -> tuple[str, PipedSound | None]:
+    """The name of IN, and its sound where that is read as it comes."""
+    use, pipe = info.on_files, InputPipe()
+    if raw is None and stat.S_ISREG(os.fstat(0).st_mode):
+        return STDIN, None
+    if not (head := pipe.peek()):
+        raise FileError("cannot read standard input: it gave nothing (0 bytes)")
+    forward = not use.job and not use.hears and settings.get(use.stem, "all") == "all"
+    if forward and (raw is not None or head[:4] in _STREAMED):
+        return STDIN, PipedSound(pipe, raw)
+    kept = folder / ("in.mid" if head[:4] == b"MThd" and raw is None else "in.wav")
+    if raw is None:
+        pipe.spool(kept, MAX_BYTES)
+    else:
+        with AudioWriter(kept, raw.rate, raw.channels, "FLOAT") as writer:
+            for block in pipe.blocks(raw):
+                writer.write(block)
+    return str(kept), None
+
+
+def _written(kept: Path, raw: RawForm | None) -> None:
+    """Writes a file to standard output."""
+    if raw is None or kept.suffix == ".mid":
+        with open(kept, "rb") as file, os.fdopen(os.dup(1), "wb") as out:
+            shutil.copyfileobj(file, out)
+        return
+    from antiphon.files.sound_finish import SoundFinish
+
+    with stream(kept) as (info, blocks):
+        with AudioWriter(STDOUT, info.rate, info.channels, finish=SoundFinish(raw=raw)) as writer:
+            for block in blocks:
+                writer.write(block)
