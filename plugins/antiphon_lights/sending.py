@@ -91,7 +91,7 @@ class Lights:
             server.service(partial(self._frames, target))
         for desk in self.desks:
             server.service(desk.run)
-            server.service(partial(self._beats, desk.target.latency, partial(self._os2l_beat, desk)))
+            server.service(partial(self.beats_to, desk))
         for cue in self.cues:
             server.service(partial(self._beats, cue.latency, partial(self._cue_beat, cue)))
         server.service(self._serve)
@@ -306,6 +306,10 @@ class Lights:
             if clock.playing and last < math.inf:
                 send(clock)
             last = clock.beat
+
+    async def beats_to(self, desk: TcpSender) -> None:
+        """Sends beats to a light desk."""
+        await self._beats(desk.target.latency, partial(self._os2l_beat, desk))
 
     def _os2l_beat(self, desk: TcpSender, clock: Clock) -> None:
         strength = 100.0 if clock.beat % clock.bar == 0 else 50.0

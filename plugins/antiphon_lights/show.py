@@ -97,7 +97,10 @@ class Desk:
         for place, fade in enumerate(self._fades):
             if fade.beat > clock.beat and clock.playing:
                 break
-            done = clock.beat - fade.beat
+            later = self._fades[place + 1 :]
+            # what the next fade begins from stays as it is then
+            until = min(clock.beat, later[0].beat) if later else clock.beat
+            done = until - fade.beat
             share = 1.0 if not clock.playing or done >= fade.beats else done / fade.beats
             look = self.rig.looks.get(fade.look)
             level = level * (1.0 - share) + (share * look if look is not None else 0.0)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
 import msgspec
 import numpy as np
@@ -18,6 +18,7 @@ from antiphon_lights.packets import SLOTS
 
 MAX_UNIVERSES, MAX_FIXTURES, MAX_LOOKS, MAX_EFFECTS = 64, 512, 128, 64
 MAX_SCENES = 128
+T = TypeVar("T")
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 _LEVEL = re.compile(r"level (\S{1,64})")
 _NOTE = re.compile(r"note (\S{1,5})(?: (\S{1,64}))?")
@@ -41,13 +42,10 @@ class Effect(msgspec.Struct, forbid_unknown_fields=True):
     depth: Annotated[float, Meta(ge=0, le=1)] = 1.0
 
 
-Looks = Annotated[dict[str, dict[str, Any]], Meta(description="a table of looks")]
-
-
 class LightsTable(msgspec.Struct, forbid_unknown_fields=True):
-    fixtures: dict[str, Fixture]
-    looks: Looks = {}
-    effects: dict[str, Effect] = {}
+    fixtures: Annotated[dict[str, Any], Meta(description="a table of fixtures")]
+    looks: Annotated[dict[str, Any], Meta(description="a table of looks")] = {}
+    effects: Annotated[dict[str, Any], Meta(description="a table of effects")] = {}
     scenes: Annotated[dict[str, str], Meta(description="a look's name for each scene")] = {}
     fade: Annotated[float, Meta(ge=0, le=256)] = 0.0
 
@@ -115,14 +113,22 @@ def read(table: Mapping[str, Any]) -> Rig:
         if what != "scenes":
             for name in held:
                 _check_name(name, (what, name))
-    universes = tuple(sorted({fixture.universe for fixture in data.fixtures.values()}))
+    read_fixtures = {name: _part(body, Fixture, ("fixtures", name)) for name, body in data.fixtures.items()}
+    universes = tuple(sorted({fixture.universe for fixture in read_fixtures.values()}))
     if len(universes) > MAX_UNIVERSES:
         raise Misfit(("fixtures",), f"use {len(universes)} universes; at most {MAX_UNIVERSES} are allowed")
-    fixtures = _placed(data.fixtures, universes)
+    fixtures = _placed(read_fixtures, universes)
     slots = SLOTS * len(universes)
     looks = {name: _look(name, body, fixtures, slots) for name, body in data.looks.items()}
-    waves = tuple(_wave(name, effect, fixtures) for name, effect in data.effects.items())
+    waves = tuple(_wave(name, body, fixtures) for name, body in data.effects.items())
     return Rig(universes, fixtures, looks, waves, _scenes(data.scenes, looks), data.fade)
+
+
+def _part(body: Any, kind: type[T], path: tuple[str, ...]) -> T:
+    try:
+        return convert_fields(body, kind, path[0].removesuffix("s"))
+    except Misfit as misfit:
+        raise Misfit((*path, *misfit.path), misfit.what) from None
 
 
 def _check_name(name: str, path: tuple[str, ...]) -> None:
@@ -152,11 +158,9 @@ def _placed(fixtures: Mapping[str, Fixture], universes: tuple[int, ...]) -> dict
     return placed
 
 
-def _look(
-    name: str, body: Mapping[str, Any], fixtures: Mapping[str, tuple[int, Fixture]], slots: int
-) -> NDArray[np.float32]:
+def _look(name: str, body: Any, fixtures: Mapping[str, tuple[int, Fixture]], slots: int) -> NDArray[np.float32]:
     frame = np.zeros(slots, np.float32)
-    for of, value in body.items():
+    for of, value in _part(body, dict[str, Any], ("looks", name)).items():
         here = ("looks", name, of)
         first, fixture = _fixture(of, fixtures, here)
         names = fixture.channels
@@ -186,8 +190,9 @@ def _fixture(name: str, fixtures: Mapping[str, tuple[int, Fixture]], path: tuple
     return fixtures[name]
 
 
-def _wave(name: str, effect: Effect, fixtures: Mapping[str, tuple[int, Fixture]]) -> Wave:
+def _wave(name: str, body: Any, fixtures: Mapping[str, tuple[int, Fixture]]) -> Wave:
     here = ("effects", name)
+    effect = _part(body, Effect, here)
     slots: list[int] = []
     for target in effect.of:
         of, dot, channel = target.partition(".")

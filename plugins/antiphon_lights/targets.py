@@ -117,8 +117,9 @@ class DmxTarget:
 class TcpSender:
     """A connection for OS2L that is made again when it is lost. `reason`: why there is none, or ""."""
 
-    def __init__(self, target: Target) -> None:
-        self.target = target
+    def __init__(self, target: Target, retry: float = RETRY_SECONDS) -> None:
+        """Not connected. `retry`: seconds between two attempts."""
+        self.target, self._retry = target, retry
         self._writer: asyncio.StreamWriter | None = None
         self.sent = self.lost = self.connections = 0
         self.reason = "connecting"
@@ -131,7 +132,7 @@ class TcpSender:
                 writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             except OSError as error:
                 self.reason = error.strerror or str(error)
-                await asyncio.sleep(RETRY_SECONDS)
+                await asyncio.sleep(self._retry)
                 continue
             self._writer, self.reason = writer, ""
             self.connections += 1
@@ -144,7 +145,7 @@ class TcpSender:
             finally:
                 self._writer = None
                 writer.close()
-            await asyncio.sleep(RETRY_SECONDS)
+            await asyncio.sleep(self._retry)
 
     def send(self, data: bytes) -> None:
         """Sends data, or counts it as lost where nobody takes it."""

@@ -94,9 +94,12 @@ def test_art_dmx_is_laid_out_as_published() -> None:
     assert packet[:8] == b"Art-Net\0"
     assert packet[8:10] == b"\x00\x50"  # the opcode, low byte first
     assert packet[10:12] == b"\x00\x0e"  # the version, high byte first
-    assert packet[12] == 7 and packet[13] == 0  # sequence, physical
-    assert packet[14] == 0x34 and packet[15] == 0x12  # SubUni, Net
-    assert packet[16:18] == b"\x02\x00" and packet[18:] == slots
+    assert packet[12] == 7
+    assert packet[13] == 0
+    assert packet[14] == 0x34
+    assert packet[15] == 0x12
+    assert packet[16:18] == b"\x02\x00"
+    assert packet[18:] == slots
 
 
 def test_sacn_is_laid_out_as_published() -> None:
@@ -110,7 +113,8 @@ def test_sacn_is_laid_out_as_published() -> None:
     assert packet[108:115] == struct.pack(">BHBBH", 100, 0, 200, 0x40, 7962)
     assert packet[115:126] == b"\x72\x0b\x02\xa1\x00\x00\x00\x01\x02\x01\x00"
     assert packet[126:] == slots
-    assert sacn_group(7962) == "239.255.31.26" and sacn_group(1) == "239.255.0.1"
+    assert sacn_group(7962) == "239.255.31.26"
+    assert sacn_group(1) == "239.255.0.1"
 
 
 def test_os2l_is_a_line_of_json() -> None:
@@ -124,10 +128,12 @@ def test_os2l_is_a_line_of_json() -> None:
 
 def test_the_first_look_is_shown_and_others_fade_in_beats() -> None:
     shown = desk()
-    assert par(shown.frame(at(0.0))) == [255, 128, 0] and bars(shown.frame(at(0.0))) == [255] * 4
+    assert par(shown.frame(at(0.0))) == [255, 128, 0]
+    assert bars(shown.frame(at(0.0))) == [255] * 4
     shown.show("cold", 8.0, 4.0)
     assert par(shown.frame(at(7.9))) == [255, 128, 0]
-    assert par(shown.frame(at(9.0))) == [191, 96, 64] and bars(shown.frame(at(9.0))) == [191] * 4
+    assert par(shown.frame(at(9.0))) == [191, 96, 64]
+    assert bars(shown.frame(at(9.0))) == [191] * 4
     assert par(shown.frame(at(12.0))) == [0, 0, 255]
     # an earlier receiver's frame is not changed by what a later one asked
     assert par(shown.frame(at(9.0))) == [191, 96, 64]
@@ -216,7 +222,8 @@ def test_frames_fall_on_the_beat_and_are_at_most_44_a_second() -> None:
     for bpm in (10.0, 61.7, 120.0, 174.0, 999.0):
         assert steps(bpm) * bpm / 60.0 <= 44.0
         assert {0.0, 1.0, 2.0} <= set(places(0.0, 3.0, bpm))
-    assert steps(120.0) == 20 and list(places(0.99, 1.05, 120.0)) == [1.0, 1.05 - 1e-17][:1]
+    assert steps(120.0) == 20
+    assert list(places(0.99, 1.05, 120.0)) == [1.0, 1.05 - 1e-17][:1]
 
 
 def test_the_same_clock_and_values_give_the_same_frames() -> None:
@@ -228,7 +235,8 @@ def test_the_same_clock_and_values_give_the_same_frames() -> None:
         shown.strike(36, "drums", 1.0, 0.8)
         shown.show("cold", 3.0, 2.0)
         made.append(rendered(shown, 0.0, 8.0, 133.0).tobytes())
-    assert made[0] == made[1] and len(set(made[0])) > 50
+    assert made[0] == made[1]
+    assert len(set(made[0])) > 50
 
 
 # ---- tables
