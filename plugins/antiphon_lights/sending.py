@@ -16,7 +16,6 @@ from antiphon.api.backends.transports import (
     NOW,
     Arg,
     Beat,
-    Double,
     EmittedEvent,
     EngineEffect,
     NodeEvent,
@@ -316,11 +315,10 @@ class Lights:
         desk.send(os2l("beat", change=False, pos=int(clock.beat), bpm=round(clock.bpm, 3), strength=strength))
 
     def _cue_beat(self, target: Target, clock: Clock) -> None:
-        inside = int(clock.beat % clock.bar)
-        messages = [encode("/beat", Double(clock.beat), float(clock.bpm), inside + 1)]
-        if inside == 0:
-            messages.append(encode("/bar", int(clock.beat // clock.bar) + 1, clock.bar))
-        self._bundle(target, clock.seconds, *messages)
+        # the arguments that subscribers of the server get
+        beat, bpm = round(clock.beat), float(clock.bpm)
+        bar = (encode("/bar", beat // clock.bar, bpm),) if beat % clock.bar == 0 else ()
+        self._bundle(target, clock.seconds, encode("/beat", beat, bpm), *bar)
 
     def _cue(self, seconds: float, address: str, *args: Arg) -> None:
         """Sends a cue of the engine's time `seconds` to each receiver of cues, as early as it wants it."""
