@@ -90,7 +90,7 @@ def run(seconds: float, universes: int, nodes: int) -> dict[str, Any]:
     frames = [at for at, data in light.got if data[14] == 0 and data[18] == 255]
     beats = [(at, decode(data)) for at, data in cues.got]
     wall = time.time_ns() - time.monotonic_ns()
-    dated = [(at, line.due(one.items[0].args[0]) + heard, one.timetag) for at, one in beats
+    dated = [(at, line.due(float(str(one.items[0].args[0]))) + heard, one.timetag) for at, one in beats
              if isinstance(one, Bundle) and isinstance(one.items[0], Message)]  # fmt: skip
     return {
         "universes": universes,

@@ -83,7 +83,7 @@ class Lights:
         server.on_value(self._value)
         server.on_event(self._event)
         # two that want different nodes are given the notes of all
-        server.on_note(self._note, lambda: min(self._wanted(), default=0))
+        server.on_note(lambda event: self._strike(event, event.sample), lambda: min(self._wanted(), default=0))
         server.on_note(lambda event: None, lambda: max(self._wanted(), default=0))
         server.status(self.status)
         for target in self.dmx:
@@ -129,7 +129,7 @@ class Lights:
     def follow_table(self) -> None:
         """Takes up the present patch's table; its first look is shown at once, a blackout stays."""
         table = self.server.table("lights")
-        if table is self._table:
+        if table == self._table:
             return
         dark, self._table = self.desk.dark, table
         self.desk = Desk(read(table), self._strobe)
@@ -199,31 +199,30 @@ class Lights:
             self.blackout(True)
             self._forget()
         elif isinstance(effect, SetTransport | NudgeBeat):
-            if isinstance(effect, NudgeBeat) or effect.beat is not None:
+            if abs(effect.beats) > JUMP_BEATS if isinstance(effect, NudgeBeat) else effect.beat is not None:
                 self.desk.moved()
-            elif effect.playing:
+            if isinstance(effect, SetTransport) and effect.playing:
                 self.desk.dark = False
-        elif isinstance(effect, NodeEvent) and effect.kind == "on" and effect.value > 0.0:
-            names = {node.id: name for name, node in self.server.nodes().items()}
-            sample = self.server.due(effect.when)
-            self._strike(effect.number, names.get(effect.node, ""), sample, effect.value)
-
-    def _note(self, event: EmittedEvent) -> None:
-        if event.kind == "on" and event.value > 0.0:
-            names = {node.id: name for name, node in self.server.nodes().items()}
-            self._strike(event.number, names.get(event.node, ""), event.sample, event.value)
+        elif isinstance(effect, NodeEvent) and self._strikes:
+            self._strike(effect, self.server.due(effect.when))
 
     def _wanted(self) -> list[int]:
         """Numbers of the nodes whose notes are wanted: for cues all that play notes, else those that drive effects."""
         nodes = self.server.nodes()
         if self.cues:
             return [node.id for node in nodes.values() if node.info.first("events", "out") is not None]
-        drives = [wave.drive for wave in self.desk.rig.waves if wave.drive.kind == "note"]
-        return [nodes[drive.node].id for drive in drives if drive.node in nodes]
+        return [nodes[wave.drive.node].id for wave in self.desk.rig.waves
+                if wave.drive.kind == "note" and wave.drive.node in nodes]  # fmt: skip
 
-    def _strike(self, note: int, node: str, sample: float, velocity: float) -> None:
-        self.desk.strike(note, node, sample / self.server.rate, velocity)
-        self._cue(sample / self.server.rate, "/onset", note, float(velocity), node)
+    @property
+    def _strikes(self) -> bool:
+        return bool(self.cues) or any(wave.drive.kind == "note" for wave in self.desk.rig.waves)
+
+    def _strike(self, event: NodeEvent | EmittedEvent, sample: float) -> None:
+        if event.kind == "on" and event.value > 0.0:
+            node = next((name for name, node in self.server.nodes().items() if node.id == event.node), "")
+            self.desk.strike(event.number, node, sample / self.server.rate, event.value)
+            self._cue(sample / self.server.rate, "/onset", event.number, float(event.value), node)
 
     # ---- the clock
 

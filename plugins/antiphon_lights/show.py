@@ -1,7 +1,6 @@
 """Frames of light as a function of the clock and of values. Nothing here reads a clock or sends."""
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -188,10 +187,3 @@ def steps(bpm: float) -> int:
     """
     most = max(1, int(60.0 * RATE / bpm))
     return most - most % 4 if most >= 12 else most
-
-
-def places(first: float, last: float, bpm: float) -> Iterator[float]:
-    """Beats of the frames from a beat, before another, at one tempo."""
-    count = steps(bpm)
-    for place in range(math.ceil(first * count - 1e-9), math.ceil(last * count - 1e-9)):
-        yield place / count

@@ -24,11 +24,6 @@ class Target(NamedTuple):
     port: int
     latency: float = 0.0
 
-    @property
-    def written(self) -> str:
-        """The receiver as people read it."""
-        return f"{self.host}:{self.port}"
-
 
 def read_targets(option: str, texts: Sequence[str], port: int, *, multicast: bool = False) -> tuple[Target, ...]:
     """Receivers of an option, each HOST[:PORT][@MS]. `port`: the usual one, 0 for none.

@@ -23,6 +23,8 @@ from antiphon.kernel.control.hooks import ServerHooks
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.paths import make_folder
 from antiphon.kernel.runtime.settings import ServeSettings
+from antiphon.kernel.session.actions import NodeNoteOn
+from antiphon.kernel.session.commands import Beat
 from antiphon.kernel.wire.ntp import to_unix_ns
 from antiphon_lights.sending import Lights, _open, chord_name
 from antiphon_lights.transport import LightsTransport, receivers
@@ -155,7 +157,7 @@ async def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     asked = {
         "artnet": (f"127.0.0.1:{artnet.port}",),
         "sacn": (f"127.0.0.1:{sacn.port}",),
-        "cues": (f"127.0.0.1:{cues.port}@100",),
+        "cues": (f"127.0.0.1:{cues.port}@1000",),
     }
     engine = RunningEngine(RealTime(), bpm=240.0)
     async with rig(tmp_path / "state", engine=engine, catalog=catalog) as made:
@@ -232,11 +234,13 @@ async def test_cues_are_ahead_of_their_time_tags_after_an_hour_of_drift(stage: S
 
 
 async def test_a_note_to_come_is_an_onset_ahead(stage: Stage) -> None:
-    await stage.client.ask("/node/add", "gain", "b")
-    stage.lights._strike(40, "drums", stage.engine.sample + 0.3 * RATE, 0.5)
+    number = stage.live.app.session.state.nodes["a"].id
+    begin = stage.engine.tempo_now()[0]
+    with stage.lights.server.turn():
+        stage.lights._effect(NodeNoteOn(number, 40, 0.5, when=Beat(begin + 6.0)))
     await comes(lambda: stage.messages("/onset"), "the onset")
     ((at, tag, args),) = stage.messages("/onset")
-    assert args == (40, 0.5, "drums")
+    assert args == (40, 0.5, "a")
     assert at < tag
 
 

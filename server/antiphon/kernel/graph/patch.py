@@ -66,8 +66,8 @@ def parse(
         name = one_line("name", PurePath(source).stem if file.name is None else file.name, 1, 200)
         scenes, midi = reader.scenes(file.scenes, graph), reader.midi(file.midi, graph)
         clips = reader.clips(file.clips)
-        said = {"hint": file.hint, "group": file.group}
-        return Patch(name, file.tempo, graph, scenes, midi, text, clips=clips, tables=tables, **said)
+        hint, group = file.hint, file.group
+        return Patch(name, file.tempo, graph, scenes, midi, text, None, hint, group, clips, tables)
     except Misfit as misfit:
         raise PatchError(f"{place_of(source, text, misfit.path)}: {misfit.what}") from None
 
