@@ -38,5 +38,8 @@ OWN = {
     "coperformer": _bench("coperformer", lambda o: (o.limit or 1000, o.seed), lambda o: 30.0 + 3.0 * (o.limit or 1000)),
     "soak": _bench("soak.run", lambda o: (o.hours, o.out, o.seed), lambda o: 3600 * o.hours),
     "band": _bench("band", lambda o: (o.seed, o.limit), lambda o: 600.0 * max(1, o.limit)),
+    "lights": _bench(
+        "lights", lambda o: (o.seconds or 300.0, o.limit or 40), lambda o: 60.0 + 3 * (o.seconds or 300.0)
+    ),
     "effects": _bench("effects", lambda o: (o.seed, o.limit), lambda o: 60.0, ("pedalboard",)),
 }

@@ -11,6 +11,7 @@ from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.session.actions import EVENTS as NODE_EVENTS, NodeEvent, NodeSet
 from antiphon.kernel.session.commands import (
     NOW,
+    Beat,
     Bend,
     ClearSchedule,
     Command,

@@ -129,12 +129,16 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class TransportInfo:
-    """A transport: its name, one-line doc, plugin, and the names of its options of `serve`."""
+    """A transport: its name, one-line doc, plugin, and the names of its options of `serve`.
+
+    `table`: as `Transport.table`.
+    """
 
     name: str
     doc: str
     plugin: str
     options: tuple[str, ...] = ()
+    table: str = ""
 
 
 @dataclass(slots=True)
@@ -177,6 +181,10 @@ class Catalog:
             info = self.types.get(base)
             return _varied(info, variant) if info is not None and info.variants else None
         return info
+
+    def tables(self) -> dict[str, str]:
+        """Tables of patches that transports add: "module:function" of each one's check, by the table's name."""
+        return {name: check for name, _, check in (each.table.partition("=") for each in self.transports) if name}
 
     def varied(self, name: str, values: Mapping[str, Any]) -> str:
         """Name of the type that a type becomes by the value of its parameter `variants`; the same without one."""

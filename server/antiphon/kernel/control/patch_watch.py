@@ -47,6 +47,7 @@ def changes(was: Patch, now: Patch) -> Iterator[str]:
     for what in ("scenes", "clips", "midi"):
         if getattr(was, what) != getattr(now, what):
             yield what
+    yield from (name for name in {**was.tables, **now.tables} if was.tables.get(name) != now.tables.get(name))
 
 
 def _nodes(graph: Graph) -> dict[str, tuple[str, dict[str, Value]]]:

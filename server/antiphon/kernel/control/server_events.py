@@ -13,6 +13,6 @@ class ServerEvents:
         self.listeners: list[EventListener] = []
 
     def publish(self, kind: str, **what: Any) -> None:
-        """Calls the listeners with {"kind": kind, …}, kind patch, node, late, engine or plugin."""
+        """Calls the listeners with {"kind": kind, …}, kind patch, node, late, engine, plugin or scene."""
         for listener in self.listeners:
             listener({"kind": kind, **what})

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from antiphon.kernel.control.osc.handlers.time import node_number
 from antiphon.kernel.control.osc.served import OscServer, Service
@@ -21,6 +23,8 @@ from antiphon.kernel.session.node_state import Node
 from antiphon.kernel.session.schedule import due_beat
 from antiphon.kernel.session.transport_server import EmittedEvent, Learner, Reply, Status
 from antiphon.kernel.wire.osc import Arg, Message, decode, encode
+
+_NO_TABLE: Mapping[str, Any] = MappingProxyType({})
 
 
 class Transports:
@@ -67,6 +71,7 @@ class TransportHost:
         self.now_ns, self.moment, self.when = server.clock.now_ns, server.clock.moment, server.clock.when
         self.sample_at, self.beat_at, self.tempo = server.link.sample_at, server.link.beat_at, server.link.tempo_now
         self.param, self.value_at = server.session.state.param, server.session.state.value_at
+        self.meters = server.link.meters
         self.do, self.event = server.executor.do, server.feedback.event
         self.on_value, self.on_event = server.feedback.listeners.append, server.events.listeners.append
         self.on_effect, self.on_note = server.outbox.taps.append, transports.on_note
@@ -137,6 +142,10 @@ class TransportHost:
     def controls(self) -> Mapping[str, str]:
         patch = self._server.plans.patch
         return {**(patch.midi if patch is not None else {}), **self._server.position.pedals()}
+
+    def table(self, name: str) -> Mapping[str, Any]:
+        patch = self._server.plans.patch
+        return patch.tables.get(name, _NO_TABLE) if patch is not None else _NO_TABLE
 
     async def capture(self, path: Path, node: str, bars: int) -> int:
         state, written = self._server.session.state, asyncio.get_running_loop().create_future()

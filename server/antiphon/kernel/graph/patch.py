@@ -50,6 +50,7 @@ class Patch:
     hint: str = ""  # what to do first, one sentence, or ""
     group: str = ""  # the heading under which lists show it, or ""
     clips: Mapping[str, PatchClip] = field(default_factory=dict)  # by name
+    tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # of transports, as TOML has them
 
 
 def parse(
@@ -59,12 +60,14 @@ def parse(
     data = parse_toml(text, source)
     reader = PatchReader(catalog, trusted, folder)
     try:
-        file = reader.read_file(data, FORMAT)
+        tables = reader.tables(data)
+        file = reader.read_file({key: value for key, value in data.items() if key not in tables}, FORMAT)
         graph = reader.graph(file)
         name = one_line("name", PurePath(source).stem if file.name is None else file.name, 1, 200)
         scenes, midi = reader.scenes(file.scenes, graph), reader.midi(file.midi, graph)
         clips = reader.clips(file.clips)
-        return Patch(name, file.tempo, graph, scenes, midi, text, hint=file.hint, group=file.group, clips=clips)
+        hint, group = file.hint, file.group
+        return Patch(name, file.tempo, graph, scenes, midi, text, None, hint, group, clips, tables)
     except Misfit as misfit:
         raise PatchError(f"{place_of(source, text, misfit.path)}: {misfit.what}") from None
 
@@ -133,6 +136,7 @@ def dump(patch: Patch) -> str:
         document["clips"] = {name: to_builtins(clip) for name, clip in patch.clips.items()}
     if patch.midi:
         document["midi"] = dict(patch.midi)
+    document |= patch.tables
     return tomli_w.dumps(document)
 
 

@@ -32,6 +32,7 @@ from antiphon.kernel.graph.io_nodes import ENDS
 from antiphon.kernel.graph.macros import MOST, Macro, macro_info, read_macro
 from antiphon.kernel.graph.names import MACRO
 from antiphon.kernel.runtime import paths
+from antiphon.kernel.runtime.importing import import_object
 from antiphon.kernel.runtime.shortening import shorten
 from antiphon.kernel.runtime.suggestion import instead
 from antiphon.kernel.runtime.typed import Misfit, convert, kind_of, value_text
@@ -101,6 +102,22 @@ class PatchReader:
         one_line("hint", file.hint, 0, patch_list.MAX_LINE_LETTERS)
         one_line("group", file.group, 0, patch_list.MAX_GROUP_LETTERS)
         return file
+
+    def tables(self, data: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+        """Tables of transports by name, checked by their plugins."""
+        tables = {}
+        for name, check_table in self.catalog.tables().items():
+            if name not in data:
+                continue
+            table = data[name]
+            if not isinstance(table, dict):
+                raise Misfit((name,), f"takes a table, not {value_text(table)}")
+            try:
+                import_object(check_table)(table)
+            except Misfit as misfit:
+                raise Misfit((name, *misfit.path), misfit.what) from None
+            tables[name] = table
+        return tables
 
     def graph(self, file: PatchFile) -> Graph:
         """Nodes and wires."""

@@ -34,6 +34,7 @@ BUILT_IN = (
     "antiphon_identify",
     "antiphon_latent",
     "antiphon_library",
+    "antiphon_lights",
     "antiphon_link",
     "antiphon_listen",
     "antiphon_loops",

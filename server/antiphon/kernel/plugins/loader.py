@@ -198,7 +198,7 @@ class PluginLoading:
             self.types[name] = self._declared(name, make, doc, plugin)
         elif kind == "transports":
             held = next((each for each in self.known.transports if each.name == name), None) if self.known else None
-            self.transports.append(held or TransportInfo(name, doc, plugin, _options(make)))
+            self.transports.append(held or _transport(name, make, doc, plugin))
         self.factories[kind][name] = make
 
     def _declared(self, name: str, make: Factory, doc: str, plugin: str) -> ProcessorInfo:
@@ -212,9 +212,11 @@ class PluginLoading:
         return inspect_processor(name, make, doc, plugin, self.check and plugin not in BUILT_IN)
 
 
-def _options(make: Factory) -> tuple[str, ...]:
-    """Names of a transport's options of `serve`."""
-    return tuple(option.name for option in getattr(make(), "options", ()))
+def _transport(name: str, make: Factory, doc: str, plugin: str) -> TransportInfo:
+    """Declaration of a transport: the names of its options of `serve`, and its table."""
+    made = make()
+    options = tuple(option.name for option in getattr(made, "options", ()))
+    return TransportInfo(name, doc, plugin, options, getattr(made, "table", ""))
 
 
 def _trial(name: str, importing: Callable[[], Any], check: bool) -> str:

@@ -41,9 +41,13 @@ class Transport:
     process. Its module imports no library at the top, because these import it whether it is used or not; `start` may.
     `options`: the options that it adds to `serve`. It is started where at least one of them was given; without any it
     always is.
+    `table`: a table that it adds to patches, "NAME=MODULE:FUNCTION", or "". The function gets the table as TOML has it,
+    and raises `Misfit` where it is not valid: whenever a patch with that table is read, whether the transport runs or
+    not.
     """
 
     options: ClassVar[tuple[ServeOption[Any], ...]] = ()
+    table: ClassVar[str] = ""
 
     def check(self, settings: ServeSettings) -> None:
         """Checks the settings that ask for this transport: in the command line, before anything is started.

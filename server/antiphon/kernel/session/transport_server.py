@@ -195,6 +195,9 @@ class TransportServer(Protocol):
     def value_at(self, node: Node, cell: int) -> Value:
         """Present value of a parameter. `cell`: the parameter's index in the node's `cells`."""
 
+    def meters(self) -> Mapping[int, tuple[float, float]]:
+        """(peak, RMS) of a recent block of each node's output, 1.0 is full scale, by the node's number."""
+
     def clips(self) -> Mapping[str, PatchClip]:
         """The patch's clips by name; another mapping after each change."""
 
@@ -206,6 +209,9 @@ class TransportServer(Protocol):
 
     def controls(self) -> Mapping[str, str]:
         """The patch's [midi] section and the pedals of its set list: "cc 21" to "node.param" or an address."""
+
+    def table(self, name: str) -> Mapping[str, Any]:
+        """The patch's table of that name, as `Transport.table` declares it; the same object until the patch changes."""
 
     async def capture(self, path: Path, node: str, bars: int) -> int:
         """Writes the last bars of a node that the server keeps into a WAV file.

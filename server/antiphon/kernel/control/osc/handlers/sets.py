@@ -7,8 +7,8 @@ from antiphon.kernel.control.osc.handlers.graph import listing
 from antiphon.kernel.control.osc.served import OscServer
 from antiphon.kernel.io.osc_peer import Peer
 from antiphon.kernel.session import notes, scenes, set_list
-from antiphon.kernel.session.commands import NOW, Beat, When
-from antiphon.kernel.session.schedule import MAX_BEAT
+from antiphon.kernel.session.commands import NOW, Beat, Sample, When
+from antiphon.kernel.session.schedule import MAX_BEAT, due_beat
 from antiphon.kernel.wire.osc import encode
 
 
@@ -75,6 +75,14 @@ def recall_scene(
     server.plans.recall(scene, beats, at, source)
     server.saver.soon()
     server.feedback.event("/scene/recalled", place)
+    match at:
+        case Beat():
+            beat = due_beat(at)
+        case Sample(n):
+            beat = server.link.beat_at(n)
+        case _:
+            beat = server.clock.moment().beat
+    server.events.publish("scene", number=place, beats=beats, beat=beat)
 
 
 def handler(address: str) -> Callable[[OscServer, Peer, Args, When], None]:

@@ -1,0 +1,166 @@
+"""`bench lights`: when packets of light and cues arrive beside the beat, and what universes cost, on loopback."""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from antiphon.api.backends.transports import Bundle, Message, decode
+from antiphon_bench.report import finish, percentiles, table
+from antiphon_bench.rig import ServerProcess
+
+BPM = 165.0
+"""A tempo whose frames are 44 a second, 16 a beat."""
+ASK_SECONDS = 0.1
+AHEAD_MS = 50
+NODES = 512
+_SO_TIMESTAMPNS = 35
+_HZ = os.sysconf("SC_CLK_TCK")
+
+
+class Receiver(threading.Thread):
+    """Keeps the time of arrival, ns of CLOCK_MONOTONIC by the kernel's stamp, of each packet, and its first bytes."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
+        self.sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+        self.sock.bind(("127.0.0.1", 0))
+        self.port = self.sock.getsockname()[1]
+        self.got: list[tuple[int, bytes]] = []
+        self.start()
+
+    def run(self) -> None:
+        wall = time.time_ns() - time.monotonic_ns()
+        while True:
+            data, ((_, _, stamp),), _, _ = self.sock.recvmsg(2048, 64)
+            if not data:
+                return
+            seconds, ns = struct.unpack("qq", stamp)
+            self.got.append((10**9 * seconds + ns - wall, data[:128]))
+
+    def end(self) -> None:
+        self.sock.sendto(b"", ("127.0.0.1", self.port))
+        self.join()
+        self.sock.close()
+
+
+def main(seconds: float, universes: int) -> None:
+    rows = [run(seconds, 1, 1), run(seconds, universes, 1), run(seconds, universes, NODES)]
+    table(
+        f"Lights at {BPM:g} bpm for {seconds:g} s: ms after the beat is heard (cues: after {AHEAD_MS} ms ahead of it)",
+        ("universes", "nodes", "beats", "p50", "p99", "max", "cue p50", "p99", "tag p99", "missed", "lost", "% core"),
+        [
+            (r["universes"], r["nodes"], r["beats"], *r["frame"].values(), r["cue"]["p50"], r["cue"]["p99"],
+             r["tag"]["p99"], r["missed"], r["lost"], r["share"])
+            for r in rows
+        ],
+    )  # fmt: skip
+    finish("lights", {"runs": rows, "seconds": seconds, "bpm": BPM})
+
+
+def run(seconds: float, universes: int, nodes: int) -> dict[str, Any]:
+    """One run of a server with that many universes, and `nodes` gains in chains."""
+    light, cues = Receiver(), Receiver()
+    with tempfile.TemporaryDirectory() as folder:
+        patch = Path(folder) / "lit.toml"
+        patch.write_text(_patch(universes, nodes))
+        asked = ("--artnet", f"127.0.0.1:{light.port}", "--cues", f"127.0.0.1:{cues.port}@{AHEAD_MS}")
+        with ServerProcess("--audio", "headless", "--patch", str(patch), *asked) as server:
+            time.sleep(3.0)
+            light.got.clear()
+            cues.got.clear()
+            before, used = server.status()["lights"], _used(server.pids()["control"])
+            line = Line(server, seconds)
+            status, share = server.status(), (_used(server.pids()["control"]) - used) / seconds
+            after = status["lights"]
+    light.end()
+    cues.end()
+    heard = 1e9 * (256 / 48000 + 0.001)
+    # the frame of a beat is full, and no other is
+    frames = [at for at, data in light.got if data[14] == 0 and data[18] == 255]
+    beats = [(at, decode(data)) for at, data in cues.got]
+    wall = time.time_ns() - time.monotonic_ns()
+    dated = [(at, line.due(float(str(one.items[0].args[0]))) + heard, one.timetag) for at, one in beats
+             if isinstance(one, Bundle) and isinstance(one.items[0], Message)]  # fmt: skip
+    return {
+        "universes": universes,
+        "nodes": nodes,
+        "beats": len(frames),
+        "frame": percentiles([(at - heard - line.nearest(at - heard)) / 1e6 for at in frames]),
+        "cue": percentiles([(at - due) / 1e6 + AHEAD_MS for at, due, _ in dated]),
+        "tag": percentiles([abs(_unix(tag) - wall - due) / 1e6 for _, due, tag in dated]),
+        "missed": after["missed"] - before["missed"],
+        "lost": _lost(light.got),
+        "share": 100.0 * share,
+        "late_blocks": status["engine"].get("late", 0),
+    }
+
+
+class Line:
+    """The server's beat as a line over CLOCK_MONOTONIC, by the fastest answers to `/beat`."""
+
+    def __init__(self, server: ServerProcess, seconds: float) -> None:
+        asked = []
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            begun = time.monotonic_ns()
+            beat = server.ask("/beat")[1][0]
+            asked.append((time.monotonic_ns() - begun, (time.monotonic_ns() + begun) / 2, beat))
+            time.sleep(ASK_SECONDS)
+        best = np.array(sorted(asked)[: len(asked) // 2])
+        self._at = best[0, 1]
+        self._slope, self._beat = np.polyfit(best[:, 1] - self._at, best[:, 2], 1)
+
+    def due(self, beat: float) -> float:
+        """Ns of CLOCK_MONOTONIC of a beat."""
+        return float(self._at + (beat - self._beat) / self._slope)
+
+    def nearest(self, at: float) -> float:
+        """Ns of the beat that is nearest to a time."""
+        return self.due(round(self._beat + (at - self._at) * self._slope))
+
+
+def _patch(universes: int, nodes: int) -> str:
+    text = [f"format = 1\ntempo = {BPM:g}\n"]
+    text += [f'[nodes.g{n}]\ntype = "gain"\n' for n in range(nodes)]
+    text += ["[wires]", 'in = "g0"', *(f'g{n - 1} = "g{n}"' for n in range(1, nodes)), f'g{nodes - 1} = "out"']
+    for number in range(1, universes + 1):
+        channels = ", ".join(f'"c{n}"' for n in range(512))
+        text.append(f"[lights.fixtures.f{number}]\nuniverse = {number}\nchannel = 1\nchannels = [{channels}]")
+    text += ["[lights.looks.all]", *(f"f{number} = 1.0" for number in range(1, universes + 1))]
+    text.append(
+        '[lights.effects.pulse]\non = "beat"\nof = [' + ", ".join(f'"f{n}"' for n in range(1, universes + 1)) + "]"
+    )
+    return "\n".join(text) + "\n"
+
+
+def _lost(got: list[tuple[int, bytes]]) -> int:
+    """Packets whose numbers are missing, of all universes."""
+    last: dict[bytes, int] = {}
+    lost = 0
+    for _, data in got:
+        which, number = data[14:16], data[12]
+        if which in last:
+            lost += (number - last[which] - 1) % 255
+        last[which] = number
+    return lost
+
+
+def _unix(timetag: int) -> float:
+    return ((timetag >> 32) - 2_208_988_800) * 1e9 + (timetag & 0xFFFFFFFF) * 1e9 / (1 << 32)
+
+
+def _used(pid: int) -> float:
+    """Seconds of processor time of a process."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _HZ

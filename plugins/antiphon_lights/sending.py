@@ -1,0 +1,344 @@
+"""Lights of a running server: what is shown, followed from its events, and sent at the beat to each receiver."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+from uuid import NAMESPACE_URL, uuid5
+
+from antiphon.api import Value
+from antiphon.api.backends.signal import FLAT_NAMES
+from antiphon.api.backends.transports import (
+    NOW,
+    Arg,
+    Beat,
+    EmittedEvent,
+    EngineEffect,
+    NodeEvent,
+    NudgeBeat,
+    OscRequest,
+    Panic,
+    RequestError,
+    SetTransport,
+    TransportServer,
+    encode,
+    encode_bundle,
+    timetag_of,
+)
+from antiphon_lights.packets import SacnSource, os2l
+from antiphon_lights.show import RATE, STROBE, Clock, Desk, FlashLimit, steps
+from antiphon_lights.table import Rig, read
+from antiphon_lights.targets import DmxTarget, Target, TcpSender, UdpSender
+
+OUTPUT_LATENCY = 0.001
+"""Seconds after its block until a sample sounds, without the device's own."""
+JUMP_BEATS = 0.5
+"""Step back of the beat that is a jump."""
+IDLE_SECONDS = 0.02
+"""Seconds between two looks at the clock while the beat stands, and at most before the next frame."""
+MAX_CUES = 1024
+"""Most cues that wait for their time; further ones are dropped."""
+QUIET_DB = 60.0
+"""dB below full scale at which a node's level is 0."""
+SOURCE = "Antiphon"
+
+_open: list[Lights] = []
+
+
+def lights_of(request: OscRequest) -> Lights:
+    """Lights of the server that received a message."""
+    for one in _open:
+        if one.server.folder == request.server.folder:
+            return one
+    raise RequestError("no lights are sent; start the server with --artnet, --sacn, --os2l or --cues")
+
+
+class Lights:
+    """What is shown and sent. `late`: seconds by which recent frames and beats left late, at most; `missed`: frames."""
+
+    def __init__(self, server: TransportServer, to: Mapping[str, tuple[Target, ...]], strobe: int = 0) -> None:
+        """Nothing is sent before `install`. `strobe`: flashes a second, 0 for the usual limit."""
+        self.server, self._strobe = server, strobe or STROBE
+        self.desk = Desk(Rig(), self._strobe)
+        self.udp = UdpSender()
+        source = SacnSource(uuid5(NAMESPACE_URL, str(server.folder)).bytes, SOURCE)
+        self.dmx = [DmxTarget(one, self.udp, None) for one in to["artnet"]]
+        self.dmx += [DmxTarget(one, self.udp, source) for one in to["sacn"]]
+        self.desks = [TcpSender(one) for one in to["os2l"]]
+        self.cues = to["cues"]
+        self.missed, self.late, self.dropped, self.reason = 0, 0.0, 0, ""
+        self._table: Mapping[str, Any] | None = None
+        self._sources: dict[str, str] = {}
+        self._waiting: list[asyncio.TimerHandle] = []
+
+    def install(self) -> None:
+        """Follows the server, and starts sending."""
+        server = self.server
+        self.follow_table()
+        server.on_effect(lambda effect: server.attempt("the lights", lambda: self._effect(effect)))
+        server.on_value(self._value)
+        server.on_event(self._event)
+        # two that want different nodes are given the notes of all
+        server.on_note(lambda event: self._strike(event, event.sample), lambda: min(self._wanted(), default=0))
+        server.on_note(lambda event: None, lambda: max(self._wanted(), default=0))
+        server.status(self.status)
+        for target in self.dmx:
+            server.service(partial(self._frames, target))
+        for desk in self.desks:
+            server.service(desk.run)
+            server.service(partial(self.beats_to, desk))
+        for cue in self.cues:
+            server.service(partial(self._beats, cue.latency, partial(self._cue_beat, cue)))
+        server.service(self._serve)
+
+    async def _serve(self) -> None:
+        _open.append(self)
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            _open.remove(self)
+            self._forget()
+
+    def _forget(self) -> None:
+        """Drops the cues that wait."""
+        for one in self._waiting:
+            one.cancel()
+        self._waiting.clear()
+
+    def status(self) -> dict[str, Any]:
+        """Figures for `/api/status`."""
+        return {
+            "look": self.desk.look,
+            "blackout": self.desk.dark,
+            "fixtures": len(self.desk.rig.fixtures),
+            "universes": len(self.desk.rig.universes),
+            "sent": self.udp.sent + sum(desk.sent for desk in self.desks),
+            "lost": self.udp.lost + sum(desk.lost for desk in self.desks),
+            "missed": self.missed,
+            "dropped": self.dropped,
+            "late_ms": round(1e3 * self.late, 1),
+            "reason": self.reason or self.udp.reason or "".join(desk.reason for desk in self.desks if desk.reason),
+        }
+
+    # ---- what is shown
+
+    def follow_table(self) -> None:
+        """Takes up the present patch's table; its first look is shown at once, a blackout stays."""
+        table = self.server.table("lights")
+        if table == self._table:
+            return
+        dark, self._table = self.desk.dark, table
+        self.desk = Desk(read(table), self._strobe)
+        self.desk.dark, self.reason = dark, ""
+        self._sources = {}
+        for wave in self.desk.rig.waves:
+            if wave.drive.kind != "param":
+                continue
+            node, param = wave.drive.node, wave.drive.param
+            self._sources[f"/node/{node}/{param}"] = f"{node}.{param}"
+            try:
+                self._level(node, param)
+            except RequestError as error:
+                self.reason = f"the effect {wave.name}: {error}"
+
+    def show(self, look: str, beats: float | None, beat: float | None = None) -> None:
+        """Fades to a look, over the table's beats where None. Raises RequestError: there is no such look."""
+        looks = self.desk.rig.looks
+        if look not in looks:
+            raise RequestError(f"there is no look {look[:64]!r}; there are: {', '.join(looks) or 'none'}")
+        before, begin = self.desk.look, self._beat() if beat is None else beat
+        self.desk.show(look, begin, self.desk.rig.fade if beats is None else beats)
+        for desk in self.desks if look != before else ():
+            if before:
+                desk.send(os2l("btn", name=before, state="off"))
+            desk.send(os2l("btn", name=look, state="on"))
+
+    def blackout(self, on: bool) -> None:
+        """Turns everything dark at once, or ends that."""
+        self.desk.dark = on
+        if on:
+            for target in self.dmx:
+                target.send(self.desk.rig.universes, bytes(self.desk.rig.slots))
+
+    def _level(self, node: str, name: str) -> None:
+        state, cell = self.server.param(node, name)
+        self.desk.values.levels[f"{node}.{name}"] = state.cells[cell].to_norm(self.server.value_at(state, cell))
+
+    def _value(self, address: str, value: Value) -> None:
+        if address in self._sources:
+            node, _, name = self._sources[address].partition(".")
+            self.server.attempt("the lights", lambda: self._level(node, name))
+        elif self.cues and address.startswith("/node/") and address.endswith("/chord"):
+            self.server.attempt("the cues", lambda: self._chord(address.split("/")[2]))
+
+    def _chord(self, name: str) -> None:
+        node, cell = self.server.param(name, "chord")
+        if node.cells[cell].unit == "chord" and node.cells[cell].readonly:
+            number = int(node.cells[cell].encode(self.server.value_at(node, cell)))
+            self._cue(self._now(), "/chord", chord_name(number), number, name)
+
+    def _event(self, event: dict[str, Any]) -> None:
+        if event["kind"] in ("patch", "engine"):
+            self.server.attempt("the lights", self.follow_table)
+        elif event["kind"] == "scene":
+            self.server.attempt("the lights", lambda: self._scene(event["number"], event["beats"], event["beat"]))
+
+    def _scene(self, number: int, beats: float, beat: float) -> None:
+        look = self.desk.rig.scenes.get(number, "")
+        self.desk.values.section = beat
+        if look:
+            self.show(look, beats or None, beat)
+        self._cue(self.server.due(Beat(beat)) / self.server.rate, "/section", number, look)
+
+    def _effect(self, effect: EngineEffect) -> None:
+        if isinstance(effect, Panic):
+            self.blackout(True)
+            self._forget()
+        elif isinstance(effect, SetTransport | NudgeBeat):
+            if abs(effect.beats) > JUMP_BEATS if isinstance(effect, NudgeBeat) else effect.beat is not None:
+                self.desk.moved()
+            if isinstance(effect, SetTransport) and effect.playing:
+                self.desk.dark = False
+        elif isinstance(effect, NodeEvent) and self._strikes:
+            self._strike(effect, self.server.due(effect.when))
+
+    def _wanted(self) -> list[int]:
+        """Numbers of the nodes whose notes are wanted: for cues all that play notes, else those that drive effects."""
+        nodes = self.server.nodes()
+        if self.cues:
+            return [node.id for node in nodes.values() if node.info.first("events", "out") is not None]
+        return [nodes[wave.drive.node].id for wave in self.desk.rig.waves
+                if wave.drive.kind == "note" and wave.drive.node in nodes]  # fmt: skip
+
+    @property
+    def _strikes(self) -> bool:
+        return bool(self.cues) or any(wave.drive.kind == "note" for wave in self.desk.rig.waves)
+
+    def _strike(self, event: NodeEvent | EmittedEvent, sample: float) -> None:
+        if event.kind == "on" and event.value > 0.0:
+            node = next((name for name, node in self.server.nodes().items() if node.id == event.node), "")
+            self.desk.strike(event.number, node, sample / self.server.rate, event.value)
+            self._cue(sample / self.server.rate, "/onset", event.number, float(event.value), node)
+
+    # ---- the clock
+
+    def _beat(self) -> float:
+        return self.server.beat_of(NOW)
+
+    def _now(self) -> float:
+        return self.server.sample_at(self.server.now_ns()) / self.server.rate
+
+    def _heard(self) -> float:
+        """Seconds from a sample's time on the engine's clock until it is heard."""
+        return self.server.block / self.server.rate + OUTPUT_LATENCY
+
+    def clock(self, ahead: float) -> Clock:
+        """The musical clock as it will be heard in so many seconds."""
+        server = self.server
+        sample = server.sample_at(server.now_ns() + round((ahead - self._heard()) * 1e9))
+        _, bpm, playing = server.tempo()
+        return Clock(server.beat_at(sample), sample / server.rate, bpm, server.bar(), playing)
+
+    async def _wait(self, last: float, latency: float, count: int) -> Clock:
+        """Waits for the next multiple of 1 / `count` beats after `last`, as a receiver of that latency shows it.
+
+        While the beat stands, it waits for the next of `RATE` frames a second.
+        """
+        stood = False
+        while True:
+            clock = self.clock(latency)
+            if not clock.playing:
+                if stood:
+                    return clock
+                stood = True
+                await asyncio.sleep(1.0 / RATE)
+                continue
+            place = math.floor(clock.beat * count + 1e-9) / count
+            if not last - JUMP_BEATS < place <= last:
+                seconds = (clock.beat - place) * 60.0 / clock.bpm
+                if place - last < 1.0 and count > 1:
+                    self.missed += max(0, round((place - last) * count) - 1)
+                if place - last <= 1.5 / count:
+                    self.late = max(0.999 * self.late, seconds)
+                return Clock(place, clock.seconds - seconds, clock.bpm, clock.bar)
+            # often enough for a change of the tempo
+            due = (place + 1.0 / count - clock.beat) * 60.0 / clock.bpm
+            await asyncio.sleep(min(max(0.0, due), IDLE_SECONDS))
+
+    # ---- sending
+
+    async def _frames(self, target: DmxTarget) -> None:
+        rig, last = Rig(), -math.inf
+        limit = FlashLimit(0, self._strobe)
+        try:
+            while True:
+                clock = await self._wait(last, target.target.latency, steps(self.server.tempo()[1]))
+                last = clock.beat
+                if rig is not self.desk.rig:
+                    target.end(rig.universes, bytes(rig.slots))
+                    rig, limit = self.desk.rig, FlashLimit(self.desk.rig.slots, self._strobe)
+                if rig.universes:
+                    self._meter()
+                    frame = limit.limited(self.desk.frame(clock), clock.seconds)
+                    target.send(rig.universes, frame.tobytes())
+        finally:
+            target.end(rig.universes, bytes(rig.slots))
+
+    def _meter(self) -> None:
+        wanted = {wave.drive.node for wave in self.desk.rig.waves if wave.drive.kind == "level"}
+        if not wanted:
+            return
+        meters, nodes = self.server.meters(), self.server.nodes()
+        for name in wanted & nodes.keys():
+            decibels = 20.0 * math.log10(max(meters.get(nodes[name].id, (0.0, 0.0))[0], 1e-6))
+            self.desk.values.levels[f"level {name}"] = min(1.0, max(0.0, 1.0 + decibels / QUIET_DB))
+
+    async def _beats(self, latency: float, send: Callable[[Clock], None]) -> None:
+        last = math.inf
+        while True:
+            clock = await self._wait(last, latency, 1)
+            if clock.playing and last < math.inf:
+                send(clock)
+            last = clock.beat
+
+    async def beats_to(self, desk: TcpSender) -> None:
+        """Sends beats to a light desk."""
+        await self._beats(desk.target.latency, partial(self._os2l_beat, desk))
+
+    def _os2l_beat(self, desk: TcpSender, clock: Clock) -> None:
+        strength = 100.0 if clock.beat % clock.bar == 0 else 50.0
+        desk.send(os2l("beat", change=False, pos=int(clock.beat), bpm=round(clock.bpm, 3), strength=strength))
+
+    def _cue_beat(self, target: Target, clock: Clock) -> None:
+        # the arguments that subscribers of the server get
+        beat, bpm = round(clock.beat), float(clock.bpm)
+        bar = (encode("/bar", beat // clock.bar, bpm),) if beat % clock.bar == 0 else ()
+        self._bundle(target, clock.seconds, encode("/beat", beat, bpm), *bar)
+
+    def _cue(self, seconds: float, address: str, *args: Arg) -> None:
+        """Sends a cue of the engine's time `seconds` to each receiver of cues, as early as it wants it."""
+        for target in self.cues:
+            if len(self._waiting) >= MAX_CUES:
+                self.dropped += 1
+                continue
+            delay = max(0.0, seconds - self._now() + self._heard() - target.latency)
+            handle = asyncio.get_running_loop().call_later(delay, self._due, target, seconds, encode(address, *args))
+            self._waiting.append(handle)
+
+    def _due(self, target: Target, seconds: float, message: bytes) -> None:
+        self._bundle(target, seconds, message)
+        now = asyncio.get_running_loop().time()
+        self._waiting = [one for one in self._waiting if one.when() > now]
+
+    def _bundle(self, target: Target, seconds: float, *messages: bytes) -> None:
+        heard = time.time_ns() + round((seconds - self._now() + self._heard()) * 1e9)
+        self.udp.send(encode_bundle(timetag_of(heard), list(messages)), (target.host, target.port))
+
+
+def chord_name(number: int) -> str:
+    """Name of a parameter `chord`: C to B major as 0 to 11, minor as 12 to 23, "N" below 0."""
+    return f"{FLAT_NAMES[number % 12]}{'m' if number >= 12 else ''}" if 0 <= number < 24 else "N"

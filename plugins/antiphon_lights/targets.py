@@ -1,0 +1,155 @@
+"""Receivers: where each is, how late it shows, and the socket to it. A receiver that is away costs its packets only."""
+
+import asyncio
+import socket
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from antiphon.api import UsageError
+from antiphon_lights.packets import SLOTS, TERMINATED, SacnSource, art_dmx, sacn_group
+
+MAX_TARGETS = 16
+LATENCY = -500.0, 2000.0
+"""Least and most latency of a receiver, ms; below 0 it gets its packets later."""
+MULTICAST = "multicast"
+RETRY_SECONDS = 1.0
+MAX_UNSENT = 64 << 10
+"""Bytes that a receiver by TCP may be behind, before the connection is given up."""
+
+
+class Target(NamedTuple):
+    """A receiver. `host`: an IPv4 address, or "multicast". `latency`: seconds by which it gets its packets early."""
+
+    host: str
+    port: int
+    latency: float = 0.0
+
+
+def read_targets(option: str, texts: Sequence[str], port: int, *, multicast: bool = False) -> tuple[Target, ...]:
+    """Receivers of an option, each HOST[:PORT][@MS]. `port`: the usual one, 0 for none.
+
+    Raises UsageError: one cannot be read, or there is no such host.
+    """
+    if len(texts) > MAX_TARGETS:
+        raise UsageError(f"--{option} takes at most {MAX_TARGETS} receivers, not {len(texts)}")
+    return tuple(_target(option, text, port, multicast) for text in texts)
+
+
+def _target(option: str, text: str, usual: int, multicast: bool) -> Target:
+    place, at, late = text.partition("@")
+    host, colon, port = place.partition(":")
+    also = " or multicast" if multicast else ""
+    form = f"HOST{'[:PORT]' if usual else ':PORT'}[@MS]{also}"
+    try:
+        number, latency = int(port) if colon else usual, float(late) if at else 0.0
+    except ValueError:
+        raise UsageError(f"--{option} takes {form}, not {text[:80]!r}") from None
+    if not host or not 1 <= number <= 65535:
+        raise UsageError(f"--{option} takes {form} with a port of 1 to 65535, not {text[:80]!r}")
+    if not LATENCY[0] <= latency <= LATENCY[1]:
+        raise UsageError(f"--{option} takes a latency of {LATENCY[0]:g} to {LATENCY[1]:g} ms, not {latency:g}")
+    if multicast and host == MULTICAST:
+        return Target(host, number, latency / 1e3)
+    try:
+        found = socket.getaddrinfo(host, number, socket.AF_INET, socket.SOCK_DGRAM)[0][4]
+    except (OSError, UnicodeError):
+        raise UsageError(f"--{option}: there is no host {host[:80]!r} in this network") from None
+    return Target(str(found[0]), number, latency / 1e3)
+
+
+class UdpSender:
+    """A socket that only sends. `lost`: packets that the system refused; `reason`: why the last one was."""
+
+    def __init__(self) -> None:
+        """Opens it; nothing is received, and broadcast addresses are allowed."""
+        self._sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._sock.setblocking(False)
+        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        self.sent = self.lost = 0
+        self.reason = ""
+
+    def send(self, packet: bytes, address: tuple[str, int]) -> None:
+        """Sends one packet, or counts it as lost."""
+        try:
+            self._sock.sendto(packet, address)
+            self.sent += 1
+        except OSError as error:
+            self.lost += 1
+            self.reason = error.strerror or str(error)
+
+    def close(self) -> None:
+        """Closes the socket."""
+        self._sock.close()
+
+
+class DmxTarget:
+    """A receiver of Art-Net or, with a `source`, of sACN."""
+
+    def __init__(self, target: Target, sender: UdpSender, source: SacnSource | None) -> None:
+        self.target, self._sender, self._source = target, sender, source
+        self._sequence: dict[int, int] = {}
+
+    def send(self, universes: Sequence[int], frame: bytes, options: int = 0) -> None:
+        """Sends a frame, 512 bytes a universe."""
+        for place, universe in enumerate(universes):
+            slots = frame[SLOTS * place : SLOTS * (place + 1)]
+            number = self._sequence.get(universe, 0) % 255 + 1
+            self._sequence[universe] = number
+            host, port = self.target.host, self.target.port
+            if self._source is None:
+                packet = art_dmx(universe, number, slots)
+            else:
+                host = sacn_group(universe) if host == MULTICAST else host
+                packet = self._source.packet(universe, number, slots, options)
+            self._sender.send(packet, (host, port))
+
+    def end(self, universes: Sequence[int], frame: bytes) -> None:
+        """Ends the streams of sACN, with three packets as it asks."""
+        for _ in range(3 if self._source is not None else 0):
+            self.send(universes, frame, TERMINATED)
+
+
+class TcpSender:
+    """A connection for OS2L that is made again when it is lost. `reason`: why there is none, or ""."""
+
+    def __init__(self, target: Target, retry: float = RETRY_SECONDS) -> None:
+        """Not connected. `retry`: seconds between two attempts."""
+        self.target, self._retry = target, retry
+        self._writer: asyncio.StreamWriter | None = None
+        self.sent = self.lost = self.connections = 0
+        self.reason = "connecting"
+
+    async def run(self) -> None:
+        """Connects, and again after each loss, until cancelled."""
+        while True:
+            try:
+                reader, writer = await asyncio.open_connection(self.target.host, self.target.port)
+                writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            except OSError as error:
+                self.reason = error.strerror or str(error)
+                await asyncio.sleep(self._retry)
+                continue
+            self._writer, self.reason = writer, ""
+            self.connections += 1
+            try:
+                while await reader.read(4096):  # what a desk answers is not used
+                    pass
+                self.reason = "the receiver closed the connection"
+            except OSError as error:
+                self.reason = error.strerror or str(error)
+            finally:
+                self._writer = None
+                writer.close()
+            await asyncio.sleep(self._retry)
+
+    def send(self, data: bytes) -> None:
+        """Sends data, or counts it as lost where nobody takes it."""
+        if self._writer is None:
+            self.lost += 1
+            return
+        if self._writer.transport.get_write_buffer_size() > MAX_UNSENT:
+            self._writer.transport.abort()
+            self.lost += 1
+            return
+        self._writer.write(data)
+        self.sent += 1
