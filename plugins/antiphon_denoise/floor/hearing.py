@@ -19,7 +19,16 @@ from antiphon.api.backends.files import stream_sound
 from antiphon.api.backends.models import say_instead
 from antiphon.api.backends.signal import grid, windows
 from antiphon_denoise.bands import BINS, COUNT, HOP, BandMeans
-from antiphon_denoise.floor.network import HOPS, QUIET, ROWS_A_SECOND, describe, load_floor, logits_of, rows_of, trusts_of
+from antiphon_denoise.floor.network import (
+    HOPS,
+    QUIET,
+    ROWS_A_SECOND,
+    describe,
+    load_floor,
+    logits_of,
+    rows_of,
+    trusts_of,
+)
 from antiphon_denoise.learned import file_mask
 from antiphon_denoise.learned.delayed import denoise_units
 from antiphon_denoise.learned.tables import UNITS, first_bins

@@ -119,7 +119,7 @@ def _views() -> F32:
     return made
 
 
-CONFIDENT = 2.0
+CONFIDENT = 1.0
 """Added to the logit of the trust where noise is certain."""
 
 
