@@ -19,7 +19,16 @@ from antiphon.api.backends.files import stream_sound
 from antiphon.api.backends.models import say_instead
 from antiphon.api.backends.signal import grid, windows
 from antiphon_denoise.bands import BINS, COUNT, HOP, BandMeans
-from antiphon_denoise.floor.network import HOPS, QUIET, ROWS_A_SECOND, describe, load_floor, rows_of, trust_of
+from antiphon_denoise.floor.network import (
+    HOPS,
+    QUIET,
+    ROWS_A_SECOND,
+    describe,
+    load_floor,
+    logits_of,
+    rows_of,
+    trusts_of,
+)
 from antiphon_denoise.learned import file_mask
 from antiphon_denoise.learned.delayed import denoise_units
 from antiphon_denoise.learned.tables import UNITS, first_bins
@@ -29,6 +38,8 @@ STRETCH, MOST = 8.0, 8
 """Length in seconds of an analysed stretch, and number of stretches, spaced evenly over the file."""
 MIN_NOISE_DB = -34.0
 """Minimum noise in dB relative to the whole."""
+CERTAIN_DB = 8.0
+"""Decibels above `MIN_NOISE_DB` from which noise is certain: then bands are trusted in which it alone would not be."""
 MIN_SPEECH_NOISE_DB = -50.0
 """Minimum noise in dB for speech, of which a mask removes little: clean voices have -53 and less."""
 RATE, LOW_RATE, CALL_RATE = 48000, 32000, 20000
@@ -60,7 +71,7 @@ class FloorListener:
         self._parts: list[F32] = []
         self._at = self._filled = self._heard = 0
         self._area = BandMeans().area
-        self._taken, self._trusted, self._whole = np.zeros(COUNT), np.zeros(COUNT), 0.0
+        self._taken, self._trusted, self._whole = np.zeros(COUNT), np.zeros((2, COUNT)), 0.0
 
     def feed(self, block: F32) -> None:
         """Processes the next frames, `[channels, n]`."""
@@ -90,17 +101,22 @@ class FloorListener:
             denoise_units(power, first, UNITS, BINS, out)
         np.log(logs + QUIET, out=logs)
         rows = rows_of(logs, file_mask.gains_of(self._mask, logs, None))
-        # what is noise is so in both halves: a phrase that passes for it seldom comes twice
         halves = np.array_split(rows, 2) if len(rows) >= 2 * ROWS_A_SECOND else [rows]
-        trust = np.min([trust_of(self._weights, describe(half)) for half in halves], 0)
+        trusts = trusts_of(np.stack([logits_of(self._weights, describe(half)) for half in halves]))
         power, taken = rows[:, :2].sum(0) * self._area
         self._taken += taken
-        self._trusted += trust * taken
+        self._trusted += trusts * taken
         self._whole += float(power.sum())
 
     @property
     def trust(self) -> F32:
-        """Trust in each band, 0 to 1."""
+        """Trust in each band, 0 to 1: cautious where noise may be music, confident where it is certain."""
+        cautious, confident = self._trusts
+        certain = np.clip((self.found - MIN_NOISE_DB) / CERTAIN_DB, 0.0, 1.0)
+        return np.asarray(cautious + certain * (confident - cautious), np.float32)
+
+    @property
+    def _trusts(self) -> F32:
         return np.asarray(self._trusted / (self._taken + QUIET), np.float32)
 
     @property
@@ -108,7 +124,7 @@ class FloorListener:
         """Removable noise in dB relative to the whole; -120 for a silent or too short sound."""
         if not self._whole:
             return -120.0
-        return float(10.0 * np.log10((self.trust**2 @ self._taken + QUIET) / (self._whole + QUIET)))
+        return float(10.0 * np.log10((self._trusts[0] ** 2 @ self._taken + QUIET) / (self._whole + QUIET)))
 
 
 def hear(path: Path, values: Mapping[str, Value], fired: Collection[str]) -> FileHearing:

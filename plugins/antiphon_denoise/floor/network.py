@@ -119,16 +119,26 @@ def _views() -> F32:
     return made
 
 
-def trust_of(weights: dict[str, F32], features: F32) -> F32:
-    """Features `[COUNT, FEATURES]` → the trust in each band, `[COUNT]`.
+CONFIDENT = 1.0
+"""Added to the logit of the trust where noise is certain."""
 
-    The networks' mean and least logit are added: on music that is new to all of them they err apart.
-    """
+
+def logits_of(weights: dict[str, F32], features: F32) -> F32:
+    """Features `[COUNT, FEATURES]` → logits of each network, `[EXPERTS, COUNT]`."""
     x = viewed(features)
     for layer in "01":
         x = np.tanh(x @ weights[f"w{layer}"] + weights[f"b{layer}"])
-    said = (x @ weights["w2"] + weights["b2"])[..., 0]
-    return sigmoid(said.mean(0) + said.min(0))
+    return np.asarray((x @ weights["w2"] + weights["b2"])[..., 0], np.float32)
+
+
+def trusts_of(logits: F32) -> F32:
+    """Logits of the parts of a stretch, `[parts, EXPERTS, COUNT]` → the cautious and the confident trust, `[2, COUNT]`.
+
+    Cautious: the networks' mean and least logit are added, since on music that is new to all of them they err apart;
+    and what is noise is so in every part, since a phrase that passes for it seldom comes twice. Confident: the means.
+    """
+    cautious = (logits.mean(1) + logits.min(1)).min(0)
+    return sigmoid(np.stack([cautious, 2.0 * logits.mean((0, 1)) + CONFIDENT]))
 
 
 @cache

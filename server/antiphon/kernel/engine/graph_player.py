@@ -178,6 +178,7 @@ class GraphPlayer:
     def skip(self, frames: int) -> None:
         """Advances the sample clock over missed blocks, after which the sound rises."""
         self.sample += frames
+        self.out.fill(0.0)
         self.rise()
 
     # ---- the block
@@ -275,15 +276,22 @@ class GraphPlayer:
         self.edges.into(into, frames)
         if self._crossing is not None and self._crossing.over:
             self._retire()
+        self._hear(plan, frames)
         if self._crossing is None:
             out[:] = plan.run(frames, time)
         else:
             self._crossing.old.input[:, :frames] = into
+            self._hear(self._crossing.old, frames)
             out[:] = self._crossing.run(frames, time)
         self.buses.take(plan.sounding if self._crossing is None else self._crossing.sounding, frames)
         self._report_nodes(plan, leaving=False)
         if self._crossing is not None:
             self._report_nodes(self._crossing.old, leaving=True)
+
+    def _hear(self, plan: Plan, frames: int) -> None:
+        """Gives a plan what was played in the block before, where a wire carries it."""
+        if plan.played is not None:
+            plan.played[:, :frames] = self.out[:, :frames]
 
     def _report_nodes(self, plan: Plan, *, leaving: bool) -> None:
         """Reports nodes' failures and marks; for a plan that fades out (`leaving`) only to the session log."""

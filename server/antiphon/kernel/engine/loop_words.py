@@ -135,7 +135,8 @@ class LoopWord(IntEnum):
     # workers: address of the pool's word of those to wake, or 0, and their bells
     RUNG = 103 + 4 * TAPS + 3 * MAX_BUSES
     WORKERS = 104 + 4 * TAPS + 3 * MAX_BUSES
-    SIZE = WORKERS + MAX_WORKERS
+    PLAYED = WORKERS + MAX_WORKERS  # address of the plan's buffer of what was played before, or 0
+    SIZE = PLAYED + 1
 
 
 class ExitReason(IntEnum):

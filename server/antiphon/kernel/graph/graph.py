@@ -1,4 +1,7 @@
-"""Patch's nodes and wires as frozen data, checked against the catalog; `IN` and `OUT` are the graph's own ends."""
+"""Patch's nodes and wires as frozen data, checked against the catalog; `IN` and `OUT` are the graph's own ends.
+
+A wire from `OUT` carries what was played in the block before, behind the limiter: the reference of an echo canceller.
+"""
 
 from __future__ import annotations
 
@@ -155,8 +158,12 @@ class Graph:
                 others = f", or out.{PAIRS[0]} to out.{PAIRS[-1]}, or out.{CUE}" if name == OUT else ""
                 raise PatchError(f"{name} has one port; write {name!r}{others}, not {text!r}")
             return End(name, name)
-        if name in (IN, OUT):
-            raise PatchError(f"{name!r} cannot be the {'start' if side == 'out' else 'end'} of a wire")
+        if name == OUT:
+            if port not in ("", name):
+                raise PatchError(f"{name} gives one sound, what was played; write {name!r}, not {text!r}")
+            return End(name, name)
+        if name == IN:
+            raise PatchError(f"{name!r} cannot be the end of a wire")
         info = known_type(self.node(name).type, catalog)
         if port:
             chosen = info.port(port, side)
@@ -234,6 +241,8 @@ def check(graph: Graph, catalog: Catalog) -> None:
                 raise PatchError(f"{node.name}.{error}") from None
     for wire in graph.wires:
         source, dest = _kind(graph, wire.source, "out", catalog), _kind(graph, wire.dest, "in", catalog)
+        if wire.source.node == wire.dest.node == OUT:
+            raise PatchError(f"what was played cannot be played again: the wire {wire.source} to {wire.dest}")
         if source != dest:
             raise PatchError(f"{wire.source} carries {source} and {wire.dest} takes {dest}; they cannot be wired")
     order(graph, catalog)

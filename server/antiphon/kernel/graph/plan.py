@@ -149,6 +149,7 @@ class Plan:
     ran: int = 0  # frames of the last block
     crossing: Crossing | None = None
     successions: tuple[tuple[NodeHost, NodeHost], ...] = ()
+    played: Samples | None = None  # buffer of what was played in the block before, where a wire carries it
     buses: tuple[InputMix, ...] = ()  # those of the other pairs of channels, in the order of `names.BUSES`
     sounding: Sounding = field(init=False)
     work_at: int = 0

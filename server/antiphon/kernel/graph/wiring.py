@@ -35,10 +35,11 @@ class Wiring:
         """Output buffers of all nodes; `back`: wires that close a cycle, by `graph.order`."""
         self._graph, self._hosts, self._spec, self._ids, self._back = graph, hosts, spec, ids, back
         self._source = np.zeros((spec.channels, spec.block), np.float32)
-        self._buffers: dict[End, Samples] = {End(IN, IN): self._source}
+        self._played = np.zeros_like(self._source)
+        self._buffers: dict[End, Samples] = {End(IN, IN): self._source, End(OUT, OUT): self._played}
         self._events: dict[End, tuple[list[Event], int]] = {}
         self._ios: dict[str, IO] = {}
-        self._lag: dict[str, int] = {IN: 0}
+        self._lag: dict[str, int] = {IN: 0, OUT: 0}
         self._lines: dict[WireKey, DelayLine] = {}
         self._feedbacks: dict[WireKey, FeedbackDelay] = {}
         for node in graph.nodes:
@@ -66,7 +67,8 @@ class Wiring:
         )
         return Plan(
             self._spec, self._graph, self._hosts, latency, self._source, last.buffer, steps, last, tuple(lines),
-            tuple(self._feedbacks.values()), buses=buses, _lines=self._lines, _back=self._feedbacks,
+            tuple(self._feedbacks.values()), buses=buses,
+            played=self._played if any(wire.source.node == OUT for wire in self._graph.wires) else None, _lines=self._lines, _back=self._feedbacks,
         )  # fmt: skip
 
     def _step(self, name: str) -> NodeStep:

@@ -46,6 +46,7 @@ BUILT_IN = (
     "antiphon_mqtt",
     "antiphon_notes",
     "antiphon_pyo",
+    "antiphon_room",
     "antiphon_sampler",
     "antiphon_sing",
     "antiphon_soundfont",

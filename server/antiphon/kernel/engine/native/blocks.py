@@ -98,6 +98,8 @@ def play_plan(s: i64p, f: f64p, sample: i64) -> i64:
             x[n] = f32(0.0)
     elif f64(top) >= CLIPPED:
         s[LoopWord.CLIPPED_BLOCKS] = s[LoopWord.CLIPPED_BLOCKS] + 1
+    if s[LoopWord.PLAYED] != 0:
+        copy_rows(address_f32(s[LoopWord.OUT]), frames, address_f32(s[LoopWord.PLAYED]), channels, frames)
     plan = address_i64(s[LoopWord.PLAN])
     plan[PlanWord.NEXT] = 0
     plan[PlanWord.SAMPLE] = sample

@@ -229,6 +229,7 @@ class NativeLoop:
         whole[LoopWord.OPENING], whole[LoopWord.OPENING_COUNT] = plan.opening.table, plan.opening.count
         whole[LoopWord.CLOSING], whole[LoopWord.CLOSING_COUNT] = plan.closing.table, plan.closing.count
         whole[LoopWord.INPUT] = plan.input_at
+        whole[LoopWord.PLAYED] = 0 if plan.played is None else address(plan.played)
         whole[LoopWord.OUTPUT], whole[LoopWord.OUTPUT_STRIDE] = _layout(plan.last.buffer)[:2]
         whole[LoopWord.BUSES_COUNT] = len(plan.sounding)
         for n, (place, sound) in enumerate(plan.sounding):

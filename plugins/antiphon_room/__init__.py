@@ -1,0 +1,14 @@
+"""Loudspeakers and a microphone in one room.
+
+Imports `antiphon.api` only.
+"""
+
+from __future__ import annotations
+
+from antiphon.api import Register, hookimpl
+
+
+@hookimpl
+def antiphon_processors(register: Register) -> None:
+    """Registers `echo_cancel`."""
+    register("echo_cancel", "antiphon_room.processor:EchoCancel", "Takes the loudspeakers out of the microphone.")

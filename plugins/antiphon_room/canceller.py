@@ -1,0 +1,528 @@
+"""Adaptive filter of `echo_cancel`, in the frequency domain, in partitions, with a Kalman gain a bin.
+
+Enzner and Vary, "Frequency-domain adaptive Kalman filter for acoustic echo control in hands-free telephones" (Signal
+Processing 86, 2006); partitioned as by Kuech, Mabande and Enzner, "State-space architecture of the partitioned-block-
+based acoustic echo controller" (ICASSP 2014). The gain falls by itself where someone sings while the loudspeakers play.
+What is left is masked by its estimated share, through a minimum-phase filter, which delays nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from enum import IntEnum
+from typing import NamedTuple
+
+import numpy as np
+
+from antiphon.api import F32
+from antiphon.api.kernels import (
+    Audio,
+    RealFft,
+    address,
+    address_f32,
+    f32,
+    f32p,
+    f64,
+    f64p,
+    fft_real,
+    fft_real_inverse,
+    i64,
+    i64p,
+    kernel,
+    offset,
+)
+
+HOP_SECONDS = 0.005
+FILTER_SECONDS = 0.25
+"""Length of the echo path that is modelled."""
+CONSTRAINED = 4
+"""Partitions whose wrapped part is removed in each hop, in turn."""
+KEEP = 0.9996
+"""Decay of the path by the hop in the Kalman model: so fast a room may change."""
+FIRST_DOUBT, DOUBT_SECONDS = 0.1, 0.06
+"""Variance of the first partition before anything is known, and the seconds by which it falls to 1/e."""
+NEAR_KEEP = 0.8
+"""Decay by the hop of the near end's power."""
+DOUBTED, UNMODELLED = 0.15, 0.02
+"""Power of the echo that is left, as shares of what the path's doubt allows, and of the echo that is taken away."""
+SLOPE_KEEP = 0.985
+"""Decay by the hop of the slope of microphone on modelled echo, over the bins."""
+FOUND, MOVED, LOST = 0.8, 0.6, 0.3
+"""Slopes above which the path counts as right; below which the room counts as another, and the path as wrong."""
+KEPT = 0.8
+"""Share of the path that is kept in a room that counts as another."""
+MOVED_HOPS, MOST_HOPS = 100.0, 6400.0
+"""Least and most hops between two new rooms."""
+HEARD = 0.1
+"""Mean share of the modelled echo in the bins from which its slope is asked."""
+MIN_GAIN = 0.02
+"""Least gain of the mask."""
+LOUDEST = 64.0
+"""Magnitude from which a frame is taken for a fault, and for silence."""
+QUIET = 1e-9
+"""Power a bin below which nothing is learned."""
+
+
+class Word(IntEnum):
+    """Words of a canceller; addresses of float32 arrays unless said."""
+
+    HOP = 0
+    SIZE = 1
+    COUNT = 2  # partitions
+    REFERENCES = 3
+    NEWEST = 4  # slot of the last spectra
+    TURN = 5  # partition to constrain next
+    SPECTRA = 6  # [count, references, 2, bins]
+    WINDOW = 7  # [references, size]
+    PATH = 8  # [count, references, 2, bins]
+    DOUBT = 9  # [count, references, bins]: variance of the path's error
+    TOTAL = 10  # [2, bins]
+    FRAME = 11  # [size + 2]
+    BINS = 12  # [size + 2], interleaved
+    ERROR = 13  # [2, bins]
+    LEVELS = 14  # [LEVELS, bins]
+    TURNS = 15
+    WORK = 16
+    PAST = 17  # [size]: the last frames of the error
+    GAIN = 18  # [2, size + 2]: spectra of the mask's filter, last and present
+    MASKED = 19  # [size + 2]
+    OPEN = 20  # hops since the mask last took something
+    TWIN = 21  # 1 while a channel is the same as the first
+    FIRST = 22  # [count]: variance at first
+
+
+class Level(IntEnum):
+    """Rows of `Word.LEVELS`."""
+
+    NEAR = 0
+    SPREAD = 1  # power of the echo that the path's doubt leaves
+    ECHO = 2
+    ERROR = 3
+    PRIOR = 4
+    CUT = 5
+
+
+class Total(IntEnum):
+    """Float64 sums of a canceller, over time."""
+
+    IN = 0
+    OUT = 1
+    CROSS = 2  # of microphone and modelled echo
+    SQUARE = 3  # of the modelled echo
+    WAIT = 4  # hops until a new room may be found again
+    PATIENCE = 5
+    SLOPE = 6
+
+
+WORDS, LEVELS, TOTALS = len(Word), len(Level), len(Total)
+
+
+@kernel
+def room_spectrum(w: i64p, into: f32p) -> None:
+    """into `[2, bins]` ← spectrum of `FRAME`."""
+    size = w[Word.SIZE]
+    bins = size // 2 + 1
+    mixed = address_f32(w[Word.BINS])
+    fft_real(address_f32(w[Word.FRAME]), size, address_f32(w[Word.TURNS]), address_f32(w[Word.WORK]), mixed)
+    for k in range(bins):
+        into[k] = mixed[2 * k]
+        into[bins + k] = mixed[2 * k + 1]
+
+
+@kernel
+def room_sound(w: i64p, source: f32p) -> None:
+    """`FRAME` ← sound of a spectrum `[2, bins]`."""
+    size = w[Word.SIZE]
+    bins = size // 2 + 1
+    mixed = address_f32(w[Word.BINS])
+    for k in range(bins):
+        mixed[2 * k] = source[k]
+        mixed[2 * k + 1] = source[bins + k]
+    fft_real_inverse(mixed, size, address_f32(w[Word.TURNS]), address_f32(w[Word.WORK]), address_f32(w[Word.FRAME]))
+
+
+@kernel
+def room_hear(w: i64p, reference: f32p) -> None:
+    """Takes a hop of the reference, `[references, hop]`, into the newest slot."""
+    hop = w[Word.HOP]
+    size = w[Word.SIZE]
+    bins = size // 2 + 1
+    slot = w[Word.NEWEST] + 1
+    slot = 0 if slot == w[Word.COUNT] else slot
+    w[Word.NEWEST] = slot
+    frame = address_f32(w[Word.FRAME])
+    for r in range(w[Word.REFERENCES]):
+        window = address_f32(w[Word.WINDOW] + 4 * r * size)
+        for n in range(size - hop):
+            window[n] = window[n + hop]
+        for n in range(hop):
+            window[size - hop + n] = reference[r * hop + n]
+        for n in range(size):
+            frame[n] = window[n]
+        at = slot * w[Word.REFERENCES] + r
+        room_spectrum(w, address_f32(w[Word.SPECTRA] + 8 * at * bins))
+
+
+@kernel
+def room_add_product(total: f32p, x: f32p, h: f32p, bins: i64) -> None:
+    """total ← total + x h, complex, each `[2, bins]`."""
+    for i in range(bins):
+        total[i] = total[i] + x[i] * h[i] - x[bins + i] * h[bins + i]
+    for i in range(bins):
+        total[bins + i] = total[bins + i] + x[i] * h[bins + i] + x[bins + i] * h[i]
+
+
+@kernel
+def room_add_spread(spread: f32p, x: f32p, h: f32p, doubt: f32p, bins: i64, keep: f32) -> None:
+    """doubt ← that of the next hop; spread ← spread + doubt |x|²."""
+    for i in range(bins):
+        doubt[i] = keep * doubt[i] + (f32(1.0) - keep) * (h[i] * h[i] + h[bins + i] * h[bins + i])
+        spread[i] = spread[i] + doubt[i] * (x[i] * x[i] + x[bins + i] * x[bins + i])
+
+
+@kernel
+def room_learn(x: f32p, h: f32p, doubt: f32p, error: f32p, scale: f32p, bins: i64, part: f32) -> None:
+    """Kalman update of one partition. `scale`: inverse of the expected power of the error."""
+    for i in range(bins):
+        mu = doubt[i] * scale[i]
+        h[i] = h[i] + mu * (x[i] * error[i] + x[bins + i] * error[bins + i])
+        h[bins + i] = h[bins + i] + mu * (x[i] * error[bins + i] - x[bins + i] * error[i])
+        doubt[i] = doubt[i] * (f32(1.0) - part * mu * (x[i] * x[i] + x[bins + i] * x[bins + i]))
+
+
+@kernel
+def room_forget(w: i64p, own: i64p, share: f32) -> None:
+    """Doubts the path as at first, but for the share of it that is kept."""
+    bins = w[Word.SIZE] // 2 + 1
+    path = address_f32(own[Word.PATH])
+    doubt = address_f32(own[Word.DOUBT])
+    first = address_f32(w[Word.FIRST])
+    row = w[Word.REFERENCES] * bins
+    for p in range(w[Word.COUNT]):
+        for k in range(row):
+            doubt[p * row + k] = max(doubt[p * row + k], first[p] * (f32(1.0) - share))
+        for k in range(2 * row):
+            path[2 * p * row + k] = share * path[2 * p * row + k]
+
+
+@kernel
+def room_cancel(w: i64p, own: i64p, sums: f64p, mic: f32p, out: f32p) -> None:
+    """out ← a hop of the microphone without the echo, before the mask; the path learns. `own`: words of its channel."""
+    hop = w[Word.HOP]
+    size = w[Word.SIZE]
+    bins = size // 2 + 1
+    count = w[Word.COUNT]
+    references = w[Word.REFERENCES]
+    frame = address_f32(w[Word.FRAME])
+    total = address_f32(w[Word.TOTAL])
+    levels = address_f32(own[Word.LEVELS])
+    spread = offset(levels, Level.SPREAD * bins)
+    for k in range(bins):
+        spread[k] = f32(0.0)
+        total[k] = f32(0.0)
+        total[bins + k] = f32(0.0)
+    keep = f32(KEEP * KEEP)
+    for p in range(count):
+        slot = w[Word.NEWEST] - p
+        slot = slot + count if slot < 0 else slot
+        for r in range(references):
+            x = address_f32(w[Word.SPECTRA] + 8 * bins * (slot * references + r))
+            h = address_f32(own[Word.PATH] + 8 * bins * (p * references + r))
+            room_add_product(total, x, h, bins)
+            room_add_spread(spread, x, h, address_f32(own[Word.DOUBT] + 4 * bins * (p * references + r)), bins, keep)
+    room_sound(w, total)
+    before = f64(0.0)
+    after = f64(0.0)
+    for n in range(hop):
+        echo = frame[size - hop + n]
+        before = before + f64(mic[n]) * f64(mic[n])
+        out[n] = mic[n] - echo
+        after = after + f64(out[n]) * f64(out[n])
+        mic[n] = echo
+    sums[Total.IN] = 0.95 * sums[Total.IN] + before
+    sums[Total.OUT] = 0.95 * sums[Total.OUT] + after
+    error = address_f32(own[Word.ERROR])
+    for n in range(size):
+        frame[n] = out[n - size + hop] if n >= size - hop else f32(0.0)
+    room_spectrum(w, error)
+    for n in range(size):
+        frame[n] = mic[n - size + hop] if n >= size - hop else f32(0.0)
+    room_spectrum(w, total)
+    near = offset(levels, Level.NEAR * bins)
+    power = offset(levels, Level.ERROR * bins)
+    echoes = offset(levels, Level.ECHO * bins)
+    part = f32(hop) / f32(size)
+    scale = address_f32(w[Word.MASKED])
+    cross = f64(0.0)
+    square = f64(0.0)
+    for k in range(bins):
+        e = error[k] * error[k] + error[bins + k] * error[bins + k]
+        power[k] = e
+        near[k] = near[k] + f32(1.0 - NEAR_KEEP) * (e - near[k])
+        echoes[k] = total[k] * total[k] + total[bins + k] * total[bins + k]
+        scale[k] = f32(1.0) / (spread[k] + (near[k] + f32(QUIET)) / part)
+        both = echoes[k] + error[k] * total[k] + error[bins + k] * total[bins + k]
+        whole = f32(2.0) * both + e + f32(QUIET)
+        cross = cross + f64(both / whole)
+        square = square + f64(echoes[k] / whole)
+    for p in range(count):
+        slot = w[Word.NEWEST] - p
+        slot = slot + count if slot < 0 else slot
+        for r in range(references):
+            x = address_f32(w[Word.SPECTRA] + 8 * bins * (slot * references + r))
+            at = p * references + r
+            h = address_f32(own[Word.PATH] + 8 * bins * at)
+            room_learn(x, h, address_f32(own[Word.DOUBT] + 4 * bins * at), error, scale, bins, part)
+    sums[Total.CROSS] = SLOPE_KEEP * sums[Total.CROSS] + cross
+    sums[Total.SQUARE] = SLOPE_KEEP * sums[Total.SQUARE] + square
+    sums[Total.WAIT] = sums[Total.WAIT] - 1.0
+    # of a path that is right the slope is 1, whoever sings beside it
+    slope = sums[Total.CROSS] / sums[Total.SQUARE] if sums[Total.SQUARE] > 0.0 else 1.0
+    sums[Total.SLOPE] = slope
+    if slope > FOUND:
+        sums[Total.PATIENCE] = MOVED_HOPS
+    if slope < MOVED and sums[Total.WAIT] <= 0.0 and sums[Total.SQUARE] * (1.0 - SLOPE_KEEP) > HEARD * f64(bins):
+        # in vain where the loudspeaker is muted: so each time later
+        sums[Total.WAIT] = sums[Total.PATIENCE]
+        sums[Total.PATIENCE] = min(2.0 * sums[Total.PATIENCE], MOST_HOPS)
+        room_forget(w, own, f32(KEPT) if slope > LOST else f32(0.0))
+    for n in range(CONSTRAINED):
+        p = own[Word.TURN]
+        own[Word.TURN] = p + 1 if p + 1 < count else 0
+        for r in range(references):
+            h = address_f32(own[Word.PATH] + 8 * bins * (p * references + r))
+            room_sound(w, h)
+            for i in range(hop, size):
+                frame[i] = f32(0.0)
+            room_spectrum(w, h)
+    for k in range(bins):
+        spread[k] = spread[k] * part
+
+
+@kernel
+def room_mask(w: i64p, own: i64p, sums: f64p, sound: f32p, strength: f64) -> None:
+    """sound ← a hop after the mask, in place. `strength`: 0 for none, 1 for all."""
+    hop = w[Word.HOP]
+    size = w[Word.SIZE]
+    bins = size // 2 + 1
+    levels = address_f32(own[Word.LEVELS])
+    spread = offset(levels, Level.SPREAD * bins)
+    echoes = offset(levels, Level.ECHO * bins)
+    power = offset(levels, Level.ERROR * bins)
+    prior = offset(levels, Level.PRIOR * bins)
+    frame = address_f32(w[Word.FRAME])
+    cut = offset(levels, Level.CUT * bins)
+    taken = 0
+    # of a loudspeaker that is muted there is nothing to mask
+    sure = f32(max(0.0, min(1.0, (sums[Total.SLOPE] - LOST) / (MOVED - LOST))))
+    for k in range(bins):
+        left = sure * (f32(DOUBTED) * spread[k] + f32(UNMODELLED) * echoes[k])
+        post = power[k] / (left + f32(QUIET))
+        now = max(post - f32(1.0), f32(0.0))
+        ratio = f32(0.7) * prior[k] + f32(0.3) * now
+        g = ratio / (ratio + f32(1.0))
+        prior[k] = min(g * g * post, f32(1e6))
+        g = max(g, f32(MIN_GAIN)) if left > f32(0.0) else f32(1.0)
+        g = f32(1.0) + f32(strength) * (g - f32(1.0))
+        taken = 1 if g < f32(1.0) else taken
+        cut[k] = math.log(g)
+    # minimum phase: the cepstrum of the log gain, folded
+    mixed = address_f32(w[Word.BINS])
+    for k in range(bins):
+        mixed[2 * k] = cut[k]
+        mixed[2 * k + 1] = f32(0.0)
+    turns = address_f32(w[Word.TURNS])
+    work = address_f32(w[Word.WORK])
+    fft_real_inverse(mixed, size, turns, work, frame)
+    for n in range(1, size // 2):
+        frame[n] = f32(2.0) * frame[n]
+        frame[size - n] = f32(0.0)
+    fft_real(frame, size, turns, work, mixed)
+    for k in range(bins):
+        g = math.exp(mixed[2 * k])
+        turn = mixed[2 * k + 1]
+        mixed[2 * k] = g * math.cos(turn)
+        mixed[2 * k + 1] = g * math.sin(turn)
+    fft_real_inverse(mixed, size, turns, work, frame)
+    length = size - hop
+    for n in range(size):
+        fade = f32(1.0) if n < length // 2 else max(f32(0.0), f32(2.0) - f32(2 * n) / f32(length))
+        frame[n] = frame[n] * fade
+    last = address_f32(own[Word.GAIN])
+    present = offset(last, size + 2)
+    for n in range(size + 2):
+        last[n] = present[n]
+    fft_real(frame, size, turns, work, present)
+    past = address_f32(own[Word.PAST])
+    own[Word.OPEN] = 0 if taken == 1 else own[Word.OPEN] + 1
+    for n in range(size - hop):
+        past[n] = past[n + hop]
+    for n in range(hop):
+        past[size - hop + n] = sound[n]
+    if own[Word.OPEN] > 1:
+        return
+    for n in range(size):
+        frame[n] = past[n]
+    fft_real(frame, size, turns, work, mixed)
+    masked = address_f32(w[Word.MASKED])
+    for k in range(bins):
+        masked[2 * k] = mixed[2 * k] * last[2 * k] - mixed[2 * k + 1] * last[2 * k + 1]
+        masked[2 * k + 1] = mixed[2 * k] * last[2 * k + 1] + mixed[2 * k + 1] * last[2 * k]
+    fft_real_inverse(masked, size, turns, work, frame)
+    for n in range(hop):
+        sound[n] = frame[size - hop + n] * (f32(1.0) - f32(n) / f32(hop))
+    for k in range(bins):
+        masked[2 * k] = mixed[2 * k] * present[2 * k] - mixed[2 * k + 1] * present[2 * k + 1]
+        masked[2 * k + 1] = mixed[2 * k] * present[2 * k + 1] + mixed[2 * k + 1] * present[2 * k]
+    fft_real_inverse(masked, size, turns, work, frame)
+    for n in range(hop):
+        sound[n] = sound[n] + frame[size - hop + n] * (f32(n) / f32(hop))
+
+
+@kernel
+def room_hop(w: i64p, own: i64p, sums: f64p, heard: f32p, take: f32p, give: f32p, channels: i64, strength: f64) -> None:
+    """give `[channels, hop]` ← take without the echo of heard `[references, hop]`; take is overwritten."""
+    hop = w[Word.HOP]
+    words = i64(WORDS)
+    room_hear(w, heard)
+    for c in range(channels):
+        mine = offset(own, c * words)
+        same = 1 if c > 0 else 0
+        for n in range(hop):
+            same = same if take[c * hop + n] == take[n] else 0
+        if same == 0 and mine[Word.TWIN] == 1:
+            room_copy(w, own, mine)
+            for n in range(TOTALS):
+                sums[c * TOTALS + n] = sums[n]
+        mine[Word.TWIN] = same
+    for c in range(channels):
+        at = channels - 1 - c
+        mine = offset(own, at * words)
+        out = offset(give, at * hop)
+        if mine[Word.TWIN] == 0:
+            room_cancel(w, mine, offset(sums, at * TOTALS), offset(take, at * hop), out)
+            room_mask(w, mine, offset(sums, at * TOTALS), out, strength)
+    for c in range(1, channels):
+        if own[c * words + Word.TWIN] == 1:
+            for n in range(hop):
+                give[c * hop + n] = give[n]
+
+
+@kernel
+def room_copy(w: i64p, first: i64p, own: i64p) -> None:
+    """Copies what the first channel has learned, for one that was its twin."""
+    size = w[Word.SIZE]
+    bins = size // 2 + 1
+    parts = w[Word.COUNT] * w[Word.REFERENCES]
+    own[Word.TURN] = first[Word.TURN]
+    own[Word.OPEN] = first[Word.OPEN]
+    for word in range(Word.PATH, Word.MASKED):
+        count = 0
+        count = 2 * parts * bins if word == Word.PATH else count
+        count = parts * bins if word == Word.DOUBT else count
+        count = LEVELS * bins if word == Word.LEVELS else count
+        count = size if word == Word.PAST else count
+        count = 2 * size + 4 if word == Word.GAIN else count
+        if count > 0:
+            source = address_f32(first[word])
+            target = address_f32(own[word])
+            for n in range(count):
+                target[n] = source[n]
+
+
+class CancelState(NamedTuple):
+    """State of a canceller, and its buffers. `place`: frames in `take`, frames of the file."""
+
+    words: i64p
+    own: i64p
+    sums: f64p
+    heard: f32p
+    take: f32p
+    give: f32p
+    place: i64p
+    file: f32p
+
+
+@kernel
+def room_block(x: Audio, reference: Audio, y: Audio, frames: i64, mask: f32p, length: i64, s: CancelState) -> None:
+    """y ← x without the echo of the reference, or of a file of `length` frames, a hop later."""
+    hop = s.words[Word.HOP]
+    for n in range(frames):
+        at = s.place[0]
+        place = s.place[1]
+        for r in range(s.words[Word.REFERENCES]):
+            v = reference[r, n]
+            if length > 0:
+                v = s.file[r * length + place] if place < length else f32(0.0)
+            s.heard[r * hop + at] = v if abs(v) < f32(LOUDEST) else f32(0.0)
+        s.place[1] = place + 1
+        for c in range(y.channels):
+            v = x[c, n]
+            s.take[c * hop + at] = v if abs(v) < f32(LOUDEST) else f32(0.0)
+            y[c, n] = s.give[c * hop + at]
+        at = at + 1
+        if at == hop:
+            at = 0
+            room_hop(s.words, s.own, s.sums, s.heard, s.take, s.give, y.channels, f64(mask[n]))
+        s.place[0] = at
+
+
+class Canceller:
+    """Filters of all channels of a microphone, and the spectra of what was played.
+
+    `words`: what all channels share; `own`: of each channel, `[channels, words]`; `sums`: `[channels, Total]`.
+    """
+
+    def __init__(self, rate: int, channels: int, references: int) -> None:
+        self.hop = hop = int(HOP_SECONDS * rate)
+        self.size = size = 1 << (2 * hop - 1).bit_length()
+        count, bins = -(-int(FILTER_SECONDS * rate) // hop), size // 2 + 1
+        fft = RealFft(size)
+        self._shared: dict[Word, F32] = {
+            Word.SPECTRA: np.zeros((count, references, 2, bins), np.float32),
+            Word.WINDOW: np.zeros((references, size), np.float32),
+            Word.TOTAL: np.zeros((2, bins), np.float32),
+            Word.FRAME: np.zeros(size + 2, np.float32),
+            Word.BINS: np.zeros(size + 2, np.float32),
+            Word.MASKED: np.zeros(size + 2, np.float32),
+        }
+        decay = np.exp(-np.arange(count) * HOP_SECONDS / DOUBT_SECONDS)
+        first = (FIRST_DOUBT * decay).astype(np.float32)
+        fixed: dict[Word, F32] = {Word.TURNS: fft.turns, Word.WORK: fft.work, Word.FIRST: first}
+        self._fixed = fixed
+        self.words = np.zeros(WORDS, np.int64)
+        for word, value in ((Word.HOP, hop), (Word.SIZE, size), (Word.COUNT, count), (Word.REFERENCES, references)):
+            self.words[word] = value
+        for word, array in {**self._shared, **fixed}.items():
+            self.words[word] = address(array)
+        self._own: list[dict[Word, F32]] = []
+        self.own = np.zeros((channels, WORDS), np.int64)
+        for row in self.own:
+            arrays: dict[Word, F32] = {
+                Word.PATH: np.zeros((count, references, 2, bins), np.float32),
+                Word.DOUBT: np.zeros((count, references, bins), np.float32),
+                Word.ERROR: np.zeros((2, bins), np.float32),
+                Word.LEVELS: np.zeros((LEVELS, bins), np.float32),
+                Word.PAST: np.zeros(size, np.float32),
+                Word.GAIN: np.zeros((2, size + 2), np.float32),
+            }
+            self._own.append(arrays)
+            for word, array in arrays.items():
+                row[word] = address(array)
+        self.sums = np.zeros((channels, TOTALS), np.float64)
+        self.clear()
+
+    def clear(self) -> None:
+        """Clears what was heard and learned."""
+        for array in self._shared.values():
+            array.fill(0.0)
+        for arrays in self._own:
+            for array in arrays.values():
+                array.fill(0.0)
+            arrays[Word.DOUBT][:] = self._fixed[Word.FIRST][:, None, None]
+            arrays[Word.GAIN][:, 0::2] = 1.0
+        self.words[Word.NEWEST] = 0
+        self.own[:, [Word.TURN, Word.OPEN, Word.TWIN]] = 0
+        self.sums.fill(0.0)
+        self.sums[:, Total.WAIT] = self.sums[:, Total.PATIENCE] = MOVED_HOPS
+        self.sums[:, Total.SLOPE] = 1.0
