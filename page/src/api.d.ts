@@ -161,6 +161,30 @@ export interface LandBody {
   trusted?: boolean;
 }
 
+export interface Lesson {
+  path: string;
+  name: string;
+  title: string;
+  patch: string;
+  task: string;
+  kind: "events" | "file" | "loudness" | "onsets" | "osc" | "parameter";
+  start: string;
+  solution: string;
+  hint: string;
+  why: string;
+  controls: string[];
+  keys: boolean;
+  sound: string;
+  work: string[];
+  steps: Step[];
+}
+
+export interface LessonPath {
+  path: string;
+  title: string;
+  lessons: Lesson[];
+}
+
 export interface Live {
   on: boolean;
   start: string;
@@ -440,6 +464,11 @@ export interface SliderBody {
   value: number;
 }
 
+export interface Step {
+  title: string;
+  text: string;
+}
+
 export interface Stopped {
   stopped: boolean;
 }
@@ -469,6 +498,18 @@ export interface TracksBody {
 export interface Translated {
   text: string;
   left_out: number;
+}
+
+export interface Tried {
+  passed: boolean;
+  answer: string;
+  came: string[];
+}
+
+export interface TryBody {
+  text?: string;
+  job?: string;
+  seconds?: number;
 }
 
 export interface Version {
@@ -513,6 +554,7 @@ export interface Get {
   "/api/live/sounds": Record<string, unknown>;
   "/api/live/sets": LiveSet[];
   [path: `/api/live/sets/${string}`]: LiveSetText;
+  "/api/lessons": LessonPath[];
   "/api/library/map": Map;
   "/api/mcp": Coperformer;
   [path: `/api/mcp/proposals/${string}`]: Proposed;
@@ -535,6 +577,7 @@ export interface Post {
   "/api/live/stop": { takes: null; answers: Stopped };
   "/api/live/slider": { takes: SliderBody; answers: Version };
   "/api/live/tracks": { takes: TracksBody; answers: Heard };
+  [path: `/api/lessons/${string}/${string}/check`]: { takes: TryBody; answers: Tried };
   "/api/library/map": { takes: null; answers: Placing };
   "/api/library/analyse": { takes: null; answers: Placing };
   "/api/library/next": { takes: Next; answers: Matches };
