@@ -175,7 +175,7 @@ export interface Lesson {
   controls: string[];
   keys: boolean;
   sound: string;
-  work: string[];
+  work: Work[];
   steps: Step[];
 }
 
@@ -509,7 +509,6 @@ export interface Tried {
 export interface TryBody {
   text?: string;
   job?: string;
-  seconds?: number;
 }
 
 export interface Version {
@@ -529,6 +528,12 @@ export interface Words {
   scales: string[];
   chords: string[];
   reference: Explained[];
+}
+
+export interface Work {
+  title: string;
+  jobs: string[];
+  stems: boolean;
 }
 
 export interface Get {
@@ -555,6 +560,7 @@ export interface Get {
   "/api/live/sets": LiveSet[];
   [path: `/api/live/sets/${string}`]: LiveSetText;
   "/api/lessons": LessonPath[];
+  [path: `/api/lessons/${string}/${string}/heard`]: Tried;
   "/api/library/map": Map;
   "/api/mcp": Coperformer;
   [path: `/api/mcp/proposals/${string}`]: Proposed;

@@ -6,7 +6,7 @@ import { ended, files, readLists, stemsOf, submit } from "./state";
 import { wav } from "./wav";
 
 type Step = [path: string, body?: Record<string, unknown>];
-interface Example {
+export interface Example {
   title: string;
   of: string;
   sound: string;
@@ -60,23 +60,29 @@ async function sent({ sound, make }: Example): Promise<string> {
   return there();
 }
 
+/** Has all steps done and plays the result; gives its job. Throws the sentence of what failed. */
+export async function made(example: Example): Promise<string> {
+  const source = await sent(example);
+  let file = source;
+  for (const [path, body] of example.steps) {
+    const job = await ended(await submit(path, { file, ...body }));
+    if (job.state !== "done") throw new Error(job.error || "it was cancelled");
+    file = job.id;
+    const stems = stemsOf(job);
+    if (stems.length) await loadStems(job, stems);
+    else if (path === example.steps.at(-1)![0]) await load(source, job.id);
+  }
+  if (example.steps.length) side.value = "B";
+  await play();
+  return file;
+}
+
 async function start(example: Example): Promise<void> {
   if (busy.value) return;
   busy.value = example.title;
   problem.value = "";
   try {
-    const source = await sent(example);
-    let file = source;
-    for (const [path, body] of example.steps) {
-      const job = await ended(await submit(path, { file, ...body }));
-      if (job.state !== "done") throw new Error(job.error || "it was cancelled");
-      file = job.id;
-      const stems = stemsOf(job);
-      if (stems.length) await loadStems(job, stems);
-      else if (path === example.steps.at(-1)![0]) await load(source, job.id);
-    }
-    if (example.steps.length) side.value = "B";
-    await play();
+    await made(example);
   } catch (error) {
     problem.value = (error as Error).message;
   }

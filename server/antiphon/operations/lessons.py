@@ -6,6 +6,7 @@ sound. One judgement compares them with what the lesson expects.
 """
 
 import shlex
+import threading
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -82,6 +83,14 @@ class WrongTry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={
     answer: str
 
 
+class Work(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Work on a file that a button starts: paths of jobs, each on the result before. `stems`: of the body of all."""
+
+    title: str
+    jobs: tuple[str, ...]
+    stems: bool = False
+
+
 class Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The head of a lesson's file. `start`, `solution` and tries are lines of a script, or messages a line."""
 
@@ -98,7 +107,7 @@ class Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     controls: tuple[str, ...] = ()  # addresses of parameters that the page shows
     keys: bool = False  # whether the page shows its piano
     sound: str = ""  # a sound that ships, offered as input or as a file
-    work: tuple[str, ...] = ()  # paths of jobs on `sound`, as /api/run/denoise, each on the result before
+    work: tuple[Work, ...] = ()  # what can be done with `sound`, one of which is right
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,16 +122,28 @@ class Lesson:
         """The whole script of some lines."""
         return f'from antiphon.live import *\n\npatch("{self.head.patch}")\n{lines.strip()}\n'
 
-    def plain(self) -> dict[str, Any]:
-        """The lesson as JSON, with scripts whole where it is of scripts."""
-        head = self.head
+    def plain(self, port: int) -> dict[str, Any]:
+        """The lesson as JSON, with scripts whole where it is of scripts. `port`: of OSC, for {port} in its texts."""
+        head, own = (
+            self.head,
+            {"title", "patch", "task", "solution", "start", "why", "controls", "keys", "sound", "work"},
+        )
         whole = self.script if head.check.kind == "events" else str.strip
-        return {
-            "path": head.path, "name": self.name, "title": head.title, "patch": head.patch, "task": head.task,
-            "kind": head.check.kind, "start": whole(head.start), "solution": whole(head.solution), "hint": head.hint,
-            "why": head.why, "controls": list(head.controls), "keys": head.keys, "sound": head.sound,
-            "work": list(head.work), "steps": [{"title": title, "text": text} for title, text in self.steps],
-        }  # fmt: skip
+        told = {key: value for key, value in msgspec.to_builtins(head).items() if key in own}
+        steps = [{"title": title, "text": _with_port(text, port)} for title, text in self.steps]
+        return told | {
+            "path": head.path,
+            "name": self.name,
+            "kind": head.check.kind,
+            "start": whole(head.start),
+            "solution": whole(head.solution),
+            "hint": _with_port(head.hint, port),
+            "steps": steps,
+        }
+
+
+def _with_port(text: str, port: int) -> str:
+    return text.replace("{port}", str(port))
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,11 +234,8 @@ def _missing(check: Check, one: Expect, found: Sequence[Heard]) -> tuple[str, tu
         return f"{what}: {together} at a time; asked for is {one.chord}.", ("chord", together)
     numbers = [message.number for message in found]
     if one.value is not None and not any(n is not None and one.value[0] <= n <= one.value[1] for n in numbers):
-        last = numbers[-1]
-        return (
-            f"{what} is {'no number' if last is None else f'{last:g}'}; asked for is {one.value[0]:g} to {one.value[1]:g}.",
-            ("value", last),
-        )
+        last = "no number" if numbers[-1] is None else f"{numbers[-1]:g}"
+        return f"{what} is {last}; asked for is {one.value[0]:g} to {one.value[1]:g}.", ("value", numbers[-1])
     if one.differ and len(kinds := _kinds(one.differ, found)) < 2:
         return f"{what}: {one.differ if one.differ != 'value' else 'it'} is always the same.", ("same", *kinds)
     return None
@@ -304,7 +322,7 @@ def levels(name: str) -> list[Heard]:
     from antiphon.files.audiofile import read
 
     sound = read(str(HUM.with_name(name)))
-    mono = sound.samples if sound.samples.ndim == 1 else sound.samples.mean(axis=int(np.argmin(sound.samples.shape)))
+    mono = sound.samples.mean(axis=0)
     frame = round(FRAME_SECONDS * sound.rate)
     frames = mono[: len(mono) // frame * frame].reshape(-1, frame)
     return [
@@ -374,10 +392,18 @@ def answered(lesson: Lesson, outcome: Outcome) -> str:
     """What is said of an outcome: the answer to the known mistake, or what differs."""
     if outcome.passed:
         return lesson.head.why
-    for one in lesson.head.wrong:
-        if tried(lesson, one.text).fact == outcome.fact:
-            return one.answer
-    return outcome.sentence
+    with _one_at_a_time:
+        return _known(lesson).get(outcome.fact or (), outcome.sentence)
+
+
+_one_at_a_time = threading.Lock()
+"""Words of scripts have one stage in a process."""
+
+
+@cache
+def _known(lesson: Lesson) -> dict[tuple[Any, ...], str]:
+    """The answers to mistakes by their facts; the first of two with the same fact counts."""
+    return {fact: one.answer for one in reversed(lesson.head.wrong) if (fact := tried(lesson, one.text).fact)}
 
 
 # ---- files

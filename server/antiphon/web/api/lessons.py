@@ -36,6 +36,7 @@ from antiphon.web.operations import operation
 from antiphon.web.osc_socket import OscSocket
 from antiphon.web.server import HttpServer
 
+EXAMPLE = {"path": "send", "name": "01-first-message", "seconds": 0}
 LISTENERS = 4
 """Checks that listen at a time."""
 SHOWN = 6
@@ -57,45 +58,58 @@ class LessonRoutes:
     @operation("GET", "/api/lessons", types.list_of(types.LessonPath))
     async def all(self, request: HttpRequest) -> Response:
         """The lessons that ship, by path."""
-        found = await asyncio.to_thread(lessons)
+        found, port = await asyncio.to_thread(lessons), (await self._control.about()).osc_port
         return answer(
             [
-                {"path": path, "title": title, "lessons": [one.plain() for one in found if one.head.path == path]}
+                {"path": path, "title": title, "lessons": [one.plain(port) for one in found if one.head.path == path]}
                 for path, title in PATHS.items()
             ]
         )
+
+    @operation("GET", "/api/lessons/{path}/{name}/heard", types.Tried, query=types.ListenQuery, example=EXAMPLE)
+    async def heard(self, request: HttpRequest, path: str, name: str, query: types.ListenQuery) -> Response:
+        """Check a lesson by what the server is set to, or by what it plays and receives from now on."""
+        lesson, came = await _lesson(path, name), list[str]()
+        kind = lesson.head.check.kind
+        if kind in SESSION:
+            outcome = await self._listened(lesson, query.seconds, came)
+        elif kind == "parameter":
+            outcome = judge(lesson.head.check, await self._set())
+        else:
+            raise Refusal(400, "this lesson checks a script or a job; POST …/check takes them")
+        return await _answer(lesson, outcome, came)
 
     @operation(
         "POST",
         "/api/lessons/{path}/{name}/check",
         types.Tried,
         body=types.TryBody,
-        example={"path": "send", "name": "01-first-message", "body": {"seconds": 0}},
+        example={
+            "path": "code",
+            "name": "01-first-sound",
+            "body": {"text": 'from antiphon.live import *\n\npatch("band")\ntrack("kick", "bd*4")\n'},
+        },
     )
     async def check(self, request: HttpRequest, path: str, name: str, body: types.TryBody) -> Response:
-        """Check a try of a lesson: a script, with `serve --live`; a job; or what the server plays and receives now."""
-        lesson = await asyncio.to_thread(find, path, name)
-        if lesson is None:
-            raise Refusal(404, "there is no lesson of that path and name; GET /api/lessons lists them")
-        came: list[str] = []
-        kind = lesson.head.check.kind
-        if kind == "events":
+        """Check a try of a lesson: a script, which is evaluated with `serve --live`, or a job."""
+        lesson = await _lesson(path, name)
+        if lesson.head.check.kind == "file":
+            outcome = judge(lesson.head.check, await asyncio.to_thread(self._worked, body.job))
+        elif lesson.head.check.kind == "events":
             self._guard.check(request)
             check_size(body.text)
             outcome = await asyncio.to_thread(_performed, lesson, body.text)
-        elif kind == "file":
-            outcome = judge(lesson.head.check, await asyncio.to_thread(self._worked, body.job))
-        elif kind in SESSION:
-            outcome = await self._listened(lesson, body.seconds, came)
         else:
-            heard = [
-                Heard(0.0, f"/node/{item.node.name}/{param}", (value,))
-                for item in await self._control.nodes()
-                for param, value in item.values.items()
-            ]
-            outcome = judge(lesson.head.check, heard)
-        said = await asyncio.to_thread(answered, lesson, outcome)
-        return answer({"passed": outcome.passed, "answer": said, "came": came[-SHOWN:]})
+            raise Refusal(400, "this lesson checks what the server plays and receives; GET …/heard does")
+        return await _answer(lesson, outcome)
+
+    async def _set(self) -> list[Heard]:
+        """The values of all parameters as messages."""
+        return [
+            Heard(0.0, f"/node/{item.node.name}/{param}", (value,))
+            for item in await self._control.nodes()
+            for param, value in item.values.items()
+        ]
 
     def _worked(self, key: str) -> list[Heard]:
         """A finished job as messages: what was done, and the levels of its result in dB."""
@@ -140,6 +154,17 @@ class LessonRoutes:
                 sock.send(encode("/monitor", 0))
                 sock.send(encode("/notify", 0))
             sock.close()
+
+
+async def _lesson(path: str, name: str) -> Lesson:
+    if (found := await asyncio.to_thread(find, path, name)) is None:
+        raise Refusal(404, "there is no lesson of that path and name; GET /api/lessons lists them")
+    return found
+
+
+async def _answer(lesson: Lesson, outcome: Outcome, came: Sequence[str] = ()) -> Response:
+    said = await asyncio.to_thread(answered, lesson, outcome)
+    return answer({"passed": outcome.passed, "answer": said, "came": list(came[-SHOWN:])})
 
 
 def _told(message: Message, at: float) -> list[tuple[Heard, str]]:
@@ -189,8 +214,7 @@ def result_levels(path: Path) -> list[Heard]:
         sound = read(str(path))
     except FileError:
         return []
-    samples = sound.samples.reshape(-1)
-    frame = max(1, round(0.05 * sound.rate) * (samples.size // max(1, len(sound.samples)) or 1))
+    samples, frame = sound.samples.mean(axis=0), max(1, round(0.05 * sound.rate))
     powers = np.square(samples[: samples.size // frame * frame].reshape(-1, frame)).mean(axis=1)
     levels = 10 * np.log10(np.maximum(powers, 1e-12))
     if not levels.size:

@@ -197,13 +197,24 @@ Saved = record("Saved", name=str, own=bool)
 
 
 class TryBody(Asked):
-    """What is checked: a script, or the job that was done; or neither, where the server listens."""
+    """What is checked: a script, or a job that is done."""
 
     text: ScriptText = ""
     job: Annotated[str, Meta(max_length=64, description="Identifier of a job that is done.")] = ""
-    seconds: Annotated[
-        float, Meta(ge=0, le=20, description="Seconds to listen, at most; it ends when all is right.")
-    ] = 8.0
+
+
+class ListenQuery(Asked):
+    """How long is listened."""
+
+    seconds: Annotated[float, Meta(ge=0, le=20, description="Seconds; it ends when all is right.")] = 8.0
+
+
+class Work(Struct):
+    """Work on the lesson's sound."""
+
+    title: str
+    jobs: Annotated[list[str], Meta(description="Paths of jobs, each on the result before.")]
+    stems: bool
 
 
 class Tried(Struct):
@@ -237,7 +248,7 @@ class Lesson(Struct):
     controls: Annotated[list[str], Meta(description="Addresses of parameters to move.")]
     keys: bool
     sound: Annotated[str, Meta(description="A sound that ships, as input or as a file.")]
-    work: Annotated[list[str], Meta(description="Paths of jobs on it, each on the result before.")]
+    work: list[Work]
     steps: list[Step]
 
 

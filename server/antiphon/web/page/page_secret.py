@@ -22,7 +22,8 @@ _SECRET = re.compile(r"#open=([0-9a-f]{32})")
 def page_address(folder: Path, http_port: int, room: str = "") -> str:
     """Page address with a new secret, stored in the server's runtime folder in place of the old one.
 
-    room: the room to open, "" for the one that was open last. The secret is in the part of the address that browsers send to no server. Raises `FileError` where it cannot be written.
+    room: the room to open, "" for the one that was open last. The secret is in the part of the address that browsers
+    send to no server. Raises `FileError` where it cannot be written.
     """
     url = f"http://127.0.0.1:{http_port}/#open={secrets.token_hex(16)}{f'&{room}' if room else ''}"
     text = f'<!doctype html><meta http-equiv="refresh" content="0; url={url}">\n'
