@@ -26,11 +26,12 @@ const EXAMPLES: Example[] = [
   },
   { title: "A band under it", of: "a hummed tune", sound: "hum.flac", steps: [["/api/render/answer"]] },
 ];
+export const NOISY = "voice in noise.wav";
 const busy = signal("");
 const problem = signal("");
 
 /** The voice in a noise like that of a fan, the same each time. */
-async function noisy(data: ArrayBuffer): Promise<File> {
+export async function noisy(data: ArrayBuffer): Promise<File> {
   const sound = await new OfflineAudioContext(1, 1, 48000).decodeAudioData(data);
   const samples = sound.getChannelData(0);
   let seed = 1;
@@ -40,11 +41,11 @@ async function noisy(data: ArrayBuffer): Promise<File> {
     low += 0.3 * (seed / 1073741823.5 - 1 - low);
     samples[n]! += 0.14 * low;
   }
-  return new File([wav(sound, samples.length)], "voice in noise.wav");
+  return new File([wav(sound, samples.length)], NOISY);
 }
 
 async function sent({ sound, make }: Example): Promise<string> {
-  const name = make ? "voice in noise.wav" : sound;
+  const name = make ? NOISY : sound;
   const there = () => files.value.filter((one) => one.name === name).at(-1)?.id ?? "";
   if (there()) return there();
   const answer = await fetch(`/api/examples/${sound}`, { headers: headers() });

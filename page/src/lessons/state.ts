@@ -3,7 +3,7 @@ import { computed, signal } from "@preact/signals";
 import type { Lesson, LessonPath, Tried } from "../api";
 import { lessonEditor, live, me, ownersAnswer } from "../code/store";
 import { request } from "../files/api";
-import { made } from "../files/examples";
+import { made, NOISY, noisy } from "../files/examples";
 import { ask, send } from "../link";
 import { graph, say } from "../model";
 import { room } from "../rooms";
@@ -118,9 +118,9 @@ export async function work(title: string): Promise<void> {
   busy.value = "It is made; it plays when it is there.";
   answer.value = null;
   try {
-    const { sound } = one;
+    const own = one.sound === NOISY ? { sound: "voice.ogg", make: noisy } : { sound: one.sound };
     const body = chosen.stems ? { stems: true } : undefined;
-    const job = await made({ title, of: sound, sound, steps: chosen.jobs.map((path) => [path, body]) });
+    const job = await made({ title, of: "", ...own, steps: chosen.jobs.map((path) => [path, body]) });
     const said = await request<Tried>("POST", `/api/lessons/${keyOf(one)}/check`, { job });
     if (said) take(one, said);
   } catch (error) {

@@ -56,6 +56,7 @@ class Expect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     most: float = float("inf")
     chord: int = 1  # notes that begin together
     value: tuple[float, float] | None = None  # lowest and highest of their last number
+    args: int = 0  # arguments, at least
     differ: str = ""  # a value of the notes that is not always the same, "value" for the last number, or "bars"
 
     @property
@@ -205,8 +206,15 @@ def judge(check: Check, heard: Sequence[Heard]) -> Outcome:
         missing = _missing(check, one, found)
         if missing is not None:
             sentence, fact = missing
+            if check.kind == "file":  # what was done instead tells mistakes apart
+                fact += tuple(sorted(message.address for message in heard if message.address.startswith("/job/")))
             return Outcome(sentence, (place, *fact))
     return Outcome()
+
+
+def concerns(check: Check, message: Heard) -> bool:
+    """Whether a check looks at a message."""
+    return any(_is_of(message, one, check.kind) for one in check.expect)
 
 
 def _is_of(message: Heard, one: Expect, kind: str) -> bool:
@@ -229,13 +237,15 @@ def _missing(check: Check, one: Expect, found: Sequence[Heard]) -> tuple[str, tu
     if not one.least <= len(found) <= one.most:
         asked = f"at least {one.least:g}" if len(found) < one.least else f"at most {one.most:g}"
         return f"{what}: {len(found)} in {_bars(check.bars)}; asked for is {asked}.", ("count", len(found))
+    if (shortest := min((len(message.args) for message in found), default=one.args)) < one.args:
+        return f"{what} came with {shortest} arguments; asked for is {one.args}.", ("args", shortest)
     together = max((sum(abs(other.at - beat) < TOLERANCE for other in found) for beat in at), default=0)
     if together < one.chord:
         return f"{what}: {together} at a time; asked for is {one.chord}.", ("chord", together)
     numbers = [message.number for message in found]
     if one.value is not None and not any(n is not None and one.value[0] <= n <= one.value[1] for n in numbers):
         last = "no number" if numbers[-1] is None else f"{numbers[-1]:g}"
-        return f"{what} is {last}; asked for is {one.value[0]:g} to {one.value[1]:g}.", ("value", numbers[-1])
+        return f"{what} is {last}; asked for is {one.value[0]:g} to {one.value[1]:g}.", ("value", _side(numbers[-1], one.value), numbers[-1])
     if one.differ and len(kinds := _kinds(one.differ, found)) < 2:
         return f"{what}: {one.differ if one.differ != 'value' else 'it'} is always the same.", ("same", *kinds)
     return None
@@ -251,13 +261,13 @@ def _unheard(kind: str, one: Expect, found: Sequence[Heard]) -> tuple[str, tuple
         level = round(float(10 * np.log10(max(mean, _FLOOR**2))))
         if one.least <= level <= one.most:
             return None
-        return f"{name} reaches {level} dB; asked for is {_between(one)} dB.", ("level", level)
+        return f"{name} reaches {level} dB; asked for is {_between(one)} dB.", ("level", level > one.most, level)
     levels = 20 * np.log10(np.maximum(peaks, _FLOOR))
     rises = (levels[1:] > -45) & (levels[1:] - np.minimum(levels[:-1], np.r_[levels[0], levels[:-2]]) > _RISE)
     count = int((np.diff(np.r_[False, rises].astype(int)) == 1).sum())
     if one.least <= count <= one.most:
         return None
-    return f"{name} has {count} beginnings; asked for is {_between(one)}.", ("onsets", count)
+    return f"{name} has {count} beginnings; asked for is {_between(one)}.", ("onsets", count > one.most, count)
 
 
 def _kinds(differ: str, found: Sequence[Heard]) -> list[Any]:
@@ -270,7 +280,8 @@ def _kinds(differ: str, found: Sequence[Heard]) -> list[Any]:
     if differ == "value":
         return _unique(message.number for message in found)
     if differ == "note":
-        return _unique(message.args[0] for message in found)
+        place = 1 if found[0].address == "/note/event" else 0  # behind its beat
+        return _unique(message.args[place] for message in found if len(message.args) > place)
     return _unique(message.values.get(differ) for message in found)
 
 
@@ -280,6 +291,10 @@ def _unique(values: Any) -> list[Any]:
         if value not in kept:
             kept.append(value)
     return kept
+
+
+def _side(number: float | None, asked: tuple[float, float]) -> str:
+    return "none" if number is None else "low" if number < asked[0] else "high"
 
 
 def _same(found: Sequence[float], asked: Sequence[float]) -> bool:
@@ -393,7 +408,12 @@ def answered(lesson: Lesson, outcome: Outcome) -> str:
     if outcome.passed:
         return lesson.head.why
     with _one_at_a_time:
-        return _known(lesson).get(outcome.fact or (), outcome.sentence)
+        known, fact = _known(lesson), outcome.fact or ()
+    if fact in known or fact[1] not in ("value", "level", "onsets") or fact[-1] is None:
+        return known.get(fact, outcome.sentence)
+    # of what is measured the nearest mistake on the same side
+    near = [one for one in known if one[:3] == fact[:3] and one[-1] is not None]
+    return known[min(near, key=lambda one: abs(one[-1] - fact[-1]))] if near else outcome.sentence
 
 
 _one_at_a_time = threading.Lock()

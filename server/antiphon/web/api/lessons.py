@@ -22,6 +22,7 @@ from antiphon.operations.lessons import (
     Outcome,
     answered,
     as_heard,
+    concerns,
     failed,
     find,
     judge,
@@ -128,7 +129,7 @@ class LessonRoutes:
 
         def received(message: Message) -> None:
             for one, text in _told(message, loop.time() - begun):
-                if len(heard) < KEPT:
+                if len(heard) < KEPT and concerns(lesson.head.check, one):
                     heard.append(one)
                 if text:
                     came.append(text)
