@@ -161,6 +161,30 @@ export interface LandBody {
   trusted?: boolean;
 }
 
+export interface Lesson {
+  path: string;
+  name: string;
+  title: string;
+  patch: string;
+  task: string;
+  kind: "events" | "file" | "loudness" | "onsets" | "osc" | "parameter";
+  start: string;
+  solution: string;
+  hint: string;
+  why: string;
+  controls: string[];
+  keys: boolean;
+  sound: string;
+  work: Work[];
+  steps: Step[];
+}
+
+export interface LessonPath {
+  path: string;
+  title: string;
+  lessons: Lesson[];
+}
+
 export interface Live {
   on: boolean;
   start: string;
@@ -440,6 +464,11 @@ export interface SliderBody {
   value: number;
 }
 
+export interface Step {
+  title: string;
+  text: string;
+}
+
 export interface Stopped {
   stopped: boolean;
 }
@@ -471,6 +500,17 @@ export interface Translated {
   left_out: number;
 }
 
+export interface Tried {
+  passed: boolean;
+  answer: string;
+  came: string[];
+}
+
+export interface TryBody {
+  text?: string;
+  job?: string;
+}
+
 export interface Version {
   version: number;
 }
@@ -488,6 +528,12 @@ export interface Words {
   scales: string[];
   chords: string[];
   reference: Explained[];
+}
+
+export interface Work {
+  title: string;
+  jobs: string[];
+  stems: boolean;
 }
 
 export interface Get {
@@ -513,6 +559,8 @@ export interface Get {
   "/api/live/sounds": Record<string, unknown>;
   "/api/live/sets": LiveSet[];
   [path: `/api/live/sets/${string}`]: LiveSetText;
+  "/api/lessons": LessonPath[];
+  [path: `/api/lessons/${string}/${string}/heard`]: Tried;
   "/api/library/map": Map;
   "/api/mcp": Coperformer;
   [path: `/api/mcp/proposals/${string}`]: Proposed;
@@ -535,6 +583,7 @@ export interface Post {
   "/api/live/stop": { takes: null; answers: Stopped };
   "/api/live/slider": { takes: SliderBody; answers: Version };
   "/api/live/tracks": { takes: TracksBody; answers: Heard };
+  [path: `/api/lessons/${string}/${string}/check`]: { takes: TryBody; answers: Tried };
   "/api/library/map": { takes: null; answers: Placing };
   "/api/library/analyse": { takes: null; answers: Placing };
   "/api/library/next": { takes: Next; answers: Matches };

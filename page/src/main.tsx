@@ -22,6 +22,8 @@ import { Log, Scenes, Server } from "./instrument/side";
 import { narrow, Stage } from "./instrument/stage";
 import { Surfaces } from "./instrument/surfaces";
 import { Told } from "./instrument/told";
+import { keysWanted } from "./lessons/state";
+import { Learn } from "./lessons/view";
 import { Library } from "./library/view";
 import { connect, connection, exchangeSecret, panic, panics, send, useToken } from "./link";
 import { ahead, graph, log, meters, notes, takesNotes } from "./model";
@@ -68,7 +70,7 @@ function Instrument() {
   );
 }
 
-const VIEWS = { Instrument, Clips, Code, Files, Library };
+const VIEWS = { Learn, Instrument, Clips, Code, Files, Library };
 
 function App() {
   if (connection.value === "token") return <Token />;
@@ -145,7 +147,7 @@ document.addEventListener("keydown", (event) => {
   if (event.key === " " && !pressed) {
     event.preventDefault();
     if (!event.repeat) startOrStop();
-  } else if (room.value === "Instrument" && key(event, true)) event.preventDefault();
+  } else if ((room.value === "Instrument" || keysWanted.value) && key(event, true)) event.preventDefault();
 });
 document.addEventListener("keyup", (event) => {
   if (!typing(event.target)) key(event, false);

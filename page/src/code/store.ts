@@ -33,6 +33,8 @@ export const wanted = signal<(() => void) | null>(null);
 export const refusal = signal("");
 export const printed = signal<string[]>([]);
 export const editor = signal<Editor | null>(null);
+/** The editor of the room Learn, which is lit beside this one. */
+export const lessonEditor = signal<Editor | null>(null);
 
 export const me = sessionStorage.getItem("code-by") ?? Math.random().toString(36).slice(2, 10);
 sessionStorage.setItem("code-by", me);
@@ -109,7 +111,7 @@ export function useOwnersToken(given: string): void {
   const next = wanted.value;
   wanted.value = null;
   sessionStorage.setItem("token", given);
-  editor.value?.focus();
+  (lessonEditor.value ?? editor.value)?.focus();
   next?.();
 }
 
@@ -483,22 +485,21 @@ export function vocabulary(): Vocabulary {
 parts.set("live", (part) => {
   // whether scripts are taken from here the feed does not say, for it is the same for all pages
   live.value = { on: false, start: "", ...live.value, ...(part as Partial<LiveState>) } as LiveState;
-  if (!live.value.playing) editor.value?.dark();
+  if (!live.value.playing) for (const one of [editor, lessonEditor]) one.value?.dark();
 });
 parts.set("steps", (part) => {
-  const one = editor.value;
-  if (!one) return;
+  const open = [editor.value, lessonEditor.value].filter((one) => one !== null);
+  if (!open.length) return;
   const now = performance.now();
   const beat = beatNow();
   const pace = 60000 / bpm.value;
   const late = listening.value === "off" ? 0 : delay.value * 1000;
-  one.light(
-    (part as [number, number, number[], string][]).map(([at, length, places, track]) => {
-      const from = now + (at - beat) * pace + late;
-      hit(track, from);
-      return { from, until: from + Math.max(SHORTEST_MS, length * pace * SHARE), places };
-    }),
-  );
+  const steps = (part as [number, number, number[], string][]).map(([at, length, places, track]) => {
+    const from = now + (at - beat) * pace + late;
+    hit(track, from);
+    return { from, until: from + Math.max(SHORTEST_MS, length * pace * SHARE), places };
+  });
+  for (const one of open) one.light(steps);
 });
 /** When tracks and loops have played, or will at once, in milliseconds of the page's clock, by their names. */
 export const hits = new Map<string, number[]>();

@@ -216,7 +216,7 @@ function Pasted() {
   );
 }
 
-function Token() {
+export function Token() {
   const field = useRef<HTMLInputElement>(null);
   useEffect(() => field.current?.focus(), []);
   return (

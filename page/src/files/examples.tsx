@@ -6,7 +6,7 @@ import { ended, files, readLists, stemsOf, submit } from "./state";
 import { wav } from "./wav";
 
 type Step = [path: string, body?: Record<string, unknown>];
-interface Example {
+export interface Example {
   title: string;
   of: string;
   sound: string;
@@ -26,11 +26,12 @@ const EXAMPLES: Example[] = [
   },
   { title: "A band under it", of: "a hummed tune", sound: "hum.flac", steps: [["/api/render/answer"]] },
 ];
+export const NOISY = "voice in noise.wav";
 const busy = signal("");
 const problem = signal("");
 
 /** The voice in a noise like that of a fan, the same each time. */
-async function noisy(data: ArrayBuffer): Promise<File> {
+export async function noisy(data: ArrayBuffer): Promise<File> {
   const sound = await new OfflineAudioContext(1, 1, 48000).decodeAudioData(data);
   const samples = sound.getChannelData(0);
   let seed = 1;
@@ -40,11 +41,11 @@ async function noisy(data: ArrayBuffer): Promise<File> {
     low += 0.3 * (seed / 1073741823.5 - 1 - low);
     samples[n]! += 0.14 * low;
   }
-  return new File([wav(sound, samples.length)], "voice in noise.wav");
+  return new File([wav(sound, samples.length)], NOISY);
 }
 
 async function sent({ sound, make }: Example): Promise<string> {
-  const name = make ? "voice in noise.wav" : sound;
+  const name = make ? NOISY : sound;
   const there = () => files.value.filter((one) => one.name === name).at(-1)?.id ?? "";
   if (there()) return there();
   const answer = await fetch(`/api/examples/${sound}`, { headers: headers() });
@@ -60,23 +61,29 @@ async function sent({ sound, make }: Example): Promise<string> {
   return there();
 }
 
+/** Has all steps done and plays the result; gives its job. Throws the sentence of what failed. */
+export async function made(example: Example): Promise<string> {
+  const source = await sent(example);
+  let file = source;
+  for (const [path, body] of example.steps) {
+    const job = await ended(await submit(path, { file, ...body }));
+    if (job.state !== "done") throw new Error(job.error || "it was cancelled");
+    file = job.id;
+    const stems = stemsOf(job);
+    if (stems.length) await loadStems(job, stems);
+    else if (path === example.steps.at(-1)![0]) await load(source, job.id);
+  }
+  if (example.steps.length) side.value = "B";
+  await play();
+  return file;
+}
+
 async function start(example: Example): Promise<void> {
   if (busy.value) return;
   busy.value = example.title;
   problem.value = "";
   try {
-    const source = await sent(example);
-    let file = source;
-    for (const [path, body] of example.steps) {
-      const job = await ended(await submit(path, { file, ...body }));
-      if (job.state !== "done") throw new Error(job.error || "it was cancelled");
-      file = job.id;
-      const stems = stemsOf(job);
-      if (stems.length) await loadStems(job, stems);
-      else if (path === example.steps.at(-1)![0]) await load(source, job.id);
-    }
-    if (example.steps.length) side.value = "B";
-    await play();
+    await made(example);
   } catch (error) {
     problem.value = (error as Error).message;
   }

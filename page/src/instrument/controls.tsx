@@ -70,7 +70,7 @@ function NodeControls({ node }: { node: Node }) {
   );
 }
 
-function Control({ node, param }: { node: string; param: Param }) {
+export function Control({ node, param }: { node: string; param: Param }) {
   const address = `/node/${node}/${param.name}`;
   const named = param.label ?? param.name;
   const learns = !param.readonly && !["text", "file"].includes(param.kind);

@@ -36,6 +36,8 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "status": ("antiphon status", "antiphon status --json"),
     "repl": ("antiphon repl",),
     "page": ("antiphon page", "antiphon page --no-open"),
+    "learn": ("antiphon learn",),
+    "lessons check": ("antiphon lessons check", "antiphon lessons check mine.md"),
     "patches": ("antiphon patches", "antiphon patches answer"),
     "sets": ("antiphon sets",),
     "plugins": ("antiphon plugins", "antiphon plugins denoise"),
@@ -111,6 +113,8 @@ COMMANDS = {
     "forget": "running.approve:register",
     "qr": "running.qr:register",
     "page": "running.page:page",
+    "learn": "lessons:register",
+    "lessons": "lessons:register",
 }
 """Commands in the order of the help page, each with its location: a function, or a `register` that adds it."""
 _OPTIONS = {

@@ -103,10 +103,11 @@ def run(
     *,
     opens: bool = False,
     says: Callable[[ServeSettings], list[str]] | None = None,
+    room: str = "",
 ) -> None:
     """Runs the supervisor to its end, and exits.
 
-    log, log_level: as of `server_log`; opens: the page, in a browser; says: lines to print once it is ready.
+    log, log_level: as of `server_log`; opens: the page, in a browser, in `room`; says: lines to print once it is ready.
     """
     from antiphon.cli.running.page import announce
     from antiphon.files.input_loop import load_sound
@@ -121,7 +122,7 @@ def run(
         pidfile.end_orphans(folder)
         keep_token(paths.config())
         with server_log(log, log_level), named_prints():
-            ready = partial(announce, folder, opens=opens, says=says)
+            ready = partial(announce, folder, opens=opens, says=says, room=room)
             beside = Companions("antiphon.web.process", "antiphon.performer.process", _make_secrets, ready, load_sound)
             status = Supervisor(settings, folder, beside).run()
     finally:

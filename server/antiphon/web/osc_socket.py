@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Callable
+from typing import ClassVar
 
 from antiphon.kernel.errors import WireError
 from antiphon.kernel.wire.osc import MAX_DATAGRAM, Arg, Message, decode, encode, messages_of
@@ -47,7 +48,9 @@ DATAGRAMS = 64
 
 
 class OscSocket:
-    """UDP socket read by the running event loop until it is closed."""
+    """UDP socket read by the running event loop until it is closed; `ports`: those of all that are open."""
+
+    ports: ClassVar[set[int]] = set()
 
     def __init__(
         self, osc: tuple[str, int], received: Callable[[Message], None], refused: Callable[[], None] = lambda: None
@@ -57,11 +60,13 @@ class OscSocket:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
         self._socket.connect(osc)
-        self.send = self._socket.send
+        self.send, self._port = self._socket.send, self._socket.getsockname()[1]
+        self.ports.add(self._port)
         asyncio.get_running_loop().add_reader(self._socket.fileno(), self._read)
 
     def close(self) -> None:
         """Closes the socket; pending answers are lost."""
+        self.ports.discard(self._port)
         asyncio.get_running_loop().remove_reader(self._socket.fileno())
         self._socket.close()
 

@@ -22,6 +22,7 @@ from antiphon.kernel.io.tap_memory import TapMemory
 from antiphon.kernel.runtime.token import OwnerToken, load_token
 from antiphon.web.access import CodeGuard, TokenGuard
 from antiphon.web.api.jobs import JobRoutes
+from antiphon.web.api.lessons import LessonRoutes
 from antiphon.web.api.live import LiveRoutes
 from antiphon.web.api.server_state import DocumentRoute, ServerRoutes
 from antiphon.web.control_link import About, ControlLink
@@ -73,12 +74,14 @@ async def serve_http(control: ControlLink, catalog: Catalog, options: HttpOption
     feed = routes.install(server, control, state.state, options.taps)
     code, jobs = CodeGuard(options.scripts is not None, bool(options.proxy)), options.jobs
     LiveRoutes(server, control, PerformerLink(options.scripts, feed), code).add()
+    lessons = LessonRoutes(server, control, code)
     if jobs is not None:
         job_routes = JobRoutes(server, catalog, jobs, code)
         job_routes.start()
         server.closing.append(job_routes.close)
         server.draining.append(job_routes.drain)
         server.uploads = Uploads(jobs, job_routes.path)
+        lessons.job = job_routes.found
     install(server, control, catalog, await control.about())
     await add_routes(server, options.plugins)  # before it listens: a route that is still to come would be a 404
     host = "0.0.0.0" if options.lan or options.proxy else "127.0.0.1"

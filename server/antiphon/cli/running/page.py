@@ -38,18 +38,23 @@ def graphical() -> bool:
 
 
 def announce(
-    folder: Path, settings: ServeSettings, *, opens: bool, says: Callable[[ServeSettings], list[str]] | None = None
+    folder: Path,
+    settings: ServeSettings,
+    *,
+    opens: bool,
+    says: Callable[[ServeSettings], list[str]] | None = None,
+    room: str = "",
 ) -> None:
     """Prints the lines of `says`, then the page's address with a secret, for a local server with `--live`.
 
-    opens: opens the page.
+    opens: opens the page, in `room`.
     """
     for line in says(settings) if says else ():
         write_output(line, logged=False)
     if not (settings.live and settings.local):
         return
     try:
-        write_output(f"page {page_address(folder, settings.http_port)}", logged=False)
+        write_output(f"page {page_address(folder, settings.http_port, room)}", logged=False)
         if opens:
             open_page(folder)
     except (FileError, OSError) as error:

@@ -22,8 +22,8 @@ def checkout() -> Path | None:
 def folder(name: str) -> Path:
     """Finds a folder that ships with Antiphon; read-only.
 
-    `name`: "library", "patches", "models", "supercollider" or "docs". Returns the checkout's where Antiphon runs from
-    one, otherwise the installed one.
+    `name`: "library", "patches", "lessons", "models", "supercollider" or "docs". Returns the checkout's where Antiphon
+    runs from one, otherwise the installed one.
     """
     root = checkout()
     return root / name if root is not None else _HERE / "data" / name

@@ -75,6 +75,10 @@ class JobRoutes:
         """File of that identifier, or the first result of a job; raises `Missing` if there is neither."""
         return self._board().path(key)
 
+    def found(self, key: str) -> tuple[Job, Path]:
+        """A job and the file of its first result; raises `Missing` if there is neither."""
+        return self._board().job(key), self._board().path(key)
+
     def _board(self) -> JobBoard:
         if self._opened is None:
             self._opened = JobBoard(

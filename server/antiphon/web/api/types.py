@@ -194,3 +194,67 @@ Stopped = record("Stopped", stopped=bool)
 LiveSet = record("LiveSet", name=str, line=str, bars=int, own=bool)
 LiveSetText = record("LiveSetText", name=str, own=bool, text=str)
 Saved = record("Saved", name=str, own=bool)
+
+
+class TryBody(Asked):
+    """What is checked: a script, or a job that is done."""
+
+    text: ScriptText = ""
+    job: Annotated[str, Meta(max_length=64, description="Identifier of a job that is done.")] = ""
+
+
+class ListenQuery(Asked):
+    """How long is listened."""
+
+    seconds: Annotated[float, Meta(ge=0, le=20, description="Seconds; it ends when all is right.")] = 8.0
+
+
+class Work(Struct):
+    """Work on the lesson's sound."""
+
+    title: str
+    jobs: Annotated[list[str], Meta(description="Paths of jobs, each on the result before.")]
+    stems: bool
+
+
+class Tried(Struct):
+    """What a check says."""
+
+    passed: bool
+    answer: Annotated[str, Meta(description="Why it is so where it is right, else what to mend.")]
+    came: Annotated[list[str], Meta(description="OSC messages that came last, as text.")]
+
+
+class Step(Struct):
+    """A step of a lesson."""
+
+    title: str
+    text: Annotated[str, Meta(description="Markdown: paragraphs, `code` and fenced code.")]
+
+
+class Lesson(Struct):
+    """A lesson."""
+
+    path: str
+    name: str
+    title: str
+    patch: str
+    task: str
+    kind: Literal["events", "parameter", "loudness", "onsets", "osc", "file"]
+    start: str
+    solution: str
+    hint: str
+    why: str
+    controls: Annotated[list[str], Meta(description="Addresses of parameters to move.")]
+    keys: bool
+    sound: Annotated[str, Meta(description="A sound that ships, as input or as a file.")]
+    work: list[Work]
+    steps: list[Step]
+
+
+class LessonPath(Struct):
+    """A path of lessons."""
+
+    path: str
+    title: str
+    lessons: list[Lesson]

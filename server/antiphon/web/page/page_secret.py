@@ -19,12 +19,13 @@ SECONDS = 600.0
 _SECRET = re.compile(r"#open=([0-9a-f]{32})")
 
 
-def page_address(folder: Path, http_port: int) -> str:
+def page_address(folder: Path, http_port: int, room: str = "") -> str:
     """Page address with a new secret, stored in the server's runtime folder in place of the old one.
 
-    It is in the part of the address that browsers send to no server. Raises `FileError` where it cannot be written.
+    room: the room to open, "" for the one that was open last. The secret is in the part of the address that browsers
+    send to no server. Raises `FileError` where it cannot be written.
     """
-    url = f"http://127.0.0.1:{http_port}/#open={secrets.token_hex(16)}"
+    url = f"http://127.0.0.1:{http_port}/#open={secrets.token_hex(16)}{f'&{room}' if room else ''}"
     text = f'<!doctype html><meta http-equiv="refresh" content="0; url={url}">\n'
     paths.write_atomic(folder / FILE, text.encode(), paths.PRIVATE)
     return url

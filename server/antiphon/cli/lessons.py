@@ -1,0 +1,84 @@
+"""`antiphon lessons` and `antiphon learn`: the lessons of the page, checked; and the page, opened at them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from antiphon.cli import ports
+from antiphon.kernel.errors import UsageError
+from antiphon.kernel.runtime.settings import HTTP_PORT, OSC_PORT, ServeSettings
+
+ROOM = "learn"
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands."""
+    from antiphon.cli.commands import command_group
+
+    group = command_group("lessons", "List and check the lessons of the page.")
+    group.command("list")(listed)
+    group.command("check")(check)
+    app.add_typer(group)
+    app.command("learn")(learn)
+
+
+def listed() -> None:
+    """List the lessons by path."""
+    from antiphon.operations.lessons import PATHS, lessons
+
+    for path, title in PATHS.items():
+        typer.echo(f"{path}  {title}")
+        for one in lessons():
+            if one.head.path == path:
+                typer.echo(f"  {one.name}  {one.head.title}")
+
+
+def check(
+    files: Annotated[
+        list[Path] | None, typer.Argument(metavar="[FILE.md]…", help="Lessons; without any those that ship.")
+    ] = None,
+) -> None:
+    """Prove lessons: a solution passes, a start does not, and wrong tries get their answers. Exit code 1: one fails."""
+    from antiphon.operations.lessons import lessons, problems, read_lesson
+
+    found = [read_lesson(file) for file in files] if files else lessons()
+    wrong = 0
+    for one in found:
+        for problem in problems(one):
+            wrong += 1
+            typer.echo(f"{one.head.path}/{one.name}: {problem}")
+    typer.echo(f"{len(found)} lessons, {wrong} faults" if wrong else f"{len(found)} lessons, all can be learned from")
+    if wrong:
+        raise typer.Exit(1)
+
+
+def learn(
+    http_port: ports.NewHttp = HTTP_PORT,
+    osc_port: ports.NewOsc = OSC_PORT,
+    audio: Annotated[str, typer.Option(help="auto, portaudio, jack or headless, for a server started here.")] = "auto",
+    no_open: Annotated[bool, typer.Option("--no-open", help="Print the address alone.")] = False,
+) -> None:
+    """Open the page at its lessons, of your server where one runs, or of one started here. Ctrl-C ends that."""
+    from antiphon.cli.running.page import open_page
+    from antiphon.web.page.page_secret import page_address
+
+    found = next((one for one in ports.running() if one.settings.http_port == http_port), None)
+    if found is not None:
+        if not found.settings.local:
+            raise UsageError("that server is open to the network: `antiphon qr` shows its page and the token")
+        typer.echo(page_address(found.folder, http_port, ROOM))
+        if not no_open:
+            open_page(found.folder)
+        return
+    from antiphon.cli.serve import check_ports_free, run
+    from antiphon.cli.terminal.errors import endable
+
+    asked = ServeSettings(
+        audio=audio, patch="band", http_port=http_port, osc_port=osc_port, live=True, mute_input=audio != "headless"
+    ).check()
+    check_ports_free(asked)
+    with endable(ctrl_c=False):
+        run(asked, opens=not no_open, room=ROOM)

@@ -1,0 +1,487 @@
+"""Lessons: files that are read and checked, and what a check says of a try.
+
+A lesson is `lessons/PATH/NN-name.md`: a head of TOML between two lines `+++`, and its steps in Markdown, each below a
+line `## Title`. A try is observed as messages, whatever it is: a script's events, the OSC that came, the levels of a
+sound. One judgement compares them with what the lesson expects.
+"""
+
+import shlex
+import threading
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from fractions import Fraction
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+import numpy as np
+
+from antiphon.demo import HUM
+from antiphon.kernel.errors import FileError
+from antiphon.kernel.runtime import resources
+from antiphon.kernel.runtime.typed import Misfit, convert
+from antiphon.live.records import ScriptError
+
+PATHS = {
+    "code": "I code music",
+    "play": "I play or sing",
+    "files": "I have recordings",
+    "send": "I send OSC or MIDI",
+}
+"""The paths of lessons and their titles, in order."""
+MOST_WORDS = 90
+LEAST_TRIES = 3
+"""Words of a step, and wrong tries of a lesson."""
+FRAME_SECONDS = 0.03
+"""Between two levels of a sound, as the server's meters have it."""
+BEATS = 4
+TOLERANCE = 1e-3  # of a beat
+_RISE = 6.0  # dB between two levels at an onset
+_FLOOR = 1e-6
+SESSION = ("osc", "loudness", "onsets")
+"""Kinds of checks that listen to the running server for a while."""
+
+
+class Expect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What some of the messages must be; without `address` those that play a note or a sound."""
+
+    address: str = ""  # `*` stands for any letters
+    sound: str = ""  # the name of a sampler's sound
+    on: str = ""  # the node
+    at: tuple[float, ...] | None = None  # all beats on which one begins, from 0
+    least: float = 1  # how many there are, or a level in dB
+    most: float = float("inf")
+    chord: int = 1  # notes that begin together
+    value: tuple[float, float] | None = None  # lowest and highest of their last number
+    args: int = 0  # arguments, at least
+    differ: str = ""  # a value of the notes that is not always the same, "value" for the last number, or "bars"
+
+    @property
+    def what(self) -> str:
+        """The messages by name, for a sentence."""
+        if self.sound:
+            return self.sound
+        if self.address:
+            return self.address
+        return f"notes on {self.on}" if self.on else "notes"
+
+
+class Check(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a try is observed, and what is expected, all of it."""
+
+    kind: Literal["events", "parameter", "loudness", "onsets", "osc", "file"]
+    expect: Annotated[tuple[Expect, ...], msgspec.Meta(min_length=1)]
+    bars: Annotated[int, msgspec.Meta(ge=1, le=16)] = 1
+
+
+class WrongTry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"text": "try"}):
+    """A mistake, in the form of a solution, and the answer to it."""
+
+    text: str
+    answer: str
+
+
+class Work(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Work on a file that a button starts: paths of jobs, each on the result before. `stems`: of the body of all."""
+
+    title: str
+    jobs: tuple[str, ...]
+    stems: bool = False
+
+
+class Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The head of a lesson's file. `start`, `solution` and tries are lines of a script, or messages a line."""
+
+    title: str
+    path: str
+    task: str
+    solution: str
+    check: Check
+    hint: str
+    why: str
+    wrong: tuple[WrongTry, ...]
+    patch: str = "band"
+    start: str = ""
+    controls: tuple[str, ...] = ()  # addresses of parameters that the page shows
+    keys: bool = False  # whether the page shows its piano
+    sound: str = ""  # a sound that ships, offered as input or as a file
+    work: tuple[Work, ...] = ()  # what can be done with `sound`, one of which is right
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """A lesson that was read; `name`: its file's, without the ending; `steps`: titles and texts."""
+
+    name: str
+    head: Head
+    steps: tuple[tuple[str, str], ...]
+
+    def script(self, lines: str) -> str:
+        """The whole script of some lines."""
+        return f'from antiphon.live import *\n\npatch("{self.head.patch}")\n{lines.strip()}\n'
+
+    def plain(self, port: int) -> dict[str, Any]:
+        """The lesson as JSON, with scripts whole where it is of scripts. `port`: of OSC, for {port} in its texts."""
+        head, own = (
+            self.head,
+            {"title", "patch", "task", "solution", "start", "why", "controls", "keys", "sound", "work"},
+        )
+        whole = self.script if head.check.kind == "events" else str.strip
+        told = {key: value for key, value in msgspec.to_builtins(head).items() if key in own}
+        steps = [{"title": title, "text": _with_port(text, port)} for title, text in self.steps]
+        return told | {
+            "path": head.path,
+            "name": self.name,
+            "kind": head.check.kind,
+            "start": whole(head.start),
+            "solution": whole(head.solution),
+            "hint": _with_port(head.hint, port),
+            "steps": steps,
+        }
+
+
+def _with_port(text: str, port: int) -> str:
+    return text.replace("{port}", str(port))
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """One message of a try: beats or seconds from its beginning, an address and arguments."""
+
+    at: float
+    address: str
+    args: tuple[Any, ...] = ()
+
+    @property
+    def node(self) -> str:
+        """The node that it is of, or ""."""
+        if self.address.startswith("/note/"):
+            place = 4 if self.address == "/note/event" else 3
+            return str(self.args[place]) if len(self.args) > place else ""
+        if self.address == "/meter":
+            return str(self.args[0]) if self.args else ""
+        return self.address.split("/")[2] if self.address.startswith("/node/") else ""
+
+    @property
+    def plays(self) -> bool:
+        """Whether a note or a sound begins."""
+        if self.address in ("/note/on", "/note/event"):
+            place = 1 if self.address == "/note/on" else 2
+            return len(self.args) <= place or bool(self.args[place])
+        return self.address.startswith("/node/") and self.address.endswith("/play")
+
+    @property
+    def values(self) -> Mapping[str, Any]:
+        """The values of a sampler's note by name."""
+        return dict(zip(map(str, self.args[::2]), self.args[1::2], strict=False))
+
+    @property
+    def number(self) -> float | None:
+        """The last number among the arguments; the first of a parameter, whose second is a time."""
+        args = self.args[:1] if self.address.startswith("/node/") else self.args
+        found = [float(arg) for arg in args if isinstance(arg, int | float)]
+        return found[-1] if found else None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a check says. `fact`: what was not as expected, by which equal mistakes are known; None where all was."""
+
+    sentence: str = ""
+    fact: tuple[Any, ...] | None = None
+
+    @property
+    def passed(self) -> bool:
+        """Whether all is as expected."""
+        return self.fact is None
+
+
+def judge(check: Check, heard: Sequence[Heard]) -> Outcome:
+    """Compares the messages of a try with what is expected; the first that differs counts."""
+    for place, one in enumerate(check.expect):
+        found = [message for message in heard if _is_of(message, one, check.kind)]
+        missing = _missing(check, one, found)
+        if missing is not None:
+            sentence, fact = missing
+            if check.kind == "file":  # what was done instead tells mistakes apart
+                fact += tuple(sorted(message.address for message in heard if message.address.startswith("/job/")))
+            return Outcome(sentence, (place, *fact))
+    return Outcome()
+
+
+def concerns(check: Check, message: Heard) -> bool:
+    """Whether a check looks at a message."""
+    return any(_is_of(message, one, check.kind) for one in check.expect)
+
+
+def _is_of(message: Heard, one: Expect, kind: str) -> bool:
+    if kind in ("loudness", "onsets"):
+        return message.address == "/meter" and message.node == (one.on or "in")
+    right = fnmatchcase(message.address, one.address) if one.address else message.plays
+    return right and (not one.on or message.node == one.on) and (not one.sound or message.values.get("s") == one.sound)
+
+
+def _missing(check: Check, one: Expect, found: Sequence[Heard]) -> tuple[str, tuple[Any, ...]] | None:
+    """The sentence on what is not as expected, and the fact; None where nothing is."""
+    if check.kind in ("loudness", "onsets"):
+        return _unheard(check.kind, one, found)
+    what = one.what
+    if not found and (one.least > 0 or one.at):
+        return f"There is nothing of {what} yet.", ("none",)
+    at = sorted({round(message.at, 3) for message in found})
+    if one.at is not None and not _same(at, one.at):
+        return f"{what} begins on beat {_beats(at)}; asked for is {_beats(one.at)}.", ("at", *at)
+    if not one.least <= len(found) <= one.most:
+        asked = f"at least {one.least:g}" if len(found) < one.least else f"at most {one.most:g}"
+        return f"{what}: {len(found)} in {_bars(check.bars)}; asked for is {asked}.", ("count", len(found))
+    if (shortest := min((len(message.args) for message in found), default=one.args)) < one.args:
+        return f"{what} came with {shortest} arguments; asked for is {one.args}.", ("args", shortest)
+    together = max((sum(abs(other.at - beat) < TOLERANCE for other in found) for beat in at), default=0)
+    if together < one.chord:
+        return f"{what}: {together} at a time; asked for is {one.chord}.", ("chord", together)
+    numbers = [message.number for message in found]
+    if one.value is not None and not any(n is not None and one.value[0] <= n <= one.value[1] for n in numbers):
+        last = "no number" if numbers[-1] is None else f"{numbers[-1]:g}"
+        return f"{what} is {last}; asked for is {one.value[0]:g} to {one.value[1]:g}.", ("value", _side(numbers[-1], one.value), numbers[-1])
+    if one.differ and len(kinds := _kinds(one.differ, found)) < 2:
+        return f"{what}: {one.differ if one.differ != 'value' else 'it'} is always the same.", ("same", *kinds)
+    return None
+
+
+def _unheard(kind: str, one: Expect, found: Sequence[Heard]) -> tuple[str, tuple[Any, ...]] | None:
+    """As `_missing`, of levels."""
+    peaks, powers = np.array([[float(value) for value in message.args[1:3]] for message in found] or [[0.0, 0.0]]).T
+    name = one.on or "in"
+    if kind == "loudness":
+        width = max(1, min(len(powers), round(1 / FRAME_SECONDS)))
+        mean = np.convolve(powers**2, np.ones(width) / width, "valid").max()
+        level = round(float(10 * np.log10(max(mean, _FLOOR**2))))
+        if one.least <= level <= one.most:
+            return None
+        return f"{name} reaches {level} dB; asked for is {_between(one)} dB.", ("level", level > one.most, level)
+    levels = 20 * np.log10(np.maximum(peaks, _FLOOR))
+    rises = (levels[1:] > -45) & (levels[1:] - np.minimum(levels[:-1], np.r_[levels[0], levels[:-2]]) > _RISE)
+    count = int((np.diff(np.r_[False, rises].astype(int)) == 1).sum())
+    if one.least <= count <= one.most:
+        return None
+    return f"{name} has {count} beginnings; asked for is {_between(one)}.", ("onsets", count > one.most, count)
+
+
+def _kinds(differ: str, found: Sequence[Heard]) -> list[Any]:
+    """The different values of a name among messages, or the different bars."""
+    if differ == "bars":
+        bars: dict[int, list[Any]] = {}
+        for message in found:
+            bars.setdefault(int(message.at // BEATS), []).append((round(message.at % BEATS, 3), message.args))
+        return [tuple(sorted(map(str, bar))) for bar in _unique(bars.values())]
+    if differ == "value":
+        return _unique(message.number for message in found)
+    if differ == "note":
+        place = 1 if found[0].address == "/note/event" else 0  # behind its beat
+        return _unique(message.args[place] for message in found if len(message.args) > place)
+    return _unique(message.values.get(differ) for message in found)
+
+
+def _unique(values: Any) -> list[Any]:
+    kept: list[Any] = []
+    for value in values:
+        if value not in kept:
+            kept.append(value)
+    return kept
+
+
+def _side(number: float | None, asked: tuple[float, float]) -> str:
+    return "none" if number is None else "low" if number < asked[0] else "high"
+
+
+def _same(found: Sequence[float], asked: Sequence[float]) -> bool:
+    return len(found) == len(asked) and all(
+        abs(a - b) < 10 * TOLERANCE for a, b in zip(found, sorted(asked), strict=True)
+    )
+
+
+def _beats(at: Sequence[float]) -> str:
+    shown = [f"{beat + 1:.3g}" for beat in at[:8]]
+    return ", ".join(shown) + (" and more" if len(at) > 8 else "")
+
+
+def _bars(count: int) -> str:
+    return "a bar" if count == 1 else f"{count} bars"
+
+
+def _between(one: Expect) -> str:
+    return f"at least {one.least:g}" if one.most == float("inf") else f"{one.least:g} to {one.most:g}"
+
+
+# ---- what a try is
+
+
+def performed(script: str, bars: int) -> list[Heard]:
+    """The events of a script's first bars. Raises `ScriptError` for one with an error."""
+    from antiphon.live.performance import Performance
+    from antiphon.live.reading import read
+
+    return as_heard(Performance(read("lesson.py", script, patch_plays=True)).until(Fraction(BEATS * bars)))
+
+
+def as_heard(events: Sequence[Any]) -> list[Heard]:
+    """The events of a script as messages of a try."""
+    return [Heard(float(event.beat), event.address, tuple(event.args)) for event in events]
+
+
+def levels(name: str) -> list[Heard]:
+    """The levels of a sound that ships, as the server's meters would tell them of its input."""
+    from antiphon.files.audiofile import read
+
+    sound = read(str(HUM.with_name(name)))
+    mono = sound.samples.mean(axis=0)
+    frame = round(FRAME_SECONDS * sound.rate)
+    frames = mono[: len(mono) // frame * frame].reshape(-1, frame)
+    return [
+        Heard(place * FRAME_SECONDS, "/meter", ("in", float(np.abs(one).max()), float(np.sqrt((one**2).mean()))))
+        for place, one in enumerate(frames)
+    ]
+
+
+def written(lines: str) -> list[Heard]:
+    """Messages as they are written in a lesson, one a line, or the name of a sound that ships."""
+    found: list[Heard] = []
+    for line in filter(None, map(str.strip, lines.splitlines())):
+        if not line.startswith("/"):
+            found += levels(line)
+            continue
+        address, *args = shlex.split(line)
+        found.append(Heard(0.5 * len(found), address, tuple(map(_argument, args))))
+    return found
+
+
+def _argument(text: str) -> int | float | str:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+@cache
+def declared(patch: str) -> tuple[Heard, ...]:
+    """The values that the parameters of a patch begin with."""
+    from antiphon.kernel.graph.patch import load
+    from antiphon.kernel.plugins import loader
+
+    catalog = loader.load(check=False).catalog
+    return tuple(
+        Heard(0.0, f"/node/{node.name}/{param.name}", (node.values.get(param.name, param.default),))
+        for node in load(patch, catalog).graph.nodes
+        for param in catalog.types[node.type].params
+    )
+
+
+def tried(lesson: Lesson, lines: str) -> Outcome:
+    """Judges lines as a solution has them. Raises nothing: a script's error is the outcome."""
+    check = lesson.head.check
+    if check.kind == "events":
+        try:
+            heard = performed(lesson.script(lines), check.bars)
+        except ScriptError as error:
+            return failed(error)
+    else:
+        heard = written(lines)
+    if check.kind == "parameter":
+        moved = {message.address for message in heard}
+        heard = [one for one in declared(lesson.head.patch) if one.address not in moved] + heard
+    return judge(check, heard)
+
+
+def failed(error: ScriptError) -> Outcome:
+    """The outcome of a script with an error; equal errors on other lines are equal."""
+    sentence = str(error)
+    return Outcome(sentence, ("error", sentence.split(": ", 1)[-1]))
+
+
+def answered(lesson: Lesson, outcome: Outcome) -> str:
+    """What is said of an outcome: the answer to the known mistake, or what differs."""
+    if outcome.passed:
+        return lesson.head.why
+    with _one_at_a_time:
+        known, fact = _known(lesson), outcome.fact or ()
+    if fact in known or fact[1] not in ("value", "level", "onsets") or fact[-1] is None:
+        return known.get(fact, outcome.sentence)
+    # of what is measured the nearest mistake on the same side
+    near = [one for one in known if one[:3] == fact[:3] and one[-1] is not None]
+    return known[min(near, key=lambda one: abs(one[-1] - fact[-1]))] if near else outcome.sentence
+
+
+_one_at_a_time = threading.Lock()
+"""Words of scripts have one stage in a process."""
+
+
+@cache
+def _known(lesson: Lesson) -> dict[tuple[Any, ...], str]:
+    """The answers to mistakes by their facts; the first of two with the same fact counts."""
+    return {fact: one.answer for one in reversed(lesson.head.wrong) if (fact := tried(lesson, one.text).fact)}
+
+
+# ---- files
+
+
+def folder() -> Path:
+    """The lessons that ship."""
+    return resources.folder("lessons")
+
+
+@cache
+def lessons() -> tuple[Lesson, ...]:
+    """All lessons that ship, by path and number. Raises FileError for one that cannot be read."""
+    return tuple(read_lesson(file) for path in PATHS for file in sorted((folder() / path).glob("*.md")))
+
+
+def find(path: str, name: str) -> Lesson | None:
+    """The lesson of that path and name, or None."""
+    return next((one for one in lessons() if (one.head.path, one.name) == (path, name)), None)
+
+
+def read_lesson(file: Path) -> Lesson:
+    """Reads a lesson. Raises FileError: it cannot be read, or its head does not fit, with the key."""
+    where = f"{file.parent.name}/{file.name}"
+    try:
+        text = file.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise FileError(f"cannot read the lesson {where}: {error}") from None
+    parts = text.split("+++\n", 2)
+    if len(parts) != 3 or parts[0].strip():
+        raise FileError(f"{where} has no head: a lesson begins with lines of TOML between two lines +++")
+    try:
+        head = convert(tomllib.loads(parts[1]), Head, "the head of a lesson")
+    except (tomllib.TOMLDecodeError, Misfit) as error:
+        raise FileError(f"{where}: {error}") from None
+    if head.path not in PATHS:
+        raise FileError(f"{where}: path is one of {', '.join(PATHS)}, not {head.path!r}")
+    steps = [block.partition("\n") for block in f"\n{parts[2]}".split("\n## ")[1:]]
+    return Lesson(file.stem, head, tuple((title.strip(), body.strip()) for title, _, body in steps))
+
+
+def problems(lesson: Lesson) -> Iterator[str]:
+    """What is wrong with a lesson, a sentence each: nothing where it can be learned from."""
+    head = lesson.head
+    for title, text in lesson.steps:
+        if (words := len(text.split())) > MOST_WORDS:
+            yield f"the step {title!r} has {words} words; {MOST_WORDS} at most"
+    if not lesson.steps:
+        yield "it has no step; a step begins with ## and its title"
+    if not (solved := tried(lesson, head.solution)).passed:
+        yield f"its solution does not pass: {solved.sentence}"
+    if tried(lesson, head.start).passed:
+        yield "its start passes already"
+    if len(head.wrong) < LEAST_TRIES:
+        yield f"it has {len(head.wrong)} wrong tries; {LEAST_TRIES} at least"
+    for one in head.wrong:
+        outcome = tried(lesson, one.text)
+        if outcome.passed:
+            yield f"a wrong try passes: {one.text.strip()}"
+        elif (said := answered(lesson, outcome)) != one.answer:
+            yield f"a wrong try gets the answer of another: {one.text.strip()}: {said}"

@@ -1,0 +1,226 @@
+"""Lesson operations: the lessons of the page, and the check of a try."""
+
+import asyncio
+import contextlib
+import tempfile
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from antiphon.jobs.errors import Missing
+from antiphon.jobs.job import Job
+from antiphon.kernel.wire.osc import Message, decode, encode, messages_of
+from antiphon.kernel.wire.text import printable
+from antiphon.live.records import ScriptError
+from antiphon.operations.lessons import (
+    FRAME_SECONDS,
+    PATHS,
+    SESSION,
+    Heard,
+    Lesson,
+    Outcome,
+    answered,
+    as_heard,
+    concerns,
+    failed,
+    find,
+    judge,
+    lessons,
+)
+from antiphon.web.access import CodeGuard
+from antiphon.web.api import types
+from antiphon.web.api.live import _check_size as check_size
+from antiphon.web.control_link import ControlLink
+from antiphon.web.http_message import HttpRequest, Refusal, Response, answer
+from antiphon.web.operations import operation
+from antiphon.web.osc_socket import OscSocket
+from antiphon.web.server import HttpServer
+
+EXAMPLE = {"path": "send", "name": "01-first-message", "seconds": 0}
+LISTENERS = 4
+"""Checks that listen at a time."""
+SHOWN = 6
+"""Messages that an answer tells of."""
+KEPT = 4096
+"""Messages that one check keeps; further ones are dropped."""
+
+
+class LessonRoutes:
+    """Handlers of lessons. `job`: finds a job by its identifier, with its result; None without work on files."""
+
+    def __init__(self, server: HttpServer, control: ControlLink, guard: CodeGuard) -> None:
+        """Adds the routes. `guard` decides who may have a script evaluated."""
+        self._control, self._guard = control, guard
+        self._listening = 0
+        self.job: Callable[[str], tuple[Job, Path]] | None = None
+        server.serve(self)
+
+    @operation("GET", "/api/lessons", types.list_of(types.LessonPath))
+    async def all(self, request: HttpRequest) -> Response:
+        """The lessons that ship, by path."""
+        found, port = await asyncio.to_thread(lessons), (await self._control.about()).osc_port
+        return answer(
+            [
+                {"path": path, "title": title, "lessons": [one.plain(port) for one in found if one.head.path == path]}
+                for path, title in PATHS.items()
+            ]
+        )
+
+    @operation("GET", "/api/lessons/{path}/{name}/heard", types.Tried, query=types.ListenQuery, example=EXAMPLE)
+    async def heard(self, request: HttpRequest, path: str, name: str, query: types.ListenQuery) -> Response:
+        """Check a lesson by what the server is set to, or by what it plays and receives from now on."""
+        lesson, came = await _lesson(path, name), list[str]()
+        kind = lesson.head.check.kind
+        if kind in SESSION:
+            outcome = await self._listened(lesson, query.seconds, came)
+        elif kind == "parameter":
+            outcome = judge(lesson.head.check, await self._set())
+        else:
+            raise Refusal(400, "this lesson checks a script or a job; POST …/check takes them")
+        return await _answer(lesson, outcome, came)
+
+    @operation(
+        "POST",
+        "/api/lessons/{path}/{name}/check",
+        types.Tried,
+        body=types.TryBody,
+        example={
+            "path": "code",
+            "name": "01-first-sound",
+            "body": {"text": 'from antiphon.live import *\n\npatch("band")\ntrack("kick", "bd*4")\n'},
+        },
+    )
+    async def check(self, request: HttpRequest, path: str, name: str, body: types.TryBody) -> Response:
+        """Check a try of a lesson: a script, which is evaluated with `serve --live`, or a job."""
+        lesson = await _lesson(path, name)
+        if lesson.head.check.kind == "file":
+            outcome = judge(lesson.head.check, await asyncio.to_thread(self._worked, body.job))
+        elif lesson.head.check.kind == "events":
+            self._guard.check(request)
+            check_size(body.text)
+            outcome = await asyncio.to_thread(_performed, lesson, body.text)
+        else:
+            raise Refusal(400, "this lesson checks what the server plays and receives; GET …/heard does")
+        return await _answer(lesson, outcome)
+
+    async def _set(self) -> list[Heard]:
+        """The values of all parameters as messages."""
+        return [
+            Heard(0.0, f"/node/{item.node.name}/{param}", (value,))
+            for item in await self._control.nodes()
+            for param, value in item.values.items()
+        ]
+
+    def _worked(self, key: str) -> list[Heard]:
+        """A finished job as messages: what was done, and the levels of its result in dB."""
+        if self.job is None or not key:
+            raise Missing("there is no such job; start the work of the lesson first")
+        job, path = self.job(key)
+        heard = [Heard(0.0, f"/job/{job.task.command}/{job.task.name}", (job.state.value,))]
+        return heard + result_levels(path)
+
+    async def _listened(self, lesson: Lesson, seconds: float, came: list[str]) -> Outcome:
+        """Listens until all is as the lesson expects, or for so many seconds; texts of messages go to `came`."""
+        if self._listening >= LISTENERS:
+            raise Refusal(503, f"{LISTENERS} checks listen already; wait for one of them")
+        loop = asyncio.get_running_loop()
+        begun, heard, news = loop.time(), list[Heard](), asyncio.Event()
+
+        def received(message: Message) -> None:
+            for one, text in _told(message, loop.time() - begun):
+                if len(heard) < KEPT and concerns(lesson.head.check, one):
+                    heard.append(one)
+                if text:
+                    came.append(text)
+            news.set()
+
+        self._listening += 1
+        sock = OscSocket(self._control.osc, received)
+        try:
+            for address in ("/monitor", "/notify", "/note/watch"):
+                sock.send(encode(address, 1))
+            outcome = judge(lesson.head.check, heard)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    while not outcome.passed:
+                        await news.wait()
+                        await asyncio.sleep(FRAME_SECONDS)  # what came with it is judged with it
+                        news.clear()
+                        outcome = judge(lesson.head.check, heard)
+            return outcome
+        finally:
+            self._listening -= 1
+            with contextlib.suppress(OSError):
+                sock.send(encode("/monitor", 0))
+                sock.send(encode("/notify", 0))
+            sock.close()
+
+
+async def _lesson(path: str, name: str) -> Lesson:
+    if (found := await asyncio.to_thread(find, path, name)) is None:
+        raise Refusal(404, "there is no lesson of that path and name; GET /api/lessons lists them")
+    return found
+
+
+async def _answer(lesson: Lesson, outcome: Outcome, came: Sequence[str] = ()) -> Response:
+    said = await asyncio.to_thread(answered, lesson, outcome)
+    return answer({"passed": outcome.passed, "answer": said, "came": list(came[-SHOWN:])})
+
+
+def _told(message: Message, at: float) -> list[tuple[Heard, str]]:
+    """Messages of others in one of control's to its subscribers, each with its text for a person."""
+    address = message.address.decode(errors="replace")
+    if address != "/packet":
+        return [(Heard(at, address, tuple(message.args)), "")]
+    sender, packet = str(message.args[0]), message.args[1]
+    port = sender.rpartition(":")[2]
+    if not isinstance(packet, bytes) or (port.isdigit() and int(port) in OscSocket.ports):
+        return []  # the page's own, which are told where they have an effect
+    return [
+        (Heard(at, f"/osc{name}", tuple(one.args)), _text(name, one.args, sender))
+        for one in messages_of(decode(packet))
+        if (name := one.address.decode(errors="replace"))
+    ]
+
+
+def _text(address: str, args: Sequence[Any], sender: str) -> str:
+    shown = " ".join(f"{arg:g}" if isinstance(arg, float) else str(arg) for arg in args)
+    return printable(f"{address} {shown}".strip()[:120] + f" from {sender}")
+
+
+def _performed(lesson: Lesson, text: str) -> Outcome:
+    """Performs a script in a process with limits."""
+    from antiphon.offline.script_run import ScriptProcess
+
+    check = lesson.head.check
+    with tempfile.TemporaryDirectory(prefix="antiphon-") as folder:
+        path = Path(folder, "lesson.py")
+        path.write_text(text, "utf-8")
+        try:
+            with ScriptProcess(str(path)) as script:
+                return judge(check, as_heard(script.play(Fraction(4 * check.bars), 120.0)))
+        except ScriptError as error:
+            return failed(error)
+
+
+def result_levels(path: Path) -> list[Heard]:
+    """The loudness of a sound, and of its quiet parts, in dB; nothing for another file."""
+    import numpy as np
+
+    from antiphon.files.audiofile import read
+    from antiphon.kernel.errors import FileError
+
+    try:
+        sound = read(str(path))
+    except FileError:
+        return []
+    samples, frame = sound.samples.mean(axis=0), max(1, round(0.05 * sound.rate))
+    powers = np.square(samples[: samples.size // frame * frame].reshape(-1, frame)).mean(axis=1)
+    levels = 10 * np.log10(np.maximum(powers, 1e-12))
+    if not levels.size:
+        return []
+    return [
+        Heard(0.0, "/result/loudness", (float(levels.max()),)),
+        Heard(0.0, "/result/quiet", (float(np.percentile(levels, 10)),)),
+    ]

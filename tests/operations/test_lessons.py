@@ -1,0 +1,117 @@
+"""The lessons that ship can be learned from, and a lesson that cannot is named."""
+
+from pathlib import Path
+
+import pytest
+
+from antiphon.kernel.errors import FileError
+from antiphon.operations.lessons import (
+    PATHS,
+    Check,
+    Expect,
+    Heard,
+    answered,
+    judge,
+    lessons,
+    levels,
+    problems,
+    read_lesson,
+    tried,
+)
+
+LESSON = """+++
+title = "One"
+path = "code"
+task = "Four drums."
+start = 'track("kick", "bd")'
+solution = 'track("kick", "bd*4")'
+hint = "A star."
+why = "So it is."
+wrong = [
+  {try = 'track("kick", "bd*2")', answer = "Two."},
+  {try = 'track("kick", "bd*8")', answer = "Eight."},
+  {try = 'track("kick", bd*4)', answer = "Quotation marks."},
+]
+
+[check]
+kind = "events"
+expect = [{sound = "bd", at = [0, 1, 2, 3]}]
++++
+## A step
+
+A few words.
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "code" / "01-one.md"
+    path.parent.mkdir()
+    path.write_text(LESSON)
+    return path
+
+
+@pytest.mark.parametrize("lesson", lessons(), ids=lambda one: f"{one.head.path}/{one.name}")
+def test_a_lesson_that_ships_passes_by_its_solution_alone_and_answers_three_mistakes(lesson: object) -> None:
+    assert list(problems(lesson)) == []  # type: ignore[arg-type]
+
+
+def test_each_path_has_five_to_seven_lessons() -> None:
+    counts = {path: sum(one.head.path == path for one in lessons()) for path in PATHS}
+    assert all(5 <= count <= 7 for count in counts.values()), counts
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "fault"),
+    [
+        ('solution = \'track("kick", "bd*4")\'', 'solution = \'track("kick", "bd*3")\'', "its solution does not pass"),
+        ('start = \'track("kick", "bd")\'', 'start = \'track("kick", "bd bd bd bd")\'', "its start passes already"),
+        ("bd*2", "bd!4", "a wrong try passes"),
+        ("bd*2", "bd*8", "a wrong try gets the answer of another"),
+        ("A few words.", "word " * 91, "has 91 words; 90 at most"),
+        ("## A step", "A step", "it has no step"),
+        ('  {try = \'track("kick", bd*4)\', answer = "Quotation marks."},\n', "", "it has 2 wrong tries; 3 at least"),
+    ],
+)
+def test_a_lesson_that_cannot_be_learned_from_is_named(file: Path, before: str, after: str, fault: str) -> None:
+    assert list(problems(read_lesson(file))) == []
+    file.write_text(LESSON.replace(before, after))
+    assert any(fault in one for one in problems(read_lesson(file)))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("no head", "has no head"),
+        (LESSON.replace('"code"', '"dance"'), "path is one of code, play, files, send"),
+        (LESSON.replace("hint =", "hynt ="), "code/01-one.md"),
+        (LESSON.replace('title = "One"', 'title = "One'), "code/01-one.md"),
+    ],
+)
+def test_a_file_that_is_no_lesson_is_refused_by_its_name(file: Path, text: str, said: str) -> None:
+    file.write_text(text)
+    with pytest.raises(FileError, match=said):
+        read_lesson(file)
+
+
+def test_a_mistake_that_is_not_known_is_told_by_what_plays(file: Path) -> None:
+    lesson = read_lesson(file)
+    outcome = tried(lesson, 'track("kick", "bd*3")')
+    assert answered(lesson, outcome) == "bd begins on beat 1, 2.33, 3.67; asked for is 1, 2, 3, 4."
+    assert answered(lesson, tried(lesson, 'track("kick", "bd bd bd bd")')) == "So it is."
+    assert "is not closed" in answered(lesson, tried(lesson, 'track("kick", "[bd")'))
+
+
+def test_beginnings_and_loudness_are_those_of_the_sound() -> None:
+    def clicks(count: int, gap: int = 10) -> list[Heard]:
+        shown = [1.0 if place % gap == 3 and place // gap < count else 0.001 for place in range(80)]
+        return [Heard(0.1 * place, "/meter", ("in", level, level / 2)) for place, level in enumerate(shown)]
+
+    check = Check("onsets", (Expect(least=5, most=5),))
+    assert judge(check, clicks(5)).passed
+    assert judge(check, clicks(4)).fact == (0, "onsets", False, 4)
+    loud = judge(Check("loudness", (Expect(least=-6, most=0),)), [Heard(0, "/meter", ("in", 0.5, 0.1))] * 40)
+    assert loud.fact == (0, "level", False, -20)
+    sound = levels("hum.flac")
+    assert judge(Check("loudness", (Expect(least=-40, most=-6),)), sound).passed
+    assert not judge(Check("loudness", (Expect(least=-40, most=-6),)), [Heard(0, "/meter", ("out", 0.2, 0.2))]).passed
