@@ -1,1 +1,1 @@
-"""Followers of a player: the beat, and the place in a score."""
+"""Following a player: the beat, and the place in a score."""

@@ -1,17 +1,17 @@
-"""Scores to follow: notes of MusicXML or MIDI in one form, their chords by position, and the jumps that repeats allow."""
+"""Scores to follow: notes of MusicXML or MIDI, their chords by position, and the jumps that repeats allow."""
 
 from __future__ import annotations
 
-import math
-from bisect import bisect_right
-from collections.abc import Collection, Sequence
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from antiphon.api import F64, UsageError
+from antiphon.api import UsageError
 from antiphon.api.backends.files import (
     MIDI_SUFFIXES,
     MUSICXML_SUFFIXES,
@@ -21,249 +21,216 @@ from antiphon.api.backends.files import (
     read_musicxml,
 )
 
-TOGETHER = 0.03
-"""Quarters within which notes begin together."""
-GRACE_SECONDS = 0.09
-"""Seconds at the score's tempo from a grace note to the next note."""
-VELOCITY = 0.7
-"""Velocity of a note that has none."""
-MAX_NOTES = 60_000
-"""Maximum notes of a score that is followed."""
-_TRILLS = ("trill-mark", "mordent", "inverted-mordent", "turn", "inverted-turn", "tremolo", "shake", "wavy-line")
-_MAX_CHORD = 32
+SUFFIXES = (*MUSICXML_SUFFIXES, *MIDI_SUFFIXES)
+"""Suffixes of scores that are followed."""
+MAX_ONSETS = 1 << 15
+"""Most onsets of the followed part."""
+MAX_CHORD = 63
+"""Most notes of an onset that are told apart."""
+TOGETHER = 1 / 24
+"""Quarters within which notes of a score are one onset."""
+_ORNAMENTS = frozenset(
+    {"trill-mark", "mordent", "inverted-mordent", "turn", "inverted-turn", "delayed-turn", "shake", "tremolo"}
+)
 
 
 @dataclass(frozen=True, slots=True)
-class PartNote:
-    """A note of a score. Positions are in quarters from the score's start, repeats unfolded."""
+class PlayedNote:
+    """A note of a part: positions in quarters from the score's start, a number from 0 to 127."""
 
     start: float
-    end: float
-    number: int  # 0 to 127
-    velocity: float  # above 0 to 1
-    part: int  # place among the score's parts
+    length: float
+    number: int
     grace: bool = False
-    trill: bool = False  # it has a trill or another sign for further notes near it
+    ornament: bool = False
     drum: bool = False
+    velocity: float = 0.7
 
-
-@dataclass(frozen=True, slots=True)
-class Bar:
-    """A bar as it is played."""
-
-    start: float  # in quarters
-    length: float  # in quarters
-    name: str  # its printed number
-    written: int  # its place in the written score
-    meter: tuple[int, int] = (4, 4)
-    before: float = 0.0  # quarters that a pickup lacks at its beginning
+    @property
+    def end(self) -> float:
+        """End of the note in quarters."""
+        return self.start + self.length
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part of a score."""
+    """A part of a score. `notes`: by their starts. `program`: of General MIDI, 0 to 127, or None."""
 
     name: str
-    program: int | None = None  # of General MIDI, 0 to 127
+    notes: tuple[PlayedNote, ...]
+    program: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Chords:
-    """Notes that begin together, n positions in order; `first[i]` to `first[i + 1]` are the notes of position i."""
+class Onset:
+    """What begins together. `numbers`: what is expected; `spare`: grace notes and what an ornament may add."""
 
-    quarters: F64  # [n] positions
-    seconds: F64  # [n] times at the score's tempo
-    first: np.ndarray[tuple[int], np.dtype[np.int64]]  # [n + 1]
-    pitches: np.ndarray[tuple[int], np.dtype[np.int64]]  # [notes]
-    flags: np.ndarray[tuple[int], np.dtype[np.int64]]  # [n] of TRILL, HOLD, BAR
-
-
-TRILL, HOLD, BAR = 1, 2, 4
-"""Flags of a position: a trill or the like, a fermata, the first of a bar."""
+    start: float  # in quarters from the score's start
+    numbers: tuple[int, ...]
+    spare: frozenset[int] = frozenset()
+    held: bool = False  # there is a fermata
 
 
 @dataclass(frozen=True, slots=True)
 class FollowedScore:
-    """A score in the order in which it is played. `tempo`: (quarter, bpm of quarters), the first at 0."""
+    """A score as it is played, repeats unfolded; all positions are in quarters from its start.
 
-    title: str
+    `tempo`: (quarter, bpm of quarters). `bars`: starts of the measures, and `beats`: quarters of each. `numbers`: what
+    each bar is called in print. `jumps`: (from, to) positions at which a repeat may be left out or taken once more.
+    """
+
     parts: tuple[Part, ...]
-    notes: tuple[PartNote, ...]
-    bars: tuple[Bar, ...]
     tempo: tuple[tuple[float, float], ...]
+    bars: tuple[float, ...]
+    beats: tuple[float, ...]
+    names: tuple[str, ...]
+    length: float
     fermatas: tuple[float, ...] = ()
-    jumps: tuple[tuple[float, float], ...] = ()  # (from, to) bar lines that a player may join: repeats taken or not
+    jumps: tuple[tuple[float, float], ...] = ()
 
-    @property
-    def length(self) -> float:
-        """Quarters to the end of the last bar."""
-        return self.bars[-1].start + self.bars[-1].length if self.bars else 0.0
+    def part(self, name: str) -> int:
+        """Place of a part by its name or its number from 1; the first for "". Raises UsageError: there is none."""
+        if not name:
+            return 0
+        if name.isdecimal() and 1 <= int(name) <= len(self.parts):
+            return int(name) - 1
+        for place, one in enumerate(self.parts):
+            if one.name.casefold() == name.casefold():
+                return place
+        known = ", ".join(f"{n} ({one.name})" if one.name else str(n) for n, one in enumerate(self.parts, 1))
+        raise UsageError(f"the score has no part {name!r}; it has {known}")
 
     def bar_at(self, quarter: float) -> tuple[int, float]:
-        """Place among `bars` of a position, and the beat within the bar, from 1, by its time signature."""
-        place = max(0, bisect_right(self.bars, quarter + 1e-6, key=lambda one: one.start) - 1)
-        one = self.bars[place]
-        return place, 1.0 + (quarter - one.start + one.before) * one.meter[1] / 4.0
+        """Place among `bars` of a position, and quarters into that bar."""
+        place = max(0, bisect_right(self.bars, quarter + 1e-6) - 1)
+        return place, quarter - self.bars[place]
 
-    def part_named(self, name: str) -> int:
-        """Place of a part by its name, or by its number from 1. Raises UsageError: there is none."""
-        names = [one.name.lower() for one in self.parts]
-        if name.strip().lower() in names:
-            return names.index(name.strip().lower())
-        if name.strip().isdecimal() and 1 <= int(name) <= len(self.parts):
-            return int(name) - 1
-        known = ", ".join(f"{place} {one.name or '(unnamed)'}" for place, one in enumerate(self.parts, 1))
-        raise UsageError(f"the score has no part {name!r}; its parts are {known}")
+    def seconds_per_quarter(self, quarter: float) -> float:
+        """Duration of a quarter by the score's tempo."""
+        place = max(0, bisect_right(self.tempo, (quarter + 1e-6, float("inf"))) - 1)
+        return 60.0 / self.tempo[place][1]
 
-    def chords(self, parts: Collection[int] | None = None) -> Chords:
-        """Chords of some parts, of all by default. Raises UsageError: they have no notes."""
-        chosen = [one for one in self.notes if (parts is None or one.part in parts) and not one.drum]
-        if not chosen:
-            raise UsageError("the part to follow has no notes; name one that has")
-        times, bars = MidiTimes(self.tempo), {round(one.start, 3) for one in self.bars}
-        groups: list[tuple[float, float, list[PartNote]]] = []
-        graces: dict[float, list[PartNote]] = {}
-        for one in chosen:
-            if one.grace:
-                graces.setdefault(one.start, []).append(one)
-                continue
-            if groups and one.start - groups[-1][0] <= TOGETHER:
-                groups[-1][2].append(one)
-            else:
-                groups.append((one.start, times.seconds(one.start), [one]))
-        groups = _with_graces(groups, graces, times)
-        first, pitches, flags = [0], list[int](), list[int]()
-        ends: list[tuple[float, int]] = []
-        for start, _, notes in groups:
-            chord = sorted({one.number for one in notes})[:_MAX_CHORD]
-            pitches += chord
-            first.append(len(pitches))
-            ends = [(end, number) for end, number in ends if end > start + TOGETHER]
-            flag = TRILL if any(one.trill for one in notes) else 0
-            flag |= BAR if round(start, 3) in bars else 0
-            flags.append(flag)
-        starts = [start for start, _, _ in groups]
-        for held in self.fermatas:
-            flags[max(0, bisect_right(starts, held + TOGETHER) - 1)] |= HOLD
-        return Chords(
-            np.array(starts),
-            np.array([seconds for _, seconds, _ in groups]),
-            np.array(first, np.int64),
-            np.array(pitches, np.int64),
-            np.array(flags, np.int64),
-        )
+    def onsets(self, parts: Sequence[int] = ()) -> tuple[Onset, ...]:
+        """Onsets of some parts, of all without any. Raises UsageError: there are none, or too many."""
+        chosen = [self.parts[place] for place in parts] if parts else self.parts
+        found = _onsets((note for part in chosen for note in part.notes if not note.drum), self.fermatas)
+        if not found:
+            raise UsageError("there are no notes with a pitch in the part that is to be followed; choose another part")
+        if len(found) > MAX_ONSETS:
+            raise UsageError(f"the followed part has {len(found)} onsets, of which {MAX_ONSETS} are followed at most")
+        return found
 
 
-_Groups = list[tuple[float, float, list[PartNote]]]
-
-
-def _with_graces(groups: _Groups, graces: dict[float, list[PartNote]], times: MidiTimes) -> _Groups:
-    """Chords with grace notes before the chords that they lead to, at most half the way back to the one before."""
-    joined: _Groups = []
-    before = -1.0
-    for start, seconds, notes in groups:
-        own = graces.pop(start, [])
-        room = min(GRACE_SECONDS, (seconds - before) / (2 * len(own))) if own else 0.0
-        for place, one in enumerate(own):
-            at = seconds - room * (len(own) - place)
-            joined.append((times.beat(at) if at >= 0.0 else at * 2.0, at, [one]))
-        joined.append((start, seconds, notes))
-        before = seconds
-    return joined
-
-
-def read_score(path: Path) -> FollowedScore:
-    """Reads a score: MusicXML or MIDI. Raises UsageError or FileError: it is none, has no notes, or too many."""
+def read_followed(path: Path) -> FollowedScore:
+    """Reads a score. Raises FileError or UsageError: it cannot be read, or it has no notes."""
     suffix = path.suffix.lower()
     if suffix in MUSICXML_SUFFIXES:
-        score = _musicxml(path)
+        score = _written(path)
     elif suffix in MIDI_SUFFIXES:
         score = _midi(path)
     else:
-        kinds = ", ".join((*MUSICXML_SUFFIXES, *MIDI_SUFFIXES))
-        raise UsageError(f"{printable_path(path)} is no score; a score is a file of {kinds}")
-    if not score.notes:
+        raise UsageError(f"{printable_path(path)} is no score; a score is one of {', '.join(SUFFIXES)}")
+    if not score.parts:
         raise UsageError(f"there are no notes in {printable_path(path)}")
-    if len(score.notes) > MAX_NOTES:
-        raise UsageError(f"{printable_path(path)} has {len(score.notes)} notes, and at most {MAX_NOTES} are followed")
     return score
 
 
-def _musicxml(path: Path) -> FollowedScore:
+def _written(path: Path) -> FollowedScore:
     score = read_musicxml(path)
-    notes = [
-        PartNote(
-            one.start,
-            one.end,
-            one.number,
-            VELOCITY,
-            place,
-            one.grace,
-            any(mark in _TRILLS for mark in one.ornaments),
-            one.drum,
+    parts = []
+    for part in score.parts:
+        notes = tuple(
+            PlayedNote(
+                note.start,
+                note.length,
+                note.number,
+                note.grace,
+                not _ORNAMENTS.isdisjoint(note.ornaments),
+                note.drum,
+            )
+            for note in part.notes
         )
-        for place, part in enumerate(score.parts)
-        for one in part.notes
-    ]
-    bars = tuple(Bar(one.start, one.length, one.name, one.written, one.meter, one.before) for one in score.measures)
-    parts = tuple(Part(one.name, one.program) for one in score.parts)
-    fermatas = {*score.fermatas, *(one.start for part in score.parts for one in part.notes if one.fermata)}
-    return FollowedScore(
-        score.title,
-        parts,
-        tuple(sorted(notes, key=_order)),
-        bars,
-        tuple((float(at), float(bpm)) for at, bpm in score.tempo),
-        tuple(sorted(fermatas)),
-        _jumps(bars),
+        if notes:
+            parts.append(Part(part.name, notes, part.program))
+    order = [one.written for one in score.measures]
+    after: dict[int, list[int]] = defaultdict(list)
+    for place in range(1, len(order)):
+        after[order[place - 1]].append(place)
+    starts = [one.start for one in score.measures]
+    jumps = tuple(
+        (starts[place], starts[to])
+        for to_places in after.values()
+        if len(to_places) > 1
+        for place in to_places
+        for to in to_places
+        if place != to
     )
-
-
-def _order(note: PartNote) -> tuple[float, bool, int, int]:
-    return note.start, not note.grace, note.part, 0 if note.grace else note.number
-
-
-def _jumps(bars: Sequence[Bar]) -> tuple[tuple[float, float], ...]:
-    """Bar lines that a player may join although the score goes on elsewhere: a repeat left out, or taken once more."""
-    where: dict[int, list[float]] = {}
-    for one in bars:
-        where.setdefault(one.written, []).append(one.start)
-    after: dict[int, set[int]] = {}
-    for one, later in pairwise(bars):
-        after.setdefault(one.written, set()).add(later.written)
-    found = set[tuple[float, float]]()
-    for one in bars:
-        end = one.start + one.length
-        for written in {*after.get(one.written, ()), one.written + 1}:
-            found.update((end, to) for to in where.get(written, ()) if abs(to - end) > TOGETHER)
-    if len(found) > 16 * len(bars):  # a section played dozens of times: any bar line can be joined at a little more
-        return ()
-    return tuple(sorted(found))
+    lengths = tuple(one.length for one in score.measures)
+    names = tuple(one.name for one in score.measures)
+    return FollowedScore(
+        tuple(parts), tuple(score.tempo), tuple(starts), lengths, names, score.length, score.fermatas, jumps
+    )
 
 
 def _midi(path: Path) -> FollowedScore:
     song = read_midi(path)
-    parts, notes = list[Part](), list[PartNote]()
+    parts = []
     for track in song.tracks:
-        if not track.notes:
-            continue
-        for one in track.notes:
-            drum = one.channel in song.drums
-            notes.append(PartNote(one.start, one.end, one.number, one.velocity, len(parts), drum=drum))
-        parts.append(Part(track.name, track.program))
-    end = max((one.end for one in notes), default=0.0)
-    tempo = tuple((float(at), float(bpm)) for at, bpm in song.tempo)
-    return FollowedScore(path.stem, tuple(parts), tuple(sorted(notes, key=_order)), _bars(song.signatures, end), tempo)
+        notes = tuple(
+            PlayedNote(one.start, one.length, one.number, drum=one.channel in song.drums, velocity=one.velocity)
+            for one in sorted(track.notes, key=lambda one: (one.start, one.number))
+        )
+        if notes:
+            parts.append(Part(track.name, notes, track.program))
+    bars, beats, at = list[float](), list[float](), 0.0
+    meters = list(song.meters) or [(0.0, 4.0)]
+    while at < song.length and len(bars) < MAX_ONSETS:
+        meter = meters[max(0, bisect_right([one for one, _ in meters], at + 1e-6) - 1)][1]
+        bars.append(at)
+        beats.append(meter)
+        at += meter
+    names = tuple(str(n) for n in range(1, len(bars) + 1))
+    return FollowedScore(tuple(parts), song.tempo, tuple(bars or [0.0]), tuple(beats or [4.0]), names, song.length)
 
 
-def _bars(signatures: Sequence[tuple[float, int, int]], end: float) -> tuple[Bar, ...]:
-    """Bars by time signatures, to the end of the notes."""
-    changes = [*signatures] if signatures and signatures[0][0] <= 0.0 else [(0.0, 4, 4), *signatures]
-    bars: list[Bar] = []
-    for (at, upper, lower), until in zip(changes, [*(one[0] for one in changes[1:]), math.inf], strict=True):
-        length = max(4.0 * upper / lower, 0.125)
-        while at < min(until, end) - TOGETHER or not bars:
-            own = min(length, until - at)
-            bars.append(Bar(at, own, str(len(bars) + 1), len(bars), (upper, lower)))
-            at += own
-    return tuple(bars)
+def performance(path: Path) -> list[tuple[float, int, float]]:
+    """Notes of a MIDI file as it is played: (seconds, number, velocity to 1), in order. Raises FileError."""
+    song = read_midi(path)
+    times = MidiTimes(song.tempo)
+    rows = [
+        (times.seconds(note.start), note.number, note.velocity)
+        for track in song.tracks
+        for note in track.notes
+        if note.channel not in song.drums
+    ]
+    return sorted(rows)
+
+
+def _onsets(notes: Iterable[PlayedNote], fermatas: Sequence[float]) -> tuple[Onset, ...]:
+    rows = sorted(notes, key=lambda note: (note.start, note.number))
+    groups: list[list[PlayedNote]] = []
+    for note in rows:
+        if groups and note.start - groups[-1][0].start < TOGETHER:
+            groups[-1].append(note)
+        else:
+            groups.append([note])
+    starts = [group[0].start for group in groups]
+    spare: list[set[int]] = [{note.number for note in group if note.grace} for group in groups]
+    for note in rows:
+        if note.ornament:
+            first = bisect_left(starts, note.start - TOGETHER)
+            last = max(first + 1, bisect_left(starts, note.end - TOGETHER))
+            for place in range(first, min(last, len(groups))):
+                spare[place].update(range(max(0, note.number - 2), min(127, note.number + 2) + 1))
+    found = []
+    for group, extra in zip(groups, spare, strict=True):
+        numbers = sorted({note.number for note in group if not note.grace})
+        start = group[0].start
+        held = any(abs(at - start) < TOGETHER for at in fermatas)
+        found.append(Onset(start, tuple(numbers[:MAX_CHORD]), frozenset(extra), held))
+    return tuple(found)
+
+
+def starts_of(onsets: Sequence[Onset]) -> NDArray[np.float64]:
+    """Starts of onsets in quarters."""
+    return np.array([one.start for one in onsets], np.float64)

@@ -1,407 +1,232 @@
-"""Follower of a score: the place of a player in it, note by note, as it is known at that time.
+"""Follower of a score: the most likely place by what was played until now.
 
-A state is a chord of the score. A note belongs to the present chord, to the one before it, to one of the next ones, or
-to none; each has a cost in nats by pitch and by time, and the best way to every chord is kept, with its own tempo (a
-Kalman filter on seconds of the player per second of the score). From the best state any chord can be reached by a jump,
-at a cost that repeats and bar lines lower. So restarts need no rule of their own, and what is unlikely is dropped.
+A hidden semi-Markov model whose states are the score's onsets. Each keeps its best path: the log probability, when its
+onset began, which of its notes came, and the path's own tempo by a Kalman filter of seconds per quarter. A note stays
+(chord, ornament, insertion), moves on by some onsets, or jumps, with little probability, to anywhere.
 """
 
 from __future__ import annotations
 
-import math
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from antiphon.api.kernels import f64, f64p, i64, i64p, kernel
-from antiphon_follow.score import BAR, HOLD, TRILL, Chords, FollowedScore
+from antiphon_follow.score import FollowedScore, starts_of
 
-REACH = 7
-"""Positions that one note can go on by."""
-BEAM = 24.0
-"""Nats beyond the best state at which one is dropped."""
-MOST = 512
-"""States kept beyond which no new jumps begin."""
-FAR = -1e300
-EARLY, LATE = 7.0, 5.0
-"""Maximum costs of a time too early and too late."""
-WRONG, NEAR, AGAIN, ORNAMENT = 5.0, 3.5, 2.0, 0.4
-"""Costs of a note outside the chord, near one of its notes, of one struck again, and of one of a trill."""
-CHANGED = 6.0
-"""Cost of going on with a wrong note."""
-MISSED, MISSED_CHORD = 0.8, 1.6
-"""Costs of each note left out, and of each chord left out beside that of its notes."""
-LATER = 1.0
-"""Cost of a note of the chord before."""
-JUMP, JUMP_BAR, JUMP_SIGN = 13.0, 10.5, 4.0
-"""Costs of a jump anywhere, to a bar line, and where a repeat allows it."""
-JITTER, LOOSE = 0.025, 0.15
-"""Standard deviation of a time in seconds, and relative to the time from the position before."""
-SPREAD = 0.035
-"""Time in seconds between notes of a chord."""
-DRIFT, UNEVEN = 0.1, 0.1
-"""Relative standard deviation of the tempo by a second of score, and of an observation of it."""
-SLOWEST = 5.0
-"""Limits of the tempo relative to the score's, both ways."""
+F64 = NDArray[np.float64]
+REACH = 6
+"""Most onsets by which one note moves on."""
+_NEVER = -1e9
 
 
-class Model(NamedTuple):
-    """A score as a kernel reads it."""
+@dataclass(frozen=True, slots=True)
+class Odds:
+    """Costs in nats, and the deviations of times in seconds or as a share."""
 
-    seconds: f64p
-    first: i64p
-    pitches: i64p
-    flags: i64p
-    holders: i64p  # positions with a pitch, pitch by pitch
-    first_holder: i64p  # [129]
-    jump_from: i64p  # sorted
-    jump_to: i64p
-    jump_gap: f64p  # seconds at the score's tempo
-    first_jump: i64p  # [n + 1]
-    size: i64
-
-
-class States(NamedTuple):
-    """States by position; `active[0:count[0]]` are in use."""
-
-    score: f64p
-    time: f64p  # of the chord's first note
-    last: f64p  # of its last note
-    stretch: f64p  # seconds of the player per second of the score
-    variance: f64p
-    struck: i64p  # bits of the chord's notes
-    before: i64p  # bits of the notes of the chord before
-    active: i64p
-    count: i64p
-
-
-@kernel
-def score_holds(m: Model, at: i64, pitch: i64) -> i64:
-    """Place of a pitch within a chord, or -1; -2 where it is within two semitones of a note of it."""
-    found = -1
-    for k in range(m.first[at], m.first[at + 1]):
-        off = abs(m.pitches[k] - pitch)
-        if off == 0:
-            return k - m.first[at]
-        if off <= 2:
-            found = -2
-    return found
-
-
-@kernel
-def score_keep(
-    new: States, at: i64, score: f64, time: f64, last: f64, stretch: f64, variance: f64, struck: i64, before: i64
-) -> None:
-    """Keeps a way to a position if it is the best one."""
-    if score > new.score[at]:
-        if new.score[at] <= FAR:
-            new.active[new.count[0]] = at
-            new.count[0] = new.count[0] + 1
-        new.score[at] = score
-        new.time[at] = time
-        new.last[at] = last
-        new.stretch[at] = stretch
-        new.variance[at] = variance
-        new.struck[at] = struck
-        new.before[at] = before
-
-
-@kernel
-def score_unstruck(m: Model, at: i64, struck: i64) -> f64:
-    """Number of the notes of a chord that were not struck."""
-    missing = 0.0
-    for k in range(m.first[at + 1] - m.first[at]):
-        if (struck >> k) & 1 == 0:
-            missing += 1.0
-    return missing
-
-
-@kernel
-def score_advance(
-    m: Model, old: States, new: States, i: i64, j: i64, gap: f64, score: f64, now: f64, pitch: i64, before: i64
-) -> None:
-    """Tries the way from position i to j, `gap` seconds of score later."""
-    place = score_holds(m, j, pitch)
-    if place >= 0:
-        score = score
-    elif place == -2:
-        score -= CHANGED - 1.0
-    else:
-        score -= CHANGED
-    stretch = old.stretch[i]
-    spread = old.variance[i] + DRIFT * DRIFT * stretch * stretch * min(gap, 4.0)
-    passed = now - old.time[i]
-    wanted = gap * stretch
-    off = passed - wanted
-    width = JITTER * JITTER + LOOSE * LOOSE * wanted * wanted + spread * gap * gap
-    cost = 2.0 * math.log(1.0 + off * off / (3.0 * width))
-    held = 0
-    if off < 0.0:
-        cost = min(cost, EARLY)
-    else:
-        cost = min(cost, LATE)
-        if m.flags[i] & HOLD != 0:
-            cost = 0.5 * min(cost, 1.0)
-            held = 1
-    variance = spread
-    if gap > 0.02 and held == 0:
-        noise = (0.03 / gap) * (0.03 / gap) + UNEVEN * UNEVEN * stretch * stretch
-        seen = passed / gap - stretch
-        surprise = seen * seen / (variance + noise)
-        gain = variance / (variance + noise) / (1.0 + surprise / 8.0)
-        stretch = min(max(stretch + gain * seen, 1.0 / SLOWEST), SLOWEST)
-        variance = variance * (1.0 - gain)
-    bits = 0
-    if place >= 0:
-        bits = 1 << place
-    score_keep(new, j, score - cost, now, now, stretch, variance, bits, before)
-
-
-@kernel
-def score_note(m: Model, old: States, new: States, now: f64, pitch: i64, result: f64p) -> i64:
-    """Takes a note; the states after it go to `new`, and `old` is cleared. The best position.
-
-    `result`: the gain of the best state in nats, and the share of all states that are near it.
-    """
-    new.count[0] = 0
-    top = FAR
-    lead = 0
-    for n in range(old.count[0]):
-        i = old.active[n]
-        if old.score[i] > top:
-            top = old.score[i]
-            lead = i
-    for n in range(old.count[0]):
-        i = old.active[n]
-        base = old.score[i] - top
-        if base < -BEAM:
-            continue
-        struck = old.struck[i]
-        # of the chord itself, struck again, an ornament, or of none
-        place = score_holds(m, i, pitch)
-        delay = now - old.last[i]
-        spread = math.log(1.0 + delay * delay / (SPREAD * SPREAD))
-        kept = base - WRONG
-        bits = struck
-        last = old.last[i]
-        if place >= 0:
-            if (struck >> place) & 1 == 0:
-                kept = base - min(spread, LATE)
-                bits = struck | (1 << place)
-                last = now
-            elif m.flags[i] & TRILL != 0:
-                kept = base - ORNAMENT
-            else:
-                kept = base - AGAIN - min(0.5 * spread, 3.0)
-        elif place == -2:
-            kept = base - (ORNAMENT if m.flags[i] & TRILL != 0 else NEAR)
-        before = old.before[i]
-        if i > 0:
-            late = score_holds(m, i - 1, pitch)
-            if late >= 0 and (before >> late) & 1 == 0:
-                cost = LATER - MISSED + min(0.5 * spread, 3.0)
-                if base - cost > kept:
-                    kept = base - cost
-                    before = before | (1 << late)
-                    bits = struck
-                    last = old.last[i]
-        score_keep(new, i, kept, old.time[i], last, old.stretch[i], old.variance[i], bits, before)
-        # on
-        left = base - MISSED * score_unstruck(m, i, struck)
-        gone = 0.0
-        for j in range(i + 1, min(i + 1 + REACH, m.size)):
-            if left - gone < -BEAM:
-                break
-            gap = m.seconds[j] - m.seconds[i]
-            score_advance(m, old, new, i, j, gap, left - gone, now, pitch, struck if j == i + 1 else 0)
-            gone += MISSED_CHORD + MISSED * min(f64(m.first[j + 1] - m.first[j]), 4.0)
-        for k in range(m.first_jump[i], m.first_jump[i + 1]):
-            score_advance(m, old, new, i, m.jump_to[k], m.jump_gap[k], left - JUMP_SIGN, now, pitch, 0)
-    # jumps from the best state
-    if new.count[0] < MOST:
-        for k in range(m.first_holder[pitch], m.first_holder[pitch + 1]):
-            j = m.holders[k]
-            cost = JUMP_BAR if m.flags[j] & BAR != 0 else JUMP
-            place = score_holds(m, j, pitch)
-            wide = old.stretch[lead] * old.stretch[lead] * 0.02 + old.variance[lead]
-            score_keep(new, j, -cost, now, now, old.stretch[lead], wide, 1 << place, 0)
-    best = FAR
-    found = lead
-    for n in range(new.count[0]):
-        j = new.active[n]
-        if new.score[j] > best:
-            best = new.score[j]
-            found = j
-    kept_count = 0
-    near = 0.0
-    total = 0.0
-    for n in range(new.count[0]):
-        j = new.active[n]
-        under = new.score[j] - best
-        if under < -BEAM:
-            new.score[j] = FAR
-        else:
-            new.active[kept_count] = j
-            kept_count += 1
-            share = math.exp(under)
-            total += share
-            if abs(m.seconds[j] - m.seconds[found]) < 1.0:
-                near += share
-    new.count[0] = kept_count
-    for n in range(old.count[0]):
-        old.score[old.active[n]] = FAR
-    old.count[0] = 0
-    result[0] = best
-    result[1] = near / total
-    return found
+    wrong: float = 7.0  # the next onset begins with a wrong note
+    extra: float = 4.5  # an added note
+    again: float = 3.0  # a note of the present onset once more
+    ornament: float = 1.0
+    late: float = 1.5  # a note of the onset before
+    chord: float = 0.1  # seconds of a chord's spread that cost one
+    missed: float = 0.6  # each note that is left out
+    skipped: float = 1.5  # each onset that is left out, beside its notes
+    jump: float = 13.0
+    jump_to_bar: float = 2.0  # by which it is more likely
+    jump_repeat: float = 2.0  # where a repeat is left out or taken once more
+    spread: float = 0.035  # seconds of a player's deviation
+    share: float = 0.25  # of the expected interval
+    most: float = 4.0  # that a time costs: a stop
+    wander: float = 0.12  # share of its tempo by which a player's changes in a second
+    error: float = 0.03  # seconds of a player's deviation that are no change of tempo
 
 
 class Place(NamedTuple):
-    """Where the player is, as known at a time."""
+    """Where the player is. `quarter`: from the score's start. `sureness`: 0 to 1. `pace`: seconds per quarter."""
 
-    quarters: float  # from the score's start
-    sureness: float  # 0 to 1
-    tempo: float  # in quarters per second, 0 while waiting for the player
-    next_onset: float  # quarters of the next chord; infinity after the last one
-    waiting: bool = False
+    quarter: float
+    sureness: float
+    pace: float
 
 
 class ScoreFollower:
-    """Aligns notes with a score as they come. `parts`: what is played, all parts by default."""
+    """Follows notes through a score, each by what was played until it."""
 
-    def __init__(self, score: FollowedScore, parts: tuple[int, ...] | None = None) -> None:
-        """Prepares the states. Raises UsageError: the parts have no notes."""
-        self.score = score
-        self.chords: Chords = score.chords(parts)
-        self._quarters: list[float] = self.chords.quarters.tolist()
-        self._seconds: list[float] = self.chords.seconds.tolist()
-        self._flags: list[int] = self.chords.flags.tolist()
-        size = len(self._quarters)
-        self._model = self._compiled(size)
-        self._old, self._new = self._states(size), self._states(size)
-        self._result = np.zeros(2)
+    def __init__(self, score: FollowedScore, parts: tuple[int, ...] = (), odds: Odds | None = None) -> None:
+        """Prepares the onsets of `parts` (all without any). Raises UsageError: there are none, or too many."""
+        self._odds = odds = odds or Odds()
+        self._score = score
+        self.onsets = score.onsets(parts)
+        self.starts = starts_of(self.onsets)
+        count = len(self.onsets)
+        self._bits: dict[int, NDArray[np.uint64]] = {}
+        self._spare: dict[int, F64] = {}
+        for place, one in enumerate(self.onsets):
+            for n, number in enumerate(one.numbers):
+                row = self._bits.setdefault(number, np.zeros(count, np.uint64))
+                row[place] = 1 << n
+            for number in one.spare:
+                self._spare.setdefault(number, np.full(count, -odds.extra))[place] = -odds.ornament
+        self._none = np.zeros(count, np.uint64)
+        self._extra = np.full(count, -odds.extra)
+        sizes = np.array([len(one.numbers) for one in self.onsets], np.float64)
+        self._sizes = sizes
+        passed = np.concatenate(([0.0], np.cumsum(odds.skipped + odds.missed * np.minimum(sizes, 3.0))))
+        self._gaps = np.ones((REACH, count))
+        self._passing = np.full((REACH, count), _NEVER)
+        for k in range(1, min(REACH, count - 1) + 1):
+            self._gaps[k - 1, k:] = self.starts[k:] - self.starts[:-k]
+            self._passing[k - 1, k:] = passed[1:-k] - passed[k:-1] if k > 1 else 0.0
+        self._jumping = np.full(count, -odds.jump)
+        bars = np.searchsorted(self.starts, np.array(score.bars) - 1e-6)
+        self._jumping[bars[bars < count]] += odds.jump_to_bar
+        edges = [
+            (int(source) - 1, int(target))
+            for source, target in zip(
+                np.searchsorted(self.starts, np.array([one for one, _ in score.jumps]) - 1e-6),
+                np.searchsorted(self.starts, np.array([one for _, one in score.jumps]) - 1e-6),
+                strict=True,
+            )
+            if source > 0 and target < count
+        ]
+        self._edges = np.array(edges, np.intp).reshape(-1, 2)
+        self._index = np.arange(count)
+        self._before = np.maximum(self._index[None, :] - np.arange(1, REACH + 1)[:, None], 0)
         self.reset()
 
-    def _compiled(self, size: int) -> Model:
-        chords = self.chords
-        owner = np.repeat(np.arange(size), np.diff(chords.first))
-        order = np.argsort(chords.pitches, kind="stable")
-        counts = np.bincount(chords.pitches, minlength=128)
-        seconds = chords.seconds
-        rows: list[tuple[int, int, float]] = []
-        for begin, end in self.score.jumps:
-            source = int(np.searchsorted(chords.quarters, begin - 0.03)) - 1
-            to = int(np.searchsorted(chords.quarters, end - 0.03))
-            if 0 <= source and to < size:
-                per = self._quarter_seconds(source)
-                gap = (begin - self._quarters[source] + self._quarters[to] - end) * per
-                rows.append((source, to, max(gap, 0.01)))
-        rows.sort()
-        sources = np.array([row[0] for row in rows], np.int64)
-        return Model(
-            np.ascontiguousarray(seconds),
-            chords.first,
-            chords.pitches,
-            chords.flags,
-            np.ascontiguousarray(owner[order], np.int64),
-            np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
-            sources,
-            np.array([row[1] for row in rows], np.int64),
-            np.array([row[2] for row in rows], np.float64),
-            np.searchsorted(sources, np.arange(size + 1)).astype(np.int64),
-            size,
-        )
-
-    def _quarter_seconds(self, at: int) -> float:
-        """Seconds of a quarter at a position, by the score's tempo."""
-        bpm = next((bpm for where, bpm in reversed(self.score.tempo) if where <= self._quarters[at] + 1e-6), 120.0)
-        return 60.0 / bpm
-
-    @staticmethod
-    def _states(size: int) -> States:
-        floats = [np.zeros(size) for _ in range(4)]
-        wholes = [np.zeros(size, np.int64) for _ in range(3)]
-        return States(np.full(size, FAR), *floats, *wholes, np.zeros(1, np.int64))
-
     def reset(self, position: float = 0.0) -> None:
-        """Expects the player at a position in quarters; other places stay possible."""
-        for states in (self._old, self._new):
-            states.score.fill(FAR)
-            states.count[0] = 0
-        self._start = min(int(np.searchsorted(self.chords.quarters, position - 0.03)), len(self._quarters) - 1)
-        self._best, self._at, self._stretch = self._start, -math.inf, 1.0
-        self._quality, self._near, self._begun = 0.0, 1.0, False
-        self._position = max(position, 0.0)
+        """Forgets what was played, and expects the player at a position in quarters."""
+        count = len(self.starts)
+        at = int(min(np.searchsorted(self.starts, position - 1e-6), count - 1))
+        pace = self._score.seconds_per_quarter(float(self.starts[at]))
+        self._begun = False
+        self._now = at
+        self._like = np.maximum(self._jumping - 0.0, _NEVER)
+        self._like[at] = 0.0
+        self._began = np.zeros(count)
+        self._pace = np.full(count, pace)
+        self._doubt = np.full(count, (0.3 * pace) ** 2)
+        self._came = np.zeros(count, np.uint64)
+        self._came_before = np.zeros(count, np.uint64)
+        self._left = self._sizes.copy()
+        self._sure = 0.0
+        self._last = 0.0
+        self._wait = max(0.0, position) if position < self.starts[at] else float(self.starts[at])
 
     def note(self, at: float, pitch: int, velocity: float = 0.7) -> None:
-        """Takes a note that begins. `at`: in seconds, not before that of the last one; `pitch`: 0 to 127."""
-        if not (0 <= pitch <= 127 and math.isfinite(at)):
-            return
-        old, new = self._old, self._new
+        """Takes a note. `at`: seconds, in order. `pitch`: 0 to 127. `velocity`: 0 to 1, of no weight yet."""
+        odds = self._odds
+        bits = self._bits.get(pitch, self._none)
+        inside = bits != 0
         if not self._begun:
-            self._begin(at)
-        found = int(score_note(self._model, old, new, at, pitch, self._result))
-        gain, self._near = float(self._result[0]), float(self._result[1])
-        self._old, self._new = new, old
-        self._best = found
-        self._at = float(new.time[found])
-        self._stretch = float(new.stretch[found])
-        self._quality += 0.15 * (math.exp(0.25 * min(gain, 0.0)) - self._quality)
+            self._begin(at, bits, inside)
+            return
+        like, began, pace, doubt = self._like, self._began, self._pace, self._doubt
+        fresh = (bits & ~self._came) != 0
+        passed = at - began
+        # stays
+        stay = np.maximum(self._spare.get(pitch, self._extra), np.where(inside, -odds.again, _NEVER))
+        late = np.zeros(len(like), bool)
+        late[1:] = (bits[:-1] & ~self._came_before[1:]) != 0
+        spread = np.minimum(passed / odds.chord, odds.most + 1.0)
+        np.maximum(stay, -odds.late - spread, out=stay, where=late)
+        taken = fresh & (-spread > stay)
+        stay[taken] = -spread[taken]
+        stay += like
+        # moves on
+        source = self._before
+        gaps = self._gaps
+        expected = gaps * pace[source]
+        error = passed[source] - expected
+        scaled = error / (odds.spread + odds.share * expected)
+        moved = (like - odds.missed * np.minimum(self._left, 3.0))[source] + self._passing
+        moved -= np.minimum(0.5 * scaled * scaled, odds.most)
+        best = moved.argmax(axis=0)
+        chosen = moved[best, self._index]
+        on = np.where(inside, 0.0, -odds.wrong)
+        chosen += on
+        # jumps
+        top = int(like.argmax())
+        leap = np.where(inside, like[top] + self._jumping, _NEVER)
+        origin = np.full(len(like), top)
+        if len(self._edges):
+            ways = (
+                like[self._edges[:, 0]] - odds.jump_repeat - odds.missed * np.minimum(self._left[self._edges[:, 0]], 3)
+            )
+            for (start, target), way in zip(self._edges.tolist(), ways.tolist(), strict=True):
+                if inside[target] and way > leap[target]:
+                    leap[target] = way
+                    origin[target] = start
+        jumped = (leap > chosen) & (leap > stay)
+        moves = ~jumped & (chosen > stay)
+        # the paths that move on: their tempo, and when their onset began
+        place = np.flatnonzero(moves)
+        step = best[place]
+        back = source[step, place]
+        gap, late_by = gaps[step, place], error[step, place]
+        limit = 0.6 * expected[step, place] + odds.error
+        late_by = np.clip(late_by, -limit, limit)
+        held = pace[back]
+        variance = doubt[back] + (odds.wander * held) ** 2 * np.clip(passed[back], 0.0, 2.0)
+        gain = variance * gap / (gap * gap * variance + 2.0 * odds.error**2)
+        new_pace = np.clip(held + gain * late_by, 0.08, 12.0)
+        new_doubt = variance * (1.0 - gain * gap)
+        came_before = np.where(step == 0, self._came[back], np.uint64(0))
+        leaps = np.flatnonzero(jumped)
+        leap_pace, leap_doubt = pace[origin[leaps]], doubt[origin[leaps]] * 2.0
+        self._came_before[place] = came_before
+        self._came_before[leaps] = ~np.uint64(0)
+        self._came_before[np.flatnonzero(late & ~jumped & ~moves)] |= np.concatenate(([np.uint64(0)], bits[:-1]))[
+            np.flatnonzero(late & ~jumped & ~moves)
+        ]
+        began[place] = began[leaps] = at
+        pace[place], doubt[place] = new_pace, new_doubt
+        pace[leaps], doubt[leaps] = leap_pace, leap_doubt
+        entered = moves | jumped
+        self._came[entered] = bits[entered]
+        self._left[entered] = self._sizes[entered] - inside[entered]
+        stays = taken & ~entered
+        self._came[stays] |= bits[stays]
+        self._left[stays] -= 1.0
+        new = np.where(jumped, leap, np.where(moves, chosen, stay))
+        self._settle(new, at)
 
-    def _begin(self, at: float) -> None:
-        """Puts the state before the first note at each start that is likely."""
+    def _begin(self, at: float, bits: NDArray[np.uint64], inside: NDArray[np.bool_]) -> None:
         self._begun = True
-        old, i = self._old, self._start
-        # a position before the start that is due now would need a state of its own; the chord itself, not yet struck,
-        # does the same
-        old.active[0], old.count[0] = i, 1
-        old.score[i], old.time[i], old.last[i] = 0.0, at, at
-        old.stretch[i], old.variance[i] = 1.0, 0.25
-        old.struck[i] = old.before[i] = 0
+        new = self._like + np.where(inside, 0.0, -self._odds.wrong)
+        self._began[:] = at
+        self._came[:] = bits
+        self._came_before[:] = ~np.uint64(0)
+        self._left -= inside
+        self._settle(new, at)
+
+    def _settle(self, new: F64, at: float) -> None:
+        self._now = now = int(new.argmax())
+        new -= new[now]
+        self._like = np.maximum(new, _NEVER)
+        self._last = at
+        near = np.abs(self.starts - self.starts[now]) <= 1.0
+        share = np.exp(np.maximum(new, -60.0))
+        self._sure = float(share[near].sum() / share.sum())
 
     @property
-    def sureness(self) -> float:
-        """How sure the place is, 0 to 1."""
-        return self._near * min(1.0, 1.6 * self._quality)
+    def onset(self) -> int:
+        """Place among `onsets` of the last one that was played."""
+        return self._now
 
     @property
     def begun(self) -> bool:
-        """Whether a note has come."""
+        """Whether a note has come since the last reset."""
         return self._begun
 
-    def place(self, seconds: float) -> Place:
-        """Where the player is at a time, not before that of the last note, by the notes until now."""
-        i = self._best
+    def at(self, seconds: float) -> Place:
+        """Where the player is at a time, by the notes until now; before the next onset comes, no further than it."""
+        now = self._now
         if not self._begun:
-            return Place(self._position, 0.0, 0.0, self._quarters[i], True)
-        if i + 1 == len(self._quarters):
-            per = self._quarter_seconds(i) * self._stretch
-            return Place(self._quarters[i] + max(0.0, seconds - self._at) / per, self.sureness, 1.0 / per, math.inf)
-        quarters = self._quarters[i + 1] - self._quarters[i]
-        span = max(1e-3, (self._seconds[i + 1] - self._seconds[i]) * self._stretch)
-        done = max(0.0, seconds - self._at) / span
-        # it waits just before the next chord until that is played
-        most = 1.0 - min(0.02 / quarters, 0.1)
-        waiting = done > most
-        return Place(
-            self._quarters[i] + min(done, most) * quarters,
-            self.sureness,
-            0.0 if waiting else quarters / span,
-            self._quarters[i + 1],
-            waiting,
-        )
-
-    def at(self, seconds: float) -> tuple[float, float]:
-        """Position in quarters, and its sureness, 0 to 1, at a time as known by the notes until now."""
-        place = self.place(seconds)
-        return place.quarters, place.sureness
-
-    @property
-    def quarter_seconds(self) -> float:
-        """Seconds of a quarter as the player plays."""
-        return self._quarter_seconds(self._best) * self._stretch
-
-    @property
-    def holding(self) -> bool:
-        """Whether the player is at a fermata."""
-        return bool(self._flags[self._best] & HOLD)
+            return Place(self._wait, 0.0, float(self._pace[now]))
+        pace = float(self._pace[now])
+        after = float(self.starts[now + 1]) if now + 1 < len(self.starts) else max(self._score.length, self.starts[now])
+        quarter = float(self.starts[now]) + max(0.0, seconds - float(self._began[now])) / pace
+        return Place(min(quarter, after), self._sure, pace)
