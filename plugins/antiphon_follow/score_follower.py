@@ -26,19 +26,23 @@ class Odds:
     """Costs in nats, and the deviations of times in seconds or as a share."""
 
     wrong: float = 7.0  # the next onset begins with a wrong note
-    extra: float = 4.5  # an added note
+    extra: float = 3.5  # an added note
     again: float = 3.0  # a note of the present onset once more
     ornament: float = 1.0
     late: float = 1.5  # a note of the onset before
     chord: float = 0.1  # seconds of a chord's spread that cost one
-    missed: float = 0.6  # each note that is left out
-    skipped: float = 1.5  # each onset that is left out, beside its notes
-    jump: float = 13.0
-    jump_to_bar: float = 2.0  # by which it is more likely
+    missed: float = 1.5  # each note that is left out
+    skipped: float = 3.0  # each onset that is left out, beside its notes
+    jump: float = 50.0
+    jump_to_bar: float = 4.0  # by which it is more likely
+    jump_back: float = 15.0  # among the onsets that were just played
+    jump_near: int = 200  # how many these are
+    jump_waited: float = 8.0  # after a stop of two seconds
     jump_repeat: float = 2.0  # where a repeat is left out or taken once more
     spread: float = 0.035  # seconds of a player's deviation
     share: float = 0.25  # of the expected interval
-    most: float = 4.0  # that a time costs: a stop
+    most: float = 4.0  # that a late onset costs: a stop
+    most_early: float = 12.0
     wander: float = 0.12  # share of its tempo by which a player's changes in a second
     error: float = 0.03  # seconds of a player's deviation that are no change of tempo
 
@@ -68,9 +72,9 @@ class ScoreFollower:
                 row = self._bits.setdefault(number, np.zeros(count, np.uint64))
                 row[place] = 1 << n
             for number in one.spare:
-                self._spare.setdefault(number, np.full(count, -odds.extra))[place] = -odds.ornament
+                self._spare.setdefault(number, np.full(count, -odds.extra, np.float64))[place] = -odds.ornament
         self._none = np.zeros(count, np.uint64)
-        self._extra = np.full(count, -odds.extra)
+        self._extra = np.full(count, -odds.extra, np.float64)
         sizes = np.array([len(one.numbers) for one in self.onsets], np.float64)
         self._sizes = sizes
         passed = np.concatenate(([0.0], np.cumsum(odds.skipped + odds.missed * np.minimum(sizes, 3.0))))
@@ -79,7 +83,7 @@ class ScoreFollower:
         for k in range(1, min(REACH, count - 1) + 1):
             self._gaps[k - 1, k:] = self.starts[k:] - self.starts[:-k]
             self._passing[k - 1, k:] = passed[1:-k] - passed[k:-1] if k > 1 else 0.0
-        self._jumping = np.full(count, -odds.jump)
+        self._jumping = np.full(count, -odds.jump, np.float64)
         bars = np.searchsorted(self.starts, np.array(score.bars) - 1e-6)
         self._jumping[bars[bars < count]] += odds.jump_to_bar
         edges = [
@@ -142,14 +146,18 @@ class ScoreFollower:
         error = passed[source] - expected
         scaled = error / (odds.spread + odds.share * expected)
         moved = (like - odds.missed * np.minimum(self._left, 3.0))[source] + self._passing
-        moved -= np.minimum(0.5 * scaled * scaled, odds.most)
+        moved -= np.minimum(0.5 * scaled * scaled, np.where(error > 0.0, odds.most, odds.most_early))
         best = moved.argmax(axis=0)
         chosen = moved[best, self._index]
         on = np.where(inside, 0.0, -odds.wrong)
         chosen += on
         # jumps
         top = int(like.argmax())
-        leap = np.where(inside, like[top] + self._jumping, _NEVER)
+        jumping = self._jumping
+        waited = min(max(0.0, at - self._last - 1.0) * odds.jump_waited, odds.jump_waited)
+        leap = np.where(inside, like[top] + jumping + waited, _NEVER)
+        known = slice(max(0, top - odds.jump_near), top + 1)
+        leap[known] += np.where(inside[known], odds.jump_back, 0.0)
         origin = np.full(len(like), top)
         if len(self._edges):
             ways = (
