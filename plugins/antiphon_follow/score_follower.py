@@ -26,18 +26,19 @@ class Odds:
     """Costs in nats, and the deviations of times in seconds or as a share."""
 
     wrong: float = 7.0  # the next onset begins with a wrong note
-    extra: float = 3.5  # an added note
+    extra: float = 5.0  # an added note
     again: float = 3.0  # a note of the present onset once more
     ornament: float = 1.0
     late: float = 1.5  # a note of the onset before
     chord: float = 0.1  # seconds of a chord's spread that cost one
     missed: float = 1.5  # each note that is left out
     skipped: float = 3.0  # each onset that is left out, beside its notes
-    jump: float = 50.0
+    jump: float = 90.0  # to anywhere
     jump_to_bar: float = 4.0  # by which it is more likely
-    jump_back: float = 15.0  # among the onsets that were just played
-    jump_near: int = 200  # how many these are
-    jump_waited: float = 8.0  # after a stop of two seconds
+    jump_near: float = 60.0  # by which it is more likely among the onsets around
+    near: int = 64  # how many these are to either side
+    jump_waited: float = 35.0  # by which it is more likely after a stop of two seconds
+    jump_least: float = 14.0
     jump_repeat: float = 2.0  # where a repeat is left out or taken once more
     spread: float = 0.035  # seconds of a player's deviation
     share: float = 0.25  # of the expected interval
@@ -153,11 +154,11 @@ class ScoreFollower:
         chosen += on
         # jumps
         top = int(like.argmax())
-        jumping = self._jumping
-        waited = min(max(0.0, at - self._last - 1.0) * odds.jump_waited, odds.jump_waited)
-        leap = np.where(inside, like[top] + jumping + waited, _NEVER)
-        known = slice(max(0, top - odds.jump_near), top + 1)
-        leap[known] += np.where(inside[known], odds.jump_back, 0.0)
+        waited = odds.jump_waited * min(max(0.0, at - self._last - 1.0), 1.0)
+        leap = like[top] + self._jumping + waited
+        leap[max(0, top - odds.near) : top + odds.near] += odds.jump_near
+        np.minimum(leap, like[top] - odds.jump_least, out=leap)
+        leap = np.where(inside, leap, _NEVER)
         origin = np.full(len(like), top)
         if len(self._edges):
             ways = (
