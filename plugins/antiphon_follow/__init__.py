@@ -1,0 +1,1 @@
+"""Following a player: the beat, and the place in a score."""
