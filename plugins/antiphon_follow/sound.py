@@ -118,6 +118,7 @@ class SoundBeats:
     def clear(self) -> None:
         """Forgets all."""
         self.filter.clear()
+        self.filter.expect(0.0)
         self._network.clear()
         self._held, self._frames = np.zeros(WINDOW // 2, np.float32), 0
         self._quiet, self._salience = _QUIET_FRAMES, 0.0
