@@ -30,7 +30,7 @@ from antiphon.operations.pipes import PIPE, PipedSound, joined
 from antiphon.operations.reporting import SILENT, Reporting
 from antiphon.operations.run_file import FileTask, RunSettings, process_file
 
-_ENDINGS = {"--report": ".json", "--picture": ".png", "--roll": ".svg"}
+_ENDINGS = {"--report": ".json", "--picture": ".png", "--roll": ".svg", "--click": ".wav"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class RunRequest:
         recursive: Whether folders in folders are gone into.
         block: Frames of a block.
         device: What models run on: auto, cpu or cuda.
-        beside: Further files, by option: "midi-out", "analysis", "report", "picture", "roll", "chords-out".
+        beside: Further files, by option: "midi-out", "analysis", "report", "picture", "roll", "chords-out", "click".
         chords: Chords to play, as text, or a file of them.
         stems: Whether each part is also written.
         only, without: Names of parts that OUT is made of, or that it lacks.

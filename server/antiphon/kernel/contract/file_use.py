@@ -31,8 +31,8 @@ class FileUse:
             `D/PART.wav` for each, with IN's rate, channels and length, and they add up to IN; OUT is their sum, or what
             --only PART and --without PART choose.
         beside: Further files that the job writes, by the option of `antiphon run`: "report" (.json), "picture" (.png),
-            "midi-out" (.mid, the notes of a sound), "analysis" (.json), "roll" (.svg, notes and chords) and
-            "chords-out" (.txt, .lab, .jams, .musicxml).
+            "midi-out" (.mid, the notes of a sound), "analysis" (.json), "roll" (.svg, notes and chords),
+            "chords-out" (.txt, .lab, .jams, .musicxml) and "click" (.wav, a click on the beats).
         chords: --chords is taken.
         fires: Names of triggers that the job fires at their seconds; others are refused with it.
         needs: Names of parameters that have to be given: of kind file, or a choice, of which files take the default

@@ -115,6 +115,7 @@ class IO:
         asset: Decoded sound by port name, read-only.
         reports: What `report` was given.
         marks: What `mark` was given.
+        steering: What `steer` was given.
     """
 
     audio_in: Sequence[Samples]
@@ -128,6 +129,7 @@ class IO:
     asset: Mapping[str, Samples] = field(default_factory=dict)
     reports: dict[str, float] = field(default_factory=dict)
     marks: list[tuple[str, int]] = field(default_factory=list)
+    steering: list[tuple[float, float, float]] = field(default_factory=list)
 
     def curve(self, name: str) -> NDArray[np.float32]:
         """Values of a parameter at every frame, float32 `[frames]`, smoothed and modulated; valid during this call."""
@@ -171,6 +173,16 @@ class IO:
         """
         if len(self.marks) < 1024:
             self.marks.append((kind, number))
+
+    def steer(self, tempo: float, ahead: float = 0.0, skip: float = 0.0) -> None:
+        """Asks for a tempo of the clock, in bpm, from the next block on; live and on files alike.
+
+        `ahead`: beats by which the clock lags behind what the node wants, negative where it leads. The clock catches up
+        within about a beat, by at most 8 % of the tempo. `skip`: beats, 0 or above, that the clock skips first. Of
+        several nodes that ask in a block, the first in the order of the plan leads.
+        """
+        if not self.steering:
+            self.steering.append((tempo, ahead, skip))
 
 
 class ProcessorPart:

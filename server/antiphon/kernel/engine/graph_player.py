@@ -68,6 +68,7 @@ class GraphPlayer:
         self.retired: deque[Crossing] = deque(maxlen=64)
         # actions for nodes of a plan that is not loaded yet; load() applies them
         self._orphans: deque[NodeSet | NodeEvent] = deque(maxlen=MAX_REPORTS)
+        self._steering: tuple[float, float, float] | None = None
         self._playing = Playing()
         self._retries = Retries(spec.rate)
 
@@ -256,6 +257,9 @@ class GraphPlayer:
                 self.plan.clear()
             self.buses.reductions.fill(0.0)
         self.sample += frames
+        if self._steering is not None:
+            self.tempo.steer(self.sample, *self._steering)
+            self._steering = None
         while self._synced:
             self._report(PlayerReport("synced", token=self._synced.popleft()))
         if self.tempo.playing:
@@ -304,6 +308,10 @@ class GraphPlayer:
             for number, kind, place in plan.marks:
                 self._report(PlayerReport("mark", number, leaving, token=place, text=kind))
             plan.marks.clear()
+        if plan.steering:
+            if not leaving:
+                self._steering = plan.steering[0]
+            plan.steering.clear()
 
     def _retire(self) -> None:
         if self._crossing is not None:

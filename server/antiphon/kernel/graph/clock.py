@@ -14,6 +14,8 @@ MIN_STEP, MAX_STEP = 1.0 / 16.0, 4.0
 """Range of the swing step, in beats."""
 EIGHTH = 0.5
 """Default swing step: an eighth, in beats."""
+CATCH, MAX_CATCH = 2.0, 0.08
+"""Share of the beats behind that a steered clock catches up in a beat, and most of it, as a share of the tempo."""
 BAR, MAX_BAR = 4, 64
 """Default and maximum beats of a bar."""
 
@@ -145,6 +147,21 @@ class TempoMap:
             self.beat = beat
         if playing is not None:
             self.playing = playing
+
+    def steer(self, sample: int, tempo: float, ahead: float, skip: float) -> None:
+        """Takes a tempo from a sample on, and catches up `ahead` beats within about a beat, after skipping `skip`.
+
+        The tempo stays within its range, and what catches up within `MAX_CATCH` of it, so that no beat comes twice.
+        Nothing changes while the transport stands, nor by what is no number.
+        """
+        if not self.playing or not math.isfinite(tempo + ahead + skip):
+            return
+        if skip > 0.0:
+            self.set_transport(sample, None, self.beat_at(sample) + skip)
+        bpm = tempo * (1.0 + min(max(CATCH * ahead, -MAX_CATCH), MAX_CATCH))
+        bpm = min(max(bpm, MIN_TEMPO), MAX_TEMPO)
+        if bpm != self.bpm or self.ramp_beats > 0.0:
+            self.set_tempo(sample, bpm)
 
     @property
     def _slope(self) -> float:

@@ -174,7 +174,7 @@ class RateAdapter(Processor):
             ring.give(first, count)
         for follower in self._followers:
             follower.render_from(first, count)
-        io.asset, io.reports, io.marks = outer.asset, outer.reports, outer.marks
+        io.asset, io.reports, io.marks, io.steering = outer.asset, outer.reports, outer.marks, outer.steering
         time, now = io.time, outer.time
         time.sample, time.beat, time.tempo, time.playing = now.sample, now.beat, now.tempo, now.playing
         whole = count == self._size

@@ -29,6 +29,7 @@ BUILT_IN = (
     "antiphon_denoise",
     "antiphon_dirt",
     "antiphon_effects",
+    "antiphon_follow",
     "antiphon_host",
     "antiphon_hum",
     "antiphon_identify",

@@ -1,0 +1,47 @@
+"""Weights of BeatNet's network from its wheel: `python -m antiphon_models.follow.beatnet BeatNet-1.1.3-….whl`.
+
+A folder behind the wheel takes them and the manifest, otherwise the one that ships. Of the file of weights the tables
+of numbers are read by torch's loader of weights alone, which runs no code.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon_follow.sound import MODEL
+from antiphon_models.material.wheels import write_converted
+
+FILE = "BeatNet/models/model_1_weights.pt"
+DETAILS = {
+    "plugin": "follow",
+    "licence": "CC-BY-4.0",
+    "licence_file": "LICENSE.beatnet",
+    "origin": "BeatNet 1.1.3 by Mojtaba Heydari, Frank Cwitkowitz and Zhiyao Duan (PyPI), its first network, converted "
+    "by antiphon_models.follow.beatnet, matrices as float16",
+    "trained_on": "recordings with annotated beats, by its authors; the rights in them are not stated",
+    "card": "plugins/antiphon_follow/README.md",
+}
+"""What the manifest says of the weights."""
+
+
+def convert(wheel: Path) -> dict[str, NDArray[Any]]:
+    """Arrays of `BeatNetwork` from the wheel, matrices in half precision."""
+    import torch
+
+    with zipfile.ZipFile(wheel) as archive:
+        found = torch.load(io.BytesIO(archive.read(FILE)), map_location="cpu", weights_only=True)
+    arrays = {name: np.asarray(array.detach().numpy(), np.float32) for name, array in found.items()}
+    arrays["conv1.weight"] = arrays["conv1.weight"][:, 0]
+    for layer in (0, 1):
+        arrays[f"lstm.bias{layer}"] = arrays.pop(f"lstm.bias_ih_l{layer}") + arrays.pop(f"lstm.bias_hh_l{layer}")
+    return {name: array.astype(np.float16 if array.ndim > 1 else np.float32) for name, array in arrays.items()}
+
+
+if __name__ == "__main__":
+    write_converted(MODEL, convert, DETAILS, __doc__)

@@ -1,0 +1,87 @@
+"""Performances with known beats: POP909's pianists, as played and with other tempos."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from antiphon.api import F64
+from antiphon.api.backends.files import MidiNote, MidiTimes, MidiTrack, read_midi
+
+SWELL, SWELL_BEATS = 0.12, 32
+STEP, STEP_BEATS = 1.15, 48
+SLOW, SLOW_BEATS, BETWEEN = 0.7, 8, 64
+"""Depth of swells and their beats; factor of every second stretch and its beats; end of a ritardando, its beats, and
+the beats from one to the next."""
+AFTER = (0.9, 1.05)
+"""Factors of the tempos after ritardandi, in turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """A performance. `notes` `[n, 4]`: seconds, number, velocity, length; `beats`: s; `downs`: which begin bars."""
+
+    name: str
+    notes: F64
+    beats: F64
+    downs: F64
+
+    def upto(self, seconds: float) -> Played:
+        """Its beginning."""
+        before = self.beats < seconds
+        return Played(self.name, self.notes[self.notes[:, 0] < seconds], self.beats[before], self.downs[before])
+
+    def tracks(self, bpm: float = 120.0) -> list[MidiTrack]:
+        """Its notes for `write_midi` at a tempo."""
+        beat = 60.0 / bpm
+        return [
+            MidiTrack("piano", tuple(MidiNote(at / beat, max(length, 0.02) / beat, int(number), velocity)
+                                     for at, number, velocity, length in self.notes), 0)
+        ]  # fmt: skip
+
+
+def performance(folder: Path, parts: tuple[str, ...] = ("PIANO",)) -> Played:
+    """Named parts of a song, and its beats."""
+    song = read_midi(folder / f"{folder.name}.mid")
+    times = MidiTimes(song.tempo)
+    rows = [
+        (times.seconds(note.start), note.number, note.velocity, times.seconds(note.end) - times.seconds(note.start))
+        for track in song.tracks
+        if track.name in parts
+        for note in track.notes
+    ]
+    table = np.loadtxt(folder / "beat_midi.txt", ndmin=2)
+    notes = np.array(sorted(rows), np.float64).reshape(-1, 4)
+    return Played(folder.name, notes, table[:, 0], table[:, 2] == 1.0)
+
+
+def factors(kind: str, beats: int) -> F64:
+    """Tempo of each beat, relative to what was played: "as played", "swells", "steps" or "ritardandi"."""
+    place, made = np.arange(beats), np.ones(beats)
+    if kind == "swells":
+        return np.asarray(1.0 + SWELL * np.sin(2.0 * np.pi * place / SWELL_BEATS))
+    if kind == "steps":
+        made[(place // STEP_BEATS) % 2 == 1] = STEP
+    elif kind == "ritardandi":
+        for turn, first in enumerate(range(STEP_BEATS, beats, BETWEEN)):
+            slower = made[first - 1] * np.linspace(1.0, SLOW, SLOW_BEATS)
+            made[first : first + SLOW_BEATS] = slower[: beats - first]
+            made[first + SLOW_BEATS :] = AFTER[turn % len(AFTER)]
+    return made
+
+
+def warped(played: Played, kind: str) -> Played:
+    """The same performance with the tempos of `factors`."""
+    old = played.beats
+    new = old[0] + np.concatenate([[0.0], np.cumsum(np.diff(old) / factors(kind, len(old) - 1))])
+
+    def moved(at: F64) -> F64:
+        inside = np.interp(at, old, new)
+        return np.where(at > old[-1], new[-1] + at - old[-1], np.where(at < old[0], at, inside))
+
+    notes = played.notes.copy()
+    notes[:, 0], ends = moved(played.notes[:, 0]), moved(played.notes[:, 0] + played.notes[:, 3])
+    notes[:, 3] = ends - notes[:, 0]
+    return Played(played.name, notes, new, played.downs)

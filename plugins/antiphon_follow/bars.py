@@ -1,0 +1,263 @@
+"""Forward filter over beat period, phase and beat of the bar: the posterior of where the player is, frame by frame."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.api import F64
+from antiphon.api.kernels import f64, f64p, i64, i64p, kernel
+
+METERS = (4, 3)
+"""Meters that `auto` chooses from; a bar of two is half of one of four."""
+BINS = 24
+"""Bins of a beat in a table of likelihoods."""
+STEADINESS, LEAP = 55.0, 2e-3
+"""Rate by which a relative change of the period from beat to beat becomes unlikely, and share of other changes."""
+METER_CHANGE = 2e-3
+"""Probability per bar of another meter."""
+USUAL_BPM, USUAL_WIDTH = 92.0, 0.5
+"""Centre in bpm and width in logarithms of the prior of the tempo."""
+PRIOR_WIDTH, PRIOR_SHARE = 0.45, 0.2
+"""Width in logarithms of the tempo's prior, and its weight at every beat."""
+USUAL_ONSETS, ONSETS_WIDTH = 2.0, 0.4
+"""Usual onsets per beat, and their width in logarithms."""
+NEAR_PERIOD, NEAR_PHASE = 0.09, 0.22
+"""Distances, relative to the period and in beats, within which states are the same answer."""
+
+
+@kernel
+def bars_step(
+    state: f64p,
+    tails: f64p,
+    shape: i64p,
+    ends: i64p,
+    bins: i64p,
+    following: i64p,
+    moves: f64p,
+    fresh: f64p,
+    likely: f64p,
+    change: f64,
+    marks: f64p,
+) -> f64:
+    """Advances state[layers, n] a frame, times likely[layers, BINS]; the periods' sums go to `marks`. Its total."""
+    layers, n, periods, width = shape[0], shape[1], shape[2], shape[3]
+    for layer in range(layers):
+        for i in range(periods):
+            tails[layer * periods + i] = state[layer * n + ends[i]]
+    for layer in range(layers):
+        base = layer * n
+        carried = 0.0
+        for k in range(n):
+            v = state[base + k]
+            state[base + k] = carried
+            carried = v
+    for layer in range(layers):
+        to = following[layer] * n
+        bar = following[layer] != layer + 1
+        other = following[layers + layer] * n
+        begin = 0
+        for j in range(periods):
+            total = 0.0
+            for i in range(periods):
+                total += tails[layer * periods + i] * moves[i * periods + j]
+            total *= fresh[j]
+            if bar:
+                state[to + begin] = total * (1.0 - change)
+                tails[(layers + layer) * periods + j] = total * change
+            else:
+                state[to + begin] = total
+                tails[(layers + layer) * periods + j] = 0.0
+            begin = ends[j] + 1
+    for layer in range(layers):
+        other = following[layers + layer] * n
+        if change > 0.0:
+            begin = 0
+            for j in range(periods):
+                state[other + begin] += tails[(layers + layer) * periods + j]
+                begin = ends[j] + 1
+    whole = 0.0
+    for i in range(periods):
+        marks[i] = 0.0
+    for layer in range(layers):
+        base = layer * n
+        k = 0
+        for i in range(periods):
+            part = 0.0
+            while k <= ends[i]:
+                v = state[base + k] * likely[layer * width + bins[k]] + 1e-30
+                state[base + k] = v
+                part += v
+                k += 1
+            marks[i] += part
+            whole += part
+    scale = 1.0 / whole
+    for k in range(layers * n):
+        state[k] *= scale
+    for i in range(periods):
+        marks[i] *= scale
+    return whole
+
+
+@kernel
+def bars_read(
+    state: f64p, shape: i64p, ends: i64p, positions: f64p, marks: f64p, first: i64, last: i64, bars: f64p, out: f64p
+) -> None:
+    """Layers' shares (`bars`) and a histogram of phases (`out`) of the periods first to last."""
+    layers, n, width = shape[0], shape[1], shape[3]
+    fine = 2 * width
+    for layer in range(layers):
+        bars[layer] = 0.0
+    for b in range(fine * layers):
+        out[b] = 0.0
+    begin = 0
+    if first > 0:
+        begin = ends[first - 1] + 1
+    for layer in range(layers):
+        base = layer * n
+        for k in range(begin, ends[last] + 1):
+            v = state[base + k]
+            out[layer * fine + i64(positions[k] * f64(fine))] += v
+            bars[layer] += v
+
+
+class BarFilter:
+    """Posterior over (beat of the bar, period, phase), advanced by frames.
+
+    `rate`: frames per second. `low`, `high`: range of the tempo, bpm. `meters`: beats of the bars it chooses from.
+    After `step`: `phase` within the beat, `period` in seconds, `place` in the bar, `meter`, `sureness` 0 to 1.
+    """
+
+    def __init__(self, rate: float, low: float, high: float, meters: tuple[int, ...] = METERS) -> None:
+        self.rate, self.meters = rate, meters
+        short, long = max(2, math.floor(60.0 * rate / high)), math.ceil(60.0 * rate / low)
+        lengths = np.arange(short, max(short + 1, long) + 1)
+        self._lengths, self._n = lengths.astype(np.float64), int(lengths.sum())
+        self._ends = (np.cumsum(lengths) - 1).astype(np.int64)
+        self._positions = np.concatenate([np.arange(size) / size for size in lengths])
+        self._bins = (np.floor(self._positions * BINS + 0.5).astype(np.int64)) % (BINS)
+        # what rounds up to the next beat belongs to its table
+        self._over = np.floor(self._positions * BINS + 0.5) >= BINS
+        self._bins[self._over] = BINS
+        self._layers = sum(meters)
+        self._shape = np.array([self._layers, self._n, len(lengths), BINS + 1], np.int64)
+        self._places = [(meter, place) for meter in meters for place in range(meter)]
+        firsts = np.cumsum([0, *meters])[:-1]
+        following, other = [], []
+        for number, meter in enumerate(meters):
+            following += [int(firsts[number]) + (place + 1) % meter for place in range(meter)]
+            other += [int(firsts[(number + 1) % len(meters)])] * meter
+        self._following = np.array([*following, *other], np.int64)
+        self._change = METER_CHANGE if len(meters) > 1 else 0.0
+        ratio = np.abs(np.log(self._lengths[None] / self._lengths[:, None]))
+        bpm = 60.0 * rate / self._lengths
+        usual = np.exp(-0.5 * (np.log(bpm / USUAL_BPM) / USUAL_WIDTH) ** 2)
+        self._usual = usual / usual.sum()
+        steady = np.exp(-STEADINESS * ratio)
+        steady /= steady.sum(axis=1, keepdims=True)
+        self._moves = np.ascontiguousarray((1.0 - LEAP) * steady + LEAP * self._usual[None])
+        self._bpm, self._prior = np.log(bpm), np.ones(len(lengths))
+        self._tails = np.zeros(2 * self._layers * len(lengths))
+        self._marks = np.zeros(len(lengths))
+        self._state = np.zeros(self._layers * self._n)
+        self._ones = np.ones(self._layers * (BINS + 1))
+        self._likely = self._ones.copy()
+        self._shares = np.zeros(self._layers)
+        self._phases = np.zeros(2 * (BINS + 1) * self._layers)
+        self.clear()
+
+    def clear(self) -> None:
+        """Forgets all: any phase, the usual tempos."""
+        share = np.repeat(self._usual / self._lengths, self._lengths.astype(int))
+        for number, (meter, _) in enumerate(self._places):
+            weight = (0.8 if meter == max(self.meters) else 0.2) / meter if len(self.meters) > 1 else 1.0 / meter
+            self._state[number * self._n : (number + 1) * self._n] = share * weight
+        self.phase, self.period, self.place, self.meter, self.sureness = 0.0, 60.0 / USUAL_BPM, 0, self.meters[0], 0.0
+
+    def table(self, bars: NDArray[np.float64]) -> F64:
+        """Likelihoods `[layers, BINS + 1]` of a table of four beats, `[4, BINS]`, for every meter."""
+        rows = []
+        for meter, place in self._places:
+            rows.append(_row(bars, meter, place))
+        made = np.array(rows)
+        after = [_row(bars, meter, (place + 1) % meter)[0] for meter, place in self._places]
+        return np.ascontiguousarray(np.concatenate([made, np.array(after)[:, None]], axis=1))
+
+    def expect(self, rate: float) -> None:
+        """Weighs the tempos of the beats that follow by how usual they are with that many onsets a second."""
+        weight = ((self._bpm - math.log(USUAL_BPM)) / PRIOR_WIDTH) ** 2
+        if rate > 0.0:
+            density = math.log(60.0 * rate / USUAL_ONSETS) - self._bpm
+            weight += (density / ONSETS_WIDTH) ** 2
+        np.exp(-0.5 * PRIOR_SHARE * (weight - weight.min()), out=self._prior)
+
+    def step(self, likely: F64 | None = None) -> None:
+        """Advances a frame; `likely` is a `table`, None for a frame that says nothing."""
+        bars_step(
+            self._state,
+            self._tails,
+            self._shape,
+            self._ends,
+            self._bins,
+            self._following,
+            self._moves,
+            self._prior,
+            self._ones if likely is None else likely,
+            self._change,
+            self._marks,
+        )
+
+    def read(self) -> None:
+        """Finds the answer: the best period and those near it, their best phase and those near it."""
+        lengths, marks = self._lengths, self._marks
+        masses = np.cumsum(np.concatenate([[0.0], marks]))
+        firsts = np.searchsorted(lengths, lengths * (1.0 - NEAR_PERIOD))
+        lasts = np.searchsorted(lengths, lengths * (1.0 + NEAR_PERIOD), side="right")
+        near = masses[lasts] - masses[firsts]
+        best = int(np.argmax(near))
+        first, last = int(firsts[best]), int(lasts[best]) - 1
+        part = marks[first : last + 1]
+        self.period = float((part * lengths[first : last + 1]).sum() / max(part.sum(), 1e-12)) / self.rate
+        bars_read(
+            self._state, self._shape, self._ends, self._positions, marks, first, last, self._shares, self._phases
+        )
+        fine = 2 * (BINS + 1)
+        table = self._phases.reshape(self._layers, fine)
+        phases = table.sum(axis=0)
+        turned = np.exp(2j * np.pi * (np.arange(fine) + 0.5) / fine)
+        window = int(NEAR_PHASE * fine)
+        around = np.concatenate([phases[-window:], phases, phases[:window]])
+        sums = np.convolve(around, np.ones(2 * window + 1), "valid")
+        top = int(np.argmax(sums))
+        index = np.arange(top - window, top + window + 1)
+        wrapped = index % fine
+        centre = float((phases[wrapped] * (index + 0.5)).sum() / max(phases[wrapped].sum(), 1e-12)) / fine
+        self.sureness = float(sums[top])
+        # states before the beat's line belong to the beat that comes if the centre lies behind it
+        shares = np.zeros(self._layers)
+        turn = index // fine - math.floor(centre)
+        for number in range(self._layers):
+            for_place = table[number, wrapped]
+            shares[number] += for_place[turn == 0].sum()
+            shares[self._following[number]] += for_place[turn < 0].sum()
+        before = np.zeros(self._layers)
+        before[self._following[: self._layers]] = np.arange(self._layers)
+        for number in range(self._layers):
+            shares[int(before[number])] += table[number, wrapped][turn > 0].sum()
+        layer = int(np.argmax(shares))
+        self.meter, self.place = self._places[layer]
+        self.phase = centre - math.floor(centre)
+        self.bar_sureness = float(shares[layer] / max(shares.sum(), 1e-12))
+
+
+def _row(bars: NDArray[np.float64], meter: int, place: int) -> NDArray[np.float64]:
+    """Likelihoods of a beat of a bar of that meter, from those of four beats."""
+    if place == 0:
+        return np.asarray(bars[0])
+    if meter % 4 == 0 or meter == 2:
+        return np.asarray(bars[place % 4] if meter > 2 else bars[2] * 0.5 + bars[1] * 0.5)
+    if meter == 6 and place == 3:
+        return np.asarray(bars[2])
+    return np.asarray(0.5 * (bars[1] + bars[3]))

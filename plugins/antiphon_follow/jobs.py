@@ -1,0 +1,189 @@
+"""`antiphon run follow PERF OUT.csv`: the beats of a performance, each line as it is known at its time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from antiphon.api import F32, F64, FileError, Samples, UsageError
+from antiphon.api.backends.analysis import ListeningMix
+from antiphon.api.backends.files import (
+    AudioWriter,
+    MidiNote,
+    MidiTimes,
+    MidiTrack,
+    printable_path,
+    read_midi,
+    stream_sound,
+    write_atomic,
+    write_midi,
+)
+from antiphon.api.jobs import FileJob, Written, is_midi
+from antiphon_follow.clock import BeatCount
+from antiphon_follow.notes import FRAMES_PER_SECOND, NoteBeats
+from antiphon_follow.ranges import meters_of, range_of
+from antiphon_follow.sound import BEHIND, RATE, SoundBeats
+from antiphon_follow.sound import FRAMES_PER_SECOND as SOUND_FRAMES
+
+_TAIL_SECONDS = 1.0
+"""Seconds after the last note of a MIDI file in which its beats go on."""
+_CLICK_RATE, _CLICK_SECONDS, _CLICK_LEVEL, _CLICK_HZ = 48000, 0.03, 0.35, (1600.0, 1000.0)
+"""Rate of a click beside a MIDI file, and a click's length, level and pitches: of a bar's first beat and the others."""
+_DOWNBEAT, _BEAT, _DRUMS = 76, 77, 9
+"""High and low wood block of a General MIDI drum kit, and its channel from 0."""
+_LEAST_PERIOD = 60.0 / 999.0
+
+Row = tuple[float, float, int]
+"""Seconds, beat, and beats of a bar."""
+
+
+def run(job: FileJob) -> tuple[Written, ...]:
+    """Writes `time,beat` lines (.csv), or the beats as notes with a tempo map (.mid), and a click where asked for.
+
+    Raises UsageError: OUT is of another kind, or no beat was found. Raises FileError: a file cannot be read or written.
+    """
+    ending = job.target.suffix.lower()
+    if ending != ".csv" and not is_midi(job.target, written=True):
+        raise UsageError(f"follow writes .csv or .mid, not {job.target.suffix or 'a file without an ending'}")
+    click = job.beside.get("click")
+    if click is not None and click.suffix.lower() != ".wav":
+        raise FileError(f"cannot write {printable_path(click)}: --click ends in .wav")
+    job.uses("range", "meter", "confidence")
+    limits, meters = range_of(str(job.settings.get("range", "50-200"))), meters_of(str(job.settings.get("meter", "auto")))
+    confidence = float(job.settings.get("confidence", 0.35))
+    notes = is_midi(job.source)
+    rows = list(_of_notes(job, limits, meters, confidence) if notes else _of_sound(job, limits, meters, confidence))
+    name = printable_path(job.source)
+    if not rows:
+        raise UsageError(f"{name} has no beat that follow is sure of; choose another file, or a lower confidence")
+    beats = crossings(rows)
+    if ending == ".csv":
+        lines = "".join(f"{at:.4f},{beat:.4f}\n" for at, beat, _ in rows)
+        write_atomic(job.target, f"time,beat\n{lines}".encode())
+    else:
+        _write_beats(job.target, beats)
+    found = (f"{len(beats)} beats",)
+    made = [Written(job.target, name, rows[-1][0], found=found)]
+    if click is not None:
+        made.append(_write_click(job, click, beats, notes=notes))
+    return tuple(made)
+
+
+def _of_notes(
+    job: FileJob, limits: tuple[float, float], meters: tuple[int, ...], confidence: float
+) -> Iterator[Row]:
+    """Lines of a MIDI file's notes; drums count as the other parts do."""
+    song = read_midi(job.source)
+    times = MidiTimes(song.tempo)
+    notes = sorted((times.seconds(n.start), n.number, n.velocity) for track in song.tracks for n in track.notes)
+    if not notes:
+        raise UsageError(f"{printable_path(job.source)} holds no notes, so there is nobody to follow")
+    follower, count, place = NoteBeats(*limits, meters), BeatCount(confidence), 0
+    frames = math.ceil((notes[-1][0] + _TAIL_SECONDS) * FRAMES_PER_SECOND)
+    for frame in range(frames):
+        end = (frame + 1) / FRAMES_PER_SECOND
+        while place < len(notes) and notes[place][0] < end:
+            follower.note(*notes[place])
+            place += 1
+        follower.step()
+        follower.filter.read()
+        count.advance(1.0 / FRAMES_PER_SECOND, follower.filter, 0.0)
+        if count.known:
+            yield end, count.beat, count.meter
+        if frame % 100 == 0:
+            job.progress(frame / frames)
+
+
+def _of_sound(
+    job: FileJob, limits: tuple[float, float], meters: tuple[int, ...], confidence: float
+) -> Iterator[Row]:
+    """Lines of a sound, each when its frame is known."""
+    if not job.source.is_file():
+        raise UsageError(f"follow takes one file of sound or notes, and {printable_path(job.source)} is none")
+    follower, count, mix = SoundBeats(*limits, meters), BeatCount(confidence), ListeningMix()
+    with stream_sound(job.source, rate=RATE) as (info, blocks):
+        total, done = max(1, info.frames or 1) * RATE / info.rate, 0
+        for block in blocks:
+            mono = mix.take(block)
+            for first in range(0, len(mono), _PIECE):
+                for _ in range(follower.feed(np.asarray(mono[first : first + _PIECE], np.float32))):
+                    follower.filter.read()
+                    if not follower.heard:
+                        follower.filter.sureness = 0.0
+                    count.advance(1.0 / SOUND_FRAMES, follower.filter, BEHIND)
+                    if count.known:
+                        yield follower.seconds + BEHIND, count.beat, count.meter
+            done += block.shape[1]
+            job.progress(min(1.0, done / total))
+
+
+_PIECE = 220
+"""Samples at a time: less than a frame's hop, so that each frame is read."""
+
+
+def crossings(rows: list[Row]) -> list[tuple[float, float, bool]]:
+    """(seconds, beat, whether it begins a bar) of the whole beats that the lines pass."""
+    found: list[tuple[float, float, bool]] = []
+    for (at, beat, _), (after, following, meter) in zip(rows, rows[1:], strict=False):
+        whole = math.floor(following)
+        if whole > math.floor(beat):
+            share = min(1.0, (math.floor(beat) + 1.0 - beat) / (following - beat))
+            found.append((at + (after - at) * share, float(whole), whole % meter == 0))
+    return found
+
+
+def _write_beats(path: Path, beats: list[tuple[float, float, bool]]) -> None:
+    """Beats as notes of a drum kit, a beat of the file each, on a tempo map that puts them at their seconds."""
+    if len(beats) < 2:
+        raise UsageError("fewer than two beats were found, which is no tempo; choose a longer file")
+    seconds = np.array([at for at, _, _ in beats])
+    lead = max(1, round(seconds[0] / max(_LEAST_PERIOD, seconds[1] - seconds[0])))
+    periods = np.maximum(_LEAST_PERIOD, np.diff(seconds))
+    tempo = [(0.0, 60.0 * lead / max(seconds[0], lead * _LEAST_PERIOD))]
+    tempo += [(float(lead + n), float(60.0 / period)) for n, period in enumerate(periods)]
+    notes = tuple(
+        MidiNote(float(lead + n), 0.1, _DOWNBEAT if first else _BEAT, 1.0 if first else 0.7)
+        for n, (_, _, first) in enumerate(beats)
+    )
+    write_midi(path, [MidiTrack("beats", notes, _DRUMS)], tempo)
+
+
+def _write_click(job: FileJob, path: Path, beats: list[tuple[float, float, bool]], *, notes: bool) -> Written:
+    """The performance with a click on each beat; of a MIDI file the click alone."""
+    if notes:
+        frames = math.ceil((beats[-1][0] + _TAIL_SECONDS) * _CLICK_RATE) if beats else _CLICK_RATE
+        with AudioWriter(path, _CLICK_RATE, 1, "", job.finish) as writer:
+            writer.write(clicks(beats, _CLICK_RATE, 0, frames)[None])
+        return Written.sound(writer, printable_path(job.source))
+    done = 0
+    with (
+        stream_sound(job.source) as (info, blocks),
+        AudioWriter(path, info.rate, info.channels, info.subtype, job.finish) as writer,
+    ):
+        for block in blocks:
+            mixed: Samples = block + clicks(beats, info.rate, done, block.shape[1])[None]
+            writer.write(mixed)
+            done += block.shape[1]
+    return Written.sound(writer, printable_path(job.source))
+
+
+def clicks(beats: list[tuple[float, float, bool]], rate: int, first: int, frames: int) -> F32:
+    """Frames `first` on of a click at each beat."""
+    out, size = np.zeros(frames, np.float32), round(_CLICK_SECONDS * rate)
+    sounds = [_click(rate, size, hertz) for hertz in _CLICK_HZ]
+    for at, _, downbeat in beats:
+        begin = round(at * rate) - first
+        if -size < begin < frames:
+            sound = sounds[0 if downbeat else 1]
+            low, high = max(0, begin), min(frames, begin + size)
+            out[low:high] += sound[low - begin : high - begin]
+    return out
+
+
+def _click(rate: int, size: int, hertz: float) -> F64:
+    time = np.arange(size) / rate
+    return np.asarray(_CLICK_LEVEL * np.exp(-time * 150.0) * np.sin(2.0 * np.pi * hertz * time))
+

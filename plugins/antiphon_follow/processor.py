@@ -1,0 +1,259 @@
+"""Node `follow`: the player's beat, from sound or notes, and a clock of the server that follows it.
+
+Notes are followed here, sound by a worker, hop by hop; while notes come, they lead.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from antiphon.api import (
+    AUDIO_IN,
+    EVENTS_IN,
+    EVENTS_OUT,
+    IO,
+    Event,
+    FileUse,
+    Param,
+    Port,
+    Processor,
+    Samples,
+    StreamSpec,
+)
+from antiphon.api.backends.workers import Rebuffer, WorkerClient, lead_for
+from antiphon.api.kernels import f32p, f64, i64, kernel
+from antiphon_follow.answer import Answer
+from antiphon_follow.clock import SURE, BeatCount
+from antiphon_follow.notes import FRAMES_PER_SECOND, NoteBeats
+from antiphon_follow.ranges import METER_NAMES, RANGE, meters_of, range_of
+from antiphon_follow.worker import HOP, METER, PERIOD, PHASE, PLACE, SURENESS, worker_of
+
+STATES = ("waiting", "following", "coasting")
+DRIVES = ("off", "beat", "tempo")
+DOWNBEAT, BEAT, CLICK, VELOCITY = 76, 77, 0.05, 0.6
+"""Note numbers of its beats, high and low wood block of a General MIDI drum kit; their length in seconds, velocity."""
+NOTES_SECONDS = 4.0
+"""Seconds after a note in which notes lead, not the sound."""
+ENTRY_BEATS = 3.0
+"""Beats for which the count has to be sure before the clock takes its bar."""
+NEW_SECONDS = 8.0
+"""Seconds of coasting after which the player begins anew, and the clock takes the bar again."""
+_LEAST_CHANGE = 0.005
+"""Relative change of the tempo that `drive=tempo` takes."""
+_MAX_MISSING = 100
+_TAP_SECONDS = 2.5
+
+
+@kernel
+def follow_ramp(y: f32p, frames: i64, beat: f64, step: f64, span: f64, known: f64) -> None:
+    """y ← known times a ramp from 1 to 0 over each `span` beats."""
+    for n in range(frames):
+        at = (beat + step * f64(n)) / span
+        y[n] = known * (1.0 - (at - f64(i64(at))))
+
+
+class SoundFound:
+    """Answer of the worker, in the fields of a filter's."""
+
+    def __init__(self) -> None:
+        self.phase, self.period, self.place, self.meter, self.sureness = 0.0, 0.5, 0, 4, 0.0
+
+    def load(self, answer: Samples) -> None:
+        beat = max(0.0, float(answer[PHASE]))
+        self.period, self.meter = max(0.1, float(answer[PERIOD])), max(1, int(answer[METER]))
+        self.place, self.phase = (int(answer[PLACE]) + math.floor(beat)) % self.meter, beat - math.floor(beat)
+        self.sureness = float(answer[SURENESS])
+
+
+class Follow(Processor):
+    """Sound and notes in; beats as control signals and notes out, and the server's clock."""
+
+    on_files = FileUse("antiphon_follow.jobs:run", beside=("click",), changes=("time", "pitch"))
+    inputs = (AUDIO_IN, EVENTS_IN)
+    outputs = (EVENTS_OUT, Port("beat", "control"), Port("bar", "control"))
+    params = (
+        Param("drive", "choice", "off", choices=DRIVES, doc="What the server's clock takes of the player's beat."),
+        Param("lead", default=0.0, low=0.0, high=300.0, unit="ms", doc="Time by which the clock is ahead of the beat."),
+        Param("range", "text", RANGE, doc="Lowest and highest tempo, as 60-200 bpm."),
+        Param("meter", "choice", "auto", choices=METER_NAMES, restart=True, doc="Beats of a bar; auto: 4 or 3."),
+        Param("confidence", default=SURE, low=0.05, high=0.95, doc="Sureness from which it follows; below it coasts."),
+        Param("half", "trigger", doc="Beats half as fast."),
+        Param("double", "trigger", doc="Beats twice as fast."),
+        Param("downbeat", "trigger", doc="The nearest beat begins a bar."),
+        Param("tap", "trigger", doc="Taps: the octave of the beat that is nearest to them."),
+        Param("tempo", default=0.0, low=0.0, high=400.0, unit="bpm", readonly=True, doc="0 while none is known."),
+        Param("beat", "int", 0, low=0, high=6, readonly=True, doc="The beat of the bar, from 1; 0 if none is known."),
+        Param("sureness", default=0.0, readonly=True, doc="How sure it is of the beat, 0 to 1."),
+        Param("state", "choice", STATES[0], choices=STATES, readonly=True, doc="Whether it follows, or goes on alone."),
+    )
+
+    def prepare(self, spec: StreamSpec) -> None:
+        """Allocates every buffer and opens the stream through the worker."""
+        self._rate, text, meter = spec.rate, str(self.settings["range"]), str(self.settings["meter"])
+        limits = range_of(text)
+        lead = max(1, lead_for(HOP, spec.block))
+        self._client = WorkerClient(worker_of(spec), 1, lead, self.node, lambda: f"{text.replace(' ', '')} {meter}")
+        self.parts = self._client.parts
+        self._hops = Rebuffer(HOP, lead, spec.channels, 0, self._post, self._load)
+        self._sent = np.zeros((1, spec.channels, HOP), np.float32)
+        self._nothing: Samples = np.zeros((0, spec.block), np.float32)
+        self._notes, self._sound = NoteBeats(*limits, meters_of(meter)), SoundFound()
+        self._answer, self._count = Answer(*limits), BeatCount()
+        self._lead, self._io = lead, None
+        self._forget()
+
+    def reset(self) -> None:
+        """Resets all state; a sounding note ends with the next block."""
+        self._hops.clear()
+        self._client.reset()
+        self._forget()
+
+    def _forget(self) -> None:
+        self._notes.clear()
+        self._answer.clear()
+        self._count.clear()
+        self._sound.sureness = 0.0
+        self._begin, self._note_at, self._heard_at = -1, -1.0, 0.0
+        self._missing, self._until, self._tap_at = 0, -1, -10.0
+        self._sure_beats, self._alone, self._entered = 0.0, 0.0, False
+        self._io: IO | None
+
+    def process(self, io: IO) -> None:
+        self._io = io
+        if self._begin < 0:
+            self._begin = io.time.sample
+        self._hops.begin(io.time.sample)
+        sound = io.audio_in[0]
+        first = 0
+        while first < io.frames:
+            last = min(io.frames, first + HOP - self._hops.fill)
+            self._hops.run(io, sound[:, first:last], self._nothing[:, : last - first])
+            first = last
+        self._listen(io)
+        self._buttons(io)
+        count, before = self._count, self._count.beat
+        count.confidence = float(io.value("confidence"))
+        known, meter = count.known, count.meter
+        count.advance(io.frames / self._rate, self._answer, 0.0)
+        step = (count.beat - before) / io.frames if known and count.beat - before < 1.0 else 0.0
+        follow_ramp(io.audio_out[0][0], io.frames, before, step, 1.0, float(known))
+        follow_ramp(io.audio_out[1][0], io.frames, before, step, float(meter), float(known))
+        self._beats(io, before, known=known)
+        self._drive(io)
+        io.report("tempo", 60.0 / count.period if count.known else 0.0)
+        io.report("beat", float(math.floor(count.beat) % count.meter + 1) if count.known else 0.0)
+        io.report("sureness", self._answer.sureness)
+        io.report("state", 0.0 if not count.known else 1.0 if count.following else 2.0)
+
+    def _listen(self, io: IO) -> None:
+        """Takes the block's notes, and chooses whom the count follows."""
+        now = (io.time.sample + io.frames - self._begin) / self._rate
+        start, notes, place = (io.time.sample - self._begin) / self._rate, self._notes, 0
+        events = io.events_in
+        while (notes.seconds + 1.0 / FRAMES_PER_SECOND) <= now:
+            end = notes.seconds + 1.0 / FRAMES_PER_SECOND
+            while place < len(events) and start + events[place].offset / self._rate < end:
+                place = self._note(start, events[place], place)
+            notes.step()
+        while place < len(events):
+            place = self._note(start, events[place], place)
+        if self._note_at >= 0.0 and now - self._note_at < NOTES_SECONDS:
+            notes.filter.read()
+            self._answer.take(notes.filter, now - notes.seconds)
+        elif self._note_at >= 0.0 and self._sound.sureness <= 0.0:
+            self._answer.sureness = 0.0
+        else:
+            self._answer.take(self._sound, now - self._heard_at)
+
+    def _note(self, start: float, event: Event, place: int) -> int:
+        if event.kind == "on" and event.value > 0.0:
+            self._note_at = start + event.offset / self._rate
+            self._notes.note(self._note_at, event.number, event.value)
+        return place + 1
+
+    def _buttons(self, io: IO) -> None:
+        answer = self._answer
+        if io.fired("half"):
+            answer.halve()
+        if io.fired("double"):
+            answer.double()
+        if io.fired("downbeat"):
+            answer.here()
+            self._entered = False
+            self._sure_beats = ENTRY_BEATS
+        for offset in io.fired("tap"):
+            at = (io.time.sample - self._begin + offset) / self._rate
+            if at - self._tap_at < _TAP_SECONDS:
+                answer.tapped(at - self._tap_at)
+            self._tap_at = at
+
+    def _beats(self, io: IO, before: float, *, known: bool) -> None:
+        """Notes of the whole beats that the count passes."""
+        count, start = self._count, io.time.sample
+        if 0 <= self._until < start + io.frames:
+            self._end(io, max(0, self._until - start))
+        if known and math.floor(count.beat) > math.floor(before):
+            share = (math.floor(before) + 1.0 - before) / (count.beat - before)
+            at = min(io.frames - 1, int(share * io.frames))
+            if self._until >= 0:
+                self._end(io, at)
+            first = math.floor(count.beat) % count.meter == 0
+            self._number = DOWNBEAT if first else BEAT
+            io.emit(Event("on", at, self._number, VELOCITY * (1.25 if first else 1.0)))
+            self._until = start + at + round(CLICK * self._rate)
+
+    def _end(self, io: IO, offset: int) -> None:
+        io.emit(Event("off", offset, self._number))
+        self._until = -1
+
+    def _drive(self, io: IO) -> None:
+        """Steers the server's clock."""
+        count, drive = self._count, str(io.value("drive"))
+        seconds = io.frames / self._rate
+        if not count.following:
+            self._alone += seconds
+            self._sure_beats = 0.0
+            self._entered = self._entered and self._alone < NEW_SECONDS
+            return
+        self._alone = 0.0
+        self._sure_beats += seconds / count.period
+        tempo = 60.0 / count.period
+        if drive == "off" or not io.time.playing:
+            self._entered = False
+            return
+        if drive == "tempo":
+            tempo *= 2.0 ** -round(math.log2(tempo / io.time.tempo))
+            if abs(tempo / io.time.tempo - 1.0) > _LEAST_CHANGE:
+                io.steer(tempo)
+            return
+        if self._sure_beats < ENTRY_BEATS and not self._entered:
+            return
+        here = io.time.beat + io.frames * io.time.beats_per_frame(self._rate)
+        wanted = count.beat + float(io.value("lead")) / 1000.0 / count.period
+        if not self._entered:
+            self._entered = True
+            io.steer(tempo, 0.0, (wanted - here) % count.meter)
+            return
+        io.steer(tempo, (wanted - here + 0.5) % 1.0 - 0.5)
+
+    def _post(self, hop: int, sound: Samples) -> None:
+        assert self._io is not None
+        self._sent[0] = sound
+        self._client.first = self._hops.first
+        self._client.send(hop, self._sent, self._io)
+
+    def _load(self, hop: int, out: Samples) -> None:
+        """Loads the answer to a hop, which ended `lead` hops ago."""
+        assert self._io is not None
+        answer = self._client.take(hop, self._io) if hop >= self._hops.first else None
+        if answer is None:
+            self._missing += 1
+            if self._missing > _MAX_MISSING:
+                self._sound.sureness = 0.0
+            return
+        self._missing = 0
+        self._heard_at = ((hop + 1) * HOP - self._begin) / self._rate
+        self._sound.load(answer[0])
+

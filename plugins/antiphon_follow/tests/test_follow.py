@@ -1,0 +1,164 @@
+"""The player's beat: filters on synthetic performances, files, and the server's clock in a rendered patch."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from antiphon.api import F64, ParamError, StreamSpec
+from antiphon.api.backends.files import MidiNote, MidiTrack, write_midi
+from antiphon.api.backends.rendering import load_plugins
+from antiphon.api.backends.transports import NoteOn, Sample
+from antiphon.api.jobs import FileJob
+from antiphon.kernel.graph.graph import Graph, NodeSpec
+from antiphon.kernel.graph.plan import Plan
+from antiphon.offline.rendering import PlayerRunner
+from antiphon_follow.clock import BeatCount
+from antiphon_follow.jobs import run
+from antiphon_follow.notes import FRAMES_PER_SECOND, NoteBeats
+from antiphon_follow.ranges import range_of
+
+RATE, BLOCK = 48000, 256
+CHORDS = ((48, 64, 67), (45, 60, 64), (53, 60, 65), (43, 59, 62))
+
+
+def beats_of(bpm: F64) -> F64:
+    """Seconds of beats that last as the tempos say, from 0.5 s on."""
+    return np.asarray(0.5 + np.concatenate([[0.0], np.cumsum(60.0 / bpm)]))
+
+
+def pianist(beats: F64, meter: int = 4, rest: tuple[int, int] = (0, 0)) -> list[tuple[float, int, float]]:
+    """A chord with a new bass on each bar, chords on the other beats, and eighths between; silent beats in `rest`."""
+    notes = []
+    for beat in range(len(beats) - 1):
+        if rest[0] <= beat < rest[1]:
+            continue
+        chord = CHORDS[beat // meter % len(CHORDS)]
+        first = beat % meter == 0
+        notes += [(float(beats[beat]), key, 0.75 if first else 0.55) for key in (chord if first else chord[1:])]
+        notes.append((float(beats[beat] + beats[beat + 1]) / 2.0, chord[2] + 12, 0.4))
+    return notes
+
+
+def followed(notes: list[tuple[float, int, float]], meter: int = 0) -> F64:
+    """Rows of (seconds, beat, beats of a bar, sureness) of each frame."""
+    follower, count, place, rows = NoteBeats(50.0, 200.0, (meter,) if meter else (4, 3)), BeatCount(), 0, []
+    for frame in range(round((notes[-1][0] + 0.5) * FRAMES_PER_SECOND)):
+        while place < len(notes) and notes[place][0] < (frame + 1) / FRAMES_PER_SECOND:
+            follower.note(*notes[place])
+            place += 1
+        follower.step()
+        follower.filter.read()
+        count.advance(1.0 / FRAMES_PER_SECOND, follower.filter, 0.0)
+        rows.append(((frame + 1) / FRAMES_PER_SECOND, count.beat, count.meter, follower.filter.sureness))
+    return np.array(rows)
+
+
+def errors(rows: F64, beats: F64, after: float) -> F64:
+    """Beats by which the count is off the player's, whole beats left out, from a time on."""
+    late = rows[(rows[:, 0] > after) & (rows[:, 0] < beats[-1])]
+    true = np.interp(late[:, 0], beats, np.arange(len(beats)))
+    return np.asarray((late[:, 1] - true + 0.5) % 1.0 - 0.5)
+
+
+STEADY = np.full(64, 104.0)
+SWELL = 100.0 * (1.0 + 0.12 * np.sin(2.0 * np.pi * np.arange(96) / 32.0))
+STEP = np.concatenate([np.full(32, 96.0), np.full(48, 110.4)])
+
+
+@pytest.mark.parametrize(("bpm", "off"), [(STEADY, 0.06), (SWELL, 0.12), (STEP, 0.1)], ids=["steady", "swell", "step"])
+def test_the_beat_is_kept_and_bars_begin_where_the_player_begins_them(bpm: F64, off: float) -> None:
+    beats = beats_of(bpm)
+    rows = followed(pianist(beats))
+    assert np.quantile(np.abs(errors(rows, beats, 8.0)), 0.95) < off
+    bars = np.interp(rows[-400:, 0], beats, np.arange(len(beats))) % 4.0
+    assert np.median(np.abs((rows[-400:, 1] - bars + 2.0) % 4.0 - 2.0)) < 0.2
+
+
+def test_no_beat_comes_twice() -> None:
+    rows = followed(pianist(beats_of(STEP)))
+    assert (np.diff(rows[:, 1]) >= 0.0).all()
+
+
+def test_a_rest_of_four_beats_is_counted_through() -> None:
+    beats = beats_of(STEADY)
+    rows = followed(pianist(beats, rest=(32, 36)))
+    assert np.abs(errors(rows, beats, beats[32])).max() < 0.12
+
+
+def test_a_waltz_has_three_beats() -> None:
+    beats = beats_of(np.full(90, 120.0))
+    rows = followed(pianist(beats, meter=3))
+    assert rows[-1, 2] == 3
+    true = np.interp(rows[-300:, 0], beats, np.arange(len(beats)))
+    assert np.median(np.abs((rows[-300:, 1] - true + 1.5) % 3.0 - 1.5)) < 0.2
+
+
+@pytest.mark.parametrize("text", ["", "90", "60-", "200-60", "1-500", "nan-inf"])
+def test_a_range_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(ParamError, match="range takes two tempos as 60-200"):
+        range_of(text)
+
+
+# ---- files
+def midi_of(path: Path, notes: list[tuple[float, int, float]]) -> Path:
+    write_midi(path, [MidiTrack("", tuple(MidiNote(2.0 * at, 0.4, key, loud) for at, key, loud in notes))], 120.0)
+    return path
+
+
+def test_run_writes_lines_as_they_are_known(tmp_path: Path) -> None:
+    beats = beats_of(STEADY[:40])
+    whole = midi_of(tmp_path / "whole.mid", pianist(beats))
+    part = midi_of(tmp_path / "part.mid", [note for note in pianist(beats) if note[0] < 12.0])
+    for source in (whole, part):
+        click = {"click": source.with_suffix(".wav")}
+        run(FileJob("follow", source, source.with_suffix(".csv"), beside=click))
+    lines = whole.with_suffix(".csv").read_text().splitlines()
+    assert lines[0] == "time,beat"
+    rows = np.array([[float(word) for word in line.split(",")] for line in lines[1:]])
+    assert np.diff(rows[:, 0]).max() <= 60.0 / 104.0 / 4.0
+    known = sum(at < 12.0 for at in rows[:, 0])
+    assert part.with_suffix(".csv").read_text().splitlines()[1 : known - 2] == lines[1 : known - 2]
+    assert whole.with_suffix(".wav").is_file()
+
+
+# ---- the server's clock
+def clock_of(notes: list[tuple[float, int, float]], seconds: float, drive: str, block: int = BLOCK) -> F64:
+    """(seconds, beat, tempo) of the clock of a rendered patch, block by block."""
+    loaded = load_plugins(check=False)
+    graph = Graph((NodeSpec("follow", "follow", {"drive": drive}),))
+    commands = [NoteOn(key, loud, node="follow", when=Sample(round(at * RATE))) for at, key, loud in notes]
+    runner = PlayerRunner(graph, loaded.catalog, loaded.make, StreamSpec(RATE, block, 2), 120.0, commands)
+    rows: list[tuple[float, float, float]] = []
+
+    def listen(plan: Plan, x: object, y: object, sample: int) -> None:
+        time = runner._player.time
+        rows.append((sample / RATE, time.beat, time.tempo))
+
+    runner.listener = listen
+    for _ in range(round(seconds * RATE / block)):
+        runner.run(np.zeros((2, block), np.float32))
+    runner.close()
+    return np.array(rows)
+
+
+def test_the_clock_takes_the_players_beat_and_never_turns_back() -> None:
+    beats = beats_of(SWELL)
+    rows = clock_of(pianist(beats), float(beats[-1]), "beat")
+    off = errors(rows, beats, 10.0)
+    assert np.median(np.abs(off)) < 0.05
+    assert np.quantile(np.abs(off), 0.95) < 0.12
+    assert (np.diff(rows[:, 1]) > 0.0).all()
+    bars = np.interp(rows[-400:, 0], beats, np.arange(len(beats))) % 4.0
+    assert np.median(np.abs((rows[-400:, 1] - bars + 2.0) % 4.0 - 2.0)) < 0.2
+    assert (np.diff(rows[:, 1])[rows[1:, 0] > 10.0] < 0.03).all()
+
+
+def test_the_clock_stands_by_itself_with_drive_off() -> None:
+    rows = clock_of(pianist(beats_of(STEADY[:16])), 8.0, "off")
+    assert rows[:, 1] == pytest.approx(2.0 * rows[:, 0])
+
+
+def test_drive_tempo_takes_the_tempo_alone() -> None:
+    rows = clock_of(pianist(beats_of(STEADY[:40])), 20.0, "tempo")
+    assert rows[-1, 2] == pytest.approx(104.0, rel=0.02)
