@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from antiphon.cli.files.finish_options import finish_marked
+from antiphon.operations.finishing import finish_marked
 from antiphon.files.audiofile import read
 from antiphon.files.audiowrite import AudioWriter
 from antiphon.files.containers.id3 import GENRES, genres

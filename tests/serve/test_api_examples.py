@@ -188,7 +188,8 @@ def test_every_example_works(client: Client) -> None:
         assert answered.status == operation.status, said
         if operation.answers is bytes:
             seconds, _, _, level = heard(answered.body)
-            assert seconds == (20.0 if "tracks" in operation.path else SECONDS), said
+            if "examples" not in operation.path:  # those that ship are as long as they are
+                assert seconds == (20.0 if "tracks" in operation.path else SECONDS), said
             assert level > -40.0, said
         elif operation.answers is not None:
             conforms(document, openapi.schema_of(operation.answers), answered.json)

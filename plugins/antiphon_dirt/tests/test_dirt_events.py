@@ -320,5 +320,5 @@ def test_a_sound_that_names_an_instrument_is_a_note_of_it() -> None:
 
 def test_orbits_are_found_by_name_else_in_the_patchs_order(tidal: dict[str, Node]) -> None:
     assert [orbit.node for orbit in orbits(tidal)] == ["orbit0", "orbit1", "orbit2", "orbit3"]
-    assert [orbit.node for orbit in orbits(nodes_of("band"))] == ["drums", "bass", "pluck", "bell", "stab"]
+    assert [orbit.node for orbit in orbits(nodes_of("band"))] == ["drums", "bass", "pluck", "bell", "stab", "pad"]
     assert orbits(nodes_of("through")) == ()
