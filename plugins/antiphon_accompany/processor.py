@@ -74,18 +74,16 @@ class Accompany(Processor):
         self._rests = BeatRest(spec.rate, _JUMP)
         self._clear()
 
-    def set_melody(
-        self, melody: Melody, ends: int, opening: int = 0, spans: Sequence[ChordSpan] = (), begins: float = 0.0
-    ) -> None:
+    def set_melody(self, melody: Melody, ends: int, opening: int, spans: Sequence[ChordSpan], begins: float) -> None:
         """Sets a file's melody, of which `lookahead` bars are used. Call after `prepare`, before the first block.
 
         The same notes must come in as events as well. `ends`: beat up to which it is known. `opening`: up to this beat
         the whole melody before it is known, unless `lookahead` is 0. `spans`: chords that are given, by beats of the
         clock; with them `follow` is of no effect. `begins`: the melody's first beat; a form begins after an upbeat.
         """
-        self._form.begins = begins
         harmony = self._harmony
-        harmony.known, harmony.ends, harmony.opening, self._chords.spans = melody, ends, opening, spans
+        harmony.known, harmony.ends, harmony.opening = melody, ends, opening
+        self._chords.spans, self._form.begins = spans, begins
 
     def reset(self) -> None:
         # what sounds is ended with the next block, which has a way out for it
@@ -252,8 +250,7 @@ class Accompany(Processor):
     def _turn(self, io: IO, frame: int, beat: float, chord: Chord | None) -> set[str]:
         """Changes to a chord: sounding notes outside it end, and long ones are restruck on it."""
         band = self._band
-        before = band.chord
-        if chord == before:
+        if chord == band.chord:
             return set()
         again: set[str] = set()
         if chord is None:
@@ -358,9 +355,7 @@ class Accompany(Processor):
                 self._imply(due.start)
                 self._follow_hand(io, frame, due.start)
             return
-        soon = due.start + RESTRIKE_GAP
-        lane = band.rooted(due.part, due.what, [d.what for d in self._due if d.part == due.part and d.start < soon])
-        self._sounding.strike(io, frame, due, CHANNELS[due.part], band.struck(due.part, lane))
+        self._sounding.strike(io, frame, due, CHANNELS[due.part], band.struck(due.part, band.rooted(due, self._due)))
 
     def _while_stopped(self, events: Sequence[Event]) -> None:
         """Tracks held notes while the clock is stopped."""

@@ -63,7 +63,7 @@ class FormSource(NamedTuple):
     forget: float
 
 
-class Form:
+class AnswerForm:
     """Source of each bar of an answer, from the player's newest bars."""
 
     def __init__(self, memory: Memory, rhythms: F64) -> None:

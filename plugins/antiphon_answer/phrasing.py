@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from antiphon.api import F64
-from antiphon_answer.form import Form, FormSource, halves_of
+from antiphon_answer.form import AnswerForm, FormSource, halves_of
 from antiphon_answer.memory import Memory
 from antiphon_answer.prior import degree_of
 
@@ -87,7 +87,7 @@ class Phraser:
 
     def __init__(self, memory: Memory, rhythms: F64) -> None:
         self._memory = memory
-        self._form = Form(memory, rhythms)
+        self._form = AnswerForm(memory, rhythms)
         self._places = np.zeros(_SIXTEENTHS)
         self._notes: list[Onset] = []
         self._cells: list[tuple[int, int]] = []

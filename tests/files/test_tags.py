@@ -10,10 +10,13 @@ import numpy as np
 import pytest
 import soundfile
 
+from antiphon.cli.files.finish_options import finish_marked
 from antiphon.files.audiofile import read
+from antiphon.files.audiowrite import AudioWriter
 from antiphon.files.containers.id3 import GENRES, genres
 from antiphon.files.containers.tags import read_tags
 from antiphon.files.decode import Decoder
+from antiphon.files.sound_finish import PLAIN
 
 SOUND = (0.1 * np.sin(np.arange(4800) / 20.0)).astype(np.float32)
 
@@ -45,7 +48,7 @@ def comments(*texts: str) -> bytes:
     return sizes[0] + (len(sizes) - 1).to_bytes(4, "little") + b"".join(sizes[1:])
 
 
-def flac(*texts: str, before: bytes = b"") -> bytes:
+def flac(*texts: str, before: bytes = b"", kind: int = 2) -> bytes:
     """A FLAC file with comments and, before them, another block."""
     whole, body = coded("FLAC"), comments(*texts)
     at = 4
@@ -53,7 +56,7 @@ def flac(*texts: str, before: bytes = b"") -> bytes:
         at += 4 + int.from_bytes(whole[at + 1 : at + 4], "big")
     end = at + 4 + int.from_bytes(whole[at + 1 : at + 4], "big")
     blocks = b"\4" + len(body).to_bytes(3, "big") + body
-    blocks = (b"\2" + len(before).to_bytes(3, "big") + before if before else b"") + blocks
+    blocks = (bytes((kind,)) + len(before).to_bytes(3, "big") + before if before else b"") + blocks
     return whole[:42] + blocks + b"\x81\0\0\0" + whole[end:]  # the signature and the stream's own block are 42 bytes
 
 
@@ -222,6 +225,24 @@ def test_what_stands_at_the_end_of_an_mp3(tmp_path: Path) -> None:
     check(tmp_path, coded("MP3") + ape(("Artist", b"picture"), flags=2), {})
     tag = id3(frame("TPE1", b"\3Two"))
     check(tmp_path, tag + coded("MP3") + ape(*items), {**wanted, "artist": "Two"})
+
+
+@pytest.mark.parametrize("shown", [True, False])
+def test_a_picture_is_said_to_be_left_out(tmp_path: Path, shown: bool) -> None:
+    cover = "METADATA_BLOCK_PICTURE=" + 400 * "A" if shown else "TITLE=a"
+    picture = bytes((0, 0, 0, 3)) + (9).to_bytes(4, "big") + b"image/png" + bytes(24)
+    for content in (
+        id3(frame("APIC" if shown else "PRIV", b"\0image/png\0\3\0" + bytes(900))) + coded("MP3"),
+        id3(frame("PIC" if shown else "TT2", b"\0PNG\3\0" + bytes(900), 2), 2) + coded("MP3"),
+        flac("TITLE=a", before=picture, kind=6 if shown else 2),
+        ogg(b"OpusTags" + comments(cover), coded("OGG", "OPUS")),
+    ):
+        (tmp_path / "in").write_bytes(content)
+        finish = finish_marked(PLAIN, tmp_path / "in", len(SOUND), 48_000)
+        writer = AudioWriter(tmp_path / "out.wav", 48_000, 1, "", finish)
+        writer.write(SOUND[None])
+        writer.commit()
+        assert writer.fitted == (("without the picture of IN",) if shown else ())
 
 
 def test_genres() -> None:

@@ -254,13 +254,12 @@ class Band:
             made += [PendingStrike(float(beat), part, lane, max(0.05, min(1.0, loud)), beat + 1.0) for lane in lanes]
         return made
 
-    def rooted(self, part: str, lane: str, soon: Iterable[str]) -> str:
-        """Lane to strike: the root in place of another one where the lowest part begins a chord.
-
-        `soon`: lanes of that part which follow at once; among them the root may be.
-        """
-        if self._root_due and lane in LEFT_HAND_LANES and part == self._lowest:
-            if lane not in _ROOTS and not _ROOTS.intersection(soon):
+    def rooted(self, due: PendingStrike, pending: Sequence[PendingStrike]) -> str:
+        """Lane to strike: the root in place of another one where the lowest part begins a chord without one at once."""
+        lane = due.what
+        if self._root_due and lane in LEFT_HAND_LANES and due.part == self._lowest:
+            soon = {d.what for d in pending if d.part == due.part and d.start < due.start + RESTRIKE_GAP}
+            if lane not in _ROOTS and not _ROOTS & soon:
                 lane = "root"
             self._root_due = lane not in _ROOTS
         return lane

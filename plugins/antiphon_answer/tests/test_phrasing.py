@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from antiphon_answer.form import Form, FormSource, halves_of
+from antiphon_answer.form import AnswerForm, FormSource, halves_of
 from antiphon_answer.memory import Matches, Memory
 from antiphon_answer.phrasing import (
     AUGMENTATION,
@@ -207,7 +207,7 @@ def test_more_bars_return_the_more_were_heard_and_they_follow_one_another() -> N
     state = np.random.default_rng(1)
     shares, follows = [], []
     for bars in (8, 40):
-        form, memory = Form(heard(bars), plain().rhythms), heard(bars)
+        form, memory = AnswerForm(heard(bars), plain().rhythms), heard(bars)
         made = []
         for _ in range(100):
             form.plan(8, FormSource(2, 0, 0.0), state.random, turn=False)
@@ -227,7 +227,7 @@ def test_more_bars_return_the_more_were_heard_and_they_follow_one_another() -> N
 
 
 def test_a_turn_takes_up_the_player_at_times_and_never_a_whole_turn() -> None:
-    state, form = np.random.default_rng(2), Form(heard(12), plain().rhythms)
+    state, form = np.random.default_rng(2), AnswerForm(heard(12), plain().rhythms)
     sizes = []
     for _ in range(200):
         form.plan(4, FormSource(0, 0, 0.0), state.random, turn=True)
@@ -239,7 +239,7 @@ def test_a_turn_takes_up_the_player_at_times_and_never_a_whole_turn() -> None:
 
 
 def test_a_new_rhythm_lies_where_the_player_plays() -> None:
-    state, form = np.random.default_rng(3), Form(heard(12), plain().rhythms)
+    state, form = np.random.default_rng(3), AnswerForm(heard(12), plain().rhythms)
     form.plan(8, FormSource(0, 0, 0.0), state.random, turn=False)
     used = np.array([1.0, 0.0, 0.0, 0.0] * 4)
     slots = [slot for _ in range(200) for slot in form.rhythm(0, used, state.random)]

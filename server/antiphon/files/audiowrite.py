@@ -105,6 +105,7 @@ class AudioWriter:
 
             self._resample = soxr.ResampleStream(rate, self.rate, channels, dtype="float32")
         self._finishing = Finishing(finish, self.rate, channels, lossy=self.subtype in _LOSSY)
+        self._pictured = finish.picture
         self._marks, self._unmarked, self._untagged = finish.marks, False, False
         self._counts_clipped = self.subtype not in ("FLOAT", "DOUBLE")
         self._draft = DraftFile(path, self.name)
@@ -144,6 +145,8 @@ class AudioWriter:
         if self.channels in _LFE.get(self.subtype, ()):
             words.append("channel 4, the LFE, low-passed")
         words += self._lost_marks()
+        if self._pictured:
+            words.append("without the picture of IN")
         if self._untagged:
             words.append("without ID3 tags, for which its 4 GiB have no room")
         return (*words, *self._finishing.words)

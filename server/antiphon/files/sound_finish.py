@@ -53,6 +53,7 @@ class SoundFinish:
     tagger: Callable[[int, int], SoundTagger] | None = None
     marks: SoundMarks | None = None
     loudest: float | None = None  # LUFS that it is brought down to where it is above; None leaves it
+    picture: bool = False  # whether IN has a picture, which is said to be left out
 
     def from_notes(self, *, level: bool = True) -> SoundFinish:
         """The finish of sound rendered from notes: limited and with `level` at most `NOTES_LUFS`, unless refused."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from antiphon.kernel.errors import UsageError
 from antiphon.paste import mini_text, syntax, words
-from antiphon.paste.script import Chain, Script, UnknownPartError, indented, name_of, quoted
+from antiphon.paste.script import CallChain, Script, UnknownPartError, indented, name_of, quoted
 from antiphon.paste.syntax import as_tuple, bound_names, is_text, is_undefined, key_of, missing_reason, polymeter
 from antiphon.paste.words import FUNCTIONS, METHODS, SETTERS, SIGNALS, SILENT, STRUDEL, VALUE_NAMES, WAVES, own_name
 
@@ -70,7 +70,7 @@ class Expressions:
 
     # ---- expressions
 
-    def expr(self, node: Any, kind: str = "") -> Chain | str:
+    def expr(self, node: Any, kind: str = "") -> CallChain | str:
         """An expression of Python; `kind` is the word that takes it. Raises `UsageError` for too large a program."""
         self._translated += 1
         if self._translated > MAX_EXPRESSIONS:
@@ -169,7 +169,7 @@ class Expressions:
         self._ahead += [f"def change{self._functions}({parameters}):", *indented(lines)]
         return f"change{self._functions}"
 
-    def _member(self, node: Any) -> Chain | str:
+    def _member(self, node: Any) -> CallChain | str:
         if node.computed:
             return f"{self.expr(node.object)}[{self.expr(node.property)}]"
         if node.object.type == "Identifier" and node.object.name == "Math":
@@ -193,21 +193,21 @@ class Expressions:
             return f"(not isinstance({self.expr(node.left.argument)}, {_TYPES[node.right.value]}))"
         return ""
 
-    def receiver(self, node: Any, link: str = "") -> Chain:
+    def receiver(self, node: Any, link: str = "") -> CallChain:
         """Pattern of a method call; a text becomes one."""
         if is_text(node):
             text = node.value if node.type == "Literal" else "".join(one.value.cooked for one in node.quasis)
             kind = "note" if link in ("note", "add", "sub") and mini_text.is_notes(text) else ""
-            return Chain(f"mini({self.text_of(node, kind)})")
+            return CallChain(f"mini({self.text_of(node, kind)})")
         if syntax.is_arithmetic(node):
-            return Chain(f"{self.receiver(node.object)}.{node.property.name}")
+            return CallChain(f"{self.receiver(node.object)}.{node.property.name}")
         shown = self.expr(node)
-        if isinstance(shown, Chain):
+        if isinstance(shown, CallChain):
             return shown
         wrapped = node.type not in ("Identifier", "CallExpression", "MemberExpression", "ArrayExpression")
-        return Chain(f"pure({shown})" if node.type == "Literal" else f"({shown})" if wrapped else shown)
+        return CallChain(f"pure({shown})" if node.type == "Literal" else f"({shown})" if wrapped else shown)
 
-    def _call(self, node: Any, kind: str) -> Chain | str:
+    def _call(self, node: Any, kind: str) -> CallChain | str:
         callee = node.callee
         if callee.type == "MemberExpression" and not callee.computed:
             return self._method(node)
@@ -215,40 +215,40 @@ class Expressions:
             return self._function_call(callee.name, node, kind)
         return f"({self.expr(callee)})({self._arguments(node.arguments, '')})"
 
-    def _function_call(self, name: str, node: Any, kind: str) -> Chain | str:
+    def _function_call(self, name: str, node: Any, kind: str) -> CallChain | str:
         if name in self.names or name in self.words:
-            return Chain(f"{own_name(name)}({self._given(node.arguments)})")
+            return CallChain(f"{own_name(name)}({self._given(node.arguments)})")
         if name == "note" and node.arguments:
             return self._noted(node)
         if name == "chord":
-            return Chain(f"chords({self._arguments(node.arguments, 'chord')})")
+            return CallChain(f"chords({self._arguments(node.arguments, 'chord')})")
         if name in ("polymeter", "pm") and (text := polymeter(node.arguments)):
-            return Chain(f"mini({quoted(mini_text.converted_text(text, kind))})")
+            return CallChain(f"mini({quoted(mini_text.converted_text(text, kind))})")
         if name == "mini" or name == "m":
-            return Chain(f"mini({self._arguments(node.arguments[:1], kind)})")
+            return CallChain(f"mini({self._arguments(node.arguments[:1], kind)})")
         word = STRUDEL.get(name, name)
         if word not in FUNCTIONS and word not in METHODS:
             raise UnknownPartError(f"there is no {name} here{missing_reason(name)}")
         if name[:4] == "pick" and name[-1] != "F" and len(node.arguments) == 2:  # choices stand on either side
             choices, picks = sorted(node.arguments, key=lambda one: (one.type not in _CHOICES, is_text(one)))
-            return Chain(f"{self.receiver(picks)}.{name_of(word)}({self.expr(choices)})")
+            return CallChain(f"{self.receiver(picks)}.{name_of(word)}({self.expr(choices)})")
         if name in syntax.ARITHMETIC and (named := self._named_value(node.arguments)):
             return f"lambda p: p.{name}({named})"
         if word not in FUNCTIONS:
             return f"lambda p: p.{name_of(word)}({self._arguments(node.arguments, name)})"
         if name == "slider" and (reach := [one.value for one in node.arguments[:3] if one.type == "Literal"])[2:]:
-            return Chain(f"slider({reach[0]}, {min(reach):g}, {max(reach):g})")
+            return CallChain(f"slider({reach[0]}, {min(reach):g}, {max(reach):g})")
         if name in words.TUPLES:
             shown = ", ".join(as_tuple(str(self.expr(one))) for one in node.arguments)
         elif name in words.PATTERN_FUNCTIONS and not node.arguments:
-            return Chain("silence()")
+            return CallChain("silence()")
         elif name in words.PATTERN_FUNCTIONS:
             shown = ", ".join(self._items(node.arguments))
         else:
             shown = self._arguments(node.arguments[:3] if name == "slider" else node.arguments, name)
-        return Chain(f"{name_of(word)}({shown})")
+        return CallChain(f"{name_of(word)}({shown})")
 
-    def _item(self, node: Any) -> Chain | str:
+    def _item(self, node: Any) -> CallChain | str:
         """Argument of `stack` and similar: a text is a pattern there."""
         return self.receiver(node) if is_text(node) else self.expr(node)
 
@@ -260,7 +260,7 @@ class Expressions:
         self.script.drop(", ".join(map(self.source, texts)), "it names no sound; end it with .note() or .s()")
         return ["silence()" if node in texts else one for node, one in zip(nodes, shown, strict=True)]
 
-    def _noted(self, node: Any) -> Chain | str:
+    def _noted(self, node: Any) -> CallChain | str:
         """`note(…)`; of a text with note names the changes come after it."""
         one = node.arguments[0]
         root, picks = one, False
@@ -269,12 +269,12 @@ class Expressions:
             root = root.callee.object
         if root is not one and is_text(root) and not picks:
             inner = self.expr(one)
-            if isinstance(inner, Chain) and inner.head.startswith("mini("):
-                return Chain(f"note({self.text_of(root, 'note')})", inner.links)
+            if isinstance(inner, CallChain) and inner.head.startswith("mini("):
+                return CallChain(f"note({self.text_of(root, 'note')})", inner.links)
         shown = self.expr(one, "note")
-        return Chain(f"note({shown}{_OCTAVE if '.pick' in str(shown) else ''})")
+        return CallChain(f"note({shown}{_OCTAVE if '.pick' in str(shown) else ''})")
 
-    def _method(self, node: Any) -> Chain | str:
+    def _method(self, node: Any) -> CallChain | str:
         callee, name = node.callee, node.callee.property.name
         if callee.object.type == "Identifier" and callee.object.name == "Math" and "Math" not in self.names:
             return f"{self._math(name)}({self._arguments(node.arguments, '')})"
@@ -283,7 +283,7 @@ class Expressions:
         if name == "substring":
             return f"{self.expr(callee.object)}[{' : '.join(str(self.expr(one)) for one in node.arguments)}]"
         if syntax.is_arithmetic(callee.object) and name in syntax.JOINS:
-            return Chain(f"{self.receiver(callee.object)}.{name_of(name)}({self._arguments(node.arguments, '')})")
+            return CallChain(f"{self.receiver(callee.object)}.{name_of(name)}({self._arguments(node.arguments, '')})")
         if name in _OF_TEXTS:
             return f"{self.expr(callee.object)}.{_OF_TEXTS[name]}({self._arguments(node.arguments, '')})"
         if name == "map" and node.arguments:

@@ -26,7 +26,7 @@ class UnknownPartError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Chain:
+class CallChain:
     """A pattern and its changes, such as `s("bd")` and `.fast(2)`."""
 
     head: str
@@ -35,9 +35,9 @@ class Chain:
     def __str__(self) -> str:
         return self.head + "".join(self.links)
 
-    def then(self, link: str) -> Chain:
-        """Chain with one more change."""
-        return Chain(self.head, (*self.links, link))
+    def then(self, link: str) -> CallChain:
+        """CallChain with one more change."""
+        return CallChain(self.head, (*self.links, link))
 
 
 @dataclass(slots=True)
@@ -81,7 +81,7 @@ class Script:
         self.flush()
         self.lines += lines
 
-    def track(self, name: str, pattern: Chain | str, *, replaces: bool = False) -> None:
+    def track(self, name: str, pattern: CallChain | str, *, replaces: bool = False) -> None:
         """Track of a pattern under a name; if taken, under a numbered name, or as its replacement."""
         if replaces and name in self.tracks:
             self.replace(name)
@@ -134,9 +134,9 @@ class Script:
         return "\n".join([*head, *lines]).rstrip("\n") + "\n"
 
 
-def wrapped(line: str, pattern: Chain | str, *opening: str) -> Sequence[str]:
+def wrapped(line: str, pattern: CallChain | str, *opening: str) -> Sequence[str]:
     """A line with a pattern, or several, a change each, where it is long. opening: its lines before the pattern."""
-    if len(line) <= WIDTH or not isinstance(pattern, Chain):
+    if len(line) <= WIDTH or not isinstance(pattern, CallChain):
         return [line]
     return [*opening, *(f"    {part}" for part in (pattern.head, *pattern.links)), ")"]
 

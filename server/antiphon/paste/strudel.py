@@ -10,7 +10,7 @@ from antiphon.kernel.errors import UsageError
 from antiphon.paste.expressions import Expressions
 from antiphon.paste.script import (
     INVALID_STATEMENT_ERRORS,
-    Chain,
+    CallChain,
     Script,
     UnknownPartError,
     indented,
@@ -135,7 +135,7 @@ class _Program(Expressions):
             self.script.add(*self._function(own_name(name), value))
             return
         if value is None:
-            shown: Chain | str = "None"
+            shown: CallChain | str = "None"
         elif is_text(value) and not self.source(value).startswith("'"):
             called = re.escape(name)
             no_notes = re.search(rf"\b{called}\s*\.(?:pick|chord)|\bchord\(\s*{called}\b", self._text)
@@ -177,7 +177,7 @@ class _Program(Expressions):
         else:
             self.script.track("", self._pattern(node))
 
-    def _pattern(self, node: Any) -> Chain | str:
+    def _pattern(self, node: Any) -> CallChain | str:
         shown = self._item(node)
         if _is_nameless(shown):
             raise UnknownPartError("it names no sound, and Strudel plays nothing of it; end it with .note() or .s()")
@@ -193,7 +193,7 @@ class _Program(Expressions):
         beats = next(fits, 64 if cycles <= 1 else 1 if cycles < 1000 else 1 / 8)
         return f"tempo({cycles * beats:g})" if beats == 4 else f"meter({beats:g})\ntempo({cycles * beats:g})"
 
-    def _method(self, node: Any) -> Chain | str:
+    def _method(self, node: Any) -> CallChain | str:
         """Method call; `cpm` of a pattern is the program's tempo if there is no other."""
         called = node.callee.property.name
         if called == "take" and self._is_whole(node):
@@ -287,7 +287,7 @@ def _cycles(tempo: str) -> float:
     return beats / (meter[0] if meter else 4.0)
 
 
-def _is_nameless(pattern: Chain | str) -> bool:
+def _is_nameless(pattern: CallChain | str) -> bool:
     """True for texts without a word that says what sounds: Strudel plays nothing of them."""
     code = re.sub(r'"(?:[^"\\]|\\.)*"', "", str(pattern))
     methods, words = re.findall(r"\.([A-Za-z_]\w*)", code), re.findall(r"(?<![.\w])[A-Za-z_]\w*", code)

@@ -13,7 +13,7 @@ from antiphon.live.patterns.controls import ControlPattern
 from antiphon.live.patterns.harmony import note_number
 from antiphon.live.patterns.mini.reading import read
 from antiphon.paste import mini_text
-from antiphon.paste.script import Chain, UnknownPartError, name_of, quoted
+from antiphon.paste.script import CallChain, UnknownPartError, name_of, quoted
 from antiphon.paste.syntax import missing_reason
 from antiphon.paste.words import FUNCTIONS, METHODS, RENAMED, ROUTES, SETTERS, SIGNALS, VALUE_NAMES
 
@@ -66,7 +66,7 @@ class Term:
     """
 
     kind: str
-    code: Chain | str  # its expression; of a control the value
+    code: CallChain | str  # its expression; of a control the value
     name: str = ""  # of a control, or of a word that still lacks arguments
     given: tuple[str, ...] = ()
     body: Callable[..., Term | None] | None = None  # of a program's own name
@@ -77,12 +77,12 @@ def named(name: str) -> Term:
     if name == "id":
         return Term("change", "lambda p: p")
     if name == "silence":
-        return Term("pattern", Chain("silence()"))
+        return Term("pattern", CallChain("silence()"))
     if name in _MAKERS or name in _PAIRS or name in ("const", "fmap", "ncat"):
         return Term("maker" if name in _MAKERS else "word", "", name)
     word = RENAMED.get(name, name)
     if word in SIGNALS:
-        return Term("signal", Chain(name_of(word)))
+        return Term("signal", CallChain(name_of(word)))
     if word in METHODS or word in FUNCTIONS or word in _TAKES:
         return Term("word", "", word)
     raise UnknownPartError(f"there is no {name} here{missing_reason(name)}")
@@ -130,41 +130,43 @@ def applied(term: Term, argument: Term) -> Term:
     raise UnknownPartError(f"{term.name or str(term.code)[:40]} takes no argument here")
 
 
-def _of_first(term: Term, other: str) -> Chain:
+def _of_first(term: Term, other: str) -> CallChain:
     """The first pattern of a word of two, changed by it and the other one."""
     *before, first = term.given
-    head = Chain(f"mini({first})" if first.startswith('"') else first)
+    head = CallChain(f"mini({first})" if first.startswith('"') else first)
     return head.then(f".{name_of(term.name)}({', '.join((*before, other))})")
 
 
 def _is_number(term: Term) -> bool:
-    return term.kind == "value" and not isinstance(term.code, Chain)
+    return term.kind == "value" and not isinstance(term.code, CallChain)
 
 
 def _joined_list(name: str, parts: Sequence[str]) -> Term:
     """Several patterns joined by a word; those of texts are a pattern of values."""
     texts = name != "choose" and any(part.startswith('"') for part in parts)
     shown = ", ".join(f"mini({part})" if texts and part.startswith('"') else part for part in parts)
-    return Term("value" if texts or "choose" in name else "pattern", Chain(f"{name}({shown})"))
+    return Term("value" if texts or "choose" in name else "pattern", CallChain(f"{name}({shown})"))
 
 
-def _changed(change: str, pattern: Chain) -> Chain:
+def _changed(change: str, pattern: CallChain) -> CallChain:
     """Pattern with a change, as a method if it is one."""
     if change.startswith("lambda p: p."):
         return pattern.then(change.removeprefix("lambda p: p"))
     if re.match(r"\w+\(", change):
         return pattern.then(f".{change}")
-    return Chain(f"({change})({pattern})")
+    return CallChain(f"({change})({pattern})")
 
 
 def _made(name: str, argument: Term) -> Term:
     zero = _ZEROS.get(name, 0)
     if argument.kind == "text" and zero and _NAMED.search(text := mini_text.unturned(str(argument.code))):
         if not _BARE.search(_EUCLID.sub("", text)):
-            return Term("pattern", Chain(f"note({quoted(_NAMED.sub(partial(_lowered, zero), text))})"), zero=zero)
+            return Term("pattern", CallChain(f"note({quoted(_NAMED.sub(partial(_lowered, zero), text))})"), zero=zero)
         argument = _numbered(argument)
     code = code_of(argument)
-    chain = code if isinstance(code, Chain) and code.head.startswith("note(") else Chain(f"{_MAKERS[name]}({code})")
+    chain = (
+        code if isinstance(code, CallChain) and code.head.startswith("note(") else CallChain(f"{_MAKERS[name]}({code})")
+    )
     return Term("pattern", chain.then(f".add({zero})") if zero else chain, name, (str(code_of(argument)),), zero=zero)
 
 
@@ -196,7 +198,7 @@ def _lowered(zero: int, found: re.Match[str]) -> str:
     return f"{letter}{int(found[2] or 5) - 6 + zero // 12}"
 
 
-def code_of(term: Term) -> Chain | str:
+def code_of(term: Term) -> CallChain | str:
     """Expression of a term as an argument."""
     match term.kind:
         case "text":
@@ -229,13 +231,13 @@ def plays(term: Term) -> bool:
     return term.kind in ("pattern", "change")
 
 
-def _chain(term: Term, maker: str = "mini") -> Chain:
+def _chain(term: Term, maker: str = "mini") -> CallChain:
     if term.kind == "text":
         chord = _CHORD.search(str(term.code))
-        return Chain(f"note({code_of(_numbered(term))})" if chord else f"{maker}({code_of(term)})")
+        return CallChain(f"note({code_of(_numbered(term))})" if chord else f"{maker}({code_of(term)})")
     if _is_number(term):
-        return Chain(f"pure({term.code})")
-    return term.code if isinstance(term.code, Chain) else Chain(str(term.code))
+        return CallChain(f"pure({term.code})")
+    return term.code if isinstance(term.code, CallChain) else CallChain(str(term.code))
 
 
 def _is_full(term: Term) -> bool:
@@ -261,12 +263,12 @@ def joined(operator: str, left: Term, right: Term) -> Term:
             given = (*(left.given if left.kind == "tuple" else (str(code_of(left)),)), str(code_of(right)))
             return Term("tuple", f"({', '.join(given)})", given=given)
         case "<>":
-            return Term("pattern", Chain(f"stack({code_of(left)}, {code_of(right)})"))
+            return Term("pattern", CallChain(f"stack({code_of(left)}, {code_of(right)})"))
     if left.kind == "word" and left.name in SETTERS and len(left.given) == 1:  # times of a value
         value = left.given[0]
         kind = "mini" if value[0] == '"' else "pure" if re.fullmatch(r"[-+*/\d.\s()]+", value) else ""
         links = (f".as_({quoted(VALUE_NAMES.get(left.name, left.name))})", ROUTES.get(left.name, ""))
-        left = Term("pattern", Chain(f"{kind}({value})" if kind else value, tuple(filter(None, links))))
+        left = Term("pattern", CallChain(f"{kind}({value})" if kind else value, tuple(filter(None, links))))
     if left.kind == "pattern":
         zero = left.zero or right.zero
         return Term("pattern", _chain(left).then(_from_zero(_valued(operator, right), zero)), zero=zero)
@@ -286,12 +288,14 @@ def joined(operator: str, left: Term, right: Term) -> Term:
         mix = ".mix" if _is_quick(right) and not _is_number(left) and both else ""
         if _is_number(left) and operator != "/":  # the times are those of the right one
             negative = (".mul(-1)",) if operator == "-" else ()
-            return Term("value", Chain(str(_chain(right)), (*negative, f".{word.replace('sub', 'add')}({left.code})")))
-        return Term("value", Chain(str(_chain(left)), (f".{word}{mix}({code_of(right)})",)))
+            return Term(
+                "value", CallChain(str(_chain(right)), (*negative, f".{word.replace('sub', 'add')}({left.code})"))
+            )
+        return Term("value", CallChain(str(_chain(left)), (f".{word}{mix}({code_of(right)})",)))
     raise UnknownPartError(f"{operator} joins patterns")
 
 
-def _call(code: Chain | str) -> str:
+def _call(code: CallChain | str) -> str:
     return f"({code})" if str(code).startswith("lambda") else str(code)
 
 
@@ -304,7 +308,7 @@ def _valued(operator: str, right: Term) -> str:
         raise UnknownPartError(f"{operator} keeps the values of its left side, which no word does here")
     if right.kind == "word" and len(right.given) == 1:
         return _with(word, right.name, right.given[0])
-    if right.kind == "pattern" and isinstance(right.code, Chain):
+    if right.kind == "pattern" and isinstance(right.code, CallChain):
         made = re.fullmatch(r"(s|n|note)\((.*)\)", right.code.head, re.S)
         if made is not None and len(right.code.links) <= (right.name in _ZEROS):
             if made[1] == "note" and right.code.links and word == "set":

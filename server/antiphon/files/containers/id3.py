@@ -64,7 +64,7 @@ def read_id3(data: bytes) -> dict[str, str]:
         return {}
     found: dict[str, list[str]] = {}
     notes: list[str] = []
-    for frame, body in _frames(data):
+    for frame, body in frames_of(data):
         name = _READ.get(frame, "")
         if not name or len(body) < 2 or body[0] >= len(_ENCODINGS):
             continue
@@ -125,7 +125,7 @@ def genres(text: str) -> Iterator[str]:
         yield _KINDS.get(text, text.removeprefix("(") if text.startswith("((") else text)
 
 
-def _frames(data: bytes) -> Iterator[tuple[str, bytes]]:
+def frames_of(data: bytes) -> Iterator[tuple[str, bytes]]:
     """Name and content of each frame."""
     version, flags = data[3], data[5]
     body = data[10 : 10 + _number(data[6:10], 7)]

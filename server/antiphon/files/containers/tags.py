@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 
 from antiphon.files.containers.chunks import chunks_of
-from antiphon.files.containers.id3 import MAX_ID3, genres, joined, read_id3, read_id3v1, undeclared
+from antiphon.files.containers.id3 import MAX_ID3, frames_of, genres, joined, read_id3, read_id3v1, undeclared
 from antiphon.files.containers.mpeg import behind_tags
 from antiphon.files.containers.pieces import FileWindow
 
@@ -26,7 +26,7 @@ _INFO = {
     b"ANNO": "comment",
 }  # fmt: skip
 """Tags by the chunks of RIFF's INFO list and of AIFF."""
-_FLAC_COMMENTS = 4
+_FLAC_COMMENTS, _FLAC_PICTURE = 4, 6
 Found = dict[str, list[str]]
 
 
@@ -77,18 +77,38 @@ def _one(found: Found) -> dict[str, str]:
     return {name: text for name, text in tags.items() if text}
 
 
+def has_picture(path: str | os.PathLike[str]) -> bool:
+    """Whether an mp3, FLAC or Ogg file holds a picture, as of its cover."""
+    with open(path, "rb") as file:
+        fd = file.fileno()
+        start = behind_tags(FileWindow(fd, os.fstat(fd).st_size), 0)
+        tag = os.pread(fd, min(start, MAX_ID3), 0)
+        if tag[:3] == b"ID3" and tag[3] in (2, 3, 4) and any(name in ("APIC", "PIC") for name, _ in frames_of(tag)):
+            return True
+        kind = os.pread(fd, 4, start)
+        if kind == b"OggS":
+            return any(one[:23].upper() == b"METADATA_BLOCK_PICTURE=" for one in _comments(_ogg_comments(fd, start)))
+        return kind == b"fLaC" and any(block == _FLAC_PICTURE for block, _, _ in _flac_blocks(fd, start + 4))
+
+
 def _flac_comments(fd: int, at: int) -> bytes:
+    for kind, start, size in _flac_blocks(fd, at):
+        if kind == _FLAC_COMMENTS:
+            return os.pread(fd, min(size, MAX_COMMENTS), start)
+    return b""
+
+
+def _flac_blocks(fd: int, at: int) -> Iterator[tuple[int, int, int]]:
+    """Kind, start and bytes of each block before the sound."""
     for _ in range(128):
         head = os.pread(fd, 4, at)
-        size = int.from_bytes(head[1:4], "big")
         if len(head) < 4:
-            break
-        if head[0] & 127 == _FLAC_COMMENTS:
-            return os.pread(fd, min(size, MAX_COMMENTS), at + 4)
+            return
+        size = int.from_bytes(head[1:4], "big")
+        yield head[0] & 127, at + 4, size
         if head[0] & 128:
-            break
+            return
         at += 4 + size
-    return b""
 
 
 def _ogg_comments(fd: int, at: int) -> bytes:
