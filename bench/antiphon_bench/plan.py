@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import tomli_w
 
-import antiphon
+from antiphon import Chain
 from antiphon.api import BlockTime, Samples, StreamSpec, Value
 from antiphon.api.backends.rendering import Loaded, load_plugins, patch_runner
 from antiphon_bench.report import finish, table
@@ -116,7 +116,7 @@ def called_row(
     made = peers(pedalboard)
     x = rng.normal(0.0, 0.1, (2, block)).astype(np.float32)
     board = pedalboard.Pedalboard([made[kind][0]() for kind in kinds])
-    with antiphon.Chain(*((kind, made[kind][1]) for kind in kinds), rate=RATE, channels=2) as ours:
+    with Chain(*((kind, made[kind][1]) for kind in kinds), rate=RATE, channels=2) as ours:
         ours.process(x)
         runs: list[Callable[[], object]] = [
             partial(ours.process, x),

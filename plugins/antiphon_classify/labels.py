@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Mapping
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zlib import crc32
 
-from antiphon.api import Register
+from antiphon.api import AntiphonError, Register
 from antiphon.api.backends.files import data_folder
 
 if TYPE_CHECKING:
@@ -24,6 +26,8 @@ GENRES = (
 
 MAX_CLASSIFIERS = 200
 """Maximum own classifiers; the first by name are used."""
+MAX_LABELS = 1000
+"""Maximum reported labels of own classifiers: one that exceeds it is not available to the node."""
 
 
 def classifiers_folder() -> Path:
@@ -63,3 +67,32 @@ def shipped_labels() -> tuple[str, ...]:
     except ModelError:  # the analyses state the reason
         pass
     return tuple(dict.fromkeys(found))
+
+
+@cache
+def live_classifiers() -> Mapping[str, tuple[str, ...]]:
+    """Own classifiers available to the node, by name with their labels, as first found by this process."""
+    from antiphon_classify.classifier_session import ClassifierFile
+
+    found: dict[str, tuple[str, ...]] = {}
+    count = 0
+    for folder in own_folders():
+        try:
+            labels = ClassifierFile(folder).details.labels
+        except AntiphonError:  # `analyse --only` states the reason
+            continue
+        if folder.name not in SHIPPED and count + len(labels) <= MAX_LABELS:
+            found[folder.name], count = labels, count + len(labels)
+    return found
+
+
+@cache
+def live_labels() -> tuple[str, ...]:
+    """Distinct labels reported by the node: of the shipped classifiers, then of the own ones."""
+    own = (label for labels in live_classifiers().values() for label in labels)
+    return tuple(dict.fromkeys((*shipped_labels(), *own)))
+
+
+def labels_mark() -> str:
+    """Checksum of `live_labels`: a worker with another one reports no names."""
+    return f"{crc32(chr(0).join(live_labels()).encode()):x}"

@@ -5,50 +5,18 @@ reason is stated where it is asked for by its name. The node `classify` plays th
 """
 
 from collections.abc import Mapping, Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any
-from zlib import crc32
 
 import numpy as np
 
-from antiphon.api import AntiphonError, Samples
+from antiphon.api import Samples
 from antiphon.api.backends.analysis import Analysis, AnalysisRun, Quantity
 from antiphon_classify import features
 from antiphon_classify.classifier_session import ClassifierFile
-from antiphon_classify.labels import SHIPPED, own_folders, shipped_labels
 
-MAX_LABELS = 1000
-"""Maximum reported labels of own classifiers: one that exceeds it is not available to the node."""
 RESULT_LABELS = 20
 """Number of most likely labels in a result."""
-
-
-@cache
-def live_classifiers() -> Mapping[str, tuple[str, ...]]:
-    """Own classifiers available to the node, by name with their labels, as first found by this process."""
-    found: dict[str, tuple[str, ...]] = {}
-    count = 0
-    for folder in own_folders():
-        try:
-            labels = ClassifierFile(folder).details.labels
-        except AntiphonError:  # `analyse --only` states the reason
-            continue
-        if folder.name not in SHIPPED and count + len(labels) <= MAX_LABELS:
-            found[folder.name], count = labels, count + len(labels)
-    return found
-
-
-@cache
-def live_labels() -> tuple[str, ...]:
-    """Distinct labels reported by the node: of the shipped classifiers, then of the own ones."""
-    own = (label for labels in live_classifiers().values() for label in labels)
-    return tuple(dict.fromkeys((*shipped_labels(), *own)))
-
-
-def labels_mark() -> str:
-    """Checksum of `live_labels`: a worker with another one reports no names."""
-    return f"{crc32(chr(0).join(live_labels()).encode()):x}"
 
 
 class OwnClassifier(Analysis):

@@ -5,8 +5,7 @@ from typing import ClassVar
 
 from antiphon.api import Param, StreamSpec
 from antiphon.api.backends.workers import WorkerReporter, WorkerSpec
-from antiphon_classify.labels import SHIPPED, UNKNOWN
-from antiphon_classify.own import labels_mark, live_classifiers, live_labels
+from antiphon_classify.labels import SHIPPED, UNKNOWN, labels_mark, live_classifiers, live_labels
 
 LABELS = live_labels()
 HOP = 0.5

@@ -30,7 +30,7 @@ USERS = [
 ]
 AUTHORS_NAMES = 59
 """Most names on the page for authors of processors."""
-BACKENDS_NAMES = 386
+BACKENDS_NAMES = 387
 """Most names on the page for backends; the last: what is limited, scores of MusicXML, pictures of sound."""
 WITHOUT_IMPORT = {
     *("ArrayNetwork", "ModelFolder", "SynthBackend"),  # interfaces that a class has by its methods
@@ -124,7 +124,7 @@ def test_every_name_is_documented_and_no_argument_that_there_is_not() -> None:
 @each("path", USERS)
 def test_plugins_and_the_lab_import_names_of_the_api_alone(path: Path) -> None:
     offered = {module: set(reference.exported_names(module)) for module in reference.modules()}
-    offered["antiphon"] = {"__version__"}
+    offered["antiphon"] = {"__version__"} if "bench" not in path.parts else {"__version__", "Chain"}
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "antiphon":
             names = {alias.name for alias in node.names if f"{node.module}.{alias.name}" not in offered}

@@ -7,8 +7,7 @@ from antiphon.api import StreamSpec
 from antiphon.api.backends.workers import WorkerSpec
 from antiphon.api.testing import run_processor
 from antiphon_classify.instruments import MEL, Instruments
-from antiphon_classify.labels import UNKNOWN
-from antiphon_classify.own import labels_mark, live_labels
+from antiphon_classify.labels import UNKNOWN, labels_mark, live_labels
 from antiphon_classify.processor import HOP, Classify
 from antiphon_classify.worker import LiveClassifier
 

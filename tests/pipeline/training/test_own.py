@@ -122,7 +122,7 @@ def test_it_is_served_by_its_name_and_found_by_label(classifiers: Path, tmp_path
 LIVE = """
 import numpy as np
 from antiphon.api.backends.workers import WorkerSpec
-from antiphon_classify.own import labels_mark
+from antiphon_classify.labels import labels_mark
 from antiphon_classify.processor import Classify
 from antiphon_classify.worker import LiveClassifier
 
