@@ -279,10 +279,9 @@ def test_an_m4a_without_ffmpeg_says_how_to_get_it(tmp_path: Path, monkeypatch: p
 def test_what_ffmpeg_refuses_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("antiphon.files.encoder._CODECS", {"AAC": "no_such_codec"})
     writer = AudioWriter(tmp_path / "out.m4a", 48000, 1)
-    with pytest.raises(FileError, match="ffmpeg refused it"):
-        with writer:
-            for _ in range(100):
-                writer.write(audio.noise(48000))
+    with pytest.raises(FileError, match="ffmpeg refused it"), writer:
+        for _ in range(100):
+            writer.write(audio.noise(48000))
     assert not list(tmp_path.iterdir())
 
 

@@ -110,7 +110,7 @@ def wav_head(form: RawForm) -> bytes:
     code, bits = (3 if form.type[0] == "f" else 1), 8 * form.width
     frame = form.channels * form.width
     plain = struct.pack("<HIIHH", form.channels, form.rate, form.rate * frame, frame, bits)
-    if form.channels <= 2 and bits <= 16 or code == 3 and form.channels <= 2:
+    if (form.channels <= 2 and bits <= 16) or (code == 3 and form.channels <= 2):
         described = struct.pack("<H", code) + plain
     else:
         described = struct.pack("<H", 0xFFFE) + plain + struct.pack("<HHIH", 22, bits, 0, code) + _GUID
