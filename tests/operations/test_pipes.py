@@ -49,7 +49,7 @@ def samples(out: bytes) -> np.ndarray:
     return soundfile.read(io.BytesIO(out), dtype="float32", always_2d=True)[0].T
 
 
-@each("subtype", [("PCM_16",), ("PCM_24",), ("FLOAT",)])
+@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "FLOAT"])
 def test_a_wav_goes_through(subtype: str) -> None:
     out, said = piped(endless(wav(subtype)), "run", "gain", "-", "-", "-p", "gain=0.5")
     found = samples(out)
@@ -77,7 +77,7 @@ def test_sound_comes_out_before_the_input_ends() -> None:
     process = started("run", "gain", "-", "-", "-p", "gain=1", "--raw", "s16le:48000:2")
     assert process.stdin is not None
     assert process.stdout is not None
-    data = RawForm.of("s16le:48000:2").data(SOUND.T)
+    data = RawForm.of("s16le:48000:2").data(SOUND.T[: RATE // 4])  # less than a pipe holds
     process.stdin.write(data)
     process.stdin.flush()
     got = b""

@@ -117,8 +117,11 @@ def _frames(sound: Mapping[str, Any], rate: int) -> int | None:
 
 
 def _begins(fd: int, demuxer: str, first: float) -> float:
-    """Seconds from the beginning of a file to its first sample, behind what the encoder put before it."""
-    said = _report(fd, demuxer, "-select_streams", "a:0", "-show_entries", "frame=pts_time", "-read_intervals", "%+#1")
+    """Seconds from the beginning of a file to its first sample, behind what the encoder put before it.
+
+    A packet of that alone gives no frame, so that several are read.
+    """
+    said = _report(fd, demuxer, "-select_streams", "a:0", "-show_entries", "frame=pts_time", "-read_intervals", "%+#9")
     times = [frame["pts_time"] for frame in said.get("frames", []) if "pts_time" in frame]
     return float(times[0]) - first if times else 0.0
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 
@@ -77,7 +78,7 @@ class RawForm:
             wide = np.zeros((len(data) // 3, 4), np.uint8)
             own = np.frombuffer(data, np.uint8).reshape(-1, 3)
             wide[:, 1:] = own if kind[0] == "<" else own[:, ::-1]
-            values = wide.view("<i4").ravel() / np.float32(1 << 31)
+            values: np.ndarray[Any, Any] = wide.view("<i4").ravel() / np.float32(1 << 31)
         else:
             found = np.frombuffer(data, kind)
             if kind[-2] == "f":

@@ -117,8 +117,8 @@ def _left_out(song: MidiSong) -> Iterator[str]:
             if count > 0:
                 name = " ".join(track.name.split())[:40] or "a track"
                 yield f"{count} {words} of {name}: patterns of bars have none"
-    if words := sum(1 for _, kind, _ in song.texts if kind == "lyrics"):
-        yield f"{words} lyrics: `sing` takes the file itself"
+    if lyrics := sum(1 for _, kind, _ in song.texts if kind == "lyrics"):
+        yield f"{lyrics} lyrics: `sing` takes the file itself"
 
 
 def _name(track: MidiTrack, channel: int, drums: bool, names: set[str]) -> str:
