@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs the system packages a target needs, by apt, where that takes no password; else says which command does.
 #   system_packages.sh play    PortAudio, libsndfile and espeak-ng; without them most works, so their lack is no failure
-#   system_packages.sh real    jackd, PipeWire, mosquitto, SuperCollider, FluidSynth, Tidal and Chromium too; exits 1 while it is missing
+#   system_packages.sh real    jackd, PipeWire, mosquitto, SuperCollider, FluidSynth, Tidal, Chromium and FFmpeg too; exits 1 while it is missing
 #   system_packages.sh containers    buildah and mmdebstrap; exits 1 while they are missing
 #   system_packages.sh venv    what Debian takes out of Python; exits 1 while it is missing
 set -u
@@ -12,7 +12,7 @@ export PATH DEBIAN_FRONTEND=noninteractive
 case $group in
     play) packages="libportaudio2 libsndfile1 libespeak-ng1"
           without="Without them no sound card can be played, and nothing is sung; the software clock, files and OSC work." ;;
-    real) packages="libportaudio2 libsndfile1 libespeak-ng1 jackd2 pipewire pipewire-jack mosquitto supercollider-server supercollider-language fluidsynth fluid-soundfont-gm ghc libghc-tidal-dev chromium"
+    real) packages="libportaudio2 libsndfile1 libespeak-ng1 jackd2 pipewire pipewire-jack mosquitto supercollider-server supercollider-language fluidsynth fluid-soundfont-gm ghc libghc-tidal-dev chromium ffmpeg"
           without="Without them the tests on real parts cannot run; make test can." ;;
     containers) packages="buildah mmdebstrap"
           without="Without them no image can be built here; docker or podman can, after make containers ARGS=wheels." ;;

@@ -2,15 +2,15 @@
 
 import os
 import random
+import shutil
 import signal
 import struct
+import subprocess
 import threading
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
-import shutil
-import subprocess
 from pathlib import Path
 
 import numpy as np

@@ -155,9 +155,9 @@ def analyse(
     if files == [Path("-")]:
         from antiphon.api.backends.files import standard_input
 
-        with standard_input() as kept:
-            context.obj = kept.parent
-            analyse(context, [kept], only, by, again, as_json)
+        with standard_input() as given:
+            context.obj = given.parent
+            analyse(context, [given], only, by, again, as_json)
         return
     from antiphon.api.backends.analysis import analyses, named_analyses
     from antiphon.api.backends.cli import complain, endable

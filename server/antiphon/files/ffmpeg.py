@@ -10,7 +10,6 @@ import selectors
 import shutil
 import signal
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +20,7 @@ from numpy.typing import NDArray
 from antiphon.files.containers.chunks import check_form
 from antiphon.files.containers.pieces import Refused
 from antiphon.kernel.runtime.extras import ffmpeg_command, install_command
-from antiphon.kernel.runtime.platform import allow_processor_time, end_before_exec, limit_resources
+from antiphon.kernel.runtime.platform import allow_processor_time, end_before_exec
 
 PROCESSOR_SECONDS, SHARE = 3.0, 1.0
 """Seconds of processor time without sound, and those allowed for each second of sound."""
@@ -118,10 +117,11 @@ def _frames(sound: Mapping[str, Any], rate: int) -> int | None:
 
 
 def _begins(fd: int, demuxer: str, first: float) -> float:
-    """Seconds from the beginning of a file to its first sample, behind what the encoder put before it."""
-    said = _report(
-        fd, demuxer, "-select_streams", "a:0", "-show_entries", "frame=pts_time", "-read_intervals", "%+#1"
-    )
+    """Seconds from the beginning of a file to its first sample, behind what the encoder put before it.
+
+    A packet of that alone gives no frame, so that several are read.
+    """
+    said = _report(fd, demuxer, "-select_streams", "a:0", "-show_entries", "frame=pts_time", "-read_intervals", "%+#9")
     times = [frame["pts_time"] for frame in said.get("frames", []) if "pts_time" in frame]
     return float(times[0]) - first if times else 0.0
 

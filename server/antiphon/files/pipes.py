@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 
@@ -77,7 +78,7 @@ class RawForm:
             wide = np.zeros((len(data) // 3, 4), np.uint8)
             own = np.frombuffer(data, np.uint8).reshape(-1, 3)
             wide[:, 1:] = own if kind[0] == "<" else own[:, ::-1]
-            values = wide.view("<i4").ravel() / np.float32(1 << 31)
+            values: np.ndarray[Any, Any] = wide.view("<i4").ravel() / np.float32(1 << 31)
         else:
             found = np.frombuffer(data, kind)
             if kind[-2] == "f":
@@ -110,7 +111,7 @@ def wav_head(form: RawForm) -> bytes:
     code, bits = (3 if form.type[0] == "f" else 1), 8 * form.width
     frame = form.channels * form.width
     plain = struct.pack("<HIIHH", form.channels, form.rate, form.rate * frame, frame, bits)
-    if form.channels <= 2 and bits <= 16 or code == 3 and form.channels <= 2:
+    if (form.channels <= 2 and bits <= 16) or (code == 3 and form.channels <= 2):
         described = struct.pack("<H", code) + plain
     else:
         described = struct.pack("<H", 0xFFFE) + plain + struct.pack("<HHIH", 22, bits, 0, code) + _GUID

@@ -125,7 +125,7 @@ def _written(kept: Path, raw: RawForm | None) -> None:
         return
     from antiphon.files.sound_finish import SoundFinish
 
-    with stream(kept) as (info, blocks):
-        with AudioWriter(STDOUT, info.rate, info.channels, finish=SoundFinish(raw=raw)) as writer:
-            for block in blocks:
-                writer.write(block)
+    finish = SoundFinish(raw=raw)
+    with stream(kept) as (info, blocks), AudioWriter(STDOUT, info.rate, info.channels, finish=finish) as writer:
+        for block in blocks:
+            writer.write(block)

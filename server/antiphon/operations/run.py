@@ -107,9 +107,7 @@ def run(asked: RunRequest, loaded: Loaded, reporting: Reporting = SILENT) -> int
             raise type(error)(ends.said(str(error))) from None
 
 
-def _run(
-    asked: RunRequest, info: ProcessorInfo, loaded: Loaded, reporting: Reporting, piped: PipedSound | None
-) -> int:
+def _run(asked: RunRequest, info: ProcessorInfo, loaded: Loaded, reporting: Reporting, piped: PipedSound | None) -> int:
     """Runs a plugin over files, `piped` in the place of the first."""
     jobs = plan_jobs(asked.paths, asked.out_dir, info, reporting.complain, recursive=asked.recursive)
     play_with(asked.device, "auto", loaded, Graph((NodeSpec(asked.plugin, asked.plugin),)), reporting.complain)

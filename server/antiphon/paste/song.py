@@ -117,8 +117,8 @@ def _left_out(song: MidiSong) -> Iterator[str]:
             if count > 0:
                 name = " ".join(track.name.split())[:40] or "a track"
                 yield f"{count} {words} of {name}: patterns of bars have none"
-    if words := sum(1 for _, kind, _ in song.texts if kind == "lyrics"):
-        yield f"{words} lyrics: `sing` takes the file itself"
+    if lyrics := sum(1 for _, kind, _ in song.texts if kind == "lyrics"):
+        yield f"{lyrics} lyrics: `sing` takes the file itself"
 
 
 def _name(track: MidiTrack, channel: int, drums: bool, names: set[str]) -> str:
@@ -126,9 +126,7 @@ def _name(track: MidiTrack, channel: int, drums: bool, names: set[str]) -> str:
     stem = name_of(stem or ("drums" if drums else f"part{channel}"))[:24]
     stem = f"part_{stem}" if stem[0].isdigit() else stem
     # names of the script's bars begin with it, and stand apart from the words of a script by their number
-    name = next(
-        made for made in (stem, *(f"{stem}_{n}x" for n in range(2, 2000))) if made not in names
-    )
+    name = next(made for made in (stem, *(f"{stem}_{n}x" for n in range(2, 2000))) if made not in names)
     names.add(name)
     return name
 
@@ -136,7 +134,9 @@ def _name(track: MidiTrack, channel: int, drums: bool, names: set[str]) -> str:
 def _sound(track: MidiTrack, channel: int, drums: bool) -> str:
     if drums:
         return ""
-    programs = [control.number for control in track.controls if control.kind == "program" and control.channel == channel]
+    programs = [
+        control.number for control in track.controls if control.kind == "program" and control.channel == channel
+    ]
     return _FAMILIES[(programs[0] if programs else track.program or 0) // 8]
 
 
@@ -169,7 +169,12 @@ def _track_lines(
     more = "" if same else f", beats={sum(bar.length for bar in bars):g}"
     line = f'track("{name}", {played}{more})'
     if len(line) > WIDTH:
-        return [*lines, f'track(\n    "{name}",\n    {played[: played.index("(") + 1]}', *_filled(words), f"    ){more},\n)"]
+        return [
+            *lines,
+            f'track(\n    "{name}",\n    {played[: played.index("(") + 1]}',
+            *_filled(words),
+            f"    ){more},\n)",
+        ]
     return [*lines, line]
 
 

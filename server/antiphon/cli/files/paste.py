@@ -13,7 +13,9 @@ from antiphon.paste.translation import MAX_CHARACTERS, Translation, translation
 
 
 def paste(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="A program of Strudel or Tidal, or a MIDI file; - is standard input.")],
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="A program of Strudel or Tidal, or a MIDI file; - is standard input.")
+    ],
     out: Annotated[str, typer.Option("--out", metavar="SET.py", help="The script; without it, it is printed.")] = "",
     force: Annotated[bool, typer.Option("--force", help="Let --out replace an existing file.")] = False,
 ) -> None:

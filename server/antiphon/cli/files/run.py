@@ -22,7 +22,9 @@ class RunOptions:
     plugin: Annotated[
         str, typer.Argument(help="The processor, as `antiphon plugins` lists it.", autocompletion=completion.plugins)
     ]
-    paths: Annotated[list[str], typer.Argument(metavar="IN OUT", help="IN OUT, or files and folders with --out-dir; - for a pipe.")]
+    paths: Annotated[
+        list[str], typer.Argument(metavar="IN OUT", help="IN OUT, or files and folders with --out-dir; - for a pipe.")
+    ]
     param: Annotated[
         list[str] | None,
         typer.Option(
@@ -72,7 +74,9 @@ class RunOptions:
     causal: Annotated[bool, typer.Option("--causal", help="Work as live, without a look at what comes.")] = False
     raw: Annotated[
         str,
-        typer.Option("--raw", metavar="TYPE:HZ:CHANNELS", help="Bare samples in pipes, as s16le:48000:2; default: wav."),
+        typer.Option(
+            "--raw", metavar="TYPE:HZ:CHANNELS", help="Bare samples in pipes, as s16le:48000:2; default: wav."
+        ),
     ] = ""
     force: Annotated[bool, typer.Option("--force", help="Replace existing files.")] = False
 

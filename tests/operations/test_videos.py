@@ -1,0 +1,119 @@
+"""A video stays one: its sound is worked on, its picture, subtitles and chapters are copied, and both stay in step."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.cli.conftest import Command
+
+import antiphon
+from antiphon.files.audiofile import read
+
+pytestmark = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not on the path: no video is made")
+
+FRAME = 1 / 25
+"""Seconds of a picture."""
+KINDS = {
+    "talk.mp4": ("libx264", "aac", "mov_text", 0.0),
+    "late.mp4": ("libx264", "aac", "mov_text", 0.48),
+    "talk.mov": ("libx264", "pcm_s16le", "mov_text", 0.0),
+    "talk.mkv": ("libx264", "aac", "srt", 0.0),
+    "late.mkv": ("libx264", "libopus", "srt", 0.3),
+    "talk.webm": ("libvpx", "libopus", "webvtt", 0.0),
+}
+"""Encoders of picture, sound and subtitles, and seconds at which the sound begins."""
+
+
+def words(*command: str) -> bytes:
+    return subprocess.run(command, capture_output=True, check=True).stdout
+
+
+def probed(path: Path, *asked: str) -> Any:
+    return json.loads(words("ffprobe", "-v", "error", "-of", "json", *asked, str(path)))
+
+
+def clapper(folder: Path, name: str) -> Path:
+    """A flash and a click at 1 and 2 s, with chapters and a subtitle."""
+    picture, sound, text, begins = KINDS[name]
+    (folder / "chapters.txt").write_text(
+        ";FFMETADATA1\ntitle=Talk\n[CHAPTER]\nTIMEBASE=1/1000\nSTART=0\nEND=1500\ntitle=One\n"
+        "[CHAPTER]\nTIMEBASE=1/1000\nSTART=1500\nEND=3000\ntitle=Two\n"
+    )
+    (folder / "text.srt").write_text("1\n00:00:00,500 --> 00:00:01,500\nHello\n")
+    flash = "color=black:s=96x64:r=25:d=3,drawbox=c=white:t=fill:enable='between(mod(t\\,1)\\,0\\,0.035)*gt(t\\,0.5)'"
+    at = f"(t+{begins})"
+    click = f"0.8*sin(2*PI*1500*t)*between(mod({at}\\,1)\\,0\\,0.03)*gt({at}\\,0.5)"
+    given = ("-f", "lavfi", "-i", flash, "-itsoffset", str(begins), "-f", "lavfi", "-i")
+    given += (f"aevalsrc={click}:s=48000:d={2.9 - begins}",)
+    given += ("-i", str(folder / "chapters.txt"), "-i", str(folder / "text.srt"), "-map", "0", "-map", "1", "-map", "3")
+    kinds = ("-map_chapters", "2", "-map_metadata", "2", "-c:v", picture, "-c:a", sound, "-c:s", text)
+    words("ffmpeg", "-v", "error", "-y", *given, *kinds, str(folder / name))
+    return folder / name
+
+
+def lags(path: Path) -> list[float]:
+    """Seconds from each flash to its click, by the times in the file."""
+    times = [
+        float(frame["pts_time"])
+        for frame in probed(path, "-select_streams", "v:0", "-show_entries", "frame=pts_time")["frames"]
+    ]
+    form = ("-vf", "scale=1:1", "-pix_fmt", "gray", "-f", "rawvideo", "pipe:1")
+    lit = np.frombuffer(
+        words("ffmpeg", "-v", "error", "-i", str(path), "-map", "0:v:0", "-vsync", "0", *form), np.uint8
+    )
+    flashes = [times[n] for n in range(1, len(lit)) if lit[n] > 128 >= lit[n - 1]]
+    asked = ("-select_streams", "a:0", "-show_entries", "frame=pts_time", "-read_intervals", "%+#9")
+    begins = float(probed(path, *asked)["frames"][0]["pts_time"])
+    loud = np.flatnonzero(np.abs(read(path, rate=48000).samples[0]) > 0.2)
+    clicks = begins + loud[np.flatnonzero(np.diff(loud, prepend=-48000) > 12000)] / 48000
+    assert len(flashes) == 2
+    return [float(min(clicks, key=lambda click: abs(click - flash)) - flash) for flash in flashes]
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_video_keeps_its_picture_and_its_time(antiphon_typed: Command, tmp_path: Path, name: str) -> None:
+    video, out = clapper(tmp_path, name), tmp_path / f"out-{name}"
+    done = antiphon_typed("run", "gain", str(video), str(out), "-p", "gain=0.5")
+    assert done.code == 0, done.err
+    for stream in ("0:v", "0:s"):
+        copied = ("-map", stream, "-c", "copy", "-f", "md5", "-")
+        hashes = [words("ffmpeg", "-v", "error", "-i", str(p), *copied) for p in (video, out)]
+        assert hashes[0] == hashes[1]
+    chapters = [
+        [(c["start_time"], c["end_time"], c["tags"]["title"]) for c in probed(p, "-show_chapters")["chapters"]]
+        for p in (video, out)
+    ]
+    assert [title for _, _, title in chapters[1]] == ["One", "Two"]
+    for before, after in zip(*chapters, strict=True):
+        assert float(after[0]) == pytest.approx(float(before[0]), abs=FRAME)
+    for before, after in zip(lags(video), lags(out), strict=True):
+        assert abs(after - before) < FRAME / 2
+    peaks = [np.abs(read(p, rate=48000).samples).max() for p in (video, out)]
+    assert peaks[1] / peaks[0] == pytest.approx(0.5, abs=0.1)
+    assert dict(read(out).info.tags)["title"] == "Talk"
+
+
+def test_a_folder_of_videos_and_a_program_in_python(antiphon_typed: Command, tmp_path: Path) -> None:
+    video = clapper(tmp_path, "talk.mp4")
+    done = antiphon_typed("run", "gain", str(video), "--out-dir", str(tmp_path / "out"))
+    assert done.code == 0, done.err
+    assert [s["codec_type"] for s in probed(tmp_path / "out" / "talk.mp4", "-show_streams")["streams"]][:2] == [
+        "video",
+        "audio",
+    ]
+    result = antiphon.run("gain", video, gain=0.5)
+    np.testing.assert_allclose(np.atleast_2d(result.sound), 0.5 * read(video).samples, atol=1e-6)
+
+
+def test_a_container_that_does_not_hold_the_subtitles_is_refused_and_leaves_no_file(
+    antiphon_typed: Command, tmp_path: Path
+) -> None:
+    video = clapper(tmp_path, "talk.mkv")
+    done = antiphon_typed("run", "gain", str(video), str(tmp_path / "out.webm"))
+    assert done.code == 2
+    assert "out.webm: ffmpeg refused it" in done.err
+    assert not (tmp_path / "out.webm").exists()
