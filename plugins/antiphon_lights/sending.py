@@ -15,7 +15,6 @@ from antiphon.api.backends.signal import FLAT_NAMES
 from antiphon.api.backends.transports import (
     NOW,
     Arg,
-    Beat,
     EmittedEvent,
     EngineEffect,
     NodeEvent,
@@ -192,7 +191,8 @@ class Lights:
         self.desk.values.section = beat
         if look:
             self.show(look, beats or None, beat)
-        self._cue(self.server.due(Beat(beat)) / self.server.rate, "/section", number, look)
+        ahead = max(0.0, beat - self._beat()) * 60.0 / self.server.tempo()[1]
+        self._cue(self._now() + ahead, "/section", number, look)
 
     def _effect(self, effect: EngineEffect) -> None:
         if isinstance(effect, Panic):

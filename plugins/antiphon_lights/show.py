@@ -159,10 +159,13 @@ class FlashLimit:
         self._gap = 1.0 / most
         self._low, self._high = np.zeros(slots, np.int16), np.zeros(slots, np.int16)
         self._fallen = np.ones(slots, bool)
-        self._rose = np.full(slots, -math.inf)
+        self._rose, self._seconds = np.full(slots, -math.inf), -math.inf
 
     def limited(self, frame: NDArray[np.uint8], seconds: float) -> NDArray[np.uint8]:
         """The frame, with what rises too soon held."""
+        if seconds < self._seconds:
+            self._rose[:] = -math.inf  # another engine, whose clock began anew
+        self._seconds = seconds
         out = frame.astype(np.int16)
         rises = self._fallen & (out >= self._low + FLASH)
         # a frame may come some µs before the gap is over, by rounding

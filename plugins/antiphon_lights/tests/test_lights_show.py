@@ -2,8 +2,10 @@
 
 import json
 import math
+import re
 import struct
 import tomllib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from tests.accepted import compare, refusal
 
 from antiphon.api.backends.files import Misfit
 from antiphon.kernel.contract.catalog import Catalog, TransportInfo
+from antiphon.kernel.control.patch_watch import changes
 from antiphon.kernel.errors import PatchError
 from antiphon.kernel.graph.patch import dump, parse
 from antiphon_lights.packets import SacnSource, art_dmx, os2l, sacn_group
@@ -224,6 +227,15 @@ def test_the_limit_leaves_fades_and_slower_flashes_alone() -> None:
     assert flashes(limited[20:, 0]) == 28
 
 
+def test_a_clock_that_begins_anew_holds_nothing_back() -> None:
+    limit, full = FlashLimit(1, 10.0), np.full(1, 255, np.uint8)
+    assert [int(limit.limited(one, at)[0]) for one, at in ((full, 5000.0), (0 * full, 5000.05), (full, 0.0))] == [
+        255,
+        0,
+        255,
+    ]
+
+
 def test_frames_fall_on_the_beat_and_are_at_most_44_a_second() -> None:
     for bpm in (10.0, 61.7, 120.0, 174.0, 999.0):
         assert steps(bpm) * bpm / 60.0 <= 44.0
@@ -258,6 +270,18 @@ def test_a_patch_keeps_its_lights() -> None:
 def test_lights_are_a_table_of_a_patch_only_where_the_plugin_is(missing: str) -> None:
     with pytest.raises(PatchError, match="lit.toml, line 2, 'lights'" if missing else "is not a key of a patch"):
         parse(f"format = 1\n{missing or '[lights]'}\n", CATALOG if missing else Catalog(), "lit.toml")
+
+
+def test_the_card_s_example_is_read() -> None:
+    card = (Path(__file__).parents[1] / "README.md").read_text()
+    (example,) = re.findall(r"```toml\n(.*?)```", card, re.DOTALL)
+    assert list(parse("format = 1\n" + example, CATALOG).tables["lights"]["looks"]) == ["warm", "cold"]
+
+
+def test_a_catalog_keeps_its_tables_and_a_reload_names_one_that_changed() -> None:
+    assert Catalog.from_json(CATALOG.to_json()).tables() == {"lights": "antiphon_lights.table:check"}
+    patches = [parse(f"format = 1\n[lights]\nfixtures = {{}}\nfade = {fade}\n", CATALOG) for fade in (1, 2)]
+    assert list(changes(*patches)) == ["lights"]
 
 
 def refused(bad: str) -> str:
