@@ -181,8 +181,8 @@ def test_a_look_is_shown_at_once_while_the_beat_stands_and_after_a_jump() -> Non
 )
 def test_an_effect_follows_what_drives_it(effect: str, expected: dict[float, int]) -> None:
     shown = desk(f'[lights.effects.one]\nof = ["par.red"]\n{effect}\n')
-    shown.values.section = 16.0
-    shown.values.levels.update({"macro.bright": 0.4, "level drums": 0.2})
+    shown.section = 16.0
+    shown.levels.update({"macro.bright": 0.4, "level drums": 0.2})
     shown.strike(36, "bass", 3.0, 1.0)
     shown.strike(36, "drums", 5.0, 0.5)
     shown.strike(36, "drums", 60.0, 1.0)  # to come
@@ -210,7 +210,7 @@ def test_no_channel_flashes_more_often_than_is_allowed(drive: str, limit: float)
     shown = desk(f'[lights.effects.one]\non = "{drive}"\nof = ["par"]\nshape = "strobe"\nevery = 0.0625\n', limit)
     limiter, frames = FlashLimit(shown.rig.slots, limit), []
     for number, beat in enumerate(places(0.0, 20.0, 120.0)):
-        shown.values.levels["macro.bright"] = float(number % 2)
+        shown.levels["macro.bright"] = float(number % 2)
         if number % 2:
             shown.strike(36, "drums", at(beat).seconds, 1.0)
         frames.append(limiter.limited(shown.frame(at(beat)), at(beat).seconds))
@@ -279,7 +279,7 @@ def test_the_card_s_example_is_read() -> None:
 
 
 def test_a_catalog_keeps_its_tables_and_a_reload_names_one_that_changed() -> None:
-    assert Catalog.from_json(CATALOG.to_json()).tables() == {"lights": "antiphon_lights.table:check"}
+    assert Catalog.from_json(CATALOG.to_json()).tables() == {"lights": "antiphon_lights.table:read"}
     patches = [parse(f"format = 1\n[lights]\nfixtures = {{}}\nfade = {fade}\n", CATALOG) for fade in (1, 2)]
     assert list(changes(*patches)) == ["lights"]
 
@@ -305,4 +305,4 @@ def test_too_much_is_refused() -> None:
 
 
 def test_time_without_a_beat_is_no_error() -> None:
-    assert math.isinf(desk().values.section)
+    assert math.isinf(desk().section)
