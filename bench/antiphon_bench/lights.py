@@ -54,14 +54,32 @@ class Receiver(threading.Thread):
         self.sock.close()
 
 
+class Sleeper(threading.Thread):
+    """A thread that only sleeps from beat to beat: how late this machine wakes one meanwhile, ms."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.late: list[float] = []
+        self.ended = threading.Event()
+        self.start()
+
+    def run(self) -> None:
+        due = time.monotonic()
+        while not self.ended.is_set():
+            due += 60.0 / BPM
+            time.sleep(max(0.0, due - time.monotonic()))
+            self.late.append(1e3 * (time.monotonic() - due))
+
+
 def main(seconds: float, universes: int) -> None:
     rows = [run(seconds, 1, 1), run(seconds, universes, 1), run(seconds, universes, NODES)]
     table(
         f"Lights at {BPM:g} bpm for {seconds:g} s: ms after the beat is heard (cues: after {AHEAD_MS} ms ahead of it)",
-        ("universes", "nodes", "beats", "p50", "p99", "max", "cue p50", "p99", "tag p99", "missed", "lost", "% core"),
+        ("universes", "nodes", "beats", "p50", "p99", "max", "cue p50", "p99", "tag p99", "sleeper p99",
+         "missed", "lost", "% core"),
         [
             (r["universes"], r["nodes"], r["beats"], *r["frame"].values(), r["cue"]["p50"], r["cue"]["p99"],
-             r["tag"]["p99"], r["missed"], r["lost"], r["share"])
+             r["tag"]["p99"], r["sleeper"]["p99"], r["missed"], r["lost"], r["share"])
             for r in rows
         ],
     )  # fmt: skip
@@ -80,7 +98,9 @@ def run(seconds: float, universes: int, nodes: int) -> dict[str, Any]:
             light.got.clear()
             cues.got.clear()
             before, used = server.status()["lights"], _used(server.pids()["control"])
+            sleeper = Sleeper()
             line = Line(server, seconds)
+            sleeper.ended.set()
             status, share = server.status(), (_used(server.pids()["control"]) - used) / seconds
             after = status["lights"]
     light.end()
@@ -99,6 +119,7 @@ def run(seconds: float, universes: int, nodes: int) -> dict[str, Any]:
         "frame": percentiles([(at - heard - line.nearest(at - heard)) / 1e6 for at in frames]),
         "cue": percentiles([(at - due) / 1e6 + AHEAD_MS for at, due, _ in dated]),
         "tag": percentiles([abs(_unix(tag) - wall - due) / 1e6 for _, due, tag in dated]),
+        "sleeper": percentiles(sleeper.late),
         "missed": after["missed"] - before["missed"],
         "lost": _lost(light.got),
         "share": 100.0 * share,

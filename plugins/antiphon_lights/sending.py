@@ -15,7 +15,6 @@ from antiphon.api.backends.signal import FLAT_NAMES
 from antiphon.api.backends.transports import (
     NOW,
     Arg,
-    Beat,
     EmittedEvent,
     EngineEffect,
     NodeEvent,
@@ -166,7 +165,7 @@ class Lights:
 
     def _level(self, node: str, name: str) -> None:
         state, cell = self.server.param(node, name)
-        self.desk.values.levels[f"{node}.{name}"] = state.cells[cell].to_norm(self.server.value_at(state, cell))
+        self.desk.levels[f"{node}.{name}"] = state.cells[cell].to_norm(self.server.value_at(state, cell))
 
     def _value(self, address: str, value: Value) -> None:
         if address in self._sources:
@@ -189,10 +188,11 @@ class Lights:
 
     def _scene(self, number: int, beats: float, beat: float) -> None:
         look = self.desk.rig.scenes.get(number, "")
-        self.desk.values.section = beat
+        self.desk.section = beat
         if look:
             self.show(look, beats or None, beat)
-        self._cue(self.server.due(Beat(beat)) / self.server.rate, "/section", number, look)
+        ahead = max(0.0, beat - self._beat()) * 60.0 / self.server.tempo()[1]
+        self._cue(self._now() + ahead, "/section", number, look)
 
     def _effect(self, effect: EngineEffect) -> None:
         if isinstance(effect, Panic):
@@ -295,7 +295,7 @@ class Lights:
         meters, nodes = self.server.meters(), self.server.nodes()
         for name in wanted & nodes.keys():
             decibels = 20.0 * math.log10(max(meters.get(nodes[name].id, (0.0, 0.0))[0], 1e-6))
-            self.desk.values.levels[f"level {name}"] = min(1.0, max(0.0, 1.0 + decibels / QUIET_DB))
+            self.desk.levels[f"level {name}"] = min(1.0, max(0.0, 1.0 + decibels / QUIET_DB))
 
     async def _beats(self, latency: float, send: Callable[[Clock], None]) -> None:
         last = math.inf

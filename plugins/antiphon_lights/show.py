@@ -1,7 +1,7 @@
 """Frames of light as a function of the clock and of values. Nothing here reads a clock or sends."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,25 +37,18 @@ class Fade:
     beats: float
 
 
-@dataclass(slots=True)
-class Values:
-    """What drives effects.
-
-    `levels`: 0 to 1 by "NODE.PARAM" and "level NODE". `struck`: (seconds, velocity of 0 to 1) of the last notes and of
-    those to come, by note and node. `section`: the beat at which the section began.
-    """
-
-    levels: dict[str, float] = field(default_factory=dict)
-    struck: dict[tuple[int, str], list[tuple[float, float]]] = field(default_factory=dict)
-    section: float = -math.inf
-
-
 class Desk:
-    """What is shown: looks with their fades, values, blackout. Its frames depend on nothing else but the clock."""
+    """What is shown. Its frames depend on nothing else but the clock.
+
+    `dark`: whether all is. `levels`: 0 to 1 by "NODE.PARAM" and "level NODE". `struck`: (seconds, velocity of 0 to 1)
+    of the last notes and of those to come, by note and node. `section`: the beat at which the section began.
+    """
 
     def __init__(self, rig: Rig, strobe: float = STROBE) -> None:
         """The rig's first look, at once. `strobe`: flashes a second, at most."""
-        self.rig, self.strobe, self.values, self.dark = rig, strobe, Values(), False
+        self.rig, self.strobe, self.dark, self.section = rig, strobe, False, -math.inf
+        self.levels: dict[str, float] = {}
+        self.struck: dict[tuple[int, str], list[tuple[float, float]]] = {}
         self._fades = [Fade(next(iter(rig.looks), ""), -math.inf, 0.0)]
 
     @property
@@ -72,14 +65,14 @@ class Desk:
     def strike(self, note: int, node: str, seconds: float, velocity: float) -> None:
         """Begins a note for the effects that it drives, now or later."""
         if any(wave.drive.note == note and wave.drive.node in ("", node) for wave in self.rig.waves):
-            times = self.values.struck.setdefault((note, node), [])
+            times = self.struck.setdefault((note, node), [])
             times.append((seconds, velocity))
             del times[:-MAX_STRUCK]
 
     def moved(self) -> None:
         """Handles a jump of the beat: fades end at once, and a section begins nowhere."""
         self._fades = [Fade(self.look, -math.inf, 0.0)]
-        self.values.section = -math.inf
+        self.section = -math.inf
 
     def frame(self, clock: Clock) -> NDArray[np.uint8]:
         """Values of all channels, 0 to 255, before the limit on flashes."""
@@ -114,11 +107,11 @@ class Desk:
         drive, fastest = wave.drive, clock.bpm / 60.0 / self.strobe
         match drive.kind:
             case "level":
-                return self.values.levels.get(f"level {drive.node}", 0.0)
+                return self.levels.get(f"level {drive.node}", 0.0)
             case "param":
-                return self.values.levels.get(f"{drive.node}.{drive.param}", 0.0)
+                return self.levels.get(f"{drive.node}.{drive.param}", 0.0)
             case "note":
-                found = [at for (note, node), times in self.values.struck.items()
+                found = [at for (note, node), times in self.struck.items()
                          if note == drive.note and drive.node in ("", node)
                          for at in times if at[0] <= clock.seconds]  # fmt: skip
                 if not found:
@@ -127,7 +120,7 @@ class Desk:
                 gone = (clock.seconds - begun) * clock.bpm / 60.0 / wave.every
                 return velocity * _shape(wave, gone) if gone < 1.0 else 0.0
             case "section":
-                gone = (clock.beat - self.values.section) / wave.every
+                gone = (clock.beat - self.section) / wave.every
                 return _shape(wave, gone) if 0.0 <= gone < 1.0 else _shape(wave, 1.0)
         every = max(wave.every * (clock.bar if drive.kind == "bar" else 1), fastest)
         return _shape(wave, clock.beat / every % 1.0)
@@ -159,10 +152,13 @@ class FlashLimit:
         self._gap = 1.0 / most
         self._low, self._high = np.zeros(slots, np.int16), np.zeros(slots, np.int16)
         self._fallen = np.ones(slots, bool)
-        self._rose = np.full(slots, -math.inf)
+        self._rose, self._seconds = np.full(slots, -math.inf), -math.inf
 
     def limited(self, frame: NDArray[np.uint8], seconds: float) -> NDArray[np.uint8]:
         """The frame, with what rises too soon held."""
+        if seconds < self._seconds:
+            self._rose[:] = -math.inf  # another engine, whose clock began anew
+        self._seconds = seconds
         out = frame.astype(np.int16)
         rises = self._fallen & (out >= self._low + FLASH)
         # a frame may come some µs before the gap is over, by rounding

@@ -16,8 +16,8 @@ from antiphon.api.backends.runtime import instead
 from antiphon.api.backends.signal import named_note
 from antiphon_lights.packets import SLOTS
 
-MAX_UNIVERSES, MAX_FIXTURES, MAX_LOOKS, MAX_EFFECTS = 64, 512, 128, 64
-MAX_SCENES = 128
+MAX_UNIVERSES, MAX_SCENES = 64, 128
+MOST = {"fixtures": 512, "looks": 128, "effects": 64}
 T = TypeVar("T")
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 _LEVEL = re.compile(r"level (\S{1,64})")
@@ -27,6 +27,8 @@ _DRIVES = 'beat, bar, section, "note c4", "note c4 NODE", "level NODE" or "NODE.
 
 
 class Fixture(msgspec.Struct, forbid_unknown_fields=True):
+    """Channels of a universe in a row, by name."""
+
     universe: Annotated[int, Meta(ge=1, le=32768)]
     channel: Annotated[int, Meta(ge=1, le=SLOTS)]
     channels: Annotated[
@@ -35,14 +37,18 @@ class Fixture(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Effect(msgspec.Struct, forbid_unknown_fields=True):
+    """What modulates channels."""
+
     on: Annotated[str, Meta(max_length=140, description=_DRIVES)]
-    of: Annotated[list[str], Meta(min_length=1, max_length=MAX_FIXTURES, description="a list of fixtures or channels")]
+    of: Annotated[list[str], Meta(min_length=1, max_length=512, description="a list of fixtures or channels")]
     shape: Literal["fall", "rise", "sine", "strobe", "chase"] = "fall"
     every: Annotated[float, Meta(ge=1 / 64, le=256)] = 1.0
     depth: Annotated[float, Meta(ge=0, le=1)] = 1.0
 
 
 class LightsTable(msgspec.Struct, forbid_unknown_fields=True):
+    """The table as TOML has it."""
+
     fixtures: Annotated[dict[str, Any], Meta(description="a table of fixtures")]
     looks: Annotated[dict[str, Any], Meta(description="a table of looks")] = {}
     effects: Annotated[dict[str, Any], Meta(description="a table of effects")] = {}
@@ -91,28 +97,17 @@ class Rig:
         return SLOTS * len(self.universes)
 
 
-def check(table: Mapping[str, Any]) -> None:
-    """Raises `Misfit` for a table that is not valid; `Transport.table` names this function."""
-    read(table)
-
-
 def read(table: Mapping[str, Any]) -> Rig:
     """Reads the table; an empty one gives a rig without fixtures. Raises Misfit: it is not valid."""
     if not table:
         return Rig()
     data = convert_fields(table, LightsTable, "lights")
-    for what, most in (
-        ("fixtures", MAX_FIXTURES),
-        ("looks", MAX_LOOKS),
-        ("effects", MAX_EFFECTS),
-        ("scenes", MAX_SCENES),
-    ):
+    for what, most in MOST.items():
         held = getattr(data, what)
         if len(held) > most:
             raise Misfit((what,), f"holds {len(held)}; at most {most} are allowed")
-        if what != "scenes":
-            for name in held:
-                _check_name(name, (what, name))
+        for name in held:
+            _check_name(name, (what, name))
     read_fixtures = {name: _part(body, Fixture, ("fixtures", name)) for name, body in data.fixtures.items()}
     universes = tuple(sorted({fixture.universe for fixture in read_fixtures.values()}))
     if len(universes) > MAX_UNIVERSES:

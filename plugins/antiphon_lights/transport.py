@@ -26,7 +26,7 @@ class LightsTransport(Transport):
     """`antiphon serve --artnet`, `--sacn`, `--os2l`, `--cues`."""
 
     options = (ARTNET, SACN, OS2L, CUES, STROBE)
-    table = "lights=antiphon_lights.table:check"
+    table = "lights=antiphon_lights.table:read"
 
     def check(self, settings: ServeSettings) -> None:
         receivers(settings)

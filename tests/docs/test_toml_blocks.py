@@ -58,6 +58,7 @@ OTHER = {
     "[nodes.verb]": "its plugin is another's: plugins/antiphon_host/tests",
     "# wobble.toml": "its node is the tutorial's: tests/docs/test_plugins.py",
     "[clips.riff]": "a part of one: plugins/antiphon_clip/tests reads such",
+    "[lights]": "a part of one: plugins/antiphon_lights/tests reads such",
     "meter = 4": "a style: plugins/antiphon_accompany/tests/test_band.py",
     "section = 8": "rules of loops: plugins/antiphon_loops/tests reads its keys",
     'type = "soundfont"': "needs a soundfont of the machine: plugins/antiphon_soundfont/tests",

@@ -244,6 +244,15 @@ async def test_a_note_to_come_is_an_onset_ahead(stage: Stage) -> None:
     assert at < tag
 
 
+async def test_a_frame_is_of_the_beat_that_is_heard_when_the_receiver_shows_it(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.monotonic_ns()
+    monkeypatch.setattr(stage.lights.server, "now_ns", lambda: now)
+    shown = stage.engine.sample_at(now) + (0.25 - 0.001) * RATE - 256
+    assert stage.lights.clock(0.25).beat == pytest.approx(stage.engine.beat_at(shown), abs=1e-4)
+
+
 async def test_fixtures_are_told(stage: Stage) -> None:
     await stage.client.ask("/macro/bright", 1.0)
     await comes(lambda: stage.shown() == (255, 128), "the look")

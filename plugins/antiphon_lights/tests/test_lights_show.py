@@ -2,8 +2,10 @@
 
 import json
 import math
+import re
 import struct
 import tomllib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from tests.accepted import compare, refusal
 
 from antiphon.api.backends.files import Misfit
 from antiphon.kernel.contract.catalog import Catalog, TransportInfo
+from antiphon.kernel.control.patch_watch import changes
 from antiphon.kernel.errors import PatchError
 from antiphon.kernel.graph.patch import dump, parse
 from antiphon_lights.packets import SacnSource, art_dmx, os2l, sacn_group
@@ -178,8 +181,8 @@ def test_a_look_is_shown_at_once_while_the_beat_stands_and_after_a_jump() -> Non
 )
 def test_an_effect_follows_what_drives_it(effect: str, expected: dict[float, int]) -> None:
     shown = desk(f'[lights.effects.one]\nof = ["par.red"]\n{effect}\n')
-    shown.values.section = 16.0
-    shown.values.levels.update({"macro.bright": 0.4, "level drums": 0.2})
+    shown.section = 16.0
+    shown.levels.update({"macro.bright": 0.4, "level drums": 0.2})
     shown.strike(36, "bass", 3.0, 1.0)
     shown.strike(36, "drums", 5.0, 0.5)
     shown.strike(36, "drums", 60.0, 1.0)  # to come
@@ -207,7 +210,7 @@ def test_no_channel_flashes_more_often_than_is_allowed(drive: str, limit: float)
     shown = desk(f'[lights.effects.one]\non = "{drive}"\nof = ["par"]\nshape = "strobe"\nevery = 0.0625\n', limit)
     limiter, frames = FlashLimit(shown.rig.slots, limit), []
     for number, beat in enumerate(places(0.0, 20.0, 120.0)):
-        shown.values.levels["macro.bright"] = float(number % 2)
+        shown.levels["macro.bright"] = float(number % 2)
         if number % 2:
             shown.strike(36, "drums", at(beat).seconds, 1.0)
         frames.append(limiter.limited(shown.frame(at(beat)), at(beat).seconds))
@@ -222,6 +225,15 @@ def test_the_limit_leaves_fades_and_slower_flashes_alone() -> None:
     limited = rendered(shown, 0.0, 8.0, 120.0)
     assert (limited == np.array([shown.frame(at(beat)) for beat in places(0.0, 8.0, 120.0)])).all()
     assert flashes(limited[20:, 0]) == 28
+
+
+def test_a_clock_that_begins_anew_holds_nothing_back() -> None:
+    limit, full = FlashLimit(1, 10.0), np.full(1, 255, np.uint8)
+    assert [int(limit.limited(one, at)[0]) for one, at in ((full, 5000.0), (0 * full, 5000.05), (full, 0.0))] == [
+        255,
+        0,
+        255,
+    ]
 
 
 def test_frames_fall_on_the_beat_and_are_at_most_44_a_second() -> None:
@@ -260,6 +272,18 @@ def test_lights_are_a_table_of_a_patch_only_where_the_plugin_is(missing: str) ->
         parse(f"format = 1\n{missing or '[lights]'}\n", CATALOG if missing else Catalog(), "lit.toml")
 
 
+def test_the_card_s_example_is_read() -> None:
+    card = (Path(__file__).parents[1] / "README.md").read_text()
+    (example,) = re.findall(r"```toml\n(.*?)```", card, re.DOTALL)
+    assert list(parse("format = 1\n" + example, CATALOG).tables["lights"]["looks"]) == ["warm", "cold"]
+
+
+def test_a_catalog_keeps_its_tables_and_a_reload_names_one_that_changed() -> None:
+    assert Catalog.from_json(CATALOG.to_json()).tables() == {"lights": "antiphon_lights.table:read"}
+    patches = [parse(f"format = 1\n[lights]\nfixtures = {{}}\nfade = {fade}\n", CATALOG) for fade in (1, 2)]
+    assert list(changes(*patches)) == ["lights"]
+
+
 def refused(bad: str) -> str:
     """What is said to a table with some lines in place of, or after, those of `RIG`."""
     whole = HEAD + (RIG + bad if bad.startswith("[") else bad + RIG.replace("fade = 4", ""))
@@ -281,4 +305,4 @@ def test_too_much_is_refused() -> None:
 
 
 def test_time_without_a_beat_is_no_error() -> None:
-    assert math.isinf(desk().values.section)
+    assert math.isinf(desk().section)
