@@ -43,7 +43,7 @@ FIRST_DOUBT, DOUBT_SECONDS = 0.1, 0.06
 """Variance of the first partition before anything is known, and the seconds by which it falls to 1/e."""
 NEAR_KEEP = 0.8
 """Decay by the hop of the near end's power."""
-DOUBTED, UNMODELLED = 0.5, 0.1
+DOUBTED, UNMODELLED = 0.3, 0.03
 """Power of the echo that is left, as shares of what the path's doubt allows, and of the echo that is taken away."""
 SLOPE_KEEP = 0.985
 """Decay by the hop of the slope of microphone on modelled echo, over the bins."""

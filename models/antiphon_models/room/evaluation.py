@@ -53,7 +53,7 @@ class EchoEvaluation(Evaluation):
     ours = "echo_cancel, filter; echo_cancel"
     columns = "single talk [dB]; double talk [dB]; near end [dB] ↓; moved [dB]"
     note = (
-        "single talk: echo taken after 2 s. double talk: the same where the echo is 12 dB above a singer who is as loud, "
+        "single talk: echo taken after 2 s. double talk: the same where the echo is 12 dB above a singer as loud, "
         "in time and frequency. near end: change of the singer's level where he is 12 dB above the echo. moved: echo "
         "taken between 2 and 4.5 s after the microphone was moved by 10 cm."
     )
