@@ -43,7 +43,7 @@ FIRST_DOUBT, DOUBT_SECONDS = 0.1, 0.06
 """Variance of the first partition before anything is known, and the seconds by which it falls to 1/e."""
 NEAR_KEEP = 0.8
 """Decay by the hop of the near end's power."""
-DOUBTED, UNMODELLED = 0.15, 0.02
+DOUBTED, UNMODELLED = 0.3, 0.03
 """Power of the echo that is left, as shares of what the path's doubt allows, and of the echo that is taken away."""
 SLOPE_KEEP = 0.985
 """Decay by the hop of the slope of microphone on modelled echo, over the bins."""
@@ -110,8 +110,9 @@ class Total(IntEnum):
     CROSS = 2  # of microphone and modelled echo
     SQUARE = 3  # of the modelled echo
     WAIT = 4  # hops until a new room may be found again
-    PATIENCE = 5
+    PATIENCE = 5  # hops to wait the next time
     SLOPE = 6
+    REMOVED = 7  # dB, before the mask
 
 
 WORDS, LEVELS, TOTALS = len(Word), len(Level), len(Total)
@@ -241,6 +242,8 @@ def room_cancel(w: i64p, own: i64p, sums: f64p, mic: f32p, out: f32p) -> None:
         mic[n] = echo
     sums[Total.IN] = 0.95 * sums[Total.IN] + before
     sums[Total.OUT] = 0.95 * sums[Total.OUT] + after
+    ratio = (sums[Total.IN] + QUIET) / (sums[Total.OUT] + QUIET)
+    sums[Total.REMOVED] = 4.343 * math.log(ratio) if ratio > 1.0 else 0.0
     error = address_f32(own[Word.ERROR])
     for n in range(size):
         frame[n] = out[n - size + hop] if n >= size - hop else f32(0.0)
@@ -286,15 +289,15 @@ def room_cancel(w: i64p, own: i64p, sums: f64p, mic: f32p, out: f32p) -> None:
         sums[Total.WAIT] = sums[Total.PATIENCE]
         sums[Total.PATIENCE] = min(2.0 * sums[Total.PATIENCE], MOST_HOPS)
         room_forget(w, own, f32(KEPT) if slope > LOST else f32(0.0))
-    for n in range(CONSTRAINED):
-        p = own[Word.TURN]
-        own[Word.TURN] = p + 1 if p + 1 < count else 0
+    for turn in range(min(CONSTRAINED, count)):
+        p = (own[Word.TURN] + turn) % count
         for r in range(references):
             h = address_f32(own[Word.PATH] + 8 * bins * (p * references + r))
             room_sound(w, h)
             for i in range(hop, size):
                 frame[i] = f32(0.0)
             room_spectrum(w, h)
+    own[Word.TURN] = (own[Word.TURN] + CONSTRAINED) % count
     for k in range(bins):
         spread[k] = spread[k] * part
 
@@ -522,7 +525,8 @@ class Canceller:
             arrays[Word.DOUBT][:] = self._fixed[Word.FIRST][:, None, None]
             arrays[Word.GAIN][:, 0::2] = 1.0
         self.words[Word.NEWEST] = 0
-        self.own[:, [Word.TURN, Word.OPEN, Word.TWIN]] = 0
+        self.own[:, [Word.TURN, Word.TWIN]] = 0
+        self.own[:, Word.OPEN] = 2
         self.sums.fill(0.0)
         self.sums[:, Total.WAIT] = self.sums[:, Total.PATIENCE] = MOVED_HOPS
         self.sums[:, Total.SLOPE] = 1.0

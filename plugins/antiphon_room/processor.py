@@ -27,12 +27,14 @@ class EchoCancel(Processor):
     params: ClassVar[tuple[Param, ...]] = (
         Param("reference", "file", "", doc="Of files: what was played, begun at the same sample; else the input."),
         Param("mask", default=1.0, low=0.0, high=1.0, doc="How much of what is left of the echo is masked."),
+        Param("removed", default=0.0, low=0.0, high=120.0, unit="dB", readonly=True, doc="Taken by the filter alone."),
     )
 
     def prepare(self, spec: StreamSpec) -> None:
         """Loads the reference. Raises FileError: it cannot be read, or is too long."""
         self._canceller = made = Canceller(spec.rate, spec.channels, REFERENCES)
         self.latency = made.hop
+        self._sums = made.sums[0]
         path = str(self.settings["reference"])
         self._file = read_played(Path(path), spec.rate) if path else np.zeros((REFERENCES, 0), np.float32)
         self._heard = np.zeros((REFERENCES, made.hop), np.float32)
@@ -52,11 +54,13 @@ class EchoCancel(Processor):
             made.words, made.own, made.sums, self._heard, take, give, self._place, self._file.reshape(-1)
         )
         length = self._file.shape[1]
-        return room_block.step(x, reference, io.audio_out[0], io.frames, io.curve("mask"), length, state)
+        return room_block.step(x, reference, io.audio_out[0], io.frames, io.curve("mask"), length, state).reporting(
+            removed=(self._sums, Total.REMOVED)
+        )
 
 
 def read_played(path: Path, rate: int) -> F32:
-    """What was played, `[REFERENCES, frames]`. Raises FileError: it cannot be read, has another rate, or is too long."""
+    """What was played, `[REFERENCES, frames]`; raises FileError: it cannot be read, has another rate, is too long."""
     with stream_sound(path) as (info, blocks):
         if info.rate != rate:
             raise FileError(

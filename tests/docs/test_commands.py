@@ -254,6 +254,8 @@ GIVEN: dict[str, Callable[[Path], None]] = {
     ),
     "strings.wav": lambda path: sound(path, 330.0),
     "other.wav": lambda path: sound(path, 330.0),
+    "mic.wav": sound,
+    "played.wav": lambda path: sound(path, 330.0),
     "takes/one.wav": sound,
     "more/two.flac": sound,
     "my-loops/drums.wav": lambda path: loop(path, 90.0),

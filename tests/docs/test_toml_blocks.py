@@ -32,6 +32,7 @@ AROUND: dict[str, tuple[str, str]] = {
     ),
     "# band.toml": ("", ""),
     'nodes.classify = {by = "instruments", seconds = 5}': ("", "voice.wav"),
+    "[nodes.echo_cancel]": ("", "voice.wav"),
     "[nodes.fingers]": ("", "melody.mid"),
     "[macros]": (
         """nodes = {tone = {type = "filter"}, echo = {type = "delay"}}

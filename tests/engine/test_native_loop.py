@@ -284,6 +284,22 @@ def test_a_device_gets_the_pairs_that_it_plays(engine, channels, pairs):
     assert y[2:].any() == (pairs[1] == "3-4")
 
 
+def test_a_wire_from_out_carries_what_was_played_a_block_before(engine):
+    played = Wire(End("out", "out"), End("n1", "in"))
+    graph = chain("gain", "gain", pairs=False)
+
+    def prepare(one: Engine) -> None:
+        one.x[:, : 100 * BLOCK] = 0.0
+        one.x[:, 101 * BLOCK :] = 0.0
+
+    _, sounds = both(engine, prepare, Graph(graph.nodes, (*graph.wires, played)))
+    np.testing.assert_array_equal(*sounds)
+    blocks = sounds[0].reshape(2, -1, BLOCK)
+    first = int(np.abs(blocks).max((0, 2)).argmax())
+    assert not blocks[:, :first].any()
+    np.testing.assert_array_equal(blocks[:, first:], np.repeat(blocks[:, first : first + 1], BLOCKS - first, 1))
+
+
 def test_a_file_loops_in_place_of_the_devices_input(engine):
     file = noise(7001, 1, -6.0)
     _, (y, z) = both(engine, perform, file=file)

@@ -13,7 +13,7 @@ from antiphon.api import F32
 from antiphon_denoise.bands import BINS, COUNT, centres, places
 from antiphon_denoise.floor import hearing
 from antiphon_denoise.floor.hearing import MOST, STRETCH, FloorListener, hear
-from antiphon_denoise.floor.network import ROWS_A_SECOND, describe, load_floor, rows_of
+from antiphon_denoise.floor.network import EXPERTS, ROWS_A_SECOND, describe, load_floor, rows_of, trusts_of
 from antiphon_denoise.gate.gains import denoise_trust
 from antiphon_denoise.learned import file_mask
 from antiphon_denoise.learned.tables import UNITS
@@ -121,6 +121,30 @@ def test_a_call_is_played_at_the_rate_of_the_networks_and_written_at_its_own(tmp
     before, after = (soundfile.read(tmp_path / name) for name in ("in.wav", "out.wav"))
     assert (after[1], len(after[0])) == (8000, 16001)
     assert np.std(after[0][-600:]) < 0.2 * np.std(before[0][-600:])
+
+
+def test_trust_is_cautious_where_networks_or_halves_disagree_and_confident_by_their_mean():
+    logits = np.full((2, EXPERTS, COUNT), 2.0, np.float32)
+    logits[1, 0, 7] = -6.0
+    cautious, confident = trusts_of(logits)
+    assert cautious[7] < 0.01 < 0.9 < cautious[8]
+    assert confident[7] > 0.9
+
+
+def test_of_certain_noise_more_is_trusted_than_of_doubtful():
+    """A hiss at the level of the tones, and one far below them."""
+    weights, mask = load_floor(), file_mask.load()
+    assert weights is not None
+    assert mask is not None
+    trusts = []
+    for decibels in (-20, -60):
+        listener = FloorListener(weights, mask, RATE, None)
+        listener.feed((tones() + hiss(decibels))[None])
+        listener.end()
+        cautious, confident = listener._trusts
+        certain = listener.found >= hearing.MIN_NOISE_DB + hearing.CERTAIN_DB
+        trusts.append((certain, np.array_equal(listener.trust, np.float32(confident if certain else cautious))))
+    assert trusts == [(True, True), (False, True)]
 
 
 def test_so_much_of_a_reduction_is_applied_as_is_trusted() -> None:

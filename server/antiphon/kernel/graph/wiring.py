@@ -65,10 +65,11 @@ class Wiring:
             self._mix(arriving[bus], End(OUT, bus), 2, self._latest(arriving[bus]) if bus == CUE else latency, lines)
             for bus in BUSES
         )
+        heard = any(wire.source.node == OUT for wire in self._graph.wires)
         return Plan(
             self._spec, self._graph, self._hosts, latency, self._source, last.buffer, steps, last, tuple(lines),
-            tuple(self._feedbacks.values()), buses=buses,
-            played=self._played if any(wire.source.node == OUT for wire in self._graph.wires) else None, _lines=self._lines, _back=self._feedbacks,
+            tuple(self._feedbacks.values()), buses=buses, played=self._played if heard else None,
+            _lines=self._lines, _back=self._feedbacks,
         )  # fmt: skip
 
     def _step(self, name: str) -> NodeStep:

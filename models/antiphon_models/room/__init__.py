@@ -1,0 +1,4 @@
+"""Evaluation of the echo canceller.
+
+May import `antiphon_room`, `material` and `learning`, and no other model.
+"""

@@ -1,0 +1,189 @@
+"""`antiphon evaluate echo`: the echo canceller in simulated rooms, beside WebRTC's and none."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from antiphon.api import F32, UsageError
+from antiphon.api.backends.runtime import missing_modules, require_modules
+from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue
+from antiphon_models.learning.user_commands import run_on_sound
+from antiphon_models.material.fluidsynth import FLUID, TIM, FluidSettings, missing, play
+from antiphon_models.material.sounds import mono, of_length, songs
+
+RATE, SECONDS = 48000, 10
+FRAMES = RATE * SECONDS
+LATE = slice(2 * RATE, FRAMES - RATE // 2)
+"""Where a canceller has to have converged."""
+MOVED_AT = 5 * RATE
+ROOMS = 8
+"""Default number of rooms; 50 with `--limit 50`."""
+SPLIT, SIZE = 12.0, 1024
+"""Decibels by which echo or near end is above the other where it counts as alone, and frames of a spectrum."""
+FLOOR = 1e-4
+"""RMS of a microphone's own noise."""
+Cancels = Callable[[F32, F32], F32]
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A room: what is played `[2, frames]`, its echo, another after a door has moved, and a singer `[frames]`."""
+
+    name: str
+    played: F32
+    echo: F32
+    moved: F32
+    near: F32
+    noise: F32
+
+
+class EchoEvaluation(Evaluation):
+    """Rendered songs by loudspeakers in simulated rooms, and singers beside them."""
+
+    trivial = "nothing"
+    peer = "WebRTC"
+    ours = "echo_cancel, filter; echo_cancel"
+    columns = "single talk [dB]; double talk [dB]; near end [dB] ↓; moved [dB]"
+    note = (
+        "single talk: echo taken after 2 s. double talk: the same where the echo is 12 dB above a singer as loud, "
+        "in time and frequency. near end: change of the singer's level where he is 12 dB above the echo. moved: echo "
+        "taken between 2 and 4.5 s after the microphone was moved by 10 cm."
+    )
+    folders = ("pop909", "singing")
+    road = "`antiphon run echo_cancel MIC OUT -p reference=PLAYED`, the filter with `-p mask=0`"
+
+    def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
+        require_modules("the evaluation echo", ("pyroomacoustics",))
+        if absent := missing():
+            raise UsageError(f"{', '.join(absent)} is not on this machine, and plays what is measured; install it")
+        systems = _systems(ask)
+        for n in range(ask.limit or ROOMS):
+            scene = _scene(ask, n)
+            for name, cancels in systems.items():
+                yield from _measured(name, cancels, scene)
+
+
+def _systems(ask: EvaluationRequest) -> dict[str, Cancels]:
+    table: dict[str, Cancels] = {
+        "nothing": lambda mic, _: mic,
+        "WebRTC": _webrtc,
+        "echo_cancel, filter": lambda mic, played: _ours(mic, played, 0.0),
+        "echo_cancel": lambda mic, played: _ours(mic, played, 1.0),
+    }
+    if find_spec("pywebrtc_audio") is None:
+        ask.say(f"WebRTC is left out: {missing_modules('it', 'pywebrtc_audio')}")
+        del table["WebRTC"]
+    return ask.wanted(table)
+
+
+def _ours(mic: F32, played: F32, mask: float) -> F32:
+    with tempfile.TemporaryDirectory() as folder:
+        reference = Path(folder) / "played.wav"
+        soundfile.write(reference, played.T, RATE, "FLOAT")
+        return run_on_sound("echo_cancel", mic, RATE, {"reference": reference, "mask": mask})
+
+
+def _webrtc(mic: F32, played: F32) -> F32:
+    """Its canceller with a mono reference, on the 10 ms and 16 bits it takes."""
+    from pywebrtc_audio import EchoCanceller
+
+    made, hop = EchoCanceller(RATE, 1, 0), RATE // 100
+    out = np.zeros_like(mic)
+    near, far = (np.clip(32767.0 * sound, -32768, 32767).astype(np.int16) for sound in (mic, played.mean(0)))
+    for at in range(0, len(mic) - hop + 1, hop):
+        part = made.process(near[at : at + hop], far[at : at + hop])
+        out[at : at + hop] = np.frombuffer(part, np.int16) / 32767.0 if isinstance(part, bytes) else part / 32767.0
+    return out
+
+
+def _scene(ask: EvaluationRequest, number: int) -> Scene:
+    """The room of that number: RT60 .2 to .6 s, 1 to 4 m; loudspeakers distort by 0, 1 or 5 %, clocks drift."""
+    import pyroomacoustics
+
+    rng = np.random.default_rng((ask.seed, number))
+    folder = songs(ask.data, "89")[int(rng.integers(60))]
+    score = (folder / f"{folder.name}.mid").read_bytes()
+    rendered = play(score, (FLUID, TIM)[number % 2], RATE, FluidSettings(0.4)).T
+    at = int(rng.integers(10, 60)) * RATE
+    played = np.zeros((2, FRAMES), np.float32)
+    part = rendered[:, at : at + FRAMES]
+    played[:, : part.shape[1]] = 0.4 * part / max(1e-3, float(np.abs(part).max()))
+    decay, bend, drift = rng.uniform(0.2, 0.6), (0.0, 0.01, 0.05)[number % 3], (0.0, 5e-5)[number % 4 == 3]
+    size = rng.uniform((3.5, 3.0, 2.4), (7.0, 5.5, 3.2))
+    absorbed, order = pyroomacoustics.inverse_sabine(decay, size)
+    ends = rng.uniform(0.3, 0.7, 2) * size[:2]
+    turn = rng.uniform(0.0, 6.28)
+    echoes = []
+    for step in (0.0, 0.1):
+        room = pyroomacoustics.ShoeBox(
+            size, fs=RATE, materials=pyroomacoustics.Material(absorbed), max_order=min(order, 30)
+        )
+        for side in (-1, 1):
+            place = (ends + size[:2] * (0.25 * np.cos(turn + 0.5 * side), 0.25 * np.sin(turn + 0.5 * side)), [1.2])
+            room.add_source(np.concatenate(place))
+        room.add_microphone(np.array([*(ends + step), 1.4]))
+        room.compute_rir()
+        total = np.zeros(FRAMES)
+        for side, response in enumerate(room.rir[0]):
+            total += _filtered(_bent(played[side], bend), response)
+        echoes.append(_drifting(total, drift))
+    scale = 0.1 / max(1e-6, float(np.std(echoes[0])))
+    singers = sorted((ask.data / "singing").glob("*.ogg"))[40:]
+    near = of_length(mono(singers[number % len(singers)], RATE), FRAMES)
+    near = np.asarray(near * 0.1 / max(1e-6, float(np.std(near))), np.float32)
+    noise = FLOOR * rng.standard_normal(FRAMES)
+    echo, moved = (np.asarray(scale * sound, np.float32) for sound in echoes)
+    name = f"room {number}: RT60 {decay:.2f} s, {100 * bend:g} %, drift {1e6 * drift:g} ppm"
+    return Scene(name, played, echo, moved, near, np.asarray(noise, np.float32))
+
+
+def _bent(sound: F32, share: float) -> F32:
+    """Sound with its third harmonic at a share of its level."""
+    peak = float(np.abs(sound).max()) + 1e-9
+    third = 4.0 * (sound / peak) ** 3 - 3.0 * sound / peak
+    return np.asarray(sound + share * third * float(np.std(sound)) / (float(np.std(third)) + 1e-9), np.float32)
+
+
+def _filtered(sound: F32, response: NDArray[np.float64]) -> NDArray[np.float64]:
+    size = 1 << (len(sound) + len(response)).bit_length()
+    return np.asarray(np.fft.irfft(np.fft.rfft(sound, size) * np.fft.rfft(response, size), size)[: len(sound)])
+
+
+def _drifting(sound: NDArray[np.float64], drift: float) -> NDArray[np.float64]:
+    if not drift:
+        return sound
+    n = np.arange(len(sound))
+    return np.asarray(np.interp(n * (1.0 + drift), n, sound))
+
+
+def _measured(name: str, cancels: Cancels, scene: Scene) -> Iterator[MetricValue]:
+    out = cancels(scene.echo + scene.noise, scene.played)
+    yield MetricValue(name, "single talk", scene.name, _db(scene.echo[LATE]) - _db(out[LATE]))
+    out = cancels(scene.echo + scene.near + scene.noise, scene.played)
+    echo, near, both = (_powers(sound[LATE]) for sound in (scene.echo, scene.near, out))
+    share = 10 ** (SPLIT / 10)
+    alone, sung = echo > share * near, near > share * echo
+    yield MetricValue(name, "double talk", scene.name, 10 * np.log10(echo[alone].sum() / both[alone].sum()))
+    change = abs(10 * np.log10(both[sung].sum() / near[sung].sum()))
+    yield MetricValue(name, "near end", scene.name, float(change))
+    mic = np.where(np.arange(FRAMES) < MOVED_AT, scene.echo, scene.moved)
+    out = cancels(np.asarray(mic + scene.noise, np.float32), scene.played)
+    after = slice(MOVED_AT + 2 * RATE, FRAMES - RATE // 2)
+    yield MetricValue(name, "moved", scene.name, _db(mic[after]) - _db(out[after]))
+
+
+def _powers(sound: F32) -> NDArray[np.float64]:
+    frames = sound[: len(sound) // SIZE * SIZE].reshape(-1, SIZE) * np.hanning(SIZE)
+    return np.asarray(np.abs(np.fft.rfft(frames, axis=1)) ** 2 + 1e-12)
+
+
+def _db(sound: NDArray[np.floating]) -> float:
+    return float(10.0 * np.log10(np.mean(np.square(sound, dtype=np.float64)) + 1e-15))

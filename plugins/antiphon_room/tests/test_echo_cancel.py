@@ -1,0 +1,181 @@
+"""`echo_cancel` in rooms of decaying noise: what it takes, what it leaves, and a loop that does not howl."""
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from tests.each import each
+
+from antiphon.api import F32, FileError, StreamSpec
+from antiphon.api.testing import run_processor
+from antiphon.kernel.graph.graph import Graph, NodeSpec
+from antiphon.kernel.plugins.loader import Loaded, load
+from antiphon.offline.rendering import PlayerRunner
+from antiphon_models.learning.user_commands import command
+from antiphon_room.processor import EchoCancel
+
+RATE = 48000
+BLOCK = 240
+
+
+@cache
+def music(seconds: float = 6.0, seed: int = 1) -> F32:
+    """Chords of decaying tones, a bass and noisy beats, on two sides, `[2, frames]`."""
+    rng = np.random.default_rng(seed)
+    n = np.arange(round(seconds * RATE))
+    sound = np.zeros((2, len(n)))
+    for beat in range(round(seconds * 4)):
+        t = np.maximum(n / RATE - beat / 4, 0.0)
+        on = (n / RATE >= beat / 4) & (n / RATE < beat / 4 + 1.0)
+        for key in rng.integers(36, 84, 3):
+            hertz = 440.0 * 2.0 ** ((key - 69) / 12)
+            tone = sum(np.sin(2 * np.pi * hertz * k * t) / k for k in range(1, 9) if hertz * k < 16000)
+            sound += on * np.exp(-4 * t) * tone * rng.uniform(0.3, 1.0, (2, 1))
+        sound += on * np.exp(-30 * t) * rng.standard_normal(len(n)) * 2
+    return np.asarray(0.5 * sound / np.abs(sound).max(), np.float32)
+
+
+def voice(seconds: float = 6.0) -> F32:
+    """A gliding voice-like tone in syllables, `[frames]`."""
+    n = np.arange(round(seconds * RATE))
+    hertz = 180.0 + 40.0 * np.sin(2 * np.pi * 0.7 * n / RATE)
+    turns = np.cumsum(hertz) / RATE
+    tone = sum(np.sin(2 * np.pi * k * turns) / k for k in range(1, 20))
+    return np.asarray(0.1 * tone * (0.55 - 0.45 * np.cos(2 * np.pi * 3.0 * n / RATE)), np.float32)
+
+
+@cache
+def room(seed: int, decay: float = 0.3) -> F32:
+    """Responses of two loudspeakers, `[2, frames]`: a first sound after 10 ms, and noise that decays by 60 dB."""
+    n = np.arange(round(decay * RATE))
+    response = np.random.default_rng(seed).standard_normal((2, len(n))) * np.exp(-6.9 * n / (decay * RATE))
+    response[:, :480] = 0.0
+    response[:, 480] = 5.0
+    return np.asarray(0.4 * response / np.linalg.norm(response, axis=1, keepdims=True), np.float32)
+
+
+def heard(sound: F32, response: F32) -> F32:
+    size = sound.shape[1] + response.shape[1]
+    made = np.fft.irfft(np.fft.rfft(sound, size) * np.fft.rfft(response, size), size)
+    return np.asarray(made.sum(0)[: sound.shape[1]], np.float32)
+
+
+def cancelled(mic: F32, played: F32, block: int = BLOCK, **values: float) -> F32:
+    """Output for a microphone `[frames]`, without the latency."""
+    processor = EchoCancel()
+    out = run_processor(processor, StreamSpec(RATE, block, 1), {"in": mic[None], "reference": played}, values)
+    return np.asarray(out[0, processor.latency :], np.float32)
+
+
+def level(sound: F32) -> float:
+    return float(10 * np.log10(np.mean(np.square(sound, dtype=np.float64)) + 1e-20))
+
+
+def late(sound: F32) -> F32:
+    return sound[2 * RATE : round(5.9 * RATE)]
+
+
+def test_of_loudspeakers_alone_25_db_go_after_two_seconds():
+    echo = heard(music(), room(3))
+    noise = 1e-4 * np.random.default_rng(0).standard_normal(len(echo)).astype(np.float32)
+    out = cancelled(echo + noise, music())
+    assert level(late(echo)) - level(late(out)) > 25.0
+
+
+def test_a_voice_beside_them_stays_and_the_loudspeakers_go():
+    near, echo = voice(), heard(music(), room(4))
+    near = near * 10 ** ((level(echo) - level(near)) / 20)
+    out = cancelled(near + echo, music(), mask=0.0)
+    assert level(late(near)) - level(late(out) - late(near)) > 10.0
+    masked = cancelled(near + echo, music())
+    assert abs(level(late(masked)) - level(late(near))) < 1.0
+
+
+def test_a_new_room_is_learned_again():
+    first, second = heard(music(), room(5)), heard(music(), room(6))
+    echo = np.where(np.arange(len(first)) < 3 * RATE, first, second)
+    out = cancelled(echo, music())
+    end = slice(5 * RATE, round(5.9 * RATE))
+    assert level(echo[end]) - level(out[end]) > 15.0
+
+
+def test_without_a_loudspeaker_the_microphone_is_passed_sample_for_sample():
+    near = voice(1.0)
+    out = cancelled(near, np.zeros((2, len(near)), np.float32))
+    assert np.array_equal(out, near[: len(out)])
+
+
+def test_a_muted_loudspeaker_costs_the_voice_less_than_1_db():
+    near = voice()
+    out = cancelled(near, music())
+    assert abs(level(late(out)) - level(late(near))) < 1.0
+
+
+def test_any_blocks_give_the_same_samples_and_twin_channels_stay_twins():
+    mic = heard(music(1.0), room(3))
+    whole = cancelled(mic, music(1.0))
+    for block in (64, 256, 999):
+        assert np.array_equal(cancelled(mic, music(1.0), block), whole)
+    processor = EchoCancel()
+    given = {"in": np.stack([mic, mic]), "reference": music(1.0)}
+    both = run_processor(processor, StreamSpec(RATE, BLOCK, 2), given)
+    assert np.array_equal(both[0], both[1])
+    assert np.array_equal(both[0][processor.latency :], whole)
+
+
+@each("wrong", [np.nan, np.inf, 1e30])
+def test_a_broken_reference_is_silence(wrong: float):
+    played = music(1.0).copy()
+    mic = heard(music(1.0), room(3))
+    played[:, 4000:5000] = wrong
+    assert np.isfinite(cancelled(mic, played)).all()
+
+
+def loop(loaded: Loaded, near: F32, response: F32, *, cancels: bool) -> F32:
+    """What a patch plays whose microphone hears it, a block later, `[frames]`."""
+    graph = Graph((NodeSpec("n", "echo_cancel" if cancels else "gain"),))
+    ends = [("in", "n.in"), ("n", "out"), *([("out", "n.reference")] if cancels else [])]
+    for source, dest in ends:
+        catalog = loaded.catalog
+        graph = graph.connect(graph.end(source, "out", catalog), graph.end(dest, "in", catalog), catalog)
+    runner = PlayerRunner(graph, loaded.catalog, loaded.make, StreamSpec(RATE, BLOCK, 2))
+    spread, out = np.zeros(len(near) + len(response) + BLOCK), np.zeros(len(near) // BLOCK * BLOCK, np.float32)
+    for at in range(0, len(out), BLOCK):
+        mic = (spread[at : at + BLOCK] + near[at : at + BLOCK]).astype(np.float32)
+        out[at : at + BLOCK] = runner.run(np.stack([mic, mic]))[0]
+        echo = np.convolve(out[at : at + BLOCK], response)
+        spread[at + BLOCK :][: len(echo)] += echo
+    runner.close()
+    return out
+
+
+def test_a_loop_with_6_db_of_gain_does_not_howl():
+    """Through the wire from `out`, with the strongest frequency of the room at +6 dB."""
+    loaded = load(check=False)
+    response = room(7).sum(0)
+    response *= 10 ** (6 / 20) / np.abs(np.fft.rfft(response, 1 << 16)).max()
+    near = 0.1 * voice(4.0)
+    kept, howled = (level(loop(loaded, near, response, cancels=cancels)[3 * RATE :]) for cancels in (True, False))
+    assert kept < level(near) + 6.0
+    assert howled > -6.0
+
+
+def test_of_a_file_the_reference_is_named_and_the_samples_are_those_of_live(tmp_path: Path):
+    mic = heard(music(1.0), room(3))
+    soundfile.write(tmp_path / "mic.wav", mic, RATE, "FLOAT")
+    soundfile.write(tmp_path / "played.wav", music(1.0).T, RATE, "FLOAT")
+    command("run", "echo_cancel", tmp_path / "mic.wav", tmp_path / "out.wav", "-p", f"reference={tmp_path}/played.wav")
+    out = soundfile.read(tmp_path / "out.wav", dtype="float32")[0]
+    live = cancelled(mic, music(1.0))
+    assert len(out) == len(mic)
+    assert np.array_equal(out[: len(live)], live)
+
+
+def test_a_reference_of_another_rate_is_refused(tmp_path: Path):
+    soundfile.write(tmp_path / "played.wav", music(1.0).T, 44100)
+    processor = EchoCancel()
+    processor.settings["reference"] = str(tmp_path / "played.wav")
+    with pytest.raises(FileError, match="44100 Hz and the microphone 48000"):
+        processor.prepare(StreamSpec(RATE, BLOCK, 1))
