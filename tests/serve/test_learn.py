@@ -78,9 +78,14 @@ def played(tab: Tab, server: ServerProcess, lesson: Lesson) -> None:
         press(tab, right.title)
         return
     if head.path == "send" and not head.keys:
-        for line in head.solution.splitlines():
-            address, *args = line.removeprefix("/osc").split()
-            server.send(address, *(float(arg) if arg.replace(".", "").isdigit() else arg for arg in args))
+
+        def sent() -> bool:
+            for line in head.solution.splitlines():
+                address, *args = line.removeprefix("/osc").split()
+                server.send(address, *(float(arg) if arg.replace(".", "").isdigit() else arg for arg in args))
+            return bool(tab.run(f"({SAID}).startsWith('Right.')"))
+
+        until(sent, 90.0, "the messages are heard")
         return
     if str(server.status()["patch"]).lower() != head.patch:
         press(tab, f"Load the patch {head.patch}")
