@@ -146,6 +146,7 @@ def draw(home: Path, sheet: Sheet, wanted: set[str]) -> None:
                 tab.run(f"{row}[{(1, 3, 1)[path % 3]}].click()")
                 tab.until(f"!!document.querySelector({there!r}) || !!document.querySelector('.lesson-desk .call')")
                 if path == 0:
+                    tab.until("!document.querySelector('.lesson-run').disabled")
                     pressed(tab, ".lesson-desk", "Run")
                     tab.until("!!document.querySelector('.lesson-said .other')")
                 sheet.draw(f"Learn-{path}")
