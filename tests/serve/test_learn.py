@@ -97,9 +97,14 @@ def played(tab: Tab, server: ServerProcess, lesson: Lesson) -> None:
             tab.run(f"antiphon.send({address!r}, {value})")
     elif head.keys:
         tab.until("!!document.querySelector('.piano')")
-        for code in ("KeyA", "KeyS", "KeyD", "KeyF", "KeyG"):
-            for kind in ("keyDown", "keyUp"):
-                tab.key(kind, code[-1].lower(), code)
+
+        def pressed() -> bool:
+            for code in ("KeyA", "KeyS", "KeyD", "KeyF", "KeyG"):
+                for kind in ("keyDown", "keyUp"):
+                    tab.key(kind, code[-1].lower(), code)
+            return bool(tab.run(f"({SAID}).startsWith('Right.')"))
+
+        until(pressed, 90.0, "the keys are heard")
     else:
         tab.run("antiphon.send('/transport/play')")
         press(tab, "Play the voice that ships")
