@@ -118,21 +118,39 @@ def draw(home: Path, sheet: Sheet, wanted: set[str]) -> None:
     options = ("--audio", "headless", "--live", "--patch", str(home / "empty.toml"))
     with ServerProcess(*options, home=home, wait=120.0) as server:
         token = next(home.rglob("token")).read_text().strip()
-        tab.go(f"http://127.0.0.1:{server.http}/")
+        tab.go(f"http://127.0.0.1:{server.http}/#room=instrument")
         tab.until("!!document.querySelector('.rooms')")
         tab.run(f"sessionStorage.setItem('token', '{token}')")
         tab.until("antiphon.connection() === 'open'")
-        for room in ("Instrument", "Clips", "Code", "Files", "Library"):
+        for room in ("Learn", "Instrument", "Clips", "Code", "Files", "Library"):
             if has(room):
                 entered(tab, room)
                 sheet.draw(f"{room}-empty")
     filled(home)
     options = ("--audio", "headless", "--live", "--patch", "band")
     with ServerProcess(*options, home=home, wait=120.0) as server:
-        tab.go(f"http://127.0.0.1:{server.http}/")
+        tab.go(f"http://127.0.0.1:{server.http}/#room=instrument")
         tab.until("!!document.querySelector('.rooms')")
         tab.run(f"sessionStorage.setItem('token', '{token}')")
         tab.until("document.querySelectorAll('.node').length > 5")
+        if has("Learn"):
+            entered(tab, "Learn")
+            tab.until("document.querySelectorAll('.lesson-paths li').length > 3")
+            sheet.draw("Learn")
+            for path, there in (
+                (0, ".lesson-desk .cm-content"),
+                (1, ".lesson-desk .params"),
+                (3, ".lesson-desk .params"),
+            ):
+                row = f"document.querySelectorAll('.lesson-paths > div')[{path}].querySelectorAll('button')"
+                tab.run(f"{row}[{(1, 3, 1)[path % 3]}].click()")
+                tab.until(f"!!document.querySelector({there!r}) || !!document.querySelector('.lesson-desk .call')")
+                if path == 0:
+                    tab.until("!document.querySelector('.lesson-run').disabled")
+                    pressed(tab, ".lesson-desk", "Run")
+                    tab.until("!!document.querySelector('.lesson-said .other')")
+                sheet.draw(f"Learn-{path}")
+                pressed(tab, ".way", "All lessons")
         for patch in ("band", "answer", "trade"):
             if not has("Instrument"):
                 break

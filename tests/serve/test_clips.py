@@ -31,7 +31,7 @@ def opened(browser: Chromium, server: ServerProcess, *, phone: bool = False) -> 
     tab = browser.tab()
     tab.size(*((390, 844) if phone else (1440, 900)), phone=phone)
     tab.call("Page.enable")
-    tab.go(f"http://127.0.0.1:{server.http}/{'' if phone else '#room=clips'}")
+    tab.go(f"http://127.0.0.1:{server.http}/#room={'instrument' if phone else 'clips'}")
     tab.until("window.antiphon?.connection() === 'open'")
     return tab
 

@@ -33,7 +33,7 @@ LISTEN = "document.querySelector('.listen button').click()"
 def opened(browser: Chromium, server: ServerProcess) -> Tab:
     tab = browser.tab()
     tab.size(1440, 900)
-    tab.go(f"http://127.0.0.1:{server.http}/")
+    tab.go(f"http://127.0.0.1:{server.http}/#room=instrument")
     tab.until(READY)
     return tab
 
@@ -274,7 +274,7 @@ def test_sound_that_the_system_stops_goes_on_at_a_touch(server: ServerProcess, b
     tab.size(1440, 900)
     tab.call("Page.enable")
     tab.call("Page.addScriptToEvaluateOnNewDocument", source=WATCHED)
-    tab.go(f"http://127.0.0.1:{server.http}/")
+    tab.go(f"http://127.0.0.1:{server.http}/#room=instrument")
     tab.until(READY)
     tab.run(LISTEN)
     tab.until("antiphon.report()?.rms > 0.1")
@@ -321,7 +321,7 @@ def test_no_error_whichever_room_is_left_and_however_fast(server: ServerProcess,
     tab.size(1440, 900)
     tab.call("Page.enable")
     tab.call("Page.addScriptToEvaluateOnNewDocument", source=FAULTS)
-    tab.go(f"http://127.0.0.1:{server.http}/")
+    tab.go(f"http://127.0.0.1:{server.http}/#room=instrument")
     tab.until(READY)
     names = tab.run(f"{ROOMS}.map(button => button.innerText)")
     assert len(names) >= 4

@@ -49,7 +49,7 @@ PICTURES = os.environ.get("ANTIPHON_PAGE_PICTURES")
 def opened(browser: Chromium, server: ServerProcess, size: str) -> Tab:
     tab = browser.tab()
     tab.size(*SIZES[size], phone=size == "phone")
-    tab.go(f"http://127.0.0.1:{server.http}/")
+    tab.go(f"http://127.0.0.1:{server.http}/#room=instrument")
     tab.until(READY)
     tab.run(AXE.read_text() + ";1")
     return tab
@@ -80,6 +80,18 @@ def press(tab: Tab, where: str, name: str) -> None:
     tab.run(f"[...document.querySelectorAll('{where} button')].find({named}).click()")
 
 
+LESSONS = "document.querySelectorAll('.lesson-paths > div').length === 4"
+
+
+def lesson(tab: Tab, path: int) -> str:
+    """Opens the second lesson of a path; returns its title."""
+    tab.until(LESSONS)
+    tab.run(f"document.querySelectorAll('.lesson-paths > div')[{path}].querySelectorAll('button')[1].click()")
+    tab.until("!!document.querySelector('.lesson-text h2')")
+    tab.until("!document.querySelector('.lesson-desk .editor') || !!document.querySelector('.lesson-desk .cm-content')")
+    return str(tab.run("document.querySelector('.lesson-text h2').innerText"))
+
+
 def views(tab: Tab) -> Iterator[str]:
     """Enters every room, and there every view, that the page has; names each."""
     for room in names(tab, ".rooms"):
@@ -91,6 +103,10 @@ def views(tab: Tab) -> Iterator[str]:
             # two frames, so that what the view reads at first is laid out
             tab.run("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
             yield f"{room} {view}".strip()
+            for path in range(4) if room == "Learn" else ():
+                yield f"Learn {lesson(tab, path)}"
+                press(tab, ".way", "All lessons")
+                tab.until(LESSONS)
             if tab.run("!!document.querySelector('.which')?.offsetParent"):
                 press(tab, ".piano-side", "Pads")
                 yield f"{room} {view} keys".strip()
@@ -122,7 +138,7 @@ def test_keys_show_what_the_layout_has(server: ServerProcess, chromium: Chromium
         source=f"Object.defineProperty(navigator, 'keyboard', {{value: {layout}}})",
     )
     tab.size(*SIZES["desktop"])
-    tab.go(f"http://127.0.0.1:{server.http}/")
+    tab.go(f"http://127.0.0.1:{server.http}/#room=instrument")
     tab.until(READY)
     press(tab, ".piano-side", "Pads")
     tab.until("document.querySelector('.keys').innerText.replace(/\\s+/g, '') === 'AWSEDFTGZHUJKOLPÖ'")
@@ -145,13 +161,15 @@ def test_menus_that_open_over_the_page(server: ServerProcess, chromium: Chromium
     chromium.close_tabs()
 
 
-@pytest.mark.parametrize("room", ["Instrument", "Clips", "Code", "Files", "Library"])
+@pytest.mark.parametrize("room", ["Learn", "Instrument", "Clips", "Code", "Files", "Library"])
 def test_tab_reaches_every_control_once_and_in_the_order_of_the_page(
     server: ServerProcess, chromium: Chromium, room: str
 ) -> None:
     tab = opened(chromium, server, "desktop")
     press(tab, ".rooms", room)
     tab.until(f"document.querySelector('.app').dataset.room === {json.dumps(room)}")
+    if room == "Learn":
+        lesson(tab, 0)
     if room == "Code":
         tab.until("!!document.querySelector('.cm-content') && !!document.querySelector('.gallery li')")
     settled = "new Promise(done => setTimeout(() => done(document.querySelectorAll('button').length), 300))"

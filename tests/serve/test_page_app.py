@@ -42,7 +42,7 @@ def test_it_can_be_installed_and_outlives_its_server(tab: Tab, tmp_path: Path) -
     server = ServerProcess("--audio", "headless", "--patch", str(patch), home=tmp_path, wait=120.0)
     server.start()
     try:
-        tab.go(f"http://127.0.0.1:{server.http}/")
+        tab.go(f"http://127.0.0.1:{server.http}/#room=instrument")
         tab.until(READY)
         tab.run("navigator.serviceWorker.ready.then(() => true)")
         errors = [one["errorId"] for one in tab.call("Page.getInstallabilityErrors")["installabilityErrors"]]

@@ -50,7 +50,7 @@ class LanRig:
         tab = browser.tab()
         tab.call("Security.setIgnoreCertificateErrors", ignore=True)
         tab.size(1440, 900)
-        tab.go(f"https://127.0.0.1:{self.server.http}/#token={load_token(self.folder)}")
+        tab.go(f"https://127.0.0.1:{self.server.http}/#token={load_token(self.folder)}&room=instrument")
         tab.until("document.querySelectorAll('.node').length >= 2 && antiphon.connection() === 'open'")
         return tab
 

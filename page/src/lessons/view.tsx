@@ -205,7 +205,7 @@ function Script({ one }: { one: Lesson }) {
       <p class="group">
         <button
           class="call lesson-run"
-          disabled={!live.value?.on}
+          disabled={!live.value?.on || !lessonEditor.value}
           title="Ctrl or ⌘ with Enter"
           onClick={() => void run()}>
           Run

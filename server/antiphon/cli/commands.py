@@ -37,6 +37,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "repl": ("antiphon repl",),
     "page": ("antiphon page", "antiphon page --no-open"),
     "learn": ("antiphon learn",),
+    "lessons list": ("antiphon lessons list",),
     "lessons check": ("antiphon lessons check", "antiphon lessons check mine.md"),
     "patches": ("antiphon patches", "antiphon patches answer"),
     "sets": ("antiphon sets",),

@@ -245,7 +245,11 @@ def _missing(check: Check, one: Expect, found: Sequence[Heard]) -> tuple[str, tu
     numbers = [message.number for message in found]
     if one.value is not None and not any(n is not None and one.value[0] <= n <= one.value[1] for n in numbers):
         last = "no number" if numbers[-1] is None else f"{numbers[-1]:g}"
-        return f"{what} is {last}; asked for is {one.value[0]:g} to {one.value[1]:g}.", ("value", _side(numbers[-1], one.value), numbers[-1])
+        return f"{what} is {last}; asked for is {one.value[0]:g} to {one.value[1]:g}.", (
+            "value",
+            _side(numbers[-1], one.value),
+            numbers[-1],
+        )
     if one.differ and len(kinds := _kinds(one.differ, found)) < 2:
         return f"{what}: {one.differ if one.differ != 'value' else 'it'} is always the same.", ("same", *kinds)
     return None

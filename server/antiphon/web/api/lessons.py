@@ -42,6 +42,8 @@ LISTENERS = 4
 """Checks that listen at a time."""
 SHOWN = 6
 """Messages that an answer tells of."""
+MEMORY_SECONDS = 20.0
+"""In which what a lesson asks for has to come."""
 KEPT = 4096
 """Messages that one check keeps; further ones are dropped."""
 
@@ -53,6 +55,7 @@ class LessonRoutes:
         """Adds the routes. `guard` decides who may have a script evaluated."""
         self._control, self._guard = control, guard
         self._listening = 0
+        self._before: dict[tuple[str, str], list[Heard]] = {}
         self.job: Callable[[str], tuple[Job, Path]] | None = None
         server.serve(self)
 
@@ -125,22 +128,25 @@ class LessonRoutes:
         if self._listening >= LISTENERS:
             raise Refusal(503, f"{LISTENERS} checks listen already; wait for one of them")
         loop = asyncio.get_running_loop()
-        begun, heard, news = loop.time(), list[Heard](), asyncio.Event()
+        begun, news = loop.time(), asyncio.Event()
+        key = lesson.head.path, lesson.name
+        # a melody may begin in one request of a page and end in the next
+        heard = [one for one in self._before.get(key, ()) if begun - one.at < MEMORY_SECONDS]
 
         def received(message: Message) -> None:
-            for one, text in _told(message, loop.time() - begun):
+            for one, text in _told(message, loop.time()):
                 if len(heard) < KEPT and concerns(lesson.head.check, one):
                     heard.append(one)
                 if text:
                     came.append(text)
             news.set()
 
+        outcome = judge(lesson.head.check, heard)
         self._listening += 1
         sock = OscSocket(self._control.osc, received)
         try:
             for address in ("/monitor", "/notify", "/note/watch"):
                 sock.send(encode(address, 1))
-            outcome = judge(lesson.head.check, heard)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
                     while not outcome.passed:
@@ -150,6 +156,7 @@ class LessonRoutes:
                         outcome = judge(lesson.head.check, heard)
             return outcome
         finally:
+            self._before = {} if outcome.passed else {key: heard}
             self._listening -= 1
             with contextlib.suppress(OSError):
                 sock.send(encode("/monitor", 0))

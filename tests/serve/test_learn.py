@@ -1,0 +1,177 @@
+"""The room Learn in a real browser: every lesson is failed, answered, passed, and kept over a reload."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.chromium import Chromium, Tab, needs_chromium
+from tests.waiting import until
+
+from antiphon.operations.lessons import Lesson, lessons
+from antiphon_bench.rig import ServerProcess
+
+pytestmark = [pytest.mark.real, pytest.mark.untimed, needs_chromium]
+
+SAID = "document.querySelector('.lesson-said')?.innerText ?? ''"
+DRAWN = "document.querySelectorAll('.lesson-paths li').length > 20"
+EDITOR = "document.querySelector('.lesson-desk .cm-content')"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    home = tmp_path_factory.mktemp("home")
+    with ServerProcess("--audio", "headless", "--patch", "band", "--live", home=home, wait=120.0) as it:
+        it.home = home  # type: ignore[attr-defined]
+        yield it
+
+
+@pytest.fixture
+def tab(browser: Chromium, server: ServerProcess) -> Tab:
+    tab = browser.tab()
+    tab.size(1280, 800)
+    tab.go(f"http://127.0.0.1:{server.http}/")
+    tab.until("window.antiphon?.connection() === 'open'")
+    home: Path = server.home  # type: ignore[attr-defined]
+    tab.run(f"sessionStorage.setItem('token', {json.dumps(next(home.rglob('token')).read_text().strip())})")
+    return tab
+
+
+def press(tab: Tab, name: str) -> None:
+    """Presses the button of the room with a text, once there is one that can be pressed."""
+    found = f"[...document.querySelectorAll('.learn-room button')].find(one => one.innerText.trim() === {name!r})"
+    tab.until(f"{found} && !{found}.disabled")
+    tab.run(f"{found}.click()")
+
+
+def opened(tab: Tab, lesson: Lesson) -> None:
+    """Opens a lesson from the list of all."""
+    if tab.run("!!document.querySelector('.lesson-text')"):
+        press(tab, "All lessons")
+    tab.until(DRAWN)
+    path = ("code", "play", "files", "send").index(lesson.head.path)
+    tab.run(
+        f"[...document.querySelectorAll('.lesson-paths > div')[{path}].querySelectorAll('button')]"
+        f".find(one => one.innerText.includes({json.dumps(lesson.head.title)})).click()"
+    )
+    tab.until(f"document.querySelector('.lesson-text h2')?.innerText === {json.dumps(lesson.head.title)}")
+
+
+def write(tab: Tab, text: str) -> None:
+    tab.until(f"!!{EDITOR}")
+    tab.run(f"{EDITOR}.focus()")
+    for kind in ("rawKeyDown", "keyUp"):
+        tab.call("Input.dispatchKeyEvent", type=kind, key="a", code="KeyA", windowsVirtualKeyCode=65, modifiers=2)
+    tab.call("Input.insertText", text=text)
+
+
+def passes(tab: Tab, lesson: Lesson) -> None:
+    tab.until(f"({SAID}).startsWith('Right.')", 90.0)
+    assert lesson.head.why in tab.run(SAID)
+
+
+def played(tab: Tab, server: ServerProcess, lesson: Lesson) -> None:
+    """Does what a lesson without a script asks for, as a person would."""
+    head = lesson.head
+    if head.check.kind == "file":
+        right = next(one for one in head.work if one.jobs[-1].rsplit("/", 1)[-1] in head.check.expect[0].address)
+        press(tab, right.title)
+        return
+    if head.path == "send" and not head.keys:
+
+        def sent() -> bool:
+            for line in head.solution.splitlines():
+                address, *args = line.removeprefix("/osc").split()
+                server.send(address, *(float(arg) if arg.replace(".", "").isdigit() else arg for arg in args))
+            return bool(tab.run(f"({SAID}).startsWith('Right.')"))
+
+        until(sent, 90.0, "the messages are heard")
+        return
+    if str(server.status()["patch"]).lower() != head.patch:
+        press(tab, f"Load the patch {head.patch}")
+        until(lambda: str(server.status()["patch"]).lower() == head.patch, 60.0, head.patch)
+    if head.check.kind == "parameter":
+        for line in head.solution.splitlines():
+            address, value = line.split()
+            tab.until("!!document.querySelector('.lesson-desk .params')")
+            tab.run(f"antiphon.send({address!r}, {value})")
+    elif head.keys:
+        tab.until("!!document.querySelector('.piano')")
+
+        def pressed() -> bool:
+            for code in ("KeyA", "KeyS", "KeyD", "KeyF", "KeyG"):
+                for kind in ("keyDown", "keyUp"):
+                    tab.key(kind, code[-1].lower(), code)
+            return bool(tab.run(f"({SAID}).startsWith('Right.')"))
+
+        until(pressed, 90.0, "the keys are heard")
+    else:
+        tab.run("antiphon.send('/transport/play')")
+        press(tab, "Play the voice that ships")
+
+
+@pytest.mark.parametrize("lesson", lessons(), ids=lambda one: f"{one.head.path}-{one.name}")
+def test_a_lesson_plays_through(tab: Tab, server: ServerProcess, lesson: Lesson) -> None:
+    tab.until(DRAWN)
+    opened(tab, lesson)
+    if lesson.head.check.kind == "events":
+        tab.until(f"!!{EDITOR}")
+        mistake = lesson.head.wrong[0]
+        write(tab, lesson.script(mistake.text))
+        press(tab, "Run")
+        tab.until(f"({SAID}).startsWith('Not yet.')", 90.0)
+        assert mistake.answer in tab.run(SAID)
+        write(tab, lesson.script(lesson.head.solution))
+        press(tab, "Run")
+    elif lesson.head.check.kind == "file":
+        wrong = next(one for one in lesson.head.work if one.jobs[-1].rsplit("/", 1)[-1] in lesson.head.wrong[0].text)
+        press(tab, wrong.title)
+        tab.until(f"({SAID}).startsWith('Not yet.')", 120.0)
+        assert lesson.head.wrong[0].answer in tab.run(SAID)
+        played(tab, server, lesson)
+    else:
+        played(tab, server, lesson)
+    passes(tab, lesson)
+    # the tick stands in the list, and after a reload
+    press(tab, "All lessons")
+    tab.until("document.querySelectorAll('.tick').length === 1")
+    tab.reload()
+    tab.until("document.querySelectorAll('.tick').length === 1")
+
+
+def test_a_fresh_browser_begins_here_and_another_goes_where_it_was(tab: Tab, server: ServerProcess) -> None:
+    current = "document.querySelector('.rooms [aria-current]').innerText"
+    tab.until(f"{current} === 'Learn'")
+    tab.run("[...document.querySelectorAll('.rooms button')].find(one => one.innerText === 'Instrument').click()")
+    tab.reload()
+    tab.until(f"document.querySelector('.rooms [aria-current]') && {current} === 'Instrument'")
+    tab.go(f"http://127.0.0.1:{server.http}/?again#learn")
+    tab.until(f"document.querySelector('.rooms [aria-current]') && {current} === 'Learn'")
+
+
+def test_what_was_written_is_there_after_a_reload_and_a_line_of_the_text_plays(tab: Tab) -> None:
+    lesson = next(one for one in lessons() if one.head.path == "code")
+    tab.until(DRAWN)
+    opened(tab, lesson)
+    write(tab, lesson.script('track("kick", "bd*3")'))
+    tab.until("Object.keys(localStorage).some(key => localStorage[key].includes('bd*3'))")
+    tab.reload()
+    tab.until(f"{EDITOR}?.innerText.includes('bd*3')")
+    press(tab, "Try")
+    tab.until(f"{EDITOR}.innerText.includes('\"bd\"') && !{EDITOR}.innerText.includes('bd*3')")
+    tab.until(f"({SAID}).startsWith('Not yet.')", 90.0)
+    press(tab, "Hint")
+    assert lesson.head.hint in tab.run(SAID)
+
+
+def test_what_came_is_shown_while_the_lesson_waits(tab: Tab, server: ServerProcess) -> None:
+    lesson = next(one for one in lessons() if one.head.path == "send")
+    tab.until(DRAWN)
+    opened(tab, lesson)
+
+    def told() -> bool:
+        server.send("/helo", 1)
+        return "/helo 1 from 127.0.0.1" in tab.run(SAID)
+
+    until(told, 60.0, "what came")
+    assert "/ping" not in tab.run(SAID)
