@@ -118,6 +118,7 @@ class ScoreFollower:
         self._left = self._sizes.copy()
         self._sure = 0.0
         self._last = 0.0
+        self._from: float | None = None
         self._wait = max(0.0, position) if position < self.starts[at] else float(self.starts[at])
 
     def note(self, at: float, pitch: int, velocity: float = 0.7) -> None:
@@ -230,12 +231,28 @@ class ScoreFollower:
         """Whether a note has come since the last reset."""
         return self._begun
 
-    def at(self, seconds: float) -> Place:
-        """Where the player is at a time, by the notes until now; before the next onset comes, no further than it."""
+    @property
+    def pace(self) -> float:
+        """Seconds per quarter of the player."""
+        return float(self._pace[self._now])
+
+    def start(self, seconds: float) -> None:
+        """Counts from the expected position at the score's tempo until the player's first note."""
+        self._from = seconds
+
+    def straight(self, seconds: float) -> tuple[float, float, bool]:
+        """Position by tempo alone, that of the player's next onset, and whether the player holds a fermata until it."""
         now = self._now
         if not self._begun:
-            return Place(self._wait, 0.0, float(self._pace[now]))
-        pace = float(self._pace[now])
-        after = float(self.starts[now + 1]) if now + 1 < len(self.starts) else max(self._score.length, self.starts[now])
-        quarter = float(self.starts[now]) + max(0.0, seconds - float(self._began[now])) / pace
-        return Place(min(quarter, after), self._sure, pace)
+            passed = 0.0 if self._from is None else max(0.0, seconds - self._from)
+            return self._wait + passed / self.pace, float(self.starts[now]), self._from is None
+        passed = max(0.0, seconds - float(self._began[now]))
+        quarter = float(self.starts[now]) + passed / self.pace
+        if now + 1 < len(self.starts):
+            return quarter, float(self.starts[now + 1]), self.onsets[now].held
+        return quarter, max(self._score.length, float(self.starts[now])), False
+
+    def at(self, seconds: float) -> Place:
+        """Where the player is at a time, by the notes until now; before the next onset comes, no further than it."""
+        quarter, after, _ = self.straight(seconds)
+        return Place(min(quarter, after), self._sure if self._begun else 0.0, self.pace)
