@@ -1,0 +1,1 @@
+"""Lab of `follow`: conversion of its networks, fitting of its tables, evaluation."""
