@@ -118,8 +118,8 @@ def accompaniment(played: Played, seconds: float = SECONDS) -> F64:
     score, solo = played.score, list[tuple[float, int, float]]()
     places: dict[int, list[tuple[float, int]]] = {}
     for part, one in enumerate(score.parts):
-        for note in one.notes:
-            places.setdefault(note.number, []).append((note.start, part))
+        for row in one.notes:
+            places.setdefault(row.number, []).append((row.start, part))
     together: dict[float, float] = {}
     for at, number, velocity in played.notes:
         quarter = float(np.interp(at, played.times, played.beats))
@@ -150,9 +150,9 @@ def accompaniment(played: Played, seconds: float = SECONDS) -> F64:
     late = []
     for one in score.parts[1:]:
         for row in one.notes:
-            at = together.get(round(row.start, 2))
-            if at is not None and round(row.start, 2) in beats:
-                near_by = [other - at for other in begun.get(row.number, ()) if abs(other - at) < 1.0]
+            played_at = together.get(round(row.start, 2))
+            if played_at is not None and round(row.start, 2) in beats:
+                near_by = [other - played_at for other in begun.get(row.number, ()) if abs(other - played_at) < 1.0]
                 late += [min(near_by, key=abs)] if near_by else []
     return np.array(late)
 
