@@ -160,10 +160,9 @@ def _written(path: Path) -> FollowedScore:
     jumps = tuple(
         (starts[place], starts[to])
         for to_places in after.values()
-        if len(to_places) > 1
         for place in to_places
         for to in to_places
-        if place != to
+        if order[place] != order[to]
     )
     lengths = tuple(one.length for one in score.measures)
     names = tuple(one.name for one in score.measures)
