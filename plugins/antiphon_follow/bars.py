@@ -185,13 +185,13 @@ class BarFilter:
         after = [_row(bars, meter, (place + 1) % meter)[0] for meter, place in self._places]
         return np.ascontiguousarray(np.concatenate([made, np.array(after)[:, None]], axis=1))
 
-    def expect(self, rate: float) -> None:
-        """Weighs the tempos of the beats that follow by how usual they are with that many onsets a second."""
+    def expect(self, rate: float, share: float = PRIOR_SHARE) -> None:
+        """Weighs coming beats' tempos by how usual they are at that many onsets a second; `share`: at every beat."""
         weight = ((self._bpm - math.log(USUAL_BPM)) / PRIOR_WIDTH) ** 2
         if rate > 0.0:
             density = math.log(60.0 * rate / USUAL_ONSETS) - self._bpm
             weight += (density / ONSETS_WIDTH) ** 2
-        np.exp(-0.5 * PRIOR_SHARE * (weight - weight.min()), out=self._prior)
+        np.exp(-0.5 * share * (weight - weight.min()), out=self._prior)
 
     def step(self, likely: F64 | None = None) -> None:
         """Advances a frame; `likely` is a `table`, None for a frame that says nothing."""

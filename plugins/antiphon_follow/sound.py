@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
@@ -27,6 +28,9 @@ _QUIET = 1e-3
 """Peak below which a frame is silent: it says nothing of beats."""
 _QUIET_FRAMES = 100
 """Silent frames after which nothing is heard."""
+_ONSET, _USUAL, _RATE_SECONDS, _KNOWN = 1.5, 0.02, 2.0, 0.3
+"""Rise of the spectrum, relative to the usual, that is an onset; share by which the usual follows; time constant in
+seconds of the onsets' rate, and share of it after which it counts."""
 _FORGET, _SALIENT = 0.01, 0.12
 """Share of the salience forgotten in a frame, and least salience of a beat."""
 WIDTH, FLOOR, POWER = 1.0, 0.04, 0.8
@@ -71,6 +75,7 @@ class BeatNetwork:
     def clear(self) -> None:
         """Forgets what was heard."""
         self._before: F32 | None = None
+        self.rise = 0.0
         self._hidden, self._cell = np.zeros((2, _UNITS), np.float32), np.zeros((2, _UNITS), np.float32)
 
     def __call__(self, frame: F32) -> tuple[float, float]:
@@ -79,6 +84,7 @@ class BeatNetwork:
         bands = np.log10(spectrum @ self._bank + 1.0)
         rise = np.zeros_like(bands) if self._before is None else np.maximum(bands - self._before, 0.0)
         self._before = bands
+        self.rise = float(rise.sum())
         return self.step(np.concatenate([bands, rise]))
 
     def step(self, features: F32) -> tuple[float, float]:
@@ -121,6 +127,7 @@ class SoundBeats:
         self.filter.expect(0.0)
         self._network.clear()
         self._held, self._frames = np.zeros(WINDOW // 2, np.float32), 0
+        self._rises, self._usual, self.rate, self._known = (0.0, 0.0), 0.0, 0.0, 0.0
         self._quiet, self._salience = _QUIET_FRAMES, 0.0
 
     @property
@@ -141,13 +148,23 @@ class SoundBeats:
                 self.filter.step()
             else:
                 self._quiet = 0
-                self.take(*self._network(frame))
+                beat, downbeat = self._network(frame)
+                self.take(beat, downbeat, self._network.rise)
             held = held[HOP:]
         self._held = held
         return count
 
-    def take(self, beat: float, downbeat: float) -> None:
-        """Advances the filter by a frame with these probabilities."""
+    def take(self, beat: float, downbeat: float, rise: float) -> None:
+        """Advances the filter by a frame with these probabilities; `rise`: of its spectrum."""
+        before, last = self._rises
+        self._rises = (last, rise)
+        onset = last > before and last >= rise and last > _ONSET * self._usual
+        self._usual += (rise - self._usual) * _USUAL
+        decay = math.exp(-1.0 / (FRAMES_PER_SECOND * _RATE_SECONDS))
+        self.rate, self._known = self.rate * decay, self._known * decay + (1.0 - decay)
+        self.rate += (1.0 - decay) * FRAMES_PER_SECOND * onset
+        if self._frames % 5 == 0 and self._known > _KNOWN:
+            self.filter.expect(self.rate / self._known)
         self._salience += (max(beat + downbeat - self._salience, 0.0) * 0.5) - self._salience * _FORGET
         self.filter.step(self.likelihood(beat, downbeat))
 
