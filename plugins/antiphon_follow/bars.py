@@ -220,9 +220,7 @@ class BarFilter:
         first, last = int(firsts[best]), int(lasts[best]) - 1
         part = marks[first : last + 1]
         self.period = float((part * lengths[first : last + 1]).sum() / max(part.sum(), 1e-12)) / self.rate
-        bars_read(
-            self._state, self._shape, self._ends, self._positions, marks, first, last, self._shares, self._phases
-        )
+        bars_read(self._state, self._shape, self._ends, self._positions, marks, first, last, self._shares, self._phases)
         fine = 2 * (BINS + 1)
         table = self._phases.reshape(self._layers, fine)
         phases = table.sum(axis=0)

@@ -70,9 +70,7 @@ class NoteBeats:
         self.filter = BarFilter(FRAMES_PER_SECOND, low, high, meters)
         counts = np.asarray(note_tables()["counts"], np.float64)
         dense = smoothed(counts, SPREAD)
-        self._onsets = [
-            self.filter.table((((1.0 - FLAT) * row + FLAT) ** POWER).reshape(4, BINS)) for row in dense
-        ]
+        self._onsets = [self.filter.table((((1.0 - FLAT) * row + FLAT) ** POWER).reshape(4, BINS)) for row in dense]
         everywhere = smoothed(counts.sum(axis=0, keepdims=True), SPREAD)[0]
         self._rest = self.filter.table(everywhere.reshape(4, BINS))
         self._silence = np.ones_like(self._rest)

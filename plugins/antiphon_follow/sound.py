@@ -33,8 +33,9 @@ _ONSET, _USUAL, _RATE_SECONDS, _KNOWN = 1.5, 0.02, 2.0, 0.3
 seconds of the onsets' rate, and share of it after which it counts."""
 _FORGET, _SALIENT = 0.01, 0.12
 """Share of the salience forgotten in a frame, and least salience of a beat."""
-WIDTH, FLOOR, POWER = 1.0, 0.04, 0.8
-"""Width in bins of a beat in a table, least probability of a state, and weight of what the network says."""
+WIDTH, FLOOR, POWER, SHARE = 0.7, 0.04, 0.8, 0.6
+"""Width in bins of a beat in a table, least probability of a state, weight of what the network says, and that of the
+prior of the tempo at every beat."""
 
 
 def filterbank() -> F32:
@@ -124,7 +125,7 @@ class SoundBeats:
     def clear(self) -> None:
         """Forgets all."""
         self.filter.clear()
-        self.filter.expect(0.0)
+        self.filter.expect(0.0, SHARE)
         self._network.clear()
         self._held, self._frames = np.zeros(WINDOW // 2, np.float32), 0
         self._rises, self._usual, self.rate, self._known = (0.0, 0.0), 0.0, 0.0, 0.0
@@ -164,7 +165,7 @@ class SoundBeats:
         self.rate, self._known = self.rate * decay, self._known * decay + (1.0 - decay)
         self.rate += (1.0 - decay) * FRAMES_PER_SECOND * onset
         if self._frames % 5 == 0 and self._known > _KNOWN:
-            self.filter.expect(self.rate / self._known)
+            self.filter.expect(self.rate / self._known, SHARE)
         self._salience += (max(beat + downbeat - self._salience, 0.0) * 0.5) - self._salience * _FORGET
         self.filter.step(self.likelihood(beat, downbeat))
 

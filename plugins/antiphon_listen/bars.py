@@ -58,7 +58,8 @@ def bar_odds(curves: MusicCurves, grid: BeatGrid, tables: Tables) -> tuple[F64, 
     if len(grid.beats) < MIN_BEATS:
         return np.zeros(len(grid.beats)), np.zeros(len(grid.beats))
     found = features(curves, grid, tables)
-    four, three = (found @ line[:-1] + line[-1] for line in (tables.bar_weights, tables.waltz_weights))
+    in_four = tables.drum_weights if grid.drums else tables.bar_weights
+    four, three = (found @ line[:-1] + line[-1] for line in (in_four, tables.waltz_weights))
     return np.asarray(four), np.asarray(three)
 
 

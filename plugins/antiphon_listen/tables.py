@@ -24,6 +24,7 @@ class Tables:
     chord_mean: F64  # `[3, 24]`, of major, minor and no chord, their root turned to place 0
     chord_precision: F64  # `[3, 24, 24]`, the inverse of their covariance
     bar_weights: F64  # `[b]`, of `bars.features`, the constant last
+    drum_weights: F64  # `[b]`, of the same with drums
     waltz_weights: F64  # `[b]`, of the same in bars of three
     meter_weights: F64  # `[m]`, of `bars.meter_features`, the constant last
     key_weights: F64  # `[k]`, of `harmony.key_features`

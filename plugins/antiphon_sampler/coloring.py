@@ -21,7 +21,7 @@ GRID = 16
 PI = math.pi
 WIDTH_FACTOR = 2.0
 """Bandwidth of a vowel's formants, as a factor of the table's."""
-RISE, LATER, SOFT, MOST = 0.012, 6.0, 1e-10, 100.0
+RISE, LATER, SOFT, MOST = 0.01, 8.0, 1e-10, 100.0
 """Seconds in which a vowel's level follows that of the sound without it, and the greatest make-up gain: how much five
 narrow bands pass differs by 30 dB from sound to sound."""
 FORMANTS: dict[str, tuple[tuple[float, float, float], ...]] = {

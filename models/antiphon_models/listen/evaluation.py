@@ -86,7 +86,9 @@ class ListenEvaluation(Evaluation):
                 for name, run in ask.wanted(SYSTEMS).items():
                     yield from scored(name, song.name, figures(song, run(song.sound)), soundfont)
         late = ((_LATE, after_hiss(read_song(folder, ask.work, "FluidR3"))) for folder in folders)
-        grooves = ((name, song) for name, meter in _RHYTHMS.items() for song in rhythms(ask.work, meter, ask.limit))
+        grooves = (
+            (name, song) for name, meter in _RHYTHMS.items() for song in rhythms(ask.work, meter, ask.limit or 0)
+        )
         for group, song in itertools.chain(late, grooves):
             for name, run in ask.wanted({name: SYSTEMS[name] for name in _BEATS}).items():
                 found = run(song.sound)

@@ -77,7 +77,7 @@ def fit(material: Sequence[PreparedSong], folders: Sequence[Path]) -> Tables:
     mean, spread, weights = _fit_grids(material)
     chord_mean, chord_precision = _fit_chords(material)
     none = np.zeros(0)
-    part = Tables(mean, spread, weights, chord_mean, chord_precision, none, none, none, fit_keys(folders))
+    part = Tables(mean, spread, weights, chord_mean, chord_precision, none, none, none, none, fit_keys(folders))
     return replace(part, bar_weights=_fit_bars(material, part))
 
 
@@ -118,8 +118,8 @@ def _fit_grids(material: Sequence[PreparedSong]) -> tuple[F64, F64, F64]:
     return mean, spread, _softmax_line(tables, targets, np.zeros(len(mean)), _GRID_DECAY)
 
 
-_BAND_DECAY, _METER_DECAY, _WALTZ_DECAY = 10.0, 1.0, 10.0
-"""Decays towards the shipped line of grids, of the meter's weights to 0, and of waltzes' to the bars in four."""
+_BAND_DECAY, _METER_DECAY, _WALTZ_DECAY, _DRUM_DECAY = 10.0, 1.0, 10.0, 3.0
+"""Decays towards the shipped line of grids, of the meter's weights to 0, and of waltzes' and drums' to other bars'."""
 _HALF_RIGHT, _OFF, _WRONG = 0.6, 0.3, 0.2
 """Scores of a record's grids at half and double tempo, at its tempo beside the likeliest, and of others."""
 
@@ -132,12 +132,16 @@ def refit(material: Sequence[PreparedSong], bands: Sequence[tuple[PreparedSong, 
     best = [(song.grids[int(np.argmax(song.scores))], song, meter) for song, meter in bands if song.grids]
     rows = np.array([bars.meter_features(grid) for grid, *_ in best])
     waltz = np.array([float(meter == 3) for *_, meter in best])
-    meter = _logistic(rows, waltz, np.where(waltz > 0.0, 3.0, 1.0), _METER_DECAY, np.zeros(rows.shape[1] + 1))
-    three = [(grid, song) for grid, song, meter in best if meter == 3]
-    table = np.concatenate([bars.features(song.curves, grid, shipped) for grid, song in three])
-    on = np.concatenate([_on_downbeats(grid, song) for grid, song in three])
-    line = _logistic(table, on, np.ones(len(on)), _WALTZ_DECAY, shipped.bar_weights)
-    return replace(shipped, grid_weights=weights, meter_weights=meter, waltz_weights=line)
+    meter_line = _logistic(rows, waltz, np.where(waltz > 0.0, 3.0, 1.0), _METER_DECAY, np.zeros(rows.shape[1] + 1))
+    lines = []
+    for beats_a_bar, decay in ((4, _DRUM_DECAY), (3, _WALTZ_DECAY)):
+        own = [(g, song) for g, song, meter in best if meter == beats_a_bar and (song.curves.drums or meter == 3)]
+        table = np.concatenate([bars.features(song.curves, grid, shipped) for grid, song in own])
+        on = np.concatenate([_on_downbeats(grid, song) for grid, song in own])
+        lines.append(_logistic(table, on, np.ones(len(on)), decay, shipped.bar_weights))
+    return replace(
+        shipped, grid_weights=weights, meter_weights=meter_line, drum_weights=lines[0], waltz_weights=lines[1]
+    )
 
 
 def of_tempo(name: str, found: MusicCurves, tempo: float, shipped: Tables) -> PreparedSong:
@@ -168,7 +172,7 @@ def _logistic(table: F64, truth: F64, counts: F64, decay: float, start: F64) -> 
 
 def _on_downbeats(grid: beats.BeatGrid, song: PreparedSong) -> F64:
     near = np.abs(grid.beats[:, None] - song.downbeats[None]).min(axis=1) < 0.1
-    return near.astype(np.float64)
+    return np.asarray(near, np.float64)
 
 
 def _target(song: PreparedSong) -> F64:
@@ -255,4 +259,4 @@ def main(data: Path, work: Path, out: Path, records: Path | None = None, count: 
 
 
 if __name__ == "__main__":
-    main(*(Path(word) for word in sys.argv[1:5]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[4]) if sys.argv[4:] else None)

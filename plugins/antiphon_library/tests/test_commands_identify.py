@@ -34,6 +34,8 @@ def test_another_rendering_of_the_same_notes_is_no_recording_of_them() -> None:
     other = SoundLandmarks(seconds + rng.normal(scale=0.008, size=120), hertz * (1.0 + 0.003 * rng.normal(size=120)))
     assert is_recording(heard, sound)
     assert not is_recording(heard, other)
+    few = SoundLandmarks(seconds[:11], hertz[:11])
+    assert not is_recording(few, sound), "too few to tell"
 
 
 RATE = 16000

@@ -8,6 +8,7 @@ import soundfile
 from tests.each import each
 
 from antiphon.api import Event
+from antiphon.signal.loudness import LoudnessMeter
 from antiphon_sampler.general_midi import HELD, HOP, RATE as FONT_RATE, looped
 from antiphon_sampler.loops import marks_of
 from antiphon_sampler.oscillators import NAMES, PITCHED
@@ -142,3 +143,36 @@ def test_a_held_note_of_a_soundfont_repeats_unless_it_decays(falls, loops):
         levels = np.abs(steady[: len(steady) // 4800 * 4800].reshape(-1, 4800)).max(axis=1)
         assert 20 * np.log10(levels.max() / levels.min()) < 2.5
         assert np.abs(np.diff(steady, 2)).max() < 1.5 * 0.3 * (2 * np.pi * 331.7 / FONT_RATE) ** 2
+
+
+@each("vowel", ["a", "e", "i", "o", "u"])
+@each("name", ["sine", "sawtooth", "white", "pluck", "bass", "bd", "sd", "breaks"])
+def test_a_vowel_is_about_as_loud_as_the_sound_without_it(play, name, vowel):
+    def loudness(**values) -> float:
+        notes = [
+            event
+            for k, note in enumerate((48, 55, 63))
+            for event in played(k * 24000, s=name, note=note, lasts=1.0, **values)
+        ]
+        meter = LoudnessMeter(RATE, 2)
+        meter.feed(np.ascontiguousarray(play(notes, 2 * RATE, library="", pads="named").audio[0]))
+        return meter.integrated()
+
+    assert loudness(vowel=vowel) == pytest.approx(loudness(), abs=4.0)
+
+
+def test_velocity_is_a_factor_of_the_level_where_it_is_linear(play):
+    def level(velocity: float, linear: bool) -> float:
+        y = play(list(played(0, s="sine", note=57, velocity=velocity, lasts=2.0)), RATE, library="", linear=linear)
+        return float(20 * np.log10(np.sqrt(np.mean(y.audio[0][0] ** 2))))
+
+    for linear, half, fifth in ((True, -6.02, -13.98), (False, -12.04, -27.96)):
+        assert level(0.5, linear) - level(1.0, linear) == pytest.approx(half, abs=0.1)
+        assert level(0.2, linear) - level(1.0, linear) == pytest.approx(fifth, abs=0.1)
+
+
+def test_blocks_of_any_size_repeat_a_loop_alike(play):
+    notes = list(played(33, s="supersaw", note=57, lasts=9.0, fm=0.5))
+    y = play(notes, 2 * RATE, library="", pads="named").audio[0]
+    other = play(notes, 2 * RATE, blocks=[37] * 2500, library="", pads="named").audio[0]
+    np.testing.assert_array_equal(other, y[:, : other.shape[1]])

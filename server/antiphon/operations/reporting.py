@@ -1,11 +1,14 @@
 """Where a piece of work on files says how far it is and what a person should know."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from antiphon.offline.output_summary import Written
+if TYPE_CHECKING:
+    from antiphon.offline.output_summary import Written
 
 
 class Progress(Protocol):

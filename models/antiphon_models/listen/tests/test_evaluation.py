@@ -74,4 +74,4 @@ def test_the_tables_that_ship_fit_the_features() -> None:
     grid = beats.BeatGrid(BEATS, np.ones((len(BEATS), 14)), np.full(32, 0.5))
     assert beats.features(grid).shape == tables.grid_weights.shape
     assert bars.meter_features(grid).shape == (len(tables.meter_weights) - 1,)
-    assert tables.waltz_weights.shape == tables.bar_weights.shape
+    assert tables.waltz_weights.shape == tables.drum_weights.shape == tables.bar_weights.shape

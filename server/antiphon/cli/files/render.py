@@ -1,7 +1,10 @@
 """`antiphon render`: a patch over a sound file, with timed events, or a live script, as the engine would play it."""
 
+from __future__ import annotations
+
 import sys
 from dataclasses import fields
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -9,7 +12,9 @@ from antiphon.cli.files.finish_options import FinishOptions, finish_of
 from antiphon.cli.files.render_options import RenderOptions
 from antiphon.cli.option_records import by_records
 from antiphon.cli.terminal.errors import complain, endable
-from antiphon.live.records import ScriptError
+
+if TYPE_CHECKING:
+    from antiphon.live.records import ScriptError
 
 
 @by_records
@@ -28,6 +33,7 @@ def render(asked: RenderOptions, finishing: FinishOptions) -> None:
     with endable():
         from antiphon.cli.files.reports import TERMINAL
         from antiphon.kernel.plugins.loader import load
+        from antiphon.live.records import ScriptError
         from antiphon.operations.render import render as operation
         from antiphon.operations.rendering import RenderRequest
 

@@ -14,7 +14,6 @@ from antiphon.kernel.errors import FileError
 from antiphon.kernel.runtime.console import say
 from antiphon.kernel.runtime.shortening import short_repr
 from antiphon.offline.file_job import check_distinct, free
-from antiphon.operations.file_tasks import play_with
 
 MOST_CUES, LONGEST_CUE = 200, 120
 """Cues of the set that are shown, and characters of each part of one."""
@@ -37,6 +36,7 @@ def replay(
     from antiphon.offline.output_summary import Written
     from antiphon.offline.replay import replay as play
     from antiphon.offline.session_reader import INPUT, SessionLog, session_folder
+    from antiphon.operations.file_tasks import play_with
 
     finish, folder = finish_of(finishing), session_folder(session)
     format_of(out)

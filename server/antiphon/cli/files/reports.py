@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import typer
 
 from antiphon.cli.terminal.errors import complain
 from antiphon.cli.terminal.progress import ProgressBar, ask
-from antiphon.kernel.errors import AntiphonError
 from antiphon.operations.reporting import Reporting
 
 if TYPE_CHECKING:
@@ -17,7 +15,6 @@ if TYPE_CHECKING:
 
 OVER_FULL_SCALE_ADVICE = "--limit keeps them below it, --normalise -14 sets the loudness"
 """Advice about samples beyond full scale."""
-J = TypeVar("J")
 
 
 def report(*written: Written) -> None:
@@ -26,18 +23,6 @@ def report(*written: Written) -> None:
         if each.over:
             complain(f"{each.over}; {OVER_FULL_SCALE_ADVICE}")
         typer.echo(str(each))
-
-
-def failures(jobs: Iterable[J], write: Callable[[J], bool]) -> int:
-    """Number of failed jobs; each error is printed, and the next job goes on."""
-    failed = 0
-    for job in jobs:
-        try:
-            failed += not write(job)
-        except AntiphonError as error:
-            complain(str(error))
-            failed += 1
-    return failed
 
 
 TERMINAL = Reporting(complain, report, ProgressBar, ask)

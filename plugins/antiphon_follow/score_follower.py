@@ -1,0 +1,258 @@
+"""Follower of a score: the most likely place by what was played until now.
+
+A hidden semi-Markov model whose states are the score's onsets. Each keeps its best path: the log probability, when its
+onset began, which of its notes came, and the path's own tempo by a Kalman filter of seconds per quarter. A note stays
+(chord, ornament, insertion), moves on by some onsets, or jumps, with little probability, to anywhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon_follow.score import FollowedScore, starts_of
+
+F64 = NDArray[np.float64]
+REACH = 6
+"""Most onsets by which one note moves on."""
+_NEVER = -1e9
+
+
+@dataclass(frozen=True, slots=True)
+class Odds:
+    """Costs in nats, and the deviations of times in seconds or as a share."""
+
+    wrong: float = 7.0  # the next onset begins with a wrong note
+    extra: float = 5.0  # an added note
+    again: float = 3.0  # a note of the present onset once more
+    ornament: float = 1.0
+    late: float = 1.5  # a note of the onset before
+    chord: float = 0.1  # seconds of a chord's spread that cost one
+    missed: float = 1.5  # each note that is left out
+    skipped: float = 3.0  # each onset that is left out, beside its notes
+    jump: float = 90.0  # to anywhere
+    jump_to_bar: float = 4.0  # by which it is more likely
+    jump_near: float = 60.0  # by which it is more likely among the onsets around
+    near: int = 64  # how many these are to either side
+    jump_waited: float = 35.0  # by which it is more likely after a stop of two seconds
+    jump_least: float = 14.0
+    jump_repeat: float = 2.0  # where a repeat is left out or taken once more
+    spread: float = 0.035  # seconds of a player's deviation
+    share: float = 0.25  # of the expected interval
+    most: float = 4.0  # that a late onset costs: a stop
+    most_early: float = 12.0
+    wander: float = 0.12  # share of its tempo by which a player's changes in a second
+    error: float = 0.03  # seconds of a player's deviation that are no change of tempo
+
+
+class Place(NamedTuple):
+    """Where the player is. `quarter`: from the score's start. `sureness`: 0 to 1. `pace`: seconds per quarter."""
+
+    quarter: float
+    sureness: float
+    pace: float
+
+
+class ScoreFollower:
+    """Follows notes through a score, each by what was played until it."""
+
+    def __init__(self, score: FollowedScore, parts: tuple[int, ...] = (), odds: Odds | None = None) -> None:
+        """Prepares the onsets of `parts` (all without any). Raises UsageError: there are none, or too many."""
+        self._odds = odds = odds or Odds()
+        self._score = score
+        self.onsets = score.onsets(parts)
+        self.starts = starts_of(self.onsets)
+        count = len(self.onsets)
+        self._bits: dict[int, NDArray[np.uint64]] = {}
+        self._spare: dict[int, F64] = {}
+        for place, one in enumerate(self.onsets):
+            for n, number in enumerate(one.numbers):
+                row = self._bits.setdefault(number, np.zeros(count, np.uint64))
+                row[place] = 1 << n
+            for number in one.spare:
+                self._spare.setdefault(number, np.full(count, -odds.extra, np.float64))[place] = -odds.ornament
+        self._none = np.zeros(count, np.uint64)
+        self._extra = np.full(count, -odds.extra, np.float64)
+        sizes = np.array([len(one.numbers) for one in self.onsets], np.float64)
+        self._sizes = sizes
+        passed = np.concatenate(([0.0], np.cumsum(odds.skipped + odds.missed * np.minimum(sizes, 3.0))))
+        self._gaps = np.ones((REACH, count))
+        self._passing = np.full((REACH, count), _NEVER)
+        for k in range(1, min(REACH, count - 1) + 1):
+            self._gaps[k - 1, k:] = self.starts[k:] - self.starts[:-k]
+            self._passing[k - 1, k:] = passed[1:-k] - passed[k:-1] if k > 1 else 0.0
+        self._jumping = np.full(count, -odds.jump, np.float64)
+        bars = np.searchsorted(self.starts, np.array(score.bars) - 1e-6)
+        self._jumping[bars[bars < count]] += odds.jump_to_bar
+        edges = [
+            (int(source) - 1, int(target))
+            for source, target in zip(
+                np.searchsorted(self.starts, np.array([one for one, _ in score.jumps]) - 1e-6),
+                np.searchsorted(self.starts, np.array([one for _, one in score.jumps]) - 1e-6),
+                strict=True,
+            )
+            if source > 0 and target < count
+        ]
+        self._edges = np.array(edges, np.intp).reshape(-1, 2)
+        self._index = np.arange(count)
+        self._before = np.maximum(self._index[None, :] - np.arange(1, REACH + 1)[:, None], 0)
+        self.reset()
+
+    def reset(self, position: float = 0.0) -> None:
+        """Forgets what was played, and expects the player at a position in quarters."""
+        count = len(self.starts)
+        at = int(min(np.searchsorted(self.starts, position - 1e-6), count - 1))
+        pace = self._score.seconds_per_quarter(float(self.starts[at]))
+        self._begun = False
+        self._now = at
+        self._like = np.maximum(self._jumping - 0.0, _NEVER)
+        self._like[at] = 0.0
+        self._began = np.zeros(count)
+        self._pace = np.full(count, pace)
+        self._doubt = np.full(count, (0.3 * pace) ** 2)
+        self._came = np.zeros(count, np.uint64)
+        self._came_before = np.zeros(count, np.uint64)
+        self._left = self._sizes.copy()
+        self._sure = 0.0
+        self._last = 0.0
+        self._from: float | None = None
+        self._wait = max(0.0, position) if position < self.starts[at] else float(self.starts[at])
+
+    def note(self, at: float, pitch: int, velocity: float = 0.7) -> None:
+        """Takes a note. `at`: seconds, in order. `pitch`: 0 to 127. `velocity`: 0 to 1, of no weight yet."""
+        odds = self._odds
+        bits = self._bits.get(pitch, self._none)
+        inside = bits != 0
+        if not self._begun:
+            self._begin(at, bits, inside)
+            return
+        like, began, pace, doubt = self._like, self._began, self._pace, self._doubt
+        fresh = (bits & ~self._came) != 0
+        passed = at - began
+        # stays
+        stay = np.maximum(self._spare.get(pitch, self._extra), np.where(inside, -odds.again, _NEVER))
+        late = np.zeros(len(like), bool)
+        late[1:] = (bits[:-1] & ~self._came_before[1:]) != 0
+        spread = np.minimum(passed / odds.chord, odds.most + 1.0)
+        np.maximum(stay, -odds.late - spread, out=stay, where=late)
+        taken = fresh & (-spread > stay)
+        stay[taken] = -spread[taken]
+        stay += like
+        # moves on
+        source = self._before
+        gaps = self._gaps
+        expected = gaps * pace[source]
+        error = passed[source] - expected
+        scaled = error / (odds.spread + odds.share * expected)
+        moved = (like - odds.missed * np.minimum(self._left, 3.0))[source] + self._passing
+        moved -= np.minimum(0.5 * scaled * scaled, np.where(error > 0.0, odds.most, odds.most_early))
+        best = moved.argmax(axis=0)
+        chosen = moved[best, self._index]
+        on = np.where(inside, 0.0, -odds.wrong)
+        chosen += on
+        # jumps
+        top = int(like.argmax())
+        waited = odds.jump_waited * min(max(0.0, at - self._last - 1.0), 1.0)
+        leap = like[top] + self._jumping + waited
+        leap[max(0, top - odds.near) : top + odds.near] += odds.jump_near
+        np.minimum(leap, like[top] - odds.jump_least, out=leap)
+        leap = np.where(inside, leap, _NEVER)
+        origin = np.full(len(like), top)
+        if len(self._edges):
+            ways = (
+                like[self._edges[:, 0]] - odds.jump_repeat - odds.missed * np.minimum(self._left[self._edges[:, 0]], 3)
+            )
+            for (start, target), way in zip(self._edges.tolist(), ways.tolist(), strict=True):
+                if inside[target] and way > leap[target]:
+                    leap[target] = way
+                    origin[target] = start
+        jumped = (leap > chosen) & (leap > stay)
+        moves = ~jumped & (chosen > stay)
+        # the paths that move on: their tempo, and when their onset began
+        place = np.flatnonzero(moves)
+        step = best[place]
+        back = source[step, place]
+        gap, late_by = gaps[step, place], error[step, place]
+        limit = 0.6 * expected[step, place] + odds.error
+        late_by = np.clip(late_by, -limit, limit)
+        held = pace[back]
+        variance = doubt[back] + (odds.wander * held) ** 2 * np.clip(passed[back], 0.0, 2.0)
+        gain = variance * gap / (gap * gap * variance + 2.0 * odds.error**2)
+        new_pace = np.clip(held + gain * late_by, 0.08, 12.0)
+        new_doubt = variance * (1.0 - gain * gap)
+        came_before = np.where(step == 0, self._came[back], np.uint64(0))
+        leaps = np.flatnonzero(jumped)
+        leap_pace, leap_doubt = pace[origin[leaps]], doubt[origin[leaps]] * 2.0
+        self._came_before[place] = came_before
+        self._came_before[leaps] = ~np.uint64(0)
+        self._came_before[np.flatnonzero(late & ~jumped & ~moves)] |= np.concatenate(([np.uint64(0)], bits[:-1]))[
+            np.flatnonzero(late & ~jumped & ~moves)
+        ]
+        began[place] = began[leaps] = at
+        pace[place], doubt[place] = new_pace, new_doubt
+        pace[leaps], doubt[leaps] = leap_pace, leap_doubt
+        entered = moves | jumped
+        self._came[entered] = bits[entered]
+        self._left[entered] = self._sizes[entered] - inside[entered]
+        stays = taken & ~entered
+        self._came[stays] |= bits[stays]
+        self._left[stays] -= 1.0
+        new = np.where(jumped, leap, np.where(moves, chosen, stay))
+        self._settle(new, at)
+
+    def _begin(self, at: float, bits: NDArray[np.uint64], inside: NDArray[np.bool_]) -> None:
+        self._begun = True
+        new = self._like + np.where(inside, 0.0, -self._odds.wrong)
+        self._began[:] = at
+        self._came[:] = bits
+        self._came_before[:] = ~np.uint64(0)
+        self._left -= inside
+        self._settle(new, at)
+
+    def _settle(self, new: F64, at: float) -> None:
+        self._now = now = int(new.argmax())
+        new -= new[now]
+        self._like = np.maximum(new, _NEVER)
+        self._last = at
+        near = np.abs(self.starts - self.starts[now]) <= 1.0
+        share = np.exp(np.maximum(new, -60.0))
+        self._sure = float(share[near].sum() / share.sum())
+
+    @property
+    def onset(self) -> int:
+        """Place among `onsets` of the last one that was played."""
+        return self._now
+
+    @property
+    def begun(self) -> bool:
+        """Whether a note has come since the last reset."""
+        return self._begun
+
+    @property
+    def pace(self) -> float:
+        """Seconds per quarter of the player."""
+        return float(self._pace[self._now])
+
+    def start(self, seconds: float) -> None:
+        """Counts from the expected position at the score's tempo until the player's first note."""
+        self._from = seconds
+
+    def straight(self, seconds: float) -> tuple[float, float, bool]:
+        """Position by tempo alone, that of the player's next onset, and whether the player holds a fermata until it."""
+        now = self._now
+        if not self._begun:
+            passed = 0.0 if self._from is None else max(0.0, seconds - self._from)
+            return self._wait + passed / self.pace, float(self.starts[now]), self._from is None
+        passed = max(0.0, seconds - float(self._began[now]))
+        quarter = float(self.starts[now]) + passed / self.pace
+        if now + 1 < len(self.starts):
+            return quarter, float(self.starts[now + 1]), self.onsets[now].held
+        return quarter, max(self._score.length, float(self.starts[now])), False
+
+    def at(self, seconds: float) -> Place:
+        """Where the player is at a time, by the notes until now; before the next onset comes, no further than it."""
+        quarter, after, _ = self.straight(seconds)
+        return Place(min(quarter, after), self._sure if self._begun else 0.0, self.pace)

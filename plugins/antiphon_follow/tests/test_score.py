@@ -1,0 +1,250 @@
+"""The score that waits: reading, following and accompanying."""
+
+import random
+
+import mido
+import numpy as np
+import pytest
+
+from antiphon.api import UsageError
+from antiphon_follow.accompanist import Accompanist
+from antiphon_follow.score import FollowedScore, Part, PlayedNote, read_followed
+from antiphon_follow.score_follower import ScoreFollower
+
+RATE, BLOCK = 48000, 256
+MELODY = (60, 62, 64, 67, 65, 64, 62, 59, 60, 64, 69, 67, 66, 67, 71, 72)
+
+NOTE = "<note><pitch><step>{step}</step><octave>{octave}</octave></pitch><duration>{length}</duration></note>"
+
+
+def tune(bars=8, seed=3):
+    """A melody in quarters and eighths over chords in halves, as a score of two parts."""
+    rng = random.Random(seed)
+    melody, chords = [], []
+    for bar in range(bars):
+        at = 4.0 * bar
+        while at < 4.0 * bar + 4.0:
+            length = rng.choice((0.5, 0.5, 1.0))
+            length = min(length, 4.0 * bar + 4.0 - at)
+            melody.append(PlayedNote(at, length, rng.choice(MELODY) + 12 * rng.choice((0, 0, 1))))
+            at += length
+        for half in (0.0, 2.0):
+            root = rng.choice((48, 50, 53, 55))
+            chords += [PlayedNote(4.0 * bar + half, 2.0, root + k) for k in (0, 4, 7)]
+    starts = tuple(4.0 * bar for bar in range(bars))
+    names = tuple(str(bar + 1) for bar in range(bars))
+    parts = (Part("Melody", tuple(melody)), Part("Chords", tuple(chords)))
+    return FollowedScore(parts, ((0.0, 120.0),), starts, (4.0,) * bars, names, 4.0 * bars)
+
+
+def played(score, parts=(0,), pace=0.5, begin=0.0, end=1e9, at=1.0, swell=0.0):
+    """(seconds, number, quarter) of the notes of parts at a pace that swells."""
+    notes = sorted((n.start, n.number) for p in parts for n in score.parts[p].notes if begin <= n.start < end)
+    grid = np.arange(0.0, score.length + 0.01, 0.01)
+    times = np.concatenate(([0.0], np.cumsum(0.01 * pace * (1.0 + swell * np.sin(grid[:-1] / 5.0)))))
+    first = np.interp(begin, grid, times)
+    return [(at + float(np.interp(q, grid, times) - first), number, q) for q, number in notes]
+
+
+def errors(follower, notes):
+    """Quarters by which the follower is off at the last note of each onset."""
+    found = []
+    for n, (at, number, quarter) in enumerate(notes):
+        follower.note(at, number)
+        if quarter is not None and (n + 1 == len(notes) or notes[n + 1][2] != quarter):
+            found.append(abs(follower.at(at).quarter - quarter))
+    return np.array(found)
+
+
+def test_rubato_is_followed():
+    score = tune(16)
+    assert errors(ScoreFollower(score, (0,)), played(score, swell=0.3)).max() < 0.05
+
+
+def test_between_notes_the_tempo_goes_on_and_a_stop_waits():
+    score = tune()
+    follower, notes = ScoreFollower(score, (0,)), played(score, pace=0.6)
+    errors(follower, notes[:12])
+    at, _, quarter = notes[11]
+    after = notes[12][2]
+    assert follower.at(at + 0.3 * (after - quarter)).quarter == pytest.approx(
+        quarter + 0.5 * (after - quarter), abs=0.05
+    )
+    assert follower.at(at + 20.0).quarter == after
+    late = [(t + 5.0, number, q) for t, number, q in notes[12:]]
+    assert errors(follower, late).max() < 0.05
+
+
+def test_wrong_left_out_and_added_notes_do_not_lose_it():
+    score, rng = tune(24), random.Random(1)
+    notes = []
+    for at, number, quarter in played(score, (0, 1), swell=0.15):
+        drawn = rng.random()
+        if drawn < 0.06:
+            continue
+        notes.append((at, number + (1 if drawn < 0.12 else 0), quarter))
+        if drawn > 0.94:
+            notes.append((at + 0.07, rng.randrange(50, 80), None))
+    found = errors(ScoreFollower(score), sorted(notes, key=lambda note: note[0]))
+    assert np.mean(found < 0.1) > 0.93
+    assert found.max() < 2.1
+
+
+def test_chords_may_be_spread_by_80_ms():
+    score, rng = tune(16), random.Random(2)
+    notes = [(at + rng.uniform(0.0, 0.08), number, q) for at, number, q in played(score, (0, 1), pace=0.6)]
+    found = errors(ScoreFollower(score), sorted(notes))
+    assert np.mean(found < 0.2) > 0.95
+    assert found.max() < 1.1
+
+
+def test_a_jump_back_is_found_within_a_bar_and_a_half():
+    score = tune(16)
+    follower = ScoreFollower(score, (0,))
+    errors(follower, played(score, end=40.0))
+    found = errors(follower, played(score, begin=16.0, end=30.0, at=24.0))
+    assert found[-1] < 0.05
+    assert np.flatnonzero(found > 0.1).max(initial=-1) < 9
+
+
+def test_a_player_may_begin_anywhere_when_it_is_told():
+    score = tune()
+    follower = ScoreFollower(score, (0,))
+    follower.reset(16.0)
+    assert follower.at(0.0).quarter == 16.0
+    assert errors(follower, played(score, begin=16.0)).max() < 0.05
+
+
+def test_a_trill_stays_where_it_is():
+    trill = PlayedNote(8.0, 2.0, 72, ornament=True)
+    line = [PlayedNote(float(n), 1.0, MELODY[n]) for n in range(8)]
+    after = [PlayedNote(10.0 + n, 1.0, MELODY[n + 3]) for n in range(6)]
+    score = FollowedScore(
+        (Part("", (*line, trill, *after)),), ((0.0, 120.0),), (0.0, 4.0, 8.0, 12.0), (4.0,) * 4, tuple("1234"), 16.0
+    )
+    follower = ScoreFollower(score)
+    errors(follower, played(score, end=8.0))
+    for n in range(10):
+        follower.note(5.0 + 0.1 * n, 72 + 2 * (n % 2))
+        assert 8.0 <= follower.at(5.0 + 0.1 * n).quarter <= 10.0
+    assert errors(follower, played(score, begin=10.0, at=6.0)).max() < 0.05
+
+
+def xml(path, *, repeat):
+    """Four bars of quarters, of which two are repeated."""
+    bars = []
+    for bar in range(4):
+        notes = "".join(
+            NOTE.format(step="CDEFGAB"[(3 * bar + n * n) % 7], octave=4 + bar % 2, length=1) for n in range(4)
+        )
+        line = '<barline location="right"><repeat direction="backward"/></barline>' if repeat and bar == 1 else ""
+        head = "<attributes><divisions>1</divisions></attributes>" if not bar else ""
+        bars.append(f'<measure number="{bar + 1}">{head}{notes}{line}</measure>')
+    path.write_text(
+        '<score-partwise><part-list><score-part id="P1"><part-name>Flute</part-name></score-part></part-list>'
+        f'<part id="P1">{"".join(bars)}</part></score-partwise>'
+    )
+    return path
+
+
+@pytest.mark.parametrize("taken", [True, False])
+def test_a_repeat_may_be_taken_or_not(tmp_path, taken):
+    score = read_followed(xml(tmp_path / "a.musicxml", repeat=True))
+    assert score.length == 24.0
+    assert set(score.jumps) == {(8.0, 16.0), (16.0, 8.0)}
+    follower = ScoreFollower(score)
+    if taken:
+        assert errors(follower, played(score)).max() < 0.05
+        return
+    assert errors(follower, played(score, end=8.0)).max() < 0.05
+    found = errors(follower, played(score, begin=16.0, at=5.0))
+    assert found[2:].max() < 0.05
+
+
+def test_a_midi_score_is_read_and_what_is_none_refused(tmp_path):
+    file = mido.MidiFile(ticks_per_beat=480)
+    track = mido.MidiTrack([mido.MetaMessage("track_name", name="Solo")])
+    for number in (60, 64, 67):
+        track += [mido.Message("note_on", note=number, velocity=90), mido.Message("note_off", note=number, time=480)]
+    file.tracks.append(track)
+    file.save(tmp_path / "a.mid")
+    score = read_followed(tmp_path / "a.mid")
+    assert [(n.start, n.number) for n in score.parts[0].notes] == [(0.0, 60), (1.0, 64), (2.0, 67)]
+    assert score.part("solo") == score.part("1") == 0
+    with pytest.raises(UsageError, match=r"no part 'Oboe'; it has 1 .Solo."):
+        score.part("Oboe")
+    with pytest.raises(UsageError, match="is no score"):
+        read_followed(tmp_path / "a.wav")
+
+
+def test_the_same_notes_give_the_same_places():
+    score = tune(12)
+    notes = played(score, (0, 1), swell=0.2)
+    one, two = ScoreFollower(score), ScoreFollower(score)
+    two.note(3.0, 70)
+    two.reset()
+    for at, number, _ in notes:
+        one.note(at, number)
+        two.note(at, number)
+        assert one.at(at + 0.1) == two.at(at + 0.1)
+
+
+def accompanied(score, notes, seconds, lead=0.0):
+    """(second, event) of the chords beside notes of the melody, block by block."""
+    follower = ScoreFollower(score, (0,))
+    band = Accompanist(score, follower, (1,), RATE, lead)
+    found, waiting = [], list(notes)
+    for begin in range(0, int(seconds * RATE), BLOCK):
+        offset = 0
+        while waiting and waiting[0][0] * RATE < begin + BLOCK:
+            at, number, _ = waiting.pop(0)
+            frame = max(offset, int(at * RATE) - begin)
+            found += [(begin, e) for e in band.advance((begin + offset) / RATE, frame - offset, offset)]
+            follower.note(at, number)
+            offset = frame
+        found += [(begin, e) for e in band.advance((begin + offset) / RATE, BLOCK - offset, offset)]
+    return [((begin + event.frame) / RATE, event) for begin, event in found], band
+
+
+def test_the_chords_come_with_the_melody_and_each_once():
+    score = tune(12)
+    notes = played(score, swell=0.2)
+    found, band = accompanied(score, notes, notes[-1][0] + 3.0)
+    begun = [(at, event) for at, event in found if event.on]
+    assert len(begun) == len(score.parts[1].notes)
+    together = {quarter: at for at, _, quarter in notes}
+    off = []
+    for row, (at, event) in zip(score.parts[1].notes, begun, strict=True):
+        assert event.number == row.number
+        if row.start in together:
+            off.append(abs(at - together[row.start]))
+    assert np.median(off) < 0.015
+    assert np.quantile(off, 0.9) < 0.06
+    sounding = sum(1 if event.on else -1 for _, event in found)
+    assert sounding == len(band.stop())
+
+
+def test_a_stop_holds_the_chord_and_what_was_passed_over_is_left_out():
+    score = tune(12)
+    notes = played(score)
+    half = len(notes) // 2
+    later = [(at + 6.0, number, quarter) for at, number, quarter in notes[half:]]
+    found, _ = accompanied(score, notes[:half] + later, 14.0)
+    stop, goes_on = notes[half - 1][0], later[0][0]
+    assert not [at for at, event in found if event.on and stop + 1.1 < at < goes_on]
+    jumped = [(at, number, q) for at, number, q in played(score, begin=32.0, at=notes[half - 1][0] + 0.5)]
+    found, _ = accompanied(score, notes[:half] + jumped, jumped[-1][0] + 1.0)
+    times = [at for at, event in found if event.on]
+    assert max(sum(0.0 <= other - at < 0.05 for other in times) for at in times) <= 3
+
+
+def test_a_fermata_waits_for_the_player():
+    score = tune(4)
+    held = FollowedScore(
+        score.parts, score.tempo, score.bars, score.beats, score.names, score.length, (score.parts[0].notes[-3].start,)
+    )
+    notes = played(held)
+    late = [(at + (4.0 if n >= len(notes) - 2 else 0.0), number, q) for n, (at, number, q) in enumerate(notes)]
+    found, _ = accompanied(held, late, late[-1][0] + 1.0)
+    fermata = late[-3][0]
+    assert not [at for at, event in found if event.on and fermata + 1.2 < at < fermata + 4.0]
