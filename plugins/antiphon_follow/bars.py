@@ -224,7 +224,6 @@ class BarFilter:
         fine = 2 * (BINS + 1)
         table = self._phases.reshape(self._layers, fine)
         phases = table.sum(axis=0)
-        turned = np.exp(2j * np.pi * (np.arange(fine) + 0.5) / fine)
         window = int(NEAR_PHASE * fine)
         around = np.concatenate([phases[-window:], phases, phases[:window]])
         sums = np.convolve(around, np.ones(2 * window + 1), "valid")

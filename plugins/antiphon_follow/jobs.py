@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -153,7 +154,7 @@ _PIECE = 220
 def crossings(rows: list[Row]) -> list[tuple[float, float, bool]]:
     """(seconds, beat, whether it begins a bar) of the whole beats that the lines pass."""
     found: list[tuple[float, float, bool]] = []
-    for (at, beat, _), (after, following, meter) in zip(rows, rows[1:], strict=False):
+    for (at, beat, _), (after, following, meter) in pairwise(rows):
         whole = math.floor(following)
         if whole > math.floor(beat):
             share = min(1.0, (math.floor(beat) + 1.0 - beat) / (following - beat))

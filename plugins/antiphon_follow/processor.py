@@ -79,9 +79,7 @@ class Follow(Processor):
         Param("range", "text", RANGE, doc="Lowest and highest tempo, as 60-200 bpm."),
         Param("meter", "choice", "auto", choices=METER_NAMES, restart=True, doc="Beats of a bar; auto: 4 or 3."),
         Param("confidence", default=SURE, low=0.05, high=0.95, doc="Sureness from which it follows; below it coasts."),
-        Param(
-            "score", "file", "", doc="Of a performance in MIDI, on files alone: a MusicXML or MIDI file of its score."
-        ),
+        Param("score", "file", "", doc="On files of notes alone: a MusicXML or MIDI file of their score."),
         Param("half", "trigger", doc="Beats half as fast."),
         Param("double", "trigger", doc="Beats twice as fast."),
         Param("downbeat", "trigger", doc="The nearest beat begins a bar."),
