@@ -31,8 +31,8 @@ _QUIET_FRAMES = 100
 _ONSET, _USUAL, _RATE_SECONDS, _KNOWN = 1.5, 0.02, 2.0, 0.3
 """Rise of the spectrum, relative to the usual, that is an onset; share by which the usual follows; time constant in
 seconds of the onsets' rate, and share of it after which it counts."""
-_FORGET, _SALIENT = 0.01, 0.12
-"""Share of the salience forgotten in a frame, and least salience of a beat."""
+GAIN = 0.05
+"""Nats a frame by which a beat that is sure foretells the network better than chance; applause and speech: a third."""
 WIDTH, FLOOR, POWER, SHARE = 0.7, 0.04, 0.8, 0.6
 """Width in bins of a beat in a table, least probability of a state, weight of what the network says, and that of the
 prior of the tempo at every beat."""
@@ -117,7 +117,7 @@ class SoundBeats:
     """Beats in a stream of sound at `RATE`. `seconds`: how much of it the filter's answer is about."""
 
     def __init__(self, low: float, high: float, meters: tuple[int, ...] = METERS) -> None:
-        self.filter = BarFilter(FRAMES_PER_SECOND, low, high, meters)
+        self.filter = BarFilter(FRAMES_PER_SECOND, low, high, meters, GAIN)
         self._network = BeatNetwork(beat_weights())
         self._bump = self._bumps()
         self.clear()
@@ -129,7 +129,7 @@ class SoundBeats:
         self._network.clear()
         self._held, self._frames = np.zeros(WINDOW // 2, np.float32), 0
         self._rises, self._usual, self.rate, self._known = (0.0, 0.0), 0.0, 0.0, 0.0
-        self._quiet, self._salience = _QUIET_FRAMES, 0.0
+        self._quiet = _QUIET_FRAMES
 
     @property
     def seconds(self) -> float:
@@ -166,13 +166,12 @@ class SoundBeats:
         self.rate += (1.0 - decay) * FRAMES_PER_SECOND * onset
         if self._frames % 5 == 0 and self._known > _KNOWN:
             self.filter.expect(self.rate / self._known, SHARE)
-        self._salience += (max(beat + downbeat - self._salience, 0.0) * 0.5) - self._salience * _FORGET
         self.filter.step(self.likelihood(beat, downbeat))
 
     @property
     def heard(self) -> bool:
-        """Whether beats were heard in the last seconds: no silence, and a network that is sure now and then."""
-        return self._quiet < _QUIET_FRAMES and self._salience > _SALIENT
+        """Whether there was sound in the last seconds."""
+        return self._quiet < _QUIET_FRAMES
 
     def likelihood(self, beat: float, downbeat: float) -> F64:
         """Likelihoods `[layers, BINS + 1]` of a frame."""

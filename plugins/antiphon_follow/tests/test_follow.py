@@ -13,10 +13,11 @@ from antiphon.api.jobs import FileJob
 from antiphon.kernel.graph.graph import Graph, NodeSpec
 from antiphon.kernel.graph.plan import Plan
 from antiphon.offline.rendering import PlayerRunner
-from antiphon_follow.clock import BeatCount
+from antiphon_follow.clock import SURE, BeatCount
 from antiphon_follow.jobs import run
 from antiphon_follow.notes import FRAMES_PER_SECOND, NoteBeats
 from antiphon_follow.ranges import range_of
+from antiphon_follow.sound import BEHIND, HOP, RATE as SOUND_RATE, SoundBeats
 
 RATE, BLOCK = 48000, 256
 CHORDS = ((48, 64, 67), (45, 60, 64), (53, 60, 65), (43, 59, 62))
@@ -162,3 +163,47 @@ def test_the_clock_stands_by_itself_with_drive_off() -> None:
 def test_drive_tempo_takes_the_tempo_alone() -> None:
     rows = clock_of(pianist(beats_of(STEADY[:40])), 20.0, "tempo")
     assert rows[-1, 2] == pytest.approx(104.0, rel=0.02)
+
+
+# ---- what is no player
+def test_notes_at_random_are_not_followed() -> None:
+    random = np.random.default_rng(3)
+    times = np.cumsum(random.exponential(0.25, 100))
+    notes = [(float(at), int(random.integers(40, 80)), float(random.uniform(0.3, 0.8))) for at in times]
+    rows = followed(notes)
+    assert np.mean(rows[:, 3] > SURE) < 0.1
+
+
+@pytest.mark.parametrize("kind", ["noise", "drone", "silence"])
+def test_noise_a_drone_and_silence_are_not_followed(kind: str) -> None:
+    time = np.arange(12 * SOUND_RATE) / SOUND_RATE
+    made = {
+        "noise": 0.1 * np.random.default_rng(1).standard_normal(len(time)),
+        "drone": 0.2 * np.sin(2.0 * np.pi * 110.0 * time),
+        "silence": np.zeros(len(time)),
+    }
+    beats = SoundBeats(60.0, 180.0)
+    sure = []
+    for first in range(0, len(time), HOP):
+        beats.feed(made[kind][first : first + HOP].astype(np.float32))
+        beats.filter.read()
+        sure.append(beats.filter.sureness if beats.heard else 0.0)
+        assert 60.0 * 0.97 <= 60.0 / beats.filter.period <= 180.0 * 1.03
+    assert max(sure) < SURE
+
+
+def test_a_drum_is_followed_from_its_sound() -> None:
+    random, beats = np.random.default_rng(2), beats_of(np.full(40, 112.0))
+    sound = np.zeros(round((beats[-1] + 1.0) * SOUND_RATE))
+    for place, at in enumerate(beats):
+        first, size = round(at * SOUND_RATE), 4000
+        fall = np.exp(-np.arange(size) / 700.0)
+        low = np.sin(2.0 * np.pi * 60.0 * np.arange(size) / SOUND_RATE)
+        sound[first : first + size] += 0.5 * fall * (low if place % 2 == 0 else random.standard_normal(size))
+    follower, count, rows = SoundBeats(60.0, 180.0), BeatCount(), []
+    for first in range(0, len(sound), HOP):
+        for _ in range(follower.feed(sound[first : first + HOP].astype(np.float32))):
+            follower.filter.read()
+            count.advance(HOP / SOUND_RATE, follower.filter, BEHIND)
+            rows.append((follower.seconds + BEHIND, count.beat))
+    assert np.median(np.abs(errors(np.array(rows), beats, 10.0))) < 0.12
