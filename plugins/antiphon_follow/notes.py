@@ -87,6 +87,10 @@ class NoteBeats:
     def seconds(self) -> float:
         return self._frames / FRAMES_PER_SECOND
 
+    def skip(self, seconds: float) -> None:
+        """Passes the time until then without listening, where no note has come yet."""
+        self._frames = int(seconds * FRAMES_PER_SECOND)
+
     def note(self, at: float, number: int, velocity: float) -> None:
         """Takes a note's beginning, at a time in the coming frame."""
         if self._count == 0:

@@ -153,6 +153,8 @@ class Follow(Processor):
         now = (io.time.sample + io.frames - self._begin) / self._rate
         start, notes, place = (io.time.sample - self._begin) / self._rate, self._notes, 0
         events = io.events_in
+        if self._note_at < 0.0 and not events:
+            notes.skip(start)
         while (notes.seconds + 1.0 / FRAMES_PER_SECOND) <= now:
             end = notes.seconds + 1.0 / FRAMES_PER_SECOND
             while place < len(events) and start + events[place].offset / self._rate < end:
