@@ -18,6 +18,8 @@ from antiphon_follow.score import FollowedScore, starts_of
 F64 = NDArray[np.float64]
 REACH = 6
 """Most onsets by which one note moves on."""
+WINDOW = 4096
+"""Most onsets among which the player is looked for, half of them before the last place."""
 _NEVER = -1e9
 
 
@@ -87,28 +89,29 @@ class ScoreFollower:
         self._jumping = np.full(count, -odds.jump, np.float64)
         bars = np.searchsorted(self.starts, np.array(score.bars) - 1e-6)
         self._jumping[bars[bars < count]] += odds.jump_to_bar
-        edges = [
-            (int(source) - 1, int(target))
-            for source, target in zip(
-                np.searchsorted(self.starts, np.array([one for one, _ in score.jumps]) - 1e-6),
-                np.searchsorted(self.starts, np.array([one for _, one in score.jumps]) - 1e-6),
-                strict=True,
-            )
+        self._edges = [
+            (source - 1, target)
+            for source, target in ((self._onset_at(one), self._onset_at(other)) for one, other in score.jumps)
             if source > 0 and target < count
         ]
-        self._edges = np.array(edges, np.intp).reshape(-1, 2)
-        self._index = np.arange(count)
+        width = min(count, WINDOW)
+        self._index = np.arange(width)
         self._before = np.maximum(self._index[None, :] - np.arange(1, REACH + 1)[:, None], 0)
         self.reset()
+
+    def _onset_at(self, position: float) -> int:
+        """Place of the first onset from a position on; their number where there is none."""
+        return int(np.searchsorted(self.starts, position - 1e-6))
 
     def reset(self, position: float = 0.0) -> None:
         """Forgets what was played, and expects the player at a position in quarters."""
         count = len(self.starts)
-        at = int(min(np.searchsorted(self.starts, position - 1e-6), count - 1))
+        at = min(self._onset_at(position), count - 1)
         pace = self._score.seconds_per_quarter(float(self.starts[at]))
         self._begun = False
         self._now = at
-        self._like = np.maximum(self._jumping - 0.0, _NEVER)
+        self._low = 0
+        self._like = self._jumping.copy()
         self._like[at] = 0.0
         self._began = np.zeros(count)
         self._pace = np.full(count, pace)
@@ -124,18 +127,21 @@ class ScoreFollower:
     def note(self, at: float, pitch: int, velocity: float = 0.7) -> None:
         """Takes a note. `at`: seconds, in order. `pitch`: 0 to 127. `velocity`: 0 to 1, of no weight yet."""
         odds = self._odds
-        bits = self._bits.get(pitch, self._none)
-        inside = bits != 0
         if not self._begun:
-            self._begin(at, bits, inside)
+            self._begin(at, self._bits.get(pitch, self._none))
             return
-        like, began, pace, doubt = self._like, self._began, self._pace, self._doubt
-        fresh = (bits & ~self._came) != 0
+        here = self._window()
+        low, top = self._low, self._now - self._low
+        bits = self._bits.get(pitch, self._none)[here]
+        inside = bits != 0
+        like, began, pace, doubt = self._like[here], self._began[here], self._pace[here], self._doubt[here]
+        came, came_before, left = self._came[here], self._came_before[here], self._left[here]
+        fresh = (bits & ~came) != 0
         passed = at - began
         # stays
-        stay = np.maximum(self._spare.get(pitch, self._extra), np.where(inside, -odds.again, _NEVER))
+        stay = np.maximum(self._spare.get(pitch, self._extra)[here], np.where(inside, -odds.again, _NEVER))
         late = np.zeros(len(like), bool)
-        late[1:] = (bits[:-1] & ~self._came_before[1:]) != 0
+        late[1:] = (bits[:-1] & ~came_before[1:]) != 0
         spread = np.minimum(passed / odds.chord, odds.most + 1.0)
         np.maximum(stay, -odds.late - spread, out=stay, where=late)
         taken = fresh & (-spread > stay)
@@ -143,32 +149,28 @@ class ScoreFollower:
         stay += like
         # moves on
         source = self._before
-        gaps = self._gaps
+        gaps = self._gaps[:, here]
         expected = gaps * pace[source]
         error = passed[source] - expected
         scaled = error / (odds.spread + odds.share * expected)
-        moved = (like - odds.missed * np.minimum(self._left, 3.0))[source] + self._passing
+        moved = (like - odds.missed * np.minimum(left, 3.0))[source] + self._passing[:, here]
         moved -= np.minimum(0.5 * scaled * scaled, np.where(error > 0.0, odds.most, odds.most_early))
         best = moved.argmax(axis=0)
         chosen = moved[best, self._index]
         on = np.where(inside, 0.0, -odds.wrong)
         chosen += on
         # jumps
-        top = int(like.argmax())
         waited = odds.jump_waited * min(max(0.0, at - self._last - 1.0), 1.0)
-        leap = like[top] + self._jumping + waited
+        leap = like[top] + self._jumping[here] + waited
         leap[max(0, top - odds.near) : top + odds.near] += odds.jump_near
         np.minimum(leap, like[top] - odds.jump_least, out=leap)
         leap = np.where(inside, leap, _NEVER)
         origin = np.full(len(like), top)
-        if len(self._edges):
-            ways = (
-                like[self._edges[:, 0]] - odds.jump_repeat - odds.missed * np.minimum(self._left[self._edges[:, 0]], 3)
-            )
-            for (start, target), way in zip(self._edges.tolist(), ways.tolist(), strict=True):
-                if inside[target] and way > leap[target]:
-                    leap[target] = way
-                    origin[target] = start
+        for start, target in self._edges:
+            if low <= start < low + len(like) and low <= target < low + len(like) and inside[target - low]:
+                way = like[start - low] - odds.jump_repeat - odds.missed * min(left[start - low], 3.0)
+                if way > leap[target - low]:
+                    leap[target - low], origin[target - low] = way, start - low
         jumped = (leap > chosen) & (leap > stay)
         moves = ~jumped & (chosen > stay)
         # the paths that move on: their tempo, and when their onset began
@@ -183,43 +185,49 @@ class ScoreFollower:
         gain = variance * gap / (gap * gap * variance + 2.0 * odds.error**2)
         new_pace = np.clip(held + gain * late_by, 0.08, 12.0)
         new_doubt = variance * (1.0 - gain * gap)
-        came_before = np.where(step == 0, self._came[back], np.uint64(0))
+        entered_after = np.where(step == 0, came[back], np.uint64(0))
         leaps = np.flatnonzero(jumped)
         leap_pace, leap_doubt = pace[origin[leaps]], doubt[origin[leaps]] * 2.0
-        self._came_before[place] = came_before
-        self._came_before[leaps] = ~np.uint64(0)
-        self._came_before[np.flatnonzero(late & ~jumped & ~moves)] |= np.concatenate(([np.uint64(0)], bits[:-1]))[
-            np.flatnonzero(late & ~jumped & ~moves)
-        ]
+        entered = moves | jumped
+        came_before[place] = entered_after
+        came_before[leaps] = ~np.uint64(0)
+        tardy = np.flatnonzero(late & ~entered)
+        came_before[tardy] |= bits[tardy - 1]
         began[place] = began[leaps] = at
         pace[place], doubt[place] = new_pace, new_doubt
         pace[leaps], doubt[leaps] = leap_pace, leap_doubt
-        entered = moves | jumped
-        self._came[entered] = bits[entered]
-        self._left[entered] = self._sizes[entered] - inside[entered]
+        came[entered] = bits[entered]
+        left[entered] = self._sizes[here][entered] - inside[entered]
         stays = taken & ~entered
-        self._came[stays] |= bits[stays]
-        self._left[stays] -= 1.0
-        new = np.where(jumped, leap, np.where(moves, chosen, stay))
-        self._settle(new, at)
+        came[stays] |= bits[stays]
+        left[stays] -= 1.0
+        self._settle(np.where(jumped, leap, np.where(moves, chosen, stay)), at, here)
 
-    def _begin(self, at: float, bits: NDArray[np.uint64], inside: NDArray[np.bool_]) -> None:
+    def _window(self) -> slice:
+        """Onsets among which the player is looked for; what leaves it is forgotten."""
+        count, width = len(self.starts), len(self._index)
+        if abs(self._now - self._low - width // 2) > width // 4:
+            self._low = min(max(0, self._now - width // 2), count - width)
+            self._like[: self._low] = self._like[self._low + width :] = _NEVER
+        return slice(self._low, self._low + width)
+
+    def _begin(self, at: float, bits: NDArray[np.uint64]) -> None:
         self._begun = True
-        new = self._like + np.where(inside, 0.0, -self._odds.wrong)
+        inside = bits != 0
         self._began[:] = at
         self._came[:] = bits
         self._came_before[:] = ~np.uint64(0)
         self._left -= inside
-        self._settle(new, at)
+        self._settle(self._like + np.where(inside, 0.0, -self._odds.wrong), at, slice(0, len(inside)))
 
-    def _settle(self, new: F64, at: float) -> None:
-        self._now = now = int(new.argmax())
-        new -= new[now]
-        self._like = np.maximum(new, _NEVER)
-        self._last = at
-        near = np.abs(self.starts - self.starts[now]) <= 1.0
+    def _settle(self, new: F64, at: float, here: slice) -> None:
+        best = int(new.argmax())
+        new -= new[best]
+        np.maximum(new, _NEVER, out=self._like[here])
+        self._now, self._last = here.start + best, at
+        starts = self.starts[here]
         share = np.exp(np.maximum(new, -60.0))
-        self._sure = float(share[near].sum() / share.sum())
+        self._sure = float(share[np.abs(starts - starts[best]) <= 1.0].sum() / share.sum())
 
     @property
     def onset(self) -> int:
