@@ -1,6 +1,8 @@
 """The player's beat: filters on synthetic performances, files, and the server's clock in a rendered patch."""
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,11 +10,13 @@ import pytest
 from antiphon.api import F64, ParamError, StreamSpec
 from antiphon.api.backends.files import MidiNote, MidiTrack, write_midi
 from antiphon.api.backends.rendering import load_plugins
-from antiphon.api.backends.transports import NoteOn, Sample
+from antiphon.api.backends.transports import NOW, NoteOn, OscRequest, RequestError, Sample, SetParam
 from antiphon.api.jobs import FileJob
 from antiphon.kernel.graph.graph import Graph, NodeSpec
 from antiphon.kernel.graph.plan import Plan
 from antiphon.offline.rendering import PlayerRunner
+from antiphon_follow.addresses import fire
+from antiphon_follow.answer import Answer
 from antiphon_follow.clock import SURE, BeatCount
 from antiphon_follow.jobs import run
 from antiphon_follow.notes import FRAMES_PER_SECOND, NoteBeats
@@ -207,3 +211,45 @@ def test_a_drum_is_followed_from_its_sound() -> None:
             count.advance(HOP / SOUND_RATE, follower.filter, BEHIND)
             rows.append((follower.seconds + BEHIND, count.beat))
     assert np.median(np.abs(errors(np.array(rows), beats, 10.0))) < 0.12
+
+
+# ---- what a performer corrects
+def request(*types: str) -> OscRequest:
+    nodes = {f"n{n}": SimpleNamespace(info=SimpleNamespace(type=name)) for n, name in enumerate(types)}
+    server: Any = SimpleNamespace(nodes=lambda: nodes)
+    return OscRequest(server, (), "a test", NOW, print)
+
+
+def test_an_address_presses_the_buttons_of_every_node_follow() -> None:
+    pressed = fire("half", request("reverb", "follow", "follow"))
+    assert pressed == [SetParam("n1", "half", 1.0), SetParam("n2", "half", 1.0)]
+
+
+def test_an_address_without_a_node_follow_is_refused() -> None:
+    with pytest.raises(RequestError, match="there is no node follow in the patch"):
+        fire("tap", request("reverb"))
+
+
+def found(bpm: float, place: int = 0, phase: float = 0.0) -> Any:
+    return SimpleNamespace(phase=phase, period=60.0 / bpm, place=place, meter=4, sureness=1.0)
+
+
+def test_half_and_double_change_the_octave_within_the_range() -> None:
+    answer = Answer(60.0, 200.0)
+    answer.take(found(140.0))
+    answer.halve()
+    answer.take(found(140.0, place=3, phase=0.5))
+    assert (60.0 / answer.period, answer.place, answer.phase) == pytest.approx((70.0, 1, 0.75))
+    answer.halve()
+    answer.double()
+    answer.double()
+    answer.take(found(140.0))
+    assert 60.0 / answer.period == pytest.approx(140.0)
+
+
+def test_downbeat_begins_a_bar_at_the_nearest_beat() -> None:
+    answer = Answer(60.0, 200.0)
+    answer.take(found(120.0, place=2, phase=0.1))
+    answer.here()
+    answer.take(found(120.0, place=2, phase=0.1))
+    assert (answer.place, answer.phase) == (0, pytest.approx(0.1))
