@@ -60,6 +60,10 @@ it was trained on are not stated.
 BSD-2-Clause, converted from its wheel. `models/weights/LICENSE.crema` has the licence and goes with it into the wheel.
 On which recordings it was trained, and the rights in them, are not stated.
 
+`models/weights/follow-beats.safetensors` is the first network of BeatNet 1.1.3 by Mojtaba Heydari, Frank Cwitkowitz
+and Zhiyao Duan, CC BY 4.0, converted from its wheel. `models/weights/LICENSE.beatnet` says what was changed, has the
+licence and goes with it into the wheel. On which recordings it was trained, and the rights in them, are not stated.
+
 `models/weights/hum-chords.safetensors` is the network of basic-pitch 0.4.0, copyright 2022 Spotify AB, Apache-2.0,
 converted from the ONNX file in its wheel. `models/weights/LICENSE.basic-pitch` has its notice and licence and goes with
 it into the wheel. It was trained on GuitarSet, iKala, MAESTRO, MedleyDB and Slakh; the rights in these are not stated.

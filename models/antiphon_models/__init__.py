@@ -48,6 +48,7 @@ _EVALUATIONS = (
     "echo room.evaluation:EchoEvaluation Loudspeakers taken out of a microphone, in simulated rooms, beside WebRTC's.",
     "fits loops.fit_evaluation:FitsEvaluation "
     "Which loops go together: parts of unseen songs and copies with one thing wrong.",
+    "follow follow.evaluation:FollowEvaluation The player's beat as it comes: as played, swells, steps, ritardandi.",
     "genre classify.evaluation:GenreEvaluation Genres of recordings in folders named by genre, of GTZAN, of FMA.",
     "hum hum.evaluation:HumEvaluation Notes heard in singing, winds and hums; false notes; lateness.",
     "key listen.own_files:Keys Keys beside Krumhansl's profiles, on rendered songs or your files.",

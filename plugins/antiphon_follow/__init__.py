@@ -3,10 +3,26 @@
 Imports `antiphon.api` only.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from antiphon.api import Register, hookimpl
+
+if TYPE_CHECKING:
+    from antiphon.api.backends.transports import AddressList
 
 
 @hookimpl
 def antiphon_processors(register: Register) -> None:
     """Registers `follow`."""
     register("follow", "antiphon_follow.processor:Follow", "The player's beat: tempo, bar and a clock that follows.")
+
+
+@hookimpl
+def antiphon_addresses(osc: AddressList) -> None:
+    """Adds `/follow/half`, `/follow/double`, `/follow/downbeat` and `/follow/tap`."""
+    from antiphon_follow.addresses import HANDLERS
+
+    for path, handler, doc in HANDLERS:
+        osc.add(path, "", handler, doc, surfaces=True, timed=True)

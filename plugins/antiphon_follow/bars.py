@@ -24,6 +24,8 @@ PRIOR_WIDTH, PRIOR_SHARE = 0.45, 0.2
 """Width in logarithms of the tempo's prior, and its weight at every beat."""
 USUAL_ONSETS, ONSETS_WIDTH = 2.0, 0.4
 """Usual onsets per beat, and their width in logarithms."""
+GAIN_SECONDS = 4.0
+"""Time constant in seconds of how much better than chance the beat foretells what comes."""
 NEAR_PERIOD, NEAR_PHASE = 0.09, 0.22
 """Distances, relative to the period and in beats, within which states are the same answer."""
 
@@ -127,11 +129,14 @@ class BarFilter:
     """Posterior over (beat of the bar, period, phase), advanced by frames.
 
     `rate`: frames per second. `low`, `high`: range of the tempo, bpm. `meters`: beats of the bars it chooses from.
+    `gain`: nats a frame by which a beat that is sure foretells what comes better than chance; noise has none.
     After `step`: `phase` within the beat, `period` in seconds, `place` in the bar, `meter`, `sureness` 0 to 1.
     """
 
-    def __init__(self, rate: float, low: float, high: float, meters: tuple[int, ...] = METERS) -> None:
-        self.rate, self.meters = rate, meters
+    def __init__(
+        self, rate: float, low: float, high: float, meters: tuple[int, ...] = METERS, gain: float = 0.01
+    ) -> None:
+        self.rate, self.meters, self.usual_gain = rate, meters, gain
         short, long = max(2, math.floor(60.0 * rate / high)), math.ceil(60.0 * rate / low)
         lengths = np.arange(short, max(short + 1, long) + 1)
         self._lengths, self._n = lengths.astype(np.float64), int(lengths.sum())
@@ -174,6 +179,7 @@ class BarFilter:
         for number, (meter, _) in enumerate(self._places):
             weight = (0.8 if meter == max(self.meters) else 0.2) / meter if len(self.meters) > 1 else 1.0 / meter
             self._state[number * self._n : (number + 1) * self._n] = share * weight
+        self._marks[:], self.gain = self._usual, 0.0
         self.phase, self.period, self.place, self.meter, self.sureness = 0.0, 60.0 / USUAL_BPM, 0, self.meters[0], 0.0
 
     def table(self, bars: NDArray[np.float64]) -> F64:
@@ -185,17 +191,17 @@ class BarFilter:
         after = [_row(bars, meter, (place + 1) % meter)[0] for meter, place in self._places]
         return np.ascontiguousarray(np.concatenate([made, np.array(after)[:, None]], axis=1))
 
-    def expect(self, rate: float) -> None:
-        """Weighs the tempos of the beats that follow by how usual they are with that many onsets a second."""
+    def expect(self, rate: float, share: float = PRIOR_SHARE) -> None:
+        """Weighs coming beats' tempos by how usual they are at that many onsets a second; `share`: at every beat."""
         weight = ((self._bpm - math.log(USUAL_BPM)) / PRIOR_WIDTH) ** 2
         if rate > 0.0:
             density = math.log(60.0 * rate / USUAL_ONSETS) - self._bpm
             weight += (density / ONSETS_WIDTH) ** 2
-        np.exp(-0.5 * PRIOR_SHARE * (weight - weight.min()), out=self._prior)
+        np.exp(-0.5 * share * (weight - weight.min()), out=self._prior)
 
     def step(self, likely: F64 | None = None) -> None:
         """Advances a frame; `likely` is a `table`, None for a frame that says nothing."""
-        bars_step(
+        whole = bars_step(
             self._state,
             self._tails,
             self._shape,
@@ -208,6 +214,9 @@ class BarFilter:
             self._change,
             self._marks,
         )
+        if likely is not None:
+            told = math.log(max(whole, 1e-30) / float(likely.mean()))
+            self.gain += (told - self.gain) / (GAIN_SECONDS * self.rate)
 
     def read(self) -> None:
         """Finds the answer: the best period and those near it, their best phase and those near it."""
@@ -220,13 +229,10 @@ class BarFilter:
         first, last = int(firsts[best]), int(lasts[best]) - 1
         part = marks[first : last + 1]
         self.period = float((part * lengths[first : last + 1]).sum() / max(part.sum(), 1e-12)) / self.rate
-        bars_read(
-            self._state, self._shape, self._ends, self._positions, marks, first, last, self._shares, self._phases
-        )
+        bars_read(self._state, self._shape, self._ends, self._positions, marks, first, last, self._shares, self._phases)
         fine = 2 * (BINS + 1)
         table = self._phases.reshape(self._layers, fine)
         phases = table.sum(axis=0)
-        turned = np.exp(2j * np.pi * (np.arange(fine) + 0.5) / fine)
         window = int(NEAR_PHASE * fine)
         around = np.concatenate([phases[-window:], phases, phases[:window]])
         sums = np.convolve(around, np.ones(2 * window + 1), "valid")
@@ -234,7 +240,7 @@ class BarFilter:
         index = np.arange(top - window, top + window + 1)
         wrapped = index % fine
         centre = float((phases[wrapped] * (index + 0.5)).sum() / max(phases[wrapped].sum(), 1e-12)) / fine
-        self.sureness = float(sums[top])
+        self.sureness = float(sums[top]) * min(max(self.gain / self.usual_gain, 0.0), 1.0)
         # states before the beat's line belong to the beat that comes if the centre lies behind it
         shares = np.zeros(self._layers)
         turn = index // fine - math.floor(centre)
@@ -249,7 +255,6 @@ class BarFilter:
         layer = int(np.argmax(shares))
         self.meter, self.place = self._places[layer]
         self.phase = centre - math.floor(centre)
-        self.bar_sureness = float(shares[layer] / max(shares.sum(), 1e-12))
 
 
 def _row(bars: NDArray[np.float64], meter: int, place: int) -> NDArray[np.float64]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -25,8 +26,9 @@ from antiphon.api.jobs import FileJob, Written, is_midi
 from antiphon_follow.clock import BeatCount
 from antiphon_follow.notes import FRAMES_PER_SECOND, NoteBeats
 from antiphon_follow.ranges import meters_of, range_of
-from antiphon_follow.sound import BEHIND, RATE, SoundBeats
-from antiphon_follow.sound import FRAMES_PER_SECOND as SOUND_FRAMES
+from antiphon_follow.score import performance, read_followed
+from antiphon_follow.score_follower import ScoreFollower
+from antiphon_follow.sound import BEHIND, FRAMES_PER_SECOND as SOUND_FRAMES, RATE, SoundBeats
 
 _TAIL_SECONDS = 1.0
 """Seconds after the last note of a MIDI file in which its beats go on."""
@@ -51,8 +53,14 @@ def run(job: FileJob) -> tuple[Written, ...]:
     click = job.beside.get("click")
     if click is not None and click.suffix.lower() != ".wav":
         raise FileError(f"cannot write {printable_path(click)}: --click ends in .wav")
+    score = str(job.settings.get("score", ""))
+    if score:
+        return _run_score(job, Path(score))
     job.uses("range", "meter", "confidence")
-    limits, meters = range_of(str(job.settings.get("range", "50-200"))), meters_of(str(job.settings.get("meter", "auto")))
+    limits, meters = (
+        range_of(str(job.settings.get("range", "50-200"))),
+        meters_of(str(job.settings.get("meter", "auto"))),
+    )
     confidence = float(job.settings.get("confidence", 0.35))
     notes = is_midi(job.source)
     rows = list(_of_notes(job, limits, meters, confidence) if notes else _of_sound(job, limits, meters, confidence))
@@ -72,9 +80,30 @@ def run(job: FileJob) -> tuple[Written, ...]:
     return tuple(made)
 
 
-def _of_notes(
-    job: FileJob, limits: tuple[float, float], meters: tuple[int, ...], confidence: float
-) -> Iterator[Row]:
+def _run_score(job: FileJob, path: Path) -> tuple[Written, ...]:
+    """Writes `time,beat` lines of a MIDI performance, beat in quarters from the score's start."""
+    if job.target.suffix.lower() != ".csv" or job.beside:
+        raise UsageError("follow with a score writes .csv alone; name such a file OUT, without --click")
+    if not is_midi(job.source):
+        raise UsageError("follow takes a score with MIDI alone; give a .mid, or leave score out")
+    job.uses("score")
+    notes = performance(job.source)
+    if not notes:
+        raise UsageError(f"{printable_path(job.source)} holds no notes, so there is nobody to follow")
+    follower, place, lines = ScoreFollower(read_followed(path)), 0, []
+    frames = math.ceil((notes[-1][0] + _TAIL_SECONDS) * SOUND_FRAMES)
+    for frame in range(frames):
+        at = (frame + 1) / SOUND_FRAMES
+        while place < len(notes) and notes[place][0] < at:
+            follower.note(*notes[place])
+            place += 1
+        if follower.begun:
+            lines.append(f"{at:.4f},{follower.at(at).quarter:.4f}\n")
+    write_atomic(job.target, f"time,beat\n{''.join(lines)}".encode())
+    return (Written(job.target, printable_path(job.source), frames / SOUND_FRAMES),)
+
+
+def _of_notes(job: FileJob, limits: tuple[float, float], meters: tuple[int, ...], confidence: float) -> Iterator[Row]:
     """Lines of a MIDI file's notes; drums count as the other parts do."""
     song = read_midi(job.source)
     times = MidiTimes(song.tempo)
@@ -97,9 +126,7 @@ def _of_notes(
             job.progress(frame / frames)
 
 
-def _of_sound(
-    job: FileJob, limits: tuple[float, float], meters: tuple[int, ...], confidence: float
-) -> Iterator[Row]:
+def _of_sound(job: FileJob, limits: tuple[float, float], meters: tuple[int, ...], confidence: float) -> Iterator[Row]:
     """Lines of a sound, each when its frame is known."""
     if not job.source.is_file():
         raise UsageError(f"follow takes one file of sound or notes, and {printable_path(job.source)} is none")
@@ -127,7 +154,7 @@ _PIECE = 220
 def crossings(rows: list[Row]) -> list[tuple[float, float, bool]]:
     """(seconds, beat, whether it begins a bar) of the whole beats that the lines pass."""
     found: list[tuple[float, float, bool]] = []
-    for (at, beat, _), (after, following, meter) in zip(rows, rows[1:], strict=False):
+    for (at, beat, _), (after, following, meter) in pairwise(rows):
         whole = math.floor(following)
         if whole > math.floor(beat):
             share = min(1.0, (math.floor(beat) + 1.0 - beat) / (following - beat))
@@ -186,4 +213,3 @@ def clicks(beats: list[tuple[float, float, bool]], rate: int, first: int, frames
 def _click(rate: int, size: int, hertz: float) -> F64:
     time = np.arange(size) / rate
     return np.asarray(_CLICK_LEVEL * np.exp(-time * 150.0) * np.sin(2.0 * np.pi * hertz * time))
-

@@ -70,9 +70,7 @@ class NoteBeats:
         self.filter = BarFilter(FRAMES_PER_SECOND, low, high, meters)
         counts = np.asarray(note_tables()["counts"], np.float64)
         dense = smoothed(counts, SPREAD)
-        self._onsets = [
-            self.filter.table((((1.0 - FLAT) * row + FLAT) ** POWER).reshape(4, BINS)) for row in dense
-        ]
+        self._onsets = [self.filter.table((((1.0 - FLAT) * row + FLAT) ** POWER).reshape(4, BINS)) for row in dense]
         everywhere = smoothed(counts.sum(axis=0, keepdims=True), SPREAD)[0]
         self._rest = self.filter.table(everywhere.reshape(4, BINS))
         self._silence = np.ones_like(self._rest)
@@ -88,6 +86,10 @@ class NoteBeats:
     @property
     def seconds(self) -> float:
         return self._frames / FRAMES_PER_SECOND
+
+    def skip(self, seconds: float) -> None:
+        """Passes the time until then without listening, where no note has come yet."""
+        self._frames = int(seconds * FRAMES_PER_SECOND)
 
     def note(self, at: float, number: int, velocity: float) -> None:
         """Takes a note's beginning, at a time in the coming frame."""

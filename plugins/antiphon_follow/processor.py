@@ -79,6 +79,7 @@ class Follow(Processor):
         Param("range", "text", RANGE, doc="Lowest and highest tempo, as 60-200 bpm."),
         Param("meter", "choice", "auto", choices=METER_NAMES, restart=True, doc="Beats of a bar; auto: 4 or 3."),
         Param("confidence", default=SURE, low=0.05, high=0.95, doc="Sureness from which it follows; below it coasts."),
+        Param("score", "file", "", doc="On files of notes alone: a MusicXML or MIDI file of their score."),
         Param("half", "trigger", doc="Beats half as fast."),
         Param("double", "trigger", doc="Beats twice as fast."),
         Param("downbeat", "trigger", doc="The nearest beat begins a bar."),
@@ -152,6 +153,8 @@ class Follow(Processor):
         now = (io.time.sample + io.frames - self._begin) / self._rate
         start, notes, place = (io.time.sample - self._begin) / self._rate, self._notes, 0
         events = io.events_in
+        if self._note_at < 0.0 and not events:
+            notes.skip(start)
         while (notes.seconds + 1.0 / FRAMES_PER_SECOND) <= now:
             end = notes.seconds + 1.0 / FRAMES_PER_SECOND
             while place < len(events) and start + events[place].offset / self._rate < end:
@@ -256,4 +259,3 @@ class Follow(Processor):
         self._missing = 0
         self._heard_at = ((hop + 1) * HOP - self._begin) / self._rate
         self._sound.load(answer[0])
-

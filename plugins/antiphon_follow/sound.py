@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
@@ -27,10 +28,14 @@ _QUIET = 1e-3
 """Peak below which a frame is silent: it says nothing of beats."""
 _QUIET_FRAMES = 100
 """Silent frames after which nothing is heard."""
-_FORGET, _SALIENT = 0.01, 0.12
-"""Share of the salience forgotten in a frame, and least salience of a beat."""
-WIDTH, FLOOR, POWER = 1.0, 0.04, 0.8
-"""Width in bins of a beat in a table, least probability of a state, and weight of what the network says."""
+_ONSET, _USUAL, _RATE_SECONDS, _KNOWN = 1.5, 0.02, 2.0, 0.3
+"""Rise of the spectrum, relative to the usual, that is an onset; share by which the usual follows; time constant in
+seconds of the onsets' rate, and share of it after which it counts."""
+GAIN = 0.05
+"""Nats a frame by which a beat that is sure foretells the network better than chance; applause and speech: a third."""
+WIDTH, FLOOR, POWER, SHARE = 0.7, 0.04, 0.8, 0.6
+"""Width in bins of a beat in a table, least probability of a state, weight of what the network says, and that of the
+prior of the tempo at every beat."""
 
 
 def filterbank() -> F32:
@@ -71,6 +76,7 @@ class BeatNetwork:
     def clear(self) -> None:
         """Forgets what was heard."""
         self._before: F32 | None = None
+        self.rise = 0.0
         self._hidden, self._cell = np.zeros((2, _UNITS), np.float32), np.zeros((2, _UNITS), np.float32)
 
     def __call__(self, frame: F32) -> tuple[float, float]:
@@ -79,6 +85,7 @@ class BeatNetwork:
         bands = np.log10(spectrum @ self._bank + 1.0)
         rise = np.zeros_like(bands) if self._before is None else np.maximum(bands - self._before, 0.0)
         self._before = bands
+        self.rise = float(rise.sum())
         return self.step(np.concatenate([bands, rise]))
 
     def step(self, features: F32) -> tuple[float, float]:
@@ -110,7 +117,7 @@ class SoundBeats:
     """Beats in a stream of sound at `RATE`. `seconds`: how much of it the filter's answer is about."""
 
     def __init__(self, low: float, high: float, meters: tuple[int, ...] = METERS) -> None:
-        self.filter = BarFilter(FRAMES_PER_SECOND, low, high, meters)
+        self.filter = BarFilter(FRAMES_PER_SECOND, low, high, meters, GAIN)
         self._network = BeatNetwork(beat_weights())
         self._bump = self._bumps()
         self.clear()
@@ -118,10 +125,11 @@ class SoundBeats:
     def clear(self) -> None:
         """Forgets all."""
         self.filter.clear()
-        self.filter.expect(0.0)
+        self.filter.expect(0.0, SHARE)
         self._network.clear()
         self._held, self._frames = np.zeros(WINDOW // 2, np.float32), 0
-        self._quiet, self._salience = _QUIET_FRAMES, 0.0
+        self._rises, self._usual, self.rate, self._known = (0.0, 0.0), 0.0, 0.0, 0.0
+        self._quiet = _QUIET_FRAMES
 
     @property
     def seconds(self) -> float:
@@ -141,20 +149,29 @@ class SoundBeats:
                 self.filter.step()
             else:
                 self._quiet = 0
-                self.take(*self._network(frame))
+                beat, downbeat = self._network(frame)
+                self.take(beat, downbeat, self._network.rise)
             held = held[HOP:]
         self._held = held
         return count
 
-    def take(self, beat: float, downbeat: float) -> None:
-        """Advances the filter by a frame with these probabilities."""
-        self._salience += (max(beat + downbeat - self._salience, 0.0) * 0.5) - self._salience * _FORGET
+    def take(self, beat: float, downbeat: float, rise: float) -> None:
+        """Advances the filter by a frame with these probabilities; `rise`: of its spectrum."""
+        before, last = self._rises
+        self._rises = (last, rise)
+        onset = last > before and last >= rise and last > _ONSET * self._usual
+        self._usual += (rise - self._usual) * _USUAL
+        decay = math.exp(-1.0 / (FRAMES_PER_SECOND * _RATE_SECONDS))
+        self.rate, self._known = self.rate * decay, self._known * decay + (1.0 - decay)
+        self.rate += (1.0 - decay) * FRAMES_PER_SECOND * onset
+        if self._frames % 5 == 0 and self._known > _KNOWN:
+            self.filter.expect(self.rate / self._known, SHARE)
         self.filter.step(self.likelihood(beat, downbeat))
 
     @property
     def heard(self) -> bool:
-        """Whether beats were heard in the last seconds: no silence, and a network that is sure now and then."""
-        return self._quiet < _QUIET_FRAMES and self._salience > _SALIENT
+        """Whether there was sound in the last seconds."""
+        return self._quiet < _QUIET_FRAMES
 
     def likelihood(self, beat: float, downbeat: float) -> F64:
         """Likelihoods `[layers, BINS + 1]` of a frame."""

@@ -258,3 +258,22 @@ def test_a_ramp_cut_in_two_by_the_transport_is_the_same_ramp():
     cut.set_transport(170_000, True, None)
     for n in range(70_000, 900_000, 50_000):
         assert cut.beat_at(n + 100_000) == pytest.approx(whole.beat_at(n))
+
+
+def test_a_steered_clock_catches_up_within_a_beat_by_eight_percent_and_never_turns_back() -> None:
+    tempo, beats = TempoMap(RATE, 120.0), [0.0]
+    wanted, block = 0.03, 256
+    for n in range(1, 200):
+        here = tempo.beat_at(n * block)
+        tempo.steer(n * block, 120.0, wanted + n * block * 2.0 / RATE - here, 0.0)
+        assert 120.0 * 0.92 - 1e-9 <= tempo.tempo_at(n * block) <= 120.0 * 1.08 + 1e-9
+        beats.append(here)
+    assert all(after > before for before, after in pairwise(beats[1:]))
+    assert beats[-1] - 199 * block * 2.0 / RATE == pytest.approx(wanted, abs=0.01)
+
+
+@pytest.mark.parametrize("asked", [(float("nan"), 0.0, 0.0), (120.0, float("inf"), 0.0), (120.0, 0.0, float("nan"))])
+def test_what_is_no_number_steers_no_clock(asked: tuple[float, float, float]) -> None:
+    tempo = TempoMap(RATE, 100.0)
+    tempo.steer(256, *asked)
+    assert tempo == TempoMap(RATE, 100.0)

@@ -10,6 +10,7 @@ import numpy as np
 from antiphon.api import F64
 from antiphon.api.backends.files import MidiNote, MidiTimes, MidiTrack, read_midi
 
+KINDS = ("as played", "swells", "steps", "ritardandi")
 SWELL, SWELL_BEATS = 0.12, 32
 STEP, STEP_BEATS = 1.15, 48
 SLOW, SLOW_BEATS, BETWEEN = 0.7, 8, 64

@@ -1,6 +1,8 @@
 """The player's beat: filters on synthetic performances, files, and the server's clock in a rendered patch."""
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,15 +10,18 @@ import pytest
 from antiphon.api import F64, ParamError, StreamSpec
 from antiphon.api.backends.files import MidiNote, MidiTrack, write_midi
 from antiphon.api.backends.rendering import load_plugins
-from antiphon.api.backends.transports import NoteOn, Sample
+from antiphon.api.backends.transports import NOW, NoteOn, OscRequest, RequestError, Sample, SetParam
 from antiphon.api.jobs import FileJob
 from antiphon.kernel.graph.graph import Graph, NodeSpec
 from antiphon.kernel.graph.plan import Plan
 from antiphon.offline.rendering import PlayerRunner
-from antiphon_follow.clock import BeatCount
+from antiphon_follow.addresses import fire
+from antiphon_follow.answer import Answer
+from antiphon_follow.clock import SURE, BeatCount
 from antiphon_follow.jobs import run
 from antiphon_follow.notes import FRAMES_PER_SECOND, NoteBeats
 from antiphon_follow.ranges import range_of
+from antiphon_follow.sound import BEHIND, HOP, RATE as SOUND_RATE, SoundBeats
 
 RATE, BLOCK = 48000, 256
 CHORDS = ((48, 64, 67), (45, 60, 64), (53, 60, 65), (43, 59, 62))
@@ -162,3 +167,89 @@ def test_the_clock_stands_by_itself_with_drive_off() -> None:
 def test_drive_tempo_takes_the_tempo_alone() -> None:
     rows = clock_of(pianist(beats_of(STEADY[:40])), 20.0, "tempo")
     assert rows[-1, 2] == pytest.approx(104.0, rel=0.02)
+
+
+# ---- what is no player
+def test_notes_at_random_are_not_followed() -> None:
+    random = np.random.default_rng(3)
+    times = np.cumsum(random.exponential(0.25, 100))
+    notes = [(float(at), int(random.integers(40, 80)), float(random.uniform(0.3, 0.8))) for at in times]
+    rows = followed(notes)
+    assert np.mean(rows[:, 3] > SURE) < 0.1
+
+
+@pytest.mark.parametrize("kind", ["noise", "drone", "silence"])
+def test_noise_a_drone_and_silence_are_not_followed(kind: str) -> None:
+    time = np.arange(12 * SOUND_RATE) / SOUND_RATE
+    made = {
+        "noise": 0.1 * np.random.default_rng(1).standard_normal(len(time)),
+        "drone": 0.2 * np.sin(2.0 * np.pi * 110.0 * time),
+        "silence": np.zeros(len(time)),
+    }
+    beats = SoundBeats(60.0, 180.0)
+    sure = []
+    for first in range(0, len(time), HOP):
+        beats.feed(made[kind][first : first + HOP].astype(np.float32))
+        beats.filter.read()
+        sure.append(beats.filter.sureness if beats.heard else 0.0)
+        assert 60.0 * 0.97 <= 60.0 / beats.filter.period <= 180.0 * 1.03
+    assert max(sure) < SURE
+
+
+def test_a_drum_is_followed_from_its_sound() -> None:
+    random, beats = np.random.default_rng(2), beats_of(np.full(40, 112.0))
+    sound = np.zeros(round((beats[-1] + 1.0) * SOUND_RATE))
+    for place, at in enumerate(beats):
+        first, size = round(at * SOUND_RATE), 4000
+        fall = np.exp(-np.arange(size) / 700.0)
+        low = np.sin(2.0 * np.pi * 60.0 * np.arange(size) / SOUND_RATE)
+        sound[first : first + size] += 0.5 * fall * (low if place % 2 == 0 else random.standard_normal(size))
+    follower, count, rows = SoundBeats(60.0, 180.0), BeatCount(), []
+    for first in range(0, len(sound), HOP):
+        for _ in range(follower.feed(sound[first : first + HOP].astype(np.float32))):
+            follower.filter.read()
+            count.advance(HOP / SOUND_RATE, follower.filter, BEHIND)
+            rows.append((follower.seconds + BEHIND, count.beat))
+    assert np.median(np.abs(errors(np.array(rows), beats, 10.0))) < 0.12
+
+
+# ---- what a performer corrects
+def request(*types: str) -> OscRequest:
+    nodes = {f"n{n}": SimpleNamespace(info=SimpleNamespace(type=name)) for n, name in enumerate(types)}
+    server: Any = SimpleNamespace(nodes=lambda: nodes)
+    return OscRequest(server, (), "a test", NOW, print)
+
+
+def test_an_address_presses_the_buttons_of_every_node_follow() -> None:
+    pressed = fire("half", request("reverb", "follow", "follow"))
+    assert pressed == [SetParam("n1", "half", 1.0), SetParam("n2", "half", 1.0)]
+
+
+def test_an_address_without_a_node_follow_is_refused() -> None:
+    with pytest.raises(RequestError, match="there is no node follow in the patch"):
+        fire("tap", request("reverb"))
+
+
+def found(bpm: float, place: int = 0, phase: float = 0.0) -> Any:
+    return SimpleNamespace(phase=phase, period=60.0 / bpm, place=place, meter=4, sureness=1.0)
+
+
+def test_half_and_double_change_the_octave_within_the_range() -> None:
+    answer = Answer(60.0, 200.0)
+    answer.take(found(140.0))
+    answer.halve()
+    answer.take(found(140.0, place=3, phase=0.5))
+    assert (60.0 / answer.period, answer.place, answer.phase) == pytest.approx((70.0, 1, 0.75))
+    answer.halve()
+    answer.double()
+    answer.double()
+    answer.take(found(140.0))
+    assert 60.0 / answer.period == pytest.approx(140.0)
+
+
+def test_downbeat_begins_a_bar_at_the_nearest_beat() -> None:
+    answer = Answer(60.0, 200.0)
+    answer.take(found(120.0, place=2, phase=0.1))
+    answer.here()
+    answer.take(found(120.0, place=2, phase=0.1))
+    assert (answer.place, answer.phase) == (0, pytest.approx(0.1))

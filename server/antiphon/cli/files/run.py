@@ -49,7 +49,7 @@ class RunOptions:
         str, typer.Option("--chords", metavar="CHORDS", help="Chords to play: | C Am | F G7 |, or a file of them.")
     ] = ""
     roll: Annotated[str, typer.Option("--roll", metavar="F.svg", help="A file for a piano roll of it.")] = ""
-    click: Annotated[str, typer.Option("--click", metavar="F.wav", help="A file for it with a click on its beats.")] = ""
+    click: Annotated[str, typer.Option("--click", metavar="F.wav", help="A file: IN and a click on its beats.")] = ""
     chords_out: Annotated[str, typer.Option("--chords-out", metavar="F", help="A file for the chords played.")] = ""
     stems: Annotated[bool, typer.Option("--stems", help="Also a file for each part, OUT-PART; OUT is their sum.")] = (
         False

@@ -1,0 +1,28 @@
+"""OSC addresses of the nodes `follow`: what a performer corrects, and taps."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from antiphon.api.backends.transports import Command, OscRequest, RequestError, SetParam
+
+ADDRESSES = (
+    ("half", "Halves the beat of every node `follow`."),
+    ("double", "Doubles the beat of every node `follow`."),
+    ("downbeat", "Begins a bar at the nearest beat of every node `follow`."),
+    ("tap", "Taps a beat: every node `follow` takes the octave of its beat that is nearest to two taps."),
+)
+"""Triggers of the nodes, and what each is for."""
+_TYPE = "follow"
+
+
+def fire(name: str, request: OscRequest) -> list[Command]:
+    """Commands that fire a trigger of every node `follow`. Raises RequestError: there is none."""
+    nodes = [found for found, node in request.server.nodes().items() if node.info.type == _TYPE]
+    if not nodes:
+        raise RequestError("there is no node follow in the patch; load one that has it, or add it")
+    return [SetParam(node, name, 1.0, when=request.when) for node in nodes]
+
+
+HANDLERS = tuple((f"/follow/{name}", partial(fire, name), doc) for name, doc in ADDRESSES)
+"""Address, handler and sentence."""
