@@ -24,7 +24,7 @@ from antiphon_answer.corpus import read_corpus, wish
 from antiphon_answer.improviser import CHORD_SIXTEENTHS, Improviser, Planned
 from antiphon_answer.prior import KEYS, SCALES, installed_prior
 from antiphon_answer.sounding import SoundAnswer
-from antiphon_answer.turns import TURNS, Turns
+from antiphon_answer.turns import TURNS, PlayerTurns
 
 MODES = ("continue", "trade", "shadow", "canon", "accompany")
 AHEAD = 1.0
@@ -98,7 +98,7 @@ class Answer(Processor):
         self._mode, self._meter, self._bars, self._begun = "", 4, 4, 0.0
         self._pause, self._transpose = 0.5, 0
         self._wake = self._draw = math.inf
-        self._turns = Turns()
+        self._turns = PlayerTurns()
         # a chord whose highest note is not known yet; notes since the last answer, and when one was last played
         self._chord: tuple[float, int, float] = (-1.0, 0, 0.0)
         self._count, self._last, self._turn = 0, -math.inf, 0

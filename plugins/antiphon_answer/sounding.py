@@ -7,7 +7,7 @@ import numpy as np
 
 from antiphon.api import F32, IO, BlockTime, StreamSpec
 from antiphon_answer.slices import FADE, MOST, SliceMemory
-from antiphon_answer.turns import Turns
+from antiphon_answer.turns import PlayerTurns
 
 MIN_COUNT = 2
 """Minimum beats for an answer."""
@@ -72,7 +72,7 @@ class SoundAnswer:
         self.memory = SliceMemory(spec)
         self._new, self._old = _Head(spec), _Head(spec)
         self._beats = np.zeros(MOST, np.int64)
-        self._turns = Turns()
+        self._turns = PlayerTurns()
         self.clear()
 
     def clear(self) -> None:

@@ -11,7 +11,7 @@ UPBEAT = 1.0
 _ROUNDING = 1e-6
 
 
-class Turns:
+class PlayerTurns:
     """The form: a turn of the player's, one of the machine's, and so on.
 
     Attributes:

@@ -16,7 +16,7 @@ from antiphon.api.backends.files import read_midi
 from antiphon_models.material import fluidsynth
 from antiphon_models.material.fluidsynth import FLUID, TIM, FluidSettings
 from antiphon_models.material.midi_bytes import TICKS, midi_bytes, note_off, note_on, program_change
-from antiphon_models.material.singing import RATE, ScoreNote, speak
+from antiphon_models.material.singing import RATE, LyricNote, speak
 from antiphon_models.material.sounds import mono
 
 WINDS = {"oboe": 68, "clarinet": 71, "flute": 73, "recorder": 74, "trumpet": 56, "sax": 65}
@@ -28,16 +28,16 @@ class AnnotatedSound:
 
     name: str
     sound: F32
-    notes: tuple[ScoreNote, ...]
+    notes: tuple[LyricNote, ...]
 
 
-def melody(path: Path, seconds: float = 18.0) -> tuple[ScoreNote, ...]:
+def melody(path: Path, seconds: float = 18.0) -> tuple[LyricNote, ...]:
     """The first `seconds` of the MELODY track of a POP909 song, from its first note on; one note at a time."""
     song = read_midi(path, overlap="replace")
     track = next(t for t in song.tracks if t.name.strip().upper() == "MELODY")
-    notes = [ScoreNote(song.seconds(n.start), song.seconds(n.end), n.number, n.velocity) for n in track.notes]
+    notes = [LyricNote(song.seconds(n.start), song.seconds(n.end), n.number, n.velocity) for n in track.notes]
     notes.sort(key=lambda n: (n.start, -n.pitch))
-    kept: list[ScoreNote] = []
+    kept: list[LyricNote] = []
     for note in notes:
         if kept and note.start - kept[-1].start < 0.03:
             continue
@@ -54,7 +54,7 @@ def melody(path: Path, seconds: float = 18.0) -> tuple[ScoreNote, ...]:
     )
 
 
-def transpose(notes: Sequence[ScoreNote], low: int, high: int) -> tuple[ScoreNote, ...]:
+def transpose(notes: Sequence[LyricNote], low: int, high: int) -> tuple[LyricNote, ...]:
     """The notes moved by whole octaves so that most lie between `low` and `high`, and single notes as well."""
     middle = float(np.median([n.pitch for n in notes]))
     by = 12 * round(((low + high) / 2 - middle) / 12)
@@ -69,7 +69,7 @@ def transpose(notes: Sequence[ScoreNote], low: int, high: int) -> tuple[ScoreNot
     return tuple(fitted)
 
 
-def wind(name: str, notes: Sequence[ScoreNote], program: int, font: Path, rate: int = RATE) -> AnnotatedSound:
+def wind(name: str, notes: Sequence[LyricNote], program: int, font: Path, rate: int = RATE) -> AnnotatedSound:
     """The notes by one program of a soundfont, dry."""
     events = [(0, program_change(0, program))]
     for note in notes:

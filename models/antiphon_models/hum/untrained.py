@@ -13,7 +13,7 @@ import numpy as np
 import scipy.signal
 
 from antiphon.api import F32, F64
-from antiphon_models.material.singing import PERIOD, ScoreNote, Singer, singing
+from antiphon_models.material.singing import PERIOD, LyricNote, Singer, singing
 from antiphon_models.material.styles import UNTRAINED, manner
 
 SOLFEGE = ("doh", "ray", "me", "fah", "soh", "lah", "tea", "dee", "la", "na", "da", "nah", "lu", "ah", "mm", "noo")
@@ -30,9 +30,9 @@ Medians on half of the songs of SSVD 2.0; the labels of that set were used for t
 """
 
 
-def tempo_of_sight_singing(notes: Sequence[ScoreNote], rng: np.random.Generator) -> tuple[ScoreNote, ...]:
+def tempo_of_sight_singing(notes: Sequence[LyricNote], rng: np.random.Generator) -> tuple[LyricNote, ...]:
     """Notes with uneven lengths, some rests between them and some repeated notes joined to their neighbours."""
-    moved: list[ScoreNote] = []
+    moved: list[LyricNote] = []
     stretch = float(rng.uniform(1.0, 1.6))
     joined = float(rng.uniform(0.2, 1.0))
     for n, note in enumerate(notes):
@@ -47,7 +47,7 @@ def tempo_of_sight_singing(notes: Sequence[ScoreNote], rng: np.random.Generator)
     return tuple(moved)
 
 
-def intonation(notes: Sequence[ScoreNote], frames: int, rng: np.random.Generator) -> F64:
+def intonation(notes: Sequence[LyricNote], frames: int, rng: np.random.Generator) -> F64:
     """Semitones to add to the score at each WORLD frame: the singer's tuning, which drifts, and slopes within notes."""
     t = np.arange(frames) * PERIOD / 1000
     points = max(2, int(t[-1] / 3.0) + 2)
@@ -62,7 +62,7 @@ def intonation(notes: Sequence[ScoreNote], frames: int, rng: np.random.Generator
     return np.asarray(np.convolve(np.pad(curve, 7, "edge"), kernel / kernel.sum(), "valid"), np.float64)
 
 
-def sung_notes(notes: Sequence[ScoreNote], hertz: F64) -> F32:
+def sung_notes(notes: Sequence[LyricNote], hertz: F64) -> F32:
     """Truth `[n, 3]`: start and end in seconds, and the sung pitch as a fractional MIDI number.
 
     A note begins where its pitch is reached, since that is where listeners place it: after a scoop or a slide.
@@ -88,7 +88,7 @@ def sung_notes(notes: Sequence[ScoreNote], hertz: F64) -> F32:
 
 
 def sing_untrained(
-    notes: Sequence[ScoreNote], voice: str, seed: int, rate: int, warp: float = 1.0
+    notes: Sequence[LyricNote], voice: str, seed: int, rate: int, warp: float = 1.0
 ) -> tuple[F32, F32, F64]:
     """An untrained singer's recording `[frames]`, notes as sung `[n, 3]`, Hz of each WORLD frame (0 unvoiced).
 
@@ -105,7 +105,7 @@ def sing_untrained(
     return _phone(sound, rate, rng), sung_notes(score, hertz), hertz
 
 
-def _breaths(notes: Sequence[ScoreNote], frames: int, rate: int, rng: np.random.Generator) -> F32:
+def _breaths(notes: Sequence[LyricNote], frames: int, rate: int, rng: np.random.Generator) -> F32:
     """Breath before some of the notes that follow a rest."""
     breath = np.zeros(frames, np.float32)
     low, high = sorted(rng.uniform(600.0, min(6000.0, 0.45 * rate), 2))

@@ -25,7 +25,7 @@ from antiphon_models.material.composer.song import compose
 from antiphon_models.material.fluidsynth import FluidSettings
 from antiphon_models.material.midi_bytes import TICKS, midi_bytes, note_off, note_on, program_change
 from antiphon_models.material.part_songs import PartSong, songs
-from antiphon_models.material.singing import ScoreNote, Singer, Syllable, analyse_speech, singing, syllable
+from antiphon_models.material.singing import LyricNote, Singer, Syllable, analyse_speech, singing, syllable
 from antiphon_models.material.sounds import mono, resampled
 from antiphon_models.material.styles import TRAINED, UNTRAINED, manner
 from antiphon_models.stems.recorded import pieces, recorded
@@ -64,7 +64,7 @@ _LEADS = (*range(32), *range(40, 52), *range(56, 88), *range(104, 112))
 _BACKS = (*range(32), *range(40, 52), *range(55, 72), *range(88, 104))
 _VOWELS = ("la", "na", "da", "doo", "ma", "yeah", "no", "bee", "ru", "go", "ta", "sea", "ko", "high", "you", "feel",
            "star", "wish", "love", "cry", "down", "free", "lie", "moon", "oh", "ah")  # fmt: skip
-Score = dict[str, list[ScoreNote]]
+Score = dict[str, list[LyricNote]]
 
 
 def make(data: Path, folder: Path, seed: int, say: Callable[[str], None], counts: dict[str, int] = COUNTS) -> None:
@@ -138,10 +138,10 @@ def _even(x: F32) -> F32:
     return np.asarray(0.1 * x / own if own > 1e-4 else x, np.float32)
 
 
-def _cut(notes: Sequence[ScoreNote], start: float) -> list[ScoreNote]:
+def _cut(notes: Sequence[LyricNote], start: float) -> list[LyricNote]:
     """Notes that begin in ten seconds, or are held into them."""
     inside = [n for n in notes if n.end > start + 0.05 and n.start < start + SECONDS]
-    return [ScoreNote(max(0.0, n.start - start), n.end - start, n.pitch, n.velocity) for n in inside]
+    return [LyricNote(max(0.0, n.start - start), n.end - start, n.pitch, n.velocity) for n in inside]
 
 
 @cache
@@ -154,7 +154,7 @@ def _part_song(song: PartSong, rnd: random.Random) -> Score:
     ends = max(n.end for notes in song.parts.values() for n in notes) * beat
     start = rnd.uniform(0.0, max(0.0, ends - SECONDS))
     return {
-        name: _cut([ScoreNote(n.start * beat, n.end * beat, n.pitch, n.velocity) for n in notes], start)
+        name: _cut([LyricNote(n.start * beat, n.end * beat, n.pitch, n.velocity) for n in notes], start)
         for name, notes in song.parts.items()
     }
 
@@ -177,11 +177,11 @@ def _composed(data: Path, part: splits.Part, rnd: random.Random) -> Score:
     start, score = rnd.uniform(0.0, 12.0), Score()
     for note in song.notes:
         notes = score.setdefault(names.get(note.part, note.part), [])
-        notes.append(ScoreNote(note.start, note.end, note.pitch, note.velocity / 127))
+        notes.append(LyricNote(note.start, note.end, note.pitch, note.velocity / 127))
     return {name: _cut(notes, start) for name, notes in score.items()}
 
 
-def _font(notes: Sequence[ScoreNote], program: int, font: Path, channel: int = 0) -> F32:
+def _font(notes: Sequence[LyricNote], program: int, font: Path, channel: int = 0) -> F32:
     if not notes:
         return np.zeros(FRAMES, np.float32)
     events = [(0, 0, program_change(channel, program))]
@@ -197,7 +197,7 @@ def _length(x: NDArray[np.floating]) -> F32:
     return np.pad(np.asarray(x[:FRAMES], np.float32), (0, max(0, FRAMES - len(x))))
 
 
-def _instrument(notes: list[ScoreNote], program: int, font: Path, rnd: random.Random, synth: float) -> F32:
+def _instrument(notes: list[LyricNote], program: int, font: Path, rnd: random.Random, synth: float) -> F32:
     if not notes or rnd.random() >= synth:
         return _font(notes, program, font)
     # the synthesisers are made for 48 kHz
@@ -217,16 +217,16 @@ def _singer(part: splits.Part, rnd: random.Random) -> str:
 
 
 def _sung(
-    notes: list[ScoreNote], part: splits.Part, rnd: random.Random, take: Callable[[str, str, int], Syllable] = syllable
+    notes: list[LyricNote], part: splits.Part, rnd: random.Random, take: Callable[[str, str, int], Syllable] = syllable
 ) -> F32:
-    line: list[ScoreNote] = []
+    line: list[LyricNote] = []
     for n in sorted(notes, key=lambda n: (n.start, -n.pitch)):
         if line and n.start - line[-1].start < 0.08:
             continue
         if line and line[-1].end > n.start:
-            line[-1] = ScoreNote(line[-1].start, n.start, line[-1].pitch, line[-1].velocity)
+            line[-1] = LyricNote(line[-1].start, n.start, line[-1].pitch, line[-1].velocity)
         line.append(n)
-    line = [ScoreNote(n.start, min(n.end, SECONDS), n.pitch, n.velocity) for n in line if n.start < SECONDS - 0.2]
+    line = [LyricNote(n.start, min(n.end, SECONDS), n.pitch, n.velocity) for n in line if n.start < SECONDS - 0.2]
     if not line:
         return np.zeros(FRAMES, np.float32)
     middle, wanted = float(np.median([n.pitch for n in line])), rnd.uniform(48, 74)
@@ -234,7 +234,7 @@ def _sung(
     sound = np.zeros(FRAMES, np.float32)
     for k in range(1 + (rnd.random() < 0.25)):
         shift = by + (rnd.choice((0, 0, 4, 7, -5, 12)) if k else 0)
-        moved = [ScoreNote(n.start, n.end, min(84, max(38, n.pitch + shift)), n.velocity) for n in line]
+        moved = [LyricNote(n.start, n.end, min(84, max(38, n.pitch + shift)), n.velocity) for n in line]
         style = manner(np.random.default_rng(rnd.getrandbits(32)), rnd.choice((TRAINED, UNTRAINED)))
         voice, seed = _singer(part, rnd), rnd.getrandbits(31)
         x, _ = singing(moved, Singer(voice, rnd.sample(_VOWELS, 8), rnd.uniform(0.8, 1.3), take), style, seed, RATE)
@@ -334,7 +334,7 @@ def _sample(path: Path) -> F32:
     return mono(path, RATE)
 
 
-def _drums(data: Path, part: splits.Part, notes: list[ScoreNote], font: Path, rnd: random.Random) -> F32:
+def _drums(data: Path, part: splits.Part, notes: list[LyricNote], font: Path, rnd: random.Random) -> F32:
     how = rnd.random()
     folder = data / "sonicpi"
     if how < 0.3:

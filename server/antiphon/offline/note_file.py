@@ -28,7 +28,7 @@ Timed = tuple[int, Event]
 
 
 @dataclass(frozen=True, slots=True)
-class Score:
+class TimedScore:
     """A MIDI file on the sample clock."""
 
     song: MidiSong
@@ -47,7 +47,7 @@ def is_midi(path: str | Path, *, written: bool = False) -> bool:
     return Path(path).suffix.lower() in (WRITABLE_SUFFIXES if written else SUFFIXES)
 
 
-def read(path: Path, rate: int) -> Score:
+def read(path: Path, rate: int) -> TimedScore:
     """Raises FileError for a file that is not MIDI, too long, or without notes."""
     song = midifile.read(path)
     times = Times(song.tempo)
@@ -72,7 +72,7 @@ def read(path: Path, rate: int) -> Score:
     timed.sort(key=lambda item: (item[0], _ORDER[item[1].kind]))
     end = timed[-1][0]
     changes = [(round(times.seconds(at) * rate), min(MAX_TEMPO, max(MIN_TEMPO, bpm))) for at, bpm in song.tempo]
-    return Score(song, tuple(timed), tuple(change for change in changes if change[0] <= end), end + 1)
+    return TimedScore(song, tuple(timed), tuple(change for change in changes if change[0] <= end), end + 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ class SongPlayers:
     said: str = ""
 
 
-def players_of(graph: Graph, catalog: Catalog, score: Score) -> SongPlayers:
+def players_of(graph: Graph, catalog: Catalog, score: TimedScore) -> SongPlayers:
     """Nodes of a patch that play a song: those that take notes and that no wire plays.
 
     A `synth` plays pitched notes, or drums where these are its instrument. Raises RequestError: no node takes notes.
@@ -112,7 +112,7 @@ def players_of(graph: Graph, catalog: Catalog, score: Score) -> SongPlayers:
     return SongPlayers(replace(graph, nodes=(*graph.nodes, kit), wires=wires), (), pitched, (name,), said)
 
 
-def commands(score: Score, players: SongPlayers) -> list[Command]:
+def commands(score: TimedScore, players: SongPlayers) -> list[Command]:
     """Commands of a MIDI file for a patch: its tempo, and its notes for each node that plays them."""
     result: list[Command] = [SetTempo(bpm, 0.0, Sample(at)) for at, bpm in score.tempo]
     drums = score.song.drums

@@ -20,7 +20,7 @@ from antiphon.kernel.graph.clock import TempoMap
 from antiphon.kernel.graph.compiler import close_hosts, compile_plan
 from antiphon.kernel.graph.graph import IN, OUT, End, Graph, NodeSpec, Wire
 from antiphon.offline.file_ends import NO_TAIL, Decay, Tail
-from antiphon.offline.note_file import Score
+from antiphon.offline.note_file import TimedScore
 
 Make = Callable[[str], Processor]
 MAX_LOOK_AHEAD_SECONDS = 1800.0
@@ -138,7 +138,7 @@ class PlanRunner:
         spec: StreamSpec,
         values: Mapping[str, Value] | None = None,
         firings: Sequence[TimedTrigger] = (),
-        score: Score | None = None,
+        score: TimedScore | None = None,
     ) -> None:
         """Prepares the processor.
 

@@ -31,7 +31,7 @@ from antiphon.offline.event_file import parse_events
 from antiphon.offline.file_ends import NO_TAIL, Tail, fade_end, tail_of
 from antiphon.offline.file_job import FADE
 from antiphon.offline.hearing import BlockListener
-from antiphon.offline.note_file import Score, SongPlayers, is_midi
+from antiphon.offline.note_file import TimedScore, SongPlayers, is_midi
 from antiphon.offline.output_summary import Written
 from antiphon.offline.rendering import PlayerRunner, param_finder
 from antiphon.offline.runner import process_stream
@@ -259,7 +259,7 @@ def files_of(graph: Graph, catalog: Catalog) -> list[tuple[str, str]]:
     ]
 
 
-def _players(score: Score, name: str, graph: Graph, catalog: Catalog, reporting: Reporting) -> SongPlayers:
+def _players(score: TimedScore, name: str, graph: Graph, catalog: Catalog, reporting: Reporting) -> SongPlayers:
     """Nodes that play a MIDI file; says where a kit was added."""
     try:
         players = note_file.players_of(graph, catalog, score)

@@ -25,7 +25,7 @@ from antiphon.offline import note_file
 from antiphon.offline.analyses import separated_file
 from antiphon.offline.file_ends import fade_end, tail_of
 from antiphon.offline.file_job import FADE, Fires, check_source
-from antiphon.offline.note_file import Score, is_midi
+from antiphon.offline.note_file import TimedScore, is_midi
 from antiphon.offline.output_summary import Written
 from antiphon.offline.runner import MAX_LOOK_AHEAD_SECONDS, PlanRunner, TimedTrigger, process_stream
 from antiphon.operations.finishing import finish_marked, picture_of
@@ -142,7 +142,7 @@ def process_file(plugin: str, job: FileTask, settings: RunSettings, loaded: Load
     check_source(info, path_text(job.source), midi=plays)
     writes = _writes_notes(info, job.target)
     with ExitStack() as stack:
-        score: Score | None = None
+        score: TimedScore | None = None
         heard, rest, twice, own_rate, hearing = job.source, None, False, 0, FileHearing()
         length: int | None
         picture: Picture | None = None
@@ -332,7 +332,7 @@ def _check_played(runner: PlanRunner, source: Path, fires: list[TimedTrigger], f
 
 
 def _notes_written(
-    job: FileTask, runner: PlanRunner, score: Score | None, frames: int, reporting: Reporting
+    job: FileTask, runner: PlanRunner, score: TimedScore | None, frames: int, reporting: Reporting
 ) -> Written:
     rate = runner.spec.rate
     like = None if score is None else score.song

@@ -23,7 +23,7 @@ from antiphon_models.hum.material import RANGES, TUNED_FONT, melody, transpose, 
 from antiphon_models.hum.training.humming import hum_notes, whistle_notes
 from antiphon_models.hum.untrained import sing_untrained
 from antiphon_models.learning import needs
-from antiphon_models.material.singing import ScoreNote, Singer, singing, speak
+from antiphon_models.material.singing import LyricNote, Singer, singing, speak
 from antiphon_models.material.sounds import chorales, mono, save_ogg
 from antiphon_models.material.styles import manner
 from antiphon_models.material.tables import table_beside
@@ -96,7 +96,7 @@ def complete(data: Path, folder: Path, seed: int, say: Callable[[str], None]) ->
             make(data, folder, part, seed, say)
             (folder / f"{part}.made").touch()
     if not (folder / PIANO).exists():
-        notes = [ScoreNote(n * PIANO_SECONDS, (n + 0.95) * PIANO_SECONDS, LOWEST + n, 0.7) for n in range(SEMITONES)]
+        notes = [LyricNote(n * PIANO_SECONDS, (n + 0.95) * PIANO_SECONDS, LOWEST + n, 0.7) for n in range(SEMITONES)]
         _ogg(folder / PIANO, wind("piano", notes, 0, TUNED_FONT, RATE).sound)
 
 
@@ -182,7 +182,7 @@ def _clip(data: Path, part: str, kind: str, k: int, rng: np.random.Generator) ->
     return TrainingClip(kind, sound, _rows(notes), _cents(f0))
 
 
-def _wind(notes: Sequence[ScoreNote], k: int) -> TrainingClip:
+def _wind(notes: Sequence[LyricNote], k: int) -> TrainingClip:
     name = tuple(PROGRAMS)[k % len(PROGRAMS)]
     notes = transpose(notes, *_RANGES[name])
     sound = wind(name, notes, PROGRAMS[name], TUNED_FONT, RATE).sound
@@ -193,7 +193,7 @@ def _wind(notes: Sequence[ScoreNote], k: int) -> TrainingClip:
     return TrainingClip("wind", 0.3 * sound / max(float(np.abs(sound).max()), 1e-9), _rows(notes), pitch)
 
 
-def _rows(notes: Sequence[ScoreNote]) -> F32:
+def _rows(notes: Sequence[LyricNote]) -> F32:
     return np.array([[n.start, n.end, n.pitch] for n in notes], np.float32)
 
 
@@ -228,7 +228,7 @@ def polyphonic_sound(
     return 0.3 * x / max(float(np.abs(x).max()), 1e-9)
 
 
-def _piano(path: Path) -> Iterator[ScoreNote]:
+def _piano(path: Path) -> Iterator[LyricNote]:
     song = read_midi(path, overlap="replace")
     track = next(t for t in song.tracks if t.name.strip().upper() == "PIANO")
     # the tempo matters little here: 120 beats a minute
@@ -237,10 +237,10 @@ def _piano(path: Path) -> Iterator[ScoreNote]:
     for note in notes:
         start, end = 0.5 * (note.start - first), 0.5 * (note.end - first)
         if 0.0 <= start < 12.0:
-            yield ScoreNote(start, max(end, start + 0.05), note.number, note.velocity)
+            yield LyricNote(start, max(end, start + 0.05), note.number, note.velocity)
 
 
-def _chorale(data: Path, part: str, rng: np.random.Generator) -> Iterator[ScoreNote]:
+def _chorale(data: Path, part: str, rng: np.random.Generator) -> Iterator[LyricNote]:
     every = chorales(data)[part]
     steps = every[int(rng.integers(len(every)))]
     length = float(rng.uniform(0.11, 0.2))
@@ -250,5 +250,5 @@ def _chorale(data: Path, part: str, rng: np.random.Generator) -> Iterator[ScoreN
         for n in range(1, len(line) + 1):
             if n == len(line) or line[n] != line[at]:
                 if line[at] > 0:
-                    yield ScoreNote(at * length, n * length, line[at], 0.7)
+                    yield LyricNote(at * length, n * length, line[at], 0.7)
                 at = n

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from antiphon.api import F32, F64, frequency
-from antiphon_models.material.singing import PERIOD, ScoreNote, pitch_line
+from antiphon_models.material.singing import PERIOD, LyricNote, pitch_line
 from antiphon_models.material.styles import SingingStyle
 
 
-def hum_notes(notes: Sequence[ScoreNote], how: SingingStyle, rng: np.random.Generator, rate: int) -> tuple[F32, F64]:
+def hum_notes(notes: Sequence[LyricNote], how: SingingStyle, rng: np.random.Generator, rate: int) -> tuple[F32, F64]:
     """A hum: few harmonics, a nasal resonance, breath. Sound, and Hz every `PERIOD` ms, 0 unvoiced."""
     hertz, loud, voiced = _line(notes, how, rng, rate)
     phase = 2 * np.pi * np.cumsum(hertz) / rate
@@ -29,7 +29,7 @@ def hum_notes(notes: Sequence[ScoreNote], how: SingingStyle, rng: np.random.Gene
 
 
 def whistle_notes(
-    notes: Sequence[ScoreNote], how: SingingStyle, rng: np.random.Generator, rate: int
+    notes: Sequence[LyricNote], how: SingingStyle, rng: np.random.Generator, rate: int
 ) -> tuple[F32, F64]:
     """A whistle: a sine, a weak octave, and air. As `hum_notes`."""
     hertz, loud, voiced = _line(notes, how, rng, rate)
@@ -38,7 +38,7 @@ def whistle_notes(
     return _finish(sound, loud, 10 ** rng.uniform(-2.5, -1.0), how, rng), voiced
 
 
-def _line(notes: Sequence[ScoreNote], how: SingingStyle, rng: np.random.Generator, rate: int) -> tuple[F64, F64, F64]:
+def _line(notes: Sequence[LyricNote], how: SingingStyle, rng: np.random.Generator, rate: int) -> tuple[F64, F64, F64]:
     """Hz and loudness of every sample, and Hz every `PERIOD` ms, 0 in rests."""
     frames = round((notes[-1].end + 0.5) * 1000 / PERIOD)
     pitch = pitch_line(notes, how, frames, rng)
