@@ -23,7 +23,7 @@ Question = tuple[str, Sequence[Arg]]
 _PIECE = 65536
 
 
-class ServerConnection:
+class OscConnection:
     """One TCP connection: packets out, messages in."""
 
     def __init__(self, host: str, port: int, timeout: float) -> None:
@@ -69,7 +69,7 @@ class ServerLink:
         self.host, self.port, self.timeout = host, port, timeout
         self._numbers = itertools.count(1)
         self._asking = threading.Lock()
-        self._connection: ServerConnection | None = ServerConnection(host, port, timeout)
+        self._connection: OscConnection | None = OscConnection(host, port, timeout)
 
     def ask(self, *questions: Question) -> list[Message]:
         """Sends messages, as one bundle where they are several, and waits until they have taken effect.
@@ -90,7 +90,7 @@ class ServerLink:
                     f"the server at {self.host}:{self.port} did not answer within {self.timeout:g} s"
                 ) from None
             except OSError:
-                self._connection = ServerConnection(self.host, self.port, self.timeout)
+                self._connection = OscConnection(self.host, self.port, self.timeout)
             try:
                 return self._exchange(self._connection, packet)
             except OSError:
@@ -102,7 +102,7 @@ class ServerLink:
         if connection is not None:
             connection.close()
 
-    def _exchange(self, connection: ServerConnection, packet: bytes) -> list[Message]:
+    def _exchange(self, connection: OscConnection, packet: bytes) -> list[Message]:
         number = next(self._numbers)
         connection.send(packet, encode("/sync", number))
         answers: list[Message] = []
@@ -150,8 +150,8 @@ class Subscription:
         with suppress(queue.Full):
             self._waiting.put_nowait(None)
 
-    def _connected(self) -> ServerConnection:
-        connection = ServerConnection(*self._address)
+    def _connected(self) -> OscConnection:
+        connection = OscConnection(*self._address)
         connection.socket.settimeout(None)
         connection.send(encode("/notify", 1))
         return connection
