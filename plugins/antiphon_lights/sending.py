@@ -29,7 +29,7 @@ from antiphon.api.backends.transports import (
     timetag_of,
 )
 from antiphon_lights.packets import SacnSource, os2l
-from antiphon_lights.show import RATE, STROBE, Clock, LightShow, FlashLimit, steps
+from antiphon_lights.show import RATE, STROBE, Clock, FlashLimit, LightShow, steps
 from antiphon_lights.table import Rig, read
 from antiphon_lights.targets import DmxTarget, LightTarget, TcpSender, UdpSender
 
