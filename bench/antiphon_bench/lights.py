@@ -99,7 +99,7 @@ def run(seconds: float, universes: int, nodes: int) -> dict[str, Any]:
             cues.got.clear()
             before, used = server.status()["lights"], _used(server.pids()["control"])
             sleeper = Sleeper()
-            line = Line(server, seconds)
+            line = BeatLine(server, seconds)
             sleeper.ended.set()
             status, share = server.status(), (_used(server.pids()["control"]) - used) / seconds
             after = status["lights"]
@@ -127,7 +127,7 @@ def run(seconds: float, universes: int, nodes: int) -> dict[str, Any]:
     }
 
 
-class Line:
+class BeatLine:
     """The server's beat as a line over CLOCK_MONOTONIC, by the fastest answers to `/beat`."""
 
     def __init__(self, server: ServerProcess, seconds: float) -> None:

@@ -29,9 +29,9 @@ from antiphon.api.backends.transports import (
     timetag_of,
 )
 from antiphon_lights.packets import SacnSource, os2l
-from antiphon_lights.show import RATE, STROBE, Clock, Desk, FlashLimit, steps
+from antiphon_lights.show import RATE, STROBE, Clock, FlashLimit, LightShow, steps
 from antiphon_lights.table import Rig, read
-from antiphon_lights.targets import DmxTarget, Target, TcpSender, UdpSender
+from antiphon_lights.targets import DmxTarget, LightTarget, TcpSender, UdpSender
 
 OUTPUT_LATENCY = 0.001
 """Seconds after its block until a sample sounds, without the device's own."""
@@ -59,10 +59,10 @@ def lights_of(request: OscRequest) -> Lights:
 class Lights:
     """What is shown and sent. `late`: seconds by which recent frames and beats left late, at most; `missed`: frames."""
 
-    def __init__(self, server: TransportServer, to: Mapping[str, tuple[Target, ...]], strobe: int = 0) -> None:
+    def __init__(self, server: TransportServer, to: Mapping[str, tuple[LightTarget, ...]], strobe: int = 0) -> None:
         """Nothing is sent before `install`. `strobe`: flashes a second, 0 for the usual limit."""
         self.server, self._strobe = server, strobe or STROBE
-        self.desk = Desk(Rig(), self._strobe)
+        self.desk = LightShow(Rig(), self._strobe)
         self.udp = UdpSender()
         source = SacnSource(uuid5(NAMESPACE_URL, str(server.folder)).bytes, SOURCE)
         self.dmx = [DmxTarget(one, self.udp, None) for one in to["artnet"]]
@@ -131,7 +131,7 @@ class Lights:
         if table == self._table:
             return
         dark, self._table = self.desk.dark, table
-        self.desk = Desk(read(table), self._strobe)
+        self.desk = LightShow(read(table), self._strobe)
         self.desk.dark, self.reason = dark, ""
         self._sources = {}
         for wave in self.desk.rig.waves:
@@ -313,7 +313,7 @@ class Lights:
         strength = 100.0 if clock.beat % clock.bar == 0 else 50.0
         desk.send(os2l("beat", change=False, pos=int(clock.beat), bpm=round(clock.bpm, 3), strength=strength))
 
-    def _cue_beat(self, target: Target, clock: Clock) -> None:
+    def _cue_beat(self, target: LightTarget, clock: Clock) -> None:
         # the arguments that subscribers of the server get
         beat, bpm = round(clock.beat), float(clock.bpm)
         bar = (encode("/bar", beat // clock.bar, bpm),) if beat % clock.bar == 0 else ()
@@ -329,12 +329,12 @@ class Lights:
             handle = asyncio.get_running_loop().call_later(delay, self._due, target, seconds, encode(address, *args))
             self._waiting.append(handle)
 
-    def _due(self, target: Target, seconds: float, message: bytes) -> None:
+    def _due(self, target: LightTarget, seconds: float, message: bytes) -> None:
         self._bundle(target, seconds, message)
         now = asyncio.get_running_loop().time()
         self._waiting = [one for one in self._waiting if one.when() > now]
 
-    def _bundle(self, target: Target, seconds: float, *messages: bytes) -> None:
+    def _bundle(self, target: LightTarget, seconds: float, *messages: bytes) -> None:
         heard = time.time_ns() + round((seconds - self._now() + self._heard()) * 1e9)
         self.udp.send(encode_bundle(timetag_of(heard), list(messages)), (target.host, target.port))
 

@@ -37,7 +37,7 @@ class Fade:
     beats: float
 
 
-class Desk:
+class LightShow:
     """What is shown. Its frames depend on nothing else but the clock.
 
     `dark`: whether all is. `levels`: 0 to 1 by "NODE.PARAM" and "level NODE". `struck`: (seconds, velocity of 0 to 1)

@@ -56,7 +56,7 @@ class LightsTable(msgspec.Struct, forbid_unknown_fields=True):
     fade: Annotated[float, Meta(ge=0, le=256)] = 0.0
 
 
-class Drive(NamedTuple):
+class WaveSource(NamedTuple):
     """What drives an effect. `kind`: beat, bar, section, note, level or param; `node`: "" for every node."""
 
     kind: str
@@ -70,7 +70,7 @@ class Wave:
     """One effect. `slots`: places of its channels in a frame, in order."""
 
     name: str
-    drive: Drive
+    drive: WaveSource
     slots: NDArray[np.intp]
     shape: str
     every: float  # beats, bars of a drive by bars
@@ -204,19 +204,19 @@ def _wave(name: str, body: Any, fixtures: Mapping[str, tuple[int, Fixture]]) -> 
     return Wave(name, drive, np.array(slots, np.intp), effect.shape, effect.every, effect.depth)
 
 
-def _drive(text: str, path: tuple[str, ...]) -> Drive:
+def _drive(text: str, path: tuple[str, ...]) -> WaveSource:
     if text in ("beat", "bar", "section"):
-        return Drive(text)
+        return WaveSource(text)
     if found := _LEVEL.fullmatch(text):
-        return Drive("level", node=found[1])
+        return WaveSource("level", node=found[1])
     if found := _NOTE.fullmatch(text):
         try:
-            return Drive("note", named_note(found[1]), found[2] or "")
+            return WaveSource("note", named_note(found[1]), found[2] or "")
         except UsageError as error:
             raise Misfit(path, str(error)) from None
     if _PARAM.fullmatch(text):
         node, _, param = text.partition(".")
-        return Drive("param", node=node, param=param)
+        return WaveSource("param", node=node, param=param)
     raise Misfit(path, f"takes {_DRIVES}, not {text[:64]!r}")
 
 

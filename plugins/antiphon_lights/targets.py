@@ -17,7 +17,7 @@ MAX_UNSENT = 64 << 10
 """Bytes that a receiver by TCP may be behind, before the connection is given up."""
 
 
-class Target(NamedTuple):
+class LightTarget(NamedTuple):
     """A receiver. `host`: an IPv4 address, or "multicast". `latency`: seconds by which it gets its packets early."""
 
     host: str
@@ -25,7 +25,7 @@ class Target(NamedTuple):
     latency: float = 0.0
 
 
-def read_targets(option: str, texts: Sequence[str], port: int, *, multicast: bool = False) -> tuple[Target, ...]:
+def read_targets(option: str, texts: Sequence[str], port: int, *, multicast: bool = False) -> tuple[LightTarget, ...]:
     """Receivers of an option, each HOST[:PORT][@MS]. `port`: the usual one, 0 for none.
 
     Raises UsageError: one cannot be read, or there is no such host.
@@ -35,7 +35,7 @@ def read_targets(option: str, texts: Sequence[str], port: int, *, multicast: boo
     return tuple(_target(option, text, port, multicast) for text in texts)
 
 
-def _target(option: str, text: str, usual: int, multicast: bool) -> Target:
+def _target(option: str, text: str, usual: int, multicast: bool) -> LightTarget:
     place, at, late = text.partition("@")
     host, colon, port = place.partition(":")
     also = " or multicast" if multicast else ""
@@ -49,12 +49,12 @@ def _target(option: str, text: str, usual: int, multicast: bool) -> Target:
     if not LATENCY[0] <= latency <= LATENCY[1]:
         raise UsageError(f"--{option} takes a latency of {LATENCY[0]:g} to {LATENCY[1]:g} ms, not {latency:g}")
     if multicast and host == MULTICAST:
-        return Target(host, number, latency / 1e3)
+        return LightTarget(host, number, latency / 1e3)
     try:
         found = socket.getaddrinfo(host, number, socket.AF_INET, socket.SOCK_DGRAM)[0][4]
     except (OSError, UnicodeError):
         raise UsageError(f"--{option}: there is no host {host[:80]!r} in this network") from None
-    return Target(str(found[0]), number, latency / 1e3)
+    return LightTarget(str(found[0]), number, latency / 1e3)
 
 
 class UdpSender:
@@ -85,7 +85,7 @@ class UdpSender:
 class DmxTarget:
     """A receiver of Art-Net or, with a `source`, of sACN."""
 
-    def __init__(self, target: Target, sender: UdpSender, source: SacnSource | None) -> None:
+    def __init__(self, target: LightTarget, sender: UdpSender, source: SacnSource | None) -> None:
         self.target, self._sender, self._source = target, sender, source
         self._sequence: dict[int, int] = {}
 
@@ -112,7 +112,7 @@ class DmxTarget:
 class TcpSender:
     """A connection for OS2L that is made again when it is lost. `reason`: why there is none, or ""."""
 
-    def __init__(self, target: Target, retry: float = RETRY_SECONDS) -> None:
+    def __init__(self, target: LightTarget, retry: float = RETRY_SECONDS) -> None:
         """Not connected. `retry`: seconds between two attempts."""
         self.target, self._retry = target, retry
         self._writer: asyncio.StreamWriter | None = None

@@ -4,7 +4,7 @@ from antiphon.api import UsageError
 from antiphon.api.backends.runtime import ServeOption
 from antiphon.api.backends.transports import ServeSettings, Transport, TransportServer
 from antiphon_lights.packets import ARTNET_PORT, OS2L_PORT, SACN_PORT
-from antiphon_lights.targets import Target, read_targets
+from antiphon_lights.targets import LightTarget, read_targets
 
 ARTNET: ServeOption[tuple[str, ...]] = ServeOption(
     "artnet", "Send the patch's lights by Art-Net to HOST[:PORT][@MS]: MS early, as late as it shows them.", ()
@@ -40,7 +40,7 @@ class LightsTransport(Transport):
         Lights(server, receivers(server.settings), server.settings.value(STROBE)).install()
 
 
-def receivers(settings: ServeSettings) -> dict[str, tuple[Target, ...]]:
+def receivers(settings: ServeSettings) -> dict[str, tuple[LightTarget, ...]]:
     """Receivers by the option's name. Raises UsageError: one is not valid."""
     usual = ((ARTNET, ARTNET_PORT), (SACN, SACN_PORT), (OS2L, OS2L_PORT), (CUES, 0))
     return {

@@ -281,7 +281,7 @@ async def test_a_receiver_that_is_gone_gets_frames_when_it_is_back(stage: Stage)
 
 
 async def test_a_desk_of_os2l_is_told_beats_and_looks_again_after_it_was_gone(tmp_path: Path, stage: Stage) -> None:
-    from antiphon_lights.targets import Target, TcpSender
+    from antiphon_lights.targets import LightTarget, TcpSender
 
     heard: list[dict[str, Any]] = []
     connections: list[asyncio.StreamWriter] = []
@@ -293,7 +293,7 @@ async def test_a_desk_of_os2l_is_told_beats_and_looks_again_after_it_was_gone(tm
 
     server = await asyncio.start_server(desk, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    sender = TcpSender(Target("127.0.0.1", port), retry=0.01)
+    sender = TcpSender(LightTarget("127.0.0.1", port), retry=0.01)
     stage.lights.desks.append(sender)
     tasks = [asyncio.create_task(sender.run()), asyncio.create_task(stage.lights.beats_to(sender))]
     await comes(lambda: len(heard) > 2, "beats")

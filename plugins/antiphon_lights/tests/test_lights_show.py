@@ -18,7 +18,7 @@ from antiphon.kernel.control.patch_watch import changes
 from antiphon.kernel.errors import PatchError
 from antiphon.kernel.graph.patch import dump, parse
 from antiphon_lights.packets import SacnSource, art_dmx, os2l, sacn_group
-from antiphon_lights.show import STROBE, Clock, Desk, FlashLimit, steps
+from antiphon_lights.show import STROBE, Clock, FlashLimit, LightShow, steps
 from antiphon_lights.table import read
 from antiphon_lights.transport import LightsTransport
 
@@ -50,8 +50,8 @@ par.blue = 1.0
 """
 
 
-def desk(more: str = "", strobe: float = STROBE) -> Desk:
-    return Desk(read(tomllib.loads(HEAD + RIG + more)["lights"]), strobe)
+def desk(more: str = "", strobe: float = STROBE) -> LightShow:
+    return LightShow(read(tomllib.loads(HEAD + RIG + more)["lights"]), strobe)
 
 
 def at(beat: float, bpm: float = 120.0, playing: bool = True, bar: int = 4) -> Clock:
@@ -72,7 +72,7 @@ def places(first: float, last: float, bpm: float) -> list[float]:
     return [place / count for place in range(math.ceil(first * count - 1e-9), math.ceil(last * count - 1e-9))]
 
 
-def rendered(shown: Desk, first: float, last: float, bpm: float) -> NDArray[np.uint8]:
+def rendered(shown: LightShow, first: float, last: float, bpm: float) -> NDArray[np.uint8]:
     """Frames of those beats, one a row, as a receiver gets them."""
     limit = FlashLimit(shown.rig.slots, shown.strobe)
     frames = [limit.limited(shown.frame(at(beat, bpm)), at(beat, bpm).seconds) for beat in places(first, last, bpm)]
