@@ -9,7 +9,7 @@ import pytest
 from antiphon.api import UsageError
 from antiphon_follow.accompanist import Accompanist
 from antiphon_follow.score import FollowedScore, Part, PlayedNote, read_followed
-from antiphon_follow.score_follower import ScoreFollower
+from antiphon_follow.score_follower import WINDOW, ScoreFollower
 
 RATE, BLOCK = 48000, 256
 MELODY = (60, 62, 64, 67, 65, 64, 62, 59, 60, 64, 69, 67, 66, 67, 71, 72)
@@ -248,3 +248,13 @@ def test_a_fermata_waits_for_the_player():
     found, _ = accompanied(held, late, late[-1][0] + 1.0)
     fermata = late[-3][0]
     assert not [at for at, event in found if event.on and fermata + 1.2 < at < fermata + 4.0]
+
+
+def test_a_long_score_is_followed_beyond_the_window():
+    score = tune(1200)
+    follower = ScoreFollower(score)
+    assert len(follower.starts) > WINDOW
+    follower.reset(4700.0)
+    assert errors(follower, played(score, (0, 1), begin=4700.0, end=4740.0)).max() < 0.05
+    follower.reset(1580.0)
+    assert errors(follower, played(score, (0, 1), begin=1580.0, end=1640.0)).max() < 0.05
