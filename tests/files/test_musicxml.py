@@ -357,6 +357,12 @@ def test_rounded_durations_keep_the_bar(tmp_path: Path) -> None:
     assert [one.start for one in found.measures] == [0.0, 4.0]
 
 
+def test_rests_alone_do_not_lengthen_a_bar(tmp_path: Path) -> None:
+    surplus = "<backup><duration>3</duration></backup>" + note("d3 1", voice=2) + note("r 9", voice=2)
+    found = played(tmp_path, measure(1, "c4 4", surplus), measure(2, "e4 4"), measure(3, "f4 5"))
+    assert [(one.start, one.length) for one in found.measures] == [(0.0, 4.0), (4.0, 4.0), (8.0, 5.0)]
+
+
 GOOD = score(part(measure(1, note("c4 2", lyric("la")), "d4 2", BACKWARD)))
 
 

@@ -9,7 +9,7 @@ import pytest
 from antiphon.api import UsageError
 from antiphon_follow.accompanist import Accompanist
 from antiphon_follow.score import FollowedScore, Part, PlayedNote, read_followed
-from antiphon_follow.score_follower import ScoreFollower
+from antiphon_follow.score_follower import WINDOW, ScoreFollower
 
 RATE, BLOCK = 48000, 256
 MELODY = (60, 62, 64, 67, 65, 64, 62, 59, 60, 64, 69, 67, 66, 67, 71, 72)
@@ -238,13 +238,34 @@ def test_a_stop_holds_the_chord_and_what_was_passed_over_is_left_out():
     assert max(sum(0.0 <= other - at < 0.05 for other in times) for at in times) <= 3
 
 
+def test_what_was_passed_over_is_left_out():
+    line = tuple(PlayedNote(2.0 * n, 2.0, 72 + n) for n in range(6))
+    fast = tuple(PlayedNote(0.25 * n, 0.25, 36 + n % 24) for n in range(48))
+    score = FollowedScore(
+        (Part("", line), Part("", fast)), ((0.0, 120.0),), (0.0, 4.0, 8.0), (4.0,) * 3, tuple("123"), 12.0
+    )
+    found, _ = accompanied(score, [(1.0, 72, 0.0), (2.0, 73, 2.0), (3.0, 74, 4.0), (3.4, 75, 6.0)], 3.6)
+    assert 1 <= sum(3.38 < at < 3.44 for at, event in found if event.on) <= 2
+
+
 def test_a_fermata_waits_for_the_player():
     score = tune(4)
-    held = FollowedScore(
-        score.parts, score.tempo, score.bars, score.beats, score.names, score.length, (score.parts[0].notes[-3].start,)
-    )
+    place = next(n for n, note in enumerate(score.parts[0].notes) if note.start == 8.0)
+    fermata = score.parts[0].notes[place - 1].start
+    held = FollowedScore(score.parts, score.tempo, score.bars, score.beats, score.names, score.length, (fermata,))
     notes = played(held)
-    late = [(at + (4.0 if n >= len(notes) - 2 else 0.0), number, q) for n, (at, number, q) in enumerate(notes)]
+    late = [(at + 4.0 * (n >= place), number, q) for n, (at, number, q) in enumerate(notes)]
     found, _ = accompanied(held, late, late[-1][0] + 1.0)
-    fermata = late[-3][0]
-    assert not [at for at, event in found if event.on and fermata + 1.2 < at < fermata + 4.0]
+    begun = [at for at, event in found if event.on]
+    assert not [at for at in begun if late[place - 1][0] < at < late[place][0] - 0.001]
+    assert sum(abs(at - late[place][0]) < 0.01 for at in begun) == 3
+
+
+def test_a_long_score_is_followed_beyond_the_window():
+    score = tune(1200)
+    follower = ScoreFollower(score)
+    assert len(follower.starts) > WINDOW
+    follower.reset(4700.0)
+    assert errors(follower, played(score, (0, 1), begin=4700.0, end=4740.0)).max() < 0.05
+    follower.reset(1580.0)
+    assert errors(follower, played(score, (0, 1), begin=1580.0, end=1640.0)).max() < 0.05

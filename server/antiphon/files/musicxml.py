@@ -137,7 +137,7 @@ class _PartReader:
 
     def measure(self, element: Element, into: WrittenMeasure, *, first: bool) -> list[WrittenNote]:
         """Notes of a measure; its signs, and those that hold for all parts, go into `into`."""
-        at = start = most = Fraction(0)
+        at = start = most = silent = Fraction(0)
         rows: list[WrittenNote] = []
         ends = False
         for item in element:
@@ -160,7 +160,11 @@ class _PartReader:
                     self._direction(item, at, into)
                 case "barline":
                     ends |= self._barline(item, at, into)
-            most = max(most, at)
+            if item.tag == "note" and item.find("rest") is None:
+                most = max(most, at)
+            silent = max(silent, at)
+        # rests alone do not make a measure longer than its time signature: some writers leave too many of them
+        most = max(most, min(silent, Fraction(4 * (self._meter[0] or 4), self._meter[1])))
         if self.transposition is None:
             self.transposition = self._shift(1)
         into.signs.endings |= self._endings
