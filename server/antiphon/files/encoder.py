@@ -9,7 +9,7 @@ from types import TracebackType
 
 from antiphon.files import ffmpeg
 from antiphon.files.containers.layout import layout, open_file
-from antiphon.files.sound_finish import Picture
+from antiphon.files.sound_finish import VideoPicture
 from antiphon.files.sound_tags import ESTIMATED_TAGS
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.errors import FileError
@@ -41,7 +41,7 @@ class CarrierWriter:
         container: str,
         form: tuple[int, int, str],
         tags: Mapping[str, str],
-        picture: Picture | None,
+        picture: VideoPicture | None,
     ) -> None:
         self._name, self._said = name, tempfile.TemporaryFile()  # noqa: SIM115 (closed by `__exit__`)
         rate, channels, subtype = form

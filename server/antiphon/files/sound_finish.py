@@ -40,7 +40,7 @@ class SoundMarks(NamedTuple):
     aiff: bool = False  # whether they are chunks of an aiff file, else of a wav
 
 
-class Picture(NamedTuple):
+class VideoPicture(NamedTuple):
     """The video whose sound is written anew, and the seconds at which its sound begins."""
 
     path: Path
@@ -64,7 +64,7 @@ class SoundFinish:
     marks: SoundMarks | None = None
     loudest: float | None = None  # LUFS that it is brought down to where it is above; None leaves it
     cover: bool = False  # whether IN has a cover picture among its tags, which is said to be left out
-    picture: Picture | None = None  # whose picture, subtitles and chapters a video gets
+    picture: VideoPicture | None = None  # whose picture, subtitles and chapters a video gets
     raw: RawForm | None = None  # that of standard output; None for a wav
 
     def from_notes(self, *, level: bool = True) -> SoundFinish:

@@ -8,7 +8,7 @@ from antiphon.files.containers.id3 import NAMES
 from antiphon.files.containers.marks import is_aiff, read_marks
 from antiphon.files.containers.tags import has_picture
 from antiphon.files.decode import AudioInfo, Decoder
-from antiphon.files.sound_finish import Picture, SoundFinish, SoundMarks, SoundTagger
+from antiphon.files.sound_finish import SoundFinish, SoundMarks, SoundTagger, VideoPicture
 from antiphon.files.sound_tags import ESTIMATED_TAGS
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.errors import FileError, UsageError
@@ -100,9 +100,9 @@ def finish_like(finish: SoundFinish, source: Path) -> SoundFinish:
     return replace(marked, tags={**dict(info.tags), **finish.tags}, picture=picture_of(source, info))
 
 
-def picture_of(source: Path, info: AudioInfo) -> Picture | None:
+def picture_of(source: Path, info: AudioInfo) -> VideoPicture | None:
     """The picture of a file that was read; None where it is no video."""
-    return Picture(source.absolute(), info.begins) if info.picture else None
+    return VideoPicture(source.absolute(), info.begins) if info.picture else None
 
 
 def finish_marked(

@@ -50,7 +50,7 @@ class PipedSound:
 
 
 @dataclass(frozen=True, slots=True)
-class Ends:
+class PipeEnds:
     """IN and OUT of a plugin in the place of `-`. `piped`: sound that is read as it comes; None for that of a file."""
 
     paths: tuple[str, ...]
@@ -76,7 +76,7 @@ class Ends:
 @contextmanager
 def joined(
     paths: tuple[str, ...], raw: RawForm | None, info: ProcessorInfo, settings: Mapping[str, Any]
-) -> Iterator[Ends]:
+) -> Iterator[PipeEnds]:
     """Files or pipes for IN and OUT; what was made for standard output is written there in the end.
 
     Raises UsageError: they are not one IN and one OUT. Raises FileError: nothing comes, or too much.
@@ -90,7 +90,7 @@ def joined(
             given, piped = _input(Path(folder), raw, info, settings)
         kept = Path(folder) / ("out.wav" if info.first("audio", "out") is not None else "out.mid")
         whole = bool(info.on_files.job) or kept.suffix == ".mid"
-        yield Ends((given, str(kept) if whole else STDOUT) if out == PIPE else (given, out), piped)
+        yield PipeEnds((given, str(kept) if whole else STDOUT) if out == PIPE else (given, out), piped)
         if out == PIPE and whole:
             _written(kept, raw)
 

@@ -12,7 +12,7 @@ from antiphon.files.audiofile import stream
 from antiphon.files.audiowrite import AudioWriter, format_of
 from antiphon.files.decode import path_text
 from antiphon.files.midifile import WRITABLE_SUFFIXES
-from antiphon.files.sound_finish import PLAIN, Picture, SoundFinish
+from antiphon.files.sound_finish import PLAIN, SoundFinish, VideoPicture
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.contract.catalog import ProcessorInfo
 from antiphon.kernel.contract.file_use import FileHearing
@@ -145,7 +145,7 @@ def process_file(plugin: str, job: FileTask, settings: RunSettings, loaded: Load
         score: TimedScore | None = None
         heard, rest, twice, own_rate, hearing = job.source, None, False, 0, FileHearing()
         length: int | None
-        picture: Picture | None = None
+        picture: VideoPicture | None = None
         tags: Mapping[str, str]
         if plays:
             score = note_file.read(job.source, RATE)

@@ -66,7 +66,7 @@ def script_of(song: MidiSong) -> Translation:
         raise UsageError(f"this MIDI file has {count:,} notes, and a script takes {MAX_NOTES:,}; paste a part of it")
     bars = list(_bars(song))
     head = ['"""A MIDI file as patterns: each bar once; what has no counterpart stands as a comment."""', ""]
-    head += ["from antiphon.live import *", "", f'patch("{PATCH}")', f"tempo({song.tempo[0][1]:.10g})"]
+    head += ["from antiphon.live import *\n", f'patch("{PATCH}")', f"tempo({song.tempo[0][1]:.10g})"]
     same = all(math.isclose(bar.length, bars[0].length) for bar in bars)
     if same and not math.isclose(bars[0].length, 4.0):
         head.append(f"meter({bars[0].length:g})")
