@@ -102,7 +102,8 @@ class Follow(Processor):
         self._nothing: Samples = np.zeros((0, spec.block), np.float32)
         self._notes, self._sound = NoteBeats(*limits, meters_of(meter)), SoundFound()
         self._answer, self._count = Answer(*limits), BeatCount()
-        self._lead, self._io = lead, None
+        self._lead = lead
+        self._io: IO | None = None
         self._forget()
 
     def reset(self) -> None:
@@ -119,7 +120,6 @@ class Follow(Processor):
         self._begin, self._note_at, self._heard_at = -1, -1.0, 0.0
         self._missing, self._until, self._tap_at = 0, -1, -10.0
         self._sure_beats, self._alone, self._entered = 0.0, 0.0, False
-        self._io: IO | None
 
     def process(self, io: IO) -> None:
         self._io = io
