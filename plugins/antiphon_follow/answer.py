@@ -6,7 +6,7 @@ import math
 from typing import Protocol
 
 
-class Found(Protocol):
+class FoundBeats(Protocol):
     """An answer of a filter, as `BarFilter` has it after `read`."""
 
     phase: float
@@ -16,7 +16,7 @@ class Found(Protocol):
     sureness: float
 
 
-class Answer:
+class FollowAnswer:
     """An answer in the chosen octave and bar. `low`, `high`: range of the tempo, bpm.
 
     `phase` in beats, `period` in seconds, `place`: beat of the bar, `meter`: beats of it, `sureness` 0 to 1.
@@ -30,7 +30,7 @@ class Answer:
         self.phase, self.period, self.place, self.meter, self.sureness = 0.0, 0.5, 0, 4, 0.0
         self.octave, self._moved = 0, 0
 
-    def take(self, found: Found, late: float = 0.0) -> None:
+    def take(self, found: FoundBeats, late: float = 0.0) -> None:
         """Takes what a filter found `late` seconds ago."""
         self.sureness, self.meter = found.sureness, found.meter
         beat, period = found.place + found.phase + late / found.period, found.period

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from antiphon_follow.answer import Found
+from antiphon_follow.answer import FoundBeats
 
 SURE, COAST = 0.35, 0.6
 """Usual sureness from which the count follows the filter, and the share of it below which it coasts."""
@@ -29,7 +29,7 @@ class BeatCount:
         self.error = 0.0
         self._off = self._other = 0.0
 
-    def advance(self, seconds: float, found: Found, late: float) -> None:
+    def advance(self, seconds: float, found: FoundBeats, late: float) -> None:
         """Goes on by `seconds`; `late`: seconds by which the filter's answer is old."""
         phase, place = found.phase + late / found.period, found.place
         place, phase = (place + math.floor(phase)) % found.meter, phase - math.floor(phase)

@@ -24,7 +24,7 @@ from antiphon.api import (
 )
 from antiphon.api.backends.workers import Rebuffer, WorkerClient, lead_for
 from antiphon.api.kernels import f32p, f64, i64, kernel
-from antiphon_follow.answer import Answer
+from antiphon_follow.answer import FollowAnswer
 from antiphon_follow.clock import SURE, BeatCount
 from antiphon_follow.notes import FRAMES_PER_SECOND, NoteBeats
 from antiphon_follow.ranges import METER_NAMES, RANGE, meters_of, range_of
@@ -101,7 +101,7 @@ class Follow(Processor):
         self._sent = np.zeros((1, spec.channels, HOP), np.float32)
         self._nothing: Samples = np.zeros((0, spec.block), np.float32)
         self._notes, self._sound = NoteBeats(*limits, meters_of(meter)), SoundFound()
-        self._answer, self._count = Answer(*limits), BeatCount()
+        self._answer, self._count = FollowAnswer(*limits), BeatCount()
         self._lead = lead
         self._io: IO | None = None
         self._forget()

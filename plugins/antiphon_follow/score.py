@@ -35,7 +35,7 @@ _ORNAMENTS = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class PlayedNote:
+class PartNote:
     """A note of a part: positions in quarters from the score's start, a number from 0 to 127."""
 
     start: float
@@ -53,16 +53,16 @@ class PlayedNote:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class OrchestraPart:
     """A part of a score. `notes`: by their starts. `program`: of General MIDI, 0 to 127, or None."""
 
     name: str
-    notes: tuple[PlayedNote, ...]
+    notes: tuple[PartNote, ...]
     program: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Onset:
+class ScoreOnset:
     """What begins together. `numbers`: what is expected; `spare`: grace notes and what an ornament may add."""
 
     start: float  # in quarters from the score's start
@@ -79,7 +79,7 @@ class FollowedScore:
     each bar is called in print. `jumps`: (from, to) positions at which a repeat may be left out or taken once more.
     """
 
-    parts: tuple[Part, ...]
+    parts: tuple[OrchestraPart, ...]
     tempo: tuple[tuple[float, float], ...]
     bars: tuple[float, ...]
     beats: tuple[float, ...]
@@ -110,7 +110,7 @@ class FollowedScore:
         place = max(0, bisect_right(self.tempo, (quarter + 1e-6, float("inf"))) - 1)
         return 60.0 / self.tempo[place][1]
 
-    def onsets(self, parts: Sequence[int] = ()) -> tuple[Onset, ...]:
+    def onsets(self, parts: Sequence[int] = ()) -> tuple[ScoreOnset, ...]:
         """Onsets of some parts, of all without any. Raises UsageError: there are none, or too many."""
         chosen = [self.parts[place] for place in parts] if parts else self.parts
         found = _onsets((note for part in chosen for note in part.notes if not note.drum), self.fermatas)
@@ -140,7 +140,7 @@ def _written(path: Path) -> FollowedScore:
     parts = []
     for part in score.parts:
         notes = tuple(
-            PlayedNote(
+            PartNote(
                 note.start,
                 note.length,
                 note.number,
@@ -151,7 +151,7 @@ def _written(path: Path) -> FollowedScore:
             for note in part.notes
         )
         if notes:
-            parts.append(Part(part.name, notes, part.program))
+            parts.append(OrchestraPart(part.name, notes, part.program))
     order = [one.written for one in score.measures]
     after: dict[int, list[int]] = defaultdict(list)
     for place in range(1, len(order)):
@@ -176,11 +176,11 @@ def _midi(path: Path) -> FollowedScore:
     parts = []
     for track in song.tracks:
         notes = tuple(
-            PlayedNote(one.start, one.length, one.number, drum=one.channel in song.drums, velocity=one.velocity)
+            PartNote(one.start, one.length, one.number, drum=one.channel in song.drums, velocity=one.velocity)
             for one in sorted(track.notes, key=lambda one: (one.start, one.number))
         )
         if notes:
-            parts.append(Part(track.name, notes, track.program))
+            parts.append(OrchestraPart(track.name, notes, track.program))
     bars, beats, at = list[float](), list[float](), 0.0
     meters = list(song.meters) or [(0.0, 4.0)]
     while at < song.length and len(bars) < MAX_ONSETS:
@@ -205,9 +205,9 @@ def performance(path: Path) -> list[tuple[float, int, float]]:
     return sorted(rows)
 
 
-def _onsets(notes: Iterable[PlayedNote], fermatas: Sequence[float]) -> tuple[Onset, ...]:
+def _onsets(notes: Iterable[PartNote], fermatas: Sequence[float]) -> tuple[ScoreOnset, ...]:
     rows = sorted(notes, key=lambda note: (note.start, note.number))
-    groups: list[list[PlayedNote]] = []
+    groups: list[list[PartNote]] = []
     for note in rows:
         if groups and note.start - groups[-1][0].start < TOGETHER:
             groups[-1].append(note)
@@ -226,10 +226,10 @@ def _onsets(notes: Iterable[PlayedNote], fermatas: Sequence[float]) -> tuple[Ons
         numbers = sorted({note.number for note in group if not note.grace})
         start = group[0].start
         held = any(abs(at - start) < TOGETHER for at in fermatas)
-        found.append(Onset(start, tuple(numbers[:MAX_CHORD]), frozenset(extra), held))
+        found.append(ScoreOnset(start, tuple(numbers[:MAX_CHORD]), frozenset(extra), held))
     return tuple(found)
 
 
-def starts_of(onsets: Sequence[Onset]) -> NDArray[np.float64]:
+def starts_of(onsets: Sequence[ScoreOnset]) -> NDArray[np.float64]:
     """Starts of onsets in quarters."""
     return np.array([one.start for one in onsets], np.float64)

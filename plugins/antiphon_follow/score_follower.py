@@ -24,7 +24,7 @@ _NEVER = -1e9
 
 
 @dataclass(frozen=True, slots=True)
-class Odds:
+class ScoreOdds:
     """Costs in nats, and the deviations of times in seconds or as a share."""
 
     wrong: float = 7.0  # the next onset begins with a wrong note
@@ -50,7 +50,7 @@ class Odds:
     error: float = 0.03  # seconds of a player's deviation that are no change of tempo
 
 
-class Place(NamedTuple):
+class ScorePlace(NamedTuple):
     """Where the player is. `quarter`: from the score's start. `sureness`: 0 to 1. `pace`: seconds per quarter."""
 
     quarter: float
@@ -61,9 +61,9 @@ class Place(NamedTuple):
 class ScoreFollower:
     """Follows notes through a score, each by what was played until it."""
 
-    def __init__(self, score: FollowedScore, parts: tuple[int, ...] = (), odds: Odds | None = None) -> None:
+    def __init__(self, score: FollowedScore, parts: tuple[int, ...] = (), odds: ScoreOdds | None = None) -> None:
         """Prepares the onsets of `parts` (all without any). Raises UsageError: there are none, or too many."""
-        self._odds = odds = odds or Odds()
+        self._odds = odds = odds or ScoreOdds()
         self._score = score
         self.onsets = score.onsets(parts)
         self.starts = starts_of(self.onsets)
@@ -260,7 +260,7 @@ class ScoreFollower:
             return quarter, float(self.starts[now + 1]), self.onsets[now].held
         return quarter, max(self._score.length, float(self.starts[now])), False
 
-    def at(self, seconds: float) -> Place:
+    def at(self, seconds: float) -> ScorePlace:
         """Where the player is at a time, by the notes until now; before the next onset comes, no further than it."""
         quarter, after, _ = self.straight(seconds)
-        return Place(min(quarter, after), self._sure if self._begun else 0.0, self.pace)
+        return ScorePlace(min(quarter, after), self._sure if self._begun else 0.0, self.pace)

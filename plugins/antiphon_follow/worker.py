@@ -31,7 +31,7 @@ def worker_of(spec: StreamSpec) -> WorkerSpec:
     )
 
 
-class SoundStream:
+class BeatStream:
     """Beats of one stream. `config`: its range and meter, as "60-200 auto"."""
 
     def __init__(self, rate: int, config: str) -> None:
@@ -55,16 +55,16 @@ class SoundStream:
         into[SURENESS] = found.sureness if beats.heard else 0.0
 
 
-class FollowStepper(ReportingStepper[SoundStream]):
+class FollowStepper(ReportingStepper[BeatStream]):
     """`Stepper` with one stream per slot."""
 
-    def stream(self, config: str) -> SoundStream:
-        return SoundStream(self.spec.rate, config)
+    def stream(self, config: str) -> BeatStream:
+        return BeatStream(self.spec.rate, config)
 
     def warm(self) -> None:
         """Compiles the kernels."""
         rate, (channels, hop) = self.spec.rate, self.spec.inputs
         noise = np.random.default_rng(1).uniform(-0.1, 0.1, (channels, hop)).astype(np.float32)
-        stream, into = SoundStream(rate, ""), np.zeros(FIELDS, np.float32)
+        stream, into = BeatStream(rate, ""), np.zeros(FIELDS, np.float32)
         for number in range(8):
             stream.step(number, noise, into)

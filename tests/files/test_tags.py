@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import soundfile
 
-from antiphon.operations.finishing import finish_marked
 from antiphon.files.audiofile import read
 from antiphon.files.audiowrite import AudioWriter
 from antiphon.files.containers.id3 import GENRES, genres
 from antiphon.files.containers.tags import read_tags
 from antiphon.files.decode import Decoder
 from antiphon.files.sound_finish import PLAIN
+from antiphon.operations.finishing import finish_marked
 
 SOUND = (0.1 * np.sin(np.arange(4800) / 20.0)).astype(np.float32)
 

@@ -9,7 +9,7 @@ from antiphon.operations.lessons import (
     PATHS,
     Check,
     Expect,
-    Heard,
+    HeardSound,
     answered,
     judge,
     lessons,
@@ -103,15 +103,17 @@ def test_a_mistake_that_is_not_known_is_told_by_what_plays(file: Path) -> None:
 
 
 def test_beginnings_and_loudness_are_those_of_the_sound() -> None:
-    def clicks(count: int, gap: int = 10) -> list[Heard]:
+    def clicks(count: int, gap: int = 10) -> list[HeardSound]:
         shown = [1.0 if place % gap == 3 and place // gap < count else 0.001 for place in range(80)]
-        return [Heard(0.1 * place, "/meter", ("in", level, level / 2)) for place, level in enumerate(shown)]
+        return [HeardSound(0.1 * place, "/meter", ("in", level, level / 2)) for place, level in enumerate(shown)]
 
     check = Check("onsets", (Expect(least=5, most=5),))
     assert judge(check, clicks(5)).passed
     assert judge(check, clicks(4)).fact == (0, "onsets", False, 4)
-    loud = judge(Check("loudness", (Expect(least=-6, most=0),)), [Heard(0, "/meter", ("in", 0.5, 0.1))] * 40)
+    loud = judge(Check("loudness", (Expect(least=-6, most=0),)), [HeardSound(0, "/meter", ("in", 0.5, 0.1))] * 40)
     assert loud.fact == (0, "level", False, -20)
     sound = levels("hum.flac")
     assert judge(Check("loudness", (Expect(least=-40, most=-6),)), sound).passed
-    assert not judge(Check("loudness", (Expect(least=-40, most=-6),)), [Heard(0, "/meter", ("out", 0.2, 0.2))]).passed
+    assert not judge(
+        Check("loudness", (Expect(least=-40, most=-6),)), [HeardSound(0, "/meter", ("out", 0.2, 0.2))]
+    ).passed

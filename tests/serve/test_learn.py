@@ -8,7 +8,7 @@ import pytest
 from tests.chromium import Chromium, Tab, needs_chromium
 from tests.waiting import until
 
-from antiphon.operations.lessons import Lesson, lessons
+from antiphon.operations.lessons import LessonFile, lessons
 from antiphon_bench.rig import ServerProcess
 
 pytestmark = [pytest.mark.real, pytest.mark.untimed, needs_chromium]
@@ -44,7 +44,7 @@ def press(tab: Tab, name: str) -> None:
     tab.run(f"{found}.click()")
 
 
-def opened(tab: Tab, lesson: Lesson) -> None:
+def opened(tab: Tab, lesson: LessonFile) -> None:
     """Opens a lesson from the list of all."""
     if tab.run("!!document.querySelector('.lesson-text')"):
         press(tab, "All lessons")
@@ -65,12 +65,12 @@ def write(tab: Tab, text: str) -> None:
     tab.call("Input.insertText", text=text)
 
 
-def passes(tab: Tab, lesson: Lesson) -> None:
+def passes(tab: Tab, lesson: LessonFile) -> None:
     tab.until(f"({SAID}).startsWith('Right.')", 90.0)
     assert lesson.head.why in tab.run(SAID)
 
 
-def played(tab: Tab, server: ServerProcess, lesson: Lesson) -> None:
+def played(tab: Tab, server: ServerProcess, lesson: LessonFile) -> None:
     """Does what a lesson without a script asks for, as a person would."""
     head = lesson.head
     if head.check.kind == "file":
@@ -111,7 +111,7 @@ def played(tab: Tab, server: ServerProcess, lesson: Lesson) -> None:
 
 
 @pytest.mark.parametrize("lesson", lessons(), ids=lambda one: f"{one.head.path}-{one.name}")
-def test_a_lesson_plays_through(tab: Tab, server: ServerProcess, lesson: Lesson) -> None:
+def test_a_lesson_plays_through(tab: Tab, server: ServerProcess, lesson: LessonFile) -> None:
     tab.until(DRAWN)
     opened(tab, lesson)
     if lesson.head.check.kind == "events":

@@ -14,7 +14,7 @@ from antiphon_follow.clock import BeatCount
 from antiphon_follow.jobs import Row, crossings
 from antiphon_follow.notes import FRAMES_PER_SECOND, NoteBeats
 from antiphon_follow.sound import BEHIND, HOP, RATE, SoundBeats
-from antiphon_models.follow.songs import KINDS, Played, performance, warped
+from antiphon_models.follow.songs import KINDS, PlayedSong, performance, warped
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, scored
 from antiphon_models.material.fluidsynth import FLUID, FluidSettings, play
 from antiphon_models.material.sounds import songs
@@ -51,7 +51,7 @@ class FollowEvaluation(Evaluation):
                     yield from scored(name, song.name, figures(song, run(song)), kind)
 
 
-def of_notes(song: Played) -> list[Row]:
+def of_notes(song: PlayedSong) -> list[Row]:
     """Lines of a performance's notes."""
     follower, count, place, rows = NoteBeats(LOW, HIGH), BeatCount(), 0, list[Row]()
     for frame in range(round((song.notes[-1, 0] + 0.5) * FRAMES_PER_SECOND)):
@@ -67,7 +67,7 @@ def of_notes(song: Played) -> list[Row]:
     return rows
 
 
-def of_sound(song: Played) -> list[Row]:
+def of_sound(song: PlayedSong) -> list[Row]:
     """Lines of its sound by FluidR3."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "song.mid"
@@ -87,7 +87,7 @@ def of_sound(song: Played) -> list[Row]:
     return rows
 
 
-def figures(song: Played, rows: list[Row]) -> Iterator[tuple[str, float]]:
+def figures(song: PlayedSong, rows: list[Row]) -> Iterator[tuple[str, float]]:
     """Measures of a performance's lines."""
     import mir_eval
 

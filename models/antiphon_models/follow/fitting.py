@@ -15,7 +15,7 @@ from antiphon.api import F64
 from antiphon.api.backends.models import models_folder, write_weights
 from antiphon_follow.bars import BINS
 from antiphon_follow.notes import GROUP_SECONDS, KINDS, MODEL, OnsetKinds
-from antiphon_models.follow.songs import Played, performance
+from antiphon_models.follow.songs import PlayedSong, performance
 
 FIT = "123456"
 DETAILS = {
@@ -26,7 +26,7 @@ DETAILS = {
 }
 
 
-def counted(played: Played, counts: F64) -> None:
+def counted(played: PlayedSong, counts: F64) -> None:
     """Adds the onsets of a performance to `counts[KINDS, 4 * BINS]`."""
     kinds, notes, first = OnsetKinds(), played.notes, 0
     firsts = np.flatnonzero(played.downs)

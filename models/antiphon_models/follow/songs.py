@@ -21,7 +21,7 @@ AFTER = (0.9, 1.05)
 
 
 @dataclass(frozen=True, slots=True)
-class Played:
+class PlayedSong:
     """A performance. `notes` `[n, 4]`: seconds, number, velocity, length; `beats`: s; `downs`: which begin bars."""
 
     name: str
@@ -29,10 +29,10 @@ class Played:
     beats: F64
     downs: F64
 
-    def upto(self, seconds: float) -> Played:
+    def upto(self, seconds: float) -> PlayedSong:
         """Its beginning."""
         before = self.beats < seconds
-        return Played(self.name, self.notes[self.notes[:, 0] < seconds], self.beats[before], self.downs[before])
+        return PlayedSong(self.name, self.notes[self.notes[:, 0] < seconds], self.beats[before], self.downs[before])
 
     def tracks(self, bpm: float = 120.0) -> list[MidiTrack]:
         """Its notes for `write_midi` at a tempo."""
@@ -43,7 +43,7 @@ class Played:
         ]  # fmt: skip
 
 
-def performance(folder: Path, parts: tuple[str, ...] = ("PIANO",)) -> Played:
+def performance(folder: Path, parts: tuple[str, ...] = ("PIANO",)) -> PlayedSong:
     """Named parts of a song, and its beats."""
     song = read_midi(folder / f"{folder.name}.mid")
     times = MidiTimes(song.tempo)
@@ -55,7 +55,7 @@ def performance(folder: Path, parts: tuple[str, ...] = ("PIANO",)) -> Played:
     ]
     table = np.loadtxt(folder / "beat_midi.txt", ndmin=2)
     notes = np.array(sorted(rows), np.float64).reshape(-1, 4)
-    return Played(folder.name, notes, table[:, 0], table[:, 2] == 1.0)
+    return PlayedSong(folder.name, notes, table[:, 0], table[:, 2] == 1.0)
 
 
 def factors(kind: str, beats: int) -> F64:
@@ -73,7 +73,7 @@ def factors(kind: str, beats: int) -> F64:
     return made
 
 
-def warped(played: Played, kind: str) -> Played:
+def warped(played: PlayedSong, kind: str) -> PlayedSong:
     """The same performance with the tempos of `factors`."""
     old = played.beats
     new = old[0] + np.concatenate([[0.0], np.cumsum(np.diff(old) / factors(kind, len(old) - 1))])
@@ -85,4 +85,4 @@ def warped(played: Played, kind: str) -> Played:
     notes = played.notes.copy()
     notes[:, 0], ends = moved(played.notes[:, 0]), moved(played.notes[:, 0] + played.notes[:, 3])
     notes[:, 3] = ends - notes[:, 0]
-    return Played(played.name, notes, new, played.downs)
+    return PlayedSong(played.name, notes, new, played.downs)

@@ -16,7 +16,7 @@ from antiphon.kernel.graph.graph import Graph, NodeSpec
 from antiphon.kernel.graph.plan import Plan
 from antiphon.offline.rendering import PlayerRunner
 from antiphon_follow.addresses import fire
-from antiphon_follow.answer import Answer
+from antiphon_follow.answer import FollowAnswer
 from antiphon_follow.clock import SURE, BeatCount
 from antiphon_follow.jobs import run
 from antiphon_follow.notes import FRAMES_PER_SECOND, NoteBeats
@@ -235,7 +235,7 @@ def found(bpm: float, place: int = 0, phase: float = 0.0) -> Any:
 
 
 def test_half_and_double_change_the_octave_within_the_range() -> None:
-    answer = Answer(60.0, 200.0)
+    answer = FollowAnswer(60.0, 200.0)
     answer.take(found(140.0))
     answer.halve()
     answer.take(found(140.0, place=3, phase=0.5))
@@ -248,7 +248,7 @@ def test_half_and_double_change_the_octave_within_the_range() -> None:
 
 
 def test_downbeat_begins_a_bar_at_the_nearest_beat() -> None:
-    answer = Answer(60.0, 200.0)
+    answer = FollowAnswer(60.0, 200.0)
     answer.take(found(120.0, place=2, phase=0.1))
     answer.here()
     answer.take(found(120.0, place=2, phase=0.1))

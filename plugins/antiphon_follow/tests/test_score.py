@@ -8,7 +8,7 @@ import pytest
 
 from antiphon.api import UsageError
 from antiphon_follow.accompanist import Accompanist
-from antiphon_follow.score import FollowedScore, Part, PlayedNote, read_followed
+from antiphon_follow.score import FollowedScore, OrchestraPart, PartNote, read_followed
 from antiphon_follow.score_follower import WINDOW, ScoreFollower
 
 RATE, BLOCK = 48000, 256
@@ -26,14 +26,14 @@ def tune(bars=8, seed=3):
         while at < 4.0 * bar + 4.0:
             length = rng.choice((0.5, 0.5, 1.0))
             length = min(length, 4.0 * bar + 4.0 - at)
-            melody.append(PlayedNote(at, length, rng.choice(MELODY) + 12 * rng.choice((0, 0, 1))))
+            melody.append(PartNote(at, length, rng.choice(MELODY) + 12 * rng.choice((0, 0, 1))))
             at += length
         for half in (0.0, 2.0):
             root = rng.choice((48, 50, 53, 55))
-            chords += [PlayedNote(4.0 * bar + half, 2.0, root + k) for k in (0, 4, 7)]
+            chords += [PartNote(4.0 * bar + half, 2.0, root + k) for k in (0, 4, 7)]
     starts = tuple(4.0 * bar for bar in range(bars))
     names = tuple(str(bar + 1) for bar in range(bars))
-    parts = (Part("Melody", tuple(melody)), Part("Chords", tuple(chords)))
+    parts = (OrchestraPart("Melody", tuple(melody)), OrchestraPart("Chords", tuple(chords)))
     return FollowedScore(parts, ((0.0, 120.0),), starts, (4.0,) * bars, names, 4.0 * bars)
 
 
@@ -116,11 +116,16 @@ def test_a_player_may_begin_anywhere_when_it_is_told():
 
 
 def test_a_trill_stays_where_it_is():
-    trill = PlayedNote(8.0, 2.0, 72, ornament=True)
-    line = [PlayedNote(float(n), 1.0, MELODY[n]) for n in range(8)]
-    after = [PlayedNote(10.0 + n, 1.0, MELODY[n + 3]) for n in range(6)]
+    trill = PartNote(8.0, 2.0, 72, ornament=True)
+    line = [PartNote(float(n), 1.0, MELODY[n]) for n in range(8)]
+    after = [PartNote(10.0 + n, 1.0, MELODY[n + 3]) for n in range(6)]
     score = FollowedScore(
-        (Part("", (*line, trill, *after)),), ((0.0, 120.0),), (0.0, 4.0, 8.0, 12.0), (4.0,) * 4, tuple("1234"), 16.0
+        (OrchestraPart("", (*line, trill, *after)),),
+        ((0.0, 120.0),),
+        (0.0, 4.0, 8.0, 12.0),
+        (4.0,) * 4,
+        tuple("1234"),
+        16.0,
     )
     follower = ScoreFollower(score)
     errors(follower, played(score, end=8.0))
@@ -239,10 +244,15 @@ def test_a_stop_holds_the_chord_and_what_was_passed_over_is_left_out():
 
 
 def test_what_was_passed_over_is_left_out():
-    line = tuple(PlayedNote(2.0 * n, 2.0, 72 + n) for n in range(6))
-    fast = tuple(PlayedNote(0.25 * n, 0.25, 36 + n % 24) for n in range(48))
+    line = tuple(PartNote(2.0 * n, 2.0, 72 + n) for n in range(6))
+    fast = tuple(PartNote(0.25 * n, 0.25, 36 + n % 24) for n in range(48))
     score = FollowedScore(
-        (Part("", line), Part("", fast)), ((0.0, 120.0),), (0.0, 4.0, 8.0), (4.0,) * 3, tuple("123"), 12.0
+        (OrchestraPart("", line), OrchestraPart("", fast)),
+        ((0.0, 120.0),),
+        (0.0, 4.0, 8.0),
+        (4.0,) * 3,
+        tuple("123"),
+        12.0,
     )
     found, _ = accompanied(score, [(1.0, 72, 0.0), (2.0, 73, 2.0), (3.0, 74, 4.0), (3.4, 75, 6.0)], 3.6)
     assert 1 <= sum(3.38 < at < 3.44 for at, event in found if event.on) <= 2

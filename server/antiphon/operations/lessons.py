@@ -84,7 +84,7 @@ class WrongTry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={
     answer: str
 
 
-class Work(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class LessonWork(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Work on a file that a button starts: paths of jobs, each on the result before. `stems`: of the body of all."""
 
     title: str
@@ -108,11 +108,11 @@ class Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     controls: tuple[str, ...] = ()  # addresses of parameters that the page shows
     keys: bool = False  # whether the page shows its piano
     sound: str = ""  # a sound that ships, offered as input or as a file
-    work: tuple[Work, ...] = ()  # what can be done with `sound`, one of which is right
+    work: tuple[LessonWork, ...] = ()  # what can be done with `sound`, one of which is right
 
 
 @dataclass(frozen=True, slots=True)
-class Lesson:
+class LessonFile:
     """A lesson that was read; `name`: its file's, without the ending; `steps`: titles and texts."""
 
     name: str
@@ -148,7 +148,7 @@ def _with_port(text: str, port: int) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class HeardSound:
     """One message of a try: beats or seconds from its beginning, an address and arguments."""
 
     at: float
@@ -187,7 +187,7 @@ class Heard:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class LessonOutcome:
     """What a check says. `fact`: what was not as expected, by which equal mistakes are known; None where all was."""
 
     sentence: str = ""
@@ -199,7 +199,7 @@ class Outcome:
         return self.fact is None
 
 
-def judge(check: Check, heard: Sequence[Heard]) -> Outcome:
+def judge(check: Check, heard: Sequence[HeardSound]) -> LessonOutcome:
     """Compares the messages of a try with what is expected; the first that differs counts."""
     for place, one in enumerate(check.expect):
         found = [message for message in heard if _is_of(message, one, check.kind)]
@@ -208,23 +208,23 @@ def judge(check: Check, heard: Sequence[Heard]) -> Outcome:
             sentence, fact = missing
             if check.kind == "file":  # what was done instead tells mistakes apart
                 fact += tuple(sorted(message.address for message in heard if message.address.startswith("/job/")))
-            return Outcome(sentence, (place, *fact))
-    return Outcome()
+            return LessonOutcome(sentence, (place, *fact))
+    return LessonOutcome()
 
 
-def concerns(check: Check, message: Heard) -> bool:
+def concerns(check: Check, message: HeardSound) -> bool:
     """Whether a check looks at a message."""
     return any(_is_of(message, one, check.kind) for one in check.expect)
 
 
-def _is_of(message: Heard, one: Expect, kind: str) -> bool:
+def _is_of(message: HeardSound, one: Expect, kind: str) -> bool:
     if kind in ("loudness", "onsets"):
         return message.address == "/meter" and message.node == (one.on or "in")
     right = fnmatchcase(message.address, one.address) if one.address else message.plays
     return right and (not one.on or message.node == one.on) and (not one.sound or message.values.get("s") == one.sound)
 
 
-def _missing(check: Check, one: Expect, found: Sequence[Heard]) -> tuple[str, tuple[Any, ...]] | None:
+def _missing(check: Check, one: Expect, found: Sequence[HeardSound]) -> tuple[str, tuple[Any, ...]] | None:
     """The sentence on what is not as expected, and the fact; None where nothing is."""
     if check.kind in ("loudness", "onsets"):
         return _unheard(check.kind, one, found)
@@ -255,7 +255,7 @@ def _missing(check: Check, one: Expect, found: Sequence[Heard]) -> tuple[str, tu
     return None
 
 
-def _unheard(kind: str, one: Expect, found: Sequence[Heard]) -> tuple[str, tuple[Any, ...]] | None:
+def _unheard(kind: str, one: Expect, found: Sequence[HeardSound]) -> tuple[str, tuple[Any, ...]] | None:
     """As `_missing`, of levels."""
     peaks, powers = np.array([[float(value) for value in message.args[1:3]] for message in found] or [[0.0, 0.0]]).T
     name = one.on or "in"
@@ -274,7 +274,7 @@ def _unheard(kind: str, one: Expect, found: Sequence[Heard]) -> tuple[str, tuple
     return f"{name} has {count} beginnings; asked for is {_between(one)}.", ("onsets", count > one.most, count)
 
 
-def _kinds(differ: str, found: Sequence[Heard]) -> list[Any]:
+def _kinds(differ: str, found: Sequence[HeardSound]) -> list[Any]:
     """The different values of a name among messages, or the different bars."""
     if differ == "bars":
         bars: dict[int, list[Any]] = {}
@@ -323,7 +323,7 @@ def _between(one: Expect) -> str:
 # ---- what a try is
 
 
-def performed(script: str, bars: int) -> list[Heard]:
+def performed(script: str, bars: int) -> list[HeardSound]:
     """The events of a script's first bars. Raises `ScriptError` for one with an error."""
     from antiphon.live.performance import Performance
     from antiphon.live.reading import read
@@ -331,12 +331,12 @@ def performed(script: str, bars: int) -> list[Heard]:
     return as_heard(Performance(read("lesson.py", script, patch_plays=True)).until(Fraction(BEATS * bars)))
 
 
-def as_heard(events: Sequence[Any]) -> list[Heard]:
+def as_heard(events: Sequence[Any]) -> list[HeardSound]:
     """The events of a script as messages of a try."""
-    return [Heard(float(event.beat), event.address, tuple(event.args)) for event in events]
+    return [HeardSound(float(event.beat), event.address, tuple(event.args)) for event in events]
 
 
-def levels(name: str) -> list[Heard]:
+def levels(name: str) -> list[HeardSound]:
     """The levels of a sound that ships, as the server's meters would tell them of its input."""
     from antiphon.files.audiofile import read
 
@@ -345,20 +345,20 @@ def levels(name: str) -> list[Heard]:
     frame = round(FRAME_SECONDS * sound.rate)
     frames = mono[: len(mono) // frame * frame].reshape(-1, frame)
     return [
-        Heard(place * FRAME_SECONDS, "/meter", ("in", float(np.abs(one).max()), float(np.sqrt((one**2).mean()))))
+        HeardSound(place * FRAME_SECONDS, "/meter", ("in", float(np.abs(one).max()), float(np.sqrt((one**2).mean()))))
         for place, one in enumerate(frames)
     ]
 
 
-def written(lines: str) -> list[Heard]:
+def written(lines: str) -> list[HeardSound]:
     """Messages as they are written in a lesson, one a line, or the name of a sound that ships."""
-    found: list[Heard] = []
+    found: list[HeardSound] = []
     for line in filter(None, map(str.strip, lines.splitlines())):
         if not line.startswith("/"):
             found += levels(line)
             continue
         address, *args = shlex.split(line)
-        found.append(Heard(0.5 * len(found), address, tuple(map(_argument, args))))
+        found.append(HeardSound(0.5 * len(found), address, tuple(map(_argument, args))))
     return found
 
 
@@ -372,20 +372,20 @@ def _argument(text: str) -> int | float | str:
 
 
 @cache
-def declared(patch: str) -> tuple[Heard, ...]:
+def declared(patch: str) -> tuple[HeardSound, ...]:
     """The values that the parameters of a patch begin with."""
     from antiphon.kernel.graph.patch import load
     from antiphon.kernel.plugins import loader
 
     catalog = loader.load(check=False).catalog
     return tuple(
-        Heard(0.0, f"/node/{node.name}/{param.name}", (node.values.get(param.name, param.default),))
+        HeardSound(0.0, f"/node/{node.name}/{param.name}", (node.values.get(param.name, param.default),))
         for node in load(patch, catalog).graph.nodes
         for param in catalog.types[node.type].params
     )
 
 
-def tried(lesson: Lesson, lines: str) -> Outcome:
+def tried(lesson: LessonFile, lines: str) -> LessonOutcome:
     """Judges lines as a solution has them. Raises nothing: a script's error is the outcome."""
     check = lesson.head.check
     if check.kind == "events":
@@ -401,13 +401,13 @@ def tried(lesson: Lesson, lines: str) -> Outcome:
     return judge(check, heard)
 
 
-def failed(error: ScriptError) -> Outcome:
+def failed(error: ScriptError) -> LessonOutcome:
     """The outcome of a script with an error; equal errors on other lines are equal."""
     sentence = str(error)
-    return Outcome(sentence, ("error", sentence.split(": ", 1)[-1]))
+    return LessonOutcome(sentence, ("error", sentence.split(": ", 1)[-1]))
 
 
-def answered(lesson: Lesson, outcome: Outcome) -> str:
+def answered(lesson: LessonFile, outcome: LessonOutcome) -> str:
     """What is said of an outcome: the answer to the known mistake, or what differs."""
     if outcome.passed:
         return lesson.head.why
@@ -425,7 +425,7 @@ _one_at_a_time = threading.Lock()
 
 
 @cache
-def _known(lesson: Lesson) -> dict[tuple[Any, ...], str]:
+def _known(lesson: LessonFile) -> dict[tuple[Any, ...], str]:
     """The answers to mistakes by their facts; the first of two with the same fact counts."""
     return {fact: one.answer for one in reversed(lesson.head.wrong) if (fact := tried(lesson, one.text).fact)}
 
@@ -439,17 +439,17 @@ def folder() -> Path:
 
 
 @cache
-def lessons() -> tuple[Lesson, ...]:
+def lessons() -> tuple[LessonFile, ...]:
     """All lessons that ship, by path and number. Raises FileError for one that cannot be read."""
     return tuple(read_lesson(file) for path in PATHS for file in sorted((folder() / path).glob("*.md")))
 
 
-def find(path: str, name: str) -> Lesson | None:
+def find(path: str, name: str) -> LessonFile | None:
     """The lesson of that path and name, or None."""
     return next((one for one in lessons() if (one.head.path, one.name) == (path, name)), None)
 
 
-def read_lesson(file: Path) -> Lesson:
+def read_lesson(file: Path) -> LessonFile:
     """Reads a lesson. Raises FileError: it cannot be read, or its head does not fit, with the key."""
     where = f"{file.parent.name}/{file.name}"
     try:
@@ -466,10 +466,10 @@ def read_lesson(file: Path) -> Lesson:
     if head.path not in PATHS:
         raise FileError(f"{where}: path is one of {', '.join(PATHS)}, not {head.path!r}")
     steps = [block.partition("\n") for block in f"\n{parts[2]}".split("\n## ")[1:]]
-    return Lesson(file.stem, head, tuple((title.strip(), body.strip()) for title, _, body in steps))
+    return LessonFile(file.stem, head, tuple((title.strip(), body.strip()) for title, _, body in steps))
 
 
-def problems(lesson: Lesson) -> Iterator[str]:
+def problems(lesson: LessonFile) -> Iterator[str]:
     """What is wrong with a lesson, a sentence each: nothing where it can be learned from."""
     head = lesson.head
     for title, text in lesson.steps:

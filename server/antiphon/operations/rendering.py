@@ -31,7 +31,7 @@ from antiphon.offline.event_file import parse_events
 from antiphon.offline.file_ends import NO_TAIL, Tail, fade_end, tail_of
 from antiphon.offline.file_job import FADE
 from antiphon.offline.hearing import BlockListener
-from antiphon.offline.note_file import TimedScore, SongPlayers, is_midi
+from antiphon.offline.note_file import SongPlayers, TimedScore, is_midi
 from antiphon.offline.output_summary import Written
 from antiphon.offline.rendering import PlayerRunner, param_finder
 from antiphon.offline.runner import process_stream

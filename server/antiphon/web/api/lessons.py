@@ -17,9 +17,9 @@ from antiphon.operations.lessons import (
     FRAME_SECONDS,
     PATHS,
     SESSION,
-    Heard,
-    Lesson,
-    Outcome,
+    HeardSound,
+    LessonFile,
+    LessonOutcome,
     answered,
     as_heard,
     concerns,
@@ -55,7 +55,7 @@ class LessonRoutes:
         """Adds the routes. `guard` decides who may have a script evaluated."""
         self._control, self._guard = control, guard
         self._listening = 0
-        self._before: dict[tuple[str, str], list[Heard]] = {}
+        self._before: dict[tuple[str, str], list[HeardSound]] = {}
         self.job: Callable[[str], tuple[Job, Path]] | None = None
         server.serve(self)
 
@@ -107,23 +107,23 @@ class LessonRoutes:
             raise Refusal(400, "this lesson checks what the server plays and receives; GET …/heard does")
         return await _answer(lesson, outcome)
 
-    async def _set(self) -> list[Heard]:
+    async def _set(self) -> list[HeardSound]:
         """The values of all parameters as messages."""
         return [
-            Heard(0.0, f"/node/{item.node.name}/{param}", (value,))
+            HeardSound(0.0, f"/node/{item.node.name}/{param}", (value,))
             for item in await self._control.nodes()
             for param, value in item.values.items()
         ]
 
-    def _worked(self, key: str) -> list[Heard]:
+    def _worked(self, key: str) -> list[HeardSound]:
         """A finished job as messages: what was done, and the levels of its result in dB."""
         if self.job is None or not key:
             raise Missing("there is no such job; start the work of the lesson first")
         job, path = self.job(key)
-        heard = [Heard(0.0, f"/job/{job.task.command}/{job.task.name}", (job.state.value,))]
+        heard = [HeardSound(0.0, f"/job/{job.task.command}/{job.task.name}", (job.state.value,))]
         return heard + result_levels(path)
 
-    async def _listened(self, lesson: Lesson, seconds: float, came: list[str]) -> Outcome:
+    async def _listened(self, lesson: LessonFile, seconds: float, came: list[str]) -> LessonOutcome:
         """Listens until all is as the lesson expects, or for so many seconds; texts of messages go to `came`."""
         if self._listening >= LISTENERS:
             raise Refusal(503, f"{LISTENERS} checks listen already; wait for one of them")
@@ -164,28 +164,28 @@ class LessonRoutes:
             sock.close()
 
 
-async def _lesson(path: str, name: str) -> Lesson:
+async def _lesson(path: str, name: str) -> LessonFile:
     if (found := await asyncio.to_thread(find, path, name)) is None:
         raise Refusal(404, "there is no lesson of that path and name; GET /api/lessons lists them")
     return found
 
 
-async def _answer(lesson: Lesson, outcome: Outcome, came: Sequence[str] = ()) -> Response:
+async def _answer(lesson: LessonFile, outcome: LessonOutcome, came: Sequence[str] = ()) -> Response:
     said = await asyncio.to_thread(answered, lesson, outcome)
     return answer({"passed": outcome.passed, "answer": said, "came": list(came[-SHOWN:])})
 
 
-def _told(message: Message, at: float) -> list[tuple[Heard, str]]:
+def _told(message: Message, at: float) -> list[tuple[HeardSound, str]]:
     """Messages of others in one of control's to its subscribers, each with its text for a person."""
     address = message.address.decode(errors="replace")
     if address != "/packet":
-        return [(Heard(at, address, tuple(message.args)), "")]
+        return [(HeardSound(at, address, tuple(message.args)), "")]
     sender, packet = str(message.args[0]), message.args[1]
     port = sender.rpartition(":")[2]
     if not isinstance(packet, bytes) or (port.isdigit() and int(port) in OscSocket.ports):
         return []  # the page's own, which are told where they have an effect
     return [
-        (Heard(at, f"/osc{name}", tuple(one.args)), _text(name, one.args, sender))
+        (HeardSound(at, f"/osc{name}", tuple(one.args)), _text(name, one.args, sender))
         for one in messages_of(decode(packet))
         if (name := one.address.decode(errors="replace"))
     ]
@@ -196,7 +196,7 @@ def _text(address: str, args: Sequence[Any], sender: str) -> str:
     return printable(f"{address} {shown}".strip()[:120] + f" from {sender}")
 
 
-def _performed(lesson: Lesson, text: str) -> Outcome:
+def _performed(lesson: LessonFile, text: str) -> LessonOutcome:
     """Performs a script in a process with limits."""
     from antiphon.offline.script_run import ScriptProcess
 
@@ -211,7 +211,7 @@ def _performed(lesson: Lesson, text: str) -> Outcome:
             return failed(error)
 
 
-def result_levels(path: Path) -> list[Heard]:
+def result_levels(path: Path) -> list[HeardSound]:
     """The loudness of a sound, and of its quiet parts, in dB; nothing for another file."""
     import numpy as np
 
@@ -228,6 +228,6 @@ def result_levels(path: Path) -> list[Heard]:
     if not levels.size:
         return []
     return [
-        Heard(0.0, "/result/loudness", (float(levels.max()),)),
-        Heard(0.0, "/result/quiet", (float(np.percentile(levels, 10)),)),
+        HeardSound(0.0, "/result/loudness", (float(levels.max()),)),
+        HeardSound(0.0, "/result/quiet", (float(np.percentile(levels, 10)),)),
     ]

@@ -225,7 +225,7 @@ class Tried(Struct):
     came: Annotated[list[str], Meta(description="OSC messages that came last, as text.")]
 
 
-class Step(Struct):
+class LessonStep(Struct):
     """A step of a lesson."""
 
     title: str
@@ -249,7 +249,7 @@ class Lesson(Struct):
     keys: bool
     sound: Annotated[str, Meta(description="A sound that ships, as input or as a file.")]
     work: list[Work]
-    steps: list[Step]
+    steps: list[LessonStep]
 
 
 class LessonPath(Struct):
