@@ -63,7 +63,7 @@ QUIET = 1e-9
 """Power a bin below which nothing is learned."""
 
 
-class Word(IntEnum):
+class EchoWord(IntEnum):
     """Words of a canceller; addresses of float32 arrays unless said."""
 
     HOP = 0
@@ -91,8 +91,8 @@ class Word(IntEnum):
     FIRST = 22  # [count]: variance at first
 
 
-class Level(IntEnum):
-    """Rows of `Word.LEVELS`."""
+class EchoLevel(IntEnum):
+    """Rows of `EchoWord.LEVELS`."""
 
     NEAR = 0
     SPREAD = 1  # power of the echo that the path's doubt leaves
@@ -102,7 +102,7 @@ class Level(IntEnum):
     CUT = 5
 
 
-class Total(IntEnum):
+class EchoTotal(IntEnum):
     """Float64 sums of a canceller, over time."""
 
     IN = 0
@@ -115,16 +115,16 @@ class Total(IntEnum):
     REMOVED = 7  # dB, before the mask
 
 
-WORDS, LEVELS, TOTALS = len(Word), len(Level), len(Total)
+WORDS, LEVELS, TOTALS = len(EchoWord), len(EchoLevel), len(EchoTotal)
 
 
 @kernel
 def room_spectrum(w: i64p, into: f32p) -> None:
     """into `[2, bins]` ← spectrum of `FRAME`."""
-    size = w[Word.SIZE]
+    size = w[EchoWord.SIZE]
     bins = size // 2 + 1
-    mixed = address_f32(w[Word.BINS])
-    fft_real(address_f32(w[Word.FRAME]), size, address_f32(w[Word.TURNS]), address_f32(w[Word.WORK]), mixed)
+    mixed = address_f32(w[EchoWord.BINS])
+    fft_real(address_f32(w[EchoWord.FRAME]), size, address_f32(w[EchoWord.TURNS]), address_f32(w[EchoWord.WORK]), mixed)
     for k in range(bins):
         into[k] = mixed[2 * k]
         into[bins + k] = mixed[2 * k + 1]
@@ -133,35 +133,37 @@ def room_spectrum(w: i64p, into: f32p) -> None:
 @kernel
 def room_sound(w: i64p, source: f32p) -> None:
     """`FRAME` ← sound of a spectrum `[2, bins]`."""
-    size = w[Word.SIZE]
+    size = w[EchoWord.SIZE]
     bins = size // 2 + 1
-    mixed = address_f32(w[Word.BINS])
+    mixed = address_f32(w[EchoWord.BINS])
     for k in range(bins):
         mixed[2 * k] = source[k]
         mixed[2 * k + 1] = source[bins + k]
-    fft_real_inverse(mixed, size, address_f32(w[Word.TURNS]), address_f32(w[Word.WORK]), address_f32(w[Word.FRAME]))
+    fft_real_inverse(
+        mixed, size, address_f32(w[EchoWord.TURNS]), address_f32(w[EchoWord.WORK]), address_f32(w[EchoWord.FRAME])
+    )
 
 
 @kernel
 def room_hear(w: i64p, reference: f32p) -> None:
     """Takes a hop of the reference, `[references, hop]`, into the newest slot."""
-    hop = w[Word.HOP]
-    size = w[Word.SIZE]
+    hop = w[EchoWord.HOP]
+    size = w[EchoWord.SIZE]
     bins = size // 2 + 1
-    slot = w[Word.NEWEST] + 1
-    slot = 0 if slot == w[Word.COUNT] else slot
-    w[Word.NEWEST] = slot
-    frame = address_f32(w[Word.FRAME])
-    for r in range(w[Word.REFERENCES]):
-        window = address_f32(w[Word.WINDOW] + 4 * r * size)
+    slot = w[EchoWord.NEWEST] + 1
+    slot = 0 if slot == w[EchoWord.COUNT] else slot
+    w[EchoWord.NEWEST] = slot
+    frame = address_f32(w[EchoWord.FRAME])
+    for r in range(w[EchoWord.REFERENCES]):
+        window = address_f32(w[EchoWord.WINDOW] + 4 * r * size)
         for n in range(size - hop):
             window[n] = window[n + hop]
         for n in range(hop):
             window[size - hop + n] = reference[r * hop + n]
         for n in range(size):
             frame[n] = window[n]
-        at = slot * w[Word.REFERENCES] + r
-        room_spectrum(w, address_f32(w[Word.SPECTRA] + 8 * at * bins))
+        at = slot * w[EchoWord.REFERENCES] + r
+        room_spectrum(w, address_f32(w[EchoWord.SPECTRA] + 8 * at * bins))
 
 
 @kernel
@@ -194,12 +196,12 @@ def room_learn(x: f32p, h: f32p, doubt: f32p, error: f32p, scale: f32p, bins: i6
 @kernel
 def room_forget(w: i64p, own: i64p, share: f32) -> None:
     """Doubts the path as at first, but for the share of it that is kept."""
-    bins = w[Word.SIZE] // 2 + 1
-    path = address_f32(own[Word.PATH])
-    doubt = address_f32(own[Word.DOUBT])
-    first = address_f32(w[Word.FIRST])
-    row = w[Word.REFERENCES] * bins
-    for p in range(w[Word.COUNT]):
+    bins = w[EchoWord.SIZE] // 2 + 1
+    path = address_f32(own[EchoWord.PATH])
+    doubt = address_f32(own[EchoWord.DOUBT])
+    first = address_f32(w[EchoWord.FIRST])
+    row = w[EchoWord.REFERENCES] * bins
+    for p in range(w[EchoWord.COUNT]):
         for k in range(row):
             doubt[p * row + k] = max(doubt[p * row + k], first[p] * (f32(1.0) - share))
         for k in range(2 * row):
@@ -209,28 +211,30 @@ def room_forget(w: i64p, own: i64p, share: f32) -> None:
 @kernel
 def room_cancel(w: i64p, own: i64p, sums: f64p, mic: f32p, out: f32p) -> None:
     """out ← a hop of the microphone without the echo, before the mask; the path learns. `own`: words of its channel."""
-    hop = w[Word.HOP]
-    size = w[Word.SIZE]
+    hop = w[EchoWord.HOP]
+    size = w[EchoWord.SIZE]
     bins = size // 2 + 1
-    count = w[Word.COUNT]
-    references = w[Word.REFERENCES]
-    frame = address_f32(w[Word.FRAME])
-    total = address_f32(w[Word.TOTAL])
-    levels = address_f32(own[Word.LEVELS])
-    spread = offset(levels, Level.SPREAD * bins)
+    count = w[EchoWord.COUNT]
+    references = w[EchoWord.REFERENCES]
+    frame = address_f32(w[EchoWord.FRAME])
+    total = address_f32(w[EchoWord.TOTAL])
+    levels = address_f32(own[EchoWord.LEVELS])
+    spread = offset(levels, EchoLevel.SPREAD * bins)
     for k in range(bins):
         spread[k] = f32(0.0)
         total[k] = f32(0.0)
         total[bins + k] = f32(0.0)
     keep = f32(KEEP * KEEP)
     for p in range(count):
-        slot = w[Word.NEWEST] - p
+        slot = w[EchoWord.NEWEST] - p
         slot = slot + count if slot < 0 else slot
         for r in range(references):
-            x = address_f32(w[Word.SPECTRA] + 8 * bins * (slot * references + r))
-            h = address_f32(own[Word.PATH] + 8 * bins * (p * references + r))
+            x = address_f32(w[EchoWord.SPECTRA] + 8 * bins * (slot * references + r))
+            h = address_f32(own[EchoWord.PATH] + 8 * bins * (p * references + r))
             room_add_product(total, x, h, bins)
-            room_add_spread(spread, x, h, address_f32(own[Word.DOUBT] + 4 * bins * (p * references + r)), bins, keep)
+            room_add_spread(
+                spread, x, h, address_f32(own[EchoWord.DOUBT] + 4 * bins * (p * references + r)), bins, keep
+            )
     room_sound(w, total)
     before = f64(0.0)
     after = f64(0.0)
@@ -240,22 +244,22 @@ def room_cancel(w: i64p, own: i64p, sums: f64p, mic: f32p, out: f32p) -> None:
         out[n] = mic[n] - echo
         after = after + f64(out[n]) * f64(out[n])
         mic[n] = echo
-    sums[Total.IN] = 0.95 * sums[Total.IN] + before
-    sums[Total.OUT] = 0.95 * sums[Total.OUT] + after
-    ratio = (sums[Total.IN] + QUIET) / (sums[Total.OUT] + QUIET)
-    sums[Total.REMOVED] = 4.343 * math.log(ratio) if ratio > 1.0 else 0.0
-    error = address_f32(own[Word.ERROR])
+    sums[EchoTotal.IN] = 0.95 * sums[EchoTotal.IN] + before
+    sums[EchoTotal.OUT] = 0.95 * sums[EchoTotal.OUT] + after
+    ratio = (sums[EchoTotal.IN] + QUIET) / (sums[EchoTotal.OUT] + QUIET)
+    sums[EchoTotal.REMOVED] = 4.343 * math.log(ratio) if ratio > 1.0 else 0.0
+    error = address_f32(own[EchoWord.ERROR])
     for n in range(size):
         frame[n] = out[n - size + hop] if n >= size - hop else f32(0.0)
     room_spectrum(w, error)
     for n in range(size):
         frame[n] = mic[n - size + hop] if n >= size - hop else f32(0.0)
     room_spectrum(w, total)
-    near = offset(levels, Level.NEAR * bins)
-    power = offset(levels, Level.ERROR * bins)
-    echoes = offset(levels, Level.ECHO * bins)
+    near = offset(levels, EchoLevel.NEAR * bins)
+    power = offset(levels, EchoLevel.ERROR * bins)
+    echoes = offset(levels, EchoLevel.ECHO * bins)
     part = f32(hop) / f32(size)
-    scale = address_f32(w[Word.MASKED])
+    scale = address_f32(w[EchoWord.MASKED])
     cross = f64(0.0)
     square = f64(0.0)
     for k in range(bins):
@@ -269,35 +273,39 @@ def room_cancel(w: i64p, own: i64p, sums: f64p, mic: f32p, out: f32p) -> None:
         cross = cross + f64(both / whole)
         square = square + f64(echoes[k] / whole)
     for p in range(count):
-        slot = w[Word.NEWEST] - p
+        slot = w[EchoWord.NEWEST] - p
         slot = slot + count if slot < 0 else slot
         for r in range(references):
-            x = address_f32(w[Word.SPECTRA] + 8 * bins * (slot * references + r))
+            x = address_f32(w[EchoWord.SPECTRA] + 8 * bins * (slot * references + r))
             at = p * references + r
-            h = address_f32(own[Word.PATH] + 8 * bins * at)
-            room_learn(x, h, address_f32(own[Word.DOUBT] + 4 * bins * at), error, scale, bins, part)
-    sums[Total.CROSS] = SLOPE_KEEP * sums[Total.CROSS] + cross
-    sums[Total.SQUARE] = SLOPE_KEEP * sums[Total.SQUARE] + square
-    sums[Total.WAIT] = sums[Total.WAIT] - 1.0
+            h = address_f32(own[EchoWord.PATH] + 8 * bins * at)
+            room_learn(x, h, address_f32(own[EchoWord.DOUBT] + 4 * bins * at), error, scale, bins, part)
+    sums[EchoTotal.CROSS] = SLOPE_KEEP * sums[EchoTotal.CROSS] + cross
+    sums[EchoTotal.SQUARE] = SLOPE_KEEP * sums[EchoTotal.SQUARE] + square
+    sums[EchoTotal.WAIT] = sums[EchoTotal.WAIT] - 1.0
     # of a path that is right the slope is 1, whoever sings beside it
-    slope = sums[Total.CROSS] / sums[Total.SQUARE] if sums[Total.SQUARE] > 0.0 else 1.0
-    sums[Total.SLOPE] = slope
+    slope = sums[EchoTotal.CROSS] / sums[EchoTotal.SQUARE] if sums[EchoTotal.SQUARE] > 0.0 else 1.0
+    sums[EchoTotal.SLOPE] = slope
     if slope > FOUND:
-        sums[Total.PATIENCE] = MOVED_HOPS
-    if slope < MOVED and sums[Total.WAIT] <= 0.0 and sums[Total.SQUARE] * (1.0 - SLOPE_KEEP) > HEARD * f64(bins):
+        sums[EchoTotal.PATIENCE] = MOVED_HOPS
+    if (
+        slope < MOVED
+        and sums[EchoTotal.WAIT] <= 0.0
+        and sums[EchoTotal.SQUARE] * (1.0 - SLOPE_KEEP) > HEARD * f64(bins)
+    ):
         # in vain where the loudspeaker is muted: so each time later
-        sums[Total.WAIT] = sums[Total.PATIENCE]
-        sums[Total.PATIENCE] = min(2.0 * sums[Total.PATIENCE], MOST_HOPS)
+        sums[EchoTotal.WAIT] = sums[EchoTotal.PATIENCE]
+        sums[EchoTotal.PATIENCE] = min(2.0 * sums[EchoTotal.PATIENCE], MOST_HOPS)
         room_forget(w, own, f32(KEPT) if slope > LOST else f32(0.0))
     for turn in range(min(CONSTRAINED, count)):
-        p = (own[Word.TURN] + turn) % count
+        p = (own[EchoWord.TURN] + turn) % count
         for r in range(references):
-            h = address_f32(own[Word.PATH] + 8 * bins * (p * references + r))
+            h = address_f32(own[EchoWord.PATH] + 8 * bins * (p * references + r))
             room_sound(w, h)
             for i in range(hop, size):
                 frame[i] = f32(0.0)
             room_spectrum(w, h)
-    own[Word.TURN] = (own[Word.TURN] + CONSTRAINED) % count
+    own[EchoWord.TURN] = (own[EchoWord.TURN] + CONSTRAINED) % count
     for k in range(bins):
         spread[k] = spread[k] * part
 
@@ -305,19 +313,19 @@ def room_cancel(w: i64p, own: i64p, sums: f64p, mic: f32p, out: f32p) -> None:
 @kernel
 def room_mask(w: i64p, own: i64p, sums: f64p, sound: f32p, strength: f64) -> None:
     """sound ← a hop after the mask, in place. `strength`: 0 for none, 1 for all."""
-    hop = w[Word.HOP]
-    size = w[Word.SIZE]
+    hop = w[EchoWord.HOP]
+    size = w[EchoWord.SIZE]
     bins = size // 2 + 1
-    levels = address_f32(own[Word.LEVELS])
-    spread = offset(levels, Level.SPREAD * bins)
-    echoes = offset(levels, Level.ECHO * bins)
-    power = offset(levels, Level.ERROR * bins)
-    prior = offset(levels, Level.PRIOR * bins)
-    frame = address_f32(w[Word.FRAME])
-    cut = offset(levels, Level.CUT * bins)
+    levels = address_f32(own[EchoWord.LEVELS])
+    spread = offset(levels, EchoLevel.SPREAD * bins)
+    echoes = offset(levels, EchoLevel.ECHO * bins)
+    power = offset(levels, EchoLevel.ERROR * bins)
+    prior = offset(levels, EchoLevel.PRIOR * bins)
+    frame = address_f32(w[EchoWord.FRAME])
+    cut = offset(levels, EchoLevel.CUT * bins)
     taken = 0
     # of a loudspeaker that is muted there is nothing to mask
-    sure = f32(max(0.0, min(1.0, (sums[Total.SLOPE] - LOST) / (MOVED - LOST))))
+    sure = f32(max(0.0, min(1.0, (sums[EchoTotal.SLOPE] - LOST) / (MOVED - LOST))))
     for k in range(bins):
         left = sure * (f32(DOUBTED) * spread[k] + f32(UNMODELLED) * echoes[k])
         post = power[k] / (left + f32(QUIET))
@@ -330,12 +338,12 @@ def room_mask(w: i64p, own: i64p, sums: f64p, sound: f32p, strength: f64) -> Non
         taken = 1 if g < f32(1.0) else taken
         cut[k] = math.log(g)
     # minimum phase: the cepstrum of the log gain, folded
-    mixed = address_f32(w[Word.BINS])
+    mixed = address_f32(w[EchoWord.BINS])
     for k in range(bins):
         mixed[2 * k] = cut[k]
         mixed[2 * k + 1] = f32(0.0)
-    turns = address_f32(w[Word.TURNS])
-    work = address_f32(w[Word.WORK])
+    turns = address_f32(w[EchoWord.TURNS])
+    work = address_f32(w[EchoWord.WORK])
     fft_real_inverse(mixed, size, turns, work, frame)
     for n in range(1, size // 2):
         frame[n] = f32(2.0) * frame[n]
@@ -351,23 +359,23 @@ def room_mask(w: i64p, own: i64p, sums: f64p, sound: f32p, strength: f64) -> Non
     for n in range(size):
         fade = f32(1.0) if n < length // 2 else max(f32(0.0), f32(2.0) - f32(2 * n) / f32(length))
         frame[n] = frame[n] * fade
-    last = address_f32(own[Word.GAIN])
+    last = address_f32(own[EchoWord.GAIN])
     present = offset(last, size + 2)
     for n in range(size + 2):
         last[n] = present[n]
     fft_real(frame, size, turns, work, present)
-    past = address_f32(own[Word.PAST])
-    own[Word.OPEN] = 0 if taken == 1 else own[Word.OPEN] + 1
+    past = address_f32(own[EchoWord.PAST])
+    own[EchoWord.OPEN] = 0 if taken == 1 else own[EchoWord.OPEN] + 1
     for n in range(size - hop):
         past[n] = past[n + hop]
     for n in range(hop):
         past[size - hop + n] = sound[n]
-    if own[Word.OPEN] > 1:
+    if own[EchoWord.OPEN] > 1:
         return
     for n in range(size):
         frame[n] = past[n]
     fft_real(frame, size, turns, work, mixed)
-    masked = address_f32(w[Word.MASKED])
+    masked = address_f32(w[EchoWord.MASKED])
     for k in range(bins):
         masked[2 * k] = mixed[2 * k] * last[2 * k] - mixed[2 * k + 1] * last[2 * k + 1]
         masked[2 * k + 1] = mixed[2 * k] * last[2 * k + 1] + mixed[2 * k + 1] * last[2 * k]
@@ -385,7 +393,7 @@ def room_mask(w: i64p, own: i64p, sums: f64p, sound: f32p, strength: f64) -> Non
 @kernel
 def room_hop(w: i64p, own: i64p, sums: f64p, heard: f32p, take: f32p, give: f32p, channels: i64, strength: f64) -> None:
     """give `[channels, hop]` ← take without the echo of heard `[references, hop]`; take is overwritten."""
-    hop = w[Word.HOP]
+    hop = w[EchoWord.HOP]
     words = i64(WORDS)
     room_hear(w, heard)
     for c in range(channels):
@@ -393,20 +401,20 @@ def room_hop(w: i64p, own: i64p, sums: f64p, heard: f32p, take: f32p, give: f32p
         same = 1 if c > 0 else 0
         for n in range(hop):
             same = same if take[c * hop + n] == take[n] else 0
-        if same == 0 and mine[Word.TWIN] == 1:
+        if same == 0 and mine[EchoWord.TWIN] == 1:
             room_copy(w, own, mine)
             for n in range(TOTALS):
                 sums[c * TOTALS + n] = sums[n]
-        mine[Word.TWIN] = same
+        mine[EchoWord.TWIN] = same
     for c in range(channels):
         at = channels - 1 - c
         mine = offset(own, at * words)
         out = offset(give, at * hop)
-        if mine[Word.TWIN] == 0:
+        if mine[EchoWord.TWIN] == 0:
             room_cancel(w, mine, offset(sums, at * TOTALS), offset(take, at * hop), out)
             room_mask(w, mine, offset(sums, at * TOTALS), out, strength)
     for c in range(1, channels):
-        if own[c * words + Word.TWIN] == 1:
+        if own[c * words + EchoWord.TWIN] == 1:
             for n in range(hop):
                 give[c * hop + n] = give[n]
 
@@ -414,18 +422,18 @@ def room_hop(w: i64p, own: i64p, sums: f64p, heard: f32p, take: f32p, give: f32p
 @kernel
 def room_copy(w: i64p, first: i64p, own: i64p) -> None:
     """Copies what the first channel has learned, for one that was its twin."""
-    size = w[Word.SIZE]
+    size = w[EchoWord.SIZE]
     bins = size // 2 + 1
-    parts = w[Word.COUNT] * w[Word.REFERENCES]
-    own[Word.TURN] = first[Word.TURN]
-    own[Word.OPEN] = first[Word.OPEN]
-    for word in range(Word.PATH, Word.MASKED):
+    parts = w[EchoWord.COUNT] * w[EchoWord.REFERENCES]
+    own[EchoWord.TURN] = first[EchoWord.TURN]
+    own[EchoWord.OPEN] = first[EchoWord.OPEN]
+    for word in range(EchoWord.PATH, EchoWord.MASKED):
         count = 0
-        count = 2 * parts * bins if word == Word.PATH else count
-        count = parts * bins if word == Word.DOUBT else count
-        count = LEVELS * bins if word == Word.LEVELS else count
-        count = size if word == Word.PAST else count
-        count = 2 * size + 4 if word == Word.GAIN else count
+        count = 2 * parts * bins if word == EchoWord.PATH else count
+        count = parts * bins if word == EchoWord.DOUBT else count
+        count = LEVELS * bins if word == EchoWord.LEVELS else count
+        count = size if word == EchoWord.PAST else count
+        count = 2 * size + 4 if word == EchoWord.GAIN else count
         if count > 0:
             source = address_f32(first[word])
             target = address_f32(own[word])
@@ -449,11 +457,11 @@ class CancelState(NamedTuple):
 @kernel
 def room_block(x: Audio, reference: Audio, y: Audio, frames: i64, mask: f32p, length: i64, s: CancelState) -> None:
     """y ← x without the echo of the reference, or of a file of `length` frames, a hop later."""
-    hop = s.words[Word.HOP]
+    hop = s.words[EchoWord.HOP]
     for n in range(frames):
         at = s.place[0]
         place = s.place[1]
-        for r in range(s.words[Word.REFERENCES]):
+        for r in range(s.words[EchoWord.REFERENCES]):
             v = reference[r, n]
             if length > 0:
                 v = s.file[r * length + place] if place < length else f32(0.0)
@@ -473,7 +481,7 @@ def room_block(x: Audio, reference: Audio, y: Audio, frames: i64, mask: f32p, le
 class Canceller:
     """Filters of all channels of a microphone, and the spectra of what was played.
 
-    `words`: what all channels share; `own`: of each channel, `[channels, words]`; `sums`: `[channels, Total]`.
+    `words`: what all channels share; `own`: of each channel, `[channels, words]`; `sums`: `[channels, EchoTotal]`.
     """
 
     def __init__(self, rate: int, channels: int, references: int) -> None:
@@ -481,33 +489,38 @@ class Canceller:
         self.size = size = 1 << (2 * hop - 1).bit_length()
         count, bins = -(-int(FILTER_SECONDS * rate) // hop), size // 2 + 1
         fft = RealFft(size)
-        self._shared: dict[Word, F32] = {
-            Word.SPECTRA: np.zeros((count, references, 2, bins), np.float32),
-            Word.WINDOW: np.zeros((references, size), np.float32),
-            Word.TOTAL: np.zeros((2, bins), np.float32),
-            Word.FRAME: np.zeros(size + 2, np.float32),
-            Word.BINS: np.zeros(size + 2, np.float32),
-            Word.MASKED: np.zeros(size + 2, np.float32),
+        self._shared: dict[EchoWord, F32] = {
+            EchoWord.SPECTRA: np.zeros((count, references, 2, bins), np.float32),
+            EchoWord.WINDOW: np.zeros((references, size), np.float32),
+            EchoWord.TOTAL: np.zeros((2, bins), np.float32),
+            EchoWord.FRAME: np.zeros(size + 2, np.float32),
+            EchoWord.BINS: np.zeros(size + 2, np.float32),
+            EchoWord.MASKED: np.zeros(size + 2, np.float32),
         }
         decay = np.exp(-np.arange(count) * HOP_SECONDS / DOUBT_SECONDS)
         first = (FIRST_DOUBT * decay).astype(np.float32)
-        fixed: dict[Word, F32] = {Word.TURNS: fft.turns, Word.WORK: fft.work, Word.FIRST: first}
+        fixed: dict[EchoWord, F32] = {EchoWord.TURNS: fft.turns, EchoWord.WORK: fft.work, EchoWord.FIRST: first}
         self._fixed = fixed
         self.words = np.zeros(WORDS, np.int64)
-        for word, value in ((Word.HOP, hop), (Word.SIZE, size), (Word.COUNT, count), (Word.REFERENCES, references)):
+        for word, value in (
+            (EchoWord.HOP, hop),
+            (EchoWord.SIZE, size),
+            (EchoWord.COUNT, count),
+            (EchoWord.REFERENCES, references),
+        ):
             self.words[word] = value
         for word, array in {**self._shared, **fixed}.items():
             self.words[word] = address(array)
-        self._own: list[dict[Word, F32]] = []
+        self._own: list[dict[EchoWord, F32]] = []
         self.own = np.zeros((channels, WORDS), np.int64)
         for row in self.own:
-            arrays: dict[Word, F32] = {
-                Word.PATH: np.zeros((count, references, 2, bins), np.float32),
-                Word.DOUBT: np.zeros((count, references, bins), np.float32),
-                Word.ERROR: np.zeros((2, bins), np.float32),
-                Word.LEVELS: np.zeros((LEVELS, bins), np.float32),
-                Word.PAST: np.zeros(size, np.float32),
-                Word.GAIN: np.zeros((2, size + 2), np.float32),
+            arrays: dict[EchoWord, F32] = {
+                EchoWord.PATH: np.zeros((count, references, 2, bins), np.float32),
+                EchoWord.DOUBT: np.zeros((count, references, bins), np.float32),
+                EchoWord.ERROR: np.zeros((2, bins), np.float32),
+                EchoWord.LEVELS: np.zeros((LEVELS, bins), np.float32),
+                EchoWord.PAST: np.zeros(size, np.float32),
+                EchoWord.GAIN: np.zeros((2, size + 2), np.float32),
             }
             self._own.append(arrays)
             for word, array in arrays.items():
@@ -522,11 +535,11 @@ class Canceller:
         for arrays in self._own:
             for array in arrays.values():
                 array.fill(0.0)
-            arrays[Word.DOUBT][:] = self._fixed[Word.FIRST][:, None, None]
-            arrays[Word.GAIN][:, 0::2] = 1.0
-        self.words[Word.NEWEST] = 0
-        self.own[:, [Word.TURN, Word.TWIN]] = 0
-        self.own[:, Word.OPEN] = 2
+            arrays[EchoWord.DOUBT][:] = self._fixed[EchoWord.FIRST][:, None, None]
+            arrays[EchoWord.GAIN][:, 0::2] = 1.0
+        self.words[EchoWord.NEWEST] = 0
+        self.own[:, [EchoWord.TURN, EchoWord.TWIN]] = 0
+        self.own[:, EchoWord.OPEN] = 2
         self.sums.fill(0.0)
-        self.sums[:, Total.WAIT] = self.sums[:, Total.PATIENCE] = MOVED_HOPS
-        self.sums[:, Total.SLOPE] = 1.0
+        self.sums[:, EchoTotal.WAIT] = self.sums[:, EchoTotal.PATIENCE] = MOVED_HOPS
+        self.sums[:, EchoTotal.SLOPE] = 1.0
