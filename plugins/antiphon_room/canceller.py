@@ -102,7 +102,7 @@ class EchoLevel(IntEnum):
     CUT = 5
 
 
-class Total(IntEnum):
+class EchoTotal(IntEnum):
     """Float64 sums of a canceller, over time."""
 
     IN = 0
@@ -115,7 +115,7 @@ class Total(IntEnum):
     REMOVED = 7  # dB, before the mask
 
 
-WORDS, LEVELS, TOTALS = len(EchoWord), len(EchoLevel), len(Total)
+WORDS, LEVELS, TOTALS = len(EchoWord), len(EchoLevel), len(EchoTotal)
 
 
 @kernel
@@ -244,10 +244,10 @@ def room_cancel(w: i64p, own: i64p, sums: f64p, mic: f32p, out: f32p) -> None:
         out[n] = mic[n] - echo
         after = after + f64(out[n]) * f64(out[n])
         mic[n] = echo
-    sums[Total.IN] = 0.95 * sums[Total.IN] + before
-    sums[Total.OUT] = 0.95 * sums[Total.OUT] + after
-    ratio = (sums[Total.IN] + QUIET) / (sums[Total.OUT] + QUIET)
-    sums[Total.REMOVED] = 4.343 * math.log(ratio) if ratio > 1.0 else 0.0
+    sums[EchoTotal.IN] = 0.95 * sums[EchoTotal.IN] + before
+    sums[EchoTotal.OUT] = 0.95 * sums[EchoTotal.OUT] + after
+    ratio = (sums[EchoTotal.IN] + QUIET) / (sums[EchoTotal.OUT] + QUIET)
+    sums[EchoTotal.REMOVED] = 4.343 * math.log(ratio) if ratio > 1.0 else 0.0
     error = address_f32(own[EchoWord.ERROR])
     for n in range(size):
         frame[n] = out[n - size + hop] if n >= size - hop else f32(0.0)
@@ -280,18 +280,22 @@ def room_cancel(w: i64p, own: i64p, sums: f64p, mic: f32p, out: f32p) -> None:
             at = p * references + r
             h = address_f32(own[EchoWord.PATH] + 8 * bins * at)
             room_learn(x, h, address_f32(own[EchoWord.DOUBT] + 4 * bins * at), error, scale, bins, part)
-    sums[Total.CROSS] = SLOPE_KEEP * sums[Total.CROSS] + cross
-    sums[Total.SQUARE] = SLOPE_KEEP * sums[Total.SQUARE] + square
-    sums[Total.WAIT] = sums[Total.WAIT] - 1.0
+    sums[EchoTotal.CROSS] = SLOPE_KEEP * sums[EchoTotal.CROSS] + cross
+    sums[EchoTotal.SQUARE] = SLOPE_KEEP * sums[EchoTotal.SQUARE] + square
+    sums[EchoTotal.WAIT] = sums[EchoTotal.WAIT] - 1.0
     # of a path that is right the slope is 1, whoever sings beside it
-    slope = sums[Total.CROSS] / sums[Total.SQUARE] if sums[Total.SQUARE] > 0.0 else 1.0
-    sums[Total.SLOPE] = slope
+    slope = sums[EchoTotal.CROSS] / sums[EchoTotal.SQUARE] if sums[EchoTotal.SQUARE] > 0.0 else 1.0
+    sums[EchoTotal.SLOPE] = slope
     if slope > FOUND:
-        sums[Total.PATIENCE] = MOVED_HOPS
-    if slope < MOVED and sums[Total.WAIT] <= 0.0 and sums[Total.SQUARE] * (1.0 - SLOPE_KEEP) > HEARD * f64(bins):
+        sums[EchoTotal.PATIENCE] = MOVED_HOPS
+    if (
+        slope < MOVED
+        and sums[EchoTotal.WAIT] <= 0.0
+        and sums[EchoTotal.SQUARE] * (1.0 - SLOPE_KEEP) > HEARD * f64(bins)
+    ):
         # in vain where the loudspeaker is muted: so each time later
-        sums[Total.WAIT] = sums[Total.PATIENCE]
-        sums[Total.PATIENCE] = min(2.0 * sums[Total.PATIENCE], MOST_HOPS)
+        sums[EchoTotal.WAIT] = sums[EchoTotal.PATIENCE]
+        sums[EchoTotal.PATIENCE] = min(2.0 * sums[EchoTotal.PATIENCE], MOST_HOPS)
         room_forget(w, own, f32(KEPT) if slope > LOST else f32(0.0))
     for turn in range(min(CONSTRAINED, count)):
         p = (own[EchoWord.TURN] + turn) % count
@@ -321,7 +325,7 @@ def room_mask(w: i64p, own: i64p, sums: f64p, sound: f32p, strength: f64) -> Non
     cut = offset(levels, EchoLevel.CUT * bins)
     taken = 0
     # of a loudspeaker that is muted there is nothing to mask
-    sure = f32(max(0.0, min(1.0, (sums[Total.SLOPE] - LOST) / (MOVED - LOST))))
+    sure = f32(max(0.0, min(1.0, (sums[EchoTotal.SLOPE] - LOST) / (MOVED - LOST))))
     for k in range(bins):
         left = sure * (f32(DOUBTED) * spread[k] + f32(UNMODELLED) * echoes[k])
         post = power[k] / (left + f32(QUIET))
@@ -477,7 +481,7 @@ def room_block(x: Audio, reference: Audio, y: Audio, frames: i64, mask: f32p, le
 class Canceller:
     """Filters of all channels of a microphone, and the spectra of what was played.
 
-    `words`: what all channels share; `own`: of each channel, `[channels, words]`; `sums`: `[channels, Total]`.
+    `words`: what all channels share; `own`: of each channel, `[channels, words]`; `sums`: `[channels, EchoTotal]`.
     """
 
     def __init__(self, rate: int, channels: int, references: int) -> None:
@@ -537,5 +541,5 @@ class Canceller:
         self.own[:, [EchoWord.TURN, EchoWord.TWIN]] = 0
         self.own[:, EchoWord.OPEN] = 2
         self.sums.fill(0.0)
-        self.sums[:, Total.WAIT] = self.sums[:, Total.PATIENCE] = MOVED_HOPS
-        self.sums[:, Total.SLOPE] = 1.0
+        self.sums[:, EchoTotal.WAIT] = self.sums[:, EchoTotal.PATIENCE] = MOVED_HOPS
+        self.sums[:, EchoTotal.SLOPE] = 1.0

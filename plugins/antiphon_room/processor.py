@@ -9,7 +9,7 @@ import numpy as np
 
 from antiphon.api import AUDIO_IN, F32, IO, FileError, FileUse, Param, Port, Processor, Step, StreamSpec
 from antiphon.api.backends.files import stream_sound
-from antiphon_room.canceller import Canceller, CancelState, Total, room_block
+from antiphon_room.canceller import Canceller, CancelState, EchoTotal, room_block
 
 REFERENCES = 2
 MAX_SECONDS = 1800.0
@@ -55,7 +55,7 @@ class EchoCancel(Processor):
         )
         length = self._file.shape[1]
         return room_block.step(x, reference, io.audio_out[0], io.frames, io.curve("mask"), length, state).reporting(
-            removed=(self._sums, Total.REMOVED)
+            removed=(self._sums, EchoTotal.REMOVED)
         )
 
 

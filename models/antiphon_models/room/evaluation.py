@@ -34,7 +34,7 @@ Cancels = Callable[[F32, F32], F32]
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class RoomScene:
     """A room: what is played `[2, frames]`, its echo, another after a door has moved, and a singer `[frames]`."""
 
     name: str
@@ -104,7 +104,7 @@ def _webrtc(mic: F32, played: F32) -> F32:
     return out
 
 
-def _scene(ask: EvaluationRequest, number: int) -> Scene:
+def _scene(ask: EvaluationRequest, number: int) -> RoomScene:
     """The room of that number: RT60 .2 to .6 s, 1 to 4 m; loudspeakers distort by 0, 1 or 5 %, clocks drift."""
     import pyroomacoustics
 
@@ -142,7 +142,7 @@ def _scene(ask: EvaluationRequest, number: int) -> Scene:
     noise = FLOOR * rng.standard_normal(FRAMES)
     echo, moved = (np.asarray(scale * sound, np.float32) for sound in echoes)
     name = f"room {number}: RT60 {decay:.2f} s, {100 * bend:g} %, drift {1e6 * drift:g} ppm"
-    return Scene(name, played, echo, moved, near, np.asarray(noise, np.float32))
+    return RoomScene(name, played, echo, moved, near, np.asarray(noise, np.float32))
 
 
 def _bent(sound: F32, share: float) -> F32:
@@ -164,7 +164,7 @@ def _drifting(sound: NDArray[np.float64], drift: float) -> NDArray[np.float64]:
     return np.asarray(np.interp(n * (1.0 + drift), n, sound))
 
 
-def _measured(name: str, cancels: Cancels, scene: Scene) -> Iterator[MetricValue]:
+def _measured(name: str, cancels: Cancels, scene: RoomScene) -> Iterator[MetricValue]:
     out = cancels(scene.echo + scene.noise, scene.played)
     yield MetricValue(name, "single talk", scene.name, _db(scene.echo[LATE]) - _db(out[LATE]))
     out = cancels(scene.echo + scene.near + scene.noise, scene.played)

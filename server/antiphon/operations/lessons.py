@@ -17,13 +17,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
-import numpy as np
 
 from antiphon.demo import HUM
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.runtime import resources
 from antiphon.kernel.runtime.typed import Misfit, convert
-from antiphon.live.records import ScriptError
 
 PATHS = {
     "code": "I code music",
@@ -257,6 +255,8 @@ def _missing(check: Check, one: Expect, found: Sequence[HeardSound]) -> tuple[st
 
 def _unheard(kind: str, one: Expect, found: Sequence[HeardSound]) -> tuple[str, tuple[Any, ...]] | None:
     """As `_missing`, of levels."""
+    import numpy as np
+
     peaks, powers = np.array([[float(value) for value in message.args[1:3]] for message in found] or [[0.0, 0.0]]).T
     name = one.on or "in"
     if kind == "loudness":
@@ -338,6 +338,8 @@ def as_heard(events: Sequence[Any]) -> list[HeardSound]:
 
 def levels(name: str) -> list[HeardSound]:
     """The levels of a sound that ships, as the server's meters would tell them of its input."""
+    import numpy as np
+
     from antiphon.files.audiofile import read
 
     sound = read(str(HUM.with_name(name)))
@@ -387,6 +389,8 @@ def declared(patch: str) -> tuple[HeardSound, ...]:
 
 def tried(lesson: LessonFile, lines: str) -> LessonOutcome:
     """Judges lines as a solution has them. Raises nothing: a script's error is the outcome."""
+    from antiphon.live.records import ScriptError
+
     check = lesson.head.check
     if check.kind == "events":
         try:
@@ -401,7 +405,7 @@ def tried(lesson: LessonFile, lines: str) -> LessonOutcome:
     return judge(check, heard)
 
 
-def failed(error: ScriptError) -> LessonOutcome:
+def failed(error: Exception) -> LessonOutcome:
     """The outcome of a script with an error; equal errors on other lines are equal."""
     sentence = str(error)
     return LessonOutcome(sentence, ("error", sentence.split(": ", 1)[-1]))

@@ -12,7 +12,6 @@ from antiphon.jobs.errors import Missing
 from antiphon.jobs.job import Job
 from antiphon.kernel.wire.osc import Message, decode, encode, messages_of
 from antiphon.kernel.wire.text import printable
-from antiphon.live.records import ScriptError
 from antiphon.operations.lessons import (
     FRAME_SECONDS,
     PATHS,
@@ -201,6 +200,8 @@ def _performed(lesson: LessonFile, text: str) -> LessonOutcome:
     from antiphon.offline.script_run import ScriptProcess
 
     check = lesson.head.check
+    from antiphon.live.records import ScriptError
+
     with tempfile.TemporaryDirectory(prefix="antiphon-") as folder:
         path = Path(folder, "lesson.py")
         path.write_text(text, "utf-8")
