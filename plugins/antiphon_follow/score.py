@@ -35,7 +35,7 @@ _ORNAMENTS = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class PartNote:
+class OrchestraNote:
     """A note of a part: positions in quarters from the score's start, a number from 0 to 127."""
 
     start: float
@@ -57,7 +57,7 @@ class OrchestraPart:
     """A part of a score. `notes`: by their starts. `program`: of General MIDI, 0 to 127, or None."""
 
     name: str
-    notes: tuple[PartNote, ...]
+    notes: tuple[OrchestraNote, ...]
     program: int | None = None
 
 
@@ -140,7 +140,7 @@ def _written(path: Path) -> FollowedScore:
     parts = []
     for part in score.parts:
         notes = tuple(
-            PartNote(
+            OrchestraNote(
                 note.start,
                 note.length,
                 note.number,
@@ -176,7 +176,7 @@ def _midi(path: Path) -> FollowedScore:
     parts = []
     for track in song.tracks:
         notes = tuple(
-            PartNote(one.start, one.length, one.number, drum=one.channel in song.drums, velocity=one.velocity)
+            OrchestraNote(one.start, one.length, one.number, drum=one.channel in song.drums, velocity=one.velocity)
             for one in sorted(track.notes, key=lambda one: (one.start, one.number))
         )
         if notes:
@@ -205,9 +205,9 @@ def performance(path: Path) -> list[tuple[float, int, float]]:
     return sorted(rows)
 
 
-def _onsets(notes: Iterable[PartNote], fermatas: Sequence[float]) -> tuple[ScoreOnset, ...]:
+def _onsets(notes: Iterable[OrchestraNote], fermatas: Sequence[float]) -> tuple[ScoreOnset, ...]:
     rows = sorted(notes, key=lambda note: (note.start, note.number))
-    groups: list[list[PartNote]] = []
+    groups: list[list[OrchestraNote]] = []
     for note in rows:
         if groups and note.start - groups[-1][0].start < TOGETHER:
             groups[-1].append(note)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from antiphon.api import UsageError
 from antiphon.api.backends.files import MidiTimes, read_midi
 from antiphon_follow.accompanist import Accompanist
-from antiphon_follow.score import FollowedScore, OrchestraPart, PartNote, performance, read_followed
+from antiphon_follow.score import FollowedScore, OrchestraPart, OrchestraNote, performance, read_followed
 from antiphon_follow.score_follower import ScoreFollower
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, scored
 
@@ -167,16 +167,16 @@ def chorales(data: Path, count: int, seed: int) -> Iterator[Played]:
 def _chorale(steps: list[list[int]]) -> FollowedScore:
     parts = []
     for voice, name in enumerate(("Soprano", "Alto", "Tenor", "Bass")):
-        notes: list[PartNote] = []
+        notes: list[OrchestraNote] = []
         for step, row in enumerate(steps):
             number = row[voice] if voice < len(row) else -1
             if number < 0:
                 continue
             held = notes and notes[-1].number == number and abs(notes[-1].end - step / 4) < 1e-9
             if held and step % 4:
-                notes[-1] = PartNote(notes[-1].start, notes[-1].length + 0.25, number)
+                notes[-1] = OrchestraNote(notes[-1].start, notes[-1].length + 0.25, number)
             else:
-                notes.append(PartNote(step / 4, 0.25, number))
+                notes.append(OrchestraNote(step / 4, 0.25, number))
         parts.append(OrchestraPart(name, tuple(notes)))
     length = len(steps) / 4
     bars = tuple(float(at) for at in np.arange(0.0, length, 4.0))

@@ -8,7 +8,7 @@ import pytest
 
 from antiphon.api import UsageError
 from antiphon_follow.accompanist import Accompanist
-from antiphon_follow.score import FollowedScore, OrchestraPart, PartNote, read_followed
+from antiphon_follow.score import FollowedScore, OrchestraPart, OrchestraNote, read_followed
 from antiphon_follow.score_follower import WINDOW, ScoreFollower
 
 RATE, BLOCK = 48000, 256
@@ -26,11 +26,11 @@ def tune(bars=8, seed=3):
         while at < 4.0 * bar + 4.0:
             length = rng.choice((0.5, 0.5, 1.0))
             length = min(length, 4.0 * bar + 4.0 - at)
-            melody.append(PartNote(at, length, rng.choice(MELODY) + 12 * rng.choice((0, 0, 1))))
+            melody.append(OrchestraNote(at, length, rng.choice(MELODY) + 12 * rng.choice((0, 0, 1))))
             at += length
         for half in (0.0, 2.0):
             root = rng.choice((48, 50, 53, 55))
-            chords += [PartNote(4.0 * bar + half, 2.0, root + k) for k in (0, 4, 7)]
+            chords += [OrchestraNote(4.0 * bar + half, 2.0, root + k) for k in (0, 4, 7)]
     starts = tuple(4.0 * bar for bar in range(bars))
     names = tuple(str(bar + 1) for bar in range(bars))
     parts = (OrchestraPart("Melody", tuple(melody)), OrchestraPart("Chords", tuple(chords)))
@@ -116,9 +116,9 @@ def test_a_player_may_begin_anywhere_when_it_is_told():
 
 
 def test_a_trill_stays_where_it_is():
-    trill = PartNote(8.0, 2.0, 72, ornament=True)
-    line = [PartNote(float(n), 1.0, MELODY[n]) for n in range(8)]
-    after = [PartNote(10.0 + n, 1.0, MELODY[n + 3]) for n in range(6)]
+    trill = OrchestraNote(8.0, 2.0, 72, ornament=True)
+    line = [OrchestraNote(float(n), 1.0, MELODY[n]) for n in range(8)]
+    after = [OrchestraNote(10.0 + n, 1.0, MELODY[n + 3]) for n in range(6)]
     score = FollowedScore(
         (OrchestraPart("", (*line, trill, *after)),),
         ((0.0, 120.0),),
@@ -244,8 +244,8 @@ def test_a_stop_holds_the_chord_and_what_was_passed_over_is_left_out():
 
 
 def test_what_was_passed_over_is_left_out():
-    line = tuple(PartNote(2.0 * n, 2.0, 72 + n) for n in range(6))
-    fast = tuple(PartNote(0.25 * n, 0.25, 36 + n % 24) for n in range(48))
+    line = tuple(OrchestraNote(2.0 * n, 2.0, 72 + n) for n in range(6))
+    fast = tuple(OrchestraNote(0.25 * n, 0.25, 36 + n % 24) for n in range(48))
     score = FollowedScore(
         (OrchestraPart("", line), OrchestraPart("", fast)),
         ((0.0, 120.0),),

@@ -197,11 +197,10 @@ def _text(address: str, args: Sequence[Any], sender: str) -> str:
 
 def _performed(lesson: LessonFile, text: str) -> LessonOutcome:
     """Performs a script in a process with limits."""
+    from antiphon.live.records import ScriptError
     from antiphon.offline.script_run import ScriptProcess
 
     check = lesson.head.check
-    from antiphon.live.records import ScriptError
-
     with tempfile.TemporaryDirectory(prefix="antiphon-") as folder:
         path = Path(folder, "lesson.py")
         path.write_text(text, "utf-8")
