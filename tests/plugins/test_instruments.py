@@ -30,7 +30,7 @@ SYNTHS = next(param for param in Synth.params if param.name == "instrument").cho
 OF_PYO = ("piano", "bass", "pad", "pluck", "strings", "drums")
 CASES = [(name, {}) for name in INSTRUMENTS if name != "synth"]
 CASES += [("synth", {"instrument": name}) for name in SYNTHS if name in OF_PYO]
-LISTENS = "answer", "continue", "listen", "resonator"
+LISTENS = "answer", "continue", "follow", "listen", "resonator"
 """Those that sound by their input as well, or after a pause: nothing is asked of one note of theirs."""
 NOTES = st.lists(
     st.tuples(
