@@ -176,13 +176,18 @@ export interface Lesson {
   keys: boolean;
   sound: string;
   work: Work[];
-  steps: Step[];
+  steps: LessonStep[];
 }
 
 export interface LessonPath {
   path: string;
   title: string;
   lessons: Lesson[];
+}
+
+export interface LessonStep {
+  title: string;
+  text: string;
 }
 
 export interface Live {
@@ -396,14 +401,14 @@ export interface Quantity {
 }
 
 export interface Render {
-  format?: "wav" | "flac" | "ogg" | "mp3" | "opus" | "aiff" | "aif" | "au";
+  format?: "wav" | "flac" | "ogg" | "mp3" | "opus" | "aiff" | "aif" | "au" | "m4a";
   seconds?: number;
   file?: string;
   rate?: number;
 }
 
 export interface RenderLive {
-  format?: "wav" | "flac" | "ogg" | "mp3" | "opus" | "aiff" | "aif" | "au";
+  format?: "wav" | "flac" | "ogg" | "mp3" | "opus" | "aiff" | "aif" | "au" | "m4a";
   bars?: number;
   midi?: boolean;
   file?: string;
@@ -417,7 +422,7 @@ export interface Result {
 
 export interface Run {
   params?: Record<string, unknown>;
-  format?: "wav" | "flac" | "ogg" | "mp3" | "opus" | "aiff" | "aif" | "au" | "mid";
+  format?: "wav" | "flac" | "ogg" | "mp3" | "opus" | "aiff" | "aif" | "au" | "m4a" | "mid";
   midi?: boolean;
   analysis?: boolean;
   report?: boolean;
@@ -462,11 +467,6 @@ export interface SliderBody {
   version: number;
   place: number;
   value: number;
-}
-
-export interface Step {
-  title: string;
-  text: string;
 }
 
 export interface Stopped {
