@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from antiphon.api import UsageError
 from antiphon.api.backends.files import MidiTimes, read_midi
 from antiphon_follow.accompanist import Accompanist
-from antiphon_follow.score import FollowedScore, OrchestraPart, OrchestraNote, performance, read_followed
+from antiphon_follow.score import FollowedScore, OrchestraNote, OrchestraPart, performance, read_followed
 from antiphon_follow.score_follower import ScoreFollower
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, scored
 

@@ -8,7 +8,7 @@ import pytest
 
 from antiphon.api import UsageError
 from antiphon_follow.accompanist import Accompanist
-from antiphon_follow.score import FollowedScore, OrchestraPart, OrchestraNote, read_followed
+from antiphon_follow.score import FollowedScore, OrchestraNote, OrchestraPart, read_followed
 from antiphon_follow.score_follower import WINDOW, ScoreFollower
 
 RATE, BLOCK = 48000, 256
