@@ -30,7 +30,7 @@ USERS = [
 ]
 AUTHORS_NAMES = 59
 """Most names on the page for authors of processors."""
-BACKENDS_NAMES = 387
+BACKENDS_NAMES = 388
 """Most names on the page for backends; the last: what is limited, scores of MusicXML, pictures of sound."""
 WITHOUT_IMPORT = {
     *("ArrayNetwork", "ModelFolder", "SynthBackend"),  # interfaces that a class has by its methods
