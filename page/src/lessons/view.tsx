@@ -177,7 +177,7 @@ function Script({ one }: { one: Lesson }) {
           run: () => void run(),
           stop: () => void stop(),
           save: () => undefined,
-          leave: () => document.querySelector<HTMLElement>(".lesson-run")?.focus(),
+          leave: () => document.querySelector<HTMLElement>(".after-lesson")?.focus(),
           changed,
           pasted: () => undefined,
           vocabulary,
@@ -201,6 +201,7 @@ function Script({ one }: { one: Lesson }) {
       <div class="editor" ref={place}>
         {lost.value && <p class="bad">{lost.value}</p>}
       </div>
+      <span class="after-lesson" tabIndex={-1} />
       {off && <p class="off">No script is run from here: {live.value?.start.replaceAll("`", "")}.</p>}
       <p class="group">
         <button
