@@ -67,7 +67,11 @@ def loaded() -> loader.Loaded:
 INFOS = tuple(loaded().catalog.types.values())
 THROUGH = [i for i in INFOS if i.first("audio", "in") and i.first("audio", "out")]
 FROM_NOTES = [i for i in INFOS if not i.first("audio", "in") and i.first("events", "in")]
-TO_NOTES = [i for i in INFOS if i.first("audio", "in") and not i.first("audio", "out") and i.first("events", "out")]
+TO_NOTES = [
+    i
+    for i in INFOS
+    if i.first("audio", "in") and not i.first("audio", "out") and i.first("events", "out") and i.type != "follow"
+]
 SPLITTING = [i for i in INFOS if i.on_files.splits]
 SILENT = [i for i in INFOS if not i.first("audio", "out") and not i.first("events", "out")]
 
@@ -81,14 +85,14 @@ def probe(rate: int, channels: int) -> NDArray[np.float32]:
     return made * (10.0 ** (STEP * np.arange(channels) / 20.0)).astype(np.float32)[:, None]
 
 
-def needs(info: ProcessorInfo, folder: Path) -> Iterator[str]:
+def needs(info: ProcessorInfo, folder: Path, rate: int = 48000) -> Iterator[str]:
     """The options for what it needs: a file is a click, of a model one that passes sound, a choice its only one."""
     for param in info.needed():
         if info.type == "model":
             made = folder / "through.onnx"
             made.write_bytes(onnx_gain(1.0))
         else:
-            made = audio.write(folder / "click.wav", audio.clicks([0], 4800, height=1.0))
+            made = audio.write(folder / "click.wav", audio.clicks([0], 4800, height=1.0), rate)
         yield from ("-p", f"{param.name}={made if param.kind == 'file' else param.default}")
     if info.type in ("answer", "continue"):  # with which the job makes sound of sound
         yield from ("-p", "audio=on")
@@ -149,7 +153,7 @@ def test_sound_keeps_what_the_plugin_does_not_change(
     antiphon: Command, tmp_path: Path, info: ProcessorInfo, kind: Kind
 ) -> None:
     source = audio.write(tmp_path / f"in.{kind.suffix}", probe(kind.rate, kind.channels), kind.rate)
-    done = antiphon("run", info.type, source.name, f"out.{kind.suffix}", *needs(info, tmp_path))
+    done = antiphon("run", info.type, source.name, f"out.{kind.suffix}", *needs(info, tmp_path, kind.rate))
     assert done.code == 0, done.err
     same(info, kind, source, tmp_path / f"out.{kind.suffix}")
 
@@ -170,6 +174,8 @@ def test_each_way_to_work_plays_a_file(antiphon: Command, tmp_path: Path, info: 
     kind = Kind(44100, 2, "wav")
     source = audio.write(tmp_path / "in.wav", probe(kind.rate, kind.channels), kind.rate)
     out = "out.wav" if info in THROUGH else "out.mid"
+    if info.type == "follow":
+        pytest.skip("in so short a sound no beat is sure: plugins/antiphon_follow/tests")
     done = antiphon("run", info.type, source.name, out, *needs(info, tmp_path), "-p", setting)
     if "which is not installed: pip install" in done.err:
         pytest.skip(done.complaint)

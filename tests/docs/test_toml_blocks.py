@@ -56,6 +56,7 @@ OTHER = {
     "# watch.toml": "no patch: tests/pipeline/test_watch_command.py",
     '"Music/night.flac" = "wah"': "`library identify`: plugins/antiphon_library/tests/test_commands_identify.py",
     "# tones/tones.toml": "its model is exported by torch: tests/docs/test_plugins.py",
+    'drive = "beat"': "it gives no sound: plugins/antiphon_follow/tests",
     "[nodes.verb]": "its plugin is another's: plugins/antiphon_host/tests",
     "# wobble.toml": "its node is the tutorial's: tests/docs/test_plugins.py",
     "[clips.riff]": "a part of one: plugins/antiphon_clip/tests reads such",

@@ -20,7 +20,6 @@ GUARDED = {
     "io/osc_udp.py": "drops that are not told count 0",
     "antiphon_dirt/port.py": "drops that are not told count 0",
     "antiphon_model/landlock.py": "asked for on Linux",
-    "operations/python.py": "a folder in memory where there is one",
     "performer/branch.py": "asked for by hasattr",
     "processes/scheduling.py": "a group that is not there is left",
     "runtime/paths.py": "asked for by hasattr",

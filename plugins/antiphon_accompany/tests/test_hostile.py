@@ -102,14 +102,6 @@ def test_only_drums(tmp_path: Path) -> None:
     assert "no notes" in refused(save(tmp_path / "drums.mid", scale(8, channel=9)), tmp_path / "out.mid")
 
 
-def test_frames_of_film_are_no_beats(tmp_path: Path) -> None:
-    source = save(tmp_path / "film.mid", scale())
-    content = bytearray(source.read_bytes())
-    content[12:14] = bytes((256 - 25, 40))
-    source.write_bytes(bytes(content))
-    assert "ticks per quarter" in refused(source, tmp_path / "out.mid")
-
-
 def test_too_long_too_many_too_big(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     late = save(tmp_path / "late.mid", [on(60, 480 * 30_000), off(60)])
     assert "too long" in refused(late, tmp_path / "out.mid")

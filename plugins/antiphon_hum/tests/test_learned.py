@@ -23,7 +23,7 @@ from antiphon_models.hum.evaluation import f1, lateness
 from antiphon_models.hum.systems import Result
 from antiphon_models.hum.testset import Clip
 from antiphon_models.hum.training.humming import hum_notes
-from antiphon_models.material.singing import ScoreNote
+from antiphon_models.material.singing import LyricNote
 from antiphon_models.material.styles import SingingStyle
 
 TUNE = [60, 64, 67, 72, 71, 60, 60, 57]
@@ -33,7 +33,7 @@ MANNER = SingingStyle(mistuned=0.0, scoops=0.0, vibrato=0.2, slurs=0.0, drift=0.
 @cache
 def hum(rate: int = RATE, apart: float = 0.5, first: float = 0.5, tune: tuple[int, ...] = tuple(TUNE)) -> Clip:
     """A closed mouth hums `tune`."""
-    notes = [ScoreNote(first + n * apart, first + (n + 0.85) * apart, k, 0.7) for n, k in enumerate(tune)]
+    notes = [LyricNote(first + n * apart, first + (n + 0.85) * apart, k, 0.7) for n, k in enumerate(tune)]
     sound, _ = hum_notes(notes, MANNER, np.random.default_rng(3), rate)
     rows = np.array([[n.start, n.end, n.pitch] for n in notes])
     return Clip("hum", sound, rows, np.zeros(0))

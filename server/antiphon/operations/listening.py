@@ -16,7 +16,7 @@ from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime.suggestion import instead
 from antiphon.offline.analyses import analyse_decoded, analyses, named_analyses
 from antiphon.operations.given import is_path, rate_of, samples_of, write_sound
-from antiphon.operations.python import folder_for, loaded, shown_by
+from antiphon.operations.python import loaded, shown_by, work_folder
 from antiphon.operations.result import Result
 
 
@@ -140,7 +140,7 @@ def analyse(
     """
     loaded()
     names, wanted = _chosen(only)
-    with folder_for(sound) as folder, shown_by(progress, "analyse") as shown:
+    with work_folder() as folder, shown_by(progress, "analyse") as shown:
         if isinstance(sound, Result):
             sound, rate = sound.sound, sound.rate
         path = (

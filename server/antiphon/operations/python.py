@@ -33,10 +33,6 @@ if TYPE_CHECKING:
     from antiphon.kernel.plugins.loader import Loaded
     from antiphon.offline.output_summary import Written
 
-_SHARED = "/dev/shm"
-"""Folder of the files that sound passes through, where there is one: in memory."""
-_MAX_SHARED = 256 << 20
-"""Most bytes of a sound that passes through memory."""
 _INSTRUMENTS = "soundfont"
 """The processor that plays notes which nothing else plays."""
 _loading = threading.Lock()
@@ -108,7 +104,7 @@ def run(
     info = known_type(name, known.catalog)
     options, given = _sorted_options(info, params)
     warnings: list[str] = []
-    with folder_for(sound) as folder, shown_by(progress, name) as shown, _in_words(folder):
+    with work_folder() as folder, shown_by(progress, name) as shown, _in_words(folder):
         source, flat = _source(name, info, sound, rate, folder)
         plan = _Plan(info, options, source, folder, None if out is None else Path(out))
         written: list[Written] = []
@@ -123,7 +119,7 @@ def _played(
 ) -> tuple[np.ndarray[Any, Any], int]:
     """Sound of a result that holds notes: the processor's own, or the notes by a soundfont."""
     if loaded().catalog[name].on_files.job:
-        with folder_for(None) as folder, suppress(UsageError):  # it writes notes alone, of notes at least
+        with work_folder() as folder, suppress(UsageError):  # it writes notes alone, of notes at least
             again = run(name, sound, rate, out=folder / "out.wav", **params)
             return again.sound, again.rate
     again = run(_INSTRUMENTS, made.midi())
@@ -177,11 +173,9 @@ def _plain(value: Any) -> Any:
 
 
 @contextmanager
-def folder_for(sound: Any) -> Iterator[Path]:
-    """A folder for what passes through files, removed at the end."""
-    size = 4 * getattr(sound, "size", 0)
-    shared = _SHARED if os.path.isdir(_SHARED) and not is_path(sound) and size <= _MAX_SHARED else None
-    folder = tempfile.mkdtemp(prefix="antiphon-", dir=shared)
+def work_folder() -> Iterator[Path]:
+    """A folder for what passes through files, removed at the end; not in memory, which a killed program would keep."""
+    folder = tempfile.mkdtemp(prefix="antiphon-")
     try:
         yield Path(folder)
     finally:
@@ -385,7 +379,7 @@ def render(
 
     warnings: list[str] = []
     written: list[Written] = []
-    with folder_for(sound) as folder, shown_by(progress, "render") as shown, _in_words(folder):
+    with work_folder() as folder, shown_by(progress, "render") as shown, _in_words(folder):
         name = os.fspath(patch)
         if "\n" in name:
             (folder / "script.py").write_text(name)
