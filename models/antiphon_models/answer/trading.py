@@ -104,7 +104,9 @@ def _from_its_start(song: Trader) -> Trader | None:
         notes = tuple(replace(n, start=n.start - 4.0 * bar) for n in song.notes)
         chords = tuple(c._replace(start=c.start - 4.0 * bar, end=c.end - 4.0 * bar) for c in song.chords)
         moved = replace(song, notes=tuple(n for n in notes if 0.0 <= n.start < 2 * TURN_BEATS * TURNS), chords=chords)
-        if all(len(turn) >= _MIN_COUNT for second in (False, True) for turn in moved.turns(second)):
+        # turns count from the bar in which the player begins; what begins on its last beat belongs to the next
+        begins = bool(moved.notes) and min(n.start for n in moved.notes) < 3.0
+        if begins and all(len(turn) >= _MIN_COUNT for second in (False, True) for turn in moved.turns(second)):
             return moved
     return None
 
