@@ -335,7 +335,7 @@ def test_a_script_is_rendered_with_parts_and_notes() -> None:
 
 
 def test_notes_are_played_by_a_patch() -> None:
-    made = antiphon.render("keys", notes=[antiphon.Note(0.0, 0.3, 60)], seconds=0.5)
+    made = antiphon.render("band", notes=[antiphon.Note(0.0, 0.3, 36)], seconds=0.5)
     assert np.abs(made.sound).max() > 0.01
 
 
