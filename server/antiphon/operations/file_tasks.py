@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from antiphon.files.midifile import SUFFIXES, WRITABLE_SUFFIXES
 from antiphon.kernel.contract.file_use import NOTHING
-from antiphon.kernel.errors import FileError, UsageError
+from antiphon.kernel.errors import AntiphonError, FileError, UsageError
 from antiphon.kernel.runtime.paths import path_as_spelled
 from antiphon.kernel.runtime.settings import MAX_BLOCK, MIN_BLOCK
 from antiphon.kernel.runtime.sound_formats import FORMATS, READ_SUFFIXES, VIDEOS
@@ -27,6 +27,9 @@ MAX_TAIL, MAX_FADE = 600.0, 10.0
 """Largest values of `--tail` and `--fade`, in seconds."""
 MAX_SECONDS = 6 * 3600.0
 """Longest rendered sound in seconds."""
+
+
+J = TypeVar("J")
 
 
 def sound_suffix(source: Path) -> str:
@@ -184,3 +187,15 @@ def plan_jobs(
     what, endings = ("MIDI", SUFFIXES) if takes_notes_alone(info) else ("sound", READ_SUFFIXES)
     suffix = partial(suffix_of, info)
     return gather_tasks(paths, out_dir, what, endings, suffix, complain, recursive=recursive)
+
+
+def failures(jobs: Iterable[J], write: Callable[[J], bool], complain: Callable[[str], None]) -> int:
+    """Number of jobs that `write` could not do; an error is a complaint, and the next job goes on."""
+    failed = 0
+    for job in jobs:
+        try:
+            failed += not write(job)
+        except AntiphonError as error:
+            complain(str(error))
+            failed += 1
+    return failed

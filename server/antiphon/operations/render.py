@@ -6,7 +6,7 @@ from pathlib import Path
 from antiphon.files.audiowrite import format_of
 from antiphon.files.decode import path_text
 from antiphon.files.midifile import SUFFIXES
-from antiphon.kernel.errors import AntiphonError, UsageError
+from antiphon.kernel.errors import UsageError
 from antiphon.kernel.graph.patch import load as load_patch
 from antiphon.kernel.plugins.loader import Loaded
 from antiphon.kernel.runtime.paths import make_folder
@@ -15,7 +15,7 @@ from antiphon.kernel.runtime.sound_formats import READ_SUFFIXES
 from antiphon.offline.file_job import check_distinct, free
 from antiphon.offline.note_file import is_midi
 from antiphon.offline.script_run import is_script
-from antiphon.operations.file_tasks import MAX_SECONDS, check_blocks, gather_tasks, play_with, sound_suffix
+from antiphon.operations.file_tasks import MAX_SECONDS, check_blocks, failures, gather_tasks, play_with, sound_suffix
 from antiphon.operations.render_script import render_script
 from antiphon.operations.rendering import RenderRequest, files_of, render_file
 
@@ -57,14 +57,7 @@ def _render_patch(asked: RenderRequest, loaded: Loaded) -> bool:
 
     if asked.out_dir is None:
         return not write(jobs[0])
-    failed = 0
-    for job in jobs:
-        try:
-            failed += not write(job)
-        except AntiphonError as error:
-            complain(str(error))
-            failed += 1
-    if failed:
+    if failed := failures(jobs, write, complain):
         complain(f"{failed} of {len(jobs)} files could not be rendered without a fault from {path_text(asked.patch)}")
     return failed > 0
 

@@ -14,7 +14,7 @@ from antiphon.files.sound_finish import PLAIN, SoundFinish
 from antiphon.kernel.contract.catalog import ProcessorInfo
 from antiphon.kernel.contract.file_use import FileUse
 from antiphon.kernel.contract.params import Param, Value
-from antiphon.kernel.errors import AntiphonError, FileError, UsageError
+from antiphon.kernel.errors import FileError, UsageError
 from antiphon.kernel.graph import patch_list
 from antiphon.kernel.graph.graph import Graph, NodeSpec, known_type
 from antiphon.kernel.plugins.loader import Loaded
@@ -24,7 +24,7 @@ from antiphon.kernel.runtime.settings import RUN_BLOCK
 from antiphon.offline.file_job import FADE, FileJob, Fires, Named, check_distinct, check_option, free, read_settings
 from antiphon.offline.note_file import is_midi
 from antiphon.offline.output_summary import Written
-from antiphon.operations.file_tasks import check_blocks, plan_jobs, play_with
+from antiphon.operations.file_tasks import check_blocks, failures, plan_jobs, play_with
 from antiphon.operations.finishing import finish_like
 from antiphon.operations.pipes import PIPE, PipedSound, joined
 from antiphon.operations.reporting import SILENT, Reporting
@@ -281,15 +281,13 @@ def path_of(param: Param, value: str) -> str:
 
 def _run_tasks(asked: RunRequest, jobs: Sequence[FileTask], settings: RunSettings, loaded: Loaded) -> int:
     """Runs every task; failures are complaints. Returns the number of failures."""
-    failed = 0
-    for job in jobs:
-        try:
-            make_folder(job.target.parent)
-            free([("--out-dir", job.target)], force=asked.force)
-            settings.reporting.wrote(process_file(asked.plugin, job, settings, loaded))
-        except AntiphonError as error:
-            settings.reporting.complain(str(error))
-            failed += 1
-    if failed:
+
+    def write(job: FileTask) -> bool:
+        make_folder(job.target.parent)
+        free([("--out-dir", job.target)], force=asked.force)
+        settings.reporting.wrote(process_file(asked.plugin, job, settings, loaded))
+        return True
+
+    if failed := failures(jobs, write, settings.reporting.complain):
         settings.reporting.complain(f"{failed} of {len(jobs)} files could not be processed")
     return failed
