@@ -5,7 +5,7 @@ import math
 from antiphon.api import IO
 
 TURNS = NOBODY, YOU, MACHINE = "nobody", "you", "machine"
-"""Whose turn it is: nobody's until the player begins."""
+"""Values of `turn`; `nobody` before the first note."""
 UPBEAT = 1.0
 """Beats before a bar line from which on a first note belongs to the bar that follows."""
 _ROUNDING = 1e-6

@@ -143,7 +143,7 @@ class TcpSender:
             await asyncio.sleep(self._retry)
 
     def send(self, data: bytes) -> None:
-        """Sends data, or counts it as lost where nobody takes it."""
+        """Sends data; counts it as lost without a receiver."""
         if self._writer is None:
             self.lost += 1
             return

@@ -17,7 +17,7 @@ MAX_SECONDS = 1800.0
 
 
 class EchoCancel(Processor):
-    """Takes the loudspeakers' sound out of a microphone that hears it, and leaves who sings or plays beside it.
+    """Acoustic echo canceller: removes the loudspeakers' sound from a microphone signal and keeps the near end.
 
     The reference is what was played: in a patch the wire from `played`, of a file the parameter `reference`.
     """

@@ -23,7 +23,7 @@ STDIN, STDOUT = "/dev/stdin", "/dev/stdout"
 PIECE_SECONDS = 0.02
 """Sound that is worked on at once, where as much has come."""
 HEAD = 64
-"""Bytes by which the kind of what comes is told."""
+"""Bytes read to detect the format."""
 _TYPES = {
     "u8": "u1",
     "s8": "i1",
@@ -152,7 +152,7 @@ class PipeWriter:
         return None
 
     def write(self, chunk: Samples) -> None:
-        """Writes float32 `[frames, channels]`. Raises `BrokenPipeError`: nobody reads it any more."""
+        """Writes float32 `[frames, channels]`. Raises `BrokenPipeError`: the reader has closed it."""
         self._put(self._form.data(chunk))
 
     def end(self) -> None:
@@ -186,7 +186,7 @@ def input_file() -> Iterator[Path]:
 
 
 class InputPipe:
-    """Standard input that is read once. `head`: its first bytes, by which its kind is told."""
+    """Standard input, read once. `head`: its first bytes, for the detection of its format."""
 
     def __init__(self, fd: int = 0) -> None:
         self._fd, self.head = fd, b""

@@ -228,7 +228,7 @@ class Chain:
         self._time.sample, self._time.beat = 0, 0.0
 
     def close(self) -> None:
-        """Lets go of workers and memory; the chain is of no use any more."""
+        """Releases workers and memory; the chain cannot be used afterwards."""
         close_hosts(self.plan.hosts.values(), {})
 
     def __enter__(self) -> Chain:

@@ -184,7 +184,7 @@ def work_folder() -> Iterator[Path]:
 
 @contextmanager
 def shown_by(progress: Callable[[float], None] | bool | None, name: str) -> Iterator[Any]:
-    """How progress is told: the field `progress` of a `Reporting`."""
+    """Context with the field `progress` of a `Reporting`."""
     call = progress if callable(progress) else None
     bar = None
     if progress is True:

@@ -67,7 +67,7 @@ class RenderRequest:
         recursive: Whether folders in folders are gone into.
         force: Whether existing files are replaced.
         finish: That of OUT.
-        reporting: Who is told what was written, and what to know of it.
+        reporting: Receiver of written files, warnings and progress.
     """
 
     patch: str

@@ -1,4 +1,4 @@
-"""Where a piece of work on files says how far it is and what a person should know."""
+"""Messages of work on files: progress, written files, warnings."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ class _Unseen:
 
 @contextmanager
 def unseen(label: str, total: int | None, rate: int) -> Iterator[Progress]:
-    """Progress that nobody looks at."""
+    """Progress without a display."""
     yield _Unseen()
 
 
 @dataclass(frozen=True, slots=True)
 class Reporting:
-    """The person or program that asked for the work.
+    """Receiver of the messages of work on files.
 
     Attributes:
         wrote: Takes each file that was written.

@@ -1,4 +1,4 @@
-"""What a Python program gets of work on sound: samples, notes, parts, and what the command line would have said."""
+"""Result of work on sound for a Python program: samples, notes, parts, closing line, warnings."""
 
 from __future__ import annotations
 
