@@ -126,7 +126,7 @@ def _played(
     return again.sound, again.rate
 
 
-_NAMES = {"in.wav": "the sound", "in.mid": "the notes"}
+_NAMES = {"in.wav": "the sound", "in.mid": "the notes", "played.mid": "the notes"}
 
 
 def _worded(text: str, folder: Path) -> str:
@@ -232,7 +232,7 @@ def _source(name: str, info: ProcessorInfo, sound: Any, rate: float | None, fold
             return "", False
         raise UsageError(f'{name} needs a sound, a path or notes: antiphon.run("{name}", sound, rate)')
     if isinstance(sound, Result) and sound.notes and info.first("events", "in") is not None:
-        return _given_notes(sound, folder), False
+        return _given_notes(sound, folder / "in.mid"), False
     path = _given(sound, rate, folder, f'antiphon.run("{name}", sound, 48000)')
     if is_path(sound) or path.endswith(".mid"):
         return path, False
@@ -391,7 +391,7 @@ def render(
             name,
             str(target),
             source,
-            None if notes is None else _given_notes(notes, folder),
+            None if notes is None else _given_notes(notes, folder / "played.mid"),
             seconds,
             block,
             device,
@@ -433,11 +433,11 @@ def _given(sound: Any, rate: float | None, folder: Path, example: str) -> str:
     return str(write_sound(folder / "in.wav", samples_of(sound), rate_of(rate, example)))
 
 
-def _given_notes(notes: Any, folder: Path) -> str:
-    """Path of notes that were given."""
+def _given_notes(notes: Any, file: Path) -> str:
+    """Path of notes that were given, which are written into `file` where they have none."""
     if is_path(notes):
         return str(os.fspath(notes))
-    return str(write_notes(folder / "in.mid", notes.midi() if isinstance(notes, Result) else notes))
+    return str(write_notes(file, notes.midi() if isinstance(notes, Result) else notes))
 
 
 def _as_long(sound: np.ndarray[Any, Any], frames: int) -> np.ndarray[Any, Any]:
