@@ -334,6 +334,13 @@ def test_a_script_is_rendered_with_parts_and_notes() -> None:
         antiphon.render(SCRIPT.replace('"bd*4"', "bd*4"), bars=1)
 
 
+def test_a_script_that_is_written_is_read_when_asked_for(tmp_path: Path) -> None:
+    made = antiphon.render(SCRIPT, bars=1, out=tmp_path / "set.wav")
+    typed = soundfile.read(tmp_path / "set.wav", dtype="float32")[0].T
+    np.testing.assert_array_equal(made.sound, typed)
+    assert len(made.notes) == 12
+
+
 def test_notes_are_played_by_a_patch() -> None:
     made = antiphon.render("band", notes=[antiphon.Note(0.0, 0.3, 36)], seconds=0.5)
     assert np.abs(made.sound).max() > 0.01

@@ -56,7 +56,7 @@ class Result:
         Of notes: what the command writes of them into a sound file. Raises AntiphonError: there is no sound, or no
         soundfont on this machine.
         """
-        if self._sound is None and self.path is not None and not self._midi:
+        if self._sound is None and self.path is not None and self.path.suffix.lower() not in midifile.WRITABLE_SUFFIXES:
             self._sound, self.rate = read_sound(self.path)
         if self._sound is None and self._midi:
             self._sound, self.rate = self._play()
