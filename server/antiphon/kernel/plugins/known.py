@@ -17,13 +17,13 @@ from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.paths import make_folder, write_atomic
 
 NAME = "declarations"
-_KERNEL = Path(__file__).parents[1]
+_SERVER = Path(__file__).parents[2]
 
 
 def stamp(folders: Iterator[Path | None]) -> str:
-    """What the declarations were made of: names, sizes and times of the plugins' and the kernel's sources."""
+    """What the declarations were made of: names, sizes and times of the plugins' and the server's sources."""
     found = hashlib.sha256(f"{platform.python_version()}\n".encode())
-    for folder in (_KERNEL, *folders):
+    for folder in (_SERVER, *folders):
         for entry in sorted(_sources(folder), key=lambda entry: entry.path) if folder is not None else ():
             held = entry.stat()
             found.update(f"{entry.path} {held.st_size} {held.st_mtime_ns}\n".encode())
