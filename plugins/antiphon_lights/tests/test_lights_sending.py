@@ -112,7 +112,7 @@ class Receiver:
 
 
 @dataclass
-class StageOfLamps:
+class Lamps:
     live: Rig
     engine: RunningEngine
     client: Client
@@ -138,7 +138,7 @@ class StageOfLamps:
 
 
 @pytest.fixture
-async def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[StageOfLamps]:
+async def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Lamps]:
     monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path / "home"))
     make_folder(paths.patches())
     (paths.patches() / "lit.toml").write_text(PATCH)
@@ -166,7 +166,7 @@ async def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
         client = made.client()
         assert ("/done", ("/patch/load", "lit")) in await client.ask("/patch/load", "lit")
         await comes(lambda: _open, "the lights")
-        yield StageOfLamps(made, engine, client, artnet, sacn, cues, _open[-1])
+        yield Lamps(made, engine, client, artnet, sacn, cues, _open[-1])
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -174,7 +174,7 @@ async def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
         one.sock.close()
 
 
-async def test_the_first_look_comes_by_both_protocols(stage: StageOfLamps) -> None:
+async def test_the_first_look_comes_by_both_protocols(stage: Lamps) -> None:
     await stage.client.ask("/macro/bright", 1.0)
     await comes(lambda: stage.shown() == (255, 128), "the look by Art-Net")
     await comes(lambda: (255, 128) in stage.sacn.values(126), "the look by sACN")
@@ -187,7 +187,7 @@ async def test_the_first_look_comes_by_both_protocols(stage: StageOfLamps) -> No
     assert all((b - a) % 255 == 1 for a, b in itertools.pairwise(numbers))
 
 
-async def test_a_scene_carries_its_look_and_a_macro_moves_its_channel(stage: StageOfLamps) -> None:
+async def test_a_scene_carries_its_look_and_a_macro_moves_its_channel(stage: Lamps) -> None:
     await comes(lambda: stage.shown()[1] == 128, "the first look")
     await stage.client.ask("/macro/bright", 0.4)
     await comes(lambda: stage.shown() == (102, 128), "what the macro moves")
@@ -197,7 +197,7 @@ async def test_a_scene_carries_its_look_and_a_macro_moves_its_channel(stage: Sta
     assert stage.messages("/section")[0][2] == (1, "cold")
 
 
-async def test_panic_is_dark_until_a_look(stage: StageOfLamps) -> None:
+async def test_panic_is_dark_until_a_look(stage: Lamps) -> None:
     await comes(lambda: stage.shown()[1] == 128, "the first look")
     await stage.client.ask("/panic")
     stage.artnet.take()
@@ -215,7 +215,7 @@ async def test_panic_is_dark_until_a_look(stage: StageOfLamps) -> None:
 
 
 @pytest.mark.parametrize("speed", [1.0, 1.0001, 0.9999])
-async def test_cues_are_ahead_of_their_time_tags_after_an_hour_of_drift(stage: StageOfLamps, speed: float) -> None:
+async def test_cues_are_ahead_of_their_time_tags_after_an_hour_of_drift(stage: Lamps, speed: float) -> None:
     stage.engine.speed = speed
     stage.engine.begin = stage.engine.sample - 3600.0 * RATE
     await comes(lambda: len(stage.messages("/beat")) > 1, "the beats before")
@@ -233,7 +233,7 @@ async def test_cues_are_ahead_of_their_time_tags_after_an_hour_of_drift(stage: S
     assert [args for _, _, args in bars] == [(beat // 4, 240.0) for _, _, (beat, _) in beats if beat % 4 == 0]
 
 
-async def test_a_note_to_come_is_an_onset_ahead(stage: StageOfLamps) -> None:
+async def test_a_note_to_come_is_an_onset_ahead(stage: Lamps) -> None:
     number = stage.live.app.session.state.nodes["a"].id
     begin = stage.engine.tempo_now()[0]
     with stage.lights.server.turn():
@@ -245,7 +245,7 @@ async def test_a_note_to_come_is_an_onset_ahead(stage: StageOfLamps) -> None:
 
 
 async def test_a_frame_is_of_the_beat_that_is_heard_when_the_receiver_shows_it(
-    stage: StageOfLamps, monkeypatch: pytest.MonkeyPatch
+    stage: Lamps, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = time.monotonic_ns()
     monkeypatch.setattr(stage.lights.server, "now_ns", lambda: now)
@@ -253,7 +253,7 @@ async def test_a_frame_is_of_the_beat_that_is_heard_when_the_receiver_shows_it(
     assert stage.lights.clock(0.25).beat == pytest.approx(stage.engine.beat_at(shown), abs=1e-4)
 
 
-async def test_fixtures_are_told(stage: StageOfLamps) -> None:
+async def test_fixtures_are_told(stage: Lamps) -> None:
     await stage.client.ask("/macro/bright", 1.0)
     await comes(lambda: stage.shown() == (255, 128), "the look")
     assert await stage.client.ask("/lights/fixtures") == [
@@ -264,14 +264,14 @@ async def test_fixtures_are_told(stage: StageOfLamps) -> None:
     assert said == "there is no look 'wrm'; there are: warm, cold"
 
 
-async def test_frames_go_on_while_the_beat_stands(stage: StageOfLamps) -> None:
+async def test_frames_go_on_while_the_beat_stands(stage: Lamps) -> None:
     stage.engine.playing = False
     await comes(lambda: stage.shown()[1] == 128, "the first look")
     await stage.client.ask("/lights/look", "cold", 64.0)
     await comes(lambda: stage.shown()[1] == 255, "the look at once")
 
 
-async def test_a_receiver_that_is_gone_gets_frames_when_it_is_back(stage: StageOfLamps) -> None:
+async def test_a_receiver_that_is_gone_gets_frames_when_it_is_back(stage: Lamps) -> None:
     await comes(lambda: stage.shown()[1] == 128, "the first look")
     port = stage.artnet.port
     stage.artnet.sock.close()
@@ -280,9 +280,7 @@ async def test_a_receiver_that_is_gone_gets_frames_when_it_is_back(stage: StageO
     await comes(lambda: stage.shown()[1] == 128, "the look again")
 
 
-async def test_a_desk_of_os2l_is_told_beats_and_looks_again_after_it_was_gone(
-    tmp_path: Path, stage: StageOfLamps
-) -> None:
+async def test_a_desk_of_os2l_is_told_beats_and_looks_again_after_it_was_gone(tmp_path: Path, stage: Lamps) -> None:
     from antiphon_lights.targets import LightTarget, TcpSender
 
     heard: list[dict[str, Any]] = []
