@@ -8,7 +8,7 @@ import re
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cache, partial
@@ -306,12 +306,12 @@ class _Plan:
         if self.apart:
             parts = {part: read_sound(self.folder / "parts" / f"{part}.wav") for part in self.info.on_files.splits}
             made.rate = next(iter(parts.values()))[1]
-            made.parts = {part: _shaped(samples, flat=flat) for part, (samples, _) in parts.items()}
-            made._sound = np.sum(list(made.parts.values()), axis=0, dtype=np.float32)
+            made._parts = {part: _shaped(samples, flat=flat) for part, (samples, _) in parts.items()}
+            made._sound = np.sum(list(made._parts.values()), axis=0, dtype=np.float32)
         elif self.out is None and not is_midi(self.target, written=True):
             samples, made.rate = read_sound(self.target)
             made._sound = _shaped(samples, flat=flat)
-            made.parts = {
+            made._parts = {
                 part: _shaped(read_sound(path)[0], flat=flat)
                 for part in self.info.on_files.stems
                 if (path := self.folder / f"out-{part}.wav").exists()
@@ -373,6 +373,41 @@ def render(
     Raises:
         AntiphonError: Something is not allowed, or a node fails. A script's fault names its line.
     """
+    options = {
+        "seconds": seconds,
+        "bars": bars,
+        "tail": tail,
+        "fade": FADE if fade is None else fade,
+        "block": block,
+        "device": device,
+        "synth": synth,
+        "finish": finish_of(0, normalise, limit=limit),
+    }
+    given = _RenderGiven(os.fspath(patch), sound, rate, notes, options)
+    made, script = _rendered(given, None if out is None else Path(out), progress)
+    if script and out is None:
+        made._take_apart = partial(_tracks, given, made.sound.shape[1])
+    return made
+
+
+@dataclass(frozen=True, slots=True)
+class _RenderGiven:
+    """Arguments of `render`."""
+
+    patch: str
+    sound: Any
+    rate: float | None
+    notes: Any
+    options: Mapping[str, Any]
+
+
+def _rendered(
+    given: _RenderGiven,
+    out: Path | None,
+    progress: Callable[[float], None] | bool | None = None,
+    tracks: dict[str, np.ndarray[Any, Any]] | None = None,
+) -> tuple[Result, bool]:
+    """Result of a patch or a live script, and whether it is one; `tracks` gets the sound of each of its tracks."""
     from antiphon.offline.script_run import is_script
     from antiphon.operations import render as rendering
     from antiphon.operations.rendering import RenderRequest
@@ -380,46 +415,43 @@ def render(
     warnings: list[str] = []
     written: list[Written] = []
     with work_folder() as folder, shown_by(progress, "render") as shown, _in_words(folder):
-        name = os.fspath(patch)
+        name, sound = given.patch, given.sound
         if "\n" in name:
             (folder / "script.py").write_text(name)
             name = str(folder / "script.py")
         script = is_script(name)
-        source = () if sound is None else (_given(sound, rate, folder, 'antiphon.render("demo", sound, 48000)'),)
-        target = folder / "out.wav" if out is None else Path(out)
+        target = out or folder / "out.wav"
+        example = 'antiphon.render("demo", sound, 48000)'
         asked = RenderRequest(
             name,
             str(target),
-            source,
-            None if notes is None else _given_notes(notes, folder / "played.mid"),
-            seconds,
-            block,
-            device,
-            synth,
-            tail,
-            FADE if fade is None else fade,
-            bars,
-            str(folder / "parts") if script and out is None else None,
-            str(folder / "notes.mid") if script else None,
+            () if sound is None else (_given(sound, given.rate, folder, example),),
+            None if given.notes is None else _given_notes(given.notes, folder / "played.mid"),
+            stems=None if tracks is None else str(folder / "parts"),
+            midi=str(folder / "notes.mid") if script else None,
             force=True,
-            finish=finish_of(0, normalise, limit=limit),
             reporting=Reporting(warnings.append, written.append, shown),
+            **given.options,
         )
         failed = rendering.render(asked, loaded())
         said = tuple(_worded(text, folder) for text in warnings)
         if failed:
             raise PluginError("; ".join(said) or "a node failed")
-        made = Result(said=_said(written[0]), warnings=said, path=None if out is None else target)
+        made = Result(rate=written[0].rate, said=_said(written[0]), warnings=said, path=out)
         if script and (folder / "notes.mid").exists():
             made.notes, made._midi = read_notes(folder / "notes.mid")
         if out is None:
             made._sound, made.rate = read_sound(target)
-            length = made._sound.shape[1]
-            parts = {path.stem: read_sound(path)[0] for path in sorted((folder / "parts").glob("*.wav"))}
-            made.parts = {name: _as_long(part, length) for name, part in parts.items()}
-        else:
-            made.rate = written[0].rate
-    return made
+        if tracks is not None:
+            tracks |= {path.stem: read_sound(path)[0] for path in sorted((folder / "parts").glob("*.wav"))}
+    return made, script
+
+
+def _tracks(given: _RenderGiven, frames: int) -> dict[str, np.ndarray[Any, Any]]:
+    """Sounds of a live script's tracks, of so many frames each."""
+    tracks: dict[str, np.ndarray[Any, Any]] = {}
+    _rendered(given, None, tracks=tracks)
+    return {name: _as_long(track, frames) for name, track in tracks.items()}
 
 
 def _given(sound: Any, rate: float | None, folder: Path, example: str) -> str:

@@ -31,7 +31,6 @@ class Result:
     Attributes:
         rate: Hz of the sound and the parts; 0 where there is no sound.
         notes: Notes, in order of their starts; none where it gives sound alone.
-        parts: Sounds by the name of the part, each of the shape of `sound`.
         said: What the closing line of the command says, without the file's name.
         warnings: Sentences that the command would have written to standard error.
         report: What it chose, as data; empty where it reports nothing.
@@ -40,7 +39,6 @@ class Result:
 
     rate: int = 0
     notes: list[Note] = field(default_factory=list)
-    parts: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
     said: str = ""
     warnings: tuple[str, ...] = ()
     report: Mapping[str, Any] = field(default_factory=dict)
@@ -48,6 +46,18 @@ class Result:
     _sound: NDArray[np.float32] | None = None
     _midi: bytes = b""
     _play: Callable[[], tuple[NDArray[np.float32], int]] = _nothing
+    _parts: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    _take_apart: Callable[[], Mapping[str, NDArray[np.float32]]] | None = None
+
+    @property
+    def parts(self) -> Mapping[str, NDArray[np.float32]]:
+        """Sounds by the name of the part, each of the shape of `sound`.
+
+        The tracks of a live script are rendered when they are asked for.
+        """
+        if self._take_apart is not None:
+            self._parts, self._take_apart = self._take_apart(), None
+        return self._parts
 
     @property
     def sound(self) -> NDArray[np.float32]:
@@ -106,14 +116,14 @@ class Result:
             shown.append(showing.sound_html(self._sound, self.rate, self.notes))
         elif self.notes:
             shown.append(showing.notes_html(self.notes))
-        shown += [showing.sound_html(sound, self.rate, name=name) for name, sound in self.parts.items()]
+        shown += [showing.sound_html(sound, self.rate, name=name) for name, sound in self._parts.items()]
         return "".join([*shown, f"<div>{escape(repr(self))}</div>"])
 
     def __repr__(self) -> str:
         held = [] if self.path is None else [self.path.name]
         held += [] if self._sound is None else [f"sound {'x'.join(map(str, self._sound.shape))} at {self.rate} Hz"]
         held += [f"{len(self.notes)} notes"] if self._midi else []
-        held += [f"parts {', '.join(self.parts)}"] if self.parts else []
+        held += [f"parts {', '.join(self._parts)}"] if self._parts else []
         return f"<{', '.join(held) or 'nothing'}{self.said and f': {self.said}'}>"
 
 
