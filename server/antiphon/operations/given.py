@@ -16,6 +16,7 @@ from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime.shortening import short_repr
 from antiphon.kernel.runtime.sound_formats import MAX_RATE, MIN_RATE
+from antiphon.offline.note_file import MAX_SECONDS
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -168,9 +169,9 @@ def _midi_note(note: Any, place: int) -> MidiNote:
         ) from None
     if velocity > 1.0 or (velocity == 1.0 and isinstance(note.velocity, int) and not isinstance(note, Note)):
         velocity /= 127.0  # as MIDI and pretty_midi count it
-    if not (np.isfinite([start, end]).all() and 0.0 <= start < end):
+    if not (np.isfinite([start, end]).all() and 0.0 <= start < end <= MAX_SECONDS):
         raise UsageError(
-            f"note {place} sounds from {start:g} to {end:g} s; a note begins at 0 or later and ends after that"
+            f"note {place} sounds from {start:g} to {end:g} s; a note begins at 0 or later and ends after that, within 6 h"
         )
     if not (0 <= pitch <= 127 and 0.0 < velocity <= 1.0 and 1 <= channel <= 16):
         raise UsageError(
