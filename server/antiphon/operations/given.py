@@ -171,7 +171,7 @@ def _midi_note(note: Any, place: int) -> MidiNote:
         velocity /= 127.0  # as MIDI and pretty_midi count it
     if not (np.isfinite([start, end]).all() and 0.0 <= start < end <= MAX_SECONDS):
         raise UsageError(
-            f"note {place} sounds from {start:g} to {end:g} s; a note begins at 0 or later and ends after that, within 6 h"
+            f"note {place} sounds from {start:g} to {end:g} s; a note begins at 0 or later and ends later, within 6 h"
         )
     if not (0 <= pitch <= 127 and 0.0 < velocity <= 1.0 and 1 <= channel <= 16):
         raise UsageError(
