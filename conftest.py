@@ -140,6 +140,20 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Schedulin
             self.workqueue.move_to_end(max(self.workqueue, key=self._weight), last=False)
             super()._assign_work_unit(node)
 
+        def remove_node(self, node: Any) -> str | None:
+            """As xdist's, which gives the test that ended a process to the next one too, again and again."""
+            work = self.assigned_work[node]
+            left = ((unit, test) for unit in work.values() for test, done in unit.items() if not done)
+            unit, ended = next(left, (None, None))
+            if unit is None or ended is None:
+                return super().remove_node(node)
+            del self.assigned_work[node]
+            unit[ended] = True
+            self.workqueue.update(work)
+            for other in self.assigned_work:
+                self._reschedule(other)
+            return ended
+
         def _weight(self, scope: str) -> tuple[bool, float]:
             return scope.startswith("live"), seconds.get(scope, USUAL * len(self.workqueue[scope]))
 
