@@ -21,6 +21,8 @@ MOST_IN_CI = 3
 _TRACEBACKS = "rerun_show_tracebacks"
 _RACES = ["AssertionError", "Failed", "TimeoutError", "TimeoutExpired"]
 """What may be wrong once: an error of another kind is a fault."""
+_HANGS = "from pytest-timeout"
+"""What a test that hangs ends by: tried again it would take all of a run's time."""
 
 
 class Retries(NamedTuple):
@@ -54,7 +56,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if not hasattr(config.option, _TRACEBACKS):  # without the plugin that tries again
         return
-    again = pytest.mark.flaky(reruns=TRIES - 1, only_rerun=_RACES)
+    again = pytest.mark.flaky(reruns=TRIES - 1, only_rerun=_RACES, rerun_except=_HANGS)
     for item in items:
         if item.get_closest_marker("live"):
             item.add_marker(again)
