@@ -26,7 +26,7 @@ BEYOND := plugins/test_hooks.py plugins/test_instruments.py plugins/test_strange
 NAME ?= engine
 NPM_CI := npm ci --silent --no-audit --no-fund --ignore-scripts
 
-.PHONY: play test test-kernel test-real lint types format bench guard docs page pictures third-party wheel release containers models clean help
+.PHONY: play test test-kernel test-real lint types format bench guard docs site page pictures third-party wheel release containers models clean help
 
 play: $(READY)  ## set everything up and play the demo: on the sound card, or on a loop
 	@sh tools/system_packages.sh play
@@ -72,6 +72,10 @@ docs: $(DEV)  ## write docs/osc.md again, and build/api.md and api-backends.md, 
 	@$(PY) tools/osc_reference.py > docs/osc.md.part && mv docs/osc.md.part docs/osc.md
 	@mkdir -p build && $(PY) tools/api_reference.py authors > build/api.md.part && mv build/api.md.part build/api.md
 	@$(PY) tools/api_reference.py backends > build/api.md.part && mv build/api.md.part build/api-backends.md
+
+site: docs  ## build the pages as a site with search, into build/site; a link that leads nowhere fails
+	@$(PY) -m pip install --quiet "sphinx>=8" "myst-parser>=4" "furo>=2024.8"
+	@$(PY) -m sphinx --quiet --fail-on-warning --keep-going -b html -c docs . build/site
 
 page: $(READY)  ## build the page in the browser of page/ again, with Node 20 or later, linted and tested; ARGS=check compares only, ARGS=format formats
 	@$(PY) tools/page_types.py $(if $(filter check,$(ARGS)),--check)

@@ -61,7 +61,7 @@ def _list(request: OscRequest) -> None:
 ADDRESSES = (
     ("/clip/record", "s:name i:bars [f:step] [s:of]…", _record,
      "Records what is played by hand (OSC, MIDI, the page) from the next bar line on, then plays it in a loop: notes, "
-     "their beginnings on multiples of so many beats where `step` is above 0, with the word `knobs` values too; of the "
+     "their beginnings quantised to `step` beats where that is above 0, with the word `knobs` values too; of the "
      "nodes that are named, else of all. Answers `/done /clip/record s:name i:events i:dropped` at its end, and "
      "`/remark` where no place of the grid is free."),
     ("/clip/play", "s:name", _play,
@@ -70,7 +70,7 @@ ADDRESSES = (
      "Ends a clip, or its recording, on the next bar line; without a name all."),
     ("/clip/delete", "s:name", _delete, "Deletes a clip; `/patch/undo` brings it back. Answers `/done`."),
     ("/clip/put", "s:name f:beats i:place [s:event]…", _put,
-     "Stores a clip, which repeats after so many beats (0: is played once), at a place of the page's grid, or -1. An "
+     "Stores a clip, which repeats after `beats` beats (0: plays once), at a place of the page's grid, or -1. An "
      "event is a text: its beat, then a message, `1.5 /note/on 60 100`; one that the patch cannot play is refused. "
      "Answers `/done`."),
     ("/clip/get", "s:name", _get, "Answers `/clip/get.reply s:name f:beats i:place s:event…`."),

@@ -36,8 +36,8 @@ class Questions:
             "/library/next",
             "[i:count] [s:signal]…",
             self.following,
-            "What comes next of the library's tracks, after signals that are stored, each a kind and a path: like, "
-            "skip, dislike, or after for the track that plays. Answers `/library/next.reply s:path…`.",
+            "Suggests the library's tracks that may come next. Signals, each a kind (like, skip, dislike, or after "
+            "for the track that plays) and a path, are stored first. Answers `/library/next.reply s:path…`.",
         )
         osc.add(
             "/library/fits",

@@ -37,7 +37,7 @@ def _fixtures(request: OscRequest) -> None:
 
 ADDRESSES = (
     ("/lights/look", "s:name [f:beats]", _look,
-     "Fades to a look of the patch, over so many beats, else over the `fade` of its table, and ends a blackout. "
+     "Fades to a look of the patch, over `beats` beats, by default the `fade` of its table, and ends a blackout. "
      "Answers `/done`."),
     ("/lights/blackout", "i:on", _blackout,
      "Turns all lights dark at once, or with 0 on again. `/panic` does the first; a look, a scene that carries one and "

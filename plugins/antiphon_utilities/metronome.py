@@ -104,7 +104,7 @@ class Metronome(Processor):
     split = True
     params = (
         Param("on", "switch", True, doc="Clicks, or passes the sound alone."),
-        Param("bar", "int", 4, low=0, high=32, doc="An accent on every so many beats, from beat 0 on; 0 is none."),
+        Param("bar", "int", 4, low=0, high=32, doc="Beats from one accent to the next, from beat 0 on; 0: no accents."),
         Param("division", "int", 1, low=1, high=4, doc="Clicks a beat: 1, 2, 3 or 4."),
         Param(
             "level",

@@ -168,7 +168,7 @@ def identify(
     file: Annotated[Path | None, typer.Argument(help="A sound file: 5 to 10 s of it are enough.")] = None,
     live: Annotated[bool, typer.Option("--live", help="What sounds in the running server, as it changes.")] = False,
     seconds: Annotated[
-        float, typer.Option(min=0.0, help="End --live after so many; 0 for Ctrl-C. Of a file: use only so many.")
+        float, typer.Option(min=0.0, help="End --live after these seconds; 0: by Ctrl-C. Of a file: the seconds used.")
     ] = 0.0,
     patches: Annotated[
         Path | None,

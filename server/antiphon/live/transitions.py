@@ -145,7 +145,7 @@ def _transition(how: Any, doc: str, default: int) -> Callable[..., None]:
         if length:
             tracks[name] = replace(tracks[name], change=lambda old, new, at: _mixed(old, new, how, at, length))
 
-    word.__doc__ = f"As `track`; over so many cycles {doc}."
+    word.__doc__ = f"As `track`; over a number of cycles {doc}."
     return word
 
 

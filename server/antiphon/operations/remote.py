@@ -246,7 +246,7 @@ class Remote:
         self.send(("/scene/store", (int(scene),)))
 
     def scene(self, number: int, beats: float = 0.0, quantum: float = 0.0) -> None:
-        """Recalls a scene over so many beats, at the next multiple of a quantum."""
+        """Recalls a scene with ramps of `beats` beats, at the next multiple of a quantum."""
         self.send(("/scene/recall", (int(number), float(beats), float(quantum))))
 
     def note(

@@ -139,11 +139,11 @@ ADDRESSES = (
             "`/learn`.", learn.unlearn, OWNER),
     Address("/learn/list", "", "Answers `/learn/list.reply`, address, controller and MIDI port of each mapping; the "
             "port is empty for one of the patch or the set list.", learn.assignments, OWNER, at_once=True),
-    Address("/tempo", "[f:bpm] [f:beats]", f"Sets the tempo, {MIN_TEMPO:g} to {MAX_TEMPO:g} bpm, over so many beats; "
+    Address("/tempo", "[f:bpm] [f:beats]", f"Sets the tempo, {MIN_TEMPO:g} to {MAX_TEMPO:g} bpm, over `beats` beats; "
             "without arguments answers `/tempo f:bpm`, on the way that of now.", time.tempo, timed=True),
-    Address("/swing", "[f:amount] [f:step]", f"Delays every second step, of `step` beats (0.5 if not given: eighths), "
-            f"of all that is dated in beats, by the share `amount` of it: 0 to {MAX_SWING:g}; 0 is even, 0.333 that of "
-            "triplets. The beat itself stays even. Without arguments answers `/swing f:amount f:step`.",
+    Address("/swing", "[f:amount] [f:step]", f"Swing: delays every second step of events given in beats by `amount` "
+            f"of a step, 0 to {MAX_SWING:g} (0: even, 0.333: triplets). A step has `step` beats, 0.5 by default. "
+            "`/beat` stays even. Without arguments answers `/swing f:amount f:step`.",
             time.swing, timed=True),
     Address("/bar/beats", "[i:beats]", f"Sets the beats of a bar for `/bar`, 1 to {MAX_BAR}; bars begin at whole "
             "multiples. Without arguments answers `/bar/beats i:beats`.", time.bar_beats),
@@ -154,9 +154,9 @@ ADDRESSES = (
     Address("/beat/nudge", "f:beats", "Adds -16 to 16 beats to the beat as it is at that time, to get into step with "
             "other players.", time.plain(NudgeBeat), timed=True),
     Address("/scene/store", "i:number", "Stores all values as scene 0 to 127. Answers `/done`.", sets.store),
-    Address("/scene/recall", "i:number [f:beats] [f:quantum]", "Sets all values to a scene's, numbers by ramps of so "
-            "many beats; with a quantum, at its next multiple. Where one value is refused, `/fail` is answered and "
-            "none changes.", sets.recall, timed=True),
+    Address("/scene/recall", "i:number [f:beats] [f:quantum]", "Sets all values to those of a scene, numbers by ramps "
+            "of `beats` beats; with a quantum, at its next multiple. If one value is refused, none changes and "
+            "`/fail` is answered.", sets.recall, timed=True),
     Address("/set/load", "s:name", "Loads a set list, patches in their order, and the first patch of it. Answers "
             "`/done` or `/fail`.", sets.load, OWNER),
     Address("/set/next", "", "The next patch of the set. Answers `/done /set/next s:patch` or `/fail`.",
@@ -164,7 +164,7 @@ ADDRESSES = (
     Address("/set/previous", "", "The patch before.", sets.back, OWNER),
     Address("/set/go", "i:place", "A patch of the set by its place, from 1.", sets.go, OWNER),
     Address("/set/save", "s:name s:patch…", "Saves these patches, in this order, as a set list of yours, with the fade "
-            "and the pedals of the one that is loaded, in whose place it is. What plays goes on; an old file is "
+            "and the pedals of the loaded set list, which it replaces. What plays goes on; an old file is "
             "renamed to `NAME~`. Answers `/done` or `/fail`.", sets.save, OWNER),
     Address("/set/list", "", "Answers `/set/list.reply s:name…`, then, where a set is loaded, `/set/patches.reply "
             "s:set i:place s:patch…`: its patches, and the place from 1 of the one that plays, 0 where another patch "
