@@ -150,7 +150,7 @@ def test_a_file_is_listed_with_its_length_and_waveform_in_every_browser(
     other = opened(chromium, server)
     other.until("document.querySelectorAll('.stored li').length === 1")
     drop(tab, "notes.txt", b"no sound")
-    tab.until("document.querySelector('.uploads .bad')?.innerText.includes('no sound or MIDI')")
+    tab.until("document.querySelector('.uploads .bad')?.innerText.includes('no sound, video or MIDI file')")
     click(tab, ".uploads", "×")
     drop(tab, "second.wav", tone)
     other.until("document.querySelectorAll('.stored li').length === 2")
