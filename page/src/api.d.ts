@@ -539,7 +539,7 @@ export interface Words {
 export interface Work {
   title: string;
   jobs: string[];
-  stems: boolean;
+  body: Record<string, unknown>;
 }
 
 export interface Get {

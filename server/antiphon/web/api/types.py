@@ -215,7 +215,7 @@ class Work(Struct):
 
     title: str
     jobs: Annotated[list[str], Meta(description="Paths of jobs, each on the result before.")]
-    stems: bool
+    body: dict[str, Any]
 
 
 class Tried(Struct):
