@@ -26,7 +26,7 @@ BEYOND := plugins/test_hooks.py plugins/test_instruments.py plugins/test_strange
 NAME ?= engine
 NPM_CI := npm ci --silent --no-audit --no-fund --ignore-scripts
 
-.PHONY: play test test-kernel test-real lint types format bench guard docs site page pictures third-party wheel release containers models clean help
+.PHONY: play test test-kernel test-real lint types format bench guard docs site page pictures lessons third-party wheel release containers models clean help
 
 play: $(READY)  ## set everything up and play the demo: on the sound card, or on a loop
 	@sh tools/system_packages.sh play
@@ -84,6 +84,10 @@ page: $(READY)  ## build the page in the browser of page/ again, with Node 20 or
 
 pictures: $(DEV)  ## draw every room of the page in Chromium, empty, full and failed, into build/pictures/sheet.png; ARGS="Files Code" draws these alone
 	@$(PY) tools/page_pictures.py $(ARGS)
+
+lessons: $(DEV)  ## prove every lesson, and play each through in Chromium, in ten minutes; ARGS="-k files" plays those of a path
+	@$(PY) -m antiphon lessons check
+	@$(PY) -m pytest -q -m "" tests/serve/test_learn.py $(ARGS)
 
 third-party: $(DEV)  ## write THIRD_PARTY.md again
 	@$(PY) tools/third_party.py

@@ -1,19 +1,20 @@
 """Pictures of every room of the page, empty, full and failed, at three sizes, light and dark, and a sheet of them all.
 
-`make pictures` writes build/pictures/*.png and sheet.png. `ARGS=Files` draws the rooms that are named alone.
+`make pictures` writes build/pictures/*.png and sheet.png; `ARGS=Files` draws the rooms that are named alone.
+`ARGS="--since v0.1.0 Files"` has a commit or a tag draw them as well, in build/before, and writes changed.png: what
+differs, each beside what it was, with what changed framed.
 """
 
 from __future__ import annotations
 
 import base64
 import json
+import os
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-
-import numpy as np
-import soundfile
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from tests.chromium import BINARY, Chromium, Tab
@@ -21,10 +22,10 @@ from tests.waiting import until
 
 from antiphon import demo
 from antiphon_bench.rig import ServerProcess
-from antiphon_library import scanning
-from antiphon_library.catalogue import Catalogue
 
-FOLDER = Path("build/pictures")
+ROOT = Path(__file__).resolve().parents[1]
+FOLDER = ROOT / "build" / "pictures"
+BEFORE = ROOT / "build" / "before"
 SIZES = {"1440": (1440, 900), "1280": (1280, 720), "390": (390, 844)}
 SCHEMES = ("light", "dark")
 SCRIPT = """from antiphon.live import *
@@ -41,24 +42,34 @@ DROP = """(() => {{ const drop = new DragEvent('drop', {{bubbles: true, dataTran
 const bytes = Uint8Array.from(atob('{data}'), one => one.charCodeAt(0));
 drop.dataTransfer.items.add(new File([bytes], '{name}'));
 document.querySelector('main.files').dispatchEvent(drop); }})()"""
+CHANGED = """(async (urls) => {
+const [one, other] = await Promise.all(urls.map(async (url) => {
+  const image = await createImageBitmap(await (await fetch(url)).blob());
+  const canvas = new OffscreenCanvas(image.width, image.height), paint = canvas.getContext('2d');
+  paint.drawImage(image, 0, 0);
+  return paint.getImageData(0, 0, image.width, image.height); }));
+const side = 32, wide = Math.ceil(one.width / side), high = Math.ceil(one.height / side), on = new Set();
+if (one.width !== other.width || one.height !== other.height) return [[0, 0, one.width, one.height]];
+for (let n = 0; n < one.data.length; n++) if (Math.abs(one.data[n] - other.data[n]) > 24)
+  on.add(Math.floor(n / 4 % one.width / side) + wide * Math.floor(n / 4 / one.width / side));
+const boxes = [];
+for (const first of on) {
+  const box = [wide, high, 0, 0], next = [first];
+  on.delete(first);
+  while (next.length) {
+    const at = next.pop(), x = at % wide, y = Math.floor(at / wide);
+    box[0] = Math.min(box[0], x); box[1] = Math.min(box[1], y);
+    box[2] = Math.max(box[2], x + 1); box[3] = Math.max(box[3], y + 1);
+    for (const [dx, dy] of [[1, 0], [-1, 0], [0, 1], [0, -1], [1, 1], [1, -1], [-1, 1], [-1, -1]]) {
+      const near = x + dx + wide * (y + dy);
+      if (x + dx >= 0 && x + dx < wide && on.delete(near)) next.push(near);
+    }
+  }
+  boxes.push(box.map((one) => one * side));
+}
+return boxes; })"""
+"""Frames, left, top, right and bottom in pixels, round what differs between two pictures."""
 BUTTON = "[...document.querySelectorAll({within!r})].find(one => one.innerText.trim() === {name!r})?.click()"
-
-
-def filled(root: Path) -> None:
-    """A library of forty analysed tones, in a home."""
-    music = root / "music"
-    music.mkdir()
-    rng = np.random.default_rng(1)
-    for n in range(40):
-        with soundfile.SoundFile(music / f"{n}.wav", "w", 8000, 1) as file:
-            file.title, file.artist = f"Tone {n}", ("Ana Süß", "山田", "Square")[n % 3]
-            file.genre = ("Soft", "Hard", "Slow")[n % 3]
-            file.write(0.2 * np.sin(2 * np.pi * (200 + 40 * n) * np.arange(8000) / 8000))
-    with Catalogue(root / "data" / "library") as catalogue:
-        scanning.add(catalogue, [music], lambda *_: None)
-        for n, (digest, *_) in enumerate(catalogue.sounds()):
-            vector = (3.0 * np.eye(3)[n % 3] + rng.normal(0.0, 0.6, 3)).tolist()
-            catalogue.put_results(digest, {"tags": (4, {"tag_embedding": vector}, "")})
 
 
 class Sheet:
@@ -80,6 +91,58 @@ class Sheet:
                 self.tab.run(FRAMES)
                 self.tab.screenshot(FOLDER / f"{name}-{size}-{scheme}.png")
 
+    def names(self) -> list[tuple[str, str]]:
+        """Names and sizes of all pictures."""
+        drawn = [(name, size) for name, sizes in self.drawn.items() for size in sizes]
+        return [(f"{name}-{size}-{scheme}", size) for name, size in drawn for scheme in SCHEMES]
+
+    def compare(self, before: Path) -> None:
+        """What has changed since the pictures in a folder: each beside what it was, framed."""
+        rows = []
+        for name, size in self.names():
+            old, new = before / f"{name}.png", FOLDER / f"{name}.png"
+            if not old.exists():
+                rows.append((name, size, old, new, []))
+                continue
+            if old.read_bytes() == new.read_bytes():
+                continue
+            urls = [f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}" for path in (old, new)]
+            boxes = self.tab.run(f"{CHANGED}({json.dumps(urls)})")
+            if boxes:
+                rows.append((name, size, old, new, boxes))
+        scale = 0.4
+        cells = []
+        for name, size, old, new, boxes in rows:
+            wide = round(SIZES[size][0] * scale)
+            frames = "".join(
+                "<i style='left:{}px;top:{}px;width:{}px;height:{}px'></i>".format(
+                    *(length * scale for length in (x, y, r - x, b - y))
+                )
+                for x, y, r, b in boxes
+            )
+            pair = (
+                f"<img width={wide} src='{old.as_uri()}' alt=''>",
+                f"<img width={wide} src='{new.as_uri()}' alt=''>",
+            )
+            cells.append(f"<h2>{name}</h2><div><b>{pair[0]}</b> <b>{pair[1]}{frames}</b></div>")
+        style = "body{font:14px sans-serif;background:#888}b{position:relative;display:inline-block}"
+        self._drawn(
+            "changed", f"<style>{style}i{{position:absolute;outline:2px solid red}}</style>{''.join(cells)}", 1240
+        )
+        print(f"{len(rows)} pictures of {len(self.names())} have changed: {FOLDER / 'changed.png'}")
+
+    def _drawn(self, name: str, body: str, width: int) -> None:
+        page = FOLDER / f"{name}.html"
+        page.write_text(f"<meta charset=utf-8>{body}")
+        self.tab.size(width, 400)
+        self.tab.go(page.as_uri())
+        self.tab.until(
+            f"location.href === {page.as_uri()!r} && document.readyState === 'complete'"
+            " && [...document.images].every(one => one.complete)"
+        )
+        self.tab.size(width, max(400, int(self.tab.run("document.documentElement.scrollHeight"))))
+        self.tab.screenshot(FOLDER / f"{name}.png")
+
     def write(self) -> None:
         """All pictures in one, a row a state."""
         cells = [
@@ -91,13 +154,8 @@ class Sheet:
             )
             for name, sizes in self.drawn.items()
         ]
-        page = FOLDER / "sheet.html"
         style = "body{font:14px sans-serif;background:#888}td{vertical-align:top}th{text-align:left;max-width:7rem}"
-        page.write_text(f"<meta charset=utf-8><style>{style}</style><table>{''.join(cells)}</table>")
-        self.tab.size(1900, 240 * len(cells) + 20)
-        self.tab.go(page.resolve().as_uri())
-        self.tab.until("[...document.images].length > 0 && [...document.images].every(one => one.complete)")
-        self.tab.screenshot(FOLDER / "sheet.png")
+        self._drawn("sheet", f"<style>{style}</style><table>{''.join(cells)}</table>", 1900)
 
 
 def pressed(tab: Tab, within: str, name: str) -> None:
@@ -126,7 +184,6 @@ def draw(home: Path, sheet: Sheet, wanted: set[str]) -> None:
             if has(room):
                 entered(tab, room)
                 sheet.draw(f"{room}-empty")
-    filled(home)
     options = ("--audio", "headless", "--live", "--patch", "band")
     with ServerProcess(*options, home=home, wait=120.0) as server:
         tab.go(f"http://127.0.0.1:{server.http}/#room=instrument")
@@ -206,15 +263,32 @@ def draw(home: Path, sheet: Sheet, wanted: set[str]) -> None:
     sheet.draw("lost")
 
 
+def drawn_before(ref: str, rooms: list[str]) -> Path:
+    """Has another commit draw its pictures, in a working tree of its own; gives their folder."""
+    git = ("git", "-C", str(ROOT))
+    subprocess.run((*git, "worktree", "remove", "--force", str(BEFORE)), check=False, capture_output=True)
+    subprocess.run((*git, "worktree", "add", "--detach", "--quiet", str(BEFORE), ref), check=True)
+    roots = os.pathsep.join(str(BEFORE / name) for name in ("server", "plugins", "models", "bench", ""))
+    words = (sys.executable, "tools/page_pictures.py", *rooms)
+    subprocess.run(words, cwd=BEFORE, env={**os.environ, "PYTHONPATH": roots}, check=True)
+    return BEFORE / "build" / "pictures"
+
+
 def main() -> None:
     if not BINARY:
         sys.exit("make pictures draws in Chromium, which is not installed: apt-get install chromium")
+    rooms, before = sys.argv[1:], None
+    if rooms[:1] == ["--since"]:
+        before = drawn_before(rooms[1], rooms[2:])
+        rooms = rooms[2:]
     FOLDER.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as home, Chromium() as browser:
         sheet = Sheet(browser.tab())
-        draw(Path(home), sheet, set(sys.argv[1:]))
+        draw(Path(home), sheet, set(rooms))
         sheet.write()
-    print(f"{len(sheet.drawn)} states: {FOLDER / 'sheet.png'}")
+        print(f"{len(sheet.drawn)} states: {FOLDER / 'sheet.png'}")
+        if before is not None:
+            sheet.compare(before)
 
 
 if __name__ == "__main__":

@@ -463,6 +463,12 @@ export interface Sent {
   sent: string;
 }
 
+export interface Sketch {
+  name: string;
+  nodes: string[][];
+  wires: string[][];
+}
+
 export interface SliderBody {
   version: number;
   place: number;
@@ -533,7 +539,7 @@ export interface Words {
 export interface Work {
   title: string;
   jobs: string[];
-  stems: boolean;
+  body: Record<string, unknown>;
 }
 
 export interface Get {
@@ -542,6 +548,7 @@ export interface Get {
   "/api/graph": Graph;
   "/api/syllables": Sung[];
   "/api/patches": Patch[];
+  "/api/patches/sketches": Sketch[];
   "/api/plugins": Plugin[];
   [path: `/api/plugins/${string}`]: Plugin;
   "/api/surfaces": Record<string, unknown>;

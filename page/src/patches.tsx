@@ -1,8 +1,10 @@
 // The patches, chosen by a search, or by what one has: a voice, keys, a guitar, a file, nothing.
 import { signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
+import type { Sketch } from "./api";
 import { onPage } from "./hints";
-import { send } from "./link";
+import { layout } from "./instrument/patch";
+import { ask, send } from "./link";
 import { graph, patches, status } from "./model";
 
 const FADE = 0.3; // seconds from one patch to the next
@@ -17,11 +19,51 @@ const HAVE = {
 const have = signal<keyof typeof HAVE | "">("");
 const opened = signal(false);
 const words = signal("");
+const sketches = signal(new Map<string, Sketch>());
+
+/** What a box does, for its colour: it hears, it plays, or it answers; others change the sound. */
+const DOES: Record<string, string> = {};
+for (const [what, types] of Object.entries({
+  hears: "hum listen follow follower identify classify stems denoise gate tuner meter",
+  plays: "synth sampler loops looper tone click metronome latent mosaic transfer freeze sing soundfont pyo dirt",
+  answers: "accompany answer",
+}))
+  for (const type of types.split(" ")) DOES[type] = what;
+const ACROSS = 15;
+const DOWN = 9;
+
+/** A patch as a small picture: from what it hears at the left to what is heard at the right. */
+function Picture({ of }: { of: Sketch | undefined }) {
+  if (!of) return <svg class="sketch" aria-hidden="true" />;
+  const { places, routes } = layout({ nodes: of.nodes.map(([name]) => ({ name: name! })), wires: of.wires });
+  const at = (name: string) => [places.get(name)!.column * ACROSS, places.get(name)!.row * DOWN] as const;
+  const types = new Map(of.nodes as [string, string][]);
+  const ends = [...places.values()];
+  const [wide, high] = [Math.max(...ends.map((one) => one.column)), Math.max(...ends.map((one) => one.row))];
+  return (
+    <svg class="sketch" viewBox={`-6 -5 ${wide * ACROSS + 12} ${high * DOWN + 10}`} aria-hidden="true">
+      {[...routes].map(([wire, lanes]) => {
+        const [from, to] = wire.split(" ") as [string, string];
+        return <polyline key={wire} points={[from, ...lanes, to].map((name) => at(name).join()).join(" ")} />;
+      })}
+      {[...places.keys()]
+        .filter((name) => !name.includes(" "))
+        .map((name) => {
+          const [x, y] = at(name);
+          if (name === "in" || name === "out") return <circle key={name} cx={x} cy={y} r="4" class={name} />;
+          return <rect key={name} x={x - 5} y={y - 3} width="10" height="6" rx="1.5" class={DOES[types.get(name)!]} />;
+        })}
+    </svg>
+  );
+}
 
 function List() {
   const field = useRef<HTMLInputElement>(null);
   useEffect(() => {
     field.current?.focus();
+    void ask<Sketch[]>("/api/patches/sketches").then((found) => {
+      if (found) sketches.value = new Map(found.map((one) => [one.name, one]));
+    });
     const outside = ({ target }: PointerEvent) => {
       if (!(target as Element).closest(".patch")) opened.value = false;
     };
@@ -75,7 +117,10 @@ function List() {
             <button
               aria-current={one.name.toLowerCase() === graph.value?.patch.toLowerCase() ? "true" : undefined}
               onClick={() => load(one.name)}>
-              <b>{one.name}</b> <small>{onPage(one.line)}</small>
+              <Picture of={sketches.value.get(one.name)} />
+              <span>
+                <b>{one.name}</b> <small>{onPage(one.line)}</small>
+              </span>
             </button>
           </li>
         ))}

@@ -75,7 +75,9 @@ class Questions:
         except TimeoutError:
             raise RequestError("it took too long; try again") from None
         except UsageError as error:
-            raise RequestError(str(error).replace(path.name, "what sounds")) from None
+            if not str(error).startswith(path.name):
+                raise RequestError(str(error)) from None
+            raise RequestError("nothing with a beat sounds; let something play for four bars, and ask again") from None
         finally:
             path.unlink(missing_ok=True)
         rows = ((str(row["path"]), float(row["score"]), ", ".join(row["why"])) for row in json.loads(found)["matches"])
@@ -127,10 +129,8 @@ def next_paths(root: Path, count: int, given: Iterable[tuple[Arg, Arg]]) -> list
     from antiphon_library.catalogue import Catalogue
     from antiphon_library.taste.choosing import next_summaries, request_of
 
-    if not Catalogue.exists(root):
-        raise UsageError("the library is empty; `antiphon library add FOLDER` adds sound files")
     body: dict[str, object] = {"count": count}
     for kind, path in given:
         body[str(kind)] = path if kind == "after" else [*body.get(str(kind), ()), path]  # type: ignore[misc]
-    with Catalogue(root) as catalogue:
+    with Catalogue(root, make=len(body) > 1) as catalogue:
         return [str(match["path"]) for match in next_summaries(catalogue, request_of(catalogue, body))]

@@ -22,8 +22,8 @@ _ROWS = """SELECT f.path, s.duration, s.rate, s.channels, f.tags, f.problem, f.m
 class Catalogue:
     """The catalogue in a folder; a context manager. Every method raises `FileError` where the database cannot be used.
 
-    Without `make`, where there is none, it is empty, and what is written to it is lost. `taste`: the tables of signals,
-    companions and places on the map.
+    Without `make`, where there is none, what is written to it is lost. A new one is empty, but for the performer's own,
+    which has the sounds that ship. `taste`: the tables of signals, companions and places on the map.
     """
 
     def __init__(self, root: Path, *, make: bool = True) -> None:

@@ -121,7 +121,6 @@ class LibraryRoutes:
     @operation("POST", "/api/library/map", Placing, 202)
     async def place(self, request: HttpRequest) -> Response:
         """Place all tracks anew, in a process of its own."""
-        await self._in_thread(self._with_catalogue, lambda _: None)
         if not _can_place():
             raise Refusal(503, missing_modules("the map", "scikit-learn", extra="map"))
         self._begin(("map", "--again"))
@@ -168,7 +167,8 @@ class LibraryRoutes:
 
             return next_summaries(catalogue, request_of(catalogue, body), self._tracks(catalogue))
 
-        return answer({"matches": await self._in_thread(self._with_catalogue, work)})
+        signals = isinstance(body, dict) and bool(body.keys() & {"like", "skip", "dislike"})
+        return answer({"matches": await self._in_thread(self._with_catalogue, work, signals)})
 
     @operation("POST", "/api/library/fits", FitMatches, body=Fits, example={"body": {"file": 1}})
     async def fits(self, request: HttpRequest, body: Any) -> Response:
@@ -229,13 +229,11 @@ class LibraryRoutes:
 
         make_folder(self._root)
 
-    def _with_catalogue(self, work: Callable[[Catalogue], Found]) -> Found:
-        """Runs work in the library's thread, which serialises access to the tracks in memory."""
+    def _with_catalogue(self, work: Callable[[Catalogue], Found], make: bool = False) -> Found:
+        """Runs work in the library's thread, which serialises access to the tracks in memory. `make`: it writes."""
         from antiphon_library.catalogue import Catalogue
 
-        if not Catalogue.exists(self._root):
-            raise Refusal(409, "the library is empty; `antiphon library add FOLDER` adds sound files")
-        with Catalogue(self._root) as catalogue:
+        with Catalogue(self._root, make=make) as catalogue:
             return work(catalogue)
 
     def _tracks(self, catalogue: Catalogue) -> TrackTable:
@@ -247,11 +245,6 @@ class LibraryRoutes:
         return self._table
 
     def _map_body(self) -> bytes:
-        from antiphon_library.catalogue import Catalogue
-
-        if not Catalogue.exists(self._root):
-            return answer({**NO_MAP, "placed": True}).body
-
         def work(catalogue: Catalogue) -> bytes:
             from antiphon_library.map import chart
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from antiphon.api import FileError
-from antiphon.api.backends.files import make_folder
+from antiphon.api.backends.files import library_folder, make_folder
+from antiphon_library.shipped import ShippedSounds
 
 FILE = "library.sqlite"
 TIMEOUT_SECONDS = 5.0
@@ -55,12 +56,13 @@ others, and `places` map positions."""
 def open_database(root: Path, *, make: bool = True) -> sqlite3.Connection:
     """Opens the database in a folder, creating it if missing. WAL, each statement a transaction unless one is begun.
 
-    Without `make`, where there is none, an empty one in memory. Raises `FileError`: the folder cannot be made, or the
-    file is damaged, in use, or of another version.
+    Without `make`, where there is none, one in memory. The performer's own has the sounds that ship. Raises
+    `FileError`: the folder cannot be made, or the file is damaged, in use, or of another version.
     """
     if not make and not os.path.lexists(root / FILE):
         base = sqlite3.connect(":memory:", isolation_level=None)
         _make_tables(base, root / FILE)
+        _add_shipped(base, root)
         return base
     path = make_folder(root) / FILE
     with explain_errors(path):
@@ -77,6 +79,7 @@ def open_database(root: Path, *, make: bool = True) -> sqlite3.Connection:
             base.execute("PRAGMA synchronous=NORMAL")  # with WAL a power cut costs transactions, never the file
             base.execute("PRAGMA foreign_keys=ON")
             _make_tables(base, path)
+            _add_shipped(base, root)
         except BaseException:
             base.close()
             raise
@@ -97,6 +100,16 @@ def _make_tables(base: sqlite3.Connection, path: Path) -> None:
             f"{path} is of version {found}, {what}; this one reads {VERSION}: "
             f"{'update Antiphon' if found > VERSION else older}, or name another folder by --root"
         )
+
+
+def _add_shipped(base: sqlite3.Connection, root: Path) -> None:
+    if root != library_folder():
+        return
+    shipped = ShippedSounds()
+    if not shipped.are_in(base):
+        with transaction(base):
+            if not shipped.are_in(base):  # another process may have been first
+                shipped.add_to(base)
 
 
 def _version(base: sqlite3.Connection) -> int:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from antiphon.api.backends.runtime import composed
 from antiphon_library.records import UNHEARD, findings
 from antiphon_library.schema import Reader, explain_errors, transaction
+from antiphon_library.shipped import shipped_folders
 from antiphon_library.vector_file import QUANTITY
 
 KINDS = ("like", "dislike", "skip", "play")
@@ -31,6 +32,7 @@ _TRACKS = f"""SELECT s.id, f.path, f.tags, s.duration,
 _SAMPLES = """SELECT s.id, s.duration, json_extract(r.data, '$.loop_confidence', '$.loop_ending', '$.no_loop'),
     (SELECT count(*) FROM results o WHERE o.sound = s.id AND substr(o.analysis || ' ', 1, 5) != 'loop ')
     FROM results r JOIN sounds s ON s.id = r.sound WHERE substr(r.analysis || ' ', 1, 5) = 'loop '"""
+_WITHIN = "SELECT sound FROM files WHERE sound IS NOT NULL AND substr(path, 1, ?) = ?"
 _STAMP = """SELECT (SELECT count(*) FROM files), (SELECT count(*) FROM files WHERE missing = 0),
     (SELECT coalesce(max(id), 0) FROM sounds), (SELECT count(*) FROM results), (SELECT total(version) FROM results),
     (SELECT total(mtime) FROM files), (SELECT count(*) FROM places), (SELECT count(*) FROM companions)"""
@@ -90,6 +92,11 @@ class TasteTables:
             if not others or findings(duration, {**UNHEARD, **values})["kind"] in ("loop", "one-shot"):
                 found.add(sound)
         return frozenset(found)
+
+    def shipped(self) -> frozenset[int]:
+        """The sounds that ship with Antiphon."""
+        rows = (row for folder in shipped_folders() for row in self._read(_WITHIN, len(folder), folder))
+        return frozenset(sound for (sound,) in rows)
 
     def sounds_without_vector(self) -> frozenset[int]:
         """Sounds whose analysis gave no vector: they are silent, or too short."""

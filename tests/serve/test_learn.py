@@ -11,10 +11,12 @@ from tests.waiting import until
 from antiphon.operations.lessons import LessonFile, lessons
 from antiphon_bench.rig import ServerProcess
 
-pytestmark = [pytest.mark.real, pytest.mark.untimed, needs_chromium]
+pytestmark = [pytest.mark.untimed, needs_chromium]
+FAST = "code"
+"""The path that is played through with the fast tests; the others take programs and minutes."""
 
 SAID = "document.querySelector('.lesson-said')?.innerText ?? ''"
-DRAWN = "document.querySelectorAll('.lesson-paths li').length > 20"
+DRAWN = "document.querySelectorAll('.lesson-paths li').length === 24"
 EDITOR = "document.querySelector('.lesson-desk .cm-content')"
 
 
@@ -113,7 +115,13 @@ def played(tab: Tab, server: ServerProcess, lesson: LessonFile) -> None:
         press(tab, "Play the voice that ships")
 
 
-@pytest.mark.parametrize("lesson", lessons(), ids=lambda one: f"{one.head.path}-{one.name}")
+@pytest.mark.parametrize(
+    "lesson",
+    [
+        pytest.param(one, marks=() if one.head.path == FAST else pytest.mark.real, id=f"{one.head.path}-{one.name}")
+        for one in lessons()
+    ],
+)
 def test_a_lesson_plays_through(tab: Tab, server: ServerProcess, lesson: LessonFile) -> None:
     tab.until(DRAWN)
     opened(tab, lesson)
@@ -142,6 +150,7 @@ def test_a_lesson_plays_through(tab: Tab, server: ServerProcess, lesson: LessonF
     tab.until("document.querySelectorAll('.tick').length === 1")
 
 
+@pytest.mark.real
 def test_a_fresh_browser_begins_here_and_another_goes_where_it_was(tab: Tab, server: ServerProcess) -> None:
     current = "document.querySelector('.rooms [aria-current]').innerText"
     tab.until(f"{current} === 'Learn'")
@@ -153,6 +162,7 @@ def test_a_fresh_browser_begins_here_and_another_goes_where_it_was(tab: Tab, ser
     tab.until(f"document.querySelector('.rooms [aria-current]') && {current} === 'Learn'")
 
 
+@pytest.mark.real
 def test_what_was_written_is_there_after_a_reload_and_a_line_of_the_text_plays(tab: Tab) -> None:
     lesson = next(one for one in lessons() if one.head.path == "code")
     tab.until(DRAWN)
@@ -168,6 +178,7 @@ def test_what_was_written_is_there_after_a_reload_and_a_line_of_the_text_plays(t
     assert lesson.head.hint in tab.run(SAID)
 
 
+@pytest.mark.real
 def test_what_came_is_shown_while_the_lesson_waits(tab: Tab, server: ServerProcess) -> None:
     lesson = next(one for one in lessons() if one.head.path == "send")
     tab.until(DRAWN)

@@ -2,9 +2,11 @@
 
 import asyncio
 import base64
+import gzip
 import hashlib
 import json
 import re
+import urllib.request
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -152,6 +154,21 @@ def test_the_service_worker_keeps_each_built_file_by_its_digest_and_nothing_else
     assert dict(page.extra("worker.js"))["Service-Worker-Allowed"] == "/"
     assert "worker-src 'self'" in dict(page.extra("index.html"))["Content-Security-Policy"]
     assert page.extra("app.js") == ()
+
+
+async def test_the_first_screen_s_script_is_small_and_packed_for_those_who_unpack() -> None:
+    async with serving() as (server, _, _):
+
+        def got(*headers: tuple[str, str]) -> tuple[str | None, bytes]:
+            address = f"http://127.0.0.1:{server.port}/page/app.js"
+            with urllib.request.urlopen(urllib.request.Request(address, headers=dict(headers))) as reply:
+                return reply.headers["Content-Encoding"], reply.read()
+
+        plain = (await asyncio.to_thread(got))[1]
+        coding, packed = await asyncio.to_thread(got, ("Accept-Encoding", "gzip, br"))
+    assert coding == "gzip"
+    assert gzip.decompress(packed) == plain == page.asset("app.js")
+    assert len(packed) <= 110_000
 
 
 def test_a_parameter_s_declaration_is_in_the_graph() -> None:

@@ -12,11 +12,11 @@ interface Place {
 }
 
 /** A column and a row for each node: no wire goes backwards where the patch has no cycle, and few cross. */
-export function layout(patch: Graph): Layout {
+export function layout(patch: { nodes: { name: string }[]; wires: (readonly string[])[] }): Layout {
   const names = ["in", ...patch.nodes.map((one) => one.name).filter((name) => name !== "in" && name !== "out"), "out"];
   const order = new Map(names.map((name, place) => [name, place]));
   const wires = patch.wires
-    .map(([from, to]) => [from.split(".")[0]!, to.split(".")[0]!] as const)
+    .map(([from, to]) => [from!.split(".")[0]!, to!.split(".")[0]!] as const)
     .filter(([from, to]) => order.has(from) && order.has(to) && order.get(from)! < order.get(to)!);
   const used = new Set(patch.wires.flat().map((end) => end.split(".")[0]!));
   const column = new Map(names.map((name) => [name, 0]));

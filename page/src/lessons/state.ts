@@ -119,8 +119,7 @@ export async function work(title: string): Promise<void> {
   answer.value = null;
   try {
     const own = one.sound === NOISY ? { sound: "voice.ogg", make: noisy } : { sound: one.sound };
-    const body = chosen.stems ? { stems: true } : undefined;
-    const job = await made({ title, of: "", ...own, steps: chosen.jobs.map((path) => [path, body]) });
+    const job = await made({ title, of: "", ...own, steps: chosen.jobs.map((path) => [path, chosen.body]) });
     const said = await request<Tried>("POST", `/api/lessons/${keyOf(one)}/check`, { job });
     if (said) take(one, said);
   } catch (error) {

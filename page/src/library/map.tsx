@@ -20,6 +20,7 @@ import {
 
 const CLICK = 6; // pixels that a pointer may move for a click
 const REACH = 16; // pixels from a point at which it is picked
+const FEW = 800; // tracks, whose points are large enough to be seen from afar
 const NEAREST = 40,
   FARTHEST = 6000; // pixels for one unit of the map
 const STEP = 60; // pixels that an arrow key moves
@@ -240,7 +241,8 @@ class MapView {
         : chosen.kind === "artist"
           ? track.artist === chosen.name
           : track.genre === chosen.name);
-    const radius = Math.min(7, Math.max(1.6, 1.1 + this.scale / 260));
+    const few = found.tracks.length < FEW ? 4 : 1.6;
+    const radius = Math.min(7, Math.max(few, 1.1 + this.scale / 260));
     // one path for each colour: as many fills as genres, not as tracks
     for (const on of [false, true]) {
       const byColour = new Map<string, Path2D>();

@@ -220,7 +220,7 @@ export function search(text: string): Hit[] {
     if (hits.length > 400) break;
     look(one.title, 2, () => ({
       label: one.title,
-      detail: one.artist || "track",
+      detail: one.artist || one.genre || "track",
       choice: { kind: "track", id: one.id },
     }));
   }

@@ -43,7 +43,7 @@ function Search() {
       <input
         type="search"
         value={words.value}
-        placeholder="An artist, a genre, a track"
+        placeholder="Search: kick, bass, a title, an artist"
         aria-label="Search the library"
         onInput={(event) => (words.value = event.currentTarget.value)}
         onKeyDown={(event) => {

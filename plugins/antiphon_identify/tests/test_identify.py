@@ -59,7 +59,7 @@ def answers(*sounds: np.ndarray) -> np.ndarray:
 def test_a_track_is_said_with_its_position_and_the_next_one_follows(library: Path) -> None:
     rows = answers(melody(1)[4 * RATE : 12 * RATE], melody(2)[: 10 * RATE], np.zeros(6 * RATE, np.float32))
     with Catalogue(library) as catalogue:
-        numbers = {catalogue.files_of_sound(number)[0]: number for number in (1, 2, 3)}
+        numbers = {name: catalogue.taste.sound_of_file(name) for name in (b"1", b"2", b"3")}
     hop = 13
     assert rows[hop, 0] == numbers[b"1"]
     assert rows[hop, 1] == pytest.approx(4.0 + (hop + 1) * HOP, abs=0.06)

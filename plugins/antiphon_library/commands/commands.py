@@ -350,7 +350,7 @@ def forget(
 
     if not files and not missing:
         raise UsageError("name the files or folders to forget, or give --missing")
-    with open_catalogue(context) as catalogue:
+    with open_catalogue(context, write=bool(files)) as catalogue:
         rows = [row for place in catalogue_paths(files) for row in catalogue.rows(path=place, only=SUMMARY)]
         kept = 0
         if missing:

@@ -44,8 +44,11 @@ def root_of(context: typer.Context) -> Path:
 
 
 @contextmanager
-def open_catalogue(context: typer.Context, *, make: bool = False) -> Iterator[Catalogue]:
-    """Context of the catalogue; `make` creates a missing one, else a UsageError where `--root` names its folder."""
+def open_catalogue(context: typer.Context, *, make: bool = False, write: bool = False) -> Iterator[Catalogue]:
+    """Context of the catalogue; `make` creates a missing one, else a UsageError where `--root` names its folder.
+
+    `write`: also creates the performer's own, which has the sounds that ship, for what is written to it.
+    """
     from antiphon.api.backends.files import printable_path
     from antiphon_library.catalogue import Catalogue
 
@@ -53,7 +56,7 @@ def open_catalogue(context: typer.Context, *, make: bool = False) -> Iterator[Ca
     if not make and context.obj is not None and not Catalogue.exists(root):
         name = printable_path(root)
         raise UsageError(f"there is no library in {name}; `antiphon library --root {name} add FOLDER` makes one")
-    with Catalogue(root, make=make) as catalogue:
+    with Catalogue(root, make=make or (write and context.obj is None)) as catalogue:
         yield catalogue
 
 

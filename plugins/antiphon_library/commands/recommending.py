@@ -53,6 +53,7 @@ def personality(
             raise UsageError(
                 f"the library {catalogue.path} holds fewer than two sounds{besides}; `antiphon library add` adds some"
             )
+    with open_catalogue(context, write=True) as catalogue:
         known = {table.place[signal.sound] for signal in catalogue.taste.signals() if signal.sound in table.place}
         asked, passed = sorted(known), list[int]()
         answers: list[dict[str, Any]] = []
@@ -170,7 +171,7 @@ def next_tracks(
     from antiphon_library.taste.choosing import NextRequest, next_summaries
 
     given = {"like": like, "skip": skip, "dislike": dislike}
-    with open_catalogue(context) as catalogue:
+    with open_catalogue(context, write=forget or any(given.values())) as catalogue:
         if forget:
             catalogue.taste.delete_signals()
         signals = tuple((row_of(catalogue, file).path, kind) for kind, files in given.items() for file in files or ())
@@ -243,6 +244,7 @@ def learn(
 
     with open_catalogue(context) as catalogue:
         count, matched, pairs = logs.count_companions(catalogue.taste.tracks(), logs.lists(folder, most))
+    with open_catalogue(context, write=bool(pairs)) as catalogue:
         catalogue.taste.put_companions(pairs)
     words = f"{count} lists, {matched} of your tracks in them, {len(pairs) // 2} pairs learned"
     echo_answer(as_json, {"lists": count, "tracks": matched, "pairs": len(pairs) // 2}, (words,))

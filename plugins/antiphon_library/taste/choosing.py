@@ -43,8 +43,8 @@ MAX_TRACKS = 500
 class TrackTable:
     """All tracks, in columns.
 
-    `together`: (sound, other, weight) of what others play together. `samples`: loops and one-shots, which are not
-    recommended.
+    `together`: (sound, other, weight) of what others play together. `samples`: what is not recommended: loops and
+    one-shots, and beside anything else the sounds that ship.
     """
 
     rows: list[TrackRow]
@@ -54,7 +54,10 @@ class TrackTable:
     @classmethod
     def load(cls, tables: TasteTables) -> TrackTable:
         """Table of the tracks, signals and companions of a catalogue."""
-        return cls(tables.tracks(), tables.companions(), tables.samples())
+        tracks, samples, shipped = tables.tracks(), tables.samples(), tables.shipped()
+        own = {row.id for row in tracks} - samples - shipped
+        left_out = samples | shipped if own else samples if {row.id for row in tracks} - shipped else frozenset()
+        return cls(tracks, tables.companions(), left_out)
 
     @cached_property
     def place(self) -> Mapping[int, int]:

@@ -1,5 +1,7 @@
 """Sound files to catalogue, short, with tags, and of known content; and the command."""
 
+import contextlib
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,10 +13,25 @@ from tests.cli.conftest import Done
 
 from antiphon.cli.terminal import errors
 from antiphon_library.commands.commands import application
+from antiphon_library.schema import FILE
+from antiphon_library.shipped import ShippedSounds
 
 RATE = 22050
 MakeFile = Callable[..., Path]
 Library = Callable[..., Done]
+
+
+@pytest.fixture(autouse=True)
+def own_sounds_alone(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leaves out the sounds that ship, but in their own tests."""
+    if request.module.__name__.rpartition(".")[2] != "test_shipped":
+        monkeypatch.setattr(ShippedSounds, "are_in", lambda *_: True)
+
+
+def without_shipped(root: Path) -> None:
+    """Makes a library one whose owner has had it forget the sounds that ship, for servers of its home."""
+    with contextlib.closing(sqlite3.connect(root / FILE)) as base:
+        base.execute("PRAGMA application_id=1")
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from tests.waiting import until
 from antiphon_bench.rig import ServerProcess
 from antiphon_library import scanning
 from antiphon_library.catalogue import Catalogue
+from antiphon_library.tests.conftest import without_shipped
 
 pytestmark = [pytest.mark.real, needs_chromium]
 DRAGGED = """(() => { const data = new DataTransfer(), line = document.querySelector('li[draggable]');
@@ -34,6 +35,7 @@ def test_an_artist_is_typed_and_its_track_played_and_liked_and_what_fits_is_drag
             )
             file.write(tone)
     with Catalogue(root) as catalogue:
+        without_shipped(root)
         scanning.add(catalogue, [music], lambda *_: None)
         for n, (digest, *_) in enumerate(catalogue.sounds()):
             vector = (3.0 * np.eye(3)[n % 3] + rng.normal(0.0, 0.3, 3)).tolist()

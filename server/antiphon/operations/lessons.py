@@ -83,11 +83,11 @@ class WrongTry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={
 
 
 class LessonWork(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Work on a file that a button starts: paths of jobs, each on the result before. `stems`: of the body of all."""
+    """Work on a file that a button starts: paths of jobs, each on the result before; `body` is of all."""
 
     title: str
     jobs: tuple[str, ...]
-    stems: bool = False
+    body: dict[str, Any] = {}
 
 
 class Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -109,7 +109,7 @@ class Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     work: tuple[LessonWork, ...] = ()  # what can be done with `sound`, one of which is right
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class LessonFile:
     """A lesson that was read; `name`: its file's, without the ending; `steps`: titles and texts."""
 

@@ -22,9 +22,11 @@ def checkout() -> Path | None:
 def folder(name: str) -> Path:
     """Finds a folder that ships with Antiphon; read-only.
 
-    `name`: "library", "patches", "lessons", "models", "supercollider" or "docs". Returns the checkout's where Antiphon
-    runs from one, otherwise the installed one.
+    `name`: "library", "patches", "lessons", "models", "supercollider", "docs", or "demo", which is in the package.
+    Returns the checkout's where Antiphon runs from one, otherwise the installed one.
     """
+    if name == "demo":
+        return _HERE / name
     root = checkout()
     return root / name if root is not None else _HERE / "data" / name
 

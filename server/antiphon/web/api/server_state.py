@@ -1,6 +1,7 @@
 """Server operations: its state, the patch, OSC messages, surfaces, the page's address."""
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -14,6 +15,7 @@ from antiphon.kernel.errors import PatchError
 from antiphon.kernel.graph import patch_list
 from antiphon.kernel.graph.graph import NodeSpec, known_type
 from antiphon.kernel.graph.io_nodes import declaration
+from antiphon.kernel.graph.patch import load
 from antiphon.kernel.wire.ip_address import plain_ip
 from antiphon.kernel.wire.osc import Arg
 from antiphon.signal.lyrics import syllables
@@ -32,6 +34,17 @@ from antiphon.web.server import HttpServer
 def graph_object(plan: dict[str, Any], values: dict[str, dict[str, Value]], catalog: Catalog) -> dict[str, Any]:
     """Answer to `GET /api/graph`: control's plan, with values and each type's declaration."""
     return {**plan, "nodes": [_node(node, values.get(node["name"], {}), catalog) for node in plan["nodes"]]}
+
+
+def _sketches(catalog: Catalog) -> list[dict[str, Any]]:
+    """Nodes, each with its type, and wires of all listed patches that can be loaded."""
+    found = []
+    for name in patch_list.names():
+        with contextlib.suppress(PatchError):  # to load it says why
+            drawn = load(name, catalog).graph
+            ends = [[wire.source.node, wire.dest.node] for wire in drawn.wires]
+            found.append({"name": name, "nodes": [[node.name, node.type] for node in drawn.nodes], "wires": ends})
+    return found
 
 
 def known_plugin(name: str, catalog: Catalog) -> ProcessorInfo:
@@ -141,6 +154,11 @@ class ServerRoutes:
         listed = await asyncio.to_thread(patch_list.entries)
         shown = [entry.plain() for entry in listed if entry.listed]
         return answer([{key: value for key, value in entry.items() if key != "file"} for entry in shown])
+
+    @operation("GET", "/api/patches/sketches", types.list_of(types.Sketch))
+    async def sketches(self, request: HttpRequest) -> Response:
+        """What is wired to what in each available patch: a picture of it."""
+        return answer(await asyncio.to_thread(_sketches, self._catalog))
 
     @operation("GET", "/api/plugins", types.list_of(types.Plugin))
     async def plugins(self, request: HttpRequest) -> Response:

@@ -150,6 +150,7 @@ Plugin = record(
     "Plugin", name=str, doc=str, plugin=str, **PORTS, needs=list[str], splits=list[str], params=list_of(Param)
 )
 Patch = record("Patch", name=str, line=str, hint=str, group=str, **{"from": str})
+Sketch = record("Sketch", name=str, nodes=list[list[str]], wires=list[list[str]])
 PhoneAddress = record("PhoneAddress", host=str, url=str, rows=list[str])
 Phone = record("Phone", addresses=list_of(PhoneAddress))
 Approved = record("Approved", approved=str, kept=bool)
@@ -214,7 +215,7 @@ class Work(Struct):
 
     title: str
     jobs: Annotated[list[str], Meta(description="Paths of jobs, each on the result before.")]
-    stems: bool
+    body: dict[str, Any]
 
 
 class Tried(Struct):

@@ -3,6 +3,7 @@
 Data is only ever inserted as text, not HTML, and nothing is loaded from elsewhere.
 """
 
+import gzip
 from functools import cache
 from importlib import resources
 
@@ -32,6 +33,12 @@ POLICY = (
 def asset(name: str) -> bytes:
     """A built file, by its name in `assets`."""
     return (resources.files("antiphon.web.page") / "assets" / name).read_bytes()
+
+
+@cache
+def packed(name: str) -> bytes:
+    """A built file by gzip: a phone in a full room loads a third of the bytes."""
+    return gzip.compress(asset(name), mtime=0)
 
 
 def html() -> str:

@@ -58,7 +58,10 @@ def install(
 
     def file(request: HttpRequest) -> Response:
         name = request.path.removeprefix("/page/")
-        return Response(200, files.asset(name), files.TYPES[name], files.extra(name))
+        body, headers = files.asset(name), files.extra(name)
+        if "gzip" in request.headers.get("accept-encoding", "") and not name.endswith(".png"):
+            body, headers = files.packed(name), (*headers, ("Content-Encoding", "gzip"))
+        return Response(200, body, files.TYPES[name], (*headers, ("Vary", "Accept-Encoding")))
 
     for name in files.TYPES:
         server.add("GET", f"/page/{name}", file)

@@ -1,0 +1,101 @@
+"""Writes `library/analysed.json.gz`: what the analyses find in the sounds that ship, and where they are on the map.
+
+`.venv/bin/python tools/shipped_sounds.py`, after a sound or an analysis has changed; a minute for all. Results are kept
+in build/shipped, so that the next call takes only what is new.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+import os
+import re
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from antiphon.api.backends.analysis import named_analyses
+from antiphon.api.backends.files import built_in_folder
+from antiphon_library import analysing, scanning
+from antiphon_library.catalogue import Catalogue
+from antiphon_library.map import chart
+from antiphon_library.shipped import FILE, FOLDERS
+
+KEPT = Path("build/shipped")
+DIGITS = 4
+"""Significant digits of numbers: an eighth of a decibel, a thousandth of a tempo."""
+LANDMARKS = "fingerprint"
+"""The analysis that is left out: it takes as much space as all others, and nobody asks which drum a drum is."""
+DIGESTS = """SELECT f.path, f.digest, s.digest, s.duration, s.rate, s.channels
+    FROM files f JOIN sounds s ON s.id = f.sound"""
+WORDS = {
+    "bd": "kick", "sd": "snare", "hh": "hi-hat", "oh": "open hi-hat", "cp": "clap", "cb": "cowbell", "rs": "rimshot",
+    "cr": "crash", "rd": "ride", "lt": "low tom", "mt": "middle tom", "ht": "high tom", "cl": "clave", "sh": "shaker",
+    "wb": "wood block", "tb": "tambourine", "vb": "vibraslap",
+}  # fmt: skip
+"""What short names of a kit stand for."""
+GENRES = {"drums": "loop", "bass": "loop", "chords": "loop", "melody": "loop", "band": "loop"}
+
+
+def named(path: Path, kinds: dict[str, str]) -> dict[str, str]:
+    """Title and genre of a sound, by its name and the table of the palette."""
+    stem, folder = path.stem, path.parent.name
+    if folder in ("loops", *FOLDERS):
+        return {"title": stem, "genre": GENRES.get(stem, "voice")}
+    word = next((word for end, word in WORDS.items() if re.fullmatch(rf"(.*_)?{end}", folder)), "")
+    return {
+        "title": f"{folder} {stem}{word and f', {word}'}",
+        "genre": kinds.get(f"{folder}/{stem}") or kinds.get(folder, "drums"),
+    }
+
+
+def rounded(value: Any) -> Any:
+    """Values of an analysis with fewer digits."""
+    if isinstance(value, float):
+        return float(f"{value:.{DIGITS}g}")
+    if isinstance(value, list | tuple):
+        return [rounded(one) for one in value]
+    return {key: rounded(one) for key, one in value.items()} if isinstance(value, dict) else value
+
+
+def main() -> None:
+    library = built_in_folder("library")
+    table = list(csv.DictReader((library / "sounds.csv").open()))
+    kinds = {row["sound"]: row["tags"].split()[0] for row in table}
+    kinds |= {row["sound"].split("/")[0]: row["tags"].split()[0] for row in table}
+    names = [name for name in named_analyses((), of_short=True) if name != LANDMARKS]
+    found = []
+    with Catalogue(KEPT) as catalogue:
+        folders = [built_in_folder(name) for name in FOLDERS]
+        scanning.add(catalogue, folders, lambda *_: None)
+        catalogue.forget([path for path in catalogue.states() if not _ships(path, folders)])
+        analysing.analyse(catalogue, names, (), lambda done, of, name: print(f"\r{done} of {of} s", end=""))
+        placed = chart.place_tracks(catalogue, again=True)
+        points = zip(placed.rows, placed.places.tolist(), strict=True)
+        places = {row.path: rounded(point) for row, point in points}
+        digests = {path: row for path, *row in sqlite3.connect(catalogue.path).execute(DIGESTS)}
+        for row in catalogue.rows():
+            path = Path(os.fsdecode(row.path))
+            folder = next(name for name in FOLDERS if path.is_relative_to(built_in_folder(name)))
+            found.append(
+                {
+                    "name": f"{folder}/{path.relative_to(built_in_folder(folder)).as_posix()}",
+                    "digest": digests[row.path][0],
+                    "sound": digests[row.path][1:],
+                    "tags": named(path, kinds) | dict(row.tags),
+                    "place": places.get(row.path),
+                    "results": {key: list(rounded(row.results[key])) for key in names if key in row.results},
+                }
+            )
+    data = gzip.compress(json.dumps(found, separators=(",", ":")).encode(), mtime=0)
+    (library / FILE).write_bytes(data)
+    print(f"\r{len(found)} sounds, {len(data):,} bytes")
+
+
+def _ships(path: bytes, folders: list[Path]) -> bool:
+    return any(Path(os.fsdecode(path)).is_relative_to(folder) for folder in folders)
+
+
+if __name__ == "__main__":
+    main()
