@@ -9,7 +9,7 @@ from antiphon.api.backends.synths import DROPPED, LEVEL, BackendChoice, SynthPro
 from antiphon.api.backends.workers import current_pool
 from antiphon_soundfont.fonts import check
 from antiphon_soundfont.info import SFZ, SOUNDFONT
-from antiphon_soundfont.sfz import SUFFIX, check_sfz
+from antiphon_soundfont.sfz import SUFFIX, read_sfz
 
 _uses = count()
 """Numbers for streams of SFZ instruments, so that each has a worker of its own."""
@@ -47,9 +47,8 @@ class Soundfont(SynthProcessor):
         if font.lower().endswith(SUFFIX):
             if pool is not None:
                 require_modules("an SFZ instrument", [SFZ.needs])
-                check_sfz(Path(font))
-            wait = pool is not None and pool.lockstep
-            return BackendChoice(SFZ, (("instrument", font), ("wait", wait), ("use", next(_uses))))
+                read_sfz(Path(font))
+            return BackendChoice(SFZ, (("instrument", font), ("use", next(_uses))))
         if font and pool is not None:
             check(Path(font))
         return BackendChoice(SOUNDFONT, (("soundfont", font),))

@@ -1,10 +1,11 @@
-"""Checks of an SFZ instrument before sfizz loads it: its text, the files it includes, the sounds it names.
+"""SFZ instruments, read before sfizz loads one: the text, the files that it includes, the sounds that it names.
 
 The format is that of https://sfzformat.com: headers in <>, opcodes as NAME=VALUE, `#include` and `#define`.
 """
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from antiphon.api import FileError
@@ -19,28 +20,34 @@ _COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
 _WORD = re.compile(
     r'#include\s+"(?P<include>[^"\n]+)"'
     r"|#define\s+\$(?P<name>\w+)\s+(?P<text>\S+)"
+    r"|(?P<control><control>)"
     r"|(?<![\w$])(?P<opcode>sample|default_path)=(?P<value>[^\n]*?)(?=\s+[\w$]+=|\s*<|[^\S\n]*$)",
     re.MULTILINE,
 )
 
 
-def check_sfz(path: Path) -> None:
-    """Checks an instrument's text and where its sounds are; their content is left to sfizz.
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """Text of an instrument with what it includes, its paths made absolute, and the sounds of it that are there."""
+
+    text: str
+    sounds: tuple[Path, ...]
+
+
+def read_sfz(path: Path) -> Instrument:
+    """Reads an instrument's text and finds its sounds; their content is left to sfizz.
 
     Raises FileError: a text cannot be read or is too large, a sound is outside of the instrument's folders, or not
     one of them is there. Single sounds that are missing are not played.
     """
-    name, root = printable_path(path), _root(path)
-    names = _Names()
-    missing, there, first = 0, False, ""
-    for sound in _sounds(path, root, names):
-        if sound.startswith("*") or names.find(_inside(path, sound, root)):  # a sine, noise: what sfizz computes
-            there = True
-        else:
-            missing, first = missing + 1, first or sound
-    if not there:
-        what = f"none of its {missing} sounds is there, as {first!r}" if missing else "it names no sound"
+    name = printable_path(path)
+    reader = _Reader(path.absolute())
+    text = reader.read()
+    if not reader.there and not reader.computed:
+        missing = reader.missing
+        what = f"none of its {len(missing)} sounds is there, as {missing[0]!r}" if missing else "it names no sound"
         raise FileError(f"{name} plays nothing: {what}; keep an instrument and its sounds in the folders they came in")
+    return Instrument(text, tuple(reader.there))
 
 
 class _Names:
@@ -72,53 +79,84 @@ def _root(path: Path) -> Path:
     return folder.parents[min(UP, len(folder.parents)) - 1] if folder.parents else folder
 
 
-def _inside(path: Path, named: str, root: Path) -> Path:
-    """Path of what an instrument names. Raises FileError: it is outside of `root`."""
-    plain = PurePosixPath(named.replace("\\", "/"))
-    found = (path.parent / plain).resolve()
-    if plain.is_absolute() or ":" in plain.parts[0:1] or "\0" in named or not found.is_relative_to(root):
-        raise FileError(
-            f"{printable_path(path)} names {named[:200]!r}, outside of its folders; an instrument may name files of "
-            f"its folder and of the {UP} above, or of your library"
-        )
-    return found
+class _Reader:
+    """Reads one instrument."""
 
+    def __init__(self, path: Path) -> None:
+        self._path, self._root, self._names = path, _root(path), _Names()
+        self._left, self._files, self._prefix = MAX_BYTES, 0, ""
+        self._defined: dict[str, str] = {}
+        self.there: dict[Path, None] = {}
+        self.missing: list[str] = []
+        self.computed = False  # a sine, noise: what sfizz plays without a file
 
-def _sounds(path: Path, root: Path, names: _Names) -> Iterator[str]:
-    """Values of `sample`, each behind its `default_path`."""
-    left, files, prefix = MAX_BYTES, 0, ""
-    defined: dict[str, str] = {}
-    waiting: list[Iterator[re.Match[str]]] = []
+    def read(self) -> str:
+        """The whole text."""
+        head = f"<control> default_path={self._path.parent}/\n"
+        made = [head]
+        waiting = [self._opened(self._path)]
+        while waiting:
+            text, at, words = waiting.pop()
+            for match in words:
+                made.append(text[at : match.start()])
+                at = match.end()
+                if match["include"]:
+                    file = self._names.find(self._inside(self._filled(match["include"])))
+                    if file is not None:
+                        waiting += (text, at, words), self._opened(file)
+                        break
+                    continue
+                made.append(match[0])
+                value = self._filled((match["value"] or "").strip())
+                if match["control"]:  # without a path of its own it has none
+                    made[-1], self._prefix = head, ""
+                elif match["name"]:
+                    self._defined[match["name"]] = match["text"]
+                elif match["opcode"] == "default_path":
+                    made[-1] = f"default_path={self._path.parent}/{match['value'].strip()}"
+                    self._inside(value)
+                    self._prefix = value
+                elif value.startswith("*"):
+                    self.computed = True
+                elif value:
+                    self._sound(self._prefix + value)
+            else:
+                made.append(text[at:] + "\n")
+        return "".join(made)
 
-    def opened(file: Path) -> Iterator[re.Match[str]]:
-        nonlocal left, files
-        files += 1
-        if files > MAX_FILES:
-            raise FileError(f"{printable_path(path)} includes more than {MAX_FILES} files, or itself")
-        content = read_ordinary(file, left, f"the text of an instrument, of {MAX_BYTES >> 20} MiB in all,")
-        left -= len(content)
-        text = _COMMENT.sub("", content.decode("utf-8", "replace").replace("\r", "\n"))
+    def _sound(self, named: str) -> None:
+        file = self._names.find(self._inside(named))
+        if file is not None:
+            self.there[file] = None
+        else:
+            self.missing.append(named)
+
+    def _opened(self, file: Path) -> tuple[str, int, Iterator[re.Match[str]]]:
+        self._files += 1
+        if self._files > MAX_FILES:
+            raise FileError(f"{printable_path(self._path)} includes more than {MAX_FILES} files, or itself")
+        content = read_ordinary(file, self._left, f"the text of an instrument, of {MAX_BYTES >> 20} MiB in all,")
+        self._left -= len(content)
+        text = _COMMENT.sub("", content.decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n"))
         if any(len(line) > MAX_LINE for line in text.split("\n")):
             raise FileError(f"{printable_path(file)} is no instrument: it has a line of over {MAX_LINE} characters")
-        return _WORD.finditer(text)
+        return text, 0, _WORD.finditer(text)
 
-    def filled(text: str) -> str:
-        for key in sorted(defined, key=len, reverse=True):
-            text = text.replace(f"${key}", defined[key])
+    def _filled(self, text: str) -> str:
+        for key in sorted(self._defined, key=len, reverse=True):
+            text = text.replace(f"${key}", self._defined[key])
         return text
 
-    waiting.append(opened(path))
-    while waiting:
-        match = next(waiting[-1], None)
-        if match is None:
-            waiting.pop()
-        elif match["include"]:
-            file = names.find(_inside(path, filled(match["include"]), root))
-            if file is not None:
-                waiting.append(opened(file))
-        elif match["name"]:
-            defined[match["name"]] = match["text"]
-        elif match["opcode"] == "default_path":
-            prefix = filled(match["value"].strip())
-        elif value := filled(match["value"].strip()):
-            yield value if value.startswith("*") else prefix + value
+    def _inside(self, named: str) -> Path:
+        """Path of what the instrument names. Raises FileError: it is outside of its folders."""
+        plain = PurePosixPath(named.replace("\\", "/"))
+        drive = ":" in named[:2]
+        found = self._path.parent
+        if not drive and "\0" not in named and not plain.is_absolute():
+            found = (found / plain).resolve()
+            if found.is_relative_to(self._root):
+                return found
+        raise FileError(
+            f"{printable_path(self._path)} names {named[:200]!r}, outside of its folders; an instrument may name files "
+            f"of its folder and of the {UP} above, or of your library"
+        )

@@ -19,7 +19,7 @@ from antiphon.api.backends.runtime import lacking_modules
 from antiphon.api.backends.workers import current_pool
 from antiphon.api.testing import render, use_pool
 from antiphon_soundfont.processor import Soundfont
-from antiphon_soundfont.sfz import MAX_LINE, check_sfz
+from antiphon_soundfont.sfz import MAX_LINE, read_sfz
 
 needs_sfizz = pytest.mark.skipif(bool(lacking_modules(["pysfizz"])), reason="pysfizz is not installed")
 RATE = 48000
@@ -95,7 +95,8 @@ ORDERS = {
         [480, 960],
     ),
     "release sample": (
-        "#define $EXT wav\n<region> sample=Sounds/480.$EXT\n<region> trigger=release sample=Sounds/960.$EXT",
+        "#define $EXT wav\n<control> default_path=none/\n<control> set_cc7=127\n"
+        "<region> sample=Sounds/480.$EXT\n<region> trigger=release sample=Sounds/960.$EXT",
         [on(0), Event("off", 24_000, 60, 0.0, 1)],
         [480, 960],
     ),
@@ -180,7 +181,7 @@ def test_an_instrument_that_plays_nothing_or_leads_elsewhere_is_refused(tmp_path
     folder = tmp_path / "a" / "b" / "c"
     folder.mkdir(parents=True)
     with pytest.raises(FileError) as caught:
-        check_sfz(Path(instrument(folder, text)))
+        read_sfz(Path(instrument(folder, text)))
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -189,9 +190,9 @@ def test_an_instrument_of_the_library_names_files_of_the_library_alone() -> None
     folder = library_folder() / "Pianos" / "One"
     folder.mkdir(parents=True)
     sine(library_folder() / "a.wav", 480)
-    check_sfz(Path(instrument(folder, "<region> sample=../../a.wav")))
+    read_sfz(Path(instrument(folder, "<region> sample=../../a.wav")))
     with pytest.raises(FileError, match="outside of its folders"):
-        check_sfz(Path(instrument(library_folder(), "<region> sample=../a.wav")))
+        read_sfz(Path(instrument(library_folder(), "<region> sample=../a.wav")))
 
 
 def test_without_pysfizz_it_says_what_to_install(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
