@@ -1,6 +1,6 @@
 """Typer commands of `antiphon sounds`."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -51,10 +51,8 @@ def listing(as_json: Json = False) -> None:
     """List the packs that were added, where they are from, and the files of their licences."""
     from antiphon_sampler.packs import packs
 
-    found = [{"name": pack.folder.name, "source": pack.source, "licences": list(pack.licences)} for pack in packs()]
-    if as_json:
-        echo_answer({"packs": found})
-    for pack in () if as_json else found:
-        typer.echo(f"{pack['name']}  {pack['source']}  {', '.join(map(str, pack['licences'])) or 'no licence'}")
-    if not found and not as_json:
-        typer.echo("none; antiphon sounds add SOURCE adds one")
+    found: list[dict[str, Any]] = [
+        {"name": pack.folder.name, "source": pack.source, "licences": list(pack.licences)} for pack in packs()
+    ]
+    lines = (f"{one['name']}  {one['source']}  {', '.join(one['licences']) or 'no licence'}" for one in found)
+    echo_answer(as_json, {"packs": found}, lines if found else ("none; antiphon sounds add SOURCE adds one",))

@@ -5,6 +5,7 @@ import http.client
 import urllib.error
 import urllib.request
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, Protocol
@@ -81,7 +82,7 @@ class ZipOrigin:
         try:
             with self._zip.open(self._entries[name]) as file:
                 yield from _read(file)
-        except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError, OSError, ValueError) as error:
+        except (zipfile.BadZipFile, zlib.error, RuntimeError, EOFError, OSError, ValueError) as error:
             # a password, a checksum that differs, a method that is not known
             raise FileError(f"cannot read {name[:200]!r} of {self.shown}: {error}") from None
 
