@@ -7,6 +7,7 @@ import itertools
 import os
 import re
 from bisect import bisect_right
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,6 +63,21 @@ def folder_of(name: str) -> Path:
     if not name:
         return built_in_folder("library") / "kit"
     return folder_in_library(name, "sounds", PluginError)
+
+
+def with_packs(listing: Listing, folders: Iterable[Path]) -> Listing:
+    """A listing with the sounds of packs, which stand before its own of the same names."""
+    rows, problems = dict(zip(listing.names, listing.samples, strict=True)), list(listing.problems)
+    for folder in folders:
+        try:
+            pack = list_folder(folder)
+        except PluginError as error:
+            problems.append(str(error))
+        else:
+            rows |= zip(pack.names, pack.samples, strict=True)
+            problems += pack.problems
+    names = sorted(rows)
+    return Listing(listing.folder, tuple(names), tuple(rows[name] for name in names), tuple(problems))
 
 
 def list_folder(folder: Path) -> Listing:

@@ -11,8 +11,9 @@ from antiphon.api.backends.synths import ChannelBends, NoteShapes, pressure_gain
 from antiphon.api.backends.workers import current_pool
 from antiphon.api.kernels import fill_sound
 from antiphon_sampler.general_midi import PROGRAMS, SAMPLED, UNMEANT, general_midi, nearest, soundfont
-from antiphon_sampler.library import folder_of, list_folder
+from antiphon_sampler.library import folder_of, list_folder, with_packs
 from antiphon_sampler.oscillators import NAMES as OSCILLATORS, nearest as nearest_tone, oscillators
+from antiphon_sampler.packs import packs
 from antiphon_sampler.pads import HAT_GROUP, HATS, drum_rows, named_note, pad_map, rows_by_name, sound_words
 from antiphon_sampler.samples import DecodedSample, LongSample, Sample, way_of
 from antiphon_sampler.slices import BATCH_SIZE, MAX_LOOPS, MIN_BEATS, ClockedLoop, between, cuts_between, region
@@ -52,9 +53,10 @@ class Sampler(Processor):
         self._missed_notes = MissedNotes()
         self.parts = (self._missed_notes,)
         pool, folder = current_pool(), folder_of(str(self.settings["library"]))
-        listing = list_folder(folder)
+        also = tuple(pack.folder for pack in packs()) if self.settings["packs"] else ()
+        listing = with_packs(list_folder(folder), also)
         if pool is not None:
-            self._sounds = sounds_of(folder, spec.rate)
+            self._sounds = sounds_of(folder, spec.rate, also)
             self._sounds.reader.add(self._voices.streams)
             listing = self._sounds.listing
             self._general = general_midi(spec.rate) if general else None

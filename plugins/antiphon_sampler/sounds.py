@@ -13,7 +13,7 @@ import numpy as np
 from antiphon.api import FileError
 from antiphon.api.backends.files import KeptDecoder, printable_path
 from antiphon.api.backends.runtime import say
-from antiphon_sampler.library import Listing, list_folder, sample_name
+from antiphon_sampler.library import Listing, list_folder, sample_name, with_packs
 from antiphon_sampler.loops import held_of, in_memory, marks_of
 from antiphon_sampler.reader import PageReader
 from antiphon_sampler.samples import LongSample, Sample, decode, way_of
@@ -220,16 +220,16 @@ def _run(sounds: weakref.ref[Sounds], asked: threading.Event) -> None:
             asked.wait()
 
 
-_sounds: weakref.WeakValueDictionary[tuple[str, int], Sounds] = weakref.WeakValueDictionary()
+_sounds: weakref.WeakValueDictionary[tuple[str, int, tuple[Path, ...]], Sounds] = weakref.WeakValueDictionary()
 
 
-def sounds_of(folder: Path, rate: int) -> Sounds:
-    """Samples of a folder at a rate; nodes playing the same unchanged folder share them.
+def sounds_of(folder: Path, rate: int, also: tuple[Path, ...] = ()) -> Sounds:
+    """Samples of a folder at a rate, and of packs; nodes playing the same unchanged folders share them.
 
     Raises PluginError: there is no sound in it.
     """
-    listing = list_folder(folder)
-    key = str(folder.resolve()), rate
+    listing = with_packs(list_folder(folder), also)
+    key = str(folder.resolve()), rate, also
     found = _sounds.get(key)
     if found is None or found.listing != listing:
         found = _sounds[key] = Sounds(listing, rate)

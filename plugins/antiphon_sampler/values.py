@@ -64,6 +64,7 @@ PARAMS = (
 NODE_PARAMS = (
     Param("library", "file", "", doc="A folder of folders of sounds; empty for the kit that ships with Antiphon."),
     *PARAMS,
+    Param("packs", "switch", False, restart=True, doc="Packs of `antiphon sounds add` play too, by their own names."),
     Param("play", "trigger", False, doc="Plays the sound that s and n name."),
     Param("pads", "choice", "names", choices=("names", "index", "pitch", "named"), doc="What a note's number chooses."),
     Param("base", "int", FIRST, 0, 127, doc="The note of the first pad or slice, or of the sample's own pitch."),

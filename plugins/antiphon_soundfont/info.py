@@ -25,6 +25,9 @@ SOUNDFONT = SynthInfo(
     trims=TRIMS,
 )
 
+SFZ = SynthInfo("sfz", "antiphon_soundfont.sfz_backend:Sfizz", needs="pysfizz", slots=1, memory=2048)
+"""Of instruments in SFZ; chosen by a node's file alone."""
+
 
 def soundfont() -> SynthInfo:
     """Factory of `antiphon_synths`."""

@@ -1,19 +1,30 @@
-"""`soundfont`: node whose notes are rendered from a soundfont by FluidSynth, in a worker, one block late."""
+"""`soundfont`: node whose notes are rendered from a soundfont by FluidSynth or sfizz, in a worker, one block late."""
 
+from itertools import count
 from pathlib import Path
 
 from antiphon.api import Param
+from antiphon.api.backends.runtime import require_modules
 from antiphon.api.backends.synths import DROPPED, LEVEL, BackendChoice, SynthProcessor, SynthSettings
 from antiphon.api.backends.workers import current_pool
 from antiphon_soundfont.fonts import check
-from antiphon_soundfont.info import SOUNDFONT
+from antiphon_soundfont.info import SFZ, SOUNDFONT
+from antiphon_soundfont.sfz import SUFFIX, read_sfz
+
+_uses = count()
+"""Numbers for streams of SFZ instruments, so that each has a worker of its own."""
 
 
 class Soundfont(SynthProcessor):
     """Plays all sixteen channels at once: by their programs, channel 10 by drums."""
 
     params = (
-        Param("file", "file", "", doc="A soundfont (.sf2, .sf3); empty for the machine's General MIDI one."),
+        Param(
+            "file",
+            "file",
+            "",
+            doc="A soundfont (.sf2, .sf3, .sfz); empty for the machine's General MIDI one.",
+        ),
         Param(
             "program",
             "int",
@@ -32,8 +43,13 @@ class Soundfont(SynthProcessor):
     )
 
     def backend(self) -> BackendChoice:
-        font = str(self.settings["file"])
-        if font and current_pool() is not None:
+        font, pool = str(self.settings["file"]), current_pool()
+        if font.lower().endswith(SUFFIX):
+            if pool is not None:
+                require_modules("an SFZ instrument", [SFZ.needs])
+                read_sfz(Path(font))
+            return BackendChoice(SFZ, (("instrument", font), ("use", next(_uses))))
+        if font and pool is not None:
             check(Path(font))
         return BackendChoice(SOUNDFONT, (("soundfont", font),))
 

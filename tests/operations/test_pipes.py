@@ -143,3 +143,20 @@ def test_the_library_analyses_a_pipe(tmp_path: Path) -> None:
     out, _ = piped(wav(), "library", "--root", str(tmp_path / "lib"), "analyse", "--json", "-", "--only", "loudness")
     assert b'"duration": 1.0' in out
     assert not (tmp_path / "lib").exists()
+
+
+def test_a_patch_renders_sound_and_notes_of_a_pipe(tmp_path: Path) -> None:
+    (tmp_path / "in.wav").write_bytes(wav())
+    song = mido.MidiFile(tracks=[mido.MidiTrack([mido.Message("note_on", note=60, time=0)])])
+    song.save(tmp_path / "in.mid")
+    for name, patch in (("in.wav", "wah"), ("in.mid", "keys")):
+        found = []
+        for given in ("-", str(tmp_path / name)):
+            out = tmp_path / f"{len(found)}.wav"
+            words = ("render", patch, "--in", given, "--out", str(out), "--tail", "0.5", "--force")
+            said, _ = piped((tmp_path / name).read_bytes(), *words)
+            found.append(out.read_bytes())
+            assert b"standard input" in said or given != "-"
+        assert found[0] == found[1]
+    process = started("render", "wah", "--in", "-", "--in", "x.wav", "--out", str(tmp_path / "x.wav"))
+    assert b"--in - is one sound" in process.communicate(b"")[1]

@@ -177,7 +177,7 @@ def input_file() -> Iterator[Path]:
     if not pipe.peek():
         raise FileError("cannot read standard input: it gave nothing (0 bytes)")
     with tempfile.TemporaryDirectory(prefix=FOLDER) as folder:
-        kept = Path(folder) / "in.wav"
+        kept = Path(folder) / ("in.mid" if pipe.head.startswith(b"MThd") else "in.wav")
         pipe.spool(kept, MAX_BYTES)
         try:
             yield kept

@@ -1,11 +1,13 @@
 """A patch over sound files, with timed events, or a live script, as the engine would play it."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from antiphon.files.audiowrite import format_of
 from antiphon.files.decode import path_text
 from antiphon.files.midifile import SUFFIXES
+from antiphon.files.pipes import input_file
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.graph.patch import load as load_patch
 from antiphon.kernel.plugins.loader import Loaded
@@ -16,6 +18,7 @@ from antiphon.offline.file_job import check_distinct, free
 from antiphon.offline.note_file import is_midi
 from antiphon.offline.script_run import is_script
 from antiphon.operations.file_tasks import MAX_SECONDS, check_blocks, failures, gather_tasks, play_with, sound_suffix
+from antiphon.operations.pipes import PIPE, PipeEnds
 from antiphon.operations.render_script import render_script
 from antiphon.operations.rendering import RenderRequest, files_of, render_file
 
@@ -30,6 +33,12 @@ def render(asked: RenderRequest, loaded: Loaded) -> bool:
     if asked.seconds is not None and not 0.0 <= asked.seconds <= MAX_SECONDS:
         raise UsageError(f"--seconds takes 0 to {MAX_SECONDS:g}, not {asked.seconds:g}")
     check_cue(asked.cue)
+    if PIPE in asked.source:
+        if len(asked.source) > 1 or asked.out_dir is not None:
+            raise UsageError("--in - is one sound; write --out OUT.wav, and nothing else behind --in")
+        with input_file() as kept:
+            ends = PipeEnds((str(kept), asked.out or ""))
+            return render(replace(asked, source=(str(kept),), reporting=ends.reporting(asked.reporting)), loaded)
     if is_script(asked.patch):
         return render_script(asked)
     for option, value in (("--bars", asked.bars), ("--stems", asked.stems), ("--midi", asked.midi)):

@@ -1,19 +1,19 @@
 """The process that translates: `python -m antiphon.paste.child`, asked and answered by `translation`.
 
 A program may be hostile, and its parser is one of Python, so it runs here: little memory and processor time, no files.
-A request has `text`; its answer `text`, the script, with the numbers of its `tracks` and of the parts `left_out`, or
-`refused`, the reason.
+A request has `text`, and the sources of `packs` in the library; its answer `text`, the script, with the numbers of its
+`tracks` and of the parts `left_out`, or `refused`, the reason.
 """
 
 import ast
 import builtins
-from collections.abc import Set
+from collections.abc import Iterable, Set
 
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime.platform import limit_resources
 from antiphon.kernel.runtime.processes.helper_channel import HelperChannel
 from antiphon.paste import strudel, tidal
-from antiphon.paste.script import Script
+from antiphon.paste.script import Script, pack_key
 from antiphon.paste.trial import leave_out_unplayable
 from antiphon.paste.words import FUNCTIONS
 
@@ -25,12 +25,12 @@ PLAIN = frozenset({
 _MODULES = frozenset({"math", "antiphon.live"})
 
 
-def translated(text: str) -> tuple[str, Script]:
+def translated(text: str, packs: Iterable[str] = ()) -> tuple[str, Script]:
     """Live script of a program, as text and as its builder.
 
     Raises UsageError: it is of neither language, or nothing in it plays.
     """
-    script = Script()
+    script = Script(packs=frozenset(map(pack_key, packs)))
     if tidal.is_tidal(text):
         tidal.translate(text, script)
     else:
@@ -87,7 +87,7 @@ def main() -> None:
     limit_resources(data=MEMORY, cpu=SECONDS, core=0, file=0)
     for request in channel.requests():
         try:
-            made, script = translated(str(request["text"]))
+            made, script = translated(str(request["text"]), request["packs"])
             channel.send({"text": made, "tracks": len(script.tracks), "left_out": len(script.left_out)})
         except UsageError as error:
             channel.send({"refused": str(error)})

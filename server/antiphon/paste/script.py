@@ -48,6 +48,7 @@ class Script:
     lines: list[str] = field(default_factory=list)
     everything: list[str] = field(default_factory=list)  # changes of all tracks, as expressions of functions
     left_out: list[str] = field(default_factory=list)  # parts without a counterpart, each with its reason
+    packs: frozenset[str] = frozenset()  # of the packs in the library, by `pack_key`
     imports: set[str] = field(default_factory=set)  # modules of Python that it needs
     waves: set[str] = field(default_factory=set)  # signals whose values are taken at the beginning of an event
     pending: list[str] = field(default_factory=list)
@@ -145,6 +146,12 @@ def name_of(name: str) -> str:
     """Valid Python name: keywords get an underscore, `$` becomes one."""
     plain = re.sub(r"\W", "_", name)
     return f"{plain}_" if keyword.iskeyword(plain) else plain
+
+
+def pack_key(source: str) -> str:
+    """What is equal for all names of a pack's source: GitHub tells no case, and a branch is another version."""
+    plain = source.rstrip("/")
+    return "/".join(plain.lower().split("/")[:2]) if plain.startswith("github:") else plain
 
 
 def quoted(text: str) -> str:

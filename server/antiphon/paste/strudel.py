@@ -1,6 +1,7 @@
 """Strudel's programs: JavaScript, parsed by esprima2, to statements of a live script. Never evaluated."""
 
 import re
+import shlex
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from antiphon.paste.script import (
     UnknownPartError,
     indented,
     number_of,
+    pack_key,
     wrapped,
 )
 from antiphon.paste.syntax import bound_names, declared, is_call_of, is_plain, is_text
@@ -163,7 +165,7 @@ class _Program(Expressions):
         elif called in ("all", "each"):
             self.script.everything.append(str(self.expr(node.arguments[0])))
         elif called == "samples":
-            self.script.comment(self.source(node), "sounds are folders of the sampler's library; none are fetched")
+            self._samples(node)
         elif called == "register":
             self._register(node)
         elif called in SILENT_FUNCTIONS:
@@ -176,6 +178,17 @@ class _Program(Expressions):
             raise UnknownPartError("it is no pattern")
         else:
             self.script.track("", self._pattern(node))
+
+    def _samples(self, node: Any) -> None:
+        """Says whether the pack that is named is in the library, and else how the performer adds it."""
+        given = node.arguments[0].value if node.arguments and node.arguments[0].type == "Literal" else ""
+        shown = " ".join(self.source(node).split())
+        if not isinstance(given, str) or not given.startswith(("github:", "https://")):
+            self.script.comment(self.source(node), "sounds are folders of the sampler's library; none are fetched")
+        elif pack_key(given) in self.script.packs:
+            self.script.add(f"# {shown}: these sounds are in your library")
+        else:
+            self.script.comment(self.source(node), f"`antiphon sounds add {shlex.quote(given)}` brings these sounds")
 
     def _pattern(self, node: Any) -> CallChain | str:
         shown = self._item(node)

@@ -1,9 +1,12 @@
 """Programs translated in a process of their own (`child`), with limits of size, memory and time."""
 
+import json
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 
-from antiphon.kernel.errors import UsageError
+from antiphon.kernel.errors import FileError, UsageError
+from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.processes.helper_process import HELPER_FAULTS, HelperProcess
 
 MAX_CHARACTERS = 200_000
@@ -34,7 +37,7 @@ def translation(text: str) -> Translation:
         raise UsageError("another program is being translated; try again once it is")
     try:
         with HelperProcess("antiphon.paste.child") as helper:
-            helper.send({"text": text})
+            helper.send({"text": text, "packs": _packs()})
             answer = helper.receive(silence=TIMEOUT_SECONDS)[0]
     except HELPER_FAULTS:
         raise UsageError("this program takes too much time or memory to be translated; paste a part of it") from None
@@ -43,3 +46,12 @@ def translation(text: str) -> Translation:
     if "refused" in answer:
         raise UsageError(str(answer["refused"]))
     return Translation(answer["text"], answer["tracks"], answer["left_out"])
+
+
+def _packs() -> list[str]:
+    """Sources of the packs of sounds in the performer's library, as `antiphon sounds add` marks them."""
+    found = []
+    for mark in sorted(paths.library().glob("*/.pack.json")):
+        with suppress(FileError, ValueError, KeyError, TypeError):
+            found.append(str(json.loads(paths.read_ordinary(mark, 1 << 16, "a mark"))["source"]))
+    return found

@@ -24,7 +24,7 @@ class RenderOptions:
     out: Annotated[str, typer.Option("--out", metavar="OUT.wav", help="The file to write.")] = ""
     source: Annotated[
         list[str] | None,
-        typer.Option("--in", metavar="IN", help="Sound, or notes (.mid); silence when left out. More with --out-dir."),
+        typer.Option("--in", metavar="IN", help="Sound, or notes (.mid); - is standard input. More with --out-dir."),
     ] = None
     events: Annotated[
         str | None, typer.Option("--events", metavar="E", help="Timed commands (.jsonl), or notes (.mid).")

@@ -27,6 +27,7 @@ EXTRAS = {
     "pedalboard": "vst3",
     "pesq": "bench",
     "pyarrow": "pipeline",
+    "pysfizz": "sfz",
     "pystoi": "bench",
     "pyworld": "training",
     "scipy": "training",

@@ -183,7 +183,9 @@ EXTRA_WORDS: dict[str, Any] = (
         "fit": lambda p: p._new(_fitted(p.events)),
         "scrub": lambda p, places: p._new(
             queries.apply_left(
-                numbers(places, "scrub"), p.events, lambda at, value: {**value, "begin": at, "legato": 1}
+                numbers(places, "scrub"),
+                p.events,
+                lambda at, value: {**value, "begin": min(max(at, 0), 1), "legato": 1},
             )
         ),
     }

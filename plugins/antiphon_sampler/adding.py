@@ -1,0 +1,303 @@
+"""Packs of sounds brought into the library: by folders, or by the `strudel.json` of a pack, all of it or nothing."""
+
+import contextlib
+import itertools
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from antiphon.api import FileError, UsageError
+from antiphon.api.backends.files import (
+    SOUND_FORMATS,
+    TEMPORARY_NAME,
+    hold_lock,
+    library_folder,
+    make_folder,
+    path_inside,
+    reason_of_os_error,
+    temporary_beside,
+)
+from antiphon_sampler.library import MAX_FILES
+from antiphon_sampler.origins import FolderOrigin, Origin, WebOrigin, ZipOrigin, plain_path, whole
+from antiphon_sampler.packs import MARK
+
+LISTING = "strudel.json"
+ARCHIVES = "https://codeload.github.com"
+"""Server of repositories as ZIP files: /USER/REPO/zip/BRANCH."""
+CONTENTS = "https://raw.githubusercontent.com"
+"""Server of their files, by which a `strudel.json` names them: /USER/REPO/BRANCH/FILE."""
+MAX_LISTING, MAX_LICENCE = 8 << 20, 1 << 20
+MAX_SOUND, MAX_PACK = 512 << 20, 4 << 30
+"""Maximum bytes of a file and of a pack, counted as they come: what an archive says of itself may be false."""
+_REPOSITORY = re.compile(r"github:([A-Za-z0-9-]+)/([A-Za-z0-9._-]+)(?:/([A-Za-z0-9._/-]+?))?/?")
+_LICENCE = re.compile(r"(_?(licen[cs]e|copying|notice|readme|_readme_and_license)[^/]*)", re.IGNORECASE)
+_DOWNLOAD = ".download."
+_SOUNDS = (b"RIFF", b"RF64", b"FORM", b"fLaC", b"OggS", b"ID3", b".snd", b"riff", b"caff")
+Progress = Callable[[int, int], None]
+"""Called with the number of files read, and of all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """What was added. `passed`: files that are no sounds by their content, or are not there."""
+
+    folder: Path
+    names: int
+    sounds: int
+    size: int
+    passed: int
+    licences: tuple[tuple[str, str], ...]  # names in the folder, and texts
+
+
+def add(given: str, name: str = "", *, replace: bool = False, progress: Progress = lambda done, of: None) -> Added:
+    """Brings a pack into the library, whole or not at all.
+
+    `given`: a folder, a ZIP file, a `strudel.json` or its address, or `github:USER/REPO[/BRANCH]`. `name`: of the
+    pack's folder; "" for the source's own. Raises FileError: it cannot be read, holds no sound, or is too large; there
+    is one of the name, and it is not to be replaced. Raises UsageError: it is no source.
+    """
+    library = make_folder(library_folder())
+    source = source_of(given)
+    folder = path_inside(library, name or _name_of(source))
+    if folder.exists() and not (replace and (folder / MARK).is_file()):
+        what = "--force replaces it" if (folder / MARK).is_file() else "it was not added as a pack"
+        raise FileError(f"there is a folder {folder.name!r} in the library already: {what}, --name NAME gives another")
+    with hold_lock(library / ".packs.lock", "another pack is being added; try again once it is there"):
+        for left in library.glob(".*.tmp"):  # of a command that was killed
+            if TEMPORARY_NAME.fullmatch(left.name) and (left.is_dir() or left.name.startswith(_DOWNLOAD)):
+                shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink(missing_ok=True)
+        temporary = temporary_beside(folder)
+        try:
+            temporary.mkdir()
+            with _opened(source, library) as (origin, listing):
+                added = _written(source, origin, listing, temporary, progress)
+            old = temporary_beside(folder.with_name(folder.name + " before"))
+            if folder.exists():
+                folder.rename(old)
+            temporary.rename(folder)
+            shutil.rmtree(old, ignore_errors=True)
+        except OSError as error:
+            raise FileError(f"cannot add {given}: {reason_of_os_error(error)}; nothing was added") from None
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+    return Added(folder, *added)
+
+
+def source_of(given: str) -> str:
+    """A source in its one form: an absolute path, an address, or `github:user/repo` in small letters."""
+    if given.startswith("github:"):
+        found = _REPOSITORY.fullmatch(given)
+        if found is None or ".." in given:
+            raise UsageError(f"{given[:200]!r} is no repository; it takes github:USER/REPO or github:USER/REPO/BRANCH")
+        user, repo, branch = found.groups()
+        return f"github:{user}/{repo}" + (f"/{branch}" if branch else "")
+    if "://" in given:
+        if urlsplit(given).scheme not in ("http", "https") or not urlsplit(given).path.endswith(".json"):
+            raise UsageError(
+                f"{given[:200]!r} is not the address of a {LISTING}; it begins with https:// and ends in .json"
+            )
+        return given
+    path = Path(os.path.expanduser(given)).absolute()
+    if not path.exists():
+        raise FileError(f"there is no {given!r}; it takes a folder, a ZIP file, a {LISTING} or github:USER/REPO")
+    return str(path)
+
+
+def _name_of(source: str) -> str:
+    parts = [part for part in re.split(r"[/\\]", urlsplit(source).path if "://" in source else source) if part]
+    if source.startswith("github:"):
+        return parts[1]
+    if parts[-1].endswith(".json"):
+        return parts[-2] if len(parts) > 1 else "pack"
+    return parts[-1].removesuffix(".zip")
+
+
+@contextlib.contextmanager
+def _opened(source: str, library: Path) -> Iterator[tuple[Origin, dict[str, Any] | None]]:
+    """The files of a source, and its listing."""
+    if source.startswith("github:"):
+        user, repo, *branch = source.removeprefix("github:").split("/", 2)
+        web = WebOrigin(f"{ARCHIVES}/{user}/{repo}/zip/")
+        with tempfile.NamedTemporaryFile(dir=library, prefix=_DOWNLOAD, suffix=f".{os.getpid()}.tmp") as file:
+            size = 0
+            try:
+                for piece in web.pieces(branch[0] if branch else "HEAD"):
+                    size += len(piece)
+                    _check_size(size, source)
+                    file.write(piece)
+            except KeyError:
+                raise FileError(f"there is no repository {source}, or it is private") from None
+            file.flush()
+            origin: Origin = ZipOrigin(Path(file.name), source)
+            yield origin, _listing(origin, LISTING)
+    elif "://" in source:
+        base, _, last = source.rpartition("/")
+        web = WebOrigin(f"{base}/")
+        listing = _listing(web, last)
+        if listing is None:
+            raise FileError(f"there is nothing at {source}")
+        yield web, listing
+    elif Path(source).is_dir() or source.endswith(".json"):
+        path = Path(source)
+        folder, file_name = (path, LISTING) if path.is_dir() else (path.parent, path.name)
+        local = FolderOrigin(folder)
+        yield local, _listing(local, file_name)
+    else:
+        archive = ZipOrigin(Path(source))
+        yield archive, _listing(archive, LISTING)
+
+
+def _listing(origin: Origin, name: str) -> dict[str, Any] | None:
+    try:
+        said = json.loads(whole(origin, name, MAX_LISTING))
+    except KeyError:
+        return None
+    except (ValueError, RecursionError):
+        raise FileError(f"{name} of {origin.shown} is no JSON") from None
+    if not isinstance(said, dict):
+        raise FileError(f"{name} of {origin.shown} is no list of sounds: it takes an object of names")
+    return said
+
+
+def _written(
+    source: str, origin: Origin, listing: dict[str, Any] | None, folder: Path, progress: Progress
+) -> tuple[int, int, int, int, tuple[tuple[str, str], ...]]:
+    """What `Added` says of the pack that was written into a folder."""
+    names = origin.names()
+    if listing is None:
+        rows = _by_folders(names)
+    else:
+        origin, rows = _by_listing(listing, origin)
+    count = sum(map(len, rows.values()))
+    if count > MAX_FILES:
+        raise FileError(f"{origin.shown} names {count} sounds, more than {MAX_FILES}; add a part of it")
+    size = passed = done = sounds = 0
+    for name, files in rows.items():
+        target = path_inside(folder, name)
+        for place, (note, path) in enumerate(files):
+            progress(done, count)
+            done += 1
+            written = _copied(origin, path, path_inside(target, _file_name(files, place, note)), size)
+            if written < 0:
+                passed += 1
+            else:
+                size, sounds = size + written, sounds + 1
+    if not sounds:
+        raise FileError(f"there is no sound in {origin.shown}; it takes folders of {', '.join(SOUND_FORMATS)}")
+    licences = _licences(origin, names, folder)
+    base = str((listing or {}).get("_base", ""))
+    if base.startswith(f"{CONTENTS}/"):  # a copy of what the repository is
+        source = "github:" + "/".join(base.removeprefix(f"{CONTENTS}/").split("/")[:2])
+    mark = {"source": source, "licences": [name for name, _ in licences]}
+    (folder / MARK).write_text(json.dumps(mark), "utf-8")
+    return sum(1 for one in folder.iterdir() if one.is_dir()), sounds, size, passed, licences
+
+
+_Rows = dict[str, list[tuple[str, str]]]
+"""By a sound's name its files, each with the note at which it was recorded, or "", and its path."""
+
+
+def _by_folders(names: Sequence[str]) -> _Rows:
+    """Sounds by the folders that hold them; a loose one by its own name."""
+    rows: _Rows = {}
+    for name in names:
+        path = PurePosixPath(name)
+        if plain_path(name) and path.suffix.lower() in SOUND_FORMATS and not _is_hidden(path):
+            rows.setdefault(path.parent.name or path.stem, []).append(("", name))
+    return rows
+
+
+def _is_hidden(path: PurePosixPath) -> bool:
+    return any(part.startswith((".", "__MACOSX")) for part in path.parts)
+
+
+def _by_listing(listing: dict[str, Any], origin: Origin) -> tuple[Origin, _Rows]:
+    """The files that a listing names, and where they are; its `_base` is before each of them."""
+    base = listing.get("_base", "")
+    if not isinstance(base, str):
+        raise FileError(f"_base of {origin.shown} takes text")
+    if base.startswith((f"{CONTENTS}/", "github:")) and not isinstance(origin, WebOrigin):
+        # the files of the repository are here
+        parts = base.removeprefix("github:").removeprefix(CONTENTS).strip("/").split("/")
+        base = "/".join((*parts[3:], ""))
+    elif base.startswith("github:"):
+        base = f"{CONTENTS}/{base.removeprefix('github:')}"
+    elif "://" in base and not isinstance(origin, WebOrigin):
+        if urlsplit(base).scheme != "https":
+            raise FileError(f"_base of {origin.shown} takes an address that begins with https://, not {base[:200]!r}")
+        origin, base = WebOrigin(base if base.endswith("/") else f"{base}/"), ""
+    rows: _Rows = {}
+    for name, value in listing.items():
+        if name == "_base" or name.startswith("_"):
+            continue
+        files = value if isinstance(value, dict) else {"": value}
+        row = rows.setdefault(name, [])
+        for note, paths in files.items():
+            for path in [paths] if isinstance(paths, str) else paths if isinstance(paths, list) else [None]:
+                if not isinstance(path, str) or (not isinstance(origin, WebOrigin) and not plain_path(base + path)):
+                    raise FileError(
+                        f"{name[:80]!r} of {origin.shown} names {str(path)[:200]!r}, which is no file of it"
+                    )
+                row.append((note, base + path if "://" not in path else path))
+    return origin, rows
+
+
+def _file_name(files: Sequence[tuple[str, str]], place: int, note: str) -> str:
+    """Name of a file in its folder, so that they sort as they are listed; a note first, where it has one."""
+    own = [re.sub(r"[^\w .#+-]", "_", unquote(PurePosixPath(path).name))[-80:].lstrip(".") for _, path in files]
+    if note:
+        return f"{note[:8]} {place:03d} {own[place]}"
+    return own[place] if own == sorted(set(own)) else f"{place:04d} {own[place]}"
+
+
+def _copied(origin: Origin, path: str, target: Path, before: int) -> int:
+    """Copies a sound into a folder that may not be there; its bytes, or -1 where it is none. `before`: of the pack."""
+    if target.suffix.lower() not in SOUND_FORMATS:
+        return -1
+    size = 0
+    for spelled in dict.fromkeys((path, unquote(path))):
+        try:
+            pieces = origin.pieces(spelled)
+            first = next(pieces, b"")
+        except KeyError:
+            continue
+        if not (first.startswith(_SOUNDS) or (first[:1] == b"\xff" and target.suffix.lower() == ".mp3")):
+            return -1
+        target.parent.mkdir(exist_ok=True)
+        with target.open("xb") as file:
+            for piece in itertools.chain([first], pieces):
+                size += len(piece)
+                if size > MAX_SOUND:
+                    raise FileError(f"{path[:200]!r} of {origin.shown} has more than {MAX_SOUND >> 20} MiB")
+                _check_size(before + size, origin.shown)
+                file.write(piece)
+        return size
+    return -1
+
+
+def _check_size(size: int, shown: str) -> None:
+    if size > MAX_PACK:
+        raise FileError(f"{shown} has more than {MAX_PACK >> 30} GiB; add a part of it")
+
+
+def _licences(origin: Origin, names: Sequence[str], folder: Path) -> tuple[tuple[str, str], ...]:
+    """Copies licences and notes on them: those at the top, and those in the folders, named by these."""
+    found = []
+    wanted = [n for n in names if _LICENCE.fullmatch(PurePosixPath(n).name)] or ["LICENSE", "LICENSE.md", "README.md"]
+    for name in wanted[:256]:
+        try:
+            text = whole(origin, name, MAX_LICENCE).decode("utf-8", "replace")
+        except KeyError:
+            continue
+        kept = re.sub(r"[^\w .-]", "_", name.replace("/", " "))[-100:].lstrip(".")
+        (folder / kept).write_text(text, "utf-8")
+        found.append((kept, text))
+    # licences before notes, the top's before those of folders
+    return tuple(sorted(found, key=lambda one: ("readme" in one[0].lower(), " " in one[0], one[0])))
