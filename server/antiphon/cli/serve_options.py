@@ -48,6 +48,9 @@ class RecordingOptions:
 
     record: Annotated[str, typer.Option(help="Record the output to this file (wav, flac, ogg, mp3).")] = ""
     session: Annotated[str, typer.Option(help="Record the whole set in this folder, for `antiphon replay`.")] = ""
+    record_tracks: Annotated[
+        str, typer.Option(metavar="DIR", help="Record each strip, the input and the output to files in this folder.")
+    ] = ""
     record_limit: Annotated[
         float,
         typer.Option(

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from antiphon.kernel.contract.block import Samples
+from antiphon.kernel.contract.ports import MIXED
 from antiphon.kernel.errors import RequestError
 from antiphon.kernel.runtime.platform import anonymous_file
 
@@ -77,7 +78,7 @@ class CaptureMemory:
         block, begin = self.shape.block, first // self.shape.block
         tags, owners = self.tags.copy(), self.owners.copy()
         sounds, owners = owners % 2 > 0, owners // 2
-        within = (tags > begin) & (tags <= -(-last // block)) & (owners // CHANNELS == node)
+        within = (tags > begin) & (tags <= -(-last // block)) & np.isin(owners // CHANNELS, (node, node + MIXED))
         slots = np.flatnonzero(within)
         if not len(slots):
             raise RequestError("it made no sound in these bars; name a node with an output, or wire one to it")

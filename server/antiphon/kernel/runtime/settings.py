@@ -79,6 +79,7 @@ class ServeSettings:
         record: The sound file that the output is recorded to, or "".
         record_limit: GB (10^9 bytes) at which a recording ends, above 0.
         session: The folder that the whole set is kept in, for `antiphon replay`; or "".
+        record_tracks: The folder that the set is recorded in as tracks; or "".
         osc_port: UDP and TCP port for OSC, 0 to 65535; 0 takes a free one.
         http_port: TCP port for HTTP, 0 to 65535, another than `osc_port`; 0 takes a free one.
         patch: A patch file, or a patch's name; "" for the default patch.
@@ -112,6 +113,7 @@ class ServeSettings:
     record: str = ""
     record_limit: float = RECORD_LIMIT
     session: str = ""
+    record_tracks: str = ""
     osc_port: int = OSC_PORT
     http_port: int = HTTP_PORT
     patch: str = ""

@@ -55,6 +55,7 @@ class Companions:
     secrets: Callable[[], None] = _nothing  # makes what `--lan` needs, in a process of its own; raises `FileError`
     ready: Callable[[ServeSettings], None] = _nothing
     read: preload.ReadSound = _no_files  # decodes the file of `--input`
+    export: tuple[str, ...] = ()  # command that completes a folder of tracks, which it is given
 
 
 class Starts:
@@ -162,7 +163,8 @@ class Starts:
         if ready is not None:
             os.set_inheritable(ready, True)
         parts = self.parts
-        return self._begin(recorder.run, parts.shared, parts.recorder, begin, ready, self.folder, limit, parts.capture)
+        given = parts.shared, parts.recorder, begin, ready, self.folder, limit, parts.capture, self._companions.export
+        return self._begin(recorder.run, *given)
 
     def weigher(self) -> int:
         """Starts the process that tries new nodes and measures a block of each."""

@@ -1,13 +1,15 @@
-"""Ring of session-log records with their samples, to the recorder while `HeaderWord.TAPPING` is `SESSION`."""
+"""Ring of session-log records with their samples, to the recorder while it records a session or tracks."""
 
 import json
 import platform
 import struct
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 from antiphon import __version__
+from antiphon.kernel.contract.processor import Event
 from antiphon.kernel.engine.graph_player import GraphPlayer
 from antiphon.kernel.engine.playing import Applied, PlayerReport
 from antiphon.kernel.engine.shared import SESSION, ByteRing, HeaderWord, Shared
@@ -24,6 +26,8 @@ VERSION = 2
 """Version of the log's format."""
 _SPAN = struct.Struct("<cqq")
 MAX_WAITING = 16384
+TrackLabel = tuple[int, str, int, bool]
+"""Number in the ring of captures, name and channels of a sound, and whether it is part of the mix."""
 
 
 class Journal:
@@ -38,7 +42,7 @@ class Journal:
     @property
     def recording(self) -> bool:
         """True while a session is recorded."""
-        return self._words[HeaderWord.TAPPING] == SESSION
+        return self._words[HeaderWord.TAPPING] >= SESSION
 
     @property
     def rests(self) -> bool:
@@ -86,6 +90,17 @@ class Journal:
         if self.recording:
             line = {"sample": sample, "node": mark.node, "mark": mark.text, "number": mark.token, "leaving": mark.cell}
             self._ring.push(b"E" + json.dumps(line).encode())
+
+    def tracks(self, sample: int, tracks: Sequence[TrackLabel]) -> None:
+        """Records which sounds the ring of captures holds from about `sample` on."""
+        self._ring.push(b"E" + json.dumps({"sample": sample, "tracks": tracks}).encode())
+
+    def heard(self, sample: int, heard: deque[tuple[str, Sequence[Event]]]) -> None:
+        """Records the events that nodes got in the block at `sample`, and empties `heard`."""
+        while heard:
+            name, events = heard.popleft()
+            told = [(event.offset, event.kind, event.number, event.value, event.channel) for event in events]
+            self._ring.push(b"E" + json.dumps({"sample": sample, "heard": name, "events": told}).encode())
 
     def applied(self, actions: deque[Applied]) -> None:
         """Records actions as they took effect, and empties `actions`."""
