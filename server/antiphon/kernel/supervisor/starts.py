@@ -55,7 +55,7 @@ class Companions:
     secrets: Callable[[], None] = _nothing  # makes what `--lan` needs, in a process of its own; raises `FileError`
     ready: Callable[[ServeSettings], None] = _nothing
     read: preload.ReadSound = _no_files  # decodes the file of `--input`
-    export: tuple[str, ...] = ()  # command that completes a folder of tracks, which it is given
+    export: tuple[str, ...] = ()  # command that completes a folder of tracks, as of `Recorder`
 
 
 class Starts:

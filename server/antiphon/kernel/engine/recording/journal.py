@@ -4,7 +4,7 @@ import json
 import platform
 import struct
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -97,10 +97,9 @@ class Journal:
 
     def heard(self, sample: int, heard: deque[tuple[str, Sequence[Event]]]) -> None:
         """Records the events that nodes got in the block at `sample`, and empties `heard`."""
-        while heard:
-            name, events = heard.popleft()
-            told = [(event.offset, event.kind, event.number, event.value, event.channel) for event in events]
-            self._ring.push(b"E" + json.dumps({"sample": sample, "heard": name, "events": told}).encode())
+        for line in heard_lines(sample, heard):
+            self._ring.push(b"E" + json.dumps(line).encode())
+        heard.clear()
 
     def applied(self, actions: deque[Applied]) -> None:
         """Records actions as they took effect, and empties `actions`."""
@@ -124,6 +123,13 @@ class Journal:
             self._player.applied.clear()
             line = json.dumps({"engine": "joined", **self._player.state()})
             self._ring.push(b"E" + line[:-1].encode() + b', "load": ' + self._plan + b"}")
+
+
+def heard_lines(sample: int, heard: Iterable[tuple[str, Sequence[Event]]]) -> Iterator[dict[str, Any]]:
+    """Lines of the log on events that nodes got in the block at `sample`."""
+    for name, events in heard:
+        told = [(event.offset, event.kind, event.number, event.value, event.channel) for event in events]
+        yield {"sample": sample, "heard": name, "events": told}
 
 
 def to_line(record: bytes) -> dict[str, Any]:

@@ -45,7 +45,7 @@ class Recorder:
     ) -> None:
         """Idle recorder; `folder` has the note for its successor, `limit` is bytes of a recording or set.
 
-        `kept`: as of `run`; `export`: command that completes a folder of tracks, to which its path is added.
+        `kept`: as of `run`; `export`: command that completes a folder of tracks, to which its path is added twice.
         """
         self._limit, self._looked, self._kept, self._export = limit, 0, kept, export
         self._tracks: TrackTake | None = None
@@ -326,7 +326,7 @@ class Recorder:
         seconds = tracks.files.frames / tracks.files.rate
         write_output(f"{describe_take(tracks.folder, seconds, tracks.files.size)}, {len(tracks.files.tracks)} tracks")
         if self._export:
-            command = [*self._export, str(tracks.folder)]
+            command = [*self._export, str(tracks.folder), str(tracks.folder)]  # from and to
             self._finishing = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
 
     def _complain(self, what: str, error: Exception) -> None:

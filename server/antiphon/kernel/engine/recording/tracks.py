@@ -35,7 +35,8 @@ HEADER = 92
 """Bytes before the sound: RIFF, room for the 64-bit lengths of RF64, format and frames."""
 _TOLERANCE, _MAX_STEP = 1e-3, 17.0
 """Beats, and beats a second that a tempo has at most."""
-_ENDS = ((IN_NUMBER, "input"), (OUT_NUMBER, "output"))
+ENDS = ((IN_NUMBER, "input"), (OUT_NUMBER, "output"))
+"""Numbers and names of the input and the output."""
 
 
 def wave_header(rate: int, channels: int, frames: int) -> bytes:
@@ -111,6 +112,13 @@ class TrackFiles:
             os.ftruncate(track.fd, HEADER + self.frames * track.channels * 4)
         if time.monotonic() - self._synced > SYNC_SECONDS:
             self.sync()
+
+    def write_list(self, first: int, by_number: Mapping[int, Track | None]) -> None:
+        """Writes the list of the tracks, for `read_tracks`; `first`: sample of the first frame."""
+        told = [{"name": t.name, "file": t.file, "channels": t.channels, "mixed": t.mixed} for t in self.tracks]
+        numbers = {number: self.tracks.index(track) for number, track in by_number.items() if track is not None}
+        listed = {"rate": self.rate, "first": first, "tracks": told, "numbers": numbers}
+        paths.write_atomic(self.folder / LIST, json.dumps(listed, indent=1).encode(), paths.PRIVATE)
 
     def sync(self) -> None:
         """Writes the lengths into the headers."""
@@ -189,9 +197,9 @@ class TrackTake:
         self._log = log.open("w", encoding="utf-8")
         self._log.write(json.dumps(header) + "\n")
         self.files = TrackFiles(folder, memory.shape.rate)
-        for number, name in _ENDS:
+        for number, name in ENDS:
             self._by_number[number] = self.files.add(name, channels, mixed=False)
-        self._write_list()
+        self.files.write_list(self.first * self._block, self._by_number)
 
     def line(self, line: dict[str, Any]) -> None:
         """Takes a line of the journal or a cue."""
@@ -199,21 +207,14 @@ class TrackTake:
             for number, name, channels, mixed in line["tracks"]:
                 if number not in self._by_number:
                     self._by_number[number] = self.files.add(name, channels, mixed=mixed)
-            self._write_list()
+            self.files.write_list(self.first * self._block, self._by_number)
             return
         if self.first < 0 and "engine" in line:
             self.first = line["sample"] // self._block
-            self._write_list()
+            self.files.write_list(self.first * self._block, self._by_number)
         elif self.first < 0 or line.get("engine") == "joined":  # of a set before, or of a session beside this one
             return
         self._log.write(json.dumps(line) + "\n")
-
-    def _write_list(self) -> None:
-        tracks = self.files.tracks
-        told = [{"name": t.name, "file": t.file, "channels": t.channels, "mixed": t.mixed} for t in tracks]
-        numbers = {number: tracks.index(track) for number, track in self._by_number.items() if track is not None}
-        listed = {"rate": self.files.rate, "first": self.first * self._block, "tracks": told, "numbers": numbers}
-        paths.write_atomic(self.folder / LIST, json.dumps(listed, indent=1).encode(), paths.PRIVATE)
 
     def turn(self, end: int, most: int = 64) -> None:
         """Writes the blocks before `end`."""

@@ -83,11 +83,11 @@ def _is_source(host: NodeHost) -> bool:
 
 
 class NodeCapture:
-    """Engine's end of a `CaptureMemory`."""
+    """Engine's end of a `CaptureMemory`; without one it names the sounds of a plan."""
 
-    def __init__(self, memory: CaptureMemory) -> None:
+    def __init__(self, memory: CaptureMemory | None = None) -> None:
         """Continues at the write position of the previous engine."""
-        self._memory, self._slots = memory, memory.shape.slots
+        self._memory = memory
         self._plan: Plan | None = None
         self._buses: list[Samples] = []
         self._owners: NDArray[np.int64] | None = None
@@ -98,8 +98,9 @@ class NodeCapture:
     def tables(self) -> dict[LoopWord, int]:
         """Addresses of the memory, for machine code."""
         memory = self._memory
+        assert memory is not None
         parts = (memory.place, memory.tags, memory.owners, memory.beat_tags, memory.beats, memory.sound)
-        return {LoopWord.CAPTURE_SLOTS: self._slots, **dict(zip(_WORDS, map(address, parts), strict=True))}
+        return {LoopWord.CAPTURE_SLOTS: memory.shape.slots, **dict(zip(_WORDS, map(address, parts), strict=True))}
 
     def sources(
         self, x: Samples, out: Samples, plan: Plan | None, channels: Samples, strips: Mapping[str, Strip] = _NO_STRIPS
