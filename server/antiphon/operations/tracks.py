@@ -15,7 +15,7 @@ from antiphon.files.decode import path_text
 from antiphon.files.midi_song import MidiControlChange, MidiNote, MidiTrack, Times
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.control.osc.handlers.sets import RECALL
-from antiphon.kernel.engine.recording.tracks import GAP, LIST, LOG, Track, read_tracks
+from antiphon.kernel.engine.recording.tracks import GAP, LIST, LOG, Track, file_name, read_tracks
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.graph.io_nodes import OUT_NUMBER
 from antiphon.kernel.plugins.loader import load
@@ -145,7 +145,8 @@ def complete(folder: Path, reporting: Reporting) -> None:
     heard = _heard(log.heard, beat, times.beat(lead + frames / rate))
     made = [studio.StudioTrack(t.name, t.file, t.channels, muted=not t.mixed) for t in tracks]
     for name, notes in heard.items():
-        base = f"{name}.mid"  # a node's name is a file's too
+        own = next((track.file for track in tracks if track.name == name), "")
+        base = f"{own.removesuffix('.wav') or file_name(name, [track.file for track in tracks])}.mid"
         midifile.write(folder / base, [notes], tempo, TICKS, [(0.0, bar, 4)])
         reporting.wrote(Written(folder / base, f"the notes of {name}", notes=len(notes.notes)))
         made.append(studio.StudioTrack(f"{name} notes", muted=True, notes=notes))
@@ -156,7 +157,7 @@ def complete(folder: Path, reporting: Reporting) -> None:
 def write_projects(folder: Path, held: studio.StudioSet, reporting: Reporting) -> None:
     """Writes `PROJECTS` into the folder of the tracks."""
     for name, content in zip(PROJECTS, (studio.dawproject(held), studio.reaper(held).encode()), strict=True):
-        paths.write_atomic(folder / name, content)
+        paths.write_atomic(folder / name, content, paths.PRIVATE)
         source = f"{len(held.tracks)} tracks in {path_text(folder)}"
         reporting.wrote(Written(folder / name, source, held.seconds))
 

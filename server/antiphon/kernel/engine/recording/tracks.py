@@ -12,7 +12,7 @@ import os
 import re
 import struct
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,6 +53,17 @@ def wave_header(rate: int, channels: int, frames: int) -> bytes:
     ))  # fmt: skip
 
 
+def file_name(name: str, taken: Iterable[str]) -> str:
+    """A file's name for any text, without its suffix: one that no file of `taken` has, nor a device of Windows."""
+    base = re.sub(r"[^\w. -]+", "_", name).strip(". ")[:80] or "track"
+    base = f"{base}_" if re.fullmatch(r"(?i)(con|prn|aux|nul|(com|lpt)\d)(\..*)?", base) else base
+    stems = {file.rpartition(".")[0].casefold() for file in taken}
+    found, number = base, 2
+    while found.casefold() in stems:
+        found, number = f"{base}-{number}", number + 1
+    return found
+
+
 @dataclass(slots=True)
 class Track:
     """One file. `mixed`: it is part of the mix, which is the sum of all such."""
@@ -81,16 +92,7 @@ class TrackFiles:
                 return track
         if len(self.tracks) == MAX_TRACKS:
             return None
-        return self._open(Track(name, f"{self.free_name(name)}.wav", channels, mixed))
-
-    def free_name(self, name: str) -> str:
-        """A file's name for any text, without its suffix, that no track has."""
-        base = re.sub(r"[^\w. -]+", "_", name).strip(". ")[:80] or "track"
-        taken = {track.file.casefold() for track in self.tracks}
-        found, number = base, 2
-        while f"{found}.wav".casefold() in taken:
-            found, number = f"{base}-{number}", number + 1
-        return found
+        return self._open(Track(name, f"{file_name(name, (track.file for track in self.tracks))}.wav", channels, mixed))
 
     def _open(self, track: Track) -> Track:
         track.fd = os.open(self.folder / track.file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, paths.PRIVATE)
@@ -224,8 +226,10 @@ class TrackTake:
 
     def _write(self, first: int, count: int) -> None:
         memory, block = self._memory, self._block
-        slots = self._slots()
-        slots = slots[(memory.tags[slots] > first) & (memory.tags[slots] <= first + count)]
+        slots = self._slots(first, count)
+        if self._place >= 0 and len(np.unique(memory.tags[slots])) < count:  # a gap, or the ring went round
+            self._place = -1
+            slots = self._slots(first, count)
         tags, owners = memory.tags[slots], memory.owners[slots]
         heard = np.zeros(count, bool)
         heard[tags - 1 - first] = True
@@ -245,12 +249,15 @@ class TrackTake:
             self._place = int(slots[tags == tags.max()].max()) + 1
         self._note(first, heard)
 
-    def _slots(self) -> NDArray[np.int64]:
-        """Slots of the ring that were written since the last turn."""
-        end, at = int(self._memory.place[0]), self._place
+    def _slots(self, first: int, count: int) -> NDArray[np.int64]:
+        """Slots of `count` blocks among those written since the last turn, or, at a place not known, among all."""
+        size, end, at = self._memory.shape.slots, int(self._memory.place[0]), self._place
         if at < 0:
-            return np.arange(self._memory.shape.slots)
-        return np.arange(at, end) if at <= end else np.r_[at : self._memory.shape.slots, 0:end]
+            slots = np.arange(size)
+        else:
+            slots = np.arange(at, end) if at <= end else np.r_[at:size, 0:end]
+        tags = self._memory.tags[slots]
+        return slots[(tags > first) & (tags <= first + count)]
 
     def _note(self, first: int, heard: NDArray[np.bool_]) -> None:
         """Logs the beat, and gaps."""
