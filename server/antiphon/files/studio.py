@@ -19,7 +19,8 @@ _STATUS = {"control": 0xB0, "bend": 0xE0, "program": 0xC0}
 class StudioTrack:
     """A track: a sound file, or notes.
 
-    `file`: its name beside the project, or "". `channels`: of that file. `pan`: -1 left to 1 right.
+    `file`: its name beside the project, or "". `channels`: of that file. `pan`: -1 left to 1 right. `seconds`: length of
+    the file where it is not that of all.
     """
 
     name: str
@@ -29,6 +30,7 @@ class StudioTrack:
     pan: float = 0.0
     muted: bool = False
     notes: MidiTrack | None = None
+    seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,7 @@ def dawproject(held: StudioSet) -> bytes:
         lane = ElementTree.SubElement(lanes, "Lanes", track=f"track{place}", id=f"lane{place}")
         if track.notes is None:
             clips = ElementTree.SubElement(lane, "Clips", timeUnit="seconds", id=f"clips{place}")
-            length = {"duration": _number(held.seconds)}
+            length = {"duration": _number(held.seconds if track.seconds is None else track.seconds)}
             shape = {"time": _number(begin), **length, "contentTimeUnit": "seconds", "playStart": "0"}
             clip = ElementTree.SubElement(clips, "Clip", shape, name=_text(track.name))
             form = {"channels": str(track.channels), "sampleRate": str(held.rate), "timeUnit": "seconds"}
@@ -142,7 +144,9 @@ def _reaper_lines(held: StudioSet) -> Iterator[str]:
         yield f"  <TRACK\n    NAME {_quoted(track.name)}"
         yield f"    VOLPAN {_number(track.gain)} {_number(track.pan)} -1 -1 1"
         yield f"    MUTESOLO {int(track.muted)} 0 0\n    NCHAN {max(2, track.channels + track.channels % 2)}"
-        start, length = (0.0, begin + held.seconds) if track.notes is not None else (begin, held.seconds)
+        start, length = begin, held.seconds if track.seconds is None else track.seconds
+        if track.notes is not None:
+            start, length = 0.0, begin + length
         yield f"    <ITEM\n      POSITION {_number(start)}\n      LENGTH {_number(length)}\n      LOOP 0"
         yield f"      NAME {_quoted(track.name)}"
         if track.notes is None:

@@ -252,10 +252,8 @@ class TrackTake:
     def _slots(self, first: int, count: int) -> NDArray[np.int64]:
         """Slots of `count` blocks among those written since the last turn, or, at a place not known, among all."""
         size, end, at = self._memory.shape.slots, int(self._memory.place[0]), self._place
-        if at < 0:
-            slots = np.arange(size)
-        else:
-            slots = np.arange(at, end) if at <= end else np.r_[at:size, 0:end]
+        spans = [(0, size)] if at < 0 else [(at, end)] if at <= end else [(at, size), (0, end)]
+        slots = np.concatenate([np.arange(*span) for span in spans])
         tags = self._memory.tags[slots]
         return slots[(tags > first) & (tags <= first + count)]
 
