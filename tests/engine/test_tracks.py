@@ -149,7 +149,7 @@ def test_breakpoints_of_the_beat_say_it_within_a_thousandth() -> None:
             points.append(point)
         bpm = 120.0 if n < 1000 else min(180.0, 120.0 + (n - 1000) * 0.05)
         beat += bpm / 60.0 / RATE * 64
-    at, held = [p["sample"] / 64 for p in points], [p["beat"] for p in points]
+    at, held = [p["sample"] / 64 for p in points], [p["beat_line"] for p in points]
     steps = [p["bpm"] / 60.0 / RATE * 64 for p in points]
     place = np.searchsorted(at, np.arange(4000), side="right") - 1
     said = np.take(held, place) + (np.arange(4000) - np.take(at, place)) * np.take(steps, place)

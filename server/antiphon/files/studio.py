@@ -19,8 +19,8 @@ _STATUS = {"control": 0xB0, "bend": 0xE0, "program": 0xC0}
 class StudioTrack:
     """A track: a sound file, or notes.
 
-    `file`: its name beside the project, or "". `channels`: of that file. `pan`: -1 left to 1 right. `seconds`: length of
-    the file where it is not that of all.
+    `file`: its name beside the project, or "". `channels`: of that file. `pan`: -1 left to 1 right. `seconds`: the
+    file's length where it is not that of all.
     """
 
     name: str

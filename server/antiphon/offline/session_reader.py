@@ -98,8 +98,8 @@ class _Engine(Struct):
 
 HeardEvent: TypeAlias = tuple[int, str, Annotated[int, Meta(ge=0, le=127)], _Real, Annotated[int, Meta(ge=1, le=16)]]
 """Offset in the block in frames, kind, number, value and channel, as of `Event`."""
-_TOLD = ("cue", "heard", "beat")
-"""Keys of lines that change no sound, and that come in no order with those that do."""
+TOLD = frozenset(("heard", "beat_line"))
+"""Keys of lines that a replay tells anew. As cues, they change no sound and come in no order with what does."""
 _LINES: Mapping[str, type[Struct]] = {
     "unheard": defstruct("Unheard", [("unheard", _Sample)]),
     "missed": defstruct("Missed", [("missed", tuple[_Sample, _Sample])]),
@@ -109,7 +109,7 @@ _LINES: Mapping[str, type[Struct]] = {
     "op": defstruct("Action", [("sample", _Sample)]),
     "cue": defstruct("LoggedCue", [("sample", _Sample), ("cue", str), ("values", list[bool | float | str])]),
     "heard": defstruct("Heard", [("sample", _Sample), ("heard", str), ("events", list[HeardEvent])]),
-    "beat": defstruct("BeatPoint", [("sample", _Sample), ("beat", _Real), ("bpm", _Real)]),
+    "beat_line": defstruct("BeatPoint", [("sample", _Sample), ("beat_line", _Real), ("bpm", _Real)]),
     "failed": defstruct("Failed", [("sample", _Sample), ("failed", _Sample), ("reason", str)]),
 }
 """The lines, by the key that each has."""
@@ -145,8 +145,9 @@ class SessionLog:
         for number, line in lines:
             with self.line(number):
                 self._check(line)
-        self.lines = [numbered for numbered in lines if not any(key in numbered[1] for key in _TOLD)]
-        self.cues, self.heard, self.beats = ([line for _, line in lines if key in line] for key in _TOLD)
+        told = ("cue", "heard", "beat_line")
+        self.lines = [numbered for numbered in lines if not any(key in numbered[1] for key in told)]
+        self.cues, self.heard, self.beats = ([line for _, line in lines if key in line] for key in told)
         self.first: int = self.lines[0][1]["sample"] if self.lines else 0  # sample of the first block
 
     @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -26,7 +27,7 @@ from antiphon.kernel.synth.backends import chosen
 from antiphon.offline.output_summary import Written
 from antiphon.offline.replay import replay
 from antiphon.offline.replayed_tracks import ReplayedTracks
-from antiphon.offline.session_reader import INPUT, SessionLog
+from antiphon.offline.session_reader import INPUT, TOLD, SessionLog
 from antiphon.operations.file_tasks import play_with
 from antiphon.operations.reporting import Reporting
 
@@ -70,8 +71,8 @@ def replayed(
 def replayed_tracks(log: SessionLog, source: Path, folder: Path) -> Iterator[ReplayedTracks]:
     """Tracks of a replay, written into a folder with the log of `source`; `claim` it before."""
     with (source / LOG).open("rb") as held, (folder / LOG).open("wb") as copy:
-        shutil.copyfileobj(held, copy)
-        copy.write(b"\n")  # after a line that a killed server left unfinished
+        # what a replay tells anew is left out, and a line that a killed server left unfinished
+        copy.writelines(line for line in held if line.endswith(b"\n") and TOLD.isdisjoint(json.loads(line)))
     with closing(ReplayedTracks(folder, log.spec, log.first)) as tracks:
         yield tracks
 
@@ -124,7 +125,7 @@ def complete(folder: Path, reporting: Reporting) -> None:
     tracks, frames, first = _tracks(folder)
     log = SessionLog(folder)
     rate, bar = log.spec.rate, int(log.header.get("bar", 4))
-    points = [(line["sample"] - first, line["beat"], line["bpm"]) for line in log.beats]
+    points = [(line["sample"] - first, line["beat_line"], line["bpm"]) for line in log.beats]
     begin, tempo = tempo_map(points, rate, bar)
     times = Times(tempo)
     lead = times.seconds(begin)

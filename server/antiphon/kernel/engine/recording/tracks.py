@@ -175,7 +175,7 @@ class BeatLine:
         if not 0.0 <= step * rate <= _MAX_STEP:  # a jump
             self._from, step = (sample, beat), self._step
         self._step = step
-        return {"sample": self._from[0], "beat": self._from[1], "bpm": step * rate * 60.0}
+        return {"sample": self._from[0], "beat_line": self._from[1], "bpm": step * rate * 60.0}
 
 
 class TrackTake:
