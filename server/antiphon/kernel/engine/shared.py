@@ -82,6 +82,8 @@ class HeaderWord(IntEnum):
     RESTARTS = 40
     DRIVER = 41
     JOURNAL_DROPPED = 42
+    FRAME_BEGUN = 59  # JACK's number of the first frame of block 0, of which 32 bits are defined
+    STRIPS = 44  # 1: strips are kept for the process that plays them; written by the supervisor
     POLICY = 43  # scheduling class of the engine: 0 ordinary, 1 FIFO
     ALIVE_NS = 45  # CLOCK_MONOTONIC when the engine's loop last turned
     FIRST_BLOCK = 46  # the first block of this server

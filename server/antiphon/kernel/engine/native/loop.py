@@ -144,10 +144,14 @@ class NativeLoop:
         slot = (ctypes.c_int64 * (Slot.CHANNELS_OUT + 1)).from_address(driver.device)
         return min(int(slot[Slot.CHANNELS_OUT]), len(self._rows))
 
+    def _keep(self) -> None:
+        words = self._shared.words
+        self._player.strips.keep(words[HeaderWord.TAPPING] >= TRACKS or words[HeaderWord.STRIPS] != 0)
+
     def begin(self, block: int) -> None:
         """Begins block number `block`, and publishes its clock."""
         at = self.words.address
-        self._player.strips.keep(self._shared.words[HeaderWord.TAPPING] >= TRACKS)
+        self._keep()
         begin_block.call(at, block)
         publish_clock.call(at, at, block * self.words.whole[LoopWord.BLOCK], block)
 
@@ -185,7 +189,7 @@ class NativeLoop:
         rests = player.rests and journal.rests and (self._browser is None or self._browser.rests)
         if plan is None or line is None or not rests:
             return ExitReason.DUE
-        player.strips.keep(whole[LoopWord.TAPPING] >= TRACKS)
+        self._keep()
         player.strips.take(plan.strips, self.words.whole[LoopWord.BLOCK], fades=False)
         if plan is not self._plan or player.strips.now is not self._strips:
             self._take(plan)

@@ -12,7 +12,7 @@ from antiphon import __version__
 from antiphon.kernel.contract.processor import Event
 from antiphon.kernel.engine.graph_player import GraphPlayer
 from antiphon.kernel.engine.playing import Applied, PlayerReport
-from antiphon.kernel.engine.shared import SESSION, ByteRing, HeaderWord, Shared
+from antiphon.kernel.engine.shared import SESSION, TRACKS, ByteRing, HeaderWord, Shared
 from antiphon.kernel.runtime.model_files import checksums
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.session.actions import ACTIONS
@@ -93,11 +93,12 @@ class Journal:
 
     def tracks(self, sample: int, tracks: Sequence[TrackLabel]) -> None:
         """Records which sounds the ring of captures holds from about `sample` on."""
-        self._ring.push(b"E" + json.dumps({"sample": sample, "tracks": tracks}).encode())
+        if self.recording:
+            self._ring.push(b"E" + json.dumps({"sample": sample, "tracks": tracks}).encode())
 
     def heard(self, sample: int, heard: deque[tuple[str, Sequence[Event]]]) -> None:
         """Records the events that nodes got in the block at `sample`, and empties `heard`."""
-        for line in heard_lines(sample, heard):
+        for line in heard_lines(sample, heard) if self._words[HeaderWord.TAPPING] >= TRACKS else ():
             self._ring.push(b"E" + json.dumps(line).encode())
         heard.clear()
 

@@ -24,7 +24,7 @@ from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.engine.recording.take import MIN_FREE_BYTES, SYNC_SECONDS
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.graph.io_nodes import IN_NUMBER, OUT_NUMBER
-from antiphon.kernel.io.capture_memory import CHANNELS, CaptureMemory
+from antiphon.kernel.io.capture_memory import CHANNELS, CaptureMemory, CaptureReader
 from antiphon.kernel.runtime import paths
 
 LIST, LOG, GAP = "tracks.json", "session.jsonl", "gap"
@@ -185,7 +185,7 @@ class TrackTake:
         """Begins in an empty folder; or goes on with the tracks of a killed recorder, where the folder has them."""
         self.folder, self._memory, self._block = folder, memory, memory.shape.block
         self._by_number: dict[int, Track | None] = {}
-        self.first = self._place = -1  # block of the first frame; slot of the ring after those read, -1: not known
+        self.first, self._reader = -1, CaptureReader(memory)  # block of the first frame
         self._beats, self._lost = BeatLine(), (0, 0)
         log, listed = folder / LOG, folder / LIST
         if listed.exists():
@@ -226,10 +226,7 @@ class TrackTake:
 
     def _write(self, first: int, count: int) -> None:
         memory, block = self._memory, self._block
-        slots = self._slots(first, count)
-        if self._place >= 0 and len(np.unique(memory.tags[slots])) < count:  # a gap, or the ring went round
-            self._place = -1
-            slots = self._slots(first, count)
+        slots = self._reader.slots(first, count)
         tags, owners = memory.tags[slots], memory.owners[slots]
         heard = np.zeros(count, bool)
         heard[tags - 1 - first] = True
@@ -245,17 +242,7 @@ class TrackTake:
         for _, sound in sounds:
             sound.reshape(count, -1)[~heard] = 0.0
         self.files.write(sounds, count * block)
-        if len(slots):
-            self._place = int(slots[tags == tags.max()].max()) + 1
         self._note(first, heard)
-
-    def _slots(self, first: int, count: int) -> NDArray[np.int64]:
-        """Slots of `count` blocks among those written since the last turn, or, at a place not known, among all."""
-        size, end, at = self._memory.shape.slots, int(self._memory.place[0]), self._place
-        spans = [(0, size)] if at < 0 else [(at, end)] if at <= end else [(at, size), (0, end)]
-        slots = np.concatenate([np.arange(*span) for span in spans])
-        tags = self._memory.tags[slots]
-        return slots[(tags > first) & (tags <= first + count)]
 
     def _note(self, first: int, heard: NDArray[np.bool_]) -> None:
         """Logs the beat, and gaps."""

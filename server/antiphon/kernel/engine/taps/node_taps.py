@@ -130,6 +130,8 @@ class NodeCapture:
         names |= {number: one.name for number, one in found.items() if _is_source(one)}
         mixed = [(number, name, counts[number], True) for name, (number, _) in self._strips.items()]
         self.labels = mixed + [(number, name, counts[number], False) for number, name in names.items()]
+        if self._memory is not None:
+            self._memory.name(self.labels)
         self._plan, self._hosts, self._buses = plan, list(found.values()), list(buses.values())
         self._owners = np.array(
             [number * CHANNELS + channel for number, count in counts.items() for channel in range(count)], np.int64
