@@ -11,7 +11,7 @@ import soundfile
 from tests.engine.test_capture import BLOCK, RATE, Engine
 
 from antiphon.kernel.engine.recording import tracks as recorded
-from antiphon.kernel.engine.recording.tracks import HEADER, LOG, BeatLine, TrackFiles, TrackTake, wave_header
+from antiphon.kernel.engine.recording.tracks import HEADER, LOG, BeatPoints, TrackFiles, TrackTake, wave_header
 
 STARTED = {"engine": "started", "sample": 0}
 
@@ -141,7 +141,7 @@ def test_the_header_is_read_by_others(tmp_path: Path, frames: int) -> None:
 
 
 def test_breakpoints_of_the_beat_say_it_within_a_thousandth() -> None:
-    line, points, beats = BeatLine(), [], []
+    line, points, beats = BeatPoints(), [], []
     beat = 3.0
     for n in range(4000):
         beats.append(beat)

@@ -7,7 +7,7 @@ from typing import Any
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.engine.graph_player import GraphPlayer
 from antiphon.kernel.engine.recording.journal import TrackLabel, heard_lines
-from antiphon.kernel.engine.recording.tracks import ENDS, LOG, BeatLine, Track, TrackFiles
+from antiphon.kernel.engine.recording.tracks import ENDS, LOG, BeatPoints, Track, TrackFiles
 from antiphon.kernel.engine.taps.node_taps import NodeCapture
 from antiphon.kernel.io.capture_memory import CHANNELS
 
@@ -17,7 +17,7 @@ class ReplayedTracks:
 
     def __init__(self, folder: Path, spec: StreamSpec, first: int) -> None:
         self._files, self._spec, self._first = TrackFiles(folder, spec.rate), spec, first
-        self._capture, self._beats, self._labels = NodeCapture(), BeatLine(), list[TrackLabel]()
+        self._capture, self._beats, self._labels = NodeCapture(), BeatPoints(), list[TrackLabel]()
         self._by_number: dict[int, Track | None] = {}
         for number, name in ENDS:
             self._by_number[number] = self._files.add(name, spec.channels, mixed=False)

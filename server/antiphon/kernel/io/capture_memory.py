@@ -152,4 +152,5 @@ class CaptureReader:
         spans = [(0, size)] if at < 0 else [(at, end)] if at <= end else [(at, size), (0, end)]
         slots = np.concatenate([np.arange(*span) for span in spans])
         tags = self._memory.tags[slots]
-        return slots[(tags > first) & (tags <= first + count)]
+        found: NDArray[np.int64] = slots[(tags > first) & (tags <= first + count)]
+        return found

@@ -16,6 +16,8 @@ from antiphon.kernel.engine.shared import SESSION, TRACKS, ByteRing, HeaderWord,
 from antiphon.kernel.runtime.model_files import checksums
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.session.actions import ACTIONS
+from antiphon.kernel.session.notes import HIGHEST
+from antiphon.kernel.session.play import BEGIN
 from antiphon.kernel.session.records import SIZE
 from antiphon.kernel.synth import backends
 from antiphon.kernel.workers import devices
@@ -127,10 +129,17 @@ class Journal:
 
 
 def heard_lines(sample: int, heard: Iterable[tuple[str, Sequence[Event]]]) -> Iterator[dict[str, Any]]:
-    """Lines of the log on events that nodes got in the block at `sample`."""
+    """Lines of the log on events that nodes got in the block at `sample`, as far as MIDI files have such."""
     for name, events in heard:
-        told = [(event.offset, event.kind, event.number, event.value, event.channel) for event in events]
-        yield {"sample": sample, "heard": name, "events": told}
+        told = [(e.offset, e.kind, int(e.number), float(e.value), e.channel) for e in events if _in_midi(e)]
+        if told:
+            yield {"sample": sample, "heard": name, "events": told}
+
+
+def _in_midi(event: Event) -> bool:
+    # the controllers from BEGIN on carry the values of notes of live scripts
+    least = BEGIN if event.kind == "control" else HIGHEST + 1
+    return event.kind in ("on", "off", "control", "bend", "program") and 0 <= event.number < least
 
 
 def to_line(record: bytes) -> dict[str, Any]:

@@ -153,7 +153,7 @@ def fitted(sound: Samples, channels: int) -> Samples:
     return sound[:, :channels] if have > channels else np.pad(sound, ((0, 0), (0, channels - have)))
 
 
-class BeatLine:
+class BeatPoints:
     """Breakpoints of the beat over the sample, at most `_TOLERANCE` beats off, as lines of the log."""
 
     def __init__(self) -> None:
@@ -186,7 +186,7 @@ class TrackTake:
         self.folder, self._memory, self._block = folder, memory, memory.shape.block
         self._by_number: dict[int, Track | None] = {}
         self.first, self._reader = -1, CaptureReader(memory)  # block of the first frame
-        self._beats, self._lost = BeatLine(), (0, 0)
+        self._beats, self._lost = BeatPoints(), (0, 0)
         log, listed = folder / LOG, folder / LIST
         if listed.exists():
             self.files, first, numbers = read_tracks(folder, self._block)
