@@ -4,6 +4,7 @@ import json
 import re
 import signal
 import subprocess
+import zipfile
 from collections.abc import Callable
 from fractions import Fraction as F
 from functools import cache
@@ -146,7 +147,11 @@ def test_stems_sum_to_the_whole(antiphon: Command, place: Path) -> None:
     text = LOOPS + 'track("a/b"[:1] + " ü", "tock", on="drums")\nnode("level").gain = 0.5\n'
     done = antiphon("render", script(place, text), "--bars", "2", "--out", "out.wav", "--stems", "stems", "--tail", "0")
     assert (done.code, done.err) == (0, "")
-    stems = sorted((place / "stems").iterdir())
+    stems = sorted((place / "stems").glob("*.wav"))
+    with zipfile.ZipFile(place / "stems" / "set.dawproject") as archive:
+        project = archive.read("project.xml").decode()
+    assert [f'path="{path.name}"' in project for path in stems] == [True] * 3
+    assert [f'FILE "{path.name}"' in (place / "stems" / "set.rpp").read_text() for path in stems] == [True] * 3
     assert [path.name for path in stems] == ["a_ü.wav", "beat.wav", "l.wav"]
     whole = audio.read(place / "out.wav")[0]
     total = np.zeros_like(whole)

@@ -72,6 +72,7 @@ class FakeEngine:
     versions: list[tuple[dict[str, str], float]] = field(default_factory=list)
     recorded: list[str | None] = field(default_factory=list)
     sessions: list[str | None] = field(default_factory=list)
+    tracked: list[str | None] = field(default_factory=list)
     bpm: float = 120.0
     beat: float = 0.0
     playing: bool = True
@@ -184,9 +185,16 @@ class FakeEngine:
     def session(self, path: str | None, header: dict[str, Any] | None = None) -> None:
         self.sessions.append(path)
 
+    def tracks(self, path: str | None, header: dict[str, Any] | None = None) -> None:
+        self.tracked.append(path)
+
     @property
     def keeping(self) -> bool:
         return bool(self.sessions and self.sessions[-1])
+
+    @property
+    def keeping_tracks(self) -> bool:
+        return bool(self.tracked and self.tracked[-1])
 
     def note_turn(self) -> None:
         self.turns += 1

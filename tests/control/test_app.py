@@ -231,16 +231,22 @@ async def test_two_takes_begun_in_one_second_are_two_files(
 ) -> None:
     monkeypatch.setattr(time, "strftime", lambda _form: "2026-11-20_10-00-05")
     client = live.client()
-    for address, stem in (("/record/start", ""), ("/session/record", ""), ("/capture", "out-")):
+    for address, stem in (
+        ("/record/start", ""),
+        ("/session/record", ""),
+        ("/record/tracks/start", ""),
+        ("/capture", "out-"),
+    ):
         given = (1,) if stem else ()
         names = []
         for _ in range(3):
             answers = await client.ask(address, *given)
             names += [Path(str(args[-1])).name for sort, args in answers if sort == "/done"]
             await client.ask("/session/stop")
+            await client.ask("/record/tracks/stop")
         made = sorted(path.name for path in (home / "data").glob(f"**/{stem}2026-11-20*") if stem in path.name)
         whole = f"{stem}2026-11-20_10-00-05"
-        suffix = "" if address == "/session/record" else ".wav"
+        suffix = "" if address in ("/session/record", "/record/tracks/start") else ".wav"
         wanted = [f"{whole}{number}{suffix}" for number in ("", "-2", "-3")]
         assert set(wanted) <= set(made)
         assert names in ([], wanted)
@@ -345,7 +351,15 @@ async def test_hold_strangers_and_let_approved_ones_play(live: Rig) -> None:
     assert live.app.executor.value("a", "gain") == 1.75
     (told,) = await from_stranger(encode("/node/remove", "a"))
     assert "token" in told
-    for address in ("/patch/load", "/session/record", "/record/start", "/node/add", "/patch/save", "/monitor"):
+    for address in (
+        "/patch/load",
+        "/session/record",
+        "/record/start",
+        "/record/tracks/start",
+        "/node/add",
+        "/patch/save",
+        "/monitor",
+    ):
         (told,) = await from_stranger(encode(address, "x"))
         assert "token" in told
     live.app.access.forget("192.168.7.7")

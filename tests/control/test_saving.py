@@ -155,6 +155,9 @@ async def test_a_set_that_is_kept_is_not_ended_by_another(live: Rig) -> None:
     assert len(live.engine.sessions) == 1
     await client.ask("/session/stop")
     assert (await client.ask("/session/record", "x"))[0][0] == "/done"
+    assert (await client.ask("/record/tracks/start", "y"))[0][0] == "/done", "tracks may be recorded beside it"
+    assert "/record/tracks/stop" in await refused(live, "/record/tracks/start", "z")
+    assert await client.ask("/record/tracks/stop") == [("/done", ("/record/tracks/stop",))]
 
 
 async def test_undo_of_a_saved_file_answers_the_patchs_name(live: Rig, tmp_path: Path) -> None:

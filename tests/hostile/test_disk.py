@@ -49,7 +49,7 @@ def test_a_server_whose_folders_are_full_plays_on(small: Path) -> None:
         recorder = listed(server, "recorder")
         fill(small)
         before = files(small)
-        for address in ("/patch/save", "/record/start", "/session/record"):
+        for address in ("/patch/save", "/record/start", "/session/record", "/record/tracks/start"):
             answer, (about, said) = server.ask(address, "take")
             assert (answer, about) == ("/fail", address)
             assert "no space left" in said

@@ -5,6 +5,8 @@ import { XY } from "../clips/xy";
 import { Tracks } from "../code/beside";
 import { enterRoom } from "../code/store";
 import { Beat, Panic } from "../header";
+import { send } from "../link";
+import { status } from "../model";
 import { Macros } from "./controls";
 import { Cues } from "./cues";
 import { Output } from "./mixer";
@@ -19,6 +21,19 @@ PHONE.addEventListener("change", () => (narrow.value = PHONE.matches));
 /** On a phone: whether the tracks stand where the XY pad does. */
 const tracks = signal(false);
 
+/** Records the set as tracks, or ends them. */
+function Record() {
+  const on = Boolean(status.value.recording_tracks);
+  return (
+    <button
+      title="Each strip, the input and the output in a file of its own, with projects for studios"
+      aria-pressed={on}
+      onClick={() => send(on ? "/record/tracks/stop" : "/record/tracks/start")}>
+      {on ? "End the tracks" : "Record tracks"}
+    </button>
+  );
+}
+
 export function Stage() {
   useEffect(() => void enterRoom(), []);
   return (
@@ -28,6 +43,7 @@ export function Stage() {
         <Told />
         <Scenes />
         {!narrow.value && <Cues />}
+        {!narrow.value && <Record />}
       </section>
       <section aria-label="Macros">
         <Macros />

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
@@ -123,7 +124,8 @@ def run(
         keep_token(paths.config())
         with server_log(log, log_level), named_prints():
             ready = partial(announce, folder, opens=opens, says=says, room=room)
-            beside = Companions("antiphon.web.process", "antiphon.performer.process", _make_secrets, ready, load_sound)
+            modules = "antiphon.web.process", "antiphon.performer.process"
+            beside = Companions(*modules, _make_secrets, ready, load_sound, EXPORT)
             status = Supervisor(settings, folder, beside).run()
     finally:
         pidfile.clear(folder, settings)
@@ -174,6 +176,8 @@ def _check_files(settings: ServeSettings, folder: Path) -> None:
     recordings.check(settings, folder)
 
 
+EXPORT = (sys.executable, "-m", "antiphon", "export")
+"""Command that writes MIDI files and projects beside recorded tracks."""
 _ARG_START, _ARG_END = 45, 46
 """Fields 48 and 49 of /proc/PID/stat, counted from the one after the name."""
 

@@ -40,6 +40,9 @@ class DeviceOptions:
     output: Annotated[str, typer.Option(help="An output device's name.")] = ""
     out_channels: Annotated[int, typer.Option(help="Channels of the output device, 2 to 16, in pairs.")] = 2
     cue: Annotated[str, typer.Option(metavar="PAIR", help="Channels that play the cue, such as 3-4.")] = ""
+    strip_ports: Annotated[
+        bool, typer.Option("--strip-ports", help="Play each strip at JACK ports of its own, for a studio.")
+    ] = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,9 @@ class RecordingOptions:
 
     record: Annotated[str, typer.Option(help="Record the output to this file (wav, flac, ogg, mp3).")] = ""
     session: Annotated[str, typer.Option(help="Record the whole set in this folder, for `antiphon replay`.")] = ""
+    record_tracks: Annotated[
+        str, typer.Option(metavar="DIR", help="Record each strip, the input and the output to files in this folder.")
+    ] = ""
     record_limit: Annotated[
         float,
         typer.Option(

@@ -24,13 +24,20 @@ from antiphon.kernel.graph.plan import Plan
 from antiphon.kernel.session.actions import ACTIONS, NodeNoteOff, NodeSet
 from antiphon.kernel.session.commands import Sync
 from antiphon.kernel.workers.pool import replaying
+from antiphon.offline.replayed_tracks import ReplayedTracks
 from antiphon.offline.session_reader import SessionLog, check_number, time_of
 
 
 def replay(
-    folder: Path, source: Iterator[Samples], catalog: Catalog, make: Callable[[str], Processor]
+    folder: Path,
+    source: Iterator[Samples],
+    catalog: Catalog,
+    make: Callable[[str], Processor],
+    tracks: ReplayedTracks | None = None,
 ) -> Iterator[Samples]:
     """Replays a session's folder with the recorded input, float32 `[channels, frames]`; the output `[channels, block]`.
+
+    `tracks`: takes what each strip adds to it.
 
     Raises FileError: a line of the log, which it names, cannot be replayed.
     """
@@ -75,9 +82,14 @@ def replay(
             if any(first <= sample < last for first, last in log.dead):
                 if player.sample < end:
                     player.skip(end - player.sample)
+                if tracks is not None:
+                    tracks.skip(block)
                 yield np.zeros((spec.channels, block), np.float32)
             else:
+                player.strips.keep(tracks is not None)
                 y = player.run(x)
+                if tracks is not None:
+                    tracks.keep(player, sample, x, y)
                 if sample in log.silent:
                     player.rise()
                     y = np.zeros_like(y)

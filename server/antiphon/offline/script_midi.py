@@ -27,8 +27,15 @@ _STEP = Fraction(1, 4)
 def write(path: Path, events: Sequence[LiveEvent], beats: Fraction, tempo: float) -> tuple[int, list[str]]:
     """Writes the notes and the tempo; returns the number of notes, and the names of sounds without a MIDI note.
 
-    Unended notes end at `beats`; `tempo` is the patch's before the script sets one, bpm.
+    `beats`: as of `tracks_of`; `tempo`: as of `tempo_of`.
     """
+    tracks, missing = tracks_of(events, beats)
+    midifile.write(path, tracks, tempo_of(events, tempo), TICKS)
+    return sum(len(track.notes) for track in tracks), missing
+
+
+def tracks_of(events: Sequence[LiveEvent], beats: Fraction) -> tuple[list[MidiTrack], list[str]]:
+    """Notes of each track and loop, and names of sounds without a MIDI note. Unended notes end at `beats`."""
     notes: dict[str, list[MidiNote]] = {}
     sounding: dict[tuple[object, ...], tuple[LiveEvent, int, float]] = {}
     channels: dict[str, int] = {}
@@ -69,8 +76,7 @@ def write(path: Path, events: Sequence[LiveEvent], beats: Fraction, tempo: float
     tracks = [
         MidiTrack(source, tuple(sorted(held, key=lambda n: (n.start, n.number)))) for source, held in notes.items()
     ]
-    midifile.write(path, tracks, _tempo(events, tempo), TICKS)
-    return sum(map(len, notes.values())), missing
+    return tracks, missing
 
 
 def _channel(channels: dict[str, int], source: str) -> int:
@@ -78,8 +84,8 @@ def _channel(channels: dict[str, int], source: str) -> int:
     return channels.setdefault(source, _CHANNELS[len(channels) % len(_CHANNELS)])
 
 
-def _tempo(events: Sequence[LiveEvent], tempo: float) -> list[tuple[float, float]]:
-    """(beat, bpm) of each change; a ramp, which MIDI lacks, as steps."""
+def tempo_of(events: Sequence[LiveEvent], tempo: float) -> list[tuple[float, float]]:
+    """(beat, bpm) of each change, `tempo` before the script sets one; a ramp, which MIDI lacks, as steps."""
     changes: dict[Fraction, float] = {Fraction(0): tempo}
     for event in events:
         if event.address != "/tempo":

@@ -96,6 +96,10 @@ class _Engine(Struct):
     load: _Load | None = None
 
 
+HeardEvent: TypeAlias = tuple[int, str, Annotated[int, Meta(ge=0, le=127)], _Real, Annotated[int, Meta(ge=1, le=16)]]
+"""Offset in the block in frames, kind, number, value and channel, as of `Event`."""
+TOLD = frozenset(("heard", "beat_line"))
+"""Keys of lines that a replay tells anew. As cues, they change no sound and come in no order with what does."""
 _LINES: Mapping[str, type[Struct]] = {
     "unheard": defstruct("Unheard", [("unheard", _Sample)]),
     "missed": defstruct("Missed", [("missed", tuple[_Sample, _Sample])]),
@@ -104,6 +108,8 @@ _LINES: Mapping[str, type[Struct]] = {
     "mark": defstruct("Mark", [("sample", _Sample), ("node", _Sample), ("mark", str), ("number", _Signed)]),
     "op": defstruct("Action", [("sample", _Sample)]),
     "cue": defstruct("LoggedCue", [("sample", _Sample), ("cue", str), ("values", list[bool | float | str])]),
+    "heard": defstruct("Heard", [("sample", _Sample), ("heard", str), ("events", list[HeardEvent])]),
+    "beat_line": defstruct("BeatPoint", [("sample", _Sample), ("beat_line", _Real), ("bpm", _Real)]),
     "failed": defstruct("Failed", [("sample", _Sample), ("failed", _Sample), ("reason", str)]),
 }
 """The lines, by the key that each has."""
@@ -139,8 +145,9 @@ class SessionLog:
         for number, line in lines:
             with self.line(number):
                 self._check(line)
-        self.lines = [numbered for numbered in lines if "cue" not in numbered[1]]
-        self.cues = [line for _, line in lines if "cue" in line]  # they change no sound, and come in no order with it
+        told = ("cue", "heard", "beat_line")
+        self.lines = [numbered for numbered in lines if not any(key in numbered[1] for key in told)]
+        self.cues, self.heard, self.beats = ([line for _, line in lines if key in line] for key in told)
         self.first: int = self.lines[0][1]["sample"] if self.lines else 0  # sample of the first block
 
     @contextmanager

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from antiphon.files.audiowrite import format_of
 from antiphon.files.decode import path_text
+from antiphon.files.studio import StudioSet, StudioTrack
 from antiphon.kernel.contract.block import StreamSpec
 from antiphon.kernel.errors import PatchError, UsageError
 from antiphon.kernel.graph.patch import load as load_patch
@@ -29,6 +30,7 @@ from antiphon.offline.script_run import ScriptProcess, commands, frames_of, with
 from antiphon.operations.file_tasks import MAX_SECONDS, play_with
 from antiphon.operations.rendering import BLOCK, PatchRender, RenderedFile, RenderRequest, sound_form, tail_after
 from antiphon.operations.reporting import Reporting
+from antiphon.operations.tracks import PROJECTS, write_projects
 
 MAX_BARS = 100_000
 MAX_SENTENCES = 16
@@ -65,14 +67,24 @@ def _render(asked: RenderRequest, bars: float) -> bool:
     stems = _stems(script.header.names, events, asked.stems)
     if asked.stems:
         Path(asked.stems).mkdir(parents=True, exist_ok=True)
-        free([("--stems", file) for file, _ in stems], force=asked.force)
+        projects = [str(Path(asked.stems) / name) for name in PROJECTS]
+        free([("--stems", file) for file in (*(file for file, _ in stems), *projects)], force=asked.force)
     done = task.write(out, played(task, events, name), name)
     sources = path_text(path), f"the patch {task.patch.name}"
     explained = _unknown_words(name, events, done, reporting)
     failed = done.tell(reporting, sources, explained)
+    made: list[StudioTrack] = []
     for file, own in stems:
         stem = task.write(file, played(task, own, name), Path(file).name)
         failed |= stem.tell(reporting, sources, explained)
+        wrote = stem.written
+        made.append(StudioTrack(Path(file).stem, Path(file).name, wrote.channels, seconds=wrote.seconds))
+    if asked.stems:
+        notes, _ = script_midi.tracks_of(events, beats)
+        made += [StudioTrack(f"{track.name} notes", muted=True, notes=track) for track in notes]
+        tempo, bar = script_midi.tempo_of(events, task.patch.tempo), max(1, round(script.header.bar))
+        seconds = done.written.seconds or 0.0
+        write_projects(Path(asked.stems), StudioSet(task.spec.rate, seconds, 0.0, tempo, bar, made), reporting)
     if asked.midi:
         count, missing = script_midi.write(Path(asked.midi), events, beats, task.patch.tempo)
         reporting.wrote(Written(asked.midi, path_text(path), (task.frames or 0) / task.spec.rate, notes=count))

@@ -6,6 +6,9 @@ from typing import Literal
 PortKind = Literal["audio", "control", "events", "asset"]
 """Signal kind of a port: sound, a control signal, events, or a decoded file."""
 
+PORT, MIXED = 1 << 16, 1 << 24
+"""Added to a node's number in recordings: for each port after its first; and where it is what goes to the output."""
+
 
 @dataclass(frozen=True, slots=True)
 class Port:

@@ -260,6 +260,7 @@ def status(app: StatusSource, counters: dict[str, int]) -> dict[str, Any]:
         "beat": beat,
         "playing": playing,
         "bar": session.state.bar,
+        "recording_tracks": app.link.keeping_tracks,
         "osc_port": app.udp.port,
         "osc_receive_buffer": app.udp.receive_buffer,
         "trouble": "; ".join(filter(None, _troubles(app))),

@@ -68,9 +68,13 @@ class Slot(IntEnum):
     STRIDE_OUT = 190
     FROM = 191  # the device's buffers of this call, an address a channel; 0 without
     TO = 223
+    FRAME_CLOCK = 255  # address of `jack_last_frame_time` and of the client, or 0
+    CLIENT = 256
+    FRAME = 257  # number of the present cycle's first frame, of 32 bits
+    FRAME_BEGUN = 258  # that number, less the frames of the calls before
 
 
-WORDS = 255
+WORDS = 259
 
 
 @kernel
@@ -94,6 +98,7 @@ def publish(s: i64p, after: i64) -> None:
     # with release stores the engine never sees a count without its samples.
     call = s[Slot.CALLS]
     slot = call % DEPTH
+    s[Slot.FRAME_BEGUN] = s[Slot.FRAME] - call * s[Slot.BLOCK]
     s[Slot.TIMES + slot] = s[Slot.CALLED] - after * 1000000000 // s[Slot.DEVICE_RATE]
     store_release(s, Slot.IN_TAGS + slot, call + 1)
     store_release(s, Slot.CALLS, call + 1)
@@ -237,6 +242,8 @@ def jack_process(frames: i64, s: i64p) -> i64:
     # Warning: this runs on JACK's thread, in every process state. No Python, no allocation, no call that may block.
     count = frames & 4294967295
     stamp(s)
+    if s[Slot.FRAME_CLOCK] != 0:
+        s[Slot.FRAME] = call_c(s[Slot.FRAME_CLOCK], s[Slot.CLIENT])
     for c in range(s[Slot.CHANNELS_IN]):
         s[Slot.FROM + c] = call_c(s[Slot.PORT_BUFFER], s[Slot.PORTS_IN + c], count)
     for c in range(s[Slot.CHANNELS_OUT]):

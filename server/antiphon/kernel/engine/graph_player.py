@@ -23,6 +23,7 @@ from antiphon.kernel.engine.playing import (
     resume_nodes,
     state_of,
 )
+from antiphon.kernel.engine.strips import Strips
 from antiphon.kernel.graph.clock import TempoMap
 from antiphon.kernel.graph.io_nodes import CLIPPED
 from antiphon.kernel.graph.node_host import NodeHost
@@ -42,7 +43,8 @@ class GraphPlayer:
     """Runs plan, schedule, tempo map and master limiter. For one thread.
 
     `sample`: first sample of the next block. `applied`: actions as they took effect, for the session log; None while no
-    session is recorded. `out`: the output of the last block among them, float32 `[channels, block]`.
+    session is recorded. `out`: the output of the last block among them, float32 `[channels, block]`. `strips`: what
+    each wire adds to it, while that is kept.
     """
 
     def __init__(self, spec: StreamSpec, tempo: float = 120.0) -> None:
@@ -71,6 +73,7 @@ class GraphPlayer:
         self._steering: tuple[float, float, float] | None = None
         self._playing = Playing()
         self._retries = Retries(spec.rate)
+        self.strips = Strips(spec)
 
     # ---- actions
     def take(self, action: Action) -> None:
@@ -215,7 +218,9 @@ class GraphPlayer:
             self._run_plans(self.plan, x, frames, time, out)
             if self.buses.sounding:
                 ends = self.buses.channels[:, :frames]
-            self.edges.out(ends, frames)
+            strips = self.plan.strips if self._crossing is None else self._crossing.strips
+            self.strips.take(strips, frames, fades=self._panic or not self.edges.rests)
+            self.edges.out(ends, self.strips.faded, frames)
         self._close(ends, frames, before)
         return out
 
@@ -248,6 +253,7 @@ class GraphPlayer:
             # the sound that plays fades out over this block
             curve = np.divide(self._steps[:frames], frames, out=self._curve[:frames])
             np.multiply(ends, np.subtract(1.0, curve, out=curve), out=ends)
+            self.strips.faded[:, :frames] *= curve
         self.buses.guard(self.counters, frames)
         if self._panic:
             self._panic = False
@@ -281,9 +287,11 @@ class GraphPlayer:
         if self._crossing is not None and self._crossing.over:
             self._retire()
         self._hear(plan, frames)
+        plan.heard = self.strips.heard
         if self._crossing is None:
             out[:] = plan.run(frames, time)
         else:
+            self._crossing.old.heard = plan.heard
             self._crossing.old.input[:, :frames] = into
             self._hear(self._crossing.old, frames)
             out[:] = self._crossing.run(frames, time)

@@ -110,6 +110,9 @@ FADE_OUT_SECONDS = 0.020
 """Seconds of the fade-out before the device is closed."""
 
 
+_NO_ROWS: Samples = np.zeros((0, 1), np.float32)
+
+
 class Edges:
     """Fade-in at an engine's first plan, after missed blocks and a panic; fade-out once, at the end.
 
@@ -155,27 +158,29 @@ class Edges:
         if self.rising and elapsed < self._rise:
             self._apply_rise(x, elapsed, frames)
 
-    def out(self, x: Samples, frames: int) -> None:
-        """Applies both fades to a block of output `[channels, frames]`, in place; once a block, after `into`."""
+    def out(self, x: Samples, strips: Samples, frames: int) -> None:
+        """Applies both fades to a block of output and strips, `[channels, frames]`; once a block, after `into`."""
         if self.rising:
-            self._apply_rise(x, self._rise - self.rising, frames)
+            self._apply_rise(x, self._rise - self.rising, frames, strips)
             self.rising = max(0, self.rising - frames)
         if self._falling >= 0:
             curve = np.subtract(self._falling, self._steps[:frames], out=self._curve[:frames])
-            self._scale(x, np.divide(curve, self._fall, out=curve))
+            self._scale(x, np.divide(curve, self._fall, out=curve), strips)
             self._falling = max(0, self._falling - frames)
 
-    def _apply_rise(self, x: Samples, elapsed: int, frames: int) -> None:
+    def _apply_rise(self, x: Samples, elapsed: int, frames: int, more: Samples = _NO_ROWS) -> None:
         """Scales `x` by the fade-in. `elapsed` is frames since its start; negative before it."""
         curve = np.add(self._steps[:frames], elapsed, out=self._curve[:frames])
-        self._scale(x, np.divide(curve, self._rise, out=curve))
+        self._scale(x, np.divide(curve, self._rise, out=curve), more)
 
-    def _scale(self, x: Samples, line: Samples) -> None:
+    def _scale(self, x: Samples, line: Samples, more: Samples = _NO_ROWS) -> None:
         """Scales by 3c² - 2c³ of a line c from 0 to 1: a fade with a corner at either end is heard as a tick."""
         np.minimum(np.maximum(line, 0.0, out=line), 1.0, out=line)
         square = np.multiply(line, line, out=self._cube[: line.size])
         np.subtract(3.0, np.multiply(line, 2.0, out=line), out=line)
         dsp.scale(x, np.multiply(square, line, out=line), line.size)
+        if len(more):
+            dsp.scale(more, line, line.size)
 
 
 FIRST = "1-2"

@@ -71,6 +71,7 @@ class EngineLoop:
         own = LoopWords()
         self._loop, self._loads = own.whole, own.real
         self._native = NativeLoop(own, player, driver, shared, parts, bell)
+        self._labels = self._native.labels
         self._use(driver)
         self._loop[LoopWord.METER_EVERY] = max(1, round(driver.rate / driver.block / METER_HZ))
         self._late_base = self._words[HeaderWord.LATE]
@@ -226,6 +227,11 @@ class EngineLoop:
                 self._reports.push((PLACES["reported"], node << 16 | (cell + 1), value, 0.0, 0, 0.0, 0, 0))
                 self._loop[LoopWord.WAKE] = 1
         self.journal.follow()
+        if self._native.labels is not self._labels:
+            self._labels = self._native.labels
+            self.journal.tracks(sample, self._labels)
+        if player.strips.heard:
+            self.journal.heard(sample, player.strips.heard)
         if player.applied:
             self.journal.applied(player.applied)
         self._native.end_turn()

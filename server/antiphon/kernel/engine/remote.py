@@ -26,7 +26,16 @@ from antiphon.kernel.engine.link import (
     Reported,
     Synced,
 )
-from antiphon.kernel.engine.shared import DRIVERS, METERS, SESSION, HeaderWord, Shared, command_ring, report_ring
+from antiphon.kernel.engine.shared import (
+    DRIVERS,
+    METERS,
+    SESSION,
+    TRACKS,
+    HeaderWord,
+    Shared,
+    command_ring,
+    report_ring,
+)
 from antiphon.kernel.errors import EngineError
 from antiphon.kernel.graph.io_nodes import IN_NUMBER, OUT_NUMBER
 from antiphon.kernel.runtime.platform import hear, start_time
@@ -61,6 +70,7 @@ class RemoteEngine:
         self.direct: EventWriter | None = None
         self._batches = 0  # how many `batch` are open, one within the other
         self._to_stop = False  # a stop was sent to the recorder, which may not have handled it yet
+        self._tracks_to_stop = False
         self._refused: list[PlanRefused] = []
         peer.setblocking(False)
 
@@ -104,6 +114,11 @@ class RemoteEngine:
         """Starts recording the output to a file; None stops it. Raises EngineError when the recorder is too busy."""
         self._ask({"do": "record", "path": path})
 
+    def tracks(self, path: str | None, header: dict[str, Any] | None = None) -> None:
+        """Starts recording tracks into a folder; None stops it. Raises EngineError when the recorder is too busy."""
+        self._ask({"do": "tracks", "path": path, "header": header or {}})
+        self._tracks_to_stop = path is None
+
     def capture(self, path: str, node: int, bars: int, bar: int, number: int) -> None:
         """Writes the last bars, of `bar` beats each, of a node to a file; the recorder answers by `number`."""
         self._ask({"do": "capture", "path": path, "node": node, "bars": bars, "bar": bar, "number": number})
@@ -127,7 +142,11 @@ class RemoteEngine:
 
     @property
     def keeping(self) -> bool:
-        return self._words[HeaderWord.TAPPING] == SESSION and not self._to_stop
+        return bool(self._words[HeaderWord.TAPPING] & SESSION) and not self._to_stop
+
+    @property
+    def keeping_tracks(self) -> bool:
+        return bool(self._words[HeaderWord.TAPPING] & TRACKS) and not self._tracks_to_stop
 
     def _send(self, message: dict[str, Any]) -> str:
         """Sends to the loader. Returns why the message can never be sent, or "" when it was sent or may be later."""

@@ -32,8 +32,8 @@ METERS = 300
 number 0 ends the list."""
 DRIVERS = ("headless", "jack", "portaudio", "offline")
 """Names of the drivers; `HeaderWord.DRIVER` is the index in this tuple."""
-SESSION = 2
-"""Value of `HeaderWord.TAPPING` while a session is recorded."""
+OUTPUT, SESSION, TRACKS = 1, 2, 4
+"""Flags of `HeaderWord.TAPPING`: what is being recorded."""
 
 
 class HeaderWord(IntEnum):
@@ -78,10 +78,12 @@ class HeaderWord(IntEnum):
     JOURNAL_WRITE = 36
     JOURNAL_READ = 37
     TAP_WRITE = 38  # block after the last one written
-    TAPPING = 39  # 1 output, 2 output and input; set by the recorder
+    TAPPING = 39  # `OUTPUT`, `SESSION`, `TRACKS`; set by the recorder
     RESTARTS = 40
     DRIVER = 41
     JOURNAL_DROPPED = 42
+    FRAME_BEGUN = 59  # JACK's number of the first frame of block 0, of which 32 bits are defined
+    STRIPS = 44  # 1: strips are kept for the process that plays them; written by the supervisor
     POLICY = 43  # scheduling class of the engine: 0 ordinary, 1 FIFO
     ALIVE_NS = 45  # CLOCK_MONOTONIC when the engine's loop last turned
     FIRST_BLOCK = 46  # the first block of this server

@@ -6,6 +6,7 @@ delayed by exactly `spec.block` frames, so that any split into blocks gives the 
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -85,6 +86,8 @@ def succeed(host: NodeHost, before: NodeHost) -> None:
         host.reset()
 
 
+Strip = tuple[int, Samples]
+"""Number for recordings, and what a wire adds to the output, float32 `[channels, block]`."""
 Sounding = tuple[tuple[int, Samples], ...]
 """Buses with a signal: place in `names.BUSES`, and buffer, float32 `[2, block]`."""
 
@@ -109,6 +112,10 @@ class Crossing(Protocol):
     @property
     def sounding(self) -> Sounding:
         """Sounding buses of both plans, as `Plan.sounding`."""
+
+    @property
+    def strips(self) -> Mapping[str, Strip]:
+        """Strips of both plans, as `Plan.strips`, computed while the new plan's `heard` is kept."""
 
     @property
     def over(self) -> bool:
@@ -153,6 +160,8 @@ class Plan:
     played: Samples | None = None  # buffer of what was played in the block before, where a wire carries it
     buses: tuple[InputMix, ...] = ()  # those of the other pairs of channels, in the order of `names.BUSES`
     sounding: Sounding = field(init=False)
+    strips: Mapping[str, Strip] = field(default_factory=dict)  # what each wire adds to `output`, by name
+    heard: deque[tuple[str, Sequence[Event]]] | None = None  # where events are kept that nodes with an output get
     work_at: int = 0
     native: NativePlan = field(init=False)
     opening: PackedCalls = field(init=False)
@@ -232,6 +241,8 @@ class Plan:
             io.events_in.extend(host.events)
             host.events.clear()
             io.events_in.sort(key=_offset)
+            if self.heard is not None and io.events_in and step.outs:
+                self.heard.append((host.name, tuple(io.events_in)))
         if io.events_out:
             io.events_out.clear()
         if self.at_work is not None:

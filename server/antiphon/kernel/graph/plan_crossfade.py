@@ -6,7 +6,7 @@ The input of a new node with a tail fades in too: an echo would repeat its begin
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -14,7 +14,7 @@ import numpy as np
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.contract.processor import BlockTime
 from antiphon.kernel.graph.native.plan import NodeStep
-from antiphon.kernel.graph.plan import Plan, Sounding
+from antiphon.kernel.graph.plan import Plan, Sounding, Strip
 from antiphon.kernel.graph.wire_signals import InputMix
 from antiphon.kernel.native import dsp
 
@@ -94,6 +94,10 @@ class PlanCrossfade:
             elif step.ins and step.host.info.on_files.tail and step.host.number not in succeeding:
                 self._rises[step.host.number] = [_rise(gather, ready) for gather in step.gathers[: len(step.ins)]]
         self._last = _cross(old.last, new.last, ready, shared)
+        self._strips = {} if self._last is None else _strips(old, new, self._last.wait)
+        self.strips: Mapping[str, Strip] = new.strips
+        if self._last is not None:
+            self.strips = {name: (number, cross.out) for name, (number, cross) in self._strips.items()}
         buses = [_cross(was, now, ready, shared) for was, now in zip(old.buses, new.buses, strict=True)]
         self._buses = [cross for cross in buses if cross is not None]
         self.sounding: Sounding = tuple(
@@ -181,6 +185,10 @@ class PlanCrossfade:
             out = self._last.out
         for bus in self._buses:
             bus.run(self._done, self._fade, frames)
+        for _, strip in self._strips.values() if self.new.heard is not None else ():
+            strip.old.run(frames)
+            strip.new.run(frames)
+            strip.run(self._done, self._fade, frames)
         self._done += frames
         return out[:, :frames]
 
@@ -244,6 +252,17 @@ def _ready(new: Plan, shared: set[int]) -> dict[int, int]:
             0 if number in shared else step.host.latency + max((_late(g, ready) for g in step.gathers), default=0)
         )
     return ready
+
+
+def _strips(old: Plan, new: Plan, wait: int) -> dict[str, tuple[int, InputCrossfade]]:
+    """Crossfades of what each wire adds to the output, by the strips' names, with their numbers."""
+    found = {}
+    for name, (number, sound) in {**old.strips, **new.strips}.items():
+        own = [plan.strips[name][1] if name in plan.strips else sound[:0] for plan in (old, new)]
+        channels = max(map(len, own))
+        mixes = [InputMix([one] if len(one) else [], channels, new.spec.block) for one in own]
+        found[name] = number, InputCrossfade(mixes[0], mixes[1], wait)
+    return found
 
 
 def _late(gather: InputMix, ready: dict[int, int]) -> int:

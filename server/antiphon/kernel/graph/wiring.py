@@ -6,7 +6,7 @@ import numpy as np
 
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.contract.catalog import ProcessorInfo
-from antiphon.kernel.contract.ports import Port
+from antiphon.kernel.contract.ports import MIXED, PORT, Port
 from antiphon.kernel.contract.processor import IO, BlockTime, Event
 from antiphon.kernel.errors import PatchError
 from antiphon.kernel.graph.graph import IN, OUT, End, Graph, Wire
@@ -66,11 +66,21 @@ class Wiring:
             for bus in BUSES
         )
         heard = any(wire.source.node == OUT for wire in self._graph.wires)
+        strips = {self._strip(end): sound for end, sound in zip(arriving[OUT], last.sources, strict=False)}
         return Plan(
             self._spec, self._graph, self._hosts, latency, self._source, last.buffer, steps, last, tuple(lines),
             tuple(self._feedbacks.values()), buses=buses, played=self._played if heard else None,
+            strips={name: (number, sound) for (name, number), sound in strips.items()},
             _lines=self._lines, _back=self._feedbacks,
         )  # fmt: skip
+
+    def _strip(self, end: End) -> tuple[str, int]:
+        """Name and number of what a signal adds to the output: those of its node, and for a further port its own."""
+        if end.node not in self._ids:
+            return end.node, MIXED
+        number = self._ids[end.node]
+        place = [port.name for port in _signals(self._hosts[number].info.outputs)].index(end.port)
+        return (f"{end.node}.{end.port}" if place else end.node), MIXED + number + place * PORT
 
     def _step(self, name: str) -> NodeStep:
         host = self._hosts[self._ids[name]]

@@ -8,13 +8,17 @@ overwritten while it reads is refused.
 
 from __future__ import annotations
 
+import json
 import mmap
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from antiphon.kernel.contract.block import Samples
+from antiphon.kernel.contract.ports import MIXED
 from antiphon.kernel.errors import RequestError
 from antiphon.kernel.runtime.platform import anonymous_file
 
@@ -22,7 +26,8 @@ CHANNELS = 256
 """Channels of a node at most: an owner is the node's number times this, plus the channel."""
 MIN_BYTES, MAX_BYTES, SHARE = 32 << 20, 256 << 20, 8
 """Bytes of the ring at least and at most, and the share of the free memory at the start that it may take."""
-_HEADER = 4096
+_HEADER, _NAMES = 65536, 64
+"""Bytes before the rows, and the place of the names among them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +76,26 @@ class CaptureMemory:
         """Creates a mapping with an inheritable descriptor; pages take memory once they are written."""
         return CaptureMemory(-1, shape)
 
+    def name(self, labels: Sequence[Sequence[Any]]) -> None:
+        """Writes which sounds the ring holds, for `named`: as of `journal.TrackLabel`."""
+        text = json.dumps(labels).encode()[: _HEADER - _NAMES - 1]
+        self.map[_NAMES : _NAMES + len(text) + 1] = text + b"\n"
+
+    def named(self) -> list[list[Any]]:
+        """What `name` wrote; nothing while that changes."""
+        text = self.map[_NAMES : self.map.find(b"\n", _NAMES)]
+        try:
+            return list(json.loads(text))
+        except ValueError:
+            return []
+
     def cut(self, node: int, bars: int, bar: int) -> Samples:
         """Last whole bars of `bar` beats, float32 `[frames, channels]`; `RequestError` if silent or not kept."""
         first, last = self._bounds(bars, bar)
         block, begin = self.shape.block, first // self.shape.block
         tags, owners = self.tags.copy(), self.owners.copy()
         sounds, owners = owners % 2 > 0, owners // 2
-        within = (tags > begin) & (tags <= -(-last // block)) & (owners // CHANNELS == node)
+        within = (tags > begin) & (tags <= -(-last // block)) & np.isin(owners // CHANNELS, (node, node + MIXED))
         slots = np.flatnonzero(within)
         if not len(slots):
             raise RequestError("it made no sound in these bars; name a node with an output, or wire one to it")
@@ -110,3 +128,29 @@ class CaptureMemory:
         share = (lines[ends] - at[ends]) / step[ends] * np.diff(blocks)[ends]
         first, last = np.round((blocks[ends] + share) * self.shape.block).astype(int)
         return int(first), int(last)
+
+
+class CaptureReader:
+    """Finds the slots of blocks, near those that were found last."""
+
+    def __init__(self, memory: CaptureMemory) -> None:
+        self._memory, self._place = memory, -1
+
+    def slots(self, first: int, count: int) -> NDArray[np.int64]:
+        """Slots of `count` blocks, as far as the ring has them."""
+        found = self._among(first, count)
+        if self._place >= 0 and len(np.unique(self._memory.tags[found])) < count:  # a gap, or the ring went round
+            self._place = -1
+            found = self._among(first, count)
+        if len(found):
+            tags = self._memory.tags[found]
+            self._place = int(found[tags == tags.max()].max()) + 1
+        return found
+
+    def _among(self, first: int, count: int) -> NDArray[np.int64]:
+        size, end, at = self._memory.shape.slots, int(self._memory.place[0]), self._place
+        spans = [(0, size)] if at < 0 else [(at, end)] if at <= end else [(at, size), (0, end)]
+        slots = np.concatenate([np.arange(*span) for span in spans])
+        tags = self._memory.tags[slots]
+        found: NDArray[np.int64] = slots[(tags > first) & (tags <= first + count)]
+        return found

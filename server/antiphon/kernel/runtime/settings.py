@@ -76,9 +76,11 @@ class ServeSettings:
         output: Part of an output device's name; "" for the default device.
         out_channels: Channels of the output device, 2 to 16, in pairs.
         cue: The pair of them that plays the cue, such as "3-4"; "" for none.
+        strip_ports: Whether each strip has JACK ports of its own.
         record: The sound file that the output is recorded to, or "".
         record_limit: GB (10^9 bytes) at which a recording ends, above 0.
         session: The folder that the whole set is kept in, for `antiphon replay`; or "".
+        record_tracks: The folder that the set is recorded in as tracks; or "".
         osc_port: UDP and TCP port for OSC, 0 to 65535; 0 takes a free one.
         http_port: TCP port for HTTP, 0 to 65535, another than `osc_port`; 0 takes a free one.
         patch: A patch file, or a patch's name; "" for the default patch.
@@ -109,9 +111,11 @@ class ServeSettings:
     output: str = ""
     out_channels: int = 2
     cue: str = ""
+    strip_ports: bool = False
     record: str = ""
     record_limit: float = RECORD_LIMIT
     session: str = ""
+    record_tracks: str = ""
     osc_port: int = OSC_PORT
     http_port: int = HTTP_PORT
     patch: str = ""

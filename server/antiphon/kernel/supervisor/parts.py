@@ -55,6 +55,7 @@ class Parts:
     def make(settings: ServeSettings, found: Found, device: devices.Device, sockets: Sockets) -> Parts:
         """Creates all parts; `settings` must have the ports, the rate and the block already."""
         shared = Shared.create(MappingShape.of(settings.rate, settings.block, settings.channels))
+        shared.words[HeaderWord.STRIPS] = settings.strip_ports
         bell = make_bell()
         engine, control = socket_pair()
         recorder, asking = socket_pair()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from antiphon.kernel.engine.recording import journal, recorder
+from antiphon.kernel.engine.recording.tracks import LIST
 from antiphon.kernel.errors import FileError, UsageError
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.platform import PORTABLE
@@ -28,8 +29,8 @@ def check(settings: ServeSettings, folder: Path) -> None:
     A recording that a crashed server left unfinished, as `folder` says, is allowed: `first_requests` renames it. Raises
     UsageError: something is in the way; the message names another path to use.
     """
-    record, session = settings.record, settings.session
-    for path in filter(None, (record, session)):
+    record = settings.record
+    for path in filter(None, (record, settings.session, settings.record_tracks)):
         paths.check_space(Path(path))
     if record and settings.input_file is not None and paths.is_same_file(record, settings.input_file):
         raise UsageError(f"--record and --input are the same file, {record}; give --record another name")
@@ -38,12 +39,15 @@ def check(settings: ServeSettings, folder: Path) -> None:
         raise UsageError(
             f"--record: there is a {record} already; give another name, for example {free}, or --force to replace it"
         )
-    existing = [name for name in SET if session and os.path.lexists(os.path.join(session, name))]
-    if existing and not _broken_off(session, folder):
-        raise UsageError(
-            f"--session: {session} holds a set already ({', '.join(existing)}); "
-            "give another name, or move that one away"
-        )
+    if settings.session and settings.record_tracks and paths.is_same_file(settings.session, settings.record_tracks):
+        raise UsageError("--session and --record-tracks name the same folder; give them two")
+    for option, path in (("--session", settings.session), ("--record-tracks", settings.record_tracks)):
+        existing = [name for name in (*SET, LIST) if path and os.path.lexists(os.path.join(path, name))]
+        if existing and not _broken_off(path, folder):
+            raise UsageError(
+                f"{option}: {path} holds a set already ({', '.join(existing)}); "
+                "give another name, or move that one away"
+            )
 
 
 def _broken_off(path: str, folder: Path) -> bool:
@@ -57,7 +61,7 @@ def _broken_off(path: str, folder: Path) -> bool:
 
 def first_requests(settings: ServeSettings, folder: Path, notes: list[str]) -> list[dict[str, Any]]:
     """Messages for the first recorder, `session` first; unfinished files are renamed, told in `notes`."""
-    for path in (settings.record, settings.session):
+    for path in (settings.record, settings.session, settings.record_tracks):
         here = Path(path).absolute()
         # an empty file is this server's own: `play` has just made it
         if path and (here.is_dir() or (here.is_file() and here.stat().st_size)) and _broken_off(path, folder):
@@ -69,6 +73,13 @@ def first_requests(settings: ServeSettings, folder: Path, notes: list[str]) -> l
     begin: list[dict[str, Any]] = []
     if settings.session:
         begin.append({"do": "session", "path": settings.session, "header": journal.header(settings)})
+    if settings.record_tracks:
+        path = settings.record_tracks
+        begin.append({"do": "tracks", "path": path, "header": journal.header(settings)})
+        notes.append(
+            f"recording tracks in {path}: to {settings.record_limit:g} GB (--record-limit), or until a tenth of the "
+            "disk is left"
+        )
     if settings.record:
         begin.append({"do": "record", "path": settings.record})
         notes.append(
@@ -83,14 +94,18 @@ def resume_requests(folder: Path, notes: list[str]) -> list[dict[str, Any]]:
 
     Lines for the performer are appended to `notes`.
     """
-    record, session = recorder.interrupted_paths(folder)
+    record, session, tracks = recorder.interrupted_paths(folder)
+    begin = []
+    if tracks:
+        begin.append({"do": "tracks", "path": tracks})
+        notes.append(f"the tracks in {tracks} go on")
     if session:
         notes.append(f"the set recorded in {session} ends here; begin another with /session/record")
     if not record:
-        return []
+        return begin
     path = paths.claim(recorder.first_of_series(Path(record)), 2)
     notes.append(f"the recording goes on in {path}")
-    return [{"do": "record", "path": str(path)}]
+    return [*begin, {"do": "record", "path": str(path)}]
 
 
 def undo(begin: list[dict[str, Any]]) -> None:
@@ -101,7 +116,7 @@ def undo(begin: list[dict[str, Any]]) -> None:
             if message["do"] == "record":
                 path.unlink()
                 continue
-            for name in SET:
+            for name in (*SET, LIST):
                 (path / name).unlink(missing_ok=True)
             path.rmdir()  # fails, and is suppressed, where it holds other files
 

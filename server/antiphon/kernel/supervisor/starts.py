@@ -17,7 +17,7 @@ from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.control.state import CATALOG
 from antiphon.kernel.engine.drivers.probe import Found, device_settings
 from antiphon.kernel.engine.shared import HeaderWord
-from antiphon.kernel.errors import FileError
+from antiphon.kernel.errors import EngineError, FileError
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.console import name_prints
 from antiphon.kernel.runtime.platform import PORTABLE
@@ -55,6 +55,7 @@ class Companions:
     secrets: Callable[[], None] = _nothing  # makes what `--lan` needs, in a process of its own; raises `FileError`
     ready: Callable[[ServeSettings], None] = _nothing
     read: preload.ReadSound = _no_files  # decodes the file of `--input`
+    export: tuple[str, ...] = ()  # command that completes a folder of tracks, as of `Recorder`
 
 
 class Starts:
@@ -162,7 +163,8 @@ class Starts:
         if ready is not None:
             os.set_inheritable(ready, True)
         parts = self.parts
-        return self._begin(recorder.run, parts.shared, parts.recorder, begin, ready, self.folder, limit, parts.capture)
+        given = parts.shared, parts.recorder, begin, ready, self.folder, limit, parts.capture, self._companions.export
+        return self._begin(recorder.run, *given)
 
     def weigher(self) -> int:
         """Starts the process that tries new nodes and measures a block of each."""
@@ -193,6 +195,18 @@ class Starts:
     def probe(self) -> int:
         """Starts the process that measures how late this machine wakes a thread."""
         return self._begin(chores.measure_wakes, self.parts.shared, os.getpid())
+
+    def strips(self) -> int:
+        """Starts the process that plays strips at ports of their own, for `--strip-ports`."""
+        from antiphon.kernel.engine import strip_ports
+        from antiphon.kernel.engine.drivers.base import DriverOptions
+
+        s, parts = self._settings, self.parts
+        if parts.capture is None:
+            raise EngineError("strips take memory that this machine has not free")
+        server = str(self.device.extra.get("jack_server", ""))
+        options = DriverOptions(s.rate, s.block, name=s.extra.get("jack_name", "antiphon"), server=server)
+        return self._begin(strip_ports.run, parts.shared, parts.capture, options)
 
     def engine(self) -> int:
         """Starts an engine that plays by `driver`."""

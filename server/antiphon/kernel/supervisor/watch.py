@@ -12,7 +12,7 @@ from pathlib import Path
 from antiphon.kernel.control.state import CATALOG
 from antiphon.kernel.engine.plans.loading import LoadingNote
 from antiphon.kernel.engine.shared import HeaderWord
-from antiphon.kernel.errors import EngineError, FileError
+from antiphon.kernel.errors import EngineError, FileError, UsageError
 from antiphon.kernel.io import log_lines
 from antiphon.kernel.io.listening import open_sockets
 from antiphon.kernel.runtime.console import say, write_output
@@ -90,6 +90,8 @@ class Supervisor:
         if jackd:
             self._adopt(jack_server.JACKD, jackd)
         self.settings = settings = settings.with_(rate=device_info.rate, block=device_info.block)
+        if settings.strip_ports and device_info.driver != "jack":
+            raise UsageError("--strip-ports needs JACK or PipeWire: start one, and serve with --audio jack")
         self._notes += jack_server.notes(settings, device_info)
         self.parts = Parts.make(settings, device_info, device, sockets)
         self.starts, self.faults = (
@@ -142,7 +144,7 @@ class Supervisor:
     def _start(self, name: str) -> None:
         """Starts the child of that name; `OSError` where the machine cannot create the process."""
         match name:
-            case "engine" | "web" | "performer" | "weigher":
+            case "engine" | "web" | "performer" | "weigher" | "strips":
                 start: Callable[[], int] = getattr(self.starts, name)
                 self._adopt(name, start())
             case "control":
@@ -242,6 +244,8 @@ class Supervisor:
                 write_output("\n".join([*self._notes, *message["ready"]]))
                 # last, so that they do not delay the sound; what asks them waits in the queues of their sockets
                 self._schedule_start("recorder")
+                if self.settings.strip_ports:
+                    self._schedule_start("strips")
                 if self._companions.web:
                     self._schedule_start("web")
                 if self.settings.live and self._companions.performer:
@@ -354,7 +358,7 @@ class Supervisor:
         The state is removed only after a run that was ready and was asked to end; otherwise the next run continues.
         """
         zygotes = [name for name in self._children if name.startswith(_ZYGOTE)]
-        first = (_PROBE, "web", "performer", "control", "engine", "weigher")
+        first = (_PROBE, "web", "performer", "control", "strips", "engine", "weigher")
         for name in (*first, *zygotes, "recorder", jack_server.JACKD):
             child = self._children.get(name)
             if child is None:

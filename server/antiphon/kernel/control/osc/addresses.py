@@ -176,6 +176,11 @@ ADDRESSES = (
     Address("/record/start", "[s:name]", "Records the output to a .wav, or a .flac, .ogg or .mp3 that is "
             "named. Answers `/done /record/start s:path`.", time.record_start, OWNER),
     Address("/record/stop", "", "Ends recording the output. Answers `/done /record/stop`.", time.record_stop, OWNER),
+    Address("/record/tracks/start", "[s:folder]", "Records each strip, the input and the output to a file of its own; "
+            "refused while tracks are recorded. Answers `/done /record/tracks/start s:path`.", time.tracks_start,
+            OWNER),
+    Address("/record/tracks/stop", "", "Ends the tracks. Answers `/done /record/tracks/stop`.", time.tracks_stop,
+            OWNER),
     Address("/capture", "i:bars [s:node] [s:name]", "Writes the last whole bars of a node, else of the output, into "
             "the folder `captures` of the library. Answers `/capture.reply s:path`.", time.capture, OWNER),
     Address("/at", "d:beat s:address x…", "The message with that address and the arguments after it takes effect at "

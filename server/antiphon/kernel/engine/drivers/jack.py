@@ -46,6 +46,8 @@ class JackDriver(CallbackDriver):
         self._outs = [client.outports.register(name) for name in options.outs]
         ffi, lib = jack._ffi, jack._lib
         state.words[Slot.PORT_BUFFER] = _symbol("jack_port_get_buffer")
+        state.words[Slot.FRAME_CLOCK] = _symbol("jack_last_frame_time")
+        state.words[Slot.CLIENT] = int(ffi.cast("uintptr_t", client._ptr))
         for n, port in enumerate(self._ins):
             state.words[Slot.PORTS_IN + n] = int(ffi.cast("uintptr_t", port._ptr))
         for n, port in enumerate(self._outs):

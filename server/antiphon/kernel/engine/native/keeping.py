@@ -46,7 +46,7 @@ def keep_for_recorder(s: i64p, block: i64, played: i64) -> None:
         else:
             for n in range(size):
                 into[n] = f32(0.0)
-        if s[LoopWord.TAPPING] == _RECORDS_INPUT:
+        if s[LoopWord.TAPPING] >= _RECORDS_INPUT:
             heard = offset(address_f32(s[LoopWord.TAP_IN]), slot * size)
             copy_rows(address_f32(s[LoopWord.X]), frames, heard, channels, frames)
         store_release(tags, slot, block + 1)

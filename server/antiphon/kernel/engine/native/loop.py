@@ -3,6 +3,7 @@
 import ctypes
 import math
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,18 +19,19 @@ from antiphon.kernel.engine.levels import ChosenPairs
 from antiphon.kernel.engine.loop_words import MAX_BUSES, REPORTED_SIZE, ExitReason, LoopWord, LoopWords
 from antiphon.kernel.engine.native.blocks import begin_block, end_block, end_turn, play_blocks
 from antiphon.kernel.engine.native.publishing import DLL_HZ, publish_clock
-from antiphon.kernel.engine.recording.journal import Journal
-from antiphon.kernel.engine.shared import HeaderWord, Shared
+from antiphon.kernel.engine.recording.journal import Journal, TrackLabel
+from antiphon.kernel.engine.shared import TRACKS, HeaderWord, Shared
 from antiphon.kernel.engine.taps.browser_input import BrowserInput
 from antiphon.kernel.engine.taps.node_taps import NodeCapture, NodeTaps
 from antiphon.kernel.graph.names import BUSES
-from antiphon.kernel.graph.plan import Plan
+from antiphon.kernel.graph.plan import Plan, Strip
 from antiphon.kernel.native.dsp import release_fall
 from antiphon.kernel.native.kernel import address
 from antiphon.kernel.runtime.platform import c_function
 from antiphon.kernel.workers.pool import Pool
 
 _NEVER = 1 << 62
+_NO_LABELS: list[TrackLabel] = []
 assert len(BUSES) <= MAX_BUSES
 
 
@@ -66,6 +68,8 @@ class NativeLoop:
         # held, as its address is in the words
         self._file = None if parts.overlay is None else parts.overlay.sound
         self._plan: Plan | None = None
+        self._strips: Mapping[str, Strip] = {}
+        self.labels = _NO_LABELS  # of the tracks that are recorded
         self._x: Samples = np.zeros((driver.channels, driver.block), np.float32)
         rows = np.arange(driver.channels, dtype=np.int64) if parts.pairs is None else parts.pairs.rows
         self._rows = np.ascontiguousarray(rows)
@@ -140,16 +144,21 @@ class NativeLoop:
         slot = (ctypes.c_int64 * (Slot.CHANNELS_OUT + 1)).from_address(driver.device)
         return min(int(slot[Slot.CHANNELS_OUT]), len(self._rows))
 
+    def _keep(self) -> None:
+        words = self._shared.words
+        self._player.strips.keep(words[HeaderWord.TAPPING] >= TRACKS or words[HeaderWord.STRIPS] != 0)
+
     def begin(self, block: int) -> None:
         """Begins block number `block`, and publishes its clock."""
         at = self.words.address
+        self._keep()
         begin_block.call(at, block)
         publish_clock.call(at, at, block * self.words.whole[LoopWord.BLOCK], block)
 
     def end(self, block: int, x: Samples, played: bool) -> bool:
         """Copies and publishes a block computed by the player. `x`: its input, float32 `[channels, block]`."""
         player, whole, real, header = self._player, self.words.whole, self.words.real, self._shared.words
-        if player.plan is not self._plan:
+        if player.plan is not self._plan or player.strips.now is not self._strips:
             self._take(player.plan)
         if x is not self._x:
             self._x[:] = x
@@ -180,7 +189,9 @@ class NativeLoop:
         rests = player.rests and journal.rests and (self._browser is None or self._browser.rests)
         if plan is None or line is None or not rests:
             return ExitReason.DUE
-        if plan is not self._plan:
+        self._keep()
+        player.strips.take(plan.strips, self.words.whole[LoopWord.BLOCK], fades=False)
+        if plan is not self._plan or player.strips.now is not self._strips:
             self._take(plan)
         time = player.time
         # the block before may have ended within a ramp that is over
@@ -213,10 +224,12 @@ class NativeLoop:
     def _take(self, plan: Plan | None) -> None:
         """Stores the table addresses of a plan; None plays no node."""
         whole = self.words.whole
-        self._plan = plan
+        self._plan, self._strips = plan, self._player.strips.now
         if self._capture is not None:
             player = self._player
-            sources, self._owners = self._capture.sources(self._x, player.out, plan, player.buses.channels)
+            sounds = self._x, player.out, plan, player.buses.channels, self._strips
+            sources, self._owners = self._capture.sources(*sounds)
+            self.labels = self._capture.labels if player.strips.heard is not None else _NO_LABELS
             self._sources = np.array([_layout(sound) for sound in sources], np.int64)
             whole[LoopWord.SOURCES], whole[LoopWord.SOURCES_COUNT] = address(self._sources), len(self._sources)
             whole[LoopWord.SOURCES_OWNERS], whole[LoopWord.SOURCES_ROWS] = address(self._owners), len(self._owners)

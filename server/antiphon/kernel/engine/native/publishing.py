@@ -74,6 +74,9 @@ def publish_clock(s: i64p, f: f64p, sample: i64, block: i64) -> None:
     step = 1e9 / f64(s[LoopWord.RATE])
     if s[LoopWord.DEVICE] != 0:
         follow_device(s, f, sample, at)
+        device = address_i64(s[LoopWord.DEVICE])
+        pace = address_i64(s[LoopWord.PACE])
+        header[HeaderWord.FRAME_BEGUN] = device[Slot.FRAME_BEGUN] - pace[PaceWord.FIRST] * s[LoopWord.BLOCK]
         at = i64(math.floor(f[LoopWord.DLL_TIME] + 0.5))
         step = f[LoopWord.DLL_PERIOD] / f64(s[LoopWord.BLOCK])
     # odd also after an engine that was killed while it wrote

@@ -1,19 +1,23 @@
-"""Ring of session-log records with their samples, to the recorder while `HeaderWord.TAPPING` is `SESSION`."""
+"""Ring of session-log records with their samples, to the recorder while it records a session or tracks."""
 
 import json
 import platform
 import struct
 from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from antiphon import __version__
+from antiphon.kernel.contract.processor import Event
 from antiphon.kernel.engine.graph_player import GraphPlayer
 from antiphon.kernel.engine.playing import Applied, PlayerReport
-from antiphon.kernel.engine.shared import SESSION, ByteRing, HeaderWord, Shared
+from antiphon.kernel.engine.shared import SESSION, TRACKS, ByteRing, HeaderWord, Shared
 from antiphon.kernel.runtime.model_files import checksums
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.session.actions import ACTIONS
+from antiphon.kernel.session.notes import HIGHEST
+from antiphon.kernel.session.play import BEGIN
 from antiphon.kernel.session.records import SIZE
 from antiphon.kernel.synth import backends
 from antiphon.kernel.workers import devices
@@ -24,6 +28,8 @@ VERSION = 2
 """Version of the log's format."""
 _SPAN = struct.Struct("<cqq")
 MAX_WAITING = 16384
+TrackLabel = tuple[int, str, int, bool]
+"""Number in the ring of captures, name and channels of a sound, and whether it is part of the mix."""
 
 
 class Journal:
@@ -38,7 +44,7 @@ class Journal:
     @property
     def recording(self) -> bool:
         """True while a session is recorded."""
-        return self._words[HeaderWord.TAPPING] == SESSION
+        return self._words[HeaderWord.TAPPING] >= SESSION
 
     @property
     def rests(self) -> bool:
@@ -87,6 +93,17 @@ class Journal:
             line = {"sample": sample, "node": mark.node, "mark": mark.text, "number": mark.token, "leaving": mark.cell}
             self._ring.push(b"E" + json.dumps(line).encode())
 
+    def tracks(self, sample: int, tracks: Sequence[TrackLabel]) -> None:
+        """Records which sounds the ring of captures holds from about `sample` on."""
+        if self.recording:
+            self._ring.push(b"E" + json.dumps({"sample": sample, "tracks": tracks}).encode())
+
+    def heard(self, sample: int, heard: deque[tuple[str, Sequence[Event]]]) -> None:
+        """Records the events that nodes got in the block at `sample`, and empties `heard`."""
+        for line in heard_lines(sample, heard) if self._words[HeaderWord.TAPPING] >= TRACKS else ():
+            self._ring.push(b"E" + json.dumps(line).encode())
+        heard.clear()
+
     def applied(self, actions: deque[Applied]) -> None:
         """Records actions as they took effect, and empties `actions`."""
         if not self.recording:
@@ -109,6 +126,20 @@ class Journal:
             self._player.applied.clear()
             line = json.dumps({"engine": "joined", **self._player.state()})
             self._ring.push(b"E" + line[:-1].encode() + b', "load": ' + self._plan + b"}")
+
+
+def heard_lines(sample: int, heard: Iterable[tuple[str, Sequence[Event]]]) -> Iterator[dict[str, Any]]:
+    """Lines of the log on events that nodes got in the block at `sample`, as far as MIDI files have such."""
+    for name, events in heard:
+        told = [(e.offset, e.kind, int(e.number), float(e.value), e.channel) for e in events if _in_midi(e)]
+        if told:
+            yield {"sample": sample, "heard": name, "events": told}
+
+
+def _in_midi(event: Event) -> bool:
+    # the controllers from BEGIN on carry the values of notes of live scripts
+    least = BEGIN if event.kind == "control" else HIGHEST + 1
+    return event.kind in ("on", "off", "control", "bend", "program") and 0 <= event.number < least
 
 
 def to_line(record: bytes) -> dict[str, Any]:

@@ -8,7 +8,9 @@ import re
 import select
 import signal
 import socket
+import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -16,14 +18,14 @@ import numpy as np
 
 from antiphon.kernel.engine.recording.journal import VERSION, to_line
 from antiphon.kernel.engine.recording.take import MIN_FREE_BYTES, SYNC_SECONDS, TakeFile, describe_take, write_capture
-from antiphon.kernel.engine.shared import SESSION, ByteRing, HeaderWord, Shared
-from antiphon.kernel.errors import FileError
+from antiphon.kernel.engine.recording.tracks import TrackTake
+from antiphon.kernel.engine.shared import OUTPUT, SESSION, TRACKS, ByteRing, HeaderWord, Shared
+from antiphon.kernel.errors import FileError, RequestError
 from antiphon.kernel.io.capture_memory import CaptureMemory
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.console import say, write_output
-from antiphon.kernel.runtime.processes.child_process import listening
+from antiphon.kernel.runtime.processes.child_process import TERM_SECONDS, listening
 
-OUTPUT = 1
 MIN_FREE, MAX_LEFT = 0.1, 10e9
 """A recording ends below this share of free disk space, or on a large disk below this many bytes."""
 _TURN, _MESSAGES = 0.05, 256
@@ -33,9 +35,22 @@ NOTE = "recording.json"
 class Recorder:
     """The files being written, and the position up to which the tap has been read."""
 
-    def __init__(self, shared: Shared, folder: Path, limit: float = float("inf")) -> None:
-        """Idle recorder; `folder` has the note for its successor, `limit` is bytes of a recording or set."""
-        self._limit, self._looked = limit, 0
+    def __init__(
+        self,
+        shared: Shared,
+        folder: Path,
+        limit: float = float("inf"),
+        kept: CaptureMemory | None = None,
+        export: Sequence[str] = (),
+    ) -> None:
+        """Idle recorder; `folder` has the note for its successor, `limit` is bytes of a recording or set.
+
+        `kept`: as of `run`; `export`: command that completes a folder of tracks, to which its path is added twice.
+        """
+        self._limit, self._looked, self._kept, self._export = limit, 0, kept, export
+        self._tracks: TrackTake | None = None
+        self._finishing: subprocess.Popen[bytes] | None = None
+        self._sounds = False  # whether a recording or a set follows the tap
         self.shared, self._words, self._folder = shared, shared.words, folder
         shape = shared.shape
         size = (shape.tap, shape.channels, shape.block)
@@ -49,12 +64,13 @@ class Recorder:
         self._log_synced = 0.0
         self.lines: list[str] = []
         self.aloud = False
-        self._words[HeaderWord.TAPPING] = 0
+        # tracks go on after a recorder that was killed: the journal stops for no block
+        self._words[HeaderWord.TAPPING] &= TRACKS
 
     def handle(self, message: dict[str, Any]) -> None:
-        """Starts or stops ("path" None) a recording or a session, the value of "do"; "header" is for a session.
+        """Starts or stops ("path" None) a recording, session or tracks, the value of "do"; "header" is for their log.
 
-        A "cue" is written into the session's log.
+        A "cue" is written into the logs.
 
         Errors are reported, not raised.
         """
@@ -68,6 +84,10 @@ class Recorder:
                 self._close_record()
                 if path:
                     self._record = TakeFile(Path(path), self.shared.shape.rate, self.shared.shape.channels)
+            elif message["do"] == "tracks":
+                self._close_tracks()
+                if path:
+                    self._open_tracks(Path(path), message.get("header", {}))
             else:
                 self._close_session()
                 if path:
@@ -76,21 +96,35 @@ class Recorder:
             if path:
                 paths.drop_empty(Path(path))  # it was made by who chose the name
             self._complain(path or "the recording", error)
-        self._arm()
+        self.arm()
         self._note()
+
+    def _log_header(self, header: dict[str, Any]) -> dict[str, Any]:
+        shape = self.shared.shape
+        return {"session": VERSION, "rate": shape.rate, "block": shape.block, "channels": shape.channels, **header}
+
+    def _open_tracks(self, folder: Path, header: dict[str, Any]) -> None:
+        if self._kept is None:
+            raise RequestError("tracks take memory that this machine has not free; use /record/start")
+        paths.make_folder(folder, paths.PRIVATE_FOLDER)
+        if self._session is None and not self._words[HeaderWord.TAPPING]:
+            self._journal.skip_all()
+        self._tracks = TrackTake(folder, self._kept, self.shared.shape.channels, self._log_header(header))
+        if self._tracks.first < 0:
+            self._words[HeaderWord.SESSIONS] += 1
 
     def _open_session(self, folder: Path, header: dict[str, Any]) -> None:
         paths.make_folder(folder, paths.PRIVATE_FOLDER)
         rate, channels = self.shared.shape.rate, self.shared.shape.channels
-        self._journal.skip_all()
-        shape = {"rate": rate, "block": self.shared.shape.block, "channels": channels}
+        if self._tracks is None:
+            self._journal.skip_all()
         takes: list[TakeFile] = []
         log = folder / "session.jsonl"
         try:
             takes.extend(TakeFile(folder / name, rate, channels, "FLOAT") for name in ("input.wav", "output.wav"))
             paths.reserve(log, MIN_FREE_BYTES, paths.PRIVATE)
             file = log.open("w", encoding="utf-8")
-            file.write(json.dumps({"session": VERSION, **shape, **header}) + "\n")
+            file.write(json.dumps(self._log_header(header)) + "\n")
             file.flush()
         except Exception:
             for take in takes:
@@ -104,31 +138,43 @@ class Recorder:
 
     def _note(self) -> None:
         """Writes the note of running recordings, for a recorder that replaces this one."""
-        if not (self._record or self._session):
+        if not (self._record or self._session or self._tracks):
             forget(self._folder)
             return
         note = {
             "record": str(self._record.path.absolute()) if self._record else "",
             "session": str(self._session[0].path.parent.absolute()) if self._session else "",
+            "tracks": str(self._tracks.folder.absolute()) if self._tracks else "",
         }
         try:
             (self._folder / NOTE).write_text(json.dumps(note))
         except OSError as error:
             say(f"cannot note what is recorded: {paths.os_error_text(error)}")
 
-    def _arm(self) -> None:
-        wanted = SESSION if self._session else OUTPUT if self._record else 0
-        if wanted and self._words[HeaderWord.TAPPING] == 0:
+    def arm(self) -> None:
+        """Asks the engine for what is recorded."""
+        sounds = bool(self._record or self._session)
+        if sounds and not self._sounds:
             # -1 before the engine's first block: turn() then begins with FIRST_BLOCK
             self._next = self._words[HeaderWord.TAP_WRITE] or -1
-        self._words[HeaderWord.TAPPING] = wanted
+        self._sounds = sounds
+        wanted = SESSION if self._session else OUTPUT if self._record else 0
+        self._words[HeaderWord.TAPPING] = wanted | (TRACKS if self._tracks else 0)
 
-    def turn(self) -> None:
-        """Writes the blocks and the journal records since the last turn."""
-        if self._record is None and self._session is None:
+    def turn(self, *, last: bool = False) -> None:
+        """Writes the blocks and the journal records since the last turn. `last`: the engine writes no more."""
+        if self._record is None and self._session is None and self._tracks is None:
             return
         end = self._words[HeaderWord.TAP_WRITE]
         self._write_journal()
+        if self._tracks is not None:
+            try:
+                self._tracks.turn(end if last else end - 1)  # a block is in the ring after it is counted
+            except Exception as error:
+                self._cut_tracks(error)
+        if not self._sounds:
+            self._look_at_limits(end)
+            return
         if self._next < 0:
             if end == 0:
                 return
@@ -137,23 +183,26 @@ class Recorder:
             count = min(end - self._next, 64)
             self._write(self._next, count)
             self._next += count
-        self._look_at_limits()
+        self._look_at_limits(end)
 
-    def _look_at_limits(self) -> None:
+    def _look_at_limits(self, end: int) -> None:
         """Closes recordings at their limit, or on a full disk, as complete files; checks once a second of sound."""
-        second = self._next * self.shared.shape.block // self.shared.shape.rate
+        second = end * self.shared.shape.block // self.shared.shape.rate
         if second == self._looked:
             return
         self._looked = second
-        record, session = self._record, self._session
+        record, session, tracks = self._record, self._session, self._tracks
         if record is not None and (why := self._over(record.path, record.size)):
             self._tell(f"{record.path} ends here: {why}")
             self._close_record()
         if session is not None and (why := self._over(session[1].path, session[0].size + session[1].size)):
             self._tell(f"the set in {session[1].path.parent} ends here: {why}")
             self._close_session()
-        if (record, session) != (self._record, self._session):
-            self._arm()
+        if tracks is not None and (why := self._over(tracks.folder / "tracks", tracks.files.size)):
+            self._tell(f"the tracks in {tracks.folder} end here: {why}")
+            self._close_tracks()
+        if (record, session, tracks) != (self._record, self._session, self._tracks):
+            self.arm()
             self._note()
 
     def _over(self, path: Path, size: int) -> str:
@@ -172,13 +221,24 @@ class Recorder:
             say(text)
 
     def _write_journal(self) -> None:
-        if self._session is None:
+        if self._session is None and self._tracks is None:
             self._cues.clear()
+            return
+        cues, self._cues = self._cues, []
+        lines = [*cues, *map(to_line, self._journal.drain())]
+        if self._tracks is not None:
+            try:
+                for line in lines:
+                    self._tracks.line(line)
+            except OSError as error:
+                self._cut_tracks(error)
+        if self._session is None:
             return
         log = self._session[2]
         try:
-            cues, self._cues = self._cues, []
-            for line in (*cues, *map(to_line, self._journal.drain())):
+            for line in lines:
+                if "tracks" in line or "heard" in line or (line.get("engine") == "joined" and self._session_from >= 0):
+                    continue  # of the tracks that are recorded beside this session
                 if self._session_from < 0 and "engine" in line:
                     self._session_from = line["sample"] // self.shared.shape.block
                 log.write(json.dumps(line) + "\n")
@@ -231,7 +291,7 @@ class Recorder:
             file.cut()
             self._complain(f"{file.path} ends here", _cause(file.path, error))
             _print_written(file)
-        self._arm()
+        self.arm()
         self._note()
 
     def _cut_session(self, error: Exception) -> None:
@@ -244,8 +304,30 @@ class Recorder:
             folder = parts[0].path.parent
             self._complain(f"the set in {folder} ends here", _cause(folder, error))
             _print_session(parts)
-        self._arm()
+        self.arm()
         self._note()
+
+    def _cut_tracks(self, error: Exception) -> None:
+        if self._tracks is not None:
+            folder = self._tracks.folder
+            self._complain(f"the tracks in {folder} end here", _cause(folder, error))
+            self._close_tracks()
+        self.arm()
+        self._note()
+
+    def _close_tracks(self) -> None:
+        tracks, self._tracks = self._tracks, None
+        if tracks is None:
+            return
+        try:
+            tracks.close()
+        except OSError as error:
+            self._complain(f"the tracks in {tracks.folder} may lack their end", error)
+        seconds = tracks.files.frames / tracks.files.rate
+        write_output(f"{describe_take(tracks.folder, seconds, tracks.files.size)}, {len(tracks.files.tracks)} tracks")
+        if self._export:
+            command = [*self._export, str(tracks.folder), str(tracks.folder)]  # from and to
+            self._finishing = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
 
     def _complain(self, what: str, error: Exception) -> None:
         reason = paths.os_error_text(error) if isinstance(error, OSError) else str(error) or type(error).__name__
@@ -273,9 +355,13 @@ class Recorder:
 
     def close(self) -> None:
         """Writes pending blocks and records, and closes all files."""
-        self.turn()
+        self.turn(last=True)
         self._close_record()
         self._close_session()
+        self._close_tracks()
+        if self._finishing is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):  # it goes on by itself
+                self._finishing.wait(TERM_SECONDS / 2)
         self._words[HeaderWord.TAPPING] = 0
 
 
@@ -308,13 +394,13 @@ def _cause(path: Path, error: Exception) -> Exception:
     return FileError(f"{path} ends here: {text}; record to another place")
 
 
-def interrupted_paths(folder: Path) -> tuple[str, str]:
-    """Paths of the recording and the session folder that a killed recorder of this server was writing; "" for none."""
+def interrupted_paths(folder: Path) -> tuple[str, str, str]:
+    """Recording, session folder and folder of tracks that a killed recorder of this server was writing; "" for none."""
     try:
         note = json.loads((folder / NOTE).read_bytes())
-        return str(note["record"]), str(note["session"])
+        return str(note["record"]), str(note["session"]), str(note["tracks"])
     except (OSError, ValueError, KeyError, TypeError):
-        return "", ""  # nothing was recorded, or the disk was full for the note, which was reported then
+        return "", "", ""  # nothing was recorded, or the disk was full for the note, which was reported then
 
 
 def forget(folder: Path) -> None:
@@ -344,11 +430,13 @@ def run(
     folder: Path,
     limit: float,
     kept: CaptureMemory | None = None,
+    export: Sequence[str] = (),
 ) -> None:
     """Main function of the recorder process; returns after SIGTERM.
 
     `begin`: messages to handle first, to record from the first block on. `ready`: pipe to the supervisor; it gets the
-    errors of `begin` as one line of JSON; None prints them. `kept`: capture memory; None without captures.
+    errors of `begin` as one line of JSON; None prints them. `kept`: capture memory; None without captures. `export`: as
+    of `Recorder`.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     ending: list[int] = []
@@ -357,10 +445,11 @@ def run(
     signal.set_wakeup_fd(waking)
     signal.signal(signal.SIGTERM, lambda *_: ending.append(1))
     listening()
-    recorder = Recorder(shared, folder, limit)
+    recorder = Recorder(shared, folder, limit, kept, export)
     recorder.aloud = ready is None
     for message in begin:
         recorder.handle(message)
+    recorder.arm()
     recorder.aloud = True
     if ready is not None:
         os.write(ready, json.dumps(recorder.lines).encode() + b"\n")

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.kernel.contract.block import Samples
+from antiphon.kernel.contract.ports import MIXED
 from antiphon.kernel.engine.loop_words import LoopWord
+from antiphon.kernel.engine.recording.journal import TrackLabel
 from antiphon.kernel.graph.io_nodes import BUS_NUMBERS, IN_NUMBER, OUT_NUMBER
-from antiphon.kernel.graph.plan import Plan
+from antiphon.kernel.graph.node_host import NodeHost
+from antiphon.kernel.graph.plan import Plan, Strip
 from antiphon.kernel.io.capture_memory import CHANNELS, CaptureMemory
 from antiphon.kernel.io.tap_memory import TAPS, TapMemory
 from antiphon.kernel.native.kernel import address
@@ -68,42 +73,65 @@ _WORDS = (
 )
 
 
-class NodeCapture:
-    """Engine's end of a `CaptureMemory`."""
+_NO_STRIPS: Mapping[str, Strip] = {}
 
-    def __init__(self, memory: CaptureMemory) -> None:
+
+def _is_source(host: NodeHost) -> bool:
+    """Whether a node makes sound of no other sound."""
+    ins, outs = ([port.kind for port in ports] for ports in (host.info.inputs, host.info.outputs))
+    return "audio" in outs and "audio" not in ins
+
+
+class NodeCapture:
+    """Engine's end of a `CaptureMemory`; without one it names the sounds of a plan."""
+
+    def __init__(self, memory: CaptureMemory | None = None) -> None:
         """Continues at the write position of the previous engine."""
-        self._memory, self._slots = memory, memory.shape.slots
+        self._memory = memory
         self._plan: Plan | None = None
         self._buses: list[Samples] = []
         self._owners: NDArray[np.int64] | None = None
+        self._strips: Mapping[str, Strip] = {}
+        self.labels: list[TrackLabel] = []  # of the sounds that are tracks
 
     @property
     def tables(self) -> dict[LoopWord, int]:
         """Addresses of the memory, for machine code."""
         memory = self._memory
+        assert memory is not None
         parts = (memory.place, memory.tags, memory.owners, memory.beat_tags, memory.beats, memory.sound)
-        return {LoopWord.CAPTURE_SLOTS: self._slots, **dict(zip(_WORDS, map(address, parts), strict=True))}
+        return {LoopWord.CAPTURE_SLOTS: memory.shape.slots, **dict(zip(_WORDS, map(address, parts), strict=True))}
 
     def sources(
-        self, x: Samples, out: Samples, plan: Plan | None, channels: Samples
+        self, x: Samples, out: Samples, plan: Plan | None, channels: Samples, strips: Mapping[str, Strip] = _NO_STRIPS
     ) -> tuple[list[Samples], NDArray[np.int64]]:
         """Captured sounds of a plan, `[channels, block]` each, and the owner of each channel, in order.
 
-        `channels`: as of `OutputBuses`; of its buses those that the plan plays.
+        `channels`: as of `OutputBuses`; of its buses those that the plan plays. `strips`: as of `Strips.now`; they
+        stand in place of their nodes' sounds.
         """
-        if self._owners is None or plan is not self._plan:
+        if self._owners is None or plan is not self._plan or strips is not self._strips:
+            self._strips = strips
             self._take(x, out, plan, channels)
         assert self._owners is not None
-        return [out, x, *self._buses, *(host.outs[0] for host in self._hosts)], self._owners
+        mixed = (sound for _, sound in self._strips.values())
+        return [out, x, *self._buses, *mixed, *(host.outs[0] for host in self._hosts)], self._owners
 
     def _take(self, x: Samples, out: Samples, plan: Plan | None, channels: Samples) -> None:
         hosts, sounding = (plan.hosts, plan.sounding) if plan is not None else ({}, ())
+        strips = dict(self._strips.values())
         buses = {_FIRST_BUS - place: _bus(place, out, channels) for place, _ in sounding}
-        found = {number: host for number, host in hosts.items() if host.outs}
+        found = {number: host for number, host in hosts.items() if host.outs and number + MIXED not in strips}
         counts = {OUT_NUMBER: len(out), IN_NUMBER: len(x)}
         counts |= {number: len(sound) for number, sound in buses.items()}
+        counts |= {number: len(sound) for number, sound in strips.items()}
         counts |= {number: len(one.outs[0]) for number, one in found.items()}
+        names = {number: name for name, number in BUS_NUMBERS.items() if number in buses}
+        names |= {number: one.name for number, one in found.items() if _is_source(one)}
+        mixed = [(number, name, counts[number], True) for name, (number, _) in self._strips.items()]
+        self.labels = mixed + [(number, name, counts[number], False) for number, name in names.items()]
+        if self._memory is not None:
+            self._memory.name(self.labels)
         self._plan, self._hosts, self._buses = plan, list(found.values()), list(buses.values())
         self._owners = np.array(
             [number * CHANNELS + channel for number, count in counts.items() for channel in range(count)], np.int64

@@ -33,7 +33,7 @@ def cue(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
         if not plain:
             raise RequestError(f"a cue's value is a number or a text, not {short_repr(value)}")
     server.feedback.event("/cue", name, *args[1:])
-    if server.link.keeping:
+    if server.link.keeping or server.link.keeping_tracks:
         server.link.cue(int(server.clock.moment().sample), name, args[1:])
 
 

@@ -44,6 +44,8 @@ def names(server: OscServer, peer: Peer, _args: Args, _when: When) -> None:
 
 
 MAX_MORPH = 4096.0
+RECALL = "/scene/recall"
+"""Cue in a recorded set, with the scene's number and the beat of its recall."""
 
 
 def store(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
@@ -82,6 +84,8 @@ def recall_scene(
             beat = server.link.beat_at(n)
         case _:
             beat = server.clock.moment().beat
+    if server.link.keeping or server.link.keeping_tracks:
+        server.link.cue(int(server.clock.moment().sample), RECALL, (place, beat))
     server.events.publish("scene", number=place, beats=beats, beat=beat)
 
 

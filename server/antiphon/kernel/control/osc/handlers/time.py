@@ -103,6 +103,19 @@ def record_start(server: OscServer, peer: Peer, args: Args, _when: When) -> None
     server.replies.reply(peer, encode("/done", "/record/start", str(path)))
 
 
+def tracks_start(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
+    if server.link.keeping_tracks:
+        raise RequestError("tracks are being recorded already; end them first with /record/tracks/stop")
+    path = _claimed(paths.recordings(), text(args, 0, "folder", ""), _now(), folder=True)
+    server.link.tracks(str(path), {**server.session_header(), "bar": server.session.state.bar})
+    server.replies.reply(peer, encode("/done", "/record/tracks/start", str(path)))
+
+
+def tracks_stop(server: OscServer, peer: Peer, _args: Args, _when: When) -> None:
+    server.link.tracks(None)
+    server.replies.reply(peer, encode("/done", "/record/tracks/stop"))
+
+
 def _recording_suffix(server: OscServer, name: str) -> str:
     """Suffix of a recording: as in its name, else .wav."""
     suffix = Path(name).suffix

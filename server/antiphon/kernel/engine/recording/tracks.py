@@ -1,0 +1,292 @@
+"""Tracks of a set: a wave file for each strip, the input and the output, all as long as each other at any time.
+
+What is silent is a hole, which takes no room on the disk. The sound is read from the ring of captures, so that a
+recorder that was killed is followed by one that goes on where the files end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import struct
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.kernel.contract.block import Samples
+from antiphon.kernel.engine.recording.take import MIN_FREE_BYTES, SYNC_SECONDS
+from antiphon.kernel.errors import FileError
+from antiphon.kernel.graph.io_nodes import IN_NUMBER, OUT_NUMBER
+from antiphon.kernel.io.capture_memory import CHANNELS, CaptureMemory, CaptureReader
+from antiphon.kernel.runtime import paths
+
+LIST, LOG, GAP = "tracks.json", "session.jsonl", "gap"
+"""Files beside the tracks, and the cue that marks a gap, with its frames."""
+_SILENT = 1 << 40
+MAX_TRACKS = 256
+HEADER = 92
+"""Bytes before the sound: RIFF, room for the 64-bit lengths of RF64, format and frames."""
+_TOLERANCE, _MAX_STEP = 1e-3, 17.0
+"""Beats, and beats a second that a tempo has at most."""
+ENDS = ((IN_NUMBER, "input"), (OUT_NUMBER, "output"))
+"""Numbers and names of the input and the output."""
+
+
+def wave_header(rate: int, channels: int, frames: int) -> bytes:
+    """`HEADER` bytes of a wave file of float32, as RF64 from 4 GiB on."""
+    size = frames * channels * 4
+    long = size + HEADER - 8 >= 1 << 32
+    lengths = struct.pack("<QQQI", size + HEADER - 8, size, frames, 0) if long else bytes(28)
+    most = (1 << 32) - 1
+    return b"".join((
+        struct.pack("<4sI4s", b"RF64" if long else b"RIFF", most if long else size + HEADER - 8, b"WAVE"),
+        struct.pack("<4sI", b"ds64" if long else b"JUNK", 28), lengths,
+        struct.pack("<4sIHHIIHH", b"fmt ", 16, 3, channels, rate, rate * channels * 4, channels * 4, 32),
+        struct.pack("<4sII", b"fact", 4, min(frames, most)), struct.pack("<4sI", b"data", most if long else size),
+    ))  # fmt: skip
+
+
+def file_name(name: str, taken: Iterable[str]) -> str:
+    """A file's name for any text, without its suffix: one that no file of `taken` has, nor a device of Windows."""
+    base = re.sub(r"[^\w. -]+", "_", name).strip(". ")[:80] or "track"
+    base = f"{base}_" if re.fullmatch(r"(?i)(con|prn|aux|nul|(com|lpt)\d)(\..*)?", base) else base
+    stems = {file.rpartition(".")[0].casefold() for file in taken}
+    found, number = base, 2
+    while found.casefold() in stems:
+        found, number = f"{base}-{number}", number + 1
+    return found
+
+
+@dataclass(slots=True)
+class Track:
+    """One file. `mixed`: it is part of the mix, which is the sum of all such."""
+
+    name: str
+    file: str
+    channels: int
+    mixed: bool
+    fd: int = -1
+
+
+class TrackFiles:
+    """The wave files of one folder, and the list of them. `frames`: length of each, in full."""
+
+    def __init__(self, folder: Path, rate: int, tracks: Sequence[Track] = (), frames: int = 0) -> None:
+        self.folder, self.rate, self.frames, self.size = folder, rate, frames, 0
+        self.tracks: list[Track] = []
+        self._synced = time.monotonic()
+        for track in tracks:
+            self._open(track)
+
+    def add(self, name: str, channels: int, *, mixed: bool) -> Track | None:
+        """The track of that name and role, new where there is none, silent so far; None where there are too many."""
+        for track in self.tracks:
+            if (track.name, track.mixed) == (name, mixed):
+                return track
+        if len(self.tracks) == MAX_TRACKS:
+            return None
+        return self._open(Track(name, f"{file_name(name, (track.file for track in self.tracks))}.wav", channels, mixed))
+
+    def _open(self, track: Track) -> Track:
+        track.fd = os.open(self.folder / track.file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, paths.PRIVATE)
+        self.tracks.append(track)
+        self._fit(track)
+        return track
+
+    def write(self, sounds: Sequence[tuple[Track, Samples]], count: int) -> None:
+        """Appends `count` frames to every track: `sounds`, `[frames, channels]`, by track; the others are silent."""
+        for track, sound in sounds:
+            if sound.any():
+                data = np.ascontiguousarray(fitted(sound, track.channels), "<f4").tobytes()
+                at = HEADER + self.frames * track.channels * 4
+                while data:
+                    done = os.pwrite(track.fd, data, at)
+                    data, at, self.size = data[done:], at + done, self.size + done
+        self.frames += count
+        for track in self.tracks:
+            os.ftruncate(track.fd, HEADER + self.frames * track.channels * 4)
+        if time.monotonic() - self._synced > SYNC_SECONDS:
+            self.sync()
+
+    def write_list(self, first: int, by_number: Mapping[int, Track | None]) -> None:
+        """Writes the list of the tracks, for `read_tracks`; `first`: sample of the first frame."""
+        told = [{"name": t.name, "file": t.file, "channels": t.channels, "mixed": t.mixed} for t in self.tracks]
+        numbers = {number: self.tracks.index(track) for number, track in by_number.items() if track is not None}
+        listed = {"rate": self.rate, "first": first, "tracks": told, "numbers": numbers}
+        paths.write_atomic(self.folder / LIST, json.dumps(listed, indent=1).encode(), paths.PRIVATE)
+
+    def sync(self) -> None:
+        """Writes the lengths into the headers."""
+        self._synced = time.monotonic()
+        for track in self.tracks:
+            self._fit(track)
+
+    def _fit(self, track: Track) -> None:
+        """Gives a file the length of all, also one that failed half-way or was left by a killed recorder."""
+        os.ftruncate(track.fd, HEADER + self.frames * track.channels * 4)
+        os.pwrite(track.fd, wave_header(self.rate, track.channels, self.frames), 0)
+
+    def close(self) -> None:
+        """Ends all files, complete to their last common frame."""
+        for track in self.tracks:
+            with contextlib.suppress(OSError):
+                self._fit(track)
+            os.close(track.fd)
+
+
+def fitted(sound: Samples, channels: int) -> Samples:
+    """`[frames, any]` as `[frames, channels]`, adapted as wires are."""
+    have = sound.shape[1]
+    if have == channels:
+        return sound
+    if channels == 1:
+        return sound.mean(axis=1, keepdims=True)
+    if have == 1:
+        return np.repeat(sound, channels, axis=1)
+    return sound[:, :channels] if have > channels else np.pad(sound, ((0, 0), (0, channels - have)))
+
+
+class BeatPoints:
+    """Breakpoints of the beat over the sample, at most `_TOLERANCE` beats off, as lines of the log."""
+
+    def __init__(self) -> None:
+        self._from: tuple[int, float] | None = None
+        self._step, self._last = 0.0, (0, 0.0)  # beats a sample; the last sample and beat
+
+    def add(self, sample: int, beat: float, rate: int) -> dict[str, Any] | None:
+        """Takes the beat at a sample, in order; gives the line of a breakpoint before it."""
+        begins, self._last, before = self._from, (sample, beat), self._last
+        if begins is None:
+            self._from = sample, beat
+            return None
+        if begins == before:
+            step = (beat - begins[1]) / (sample - begins[0])
+        else:
+            if abs(begins[1] + (sample - begins[0]) * self._step - beat) <= _TOLERANCE:
+                return None
+            self._from, step = before, (beat - before[1]) / (sample - before[0])
+        if not 0.0 <= step * rate <= _MAX_STEP:  # a jump
+            self._from, step = (sample, beat), self._step
+        self._step = step
+        return {"sample": self._from[0], "beat_line": self._from[1], "bpm": step * rate * 60.0}
+
+
+class TrackTake:
+    """Tracks and log that a recorder writes, from the block on at which the journal says that the set begins."""
+
+    def __init__(self, folder: Path, memory: CaptureMemory, channels: int, header: Mapping[str, Any]) -> None:
+        """Begins in an empty folder; or goes on with the tracks of a killed recorder, where the folder has them."""
+        self.folder, self._memory, self._block = folder, memory, memory.shape.block
+        self._by_number: dict[int, Track | None] = {}
+        self.first, self._reader = -1, CaptureReader(memory)  # block of the first frame
+        self._beats, self._lost = BeatPoints(), (0, 0)
+        log, listed = folder / LOG, folder / LIST
+        if listed.exists():
+            self.files, first, numbers = read_tracks(folder, self._block)
+            self.first, self._by_number = first // self._block, dict(numbers)
+            whole = log.read_bytes()
+            os.truncate(log, whole.rfind(b"\n") + 1)
+            self._log = log.open("a", encoding="utf-8")
+            return
+        paths.reserve(log, MIN_FREE_BYTES, paths.PRIVATE)
+        self._log = log.open("w", encoding="utf-8")
+        self._log.write(json.dumps(header) + "\n")
+        self.files = TrackFiles(folder, memory.shape.rate)
+        for number, name in ENDS:
+            self._by_number[number] = self.files.add(name, channels, mixed=False)
+        self.files.write_list(self.first * self._block, self._by_number)
+
+    def line(self, line: dict[str, Any]) -> None:
+        """Takes a line of the journal or a cue."""
+        if "tracks" in line:
+            for number, name, channels, mixed in line["tracks"]:
+                if number not in self._by_number:
+                    self._by_number[number] = self.files.add(name, channels, mixed=mixed)
+            self.files.write_list(self.first * self._block, self._by_number)
+            return
+        if self.first < 0 and "engine" in line:
+            self.first = line["sample"] // self._block
+            self.files.write_list(self.first * self._block, self._by_number)
+        elif self.first < 0 or line.get("engine") == "joined":  # of a set before, or of a session beside this one
+            return
+        self._log.write(json.dumps(line) + "\n")
+
+    def turn(self, end: int, most: int = 64) -> None:
+        """Writes the blocks before `end`."""
+        while self.first >= 0 and (first := self.first + self.files.frames // self._block) < end:
+            self._write(first, min(most, end - first))
+        self._log.flush()
+
+    def _write(self, first: int, count: int) -> None:
+        memory, block = self._memory, self._block
+        slots = self._reader.slots(first, count)
+        tags, owners = memory.tags[slots], memory.owners[slots]
+        heard = np.zeros(count, bool)
+        heard[tags - 1 - first] = True
+        numbers, sounds = np.where(owners % 2 > 0, owners // 2 // CHANNELS, _SILENT), []
+        for number in np.unique(numbers).tolist():
+            track = self._by_number.get(number)
+            if track is not None:
+                own = slots[(numbers == number) & (owners // 2 % CHANNELS < track.channels)]
+                sound = np.zeros((count, block, track.channels), np.float32)
+                sound[memory.tags[own] - 1 - first, :, memory.owners[own] // 2 % CHANNELS] = memory.sound[own]
+                sounds.append((track, sound.reshape(-1, track.channels)))
+        heard[tags[memory.tags[slots] != tags] - 1 - first] = False  # overwritten while they were read
+        for _, sound in sounds:
+            sound.reshape(count, -1)[~heard] = 0.0
+        self.files.write(sounds, count * block)
+        self._note(first, heard)
+
+    def _note(self, first: int, heard: NDArray[np.bool_]) -> None:
+        """Logs the beat, and gaps."""
+        memory, block = self._memory, self._block
+        for n in range(len(heard)):
+            number = first + n
+            place = number % memory.shape.slots
+            if not heard[n]:
+                if not self._lost[1]:
+                    self._lost = number * block, 0
+                self._lost = self._lost[0], self._lost[1] + block
+                continue
+            if self._lost[1]:
+                self.line({"sample": self._lost[0], "cue": GAP, "values": [self._lost[1]]})
+                self._lost = 0, 0
+            if memory.beat_tags[place] == number + 1:
+                line = self._beats.add(number * block, float(memory.beats[place]), self.files.rate)
+                if line is not None:
+                    self.line(line)
+
+    def close(self) -> None:
+        """Ends all files, complete to their last common frame."""
+        try:
+            if self._lost[1]:
+                self.line({"sample": self._lost[0], "cue": GAP, "values": [self._lost[1]]})
+            self._log.close()
+        finally:
+            self.files.close()
+
+
+def read_tracks(folder: Path, block: int = 1) -> tuple[TrackFiles, int, dict[int, Track]]:
+    """Tracks of a folder, cut to their common blocks, sample of their first frame, and tracks by number in the ring.
+
+    Raises FileError: the list of them is none.
+    """
+    try:
+        held = json.loads((folder / LIST).read_bytes())
+        tracks = [Track(str(t["name"]), str(t["file"]), int(t["channels"]), bool(t["mixed"])) for t in held["tracks"]]
+        if any(os.path.basename(track.file) != track.file or not 0 < track.channels < CHANNELS for track in tracks):
+            raise ValueError
+        numbers = {int(number): tracks[place] for number, place in held["numbers"].items()}
+        rate, first = int(held["rate"]), int(held["first"])
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError):
+        raise FileError(f"{folder / LIST} lists no tracks; record them again") from None
+    sizes = [((folder / track.file).stat().st_size - HEADER) // (4 * track.channels) for track in tracks]
+    frames = max(0, min(sizes, default=0)) // block * block
+    return TrackFiles(folder, rate, tracks, frames), first, numbers

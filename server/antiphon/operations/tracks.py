@@ -1,0 +1,234 @@
+"""Tracks of a recorded set: their MIDI files and projects of studios; and a session's tracks, by replaying it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from antiphon.files import midifile, studio
+from antiphon.files.audiofile import stream
+from antiphon.files.decode import path_text
+from antiphon.files.midi_song import MidiControlChange, MidiNote, MidiTrack, Times
+from antiphon.kernel.contract.block import Samples
+from antiphon.kernel.control.osc.handlers.sets import RECALL
+from antiphon.kernel.engine.recording.tracks import GAP, LIST, LOG, Track, file_name, read_tracks
+from antiphon.kernel.errors import FileError
+from antiphon.kernel.graph.io_nodes import OUT_NUMBER
+from antiphon.kernel.plugins.loader import load
+from antiphon.kernel.runtime import paths
+from antiphon.kernel.session.actions import ACTIONS, NodeSet
+from antiphon.kernel.supervisor.recordings import SET
+from antiphon.kernel.synth.backends import chosen
+from antiphon.offline.output_summary import Written
+from antiphon.offline.replay import replay
+from antiphon.offline.replayed_tracks import ReplayedTracks
+from antiphon.offline.session_reader import INPUT, TOLD, SessionLog
+from antiphon.operations.file_tasks import play_with
+from antiphon.operations.reporting import Reporting
+
+PROJECTS = ("set.dawproject", "set.rpp")
+TICKS = 960
+_GAIN = 3
+"""Place of the gain among the cells of `out`."""
+_SHOWN = 80
+"""Characters of a marker's name at most."""
+
+
+@contextmanager
+def replayed(
+    folder: Path, log: SessionLog, complain: Callable[[str], None], tracks: ReplayedTracks | None = None
+) -> Iterator[tuple[int, Iterator[Samples]]]:
+    """Frames of a session's input, and its output again, `[channels, block]`; what it sounded of goes to `tracks`.
+
+    Raises FileError: the set has no input, or a line of its log cannot be replayed.
+    """
+    if not (folder / INPUT).is_file():
+        raise FileError(f"{folder} has no {INPUT}; a set cannot be replayed without its input")
+    loaded = load(check=False)
+    with log.line(1):
+        play_with(log.header.get("device", "cpu"), log.header.get("synth", "auto"), loaded, None, complain)
+    offline = chosen().info.make_support().passes(live=log.spec.block)
+    with ExitStack() as stack:
+        if offline is not None:
+            passes = stack.enter_context(offline)
+            while True:
+                passes.begin()
+                with stream(folder / INPUT) as (_, blocks):
+                    frames = sum(y.shape[1] for y in replay(folder, blocks, loaded.catalog, loaded.make))
+                if passes.done(frames, log.spec.rate):
+                    break
+        info, blocks = stack.enter_context(stream(folder / INPUT))
+        log.check_input(info.rate, info.channels)
+        yield info.frames, replay(folder, blocks, loaded.catalog, loaded.make, tracks)
+
+
+@contextmanager
+def replayed_tracks(log: SessionLog, source: Path, folder: Path) -> Iterator[ReplayedTracks]:
+    """Tracks of a replay, written into a folder with the log of `source`; `claim` it before."""
+    with (source / LOG).open("rb") as held, (folder / LOG).open("wb") as copy:
+        # what a replay tells anew is left out, and a line that a killed server left unfinished
+        copy.writelines(line for line in held if line.endswith(b"\n") and TOLD.isdisjoint(json.loads(line)))
+    with closing(ReplayedTracks(folder, log.spec, log.first)) as tracks:
+        yield tracks
+
+
+def claim(folder: str, option: str, *, force: bool = False) -> Path:
+    """A folder for tracks, made where there is none. Raises FileError: it holds a set already."""
+    held = [name for name in (*SET, LIST, *PROJECTS) if os.path.lexists(os.path.join(folder, name))]
+    if held and not force:
+        text = f"{option}: {folder} holds a set already ({', '.join(held)}); give another name, or --force"
+        raise FileError(text)
+    try:
+        return paths.make_folder(Path(folder), paths.PRIVATE_FOLDER)
+    except OSError as error:
+        raise FileError(f"{option}: cannot make {folder}: {paths.os_error_text(error)}") from None
+
+
+def export(session: Path, out: str, reporting: Reporting, *, force: bool = False) -> None:
+    """Makes tracks and projects of a recorded set in the folder `out`; where tracks were recorded, of those.
+
+    Raises FileError: it is no set, cannot be replayed or written.
+    """
+    if (session / LIST).is_file():
+        if not paths.is_same_file(session, out):
+            folder = claim(out, "DIR", force=force)
+            for name in (LIST, LOG, *(track.file for track in _tracks(session)[0])):
+                shutil.copy2(session / name, folder / name)
+        complete(Path(out), reporting)
+        return
+    log = SessionLog(session)
+    folder = claim(out, "DIR", force=force)
+    with (
+        replayed_tracks(log, session, folder) as tracks,
+        replayed(session, log, reporting.complain, tracks) as (frames, blocks),
+        reporting.progress("tracks", frames, log.spec.rate) as progress,
+    ):
+        for n, _ in enumerate(blocks, 1):
+            progress.update(n * log.spec.block)
+    complete(folder, reporting)
+
+
+def _tracks(folder: Path) -> tuple[list[Track], int, int]:
+    """Tracks of a folder, their frames and the sample of the first; made equally long after a crash."""
+    files, first, _ = read_tracks(folder)
+    files.close()
+    return files.tracks, files.frames, first
+
+
+def complete(folder: Path, reporting: Reporting) -> None:
+    """Writes the MIDI files and the projects of a folder of tracks. Raises FileError: it holds none."""
+    tracks, frames, first = _tracks(folder)
+    log = SessionLog(folder)
+    rate, bar = log.spec.rate, int(log.header.get("bar", 4))
+    points = [(line["sample"] - first, line["beat_line"], line["bpm"]) for line in log.beats]
+    begin, tempo = tempo_map(points, rate, bar)
+    times = Times(tempo)
+    lead = times.seconds(begin)
+
+    def beat(sample: int) -> float:
+        return times.beat(lead + max(0, sample - first) / rate)
+
+    markers = []
+    for cue in log.cues:
+        at, name = beat(cue["sample"]), " ".join(str(one) for one in (cue["cue"], *cue["values"]))[:_SHOWN]
+        if cue["cue"] == GAP:
+            name = f"gap of {float(cue['values'][0]) / rate:.3f} s" if cue["values"] else "gap"
+        elif cue["cue"] == RECALL and len(cue["values"]) == 2:
+            name = f"scene {cue['values'][0]}"
+            held = next((s for s, b, bpm in points if bpm > 0 and b <= float(cue["values"][1])), None)
+            at = max(at, beat(_sample_of(points, float(cue["values"][1]), rate) + first)) if held is not None else at
+        markers.append((at, name))
+    heard = _heard(log.heard, beat, times.beat(lead + frames / rate))
+    made = [studio.StudioTrack(t.name, t.file, t.channels, muted=not t.mixed) for t in tracks]
+    for name, notes in heard.items():
+        own = next((track.file for track in tracks if track.name == name), "")
+        base = f"{own.removesuffix('.wav') or file_name(name, [track.file for track in tracks])}.mid"
+        midifile.write(folder / base, [notes], tempo, TICKS, [(0.0, bar, 4)])
+        reporting.wrote(Written(folder / base, f"the notes of {name}", notes=len(notes.notes)))
+        made.append(studio.StudioTrack(f"{name} notes", muted=True, notes=notes))
+    held_set = studio.StudioSet(rate, frames / rate, begin, tempo, bar, made, sorted(markers), _gain(log))
+    write_projects(folder, held_set, reporting)
+
+
+def write_projects(folder: Path, held: studio.StudioSet, reporting: Reporting) -> None:
+    """Writes `PROJECTS` into the folder of the tracks."""
+    for name, content in zip(PROJECTS, (studio.dawproject(held), studio.reaper(held).encode()), strict=True):
+        paths.write_atomic(folder / name, content, paths.PRIVATE)
+        source = f"{len(held.tracks)} tracks in {path_text(folder)}"
+        reporting.wrote(Written(folder / name, source, held.seconds))
+
+
+def tempo_map(
+    points: Sequence[tuple[int, float, float]], rate: int, bar: int
+) -> tuple[float, list[tuple[float, float]]]:
+    """The beat at which files begin, within a bar, and a tempo map from the bar's first beat on.
+
+    `points`: (frame, beat, bpm) of breakpoints. Where the beat stood or jumped, the map goes on at the last tempo.
+    """
+    bpm = next((value for _, _, value in points if value > 0), 120.0)
+    here = points[0][1] - points[0][0] / rate * bpm / 60.0 if points else 0.0
+    at = begin = max(0.0, here - here // bar * bar)
+    found, last = [(0.0, bpm)], 0
+    for frame, _, value in points:
+        at, last = at + max(0, frame - last) / rate * bpm / 60.0, max(frame, last)
+        if value > 0 and abs(value - bpm) > 1e-6:
+            bpm = value
+            found = [*(point for point in found if point[0] < at), (at, bpm)]
+    return begin, found
+
+
+def _sample_of(points: Sequence[tuple[int, float, float]], beat: float, rate: int) -> int:
+    """Frame at which the beat was reached."""
+    frame, at, bpm = [point for point in points if point[2] > 0 and point[1] <= beat][-1]
+    return frame + round((beat - at) * 60.0 / bpm * rate)
+
+
+def _gain(log: SessionLog) -> float:
+    """Level of the output at the end of a set, linear."""
+    level = 0.0
+    for _, line in log.lines:
+        cells = (line.get("cells") or {}).get(str(OUT_NUMBER)) if "engine" in line else None
+        if cells is not None:
+            level = float(cells[_GAIN][1])
+        elif "op" in line:
+            action = ACTIONS.from_line(line)
+            if isinstance(action, NodeSet) and (action.node, action.cell) == (OUT_NUMBER, _GAIN):
+                level = action.number
+    return 0.0 if level <= -60.0 else 10.0 ** (level / 20.0)
+
+
+def _heard(lines: Iterable[Mapping[str, Any]], beat: Callable[[int], float], end: float) -> dict[str, MidiTrack]:
+    """Notes and controllers of each node; what still sounds lasts to the end."""
+    notes: dict[str, list[MidiNote]] = {}
+    controls: dict[str, list[MidiControlChange]] = {}
+    sounding: dict[tuple[str, int, int], tuple[float, float]] = {}
+
+    def stop(key: tuple[str, int, int], at: float) -> None:
+        if key in sounding:
+            start, velocity = sounding.pop(key)
+            note = MidiNote(start, max(at - start, 1.0 / TICKS), key[2], velocity, key[1])
+            notes.setdefault(key[0], []).append(note)
+
+    for line in sorted(lines, key=lambda line: line["sample"]):
+        name = line["heard"]
+        for offset, kind, number, value, channel in line["events"]:
+            at, key = beat(line["sample"] + offset), (name, channel, number)
+            if kind in ("on", "off"):
+                stop(key, at)
+                if kind == "on":
+                    sounding[key] = at, min(1.0, max(1.0 / 127.0, value))
+            elif kind in ("control", "bend", "program"):
+                controls.setdefault(name, []).append(MidiControlChange(at, kind, number, value, channel))
+    for key in list(sounding):
+        stop(key, end)
+    return {
+        name: MidiTrack(
+            name, tuple(sorted(held, key=lambda n: (n.start, n.number))), None, tuple(controls.get(name, ()))
+        )
+        for name, held in notes.items()
+    }
