@@ -71,6 +71,7 @@ class Follow(Processor):
     """Sound and notes in; beats as control signals and notes out, and the server's clock."""
 
     on_files = FileUse("antiphon_follow.jobs:run", beside=("click",), changes=("time", "pitch"))
+    overhears = True
     inputs = (AUDIO_IN, EVENTS_IN)
     outputs = (EVENTS_OUT, Port("beat", "control"), Port("bar", "control"))
     params = (
@@ -216,6 +217,8 @@ class Follow(Processor):
         count, drive = self._count, str(io.value("drive"))
         seconds = io.frames / self._rate
         if not count.following:
+            if self._entered and self._alone == 0.0 and drive == "beat":
+                io.steer(60.0 / count.period)  # without what caught up
             self._alone += seconds
             self._sure_beats = 0.0
             self._entered = self._entered and self._alone < NEW_SECONDS

@@ -30,6 +30,7 @@ class ProcessorInfo:
     version: int = 0  # number of its plugin's version: 0 for the files at the start, others for files saved since
     native: bool = False  # its processor offers a `step`, which the plan runs as machine code
     variants: str = ""  # as `Processor.variants`
+    overhears: bool = False  # as `Processor.overhears`
 
     @property
     def cells(self) -> tuple[Param, ...]:
@@ -57,7 +58,7 @@ class ProcessorInfo:
 
     @property
     def analyses(self) -> bool:
-        """True if it takes sound and gives none: its notes come by wires, neither from keyboards nor from files."""
+        """True if it takes sound and gives none: its notes come by wires, not from files."""
         return self.first("audio", "in") is not None and self.first("audio", "out") is None
 
     def check_writes(self) -> None:
