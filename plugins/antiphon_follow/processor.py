@@ -36,6 +36,8 @@ DOWNBEAT, BEAT, CLICK, VELOCITY = 76, 77, 0.05, 0.6
 """Note numbers of its beats, high and low wood block of a General MIDI drum kit; their length in seconds, velocity."""
 NOTES_SECONDS = 4.0
 """Seconds after a note in which notes lead, not the sound."""
+QUIET_BEATS = 3.0
+"""Beats without a note after which the count coasts: the filter goes astray in silence."""
 ENTRY_BEATS = 3.0
 """Beats for which the count has to be sure before the clock takes its bar."""
 NEW_SECONDS = 8.0
@@ -166,6 +168,8 @@ class Follow(Processor):
         if self._note_at >= 0.0 and now - self._note_at < NOTES_SECONDS:
             notes.filter.read()
             self._answer.take(notes.filter, now - notes.seconds)
+            if now - self._note_at > QUIET_BEATS * self._answer.period:
+                self._answer.sureness = 0.0
         elif self._note_at >= 0.0 and self._sound.sureness <= 0.0:
             self._answer.sureness = 0.0
         else:

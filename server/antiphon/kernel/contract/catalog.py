@@ -243,6 +243,7 @@ class Catalog:
                 item["version"],
                 item["native"],
                 item["variants"],
+                item["overhears"],
             )
         hooks = {plugin: tuple(names) for plugin, names in data["hooks"].items()}
         transports = tuple(TransportInfo(**{**t, "options": tuple(t["options"])}) for t in data["transports"])

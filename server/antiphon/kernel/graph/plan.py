@@ -143,7 +143,7 @@ class Plan:
     _feedbacks: tuple[FeedbackDelay, ...] = ()
     failures: list[NodeFailure] = field(default_factory=list)
     marks: list[tuple[int, str, int]] = field(default_factory=list)
-    steering: list[tuple[int, tuple[float, float, float]]] = field(default_factory=list)  # node, what it asked of the clock
+    steering: list[tuple[int, tuple[float, float, float]]] = field(default_factory=list)  # asked of the clock
     watched: bool = False
     at_work: Callable[[int], None] | None = None  # called with the number of each node before it runs, or None
     input_at: int = 0
