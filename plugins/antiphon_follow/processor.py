@@ -77,6 +77,7 @@ class Follow(Processor):
     inputs = (AUDIO_IN, EVENTS_IN)
     outputs = (EVENTS_OUT, Port("beat", "control"), Port("bar", "control"))
     params = (
+        Param("on", "switch", True, doc="Whether it drives the clock; off, the clock keeps its own time."),
         Param("drive", "choice", "off", choices=DRIVES, doc="What the server's clock takes of the player's beat."),
         Param("lead", default=0.0, low=0.0, high=300.0, unit="ms", doc="Time by which the clock is ahead of the beat."),
         Param("range", "text", RANGE, doc="Lowest and highest tempo, as 60-200 bpm."),
@@ -96,7 +97,7 @@ class Follow(Processor):
     def prepare(self, spec: StreamSpec) -> None:
         """Allocates every buffer and opens the stream through the worker."""
         self._rate, text, meter = spec.rate, str(self.settings["range"]), str(self.settings["meter"])
-        limits = range_of(text)
+        self._limits = limits = range_of(text)
         lead = max(1, lead_for(HOP, spec.block))
         self._client = WorkerClient(worker_of(spec), 1, lead, self.node, lambda: f"{text.replace(' ', '')} {meter}")
         self.parts = self._client.parts
@@ -122,7 +123,7 @@ class Follow(Processor):
         self._sound.sureness = 0.0
         self._begin, self._note_at, self._heard_at = -1, -1.0, 0.0
         self._missing, self._until, self._tap_at = 0, -1, -10.0
-        self._sure_beats, self._alone, self._entered = 0.0, 0.0, False
+        self._sure_beats, self._alone, self._entered, self._pulls = 0.0, 0.0, False, False
 
     def process(self, io: IO) -> None:
         self._io = io
@@ -220,17 +221,20 @@ class Follow(Processor):
         """Steers the server's clock."""
         count, drive = self._count, str(io.value("drive"))
         seconds = io.frames / self._rate
+        low, high = self._limits
+        tempo = min(max(60.0 / count.period, low), high)
+        led = drive != "off" and bool(io.value("on")) and io.time.playing
+        if self._pulls and not (led and count.following):
+            io.steer(tempo)  # without what caught up
+            self._pulls = False
         if not count.following:
-            if self._entered and self._alone == 0.0 and drive == "beat":
-                io.steer(60.0 / count.period)  # without what caught up
             self._alone += seconds
             self._sure_beats = 0.0
             self._entered = self._entered and self._alone < NEW_SECONDS
             return
         self._alone = 0.0
         self._sure_beats += seconds / count.period
-        tempo = 60.0 / count.period
-        if drive == "off" or not io.time.playing:
+        if not led:
             self._entered = False
             return
         if drive == "tempo":
@@ -241,12 +245,15 @@ class Follow(Processor):
         if self._sure_beats < ENTRY_BEATS and not self._entered:
             return
         here = io.time.beat + io.frames * io.time.beats_per_frame(self._rate)
-        wanted = count.beat + float(io.value("lead")) / 1000.0 / count.period
+        ahead = count.beat + float(io.value("lead")) / 1000.0 / count.period - here
+        self._pulls = True
         if not self._entered:
             self._entered = True
-            io.steer(tempo, 0.0, (wanted - here) % count.meter)
+            io.steer(tempo, 0.0, ahead % count.meter)
             return
-        io.steer(tempo, (wanted - here + 0.5) % 1.0 - 0.5)
+        ahead = (ahead + 0.5) % 1.0 - 0.5
+        # half of it: the clock is as much faster as twice what is ahead, and stays in the range
+        io.steer(tempo, min(max(ahead, (low / tempo - 1.0) / 2.0), (high / tempo - 1.0) / 2.0))
 
     def _post(self, hop: int, sound: Samples) -> None:
         assert self._io is not None
