@@ -12,6 +12,7 @@ import { install } from "./install";
 import { Controls } from "./instrument/controls";
 import { Cues } from "./instrument/cues";
 import { Sound } from "./instrument/drawings";
+import { Place } from "./instrument/follower";
 import { Lyrics } from "./instrument/lyrics";
 import { capture, Mixer } from "./instrument/mixer";
 import { PatchGraph } from "./instrument/patch";
@@ -45,6 +46,7 @@ function Instrument() {
           <Controls />
           <Roll>
             <Told />
+            <Place />
             <Lyrics />
           </Roll>
           <section class="side" data-view="Desk" aria-label="Scenes and server">

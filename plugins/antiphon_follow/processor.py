@@ -12,7 +12,6 @@ import numpy as np
 
 from antiphon.api import (
     AUDIO_IN,
-    EVENTS_IN,
     IO,
     Event,
     FileUse,
@@ -75,8 +74,7 @@ class Follow(Processor):
     """Sound and notes in; beats as control signals and notes out, and the server's clock."""
 
     on_files = FileUse("antiphon_follow.jobs:run", beside=("click",), changes=("time", "pitch"))
-    overhears = True
-    inputs = (AUDIO_IN, EVENTS_IN)
+    inputs = (AUDIO_IN, Port("notes", "events", overhears=True))
     outputs = (
         Port("notes", "events", midi=BEATS),
         Port("beat", "control"),

@@ -142,7 +142,7 @@ def test_what_analyses_sound_has_notes_by_wires_alone() -> None:
 
 
 def test_what_overhears_has_the_notes_that_name_no_node_beside_those_that_play_them() -> None:
-    ears = replace(CATALOG["notes"], type="ears", inputs=(AUDIO_IN, EVENTS_IN), outputs=(), overhears=True)
+    ears = replace(CATALOG["notes"], type="ears", inputs=(AUDIO_IN, replace(EVENTS_IN, overhears=True)), outputs=())
     catalog = Catalog({**CATALOG.types, "ears": ears})
     players = Players(Graph((NodeSpec("a", "ears"), NodeSpec("b", "notes"), NodeSpec("c", "notes"))), catalog)
     assert (players.of(""), players.of("b")) == (("b", "c", "a"), ("b",))

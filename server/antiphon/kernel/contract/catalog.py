@@ -30,7 +30,6 @@ class ProcessorInfo:
     version: int = 0  # number of its plugin's version: 0 for the files at the start, others for files saved since
     native: bool = False  # its processor offers a `step`, which the plan runs as machine code
     variants: str = ""  # as `Processor.variants`
-    overhears: bool = False  # as `Processor.overhears`
 
     @property
     def cells(self) -> tuple[Param, ...]:
@@ -60,6 +59,11 @@ class ProcessorInfo:
     def analyses(self) -> bool:
         """True if it takes sound and gives none: its notes come by wires, not from files."""
         return self.first("audio", "in") is not None and self.first("audio", "out") is None
+
+    @property
+    def overhears(self) -> bool:
+        """True if an events input `overhears`."""
+        return any(port.overhears for port in self.inputs)
 
     def check_writes(self) -> None:
         """Raises `PluginError` for a processor without an audio or events output: nothing to write to a file."""
@@ -243,7 +247,6 @@ class Catalog:
                 item["version"],
                 item["native"],
                 item["variants"],
-                item["overhears"],
             )
         hooks = {plugin: tuple(names) for plugin, names in data["hooks"].items()}
         transports = tuple(TransportInfo(**{**t, "options": tuple(t["options"])}) for t in data["transports"])

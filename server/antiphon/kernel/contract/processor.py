@@ -227,7 +227,6 @@ class Processor:
             otherwise. The function is given the `ProcessorInfo` of the type and the value, and returns the declaration
             for it or raises an `AntiphonError`. Not called on the block path; the value is in `settings` before
             `prepare`.
-        overhears: A note that names no node is also for nodes of this type, whatever else plays it.
         latency: Frames, at the processor's own rate, by which its output lags behind its input. Set in `prepare`, and
             constant until the next `prepare`.
         node: The number of its node; the host sets it before `prepare`.
@@ -248,7 +247,6 @@ class Processor:
     channels: ClassVar[int | None] = None
     on_files: ClassVar[FileUse] = FileUse()
     variants: ClassVar[str] = ""
-    overhears: ClassVar[bool] = False
     latency: int = 0
     node: int = 0
     parts: tuple[ProcessorPart, ...] = ()

@@ -69,7 +69,6 @@ def inspect_processor(name: str, make: Callable[[], Any], doc: str, plugin: str,
         processor.on_files,
         native=type(processor).step is not Processor.step,
         variants=processor.variants,
-        overhears=processor.overhears,
     )
 
 
