@@ -10,9 +10,7 @@ const NEXT = ["next1", "next2", "next3"];
 const has = (name: string) => (one: { readonly: boolean; name: string }) => one.readonly && one.name === name;
 
 /** Name of the patch's first node that follows a player, "" without one. */
-export const follower = computed(
-  () => graph.value?.nodes.find((one) => one.params.some(has("sureness")))?.name ?? "",
-);
+export const follower = computed(() => graph.value?.nodes.find((one) => one.params.some(has("sureness")))?.name ?? "");
 const reported = (name: string) => Number(value(`/node/${follower.value}/${name}`).value ?? 0);
 /** How sure it is, 0 to 1; 1 where the clock has nobody to follow. */
 export const sure = computed(() => (follower.value && status.value.leads ? reported("sureness") : 1));
