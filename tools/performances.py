@@ -296,6 +296,8 @@ TUNE = _line(0.375, 72, 74, 76, 79, 77, 76, 74, 72)
 STAND = (*_chord(0.0, 2.9, 48, 52, 55, 59), *TUNE)
 BEAT = _line(0.25, 36, 42, 38, 42, 36, 36, 38, 46, 36, 42, 38, 39, velocity=100)
 
+ODE = _line(0.6, 76, 76, 77, 79, 79)
+
 BASS = tuple(
     Note(n * 0.25, note, 0.2, (115, 60, 90, 50)[n % 4])
     for n, note in enumerate((33, 33, 45, 36, 33, 40, 43, 33, 31, 43, 38, 36))
@@ -319,6 +321,7 @@ PERFORMANCES: Mapping[str, Performance] = {
     "chop": Performance(notes=SLICES),
     "click": Performance(turns=((0.5, "click", "fire", True), (2.0, "click", "fire", True))),
     "cloud": Performance("guitar"),
+    "concerto": Performance(notes=ODE, before=3.0),
     "demo": Performance("voice"),
     "desk": Performance(seconds=4.0 * 60.0 / 76.0, before=0.2),
     "drift": Performance(notes=CHORDS, node="pad"),

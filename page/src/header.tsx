@@ -5,6 +5,7 @@ import { useEffect, useRef } from "preact/hooks";
 import { delay, listen, listening, missing, report, setVolume, show, shown, volume } from "./audio";
 import { eachFrame } from "./frames";
 import { InputMenu } from "./input";
+import { follower, sure } from "./instrument/follower";
 import { connection, panic, send } from "./link";
 import { beatNow, bpm, graph, missedLately, playing, say, status } from "./model";
 import { Options } from "./options";
@@ -55,7 +56,7 @@ function Tempo() {
   );
 }
 
-/** The bar and the beat that it is now. */
+/** The bar and the beat that it is now; the lights fade where a node that leads is not sure of it. */
 export function Beat() {
   const at = useRef<HTMLSpanElement>(null);
   const dots = useRef<HTMLSpanElement>(null);
@@ -71,7 +72,11 @@ export function Beat() {
   useEffect(() => eachFrame(draw), []);
   return (
     <span class="beat" aria-hidden="true">
-      <span class="dots" ref={dots}>
+      <span
+        class="dots"
+        ref={dots}
+        style={{ opacity: 0.3 + 0.7 * sure.value }}
+        title={follower.value && status.value.leads ? `With you: ${(sure.value * 100).toFixed(0)} % sure` : undefined}>
         <i />
         <i />
         <i />

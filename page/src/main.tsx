@@ -16,6 +16,7 @@ import { Lyrics } from "./instrument/lyrics";
 import { capture, Mixer } from "./instrument/mixer";
 import { PatchGraph } from "./instrument/patch";
 import { key, Piano } from "./instrument/piano";
+import { Place } from "./instrument/place";
 import { Roll } from "./instrument/roll";
 import { SetList } from "./instrument/setlist";
 import { Log, Scenes, Server } from "./instrument/side";
@@ -45,6 +46,7 @@ function Instrument() {
           <Controls />
           <Roll>
             <Told />
+            <Place />
             <Lyrics />
           </Roll>
           <section class="side" data-view="Desk" aria-label="Scenes and server">

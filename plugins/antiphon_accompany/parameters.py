@@ -46,7 +46,6 @@ PARAMS = (
     Param("key", "choice", "auto", choices=("auto", *KEYS), doc="A fixed key; auto estimates it."),
     Param("meter", "int", 4, 2, 7, unit="beats", doc="Beats of a bar; bars begin at whole multiples of it."),
     Param("humanise", default=0.5, low=0.0, high=1.0, doc="Variation of velocity and timing; 0 is on the grid."),
-    Param("drive", "switch", False, doc="Sets the server's tempo to the player's, by when the notes begin."),
     Param("patience", "int", 8, 1, 64, unit="bars", doc="Live: bars played on without a note, before the ending."),
     Param(
         "lookahead",
@@ -78,7 +77,6 @@ PARAMS = (
         doc="Its chord: C to B major 0 to 11, minor 12 to 23.",
     ),
     Param("waits", "choice", "no", choices=("no", "chord"), readonly=True, doc="For a chord of the left hand, silent."),
-    Param("player_tempo", default=0.0, low=0.0, high=400.0, unit="bpm", readonly=True, doc="With drive; 0: not clear."),
     Param("tonic", "int", 0, 0, 23, unit="chord", readonly=True, doc="The estimated key, in the same numbers."),
     *(
         Param(

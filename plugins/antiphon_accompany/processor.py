@@ -15,7 +15,6 @@ from antiphon_accompany.band.levels import CHANNELS, PART_OF, VOLUME, volume
 from antiphon_accompany.band.player import RESTRIKE_GAP, Band, BandSettings, PendingStrike
 from antiphon_accompany.band.sounding import PlayerBend, SoundingStrikes
 from antiphon_accompany.band.styles import LEFT_HAND_LANES, NAMES, PARTS, load, parts_of, shipped_style
-from antiphon_accompany.band.tempo import PlayerTempo
 from antiphon_accompany.harmony.chords import Chord, implied, recognise, triad_chord
 from antiphon_accompany.harmony.chordtext import ChordSpan
 from antiphon_accompany.harmony.given import CHORDS_AHEAD, GivenChords, Progression, add_seventh, cadence
@@ -52,7 +51,6 @@ class Accompany(Processor):
         for name in NAMES:
             # none is read on the block path
             shipped_style(name)
-        self._tempo = PlayerTempo(spec.rate)
         self._band = Band()
         self._asked = BandSettings(parts=parts_of(str(self.settings["parts"])))
         own = str(self.settings["own"])
@@ -90,7 +88,6 @@ class Accompany(Processor):
         self._all_off = bool(self._sounding)
         self._clear()
         self._band.reset()
-        self._tempo.clear()
         self._zone.clear()
         self._given.clear()
         self._harmony.reset()
@@ -169,7 +166,6 @@ class Accompany(Processor):
         assert beat is not None
         self._next = beat + 1
         meter, harmony = tracker.meter, self._harmony
-        self._tempo.report(io, frame, tempo)
         follow = str(io.at("follow", frame))
         used = follow not in ("chords", "listen") and self._chords.at(beat, meter, follow) is None
         estimate = harmony.triad(tracker, beat, int(io.at("lookahead", frame)), used=used)
@@ -278,7 +274,6 @@ class Accompany(Processor):
 
     def _on_event(self, io: IO, event: Event, beat: float) -> None:
         number = self._bend.number(event)
-        self._tempo.take(event, io.time.sample)
         offset = min(event.offset, io.frames - 1)
         follow = str(io.at("follow", offset))
         left = follow == "listen" or (follow in ("chords", "both") and number < int(io.at("split", offset)))

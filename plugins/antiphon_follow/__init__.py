@@ -21,8 +21,8 @@ def antiphon_processors(register: Register) -> None:
 
 @hookimpl
 def antiphon_addresses(osc: AddressList) -> None:
-    """Adds `/follow/half`, `/follow/double`, `/follow/downbeat` and `/follow/tap`."""
+    """Adds `/follow/half`, `/follow/double`, `/follow/downbeat`, `/follow/tap` and `/follow/go`."""
     from antiphon_follow.addresses import HANDLERS
 
-    for path, handler, doc in HANDLERS:
-        osc.add(path, "", handler, doc, surfaces=True, timed=True)
+    for path, args, handler, doc in HANDLERS:
+        osc.add(path, args, handler, doc, surfaces=True, timed=True)

@@ -18,11 +18,28 @@ _TYPE = "follow"
 
 def fire(name: str, request: OscRequest) -> list[Command]:
     """Commands that fire a trigger of every node `follow`. Raises RequestError: there is none."""
+    return [SetParam(node, name, 1.0, when=request.when) for node in _nodes(request)]
+
+
+def go(request: OscRequest) -> list[Command]:
+    """Commands by which every node `follow` goes to a bar of its score. Raises RequestError: there is no such node."""
+    bar = int(str(request.args[0]))
+    return [
+        SetParam(node, name, value, when=request.when)
+        for node in _nodes(request)
+        for name, value in (("from", float(bar)), ("start", 1.0))
+    ]
+
+
+def _nodes(request: OscRequest) -> list[str]:
     nodes = [found for found, node in request.server.nodes().items() if node.info.type == _TYPE]
     if not nodes:
         raise RequestError("there is no node follow in the patch; load one that has it, or add it")
-    return [SetParam(node, name, 1.0, when=request.when) for node in nodes]
+    return nodes
 
 
-HANDLERS = tuple((f"/follow/{name}", partial(fire, name), doc) for name, doc in ADDRESSES)
-"""Address, handler and sentence."""
+HANDLERS = (
+    *((f"/follow/{name}", "", partial(fire, name), doc) for name, doc in ADDRESSES),
+    ("/follow/go", "i:bar", go, "Goes to a bar of the score, from 1, in every node `follow`."),
+)
+"""Address, arguments, handler and sentence."""

@@ -86,11 +86,11 @@ def _run_score(job: FileJob, path: Path) -> tuple[Written, ...]:
         raise UsageError("follow with a score writes .csv alone; name such a file OUT, without --click")
     if not is_midi(job.source):
         raise UsageError("follow takes a score with MIDI alone; give a .mid, or leave score out")
-    job.uses("score")
+    job.uses("score", "part")
     notes = performance(job.source)
     if not notes:
         raise UsageError(f"{printable_path(job.source)} holds no notes, so there is nobody to follow")
-    follower, place, lines = ScoreFollower(read_followed(path)), 0, []
+    follower, place, lines = _follower(path, str(job.settings.get("part", ""))), 0, []
     frames = math.ceil((notes[-1][0] + _TAIL_SECONDS) * SOUND_FRAMES)
     for frame in range(frames):
         at = (frame + 1) / SOUND_FRAMES
@@ -101,6 +101,12 @@ def _run_score(job: FileJob, path: Path) -> tuple[Written, ...]:
             lines.append(f"{at:.4f},{follower.at(at).quarter:.4f}\n")
     write_atomic(job.target, f"time,beat\n{''.join(lines)}".encode())
     return (Written(job.target, printable_path(job.source), frames / SOUND_FRAMES),)
+
+
+def _follower(path: Path, part: str) -> ScoreFollower:
+    """Follower of one part; of all without its name."""
+    score = read_followed(path)
+    return ScoreFollower(score, (score.part(part),) if part else ())
 
 
 def _of_notes(job: FileJob, limits: tuple[float, float], meters: tuple[int, ...], confidence: float) -> Iterator[Row]:

@@ -6,13 +6,12 @@ Notes are followed here, sound by a worker, hop by hop; while notes come, they l
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 
 from antiphon.api import (
     AUDIO_IN,
-    EVENTS_IN,
-    EVENTS_OUT,
     IO,
     Event,
     FileUse,
@@ -26,6 +25,7 @@ from antiphon.api.backends.workers import Rebuffer, WorkerClient, lead_for
 from antiphon.api.kernels import f32p, f64, i64, kernel
 from antiphon_follow.answer import FollowAnswer
 from antiphon_follow.clock import SURE, BeatCount
+from antiphon_follow.concert import BEATS, NEXT, Concert
 from antiphon_follow.notes import FRAMES_PER_SECOND, NoteBeats
 from antiphon_follow.ranges import METER_NAMES, RANGE, meters_of, range_of
 from antiphon_follow.worker import HOP, METER, PERIOD, PHASE, PLACE, SURENESS, worker_of
@@ -36,6 +36,8 @@ DOWNBEAT, BEAT, CLICK, VELOCITY = 76, 77, 0.05, 0.6
 """Note numbers of its beats, high and low wood block of a General MIDI drum kit; their length in seconds, velocity."""
 NOTES_SECONDS = 4.0
 """Seconds after a note in which notes lead, not the sound."""
+QUIET_BEATS = 3.0
+"""Beats without a note after which the count coasts: the filter goes astray in silence."""
 ENTRY_BEATS = 3.0
 """Beats for which the count has to be sure before the clock takes its bar."""
 NEW_SECONDS = 8.0
@@ -43,6 +45,7 @@ NEW_SECONDS = 8.0
 _LEAST_CHANGE = 0.005
 """Relative change of the tempo that `drive=tempo` takes."""
 _MAX_MISSING = 100
+_NEXT = tuple(f"next{n}" for n in range(1, NEXT + 1))
 _TAP_SECONDS = 2.5
 
 
@@ -71,21 +74,35 @@ class Follow(Processor):
     """Sound and notes in; beats as control signals and notes out, and the server's clock."""
 
     on_files = FileUse("antiphon_follow.jobs:run", beside=("click",), changes=("time", "pitch"))
-    inputs = (AUDIO_IN, EVENTS_IN)
-    outputs = (EVENTS_OUT, Port("beat", "control"), Port("bar", "control"))
+    inputs = (AUDIO_IN, Port("notes", "events", overhears=True))
+    outputs = (
+        Port("notes", "events", midi=BEATS),
+        Port("beat", "control"),
+        Port("bar", "control"),
+        Port("parts", "events", midi=-BEATS),
+    )
     params = (
+        Param("on", "switch", True, doc="Whether it drives the clock; off, the clock keeps its own time."),
         Param("drive", "choice", "off", choices=DRIVES, doc="What the server's clock takes of the player's beat."),
         Param("lead", default=0.0, low=0.0, high=300.0, unit="ms", doc="Time by which the clock is ahead of the beat."),
         Param("range", "text", RANGE, doc="Lowest and highest tempo, as 60-200 bpm."),
         Param("meter", "choice", "auto", choices=METER_NAMES, restart=True, doc="Beats of a bar; auto: 4 or 3."),
         Param("confidence", default=SURE, low=0.05, high=0.95, doc="Sureness from which it follows; below it coasts."),
-        Param("score", "file", "", doc="On files of notes alone: a MusicXML or MIDI file of their score."),
+        Param("score", "file", "", doc="A MusicXML or MIDI file: follows its notes, and plays the other parts."),
+        Param("part", "text", "", doc="The player's part of the score, by name or number; the first unless given."),
+        Param("from", "int", 1, low=1, high=9999, doc="Bar of the score at which `start` begins."),
+        Param("start", "trigger", doc="Goes to the bar `from`; where the player rests, the other parts count on."),
         Param("half", "trigger", doc="Beats half as fast."),
         Param("double", "trigger", doc="Beats twice as fast."),
         Param("downbeat", "trigger", doc="The nearest beat begins a bar."),
         Param("tap", "trigger", doc="Taps: the octave of the beat that is nearest to them."),
         Param("tempo", default=0.0, low=0.0, high=400.0, unit="bpm", readonly=True, doc="0 while none is known."),
-        Param("beat", "int", 0, low=0, high=6, readonly=True, doc="The beat of the bar, from 1; 0 if none is known."),
+        Param("beat", "int", 0, low=0, high=64, readonly=True, doc="The beat of the bar, from 1; 0 if none is known."),
+        Param("place", "int", 0, low=0, high=9999, readonly=True, doc="The bar of the score, from 1; 0: not begun."),
+        *(
+            Param(f"next{n}", "int", 0, low=0, high=127, readonly=True, doc="The player's next note; 0: none.")
+            for n in range(1, NEXT + 1)
+        ),
         Param("sureness", default=0.0, readonly=True, doc="How sure it is of the beat, 0 to 1."),
         Param("state", "choice", STATES[0], choices=STATES, readonly=True, doc="Whether it follows, or goes on alone."),
     )
@@ -93,7 +110,7 @@ class Follow(Processor):
     def prepare(self, spec: StreamSpec) -> None:
         """Allocates every buffer and opens the stream through the worker."""
         self._rate, text, meter = spec.rate, str(self.settings["range"]), str(self.settings["meter"])
-        limits = range_of(text)
+        self._limits = limits = range_of(text)
         lead = max(1, lead_for(HOP, spec.block))
         self._client = WorkerClient(worker_of(spec), 1, lead, self.node, lambda: f"{text.replace(' ', '')} {meter}")
         self.parts = self._client.parts
@@ -102,7 +119,8 @@ class Follow(Processor):
         self._nothing: Samples = np.zeros((0, spec.block), np.float32)
         self._notes, self._sound = NoteBeats(*limits, meters_of(meter)), SoundFound()
         self._answer, self._count = FollowAnswer(*limits), BeatCount()
-        self._lead = lead
+        score = str(self.settings["score"])
+        self._concert = Concert(Path(score), str(self.settings["part"]), spec.rate) if score else None
         self._io: IO | None = None
         self._forget()
 
@@ -117,9 +135,11 @@ class Follow(Processor):
         self._answer.clear()
         self._count.clear()
         self._sound.sureness = 0.0
+        if self._concert is not None:
+            self._concert.clear()
         self._begin, self._note_at, self._heard_at = -1, -1.0, 0.0
         self._missing, self._until, self._tap_at = 0, -1, -10.0
-        self._sure_beats, self._alone, self._entered = 0.0, 0.0, False
+        self._sure_beats, self._alone, self._entered, self._pulls = 0.0, 0.0, False, False
 
     def process(self, io: IO) -> None:
         self._io = io
@@ -144,7 +164,13 @@ class Follow(Processor):
         self._beats(io, before, known=known)
         self._drive(io)
         io.report("tempo", 60.0 / count.period if count.known else 0.0)
-        io.report("beat", float(math.floor(count.beat) % count.meter + 1) if count.known else 0.0)
+        concert = self._concert
+        place = math.floor(count.beat) % count.meter if concert is None else concert.place
+        io.report("beat", place + 1.0 if count.known else 0.0)
+        if concert is not None:
+            io.report("place", float(concert.bar))
+            for n, number in enumerate(concert.coming):
+                io.report(_NEXT[n], float(number))
         io.report("sureness", self._answer.sureness)
         io.report("state", 0.0 if not count.known else 1.0 if count.following else 2.0)
 
@@ -152,6 +178,14 @@ class Follow(Processor):
         """Takes the block's notes, and chooses whom the count follows."""
         now = (io.time.sample + io.frames - self._begin) / self._rate
         start, notes, place = (io.time.sample - self._begin) / self._rate, self._notes, 0
+        concert = self._concert
+        if concert is not None:
+            for offset in io.fired("start"):
+                concert.go(int(io.at("from", offset)), start + offset / self._rate)
+            concert.play(io, start, float(io.value("lead")) / 1000.0)
+            concert.read(now)
+            self._answer.take(concert)
+            return
         events = io.events_in
         if self._note_at < 0.0 and not events:
             notes.skip(start)
@@ -165,6 +199,8 @@ class Follow(Processor):
         if self._note_at >= 0.0 and now - self._note_at < NOTES_SECONDS:
             notes.filter.read()
             self._answer.take(notes.filter, now - notes.seconds)
+            if now - self._note_at > QUIET_BEATS * self._answer.period:
+                self._answer.sureness = 0.0
         elif self._note_at >= 0.0 and self._sound.sureness <= 0.0:
             self._answer.sureness = 0.0
         else:
@@ -215,6 +251,12 @@ class Follow(Processor):
         """Steers the server's clock."""
         count, drive = self._count, str(io.value("drive"))
         seconds = io.frames / self._rate
+        low, high = self._limits
+        tempo = min(max(60.0 / count.period, low), high)
+        led = drive != "off" and bool(io.value("on")) and io.time.playing
+        if self._pulls and not (led and count.following):
+            io.steer(tempo)  # without what caught up
+            self._pulls = False
         if not count.following:
             self._alone += seconds
             self._sure_beats = 0.0
@@ -222,8 +264,7 @@ class Follow(Processor):
             return
         self._alone = 0.0
         self._sure_beats += seconds / count.period
-        tempo = 60.0 / count.period
-        if drive == "off" or not io.time.playing:
+        if not led:
             self._entered = False
             return
         if drive == "tempo":
@@ -234,12 +275,15 @@ class Follow(Processor):
         if self._sure_beats < ENTRY_BEATS and not self._entered:
             return
         here = io.time.beat + io.frames * io.time.beats_per_frame(self._rate)
-        wanted = count.beat + float(io.value("lead")) / 1000.0 / count.period
+        ahead = count.beat + float(io.value("lead")) / 1000.0 / count.period - here
+        self._pulls = True
         if not self._entered:
             self._entered = True
-            io.steer(tempo, 0.0, (wanted - here) % count.meter)
+            io.steer(tempo, 0.0, ahead % count.meter)
             return
-        io.steer(tempo, (wanted - here + 0.5) % 1.0 - 0.5)
+        ahead = (ahead + 0.5) % 1.0 - 0.5
+        # half of it: the clock is as much faster as twice what is ahead, and stays in the range
+        io.steer(tempo, min(max(ahead, (low / tempo - 1.0) / 2.0), (high / tempo - 1.0) / 2.0))
 
     def _post(self, hop: int, sound: Samples) -> None:
         assert self._io is not None

@@ -140,7 +140,13 @@ class LinkSession:
         away = beat - server.beat_at(sample)
         away -= round(away / QUANTUM) * QUANTUM
         self._distance = away
-        if not self._peers:
+        if self._peers and server.leader():
+            # the session is pulled to the beat that a node of the patch leads, by the rule for the other way
+            tempo = steered_tempo(bpm, -away)
+            if not same_tempo(tempo, wanted):
+                backend.set_tempo(tempo, heard)
+                self._sent = tempo
+        elif not self._peers:
             if playing and (abs(away) > MAX_BEAT_ERROR or not same_tempo(bpm, wanted)):
                 backend.place(bpm, server.beat_at(sample), heard, QUANTUM)
         elif not playing:

@@ -22,9 +22,3 @@ def antiphon_processors(register: Register) -> None:
         "summary", "antiphon_listen.processor:Summary", "Summary of a song: chorus, verse and highlights (files only)."
     )
     register("compact", "antiphon_listen.processor:Compact", "Shortens a song: each section once (files only).")
-
-
-@hookimpl
-def antiphon_transports(register: Register) -> None:
-    """Registers the tempo driver."""
-    register("listen", "antiphon_listen.live.next_beats:TempoDriver", "The server's tempo by a node listen.")

@@ -222,6 +222,8 @@ class FakeEngine:
     def tempo_now(self) -> tuple[float, float, bool]:
         return self.beat, self.bpm, self.playing
 
+    leader = 0
+
     def counters(self) -> EngineCounters:
         return EngineCounters(blocks=7, late=self.late, pending=len(self._waiting))
 

@@ -141,6 +141,14 @@ def test_what_analyses_sound_has_notes_by_wires_alone() -> None:
         Players(Graph((NodeSpec("a", "analyses"),)), catalog).of("")
 
 
+def test_what_overhears_has_the_notes_that_name_no_node_beside_those_that_play_them() -> None:
+    ears = replace(CATALOG["notes"], type="ears", inputs=(AUDIO_IN, replace(EVENTS_IN, overhears=True)), outputs=())
+    catalog = Catalog({**CATALOG.types, "ears": ears})
+    players = Players(Graph((NodeSpec("a", "ears"), NodeSpec("b", "notes"), NodeSpec("c", "notes"))), catalog)
+    assert (players.of(""), players.of("b")) == (("b", "c", "a"), ("b",))
+    assert Players(Graph((NodeSpec("a", "ears"),)), catalog).of("") == ("a",)
+
+
 def test_where_wires_play_all_it_is_for_all() -> None:
     made = graph({"c": "clicker", "a": "notes", "b": "notes"}, ["in > c", "c.notes > a", "c.notes > b", "a > out"])
     assert Players(made, CATALOG).of("") == ("a", "b")

@@ -5,6 +5,7 @@ import { ahead, beatNow, bpm, chords, graph, notes, passBeat, playing, status, v
 import { colours } from "../theme";
 import { chordNow, noteChords } from "./chords";
 import { type Draw, text, useDrawing } from "./drawings";
+import { isBeat } from "./follower";
 
 const PAST = 6; // seconds left of now
 const FUTURE = 2; // right of it
@@ -92,9 +93,11 @@ const roll: Draw = (area, width, height, now) => {
   }
   area.fillStyle = ink.warm;
   area.fillRect(here, 0, 1, tall);
+  // the player's beats, beside the lines of the machine's
+  for (const one of notes) if (isBeat(one) && now - one.from < PAST * 1000) area.fillRect(x(one.from) - 1, 0, 3, 9);
   drawChords(area, x, width, height, now);
   const sounded: Bar[] = notes
-    .filter((one) => one.to === 0 || now - one.to < PAST * 1000)
+    .filter((one) => !isBeat(one) && (one.to === 0 || now - one.to < PAST * 1000))
     .map((one) => ({ ...one, to: one.to || now, kind: one.played ? "played" : "emitted" }));
   const visible = [...sounded, ...comes(now).filter((one) => x(one.from) < width)];
   area.fillStyle = ink.soft;

@@ -10,10 +10,8 @@ from hypothesis import given, settings, strategies as st
 
 from antiphon.api import IO, BlockTime, Event, StreamSpec
 from antiphon.api.backends.rendering import prepare_processor
-from antiphon.api.testing import render
 from antiphon_accompany.band.notes import BeatNote
 from antiphon_accompany.band.styles import STYLES
-from antiphon_accompany.band.tempo import PlayerTempo
 from antiphon_accompany.files.offline import HeardHarmony, accompany_file
 from antiphon_accompany.harmony.chords import KEYS, tones
 from antiphon_accompany.harmony.live_network import LiveChords
@@ -207,25 +205,3 @@ def test_a_bend_of_the_melody_is_another_pitch_for_the_harmony() -> None:
     assert node._melody.onsets[0, 11] == 0.0
     assert node._melody.durations[0, 0] > 0.1
     assert node._melody.durations[0, 11] == 0.0
-
-
-@pytest.mark.parametrize(("tempo", "jitter"), [(108.0, 0.0), (132.0, 0.012), (120.0, 0.0)])
-def test_it_finds_the_players_tempo_where_it_is_asked_to(tempo: float, jitter: float) -> None:
-    random = np.random.default_rng(1)
-    times = [(n, round((n.start * 60.0 / tempo + random.normal(0.0, jitter)) * RATE)) for n in TUNE[:20]]
-    notes = [Event("on", max(0, at), n.pitch, 0.7) for n, at in times]
-    notes += [Event("off", max(0, at) + RATE // 5, n.pitch) for n, at in times]
-    frames = max(event.offset for event in notes) + RATE
-    notes.sort(key=lambda event: event.offset)
-    for drive, found in ((True, tempo), (False, 0.0)):
-        made = render(
-            Accompany(), StreamSpec(RATE, 512, 1), np.zeros((1, frames), np.float32), {"drive": drive}, notes=notes
-        )
-        assert made.reports.get("player_tempo", 0.0) == pytest.approx(found, rel=0.015)
-
-
-def test_no_tempo_is_found_in_notes_at_any_time() -> None:
-    found, random = PlayerTempo(RATE), np.random.default_rng(1)
-    for at in np.cumsum(random.uniform(0.1, 0.9, 24)):
-        found.take(Event("on", 0, 60, 0.5), round(at * RATE))
-    assert found.find(120.0) == 0.0

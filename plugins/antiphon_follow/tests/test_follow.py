@@ -128,12 +128,12 @@ def test_run_writes_lines_as_they_are_known(tmp_path: Path) -> None:
 
 
 # ---- the server's clock
-def clock_of(notes: list[tuple[float, int, float]], seconds: float, drive: str, block: int = BLOCK) -> F64:
+def clock_of(notes: list[tuple[float, int, float]], seconds: float, drive: str, **values: Any) -> F64:
     """(seconds, beat, tempo) of the clock of a rendered patch, block by block."""
     loaded = load_plugins(check=False)
-    graph = Graph((NodeSpec("follow", "follow", {"drive": drive}),))
+    graph = Graph((NodeSpec("follow", "follow", {"drive": drive, **values}),))
     commands = [NoteOn(key, loud, node="follow", when=Sample(round(at * RATE))) for at, key, loud in notes]
-    runner = PlayerRunner(graph, loaded.catalog, loaded.make, StreamSpec(RATE, block, 2), 120.0, commands)
+    runner = PlayerRunner(graph, loaded.catalog, loaded.make, StreamSpec(RATE, BLOCK, 2), 120.0, commands)
     rows: list[tuple[float, float, float]] = []
 
     def listen(plan: Plan, x: object, y: object, sample: int) -> None:
@@ -141,8 +141,8 @@ def clock_of(notes: list[tuple[float, int, float]], seconds: float, drive: str, 
         rows.append((sample / RATE, time.beat, time.tempo))
 
     runner.listener = listen
-    for _ in range(round(seconds * RATE / block)):
-        runner.run(np.zeros((2, block), np.float32))
+    for _ in range(round(seconds * RATE / BLOCK)):
+        runner.run(np.zeros((2, BLOCK), np.float32))
     runner.close()
     return np.array(rows)
 
@@ -167,6 +167,75 @@ def test_the_clock_stands_by_itself_with_drive_off() -> None:
 def test_drive_tempo_takes_the_tempo_alone() -> None:
     rows = clock_of(pianist(beats_of(STEADY[:40])), 20.0, "tempo")
     assert rows[-1, 2] == pytest.approx(104.0, rel=0.02)
+
+
+def test_half_of_a_player_s_error_is_no_reason_to_leave_the_range() -> None:
+    rows = clock_of(pianist(beats_of(STEADY[:40])), 20.0, "beat", range="60-104")
+    assert rows[rows[:, 0] > 8.0, 2].max() <= 104.0 + 1e-6
+
+
+def test_the_clock_is_put_back_by_a_switch_and_keeps_its_tempo() -> None:
+    rows = clock_of(pianist(beats_of(STEADY[:30])), 16.0, "beat", on=False)
+    assert rows[:, 1] == pytest.approx(2.0 * rows[:, 0])
+
+
+def test_a_silence_is_coasted_through_at_the_tempo_before_it() -> None:
+    rows = clock_of(pianist(beats_of(STEADY[:24])), 28.0, "beat")
+    assert rows[-1, 2] == pytest.approx(104.0, rel=0.02)
+    assert len(set(rows[rows[:, 0] > 19.0, 2])) == 1
+
+
+# ---- a score in the node
+def concert(tmp_path: Path, played: list[tuple[float, int, float]], seconds: float, *turns: SetParam) -> Any:
+    """(seconds, number) of the other part's notes, and (seconds, beat, tempo) of the clock."""
+    score, loaded = tmp_path / "score.mid", load_plugins(check=False)
+    solo = tuple(MidiNote(float(n), 0.9, 60 + (5 * n) % 12) for n in range(32))
+    other = tuple(MidiNote(n / 2.0, 0.4, 36 + n % 12) for n in range(64))
+    write_midi(score, [MidiTrack("Solo", solo), MidiTrack("Bass", other, 1)], 120.0)
+    graph = Graph((NodeSpec("follow", "follow", {"drive": "beat", "score": str(score)}),))
+    commands = [NoteOn(key, loud, when=Sample(round(at * RATE))) for at, key, loud in played]
+    runner = PlayerRunner(graph, loaded.catalog, loaded.make, StreamSpec(RATE, BLOCK, 2), 120.0, [*commands, *turns])
+    begun: list[tuple[float, int]] = []
+    rows: list[tuple[float, float, float]] = []
+
+    def listen(plan: Plan, x: object, y: object, sample: int) -> None:
+        events = [event for _, found in plan.emitted(-1) for event in found]
+        begun.extend(((sample + e.offset) / RATE, e.number) for e in events if e.kind == "on" and e.channel != 1)
+        rows.append((sample / RATE, runner._player.time.beat, runner._player.time.tempo))
+
+    runner.listener = listen
+    for _ in range(round(seconds * RATE / BLOCK)):
+        runner.run(np.zeros((2, BLOCK), np.float32))
+    assert runner.failures == []
+    runner.close()
+    return begun, np.array(rows)
+
+
+def solo_of(beats: F64, first: int = 0) -> list[tuple[float, int, float]]:
+    return [(float(at), 60 + (5 * (first + n)) % 12, 0.7) for n, at in enumerate(beats)]
+
+
+def test_the_other_parts_and_the_clock_have_the_player_s_rubato(tmp_path: Path) -> None:
+    beats = beats_of(SWELL[:31])
+    begun, rows = concert(tmp_path, solo_of(beats), float(beats[-1]) + 1.0)
+    near = [min(abs(at - beat) for at, _ in begun) for beat in beats]
+    assert np.median(near) < 0.015
+    assert np.quantile(near, 0.9) < 0.06
+    assert [number for _, number in begun[:20]] == [36 + n % 12 for n in range(20)]
+    assert np.median(np.abs(errors(rows, beats, 5.0))) < 0.06
+
+
+def test_the_other_parts_wait_and_go_to_the_bar_that_is_asked_for(tmp_path: Path) -> None:
+    beats = beats_of(np.full(7, 120.0))
+    at = float(beats[-1]) + 5.0
+    turns = [
+        SetParam("follow", "from", 5.0, when=Sample(round((at - 1.0) * RATE))),
+        SetParam("follow", "start", 1.0, when=Sample(round((at - 1.0) * RATE))),
+    ]
+    later = [(second + at - 0.5, key, loud) for second, key, loud in solo_of(beats_of(np.full(3, 120.0)), 16)]
+    begun, _ = concert(tmp_path, solo_of(beats) + later, at + 1.8, *turns)
+    assert not [one for one in begun if beats[-1] + 1.0 < one[0] < at - 0.01], "it waits"
+    assert [number for second, number in begun if second > at - 0.01][:4] == [36 + n % 12 for n in range(32, 36)]
 
 
 # ---- what is no player

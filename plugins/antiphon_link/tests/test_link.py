@@ -49,12 +49,16 @@ class Server:
         self.map = TempoMap(RATE, bpm, end_bpm=bpm)
         self.ns = 0
         self.done: list[Command] = []
+        self.led = ""
 
     def now_ns(self) -> int:
         return self.ns
 
     def sample_at(self, ns: int) -> float:
         return ns * RATE / 1e9
+
+    def leader(self) -> str:
+        return self.led
 
     def tempo(self) -> tuple[float, float, bool]:
         at = int(self.sample_at(self.ns))
@@ -126,6 +130,16 @@ def test_a_performers_tempo_becomes_the_sessions_and_ones_own_does_not() -> None
     run(server, link, 6.0)
     assert session.bpm == 100.0
     assert server.tempo()[1] == pytest.approx(100.0, rel=1e-3)
+    assert abs(off(server, session)) < 2e-3
+
+
+def test_a_session_is_pulled_to_the_beat_that_a_node_leads() -> None:
+    server, session = Server(104.0), FakeLinkSession(120.0, 3.3, others=1)
+    link = LinkSession(server, session)  # type: ignore[arg-type]
+    server.led = "follow"
+    run(server, link, 12.0)
+    assert server.done == []
+    assert session.bpm == pytest.approx(104.0, rel=1e-3)
     assert abs(off(server, session)) < 2e-3
 
 

@@ -1,58 +1,8 @@
-"""Beat scheduler from delayed estimates, and the server's tempo driven by a node's estimate."""
+"""Beat scheduler from delayed estimates."""
 
 from __future__ import annotations
 
-import asyncio
 import math
-
-from antiphon.api import AntiphonError
-from antiphon.api.backends.transports import Node, SetTempo, Transport, TransportServer
-
-CHECK_SECONDS = 0.25
-"""Seconds between two checks, about the node's own analysis interval."""
-TEMPO_NAMES = ("player_tempo", "tempo")
-"""Parameter names of a node's tempo estimate, by priority."""
-_STEP = 0.005
-"""Minimum relative change of the tempo: estimates vary by less from beat to beat."""
-
-
-class TempoDriver(Transport):
-    """Watches the nodes of the patch; unchanged tempos are not sent again."""
-
-    def start(self, server: TransportServer) -> None:
-        self._server = server
-        server.service(self._serve)
-
-    async def _serve(self) -> None:
-        while True:
-            self._server.attempt("the tempo that a node finds", self.step)
-            await asyncio.sleep(CHECK_SECONDS)
-
-    def step(self) -> None:
-        """Sets the tempo from each node whose switch is on, if it differs."""
-        for name, node in list(self._server.nodes().items()):
-            found_as = next((what for what in TEMPO_NAMES if what in node.index), "")
-            if "drive" not in node.index or not found_as or not self._value(node, "drive"):
-                continue
-            now = self._server.tempo()[1]
-            found = nearest(float(self._value(node, found_as)), now)
-            if found and abs(found / now - 1.0) > _STEP:
-                try:
-                    self._server.command(SetTempo(found), f"/node/{name}")
-                except AntiphonError as error:
-                    self._server.fault("the tempo that a node finds", error)
-
-    def _value(self, node: Node, name: str) -> float:
-        return float(self._server.value_at(node, node.index[name]))
-
-
-def nearest(found: float, now: float) -> float:
-    """Tempo, half or double, nearest to the present tempo; 0 for none.
-
-    The octave of the beat is the performer's choice, and estimates alternate between them.
-    """
-    return min((found / 2, found, 2 * found), key=lambda tempo: abs(math.log(tempo / now))) if found else 0.0
-
 
 _REFRACTORY_SHARE = 0.6
 """Refractory period after a beat, as a share of a period."""

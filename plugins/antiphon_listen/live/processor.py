@@ -89,7 +89,6 @@ class Listen(Processor):
         ),
         Param("octave", "int", 4, low=0, high=8, doc="Octave of the lowest note it plays: 4 begins at middle C."),
         Param("velocity", default=0.6, low=0.05, doc="Velocity of its notes; a quarter more at the first of a bar."),
-        Param("drive", "switch", False, doc="Sets the server's tempo to what it finds, or its half or double."),
         Param(
             "depth",
             default=0.5,

@@ -1,19 +1,17 @@
 """The node `listen` and its worker: what is known of music as it goes on, and beats that come at their time."""
 
 from functools import cache
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from antiphon.api import IO, BlockTime, Event, StreamSpec
-from antiphon.api.backends.transports import SetTempo
 from antiphon.api.testing import render
 from antiphon.kernel.contract.parameter_cell import ParamCell
 from antiphon_listen.live import spec
 from antiphon_listen.live.level import LiveLoudness
-from antiphon_listen.live.next_beats import NextBeats, TempoDriver
+from antiphon_listen.live.next_beats import NextBeats
 from antiphon_listen.live.note_chords import NoteChords
 from antiphon_listen.live.processor import DOWNBEAT, Listen
 from antiphon_listen.live.worker import Listener
@@ -232,57 +230,6 @@ def test_the_control_outputs_fall_from_beat_to_beat() -> None:
     np.testing.assert_allclose(beat[[at + round(0.3125 * RATE) for at in after[:-1]]], 0.25, atol=0.02)
     assert DOWNBEAT in {number for _, number in ons(result)}
     assert result.audio[2][0][4 * RATE :].min() > 0.2, "the loudness of what sounds"
-
-
-class FakeServer:
-    """A server with one node `listen`, whose values are set by tests."""
-
-    def __init__(self, **values: float) -> None:
-        self.values, self.done, self.bpm = values, [], 120.0
-        self.node = SimpleNamespace(info=SimpleNamespace(type="listen"), index={name: name for name in values})
-
-    def nodes(self) -> dict[str, Any]:
-        return {"ears": self.node, "other": SimpleNamespace(info=SimpleNamespace(type="gain"), index={})}
-
-    def value_at(self, node: Any, cell: str) -> float:
-        return self.values[cell]
-
-    def tempo(self) -> tuple[float, float, bool]:
-        return 0.0, self.bpm, True
-
-    def command(self, command: SetTempo, source: str) -> None:
-        self.done.append((command.bpm, source))
-        self.bpm = command.bpm
-
-    def service(self, work: object) -> None:
-        """Tests call `step`."""
-
-
-@pytest.mark.parametrize(
-    ("drive", "tempo", "expected"),
-    [
-        (1.0, 96.0, [(96.0, "/node/ears")]),
-        (1.0, 48.0, [(96.0, "/node/ears")]),
-        (1.0, 192.0, [(96.0, "/node/ears")]),
-        (0.0, 96.0, []),
-        (1.0, 0.0, []),
-        (1.0, 120.1, []),
-        (1.0, 60.1, []),
-    ],
-)
-def test_the_tempo_is_set_where_the_node_drives_it(drive: float, tempo: float, expected: list[Any]) -> None:
-    server, driver = FakeServer(drive=drive, tempo=tempo), TempoDriver()
-    driver.start(server)  # type: ignore[arg-type]
-    driver.step()
-    driver.step()
-    assert server.done == expected
-
-
-def test_a_band_drives_it_by_its_player() -> None:
-    server, driver = FakeServer(drive=1.0, player_tempo=108.0), TempoDriver()
-    driver.start(server)  # type: ignore[arg-type]
-    driver.step()
-    assert server.done == [(108.0, "/node/ears")]
 
 
 def test_what_does_not_change_is_reported_every_two_seconds_alone() -> None:

@@ -76,7 +76,8 @@ def _sound(answer: Mapping[str, Any]) -> list[Row]:
     rows += [
         (
             "tempo",
-            f"{answer['tempo']:g} bpm, beat {answer['beat']:.1f}, {'playing' if answer['playing'] else 'stopped'}",
+            f"{answer['tempo']:g} bpm, beat {answer['beat']:.1f}, {'playing' if answer['playing'] else 'stopped'}"
+            + (f", {answer['leads']} leads" if answer.get("leads") else ""),
         ),
         ("load", f"{engine['load_mean']:.1%} of a block on average, {engine['load_peak']:.1%} at most"),
         ("latency", f"{1000 * frames / max(1, engine['rate']):.1f} ms ({parts or 'none'}; in frames)"),

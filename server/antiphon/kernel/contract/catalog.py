@@ -57,8 +57,13 @@ class ProcessorInfo:
 
     @property
     def analyses(self) -> bool:
-        """True if it takes sound and gives none: its notes come by wires, neither from keyboards nor from files."""
+        """True if it takes sound and gives none: its notes come by wires, not from files."""
         return self.first("audio", "in") is not None and self.first("audio", "out") is None
+
+    @property
+    def overhears(self) -> bool:
+        """True if an events input `overhears`."""
+        return any(port.overhears for port in self.inputs)
 
     def check_writes(self) -> None:
         """Raises `PluginError` for a processor without an audio or events output: nothing to write to a file."""

@@ -24,12 +24,14 @@ class Port:
         channels: Channels of an audio port; None takes the stream's. Always 1 for a control port.
         midi: Of an events output, the MIDI channel whose events alone its wires carry; 0 carries all that is emitted,
             a negative one all but those of that channel.
+        overhears: Of an events input, notes that name no node come in here as well, whatever else plays them.
     """
 
     name: str
     kind: PortKind = "audio"
     channels: int | None = None
     midi: int = 0
+    overhears: bool = False
 
     def __post_init__(self) -> None:
         if self.kind == "control":

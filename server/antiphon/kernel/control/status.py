@@ -9,7 +9,7 @@ from time import monotonic
 from typing import Any, Protocol
 
 from antiphon.kernel.control.osc.served import OscServer
-from antiphon.kernel.control.transports import Transports
+from antiphon.kernel.control.transports import Transports, leader_of
 from antiphon.kernel.engine.drivers.base import MAX_AHEAD, ahead_for
 from antiphon.kernel.engine.link import EngineCounters, EngineStatus
 from antiphon.kernel.engine.remote import RemoteEngine
@@ -259,6 +259,7 @@ def status(app: StatusSource, counters: dict[str, int]) -> dict[str, Any]:
         "tempo": bpm,
         "beat": beat,
         "playing": playing,
+        "leads": leader_of(app),
         "bar": session.state.bar,
         "recording_tracks": app.link.keeping_tracks,
         "osc_port": app.udp.port,

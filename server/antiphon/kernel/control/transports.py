@@ -84,6 +84,9 @@ class TransportHost:
     def block(self) -> int:
         return self._server.link.status().block
 
+    def leader(self) -> str:
+        return leader_of(self._server)
+
     def due(self, when: When) -> float:
         now = self._server.clock.moment().sample
         match when:
@@ -172,6 +175,12 @@ class TransportHost:
 
     def fault(self, what: str, error: Exception) -> None:
         self._server.faults.add(what, error)
+
+
+def leader_of(server: OscServer) -> str:
+    """Name of the node that steers the clock, "" for none."""
+    number = server.link.leader
+    return next((node.name for node in server.session.state.nodes.values() if number and node.id == number), "")
 
 
 def _answer(packet: bytes, reply: Reply | None) -> None:

@@ -44,7 +44,7 @@ class GraphPlayer:
 
     `sample`: first sample of the next block. `applied`: actions as they took effect, for the session log; None while no
     session is recorded. `out`: the output of the last block among them, float32 `[channels, block]`. `strips`: what
-    each wire adds to it, while that is kept.
+    each wire adds to it, while that is kept. `leader`: number of the node that steers the clock, 0 for none.
     """
 
     def __init__(self, spec: StreamSpec, tempo: float = 120.0) -> None:
@@ -70,6 +70,7 @@ class GraphPlayer:
         self.retired: deque[Crossing] = deque(maxlen=64)
         # actions for nodes of a plan that is not loaded yet; load() applies them
         self._orphans: deque[NodeSet | NodeEvent] = deque(maxlen=MAX_REPORTS)
+        self.leader = 0
         self._steering: tuple[float, float, float] | None = None
         self._playing = Playing()
         self._retries = Retries(spec.rate)
@@ -316,10 +317,9 @@ class GraphPlayer:
             for number, kind, place in plan.marks:
                 self._report(PlayerReport("mark", number, leaving, token=place, text=kind))
             plan.marks.clear()
-        if plan.steering:
-            if not leaving:
-                self._steering = plan.steering[0]
-            plan.steering.clear()
+        if not leaving:
+            self.leader, self._steering = plan.steering[0] if plan.steering else (0, None)
+        plan.steering.clear()
 
     def _retire(self) -> None:
         if self._crossing is not None:

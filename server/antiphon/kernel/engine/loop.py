@@ -218,7 +218,7 @@ class EngineLoop:
         if not played:
             self._unheard(sample)
         words[HeaderWord.LATE] = self._late_base + player.counters.late
-        words[HeaderWord.PENDING] = len(player.schedule)
+        words[HeaderWord.PENDING], words[HeaderWord.LEADER] = len(player.schedule), player.leader
         words[HeaderWord.SCHEDULE_DROPPED] = player.counters.schedule_dropped
         if player.reports:
             self._send_reports(player.reports)

@@ -241,6 +241,11 @@ class RemoteEngine:
         """(beat, bpm, playing) of the transport at the engine's last block."""
         return self._beat()[1:]
 
+    @property
+    def leader(self) -> int:
+        """Number of the node that steers the clock, 0 for none."""
+        return self._words[HeaderWord.LEADER]
+
     def _beat(self) -> tuple[int, float, float, bool]:
         """(sample, the beat there, bpm, playing) as the engine last published them."""
         words, floats = self._words, self._floats

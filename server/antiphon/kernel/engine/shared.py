@@ -94,6 +94,7 @@ class HeaderWord(IntEnum):
     LATEST_NS = 56  # how long after its time a block was delivered at the latest, stalls excepted
     STALLED_NS = 57  # duration of the last of STALLS
     WAKE_LATE_NS = 58  # how late a thread was woken at the worst, at the server's start; written by its probe
+    LEADER = 59  # number of the node that steers the clock, 0: none
     BEGUN = 60  # first sample of this server's first plan, plus one; 0: none has played
     DEVICE_RATE = 61  # Hz, of the device; RATE is the server's
     DEVICE_BLOCK = 62  # frames that the device asks for at once

@@ -150,7 +150,7 @@ class Plan:
     _feedbacks: tuple[FeedbackDelay, ...] = ()
     failures: list[NodeFailure] = field(default_factory=list)
     marks: list[tuple[int, str, int]] = field(default_factory=list)
-    steering: list[tuple[float, float, float]] = field(default_factory=list)  # what nodes asked of the clock
+    steering: list[tuple[int, tuple[float, float, float]]] = field(default_factory=list)  # asked of the clock
     watched: bool = False
     at_work: Callable[[int], None] | None = None  # called with the number of each node before it runs, or None
     input_at: int = 0
@@ -256,7 +256,7 @@ class Plan:
             self.marks += [(host.number, kind, number) for kind, number in io.marks]
             io.marks.clear()
         if io.steering:
-            self.steering += io.steering
+            self.steering.append((host.number, io.steering[0]))
             io.steering.clear()
 
     def run_place(self, place: int, time: BlockTime) -> None:

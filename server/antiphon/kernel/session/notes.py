@@ -48,21 +48,23 @@ class Players:
     """Note-taking nodes of a graph, by name.
 
     `free`: those of `all` that no wire feeds with events; where wires feed every one, those that none of `all` feeds,
-    else `all`; none that analyses sound. A note that names no node goes to these.
+    else `all`; none that analyses sound, but those that overhear. A note that names no node goes to these.
     """
 
     def __init__(self, graph: Graph, catalog: Catalog) -> None:
         self.graph = graph
         self.catalog = catalog
         self.all = tuple(n.name for n in graph.nodes if catalog[n.type].first("events", "in") is not None)
-        players = tuple(name for name in self.all if not catalog[graph.node(name).type].analyses)
+        types = {name: catalog[graph.node(name).type] for name in self.all}
+        players = tuple(name for name, info in types.items() if not (info.analyses or info.overhears))
         fed = [w for w in graph.wires if w.dest.node in players and _carries_events(graph, catalog, w.dest)]
         by_any, by_takers = (
             {w.dest.node for w in wires} for wires in (fed, [w for w in fed if w.source.node in players])
         )
         # nodes that no wire feeds; else nodes that only a note detector feeds, for the keyboard to replace it
         unfed, undriven = (tuple(name for name in players if name not in found) for found in (by_any, by_takers))
-        self.free = unfed or undriven or players
+        listening = tuple(name for name, info in types.items() if info.overhears)
+        self.free = (unfed or undriven or players) + listening
 
     def of(self, node: str) -> tuple[str, ...]:
         """Nodes of a note for `node`, "" for `free`; `RequestError` where none takes notes or is there."""

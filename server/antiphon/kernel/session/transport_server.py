@@ -120,6 +120,9 @@ class TransportServer(Protocol):
         past is played at once, and counted as late. Raises RequestError: it is too far ahead.
         """
 
+    def leader(self) -> str:
+        """Name of the patch's node that steers the clock; "" where none does."""
+
     def tempo(self) -> tuple[float, float, bool]:
         """Beat, tempo and play state of the musical clock.
 

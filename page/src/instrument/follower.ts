@@ -1,0 +1,17 @@
+// The node that follows the player: how sure it is of the beat, and the player's place in its score.
+import { computed } from "@preact/signals";
+import { graph, status, value } from "../model";
+
+const has = (name: string) => (one: { readonly: boolean; name: string }) => one.readonly && one.name === name;
+
+/** Name of the patch's first node that follows a player, "" without one. */
+export const follower = computed(() => graph.value?.nodes.find((one) => one.params.some(has("sureness")))?.name ?? "");
+/** What it reports under a name, as a number. */
+export const reported = (name: string) => Number(value(`/node/${follower.value}/${name}`).value ?? 0);
+/** How sure it is, 0 to 1; 1 where the clock has nobody to follow. */
+export const sure = computed(() => (follower.value && status.value.leads ? reported("sureness") : 1));
+
+/** Whether a note is a beat of the player that such a node found. */
+export function isBeat(one: { node: string; part: string }): boolean {
+  return one.part === "notes" && one.node === follower.peek();
+}

@@ -1,0 +1,23 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { follower, isBeat, sure } from "../src/instrument/follower";
+import { graph, status, value } from "../src/model";
+
+const params = (...names: string[]) => names.map((name) => ({ name, readonly: true }));
+
+test("the lights are as sure as the node that leads, and certain where the clock is its own", () => {
+  // deno-lint-ignore no-explicit-any
+  graph.value = { nodes: [{ name: "ears", params: params("tempo", "sureness"), outputs: [] }], wires: [] } as any;
+  value("/node/ears/sureness").value = 0.4;
+  assert.equal(follower.value, "ears");
+  status.value = { leads: "" };
+  assert.equal(sure.value, 1);
+  status.value = { leads: "ears" };
+  assert.equal(sure.value, 0.4);
+});
+
+test("beats that it found are no notes of the roll, those of other parts are", () => {
+  assert.ok(isBeat({ node: "ears", part: "notes" }));
+  assert.ok(!isBeat({ node: "ears", part: "" }));
+  assert.ok(!isBeat({ node: "keys", part: "notes" }));
+});

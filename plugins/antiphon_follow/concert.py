@@ -1,0 +1,118 @@
+"""A score in the node `follow`: the player's place in it, as a filter's answer, and the other parts' notes."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from antiphon.api import IO, Event
+from antiphon_follow.accompanist import Accompanist, PartEvent
+from antiphon_follow.score import TOGETHER, read_followed
+from antiphon_follow.score_follower import ScoreFollower
+
+BEATS, DRUMS = 1, 10
+"""Channels of the node's own beats and of drums."""
+_FREE = tuple(channel for channel in range(1, 17) if channel not in (BEATS, DRUMS))
+NEXT = 3
+"""Coming notes of the player that are reported."""
+ENDS = 8.0
+"""Quarters after the last onset for which the place is reported."""
+
+
+class Concert:
+    """The player's part and its place, and the other parts played beside it.
+
+    `phase`, `period`, `place`, `meter`, `sureness`: as a filter answers. `bar`: number in print order from 1, 0 before
+    the first note. `coming`: numbers of the player's next notes, 0 where none is left.
+    """
+
+    def __init__(self, path: Path, part: str, rate: int) -> None:
+        """Reads the score. Raises FileError or UsageError: it cannot be read, or has no such part or no notes."""
+        self.score = score = read_followed(path)
+        own = score.part(part)
+        others = tuple(place for place in range(len(score.parts)) if place != own)
+        self.follower, self._rate = ScoreFollower(score, (own,)), rate
+        self._band = Accompanist(score, self.follower, others, rate)
+        self._channels = self._numbered(others)
+        self._programs = tuple(
+            (self._channels[place], program)
+            for place in others
+            if (program := score.parts[place].program) is not None and self._channels[place] != DRUMS
+        )
+        self.coming = [0] * NEXT
+        self._ends: list[PartEvent] = []
+        self._told = False
+        self.clear()
+
+    def _numbered(self, others: tuple[int, ...]) -> dict[int, int]:
+        """Channel of each part: drums 10, the others from 2 on without it."""
+        found, pitched = dict[int, int](), 0
+        for place in others:
+            drums = all(note.drum for note in self.score.parts[place].notes)
+            found[place] = DRUMS if drums else _FREE[pitched % len(_FREE)]
+            pitched += not drums
+        return found
+
+    def clear(self) -> None:
+        """Begins the score anew, and waits for the player."""
+        self.phase, self.period, self.place, self.meter, self.sureness, self.bar = 0.0, 0.5, 0, 4, 0.0, 0
+        self._place(0.0)
+
+    def _place(self, position: float) -> None:
+        self._ends += self._band.stop()
+        self.follower.reset(position)
+        self._band.reset(position)
+        self._known = False
+
+    def go(self, bar: int, seconds: float) -> None:
+        """Begins at a bar, from 1; where the player rests there, the others count on at the score's tempo."""
+        bars = self.score.bars
+        position = bars[min(max(bar, 1), len(bars)) - 1]
+        self._place(position)
+        onset = float(self.follower.starts[self.follower.onset])
+        if onset > position + TOGETHER:
+            self.follower.start(seconds)
+        self._known = True
+
+    def play(self, io: IO, begin: float, lead: float) -> None:
+        """Takes the notes of a block that begins at `begin` seconds, and gives the other parts'."""
+        self._band.lead = lead
+        if not self._told:
+            self._told = True
+            for channel, program in self._programs:
+                io.emit(Event("program", 0, program, 0.0, channel))
+        for event in self._ends:
+            self._emit(io, event)
+        self._ends.clear()
+        done = 0
+        for event in io.events_in:
+            if event.kind == "on" and event.value > 0.0:
+                self._others(io, begin, done, event.offset)
+                done = max(done, event.offset)
+                self.follower.note(begin + event.offset / self._rate, event.number, event.value)
+        self._others(io, begin, done, io.frames)
+
+    def _others(self, io: IO, begin: float, first: int, last: int) -> None:
+        for event in self._band.advance(begin + first / self._rate, max(0, last - first), first):
+            self._emit(io, event)
+
+    def _emit(self, io: IO, event: PartEvent) -> None:
+        kind, value = ("on", event.velocity) if event.on else ("off", 0.0)
+        io.emit(Event(kind, min(io.frames - 1, event.frame), event.number, value, self._channels[event.part]))
+
+    def read(self, seconds: float) -> None:
+        """Finds the answer at a time. The place holds where the player is late, and is then no longer sure."""
+        follower, score = self.follower, self.score
+        found = follower.at(seconds)
+        straight, bound, _ = follower.straight(seconds)
+        bar, into = score.bar_at(found.quarter)
+        self.meter = max(1, round(score.beats[bar]))
+        self.place = min(self.meter - 1, math.floor(into))
+        self.phase, self.period = min(into - self.place, 1.0 - 1e-9), found.pace
+        waits = straight > bound + 1.0 or straight > score.length + ENDS
+        self.sureness = 0.0 if waits else found.sureness
+        self.bar = bar + 1 if follower.begun or self._known else 0
+        after = follower.onset + 1 if follower.begun else follower.onset
+        for n in range(NEXT):
+            numbers = follower.onsets[after + n].numbers if after + n < len(follower.onsets) else ()
+            self.coming[n] = numbers[-1] if numbers else 0

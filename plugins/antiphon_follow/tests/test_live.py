@@ -1,0 +1,61 @@
+"""The node in a real server: notes by OSC lead its clock, and a replay of the set gives the same samples."""
+
+import time
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from tests import forked
+from tests.waiting import until
+
+from antiphon_bench.rig import ServerProcess, bundle, message, ntp
+from antiphon_follow.tests.test_follow import beats_of, errors, pianist
+
+PATCH = """format = 1
+tempo = 120
+[nodes.follow]
+drive = "beat"
+[nodes.click]
+type = "metronome"
+on = true
+[nodes.keys]
+type = "sampler"
+s = "piano"
+[wires]
+"click" = "out"
+"keys" = "out"
+"""
+STEADY = np.full(24, 100.0)
+
+
+def test_notes_of_the_network_lead_the_clock_and_a_replay_is_identical(tmp_path: Path) -> None:
+    (tmp_path / "p.toml").write_text(PATCH)
+    kept, again, beats = tmp_path / "set", tmp_path / "again.wav", beats_of(STEADY)
+    options = "--audio", "headless", "--patch", str(tmp_path / "p.toml"), "--session", str(kept)
+    rows = []
+    with ServerProcess(*options, home=tmp_path, wait=120.0) as server:
+        begin = time.time() + 0.5
+        for at, key, loud in pianist(beats):
+            server.send_raw(bundle(ntp(begin + at), message("/note/on", key, round(loud * 127))))
+
+        def heard() -> bool:
+            asked = time.time()
+            beat, now = float(server.ask("/beat")[1][0]), time.time()
+            rows.append(((asked + now) / 2.0 - begin, beat, 4.0, now - asked))
+            return rows[-1][0] > beats[-1]
+
+        until(heard, float(beats[-1]) + 1.0, "the player has ended")
+        assert server.ask("/node/follow/state")[1] == ["following"]
+        assert server.status()["leads"] == "follow"
+        until(lambda: server.ask("/node/follow/state")[1][0] == "coasting", 10.0, "silence is coasted through")
+        alone = server.status()
+    assert alone["leads"] == ""
+    assert abs(alone["tempo"] / 100.0 - 1.0) < 0.03, "it coasts without what caught up"
+    clock = np.array([row for row in rows if row[3] < 0.01])
+    assert (np.diff(clock[:, 1]) >= 0.0).all()
+    off = errors(clock, beats, 9.0)
+    assert np.median(np.abs(off)) < 0.1
+    forked.run([*forked.COMMAND, "replay", str(kept), str(again)], check=True, timeout=300)
+    one, two = (soundfile.read(path, dtype="float32")[0] for path in (kept / "output.wav", again))
+    assert np.abs(one).max() > 0.05
+    np.testing.assert_array_equal(one, two)
