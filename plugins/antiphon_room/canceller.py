@@ -37,13 +37,16 @@ FILTER_SECONDS = 0.25
 """Length of the echo path that is modelled."""
 CONSTRAINED = 4
 """Partitions whose wrapped part is removed in each hop, in turn."""
-KEEP = 0.9996
+KEEP = 0.999
 """Decay of the path by the hop in the Kalman model: so fast a room may change."""
 FIRST_DOUBT, DOUBT_SECONDS = 0.1, 0.06
 """Variance of the first partition before anything is known, and the seconds by which it falls to 1/e."""
-NEAR_KEEP = 0.8
+SETTLE = 0.06
+UNDER = 1.0
+NEAR_KEEP = 0.9
 """Decay by the hop of the near end's power."""
-DOUBTED, UNMODELLED = 0.3, 0.03
+DOUBTED = 0.3
+UNMODELLED = 0.03
 """Power of the echo that is left, as shares of what the path's doubt allows, and of the echo that is taken away."""
 SLOPE_KEEP = 0.985
 """Decay by the hop of the slope of microphone on modelled echo, over the bins."""
@@ -184,13 +187,13 @@ def room_add_spread(spread: f32p, x: f32p, h: f32p, doubt: f32p, bins: i64, keep
 
 
 @kernel
-def room_learn(x: f32p, h: f32p, doubt: f32p, error: f32p, scale: f32p, bins: i64, part: f32) -> None:
+def room_learn(x: f32p, h: f32p, doubt: f32p, error: f32p, scale: f32p, bins: i64, settle: f32) -> None:
     """Kalman update of one partition. `scale`: inverse of the expected power of the error."""
     for i in range(bins):
         mu = doubt[i] * scale[i]
         h[i] = h[i] + mu * (x[i] * error[i] + x[bins + i] * error[bins + i])
         h[bins + i] = h[bins + i] + mu * (x[i] * error[bins + i] - x[bins + i] * error[i])
-        doubt[i] = doubt[i] * (f32(1.0) - part * mu * (x[i] * x[i] + x[bins + i] * x[bins + i]))
+        doubt[i] = doubt[i] * (f32(1.0) - settle * mu * (x[i] * x[i] + x[bins + i] * x[bins + i]))
 
 
 @kernel
@@ -209,37 +212,51 @@ def room_forget(w: i64p, own: i64p, share: f32) -> None:
 
 
 @kernel
-def room_cancel(w: i64p, own: i64p, sums: f64p, mic: f32p, out: f32p) -> None:
-    """out ← a hop of the microphone without the echo, before the mask; the path learns. `own`: words of its channel."""
-    hop = w[EchoWord.HOP]
-    size = w[EchoWord.SIZE]
-    bins = size // 2 + 1
+def room_predict(w: i64p, own: i64p) -> None:
+    """`FRAME` ← modelled echo, whose last hop is valid; `SPREAD` ← power that the path's doubt allows."""
+    bins = w[EchoWord.SIZE] // 2 + 1
     count = w[EchoWord.COUNT]
     references = w[EchoWord.REFERENCES]
-    frame = address_f32(w[EchoWord.FRAME])
     total = address_f32(w[EchoWord.TOTAL])
-    levels = address_f32(own[EchoWord.LEVELS])
-    spread = offset(levels, EchoLevel.SPREAD * bins)
+    spread = offset(address_f32(own[EchoWord.LEVELS]), EchoLevel.SPREAD * bins)
     for k in range(bins):
         spread[k] = f32(0.0)
         total[k] = f32(0.0)
         total[bins + k] = f32(0.0)
-    keep = f32(KEEP * KEEP)
     for p in range(count):
         slot = w[EchoWord.NEWEST] - p
         slot = slot + count if slot < 0 else slot
         for r in range(references):
+            at = p * references + r
             x = address_f32(w[EchoWord.SPECTRA] + 8 * bins * (slot * references + r))
-            h = address_f32(own[EchoWord.PATH] + 8 * bins * (p * references + r))
+            h = address_f32(own[EchoWord.PATH] + 8 * bins * at)
             room_add_product(total, x, h, bins)
-            room_add_spread(
-                spread, x, h, address_f32(own[EchoWord.DOUBT] + 4 * bins * (p * references + r)), bins, keep
-            )
+            doubt = address_f32(own[EchoWord.DOUBT] + 4 * bins * at)
+            room_add_spread(spread, x, h, doubt, bins, f32(KEEP * KEEP))
     room_sound(w, total)
+
+
+@kernel
+def room_padded(w: i64p, sound: f32p, into: f32p) -> None:
+    """into `[2, bins]` ← spectrum of a hop behind zeros."""
+    size = w[EchoWord.SIZE]
+    start = size - w[EchoWord.HOP]
+    frame = address_f32(w[EchoWord.FRAME])
+    for n in range(size):
+        frame[n] = sound[n - start] if n >= start else f32(0.0)
+    room_spectrum(w, into)
+
+
+@kernel
+def room_subtract(w: i64p, own: i64p, sums: f64p, mic: f32p, out: f32p) -> None:
+    """out ← mic without the modelled echo of `FRAME`; mic ← that echo; `ERROR`, `TOTAL` ← their spectra."""
+    hop = w[EchoWord.HOP]
+    start = w[EchoWord.SIZE] - hop
+    frame = address_f32(w[EchoWord.FRAME])
     before = f64(0.0)
     after = f64(0.0)
     for n in range(hop):
-        echo = frame[size - hop + n]
+        echo = frame[start + n]
         before = before + f64(mic[n]) * f64(mic[n])
         out[n] = mic[n] - echo
         after = after + f64(out[n]) * f64(out[n])
@@ -248,30 +265,51 @@ def room_cancel(w: i64p, own: i64p, sums: f64p, mic: f32p, out: f32p) -> None:
     sums[EchoTotal.OUT] = 0.95 * sums[EchoTotal.OUT] + after
     ratio = (sums[EchoTotal.IN] + QUIET) / (sums[EchoTotal.OUT] + QUIET)
     sums[EchoTotal.REMOVED] = 4.343 * math.log(ratio) if ratio > 1.0 else 0.0
+    room_padded(w, out, address_f32(own[EchoWord.ERROR]))
+    room_padded(w, mic, address_f32(w[EchoWord.TOTAL]))
+
+
+@kernel
+def room_weigh(w: i64p, own: i64p, sums: f64p) -> None:
+    """Levels of error and modelled echo; `MASKED` ← inverse of the error's expected power; the path's slope."""
+    bins = w[EchoWord.SIZE] // 2 + 1
+    part = f32(w[EchoWord.HOP]) / f32(w[EchoWord.SIZE])
     error = address_f32(own[EchoWord.ERROR])
-    for n in range(size):
-        frame[n] = out[n - size + hop] if n >= size - hop else f32(0.0)
-    room_spectrum(w, error)
-    for n in range(size):
-        frame[n] = mic[n - size + hop] if n >= size - hop else f32(0.0)
-    room_spectrum(w, total)
+    total = address_f32(w[EchoWord.TOTAL])
+    levels = address_f32(own[EchoWord.LEVELS])
+    spread = offset(levels, EchoLevel.SPREAD * bins)
     near = offset(levels, EchoLevel.NEAR * bins)
     power = offset(levels, EchoLevel.ERROR * bins)
     echoes = offset(levels, EchoLevel.ECHO * bins)
-    part = f32(hop) / f32(size)
     scale = address_f32(w[EchoWord.MASKED])
     cross = f64(0.0)
     square = f64(0.0)
     for k in range(bins):
         e = error[k] * error[k] + error[bins + k] * error[bins + k]
         power[k] = e
-        near[k] = near[k] + f32(1.0 - NEAR_KEEP) * (e - near[k])
+        beside = max(e - f32(UNDER) * part * spread[k], f32(0.1) * e)
+        near[k] = near[k] + f32(1.0 - NEAR_KEEP) * (beside - near[k])
         echoes[k] = total[k] * total[k] + total[bins + k] * total[bins + k]
         scale[k] = f32(1.0) / (spread[k] + (near[k] + f32(QUIET)) / part)
         both = echoes[k] + error[k] * total[k] + error[bins + k] * total[bins + k]
         whole = f32(2.0) * both + e + f32(QUIET)
         cross = cross + f64(both / whole)
         square = square + f64(echoes[k] / whole)
+        spread[k] = spread[k] * part
+    sums[EchoTotal.CROSS] = SLOPE_KEEP * sums[EchoTotal.CROSS] + cross
+    sums[EchoTotal.SQUARE] = SLOPE_KEEP * sums[EchoTotal.SQUARE] + square
+    # of a path that is right the slope is 1, whoever sings beside it
+    sums[EchoTotal.SLOPE] = sums[EchoTotal.CROSS] / sums[EchoTotal.SQUARE] if sums[EchoTotal.SQUARE] > 0.0 else 1.0
+
+
+@kernel
+def room_update(w: i64p, own: i64p, settle: f32) -> None:
+    """Kalman update of all partitions by `ERROR` and `MASKED`."""
+    bins = w[EchoWord.SIZE] // 2 + 1
+    count = w[EchoWord.COUNT]
+    references = w[EchoWord.REFERENCES]
+    error = address_f32(own[EchoWord.ERROR])
+    scale = address_f32(w[EchoWord.MASKED])
     for p in range(count):
         slot = w[EchoWord.NEWEST] - p
         slot = slot + count if slot < 0 else slot
@@ -279,35 +317,53 @@ def room_cancel(w: i64p, own: i64p, sums: f64p, mic: f32p, out: f32p) -> None:
             x = address_f32(w[EchoWord.SPECTRA] + 8 * bins * (slot * references + r))
             at = p * references + r
             h = address_f32(own[EchoWord.PATH] + 8 * bins * at)
-            room_learn(x, h, address_f32(own[EchoWord.DOUBT] + 4 * bins * at), error, scale, bins, part)
-    sums[EchoTotal.CROSS] = SLOPE_KEEP * sums[EchoTotal.CROSS] + cross
-    sums[EchoTotal.SQUARE] = SLOPE_KEEP * sums[EchoTotal.SQUARE] + square
+            room_learn(x, h, address_f32(own[EchoWord.DOUBT] + 4 * bins * at), error, scale, bins, settle)
+
+
+@kernel
+def room_doubt(w: i64p, own: i64p, sums: f64p) -> None:
+    """Begins a new room where the modelled echo no longer explains the microphone."""
+    bins = w[EchoWord.SIZE] // 2 + 1
+    slope = sums[EchoTotal.SLOPE]
     sums[EchoTotal.WAIT] = sums[EchoTotal.WAIT] - 1.0
-    # of a path that is right the slope is 1, whoever sings beside it
-    slope = sums[EchoTotal.CROSS] / sums[EchoTotal.SQUARE] if sums[EchoTotal.SQUARE] > 0.0 else 1.0
-    sums[EchoTotal.SLOPE] = slope
     if slope > FOUND:
         sums[EchoTotal.PATIENCE] = MOVED_HOPS
-    if (
-        slope < MOVED
-        and sums[EchoTotal.WAIT] <= 0.0
-        and sums[EchoTotal.SQUARE] * (1.0 - SLOPE_KEEP) > HEARD * f64(bins)
-    ):
+    heard = sums[EchoTotal.SQUARE] * (1.0 - SLOPE_KEEP) > HEARD * f64(bins)
+    if slope < MOVED and sums[EchoTotal.WAIT] <= 0.0 and heard:
         # in vain where the loudspeaker is muted: so each time later
         sums[EchoTotal.WAIT] = sums[EchoTotal.PATIENCE]
         sums[EchoTotal.PATIENCE] = min(2.0 * sums[EchoTotal.PATIENCE], MOST_HOPS)
         room_forget(w, own, f32(KEPT) if slope > LOST else f32(0.0))
+
+
+@kernel
+def room_constrain(w: i64p, own: i64p) -> None:
+    """Removes the wrapped part of some partitions, in turn."""
+    size = w[EchoWord.SIZE]
+    bins = size // 2 + 1
+    count = w[EchoWord.COUNT]
+    references = w[EchoWord.REFERENCES]
+    frame = address_f32(w[EchoWord.FRAME])
     for turn in range(min(CONSTRAINED, count)):
         p = (own[EchoWord.TURN] + turn) % count
         for r in range(references):
             h = address_f32(own[EchoWord.PATH] + 8 * bins * (p * references + r))
             room_sound(w, h)
-            for i in range(hop, size):
+            for i in range(w[EchoWord.HOP], size):
                 frame[i] = f32(0.0)
             room_spectrum(w, h)
     own[EchoWord.TURN] = (own[EchoWord.TURN] + CONSTRAINED) % count
-    for k in range(bins):
-        spread[k] = spread[k] * part
+
+
+@kernel
+def room_cancel(w: i64p, own: i64p, sums: f64p, mic: f32p, out: f32p) -> None:
+    """out ← a hop of the microphone without the echo, before the mask; the path learns. `own`: words of its channel."""
+    room_predict(w, own)
+    room_subtract(w, own, sums, mic, out)
+    room_weigh(w, own, sums)
+    room_update(w, own, f32(SETTLE))
+    room_doubt(w, own, sums)
+    room_constrain(w, own)
 
 
 @kernel
