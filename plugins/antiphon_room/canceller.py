@@ -39,15 +39,16 @@ CONSTRAINED = 4
 """Partitions whose wrapped part is removed in each hop, in turn."""
 KEEP = 0.999
 """Decay of the path by the hop in the Kalman model: so fast a room may change."""
+SETTLE = 0.1
+"""Share of what a hop tells by which the path's doubt falls: hops of held notes tell the same."""
 FIRST_DOUBT, DOUBT_SECONDS = 0.1, 0.06
 """Variance of the first partition before anything is known, and the seconds by which it falls to 1/e."""
-SETTLE = 0.06
-UNDER = 1.0
 NEAR_KEEP = 0.9
 """Decay by the hop of the near end's power."""
-DOUBTED = 0.3
-UNMODELLED = 0.03
-"""Power of the echo that is left, as shares of what the path's doubt allows, and of the echo that is taken away."""
+DOUBTED = 0.15
+"""Power of the echo that is left, as a share of what the path's doubt allows."""
+UNMODELLED = 0.01
+"""The same, as a share of the echo that is taken away."""
 SLOPE_KEEP = 0.985
 """Decay by the hop of the slope of microphone on modelled echo, over the bins."""
 FOUND, MOVED, LOST = 0.8, 0.6, 0.3
@@ -287,8 +288,7 @@ def room_weigh(w: i64p, own: i64p, sums: f64p) -> None:
     for k in range(bins):
         e = error[k] * error[k] + error[bins + k] * error[bins + k]
         power[k] = e
-        beside = max(e - f32(UNDER) * part * spread[k], f32(0.1) * e)
-        near[k] = near[k] + f32(1.0 - NEAR_KEEP) * (beside - near[k])
+        near[k] = near[k] + f32(1.0 - NEAR_KEEP) * (e - near[k])
         echoes[k] = total[k] * total[k] + total[bins + k] * total[bins + k]
         scale[k] = f32(1.0) / (spread[k] + (near[k] + f32(QUIET)) / part)
         both = echoes[k] + error[k] * total[k] + error[bins + k] * total[bins + k]
