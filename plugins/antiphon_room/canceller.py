@@ -9,27 +9,31 @@ What is left is masked by its estimated share, through a minimum-phase filter, w
 from __future__ import annotations
 
 import math
-from enum import IntEnum
 from typing import NamedTuple
 
 import numpy as np
 
 from antiphon.api import F32
-from antiphon.api.kernels import (
-    Audio,
-    RealFft,
-    address,
-    address_f32,
-    f32,
-    f32p,
-    f64,
-    f64p,
-    fft_real,
-    fft_real_inverse,
-    i64,
-    i64p,
-    kernel,
-    offset,
+from antiphon.api.kernels import Audio, RealFft, address, address_f32, f32, f32p, f64, f64p, i64, i64p, kernel, offset
+from antiphon_room.delay import room_lag
+from antiphon_room.mask import room_mask
+from antiphon_room.words import (
+    BANDS,
+    FOUND,
+    HEARD,
+    LEVELS,
+    LOST,
+    MAX_LAG,
+    MOVED,
+    QUIET,
+    SLOPE_KEEP,
+    TOTALS,
+    WORDS,
+    EchoLevel,
+    EchoTotal,
+    EchoWord,
+    room_sound,
+    room_spectrum,
 )
 
 HOP_SECONDS = 0.005
@@ -45,107 +49,12 @@ FIRST_DOUBT, DOUBT_SECONDS = 0.1, 0.06
 """Variance of the first partition before anything is known, and the seconds by which it falls to 1/e."""
 NEAR_KEEP = 0.9
 """Decay by the hop of the near end's power."""
-DOUBTED = 0.15
-"""Power of the echo that is left, as a share of what the path's doubt allows."""
-UNMODELLED = 0.01
-"""The same, as a share of the echo that is taken away."""
-SLOPE_KEEP = 0.985
-"""Decay by the hop of the slope of microphone on modelled echo, over the bins."""
-FOUND, MOVED, LOST = 0.8, 0.6, 0.3
-"""Slopes above which the path counts as right; below which the room counts as another, and the path as wrong."""
 KEPT = 0.8
 """Share of the path that is kept in a room that counts as another."""
 MOVED_HOPS, MOST_HOPS = 100.0, 6400.0
 """Least and most hops between two new rooms."""
-HEARD = 0.1
-"""Mean share of the modelled echo in the bins from which its slope is asked."""
-MIN_GAIN = 0.02
-"""Least gain of the mask."""
 LOUDEST = 64.0
 """Magnitude from which a frame is taken for a fault, and for silence."""
-QUIET = 1e-9
-"""Power a bin below which nothing is learned."""
-
-
-class EchoWord(IntEnum):
-    """Words of a canceller; addresses of float32 arrays unless said."""
-
-    HOP = 0
-    SIZE = 1
-    COUNT = 2  # partitions
-    REFERENCES = 3
-    NEWEST = 4  # slot of the last spectra
-    TURN = 5  # partition to constrain next
-    SPECTRA = 6  # [count, references, 2, bins]
-    WINDOW = 7  # [references, size]
-    PATH = 8  # [count, references, 2, bins]
-    DOUBT = 9  # [count, references, bins]: variance of the path's error
-    TOTAL = 10  # [2, bins]
-    FRAME = 11  # [size + 2]
-    BINS = 12  # [size + 2], interleaved
-    ERROR = 13  # [2, bins]
-    LEVELS = 14  # [LEVELS, bins]
-    TURNS = 15
-    WORK = 16
-    PAST = 17  # [size]: the last frames of the error
-    GAIN = 18  # [2, size + 2]: spectra of the mask's filter, last and present
-    MASKED = 19  # [size + 2]
-    OPEN = 20  # hops since the mask last took something
-    TWIN = 21  # 1 while a channel is the same as the first
-    FIRST = 22  # [count]: variance at first
-
-
-class EchoLevel(IntEnum):
-    """Rows of `EchoWord.LEVELS`."""
-
-    NEAR = 0
-    SPREAD = 1  # power of the echo that the path's doubt leaves
-    ECHO = 2
-    ERROR = 3
-    PRIOR = 4
-    CUT = 5
-
-
-class EchoTotal(IntEnum):
-    """Float64 sums of a canceller, over time."""
-
-    IN = 0
-    OUT = 1
-    CROSS = 2  # of microphone and modelled echo
-    SQUARE = 3  # of the modelled echo
-    WAIT = 4  # hops until a new room may be found again
-    PATIENCE = 5  # hops to wait the next time
-    SLOPE = 6
-    REMOVED = 7  # dB, before the mask
-
-
-WORDS, LEVELS, TOTALS = len(EchoWord), len(EchoLevel), len(EchoTotal)
-
-
-@kernel
-def room_spectrum(w: i64p, into: f32p) -> None:
-    """into `[2, bins]` ← spectrum of `FRAME`."""
-    size = w[EchoWord.SIZE]
-    bins = size // 2 + 1
-    mixed = address_f32(w[EchoWord.BINS])
-    fft_real(address_f32(w[EchoWord.FRAME]), size, address_f32(w[EchoWord.TURNS]), address_f32(w[EchoWord.WORK]), mixed)
-    for k in range(bins):
-        into[k] = mixed[2 * k]
-        into[bins + k] = mixed[2 * k + 1]
-
-
-@kernel
-def room_sound(w: i64p, source: f32p) -> None:
-    """`FRAME` ← sound of a spectrum `[2, bins]`."""
-    size = w[EchoWord.SIZE]
-    bins = size // 2 + 1
-    mixed = address_f32(w[EchoWord.BINS])
-    for k in range(bins):
-        mixed[2 * k] = source[k]
-        mixed[2 * k + 1] = source[bins + k]
-    fft_real_inverse(
-        mixed, size, address_f32(w[EchoWord.TURNS]), address_f32(w[EchoWord.WORK]), address_f32(w[EchoWord.FRAME])
-    )
 
 
 @kernel
@@ -155,7 +64,7 @@ def room_hear(w: i64p, reference: f32p) -> None:
     size = w[EchoWord.SIZE]
     bins = size // 2 + 1
     slot = w[EchoWord.NEWEST] + 1
-    slot = 0 if slot == w[EchoWord.COUNT] else slot
+    slot = 0 if slot == w[EchoWord.SLOTS] else slot
     w[EchoWord.NEWEST] = slot
     frame = address_f32(w[EchoWord.FRAME])
     for r in range(w[EchoWord.REFERENCES]):
@@ -225,8 +134,8 @@ def room_predict(w: i64p, own: i64p) -> None:
         total[k] = f32(0.0)
         total[bins + k] = f32(0.0)
     for p in range(count):
-        slot = w[EchoWord.NEWEST] - p
-        slot = slot + count if slot < 0 else slot
+        slot = w[EchoWord.NEWEST] - w[EchoWord.DELAY] - p
+        slot = slot + w[EchoWord.SLOTS] if slot < 0 else slot
         for r in range(references):
             at = p * references + r
             x = address_f32(w[EchoWord.SPECTRA] + 8 * bins * (slot * references + r))
@@ -311,8 +220,8 @@ def room_update(w: i64p, own: i64p, settle: f32) -> None:
     error = address_f32(own[EchoWord.ERROR])
     scale = address_f32(w[EchoWord.MASKED])
     for p in range(count):
-        slot = w[EchoWord.NEWEST] - p
-        slot = slot + count if slot < 0 else slot
+        slot = w[EchoWord.NEWEST] - w[EchoWord.DELAY] - p
+        slot = slot + w[EchoWord.SLOTS] if slot < 0 else slot
         for r in range(references):
             x = address_f32(w[EchoWord.SPECTRA] + 8 * bins * (slot * references + r))
             at = p * references + r
@@ -367,86 +276,6 @@ def room_cancel(w: i64p, own: i64p, sums: f64p, mic: f32p, out: f32p) -> None:
 
 
 @kernel
-def room_mask(w: i64p, own: i64p, sums: f64p, sound: f32p, strength: f64) -> None:
-    """sound ← a hop after the mask, in place. `strength`: 0 for none, 1 for all."""
-    hop = w[EchoWord.HOP]
-    size = w[EchoWord.SIZE]
-    bins = size // 2 + 1
-    levels = address_f32(own[EchoWord.LEVELS])
-    spread = offset(levels, EchoLevel.SPREAD * bins)
-    echoes = offset(levels, EchoLevel.ECHO * bins)
-    power = offset(levels, EchoLevel.ERROR * bins)
-    prior = offset(levels, EchoLevel.PRIOR * bins)
-    frame = address_f32(w[EchoWord.FRAME])
-    cut = offset(levels, EchoLevel.CUT * bins)
-    taken = 0
-    # of a loudspeaker that is muted there is nothing to mask
-    sure = f32(max(0.0, min(1.0, (sums[EchoTotal.SLOPE] - LOST) / (MOVED - LOST))))
-    for k in range(bins):
-        left = sure * (f32(DOUBTED) * spread[k] + f32(UNMODELLED) * echoes[k])
-        post = power[k] / (left + f32(QUIET))
-        now = max(post - f32(1.0), f32(0.0))
-        ratio = f32(0.7) * prior[k] + f32(0.3) * now
-        g = ratio / (ratio + f32(1.0))
-        prior[k] = min(g * g * post, f32(1e6))
-        g = max(g, f32(MIN_GAIN)) if left > f32(0.0) else f32(1.0)
-        g = f32(1.0) + f32(strength) * (g - f32(1.0))
-        taken = 1 if g < f32(1.0) else taken
-        cut[k] = math.log(g)
-    # minimum phase: the cepstrum of the log gain, folded
-    mixed = address_f32(w[EchoWord.BINS])
-    for k in range(bins):
-        mixed[2 * k] = cut[k]
-        mixed[2 * k + 1] = f32(0.0)
-    turns = address_f32(w[EchoWord.TURNS])
-    work = address_f32(w[EchoWord.WORK])
-    fft_real_inverse(mixed, size, turns, work, frame)
-    for n in range(1, size // 2):
-        frame[n] = f32(2.0) * frame[n]
-        frame[size - n] = f32(0.0)
-    fft_real(frame, size, turns, work, mixed)
-    for k in range(bins):
-        g = math.exp(mixed[2 * k])
-        turn = mixed[2 * k + 1]
-        mixed[2 * k] = g * math.cos(turn)
-        mixed[2 * k + 1] = g * math.sin(turn)
-    fft_real_inverse(mixed, size, turns, work, frame)
-    length = size - hop
-    for n in range(size):
-        fade = f32(1.0) if n < length // 2 else max(f32(0.0), f32(2.0) - f32(2 * n) / f32(length))
-        frame[n] = frame[n] * fade
-    last = address_f32(own[EchoWord.GAIN])
-    present = offset(last, size + 2)
-    for n in range(size + 2):
-        last[n] = present[n]
-    fft_real(frame, size, turns, work, present)
-    past = address_f32(own[EchoWord.PAST])
-    own[EchoWord.OPEN] = 0 if taken == 1 else own[EchoWord.OPEN] + 1
-    for n in range(size - hop):
-        past[n] = past[n + hop]
-    for n in range(hop):
-        past[size - hop + n] = sound[n]
-    if own[EchoWord.OPEN] > 1:
-        return
-    for n in range(size):
-        frame[n] = past[n]
-    fft_real(frame, size, turns, work, mixed)
-    masked = address_f32(w[EchoWord.MASKED])
-    for k in range(bins):
-        masked[2 * k] = mixed[2 * k] * last[2 * k] - mixed[2 * k + 1] * last[2 * k + 1]
-        masked[2 * k + 1] = mixed[2 * k] * last[2 * k + 1] + mixed[2 * k + 1] * last[2 * k]
-    fft_real_inverse(masked, size, turns, work, frame)
-    for n in range(hop):
-        sound[n] = frame[size - hop + n] * (f32(1.0) - f32(n) / f32(hop))
-    for k in range(bins):
-        masked[2 * k] = mixed[2 * k] * present[2 * k] - mixed[2 * k + 1] * present[2 * k + 1]
-        masked[2 * k + 1] = mixed[2 * k] * present[2 * k + 1] + mixed[2 * k + 1] * present[2 * k]
-    fft_real_inverse(masked, size, turns, work, frame)
-    for n in range(hop):
-        sound[n] = sound[n] + frame[size - hop + n] * (f32(n) / f32(hop))
-
-
-@kernel
 def room_hop(w: i64p, own: i64p, sums: f64p, heard: f32p, take: f32p, give: f32p, channels: i64, strength: f64) -> None:
     """give `[channels, hop]` ← take without the echo of heard `[references, hop]`; take is overwritten."""
     hop = w[EchoWord.HOP]
@@ -469,6 +298,9 @@ def room_hop(w: i64p, own: i64p, sums: f64p, heard: f32p, take: f32p, give: f32p
         if mine[EchoWord.TWIN] == 0:
             room_cancel(w, mine, offset(sums, at * TOTALS), offset(take, at * hop), out)
             room_mask(w, mine, offset(sums, at * TOTALS), out, strength)
+    if room_lag(w, own, sums) == 1:
+        for c in range(channels):
+            room_forget(w, offset(own, c * words), f32(0.0))
     for c in range(1, channels):
         if own[c * words + EchoWord.TWIN] == 1:
             for n in range(hop):
@@ -544,14 +376,18 @@ class Canceller:
         self.hop = hop = int(HOP_SECONDS * rate)
         self.size = size = 1 << (2 * hop - 1).bit_length()
         count, bins = -(-int(FILTER_SECONDS * rate) // hop), size // 2 + 1
+        slots = count + MAX_LAG
         fft = RealFft(size)
         self._shared: dict[EchoWord, F32] = {
-            EchoWord.SPECTRA: np.zeros((count, references, 2, bins), np.float32),
+            EchoWord.SPECTRA: np.zeros((slots, references, 2, bins), np.float32),
             EchoWord.WINDOW: np.zeros((references, size), np.float32),
             EchoWord.TOTAL: np.zeros((2, bins), np.float32),
             EchoWord.FRAME: np.zeros(size + 2, np.float32),
             EchoWord.BINS: np.zeros(size + 2, np.float32),
             EchoWord.MASKED: np.zeros(size + 2, np.float32),
+            EchoWord.CHANGES: np.zeros((slots + 1, BANDS), np.float32),
+            EchoWord.MEANS: np.zeros((2, BANDS), np.float32),
+            EchoWord.LAGS: np.zeros(MAX_LAG, np.float32),
         }
         decay = np.exp(-np.arange(count) * HOP_SECONDS / DOUBT_SECONDS)
         first = (FIRST_DOUBT * decay).astype(np.float32)
@@ -562,6 +398,7 @@ class Canceller:
             (EchoWord.HOP, hop),
             (EchoWord.SIZE, size),
             (EchoWord.COUNT, count),
+            (EchoWord.SLOTS, slots),
             (EchoWord.REFERENCES, references),
         ):
             self.words[word] = value
@@ -593,7 +430,7 @@ class Canceller:
                 array.fill(0.0)
             arrays[EchoWord.DOUBT][:] = self._fixed[EchoWord.FIRST][:, None, None]
             arrays[EchoWord.GAIN][:, 0::2] = 1.0
-        self.words[EchoWord.NEWEST] = 0
+        self.words[[EchoWord.NEWEST, EchoWord.DELAY]] = 0
         self.own[:, [EchoWord.TURN, EchoWord.TWIN]] = 0
         self.own[:, EchoWord.OPEN] = 2
         self.sums.fill(0.0)
