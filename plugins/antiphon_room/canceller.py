@@ -9,27 +9,31 @@ What is left is masked by its estimated share, through a minimum-phase filter, w
 from __future__ import annotations
 
 import math
-from enum import IntEnum
 from typing import NamedTuple
 
 import numpy as np
 
 from antiphon.api import F32
-from antiphon.api.kernels import (
-    Audio,
-    RealFft,
-    address,
-    address_f32,
-    f32,
-    f32p,
-    f64,
-    f64p,
-    fft_real,
-    fft_real_inverse,
-    i64,
-    i64p,
-    kernel,
-    offset,
+from antiphon.api.kernels import Audio, RealFft, address, address_f32, f32, f32p, f64, f64p, i64, i64p, kernel, offset
+from antiphon_room.delay import room_lag
+from antiphon_room.mask import room_mask
+from antiphon_room.words import (
+    BANDS,
+    FOUND,
+    HEARD,
+    LEVELS,
+    LOST,
+    MAX_LAG,
+    MOVED,
+    QUIET,
+    SLOPE_KEEP,
+    TOTALS,
+    WORDS,
+    EchoLevel,
+    EchoTotal,
+    EchoWord,
+    room_sound,
+    room_spectrum,
 )
 
 HOP_SECONDS = 0.005
@@ -37,111 +41,20 @@ FILTER_SECONDS = 0.25
 """Length of the echo path that is modelled."""
 CONSTRAINED = 4
 """Partitions whose wrapped part is removed in each hop, in turn."""
-KEEP = 0.9996
+KEEP = 0.999
 """Decay of the path by the hop in the Kalman model: so fast a room may change."""
+SETTLE = 0.1
+"""Share of what a hop tells by which the path's doubt falls: hops of held notes tell the same."""
 FIRST_DOUBT, DOUBT_SECONDS = 0.1, 0.06
 """Variance of the first partition before anything is known, and the seconds by which it falls to 1/e."""
-NEAR_KEEP = 0.8
+NEAR_KEEP = 0.9
 """Decay by the hop of the near end's power."""
-DOUBTED, UNMODELLED = 0.3, 0.03
-"""Power of the echo that is left, as shares of what the path's doubt allows, and of the echo that is taken away."""
-SLOPE_KEEP = 0.985
-"""Decay by the hop of the slope of microphone on modelled echo, over the bins."""
-FOUND, MOVED, LOST = 0.8, 0.6, 0.3
-"""Slopes above which the path counts as right; below which the room counts as another, and the path as wrong."""
 KEPT = 0.8
 """Share of the path that is kept in a room that counts as another."""
 MOVED_HOPS, MOST_HOPS = 100.0, 6400.0
 """Least and most hops between two new rooms."""
-HEARD = 0.1
-"""Mean share of the modelled echo in the bins from which its slope is asked."""
-MIN_GAIN = 0.02
-"""Least gain of the mask."""
 LOUDEST = 64.0
 """Magnitude from which a frame is taken for a fault, and for silence."""
-QUIET = 1e-9
-"""Power a bin below which nothing is learned."""
-
-
-class EchoWord(IntEnum):
-    """Words of a canceller; addresses of float32 arrays unless said."""
-
-    HOP = 0
-    SIZE = 1
-    COUNT = 2  # partitions
-    REFERENCES = 3
-    NEWEST = 4  # slot of the last spectra
-    TURN = 5  # partition to constrain next
-    SPECTRA = 6  # [count, references, 2, bins]
-    WINDOW = 7  # [references, size]
-    PATH = 8  # [count, references, 2, bins]
-    DOUBT = 9  # [count, references, bins]: variance of the path's error
-    TOTAL = 10  # [2, bins]
-    FRAME = 11  # [size + 2]
-    BINS = 12  # [size + 2], interleaved
-    ERROR = 13  # [2, bins]
-    LEVELS = 14  # [LEVELS, bins]
-    TURNS = 15
-    WORK = 16
-    PAST = 17  # [size]: the last frames of the error
-    GAIN = 18  # [2, size + 2]: spectra of the mask's filter, last and present
-    MASKED = 19  # [size + 2]
-    OPEN = 20  # hops since the mask last took something
-    TWIN = 21  # 1 while a channel is the same as the first
-    FIRST = 22  # [count]: variance at first
-
-
-class EchoLevel(IntEnum):
-    """Rows of `EchoWord.LEVELS`."""
-
-    NEAR = 0
-    SPREAD = 1  # power of the echo that the path's doubt leaves
-    ECHO = 2
-    ERROR = 3
-    PRIOR = 4
-    CUT = 5
-
-
-class EchoTotal(IntEnum):
-    """Float64 sums of a canceller, over time."""
-
-    IN = 0
-    OUT = 1
-    CROSS = 2  # of microphone and modelled echo
-    SQUARE = 3  # of the modelled echo
-    WAIT = 4  # hops until a new room may be found again
-    PATIENCE = 5  # hops to wait the next time
-    SLOPE = 6
-    REMOVED = 7  # dB, before the mask
-
-
-WORDS, LEVELS, TOTALS = len(EchoWord), len(EchoLevel), len(EchoTotal)
-
-
-@kernel
-def room_spectrum(w: i64p, into: f32p) -> None:
-    """into `[2, bins]` ← spectrum of `FRAME`."""
-    size = w[EchoWord.SIZE]
-    bins = size // 2 + 1
-    mixed = address_f32(w[EchoWord.BINS])
-    fft_real(address_f32(w[EchoWord.FRAME]), size, address_f32(w[EchoWord.TURNS]), address_f32(w[EchoWord.WORK]), mixed)
-    for k in range(bins):
-        into[k] = mixed[2 * k]
-        into[bins + k] = mixed[2 * k + 1]
-
-
-@kernel
-def room_sound(w: i64p, source: f32p) -> None:
-    """`FRAME` ← sound of a spectrum `[2, bins]`."""
-    size = w[EchoWord.SIZE]
-    bins = size // 2 + 1
-    mixed = address_f32(w[EchoWord.BINS])
-    for k in range(bins):
-        mixed[2 * k] = source[k]
-        mixed[2 * k + 1] = source[bins + k]
-    fft_real_inverse(
-        mixed, size, address_f32(w[EchoWord.TURNS]), address_f32(w[EchoWord.WORK]), address_f32(w[EchoWord.FRAME])
-    )
 
 
 @kernel
@@ -151,7 +64,7 @@ def room_hear(w: i64p, reference: f32p) -> None:
     size = w[EchoWord.SIZE]
     bins = size // 2 + 1
     slot = w[EchoWord.NEWEST] + 1
-    slot = 0 if slot == w[EchoWord.COUNT] else slot
+    slot = 0 if slot == w[EchoWord.SLOTS] else slot
     w[EchoWord.NEWEST] = slot
     frame = address_f32(w[EchoWord.FRAME])
     for r in range(w[EchoWord.REFERENCES]):
@@ -184,13 +97,13 @@ def room_add_spread(spread: f32p, x: f32p, h: f32p, doubt: f32p, bins: i64, keep
 
 
 @kernel
-def room_learn(x: f32p, h: f32p, doubt: f32p, error: f32p, scale: f32p, bins: i64, part: f32) -> None:
+def room_learn(x: f32p, h: f32p, doubt: f32p, error: f32p, scale: f32p, bins: i64, settle: f32) -> None:
     """Kalman update of one partition. `scale`: inverse of the expected power of the error."""
     for i in range(bins):
         mu = doubt[i] * scale[i]
         h[i] = h[i] + mu * (x[i] * error[i] + x[bins + i] * error[bins + i])
         h[bins + i] = h[bins + i] + mu * (x[i] * error[bins + i] - x[bins + i] * error[i])
-        doubt[i] = doubt[i] * (f32(1.0) - part * mu * (x[i] * x[i] + x[bins + i] * x[bins + i]))
+        doubt[i] = doubt[i] * (f32(1.0) - settle * mu * (x[i] * x[i] + x[bins + i] * x[bins + i]))
 
 
 @kernel
@@ -209,37 +122,51 @@ def room_forget(w: i64p, own: i64p, share: f32) -> None:
 
 
 @kernel
-def room_cancel(w: i64p, own: i64p, sums: f64p, mic: f32p, out: f32p) -> None:
-    """out ← a hop of the microphone without the echo, before the mask; the path learns. `own`: words of its channel."""
-    hop = w[EchoWord.HOP]
-    size = w[EchoWord.SIZE]
-    bins = size // 2 + 1
+def room_predict(w: i64p, own: i64p) -> None:
+    """`FRAME` ← modelled echo, whose last hop is valid; `SPREAD` ← power that the path's doubt allows."""
+    bins = w[EchoWord.SIZE] // 2 + 1
     count = w[EchoWord.COUNT]
     references = w[EchoWord.REFERENCES]
-    frame = address_f32(w[EchoWord.FRAME])
     total = address_f32(w[EchoWord.TOTAL])
-    levels = address_f32(own[EchoWord.LEVELS])
-    spread = offset(levels, EchoLevel.SPREAD * bins)
+    spread = offset(address_f32(own[EchoWord.LEVELS]), EchoLevel.SPREAD * bins)
     for k in range(bins):
         spread[k] = f32(0.0)
         total[k] = f32(0.0)
         total[bins + k] = f32(0.0)
-    keep = f32(KEEP * KEEP)
     for p in range(count):
-        slot = w[EchoWord.NEWEST] - p
-        slot = slot + count if slot < 0 else slot
+        slot = w[EchoWord.NEWEST] - w[EchoWord.DELAY] - p
+        slot = slot + w[EchoWord.SLOTS] if slot < 0 else slot
         for r in range(references):
+            at = p * references + r
             x = address_f32(w[EchoWord.SPECTRA] + 8 * bins * (slot * references + r))
-            h = address_f32(own[EchoWord.PATH] + 8 * bins * (p * references + r))
+            h = address_f32(own[EchoWord.PATH] + 8 * bins * at)
             room_add_product(total, x, h, bins)
-            room_add_spread(
-                spread, x, h, address_f32(own[EchoWord.DOUBT] + 4 * bins * (p * references + r)), bins, keep
-            )
+            doubt = address_f32(own[EchoWord.DOUBT] + 4 * bins * at)
+            room_add_spread(spread, x, h, doubt, bins, f32(KEEP * KEEP))
     room_sound(w, total)
+
+
+@kernel
+def room_padded(w: i64p, sound: f32p, into: f32p) -> None:
+    """into `[2, bins]` ← spectrum of a hop behind zeros."""
+    size = w[EchoWord.SIZE]
+    start = size - w[EchoWord.HOP]
+    frame = address_f32(w[EchoWord.FRAME])
+    for n in range(size):
+        frame[n] = sound[n - start] if n >= start else f32(0.0)
+    room_spectrum(w, into)
+
+
+@kernel
+def room_subtract(w: i64p, own: i64p, sums: f64p, mic: f32p, out: f32p) -> None:
+    """out ← mic without the modelled echo of `FRAME`; mic ← that echo; `ERROR`, `TOTAL` ← their spectra."""
+    hop = w[EchoWord.HOP]
+    start = w[EchoWord.SIZE] - hop
+    frame = address_f32(w[EchoWord.FRAME])
     before = f64(0.0)
     after = f64(0.0)
     for n in range(hop):
-        echo = frame[size - hop + n]
+        echo = frame[start + n]
         before = before + f64(mic[n]) * f64(mic[n])
         out[n] = mic[n] - echo
         after = after + f64(out[n]) * f64(out[n])
@@ -248,17 +175,22 @@ def room_cancel(w: i64p, own: i64p, sums: f64p, mic: f32p, out: f32p) -> None:
     sums[EchoTotal.OUT] = 0.95 * sums[EchoTotal.OUT] + after
     ratio = (sums[EchoTotal.IN] + QUIET) / (sums[EchoTotal.OUT] + QUIET)
     sums[EchoTotal.REMOVED] = 4.343 * math.log(ratio) if ratio > 1.0 else 0.0
+    room_padded(w, out, address_f32(own[EchoWord.ERROR]))
+    room_padded(w, mic, address_f32(w[EchoWord.TOTAL]))
+
+
+@kernel
+def room_weigh(w: i64p, own: i64p, sums: f64p) -> None:
+    """Levels of error and modelled echo; `MASKED` ← inverse of the error's expected power; the path's slope."""
+    bins = w[EchoWord.SIZE] // 2 + 1
+    part = f32(w[EchoWord.HOP]) / f32(w[EchoWord.SIZE])
     error = address_f32(own[EchoWord.ERROR])
-    for n in range(size):
-        frame[n] = out[n - size + hop] if n >= size - hop else f32(0.0)
-    room_spectrum(w, error)
-    for n in range(size):
-        frame[n] = mic[n - size + hop] if n >= size - hop else f32(0.0)
-    room_spectrum(w, total)
+    total = address_f32(w[EchoWord.TOTAL])
+    levels = address_f32(own[EchoWord.LEVELS])
+    spread = offset(levels, EchoLevel.SPREAD * bins)
     near = offset(levels, EchoLevel.NEAR * bins)
     power = offset(levels, EchoLevel.ERROR * bins)
     echoes = offset(levels, EchoLevel.ECHO * bins)
-    part = f32(hop) / f32(size)
     scale = address_f32(w[EchoWord.MASKED])
     cross = f64(0.0)
     square = f64(0.0)
@@ -272,122 +204,75 @@ def room_cancel(w: i64p, own: i64p, sums: f64p, mic: f32p, out: f32p) -> None:
         whole = f32(2.0) * both + e + f32(QUIET)
         cross = cross + f64(both / whole)
         square = square + f64(echoes[k] / whole)
+        spread[k] = spread[k] * part
+    sums[EchoTotal.CROSS] = SLOPE_KEEP * sums[EchoTotal.CROSS] + cross
+    sums[EchoTotal.SQUARE] = SLOPE_KEEP * sums[EchoTotal.SQUARE] + square
+    # of a path that is right the slope is 1, whoever sings beside it
+    sums[EchoTotal.SLOPE] = sums[EchoTotal.CROSS] / sums[EchoTotal.SQUARE] if sums[EchoTotal.SQUARE] > 0.0 else 1.0
+
+
+@kernel
+def room_update(w: i64p, own: i64p, settle: f32) -> None:
+    """Kalman update of all partitions by `ERROR` and `MASKED`."""
+    bins = w[EchoWord.SIZE] // 2 + 1
+    count = w[EchoWord.COUNT]
+    references = w[EchoWord.REFERENCES]
+    error = address_f32(own[EchoWord.ERROR])
+    scale = address_f32(w[EchoWord.MASKED])
     for p in range(count):
-        slot = w[EchoWord.NEWEST] - p
-        slot = slot + count if slot < 0 else slot
+        slot = w[EchoWord.NEWEST] - w[EchoWord.DELAY] - p
+        slot = slot + w[EchoWord.SLOTS] if slot < 0 else slot
         for r in range(references):
             x = address_f32(w[EchoWord.SPECTRA] + 8 * bins * (slot * references + r))
             at = p * references + r
             h = address_f32(own[EchoWord.PATH] + 8 * bins * at)
-            room_learn(x, h, address_f32(own[EchoWord.DOUBT] + 4 * bins * at), error, scale, bins, part)
-    sums[EchoTotal.CROSS] = SLOPE_KEEP * sums[EchoTotal.CROSS] + cross
-    sums[EchoTotal.SQUARE] = SLOPE_KEEP * sums[EchoTotal.SQUARE] + square
+            room_learn(x, h, address_f32(own[EchoWord.DOUBT] + 4 * bins * at), error, scale, bins, settle)
+
+
+@kernel
+def room_doubt(w: i64p, own: i64p, sums: f64p) -> None:
+    """Begins a new room where the modelled echo no longer explains the microphone."""
+    bins = w[EchoWord.SIZE] // 2 + 1
+    slope = sums[EchoTotal.SLOPE]
     sums[EchoTotal.WAIT] = sums[EchoTotal.WAIT] - 1.0
-    # of a path that is right the slope is 1, whoever sings beside it
-    slope = sums[EchoTotal.CROSS] / sums[EchoTotal.SQUARE] if sums[EchoTotal.SQUARE] > 0.0 else 1.0
-    sums[EchoTotal.SLOPE] = slope
     if slope > FOUND:
         sums[EchoTotal.PATIENCE] = MOVED_HOPS
-    if (
-        slope < MOVED
-        and sums[EchoTotal.WAIT] <= 0.0
-        and sums[EchoTotal.SQUARE] * (1.0 - SLOPE_KEEP) > HEARD * f64(bins)
-    ):
+    heard = sums[EchoTotal.SQUARE] * (1.0 - SLOPE_KEEP) > HEARD * f64(bins)
+    if slope < MOVED and sums[EchoTotal.WAIT] <= 0.0 and heard:
         # in vain where the loudspeaker is muted: so each time later
         sums[EchoTotal.WAIT] = sums[EchoTotal.PATIENCE]
         sums[EchoTotal.PATIENCE] = min(2.0 * sums[EchoTotal.PATIENCE], MOST_HOPS)
         room_forget(w, own, f32(KEPT) if slope > LOST else f32(0.0))
+
+
+@kernel
+def room_constrain(w: i64p, own: i64p) -> None:
+    """Removes the wrapped part of some partitions, in turn."""
+    size = w[EchoWord.SIZE]
+    bins = size // 2 + 1
+    count = w[EchoWord.COUNT]
+    references = w[EchoWord.REFERENCES]
+    frame = address_f32(w[EchoWord.FRAME])
     for turn in range(min(CONSTRAINED, count)):
         p = (own[EchoWord.TURN] + turn) % count
         for r in range(references):
             h = address_f32(own[EchoWord.PATH] + 8 * bins * (p * references + r))
             room_sound(w, h)
-            for i in range(hop, size):
+            for i in range(w[EchoWord.HOP], size):
                 frame[i] = f32(0.0)
             room_spectrum(w, h)
     own[EchoWord.TURN] = (own[EchoWord.TURN] + CONSTRAINED) % count
-    for k in range(bins):
-        spread[k] = spread[k] * part
 
 
 @kernel
-def room_mask(w: i64p, own: i64p, sums: f64p, sound: f32p, strength: f64) -> None:
-    """sound ← a hop after the mask, in place. `strength`: 0 for none, 1 for all."""
-    hop = w[EchoWord.HOP]
-    size = w[EchoWord.SIZE]
-    bins = size // 2 + 1
-    levels = address_f32(own[EchoWord.LEVELS])
-    spread = offset(levels, EchoLevel.SPREAD * bins)
-    echoes = offset(levels, EchoLevel.ECHO * bins)
-    power = offset(levels, EchoLevel.ERROR * bins)
-    prior = offset(levels, EchoLevel.PRIOR * bins)
-    frame = address_f32(w[EchoWord.FRAME])
-    cut = offset(levels, EchoLevel.CUT * bins)
-    taken = 0
-    # of a loudspeaker that is muted there is nothing to mask
-    sure = f32(max(0.0, min(1.0, (sums[EchoTotal.SLOPE] - LOST) / (MOVED - LOST))))
-    for k in range(bins):
-        left = sure * (f32(DOUBTED) * spread[k] + f32(UNMODELLED) * echoes[k])
-        post = power[k] / (left + f32(QUIET))
-        now = max(post - f32(1.0), f32(0.0))
-        ratio = f32(0.7) * prior[k] + f32(0.3) * now
-        g = ratio / (ratio + f32(1.0))
-        prior[k] = min(g * g * post, f32(1e6))
-        g = max(g, f32(MIN_GAIN)) if left > f32(0.0) else f32(1.0)
-        g = f32(1.0) + f32(strength) * (g - f32(1.0))
-        taken = 1 if g < f32(1.0) else taken
-        cut[k] = math.log(g)
-    # minimum phase: the cepstrum of the log gain, folded
-    mixed = address_f32(w[EchoWord.BINS])
-    for k in range(bins):
-        mixed[2 * k] = cut[k]
-        mixed[2 * k + 1] = f32(0.0)
-    turns = address_f32(w[EchoWord.TURNS])
-    work = address_f32(w[EchoWord.WORK])
-    fft_real_inverse(mixed, size, turns, work, frame)
-    for n in range(1, size // 2):
-        frame[n] = f32(2.0) * frame[n]
-        frame[size - n] = f32(0.0)
-    fft_real(frame, size, turns, work, mixed)
-    for k in range(bins):
-        g = math.exp(mixed[2 * k])
-        turn = mixed[2 * k + 1]
-        mixed[2 * k] = g * math.cos(turn)
-        mixed[2 * k + 1] = g * math.sin(turn)
-    fft_real_inverse(mixed, size, turns, work, frame)
-    length = size - hop
-    for n in range(size):
-        fade = f32(1.0) if n < length // 2 else max(f32(0.0), f32(2.0) - f32(2 * n) / f32(length))
-        frame[n] = frame[n] * fade
-    last = address_f32(own[EchoWord.GAIN])
-    present = offset(last, size + 2)
-    for n in range(size + 2):
-        last[n] = present[n]
-    fft_real(frame, size, turns, work, present)
-    past = address_f32(own[EchoWord.PAST])
-    own[EchoWord.OPEN] = 0 if taken == 1 else own[EchoWord.OPEN] + 1
-    for n in range(size - hop):
-        past[n] = past[n + hop]
-    for n in range(hop):
-        past[size - hop + n] = sound[n]
-    if own[EchoWord.OPEN] > 1:
-        return
-    for n in range(size):
-        frame[n] = past[n]
-    fft_real(frame, size, turns, work, mixed)
-    masked = address_f32(w[EchoWord.MASKED])
-    for k in range(bins):
-        masked[2 * k] = mixed[2 * k] * last[2 * k] - mixed[2 * k + 1] * last[2 * k + 1]
-        masked[2 * k + 1] = mixed[2 * k] * last[2 * k + 1] + mixed[2 * k + 1] * last[2 * k]
-    fft_real_inverse(masked, size, turns, work, frame)
-    for n in range(hop):
-        sound[n] = frame[size - hop + n] * (f32(1.0) - f32(n) / f32(hop))
-    for k in range(bins):
-        masked[2 * k] = mixed[2 * k] * present[2 * k] - mixed[2 * k + 1] * present[2 * k + 1]
-        masked[2 * k + 1] = mixed[2 * k] * present[2 * k + 1] + mixed[2 * k + 1] * present[2 * k]
-    fft_real_inverse(masked, size, turns, work, frame)
-    for n in range(hop):
-        sound[n] = sound[n] + frame[size - hop + n] * (f32(n) / f32(hop))
+def room_cancel(w: i64p, own: i64p, sums: f64p, mic: f32p, out: f32p) -> None:
+    """out ← a hop of the microphone without the echo, before the mask; the path learns. `own`: words of its channel."""
+    room_predict(w, own)
+    room_subtract(w, own, sums, mic, out)
+    room_weigh(w, own, sums)
+    room_update(w, own, f32(SETTLE))
+    room_doubt(w, own, sums)
+    room_constrain(w, own)
 
 
 @kernel
@@ -413,6 +298,9 @@ def room_hop(w: i64p, own: i64p, sums: f64p, heard: f32p, take: f32p, give: f32p
         if mine[EchoWord.TWIN] == 0:
             room_cancel(w, mine, offset(sums, at * TOTALS), offset(take, at * hop), out)
             room_mask(w, mine, offset(sums, at * TOTALS), out, strength)
+    if room_lag(w, own, sums) == 1:
+        for c in range(channels):
+            room_forget(w, offset(own, c * words), f32(0.0))
     for c in range(1, channels):
         if own[c * words + EchoWord.TWIN] == 1:
             for n in range(hop):
@@ -488,14 +376,18 @@ class Canceller:
         self.hop = hop = int(HOP_SECONDS * rate)
         self.size = size = 1 << (2 * hop - 1).bit_length()
         count, bins = -(-int(FILTER_SECONDS * rate) // hop), size // 2 + 1
+        slots = count + MAX_LAG
         fft = RealFft(size)
         self._shared: dict[EchoWord, F32] = {
-            EchoWord.SPECTRA: np.zeros((count, references, 2, bins), np.float32),
+            EchoWord.SPECTRA: np.zeros((slots, references, 2, bins), np.float32),
             EchoWord.WINDOW: np.zeros((references, size), np.float32),
             EchoWord.TOTAL: np.zeros((2, bins), np.float32),
             EchoWord.FRAME: np.zeros(size + 2, np.float32),
             EchoWord.BINS: np.zeros(size + 2, np.float32),
             EchoWord.MASKED: np.zeros(size + 2, np.float32),
+            EchoWord.CHANGES: np.zeros((slots + 1, BANDS), np.float32),
+            EchoWord.MEANS: np.zeros((2, BANDS), np.float32),
+            EchoWord.LAGS: np.zeros(MAX_LAG, np.float32),
         }
         decay = np.exp(-np.arange(count) * HOP_SECONDS / DOUBT_SECONDS)
         first = (FIRST_DOUBT * decay).astype(np.float32)
@@ -506,6 +398,7 @@ class Canceller:
             (EchoWord.HOP, hop),
             (EchoWord.SIZE, size),
             (EchoWord.COUNT, count),
+            (EchoWord.SLOTS, slots),
             (EchoWord.REFERENCES, references),
         ):
             self.words[word] = value
@@ -537,7 +430,7 @@ class Canceller:
                 array.fill(0.0)
             arrays[EchoWord.DOUBT][:] = self._fixed[EchoWord.FIRST][:, None, None]
             arrays[EchoWord.GAIN][:, 0::2] = 1.0
-        self.words[EchoWord.NEWEST] = 0
+        self.words[[EchoWord.NEWEST, EchoWord.DELAY]] = 0
         self.own[:, [EchoWord.TURN, EchoWord.TWIN]] = 0
         self.own[:, EchoWord.OPEN] = 2
         self.sums.fill(0.0)

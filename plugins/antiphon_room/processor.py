@@ -9,7 +9,8 @@ import numpy as np
 
 from antiphon.api import AUDIO_IN, F32, IO, FileError, FileUse, Param, Port, Processor, Step, StreamSpec
 from antiphon.api.backends.files import stream_sound
-from antiphon_room.canceller import Canceller, CancelState, EchoTotal, room_block
+from antiphon_room.canceller import Canceller, CancelState, room_block
+from antiphon_room.words import EchoTotal
 
 REFERENCES = 2
 MAX_SECONDS = 1800.0

@@ -112,7 +112,7 @@ def _scene(ask: EvaluationRequest, number: int) -> RoomScene:
     folder = songs(ask.data, "89")[int(rng.integers(60))]
     score = (folder / f"{folder.name}.mid").read_bytes()
     rendered = play(score, (FLUID, TIM)[number % 2], RATE, FluidSettings(0.4)).T
-    at = int(rng.integers(10, 60)) * RATE
+    at = int(rng.integers(max(1, rendered.shape[1] - 2 * FRAMES)))
     played = np.zeros((2, FRAMES), np.float32)
     part = rendered[:, at : at + FRAMES]
     played[:, : part.shape[1]] = 0.4 * part / max(1e-3, float(np.abs(part).max()))

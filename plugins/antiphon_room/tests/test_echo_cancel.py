@@ -101,6 +101,16 @@ def test_a_new_room_is_learned_again():
     assert level(echo[end]) - level(out[end]) > 15.0
 
 
+@each("seconds", [0.35, 1.2])
+def test_a_delay_beyond_the_filter_is_found(seconds: float):
+    """As of a browser's microphone, behind a network."""
+    late_by = round(seconds * RATE)
+    echo = np.concatenate([np.zeros(late_by, np.float32), heard(music(12.0), room(5))])[: 12 * RATE]
+    out = cancelled(echo, music(12.0))
+    end = slice(8 * RATE, round(11.9 * RATE))
+    assert level(echo[end]) - level(out[end]) > 20.0
+
+
 def test_without_a_loudspeaker_the_microphone_is_passed_sample_for_sample():
     near = voice(1.0)
     out = cancelled(near, np.zeros((2, len(near)), np.float32))

@@ -1,0 +1,147 @@
+"""Mask of what the filter of `echo_cancel` leaves of the echo."""
+
+from __future__ import annotations
+
+import math
+
+from antiphon.api.kernels import address_f32, f32, f32p, f64, f64p, fft_real, fft_real_inverse, i64p, kernel, offset
+from antiphon_room.words import LOST, MOVED, QUIET, EchoLevel, EchoTotal, EchoWord
+
+DOUBTED = 0.3
+"""Power of the echo that is left, as a share of what the path's doubt allows."""
+UNMODELLED = 0.01
+"""The same, as a share of the echo that is taken away."""
+MIN_GAIN = 0.02
+"""Least gain of the mask where the loudspeakers are alone."""
+NEAR_GAIN = 0.5
+"""Least gain of the mask where someone sings."""
+ABSENT, PRESENT = 2.0, 8.0
+"""Decibels of the error over the echo that is left, below which nobody sings, and above which someone does."""
+PRESENCE_KEEP = 0.95
+"""Decay by the hop of how sure it is that someone sings."""
+SUNG_BINS = 128
+"""Bins from which that is told."""
+
+
+@kernel
+def room_present(w: i64p, own: i64p, sums: f64p) -> f32:
+    """Least gain of the mask, by how far the error is above what is left of the echo."""
+    bins = w[EchoWord.SIZE] // 2 + 1
+    levels = address_f32(own[EchoWord.LEVELS])
+    spread = offset(levels, EchoLevel.SPREAD * bins)
+    echoes = offset(levels, EchoLevel.ECHO * bins)
+    power = offset(levels, EchoLevel.ERROR * bins)
+    heard = f64(QUIET)
+    expected = f64(QUIET)
+    for k in range(min(SUNG_BINS, bins)):
+        heard = heard + f64(power[k])
+        expected = expected + f64(f32(DOUBTED) * spread[k] + f32(UNMODELLED) * echoes[k])
+    above = 4.343 * math.log(heard / expected)
+    now = max(0.0, min(1.0, (above - ABSENT) / (PRESENT - ABSENT)))
+    sums[EchoTotal.PRESENCE] = max(now, PRESENCE_KEEP * sums[EchoTotal.PRESENCE])
+    return f32(MIN_GAIN * math.exp(sums[EchoTotal.PRESENCE] * math.log(NEAR_GAIN / MIN_GAIN)))
+
+
+@kernel
+def room_cut(w: i64p, own: i64p, sums: f64p, strength: f64) -> None:
+    """`CUT` ← log gains of the mask. `strength`: 0 for none, 1 for all."""
+    bins = w[EchoWord.SIZE] // 2 + 1
+    levels = address_f32(own[EchoWord.LEVELS])
+    spread = offset(levels, EchoLevel.SPREAD * bins)
+    echoes = offset(levels, EchoLevel.ECHO * bins)
+    power = offset(levels, EchoLevel.ERROR * bins)
+    prior = offset(levels, EchoLevel.PRIOR * bins)
+    cut = offset(levels, EchoLevel.CUT * bins)
+    least = room_present(w, own, sums)
+    taken = 0
+    # of a loudspeaker that is muted there is nothing to mask
+    sure = f32(max(0.0, min(1.0, (sums[EchoTotal.SLOPE] - LOST) / (MOVED - LOST))))
+    for k in range(bins):
+        left = sure * (f32(DOUBTED) * spread[k] + f32(UNMODELLED) * echoes[k])
+        post = power[k] / (left + f32(QUIET))
+        now = max(post - f32(1.0), f32(0.0))
+        ratio = f32(0.7) * prior[k] + f32(0.3) * now
+        g = ratio / (ratio + f32(1.0))
+        prior[k] = min(g * g * post, f32(1e6))
+        g = max(g, least) if left > f32(0.0) else f32(1.0)
+        g = f32(1.0) + f32(strength) * (g - f32(1.0))
+        taken = 1 if g < f32(1.0) else taken
+        cut[k] = math.log(g)
+    own[EchoWord.OPEN] = 0 if taken == 1 else own[EchoWord.OPEN] + 1
+
+
+@kernel
+def room_shape(w: i64p, own: i64p) -> None:
+    """`GAIN` ← spectrum of a filter of minimum phase with the gains of `CUT`: the cepstrum of the log gain, folded."""
+    size = w[EchoWord.SIZE]
+    bins = size // 2 + 1
+    frame = address_f32(w[EchoWord.FRAME])
+    cut = offset(address_f32(own[EchoWord.LEVELS]), EchoLevel.CUT * bins)
+    mixed = address_f32(w[EchoWord.BINS])
+    for k in range(bins):
+        mixed[2 * k] = cut[k]
+        mixed[2 * k + 1] = f32(0.0)
+    turns = address_f32(w[EchoWord.TURNS])
+    work = address_f32(w[EchoWord.WORK])
+    fft_real_inverse(mixed, size, turns, work, frame)
+    for n in range(1, size // 2):
+        frame[n] = f32(2.0) * frame[n]
+        frame[size - n] = f32(0.0)
+    fft_real(frame, size, turns, work, mixed)
+    for k in range(bins):
+        g = math.exp(mixed[2 * k])
+        turn = mixed[2 * k + 1]
+        mixed[2 * k] = g * math.cos(turn)
+        mixed[2 * k + 1] = g * math.sin(turn)
+    fft_real_inverse(mixed, size, turns, work, frame)
+    length = size - w[EchoWord.HOP]
+    for n in range(size):
+        fade = f32(1.0) if n < length // 2 else max(f32(0.0), f32(2.0) - f32(2 * n) / f32(length))
+        frame[n] = frame[n] * fade
+    last = address_f32(own[EchoWord.GAIN])
+    for n in range(size + 2):
+        last[n] = last[size + 2 + n]
+    fft_real(frame, size, turns, work, offset(last, size + 2))
+
+
+@kernel
+def room_masked(w: i64p, own: i64p, gain: f32p) -> None:
+    """`FRAME` ← `PAST` through a filter, of which the last hop is valid."""
+    size = w[EchoWord.SIZE]
+    turns = address_f32(w[EchoWord.TURNS])
+    work = address_f32(w[EchoWord.WORK])
+    frame = address_f32(w[EchoWord.FRAME])
+    past = address_f32(own[EchoWord.PAST])
+    mixed = address_f32(w[EchoWord.BINS])
+    for n in range(size):
+        frame[n] = past[n]
+    fft_real(frame, size, turns, work, mixed)
+    for k in range(size // 2 + 1):
+        real = mixed[2 * k]
+        mixed[2 * k] = real * gain[2 * k] - mixed[2 * k + 1] * gain[2 * k + 1]
+        mixed[2 * k + 1] = real * gain[2 * k + 1] + mixed[2 * k + 1] * gain[2 * k]
+    fft_real_inverse(mixed, size, turns, work, frame)
+
+
+@kernel
+def room_mask(w: i64p, own: i64p, sums: f64p, sound: f32p, strength: f64) -> None:
+    """sound ← a hop after the mask, in place. `strength`: 0 for none, 1 for all."""
+    hop = w[EchoWord.HOP]
+    size = w[EchoWord.SIZE]
+    frame = address_f32(w[EchoWord.FRAME])
+    past = address_f32(own[EchoWord.PAST])
+    last = address_f32(own[EchoWord.GAIN])
+    room_cut(w, own, sums, strength)
+    room_shape(w, own)
+    for n in range(size - hop):
+        past[n] = past[n + hop]
+    for n in range(hop):
+        past[size - hop + n] = sound[n]
+    if own[EchoWord.OPEN] > 1:
+        return
+    room_masked(w, own, last)
+    for n in range(hop):
+        sound[n] = frame[size - hop + n] * (f32(1.0) - f32(n) / f32(hop))
+    room_masked(w, own, offset(last, size + 2))
+    for n in range(hop):
+        sound[n] = sound[n] + frame[size - hop + n] * (f32(n) / f32(hop))
