@@ -41,7 +41,12 @@ _TRIAD = np.array((0.96, 0.14, 0.27, 0.0))
 All fitted to four bars each of POP909's songs whose numbers end in 1 to 6, and, at .18 of their weight, to drawn ones
 that begin and end about their tonic, in major and in natural, harmonic and dorian minor.
 """
-_MINOR = -0.21
+_MINOR, _DORIAN = -0.21, -0.5
+"""Log-likelihood of minor beside major's, and of its dorian kind, whose sixth is raised, beside the others'. The latter
+chosen on 300 drawn melodies of each kind, and on POP909's songs ending in 7, of which it loses .002.
+"""
+_RAISED = [*range(8), 9, 8, 10, 11]
+"""Degrees of minor in the places of those of its dorian kind."""
 _log = logging.getLogger("antiphon.answer")
 
 
@@ -135,8 +140,10 @@ class Prior:
 
     def fits(self, sounds: F64, roles: F64 | None = None) -> F64:
         """Log-likelihood `[24]` of each key, given the durations of the pitch classes (`[12]`), and `Roles.now`."""
-        fits = (_SOUND * self.degrees + _OUTSIDE * _OUTSIDERS)[:, _DEGREES] @ sounds
-        fits[1] += _MINOR
+        weights = _SOUND * self.degrees + _OUTSIDE * _OUTSIDERS
+        fits = weights[:, _DEGREES] @ sounds
+        dorian = weights[1, _RAISED][_DEGREES] @ sounds
+        fits[1] = _MINOR + np.maximum(fits[1], dorian + _DORIAN)
         if roles is not None:
             tonic, triad = _TONIC @ roles, _TRIAD @ roles
             for mode, third in enumerate((4, 3)):

@@ -103,8 +103,8 @@ class _Reader:
             pass
 
 
-CHORUS_SHARE = 0.87
-"""Maximum share of the chorus before the other parts have their bars."""
+CHORUS_SHARE = 0.91
+"""Maximum share of the chorus before the other parts have their bars: in 30 s they have some unless bars are slow."""
 MIN_BARS, _SLOW_BAR = 2, 3.0
 """Minimum bars of a part, as fewer are no phrase: one of bars longer than these seconds, each two at half the tempo."""
 _ROUNDING = 1e-6

@@ -23,6 +23,8 @@ from antiphon.live.records import LiveEvent, ScriptError
 from antiphon.offline import script_midi
 from antiphon.offline.script_run import ScriptProcess, frames_of
 from antiphon.operations import render_script
+from antiphon.signal.loudness import LoudnessMeter
+from antiphon.signal.true_peak import CEILING, peak_curve
 
 Command = Callable[..., Any]
 RATE = 48000
@@ -162,6 +164,23 @@ def test_stems_sum_to_the_whole(antiphon: Command, place: Path) -> None:
     again = antiphon("render", "set.py", "--bars", "2", "--out", "more.wav", "--stems", "stems")
     assert again.code == 2
     assert "--force" in again.complaint
+
+
+def test_a_script_is_limited_and_at_16_lufs_at_most_unless_that_is_refused(antiphon: Command, place: Path) -> None:
+    tone = np.sin(2.0 * np.pi * 997.0 * np.arange(RATE, dtype=np.float32) / RATE)[None]
+    audio.write(place / "kit" / "tick" / "0.wav", tone.astype(np.float32), RATE, "FLOAT")
+    name, levels = script(place, 'track("beat", "tick*4", on="drums")\n'), []
+    for option in ("--no-limit", "--limit", ""):
+        line = ("render", name, "--bars", "4", "--out", "out.wav", "--force", "--tail", "0", option)
+        assert antiphon(*filter(None, line)).code == 0
+        sound = audio.read(place / "out.wav")[0]
+        meter = LoudnessMeter(RATE, 2)
+        meter.feed(sound)
+        levels.append((meter.integrated(), float(peak_curve(sound).max())))
+    assert levels[0][0] > -12.0
+    assert levels[1] == levels[2]
+    assert levels[2][0] == pytest.approx(-16.0, abs=0.2)
+    assert levels[2][1] < CEILING + 1e-4
 
 
 def test_a_midi_file_has_the_notes_to_the_tick(antiphon: Command, place: Path) -> None:

@@ -9,7 +9,7 @@ from antiphon_accompany.harmony.chords import KINDS, Chord
 BASS_CENTRE = 45
 """Target MIDI number of the left hand's lowest note."""
 LOWEST, HIGHEST = 28, 96
-NEAR, CENTRE, ABOVE, PARALLEL = 0.15, 0.5, 3.0, 4.0
+NEAR, CENTRE, ABOVE, PARALLEL = 0.15, 0.5, 3.0, 12.0
 """Costs of a semitone of motion, a semitone off the centre, one above the ceiling, a parallel fifth or octave."""
 _NONE: tuple[int, ...] = ()
 
@@ -82,7 +82,7 @@ class PartVoices:
         """Moves the voices to a chord. `centre`: target MIDI number of the second voice."""
         centre = max(min(centre, ceiling - 1), basses[1] + 12)
         before = self.held
-        toll = 10.0 * PARALLEL if strict else PARALLEL
+        toll = 3.0 * PARALLEL if strict else PARALLEL
         best, held = float("inf"), before
         for shape in shapes(chord, voicing):
             if not centre - 17 <= shape[1] <= centre + 12:

@@ -102,8 +102,9 @@ class FloorListener:
         np.log(logs + QUIET, out=logs)
         rows = rows_of(logs, file_mask.gains_of(self._mask, logs, None))
         halves = np.array_split(rows, 2) if len(rows) >= 2 * ROWS_A_SECOND else [rows]
-        trusts = trusts_of(np.stack([logits_of(self._weights, describe(half)) for half in halves]))
-        power, taken = rows[:, :2].sum(0) * self._area
+        powers = rows[:, :2] * self._area
+        trusts = trusts_of(np.stack([logits_of(self._weights, describe(half)) for half in halves]), powers[:, 1])
+        power, taken = powers.sum(0)
         self._taken += taken
         self._trusted += trusts * taken
         self._whole += float(power.sum())

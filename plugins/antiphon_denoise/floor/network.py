@@ -121,6 +121,10 @@ def _views() -> F32:
 
 CONFIDENT = 1.0
 """Added to the logit of the trust where noise is certain."""
+UNSTEADY, STEADY, DOUBT = 0.03, 0.1, 2.0
+"""Quietest fifth of what is taken over its mean up to which it is no floor, and from which it is: barks, cries, a cock
+and a clock's ticks have 0 to .02, rain, engines and saws .1 to .5; and what is subtracted from the logit of the former.
+"""
 
 
 def logits_of(weights: dict[str, F32], features: F32) -> F32:
@@ -131,14 +135,24 @@ def logits_of(weights: dict[str, F32], features: F32) -> F32:
     return np.asarray((x @ weights["w2"] + weights["b2"])[..., 0], np.float32)
 
 
-def trusts_of(logits: F32) -> F32:
-    """Logits of the parts of a stretch, `[parts, EXPERTS, COUNT]` → the cautious and the confident trust, `[2, COUNT]`.
+def trusts_of(logits: F32, taken: F32) -> F32:
+    """The cautious and the confident trust of a stretch, `[2, COUNT]`.
 
     Cautious: the networks' mean and least logit are added, since on music that is new to all of them they err apart;
     and what is noise is so in every part, since a phrase that passes for it seldom comes twice. Confident: the means.
+    What is taken now and then only, as barks and strokes are, is no floor: there both are one, and less.
+
+    Args:
+        logits: Of the parts of the stretch, `[parts, EXPERTS, COUNT]`.
+        taken: Power that the mask takes from each band over time, `[rows, COUNT]`.
     """
     cautious = (logits.mean(1) + logits.min(1)).min(0)
-    return sigmoid(np.stack([cautious, 2.0 * logits.mean((0, 1)) + CONFIDENT]))
+    confident = 2.0 * logits.mean((0, 1)) + CONFIDENT
+    noise = np.sort(taken @ sigmoid(confident))
+    steady = (float(noise[len(noise) // 5]) / (float(noise.mean()) + QUIET) - UNSTEADY) / (STEADY - UNSTEADY)
+    steady = min(1.0, max(0.0, steady))
+    low = cautious - DOUBT * (1.0 - steady)
+    return sigmoid(np.stack([low, low + steady * (confident - cautious)]))
 
 
 @cache

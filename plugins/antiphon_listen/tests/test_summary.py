@@ -66,7 +66,7 @@ def test_the_chorus_is_whole_and_others_have_two_bars_or_more() -> None:
 
 
 def test_a_longer_summary_has_more_of_the_letters() -> None:
-    counts = [len({part.name for part in summary(form(), seconds)}) for seconds in (4.0, 16.0, 60.0)]
+    counts = [len({part.name for part in summary(form(), seconds)}) for seconds in (4.0, 24.0, 60.0)]
     assert counts[0] < counts[1] < counts[2]
 
 

@@ -133,6 +133,8 @@ def performed(
         complain(f"{path.name} line {line}: {sentence}")
     play_with(asked.device, asked.synth, loaded, patch.graph, complain)
     rate, channels, subtype, _, finish = sound_form(source, asked.finish)
+    if source is None and asked.stems is None:  # stems sum to OUT
+        finish = finish.from_notes()
     beats = exact(bars, "--bars") * header.bar
     events = script.play(beats, patch.tempo)
     frames = frames_of(events, beats, rate, patch.tempo)

@@ -234,6 +234,8 @@ def render_file(source: str | None, out: str, asked: RenderRequest, loaded: Load
         frames = max(score.frames for score in scores)
     if asked.events is not None and asked.events not in notes:
         commands += _events(asked.events, rate, patch, catalog)
+    if sound is None and commands:
+        finish = finish.from_notes()
     if seconds is not None:
         frames = round(seconds * rate)
     cyclic = order(graph, catalog)[1]

@@ -19,7 +19,7 @@ class FinishOptions:
         bool | None,
         typer.Option(
             "--limit/--no-limit",
-            help="Keep the true peak below -1 dBFS; sound that run makes of notes by default, at -16 LUFS at most.",
+            help="Keep the true peak below -1 dBFS; what is made of notes alone by default, at -16 LUFS at most.",
         ),
     ] = None
     normalise: Annotated[
