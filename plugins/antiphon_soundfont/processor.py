@@ -9,7 +9,7 @@ from antiphon.api.backends.synths import DROPPED, LEVEL, BackendChoice, SynthPro
 from antiphon.api.backends.workers import current_pool
 from antiphon_soundfont.fonts import check
 from antiphon_soundfont.info import SFZ, SOUNDFONT
-from antiphon_soundfont.sfz import SUFFIX, read_sfz
+from antiphon_soundfont.sfz import SUFFIX, in_folder, read_sfz
 
 _uses = count()
 """Numbers for streams of SFZ instruments, so that each has a worker of its own."""
@@ -44,9 +44,10 @@ class Soundfont(SynthProcessor):
 
     def backend(self) -> BackendChoice:
         font, pool = str(self.settings["file"]), current_pool()
-        if font.lower().endswith(SUFFIX):
+        if font.lower().endswith(SUFFIX) or (font and Path(font).is_dir()):
             if pool is not None:
                 require_modules("an SFZ instrument", [SFZ.needs])
+                font = str(in_folder(Path(font))) if Path(font).is_dir() else font
                 read_sfz(Path(font))
             return BackendChoice(SFZ, (("instrument", font), ("use", next(_uses))))
         if font and pool is not None:

@@ -34,6 +34,19 @@ class Instrument:
     sounds: tuple[Path, ...]
 
 
+def in_folder(folder: Path) -> Path:
+    """The instrument of a folder: its only one, or the one of its name. Raises FileError: it has none, or several."""
+    found = [path for path in sorted(folder.iterdir()) if path.suffix.lower() == SUFFIX]
+    named = [path for path in found if path.stem.lower() == folder.name.lower()]
+    if len(found) != 1 and len(named) != 1:
+        what = f"{len(found)} instruments, as {printable_path(found[0].name)}" if found else "no instrument"
+        raise FileError(
+            f"the folder {printable_path(folder.name)} has {what}; file takes a folder with one {SUFFIX}, "
+            "or with one of the folder's name"
+        )
+    return found[0] if len(found) == 1 else named[0]
+
+
 def read_sfz(path: Path) -> Instrument:
     """Reads an instrument's text and finds its sounds; their content is left to sfizz.
 

@@ -1,5 +1,6 @@
 """Tags of sound files as other programs write them: every value is kept, in the letters that were meant."""
 
+import base64
 import io
 import os
 import random
@@ -13,7 +14,7 @@ import soundfile
 from antiphon.files.audiofile import read
 from antiphon.files.audiowrite import AudioWriter
 from antiphon.files.containers.id3 import GENRES, genres
-from antiphon.files.containers.tags import read_tags
+from antiphon.files.containers.tags import Cover, cover_of, read_tags
 from antiphon.files.decode import Decoder
 from antiphon.files.sound_finish import PLAIN
 from antiphon.operations.finishing import finish_marked
@@ -227,22 +228,41 @@ def test_what_stands_at_the_end_of_an_mp3(tmp_path: Path) -> None:
     check(tmp_path, tag + coded("MP3") + ape(*items), {**wanted, "artist": "Two"})
 
 
-@pytest.mark.parametrize("shown", [True, False])
-def test_a_picture_is_said_to_be_left_out(tmp_path: Path, shown: bool) -> None:
-    cover = "METADATA_BLOCK_PICTURE=" + 400 * "A" if shown else "TITLE=a"
-    picture = bytes((0, 0, 0, 3)) + (9).to_bytes(4, "big") + b"image/png" + bytes(24)
+PICTURE = b"\x89PNG" + bytes(range(1, 256)) * 4
+BLOCK = b"\0\0\0\3\0\0\0\x09image/png\0\0\0\2ab" + bytes(16) + len(PICTURE).to_bytes(4, "big") + PICTURE
+
+
+@pytest.mark.parametrize("suffix", ["mp3", "flac", "wav", "aiff", "ogg"])
+def test_a_cover_is_kept_or_said_to_be_left_out(tmp_path: Path, suffix: str) -> None:
+    comment = "METADATA_BLOCK_PICTURE=" + base64.b64encode(BLOCK).decode()
     for content in (
-        id3(frame("APIC" if shown else "PRIV", b"\0image/png\0\3\0" + bytes(900))) + coded("MP3"),
-        id3(frame("PIC" if shown else "TT2", b"\0PNG\3\0" + bytes(900), 2), 2) + coded("MP3"),
-        flac("TITLE=a", before=picture, kind=6 if shown else 2),
-        ogg(b"OpusTags" + comments(cover), coded("OGG", "OPUS")),
+        id3(frame("APIC", b"\0image/png\0\3back\0" + PICTURE)) + coded("MP3"),
+        id3(frame("APIC", b"\1image/png\0\3\xff\xfea\0\0\0" + PICTURE)) + coded("MP3"),
+        id3(frame("PIC", b"\0PNG\3\0" + PICTURE, 2), 2) + coded("MP3"),
+        flac("TITLE=a", before=BLOCK, kind=6),
+        ogg(b"OpusTags" + comments(comment), coded("OGG", "OPUS")),
+        coded("MP3"),
+        id3(frame("APIC", b"\0image/png\0\3")) + coded("MP3"),
+        flac("TITLE=a", before=BLOCK[:-1], kind=6),
+        ogg(b"OpusTags" + comments("METADATA_BLOCK_PICTURE=A"), coded("OGG", "OPUS")),
     ):
         (tmp_path / "in").write_bytes(content)
         finish = finish_marked(PLAIN, tmp_path / "in", len(SOUND), 48_000)
-        writer = AudioWriter(tmp_path / "out.wav", 48_000, 1, "", finish)
-        writer.write(SOUND[None])
-        writer.commit()
-        assert writer.fitted == (("without the picture of IN",) if shown else ())
+        there = finish.cover is not None
+        assert there == (PICTURE in content or comment.encode() in content)
+        sounds = []
+        for asked in (finish, PLAIN):
+            path = tmp_path / f"out.{suffix}"
+            writer = AudioWriter(path, 48_000, 1, "", asked)
+            writer.write(SOUND[None])
+            writer.commit()
+            sounds.append(soundfile.read(path)[0])
+            if asked is finish:
+                assert writer.fitted == (("without the picture of IN",) if there and suffix == "ogg" else ())
+                assert (PICTURE in path.read_bytes()) == (there and suffix != "ogg")
+                if there and suffix in ("mp3", "flac"):
+                    assert cover_of(path) == Cover("image/png", PICTURE)
+        np.testing.assert_array_equal(*sounds)
 
 
 def test_genres() -> None:

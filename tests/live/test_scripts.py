@@ -399,7 +399,6 @@ def test_a_place_beyond_a_sound_is_its_end() -> None:
     assert [event.args[event.args.index("begin") + 1] for event in events] == [0, 0.5, 1, 1]
 
 
-
 def test_the_speed_of_a_sound_may_count_cycles() -> None:
     (event,) = performed('track("t", s("bd").loopAt(2).slice(4, "1"))', 4)
     assert dict(zip(event.args[::2], event.args[1::2], strict=True)) == {

@@ -195,6 +195,20 @@ def test_an_instrument_of_the_library_names_files_of_the_library_alone() -> None
         read_sfz(Path(instrument(library_folder(), "<region> sample=../a.wav")))
 
 
+@needs_sfizz
+def test_a_folder_plays_its_only_instrument_or_the_one_of_its_name(made: Path) -> None:
+    text = "<region> sample=Sounds/480.wav pitch_keycenter=60"
+    instrument(made, text)
+    assert heard(played(str(made), [on(0)], 0.3), 2000) == 480
+    (made / "other.sfz").write_text(text)
+    with pytest.raises(FileError, match=r"has 2 instruments, as made.sfz; file takes a folder with one .sfz"):
+        played(str(made), [on(0)], 0.3)
+    (made / f"{made.name}.sfz").write_text(text.replace("480", "960"))
+    assert heard(played(str(made), [on(0)], 0.3), 2000) == 960
+    with pytest.raises(FileError, match="has no instrument"):
+        played(str(made / "Sounds"), [])
+
+
 def test_without_pysfizz_it_says_what_to_install(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pysfizz", None)
     with pytest.raises(UsageError, match="an SFZ instrument needs pysfizz, which is not installed; `pip"):

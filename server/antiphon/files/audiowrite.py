@@ -23,7 +23,15 @@ from antiphon.files.encoder import ENCODED, CarrierWriter
 from antiphon.files.finishing import Finishing
 from antiphon.files.pipes import STDOUT, OutputPipe, PipeWriter
 from antiphon.files.sound_finish import PLAIN, SoundFinish
-from antiphon.files.sound_tags import ESTIMATED_TAGS, append_chunks, fill_slots, id3, id3_chunk, plain_tags
+from antiphon.files.sound_tags import (
+    ESTIMATED_TAGS,
+    append_chunks,
+    fill_slots,
+    id3,
+    id3_chunk,
+    insert_cover,
+    plain_tags,
+)
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.runtime.sound_formats import FORMATS, SHOWN_SUFFIXES, VIDEOS, Format, channel_order
@@ -33,6 +41,10 @@ if TYPE_CHECKING:
 
 CHUNK = 16384
 """Maximum frames per encoder call. libsndfile's vorbis encoder overruns its stack with very long ones."""
+COVERED = ("MP3", "FLAC", "WAV", "AIFF")
+"""Names of the formats that get the cover picture of IN."""
+MAX_COVER = 8 << 20
+"""Bytes of a picture that is kept: a block of FLAC has at most twice as many."""
 _ADD_PEAK_CHUNK = 0x1050
 _RF64_AUTO_DOWNGRADE = 0x1210
 """libsndfile commands without a call in soundfile."""
@@ -111,7 +123,8 @@ class AudioWriter:
 
             self._resample = soxr.ResampleStream(rate, self.rate, channels, dtype="float32")
         self._finishing = Finishing(finish, self.rate, channels, lossy=self.subtype in _LOSSY)
-        self._covered = finish.cover
+        fits = finish.cover is not None and len(finish.cover.data) <= MAX_COVER and self.format.name in COVERED
+        self._cover = finish.cover if fits and not self._piped else None
         self._marks = None if self._piped else finish.marks
         self._unmarked = self._untagged = False
         self._counts_clipped = self.subtype not in ("FLOAT", "DOUBLE")
@@ -152,7 +165,7 @@ class AudioWriter:
         if self.channels in _LFE.get(self.subtype, ()):
             words.append("channel 4, the LFE, low-passed")
         words += self._lost_marks()
-        if self._covered:
+        if self._finish_asked.cover is not self._cover:
             words.append("without the picture of IN")
         if self._untagged:
             words.append("without ID3 tags, for which its 4 GiB have no room")
@@ -249,10 +262,13 @@ class AudioWriter:
             return
         kept = self._kept_marks()
         self._unmarked = bool(kept) and not append_chunks(self._draft.fd, kept)
-        if name == "AIFF" or (name == "WAV" and any(found in tags for found in ESTIMATED_TAGS)):
-            self._untagged = not append_chunks(self._draft.fd, id3_chunk(name == "AIFF", tags))
+        cover = self._cover
+        if name == "AIFF" or (name == "WAV" and (cover or any(found in tags for found in ESTIMATED_TAGS))):
+            self._untagged = not append_chunks(self._draft.fd, id3_chunk(name == "AIFF", tags, cover))
         if name in ("FLAC", "OGG"):
             fill_slots(self._draft.fd, tags)
+        if name == "FLAC" and cover is not None:
+            insert_cover(self._draft.fd, cover)
 
     def _check_holds(self) -> None:
         format, suffix = self.format, Path(self.name).suffix[1:].lower()
@@ -316,7 +332,7 @@ class AudioWriter:
             self._encode_elsewhere(chunk, tags)
             return
         if self.format.name == "MP3":
-            self._disk.begin(id3(tags))
+            self._disk.begin(id3(tags, self._cover))
         more: dict[str, Any] = {"compression_level": 0.2} if self.format.name == "MP3" else {}
         # one that ends short of 4 GiB says RIFF in the end. Floats stay RIFF: in RF64 libsndfile notes the second of
         # writing beside their peak, and equal sounds would be different files

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from antiphon.files.containers.tags import Cover
     from antiphon.files.pipes import RawForm
     from antiphon.kernel.contract.block import Samples
 
@@ -63,7 +64,7 @@ class SoundFinish:
     tagger: Callable[[int, int], SoundTagger] | None = None
     marks: SoundMarks | None = None
     loudest: float | None = None  # LUFS that it is brought down to where it is above; None leaves it
-    cover: bool = False  # whether IN has a cover picture among its tags, which is said to be left out
+    cover: Cover | None = None  # IN's cover picture
     picture: VideoPicture | None = None  # whose picture, subtitles and chapters a video gets
     raw: RawForm | None = None  # that of standard output; None for a wav
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 
 from antiphon.files.containers.id3 import ID3_FRAMES
+from antiphon.files.containers.tags import Cover
 
 ESTIMATED_TAGS = ("bpm", "key")
 """Estimated tags, written on request only: copied from another file they may be wrong."""
@@ -13,19 +14,22 @@ PLACEHOLDERS = {"bpm": ("license", "BPM="), "key": ("copyright", "INITIALKEY=")}
 _SLOT = "~"
 
 
-def id3(tags: Mapping[str, str]) -> bytes:
-    """ID3v2.4 tag; empty without tags."""
+def id3(tags: Mapping[str, str], cover: Cover | None = None) -> bytes:
+    """ID3v2.4 tag; empty without tags and cover."""
     frames = b""
     for name, text in tags.items():
         head = b"\x03" + (b"und\x00" if name == "comment" else b"")
         body = head + (f"{float(text):.0f}" if name == "bpm" else text).encode()
         frames += ID3_FRAMES[name].encode() + _synchsafe(len(body)) + b"\x00\x00" + body
+    if cover is not None:
+        body = cover.id3_frame
+        frames += b"APIC" + _synchsafe(len(body)) + b"\x00\x00" + body
     return b"ID3\x04\x00\x00" + _synchsafe(len(frames)) + frames if frames else b""
 
 
-def id3_chunk(big: bool, tags: Mapping[str, str]) -> bytes:
+def id3_chunk(big: bool, tags: Mapping[str, str], cover: Cover | None = None) -> bytes:
     """ID3 chunk of an aiff (`big`) or wav file."""
-    data = id3(tags)
+    data = id3(tags, cover)
     name, order = (b"ID3 ", "big") if big else (b"id3 ", "little")
     return name + (len(data) + len(data) % 2).to_bytes(4, order) + data + bytes(len(data) % 2)  # type: ignore[arg-type]
 
@@ -43,6 +47,21 @@ def append_chunks(fd: int, chunks: bytes) -> bool:
     else:
         os.pwrite(fd, whole.to_bytes(4, "big" if head == b"FORM" else "little"), 4)
     return True
+
+
+def insert_cover(fd: int, cover: Cover) -> None:
+    """Puts a block with the picture behind the first block of a complete FLAC file."""
+    block = cover.flac_block
+    block = b"\x06" + len(block).to_bytes(3, "big") + block
+    first = 8 + int.from_bytes(os.pread(fd, 3, 5), "big")
+    at = os.fstat(fd).st_size
+    while at > first:  # from the end, since what follows moves
+        size = min(1 << 20, at - first)
+        at -= size
+        os.pwrite(fd, os.pread(fd, size, at), at + len(block))
+    last = os.pread(fd, 1, 4)[0] & 0x80
+    os.pwrite(fd, bytes([block[0] | last]) + block[1:], first)
+    os.pwrite(fd, b"\0", 4)
 
 
 def plain_tags(format: str, tags: Mapping[str, str]) -> Iterator[tuple[str, str]]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from antiphon.files.containers.id3 import NAMES
 from antiphon.files.containers.marks import is_aiff, read_marks
-from antiphon.files.containers.tags import has_picture
+from antiphon.files.containers.tags import cover_of
 from antiphon.files.decode import AudioInfo, Decoder
 from antiphon.files.sound_finish import SoundFinish, SoundMarks, SoundTagger, VideoPicture
 from antiphon.files.sound_tags import ESTIMATED_TAGS
@@ -109,7 +109,7 @@ def finish_marked(
     finish: SoundFinish, source: Path, frames: int | None, rate: int, transposed: bool = False
 ) -> SoundFinish:
     """The finish with the marks of a sound file of `frames`. `transposed`: whether its pitch becomes another."""
-    finish = replace(finish, cover=has_picture(source))
+    finish = replace(finish, cover=cover_of(source))
     if frames is None or (chunks := read_marks(source)) is None:
         return finish
     with open(source, "rb") as file:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import binascii
 import os
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
 
 from antiphon.files.containers.chunks import chunks_of
 from antiphon.files.containers.id3 import MAX_ID3, frames_of, genres, joined, read_id3, read_id3v1, undeclared
@@ -77,18 +80,74 @@ def _one(found: Found) -> dict[str, str]:
     return {name: text for name, text in tags.items() if text}
 
 
-def has_picture(path: str | os.PathLike[str]) -> bool:
-    """Whether an mp3, FLAC or Ogg file holds a picture, as of its cover."""
+@dataclass(frozen=True, slots=True)
+class Cover:
+    """A cover picture as it is: its type, as `image/jpeg`, and its bytes."""
+
+    mime: str
+    data: bytes
+
+    @property
+    def id3_frame(self) -> bytes:
+        """Content of the frame APIC, as a front cover."""
+        return b"\0" + self.mime.encode("latin-1", "replace") + b"\0\x03\0" + self.data
+
+    @property
+    def flac_block(self) -> bytes:
+        """Content of FLAC's block, as a front cover; its size in pixels is not said."""
+        mime = self.mime.encode("ascii", "replace")
+        parts = (b"\0\0\0\x03", len(mime).to_bytes(4, "big"), mime, bytes(20), len(self.data).to_bytes(4, "big"))
+        return b"".join((*parts, self.data))
+
+
+def cover_of(path: str | os.PathLike[str]) -> Cover | None:
+    """The first cover picture of an mp3, FLAC or Ogg file; None without one, or with one that cannot be read."""
     with open(path, "rb") as file:
         fd = file.fileno()
         start = behind_tags(FileWindow(fd, os.fstat(fd).st_size), 0)
         tag = os.pread(fd, min(start, MAX_ID3), 0)
-        if tag[:3] == b"ID3" and tag[3] in (2, 3, 4) and any(name in ("APIC", "PIC") for name, _ in frames_of(tag)):
-            return True
+        if tag[:3] == b"ID3" and tag[3] in (2, 3, 4):
+            for name, content in frames_of(tag):
+                if name in ("APIC", "PIC") and (found := _of_frame(name, content)):
+                    return found
         kind = os.pread(fd, 4, start)
         if kind == b"OggS":
-            return any(one[:23].upper() == b"METADATA_BLOCK_PICTURE=" for one in _comments(_ogg_comments(fd, start)))
-        return kind == b"fLaC" and any(block == _FLAC_PICTURE for block, _, _ in _flac_blocks(fd, start + 4))
+            for one in _comments(_ogg_comments(fd, start)):
+                key, _, text = one.partition(b"=")
+                if key.upper() == b"METADATA_BLOCK_PICTURE":
+                    with suppress(ValueError):
+                        return _of_block(binascii.a2b_base64(text))
+        if kind == b"fLaC":
+            for block, at, size in _flac_blocks(fd, start + 4):
+                if block == _FLAC_PICTURE:
+                    return _of_block(os.pread(fd, size, at))
+    return None
+
+
+def _of_frame(name: str, content: bytes) -> Cover | None:
+    """Cover of ID3's frame: an encoding, a type, a kind, a description that one or two zeros end, and the bytes."""
+    mime, _, rest = content[1:].partition(b"\0") if name == "APIC" else (content[1:4], b"", content[4:])
+    rest = rest[1:]
+    if content[:1] in (b"\1", b"\2"):  # two bytes a letter
+        end = next((n for n in range(0, min(len(rest) - 1, MAX_TEXT), 2) if rest[n : n + 2] == b"\0\0"), len(rest))
+        data = rest[end + 2 :]
+    else:
+        data = rest.partition(b"\0")[2]
+    plain = mime.decode("latin-1").lower()
+    plain = plain if "/" in plain else "image/" + {"jpg": "jpeg"}.get(plain, plain)
+    return Cover(plain, data) if data and plain.startswith("image/") else None
+
+
+def _of_block(block: bytes) -> Cover | None:
+    """Cover of FLAC's block: a kind, a type, a description, four numbers of its pixels, and the bytes."""
+    at, parts = 4, list[bytes]()
+    for skip in (0, 16):
+        size = int.from_bytes(block[at : at + 4], "big")
+        parts.append(block[at + 4 : at + 4 + size])
+        at += 4 + size + skip
+    size = int.from_bytes(block[at : at + 4], "big")
+    data, mime = block[at + 4 : at + 4 + size], parts[0].decode("latin-1")
+    return Cover(mime, data) if data and len(data) == size and mime.startswith("image/") else None
 
 
 def _flac_comments(fd: int, at: int) -> bytes:
