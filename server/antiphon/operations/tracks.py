@@ -12,7 +12,6 @@ from typing import Any
 
 from antiphon.files import midifile, studio
 from antiphon.files.audiofile import stream
-from antiphon.files.decode import path_text
 from antiphon.files.midi_song import MidiControlChange, MidiNote, MidiTrack, Times
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.control.osc.handlers.sets import RECALL
