@@ -5,10 +5,15 @@ import re
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
 from xml.etree import ElementTree
 
-from antiphon import __version__
 from antiphon.files.midi_song import MidiTrack, Tempo, Times
+from antiphon.kernel.runtime import paths
+
+PROJECTS = ("set.dawproject", "set.rpp")
+"""Names of the projects beside the tracks."""
 
 _TICKS = 960
 _UNSEEN = re.compile(r"[^\t\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]+")
@@ -57,10 +62,18 @@ class StudioSet:
     gain: float = 1.0
 
 
+def write_projects(folder: Path, held: StudioSet) -> list[Path]:
+    """Writes `PROJECTS` into the folder of the tracks; returns their paths."""
+    written = [folder / name for name in PROJECTS]
+    for path, content in zip(written, (dawproject(held), reaper(held).encode()), strict=True):
+        paths.write_atomic(path, content, paths.PRIVATE)
+    return written
+
+
 def dawproject(held: StudioSet) -> bytes:
     """A DAWproject file, whose sound files stay beside it."""
     root = ElementTree.Element("Project", version="1.0")
-    ElementTree.SubElement(root, "Application", name="Antiphon", version=__version__)
+    ElementTree.SubElement(root, "Application", name="Antiphon", version=metadata.version("antiphon"))
     transport = ElementTree.SubElement(root, "Transport")
     bpm = {"min": "10", "max": "999", "unit": "bpm"}
     ElementTree.SubElement(transport, "Tempo", bpm, value=_number(held.tempo[0][1]), id="tempo", name="Tempo")

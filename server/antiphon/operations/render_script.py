@@ -9,7 +9,7 @@ from pathlib import Path
 
 from antiphon.files.audiowrite import format_of
 from antiphon.files.decode import path_text
-from antiphon.files.studio import StudioSet, StudioTrack
+from antiphon.files.studio import PROJECTS, StudioSet, StudioTrack, write_projects
 from antiphon.kernel.contract.block import StreamSpec
 from antiphon.kernel.errors import PatchError, UsageError
 from antiphon.kernel.graph.patch import load as load_patch
@@ -30,7 +30,6 @@ from antiphon.offline.script_run import ScriptProcess, commands, frames_of, with
 from antiphon.operations.file_tasks import MAX_SECONDS, play_with
 from antiphon.operations.rendering import BLOCK, PatchRender, RenderedFile, RenderRequest, sound_form, tail_after
 from antiphon.operations.reporting import Reporting
-from antiphon.operations.tracks import PROJECTS, write_projects
 
 MAX_BARS = 100_000
 MAX_SENTENCES = 16
@@ -84,7 +83,8 @@ def _render(asked: RenderRequest, bars: float) -> bool:
         made += [StudioTrack(f"{track.name} notes", muted=True, notes=track) for track in notes]
         tempo, bar = script_midi.tempo_of(events, task.patch.tempo), max(1, round(script.header.bar))
         seconds = done.written.seconds or 0.0
-        write_projects(Path(asked.stems), StudioSet(task.spec.rate, seconds, 0.0, tempo, bar, made), reporting)
+        for project in write_projects(Path(asked.stems), StudioSet(task.spec.rate, seconds, 0.0, tempo, bar, made)):
+            reporting.wrote(Written(project, f"{len(made)} tracks", seconds))
     if asked.midi:
         count, missing = script_midi.write(Path(asked.midi), events, beats, task.patch.tempo)
         reporting.wrote(Written(asked.midi, path_text(path), (task.frames or 0) / task.spec.rate, notes=count))

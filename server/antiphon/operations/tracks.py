@@ -12,7 +12,6 @@ from typing import Any
 
 from antiphon.files import midifile, studio
 from antiphon.files.audiofile import stream
-from antiphon.files.decode import path_text
 from antiphon.files.midi_song import MidiControlChange, MidiNote, MidiTrack, Times
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.control.osc.handlers.sets import RECALL
@@ -31,7 +30,6 @@ from antiphon.offline.session_reader import INPUT, TOLD, SessionLog
 from antiphon.operations.file_tasks import play_with
 from antiphon.operations.reporting import Reporting
 
-PROJECTS = ("set.dawproject", "set.rpp")
 TICKS = 960
 _GAIN = 3
 """Place of the gain among the cells of `out`."""
@@ -79,7 +77,7 @@ def replayed_tracks(log: SessionLog, source: Path, folder: Path) -> Iterator[Rep
 
 def claim(folder: str, option: str, *, force: bool = False) -> Path:
     """A folder for tracks, made where there is none. Raises FileError: it holds a set already."""
-    held = [name for name in (*SET, LIST, *PROJECTS) if os.path.lexists(os.path.join(folder, name))]
+    held = [name for name in (*SET, LIST, *studio.PROJECTS) if os.path.lexists(os.path.join(folder, name))]
     if held and not force:
         text = f"{option}: {folder} holds a set already ({', '.join(held)}); give another name, or --force"
         raise FileError(text)
@@ -152,15 +150,8 @@ def complete(folder: Path, reporting: Reporting) -> None:
         reporting.wrote(Written(folder / base, f"the notes of {name}", notes=len(notes.notes)))
         made.append(studio.StudioTrack(f"{name} notes", muted=True, notes=notes))
     held_set = studio.StudioSet(rate, frames / rate, begin, tempo, bar, made, sorted(markers), _gain(log))
-    write_projects(folder, held_set, reporting)
-
-
-def write_projects(folder: Path, held: studio.StudioSet, reporting: Reporting) -> None:
-    """Writes `PROJECTS` into the folder of the tracks."""
-    for name, content in zip(PROJECTS, (studio.dawproject(held), studio.reaper(held).encode()), strict=True):
-        paths.write_atomic(folder / name, content, paths.PRIVATE)
-        source = f"{len(held.tracks)} tracks in {path_text(folder)}"
-        reporting.wrote(Written(folder / name, source, held.seconds))
+    for path in studio.write_projects(folder, held_set):
+        reporting.wrote(Written(path, f"{len(made)} tracks", held_set.seconds))
 
 
 def tempo_map(

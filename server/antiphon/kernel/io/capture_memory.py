@@ -83,7 +83,7 @@ class CaptureMemory:
 
     def named(self) -> list[list[Any]]:
         """What `name` wrote; nothing while that changes."""
-        text = self.map[_NAMES : self.map.find(b"\n", _NAMES)]
+        text = self.map[_NAMES : max(_NAMES, self.map.find(b"\n", _NAMES, _HEADER))]
         try:
             return list(json.loads(text))
         except ValueError:

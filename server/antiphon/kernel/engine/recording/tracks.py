@@ -97,6 +97,7 @@ class TrackFiles:
     def _open(self, track: Track) -> Track:
         track.fd = os.open(self.folder / track.file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, paths.PRIVATE)
         self.tracks.append(track)
+        self.size += os.fstat(track.fd).st_blocks * 512
         self._fit(track)
         return track
 
@@ -147,7 +148,8 @@ def fitted(sound: Samples, channels: int) -> Samples:
     if have == channels:
         return sound
     if channels == 1:
-        return sound.mean(axis=1, keepdims=True)
+        mono: Samples = sound.mean(axis=1, keepdims=True)
+        return mono
     if have == 1:
         return np.repeat(sound, channels, axis=1)
     return sound[:, :channels] if have > channels else np.pad(sound, ((0, 0), (0, channels - have)))
@@ -172,10 +174,11 @@ class BeatPoints:
             if abs(begins[1] + (sample - begins[0]) * self._step - beat) <= _TOLERANCE:
                 return None
             self._from, step = before, (beat - before[1]) / (sample - before[0])
+        at, place = self._from or before
         if not 0.0 <= step * rate <= _MAX_STEP:  # a jump
-            self._from, step = (sample, beat), self._step
-        self._step = step
-        return {"sample": self._from[0], "beat_line": self._from[1], "bpm": step * rate * 60.0}
+            at, place, step = sample, beat, self._step
+        self._from, self._step = (at, place), step
+        return {"sample": at, "beat_line": place, "bpm": step * rate * 60.0}
 
 
 class TrackTake:
@@ -239,8 +242,8 @@ class TrackTake:
                 sound[memory.tags[own] - 1 - first, :, memory.owners[own] // 2 % CHANNELS] = memory.sound[own]
                 sounds.append((track, sound.reshape(-1, track.channels)))
         heard[tags[memory.tags[slots] != tags] - 1 - first] = False  # overwritten while they were read
-        for _, sound in sounds:
-            sound.reshape(count, -1)[~heard] = 0.0
+        for _, flat in sounds:
+            flat.reshape(count, -1)[~heard] = 0.0
         self.files.write(sounds, count * block)
         self._note(first, heard)
 
