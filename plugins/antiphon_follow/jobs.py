@@ -29,6 +29,7 @@ from antiphon_follow.ranges import meters_of, range_of
 from antiphon_follow.score import performance, read_followed
 from antiphon_follow.score_follower import ScoreFollower
 from antiphon_follow.sound import BEHIND, FRAMES_PER_SECOND as SOUND_FRAMES, RATE, SoundBeats
+from antiphon_follow.sound_notes import SOUND_ODDS, SoundNotes
 
 _TAIL_SECONDS = 1.0
 """Seconds after the last note of a MIDI file in which its beats go on."""
@@ -81,32 +82,48 @@ def run(job: FileJob) -> tuple[Written, ...]:
 
 
 def _run_score(job: FileJob, path: Path) -> tuple[Written, ...]:
-    """Writes `time,beat` lines of a MIDI performance, beat in quarters from the score's start."""
+    """Writes `time,beat` lines of a performance, beat in quarters from the score's start."""
     if job.target.suffix.lower() != ".csv" or job.beside:
         raise UsageError("follow with a score writes .csv alone; name such a file OUT, without --click")
-    if not is_midi(job.source):
-        raise UsageError("follow takes a score with MIDI alone; give a .mid, or leave score out")
     job.uses("score", "part")
-    notes = performance(job.source)
-    if not notes:
-        raise UsageError(f"{printable_path(job.source)} holds no notes, so there is nobody to follow")
-    follower, place, lines = _follower(path, str(job.settings.get("part", ""))), 0, []
-    frames = math.ceil((notes[-1][0] + _TAIL_SECONDS) * SOUND_FRAMES)
-    for frame in range(frames):
-        at = (frame + 1) / SOUND_FRAMES
-        while place < len(notes) and notes[place][0] < at:
-            follower.note(*notes[place])
-            place += 1
+    score, part, notes_in = read_followed(path), str(job.settings.get("part", "")), is_midi(job.source)
+    follower = ScoreFollower(score, (score.part(part),) if part else (), None if notes_in else SOUND_ODDS)
+    lines, at = [], 0.0
+    for at, notes in _played(job.source) if notes_in else _heard(job):
+        for note in notes:
+            follower.note(*note)
         if follower.begun:
             lines.append(f"{at:.4f},{follower.at(at).quarter:.4f}\n")
+    if not lines:
+        raise UsageError(f"{printable_path(job.source)} holds no notes, so there is nobody to follow")
     write_atomic(job.target, f"time,beat\n{''.join(lines)}".encode())
-    return (Written(job.target, printable_path(job.source), frames / SOUND_FRAMES),)
+    return (Written(job.target, printable_path(job.source), at),)
 
 
-def _follower(path: Path, part: str) -> ScoreFollower:
-    """Follower of one part; of all without its name."""
-    score = read_followed(path)
-    return ScoreFollower(score, (score.part(part),) if part else ())
+def _played(path: Path) -> Iterator[tuple[float, list[tuple[float, int]]]]:
+    """Seconds, and the notes of a MIDI file until then that are new, frame by frame."""
+    notes, place = performance(path), 0
+    for frame in range(math.ceil((notes[-1][0] + _TAIL_SECONDS) * SOUND_FRAMES) if notes else 0):
+        at, first = (frame + 1) / SOUND_FRAMES, place
+        while place < len(notes) and notes[place][0] < at:
+            place += 1
+        yield at, [(begun, number) for begun, number, _ in notes[first:place]]
+
+
+def _heard(job: FileJob) -> Iterator[tuple[float, list[tuple[float, int]]]]:
+    """The same of a sound's notes, each when it is known."""
+    if not job.source.is_file():
+        raise UsageError(f"follow takes one file of sound or notes, and {printable_path(job.source)} is none")
+    found, mix, done = SoundNotes(), ListeningMix(), 0
+    with stream_sound(job.source, rate=RATE) as (info, blocks):
+        total = max(1, info.frames or 1) * RATE / info.rate
+        for block in blocks:
+            mono = mix.take(block)
+            for first in range(0, len(mono), _PIECE):
+                piece = np.asarray(mono[first : first + _PIECE], np.float32)
+                done += len(piece)
+                yield done / RATE, found.feed(piece)
+            job.progress(min(1.0, done / total))
 
 
 def _of_notes(job: FileJob, limits: tuple[float, float], meters: tuple[int, ...], confidence: float) -> Iterator[Row]:

@@ -10,6 +10,7 @@ from antiphon.api import UsageError
 from antiphon_follow.accompanist import Accompanist
 from antiphon_follow.score import FollowedScore, OrchestraNote, OrchestraPart, read_followed
 from antiphon_follow.score_follower import WINDOW, ScoreFollower
+from antiphon_follow.sound_notes import SOUND_ODDS, SoundNotes
 
 RATE, BLOCK = 48000, 256
 MELODY = (60, 62, 64, 67, 65, 64, 62, 59, 60, 64, 69, 67, 66, 67, 71, 72)
@@ -279,3 +280,24 @@ def test_a_long_score_is_followed_beyond_the_window():
     assert errors(follower, played(score, (0, 1), begin=4700.0, end=4740.0)).max() < 0.05
     follower.reset(1580.0)
     assert errors(follower, played(score, (0, 1), begin=1580.0, end=1640.0)).max() < 0.05
+
+
+def test_a_score_is_followed_in_sound(tmp_path):
+    score, rate = tune(6), 22050
+    notes = played(score, (0, 1), swell=0.1)
+    sound = np.zeros(round((notes[-1][0] + 2.0) * rate))
+    time = np.arange(round(0.6 * rate)) / rate
+    for at, number, _ in notes:
+        hertz = 440.0 * 2.0 ** ((number - 69) / 12)
+        tone = sum(np.sin(2.0 * np.pi * k * hertz * time) / k for k in (1, 2, 3, 4)) * np.exp(-5.0 * time)
+        sound[round(at * rate) :][: len(tone)] += 0.05 * tone
+    heard, follower, off = SoundNotes(), ScoreFollower(score, (), SOUND_ODDS), []
+    times, quarters = [at for at, _, _ in notes], [quarter for _, _, quarter in notes]
+    for first in range(0, len(sound), 512):
+        for note in heard.feed(sound[first : first + 512].astype(np.float32)):
+            follower.note(*note)
+        now = heard.seconds
+        if follower.begun and now < notes[-1][0]:
+            off.append(abs(follower.at(now).quarter - np.interp(now, times, quarters)))
+    assert np.median(off) < 0.25
+    assert np.mean(np.array(off) < 1.0) > 0.9
