@@ -47,6 +47,7 @@ class PlayOptions:
     http_port: ports.NewHttp = HTTP_PORT
     block: ports.Block = DEFAULT_BLOCK
     ahead: ports.Ahead = 0
+    headphones: ports.Headphones = False
 
 
 @by_records

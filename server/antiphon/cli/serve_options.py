@@ -40,6 +40,7 @@ class DeviceOptions:
     output: Annotated[str, typer.Option(help="An output device's name.")] = ""
     out_channels: Annotated[int, typer.Option(help="Channels of the output device, 2 to 16, in pairs.")] = 2
     cue: Annotated[str, typer.Option(metavar="PAIR", help="Channels that play the cue, such as 3-4.")] = ""
+    headphones: ports.Headphones = False
 
 
 @dataclass(frozen=True, slots=True)
