@@ -51,11 +51,10 @@ def hears_loudspeakers(settings: ServeSettings, device: Found) -> bool:
 def notes(settings: ServeSettings, device: Found) -> list[str]:
     """Lines to print before the engine plays: the probe's note, and a warning of acoustic feedback."""
     lines = [device.note] if device.note else []
-    if hears_loudspeakers(settings, device):
-        on = "" if settings.mute_input else "the microphone is on; "
+    if hears_loudspeakers(settings, device) and not settings.mute_input:
         lines.append(
-            f"{on}echo_cancel takes the loudspeakers out of the microphone, 5 ms later, in rooms simulated so far: "
-            "begin softly, or put headphones on and start with --headphones"
+            "the microphone is on, and echo_cancel takes the loudspeakers out of it, in simulated rooms so far: begin "
+            "softly, or put headphones on and start with --headphones"
         )
     return lines
 
