@@ -45,7 +45,7 @@ _EVALUATIONS = (
     "answer answer.evaluation:AnswerEvaluation Bits a note, and continuations beside the humans' own.",
     "chords listen.own_files:Chords Chords beside crema and templates, on rendered songs or your files.",
     "denoise denoise.evaluation:DenoiseEvaluation Beside a Wiener filter, DeepFilterNet 3 and the ideal mask.",
-    "echo room.evaluation:EchoEvaluation Loudspeakers taken out of a microphone, in simulated rooms, beside WebRTC's.",
+    "echo_cancel room.evaluation:EchoEvaluation Loudspeakers taken out of a microphone, in simulated rooms.",
     "fits loops.fit_evaluation:FitsEvaluation "
     "Which loops go together: parts of unseen songs and copies with one thing wrong.",
     "follow follow.evaluation:FollowEvaluation The player's beat as it comes: as played, swells, steps, ritardandi.",

@@ -299,6 +299,7 @@ def room_hop(w: i64p, own: i64p, sums: f64p, heard: f32p, take: f32p, give: f32p
             room_cancel(w, mine, offset(sums, at * TOTALS), offset(take, at * hop), out)
             room_mask(w, mine, offset(sums, at * TOTALS), out, strength)
     if room_lag(w, own, sums) == 1:
+        sums[EchoTotal.LATE] = 1000.0 * HOP_SECONDS * f64(w[EchoWord.DELAY])
         for c in range(channels):
             room_forget(w, offset(own, c * words), f32(0.0))
     for c in range(1, channels):

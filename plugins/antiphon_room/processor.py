@@ -29,6 +29,7 @@ class EchoCancel(Processor):
         Param("reference", "file", "", doc="Of files: what was played, begun at the same sample; else the input."),
         Param("mask", default=1.0, low=0.0, high=1.0, doc="How much of what is left of the echo is masked."),
         Param("removed", default=0.0, low=0.0, high=120.0, unit="dB", readonly=True, doc="Taken by the filter alone."),
+        Param("late", default=0.0, low=0.0, high=1500.0, unit="ms", readonly=True, doc="Delay that was found."),
     )
 
     def prepare(self, spec: StreamSpec) -> None:
@@ -56,7 +57,7 @@ class EchoCancel(Processor):
         )
         length = self._file.shape[1]
         return room_block.step(x, reference, io.audio_out[0], io.frames, io.curve("mask"), length, state).reporting(
-            removed=(self._sums, EchoTotal.REMOVED)
+            removed=(self._sums, EchoTotal.REMOVED), late=(self._sums, EchoTotal.LATE)
         )
 
 

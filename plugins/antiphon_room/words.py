@@ -79,6 +79,7 @@ class EchoTotal(IntEnum):
     CHANGED = 9  # power of the microphone's changes, and of the reference's
     PLAYED = 10
     CLEAR = 11  # hops since another delay has been clearer
+    LATE = 12  # ms by which the reference is held back
 
 
 WORDS, LEVELS, TOTALS = len(EchoWord), len(EchoLevel), len(EchoTotal)

@@ -14,6 +14,7 @@ from antiphon.kernel.contract.ports import AUDIO_IN, AUDIO_OUT, EVENTS_IN, EVENT
 from antiphon.kernel.errors import PatchError
 from antiphon.kernel.graph.clock import MAX_TEMPO, MIN_TEMPO, TempoMap
 from antiphon.kernel.graph.graph import IN, MAX_NODES, OUT, End, Graph, NodeSpec, Wire, check, order
+from antiphon.kernel.graph.names import CANCELLER
 
 
 def info(name, inputs=(AUDIO_IN,), outputs=(AUDIO_OUT,), params=(), holds=False):
@@ -55,6 +56,20 @@ def test_add_behind_a_node_takes_over_what_it_fed():
     assert set(drawn(first)) == {"in.in>c.in", "c.out>a.in", "a.out>out.out"}
     beside = chain("a", "b").add(NodeSpec("k", "keys"), CATALOG, "a")
     assert set(drawn(beside)) == {"in.in>a.in", "a.out>b.in", "k.out>b.in", "b.out>out.out"}
+
+
+def test_beside_loudspeakers_a_canceller_of_what_is_played_stands_in_front_of_the_input():
+    kinds = {**CATALOG.types, CANCELLER: info(CANCELLER, inputs=(AUDIO_IN, Port("reference")))}
+    catalog = Catalog(kinds, ())
+    graph = chain("a", "b").beside_loudspeakers(catalog)
+    check(graph, catalog)
+    assert order(graph, catalog)[0][0] == CANCELLER
+    assert [str(wire.dest) for wire in graph.wires if wire.source.node == IN] == ["echo_cancel.in"]
+    assert [str(wire.dest) for wire in graph.wires if wire.source.node == OUT] == ["echo_cancel.reference"]
+    assert graph.beside_loudspeakers(catalog) == graph
+    assert chain("a").beside_loudspeakers(CATALOG) == chain("a"), "where none is installed"
+    deaf = Graph((NodeSpec("click", "click"),), (Wire(End("click", "out"), End(OUT, OUT)),))
+    assert deaf.beside_loudspeakers(catalog) == deaf
 
 
 def test_add_behind_what_has_no_sound_wires_nothing():

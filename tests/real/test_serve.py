@@ -27,6 +27,14 @@ def test_it_plays_on_jack(jackd: Jackd, tmp_path: Path, audio: str) -> None:
         assert server.ask("/node/in/mute")[1] == [1]
 
 
+def test_a_canceller_stands_in_front_of_a_microphone_unless_there_are_headphones(jackd: Jackd, tmp_path: Path) -> None:
+    options = "--audio", "jack", "--patch", "through", "--muted"
+    with ServerProcess(*options, env=jackd.env, home=tmp_path) as server:
+        assert server.ask("/node/list")[1][:2] == ["echo_cancel", "echo_cancel"]
+    with ServerProcess(*options, "--headphones", env=jackd.env, home=tmp_path) as server:
+        assert "echo_cancel" not in server.ask("/node/list")[1]
+
+
 def test_a_killed_engine_comes_back_on_jack(jackd: Jackd, tmp_path: Path) -> None:
     with ServerProcess("--audio", "jack", "--patch", "through", "--muted", env=jackd.env, home=tmp_path) as server:
         server.send("/node/gain/gain", 0.5)

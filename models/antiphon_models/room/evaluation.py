@@ -1,4 +1,4 @@
-"""`antiphon evaluate echo`: the echo canceller in simulated rooms, beside WebRTC's and none."""
+"""`antiphon evaluate echo_cancel`: the canceller in simulated rooms, beside Speex's, WebRTC's and none."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from antiphon.api import F32, UsageError
 from antiphon.api.backends.runtime import missing_modules, require_modules
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue
-from antiphon_models.learning.user_commands import run_on_sound
+from antiphon_models.learning.user_commands import run_on_sound, run_to_notes
 from antiphon_models.material.fluidsynth import FLUID, TIM, FluidSettings, missing, play
 from antiphon_models.material.sounds import mono, of_length, songs
 
@@ -30,12 +30,16 @@ SPLIT, SIZE = 12.0, 1024
 """Decibels by which echo or near end is above the other where it counts as alone, and frames of a spectrum."""
 FLOOR = 1e-4
 """RMS of a microphone's own noise."""
+FONTS = (FLUID, TIM, Path("/usr/share/sounds/sf2/sf_GMbank.sf2"))
 Cancels = Callable[[F32, F32], F32]
 
 
 @dataclass(frozen=True, slots=True)
 class RoomScene:
-    """A room: what is played `[2, frames]`, its echo, another after a door has moved, and a singer `[frames]`."""
+    """A room: what is played `[2, frames]`, its echo, another after a door has moved, and a near end `[frames]`.
+
+    `notes`: what a singer sings, `[notes, 3]`: start, end, MIDI number; None of speech and of a guitar.
+    """
 
     name: str
     played: F32
@@ -43,30 +47,35 @@ class RoomScene:
     moved: F32
     near: F32
     noise: F32
+    notes: NDArray[np.float64] | None
 
 
 class EchoEvaluation(Evaluation):
     """Rendered songs by loudspeakers in simulated rooms, and singers beside them."""
 
     trivial = "nothing"
-    peer = "WebRTC"
+    peer = "Speex; WebRTC"
     ours = "echo_cancel, filter; echo_cancel"
-    columns = "single talk [dB]; double talk [dB]; near end [dB] ↓; moved [dB]"
+    oracle = "nobody plays"
+    columns = "single talk [dB]; double talk [dB]; near end [dB] ↓; moved [dB]; sung notes"
     note = (
         "single talk: echo taken after 2 s. double talk: the same where the echo is 12 dB above a singer as loud, "
         "in time and frequency. near end: change of the singer's level where he is 12 dB above the echo. moved: echo "
-        "taken between 2 and 4.5 s after the microphone was moved by 10 cm."
+        "taken between 2 and 4.5 s after the microphone was moved by 10 cm. sung notes: F1 of `hum` on a singer as "
+        "loud as the echo, tuning out; of the singer alone in the row nobody plays."
     )
-    folders = ("pop909", "singing")
+    folders = ("pop909", "singing", "sonicpi", "tracks")
     road = "`antiphon run echo_cancel MIC OUT -p reference=PLAYED`, the filter with `-p mask=0`"
 
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
-        require_modules("the evaluation echo", ("pyroomacoustics",))
-        if absent := missing():
+        require_modules("the evaluation echo_cancel", ("pyroomacoustics",))
+        if absent := missing(FONTS):
             raise UsageError(f"{', '.join(absent)} is not on this machine, and plays what is measured; install it")
         systems = _systems(ask)
         for n in range(ask.limit or ROOMS):
             scene = _scene(ask, n)
+            if scene.notes is not None:
+                yield MetricValue("nobody plays", "sung notes", scene.name, _notes(scene.notes, scene.near))
             for name, cancels in systems.items():
                 yield from _measured(name, cancels, scene)
 
@@ -74,13 +83,15 @@ class EchoEvaluation(Evaluation):
 def _systems(ask: EvaluationRequest) -> dict[str, Cancels]:
     table: dict[str, Cancels] = {
         "nothing": lambda mic, _: mic,
+        "Speex": _speex,
         "WebRTC": _webrtc,
         "echo_cancel, filter": lambda mic, played: _ours(mic, played, 0.0),
         "echo_cancel": lambda mic, played: _ours(mic, played, 1.0),
     }
-    if find_spec("pywebrtc_audio") is None:
-        ask.say(f"WebRTC is left out: {missing_modules('it', 'pywebrtc_audio')}")
-        del table["WebRTC"]
+    for name, module in (("Speex", "speexdsp_aec"), ("WebRTC", "pywebrtc_audio")):
+        if find_spec(module) is None:
+            ask.say(f"{name} is left out: {missing_modules('it', module)}")
+            del table[name]
     return ask.wanted(table)
 
 
@@ -97,11 +108,38 @@ def _webrtc(mic: F32, played: F32) -> F32:
 
     made, hop = EchoCanceller(RATE, 1, 0), RATE // 100
     out = np.zeros_like(mic)
-    near, far = (np.clip(32767.0 * sound, -32768, 32767).astype(np.int16) for sound in (mic, played.mean(0)))
+    near, far = _short(mic), _short(played.mean(0))
     for at in range(0, len(mic) - hop + 1, hop):
         part = made.process(near[at : at + hop], far[at : at + hop])
         out[at : at + hop] = np.frombuffer(part, np.int16) / 32767.0 if isinstance(part, bytes) else part / 32767.0
     return out
+
+
+def _speex(mic: F32, played: F32) -> F32:
+    """Its canceller with a mono reference, a tail of 250 ms and frames of 10 ms, on 16 bits."""
+    from speexdsp_aec import SpeexAec
+
+    made = SpeexAec(RATE, 10, 250)
+    out = made.process(_short(mic), _short(played.mean(0)))
+    made.close()
+    return of_length(np.frombuffer(out, np.int16) / 32767.0, len(mic))
+
+
+def _short(sound: F32) -> NDArray[np.int16]:
+    return np.clip(32767.0 * sound, -32768, 32767).astype(np.int16)
+
+
+def _near(ask: EvaluationRequest, number: int) -> tuple[F32, NDArray[np.float64] | None]:
+    """A singer held out, of every fourth room speech, of every fourth a guitar; its notes where they are known."""
+    if number % 4 == 2:
+        return mono(ask.data / "tracks" / "speech_librispeech.ogg", RATE), None
+    if number % 4 == 3:
+        parts = [mono(path, RATE) for path in sorted((ask.data / "sonicpi").glob("guit_*.flac"))]
+        return np.concatenate(parts * (1 + FRAMES // sum(map(len, parts)))), None
+    singers = sorted((ask.data / "singing").glob("*.ogg"))[40:]
+    path = singers[number % len(singers)]
+    notes = np.loadtxt(path.with_suffix(".txt"), ndmin=2)
+    return mono(path, RATE), notes[notes[:, 0] < FRAMES / RATE - 0.1]
 
 
 def _scene(ask: EvaluationRequest, number: int) -> RoomScene:
@@ -111,7 +149,7 @@ def _scene(ask: EvaluationRequest, number: int) -> RoomScene:
     rng = np.random.default_rng((ask.seed, number))
     folder = songs(ask.data, "89")[int(rng.integers(60))]
     score = (folder / f"{folder.name}.mid").read_bytes()
-    rendered = play(score, (FLUID, TIM)[number % 2], RATE, FluidSettings(0.4)).T
+    rendered = play(score, FONTS[number // 2 % 3], RATE, FluidSettings(0.4)).T
     at = int(rng.integers(max(1, rendered.shape[1] - 2 * FRAMES)))
     played = np.zeros((2, FRAMES), np.float32)
     part = rendered[:, at : at + FRAMES]
@@ -136,13 +174,13 @@ def _scene(ask: EvaluationRequest, number: int) -> RoomScene:
             total += _filtered(_bent(played[side], bend), response)
         echoes.append(_drifting(total, drift))
     scale = 0.1 / max(1e-6, float(np.std(echoes[0])))
-    singers = sorted((ask.data / "singing").glob("*.ogg"))[40:]
-    near = of_length(mono(singers[number % len(singers)], RATE), FRAMES)
+    sung, notes = _near(ask, number)
+    near = of_length(sung, FRAMES)
     near = np.asarray(near * 0.1 / max(1e-6, float(np.std(near))), np.float32)
     noise = FLOOR * rng.standard_normal(FRAMES)
     echo, moved = (np.asarray(scale * sound, np.float32) for sound in echoes)
     name = f"room {number}: RT60 {decay:.2f} s, {100 * bend:g} %, drift {1e6 * drift:g} ppm"
-    return RoomScene(name, played, echo, moved, near, np.asarray(noise, np.float32))
+    return RoomScene(name, played, echo, moved, near, np.asarray(noise, np.float32), notes)
 
 
 def _bent(sound: F32, share: float) -> F32:
@@ -174,6 +212,8 @@ def _measured(name: str, cancels: Cancels, scene: RoomScene) -> Iterator[MetricV
     yield MetricValue(name, "double talk", scene.name, 10 * np.log10(echo[alone].sum() / both[alone].sum()))
     change = abs(10 * np.log10(both[sung].sum() / near[sung].sum()))
     yield MetricValue(name, "near end", scene.name, float(change))
+    if scene.notes is not None:
+        yield MetricValue(name, "sung notes", scene.name, _notes(scene.notes, out))
     mic = np.where(np.arange(FRAMES) < MOVED_AT, scene.echo, scene.moved)
     out = cancels(np.asarray(mic + scene.noise, np.float32), scene.played)
     after = slice(MOVED_AT + 2 * RATE, FRAMES - RATE // 2)
@@ -187,3 +227,24 @@ def _powers(sound: F32) -> NDArray[np.float64]:
 
 def _db(sound: NDArray[np.floating]) -> float:
     return float(10.0 * np.log10(np.mean(np.square(sound, dtype=np.float64)) + 1e-15))
+
+
+def _notes(sung: NDArray[np.float64], out: F32) -> float:
+    """F1 of the notes that `antiphon run hum` finds: onset within 50 ms, pitch within 50 cents of their tuning."""
+    from mir_eval.transcription import precision_recall_f1_overlap
+    from mir_eval.util import midi_to_hz
+
+    song = run_to_notes("hum", out, RATE)
+    notes = [note for track in song.tracks for note in track.notes]
+    found = np.array([(song.seconds(n.start), song.seconds(n.end), n.number) for n in notes if n.end > n.start])
+    if not len(found):
+        return 0.0
+    apart = [
+        min(near, key=abs) for at, _, pitch in sung if len(near := found[np.abs(found[:, 0] - at) < 0.1, 2] - pitch)
+    ]
+    found[:, 2] -= np.median([a for a in apart if abs(a) < 2.0] or [0.0])
+    return float(
+        precision_recall_f1_overlap(
+            sung[:, :2], midi_to_hz(sung[:, 2]), found[:, :2], midi_to_hz(found[:, 2]), offset_ratio=None
+        )[2]
+    )

@@ -47,6 +47,7 @@ class PlayOptions:
     http_port: ports.NewHttp = HTTP_PORT
     block: ports.Block = DEFAULT_BLOCK
     ahead: ports.Ahead = 0
+    headphones: ports.Headphones = False
 
 
 @by_records
@@ -136,7 +137,11 @@ def introduction(
         yield "To listen, press Listen on the page, or play, at any time or after Ctrl-C,"
         yield f"{settings.record}, which grows by {growth(settings)}."
     elif settings.mute_input and not song:
-        yield "The input starts muted, because a microphone near loudspeakers feeds back: put headphones on, then"
+        if settings.headphones:
+            yield "The input starts muted: put headphones on, then"
+        else:
+            yield "The input starts muted. echo_cancel takes the loudspeakers out of it, in simulated rooms so far:"
+            yield "begin softly, or put headphones on and start with --headphones; then"
         yield f"    {command(settings, OPEN)}"
     for option, does in added.items():
         yield f"As by `serve --{option}`: {does}"

@@ -43,6 +43,7 @@ class DeviceOptions:
     strip_ports: Annotated[
         bool, typer.Option("--strip-ports", help="Play each strip at JACK ports of its own, for a studio.")
     ] = False
+    headphones: ports.Headphones = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,16 @@ from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
 from antiphon.kernel.contract.params import Value, instead_of
 from antiphon.kernel.errors import ParamError, PatchError
 from antiphon.kernel.graph.macros import Macro, macros_from_json, macros_to_json, without_node
-from antiphon.kernel.graph.names import BUSES, CUE, IN as IN, NAME as NAME, OUT as OUT, PAIRS, RESERVED as RESERVED
+from antiphon.kernel.graph.names import (
+    BUSES,
+    CANCELLER,
+    CUE,
+    IN as IN,
+    NAME as NAME,
+    OUT as OUT,
+    PAIRS,
+    RESERVED as RESERVED,
+)
 from antiphon.kernel.runtime.suggestion import instead
 
 MAX_NODES = 512
@@ -178,6 +187,19 @@ class Graph:
         if chosen is None:
             raise PatchError(f"{name} has no {side}put ports")
         return End(name, chosen.name)
+
+    def beside_loudspeakers(self, catalog: Catalog) -> Graph:
+        """The graph with a canceller of what was played in front of all that the input feeds.
+
+        The graph itself where the input feeds nothing, or where it has a canceller, or no such type is installed.
+        """
+        info = catalog.get(CANCELLER)
+        taken = self.has(CANCELLER) or any(node.type == CANCELLER for node in self.nodes)
+        if info is None or taken or not any(wire.source.node == IN for wire in self.wires):
+            return self
+        graph = self.add(NodeSpec(CANCELLER, CANCELLER), catalog, IN)
+        played = [port.name for port in info.inputs if port.kind == "audio"][1]
+        return graph.connect(End(OUT, OUT), End(CANCELLER, played), catalog)
 
     def _audio_source(self, name: str, catalog: Catalog) -> End | None:
         if name == IN:

@@ -8,5 +8,7 @@ PAIRS = tuple(f"{first}-{first + 1}" for first in range(3, 16, 2))
 """The pairs of output channels beyond the first, which is `OUT` itself; a wire goes to `out.3-4`."""
 CUE = "cue"
 """Cue pair, for the performer's headphones; a wire goes to `out.cue`."""
+CANCELLER = "echo_cancel"
+"""Type of the node, with what was played as its second input, that loudspeakers are taken out of the input by."""
 BUSES = (*PAIRS, CUE)
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")

@@ -94,6 +94,7 @@ class ServeSettings:
         proxy: Names under which a reverse proxy, which has the TLS, forwards requests; with any, HTTP listens on every
             address, and all but `/api/health` needs the token.
         drain: Seconds that requests and jobs have to finish at the end, 0 to 3600.
+        headphones: No microphone hears what is played: nothing is put in front of the input to take it out.
         mute_input: The input is muted at the start (`--muted`).
         device: What models run on: "auto" (a GPU where there is one), "cpu" or "cuda".
         synth: Name of the backend that plays notes, or "auto".
@@ -131,6 +132,7 @@ class ServeSettings:
     proxy: tuple[str, ...] = ()
     drain: float = 0.0
     fifo: bool = False
+    headphones: bool = False
     mute_input: bool = False
     device: str = "auto"
     synth: str = "auto"

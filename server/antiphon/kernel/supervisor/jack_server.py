@@ -43,11 +43,19 @@ def may_be_microphone(settings: ServeSettings, device: Found) -> bool:
     return device.driver != "headless" and settings.audio != "headless" and not device.own
 
 
+def hears_loudspeakers(settings: ServeSettings, device: Found) -> bool:
+    """Whether the input may be a microphone that hears loudspeakers."""
+    return may_be_microphone(settings, device) and settings.input_file is None and not settings.headphones
+
+
 def notes(settings: ServeSettings, device: Found) -> list[str]:
     """Lines to print before the engine plays: the probe's note, and a warning of acoustic feedback."""
     lines = [device.note] if device.note else []
-    if may_be_microphone(settings, device) and settings.input_file is None and not settings.mute_input:
-        lines.append("the microphone is on: use headphones, or start with --muted, to avoid acoustic feedback")
+    if hears_loudspeakers(settings, device) and not settings.mute_input:
+        lines.append(
+            "the microphone is on, and echo_cancel takes the loudspeakers out of it, in simulated rooms so far: begin "
+            "softly, or put headphones on and start with --headphones"
+        )
     return lines
 
 

@@ -104,6 +104,7 @@ class Starts:
         given = {
             "settings": self._settings.to_json(),
             "device": device_name(self.device, self.found.driver),
+            "loudspeakers": jack_server.hears_loudspeakers(self.device, self.found),
             "folder": str(self.folder),
             "fds": fds,
             "shape": astuple(parts.shared.shape),

@@ -69,6 +69,7 @@ class Plans:
         self._catalog, self._executor, self._syncs = catalog, executor, syncs
         self._position, self._folder, self._structure_changed = position, folder, structure_changed
         self._answers = PlanAnswers(parts.replies)
+        self.loudspeakers = False  # those that a microphone hears: a canceller is put in front of the input
         self._engine = 0  # pid of the one that was asked for a plan last
         self._clock = (0, 0.0)
         self.latency = 0  # frames, of the plan that plays
@@ -111,7 +112,8 @@ class Plans:
         state = self._session.state
         previous = self._before(address, whole=True)
         path = "" if patch.path is None else str(patch.path)
-        self._change(lambda: state.load(patch.graph, patch.name, path, patch.tempo, fade), peer, address, done, then)
+        graph = patch.graph.beside_loudspeakers(self._catalog) if self.loudspeakers else patch.graph
+        self._change(lambda: state.load(graph, patch.name, path, patch.tempo, fade), peer, address, done, then)
         if previous.graph.nodes or previous.graph.wires:
             self.history.add(previous)
         self.patch = patch
