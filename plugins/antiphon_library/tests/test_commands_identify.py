@@ -36,6 +36,9 @@ def test_another_rendering_of_the_same_notes_is_no_recording_of_them() -> None:
     assert not is_recording(heard, other)
     few = SoundLandmarks(seconds[:11], hertz[:11])
     assert not is_recording(few, sound), "too few to tell"
+    plucked = SoundLandmarks(seconds[:30], hertz[:30] * (1.0 + 0.001 * rng.normal(size=30)))
+    assert not is_recording(plucked, sound), "a sparse melody is near by chance"
+    assert is_recording(SoundLandmarks(seconds[:30], hertz[:30]), sound)
 
 
 RATE = 16000
