@@ -92,7 +92,7 @@ lessons: $(DEV)  ## prove every lesson, and play each through in Chromium, in te
 third-party: $(DEV)  ## write THIRD_PARTY.md again
 	@$(PY) tools/third_party.py
 
-release: $(DEV)  ## build and check what is published, into dist/, with notes out of CHANGELOG.md
+release: site  ## build and check what is published, into dist/ and build/site, with notes out of CHANGELOG.md
 	@$(PY) tools/release.py
 
 wheel: $(DEV)  ## build the wheel, install it into an empty environment and render a patch with it
