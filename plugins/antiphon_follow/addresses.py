@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 from antiphon.api.backends.transports import Command, OscRequest, RequestError, SetParam
@@ -38,7 +39,7 @@ def _nodes(request: OscRequest) -> list[str]:
     return nodes
 
 
-HANDLERS = (
+HANDLERS: tuple[tuple[str, str, Callable[[OscRequest], list[Command]], str], ...] = (
     *((f"/follow/{name}", "", partial(fire, name), doc) for name, doc in ADDRESSES),
     ("/follow/go", "i:bar", go, "Goes to a bar of the score, from 1, in every node `follow`."),
 )

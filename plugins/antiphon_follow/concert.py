@@ -81,8 +81,8 @@ class Concert:
             self._told = True
             for channel, program in self._programs:
                 io.emit(Event("program", 0, program, 0.0, channel))
-        for event in self._ends:
-            self._emit(io, event)
+        for end in self._ends:
+            self._emit(io, end)
         self._ends.clear()
         done = 0
         for event in io.events_in:

@@ -139,6 +139,7 @@ class Follow(Processor):
             self._concert.clear()
         self._begin, self._note_at, self._heard_at = -1, -1.0, 0.0
         self._missing, self._until, self._tap_at = 0, -1, -10.0
+        self._read = False
         self._sure_beats, self._alone, self._entered, self._pulls = 0.0, 0.0, False, False
 
     def process(self, io: IO) -> None:
@@ -194,10 +195,13 @@ class Follow(Processor):
             while place < len(events) and start + events[place].offset / self._rate < end:
                 place = self._note(start, events[place], place)
             notes.step()
+            self._read = False
         while place < len(events):
             place = self._note(start, events[place], place)
         if self._note_at >= 0.0 and now - self._note_at < NOTES_SECONDS:
-            notes.filter.read()
+            if not self._read:
+                notes.filter.read()
+                self._read = True
             self._answer.take(notes.filter, now - notes.seconds)
             if now - self._note_at > QUIET_BEATS * self._answer.period:
                 self._answer.sureness = 0.0
