@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import F64
-from antiphon_listen.beats import BeatGrid, after_gap
+from antiphon_listen.beats import BeatGrid, after_gap, extent_of
 from antiphon_listen.chords import harmony
 from antiphon_listen.signals import MusicCurves
 from antiphon_listen.tables import Tables
@@ -28,6 +28,11 @@ LOG_ODDS_BIAS = 1.1
 _METER_COLUMNS = (0, 1, 2, 12, 6, 8)
 """Columns of a grid's parts in which meters are sought: onsets and novelty on the beat, low and high onsets between."""
 _STAY = 0.7
+_ALONE = 0.9
+"""Share of beats without a chord from which drums are alone."""
+_FROM_START, _KICK = 2.0, 0.5
+"""Of drums alone, the log odds of whole bars behind the first stroke, and those of a standard deviation by which low
+onsets, a kick's, exceed the middle ones, a snare's."""
 _HARMONY_OFFSETS = (-8, -6, -4, -3, -2, -1, 1, 2, 3, 4, 6, 8)
 """Beat offsets whose harmonic changes are features."""
 _ONSET_OFFSETS = (-4, -2, -1, 1, 2, 4)
@@ -68,7 +73,22 @@ def track_bars(curves: MusicCurves, grid: BeatGrid, tables: Tables) -> tuple[F64
     four, three = bar_odds(curves, grid, tables)
     if meter_odds(grid, tables) > 0.0:
         return three, find_downbeats(three, grid.beats, (3, 6))
+    if grid.drums and len(grid.beats) >= MIN_BEATS and _without_chords(curves, grid, tables):
+        four = _drum_odds(curves, grid)
     return four, find_downbeats(four, grid.beats)
+
+
+def _without_chords(curves: MusicCurves, grid: BeatGrid, tables: Tables) -> bool:
+    scores = harmony.likelihoods(harmony.shares(curves.per_interval(grid.beats)), tables)
+    return bool((harmony.viterbi_states(0.5 * scores, _STAY) == harmony.NO_CHORD).mean() >= _ALONE)
+
+
+def _drum_odds(curves: MusicCurves, grid: BeatGrid) -> F64:
+    """Log odds of each beat being a downbeat of drums alone, `[n]`: they begin a bar, and a kick more than a snare."""
+    begin, _ = extent_of(curves)
+    places = np.round((grid.beats - max(0.0, begin)) * grid.tempo / 60.0).astype(int)
+    level = _standardised(np.log(grid.parts[:, :2] + 0.1))
+    return np.asarray(_FROM_START * (places % 4 == 0) + _KICK * (level[:, 0] - level[:, 1]) - LOG_ODDS_BIAS - 1.0)
 
 
 def find_downbeats(odds: F64, beats: F64, meters: Sequence[int] = (4,)) -> F64:

@@ -138,7 +138,7 @@ def confidence(curves: MusicCurves, grid: BeatGrid) -> float:
     A threshold of .5 separates most music from noise, speech and voices of animals.
     """
     strength, period = _WEIGHTS @ curves.strength, 60.0 / grid.tempo
-    begin, end = _extent(curves)
+    begin, end = extent_of(curves)
     windows = max(1, round((end - begin) / _WINDOW))
     odds = []
     for first, last in itertools.pairwise(np.linspace(begin, end, windows + 1)):
@@ -154,7 +154,7 @@ def confidence(curves: MusicCurves, grid: BeatGrid) -> float:
     return float(np.mean(1.0 / (1.0 + np.exp(-np.array(odds))))) if odds else 0.0
 
 
-def _extent(curves: MusicCurves) -> tuple[float, float]:
+def extent_of(curves: MusicCurves) -> tuple[float, float]:
     """Seconds of the first sound and of the last."""
     begin, end = 0.0, curves.seconds
     for first, last in curves.silences:
@@ -184,7 +184,7 @@ def _autocorrelation(strength: F64, lags: int) -> F64:
 def hypotheses(curves: MusicCurves, shortest: float = 4.0 * LONGEST) -> list[BeatGrid]:
     """Grids of the likely periods, each on and off its beat; empty below `shortest` seconds."""
     strength = _WEIGHTS @ curves.strength
-    extent = slice(*(round(at * signals.FRAMES_PER_SECOND) for at in _extent(curves)))
+    extent = slice(*(round(at * signals.FRAMES_PER_SECOND) for at in extent_of(curves)))
     sounding = curves.sounding(np.arange(len(strength)) / signals.FRAMES_PER_SECOND)
     heard = strength[sounding]
     if len(heard) < shortest * signals.FRAMES_PER_SECOND or heard.std() == 0.0 or not curves.novelty.any():

@@ -271,6 +271,24 @@ CHORDS = {
 }
 
 
+@pytest.mark.parametrize("before", [0.0, 4.0], ids=["at once", "after silence"])
+def test_drums_alone_begin_with_a_bar(before: float) -> None:
+    random, beat = np.random.default_rng(1), 0.5
+    sound = np.zeros(round((before + 21.0) * RATE))
+    time = np.arange(round(0.12 * RATE)) / RATE
+    kick = np.sin(2.0 * np.pi * 60.0 * time) * np.exp(-30.0 * time)
+    snare, hat = (random.uniform(-1.0, 1.0, len(time)) * np.exp(-rate * time) for rate in (35.0, 120.0))
+    for half in range(80):
+        first = round((before + half * beat / 2.0) * RATE)
+        strokes = 0.25 * np.diff(hat, prepend=0.0) + kick * (half % 8 in (0, 4, 5)) + 0.6 * snare * (half % 4 == 2)
+        sound[first : first + len(time)] += strokes
+    values = found((0.5 * sound / np.abs(sound).max()).astype(np.float32))
+    bars = before + 4.0 * beat * np.arange(11)
+    assert values["tempo"] == pytest.approx(120.0, rel=0.02)
+    assert share(values["downbeats"], bars[1:10]) == 1.0
+    assert share(bars, np.asarray(values["downbeats"])) == 1.0
+
+
 def loop(chords: Sequence[str], rounds: int = 3, tuning: float = 0.0) -> np.ndarray:
     """Each chord for four beats, struck on each."""
     sound = np.zeros(round((4 * BEAT * len(chords) * rounds + 3.0) * RATE))
