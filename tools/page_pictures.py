@@ -183,6 +183,8 @@ def draw(home: Path, sheet: Sheet, wanted: set[str]) -> None:
         for room in ("Learn", "Instrument", "Clips", "Code", "Files", "Library"):
             if has(room):
                 entered(tab, room)
+                if room == "Library":
+                    tab.until("!!document.querySelector('.library .state')")
                 sheet.draw(f"{room}-empty")
     options = ("--audio", "headless", "--live", "--patch", "band")
     with ServerProcess(*options, home=home, wait=120.0) as server:

@@ -111,6 +111,9 @@ function List() {
           </button>
         ))}
       </div>
+      <small class="legend">
+        <i class="hears" /> hears <i class="plays" /> plays <i /> changes the sound
+      </small>
       <ul>
         {found.map((one) => (
           <li key={one.name}>

@@ -80,7 +80,7 @@ def played(tab: Tab, server: ServerProcess, lesson: LessonFile) -> None:
         press(tab, right.title)
         return
     if head.path == "send" and not head.keys:
-        if str(server.status()["patch"]).lower() != head.patch:  # the lesson before had another one
+        if head.patch and str(server.status()["patch"]).lower() != head.patch:  # the lesson before had another one
             server.send("/patch/load", head.patch)
             until(lambda: str(server.status()["patch"]).lower() == head.patch, 60.0, head.patch)
 

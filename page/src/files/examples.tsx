@@ -65,8 +65,10 @@ async function sent({ sound, make }: Example): Promise<string> {
 export async function made(example: Example): Promise<string> {
   const source = await sent(example);
   let file = source;
+  const heard = load(source).then(play); // until the result is there
   for (const [path, body] of example.steps) {
     const job = await ended(await submit(path, { file, ...body }));
+    await heard;
     if (job.state !== "done") throw new Error(job.error || "it was cancelled");
     file = job.id;
     const stems = stemsOf(job);
@@ -99,7 +101,7 @@ export function Examples() {
           <li key={one.title}>
             <button disabled={Boolean(busy.value)} onClick={() => void start(one)}>
               <b>{one.title}</b>
-              <small>{busy.value === one.title ? "is made; it plays when it is there" : one.of}</small>
+              <small>{busy.value === one.title ? "as it is; the result plays as soon as it is made" : one.of}</small>
             </button>
           </li>
         ))}

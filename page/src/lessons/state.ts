@@ -115,7 +115,7 @@ export async function work(title: string): Promise<void> {
   const one = lesson.value;
   const chosen = one?.work.find((other) => other.title === title);
   if (!one || !chosen || busy.value) return;
-  busy.value = "It is made; it plays when it is there.";
+  busy.value = "You hear it as it is; the result plays as soon as it is made.";
   answer.value = null;
   try {
     const own = one.sound === NOISY ? { sound: "voice.ogg", make: noisy } : { sound: one.sound };

@@ -10,6 +10,7 @@ import { pause, playing as sounds } from "../files/sound";
 import { follow as followFiles } from "../files/state";
 import { endInput, microphone, playFile, source } from "../input";
 import { Control } from "../instrument/controls";
+import { useMeters } from "../instrument/meters";
 import { Piano } from "../instrument/piano";
 import { graph, say, takesNotes } from "../model";
 import {
@@ -35,6 +36,13 @@ import {
 
 const EDITOR: string = "/page/code.js"; // as in the room Code
 const lost = signal("");
+/** Whom a path is for. */
+const FOR: Record<string, string> = {
+  code: "Type a line and hear it. No instrument is needed.",
+  play: "By the keys here, or a voice: yours, or one that is here.",
+  files: "Sounds are here to begin with; yours later.",
+  send: "From TouchOSC, Tidal, SuperCollider, Pure Data, Python, a keyboard.",
+};
 
 export function Learn() {
   useEffect(() => {
@@ -58,6 +66,7 @@ function Paths() {
         .map((path) => (
           <div key={path.path}>
             <h2>{path.title}</h2>
+            <p class="soft">{FOR[path.path]}</p>
             <ol>
               {path.lessons.map((one) => (
                 <li key={one.name}>
@@ -119,6 +128,7 @@ function Opened({ one }: { one: Lesson }) {
         {scripted ? <Script one={one} /> : <Desk one={one} />}
         <div class="lesson-said" role="status">
           {busy.value && <p>{busy.value}</p>}
+          {!said && listens(one) && <p>It listens, and says here what it hears.</p>}
           {said && (
             <p class={said.passed ? "right" : "other"}>
               <b>{said.passed ? "Right. " : listens(one) ? "So far: " : "Not yet. "}</b>
@@ -233,13 +243,27 @@ async function sing(name: string): Promise<void> {
   await playFile(new File([await found.arrayBuffer()], name));
 }
 
+/** How loud the input is. */
+function Loudness() {
+  const box = useRef<HTMLSpanElement>(null);
+  useMeters(box);
+  return (
+    <span class="loudness" ref={box}>
+      <small>You are</small>
+      <span class="level" data-node="in">
+        <i />
+      </span>
+    </span>
+  );
+}
+
 /** What is moved, played and sung in a lesson without a script. */
 function Desk({ one }: { one: Lesson }) {
   const own = graph.value?.patch.toLowerCase() === one.patch;
   const on = source.value !== "off";
   return (
     <>
-      {one.kind !== "file" && !own && (
+      {one.kind !== "file" && one.patch && !own && (
         <p>
           <button class="call" onClick={begin}>
             Load the patch {one.patch}
@@ -267,6 +291,7 @@ function Desk({ one }: { one: Lesson }) {
             Use my microphone
           </button>
           {on && <button onClick={endInput}>End it</button>}
+          <Loudness />
         </p>
       )}
       {one.kind === "file" && (

@@ -37,10 +37,14 @@ class MapView {
   private glide = 0;
   private ends: (() => void)[] = [];
   private fitted = false;
+  private moved = false; // by a person, who is left where they are
   private cross = false;
 
   constructor(private canvas: HTMLCanvasElement) {
-    const resized = new ResizeObserver(() => this.soon());
+    const resized = new ResizeObserver(() => {
+      if (this.moved) this.soon();
+      else this.fit();
+    });
     resized.observe(canvas);
     const dark = matchMedia("(prefers-color-scheme: dark)");
     const soon = () => this.soon();
@@ -54,7 +58,9 @@ class MapView {
         this.soon();
       }),
       effect(() => {
-        if (target.value) this.go(target.value.x, target.value.y, target.value.close ? Math.max(this.scale, 500) : 320);
+        if (!target.value) return;
+        this.moved = true;
+        this.go(target.value.x, target.value.y, target.value.close ? Math.max(this.scale, 500) : 320);
       }),
     );
     canvas.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
@@ -100,6 +106,7 @@ class MapView {
   }
 
   zoom(factor: number, at?: { x: number; y: number }): void {
+    this.moved = true;
     cancelAnimationFrame(this.glide);
     const box = this.canvas.getBoundingClientRect();
     const dx = at ? at.x - box.left - box.width / 2 : 0,
@@ -113,6 +120,7 @@ class MapView {
   }
 
   private pan(dx: number, dy: number): void {
+    this.moved = true;
     cancelAnimationFrame(this.glide);
     this.x -= dx / this.scale;
     this.y -= dy / this.scale;
