@@ -27,7 +27,7 @@ _WORD = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Instrument:
+class SfzFile:
     """Text of an instrument with what it includes, its paths made absolute, and the sounds of it that are there."""
 
     text: str
@@ -47,7 +47,7 @@ def in_folder(folder: Path) -> Path:
     return found[0] if len(found) == 1 else named[0]
 
 
-def read_sfz(path: Path) -> Instrument:
+def read_sfz(path: Path) -> SfzFile:
     """Reads an instrument's text and finds its sounds; their content is left to sfizz.
 
     Raises FileError: a text cannot be read or is too large, a sound is outside of the instrument's folders, or not
@@ -60,7 +60,7 @@ def read_sfz(path: Path) -> Instrument:
         missing = reader.missing
         what = f"none of its {len(missing)} sounds is there, as {missing[0]!r}" if missing else "it names no sound"
         raise FileError(f"{name} plays nothing: {what}; keep an instrument and its sounds in the folders they came in")
-    return Instrument(text, tuple(reader.there))
+    return SfzFile(text, tuple(reader.there))
 
 
 class _Names:
