@@ -59,6 +59,7 @@ PATCHES = {
 SCSYNTH = "plugins/antiphon_supercollider/tests/real"
 PARSED = {
     "antiphon serve --dirt-port 57120 --patch tidal": "tests/serve/test_dirt.py sends what Tidal sends",
+    "antiphon serve --patch band --record-tracks evening": "tests/serve/test_tracks.py records, kills and replays",
     "antiphon serve --midi --patch keys": "tests/real/test_midi.py plays a keyboard",
     "antiphon play --patch keys": "the same",
     "antiphon osc /learn /node/keys/wet": (
