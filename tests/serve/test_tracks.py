@@ -110,7 +110,7 @@ def test_a_set_is_recorded_as_tracks_whoever_is_killed_and_replayed_as_the_same(
     assert '"verse 2"' in project
     assert '"scene 1"' in project
     assert '"gap of ' in project
-    assert (Path(fresh) / "set.dawproject").exists(), "what ends with the server is complete too"
+    until(lambda: (Path(fresh) / "set.rpp").exists(), 60.0, "what ends with the server is complete too")
     out = tmp_path / "again.wav"
     antiphon("replay", str(folder), str(out), "--stems", str(stems))
     np.testing.assert_array_equal(sound(out), heard)

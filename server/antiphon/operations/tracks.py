@@ -40,7 +40,7 @@ _SHOWN = 80
 @contextmanager
 def replayed(
     folder: Path, log: SessionLog, complain: Callable[[str], None], tracks: ReplayedTracks | None = None
-) -> Iterator[tuple[int, Iterator[Samples]]]:
+) -> Iterator[tuple[int | None, Iterator[Samples]]]:
     """Frames of a session's input, and its output again, `[channels, block]`; what it sounded of goes to `tracks`.
 
     Raises FileError: the set has no input, or a line of its log cannot be replayed.
