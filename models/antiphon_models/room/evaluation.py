@@ -126,7 +126,7 @@ def _speex(mic: F32, played: F32) -> F32:
 
 
 def _short(sound: F32) -> NDArray[np.int16]:
-    return np.clip(32767.0 * sound, -32768, 32767).astype(np.int16)
+    return np.asarray(np.clip(32767.0 * sound, -32768, 32767), np.int16)
 
 
 def _near(ask: EvaluationRequest, number: int) -> tuple[F32, NDArray[np.float64] | None]:

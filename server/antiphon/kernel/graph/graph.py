@@ -191,15 +191,17 @@ class Graph:
     def beside_loudspeakers(self, catalog: Catalog) -> Graph:
         """The graph with a canceller of what was played in front of all that the input feeds.
 
-        The graph itself where the input feeds nothing, or where it has a canceller, or no such type is installed.
+        The graph itself where the input feeds nothing, or where it has a canceller, or no such type is installed, or
+        the graph is full.
         """
         info = catalog.get(CANCELLER)
+        ports = [] if info is None else [port.name for port in info.inputs if port.kind == "audio"]
         taken = self.has(CANCELLER) or any(node.type == CANCELLER for node in self.nodes)
-        if info is None or taken or not any(wire.source.node == IN for wire in self.wires):
+        full = len(self.nodes) >= MAX_NODES or len(self.wires) + 2 > MAX_WIRES
+        if len(ports) < 2 or taken or full or not any(wire.source.node == IN for wire in self.wires):
             return self
         graph = self.add(NodeSpec(CANCELLER, CANCELLER), catalog, IN)
-        played = [port.name for port in info.inputs if port.kind == "audio"][1]
-        return graph.connect(End(OUT, OUT), End(CANCELLER, played), catalog)
+        return graph.connect(End(OUT, OUT), End(CANCELLER, ports[1]), catalog)
 
     def _audio_source(self, name: str, catalog: Catalog) -> End | None:
         if name == IN:
