@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from antiphon.files.midifile import WRITABLE_SUFFIXES
-from antiphon.files.sound_finish import PLAIN, SoundFinish
+from antiphon.files.sound_finish import FADE, PLAIN, SoundFinish
 from antiphon.kernel.contract.catalog import ProcessorInfo
 from antiphon.kernel.contract.params import Param, Value, instead_of
 from antiphon.kernel.errors import ParamError, UsageError
@@ -16,8 +16,6 @@ from antiphon.kernel.runtime.console import say
 from antiphon.kernel.runtime.shortening import short_repr, shorten
 from antiphon.kernel.runtime.sound_formats import READ_SUFFIXES
 
-FADE = 0.02
-"""Fade-out in seconds of a sound that has not ended by itself."""
 MAX_FIRE = 7 * 24 * 3600.0
 """Latest second at which a trigger fires."""
 Fires: TypeAlias = tuple[tuple[str, float], ...]

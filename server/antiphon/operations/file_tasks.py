@@ -13,7 +13,6 @@ from antiphon.files.midifile import SUFFIXES, WRITABLE_SUFFIXES
 from antiphon.kernel.contract.file_use import NOTHING
 from antiphon.kernel.errors import AntiphonError, FileError, UsageError
 from antiphon.kernel.runtime.paths import path_as_spelled
-from antiphon.kernel.runtime.settings import MAX_BLOCK, MIN_BLOCK
 from antiphon.kernel.runtime.sound_formats import FORMATS, READ_SUFFIXES, VIDEOS
 from antiphon.offline.file_job import takes_notes_alone
 from antiphon.operations.run_file import FileTask
@@ -22,12 +21,6 @@ if TYPE_CHECKING:
     from antiphon.kernel.contract.catalog import ProcessorInfo
     from antiphon.kernel.graph.graph import Graph
     from antiphon.kernel.plugins.loader import Loaded
-
-MAX_TAIL, MAX_FADE = 600.0, 10.0
-"""Largest values of `--tail` and `--fade`, in seconds."""
-MAX_SECONDS = 6 * 3600.0
-"""Longest rendered sound in seconds."""
-
 
 J = TypeVar("J")
 
@@ -125,15 +118,6 @@ def play_with(device: str, synth: str, loaded: Loaded, graph: Graph | None, comp
     plays = graph is not None and any(node.type == "synth" for node in graph.nodes)
     if plays and synth == "auto" and chosen.name == synths.NULL.name:
         complain(backends.silence(loaded.factories["synths"]))
-
-
-def check_blocks(block: int | None, tail: float | None, fade: float | None) -> None:
-    """Raises `UsageError` for a value of --block, --tail or --fade that is not allowed; None is none."""
-    if block is not None and not MIN_BLOCK <= block <= MAX_BLOCK:
-        raise UsageError(f"--block takes {MIN_BLOCK} to {MAX_BLOCK} frames, not {block}")
-    for option, seconds, most in (("--tail", tail, MAX_TAIL), ("--fade", fade, MAX_FADE)):
-        if seconds is not None and not 0.0 <= seconds <= most:
-            raise UsageError(f"{option} takes 0 to {most:g} seconds, not {seconds:g}")
 
 
 def suffix_of(info: ProcessorInfo, source: Path) -> str:

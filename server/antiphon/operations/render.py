@@ -15,9 +15,11 @@ from antiphon.kernel.runtime.sound_formats import READ_SUFFIXES
 from antiphon.offline.file_job import check_distinct, free
 from antiphon.offline.note_file import is_midi
 from antiphon.offline.script_run import is_script
-from antiphon.operations.file_tasks import MAX_SECONDS, check_blocks, failures, gather_tasks, play_with, sound_suffix
+from antiphon.operations.file_tasks import failures, gather_tasks, play_with, sound_suffix
+from antiphon.operations.finishing import finish_of
 from antiphon.operations.render_script import render_script
-from antiphon.operations.rendering import RenderRequest, files_of, render_file
+from antiphon.operations.rendering import files_of, render_file
+from antiphon.operations.requests import RenderRequest, check
 
 
 def render(asked: RenderRequest, loaded: Loaded) -> bool:
@@ -26,9 +28,8 @@ def render(asked: RenderRequest, loaded: Loaded) -> bool:
     With `out_dir` a file that cannot be rendered is a complaint. Raises AntiphonError: the request makes no sense, or
     it cannot be rendered. Raises ScriptError: the script has a fault.
     """
-    check_blocks(asked.block or None, asked.tail, asked.fade)
-    if asked.seconds is not None and not 0.0 <= asked.seconds <= MAX_SECONDS:
-        raise UsageError(f"--seconds takes 0 to {MAX_SECONDS:g}, not {asked.seconds:g}")
+    check(asked)
+    finish_of(asked.finish)
     check_cue(asked.cue)
     if is_script(asked.patch):
         return render_script(asked)

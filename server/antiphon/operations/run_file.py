@@ -12,7 +12,7 @@ from antiphon.files.audiofile import stream
 from antiphon.files.audiowrite import AudioWriter, format_of
 from antiphon.files.decode import path_text
 from antiphon.files.midifile import WRITABLE_SUFFIXES
-from antiphon.files.sound_finish import PLAIN, SoundFinish, VideoPicture
+from antiphon.files.sound_finish import FADE, PLAIN, SoundFinish, VideoPicture
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.contract.catalog import ProcessorInfo
 from antiphon.kernel.contract.file_use import FileHearing
@@ -24,7 +24,7 @@ from antiphon.kernel.runtime.settings import RUN_BLOCK
 from antiphon.offline import note_file
 from antiphon.offline.analyses import separated_file
 from antiphon.offline.file_ends import fade_end, tail_of
-from antiphon.offline.file_job import FADE, Fires, check_source
+from antiphon.offline.file_job import Fires, check_source
 from antiphon.offline.note_file import TimedScore, is_midi
 from antiphon.offline.output_summary import Written
 from antiphon.offline.runner import MAX_LOOK_AHEAD_SECONDS, PlanRunner, TimedTrigger, process_stream

@@ -1,11 +1,7 @@
 """`antiphon replay`."""
 
 from contextlib import ExitStack
-from typing import Annotated
 
-import typer
-
-from antiphon.cli.files.finish_options import FinishOptions, finish_of
 from antiphon.cli.files.reports import report
 from antiphon.cli.option_records import by_records
 from antiphon.cli.terminal.errors import complain, endable
@@ -14,18 +10,14 @@ from antiphon.kernel.errors import FileError
 from antiphon.kernel.runtime.console import say
 from antiphon.kernel.runtime.shortening import short_repr
 from antiphon.offline.file_job import check_distinct, free
+from antiphon.operations.requests import ReplayRequest
 
 MOST_CUES, LONGEST_CUE = 200, 120
 """Cues of the set that are shown, and characters of each part of one."""
 
 
 @by_records
-def replay(
-    finishing: FinishOptions,
-    session: Annotated[str, typer.Argument(help="A folder that `serve --session` wrote, or a set's name.")],
-    out: Annotated[str, typer.Argument(metavar="OUT.wav", help="The file to write.")],
-    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
-) -> None:
+def replay(asked: ReplayRequest) -> None:
     """Render a recorded set to a file: the same samples on the same machine. What was cued in it is listed."""
     from antiphon.files.audiofile import stream
     from antiphon.files.audiowrite import AudioWriter, format_of
@@ -37,15 +29,16 @@ def replay(
     from antiphon.offline.replay import replay as play
     from antiphon.offline.session_reader import INPUT, SessionLog, session_folder
     from antiphon.operations.file_tasks import play_with
+    from antiphon.operations.finishing import finish_of
 
-    finish, folder = finish_of(finishing), session_folder(session)
+    finish, folder, out = finish_of(asked.finish), session_folder(asked.session), asked.out
     format_of(out)
     with endable(), ExitStack() as stack:
         log = SessionLog(folder)
         if not (folder / INPUT).is_file():
             raise FileError(f"{folder} has no {INPUT}; a set cannot be replayed without its input")
         check_distinct([(f"{name} of the set", folder / name) for name in SET], [("OUT", out)])
-        free([("OUT", out)], force=force)
+        free([("OUT", out)], force=asked.force)
         loaded = load(check=False)
         with log.line(1):
             play_with(log.header.get("device", "cpu"), log.header.get("synth", "auto"), loaded, None, complain)
