@@ -19,7 +19,7 @@ import numpy as np
 
 from antiphon.kernel.errors import AntiphonError, PluginError, UsageError
 from antiphon.kernel.graph.graph import known_type
-from antiphon.offline.note_file import is_midi
+from antiphon.kernel.runtime.sound_formats import is_midi
 from antiphon.operations import run as operation
 from antiphon.operations.given import is_notes, is_path, rate_of, samples_of, write_notes, write_sound
 from antiphon.operations.reporting import Progress, Reporting

@@ -11,9 +11,8 @@ from antiphon.kernel.graph.patch import load as load_patch
 from antiphon.kernel.plugins.loader import Loaded
 from antiphon.kernel.runtime.paths import make_folder
 from antiphon.kernel.runtime.settings import check_cue
-from antiphon.kernel.runtime.sound_formats import READ_SUFFIXES
+from antiphon.kernel.runtime.sound_formats import READ_SUFFIXES, is_midi
 from antiphon.offline.file_job import check_distinct, free
-from antiphon.offline.note_file import is_midi
 from antiphon.offline.script_run import is_script
 from antiphon.operations.file_tasks import failures, gather_tasks, play_with, sound_suffix
 from antiphon.operations.finishing import finish_of

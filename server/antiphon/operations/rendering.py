@@ -22,6 +22,7 @@ from antiphon.kernel.graph.graph import Graph, order
 from antiphon.kernel.graph.patch import Patch
 from antiphon.kernel.plugins.loader import Loaded
 from antiphon.kernel.runtime.paths import read_ordinary_text
+from antiphon.kernel.runtime.sound_formats import is_midi
 from antiphon.kernel.session.commands import Command
 from antiphon.kernel.session.notes import Players
 from antiphon.kernel.synth.backends import chosen
@@ -30,7 +31,7 @@ from antiphon.offline import note_file
 from antiphon.offline.event_file import parse_events
 from antiphon.offline.file_ends import NO_TAIL, Tail, fade_end, tail_of
 from antiphon.offline.hearing import BlockListener
-from antiphon.offline.note_file import SongPlayers, TimedScore, is_midi
+from antiphon.offline.note_file import SongPlayers, TimedScore
 from antiphon.offline.output_summary import Written
 from antiphon.offline.rendering import PlayerRunner, param_finder
 from antiphon.offline.runner import process_stream

@@ -18,6 +18,8 @@ from antiphon.kernel.runtime.shortening import short_repr
 from antiphon.kernel.runtime.sound_formats import MAX_RATE, MIN_RATE
 from antiphon.operations.reporting import SILENT, Reporting
 
+PIPE = "-"
+"""The name of standard input and output."""
 MAX_SECONDS = 6 * 3600.0
 """Longest rendered sound in seconds."""
 MAX_REHEARSED_BARS = 16

@@ -1,14 +1,15 @@
 """A plugin over files: what is asked for, checked before anything is written, then done."""
 
+from __future__ import annotations
+
 import os
 import re
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from antiphon.files.decode import path_text
-from antiphon.files.midifile import WRITABLE_SUFFIXES
-from antiphon.files.pipes import STDOUT, RawForm
 from antiphon.files.sound_finish import FADE, SoundFinish
 from antiphon.kernel.contract.catalog import ProcessorInfo
 from antiphon.kernel.contract.file_use import FileUse
@@ -19,15 +20,17 @@ from antiphon.kernel.graph.graph import Graph, NodeSpec, known_type
 from antiphon.kernel.plugins.loader import Loaded
 from antiphon.kernel.runtime.importing import import_object
 from antiphon.kernel.runtime.paths import make_folder
+from antiphon.kernel.runtime.sound_formats import MIDI_WRITTEN, is_midi
 from antiphon.offline.file_job import FileJob, Fires, Named, check_distinct, check_option, free, read_settings
-from antiphon.offline.note_file import is_midi
 from antiphon.offline.output_summary import Written
 from antiphon.operations.file_tasks import failures, plan_jobs, play_with
 from antiphon.operations.finishing import finish_like, finish_of
-from antiphon.operations.pipes import PIPE, PipedSound, joined
 from antiphon.operations.reporting import SILENT, Reporting
-from antiphon.operations.requests import RunRequest, changed, check
+from antiphon.operations.requests import PIPE, RunRequest, changed, check
 from antiphon.operations.run_file import FileTask, RunSettings, process_file
+
+if TYPE_CHECKING:
+    from antiphon.operations.pipes import PipedSound
 
 _ENDINGS = {"--report": ".json", "--picture": ".png", "--roll": ".svg", "--click": ".wav"}
 
@@ -53,6 +56,9 @@ def run(asked: RunRequest, loaded: Loaded, reporting: Reporting = SILENT) -> int
         return _run(asked, info, finish, loaded, reporting, None)
     if asked.out_dir is not None:
         raise UsageError("- is standard input or output: name one IN and one OUT, without --out-dir")
+    from antiphon.files.pipes import STDOUT, RawForm
+    from antiphon.operations.pipes import joined
+
     raw = RawForm.of(asked.raw) if asked.raw else None
     with joined(asked.paths, raw, info, dict(asked.given)) as ends:
         finish = replace(finish, raw=raw) if STDOUT in ends.paths else finish
@@ -224,8 +230,8 @@ def _run_own_job(own: str, asked: RunRequest, job: FileJob, reporting: Reporting
         ending = _ENDINGS.get(what, "")
         if ending and written.suffix.lower() != ending:
             raise FileError(f"cannot write {path_text(written)}: {what} ends in {ending}")
-        if what == "--midi-out" and written.suffix.lower() not in WRITABLE_SUFFIXES:
-            raise FileError(f"cannot write {path_text(written)}: --midi-out ends in {' or '.join(WRITABLE_SUFFIXES)}")
+        if what == "--midi-out" and written.suffix.lower() not in MIDI_WRITTEN:
+            raise FileError(f"cannot write {path_text(written)}: --midi-out ends in {' or '.join(MIDI_WRITTEN)}")
         if not written.parent.is_dir():
             raise FileError(f"cannot write {path_text(written)}: its folder does not exist; make it first")
     with reporting.progress(job.plugin, 1000, 1) as progress:

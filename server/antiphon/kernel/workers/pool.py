@@ -27,7 +27,6 @@ from antiphon.kernel.workers.arena import MAX_WORKERS, Arena, Bells, SlotWord, S
 from antiphon.kernel.workers.devices import Device
 from antiphon.kernel.workers.spec import WorkerSpec
 from antiphon.kernel.workers.stream import Stream
-from antiphon.kernel.workers.zygote import LOCKSTEP_HANG, spawn
 
 START_SECONDS = 60.0
 """Seconds that a worker has for its start in a lockstep pool, as of `Patience`; a failed start is noticed at once."""
@@ -202,6 +201,8 @@ class Lockstep(Pool):
     lockstep = True
 
     def __init__(self) -> None:
+        from antiphon.kernel.workers.zygote import LOCKSTEP_HANG
+
         super().__init__(Arena.create(LOCKSTEP_HANG), Bells.make(), devices.resolve(_context.asked))
         self.until_ns = 1 << 62
         self._lifelines: dict[str, tuple[int, int]] = {}
@@ -212,6 +213,8 @@ class Lockstep(Pool):
     def open(self, spec: WorkerSpec, config: str = "", node: int = 0) -> Stream:
         """Opens a stream and waits until its worker is ready."""
         if spec.zygote not in self._lifelines:
+            from antiphon.kernel.workers.zygote import spawn
+
             self._lifelines[spec.zygote] = spawn(spec.zygote, self.arena, self.bells, spec.imports)
         stream = super().open(spec, config, node)
         try:
