@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from antiphon.kernel.plugins.loader import Loaded
 
 J = TypeVar("J")
+BACKENDS = "antiphon.kernel.synth.backends"
+"""The module that knows which synth was chosen."""
 
 
 def sound_suffix(source: Path) -> str:
@@ -107,16 +110,18 @@ def _first(paths: Sequence[Path], most: int = 3) -> str:
 
 def play_with(device: str, synth: str, loaded: Loaded, graph: Graph | None, complain: Callable[[str], None]) -> None:
     """Sets device and synth of this process. Raises `WorkerError` or `UsageError` if one is not available."""
-    from antiphon.kernel.synth import backends
-    from antiphon.kernel.workers import devices, pool
+    from antiphon.kernel.workers import devices
 
     devices.resolve(device)
-    pool.prefer(device)
+    devices.prefer(device)
     plays = graph is not None and any(node.type == "synth" for node in graph.nodes)
+    if synth == "auto" and not plays and BACKENDS not in sys.modules:
+        return  # one is chosen where it is asked for
+    from antiphon.kernel.synth import backends, info as synths
+
     if synth == "auto" and not plays:
-        backends.use(None)  # one is chosen where it is asked for
+        backends.use(None)
         return
-    from antiphon.kernel.synth import info as synths
 
     chosen = backends.choose(synth, loaded.factories["synths"])
     backends.use(synths.BackendChoice(chosen))

@@ -15,7 +15,6 @@ from antiphon.kernel.contract.catalog import ProcessorInfo
 from antiphon.kernel.contract.file_use import FileUse
 from antiphon.kernel.contract.params import Param, Value
 from antiphon.kernel.errors import FileError, UsageError
-from antiphon.kernel.graph import patch_list
 from antiphon.kernel.graph.graph import Graph, NodeSpec, known_type
 from antiphon.kernel.plugins.loader import Loaded
 from antiphon.kernel.runtime.importing import import_object
@@ -106,8 +105,11 @@ def _run(
 
 def _check_no_patch(name: str, known: Container[str]) -> None:
     """Raises UsageError for the name of a patch instead of a plugin."""
+    if name in known:
+        return
+    from antiphon.kernel.graph import patch_list
 
-    if name not in known and name in patch_list.names():
+    if name in patch_list.names():
         raise UsageError(f"{name} is a patch: antiphon render {name} --in IN --out OUT")
 
 

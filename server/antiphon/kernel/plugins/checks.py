@@ -19,7 +19,7 @@ from antiphon.kernel.errors import ParamError, PluginError
 from antiphon.kernel.graph.graph import NAME, RESERVED
 from antiphon.kernel.runtime.importing import reason_of
 from antiphon.kernel.runtime.shortening import is_finite_number
-from antiphon.kernel.workers.pool import without_workers
+from antiphon.kernel.workers.devices import without_workers
 
 PARAM_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 TAKEN = frozenset({p.name for p in HOST_PARAMS} | {"reset", "type"})
