@@ -28,7 +28,6 @@ from tests.datasets import trees
 from tests.docs import results
 
 from antiphon.cli.commands import application
-from antiphon.cli.files.run import pair_of
 from antiphon.files.midi_song import MidiNote, MidiTrack
 from antiphon.files.midifile import write
 from antiphon.kernel.contract import catalog as catalogs
@@ -36,6 +35,7 @@ from antiphon.kernel.graph import patch as patches
 from antiphon.kernel.plugins import loader
 from antiphon.kernel.workers import devices
 from antiphon.offline.file_job import read_settings
+from antiphon.operations.requests import pair_of
 from antiphon.operations.run import path_of
 from antiphon_bench.rig import ServerProcess
 

@@ -30,9 +30,10 @@ def test_a_second_start_declares_the_same_and_inspects_nothing() -> None:
     second = loading.loaded()
     assert loading.inspected == 0
     assert second.catalog.to_json() == first.catalog.to_json()
-    assert {kind: set(found) for kind, found in second.factories.items()} == {
-        kind: set(found) for kind, found in first.factories.items()
-    }
+    third = loader.load(check=False)
+    assert third.catalog.to_json() == first.catalog.to_json()
+    for kind in loader.KINDS:
+        assert set(second.factories[kind]) == set(third.factories[kind]) == set(first.factories[kind])
 
 
 def test_a_changed_source_is_inspected_again(tmp_path: Path) -> None:
@@ -60,7 +61,7 @@ def test_a_command_imports_the_one_plugin_that_it_uses(tmp_path: Path) -> None:
     loader.load(check=False)
     program = (
         "import sys; from antiphon.kernel.plugins.loader import load; load(check=False).make('gain');"
-        "print(*{name.partition('.')[0] for name in sys.modules if name.startswith('antiphon_') and '.' in name})"
+        "print(*{name.partition('.')[0] for name in sys.modules if name.startswith('antiphon_')})"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert set(done.stdout.split()) <= {"antiphon_utilities", "antiphon_classify", "antiphon_models"}
+    assert done.stdout.split() == ["antiphon_utilities"]

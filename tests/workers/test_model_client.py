@@ -108,7 +108,7 @@ def test_in_blocks_far_shorter_than_a_hop_a_worker_computes(info: ModelInfo) -> 
 
 def test_it_is_computed_where_a_node_is_weighed_and_not_where_it_is_only_checked(info: ModelInfo) -> None:
     for device, there in ((None, False), ("cuda", False), ("cpu", True)):
-        with pool.without_workers(device):  # type: ignore[arg-type]
+        with devices.without_workers(device):  # type: ignore[arg-type]
             client = ModelClient(info, 1, HOP, 256, 1)
             client.begin(0)
             client.send(0, hop(1.0), io())
@@ -213,7 +213,7 @@ def test_it_is_said_once_and_never_of_what_is_only_tried(
 ) -> None:
     monkeypatch.setattr(model_client, "_LOGGED_FALLBACKS", set())
     log = logging.getLogger("antiphon.hum")
-    with pool.without_workers():
+    with devices.without_workers():
         model_client.say_instead(log, "hum does without")
     assert caplog.messages == []
     for _ in range(3):

@@ -19,7 +19,7 @@ from antiphon.kernel.contract.processor import IO, BlockTime
 from antiphon.kernel.contract.runner import ProcessorRunner
 from antiphon.kernel.errors import WorkerError, WorkerLost
 from antiphon.kernel.graph.rate_adapter import adapt
-from antiphon.kernel.workers import pool as pools
+from antiphon.kernel.workers import devices, pool as pools
 from antiphon.kernel.workers.arena import MAX_WORKERS, State, WorkerWord
 from antiphon.kernel.workers.spec import WorkerSpec
 from antiphon.networks.model_client import ModelProcessor
@@ -231,7 +231,7 @@ def test_a_file_whose_worker_dies_is_not_played_on(way: str) -> None:
 
 
 def test_without_workers_it_is_checked_and_plays_dry() -> None:
-    with pools.without_workers():
+    with devices.without_workers():
         made = node()
         x = noise(4000)
         y = render(made, StreamSpec(RATE, 64, 1), x).audio[0]

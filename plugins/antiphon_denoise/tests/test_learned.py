@@ -13,7 +13,7 @@ from tests.each import each
 from antiphon.api import F32, UsageError
 from antiphon.cli.files import reports
 from antiphon.kernel.runtime import resources
-from antiphon.kernel.workers import pool
+from antiphon.kernel.workers import devices, pool
 from antiphon.networks import model_client
 from antiphon.operations import run_file
 from antiphon.operations.reporting import Reporting
@@ -175,7 +175,7 @@ def test_without_answers_it_is_the_gate_on_the_same_grid():
     """No pool at all: every hop goes by the gate's gain, with the learned mode's latency."""
     clean = sounds.melody(RATE, 2.0)
     noisy = clean[None] + sounds.white(2 * RATE, 0.02)
-    with pool.without_workers():
+    with devices.without_workers():
         alone, other = through(noisy), through(noisy, "autoencoder")
     assert np.array_equal(alone, other)
     assert not np.allclose(alone, through(noisy), atol=1e-3)

@@ -9,7 +9,7 @@ import typer
 from typer.main import get_command_name
 from typer.models import CommandInfo
 
-from antiphon.cli.plugin_commands import CommandGroup, give_short_helps
+from antiphon.cli.plugin_commands import CommandGroup, ListedGroup, give_short_helps, known_lines
 from antiphon.cli.terminal import errors
 
 EXAMPLES: dict[str, tuple[str, ...]] = {
@@ -137,19 +137,28 @@ def application(arguments: Sequence[str] = ()) -> typer.Typer:
     `arguments`: what was typed: if it begins with the name of a command, that is the only one in the result, because
     typer builds all of them before it runs one, which takes longer than most take to run.
     """
+    lines = known_lines() if list(arguments) == ["--help"] else None
     app = typer.Typer(
         name="antiphon",
-        cls=CommandGroup,
+        cls=CommandGroup if lines is None else ListedGroup,
         no_args_is_help=True,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
         context_settings={"max_content_width": WIDTH},
     )
     app.callback()(_antiphon)
+    if lines is not None:
+        for name, line in lines.items():
+            app.command(name, short_help=line)(_listed)
+        return app
     register(app, arguments[0] if arguments else "")
     if arguments:
         _leave_only(app, arguments[0])
     return app
+
+
+def _listed() -> None:
+    """A command of which the help alone is shown."""
 
 
 def yield_to_sound(arguments: Sequence[str]) -> None:

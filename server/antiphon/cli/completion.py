@@ -59,7 +59,7 @@ def _begin(incomplete: str, names: Any) -> list[str]:
 
 def load_names() -> dict[str, Any]:
     """Loads the completions: "plugins": type → parameter → choices; "trainings" and "evaluations": names."""
-    file, stamp = paths.cache() / FILE, _stamp()
+    file, stamp = paths.cache() / FILE, source_stamp()
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         cached = json.loads(file.read_bytes())
         if cached["stamp"] == stamp:
@@ -84,11 +84,15 @@ def _load() -> dict[str, Any]:
     return {"plugins": types, **{kind: sorted(loaded.factories[kind]) for kind in KINDS}}
 
 
-def _stamp() -> list[Any]:
-    """Cache key that changes with plugin files, installed packages and Antiphon's location."""
+def source_stamp(*own: str) -> list[Any]:
+    """Cache key that changes with plugin files, installed packages and Antiphon's location.
+
+    `own`: patterns of the server's own sources that count as well.
+    """
     root = resources.checkout()
     folders = [paths.plugins(), *([root / "plugins", root / "models"] if root is not None else [])]
     changed = [stat.stat() for folder in folders for stat in _sources(folder)]
+    changed += [file.stat() for pattern in own for file in Path(__file__).parents[1].glob(pattern)]
     installed = [
         Path(path).stat().st_mtime_ns for path in sys.path if path.endswith("-packages") and Path(path).exists()
     ]
@@ -98,4 +102,5 @@ def _stamp() -> list[Any]:
 
 def _sources(folder: Path) -> Iterator[Path]:
     """Modules with a plugin's declarations."""
-    return folder.glob("*/*.py")
+    yield from folder.glob("*/*.py")
+    yield from folder.glob("*/commands/*.py")

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from antiphon.cli.terminal.errors import complain
 from antiphon.files.decode import path_text
-from antiphon.files.midifile import WRITABLE_SUFFIXES
 from antiphon.kernel.errors import PluginError, RequestError, UsageError
 from antiphon.kernel.graph.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.kernel.graph.graph import End, NodeSpec, Wire
@@ -13,6 +12,7 @@ from antiphon.kernel.graph.patch import dump, load, parse
 from antiphon.kernel.graph.patch_list import SUFFIX
 from antiphon.kernel.plugins import loader
 from antiphon.kernel.runtime import paths
+from antiphon.kernel.runtime.sound_formats import MIDI_WRITTEN, is_midi
 from antiphon.offline import note_file
 
 PATCH = "keys"
@@ -36,9 +36,9 @@ def with_song(patch: str, song: str) -> Path:
     cannot be loaded.
     """
     path = Path(song)
-    if not note_file.is_midi(path):
+    if not is_midi(path):
         raise UsageError(
-            f"play takes a MIDI file ({' or '.join(WRITABLE_SUFFIXES)}), not {path_text(song)}; "
+            f"play takes a MIDI file ({' or '.join(MIDI_WRITTEN)}), not {path_text(song)}; "
             f"--input {path_text(song)} plays a sound"
         )
     score = note_file.read(path, RATE)

@@ -6,6 +6,7 @@ of all commands.
 
 import contextlib
 import inspect
+import json
 import sys
 from itertools import pairwise
 from typing import Any
@@ -13,15 +14,28 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.importing import reason_of
 
 HOOK = "antiphon_commands"
+LINES, MAX_LINE = "commands", 1000
+"""The cache of the commands' lines in the help, and characters of one."""
 
 
 class CommandGroup(TyperGroup):
     """Loads plugins' commands once, only where Antiphon's own do not suffice."""
 
     asked = False
+    complete = True
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Writes the list of commands, and keeps it for `known_lines` if no plugin failed."""
+        super().format_commands(ctx, formatter)
+        if ctx.parent is None and self.complete:
+            found = {name: self.get_command(ctx, name) for name in self.list_commands(ctx)}
+            lines = {name: one.get_short_help_str(MAX_LINE) for name, one in found.items() if not one.hidden}
+            with contextlib.suppress(Exception):  # without it the next page only takes longer
+                paths.write_atomic(paths.installation_cache(LINES), json.dumps([_stamp(), lines]).encode())
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Names of all commands, plugins' after Antiphon's own."""
@@ -62,11 +76,34 @@ class CommandGroup(TyperGroup):
                 reasons.append(f"plugin {plugin}: {HOOK}: the command {name!r} is {whose}; choose another name")
             else:
                 self.commands[name] = command
+        self.complete = not reasons
         if not ctx.resilient_parsing:  # during shell completion nothing may be printed
             from antiphon.cli.terminal.errors import complain
 
             for reason in reasons:
                 complain(reason)
+
+
+class ListedGroup(CommandGroup):
+    """The group of commands that are listed by `known_lines`."""
+
+    asked = True
+
+
+def known_lines() -> dict[str, str] | None:
+    """Names of all commands and their lines in the help, as they were last shown; None where a source changed since."""
+    with contextlib.suppress(OSError, ValueError):
+        stamp, lines = json.loads(paths.installation_cache(LINES).read_bytes())
+        if stamp == _stamp():
+            return dict(lines)
+    return None
+
+
+def _stamp() -> list[Any]:
+    """What the lines were made of: the sources of commands, and which plugins there are."""
+    from antiphon.cli.completion import source_stamp
+
+    return source_stamp("cli/*.py", "cli/*/*.py")
 
 
 def give_short_helps(app: typer.Typer) -> None:

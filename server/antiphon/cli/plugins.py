@@ -142,7 +142,7 @@ def latency(info: ProcessorInfo, loaded: Loaded) -> tuple[int, str]:
     """(frames, "") at default parameters, or (0, reason) if it cannot be prepared."""
     from antiphon.kernel.contract.block import StreamSpec
     from antiphon.kernel.contract.harness import prepare
-    from antiphon.kernel.workers.pool import without_workers
+    from antiphon.kernel.workers.devices import without_workers
 
     try:
         processor = loaded.make(info.type)

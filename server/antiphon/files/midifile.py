@@ -21,12 +21,10 @@ from antiphon.files.midi_song import DEFAULT_BPM, TICKS, MidiControlChange, Midi
 from antiphon.files.rhythm_parts import rhythm_channels
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.runtime import paths
+from antiphon.kernel.runtime.sound_formats import MIDI_READ, MIDI_WRITTEN
 
 log = logging.getLogger("antiphon.files")
-WRITABLE_SUFFIXES = (".mid", ".midi")
-"""Suffixes of writable MIDI files."""
-SUFFIXES = (*WRITABLE_SUFFIXES, ".kar", ".rmi")
-"""Suffixes of readable MIDI files."""
+WRITABLE_SUFFIXES, SUFFIXES = MIDI_WRITTEN, MIDI_READ
 MAX_FILE = 2 << 20
 """Maximum bytes of a file: 700,000 notes, which take 4 s and 130 MB. Ten times a long symphony."""
 MAX_TRACKS = 1024

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from antiphon.kernel.contract.block import Samples
 
 
+FADE = 0.02
+"""Fade-out in seconds of a sound that has not ended by itself."""
 NOTES_LUFS = -16.0
 """Loudness above which sound rendered from notes is brought down."""
 

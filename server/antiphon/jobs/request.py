@@ -22,17 +22,10 @@ from antiphon.kernel.runtime.sound_formats import FORMATS, MAX_RATE, MIN_RATE, V
 from antiphon.kernel.runtime.suggestion import instead
 from antiphon.kernel.runtime.typed import Misfit, convert
 from antiphon.offline.file_job import check_option, check_source, read_settings
+from antiphon.operations.requests import BESIDE
 
 T = TypeVar("T")
 
-SIDE_FIELDS = {
-    "midi": ("midi-out", "notes.mid"),
-    "analysis": ("analysis", "analysis.json"),
-    "report": ("report", "report.json"),
-    "picture": ("picture", "picture.png"),
-    "roll": ("roll", "roll.svg"),
-}
-"""Fields that request a further result: the option of `antiphon run`, and the result's name."""
 SEPARATE_OPTION = "--out-dir"
 """Option of `Task.beside` for jobs that write several results instead of one."""
 MAX_SECONDS = 3600.0
@@ -120,8 +113,8 @@ def run_task(catalog: Catalog, plugin: str, body: object, path_of: Callable[[str
         check_option(info, "tail", '"tail"')
         arguments += ["--tail", f"{asked.tail:g}"]
     beside = {}
-    for name, (option, result) in SIDE_FIELDS.items():
-        if getattr(asked, name):
+    for option, (name, result) in BESIDE.items():
+        if name and getattr(asked, name):
             check_option(info, option, f'"{name}"')
             beside[f"--{option}"] = result
     if asked.stems:

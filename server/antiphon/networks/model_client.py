@@ -120,7 +120,7 @@ def usable(model: ModelInfo) -> str:
 
 def say_instead(log: logging.Logger, text: str) -> None:
     """Logs the fallback of a node without its model: once a process, and not while plugins are checked."""
-    if not pool.workers_disabled() and (log.name, text) not in _LOGGED_FALLBACKS:
+    if not devices.workers_disabled() and (log.name, text) not in _LOGGED_FALLBACKS:
         _LOGGED_FALLBACKS.add((log.name, text))
         log.warning("%s", text)
 

@@ -6,18 +6,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from antiphon.files.midifile import WRITABLE_SUFFIXES
-from antiphon.files.sound_finish import PLAIN, SoundFinish
+from antiphon.files.sound_finish import FADE, PLAIN, SoundFinish
 from antiphon.kernel.contract.catalog import ProcessorInfo
 from antiphon.kernel.contract.params import Param, Value, instead_of
 from antiphon.kernel.errors import ParamError, UsageError
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.console import say
 from antiphon.kernel.runtime.shortening import short_repr, shorten
-from antiphon.kernel.runtime.sound_formats import READ_SUFFIXES
+from antiphon.kernel.runtime.sound_formats import MIDI_WRITTEN, READ_SUFFIXES
 
-FADE = 0.02
-"""Fade-out in seconds of a sound that has not ended by itself."""
 MAX_FIRE = 7 * 24 * 3600.0
 """Latest second at which a trigger fires."""
 Fires: TypeAlias = tuple[tuple[str, float], ...]
@@ -99,7 +96,7 @@ def check_source(info: ProcessorInfo, name: str, *, midi: bool) -> None:
     if midi and (info.first("events", "in") is None or info.analyses):
         raise UsageError(f"{info.type} takes sound, and {name} is a MIDI file")
     if not midi and takes_notes_alone(info):
-        endings = " or ".join(WRITABLE_SUFFIXES)
+        endings = " or ".join(MIDI_WRITTEN)
         raise UsageError(f"{info.type} takes notes, and {name} is no MIDI file: give one that ends in {endings}")
 
 

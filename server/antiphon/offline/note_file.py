@@ -8,7 +8,6 @@ from pathlib import Path
 from antiphon.files import midi_song, midifile
 from antiphon.files.decode import path_text
 from antiphon.files.midi_song import MidiNote, MidiSong, MidiTrack, Times
-from antiphon.files.midifile import SUFFIXES, WRITABLE_SUFFIXES
 from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.contract.processor import Event
 from antiphon.kernel.errors import FileError
@@ -40,11 +39,6 @@ class TimedScore:
     def has_drums(self) -> bool:
         """Whether a rhythm part has notes."""
         return any(event.kind == "on" and event.channel in self.song.drums for _, event in self.events)
-
-
-def is_midi(path: str | Path, *, written: bool = False) -> bool:
-    """True if a file is a MIDI file, by its suffix; `written`: by those of files that are written."""
-    return Path(path).suffix.lower() in (WRITABLE_SUFFIXES if written else SUFFIXES)
 
 
 def read(path: Path, rate: int) -> TimedScore:

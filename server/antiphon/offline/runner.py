@@ -4,10 +4,12 @@ The file's samples are the clock. `PlanRunner` runs one processor, for `antiphon
 whole patch with the graph player of the engine, for `antiphon render`.
 """
 
+from __future__ import annotations
+
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -20,7 +22,9 @@ from antiphon.kernel.graph.clock import TempoMap
 from antiphon.kernel.graph.compiler import close_hosts, compile_plan
 from antiphon.kernel.graph.graph import IN, OUT, End, Graph, NodeSpec, Wire
 from antiphon.offline.file_ends import NO_TAIL, Decay, Tail
-from antiphon.offline.note_file import TimedScore
+
+if TYPE_CHECKING:
+    from antiphon.offline.note_file import TimedScore
 
 Make = Callable[[str], Processor]
 MAX_LOOK_AHEAD_SECONDS = 1800.0

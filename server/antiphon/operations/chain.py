@@ -34,7 +34,7 @@ from antiphon.operations.python import loaded
 
 TEMPO = 120.0
 """Beats a minute for processors that keep time."""
-_FLOAT = np.dtype(np.float32)
+_FLOAT, _ARRAY = np.dtype(np.float32), np.ndarray
 _HELD = 256
 """Frames of a block where the first one is too short to be prepared for."""
 
@@ -180,9 +180,10 @@ class Chain:
         `block`: floats `[channels, frames]`, or `[frames]` with one channel; of any length, also 1 or 0. Returns
         float32 of the same shape, an array of its own. Raises UsageError: the shape is another.
         """
-        if type(block) is np.ndarray and block.shape == self._usual and block.dtype is _FLOAT:
-            self.plan.input[:] = block
-            whole = self._run(self.plan, block.shape[-1])
+        if type(block) is _ARRAY and block.shape == self._usual and block.dtype is _FLOAT:
+            plan = self.plan
+            plan.input[...] = block
+            whole = self._run(plan, plan.spec.block)
             return (whole if block.ndim == 2 else whole[0]).copy()
         x = block if type(block) is np.ndarray and block.dtype == np.float32 else _floats(block)
         flat = x.ndim == 1

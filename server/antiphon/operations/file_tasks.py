@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import glob
 import os
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from antiphon.files.midifile import SUFFIXES, WRITABLE_SUFFIXES
 from antiphon.kernel.contract.file_use import NOTHING
 from antiphon.kernel.errors import AntiphonError, FileError, UsageError
 from antiphon.kernel.runtime.paths import path_as_spelled
-from antiphon.kernel.runtime.settings import MAX_BLOCK, MIN_BLOCK
-from antiphon.kernel.runtime.sound_formats import FORMATS, READ_SUFFIXES, VIDEOS
+from antiphon.kernel.runtime.sound_formats import FORMATS, MIDI_READ, MIDI_WRITTEN, READ_SUFFIXES, VIDEOS
 from antiphon.offline.file_job import takes_notes_alone
 from antiphon.operations.run_file import FileTask
 
@@ -23,19 +22,15 @@ if TYPE_CHECKING:
     from antiphon.kernel.graph.graph import Graph
     from antiphon.kernel.plugins.loader import Loaded
 
-MAX_TAIL, MAX_FADE = 600.0, 10.0
-"""Largest values of `--tail` and `--fade`, in seconds."""
-MAX_SECONDS = 6 * 3600.0
-"""Longest rendered sound in seconds."""
-
-
 J = TypeVar("J")
+BACKENDS = "antiphon.kernel.synth.backends"
+"""The module that knows which synth was chosen."""
 
 
 def sound_suffix(source: Path) -> str:
     """Suffix of the output for a file: its own, or .wav where that is read-only."""
     suffix = source.suffix.lower()
-    return ".wav" if suffix in SUFFIXES or suffix in set(READ_SUFFIXES) - {*FORMATS, *VIDEOS} else source.suffix
+    return ".wav" if suffix in MIDI_READ or suffix in set(READ_SUFFIXES) - {*FORMATS, *VIDEOS} else source.suffix
 
 
 def gather_tasks(
@@ -115,31 +110,29 @@ def _first(paths: Sequence[Path], most: int = 3) -> str:
 
 def play_with(device: str, synth: str, loaded: Loaded, graph: Graph | None, complain: Callable[[str], None]) -> None:
     """Sets device and synth of this process. Raises `WorkerError` or `UsageError` if one is not available."""
-    from antiphon.kernel.synth import backends, info as synths
-    from antiphon.kernel.workers import devices, pool
+    from antiphon.kernel.workers import devices
 
     devices.resolve(device)
-    pool.prefer(device)
+    devices.prefer(device)
+    plays = graph is not None and any(node.type == "synth" for node in graph.nodes)
+    if synth == "auto" and not plays and BACKENDS not in sys.modules:
+        return  # one is chosen where it is asked for
+    from antiphon.kernel.synth import backends, info as synths
+
+    if synth == "auto" and not plays:
+        backends.use(None)
+        return
+
     chosen = backends.choose(synth, loaded.factories["synths"])
     backends.use(synths.BackendChoice(chosen))
-    plays = graph is not None and any(node.type == "synth" for node in graph.nodes)
     if plays and synth == "auto" and chosen.name == synths.NULL.name:
         complain(backends.silence(loaded.factories["synths"]))
-
-
-def check_blocks(block: int | None, tail: float | None, fade: float | None) -> None:
-    """Raises `UsageError` for a value of --block, --tail or --fade that is not allowed; None is none."""
-    if block is not None and not MIN_BLOCK <= block <= MAX_BLOCK:
-        raise UsageError(f"--block takes {MIN_BLOCK} to {MAX_BLOCK} frames, not {block}")
-    for option, seconds, most in (("--tail", tail, MAX_TAIL), ("--fade", fade, MAX_FADE)):
-        if seconds is not None and not 0.0 <= seconds <= most:
-            raise UsageError(f"{option} takes 0 to {most:g} seconds, not {seconds:g}")
 
 
 def suffix_of(info: ProcessorInfo, source: Path) -> str:
     """The ending of the output file for `source`: the same ending if it can be written."""
     if info.first("audio", "out") is None:
-        return source.suffix if source.suffix.lower() in WRITABLE_SUFFIXES else WRITABLE_SUFFIXES[0]
+        return source.suffix if source.suffix.lower() in MIDI_WRITTEN else MIDI_WRITTEN[0]
     return sound_suffix(source)
 
 
@@ -184,7 +177,7 @@ def plan_jobs(
                 f"{path_text(paths[0])} is a folder; write --out-dir {path_text(paths[1])} to do all that is in it"
             )
         return [FileTask(Path(paths[0]), Path(paths[1]))]
-    what, endings = ("MIDI", SUFFIXES) if takes_notes_alone(info) else ("sound", READ_SUFFIXES)
+    what, endings = ("MIDI", MIDI_READ) if takes_notes_alone(info) else ("sound", READ_SUFFIXES)
     suffix = partial(suffix_of, info)
     return gather_tasks(paths, out_dir, what, endings, suffix, complain, recursive=recursive)
 

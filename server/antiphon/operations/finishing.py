@@ -1,6 +1,6 @@
 """Finish of a written sound: loudness, limit, tags, and what it keeps of its source."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,31 +12,19 @@ from antiphon.files.sound_finish import SoundFinish, SoundMarks, SoundTagger, Vi
 from antiphon.files.sound_tags import ESTIMATED_TAGS
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.errors import FileError, UsageError
-from antiphon.kernel.runtime.sound_formats import MAX_RATE, MIN_RATE
 from antiphon.kernel.runtime.suggestion import instead
+from antiphon.operations.requests import FinishRequest, check
 
-QUIETEST, LOUDEST = -50.0, -5.0
-"""Range of `--normalise`, LUFS."""
 MAX_TAG_LETTERS = 200
 """Maximum characters of a tag."""
 
 
-def finish_of(
-    rate: int = 0, loudness: float | None = None, tag: Sequence[str] = (), *, limit: bool | None = None
-) -> SoundFinish:
-    """A finish as it is asked for.
-
-    `rate`: Hz, 0 for that of the source. `loudness`: LUFS. `tag`: each NAME=TEXT, or the name of an estimated one.
-    `limit`: None limits what is made of notes alone.
-    Raises UsageError: a value is not allowed.
-    """
-    if rate and not MIN_RATE <= rate <= MAX_RATE:
-        raise UsageError(f"--rate takes {MIN_RATE} to {MAX_RATE} Hz, not {rate}")
-    if loudness is not None and not QUIETEST <= loudness <= LOUDEST:
-        raise UsageError(f"--normalise takes {QUIETEST:g} to {LOUDEST:g} LUFS, not {loudness:g}")
+def finish_of(asked: FinishRequest, rate: int = 0) -> SoundFinish:
+    """A finish as it is asked for; `rate`: Hz, 0 for that of the source. Raises UsageError: a value is not allowed."""
+    check(asked)
     tags: dict[str, str] = {}
     wished = []
-    for given in tag:
+    for given in asked.tag:
         name, equals, text = given.partition("=")
         text = " ".join(text.split())
         if name not in (*NAMES, *ESTIMATED_TAGS):
@@ -52,7 +40,7 @@ def finish_of(
             raise UsageError(f"--tag {name} takes {one}, not {text[:40]!r}")
         else:
             tags[name] = f"{float(text):.2f}" if name == "bpm" else text
-    return SoundFinish(rate, limit, loudness, tags, _tagger(wished) if wished else None)
+    return SoundFinish(rate, asked.limit, asked.normalise, tags, _tagger(wished) if wished else None)
 
 
 def _is_tempo(text: str) -> bool:

@@ -21,9 +21,8 @@ from antiphon.kernel.contract.catalog import ProcessorInfo
 from antiphon.kernel.errors import FileError, UsageError
 from antiphon.offline.output_summary import Written
 from antiphon.operations.reporting import Reporting
+from antiphon.operations.requests import PIPE
 
-PIPE = "-"
-"""The name of standard input and output."""
 _STREAMED = (b"RIFF", b"RF64", b"FORM", b".snd")
 """Beginnings of sound that is read as it comes."""
 

@@ -19,13 +19,11 @@ import numpy as np
 
 from antiphon.kernel.errors import AntiphonError, PluginError, UsageError
 from antiphon.kernel.graph.graph import known_type
-from antiphon.kernel.runtime.settings import RUN_BLOCK
-from antiphon.offline.file_job import FADE
-from antiphon.offline.note_file import is_midi
+from antiphon.kernel.runtime.sound_formats import is_midi
 from antiphon.operations import run as operation
-from antiphon.operations.finishing import finish_of
 from antiphon.operations.given import is_notes, is_path, rate_of, samples_of, write_notes, write_sound
 from antiphon.operations.reporting import Progress, Reporting
+from antiphon.operations.requests import FinishRequest, RenderRequest, RunRequest
 from antiphon.operations.result import Result, read_notes, read_sound
 
 if TYPE_CHECKING:
@@ -51,23 +49,11 @@ def loaded() -> Loaded:
         return _loaded()
 
 
-@dataclass(slots=True)
-class _Options:
-    """Options of `antiphon run` that are no parameter of the processor."""
-
-    stems: bool = False
-    only: Any = ()
-    without: Any = ()
-    chords: str = ""
-    tail: float | None = None
-    fade: float | None = None
-    block: int = RUN_BLOCK
-    device: str = "auto"
-    causal: bool = False
-    limit: bool | None = None
-    normalise: float | None = None
-    force: bool = False
-    resample: int = 0
+_OPTIONS = (
+    "stems", "only", "without", "chords", "tail", "fade", "block", "device", "causal", "limit", "normalise", "force",
+    "resample",
+)  # fmt: skip
+"""Options of `antiphon run` that a call takes; `resample` is its --rate."""
 
 
 def run(
@@ -147,17 +133,17 @@ def _in_words(folder: Path) -> Iterator[None]:
         raise
 
 
-def _sorted_options(info: ProcessorInfo, params: dict[str, Any]) -> tuple[_Options, list[tuple[str, Any]]]:
+def _sorted_options(info: ProcessorInfo, params: dict[str, Any]) -> tuple[dict[str, Any], list[tuple[str, Any]]]:
     """Options, and the values of the processor's parameters, whose names come first."""
     own = {param.name for param in info.cells}
-    options, given = _Options(), []
+    options: dict[str, Any] = {}
+    given: list[tuple[str, Any]] = []
     for each, value in params.items():
-        if each == "chords" and info.on_files.chords and isinstance(value, str):
-            options.chords = value
-        elif each in own or not hasattr(options, each):
-            given.append((each, _plain(value)))
+        text = each == "chords" and info.on_files.chords and isinstance(value, str)
+        if text or (each in _OPTIONS and each not in own):
+            options[each] = _names(value) if each in ("only", "without") else value
         else:
-            setattr(options, each, value)
+            given.append((each, _plain(value)))
     return options, given
 
 
@@ -244,7 +230,7 @@ class _Plan:
     """Files of one call."""
 
     info: ProcessorInfo
-    options: _Options
+    options: dict[str, Any]
     source: str
     folder: Path
     out: Path | None
@@ -252,8 +238,8 @@ class _Plan:
     @property
     def apart(self) -> bool:
         """Whether IN is taken apart, a file for each part."""
-        options = self.options
-        return bool(self.info.on_files.splits) and self.out is None and not (options.only or options.without)
+        part = self.options.get("only") or self.options.get("without")
+        return bool(self.info.on_files.splits) and self.out is None and not part
 
     @property
     def target(self) -> Path:
@@ -264,34 +250,25 @@ class _Plan:
         notes = self.info.first("events", "out") is not None and not gives_sound
         return self.folder / ("out.mid" if notes else "out.wav")
 
-    def request(self, name: str, given: list[tuple[str, Any]]) -> operation.RunRequest:
+    def request(self, name: str, given: list[tuple[str, Any]]) -> RunRequest:
         """The request for the work."""
-        options, use = self.options, self.info.on_files
+        options, use, notes = self.options.copy(), self.info.on_files, is_midi(self.target, written=True)
         paths = [self.source] if self.source else []
         beside = {
-            what: str(self.folder / file)
-            for what, file in (("midi-out", "notes.mid"), ("report", "report.json"))
-            if what in use.beside and not is_midi(self.target, written=True)
+            name: str(self.folder / file)
+            for name, option, file in (("midi_out", "midi-out", "notes.mid"), ("report", "report", "report.json"))
+            if option in use.beside and not (notes and name == "midi_out")
         }
-        if "report" in use.beside:
-            beside["report"] = str(self.folder / "report.json")
-        return operation.RunRequest(
+        finish = FinishRequest(limit=options.pop("limit", None), normalise=options.pop("normalise", None))
+        options["stems"] = options.get("stems") or bool(use.stems and self.out is None and not notes)
+        return RunRequest(
             name,
             tuple(paths) if self.apart else (*paths, str(self.target)),
             tuple(given),
             str(self.folder / "parts") if self.apart else None,
-            beside=beside,
-            block=options.block,
-            device=options.device,
-            chords=options.chords,
-            stems=options.stems or bool(use.stems and self.out is None and not is_midi(self.target, written=True)),
-            only=_names(options.only),
-            without=_names(options.without),
-            tail=options.tail,
-            fade=options.fade,
-            causal=options.causal,
-            force=True,
-            finish=finish_of(options.resample, options.normalise, limit=options.limit),
+            rate=options.pop("resample", 0),
+            finish=finish,
+            **{**options, **beside, "force": True},
         )
 
     def result(self, written: list[Written], warnings: tuple[str, ...], *, flat: bool) -> Result:
@@ -377,11 +354,11 @@ def render(
         "seconds": seconds,
         "bars": bars,
         "tail": tail,
-        "fade": FADE if fade is None else fade,
         "block": block,
         "device": device,
         "synth": synth,
-        "finish": finish_of(0, normalise, limit=limit),
+        "finish": FinishRequest(limit=limit, normalise=normalise),
+        **({} if fade is None else {"fade": fade}),
     }
     given = _RenderGiven(os.fspath(patch), sound, rate, notes, options)
     made, script = _rendered(given, None if out is None else Path(out), progress)
@@ -410,7 +387,6 @@ def _rendered(
     """Result of a patch or a live script, and whether it is one; `tracks` gets the sound of each of its tracks."""
     from antiphon.offline.script_run import is_script
     from antiphon.operations import render as rendering
-    from antiphon.operations.rendering import RenderRequest
 
     warnings: list[str] = []
     written: list[Written] = []

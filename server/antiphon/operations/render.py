@@ -1,7 +1,6 @@
 """A patch over sound files, with timed events, or a live script, as the engine would play it."""
 
 import os
-from dataclasses import replace
 from pathlib import Path
 
 from antiphon.files.audiowrite import format_of
@@ -13,14 +12,15 @@ from antiphon.kernel.graph.patch import load as load_patch
 from antiphon.kernel.plugins.loader import Loaded
 from antiphon.kernel.runtime.paths import make_folder
 from antiphon.kernel.runtime.settings import check_cue
-from antiphon.kernel.runtime.sound_formats import READ_SUFFIXES
+from antiphon.kernel.runtime.sound_formats import READ_SUFFIXES, is_midi
 from antiphon.offline.file_job import check_distinct, free
-from antiphon.offline.note_file import is_midi
 from antiphon.offline.script_run import is_script
-from antiphon.operations.file_tasks import MAX_SECONDS, check_blocks, failures, gather_tasks, play_with, sound_suffix
-from antiphon.operations.pipes import PIPE, PipeEnds
+from antiphon.operations.file_tasks import failures, gather_tasks, play_with, sound_suffix
+from antiphon.operations.finishing import finish_of
+from antiphon.operations.pipes import PipeEnds
 from antiphon.operations.render_script import render_script
-from antiphon.operations.rendering import RenderRequest, files_of, render_file
+from antiphon.operations.rendering import files_of, render_file
+from antiphon.operations.requests import PIPE, RenderRequest, changed, check
 
 
 def render(asked: RenderRequest, loaded: Loaded) -> bool:
@@ -29,16 +29,15 @@ def render(asked: RenderRequest, loaded: Loaded) -> bool:
     With `out_dir` a file that cannot be rendered is a complaint. Raises AntiphonError: the request makes no sense, or
     it cannot be rendered. Raises ScriptError: the script has a fault.
     """
-    check_blocks(asked.block or None, asked.tail, asked.fade)
-    if asked.seconds is not None and not 0.0 <= asked.seconds <= MAX_SECONDS:
-        raise UsageError(f"--seconds takes 0 to {MAX_SECONDS:g}, not {asked.seconds:g}")
+    check(asked)
+    finish_of(asked.finish)
     check_cue(asked.cue)
     if PIPE in asked.source:
         if len(asked.source) > 1 or asked.out_dir is not None:
             raise UsageError("--in - is one sound; write --out OUT.wav, and nothing else behind --in")
         with input_file() as kept:
             ends = PipeEnds((str(kept), asked.out or ""))
-            return render(replace(asked, source=(str(kept),), reporting=ends.reporting(asked.reporting)), loaded)
+            return render(changed(asked, source=(str(kept),), reporting=ends.reporting(asked.reporting)), loaded)
     if is_script(asked.patch):
         return render_script(asked)
     for option, value in (("--bars", asked.bars), ("--stems", asked.stems), ("--midi", asked.midi)):

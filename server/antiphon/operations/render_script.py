@@ -27,9 +27,11 @@ from antiphon.offline.hearing import MAX_ROUNDS, BlockListener, Cue
 from antiphon.offline.output_summary import Written
 from antiphon.offline.rendering import param_finder
 from antiphon.offline.script_run import ScriptProcess, commands, frames_of, without_macros
-from antiphon.operations.file_tasks import MAX_SECONDS, play_with
-from antiphon.operations.rendering import BLOCK, PatchRender, RenderedFile, RenderRequest, sound_form, tail_after
+from antiphon.operations.file_tasks import play_with
+from antiphon.operations.finishing import finish_of
+from antiphon.operations.rendering import BLOCK, PatchRender, RenderedFile, sound_form, tail_after
 from antiphon.operations.reporting import Reporting
+from antiphon.operations.requests import MAX_SECONDS, RenderRequest
 
 MAX_BARS = 100_000
 MAX_SENTENCES = 16
@@ -132,7 +134,7 @@ def performed(
     for line, sentence in missing(header.listens, [node.name for node in patch.graph.nodes]):
         complain(f"{path.name} line {line}: {sentence}")
     play_with(asked.device, asked.synth, loaded, patch.graph, complain)
-    rate, channels, subtype, _, finish = sound_form(source, asked.finish)
+    rate, channels, subtype, _, finish = sound_form(source, finish_of(asked.finish, asked.rate))
     if source is None and asked.stems is None:  # stems sum to OUT
         finish = finish.from_notes()
     beats = exact(bars, "--bars") * header.bar

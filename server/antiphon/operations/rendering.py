@@ -22,6 +22,7 @@ from antiphon.kernel.graph.graph import Graph, order
 from antiphon.kernel.graph.patch import Patch
 from antiphon.kernel.plugins.loader import Loaded
 from antiphon.kernel.runtime.paths import read_ordinary_text
+from antiphon.kernel.runtime.sound_formats import is_midi
 from antiphon.kernel.session.commands import Command
 from antiphon.kernel.session.notes import Players
 from antiphon.kernel.synth.backends import chosen
@@ -29,14 +30,14 @@ from antiphon.kernel.synth.info import OfflinePasses
 from antiphon.offline import note_file
 from antiphon.offline.event_file import parse_events
 from antiphon.offline.file_ends import NO_TAIL, Tail, fade_end, tail_of
-from antiphon.offline.file_job import FADE
 from antiphon.offline.hearing import BlockListener
-from antiphon.offline.note_file import SongPlayers, TimedScore, is_midi
+from antiphon.offline.note_file import SongPlayers, TimedScore
 from antiphon.offline.output_summary import Written
 from antiphon.offline.rendering import PlayerRunner, param_finder
 from antiphon.offline.runner import process_stream
-from antiphon.operations.finishing import finish_marked
+from antiphon.operations.finishing import finish_marked, finish_of
 from antiphon.operations.reporting import SILENT, Reporting
+from antiphon.operations.requests import RenderRequest
 
 BLOCK = 256
 LONG_BLOCK = 1024
@@ -44,51 +45,6 @@ LONG_BLOCK = 1024
 RATE = 48000
 """Sample rate of OUT in Hz where IN is no sound."""
 MAX_EVENT_BYTES = 64 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class RenderRequest:
-    """What `antiphon render` is asked for.
-
-    Attributes:
-        patch: Name or path of a patch, or the path of a live script.
-        out: File to write.
-        source: Sounds or notes that go in; none is silence.
-        events: File of timed commands, or of notes.
-        seconds: Length of OUT; None for that of IN and a tail.
-        block: Frames of a block; 0 chooses.
-        device, synth: What models run on, and what plays notes.
-        tail, fade: Seconds; `tail` None for the default.
-        bars: Length of OUT in bars, of a live script.
-        stems: Folder for a file of each track and loop of a live script.
-        midi: File for the notes of a live script.
-        cue: Channels of OUT for the cue, as "3-4"; "" leaves it out.
-        out_dir: Folder for the results, under the names of IN.
-        recursive: Whether folders in folders are gone into.
-        force: Whether existing files are replaced.
-        finish: That of OUT.
-        reporting: Receiver of written files, warnings and progress.
-    """
-
-    patch: str
-    out: str = ""
-    source: tuple[str, ...] = ()
-    events: str | None = None
-    seconds: float | None = None
-    block: int = 0
-    device: str = "auto"
-    synth: str = "auto"
-    tail: float | None = None
-    fade: float = FADE
-    bars: float | None = None
-    stems: str | None = None
-    midi: str | None = None
-    cue: str = ""
-    out_dir: str | None = None
-    recursive: bool = False
-    force: bool = False
-    finish: SoundFinish = PLAIN
-    reporting: Reporting = SILENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +176,7 @@ def render_file(source: str | None, out: str, asked: RenderRequest, loaded: Load
     given = [path for path in (source, asked.events) if path is not None]
     notes = [path for path in given if is_midi(path)]
     sound = None if source in notes else source
-    rate, channels, subtype, frames, finish = sound_form(sound, asked.finish)
+    rate, channels, subtype, frames, finish = sound_form(sound, finish_of(asked.finish, asked.rate))
     if sound is not None and Path(sound).is_file():
         transposed = any(catalog[node.type].transposes(node.values) for node in graph.nodes)
         finish = finish_marked(finish, Path(sound), frames, rate, transposed)

@@ -1,79 +1,37 @@
 """A plugin over files: what is asked for, checked before anything is written, then done."""
 
+from __future__ import annotations
+
 import os
 import re
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from antiphon.files.decode import path_text
-from antiphon.files.midifile import WRITABLE_SUFFIXES
-from antiphon.files.pipes import STDOUT, RawForm
-from antiphon.files.sound_finish import PLAIN, SoundFinish
+from antiphon.files.sound_finish import FADE, SoundFinish
 from antiphon.kernel.contract.catalog import ProcessorInfo
 from antiphon.kernel.contract.file_use import FileUse
 from antiphon.kernel.contract.params import Param, Value
 from antiphon.kernel.errors import FileError, UsageError
-from antiphon.kernel.graph import patch_list
 from antiphon.kernel.graph.graph import Graph, NodeSpec, known_type
 from antiphon.kernel.plugins.loader import Loaded
 from antiphon.kernel.runtime.importing import import_object
 from antiphon.kernel.runtime.paths import make_folder
-from antiphon.kernel.runtime.settings import RUN_BLOCK
-from antiphon.offline.file_job import FADE, FileJob, Fires, Named, check_distinct, check_option, free, read_settings
-from antiphon.offline.note_file import is_midi
+from antiphon.kernel.runtime.sound_formats import MIDI_WRITTEN, is_midi
+from antiphon.offline.file_job import FileJob, Fires, Named, check_distinct, check_option, free, read_settings
 from antiphon.offline.output_summary import Written
-from antiphon.operations.file_tasks import check_blocks, failures, plan_jobs, play_with
-from antiphon.operations.finishing import finish_like
-from antiphon.operations.pipes import PIPE, PipedSound, joined
+from antiphon.operations.file_tasks import failures, plan_jobs, play_with
+from antiphon.operations.finishing import finish_like, finish_of
 from antiphon.operations.reporting import SILENT, Reporting
+from antiphon.operations.requests import PIPE, RunRequest, changed, check
 from antiphon.operations.run_file import FileTask, RunSettings, process_file
 
+if TYPE_CHECKING:
+    from antiphon.operations.pipes import PipedSound
+
 _ENDINGS = {"--report": ".json", "--picture": ".png", "--roll": ".svg", "--click": ".wav"}
-
-
-@dataclass(frozen=True, slots=True)
-class RunRequest:
-    """What `antiphon run` is asked for.
-
-    Attributes:
-        plugin: Name of the processor.
-        paths: IN and OUT, or files and folders with `out_dir`.
-        given: Names and values of parameters, in order.
-        out_dir: Folder for the results, under the names of IN.
-        recursive: Whether folders in folders are gone into.
-        block: Frames of a block.
-        device: What models run on: auto, cpu or cuda.
-        beside: Further files, by option: "midi-out", "analysis", "report", "picture", "roll", "chords-out", "click".
-        chords: Chords to play, as text, or a file of them.
-        stems: Whether each part is also written.
-        only, without: Names of parts that OUT is made of, or that it lacks.
-        tail, fade: Seconds; None for the defaults.
-        causal: Whether files are worked on as live.
-        force: Whether existing files are replaced.
-        finish: That of OUT.
-        raw: Form of the bare samples that standard input gives and standard output takes, "s16le:48000:2"; "" for wav.
-    """
-
-    plugin: str
-    paths: tuple[str, ...]
-    given: tuple[tuple[str, Any], ...] = ()
-    out_dir: str | None = None
-    recursive: bool = False
-    block: int = RUN_BLOCK
-    device: str = "auto"
-    beside: Mapping[str, str] = field(default_factory=dict)
-    chords: str = ""
-    stems: bool = False
-    only: tuple[str, ...] = ()
-    without: tuple[str, ...] = ()
-    tail: float | None = None
-    fade: float | None = None
-    causal: bool = False
-    force: bool = False
-    finish: SoundFinish = PLAIN
-    raw: str = ""
 
 
 def run(asked: RunRequest, loaded: Loaded, reporting: Reporting = SILENT) -> int:
@@ -82,32 +40,42 @@ def run(asked: RunRequest, loaded: Loaded, reporting: Reporting = SILENT) -> int
     With `out_dir` a file that cannot be processed is a complaint. Raises AntiphonError: the request makes no sense, or
     its one file cannot be processed.
     """
-    check_blocks(asked.block, asked.tail, asked.fade)
+    check(asked)
+    finish = finish_of(asked.finish, asked.rate)
     check_single(asked.plugin)
     _check_no_patch(asked.plugin, loaded.catalog)
     # what comes last counts, as on a command line
-    asked = replace(asked, plugin=loaded.catalog.varied(asked.plugin, dict(asked.given)))
+    asked = changed(asked, plugin=loaded.catalog.varied(asked.plugin, dict(asked.given)))
     info = known_type(asked.plugin, loaded.catalog)
     info.check_writes()
     _check_use(asked, info)
     if PIPE not in asked.paths:
         if asked.raw:
             raise UsageError("--raw is of standard input and output: name IN or OUT -")
-        return _run(asked, info, loaded, reporting, None)
+        return _run(asked, info, finish, loaded, reporting, None)
     if asked.out_dir is not None:
         raise UsageError("- is standard input or output: name one IN and one OUT, without --out-dir")
+    from antiphon.files.pipes import STDOUT, RawForm
+    from antiphon.operations.pipes import joined
+
     raw = RawForm.of(asked.raw) if asked.raw else None
     with joined(asked.paths, raw, info, dict(asked.given)) as ends:
-        finish = replace(asked.finish, raw=raw) if STDOUT in ends.paths else asked.finish
+        finish = replace(finish, raw=raw) if STDOUT in ends.paths else finish
         try:
-            return _run(
-                replace(asked, paths=ends.paths, finish=finish), info, loaded, ends.reporting(reporting), ends.piped
-            )
+            asked = changed(asked, paths=ends.paths)
+            return _run(asked, info, finish, loaded, ends.reporting(reporting), ends.piped)
         except (FileError, UsageError) as error:
             raise type(error)(ends.said(str(error))) from None
 
 
-def _run(asked: RunRequest, info: ProcessorInfo, loaded: Loaded, reporting: Reporting, piped: PipedSound | None) -> int:
+def _run(
+    asked: RunRequest,
+    info: ProcessorInfo,
+    finish: SoundFinish,
+    loaded: Loaded,
+    reporting: Reporting,
+    piped: PipedSound | None,
+) -> int:
     """Runs a plugin over files, `piped` in the place of the first."""
     jobs = plan_jobs(asked.paths, asked.out_dir, info, reporting.complain, recursive=asked.recursive)
     play_with(asked.device, "auto", loaded, Graph((NodeSpec(asked.plugin, asked.plugin),)), reporting.complain)
@@ -124,11 +92,11 @@ def _run(asked: RunRequest, info: ProcessorInfo, loaded: Loaded, reporting: Repo
     # after all that costs nothing: a check starts a process, and the first one compiles kernels
     loaded.check(asked.plugin)
     if made_by:
-        job = _file_job(asked, jobs[0], values, fires, parts, reporting)
+        job = _file_job(asked, jobs[0], values, fires, parts, finish, reporting)
         for written in _run_own_job(made_by, asked, job, reporting):
             reporting.wrote(written)
         return 0
-    settings = RunSettings(values, fires, asked.block, asked.tail, asked.fade, asked.finish, reporting, piped)
+    settings = RunSettings(values, fires, asked.block, asked.tail, asked.fade, finish, reporting, piped)
     if asked.out_dir is None:
         reporting.wrote(process_file(asked.plugin, jobs[0], settings, loaded))
         return 0
@@ -137,8 +105,11 @@ def _run(asked: RunRequest, info: ProcessorInfo, loaded: Loaded, reporting: Repo
 
 def _check_no_patch(name: str, known: Container[str]) -> None:
     """Raises UsageError for the name of a patch instead of a plugin."""
+    if name in known:
+        return
+    from antiphon.kernel.graph import patch_list
 
-    if name not in known and name in patch_list.names():
+    if name in patch_list.names():
         raise UsageError(f"{name} is a patch: antiphon render {name} --in IN --out OUT")
 
 
@@ -201,7 +172,7 @@ def _check_paths(asked: RunRequest, use: FileUse, jobs: Sequence[FileTask], besi
     if not os.path.exists(jobs[0].source):
         what = "file or folder" if use.job else "file"
         raise FileError(f"cannot read {path_text(jobs[0].source)}: there is no such {what}")
-    if asked.finish.rate and is_midi(jobs[0].target, written=True):
+    if asked.rate and is_midi(jobs[0].target, written=True):
         raise UsageError("--rate is of sound, and OUT holds notes; leave it out")
     outs: list[Named] = [("OUT", job.target) for job in jobs] if asked.out_dir is None else []
     free([*outs, *beside], force=asked.force)
@@ -222,11 +193,11 @@ def _file_job(
     values: Mapping[str, Value],
     fires: Fires,
     parts: Mapping[str, Path],
+    finish: SoundFinish,
     reporting: Reporting,
 ) -> FileJob:
     """File job of a plugin that has one."""
     beside = {what: Path(path) for what, path in asked.beside.items()}
-    finish = asked.finish
     if not (is_midi(files.source) or files.source.is_dir()):
         finish = finish_like(finish, files.source)
     given = {name: ",".join(some) for name, some in _requested_parts(asked).items()}
@@ -261,8 +232,8 @@ def _run_own_job(own: str, asked: RunRequest, job: FileJob, reporting: Reporting
         ending = _ENDINGS.get(what, "")
         if ending and written.suffix.lower() != ending:
             raise FileError(f"cannot write {path_text(written)}: {what} ends in {ending}")
-        if what == "--midi-out" and written.suffix.lower() not in WRITABLE_SUFFIXES:
-            raise FileError(f"cannot write {path_text(written)}: --midi-out ends in {' or '.join(WRITABLE_SUFFIXES)}")
+        if what == "--midi-out" and written.suffix.lower() not in MIDI_WRITTEN:
+            raise FileError(f"cannot write {path_text(written)}: --midi-out ends in {' or '.join(MIDI_WRITTEN)}")
         if not written.parent.is_dir():
             raise FileError(f"cannot write {path_text(written)}: its folder does not exist; make it first")
     with reporting.progress(job.plugin, 1000, 1) as progress:

@@ -1,9 +1,12 @@
 """One file of `antiphon run`: sound or notes in, sound or notes out, through one plugin."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 from zlib import crc32
 
 import numpy as np
@@ -11,8 +14,7 @@ import numpy as np
 from antiphon.files.audiofile import stream
 from antiphon.files.audiowrite import AudioWriter, format_of
 from antiphon.files.decode import path_text
-from antiphon.files.midifile import WRITABLE_SUFFIXES
-from antiphon.files.sound_finish import PLAIN, SoundFinish, VideoPicture
+from antiphon.files.sound_finish import FADE, PLAIN, SoundFinish, VideoPicture
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.contract.catalog import ProcessorInfo
 from antiphon.kernel.contract.file_use import FileHearing
@@ -21,16 +23,17 @@ from antiphon.kernel.errors import FileError, UsageError
 from antiphon.kernel.plugins.loader import Loaded
 from antiphon.kernel.runtime.importing import import_object
 from antiphon.kernel.runtime.settings import RUN_BLOCK
-from antiphon.offline import note_file
-from antiphon.offline.analyses import separated_file
+from antiphon.kernel.runtime.sound_formats import MIDI_WRITTEN, is_midi
 from antiphon.offline.file_ends import fade_end, tail_of
-from antiphon.offline.file_job import FADE, Fires, check_source
-from antiphon.offline.note_file import TimedScore, is_midi
+from antiphon.offline.file_job import Fires, check_source
 from antiphon.offline.output_summary import Written
 from antiphon.offline.runner import MAX_LOOK_AHEAD_SECONDS, PlanRunner, TimedTrigger, process_stream
 from antiphon.operations.finishing import finish_marked, picture_of
-from antiphon.operations.pipes import PipedSound
 from antiphon.operations.reporting import SILENT, Reporting
+
+if TYPE_CHECKING:
+    from antiphon.offline.note_file import TimedScore
+    from antiphon.operations.pipes import PipedSound
 
 SEGMENT_SECONDS = 0.1
 """Length of a level segment in seconds."""
@@ -132,7 +135,7 @@ MAX_PASSES = 4
 """Maximum analysis passes over a file, so that a processor that always asks for more ends."""
 RATE, CHANNELS = 48000, 2
 """Sample rate in Hz of sound rendered from a MIDI file."""
-_MIDI = " or ".join(WRITABLE_SUFFIXES)
+_MIDI = " or ".join(MIDI_WRITTEN)
 
 
 def process_file(plugin: str, job: FileTask, settings: RunSettings, loaded: Loaded) -> Written:
@@ -148,6 +151,8 @@ def process_file(plugin: str, job: FileTask, settings: RunSettings, loaded: Load
         picture: VideoPicture | None = None
         tags: Mapping[str, str]
         if plays:
+            from antiphon.offline import note_file
+
             score = note_file.read(job.source, RATE)
             rate, channels, subtype, length, tags = RATE, CHANNELS, "", score.frames, {}
             instrument = settings.values.get("instrument", "piano")
@@ -279,6 +284,8 @@ def _split_part(stack: ExitStack, info: ProcessorInfo, source: Path, settings: R
     part = str(settings.values.get(info.on_files.stem, "all"))
     if part == "all":
         return source, None
+    from antiphon.offline.analyses import separated_file
+
     with settings.reporting.progress(f"{part} of {source.name}", 1000, 1) as progress:
         return stack.enter_context(separated_file(source, part, lambda done: progress.update(round(1000 * done))))
 
@@ -334,6 +341,8 @@ def _check_played(runner: PlanRunner, source: Path, fires: list[TimedTrigger], f
 def _notes_written(
     job: FileTask, runner: PlanRunner, score: TimedScore | None, frames: int, reporting: Reporting
 ) -> Written:
+    from antiphon.offline import note_file
+
     rate = runner.spec.rate
     like = None if score is None else score.song
     count = note_file.write(job.target, runner.emitted, frames, rate, like)

@@ -8,24 +8,21 @@ import time
 from collections import Counter
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
+from antiphon.cli.option_records import by_records
 from antiphon.cli.terminal.errors import endable
 from antiphon.kernel.errors import UsageError
+from antiphon.operations.requests import RehearseRequest, RenderRequest, check
 
 if TYPE_CHECKING:
     from antiphon.offline.rehearsal import Verdict
 
-MAX_BARS = 16
 
-
-def rehearse(
-    script: Annotated[str, typer.Argument(metavar="SET.py", help="A live script.")],
-    bars: Annotated[int, typer.Option("--bars", help=f"Bars to rehearse, 1 to {MAX_BARS}.")] = 8,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
-) -> None:
+@by_records
+def rehearse(asked: RehearseRequest) -> None:
     """Rehearse a live script: render its first bars, faster than time, and say what speaks against playing it.
 
     Exit code 1: it is silent for over two bars, clips, takes too much time, or a node fails. 2: it has an error.
@@ -34,19 +31,19 @@ def rehearse(
     from antiphon.live.records import ScriptError
     from antiphon.offline.script_run import is_script
 
+    script, bars = asked.script, asked.bars
     if not is_script(script):
         raise UsageError(f"{script} is no live script; antiphon rehearse set.py takes a .py file")
-    if not 1 <= bars <= MAX_BARS:
-        raise UsageError(f"--bars takes 1 to {MAX_BARS}, not {bars}")
+    check(asked)
     with endable(), tempfile.TemporaryDirectory(prefix="antiphon-") as folder:
         try:
             verdict = _judged(script, bars, Path(folder))
         except ScriptError as error:
-            if as_json:
+            if asked.as_json:
                 typer.echo(json.dumps({"ok": False, "why": [str(error)], "remarks": []}))
             show(error)
             raise typer.Exit(2) from None
-    if as_json:
+    if asked.as_json:
         typer.echo(json.dumps({"ok": verdict.ok, **asdict(verdict)}))
     else:
         _print(Path(script).name, bars, verdict)
@@ -62,7 +59,6 @@ def _judged(path: str, bars: int, folder: Path) -> Verdict:
     from antiphon.offline.rehearsal import judge
     from antiphon.offline.script_run import ScriptProcess
     from antiphon.operations.render_script import performed, played
-    from antiphon.operations.rendering import RenderRequest
 
     with ScriptProcess(path) as script:
         asked = RenderRequest(path, bars=float(bars), tail=0.0, reporting=TERMINAL)

@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from antiphon.cli.files.finish_options import FinishOptions, finish_of
 from antiphon.cli.files.reports import TERMINAL, report
 from antiphon.cli.option_records import by_records
 from antiphon.cli.terminal.errors import complain, endable
@@ -14,24 +13,14 @@ from antiphon.cli.terminal.progress import ProgressBar
 from antiphon.kernel.runtime.console import say
 from antiphon.kernel.runtime.shortening import short_repr
 from antiphon.offline.file_job import check_distinct, free
+from antiphon.operations.requests import ReplayRequest
 
 MOST_CUES, LONGEST_CUE = 200, 120
 """Cues of the set that are shown, and characters of each part of one."""
-Session = Annotated[
-    str, typer.Argument(help="A folder that `serve --session` or `--record-tracks` wrote, or a set's name.")
-]
 
 
 @by_records
-def replay(
-    finishing: FinishOptions,
-    session: Session,
-    out: Annotated[str, typer.Argument(metavar="OUT.wav", help="The file to write.")],
-    stems: Annotated[
-        str, typer.Option(metavar="DIR", help="Also a file for each strip, with projects for studios, in this folder.")
-    ] = "",
-    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
-) -> None:
+def replay(asked: ReplayRequest) -> None:
     """Render a recorded set to a file: the same samples on the same machine. What was cued in it is listed."""
     from antiphon.files.audiowrite import AudioWriter, format_of
     from antiphon.files.decode import path_text
@@ -39,14 +28,15 @@ def replay(
     from antiphon.offline.output_summary import Written
     from antiphon.offline.session_reader import SessionLog, session_folder
     from antiphon.operations import tracks
+    from antiphon.operations.finishing import finish_of
 
-    finish, folder = finish_of(finishing), session_folder(session)
+    finish, folder, out = finish_of(asked.finish), session_folder(asked.session), asked.out
     format_of(out)
     with endable():
         log = SessionLog(folder)
         check_distinct([(f"{name} of the set", folder / name) for name in SET], [("OUT", out)])
-        free([("OUT", out)], force=force)
-        beside = tracks.claim(stems, "--stems", force=force) if stems else None
+        free([("OUT", out)], force=asked.force)
+        beside = tracks.claim(asked.stems, "--stems", force=asked.force) if asked.stems else None
         with ExitStack() as stack:
             kept = stack.enter_context(tracks.replayed_tracks(log, folder, beside)) if beside is not None else None
             frames, blocks = stack.enter_context(tracks.replayed(folder, log, complain, kept))
@@ -66,7 +56,9 @@ def replay(
 
 
 def export(
-    session: Session,
+    session: Annotated[
+        str, typer.Argument(help="A folder that `serve --session` or `--record-tracks` wrote, or a set's name.")
+    ],
     folder: Annotated[
         Path, typer.Argument(metavar="DIR", help="The folder to write; SESSION itself where it has tracks.")
     ],

@@ -181,12 +181,16 @@ class Plan:
 
     def run(self, frames: int, time: BlockTime) -> Samples:
         """Runs one block of at most `spec.block` frames from `input[:, :frames]`; returns a view of the output."""
-        self.before(frames)
         if frames == self.spec.block:
+            self.ran = frames
+            if self.opening.count:
+                self.opening.run()
             self.native.run(self, time)
-        else:
-            for step in self.steps:
-                self.run_step(step, frames, time)
+            self.closing.run()
+            return self.last.buffer
+        self.before(frames)
+        for step in self.steps:
+            self.run_step(step, frames, time)
         self.after(frames)
         return self.last.buffer[:, :frames]
 

@@ -18,9 +18,8 @@ from antiphon.kernel.contract.processor import Processor
 from antiphon.kernel.errors import ParamError, PluginError
 from antiphon.kernel.graph.graph import NAME, RESERVED
 from antiphon.kernel.runtime.importing import reason_of
-from antiphon.kernel.runtime.processes.forked import run_forked
 from antiphon.kernel.runtime.shortening import is_finite_number
-from antiphon.kernel.workers.pool import without_workers
+from antiphon.kernel.workers.devices import without_workers
 
 PARAM_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 TAKEN = frozenset({p.name for p in HOST_PARAMS} | {"reset", "type"})
@@ -164,6 +163,8 @@ def check_zeros(processor: Processor) -> None:
 
 def in_child(task: Callable[[], str], limit: float, meanwhile: Callable[[], object] | None = None) -> str:
     """Result of a task in a forked child, as `run_forked`: its text, exception, or how the child ended."""
+    from antiphon.kernel.runtime.processes.forked import run_forked
+
     end = run_forked(partial(_answer, task), limit, MAX_ANSWER, meanwhile)
     if end.late:
         return f"its check took longer than {end.late:g} s"

@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import json
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from antiphon.kernel.errors import AntiphonError
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.importing import import_folder, see_checkout_plugins
-
-if TYPE_CHECKING:
-    from importlib.metadata import EntryPoint
 
 BUILT_IN = (
     "antiphon_accompany",
@@ -100,13 +100,41 @@ def sources(plugins_dir: Path | None = None) -> list[PluginSource]:
     return [*result.values(), *double]
 
 
+@dataclass(frozen=True, slots=True)
+class InstalledPlugin:
+    """A plugin of an installed package, by its entry point: "module" or "module:attribute"."""
+
+    name: str
+    value: str
+
+    @property
+    def module(self) -> str:
+        """Module of the plugin."""
+        return self.value.partition(":")[0].strip()
+
+    def load(self) -> Any:
+        """Imports the plugin."""
+        from importlib.metadata import EntryPoint
+
+        return EntryPoint(self.name, self.value, GROUP).load()
+
+
 @lru_cache(maxsize=1)
-def _installed(_places: tuple[tuple[str, int], ...]) -> list[EntryPoint]:
-    """Plugins of installed packages. Reading all entry points takes as long as loading ten plugins: they are read again
-    only if a folder of `_places`, which are searched for packages, has another modification time."""
+def _installed(places: tuple[tuple[str, int], ...]) -> list[InstalledPlugin]:
+    """Plugins of installed packages. Reading all entry points takes as long as loading ten plugins: they are kept, and
+    read again only if a folder of `places`, which are searched for packages, has another modification time."""
+    file, key = paths.installation_cache("installed"), [list(place) for place in places]
+    with suppress(OSError, ValueError, TypeError, AntiphonError):
+        kept, points = json.loads(file.read_bytes())
+        if kept == key:
+            return [InstalledPlugin(*point) for point in points]
     from importlib.metadata import entry_points  # 20 ms, and many import this module for `BUILT_IN` alone
 
-    return sorted(entry_points(group=GROUP), key=lambda p: (p.name, p.value))
+    found = sorted((point.name, point.value) for point in entry_points(group=GROUP))
+    with suppress(OSError, AntiphonError):
+        paths.make_folder(file.parent)
+        paths.write_atomic(file, json.dumps([key, found]).encode())
+    return [InstalledPlugin(*point) for point in found]
 
 
 def _modified(place: str) -> int:

@@ -16,7 +16,7 @@ from antiphon.kernel.errors import PluginError
 from antiphon.kernel.plugins import known
 from antiphon.kernel.plugins.checks import check_type_name, in_child, inspect_processor
 from antiphon.kernel.plugins.dispatcher import HookDispatcher
-from antiphon.kernel.plugins.finding import BUILT_IN, sources
+from antiphon.kernel.plugins.finding import BUILT_IN, PluginSource, sources
 from antiphon.kernel.plugins.version_files import CHECK_LIMIT
 from antiphon.kernel.runtime.importing import Factory, reason_of, resolve
 from antiphon.kernel.runtime.suggestion import instead
@@ -91,7 +91,10 @@ def load(plugins_dir: Path | None = None, *, check: bool = True) -> Loaded:
     """
     found = sources(plugins_dir)
     made_of = known.stamp(source.folder for source in found if source.built_in)
-    loading = PluginLoading(check, known.read(made_of))
+    held = known.read(made_of)
+    if held is not None and not check and held.hooks.keys() == {source.name for source in found} <= {*BUILT_IN}:
+        return Loaded(held, KnownFactories(held, found))
+    loading = PluginLoading(check, held)
     for source in found:
         if source.problem:
             loading.fail(source.name, source.problem)
@@ -210,6 +213,38 @@ class PluginLoading:
             raise PluginError(f"{name} failed where the plugins were loaded first")
         self.inspected += plugin in BUILT_IN
         return inspect_processor(name, make, doc, plugin, self.check and plugin not in BUILT_IN)
+
+
+class KnownFactories(dict[str, dict[str, Factory]]):
+    """Factories by kind and name, of plugins that are imported when one of theirs is asked for.
+
+    `known`: the catalog of these plugins, all of them built in.
+    """
+
+    def __init__(self, known: Catalog, found: Sequence[PluginSource]) -> None:
+        super().__init__(processors={name: partial(self._make, name) for name in known.types})
+        self._known, self._importing = known, {source.name: source.importing for source in found}
+
+    def __missing__(self, kind: str) -> dict[str, Factory]:
+        hook = f"antiphon_{kind}"
+        wanted = [plugin for plugin, hooks in self._known.hooks.items() if hook in hooks]
+        self[kind] = self._loading(kind, wanted).factories[kind]
+        return self[kind]
+
+    def _make(self, name: str) -> Processor:
+        plugin = self._known.types[name].plugin
+        loading = self._loading("processors", [plugin])
+        if plugin in loading.broken:
+            raise PluginError(loading.broken[plugin])
+        make = self["processors"][name] = loading.factories["processors"][name]
+        made: Processor = make()
+        return made
+
+    def _loading(self, kind: str, plugins: Sequence[str]) -> PluginLoading:
+        loading = PluginLoading(False, self._known, (kind,))
+        for plugin in plugins:
+            loading.add(plugin, self._importing[plugin])
+        return loading
 
 
 def _transport(name: str, make: Factory, doc: str, plugin: str) -> TransportInfo:

@@ -34,7 +34,7 @@ from antiphon.kernel.runtime.importing import Factory, reason_of, resolve
 from antiphon.kernel.runtime.platform import limit_resources, thread_clocks
 from antiphon.kernel.runtime.processes.helper_channel import HelperChannel
 from antiphon.kernel.runtime.processes.scheduling import LOOK_SECONDS
-from antiphon.kernel.workers.pool import without_workers
+from antiphon.kernel.workers.devices import without_workers
 
 NICE = 10
 """Increment of the process's nice value: the running sound has priority."""

@@ -1,5 +1,6 @@
 """Formats of sound files: their suffixes, and the sample types, channels and rates of each."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -66,6 +67,10 @@ CARRIERS += (".dsf", ".dts", ".flv", ".m2ts", ".mpc", ".mpg", ".mpeg", ".mts", "
 """Suffixes of what FFmpeg reads, as `ffmpeg` or by the extra `containers`."""
 READ_SUFFIXES = (*FORMATS, ".w64", ".caf", ".oga", ".mp2", *CARRIERS[1:])
 """Suffixes of readable sound files."""
+MIDI_WRITTEN = (".mid", ".midi")
+"""Suffixes of MIDI files that can be written."""
+MIDI_READ = (*MIDI_WRITTEN, ".kar", ".rmi")
+"""Suffixes of readable MIDI files."""
 SHOWN_SUFFIXES = ".wav, .flac, .ogg, .mp3, .opus, .aiff, .au or .m4a"
 """For messages; .aif is .aiff."""
 RECORDING_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
@@ -78,3 +83,8 @@ def channel_order(name: str, channels: int) -> list[int]:
     `name`: libsndfile's word for the format: "OGG".
     """
     return list(_OGG_ORDERS.get(channels, ())) if name == "OGG" else []
+
+
+def is_midi(path: str | os.PathLike[str], *, written: bool = False) -> bool:
+    """True if a file is a MIDI file, by its suffix; `written`: by those of files that are written."""
+    return os.path.splitext(path)[1].lower() in (MIDI_WRITTEN if written else MIDI_READ)

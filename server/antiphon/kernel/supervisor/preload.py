@@ -23,7 +23,7 @@ from antiphon.kernel.runtime.platform import PORTABLE, cores
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.synth import backends, info as synths
 from antiphon.kernel.synth.info import NULL_LOG_FILE
-from antiphon.kernel.workers import pool
+from antiphon.kernel.workers import devices
 from antiphon.kernel.workers.devices import Device
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def load_again(loading: Loading, device: Device | None = None) -> loader.Loaded:
     """
     catalog, choice = loading
     if device is not None:
-        pool.prefer(device)
+        devices.prefer(device)
     loaded = loader.load_again(catalog)
     backends.use(choice)  # not chosen anew: an option of it has changed what it plays by
     return loaded
@@ -133,7 +133,7 @@ def weigh(warm: Warm, requests: socket.socket, spec: StreamSpec, device: Device)
     """Main function of a forked weigher."""
     from antiphon.kernel.engine.plans import admission
 
-    pool.prefer(device)
+    devices.prefer(device)
     return admission.run_weigher(requests, warm.plugins.catalog, lambda: warm.plugins, spec)
 
 

@@ -7,7 +7,7 @@ from antiphon.kernel.errors import PluginError, UsageError
 from antiphon.kernel.runtime.importing import reason_of
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.synth.info import NULL, BackendChoice, SynthInfo
-from antiphon.kernel.workers import pool
+from antiphon.kernel.workers.devices import workers_disabled
 
 Registered = Mapping[str, Callable[[], SynthInfo]]
 """The factories of `antiphon_synths`, by name."""
@@ -72,7 +72,7 @@ def chosen() -> BackendChoice:
     """
     if _chosen is not None:
         return _chosen
-    return BackendChoice(NULL if pool.workers_disabled() else _automatic())
+    return BackendChoice(NULL if workers_disabled() else _automatic())
 
 
 @cache

@@ -1,10 +1,12 @@
-"""Finds the device that models run on without importing torch, which the engine must not load."""
+"""The device that models run on, found without torch, which the engine must not load; what this process wants of it."""
 
 import importlib.util
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from antiphon.kernel.errors import WorkerError
 from antiphon.kernel.runtime.suggestion import instead
@@ -68,3 +70,47 @@ def _lacking(dev: Path) -> str:
 def _assigned_text(text: str, name: str) -> str:
     found = re.search(rf"^{name}\b[^=\n]*=\s*['\"]([^'\"\n]+)['\"]", text, re.MULTILINE)
     return found.group(1) if found else ""
+
+
+@dataclass(slots=True)
+class PoolContext:
+    """Process-wide pool settings."""
+
+    pool: Any = None  # the `pool.Pool` of this process
+    disabled: bool = False
+    weighed: Device | None = None
+    replaying: bool = False
+    asked: str = "auto"  # device of the lockstep pool: "auto", "cpu" or "cuda"
+
+
+CONTEXT = PoolContext()
+
+
+def prefer(device: str) -> None:
+    """Sets the device ("auto", "cpu" or "cuda") of this process's lockstep pool, before it is created."""
+    CONTEXT.asked = device
+
+
+def workers_disabled() -> bool:
+    """True within `without_workers`."""
+    return CONTEXT.disabled
+
+
+@contextmanager
+def without_workers(device: Device | None = None) -> Iterator[None]:
+    """Makes `current_pool` return None within a `with` block, for checks of a processor.
+
+    `device`: what models will run on, where the cost of a processor is measured: what it computes without a worker then
+    is computed. None where nothing is.
+    """
+    before = CONTEXT.disabled, CONTEXT.weighed
+    CONTEXT.disabled, CONTEXT.weighed = True, device
+    try:
+        yield
+    finally:
+        CONTEXT.disabled, CONTEXT.weighed = before
+
+
+def preferred_device() -> Device:
+    """The device set by `prefer`, if available."""
+    return resolve(CONTEXT.asked)

@@ -13,7 +13,6 @@ import sys
 import time
 import weakref
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -24,10 +23,9 @@ from antiphon.kernel.runtime.platform import hear, ring
 from antiphon.kernel.runtime.processes.scheduling import Patience
 from antiphon.kernel.workers import devices
 from antiphon.kernel.workers.arena import MAX_WORKERS, Arena, Bells, SlotWord, State, WorkerEntry, WorkerWord
-from antiphon.kernel.workers.devices import Device
+from antiphon.kernel.workers.devices import CONTEXT as _context, Device
 from antiphon.kernel.workers.spec import WorkerSpec
 from antiphon.kernel.workers.stream import Stream
-from antiphon.kernel.workers.zygote import LOCKSTEP_HANG, spawn
 
 START_SECONDS = 60.0
 """Seconds that a worker has for its start in a lockstep pool, as of `Patience`; a failed start is noticed at once."""
@@ -202,6 +200,8 @@ class Lockstep(Pool):
     lockstep = True
 
     def __init__(self) -> None:
+        from antiphon.kernel.workers.zygote import LOCKSTEP_HANG
+
         super().__init__(Arena.create(LOCKSTEP_HANG), Bells.make(), devices.resolve(_context.asked))
         self.until_ns = 1 << 62
         self._lifelines: dict[str, tuple[int, int]] = {}
@@ -212,6 +212,8 @@ class Lockstep(Pool):
     def open(self, spec: WorkerSpec, config: str = "", node: int = 0) -> Stream:
         """Opens a stream and waits until its worker is ready."""
         if spec.zygote not in self._lifelines:
+            from antiphon.kernel.workers.zygote import spawn
+
             self._lifelines[spec.zygote] = spawn(spec.zygote, self.arena, self.bells, spec.imports)
         stream = super().open(spec, config, node)
         try:
@@ -289,25 +291,6 @@ class Lockstep(Pool):
         atexit.unregister(self.shut)
 
 
-@dataclass(slots=True)
-class PoolContext:
-    """Process-wide pool settings."""
-
-    pool: Pool | None = None
-    disabled: bool = False
-    weighed: Device | None = None
-    replaying: bool = False
-    asked: str = "auto"  # device of the lockstep pool: "auto", "cpu" or "cuda"
-
-
-_context = PoolContext()
-
-
-def prefer(device: str) -> None:
-    """Sets the device ("auto", "cpu" or "cuda") of this process's lockstep pool, before it is created."""
-    _context.asked = device
-
-
 def use(pool: Pool | None) -> None:
     """Sets the process-wide pool. Tests end one with `use_pool(None)`.
 
@@ -331,38 +314,14 @@ def current() -> Pool | None:
         if sys.platform == "win32":
             raise WorkerError("workers need a POSIX system; on Windows models and synths cannot be played yet")
         _context.pool = Lockstep()
-    return _context.pool
-
-
-def workers_disabled() -> bool:
-    """True within `without_workers`."""
-    return _context.disabled
-
-
-@contextlib.contextmanager
-def without_workers(device: Device | None = None) -> Iterator[None]:
-    """Makes `current_pool` return None within a `with` block, for checks of a processor.
-
-    `device`: what models will run on, where the cost of a processor is measured: what it computes without a worker then
-    is computed. None where nothing is.
-    """
-    before = _context.disabled, _context.weighed
-    _context.disabled, _context.weighed = True, device
-    try:
-        yield
-    finally:
-        _context.disabled, _context.weighed = before
+    made: Pool = _context.pool
+    return made
 
 
 def own_device() -> Device | None:
     """Device for a processor's own choice of inline computation; None during a check."""
     here = current()
     return _context.weighed if here is None else here.device
-
-
-def preferred_device() -> Device:
-    """The device set by `prefer`, if available."""
-    return devices.resolve(_context.asked)
 
 
 @contextlib.contextmanager

@@ -31,7 +31,8 @@ from antiphon.kernel.runtime.platform import PORTABLE, anonymous_file, short_sli
 from antiphon.kernel.runtime.processes import forked, spawning
 from antiphon.kernel.runtime.processes.child_process import listening
 from antiphon.kernel.workers.arena import SlotWord, State, WorkerWord
-from antiphon.kernel.workers.pool import Pool, preferred_device, without_workers
+from antiphon.kernel.workers.devices import preferred_device, without_workers
+from antiphon.kernel.workers.pool import Pool
 
 TRIAL_BLOCKS = 48
 TRIAL_SECONDS = 0.3

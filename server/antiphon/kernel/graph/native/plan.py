@@ -218,9 +218,11 @@ class NativePlan:
     def begin(self, play: PlanSteps, time: BlockTime) -> None:
         """Writes the block's time for the kernels."""
         whole, real, rate = self._whole, self._real, self._spec.rate
-        whole[PlanWord.NEXT], whole[PlanWord.SAMPLE], whole[PlanWord.PLAYING] = 0, time.sample, int(time.playing)
-        real[PlanWord.BEAT], real[PlanWord.TEMPO] = time.beat, time.tempo
-        real[PlanWord.STEP], real[PlanWord.LENGTH] = time.beats_per_frame(rate), time.frames_per_beat(rate)
+        whole[PlanWord.NEXT] = 0
+        if whole[PlanWord.TIMES]:
+            whole[PlanWord.SAMPLE], whole[PlanWord.PLAYING] = time.sample, int(time.playing)
+            real[PlanWord.BEAT], real[PlanWord.TEMPO] = time.beat, time.tempo
+            real[PlanWord.STEP], real[PlanWord.LENGTH] = time.beats_per_frame(rate), time.frames_per_beat(rate)
         whole[PlanWord.PERIOD] = int(self._period) if play.watched else _NEVER
         whole[PlanWord.AT_WORK] = play.work_at or self._nowhere
 

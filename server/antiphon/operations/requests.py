@@ -1,0 +1,245 @@
+"""The table of operations on files: what each is asked for, with ranges, units and sentences.
+
+Command line, HTTP and Python take their options from here. A field with an `argument` is one of them; one without a
+default is positional on the command line.
+"""
+
+from collections.abc import Iterator
+from typing import Annotated, Any, NamedTuple, get_type_hints
+
+import msgspec
+from msgspec import Meta, Struct
+from msgspec.structs import fields
+
+from antiphon.files.sound_finish import FADE
+from antiphon.kernel.errors import UsageError
+from antiphon.kernel.runtime.settings import MAX_BLOCK, MIN_BLOCK, RUN_BLOCK
+from antiphon.kernel.runtime.shortening import short_repr
+from antiphon.kernel.runtime.sound_formats import MAX_RATE, MIN_RATE
+from antiphon.operations.reporting import SILENT, Reporting
+
+PIPE = "-"
+"""The name of standard input and output."""
+MAX_SECONDS = 6 * 3600.0
+"""Longest rendered sound in seconds."""
+MAX_REHEARSED_BARS = 16
+
+
+def argument(
+    sentence: str,
+    shown: str | None = None,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    unit: str = "",
+    flags: str = "",
+    names: str = "",
+    beside: tuple[str, str] | None = None,
+) -> Meta:
+    """Declares an argument.
+
+    `sentence`: its help. `shown`: what stands for its value there. `low`, `high`, `unit`: its range; its default is
+    always allowed. `flags`: its options, where they are not its name. `names`: what completes it, of
+    `antiphon.cli.completion`. `beside`: of a further file, the field that asks for it by HTTP ("" for none) and the
+    name of that result.
+    """
+    extra = {"shown": shown, "unit": unit, "flags": flags, "names": names, "beside": beside}
+    return Meta(ge=low, le=high, description=sentence, extra=extra)
+
+
+class Argument(NamedTuple):
+    """A declared argument of an operation."""
+
+    name: str
+    kind: Any
+    default: Any  # `msgspec.NODEFAULT` where it has to be given
+    meta: Meta
+
+    @property
+    def option(self) -> str:
+        """Its name on the command line: midi-out."""
+        return self.name.replace("_", "-")
+
+    def said(self, key: str) -> Any:
+        """What `argument` was given by that name."""
+        return (self.meta.extra or {})[key]
+
+
+def arguments(kind: type[Struct]) -> Iterator[Argument]:
+    """Arguments of an operation, in order, without those of a part of its own, as `FinishRequest` is one."""
+    hints = get_type_hints(kind, include_extras=True)
+    for field in fields(kind):
+        hint = hints[field.name]
+        if hasattr(hint, "__metadata__"):
+            yield Argument(field.name, hint.__origin__, field.default, hint.__metadata__[0])
+
+
+def check(asked: Struct) -> None:
+    """Raises UsageError for a number outside its range."""
+    for one in arguments(type(asked)):
+        value, low, high = getattr(asked, one.name), one.meta.ge, one.meta.le
+        if value == one.default or low is None or high is None:
+            continue
+        if not isinstance(value, int | float) or not low <= value <= high:
+            unit, wrong = one.said("unit"), f"{value:g}" if isinstance(value, float) else short_repr(value)
+            raise UsageError(f"--{one.option} takes {low:g} to {high:g}{unit and f' {unit}'}, not {wrong}")
+
+
+Tail = Annotated[
+    float | None,
+    argument("Length after IN; default: until -60 dB, 10 s at most.", "SECONDS", low=0, high=600, unit="seconds"),
+]
+Rate = Annotated[int, argument("Resample OUT; default: the rate of IN.", "HZ", low=MIN_RATE, high=MAX_RATE, unit="Hz")]
+Device = Annotated[str, argument("What models run on: auto, cpu or cuda.")]
+OutDir = Annotated[str | None, argument("A folder for the results, under the names of IN.")]
+Recursive = Annotated[bool, argument("Go into folders in a folder.")]
+
+
+class FinishRequest(Struct, frozen=True, kw_only=True):
+    """Finish of a written sound."""
+
+    limit: Annotated[
+        bool | None,
+        argument(
+            "Keep the true peak below -1 dBFS; what is made of notes alone by default, at -16 LUFS at most.",
+            flags="--limit/--no-limit",
+        ),
+    ] = None
+    normalise: Annotated[
+        float | None,
+        argument("Bring the loudness to this, such as -14.", "LUFS", low=-50, high=-5, unit="LUFS"),
+    ] = None
+    tag: Annotated[
+        tuple[str, ...], argument("Set a tag, as title=…; bpm and key alone are found in OUT.", "NAME=TEXT")
+    ] = ()
+
+
+class RunRequest(Struct, frozen=True):
+    """What `antiphon run` is asked for: one plugin over files."""
+
+    plugin: Annotated[str, argument("The processor, as `antiphon plugins` lists it.", names="plugins")]
+    paths: Annotated[tuple[str, ...], argument("IN OUT, or files and folders with --out-dir; - for a pipe.", "IN OUT")]
+    param: Annotated[
+        tuple[str | tuple[str, Any], ...],
+        argument(
+            "One of its parameters, which antiphon run PLUGIN --help lists; may be given again.",
+            "NAME=VALUE",
+            flags="-p --param",
+            names="params",
+        ),
+    ] = ()
+    out_dir: OutDir = None
+    recursive: Recursive = False
+    block: Annotated[int, argument("Frames at a time, 32 to 2048.", low=MIN_BLOCK, high=MAX_BLOCK, unit="frames")] = (
+        RUN_BLOCK
+    )
+    device: Device = "auto"
+    midi_out: Annotated[str, argument("A file for the notes it detects.", "F.mid", beside=("midi", "notes.mid"))] = ""
+    analysis: Annotated[str, argument("A file for its analysis.", "F.json", beside=("analysis", "analysis.json"))] = ""
+    report: Annotated[str, argument("A file for what it chose.", "F.json", beside=("report", "report.json"))] = ""
+    picture: Annotated[str, argument("A file for a picture of it.", "F.png", beside=("picture", "picture.png"))] = ""
+    chords: Annotated[str, argument("Chords to play: | C Am | F G7 |, or a file of them.", "CHORDS")] = ""
+    roll: Annotated[str, argument("A file for a piano roll of it.", "F.svg", beside=("roll", "roll.svg"))] = ""
+    click: Annotated[str, argument("A file: IN and a click on its beats.", "F.wav", beside=("", ""))] = ""
+    chords_out: Annotated[str, argument("A file for the chords played.", "F", beside=("", ""))] = ""
+    stems: Annotated[bool, argument("Also a file for each part, OUT-PART; OUT is their sum.")] = False
+    only: Annotated[tuple[str, ...], argument("OUT is this part of IN, as voice; may be given again.", "PART")] = ()
+    without: Annotated[tuple[str, ...], argument("OUT is IN without this part; may be given again.", "PART")] = ()
+    tail: Tail = None
+    fade: Annotated[
+        float | None,
+        argument(
+            "At the end; default: none where OUT ends with IN, else 0.02.", "SECONDS", low=0, high=10, unit="seconds"
+        ),
+    ] = None
+    rate: Rate = 0
+    causal: Annotated[bool, argument("Work as live, without a look at what comes.")] = False
+    raw: Annotated[str, argument("Bare samples in pipes, as s16le:48000:2; default: wav.", "TYPE:HZ:CHANNELS")] = ""
+    force: Annotated[bool, argument("Replace existing files.")] = False
+    finish: FinishRequest = FinishRequest()
+
+    @property
+    def given(self) -> tuple[tuple[str, Any], ...]:
+        """Names and values of parameters, in order. Raises UsageError for a text that is not NAME=VALUE."""
+        return tuple(pair_of(one) if isinstance(one, str) else one for one in self.param)
+
+    @property
+    def beside(self) -> dict[str, str]:
+        """Further files, by option."""
+        return {option: path for option in BESIDE if (path := getattr(self, option.replace("-", "_")))}
+
+
+BESIDE = {one.option: one.said("beside") for one in arguments(RunRequest) if one.said("beside")}
+"""Options of further files of a run, each with its field of HTTP and the name of the result there."""
+
+
+class RenderRequest(Struct, frozen=True):
+    """What `antiphon render` is asked for: a patch over files, or a live script.
+
+    `reporting`: receiver of written files, warnings and progress.
+    """
+
+    patch: Annotated[
+        str, argument("A patch: its name, or the path of a .toml file; or a live script, a .py file.", names="patches")
+    ]
+    out: Annotated[str, argument("The file to write.", "OUT.wav")] = ""
+    source: Annotated[
+        tuple[str, ...],
+        argument("Sound, or notes (.mid); - is standard input. More with --out-dir.", "IN", flags="--in"),
+    ] = ()
+    events: Annotated[str | None, argument("Timed commands (.jsonl), or notes (.mid).", "E")] = None
+    seconds: Annotated[
+        float | None, argument("Length of OUT; else that of IN and a tail.", low=0, high=MAX_SECONDS)
+    ] = None
+    block: Annotated[
+        int, argument("Frames at a time, 32 to 2048; 0 chooses.", low=MIN_BLOCK, high=MAX_BLOCK, unit="frames")
+    ] = 0
+    device: Device = "auto"
+    synth: Annotated[str, argument("What plays notes: SYNTHS; null is silence.")] = "auto"
+    tail: Tail = None
+    fade: Annotated[float, argument("At the end; 0 leaves it as it is.", "SECONDS", low=0, high=10, unit="seconds")] = (
+        FADE
+    )
+    bars: Annotated[float | None, argument("Length of OUT in bars, of a live script.")] = None
+    stems: Annotated[str | None, argument("A file for each track and loop of a live script.", "FOLDER")] = None
+    midi: Annotated[str | None, argument("The notes of a live script as a MIDI file.", "F.mid")] = None
+    rate: Rate = 0
+    cue: Annotated[str, argument("Channels of OUT for the cue, such as 3-4; else it is left out.", "PAIR")] = ""
+    force: Annotated[bool, argument("Replace an existing file.")] = False
+    recursive: Recursive = False
+    out_dir: OutDir = None
+    finish: FinishRequest = FinishRequest()
+    reporting: Reporting = SILENT
+
+
+class ReplayRequest(Struct, frozen=True):
+    """What `antiphon replay` is asked for: a recorded set, rendered to a file."""
+
+    session: Annotated[str, argument("A folder that `serve --session` or `--record-tracks` wrote, or a set's name.")]
+    out: Annotated[str, argument("The file to write.", "OUT.wav")]
+    stems: Annotated[str, argument("Also a file for each strip, with projects for studios, in this folder.", "DIR")] = (
+        ""
+    )
+    finish: FinishRequest = FinishRequest()
+    force: Annotated[bool, argument("Replace an existing file.")] = False
+
+
+class RehearseRequest(Struct, frozen=True):
+    """What `antiphon rehearse` is asked for: the first bars of a live script, judged."""
+
+    script: Annotated[str, argument("A live script.", "SET.py")]
+    bars: Annotated[int, argument(f"Bars to rehearse, 1 to {MAX_REHEARSED_BARS}.", low=1, high=MAX_REHEARSED_BARS)] = 8
+    as_json: Annotated[bool, argument("Print the figures as JSON.", flags="--json")] = False
+
+
+def pair_of(text: str) -> tuple[str, str]:
+    """Name and value of NAME=VALUE."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise UsageError(f"-p takes NAME=VALUE, not {text!r}")
+    return name, value
+
+
+def changed(asked: Any, **values: Any) -> Any:
+    """A request with other values."""
+    return msgspec.structs.replace(asked, **values)
