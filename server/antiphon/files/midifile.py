@@ -24,7 +24,10 @@ from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.sound_formats import MIDI_READ, MIDI_WRITTEN
 
 log = logging.getLogger("antiphon.files")
-WRITABLE_SUFFIXES, SUFFIXES = MIDI_WRITTEN, MIDI_READ
+WRITABLE_SUFFIXES = MIDI_WRITTEN
+"""Suffixes of writable MIDI files."""
+SUFFIXES = MIDI_READ
+"""Suffixes of readable MIDI files."""
 MAX_FILE = 2 << 20
 """Maximum bytes of a file: 700,000 notes, which take 4 s and 130 MB. Ten times a long symphony."""
 MAX_TRACKS = 1024
