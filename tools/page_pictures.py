@@ -291,6 +291,7 @@ def main() -> None:
         print(f"{len(sheet.drawn)} states: {FOLDER / 'sheet.png'}")
         if before is not None:
             sheet.compare(before)
+            subprocess.run(("git", "-C", str(ROOT), "worktree", "remove", "--force", str(BEFORE)), check=True)
 
 
 if __name__ == "__main__":
