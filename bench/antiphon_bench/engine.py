@@ -65,7 +65,7 @@ def plan_cost(block: int) -> dict[str, Any]:
 
 def under_load(driver: str, block: int, seconds: float, *, fifo: bool) -> dict[str, Any]:
     """Runs a server under a flood of OSC and with one busy core."""
-    options = ["--audio", driver, "--patch", PATCH, "--rate", str(RATE), "--block", str(block)]
+    options = ["--audio", driver, "--headphones", "--patch", PATCH, "--rate", str(RATE), "--block", str(block)]
     if fifo:
         options.append("--fifo")
     with jackd.dummy(RATE, block, needed=driver == "jack") as env, ServerProcess(*options, env=env) as server:
