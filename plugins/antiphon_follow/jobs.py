@@ -35,8 +35,8 @@ _TAIL_SECONDS = 1.0
 """Seconds after the last note of a MIDI file in which its beats go on."""
 _CLICK_RATE, _CLICK_SECONDS, _CLICK_LEVEL, _CLICK_HZ = 48000, 0.03, 0.35, (1600.0, 1000.0)
 """Rate of a click beside a MIDI file, and a click's length, level and pitches: of a bar's first beat and the others."""
-_DOWNBEAT, _BEAT, _DRUMS = 76, 77, 9
-"""High and low wood block of a General MIDI drum kit, and its channel from 0."""
+_DOWNBEAT, _BEAT, _DRUMS = 76, 77, 10
+"""High and low wood block of a General MIDI drum kit, and its channel."""
 _LEAST_PERIOD = 60.0 / 999.0
 
 Row = tuple[float, float, int]
@@ -195,10 +195,10 @@ def _write_beats(path: Path, beats: list[tuple[float, float, bool]]) -> None:
     tempo = [(0.0, 60.0 * lead / max(seconds[0], lead * _LEAST_PERIOD))]
     tempo += [(float(lead + n), float(60.0 / period)) for n, period in enumerate(periods)]
     notes = tuple(
-        MidiNote(float(lead + n), 0.1, _DOWNBEAT if first else _BEAT, 1.0 if first else 0.7)
+        MidiNote(float(lead + n), 0.1, _DOWNBEAT if first else _BEAT, 1.0 if first else 0.7, _DRUMS)
         for n, (_, _, first) in enumerate(beats)
     )
-    write_midi(path, [MidiTrack("beats", notes, _DRUMS)], tempo)
+    write_midi(path, [MidiTrack("beats", notes)], tempo)
 
 
 def _write_click(job: FileJob, path: Path, beats: list[tuple[float, float, bool]], *, notes: bool) -> Written:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from antiphon.api import F64, ParamError, StreamSpec
-from antiphon.api.backends.files import MidiNote, MidiTrack, write_midi
+from antiphon.api.backends.files import MidiNote, MidiTrack, read_midi, write_midi
 from antiphon.api.backends.rendering import load_plugins
 from antiphon.api.backends.transports import NOW, NoteOn, OscRequest, RequestError, Sample, SetParam
 from antiphon.api.jobs import FileJob
@@ -125,6 +125,17 @@ def test_run_writes_lines_as_they_are_known(tmp_path: Path) -> None:
     known = sum(at < 12.0 for at in rows[:, 0])
     assert part.with_suffix(".csv").read_text().splitlines()[1 : known - 2] == lines[1 : known - 2]
     assert whole.with_suffix(".wav").is_file()
+
+
+def test_run_writes_beats_as_strokes_of_a_drum_kit(tmp_path: Path) -> None:
+    beats = beats_of(STEADY[:40])
+    source, out = midi_of(tmp_path / "played.mid", pianist(beats)), tmp_path / "out.mid"
+    run(FileJob("follow", source, out))
+    song = read_midi(out)
+    strokes = [note for track in song.tracks for note in track.notes]
+    assert {note.channel for note in strokes} == {10}
+    at = np.array([song.seconds(note.start) for note in strokes[:-1]])  # the last is foreseen
+    assert np.abs(at[:, None] - np.array(beats)[None]).min(axis=1).max() < 0.1
 
 
 # ---- the server's clock
