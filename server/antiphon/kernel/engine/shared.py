@@ -11,7 +11,7 @@ import mmap
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import IntEnum, unique
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 from antiphon.kernel.runtime.platform import anonymous_file
@@ -36,6 +36,7 @@ OUTPUT, SESSION, TRACKS = 1, 2, 4
 """Flags of `HeaderWord.TAPPING`: what is being recorded."""
 
 
+@unique
 class HeaderWord(IntEnum):
     """Indices of the header's 64-bit words. The engine writes them unless another writer is named."""
 
@@ -82,7 +83,7 @@ class HeaderWord(IntEnum):
     RESTARTS = 40
     DRIVER = 41
     JOURNAL_DROPPED = 42
-    FRAME_BEGUN = 59  # JACK's number of the first frame of block 0, of which 32 bits are defined
+    FRAME_BEGUN = 63  # JACK's number of the first frame of block 0, of which 32 bits are defined
     STRIPS = 44  # 1: strips are kept for the process that plays them; written by the supervisor
     POLICY = 43  # scheduling class of the engine: 0 ordinary, 1 FIFO
     ALIVE_NS = 45  # CLOCK_MONOTONIC when the engine's loop last turned
