@@ -37,6 +37,7 @@ COMMANDS = [
     "dataset",
     "pipeline",
     "mcp",
+    "sounds",
 ]
 Run = Callable[..., Done]
 

@@ -67,6 +67,7 @@ def test_live_tests_are_those_of_the_folders_that_start_servers(request: pytest.
     for item in request.session.items:
         live = item.nodeid.startswith(("tests/serve/", "tests/hostile/", "tests/acceptance/"))
         pure = item.nodeid.startswith(("tests/engine/", "tests/wire/", "tests/cli/", "plugins/antiphon_denoise/"))
+        live = live and item.get_closest_marker("untimed") is None
         assert not (live and item.get_closest_marker("flaky") is None), item.nodeid
         assert not (pure and item.get_closest_marker("flaky") is not None), item.nodeid
 

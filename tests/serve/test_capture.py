@@ -14,6 +14,7 @@ from antiphon.cli.commands import application
 from antiphon_bench.rig import ServerProcess
 from antiphon_library.catalogue import Catalogue
 from antiphon_library.records import FileEntry, FileState, SoundIdentity
+from antiphon_library.tests.conftest import without_shipped
 
 PATCH = """
 format = 1
@@ -65,6 +66,7 @@ def sounded(part: np.ndarray, whole: np.ndarray) -> None:
 def fitting_now(server: ServerProcess, home: Path) -> None:
     """What goes with the last bars, by the command and by HTTP; and a library without a loop says so."""
     words = ["library", "fits", "--live", "--osc-port", str(server.osc), "--json"]
+    without_shipped(home / "data" / "library")
     none = CliRunner().invoke(application(words), words)
     assert (none.exit_code, "library analyse" in str(none.exception)) == (1, True)
     rows = {
