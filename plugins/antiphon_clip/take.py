@@ -76,7 +76,7 @@ class Take:
         if not isinstance(effect, NodeSet | NodeEvent) or not isinstance(effect.when, Now | Sample):
             return
         node = next((one for one in self.server.nodes().values() if one.id == effect.node), None)
-        if node is None or (self.nodes and node.name not in self.nodes):
+        if node is None or node.info.overhears or (self.nodes and node.name not in self.nodes):
             return
         beat = self.server.beat_of(effect.when) - self.begin
         if isinstance(effect, NodeSet):

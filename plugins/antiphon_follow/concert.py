@@ -109,7 +109,9 @@ class Concert:
         self.meter = max(1, round(score.beats[bar]))
         self.place = min(self.meter - 1, math.floor(into))
         self.phase, self.period = min(into - self.place, 1.0 - 1e-9), found.pace
-        waits = straight > bound + 1.0 or straight > score.length + ENDS
+        # the clock counts quarters: in bars of 3/8 or 7/8 it goes its own way
+        halves = score.beats[bar] % 1.0 > 0.0
+        waits = halves or straight > bound + 1.0 or straight > score.length + ENDS
         self.sureness = 0.0 if waits else found.sureness
         self.bar = bar + 1 if follower.begun or self._known else 0
         after = follower.onset + 1 if follower.begun else follower.onset

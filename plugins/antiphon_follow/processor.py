@@ -27,7 +27,7 @@ from antiphon_follow.answer import FollowAnswer
 from antiphon_follow.clock import SURE, BeatCount
 from antiphon_follow.concert import BEATS, NEXT, Concert
 from antiphon_follow.notes import FRAMES_PER_SECOND, NoteBeats
-from antiphon_follow.ranges import METER_NAMES, RANGE, meters_of, range_of
+from antiphon_follow.ranges import LEAST, METER_NAMES, MOST, RANGE, meters_of, range_of
 from antiphon_follow.worker import HOP, METER, PERIOD, PHASE, PLACE, SURENESS, worker_of
 
 STATES = ("waiting", "following", "coasting")
@@ -89,7 +89,12 @@ class Follow(Processor):
         Param("meter", "choice", "auto", choices=METER_NAMES, restart=True, doc="Beats of a bar; auto: 4 or 3."),
         Param("confidence", default=SURE, low=0.05, high=0.95, doc="Sureness from which it follows; below it coasts."),
         Param("score", "file", "", doc="A MusicXML or MIDI file: follows its notes, and plays the other parts."),
-        Param("part", "text", "", doc="The player's part of the score, by name or number; the first unless given."),
+        Param(
+            "part",
+            "text",
+            "",
+            doc="The player's part of the score, by name or number; live the first unless given, on files all.",
+        ),
         Param("from", "int", 1, low=1, high=9999, doc="Bar of the score at which `start` begins."),
         Param("start", "trigger", doc="Goes to the bar `from`; where the player rests, the other parts count on."),
         Param("half", "trigger", doc="Beats half as fast."),
@@ -255,7 +260,7 @@ class Follow(Processor):
         """Steers the server's clock."""
         count, drive = self._count, str(io.value("drive"))
         seconds = io.frames / self._rate
-        low, high = self._limits
+        low, high = self._limits if self._concert is None else (LEAST, MOST)
         tempo = min(max(60.0 / count.period, low), high)
         led = drive != "off" and bool(io.value("on")) and io.time.playing
         if self._pulls and not (led and count.following):

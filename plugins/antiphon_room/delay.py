@@ -30,7 +30,7 @@ def room_change(w: i64p, a: f32p, b: f32p, mean: f32p, into: f32p) -> None:
     bins = w[EchoWord.SIZE] // 2 + 1
     for band in range(BANDS):
         power = f32(1e-4)
-        for k in range(band * BAND_BINS + 1, (band + 1) * BAND_BINS + 1):
+        for k in range(band * BAND_BINS + 1, min((band + 1) * BAND_BINS + 1, bins)):
             real = a[k] + b[k]
             imag = a[bins + k] + b[bins + k]
             power = power + real * real + imag * imag

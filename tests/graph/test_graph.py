@@ -59,15 +59,22 @@ def test_add_behind_a_node_takes_over_what_it_fed():
 
 
 def test_beside_loudspeakers_a_canceller_of_what_is_played_stands_in_front_of_the_input():
-    kinds = {**CATALOG.types, CANCELLER: info(CANCELLER, inputs=(AUDIO_IN, Port("reference")))}
+    kinds = {
+        **CATALOG.types,
+        CANCELLER: info(CANCELLER, inputs=(AUDIO_IN, Port("reference")), params=(Param("mask", default=1.0),)),
+    }
     catalog = Catalog(kinds, ())
-    graph = chain("a", "b").beside_loudspeakers(catalog)
+    ears, keys = (NodeSpec(name, name) for name in ("hum", "keys"))
+    played = (Wire(End("hum", "notes"), End("keys", "notes")), Wire(End("keys", "out"), End(OUT, OUT)))
+    graph = Graph((ears, keys), (Wire(End(IN, IN), End("hum", "in")), *played)).beside_loudspeakers(catalog)
     check(graph, catalog)
     assert order(graph, catalog)[0][0] == CANCELLER
+    assert graph.node(CANCELLER).values == {"mask": 0.0}
     assert [str(wire.dest) for wire in graph.wires if wire.source.node == IN] == ["echo_cancel.in"]
     assert [str(wire.dest) for wire in graph.wires if wire.source.node == OUT] == ["echo_cancel.reference"]
     assert graph.beside_loudspeakers(catalog) == graph
-    assert chain("a").beside_loudspeakers(CATALOG) == chain("a"), "where none is installed"
+    assert chain("a").beside_loudspeakers(catalog) == chain("a"), "what is played would be its own echo"
+    assert graph.remove(CANCELLER, catalog).beside_loudspeakers(CATALOG).has(CANCELLER) is False, "none is installed"
     deaf = Graph((NodeSpec("click", "click"),), (Wire(End("click", "out"), End(OUT, OUT)),))
     assert deaf.beside_loudspeakers(catalog) == deaf
 

@@ -28,9 +28,11 @@ def test_it_plays_on_jack(jackd: Jackd, tmp_path: Path, audio: str) -> None:
 
 
 def test_a_canceller_stands_in_front_of_a_microphone_unless_there_are_headphones(jackd: Jackd, tmp_path: Path) -> None:
-    options = "--audio", "jack", "--patch", "through", "--muted"
+    options = "--audio", "jack", "--patch", "concerto", "--muted"
     with ServerProcess(*options, env=jackd.env, home=tmp_path) as server:
         assert server.ask("/node/list")[1][:2] == ["echo_cancel", "echo_cancel"]
+        server.ask("/patch/load", "through")
+        assert "echo_cancel" not in server.ask("/node/list")[1]
     with ServerProcess(*options, "--headphones", env=jackd.env, home=tmp_path) as server:
         assert "echo_cancel" not in server.ask("/node/list")[1]
 

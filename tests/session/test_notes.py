@@ -146,6 +146,7 @@ def test_what_overhears_has_the_notes_that_name_no_node_beside_those_that_play_t
     catalog = Catalog({**CATALOG.types, "ears": ears})
     players = Players(Graph((NodeSpec("a", "ears"), NodeSpec("b", "notes"), NodeSpec("c", "notes"))), catalog)
     assert (players.of(""), players.of("b")) == (("b", "c", "a"), ("b",))
+    assert players.of("", by_clock=True) == ("b", "c"), "what the clock plays does not lead it"
     assert Players(Graph((NodeSpec("a", "ears"),)), catalog).of("") == ("a",)
 
 

@@ -39,8 +39,8 @@ const lost = signal("");
 /** Whom a path is for. */
 const FOR: Record<string, string> = {
   code: "Type a line and hear it. No instrument is needed.",
-  play: "By the keys here, or a voice: yours, or one that is here.",
-  files: "Sounds are here to begin with; yours later.",
+  play: "Play the keys here, or use a voice: your own, or one that ships.",
+  files: "Begin with the sounds that ship, then use your own.",
   send: "From TouchOSC, Tidal, SuperCollider, Pure Data, Python, a keyboard.",
 };
 

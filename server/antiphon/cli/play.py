@@ -140,8 +140,7 @@ def introduction(
         if settings.headphones:
             yield "The input starts muted: put headphones on, then"
         else:
-            yield "The input starts muted. echo_cancel takes the loudspeakers out of it, in simulated rooms so far:"
-            yield "begin softly, or put headphones on and start with --headphones; then"
+            yield "The input starts muted: begin softly, or put headphones on and start with --headphones; then"
         yield f"    {command(settings, OPEN)}"
     for option, does in added.items():
         yield f"As by `serve --{option}`: {does}"

@@ -88,7 +88,7 @@ def players_of(graph: Graph, catalog: Catalog, score: TimedScore) -> SongPlayers
 
     A `synth` plays pitched notes, or drums where these are its instrument. Raises RequestError: no node takes notes.
     """
-    free = Players(graph, catalog).of("")
+    free = Players(graph, catalog).of("", by_clock=True)
     values = {node.name: node.values for node in graph.nodes if node.name in free and node.type == "synth"}
     synths = [name for name in values if not values[name].get("synthdef")]
     kits = tuple(name for name in synths if values[name].get("instrument") == "drums")

@@ -191,17 +191,30 @@ class Graph:
     def beside_loudspeakers(self, catalog: Catalog) -> Graph:
         """The graph with a canceller of what was played in front of all that the input feeds.
 
-        The graph itself where the input feeds nothing, or where it has a canceller, or no such type is installed, or
-        the graph is full.
+        The graph itself where the input feeds nothing, or where its sound is played, which would be taken for its own
+        echo; where it has a canceller, or no such type is installed, or the graph is full.
         """
         info = catalog.get(CANCELLER)
         ports = [] if info is None else [port.name for port in info.inputs if port.kind == "audio"]
         taken = self.has(CANCELLER) or any(node.type == CANCELLER for node in self.nodes)
         full = len(self.nodes) >= MAX_NODES or len(self.wires) + 2 > MAX_WIRES
-        if len(ports) < 2 or taken or full or not any(wire.source.node == IN for wire in self.wires):
+        feeds = any(wire.source.node == IN for wire in self.wires)
+        if len(ports) < 2 or taken or full or not feeds or OUT in self._reached_by_input(catalog):
             return self
-        graph = self.add(NodeSpec(CANCELLER, CANCELLER), catalog, IN)
+        graph = self.add(NodeSpec(CANCELLER, CANCELLER, {"mask": 0.0}), catalog, IN)
         return graph.connect(End(OUT, OUT), End(CANCELLER, ports[1]), catalog)
+
+    def _reached_by_input(self, catalog: Catalog) -> set[str]:
+        """Names of the nodes that the input's sound goes through."""
+        sound = [
+            (wire.source.node, wire.dest.node)
+            for wire in self.wires
+            if _kind(self, wire.source, "out", catalog) == _kind(self, wire.dest, "in", catalog) == "audio"
+        ]
+        found = {IN}
+        while more := {dest for source, dest in sound if source in found} - found:
+            found |= more
+        return found
 
     def _audio_source(self, name: str, catalog: Catalog) -> End | None:
         if name == IN:

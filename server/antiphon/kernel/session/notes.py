@@ -64,14 +64,19 @@ class Players:
         # nodes that no wire feeds; else nodes that only a note detector feeds, for the keyboard to replace it
         unfed, undriven = (tuple(name for name in players if name not in found) for found in (by_any, by_takers))
         listening = tuple(name for name, info in types.items() if info.overhears)
-        self.free = (unfed or undriven or players) + listening
+        self._playing = unfed or undriven or players
+        self.free = self._playing + listening
 
-    def of(self, node: str) -> tuple[str, ...]:
-        """Nodes of a note for `node`, "" for `free`; `RequestError` where none takes notes or is there."""
-        if not (self.all if node else self.free):
+    def of(self, node: str, *, by_clock: bool = False) -> tuple[str, ...]:
+        """Nodes of a note for `node`, "" for `free`; `RequestError` where none takes notes or is there.
+
+        `by_clock`: of a note that is dated in beats. No node overhears it: it would lead the clock that plays it.
+        """
+        free = self._playing if by_clock else self.free
+        if not (self.all if node else free):
             raise RequestError(_NONE)
         if not node:
-            return self.free
+            return free
         if node in self.all:
             return (node,)
         what = f"{node} takes no notes" if self.graph.has(node) else f"there is no node {node!r}"

@@ -16,6 +16,7 @@ from antiphon.kernel.session import notes, play
 from antiphon.kernel.session.actions import ACTIONS, EVENTS, Action, NodeNoteOff, NodeReset, NodeSet
 from antiphon.kernel.session.commands import (
     NOW,
+    Beat,
     Bend,
     ClearSchedule,
     Command,
@@ -247,7 +248,8 @@ class Session:
         return [*self.state.edit_value(node, cell, value), Changed(node.name, node.cells[cell], value, source, before)]
 
     def _note(self, command: Note, now: Moment, source: object) -> list[Effect]:
-        effects = [on_node(command, self.state.nodes[name].id) for name in self._players_now().of(command.node)]
+        names = self._players_now().of(command.node, by_clock=isinstance(command.when, Beat))
+        effects = [on_node(command, self.state.nodes[name].id) for name in names]
         if self.schedule.future(command.when, now):
             self.schedule.add(command.when, *((effect, source) for effect in effects))
         else:
