@@ -27,7 +27,7 @@ def rendered(folder: Path, node: dict[str, object], events: Sequence[Line], seco
     (folder / "events.jsonl").write_text("\n".join(told) + "\n")
     words = [
         "render", str(folder / "keys.toml"), "--out", str(folder / "out.wav"), "--events",
-        str(folder / "events.jsonl"), "--seconds", str(seconds), "--synth", "supercollider", "--force",
+        str(folder / "events.jsonl"), "--seconds", str(seconds), "--synth", "supercollider", "--force", "--no-limit",
     ]  # fmt: skip
     done = forked.run([*forked.COMMAND, *words], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
