@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
@@ -21,7 +20,7 @@ from antiphon.kernel.graph.io_nodes import OUT_NUMBER
 from antiphon.kernel.plugins.loader import load
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.session.actions import ACTIONS, NodeSet
-from antiphon.kernel.supervisor.recordings import SET
+from antiphon.kernel.supervisor.recordings import OTHER_FOLDER, held_names
 from antiphon.kernel.synth.backends import chosen
 from antiphon.offline.output_summary import Written
 from antiphon.offline.replay import replay
@@ -75,12 +74,15 @@ def replayed_tracks(log: SessionLog, source: Path, folder: Path) -> Iterator[Rep
         yield tracks
 
 
-def claim(folder: str, option: str, *, force: bool = False) -> Path:
-    """A folder for tracks, made where there is none. Raises FileError: it holds a set already."""
-    held = [name for name in (*SET, LIST, *studio.PROJECTS) if os.path.lexists(os.path.join(folder, name))]
-    if held and not force:
-        text = f"{option}: {folder} holds a set already ({', '.join(held)}); give another name, or --force"
-        raise FileError(text)
+def claim(folder: str, option: str, source: Path, *, force: bool = False) -> Path:
+    """A folder for tracks of the set `source`, made where there is none. Raises FileError: it is that, or holds files.
+
+    `force`: it may hold files.
+    """
+    if paths.is_same_file(folder, source):
+        raise FileError(f"{option}: {folder} is the set itself, whose sound would be lost; name another folder")
+    if not force and (held := held_names(folder)):
+        raise FileError(f"{option}: {folder} holds files already ({held}); {OTHER_FOLDER}")
     try:
         return paths.make_folder(Path(folder), paths.PRIVATE_FOLDER)
     except OSError as error:
@@ -94,13 +96,13 @@ def export(session: Path, out: str, reporting: Reporting, *, force: bool = False
     """
     if (session / LIST).is_file():
         if not paths.is_same_file(session, out):
-            folder = claim(out, "DIR", force=force)
+            folder = claim(out, "DIR", session, force=force)
             for name in (LIST, LOG, *(track.file for track in _tracks(session)[0])):
                 shutil.copy2(session / name, folder / name)
         complete(Path(out), reporting)
         return
     log = SessionLog(session)
-    folder = claim(out, "DIR", force=force)
+    folder = claim(out, "DIR", session, force=force)
     with (
         replayed_tracks(log, session, folder) as tracks,
         replayed(session, log, reporting.complain, tracks) as (frames, blocks),

@@ -34,9 +34,10 @@ def replay(asked: ReplayRequest) -> None:
     format_of(out)
     with endable():
         log = SessionLog(folder)
-        check_distinct([(f"{name} of the set", folder / name) for name in SET], [("OUT", out)])
+        ends = [(f"{name} of --stems", Path(asked.stems) / name) for name in SET[1:] if asked.stems]
+        check_distinct([(f"{name} of the set", folder / name) for name in SET], [*ends, ("OUT", out)])
         free([("OUT", out)], force=asked.force)
-        beside = tracks.claim(asked.stems, "--stems", force=asked.force) if asked.stems else None
+        beside = tracks.claim(asked.stems, "--stems", folder, force=asked.force) if asked.stems else None
         with ExitStack() as stack:
             kept = stack.enter_context(tracks.replayed_tracks(log, folder, beside)) if beside is not None else None
             frames, blocks = stack.enter_context(tracks.replayed(folder, log, complain, kept))

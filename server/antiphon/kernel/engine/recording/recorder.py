@@ -398,8 +398,8 @@ def interrupted_paths(folder: Path) -> tuple[str, str, str]:
     """Recording, session folder and folder of tracks that a killed recorder of this server was writing; "" for none."""
     try:
         note = json.loads((folder / NOTE).read_bytes())
-        return str(note["record"]), str(note["session"]), str(note["tracks"])
-    except (OSError, ValueError, KeyError, TypeError):
+        return str(note["record"]), str(note["session"]), str(note.get("tracks", ""))  # as an older server wrote it
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return "", "", ""  # nothing was recorded, or the disk was full for the note, which was reported then
 
 
