@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
@@ -14,7 +15,7 @@ from antiphon.files.audiofile import stream
 from antiphon.files.midi_song import MidiControlChange, MidiNote, MidiTrack, Times
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.control.osc.handlers.sets import RECALL
-from antiphon.kernel.engine.recording.tracks import GAP, LIST, LOG, Track, file_name, read_tracks
+from antiphon.kernel.engine.recording.tracks import GAP, HEADER, LIST, LOG, file_name, read_list, read_tracks
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.graph.io_nodes import OUT_NUMBER
 from antiphon.kernel.plugins.loader import load
@@ -32,6 +33,8 @@ from antiphon.operations.reporting import Reporting
 TICKS = 960
 _GAIN = 3
 """Place of the gain among the cells of `out`."""
+_MOST = 1e15
+"""Frames and beats of cues are less: those of a performer may say anything."""
 _SHOWN = 80
 """Characters of a marker's name at most."""
 
@@ -96,9 +99,15 @@ def export(session: Path, out: str, reporting: Reporting, *, force: bool = False
     """
     if (session / LIST).is_file():
         if not paths.is_same_file(session, out):
+            held = read_list(session)
+            length = held.frames(SessionLog(session).spec.block)
             folder = claim(out, "DIR", session, force=force)
-            for name in (LIST, LOG, *(track.file for track in _tracks(session)[0])):
+            for name in (LOG, *(track.file for track in held.tracks)):
+                (folder / name).unlink(missing_ok=True)  # it may be a link
                 shutil.copy2(session / name, folder / name)
+            for track in held.tracks:  # the recorder may be at work, and the copies may be longer
+                os.truncate(folder / track.file, HEADER + length * track.channels * 4)
+            paths.write_atomic(folder / LIST, held.content, paths.PRIVATE)
         complete(Path(out), reporting)
         return
     log = SessionLog(session)
@@ -113,18 +122,13 @@ def export(session: Path, out: str, reporting: Reporting, *, force: bool = False
     complete(folder, reporting)
 
 
-def _tracks(folder: Path) -> tuple[list[Track], int, int]:
-    """Tracks of a folder, their frames and the sample of the first; made equally long after a crash."""
-    files, first, _ = read_tracks(folder)
-    files.close()
-    return files.tracks, files.frames, first
-
-
 def complete(folder: Path, reporting: Reporting) -> None:
     """Writes the MIDI files and the projects of a folder of tracks. Raises FileError: it holds none."""
-    tracks, frames, first = _tracks(folder)
     log = SessionLog(folder)
-    rate, bar = log.spec.rate, int(log.header.get("bar", 4))
+    files, held = read_tracks(folder, log.spec.block)
+    files.close()
+    tracks, frames, first = files.tracks, files.frames, held.first
+    rate, bar = log.spec.rate, _bar_of(log)
     points = [(line["sample"] - first, line["beat_line"], line["bpm"]) for line in log.beats]
     begin, tempo = tempo_map(points, rate, bar)
     times = Times(tempo)
@@ -135,13 +139,15 @@ def complete(folder: Path, reporting: Reporting) -> None:
 
     markers = []
     for cue in log.cues:
-        at, name = beat(cue["sample"]), " ".join(str(one) for one in (cue["cue"], *cue["values"]))[:_SHOWN]
-        if cue["cue"] == GAP:
-            name = f"gap of {float(cue['values'][0]) / rate:.3f} s" if cue["values"] else "gap"
-        elif cue["cue"] == RECALL and len(cue["values"]) == 2:
-            name = f"scene {cue['values'][0]}"
-            held = next((s for s, b, bpm in points if bpm > 0 and b <= float(cue["values"][1])), None)
-            at = max(at, beat(_sample_of(points, float(cue["values"][1]), rate) + first)) if held is not None else at
+        values = cue["values"]
+        at, name = beat(cue["sample"]), " ".join(str(one) for one in (cue["cue"], *values))[:_SHOWN]
+        told = bool(values) and all(isinstance(one, int | float) and abs(one) < _MOST for one in values)
+        if told and cue["cue"] == GAP:
+            name = f"gap of {values[0] / rate:.3f} s"
+        elif told and cue["cue"] == RECALL and len(values) == 2:
+            name = f"scene {values[0]}"
+            if any(bpm > 0 and line <= values[1] for _, line, bpm in points):
+                at = max(at, beat(_sample_of(points, values[1], rate) + first))
         markers.append((at, name))
     heard = _heard(log.heard, beat, times.beat(lead + frames / rate))
     made = [studio.StudioTrack(t.name, t.file, t.channels, muted=not t.mixed) for t in tracks]
@@ -154,6 +160,12 @@ def complete(folder: Path, reporting: Reporting) -> None:
     held_set = studio.StudioSet(rate, frames / rate, begin, tempo, bar, made, sorted(markers), _gain(log))
     for path in studio.write_projects(folder, held_set):
         reporting.wrote(Written(path, f"{len(made)} tracks", held_set.seconds))
+
+
+def _bar_of(log: SessionLog) -> int:
+    """Beats of a bar."""
+    with log.line(1):
+        return max(1, min(255, int(log.header.get("bar", 4))))
 
 
 def tempo_map(
