@@ -217,6 +217,10 @@ def test_tracks_that_are_not_what_was_recorded_are_refused(tmp_path: Path, damag
             export(folder, str(out), Reporting())
     assert contents(folder) == before
     assert not (tmp_path / "copy").exists()
+    if damage == "cut":  # as by a power cut
+        export(folder, str(tmp_path / "copy"), Reporting(), force=True)
+        assert len(heard(tmp_path / "copy")) == (2000 - HEADER) // 8 // BLOCK * BLOCK
+        assert contents(folder) == before
 
 
 def test_a_full_disk_leaves_complete_tracks_of_one_length(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

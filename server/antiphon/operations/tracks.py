@@ -100,7 +100,7 @@ def export(session: Path, out: str, reporting: Reporting, *, force: bool = False
     if (session / LIST).is_file():
         if not paths.is_same_file(session, out):
             held = read_list(session)
-            length = held.frames(SessionLog(session).spec.block)
+            length = held.frames(SessionLog(session).spec.block, force=force)
             folder = claim(out, "DIR", session, force=force)
             for name in (LOG, *(track.file for track in held.tracks)):
                 (folder / name).unlink(missing_ok=True)  # it may be a link
@@ -108,7 +108,7 @@ def export(session: Path, out: str, reporting: Reporting, *, force: bool = False
             for track in held.tracks:  # the recorder may be at work, and the copies may be longer
                 os.truncate(folder / track.file, HEADER + length * track.channels * 4)
             paths.write_atomic(folder / LIST, held.content, paths.PRIVATE)
-        complete(Path(out), reporting)
+        complete(Path(out), reporting, force=force)
         return
     log = SessionLog(session)
     folder = claim(out, "DIR", session, force=force)
@@ -122,10 +122,13 @@ def export(session: Path, out: str, reporting: Reporting, *, force: bool = False
     complete(folder, reporting)
 
 
-def complete(folder: Path, reporting: Reporting) -> None:
-    """Writes the MIDI files and the projects of a folder of tracks. Raises FileError: it holds none."""
+def complete(folder: Path, reporting: Reporting, *, force: bool = False) -> None:
+    """Writes the MIDI files and the projects of a folder of tracks, made equally long. Raises FileError: it holds none.
+
+    `force`: also where that takes more than a recorder that was killed leaves out.
+    """
     log = SessionLog(folder)
-    files, held = read_tracks(folder, log.spec.block)
+    files, held = read_tracks(folder, log.spec.block, force=force)
     files.close()
     tracks, frames, first = files.tracks, files.frames, held.first
     rate, bar = log.spec.rate, _bar_of(log)

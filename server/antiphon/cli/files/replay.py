@@ -63,7 +63,7 @@ def export(
     folder: Annotated[
         Path, typer.Argument(metavar="DIR", help="The folder to write; SESSION itself where it has tracks.")
     ],
-    force: Annotated[bool, typer.Option("--force", help="Replace the tracks in DIR.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace tracks in DIR; end all with the shortest.")] = False,
 ) -> None:
     """Write a recorded set as tracks, MIDI files and projects for studios: set.dawproject, and set.rpp for Reaper."""
     from antiphon.offline.session_reader import session_folder

@@ -312,17 +312,17 @@ class TrackList:
     tracks: list[Track]
     numbers: dict[int, Track]
 
-    def frames(self, block: int) -> int:
+    def frames(self, block: int, *, force: bool = False) -> int:
         """Frames of the blocks that all files have.
 
-        Raises FileError: one is not what was recorded, or lacks more than a recorder that was killed leaves out.
+        Raises FileError: one is not what was recorded; or, without `force`, lacks more than a killed recorder leaves.
         """
         counts = {track.file: self._count(track) for track in self.tracks}
         short, long = (which(counts, key=counts.__getitem__, default="") for which in (min, max))
-        if counts and counts[long] - counts[short] > 2 * TURN * block:
+        if counts and not force and counts[long] - counts[short] > 2 * TURN * block:
             raise FileError(
                 f"{self.folder / short} has {counts[short]:,} frames, and {long} {counts[long]:,}: a track was cut "
-                "or replaced; bring the recorded files back"
+                "or replaced; bring the recorded files back, or end all with the shortest by `antiphon export --force`"
             )
         return counts[short] // block * block if counts else 0
 
@@ -355,7 +355,7 @@ def read_list(folder: Path) -> TrackList:
     return found
 
 
-def read_tracks(folder: Path, block: int) -> tuple[TrackFiles, TrackList]:
+def read_tracks(folder: Path, block: int, *, force: bool = False) -> tuple[TrackFiles, TrackList]:
     """Tracks of a folder, open and cut to their common blocks. Raises FileError: as `TrackList.frames`; none is cut."""
     held = read_list(folder)
-    return TrackFiles(folder, held.rate, held.tracks, held.frames(block)), held
+    return TrackFiles(folder, held.rate, held.tracks, held.frames(block, force=force)), held
