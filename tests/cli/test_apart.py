@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from tests import audio
 
-from antiphon.cli.files.replay import replay
-from antiphon.kernel.errors import UsageError
+from antiphon.cli.files.replay import export, replay
+from antiphon.kernel.errors import FileError, UsageError
 
 Command = Callable[..., Any]
 
@@ -112,6 +112,14 @@ def test_a_replay_goes_over_nothing_of_its_set(tmp_path: Path, monkeypatch: pyte
     before = {p.name: p.read_bytes() for p in (tmp_path / "set").iterdir()}
     with pytest.raises(UsageError, match=r"(in|out)put.wav of the set and OUT are the same file, .*; give OUT a name"):
         replay(session="set", out=out)
+    assert {p.name: p.read_bytes() for p in (tmp_path / "set").iterdir()} == before
+    with pytest.raises(UsageError, match=r"input.wav of the set and input.wav of --stems are the same file"):
+        replay(session="set", out="new.wav", stems="set", force=True)
+    with pytest.raises(UsageError, match=r"output.wav of --stems and OUT are the same file"):
+        replay(session="set", out="stems/output.wav", stems="stems", force=True)
+    (tmp_path / "same").symlink_to("set")
+    with pytest.raises(FileError, match="DIR: same is the set itself"):
+        export("set", Path("same"), force=True)
     assert {p.name: p.read_bytes() for p in (tmp_path / "set").iterdir()} == before
     replay(session="set", out="set/again.wav")
     assert (tmp_path / "set" / "again.wav").exists()

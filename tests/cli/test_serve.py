@@ -68,6 +68,23 @@ def test_a_set_that_a_crash_broke_off_is_moved_aside_as_before(tmp_path: Path) -
         run(asked)
 
 
+def test_tracks_are_not_written_among_other_files(tmp_path: Path) -> None:
+    """A strip called lead would be written over the performer's lead.wav."""
+    (tmp_path / "tonight").mkdir()
+    for name in ("lead.wav", ".DS_Store", "mix.wav", "notes.txt", "x.wav"):
+        (tmp_path / "tonight" / name).write_text("mine")
+    with pytest.raises(UsageError, match=r"tonight holds files already \(lead.wav, mix.wav, notes.txt, ..."):
+        run(settings(record_tracks="tonight", osc_port=0))
+    with pytest.raises(Started):
+        run(settings(record_tracks="tonight", osc_port=0, force=True))
+    asked = settings(record_tracks="tonight", osc_port=47113)
+    (pidfile.folder(asked) / recorder.NOTE).write_text(
+        '{"record": "", "session": "", "tracks": "%s"}' % (tmp_path / "tonight")
+    )
+    with pytest.raises(Started):
+        run(asked)
+
+
 def test_a_recording_does_not_go_over_the_input(tmp_path: Path) -> None:
     (tmp_path / "a.wav").write_text("sound")
     (tmp_path / "link.wav").symlink_to("a.wav")

@@ -31,8 +31,18 @@ from antiphon.kernel.engine.loop import EngineLoop, NextPlan
 from antiphon.kernel.engine.loop_words import ExitReason
 from antiphon.kernel.engine.native import loop as native_loop
 from antiphon.kernel.engine.native.loop import LoopParts
+from antiphon.kernel.engine.recording.journal import to_line
 from antiphon.kernel.engine.remote import REPORT_KINDS
-from antiphon.kernel.engine.shared import SESSION, HeaderWord, MappingShape, Shared, command_ring, report_ring
+from antiphon.kernel.engine.shared import (
+    SESSION,
+    TRACKS,
+    ByteRing,
+    HeaderWord,
+    MappingShape,
+    Shared,
+    command_ring,
+    report_ring,
+)  # fmt: skip
 from antiphon.kernel.engine.taps.node_taps import NodeCapture, NodeTaps
 from antiphon.kernel.graph.compiler import compile_plan
 from antiphon.kernel.graph.graph import End, Graph, NodeSpec, Wire
@@ -356,6 +366,21 @@ def test_a_session_that_begins_is_joined_by_the_interpreter(engine):
     assert not journal.rests
     journal.follow()
     assert journal.rests
+
+
+def test_tracks_that_begin_where_strips_are_played_at_ports_are_told_their_names(engine):
+    """Strips are kept before the tracks begin, beside a session that had their names told."""
+
+    def begin(tapping: int) -> None:
+        one.shared.words[HeaderWord.SESSIONS] += 1
+        one.shared.words[HeaderWord.TAPPING] = tapping
+
+    one = engine(CHAIN, before={BLOCKS // 3: lambda: begin(SESSION), BLOCKS // 2: lambda: begin(SESSION | TRACKS)})
+    one.shared.words[HeaderWord.STRIPS] = 1
+    one.run()
+    lines = [to_line(record) for record in ByteRing(one.shared).drain()]
+    assert [next(key for key in ("engine", "tracks") if key in line) for line in lines] == ["engine", "tracks"] * 2
+    assert [name for _, name, _, mixed in lines[-1]["tracks"] if mixed]
 
 
 def test_a_device_that_falls_silent_is_lost_after_its_time(engine, monkeypatch):

@@ -1,5 +1,6 @@
 """Recordings and sets: beyond 4 GiB, private, said when they end, and never a power cut's sound without its log."""
 
+import json
 import os
 import socket
 import stat
@@ -15,9 +16,11 @@ from antiphon.files.containers.pieces import Refused
 from antiphon.kernel.engine.recording import recorder as recorders, take as takes
 from antiphon.kernel.engine.recording.recorder import Recorder
 from antiphon.kernel.engine.recording.take import TakeFile, describe_take
+from antiphon.kernel.engine.recording.tracks import TrackFiles
 from antiphon.kernel.engine.remote import RemoteEngine
-from antiphon.kernel.engine.shared import SESSION, HeaderWord, MappingShape, Shared
+from antiphon.kernel.engine.shared import SESSION, ByteRing, HeaderWord, MappingShape, Shared
 from antiphon.kernel.errors import FileError
+from antiphon.kernel.io.capture_memory import CaptureMemory, CaptureShape
 
 RATE, BLOCK = 48000, 256
 FOUR_GIB = 1 << 32
@@ -169,6 +172,33 @@ def test_a_recording_of_nothing_is_taken_away(
     recorder.handle({"do": "record", "path": None})
     assert not path.exists()
     assert capsys.readouterr().out == f"nothing was recorded; there is no {path}\n"
+
+
+@pytest.mark.parametrize("fails", ["write_list", "close"])
+def test_tracks_on_a_disk_that_fails_end_and_the_recording_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: str
+) -> None:
+    shared, folder = Shared.create(MappingShape(RATE, BLOCK, 2, 64)), tmp_path / "tonight"
+    kept = CaptureMemory.create(CaptureShape(RATE, BLOCK, 300))
+    recorder = Recorder(shared, tmp_path, kept=kept, export=["/nowhere/antiphon", "export"])
+    recorder.handle({"do": "record", "path": str(tmp_path / "take.wav")})
+    recorder.handle({"do": "tracks", "path": str(folder), "header": {}})
+    assert recorder.lines == []
+    ByteRing(shared).push(b"E" + json.dumps({"sample": 0, "tracks": [(7, "lead", 2, True)]}).encode())
+
+    def full(self: TrackFiles, *_: object) -> None:
+        raise FileError("the disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(TrackFiles, fails, full)
+        recorder.turn()
+        recorder.handle({"do": "tracks", "path": None})
+    play(shared, 0, 25)
+    recorder.close()
+    first, no_projects = recorder.lines
+    assert "the disk is full" in first
+    assert f"`antiphon export {folder} {folder}`" in no_projects
+    assert soundfile.info(tmp_path / "take.wav").frames == 25 * BLOCK
 
 
 def test_lengths_are_said_in_words() -> None:

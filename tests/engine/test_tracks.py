@@ -3,6 +3,8 @@
 import errno
 import json
 import os
+import re
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +12,17 @@ import pytest
 import soundfile
 from tests.engine.test_capture import BLOCK, RATE, Engine
 
+from antiphon.kernel.contract.block import StreamSpec
+from antiphon.kernel.engine.graph_player import GraphPlayer
 from antiphon.kernel.engine.recording import tracks as recorded
-from antiphon.kernel.engine.recording.tracks import HEADER, LOG, BeatPoints, TrackFiles, TrackTake, wave_header
+from antiphon.kernel.engine.recording.tracks import HEADER, LIST, LOG, BeatPoints, TrackFiles, TrackTake, wave_header
+from antiphon.kernel.errors import FileError
+from antiphon.kernel.graph.io_nodes import OUT_NUMBER
+from antiphon.kernel.io.capture_memory import CHANNELS
+from antiphon.operations.reporting import Reporting
+from antiphon.operations.tracks import export
 
-STARTED = {"engine": "started", "sample": 0}
+STARTED = {"engine": "started", "sample": 0, "died": 0}
 
 
 def begun(folder: Path, engine: Engine) -> TrackTake:
@@ -79,6 +88,139 @@ def test_blocks_that_the_ring_no_longer_has_are_a_gap(tmp_path: Path) -> None:
     assert len(sound) == 201 * BLOCK
     assert '"gap"' in (tmp_path / LOG).read_text()
     np.testing.assert_array_equal(sound[-50 * BLOCK :], engine.out[-50 * BLOCK :])
+
+
+def test_what_is_overwritten_while_it_is_read_is_a_gap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Engine(slots=300)
+    take = begun(tmp_path, engine)
+    engine.play(60)
+    find = take._reader.slots
+
+    def slots(first: int, count: int) -> np.ndarray:
+        found = find(first, count)
+        monkeypatch.undo()
+        engine.play(60)  # the ring has 100 blocks
+        return found
+
+    monkeypatch.setattr(take._reader, "slots", slots)
+    take.turn(60)
+    take.turn(engine.block)
+    take.close()
+    sound = heard(tmp_path)
+    assert len(sound) == 120 * BLOCK
+    lost = np.flatnonzero(~sound.any(axis=1))
+    assert 0 < len(lost) < 30 * BLOCK
+    np.testing.assert_array_equal(np.delete(sound, lost, 0), np.delete(engine.out, lost, 0))
+
+
+def owned(engine: Engine, take: TrackTake, node: int, channels: int, blocks: int) -> np.ndarray:
+    """Blocks in which a node stands in the place of the output."""
+    before = engine.block
+    engine.play(blocks)
+    tags = engine.memory.tags
+    rows = np.flatnonzero((tags > before) & (engine.memory.owners // 2 // CHANNELS == OUT_NUMBER))
+    engine.memory.owners[rows] += 2 * (node - OUT_NUMBER) * CHANNELS
+    tags[rows[engine.memory.owners[rows] // 2 % CHANNELS >= channels]] = 0
+    return engine.out[before * BLOCK :, :channels]
+
+
+def test_numbers_of_one_track_add_up_whatever_their_channels(tmp_path: Path) -> None:
+    """A node that was replaced goes on in its track; mono goes to all channels, and stereo to one as its mean."""
+    engine = Engine()
+    take = begun(tmp_path, engine)
+    take.line({"tracks": [(7, "lead", 2, True), (9, "lead", 1, True), (11, "input", 1, False), (8, "solo", 1, True)]})
+    take.line({"tracks": [(6, "solo", 2, True)]})
+    first, mono = owned(engine, take, 7, 2, 5), owned(engine, take, 9, 1, 5)
+    solo, wide = owned(engine, take, 8, 1, 5), owned(engine, take, 6, 2, 5)
+    take.turn(engine.block)
+    named = owned(engine, take, 11, 1, 5)
+    take.turn(engine.block)
+    take.close()
+    lead, _ = soundfile.read(tmp_path / "lead.wav", dtype="float32")
+    np.testing.assert_array_equal(lead[: 10 * BLOCK], np.concatenate([first, mono.repeat(2, 1)]))
+    one, _ = soundfile.read(tmp_path / "solo.wav", dtype="float32")
+    np.testing.assert_allclose(one[10 * BLOCK : 20 * BLOCK], np.concatenate([solo[:, 0], wide.mean(1)]), atol=1e-7)
+    other, _ = soundfile.read(tmp_path / "input-2.wav", dtype="float32")
+    np.testing.assert_array_equal(other[-len(named) :], named[:, 0])
+    assert not other[: -len(named)].any()
+
+
+def test_tracks_that_cannot_begin_leave_the_name_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(self: TrackFiles, *_: object) -> None:
+        raise FileError("the disk is full")
+
+    monkeypatch.setattr(TrackFiles, "write_list", full)
+    engine, before = Engine(), len(os.listdir("/proc/self/fd"))
+    with pytest.raises(FileError, match="full"):
+        TrackTake(tmp_path, engine.memory, 2, {"session": 2})
+    assert list(tmp_path.iterdir()) == []
+    del engine
+    assert len(os.listdir("/proc/self/fd")) <= before
+
+
+def recorded_set(folder: Path, *cues: dict[str, object]) -> Engine:
+    """A set of a second or so, still being recorded; `bar` is none."""
+    folder.mkdir()
+    engine = Engine()
+    take = TrackTake(folder, engine.memory, 2, {"session": 2, "rate": RATE, "block": BLOCK, "channels": 2, "bar": 0})
+    take.line({**STARTED, "tempo": asdict(GraphPlayer(StreamSpec(RATE, BLOCK, 2)).tempo)})
+    for cue in cues:
+        take.line({"sample": 64, **cue})
+    engine.play(500)
+    take.turn(engine.block)
+    return engine
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_an_export_leaves_its_source_as_it_is(tmp_path: Path) -> None:
+    folder, copy = tmp_path / "set", tmp_path / "copy"
+    engine = recorded_set(
+        folder,
+        {"cue": "gap", "values": ["x"]},
+        {"cue": "gap", "values": [float("nan")]},
+        {"cue": "gap", "values": [4800]},
+        {"cue": "/scene/recall", "values": ["a", "b"]},
+    )
+    with (folder / "input.wav").open("ab") as file:  # as a recorder that is at work
+        file.write(bytes(4 * 2 * BLOCK))
+    before = contents(folder)
+    export(folder, str(copy), Reporting())
+    assert contents(folder) == before
+    np.testing.assert_array_equal(heard(copy), engine.out)
+    project = (copy / "set.rpp").read_text()
+    for marker in ("gap x", "gap nan", "gap of 0.100 s", "/scene/recall a b"):
+        assert f'"{marker}"' in project
+
+
+@pytest.mark.parametrize("damage", ["cut", "edited", "link", "outside", "list", "twice"])
+def test_tracks_that_are_not_what_was_recorded_are_refused(tmp_path: Path, damage: str) -> None:
+    folder, track = tmp_path / "set", tmp_path / "set" / "input.wav"
+    recorded_set(folder)
+    match damage:
+        case "cut":
+            os.truncate(track, 2000)
+        case "edited":
+            soundfile.write(track, np.zeros((500 * BLOCK, 2)), RATE, "PCM_16")
+        case "link":
+            track.rename(tmp_path / "else.wav")
+            track.symlink_to(tmp_path / "else.wav")
+        case _:
+            name = {"outside": "../set/input.wav", "list": "tracks.json", "twice": "output.wav"}[damage]
+            text = (folder / LIST).read_text()
+            (folder / LIST).write_text(text.replace('"input.wav"', json.dumps(name)))
+    before = contents(folder)
+    for out in (folder, tmp_path / "copy"):
+        with pytest.raises(FileError, match=rf"{re.escape(str(folder))}/(input.wav|tracks.json)\b"):
+            export(folder, str(out), Reporting())
+    assert contents(folder) == before
+    assert not (tmp_path / "copy").exists()
+    if damage == "cut":  # as by a power cut
+        export(folder, str(tmp_path / "copy"), Reporting(), force=True)
+        assert len(heard(tmp_path / "copy")) == (2000 - HEADER) // 8 // BLOCK * BLOCK
+        assert contents(folder) == before
 
 
 def test_a_full_disk_leaves_complete_tracks_of_one_length(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -148,7 +148,9 @@ class StartOptions:
     no_watch_plugins: Annotated[
         bool, typer.Option("--no-watch-plugins", help="Use plugins of yours as they are at the start, saved or not.")
     ] = False
-    force: Annotated[bool, typer.Option("--force", help="Let --record replace an existing file.")] = False
+    force: Annotated[bool, typer.Option("--force", help="Let --record, --record-tracks replace existing files.")] = (
+        False
+    )
 
 
 class ServeCommand(synthhelp.SynthCommand):

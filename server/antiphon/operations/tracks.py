@@ -15,13 +15,13 @@ from antiphon.files.audiofile import stream
 from antiphon.files.midi_song import MidiControlChange, MidiNote, MidiTrack, Times
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.control.osc.handlers.sets import RECALL
-from antiphon.kernel.engine.recording.tracks import GAP, LIST, LOG, Track, file_name, read_tracks
+from antiphon.kernel.engine.recording.tracks import GAP, HEADER, LIST, LOG, file_name, read_list, read_tracks
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.graph.io_nodes import OUT_NUMBER
 from antiphon.kernel.plugins.loader import load
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.session.actions import ACTIONS, NodeSet
-from antiphon.kernel.supervisor.recordings import SET
+from antiphon.kernel.supervisor.recordings import OTHER_FOLDER, held_names
 from antiphon.kernel.synth.backends import chosen
 from antiphon.offline.output_summary import Written
 from antiphon.offline.replay import replay
@@ -33,6 +33,8 @@ from antiphon.operations.reporting import Reporting
 TICKS = 960
 _GAIN = 3
 """Place of the gain among the cells of `out`."""
+_MOST = 1e15
+"""Frames and beats of cues are less: those of a performer may say anything."""
 _SHOWN = 80
 """Characters of a marker's name at most."""
 
@@ -75,12 +77,15 @@ def replayed_tracks(log: SessionLog, source: Path, folder: Path) -> Iterator[Rep
         yield tracks
 
 
-def claim(folder: str, option: str, *, force: bool = False) -> Path:
-    """A folder for tracks, made where there is none. Raises FileError: it holds a set already."""
-    held = [name for name in (*SET, LIST, *studio.PROJECTS) if os.path.lexists(os.path.join(folder, name))]
-    if held and not force:
-        text = f"{option}: {folder} holds a set already ({', '.join(held)}); give another name, or --force"
-        raise FileError(text)
+def claim(folder: str, option: str, source: Path, *, force: bool = False) -> Path:
+    """A folder for tracks of the set `source`, made where there is none. Raises FileError: it is that, or holds files.
+
+    `force`: it may hold files.
+    """
+    if paths.is_same_file(folder, source):
+        raise FileError(f"{option}: {folder} is the set itself, whose sound would be lost; name another folder")
+    if not force and (held := held_names(folder)):
+        raise FileError(f"{option}: {folder} holds files already ({held}); {OTHER_FOLDER}")
     try:
         return paths.make_folder(Path(folder), paths.PRIVATE_FOLDER)
     except OSError as error:
@@ -94,13 +99,19 @@ def export(session: Path, out: str, reporting: Reporting, *, force: bool = False
     """
     if (session / LIST).is_file():
         if not paths.is_same_file(session, out):
-            folder = claim(out, "DIR", force=force)
-            for name in (LIST, LOG, *(track.file for track in _tracks(session)[0])):
+            held = read_list(session)
+            length = held.frames(SessionLog(session).spec.block, force=force)
+            folder = claim(out, "DIR", session, force=force)
+            for name in (LOG, *(track.file for track in held.tracks)):
+                (folder / name).unlink(missing_ok=True)  # it may be a link
                 shutil.copy2(session / name, folder / name)
-        complete(Path(out), reporting)
+            for track in held.tracks:  # the recorder may be at work, and the copies may be longer
+                os.truncate(folder / track.file, HEADER + length * track.channels * 4)
+            paths.write_atomic(folder / LIST, held.content, paths.PRIVATE)
+        complete(Path(out), reporting, force=force)
         return
     log = SessionLog(session)
-    folder = claim(out, "DIR", force=force)
+    folder = claim(out, "DIR", session, force=force)
     with (
         replayed_tracks(log, session, folder) as tracks,
         replayed(session, log, reporting.complain, tracks) as (frames, blocks),
@@ -111,18 +122,16 @@ def export(session: Path, out: str, reporting: Reporting, *, force: bool = False
     complete(folder, reporting)
 
 
-def _tracks(folder: Path) -> tuple[list[Track], int, int]:
-    """Tracks of a folder, their frames and the sample of the first; made equally long after a crash."""
-    files, first, _ = read_tracks(folder)
-    files.close()
-    return files.tracks, files.frames, first
+def complete(folder: Path, reporting: Reporting, *, force: bool = False) -> None:
+    """Writes the MIDI files and the projects of a folder of tracks, made equally long. Raises FileError: it holds none.
 
-
-def complete(folder: Path, reporting: Reporting) -> None:
-    """Writes the MIDI files and the projects of a folder of tracks. Raises FileError: it holds none."""
-    tracks, frames, first = _tracks(folder)
+    `force`: also where that takes more than a recorder that was killed leaves out.
+    """
     log = SessionLog(folder)
-    rate, bar = log.spec.rate, int(log.header.get("bar", 4))
+    files, held = read_tracks(folder, log.spec.block, force=force)
+    files.close()
+    tracks, frames, first = files.tracks, files.frames, held.first
+    rate, bar = log.spec.rate, _bar_of(log)
     points = [(line["sample"] - first, line["beat_line"], line["bpm"]) for line in log.beats]
     begin, tempo = tempo_map(points, rate, bar)
     times = Times(tempo)
@@ -133,13 +142,15 @@ def complete(folder: Path, reporting: Reporting) -> None:
 
     markers = []
     for cue in log.cues:
-        at, name = beat(cue["sample"]), " ".join(str(one) for one in (cue["cue"], *cue["values"]))[:_SHOWN]
-        if cue["cue"] == GAP:
-            name = f"gap of {float(cue['values'][0]) / rate:.3f} s" if cue["values"] else "gap"
-        elif cue["cue"] == RECALL and len(cue["values"]) == 2:
-            name = f"scene {cue['values'][0]}"
-            held = next((s for s, b, bpm in points if bpm > 0 and b <= float(cue["values"][1])), None)
-            at = max(at, beat(_sample_of(points, float(cue["values"][1]), rate) + first)) if held is not None else at
+        values = cue["values"]
+        at, name = beat(cue["sample"]), " ".join(str(one) for one in (cue["cue"], *values))[:_SHOWN]
+        told = bool(values) and all(isinstance(one, int | float) and abs(one) < _MOST for one in values)
+        if told and cue["cue"] == GAP:
+            name = f"gap of {values[0] / rate:.3f} s"
+        elif told and cue["cue"] == RECALL and len(values) == 2:
+            name = f"scene {values[0]}"
+            if any(bpm > 0 and line <= values[1] for _, line, bpm in points):
+                at = max(at, beat(_sample_of(points, values[1], rate) + first))
         markers.append((at, name))
     heard = _heard(log.heard, beat, times.beat(lead + frames / rate))
     made = [studio.StudioTrack(t.name, t.file, t.channels, muted=not t.mixed) for t in tracks]
@@ -152,6 +163,12 @@ def complete(folder: Path, reporting: Reporting) -> None:
     held_set = studio.StudioSet(rate, frames / rate, begin, tempo, bar, made, sorted(markers), _gain(log))
     for path in studio.write_projects(folder, held_set):
         reporting.wrote(Written(path, f"{len(made)} tracks", held_set.seconds))
+
+
+def _bar_of(log: SessionLog) -> int:
+    """Beats of a bar."""
+    with log.line(1):
+        return max(1, min(255, int(log.header.get("bar", 4))))
 
 
 def tempo_map(

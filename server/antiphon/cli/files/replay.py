@@ -34,9 +34,10 @@ def replay(asked: ReplayRequest) -> None:
     format_of(out)
     with endable():
         log = SessionLog(folder)
-        check_distinct([(f"{name} of the set", folder / name) for name in SET], [("OUT", out)])
+        ends = [(f"{name} of --stems", Path(asked.stems) / name) for name in SET[1:] if asked.stems]
+        check_distinct([(f"{name} of the set", folder / name) for name in SET], [*ends, ("OUT", out)])
         free([("OUT", out)], force=asked.force)
-        beside = tracks.claim(asked.stems, "--stems", force=asked.force) if asked.stems else None
+        beside = tracks.claim(asked.stems, "--stems", folder, force=asked.force) if asked.stems else None
         with ExitStack() as stack:
             kept = stack.enter_context(tracks.replayed_tracks(log, folder, beside)) if beside is not None else None
             frames, blocks = stack.enter_context(tracks.replayed(folder, log, complain, kept))
@@ -62,7 +63,7 @@ def export(
     folder: Annotated[
         Path, typer.Argument(metavar="DIR", help="The folder to write; SESSION itself where it has tracks.")
     ],
-    force: Annotated[bool, typer.Option("--force", help="Replace the tracks in DIR.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace tracks in DIR; end all with the shortest.")] = False,
 ) -> None:
     """Write a recorded set as tracks, MIDI files and projects for studios: set.dawproject, and set.rpp for Reaper."""
     from antiphon.offline.session_reader import session_folder

@@ -226,14 +226,13 @@ class EngineLoop:
             for node, cell, value in player.plan.reports():
                 self._reports.push((PLACES["reported"], node << 16 | (cell + 1), value, 0.0, 0, 0.0, 0, 0))
                 self._loop[LoopWord.WAKE] = 1
-        self.journal.follow()
-        if self._native.labels is not self._labels:
+        if player.applied:
+            self.journal.applied(player.applied)  # those before a set that begins, for one beside it
+        if self.journal.follow() or self._native.labels is not self._labels:
             self._labels = self._native.labels
             self.journal.tracks(sample, self._labels)
         if player.strips.heard:
             self.journal.heard(sample, player.strips.heard)
-        if player.applied:
-            self.journal.applied(player.applied)
         self._native.end_turn()
 
     def _unheard(self, sample: int) -> None:

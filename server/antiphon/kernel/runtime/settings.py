@@ -100,7 +100,7 @@ class ServeSettings:
         synth: Name of the backend that plays notes, or "auto".
         options: Values of the options that synth backends and transports add, by the option's name, of those given.
         secrets: As `options`, of those that may hold a password: `repr` and `to_json` leave them out.
-        force: `record` may replace a file.
+        force: `record` may replace a file, and `record_tracks` those in its folder, but no set.
         live: `/live/eval` is taken, with the token.
         watch_plugins: The performer's plugins are watched, and a saved one is used from the next bar on.
         extra: Values without an option of their own, by name: "jack_name" of the JACK client; "web" False where no

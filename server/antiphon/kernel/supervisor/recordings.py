@@ -19,6 +19,9 @@ SET = ("session.jsonl", "input.wav", "output.wav")
 """The files of a recorded set."""
 RECORDER_SECONDS = 10.0 + PORTABLE * START_SECONDS
 """Time in which a recording must begin, and a fresh interpreter for it; a disk that hangs is reported after it."""
+OTHER_FOLDER = "name an empty folder, or --force to replace those that are named as a track is"
+"""What to do where tracks would be written among other files."""
+_SHOWN = 3
 BYTES_A_SAMPLE = 3
 """Bytes of one sample of one channel in a recording, which has 24 bits."""
 
@@ -48,6 +51,18 @@ def check(settings: ServeSettings, folder: Path) -> None:
                 f"{option}: {path} holds a set already ({', '.join(existing)}); "
                 "give another name, or move that one away"
             )
+    path = settings.record_tracks
+    if path and (held := held_names(path)) and not settings.force and not _broken_off(path, folder):
+        raise UsageError(f"--record-tracks: {path} holds files already ({held}); {OTHER_FOLDER}")
+
+
+def held_names(folder: str) -> str:
+    """The first names of what a folder holds, which tracks might replace; "" for nothing, or no folder."""
+    try:
+        names = sorted(name for name in os.listdir(folder) if not name.startswith("."))
+    except OSError:
+        return ""
+    return ", ".join([*names[:_SHOWN], *(["..."] if len(names) > _SHOWN else [])])
 
 
 def _broken_off(path: str, folder: Path) -> bool:

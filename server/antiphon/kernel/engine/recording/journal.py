@@ -115,17 +115,18 @@ class Journal:
             ACTIONS.pack_into(self._record, _ACTION.size, done.action)
             self._ring.push(self._record)
 
-    def follow(self) -> None:
-        """At the end of a block: at a session's begin, records the player's state and starts to collect actions."""
+    def follow(self) -> bool:
+        """At the end of a block, after `applied`: whether a session begins, which is told the player's state."""
         if not self.recording:
-            return
+            return False
         if self._player.applied is None:
             self._player.applied = deque(maxlen=MAX_WAITING)
-        if self._session != self._words[HeaderWord.SESSIONS]:
+        begins = self._session != self._words[HeaderWord.SESSIONS]
+        if begins:
             self._session = self._words[HeaderWord.SESSIONS]
-            self._player.applied.clear()
             line = json.dumps({"engine": "joined", **self._player.state()})
             self._ring.push(b"E" + line[:-1].encode() + b', "load": ' + self._plan + b"}")
+        return begins
 
 
 def heard_lines(sample: int, heard: Iterable[tuple[str, Sequence[Event]]]) -> Iterator[dict[str, Any]]:

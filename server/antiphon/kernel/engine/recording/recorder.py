@@ -230,7 +230,7 @@ class Recorder:
             try:
                 for line in lines:
                     self._tracks.line(line)
-            except OSError as error:
+            except (OSError, FileError) as error:
                 self._cut_tracks(error)
         if self._session is None:
             return
@@ -311,23 +311,29 @@ class Recorder:
         if self._tracks is not None:
             folder = self._tracks.folder
             self._complain(f"the tracks in {folder} end here", _cause(folder, error))
-            self._close_tracks()
+            self._close_tracks(cut=True)
         self.arm()
         self._note()
 
-    def _close_tracks(self) -> None:
+    def _close_tracks(self, *, cut: bool = False) -> None:
+        """Ends the tracks, and makes projects of them. `cut`: it was said that their end is lacking."""
         tracks, self._tracks = self._tracks, None
         if tracks is None:
             return
         try:
             tracks.close()
-        except OSError as error:
-            self._complain(f"the tracks in {tracks.folder} may lack their end", error)
+        except (OSError, FileError) as error:
+            if not cut:
+                self._complain(f"the tracks in {tracks.folder} may lack their end", error)
         seconds = tracks.files.frames / tracks.files.rate
         write_output(f"{describe_take(tracks.folder, seconds, tracks.files.size)}, {len(tracks.files.tracks)} tracks")
         if self._export:
             command = [*self._export, str(tracks.folder), str(tracks.folder)]  # from and to
-            self._finishing = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+            try:
+                self._finishing = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+            except OSError as error:
+                why, here = paths.os_error_text(error), tracks.folder
+                self._tell(f"{here} has no projects for studios yet: {why}; `antiphon export {here} {here}` makes them")
 
     def _complain(self, what: str, error: Exception) -> None:
         reason = paths.os_error_text(error) if isinstance(error, OSError) else str(error) or type(error).__name__
@@ -398,8 +404,8 @@ def interrupted_paths(folder: Path) -> tuple[str, str, str]:
     """Recording, session folder and folder of tracks that a killed recorder of this server was writing; "" for none."""
     try:
         note = json.loads((folder / NOTE).read_bytes())
-        return str(note["record"]), str(note["session"]), str(note["tracks"])
-    except (OSError, ValueError, KeyError, TypeError):
+        return str(note["record"]), str(note["session"]), str(note.get("tracks", ""))  # as an older server wrote it
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return "", "", ""  # nothing was recorded, or the disk was full for the note, which was reported then
 
 

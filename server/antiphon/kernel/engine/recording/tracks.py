@@ -29,10 +29,16 @@ from antiphon.kernel.runtime import paths
 
 LIST, LOG, GAP = "tracks.json", "session.jsonl", "gap"
 """Files beside the tracks, and the cue that marks a gap, with its frames."""
-_SILENT = 1 << 40
 MAX_TRACKS = 256
 HEADER = 92
 """Bytes before the sound: RIFF, room for the 64-bit lengths of RF64, format and frames."""
+_FORMAT = slice(48, 76)
+"""Those of them that say the format, and are the same at any length."""
+TURN = 64
+"""Blocks that are written at once: a recorder that was killed leaves files which differ by so many."""
+_MAX_LIST = 16 << 20
+_WAVE = re.compile(r"[^/\\\0]+\.wav")
+"""Names of files beside the list."""
 _TOLERANCE, _MAX_STEP = 1e-3, 17.0
 """Beats, and beats a second that a tempo has at most."""
 ENDS = ((IN_NUMBER, "input"), (OUT_NUMBER, "output"))
@@ -82,12 +88,16 @@ class TrackFiles:
         self.folder, self.rate, self.frames, self.size = folder, rate, frames, 0
         self.tracks: list[Track] = []
         self._synced = time.monotonic()
-        for track in tracks:
-            self._open(track)
+        try:
+            for track in tracks:
+                self._open(track)
+        except BaseException:
+            self.close()
+            raise
 
     def add(self, name: str, channels: int, *, mixed: bool) -> Track | None:
         """The track of that name and role, new where there is none, silent so far; None where there are too many."""
-        for track in self.tracks:
+        for track in self.tracks[len(ENDS) :]:  # a node may be called as an end is
             if (track.name, track.mixed) == (name, mixed):
                 return track
         if len(self.tracks) == MAX_TRACKS:
@@ -95,21 +105,25 @@ class TrackFiles:
         return self._open(Track(name, f"{file_name(name, (track.file for track in self.tracks))}.wav", channels, mixed))
 
     def _open(self, track: Track) -> Track:
-        track.fd = os.open(self.folder / track.file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, paths.PRIVATE)
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        track.fd = os.open(self.folder / track.file, flags, paths.PRIVATE)
         self.tracks.append(track)
         self.size += os.fstat(track.fd).st_blocks * 512
         self._fit(track)
         return track
 
     def write(self, sounds: Sequence[tuple[Track, Samples]], count: int) -> None:
-        """Appends `count` frames to every track: `sounds`, `[frames, channels]`, by track; the others are silent."""
+        """Appends `count` frames to every track: the sum of its `sounds`, `[frames, any]`; the others are silent."""
+        sums: dict[int, Samples] = {}
         for track, sound in sounds:
             if sound.any():
-                data = np.ascontiguousarray(fitted(sound, track.channels), "<f4").tobytes()
-                at = HEADER + self.frames * track.channels * 4
-                while data:
-                    done = os.pwrite(track.fd, data, at)
-                    data, at, self.size = data[done:], at + done, self.size + done
+                own = fitted(sound, track.channels)
+                sums[track.fd] = sums[track.fd] + own if track.fd in sums else own
+        for fd, own in sums.items():
+            data, at = np.ascontiguousarray(own, "<f4").tobytes(), HEADER + self.frames * own.shape[1] * 4
+            while data:
+                done = os.pwrite(fd, data, at)
+                data, at, self.size = data[done:], at + done, self.size + done
         self.frames += count
         for track in self.tracks:
             os.ftruncate(track.fd, HEADER + self.frames * track.channels * 4)
@@ -117,7 +131,7 @@ class TrackFiles:
             self.sync()
 
     def write_list(self, first: int, by_number: Mapping[int, Track | None]) -> None:
-        """Writes the list of the tracks, for `read_tracks`; `first`: sample of the first frame."""
+        """Writes the list of the tracks, for `read_list`; `first`: sample of the first frame."""
         told = [{"name": t.name, "file": t.file, "channels": t.channels, "mixed": t.mixed} for t in self.tracks]
         numbers = {number: self.tracks.index(track) for number, track in by_number.items() if track is not None}
         listed = {"rate": self.rate, "first": first, "tracks": told, "numbers": numbers}
@@ -190,21 +204,27 @@ class TrackTake:
         self._by_number: dict[int, Track | None] = {}
         self.first, self._reader = -1, CaptureReader(memory)  # block of the first frame
         self._beats, self._lost = BeatPoints(), (0, 0)
-        log, listed = folder / LOG, folder / LIST
-        if listed.exists():
-            self.files, first, numbers = read_tracks(folder, self._block)
-            self.first, self._by_number = first // self._block, dict(numbers)
+        log = folder / LOG
+        if (folder / LIST).exists():
             whole = log.read_bytes()
             os.truncate(log, whole.rfind(b"\n") + 1)
             self._log = log.open("a", encoding="utf-8")
+            self.files, held = read_tracks(folder, self._block)
+            self.first, self._by_number = held.first // self._block, dict(held.numbers)
             return
         paths.reserve(log, MIN_FREE_BYTES, paths.PRIVATE)
-        self._log = log.open("w", encoding="utf-8")
-        self._log.write(json.dumps(header) + "\n")
         self.files = TrackFiles(folder, memory.shape.rate)
-        for number, name in ENDS:
-            self._by_number[number] = self.files.add(name, channels, mixed=False)
-        self.files.write_list(self.first * self._block, self._by_number)
+        try:
+            for number, name in ENDS:
+                self._by_number[number] = self.files.add(name, channels, mixed=False)
+            self.files.write_list(self.first * self._block, self._by_number)
+            self._log = log.open("w", encoding="utf-8")
+            self._log.write(json.dumps(header) + "\n")
+        except BaseException:  # the name is free again
+            self.files.close()
+            for name in (LOG, LIST, *(track.file for track in self.files.tracks)):
+                (folder / name).unlink(missing_ok=True)
+            raise
 
     def line(self, line: dict[str, Any]) -> None:
         """Takes a line of the journal or a cue."""
@@ -221,7 +241,7 @@ class TrackTake:
             return
         self._log.write(json.dumps(line) + "\n")
 
-    def turn(self, end: int, most: int = 64) -> None:
+    def turn(self, end: int, most: int = TURN) -> None:
         """Writes the blocks before `end`."""
         while self.first >= 0 and (first := self.first + self.files.frames // self._block) < end:
             self._write(first, min(most, end - first))
@@ -230,21 +250,26 @@ class TrackTake:
     def _write(self, first: int, count: int) -> None:
         memory, block = self._memory, self._block
         slots = self._reader.slots(first, count)
-        tags, owners = memory.tags[slots], memory.owners[slots]
+        tags = memory.tags[slots]
+        there = (tags > first) & (tags <= first + count)  # the engine may have come round since
+        slots, tags = slots[there], tags[there]
+        owners, at = memory.owners[slots], tags - 1 - first
+        numbers, channels, sounding = owners // 2 // CHANNELS, owners // 2 % CHANNELS, owners % 2 > 0
         heard = np.zeros(count, bool)
-        heard[tags - 1 - first] = True
-        numbers, sounds = np.where(owners % 2 > 0, owners // 2 // CHANNELS, _SILENT), []
-        for number in np.unique(numbers).tolist():
+        heard[at] = True
+        sounds = []
+        for number in np.unique(numbers[sounding]).tolist():
             track = self._by_number.get(number)
             if track is not None:
-                own = slots[(numbers == number) & (owners // 2 % CHANNELS < track.channels)]
-                sound = np.zeros((count, block, track.channels), np.float32)
-                sound[memory.tags[own] - 1 - first, :, memory.owners[own] // 2 % CHANNELS] = memory.sound[own]
-                sounds.append((track, sound.reshape(-1, track.channels)))
-        heard[tags[memory.tags[slots] != tags] - 1 - first] = False  # overwritten while they were read
-        for _, flat in sounds:
-            flat.reshape(count, -1)[~heard] = 0.0
-        self.files.write(sounds, count * block)
+                rows = numbers == number
+                sound = np.zeros((count, block, channels[rows].max() + 1), np.float32)
+                own = rows & sounding
+                sound[at[own], :, channels[own]] = memory.sound[slots[own]]
+                sounds.append((track, sound))
+        heard[at[memory.tags[slots] != tags]] = False  # overwritten while they were read
+        for _, sound in sounds:
+            sound[~heard] = 0.0
+        self.files.write([(track, sound.reshape(count * block, -1)) for track, sound in sounds], count * block)
         self._note(first, heard)
 
     def _note(self, first: int, heard: NDArray[np.bool_]) -> None:
@@ -276,20 +301,61 @@ class TrackTake:
             self.files.close()
 
 
-def read_tracks(folder: Path, block: int = 1) -> tuple[TrackFiles, int, dict[int, Track]]:
-    """Tracks of a folder, cut to their common blocks, sample of their first frame, and tracks by number in the ring.
+@dataclass(frozen=True, slots=True)
+class TrackList:
+    """Tracks of a folder, as its list, `content`, says: the sample of their first frame, and them by number."""
 
-    Raises FileError: the list of them is none.
-    """
+    folder: Path
+    content: bytes
+    rate: int
+    first: int
+    tracks: list[Track]
+    numbers: dict[int, Track]
+
+    def frames(self, block: int, *, force: bool = False) -> int:
+        """Frames of the blocks that all files have.
+
+        Raises FileError: one is not what was recorded; or, without `force`, lacks more than a killed recorder leaves.
+        """
+        counts = {track.file: self._count(track) for track in self.tracks}
+        short, long = (which(counts, key=counts.__getitem__, default="") for which in (min, max))
+        if counts and not force and counts[long] - counts[short] > 2 * TURN * block:
+            raise FileError(
+                f"{self.folder / short} has {counts[short]:,} frames, and {long} {counts[long]:,}: a track was cut "
+                "or replaced; bring the recorded files back, or end all with the shortest by `antiphon export --force`"
+            )
+        return counts[short] // block * block if counts else 0
+
+    def _count(self, track: Track) -> int:
+        path = self.folder / track.file
+        try:
+            with open(path, "rb", opener=lambda name, flags: paths.open_ordinary(name, flags | os.O_NOFOLLOW)) as file:
+                header, size = file.read(HEADER), os.fstat(file.fileno()).st_size
+        except OSError as error:
+            raise FileError(f"cannot read {path}: {paths.os_error_text(error)}") from None
+        if len(header) < HEADER or header[_FORMAT] != wave_header(self.rate, track.channels, 0)[_FORMAT]:
+            raise FileError(f"{path} is not the file that was recorded there; bring that back")
+        return (size - HEADER) // (4 * track.channels)
+
+
+def read_list(folder: Path) -> TrackList:
+    """Tracks of a folder, of which no file is opened. Raises FileError: the list of them is none."""
+    content = paths.read_ordinary(folder / LIST, _MAX_LIST, "a list of tracks")
     try:
-        held = json.loads((folder / LIST).read_bytes())
+        held = json.loads(content)
         tracks = [Track(str(t["name"]), str(t["file"]), int(t["channels"]), bool(t["mixed"])) for t in held["tracks"]]
-        if any(os.path.basename(track.file) != track.file or not 0 < track.channels < CHANNELS for track in tracks):
-            raise ValueError
         numbers = {int(number): tracks[place] for number, place in held["numbers"].items()}
-        rate, first = int(held["rate"]), int(held["first"])
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError):
+        found = TrackList(folder, content, int(held["rate"]), int(held["first"]), tracks, numbers)
+        if not 0 < found.rate < 1 << 20 or len({track.file.casefold() for track in tracks}) < len(tracks):
+            raise ValueError
+        if any(not _WAVE.fullmatch(track.file) or not 0 < track.channels < CHANNELS for track in tracks):
+            raise ValueError
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError, RecursionError):
         raise FileError(f"{folder / LIST} lists no tracks; record them again") from None
-    sizes = [((folder / track.file).stat().st_size - HEADER) // (4 * track.channels) for track in tracks]
-    frames = max(0, min(sizes, default=0)) // block * block
-    return TrackFiles(folder, rate, tracks, frames), first, numbers
+    return found
+
+
+def read_tracks(folder: Path, block: int, *, force: bool = False) -> tuple[TrackFiles, TrackList]:
+    """Tracks of a folder, open and cut to their common blocks. Raises FileError: as `TrackList.frames`; none is cut."""
+    held = read_list(folder)
+    return TrackFiles(folder, held.rate, held.tracks, held.frames(block, force=force)), held
