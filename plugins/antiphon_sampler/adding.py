@@ -259,12 +259,13 @@ def _by_listing(listing: dict[str, Any], origin: Origin, holds: bool) -> tuple[O
 
     `holds`: whether there are sounds beside the listing, which are those of a repository that it names.
     """
-    base, web = listing.get("_base", ""), isinstance(origin, WebOrigin)
+    web = isinstance(origin, WebOrigin)
+    base = listing.get("_base", "")
     if not isinstance(base, str):
         raise FileError(f"_base of {origin.shown} takes text")
     if base.startswith("github:"):
-        path = base.removeprefix("github:").strip("/")
-        base = f"{CONTENTS}/{path}/" if path.count("/") > 1 else f"{CONTENTS}/{path}/main/"
+        place = base.removeprefix("github:").strip("/")
+        base = f"{CONTENTS}/{place}/" if place.count("/") > 1 else f"{CONTENTS}/{place}/main/"
     if holds and not web and base.startswith(f"{CONTENTS}/"):
         base = "/".join((*base.removeprefix(CONTENTS).strip("/").split("/")[3:], ""))
     elif "://" in base and not web:
