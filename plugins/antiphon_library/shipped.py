@@ -26,9 +26,10 @@ def shipped_folders() -> list[bytes]:
 
 
 class ShippedSounds:
-    """Adds the sounds to a database, again where they have changed or moved with an update.
+    """Adds the sounds to a database, and refreshes them where they have changed or moved with an update.
 
-    The database keeps a number of their content and folder as its `application_id`: what was forgotten stays out.
+    The database keeps a number of their content and folder as its `application_id`: each sound that was forgotten stays
+    out.
     """
 
     def __init__(self) -> None:
@@ -41,17 +42,21 @@ class ShippedSounds:
         return _number_of(base) == self._number
 
     def add_to(self, base: sqlite3.Connection) -> None:
-        """Adds the sounds with their results, within a transaction; none where a performer had all forgotten."""
+        """Adds the sounds with their results, within a transaction; later those that are known, where no file is."""
         sounds = json.loads(gzip.decompress(self._data))
-        before = _number_of(base)
+        first = not _number_of(base)
         base.execute(f"PRAGMA application_id={self._number}")
-        known = {digest for (digest,) in base.execute("SELECT digest FROM sounds")}
-        if before and not known & {sound["sound"][0] for sound in sounds}:
-            return
+        known: dict[str, list[bytes]] = {}
+        for digest, at in base.execute("SELECT sounds.digest, path FROM sounds JOIN files ON files.sound = sounds.id"):
+            known.setdefault(digest, []).append(at)
+        paths = {at for each in known.values() for at in each}
         for sound in sounds:
             folder, _, name = sound["name"].partition("/")
             path = built_in_folder(folder) / name
-            if path.is_file():
+            held = known.get(sound["sound"][0], [])
+            # those of another installation stay as they are
+            moved = bool(held) and not any(map(os.path.lexists, held))
+            if path.is_file() and (first or moved or os.fsencode(path) in paths):
                 _add(base, sound, os.fsencode(path), path.stat())
 
 

@@ -38,7 +38,9 @@ MAX_SOUND, MAX_PACK = 512 << 20, 4 << 30
 """Maximum bytes of a file and of a pack, counted as they come: what an archive says of itself may be false."""
 _REPOSITORY = re.compile(r"github:([A-Za-z0-9-]+)/([A-Za-z0-9._-]+)(?:/([A-Za-z0-9._/-]+?))?/?")
 _LICENCE = re.compile(r"(_?(licen[cs]e|copying|notice|readme|_readme_and_license)[^/]*)", re.IGNORECASE)
-_DOWNLOAD = ".download."
+_GUESSED = ("LICENSE", "LICENSE.md", "README.md")
+"""Names of licences where the files cannot be listed."""
+_DOWNLOAD, _BEFORE, _TMP = ".download.", ".before ", ".tmp"
 _SOUNDS = (b"RIFF", b"RF64", b"FORM", b"fLaC", b"OggS", b"ID3", b".snd", b"riff", b"caff")
 Progress = Callable[[int, int], None]
 """Called with the number of files read, and of all."""
@@ -66,11 +68,17 @@ def add(given: str, name: str = "", *, replace: bool = False, progress: Progress
     library = make_folder(library_folder())
     source = source_of(given)
     folder = path_inside(library, name or _name_of(source))
-    if folder.exists() and not (replace and (folder / MARK).is_file()):
-        what = "--force replaces it" if (folder / MARK).is_file() else "it was not added as a pack"
-        raise FileError(f"there is a folder {folder.name!r} in the library already: {what}, --name NAME gives another")
+    old = _before(folder)
     with hold_lock(library / ".packs.lock", "another pack is being added; try again once it is there"):
-        for left in library.glob(".*.tmp"):  # of a command that was killed
+        for left in library.glob(_before(library / "*").name):  # of a command that was killed
+            with contextlib.suppress(OSError):
+                _put_back(left, library / left.name.removeprefix(_BEFORE).removesuffix(_TMP))
+        if folder.exists() and not (replace and (folder / MARK).is_file()):
+            what = "--force replaces it" if (folder / MARK).is_file() else "it was not added as a pack"
+            raise FileError(
+                f"there is a folder {folder.name!r} in the library already: {what}, --name NAME gives another"
+            )
+        for left in library.glob(".*.tmp"):
             if TEMPORARY_NAME.fullmatch(left.name) and (left.is_dir() or left.name.startswith(_DOWNLOAD)):
                 shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink(missing_ok=True)
         temporary = temporary_beside(folder)
@@ -78,16 +86,30 @@ def add(given: str, name: str = "", *, replace: bool = False, progress: Progress
             temporary.mkdir()
             with _opened(source, library) as (origin, listing):
                 added = _written(source, origin, listing, temporary, progress)
-            old = temporary_beside(folder.with_name(folder.name + " before"))
-            if folder.exists():
-                folder.rename(old)
-            temporary.rename(folder)
-            shutil.rmtree(old, ignore_errors=True)
+            try:
+                if folder.exists():
+                    folder.rename(old)
+                temporary.rename(folder)
+            finally:
+                _put_back(old, folder)
         except OSError as error:
             raise FileError(f"cannot add {given}: {reason_of_os_error(error)}; nothing was added") from None
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
     return Added(folder, *added)
+
+
+def _before(folder: Path) -> Path:
+    """Path of a pack while another takes its place."""
+    return folder.with_name(f"{_BEFORE}{folder.name}{_TMP}")
+
+
+def _put_back(old: Path, folder: Path) -> None:
+    """Gives a pack its place again where no other took it; else removes it."""
+    if folder.exists():
+        shutil.rmtree(old, ignore_errors=True)
+    elif old.exists():
+        old.rename(folder)
 
 
 def source_of(given: str) -> str:
@@ -99,7 +121,7 @@ def source_of(given: str) -> str:
         user, repo, branch = found.groups()
         return f"github:{user}/{repo}" + (f"/{branch}" if branch else "")
     if "://" in given:
-        if urlsplit(given).scheme not in ("http", "https") or not urlsplit(given).path.endswith(".json"):
+        if not given.startswith(("http://", "https://")) or not _path_of(given).endswith(".json"):
             raise UsageError(
                 f"{given[:200]!r} is not the address of a {LISTING}; it begins with https:// and ends in .json"
             )
@@ -111,12 +133,21 @@ def source_of(given: str) -> str:
 
 
 def _name_of(source: str) -> str:
-    parts = [part for part in re.split(r"[/\\]", urlsplit(source).path if "://" in source else source) if part]
+    parts = [part for part in re.split(r"[/\\]", _path_of(source) if "://" in source else source) if part]
+    if not parts:
+        raise UsageError(f"{source} has no name that a pack could have; --name NAME gives one")
     if source.startswith("github:"):
         return parts[1]
     if parts[-1].endswith(".json"):
         return parts[-2] if len(parts) > 1 else "pack"
     return parts[-1].removesuffix(".zip")
+
+
+def _path_of(address: str) -> str:
+    try:
+        return urlsplit(address).path
+    except ValueError:  # brackets that hold no address of a host
+        return ""
 
 
 @contextlib.contextmanager
@@ -170,31 +201,32 @@ def _written(
     source: str, origin: Origin, listing: dict[str, Any] | None, folder: Path, progress: Progress
 ) -> tuple[int, int, int, int, tuple[tuple[str, str], ...]]:
     """What `Added` says of the pack that was written into a folder."""
-    names = origin.names()
+    names, given = origin.names(), origin
     if listing is None:
         rows = _by_folders(names)
     else:
-        origin, rows = _by_listing(listing, origin)
+        origin, rows = _by_listing(listing, origin, any(map(_is_sound, names)))
     count = sum(map(len, rows.values()))
     if count > MAX_FILES:
         raise FileError(f"{origin.shown} names {count} sounds, more than {MAX_FILES}; add a part of it")
     size = passed = done = sounds = 0
     for name, files in rows.items():
         target = path_inside(folder, name)
-        for place, (note, path) in enumerate(files):
+        for (_, path), file_name in zip(files, _file_names(files), strict=True):
             progress(done, count)
             done += 1
-            written = _copied(origin, path, path_inside(target, _file_name(files, place, note)), size)
+            written = _copied(origin, path, path_inside(target, file_name), size)
             if written < 0:
                 passed += 1
             else:
                 size, sounds = size + written, sounds + 1
     if not sounds:
         raise FileError(f"there is no sound in {origin.shown}; it takes folders of {', '.join(SOUND_FORMATS)}")
-    licences = _licences(origin, names, folder)
+    licences = _licences(given, names, folder) or (_licences(origin, (), folder) if origin is not given else ())
     base = str((listing or {}).get("_base", ""))
-    if base.startswith(f"{CONTENTS}/"):  # a copy of what the repository is
-        source = "github:" + "/".join(base.removeprefix(f"{CONTENTS}/").split("/")[:2])
+    repository = "github:" + "/".join(base.removeprefix(f"{CONTENTS}/").split("/")[:2])
+    if base.startswith(f"{CONTENTS}/") and _REPOSITORY.fullmatch(repository):  # a copy of what the repository is
+        source = repository
     mark = {"source": source, "licences": [name for name, _ in licences]}
     (folder / MARK).write_text(json.dumps(mark), "utf-8")
     return sum(1 for one in folder.iterdir() if one.is_dir()), sounds, size, passed, licences
@@ -209,28 +241,35 @@ def _by_folders(names: Sequence[str]) -> _Rows:
     rows: _Rows = {}
     for name in names:
         path = PurePosixPath(name)
-        if plain_path(name) and path.suffix.lower() in SOUND_FORMATS and not _is_hidden(path):
+        if plain_path(name) and _is_sound(name) and not _is_hidden(path):
             rows.setdefault(path.parent.name or path.stem, []).append(("", name))
     return rows
+
+
+def _is_sound(name: str) -> bool:
+    return PurePosixPath(name).suffix.lower() in SOUND_FORMATS
 
 
 def _is_hidden(path: PurePosixPath) -> bool:
     return any(part.startswith((".", "__MACOSX")) for part in path.parts)
 
 
-def _by_listing(listing: dict[str, Any], origin: Origin) -> tuple[Origin, _Rows]:
-    """The files that a listing names, and where they are; its `_base` is before each of them."""
+def _by_listing(listing: dict[str, Any], origin: Origin, holds: bool) -> tuple[Origin, _Rows]:
+    """The files that a listing names, and where they are; its `_base` is before each of them.
+
+    `holds`: whether there are sounds beside the listing, which are those of a repository that it names.
+    """
+    web = isinstance(origin, WebOrigin)
     base = listing.get("_base", "")
     if not isinstance(base, str):
         raise FileError(f"_base of {origin.shown} takes text")
-    if base.startswith((f"{CONTENTS}/", "github:")) and not isinstance(origin, WebOrigin):
-        # the files of the repository are here
-        parts = base.removeprefix("github:").removeprefix(CONTENTS).strip("/").split("/")
-        base = "/".join((*parts[3:], ""))
-    elif base.startswith("github:"):
-        base = f"{CONTENTS}/{base.removeprefix('github:')}"
-    elif "://" in base and not isinstance(origin, WebOrigin):
-        if urlsplit(base).scheme != "https":
+    if base.startswith("github:"):
+        place = base.removeprefix("github:").strip("/")
+        base = f"{CONTENTS}/{place}/" if place.count("/") > 1 else f"{CONTENTS}/{place}/main/"
+    if holds and not web and base.startswith(f"{CONTENTS}/"):
+        base = "/".join((*base.removeprefix(CONTENTS).strip("/").split("/")[3:], ""))
+    elif "://" in base and not web:
+        if not base.startswith(("https://", f"{CONTENTS}/")):
             raise FileError(f"_base of {origin.shown} takes an address that begins with https://, not {base[:200]!r}")
         origin, base = WebOrigin(base if base.endswith("/") else f"{base}/"), ""
     rows: _Rows = {}
@@ -249,12 +288,14 @@ def _by_listing(listing: dict[str, Any], origin: Origin) -> tuple[Origin, _Rows]
     return origin, rows
 
 
-def _file_name(files: Sequence[tuple[str, str]], place: int, note: str) -> str:
-    """Name of a file in its folder, so that they sort as they are listed; a note first, where it has one."""
+def _file_names(files: Sequence[tuple[str, str]]) -> list[str]:
+    """Names of a sound's files in its folder, so that they sort as listed; a note first, where a file has one."""
     own = [re.sub(r"[^\w .#+-]", "_", unquote(PurePosixPath(path).name))[-80:].lstrip(".") for _, path in files]
-    if note:
-        return f"{note[:8]} {place:03d} {own[place]}"
-    return own[place] if own == sorted(set(own)) else f"{place:04d} {own[place]}"
+    plain = own == sorted(set(own))
+    return [
+        f"{note[:8]} {place:03d} {name}" if note else name if plain else f"{place:04d} {name}"
+        for place, ((note, _), name) in enumerate(zip(files, own, strict=True))
+    ]
 
 
 def _copied(origin: Origin, path: str, target: Path, before: int) -> int:
@@ -290,12 +331,16 @@ def _check_size(size: int, shown: str) -> None:
 def _licences(origin: Origin, names: Sequence[str], folder: Path) -> tuple[tuple[str, str], ...]:
     """Copies licences and notes on them: those at the top, and those in the folders, named by these."""
     found = []
-    wanted = [n for n in names if _LICENCE.fullmatch(PurePosixPath(n).name)] or ["LICENSE", "LICENSE.md", "README.md"]
-    for name in wanted[:256]:
+    wanted = [n for n in names if _LICENCE.fullmatch(PurePosixPath(n).name) and not _is_sound(n)]
+    for name in wanted[:256] or _GUESSED:
         try:
             text = whole(origin, name, MAX_LICENCE).decode("utf-8", "replace")
         except KeyError:
             continue
+        except FileError:
+            if wanted:
+                raise
+            continue  # what answers is a page, or refuses
         kept = re.sub(r"[^\w .-]", "_", name.replace("/", " "))[-100:].lstrip(".")
         (folder / kept).write_text(text, "utf-8")
         found.append((kept, text))

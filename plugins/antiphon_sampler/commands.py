@@ -37,7 +37,7 @@ def add(
         added = adding.add(source, name, replace=force, progress=lambda done, of: progress(done, of, ""))
     for file, text in added.licences[:1]:
         more = f" (all of it: {added.folder / file})" if len(text) > SHOWN else ""
-        typer.echo(f"{file}{more}:\n\n{text[:SHOWN].strip()}\n")
+        typer.echo(f"{file}{more}:\n\n{_printable(text[:SHOWN]).strip()}\n")
     if not added.licences:
         typer.echo("It says nothing of a licence; ask whose sounds these are before you publish them.")
     passed = f"; {added.passed} files are not there or no sounds" if added.passed else ""
@@ -54,5 +54,11 @@ def listing(as_json: Json = False) -> None:
     found: list[dict[str, Any]] = [
         {"name": pack.folder.name, "source": pack.source, "licences": list(pack.licences)} for pack in packs()
     ]
-    lines = (f"{one['name']}  {one['source']}  {', '.join(one['licences']) or 'no licence'}" for one in found)
+    rows = (f"{one['name']}  {one['source']}  {', '.join(one['licences']) or 'no licence'}" for one in found)
+    lines = (_printable(row).replace("\n", " ") for row in rows)
     echo_answer(as_json, {"packs": found}, lines if found else ("none; antiphon sounds add SOURCE adds one",))
+
+
+def _printable(text: str) -> str:
+    """Foreign text without what a terminal would obey."""
+    return "\n".join("".join(c if c.isprintable() else "?" for c in line.expandtabs()) for line in text.splitlines())

@@ -2,6 +2,7 @@
 
 import contextlib
 import http.client
+import lzma
 import urllib.error
 import urllib.request
 import zipfile
@@ -52,8 +53,12 @@ class FolderOrigin:
         return sorted(found)
 
     def pieces(self, name: str) -> Iterator[bytes]:
-        path = (self._root / name).resolve()
-        if not path.is_relative_to(self._root) or not path.is_file():
+        try:
+            path = (self._root / name).resolve()
+            there = path.is_relative_to(self._root) and path.is_file()
+        except (OSError, ValueError, RuntimeError):  # a name that no file has
+            there = False
+        if not there:
             raise KeyError(name)
         with path.open("rb") as file:
             yield from _read(file)
@@ -82,7 +87,7 @@ class ZipOrigin:
         try:
             with self._zip.open(self._entries[name]) as file:
                 yield from _read(file)
-        except (zipfile.BadZipFile, zlib.error, RuntimeError, EOFError, OSError, ValueError) as error:
+        except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, RuntimeError, EOFError, OSError, ValueError) as error:
             # a password, a checksum that differs, a method that is not known
             raise FileError(f"cannot read {name[:200]!r} of {self.shown}: {error}") from None
 
@@ -99,8 +104,12 @@ class WebOrigin:
         return []
 
     def pieces(self, name: str) -> Iterator[bytes]:
-        address = urljoin(self._base, quote(name, safe="/%:?&=+,;@!~*'()$-._"))
-        if urlsplit(address)[:2] != urlsplit(self._base)[:2]:
+        try:
+            address = urljoin(self._base, quote(name, safe="/%:?&=+,;@!~*'()$-._"))
+            same = urlsplit(address)[:2] == urlsplit(self._base)[:2]
+        except ValueError as error:
+            raise FileError(f"{self.shown} names {name[:200]!r}, which is no address: {error}") from None
+        if not same:
             raise FileError(f"{self.shown} names {name[:200]!r}, on another server; a pack's sounds are on one")
         try:
             with self._opener.open(address, timeout=STALLED) as answer:

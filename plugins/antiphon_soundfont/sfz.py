@@ -9,26 +9,35 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from antiphon.api import FileError
-from antiphon.api.backends.files import library_folder, printable_path, read_ordinary
+from antiphon.api.backends.files import library_folder, printable_path, read_ordinary, reason_of_os_error
 
 SUFFIX = ".sfz"
-MAX_BYTES, MAX_FILES, MAX_LINE = 8 << 20, 512, 8192
-"""Maximum bytes of an instrument's text with what it includes, files of that text, and characters of a line."""
+MAX_BYTES, MAX_FILES, MAX_LINE, MAX_NAME = 8 << 20, 512, 8192, 100
+"""Maximum bytes of an instrument's text with what it includes, files of that text, and characters of a line and of a
+variable's name."""
 UP = 2
 """Folders above that of the instrument which may hold its sounds; in the library, any folder of the library may."""
-_COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
+_COMMENT = re.compile(r"/\*.*?(?:\*/|\Z)|//[^\n]*", re.DOTALL)
+# as sfizz ends a value, and each run of blanks looked at once
 _WORD = re.compile(
-    r'#include\s+"(?P<include>[^"\n]+)"'
-    r"|#define\s+\$(?P<name>\w+)\s+(?P<text>\S+)"
-    r"|(?P<control><control>)"
-    r"|(?<![\w$])(?P<opcode>sample|default_path)=(?P<value>[^\n]*?)(?=\s+[\w$]+=|\s*<|[^\S\n]*$)",
-    re.MULTILINE,
+    r'#include[ \t]*+"(?P<include>[^"\n]*)"'
+    r"|#define[ \t]*+\$(?P<name>\w+)[ \t]*+(?P<text>\S*)"
+    r"|(?P<header><\w+>)"
+    r"|(?<![\w$])(?P<opcode>sample|default_path|base64data|\w*\$[\w$]*)=(?P<value>[^\n]*?)"
+    r"(?=(?<![ \t])(?:[ \t]++(?:\w[\w$]*+=|#(?:include|define)\b)|[ \t]*+(?:<|$)))",
+    re.MULTILINE | re.ASCII,
 )
+_INCLUDE = re.compile(r'#include[ \t]*"')
+_VARIABLE = re.compile(r"\$(\w*)", re.ASCII)
+_OPCODE = re.compile(r"\w+", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class SfzFile:
-    """Text of an instrument with what it includes, its paths made absolute, and the sounds of it that are there."""
+    """Text of an instrument with what it includes, its paths made absolute, and the sounds of it that are there.
+
+    sfizz gets it, and so finds nothing else: no include is left, and no variable names an opcode or a file.
+    """
 
     text: str
     sounds: tuple[Path, ...]
@@ -36,7 +45,10 @@ class SfzFile:
 
 def in_folder(folder: Path) -> Path:
     """The instrument of a folder: its only one, or the one of its name. Raises FileError: it has none, or several."""
-    found = [path for path in sorted(folder.iterdir()) if path.suffix.lower() == SUFFIX]
+    try:
+        found = [path for path in sorted(folder.iterdir()) if path.suffix.lower() == SUFFIX]
+    except OSError as error:
+        raise FileError(f"cannot read the folder {printable_path(folder)}: {reason_of_os_error(error)}") from None
     named = [path for path in found if path.stem.lower() == folder.name.lower()]
     if len(found) != 1 and len(named) != 1:
         what = f"{len(found)} instruments, as {printable_path(found[0].name)}" if found else "no instrument"
@@ -70,7 +82,13 @@ class _Names:
         self._folders: dict[Path, dict[str, str]] = {}
 
     def find(self, path: Path) -> Path | None:
-        """The file as it is spelled; None if there is none."""
+        """The file as it is spelled; None if there is none that can be read."""
+        try:
+            return self._spelled(path)
+        except OSError:  # a name that is too long, a folder that is another's
+            return None
+
+    def _spelled(self, path: Path) -> Path | None:
         if path.is_file():
             return path
         at = Path(path.anchor)
@@ -97,7 +115,8 @@ class _Reader:
 
     def __init__(self, path: Path) -> None:
         self._path, self._root, self._names = path, _root(path), _Names()
-        self._left, self._files, self._prefix = MAX_BYTES, 0, ""
+        self._left, self._files, self._prefix, self._control = MAX_BYTES, 0, "", False
+        self._shown = printable_path(path)
         self._defined: dict[str, str] = {}
         self.there: dict[Path, None] = {}
         self.missing: list[str] = []
@@ -105,49 +124,85 @@ class _Reader:
 
     def read(self) -> str:
         """The whole text."""
-        head = f"<control> default_path={self._path.parent}/\n"
-        made = [head]
+        made = ["<control> \n"]
         waiting = [self._opened(self._path)]
         while waiting:
             text, at, words = waiting.pop()
             for match in words:
-                made.append(text[at : match.start()])
+                made += text[at : match.start()], "\n"  # what is obeyed here must not be part of a value to sfizz
                 at = match.end()
-                if match["include"]:
+                if match["include"] is not None:
                     file = self._names.find(self._inside(self._filled(match["include"])))
                     if file is not None:
                         waiting += (text, at, words), self._opened(file)
                         break
-                    continue
-                made.append(match[0])
-                value = self._filled((match["value"] or "").strip())
-                if match["control"]:  # without a path of its own it has none
-                    made[-1], self._prefix = head, ""
                 elif match["name"]:
-                    self._defined[match["name"]] = match["text"]
-                elif match["opcode"] == "default_path":
-                    made[-1] = f"default_path={self._path.parent}/{match['value'].strip()}"
-                    self._inside(value)
-                    self._prefix = value
-                elif value.startswith("*"):
-                    self.computed = True
-                elif value:
-                    self._sound(self._prefix + value)
+                    made.append(self._definition(match["name"], match["text"]))
+                elif match["header"]:
+                    made.append(match["header"])
+                    self._control = match["header"] == "<control>"
+                    if self._control:  # without a path of its own it has none
+                        self._prefix = ""
+                else:
+                    made.append(self._opcode(self._filled(match["opcode"]), match["value"]))
             else:
                 made.append(text[at:] + "\n")
-        return "".join(made)
+        whole = "".join(made)
+        if _INCLUDE.search(whole):
+            raise FileError(f"{self._shown} has an #include within a value; write it in a line of its own")
+        return whole
 
-    def _sound(self, named: str) -> None:
-        file = self._names.find(self._inside(named))
+    def _definition(self, name: str, raw: str) -> str:
+        """A variable as sfizz gets it, without others in it: it would look for one that names itself for ever."""
+        text = self._filled(raw)
+        known = all(map(self._known, _VARIABLE.findall(raw)))
+        if not known or "//" in text or "/*" in text or len(name) > MAX_NAME:
+            raise FileError(
+                f"{self._shown} defines ${name[:80]} as {raw[:200]!r}; a variable takes a name of up to {MAX_NAME} "
+                "letters, and text without comments, with variables that are defined before it"
+            )
+        self._defined[name] = text
+        return f"#define ${name} {text}\n"
+
+    def _opcode(self, name: str, raw: str) -> str:
+        """An opcode as sfizz gets it: a sound by its absolute path."""
+        if not _OPCODE.fullmatch(name) or name == "base64data":
+            raise FileError(
+                f"{self._shown} has the opcode {name[:80]!r}; it takes names of letters, and sounds as files"
+            )
+        if name not in ("sample", "default_path"):
+            return f"{name}={raw}"
+        value = self._filled(raw).strip()
+        if name == "default_path":
+            self._inside(value)
+            if self._control:  # elsewhere sfizz does not obey it
+                self._prefix = value
+            return ""
+        if value.startswith("*"):
+            self.computed = True
+        elif value:
+            value = str(self._sound(self._prefix + value))
+        made = f"sample={value}"
+        found = _WORD.match(made)
+        if found is None or found.end() != len(made) or any(each in value for each in ("$", "\r", "//", "/*")):
+            raise FileError(
+                f"{self._shown} names {value[:200]!r}, a path that no instrument can name; rename its files"
+            )
+        return made
+
+    def _sound(self, named: str) -> Path:
+        path = self._inside(named)
+        file = self._names.find(path)
         if file is not None:
             self.there[file] = None
         else:
             self.missing.append(named)
+        return file or path
 
     def _opened(self, file: Path) -> tuple[str, int, Iterator[re.Match[str]]]:
         self._files += 1
         if self._files > MAX_FILES:
-            raise FileError(f"{printable_path(self._path)} includes more than {MAX_FILES} files, or itself")
+            raise FileError(f"{self._shown} includes more than {MAX_FILES} files, or itself")
         content = read_ordinary(file, self._left, f"the text of an instrument, of {MAX_BYTES >> 20} MiB in all,")
         self._left -= len(content)
         text = _COMMENT.sub("", content.decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n"))
@@ -155,10 +210,27 @@ class _Reader:
             raise FileError(f"{printable_path(file)} is no instrument: it has a line of over {MAX_LINE} characters")
         return text, 0, _WORD.finditer(text)
 
+    def _known(self, name: str) -> str:
+        """The variable that sfizz takes for the letters after a `$`: the shortest; "" for none."""
+        return next((name[:n] for n in range(1, min(len(name), MAX_NAME) + 1) if name[:n] in self._defined), "")
+
     def _filled(self, text: str) -> str:
-        for key in sorted(self._defined, key=len, reverse=True):
-            text = text.replace(f"${key}", self._defined[key])
-        return text
+        """Text with the variables' in it; none that is not known. Raises FileError: it is too long."""
+        if "$" not in text:
+            return text
+
+        def put(match: re.Match[str]) -> str:
+            known = self._known(match[1])
+            return self._defined[known] + match[1][len(known) :] if known else ""
+
+        size = sum(len(self._defined.get(self._known(name), "")) for name in _VARIABLE.findall(text)) + len(text)
+        self._left -= size
+        if size > MAX_LINE or self._left < 0:
+            raise FileError(
+                f"{self._shown} is no instrument: its variables make a line of over {MAX_LINE} characters, "
+                f"or over {MAX_BYTES >> 20} MiB in all"
+            )
+        return _VARIABLE.sub(put, text)
 
     def _inside(self, named: str) -> Path:
         """Path of what the instrument names. Raises FileError: it is outside of its folders."""
@@ -166,10 +238,13 @@ class _Reader:
         drive = ":" in named[:2]
         found = self._path.parent
         if not drive and "\0" not in named and not plain.is_absolute():
-            found = (found / plain).resolve()
+            try:
+                found = (found / plain).resolve()
+            except (OSError, RuntimeError):  # too long, or links in a ring
+                found = Path("/")
             if found.is_relative_to(self._root):
                 return found
         raise FileError(
-            f"{printable_path(self._path)} names {named[:200]!r}, outside of its folders; an instrument may name files "
+            f"{self._shown} names {named[:200]!r}, outside of its folders; an instrument may name files "
             f"of its folder and of the {UP} above, or of your library"
         )

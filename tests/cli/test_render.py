@@ -143,6 +143,35 @@ def test_notes_are_heard_at_their_sample_whatever_the_block(antiphon: Command, t
         assert [float(y[0, n]) for n, _ in expected] == pytest.approx([level for _, level in expected], abs=1e-4)
 
 
+LOUD = """format = 1
+[nodes.metronome]
+on = true
+level = 1
+[nodes.loud]
+type = "gain"
+gain = 2
+[nodes.louder]
+type = "gain"
+gain = 2
+[wires]
+"metronome" = "loud"
+"loud" = "louder"
+"louder" = "out"
+"""
+
+
+def test_changes_of_parameters_alone_are_no_notes_that_limit_a_file(antiphon: Command, tmp_path: Path) -> None:
+    (tmp_path / "loud.toml").write_text(LOUD)
+    events(tmp_path / "e.jsonl", {"sample": 0, "address": "/node/loud/gain", "args": [2.0]})
+    made = []
+    for name, more in (("a.wav", ()), ("b.wav", ("--events", "e.jsonl"))):
+        done = antiphon("render", "loud.toml", "--out", name, "--seconds", 1, "--block", 256, *more)
+        assert done.code == 0, done.err
+        made.append(audio.read(tmp_path / name)[0])
+    assert np.abs(made[0]).max() > 0.95  # above what a file of notes is limited to
+    assert np.array_equal(*made)
+
+
 def test_seconds_cut_the_input_or_go_on_after_it(antiphon: Command, tmp_path: Path) -> None:
     audio.write(tmp_path / "in.wav", audio.noise(48_000, 2))
     for seconds, frames in (("0.5", 24_000), ("1.5", 72_000), ("0", 0)):

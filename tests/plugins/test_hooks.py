@@ -17,6 +17,7 @@ from tests.cli.conftest import Done
 from tests.waiting import until
 from tools.osc_reference import markdown
 
+from antiphon.cli import plugin_commands
 from antiphon.cli.commands import application
 from antiphon.cli.terminal import errors
 from antiphon.kernel.contract import hookspecs
@@ -468,6 +469,17 @@ def test_one_without_commands_is_imported_again_only_when_its_files_change(antip
     assert antiphon("plays").out == "plays \n"
     paths.installation_cache(hook_lists.NAME).write_text("not JSON")
     assert antiphon("plays").out == "plays \n"
+
+
+def test_the_list_of_commands_is_written_once_and_nonsense_in_its_file_is_as_none(antiphon: Run, place: Place) -> None:
+    page = antiphon("--help").out
+    file = paths.installation_cache(plugin_commands.LINES)
+    written = file.stat().st_ino
+    assert antiphon("--help").out == page
+    assert file.stat().st_ino == written
+    for nonsense in ("5", "[1]", json.dumps([json.loads(file.read_bytes())[0], 5])):
+        file.write_text(nonsense)
+        assert antiphon("--help") == Done(0, page, "")
 
 
 def test_one_whose_commands_raise_is_named_and_the_others_work(antiphon: Run, place: Place) -> None:

@@ -36,6 +36,15 @@ def test_a_second_start_declares_the_same_and_inspects_nothing() -> None:
         assert set(second.factories[kind]) == set(third.factories[kind]) == set(first.factories[kind])
 
 
+def test_a_folder_with_the_name_of_a_built_in_plugin_fails_at_each_start(tmp_path: Path) -> None:
+    folder = tmp_path / "own" / "antiphon_utilities"
+    folder.mkdir(parents=True)
+    for _ in range(2):
+        (failure,) = loader.load(tmp_path / "own", check=False).catalog.failures
+        assert "has the name of a plugin that is already loaded" in failure.reason
+        loader.load(check=False)
+
+
 def test_a_changed_source_is_inspected_again(tmp_path: Path) -> None:
     package = tmp_path / "one"
     package.mkdir()

@@ -106,3 +106,25 @@ def test_they_follow_an_update_to_another_folder(
     assert all(Path(os.fsdecode(row.path)).exists() and row.results for row in rows)
     with sqlite3.connect(paths.library() / "library.sqlite") as base:
         assert base.execute("SELECT count(*) FROM places").fetchone() == (len(LISTED),)
+
+
+@pytest.mark.parametrize("moved", [True, False], ids=["an update moved them", "another installation"])
+def test_one_that_was_forgotten_stays_out_and_none_is_there_twice(
+    library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moved: bool
+) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    shutil.copytree(LIBRARY, old)
+    folders = {"library": old, "demo": resources.folder("demo")}
+    monkeypatch.setattr(shipped, "built_in_folder", folders.__getitem__)
+    with Catalogue(paths.library()) as catalogue:
+        assert catalogue.forget([os.fsencode(old / "kit/bd/0.flac")]) == 1
+        before = set(catalogue.states())
+    folders["library"] = old.rename(new) if moved else Path(shutil.copytree(old, new))
+    with Catalogue(paths.library()) as catalogue:
+        after = set(catalogue.states())
+    ours = {
+        os.fsencode(folders["library"]) + path.removeprefix(os.fsencode(old)) for path in before if b"/old/" in path
+    }
+    kept = {path for path in before if b"/old/" not in path}
+    assert len(before) == len(LISTED) - 1
+    assert after == (ours | kept if moved else before)

@@ -70,6 +70,7 @@ class Server:
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
         self.leads: dict[str, str] = {}
+        self.codes: dict[str, int] = {}
         self.asked: list[str] = []
         self.cut = 0
         server = self
@@ -83,7 +84,7 @@ class Server:
                     self.end_headers()
                     return
                 content = server.files.get(self.path)
-                self.send_response(404 if content is None else 200)
+                self.send_response(server.codes.get(self.path, 404 if content is None else 200))
                 self.send_header("Content-Length", str(len(content or b"")))
                 self.end_headers()
                 self.wfile.write((content or b"")[: server.cut or None])
@@ -255,6 +256,86 @@ def test_a_full_disk_leaves_the_pack_that_was_there(tmp_path: Path, monkeypatch:
     assert nothing_is_left("Crate")
     assert adding.add(str(folder), replace=True).sounds == 2
     assert nothing_is_left("Crate")
+
+
+@pytest.mark.parametrize("name", ["Crate", "n" * 120])
+def test_a_pack_that_could_not_be_replaced_or_whose_command_was_killed_is_there_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    folder = written(tmp_path / "Crate", {"kick/a.wav": sound(100)})
+    pack = adding.add(str(folder), name).folder
+    rename = Path.rename
+
+    def failing(path: Path, target: Path) -> Path:
+        if target == pack and not path.name.startswith(".before"):
+            raise OSError(errno.EIO, "Input/output error")
+        return rename(path, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "rename", failing)
+        with pytest.raises(FileError, match="nothing was added"):
+            adding.add(str(folder), name, replace=True)
+    assert nothing_is_left(name)
+    pack.rename(pack.with_name(f".before {name}.tmp"))
+    adding.add(str(folder), "Other")
+    assert (pack / "kick" / "a.wav").is_file()
+    assert adding.add(str(folder), name, replace=True).sounds == 1
+    assert nothing_is_left(name, "Other")
+
+
+def test_a_sound_is_no_licence_and_a_terminal_gets_no_commands_of_one(tmp_path: Path) -> None:
+    files = {
+        "kick/License_to_kill.wav": sound(100),
+        "kick/notice.wav": sound(100),
+        "COPYING": b"free\x1b[2J\r\nas\tair",
+    }
+    said = command("sounds", "add", written(tmp_path / "Crate", files))
+    assert "COPYING:\n\nfree?[2J\nas      air\n" in said
+    assert packs()[0].licences == ("COPYING",)
+    (library_folder() / "Crate" / MARK).write_text(json.dumps({"source": "a\x1b]0;b", "licences": []}))
+    assert command("sounds", "list") == "Crate  a?]0;b  no licence\n"
+
+
+def test_a_licence_that_is_refused_where_its_name_is_a_guess_is_left_out(server: Server) -> None:
+    server.files["/main/strudel.json"] = listed({"kick": ["a.wav"]})
+    server.files["/main/a.wav"] = sound(100)
+    server.codes["/main/LICENSE"] = 403
+    server.leads["/main/LICENSE.md"] = "http://localhost:1/x"
+    server.files["/main/README.md"] = bytes(adding.MAX_LICENCE + 1)
+    added = adding.add(f"{server.address}/main/strudel.json")
+    assert (added.sounds, added.licences) == (1, ())
+
+
+@each("base", ["github:Some/Crate", "github:Some/Crate/main", "github:Some/Crate/main/", "{}/Some/Crate/main/"])
+@each("where", ["address", "file"])
+def test_a_listing_alone_fetches_what_its_repository_has(
+    tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch, base: str, where: str
+) -> None:
+    monkeypatch.setattr(adding, "CONTENTS", server.address)
+    content = listed({"_base": base.format(server.address), "kick": ["kick/b.wav"]})
+    server.files |= {"/Some/Crate/main/kick/b.wav": FILES["kick/b.wav"], "/x/strudel.json": content}
+    given = written(tmp_path / "x", {"strudel.json": content}) / "strudel.json"
+    assert (
+        adding.add(str(given) if where == "file" else f"{server.address}/x/strudel.json", "Crate", replace=True).sounds
+        == 1
+    )
+
+
+def test_what_no_file_can_be_is_said_in_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--name NAME gives one"):
+        adding.add("/")
+    with pytest.raises(UsageError, match="is not the address of a"):
+        adding.add("https://[/strudel.json")
+    files = {"strudel.json": listed({"a": ["x%00.wav", "n" * 300 + ".wav", "a.wav"]}), "a.wav": sound(100)}
+    assert adding.add(str(written(tmp_path / "Crate", files))).passed == 2
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("a/a.wav", sound(100))
+    damaged = bytearray(packed.getvalue())
+    damaged[41:46] = b"\xff" * 5
+    (tmp_path / "bad.zip").write_bytes(damaged)
+    with pytest.raises(FileError, match=r"cannot read 'a\.wav' of"):
+        adding.add(str(tmp_path / "bad.zip"))
 
 
 def test_a_folder_of_the_performers_own_is_never_replaced(tmp_path: Path) -> None:

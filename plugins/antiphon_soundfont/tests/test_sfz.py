@@ -173,6 +173,19 @@ BROKEN = {
     '#include "../../../x.sfz"': "names '../../../x.sfz', outside of its folders",
     '#include "made.sfz"': "made.sfz includes more than 512 files, or itself",
     "<region> " + " " * MAX_LINE: f"it has a line of over {MAX_LINE} characters",
+    '#include"/dev/zero"': "names '/dev/zero', outside of its folders",
+    '<region> sample=a.wav #include "/dev/zero"': "names '/dev/zero', outside of its folders",
+    '<region> sample=a#include "/dev/zero"': "has an #include within a value",
+    "#define $a #include\n$a=1": "has the opcode '#include'",
+    "#define $s sample\n<region> $s=/any/x.wav": "names '/any/x.wav', outside of its folders",
+    "#define $s sam <region> $sple=/any/x.wav": "names '/any/x.wav', outside of its folders",
+    "#define $ab x #define $a /e <region> sample=$abc": "names '/ebc', outside of its folders",
+    "<region> default_path=a/b/c/ sample=../../../x.wav": "names '../../../x.wav', outside of its folders",
+    "#define $p <control>default_path\n$p=/etc/": "has the opcode '<control>default_path'",
+    "#define $v sample=\n<region> sample=x $v/any": "a path that no instrument can name",
+    "#define $a $a": "defines $a as '$a'; a variable takes",
+    "#define $a a/\n#define $b $a*": "defines $b as '$a*'; a variable takes",
+    "#define $a aa\n" + "#define $a $a$a\n" * 40: f"its variables make a line of over {MAX_LINE} characters",
 }
 
 
@@ -184,6 +197,26 @@ def test_an_instrument_that_plays_nothing_or_leads_elsewhere_is_refused(tmp_path
         read_sfz(Path(instrument(folder, text)))
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_sfizz_gets_no_include_and_each_sound_by_its_path(made: Path) -> None:
+    (made / "cut.sfz").write_text("#incl")
+    (made / "rest.sfz").write_text('ude "/dev/zero"\n')
+    read = read_sfz(
+        Path(
+            instrument(
+                made,
+                "#define $s sample\n#define $F 480\n#define $FILE 960 <control>default_path=Sounds/\n"
+                '<region>$s=$F.wav #include "cut.sfz"#include"rest.sfz"\n<region> default_path=none/ sample=960.wav '
+                "/* not closed <region> sample=/etc/x.wav",
+            )
+        )
+    )
+    assert "#include" not in read.text
+    assert [path.name for path in read.sounds] == ["480.wav", "960.wav"]
+    assert [line.strip() for line in read.text.splitlines() if "=" in line] == [
+        f"sample={path}" for path in read.sounds
+    ]
 
 
 def test_an_instrument_of_the_library_names_files_of_the_library_alone() -> None:

@@ -85,17 +85,18 @@ class CommandGroup(TyperGroup):
 
 
 class ListedGroup(CommandGroup):
-    """The group of commands that are listed by `known_lines`."""
+    """The group of commands that are listed by `known_lines`, which it does not write again."""
 
     asked = True
+    complete = False
 
 
 def known_lines() -> dict[str, str] | None:
     """Names of all commands and their lines in the help, as they were last shown; None where a source changed since."""
-    with contextlib.suppress(OSError, ValueError):
+    with contextlib.suppress(OSError, ValueError, TypeError):
         stamp, lines = json.loads(paths.installation_cache(LINES).read_bytes())
         if stamp == _stamp():
-            return dict(lines)
+            return {str(name): str(line) for name, line in dict(lines).items()}
     return None
 
 

@@ -23,7 +23,7 @@ from antiphon.kernel.graph.patch import Patch
 from antiphon.kernel.plugins.loader import Loaded
 from antiphon.kernel.runtime.paths import read_ordinary_text
 from antiphon.kernel.runtime.sound_formats import is_midi
-from antiphon.kernel.session.commands import Command
+from antiphon.kernel.session.commands import Command, NoteOn
 from antiphon.kernel.session.notes import Players
 from antiphon.kernel.synth.backends import chosen
 from antiphon.kernel.synth.info import OfflinePasses
@@ -190,7 +190,7 @@ def render_file(source: str | None, out: str, asked: RenderRequest, loaded: Load
         frames = max(score.frames for score in scores)
     if asked.events is not None and asked.events not in notes:
         commands += _events(asked.events, rate, patch, catalog)
-    if sound is None and commands:
+    if sound is None and any(isinstance(command, NoteOn) for command in commands):
         finish = finish.from_notes()
     if seconds is not None:
         frames = round(seconds * rate)

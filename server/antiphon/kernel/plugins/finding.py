@@ -132,7 +132,6 @@ def _installed(places: tuple[tuple[str, int], ...]) -> list[InstalledPlugin]:
 
     found = sorted((point.name, point.value) for point in entry_points(group=GROUP))
     with suppress(OSError, AntiphonError):
-        paths.make_folder(file.parent)
         paths.write_atomic(file, json.dumps([key, found]).encode())
     return [InstalledPlugin(*point) for point in found]
 

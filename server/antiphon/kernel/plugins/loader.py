@@ -92,7 +92,8 @@ def load(plugins_dir: Path | None = None, *, check: bool = True) -> Loaded:
     found = sources(plugins_dir)
     made_of = known.stamp(source.folder for source in found if source.built_in)
     held = known.read(made_of)
-    if held is not None and not check and held.hooks.keys() == {source.name for source in found} <= {*BUILT_IN}:
+    known_alone = held is not None and held.hooks.keys() == {source.name for source in found} <= {*BUILT_IN}
+    if held is not None and known_alone and not check and not any(source.problem for source in found):
         return Loaded(held, KnownFactories(held, found))
     loading = PluginLoading(check, held)
     for source in found:
