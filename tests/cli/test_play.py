@@ -235,7 +235,6 @@ def test_a_song_is_played_by_every_node_that_no_wire_plays(antiphon_home, tmp_pa
     assert [(str(w.source), str(w.dest)) for w in made.graph.wires if w.source.node == "song"] == [
         ("song.notes", "tune.notes"),
         ("song.notes", "ears.notes"),
-        ("song.notes", "follow.notes"),
     ]
     assert made.tempo == 10.0
     assert made.midi == patch.load("duo", catalog).midi
