@@ -1,6 +1,5 @@
 """Every instrument that ships, by notes that fall together in any way: sound, no NaN, and the next note is heard."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +9,7 @@ import soundfile
 from hypothesis import HealthCheck, example, given, settings, strategies as st
 
 from antiphon.api import Event, StreamSpec
-from antiphon.api.backends.workers import current_pool
-from antiphon.api.testing import render, use_pool
+from antiphon.api.testing import render
 from antiphon.kernel.plugins import loader
 from antiphon_soundfont.fonts import library_file
 from antiphon_soundfont.tests import made_font
@@ -42,15 +40,6 @@ NOTES = st.lists(
     ),
     max_size=90,
 )
-
-
-@pytest.fixture(scope="module", autouse=True)
-def workers() -> Iterator[None]:
-    yield
-    made = current_pool()
-    if made is not None:
-        made.shut()
-        use_pool(None)
 
 
 @pytest.fixture(scope="module")

@@ -90,13 +90,18 @@ def test_what_was_forgotten_stays_out(library: Library) -> None:
     assert json.loads(library("list", "--json", root="").out)["files"] == []
 
 
+def installed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path, dict[str, Path]]:
+    """A copy of the sounds that ship, a place for another, and the folders that the server looks for them in."""
+    old = Path(shutil.copytree(LIBRARY, folder / "old"))
+    folders = {"library": old, "demo": resources.folder("demo")}
+    monkeypatch.setattr(shipped, "built_in_folder", folders.__getitem__)
+    return old, folder / "new", folders
+
+
 def test_they_follow_an_update_to_another_folder(
     library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    old, new = tmp_path / "old", tmp_path / "new"
-    shutil.copytree(LIBRARY, old)
-    folders = {"library": old, "demo": resources.folder("demo")}
-    monkeypatch.setattr(shipped, "built_in_folder", folders.__getitem__)
+    old, new, folders = installed(tmp_path, monkeypatch)
     with Catalogue(paths.library()) as catalogue:
         assert len(catalogue.states()) == len(LISTED)
     folders["library"] = old.rename(new)
@@ -112,10 +117,7 @@ def test_they_follow_an_update_to_another_folder(
 def test_one_that_was_forgotten_stays_out_and_none_is_there_twice(
     library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moved: bool
 ) -> None:
-    old, new = tmp_path / "old", tmp_path / "new"
-    shutil.copytree(LIBRARY, old)
-    folders = {"library": old, "demo": resources.folder("demo")}
-    monkeypatch.setattr(shipped, "built_in_folder", folders.__getitem__)
+    old, new, folders = installed(tmp_path, monkeypatch)
     with Catalogue(paths.library()) as catalogue:
         assert catalogue.forget([os.fsencode(old / "kit/bd/0.flac")]) == 1
         before = set(catalogue.states())

@@ -5,7 +5,6 @@ A sound is a sine of its own frequency, by which it is known.
 
 import struct
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,23 +15,13 @@ import soundfile
 from antiphon.api import Event, FileError, Samples, StreamSpec, UsageError
 from antiphon.api.backends.files import library_folder
 from antiphon.api.backends.runtime import lacking_modules
-from antiphon.api.backends.workers import current_pool
-from antiphon.api.testing import render, use_pool
+from antiphon.api.testing import render
 from antiphon_soundfont.processor import Soundfont
 from antiphon_soundfont.sfz import MAX_LINE, read_sfz
 
 needs_sfizz = pytest.mark.skipif(bool(lacking_modules(["pysfizz"])), reason="pysfizz is not installed")
 RATE = 48000
 SECONDS = 0.5
-
-
-@pytest.fixture(autouse=True)
-def workers() -> Iterator[None]:
-    yield
-    made = current_pool()
-    if made is not None:
-        made.shut()
-        use_pool(None)
 
 
 def sine(path: Path, frequency: float, seconds: float = SECONDS, loop: tuple[int, int] | None = None) -> None:

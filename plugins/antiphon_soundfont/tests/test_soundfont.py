@@ -1,7 +1,6 @@
 """The node `soundfont`: pitches, programs, drums, bends of one note, the same samples every time, and bad files."""
 
 import struct
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,7 @@ from antiphon.api import Event, FileError, ParamError, Samples, StreamSpec
 from antiphon.api.backends.analysis import LoudnessMeter
 from antiphon.api.backends.files import MidiNote, MidiTrack, read_sound, write_midi
 from antiphon.api.backends.synths import SynthSettings
-from antiphon.api.backends.workers import current_pool
-from antiphon.api.testing import render, use_pool
+from antiphon.api.testing import render
 from antiphon.signal.true_peak import peak_curve
 from antiphon_models.learning.user_commands import command
 from antiphon_soundfont.backend import FluidSynth
@@ -28,15 +26,6 @@ needs_fluidsynth = pytest.mark.skipif(library_file() is None, reason="FluidSynth
 RATE = 48000
 SPEC = StreamSpec(RATE, 256, 2)
 DRY = {"reverb": False, "chorus": False}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def workers() -> Iterator[None]:
-    yield
-    made = current_pool()
-    if made is not None:
-        made.shut()
-        use_pool(None)
 
 
 @pytest.fixture(scope="module")
