@@ -1,6 +1,7 @@
 """`make guard`: one figure of every card on a small, fixed set, beside the committed table `models/guard.toml`.
 
-A figure fell when it is worse than the table's by more than the table's standard error; then the exit status is 1.
+A figure fell when it is worse than the table's by more than the table's standard error; then, and when one could not
+be measured (a peer or the recorded material is missing), the exit status is 1.
 `--write` renews the table; the change of a figure is then said in the commit, with what it bought. Names of evaluations
 limit it to these. The recorded material is in the folder that ANTIPHON_DATA names, or in data/.
 """
@@ -52,9 +53,9 @@ class Figure:
         return ", ".join(filter(None, (self.evaluation, self.system, self.group, self.measure)))
 
     def fell(self, now: "Figure") -> bool:
-        """Whether `now` is worse by more than the standard error; true also for what could not be measured."""
+        """Whether `now` is worse by more than the standard error."""
         loss = (self.value - now.value) * (1 if self.better == "higher" else -1)
-        return not loss <= self.error + 1e-9
+        return loss > self.error + 1e-9
 
 
 def read_table(path: Path = TABLE) -> list[Figure]:
@@ -117,17 +118,18 @@ def main() -> int:
         now = [figure for found in pool.map(measure, runs) for figure in found]
     before = {(each.run, each.title): each for each in table}
     fallen = [each for each in now if before[each.run, each.title].fell(each)]
+    missing = [each for each in now if math.isnan(each.value)]
     print()
     for each in now:
         was = before[each.run, each.title]
-        said = "FELL" if each in fallen else ""
+        said = "FELL" if each in fallen else "not measured" if each in missing else ""
         print(f"{each.title:56} {was.value:9.4g} ± {was.error:<8.2g} now {each.value:9.4g} ± {each.error:<8.2g} {said}")
     if asked.write:
         renewed = {(each.run, each.title): each for each in now if math.isfinite(each.value)}
         write_table([renewed.get((each.run, each.title), each) for each in table])
         return 0
-    print(f"\n{len(fallen)} of {len(now)} fell" if fallen else f"\nnone of {len(now)} fell")
-    return 1 if fallen else 0
+    print(f"\n{len(fallen) or 'none'} of {len(now) - len(missing)} fell, {len(missing) or 'none'} not measured")
+    return 1 if fallen or missing else 0
 
 
 if __name__ == "__main__":
