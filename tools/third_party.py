@@ -70,8 +70,8 @@ it into the wheel. It was trained on GuitarSet, iKala, MAESTRO, MedleyDB and Sla
 
 ## Sounds
 
-The samples in `plugins/antiphon_synth/samples` are rendered from the sound font FluidR3_GM by Frank Wen and others
-(MIT). Its notice lies beside them, in `NOTICE`, and goes with them into the wheel.
+The samples in `plugins/antiphon/antiphon_synth/samples` are rendered from the sound font FluidR3_GM by Frank Wen and
+others (MIT). Its notice lies beside them, in `NOTICE`, and goes with them into the wheel.
 
 `server/antiphon/demo/voice.ogg`, the sung phrases of the demo, also in `hum.flac`, is CC0: rendered from
 espeak-ng's syllables and a score of this project.
