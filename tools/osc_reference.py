@@ -197,7 +197,7 @@ def _processors(catalog: Catalog) -> Iterator[str]:
     types = sorted(catalog.types.values(), key=lambda info: (info.plugin, info.type))
     for plugin, group in groupby(types, lambda info: info.plugin):
         named = " ".join(f"`{info.type}`" for info in group)
-        (card,) = ROOT.glob(f"plugins/*/{plugin}/README.md")
+        card = next(ROOT.glob(f"plugins/*/{plugin}/README.md"), ROOT / "plugins" / plugin / "README.md")
         yield f"| [{plugin.removeprefix('antiphon_')}](../{card.relative_to(ROOT).as_posix()}) | {named} |\n"
 
 

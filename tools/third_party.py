@@ -93,8 +93,10 @@ _CLASSIFIERS = {
 
 
 def runtime() -> list[str]:
-    """Names of every package `pip install antiphon` brings here, its dependencies' dependencies too, sorted."""
-    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    """Names of every package `pip install antiphon[all]` brings here, its dependencies' dependencies too, sorted."""
+    files = [ROOT / "pyproject.toml", *ROOT.glob("plugins/*/pyproject.toml")]
+    read = [need for file in files for need in tomllib.loads(file.read_text())["project"]["dependencies"]]
+    declared = [need for need in read if not need.startswith("antiphon==")]
     waiting, found = [Requirement(text) for text in declared], {}
     while waiting:
         asked = waiting.pop()
