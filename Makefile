@@ -13,6 +13,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 VENV := .venv
 PY := $(VENV)/bin/python
+PROJECTS := pyproject.toml $(wildcard plugins/*/pyproject.toml) models/pyproject.toml
 READY := $(VENV)/.ready
 DEV := $(VENV)/.ready-dev
 EXTRAS := $(VENV)/.ready-extras
@@ -112,14 +113,14 @@ clean:  ## take away what was built: .venv, dist, caches (recordings stay)
 help:  ## this list
 	@awk -F ':.*##[ ]*' '/^[a-z-]+:.*##/ { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
-$(READY): pyproject.toml models/pyproject.toml tools/setup.sh
+$(READY): $(PROJECTS) tools/setup.sh
 	@sh tools/setup.sh
 
-$(DEV): pyproject.toml models/pyproject.toml tools/setup.sh tools/install_models.py
+$(DEV): $(PROJECTS) tools/setup.sh tools/install_models.py
 	@TORCH_INDEX=$(TORCH_INDEX) sh tools/setup.sh dev
 
 # the extras that only real tests use
-$(EXTRAS): pyproject.toml models/pyproject.toml tools/install_fastai.py $(DEV)
+$(EXTRAS): $(PROJECTS) tools/install_fastai.py $(DEV)
 	@$(PY) -m pip install --quiet --no-compile -e . -e "models[pipeline,sklearn,keras]" tensorboard nbclient ipykernel
 	@$(PY) tools/install_fastai.py
 	@touch $@

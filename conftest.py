@@ -53,7 +53,7 @@ LIVE = (
     "tests/hostile",
     "tests/real",
     "tests/serve",
-    "plugins/antiphon_supercollider/tests/real",
+    "plugins/antiphon/antiphon_supercollider/tests/real",
 )
 """Folders whose tests start real servers, which keep time: marked `live`, they may be tried again (`tests/retries.py`),
 but for those marked `untimed`. Of all no more than two run at once where the suite runs in several processes (`-n`)."""

@@ -15,6 +15,7 @@ PAGES = tuple(
             "docs/*.md",
             "docs/*/*.md",
             "plugins/*/README.md",
+            "plugins/*/*/README.md",
             "models/README.md",
         )
         for path in ROOT.glob(pattern)

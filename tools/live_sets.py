@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "server"), str(ROOT / "plugins")]
+sys.path[:0] = [str(ROOT), str(ROOT / "server"), *map(str, ROOT.glob("plugins/*"))]
 
 from tests.audio import attacks  # noqa: E402
 from tools.patch_pages import spectrogram, write_part  # noqa: E402
@@ -62,7 +62,7 @@ PARTS: Mapping[str, tuple[int, int]] = {
 }
 """Bars from and to of the fast test, some 6 s: where most of a set's instruments play."""
 SUNG = {"round"}
-"""Sets with a voice: rendered by plugins/antiphon_sing/tests/test_sing.py."""
+"""Sets with a voice: rendered by plugins/antiphon-companion/antiphon_sing/tests/test_sing.py."""
 SPREAD = 1.5
 """Tolerance in LU of a set's loudness around `LEVEL`."""
 BANDS, SEGMENTS = 24, 16

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 from itertools import groupby
+from pathlib import Path
 
 from antiphon.kernel.contract.addresses import AddressInfo
 from antiphon.kernel.contract.catalog import Catalog
@@ -11,6 +12,7 @@ from antiphon.kernel.control.osc.addresses import ADDRESSES, Address
 from antiphon.kernel.control.osc.handlers.server import COUNTERS
 from antiphon.kernel.io.osc_peer import Level
 
+ROOT = Path(__file__).parents[1]
 HEAD = """\
 # OSC
 
@@ -195,7 +197,8 @@ def _processors(catalog: Catalog) -> Iterator[str]:
     types = sorted(catalog.types.values(), key=lambda info: (info.plugin, info.type))
     for plugin, group in groupby(types, lambda info: info.plugin):
         named = " ".join(f"`{info.type}`" for info in group)
-        yield f"| [{plugin.removeprefix('antiphon_')}](../plugins/{plugin}/README.md) | {named} |\n"
+        card = next(ROOT.glob(f"plugins/*/{plugin}/README.md"), ROOT / "plugins" / plugin / "README.md")
+        yield f"| [{plugin.removeprefix('antiphon_')}](../{card.relative_to(ROOT).as_posix()}) | {named} |\n"
 
 
 def _counters() -> str:

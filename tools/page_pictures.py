@@ -21,6 +21,7 @@ from tests.chromium import BINARY, Chromium, Tab
 from tests.waiting import until
 
 from antiphon import demo
+from antiphon.kernel.runtime import resources
 from antiphon_bench.rig import ServerProcess
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -270,7 +271,7 @@ def drawn_before(ref: str, rooms: list[str]) -> Path:
     git = ("git", "-C", str(ROOT))
     subprocess.run((*git, "worktree", "remove", "--force", str(BEFORE)), check=False, capture_output=True)
     subprocess.run((*git, "worktree", "add", "--detach", "--quiet", str(BEFORE), ref), check=True)
-    roots = os.pathsep.join(str(BEFORE / name) for name in ("server", "plugins", "models", "bench", ""))
+    roots = os.pathsep.join(map(str, (*resources.source_folders(BEFORE), BEFORE)))
     words = (sys.executable, "tools/page_pictures.py", *rooms)
     subprocess.run(words, cwd=BEFORE, env={**os.environ, "PYTHONPATH": roots}, check=True)
     return BEFORE / "build" / "pictures"

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "server"), str(ROOT / "plugins")]
+sys.path[:0] = [str(ROOT), str(ROOT / "server"), *map(str, ROOT.glob("plugins/*"))]
 
 from tests.audio import attacks  # noqa: E402
 from tools.performances import PERFORMANCES, RATE, Rendered, render  # noqa: E402

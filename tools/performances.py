@@ -17,7 +17,7 @@ import soundfile
 from numpy.typing import NDArray
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "server"), str(ROOT / "plugins")]
+sys.path[:0] = [str(ROOT / "server"), *map(str, ROOT.glob("plugins/*"))]
 
 from antiphon.demo import BAND, HUM  # noqa: E402
 from antiphon.kernel.contract.block import StreamSpec  # noqa: E402

@@ -39,7 +39,7 @@ def row_of(name: str) -> str:
             return f"kernel/{room.removesuffix('.py')}" if not room.startswith("__") else "kernel"
         case ["server", "antiphon", room, *_]:
             return room if not room.startswith("__") else "antiphon"
-        case ["plugins", plugin, *_]:
+        case ["plugins", _, plugin, *_]:
             return plugin
         case ["models", "antiphon_models", part, *_]:
             return f"models/{part}" if not part.startswith("__") else "models"

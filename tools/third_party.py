@@ -70,8 +70,8 @@ it into the wheel. It was trained on GuitarSet, iKala, MAESTRO, MedleyDB and Sla
 
 ## Sounds
 
-The samples in `plugins/antiphon_synth/samples` are rendered from the sound font FluidR3_GM by Frank Wen and others
-(MIT). Its notice lies beside them, in `NOTICE`, and goes with them into the wheel.
+The samples in `plugins/antiphon/antiphon_synth/samples` are rendered from the sound font FluidR3_GM by Frank Wen and
+others (MIT). Its notice lies beside them, in `NOTICE`, and goes with them into the wheel.
 
 `server/antiphon/demo/voice.ogg`, the sung phrases of the demo, also in `hum.flac`, is CC0: rendered from
 espeak-ng's syllables and a score of this project.
@@ -93,8 +93,10 @@ _CLASSIFIERS = {
 
 
 def runtime() -> list[str]:
-    """Names of every package `pip install antiphon` brings here, its dependencies' dependencies too, sorted."""
-    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    """Names of every package `pip install antiphon[all]` brings here, its dependencies' dependencies too, sorted."""
+    files = [ROOT / "pyproject.toml", *ROOT.glob("plugins/*/pyproject.toml")]
+    read = [need for file in files for need in tomllib.loads(file.read_text())["project"]["dependencies"]]
+    declared = [need for need in read if not need.startswith("antiphon==")]
     waiting, found = [Requirement(text) for text in declared], {}
     while waiting:
         asked = waiting.pop()

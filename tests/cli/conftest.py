@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from tests import noteclick
+from tests.sources import PYTHONPATH
 
 from antiphon.cli.commands import application
 from antiphon.cli.terminal import errors
@@ -71,7 +72,7 @@ def spawn(tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
     def start(*arguments: str, before: str = "") -> subprocess.Popen[str]:
         environment = {
             **os.environ,
-            "PYTHONPATH": os.pathsep.join(str(ROOT / top) for top in ("server", "plugins", "models")),
+            "PYTHONPATH": PYTHONPATH,
             "ANTIPHON_HOME": str(tmp_path.parent / f"{tmp_path.name}-home"),
         }
         return subprocess.Popen(

@@ -175,7 +175,7 @@ def test_each_way_to_work_plays_a_file(antiphon: Command, tmp_path: Path, info: 
     source = audio.write(tmp_path / "in.wav", probe(kind.rate, kind.channels), kind.rate)
     out = "out.wav" if info in THROUGH else "out.mid"
     if info.type == "follow":
-        pytest.skip("in so short a sound no beat is sure: plugins/antiphon_follow/tests")
+        pytest.skip("in so short a sound no beat is sure: plugins/antiphon-companion/antiphon_follow/tests")
     done = antiphon("run", info.type, source.name, out, *needs(info, tmp_path), "-p", setting)
     if "which is not installed: pip install" in done.err:
         pytest.skip(done.complaint)

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.sources import PYTHONPATH
 
 from antiphon.cli.newplugin import new_plugin
 from antiphon.kernel.errors import UsageError
@@ -28,7 +29,7 @@ def test_every_shape_loads_and_passes_its_own_test(tmp_path: Path) -> None:
     assert loaded.catalog.failures == ()
     assert all(loaded.catalog[name].doc for name in names.values())
     # as the cards say it, in the folder that holds the plugins
-    source = os.pathsep.join([".", str(ROOT / "server"), str(ROOT / "plugins")])
+    source = os.pathsep.join([".", PYTHONPATH])
     done = subprocess.run(
         [
             sys.executable,

@@ -11,9 +11,9 @@ ROOT = Path(__file__).parents[2]
 PAGES = {name: (ROOT / "docs" / name).read_text() for name in ("kernel.md", "architecture.md")}
 BASE = re.compile(r"below `([\w/]+)/`\s+unless")
 KERNEL, MAP = PAGES["kernel.md"], PAGES["architecture.md"]
-FILES = sorted({(page, name) for page, text in PAGES.items() for name in re.findall(r"`([\w/]+\.py)`", text)})
+FILES = sorted({(page, name) for page, text in PAGES.items() for name in re.findall(r"`([\w/-]+\.py)`", text)})
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
-ROWS = re.findall(r"^\| .* \| `([\w/]+\.py)` \| (.*) \|$", KERNEL, re.MULTILINE)
+ROWS = re.findall(r"^\| .* \| `([\w/-]+\.py)` \| (.*) \|$", KERNEL, re.MULTILINE)
 
 
 def place(page: str, name: str) -> Path:
@@ -69,6 +69,6 @@ def test_each_folder_of_a_room_is_on_a_page() -> None:
 def test_what_the_glossary_names_exists() -> None:
     page = (ROOT / "docs" / "glossary.md").read_text()
     files = set(re.findall(r"^\| [\w ]+ \| .+ \| `(.+)` \|$", page, re.MULTILINE))
-    files |= set(re.findall(r"`([\w/]+\.py)`", page))
+    files |= set(re.findall(r"`([\w/-]+\.py)`", page))
     tops = (ROOT, ROOT / "server" / "antiphon", ROOT / "server" / "antiphon" / "kernel")
     assert [name for name in files if not any((top / name).is_file() for top in tops)] == []

@@ -56,20 +56,20 @@ PATCHES = {
     "/node/loops/intensity 0.9": "bed",
 }
 """What `antiphon osc` is given in the docs, and the patch that plays then."""
-SCSYNTH = "plugins/antiphon_supercollider/tests/real"
+SCSYNTH = "plugins/antiphon/antiphon_supercollider/tests/real"
 PARSED = {
     "antiphon serve --dirt-port 57120 --patch tidal": "tests/serve/test_dirt.py sends what Tidal sends",
     "antiphon serve --patch band --record-tracks evening": "tests/serve/test_tracks.py records, kills and replays",
     "antiphon serve --midi --patch keys": "tests/real/test_midi.py plays a keyboard",
     "antiphon play --patch keys": "the same",
     "antiphon osc /learn /node/keys/wet": (
-        "plugins/antiphon_midi/tests/test_learning.py::test_learned_once_it_stays_learned turns it"
+        "plugins/antiphon/antiphon_midi/tests/test_learning.py::test_learned_once_it_stays_learned turns it"
     ),
-    "antiphon osc /clip/record riff 2 0.25": "plugins/antiphon_clip/tests/test_clip.py records and plays",
+    "antiphon osc /clip/record riff 2 0.25": "plugins/antiphon/antiphon_clip/tests/test_clip.py records and plays",
     "antiphon osc /clip/record sweep 4 0 knobs": "the same",
     "antiphon osc /clip/stop riff": "the same",
     "antiphon osc /clip/play riff": "the same",
-    "antiphon serve --patch lit --artnet 10.0.0.20@15": "plugins/antiphon_lights/tests have receivers",
+    "antiphon serve --patch lit --artnet 10.0.0.20@15": "plugins/antiphon-more/antiphon_lights/tests have receivers",
     "antiphon serve --patch lit --sacn multicast --os2l 127.0.0.1": "the same",
     "antiphon serve --cues 127.0.0.1:9000@40 --cues 127.0.0.1:9001": "the same",
     "antiphon serve --patch through --mqtt-url mqtt://localhost": "tests/serve/test_mqtt.py has a broker",
@@ -80,7 +80,7 @@ PARSED = {
     "antiphon serve --live --patch band": "tests/serve/test_code.py runs scripts on its page",
     "antiphon play melody.mid": "tests/cli/test_play.py renders the patch that it plays",
     "antiphon serve --midi-in keys --midi-out gear": "the same",
-    "antiphon serve --link --patch keys": "plugins/antiphon_link/tests/test_link.py has a session",
+    "antiphon serve --link --patch keys": "plugins/antiphon/antiphon_link/tests/test_link.py has a session",
     "antiphon serve --midi --midi-clock follow": "tests/real/test_midi.py has a clock",
     "antiphon serve --midi --midi-clock follow --patch keys": "the same",
     "antiphon serve --midi-out gear --midi-clock lead --patch keys": "the same",
@@ -100,10 +100,10 @@ PARSED = {
     ),
     "antiphon live set.py": "tests/serve/test_live.py saves a script at a real server",
     "antiphon serve --patch mine": "a server that these tests share is started so, with another patch",
-    "antiphon run third song.wav liquid.wav -p genre=liquid": "plugins/antiphon_mosaic/tests/test_third.py has beats",
-    "antiphon train timbre my-horn/": "plugins/antiphon_transfer/tests/test_instrument.py trains one",
+    "antiphon run third song.wav liquid.wav -p genre=liquid": "antiphon_mosaic/tests/test_third.py has beats",
+    "antiphon train timbre my-horn/": "plugins/antiphon-sound/antiphon_transfer/tests/test_instrument.py trains one",
     "antiphon render patches/live/round.py --bars 34 --out round.wav": "tests/patches/test_live_sets.py",
-    "antiphon library fits bass.wav --json": "plugins/antiphon_loops/tests/test_fit.py has loops",
+    "antiphon library fits bass.wav --json": "plugins/antiphon-sound/antiphon_loops/tests/test_fit.py has loops",
     "antiphon doctor": "tests/doctor/test_doctor.py; what it finds is the machine's",
     "antiphon devices": "tests/hostile/test_devices.py; what it finds is the machine's",
     "antiphon devices --use 3": "tests/real/test_device_change.py",
@@ -120,7 +120,7 @@ ELSEWHERE = {
     "antiphon play": "tests/cli/test_ports.py",
     "pip install antiphon": "tools/wheel_check.py installs the wheel",
     "sudo apt install liblilv-0-0 calf-plugins": "Debian's",
-    "pip install 'antiphon[vst3]'": "plugins/antiphon_host/tests where it is installed",
+    "pip install 'antiphon[vst3]'": "plugins/antiphon-more/antiphon_host/tests where it is installed",
     "antiphon run plugin in.wav out.wav -p uri=lv2:http://calf.sourceforge.net/plugins/Reverb -p amount=1": "the same",
     "antiphon run plugin song.mid out.wav -p uri=lv2:http://drobilla.net/plugins/mda/EPiano": "the same",
     'antiphon plugins "plugin lv2:http://calf.sourceforge.net/plugins/Reverb"': "the same",

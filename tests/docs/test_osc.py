@@ -24,14 +24,14 @@ def test_every_address_and_every_processor_is_in_it() -> None:
         assert f"| `{item.path}` |" in page
         assert item.doc in page
     for name, info in TYPES.items():
-        (row,) = (line for line in page.splitlines() if f"](../plugins/{info.plugin}/README.md) |" in line)
+        (row,) = (line for line in page.splitlines() if f"/{info.plugin}/README.md) |" in line)
         assert f"`{name}`" in row
 
 
 def test_a_card_has_every_parameter_of_its_processors() -> None:
     for name in TYPES:
         info = TYPES[name]
-        card = (ROOT / "plugins" / info.plugin / "README.md").read_text()
+        card = next(ROOT.glob(f"plugins/*/{info.plugin}/README.md")).read_text()
         named = {word for words in re.findall(r"`([a-z0-9_, ]+)`", card) for word in re.split("[, ]+", words)}
         # of numbered ones, kind1 to kind8, the first is enough
         assert {param.name for param in info.params if not re.search(r"([2-9]|1\d)$", param.name)} - named == set()

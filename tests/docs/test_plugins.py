@@ -12,6 +12,7 @@ from textwrap import indent
 
 import numpy as np
 import pytest
+from tests.sources import PYTHONPATH
 
 from antiphon.cli import models
 from antiphon.kernel.contract import hookspecs
@@ -50,7 +51,7 @@ def folder(tmp_path):
 
 def run(folder, *command):
     """A command in the folder, whose packages it finds; its process."""
-    source = os.pathsep.join([str(folder), str(ROOT / "server"), str(ROOT / "plugins")])
+    source = os.pathsep.join([str(folder), PYTHONPATH])
     return subprocess.run(
         [sys.executable, *command],
         cwd=folder,

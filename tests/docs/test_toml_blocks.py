@@ -50,20 +50,20 @@ AROUND: dict[str, tuple[str, str]] = {
 }
 """For a patch's block, by a line that begins so: what a reader has around it, and what is played to it."""
 OTHER = {
-    'synthdef = "bell.scsyndef"': "plays by scsynth: plugins/antiphon_supercollider/tests",
+    'synthdef = "bell.scsyndef"': "plays by scsynth: plugins/antiphon/antiphon_supercollider/tests",
     'instrument = "grains"': "the same",
     "# pipeline.toml": "no patch: test_commands.py writes the file and reads it",
     "# watch.toml": "no patch: tests/pipeline/test_watch_command.py",
-    '"Music/night.flac" = "wah"': "`library identify`: plugins/antiphon_library/tests/test_commands_identify.py",
+    '"Music/night.flac" = "wah"': "`library identify`: antiphon_library/tests/test_commands_identify.py",
     "# tones/tones.toml": "its model is exported by torch: tests/docs/test_plugins.py",
-    'drive = "beat"': "it gives no sound: plugins/antiphon_follow/tests",
-    "[nodes.verb]": "its plugin is another's: plugins/antiphon_host/tests",
+    'drive = "beat"': "it gives no sound: plugins/antiphon-companion/antiphon_follow/tests",
+    "[nodes.verb]": "its plugin is another's: plugins/antiphon-more/antiphon_host/tests",
     "# wobble.toml": "its node is the tutorial's: tests/docs/test_plugins.py",
-    "[clips.riff]": "a part of one: plugins/antiphon_clip/tests reads such",
-    "[lights]": "a part of one: plugins/antiphon_lights/tests reads such",
-    "meter = 4": "a style: plugins/antiphon_accompany/tests/test_band.py",
-    "section = 8": "rules of loops: plugins/antiphon_loops/tests reads its keys",
-    'type = "soundfont"': "needs a soundfont of the machine: plugins/antiphon_soundfont/tests",
+    "[clips.riff]": "a part of one: plugins/antiphon/antiphon_clip/tests reads such",
+    "[lights]": "a part of one: plugins/antiphon-more/antiphon_lights/tests reads such",
+    "meter = 4": "a style: plugins/antiphon-companion/antiphon_accompany/tests/test_band.py",
+    "section = 8": "rules of loops: plugins/antiphon-sound/antiphon_loops/tests reads its keys",
+    'type = "soundfont"': "needs a soundfont of the machine: plugins/antiphon/antiphon_soundfont/tests",
 }
 """Blocks that are no patch, or play by what is not here, and what tests them."""
 BLOCKS = [(page, "\n".join(block.lines)) for page in PAGES for block in blocks(page) if block.lang == "toml"]

@@ -62,7 +62,9 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copy(SERVER / "__init__.py", place / "antiphon")
     for plugin in ("antiphon_effects", "antiphon_utilities"):
         shutil.copytree(
-            ROOT / "plugins" / plugin, place / plugin, ignore=shutil.ignore_patterns("__pycache__", "tests")
+            ROOT / "plugins" / "antiphon" / plugin,
+            place / plugin,
+            ignore=shutil.ignore_patterns("__pycache__", "tests"),
         )
     for name in declared():
         found = distribution(name)

@@ -49,7 +49,7 @@ SUPPLIED = {
     "through": ((-26, -16), (14, 22)),
     "worker": ((-26, -16), (14, 22)),
 }
-OF_PLUGINS = {"cantor"}  # plugins/antiphon_sing/tests/test_sing.py, where there is a voice
+OF_PLUGINS = {"cantor"}  # plugins/antiphon-companion/antiphon_sing/tests/test_sing.py, where there is a voice
 SECONDS = 5.0
 # what the live sets play on: tests/patches/test_live_sets.py
 OF_SETS = {

@@ -9,6 +9,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 from tests import accepted
+from tests.sources import PROJECTS
 
 from antiphon.api import hookimpl
 from antiphon.kernel.contract.block import StreamSpec
@@ -80,7 +81,7 @@ def body(code, extra=""):
 
 def test_every_plugin_that_ships_is_built_in():
     """Any other is tried in a child process at each start of a command."""
-    read = [tomllib.loads((ROOT / part / "pyproject.toml").read_text())["project"] for part in ("", "models")]
+    read = [tomllib.loads(file.read_text())["project"] for file in PROJECTS]
     declared = [name for project in read for name in project["entry-points"]["antiphon"].values()]
     assert sorted(declared) == sorted(finding.BUILT_IN)
 

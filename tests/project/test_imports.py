@@ -18,12 +18,13 @@ from typing import NamedTuple
 import pytest
 from tests.commands import PAGES, blocks
 from tests.each import each
+from tests.sources import PYTHONPATH, SOURCES
 
 import antiphon
 
 ROOT = Path(__file__).parents[2]
 SERVER = ROOT / "server"
-ROOTS = (SERVER, ROOT / "plugins", ROOT / "models", ROOT / "bench")
+ROOTS = tuple(SOURCES)
 PURE = ["kernel/wire", "kernel/session", "kernel/graph/patch", "kernel/contract/params", "kernel/graph/graph"]
 WORLD = {"asyncio", "socket", "socketserver", "selectors", "ssl", "http", "torch", "sounddevice", "jack"}
 # What may import each, by where its path begins: what runs in a worker, and what measures.
@@ -35,18 +36,18 @@ HEAVY = {
         "models/",
         "plugins/",  # its own test says which of them
     ),
-    "pyo": ("plugins/antiphon_pyo/",),
+    "pyo": ("plugins/antiphon-more/antiphon_pyo/",),
     "onnxruntime": (
         "bench/",
-        "plugins/antiphon_classify/classifier_session.py",
-        "plugins/antiphon_model/onnx_file.py",
-        "plugins/antiphon_sing/neural.py",
+        "plugins/antiphon-sound/antiphon_classify/classifier_session.py",
+        "plugins/antiphon-more/antiphon_model/onnx_file.py",
+        "plugins/antiphon-companion/antiphon_sing/neural.py",
     ),
     "onnx": (
         "bench/",
         "models/antiphon_models/hum/basic_pitch.py",
         "models/antiphon_models/pipeline/training/by_sklearn.py",
-        "plugins/antiphon_sing/neural.py",
+        "plugins/antiphon-companion/antiphon_sing/neural.py",
     ),
 }
 # what the engine loads of a plugin: its hooks and processors; a job on files may run a network in its own process
@@ -237,7 +238,7 @@ def test_no_start_of_a_process_leads_to_a_heavy_module():
 
 def test_what_is_played_of_a_plugin_leads_to_no_torch():
     """A network is named in a string, and imported by its worker."""
-    waiting = [file for name in PLAYED for file in (ROOT / "plugins").glob(f"*/{name}")]
+    waiting = [file for name in PLAYED for file in ROOT.glob(f"plugins/*/*/{name}")]
     seen = walked(waiting, MEASURED)
     assert len(seen) > 60, "the walk sees too little to mean anything"
 
@@ -312,7 +313,7 @@ def test_a_synth_that_nobody_uses_costs_nothing(work, tmp_path):
         [sys.executable, "-c", run, tmp_path],
         check=True,
         capture_output=True,
-        env={**os.environ, "PYTHONPATH": f"{SERVER}{os.pathsep}{ROOT / 'plugins'}"},
+        env={**os.environ, "PYTHONPATH": PYTHONPATH},
         timeout=120,
     )
     loaded = json.loads(done.stdout.splitlines()[-1])

@@ -61,9 +61,9 @@ MODULES = {
 LIBC = {"darwin": ("prctl", "clock_nanosleep", "syscall", "malloc_trim"), "win32": None}
 
 root = pathlib.Path(sys.argv[1])
-sys.path[:0] = [str(root / "server"), str(root / "plugins")]
+sys.path[:0] = [str(root / "server"), *map(str, root.glob("plugins/*"))]
 names = []
-for top in (root / "server" / "antiphon", *sorted((root / "plugins").glob("antiphon_*"))):
+for top in (root / "server" / "antiphon", *sorted(root.glob("plugins/*/antiphon_*"))):
     for path in sorted(top.rglob("*.py")):
         place = path.relative_to(top.parent).with_suffix("").parts
         if not {"tests", "page", "node_modules", "__main__"} & set(place):
@@ -178,7 +178,7 @@ def test_every_module_is_imported_on_another_system() -> None:
 
 def test_what_is_of_linux_stands_in_one_room_or_is_done_without() -> None:
     found = set()
-    for path in (*ROOT.glob("server/antiphon/**/*.py"), *ROOT.glob("plugins/antiphon_*/**/*.py")):
+    for path in (*ROOT.glob("server/antiphon/**/*.py"), *ROOT.glob("plugins/*/antiphon_*/**/*.py")):
         tested = "tests" in path.relative_to(ROOT).parts
         if not tested and PLATFORM not in path.parents and LINUX.search(path.read_text("utf-8")):
             found.add("/".join(path.parts[-2:]))

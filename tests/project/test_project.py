@@ -7,6 +7,7 @@ import tomllib
 from pathlib import Path
 
 from tests.commands import PAGES as TYPED
+from tests.sources import PLUGINS, SOURCES
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -37,8 +38,8 @@ def own(path):
 
 
 def test_no_module_lies_loose_in_a_source_root():
-    for top in ("server", "plugins", "models", "bench"):
-        assert [own(p) for p in (ROOT / top).glob("*.py")] == [], "it would be imported as if it were a package"
+    for top in (*SOURCES, ROOT / "plugins"):
+        assert [own(p) for p in top.glob("*.py")] == [], "it would be imported as if it were a package"
 
 
 def test_no_star_imports_and_no_marks_of_unfinished_work():
@@ -70,8 +71,7 @@ def test_no_path_of_a_machine_and_no_registry_host_is_written_down():
 def test_the_wheel_is_made_from_all_source_roots():
     wheel = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]
     # the mapping form of `sources` breaks editable installs
-    assert wheel["sources"] == ["server", "plugins"]
-    assert wheel["only-include"] == ["server", "plugins"]
+    assert wheel["sources"] == wheel["only-include"] == ["server", "plugins/antiphon"]
     for source, target in wheel["force-include"].items():
         assert target == f"antiphon/data/{source}"
         kept = [p for p in files(*TEXT) if own(p) == source or own(p).startswith(f"{source}/")]
@@ -85,13 +85,13 @@ def test_what_pyproject_names_is_there():
     for name in (project["readme"], *project["license-files"]):
         assert (ROOT / name).is_file(), name
     for target in project["entry-points"]["antiphon"].values():
-        assert (ROOT / "plugins" / target / "__init__.py").is_file(), target
+        assert (ROOT / "plugins" / "antiphon" / target / "__init__.py").is_file(), target
     assert any(need.startswith("torch==2.13.0") for need in project["optional-dependencies"]["models"])
     assert not any(need.startswith("torch") for need in project["dependencies"])
 
 
 def test_every_plugin_has_a_card_and_tests():
-    for folder in sorted(p for p in (ROOT / "plugins").iterdir() if p.name.startswith("antiphon_")):
+    for folder in PLUGINS:
         assert list((folder / "tests").glob("test_*.py")), f"{folder.name} has no tests"
         entry = (folder / "__init__.py").read_text().splitlines()
         assert len(entry) < 48, f"{folder.name}/__init__.py holds more than its hooks"

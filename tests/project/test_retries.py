@@ -66,7 +66,9 @@ def test_any_other_test_runs_once(tmp_path):
 def test_live_tests_are_those_of_the_folders_that_start_servers(request: pytest.FixtureRequest):
     for item in request.session.items:
         live = item.nodeid.startswith(("tests/serve/", "tests/hostile/", "tests/acceptance/"))
-        pure = item.nodeid.startswith(("tests/engine/", "tests/wire/", "tests/cli/", "plugins/antiphon_denoise/"))
+        pure = item.nodeid.startswith(
+            ("tests/engine/", "tests/wire/", "tests/cli/", "plugins/antiphon-sound/antiphon_denoise/")
+        )
         live = live and item.get_closest_marker("untimed") is None
         assert not (live and item.get_closest_marker("flaky") is None), item.nodeid
         assert not (pure and item.get_closest_marker("flaky") is not None), item.nodeid

@@ -18,6 +18,8 @@ from collections import deque
 from pathlib import Path
 from types import TracebackType
 
+from tests.sources import PYTHONPATH
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -25,7 +27,7 @@ class Keyboard:
     """Such a process. Use it with `with`; leaving ends it without a goodbye, as a pulled plug does."""
 
     def __init__(self, name: str, target: str = "") -> None:
-        path = os.pathsep.join(str(ROOT / part) for part in ("server", "plugins", "."))
+        path = os.pathsep.join([PYTHONPATH, str(ROOT)])
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tests.real.keyboard", name, target],
             stdin=subprocess.PIPE,

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tests.sources import PYTHONPATH
 
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.engine.drivers.base import Driver, DriverOptions
@@ -156,7 +157,7 @@ def pairs(kind: str, period: int) -> dict[str, Any]:
 def run(scenario: str, kind: str, period: int) -> dict[str, Any]:
     """A scenario in a process of its own."""
     root = Path(__file__).resolve().parents[2]
-    path = os.pathsep.join(str(root / part) for part in ("server", "plugins", "."))
+    path = os.pathsep.join([PYTHONPATH, str(root)])
     done = subprocess.run(
         [sys.executable, "-m", "tests.real.rig", scenario, kind, str(period)],
         cwd=root,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.each import each
+from tests.sources import PROJECTS
 
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime import extras
@@ -29,12 +30,17 @@ FOR_ANOTHER = {"fastprogress"}
 
 
 def declared() -> dict[str, list[str]]:
-    """The extras of both distributions."""
-    read = [tomllib.loads((ROOT / part / "pyproject.toml").read_text()) for part in ("", "models")]
-    ours, lab = (one["project"]["optional-dependencies"] for one in read)
-    assert set(lab) == extras.LAB
-    assert not set(ours) & extras.LAB
-    return {**ours, **lab}
+    """The extras of all distributions; `antiphon` passes the names of the others on."""
+    ours, *others, lab = (tomllib.loads(file.read_text())["project"] for file in PROJECTS)
+    found = dict(ours["optional-dependencies"])
+    for other in others:
+        for extra, packages in other.get("optional-dependencies", {}).items():
+            assert found[extra] == [f"{other['name']}[{extra}]"]
+            found[extra] = packages
+    assert found.pop("all") == [f"{other['name']}=={other['version']}" for other in others]
+    assert set(lab["optional-dependencies"]) == extras.LAB
+    assert not set(found) & extras.LAB
+    return {**found, **lab["optional-dependencies"]}
 
 
 def test_every_package_of_an_extra_is_known_by_its_module() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.sources import PYTHONPATH
 from tests.waiting import until
 from tests.workers.rig import Rig, gone, hops, pid, put, runs, through, words
 from tests.workers.steppers import pole, spec
@@ -114,7 +115,7 @@ if sys.argv[1] == "wait":
 @pytest.mark.parametrize("end", ["kill", "exit"])
 def test_a_command_that_ends_or_dies_leaves_no_process(end: str) -> None:
     argument = "wait" if end == "kill" else "go"
-    path = os.pathsep.join(str(ROOT / part) for part in ("server", "plugins", "."))
+    path = os.pathsep.join([PYTHONPATH, str(ROOT)])
     child = subprocess.Popen(
         [sys.executable, "-c", SCRIPT, argument],
         stdin=subprocess.PIPE,

@@ -180,7 +180,6 @@ def main(data: Path, digits: str = TRAIN) -> None:
         "plugin": "accompany",
         "licence": "MIT",
         "trained_on": f"counts in POP909, songs whose number ends in {', '.join(digits)}",
-        "card": "plugins/antiphon_accompany/README.md",
         "parameters": sum(a.size for a in halves.values()),
     }
     write_weights(MODEL, halves, models_folder(), details)

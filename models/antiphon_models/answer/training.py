@@ -67,7 +67,6 @@ def main(data: Path) -> None:
         "plugin": "answer",
         "licence": "MIT",
         "trained_on": "counts in melodies of POP909, songs whose number ends in 1 to 6, and of JSB's training part",
-        "card": "plugins/antiphon_answer/README.md",
         "parameters": sum(array.size for array in arrays.values()),
     }
     write_weights(MODEL, arrays, models_folder(), details)

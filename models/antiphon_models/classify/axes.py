@@ -22,7 +22,6 @@ SAID = {
     "plugin": "classify",
     "licence": "MIT",
     "trained_on": "Debian's music of games (GPL, CC BY-SA), ESC-10 (CC BY), Sonic Pi's samples (CC0)",
-    "card": "plugins/antiphon_classify/README.md",
 }
 
 

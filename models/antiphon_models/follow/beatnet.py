@@ -25,7 +25,6 @@ DETAILS = {
     "origin": "BeatNet 1.1.3 by Mojtaba Heydari, Frank Cwitkowitz and Zhiyao Duan (PyPI), its first network, converted "
     "by antiphon_models.follow.beatnet, matrices as float16",
     "trained_on": "recordings with annotated beats, by its authors; the rights in them are not stated",
-    "card": "plugins/antiphon_follow/README.md",
 }
 """What the manifest says of the weights."""
 

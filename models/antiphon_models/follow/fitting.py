@@ -22,7 +22,6 @@ DETAILS = {
     "plugin": "follow",
     "licence": "MIT",
     "trained_on": "the pianists and melodies of a third of POP909's songs whose numbers end in 1 to 6 (MIT)",
-    "card": "plugins/antiphon_follow/README.md",
 }
 
 

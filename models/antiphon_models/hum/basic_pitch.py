@@ -34,7 +34,6 @@ DETAILS = {
     "licence_file": "LICENSE.basic-pitch",
     "origin": "basic-pitch 0.4.0 by Spotify (PyPI), converted by antiphon_models.hum.basic_pitch",
     "trained_on": "GuitarSet, iKala, MAESTRO, MedleyDB and Slakh, by its authors; rights in them are not stated",
-    "card": "plugins/antiphon_hum/README.md",
 }
 """What the manifest says of the weights."""
 

@@ -25,7 +25,6 @@ SAID = {
     "plugin": "latent",
     "licence": "MIT",
     "trained_on": "notes of General MIDI programs 0 to 111 by the soundfont FluidR3_GM (MIT)",
-    "card": "plugins/antiphon_latent/README.md",
 }
 
 

@@ -108,9 +108,8 @@ class Recipe(ABC):
         """Returns figures on material that neither training nor test uses; of the first, higher is better."""
 
     def said(self) -> Mapping[str, Any]:
-        """Manifest entries: licence, trained_on, card."""
-        card = f"plugins/antiphon_{self.plugin}/README.md"
-        return {"licence": "MIT", "trained_on": self.trained_on, "card": card}
+        """Manifest entries: licence, trained_on."""
+        return {"licence": "MIT", "trained_on": self.trained_on}
 
     def arrays(self, network: torch.nn.Module) -> dict[str, NDArray[Any]]:
         """Returns the arrays to store, by name."""

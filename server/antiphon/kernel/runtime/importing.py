@@ -72,13 +72,10 @@ def see_checkout_plugins() -> None:
     """Adds the plugins, models and benches of a working tree to `sys.path` where they are not installed."""
     if (root := resources.checkout()) is None:
         return
-    for folder, package in (
-        ("plugins", "antiphon_utilities"),
-        ("models", "antiphon_models"),
-        ("bench", "antiphon_bench"),
-    ):
-        if importlib.util.find_spec(package) is None:
-            sys.path.append(str(root / folder))
+    for folder in resources.source_folders(root):
+        package = next(folder.glob("antiphon*/__init__.py"), None)
+        if package is not None and importlib.util.find_spec(package.parent.name) is None:
+            sys.path.append(str(folder))
 
 
 _NOT_THEIRS = (str(Path(__file__).parents[2]), str(Path(importlib.__file__).parent), "<frozen")

@@ -19,6 +19,16 @@ def checkout() -> Path | None:
     return None
 
 
+def source_folders(root: Path) -> list[Path]:
+    """Finds the folders of a working tree that contain packages: the server, each distribution's plugins, the lab."""
+    return [
+        root / "server",
+        *sorted(f for f in (root / "plugins").iterdir() if f.is_dir()),
+        root / "models",
+        root / "bench",
+    ]
+
+
 def folder(name: str) -> Path:
     """Finds a folder that ships with Antiphon; read-only.
 

@@ -1,0 +1,25 @@
+"""The weights in the wheel of a distribution of plugins; an editable installation reads them in place."""
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+WEIGHTS = Path(__file__).parents[1] / "models" / "weights"
+NOTICES = {"musicnn": "classify", "spleeter": "stems", "crema": "listen", "beatnet": "follow", "basic-pitch": "hum"}
+"""Plugin with weights by others, by the ending of their licence's file."""
+
+
+class WeightsHook(BuildHookInterface):
+    """Adds the weights of a distribution's plugins to a wheel that is not editable."""
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Adds them beside the manifest, which is in the wheel of `antiphon`."""
+        if version == "standard":
+            own = {place.name.removeprefix("antiphon_") for place in Path(self.root).glob("antiphon_*")}
+            rows = tomllib.loads((WEIGHTS / "manifest.toml").read_text("utf-8")).values()
+            files = [row["file"] for row in rows if row["plugin"] in own]
+            files += [f"LICENSE.{notice}" for notice, plugin in NOTICES.items() if plugin in own]
+            for file in files:
+                build_data["force_include"][str(WEIGHTS / file)] = f"antiphon/data/models/weights/{file}"
