@@ -50,7 +50,7 @@ def bench(
     seed: Annotated[int, typer.Option(help="Seed of all random numbers.")] = 1,
     limit: Annotated[
         int,
-        typer.Option(help="swap, live: number of swaps; coperformer: of changes; effects: blocks of each; 0: all."),
+        typer.Option(help="swap, live: number of swaps; effects: blocks of each; 0: all."),
     ] = 0,
     hours: Annotated[
         float, typer.Option(help="soak: duration; below 2 patches, kills and samples are scaled to it.")

@@ -35,7 +35,6 @@ OWN = {
         lambda o: (o.limit or 1000, o.seed, o.seconds or 60.0),
         lambda o: 30.0 + 0.75 * (o.limit or 1000) + 2 * (o.seconds or 60.0),
     ),
-    "coperformer": _bench("coperformer", lambda o: (o.limit or 1000, o.seed), lambda o: 30.0 + 3.0 * (o.limit or 1000)),
     "soak": _bench("soak.run", lambda o: (o.hours, o.out, o.seed), lambda o: 3600 * o.hours),
     "band": _bench("band", lambda o: (o.seed, o.limit), lambda o: 600.0 * max(1, o.limit)),
     "lights": _bench(

@@ -40,15 +40,14 @@ def sounds_of_training(tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope="module", params=["mask", "file", "autoencoder", "gate"])
+@pytest.fixture(scope="module", params=["mask", "file", "gate"])
 def recipe(request, tmp_path_factory, sounds_of_training):
     from antiphon_models.denoise.training import recipe as recipes
-    from antiphon_models.denoise.training.recipe_autoencoder import AutoencoderRecipe
     from antiphon_models.denoise.training.recipe_file import FileMaskRecipe
     from antiphon_models.denoise.training.recipe_gate import GateRecipe
     from antiphon_models.learning.recipe import TrainingJob
 
-    named = {"mask": recipes.MaskRecipe, "file": FileMaskRecipe, "autoencoder": AutoencoderRecipe, "gate": GateRecipe}
+    named = {"mask": recipes.MaskRecipe, "file": FileMaskRecipe, "gate": GateRecipe}
     made = type("Small", (named[request.param],), {"frames": 220, "items": {"cpu": 2}})()
     folder = shutil.copytree(sounds_of_training, tmp_path_factory.mktemp("training") / "material")
     fewer = pytest.MonkeyPatch()
