@@ -1,7 +1,5 @@
 """File job `antiphon run loops LIBRARY OUT.wav`: analyses new files, renders a piece on its own clock."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace

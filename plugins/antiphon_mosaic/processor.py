@@ -1,7 +1,5 @@
 """Processor `mosaic`: units of a reference follow a sound, notes and a finger."""
 
-from __future__ import annotations
-
 import math
 from typing import ClassVar
 

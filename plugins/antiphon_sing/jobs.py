@@ -1,7 +1,5 @@
 """File job `antiphon run sing IN OUT.wav`: sings a score, or a recording in another voice, at equal length."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path

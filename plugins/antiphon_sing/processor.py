@@ -1,7 +1,5 @@
 """Processor `sing`: notes in, a voice out that sings one syllable per note."""
 
-from __future__ import annotations
-
 import math
 from bisect import insort
 from typing import NamedTuple

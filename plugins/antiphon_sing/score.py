@@ -1,7 +1,5 @@
 """Scores with lyrics: MIDI files and MusicXML to parts, a syllable for each note."""
 
-from __future__ import annotations
-
 import math
 import re
 from bisect import bisect

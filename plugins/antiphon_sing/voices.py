@@ -1,7 +1,5 @@
 """Voices of a node: rows of numbers, and the songs whose frames they play."""
 
-from __future__ import annotations
-
 import math
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """`FluidSynth`: synth backend that plays a soundfont."""
 
-from __future__ import annotations
-
 import ctypes
 import math
 from collections.abc import Sequence

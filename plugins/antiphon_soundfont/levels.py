@@ -1,7 +1,5 @@
 """Loudness of a General MIDI soundfont's programs, beside that of FluidR3, by which levels of a band are set."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

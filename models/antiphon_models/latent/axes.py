@@ -1,7 +1,5 @@
 """Named axes of a latent space: note descriptors, and a rotation of the space towards them."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from antiphon.api import F32, F64

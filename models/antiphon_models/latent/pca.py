@@ -3,8 +3,6 @@
 A line for each level by pitch and velocity, and eight components of what is left. Nothing is learned by gradient.
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Mapping
 from pathlib import Path

@@ -3,8 +3,6 @@
 Musical MIDI Accompaniment (Debian's package `mma`, GPL) has a hundred styles; nothing of it ships.
 """
 
-from __future__ import annotations
-
 import re
 import subprocess
 from collections.abc import Iterator

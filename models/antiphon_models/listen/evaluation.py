@@ -1,7 +1,5 @@
 """`antiphon evaluate listen`: beats, downbeats, tempo, chords and key of songs rendered with two soundfonts."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace

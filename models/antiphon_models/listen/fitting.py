@@ -8,8 +8,6 @@ With RECORDS behind OUT.json, a folder of sounds with NAME.bpm beside them, the 
 one that ships, on the songs, on bands of many styles and on the records; so are the meters and bars of three.
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

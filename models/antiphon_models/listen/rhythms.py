@@ -1,7 +1,5 @@
 """Rhythms of several styles and meters, with drums alone or with bass and chords, their beats and bars known."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Reader of a MIDI file's melody, and writer of the file with an accompaniment in a separate track."""
 
-from __future__ import annotations
-
 import io
 import math
 from collections import Counter

@@ -1,7 +1,5 @@
 """Piano roll of melody, chords and parts, as SVG."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 
 from antiphon_accompany.band.notes import BeatNote

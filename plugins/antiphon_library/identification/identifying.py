@@ -1,7 +1,5 @@
 """Identifies a sound: its landmarks are searched in the catalogue's index, window by window."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable
 from pathlib import Path

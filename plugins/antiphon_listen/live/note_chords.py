@@ -1,7 +1,5 @@
 """Chord of the notes that come in, as of a `hum` in its mode `chords`: the triad that its pitch classes fit best."""
 
-from __future__ import annotations
-
 import math
 
 from antiphon.api import Event

@@ -1,7 +1,5 @@
 """Sliding window of a stream: curves in place of a file's `MusicCurves`, its beat grid, chord and key."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """Worker of `listen`: one stream per slot, analysed every half second."""
 
-from __future__ import annotations
-
 import numpy as np
 import soxr
 

@@ -1,7 +1,5 @@
 """Training batches: excerpts of clips transposed, filtered, reverberated and mixed with noise, with truth per hop."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """`antiphon train hum`: the network for pitch, onsets and notes."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from torch import Tensor

@@ -1,7 +1,5 @@
 """Player of a plan, live and offline, on a clock of input frames: block b begins at b × block even after misses."""
 
-from __future__ import annotations
-
 import math
 from collections import deque
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """What each wire into the output adds to the mix: the tracks of a set, whose sum is the mix before its master level."""
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Mapping, Sequence
 
