@@ -219,7 +219,7 @@ def test_parts_share_no_song_clip_loop_shot_voice_or_stretch(tmp_path):
 
 def test_examples_of_the_floor_are_made_by_their_numbers(sounds_of_training):
     """What the mask takes of the noise is no more than both its power and that of what is taken allow."""
-    from antiphon_models.denoise.training.floor_examples import FloorExamples
+    from antiphon_models.denoise.training.recipe_floor import FloorExamples
 
     records = {kind: sorted(sounds_of_training.glob(f"train-{kind}-*.ogg")) for kind in ("song", "solo")}
     clips = sorted(sounds_of_training.glob("train-noise-*.ogg"))
