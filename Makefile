@@ -99,7 +99,7 @@ release: site  ## build and check what is published, into dist/ and build/site, 
 wheel: $(DEV)  ## build the wheel, install it into an empty environment and render a patch with it
 	@$(PY) tools/wheel_check.py
 
-containers: $(DEV)  ## build the images of the API and the workers; ARGS=try tries both, lock pins packages anew, wheels gathers them
+containers: $(DEV)  ## build the images of the API and the workers; ARGS=try tries the API, lock pins packages anew, wheels gathers them
 	@if ! [ "$(ARGS)" = wheels ] && ! [ "$(ARGS)" = lock ]; then sh tools/system_packages.sh containers; fi
 	@$(PY) tools/containers.py $(ARGS)
 

@@ -3,7 +3,7 @@
 python tools/containers.py            wheels, a Debian base, both images; prints their sizes
 python tools/containers.py wheels     only the wheels, for a build by docker or podman
 python tools/containers.py lock       pins deploy/requirements-*.txt anew, by pyproject.toml
-python tools/containers.py try        runs both images: requests try the API, a pipeline the workers
+python tools/containers.py try        runs the image of the API and sends it requests
 
 The base is made by mmdebstrap; BASE=docker.io/library/debian:bookworm-slim takes one from a registry.
 """
@@ -57,7 +57,6 @@ def main(task: str) -> None:
         wheels()
     elif task == "try":
         try_api()
-        run([sys.executable, str(ROOT / "tools" / "try_worker.py")])
     elif task == "":
         wheels()
         build()

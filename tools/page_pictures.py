@@ -5,8 +5,6 @@
 differs, each beside what it was, with what changed framed.
 """
 
-from __future__ import annotations
-
 import base64
 import json
 import os

@@ -4,8 +4,6 @@
 in build/shipped, so that the next call takes only what is new.
 """
 
-from __future__ import annotations
-
 import csv
 import gzip
 import json

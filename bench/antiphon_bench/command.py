@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,10 +11,50 @@ import typer
 from typer.core import TyperCommand
 
 from antiphon_bench.entry import Bench, BenchOptions
-from antiphon_bench.table import OWN
 
 if TYPE_CHECKING:
     from antiphon.api.backends.rendering import Registration
+
+
+# ---- The benches by name, with function, duration and requirements
+
+
+def _bench(
+    module: str,
+    arguments: Callable[[BenchOptions], tuple[Any, ...]],
+    seconds: Callable[[BenchOptions], float],
+    needs: tuple[str, ...] = (),
+) -> Bench:
+    """A bench by `main` of a module of this folder, imported when it runs."""
+
+    def run(asked: BenchOptions) -> None:
+        import_module(f"antiphon_bench.{module}").main(*arguments(asked))
+
+    return Bench(run, seconds, needs)
+
+
+# expected durations: from the lengths of the live runs, plus times measured on two cores
+OWN = {
+    "engine": _bench("engine", lambda o: (o.seconds or 60.0,), lambda o: 30.0 + 3 * (o.seconds or 60.0)),
+    "events": _bench("events", lambda o: (o.seed,), lambda o: 150.0),
+    "osc": _bench("osc", lambda o: (o.seconds or 30.0,), lambda o: 10.0 + 3 * (o.seconds or 30.0)),
+    "plan": _bench(
+        "plan", lambda o: (o.seconds or 10.0, o.seed), lambda o: 20.0 + 6 * (o.seconds or 10.0), ("pedalboard",)
+    ),
+    "swap": _bench("swap", lambda o: (o.limit or 1000, o.seed), lambda o: 25.0 + 0.25 * (o.limit or 1000)),
+    "live": _bench(
+        "live",
+        lambda o: (o.limit or 1000, o.seed, o.seconds or 60.0),
+        lambda o: 30.0 + 0.75 * (o.limit or 1000) + 2 * (o.seconds or 60.0),
+    ),
+    "soak": _bench("soak.run", lambda o: (o.hours, o.out, o.seed), lambda o: 3600 * o.hours),
+    "band": _bench("band", lambda o: (o.seed, o.limit), lambda o: 600.0 * max(1, o.limit)),
+    "lights": _bench(
+        "lights", lambda o: (o.seconds or 300.0, o.limit or 40), lambda o: 60.0 + 3 * (o.seconds or 300.0)
+    ),
+    "effects": _bench("effects", lambda o: (o.seed, o.limit), lambda o: 60.0, ("pedalboard",)),
+}
+
 
 PLUGINS = "PLUGINS"
 """Placeholder in the argument's help for the names of plugins' benches."""
@@ -50,7 +92,7 @@ def bench(
     seed: Annotated[int, typer.Option(help="Seed of all random numbers.")] = 1,
     limit: Annotated[
         int,
-        typer.Option(help="swap, live: number of swaps; coperformer: of changes; effects: blocks of each; 0: all."),
+        typer.Option(help="swap, live: number of swaps; effects: blocks of each; 0: all."),
     ] = 0,
     hours: Annotated[
         float, typer.Option(help="soak: duration; below 2 patches, kills and samples are scaled to it.")

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from antiphon.api import IO, BlockTime, StreamSpec, Value
 from antiphon.api.backends.rendering import load_plugins, prepare_processor
 from antiphon.api.testing import run_processor
-from antiphon_bench import pitching
 from antiphon_bench.report import finish, percentiles, table
 
 RATE = 48000
@@ -85,25 +84,12 @@ def main(seed: int, limit: int) -> None:
     table(
         "largest difference from pedalboard's filter, dB of its largest sample", ("filter", "dB"), list(nulls.items())
     )
-    shifts, stretches = pitching.main(pedalboard, seed)
-    table(
-        f"pitch at {len(pitching.SEMITONES)} shifts: tones, a chord of four notes; ms of processor time a second",
-        ("method", "largest error, cents", "beside the notes, dB", "ms"),
-        [(r["method"], r["cents"], r["beside"], r["ms"]) for r in shifts],
-    )
-    table(
-        f"stretch by {', '.join(map(str, pitching.FACTORS))}: the chord, and {len(pitching.HITS)} struck sounds on it",
-        ("method", "beside the notes, dB", "sharpness kept", "p90 off their time, ms", "ms a second"),
-        [(r["method"], r["beside"], r["sharp"], r["late"], r["ms"]) for r in stretches],
-    )
     finish(
         "effects",
         {
             "seed": seed,
             "cost": rows,
             "null": nulls,
-            "pitch": shifts,
-            "stretch": stretches,
             "pedalboard": version("pedalboard"),
         },
     )

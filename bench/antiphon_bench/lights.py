@@ -1,7 +1,5 @@
 """`bench lights`: when packets of light and cues arrive beside the beat, and what universes cost, on loopback."""
 
-from __future__ import annotations
-
 import os
 import socket
 import struct

@@ -18,7 +18,6 @@ _TRAININGS = (
     "denoise denoise.training.recipe:MaskRecipe The mask network of the denoiser.",
     "denoise-mask-file denoise.training.recipe_file:FileMaskRecipe The same of files, in both directions.",
     "denoise-gate denoise.training.recipe_gate:GateRecipe The thresholds of the denoiser's gate.",
-    "denoise-autoencoder denoise.training.recipe_autoencoder:AutoencoderRecipe The denoiser's variational autoencoder.",
     "denoise-confidence denoise.training.recipe_confidence:ConfidenceRecipe "
     "How far the denoiser's mask may be believed.",
     "denoise-floor denoise.training.recipe_floor:FloorRecipe How far the file mask may be trusted.",
@@ -33,12 +32,6 @@ _TRAININGS = (
     "stems stems.recipe:StemsRecipe The masks of stems in files.",
     "stems-live stems.recipe:LiveStemsRecipe The masks of stems while they play.",
     "timbre transfer.timbre:TimbreRecipe An instrument that a voice plays, from recordings of it.",
-    "tried-autoencoder tried.autoencoder:NoteAutoencoderRecipe Tried for `latent`: a variational autoencoder of notes.",
-    "tried-capsules tried.capsules:CapsulesRecipe Tried for `transfer`: bands by another instrument, capsules.",
-    "tried-gan tried.gan:GANRecipe Tried for `latent`: a generative adversarial network of notes.",
-    "tried-spectrogram tried.spectrogram:SpectrogramRecipe Tried for `hum`: a piano's spectrum of a voice's.",
-    "tried-textures tried.textures:TexturesRecipe Tried for `transfer`: a new sound of a recording's statistics.",
-    "tried-wavenet tried.wavenet:WaveNetRecipe Tried for `transfer`: samples of 8 bits, one after another.",
 )
 _EVALUATIONS = (
     "accompany accompany.evaluation:AccompanyEvaluation Chords and notes beside a harmoniser and the songs' pianists.",
@@ -64,7 +57,7 @@ _EVALUATIONS = (
 
 @hookimpl
 def antiphon_trainings(register: Register) -> None:
-    """Registers the trainings of the networks that ship, and of those that were tried."""
+    """Registers the trainings of the networks that ship."""
     _register(register, _TRAININGS)
 
 

@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 import wsproto
 from tests import audio
+from tests.patches.performances import PERFORMANCES, input_sound
 from tests.waiting import until
-from tools import performances
-from tools.performances import PERFORMANCES
 from wsproto import events
 
 from antiphon.kernel.contract.block import StreamSpec
@@ -47,7 +46,7 @@ def test_a_patch_is_silent_from_the_next_block_on_and_plays_again(name: str, loa
         # none is ended: what a panic leaves sounding sounds to the end
         commands += [NoteOn(note.note, 0.8, 1, performance.node, Sample(begin + 64)) for note in performance.notes[:3]]
     commands.sort(key=lambda command: command.when.n if isinstance(command.when, Sample) else 0)
-    x = performances._sound(performance, END, END)
+    x = input_sound(performance, END, END)
     x[:, AT:AGAIN] = 0.0
     runner = PlayerRunner(played.graph, loaded.catalog, loaded.make, SPEC, played.tempo, commands)
     try:

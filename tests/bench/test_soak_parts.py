@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from antiphon_bench.soak import processes
-from antiphon_bench.soak.counters import CounterSums
-from antiphon_bench.soak.slope import COUNT, MEMORY, bins, trend
+from antiphon_bench.soak.result import COUNT, MEMORY, bins, trend
+from antiphon_bench.soak.run import CounterSums
 
 STATUS = {"engine": {"restarts": 0}, "workers": [], "synth": None}
 

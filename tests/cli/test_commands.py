@@ -24,8 +24,8 @@ from antiphon.cli.terminal import errors, progress
 from antiphon.kernel.graph import patch_list
 from antiphon.kernel.runtime import paths
 from antiphon_bench import jackd
+from antiphon_bench.command import OWN
 from antiphon_bench.entry import Bench, BenchOptions
-from antiphon_bench.table import OWN
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = [

@@ -5,7 +5,7 @@ import pytest
 
 from antiphon.kernel.engine.taps.browser_input import BrowserInput
 from antiphon.kernel.io.tap_memory import INPUT_FRAMES, TapMemory, TapShape, TapWord
-from antiphon.web.page.browser_input import BrowserSound
+from antiphon.web.page.routes import BrowserSound
 
 RATE, BLOCK = 48000, 64
 

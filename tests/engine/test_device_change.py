@@ -1,7 +1,5 @@
 """The loop changes its driver while it plays: one fade, and the graph goes on as if nothing had been."""
 
-from __future__ import annotations
-
 import json
 import os
 import threading

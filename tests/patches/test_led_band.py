@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tools.performances import RATE, string
+from tests.patches.performances import RATE, string
 
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.graph.patch import load

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 from tests import audio as sound
-from tools.performances import PERFORMANCES
+from tests.patches.performances import PERFORMANCES
 
 from antiphon.cli.files.render import render
 from antiphon.demo import BAND
@@ -43,7 +43,7 @@ def phrases(seconds=2.0):
     )
 
 
-# patches that are not in tools/performances.py: what is supplied (a loop), RMS in dB from and to, attacks from and to
+# patches that are not in performances.py: what is supplied (a loop), RMS in dB from and to, attacks from and to
 SUPPLIED = {
     "bench8": ((-30, -20), (12, 22)),
     "through": ((-26, -16), (14, 22)),

@@ -1,7 +1,5 @@
 """What is Linux's alone stands in runtime/platform: every module is imported on another system, and does without it."""
 
-from __future__ import annotations
-
 import re
 import subprocess
 import sys

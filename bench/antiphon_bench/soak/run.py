@@ -7,9 +7,12 @@ server said. Ends early at Ctrl-C or SIGTERM, with the results so far.
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
+import multiprocessing
 import os
 import signal
+import socket
 import sys
 import tempfile
 import threading
@@ -17,17 +20,275 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
+from multiprocessing.connection import Connection
 from pathlib import Path
-from types import FrameType
-from typing import Any, NoReturn
+from types import FrameType, TracebackType
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import numpy as np
 
 from antiphon.api import UsageError
-from antiphon_bench.rig import ServerProcess
+from antiphon_bench.rig import ServerProcess, bundle, message, ntp
 from antiphon_bench.soak import material, processes
-from antiphon_bench.soak.counters import CounterSums, offset
-from antiphon_bench.soak.disturbances import Killer, PatchCycle
 from antiphon_bench.soak.result import conclude
-from antiphon_bench.soak.sender import Sender
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+# ---- The OSC of `bench soak`: parameters, notes and queries at a steady rate, from a process of its own
+
+VALUES = {
+    "/node/voice/gain": (0.0, 1.0),
+    "/node/keys/level": (-20.0, 0.0),
+    "/node/limiter/ceiling": (-12.0, -1.0),
+    "/node/limiter/release": (0.05, 0.5),
+    "/node/voice/wet": (0.0, 1.0),
+    "/node/in/gain": (-6.0, 0.0),
+}
+"""Parameters of every patch with their ranges."""
+QUERIES = ("/status", "/version", "/ping", "/tempo", "/beat", "/node/list", "/node/voice/gain", "/node/keys/level")
+VARIANTS = 32
+"""Messages of each kind encoded in advance, so that sending uses little time."""
+NOTES_EVERY, QUERY_EVERY, DATED_EVERY = 50, 10, 100
+"""One message in this many begins or ends a note, queries, or is a bundle with a time tag `AHEAD` seconds ahead."""
+AHEAD = 0.1
+_LOOK = 0.005
+MAX_BEHIND = 200
+"""Most overdue messages sent at once after a stall of the machine; the others are skipped."""
+
+
+class Sender:
+    """Sends `rate` messages a second to a port of this machine until the context ends. `sent` counts them then."""
+
+    def __init__(self, port: int, rate: int, seed: int) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.sent = 0
+        self._here, there = context.Pipe()
+        self._process = context.Process(target=_send, args=(port, rate, seed, there), daemon=True)
+        self._process.start()
+        there.close()
+
+    def __enter__(self) -> Sender:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        with contextlib.suppress(OSError, EOFError):
+            self._here.send(None)
+            if self._here.poll(10.0):
+                self.sent = self._here.recv()
+        self._process.join(5.0)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
+
+
+def _send(port: int, rate: int, seed: int, end: Connection) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the bench ends this process, by the pipe
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.connect(("127.0.0.1", port))
+    sock.setblocking(False)
+    random = np.random.default_rng(seed)
+    values = [message(a, float(random.uniform(*ends))) for a, ends in VALUES.items() for _ in range(VARIANTS)]
+    queries = [message(a) for a in QUERIES]
+    begun, due_before, sent, turn = time.monotonic(), 0, 0, 0
+    with contextlib.suppress(EOFError, OSError):
+        while not end.poll(_LOOK):
+            due = int((time.monotonic() - begun) * rate)
+            for _ in range(min(due - due_before, MAX_BEHIND)):
+                turn += 1
+                with contextlib.suppress(BlockingIOError, ConnectionRefusedError):
+                    sock.send(_packet(turn, values, queries, random))
+                    sent += 1
+            due_before = due
+            with contextlib.suppress(BlockingIOError, ConnectionRefusedError):
+                while True:
+                    sock.recv(65536)
+        end.send(sent)
+
+
+def _packet(turn: int, values: list[bytes], queries: list[bytes], random: np.random.Generator) -> bytes:
+    """Message of a turn; a note-off follows its note-on two notes later."""
+    if turn % NOTES_EVERY == 0:
+        place = turn // NOTES_EVERY
+        note = 48 + place // 4 * 7 % 36 + place % 2
+        if place % 4 < 2:
+            return message("/note/on", note, 40 + turn % 60, 1, "keys")
+        return message("/note/off", note, 0, 1, "keys")
+    if turn % DATED_EVERY == 1:
+        return bundle(ntp(time.time() + AHEAD), values[turn // DATED_EVERY % len(values)])
+    if turn % QUERY_EVERY == 2:
+        return queries[turn // QUERY_EVERY % len(queries)]
+    return values[int(random.integers(len(values)))]
+
+
+# ---- The disturbances of `bench soak`: patch changes, with a recording of each, and kills of processes
+
+FADE = 0.05
+KEPT_TAKES = 2
+"""Recordings to keep; older ones are removed: an hour of sound is 1 GB."""
+BACK_SECONDS = 60.0
+"""Deadline in seconds for the restart of a killed process."""
+
+
+class PatchCycle:
+    """Loads patches in turn and records each. patch: the latest request."""
+
+    def __init__(self, server: ServerProcess, names: tuple[str, ...]) -> None:
+        self._server, self._names, self._turn = server, names, 0
+        self.patch = names[0]
+        self._asked = -1.0
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.connect(("127.0.0.1", server.osc))
+        self._socket.setblocking(False)
+
+    def next(self, now: float) -> None:
+        """Requests the next patch, at a time in seconds since the run's start."""
+        self._turn += 1
+        self.patch = self._names[self._turn % len(self._names)]
+        self._asked = now
+        with contextlib.suppress(OSError):
+            self._socket.send(message("/record/stop"))
+            self._socket.send(message("/patch/load", self.patch, FADE))
+            self._socket.send(message("/record/start", f"{self._turn:05d} soak"))
+        self._remove_takes()
+
+    def look(self, now: float) -> list[dict[str, Any]]:
+        """Events of the answers received since the last call."""
+        from pythonosc.osc_message import OscMessage
+
+        events: list[dict[str, Any]] = []
+        with contextlib.suppress(BlockingIOError, ConnectionRefusedError):
+            while True:
+                answer = OscMessage(self._socket.recv(65536))
+                words = [str(p) for p in answer.params]
+                loaded = "/patch/load" in words
+                if loaded or answer.address == "/fail":
+                    took = round(now - self._asked, 2) if loaded else None
+                    answer_text = " ".join([answer.address, *words])
+                    events.append({"t": round(now, 2), "load": self.patch, "said": answer_text, "took": took})
+        return events
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def _remove_takes(self) -> None:
+        folder = self._server.home / "data" / "recordings"
+        with contextlib.suppress(OSError):
+            takes = sorted(folder.iterdir(), key=lambda p: p.stat().st_mtime)
+            for take in takes[:-KEPT_TAKES]:
+                take.unlink()
+
+
+class Killer:
+    """Kills one process of each role in turn. If a role has no process, its kill is delayed until it has one."""
+
+    def __init__(self, supervisor: int, home: Path, victims: tuple[str, ...], seed: int) -> None:
+        self._supervisor, self._home, self._victims, self._turn = supervisor, home, victims, 0
+        self._random = np.random.default_rng(seed)
+        self._wanted: list[str] = []
+        self._away: list[tuple[str, int, float, frozenset[int]]] = []
+
+    def next(self) -> None:
+        """Makes the next role due."""
+        self._wanted.append(self._victims[self._turn % len(self._victims)])
+        self._turn += 1
+
+    def look(self, now: float) -> list[dict[str, Any]]:
+        """Kills due processes, and checks whether killed ones have been restarted; returns events."""
+        if not self._wanted and not self._away:
+            return []
+        roles = processes.roles(self._supervisor, processes.process_names(self._home))
+        events = [self._kill(role, roles[role], now) for role in self._wanted if roles.get(role)]
+        self._wanted = [role for role in self._wanted if not roles.get(role)]
+        for one in list(self._away):
+            role, pid, at, before = one
+            if not set(roles.get(role, ())) - before and now - at < BACK_SECONDS:
+                continue
+            back = bool(set(roles.get(role, ())) - before)
+            events.append({"t": round(now, 2), "back": role, "pid": pid, "after": round(now - at, 2) if back else None})
+            self._away.remove(one)
+        return events
+
+    def _kill(self, role: str, pids: tuple[int, ...], now: float) -> dict[str, Any]:
+        pid = int(self._random.choice(pids))
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+        self._away.append((role, pid, now, frozenset(pids)))
+        return {"t": round(now, 2), "kill": role, "pid": pid}
+
+
+# ---- Counters of a server over a long run, summed over restarts of its processes
+
+PLAIN = (
+    "blocks", "missed_blocks", "late_blocks", "late", "osc_received", "osc_dropped", "osc_failed", "schedule_dropped",
+    "commands_dropped", "reports_dropped", "tap_dropped", "osc_send_dropped", "nan_blocks",
+)  # fmt: skip
+_PINGS = 5
+
+
+class CounterSums:
+    """Sums of counters that restart at 0 with their process. failed: nodes that were failed at the last query."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, int] = {}
+        self._sums: dict[str, int] = {}
+        self._unanswered = 0
+        self.failed: tuple[str, ...] = ()
+
+    def take(self, server: ServerProcess) -> None:
+        """Queries the server. A query without an answer (control may just have been killed) is counted."""
+        try:
+            status = server.status()
+        except (OSError, ValueError, http.client.HTTPException):
+            status = {}
+        if "engine" in status:  # else control was away, which web answers with its reason
+            self.add(status)
+        else:
+            self._unanswered += 1
+
+    def add(self, status: dict[str, Any]) -> None:
+        self.failed = tuple(node["name"] for node in status.get("nodes", ()) if node["state"] == "failed")
+        for name in PLAIN:
+            self._add(name, name, int(status.get(name, 0)))
+        self._add("engine_restarts", "engine_restarts", int(status["engine"]["restarts"]))
+        for worker in status["workers"]:
+            key = f"{worker['model']} {worker['node']}"
+            self._add("worker_misses", f"misses {key}", int(worker["misses"]))
+            self._add("worker_restarts", f"restarts {worker['model']}", int(worker["restarts"]))
+        if status["synth"]:
+            self._add("synth_misses", "synth misses", int(status["synth"]["misses"]))
+            self._add("worker_restarts", "synth restarts", int(status["synth"]["restarts"]))
+
+    def totals(self) -> dict[str, int]:
+        return {**self._sums, "status_unanswered": self._unanswered}
+
+    def _add(self, total: str, key: str, value: int) -> None:
+        before = self._last.get(key, 0)
+        self._sums[total] = self._sums.get(total, 0) + (value - before if value >= before else value)
+        self._last[key] = value
+
+
+def offset(port: int) -> float | None:
+    """Seconds by which the sample clock is ahead of CLOCK_MONOTONIC, by the quickest of some pings; None unanswered."""
+    from pythonosc.osc_message import OscMessage
+
+    best: tuple[float, float] | None = None
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.settimeout(0.5)
+        sock.connect(("127.0.0.1", port))
+        for _ in range(_PINGS):
+            before = time.monotonic()
+            try:
+                sock.send(message("/ping"))
+                clock = float(OscMessage(sock.recv(4096)).params[-1])
+            except (OSError, ValueError):
+                continue
+            took = time.monotonic() - before
+            if best is None or took < best[0]:
+                best = (took, clock - before - took / 2)
+    return best[1] if best else None
+
 
 RATE = 1000
 """OSC messages a second."""

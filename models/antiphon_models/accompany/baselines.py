@@ -1,7 +1,5 @@
 """Baselines of `accompany`: the held tonic, and a harmoniser without fitted constants."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """`antiphon evaluate accompany`: chords and piano beside baselines and the songs' own pianist."""
 
-from __future__ import annotations
-
 import json
 import tempfile
 from collections.abc import Iterator, Mapping

@@ -1,7 +1,5 @@
 """Bands on given chords: whether the chords sound, whether the bass has their root, and how the voices move."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Sequence
 from itertools import pairwise

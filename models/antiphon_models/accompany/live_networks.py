@@ -4,8 +4,6 @@
 coming beats are told it in place of their echo.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any, ClassVar
 

@@ -1,7 +1,5 @@
 """Measures of an accompaniment: chord agreement, clashes with the melody, and similarity to a pianist's texture."""
 
-from __future__ import annotations
-
 import math
 from collections import Counter, defaultdict
 from collections.abc import Sequence

@@ -4,8 +4,6 @@ It is an LSTM in both directions that attends to other beats between its layers,
 `antiphon_accompany.harmony.network` plays it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any, ClassVar, TypeAlias
 

@@ -1,7 +1,5 @@
 """POP909's songs in beats: melody, piano, chords and keys. For training and evaluation."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path

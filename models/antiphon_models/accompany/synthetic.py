@@ -1,7 +1,5 @@
 """Songs with known chords, drawn at random: test material of `accompany` where POP909 is not at hand."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import numpy as np

@@ -5,8 +5,6 @@ key and the bar phase its human chords fit best under what was counted, and coun
 by gradient: counts, class means and one covariance for each mode and place in the bar.
 """
 
-from __future__ import annotations
-
 import sys
 from dataclasses import dataclass
 from pathlib import Path

@@ -4,8 +4,6 @@ A folder behind the wheel takes them and the manifest, otherwise the one that sh
 of numbers are read by torch's loader of weights alone, which runs no code.
 """
 
-from __future__ import annotations
-
 import io
 import zipfile
 from pathlib import Path

@@ -1,7 +1,5 @@
 """`antiphon evaluate follow`: the beat of POP909's pianists as it comes, from their notes and from a soundfont."""
 
-from __future__ import annotations
-
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path

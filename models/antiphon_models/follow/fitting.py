@@ -4,8 +4,6 @@ Counted in a third of the songs whose numbers end in 1 to 6, of the pianist alon
 it takes the table and the manifest, otherwise the one that ships.
 """
 
-from __future__ import annotations
-
 import argparse
 from pathlib import Path
 

@@ -5,8 +5,6 @@ Of a folder: performances `NAME.mid` with `NAME_annotations.txt` and the score's
 of each beat. Without one: chorales, played by seed with rubato, spread chords, wrong, left-out and added notes.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path

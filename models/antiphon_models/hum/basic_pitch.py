@@ -4,8 +4,6 @@ A folder behind the wheel takes them and the manifest, otherwise the one that sh
 file, into which its batch normalisations are folded; the kernels of its spectrum are computed.
 """
 
-from __future__ import annotations
-
 import zipfile
 from pathlib import Path
 from typing import Any

@@ -4,8 +4,6 @@ As `mir_eval.transcription`: onset within 50 ms, pitch within 50 cents; with end
 note as well. On singing made here, the pitch is the nearest whole MIDI number.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from importlib.util import find_spec
 from itertools import islice

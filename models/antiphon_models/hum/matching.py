@@ -1,7 +1,5 @@
 """Note F1 as in `mir_eval.transcription` (Raffel et al. 2014): the largest one-to-one matching of notes."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -3,8 +3,6 @@
 For training and `evaluation`; needs pyworld, mido, espeak-ng and fluidsynth.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path

@@ -5,8 +5,6 @@ autocorrelations on the same axis (frequency and periodicity together: Su and Ya
 pitch; a GRU over time. Heads answer for the sound `NEAR` and `FAR` hops ago: the later knows more.
 """
 
-from __future__ import annotations
-
 from typing import ClassVar, cast
 
 import torch

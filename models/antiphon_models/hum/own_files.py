@@ -1,7 +1,5 @@
 """`antiphon evaluate hum` on the user's sounds: files, or a folder of them, each with its notes beside it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 

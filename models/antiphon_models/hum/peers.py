@@ -1,7 +1,5 @@
 """Peer systems of `hum`: one note, librosa's pYIN with segmentation, and Basic Pitch for chords."""
 
-from __future__ import annotations
-
 import tempfile
 from collections.abc import Callable
 from itertools import pairwise

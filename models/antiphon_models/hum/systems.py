@@ -1,7 +1,5 @@
 """`hum` as evaluated: in its modes, on files and live; and its note model given the true pitch."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -4,8 +4,6 @@
 The pitch of a note in the truth is the one that was sung: the median of the curve over the note's stable part.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """`antiphon evaluate latent`: generated notes, beside real ones, copies and a Gaussian."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Notes as partials and noise: of General MIDI's programs by a soundfont, or of a folder of recordings."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path

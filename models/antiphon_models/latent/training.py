@@ -1,7 +1,5 @@
 """`antiphon train notes FOLDER`: a decoder of the user's notes for `latent`, by a variational autoencoder."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Mapping
 from typing import Any, ClassVar

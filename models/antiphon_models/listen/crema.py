@@ -6,8 +6,6 @@ Read are the arrays of `model.h5`; the wheel's pickles are not loaded. Batch nor
 behind them, chord classes are put in the order of `chord_network.LABELS`, and the class X, other chords, is left out.
 """
 
-from __future__ import annotations
-
 import io
 import zipfile
 from pathlib import Path

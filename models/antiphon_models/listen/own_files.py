@@ -1,7 +1,5 @@
 """`antiphon evaluate chords`, `key` and `tempo`: on renders, or on the user's sounds with annotations."""
 
-from __future__ import annotations
-
 import os
 import re
 from abc import abstractmethod

@@ -5,8 +5,6 @@ what the first says of songs it was not fitted on, in three parts. Lengths are c
 chosen on songs ending in 7.
 """
 
-from __future__ import annotations
-
 import re
 import sys
 from collections.abc import Sequence

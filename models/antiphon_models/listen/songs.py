@@ -1,7 +1,5 @@
 """POP909's songs as recordings: rendered with two soundfonts, with beats, downbeats, chords and key."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

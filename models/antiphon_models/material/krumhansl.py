@@ -1,7 +1,5 @@
 """Key by the probe-tone profiles of Krumhansl and Kessler (1982), a baseline of key detection."""
 
-from __future__ import annotations
-
 import warnings
 
 import numpy as np

@@ -1,7 +1,5 @@
 """`antiphon evaluate echo_cancel`: the canceller in simulated rooms, beside Speex's, WebRTC's and none."""
 
-from __future__ import annotations
-
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The band: plays an accompaniment in parts to incoming notes, on the clock."""
 
-from __future__ import annotations
-
 from antiphon.api import Register, hookimpl
 
 

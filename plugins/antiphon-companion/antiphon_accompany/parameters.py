@@ -1,7 +1,5 @@
 """Parameter declarations of `accompany`."""
 
-from __future__ import annotations
-
 from antiphon.api import Param
 from antiphon_accompany.band.form import VARIATIONS
 from antiphon_accompany.band.styles import PARTS, STYLES

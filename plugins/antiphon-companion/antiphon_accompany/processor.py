@@ -1,7 +1,5 @@
 """Processor `accompany`: a player's notes in, a band's notes out, on the engine's clock."""
 
-from __future__ import annotations
-
 import math
 from bisect import insort
 from collections.abc import Sequence

@@ -1,18 +1,110 @@
 """`antiphon run continue IN.mid OUT.mid -p bars=8`: extends a file by some bars; or accompanies it."""
 
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
-from antiphon.api import FileError, UsageError, Value
-from antiphon.api.backends.files import printable_path, write_atomic
-from antiphon.api.jobs import FileJob, Written, is_midi
+import numpy as np
+
+from antiphon.api import F64, BlockTime, FileError, Samples, StreamSpec, UsageError, Value
+from antiphon.api.backends.analysis import analyse_file
+from antiphon.api.backends.files import AudioWriter, printable_path, read_sound, write_atomic
+from antiphon.api.jobs import FileJob, Written, fade_out, is_midi
 from antiphon_answer.corpus import read_corpus, wish
 from antiphon_answer.improviser import Improviser, Planned
 from antiphon_answer.melody_file import MelodyFile, read, write
 from antiphon_answer.prior import KEYS, installed_prior
 from antiphon_answer.processor import Continue
-from antiphon_answer.sound_file import continue_sound
+from antiphon_answer.sounding import SoundAnswer, SoundAnswerSettings
 from antiphon_answer.together import meter_of, play_along
+
+# ---- `antiphon run continue IN.wav OUT.wav -p audio=on`: extends a recording by bars made of its beats
+
+BLOCK = 512
+DEFAULT_SLICE_SECONDS = 0.5
+"""Length in seconds of a slice without detected beats."""
+MAX_SECONDS = 1200.0
+"""Length of a recording, at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedBeats:
+    """Beat grid of a recording. beats: seconds.  first: index of beat 0.  period: seconds of one."""
+
+    beats: F64
+    first: int
+    period: float
+    rate: int
+
+    def at(self, frame: int) -> float:
+        """Beat of a frame, extrapolated beyond the recording."""
+        at, beats = frame / self.rate, self.beats
+        inside = float(np.interp(at, beats, np.arange(len(beats))))
+        return float(inside + (min(0.0, at - beats[0]) + max(0.0, at - beats[-1])) / self.period - self.first)
+
+
+def _beats_of(job: FileJob, name: str, frames: int, rate: int) -> RecordedBeats:
+    """Detected beats of a recording, else one each half second."""
+    found = analyse_file(os.fsencode(job.source), ["music"])["music"][1] or {}
+    beats = np.array(found.get("beats") or ())
+    if len(beats) < 2:
+        job.complain(f"no beats were found in {name}: it is cut into slices of half a second, as at 120 bpm")
+        beats = np.arange(0.0, frames / rate + DEFAULT_SLICE_SECONDS, DEFAULT_SLICE_SECONDS)
+    downbeats = list(found.get("downbeats") or ())
+    first = int(np.argmin(np.abs(beats - downbeats[0]))) if len(downbeats) else 0
+    return RecordedBeats(beats, first, float(np.median(np.diff(beats))), rate)
+
+
+def continue_sound(job: FileJob, settings: Mapping[str, Value]) -> tuple[Written, ...]:
+    """Writes a recording and `bars` bars from its next bar line on, by its detected beats and bars.
+
+    Raises UsageError: it is too long, or is no sound. Raises FileError: a file cannot be read or written.
+    """
+    if is_midi(job.source) or is_midi(job.target, written=True):
+        raise UsageError("audio=on continues a recording by its sound; leave it out for MIDI files")
+    if settings["mode"] != "continue":
+        raise UsageError(f"audio=on continues files; mode {settings['mode']} is for sound that is played live")
+    job.uses("audio", "mode", "bars", "meter", "originality", "seed", where="with audio=on on files")
+    sound = read_sound(job.source)
+    rate, frames, channels = sound.rate, sound.samples.shape[1], sound.samples.shape[0]
+    name = printable_path(job.source.name)
+    if frames > MAX_SECONDS * rate:
+        raise UsageError(f"{name} is longer than {MAX_SECONDS / 60:g} minutes; cut it")
+    beats = _beats_of(job, name, frames, rate)
+    meter, bars = int(str(settings["meter"])), int(str(settings["bars"]))
+    start = meter * int(np.ceil(beats.at(frames) / meter - 1e-6))
+    end = start + bars * meter
+    total = frames + round((end - beats.at(frames)) * beats.period * rate)
+    node = SoundAnswer(StreamSpec(rate, BLOCK, channels))
+    wishes = SoundAnswerSettings("", bars, meter, 0.5, int(str(settings["originality"])), int(str(settings["seed"])))
+    out, silence = np.zeros((channels, BLOCK), np.float32), np.zeros((channels, BLOCK), np.float32)
+
+    def played() -> Iterator[Samples]:
+        at, begun = 0, False
+        while at < total:
+            n = min(BLOCK, total - at, frames - at if at < frames else BLOCK)
+            given = sound.samples[:, at : at + n] if at < frames else silence[:, :n]
+            beat = beats.at(at)
+            tempo = (beats.at(at + n) - beat) / n * rate * 60.0
+            if not begun and beats.at(at + n) >= start:
+                node.answer(end, int(str(settings["seed"])))
+                begun = True
+            out[:, :n] = 0.0
+            node.advance(given, out[:, :n], BlockTime(at, beat, tempo), wishes=wishes)
+            # what sounds of an answer before the recording's end is none of it
+            yield given if at < frames else out[:, :n]
+            at += n
+            job.progress(at / total)
+
+    with AudioWriter(job.target, rate, channels, finish=job.finish) as writer:
+        for block in fade_out(played(), rate, job.fade):
+            writer.write(block)
+    if not node.memory.known:
+        job.complain(f"{name} is too soft or has no whole beat: what follows it is silent")
+    told = f"{bars} bar{'s' * (bars > 1)} of its {node.memory.known} beats, the first at {beats.beats[0]:.2f} s"
+    return (Written.sound(writer, printable_path(job.source), found=(told,)),)
+
 
 ANSWER = "ANSWER"
 """Track name of the accompanying answer."""

@@ -1,7 +1,5 @@
 """Processors `answer` and `continue`: notes in, an answer's notes out, on the engine's clock."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from typing import ClassVar, NamedTuple

@@ -6,8 +6,175 @@ from typing import NamedTuple
 import numpy as np
 
 from antiphon.api import F32, IO, BlockTime, StreamSpec
-from antiphon_answer.slices import FADE, MOST, SliceMemory
+from antiphon.api.backends.analysis import ListeningMix, MelSettings, mel_bank
+from antiphon_answer.improviser import mix_bits
 from antiphon_answer.turns import PlayerTurns
+
+# ---- Audio memory of `answer`: beats of played sound, and candidates for their successors
+
+SECONDS, MOST = 90, 512
+"""Maximum seconds of stored sound, and maximum beats; the oldest are dropped."""
+HOP = 2048
+"""Hop in frames between spectra, each over two hops."""
+BANDS, COEFFICIENTS = 40, 13
+CHROMA = 12
+WIDTH = COEFFICIENTS + CHROMA
+LOW, HIGH = 60.0, 5000.0
+"""Frequency range of chroma in Hz."""
+SILENT = 0.003
+"""Minimum RMS of a stored beat, -50 dB."""
+FADE = 0.008
+"""Crossfade in seconds at a jump in the memory."""
+JUMP_PROBABILITY = 0.25
+"""Probability of a voluntary jump."""
+CANDIDATES = 3
+"""Number of best jumps drawn from."""
+RECENT_BEATS = 4
+"""Number of recent beats excluded from repetition."""
+POSITION_PENALTY = 2.0
+"""Distance factor of beats at another bar position."""
+
+
+class SliceMemory:
+    """Ring buffer of beats with timbre and pitch classes. Allocates nothing.
+
+    `count`: beats that are known; the newest is `count - 1`.
+    """
+
+    def __init__(self, spec: StreamSpec) -> None:
+        self._ring = np.zeros((spec.channels, SECONDS * spec.rate), np.float32)
+        self._mono = np.zeros(2 * HOP, np.float32)
+        self._mix = ListeningMix.live(spec.rate)
+        self._window = np.hanning(2 * HOP).astype(np.float32)
+        settings = MelSettings(spec.rate, 2 * HOP, HOP, BANDS, 40.0, min(12000.0, 0.45 * spec.rate))
+        self._bank = mel_bank(settings).astype(np.float64)
+        k, n = np.arange(1, COEFFICIENTS + 1)[:, None], np.arange(BANDS)[None]
+        self._cosines = np.cos(np.pi * k * (n + 0.5) / BANDS) * math.sqrt(2.0 / BANDS)
+        hertz = np.fft.rfftfreq(2 * HOP, 1.0 / spec.rate)
+        inside = (hertz > LOW) & (hertz < HIGH)
+        classes = np.round(12.0 * np.log2(np.maximum(hertz, 1.0) / 440.0) + 9.0).astype(int) % CHROMA
+        self._classes = ((np.arange(CHROMA)[:, None] == classes[None]) & inside[None]).astype(np.float64)
+        self._features = np.zeros((MOST, WIDTH))
+        self._starts, self._lengths, self._places = (np.zeros(MOST, np.int64) for _ in range(3))
+        self._sum = np.zeros(WIDTH)
+        self._recent = np.full(RECENT_BEATS, -1, np.int64)
+        self.clear()
+
+    def clear(self) -> None:
+        self.count, self._first, self._written, self._begun = 0, 0, 0, -1
+        self._frames, self._energy, self._played = 0, 0.0, 0
+        self._sum.fill(0.0)
+        self._mono.fill(0.0)
+        self._mix.reset()
+
+    def write(self, sound: F32) -> None:
+        """Writes sound `[channels, n]`, at most up to the next multiple of `HOP`."""
+        n, at = sound.shape[1], self._written % self._ring.shape[1]
+        head = min(n, self._ring.shape[1] - at)
+        self._ring[:, at : at + head] = sound[:, :head]
+        self._ring[:, : n - head] = sound[:, head:]
+        place = HOP + self._written % HOP
+        mono = self._mono[place : place + n]
+        self._mix.take(sound, mono)
+        self._energy += float(np.dot(mono, mono))
+        self._written += n
+        if self._written % HOP == 0:
+            power = np.abs(np.fft.rfft(self._mono * self._window)) ** 2
+            self._sum[:COEFFICIENTS] += self._cosines @ np.log10(self._bank @ power + 1e-8)
+            chroma = self._classes @ np.sqrt(power)
+            self._sum[COEFFICIENTS:] += chroma / (1e-6 + math.sqrt(float(np.dot(chroma, chroma))))
+            self._frames += 1
+            self._mono[:HOP] = self._mono[HOP:]
+
+    def to_hop(self) -> int:
+        """Maximum frames of the next `write`."""
+        return HOP - self._written % HOP
+
+    def beat(self, place: int) -> bool:
+        """Begins a beat; the previous one, at `place` of its bar, is stored if it sounds."""
+        begun, length = self._begun, self._written - self._begun
+        self._begun = self._written
+        sounds = begun >= 0 and self._energy > SILENT**2 * length and self._frames > 0
+        if sounds:
+            n = self.count % MOST
+            self._features[n] = self._sum / self._frames
+            self._features[n, COEFFICIENTS:] *= 2.0
+            self._starts[n], self._lengths[n], self._places[n] = begun, length, place
+            self.count += 1
+        while self._first < self.count and (
+            self.count - self._first > MOST
+            or self._starts[self._first % MOST] < self._written - self._ring.shape[1] + 4 * HOP
+        ):
+            self._first += 1
+        self._sum.fill(0.0)
+        self._frames, self._energy = 0, 0.0
+        return sounds
+
+    def jump(self) -> None:
+        """Drops the current beat, after a jump of the clock."""
+        self._begun = -1
+
+    @property
+    def known(self) -> int:
+        """Number of stored beats."""
+        return self.count - self._first
+
+    def follow(self, last: int, place: int, run: int, most: int, state: int) -> tuple[int, int]:
+        """Next beat to play, or -1, and the new state of the random numbers.
+
+        last: the beat that was played or heard last; place: in its bar, of the beat to be chosen; run: how many were
+        played on as they were recorded, at most `most`.
+        """
+        first, count = self._first, self.count
+        state = mix_bits(state)
+        leap = (state >> 11) / float(1 << 53) < JUMP_PROBABILITY
+        onward = last + 1
+        joined = first <= onward < count and self._joined(last, onward)
+        if joined and run < most and not leap:
+            return self._kept(onward), state
+        if count - first < 2 or not first <= last < count:
+            return (onward if joined else -1), state
+        others = np.arange(first, count - 1)
+        rows, after = others % MOST, (others + 1) % MOST
+        gaps = self._features[rows] - self._features[last % MOST]
+        distances = np.einsum("nf,nf->n", gaps, gaps)
+        distances[self._places[after] != place] *= POSITION_PENALTY
+        distances[self._starts[rows] + self._lengths[rows] != self._starts[after]] = np.inf
+        distances[others == last] = np.inf
+        for beat in self._recent:
+            if first < beat < count:
+                distances[beat - 1 - first] = np.inf
+        near = [n for n in np.argsort(distances, kind="stable")[:CANDIDATES] if distances[n] < np.inf]
+        if not near:
+            return (self._kept(onward) if joined else -1), state
+        state = mix_bits(state)
+        return self._kept(first + 1 + int(near[(state >> 11) % len(near)])), state
+
+    def _joined(self, one: int, other: int) -> bool:
+        """Whether a beat was recorded right after another."""
+        return bool(self._starts[one % MOST] + self._lengths[one % MOST] == self._starts[other % MOST])
+
+    def _kept(self, beat: int) -> int:
+        self._recent[self._played % RECENT_BEATS] = beat
+        self._played += 1
+        return beat
+
+    def length(self, beat: int) -> int:
+        """Length of a beat in samples."""
+        return int(self._lengths[beat % MOST])
+
+    def joins(self, beat: int, at: int, near: int) -> bool:
+        """Whether sample `at` of a beat is, within `near` samples, the start of its recorded successor."""
+        return abs(at - self.length(beat)) <= near and self._joined(beat, beat + 1)
+
+    def read(self, beat: int, at: int, out: F32) -> None:
+        """out `[channels, n]` ← sound of a beat from its sample `at` on, and of its recorded successors."""
+        ring = self._ring.shape[1]
+        place, n = (int(self._starts[beat % MOST]) + at) % ring, out.shape[1]
+        head = min(n, ring - place)
+        out[:, :head] = self._ring[:, place : place + head]
+        out[:, head:] = self._ring[:, : n - head]
+
 
 MIN_COUNT = 2
 """Minimum beats for an answer."""

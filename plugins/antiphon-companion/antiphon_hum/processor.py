@@ -1,7 +1,5 @@
 """The processor `hum`: transcribes one voice, or several notes at once, live."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable
 from typing import ClassVar

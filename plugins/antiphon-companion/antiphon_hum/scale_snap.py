@@ -1,7 +1,5 @@
 """Quantises notes to a scale and to the clock's grid, where a parameter asks for it."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

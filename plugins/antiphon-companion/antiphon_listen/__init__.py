@@ -1,7 +1,5 @@
 """Listen: analyses of recordings for the catalogue, and summaries of songs by what they find."""
 
-from __future__ import annotations
-
 from antiphon.api import Register, hookimpl
 
 

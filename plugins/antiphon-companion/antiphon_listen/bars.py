@@ -4,8 +4,6 @@ Each beat gets log odds of being a downbeat, by a line fitted to annotated songs
 Viterbi path counts beats modulo the meter and may skip or add some, at a cost, as bars of two beats do occur.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -3,8 +3,6 @@
 Live, with an unknown end of the song, they pass audio through.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from antiphon.api import IO, FileUse, Param, Processor

@@ -1,7 +1,5 @@
 """Time curves from which beats, bars and chords are computed; onset strength (Böck and Widmer, 2013)."""
 
-from __future__ import annotations
-
 import itertools
 from dataclasses import dataclass, field, replace
 

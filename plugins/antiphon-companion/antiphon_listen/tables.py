@@ -1,7 +1,5 @@
 """Fitted weights of `tables.json`: linear functions and normal distributions (`antiphon_models.listen.fitting`)."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass
 from functools import cache

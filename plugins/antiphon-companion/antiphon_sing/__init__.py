@@ -1,7 +1,5 @@
 """A voice that sings lyrics at the pitches of notes."""
 
-from __future__ import annotations
-
 from antiphon.api import Register, hookimpl
 
 

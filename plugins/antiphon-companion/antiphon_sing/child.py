@@ -5,8 +5,6 @@ run here. A request has `text`, `voice` and `rate`; an answer has the shapes, `h
 `Song.responses` and `Song.noise`, float32; or the `problem`.
 """
 
-from __future__ import annotations
-
 import os
 from typing import Any
 

@@ -4,8 +4,6 @@ Its network computes durations, pitch and spectra of phonemes; `dur` and `f0_in`
 third. Only its installed wheel is read.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """A text as frames: a spoken line to pulse responses, noise, and the positions of its syllables."""
 
-from __future__ import annotations
-
 import itertools
 import math
 from collections.abc import Sequence

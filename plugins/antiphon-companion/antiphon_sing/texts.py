@@ -1,7 +1,5 @@
 """Frames of texts, computed by a process beside the server and shared by nodes with equal texts."""
 
-from __future__ import annotations
-
 import threading
 from collections import OrderedDict
 

@@ -1,7 +1,5 @@
 """Installed voices of this machine."""
 
-from __future__ import annotations
-
 import re
 from ctypes.util import find_library
 from importlib.util import find_spec

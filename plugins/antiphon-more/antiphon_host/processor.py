@@ -1,7 +1,5 @@
 """`plugin`: node that plays a third-party effect or instrument in its own worker."""
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Callable
 

@@ -1,7 +1,5 @@
 """`model`: node that processes sound by the reference model, or by a model file of the performer's."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

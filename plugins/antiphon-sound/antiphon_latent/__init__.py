@@ -1,7 +1,5 @@
 """Synth that plays notes from a learned timbre space."""
 
-from __future__ import annotations
-
 from antiphon.api import Register, hookimpl
 
 

@@ -1,7 +1,5 @@
 """Decoder from latent position, pitch and velocity to levels of a note's frames, and its inverse."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Note representation: levels of 40 partials and 16 noise bands in 64 frames, and their measurement."""
 
-from __future__ import annotations
-
 import itertools
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The processor `latent`: notes in, sound from a learned space of timbres out."""
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 import numpy as np

@@ -1,7 +1,5 @@
 """`/library/next` and `/library/fits`, executed in a thread and in a process, since a catalogue is on disk."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import os

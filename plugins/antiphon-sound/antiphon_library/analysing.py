@@ -3,8 +3,6 @@
 Processes that do so at once share the sounds: each sound is claimed before it is analysed.
 """
 
-from __future__ import annotations
-
 import os
 import time
 from collections import deque

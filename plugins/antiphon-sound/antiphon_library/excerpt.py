@@ -1,7 +1,5 @@
 """Excerpt of a sound file as WAV, from a typical passage, for playback in a browser."""
 
-from __future__ import annotations
-
 import io
 import os
 import wave

@@ -1,7 +1,5 @@
 """Identity of a file: a fast digest of its bytes, and one of its samples, independent of tags."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 from collections.abc import Collection, Mapping

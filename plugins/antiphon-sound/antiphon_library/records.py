@@ -1,7 +1,5 @@
 """Catalogue records of files as plain data, and the classification of sounds by kind."""
 
-from __future__ import annotations
-
 import json
 import math
 import os

@@ -1,7 +1,5 @@
 """Catalogue update from folders: new, changed, moved and missing files. Unchanged ones are not read."""
 
-from __future__ import annotations
-
 import os
 import stat
 import threading

@@ -1,7 +1,5 @@
 """The catalogue's database: its tables, and its errors as sentences."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import sqlite3

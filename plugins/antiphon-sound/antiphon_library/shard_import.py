@@ -1,7 +1,5 @@
 """Import of analysis shards into the catalogue, equivalent to a local `analyse`."""
 
-from __future__ import annotations
-
 import json
 import os
 import stat

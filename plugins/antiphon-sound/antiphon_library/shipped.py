@@ -3,8 +3,6 @@
 `library/analysed.json.gz` has what was found in each, and its place on the map; `tools/shipped_sounds.py` writes it.
 """
 
-from __future__ import annotations
-
 import gzip
 import json
 import os

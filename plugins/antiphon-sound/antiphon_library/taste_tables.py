@@ -1,7 +1,5 @@
 """Listener tables of the catalogue: signals, co-played sounds, and map positions."""
 
-from __future__ import annotations
-
 import json
 import os
 import sqlite3

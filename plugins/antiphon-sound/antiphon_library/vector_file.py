@@ -3,8 +3,6 @@
 The file is a cache. It holds which state of the database it was made from; for any other it is made again.
 """
 
-from __future__ import annotations
-
 import contextlib
 import io
 import zipfile

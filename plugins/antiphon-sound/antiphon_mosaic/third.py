@@ -1,7 +1,5 @@
 """File job `antiphon run third A OUT`: notes and beats of A with a reference's timbre, or with a genre's backing."""
 
-from __future__ import annotations
-
 import math
 import tempfile
 from collections.abc import Callable, Iterator, Sequence

@@ -1,12 +1,16 @@
 """File job `antiphon run stems`: all stems, or OUT with one or without it; the analysis `stems` measures each."""
 
+from __future__ import annotations
+
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
+from itertools import chain
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from antiphon.api import Samples
@@ -14,12 +18,172 @@ from antiphon.api.backends.analysis import EACH, AnalysisRun, Quantity, Separati
 from antiphon.api.backends.files import AudioWriter, printable_path, stream_sound
 from antiphon.api.backends.models import ModelError, read_weights, say_instead
 from antiphon.api.jobs import FileJob, Written
-from antiphon_stems.grids import FILE, FILE_WEIGHTS, STEMS, VOICE_WEIGHTS
+from antiphon_stems.grids import FILE, FILE_WEIGHTS, NOMINAL, STEMS, VOICE_WEIGHTS
 from antiphon_stems.hpss import Medians
-from antiphon_stems.network import FileNetwork
+from antiphon_stems.network import LEVEL_REACH, FileNetwork
 from antiphon_stems.processor import DEFAULT_SEPARATOR, MEDIANS_TEXT
-from antiphon_stems.splitting import Shares, Splitter, StemMasks
 from antiphon_stems.voice import VoiceMasks, VoiceNetwork
+
+# ---- Separation of a sound of any length in bounded memory, with look-ahead and a multichannel Wiener filter
+
+MIN_SIDE_SHARE = 1e-3
+"""Minimum channel difference as a share of a mix's power."""
+DIFFUSE_SHARE = 1e-4
+"""Share of each stem's power taken as diffuse: regularises the covariance."""
+
+
+def refine(spectra: C64, shares: Samples) -> C64:
+    """Spectra of stems, from a mix's spectra and each stem's shares.
+
+    For stereo, every stem's covariance in each bin is estimated over the segment, and the stems are filtered by it
+    once; without stereo differences, or for mono, it is the mix times the shares. `spectra`: `[channels, frames,
+    bins]`. `shares`: `[stems, frames, bins]`, whose sum is 1. Returns `[stems, channels, frames, bins]`.
+    """
+    power = np.mean(spectra.real**2 + spectra.imag**2, axis=0)
+    if len(spectra) != 2 or float(np.mean(np.abs(spectra[0] - spectra[1]) ** 2)) < MIN_SIDE_SHARE * float(power.mean()):
+        return np.asarray(shares[:, None] * spectra, np.complex64)
+    left, right = spectra
+    both = left * right.conj()
+    weights = shares**2
+    total = 2.0 * np.einsum("stf,tf->sf", weights, power) + 1e-12
+    # covariances of trace 2 by bin: [[a, c], [c*, b]]
+    a = 2.0 * np.einsum("stf,tf->sf", weights, np.abs(left) ** 2) / total + DIFFUSE_SHARE
+    b = 2.0 * np.einsum("stf,tf->sf", weights, np.abs(right) ** 2) / total + DIFFUSE_SHARE
+    c = 2.0 * np.einsum("stf,tf->sf", weights, both) / total
+    mixed_a, mixed_b = (np.einsum("stf,sf->tf", shares, part) for part in (a, b))
+    mixed_c = np.einsum("stf,sf->tf", shares, c)
+    scale = mixed_a * mixed_b - np.abs(mixed_c) ** 2
+    # the mix through the inverse of its covariance, and then through each stem's
+    x = (mixed_b * left - mixed_c * right) / scale
+    y = (mixed_a * right - mixed_c.conj() * left) / scale
+    out = np.empty((len(shares), *spectra.shape), np.complex64)
+    for n, share in enumerate(shares):
+        out[n, 0] = share * (a[n] * x + c[n] * y)
+        out[n, 1] = share * (c[n].conj() * x + b[n] * y)
+    return out
+
+
+C64 = NDArray[np.complex64]
+Shares = Callable[[Samples, Samples], Samples]
+"""Function from power and side `[frames, units]` to shares of stems `[4, frames, units]`."""
+
+
+class Masks(Protocol):
+    """Separator of the spectra of a segment."""
+
+    parts: int  # number of parts, with the remainder
+    core: int  # frames of a segment
+    reach: int  # frames of context on either side
+    sines: int  # the window is a sine to this power
+
+    def __call__(self, spectra: C64, inside: slice) -> C64:
+        """Spectra `[parts - 1, channels, frames, bins]` of the frames inside, all parts but the last.
+
+        `spectra`: `[channels, frames, bins]`; white noise of variance 1 has power 1.
+        """
+
+
+class StemMasks:
+    """Four stems by their shares, and by their stereo positions."""
+
+    parts, core, reach, sines = len(STEMS), 512, LEVEL_REACH, 1
+
+    def __init__(self, shares: Shares) -> None:
+        self._shares = shares
+
+    def __call__(self, spectra: C64, inside: slice) -> C64:
+        power = np.mean(spectra.real**2 + spectra.imag**2, axis=0)
+        apart = np.abs(spectra[0] - spectra[1]) ** 2 / 2 if len(spectra) > 1 else np.zeros_like(power)
+        shares = self._shares(_units(power), _units(apart))[:, inside]
+        unit = FILE.unit_of_bin[np.minimum(np.arange(power.shape[1]), FILE.bins - 1)]
+        return refine(spectra[:, inside], shares[:, :, unit])[:-1]
+
+
+def _units(power: Samples) -> Samples:
+    """`[frames, bins]` as `[frames, units]`; zero above half of the rate."""
+    missing = max(0, FILE.bins - power.shape[1])
+    return FILE.means(np.pad(power, ((0, 0), (0, missing)))[:, : FILE.bins])
+
+
+class Splitter:
+    """Separates a sound segment by segment."""
+
+    def __init__(self, rate: int, channels: int, masks: Masks) -> None:
+        """The bin spacing equals that at `NOMINAL`, whatever the rate."""
+        self._masks, self._channels = masks, channels
+        self._hop = max(16, round(FILE.hop * rate / NOMINAL))
+        self._size = 4 * self._hop
+        sine = np.sin(np.pi * (np.arange(self._size) + 0.5) / self._size)
+        window = (sine**masks.sines).astype(np.float32)
+        norm = np.float32(np.sqrt(np.sum(window.astype(np.float64) ** 2)))
+        # squared windows of frames add up to norm ** 2 / hop
+        self._into, self._back = window / norm, window * (np.float32(self._hop) / norm)
+        self._tail: Samples = np.zeros((masks.parts, channels, self._size - self._hop), np.float32)
+
+    def split(self, blocks: Iterable[Samples]) -> Iterator[Samples]:
+        """Yields parts `[parts, channels, n]` of blocks `[channels, n]`; the last is the remainder of the sound."""
+        waiting: Samples = np.zeros((self._channels, 0), np.float32)
+        skip = self._size - self._hop
+
+        def counted() -> Iterator[Samples]:
+            nonlocal waiting
+            for block in blocks:
+                waiting = np.concatenate([waiting, block], axis=1)
+                yield block
+
+        for parts in self._joined(self._stretches(counted())):
+            ready = parts[:, :, skip:]
+            skip = max(0, skip - parts.shape[2])
+            ready = ready[:, :, : waiting.shape[1]]
+            ready[-1] = waiting[:, : ready.shape[2]] - ready[:-1].sum(axis=0)
+            waiting = waiting[:, ready.shape[2] :]
+            if ready.shape[2]:
+                yield ready
+
+    def _stretches(self, blocks: Iterator[Samples]) -> Iterator[C64]:
+        """Spectra of a segment's frames, `[channels, frames, bins]`, from a frame before the sound."""
+        length, lead = self._masks.core * self._hop, self._size - self._hop
+        held: Samples = np.zeros((self._channels, lead), np.float32)
+        ends = np.zeros((self._channels, lead), np.float32)
+        for block in chain(blocks, (ends,)):
+            held = np.concatenate([held, block], axis=1)
+            while held.shape[1] >= length + lead:
+                yield self._spectra(held[:, : length + lead])
+                held = held[:, length:]
+        frames = -(-(held.shape[1] - lead) // self._hop)
+        if frames > 0:
+            wanted = frames * self._hop + lead
+            yield self._spectra(np.pad(held, ((0, 0), (0, wanted - held.shape[1]))))
+
+    def _spectra(self, sound: Samples) -> C64:
+        frames = sliding_window_view(sound, self._size, axis=1)[:, :: self._hop]
+        return np.fft.rfft(frames * self._into, axis=-1).astype(np.complex64)
+
+    def _joined(self, stretches: Iterable[C64]) -> Iterator[Samples]:
+        """Parts of every segment, with context; overlapping sound is kept for the next."""
+        before: C64 | None = None
+        now: C64 | None = None
+        reach = self._masks.reach
+        for after in chain(stretches, (None,)):
+            if now is not None:
+                early = now[:, :0] if before is None else before[:, -reach:]
+                late = now[:, :0] if after is None else after[:, :reach]
+                yield self._sound(np.concatenate([early, now, late], axis=1), early.shape[1], now.shape[1])
+            before, now = now, after
+
+    def _sound(self, spectra: C64, first: int, frames: int) -> Samples:
+        masked = self._masks(spectra, slice(first, first + frames))
+        hop, lead = self._hop, self._size - self._hop
+        out = np.zeros((self._masks.parts, self._channels, frames * hop + lead), np.float32)
+        out[:, :, :lead] = self._tail
+        for n, part in enumerate(masked):
+            pieces = np.fft.irfft(part, self._size, axis=-1) * self._back
+            for quarter in range(4):
+                at = slice(quarter * hop, quarter * hop + frames * hop)
+                out[n, :, at] += pieces[:, :, quarter * hop : (quarter + 1) * hop].reshape(self._channels, -1)
+        self._tail = out[:, :, frames * hop :].copy()
+        return out[:, :, : frames * hop]
+
 
 log = logging.getLogger("antiphon.stems")
 _BATCH_SIZE = 1 << 16

@@ -3,16 +3,260 @@
 The doors, UDP and WebSocket, share one: note numbers, counters and sentences are the patch's, not a client's.
 """
 
+import math
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import cycle
+from types import MappingProxyType
 from typing import Any
 
-from antiphon.api import AntiphonError
+from antiphon.api import AntiphonError, Param
 from antiphon.api.backends.runtime import instead, say
-from antiphon.api.backends.transports import Arg, Node, Now, Panic, RequestError, Sample, TransportServer
+from antiphon.api.backends.transports import (
+    Arg,
+    Command,
+    Node,
+    NoteOff,
+    NoteOn,
+    Now,
+    Panic,
+    RequestError,
+    Sample,
+    SetParam,
+    TransportServer,
+    When,
+    is_held,
+    note_params,
+    play_commands,
+    plays,
+)
 from antiphon_dirt import fields
-from antiphon_dirt.events import NoteNumbers, Orbit, commands, is_instrument, orbits
+from antiphon_dirt.fields import DirtEvent
+
+# ---- Events to commands for the nodes of their orbit: a note with its own values, its end, effect parameters
+# Pure: event, orbit and time in, commands out.
+
+_ORBIT = re.compile(r"orbit(\d{1,3})")
+
+
+@dataclass(frozen=True, slots=True)
+class EffectField:
+    """Parameter set by a field of an event: `NODE<orbit>.param`, or `NODE.param` if there is no such node.
+
+    `factor`, `offset`: the parameter's value is the field's times `factor` plus `offset`.
+    """
+
+    node: str  # the node's name without the orbit's number
+    param: str
+    neutral: float | None  # value in the field's unit where the event has none; None leaves the parameter as it is
+    low: float = 0.0
+    high: float = 1.0
+    factor: float = 1.0
+    offset: float = 0.0
+    shared: bool = False  # whether a node of the name without a number is meant too, by all orbits
+
+
+EFFECTS = MappingProxyType(
+    {
+        "room": EffectField("room", "gain", 0.0),
+        "delay": EffectField("delay", "gain", 0.0),
+        "size": EffectField("reverb", "size", None, factor=1.7, offset=0.3, shared=True),
+        "delayfeedback": EffectField("echo", "feedback", None, high=0.95, shared=True),
+        "lpf": EffectField("lpf", "cutoff", 20000.0, 20.0, 20000.0),
+        "hpf": EffectField("hpf", "cutoff", 20.0, 20.0, 20000.0),
+        # decibels of drive for SuperDirt's 0 to 1
+        "shape": EffectField("shape", "drive", 0.0, factor=36.0),
+        "distort": EffectField("shape", "drive", 0.0, factor=36.0),
+    }
+)
+"""Fields that are parameters of an orbit's nodes, unless its notes have values of that name. They are set at an event's
+start, for the whole orbit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Orbit:
+    """Nodes and parameters of one orbit."""
+
+    number: int
+    node: str  # name of the node that plays its samples
+    effects: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    values: Mapping[str, Param] = field(default_factory=dict)
+
+
+def orbits(nodes: Mapping[str, Node]) -> tuple[Orbit, ...]:
+    """Orbits of a patch's nodes, in order; empty if no node plays samples."""
+    players = [name for name, node in nodes.items() if plays(node.info)]
+    numbered = sorted((int(found[1]), name) for name in players if (found := _ORBIT.fullmatch(name)))
+    chosen = numbered or list(enumerate(players))
+    return tuple(_orbit(place, name, number, nodes) for place, (number, name) in enumerate(chosen))
+
+
+def _orbit(place: int, name: str, number: int, nodes: Mapping[str, Node]) -> Orbit:
+    values = {param.name: param for param in note_params(nodes[name].info.params)}
+    found = {}
+    for key, effect in EFFECTS.items():
+        node = nodes.get(f"{effect.node}{number}") or (nodes.get(effect.node) if effect.shared else None)
+        # distort is the notes' shape where they have one
+        own = key in values or (key == "distort" and "shape" in values)
+        if node is not None and effect.param in node.index and not own:
+            found[key] = (node.name, effect.param)
+    return Orbit(place, name, found, values)
+
+
+MIDDLE, MIDDLE_HERTZ, MIDDLE_OCTAVE = 60.0, 261.6255653, 5.0
+"""Note, frequency and octave that play a sample at its own pitch, as SuperDirt's `midinote`, `freq`, `octave`."""
+MAX_SECONDS = 60.0
+"""Maximum seconds from an event's beginning to its end."""
+MAX_GAIN, MAX_OVERGAIN, AMPLITUDE = 2.0, 2.0, 0.4
+"""Maximum of SuperDirt's `gain`; maximum `overgain` here; default `amp`."""
+MAX_SEMITONES = 96.0
+_PLAIN = ("begin", "end", "attack", "release", "pan", "accelerate", "lpf", "resonance", "hpf", "hresonance", "bandf",
+          "bandq", "shape", "crush", "coarse")  # fmt: skip
+"""Fields passed on unchanged to notes, within the range of their parameter."""
+
+
+class NoteNumbers:
+    """Assigns note numbers in turn, so that an event's end ends only that event.
+
+    A sampler takes no pitch from the number of a note with its own values.
+    """
+
+    def __init__(self) -> None:
+        self._numbers = cycle(range(128))
+
+    def next(self) -> int:
+        """The next number, 0 to 127."""
+        return next(self._numbers)
+
+
+def commands(
+    event: DirtEvent, orbit: Orbit, nodes: Mapping[str, Node], when: Sample, rate: int, bpm: float, numbers: NoteNumbers
+) -> list[Command]:
+    """Commands of an event.
+
+    `rate`: samples per second. `bpm`: the tempo, for sounds that last as long as a cycle (`unit c`). Raises
+    RequestError: a value that the sampler does not take.
+    """
+    made: list[Command] = [*_effects(event, orbit, when)]
+    if is_instrument(event.sound, orbit, nodes):
+        return made + _pitched(event, event.sound, when, rate)
+    values = _values(event, orbit, bpm)
+    *controls, note = play_commands(orbit.node, nodes[orbit.node].info.params, values, when)
+    assert isinstance(note, NoteOn)
+    number = numbers.next()
+    made += [*controls, replace(note, note=number)]
+    ends = length(event)
+    if ends is not None and "sustain" not in orbit.values:
+        made.append(NoteOff(number, 1, orbit.node, _after(when, ends, rate)))
+    return made
+
+
+def is_instrument(sound: str, orbit: Orbit, nodes: Mapping[str, Node]) -> bool:
+    """True if a sound names another node of the patch that plays notes."""
+    node = nodes.get(sound)
+    return node is not None and sound != orbit.node and node.info.first("events", "in") is not None
+
+
+def length(event: DirtEvent) -> float | None:
+    """Seconds from the event's beginning to its end; None for the sample's end.
+
+    `sustain`, or `legato` times `delta`, 1 for a synth's sound; at most `attack` plus `hold`, if there is a `hold`.
+    """
+    seconds = math.inf
+    if "sustain" in event.numbers:
+        seconds = event.numbers["sustain"]
+    elif "legato" in event.numbers:
+        seconds = event.numbers["legato"] * event.number("delta", 1.0)
+    elif is_held(event.sound):
+        seconds = event.number("delta", math.inf)
+    if "hold" in event.numbers:
+        seconds = min(seconds, event.number("attack", 0.0) + event.numbers["hold"])
+    return min(max(seconds, 0.0), MAX_SECONDS) if seconds < math.inf else None
+
+
+def _effects(event: DirtEvent, orbit: Orbit, when: When) -> list[SetParam]:
+    sets: dict[tuple[str, str], SetParam] = {}
+    for name, (node, param) in orbit.effects.items():
+        effect = EFFECTS[name]
+        if name not in event.numbers and (effect.neutral is None or (node, param) in sets):
+            continue  # it stays as it is, or is another field's
+        value = event.numbers.get(name, effect.neutral)
+        assert value is not None
+        value = min(max(value, effect.low), effect.high) * effect.factor + effect.offset
+        sets[node, param] = SetParam(node, param, value, when=when)
+    return list(sets.values())
+
+
+def _values(event: DirtEvent, orbit: Orbit, bpm: float) -> list[object]:
+    """Values of the note, as arguments of `/node/NAME/play`."""
+    n = int(math.fmod(event.number("n", 0.0), 10_000))
+    values: dict[str, object] = {"s": event.sound, "n": max(0, n), **({"fromend": -n} if n < 0 else {})}
+    speed = event.number("speed", 1.0)
+    if event.words.get("unit") == "c":
+        # the whole sample lasts a cycle, a part of it that share
+        cps, part = event.number("cps", 0.5), abs(event.number("end", 1.0) - event.number("begin", 0.0))
+        if cps > 0.0 and speed:
+            values["beats"] = bpm / 60.0 * min(part, 1.0) / (cps * abs(speed))
+            speed = math.copysign(1.0, speed)
+    values["speed"] = speed * 2.0 ** (_semitones(event) / 12.0)
+    values["gain"] = _gain(event)
+    values["cut"] = abs(int(event.number("cut", 0.0)))
+    if "loop" in event.numbers:
+        values["repeats"] = int(abs(event.numbers["loop"]))
+    if "distort" in event.numbers:
+        values["shape"] = event.numbers["distort"]
+    ends = length(event)
+    if ends is not None:
+        # 0 would be the sample's end
+        values["sustain"] = max(ends, 1e-3)
+    values.update((name, event.numbers[name]) for name in _PLAIN if name in event.numbers)
+    values.update((name, event.words[name]) for name in ("vowel",) if name in event.words)
+    return [item for name, value in values.items() for item in _fitted(name, value, orbit)]
+
+
+def _fitted(name: str, value: object, orbit: Orbit) -> tuple[object, ...]:
+    """A name and its value clipped to its parameter's range; empty if the orbit's notes have no such value."""
+    param = orbit.values.get(name)
+    if param is None:
+        return ()
+    if isinstance(value, int | float):
+        value = type(value)(min(max(value, param.low), param.high))
+    return name, value
+
+
+def _semitones(event: DirtEvent) -> float:
+    semitones = event.number("note", 0.0) + event.number("up", 0.0) + event.number("midinote", MIDDLE) - MIDDLE
+    semitones += 12.0 * (event.number("octave", MIDDLE_OCTAVE) - MIDDLE_OCTAVE)
+    if event.number("freq", 0.0) > 0.0:
+        semitones += 12.0 * math.log2(event.numbers["freq"] / MIDDLE_HERTZ)
+    return min(max(semitones, -MAX_SEMITONES), MAX_SEMITONES)
+
+
+def _gain(event: DirtEvent) -> float:
+    """Linear gain: SuperDirt's amplitude, the fourth power of `gain`, relative to an event without `amp`."""
+    gain = min(max(event.number("gain", 1.0), 0.0), MAX_GAIN)
+    gain += min(max(event.number("overgain", 0.0), 0.0), MAX_OVERGAIN)
+    return gain**4 * max(event.number("amp", AMPLITUDE), 0.0) / AMPLITUDE
+
+
+def _pitched(event: DirtEvent, node: str, when: Sample, rate: int) -> list[Command]:
+    """Commands of a sound that names a note-playing node: `s "keys"` with `note`, `n` or `midinote`."""
+    number = round(event.number("midinote", MIDDLE + event.number("note", event.number("n", 0.0))))
+    number += round(event.number("up", 0.0))
+    if not 0 <= number <= 127:
+        raise RequestError(f"{node} plays notes 0 to 127, not {number}")
+    velocity = min(max(event.number("velocity", 0.8) * event.number("gain", 1.0), 0.01), 1.0)
+    seconds = length(event)
+    if seconds is None:
+        seconds = min(event.number("delta", 0.5), MAX_SECONDS)
+    return [NoteOn(number, velocity, 1, node, when), NoteOff(number, 1, node, _after(when, max(seconds, 0.01), rate))]
+
+
+def _after(when: Sample, seconds: float, rate: int) -> Sample:
+    return Sample(when.n + round(seconds * rate))
+
 
 MAX_NAMES = 64
 """Maximum names counted and reported separately; further ones are counted as one, without a sentence."""

@@ -4,8 +4,6 @@ An input note is identified by its channel and number until its key is up, with 
 parameter change in between leaves no hanging note. `NoteNode` maps notes at once, `ClockNode` also later, in beats.
 """
 
-from __future__ import annotations
-
 import math
 from bisect import insort
 from collections.abc import Iterable

@@ -1,7 +1,5 @@
 """Loops and root notes of WAV files, by their chunk `smpl`; a loop unrolled so that its seam is exact."""
 
-from __future__ import annotations
-
 import math
 import struct
 from dataclasses import replace

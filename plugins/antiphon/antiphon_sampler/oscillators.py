@@ -1,7 +1,5 @@
 """Strudel's oscillators and noises by name (`sawtooth`, `white`): computed, and repeated while a note lasts."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import replace
 from functools import cache

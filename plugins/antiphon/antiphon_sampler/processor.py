@@ -1,7 +1,5 @@
 """Processor `sampler`: notes in, recorded sounds out, at the note's own frame."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -3,8 +3,6 @@
 The names and arguments are those of FluidSynth 2's C interface, https://www.fluidsynth.org/api/.
 """
 
-from __future__ import annotations
-
 import ctypes
 from ctypes import POINTER, c_char_p, c_double, c_float, c_int, c_void_p
 from functools import cache

@@ -1,7 +1,5 @@
 """Checks of Python, its packages, Antiphon's folders, plugins and ports."""
 
-from __future__ import annotations
-
 import errno
 import os
 import platform

@@ -4,8 +4,6 @@ The format is that of MusicXML 4.0, https://www.w3.org/2021/06/musicxml40/. No e
 fetched. What is not read: parts of `measure-style`, as signs for repeated bars, and playback of ornaments.
 """
 
-from __future__ import annotations
-
 import io
 import math
 import re

@@ -1,7 +1,5 @@
 """A score as it is written, measure by measure, and its unfolding into what is played."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction

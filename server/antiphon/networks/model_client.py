@@ -3,8 +3,6 @@
 The contents of hops and answers (sound, band levels, gains) are agreed between processor and network.
 """
 
-from __future__ import annotations
-
 import logging
 from pathlib import Path
 from typing import ClassVar

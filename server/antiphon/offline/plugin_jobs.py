@@ -1,7 +1,5 @@
 """Plugin file jobs for other plugins: their jobs, notes of a recording, a sound through a node."""
 
-from __future__ import annotations
-
 import importlib
 from collections.abc import Mapping
 from contextlib import closing

@@ -1,7 +1,5 @@
 """A MIDI file as a live script: a pattern a bar, those that repeat once, with its tempo map and its meters."""
 
-from __future__ import annotations
-
 import math
 import re
 from bisect import bisect_right

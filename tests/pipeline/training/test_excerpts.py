@@ -9,8 +9,7 @@ from tests.pipeline.training.conftest import BANDS, LABELS, rows
 from antiphon.kernel.errors import FileError
 from antiphon_models.datasets.splitting import split_of
 from antiphon_models.pipeline.gathering import SourceItem
-from antiphon_models.pipeline.training.excerpts import SOUNDS, EpochBatches, read_set
-from antiphon_models.pipeline.training.shares import shares_of
+from antiphon_models.pipeline.training.excerpts import SOUNDS, EpochBatches, read_set, shares_of
 
 
 def test_every_spectrogram_is_there_with_its_label_and_split(set_of) -> None:

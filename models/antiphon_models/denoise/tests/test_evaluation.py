@@ -119,7 +119,7 @@ def test_an_instrument_sounds_where_its_notes_are_and_at_their_pitch(seed):
 
 @needs_scipy
 def test_every_effect_changes_the_sound_and_not_its_length_and_leaves_silence_silent():
-    from antiphon_models.denoise.training.effects import EFFECTS
+    from antiphon_models.denoise.training.material import EFFECTS
 
     rng = np.random.default_rng(1)
     sound = (np.sin(np.arange(2 * RATE) * 0.05) * np.linspace(1, 0, 2 * RATE) * 0.5).astype(np.float32)

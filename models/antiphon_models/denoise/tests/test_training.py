@@ -40,15 +40,14 @@ def sounds_of_training(tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope="module", params=["mask", "file", "autoencoder", "gate"])
+@pytest.fixture(scope="module", params=["mask", "file", "gate"])
 def recipe(request, tmp_path_factory, sounds_of_training):
     from antiphon_models.denoise.training import recipe as recipes
-    from antiphon_models.denoise.training.recipe_autoencoder import AutoencoderRecipe
     from antiphon_models.denoise.training.recipe_file import FileMaskRecipe
     from antiphon_models.denoise.training.recipe_gate import GateRecipe
     from antiphon_models.learning.recipe import TrainingJob
 
-    named = {"mask": recipes.MaskRecipe, "file": FileMaskRecipe, "autoencoder": AutoencoderRecipe, "gate": GateRecipe}
+    named = {"mask": recipes.MaskRecipe, "file": FileMaskRecipe, "gate": GateRecipe}
     made = type("Small", (named[request.param],), {"frames": 220, "items": {"cpu": 2}})()
     folder = shutil.copytree(sounds_of_training, tmp_path_factory.mktemp("training") / "material")
     fewer = pytest.MonkeyPatch()
@@ -220,7 +219,7 @@ def test_parts_share_no_song_clip_loop_shot_voice_or_stretch(tmp_path):
 
 def test_examples_of_the_floor_are_made_by_their_numbers(sounds_of_training):
     """What the mask takes of the noise is no more than both its power and that of what is taken allow."""
-    from antiphon_models.denoise.training.floor_examples import FloorExamples
+    from antiphon_models.denoise.training.recipe_floor import FloorExamples
 
     records = {kind: sorted(sounds_of_training.glob(f"train-{kind}-*.ogg")) for kind in ("song", "solo")}
     clips = sorted(sounds_of_training.glob("train-noise-*.ogg"))

@@ -44,12 +44,11 @@ def job(tmp_path_factory):
     return TrainingJob(folder, folder, 5, torch.device("cpu"), lambda line: None)
 
 
-@pytest.fixture(scope="module", params=["learned", "spectrogram"])
-def recipe(request, job):
+@pytest.fixture(scope="module")
+def recipe(job):
     from antiphon_models.hum.training.recipe import HumRecipe
-    from antiphon_models.tried.spectrogram import SpectrogramRecipe
 
-    made = {"learned": HumRecipe, "spectrogram": SpectrogramRecipe}[request.param]()
+    made = HumRecipe()
     made.prepare(job)
     made._batcher._rows = 2
     return made

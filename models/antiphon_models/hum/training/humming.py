@@ -1,7 +1,5 @@
 """Synthetic hums and whistles of sines and breath, with known pitch."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Section of each bar: variations with a fill before the next, and the performer's calls."""
 
-from __future__ import annotations
-
 from antiphon_accompany.band.styles import PHRASE
 from antiphon_accompany.harmony.given import ENDING_BARS
 

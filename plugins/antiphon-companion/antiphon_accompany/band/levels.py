@@ -4,8 +4,6 @@ A style's levels are measured: at 0 dB by patch and program its parts sound with
 at -26, guitar at -27 and pad at -27.5, under a melody at -22 to -24; `antiphon bench band` measures the whole.
 """
 
-from __future__ import annotations
-
 CHANNELS = {"piano": 1, "guitar": 2, "bass": 3, "drums": 10, "pad": 4}
 """MIDI channel of each part."""
 PART_OF = {channel: part for part, channel in CHANNELS.items()}

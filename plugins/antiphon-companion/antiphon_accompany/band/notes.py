@@ -1,7 +1,5 @@
 """A note in musical time."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 

@@ -1,7 +1,5 @@
 """Band player: strikes of its parts beat by beat, and their keys on the current chord."""
 
-from __future__ import annotations
-
 import math
 import random
 from collections.abc import Iterable, Sequence

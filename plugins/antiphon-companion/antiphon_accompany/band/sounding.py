@@ -1,7 +1,5 @@
 """Sounding notes of the band, and the player's pitch bend."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable
 

@@ -1,7 +1,5 @@
 """Voicing of chords: a bass, and voices of a part with small, non-parallel motion, below the melody."""
 
-from __future__ import annotations
-
 from functools import cache
 
 from antiphon_accompany.harmony.chords import KINDS, Chord

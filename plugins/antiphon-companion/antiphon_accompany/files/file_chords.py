@@ -1,7 +1,5 @@
 """Harmony of a MIDI file: chords of its notes, beat by beat, and a clash-free accompaniment."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 

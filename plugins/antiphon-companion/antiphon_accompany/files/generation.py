@@ -1,7 +1,5 @@
 """The file job `antiphon run generate OUT.mid`: a piece for a band, or one part for a file that lacks it."""
 
-from __future__ import annotations
-
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """The file job `antiphon run accompany melody.mid out.mid`: the melody with the parts of a band."""
 
-from __future__ import annotations
-
 import json
 import tempfile
 from pathlib import Path

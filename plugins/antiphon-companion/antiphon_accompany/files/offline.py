@@ -1,7 +1,5 @@
 """Whole melodies: runs the streaming processor on a clock whose frames are fractions of a beat."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field

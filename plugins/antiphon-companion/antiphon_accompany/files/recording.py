@@ -1,7 +1,5 @@
 """Recordings: melody by `hum`, chords by analysis, and the band mixed in."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator, Sequence
 from itertools import pairwise

@@ -3,8 +3,6 @@
 The harmoniser counts in triads; what is given, recognised and played are `Chord`s.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Collection, Iterable
 from functools import cache, lru_cache

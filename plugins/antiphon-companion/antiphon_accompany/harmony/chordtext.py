@@ -1,7 +1,5 @@
 """Text forms of chords: bars as `| C Am | F G7 |`, lines as `0.0 2.0 C:maj7` (seconds), and MusicXML output."""
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Callable, Sequence

@@ -1,7 +1,5 @@
 """Chords from a text, a file or the left hand; cadences of endings, and sevenths of a key."""
 
-from __future__ import annotations
-
 import math
 from collections import deque
 from collections.abc import Sequence

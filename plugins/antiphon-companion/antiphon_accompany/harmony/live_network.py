@@ -6,8 +6,6 @@ coming beats of a song that repeats itself. `network` reads a file's whole melod
 harmony-live`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any, NamedTuple

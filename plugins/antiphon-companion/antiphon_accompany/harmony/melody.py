@@ -1,7 +1,5 @@
 """Melody representation per beat: duration and onsets of each pitch class."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

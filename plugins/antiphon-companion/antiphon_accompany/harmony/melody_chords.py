@@ -1,7 +1,5 @@
 """Triad of each beat of a melody, live or of a file, estimated by tables and a network."""
 
-from __future__ import annotations
-
 from antiphon_accompany.harmony.chords import KEYS
 from antiphon_accompany.harmony.live_network import LiveChords, installed_live_network
 from antiphon_accompany.harmony.melody import LIVE_BEATS, Melody

@@ -4,8 +4,6 @@ It reads the melody relative to a major key; a minor key is its relative's. Its 
 `harmony`, are added to those of the tables. It is trained by `antiphon train harmony`.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache

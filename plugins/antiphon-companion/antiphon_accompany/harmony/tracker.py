@@ -8,8 +8,6 @@ Raphael and Stoddard, "Functional harmonic analysis using probabilistic models" 
 "MySong" (2008).
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

@@ -10,7 +10,7 @@ from antiphon.api.testing import run_processor
 from antiphon.kernel.runtime.resources import folder
 from antiphon_answer.jobs import run
 from antiphon_answer.processor import Answer
-from antiphon_answer.slices import MOST
+from antiphon_answer.sounding import MOST
 from antiphon_models.learning.user_commands import command
 
 RATE = 8000

@@ -1,7 +1,5 @@
 """Basic Pitch's network (Bittner et al., ICASSP 2022) in numpy: how surely each pitch of a piano sounds, and begins."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

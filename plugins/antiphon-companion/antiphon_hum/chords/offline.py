@@ -3,8 +3,6 @@
 A peak of the network's onsets begins a note, which lasts while its pitch sounds.
 """
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Iterator
 

@@ -5,8 +5,6 @@ A pitch's window reaches `AHEAD` after the frame at most, and as long before it 
 silent, as at the end of a file.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from antiphon.api import F32, Samples

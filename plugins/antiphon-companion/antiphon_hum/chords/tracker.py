@@ -1,7 +1,5 @@
 """Mode `chords` live: hops to a worker, and peaks of its answers to notes that begin and end."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 

@@ -1,7 +1,5 @@
 """From the network's answers to live notes, hop by hop, of the lead voice on request; for files: `file_decoder`."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

@@ -5,8 +5,6 @@ twice, so that a note can be repeated. An untrained singer's pitch lies anywhere
 while a note lasts; with a state for each semitone alone, such a note is divided in two.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from itertools import pairwise
 

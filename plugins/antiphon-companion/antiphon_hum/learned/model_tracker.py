@@ -1,7 +1,5 @@
 """Mode `learned`: live by a worker, whose answers become notes; on files hop by hop in this process."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 

@@ -1,7 +1,5 @@
 """The network of `mode=learned` in numpy; `antiphon_models.hum.network` is the same in torch, and says what it does."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

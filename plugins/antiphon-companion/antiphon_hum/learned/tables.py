@@ -1,7 +1,5 @@
 """The network of `hum` as plain data: layout of its answers, sizes, windows and tables of both its forms."""
 
-from __future__ import annotations
-
 import math
 from functools import cache
 

@@ -1,7 +1,5 @@
 """File job `antiphon run hum IN.wav OUT.wav`: the notes of a voice, played by a piano, at the source's length."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Transcribes a whole sound: by the streaming tracker, or by the network over many hops at once."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 

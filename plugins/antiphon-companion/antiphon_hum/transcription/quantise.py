@@ -1,7 +1,5 @@
 """Quantisation of a whole sound's notes to the grid of one constant tempo, found from their onsets."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 

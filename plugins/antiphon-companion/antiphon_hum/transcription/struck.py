@@ -4,8 +4,6 @@ The network hears several voices in them, as there are. What sounded before is t
 harmonics of each pitch; where one pitch accounts for it at most attacks, the sound is such a line.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

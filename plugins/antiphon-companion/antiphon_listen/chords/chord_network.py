@@ -1,7 +1,5 @@
 """crema's chord network (McFee and Bello, ISMIR 2017) in numpy: chord and bass probabilities of constant-Q frames."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass

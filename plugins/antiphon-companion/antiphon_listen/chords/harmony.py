@@ -4,8 +4,6 @@ Chords are the states of a hidden Markov model on beats or half beats, as in She
 pitch classes of bass and treble as in Mauch and Dixon (2010).
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

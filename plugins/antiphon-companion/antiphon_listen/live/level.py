@@ -1,7 +1,5 @@
 """Loudness meter of a stream by EBU Tech 3341: momentary, short-term, and integrated."""
 
-from __future__ import annotations
-
 from collections import deque
 
 import numpy as np

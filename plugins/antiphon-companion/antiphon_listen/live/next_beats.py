@@ -1,7 +1,5 @@
 """Beat scheduler from delayed estimates."""
 
-from __future__ import annotations
-
 import math
 
 _REFRACTORY_SHARE = 0.6

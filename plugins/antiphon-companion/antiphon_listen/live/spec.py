@@ -1,7 +1,5 @@
 """Data exchanged with the worker of `listen`."""
 
-from __future__ import annotations
-
 from antiphon.api import StreamSpec
 from antiphon.api.backends.signal import KEY_NAMES
 from antiphon.api.backends.workers import WorkerSpec

@@ -5,8 +5,6 @@ chords" (ISMIR 2010): a log-frequency spectrum tuned to the recording, its local
 squares on a dictionary of harmonic notes; here solved by a fixed number of multiplicative updates.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from antiphon.api import F32, note_number

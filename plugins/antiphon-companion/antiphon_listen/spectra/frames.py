@@ -1,7 +1,5 @@
 """Overlapping frames of a stream, magnitudes of their spectra, and constant-Q magnitudes from C1."""
 
-from __future__ import annotations
-
 import numpy as np
 import soxr
 from numpy.typing import NDArray

@@ -4,8 +4,6 @@ The first function weighs harmony, onsets, level, novelty and repetition around 
 results 4, 8, 16 beats away and at the beats' repeats, as phrases have lengths of whole bars and recur alike.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

@@ -10,8 +10,7 @@ import soundfile
 from antiphon.api import AntiphonError
 from antiphon.api.jobs import FileJob
 from antiphon_sing import jobs, processor, voicing
-from antiphon_sing.jobs import note_pitches, run
-from antiphon_sing.score import divide_part, read_score
+from antiphon_sing.jobs import divide_part, note_pitches, read_score, run
 from antiphon_sing.tests.singing import RATE, FakeTexts, level
 
 XML = """<?xml version="1.0"?><score-partwise><part-list><score-part id="P1"><part-name>Alto</part-name></score-part>

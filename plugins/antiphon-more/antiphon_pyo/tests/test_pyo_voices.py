@@ -11,7 +11,7 @@ os.environ.setdefault("PYO_GUI_WX", "0")
 import numpy as np
 from hypothesis import given, settings, strategies as st
 
-from antiphon_pyo.channels import Glides
+from antiphon_pyo.rack import Glides
 from antiphon_pyo.voices import FAR, PHYSICAL, Voices
 
 CHUNK = 256

@@ -1,7 +1,5 @@
 """Rows of the catalogue as text."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 

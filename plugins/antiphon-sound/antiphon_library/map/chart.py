@@ -1,7 +1,5 @@
 """The map of a catalogue: tracks placed by similarity, with artists and genres at their centres."""
 
-from __future__ import annotations
-
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence

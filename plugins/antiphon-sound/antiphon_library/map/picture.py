@@ -1,7 +1,5 @@
 """The map as a picture, drawn without a browser or graphics library."""
 
-from __future__ import annotations
-
 import colorsys
 import tomllib
 import unicodedata

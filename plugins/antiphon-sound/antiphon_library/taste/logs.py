@@ -1,7 +1,5 @@
 """Listening logs (Million Playlist, Last.fm 360K), and co-played tracks."""
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence

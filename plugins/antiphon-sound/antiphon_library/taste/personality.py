@@ -4,8 +4,6 @@ The question is the track after whose answer the preferences of all tracks are k
 with the others are largest (the A-optimal design of Bayesian regression: Chaloner and Verdinelli, 1995).
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 from pathlib import Path

@@ -5,8 +5,6 @@ posterior of a Gaussian process with that kernel (Rasmussen and Williams, 2006, 
 closed form, for a few hundred signals and any number of tracks.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 

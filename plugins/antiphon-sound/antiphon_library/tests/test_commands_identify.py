@@ -10,7 +10,7 @@ import typer
 from tests.each import each
 
 from antiphon_library.commands.commands import application
-from antiphon_library.identification.matching import SoundLandmarks, is_copy, is_recording
+from antiphon_library.identification.identifying import SoundLandmarks, is_copy, is_recording
 from antiphon_library.tests.conftest import Library
 
 

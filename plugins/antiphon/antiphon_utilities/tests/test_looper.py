@@ -10,8 +10,7 @@ from hypothesis import given, settings, strategies as st
 from antiphon.api import StreamSpec
 from antiphon.api.testing import render, run_processor
 from antiphon.kernel.graph.clock import TempoMap
-from antiphon_utilities.looper import FADE, Looper
-from antiphon_utilities.looptape import EMPTY, OVERDUBBING, PLAYING, RECORDING, STOPPED
+from antiphon_utilities.looper import EMPTY, FADE, OVERDUBBING, PLAYING, RECORDING, STOPPED, Looper
 
 RATE = 48000
 SPEC = StreamSpec(RATE, 256, 2)

@@ -3,8 +3,6 @@
 Memory is shared by `load_acquire` and `store_release`. A library of C may call back what `compile_all` has compiled.
 """
 
-from __future__ import annotations
-
 from antiphon.kernel.native import compile_all, u8p
 from antiphon.kernel.native.intrinsics import (
     address_f64,

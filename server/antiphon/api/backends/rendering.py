@@ -1,7 +1,5 @@
 """Processors, notes and live scripts to sound without a server, through the code that plays live."""
 
-from __future__ import annotations
-
 from antiphon.kernel.contract.file_use import NOTHING
 from antiphon.kernel.contract.harness import prepare as prepare_processor
 from antiphon.kernel.contract.parameter_cell import ParamCells

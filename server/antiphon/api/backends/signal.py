@@ -1,7 +1,5 @@
 """Short-time spectra, wavelet bands, monophonic pitch, scales, lyrics."""
 
-from __future__ import annotations
-
 from antiphon.kernel.signal.pitch import FLAT_NAMES, KEY_NAMES, key_name, named_note, root_name
 from antiphon.signal.chord_symbols import chord_steps, read_symbol
 from antiphon.signal.decimator import HISTORY, HOP, Decimator

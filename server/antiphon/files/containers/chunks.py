@@ -1,7 +1,5 @@
 """Length check of chunk files' headers (WAV, AIFF, AU, W64, CAF), which libsndfile shortens without an error."""
 
-from __future__ import annotations
-
 import os
 import struct
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """The layout of a sound file: its kind, by its content, and where its sounds are."""
 
-from __future__ import annotations
-
 import itertools
 import os
 import re

@@ -4,8 +4,6 @@ Loops and cues of RIFF are those of "Multimedia Programming Interface" (IBM, Mic
 its own, `acid` Sony's; of AIFF "Audio Interchange File Format" (Apple).
 """
 
-from __future__ import annotations
-
 import os
 import struct
 from collections.abc import Iterator

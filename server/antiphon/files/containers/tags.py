@@ -1,7 +1,5 @@
 """Tags of a sound file, which libsndfile reads in part: of ID3, APE, Vorbis comments, and chunks of RIFF and AIFF."""
 
-from __future__ import annotations
-
 import binascii
 import os
 from collections.abc import Iterator

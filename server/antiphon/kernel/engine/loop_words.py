@@ -1,7 +1,5 @@
 """64-bit words of the engine's loop, shared by the interpreter and the machine code."""
 
-from __future__ import annotations
-
 from enum import IntEnum
 
 import numpy as np

@@ -4,8 +4,6 @@ Its clients are the engine's own driver. What they play of a cycle is what the e
 ports stay for good: when strips are added, another client opens with theirs.
 """
 
-from __future__ import annotations
-
 import signal
 import time
 from collections import deque

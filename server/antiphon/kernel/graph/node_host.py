@@ -1,7 +1,5 @@
 """The host of one processor in a plan: dry delay, wet, bypass, mute, and the handling of failures."""
 
-from __future__ import annotations
-
 import time as _time
 from collections.abc import Mapping, Sequence
 

@@ -1,7 +1,5 @@
 """Overrun detection, by computing and sleeping time against the block, and retrial of nodes failed by it or NaN."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 

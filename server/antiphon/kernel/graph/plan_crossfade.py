@@ -4,8 +4,6 @@ A fade begins when the latency of the new nodes upstream has passed: until then 
 The input of a new node with a tail fades in too: an echo would repeat its beginning within running sound.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 

@@ -4,8 +4,6 @@ Installed packages have an entry point in the group `antiphon`; a plugin of the 
 folder. Every process uses the same list.
 """
 
-from __future__ import annotations
-
 import importlib
 import importlib.util
 import json

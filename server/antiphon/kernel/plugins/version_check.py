@@ -1,7 +1,5 @@
 """Checks a version of a plugin in a new process: import, declarations, and sound through each processor."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import signal

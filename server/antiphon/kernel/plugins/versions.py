@@ -3,8 +3,6 @@
 A version's files are a copy in its own folder; the modules of another version are kept for existing processors.
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace

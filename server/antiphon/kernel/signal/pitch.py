@@ -1,7 +1,5 @@
 """Pitch: MIDI note numbers (69 is a', 440 Hz; fractions allowed), hertz, and the names of the 12 pitch classes."""
 
-from __future__ import annotations
-
 import re
 from typing import Any, overload
 

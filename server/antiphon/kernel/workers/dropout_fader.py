@@ -1,7 +1,5 @@
 """Dropouts of workers: the sound across one, and the marks of the session log."""
 
-from __future__ import annotations
-
 import math
 from collections import deque
 from collections.abc import Iterable

@@ -3,8 +3,6 @@
 `current()` is the process-wide pool; the engine sets it at its start, a command creates a lockstep one at need.
 """
 
-from __future__ import annotations
-
 import atexit
 import contextlib
 import os

@@ -1,7 +1,5 @@
 """The base class of processors that compute in a worker: sound in hops to it, its answers back, fades at dropouts."""
 
-from __future__ import annotations
-
 from abc import abstractmethod
 
 import numpy as np

@@ -4,8 +4,6 @@ Hops lie on the sample clock: hop k is frames k·H to (k+1)·H of it. Its answer
 (k + 1 + lead)·H on, or never.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

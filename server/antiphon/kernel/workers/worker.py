@@ -1,7 +1,5 @@
 """A worker process: forked by a zygote, it creates its stepper, warms it up, and computes hops until it is killed."""
 
-from __future__ import annotations
-
 import contextlib
 import gc
 import os

@@ -3,8 +3,6 @@
 Missing answers are written into the session log, and repeated in a replay.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 

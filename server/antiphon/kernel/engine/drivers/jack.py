@@ -1,7 +1,5 @@
 """JACK driver, by JACK-Client, with the native process callback. JACK decides its rate and period."""
 
-from __future__ import annotations
-
 from antiphon.kernel.engine.callback import Slot, jack_process
 from antiphon.kernel.engine.drivers.base import DriverOptions
 from antiphon.kernel.engine.drivers.device import CallbackDriver, device_state, least_ahead

@@ -1,7 +1,5 @@
 """PortAudio driver, by sounddevice, with the native stream callback."""
 
-from __future__ import annotations
-
 from contextlib import ExitStack, suppress
 from typing import Any
 

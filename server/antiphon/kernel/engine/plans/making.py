@@ -1,7 +1,5 @@
 """Makes plans for the loader: new nodes are tried in the weigher, prepared here, then admitted by their load."""
 
-from __future__ import annotations
-
 import gc
 import sys
 from collections.abc import Mapping

@@ -1,11 +1,10 @@
-"""Test performance of each shipped patch, for figures, pictures and tests: one render per patch.
+"""Test performance of each shipped patch: one render per patch.
 
 A performance is a phrase of a few seconds, played once with the patch as it begins, and once more in each scene.
 Sounds that come in are made here, by code; each has an integrated loudness of `LEVEL`.
 """
 
 import math
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -16,21 +15,19 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "server"), *map(str, ROOT.glob("plugins/*"))]
+from antiphon.demo import BAND, HUM
+from antiphon.kernel.contract.block import StreamSpec
+from antiphon.kernel.contract.params import Value
+from antiphon.kernel.graph import patch
+from antiphon.kernel.plugins.loader import Loaded
+from antiphon.kernel.runtime import resources
+from antiphon.kernel.session.commands import Command, NoteOff, NoteOn, Sample, SetParam
+from antiphon.kernel.signal.pitch import frequency
+from antiphon.offline.rendering import PlayerRunner
+from antiphon.offline.runner import process_stream
+from antiphon_loops.analysis.loudness import integrated_loudness
 
-from antiphon.demo import BAND, HUM  # noqa: E402
-from antiphon.kernel.contract.block import StreamSpec  # noqa: E402
-from antiphon.kernel.contract.params import Value  # noqa: E402
-from antiphon.kernel.graph import patch  # noqa: E402
-from antiphon.kernel.plugins.loader import Loaded  # noqa: E402
-from antiphon.kernel.runtime import resources  # noqa: E402
-from antiphon.kernel.session.commands import Command, NoteOff, NoteOn, Sample, SetParam  # noqa: E402
-from antiphon.kernel.signal.pitch import frequency  # noqa: E402
-from antiphon.offline.rendering import PlayerRunner  # noqa: E402
-from antiphon.offline.runner import process_stream  # noqa: E402
-from antiphon_loops.analysis.loudness import integrated_loudness  # noqa: E402
-
+GALLERY = (Path(__file__).resolve().parents[2] / "docs" / "gallery.md").read_text(encoding="utf-8")
 RATE = 48000
 LOOP_BEAT = RATE * 60 // 90
 """Frames of a beat of the loops."""
@@ -140,7 +137,7 @@ def render(name: str, loaded: Loaded) -> Rendered:
     commands.sort(key=lambda command: command.when.n if isinstance(command.when, Sample) else 0)
     runner = PlayerRunner(played.graph, loaded.catalog, loaded.make, SPEC, played.tempo, commands)
     try:
-        parts = [part.copy() for part in process_stream([_sound(performance, frames, phrase)], runner)]
+        parts = [part.copy() for part in process_stream([input_sound(performance, frames, phrase)], runner)]
     finally:
         runner.close()
     return Rendered(np.concatenate(parts, axis=1), scenes, phrase, before, runner.failures)
@@ -167,7 +164,7 @@ def difference(a: F32, b: F32, floor: float = 50.0) -> float:
     return float(np.abs(np.maximum(first, least) - np.maximum(second, least)).mean())
 
 
-def _sound(performance: Performance, frames: int, phrase: int) -> F32:
+def input_sound(performance: Performance, frames: int, phrase: int) -> F32:
     """Input sound: the phrase, looped."""
     if not performance.sound:
         return np.zeros((2, frames), np.float32)
