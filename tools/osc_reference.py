@@ -8,9 +8,8 @@ from pathlib import Path
 from antiphon.kernel.contract.addresses import AddressInfo
 from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.contract.params import HOST_PARAMS, Param
-from antiphon.kernel.control.osc.addresses import ADDRESSES, Address
+from antiphon.kernel.control.osc.addresses import ADDRESSES
 from antiphon.kernel.control.osc.handlers.server import COUNTERS
-from antiphon.kernel.io.osc_peer import Level
 
 ROOT = Path(__file__).parents[1]
 HEAD = """\
@@ -161,14 +160,12 @@ def markdown(catalog: Catalog) -> str:
 
 def _addresses(catalog: Catalog) -> str:
     rows = ["| address | arguments | answer or effect | |\n|---|---|---|---|\n"]
-    items: list[Address | AddressInfo] = [*ADDRESSES, *catalog.addresses]
-    return "".join([*rows, *map(_address, items)])
+    return "".join([*rows, *map(_address, (*ADDRESSES, *catalog.addresses))])
 
 
-def _address(item: Address | AddressInfo) -> str:
+def _address(item: AddressInfo) -> str:
     args = f"`{item.args}`" if item.args else ""
-    limited = item.level is Level.OWNER if isinstance(item, Address) else not item.surfaces
-    owner = "owner" if limited else ""
+    owner = "" if item.surfaces else "owner"
     return f"| `{item.path}` | {args} | {item.doc} | {owner} |\n"
 
 

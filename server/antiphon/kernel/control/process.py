@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from antiphon.kernel.contract.catalog import Catalog
-from antiphon.kernel.control.app import ControlApp, ControlOptions
+from antiphon.kernel.control.app import ControlApp
 from antiphon.kernel.control.hooks import ServerHooks
+from antiphon.kernel.control.osc.served import ControlOptions
 from antiphon.kernel.control.patch_watch import watch
 from antiphon.kernel.control.plugin_watch import PluginWatch
 from antiphon.kernel.control.web_requests import WebRequests

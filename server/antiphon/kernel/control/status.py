@@ -6,15 +6,14 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 from time import monotonic
-from typing import Any, Protocol
+from typing import Any
 
+from antiphon.kernel.control.osc.plugin_addresses import PluginAddresses
 from antiphon.kernel.control.osc.served import OscServer
 from antiphon.kernel.control.transports import Transports, leader_of
 from antiphon.kernel.engine.drivers.base import MAX_AHEAD, ahead_for
 from antiphon.kernel.engine.link import EngineCounters, EngineStatus
 from antiphon.kernel.engine.remote import RemoteEngine
-from antiphon.kernel.io.osc_tcp import TcpServer
-from antiphon.kernel.io.osc_udp import UdpEndpoint
 from antiphon.kernel.runtime.settings import MAX_BLOCK
 from antiphon.kernel.session.node_state import Numbers
 from antiphon.kernel.workers.status import WorkerStatus
@@ -133,11 +132,10 @@ KEPT_COUNTERS = ("osc_received", "osc_queue_dropped", "osc_failed", "late_here",
 """Counters carried over to the next control process. The kernel's own belong to the socket, which stays."""
 
 
-class StatusSource(OscServer, Protocol):
+class StatusSource(OscServer):
     """Source of the figures of `/status`."""
 
-    udp: UdpEndpoint
-    tcp: TcpServer
+    plugin_addresses: PluginAddresses
     machine: MachineWatch
     workers: Callable[[], list[WorkerStatus]]
     transports: Transports

@@ -10,14 +10,12 @@ from collections.abc import Callable, Iterator
 from itertools import chain
 from pathlib import Path
 from time import monotonic, thread_time
-from typing import Any, Protocol
+from typing import Any
 
-from antiphon.kernel.contract.addresses import AddressInfo
 from antiphon.kernel.contract.params import Value
+from antiphon.kernel.control import status as figures
 from antiphon.kernel.control.commands.executor import round_float32
-from antiphon.kernel.control.osc.addresses import ADDRESSES, Address
-from antiphon.kernel.control.osc.plugin_addresses import PluginAddresses
-from antiphon.kernel.control.osc.served import OscServer
+from antiphon.kernel.control.osc.addresses import ADDRESSES
 from antiphon.kernel.control.subscribers.approvals import Approvals
 from antiphon.kernel.errors import AntiphonError, FileError, RequestError, UsageError, WireError
 from antiphon.kernel.graph.graph import NodeSpec
@@ -52,19 +50,6 @@ class ControlShare:
         return max(0.0, -self._credit / SHARE)
 
 
-class WebServed(OscServer, Protocol):
-    """Server interface for the answers."""
-
-    plugin_addresses: PluginAddresses
-
-    @property
-    def osc_port(self) -> int:
-        """The port of OSC over UDP and TCP."""
-
-    def status(self) -> dict[str, Any]:
-        """The figures of `GET /api/status`."""
-
-
 class WebRequests:
     """A service of control: `app.services.append(("the web process", requests.serve))`.
 
@@ -77,11 +62,11 @@ class WebRequests:
         self._link, self._approvals, self._share = link, Approvals(folder), ControlShare()
         self.answered = self.refused = 0
 
-    def restore(self, app: WebServed) -> None:
+    def restore(self, app: figures.StatusSource) -> None:
         """Restores the stored approvals that have not expired."""
         app.access.restore(self._approvals.load())
 
-    async def serve(self, app: WebServed) -> None:
+    async def serve(self, app: figures.StatusSource) -> None:
         """Answers until it is cancelled."""
         loop = asyncio.get_running_loop()
         await loop.sock_sendall(self._link, STARTED)
@@ -115,15 +100,14 @@ class WebRequests:
             if pause := self._share.spend(spent + max(0.0, thread_time() - start)):
                 await asyncio.sleep(pause)
 
-    def _pieces(self, app: WebServed, request: WebRequest) -> Iterator[str]:
+    def _pieces(self, app: figures.StatusSource, request: WebRequest) -> Iterator[str]:
         """JSON text of an answer in small pieces, so that `serve` can yield between two."""
         match request.topic:
             case Topic.ABOUT:
-                addresses: list[Address | AddressInfo] = [*ADDRESSES, *app.plugin_addresses.infos]
-                methods = [[address.path, address.args, address.doc] for address in addresses]
-                yield _data({"methods": methods, "osc_port": app.osc_port})
+                methods = [[one.path, one.args, one.doc] for one in (*ADDRESSES, *app.plugin_addresses.infos)]
+                yield _data({"methods": methods, "osc_port": app.udp.port})
             case Topic.STATUS:
-                yield _data(app.status())
+                yield _data(figures.status(app, app.counts()))
             case Topic.SURFACES:
                 yield _data(_surfaces(app))
             case Topic.NODES:
@@ -139,7 +123,7 @@ class WebRequests:
             case _:
                 raise WireError(f"{request.topic} names an IP address")
 
-    async def _changed(self, app: WebServed, request: WebRequest) -> str:
+    async def _changed(self, app: figures.StatusSource, request: WebRequest) -> str:
         ip = request.ip
         if request.topic is Topic.APPROVE:
             app.access.approve(ip)
@@ -161,7 +145,7 @@ class WebRequests:
         return True
 
 
-def _surfaces(app: WebServed) -> dict[str, Any]:
+def _surfaces(app: figures.StatusSource) -> dict[str, Any]:
     """Held or approved addresses, each with its time and the number of its subscriptions."""
     listening = Counter(surface.peer.host for surface in app.surfaces)
     return {
@@ -180,7 +164,7 @@ def _surfaces(app: WebServed) -> dict[str, Any]:
     }
 
 
-def _values(app: WebServed, node: NodeSpec) -> dict[str, Value]:
+def _values(app: figures.StatusSource, node: NodeSpec) -> dict[str, Value]:
     """Values of a node's parameters by name, without unknown ones."""
     info = declaration(node, app.catalog)
     found = {}
@@ -190,7 +174,7 @@ def _values(app: WebServed, node: NodeSpec) -> dict[str, Value]:
     return found
 
 
-def _graph(app: WebServed) -> Iterator[str]:
+def _graph(app: figures.StatusSource) -> Iterator[str]:
     state = app.session.state
     yield '{"data": {"patch": ' + json.dumps(state.name) + ', "nodes": ['
     for place, spec in enumerate(chain(state.graph.nodes, own_nodes(state.graph))):
@@ -204,7 +188,7 @@ def _graph(app: WebServed) -> Iterator[str]:
     yield '], "scenes": ' + json.dumps(sorted(app.plans.scenes)) + "}}"
 
 
-def _stored(app: WebServed) -> Iterator[str]:
+def _stored(app: figures.StatusSource) -> Iterator[str]:
     yield '{"data": {"macros": ' + json.dumps(macros_to_json(app.session.state.graph.macros)) + ', "scenes": {'
     for place, (number, values) in enumerate(sorted(app.plans.scenes.items())):
         yield ("," if place else "") + f'"{number}": ' + json.dumps(dict(values))

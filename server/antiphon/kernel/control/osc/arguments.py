@@ -1,16 +1,51 @@
-"""Routes and arguments of OSC addresses."""
+"""OSC addresses, each declared by its handler, whose parameters are its arguments with their ranges.
 
+    @osc("/patch/load", OWNER)
+    def patch_load(ask: OscCall, name: Word, fade: Fade = FADE) -> None:
+
+Its docstring is the sentence in `docs/osc.md`. Dispatch, checks, OSCQuery and the REPL's completion come from it.
+"""
+
+import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from typing import Annotated, Any, NamedTuple, get_args, get_type_hints
 
+from msgspec import Meta
+
+from antiphon.kernel.contract.addresses import AddressInfo
+from antiphon.kernel.control.osc.intake import Handler
+from antiphon.kernel.control.osc.served import OscServer
 from antiphon.kernel.errors import MissingArgument, RequestError
 from antiphon.kernel.io.osc_peer import Level, Peer
 from antiphon.kernel.runtime.shortening import short_repr
 from antiphon.kernel.session.commands import When
-from antiphon.kernel.wire.osc import Arg
+from antiphon.kernel.wire.osc import Arg, encode
 
 Args = tuple[Arg, ...]
+OWNER, SURFACE = Level.OWNER, Level.SURFACE
+MAX_WORD = 256
+"""Maximum characters of a word."""
+Word = Annotated[str, Meta(max_length=MAX_WORD)]
+OnOff = Annotated[int, Meta(ge=0, le=1)]
+
+
+class OscCall(NamedTuple):
+    """A message to an address: what a handler is given before its arguments."""
+
+    server: OscServer
+    peer: Peer
+    when: When
+
+    def reply(self, address: str, *args: Arg) -> None:
+        """Answers the sender."""
+        self.server.replies.reply(self.peer, encode(address, *args))
+
+    def do(self, command: Any) -> None:
+        """Carries out a command of the sender."""
+        self.server.executor.do(command, self.peer.key)
 
 
 def check_count(args: Args, count: int, takes: str) -> None:
@@ -19,10 +54,10 @@ def check_count(args: Args, count: int, takes: str) -> None:
         raise RequestError(f"takes {takes or 'no arguments'}; {len(args)} arguments were sent")
 
 
-def number(args: Args, at: int, name: str, low: float, high: float, default: float | None = None) -> float:
-    """Argument `at` as a float from `low` to `high`; `default` None makes it required."""
+def number(args: Args, at: int, name: str, low: float, high: float, default: Any = ...) -> Any:
+    """Argument `at` as a float from `low` to `high`; without a `default` it is required."""
     if at >= len(args):
-        if default is None:
+        if default is ...:
             raise MissingArgument(f"{name} is missing: {low:g} to {high:g}")
         return default
     value = args[at]
@@ -34,20 +69,20 @@ def number(args: Args, at: int, name: str, low: float, high: float, default: flo
     return parsed
 
 
-def whole(args: Args, at: int, name: str, low: int, high: int, default: int | None = None) -> int:
+def whole(args: Args, at: int, name: str, low: int, high: int, default: Any = ...) -> Any:
     """Argument `at` as an integer, as `number`; 5.0 is allowed, 5.5 is not."""
     if at < len(args) and type(args[at]) is int and low <= int(args[at]) <= high:  # type: ignore[arg-type]
-        return int(args[at])  # type: ignore[arg-type]
-    parsed = number(args, at, name, low, high, None if default is None else float(default))
-    if parsed != int(parsed):
+        return args[at]
+    parsed = number(args, at, name, low, high, default)
+    if at < len(args) and parsed != int(parsed):
         raise RequestError(f"{name} takes a whole number, not {parsed:g}")
-    return int(parsed)
+    return int(parsed) if at < len(args) else default
 
 
-def text(args: Args, at: int, name: str, default: str | None = None, longest: int = 256) -> str:
-    """Argument `at` as a string of 1 to `longest` characters; `default` if it is missing."""
+def text(args: Args, at: int, name: str, longest: int = MAX_WORD, default: Any = ...) -> Any:
+    """Argument `at` as a string of 1 to `longest` characters; without a `default` it is required."""
     if at >= len(args):
-        if default is None:
+        if default is ...:
             raise MissingArgument(f"{name} is missing")
         return default
     value = args[at]
@@ -66,26 +101,61 @@ def is_press(args: Args) -> bool:
     return value is not None
 
 
-Handler = Callable[[Peer, tuple[Arg, ...], When], None]
-"""(sender, arguments, time); raises `AntiphonError`, whose text is sent to the sender."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address(AddressInfo):
+    """A fixed OSC address. `readers`: of its arguments, in order; None where the handler takes them as they come."""
+
+    handler: Callable[..., None]
+    readers: tuple[Callable[[Args, int], Any], ...] | None
+    at_once: bool  # whether it only asks for the present state; it is then refused with a time in the future
+
+    def bound(self, server: OscServer) -> Handler:
+        """Handler on a server, which rejects more arguments than the address has.
+
+        An address without arguments, unless a query, is a button's: it may have a value, and 0 is the release.
+        """
+        button = not self.args and not self.at_once
+        count = 1 if button else len(self.args.split())
+
+        def handle(peer: Peer, args: Args, when: When) -> None:
+            if "…" not in self.args:
+                check_count(args, count, self.args)
+            if not button or is_press(args):
+                given = (args,) if self.readers is None else (read(args, at) for at, read in enumerate(self.readers))
+                self.handler(OscCall(server, peer, when), *given)
+
+        return handle
 
 
-@dataclass(slots=True, eq=False)
-class AddressRoute:
-    """The route of one address.
+def osc(
+    path: str, level: Level = SURFACE, args: str | None = None, doc: str = "", timed: bool = False, once: bool = False
+) -> Callable[[Callable[..., None]], Address]:
+    """Declares the handler of an address, as `Address`; `doc` is its docstring by default.
 
-    `low`, `high`: a single number in this range only sets `param` of `node`, so that `Intake` may gather it; low above
-    high for none.
+    `args`: for a handler that reads the arguments itself.
     """
 
-    address: str
-    handler: Handler
-    level: Level = Level.OWNER
-    timed: bool = False  # whether the handler applies `when` itself; other handlers are called when the message is due
-    low: float = 1.0
-    high: float = 0.0
-    node: str = ""
-    param: str = ""
-    asks: bool = False  # whether a message without arguments asks for the value
-    at_once: bool = False  # whether it only asks for the present state; it is then refused with a time in the future
-    usage: str = ""
+    def declare(handler: Callable[..., None]) -> Address:
+        read = list(_arguments(handler)) if args is None else []
+        shown = args or " ".join(shown for shown, _ in read)
+        readers = tuple(reader for _, reader in read) if args is None else None
+        said, surfaces = doc or " ".join((handler.__doc__ or "").split()), level is SURFACE
+        return Address(path, shown, said, "antiphon", surfaces, timed, handler=handler, readers=readers, at_once=once)
+
+    return declare
+
+
+def _arguments(handler: Callable[..., None]) -> Iterator[tuple[str, Callable[[Args, int], Any]]]:
+    """Arguments of a handler in the reference's notation, each with its reader."""
+    hints = get_type_hints(handler, include_extras=True)
+    for one in list(inspect.signature(handler).parameters.values())[1:]:
+        hint = hints[one.name]
+        kind, meta = get_args(hint if hasattr(hint, "__metadata__") else get_args(hint)[0])  # of one that may be None
+        given: dict[str, Any] = {} if one.default is one.empty else {"default": one.default}
+        named = f"{_TAGS[kind]}:{meta.title or one.name}"
+        bounds = {"longest": meta.max_length} if kind is str else {"low": meta.ge, "high": meta.le}
+        yield f"[{named}]" if given else named, partial(_READERS[kind], name=named[2:], **bounds, **given)
+
+
+_TAGS = {int: "i", float: "f", str: "s"}
+_READERS: dict[type, Callable[..., Any]] = {int: whole, float: number, str: text}

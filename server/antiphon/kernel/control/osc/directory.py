@@ -1,13 +1,14 @@
 """Router of all OSC addresses: the fixed ones, and those of the present nodes."""
 
+from antiphon.kernel.contract.addresses import AddressInfo
 from antiphon.kernel.control.osc.addresses import ADDRESSES
-from antiphon.kernel.control.osc.arguments import AddressRoute
 from antiphon.kernel.control.osc.handlers.graph import node_routes
 from antiphon.kernel.control.osc.handlers.live import CODE
+from antiphon.kernel.control.osc.intake import AddressRoute, Handler
 from antiphon.kernel.control.osc.served import OscServer
 from antiphon.kernel.graph.names import MACRO
+from antiphon.kernel.io.osc_peer import Level
 from antiphon.kernel.session.graph_state import GraphState
-from antiphon.kernel.session.router import Router
 
 OWN_ROOTS = frozenset({"node", MACRO, *(item.path.split("/")[1] for item in ADDRESSES)})
 """First parts of Antiphon's own addresses."""
@@ -18,21 +19,19 @@ class Directory:
 
     def __init__(self, server: OscServer) -> None:
         """Adds the fixed addresses; their handlers use `server` only when called."""
-        self._server = server
-        self.router: Router[AddressRoute] = Router()
+        self._server, self.router, self.roots = server, server.router, server.roots
+        self.roots |= OWN_ROOTS
         for item in ADDRESSES:
-            route = AddressRoute(
-                item.path, item.bound(server), item.level, item.timed, at_once=item.at_once, usage=item.usage
-            )
-            # no pattern hands a script over: what looks for those addresses would not see it
-            self.router.put(item.path.encode(), route, patterns=not item.path.startswith(CODE))
-        self.roots = set(OWN_ROOTS)
+            self.put(item, item.bound(server), at_once=item.at_once)
         self._routed: dict[str, int] = {}
 
-    def put(self, route: AddressRoute) -> None:
-        """Adds a plugin's address."""
-        self.roots.add(route.address.split("/")[1])
-        self.router.put(route.address.encode(), route)
+    def put(self, item: AddressInfo, handler: Handler, *, at_once: bool = False) -> None:
+        """Adds a declared address."""
+        level = Level.SURFACE if item.surfaces else Level.OWNER
+        route = AddressRoute(item.path, handler, level, item.timed, at_once=at_once, usage=item.usage)
+        self.roots.add(item.path.split("/")[1])
+        # no pattern hands a script over: what looks for those addresses would not see it
+        self.router.put(item.path.encode(), route, patterns=not item.path.startswith(CODE))
 
     def follow(self, state: GraphState) -> None:
         """Updates the addresses after nodes were added or removed."""

@@ -5,11 +5,11 @@ Of the plain values of a parameter in a turn the last is applied; any other mess
 
 from collections import deque
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import partial
 from time import monotonic
 
 from antiphon.kernel.control.commands.executor import CommandExecutor
-from antiphon.kernel.control.osc.arguments import AddressRoute
 from antiphon.kernel.control.subscribers.clients import Access, held_answer
 from antiphon.kernel.errors import AntiphonError, MissingArgument, RequestError, WireError
 from antiphon.kernel.io.osc_peer import Lane, Level, Peer, Rotation
@@ -20,6 +20,31 @@ from antiphon.kernel.session.schedule import Moment, Schedule, ScheduleFull
 from antiphon.kernel.session.session import Session
 from antiphon.kernel.wire.osc import IMMEDIATELY, MAX_DATAGRAM, Arg, Bundle, Message, Packet, address_text, decode
 from antiphon.kernel.wire.pattern import is_pattern
+
+Handler = Callable[[Peer, tuple[Arg, ...], When], None]
+"""(sender, arguments, time); raises `AntiphonError`, whose text is sent to the sender."""
+
+
+@dataclass(slots=True, eq=False)
+class AddressRoute:
+    """The route of one address.
+
+    `low`, `high`: a single number in this range only sets `param` of `node`, so that `Intake` may gather it; low above
+    high for none.
+    """
+
+    address: str
+    handler: Handler
+    level: Level = Level.OWNER
+    timed: bool = False  # whether the handler applies `when` itself; other handlers are called when the message is due
+    low: float = 1.0
+    high: float = 0.0
+    node: str = ""
+    param: str = ""
+    asks: bool = False  # whether a message without arguments asks for the value
+    at_once: bool = False  # whether it only asks for the present state; it is then refused with a time in the future
+    usage: str = ""
+
 
 MAX_MESSAGES, MAX_BYTES = 4096, 4 << 20
 EACH_MESSAGES, EACH_BYTES = MAX_MESSAGES // 4, MAX_BYTES // 4

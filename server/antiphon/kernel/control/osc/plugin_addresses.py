@@ -12,11 +12,11 @@ from antiphon.kernel.contract.addresses import AddressInfo
 from antiphon.kernel.control.commands.executor import CommandExecutor
 from antiphon.kernel.control.commands.syncs import Syncs
 from antiphon.kernel.control.faults import ControlFaults
-from antiphon.kernel.control.osc.arguments import AddressRoute, Args
+from antiphon.kernel.control.osc.arguments import Args
 from antiphon.kernel.control.osc.directory import OWN_ROOTS, Directory
 from antiphon.kernel.control.subscribers.replies import Replies
 from antiphon.kernel.errors import AntiphonError, EngineBusy, MissingArgument, RequestError
-from antiphon.kernel.io.osc_peer import Level, Peer
+from antiphon.kernel.io.osc_peer import Peer
 from antiphon.kernel.runtime.shortening import short_repr
 from antiphon.kernel.session.commands import When
 from antiphon.kernel.session.transport_server import OscRequest, TransportServer
@@ -66,8 +66,7 @@ class PluginAddresses:
             else:
                 self._carry_out(answer, peer)
 
-        level = Level.SURFACE if info.surfaces else Level.OWNER
-        self._directory.put(AddressRoute(info.path, handle, level, info.timed, usage=info.usage))
+        self._directory.put(info, handle)
 
     def _carry_out(self, answer: Any, peer: Peer) -> None:
         for command in () if answer is None else answer if isinstance(answer, list | tuple) else (answer,):

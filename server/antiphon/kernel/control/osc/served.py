@@ -1,19 +1,24 @@
-"""Server interface for OSC handlers and control's services."""
+"""The parts of control that handlers of OSC addresses and its services use."""
 
-from collections.abc import Callable, Coroutine
-from typing import Any, Protocol, TypeAlias
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Coroutine, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic_ns
+from typing import Any, TypeAlias
 
 from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.control.commands.captures import Captures
-from antiphon.kernel.control.commands.engine_clock import EngineClock
-from antiphon.kernel.control.commands.executor import CommandExecutor
+from antiphon.kernel.control.commands.engine_clock import EngineClock, WallClock
+from antiphon.kernel.control.commands.executor import CommandExecutor, CommandParts
 from antiphon.kernel.control.commands.outbox import Outbox
 from antiphon.kernel.control.commands.sound_device import SoundDevice
 from antiphon.kernel.control.commands.syncs import Syncs
 from antiphon.kernel.control.commands.turns import Turns
 from antiphon.kernel.control.faults import ControlFaults
-from antiphon.kernel.control.osc.arguments import AddressRoute
-from antiphon.kernel.control.osc.intake import Intake
+from antiphon.kernel.control.osc.intake import AddressRoute, Intake
 from antiphon.kernel.control.osc.note_watch import NoteWatch, PatchQuestions, UnknownWords
 from antiphon.kernel.control.osc.script_gate import ScriptGate
 from antiphon.kernel.control.patches.plans import Plans
@@ -24,9 +29,16 @@ from antiphon.kernel.control.state import StateFolder, StateSaver
 from antiphon.kernel.control.subscribers.clients import Access, Surfaces
 from antiphon.kernel.control.subscribers.feedback import Feedback
 from antiphon.kernel.control.subscribers.monitor import Monitor
-from antiphon.kernel.control.subscribers.replies import Replies
+from antiphon.kernel.control.subscribers.replies import Replies, without_file_names
 from antiphon.kernel.control.subscribers.subscribers import Subscribers
 from antiphon.kernel.engine.remote import RemoteEngine
+from antiphon.kernel.errors import WireError
+from antiphon.kernel.io.osc_peer import Lane, Peer
+from antiphon.kernel.io.osc_tcp import TcpServer
+from antiphon.kernel.io.osc_udp import UdpEndpoint
+from antiphon.kernel.session.commands import ClearSchedule, Panic
+from antiphon.kernel.session.effects import EngineEffect
+from antiphon.kernel.session.graph_state import GraphState
 from antiphon.kernel.session.router import Router
 from antiphon.kernel.session.session import Session
 from antiphon.kernel.session.transport_server import Learner
@@ -35,52 +47,109 @@ Service: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 """Background task of the server, restarted on failure."""
 
 
-class Learning(Protocol):
-    """Source of the MIDI learner, such as `Transports`."""
+@dataclass(frozen=True, slots=True)
+class ControlOptions:
+    """Start options of a control process."""
 
-    @property
-    def learner(self) -> Learner | None:
-        """The MIDI learner; None without a transport that has one."""
+    surfaces: Iterable[tuple[str, int]] = ()
+    allow: Iterable[str] = ()  # IP addresses whose messages are handled without approval
+    live_token: Callable[[], str] | None = None  # gives the token that `/live/eval` needs; None where it is refused
+    session_header: Callable[[], dict[str, Any]] = dict
+    clock: WallClock | None = None
+    now_ns: Callable[[], int] = monotonic_ns  # CLOCK_MONOTONIC in nanoseconds; a test's own
 
 
-class OscServer(Protocol):
-    """The parts of the server; see `ControlApp`."""
+NO_OPTIONS = ControlOptions()
 
-    link: RemoteEngine
-    session: Session
-    catalog: Catalog
-    clock: EngineClock
-    executor: CommandExecutor
-    events: ServerEvents
-    faults: ControlFaults
-    turns: Turns
-    outbox: Outbox
-    router: Router[AddressRoute]
-    folder: StateFolder
-    services: list[tuple[str, Service]]
-    access: Access
-    surfaces: Surfaces
-    saver: StateSaver
-    replies: Replies
-    feedback: Feedback
-    intake: Intake
-    scripts: ScriptGate
-    subscribers: Subscribers
-    monitor: Monitor
-    note_watch: NoteWatch
-    syncs: Syncs
-    captures: Captures
-    device: SoundDevice
-    plans: Plans
-    sets: Sets
-    position: SetPosition
-    patch_questions: PatchQuestions
-    unknown_words: UnknownWords
-    session_header: Callable[[], dict[str, Any]]
 
-    @property
-    def transports(self) -> Learning:
-        """The transports."""
+class OscServer:
+    """Creates the parts and passes each its dependencies; `ControlApp` adds what uses them.
+
+    `follow`: called with the graph's state after nodes were added or removed; `learner`: gives the MIDI learner.
+    """
+
+    def __init__(
+        self,
+        link: RemoteEngine,
+        catalog: Catalog,
+        state_dir: Path,
+        *,
+        udp: socket.socket,
+        tcp: socket.socket,
+        options: ControlOptions = NO_OPTIONS,
+    ) -> None:
+        self.link, self.catalog, self.session_header = link, catalog, options.session_header
+        self.given_surfaces = tuple(options.surfaces)
+        self.folder = StateFolder(state_dir)
+        self.session = Session(catalog, self.folder.numbers, link.status().rate)
+        self.clock = EngineClock(link, options.clock or WallClock(), options.now_ns)
+        self.faults, self.events = ControlFaults(), ServerEvents()
+        self.access, self.surfaces = Access(options.allow), Surfaces()
+        self.saver = StateSaver(self.folder, self._contents)
+        self.replies = Replies(self.faults, self._discreet)
+        self.unknown_words = UnknownWords(self.replies)
+        self.feedback = Feedback(self.surfaces, self._discreet)
+        self.outbox = Outbox(link, self.session.state)
+        parts = CommandParts(
+            link, self.session, self.clock, self.outbox, self.feedback, self.saver, self.replies, self.faults,
+            self.events,
+        )  # fmt: skip
+        self.executor, self.turns = CommandExecutor(parts), Turns(parts)
+        self.router: Router[AddressRoute] = Router()
+        self.roots: set[str] = set()
+        self.intake = Intake(self.router, self.executor, self.access, self.turns.at)
+        self.udp = UdpEndpoint(udp, self.intake.lanes, self.access.level, self.turns.wake, self._refused)
+        self.scripts = ScriptGate(options.live_token, self.udp.port)
+        self.tcp = TcpServer(tcp, self.access.level, self._handle_lane, self._bad_frame)
+        self.subscribers = Subscribers(self.surfaces, self.access, self.udp, self.tcp, self.saver)
+        self.monitor = Monitor(self._tap)
+        self.syncs = Syncs(self.replies, self.clock)
+        self.captures = Captures(link, self.replies, self.syncs)
+        self.device = SoundDevice(link, self.replies, self.syncs)
+        self.position = SetPosition(self.feedback, self.saver)
+        self.plans = Plans(catalog, self.executor, self.syncs, self.position, self.folder, self.structure_changed)
+        self.patch_questions = PatchQuestions(self.replies)
+        self.sets = Sets(catalog, self.plans, self.position, self.feedback)
+        self.services: list[tuple[str, Service]] = []
+        self.note_watch = NoteWatch(link, self.clock, self.session.state, self.surfaces, self.feedback)
+        self.outbox.taps += [self.note_watch.effect, self._cut]
+        self.follow: Callable[[GraphState], None] = lambda state: None
+        self.learner: Callable[[], Learner | None] = lambda: None
 
     def counts(self) -> dict[str, int]:
         """All counters by name, since the server's start."""
+        raise NotImplementedError
+
+    def structure_changed(self) -> None:
+        """Updates the OSC addresses after nodes were added or removed, and saves at the end of the turn."""
+        self.follow(self.session.state)
+        self.saver.soon()
+
+    def _cut(self, effect: EngineEffect) -> None:
+        """Drops deferred messages and syncs at a panic or `/clearSched`."""
+        if isinstance(effect, Panic | ClearSchedule):
+            self.syncs.dropped("/panic" if isinstance(effect, Panic) else "/clearSched")
+            self.intake.deferred.clear()
+
+    def _contents(self) -> dict[str, Any]:
+        return {**self.plans.to_json(), **self.position.to_json(), **self.subscribers.to_json()}
+
+    def _discreet(self, text: str) -> str:
+        return without_file_names(text, self.session.state, self.plans.scenes.values(), self.roots)
+
+    def _handle_lane(self, lane: Lane) -> None:
+        self.intake.lanes.add(lane)
+        self.turns.wake()
+
+    def _bad_frame(self, peer: Peer, error: WireError) -> None:
+        self.intake.received += 1
+        self.replies.fail(peer, error.address, str(error))
+        self.turns.finish()
+
+    def _refused(self, key: str) -> None:
+        self.monitor.remove(key)
+        if self.surfaces.refused(key):
+            self.saver.soon()
+
+    def _tap(self, tap: Callable[[bytes, Peer], None] | None) -> None:
+        self.intake.tap = tap

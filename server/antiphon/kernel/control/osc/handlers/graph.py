@@ -1,20 +1,27 @@
-"""Handlers of patches, nodes, wires and parameters."""
+"""Addresses of patches, nodes, wires and parameters."""
+
+from collections.abc import Callable
+from typing import Annotated
+
+from msgspec import Meta
 
 from antiphon.kernel.contract.params import Param
 from antiphon.kernel.control.osc.arguments import (
-    AddressRoute,
+    MAX_WORD,
+    OWNER,
     Args,
-    Handler,
+    OnOff,
+    OscCall,
+    Word,
     check_count,
     is_press,
     number,
-    text,
-    whole,
+    osc,
 )
+from antiphon.kernel.control.osc.intake import AddressRoute, Handler
 from antiphon.kernel.control.osc.note_watch import words_packet
 from antiphon.kernel.control.osc.served import OscServer
 from antiphon.kernel.control.subscribers.feedback import param_level, wire_value
-from antiphon.kernel.control.subscribers.replies import Replies
 from antiphon.kernel.errors import PatchError, RequestError
 from antiphon.kernel.graph import patch as patches
 from antiphon.kernel.graph.graph import IN, known_type
@@ -22,96 +29,129 @@ from antiphon.kernel.graph.names import MACRO
 from antiphon.kernel.io.osc_peer import Level, Peer
 from antiphon.kernel.session import play
 from antiphon.kernel.session.commands import ResetNode, SetParam, When
-from antiphon.kernel.session.graph_state import FADE, MAX_FADE
+from antiphon.kernel.session.effects import Effect
+from antiphon.kernel.session.graph_state import FADE, MAX_FADE, GraphState
 from antiphon.kernel.session.node_state import Node
 from antiphon.kernel.session.session import MAX_RAMP, clamp_rounding
 from antiphon.kernel.wire.osc import IMPULSE, encode
 
-
-def patch_load(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
-    name, fade = text(args, 0, "name"), number(args, 1, "fade", 0.0, MAX_FADE, FADE)
-    loaded = patches.load(name, server.catalog)
-    server.plans.load(loaded, fade, peer, "/patch/load", (name,))
+Fade = Annotated[float, Meta(ge=0.0, le=MAX_FADE)]
+End = Annotated[str, Meta(max_length=MAX_WORD, title="from.port")]
+OtherEnd = Annotated[str, Meta(max_length=MAX_WORD, title="to.port")]
 
 
-def patch_reload(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
-    fade = number(args, 0, "fade", 0.0, MAX_FADE, FADE)
-    server.plans.load(server.plans.read_again(), fade, peer, "/patch/reload", (server.session.state.name,))
+@osc("/patch/load", OWNER)
+def patch_load(ask: OscCall, name: Word, fade: Fade = FADE) -> None:
+    """Loads a patch by name, faded over seconds. Answers `/done` or `/fail`."""
+    loaded = patches.load(name, ask.server.catalog)
+    ask.server.plans.load(loaded, fade, ask.peer, "/patch/load", (name,))
 
 
-def patch_save(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
-    name = text(args, 0, "name")
-    server.plans.save(name, replacing=bool(whole(args, 1, "replace", 0, 1, 0)))
-    server.replies.reply(peer, encode("/done", "/patch/save", name))
+@osc("/patch/reload", OWNER)
+def patch_reload(ask: OscCall, fade: Fade = FADE) -> None:
+    """Loads the present patch again from its file. Answers `/done` or `/fail`."""
+    plans = ask.server.plans
+    plans.load(plans.read_again(), fade, ask.peer, "/patch/reload", (ask.server.session.state.name,))
 
 
-def patch_undo(server: OscServer, peer: Peer, _args: Args, _when: When) -> None:
-    server.plans.undo(peer, "/patch/undo")
+@osc("/patch/save", OWNER)
+def patch_save(ask: OscCall, name: Word, replace: OnOff = 0) -> None:
+    """Saves nodes, wires and values as a patch of yours. Over one of yours that is not the one that plays only with 1;
+    the old file is renamed to `NAME~`, which can be loaded. A file outside the library is refused. Answers `/done` or
+    `/fail`.
+    """
+    ask.server.plans.save(name, replacing=bool(replace))
+    ask.reply("/done", "/patch/save", name)
 
 
-def patch_redo(server: OscServer, peer: Peer, _args: Args, _when: When) -> None:
-    server.plans.redo(peer, "/patch/redo")
+@osc("/patch/undo", OWNER)
+def patch_undo(ask: OscCall) -> None:
+    """Undoes the last edit: of a value, nodes, wires or clips, the recall of a scene, or the load of a patch; 64 can be
+    undone while the server runs. Moves of one parameter less than a second apart are one edit; what a script or a clip
+    sets at a beat is none. Answers `/done /patch/undo s:what`: the address of the edit that was undone, or the patch's
+    name where its file had been saved.
+    """
+    ask.server.plans.undo(ask.peer, "/patch/undo")
 
 
-def patch_list(server: OscServer, peer: Peer, _args: Args, _when: When) -> None:
-    server.patch_questions.ask(peer)
+@osc("/patch/redo", OWNER)
+def patch_redo(ask: OscCall) -> None:
+    """Repeats the edit that was undone last."""
+    ask.server.plans.redo(ask.peer, "/patch/redo")
 
 
-def patch_hint(server: OscServer, peer: Peer, _args: Args, _when: When) -> None:
-    hint = "" if server.plans.patch is None else server.plans.patch.hint
-    server.replies.reply(peer, encode("/patch/hint.reply", server.session.state.name, hint))
+@osc("/patch/list", once=True)
+def patch_list(ask: OscCall) -> None:
+    """Answers `/patch/list.reply s:name…`."""
+    ask.server.patch_questions.ask(ask.peer)
 
 
-def node_list(server: OscServer, peer: Peer, _args: Args, _when: When) -> None:
-    listing(
-        server.replies,
-        peer,
-        "/node/list.reply",
-        [t for n in server.session.state.nodes.values() for t in (n.name, n.info.type)],
-    )
+@osc("/patch/hint", once=True)
+def patch_hint(ask: OscCall) -> None:
+    """What to do first with the present patch. Answers `/patch/hint.reply s:patch s:hint`."""
+    patch = ask.server.plans.patch
+    ask.reply("/patch/hint.reply", ask.server.session.state.name, "" if patch is None else patch.hint)
 
 
-def plugin_list(server: OscServer, peer: Peer, _args: Args, _when: When) -> None:
-    listing(
-        server.replies, peer, "/plugin/list.reply", [t for i in server.catalog.types.values() for t in (i.type, i.doc)]
-    )
+@osc("/node/list", once=True)
+def node_list(ask: OscCall) -> None:
+    """Answers `/node/list.reply`, name and type of each node."""
+    nodes = ask.server.session.state.nodes.values()
+    listing(ask, "/node/list.reply", [word for node in nodes for word in (node.name, node.info.type)])
 
 
-def listing(replies: Replies, peer: Peer, address: str, words: list[str]) -> None:
+@osc("/plugin/list", once=True)
+def plugin_list(ask: OscCall) -> None:
+    """Answers `/plugin/list.reply`, type and doc of each processor."""
+    types = ask.server.catalog.types.values()
+    listing(ask, "/plugin/list.reply", [word for info in types for word in (info.type, info.doc)])
+
+
+def listing(ask: OscCall, address: str, words: list[str]) -> None:
     """Answers with a list of words, cut to fit into a datagram."""
-    replies.reply(peer, words_packet(address, words))
+    ask.server.replies.reply(ask.peer, words_packet(address, words))
 
 
-def node_add(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
-    kind = text(args, 0, "type")
+@osc("/node/add", OWNER)
+def node_add(ask: OscCall, type: Word, name: Word, after: Word = "") -> None:
+    """Adds a node. Behind `after` (a node, or `in`) it takes over the outgoing audio wires of that, or joins them if it
+    has no audio input; without `after` it has no wires.
+    """
     try:
-        known_type(kind, server.catalog)
+        known_type(type, ask.server.catalog)
     except PatchError as error:
         raise PatchError(
             f"{error}. A plugin written since the server started is found once it is started again"
         ) from None
-    name, after = text(args, 1, "name"), text(args, 2, "after", "")
-    server.plans.edit(lambda: server.session.state.add(kind, name, after or None), peer, "/node/add")
+    _edit(ask, "/node/add", lambda state: state.add(type, name, after or None))
 
 
-def node_remove(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
-    name = text(args, 0, "name")
-    server.plans.edit(lambda: server.session.state.remove(name), peer, "/node/remove")
+@osc("/node/remove", OWNER)
+def node_remove(ask: OscCall, name: Word) -> None:
+    """Removes a node; its audio inputs are wired to where its outputs went."""
+    _edit(ask, "/node/remove", lambda state: state.remove(name))
 
 
-def node_move(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
-    name, after = text(args, 0, "name"), text(args, 1, "after", IN)
-    server.plans.edit(lambda: server.session.state.move(name, after), peer, "/node/move")
+@osc("/node/move", OWNER)
+def node_move(ask: OscCall, name: Word, after: Word = IN) -> None:
+    """Moves a node behind another; without `after`, behind `in`."""
+    _edit(ask, "/node/move", lambda state: state.move(name, after))
 
 
-def node_connect(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
-    source, dest = text(args, 0, "from"), text(args, 1, "to")
-    server.plans.edit(lambda: server.session.state.connect(source, dest), peer, "/node/connect")
+@osc("/node/connect", OWNER)
+def node_connect(ask: OscCall, source: End, dest: OtherEnd) -> None:
+    """Adds a wire; a plain name means its first port."""
+    _edit(ask, "/node/connect", lambda state: state.connect(source, dest))
 
 
-def node_disconnect(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
-    source, dest = text(args, 0, "from"), text(args, 1, "to")
-    server.plans.edit(lambda: server.session.state.disconnect(source, dest), peer, "/node/disconnect")
+@osc("/node/disconnect", OWNER)
+def node_disconnect(ask: OscCall, source: End, dest: OtherEnd) -> None:
+    """Removes a wire."""
+    _edit(ask, "/node/disconnect", lambda state: state.disconnect(source, dest))
+
+
+def _edit(ask: OscCall, address: str, change: Callable[[GraphState], list[Effect]]) -> None:
+    ask.server.plans.edit(lambda: change(ask.server.session.state), ask.peer, address)
 
 
 def node_routes(server: OscServer, node: Node) -> list[AddressRoute]:
@@ -226,7 +266,7 @@ def _ramp(param: Param, args: Args) -> float:
     if len(args) > 1 and param.kind != "float":
         raise RequestError(f"{param.name} takes {param.allowed} and nothing more; only a float can be ramped")
     check_count(args, 2, f"{param.allowed}, then at most the seconds of a ramp")
-    return number(args, 1, "the ramp in seconds", 0.0, MAX_RAMP, 0.0)
+    return float(number(args, 1, "the ramp in seconds", 0.0, MAX_RAMP, 0.0))
 
 
 def _plain(param: Param, value: object) -> float | int | bool | str:

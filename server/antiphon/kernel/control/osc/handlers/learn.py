@@ -1,50 +1,59 @@
-"""Handlers of `/learn`, `/unlearn` and `/learn/list`: mapping the next MIDI controller that moves to a parameter."""
+"""Addresses `/learn`, `/unlearn` and `/learn/list`: mapping the next MIDI controller that moves to a parameter."""
 
-from antiphon.kernel.control.osc.arguments import Args, check_count, text, whole
+from antiphon.kernel.control.osc.arguments import OWNER, Args, OscCall, check_count, osc, text, whole
 from antiphon.kernel.control.osc.handlers.time import MAX_BARS, node_number
-from antiphon.kernel.control.osc.served import OscServer
 from antiphon.kernel.errors import RequestError
-from antiphon.kernel.io.osc_peer import Peer
-from antiphon.kernel.session.commands import When
 from antiphon.kernel.session.transport import BUTTONS, CAPTURE, COUNTING_MODES, CUE, pressable, settable
 from antiphon.kernel.session.transport_server import Learner
 from antiphon.kernel.wire.osc import MAX_DATAGRAM, encode
 
 
-def learn(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
+@osc(
+    "/learn",
+    OWNER,
+    args="s:address [x:cue] [s:node]",
+    doc="The next MIDI controller that moves is mapped to `/node/NAME/PARAM`, over its whole range, or by steps where "
+    "it is endless (told by its values, or by `relative`, `twos`, `offset` or `sign` behind it), or to one of "
+    + ", ".join(f"`{button}`" for button in BUTTONS)
+    + " as a button, to which a note can be mapped too, as to `/cue` with a cue's name and to `/capture` with bars and "
+    "a node; the mapping is saved. Answers `/done /learn s:address s:control` then.",
+)
+def learn(ask: OscCall, args: Args) -> None:
     how = text(args, 1, "how") if len(args) == 2 and args[0] not in (CUE, CAPTURE) else ""
     address, target = _target(args[:1] if how else args)
     if how and pressable(target):
         check_count(args, 1, "s:address")
     if not pressable(target):
         node, name = split_address(address)
-        node_state, cell = server.session.state.param(node, name)
+        node_state, cell = ask.server.session.state.param(node, name)
         settable(node_state.cells[cell], address)
         if how not in ("", *COUNTING_MODES):
             raise RequestError(f"how takes {', '.join(COUNTING_MODES)}, not {how[:60]!r}")
     elif address.startswith(CAPTURE) and len(args) > 2:
-        node_number(server.session, text(args, 2, "node"))
-
-    def done(control: str) -> None:
-        server.replies.reply(peer, encode("/done", "/learn", address, control))
-
-    _learner(server).learn(target, done, how)
+        node_number(ask.server.session, text(args, 2, "node"))
+    _learner(ask).learn(target, lambda control: ask.reply("/done", "/learn", address, control), how)
 
 
-def unlearn(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
-    _learner(server).unlearn(_target(args)[1])
+@osc("/unlearn", OWNER, args="s:address [x:cue] [s:node]")
+def unlearn(ask: OscCall, args: Args) -> None:
+    """Removes the address's mapping to a controller, or cancels its `/learn`."""
+    _learner(ask).unlearn(_target(args)[1])
 
 
-def assignments(server: OscServer, peer: Peer, _args: Args, _when: When) -> None:
+@osc("/learn/list", OWNER, once=True)
+def assignments(ask: OscCall) -> None:
+    """Answers `/learn/list.reply`, address, controller and MIDI port of each mapping; the port is empty for one of the
+    patch or the set list.
+    """
     words: list[str] = []
-    for target, control, port in _learner(server).assignments():
+    for target, control, port in _learner(ask).assignments():
         address = target if target.startswith("/") else "/node/" + target.replace(".", "/", 1)
         words += [address, control, port]
     packet = encode("/learn/list.reply", *words)
     while len(packet) > MAX_DATAGRAM:
         words = words[: len(words) // 3 * 3 // 4 // 3 * 3]
         packet = encode("/learn/list.reply", *words)
-    server.replies.reply(peer, packet)
+    ask.server.replies.reply(ask.peer, packet)
 
 
 def _target(args: Args) -> tuple[str, str]:
@@ -62,10 +71,10 @@ def _target(args: Args) -> tuple[str, str]:
     return address, address if pressable(address) else ".".join(split_address(address))
 
 
-def _learner(server: OscServer) -> Learner:
-    if server.transports.learner is None:
+def _learner(ask: OscCall) -> Learner:
+    if (learner := ask.server.learner()) is None:
         raise RequestError("no MIDI is open: start the server with --midi")
-    return server.transports.learner
+    return learner
 
 
 def split_address(address: str) -> tuple[str, str]:

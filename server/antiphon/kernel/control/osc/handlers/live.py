@@ -1,14 +1,15 @@
-"""Handlers for live scripts: messages by beat, cues, and scripts sent by OSC."""
+"""Addresses for live scripts: messages by beat, cues, and scripts sent by OSC."""
 
-from antiphon.kernel.control.osc.arguments import Args, number, text
+from typing import Annotated
+
+from msgspec import Meta
+
+from antiphon.kernel.control.osc.arguments import OWNER, Args, OscCall, Word, number, osc, text
 from antiphon.kernel.control.osc.script_gate import MAX_SCRIPT
-from antiphon.kernel.control.osc.served import OscServer
 from antiphon.kernel.errors import RequestError
-from antiphon.kernel.io.osc_peer import Peer
 from antiphon.kernel.runtime.shortening import short_repr
-from antiphon.kernel.session.commands import When
 from antiphon.kernel.session.schedule import MAX_BEAT
-from antiphon.kernel.wire.osc import Message, encode
+from antiphon.kernel.wire.osc import Message
 
 MAX_VALUE = 1024
 """Maximum characters of a cue's value."""
@@ -17,17 +18,24 @@ MAX_LINES = 8192
 CODE = "/live/"
 """Prefix of the addresses that carry scripts."""
 EVALUATE = "/live/eval"
+Lines = Annotated[str, Meta(max_length=MAX_LINES)]
 
 
-def at(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
-    beat = number(args, 0, "beat", -MAX_BEAT, MAX_BEAT)
-    address = text(args, 1, "address")
-    tags = server.intake.handling.tags
-    server.intake.at_beat(beat, Message(address.encode("utf-8", "replace"), b"," + tags[3:], args[2:]), peer)
+@osc("/at", args="d:beat s:address x…")
+def at(ask: OscCall, args: Args) -> None:
+    """The message with that address and the arguments after it takes effect at the sample of a beat, wherever the tempo
+    puts it until then: values, triggers, notes, resets, the tempo, the transport.
+    """
+    intake = ask.server.intake
+    beat, address = number(args, 0, "beat", -MAX_BEAT, MAX_BEAT), text(args, 1, "address")
+    message = Message(address.encode("utf-8", "replace"), b"," + intake.handling.tags[3:], args[2:])
+    intake.at_beat(beat, message, ask.peer)
 
 
-def cue(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
-    name = text(args, 0, "name")
+@osc("/cue", args="s:name [x:value]")
+def cue(ask: OscCall, args: Args) -> None:
+    """Wakes the loops of live scripts that wait for this name: subscribers are sent the message."""
+    server, name = ask.server, text(args, 0, "name")
     for value in args[1:]:
         plain = isinstance(value, int | float) or (isinstance(value, str) and len(value) <= MAX_VALUE)
         if not plain:
@@ -37,25 +45,41 @@ def cue(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
         server.link.cue(int(server.clock.moment().sample), name, args[1:])
 
 
-def join(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
-    server.replies.reply(peer, server.scripts.join(peer, text(args, 0, "nonce")))
-
-
-def perform(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
-    server.scripts.admit(peer, text(args, 0, "proof"))
-    server.replies.reply(peer, encode("/done", "/live/perform"))
-
-
-def plays(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
-    lines = [text(args, at, name, "", MAX_LINES).split("\n") for at, name in ((1, "tracks"), (2, "printed"))]
-    tracks, printed = ([line for line in some if line] for some in lines)
-    server.scripts.show(peer, {"name": text(args, 0, "set", ""), "tracks": tracks, "printed": printed})
-
-
-def evaluate(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
-    secret, script = text(args, 0, "token"), text(args, 1, "script", longest=MAX_SCRIPT)
-    proved = server.scripts.check(peer, secret, script)
-    sent = server.scripts.packets(script)
+@osc(EVALUATE, OWNER)
+def evaluate(ask: OscCall, token: Word, script: Annotated[str, Meta(max_length=MAX_SCRIPT)]) -> None:
+    """With `serve --live`: hands a live script to `antiphon live`, as if it was saved so. Only programs of this machine
+    may send it, with the owner's token, or after `/live/join` with a proof of it. Answers `/done`, after a proof with
+    the number of programs that get it.
+    """
+    scripts, replies = ask.server.scripts, ask.server.replies
+    proved, sent = scripts.check(ask.peer, token, script), scripts.packets(script)
     for performer, packet in sent:
-        server.replies.reply(performer, packet)
-    server.replies.reply(peer, encode("/done", EVALUATE, *([len(sent)] if proved else [])))
+        replies.reply(performer, packet)
+    ask.reply("/done", EVALUATE, *([len(sent)] if proved else []))
+
+
+@osc("/live/join", OWNER)
+def join(ask: OscCall, nonce: Word) -> None:
+    """With `serve --live`, over TCP: answers `/live/challenge s:nonce s:proof`, by which a program of the owner knows
+    its server. How proofs are made: docs/live-coding.md.
+    """
+    ask.server.replies.reply(ask.peer, ask.server.scripts.join(ask.peer, nonce))
+
+
+@osc("/live/perform", OWNER)
+def perform(ask: OscCall, proof: Word) -> None:
+    """After `/live/join`, of a program that proves the token: it is sent `/live/eval s:script i:number s:proof` from
+    now on. Answers `/done`.
+    """
+    ask.server.scripts.admit(ask.peer, proof)
+    ask.reply("/done", "/live/perform")
+
+
+@osc("/live/plays", OWNER)
+def plays(ask: OscCall, set: Word = "", tracks: Lines = "", printed: Lines = "") -> None:
+    """After `/live/perform`: the set that a program performs, its tracks and printed lines, for `/api/status`; nothing
+    without arguments.
+    """
+    lines = {"tracks": tracks, "printed": printed}
+    kept = {name: [line for line in some.split("\n") if line] for name, some in lines.items()}
+    ask.server.scripts.show(ask.peer, {"name": set, **kept})

@@ -1,28 +1,33 @@
-"""Handlers of the server itself: status, version, ping, subscription, monitor, sync, panic."""
+"""Addresses of the server itself: status, version, ping, subscription, monitor, sync, panic."""
 
 import re
+from typing import Annotated
+
+from msgspec import Meta
 
 import antiphon
-from antiphon.kernel.control.osc.arguments import Args, text, whole
-from antiphon.kernel.control.osc.served import OscServer
-from antiphon.kernel.io.osc_peer import Peer
+from antiphon.kernel.control.osc.arguments import OWNER, Args, OnOff, OscCall, osc, text, whole
 from antiphon.kernel.runtime.settings import MAX_BLOCK
-from antiphon.kernel.session.commands import ClearSchedule, Panic, Sync, When
-from antiphon.kernel.wire.osc import MAX_DATAGRAM, Arg, Double, encode, encode_tagged
+from antiphon.kernel.session.commands import ClearSchedule, Panic, Sync
+from antiphon.kernel.wire.osc import MAX_DATAGRAM, Arg, Double, encode_tagged
 
 _INT_MASK = 0x7FFFFFFF
 MAX_DEVICE_RATE = 192000
 """Rate of a sound device, at most, in Hz."""
 
 
-def status(server: OscServer, peer: Peer, _args: Args, _when: When) -> None:
-    first, rate, counters = _figures(server)
-    server.replies.reply(peer, encode("/status.reply", *first, Double(rate), Double(rate), *counters))
+@osc("/status", once=True)
+def status(ask: OscCall) -> None:
+    """Answers `/status.reply`."""
+    first, rate, counters = _figures(ask)
+    ask.reply("/status.reply", *first, Double(rate), Double(rate), *counters)
 
 
-def status_ext(server: OscServer, peer: Peer, _args: Args, _when: When) -> None:
-    first, rate, counters = _figures(server)
-    server.replies.reply(peer, encode("/status.ext.reply", *first, float(rate), float(rate), *counters))
+@osc("/status.ext", once=True)
+def status_ext(ask: OscCall) -> None:
+    """Answers `/status.ext.reply`: no doubles, for Pure Data."""
+    first, rate, counters = _figures(ask)
+    ask.reply("/status.ext.reply", *first, float(rate), float(rate), *counters)
 
 
 COUNTERS = (
@@ -32,7 +37,8 @@ COUNTERS = (
 """Counters after scsynth's nine fields in `/status.reply`, each an `i` that wraps to 0 after 2147483647."""
 
 
-def _figures(server: OscServer) -> tuple[list[Arg], float, list[int]]:
+def _figures(ask: OscCall) -> tuple[list[Arg], float, list[int]]:
+    server = ask.server
     engine, nodes = server.link.status(), len(server.session.state.nodes)
     load = [engine.load_mean * 100.0, engine.load_peak * 100.0]
     counts = server.counts()
@@ -43,55 +49,91 @@ def _figures(server: OscServer) -> tuple[list[Arg], float, list[int]]:
     )
 
 
-def version(server: OscServer, peer: Peer, _args: Args, _when: When) -> None:
+@osc("/version", once=True)
+def version(ask: OscCall) -> None:
+    """Answers `/version.reply`: s:antiphon i:major i:minor s:patch s: s:."""
     match = re.match(r"(\d+)\.(\d+)(.*)", antiphon.__version__)
     major, minor, patch = (int(match[1]), int(match[2]), match[3]) if match else (0, 0, antiphon.__version__)
-    server.replies.reply(peer, encode("/version.reply", "antiphon", major, minor, patch, "", ""))
+    ask.reply("/version.reply", "antiphon", major, minor, patch, "", "")
 
 
-def ping(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
+@osc("/ping", args="x…", once=True)
+def ping(ask: OscCall, args: Args) -> None:
+    """Answers `/pong x… d:clock`: the same arguments, then the engine's time in seconds."""
+    server = ask.server
     clock = Double(server.clock.moment().sample / server.session.rate)
     packet = encode_tagged("/pong", server.intake.handling.tags + b"d", (*args, clock))
     if len(packet) > MAX_DATAGRAM:
-        server.replies.fail(peer, "/ping", f"the answer would not fit a datagram of {MAX_DATAGRAM} bytes; send less")
+        reason = f"the answer would not fit a datagram of {MAX_DATAGRAM} bytes; send less"
+        server.replies.fail(ask.peer, "/ping", reason)
         return
-    server.replies.reply(peer, packet)
+    server.replies.reply(ask.peer, packet)
 
 
-def notify(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
-    on = whole(args, 0, "on", 0, 1)
-    port = whole(args, 1, "port", 0, 65535, 0)  # sclang's Server sends its client number there, 0
-    number = server.subscribers.add(peer, port) if on else server.subscribers.remove(peer, port)
-    server.replies.reply(peer, encode("/done", "/notify", number))
+Port = Annotated[int, Meta(ge=0, le=65535)]
+"""A port; 0 too, since sclang's Server sends its client number there."""
 
 
-def monitor(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
-    server.monitor.set(peer, bool(whole(args, 0, "on", 0, 1)))
-    server.replies.reply(peer, encode("/done", "/monitor"))
+@osc("/notify", once=True)
+def notify(ask: OscCall, on: OnOff, port: Port = 0) -> None:
+    """1 subscribes the sender, or that port (not 0) of its machine; 0 ends it. Answers `/done /notify i:id`."""
+    subscribers = ask.server.subscribers
+    ask.reply("/done", "/notify", subscribers.add(ask.peer, port) if on else subscribers.remove(ask.peer, port))
 
 
-def note_watch(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
-    server.note_watch.set(peer, on=bool(whole(args, 0, "on", 0, 1)))
-    server.replies.reply(peer, encode("/done", "/note/watch"))
+@osc("/sync", timed=True)
+def sync(ask: OscCall, id: Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)]) -> None:
+    """Answers `/synced i:id` when all received before it and due has taken effect and is answered; in a bundle, at its
+    time.
+    """
+    ask.do(Sync(ask.server.syncs.expect(ask.peer, id, ask.when), ask.when))
 
 
-def sync(server: OscServer, peer: Peer, args: Args, when: When) -> None:
-    token = server.syncs.expect(peer, whole(args, 0, "id", -(2**31), 2**31 - 1), when)
-    server.executor.do(Sync(token, when), peer.key)
-
-
-def audio_device(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
+@osc("/audio/device", OWNER, args="[s:device] [i:rate] [i:block]")
+def audio_device(ask: OscCall, args: Args) -> None:
+    """Changes the sound device while it plays: `headless`, `jack`, `jack:SERVER`, `portaudio`, or the number or a part
+    of the name of one that `antiphon devices` lists, at a rate and a block of its own (0: the server's). The patch goes
+    on, after one fade. Answers `/done /audio/device s:device i:rate i:block` then, or `/fail`, after which the one
+    before plays on; without arguments `/audio/device s:device i:rate i:block`.
+    """
     if not args:
-        server.replies.reply(peer, encode("/audio/device", *server.device.figures))
+        ask.reply("/audio/device", *ask.server.device.figures)
         return
     device = str(args[0]) if isinstance(args[0], int) else text(args, 0, "device")
-    rate, block = whole(args, 1, "rate", 0, MAX_DEVICE_RATE, 0), whole(args, 2, "block", 0, MAX_BLOCK, 0)
-    server.device.ask(peer, device, rate, block)
+    rate, block = (
+        whole(args, at, name, 0, most) if at < len(args) else 0
+        for at, name, most in ((1, "rate", MAX_DEVICE_RATE), (2, "block", MAX_BLOCK))
+    )
+    ask.server.device.ask(ask.peer, device, rate, block)
 
 
-def panic(server: OscServer, peer: Peer, _args: Args, _when: When) -> None:
-    server.executor.do(Panic(), peer.key)
+@osc("/panic")
+def panic(ask: OscCall) -> None:
+    """Silence within one block, whatever it comes by (docs/kernel.md): what sounds is cut, what is scheduled is
+    dropped.
+    """
+    ask.do(Panic())
 
 
-def clear_schedule(server: OscServer, peer: Peer, _args: Args, _when: When) -> None:
-    server.executor.do(ClearSchedule(), peer.key)
+@osc("/clearSched")
+def clear_schedule(ask: OscCall) -> None:
+    """Drops what is scheduled."""
+    ask.do(ClearSchedule())
+
+
+@osc("/monitor", OWNER, once=True)
+def monitor(ask: OscCall, on: OnOff) -> None:
+    """1 sends the sender a copy of every packet that arrives as `/packet s:from b:packet`, 500 a second at most; those
+    of addresses without approval as `/packet/held`, 50 a second at most.
+    """
+    ask.server.monitor.set(ask.peer, bool(on))
+    ask.reply("/done", "/monitor")
+
+
+@osc("/note/watch", OWNER, once=True)
+def note_watch(ask: OscCall, on: OnOff) -> None:
+    """1 sends the sender, who is subscribed, every note that anybody plays or schedules as `/note/event d:beat i:note
+    i:velocity i:channel s:node`: the beat it falls on, velocity 0 for its end.
+    """
+    ask.server.note_watch.set(ask.peer, on=bool(on))
+    ask.reply("/done", "/note/watch")

@@ -1,67 +1,67 @@
-"""Handlers of notes, scenes and set lists."""
+"""Addresses of notes, scenes and set lists."""
 
-from collections.abc import Callable
+from typing import Annotated
 
-from antiphon.kernel.control.osc.arguments import Args, number, text, whole
+from msgspec import Meta
+
+from antiphon.kernel.control.osc.arguments import OWNER, SURFACE, Address, Args, OscCall, Word, osc, text
 from antiphon.kernel.control.osc.handlers.graph import listing
 from antiphon.kernel.control.osc.served import OscServer
-from antiphon.kernel.io.osc_peer import Peer
 from antiphon.kernel.session import notes, scenes, set_list
 from antiphon.kernel.session.commands import NOW, Beat, Sample, When
 from antiphon.kernel.session.schedule import MAX_BEAT, due_beat
-from antiphon.kernel.wire.osc import encode
 
 
-def load(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
-    server.sets.load(text(args, 0, "name"), peer, "/set/load")
+def _note(path: str, args: str, doc: str) -> Address:
+    """Address that `session.notes.read` parses."""
+    return osc(path, SURFACE, args, doc, timed=True)(lambda ask, args: ask.do(notes.read(path, args, ask.when)))
 
 
-def forward(server: OscServer, peer: Peer, _args: Args, _when: When) -> None:
-    server.sets.step(1, peer, "/set/next")
-
-
-def back(server: OscServer, peer: Peer, _args: Args, _when: When) -> None:
-    server.sets.step(-1, peer, "/set/previous")
-
-
-def go(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
-    server.sets.go(whole(args, 0, "place", 1, set_list.MAX_PATCHES) - 1, peer, "/set/go")
-
-
-def save(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
-    name = text(args, 0, "name")
-    listed = tuple(text(args, at, "patch") for at in range(1, max(2, len(args))))
-    server.sets.save(name, listed)
-    server.replies.reply(peer, encode("/done", "/set/save", name))
-
-
-def names(server: OscServer, peer: Peer, _args: Args, _when: When) -> None:
-    listing(server.replies, peer, "/set/list.reply", set_list.names())
-    found = server.position.status(server.session.state.path)
-    if found is not None:
-        place = 0 if found["outside"] else found["place"]
-        server.replies.reply(peer, encode("/set/patches.reply", found["name"], place, *found["patches"]))
-
-
+_TO = "[i:channel] [s:node]"
+NOTES = (
+    _note("/note/on", f"i:note i:velocity {_TO}", "Begins a note, 0 to 127 or a name as c4; velocity 1 to 127, 0 ends "
+          "it; channel 1 to 16, by default 1."),
+    _note("/note/off", f"i:note [i:velocity] {_TO}", "Ends a note; the velocity is ignored."),
+    _note("/cc", f"i:number f:value {_TO}", "Sets controller 0 to 127 (64 is the sustain pedal) to a value from 0 to "
+          "1; a whole number from 2 to 127 is divided by 127, so 1 is the full value."),
+    _note("/bend", f"f:value {_TO}", "Moves the pitch wheel, -1 to 1."),
+    _note("/note/pitch", f"i:note f:semitones {_TO}", "Moves the pitch of one note, -96 to 96 semitones from its own: "
+          "of the note that sounds, or else of the next with this number and channel."),
+    _note("/note/pressure", f"i:note f:value {_TO}", "How hard the key of one note is pressed, 0 to 1 as for `/cc`."),
+    _note("/note/timbre", f"i:note f:value {_TO}", "How bright one note is, 0 to 1 as for `/cc`; 0.5 is the "
+          "instrument's own."),
+    _note("/program", f"i:number {_TO}", "Chooses the instrument of a channel, 0 to 127, of nodes that play by "
+          "programs, as `soundfont`."),
+)  # fmt: skip
+Scene = Annotated[int, Meta(ge=0, le=scenes.MAX_SCENES - 1)]
 MAX_MORPH = 4096.0
+"""Beats of a ramp between scenes, at most."""
 RECALL = "/scene/recall"
 """Cue in a recorded set, with the scene's number and the beat of its recall."""
 
 
-def store(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
-    place = whole(args, 0, "number", 0, scenes.MAX_SCENES - 1)
+@osc("/scene/store")
+def store(ask: OscCall, number: Scene) -> None:
+    """Stores all values as scene 0 to 127. Answers `/done`."""
+    server = ask.server
     server.executor.settle()
-    server.plans.scenes[place] = scenes.capture(server.session.state)
+    server.plans.scenes[number] = scenes.capture(server.session.state)
     server.saver.soon()
-    server.feedback.event("/scene/stored", place)
-    server.replies.reply(peer, encode("/done", "/scene/store", place))
+    server.feedback.event("/scene/stored", number)
+    ask.reply("/done", "/scene/store", number)
 
 
-def recall(server: OscServer, peer: Peer, args: Args, when: When) -> None:
-    place = whole(args, 0, "number", 0, scenes.MAX_SCENES - 1)
-    beats = number(args, 1, "the morph in beats", 0.0, MAX_MORPH, 0.0)
-    quantum = number(args, 2, "the quantum in beats", 0.0, MAX_BEAT, 0.0)
-    recall_scene(server, place, beats, quantum, when, peer.key)
+@osc(RECALL, timed=True)
+def recall(
+    ask: OscCall,
+    number: Scene,
+    beats: Annotated[float, Meta(ge=0.0, le=MAX_MORPH)] = 0.0,
+    quantum: Annotated[float, Meta(ge=0.0, le=MAX_BEAT)] = 0.0,
+) -> None:
+    """Sets all values to those of a scene, numbers by ramps of `beats` beats; with a quantum, at its next multiple. If
+    one value is refused, none changes and `/fail` is answered.
+    """
+    recall_scene(ask.server, number, beats, quantum, ask.when, ask.peer.key)
 
 
 def recall_scene(
@@ -89,10 +89,48 @@ def recall_scene(
     server.events.publish("scene", number=place, beats=beats, beat=beat)
 
 
-def handler(address: str) -> Callable[[OscServer, Peer, Args, When], None]:
-    """Handler of an address that `session.notes.read` parses."""
+@osc("/set/load", OWNER)
+def load(ask: OscCall, name: Word) -> None:
+    """Loads a set list, patches in their order, and the first patch of it. Answers `/done` or `/fail`."""
+    ask.server.sets.load(name, ask.peer, "/set/load")
 
-    def handle(server: OscServer, peer: Peer, args: Args, when: When) -> None:
-        server.executor.do(notes.read(address, args, when), peer.key)
 
-    return handle
+@osc("/set/next", OWNER)
+def forward(ask: OscCall) -> None:
+    """The next patch of the set. Answers `/done /set/next s:patch` or `/fail`."""
+    ask.server.sets.step(1, ask.peer, "/set/next")
+
+
+@osc("/set/previous", OWNER)
+def back(ask: OscCall) -> None:
+    """The patch before."""
+    ask.server.sets.step(-1, ask.peer, "/set/previous")
+
+
+@osc("/set/go", OWNER)
+def go(ask: OscCall, place: Annotated[int, Meta(ge=1, le=set_list.MAX_PATCHES)]) -> None:
+    """A patch of the set by its place, from 1."""
+    ask.server.sets.go(place - 1, ask.peer, "/set/go")
+
+
+@osc("/set/save", OWNER, args="s:name s:patch…")
+def save(ask: OscCall, args: Args) -> None:
+    """Saves these patches, in this order, as a set list of yours, with the fade and the pedals of the loaded set list,
+    which it replaces. What plays goes on; an old file is renamed to `NAME~`. Answers `/done` or `/fail`.
+    """
+    name = text(args, 0, "name")
+    ask.server.sets.save(name, tuple(text(args, at, "patch") for at in range(1, max(2, len(args)))))
+    ask.reply("/done", "/set/save", name)
+
+
+@osc("/set/list", once=True)
+def names(ask: OscCall) -> None:
+    """Answers `/set/list.reply s:name…`, then, where a set is loaded, `/set/patches.reply s:set i:place s:patch…`: its
+    patches, and the place from 1 of the one that plays, 0 where another patch does.
+    """
+    server = ask.server
+    listing(ask, "/set/list.reply", set_list.names())
+    found = server.position.status(server.session.state.path)
+    if found is not None:
+        place = 0 if found["outside"] else found["place"]
+        ask.reply("/set/patches.reply", found["name"], place, *found["patches"])

@@ -1,25 +1,25 @@
-"""Handlers of tempo, transport and recording."""
+"""Addresses of tempo, transport and recording."""
 
 import time
-from collections.abc import Callable
 from pathlib import Path
+from typing import Annotated
 
-from antiphon.kernel.control.osc.arguments import Args, number, text, whole
-from antiphon.kernel.control.osc.served import OscServer
+from msgspec import Meta
+
+from antiphon.kernel.control.osc.arguments import OWNER, Args, OscCall, Word, number, osc
+from antiphon.kernel.engine.link import EngineStatus
 from antiphon.kernel.errors import EngineError, FileError, RequestError
-from antiphon.kernel.graph.clock import MAX_BAR
+from antiphon.kernel.graph.clock import MAX_BAR, MAX_SWING, MAX_TEMPO, MIN_TEMPO
 from antiphon.kernel.graph.graph import OUT
 from antiphon.kernel.graph.io_nodes import BUS_NUMBERS
-from antiphon.kernel.io.osc_peer import Peer
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.shortening import shorten
 from antiphon.kernel.runtime.sound_formats import FORMATS, RECORDING_SUFFIXES
 from antiphon.kernel.runtime.suggestion import instead
 from antiphon.kernel.session.actions import ACTIONS
-from antiphon.kernel.session.commands import Plain, SetSwing, SetTempo, SetTransport, When
+from antiphon.kernel.session.commands import NudgeBeat, Plain, SetSwing, SetTempo, SetTransport
 from antiphon.kernel.session.schedule import MAX_BEAT
 from antiphon.kernel.session.session import Session
-from antiphon.kernel.wire.osc import encode
 
 CAPTURES, MAX_BARS = "captures", 256
 """Folder of captures in the performer's library, and maximum bars of one."""
@@ -27,99 +27,162 @@ MIN_FREE_BYTES = 1 << 18
 """Bytes that must be free to start a recording."""
 
 
-def plain(kind: type[Plain]) -> Callable[[OscServer, Peer, Args, When], None]:
-    """Handler of a message whose arguments are the command's fields in order."""
+BeatNumber = Annotated[float, Meta(ge=-MAX_BEAT, le=MAX_BEAT)]
+
+
+def _plain(ask: OscCall, kind: type[Plain], args: Args) -> None:
+    """A message whose arguments are the command's fields in order."""
     row = ACTIONS.row(kind)
-
-    def handle(server: OscServer, peer: Peer, args: Args, when: When) -> None:
-        given = max(len(args), row.least)
-        values = {
-            field.name: number(args, at, field.name, *field.bounds) for at, field in enumerate(row.fields[:given])
-        }
-        server.executor.do(row.record(**values, when=when), peer.key)
-
-    return handle
+    given = max(len(args), row.least)
+    values = {field.name: number(args, at, field.name, *field.bounds) for at, field in enumerate(row.fields[:given])}
+    ask.do(row.record(**values, when=ask.when))
 
 
-def tempo(server: OscServer, peer: Peer, args: Args, when: When) -> None:
+@osc(
+    "/tempo",
+    args="[f:bpm] [f:beats]",
+    doc=f"Sets the tempo, {MIN_TEMPO:g} to {MAX_TEMPO:g} bpm, over `beats` beats; without arguments answers "
+    "`/tempo f:bpm`, on the way that of now.",
+    timed=True,
+)
+def tempo(ask: OscCall, args: Args) -> None:
     if args:
-        plain(SetTempo)(server, peer, args, when)
+        _plain(ask, SetTempo, args)
         return
-    server.executor.catch_up()
-    session = server.session
-    bpm = server.link.tempo_now()[1] if session.tempo_ramps else session.state.tempo
-    server.replies.reply(peer, encode("/tempo", float(bpm)))
+    ask.server.executor.catch_up()
+    session = ask.server.session
+    bpm = ask.server.link.tempo_now()[1] if session.tempo_ramps else session.state.tempo
+    ask.reply("/tempo", float(bpm))
 
 
-def swing(server: OscServer, peer: Peer, args: Args, when: When) -> None:
+@osc(
+    "/swing",
+    args="[f:amount] [f:step]",
+    doc=f"Swing: delays every second step of events given in beats by `amount` of a step, 0 to {MAX_SWING:g} (0: even, "
+    "0.333: triplets). A step has `step` beats, 0.5 by default. `/beat` stays even. Without arguments answers "
+    "`/swing f:amount f:step`.",
+    timed=True,
+)
+def swing(ask: OscCall, args: Args) -> None:
     if args:
-        plain(SetSwing)(server, peer, args, when)
+        _plain(ask, SetSwing, args)
         return
-    server.executor.catch_up()
-    server.replies.reply(peer, encode("/swing", *server.session.state.swing))
+    ask.server.executor.catch_up()
+    ask.reply("/swing", *ask.server.session.state.swing)
 
 
-def bar_beats(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
-    if args:
-        server.session.state.put_bar(whole(args, 0, "beats of a bar", 1, MAX_BAR))
+@osc(
+    "/bar/beats",
+    doc=f"Sets the beats of a bar for `/bar`, 1 to {MAX_BAR}; bars begin at whole multiples. Without arguments answers "
+    "`/bar/beats i:beats`.",
+)
+def bar_beats(ask: OscCall, beats: Annotated[int, Meta(ge=1, le=MAX_BAR)] | None = None) -> None:
+    if beats is not None:
+        ask.server.session.state.put_bar(beats)
     else:
-        server.replies.reply(peer, encode("/bar/beats", server.session.state.bar))
+        ask.reply("/bar/beats", ask.server.session.state.bar)
 
 
-def play(server: OscServer, peer: Peer, args: Args, when: When) -> None:
-    beat = number(args, 0, "beat", -MAX_BEAT, MAX_BEAT) if args else None
-    server.executor.do(SetTransport(True, beat, when), peer.key)
+@osc("/transport/play", timed=True)
+def play(ask: OscCall, beat: BeatNumber | None = None) -> None:
+    """Starts the beat, from one if given."""
+    ask.do(SetTransport(True, beat, ask.when))
 
 
-def stop(server: OscServer, peer: Peer, _args: Args, when: When) -> None:
-    server.executor.do(SetTransport(False, None, when), peer.key)
+@osc("/transport/stop", timed=True)
+def stop(ask: OscCall) -> None:
+    """Stops the beat."""
+    ask.do(SetTransport(False, None, ask.when))
 
 
-def beat(server: OscServer, peer: Peer, args: Args, when: When) -> None:
-    if not args:
+@osc("/beat", timed=True)
+def beat(ask: OscCall, beat: BeatNumber | None = None) -> None:
+    """Goes to a beat; without arguments answers `/beat f:beat`."""
+    if beat is None:
         # by the sample clock, which also runs while the engine computes no block
-        server.replies.reply(peer, encode("/beat", float(server.link.beat_at(server.clock.moment().sample))))
-        return
-    server.executor.do(SetTransport(None, number(args, 0, "beat", -MAX_BEAT, MAX_BEAT), when), peer.key)
+        ask.reply("/beat", float(ask.server.link.beat_at(ask.server.clock.moment().sample)))
+    else:
+        ask.do(SetTransport(None, beat, ask.when))
 
 
-def session_record(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
+@osc("/beat/nudge", args="f:beats", timed=True)
+def nudge(ask: OscCall, args: Args) -> None:
+    """Adds -16 to 16 beats to the beat as it is at that time, to get into step with other players."""
+    _plain(ask, NudgeBeat, args)
+
+
+@osc("/session/record", OWNER)
+def session_record(ask: OscCall, name: Word = "") -> None:
+    """Records input, output and log of the performance; refused while one is recorded. Answers `/done /session/record
+    s:path`.
+    """
+    server = ask.server
     if server.link.keeping:
         raise RequestError("a session is being recorded already; end it first with /session/stop")
-    name = text(args, 0, "name", "")
     path = _claimed(paths.sessions(), name, _now(), folder=True)
     server.link.session(str(path), server.session_header())
-    server.replies.reply(peer, encode("/done", "/session/record", str(path)))
+    ask.reply("/done", "/session/record", str(path))
 
 
-def session_stop(server: OscServer, peer: Peer, _args: Args, _when: When) -> None:
-    server.link.session(None)
+@osc("/session/stop", OWNER)
+def session_stop(ask: OscCall) -> None:
+    """Ends that recording."""
+    ask.server.link.session(None)
 
 
-def record_start(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
-    name = text(args, 0, "name", "")
-    path = _claimed(paths.recordings(), name, _now(), _recording_suffix(server, name))
-    server.link.record(str(path))
-    server.replies.reply(peer, encode("/done", "/record/start", str(path)))
+@osc("/record/start", OWNER)
+def record_start(ask: OscCall, name: Word = "") -> None:
+    """Records the output to a .wav, or a .flac, .ogg or .mp3 that is named. Answers `/done /record/start s:path`."""
+    path = _claimed(paths.recordings(), name, _now(), _recording_suffix(ask.server.link.status(), name))
+    ask.server.link.record(str(path))
+    ask.reply("/done", "/record/start", str(path))
 
 
-def tracks_start(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
+@osc("/record/stop", OWNER)
+def record_stop(ask: OscCall) -> None:
+    """Ends recording the output. Answers `/done /record/stop`."""
+    ask.server.link.record(None)
+    ask.reply("/done", "/record/stop")
+
+
+@osc("/record/tracks/start", OWNER)
+def tracks_start(ask: OscCall, folder: Word = "") -> None:
+    """Records each strip, the input and the output to a file of its own; refused while tracks are recorded. Answers
+    `/done /record/tracks/start s:path`.
+    """
+    server = ask.server
     if server.link.keeping_tracks:
         raise RequestError("tracks are being recorded already; end them first with /record/tracks/stop")
-    path = _claimed(paths.recordings(), text(args, 0, "folder", ""), _now(), folder=True)
+    path = _claimed(paths.recordings(), folder, _now(), folder=True)
     server.link.tracks(str(path), {**server.session_header(), "bar": server.session.state.bar})
-    server.replies.reply(peer, encode("/done", "/record/tracks/start", str(path)))
+    ask.reply("/done", "/record/tracks/start", str(path))
 
 
-def tracks_stop(server: OscServer, peer: Peer, _args: Args, _when: When) -> None:
-    server.link.tracks(None)
-    server.replies.reply(peer, encode("/done", "/record/tracks/stop"))
+@osc("/record/tracks/stop", OWNER)
+def tracks_stop(ask: OscCall) -> None:
+    """Ends the tracks. Answers `/done /record/tracks/stop`."""
+    ask.server.link.tracks(None)
+    ask.reply("/done", "/record/tracks/stop")
 
 
-def _recording_suffix(server: OscServer, name: str) -> str:
+@osc("/capture", OWNER)
+def capture(ask: OscCall, bars: Annotated[int, Meta(ge=1, le=MAX_BARS)], node: Word = OUT, name: Word = "") -> None:
+    """Writes the last whole bars of a node, else of the output, into the folder `captures` of the library. Answers
+    `/capture.reply s:path`.
+    """
+    number = node_number(ask.server.session, node)
+    path = _claimed(paths.library() / CAPTURES, name, f"{node}-{_now()}", ".wav")
+    try:
+        ask.server.captures.ask(ask.peer, str(path), number, bars, ask.server.session.state.bar)
+    except EngineError:
+        paths.drop_empty(path)
+        raise
+
+
+def _recording_suffix(engine: EngineStatus, name: str) -> str:
     """Suffix of a recording: as in its name, else .wav."""
     suffix = Path(name).suffix
-    held, engine = FORMATS.get(suffix.lower()), server.link.status()
+    held = FORMATS.get(suffix.lower())
     if held is None:
         return ".wav"
     if suffix.lower() not in RECORDING_SUFFIXES:
@@ -127,22 +190,6 @@ def _recording_suffix(server: OscServer, name: str) -> str:
     if engine.channels > held.channels or engine.rate > max(held.rates, default=engine.rate):
         raise RequestError(f"{suffix} does not hold {engine.channels} channels at {engine.rate} Hz; name a .wav")
     return suffix
-
-
-def capture(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
-    bars, name = whole(args, 0, "bars", 1, MAX_BARS), text(args, 1, "node", OUT)
-    node = node_number(server.session, name)
-    path = _claimed(paths.library() / CAPTURES, text(args, 2, "name", ""), f"{name}-{_now()}", ".wav")
-    try:
-        server.captures.ask(peer, str(path), node, bars, server.session.state.bar)
-    except EngineError:
-        paths.drop_empty(path)
-        raise
-
-
-def record_stop(server: OscServer, peer: Peer, _args: Args, _when: When) -> None:
-    server.link.record(None)
-    server.replies.reply(peer, encode("/done", "/record/stop"))
 
 
 def node_number(session: Session, name: str) -> int:
