@@ -93,13 +93,16 @@ lessons: $(DEV)  ## prove every lesson, and play each through in Chromium, in te
 third-party: $(DEV)  ## write THIRD_PARTY.md again
 	@$(PY) tools/third_party.py
 
-release: site  ## build and check what is published, into dist/ and build/site, with notes out of CHANGELOG.md
+release: site  ## build and check what is published, a wheel for each platform too, into dist/ and build/site, with notes out of CHANGELOG.md
+	@$(PY) -m pip install --quiet "ziglang>=0.13"
 	@$(PY) tools/release.py
 
-wheel: $(DEV)  ## build the wheel, install it into an empty environment and render a patch with it
+wheel: $(DEV)  ## build the wheel for this machine, install it into an empty environment and render a patch with it
+	@$(PY) -m pip install --quiet "ziglang>=0.13"
 	@$(PY) tools/wheel_check.py
 
 containers: $(DEV)  ## build the images of the API and the workers; ARGS=try tries the API, lock pins packages anew, wheels gathers them
+	@$(PY) -m pip install --quiet "ziglang>=0.13"
 	@if ! [ "$(ARGS)" = wheels ] && ! [ "$(ARGS)" = lock ]; then sh tools/system_packages.sh containers; fi
 	@$(PY) tools/containers.py $(ARGS)
 

@@ -2,7 +2,6 @@
 
 python warm.py bytecode | worker-bytecode
 python warm.py kernels     of the server and its jobs, for the processor that builds
-python warm.py library     of every package, for any processor, as one library: LLVM is not needed where it is
 python warm.py analyses    writes nothing: runs every analysis, so that none is without its kernels
 """
 
@@ -54,23 +53,6 @@ def kernels() -> None:
         left.unlink()
 
 
-def library() -> None:
-    """Compiles the kernels of every module that can be imported here; those of sound cards' drivers cannot."""
-    from antiphon.kernel.native import library
-    from antiphon.kernel.native.compiling import declared_kernels
-
-    packages = Path(sysconfig.get_path("purelib"))
-    for path in sorted(packages.glob("antiphon*/**/*.py")):
-        if "\n@kernel\n" not in path.read_text():
-            continue
-        name = ".".join(path.relative_to(packages).with_suffix("").parts)
-        try:
-            importlib.import_module(name)
-        except (ImportError, OSError) as error:
-            print(f"without the kernels of {name}: {error}")
-    print(f"{library.write(declared_kernels(), library.library_path())} kernels in {library.library_path()}")
-
-
 def analyses() -> None:
     """Runs every analysis on a second of a tone; the build ends where one cannot be had."""
     import json
@@ -95,8 +77,8 @@ def _write_sound(path: str, frames: bytes) -> None:
 def main(kind: str) -> None:
     """kind: as in the module's docstring."""
     os.environ["ANTIPHON_HOME"] = f"/tmp/warm-{kind}"
-    if kind in ("kernels", "library", "analyses"):
-        {"kernels": kernels, "library": library, "analyses": analyses}[kind]()
+    if kind in ("kernels", "analyses"):
+        {"kernels": kernels, "analyses": analyses}[kind]()
         shutil.rmtree(os.environ["ANTIPHON_HOME"], ignore_errors=True)
         return
     for name in (*SERVER, *(WORKER if kind == "worker-bytecode" else ())):

@@ -21,11 +21,13 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+import prebuilt
+
 from antiphon_bench.rig import free_port
 
 ROOT = Path(__file__).resolve().parents[1]
 DEPLOY, OUT = ROOT / "deploy", ROOT / "dist" / "containers"
-IMAGES = {"api": {"": ""}, "worker": {"": "[onnx]", "models": "[pipeline]"}}
+IMAGES = {"api": {"": "[kernels]"}, "worker": {"": "[onnx]", "models": "[pipeline]"}}
 """Targets of the Containerfile: the folders of the distributions in each, with their extras."""
 LEFT_OUT = {
     "api": frozenset[str](),
@@ -252,7 +254,8 @@ def own_wheels(folder: Path) -> dict[str, Path]:
     """Builds the wheels of this project and of its lab into a folder; their paths by the distribution's folder."""
     for part in ("", "models"):
         run([sys.executable, "-m", "build", "--wheel", "--outdir", str(folder), str(ROOT / part)], quiet=True)
-    return {"": next(folder.glob("antiphon-*.whl")), "models": next(folder.glob("antiphon_lab-*.whl"))}
+    (own,) = prebuilt.main(next(folder.glob("antiphon-*.whl")), "linux-x86_64")
+    return {"": own, "models": next(folder.glob("antiphon_lab-*.whl"))}
 
 
 def requirements(image: str) -> Path:

@@ -44,7 +44,7 @@ fi
 say "installing into .venv; a minute or two the first time"
 # pip compiles one file after the other, a minute and a half for all of them
 .venv/bin/python -m pip install --quiet --no-input --disable-pip-version-check --no-compile \
-    --editable ".${extra:+[$extra]}" --editable plugins/antiphon-companion --editable plugins/antiphon-sound \
+    --editable ".[kernels${extra:+,$extra}]" --editable plugins/antiphon-companion --editable plugins/antiphon-sound \
     --editable plugins/antiphon-more --editable "models${extra:+[bench]}" ||
     fail "pip could not install what pyproject.toml names (see above); is there a network? Then run the same command again"
 if [ "$extra" = dev ]; then

@@ -12,6 +12,7 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+import prebuilt
 import soundfile
 
 from antiphon.api.backends.files import read_midi
@@ -62,9 +63,11 @@ STRAY = ("server/", "plugins/", "models/", "tests/", "bench/", "antiphon_bench/"
 def main() -> None:
     with tempfile.TemporaryDirectory(prefix="antiphon-wheel-") as folder:
         place = Path(folder)
-        wheel, lab = built(ROOT, place / "dist"), built(ROOT / "models", place / "lab")
-        check_contents(wheel)
+        pure, lab = built(ROOT, place / "dist"), built(ROOT / "models", place / "lab")
+        check_contents(pure)
+        (wheel,) = prebuilt.main(pure, prebuilt.here())
         installed = Environment(place / "env", wheel)
+        expect(not installed.has("llvmlite"), "the wheel brings llvmlite, which is an extra")
         plays_through(installed, place)
         plays_bench8(installed, place)
         plays_learned_modes(installed, place)

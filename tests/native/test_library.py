@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -9,13 +10,29 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tools import prebuilt
 
-from antiphon.kernel.errors import EngineError, FileError
+from antiphon.kernel.errors import EngineError
 from antiphon.kernel.native import Kernel, compiling, f32p, f64, i64, kernel, library
-from antiphon.kernel.native.identity import digest
+from antiphon.kernel.runtime import resources
 
 pytestmark = pytest.mark.skipif(shutil.which("ld") is None, reason="the linker ld (binutils) is not installed")
 GAIN = 0.5
+RENDER = """
+import sys
+from pathlib import Path
+if sys.argv[1] == "library":
+    sys.modules["llvmlite"] = None
+    from antiphon.kernel.runtime import resources
+    resources.folder = lambda name, folder=resources.folder: Path(sys.argv[2]) if name == "kernels" else folder(name)
+import numpy as np
+from antiphon import Chain
+x = np.random.default_rng(1).normal(0.0, 0.2, (2, 48000)).astype(np.float32)
+with Chain(("filter", {}), ("compressor", {}), ("drive", {}), ("reverb", {}), rate=48000, channels=2) as chain:
+    chain.process(x).tofile(sys.argv[3])
+from antiphon.kernel.native.compiling import declared_kernels
+print(sum(item.address != 0 for item in declared_kernels()))
+"""
 
 
 def scaled(x: f32p, n: i64) -> f64:
@@ -44,9 +61,9 @@ def declared(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    path = tmp_path / library.NAME
-    monkeypatch.setattr(library, "library_path", lambda: path)
-    return path
+    monkeypatch.setattr(resources, "folder", lambda name: tmp_path)
+    monkeypatch.setattr(prebuilt, "linker", by_ld)
+    return tmp_path
 
 
 @pytest.fixture
@@ -57,13 +74,23 @@ def without_llvm(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "llvmlite", None)
 
 
+def by_ld(_wanted: prebuilt.Platform, image: Path, into: Path) -> list[str]:
+    """The command that links for this system where ziglang, of a release alone, is not installed."""
+    return ["ld", "-shared", "-z", "noexecstack", "-o", str(into), str(image), "-l:libm.so.6", "-l:libc.so.6"]
+
+
+def write(items: list[Kernel[..., float]], folder: Path) -> None:
+    wanted = prebuilt.PLATFORMS[prebuilt.here()]
+    prebuilt.library(items, wanted, wanted.processors["base"], folder / "base.so")
+
+
 def is_right(made: Kernel[..., float]) -> bool:
     sound = np.array([1.0, -3.0], np.float32)
     return made(sound, 2) == -2.0 * GAIN and made.bind(sound, 2)() == -2.0 * GAIN * GAIN
 
 
 def test_a_kernel_of_the_library_runs_without_llvm(declared: None, place: Path, request: pytest.FixtureRequest) -> None:
-    assert library.write([kernel(scaled), kernel(halved), half_of, kernel(scaled)], place) == 3
+    write([kernel(scaled), kernel(halved), half_of, kernel(scaled)], place)
     request.getfixturevalue("without_llvm")
     again = kernel(scaled)
     assert is_right(again)
@@ -74,46 +101,81 @@ def test_a_kernel_of_the_library_runs_without_llvm(declared: None, place: Path, 
 def test_one_that_it_does_not_have_says_what_is_missing(
     declared: None, place: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    library.write([kernel(scaled)], place)
+    write([kernel(scaled)], place)
     request.getfixturevalue("without_llvm")
     there, other = kernel(scaled), kernel(halved)
-    with pytest.raises(EngineError, match="the kernel halved needs llvmlite, which is not installed"):
+    wanted = "the kernel halved needs llvmlite, which is not installed; `pip install 'antiphon[kernels]'` installs it"
+    with pytest.raises(EngineError, match=re.escape(wanted)):
         other(1.0)
     assert is_right(there), "one kernel that is missing takes no other with it"
-    before = digest([there])
+    before = library.symbol(there)
     monkeypatch.setitem(globals(), "GAIN", 0.25)
-    assert digest([kernel(scaled)]) != before
+    assert library.symbol(kernel(scaled)) != before
     with pytest.raises(EngineError, match="scaled"):
         kernel(scaled)(np.ones(2, np.float32), 2)
 
 
 def test_what_the_library_lacks_is_compiled_where_llvm_is(declared: None, place: Path) -> None:
-    library.write([kernel(scaled)], place)
+    write([kernel(scaled)], place)
     other = kernel(halved)
     assert other(4.0) == 3.0
     assert is_right(kernel(scaled))
 
 
-def test_a_linker_that_is_missing_or_fails_is_named(
-    declared: None, place: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    with pytest.raises(FileError, match="could not be linked"):
-        library.write([kernel(scaled)], tmp_path / "no" / "folder.so")
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(FileError, match="apt-get install binutils"):
-        library.write([kernel(scaled)], place)
-    assert not place.exists()
+def test_of_two_libraries_the_processor_s_own_is_taken(declared: None, place: Path) -> None:
+    write([kernel(scaled)], place)
+    assert library.path().name == "base.so"
+    for name in library.LEVELS.keys() - {"base"}:
+        shutil.copy(place / "base.so", place / f"{name}.so")
+    from numpy._core._multiarray_umath import __cpu_features__ as has
+
+    best = next(name for name, needs in library.LEVELS.items() if all(map(has.get, needs)))
+    assert library.path().name == f"{best}.so"
 
 
-def test_the_project_s_kernels_fit_into_one(tmp_path: Path) -> None:
-    """Of the analyses that workers run: loudness, resampling and the beats."""
-    code = (
-        "import sys; from pathlib import Path\n"
-        "import antiphon.signal.loudness, antiphon.kernel.native.resample, antiphon_listen.beats\n"
-        "from antiphon.kernel.native import compiling, library\n"
-        "print(library.write(compiling.declared_kernels(), Path(sys.argv[1])) >= 5)"
+def test_a_kernel_is_known_by_its_file_and_not_by_python_s_bytecode(declared: None, tmp_path: Path) -> None:
+    text = "from __future__ import annotations\nfrom antiphon.kernel.native import f64, kernel\n\n\n@kernel\n"
+    text += "def one(a: f64) -> f64:\n"
+    symbols = []
+    for body in ("    return a + 1.0\n", "    return a + 1.0  # one\n", "    return a + 2.0\n"):
+        (tmp_path / "made.py").write_text(text + body)
+        outside: dict[str, object] = {"__name__": "made"}
+        exec(compile(text + body, str(tmp_path / "made.py"), "exec"), outside)
+        made = outside["one"]
+        assert isinstance(made, Kernel)
+        symbols.append(library.symbol(made))
+    assert len({*symbols, ""}) == 4, "a file that differs is another kernel's"
+    exec(compile(text + "    return a\n", "<typed>", "exec"), outside)
+    assert library.symbol(outside["one"]) == "", "what no file holds is in no library"  # type: ignore[arg-type]
+
+
+def test_a_linker_that_fails_is_named(declared: None, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prebuilt, "linker", lambda *_: ["ld", "-shared", "/nothing.o"])
+    with pytest.raises(SystemExit, match="could not be linked"):
+        write([kernel(scaled)], place)
+
+
+def test_a_chain_renders_by_the_library_without_llvm_what_it_renders_with_it(place: Path) -> None:
+    """The same samples, of kernels for another processor than this one: none of them contracts or reorders."""
+    build = (
+        "import sys; from pathlib import Path; sys.path.insert(0, '.')\n"
+        "from tests.native.test_library import by_ld, write\n"
+        "from tools import prebuilt\n"
+        "import antiphon_utilities.filter\n"
+        "from antiphon_effects import compressor, drive, reverb\n"
+        "from antiphon import Chain; from antiphon.kernel.native.compiling import declared_kernels\n"
+        "Chain(('gain', {}), rate=48000, channels=2).close()\n"
+        "prebuilt.linker = by_ld; write(list(declared_kernels()), Path(sys.argv[1]))\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path / "k.so")], capture_output=True, text=True, check=False, timeout=120
-    )
-    assert done.stdout == "True\n", done.stderr
+    run("-c", build, str(place))
+    counts = [run("-c", RENDER, kind, str(place), str(place / kind)) for kind in ("library", "llvm")]
+    assert int(counts[0]) > 20
+    assert (place / "library").read_bytes() == (place / "llvm").read_bytes()
+
+
+def run(*arguments: str) -> str:
+    root = Path(__file__).resolve().parents[2]
+    command = [sys.executable, *arguments]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False, timeout=240)
+    assert done.returncode == 0, done.stderr
+    return done.stdout

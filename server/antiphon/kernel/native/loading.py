@@ -24,13 +24,6 @@ def target() -> Any:
     return _native().create_target_machine(cpu=_cpu()[0], features=_cpu()[1], opt=3, reloc="pic")
 
 
-def portable_target() -> Any:
-    """LLVM's target machine of a shared library, for every CPU that numpy's wheels support."""
-    native = _native()
-    cpu = "x86-64-v2" if native.triple.startswith("x86_64") else "generic"
-    return native.create_target_machine(cpu=cpu, opt=3, reloc="pic", codemodel="default")
-
-
 def _native() -> Any:
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()

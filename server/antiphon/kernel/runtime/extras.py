@@ -20,6 +20,7 @@ EXTRAS = {
     "keras": "keras",
     "librosa": "librosa",
     "link": "link",
+    "llvmlite": "kernels",
     "mcp": "mcp",
     "mir_eval": "bench",
     "onnx": "bench",
