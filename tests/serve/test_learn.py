@@ -112,7 +112,7 @@ def played(tab: Tab, server: ServerProcess, lesson: LessonFile) -> None:
         until(pressed, 90.0, "the keys are heard")
     else:
         tab.run("antiphon.send('/transport/play')")
-        press(tab, "Play the voice that ships")
+        press(tab, "Play a recorded voice")
 
 
 @pytest.mark.parametrize(
