@@ -237,6 +237,8 @@ def _missing(
         others = ", ".join(
             map(str, _unique(filter(None, (other.values.get("s") for other in heard if other.plays)))[:4])
         )
+        if check.kind == "parameter":
+            return f"The patch that plays has no {what}: load the patch of the lesson.", ("none",)
         return f"Nothing of {what} is there yet{one.sound and others and f'; there is {others}'}.", ("none",)
     at = sorted({round(message.at, 3) for message in found})
     if one.at is not None and not _same(at, one.at):
