@@ -103,7 +103,7 @@ function Listen() {
   return (
     <span class="group listen">
       <button class={on ? "on" : "call"} aria-pressed={on} onClick={() => void listen()}>
-        {listening.value === "stopped" ? "Go on" : on ? "Listening" : "Listen"}
+        {listening.value === "stopped" ? "Go on" : "Listen"}
       </button>
       {on && (
         <>

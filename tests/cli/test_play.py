@@ -106,7 +106,7 @@ def test_the_commands_it_names_are_for_this_port():
     assert "-port" not in play.command(ServeSettings(), "/x")
     added = {"strudel": "Take events at port 8080."}
     text = "\n".join(play.introduction(ServeSettings(patch="answer"), "portaudio", "", added=added))
-    assert "As by `serve --strudel`: Take events at port 8080." in text
+    assert "Already on, as by `serve --strudel`: Take events at port 8080." in text
     hints = "\n".join(play.introduction(ServeSettings(osc_port=5000, patch="band"), "portaudio", ""))
     assert "live --osc-port 5000 set.py" in hints
 
@@ -134,7 +134,7 @@ def test_it_listens_to_every_midi_port_and_says_so(monkeypatch):
     play.play(audio="headless", osc_port=0, http_port=0, no_open=True)
     settings, says = started[0]
     assert settings.options["midi"] is True
-    assert "As by `serve --midi`: " in "\n".join(says(settings))
+    assert "Already on, as by `serve --midi`: " in "\n".join(says(settings))
 
 
 def test_what_it_names_is_in_the_patch_it_opens_with():

@@ -69,6 +69,18 @@ def test_where_it_runs_out_it_fades_and_waits_to_be_full_again() -> None:
     assert engine.add(x) is x
 
 
+def test_a_looping_file_is_silent_while_a_browser_sends_and_back_behind_it_without_a_click() -> None:
+    _, web, engine = parts()
+    web.put(message(np.zeros((1, 3840), np.float32)))
+    file = np.full((2, BLOCK), 0.5, np.float32)
+    out = np.concatenate([engine.add(file.copy(), instead=True).copy() for _ in range(70)], axis=1)
+    level = out[0]
+    assert level[0] > 0.49
+    assert level[-1] == 0.5
+    assert not level[BLOCK : 43 * BLOCK].any()
+    assert np.abs(np.diff(level)).max() < 0.02
+
+
 def test_what_is_no_sound_is_refused_and_a_full_ring_drops() -> None:
     memory, web, engine = parts()
     x = np.zeros((2, BLOCK), np.float32)

@@ -97,7 +97,7 @@ def test_a_file_that_is_no_lesson_is_refused_by_its_name(file: Path, text: str, 
 def test_a_mistake_that_is_not_known_is_told_by_what_plays(file: Path) -> None:
     lesson = read_lesson(file)
     outcome = tried(lesson, 'track("kick", "bd*3")')
-    assert answered(lesson, outcome) == "bd begins on beat 1, 2.33, 3.67; asked for is 1, 2, 3, 4."
+    assert answered(lesson, outcome) == "You have bd on beat 1, 2.33, 3.67; the task is beat 1, 2, 3, 4."
     assert answered(lesson, tried(lesson, 'track("kick", "bd bd bd bd")')) == "So it is."
     assert "is not closed" in answered(lesson, tried(lesson, 'track("kick", "[bd")'))
 

@@ -17,6 +17,8 @@ from antiphon.performer.performing import Performing
 from antiphon.performer.scripts import ScriptFile, Version
 from antiphon.web.script_link import MAX_STEPS, pack, unpack
 
+OWN_PORT = 4242
+
 
 class StandIn:
     """A performance that does in each turn what a test asks."""
@@ -34,6 +36,7 @@ class StandIn:
             coming=[],
             out=SimpleNamespace(silent=False, offset=None),
         )
+        self.wire = SimpleNamespace(own_port=OWN_PORT)
         self.then: Callable[[], None] = lambda: None
         self.ended = False
 

@@ -155,8 +155,11 @@ def test_where_wires_play_all_it_is_for_all() -> None:
     assert Players(made, CATALOG).of("") == ("a", "b")
 
 
-def test_a_keyboard_in_place_of_what_finds_notes_does_not_play_what_answers() -> None:
-    answers = replace(CATALOG["notes"], type="answers", outputs=(AUDIO_OUT, EVENTS_OUT))
+@pytest.mark.parametrize("ears", [False, True])
+def test_a_keyboard_in_place_of_what_finds_notes_does_not_play_what_answers(ears: bool) -> None:
+    """`ears`: what answers overhears the notes, as the follower of a score does, and plays none itself."""
+    into = (AUDIO_IN, replace(EVENTS_IN, overhears=True)) if ears else CATALOG["notes"].inputs
+    answers = replace(CATALOG["notes"], type="answers", inputs=into, outputs=(AUDIO_OUT, EVENTS_OUT))
     catalog = Catalog({**CATALOG.types, "answers": answers})
     ends = [("c.notes", "own"), ("c.notes", "band"), ("band.notes", "piano"), ("own", "out"), ("piano", "out")]
     made = Graph(
@@ -164,4 +167,5 @@ def test_a_keyboard_in_place_of_what_finds_notes_does_not_play_what_answers() ->
     )
     for source, dest in ends:
         made = replace(made, wires=(*made.wires, Wire(made.end(source, "out", catalog), made.end(dest, "in", catalog))))
-    assert Players(made, catalog).of("") == ("own", "band")
+    players = Players(made, catalog)
+    assert (players.of(""), players.of("", by_clock=True)) == (("own", "band"), ("own",) if ears else ("own", "band"))

@@ -21,13 +21,14 @@ from antiphon.kernel.errors import WireError
 from antiphon.kernel.graph import patch_list
 from antiphon.kernel.graph.graph import NodeSpec
 from antiphon.kernel.runtime.processes.child_process import socket_pair
-from antiphon.kernel.wire.osc import encode, encode_bundle
+from antiphon.kernel.wire.osc import Message, encode, encode_bundle
 from antiphon.web.access import CodeGuard, TokenGuard
 from antiphon.web.api.jobs import JobRoutes
+from antiphon.web.api.lessons import _told
 from antiphon.web.api.live import LiveRoutes
 from antiphon.web.api.server_state import ServerRoutes
 from antiphon.web.control_link import NodeValues
-from antiphon.web.osc_socket import check_message
+from antiphon.web.osc_socket import OscSocket, check_message
 from antiphon.web.page import routes as pages
 from antiphon.web.page.feed import EVENTS, PageFeed
 from antiphon.web.performer_link import PerformerLink
@@ -252,6 +253,18 @@ async def test_a_performer_that_reads_nothing_is_said_and_stops_nothing() -> Non
         assert answered[0] == 503
         assert "try again" in answered[1]["error"]
         assert (await rig.ask("GET", "/api/live"))[0] == 200
+
+
+async def test_what_a_script_sends_is_not_told_to_a_learner_as_their_own() -> None:
+    async with serving() as rig:
+        state = (await rig.ask("GET", "/api/live"))[1] | {"version": 7}
+        rig.performer.send(pack({"state": state, "port": 4242}))
+        await comes(lambda: 4242 in OscSocket.ports, "the performer's port is known")
+        heard = [
+            _told(Message(b"/packet", b",sb", (f"tcp:127.0.0.1:{port}", encode("/at", 4.0))), 0.0)
+            for port in (4242, 4243)
+        ]
+        assert [[one.address for one, _ in each] for each in heard] == [[], ["/osc/at"]]
 
 
 async def test_pages_are_sent_what_plays_and_what_failed() -> None:

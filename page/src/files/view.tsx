@@ -44,7 +44,7 @@ export function Files() {
 }
 
 /** On this machine only what changes something needs the token, so the page asks for it when it is needed. */
-function Token() {
+export function Token() {
   const field = useRef<HTMLInputElement>(null);
   useEffect(() => field.current?.focus(), []);
   return (

@@ -4,8 +4,9 @@ import type { Lesson, LessonPath, Tried } from "../api";
 import { lessonEditor, live, me, ownersAnswer } from "../code/store";
 import { request } from "../files/api";
 import { made, NOISY, noisy } from "../files/examples";
+import { source } from "../input";
 import { ask, send } from "../link";
-import { graph, say } from "../model";
+import { graph, say, status } from "../model";
 import { room } from "../rooms";
 
 const AT = "learn-at";
@@ -131,11 +132,21 @@ export async function work(title: string): Promise<void> {
 const SESSION = ["osc", "loudness", "onsets", "parameter"];
 export const listens = (one: Lesson) => SESSION.includes(one.kind);
 
+/** Whether what it hears is of the learner: without a sound card the server plays a voice to itself. */
+export function hears(one: Lesson): boolean {
+  const own = source.value === "microphone" || source.value === "file";
+  return !one.sound || one.kind === "parameter" || own || status.value.engine?.driver !== "headless";
+}
+
 /** Listens to the server until the lesson is done, or another one is opened; gives what ends it. */
 export function follow(one: Lesson): () => void {
   let on = listens(one);
   void (async () => {
     while (on) {
+      if (!hears(one)) {
+        await new Promise((then) => setTimeout(then, PARAMETER_MS));
+        continue;
+      }
       const seconds = one.kind === "parameter" ? 0 : SECONDS;
       const said = await ask<Tried>(`/api/lessons/${keyOf(one)}/heard?seconds=${seconds}`).catch(() => null);
       if (!on) return;

@@ -5,9 +5,10 @@ import type { Lesson } from "../api";
 import type { mount } from "../code/editor";
 import { enterRoom, lessonEditor, live, stop, vocabulary, wanted } from "../code/store";
 import { Token } from "../code/view";
-import { headers } from "../files/api";
-import { pause, playing as sounds } from "../files/sound";
+import { asked, headers } from "../files/api";
+import { pair, pause, SIDES, side, playing as sounds } from "../files/sound";
 import { follow as followFiles } from "../files/state";
+import { Token as FilesToken } from "../files/view";
 import { endInput, microphone, playFile, source } from "../input";
 import { Control } from "../instrument/controls";
 import { useMeters } from "../instrument/meters";
@@ -22,6 +23,7 @@ import {
   draftOf,
   fault,
   follow,
+  hears,
   keyOf,
   lesson,
   listens,
@@ -39,8 +41,8 @@ const lost = signal("");
 /** Whom a path is for. */
 const FOR: Record<string, string> = {
   code: "Type a line and hear it. No instrument is needed.",
-  play: "Play the keys here, or use a voice: your own, or one that ships.",
-  files: "Begin with the sounds that ship, then use your own.",
+  play: "Play the keys here, or use a voice: your own, or a recorded one.",
+  files: "Begin with the sounds that are here, then use your own.",
   send: "From TouchOSC, Tidal, SuperCollider, Pure Data, Python, a keyboard.",
 };
 
@@ -125,10 +127,17 @@ function Opened({ one }: { one: Lesson }) {
           <b>Your turn.</b> {one.task}
         </p>
         {wanted.value && <Token />}
+        {asked.value && <FilesToken />}
         {scripted ? <Script one={one} /> : <Desk one={one} />}
         <div class="lesson-said" role="status">
           {busy.value && <p>{busy.value}</p>}
-          {!said && listens(one) && <p>It listens, and says here what it hears.</p>}
+          {!said && listens(one) && (
+            <p>
+              {hears(one)
+                ? "It listens, and says here what it hears."
+                : "It listens once you have chosen a voice above."}
+            </p>
+          )}
           {said && (
             <p class={said.passed ? "right" : "other"}>
               <b>{said.passed ? "Right. " : listens(one) ? "So far: " : "Not yet. "}</b>
@@ -155,7 +164,7 @@ function Opened({ one }: { one: Lesson }) {
           )}
           {said?.passed && !next.value && (
             <button class="call" onClick={() => open(null)}>
-              That is the path
+              The path is done
             </button>
           )}
           <button aria-pressed={shown.value === "hint"} onClick={() => (shown.value = shown.value ? "" : "hint")}>
@@ -285,7 +294,7 @@ function Desk({ one }: { one: Lesson }) {
       {one.sound && one.kind !== "file" && (
         <p class="group">
           <button disabled={on} onClick={() => void sing(one.sound)}>
-            Play the voice that ships
+            Play a recorded voice
           </button>
           <button disabled={on} onClick={() => void microphone()}>
             Use my microphone
@@ -302,6 +311,13 @@ function Desk({ one }: { one: Lesson }) {
             </button>
           ))}
           {sounds.value && <button onClick={pause}>Stop</button>}
+          {pair.value?.B &&
+            !busy.value &&
+            SIDES.map((each) => (
+              <button key={each} aria-pressed={side.value === each} onClick={() => (side.value = each)}>
+                {each === "A" ? "As it was" : "As it is now"}
+              </button>
+            ))}
         </p>
       )}
     </>

@@ -143,7 +143,7 @@ def introduction(
             yield "The input starts muted: begin softly, or put headphones on and start with --headphones; then"
         yield f"    {command(settings, OPEN)}"
     for option, does in added.items():
-        yield f"As by `serve --{option}`: {does}"
+        yield f"Already on, as by `serve --{option}`: {does}"
     yield "Open the address after `page`, below, in a browser: it works once, and the page needs no token then."
     hint = "" if song else hint_of(settings.patch)
     hint = re.sub(r"antiphon (osc|live) ", lambda found: command(settings, "", found[1]), hint)

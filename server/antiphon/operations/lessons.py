@@ -5,6 +5,7 @@ line `## Title`. A try is observed as messages, whatever it is: a script's event
 sound. One judgement compares them with what the lesson expects.
 """
 
+import re
 import shlex
 import threading
 import tomllib
@@ -43,6 +44,9 @@ SESSION = ("osc", "loudness", "onsets")
 """Kinds of checks that listen to the running server for a while."""
 
 
+NOTES = re.compile("^$|/note/(on|event)$")
+
+
 class Expect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What some of the messages must be; without `address` those that play a note or a sound."""
 
@@ -60,11 +64,9 @@ class Expect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def what(self) -> str:
         """The messages by name, for a sentence."""
-        if self.sound:
-            return self.sound
-        if self.address:
-            return self.address
-        return f"notes on {self.on}" if self.on else "notes"
+        if self.sound or not NOTES.search(self.address):
+            return self.sound or self.address
+        return f"the notes of {self.on}" if self.on else "the notes"
 
 
 class Check(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -201,12 +203,14 @@ def judge(check: Check, heard: Sequence[HeardSound]) -> LessonOutcome:
     """Compares the messages of a try with what is expected; the first that differs counts."""
     for place, one in enumerate(check.expect):
         found = [message for message in heard if _is_of(message, one, check.kind)]
-        missing = _missing(check, one, found)
+        missing = _missing(check, one, found, heard)
         if missing is not None:
             sentence, fact = missing
             if check.kind == "file":  # what was done instead tells mistakes apart
                 fact += tuple(sorted(message.address for message in heard if message.address.startswith("/job/")))
-            return LessonOutcome(sentence, (place, *fact))
+            return LessonOutcome(
+                sentence[0].upper() + sentence[1:] if sentence.startswith("the ") else sentence, (place, *fact)
+            )
     return LessonOutcome()
 
 
@@ -222,34 +226,43 @@ def _is_of(message: HeardSound, one: Expect, kind: str) -> bool:
     return right and (not one.on or message.node == one.on) and (not one.sound or message.values.get("s") == one.sound)
 
 
-def _missing(check: Check, one: Expect, found: Sequence[HeardSound]) -> tuple[str, tuple[Any, ...]] | None:
-    """The sentence on what is not as expected, and the fact; None where nothing is."""
+def _missing(
+    check: Check, one: Expect, found: Sequence[HeardSound], heard: Sequence[HeardSound]
+) -> tuple[str, tuple[Any, ...]] | None:
+    """The sentence on what is not as expected, and the fact; None where nothing is. `found`: what it is of `heard`."""
     if check.kind in ("loudness", "onsets"):
         return _unheard(check.kind, one, found)
     what = one.what
     if not found and (one.least > 0 or one.at):
-        return f"There is nothing of {what} yet.", ("none",)
+        others = ", ".join(
+            map(str, _unique(filter(None, (other.values.get("s") for other in heard if other.plays)))[:4])
+        )
+        if check.kind == "parameter":
+            return f"The patch that plays has no {what}: load the patch of the lesson.", ("none",)
+        return f"Nothing of {what} is there yet{one.sound and others and f'; there is {others}'}.", ("none",)
     at = sorted({round(message.at, 3) for message in found})
     if one.at is not None and not _same(at, one.at):
-        return f"{what} begins on beat {_beats(at)}; asked for is {_beats(one.at)}.", ("at", *at)
+        return f"You have {what} on beat {_beats(at)}; the task is beat {_beats(one.at)}.", ("at", *at)
     if not one.least <= len(found) <= one.most:
         asked = f"at least {one.least:g}" if len(found) < one.least else f"at most {one.most:g}"
-        return f"{what}: {len(found)} in {_bars(check.bars)}; asked for is {asked}.", ("count", len(found))
+        where = f" in {_bars(check.bars)}" if check.kind == "events" else ""
+        return f"Of {what} there are {len(found)}{where}; the task is {asked}.", ("count", len(found))
     if (shortest := min((len(message.args) for message in found), default=one.args)) < one.args:
-        return f"{what} came with {shortest} arguments; asked for is {one.args}.", ("args", shortest)
+        return f"{what} came with {shortest} arguments; the task is {one.args}.", ("args", shortest)
     together = max((sum(abs(other.at - beat) < TOLERANCE for other in found) for beat in at), default=0)
     if together < one.chord:
-        return f"{what}: {together} at a time; asked for is {one.chord}.", ("chord", together)
+        return f"Of {what} {together} begin at a time; the task is {one.chord}.", ("chord", together)
     numbers = [message.number for message in found]
     if one.value is not None and not any(n is not None and one.value[0] <= n <= one.value[1] for n in numbers):
         last = "no number" if numbers[-1] is None else f"{numbers[-1]:g}"
-        return f"{what} is {last}; asked for is {one.value[0]:g} to {one.value[1]:g}.", (
+        return f"{what} is {last}; the task is {one.value[0]:g} to {one.value[1]:g}.", (
             "value",
             _side(numbers[-1], one.value),
             numbers[-1],
         )
     if one.differ and len(kinds := _kinds(one.differ, found)) < 2:
-        return f"{what}: {one.differ if one.differ != 'value' else 'it'} is always the same.", ("same", *kinds)
+        same = {"value": "it", "bars": "each bar"}.get(one.differ, f"the {one.differ}")
+        return f"Of {what} {same} is always the same.", ("same", *kinds)
     return None
 
 
@@ -258,20 +271,20 @@ def _unheard(kind: str, one: Expect, found: Sequence[HeardSound]) -> tuple[str, 
     import numpy as np
 
     peaks, powers = np.array([[float(value) for value in message.args[1:3]] for message in found] or [[0.0, 0.0]]).T
-    name = one.on or "in"
+    name = "the input" if one.on in ("", "in") else one.on
     if kind == "loudness":
         width = max(1, min(len(powers), round(1 / FRAME_SECONDS)))
         mean = np.convolve(powers**2, np.ones(width) / width, "valid").max()
         level = round(float(10 * np.log10(max(mean, _FLOOR**2))))
         if one.least <= level <= one.most:
             return None
-        return f"{name} reaches {level} dB; asked for is {_between(one)} dB.", ("level", level > one.most, level)
+        return f"{name} reaches {level} dB; the task is {_between(one)} dB.", ("level", level > one.most, level)
     levels = 20 * np.log10(np.maximum(peaks, _FLOOR))
     rises = (levels[1:] > -45) & (levels[1:] - np.minimum(levels[:-1], np.r_[levels[0], levels[:-2]]) > _RISE)
     count = int((np.diff(np.r_[False, rises].astype(int)) == 1).sum())
     if one.least <= count <= one.most:
         return None
-    return f"{name} has {count} beginnings; asked for is {_between(one)}.", ("onsets", count > one.most, count)
+    return f"{name} has {count} beginnings; the task is {_between(one)}.", ("onsets", count > one.most, count)
 
 
 def _kinds(differ: str, found: Sequence[HeardSound]) -> list[Any]:
@@ -407,7 +420,7 @@ def tried(lesson: LessonFile, lines: str) -> LessonOutcome:
 
 def failed(error: Exception) -> LessonOutcome:
     """The outcome of a script with an error; equal errors on other lines are equal."""
-    sentence = str(error)
+    sentence = str(error).replace("lesson.py line", "Line")
     return LessonOutcome(sentence, ("error", sentence.split(": ", 1)[-1]))
 
 

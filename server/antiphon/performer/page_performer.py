@@ -62,7 +62,7 @@ class PagePerformer:
         self._runs: dict[int, dict[str, Any]] = {}
         self._fault: dict[str, Any] | None = None
         self._new: list[dict[str, Any]] = []
-        self._told: dict[str, Any] = {}
+        self._told: tuple[int, dict[str, Any]] | None = None
         self._foretold: list[Any] = []
         self._heard: dict[str, frozenset[str]] = {"muted": frozenset(), "soloed": frozenset()}
         self._ended = False
@@ -181,9 +181,10 @@ class PagePerformer:
 
     def _report(self) -> None:
         state = self._state()
-        if state != self._told and self._tell({"state": state}):
-            self._told = state
         performing = self._performing
+        port = 0 if performing is None else performing.wire.own_port
+        if (port, state) != self._told and self._tell({"state": state, "port": port}):
+            self._told = port, state
         coming = [] if performing is None else performing.player.coming
         if coming != self._foretold and self._tell({"coming": coming}):
             self._foretold = coming

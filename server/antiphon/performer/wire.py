@@ -46,6 +46,11 @@ class ServerConnection:
         """Descriptor for `select`; -1 while closed."""
         return -1 if self._sock is None else self._sock.fileno()
 
+    @property
+    def own_port(self) -> int:
+        """The port of this end; 0 while closed."""
+        return 0 if self._sock is None else int(self._sock.getsockname()[1])
+
     def open(self) -> bool:
         """Opens the connection and subscribes; returns whether a server answers."""
         self.close()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from antiphon.kernel.errors import WireError
 from antiphon.web.access import LIVE_REQUIRED
 from antiphon.web.http_message import Refusal
+from antiphon.web.osc_socket import OscSocket
 from antiphon.web.script_link import MAX_MESSAGE_BYTES, pack, unpack
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class PerformerLink:
         self.state: dict[str, Any] = dict(IDLE)
         self.script: dict[str, Any] | None = None
         self._texts: dict[int, str] = {}
-        self.dropped = 0
+        self.dropped = self._port = 0
 
     @property
     def on(self) -> bool:
@@ -127,6 +128,9 @@ class PerformerLink:
             self._know(message["script"])
         if isinstance(message.get("state"), dict):
             self.state = message["state"]
+            OscSocket.ports.discard(self._port)
+            self._port = int(message.get("port", 0))
+            OscSocket.ports.add(self._port)
             self._feed.put("live", self.state)
         if isinstance(message.get("steps"), list):
             self.dropped += self._feed.add("steps", message["steps"]) + int(message.get("dropped", 0))

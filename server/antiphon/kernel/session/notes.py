@@ -47,7 +47,7 @@ _ROUNDING = 1.2e-7
 class Players:
     """Note-taking nodes of a graph, by name.
 
-    `free`: those of `all` that no wire feeds with events; where wires feed every one, those that none of `all` feeds,
+    `free`: those of `all` that no wire feeds with events; where wires feed every one, those that none of them feeds,
     else `all`; none that analyses sound, but those that overhear. A note that names no node goes to these.
     """
 
@@ -58,12 +58,12 @@ class Players:
         types = {name: catalog[graph.node(name).type] for name in self.all}
         players = tuple(name for name, info in types.items() if not (info.analyses or info.overhears))
         fed = [w for w in graph.wires if w.dest.node in players and _carries_events(graph, catalog, w.dest)]
+        listening = tuple(name for name, info in types.items() if info.overhears)
         by_any, by_takers = (
-            {w.dest.node for w in wires} for wires in (fed, [w for w in fed if w.source.node in players])
+            {w.dest.node for w in wires} for wires in (fed, [w for w in fed if w.source.node in players + listening])
         )
         # nodes that no wire feeds; else nodes that only a note detector feeds, for the keyboard to replace it
         unfed, undriven = (tuple(name for name in players if name not in found) for found in (by_any, by_takers))
-        listening = tuple(name for name, info in types.items() if info.overhears)
         self._playing = unfed or undriven or players
         self.free = self._playing + listening
 

@@ -43,6 +43,8 @@ SHOWN = 6
 """Messages that an answer tells of."""
 MEMORY_SECONDS = 20.0
 """In which what a lesson asks for has to come."""
+SOON_SECONDS = 0.6
+"""Behind something new, until an answer tells of it."""
 KEPT = 4096
 """Messages that one check keeps; further ones are dropped."""
 
@@ -140,19 +142,21 @@ class LessonRoutes:
                     came.append(text)
             news.set()
 
-        outcome = judge(lesson.head.check, heard)
+        outcome, measured = judge(lesson.head.check, heard), lesson.head.check.kind != "osc"
         self._listening += 1
         sock = OscSocket(self._control.osc, received)
         try:
             for address in ("/monitor", "/notify", "/note/watch"):
                 sock.send(encode(address, 1))
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(seconds):
+                async with asyncio.timeout(seconds) as limit:
                     while not outcome.passed:
                         await news.wait()
                         await asyncio.sleep(FRAME_SECONDS)  # what came with it is judged with it
                         news.clear()
-                        outcome = judge(lesson.head.check, heard)
+                        before, outcome = outcome, judge(lesson.head.check, heard)
+                        if outcome.fact != before.fact and not measured:  # a person sees soon what has come
+                            limit.reschedule(min(begun + seconds, loop.time() + SOON_SECONDS))
             return outcome
         finally:
             self._before = {} if outcome.passed else {key: heard}

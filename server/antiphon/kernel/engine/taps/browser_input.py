@@ -1,4 +1,4 @@
-"""Mixes a browser's sound, microphone or file, into the engine's input."""
+"""Mixes a browser's sound, microphone or file, into the engine's input, or puts it in place of a looping file."""
 
 import numpy as np
 
@@ -29,10 +29,11 @@ class BrowserInput:
         """True while no browser sends, or the buffer is still filling."""
         return self._filling
 
-    def add(self, x: Samples) -> Samples:
+    def add(self, x: Samples, instead: bool = False) -> Samples:
         """`x` plus the browser's sound, float32 `[channels, block]`, valid until the next call.
 
-        It is `x` itself while no browser sends, or the buffer is filling.
+        It is `x` itself while no browser sends, or the buffer is filling. `instead`: `x` is of a file that stands in
+        for a microphone, and is faded, in place, while a browser sends.
         """
         words, block = self._words, self._block
         if not words[TapWord.INPUT_OPEN]:
@@ -61,6 +62,10 @@ class BrowserInput:
             sound *= self._down
             self._filling = True
             words[TapWord.INPUT_GAPS] += 1
-        sound += x
         words[TapWord.INPUT_READ] = at + block
+        if instead and not (begins or self._filling):
+            return sound
+        if instead:
+            x *= self._up if self._filling else self._down
+        sound += x
         return sound
