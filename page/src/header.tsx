@@ -6,6 +6,7 @@ import { delay, listen, listening, missing, report, setVolume, show, shown, volu
 import { eachFrame } from "./frames";
 import { InputMenu } from "./input";
 import { follower, sure } from "./instrument/follower";
+import { Blackout } from "./instrument/lights";
 import { connection, panic, send } from "./link";
 import { beatNow, bpm, graph, missedLately, playing, say, status } from "./model";
 import { Options } from "./options";
@@ -248,6 +249,7 @@ export function Header() {
       <button class="stage" aria-pressed={stage.value} title="Stage: black, with larger type" onClick={toggleStage}>
         Stage
       </button>
+      <Blackout />
       <Panic />
     </header>
   );

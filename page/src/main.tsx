@@ -12,6 +12,7 @@ import { install } from "./install";
 import { Controls } from "./instrument/controls";
 import { Cues } from "./instrument/cues";
 import { Sound } from "./instrument/drawings";
+import { Lights } from "./instrument/lights";
 import { Lyrics } from "./instrument/lyrics";
 import { capture, Mixer } from "./instrument/mixer";
 import { PatchGraph } from "./instrument/patch";
@@ -53,6 +54,7 @@ function Instrument() {
             <Mixer />
             <Scenes />
             <Cues />
+            <Lights />
             <SetList />
             <Surfaces />
             <Server />

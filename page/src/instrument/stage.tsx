@@ -9,6 +9,7 @@ import { send } from "../link";
 import { status } from "../model";
 import { Macros } from "./controls";
 import { Cues } from "./cues";
+import { Blackout } from "./lights";
 import { Output } from "./mixer";
 import { Scenes } from "./side";
 import { Told } from "./told";
@@ -60,6 +61,7 @@ export function Stage() {
             Tracks
           </button>
           <Output />
+          <Blackout />
           <Panic />
         </section>
       ) : (

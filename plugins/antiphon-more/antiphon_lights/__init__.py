@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from antiphon.api import Register, hookimpl
 
 if TYPE_CHECKING:
+    from antiphon.api.backends.http import HttpServer
     from antiphon.api.backends.transports import AddressList
 
 
@@ -26,3 +27,11 @@ def antiphon_addresses(osc: AddressList) -> None:
 
     for path, args, handler, doc in ADDRESSES:
         osc.add(path, args, handler, doc, surfaces=True)
+
+
+@hookimpl
+def antiphon_routes(http: HttpServer) -> None:
+    """Adds the page `/plugins/lights/hydra`."""
+    from antiphon_lights.pictures import add_routes
+
+    add_routes(http)

@@ -4,6 +4,8 @@ from antiphon.api.backends.transports import OscRequest, RequestError
 from antiphon_lights.sending import lights_of
 
 MAX_BEATS = 256.0
+MAX_FIXTURES, MAX_TOLD = 24, 8192
+"""Most fixtures of an answer, and characters after which no further one is added."""
 
 
 def _look(request: OscRequest) -> None:
@@ -25,14 +27,16 @@ def _list(request: OscRequest) -> None:
     request.reply("/lights/list.reply", lights.desk.look, int(lights.desk.dark), *lights.desk.rig.looks)
 
 
-def _fixtures(request: OscRequest) -> None:
-    lights = lights_of(request)
-    frame = lights.desk.frame(lights.clock(0.0)).tolist()
-    for name, (first, fixture) in lights.desk.rig.fixtures.items():
-        values = frame[first : first + len(fixture.channels)]
-        words = [word for pair in zip(fixture.channels, values, strict=True) for word in pair]
-        request.reply("/lights/fixture", name, fixture.universe, fixture.channel, *words)
-    request.reply("/done", "/lights/fixtures", len(lights.desk.rig.fixtures))
+def _shown(request: OscRequest) -> None:
+    lights, (first, *_) = lights_of(request), (*request.args, 0)
+    desk, frame, told, size = lights.desk, lights.frame(lights.clock(0.0)).tolist(), [], 0
+    for name, (at, fixture) in list(desk.rig.fixtures.items())[max(0, int(first)) :]:
+        values = " ".join(str(one) for one in frame[at : at + len(fixture.channels)])
+        told += [name, fixture.universe, fixture.channel, " ".join(fixture.channels), values]
+        size += len(told[-2]) + len(values)
+        if size > MAX_TOLD or len(told) >= 5 * MAX_FIXTURES:
+            break
+    request.reply("/lights/shown.reply", desk.look, int(desk.dark), len(desk.rig.fixtures), *told)
 
 
 ADDRESSES = (
@@ -43,7 +47,7 @@ ADDRESSES = (
      "Turns all lights dark at once, or with 0 on again. `/panic` does the first; a look, a scene that carries one and "
      "`/transport/play` do the second."),
     ("/lights/list", "", _list, "Answers `/lights/list.reply s:look i:blackout s:look…`: the one shown, then all."),
-    ("/lights/fixtures", "", _fixtures,
-     "Answers `/lights/fixture s:name i:universe i:channel` and pairs of `s:channel i:value` of 0 to 255 for each "
-     "fixture, then `/done`."),
+    ("/lights/shown", "[i:first]", _shown,
+     "Answers `/lights/shown.reply s:look i:blackout i:fixtures` and for each fixture `s:name i:universe i:channel "
+     "s:channels s:values`, with names and values of 0 to 255 separated by spaces: of 24 fixtures, from `first` on."),
 )  # fmt: skip

@@ -7,8 +7,12 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
+
+import numpy as np
+from numpy.typing import NDArray
 
 from antiphon.api import Value
 from antiphon.api.backends.signal import FLAT_NAMES
@@ -29,7 +33,7 @@ from antiphon.api.backends.transports import (
     timetag_of,
 )
 from antiphon_lights.packets import SacnSource, os2l
-from antiphon_lights.show import RATE, STROBE, Clock, FlashLimit, LightShow, steps
+from antiphon_lights.show import RATE, STROBE, Clock, FlashLimit, LightShow, placed, steps
 from antiphon_lights.table import Rig, read
 from antiphon_lights.targets import DmxTarget, LightTarget, TcpSender, UdpSender
 
@@ -45,15 +49,15 @@ QUIET_DB = 60.0
 """dB below full scale at which a node's level is 0."""
 SOURCE = "Antiphon"
 
-_open: list[Lights] = []
+WAKE = 0.0007
+"""Seconds before its beat from which a frame may leave: the loop wakes up to 1 ms later than it is asked to."""
+
+_open: dict[Path, Lights] = {}
 
 
 def lights_of(request: OscRequest) -> Lights:
     """Lights of the server that received a message."""
-    for one in _open:
-        if one.server.folder == request.server.folder:
-            return one
-    raise RequestError("no lights are sent; start the server with --artnet, --sacn, --os2l or --cues")
+    return _open[request.server.folder]
 
 
 class Lights:
@@ -77,6 +81,7 @@ class Lights:
     def install(self) -> None:
         """Follows the server, and starts sending."""
         server = self.server
+        _open[server.folder] = self
         self.follow_table()
         server.on_effect(lambda effect: server.attempt("the lights", lambda: self._effect(effect)))
         server.on_value(self._value)
@@ -92,15 +97,6 @@ class Lights:
             server.service(partial(self.beats_to, desk))
         for cue in self.cues:
             server.service(partial(self._beats, cue.latency, partial(self._cue_beat, cue)))
-        server.service(self._serve)
-
-    async def _serve(self) -> None:
-        _open.append(self)
-        try:
-            await asyncio.get_running_loop().create_future()
-        finally:
-            _open.remove(self)
-            self._forget()
 
     def _forget(self) -> None:
         """Drops the cues that wait."""
@@ -250,23 +246,23 @@ class Lights:
         """
         stood = False
         while True:
-            clock = self.clock(latency)
+            clock = self.clock(latency + WAKE)
             if not clock.playing:
                 if stood:
                     return clock
                 stood = True
                 await asyncio.sleep(1.0 / RATE)
                 continue
-            place = math.floor(clock.beat * count + 1e-9) / count
-            if not last - JUMP_BEATS < place <= last:
-                seconds = (clock.beat - place) * 60.0 / clock.bpm
-                if place - last < 1.0 and count > 1:
-                    self.missed += max(0, round((place - last) * count) - 1)
-                if place - last <= 1.5 / count:
-                    self.late = max(0.999 * self.late, seconds)
-                return Clock(place, clock.seconds - seconds, clock.bpm, clock.bar)
+            now = placed(clock, count)
+            if not last - JUMP_BEATS < now.beat <= last:
+                gone = now.beat - last
+                if gone < 1.0 and count > 1:
+                    self.missed += max(0, round(gone * count) - 1)
+                if gone <= 1.5 / count:
+                    self.late = max(0.999 * self.late, clock.seconds - now.seconds - WAKE)
+                return now
             # often enough for a change of the tempo
-            due = (place + 1.0 / count - clock.beat) * 60.0 / clock.bpm
+            due = (now.beat + 1.0 / count - clock.beat) * 60.0 / clock.bpm
             await asyncio.sleep(min(max(0.0, due), IDLE_SECONDS))
 
     # ---- sending
@@ -282,20 +278,19 @@ class Lights:
                     target.end(rig.universes, bytes(rig.slots))
                     rig, limit = self.desk.rig, FlashLimit(self.desk.rig.slots, self._strobe)
                 if rig.universes:
-                    self._meter()
-                    frame = limit.limited(self.desk.frame(clock), clock.seconds)
-                    target.send(rig.universes, frame.tobytes())
+                    target.send(rig.universes, limit.limited(self.frame(clock), clock.seconds).tobytes())
         finally:
             target.end(rig.universes, bytes(rig.slots))
 
-    def _meter(self) -> None:
-        wanted = {wave.drive.node for wave in self.desk.rig.waves if wave.drive.kind == "level"}
-        if not wanted:
-            return
-        meters, nodes = self.server.meters(), self.server.nodes()
-        for name in wanted & nodes.keys():
+    def frame(self, clock: Clock) -> NDArray[np.uint8]:
+        """Values of all channels, 0 to 255, by the nodes' present levels, before the limit on flashes."""
+        nodes = self.server.nodes()
+        heard = {wave.drive.node for wave in self.desk.rig.waves if wave.drive.kind == "level"} & nodes.keys()
+        meters = self.server.meters() if heard else {}
+        for name in heard:
             decibels = 20.0 * math.log10(max(meters.get(nodes[name].id, (0.0, 0.0))[0], 1e-6))
             self.desk.levels[f"level {name}"] = min(1.0, max(0.0, 1.0 + decibels / QUIET_DB))
+        return self.desk.frame(clock)
 
     async def _beats(self, latency: float, send: Callable[[Clock], None]) -> None:
         last = math.inf

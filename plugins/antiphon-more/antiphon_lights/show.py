@@ -1,7 +1,7 @@
 """Frames of light as a function of the clock and of values. Nothing here reads a clock or sends."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -174,6 +174,12 @@ class FlashLimit:
         self._low[falls] = out[falls]
         np.minimum(self._low, out, out=self._low, where=self._fallen)
         return out.astype(np.uint8)
+
+
+def placed(clock: Clock, count: int) -> Clock:
+    """The clock at the last multiple of 1 / `count` beats: what is sent is dated by it, however late it is."""
+    place = math.floor(clock.beat * count + 1e-9) / count
+    return replace(clock, beat=place, seconds=clock.seconds - (clock.beat - place) * 60.0 / clock.bpm)
 
 
 def steps(bpm: float) -> int:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from tests.control.fake_engine import RATE, FakeEngine, FakeTime
 from tests.control.rig import CATALOG, Client, Rig, rig
@@ -18,7 +19,7 @@ from tests.waiting import comes
 import antiphon_lights
 from antiphon.api import UsageError
 from antiphon.api.backends.transports import AddressList, Bundle, Message, decode
-from antiphon.kernel.contract.catalog import TransportInfo
+from antiphon.kernel.contract.catalog import Catalog, TransportInfo
 from antiphon.kernel.control.hooks import ServerHooks
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.paths import make_folder
@@ -27,6 +28,9 @@ from antiphon.kernel.session.actions import NodeNoteOn
 from antiphon.kernel.session.commands import Beat
 from antiphon.kernel.wire.ntp import to_unix_ns
 from antiphon_lights.sending import Lights, _open, chord_name
+from antiphon_lights.show import Clock, FlashLimit, LightShow, placed
+from antiphon_lights.table import read
+from antiphon_lights.targets import DmxTarget
 from antiphon_lights.transport import LightsTransport, receivers
 
 PATCH = """
@@ -120,6 +124,7 @@ class Lamps:
     sacn: Receiver
     cues: Receiver
     lights: Lights
+    catalog: Catalog
 
     def messages(self, address: str) -> list[tuple[int, int, tuple[Any, ...]]]:
         """Time of arrival, time tag in ns, and arguments of the cues with an address."""
@@ -165,8 +170,7 @@ async def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
         tasks = [asyncio.create_task(work()) for _, work in made.app.services]
         client = made.client()
         assert ("/done", ("/patch/load", "lit")) in await client.ask("/patch/load", "lit")
-        await comes(lambda: _open, "the lights")
-        yield Lamps(made, engine, client, artnet, sacn, cues, _open[-1])
+        yield Lamps(made, engine, client, artnet, sacn, cues, _open[made.app.folder.folder], catalog)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -256,12 +260,56 @@ async def test_a_frame_is_of_the_beat_that_is_heard_when_the_receiver_shows_it(
 async def test_fixtures_are_told(stage: Lamps) -> None:
     await stage.client.ask("/macro/bright", 1.0)
     await comes(lambda: stage.shown() == (255, 128), "the look")
-    assert await stage.client.ask("/lights/fixtures") == [
-        ("/lights/fixture", ("par", 2, 3, "red", 255, "green", 128)),
-        ("/done", ("/lights/fixtures", 1)),
+    assert await stage.client.ask("/lights/shown") == [
+        ("/lights/shown.reply", ("warm", 0, 1, "par", 2, 3, "red green", "255 128"))
     ]
+    assert await stage.client.ask("/lights/shown", 1) == [("/lights/shown.reply", ("warm", 0, 1))]
     ((_, (_, said)),) = await stage.client.ask("/lights/look", "wrm")
     assert said == "there is no look 'wrm'; there are: warm, cold"
+
+
+async def test_without_a_receiver_lights_are_told_and_nothing_is_sent(tmp_path: Path, stage: Lamps) -> None:
+    async with rig(tmp_path / "other", engine=FakeEngine(RealTime()), catalog=stage.catalog) as other:
+        await ServerHooks(stage.catalog, ServeSettings(), fresh=True).start(other.app)
+        client = other.client()
+        await client.ask("/patch/load", "lit")
+        await client.ask("/scene/recall", 1)
+        assert await client.ask("/lights/shown") == [
+            ("/lights/shown.reply", ("cold", 0, 1, "par", 2, 3, "red green", "0 255"))
+        ]
+        assert _open[other.app.folder.folder].udp.sent == 0
+
+
+EFFECTS = {"hit": {"on": "note c2", "of": ["par.green"]}, "follow": {"on": "macro.bright", "of": ["par.red"]}}
+PLAYED = (
+    (0.3, lambda lights: lights._event({"kind": "scene", "number": 1, "beats": 2.0, "beat": 1.0})),
+    (2.1, lambda lights: lights.desk.strike(36, "a", 0.63, 0.8)),
+    (3.3, lambda lights: lights.desk.levels.update({"macro.bright": 0.5})),
+    (4.2, lambda lights: lights.show("warm", 0.0)),
+)
+
+
+async def test_a_replay_gives_the_same_packets_however_late_each_wakes(stage: Lamps) -> None:
+    """What happens at a beat is in the packets of that beat: of two performances, one woken up to 9 ms late."""
+    sent: list[list[bytes]] = []
+    for late in (0.0, 0.009):
+        lights = Lights(stage.lights.server, receivers(ServeSettings()))
+        lights.desk = LightShow(read({**lights.server.table("lights"), "effects": EFFECTS}))
+        target = DmxTarget(stage.lights.dmx[0].target, lights.udp, None)
+        packets: list[bytes] = []
+        lights.udp.send = lambda packet, _, kept=packets: kept.append(packet)  # type: ignore[method-assign]
+        limit, happens, last, beat, count = FlashLimit(lights.desk.rig.slots, 10.0), list(PLAYED), -1.0, 0.0, 8
+        shake = np.random.default_rng(1)
+        while last < 6.0:
+            now = beat + late * shake.random() * 4.0
+            clock = placed(Clock(now, now / 4.0, 240.0), count)
+            while happens and happens[0][0] <= clock.beat:
+                happens.pop(0)[1](lights)
+            target.send(lights.desk.rig.universes, limit.limited(lights.frame(clock), clock.seconds).tobytes())
+            last, beat = clock.beat, beat + 1.0 / count
+        sent.append(packets)
+    assert sent[0] == sent[1]
+    assert len({data[18:] for data in sent[0]}) > 8
 
 
 async def test_frames_go_on_while_the_beat_stands(stage: Lamps) -> None:
