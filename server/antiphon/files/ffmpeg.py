@@ -32,8 +32,8 @@ WRITING_MEMORY = 2 << 30
 """Bytes of address space of a process that encodes, and reads the picture of a file of others."""
 _NAMES = {"track": "tracknumber", "year": "date"}
 _QUIET = ("-hide_banner", "-nostdin", "-v", "error")
-_GUESSED = b"Estimating duration from bitrate"
-"""What ffprobe says of a length that the file does not state: quiet sound has fewer bits, so it may be far off."""
+_GUESSED = "Estimating duration from bitrate"
+"""What FFmpeg says of a length that the file does not state: quiet sound has fewer bits, so it may be far off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +141,7 @@ def _report(fd: int, demuxer: str, *asked: str) -> tuple[dict[str, Any], bool]:
                 raise Refused("it says too much of itself; it is broken or made to harm")
         reading.check()
     found = json.loads(data or b"{}")
-    return found if isinstance(found, dict) else {}, _GUESSED in reading.said
+    return found if isinstance(found, dict) else {}, _GUESSED.encode() in reading.said
 
 
 class _Reading:
@@ -244,17 +244,23 @@ class AvFile:
     def __init__(self, fd: int, demuxer: str, kind: str) -> None:
         try:
             import av
+            import av.logging
         except ModuleNotFoundError:
             raise Refused(lacking(kind)) from None
         self._file = os.fdopen(os.dup(fd), "rb")
-        self._container = av.open(self._file, "r", format=demuxer, metadata_errors="replace")
+        av.logging.set_level(av.logging.WARNING)
+        av.logging.set_skip_repeated(False)  # it would keep what it said of the file before
+        with av.logging.Capture() as said:
+            self._container = av.open(self._file, "r", format=demuxer, metadata_errors="replace")
+        av.logging.set_level(None)
+        guessed = any(_GUESSED in text for _, _, text in said)
         if not self._container.streams.audio:
             raise Refused("there is no sound in it")
         stream = self._container.streams.audio[0]
         codec = stream.codec_context
         check_form(codec.channels, codec.sample_rate)
         frames = None
-        if stream.duration is not None and stream.time_base is not None:
+        if not guessed and stream.duration is not None and stream.time_base is not None:
             frames = round(stream.duration * stream.time_base * codec.sample_rate)
         tags = {_NAMES.get(name.lower(), name.lower()): str(text) for name, text in self._container.metadata.items()}
         self.info = CarrierInfo(codec.sample_rate, codec.channels, frames, codec.name, tags)
