@@ -5,7 +5,7 @@ import socket
 import struct
 import subprocess
 import threading
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +93,22 @@ def test_every_sample_is_that_of_ffmpeg(tmp_path: Path, name: str) -> None:
     sound = read(path)
     assert (sound.rate, len(sound.samples)) == MADE[name][:2]
     np.testing.assert_array_equal(sound.samples, by_ffmpeg(path, len(sound.samples)))
+
+
+@pytest.mark.parametrize("how", ["aac -q:a 2 -f adts", "wmav2 -f asf -seekable 0"])
+@pytest.mark.parametrize("by", ["program", "library"])
+def test_a_length_that_is_guessed_from_a_quiet_beginning_is_no_promise(tmp_path: Path, how: str, by: str) -> None:
+    x = np.concatenate([np.zeros(20 * 44100), audio.noise(2 * 44100, channels=1, seed=3)[0] * 0.8]).astype("<f4")
+    data = run_ffmpeg("-f", "f32le", "-ar", "44100", "-i", "pipe:0", "-c:a", *how.split(), "pipe:1", data=x.tobytes())
+    path = tmp_path / "in"
+    path.write_bytes(data)
+    if by == "program":
+        np.testing.assert_array_equal(read(path).samples, by_ffmpeg(path, 1))
+        return
+    pytest.importorskip("av", reason="the extra containers is not installed")
+    for _ in range(2):
+        with open(path, "rb") as file, closing(AvFile(file.fileno(), layout(file.fileno()).demuxer, "")) as sound:
+            assert sound.info.frames is None
 
 
 @pytest.mark.parametrize("name", ["aac.m4a", "alac.m4a", "opus.mkv", "a.wv", "pcm_24.mov", "two.wma"])

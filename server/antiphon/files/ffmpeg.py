@@ -32,6 +32,8 @@ WRITING_MEMORY = 2 << 30
 """Bytes of address space of a process that encodes, and reads the picture of a file of others."""
 _NAMES = {"track": "tracknumber", "year": "date"}
 _QUIET = ("-hide_banner", "-nostdin", "-v", "error")
+_GUESSED = "Estimating duration from bitrate"
+"""What FFmpeg says of a length that the file does not state: quiet sound has fewer bits, so it may be far off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ def probe(fd: int, demuxer: str) -> CarrierInfo:
         "stream=index,codec_type,codec_name,sample_rate,channels,duration_ts,duration,time_base:"
         "stream_disposition=attached_pic:stream_tags:format=start_time,duration:format_tags"
     )
-    said = _report(fd, demuxer, "-show_entries", entries)
+    said, guessed = _report(fd, demuxer, "-show_entries", entries)
     streams = said.get("streams", [])
     sounds = [stream for stream in streams if stream.get("codec_type") == "audio"]
     if not sounds:
@@ -102,8 +104,8 @@ def probe(fd: int, demuxer: str) -> CarrierInfo:
     for found in (sound.get("tags", {}), whole.get("tags", {})):
         for name, text in found.items():
             tags[_NAMES.get(name.lower(), name.lower())] = str(text)
-    frames = _frames(sound, rate)
-    if frames is None and len(streams) == 1 and "duration" in whole:
+    frames = None if guessed else _frames(sound, rate)
+    if frames is None and not guessed and len(streams) == 1 and "duration" in whole:
         frames = round(float(whole["duration"]) * rate)
     begins = _begins(fd, demuxer, float(whole.get("start_time", 0.0))) if picture else 0.0
     return CarrierInfo(rate, channels, frames, str(sound.get("codec_name", "")), tags, begins, picture)
@@ -121,13 +123,15 @@ def _begins(fd: int, demuxer: str, first: float) -> float:
 
     A packet of that alone gives no frame, so that several are read.
     """
-    said = _report(fd, demuxer, "-select_streams", "a:0", "-show_entries", "frame=pts_time", "-read_intervals", "%+#9")
+    asked = ("-select_streams", "a:0", "-show_entries", "frame=pts_time", "-read_intervals", "%+#9")
+    said, _ = _report(fd, demuxer, *asked)
     times = [frame["pts_time"] for frame in said.get("frames", []) if "pts_time" in frame]
     return float(times[0]) - first if times else 0.0
 
 
-def _report(fd: int, demuxer: str, *asked: str) -> dict[str, Any]:
-    words = [program("ffprobe"), "-hide_banner", "-v", "error", "-of", "json", *asked, *source(fd, demuxer)]
+def _report(fd: int, demuxer: str, *asked: str) -> tuple[dict[str, Any], bool]:
+    """What ffprobe finds, and whether it guessed the length."""
+    words = [program("ffprobe"), "-hide_banner", "-v", "warning", "-of", "json", *asked, *source(fd, demuxer)]
     reading = _Reading(start(words, (fd,), stdout=subprocess.PIPE, stderr=subprocess.PIPE))
     with reading:
         data = bytearray()
@@ -137,14 +141,14 @@ def _report(fd: int, demuxer: str, *asked: str) -> dict[str, Any]:
                 raise Refused("it says too much of itself; it is broken or made to harm")
         reading.check()
     found = json.loads(data or b"{}")
-    return found if isinstance(found, dict) else {}
+    return found if isinstance(found, dict) else {}, _GUESSED.encode() in reading.said
 
 
 class _Reading:
     """The output of one of the programs, and what it complains of."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        self._process, self._said = process, b""
+        self._process, self.said = process, b""  # what it complained of, `MAX_SAID` bytes of it
         allow_processor_time(process.pid, PROCESSOR_SECONDS)
         assert process.stdout is not None
         assert process.stderr is not None
@@ -177,8 +181,8 @@ class _Reading:
                     self._ready.unregister(key.fileobj)
                 elif key.fileobj is self._output:
                     return piece
-                elif len(self._said) < MAX_SAID:
-                    self._said += piece
+                elif len(self.said) < MAX_SAID:
+                    self.said += piece
         return b""
 
     def check(self) -> None:
@@ -187,8 +191,9 @@ class _Reading:
         if -code in (signal.SIGXCPU, signal.SIGKILL):
             raise Refused("decoding it takes far longer than its sound accounts for; it is broken or made to harm")
         if code:
-            lines = self._said.decode("utf-8", "replace").strip().splitlines()
-            reason = lines[-1].rpartition(":/dev/fd/")[2].partition(": ")[2] or lines[-1] if lines else f"exit {code}"
+            lines = self.said.decode("utf-8", "replace").strip().splitlines()
+            named = [after for line in lines if (after := line.rpartition(":/dev/fd/")[2].partition(": ")[2])]
+            reason = (named or lines or [f"exit {code}"])[-1]
             if "allocate memory" in reason:
                 raise Refused("decoding it takes too much memory; it is broken or made to harm")
             raise Refused(f"it is broken, fetch or make it again ({reason[:200].rstrip('.')})")
@@ -239,17 +244,23 @@ class AvFile:
     def __init__(self, fd: int, demuxer: str, kind: str) -> None:
         try:
             import av
+            import av.logging
         except ModuleNotFoundError:
             raise Refused(lacking(kind)) from None
         self._file = os.fdopen(os.dup(fd), "rb")
-        self._container = av.open(self._file, "r", format=demuxer, metadata_errors="replace")
+        av.logging.set_level(av.logging.WARNING)
+        av.logging.set_skip_repeated(False)  # it would keep what it said of the file before
+        with av.logging.Capture() as said:
+            self._container = av.open(self._file, "r", format=demuxer, metadata_errors="replace")
+        av.logging.set_level(None)
+        guessed = any(_GUESSED in text for _, _, text in said)
         if not self._container.streams.audio:
             raise Refused("there is no sound in it")
         stream = self._container.streams.audio[0]
         codec = stream.codec_context
         check_form(codec.channels, codec.sample_rate)
         frames = None
-        if stream.duration is not None and stream.time_base is not None:
+        if not guessed and stream.duration is not None and stream.time_base is not None:
             frames = round(stream.duration * stream.time_base * codec.sample_rate)
         tags = {_NAMES.get(name.lower(), name.lower()): str(text) for name, text in self._container.metadata.items()}
         self.info = CarrierInfo(codec.sample_rate, codec.channels, frames, codec.name, tags)
