@@ -52,7 +52,7 @@ def performances(folder: Path) -> tuple[Path, ...]:
 
 
 def read_played(path: Path, suffix: str = ".mid") -> Played:
-    """Reads a performance. `suffix`: of the score. Raises UsageError: its beats are not those of the score."""
+    """Reads a performance. `suffix`: of the score. Raises UsageError: its beats are not those of the score, or none."""
     folder = path.parent
     song = read_midi(folder / f"{SCORE}.mid")
     score = read_followed(folder / (f"{SCORE}.mid" if suffix == ".mid" else f"xml_score{suffix}"))
@@ -61,9 +61,11 @@ def read_played(path: Path, suffix: str = ".mid") -> Played:
     rows = _beats(path.with_name(path.stem + ANNOTATIONS))
     if len(rows) != len(quarters):
         raise UsageError(f"{path.name} has {len(rows)} beats and its score {len(quarters)}")
-    sure = np.array([label.split(",")[0] != "bR" for _, label in rows])
-    times = np.array([at for at, _ in rows])
-    return Played(f"{folder.name}/{path.stem}", score, performance(path), quarters[sure], times[sure])
+    sure = np.array([label.split(",")[0] != "bR" for _, label in rows], bool)
+    times, notes = np.array([at for at, _ in rows]), performance(path)
+    if not notes or not (times[sure] <= SECONDS).any():
+        raise UsageError(f"{path.name} has no notes, or no beats in its first {SECONDS:g} s")
+    return Played(f"{folder.name}/{path.stem}", score, notes, quarters[sure], times[sure])
 
 
 def _beats(path: Path) -> list[tuple[float, str]]:

@@ -14,8 +14,9 @@ METERS = (4, 3)
 """Meters that `auto` chooses from; a bar of two is half of one of four."""
 BINS = 24
 """Bins of a beat in a table of likelihoods."""
-STEADINESS, LEAP = 55.0, 2e-3
-"""Rate by which a relative change of the period from beat to beat becomes unlikely, and share of other changes."""
+STEADINESS, WANDER, WANDERS, LEAP = 55.0, 15.0, 0.2, 2e-3
+"""Rates by which a relative change of the period from beat to beat becomes unlikely, of a steady player and one who
+wanders; shares of the second and of any other change."""
 METER_CHANGE = 2e-3
 """Probability per bar of another meter."""
 USUAL_BPM, USUAL_WIDTH = 92.0, 0.5
@@ -160,9 +161,10 @@ class BarFilter:
         bpm = 60.0 * rate / self._lengths
         usual = np.exp(-0.5 * (np.log(bpm / USUAL_BPM) / USUAL_WIDTH) ** 2)
         self._usual = usual / usual.sum()
-        steady = np.exp(-STEADINESS * ratio)
-        steady /= steady.sum(axis=1, keepdims=True)
-        self._moves = np.ascontiguousarray((1.0 - LEAP) * steady + LEAP * self._usual[None])
+        steady, wander = (np.exp(-rate * ratio) for rate in (STEADINESS, WANDER))
+        near = (1.0 - WANDERS) * steady / steady.sum(axis=1, keepdims=True)
+        near += WANDERS * wander / wander.sum(axis=1, keepdims=True)
+        self._moves = np.ascontiguousarray((1.0 - LEAP) * near + LEAP * self._usual[None])
         self._bpm, self._prior = np.log(bpm), np.ones(len(lengths))
         self._tails = np.zeros(2 * self._layers * len(lengths))
         self._marks = np.zeros(len(lengths))

@@ -25,7 +25,7 @@ _ADAPTION, _LOW_MARGIN, _LOUD_MARGIN = 0.08, 1.0, 2.0 / 127.0
 _RATE_SECONDS = 2.0
 """Time constant in seconds of the rate of onsets."""
 _MAX_RATE = 8.0
-SPREAD, FLAT, POWER, REST = 0.9, 0.15, 0.7, 1.0
+SPREAD, FLAT, POWER, REST = 0.9, 0.05, 1.3, 1.0
 """Width in bins by which tables are smoothed, share of onsets anywhere, weight of an onset and of its absence."""
 
 
