@@ -41,7 +41,7 @@ from antiphon.live.records import LiveEvent  # noqa: E402
 from antiphon.offline.rendering import PlayerRunner, param_finder  # noqa: E402
 from antiphon.offline.runner import process_stream  # noqa: E402
 from antiphon.offline.script_run import ScriptProcess, commands, frames_of  # noqa: E402
-from antiphon_loops.analysis.loudness import integrated_loudness, true_peak  # noqa: E402
+from antiphon.signal.loudness import LoudnessMeter  # noqa: E402
 
 SETS = resources.patches() / "live"
 FOLDER = ROOT / "docs" / "live-sets"
@@ -209,9 +209,11 @@ def render(performed: Performed, loaded: Loaded, bars: tuple[int, int] | None = 
 
 def measure(sound: F32) -> Sounding:
     """The figures of a sound."""
+    from antiphon_loops.analysis.levels import true_peak
+
     peak = 20.0 * float(np.log10(max(true_peak(sound, RATE), 1e-9)))
     return Sounding(
-        round(integrated_loudness(sound, RATE), 1),
+        round(LoudnessMeter.of(sound, RATE), 1),
         round(peak, 1),
         len(attacks(sound)),
         round(width(sound), 1),

@@ -31,7 +31,7 @@ from tools.performances import PERFORMANCES, RATE, Rendered, render  # noqa: E40
 from antiphon.files.png import png_file  # noqa: E402
 from antiphon.kernel.graph.patch_list import TOOLS, PatchEntry, entries  # noqa: E402
 from antiphon.kernel.runtime import resources  # noqa: E402
-from antiphon_loops.analysis.loudness import integrated_loudness, true_peak  # noqa: E402
+from antiphon.signal.loudness import LoudnessMeter  # noqa: E402
 
 FOLDER = ROOT / "docs" / "patches"
 PAGE = ROOT / "docs" / "gallery.md"
@@ -79,12 +79,12 @@ def digest(name: str) -> str:
 
 def measure(name: str, rendered: Rendered) -> Figures:
     """Figures of a performance."""
+    from antiphon_loops.analysis.levels import true_peak
+
     peak = 20.0 * float(np.log10(max(true_peak(rendered.sound, RATE), 1e-9)))
-    scenes = {str(number): round(integrated_loudness(rendered.scene(number), RATE), 1) for number in rendered.scenes}
+    scenes = {str(number): round(LoudnessMeter.of(rendered.scene(number), RATE), 1) for number in rendered.scenes}
     first = rendered.first()
-    return Figures(
-        digest(name), round(integrated_loudness(first, RATE), 1), round(peak, 1), len(attacks(first)), scenes
-    )
+    return Figures(digest(name), round(LoudnessMeter.of(first, RATE), 1), round(peak, 1), len(attacks(first)), scenes)
 
 
 def spectrogram(rendered: Rendered) -> bytes:

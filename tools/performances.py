@@ -29,7 +29,7 @@ from antiphon.kernel.session.commands import Command, NoteOff, NoteOn, Sample, S
 from antiphon.kernel.signal.pitch import frequency  # noqa: E402
 from antiphon.offline.rendering import PlayerRunner  # noqa: E402
 from antiphon.offline.runner import process_stream  # noqa: E402
-from antiphon_loops.analysis.loudness import integrated_loudness  # noqa: E402
+from antiphon.signal.loudness import LoudnessMeter  # noqa: E402
 
 RATE = 48000
 LOOP_BEAT = RATE * 60 // 90
@@ -186,7 +186,7 @@ def _sound(performance: Performance, frames: int, phrase: int) -> F32:
 
 def _levelled(sound: F64) -> F32:
     stereo = np.ascontiguousarray(np.atleast_2d(sound) * np.ones((2, 1)), np.float32)
-    return stereo * np.float32(10.0 ** ((LEVEL - integrated_loudness(stereo, RATE)) / 20.0))
+    return stereo * np.float32(10.0 ** ((LEVEL - LoudnessMeter.of(stereo, RATE)) / 20.0))
 
 
 def _loop(path: Path) -> F64:
