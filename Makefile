@@ -27,7 +27,7 @@ BEYOND := plugins/test_hooks.py plugins/test_instruments.py plugins/test_strange
 NAME ?= engine
 NPM_CI := npm ci --silent --no-audit --no-fund --ignore-scripts
 
-.PHONY: play test alone test-kernel test-real lint types format bench guard docs site page pictures lessons third-party wheel release containers models clean help
+.PHONY: play test alone test-kernel test-real lint types format bench guard docs site page pictures lessons third-party wheels wheel release containers models clean help
 
 play: $(READY)  ## set everything up and play the demo: on the sound card, or on a loop
 	@sh tools/system_packages.sh play
@@ -99,7 +99,10 @@ third-party: $(DEV)  ## write THIRD_PARTY.md again
 release: site  ## build and check what is published, into dist/ and build/site, with notes out of CHANGELOG.md
 	@$(PY) tools/release.py
 
-wheel: $(DEV)  ## build the wheel, install it into an empty environment and render a patch with it
+wheels: $(DEV)  ## build the wheels of the workspace into dist/, to install from
+	@for part in . $(dir $(wildcard plugins/*/pyproject.toml)) models; do $(PY) -m build --wheel --outdir dist $$part >/dev/null || exit 1; done; ls dist
+
+wheel: $(DEV)  ## build the wheels, install antiphon and then the others into an empty environment, and play patches
 	@$(PY) tools/wheel_check.py
 
 containers: $(DEV)  ## build the images of the API and the workers; ARGS=try tries both, lock pins packages anew, wheels gathers them
