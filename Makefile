@@ -27,7 +27,7 @@ BEYOND := plugins/test_hooks.py plugins/test_instruments.py plugins/test_strange
 NAME ?= engine
 NPM_CI := npm ci --silent --no-audit --no-fund --ignore-scripts
 
-.PHONY: play test test-kernel test-real lint types format bench guard docs site page pictures lessons third-party wheel release containers models clean help
+.PHONY: play test alone test-kernel test-real lint types format bench guard docs site page pictures lessons third-party wheels wheel release containers models clean help
 
 play: $(READY)  ## set everything up and play the demo: on the sound card, or on a loop
 	@sh tools/system_packages.sh play
@@ -36,6 +36,9 @@ play: $(READY)  ## set everything up and play the demo: on the sound card, or on
 test: $(DEV)  ## set everything up and run the fast tests
 	@sh tools/system_packages.sh play
 	@$(PY) -m pytest -q -n $(PROCESSES) --dist loadfile $(ARGS)
+
+alone: $(DEV)  ## run the tests of one distribution with antiphon and nothing else: make alone DIST=antiphon-sound
+	@$(PY) tools/alone.py $(or $(DIST),antiphon) -n $(PROCESSES) --dist loadfile $(ARGS)
 
 test-kernel: $(DEV)  ## run the tests of the kernel alone, in a minute and a half on two cores
 	@$(PY) -m pytest -q -n $(PROCESSES) --dist loadfile $(KERNEL:%=tests/%) $(BEYOND:%=--ignore=tests/%) $(ARGS)
@@ -97,7 +100,10 @@ release: site  ## build and check what is published, a wheel for each platform t
 	@$(PY) -m pip install --quiet "ziglang>=0.13"
 	@$(PY) tools/release.py
 
-wheel: $(DEV)  ## build the wheel for this machine, install it into an empty environment and render a patch with it
+wheels: $(DEV)  ## build the wheels of the workspace into dist/, to install from
+	@for part in . $(dir $(wildcard plugins/*/pyproject.toml)) models; do $(PY) -m build --wheel --outdir dist $$part >/dev/null || exit 1; done; ls dist
+
+wheel: $(DEV)  ## build the wheels, install antiphon for this machine and then the others into an empty environment, and play patches
 	@$(PY) -m pip install --quiet "ziglang>=0.13"
 	@$(PY) tools/wheel_check.py
 

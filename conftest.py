@@ -19,6 +19,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from tests import forked
 
+from antiphon.kernel.runtime import distributions
 from antiphon.kernel.runtime.processes import helper_process
 from antiphon_bench.rig import ServerProcess
 
@@ -47,6 +48,9 @@ settings.register_profile(
 )
 settings.load_profile("antiphon")
 
+LACKING = distributions.absent()
+"""Names of plugins and processors that are not here, each with its distribution: `make alone` has some."""
+ADVICE = re.compile(r"the \w+ \w+ is in antiphon-\w+: pip install antiphon-\w+")
 LIVE = (
     "tests/acceptance",
     "tests/clients",
@@ -98,8 +102,28 @@ def pool_of_the_module() -> Iterator[None]:
         pool.use(None)
 
 
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Leaves out a file that imports a plugin of a distribution that is not here (`make alone`)."""
+    if not LACKING or collection_path.suffix != ".py":
+        return None
+    imported = re.findall(r"^ *(?:from|import) antiphon_(\w+)", collection_path.read_text("utf-8"), re.MULTILINE)
+    return True if {*imported} & {*LACKING, "models"} else None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Skips a test that ends with the advice to install a distribution that is not here."""
+    report: Any = yield
+    if LACKING and report.failed and (found := ADVICE.search(str(report.longrepr))):
+        report.outcome, report.longrepr = "skipped", (str(item.path), 0, f"Skipped: {found[0]}")
+    return report
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
+        needed = [name for mark in item.iter_markers("needs") for name in mark.args]
+        if lacking := [name for name in needed if name in LACKING]:
+            item.add_marker(pytest.mark.skip(reason=f"{lacking[0]} is in {LACKING[lacking[0]]}, which is not here"))
         served = item.nodeid.startswith(_LIVE)
         if served and not item.get_closest_marker("untimed"):
             item.add_marker(pytest.mark.live)

@@ -27,7 +27,8 @@ from antiphon_bench.rig import free_port
 
 ROOT = Path(__file__).resolve().parents[1]
 DEPLOY, OUT = ROOT / "deploy", ROOT / "dist" / "containers"
-IMAGES = {"api": {"": "[kernels]"}, "worker": {"": "[onnx]", "models": "[pipeline]"}}
+OTHERS = dict.fromkeys((f"plugins/antiphon-{part}" for part in ("companion", "more", "sound")), "")
+IMAGES = {"api": {"": "[kernels]", **OTHERS}, "worker": {"": "[onnx]", **OTHERS, "models": "[pipeline]"}}
 """Targets of the Containerfile: the folders of the distributions in each, with their extras."""
 LEFT_OUT = {
     "api": frozenset[str](),
@@ -87,7 +88,7 @@ def lock() -> None:
             lines = []
             for item in json.loads(report.read_text())["install"]:
                 name = item["metadata"]["name"].lower().replace("_", "-").replace(".", "-")
-                if name in ("antiphon", "antiphon-lab") or name in LEFT_OUT[image]:
+                if name.startswith("antiphon") or name in LEFT_OUT[image]:
                     continue
                 digest = item["download_info"]["archive_info"]["hashes"]["sha256"]
                 lines.append(f"{name}=={item['metadata']['version']} --hash=sha256:{digest}\n")
@@ -251,11 +252,14 @@ def _weight(path: Path) -> int:
 
 
 def own_wheels(folder: Path) -> dict[str, Path]:
-    """Builds the wheels of this project and of its lab into a folder; their paths by the distribution's folder."""
-    for part in ("", "models"):
+    """Builds the wheels of the workspace into a folder; their paths by the distribution's folder."""
+    found = {}
+    for part in ("", *OTHERS, "models"):
         run([sys.executable, "-m", "build", "--wheel", "--outdir", str(folder), str(ROOT / part)], quiet=True)
-    (own,) = prebuilt.main(next(folder.glob("antiphon-*.whl")), "linux-x86_64")
-    return {"": own, "models": next(folder.glob("antiphon_lab-*.whl"))}
+        name = "lab" if part == "models" else part.rpartition("-")[2]
+        found[part] = next(folder.glob(f"antiphon{'_' if name else ''}{name}-*.whl"))
+    (found[""],) = prebuilt.main(found[""], "linux-x86_64")
+    return found
 
 
 def requirements(image: str) -> Path:

@@ -17,6 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "architecture.md"
 MODULE_LINES, FUNCTION_LINES, PARAMETERS, FOLDER_MODULES = 600, 60, 8, 20
+DISTRIBUTIONS = ("antiphon", "antiphon-companion", "antiphon-sound", "antiphon-more")
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
@@ -67,8 +68,14 @@ def sums(rows: Counter[str]) -> dict[str, int]:
     scripts = rows["tools"] + rows["scripts"]
     every = sum(rows.values()) - rows["tests"]
     server = every - plugins - lab - scripts
+    of = {
+        name: sum(rows[plugin.name] for plugin in (ROOT / "plugins" / name).glob("antiphon_*"))
+        for name in DISTRIBUTIONS
+    }
     return {
-        "kernel": kernel, "server, with the kernel": server, "plugins": plugins, "lab, with benches": lab,
+        "kernel": kernel, "server, with the kernel": server, "plugins": plugins,
+        **{f"  of {name}": count for name, count in of.items()},
+        "distribution antiphon": server + of["antiphon"], "lab, with benches": lab,
         "tools and scripts": scripts, "all without tests": every, "tests": rows["tests"],
     }  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Builds the wheels of Antiphon and of its lab, and checks them in empty environments.
+"""Builds the wheels of the workspace, and checks them in an empty environment: `antiphon` alone, then the others.
 
 python tools/wheel_check.py          prints what it did; exits 1 with a sentence when something is amiss
 """
@@ -9,6 +9,7 @@ import sys
 import tempfile
 import venv
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,61 +20,79 @@ from antiphon.api.backends.files import read_midi
 
 ROOT = Path(__file__).resolve().parents[1]
 RATE = 48000
-WANTED = (
-    "antiphon/__init__.py",
-    "antiphon_utilities/__init__.py",
-    "antiphon_denoise/__init__.py",
-    "antiphon_model/__init__.py",
-    "antiphon_denoise/learned/mask_network.py",
-    "antiphon_hum/learned/pitch_network.py",
-    "antiphon_pyo/__init__.py",
-    "antiphon_supercollider/__init__.py",
-    "antiphon_synth/__init__.py",
-    "antiphon_synth/samples/NOTICE",
-    "antiphon_synth/samples/index.json",
-    "antiphon_synth/samples/piano.ogg",
-    "antiphon_synth/samples/bass.ogg",
-    "antiphon_synth/samples/drums.ogg",
-    "antiphon/data/library/NOTICE",
-    "antiphon/data/library/kit/bd/0.flac",
-    "antiphon/data/library/loops/drums.flac",
-    "antiphon/demo/NOTICE",
-    "antiphon/web/page/assets/index.html",
-    "antiphon/web/page/assets/app.js",
-    "antiphon/web/page/assets/player.js",
-    "antiphon/web/page/assets/worker.js",
-    "antiphon/web/page/assets/icon-maskable-512.png",
-    "antiphon/demo/band.flac",
-    "antiphon/demo/hum.flac",
-    "antiphon/demo/voice.ogg",
-    "antiphon/data/patches/through.toml",
-    "antiphon/data/patches/bench8.toml",
-    "antiphon/data/patches/demo.toml",
-    "antiphon/data/patches/worker.toml",
-    "antiphon/data/patches/keys.toml",
-    "antiphon/data/models/weights/manifest.toml",
-    "antiphon/data/models/weights/denoise-gate.safetensors",
-    "antiphon/data/models/weights/denoise-mask.safetensors",
-    "antiphon/data/models/weights/hum-learned.safetensors",
-    "antiphon/data/models/weights/reference.safetensors",
-)
+WANTED = {
+    "antiphon": (
+        "antiphon/__init__.py",
+        "antiphon_utilities/__init__.py",
+        "antiphon_supercollider/__init__.py",
+        "antiphon_synth/__init__.py",
+        "antiphon_synth/samples/NOTICE",
+        "antiphon_synth/samples/index.json",
+        "antiphon_synth/samples/piano.ogg",
+        "antiphon_synth/samples/bass.ogg",
+        "antiphon_synth/samples/drums.ogg",
+        "antiphon/data/library/NOTICE",
+        "antiphon/data/library/kit/bd/0.flac",
+        "antiphon/data/library/loops/drums.flac",
+        "antiphon/demo/NOTICE",
+        "antiphon/web/page/assets/index.html",
+        "antiphon/web/page/assets/app.js",
+        "antiphon/web/page/assets/player.js",
+        "antiphon/web/page/assets/worker.js",
+        "antiphon/web/page/assets/icon-maskable-512.png",
+        "antiphon/demo/band.flac",
+        "antiphon/demo/hum.flac",
+        "antiphon/demo/voice.ogg",
+        "antiphon/data/patches/through.toml",
+        "antiphon/data/patches/bench8.toml",
+        "antiphon/data/patches/demo.toml",
+        "antiphon/data/patches/worker.toml",
+        "antiphon/data/patches/keys.toml",
+        "antiphon/data/models/weights/manifest.toml",
+    ),
+    "antiphon-companion": (
+        "antiphon_hum/learned/pitch_network.py",
+        "antiphon/data/models/weights/hum-learned.safetensors",
+    ),
+    "antiphon-more": (
+        "antiphon_model/__init__.py",
+        "antiphon_pyo/__init__.py",
+        "antiphon/data/models/weights/reference.safetensors",
+        "antiphon/data/docs/osc.md",
+    ),
+    "antiphon-sound": (
+        "antiphon_denoise/__init__.py",
+        "antiphon_denoise/learned/mask_network.py",
+        "antiphon/data/models/weights/denoise-gate.safetensors",
+        "antiphon/data/models/weights/denoise-mask.safetensors",
+    ),
+}
+"""Files of each wheel that it would be noticed late without."""
 STRAY = ("server/", "plugins/", "models/", "tests/", "bench/", "antiphon_bench/", "antiphon_models/")
 
 
 def main() -> None:
     with tempfile.TemporaryDirectory(prefix="antiphon-wheel-") as folder:
         place = Path(folder)
-        pure, lab = built(ROOT, place / "dist"), built(ROOT / "models", place / "lab")
-        check_contents(pure)
-        (wheel,) = prebuilt.main(pure, prebuilt.here())
-        installed = Environment(place / "env", wheel)
+        pure, lab = built(ROOT, place / "antiphon"), built(ROOT / "models", place / "lab")
+        others = [
+            built(file.parent, place / file.parent.name) for file in sorted(ROOT.glob("plugins/*/pyproject.toml"))
+        ]
+        for wheel in (pure, *others):
+            check_contents(wheel)
+        (base,) = prebuilt.main(pure, prebuilt.here())
+        installed = Environment(place / "env", base)
         expect(not installed.has("llvmlite"), "the wheel brings llvmlite, which is an extra")
         plays_through(installed, place)
+        plays_alone(installed, place)
+        for wheel in others:
+            installed.add(wheel)
+            installed.antiphon("patches", cwd=place)
         plays_bench8(installed, place)
         plays_learned_modes(installed, place)
         installed.add(lab)
         trains_and_evaluates(installed, place)
-    print(f"{wheel.name}: installs into an empty environment and plays")
+    print(f"{base.name}: installs into an empty environment and plays; so do {', '.join(one.name for one in others)}")
 
 
 def built(source: Path, into: Path) -> Path:
@@ -82,11 +101,12 @@ def built(source: Path, into: Path) -> Path:
 
 
 def check_contents(wheel: Path) -> None:
-    names = set(zipfile.ZipFile(wheel).namelist())
-    for name in WANTED:
-        expect(name in names, f"the wheel lacks {name}")
-    stray = sorted(n for n in names if "/tests/" in n or n.startswith(STRAY))
-    expect(not stray, f"the wheel holds what stays in the checkout: {stray[:3]}")
+    names, wanted = set(zipfile.ZipFile(wheel).namelist()), WANTED[wheel.parent.name]
+    for name in wanted:
+        expect(name in names, f"{wheel.name} lacks {name}")
+    others = {name for part, files in WANTED.items() if part != wheel.parent.name for name in files}
+    stray = sorted(n for n in names if "/tests/" in n or n.startswith(STRAY) or n in others)
+    expect(not stray, f"{wheel.name} holds what stays in the checkout or in another wheel: {stray[:3]}")
 
 
 class Environment:
@@ -110,10 +130,23 @@ class Environment:
 
     def antiphon(self, *arguments: str, cwd: Path) -> str:
         """Standard output of a command, with nothing of the checkout on its paths."""
+        return run(self._command(arguments), f"antiphon {arguments[0]} failed", cwd=cwd, env=self._variables())
+
+    def refusal(self, *arguments: str, cwd: Path) -> str:
+        """What a command says that fails."""
+        done = subprocess.run(
+            self._command(arguments), cwd=cwd, env=self._variables(), capture_output=True, text=True, check=False
+        )
+        expect(done.returncode != 0, f"antiphon {arguments[0]} did not fail")
+        return done.stderr
+
+    def _command(self, arguments: Sequence[str]) -> list[str]:
+        return [str(self._bin / "antiphon"), *arguments]
+
+    def _variables(self) -> dict[str, str]:
         # what pip was told by its environment it may need, what Python was told it must not see
         env = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-        env["ANTIPHON_HOME"] = str(self._home)
-        return run([str(self._bin / "antiphon"), *arguments], f"antiphon {arguments[0]} failed", cwd=cwd, env=env)
+        return {**env, "ANTIPHON_HOME": str(self._home)}
 
 
 def plays_through(installed: Environment, place: Path) -> None:
@@ -125,6 +158,18 @@ def plays_through(installed: Environment, place: Path) -> None:
     expect((rate, y.shape) == (RATE, x.shape), f"through gave {y.shape} at {rate} Hz for {x.shape} at {RATE} Hz")
     worst = float(np.abs(y - x).max())
     expect(worst < 2.0**-22, f"through changed its input by {worst:g}")
+
+
+def plays_alone(installed: Environment, place: Path) -> None:
+    """Checks that `antiphon` plays without the others, and names the one that has what is lacking."""
+    for patch in ("band", "dub", "tidal"):
+        installed.antiphon("render", patch, "--in", "x.wav", "--out", f"{patch}.wav", cwd=place)
+    installed.antiphon("run", "gain", "x.wav", "quiet.wav", "-p", "gain=0.5", cwd=place)
+    listed = installed.antiphon("patches", cwd=place)
+    expect(" band " in listed, "antiphon patches lists no band")
+    expect(" garden " not in listed, "antiphon patches lists a patch whose nodes are not installed")
+    said = installed.refusal("run", "hum", "x.wav", "x.mid", cwd=place)
+    expect("hum is in antiphon-companion: pip install antiphon-companion" in said, f"for `run hum` it says: {said}")
 
 
 def plays_bench8(installed: Environment, place: Path) -> None:

@@ -181,6 +181,4 @@ def true_peak(side: NDArray[np.float32]) -> float:
 
 
 def loudness(sound: NDArray[np.float32], rate: int) -> float:
-    meter = LoudnessMeter(rate, len(sound))
-    meter.feed(sound)
-    return meter.integrated()
+    return LoudnessMeter.of(sound, rate)

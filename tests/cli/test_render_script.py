@@ -174,9 +174,7 @@ def test_a_script_is_limited_and_at_16_lufs_at_most_unless_that_is_refused(antip
         line = ("render", name, "--bars", "4", "--out", "out.wav", "--force", "--tail", "0", option)
         assert antiphon(*filter(None, line)).code == 0
         sound = audio.read(place / "out.wav")[0]
-        meter = LoudnessMeter(RATE, 2)
-        meter.feed(sound)
-        levels.append((meter.integrated(), float(peak_curve(sound).max())))
+        levels.append((LoudnessMeter.of(sound, RATE), float(peak_curve(sound).max())))
     assert levels[0][0] > -12.0
     assert levels[1] == levels[2]
     assert levels[2][0] == pytest.approx(-16.0, abs=0.2)

@@ -25,7 +25,7 @@ from antiphon.kernel.session.commands import Command, NoteOff, NoteOn, Sample, S
 from antiphon.kernel.signal.pitch import frequency
 from antiphon.offline.rendering import PlayerRunner
 from antiphon.offline.runner import process_stream
-from antiphon_loops.analysis.loudness import integrated_loudness
+from antiphon.signal.loudness import LoudnessMeter
 
 GALLERY = (Path(__file__).resolve().parents[2] / "docs" / "gallery.md").read_text(encoding="utf-8")
 RATE = 48000
@@ -183,7 +183,7 @@ def input_sound(performance: Performance, frames: int, phrase: int) -> F32:
 
 def _levelled(sound: F64) -> F32:
     stereo = np.ascontiguousarray(np.atleast_2d(sound) * np.ones((2, 1)), np.float32)
-    return stereo * np.float32(10.0 ** ((LEVEL - integrated_loudness(stereo, RATE)) / 20.0))
+    return stereo * np.float32(10.0 ** ((LEVEL - LoudnessMeter.of(stereo, RATE)) / 20.0))
 
 
 def _loop(path: Path) -> F64:

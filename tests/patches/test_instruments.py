@@ -15,7 +15,7 @@ from antiphon.kernel.graph import clips, patch, patch_list
 from antiphon.kernel.graph.patch_list import TOOLS
 from antiphon.kernel.plugins.loader import load
 from antiphon.kernel.runtime import resources
-from antiphon_loops.analysis.loudness import integrated_loudness
+from antiphon.signal.loudness import LoudnessMeter
 
 LISTED = {entry.name: entry for entry in patch_list.entries() if entry.listed and not entry.own}
 INSTRUMENTS = sorted(name for name, entry in LISTED.items() if entry.group != TOOLS)
@@ -57,9 +57,9 @@ def test_it_sounds_as_its_page_says(name, loaded, monkeypatch):
     assert rendered.failures == []
     assert audio.peak(rendered.sound) < 1.0, "it clips"
     assert np.isfinite(rendered.sound).all()
-    assert integrated_loudness(rendered.first(), RATE) == pytest.approx(lufs, abs=0.5)
+    assert LoudnessMeter.of(rendered.first(), RATE) == pytest.approx(lufs, abs=0.5)
     for number, written in zip(rendered.scenes, scenes, strict=True):
-        assert integrated_loudness(rendered.scene(number), RATE) == pytest.approx(written, abs=1.0)
+        assert LoudnessMeter.of(rendered.scene(number), RATE) == pytest.approx(written, abs=1.0)
         here, beside = rendered.change(number)
         assert here <= max(1.5 * beside, 2e-3), f"scene {number} clicks"
     for before, after in pairwise(rendered.scenes):
@@ -145,7 +145,7 @@ def test_tools_are_apart_and_checks_are_not_listed():
 
 def test_what_comes_in_has_one_level():
     for name, make in performances.SOUNDS.items():
-        assert integrated_loudness(make(), RATE) == pytest.approx(performances.LEVEL, abs=0.1), name
+        assert LoudnessMeter.of(make(), RATE) == pytest.approx(performances.LEVEL, abs=0.1), name
         assert audio.peak(make()) < 1.0, name
 
 

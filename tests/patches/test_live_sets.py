@@ -23,7 +23,7 @@ from antiphon.live.records import LiveEvent
 from antiphon.offline.rendering import PlayerRunner, param_finder
 from antiphon.offline.runner import process_stream
 from antiphon.offline.script_run import ScriptProcess, commands, frames_of
-from antiphon_loops.analysis.loudness import integrated_loudness
+from antiphon.signal.loudness import LoudnessMeter
 
 SETS = resources.patches() / "live"
 SUNG = {"round"}
@@ -108,7 +108,7 @@ def test_a_whole_set_sounds_as_its_page_says(name: str, loaded: Loaded) -> None:
     x, (seconds, lufs) = rendered(name, loaded), WRITTEN[name]
     sounds(x, -50.0)
     assert x.shape[1] / RATE == pytest.approx(seconds, abs=0.6)
-    assert integrated_loudness(x, RATE) == pytest.approx(lufs, abs=0.5)
+    assert LoudnessMeter.of(x, RATE) == pytest.approx(lufs, abs=0.5)
 
 
 def test_a_set_is_as_loud_as_the_others_and_lasts_a_minute() -> None:

@@ -16,8 +16,8 @@ from tests.real.conftest import Jackd
 from tests.real.keyboard import Keyboard
 from tests.waiting import play_for, until
 
+from antiphon.signal.loudness import LoudnessMeter
 from antiphon_bench.rig import ServerProcess
-from antiphon_loops.analysis.loudness import integrated_loudness
 
 pytestmark = [pytest.mark.real, pytest.mark.executed]
 SECONDS = float(os.environ.get("ANTIPHON_PERFORMANCE", "16"))
@@ -167,7 +167,7 @@ def test_a_performance_is_played_through(stage: Performer, tmp_path: Path) -> No
     assert np.isfinite(sound).all()
     assert np.abs(sound).max() <= 1.0
     # of all of it: silence before the browser is open, and on a busy machine between phrases, is not counted
-    assert -30.0 < integrated_loudness(np.ascontiguousarray(sound.T), rate) < -10.0
+    assert -30.0 < LoudnessMeter.of(np.ascontiguousarray(sound.T), rate) < -10.0
     loud = np.abs(sound[: len(sound) // rate * rate]).reshape(-1, rate * sound.shape[1]).max(axis=1)
     # a busy machine takes longer from phrase to phrase, and is silent there
     assert (loud > 1e-4).sum() > 0.65 * SECONDS, "mostly it sounds"

@@ -23,7 +23,7 @@ from antiphon.kernel.session.commands import Command, NoteOff, NoteOn, Sample, S
 from antiphon.kernel.signal.pitch import frequency
 from antiphon.offline.rendering import PlayerRunner
 from antiphon.offline.runner import process_stream
-from antiphon_loops.analysis.loudness import integrated_loudness
+from antiphon.signal.loudness import LoudnessMeter
 
 pytestmark = pytest.mark.real
 SECONDS = float(os.environ.get("ANTIPHON_PERFORMANCE", "60")) / 3.0
@@ -117,7 +117,7 @@ def test_an_act_sounds_throughout_at_the_level_of_a_set(act: str, loaded: Loaded
         sound = np.concatenate([part.copy() for part in process_stream([given], runner)], axis=1)
     finally:
         runner.close()
-    minutes = [integrated_loudness(sound[:, at : at + 60 * RATE], RATE) for at in range(0, sound.shape[1], 60 * RATE)]
+    minutes = [LoudnessMeter.of(sound[:, at : at + 60 * RATE], RATE) for at in range(0, sound.shape[1], 60 * RATE)]
     loud = np.abs(sound).max(axis=0) > QUIET
     gaps = np.diff(np.flatnonzero(loud)) / RATE
     found = {

@@ -61,9 +61,7 @@ def loudness(font: Path, gain: float) -> list[float]:
                 synth.call("noteoff", channel, key)
                 synth.write(sound, n * _FRAMES + _HELD, (n + 1) * _FRAMES)
             synth.call("all_sounds_off", channel)
-            meter = LoudnessMeter(_RATE, 2)
-            meter.feed(sound)
-            found.append(meter.integrated())
+            found.append(LoudnessMeter.of(sound, _RATE))
     finally:
         synth.close()
     return found

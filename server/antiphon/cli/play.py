@@ -22,7 +22,8 @@ from antiphon.kernel.errors import AntiphonError, UsageError
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.settings import DEFAULT_BLOCK, HTTP_PORT, OSC_PORT, ServeSettings
 
-PATCH = "answer"
+PATCH, ALONE = "answer", "dub"
+"""The patch that is played without a choice, and where `antiphon-companion` is not installed."""
 OPEN = "/node/in/mute 0"
 NOTHING: Mapping[str, str] = {}
 _DRIVE = (
@@ -60,13 +61,15 @@ def play(
     from antiphon.cli.serve import check_ports_free, run
     from antiphon.cli.transports import transports
     from antiphon.kernel.engine.drivers.probe import probe
+    from antiphon.kernel.graph.patch_list import playable
 
     options: dict[str, Any] = {}
     added: dict[str, str] = {}
     for _, one in transports():
         options |= (unasked := one.unasked())
         added |= {option.name: option.doc for option in one.options if option.name in unasked}
-    asked = replace(ServeSettings(**asdict(server), live=True, options=options), patch=server.patch or PATCH).check()
+    patch = server.patch or (PATCH if playable(PATCH) else ALONE)
+    asked = replace(ServeSettings(**asdict(server), live=True, options=options), patch=patch).check()
     _find(song, asked.patch)
     check_ports_free(asked)
     if song:

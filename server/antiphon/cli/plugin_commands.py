@@ -15,6 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 from antiphon.kernel.runtime import paths
+from antiphon.kernel.runtime.distributions import advice
 from antiphon.kernel.runtime.importing import reason_of
 
 HOOK = "antiphon_commands"
@@ -50,6 +51,8 @@ class CommandGroup(TyperGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The command of the arguments, none of whose options has another option for its value."""
+        if self.get_command(ctx, args[0]) is None and (lacking := advice("command", args[0])):
+            ctx.fail(lacking)
         name, command, rest = super().resolve_command(ctx, args)
         inner = getattr(command, "commands", {})
         params = [

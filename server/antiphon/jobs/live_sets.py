@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from antiphon.jobs.errors import Missing
-from antiphon.kernel.graph.patch_list import MAX_LINE_LETTERS, SETS, head_of
+from antiphon.kernel.graph.patch_list import MAX_LINE_LETTERS, SETS, head_of, playable
 from antiphon.kernel.runtime import paths, resources
 from antiphon.kernel.runtime.shortening import composed, shorten
 from antiphon.kernel.runtime.suggestion import instead
@@ -25,6 +25,7 @@ BARS = 16
 """Default bars of a set."""
 _QUOTED = re.compile(r'\s*"""(.*?)(?:"""|\n\s*\n|\Z)', re.DOTALL)
 _BARS = re.compile(r"--bars (\d{1,4})\b")
+_PATCH = re.compile(r'^patch\("(\w+)"\)', re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ def folders() -> tuple[Path, Path]:
 
 
 def live_sets() -> dict[str, LiveSet]:
-    """All sets by name; the performer's override shipped ones."""
+    """All sets by name, of those that ship the ones whose patch has its nodes here; the performer's override them."""
     found: dict[str, LiveSet] = {}
     for own, folder in enumerate(folders()):
         for path in _files(folder):
@@ -56,7 +57,9 @@ def live_sets() -> dict[str, LiveSet]:
             quoted, bars = _QUOTED.match(head), _BARS.search(head)
             line = printable(" ".join(quoted[1].split()))[:MAX_LINE_LETTERS] if quoted else ""
             name = composed(path.stem)
-            found[name] = LiveSet(name, line, int(bars[1]) if bars else BARS, bool(own), path)
+            patch = _PATCH.search(head)
+            if own or patch is None or playable(patch[1]):
+                found[name] = LiveSet(name, line, int(bars[1]) if bars else BARS, bool(own), path)
     return dict(sorted(found.items()))
 
 

@@ -14,6 +14,7 @@ from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.contract.params import Value
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.plugins.loader import load
+from antiphon.kernel.runtime.distributions import advice
 from antiphon.offline.file_job import FileJob
 from antiphon.offline.runner import PlanRunner, process_stream
 
@@ -35,7 +36,8 @@ def run_job(
     """
     known = load(check=False).catalog.get(plugin)
     if known is None or not known.on_files.job:
-        raise UsageError(f"this needs the plugin {plugin}, which is not here; antiphon plugins lists what is")
+        lacking = advice("node", plugin) or "antiphon plugins lists what is"
+        raise UsageError(f"this needs the plugin {plugin}, which is not here; {lacking}")
     module, _, function = known.on_files.job.partition(":")
     job = FileJob(plugin, source, target, settings, given=given, complain=lambda sentence: None)
     getattr(importlib.import_module(module), function)(job)

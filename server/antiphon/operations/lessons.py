@@ -21,7 +21,9 @@ import msgspec
 
 from antiphon.demo import HUM
 from antiphon.kernel.errors import FileError
+from antiphon.kernel.graph.patch_list import playable
 from antiphon.kernel.runtime import resources
+from antiphon.kernel.runtime.distributions import absent
 from antiphon.kernel.runtime.typed import Misfit, convert
 
 PATHS = {
@@ -457,8 +459,16 @@ def folder() -> Path:
 
 @cache
 def lessons() -> tuple[LessonFile, ...]:
-    """All lessons that ship, by path and number. Raises FileError for one that cannot be read."""
-    return tuple(read_lesson(file) for path in PATHS for file in sorted((folder() / path).glob("*.md")))
+    """All lessons whose plugins are installed, by path and number. Raises FileError for one that cannot be read."""
+    found = (read_lesson(file) for path in PATHS for file in sorted((folder() / path).glob("*.md")))
+    return tuple(lesson for lesson in found if _is_playable(lesson))
+
+
+def _is_playable(lesson: LessonFile) -> bool:
+    used = [job.split("/")[2:] for work in lesson.head.work for job in work.jobs]
+    patches = {lesson.head.patch, *(name for kind, name in used if kind == "render")}
+    nodes = {name for kind, name in used if kind == "run"}
+    return not nodes & absent().keys() and all(playable(patch) for patch in patches)
 
 
 def find(path: str, name: str) -> LessonFile | None:

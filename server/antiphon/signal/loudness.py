@@ -107,6 +107,13 @@ class LoudnessMeter:
         self._energies: list[NDArray[np.float64]] = []
         self._rest = np.zeros(0)
 
+    @classmethod
+    def of(cls, sound: NDArray[np.float32], rate: int) -> float:
+        """Integrated loudness in LUFS of a whole sound, float32 `[channels, frames]`; below 0.4 s it is one block."""
+        meter = cls(rate, len(sound))
+        meter.feed(sound)
+        return meter.integrated()
+
     @staticmethod
     def weights(channels: int) -> tuple[float, ...]:
         """BS.1770's weight of each channel."""

@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import F64
-from antiphon.api.backends.analysis import listening_mono
+from antiphon.api.backends.analysis import LoudnessMeter, listening_mono
 from antiphon_loops.analysis import compatibility, tables, tempo
-from antiphon_loops.analysis.loudness import integrated_loudness, true_peak
+from antiphon_loops.analysis.levels import true_peak
 from antiphon_loops.analysis.reading import (
     LONGEST,
     NO_LABEL,
@@ -114,7 +114,7 @@ def analyse(
     return Loop(
         name, rate, round(reading.first / rate, 6), round(seconds, 6), round(bpm, 3), bars, reading.count.sure,
         reading.origin, round(240.0 * reading.count.other / seconds, 3), key, key_sure,
-        role if role in ("drums", "bass") else "harmonic", role, round(integrated_loudness(samples, rate), 2),
+        role if role in ("drums", "bass") else "harmonic", role, round(LoudnessMeter.of(samples, rate), 2),
         round(20 * float(np.log10(max(true_peak(samples, rate), 1e-6))), 2), pitch, contour,
         _chroma(seen) if role != "drums" else (), tempo.pattern(seen, bars),
         tempo.straight(seen, bars), levels, dance, valence, arousal,

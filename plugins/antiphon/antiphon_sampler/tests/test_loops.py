@@ -154,9 +154,7 @@ def test_a_vowel_is_about_as_loud_as_the_sound_without_it(play, name, vowel):
             for k, note in enumerate((48, 55, 63))
             for event in played(k * 24000, s=name, note=note, lasts=1.0, **values)
         ]
-        meter = LoudnessMeter(RATE, 2)
-        meter.feed(np.ascontiguousarray(play(notes, 2 * RATE, library="", pads="named").audio[0]))
-        return meter.integrated()
+        return LoudnessMeter.of(play(notes, 2 * RATE, library="", pads="named").audio[0], RATE)
 
     assert loudness(vowel=vowel) == pytest.approx(loudness(), abs=4.0)
 

@@ -303,9 +303,7 @@ def test_a_file_rendered_from_notes_is_limited_unless_that_is_refused(tmp_path: 
     for option in ("--limit", "--no-limit", "--normalise=-14", ""):
         command("run", "soundfont", song, target, "--force", "-p", f"file={font}", *filter(None, [option]))
         sound = read_sound(target)
-        meter = LoudnessMeter(sound.rate, 2)
-        meter.feed(sound.samples)
-        levels[option] = meter.integrated(), max(peak_curve(sound.samples))
+        levels[option] = LoudnessMeter.of(sound.samples, sound.rate), max(peak_curve(sound.samples))
     assert levels["--no-limit"][0] > -12.0
     assert levels[""] == levels["--limit"]
     for option, lufs in (("", -16.0), ("--normalise=-14", -14.0)):

@@ -23,6 +23,7 @@ from antiphon.kernel.graph.names import (
     PAIRS,
     RESERVED as RESERVED,
 )
+from antiphon.kernel.runtime.distributions import advice
 from antiphon.kernel.runtime.suggestion import instead
 
 MAX_NODES = 512
@@ -253,7 +254,7 @@ def known_type(name: str, catalog: Catalog) -> ProcessorInfo:
         for failure in catalog.failures:
             if failure.name == name:
                 raise PatchError(f"the plugin {name!r} did not load: {failure.reason}")
-        raise PatchError(f"there is no processor type {name!r}{instead(name, sorted(catalog))}")
+        raise PatchError(advice("node", name) or f"there is no processor type {name!r}{instead(name, sorted(catalog))}")
     return info
 
 

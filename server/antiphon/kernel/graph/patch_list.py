@@ -4,11 +4,12 @@ import os
 import re
 import time
 import tomllib
+from collections.abc import Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from antiphon.kernel.runtime import paths, resources
+from antiphon.kernel.runtime import distributions, paths, resources
 from antiphon.kernel.runtime.shortening import composed
 from antiphon.kernel.wire.text import printable
 
@@ -19,6 +20,8 @@ SETS = "live"
 """Folder of the set lists, inside a folder of patches."""
 LISTED_KEY = "listed"
 """Key of a patch file: `listed = false` leaves it out of lists. It can be loaded all the same."""
+OPTIONAL_KEY = "optional"
+"""Key of a node: where `optional = true` and its type is not there, the patch plays without it."""
 TOOLS = "tools"
 """Group of the rig-check patches, which are not performed: lists show them last."""
 HEAD = 4096
@@ -79,16 +82,36 @@ def entries(part: str = "") -> list[PatchEntry]:
     if known is not None and known[0] == stamps and now < known[1]:
         return list(known[2])
     by_name: dict[str, PatchEntry] = {}
+    lacking = distributions.absent().keys()
     for own, folder in enumerate(folders):
         for path in _files(folder):
             entry = _described(path)
-            by_name[entry.name] = replace(entry, own=bool(own), hides=entry.name in by_name)
+            shown = entry.listed and (bool(own) or _is_playable(path, lacking))
+            by_name[entry.name] = replace(entry, own=bool(own), hides=entry.name in by_name, listed=shown)
     found = sorted(by_name.values(), key=lambda entry: (entry.group == TOOLS, entry.name))
     # a folder that has just changed may change again within the same tick of its clock
     if all(stamp is None or now - stamp[1] > TICK_NS for stamp in stamps):
         took = time.time_ns() - now
         _listings[folders] = stamps, now + took + max(FRESH_NS, SHARE * took), found
     return list(found)
+
+
+def playable(name: str) -> bool:
+    """Whether the distributions with the nodes of a shipped patch are installed."""
+    return _is_playable(resources.patches() / f"{name}{SUFFIX}", distributions.absent().keys())
+
+
+def _is_playable(path: Path, lacking: Set[str]) -> bool:
+    """Whether a shipped patch, or each of a set list's patches, has no node of the types that are `lacking`."""
+    if not lacking:
+        return True
+    try:
+        data = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return True  # loading it reports the error
+    needed = {body.get("type", name) for name, body in data.get("nodes", {}).items() if not body.get(OPTIONAL_KEY)}
+    patches = (resources.patches() / f"{name}{SUFFIX}" for name in data.get("patches", ()))
+    return not needed & lacking and all(_is_playable(patch, lacking) for patch in patches)
 
 
 def _described(path: Path) -> PatchEntry:

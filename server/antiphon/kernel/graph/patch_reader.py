@@ -120,16 +120,19 @@ class PatchReader:
         return tables
 
     def graph(self, file: PatchFile) -> Graph:
-        """Nodes and wires."""
+        """Nodes and wires, without optional nodes of types that are not there."""
         if len(file.nodes) > MAX_NODES:
             raise Misfit(("nodes",), f"holds {len(file.nodes)} nodes; at most {MAX_NODES} are allowed")
-        nodes = tuple(self._node(name, body) for name, body in file.nodes.items())
+        left = {name for name, body in file.nodes.items() if self._is_left_out(name, body)}
+        nodes = tuple(self._node(name, body) for name, body in file.nodes.items() if name not in left)
         graph = Graph(nodes)
         wires: list[Wire] = []
         for source, dests in _flat(file.wires):
             for dest in dests if isinstance(dests, list) else [dests]:
                 if not isinstance(dest, str):
                     raise Misfit(("wires", source), f"takes a node, node.port or a list of them, not {kind_of(dest)}")
+                if left & {source.partition(".")[0], dest.partition(".")[0]}:
+                    continue
                 wire = self._wire(graph, source, dest)
                 if wire in wires:
                     raise Misfit(("wires", source), f"goes to {dest!r} twice; once is enough")
@@ -215,6 +218,12 @@ class PatchReader:
             raise Misfit(path, f"{value_text(target)} gives no notes; takes a node that does")
         return str(end)
 
+    def _is_left_out(self, name: str, body: object) -> bool:
+        optional = isinstance(body, dict) and body.get(patch_list.OPTIONAL_KEY, False)
+        if not isinstance(optional, bool):
+            raise Misfit(("nodes", name, patch_list.OPTIONAL_KEY), f"takes true or false, not {value_text(optional)}")
+        return optional and self.catalog.get(str(body.get("type", name))) is None
+
     def _node(self, name: str, body: object) -> NodeSpec:
         here = ("nodes", name)
         with _at(*here):
@@ -230,7 +239,7 @@ class PatchReader:
         cells = {p.name: p for p in info.cells}
         values: dict[str, Value] = {}
         for key, value in body.items():
-            if key == "type":
+            if key in ("type", patch_list.OPTIONAL_KEY):
                 continue
             if key not in cells:
                 settable = ("type", *defaults(info))

@@ -18,6 +18,7 @@ from antiphon.kernel.plugins.checks import check_type_name, in_child, inspect_pr
 from antiphon.kernel.plugins.dispatcher import HookDispatcher
 from antiphon.kernel.plugins.finding import BUILT_IN, PluginSource, sources
 from antiphon.kernel.plugins.version_files import CHECK_LIMIT
+from antiphon.kernel.runtime.distributions import advice
 from antiphon.kernel.runtime.importing import Factory, reason_of, resolve
 from antiphon.kernel.runtime.suggestion import instead
 
@@ -71,7 +72,9 @@ def construct(name: str, factories: Mapping[str, Factory]) -> Processor:
     name, _, variant = name.partition(" ")
     factory = factories.get(name)
     if factory is None:
-        raise PluginError(f"there is no processor type {name!r}{instead(name, sorted(factories))}")
+        raise PluginError(
+            advice("node", name) or f"there is no processor type {name!r}{instead(name, sorted(factories))}"
+        )
     try:
         processor = factory()
     except Exception as error:

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from antiphon.jobs.errors import InUse, Missing, StorageFull, TooMany, Unavailable, Unreadable, UnsupportedFormat
 from antiphon.kernel.errors import AntiphonError, PluginError
+from antiphon.kernel.runtime.distributions import advice
 from antiphon.web.http_message import Handler, HttpRequest, Refusal, Response, answer
 from antiphon.web.protocol.connection import HttpConnection
 from antiphon.web.protocol.gate import RequestGate, count_failure
@@ -282,8 +283,10 @@ class Routes:
         self._reserved = names | {"", "*"}
 
     async def _unknown(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self.fallback is None or (scope["method"] not in ("GET", "HEAD") and scope["path"].startswith("/api/")):
-            raise Refusal(404, "there is nothing at this address")
+        api = scope["path"].startswith("/api/")
+        lacking = advice("plugin", scope["path"].split("/")[2]) if api else ""
+        if lacking or self.fallback is None or (api and scope["method"] not in ("GET", "HEAD")):
+            raise Refusal(404, lacking or "there is nothing at this address")
         resource = Resource(self._gate)
         resource.endpoints["GET"] = Endpoint(self.fallback, False)
         await resource(scope, receive, send)

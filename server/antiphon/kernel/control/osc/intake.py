@@ -13,6 +13,7 @@ from antiphon.kernel.control.commands.executor import CommandExecutor
 from antiphon.kernel.control.subscribers.clients import Access, held_answer
 from antiphon.kernel.errors import AntiphonError, MissingArgument, RequestError, WireError
 from antiphon.kernel.io.osc_peer import Lane, Level, Peer, Rotation
+from antiphon.kernel.runtime.distributions import advice
 from antiphon.kernel.runtime.suggestion import nearest, suggest
 from antiphon.kernel.session.commands import NOW, Beat, Sample, When
 from antiphon.kernel.session.router import Router
@@ -401,6 +402,8 @@ class Intake:
 def unknown_address(address: str, known: Iterable[bytes], session: Session) -> str:
     """Error text for an unknown address, with the most similar known address."""
     parts, ours = address.split("/"), "/node/"
+    if lacking := advice("plugin", parts[1] if len(parts) > 1 else ""):
+        return lacking
     parts = ["", "node", *parts[1:]] if address.startswith("/macro/") else parts
     if parts[1:2] == ["node"] and len(parts) > 3:
         try:
