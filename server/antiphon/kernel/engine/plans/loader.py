@@ -111,10 +111,14 @@ class Loader:
         while self._loop.to_say:
             self._say(self._loop.to_say.popleft())
         if self._pool is not None:
-            states = worker_states(self._pool)
-            for node, state, reason in news(self._reported, states):
-                self._say({"said": "state", "node": node, "state": state, "reason": reason})
-            self._reported = states
+            self._report_workers(self._pool)
+
+    def _report_workers(self, pool: Pool) -> None:
+        """Reports, for each node with a worker, when the worker stops and when it runs again."""
+        states = worker_states(pool)
+        for node, state, reason in news(self._reported, states):
+            self._say({"said": "state", "node": node, "state": state, "reason": reason})
+        self._reported = states
 
     def _settle(self, since: int) -> None:
         """Waits until the workers of the plan's new streams are ready."""
@@ -150,9 +154,7 @@ class Loader:
         for report in self._states(candidate, aside[0]):
             self._say(report)
         self._maker.take(candidate)
-        deadline = time.monotonic() + TURN_TIMEOUT
-        while self._loop.next_plan is not None and time.monotonic() < deadline:
-            time.sleep(0.001)
+        self._await_turn()
         self._loop.next_plan = self._next_plan(candidate, aside, message)
 
     def _set_aside(self, plan: Plan) -> tuple[int, str]:
@@ -179,6 +181,12 @@ class Loader:
                 yield {"said": "failed", "node": number, "reason": unprepared[number]}
             elif number != aside and number in before and before[number].failed:
                 yield {"said": "state", "node": number, "state": "running", "reason": ""}
+
+    def _await_turn(self) -> None:
+        """Waits until the loop has taken the plan before this one."""
+        deadline = time.monotonic() + TURN_TIMEOUT
+        while self._loop.next_plan is not None and time.monotonic() < deadline:
+            time.sleep(0.001)
 
     def _next_plan(self, candidate: PlanCandidate, aside: tuple[int, str], message: dict[str, Any]) -> NextPlan:
         # for the session log: a replay must prepare the same nodes
