@@ -129,7 +129,13 @@ class Memory:
         time, place: sixteenths from the onset before, and from the bar line; first: nothing precedes the note.
         """
         if self.count == ROWS:
-            self._forget_half(matches)
+            half = ROWS // 2
+            for rows in (self.intervals, self.times, self.joint, self.pitches, self.places, self.bars):
+                rows[:half] = rows[half:]
+            for numbers in (self.lengths, self.velocities, self.weights, self.late):
+                numbers[:half] = numbers[half:]
+            matches.shift(half)
+            self.count = half
         n = self.count
         self.count = n + 1
         self.pitches[n], self.places[n], self.velocities[n], self.lengths[n] = pitch, place, velocity, 1.0
@@ -174,15 +180,6 @@ class Memory:
         answer_blend(
             BlendSource(symbols, matches, self.weights, self.count), TRUST, ORDERS, chances, len(chances), self._counts
         )
-
-    def _forget_half(self, matches: Matches) -> None:
-        half = ROWS // 2
-        for rows in (self.intervals, self.times, self.joint, self.pitches, self.places, self.bars):
-            rows[:half] = rows[half:]
-        for numbers in (self.lengths, self.velocities, self.weights, self.late):
-            numbers[:half] = numbers[half:]
-        matches.shift(half)
-        self.count = half
 
 
 def symbols_of(semitones: int, sixteenths: int) -> tuple[int, int]:

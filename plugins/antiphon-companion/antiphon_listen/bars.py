@@ -72,21 +72,16 @@ def track_bars(curves: MusicCurves, grid: BeatGrid, tables: Tables) -> tuple[F64
     if meter_odds(grid, tables) > 0.0:
         return three, find_downbeats(three, grid.beats, (3, 6))
     if grid.drums and len(grid.beats) >= MIN_BEATS and _without_chords(curves, grid, tables):
-        four = _drum_odds(curves, grid)
+        begin, _ = extent_of(curves)
+        places = np.round((grid.beats - max(0.0, begin)) * grid.tempo / 60.0).astype(int)
+        level = _standardised(np.log(grid.parts[:, :2] + 0.1))
+        four = np.asarray(_FROM_START * (places % 4 == 0) + _KICK * (level[:, 0] - level[:, 1]) - LOG_ODDS_BIAS - 1.0)
     return four, find_downbeats(four, grid.beats)
 
 
 def _without_chords(curves: MusicCurves, grid: BeatGrid, tables: Tables) -> bool:
     scores = harmony.likelihoods(harmony.shares(curves.per_interval(grid.beats)), tables)
     return bool((harmony.viterbi_states(0.5 * scores, _STAY) == harmony.NO_CHORD).mean() >= _ALONE)
-
-
-def _drum_odds(curves: MusicCurves, grid: BeatGrid) -> F64:
-    """Log odds of each beat being a downbeat of drums alone, `[n]`: they begin a bar, and a kick more than a snare."""
-    begin, _ = extent_of(curves)
-    places = np.round((grid.beats - max(0.0, begin)) * grid.tempo / 60.0).astype(int)
-    level = _standardised(np.log(grid.parts[:, :2] + 0.1))
-    return np.asarray(_FROM_START * (places % 4 == 0) + _KICK * (level[:, 0] - level[:, 1]) - LOG_ODDS_BIAS - 1.0)
 
 
 def find_downbeats(odds: F64, beats: F64, meters: Sequence[int] = (4,)) -> F64:

@@ -319,7 +319,12 @@ def run(job: FileJob) -> tuple[Written, ...]:
         raise UsageError(f"sing takes a score (.mid, .midi, .musicxml, .xml, .mxl) or a recording; {error}") from None
     if sound.samples.shape[1] > MAX_SECONDS * sound.rate:
         raise UsageError(f"{job.source.name} is longer than {MAX_SECONDS / 60:g} minutes; cut it")
-    _check_texts(job)
+    name = voice_name(str(job.settings.get("as") or job.settings.get("voice", "")))
+    if name != NEURAL:
+        texts().make((VOWEL, name, RATE))  # which voices espeak-ng has its own process alone knows
+    lyrics = str(job.settings.get("lyrics", ""))
+    if lyrics and not syllables(lyrics):
+        raise UsageError("the lyrics have no word")
     mix, backing = str(job.settings.get("mix", "no")), None
     with TemporaryDirectory() as folder:
         sung = job.source
@@ -335,19 +340,6 @@ def run(job: FileJob) -> tuple[Written, ...]:
         settings["voice"] = settings["as"]
     job = replace(job, settings={k: v for k, v in settings.items() if k not in ("as", "mix")})
     return _written(job, parts, sound.samples.shape[1] / sound.rate, sound.rate, source, backing)
-
-
-def _check_texts(job: FileJob) -> None:
-    """Checks the voice and the lyrics before minutes of work on a recording.
-
-    Raises VoiceError: there is no such voice. Raises UsageError: the lyrics have no word.
-    """
-    name = voice_name(str(job.settings.get("as") or job.settings.get("voice", "")))
-    if name != NEURAL:
-        texts().make((VOWEL, name, RATE))  # which voices espeak-ng has its own process alone knows
-    lyrics = str(job.settings.get("lyrics", ""))
-    if lyrics and not syllables(lyrics):
-        raise UsageError("the lyrics have no word")
 
 
 def _score(job: FileJob) -> tuple[tuple[SungPart, ...], float]:

@@ -147,21 +147,18 @@ class MidiOut:
             _, _, message, but, name = heapq.heappop(self._waiting)
             for port in [port for port in self._ports.outputs if name.lower() in port.lower()] if name else ("",):
                 self._ports.send(message, but, only=port)
-            self._on_bytes(message)
+            self.sent += 1
+            note = (message[0] & 0x0F) + 1, message[1]
+            if message[0] & 0xF0 == midi.NOTE_ON:
+                self._sounding.add(note)
+            elif message[0] & 0xF0 == midi.NOTE_OFF:
+                self._sounding.discard(note)
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         if self._waiting:
             delay = (self._waiting[0][0] - now) / self._server.rate
             self._timer = asyncio.get_running_loop().call_later(delay, self._due)
-
-    def _on_bytes(self, message: bytes) -> None:
-        self.sent += 1
-        note = (message[0] & 0x0F) + 1, message[1]
-        if message[0] & 0xF0 == midi.NOTE_ON:
-            self._sounding.add(note)
-        elif message[0] & 0xF0 == midi.NOTE_OFF:
-            self._sounding.discard(note)
 
     def close(self) -> None:
         self.silence()

@@ -173,21 +173,17 @@ def _through_device(kind: str, options: DriverOptions, path: str, *, own_ports: 
     driver = make_driver(kind, options)
     try:
         if own_ports:
-            _wire_to_itself(options.channels)
+            import jack
+
+            with jack.Client(f"{CLIENT}-wires", no_start_server=True) as wires:
+                for n in range(1, options.channels + 1):
+                    into = f"{CLIENT}:in_{n}"
+                    for port in wires.get_all_connections(into):
+                        wires.disconnect(port, into)
+                    wires.connect(f"{CLIENT}:out_{n}", into)
         return _exchange(driver, path)
     finally:
         driver.stop()
-
-
-def _wire_to_itself(channels: int) -> None:
-    import jack
-
-    with jack.Client(f"{CLIENT}-wires", no_start_server=True) as wires:
-        for n in range(1, channels + 1):
-            into = f"{CLIENT}:in_{n}"
-            for port in wires.get_all_connections(into):
-                wires.disconnect(port, into)
-            wires.connect(f"{CLIENT}:out_{n}", into)
 
 
 def _exchange(driver: Driver, path: str) -> Trip:

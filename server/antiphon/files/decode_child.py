@@ -203,7 +203,10 @@ def main(arguments: list[str]) -> None:
     widen_pipe(1, PIPE_BYTES)
     channel = HelperChannel(at_once=False)  # SIGPROF bounds its requests
     descriptors = socket.socket(fileno=int(arguments[0]))
-    _confine()
+    signal.signal(signal.SIGPROF, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    limit_resources(address=MEMORY, cpu=MAX_SECONDS, core=0, file=0)
+    os.chdir("/")
     parts = PartFiles()
     channel.send({"ready": True})
     for request in channel.requests(float(arguments[1]) or None):
@@ -246,7 +249,12 @@ def decode(fd: int, rate: int, channel: HelperChannel) -> None:
     if found.demuxer:
         _decode_carrier(fd, found, rate, channel)
     else:
-        _decode_plain(fd, found, rate, channel)
+        with contextlib.closing(LinkedFile(fd, found)) as file:
+            sound = BlockSender(channel, file.rate, rate, file.channels)
+            sound.begin(file.frames, file.format, file.subtype, {**file.tags, **read_tags(fd)}, file.remark)
+            while len(block := file.read(BLOCK_SAMPLES)):
+                sound.put(block)
+            sound.end(file.frames, lossy=file.lossy)
 
 
 def _decode_carrier(fd: int, found: SoundLayout, rate: int, channel: HelperChannel) -> None:
@@ -259,16 +267,6 @@ def _decode_carrier(fd: int, found: SoundLayout, rate: int, channel: HelperChann
         while len(block := file.read()):
             sound.put(block)
         sound.end(info.frames, lossy=True)
-
-
-def _decode_plain(fd: int, found: SoundLayout, rate: int, channel: HelperChannel) -> None:
-    """A file decoded by libsndfile."""
-    with contextlib.closing(LinkedFile(fd, found)) as file:
-        sound = BlockSender(channel, file.rate, rate, file.channels)
-        sound.begin(file.frames, file.format, file.subtype, {**file.tags, **read_tags(fd)}, file.remark)
-        while len(block := file.read(BLOCK_SAMPLES)):
-            sound.put(block)
-        sound.end(file.frames, lossy=file.lossy)
 
 
 def _decode_piped(fd: int, rate: int, channel: HelperChannel) -> None:
@@ -321,13 +319,6 @@ def _reason(error: Exception) -> str:
 def _allow(seconds: float) -> None:
     """Sets a CPU time limit at which SIGPROF ends the process; 0 for none."""
     signal.setitimer(signal.ITIMER_PROF, max(0.001, seconds) if seconds else 0.0)
-
-
-def _confine() -> None:
-    signal.signal(signal.SIGPROF, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, [])
-    limit_resources(address=MEMORY, cpu=MAX_SECONDS, core=0, file=0)
-    os.chdir("/")
 
 
 if __name__ == "__main__":

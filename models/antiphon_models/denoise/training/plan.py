@@ -111,7 +111,11 @@ class MixturePlanner:
             made.drive = float(10 ** rng.uniform(-0.5, 0.9))
         if bent and rng.random() < 0.15:
             made.tremolo = (float(rng.uniform(0.3, 8)), float(rng.uniform(0.2, 1)))
-        self._pauses(rng, made)
+        if rng.random() < 0.25:
+            made.gaps.append((0, int(rng.uniform(0.2, 0.9) * RATE)))
+        if rng.random() < 0.2:
+            at = int(rng.uniform(0.8, self._length / RATE - 0.8) * RATE)
+            made.gaps.append((at, min(self._length, at + int(rng.uniform(0.3, 1.6) * RATE))))
         self._noise(rng, made)
         if rng.random() < 0.22:
             made.known = (0.0 if rng.random() < 0.7 else float(rng.uniform(0.5, 2.5)), float(rng.uniform(0.0, 3.0)))
@@ -119,13 +123,6 @@ class MixturePlanner:
 
     def _curve(self, rng: np.random.Generator, decibels: float, there: bool) -> NDArray[np.float32]:
         return (rng.uniform(-decibels, decibels, POINTS) * there).astype(np.float32)
-
-    def _pauses(self, rng: np.random.Generator, item: MixturePlan) -> None:
-        if rng.random() < 0.25:
-            item.gaps.append((0, int(rng.uniform(0.2, 0.9) * RATE)))
-        if rng.random() < 0.2:
-            at = int(rng.uniform(0.8, self._length / RATE - 0.8) * RATE)
-            item.gaps.append((at, min(self._length, at + int(rng.uniform(0.3, 1.6) * RATE))))
 
     def _pick(self, rng: np.random.Generator, kind: str) -> tuple[int, int]:
         places = self._places[kind]

@@ -113,7 +113,9 @@ def melody(settings: Mapping[str, Value], folder: Path, chords: str = "") -> Pat
     notes, number = beginning(settings, chords)
     first = folder / "first.mid"
     write_midi(first, [MidiTrack("melody", notes, 73)], float(str(settings["tempo"])))
-    _set_meter(first, meter)
+    file = mido.MidiFile(first)
+    file.tracks[0].insert(0, mido.MetaMessage("time_signature", numerator=meter, denominator=4))
+    file.save(first)
     wishes: dict[str, Value] = {name: settings[name] for name in ("seed", "corpus") if settings[name]}
     wishes |= {"key": KEYS[number], "meter": meter}
     phrase = run_job("continue", first, folder / "phrase.mid", {**wishes, "bars": PHRASE - 1})
@@ -159,9 +161,3 @@ def without_track(source: Path, part: str, target: Path) -> Path:
     file.tracks[:] = [track for track in file.tracks if track.name.lower() != part]
     file.save(target)
     return target
-
-
-def _set_meter(path: Path, meter: int) -> None:
-    file = mido.MidiFile(path)
-    file.tracks[0].insert(0, mido.MetaMessage("time_signature", numerator=meter, denominator=4))
-    file.save(path)

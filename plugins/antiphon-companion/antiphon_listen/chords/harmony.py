@@ -110,7 +110,11 @@ def key_of(path: I64, notes: F32, tables: Tables) -> tuple[int | None, float]:
 
     `notes`: `[m, 24]` as `MusicCurves.notes`. Confidence: the key's probability times its profile's correlation.
     """
-    match = _profile_match(np.sqrt(notes).mean(axis=0) @ _FOLD)
+    classes = np.sqrt(notes).mean(axis=0) @ _FOLD
+    turned = np.array([np.roll(profile, tonic) for profile in _PROFILES for tonic in range(12)])
+    away, goal = turned - turned.mean(axis=1, keepdims=True), classes - classes.mean()
+    size = np.linalg.norm(away, axis=1) * np.linalg.norm(goal)
+    match = np.asarray(away @ goal / (size + 1e-9))
     if not match.any():
         return None, 0.0
     scores, chords = _PROFILE_WEIGHT * match, path[path < NO_CHORD]
@@ -119,14 +123,6 @@ def key_of(path: I64, notes: F32, tables: Tables) -> tuple[int | None, float]:
         scores = scores + _CHORD_WEIGHT * len(chords) / len(path) * (features @ tables.key_weights)
     key, share = _best(scores)
     return key, share * max(0.0, float(match[key]))
-
-
-def _profile_match(classes: F64) -> F64:
-    """Correlation of pitch classes with the profile of each key, `[24]`."""
-    turned = np.array([np.roll(profile, tonic) for profile in _PROFILES for tonic in range(12)])
-    away, goal = turned - turned.mean(axis=1, keepdims=True), classes - classes.mean()
-    size = np.linalg.norm(away, axis=1) * np.linalg.norm(goal)
-    return np.asarray(away @ goal / (size + 1e-9))
 
 
 def likely_key(lengths: NDArray[Any], tables: Tables) -> tuple[int, float]:

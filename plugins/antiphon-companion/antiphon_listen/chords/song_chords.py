@@ -55,7 +55,13 @@ def find_chords(curves: MusicCurves, beats: F64, tables: Tables, odds: ChordOdds
         labels = [harmony.name_of(int(chord)) for chord in path]
         return SongChords(_joined(grid, labels, curves.seconds), 0.0, grid, path)
     grid = harmony.step_grid(beats, curves.seconds)
-    scores = _per_step(odds.chords, grid)
+    rows = odds.chords
+    total = np.concatenate([np.zeros((1, rows.shape[1])), np.cumsum(rows, axis=0, dtype=np.float64)])
+    edges = np.append(grid, 2.0 * grid[-1] - grid[-2])
+    place = np.clip(edges * frames.FRAMES_PER_SECOND + 0.5, 0.0, len(rows))
+    whole = np.minimum(place.astype(int), len(rows) - 1)
+    until = total[whole] + (place - whole)[:, None] * rows[whole]
+    scores = np.asarray(np.diff(until, axis=0) / np.maximum(np.diff(place), 1e-6)[:, None])
     fitted = _NETWORK * scores + _TRIADS * _triad_odds(
         harmony.likelihoods(harmony.shares(curves.per_interval(grid)), tables)
     )
@@ -84,16 +90,6 @@ def _nearest(label: str) -> int:
 
 _NEAREST_TRIAD = np.array([_nearest(label) for label in LABELS[:-1]])
 """The triad with the same root and third, of each label but the last."""
-
-
-def _per_step(rows: F32, grid: F64) -> F64:
-    """Mean of the network's frames in each step, `[n, c]`; the last step repeats its length."""
-    total = np.concatenate([np.zeros((1, rows.shape[1])), np.cumsum(rows, axis=0, dtype=np.float64)])
-    edges = np.append(grid, 2.0 * grid[-1] - grid[-2])
-    place = np.clip(edges * frames.FRAMES_PER_SECOND + 0.5, 0.0, len(rows))
-    whole = np.minimum(place.astype(int), len(rows) - 1)
-    until = total[whole] + (place - whole)[:, None] * rows[whole]
-    return np.asarray(np.diff(until, axis=0) / np.maximum(np.diff(place), 1e-6)[:, None])
 
 
 def _joined(grid: F64, labels: Sequence[str], seconds: float) -> list[tuple[float, float, str]]:

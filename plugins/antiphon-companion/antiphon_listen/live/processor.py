@@ -319,7 +319,11 @@ class Listen(Processor):
                 self._on_answer(io, first)
             self._piece(io, first, last)
             first = last
-        self._glides(io)
+        known, depth = self._known, io.curve("depth")
+        loud = min(1.0, max(0.0, 1.0 - known[answers.MOMENTARY] / _LOUDEST))
+        listen_glide(io.audio_out[2][0], depth, io.frames, self._levels, loud, self._share)
+        minor = 1.0 if known[answers.KEY] > 12.0 else 0.0
+        listen_glide(io.audio_out[3][0], depth, io.frames, self._levels[1:], minor, self._share)
         self._report(io)
 
     def _piece(self, io: IO, first: int, last: int) -> None:
@@ -377,14 +381,6 @@ class Listen(Processor):
         bar = clock.meter
         level, fall = (1.0 - (clock.place + gone) / bar, fall / bar) if gone < 1.5 else (0.0, 0.0)
         listen_ramp(io.audio_out[1][0], depth, first, last, level, fall)
-
-    def _glides(self, io: IO) -> None:
-        """Outputs that do not depend on beats."""
-        known, depth = self._known, io.curve("depth")
-        loud = min(1.0, max(0.0, 1.0 - known[answers.MOMENTARY] / _LOUDEST))
-        listen_glide(io.audio_out[2][0], depth, io.frames, self._levels, loud, self._share)
-        minor = 1.0 if known[answers.KEY] > 12.0 else 0.0
-        listen_glide(io.audio_out[3][0], depth, io.frames, self._levels[1:], minor, self._share)
 
     def _name(self, io: IO, offset: int) -> None:
         """Names the chord of the notes, and plays it at once: they have it later than the sound does."""

@@ -41,7 +41,13 @@ class NoteSpectrum:
         self._map: F32 | None = None
         self._rows: list[F32] = []
         self._notes = _dictionary()
-        self._fold = _folding()
+        pitch = LOWEST + np.arange(NOTES)
+        low = np.clip((58.0 - pitch) / 12.0, 0.0, 1.0) * np.clip((pitch - 26.0) / 6.0, 0.0, 1.0)
+        high = np.clip((pitch - 44.0) / 12.0, 0.0, 1.0) * np.clip((94.0 - pitch) / 12.0, 0.0, 1.0)
+        table = np.zeros((NOTES, 24))
+        table[np.arange(NOTES), pitch % 12] = low
+        table[np.arange(NOTES), 12 + pitch % 12] = high
+        self._fold = table.astype(np.float32)
         self.tuning = 0.0
 
     def feed(self, samples: F32) -> None:
@@ -124,17 +130,6 @@ def _bins(tuning: float) -> F32:
     width = np.ones(len(frequencies))
     width[2:] = np.maximum(1.0, np.diff(place)[1:])  # where bins of the spectrum are wider than a third of a semitone
     return np.maximum(0.0, 1.0 - np.abs(place[:, None] - bins) / width[:, None]).astype(np.float32)
-
-
-def _folding() -> F32:
-    """Matrix from notes to the pitch classes of bass and treble, `[NOTES, 24]`."""
-    pitch = LOWEST + np.arange(NOTES)
-    low = np.clip((58.0 - pitch) / 12.0, 0.0, 1.0) * np.clip((pitch - 26.0) / 6.0, 0.0, 1.0)
-    high = np.clip((pitch - 44.0) / 12.0, 0.0, 1.0) * np.clip((94.0 - pitch) / 12.0, 0.0, 1.0)
-    table = np.zeros((NOTES, 24))
-    table[np.arange(NOTES), pitch % 12] = low
-    table[np.arange(NOTES), 12 + pitch % 12] = high
-    return table.astype(np.float32)
 
 
 def _tuning(spectra: F32) -> float:

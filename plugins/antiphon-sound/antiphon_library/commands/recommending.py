@@ -7,7 +7,7 @@ import math
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -178,15 +178,11 @@ def next_tracks(
         last = None if after is None else row_of(catalogue, after).path
         matches = next_summaries(catalogue, NextRequest(count, last, signals))
     if playlist is not None:
-        _write_playlist(playlist, matches)
+        from antiphon.api.backends.files import write_atomic
+
+        lines = ["#EXTM3U", *(match["path"] for match in matches)]
+        write_atomic(playlist, ("\n".join(lines) + "\n").encode("utf-8", "surrogateescape"))
     print_rows({"matches": matches}, "matches", as_json)
-
-
-def _write_playlist(path: Path, matches: Sequence[dict[str, Any]]) -> None:
-    from antiphon.api.backends.files import write_atomic
-
-    lines = ["#EXTM3U", *(match["path"] for match in matches)]
-    write_atomic(path, ("\n".join(lines) + "\n").encode("utf-8", "surrogateescape"))
 
 
 def chart(

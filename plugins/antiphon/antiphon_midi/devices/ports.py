@@ -146,7 +146,14 @@ class Ports:
             asked = ", ".join((*self._wanted_in, *self._wanted_out))
             self.trouble = f"{asked}: {error}" if asked else str(error)
         except OSError:
-            self._give_up(changes)
+            for plain in list(self.inputs):
+                self._closed(changes, plain)
+            self.outputs.clear()
+            self.trouble = "the MIDI system has gone; it is looked for once a second"
+            if self.backend is not None:
+                self._lost += self.backend.dropped
+                backend, self.backend = self.backend, None
+                backend.close()
         return changes
 
     def _look(self, changes: PortChanges) -> None:
@@ -209,17 +216,6 @@ class Ports:
     def _closed(self, changes: PortChanges, plain: str) -> None:
         self._names.pop(self.inputs.pop(plain), None)
         changes.closed.append(plain)
-
-    def _give_up(self, changes: PortChanges) -> None:
-        """Handles the end of the MIDI system, which is then searched for again."""
-        for plain in list(self.inputs):
-            self._closed(changes, plain)
-        self.outputs.clear()
-        self.trouble = "the MIDI system has gone; it is looked for once a second"
-        if self.backend is not None:
-            self._lost += self.backend.dropped
-            backend, self.backend = self.backend, None
-            backend.close()
 
     def take(self, most: int) -> list[tuple[str, int, bytes]]:
         """Removes and returns arrived messages, at most `most`: (port, ns of CLOCK_MONOTONIC, bytes)."""

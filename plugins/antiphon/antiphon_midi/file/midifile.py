@@ -91,7 +91,8 @@ def load(path: Path) -> SongScore:
     if not parts:
         raise FileError(f"cannot play {printable_path(path)}: there are no notes in it")
     end = max(song.length, max(note.end for track in song.tracks for note in track.notes))
-    length = _whole_bars(song.meters, end)
+    at, bar = max(((at, bar) for at, bar in song.meters if at < end and bar >= _SHORTEST), default=(0.0, _BAR))
+    length = at + max(1, math.ceil((end - at) / bar - 1e-9)) * bar
     times = MidiTimes(song.tempo)
     if times.seconds(length) > MAX_SECONDS:
         raise FileError(f"cannot play {printable_path(path)}: it lasts longer than {MAX_SECONDS / 3600:g} h; cut it")
@@ -115,12 +116,6 @@ def _parts(tracks: Sequence[MidiTrack]) -> dict[tuple[int, int], str]:
     if len(channels) == 1:
         return {(number, 0): tracks[number].name}
     return {(number, channel): f"channel {channel}" for channel in channels}
-
-
-def _whole_bars(meters: Sequence[tuple[float, float]], end: float) -> float:
-    """End of the bar in which a song ends, at least one bar after its beginning."""
-    at, bar = max(((at, bar) for at, bar in meters if at < end and bar >= _SHORTEST), default=(0.0, _BAR))
-    return at + max(1, math.ceil((end - at) / bar - 1e-9)) * bar
 
 
 def _events(song: MidiSong, parts: dict[tuple[int, int], str], times: MidiTimes) -> tuple[SongEvent, ...]:

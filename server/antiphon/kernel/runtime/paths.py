@@ -351,7 +351,11 @@ def write_atomic(path: Path, content: bytes, mode: int = 0o644) -> None:
             with contextlib.suppress(OSError):
                 temporary.unlink()
             raise
-        _sync_folder(path.parent)
+        handle = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
     except OSError as error:
         raise FileError(f"cannot write {path}: {os_error_text(error)}; nothing was changed") from None
 
@@ -359,12 +363,3 @@ def write_atomic(path: Path, content: bytes, mode: int = 0o644) -> None:
 def temporary_beside(path: Path) -> Path:
     """Path of a file's new content before it is renamed; `TEMPORARY` matches its name."""
     return path.with_name(f".{path.name[:100]}.{os.getpid()}.tmp")
-
-
-def _sync_folder(folder: Path) -> None:
-    """Syncs a folder, so that a rename survives a power cut."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

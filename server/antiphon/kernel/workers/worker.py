@@ -113,7 +113,8 @@ def run(arena: Arena, number: int, bells: Bells) -> int:
     spec = entry.spec()
     try:
         if spec.device == "cpu":  # a GPU's driver maps far more than it uses
-            _cap_memory(spec.memory)
+            most = private_memory() + (spec.memory << 20)
+            limit_resources(data=most)
         worker = Worker(entry, spec, bells.wake[number], bells.answer[number])
         worker.prepare()
     except Unanswered as error:
@@ -340,9 +341,3 @@ class Worker:
     def _check_shape(self) -> None:
         if self._y.shape != (self._spec.slots, *self._spec.outputs):
             raise WorkerFault(f"gave a wrong shape: {list(self._y.shape)}")
-
-
-def _cap_memory(megabytes: int) -> None:
-    """Limits private memory to the inherited amount plus `megabytes`; a larger allocation raises MemoryError."""
-    most = private_memory() + (megabytes << 20)
-    limit_resources(data=most)

@@ -99,7 +99,12 @@ def find(path: str, graph: Graph, catalog: Catalog, value: ValueOf, methods: tup
         return None
     entry = _fixed(methods)
     if parts[:1] == ["node"] or not parts:
-        entry = _with_nodes(entry, graph, catalog, value, parts[1:2])
+        only = parts[1:2]
+        asked = (n for n in chain(graph.nodes, END_NODES) if not only or n.name == only[0])
+        nodes = {n.name: _node(n, catalog, value) for n in asked}
+        container = entry["CONTENTS"]["node"]
+        container = {**container, "CONTENTS": {**container["CONTENTS"], **nodes}}
+        entry = {**entry, "CONTENTS": {**entry["CONTENTS"], "node": container}}
     for part in parts:
         below = entry.get("CONTENTS", {}).get(part)
         if below is None:
@@ -121,15 +126,6 @@ def _fixed(methods: tuple[Method, ...]) -> Entry:
         leaf = entry["CONTENTS"].setdefault(name, {"FULL_PATH": method.address})
         leaf.update(DESCRIPTION=method.doc, TYPE=method.types or "N", ACCESS=WRITE)
     return root
-
-
-def _with_nodes(root: Entry, graph: Graph, catalog: Catalog, value: ValueOf, only: list[str]) -> Entry:
-    """Copy of the fixed tree with the nodes added: all, or only the first name in `only`."""
-    asked = (n for n in chain(graph.nodes, END_NODES) if not only or n.name == only[0])
-    nodes = {n.name: _node(n, catalog, value) for n in asked}
-    container = root["CONTENTS"]["node"]
-    container = {**container, "CONTENTS": {**container["CONTENTS"], **nodes}}
-    return {**root, "CONTENTS": {**root["CONTENTS"], "node": container}}
 
 
 def _node(node: NodeSpec, catalog: Catalog, value: ValueOf) -> Entry:
