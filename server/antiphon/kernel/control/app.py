@@ -140,15 +140,6 @@ class ControlApp(figures.StatusSource):
         """The graph as last requested."""
         return self.session.state.graph
 
-    @property
-    def osc_port(self) -> int:
-        """The port of OSC over UDP and TCP."""
-        return self.udp.port
-
-    def status(self) -> dict[str, Any]:
-        """The figures of `GET /api/status`."""
-        return figures.status(self, self.counts())
-
     def counts(self) -> dict[str, int]:
         """All counters by name, since the server's start."""
         return figures.counts(self, self._saved_counts)
