@@ -11,7 +11,7 @@ from typing import Any
 from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.control import status as figures
 from antiphon.kernel.control.commands.turns import TurnSteps
-from antiphon.kernel.control.osc.directory import Directory
+from antiphon.kernel.control.osc.addresses import Directory
 from antiphon.kernel.control.osc.plugin_addresses import PluginAddresses
 from antiphon.kernel.control.osc.served import Service
 from antiphon.kernel.control.reports import Reports
