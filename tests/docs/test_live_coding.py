@@ -71,7 +71,7 @@ def test_a_block_plays_on_its_patch(number: int) -> None:
     header, events = performed(number)
     catalog = known()
     graph = load(header.patch, catalog).graph
-    played = commands(events, "set.py", 48000, param_finder(graph, catalog), Players(graph, catalog))
+    played = commands(events, "set.py", param_finder(graph, catalog), Players(graph, catalog))
     words = {
         node.name: {"s": sounds_of(str(node.values.get("library", "")))}
         for node in graph.nodes

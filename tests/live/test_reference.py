@@ -79,7 +79,7 @@ def test_each_example_plays_where_the_page_tries_it(entry: Entry) -> None:
     assert list(missing(script.listens.items(), [node.name for node in graph.nodes])) == []
     played, lacking = without_macros(events, graph)
     assert all(one.endswith("strudel has it") for one in lacking), "macros of strudel alone"
-    commands(played, "set.py", 48_000, find, players)
+    commands(played, "set.py", find, players)
 
 
 @each("patch", ["strudel", "band", "pads", "throw"])
@@ -104,7 +104,7 @@ def places(patch: str, **given: float) -> dict[str, float]:
     played, lacking = without_macros(events, graph)
     names = ", ".join(macro.name for macro in graph.macros)
     assert any(one.endswith(f"no macro 'foo', and this does nothing; there are: {names}") for one in lacking)
-    found = [one for one in commands(played, "set.py", 48_000, find, players) if isinstance(one, SetParam)]
+    found = [one for one in commands(played, "set.py", find, players) if isinstance(one, SetParam)]
     return {one.param: float(one.value) for one in found}
 
 

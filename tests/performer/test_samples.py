@@ -33,7 +33,7 @@ def rendered(events: list[LiveEvent]) -> NDArray[np.float32]:
     loaded = loader.load(check=False)
     patch = load("click", loaded.catalog)
     find, players = param_finder(patch.graph, loaded.catalog), Players(patch.graph, loaded.catalog)
-    played = commands(events, "set.py", RATE, find, players)
+    played = commands(events, "set.py", find, players)
     spec = StreamSpec(RATE, BLOCK, 2)
     runner = PlayerRunner(patch.graph, loaded.catalog, loaded.make, spec, 120.0, played)
     blocks = [runner.run(np.zeros((2, BLOCK), np.float32)).copy() for _ in range(SECONDS * RATE // BLOCK)]

@@ -15,11 +15,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import typer
 from tests.each import each
 from typer.testing import CliRunner
 
-from antiphon.cli.running import approve as cli_approve, qr as cli_qr, running_server
+from antiphon.cli.commands import application
+from antiphon.cli.running import approve as cli_approve, running_server
 from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
 from antiphon.kernel.contract.params import Param, Value
 from antiphon.kernel.contract.ports import AUDIO_IN, AUDIO_OUT
@@ -30,6 +30,7 @@ from antiphon.kernel.control.web_requests import WebRequests
 from antiphon.kernel.errors import EngineError, FileError, PluginError, UsageError, WireError
 from antiphon.kernel.graph.graph import Graph, NodeSpec
 from antiphon.kernel.io.listening import local_addresses
+from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.processes.child_process import socket_pair
 from antiphon.kernel.runtime.token import load_token
 from antiphon.kernel.wire.ip_address import plain_ip
@@ -478,10 +479,9 @@ async def test_approvals_are_given_back_at_the_next_start(tmp_path: Path) -> Non
 
 async def run(folder: Path, *arguments: str) -> str:
     """What a command prints."""
-    cli = typer.Typer()
-    cli_approve.register(cli, lambda: folder)
-    cli_qr.register(cli, lambda: folder)
-    result = await asyncio.to_thread(CliRunner().invoke, cli, arguments)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(paths, "config", lambda: folder)
+        result = await asyncio.to_thread(CliRunner().invoke, application(arguments), arguments)
     assert result.exit_code == 0, result.output
     return result.output
 

@@ -150,8 +150,8 @@ def test_the_offset_is_kept_until_the_wall_clock_steps() -> None:
 
 
 @given(st.integers(0, MAX_NUMBER - 1), st.sampled_from(list(Topic)), st.text(max_size=40))
-def test_a_request_comes_back(number: int, topic: Topic, ip: str) -> None:
-    assert WebRequest.unpack(WebRequest(number, topic, ip).pack()) == WebRequest(number, topic, ip)
+def test_a_request_comes_back(number: int, topic: Topic, about: str) -> None:
+    assert WebRequest.unpack(WebRequest(number, topic, about).pack()) == WebRequest(number, topic, about)
 
 
 @given(st.binary(max_size=100))
@@ -168,11 +168,11 @@ def test_any_bytes_are_a_request_or_refused(data: bytes) -> None:
         {},
         [],
         {"number": 1, "topic": "status"},
-        {"number": 1, "topic": "eval", "ip": ""},
-        {"number": -1, "topic": "status", "ip": ""},
-        {"number": True, "topic": "status", "ip": ""},
-        {"number": 2**60, "topic": "status", "ip": ""},
-        {"number": 1, "topic": "approve", "ip": 5},
+        {"number": 1, "topic": "eval", "about": ""},
+        {"number": -1, "topic": "status", "about": ""},
+        {"number": True, "topic": "status", "about": ""},
+        {"number": 2**60, "topic": "status", "about": ""},
+        {"number": 1, "topic": "approve", "about": 5},
     ],
 )
 def test_what_is_no_request_is_refused(fields: object) -> None:

@@ -12,48 +12,62 @@ from typer.models import CommandInfo
 from antiphon.cli.plugin_commands import CommandGroup, ListedGroup, give_short_helps, known_lines
 from antiphon.cli.terminal import errors
 
-EXAMPLES: dict[str, tuple[str, ...]] = {
-    "serve": ("antiphon serve --patch answer", "antiphon serve --audio headless --patch demo --live"),
-    "play": ("antiphon play melody.mid", "antiphon play --patch techno"),
-    "live": ("antiphon live set.py",),
-    "eval": ("antiphon eval set.py",),
-    "words": ("antiphon words", "antiphon words linger"),
-    "rehearse": ("antiphon rehearse set.py --bars 4",),
-    "paste": ("antiphon paste program.js --out pasted.py",),
+COMMANDS: dict[str, tuple[str, ...]] = {
+    "serve": ("serve:serve", "antiphon serve --patch answer", "antiphon serve --audio headless --patch demo --live"),
+    "play": ("play:play", "antiphon play melody.mid", "antiphon play --patch techno"),
+    "live": ("running.live:live", "antiphon live set.py"),
+    "eval": ("running.evaluate:evaluate", "antiphon eval set.py"),
+    "words": ("words:words", "antiphon words", "antiphon words linger"),
+    "paste": ("files.paste:paste", "antiphon paste program.js --out pasted.py"),
+    "rehearse": ("files.rehearse:rehearse", "antiphon rehearse set.py --bars 4"),
     "run": (
+        "files.run:run",
         "antiphon run denoise noisy.wav clean.wav",
         "antiphon run hum voice.wav piano.wav --midi-out voice.mid",
         "antiphon run gain takes --out-dir louder -p gain=1.5",
     ),
     "render": (
+        "files.render:render",
         "antiphon render answer --in voice.wav --out answer.wav",
         "antiphon render set.py --bars 4 --out set.wav --midi set.mid",
     ),
-    "replay": ("antiphon replay tonight again.wav", "antiphon replay tonight mix.wav --stems tracks"),
-    "export": ("antiphon export tonight studio",),
-    "surface": ("antiphon surface answer.tosc", "antiphon surface keys.json --patch keys"),
-    "osc": ("antiphon osc /node/echo/feedback 0.5", "antiphon osc /node/echo/feedback"),
-    "monitor": ("antiphon monitor", "antiphon monitor --events"),
-    "status": ("antiphon status", "antiphon status --json"),
-    "repl": ("antiphon repl",),
-    "page": ("antiphon page", "antiphon page --no-open"),
-    "learn": ("antiphon learn",),
-    "lessons list": ("antiphon lessons list",),
-    "lessons check": ("antiphon lessons check", "antiphon lessons check mine.md"),
-    "patches": ("antiphon patches", "antiphon patches answer"),
-    "sets": ("antiphon sets",),
-    "plugins": ("antiphon plugins", "antiphon plugins denoise"),
-    "new-plugin": ("antiphon new-plugin wobble",),
-    "models": ("antiphon models",),
-    "devices": ("antiphon devices",),
-    "doctor": ("antiphon doctor",),
-    "bench": ("antiphon bench engine --seconds 10",),
-    "surfaces": ("antiphon surfaces",),
-    "approve": ("antiphon approve 192.0.2.7",),
-    "forget": ("antiphon forget 192.0.2.7",),
-    "qr": ("antiphon qr",),
+    "replay": (
+        "files.replay:replay",
+        "antiphon replay tonight again.wav",
+        "antiphon replay tonight mix.wav --stems tracks",
+    ),
+    "export": ("files.replay:export", "antiphon export tonight studio"),
+    "surface": ("files.surface:surface", "antiphon surface answer.tosc", "antiphon surface keys.json --patch keys"),
+    "osc": ("running.osc:osc", "antiphon osc /node/echo/feedback 0.5", "antiphon osc /node/echo/feedback"),
+    "monitor": ("running.monitor:monitor", "antiphon monitor", "antiphon monitor --events"),
+    "status": ("running.status:status", "antiphon status", "antiphon status --json"),
+    "repl": ("repl.command:repl", "antiphon repl"),
+    "patches": ("patches:patches", "antiphon patches", "antiphon patches answer"),
+    "sets": ("patches:sets", "antiphon sets"),
+    "plugins": ("plugins:plugins", "antiphon plugins", "antiphon plugins denoise"),
+    "new-plugin": ("newplugin:new_plugin", "antiphon new-plugin wobble"),
+    "models": ("models:models", "antiphon models"),
+    "devices": ("devices:devices", "antiphon devices"),
+    "doctor": ("doctor:doctor", "antiphon doctor"),
+    "bench": ("bench:register", "antiphon bench engine --seconds 10"),
+    "surfaces": ("running.approve:surfaces", "antiphon surfaces"),
+    "approve": ("running.approve:approve", "antiphon approve 192.0.2.7"),
+    "forget": ("running.approve:forget", "antiphon forget 192.0.2.7"),
+    "qr": ("running.qr:qr", "antiphon qr"),
+    "page": ("running.page:page", "antiphon page", "antiphon page --no-open"),
+    "learn": ("lessons:learn", "antiphon learn"),
+    "lessons": ("lessons:register",),
+    "lessons list": ("lessons:register", "antiphon lessons list"),
+    "lessons check": ("lessons:register", "antiphon lessons check", "antiphon lessons check mine.md"),
 }
-"""Examples of each command, by its words."""
+"""Commands in the order of the help page: the place of each, a function or a `register` that adds it, and examples."""
+_OPTIONS = {
+    "serve": {"cls": "serve_options:ServeCommand"},
+    "run": {"cls": "files.run_help:RunCommand"},
+    "render": {"cls": "synthhelp:SynthCommand"},
+    "osc": {"context_settings": "running.osc:CONTEXT_SETTINGS"},
+}
+"""Typer options of a command, and their location."""
 
 
 def command_group(name: str, sentence: str, callback: Callable[..., None] = lambda: None) -> typer.Typer:
@@ -77,7 +91,7 @@ def give_examples(app: typer.Typer, path: str = "") -> None:
             give_examples(group.typer_instance, f"{group.typer_instance.info.name} ")
     for command in app.registered_commands:
         name = command.name or (command.callback.__name__ if command.callback is not None else "")
-        if lines := EXAMPLES.get(f"{path}{name}"):
+        if lines := COMMANDS.get(f"{path}{name}", ())[1:]:
             command.epilog = epilog(*lines)
 
 
@@ -86,47 +100,6 @@ def epilog(*lines: str) -> str:
     return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
 
 
-COMMANDS = {
-    "serve": "serve:serve",
-    "play": "play:play",
-    "live": "running.live:live",
-    "eval": "running.evaluate:evaluate",
-    "words": "words:words",
-    "paste": "files.paste:paste",
-    "rehearse": "files.rehearse:rehearse",
-    "run": "files.run:run",
-    "render": "files.render:render",
-    "replay": "files.replay:replay",
-    "export": "files.replay:export",
-    "surface": "files.surface:surface",
-    "osc": "running.osc:osc",
-    "monitor": "running.monitor:monitor",
-    "status": "running.status:status",
-    "repl": "repl.command:repl",
-    "patches": "patches:patches",
-    "sets": "patches:sets",
-    "plugins": "plugins:plugins",
-    "new-plugin": "newplugin:new_plugin",
-    "models": "models:models",
-    "devices": "devices:devices",
-    "doctor": "doctor:doctor",
-    "bench": "bench:register",
-    "surfaces": "running.approve:register",
-    "approve": "running.approve:register",
-    "forget": "running.approve:register",
-    "qr": "running.qr:register",
-    "page": "running.page:page",
-    "learn": "lessons:register",
-    "lessons": "lessons:register",
-}
-"""Commands in the order of the help page, each with its location: a function, or a `register` that adds it."""
-_OPTIONS = {
-    "serve": {"cls": "serve_options:ServeCommand"},
-    "run": {"cls": "files.run_help:RunCommand"},
-    "render": {"cls": "synthhelp:SynthCommand"},
-    "osc": {"context_settings": "running.osc:CONTEXT_SETTINGS"},
-}
-"""Typer options of a command, and their location."""
 WIDTH = 100
 """Maximum columns of a help page: longer lines are hard to read, and the library's own 80 breaks most sentences."""
 
@@ -164,7 +137,7 @@ def _listed() -> None:
 def yield_to_sound(arguments: Sequence[str]) -> None:
     """Gives commands on files, and those of plugins, a priority below that of servers of this user."""
     name = arguments[0] if arguments else ""
-    if not name or name.startswith("-") or not COMMANDS.get(name, "files.").startswith("files."):
+    if not name or name.startswith("-") or not COMMANDS.get(name, ("files.",))[0].startswith("files."):
         return
     from antiphon.cli.ports import running
     from antiphon.kernel.errors import AntiphonError
@@ -196,16 +169,13 @@ def _name(command: CommandInfo) -> str:
 
 def register(app: typer.Typer, name: str = "") -> None:
     """Adds every command, or only that of `name`, without importing the modules of others."""
-    places = {name: COMMANDS[name]} if name in COMMANDS else COMMANDS
-    for place in dict.fromkeys(places.values()):
+    for place in dict.fromkeys(place for place, *_ in ([COMMANDS[name]] if name in COMMANDS else COMMANDS.values())):
         found = _at(place)
         match place.partition(":")[2]:
             case "register":
                 found(app)
-            case "application":
-                app.add_typer(found())
             case _:
-                (own,) = (known for known, where in COMMANDS.items() if where == place)
+                (own,) = (known for known, (where, *_) in COMMANDS.items() if where == place)
                 app.command(own, **{option: _at(where) for option, where in _OPTIONS.get(own, {}).items()})(found)
     give_short_helps(app)
     give_examples(app)

@@ -15,14 +15,13 @@ ROOM = "learn"
 
 
 def register(app: typer.Typer) -> None:
-    """Adds the commands."""
+    """Adds `list` and `check`."""
     from antiphon.cli.commands import command_group
 
     group = command_group("lessons", "List and check the lessons of the page.")
     group.command("list")(listed)
     group.command("check")(check)
     app.add_typer(group)
-    app.command("learn")(learn)
 
 
 def listed() -> None:

@@ -91,11 +91,12 @@ def parse_events(
             if len(line) > MAX_LINE:
                 raise UsageError(f"the line is longer than {MAX_LINE} characters")
             event = _event(line)
-            if event.address == "/scene/recall":
-                commands += _recalled(event, rate, find, patch, tempo)
+            address, args, when = event.address, event.args, _when(event, rate)
+            if address == "/scene/recall":
+                commands += _recalled(args, when, find, patch, tempo)
                 continue
-            commands += commands_of(event, rate, find, players)
-            tempo = float(event.args[0]) if event.address == "/tempo" else tempo
+            commands += commands_of(address, args, when, find, players)
+            tempo = float(args[0]) if address == "/tempo" else tempo
         except AntiphonError as error:
             raise UsageError(f"{source} line {number}: {error}") from None
     return commands
@@ -116,25 +117,27 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a number")
 
 
-def commands_of(event: FileEvent, rate: int, find: FindParam, players: notes.Players | None) -> Sequence[Command]:
-    """The commands of an event.
+def commands_of(
+    address: str, args: Sequence[Any], when: When, find: FindParam, players: notes.Players | None
+) -> Sequence[Command]:
+    """The commands of an event, of a file or a live script.
 
     One, or several for a note with its own values. `players`: note-taking nodes; None determines them at playback.
     Raises AntiphonError: it makes no sense; the message says what is allowed.
     """
-    match event.address.split("/")[1:]:
+    match address.split("/")[1:]:
         case ["node", node, name] if players is not None and node in players.all:
             info = players.catalog[players.graph.node(node).type]
-            if play.takes(info, name, event.args):
-                return play.read(node, info.params, event.args, _when(event, rate))
-    return (_command(event, rate, find, players),)
+            if play.takes(info, name, args):
+                return play.read(node, info.params, args, when)
+    return (_command(address, args, when, find, players),)
 
 
-def _recalled(event: FileEvent, rate: int, find: FindParam, patch: Patch | None, tempo: float) -> Iterator[Command]:
+def _recalled(args: list[Any], when: When, find: FindParam, patch: Patch | None, tempo: float) -> Iterator[Command]:
     """Values of a scene of the patch, in ramps of `beats` beats at that tempo."""
-    _count(event.args, 1, 2, event.address)
-    number, when = _number(event.args[0], "a scene", 0, MAX_SCENES - 1), _when(event, rate)
-    seconds = min(MAX_RAMP, _ramp(event.args, MAX_RAMP) * 60.0 / tempo)
+    _count(args, 1, 2, "/scene/recall")
+    number = _number(args[0], "a scene", 0, MAX_SCENES - 1)
+    seconds = min(MAX_RAMP, _ramp(args, MAX_RAMP) * 60.0 / tempo)
     stored: Mapping[int, Mapping[str, Value]] = {} if patch is None else patch.scenes
     scene = stored.get(int(number))
     if scene is None or number != int(number):
@@ -153,9 +156,9 @@ def _fixed(param: Param) -> bool:
     return param.kind in ("text", "file") or param.restart
 
 
-def _command(event: FileEvent, rate: int, find: FindParam, players: notes.Players | None) -> Command:
-    address, arguments = event.address, event.args
-    when = _when(event, rate)
+def _command(
+    address: str, arguments: Sequence[Any], when: When, find: FindParam, players: notes.Players | None
+) -> Command:
     if address in notes.ADDRESSES:
         note = notes.read(address, arguments, when)
         if players is not None:
@@ -208,7 +211,7 @@ def at_beginning(when: When) -> bool:
     return True
 
 
-def _set(param: Param, node: str, arguments: list[Any], norm: bool, address: str, when: When) -> Command:
+def _set(param: Param, node: str, arguments: Sequence[Any], norm: bool, address: str, when: When) -> Command:
     if param.kind == "trigger" and not arguments:
         arguments = [True]
     _count(arguments, 1, 2, address)
@@ -242,11 +245,11 @@ def _number(value: Any, what: str, low: float, high: float) -> float:
     return float(value)
 
 
-def _ramp(arguments: list[Any], most: float) -> float:
+def _ramp(arguments: Sequence[Any], most: float) -> float:
     return _number(arguments[1], "a ramp", 0.0, most) if len(arguments) > 1 else 0.0
 
 
-def _count(arguments: list[Any], least: int, most: int, address: str) -> None:
+def _count(arguments: Sequence[Any], least: int, most: int, address: str) -> None:
     if not least <= len(arguments) <= most:
         wanted = str(least) if least == most else f"{least} or {most}"
         raise UsageError(f"{address[:80]} takes {wanted} arguments, not {len(arguments)}")

@@ -24,7 +24,7 @@ from antiphon.kernel.graph.macros import macros_from_json
 from antiphon.kernel.graph.names import MACRO
 from antiphon.kernel.graph.patch import Patch, load as load_patch
 from antiphon.kernel.plugins.loader import Loaded, load
-from antiphon.kernel.session.commands import Command
+from antiphon.kernel.session.commands import Command, Sample
 from antiphon.kernel.session.notes import Players
 from antiphon.kernel.synth.backends import choose, chosen, use
 from antiphon.kernel.synth.info import BackendChoice
@@ -33,7 +33,7 @@ from antiphon.live.performance import Performance
 from antiphon.live.reading import read
 from antiphon.live.records import LiveEvent, ScriptError, ScriptTooLong
 from antiphon.live.stage import LiveScript
-from antiphon.offline.event_file import FileEvent, FindParam, commands_of, parse_events
+from antiphon.offline.event_file import FindParam, commands_of, parse_events
 from antiphon.offline.hearing import tempo_map
 from antiphon.offline.rehearsal import (
     MAX_NOTES_PER_BEAT,
@@ -160,7 +160,7 @@ def rehearse(trial: Trial, played: ScriptEvents, loaded: Loaded, heard: Samples 
     events, remarks = without_macros(played.events, patch.graph)
     present = _ends(trial.graph, players, find)
     shifted = [line.replace('"beat": 0', f'"beat": {float(played.lead)}', 1) for line in trial.lines]
-    sounds = [*commands(events, trial.name, RATE, find, players), *present]
+    sounds = [*commands(events, trial.name, find, players), *present]
     sounds += parse_events(shifted, RATE, find, "the change", players, patch)
     times = tempo_map(events, RATE, tempo)
     edges = [round(times.sample_at(float(played.lead + played.bar * k))) for k in range(trial.bars + 1)]
@@ -180,7 +180,7 @@ def rehearse(trial: Trial, played: ScriptEvents, loaded: Loaded, heard: Samples 
     steps = [at for at in range(len(verdict.bars) - 1) if largest_step(verdict.bars[at : at + 2]) > STEP_LU]
     if first and steps:
         unchanged = without_macros(played.unchanged, patch.graph)[0]
-        usual = [*commands(unchanged, trial.name, RATE, find, players), *present]
+        usual = [*commands(unchanged, trial.name, find, players), *present]
         before = _rendered(patch, loaded, tempo, usual, edges[steps[-1] + 1], heard)[2]
         why += steps_of_its_own(verdict.bars, before, edges, steps, RATE)
     verdict = replace(verdict, why=tuple(why), bars=verdict.bars[len(first) :])
@@ -357,8 +357,7 @@ def _ends(live: Mapping[str, Any] | None, players: Players, find: FindParam) -> 
         for name, value in node["values"].items() if node["name"] in ENDS else ():
             with contextlib.suppress(AntiphonError):  # a value that is read only, an end that a render has not
                 if value != find(node["name"], name).default:
-                    line = FileEvent(sample=0.0, address=f"/node/{node['name']}/{name}", args=[value])
-                    found += commands_of(line, RATE, find, players)
+                    found += commands_of(f"/node/{node['name']}/{name}", [value], Sample(0), find, players)
     return found
 
 

@@ -19,12 +19,12 @@ from antiphon.kernel.graph.names import MACRO
 from antiphon.kernel.runtime.processes.helper_channel import MAX_MESSAGE_BYTES
 from antiphon.kernel.runtime.processes.helper_process import HelperProcess
 from antiphon.kernel.runtime.suggestion import instead
-from antiphon.kernel.session.commands import Command
+from antiphon.kernel.session.commands import Beat, Command
 from antiphon.kernel.session.notes import Players
 from antiphon.kernel.session.play import silent, unknown_words
 from antiphon.live.notes import MACRO_VALUES
 from antiphon.live.records import OUTSIDE, LiveEvent, ScriptError
-from antiphon.offline.event_file import MAX_EVENTS, FileEvent, FindParam, commands_of
+from antiphon.offline.event_file import MAX_EVENTS, FindParam, commands_of
 from antiphon.offline.hearing import Cue, tempo_map
 
 SUFFIX = ".py"
@@ -136,7 +136,7 @@ class ScriptProcess:
         return ScriptError(f"the process of {self.name} ended before the music did, {how}")
 
 
-def commands(events: Sequence[LiveEvent], name: str, rate: int, find: FindParam, players: Players) -> list[Command]:
+def commands(events: Sequence[LiveEvent], name: str, find: FindParam, players: Players) -> list[Command]:
     """Commands of a script's events, checked like a file of events.
 
     `players` are the note-taking nodes. Raises ScriptError: the patch does not take an event, with the line that plays
@@ -146,9 +146,8 @@ def commands(events: Sequence[LiveEvent], name: str, rate: int, find: FindParam,
     for event in events:
         if event.address.startswith(OUTSIDE):  # a file is nothing to other programs
             continue
-        line = FileEvent(beat=float(event.beat), address=event.address, args=list(event.args))
         try:
-            result += commands_of(line, rate, find, players)
+            result += commands_of(event.address, event.args, Beat(float(event.beat)), find, players)
         except AntiphonError as error:
             where = f"{name} line {event.line}" if event.line else name
             raise ScriptError(f"{where}: {error}") from None
@@ -158,7 +157,7 @@ def commands(events: Sequence[LiveEvent], name: str, rate: int, find: FindParam,
 def is_taken(event: LiveEvent, find: FindParam, players: Players) -> bool:
     """Whether the patch takes an event."""
     try:
-        commands([event], "", 48000, find, players)
+        commands([event], "", find, players)
     except ScriptError:
         return False
     return True

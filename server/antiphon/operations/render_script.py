@@ -160,7 +160,7 @@ def performed(
 def played(task: PatchRender, events: Sequence[LiveEvent], name: str) -> list[Command]:
     """Commands of a script's events; `name`: the script's, for errors."""
     graph, catalog = task.patch.graph, task.loaded.catalog
-    return commands(events, name, task.spec.rate, param_finder(graph, catalog), Players(graph, catalog))
+    return commands(events, name, param_finder(graph, catalog), Players(graph, catalog))
 
 
 def _answered(task: PatchRender, script: ScriptProcess, beats: Fraction, events: list[LiveEvent]) -> list[LiveEvent]:

@@ -24,6 +24,8 @@ REPEAT_SECONDS = 3.0
 """Seconds until a request is repeated; at once if control reports a restart."""
 MAX_WAITING = 64
 """Maximum queued requests; further ones are refused with 503."""
+MAX_NODE = 64
+"""Characters of a node's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ class NodeValues:
 @dataclass(frozen=True, slots=True)
 class _Waiting:
     topic: Topic
-    ip: str
+    about: str
     answer: asyncio.Future[Any]
 
 
@@ -66,7 +68,7 @@ class ControlLink:
         self._sender.setblocking(False)
         self._number = random.randrange(1, MAX_NUMBER // 2)
         self._waiting: deque[_Waiting] = deque()
-        self._shared: dict[Topic, asyncio.Future[Any]] = {}
+        self._shared: dict[tuple[Topic, str], asyncio.Future[Any]] = {}
         self._more = asyncio.Event()
 
     async def about(self) -> About:
@@ -78,9 +80,10 @@ class ControlLink:
         """Control's part of `GET /api/status`, with the present counters."""
         return dict(await self._ask(Topic.STATUS))
 
-    async def nodes(self) -> list[NodeValues]:
-        """The patch's nodes, then its input and output, each with its values."""
-        return [NodeValues(NodeSpec(name, type_), values) for name, type_, values in await self._ask(Topic.NODES)]
+    async def nodes(self, only: str = "") -> list[NodeValues]:
+        """The patch's nodes, then its input and output, each with its values; or `only` the one of that name."""
+        found = await self._ask(Topic.NODES, only[:MAX_NODE])
+        return [NodeValues(NodeSpec(name, type_), values) for name, type_, values in found]
 
     async def graph(self) -> dict[str, Any]:
         """The patch: its name, nodes with number and state, wires, and the numbers of the stored scenes."""
@@ -130,7 +133,7 @@ class ControlLink:
                 continue
             asked = self._waiting.popleft()
             # a request made from here on must see a later state, so it does not share this answer
-            self._shared.pop(asked.topic, None)
+            self._shared.pop((asked.topic, asked.about), None)
             try:
                 answer = await self._exchange(asked)
                 if not asked.answer.done():
@@ -146,15 +149,14 @@ class ControlLink:
         self._sender.close()
         self._link.close()
 
-    async def _ask(self, topic: Topic, ip: str = "") -> Any:
-        answer = None if ip else self._shared.get(topic)
+    async def _ask(self, topic: Topic, about: str = "") -> Any:
+        answer = self._shared.get((topic, about))
         if answer is None:
             if len(self._waiting) >= MAX_WAITING:
                 raise Refusal(503, "too much is asked of the server at once; try again", (("Retry-After", "1"),))
             answer = asyncio.get_running_loop().create_future()
-            self._waiting.append(_Waiting(topic, ip, answer))
-            if not ip:
-                self._shared[topic] = answer
+            self._waiting.append(_Waiting(topic, about, answer))
+            self._shared[topic, about] = answer
             self._more.set()
         # cancelling one client's request must not cancel the answer that others share
         return await asyncio.shield(answer)
@@ -162,7 +164,7 @@ class ControlLink:
     async def _exchange(self, asked: _Waiting) -> Any:
         loop = asyncio.get_running_loop()
         self._number += 1
-        request, assembly = WebRequest(self._number, asked.topic, asked.ip), Assembly(self._number)
+        request, assembly = WebRequest(self._number, asked.topic, asked.about), Assembly(self._number)
         with contextlib.suppress(BlockingIOError):
             while self._link.recv(2 * PART):
                 pass  # answers to an earlier web process, or to a request that has failed

@@ -134,7 +134,8 @@ def install(server: HttpServer, control: ControlLink, catalog: Catalog, about: A
         raise Refusal(400, f"an address may be asked for one attribute of: {known}")
 
     async def _found(request: HttpRequest) -> query.QueryAnswer:
-        nodes = await control.nodes()
+        root, only = (*request.path.split("/")[1:3], "", "")[:2]
+        nodes = await control.nodes(only) if root in ("", "node") else []
         values = {item.node.name: item.values for item in nodes}
 
         def value(node: str, param: str) -> Value | None:

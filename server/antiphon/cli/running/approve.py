@@ -1,7 +1,6 @@
 """`antiphon surfaces`, `approve` and `forget`: lists and changes which addresses may send OSC under `--lan`."""
 
 import socket
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,30 +17,22 @@ from antiphon.kernel.wire.text import printable
 Machine = Annotated[str, typer.Argument(metavar="NAME|ADDRESS", help="The surface's IP address, or its host name.")]
 
 
-def register(cli: typer.Typer, folder: Callable[[], Path] = paths.config) -> None:
-    """Adds the commands. `folder` returns the server's configuration folder."""
+def surfaces(http_port: ports.Http = HTTP_PORT, osc_port: ports.InsteadOfHttp = None, as_json: Json = False) -> None:
+    """List the addresses that wait for approval and those that have it."""
+    from antiphon.cli.running.running_server import ask
 
-    @cli.command("surfaces")
-    def surfaces(
-        http_port: ports.Http = HTTP_PORT,
-        osc_port: ports.InsteadOfHttp = None,
-        as_json: Json = False,
-    ) -> None:
-        """List the addresses that wait for approval and those that have it."""
-        from antiphon.cli.running.running_server import ask
+    answer = ask("GET", "/api/surfaces", paths.config(), ports.http_port(http_port, osc_port))
+    echo_answer(as_json, answer, listing(answer))
 
-        answer = ask("GET", "/api/surfaces", folder(), ports.http_port(http_port, osc_port))
-        echo_answer(as_json, answer, listing(answer))
 
-    @cli.command("approve")
-    def approve(machine: Machine, http_port: ports.Http = HTTP_PORT, osc_port: ports.InsteadOfHttp = None) -> None:
-        """Approve a surface: the server handles its OSC from now on, for twelve hours."""
-        typer.echo(change("approve", machine, folder(), ports.http_port(http_port, osc_port)))
+def approve(machine: Machine, http_port: ports.Http = HTTP_PORT, osc_port: ports.InsteadOfHttp = None) -> None:
+    """Approve a surface: the server handles its OSC from now on, for twelve hours."""
+    typer.echo(change("approve", machine, paths.config(), ports.http_port(http_port, osc_port)))
 
-    @cli.command("forget")
-    def forget(machine: Machine, http_port: ports.Http = HTTP_PORT, osc_port: ports.InsteadOfHttp = None) -> None:
-        """Revoke an approval: the server no longer handles OSC of that machine and sends nothing to it."""
-        typer.echo(change("forget", machine, folder(), ports.http_port(http_port, osc_port)))
+
+def forget(machine: Machine, http_port: ports.Http = HTTP_PORT, osc_port: ports.InsteadOfHttp = None) -> None:
+    """Revoke an approval: the server no longer handles OSC of that machine and sends nothing to it."""
+    typer.echo(change("forget", machine, paths.config(), ports.http_port(http_port, osc_port)))
 
 
 def change(word: str, machine: str, folder: Path, port: int) -> str:

@@ -1,8 +1,5 @@
 """`antiphon qr`: the page's address for a phone, as a QR code in the terminal."""
 
-from collections.abc import Callable
-from pathlib import Path
-
 import typer
 
 from antiphon.cli import ports
@@ -18,20 +15,16 @@ _COLOURS, _PLAIN = "\x1b[38;5;16;48;5;231m", "\x1b[0m"
 _HALVES = {("0", "0"): " ", ("1", "0"): "▀", ("0", "1"): "▄", ("1", "1"): "█"}
 
 
-def register(cli: typer.Typer, folder: Callable[[], Path] = paths.config) -> None:
-    """Adds the command. `folder` returns the server's configuration folder."""
+def qr(http_port: ports.Http = HTTP_PORT, osc_port: ports.InsteadOfHttp = None) -> None:
+    """Show the page's address as a QR code for a phone, with the token: who scans it is an owner."""
+    from antiphon.cli.running.running_server import ask
 
-    @cli.command("qr")
-    def qr(http_port: ports.Http = HTTP_PORT, osc_port: ports.InsteadOfHttp = None) -> None:
-        """Show the page's address as a QR code for a phone, with the token: who scans it is an owner."""
-        from antiphon.cli.running.running_server import ask
-
-        found = ask("GET", "/api/phone", folder(), ports.http_port(http_port, osc_port))["addresses"]
-        if not found:
-            raise EngineError("this machine has no address on a network; connect it, and start the server again")
-        for one in found:
-            typer.echo("\n".join(lines(one["rows"])))
-            typer.echo(printable(str(one["url"])))
+    found = ask("GET", "/api/phone", paths.config(), ports.http_port(http_port, osc_port))["addresses"]
+    if not found:
+        raise EngineError("this machine has no address on a network; connect it, and start the server again")
+    for one in found:
+        typer.echo("\n".join(lines(one["rows"])))
+        typer.echo(printable(str(one["url"])))
 
 
 def lines(rows: list[str]) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Any
 from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.control import status as figures
 from antiphon.kernel.control.commands.turns import TurnSteps
-from antiphon.kernel.control.osc.directory import Directory
+from antiphon.kernel.control.osc.addresses import Directory
 from antiphon.kernel.control.osc.plugin_addresses import PluginAddresses
 from antiphon.kernel.control.osc.served import Service
 from antiphon.kernel.control.reports import Reports
@@ -139,15 +139,6 @@ class ControlApp(figures.StatusSource):
     def graph(self) -> Graph:
         """The graph as last requested."""
         return self.session.state.graph
-
-    @property
-    def osc_port(self) -> int:
-        """The port of OSC over UDP and TCP."""
-        return self.udp.port
-
-    def status(self) -> dict[str, Any]:
-        """The figures of `GET /api/status`."""
-        return figures.status(self, self.counts())
 
     def counts(self) -> dict[str, int]:
         """All counters by name, since the server's start."""

@@ -140,6 +140,10 @@ class StatusSource(OscServer):
     workers: Callable[[], list[WorkerStatus]]
     transports: Transports
 
+    def status(self) -> dict[str, Any]:
+        """The figures of `GET /api/status`."""
+        return status(self, self.counts())
+
 
 def save_counts(counters: Numbers, counts: dict[str, int]) -> None:
     """Writes the counters of `KEPT_COUNTERS` into the state folder's mapped memory, in that order."""

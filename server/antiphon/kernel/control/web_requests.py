@@ -13,9 +13,9 @@ from time import monotonic, thread_time
 from typing import Any
 
 from antiphon.kernel.contract.params import Value
-from antiphon.kernel.control import status as figures
 from antiphon.kernel.control.commands.executor import round_float32
 from antiphon.kernel.control.osc.addresses import ADDRESSES
+from antiphon.kernel.control.status import StatusSource
 from antiphon.kernel.control.subscribers.approvals import Approvals
 from antiphon.kernel.errors import AntiphonError, FileError, RequestError, UsageError, WireError
 from antiphon.kernel.graph.graph import NodeSpec
@@ -62,11 +62,11 @@ class WebRequests:
         self._link, self._approvals, self._share = link, Approvals(folder), ControlShare()
         self.answered = self.refused = 0
 
-    def restore(self, app: figures.StatusSource) -> None:
+    def restore(self, app: StatusSource) -> None:
         """Restores the stored approvals that have not expired."""
         app.access.restore(self._approvals.load())
 
-    async def serve(self, app: figures.StatusSource) -> None:
+    async def serve(self, app: StatusSource) -> None:
         """Answers until it is cancelled."""
         loop = asyncio.get_running_loop()
         await loop.sock_sendall(self._link, STARTED)
@@ -84,7 +84,8 @@ class WebRequests:
             start = thread_time()
             pieces: list[str] = []
             try:
-                answer = self._pieces(app, request) if request.ip == "" else iter([await self._changed(app, request)])
+                changes = request.topic in (Topic.APPROVE, Topic.FORGET)
+                answer = iter([await self._changed(app, request)]) if changes else self._pieces(app, request)
                 for piece in answer:
                     pieces.append(piece)
                     if thread_time() - start >= TURN_SECONDS:
@@ -100,36 +101,34 @@ class WebRequests:
             if pause := self._share.spend(spent + max(0.0, thread_time() - start)):
                 await asyncio.sleep(pause)
 
-    def _pieces(self, app: figures.StatusSource, request: WebRequest) -> Iterator[str]:
+    def _pieces(self, app: StatusSource, request: WebRequest) -> Iterator[str]:
         """JSON text of an answer in small pieces, so that `serve` can yield between two."""
         match request.topic:
             case Topic.ABOUT:
                 methods = [[one.path, one.args, one.doc] for one in (*ADDRESSES, *app.plugin_addresses.infos)]
-                yield _data({"methods": methods, "osc_port": app.udp.port})
+                yield _data({"methods": methods, "osc_port": app.osc_port})
             case Topic.STATUS:
-                yield _data(figures.status(app, app.counts()))
+                yield _data(app.status())
             case Topic.SURFACES:
                 yield _data(_surfaces(app))
             case Topic.NODES:
                 yield '{"data": ['
                 app.executor.settle()
-                for place, node in enumerate(chain(app.session.state.graph.nodes, own_nodes(app.session.state.graph))):
+                graph, only = app.session.state.graph, request.about
+                asked = (node for node in chain(graph.nodes, own_nodes(graph)) if only in ("", node.name))
+                for place, node in enumerate(asked):
                     yield ("," if place else "") + json.dumps([node.name, node.type, _values(app, node)])
                 yield "]}"
             case Topic.GRAPH:
                 yield from _graph(app)
             case Topic.STORED:
                 yield from _stored(app)
-            case _:
-                raise WireError(f"{request.topic} names an IP address")
 
-    async def _changed(self, app: figures.StatusSource, request: WebRequest) -> str:
-        ip = request.ip
+    async def _changed(self, app: StatusSource, request: WebRequest) -> str:
+        ip = request.about
         if request.topic is Topic.APPROVE:
             app.access.approve(ip)
             return _data(await self._store(self._approvals.add, ip, f"the approval of {ip}"))
-        if request.topic is not Topic.FORGET:
-            raise WireError(f"{request.topic} names no IP address")
         # the file first: an approval that stays in it would be valid again after the next start
         stored = await self._store(self._approvals.remove, ip, f"that {ip} is forgotten")
         app.access.forget(ip)
@@ -145,7 +144,7 @@ class WebRequests:
         return True
 
 
-def _surfaces(app: figures.StatusSource) -> dict[str, Any]:
+def _surfaces(app: StatusSource) -> dict[str, Any]:
     """Held or approved addresses, each with its time and the number of its subscriptions."""
     listening = Counter(surface.peer.host for surface in app.surfaces)
     return {
@@ -164,7 +163,7 @@ def _surfaces(app: figures.StatusSource) -> dict[str, Any]:
     }
 
 
-def _values(app: figures.StatusSource, node: NodeSpec) -> dict[str, Value]:
+def _values(app: StatusSource, node: NodeSpec) -> dict[str, Value]:
     """Values of a node's parameters by name, without unknown ones."""
     info = declaration(node, app.catalog)
     found = {}
@@ -174,7 +173,7 @@ def _values(app: figures.StatusSource, node: NodeSpec) -> dict[str, Value]:
     return found
 
 
-def _graph(app: figures.StatusSource) -> Iterator[str]:
+def _graph(app: StatusSource) -> Iterator[str]:
     state = app.session.state
     yield '{"data": {"patch": ' + json.dumps(state.name) + ', "nodes": ['
     for place, spec in enumerate(chain(state.graph.nodes, own_nodes(state.graph))):
@@ -188,7 +187,7 @@ def _graph(app: figures.StatusSource) -> Iterator[str]:
     yield '], "scenes": ' + json.dumps(sorted(app.plans.scenes)) + "}}"
 
 
-def _stored(app: figures.StatusSource) -> Iterator[str]:
+def _stored(app: StatusSource) -> Iterator[str]:
     yield '{"data": {"macros": ' + json.dumps(macros_to_json(app.session.state.graph.macros)) + ', "scenes": {'
     for place, (number, values) in enumerate(sorted(app.plans.scenes.items())):
         yield ("," if place else "") + f'"{number}": ' + json.dumps(dict(values))

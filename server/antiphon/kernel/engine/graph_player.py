@@ -103,6 +103,7 @@ class GraphPlayer:
         self.tempo = TempoMap(spec.rate, tempo, end_bpm=tempo)
         self.schedule = ActionSchedule()
         self.counters = PlayerCounters()
+        self._counts_at = self.counters.sound.ctypes.data
         self.reports: deque[PlayerReport] = deque(maxlen=MAX_REPORTS)
         self.applied: deque[Applied] | None = None
         self.plan: Plan | None = None
@@ -306,7 +307,7 @@ class GraphPlayer:
             curve = np.divide(self._steps[:frames], frames, out=self._curve[:frames])
             np.multiply(ends, np.subtract(1.0, curve, out=curve), out=ends)
             self.strips.faded[:, :frames] *= curve
-        self.buses.guard(self.counters, frames)
+        self.buses.guard(self._counts_at, frames)
         if self._panic:
             self._panic = False
             self._retire()
@@ -328,12 +329,7 @@ class GraphPlayer:
     def _run_plans(self, plan: Plan, x: Samples, frames: int, time: BlockTime, out: Samples) -> None:
         into = plan.input[:, :frames]
         into[:] = x
-        top = dsp.peak.call(plan.input_at, self.spec.block, self.spec.channels, frames)
-        if top < 0.0:
-            self.counters.nan_blocks += 1
-            into.fill(0.0)
-        elif top >= CLIPPED:
-            self.counters.clipped_blocks += 1
+        dsp.check_input.call(plan.input_at, self.spec.block, self.spec.channels, frames, CLIPPED, self._counts_at)
         self._levels.into(into, self.sample, frames)
         self.edges.into(into, frames)
         if self._crossing is not None and self._crossing.over:

@@ -11,7 +11,6 @@ import numpy as np
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.contract.catalog import ProcessorInfo
 from antiphon.kernel.contract.parameter_cell import ParamCell
-from antiphon.kernel.engine.playing import PlayerCounters
 from antiphon.kernel.graph.graph import OUT, Graph
 from antiphon.kernel.graph.io_nodes import ENDS, IN_NUMBER, OUT_NUMBER, SILENCE
 from antiphon.kernel.graph.names import BUSES, CUE
@@ -209,15 +208,10 @@ class OutputBuses:
             self._buses[2 * place : 2 * place + 2, :frames] = sound[:, :frames]
         self.sounding = sounding
 
-    def guard(self, counters: PlayerCounters, frames: int) -> None:
-        """Limits the output and each bus to full scale: an output with NaN becomes silence."""
+    def guard(self, counts: int, frames: int) -> None:
+        """Limits the output and each bus to full scale: one with NaN becomes silence. `counts`: of `dsp.guard`."""
         channels, block = self._spec.channels, self._block
-        if dsp.peak.call(self._at, block, channels, frames) < 0.0:
-            counters.nan_blocks += 1
-            self.channels[:channels, :frames] = 0.0
-            self.reductions[0] = 0.0
-        elif limit.call(self._at, block, self._reductions_at, self._fall, channels, frames):
-            counters.limited_blocks += 1
+        dsp.guard.call(self._at, block, self._reductions_at, self._fall, channels, frames, counts)
         for place, _ in self.sounding:
             at = self._at + 4 * block * (channels + 2 * place)
             limit.call(at, block, self._reductions_at + 8 * (1 + place), self._fall, 2, frames)

@@ -104,9 +104,7 @@ class LoopWord(IntEnum):
     FALL = 82  # a float
     REPORTED = 83  # address of `REPORTED_SIZE` words for each readonly parameter
     REPORTED_COUNT = 84
-    NAN_BLOCKS = 85  # as of `PlayerCounters`
-    LIMITED_BLOCKS = 86
-    CLIPPED_BLOCKS = 87
+    COUNTS = 85  # address of `PlayerCounters.sound`
     # the line of beats (`TempoLine`)
     LINE_SAMPLE = 88
     LINE_BEAT = 89  # floats, as the next two

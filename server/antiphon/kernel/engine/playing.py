@@ -2,8 +2,11 @@
 
 from collections import deque
 from collections.abc import Container, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from antiphon.kernel.contract.processor import Event
 from antiphon.kernel.engine.action_schedule import CAPACITY, Key, note_key
@@ -101,9 +104,10 @@ class PlayerCounters:
     late: int = 0  # actions that came after their sample
     schedule_dropped: int = 0
     reports_dropped: int = 0
-    nan_blocks: int = 0  # blocks of input or output that held a NaN and were replaced by silence
-    limited_blocks: int = 0  # blocks of output that the master limiter changed
-    clipped_blocks: int = 0  # blocks of input at full scale
+    sound: NDArray[np.int64] = field(default_factory=lambda: np.zeros(3, np.int64), compare=False)  # the next three
+    nan_blocks = property(lambda self: int(self.sound[0]), doc="Blocks of input or output with NaN, made silence.")
+    limited_blocks = property(lambda self: int(self.sound[1]), doc="Blocks of output that the limiter changed.")
+    clipped_blocks = property(lambda self: int(self.sound[2]), doc="Blocks of input at full scale.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,25 @@ def peak(x: f32p, stride: i64, channels: i64, frames: i64) -> f32:
 
 
 @kernel
+def silenced(x: f32p, stride: i64, channels: i64, frames: i64, counts: i64p) -> f32:
+    """As `peak`; a sound that is not finite becomes silence, and is counted in counts[0]."""
+    top = peak(x, stride, channels, frames)
+    if top < f32(0.0):
+        counts[0] = counts[0] + 1
+        for c in range(channels):
+            for n in range(frames):
+                x[c * stride + n] = f32(0.0)
+    return top
+
+
+@kernel
+def check_input(x: f32p, stride: i64, channels: i64, frames: i64, full: f64, counts: i64p) -> None:
+    """Counts an input that reaches `full` in counts[2]; one that is not finite is as for `silenced`."""
+    if f64(silenced(x, stride, channels, frames, counts)) >= full:
+        counts[2] = counts[2] + 1
+
+
+@kernel
 def finite(x: f32p, stride: i64, channels: i64, frames: i64) -> i64:
     """1 if every sample is finite, else 0. An integer sum vectorises, a float sum does not."""
     count = 0
@@ -281,3 +300,12 @@ def limit(x: f32p, stride: i64, state: f64p, fall: f64, channels: i64, frames: i
 def release_fall(rate: int) -> float:
     """Decay factor of the gain reduction per frame."""
     return math.exp(-1.0 / (RELEASE * rate))
+
+
+@kernel
+def guard(x: f32p, stride: i64, state: f64p, fall: f64, channels: i64, frames: i64, counts: i64p) -> None:
+    """Limits an output as `limit`, counted in counts[1]; one that is not finite is as for `silenced`."""
+    if silenced(x, stride, channels, frames, counts) < f32(0.0):
+        state[0] = 0.0
+    elif limit(x, stride, state, fall, channels, frames) != 0:
+        counts[1] = counts[1] + 1

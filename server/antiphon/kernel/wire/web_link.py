@@ -1,8 +1,8 @@
 """Messages between the web process and control, over a socket that preserves message boundaries.
 
 A request is one JSON object of at most `MAX_REQUEST` bytes: the topic, a number that the answer repeats, and for some
-topics an IP address. An answer is a JSON object in parts of at most `PART` bytes, each behind the request's number and
-the count of parts still to come: `{"data": ...}`, or `{"error": sentence, "status": HTTP status}`.
+topics what it is about. An answer is a JSON object in parts of at most `PART` bytes, each behind the request's number
+and the count of parts still to come: `{"data": ...}`, or `{"error": sentence, "status": HTTP status}`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ STARTED = _HEAD.pack(0, 0)
 
 
 class Topic(StrEnum):
-    """The kinds of requests from web to control. APPROVE and FORGET have an IP address."""
+    """The kinds of requests from web to control. NODES may be about one, by name; APPROVE and FORGET are about an IP
+    address.
+    """
 
     ABOUT = "about"
     STATUS = "status"
@@ -45,28 +47,28 @@ class Topic(StrEnum):
 class WebRequest:
     """A request from web to control.
 
-    `number`: below `MAX_NUMBER`; repeated by the answer; `ip`: of the machine to approve or forget, else "".
+    `number`: below `MAX_NUMBER`; repeated by the answer; `about`: a node's name or an IP address, else "".
     """
 
     number: int
     topic: Topic
-    ip: str = ""
+    about: str = ""
 
     def pack(self) -> bytes:
         """Encodes the request."""
-        return json.dumps({"number": self.number, "topic": self.topic, "ip": self.ip}).encode()
+        return json.dumps({"number": self.number, "topic": self.topic, "about": self.about}).encode()
 
     @staticmethod
     def unpack(data: bytes) -> WebRequest:
         """Decodes a request."""
         try:
             fields = json.loads(data)
-            number, topic, ip = fields["number"], Topic(fields["topic"]), fields["ip"]
+            number, topic, about = fields["number"], Topic(fields["topic"]), fields["about"]
         except (ValueError, TypeError, KeyError, RecursionError):
             raise WireError("this is not a request of the web process") from None
-        if type(number) is not int or not 0 <= number < MAX_NUMBER or not isinstance(ip, str):
+        if type(number) is not int or not 0 <= number < MAX_NUMBER or not isinstance(about, str):
             raise WireError("this is not a request of the web process")
-        return WebRequest(number, topic, ip)
+        return WebRequest(number, topic, about)
 
 
 def parts(number: int, answer: bytes) -> Iterator[bytes]:

@@ -221,7 +221,7 @@ class Routes:
 
     def __init__(self, gate: RequestGate) -> None:
         self._gate = gate
-        self._router = Router(redirect_slashes=False, default=self._unknown)
+        self._routers: dict[str, Router] = {}  # by the first part of the path
         self._resources: dict[str, Resource] = {}
         self.websockets: dict[str, tuple[ServeWebSocket, Owner | None]] = {}
         self._reserved: frozenset[str] | None = None
@@ -229,7 +229,7 @@ class Routes:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers a request."""
-        await self._router(scope, receive, send)
+        await self._routers.get(scope["path"][1:].partition("/")[0], self._unknown)(scope, receive, send)
 
     def add(self, method: str, path: str, endpoint: Endpoint) -> None:
         """Adds a route; of several matches, one without "*" has priority, then the one with the fewest {parts}.
@@ -237,9 +237,9 @@ class Routes:
         A path is as /plugins/NAME/THING/{part}; "/*" at its end matches every path below. A GET route also answers
         HEAD. Raises PluginError: the path is reserved, taken or malformed, or there is no such method.
         """
-        if not path.startswith("/") or "//" in path or any(p in (".", "..") for p in path.split("/")):
+        _, first, *more = *path.split("/"), ""
+        if not path.startswith("/") or "//" in path or "{" in first or any(p in (".", "..") for p in more):
             raise PluginError(f"{path!r} is not a route; write a path like /plugins/NAME/THING")
-        _, first, *more = path.split("/")
         if self._reserved is not None:
             own_api = first == "api" and not (more and _NAME.fullmatch(more[0]))
             if own_api or first in self._reserved or "/".join((first, *more[:1])) in self._reserved:
@@ -254,8 +254,9 @@ class Routes:
             except (ValueError, AssertionError) as error:
                 raise PluginError(f"{path!r} is not a route ({error}); write a path like /plugins/NAME/THING") from None
             self._resources[path] = resource
-            self._router.routes.append(route)
-            self._router.routes.sort(key=lambda one: _order(one.path))  # type: ignore[attr-defined]
+            router = self._routers.setdefault(first, Router(redirect_slashes=False, default=self._unknown))
+            router.routes.append(route)
+            router.routes.sort(key=lambda one: _order(one.path))  # type: ignore[attr-defined]
         if method in self._resources[path].endpoints:
             raise PluginError(f"{method} {path} is taken by another plugin; choose another path")
         self._resources[path].endpoints[method] = endpoint

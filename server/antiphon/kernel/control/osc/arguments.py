@@ -114,15 +114,17 @@ class Address(AddressInfo):
 
         An address without arguments, unless a query, is a button's: it may have a value, and 0 is the release.
         """
-        button = not self.args and not self.at_once
+        button, handler, readers = not self.args and not self.at_once, self.handler, self.readers
         count = 1 if button else len(self.args.split())
+        most = math.inf if "…" in self.args else count
 
         def handle(peer: Peer, args: Args, when: When) -> None:
-            if "…" not in self.args:
+            if len(args) > most:
                 check_count(args, count, self.args)
-            if not button or is_press(args):
-                given = (args,) if self.readers is None else (read(args, at) for at, read in enumerate(self.readers))
-                self.handler(OscCall(server, peer, when), *given)
+            if button and not is_press(args):
+                return
+            given = (args,) if readers is None else [read(args, at) for at, read in enumerate(readers)]
+            handler(OscCall(server, peer, when), *given)
 
         return handle
 

@@ -12,8 +12,8 @@ from antiphon.kernel.contract.addresses import AddressInfo
 from antiphon.kernel.control.commands.executor import CommandExecutor
 from antiphon.kernel.control.commands.syncs import Syncs
 from antiphon.kernel.control.faults import ControlFaults
+from antiphon.kernel.control.osc.addresses import OWN_ROOTS, Directory
 from antiphon.kernel.control.osc.arguments import Args
-from antiphon.kernel.control.osc.directory import OWN_ROOTS, Directory
 from antiphon.kernel.control.subscribers.replies import Replies
 from antiphon.kernel.errors import AntiphonError, EngineBusy, MissingArgument, RequestError
 from antiphon.kernel.io.osc_peer import Peer

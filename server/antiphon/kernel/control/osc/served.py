@@ -116,6 +116,11 @@ class OscServer:
         self.follow: Callable[[GraphState], None] = lambda state: None
         self.learner: Callable[[], Learner | None] = lambda: None
 
+    @property
+    def osc_port(self) -> int:
+        """The port of OSC over UDP and TCP."""
+        return self.udp.port
+
     def counts(self) -> dict[str, int]:
         """All counters by name, since the server's start."""
         raise NotImplementedError

@@ -42,9 +42,9 @@ from antiphon.kernel.graph.io_nodes import CLIPPED
 from antiphon.kernel.graph.native.rows import PlanWord, run_calls, run_rows
 from antiphon.kernel.io.tap_memory import TAPS, TapWord
 from antiphon.kernel.native.compiling import kernel
-from antiphon.kernel.native.dsp import limit, peak
+from antiphon.kernel.native.dsp import check_input, guard, limit
 from antiphon.kernel.native.intrinsics import address_f32, address_f64, address_i64, as_u8p, bits_f64, call_c, offset
-from antiphon.kernel.native.kernel import f32, f64, f64p, i64, i64p
+from antiphon.kernel.native.kernel import f64, f64p, i64, i64p
 from antiphon.kernel.workers.arena import MAX_WORKERS
 
 STALL_NS = SECOND // 10
@@ -91,13 +91,7 @@ def play_plan(s: i64p, f: f64p, sample: i64) -> i64:
     channels = s[LoopWord.CHANNELS]
     x = address_f32(s[LoopWord.INPUT])
     copy_rows(address_f32(s[LoopWord.X]), frames, x, channels, frames)
-    top = peak(x, frames, channels, frames)
-    if top < f32(0.0):
-        s[LoopWord.NAN_BLOCKS] = s[LoopWord.NAN_BLOCKS] + 1
-        for n in range(channels * frames):
-            x[n] = f32(0.0)
-    elif f64(top) >= CLIPPED:
-        s[LoopWord.CLIPPED_BLOCKS] = s[LoopWord.CLIPPED_BLOCKS] + 1
+    check_input(x, frames, channels, frames, CLIPPED, address_i64(s[LoopWord.COUNTS]))
     if s[LoopWord.PLAYED] != 0:
         copy_rows(address_f32(s[LoopWord.OUT]), frames, address_f32(s[LoopWord.PLAYED]), channels, frames)
     plan = address_i64(s[LoopWord.PLAN])
@@ -133,19 +127,13 @@ def wake_workers(s: i64p) -> None:
 
 
 @kernel
-def guard(s: i64p, f: f64p) -> None:
+def guard_buses(s: i64p, f: f64p) -> None:
     """Limits the output and each bus to full scale, as `OutputBuses.guard`."""
     frames = s[LoopWord.BLOCK]
     channels = s[LoopWord.CHANNELS]
     out = address_f32(s[LoopWord.OUT])
     reductions = address_f64(s[LoopWord.REDUCTIONS])
-    if peak(out, frames, channels, frames) < f32(0.0):
-        s[LoopWord.NAN_BLOCKS] = s[LoopWord.NAN_BLOCKS] + 1
-        for n in range(channels * frames):
-            out[n] = f32(0.0)
-        reductions[0] = 0.0
-    elif limit(out, frames, reductions, f[LoopWord.FALL], channels, frames) != 0:
-        s[LoopWord.LIMITED_BLOCKS] = s[LoopWord.LIMITED_BLOCKS] + 1
+    guard(out, frames, reductions, f[LoopWord.FALL], channels, frames, address_i64(s[LoopWord.COUNTS]))
     for n in range(s[LoopWord.BUSES_COUNT]):
         bus = offset(s, LoopWord.BUSES + 3 * n)
         into = offset(out, (channels + 2 * bus[0]) * frames)
@@ -215,7 +203,7 @@ def play_blocks(s: i64p, f: f64p) -> i64:
         if stop != 0:
             s[LoopWord.STOP] = stop
             return ExitReason.ROW
-        guard(s, f)
+        guard_buses(s, f)
         s[LoopWord.SAMPLE] = sample + s[LoopWord.BLOCK]
         header[HeaderWord.AT_WORK] = 0
         played = deliver_software(s, block) if s[LoopWord.DEVICE] == 0 else deliver_device(s, block)

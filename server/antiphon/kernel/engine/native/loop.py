@@ -129,6 +129,7 @@ class NativeLoop:
             LoopWord.X: address(self._x),
             LoopWord.OUT: address(buses.channels),
             LoopWord.REDUCTIONS: address(buses.reductions),
+            LoopWord.COUNTS: address(self._player.counters.sound),
             LoopWord.FILE: 0 if self._file is None else address(self._file),
             LoopWord.FILE_FRAMES: 0 if self._file is None else self._file.shape[1],
             LoopWord.BELL: bell,
@@ -165,7 +166,6 @@ class NativeLoop:
         if self._taps is not None:
             self._listen(player.plan)
         whole[LoopWord.TAPPING] = header[HeaderWord.TAPPING]
-        self._count()
         real[LoopWord.TEMPO], whole[LoopWord.PLAYING] = player.tempo.tempo_at(player.sample), int(player.tempo.playing)
         beat = player.tempo.beat_at(block * whole[LoopWord.BLOCK])
         return bool(end_block.call(self.words.address, block, beat, int(played)))
@@ -173,11 +173,6 @@ class NativeLoop:
     def end_turn(self) -> None:
         """Publishes the load, and wakes workers and control."""
         self._end_turn()
-
-    def _count(self) -> None:
-        counters, whole = self._player.counters, self.words.whole
-        whole[LoopWord.NAN_BLOCKS], whole[LoopWord.LIMITED_BLOCKS] = counters.nan_blocks, counters.limited_blocks
-        whole[LoopWord.CLIPPED_BLOCKS] = counters.clipped_blocks
 
     def play(self, journal: Journal) -> ExitReason:
         """Loop until the interpreter is needed, at once unless the player rests; after `ROW` the block is not over."""
@@ -204,14 +199,10 @@ class NativeLoop:
         whole[LoopWord.LINE_SAMPLE], real[LoopWord.LINE_BEAT] = line.sample, line.beat
         real[LoopWord.LINE_AFTER], real[LoopWord.LINE_BPM] = line.after, line.bpm
         real[LoopWord.TEMPO], whole[LoopWord.PLAYING] = time.tempo, int(time.playing)
-        self._count()
         if self._taps is not None:
             self._listen(plan)
         reason = ExitReason(self._run())
         player.sample = whole[LoopWord.SAMPLE]
-        counters = player.counters
-        counters.nan_blocks, counters.limited_blocks = whole[LoopWord.NAN_BLOCKS], whole[LoopWord.LIMITED_BLOCKS]
-        counters.clipped_blocks = whole[LoopWord.CLIPPED_BLOCKS]
         if whole[LoopWord.WOKEN]:
             os.read(whole[LoopWord.SIGNALS], 64)
         return reason

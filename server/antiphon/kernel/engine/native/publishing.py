@@ -132,9 +132,10 @@ def publish_meters(s: i64p) -> None:
     outs = address_i64(s[LoopWord.PLAN_OUTS])
     measure_rows(rows, outs, nodes, frames, offset(meters, 8))
     meters[8 + 4 * nodes] = f32(0.0)
-    header[HeaderWord.NAN_BLOCKS] = s[LoopWord.NAN_BLOCKS]
-    header[HeaderWord.LIMITED_BLOCKS] = s[LoopWord.LIMITED_BLOCKS]
-    header[HeaderWord.CLIPPED_BLOCKS] = s[LoopWord.CLIPPED_BLOCKS]
+    counts = address_i64(s[LoopWord.COUNTS])
+    header[HeaderWord.NAN_BLOCKS] = counts[0]
+    header[HeaderWord.LIMITED_BLOCKS] = counts[1]
+    header[HeaderWord.CLIPPED_BLOCKS] = counts[2]
 
 
 @kernel
