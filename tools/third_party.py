@@ -36,7 +36,8 @@ NATIVE = """
 | JACK (libjack) | Debian's libjack-jackd2-0; pyo's wheel | LGPL-2.1-or-later |
 | ALSA (libasound), liblo | pyo's wheel | LGPL-2.1-or-later |
 | PortMidi | pyo's wheel | MIT |
-| LLVM | llvmlite's wheel | Apache-2.0 WITH LLVM-exception |
+| LLVM | llvmlite's wheel, of the extra `kernels` | Apache-2.0 WITH LLVM-exception |
+| mingw-w64's runtime | the kernels in the wheel for Windows | ZPL-2.1 and public domain |
 | OpenBLAS | numpy's wheel | BSD-3-Clause |
 | OpenSSL | cryptography's wheel | Apache-2.0 |
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -171,6 +172,19 @@ def test_a_chain_renders_by_the_library_without_llvm_what_it_renders_with_it(pla
     counts = [run("-c", RENDER, kind, str(place), str(place / kind)) for kind in ("library", "llvm")]
     assert int(counts[0]) > 20
     assert (place / "library").read_bytes() == (place / "llvm").read_bytes()
+
+
+def test_a_server_without_kernels_and_without_llvm_says_what_to_install_and_ends(tmp_path: Path) -> None:
+    code = "import sys; sys.modules['llvmlite'] = None; from antiphon.cli import main; sys.argv[0] = 'antiphon'; main()"
+    ports = ("--osc-port", "0", "--http-port", "0")
+    done = subprocess.run(
+        [sys.executable, "-c", code, "serve", "--audio", "headless", *ports],
+        env={**os.environ, "ANTIPHON_HOME": str(tmp_path)}, capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 2
+    wanted = "needs llvmlite, which is not installed; `pip install 'antiphon[kernels]'` installs it"
+    assert [line for line in done.stderr.splitlines() if wanted in line] == done.stderr.splitlines()[-1:]
+    assert "Traceback" not in done.stderr
 
 
 def run(*arguments: str) -> str:

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from antiphon.api import AntiphonError
-from antiphon.api.backends.files import runtime_folder, write_atomic
-from antiphon.api.backends.runtime import start_time
+from antiphon.api.backends.runtime import runtime_folder, start_time
 
 PRIVATE = 0o600
 
@@ -35,6 +34,8 @@ class DeskMemory:
 
     def write(self, **state: Any) -> None:
         """Writes the state where it has changed."""
+        from antiphon.api.backends.files import write_atomic  # with numpy, 10 MB which a web process does without
+
         content = json.dumps(state).encode()
         if content != self._written:
             with contextlib.suppress(AntiphonError, OSError):  # what plays does not depend on it

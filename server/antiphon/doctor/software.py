@@ -39,7 +39,7 @@ def check_machine_code() -> Iterator[Finding]:
     except Exception as error:
         problem = f"kernels do not compile: {error}"
     if problem:
-        yield Finding("machine code", "broken", problem, "pip install --force-reinstall llvmlite")
+        yield Finding("machine code", "broken", problem, "pip install --force-reinstall 'antiphon[kernels]'")
     else:
         text = "those of the library run; llvmlite, which compiles others, is not installed"
         yield Finding("machine code", "works", text if extras.missing(["llvmlite"]) else "kernels compile and run")

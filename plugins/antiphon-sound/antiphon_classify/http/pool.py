@@ -12,7 +12,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from antiphon.api.backends.files import PRIVATE_FOLDER, make_folder, reason_of_os_error as why
 from antiphon.api.backends.http import HttpServer, Refusal, write_pieces
 from antiphon.api.backends.runtime import HelperTask, cores
 from antiphon.api.backends.transports import WireError
@@ -151,7 +150,9 @@ class ClassifierPool:
                     raise WireError("the body is empty; send the bytes of a sound file")
                 return await self._ask(name, str(path))
             except OSError as error:
-                raise Refusal(507, f"the sound could not be written: {why(error)}") from None
+                from antiphon.api.backends.files import reason_of_os_error
+
+                raise Refusal(507, f"the sound could not be written: {reason_of_os_error(error)}") from None
             finally:
                 self._bytes -= size
                 path.unlink(missing_ok=True)
@@ -221,6 +222,8 @@ class ClassifierPool:
         if self._server.uploads is None:
             raise Refusal(507, "no files are kept here")
         folder = self._server.uploads.folder / "classify"
+        from antiphon.api.backends.files import PRIVATE_FOLDER, make_folder  # with numpy, so not as it is imported
+
         make_folder(folder, PRIVATE_FOLDER)
         for left in folder.iterdir():  # of a web process that was killed
             with contextlib.suppress(OSError):

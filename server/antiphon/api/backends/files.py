@@ -40,7 +40,6 @@ from antiphon.kernel.runtime.paths import (
     path_as_spelled,
     path_inside,
     read_ordinary,
-    runtime as runtime_folder,
     temporary_beside,
     write_atomic,
 )

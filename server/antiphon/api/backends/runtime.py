@@ -12,6 +12,7 @@ from antiphon.kernel.runtime.extras import (
     require as require_modules,
     sentence as missing_modules,
 )
+from antiphon.kernel.runtime.paths import runtime as runtime_folder
 from antiphon.kernel.runtime.platform import (
     MONOTONIC,
     c_function,

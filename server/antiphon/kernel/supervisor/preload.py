@@ -66,9 +66,14 @@ def warm(settings: ServeSettings, folder: Path, read: ReadSound) -> Warm:
     """Kernels, plugins, input file and synth, for engines to fork with; the catalog as `CATALOG` in `folder`."""
     from antiphon.kernel.engine import callback, loop, process  # noqa: F401 - warm for the fork
     from antiphon.kernel.native import compile_all
+    from antiphon.kernel.native.compiling import declared_kernels
 
     count = min(8, cores())
-    if compile_all(processes=count):  # the first start: the plugins' kernels too, shared by the cores, before they run
+    fresh = compile_all(processes=count)
+    for item in declared_kernels():  # those of no plugin yet, without which nothing plays
+        if item.error is not None:
+            raise item.error
+    if fresh:  # the first start: the plugins' kernels too, shared by the cores, before they run
         loader.load(check=False)
         compile_all(processes=count)
     loaded = loader.load()

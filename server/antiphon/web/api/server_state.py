@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-import segno
-
 from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
 from antiphon.kernel.contract.params import Param, Value
 from antiphon.kernel.errors import PatchError
@@ -248,6 +246,8 @@ class DocumentRoute:
 
 def qr_rows(text: str) -> list[str]:
     """QR code rows of a text (ISO/IEC 18004), level M, without border: 1 for dark and 0 for light modules."""
+    import segno  # 2 MB, for a page that shows the code
+
     code = segno.make_qr(text, error="m", boost_error=False)
     return ["".join("01"[bool(module)] for module in row) for row in code.matrix]
 
