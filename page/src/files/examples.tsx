@@ -106,7 +106,7 @@ async function start(example: Example): Promise<void> {
 
 export function Examples() {
   return (
-    <details class="examples" open={!files.value.length}>
+    <details class="examples" open={!files.value.length || Boolean(busy.value)}>
       <summary>Try it with sounds that are here</summary>
       <ul>
         {EXAMPLES.map((one) => (
