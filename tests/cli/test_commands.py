@@ -312,6 +312,16 @@ def test_status_says_what_is_wrong(antiphon: Run, monkeypatch: pytest.MonkeyPatc
     assert lines[lines.index("workers") + 1] == lines[lines.index("synth") + 1] == "  none"
 
 
+def test_alone_it_says_what_can_be_done_here(antiphon: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("my tune.mid", "take.wav"):
+        (tmp_path / name).touch()
+    lines = [line.split("  ")[0] for line in antiphon().out.splitlines()]
+    assert len(lines) == 6
+    assert {"antiphon play 'my tune.mid'", "antiphon run denoise take.wav clean.wav"} < set(lines)
+    assert {line.split()[1] for line in lines} - {"--help"} < set(COMMANDS)
+
+
 # ---- completion
 
 

@@ -1,8 +1,8 @@
 // Three sounds that ship, and what can be done with each by one click; the result is heard beside its source.
 import { signal } from "@preact/signals";
 import { headers, send } from "./api";
-import { load, loadStems, play, side } from "./sound";
-import { ended, files, readLists, stemsOf, submit } from "./state";
+import { load, loadStems, place, play, seek, setRegion, side } from "./sound";
+import { ended, files, forget, readLists, stemsOf, submit } from "./state";
 import { wav } from "./wav";
 
 type Step = [path: string, body?: Record<string, unknown>];
@@ -26,6 +26,7 @@ const EXAMPLES: Example[] = [
   },
   { title: "A band under it", of: "a hummed tune", sound: "hum.flac", steps: [["/api/render/answer"]] },
 ];
+const FIRST = 8; // seconds of a patch that are made and looped while the whole is made
 export const NOISY = "voice in noise.wav";
 const busy = signal("");
 const problem = signal("");
@@ -67,13 +68,24 @@ export async function made(example: Example): Promise<string> {
   let file = source;
   const heard = load(source).then(play); // until the result is there
   for (const [path, body] of example.steps) {
-    const job = await ended(await submit(path, { file, ...body }));
+    const patch = path.startsWith("/api/render/");
+    const first = patch ? await ended(await submit(path, { file, ...body, seconds: FIRST })) : null;
     await heard;
+    if (first?.state === "done") {
+      await load(source, first.id);
+      setRegion([0, FIRST]);
+      await play();
+    }
+    const job = await ended(await submit(path, { file, ...body }));
+    const at = first ? place() : 0;
     if (job.state !== "done") throw new Error(job.error || "it was cancelled");
     file = job.id;
     const stems = stemsOf(job);
     if (stems.length) await loadStems(job, stems);
     else if (path === example.steps.at(-1)![0]) await load(source, job.id);
+    if (!first) continue;
+    seek(at);
+    void forget(first);
   }
   if (example.steps.length) side.value = "B";
   await play();
@@ -94,7 +106,7 @@ async function start(example: Example): Promise<void> {
 
 export function Examples() {
   return (
-    <details class="examples" open={!files.value.length}>
+    <details class="examples" open={!files.value.length || Boolean(busy.value)}>
       <summary>Try it with sounds that are here</summary>
       <ul>
         {EXAMPLES.map((one) => (

@@ -83,7 +83,7 @@ export function Work() {
       <p class="on">
         {count === 0 ? (
           kind.value === "Plugin" ? (
-            "Choose a file first, on the left."
+            "Choose a file first."
           ) : (
             "On no file: it plays by itself."
           )

@@ -1,8 +1,12 @@
 """Registers all commands. Their modules import slow modules inside functions."""
 
 import contextlib
-from collections.abc import Callable, Sequence
+import os
+import shlex
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -114,7 +118,7 @@ def application(arguments: Sequence[str] = ()) -> typer.Typer:
     app = typer.Typer(
         name="antiphon",
         cls=CommandGroup if lines is None else ListedGroup,
-        no_args_is_help=True,
+        invoke_without_command=True,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
         context_settings={"max_content_width": WIDTH},
@@ -194,9 +198,45 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
+def _to_do() -> Iterator[tuple[str, str]]:
+    """Six commands to begin with, by what is there: a server, a sound card, a MIDI keyboard, files in this folder."""
+    from antiphon.cli.ports import running
+
+    here = sorted(entry.name for entry in os.scandir() if entry.is_file())
+
+    def first(*endings: str) -> str:
+        return next((shlex.quote(name) for name in here if name.lower().endswith(endings) and name[0] != "-"), "")
+
+    card = sys.platform != "linux" or any(Path("/dev/snd").glob("pcm*p"))
+    if running():
+        yield "antiphon page", "the page of the server that runs, in your browser"
+    else:
+        yield "antiphon learn", "lessons in your browser: code, play or sing, recordings, OSC"
+    where = "on your sound card" if card else "there is no sound card, so press Listen on the page"
+    yield "antiphon play", f"a piano and a band that follow a voice; {where}"
+    if notes := first(".mid", ".midi"):
+        yield f"antiphon play {notes}", "your MIDI file, on a piano"
+    elif any(Path("/dev/snd").glob("midi*")):
+        yield "antiphon serve --midi --patch keys", "a piano, on your MIDI keyboard"
+    else:
+        yield "antiphon patches", "what else it can be: some sixty instruments and rooms"
+    if sound := first(".wav", ".flac", ".ogg", ".mp3", ".m4a"):
+        yield f"antiphon run denoise {sound} clean.wav", "your recording, without its noise"
+    else:
+        yield "antiphon words", "music as text: every word of a script, with an example"
+    yield "antiphon doctor", "what works on this machine, and the command that mends the rest"
+    yield "antiphon --help", "all commands"
+
+
 def _antiphon(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
     """A live audio server: processes and synthesises sound, controlled over OSC."""
+    if context.invoked_subcommand is None:
+        lines = list(_to_do())
+        widest = max(len(command) for command, _ in lines)
+        for command, does in lines:
+            typer.echo(f"{command:<{widest}}  {does}")

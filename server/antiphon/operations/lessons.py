@@ -210,9 +210,7 @@ def judge(check: Check, heard: Sequence[HeardSound]) -> LessonOutcome:
             sentence, fact = missing
             if check.kind == "file":  # what was done instead tells mistakes apart
                 fact += tuple(sorted(message.address for message in heard if message.address.startswith("/job/")))
-            return LessonOutcome(
-                sentence[0].upper() + sentence[1:] if sentence.startswith("the ") else sentence, (place, *fact)
-            )
+            return LessonOutcome(sentence.replace("the ", "The ", sentence.startswith("the ")), (place, *fact))
     return LessonOutcome()
 
 
@@ -236,19 +234,17 @@ def _missing(
         return _unheard(check.kind, one, found)
     what = one.what
     if not found and (one.least > 0 or one.at):
-        others = ", ".join(
-            map(str, _unique(filter(None, (other.values.get("s") for other in heard if other.plays)))[:4])
-        )
         if check.kind == "parameter":
             return f"The patch that plays has no {what}: load the patch of the lesson.", ("none",)
-        return f"Nothing of {what} is there yet{one.sound and others and f'; there is {others}'}.", ("none",)
+        others = _unique(other.values["s"] for other in heard if other.plays and "s" in other.values)
+        there = f"; there is {', '.join(map(str, others[:4]))}" if one.sound and others else ""
+        return f"Nothing of {what} is there yet{there}.", ("none",)
     at = sorted({round(message.at, 3) for message in found})
-    if one.at is not None and not _same(at, one.at):
+    if one.at is not None and [round(beat, 2) for beat in at] != sorted(round(beat, 2) for beat in one.at):
         return f"You have {what} on beat {_beats(at)}; the task is beat {_beats(one.at)}.", ("at", *at)
     if not one.least <= len(found) <= one.most:
-        asked = f"at least {one.least:g}" if len(found) < one.least else f"at most {one.most:g}"
-        where = f" in {_bars(check.bars)}" if check.kind == "events" else ""
-        return f"Of {what} there are {len(found)}{where}; the task is {asked}.", ("count", len(found))
+        where = "" if check.kind != "events" else " in a bar" if check.bars == 1 else f" in {check.bars} bars"
+        return f"Of {what} there are {len(found)}{where}; the task is {_between(one)}.", ("count", len(found))
     if (shortest := min((len(message.args) for message in found), default=one.args)) < one.args:
         return f"{what} came with {shortest} arguments; the task is {one.args}.", ("args", shortest)
     together = max((sum(abs(other.at - beat) < TOLERANCE for other in found) for beat in at), default=0)
@@ -256,12 +252,10 @@ def _missing(
         return f"Of {what} {together} begin at a time; the task is {one.chord}.", ("chord", together)
     numbers = [message.number for message in found]
     if one.value is not None and not any(n is not None and one.value[0] <= n <= one.value[1] for n in numbers):
-        last = "no number" if numbers[-1] is None else f"{numbers[-1]:g}"
-        return f"{what} is {last}; the task is {one.value[0]:g} to {one.value[1]:g}.", (
-            "value",
-            _side(numbers[-1], one.value),
-            numbers[-1],
-        )
+        last = numbers[-1]
+        side = "none" if last is None else "low" if last < one.value[0] else "high"
+        shown = "no number" if last is None else f"{last:g}"
+        return f"{what} is {shown}; the task is {one.value[0]:g} to {one.value[1]:g}.", ("value", side, last)
     if one.differ and len(kinds := _kinds(one.differ, found)) < 2:
         same = {"value": "it", "bars": "each bar"}.get(one.differ, f"the {one.differ}")
         return f"Of {what} {same} is always the same.", ("same", *kinds)
@@ -312,23 +306,9 @@ def _unique(values: Any) -> list[Any]:
     return kept
 
 
-def _side(number: float | None, asked: tuple[float, float]) -> str:
-    return "none" if number is None else "low" if number < asked[0] else "high"
-
-
-def _same(found: Sequence[float], asked: Sequence[float]) -> bool:
-    return len(found) == len(asked) and all(
-        abs(a - b) < 10 * TOLERANCE for a, b in zip(found, sorted(asked), strict=True)
-    )
-
-
 def _beats(at: Sequence[float]) -> str:
     shown = [f"{beat + 1:.3g}" for beat in at[:8]]
     return ", ".join(shown) + (" and more" if len(at) > 8 else "")
-
-
-def _bars(count: int) -> str:
-    return "a bar" if count == 1 else f"{count} bars"
 
 
 def _between(one: Expect) -> str:

@@ -155,7 +155,7 @@ class PagePerformer:
                 self._end()
                 self._next = self._fault = None
             case "state":  # of a web process that knows nothing yet
-                self._told = {}
+                self._told = None
                 version = 0 if self._performing is None else self._performing.player.version
                 if version in self._runs:
                     self._tell({"script": {"version": version, **self._runs[version]}})

@@ -48,7 +48,7 @@ DATAGRAMS = 64
 
 
 class OscSocket:
-    """UDP socket read by the running event loop until it is closed; `ports`: those of all that are open, and the performer's."""
+    """UDP socket read by the running event loop until closed; `ports`: of all that are open, and the performer's."""
 
     ports: ClassVar[set[int]] = set()
 
