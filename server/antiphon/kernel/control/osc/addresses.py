@@ -71,6 +71,10 @@ ADDRESSES = (
             "lists, at a rate and a block of its own (0: the server's). The patch goes on, after one fade. Answers "
             "`/done /audio/device s:device i:rate i:block` then, or `/fail`, after which the one before plays on; "
             "without arguments `/audio/device s:device i:rate i:block`.", server.audio_device, OWNER),
+    Address("/headphones", "[i:on]", "Says that the output is headphones, which no microphone hears, or with 0 that it "
+            "is loudspeakers: then `echo_cancel` stands in front of an input that is listened to and not played. Kept "
+            "for the sound device. Answers `/done`, without arguments `/headphones i:on s:device`.",
+            server.headphones, OWNER),
     Address("/panic", "", "Silence within one block, whatever it comes by (docs/kernel.md): what sounds is cut, what "
             "is scheduled is dropped.",
             server.panic),

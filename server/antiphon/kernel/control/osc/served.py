@@ -8,7 +8,7 @@ from antiphon.kernel.control.commands.captures import Captures
 from antiphon.kernel.control.commands.engine_clock import EngineClock
 from antiphon.kernel.control.commands.executor import CommandExecutor
 from antiphon.kernel.control.commands.outbox import Outbox
-from antiphon.kernel.control.commands.sound_device import SoundDevice
+from antiphon.kernel.control.commands.sound_device import Headphones, SoundDevice
 from antiphon.kernel.control.commands.syncs import Syncs
 from antiphon.kernel.control.commands.turns import Turns
 from antiphon.kernel.control.faults import ControlFaults
@@ -71,6 +71,7 @@ class OscServer(Protocol):
     syncs: Syncs
     captures: Captures
     device: SoundDevice
+    headphones: Headphones
     plans: Plans
     sets: Sets
     position: SetPosition

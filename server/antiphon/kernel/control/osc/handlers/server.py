@@ -89,6 +89,17 @@ def audio_device(server: OscServer, peer: Peer, args: Args, _when: When) -> None
     server.device.ask(peer, device, rate, block)
 
 
+def headphones(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
+    if not args:
+        server.replies.reply(peer, encode("/headphones", int(not server.plans.loudspeakers), server.device.name))
+        return
+    on = bool(whole(args, 0, "on", 0, 1))
+    server.plans.beside(not on, peer, "/headphones")
+    if server.device.name != "headless":  # which has neither
+        server.headphones.choose(server.device.name, on)
+    server.replies.reply(peer, encode("/done", "/headphones", int(on)))
+
+
 def panic(server: OscServer, peer: Peer, _args: Args, _when: When) -> None:
     server.executor.do(Panic(), peer.key)
 
