@@ -325,6 +325,13 @@ function answered([address, ...args]: [string, ...Value[]]): void {
     if (args[0] === "/audio/device")
       say(`The sound device is ${args[1]}: ${Number(args[2]) / 1000} kHz, ${args[3]} frames.`, false);
     if (args[0] === "/record/tracks/start") say(`The tracks are recorded in ${args[1]}.`, false);
+    if (args[0] === "/headphones")
+      say(
+        args[1]
+          ? "The input is passed as it comes: no microphone hears headphones."
+          : "What the loudspeakers play is taken out of the input, where the patch listens to it and does not play it.",
+        false,
+      );
     if (args[0] === "/set/save") say(`The set list ${args[1]} is saved.`, false);
     if (String(args[0]).startsWith("/set/")) send("/set/list");
     void readGraph();

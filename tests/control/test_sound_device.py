@@ -2,14 +2,19 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tests.clock import FakeClock
-from tests.control.rig import rig
+from tests.control.rig import CATALOG, rig
 
+from antiphon.kernel.contract.params import Param
+from antiphon.kernel.contract.ports import AUDIO_IN, Port
+from antiphon.kernel.control.commands.sound_device import MAX_REMEMBERED, Headphones
 from antiphon.kernel.control.process import _catalog_path
 from antiphon.kernel.engine.link import DeviceUsed
+from antiphon.kernel.graph.names import CANCELLER
 from antiphon.kernel.runtime.processes.child_process import socket_pair
 
 PATH, FIGURES = "/audio/device", (0, 0)
@@ -87,3 +92,39 @@ async def test_an_answer_to_a_control_that_died_is_not_the_catalog() -> None:
         for message in ({"device": "none", "serial": 1}, {"catalog": "here.json"}):
             supervisor.send(json.dumps(message).encode())
         assert await _catalog_path(asyncio.get_running_loop(), own) == "here.json"
+
+
+KINDS = {
+    **CATALOG.types,
+    CANCELLER: replace(
+        CATALOG.types["gain"], inputs=(AUDIO_IN, Port("reference")), params=(Param("mask", default=1.0),)
+    ),
+}
+
+
+async def test_loudspeakers_put_a_canceller_in_front_and_headphones_take_it_out(tmp_path: Path, home: Path) -> None:
+    """Of a patch that listens to the input and does not play it; the choice is kept for a device that is one."""
+    async with rig(tmp_path / "state", catalog=replace(CATALOG, types=KINDS)) as live:
+        live.app.device.attach(socket_pair()[1], "jack")
+        client, state = live.client(), live.app.session.state
+        await client.ask("/node/disconnect", "b", "out")
+        assert await client.ask("/headphones", 0) == [("/done", ("/headphones", 0))]
+        assert [wire.dest.node for wire in state.graph.wires if wire.source.node == "in"] == [CANCELLER]
+        assert await client.ask("/node/echo_cancel/mask") == [("/node/echo_cancel/mask", (0.0,))]
+        assert await client.ask("/headphones") == [("/headphones", (0, live.app.device.name))]
+        await client.ask("/headphones", 1)
+        assert not state.graph.has(CANCELLER)
+        ((_, (_, said)),) = await client.ask("/headphones", 2)
+        assert "0 to 1" in str(said)
+
+
+def test_a_choice_is_kept_by_the_device_s_name(tmp_path: Path) -> None:
+    file = tmp_path / "headphones.json"
+    Headphones(file).choose("USB", True)
+    kept = Headphones(file)
+    assert (kept.chosen("USB"), kept.chosen("jack")) == (True, None)
+    for number in range(MAX_REMEMBERED):
+        kept.choose(f"card {number}", False)
+    assert Headphones(file).chosen("USB") is None
+    file.write_text("[")
+    assert Headphones(file).chosen("card 1") is None

@@ -37,6 +37,18 @@ def test_a_canceller_stands_in_front_of_a_microphone_unless_there_are_headphones
         assert "echo_cancel" not in server.ask("/node/list")[1]
 
 
+def test_headphones_are_remembered_for_the_device(jackd: Jackd, tmp_path: Path) -> None:
+    options = "--audio", "jack", "--patch", "concerto", "--muted"
+    with ServerProcess(*options, env=jackd.env, home=tmp_path) as server:
+        assert server.ask("/headphones") == ("/headphones", [0, "jack"])
+        assert server.ask("/headphones", 1) == ("/done", ["/headphones", 1])
+        until(lambda: "echo_cancel" not in server.ask("/node/list")[1], 10.0, "no canceller")
+    with ServerProcess(*options, env=jackd.env, home=tmp_path) as server:
+        assert "echo_cancel" not in server.ask("/node/list")[1]
+        server.ask("/headphones", 0)
+        until(lambda: "echo_cancel" in server.ask("/node/list")[1], 10.0, "the canceller")
+
+
 def test_a_killed_engine_comes_back_on_jack(jackd: Jackd, tmp_path: Path) -> None:
     with ServerProcess("--audio", "jack", "--patch", "through", "--muted", env=jackd.env, home=tmp_path) as server:
         server.send("/node/gain/gain", 0.5)

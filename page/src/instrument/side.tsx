@@ -84,6 +84,28 @@ function Device() {
   );
 }
 
+/** Whether a microphone hears what is played: kept for the sound device. */
+function Output() {
+  const headphones = status.value.headphones;
+  if (headphones === undefined) return null;
+  return (
+    <span class="group" role="group" aria-label="What plays the output">
+      <button
+        aria-pressed={headphones}
+        title="No microphone hears what is played"
+        onClick={() => send("/headphones", 1)}>
+        Headphones
+      </button>
+      <button
+        aria-pressed={!headphones}
+        title="What they play is taken out of the microphone, where the patch listens to it and does not play it"
+        onClick={() => send("/headphones", 0)}>
+        Loudspeakers
+      </button>
+    </span>
+  );
+}
+
 export function Server() {
   const now = status.value;
   const engine = now.engine ?? {};
@@ -123,6 +145,7 @@ export function Server() {
         Stage: black, larger type
       </button>
       <Device />
+      <Output />
       <dl>
         {rows.map(([name, said, bad]) => (
           <div key={name}>

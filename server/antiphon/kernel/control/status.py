@@ -262,6 +262,7 @@ def status(app: StatusSource, counters: dict[str, int]) -> dict[str, Any]:
         "beat": beat,
         "playing": playing,
         "leads": leader_of(app),
+        "headphones": not app.plans.loudspeakers,
         "bar": session.state.bar,
         "recording_tracks": app.link.keeping_tracks,
         "osc_port": app.udp.port,

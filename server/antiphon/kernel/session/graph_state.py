@@ -84,6 +84,14 @@ class GraphState(NodeTable):
         """Removes a node; its neighbours are wired together."""
         return self._edit(self.graph.remove(name, self.catalog))
 
+    def beside_loudspeakers(self, on: bool) -> list[Effect]:
+        """Adds the canceller in front of the input, as `Graph.beside_loudspeakers` does, or removes it."""
+        if on:  # loaded, since the canceller comes with a value
+            present = self.current()
+            graph = present.beside_loudspeakers(self.catalog)
+            return self.load(graph, self.name, self.path) if graph is not present else []
+        return self.remove(graphs.CANCELLER) if self.graph.has(graphs.CANCELLER) else []
+
     def move(self, name: str, after: str = graphs.IN) -> list[Effect]:
         """Moves a node behind the node `after`."""
         return self._edit(self.graph.move(name, after, self.catalog))

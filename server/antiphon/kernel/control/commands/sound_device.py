@@ -5,6 +5,7 @@ import json
 import socket
 import time
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from antiphon.kernel.control.commands.syncs import Syncs
 from antiphon.kernel.control.subscribers.replies import Replies
@@ -12,11 +13,14 @@ from antiphon.kernel.engine.link import DeviceUsed
 from antiphon.kernel.engine.remote import RemoteEngine
 from antiphon.kernel.errors import EngineError
 from antiphon.kernel.io.osc_peer import Peer
+from antiphon.kernel.runtime.paths import write_atomic
 from antiphon.kernel.wire.osc import Arg, encode
 
 TIMEOUT_SECONDS = 20.0
 """Seconds after which a change is given up, and another may be asked for."""
 PATH = "/audio/device"
+MAX_REMEMBERED = 64
+"""Devices whose choice between headphones and loudspeakers is kept, the latest ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +28,31 @@ class _Asked:
     peer: Peer
     serial: int  # CLOCK_MONOTONIC, ns: no other's, of an earlier process neither
     engine: int  # pid of the engine that may change; one that is started later does not
+
+
+class Headphones:
+    """Whether the output is headphones, which no microphone hears: a choice for each sound device, kept in a file."""
+
+    def __init__(self, file: Path) -> None:
+        """Reads the choices; a file that is missing or not valid holds none."""
+        self._file = file
+        self._chosen: dict[str, bool] = {}
+        try:
+            held = json.loads(file.read_bytes())
+            self._chosen = {str(name): on for name, on in held.items() if isinstance(on, bool)}
+        except (OSError, ValueError, AttributeError):
+            pass
+
+    def chosen(self, device: str) -> bool | None:
+        """The choice for a device; None without one."""
+        return self._chosen.get(device)
+
+    def choose(self, device: str, on: bool) -> None:
+        """Keeps the choice for a device. Raises FileError: the file cannot be written."""
+        self._chosen.pop(device, None)
+        self._chosen[device] = on
+        self._chosen = dict(list(self._chosen.items())[-MAX_REMEMBERED:])
+        write_atomic(self._file, json.dumps(self._chosen).encode())
 
 
 class SoundDevice:

@@ -14,7 +14,7 @@ from antiphon.kernel.control.commands.captures import Captures
 from antiphon.kernel.control.commands.engine_clock import EngineClock, WallClock
 from antiphon.kernel.control.commands.executor import CommandExecutor, CommandParts
 from antiphon.kernel.control.commands.outbox import Outbox
-from antiphon.kernel.control.commands.sound_device import SoundDevice
+from antiphon.kernel.control.commands.sound_device import Headphones, SoundDevice
 from antiphon.kernel.control.commands.syncs import Syncs
 from antiphon.kernel.control.commands.turns import Turns
 from antiphon.kernel.control.faults import ControlFaults
@@ -36,6 +36,7 @@ from antiphon.kernel.errors import WireError
 from antiphon.kernel.io.osc_peer import Lane, Peer
 from antiphon.kernel.io.osc_tcp import TcpServer
 from antiphon.kernel.io.osc_udp import UdpEndpoint
+from antiphon.kernel.runtime import paths
 from antiphon.kernel.session.commands import ClearSchedule, Panic
 from antiphon.kernel.session.effects import EngineEffect
 from antiphon.kernel.session.graph_state import GraphState
@@ -106,6 +107,7 @@ class OscServer:
         self.syncs = Syncs(self.replies, self.clock)
         self.captures = Captures(link, self.replies, self.syncs)
         self.device = SoundDevice(link, self.replies, self.syncs)
+        self.headphones = Headphones(paths.config() / "headphones.json")
         self.position = SetPosition(self.feedback, self.saver)
         self.plans = Plans(catalog, self.executor, self.syncs, self.position, self.folder, self.structure_changed)
         self.patch_questions = PatchQuestions(self.replies)

@@ -107,6 +107,23 @@ def audio_device(ask: OscCall, args: Args) -> None:
     ask.server.device.ask(ask.peer, device, rate, block)
 
 
+@osc("/headphones", OWNER, args="[i:on]")
+def headphones(ask: OscCall, args: Args) -> None:
+    """Says that the output is headphones, which no microphone hears, or with 0 that it is loudspeakers: then
+    `echo_cancel` stands in front of an input that is listened to and not played. Kept for the sound device. Answers
+    `/done`, without arguments `/headphones i:on s:device`.
+    """
+    server = ask.server
+    if not args:
+        ask.reply("/headphones", int(not server.plans.loudspeakers), server.device.name)
+        return
+    on = bool(whole(args, 0, "on", 0, 1))
+    server.plans.beside(not on, ask.peer, "/headphones")
+    if server.device.name != "headless":  # which has neither
+        server.headphones.choose(server.device.name, on)
+    ask.reply("/done", "/headphones", int(on))
+
+
 @osc("/panic")
 def panic(ask: OscCall) -> None:
     """Silence within one block, whatever it comes by (docs/kernel.md): what sounds is cut, what is scheduled is
