@@ -13,10 +13,10 @@ import soundfile
 from antiphon.files.audiofile import stream
 from antiphon.files.containers.layout import layout
 from antiphon.files.containers.pieces import Refused
+from antiphon.files.tracks import TrackFiles
 from antiphon.kernel.engine.recording import recorder as recorders, take as takes
 from antiphon.kernel.engine.recording.recorder import Recorder
 from antiphon.kernel.engine.recording.take import TakeFile, describe_take
-from antiphon.kernel.engine.recording.tracks import TrackFiles
 from antiphon.kernel.engine.remote import RemoteEngine
 from antiphon.kernel.engine.shared import SESSION, ByteRing, HeaderWord, MappingShape, Shared
 from antiphon.kernel.errors import FileError
@@ -180,7 +180,9 @@ def test_tracks_on_a_disk_that_fails_end_and_the_recording_goes_on(
 ) -> None:
     shared, folder = Shared.create(MappingShape(RATE, BLOCK, 2, 64)), tmp_path / "tonight"
     kept = CaptureMemory.create(CaptureShape(RATE, BLOCK, 300))
-    recorder = Recorder(shared, tmp_path, kept=kept, export=["/nowhere/antiphon", "export"])
+    recorder = Recorder(
+        shared, tmp_path, kept=kept, tracks="antiphon.files.tracks", export=["/nowhere/antiphon", "export"]
+    )
     recorder.handle({"do": "record", "path": str(tmp_path / "take.wav")})
     recorder.handle({"do": "tracks", "path": str(folder), "header": {}})
     assert recorder.lines == []

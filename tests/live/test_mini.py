@@ -19,6 +19,7 @@ PAGE = "tidalcycles.org, Mini Notation"
 """The page, its table and the sections below it."""
 PARSE = "Tidal 1.9, test/Sound/Tidal/ParseTest.hs"
 SPACES = "Tidal 1.9: brackets and numbers take the spaces behind them, signs those before and after"
+STRUDEL = "strudel.cc, krill.pegjs: a colon takes a slice; its values come at the beginnings of those before it"
 EUCLID = "tidalcycles.org, Mini Notation, Euclidian Sequences"
 TOUSSAINT = "Tidal 1.9, test/Sound/Tidal/UITest.hs, euclid; two of Toussaint's rhythms are corrected there"
 
@@ -118,6 +119,11 @@ DOCUMENTED: list[tuple[str, list[tuple[str, ...]], str]] = [
     ("<a!3 b ! c@5>", [("a",), ("a",), ("a",), ("b",), ("b",)], PARSE),
     ("cp/0", [(".",)], PARSE),
     ("bd - sn -", [("bd . sn .",)], "strudel.cc, Mini-Notation"),
+    ("bd:<7 9>", [("bd:7",), ("bd:9",)], STRUDEL),
+    ("bd:<7 9>*2 sn:3", [("bd:7 bd:9 sn:3 _",)], STRUDEL),
+    ("<a b>:<1 2 3>", [("a:1",), ("b:2",), ("a:3",)], STRUDEL),
+    ("[a b]:[0, 1]", [("a:0 b:0", "a:1 b:1")], STRUDEL),
+    ("a(3,8):<1 2>:4", [("a:1:4 . . a:1:4 . . a:1:4 .",)], STRUDEL),
 ]
 SPANS_CYCLES = {"a/2": [(F(0), F(2), "a")], "bd cp/2": [(F(0), F(1, 2), "bd"), (F(1, 2), F(3, 2), "cp")]}
 """First cycles whose events reach beyond them."""

@@ -40,9 +40,9 @@ def add(
         typer.echo(f"{file}{more}:\n\n{_printable(text[:SHOWN]).strip()}\n")
     if not added.licences:
         typer.echo("It says nothing of a licence; ask whose sounds these are before you publish them.")
-    passed = f"; {added.passed} files are not there or no sounds" if added.passed else ""
+    passed = f"; files that are not there or no sounds: {added.passed}" if added.passed else ""
     typer.echo(
-        f"added {added.folder.name}: {added.sounds} sounds by {added.names} names, {added.size / 1e6:.1f} MB{passed}; "
+        f"added {added.folder.name}: {added.sounds} sounds, names: {added.names}, {added.size / 1e6:.1f} MB{passed}; "
         f'a sampler has them with library = "{added.folder.name}" or packs = true'
     )
 

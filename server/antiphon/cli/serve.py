@@ -125,7 +125,7 @@ def run(
         with server_log(log, log_level), named_prints():
             ready = partial(announce, folder, opens=opens, says=says, room=room)
             modules = "antiphon.web.process", "antiphon.performer.process"
-            beside = Companions(*modules, _make_secrets, ready, load_sound, EXPORT)
+            beside = Companions(*modules, _make_secrets, ready, load_sound, "antiphon.files.tracks", EXPORT, _STRIPS)
             status = Supervisor(settings, folder, beside).run()
     finally:
         pidfile.clear(folder, settings)
@@ -176,6 +176,7 @@ def _check_files(settings: ServeSettings, folder: Path) -> None:
     recordings.check(settings, folder)
 
 
+_STRIPS = "antiphon.performer.strip_ports"
 EXPORT = (sys.executable, "-m", "antiphon", "export")
 """Command that writes MIDI files and projects beside recorded tracks."""
 _ARG_START, _ARG_END = 45, 46

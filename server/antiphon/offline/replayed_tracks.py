@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+from antiphon.files.tracks import ENDS, LOG, BeatPoints, Track, TrackFiles
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.engine.graph_player import GraphPlayer
 from antiphon.kernel.engine.recording.journal import TrackLabel, heard_lines
-from antiphon.kernel.engine.recording.tracks import ENDS, LOG, BeatPoints, Track, TrackFiles
 from antiphon.kernel.engine.taps.node_taps import NodeCapture
 from antiphon.kernel.io.capture_memory import CHANNELS
 

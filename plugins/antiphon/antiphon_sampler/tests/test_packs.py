@@ -387,7 +387,7 @@ def test_a_pasted_program_says_whether_its_sounds_are_there(tmp_path: Path, serv
 def test_the_command_shows_the_licence_and_lists_the_pack(tmp_path: Path) -> None:
     said = command("sounds", "add", written(tmp_path / "Crate", FILES))
     assert "CC0 for all of it" in said
-    assert "added Crate: 3 sounds by 2 names" in said
+    assert "added Crate: 3 sounds, names: 2" in said
     listing = json.loads(command("sounds", "list", "--json"))
     assert listing["packs"] == [{"name": "Crate", "source": str(tmp_path / "Crate"), "licences": ["LICENSE"]}]
     assert MARK in {path.name for path in (library_folder() / "Crate").iterdir()}

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from antiphon.kernel.engine.recording import journal, recorder
-from antiphon.kernel.engine.recording.tracks import LIST
 from antiphon.kernel.errors import FileError, UsageError
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.platform import PORTABLE
@@ -45,7 +44,7 @@ def check(settings: ServeSettings, folder: Path) -> None:
     if settings.session and settings.record_tracks and paths.is_same_file(settings.session, settings.record_tracks):
         raise UsageError("--session and --record-tracks name the same folder; give them two")
     for option, path in (("--session", settings.session), ("--record-tracks", settings.record_tracks)):
-        existing = [name for name in (*SET, LIST) if path and os.path.lexists(os.path.join(path, name))]
+        existing = [name for name in (*SET, recorder.LIST) if path and os.path.lexists(os.path.join(path, name))]
         if existing and not _broken_off(path, folder):
             raise UsageError(
                 f"{option}: {path} holds a set already ({', '.join(existing)}); "
@@ -131,7 +130,7 @@ def undo(begin: list[dict[str, Any]]) -> None:
             if message["do"] == "record":
                 path.unlink()
                 continue
-            for name in (*SET, LIST):
+            for name in (*SET, recorder.LIST):
                 (path / name).unlink(missing_ok=True)
             path.rmdir()  # fails, and is suppressed, where it holds other files
 

@@ -1,6 +1,7 @@
 """Starts the server's processes. Each method returns a pid, or raises `OSError` and has started nothing."""
 
 import contextlib
+import importlib
 import json
 import os
 import secrets
@@ -55,7 +56,9 @@ class Companions:
     secrets: Callable[[], None] = _nothing  # makes what `--lan` needs, in a process of its own; raises `FileError`
     ready: Callable[[ServeSettings], None] = _nothing
     read: preload.ReadSound = _no_files  # decodes the file of `--input`
-    export: tuple[str, ...] = ()  # command that completes a folder of tracks, as of `Recorder`
+    tracks: str = ""  # module that writes tracks, and the command that completes a folder of them, as of `Recorder`
+    export: tuple[str, ...] = ()
+    strips: str = ""  # module of the process that plays strips at ports of their own
 
 
 class Starts:
@@ -164,8 +167,9 @@ class Starts:
         if ready is not None:
             os.set_inheritable(ready, True)
         parts = self.parts
-        given = parts.shared, parts.recorder, begin, ready, self.folder, limit, parts.capture, self._companions.export
-        return self._begin(recorder.run, *given)
+        beside = self._companions
+        given = parts.shared, parts.recorder, begin, ready, self.folder, limit, parts.capture
+        return self._begin(recorder.run, *given, beside.tracks, beside.export)
 
     def weigher(self) -> int:
         """Starts the process that tries new nodes and measures a block of each."""
@@ -199,7 +203,6 @@ class Starts:
 
     def strips(self) -> int:
         """Starts the process that plays strips at ports of their own, for `--strip-ports`."""
-        from antiphon.kernel.engine import strip_ports
         from antiphon.kernel.engine.drivers.base import DriverOptions
 
         s, parts = self._settings, self.parts
@@ -207,7 +210,7 @@ class Starts:
             raise EngineError("strips take memory that this machine has not free")
         server = str(self.device.extra.get("jack_server", ""))
         options = DriverOptions(s.rate, s.block, name=s.extra.get("jack_name", "antiphon"), server=server)
-        return self._begin(strip_ports.run, parts.shared, parts.capture, options)
+        return self._begin(importlib.import_module(self._companions.strips).run, parts.shared, parts.capture, options)
 
     def engine(self) -> int:
         """Starts an engine that plays by `driver`."""

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import importlib
 import json
 import os
 import re
@@ -12,13 +13,12 @@ import subprocess
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Protocol, TextIO, cast
 
 import numpy as np
 
 from antiphon.kernel.engine.recording.journal import VERSION, to_line
 from antiphon.kernel.engine.recording.take import MIN_FREE_BYTES, SYNC_SECONDS, TakeFile, describe_take, write_capture
-from antiphon.kernel.engine.recording.tracks import TrackTake
 from antiphon.kernel.engine.shared import OUTPUT, SESSION, TRACKS, ByteRing, HeaderWord, Shared
 from antiphon.kernel.errors import FileError, RequestError
 from antiphon.kernel.io.capture_memory import CaptureMemory
@@ -29,7 +29,32 @@ from antiphon.kernel.runtime.processes.child_process import TERM_SECONDS, listen
 MIN_FREE, MAX_LEFT = 0.1, 10e9
 """A recording ends below this share of free disk space, or on a large disk below this many bytes."""
 _TURN, _MESSAGES = 0.05, 256
-NOTE = "recording.json"
+NOTE, LIST = "recording.json", "tracks.json"
+"""Files: the note for a recorder that replaces this one, and the list of the tracks in a folder."""
+
+
+class Tracks(Protocol):
+    """Tracks of a set that are being written. `first`: below 0 before their first block. As text: length and size.
+
+    Any method may raise `OSError`, or `FileError` in the words of who records.
+    """
+
+    folder: Path
+    first: int
+
+    @property
+    def size(self) -> int:
+        """Bytes on the disk."""
+        ...
+
+    def line(self, line: dict[str, Any]) -> None:
+        """Takes a line of the journal or a cue."""
+
+    def turn(self, end: int) -> None:
+        """Writes the blocks before `end`."""
+
+    def close(self) -> None:
+        """Ends all files, complete to their last common frame."""
 
 
 class Recorder:
@@ -41,14 +66,15 @@ class Recorder:
         folder: Path,
         limit: float = float("inf"),
         kept: CaptureMemory | None = None,
+        tracks: str = "",
         export: Sequence[str] = (),
     ) -> None:
         """Idle recorder; `folder` has the note for its successor, `limit` is bytes of a recording or set.
 
-        `kept`: as of `run`; `export`: command that completes a folder of tracks, to which its path is added twice.
+        `kept`, `tracks`: as of `run`; `export`: command that completes a folder of tracks; its path is added twice.
         """
         self._limit, self._looked, self._kept, self._export = limit, 0, kept, export
-        self._tracks: TrackTake | None = None
+        self._module, self._tracks = tracks, cast(Tracks | None, None)
         self._finishing: subprocess.Popen[bytes] | None = None
         self._sounds = False  # whether a recording or a set follows the tap
         self.shared, self._words, self._folder = shared, shared.words, folder
@@ -104,12 +130,14 @@ class Recorder:
         return {"session": VERSION, "rate": shape.rate, "block": shape.block, "channels": shape.channels, **header}
 
     def _open_tracks(self, folder: Path, header: dict[str, Any]) -> None:
-        if self._kept is None:
+        if self._kept is None or not self._module:
             raise RequestError("tracks take memory that this machine has not free; use /record/start")
         paths.make_folder(folder, paths.PRIVATE_FOLDER)
         if self._session is None and not self._words[HeaderWord.TAPPING]:
             self._journal.skip_all()
-        self._tracks = TrackTake(folder, self._kept, self.shared.shape.channels, self._log_header(header))
+        writing = importlib.import_module(self._module)
+        self._tracks = writing.TrackTake(folder, self._kept, self.shared.shape.channels, self._log_header(header))
+        assert self._tracks is not None
         if self._tracks.first < 0:
             self._words[HeaderWord.SESSIONS] += 1
 
@@ -198,7 +226,7 @@ class Recorder:
         if session is not None and (why := self._over(session[1].path, session[0].size + session[1].size)):
             self._tell(f"the set in {session[1].path.parent} ends here: {why}")
             self._close_session()
-        if tracks is not None and (why := self._over(tracks.folder / "tracks", tracks.files.size)):
+        if tracks is not None and (why := self._over(tracks.folder / "tracks", tracks.size)):
             self._tell(f"the tracks in {tracks.folder} end here: {why}")
             self._close_tracks()
         if (record, session, tracks) != (self._record, self._session, self._tracks):
@@ -325,8 +353,7 @@ class Recorder:
         except (OSError, FileError) as error:
             if not cut:
                 self._complain(f"the tracks in {tracks.folder} may lack their end", error)
-        seconds = tracks.files.frames / tracks.files.rate
-        write_output(f"{describe_take(tracks.folder, seconds, tracks.files.size)}, {len(tracks.files.tracks)} tracks")
+        write_output(str(tracks))
         if self._export:
             command = [*self._export, str(tracks.folder), str(tracks.folder)]  # from and to
             try:
@@ -436,13 +463,14 @@ def run(
     folder: Path,
     limit: float,
     kept: CaptureMemory | None = None,
+    tracks: str = "",
     export: Sequence[str] = (),
 ) -> None:
     """Main function of the recorder process; returns after SIGTERM.
 
     `begin`: messages to handle first, to record from the first block on. `ready`: pipe to the supervisor; it gets the
-    errors of `begin` as one line of JSON; None prints them. `kept`: capture memory; None without captures. `export`: as
-    of `Recorder`.
+    errors of `begin` as one line of JSON; None prints them. `kept`: capture memory; None without captures. `tracks`:
+    module whose class `TrackTake` writes tracks, "" for none. `export`: as of `Recorder`.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     ending: list[int] = []
@@ -451,7 +479,7 @@ def run(
     signal.set_wakeup_fd(waking)
     signal.signal(signal.SIGTERM, lambda *_: ending.append(1))
     listening()
-    recorder = Recorder(shared, folder, limit, kept, export)
+    recorder = Recorder(shared, folder, limit, kept, tracks, export)
     recorder.aloud = ready is None
     for message in begin:
         recorder.handle(message)

@@ -10,6 +10,7 @@ from antiphon.live.patterns.mini.tree import (
     ONE,
     Choice,
     Euclid,
+    Joined,
     MiniError,
     Node,
     Perhaps,
@@ -35,7 +36,7 @@ MAX_REST = 10**9
 """Maximum steps of a rest."""
 MAX_STREAMS = 4096
 """Maximum random choices in a text: as many as a cycle has events."""
-_INNER = ("node", "factor", "low", "high", "pulses", "rotation")
+_INNER = ("node", "factor", "low", "high", "tail", "pulses", "rotation")
 _CLOSING = {"[": "]", "<": ">", "{": "}", "(": ")"}
 _WORD = re.compile(
     r"-?(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d+)?(?:%\d+)?(?![\w'#:]|\.\d)|(?:[^\W_]|['\-]|\.(?=\d))(?:[\w'#:^\-]|\.(?=\w))*"
@@ -79,6 +80,8 @@ def _inner(node: Node) -> list[Node]:
             return [low, high]
         case Euclid(inner, pulses, steps, rotation):
             return [inner, pulses, steps, *(() if rotation is None else (rotation,))]
+        case Joined(inner, tail):
+            return [inner, tail]
         case Perhaps(inner):
             return [inner]
     return []
@@ -288,9 +291,10 @@ class _Parser:
                 if not 0.0 <= share <= 1.0:
                     raise self._error("? takes 0 to 1: the share of the events that is left out", column)
                 return Perhaps(node, share, self._stream())
-            case "(":
-                return self._euclid(node)
-        raise self._error(": stands inside a word, as in bd:3")
+            case ":":
+                self._at += 1
+                return Joined(node, self._term(": takes a number or a pattern, as in bd:3 or bd:<3 5>"), column)
+        return self._euclid(node)
 
     def _euclid(self, node: Node) -> Node:
         closing, column = self._bracket()
@@ -337,4 +341,7 @@ class _Parser:
             sign = self._peek()
             raise self._error(f"{missing}, not {sign!r}" if sign else missing)
         column, self._at = self._at, found.end()
-        return Word(found.group(), column)
+        word = found.group()
+        if word.endswith(":") and self._peek() and self._peek() in "<[{":  # the colon joins what follows it
+            word, self._at = word[:-1], self._at - 1
+        return Word(word, column)

@@ -10,6 +10,7 @@ from antiphon.live.patterns.mini.parser import MAX_COPIES, parse
 from antiphon.live.patterns.mini.tree import (
     Choice,
     Euclid,
+    Joined,
     MiniError,
     Node,
     Perhaps,
@@ -102,6 +103,8 @@ class _Reading:
                         column,
                     )
                 return self._few(self.count(inner) * max(most, 1), column)
+            case Joined(inner, tail, column):
+                return self._few(self.count(inner) * self.count(tail), column)
             case Perhaps(inner):
                 return self.count(inner)
             case _:
@@ -174,6 +177,8 @@ class _Reading:
                 return self._each(low, lambda a: self._each(high, lambda b: self._between(node, a, b, value)))
             case Euclid(inner):
                 return self._euclid(node, self.query(inner, value))
+            case Joined():
+                return self._joined(node, value)
             case Perhaps(inner, share, stream):
                 return queries.drop(self.query(inner, value), share, stream)
 
@@ -186,6 +191,39 @@ class _Reading:
             raise MiniError(str(error), self._text, word.column) from None
         together = [queries.pure(one, self._places(word)) for one in values]
         return together[0] if len(together) == 1 else queries.stack(together)
+
+    def _joined(self, node: Joined, value: Callable[[str], Values[T]]) -> Query[T]:
+        heads, tails = (self._texts(part, node.column) for part in (node.node, node.tail))
+        if len(heads) * len(tails) > MAX_EVENTS:
+            raise MiniError(f": joins at most {MAX_EVENTS:,} pairs of words", self._text, node.column)
+        try:
+            made = {text: value(text) for head in heads for tail in tails for text in (f"{head}:{tail}",)}
+        except MiniError:
+            raise
+        except UsageError as error:
+            raise MiniError(str(error), self._text, node.column) from None
+        reading = _Reading(self._text, self._start)
+        left, right = (reading.query(part, lambda word: (word,)) for part in (node.node, node.tail))
+        texts = queries.apply_left(left, right, lambda head, tail: f"{head}:{tail}")
+        return lambda span, seed: [event.with_value(one) for event in texts(span, seed) for one in made[event.value]]
+
+    def _texts(self, node: Node, column: int) -> set[str]:
+        """All words within a node of a colon."""
+        match node:
+            case Word(text):
+                return {text}
+            case Sequence(steps):
+                return set().union(*(self._texts(step.node, column) for step in steps))
+            case Together(parts) | Choice(parts) | Polymeter(parts):
+                return set().union(*(self._texts(part, column) for part in parts))
+            case Speed(inner) | Euclid(inner) | Perhaps(inner):
+                return self._texts(inner, column)
+            case Joined(inner, tail):
+                both = (self._texts(inner, column), self._texts(tail, column))
+                return {f"{head}:{tail}" for head in both[0] for tail in both[1]}
+            case Range():
+                raise MiniError("a range of patterns cannot stand beside a colon", self._text, column)
+        return set()
 
     def _places(self, word: Word) -> Places:
         if self._seeker is None or self._start is None or not self._text.startswith(word.text, word.column):

@@ -112,6 +112,15 @@ class Euclid:
 
 
 @dataclass(frozen=True, slots=True)
+class Joined:
+    """`bd:<1 2>`: words of the first, each with those of the second at its beginning. `column`: of the colon."""
+
+    node: Node
+    tail: Node
+    column: int
+
+
+@dataclass(frozen=True, slots=True)
 class Perhaps:
     """`a?` and `a?0.3`. `share`: of dropped events. `stream`: random stream."""
 
@@ -120,7 +129,7 @@ class Perhaps:
     stream: int
 
 
-Node: TypeAlias = Word | Rest | Sequence | Together | Choice | Polymeter | Speed | Range | Euclid | Perhaps
+Node: TypeAlias = Word | Rest | Sequence | Together | Choice | Polymeter | Speed | Range | Euclid | Joined | Perhaps
 
 
 def number(word: Word, text: str, what: str) -> Fraction:

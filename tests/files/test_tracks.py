@@ -12,10 +12,10 @@ import pytest
 import soundfile
 from tests.engine.test_capture import BLOCK, RATE, Engine
 
+from antiphon.files import tracks as recorded
+from antiphon.files.tracks import HEADER, LIST, LOG, BeatPoints, TrackFiles, TrackTake, wave_header
 from antiphon.kernel.contract.block import StreamSpec
 from antiphon.kernel.engine.graph_player import GraphPlayer
-from antiphon.kernel.engine.recording import tracks as recorded
-from antiphon.kernel.engine.recording.tracks import HEADER, LIST, LOG, BeatPoints, TrackFiles, TrackTake, wave_header
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.graph.io_nodes import OUT_NUMBER
 from antiphon.kernel.io.capture_memory import CHANNELS

@@ -21,14 +21,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.kernel.contract.block import Samples
-from antiphon.kernel.engine.recording.take import MIN_FREE_BYTES, SYNC_SECONDS
+from antiphon.kernel.engine.recording.recorder import LIST
+from antiphon.kernel.engine.recording.take import MIN_FREE_BYTES, SYNC_SECONDS, describe_take
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.graph.io_nodes import IN_NUMBER, OUT_NUMBER
 from antiphon.kernel.io.capture_memory import CHANNELS, CaptureMemory, CaptureReader
 from antiphon.kernel.runtime import paths
 
-LIST, LOG, GAP = "tracks.json", "session.jsonl", "gap"
-"""Files beside the tracks, and the cue that marks a gap, with its frames."""
+LOG, GAP = "session.jsonl", "gap"
+"""The log beside the tracks and their `LIST`, and the cue that marks a gap, with its frames."""
 MAX_TRACKS = 256
 HEADER = 92
 """Bytes before the sound: RIFF, room for the 64-bit lengths of RF64, format and frames."""
@@ -290,6 +291,15 @@ class TrackTake:
                 line = self._beats.add(number * block, float(memory.beats[place]), self.files.rate)
                 if line is not None:
                     self.line(line)
+
+    @property
+    def size(self) -> int:
+        """Bytes on the disk."""
+        return self.files.size
+
+    def __str__(self) -> str:
+        seconds = self.files.frames / self.files.rate
+        return f"{describe_take(self.folder, seconds, self.size)}, {len(self.files.tracks)} tracks"
 
     def close(self) -> None:
         """Ends all files, complete to their last common frame."""
