@@ -48,6 +48,9 @@ def test_notes_of_the_network_lead_the_clock_and_a_replay_is_identical(tmp_path:
             return abs(server.status()["tempo"] / bpm - 1.0) < 0.05
 
         until(lambda: server.status()["leads"] == "follow" and keeps(100.0), 10.0, "it leads")
+        address, (about, sentence) = server.ask("/tempo", 140.0)
+        assert (address, about) == ("/remark", "/tempo")
+        assert "follow leads the clock" in sentence
         for address, bpm in (("/follow/half", 50.0), ("/follow/double", 100.0)):
             server.send_raw(message(address))
             until(partial(keeps, bpm), 5.0, f"{address} is taken by the clock")

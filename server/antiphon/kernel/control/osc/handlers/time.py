@@ -41,9 +41,18 @@ def plain(kind: type[Plain]) -> Callable[[OscServer, Peer, Args, When], None]:
     return handle
 
 
+def leader_of(server: OscServer) -> str:
+    """Name of the node that steers the clock, "" for none."""
+    number = server.link.leader
+    return next((node.name for node in server.session.state.nodes.values() if number and node.id == number), "")
+
+
 def tempo(server: OscServer, peer: Peer, args: Args, when: When) -> None:
     if args:
         plain(SetTempo)(server, peer, args, when)
+        if leader := leader_of(server):
+            said = f"{leader} leads the clock and takes its tempo back; send /node/{leader}/on 0 first"
+            server.replies.reply(peer, encode("/remark", "/tempo", said))
         return
     server.executor.catch_up()
     session = server.session
