@@ -14,8 +14,8 @@ from antiphon.api.testing import render
 from antiphon_bench.report import finish, percentiles, table
 
 RATE, BLOCK = 48000, 256
-BPM, BEATS, EARLY = 100.0, 24, 0.05
-"""Tempo, beats until the one that is early, and seconds by which it is."""
+BPM, RANGE, BEATS, EARLY = 100.0, "70-180", 24, 0.05
+"""Tempo, range without its half and double, beats until the one that is early, and seconds by which it is."""
 CHORD = (48, 64, 67)
 
 Play = Callable[[F64], tuple[Samples, list[Event]]]
@@ -36,17 +36,22 @@ def main(count: int, seed: int) -> None:
 
 
 def latency(play: Play, begin: float) -> float:
-    """Milliseconds from the early beat of a player who begins at `begin` seconds; NaN: nothing differed."""
+    """Milliseconds from the early beat of a player who begins at `begin` seconds to the end of the block that knows it.
+
+    NaN: nothing differed.
+    """
     beats = begin + 60.0 / BPM * np.arange(BEATS + 1)
     early = beats.copy()
     early[-1] -= EARLY
     one, other = (_ramp(*play(at)) for at in (beats, early))
     parted = np.flatnonzero(np.abs(one - other) > 1e-6)
-    return 1000.0 * float(parted[0] / RATE - early[-1]) if len(parted) else float("nan")
+    known = (parted[0] // BLOCK + 1) * BLOCK / RATE if len(parted) else float("nan")
+    return 1000.0 * float(known - early[-1])
 
 
 def _ramp(sound: Samples, notes: list[Event]) -> Samples:
-    return render(load_plugins(check=False).make("follow"), StreamSpec(RATE, BLOCK, 1), sound, notes=notes).audio[0][0]
+    node, settings = load_plugins(check=False).make("follow"), {"range": RANGE}
+    return render(node, StreamSpec(RATE, BLOCK, 1), sound, settings, notes=notes).audio[0][0]
 
 
 def _silence(beats: F64) -> Samples:
