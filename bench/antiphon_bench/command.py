@@ -52,6 +52,7 @@ OWN = {
     "lights": _bench(
         "lights", lambda o: (o.seconds or 300.0, o.limit or 40), lambda o: 60.0 + 3 * (o.seconds or 300.0)
     ),
+    "follow": _bench("follow", lambda o: (o.limit or 8, o.seed), lambda o: 10.0 + 6.0 * (o.limit or 8)),
     "effects": _bench("effects", lambda o: (o.seed, o.limit), lambda o: 60.0, ("pedalboard",)),
 }
 

@@ -18,7 +18,7 @@ from antiphon_follow.score import FollowedScore, starts_of
 F64 = NDArray[np.float64]
 REACH = 6
 """Most onsets by which one note moves on."""
-WINDOW = 4096
+WINDOW = 2048
 """Most onsets among which the player is looked for, half of them before the last place."""
 _NEVER = -1e9
 
@@ -44,7 +44,7 @@ class ScoreOdds:
     jump_repeat: float = 2.0  # where a repeat is left out or taken once more
     spread: float = 0.035  # seconds of a player's deviation
     share: float = 0.25  # of the expected interval
-    most: float = 4.0  # that a late onset costs: a stop
+    most: float = 2.5  # that a late onset costs: a stop
     most_early: float = 12.0
     wander: float = 0.12  # share of its tempo by which a player's changes in a second
     error: float = 0.03  # seconds of a player's deviation that are no change of tempo

@@ -1,6 +1,7 @@
 """The node in a real server: notes by OSC lead its clock, and a replay of the set gives the same samples."""
 
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ PATCH = """format = 1
 tempo = 120
 [nodes.follow]
 drive = "beat"
+range = "40-220"
 [nodes.click]
 type = "metronome"
 on = true
@@ -25,7 +27,7 @@ s = "piano"
 "click" = "out"
 "keys" = "out"
 """
-STEADY = np.full(24, 100.0)
+STEADY = np.full(44, 100.0)
 
 
 def test_notes_of_the_network_lead_the_clock_and_a_replay_is_identical(tmp_path: Path) -> None:
@@ -42,6 +44,26 @@ def test_notes_of_the_network_lead_the_clock_and_a_replay_is_identical(tmp_path:
             rows.append(float(server.ask("/beat")[1][0]))
             return time.time() - begin > beats[-1]
 
+        def keeps(bpm: float) -> bool:
+            return abs(server.status()["tempo"] / bpm - 1.0) < 0.05
+
+        until(lambda: server.status()["leads"] == "follow" and keeps(100.0), 10.0, "it leads")
+        address, (about, sentence) = server.ask("/tempo", 140.0)
+        assert (address, about) == ("/remark", "/tempo")
+        assert "follow leads the clock" in sentence
+        for address, bpm in (("/follow/half", 50.0), ("/follow/double", 100.0)):
+            server.send_raw(message(address))
+            until(partial(keeps, bpm), 5.0, f"{address} is taken by the clock")
+
+        def player() -> float:
+            return float(np.interp(time.time() - begin, beats, np.arange(len(beats))))
+
+        def off(first: float) -> float:
+            return abs((float(server.ask("/beat")[1][0]) - player() + first + 2.0) % 4.0 - 2.0)
+
+        until(lambda: off(0.0) < 0.3 and 1.8 < player() % 4.0 < 2.2, 5.0, "it keeps the player's bars; a third beat")
+        server.send_raw(message("/follow/downbeat"))
+        until(lambda: off(2.0) < 0.3, 5.0, "the beat nearest to the press begins a bar")
         until(heard, float(beats[-1]) + 1.0, "the player has ended")
         assert server.ask("/node/follow/state")[1] == ["following"]
         assert server.status()["leads"] == "follow"

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 from time import monotonic
 from typing import Any
 
+from antiphon.kernel.control.osc.handlers.time import leader_of
 from antiphon.kernel.control.osc.plugin_addresses import PluginAddresses
 from antiphon.kernel.control.osc.served import OscServer
-from antiphon.kernel.control.transports import Transports, leader_of
+from antiphon.kernel.control.transports import Transports
 from antiphon.kernel.engine.drivers.base import MAX_AHEAD, ahead_for
 from antiphon.kernel.engine.link import EngineCounters, EngineStatus
 from antiphon.kernel.engine.remote import RemoteEngine

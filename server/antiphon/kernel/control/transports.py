@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from antiphon.kernel.control.osc.handlers.time import node_number
+from antiphon.kernel.control.osc.handlers.time import leader_of, node_number
 from antiphon.kernel.control.osc.served import OscServer, Service
 from antiphon.kernel.control.state import transport_file
 from antiphon.kernel.engine.link import EVERY_NODE, PlayedNote
@@ -175,12 +175,6 @@ class TransportHost:
 
     def fault(self, what: str, error: Exception) -> None:
         self._server.faults.add(what, error)
-
-
-def leader_of(server: OscServer) -> str:
-    """Name of the node that steers the clock, "" for none."""
-    number = server.link.leader
-    return next((node.name for node in server.session.state.nodes.values() if number and node.id == number), "")
 
 
 def _answer(packet: bytes, reply: Reply | None) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from antiphon.kernel.control.osc.arguments import OWNER, Args, OscCall, Word, number, osc
+from antiphon.kernel.control.osc.served import OscServer
 from antiphon.kernel.engine.link import EngineStatus
 from antiphon.kernel.errors import EngineError, FileError, RequestError
 from antiphon.kernel.graph.clock import MAX_BAR, MAX_SWING, MAX_TEMPO, MIN_TEMPO
@@ -38,6 +39,12 @@ def _plain(ask: OscCall, kind: type[Plain], args: Args) -> None:
     ask.do(row.record(**values, when=ask.when))
 
 
+def leader_of(server: OscServer) -> str:
+    """Name of the node that steers the clock, "" for none."""
+    number = server.link.leader
+    return next((node.name for node in server.session.state.nodes.values() if number and node.id == number), "")
+
+
 @osc(
     "/tempo",
     args="[f:bpm] [f:beats]",
@@ -48,6 +55,9 @@ def _plain(ask: OscCall, kind: type[Plain], args: Args) -> None:
 def tempo(ask: OscCall, args: Args) -> None:
     if args:
         _plain(ask, SetTempo, args)
+        if leader := leader_of(ask.server):
+            said = f"{leader} leads the clock and takes its tempo back; send /node/{leader}/on 0 first"
+            ask.reply("/remark", "/tempo", said)
         return
     ask.server.executor.catch_up()
     session = ask.server.session
