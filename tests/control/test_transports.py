@@ -197,6 +197,7 @@ async def test_status_nodes_and_addresses_are_control_s_own(live: Rig, tmp_path:
         told = await link.status()
         assert told["control"] == live.app.status()["control"]
         nodes = {item.node.name: item for item in await link.nodes()}
+        assert [await link.nodes(name) for name in ("a", "absent")] == [[nodes["a"]], []]
         assert list(nodes) == ["a", "b", "in", "out"]
         assert nodes["a"].node.type == "gain"
         assert nodes["a"].values["gain"] == live.app.executor.value("a", "gain") == 0.5
@@ -204,7 +205,7 @@ async def test_status_nodes_and_addresses_are_control_s_own(live: Rig, tmp_path:
         about = await link.about()
         assert about.osc_port == live.app.osc_port
         assert "/ping" in [path for path, _, _ in about.methods]
-        assert requests.answered == 3
+        assert requests.answered == 5
 
 
 async def test_a_value_sent_just_before_is_in_the_answer(live: Rig, tmp_path: Path) -> None:

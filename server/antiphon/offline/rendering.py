@@ -92,7 +92,7 @@ class PlayerRunner:
     @property
     def limited(self) -> int:
         """Number of blocks that the limiter of the output lowered."""
-        return self._player.counters.limited_blocks
+        return int(self._player.counters.limited_blocks)
 
     def vocabularies(self) -> dict[str, Mapping[str, tuple[str, ...]]]:
         """Vocabularies of the nodes' text parameters, by node and parameter."""

@@ -150,13 +150,15 @@ class ControlLink:
         self._link.close()
 
     async def _ask(self, topic: Topic, about: str = "") -> Any:
-        answer = self._shared.get((topic, about))
+        changes = topic in (Topic.APPROVE, Topic.FORGET)  # in turn: one between two others would be the last
+        answer = None if changes else self._shared.get((topic, about))
         if answer is None:
             if len(self._waiting) >= MAX_WAITING:
                 raise Refusal(503, "too much is asked of the server at once; try again", (("Retry-After", "1"),))
             answer = asyncio.get_running_loop().create_future()
             self._waiting.append(_Waiting(topic, about, answer))
-            self._shared[topic, about] = answer
+            if not changes:
+                self._shared[topic, about] = answer
             self._more.set()
         # cancelling one client's request must not cancel the answer that others share
         return await asyncio.shield(answer)

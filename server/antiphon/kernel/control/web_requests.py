@@ -94,7 +94,8 @@ class WebRequests:
                         start = thread_time()
             except AntiphonError as error:
                 self.refused += 1
-                pieces = [json.dumps({"error": str(error), "status": _status(request.topic, error)})]
+                status = 404 if request.topic is Topic.FORGET and isinstance(error, UsageError) else 400
+                pieces = [json.dumps({"error": str(error), "status": status})]
             self.answered += 1
             for part in parts(request.number, "".join(pieces).encode()):
                 await loop.sock_sendall(self._link, part)
@@ -196,7 +197,3 @@ def _stored(app: StatusSource) -> Iterator[str]:
 
 def _data(data: Any) -> str:
     return json.dumps({"data": data})
-
-
-def _status(topic: Topic, error: AntiphonError) -> int:
-    return 404 if topic is Topic.FORGET and isinstance(error, UsageError) else 400

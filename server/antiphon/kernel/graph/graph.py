@@ -180,7 +180,7 @@ class Graph:
             if chosen is None and (side == "out" or info.moved(port) is None):
                 targets = [p.name for p in info.cells if p.glides] if side == "in" else []
                 also = f"; a control can move: {', '.join(targets)}" if targets else ""
-                there = instead(port, _ports(info, side), "it has")
+                there = instead(port, [p.name for p in (info.inputs if side == "in" else info.outputs)], "it has")
                 raise PatchError(f"{name} has no {side}put port {port!r}{there}{also}")
             return End(name, port)
         ports = info.inputs if side == "in" else info.outputs
@@ -346,10 +346,6 @@ def _kind(graph: Graph, end: End, side: str, catalog: Catalog) -> str:
         return "audio"
     port = known_type(graph.node(checked.node).type, catalog).port(checked.port, side)
     return "control" if port is None else port.kind
-
-
-def _ports(info: ProcessorInfo, side: str) -> list[str]:
-    return [p.name for p in (info.inputs if side == "in" else info.outputs)]
 
 
 def _end(text: str) -> End:

@@ -82,7 +82,7 @@ def save(sets: SetList) -> None:
 
 def load(name: str) -> SetList:
     """Set list of that name, the performer's own before a built-in one; `PatchError` if there is none."""
-    for folder in _folders():
+    for folder in (paths.patches() / FOLDER, resources.patches() / FOLDER):
         path = paths.path_inside(folder, name, patches.SUFFIX, PatchError)
         if path.is_file():
             return parse(patches.read_text(path), path.name)
@@ -92,10 +92,6 @@ def load(name: str) -> SetList:
 def names() -> list[str]:
     """The names of all set lists, the performer's own and the built-in ones, sorted."""
     return patch_list.names(FOLDER)
-
-
-def _folders() -> tuple[Path, Path]:
-    return paths.patches() / FOLDER, resources.patches() / FOLDER
 
 
 def _patch_names(asked: Sequence[str]) -> tuple[str, ...]:

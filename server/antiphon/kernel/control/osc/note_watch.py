@@ -109,14 +109,10 @@ class PatchQuestions:
     async def _answer(self) -> None:
         while self._waiting:
             peers, self._waiting = self._waiting, []
-            packet = await asyncio.to_thread(_listed)
+            packet = await asyncio.to_thread(lambda: words_packet("/patch/list.reply", patch_list.names()))
             for peer in peers:
                 self._replies.reply(peer, packet)
             self._replies.send()
-
-
-def _listed() -> bytes:
-    return words_packet("/patch/list.reply", patch_list.names())
 
 
 def words_packet(address: str, words: list[str]) -> bytes:

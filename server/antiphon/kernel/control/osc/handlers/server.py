@@ -1,6 +1,7 @@
 """Addresses of the server itself: status, version, ping, subscription, monitor, sync, panic."""
 
 import re
+from collections.abc import Callable
 from typing import Annotated
 
 from msgspec import Meta
@@ -16,20 +17,6 @@ MAX_DEVICE_RATE = 192000
 """Rate of a sound device, at most, in Hz."""
 
 
-@osc("/status", once=True)
-def status(ask: OscCall) -> None:
-    """Answers `/status.reply`."""
-    first, rate, counters = _figures(ask)
-    ask.reply("/status.reply", *first, Double(rate), Double(rate), *counters)
-
-
-@osc("/status.ext", once=True)
-def status_ext(ask: OscCall) -> None:
-    """Answers `/status.ext.reply`: no doubles, for Pure Data."""
-    first, rate, counters = _figures(ask)
-    ask.reply("/status.ext.reply", *first, float(rate), float(rate), *counters)
-
-
 COUNTERS = (
     "blocks", "missed_blocks", "late_blocks", "late", "osc_received", "osc_dropped", "osc_failed", "engine_restarts",
     "device_xruns", "schedule_dropped", "commands_dropped", "scheduled", "surfaces",
@@ -37,16 +24,25 @@ COUNTERS = (
 """Counters after scsynth's nine fields in `/status.reply`, each an `i` that wraps to 0 after 2147483647."""
 
 
-def _figures(ask: OscCall) -> tuple[list[Arg], float, list[int]]:
+@osc("/status", once=True)
+def status(ask: OscCall) -> None:
+    """Answers `/status.reply`."""
+    _status(ask, "/status.reply", Double)
+
+
+@osc("/status.ext", once=True)
+def status_ext(ask: OscCall) -> None:
+    """Answers `/status.ext.reply`: no doubles, for Pure Data."""
+    _status(ask, "/status.ext.reply", float)
+
+
+def _status(ask: OscCall, address: str, real: Callable[[float], Arg]) -> None:
     server = ask.server
-    engine, nodes = server.link.status(), len(server.session.state.nodes)
-    load = [engine.load_mean * 100.0, engine.load_peak * 100.0]
-    counts = server.counts()
-    return (
-        [1, nodes, nodes, 1, len(server.catalog.types), *load],
-        engine.rate,
-        [counts[n] & _INT_MASK for n in COUNTERS],
-    )
+    engine, nodes, counts = server.link.status(), len(server.session.state.nodes), server.counts()
+    load = engine.load_mean * 100.0, engine.load_peak * 100.0
+    kept = (counts[name] & _INT_MASK for name in COUNTERS)
+    types, rate = len(server.catalog.types), engine.rate
+    ask.reply(address, 1, nodes, nodes, 1, types, *load, real(rate), real(rate), *kept)
 
 
 @osc("/version", once=True)
