@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from antiphon.kernel.native.identity import packed_symbol, sources
+from antiphon.kernel.native.identity import digest, packed_symbol
 from antiphon.kernel.native.kernel import Kernel
 from antiphon.kernel.runtime import resources
 
@@ -35,8 +35,10 @@ def link(items: Iterable[Kernel[Any, Any]]) -> list[Kernel[Any, Any]]:
 
 def symbol(item: Kernel[Any, Any]) -> str:
     """Symbol name of a kernel in the library: what its machine code is made of. "" of one that is in no file."""
-    key = sources(item)
-    return f"kernel_{key[:32]}" if key else ""
+    try:
+        return f"kernel_{digest([item], by_file=True)[:32]}"
+    except OSError:
+        return ""
 
 
 @cache
