@@ -20,7 +20,7 @@ That for x86-64-v4 has vectors of 512 bits, for which processors before Ice Lake
 
 def path() -> Path:
     """The fastest library there is for this processor. Write access to it already means running any code."""
-    from numpy._core._multiarray_umath import __cpu_features__ as has
+    from numpy._core._multiarray_umath import __cpu_features__ as has  # type: ignore[import-not-found]
 
     folder = resources.folder(FOLDER)
     files = (folder / f"{name}.so" for name, needs in LEVELS.items() if all(has.get(need) for need in needs))
