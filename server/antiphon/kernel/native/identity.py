@@ -1,7 +1,7 @@
 """Hash of everything a kernel's machine code depends on, and the symbol names of its functions."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from enum import IntEnum
 from functools import cache
 from pathlib import Path
@@ -21,44 +21,21 @@ def packed_symbol(name: str) -> str:
     return f"{name}.packed"
 
 
-def digest(items: Sequence[Kernel[Any, Any]], *others: object) -> str:
-    """Hash of the bytecode and constants of `items`, of the compiler's own code, and of `others`."""
-    return _hash(items, _bytecode, others)
+def digest(items: Sequence[Kernel[Any, Any]], *others: object, by_file: bool = False) -> str:
+    """Hash of the code and constants of `items`, of the compiler's own code, and of `others`.
 
-
-def sources(item: Kernel[Any, Any]) -> str:
-    """Hash as `digest`, of files in place of bytecode: the same for each version of Python; "" where there is none."""
-    try:
-        return _hash((item,), _source, ())
-    except OSError:
-        return ""
-
-
-def _hash(items: Sequence[Kernel[Any, Any]], code: Callable[[CodeType], object], others: Sequence[object]) -> str:
-    parts = [*others, *_compiler()]
+    `by_file`: of source files in place of bytecode, which each version of Python has its own; OSError without one.
+    """
+    parts = [*others, *(_file_hash(Path(__file__).parent / name) for name in ("lower.py", "arithmetic.py"))]
     seen: set[Kernel[Any, Any]] = set()
     for item in items:
-        _describe(item, code, parts, seen)
+        _describe(item, by_file, parts, seen)
     return hashlib.sha256(repr(parts).encode()).hexdigest()
-
-
-def _bytecode(code: CodeType) -> object:
-    return code.co_code, code.co_consts, code.co_names, code.co_varnames
-
-
-def _source(code: CodeType) -> object:
-    file = Path(code.co_filename)
-    return _file_hash(file, file.stat().st_mtime_ns), code.co_firstlineno
 
 
 @cache
 def _file_hash(file: Path, _changed: int = 0) -> bytes:
     return hashlib.sha256(file.read_bytes()).digest()
-
-
-def _compiler() -> Iterator[bytes]:
-    """Hashes of the compiler's files, cheaper to combine than the files."""
-    return (_file_hash(Path(__file__).parent / name) for name in ("lower.py", "arithmetic.py"))
 
 
 def members(value: object) -> dict[str, int]:
@@ -68,17 +45,17 @@ def members(value: object) -> dict[str, int]:
     return {}
 
 
-def _describe(
-    item: Kernel[Any, Any],
-    describe: Callable[[CodeType], object],
-    parts: list[object],
-    seen: set[Kernel[Any, Any]],
-) -> None:
+def _describe(item: Kernel[Any, Any], by_file: bool, parts: list[object], seen: set[Kernel[Any, Any]]) -> None:
     if item in seen:
         return
     seen.add(item)
     code: CodeType = item.function.__code__
-    parts += [item.name, item.flat, item.returns, describe(code)]
+    parts += [item.name, item.flat, item.returns]
+    if by_file:
+        file = Path(code.co_filename)
+        parts += [_file_hash(file, file.stat().st_mtime_ns), code.co_firstlineno]
+    else:
+        parts += [code.co_code, code.co_consts, code.co_names, code.co_varnames]
     outside = dict(item.function.__globals__)
     cells = item.function.__closure__ or ()
     outside |= {name: cell.cell_contents for name, cell in zip(code.co_freevars, cells, strict=True)}
@@ -89,4 +66,4 @@ def _describe(
         elif named := members(value):
             parts.append((name, named))
         elif isinstance(value, Kernel):
-            _describe(value, describe, parts, seen)
+            _describe(value, by_file, parts, seen)

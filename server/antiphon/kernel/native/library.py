@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from antiphon.kernel.native.identity import packed_symbol, sources
+from antiphon.kernel.native.identity import digest, packed_symbol
 from antiphon.kernel.native.kernel import Kernel
 from antiphon.kernel.runtime import resources
 
@@ -20,7 +20,7 @@ That for x86-64-v4 has vectors of 512 bits, for which processors before Ice Lake
 
 def path() -> Path:
     """The fastest library there is for this processor. Write access to it already means running any code."""
-    from numpy._core._multiarray_umath import __cpu_features__ as has
+    from numpy._core._multiarray_umath import __cpu_features__ as has  # type: ignore[import-not-found]
 
     folder = resources.folder(FOLDER)
     files = (folder / f"{name}.so" for name, needs in LEVELS.items() if all(has.get(need) for need in needs))
@@ -35,8 +35,10 @@ def link(items: Iterable[Kernel[Any, Any]]) -> list[Kernel[Any, Any]]:
 
 def symbol(item: Kernel[Any, Any]) -> str:
     """Symbol name of a kernel in the library: what its machine code is made of. "" of one that is in no file."""
-    key = sources(item)
-    return f"kernel_{key[:32]}" if key else ""
+    try:
+        return f"kernel_{digest([item], by_file=True)[:32]}"
+    except OSError:
+        return ""
 
 
 @cache
