@@ -15,6 +15,8 @@ pytestmark = [pytest.mark.untimed, needs_chromium]
 FAST = "code"
 """The path that is played through with the fast tests; the others take programs and minutes."""
 
+LONG = 400.0
+"""Patience in seconds: work on files gives way to all else on the machine."""
 SAID = "document.querySelector('.lesson-said')?.innerText ?? ''"
 DRAWN = "document.querySelectorAll('.lesson-paths li').length === 25"
 KEYS, KEYS_FROM = "AWSEDFTGYHUJKOLP", 60
@@ -75,7 +77,7 @@ def write(tab: Tab, text: str) -> None:
 
 
 def passes(tab: Tab, lesson: LessonFile) -> None:
-    tab.until(f"({SAID}).startsWith('Right.')", 90.0)
+    tab.until(f"({SAID}).startsWith('Right.')", LONG)
     assert lesson.head.why in tab.run(SAID)
 
 
@@ -147,7 +149,7 @@ def test_a_lesson_plays_through(tab: Tab, server: ServerProcess, lesson: LessonF
     elif lesson.head.check.kind == "file":
         wrong = next(one for one in lesson.head.work if one.jobs[-1].rsplit("/", 1)[-1] in lesson.head.wrong[0].text)
         press(tab, wrong.title)
-        tab.until(f"({SAID}).startsWith('Not yet.')", 120.0)
+        tab.until(f"({SAID}).startsWith('Not yet.')", LONG)
         assert lesson.head.wrong[0].answer in tab.run(SAID)
         played(tab, server, lesson)
     else:
