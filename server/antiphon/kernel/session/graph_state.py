@@ -8,10 +8,10 @@ from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.contract.params import Value
 from antiphon.kernel.errors import PatchError, RequestError
 from antiphon.kernel.graph import graph as graphs
-from antiphon.kernel.graph.names import CANCELLER
 from antiphon.kernel.graph.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.kernel.graph.graph import Graph, NodeSpec
 from antiphon.kernel.graph.io_nodes import ENDS
+from antiphon.kernel.graph.names import CANCELLER
 from antiphon.kernel.session.actions import NodeSet
 from antiphon.kernel.session.commands import SetSwing, SetTempo
 from antiphon.kernel.session.effects import Changed, Effect, EngineLoad, TempoChanged
