@@ -28,12 +28,16 @@ def _list(request: OscRequest) -> None:
 
 
 def _shown(request: OscRequest) -> None:
-    lights, (first, *_) = lights_of(request), (*request.args, 0)
-    desk, frame, told, size = lights.desk, lights.frame(lights.clock(0.0)).tolist(), [], 0
-    for name, (at, fixture) in list(desk.rig.fixtures.items())[max(0, int(first)) :]:
+    lights = lights_of(request)
+    desk, frame = lights.desk, lights.frame(lights.clock(0.0)).tolist()
+    first = next((number for number in request.args if isinstance(number, int)), 0)
+    told: list[str | int] = []
+    size = 0
+    for name, (at, fixture) in list(desk.rig.fixtures.items())[max(0, first) :]:
+        channels = " ".join(fixture.channels)
         values = " ".join(str(one) for one in frame[at : at + len(fixture.channels)])
-        told += [name, fixture.universe, fixture.channel, " ".join(fixture.channels), values]
-        size += len(told[-2]) + len(values)
+        told += [name, fixture.universe, fixture.channel, channels, values]
+        size += len(channels) + len(values)
         if size > MAX_TOLD or len(told) >= 5 * MAX_FIXTURES:
             break
     request.reply("/lights/shown.reply", desk.look, int(desk.dark), len(desk.rig.fixtures), *told)

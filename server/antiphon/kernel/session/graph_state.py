@@ -11,6 +11,7 @@ from antiphon.kernel.graph import graph as graphs
 from antiphon.kernel.graph.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.kernel.graph.graph import Graph, NodeSpec
 from antiphon.kernel.graph.io_nodes import ENDS
+from antiphon.kernel.graph.names import CANCELLER
 from antiphon.kernel.session.actions import NodeSet
 from antiphon.kernel.session.commands import SetSwing, SetTempo
 from antiphon.kernel.session.effects import Changed, Effect, EngineLoad, TempoChanged
@@ -90,7 +91,7 @@ class GraphState(NodeTable):
             present = self.current()
             graph = present.beside_loudspeakers(self.catalog)
             return self.load(graph, self.name, self.path) if graph is not present else []
-        return self.remove(graphs.CANCELLER) if self.graph.has(graphs.CANCELLER) else []
+        return self.remove(CANCELLER) if self.graph.has(CANCELLER) else []
 
     def move(self, name: str, after: str = graphs.IN) -> list[Effect]:
         """Moves a node behind the node `after`."""
