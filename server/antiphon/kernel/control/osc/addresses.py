@@ -140,7 +140,8 @@ ADDRESSES = (
     Address("/learn/list", "", "Answers `/learn/list.reply`, address, controller and MIDI port of each mapping; the "
             "port is empty for one of the patch or the set list.", learn.assignments, OWNER, at_once=True),
     Address("/tempo", "[f:bpm] [f:beats]", f"Sets the tempo, {MIN_TEMPO:g} to {MAX_TEMPO:g} bpm, over `beats` beats; "
-            "without arguments answers `/tempo f:bpm`, on the way that of now.", time.tempo, timed=True),
+            "without arguments answers `/tempo f:bpm`, on the way that of now. A node that leads the clock takes it "
+            "back, which `/remark` says.", time.tempo, timed=True),
     Address("/swing", "[f:amount] [f:step]", f"Swing: delays every second step of events given in beats by `amount` "
             f"of a step, 0 to {MAX_SWING:g} (0: even, 0.333: triplets). A step has `step` beats, 0.5 by default. "
             "`/beat` stays even. Without arguments answers `/swing f:amount f:step`.",
