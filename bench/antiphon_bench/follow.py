@@ -40,7 +40,7 @@ def latency(play: Play, begin: float) -> float:
 
     NaN: nothing differed.
     """
-    beats = begin + 60.0 / BPM * np.arange(BEATS + 1)
+    beats: F64 = np.asarray(begin + 60.0 / BPM * np.arange(BEATS + 1), np.float64)
     early = beats.copy()
     early[-1] -= EARLY
     one, other = (_ramp(*play(at)) for at in (beats, early))
@@ -51,7 +51,8 @@ def latency(play: Play, begin: float) -> float:
 
 def _ramp(sound: Samples, notes: list[Event]) -> Samples:
     node, settings = load_plugins(check=False).make("follow"), {"range": RANGE}
-    return render(node, StreamSpec(RATE, BLOCK, 1), sound, settings, notes=notes).audio[0][0]
+    ramp: Samples = render(node, StreamSpec(RATE, BLOCK, 1), sound, settings, notes=notes).audio[0][0]
+    return ramp
 
 
 def _silence(beats: F64) -> Samples:

@@ -33,7 +33,7 @@ _ONSET, _USUAL, _RATE_SECONDS, _KNOWN = 1.5, 0.02, 2.0, 0.3
 seconds of the onsets' rate, and share of it after which it counts."""
 GAIN = 0.05
 """Nats a frame by which a beat that is sure foretells the network better than chance; applause and speech: a third."""
-WIDTH, FLOOR, POWER, SHARE = 0.7, 0.04, 0.7, 0.3
+WIDTH, FLOOR, POWER, SHARE = 0.7, 0.04, 0.8, 0.6
 """Width in bins of a beat in a table, least probability of a state, weight of what the network says, and that of the
 prior of the tempo at every beat."""
 

@@ -49,7 +49,7 @@ def leader_of(server: OscServer) -> str:
     "/tempo",
     args="[f:bpm] [f:beats]",
     doc=f"Sets the tempo, {MIN_TEMPO:g} to {MAX_TEMPO:g} bpm, over `beats` beats; without arguments answers "
-    "`/tempo f:bpm`, on the way that of now.",
+    "`/tempo f:bpm`, on the way that of now. A node that leads the clock takes it back, which `/remark` says.",
     timed=True,
 )
 def tempo(ask: OscCall, args: Args) -> None:
