@@ -12,7 +12,6 @@ import pytest
 import soundfile
 from tests.engine.test_capture import BLOCK, RATE, Engine
 
-from antiphon.files import tracks as recorded
 from antiphon.files.tracks import HEADER, LOG, BeatPoints, TrackFiles, TrackTake, wave_header
 from antiphon.kernel.contract.block import StreamSpec
 from antiphon.kernel.engine.graph_player import GraphPlayer
