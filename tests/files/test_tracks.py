@@ -12,10 +12,10 @@ import pytest
 import soundfile
 from tests.engine.test_capture import BLOCK, RATE, Engine
 
-from antiphon.files import tracks as recorded
-from antiphon.files.tracks import HEADER, LIST, LOG, BeatPoints, TrackFiles, TrackTake, wave_header
+from antiphon.files.tracks import HEADER, LOG, BeatPoints, TrackFiles, TrackTake, wave_header
 from antiphon.kernel.contract.block import StreamSpec
 from antiphon.kernel.engine.graph_player import GraphPlayer
+from antiphon.kernel.engine.recording.recorder import LIST
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.graph.io_nodes import OUT_NUMBER
 from antiphon.kernel.io.capture_memory import CHANNELS
@@ -237,7 +237,7 @@ def test_a_full_disk_leaves_complete_tracks_of_one_length(tmp_path: Path, monkey
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return write(fd, data, at)
 
-    monkeypatch.setattr(recorded.os, "pwrite", full)
+    monkeypatch.setattr(os, "pwrite", full)
     engine.play(256)
     with pytest.raises(OSError, match="No space"):
         take.turn(engine.block)

@@ -13,9 +13,10 @@ from typing import Any
 from antiphon.files import midifile, studio
 from antiphon.files.audiofile import stream
 from antiphon.files.midi_song import MidiControlChange, MidiNote, MidiTrack, Times
-from antiphon.files.tracks import GAP, HEADER, LIST, LOG, file_name, read_list, read_tracks
+from antiphon.files.tracks import GAP, HEADER, LOG, file_name, read_list, read_tracks
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.control.osc.handlers.sets import RECALL
+from antiphon.kernel.engine.recording.recorder import LIST
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.graph.io_nodes import OUT_NUMBER
 from antiphon.kernel.plugins.loader import load
