@@ -293,6 +293,7 @@ def test_importing_antiphon_imports_no_numpy_and_nothing_prints() -> None:
     assert (done.stdout, done.stderr) == ("", "")
 
 
+@pytest.mark.needs("listen")
 def test_analyse_answers_what_was_asked_for() -> None:
     heard = antiphon.analyse(VOICE, RATE, only="loudness,key")
     assert heard.loudness == pytest.approx(-17.0, abs=3.0)

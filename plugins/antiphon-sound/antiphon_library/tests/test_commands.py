@@ -85,6 +85,7 @@ def test_of_a_folder_without_sounds_the_list_is_none(library: Library, music: Pa
     assert library("list", "--bad", music / "a.wav").out == "none\n"
 
 
+@pytest.mark.needs("listen")
 def test_what_is_shown_of_a_file_stands_in_columns(library: Library, music: Path) -> None:
     library("add", music)
     assert library("analyse", music / "a.wav", "--only", "loudness").code == 0
@@ -142,6 +143,7 @@ def test_forget_missing_looks_at_the_disk_and_keeps_what_a_disk_that_is_not_conn
     assert library("forget", music).out == "3 forgotten\n"
 
 
+@pytest.mark.needs("listen")
 def test_analyse_a_file_prints_the_keys_others_rely_on(library: Library, music: Path) -> None:
     sound, rate = soundfile.read(music / "a.wav")
     # classifiers refuse what is shorter than 3 s
@@ -165,6 +167,7 @@ def test_a_stopped_analysis_says_what_is_kept(library: Library, music: Path, mon
     assert library("show", music).complaint.startswith(f"{music} is a folder; name a sound file in it")
 
 
+@pytest.mark.needs("listen")
 def test_refusals_are_one_sentence(library: Library) -> None:
     Path("empty").mkdir()
     library("add", "empty")
@@ -178,6 +181,7 @@ def test_refusals_are_one_sentence(library: Library) -> None:
     assert len(complaint(f"add {'n' * 30_000}")) < 500
 
 
+@pytest.mark.needs("listen")
 def test_librosa_gives_a_second_opinion_of_the_tempo(library: Library, music: Path) -> None:
     clicks = np.zeros(12 * RATE, np.float32)
     for at in range(0, len(clicks), RATE // 2):
@@ -248,6 +252,7 @@ def test_search_by_labels_gives_the_most_probable_first(library: Library, music:
     assert "tags    rain 0.40, speech 0.30" in library("show", music / "a.wav").out
 
 
+@pytest.mark.needs("listen")
 def test_loops_strokes_and_noise_are_found_by_kind_and_noise_has_no_tempo(library: Library, tmp_path: Path) -> None:
     folder, rng = tmp_path / "sounds", np.random.default_rng(3)
     folder.mkdir()

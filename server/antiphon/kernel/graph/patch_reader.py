@@ -219,7 +219,9 @@ class PatchReader:
         return str(end)
 
     def _is_left_out(self, name: str, body: object) -> bool:
-        optional = isinstance(body, dict) and body.get(patch_list.OPTIONAL_KEY, False)
+        if not isinstance(body, dict):
+            return False
+        optional = body.get(patch_list.OPTIONAL_KEY, False)
         if not isinstance(optional, bool):
             raise Misfit(("nodes", name, patch_list.OPTIONAL_KEY), f"takes true or false, not {value_text(optional)}")
         return optional and self.catalog.get(str(body.get("type", name))) is None
