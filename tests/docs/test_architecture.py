@@ -20,7 +20,8 @@ def place(page: str, name: str) -> Path:
     """Where a file that the page names would be: below the base that its first lines name."""
     base = BASE.search(PAGES[page])
     assert base is not None
-    return ROOT / name if name.startswith("plugins/") else ROOT / base[1] / name
+    top = name.startswith(("plugins/", "tests/", "bench/", "page/", "docs/", "models/", "tools/"))
+    return ROOT / name if top else ROOT / base[1] / name
 
 
 def defined(file: Path) -> set[str]:

@@ -100,7 +100,9 @@ PARSED = {
     ),
     "antiphon live set.py": "tests/serve/test_live.py saves a script at a real server",
     "antiphon serve --patch mine": "a server that these tests share is started so, with another patch",
-    "antiphon run third song.wav liquid.wav -p genre=liquid": "antiphon_mosaic/tests/test_third.py has beats",
+    "antiphon run third song.wav liquid.wav -p genre=liquid": (
+        "plugins/antiphon-sound/antiphon_mosaic/tests/test_third.py has beats"
+    ),
     "antiphon train timbre my-horn/": "plugins/antiphon-sound/antiphon_transfer/tests/test_instrument.py trains one",
     "antiphon render patches/live/round.py --bars 34 --out round.wav": "tests/patches/test_live_sets.py",
     "antiphon library fits bass.wav --json": "plugins/antiphon-sound/antiphon_loops/tests/test_fit.py has loops",
@@ -118,7 +120,7 @@ ELSEWHERE = {
     'alias antiphon="$PWD/.venv/bin/antiphon"': "the shell's own",
     ".venv/bin/pre-commit install": "git's own",
     "antiphon play": "tests/cli/test_ports.py",
-    "pip install antiphon": "tools/wheel_check.py installs the wheel",
+    "pip install 'antiphon[all]'": "tools/wheel_check.py installs the wheel",
     "sudo apt install liblilv-0-0 calf-plugins": "Debian's",
     "pip install 'antiphon[vst3]'": "plugins/antiphon-more/antiphon_host/tests where it is installed",
     "antiphon run plugin in.wav out.wav -p uri=lv2:http://calf.sourceforge.net/plugins/Reverb -p amount=1": "the same",
@@ -549,7 +551,7 @@ def test_tests_that_are_named_are_there() -> None:
 
 def test_what_the_tables_name_is_there() -> None:
     for said in [*PARSED.values(), *ELSEWHERE.values()]:
-        for path, name in re.findall(r"((?:tests|plugins|models)/[\w/]+\.py)(?:::(\w+))?", said):
+        for path, name in re.findall(r"((?:tests|plugins|models)/[\w/-]+\.py)(?:::(\w+))?", said):
             assert (ROOT / path).is_file(), path
             assert not name or f"def {name}(" in (ROOT / path).read_text(), f"{path}::{name}"
 
