@@ -116,6 +116,12 @@ async def test_loudspeakers_put_a_canceller_in_front_and_headphones_take_it_out(
         assert not state.graph.has(CANCELLER)
         ((_, (_, said)),) = await client.ask("/headphones", 2)
         assert "0 to 1" in str(said)
+        for device, loudspeakers in (("USB", False), ("B", True), ("C", True), ("USB", False)):
+            if device != "C":  # of which nothing is known
+                live.app.headphones.choose(device, not loudspeakers)
+            live.engine.say(DeviceUsed("", "jack", device, 0))
+            await live.settle()
+            assert (state.graph.has(CANCELLER), live.app.plans.loudspeakers) == (loudspeakers, loudspeakers), device
 
 
 def test_a_choice_is_kept_by_the_device_s_name(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -109,6 +110,66 @@ def test_a_hint_and_a_group_are_read_and_stay_when_it_is_saved():
     bare = read("[nodes.gain]\n")
     assert (bare.hint, bare.group) == ("", "")
     assert "hint" not in dump(bare)
+
+
+WITH_OPTIONAL = (
+    TOP
+    + """[nodes.a]
+type = "gain"
+[nodes.ear]
+type = "listener"
+optional = true
+depth = [1, 2]
+[nodes.b]
+type = "gain"
+optional = true
+[wires]
+in = ["a", "ear"]
+a = ["b", "ear.side"]
+ear = "b"
+b = "out"
+[macros]
+loud = ["a.gain", 0, 2]
+far = ["Far", ["a.gain", 0, 2], ["ear.depth", 0, 1]]
+[scenes.1]
+"a.gain" = 0.5
+"ear.depth" = 1
+[scenes.2]
+"ear.depth" = 0
+[midi]
+"cc 1" = "ear.depth"
+"cc 2" = "a.gain"
+"""
+)
+
+
+def test_an_optional_node_that_is_missing_stays_in_the_file_with_all_that_names_it():
+    lean = parse(WITH_OPTIONAL, CATALOG)
+    assert [node.name for node in lean.graph.nodes] == ["a", "b"]
+    assert [macro.name for macro in lean.graph.macros] == ["loud"]
+    assert (lean.scenes, lean.midi) == ({1: {"a.gain": 0.5}, 2: {}}, {"cc 2": "a.gain"})
+    ear = info("listener", (AUDIO_IN, Port("side")), (AUDIO_OUT,), (Param("depth"),))
+    whole = Catalog(CATALOG.types | {"listener": ear})
+    given = WITH_OPTIONAL.replace("[1, 2]", "0.5")
+    expected, found = parse(given, whole), parse(dump(parse(given, CATALOG)), whole)
+    assert found.graph.node("ear") == expected.graph.node("ear") == NodeSpec("ear", "listener", {"depth": 0.5})
+    assert set(found.graph.wires) == set(expected.graph.wires)
+    assert set(found.graph.macros) == set(expected.graph.macros)
+    assert (found.scenes, found.midi) == (expected.scenes, expected.midi)
+    assert found.optional == expected.optional == {"ear", "b"}
+    assert parse(dump(lean), CATALOG).left_out == lean.left_out
+    assert set(parse(dump(parse(dump(expected), CATALOG)), whole).graph.wires) == set(expected.graph.wires)
+
+
+def test_what_names_a_node_that_is_removed_is_not_put_back():
+    lean = parse(WITH_OPTIONAL, CATALOG)
+    saved = dump(replace(lean, graph=lean.graph.remove("a", CATALOG), scenes={}, midi={}))
+    again = parse(saved, CATALOG).left_out
+    assert again["wires"] == {"in": ["ear"], "ear": ["b"]}
+    assert again["macros"] == {}
+    other = dump(replace(lean, graph=lean.graph.add(NodeSpec("ear", "mix"), CATALOG)))
+    assert parse(other, CATALOG).left_out == {}
+    assert "ear.depth" not in other
 
 
 def test_plain_names_take_the_first_port_of_a_kind_both_have():

@@ -1,7 +1,9 @@
 """Routes of live scripts, with a stand-in for the performer: who may evaluate, what is saved, what pages are sent."""
 
+import asyncio
 import json
 import socket
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -23,6 +25,7 @@ from antiphon.kernel.graph.graph import NodeSpec
 from antiphon.kernel.runtime.processes.child_process import socket_pair
 from antiphon.kernel.wire.osc import Message, encode, encode_bundle
 from antiphon.web.access import CodeGuard, TokenGuard
+from antiphon.web.api import live as live_routes
 from antiphon.web.api.jobs import JobRoutes
 from antiphon.web.api.lessons import _told
 from antiphon.web.api.live import LiveRoutes
@@ -205,6 +208,26 @@ async def test_a_patch_or_a_set_that_there_is_not_is_not_found(home: Path) -> No
         )
         assert (await rig.ask("POST", "/api/live/sets/nope/render", {}))[0] == 404
         assert (await rig.ask("POST", "/api/render/keys", {}))[0] == 400
+
+
+async def test_others_are_answered_while_the_words_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    go_on = threading.Event()
+    monkeypatch.setattr(live_routes, "words", lambda: {"words": [go_on.wait(30)]})
+    async with serving() as rig:
+        asked = [asyncio.create_task(rig.ask("GET", "/api/live/words")) for _ in range(2)]
+        assert (await rig.ask("GET", "/api/live"))[0] == 200
+        go_on.set()
+        assert [await one for one in asked] == [(200, {"words": [True]})] * 2
+
+
+async def test_the_words_and_a_translation_are_the_same_when_they_are_asked_for_again() -> None:
+    async with serving() as rig:
+        words = [await rig.ask("GET", "/api/live/words") for _ in range(2)]
+        made = [await rig.ask("POST", "/api/live/paste", {"text": '$: s("bd*4")'}) for _ in range(2)]
+    assert words[0] == words[1]
+    assert {"s", "track"} < {word["name"] for word in words[0][1]["words"]}
+    assert made[0] == made[1]
+    assert "bd*4" in made[0][1]["text"]
 
 
 async def test_a_script_is_handed_over_by_no_osc_message_of_a_client_of_http() -> None:

@@ -3,7 +3,7 @@
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 from typing import Any
@@ -18,7 +18,8 @@ from antiphon.kernel.graph import patch_list
 from antiphon.kernel.graph.clips import PatchClip
 from antiphon.kernel.graph.graph import IN, OUT, End, Graph
 from antiphon.kernel.graph.macros import macros_to_json
-from antiphon.kernel.graph.patch_reader import PatchReader, one_line
+from antiphon.kernel.graph.patch_list import OPTIONAL_KEY
+from antiphon.kernel.graph.patch_reader import PatchReader, named_nodes, one_line
 from antiphon.kernel.runtime import paths, resources
 from antiphon.kernel.runtime.suggestion import instead
 from antiphon.kernel.runtime.toml_location import guard, place_of
@@ -51,6 +52,8 @@ class Patch:
     group: str = ""  # the heading under which lists show it, or ""
     clips: Mapping[str, PatchClip] = field(default_factory=dict)  # by name
     tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # of transports, as TOML has them
+    optional: frozenset[str] = frozenset()  # names of nodes without which the patch plays too
+    left_out: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # `PatchReader.part`, to be saved again
 
 
 def parse(
@@ -62,12 +65,14 @@ def parse(
     try:
         tables = reader.tables(data)
         file = reader.read_file({key: value for key, value in data.items() if key not in tables}, FORMAT)
+        optional = frozenset(name for name, body in file.nodes.items() if _is_optional(body))
+        file, left_out = reader.part(file)
         graph = reader.graph(file)
         name = one_line("name", PurePath(source).stem if file.name is None else file.name, 1, 200)
         scenes, midi = reader.scenes(file.scenes, graph), reader.midi(file.midi, graph)
         clips = reader.clips(file.clips)
         hint, group = file.hint, file.group
-        return Patch(name, file.tempo, graph, scenes, midi, text, None, hint, group, clips, tables)
+        return Patch(name, file.tempo, graph, scenes, midi, text, None, hint, group, clips, tables, optional, left_out)
     except Misfit as misfit:
         raise PatchError(f"{place_of(source, text, misfit.path)}: {misfit.what}") from None
 
@@ -122,7 +127,8 @@ def dump(patch: Patch) -> str:
     nodes: dict[str, dict[str, Value]] = {}
     for node in patch.graph.nodes:
         kind = {} if node.type == node.name else {"type": node.type}
-        nodes[node.name] = {**kind, **node.values}
+        optional = {OPTIONAL_KEY: True} if node.name in patch.optional else {}
+        nodes[node.name] = {**kind, **optional, **node.values}
     document["nodes"] = nodes
     grouped: dict[str, list[str]] = {}
     for wire in patch.graph.wires:
@@ -137,7 +143,34 @@ def dump(patch: Patch) -> str:
     if patch.midi:
         document["midi"] = dict(patch.midi)
     document |= patch.tables
+    _put_back(document, patch.left_out)
     return tomli_w.dumps(document)
+
+
+def _put_back(document: dict[str, Any], left_out: Mapping[str, Mapping[str, Any]]) -> None:
+    """Adds what was left out of a patch to its TOML, but for what names a node that is removed or another one now."""
+    lacking = left_out.get("nodes", {}).keys() - document["nodes"].keys()
+    known = {IN, OUT, *document["nodes"], *lacking}
+    for table, items in left_out.items() if lacking else ():
+        target = document.setdefault(table, {})
+        for key, value in items.items():
+            node = key.partition(".")[0]
+            if table == "wires":
+                ends = [dest for dest in value if _is_left({node, dest.partition(".")[0]}, lacking, known)]
+                there = target.get(key, [])
+                target[key] = [*([there] if isinstance(there, str) else there), *ends]
+            elif table == "scenes":
+                target[key] = {**target.get(key, {}), **{k: v for k, v in value.items() if k.split(".")[0] in lacking}}
+            elif _is_left({key} if table == "nodes" else named_nodes(value), lacking, known):
+                target.setdefault(key, value)
+
+
+def _is_left(names: Set[str], lacking: Set[str], known: Set[str]) -> bool:
+    return names <= known and not names.isdisjoint(lacking)
+
+
+def _is_optional(body: object) -> bool:
+    return isinstance(body, dict) and body.get(OPTIONAL_KEY) is True
 
 
 def hides(path: Path) -> bool:

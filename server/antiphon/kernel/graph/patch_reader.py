@@ -41,6 +41,7 @@ DEFAULT_TEMPO = 120.0
 MAX_SCENES = 128
 _MAX_REASON = 400
 """Most characters of a reason: a few lines of a terminal, as in `suggestion`."""
+_MEMBER = re.compile(r"([\w-]+)\.[\w-]+")
 _MIDI = re.compile(r"cc (\d{1,3})(?: (\d{1,2}))?")
 
 
@@ -119,20 +120,43 @@ class PatchReader:
             tables[name] = table
         return tables
 
-    def graph(self, file: PatchFile) -> Graph:
-        """Nodes and wires, without optional nodes of types that are not there."""
+    def part(self, file: PatchFile) -> tuple[PatchFile, dict[str, dict[str, Any]]]:
+        """The patch without optional nodes of types that are not there, and these, with all that names them, by table.
+
+        A macro is left out as a whole.
+        """
         if len(file.nodes) > MAX_NODES:
             raise Misfit(("nodes",), f"holds {len(file.nodes)} nodes; at most {MAX_NODES} are allowed")
-        left = {name for name, body in file.nodes.items() if self._is_left_out(name, body)}
-        nodes = tuple(self._node(name, body) for name, body in file.nodes.items() if name not in left)
+        lacking = {name for name, body in file.nodes.items() if self._is_left_out(name, body)}
+        if not lacking:
+            return file, {}
+        kept: dict[str, dict[str, Any]] = {"nodes": {}, "wires": {}, "macros": {}, "scenes": {}, "midi": {}}
+        left: dict[str, dict[str, Any]] = {table: {} for table in kept}
+        for table in ("nodes", "macros", "midi"):
+            items = getattr(file, table)
+            for key, value in _flat(items) if table == "midi" else items.items():
+                names = {key} if table == "nodes" else named_nodes(value)
+                (left if lacking & names else kept)[table][key] = value
+        for source, dests in _flat(file.wires):
+            for dest in dests if isinstance(dests, list) else [dests]:
+                names = {source.partition(".")[0], str(dest).partition(".")[0]}
+                (left if lacking & names else kept)["wires"].setdefault(source, []).append(dest)
+        for number, values in file.scenes.items():
+            kept["scenes"][number] = {} if isinstance(values, dict) else values
+            for key, value in _flat(values) if isinstance(values, dict) else ():
+                named = key.partition(".")[0] in lacking
+                (left if named else kept)["scenes"].setdefault(number, {})[key] = value
+        return msgspec.structs.replace(file, **kept), left
+
+    def graph(self, file: PatchFile) -> Graph:
+        """Nodes and wires."""
+        nodes = tuple(self._node(name, body) for name, body in file.nodes.items())
         graph = Graph(nodes)
         wires: list[Wire] = []
         for source, dests in _flat(file.wires):
             for dest in dests if isinstance(dests, list) else [dests]:
                 if not isinstance(dest, str):
                     raise Misfit(("wires", source), f"takes a node, node.port or a list of them, not {kind_of(dest)}")
-                if left & {source.partition(".")[0], dest.partition(".")[0]}:
-                    continue
                 wire = self._wire(graph, source, dest)
                 if wire in wires:
                     raise Misfit(("wires", source), f"goes to {dest!r} twice; once is enough")
@@ -221,10 +245,12 @@ class PatchReader:
     def _is_left_out(self, name: str, body: object) -> bool:
         if not isinstance(body, dict):
             return False
-        optional = body.get(patch_list.OPTIONAL_KEY, False)
+        optional, kind = body.get(patch_list.OPTIONAL_KEY, False), body.get("type", name)
         if not isinstance(optional, bool):
             raise Misfit(("nodes", name, patch_list.OPTIONAL_KEY), f"takes true or false, not {value_text(optional)}")
-        return optional and self.catalog.get(str(body.get("type", name))) is None
+        with _at("nodes", name):
+            check_name(name)
+        return optional and isinstance(kind, str) and self.catalog.get(kind) is None
 
     def _node(self, name: str, body: object) -> NodeSpec:
         here = ("nodes", name)
@@ -309,6 +335,15 @@ class PatchReader:
         ports = info.outputs if side == "out" else info.inputs
         kinds: list[str] = [p.kind for p in ports if port in ("", p.name)]
         return kinds or (["control"] if side == "in" and info.moved(port) is not None else [])
+
+
+def named_nodes(value: object) -> set[str]:
+    """Names of the nodes whose parameters or ports a value of a patch's table names, as "node.param", at any depth."""
+    if isinstance(value, str):
+        match = _MEMBER.fullmatch(value)
+        return set() if match is None else {match[1]}
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return set().union(*map(named_nodes, inner))
 
 
 def is_midi_controller(text: str) -> bool:

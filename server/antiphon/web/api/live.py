@@ -46,6 +46,7 @@ class LiveRoutes:
         self._server, self._control, self._performer = server, control, performer
         self._guard = CodeGuard(performer.on) if guard is None else guard
         self._shared = SharedText()
+        self._reading = asyncio.Lock()
 
     def add(self) -> None:
         """Adds the routes, and starts reading the performer's reports."""
@@ -73,7 +74,9 @@ class LiveRoutes:
     @operation("GET", "/api/live/words", types.Words)
     async def words(self, request: HttpRequest) -> Response:
         """The words of live scripts."""
-        return answer(words())
+        async with self._reading:
+            # the first answer imports all of the live language: in a thread, so that the loop's heartbeat goes on
+            return answer(await asyncio.to_thread(words))
 
     @operation("GET", "/api/live/sounds", dict)
     async def sounds(self, request: HttpRequest) -> Response:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import socket
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -59,11 +60,15 @@ class SoundDevice:
     """The device in use, and the change that is under way: one at a time."""
 
     def __init__(self, link: RemoteEngine, replies: Replies, syncs: Syncs) -> None:
-        """Begins without a device, until `attach`; a sender's `/synced` comes after its change."""
+        """Begins without a device, until `attach`; a sender's `/synced` comes after its change.
+
+        `changed` is called with the name of a device that another one is changed for.
+        """
         self._link, self._replies, self._syncs = link, replies, syncs
         self._supervisor: socket.socket | None = None
         self._asked: _Asked | None = None
         self._name = ""
+        self.changed: Callable[[str], None] = lambda name: None
         syncs.busy.append(self._busy)
 
     def attach(self, supervisor: socket.socket, name: str) -> None:
@@ -111,6 +116,7 @@ class SoundDevice:
         """Answers a change by the engine's report: the device that plays now, or why the wanted one does not."""
         if not report.problem:
             self._name = report.device
+            self.changed(self.name)
         self._answer(report.serial, report.problem)
         self._tell({"do": "device used", **asdict(report)})
 

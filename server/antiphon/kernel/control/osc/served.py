@@ -32,7 +32,7 @@ from antiphon.kernel.control.subscribers.monitor import Monitor
 from antiphon.kernel.control.subscribers.replies import Replies, without_file_names
 from antiphon.kernel.control.subscribers.subscribers import Subscribers
 from antiphon.kernel.engine.remote import RemoteEngine
-from antiphon.kernel.errors import WireError
+from antiphon.kernel.errors import AntiphonError, WireError
 from antiphon.kernel.io.osc_peer import Lane, Peer
 from antiphon.kernel.io.osc_tcp import TcpServer
 from antiphon.kernel.io.osc_udp import UdpEndpoint
@@ -111,6 +111,7 @@ class OscServer:
         self.position = SetPosition(self.feedback, self.saver)
         self.plans = Plans(catalog, self.executor, self.syncs, self.position, self.folder, self.structure_changed)
         self.patch_questions = PatchQuestions(self.replies)
+        self.device.changed = self._at_device
         self.sets = Sets(catalog, self.plans, self.position, self.feedback)
         self.services: list[tuple[str, Service]] = []
         self.note_watch = NoteWatch(link, self.clock, self.session.state, self.surfaces, self.feedback)
@@ -131,6 +132,15 @@ class OscServer:
         """Updates the OSC addresses after nodes were added or removed, and saves at the end of the turn."""
         self.follow(self.session.state)
         self.saver.soon()
+
+    def _at_device(self, name: str) -> None:
+        """Chooses between headphones and loudspeakers as it was chosen for a sound device, if it was."""
+        chosen = self.headphones.chosen(name)
+        if chosen is not None:
+            try:
+                self.plans.beside(not chosen, None, "/headphones")
+            except AntiphonError as error:
+                self.faults.add("the canceller of another sound device", error)
 
     def _cut(self, effect: EngineEffect) -> None:
         """Drops deferred messages and syncs at a panic or `/clearSched`."""

@@ -94,7 +94,7 @@ class Plans:
         if state.graph is not graph:
             self.history.add(previous)
 
-    def beside(self, loudspeakers: bool, peer: Peer, address: str) -> None:
+    def beside(self, loudspeakers: bool, peer: Peer | None, address: str) -> None:
         """Says whether a microphone hears loudspeakers, now and of patches to come; `/fail` as of an edit."""
         self.edit(lambda: self._session.state.beside_loudspeakers(loudspeakers), peer, address)
         self.loudspeakers = loudspeakers
