@@ -118,7 +118,7 @@ ELSEWHERE = {
     'alias antiphon="$PWD/.venv/bin/antiphon"': "the shell's own",
     ".venv/bin/pre-commit install": "git's own",
     "antiphon play": "tests/cli/test_ports.py",
-    "pip install antiphon": "tools/wheel_check.py installs the wheel",
+    "pip install 'antiphon[all]'": "tools/wheel_check.py installs the wheels",
     "sudo apt install liblilv-0-0 calf-plugins": "Debian's",
     "pip install 'antiphon[vst3]'": "plugins/antiphon-more/antiphon_host/tests where it is installed",
     "antiphon run plugin in.wav out.wav -p uri=lv2:http://calf.sourceforge.net/plugins/Reverb -p amount=1": "the same",
