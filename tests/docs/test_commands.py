@@ -100,7 +100,9 @@ PARSED = {
     ),
     "antiphon live set.py": "tests/serve/test_live.py saves a script at a real server",
     "antiphon serve --patch mine": "a server that these tests share is started so, with another patch",
-    "antiphon run third song.wav liquid.wav -p genre=liquid": "antiphon_mosaic/tests/test_third.py has beats",
+    "antiphon run third song.wav liquid.wav -p genre=liquid": (
+        "plugins/antiphon-sound/antiphon_mosaic/tests/test_third.py has beats"
+    ),
     "antiphon train timbre my-horn/": "plugins/antiphon-sound/antiphon_transfer/tests/test_instrument.py trains one",
     "antiphon render patches/live/round.py --bars 34 --out round.wav": "tests/patches/test_live_sets.py",
     "antiphon library fits bass.wav --json": "plugins/antiphon-sound/antiphon_loops/tests/test_fit.py has loops",
@@ -540,7 +542,7 @@ def test_tests_that_are_named_are_there() -> None:
         written = text(page)
         own = set(re.findall(r"def (test_\w+)", written)) | set(re.findall(r"# \w+/(?:tests/)?(test_\w+)\.py", written))
         every = _tests() | own
-        for path, name in re.findall(r"(?<![\w/])((?:tests|plugins|models)/[\w/]+\.py)(?:::(\w+))?", written):
+        for path, name in re.findall(r"(?<![\w/])((?:tests|plugins|models)/[\w/-]+\.py)(?:::(\w+))?", written):
             assert (ROOT / path).is_file() or (ROOT / "server" / "antiphon" / path).is_file(), path
             assert not name or name in (ROOT / path).read_text(), f"{path}::{name}"
         for name in re.findall(r"(?<![\w/])test_\w+(?!\.py)\b", written):
@@ -549,7 +551,7 @@ def test_tests_that_are_named_are_there() -> None:
 
 def test_what_the_tables_name_is_there() -> None:
     for said in [*PARSED.values(), *ELSEWHERE.values()]:
-        for path, name in re.findall(r"((?:tests|plugins|models)/[\w/]+\.py)(?:::(\w+))?", said):
+        for path, name in re.findall(r"((?:tests|plugins|models)/[\w/-]+\.py)(?:::(\w+))?", said):
             assert (ROOT / path).is_file(), path
             assert not name or f"def {name}(" in (ROOT / path).read_text(), f"{path}::{name}"
 

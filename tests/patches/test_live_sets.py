@@ -76,7 +76,7 @@ def rendered(name: str, loaded: Loaded, bars: tuple[int, int] | None = None) -> 
         patch, bar = patches.load(source, loaded.catalog, trusted=True), script.header.bar
         events = excerpt(script.play(bar * last, patch.tempo), first * bar, last * bar)
     graph = patch.graph
-    played = commands(events, name, RATE, param_finder(graph, loaded.catalog), Players(graph, loaded.catalog))
+    played = commands(events, name, param_finder(graph, loaded.catalog), Players(graph, loaded.catalog))
     runner = PlayerRunner(graph, loaded.catalog, loaded.make, SPEC, patch.tempo, played)
     try:
         frames = frames_of(events, (last - first) * bar, RATE, patch.tempo)
