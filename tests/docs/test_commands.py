@@ -120,7 +120,7 @@ ELSEWHERE = {
     'alias antiphon="$PWD/.venv/bin/antiphon"': "the shell's own",
     ".venv/bin/pre-commit install": "git's own",
     "antiphon play": "tests/cli/test_ports.py",
-    "pip install 'antiphon[all]'": "tools/wheel_check.py installs the wheel",
+    "pip install 'antiphon[all]'": "tools/wheel_check.py installs the wheels",
     "sudo apt install liblilv-0-0 calf-plugins": "Debian's",
     "pip install 'antiphon[vst3]'": "plugins/antiphon-more/antiphon_host/tests where it is installed",
     "antiphon run plugin in.wav out.wav -p uri=lv2:http://calf.sourceforge.net/plugins/Reverb -p amount=1": "the same",
@@ -542,7 +542,7 @@ def test_tests_that_are_named_are_there() -> None:
         written = text(page)
         own = set(re.findall(r"def (test_\w+)", written)) | set(re.findall(r"# \w+/(?:tests/)?(test_\w+)\.py", written))
         every = _tests() | own
-        for path, name in re.findall(r"(?<![\w/])((?:tests|plugins|models)/[\w/]+\.py)(?:::(\w+))?", written):
+        for path, name in re.findall(r"(?<![\w/])((?:tests|plugins|models)/[\w/-]+\.py)(?:::(\w+))?", written):
             assert (ROOT / path).is_file() or (ROOT / "server" / "antiphon" / path).is_file(), path
             assert not name or name in (ROOT / path).read_text(), f"{path}::{name}"
         for name in re.findall(r"(?<![\w/])test_\w+(?!\.py)\b", written):

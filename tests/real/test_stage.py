@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tomli_w
-from tests.patches.test_led_band import strummed
 from tests.patches.performances import RATE, TUNE
+from tests.patches.test_led_band import strummed
 
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.graph.patch import find, load
