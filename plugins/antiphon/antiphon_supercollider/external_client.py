@@ -273,7 +273,7 @@ def join_scsynth(rate: int, hop: int, slots: int = 8, scsynth: str = "") -> Supe
         try:
             external_scsynth.meet(address, rate)
             try:
-                return Joined(rate, hop, slots, address, until)
+                return JoinedSuperCollider(rate, hop, slots, address, until)
             except Unanswered:
                 raise
             except EngineError as error:
@@ -284,7 +284,7 @@ def join_scsynth(rate: int, hop: int, slots: int = 8, scsynth: str = "") -> Supe
         time.sleep(RETRY_SECONDS)
 
 
-class Joined(SuperCollider):
+class JoinedSuperCollider(SuperCollider):
     """Plays by an external scsynth whose sound is returned over JACK."""
 
     def __init__(self, rate: int, hop: int, slots: int, address: tuple[str, int], until: float = math.inf) -> None:

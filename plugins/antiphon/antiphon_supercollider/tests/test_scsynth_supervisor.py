@@ -195,7 +195,7 @@ def test_one_that_dies_in_the_first_start_is_not_waited_for_longer_than_one_that
     def no_jack(*_given: object) -> None:
         raise EngineError("there is no JACK server")
 
-    monkeypatch.setattr("antiphon_supercollider.external_client.Joined", no_jack)
+    monkeypatch.setattr("antiphon_supercollider.external_client.JoinedSuperCollider", no_jack)
     monkeypatch.setattr("antiphon_supercollider.external_client.AWAY_SECONDS", 1.5)
     theirs = Fake(notify=("/done", "/notify", 1, 8), g_queryTree=("/g_queryTree.reply", 0, 0, 0))
     met: list[float] = []
