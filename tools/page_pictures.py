@@ -209,7 +209,7 @@ def draw(home: Path, sheet: Sheet, wanted: set[str]) -> None:
                     tab.until("!!document.querySelector('.lesson-said .other')")
                 sheet.draw(f"Learn-{path}")
                 pressed(tab, ".way", "All lessons")
-        for patch in ("band", "answer", "trade"):
+        for patch in ("band", "answer", "pump"):
             if not has("Instrument"):
                 break
             server.send("/patch/load", patch)

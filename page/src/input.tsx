@@ -209,7 +209,7 @@ export function InputMenu() {
           }}>
           <button onClick={() => void microphone()}>Microphone</button>
           <button onClick={() => field.current?.click()}>File…</button>
-          <small>or drop a file anywhere. Use headphones, or press Loudspeakers below Server before.</small>
+          <small>or drop a file anywhere. Use headphones; without them, press Loudspeakers under Server first.</small>
         </span>
       )}
       <input

@@ -329,7 +329,7 @@ function answered([address, ...args]: [string, ...Value[]]): void {
       say(
         args[1]
           ? "The input is passed as it comes: no microphone hears headphones."
-          : "What the loudspeakers play is taken out of the input, where the patch listens to it and does not play it.",
+          : "What the loudspeakers play is taken out of the input, for a patch that listens to it and does not play it.",
         false,
       );
     if (args[0] === "/set/save") say(`The set list ${args[1]} is saved.`, false);

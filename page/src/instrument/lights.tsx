@@ -34,8 +34,8 @@ let timer = 0;
 
 function ask(): void {
   clearTimeout(timer);
-  timer = window.setTimeout(ask, SLOW_MS);
-  if (!document.hidden) send("/lights/shown");
+  if (document.hidden) timer = window.setTimeout(ask, SLOW_MS);
+  else send("/lights/shown");
 }
 
 heard.set("/lights/list.reply", ([, , ...names]) => (looks.value = names.map(String)));

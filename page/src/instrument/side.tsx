@@ -98,7 +98,7 @@ function Output() {
       </button>
       <button
         aria-pressed={!headphones}
-        title="What they play is taken out of the microphone, where the patch listens to it and does not play it"
+        title="What they play is taken out of the microphone, for a patch that listens to it and does not play it"
         onClick={() => send("/headphones", 0)}>
         Loudspeakers
       </button>

@@ -92,4 +92,5 @@ addEventListener("message", ({ source, data }) => {
   if (data.kind === "ready" && localStorage.getItem(LIBRARY))
     tell({ kind: "library", text: localStorage.getItem(LIBRARY) });
 });
+picture.src = "hydra/canvas"; // now that its word that it is ready is listened for
 connect();

@@ -41,17 +41,19 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ServerProc
 
 def test_a_sketch_has_the_server_s_beat_and_nothing_else_of_it(shown: tuple[ServerProcess, Tab]) -> None:
     server, tab = shown
-    tab.run(f"localStorage.setItem(LIBRARY, {LIBRARY!r}); localStorage.setItem(SKETCH, {SKETCH!r})")
+    tab.run(f"localStorage.setItem(LIBRARY, {LIBRARY!r})")
     tab.reload()
-    tab.until("document.querySelector('textarea')?.value")
+    tab.until("document.querySelector('output')?.value === 'osc is not defined'")  # the sketch that it begins with
     tab.run("marks = []; refused = 0; addEventListener('message', ({ data }) => data.kind === 'mark' ? "
             "marks.push([data.beat, data.at, data.bpm]) : data.kind === 'refused' && refused++)")  # fmt: skip
+    tab.run(f"sketch.value = {SKETCH!r}; form.requestSubmit()")
     tab.until("marks.length >= 6 && refused")
     beat, now = float(server.ask("/beat")[1][0]), 1e3 * time.time()
     last = tab.run("marks").pop()
     assert last[2] == pytest.approx(120.0)
     assert last[0] + (now - last[1]) * last[2] / 60000 == pytest.approx(beat, abs=0.2)
     assert tab.run("said.value") == "no storage"
+    assert tab.run("localStorage.getItem(SKETCH)") == SKETCH
 
 
 def test_a_file_that_is_no_hydra_is_named(shown: tuple[ServerProcess, Tab]) -> None:
