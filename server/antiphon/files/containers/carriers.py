@@ -40,8 +40,8 @@ def demuxer_of(fd: int, at: int = 0) -> str:
     for start, name in _STARTS:
         if head.startswith(start):
             return name
-    if name := _AFTER_SIZE.get(head[4:8]):
-        return name
+    if head[4:8] in _AFTER_SIZE:
+        return _AFTER_SIZE[head[4:8]]
     if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
         return "avi"
     if head[:4] == b"FRM8" and head[12:16] == b"DSD ":

@@ -176,10 +176,10 @@ class HelperTask:
         """
         import asyncio
 
-        patience = None if seconds is None else Patience(seconds)
+        patience, look = (None, None) if seconds is None else (Patience(seconds), LOOK_SECONDS)
         reading = asyncio.ensure_future(self._message())
         try:
-            while not (await asyncio.wait({reading}, timeout=patience and LOOK_SECONDS))[0]:
+            while not (await asyncio.wait({reading}, timeout=look))[0]:
                 if patience and patience.ended(self._process.pid):
                     raise TimeoutError
             return await reading
