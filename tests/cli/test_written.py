@@ -51,6 +51,12 @@ def test_a_replay_goes_over_nothing(sources: Path, monkeypatch: pytest.MonkeyPat
         replay(session="set", out="old.wav")
     replay(session="set", out="old.wav", force=True)
     assert audio.read(sources / "old.wav")[0].shape == (2, 512)
+    replay(session="set", stems="tracks")
+    assert audio.read(sources / "tracks/output.wav")[0].shape == (2, 512)
+    with pytest.raises(UsageError, match="name the file to write"):
+        replay(session="set")
+    with pytest.raises(UsageError, match="--tag are for OUT"):
+        replay(session="set", stems="more", limit=True)
 
 
 @pytest.mark.parametrize("link", ["", "symbolic", "hard", "relative"])

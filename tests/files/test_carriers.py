@@ -58,6 +58,8 @@ MADE: dict[str, tuple[int, int, str]] = {
     "a.mts": (48000, 2, "-c:a aac -f mpegts"),
     "a.flv": (44100, 2, "-c:a libmp3lame"),
     "a.avi": (44100, 2, "-c:a pcm_s16le"),
+    "a.thd": (48000, 2, "-c:a truehd -strict -2"),
+    "a.mlp": (44100, 2, "-c:a mlp -strict -2"),
     "a.dts": (48000, 2, "-c:a dca -strict -2"),
 }
 """Rate, channels and encoder of files, by name."""
@@ -109,6 +111,22 @@ def test_a_length_that_is_guessed_from_a_quiet_beginning_is_no_promise(tmp_path:
     for _ in range(2):
         with open(path, "rb") as file, closing(AvFile(file.fileno(), layout(file.fileno()).demuxer, "")) as sound:
             assert sound.info.frames is None
+
+
+@pytest.mark.parametrize("form", ["avi", "matroska", "mpegts", "flv", "asf", "wv", "mpeg", "w64", "wav", "caf"])
+@pytest.mark.parametrize("picture", [True, False])
+def test_what_went_into_a_pipe_is_read_whole(tmp_path: Path, form: str, picture: bool) -> None:
+    x = audio.noise(60000, channels=1, seed=3)[0].astype("<f4") * 0.3
+    drawn = ("-f", "lavfi", "-i", "color=black:s=32x32:r=25:d=1") if picture else ()
+    if picture and form in ("wv", "w64", "wav", "caf"):
+        return
+    data = run_ffmpeg("-f", "f32le", "-ar", "48000", "-i", "pipe:0", *drawn, "-f", form, "pipe:1", data=x.tobytes())
+    (tmp_path / "in").write_bytes(data)
+    sound = read(tmp_path / "in").samples
+    if form == "w64":  # which ffmpeg writes so, and does not read
+        np.testing.assert_allclose(sound[0], x, atol=1 / 32768)
+    else:
+        np.testing.assert_array_equal(sound, by_ffmpeg(tmp_path / "in", 1))
 
 
 @pytest.mark.parametrize("name", ["aac.m4a", "alac.m4a", "opus.mkv", "a.wv", "pcm_24.mov", "two.wma"])

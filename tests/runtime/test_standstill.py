@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from antiphon.kernel.runtime.platform import descendants
 from antiphon.kernel.runtime.processes import scheduling
 from antiphon.kernel.runtime.processes.scheduling import Patience, Standstill, ThreadTimes
 
@@ -74,3 +75,30 @@ def test_the_times_of_a_real_process() -> None:
     finally:
         child.kill()
         child.wait()
+
+
+def test_a_wait_of_what_a_process_started_is_none_of_its_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    code = "import subprocess, sys\nsubprocess.Popen([sys.executable, '-c', 'print(flush=True)\\ninput()']).wait()"
+    child = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        assert child.stdout is not None
+        child.stdout.readline()
+        own, other = descendants(child.pid)
+        assert own == child.pid
+        waiting = {own: ThreadTimes(0, 0, False), other: ThreadTimes(0, 0, True)}
+        now = [0]
+        monkeypatch.setattr(scheduling.time, "monotonic_ns", lambda: 100 * MS * now[0])
+        monkeypatch.setattr(scheduling, "thread_times", lambda pid: {str(pid): waiting[pid]})
+
+        def ends() -> bool:
+            patience, found = Patience(0.5), False
+            for _ in range(10):
+                now[0] += 1
+                found |= patience.ended(child.pid)
+            return found
+
+        assert not ends()
+        waiting[other] = waiting[own]
+        assert ends()
+    finally:
+        child.communicate(b"\n")

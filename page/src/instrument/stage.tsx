@@ -19,7 +19,7 @@ const PHONE = matchMedia("(max-width: 760px)");
 export const narrow = signal(PHONE.matches);
 PHONE.addEventListener("change", () => (narrow.value = PHONE.matches));
 
-/** On a phone: whether the tracks stand where the XY pad does. */
+/** On a phone: whether the tracks, and the button that records them, stand where the XY pad does. */
 const tracks = signal(false);
 
 /** Records the set as tracks, or ends them. */
@@ -51,6 +51,7 @@ export function Stage() {
         {narrow.value && tracks.value && (
           <div class="levels">
             <Tracks />
+            <Record />
           </div>
         )}
         {narrow.value && !tracks.value && <XY />}

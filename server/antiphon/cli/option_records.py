@@ -81,12 +81,13 @@ def _declared(one: Any, annotation: Any) -> Any:
     from msgspec import NODEFAULT
 
     from antiphon.cli import completion
+    from antiphon.operations.requests import PLACE
 
     more = {
         "help": one.meta.description,
         "metavar": one.said("shown"),
         "autocompletion": getattr(completion, one.said("names")) if one.said("names") else None,
     }
-    if one.default is NODEFAULT:
+    if one.default is NODEFAULT or one.said("flags") == PLACE:
         return Annotated[annotation, typer.Argument(**more)]
     return Annotated[annotation, typer.Option(*(one.said("flags") or f"--{one.option}").split(), **more)]

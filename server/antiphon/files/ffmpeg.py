@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon.files.containers.carriers import states_length
 from antiphon.files.containers.chunks import check_form
 from antiphon.files.containers.pieces import Refused
 from antiphon.kernel.runtime.extras import ffmpeg_command, install_command
@@ -141,7 +142,7 @@ def _report(fd: int, demuxer: str, *asked: str) -> tuple[dict[str, Any], bool]:
                 raise Refused("it says too much of itself; it is broken or made to harm")
         reading.check()
     found = json.loads(data or b"{}")
-    return found if isinstance(found, dict) else {}, _GUESSED.encode() in reading.said
+    return found if isinstance(found, dict) else {}, _GUESSED.encode() in reading.said or not states_length(fd, demuxer)
 
 
 class _Reading:
@@ -253,7 +254,7 @@ class AvFile:
         with av.logging.Capture() as said:
             self._container = av.open(self._file, "r", format=demuxer, metadata_errors="replace")
         av.logging.set_level(None)
-        guessed = any(_GUESSED in text for _, _, text in said)
+        guessed = any(_GUESSED in text for _, _, text in said) or not states_length(fd, demuxer)
         if not self._container.streams.audio:
             raise Refused("there is no sound in it")
         stream = self._container.streams.audio[0]

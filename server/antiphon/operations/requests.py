@@ -20,6 +20,8 @@ from antiphon.operations.reporting import SILENT, Reporting
 
 PIPE = "-"
 """The name of standard input and output."""
+PLACE = "OUT"
+"""Flags of an argument that has a default and is nevertheless given by its place."""
 MAX_SECONDS = 6 * 3600.0
 """Longest rendered sound in seconds."""
 MAX_REHEARSED_BARS = 16
@@ -39,9 +41,9 @@ def argument(
     """Declares an argument.
 
     `sentence`: its help. `shown`: what stands for its value there. `low`, `high`, `unit`: its range; its default is
-    always allowed. `flags`: its options, where they are not its name. `names`: what completes it, of
-    `antiphon.cli.completion`. `beside`: of a further file, the field that asks for it by HTTP ("" for none) and the
-    name of that result.
+    always allowed. `flags`: its options, where they are not its name; `PLACE` where it is given without one. `names`:
+    what completes it, of `antiphon.cli.completion`. `beside`: of a further file, the field that asks for it by HTTP (""
+    for none) and the name of that result.
     """
     extra = {"shown": shown, "unit": unit, "flags": flags, "names": names, "beside": beside}
     return Meta(ge=low, le=high, description=sentence, extra=extra)
@@ -213,13 +215,11 @@ class RenderRequest(Struct, frozen=True):
 
 
 class ReplayRequest(Struct, frozen=True):
-    """What `antiphon replay` is asked for: a recorded set, rendered to a file."""
+    """What `antiphon replay` is asked for: a recorded set, rendered to a file, to its tracks, or both."""
 
     session: Annotated[str, argument("A folder that `serve --session` or `--record-tracks` wrote, or a set's name.")]
-    out: Annotated[str, argument("The file to write.", "OUT.wav")]
-    stems: Annotated[str, argument("Also a file for each strip, with projects for studios, in this folder.", "DIR")] = (
-        ""
-    )
+    out: Annotated[str, argument("The file to write; it may be left out with --stems.", "OUT.wav", flags=PLACE)] = ""
+    stems: Annotated[str, argument("A file for each strip, with projects for studios, in this folder.", "DIR")] = ""
     finish: FinishRequest = FinishRequest()
     force: Annotated[bool, argument("Replace an existing file.")] = False
 

@@ -18,6 +18,7 @@ from antiphon.kernel.errors import EngineError
 from antiphon.kernel.runtime.platform import adopt_orphans
 from antiphon.kernel.runtime.processes.helper_channel import MessageBuffer, pack
 from antiphon.kernel.runtime.processes.helper_process import environment, start_helper
+from antiphon.kernel.runtime.processes.scheduling import Patience
 from antiphon.performer.child import SLOT, SLOTS
 from antiphon.performer.limits import TIMEOUT_SECONDS, cpu_times, is_runnable
 
@@ -28,7 +29,7 @@ _WALL_CLOCK_FACTOR = 10.0
 _MAX_POLLS = 5
 """Polls of a waiting process before it counts as blocked."""
 _FORK_SECONDS = 5.0
-"""Timeouts in seconds of a fork, and of its first message: both may wait for a processor."""
+"""Timeouts in seconds of a fork, and, as of `Patience`, of its first message: both may wait for a processor."""
 _LAST_LOOKS = 20
 """Milliseconds until a process with a closed socket has ended."""
 
@@ -43,7 +44,7 @@ class Branch:
         self._answers = MessageBuffer()
         self._waiting: deque[float] = deque()
         self._begun: tuple[float, tuple[float, float] | None] | None = None
-        self._born = time.monotonic()
+        self._start = Patience(_FORK_SECONDS)
         self.parent: Branch | None = None
         self._ran = self._still = 0.0
         self._looks = 0
@@ -110,8 +111,9 @@ class Branch:
         now = time.monotonic()
         if not self.pid:
             if self.parent is None or not self.parent.pid:
-                self._born = now
-            return now - self._born > _FORK_SECONDS
+                self._start = Patience(_FORK_SECONDS)
+                return False
+            return self._start.ended(self.parent.pid)
         if not self._waiting:
             return False
         most, used = _GRACE * self._waiting[0], cpu_times(self.pid)

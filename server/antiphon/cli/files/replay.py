@@ -10,10 +10,11 @@ from antiphon.cli.files.reports import TERMINAL, report
 from antiphon.cli.option_records import by_records
 from antiphon.cli.terminal.errors import complain, endable
 from antiphon.cli.terminal.progress import ProgressBar
+from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime.console import say
 from antiphon.kernel.runtime.shortening import short_repr
 from antiphon.offline.file_job import check_distinct, free
-from antiphon.operations.requests import ReplayRequest
+from antiphon.operations.requests import FinishRequest, ReplayRequest
 
 MOST_CUES, LONGEST_CUE = 200, 120
 """Cues of the set that are shown, and characters of each part of one."""
@@ -21,7 +22,7 @@ MOST_CUES, LONGEST_CUE = 200, 120
 
 @by_records
 def replay(asked: ReplayRequest) -> None:
-    """Render a recorded set to a file: the same samples on the same machine. What was cued in it is listed."""
+    """Render a recorded set to a file, or to its tracks: the same samples on the same machine. Its cues are listed."""
     from antiphon.files.audiowrite import AudioWriter, format_of
     from antiphon.files.decode import path_text
     from antiphon.kernel.supervisor.recordings import SET
@@ -31,22 +32,31 @@ def replay(asked: ReplayRequest) -> None:
     from antiphon.operations.finishing import finish_of
 
     finish, folder, out = finish_of(asked.finish), session_folder(asked.session), asked.out
-    format_of(out)
+    if out:
+        format_of(out)
+    elif not asked.stems:
+        raise UsageError("name the file to write, OUT.wav, or a folder for the tracks, --stems DIR")
+    elif asked.finish != FinishRequest():
+        raise UsageError("--limit, --normalise and --tag are for OUT; name it: antiphon replay SET OUT.wav --stems DIR")
     with endable():
         log = SessionLog(folder)
         ends = [(f"{name} of --stems", Path(asked.stems) / name) for name in SET[1:] if asked.stems]
-        check_distinct([(f"{name} of the set", folder / name) for name in SET], [*ends, ("OUT", out)])
-        free([("OUT", out)], force=asked.force)
+        written = [("OUT", out)] if out else []
+        check_distinct([(f"{name} of the set", folder / name) for name in SET], [*ends, *written])
+        free(written, force=asked.force)
         beside = tracks.claim(asked.stems, "--stems", folder, force=asked.force) if asked.stems else None
         with ExitStack() as stack:
             kept = stack.enter_context(tracks.replayed_tracks(log, folder, beside)) if beside is not None else None
             frames, blocks = stack.enter_context(tracks.replayed(folder, log, complain, kept))
-            writer = stack.enter_context(AudioWriter(out, log.spec.rate, log.spec.channels, "FLOAT", finish))
+            form = log.spec.rate, log.spec.channels, "FLOAT", finish
+            writer = stack.enter_context(AudioWriter(out, *form)) if out else None
             progress = stack.enter_context(ProgressBar("replay", frames, log.spec.rate))
-            for y in blocks:
-                writer.write(y)
-                progress.update(writer.frames)
-        report(Written.sound(writer, f"the set {path_text(folder)}"))
+            for n, y in enumerate(blocks, 1):
+                if writer is not None:
+                    writer.write(y)
+                progress.update(n * log.spec.block)
+        if writer is not None:
+            report(Written.sound(writer, f"the set {path_text(folder)}"))
         if beside is not None:
             tracks.complete(beside, TERMINAL)
     for cue in log.cues[:MOST_CUES]:

@@ -18,6 +18,9 @@ _STARTS = (
     (b"\x00\x00\x01\xba", "mpeg"),
     (b"\x7f\xfe\x80\x01", "dts"),
 )
+_AFTER_SIZE = {bytes.fromhex("f8726fba"): "truehd", bytes.fromhex("f8726fbb"): "mlp"}
+"""Of TrueHD and its kin: four bytes of size and time stand before them."""
+_OPEN_SIZES = bytes(4), b"\xff" * 4
 _PACKET, _SYNC = 188, 0x47
 """Bytes of a packet of an MPEG transport stream, and its first."""
 _TIMED = 4
@@ -37,6 +40,8 @@ def demuxer_of(fd: int, at: int = 0) -> str:
     for start, name in _STARTS:
         if head.startswith(start):
             return name
+    if head[4:8] in _AFTER_SIZE:
+        return _AFTER_SIZE[head[4:8]]
     if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
         return "avi"
     if head[:4] == b"FRM8" and head[12:16] == b"DSD ":
@@ -50,3 +55,11 @@ def demuxer_of(fd: int, at: int = 0) -> str:
         if len(packets) >= 3 and all(first == _SYNC for first in packets[:3]):
             return "mpegts"
     return ""
+
+
+def states_length(fd: int, demuxer: str) -> bool:
+    """Whether the length that FFmpeg finds is one that the file states; an AVI file that went into a pipe states none.
+
+    FFmpeg then takes a number that stands in the place of its length.
+    """
+    return demuxer != "avi" or os.pread(fd, 4, 4) not in _OPEN_SIZES

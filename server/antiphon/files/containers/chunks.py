@@ -15,6 +15,8 @@ MAX_CHUNKS = 4096
 OPEN_ENDED = 0x7FFF0000
 _TO_THE_END = b"\xff\xff\xff\xff"
 _IN_DS64 = 0xFFFFFFFF
+_IN_A_PIPE = 1 << 62
+"""Bytes from which a size of 64 bits is none: it was not known when it was written."""
 _MPEG = (0x50, 0x55)
 """Codings of a WAV file: layers I and II, layer III."""
 
@@ -105,7 +107,7 @@ def w64(fd: int, length: int, head: bytes) -> SoundLayout:
             check_form(_number(form[2:4], "little"), _number(form[4:8], "little"))
             frame = max(1, _number(form[12:14], "little"))
         elif name == b"data":
-            if size <= 24 and there > 0:
+            if (size <= 24 or size >= _IN_A_PIPE) and there > 0:
                 return _never_closed("w64", length, at + 16, bytes(8), there, head[:4])
             _check_whole(size - 24, there, frame, length)
             break

@@ -25,6 +25,7 @@ if PORTABLE:
         adopt_orphans,
         anonymous_file,
         cores,
+        descendants,
         end_before_exec,
         end_with_parent,
         exact_timers,
@@ -59,6 +60,7 @@ else:
         wait_bell,
     )
     from antiphon.kernel.runtime.platform.proc import (
+        descendants,
         free_memory,
         is_stopped,
         network,
@@ -79,6 +81,7 @@ __all__ = [
     "anonymous_file",
     "c_function",
     "cores",
+    "descendants",
     "end_before_exec",
     "end_with_parent",
     "exact_timers",

@@ -196,6 +196,16 @@ def thread_times(pid: int) -> dict[str, ThreadTimes]:
     return {str(pid): ThreadTimes(round((times.user + times.system) * 1e9), -1, ready)}
 
 
+def descendants(pid: int) -> list[int]:
+    """A process and those that it has started, and they; those that are known."""
+    import psutil
+
+    try:
+        return [pid, *(child.pid for child in psutil.Process(pid).children(recursive=True))]
+    except (psutil.Error, ValueError):
+        return [pid]
+
+
 def free_memory() -> int:
     """Free bytes of the machine."""
     import psutil

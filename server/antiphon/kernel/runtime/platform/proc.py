@@ -57,6 +57,16 @@ def thread_times(pid: int) -> dict[str, ThreadTimes]:
     return times
 
 
+def descendants(pid: int) -> list[int]:
+    """A process and those that it has started, and they; those that are known."""
+    found = [pid]
+    for parent in found:
+        with contextlib.suppress(OSError, ValueError):
+            for thread in os.listdir(f"/proc/{parent}/task"):
+                found += map(int, Path(f"/proc/{parent}/task/{thread}/children").read_text().split())
+    return found
+
+
 def free_memory() -> int:
     """Bytes that this machine, or the container, has free; 0 where that is unknown."""
     free = 0

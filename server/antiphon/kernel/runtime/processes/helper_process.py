@@ -19,6 +19,7 @@ from antiphon.kernel.runtime.processes.helper_channel import (
     read_message,
     write_message,
 )
+from antiphon.kernel.runtime.processes.scheduling import LOOK_SECONDS, Patience
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
@@ -168,16 +169,26 @@ class HelperTask:
             await self.input.drain()
 
     async def receive(self, seconds: float | None) -> Message:
-        """The next answer within `seconds`, None for no end, without raw bytes.
+        """The next answer within `seconds` as of `Patience`, None for no end, without raw bytes.
 
         Raises EOFError: it has ended. Raises TimeoutError: no answer came in time. Raises ValueError: what came is no
         message.
         """
         import asyncio
 
-        async with asyncio.timeout(seconds):
-            head = await self._output.readexactly(HEAD.size)
-            return parse(await self._output.readexactly(check_head(head, 0)[0]))
+        patience, look = (None, None) if seconds is None else (Patience(seconds), LOOK_SECONDS)
+        reading = asyncio.ensure_future(self._message())
+        try:
+            while not (await asyncio.wait({reading}, timeout=look))[0]:
+                if patience and patience.ended(self._process.pid):
+                    raise TimeoutError
+            return await reading
+        finally:
+            reading.cancel()
+
+    async def _message(self) -> Message:
+        head = await self._output.readexactly(HEAD.size)
+        return parse(await self._output.readexactly(check_head(head, 0)[0]))
 
     async def end(self) -> int:
         """Ends it and what it has started. It may be called twice. Returns its exit status, negative for a signal."""

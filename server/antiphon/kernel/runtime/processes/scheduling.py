@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
-from antiphon.kernel.runtime.platform import ThreadTimes, end_with_parent, thread_times
+from antiphon.kernel.runtime.platform import ThreadTimes, descendants, end_with_parent, thread_times
 
 LOWEST_NICE, SESSION_NICE = 19, 10
 """Nice values of what gives way: of the process, and of its session, which has a tenth of another's share."""
@@ -81,8 +81,9 @@ class Standstill:
     Neither the time counts that one of its threads waited for a processor, nor the time that the watcher was late.
     """
 
-    def __init__(self, interval: float) -> None:
-        """`interval`: seconds between two looks of the watcher."""
+    def __init__(self, interval: float, *, helped: bool = False) -> None:
+        """`interval`: seconds between two looks of the watcher. `helped`: the waits of what it started count, too."""
+        self._helped = helped
         self._most_ns = round(TURNS * interval * 1e9)
         self._mark, self._pid, self._looked_ns, self._still_ns = 0, 0, 0, 0
         self._threads: dict[str, ThreadTimes] = {}
@@ -95,7 +96,9 @@ class Standstill:
             self._mark, self._pid, self._still_ns = mark, pid, 0
             self._threads.clear()
             return 0
-        before, self._threads = self._threads, thread_times(pid)
+        before, self._threads = self._threads, {}
+        for each in descendants(pid) if self._helped else (pid,):
+            self._threads |= thread_times(each)
         waited = max((_waited(before.get(name), times, passed) for name, times in self._threads.items()), default=0)
         self._still_ns += max(0, min(passed, self._most_ns) - waited)
         return self._still_ns
@@ -108,12 +111,13 @@ LOOK_SECONDS = 0.1
 class Patience:
     """The seconds that a process has for a step of its work; with 0 it has ended at once.
 
-    As in `Standstill` its waits for a processor are none of them: nothing fails because the machine is busy.
+    As in `Standstill` its waits for a processor are none of them, nor are those of the processes it started, for which
+    it may wait itself: nothing fails because the machine is busy.
     """
 
     def __init__(self, seconds: float) -> None:
         self.seconds, self._every = seconds, min(LOOK_SECONDS, seconds)
-        self._still, self._next_ns = Standstill(self._every), 0
+        self._still, self._next_ns = Standstill(self._every, helped=True), 0
 
     def ended(self, pid: int) -> bool:
         """Whether the process has had its seconds; they begin at the first call, and anew with another pid."""
