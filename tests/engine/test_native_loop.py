@@ -276,7 +276,7 @@ def test_samples_counters_reports_meters_and_copies_are_the_interpreters(engine)
     assert np.frombuffer(by_machine.shared.part("tap_out"), np.float32).any()
     for name in ("words", "tags", "sound"):
         assert list(getattr(by_machine.taps, name)) == list(getattr(by_interpreter.taps, name))
-    for name in ("place", "tags", "owners", "beat_tags", "beats", "sound"):
+    for name in ("place", "tags", "owners", "rows", "beat_tags", "beats", "sound"):
         np.testing.assert_array_equal(*(getattr(one.capture, name) for one in (by_machine, by_interpreter)))
     assert by_machine.capture.sound.any()
 

@@ -118,9 +118,9 @@ def owned(engine: Engine, take: TrackTake, node: int, channels: int, blocks: int
     before = engine.block
     engine.play(blocks)
     tags = engine.memory.tags
-    rows = np.flatnonzero((tags > before) & (engine.memory.owners // 2 // CHANNELS == OUT_NUMBER))
-    engine.memory.owners[rows] += 2 * (node - OUT_NUMBER) * CHANNELS
-    tags[rows[engine.memory.owners[rows] // 2 % CHANNELS >= channels]] = 0
+    rows = np.flatnonzero((tags > before) & (engine.memory.owners // CHANNELS == OUT_NUMBER))
+    engine.memory.owners[rows] += (node - OUT_NUMBER) * CHANNELS
+    tags[rows[engine.memory.owners[rows] % CHANNELS >= channels]] = 0
     return engine.out[before * BLOCK :, :channels]
 
 

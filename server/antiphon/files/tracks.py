@@ -251,11 +251,11 @@ class TrackTake:
     def _write(self, first: int, count: int) -> None:
         memory, block = self._memory, self._block
         slots = self._reader.slots(first, count)
-        tags = memory.tags[slots]
+        tags = memory.tags_of(slots)
         there = (tags > first) & (tags <= first + count)  # the engine may have come round since
         slots, tags = slots[there], tags[there]
-        owners, at = memory.owners[slots], tags - 1 - first
-        numbers, channels, sounding = owners // 2 // CHANNELS, owners // 2 % CHANNELS, owners % 2 > 0
+        at, sounding = tags - 1 - first, memory.rows[slots] >= 0
+        numbers, channels = np.divmod(memory.owners[slots], CHANNELS)
         heard = np.zeros(count, bool)
         heard[at] = True
         sounds = []
@@ -265,9 +265,9 @@ class TrackTake:
                 rows = numbers == number
                 sound = np.zeros((count, block, channels[rows].max() + 1), np.float32)
                 own = rows & sounding
-                sound[at[own], :, channels[own]] = memory.sound[slots[own]]
+                sound[at[own], :, channels[own]] = memory.sound_of(slots[own])
                 sounds.append((track, sound))
-        heard[at[memory.tags[slots] != tags]] = False  # overwritten while they were read
+        heard[at[memory.tags_of(slots) != tags]] = False  # overwritten while they were read
         for _, sound in sounds:
             sound[~heard] = 0.0
         self.files.write([(track, sound.reshape(count * block, -1)) for track, sound in sounds], count * block)

@@ -68,10 +68,10 @@ class _StripClient(JackDriver):
         while self._waiting and self._waiting[0][1] < done:
             place, number = self._waiting.popleft()
             self._samples.fill(0.0)
-            for slot in reader.slots(number, 1).tolist():
-                row = self._rows.get(divmod(int(memory.owners[slot]) // 2, CHANNELS))
-                if row is not None and memory.owners[slot] % 2:
-                    self._samples[row] = memory.sound[slot]
+            for slot in reader.slots(number, 1):
+                row = self._rows.get(divmod(int(memory.owners[slot]), CHANNELS))
+                if row is not None and memory.rows[slot] >= 0:
+                    self._samples[row] = memory.sound_of(slot)
             self.deliver(place, self._samples)
 
 

@@ -105,6 +105,8 @@ class LoopWord(IntEnum):
     REPORTED = 83  # address of `REPORTED_SIZE` words for each readonly parameter
     REPORTED_COUNT = 84
     COUNTS = 85  # address of `PlayerCounters.sound`
+    CAPTURE_ROWS = 86  # address of the row of each slot, and how many rows there are
+    CAPTURE_HELD = 87
     # the line of beats (`TempoLine`)
     LINE_SAMPLE = 88
     LINE_BEAT = 89  # floats, as the next two

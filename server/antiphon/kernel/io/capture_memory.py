@@ -1,9 +1,10 @@
 """The last minutes of every node's sound, in one ring that engine and recorder share, and their cut by the beat.
 
-A slot holds one block of one channel of one node, and its tag says which; slots are taken one after the other, so that
-few nodes are kept longer than many in the same memory. Beside it is a ring with the beat at the first sample of each
-block, by which bars are cut also where the tempo has changed since. The engine never waits: what a reader finds
-overwritten while it reads is refused.
+A slot stands for one block of one channel of one node, and its tag says which; slots are taken one after the other, so
+that few nodes are kept longer than many in the same memory. The sound is in a ring of rows: channels that are equal in
+a block share one, and silence has none. A third ring has the beat at the first sample of each block, by which bars are
+cut also where the tempo has changed since. The engine never waits: what a reader finds overwritten while it reads is
+refused.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ CHANNELS = 256
 """Channels of a node at most: an owner is the node's number times this, plus the channel."""
 MIN_BYTES, MAX_BYTES, SHARE = 32 << 20, 256 << 20, 8
 """Bytes of the ring at least and at most, and the share of the free memory at the start that it may take."""
-_HEADER, _NAMES = 65536, 64
-"""Bytes before the rows, and the place of the names among them."""
+_HEADER, _NAMES, _SLOT = 65536, 64, 40
+"""Bytes before the slots, the place of the names among them, and bytes of a slot without its sound."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,37 +37,45 @@ class CaptureShape:
 
     rate: int  # Hz
     block: int  # frames of a block
-    slots: int  # blocks of one channel that the ring holds, and blocks of which the beat is known
+    rows: int  # blocks of one channel that the ring holds as sound
+
+    @property
+    def slots(self) -> int:
+        """Blocks of one channel that are known, those that share a row too, and blocks of which the beat is known."""
+        return 2 * self.rows
 
     @staticmethod
     def of(rate: int, block: int, free: int) -> CaptureShape | None:
         """Shape that fits into the bytes of free memory; None where they are too few."""
         size = min(MAX_BYTES, free // SHARE)
-        return CaptureShape(rate, block, size // (4 * block + 32)) if size >= MIN_BYTES else None
+        return CaptureShape(rate, block, size // (4 * block + 2 * _SLOT)) if size >= MIN_BYTES else None
 
 
 class CaptureMemory:
     """The mapping and its parts.
 
     Attributes:
-        place: One int64, the slot that is taken next, or `slots`: then it is the first one.
+        place: Two int64: the slot that is taken next, or `slots`: then it is the first one; and how many rows were
+            begun.
         tags: int64 for each slot: number of its block, plus one; 0 while the slot changes.
-        owners: int64 for each slot: twice the owner, and one more where it sounds; else `sound` is not written.
+        owners: int64 for each slot.
+        rows: int64 for each slot: number of its row, counted from the first one that was begun; -1 for silence.
         beat_tags: int64 for each block's beat, as `tags`.
-        sound: float32 `[slots, block]`.
+        sound: float32 `[shape.rows, block]`; row n is at n modulo `shape.rows`.
     """
 
     def __init__(self, fd: int, shape: CaptureShape) -> None:
         self.shape = shape
         slots, block = shape.slots, shape.block
-        total = _HEADER + slots * (32 + 4 * block)
+        total = _HEADER + slots * _SLOT + shape.rows * 4 * block
         self.fd = anonymous_file("antiphon-capture", total) if fd < 0 else fd
         self.map = mmap.mmap(self.fd, total)
-        self.place = np.frombuffer(self.map, np.int64, 1)
-        rows = np.frombuffer(self.map, np.int64, 4 * slots, _HEADER).reshape(4, slots)
-        self.tags, self.owners, self.beat_tags = rows[:3]
-        self.beats = rows[3].view(np.float64)  # float64, the beat at that block's first sample
-        self.sound = np.frombuffer(self.map, np.float32, slots * block, _HEADER + 32 * slots).reshape(slots, block)
+        self.place = np.frombuffer(self.map, np.int64, 2)
+        table = np.frombuffer(self.map, np.int64, 5 * slots, _HEADER).reshape(5, slots)
+        self.tags, self.owners, self.rows, self.beat_tags = table[:4]
+        self.beats = table[4].view(np.float64)  # float64, the beat at that block's first sample
+        sound = np.frombuffer(self.map, np.float32, shape.rows * block, _HEADER + _SLOT * slots)
+        self.sound = sound.reshape(shape.rows, block)
 
     def __reduce__(self) -> Any:
         return CaptureMemory, (self.fd, self.shape)  # the same mapping, in a process that has the descriptor
@@ -89,12 +98,22 @@ class CaptureMemory:
         except ValueError:
             return []
 
+    def tags_of(self, slots: NDArray[np.int64] | slice) -> NDArray[np.int64]:
+        """A copy of the tags of slots, 0 where the row has been overwritten."""
+        rows = self.rows[slots]
+        kept = (rows < 0) | (rows >= self.place[1] - self.shape.rows)
+        return np.where(kept, self.tags[slots], 0)
+
+    def sound_of(self, slots: NDArray[np.int64] | np.int64) -> Samples:
+        """Sound of slots that have some, float32 `[slots, block]`, or of one `[block]`."""
+        sound: Samples = self.sound[self.rows[slots] % self.shape.rows]
+        return sound
+
     def cut(self, node: int, bars: int, bar: int) -> Samples:
         """Last whole bars of `bar` beats, float32 `[frames, channels]`; `RequestError` if silent or not kept."""
         first, last = self._bounds(bars, bar)
         block, begin = self.shape.block, first // self.shape.block
-        tags, owners = self.tags.copy(), self.owners.copy()
-        sounds, owners = owners % 2 > 0, owners // 2
+        tags, owners, sounds = self.tags_of(slice(None)), self.owners.copy(), self.rows >= 0
         within = (tags > begin) & (tags <= -(-last // block)) & np.isin(owners // CHANNELS, (node, node + MIXED))
         slots = np.flatnonzero(within)
         if not len(slots):
@@ -102,14 +121,15 @@ class CaptureMemory:
         count = int(owners[slots].max() % CHANNELS) + 1
         found = np.zeros((-(-last // block) - begin, block, count), np.float32)
         heard = slots[sounds[slots]]
-        found[tags[heard] - 1 - begin, :, owners[heard] % CHANNELS] = self.sound[heard]
-        if not np.array_equal(self.tags[slots], tags[slots]):
+        found[tags[heard] - 1 - begin, :, owners[heard] % CHANNELS] = self.sound_of(heard)
+        if not np.array_equal(self.tags_of(slots), tags[slots]):
             raise RequestError("these bars were overwritten while they were read; capture fewer")
         return found.reshape(-1, count)[first - begin * block : last - begin * block]
 
     def _bounds(self, bars: int, bar: int) -> tuple[int, int]:
         """The samples of the first and the last bar line of the last whole bars."""
-        tags, beats, kept = self.beat_tags.copy(), self.beats.copy(), self.tags[self.tags > 0]
+        tags, beats, kept = self.beat_tags.copy(), self.beats.copy(), self.tags_of(slice(None))
+        kept = kept[kept > 0]
         # of the oldest block a part may be overwritten already
         order = np.argsort(tags)
         order = order[tags[order] > (int(kept.min()) if len(kept) else 0)]

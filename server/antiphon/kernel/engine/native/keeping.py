@@ -10,6 +10,8 @@ from antiphon.kernel.native.intrinsics import address_f32, address_f64, address_
 from antiphon.kernel.native.kernel import f32, f32p, f64, i64, i64p
 
 _RECORDS_INPUT = SESSION
+_COMPARED = 4
+"""Rows at the begin of a block, input and output among them, and before a row, with which that is compared."""
 
 
 @kernel
@@ -27,6 +29,23 @@ def has_sound(x: f32p, count: i64) -> i64:
         if x[n] != f32(0.0):
             return 1
     return 0
+
+
+@kernel
+def row_of(x: f32p, sound: f32p, first: i64, end: i64, rows: i64, frames: i64) -> i64:
+    """The row, among the first and the last of those from `first` to `end`, that has these samples; else `end`."""
+    for n in range(2 * _COMPARED):
+        row = first + n if n < _COMPARED else end - 1 - (n - _COMPARED)
+        if row >= first and row < end:
+            y = offset(sound, row % rows * frames)
+            equal = 1
+            for at in range(frames):
+                if x[at] != y[at]:
+                    equal = 0
+                    break
+            if equal != 0:
+                return row
+    return end
 
 
 @kernel
@@ -81,11 +100,14 @@ def keep_for_listeners(s: i64p, block: i64) -> None:
 
 @kernel
 def keep_for_capture(s: i64p, block: i64, beat: f64) -> None:
-    """Copies the sound of all nodes into the ring of `/capture`; `beat`: at the block's first sample."""
+    """Stores the sound of all nodes in the ring of `/capture`, equal sound once; `beat`: at the block's first sample."""
     frames = s[LoopWord.BLOCK]
     slots = s[LoopWord.CAPTURE_SLOTS]
     tags = address_i64(s[LoopWord.CAPTURE_TAGS])
     owners = address_i64(s[LoopWord.CAPTURE_OWNERS])
+    places = address_i64(s[LoopWord.CAPTURE_ROWS])
+    sound = address_f32(s[LoopWord.CAPTURE_SOUND])
+    held = s[LoopWord.CAPTURE_HELD]
     beat_tags = address_i64(s[LoopWord.CAPTURE_BEAT_TAGS])
     beats = address_f64(s[LoopWord.CAPTURE_BEATS])
     sources = address_i64(s[LoopWord.SOURCES])
@@ -105,14 +127,20 @@ def keep_for_capture(s: i64p, block: i64, beat: f64) -> None:
     for n in range(rows):
         store_release(tags, first + n, 0)
     row = 0
+    begun = place[1]
     for k in range(s[LoopWord.SOURCES_COUNT]):
         source = offset(sources, 3 * k)
         for c in range(source[2]):
             x = offset(address_f32(source[0]), c * source[1])
-            sounds = has_sound(x, frames)
-            owners[first + row] = 2 * wanted[row] + sounds
-            if sounds != 0:  # what is silent is not written: it takes no memory
-                copy_rows(x, 0, offset(address_f32(s[LoopWord.CAPTURE_SOUND]), (first + row) * frames), 1, frames)
+            owners[first + row] = wanted[row]
+            places[first + row] = -1
+            if has_sound(x, frames) != 0:
+                end = place[1]
+                found = row_of(x, sound, begun, end, held, frames)
+                places[first + row] = found
+                if found == end:
+                    store_release(place, 1, end + 1)  # before the row changes, as readers ask
+                    copy_rows(x, 0, offset(sound, end % held * frames), 1, frames)
             row = row + 1
     for n in range(rows):
         store_release(tags, first + n, block + 1)

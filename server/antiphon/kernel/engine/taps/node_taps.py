@@ -67,6 +67,7 @@ _WORDS = (
     LoopWord.CAPTURE_PLACE,
     LoopWord.CAPTURE_TAGS,
     LoopWord.CAPTURE_OWNERS,
+    LoopWord.CAPTURE_ROWS,
     LoopWord.CAPTURE_BEAT_TAGS,
     LoopWord.CAPTURE_BEATS,
     LoopWord.CAPTURE_SOUND,
@@ -99,8 +100,9 @@ class NodeCapture:
         """Addresses of the memory, for machine code."""
         memory = self._memory
         assert memory is not None
-        parts = (memory.place, memory.tags, memory.owners, memory.beat_tags, memory.beats, memory.sound)
-        return {LoopWord.CAPTURE_SLOTS: memory.shape.slots, **dict(zip(_WORDS, map(address, parts), strict=True))}
+        tables = (memory.place, memory.tags, memory.owners, memory.rows, memory.beat_tags, memory.beats, memory.sound)
+        sizes = {LoopWord.CAPTURE_SLOTS: memory.shape.slots, LoopWord.CAPTURE_HELD: memory.shape.rows}
+        return sizes | dict(zip(_WORDS, map(address, tables), strict=True))
 
     def sources(
         self, x: Samples, out: Samples, plan: Plan | None, channels: Samples, strips: Mapping[str, Strip] = _NO_STRIPS
