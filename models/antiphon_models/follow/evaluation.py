@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from antiphon.api import F32, F64
+from antiphon.api.backends.analysis import import_librosa
 from antiphon.api.backends.files import write_midi
 from antiphon_follow.clock import BeatCount
 from antiphon_follow.jobs import Row, crossings
@@ -82,8 +83,7 @@ def _sound(song: PlayedSong) -> F32:
 
 def of_librosa(song: PlayedSong) -> list[Row]:
     """Beats of its sound by librosa, which hears all of it first and knows no bars."""
-    import librosa
-
+    librosa = import_librosa()
     _, times = librosa.beat.beat_track(y=_sound(song), sr=RATE, units="time")
     return [(float(at), float(beat), 4) for beat, at in enumerate(times)]
 
