@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 
 from antiphon.api import F32, F64
-from antiphon.api.backends.analysis import import_librosa
 from antiphon.api.backends.files import write_midi
 from antiphon_follow.clock import BeatCount
 from antiphon_follow.jobs import Row, crossings
@@ -83,7 +82,8 @@ def _sound(song: PlayedSong) -> F32:
 
 def of_librosa(song: PlayedSong) -> list[Row]:
     """Beats of its sound by librosa, which hears all of it first and knows no bars."""
-    librosa = import_librosa()
+    import librosa
+
     _, times = librosa.beat.beat_track(y=_sound(song), sr=RATE, units="time")
     return [(float(at), float(beat), 4) for beat, at in enumerate(times)]
 

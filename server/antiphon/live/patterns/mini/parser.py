@@ -9,8 +9,8 @@ from typing import Any
 from antiphon.live.patterns.mini.tree import (
     ONE,
     Choice,
-    ColonPair,
     Euclid,
+    Joined,
     MiniError,
     Node,
     Perhaps,
@@ -80,7 +80,7 @@ def _inner(node: Node) -> list[Node]:
             return [low, high]
         case Euclid(inner, pulses, steps, rotation):
             return [inner, pulses, steps, *(() if rotation is None else (rotation,))]
-        case ColonPair(inner, tail):
+        case Joined(inner, tail):
             return [inner, tail]
         case Perhaps(inner):
             return [inner]
@@ -293,7 +293,7 @@ class _Parser:
                 return Perhaps(node, share, self._stream())
             case ":":
                 self._at += 1
-                return ColonPair(node, self._term(": takes a number or a pattern, as in bd:3 or bd:<3 5>"), column)
+                return Joined(node, self._term(": takes a number or a pattern, as in bd:3 or bd:<3 5>"), column)
         return self._euclid(node)
 
     def _euclid(self, node: Node) -> Node:

@@ -9,8 +9,8 @@ from antiphon.live.patterns import queries
 from antiphon.live.patterns.mini.parser import MAX_COPIES, parse
 from antiphon.live.patterns.mini.tree import (
     Choice,
-    ColonPair,
     Euclid,
+    Joined,
     MiniError,
     Node,
     Perhaps,
@@ -103,7 +103,7 @@ class _Reading:
                         column,
                     )
                 return self._few(self.count(inner) * max(most, 1), column)
-            case ColonPair(inner, tail, column):
+            case Joined(inner, tail, column):
                 return self._few(self.count(inner) * self.count(tail), column)
             case Perhaps(inner):
                 return self.count(inner)
@@ -177,7 +177,7 @@ class _Reading:
                 return self._each(low, lambda a: self._each(high, lambda b: self._between(node, a, b, value)))
             case Euclid(inner):
                 return self._euclid(node, self.query(inner, value))
-            case ColonPair():
+            case Joined():
                 return self._joined(node, value)
             case Perhaps(inner, share, stream):
                 return queries.drop(self.query(inner, value), share, stream)
@@ -192,7 +192,7 @@ class _Reading:
         together = [queries.pure(one, self._places(word)) for one in values]
         return together[0] if len(together) == 1 else queries.stack(together)
 
-    def _joined(self, node: ColonPair, value: Callable[[str], Values[T]]) -> Query[T]:
+    def _joined(self, node: Joined, value: Callable[[str], Values[T]]) -> Query[T]:
         heads, tails = (self._texts(part, node.column) for part in (node.node, node.tail))
         if len(heads) * len(tails) > MAX_EVENTS:
             raise MiniError(f": joins at most {MAX_EVENTS:,} pairs of words", self._text, node.column)
@@ -218,7 +218,7 @@ class _Reading:
                 return set().union(*(self._texts(part, column) for part in parts))
             case Speed(inner) | Euclid(inner) | Perhaps(inner):
                 return self._texts(inner, column)
-            case ColonPair(inner, tail):
+            case Joined(inner, tail):
                 both = (self._texts(inner, column), self._texts(tail, column))
                 return {f"{head}:{tail}" for head in both[0] for tail in both[1]}
             case Range():

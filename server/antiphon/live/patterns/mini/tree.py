@@ -112,7 +112,7 @@ class Euclid:
 
 
 @dataclass(frozen=True, slots=True)
-class ColonPair:
+class Joined:
     """`bd:<1 2>`: words of the first, each with those of the second at its beginning. `column`: of the colon."""
 
     node: Node
@@ -129,7 +129,7 @@ class Perhaps:
     stream: int
 
 
-Node: TypeAlias = Word | Rest | Sequence | Together | Choice | Polymeter | Speed | Range | Euclid | ColonPair | Perhaps
+Node: TypeAlias = Word | Rest | Sequence | Together | Choice | Polymeter | Speed | Range | Euclid | Joined | Perhaps
 
 
 def number(word: Word, text: str, what: str) -> Fraction:
