@@ -4,6 +4,7 @@ import json
 import re
 import signal
 import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
 from fractions import Fraction as F
@@ -348,3 +349,23 @@ def test_a_script_answers_to_the_level_of_the_input(antiphon: Command, place: Pa
     audio.write(place / "in.wav", silence, RATE, "FLOAT")
     assert antiphon("render", name, "--bars", "0.5", "--in", "in.wav", "--out", "q.wav", "--tail", "0").code == 0
     assert clicks(place / "q.wav") == []
+
+
+@pytest.mark.parametrize(("waits", "said"), [(True, "done"), (False, "too long")])
+def test_a_wait_for_a_processor_is_none_of_a_steps_time(waits: bool, said: str) -> None:
+    code = f"""
+import select, time
+from antiphon.live.records import ScriptTooLong
+from antiphon.offline import script_limits
+script_limits.thread_clocks = lambda: (0, time.monotonic_ns() if {waits} else 0)
+script_limits.set_limits(0.05)
+script_limits.begin_step(0.05)
+try:
+    select.select([], [], [], 1.0)
+    print("done")
+except ScriptTooLong:
+    print("too long")
+script_limits.end_step()
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == said
