@@ -100,7 +100,7 @@ def keep_for_listeners(s: i64p, block: i64) -> None:
 
 @kernel
 def keep_for_capture(s: i64p, block: i64, beat: f64) -> None:
-    """Stores the sound of all nodes in the ring of `/capture`, equal sound once; `beat`: at the block's first sample."""
+    """Stores the sound of all nodes in the ring of `/capture`, equal once; `beat`: at the block's first sample."""
     frames = s[LoopWord.BLOCK]
     slots = s[LoopWord.CAPTURE_SLOTS]
     tags = address_i64(s[LoopWord.CAPTURE_TAGS])
