@@ -3,12 +3,14 @@
 import pytest
 from tests.sources import ROOT
 
+from antiphon.doctor import software
 from antiphon.jobs import live_sets
 from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.errors import PatchError
 from antiphon.kernel.graph import patch, patch_list
 from antiphon.kernel.plugins.loader import load
 from antiphon.kernel.runtime import distributions
+from antiphon.networks.model_registry import examine_models
 from antiphon.operations import lessons
 
 CATALOG = load(check=False).catalog
@@ -55,6 +57,14 @@ def test_what_is_listed_alone_can_be_loaded(alone: Catalog) -> None:
     assert patch_list.names("live") == [], "their patches denoise and answer"
     assert "dub" in live_sets.live_sets()
     assert not {"round", "unmix"} & live_sets.live_sets().keys()
+
+
+@pytest.mark.usefixtures("alone")
+def test_the_doctor_names_what_is_not_installed_and_misses_none_of_its_weights() -> None:
+    found = {(item.subject, item.state): item.mend for item in software.plugins()}
+    assert found["antiphon-companion", "missing"] == "pip install antiphon-companion"
+    assert examine_models({}) == []
+    assert [*software.check_weights(), *software.check_voices()] == []
 
 
 def test_a_node_that_is_optional_is_left_out_where_it_is_not(alone: Catalog) -> None:

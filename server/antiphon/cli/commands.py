@@ -201,6 +201,7 @@ def _version(asked: bool) -> None:
 def _to_do() -> Iterator[tuple[str, str]]:
     """Six commands to begin with, by what is there: a server, a sound card, a MIDI keyboard, files in this folder."""
     from antiphon.cli.ports import running
+    from antiphon.kernel.runtime.distributions import absent
 
     here = sorted(entry.name for entry in os.scandir() if entry.is_file())
 
@@ -213,14 +214,15 @@ def _to_do() -> Iterator[tuple[str, str]]:
     else:
         yield "antiphon learn", "lessons in your browser: code, play or sing, recordings, OSC"
     where = "on your sound card" if card else "there is no sound card, so press Listen on the page"
-    yield "antiphon play", f"a piano and a band that follow a voice; {where}"
+    played = "dub echoes behind what you play" if "hum" in absent() else "a piano and a band that follow a voice"
+    yield "antiphon play", f"{played}; {where}"
     if notes := first(".mid", ".midi"):
         yield f"antiphon play {notes}", "your MIDI file, on a piano"
     elif any(Path("/dev/snd").glob("midi*")):
         yield "antiphon serve --midi --patch keys", "a piano, on your MIDI keyboard"
     else:
         yield "antiphon patches", "what else it can be: some sixty instruments and rooms"
-    if sound := first(".wav", ".flac", ".ogg", ".mp3", ".m4a"):
+    if "denoise" not in absent() and (sound := first(".wav", ".flac", ".ogg", ".mp3", ".m4a")):
         yield f"antiphon run denoise {sound} clean.wav", "your recording, without its noise"
     else:
         yield "antiphon words", "music as text: every word of a script, with an example"

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from antiphon.doctor.machine import finding_if
 from antiphon.kernel.contract.finding import Condition, Finding
-from antiphon.kernel.runtime import extras, paths
+from antiphon.kernel.runtime import distributions, extras, paths
 from antiphon.kernel.runtime.processes import pidfile
 from antiphon.kernel.runtime.settings import HTTP_PORT, OSC_PORT
 
@@ -68,6 +68,8 @@ def plugins() -> Iterator[Finding]:
 
     catalog = load().catalog
     yield Finding("plugins", "works" if len(list(catalog)) else "broken", f"{', '.join(sorted(catalog))}")
+    for name in dict.fromkeys(distributions.absent().values()):
+        yield Finding(name, "missing", f"not installed: {', '.join(distributions.ADDED[name])}", f"pip install {name}")
     for failure in catalog.failures:
         fix = f"mend or remove it; your own plugins are in {paths.plugins()}"
         yield Finding(f"plugin {failure.name}", "limited", f"does not load: {failure.reason}", fix)
@@ -133,6 +135,8 @@ def check_voices() -> Iterator[Finding]:
     """Voices of the node `sing`: the neural one of an extra, and espeak-ng's."""
     from ctypes.util import find_library
 
+    if "sing" in distributions.absent():
+        return
     found = [] if extras.missing(["hibari", "onnx", "onnxruntime"]) else ["neural"]
     found += ["espeak-ng"] if find_library("espeak-ng") else []
     neural = " and ".join(extras.commands("hibari"))
@@ -166,6 +170,8 @@ def check_weights() -> Iterator[Finding]:
         yield Finding("weights", "limited", f"none are installed: {error}; nodes that need them run without", fix)
         return
     rows = examine_models(known_models()[0])
+    if not rows:
+        return  # all of them are of other distributions
     good = sum(row.state == "verified" for row in rows)
     bad = [
         f"{state}: {', '.join(row.name for row in rows if row.state == state)}"

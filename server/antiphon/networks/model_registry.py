@@ -63,8 +63,11 @@ def files(plugins_dir: Path | None = None) -> list[FileListing]:
 
 
 def examine_models(registered: Mapping[str, ModelInfo], folder: Path | None = None) -> list[Row]:
-    """A row for each manifest entry and each registered model. `folder`: replaces the folder of built-in weights."""
-    from antiphon.kernel.runtime import model_files
+    """A row for each manifest entry and each registered model. `folder`: replaces the folder of built-in weights.
+
+    Entries whose plugin is in a distribution that is not installed are left out.
+    """
+    from antiphon.kernel.runtime import distributions, model_files
 
     rows, problem, named = [], "", []
     try:
@@ -77,7 +80,8 @@ def examine_models(registered: Mapping[str, ModelInfo], folder: Path | None = No
         rows.append(_row(name, info.weights, info, Path(info.folder) if info.folder else folder))
     if problem and not any(problem in row.problem for row in rows):
         rows.append(Row("", "", model_files.MANIFEST, 0, 0, (), False, "missing", problem))
-    return sorted(rows, key=lambda row: row.name)
+    absent = distributions.absent()
+    return sorted((row for row in rows if row.plugin not in absent), key=lambda row: row.name)
 
 
 def _row(name: str, weights: str, info: ModelInfo | None, folder: Path | None) -> Row:
