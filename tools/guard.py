@@ -112,6 +112,8 @@ def main() -> int:
     parser.add_argument("--write", action="store_true", help="renew the table")
     asked = parser.parse_args()
     table = read_table()
+    if unknown := set(asked.names) - (known := {each.evaluation for each in table}):
+        parser.error(f"no figure is of {', '.join(sorted(unknown))}; there are: {', '.join(sorted(known))}")
     chosen = [each for each in table if not asked.names or each.evaluation in asked.names]
     runs = [[each for each in chosen if each.run == run] for run in dict.fromkeys(each.run for each in chosen)]
     with ThreadPoolExecutor(TOGETHER) as pool:
