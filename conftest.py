@@ -163,6 +163,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Schedulin
         def _assign_work_unit(self, node: Any) -> None:
             self.workqueue.move_to_end(max(self.workqueue, key=self._weight), last=False)
             super()._assign_work_unit(node)
+            if not self.workqueue:  # a process that is given one last test waits for another one, or for its end
+                node.shutdown()
 
         def remove_node(self, node: Any) -> str | None:
             """As xdist's, which gives the test that ended a process to the next one too, again and again."""

@@ -2,6 +2,7 @@
 
 import json
 import re
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -238,6 +239,24 @@ def test_without_workers_it_is_checked_and_plays_dry() -> None:
     fade = 480
     assert np.isfinite(y).all()
     np.testing.assert_array_equal(y[:, made.latency + fade :], x[:, fade : 4000 - made.latency])
+
+
+def test_a_check_in_one_thread_takes_the_workers_of_no_other() -> None:
+    entered, ended = threading.Event(), threading.Event()
+
+    def check() -> None:
+        with devices.without_workers():
+            entered.set()
+            ended.wait(10.0)
+
+    other = threading.Thread(target=check)
+    other.start()
+    assert entered.wait(10.0)
+    assert not devices.workers_disabled()
+    with devices.without_workers():
+        ended.set()
+        other.join()
+    assert not devices.workers_disabled()
 
 
 class TestAgain:

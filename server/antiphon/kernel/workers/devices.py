@@ -2,6 +2,7 @@
 
 import importlib.util
 import re
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -77,13 +78,18 @@ class PoolContext:
     """Process-wide pool settings."""
 
     pool: Any = None  # the `pool.Pool` of this process
-    disabled: bool = False
-    weighed: Device | None = None
-    replaying: bool = False
     asked: str = "auto"  # device of the lockstep pool: "auto", "cpu" or "cuda"
 
 
-CONTEXT = PoolContext()
+class ThreadContext(threading.local):
+    """Settings of what a thread does with workers; another one's, at the same time, are its own."""
+
+    disabled: bool = False
+    weighed: Device | None = None
+    replaying: bool = False
+
+
+CONTEXT, HERE = PoolContext(), ThreadContext()
 
 
 def prefer(device: str) -> None:
@@ -92,23 +98,23 @@ def prefer(device: str) -> None:
 
 
 def workers_disabled() -> bool:
-    """True within `without_workers`."""
-    return CONTEXT.disabled
+    """True within a thread's `without_workers`."""
+    return HERE.disabled
 
 
 @contextmanager
 def without_workers(device: Device | None = None) -> Iterator[None]:
-    """Makes `current_pool` return None within a `with` block, for checks of a processor.
+    """Makes `current_pool` return None to this thread within a `with` block, for checks of a processor.
 
     `device`: what models will run on, where the cost of a processor is measured: what it computes without a worker then
     is computed. None where nothing is.
     """
-    before = CONTEXT.disabled, CONTEXT.weighed
-    CONTEXT.disabled, CONTEXT.weighed = True, device
+    before = HERE.disabled, HERE.weighed
+    HERE.disabled, HERE.weighed = True, device
     try:
         yield
     finally:
-        CONTEXT.disabled, CONTEXT.weighed = before
+        HERE.disabled, HERE.weighed = before
 
 
 def preferred_device() -> Device:

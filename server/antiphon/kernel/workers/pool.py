@@ -21,7 +21,7 @@ from antiphon.kernel.runtime.platform import hear, ring
 from antiphon.kernel.runtime.processes.scheduling import Patience
 from antiphon.kernel.workers import devices
 from antiphon.kernel.workers.arena import MAX_WORKERS, Arena, Bells, SlotWord, State, WorkerEntry, WorkerWord
-from antiphon.kernel.workers.devices import CONTEXT as _context, Device
+from antiphon.kernel.workers.devices import CONTEXT as _context, HERE as _here, Device
 from antiphon.kernel.workers.spec import WorkerSpec
 from antiphon.kernel.workers.stream import Stream
 
@@ -215,7 +215,7 @@ class Lockstep(Pool):
             self._lifelines[spec.zygote] = spawn(spec.zygote, self.arena, self.bells, spec.imports)
         stream = super().open(spec, config, node)
         try:
-            if not self._wait_ready(stream) and not _context.replaying:
+            if not self._wait_ready(stream) and not _here.replaying:
                 raise WorkerError(f"the worker {spec.name} does not start: {stream.entry.reason}")
         except WorkerError:
             stream.close()
@@ -250,7 +250,7 @@ class Lockstep(Pool):
 
     def revived(self, stream: Stream) -> bool:
         """Restarts a worker in a replay after any number of failures, which may come faster than live."""
-        if not _context.replaying:
+        if not _here.replaying:
             return False
         if stream.entry.state == State.QUARANTINED:
             stream.retry()
@@ -306,7 +306,7 @@ def current() -> Pool | None:
     the pool; None where a declaration is only checked, and no worker is to be started. Raises WorkerError: the system
     is Windows.
     """
-    if _context.disabled:
+    if _here.disabled:
         return None
     if _context.pool is None:
         if sys.platform == "win32":
@@ -319,14 +319,14 @@ def current() -> Pool | None:
 def own_device() -> Device | None:
     """Device for a processor's own choice of inline computation; None during a check."""
     here = current()
-    return _context.weighed if here is None else here.device
+    return _here.weighed if here is None else here.device
 
 
 @contextlib.contextmanager
 def replaying() -> Iterator[None]:
     """Context manager for a replay: a worker's end raises no error, as the log says which answers were missing."""
-    before, _context.replaying = _context.replaying, True
+    before, _here.replaying = _here.replaying, True
     try:
         yield
     finally:
-        _context.replaying = before
+        _here.replaying = before
