@@ -24,7 +24,7 @@ KEPT = Path("build/shipped")
 DIGITS = 4
 """Significant digits of numbers: an eighth of a decibel, a thousandth of a tempo."""
 LANDMARKS = "fingerprint"
-"""The analysis that is left out: it takes as much space as all others, and nobody asks which drum a drum is."""
+"""The analysis that is left out: it takes as much space as all others, and a kit is not searched by it."""
 DIGESTS = """SELECT f.path, f.digest, s.digest, s.duration, s.rate, s.channels
     FROM files f JOIN sounds s ON s.id = f.sound"""
 WORDS = {

@@ -82,7 +82,7 @@ def _sound(song: PlayedSong) -> F32:
 
 
 def of_librosa(song: PlayedSong) -> list[Row]:
-    """Beats of its sound by librosa, which hears all of it first and knows no bars."""
+    """Beats of its sound by librosa: of the whole sound at once, and without bars."""
     _, times = import_librosa().beat.beat_track(y=_sound(song), sr=RATE, units="time")
     return [(float(at), float(beat), 4) for beat, at in enumerate(times)]
 

@@ -207,7 +207,7 @@ def room_weigh(w: i64p, own: i64p, sums: f64p) -> None:
         spread[k] = spread[k] * part
     sums[EchoTotal.CROSS] = SLOPE_KEEP * sums[EchoTotal.CROSS] + cross
     sums[EchoTotal.SQUARE] = SLOPE_KEEP * sums[EchoTotal.SQUARE] + square
-    # of a path that is right the slope is 1, whoever sings beside it
+    # of a path that is right the slope is 1, with a near end or without
     sums[EchoTotal.SLOPE] = sums[EchoTotal.CROSS] / sums[EchoTotal.SQUARE] if sums[EchoTotal.SQUARE] > 0.0 else 1.0
 
 

@@ -16,11 +16,11 @@ MIN_GAIN = 0.02
 NEAR_GAIN = 0.5
 """Least gain of the mask where someone sings."""
 ABSENT, PRESENT = 2.0, 8.0
-"""Decibels of the error over the echo that is left, below which nobody sings, and above which someone does."""
+"""Decibels of the error over the echo that is left, below which there is no near end, and above which there is one."""
 PRESENCE_KEEP = 0.95
 """Decay by the hop of how sure it is that someone sings."""
 SUNG_BINS = 128
-"""Bins from which that is told."""
+"""Bins from which that is computed."""
 
 
 @kernel

@@ -222,7 +222,7 @@ class InputPipe:
                     piece = piece[os.write(into, piece) :]
                 piece = os.read(self._fd, 1 << 16)
         except OSError:
-            pass  # the decoder has ended, which its reader is told
+            pass  # the decoder has ended, which its reader finds
         finally:
             os.close(into)
 

@@ -73,7 +73,7 @@ def read(path: Path, rate: int) -> TimedScore:
 class SongPlayers:
     """Nodes that play a song: all of it, its pitched notes, its drums. `graph`: the patch's, with a kit if it had none.
 
-    `said`: what a user is told of the kit, or "".
+    `said`: remark about the kit, or "".
     """
 
     graph: Graph

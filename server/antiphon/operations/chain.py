@@ -134,7 +134,7 @@ class Chain:
         chain["compressor"].threshold = -20
 
     A chain is of one thread at a time. Its first block sets the length that it is quickest at. It is a context manager;
-    `close` lets go of workers. `plan`: what plays it. `latency`: frames by which the sound comes out later.
+    `close` releases workers. `plan`: what plays it. `latency`: frames by which the sound comes out later.
 
     Args:
         steps: Names of processors, pairs of a name and values of its parameters, or `Model`s. Of one type the second

@@ -119,7 +119,7 @@ def complain(message: str) -> None:
         sys.stderr.write(f"{style_text('antiphon:', 'bad', sys.stderr)} {text}\n")
         sys.stderr.flush()
     except OSError:
-        _to_nowhere(sys.stderr)  # nobody can be told
+        _to_nowhere(sys.stderr)  # it cannot be written to
 
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)

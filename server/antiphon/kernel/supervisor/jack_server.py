@@ -44,7 +44,7 @@ def may_be_microphone(settings: ServeSettings, device: Found) -> bool:
 
 
 def hears_loudspeakers(settings: ServeSettings, device: Found) -> bool:
-    """Whether the input may be a microphone that hears loudspeakers."""
+    """Whether the input may be a microphone that picks up loudspeakers."""
     return may_be_microphone(settings, device) and settings.input_file is None and not settings.headphones
 
 

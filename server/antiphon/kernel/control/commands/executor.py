@@ -137,7 +137,7 @@ class CommandExecutor:
 
         self.replaced = lambda _values: None  # what is recalled is one edit
         try:
-            # a variant first: which parameters its node has is told by it
+            # a variant first: it decides which parameters its node has
             if varied := [c for c in commands() if state.every[c.node].info.varied_by == c.param]:
                 self.perform(self._session.recall(varied, now, source))
             self.perform(self._session.recall(commands(), now, source))

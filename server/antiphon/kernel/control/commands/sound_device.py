@@ -32,7 +32,7 @@ class _Asked:
 
 
 class Headphones:
-    """Whether the output is headphones, which no microphone hears: a choice for each sound device, kept in a file."""
+    """Whether the output is headphones, which no microphone picks up: kept in a file for each sound device."""
 
     def __init__(self, file: Path) -> None:
         """Reads the choices; a file that is missing or not valid holds none."""

@@ -69,7 +69,7 @@ class Plans:
         self._catalog, self._executor, self._syncs = catalog, executor, syncs
         self._position, self._folder, self._structure_changed = position, folder, structure_changed
         self._answers = PlanAnswers(parts.replies)
-        self.loudspeakers = False  # those that a microphone hears: a canceller is put in front of the input
+        self.loudspeakers = False  # a microphone picks them up: a canceller is put in front of the input
         self._engine = 0  # pid of the one that was asked for a plan last
         self._clock = (0, 0.0)
         self.latency = 0  # frames, of the plan that plays
@@ -95,7 +95,7 @@ class Plans:
             self.history.add(previous)
 
     def beside(self, loudspeakers: bool, peer: Peer | None, address: str) -> None:
-        """Says whether a microphone hears loudspeakers, now and of patches to come; `/fail` as of an edit."""
+        """Sets whether a microphone picks up loudspeakers, now and of patches to come; `/fail` as of an edit."""
         self.edit(lambda: self._session.state.beside_loudspeakers(loudspeakers), peer, address)
         self.loudspeakers = loudspeakers
 

@@ -134,7 +134,7 @@ class HelperChannel:
 
         `idle`: seconds after a request, without another, after which they end too; None for no end.
         """
-        silence = None  # whoever starts this process has a first request, late as it may be on a busy machine
+        silence = None  # the parent has a first request, late as it may be on a busy machine
         with contextlib.suppress(EOFError, TimeoutError):
             while True:
                 yield read_message(self.input, silence=silence)[0]

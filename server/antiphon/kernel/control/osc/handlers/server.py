@@ -105,7 +105,7 @@ def audio_device(ask: OscCall, args: Args) -> None:
 
 @osc("/headphones", OWNER, args="[i:on]")
 def headphones(ask: OscCall, args: Args) -> None:
-    """Says that the output is headphones, which no microphone hears, or with 0 that it is loudspeakers: then
+    """Says that the output is headphones, which no microphone picks up, or with 0 that it is loudspeakers: then
     `echo_cancel` stands in front of an input that is listened to and not played. Kept for the sound device. Answers
     `/done`, without arguments `/headphones i:on s:device`.
     """
