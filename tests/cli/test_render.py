@@ -1,8 +1,10 @@
 """`antiphon render`: patches and timed events, to the sample."""
 
+import errno
 import json
 import os
 import shutil
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,10 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 from tests import accepted, audio, noteclick
+from tests.files.test_studio import SCHEMA
 
+from antiphon.files import midifile
+from antiphon.files.midi_song import MidiNote, MidiTrack
 from antiphon.kernel.contract.params import Param
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.session.commands import Beat, Sample, SetParam
@@ -43,6 +48,86 @@ def test_a_patch_gives_back_what_goes_through_it(antiphon: Command, tmp_path: Pa
     y, rate = audio.read(tmp_path / "out.wav")
     assert rate == 44100
     assert np.array_equal(y, x)
+
+
+STRIPS = """format = 1
+[nodes.lead]
+type = "tone"
+frequency = 330.0
+level = 0.1
+[nodes.aux]
+type = "sampler"
+pads = "pitch"
+base = 57
+s = "pluck"
+[nodes.mid]
+type = "limiter"
+[wires]
+"lead" = "out"
+"aux" = "out"
+"in" = "mid"
+"mid" = "out"
+"""
+
+
+@pytest.fixture
+def strips(tmp_path: Path) -> Path:
+    (tmp_path / "strips.toml").write_text(STRIPS)
+    audio.write(tmp_path / "in.wav", audio.noise(22_057, 1, -40.0), 22050, "FLOAT")
+    song = MidiTrack("keys", (MidiNote(0.0, 1.0, 57, 0.8), MidiNote(1.0, 1.0, 60, 0.8)))
+    midifile.write(tmp_path / "song.mid", [song], [(0.0, 150.0)], signatures=[(0.0, 3, 4)])
+    return tmp_path
+
+
+STEMS = ("render", "strips.toml", "--in", "in.wav", "--events", "song.mid", "--stems", "stems")
+
+
+def test_the_strips_of_a_patch_are_tracks_that_sum_to_its_sound(antiphon: Command, strips: Path) -> None:
+    done = antiphon(*STEMS, "--out", "out.wav", "--fade", "0")
+    assert (done.code, done.err) == (0, "")
+    folder, (whole, rate) = strips / "stems", audio.read(strips / "out.wav")
+    listed = json.loads((folder / "tracks.json").read_text())["tracks"]
+    assert [one["name"] for one in listed] == ["input", "output", "lead", "aux", "mid"]
+    sounds = {one["name"]: audio.read(folder / one["file"])[0] for one in listed}
+    assert {(sound.shape[1], rate) for sound in sounds.values()} == {(whole.shape[1], 22050)}
+    np.testing.assert_allclose(sounds["lead"] + sounds["aux"] + sounds["mid"], whole, atol=1e-6)
+    np.testing.assert_array_equal(sounds["output"], whole)
+    x = audio.read(strips / "in.wav")[0]
+    np.testing.assert_array_equal(sounds["input"][0, : x.shape[1]], x[0])  # on time with what is made of it
+    *_, track = midifile.read(folder / "aux_.mid").tracks
+    assert [(note.number, note.start) for note in track.notes] == [(57, 0.0), (60, 1.0)]
+    here, before = (sounds["aux"][:, round(at * rate) :][:, : rate // 50] for at in (0.4, 0.38))
+    assert audio.level(here) > audio.level(before) + 3.0
+    with zipfile.ZipFile(folder / "set.dawproject") as archive:
+        project = archive.read("project.xml").decode()
+    SCHEMA.validate(project)
+    assert 'numerator="3"' in project
+    assert {f'path="{one["file"]}"' in project for one in listed} == {True}
+    assert "  TEMPO 150 3 4" in (folder / "set.rpp").read_text().splitlines()
+
+
+def test_tracks_of_a_patch_go_over_nothing_and_are_whole_or_not_there(
+    antiphon: Command, strips: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (strips / "stems").mkdir()
+    (strips / "stems" / "mine.txt").touch()
+    assert "stems holds files already (mine.txt)" in antiphon(*STEMS, "--out", "out.wav").complaint
+    said = antiphon(*STEMS, "--out", "stems/lead.wav", "--force").complaint
+    assert said == "--stems: stems/lead.wav would be among the tracks in stems; name it outside of that folder"
+    assert "--stems goes with one --out" in antiphon(*STEMS, "--out-dir", "many").complaint
+    write = os.pwrite
+
+    def full(fd: int, data: bytes, at: int) -> int:
+        if at > 1000:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(fd, data, at)
+
+    monkeypatch.setattr(os, "pwrite", full)
+    done = antiphon(*STEMS, "--out", "out.wav", "--force")
+    assert done.code == 2
+    assert done.complaint.startswith("cannot write the tracks in stems: no space left on device; free some space")
+    assert not (strips / "out.wav").exists()
+    assert [path.name for path in (strips / "stems").iterdir()] == ["mine.txt"]
 
 
 PAIRS = """format = 1

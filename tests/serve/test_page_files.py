@@ -3,6 +3,8 @@
 import base64
 import io
 import json
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,8 @@ import soundfile
 from tests.chromium import Chromium, Tab, needs_chromium
 from tests.waiting import until
 
+from antiphon.files.audiofile import read
+from antiphon.web.api.jobs import EXAMPLES
 from antiphon_bench.rig import ServerProcess
 
 pytestmark = [pytest.mark.real, pytest.mark.untimed, needs_chromium]
@@ -215,21 +219,72 @@ def test_a_and_b_sound_in_turn_at_the_same_place(tab: Tab, result: str) -> None:
         assert 0.9 < tab.until("antiphonPlayer().playing && antiphonPlayer().place") < 2.1
 
 
+def downloaded(browser: Chromium, tab: Tab, job: str, to: Path) -> Path:
+    """The result of a job, saved by its button in the folder of `to`."""
+    behavior = {"behavior": "allow", "downloadPath": str(to.parent), "browserContextId": browser.contexts[0]}
+    browser.call("Browser.setDownloadBehavior", **behavior)
+    click(tab, f'[data-job="{job}"]', "Download")
+    until(to.exists, 60.0, "the file is saved")
+    size = tab.run(f"fetch('/api/jobs/{job}/result').then(a => a.arrayBuffer()).then(a => a.byteLength)")
+    until(lambda: to.stat().st_size == size, 60.0, "all of it")
+    return to
+
+
 def test_a_download_has_the_bytes_of_the_result(
     chromium: Chromium, server: ServerProcess, tab: Tab, result: str, tone: bytes, tmp_path: Path
 ) -> None:
-    chromium.call(
-        "Browser.setDownloadBehavior",
-        behavior="allow",
-        downloadPath=str(tmp_path),
-        browserContextId=chromium.contexts[0],
-    )
-    click(tab, f'[data-job="{result}"]', "Download")
-    saved = tmp_path / "tone gain.wav"
-    until(saved.exists, 60.0, "the file is saved")
-    script = f"fetch('/api/jobs/{result}/result').then(a => a.arrayBuffer()).then(a => a.byteLength)"
-    size = tab.run(script)
-    until(lambda: saved.stat().st_size == size, 60.0, "all of it")
-    samples, _ = soundfile.read(saved)
+    samples, _ = soundfile.read(downloaded(chromium, tab, result, tmp_path / "tone gain.wav"))
     source, _ = soundfile.read(io.BytesIO(tone))
     np.testing.assert_allclose(samples[100:-2000], GAIN * source[100:-2000], atol=1e-4)
+
+
+RECORDER = """(async () => {
+  const context = new AudioContext({sampleRate: 48000});
+  const into = context.createMediaStreamDestination(), voice = context.createBufferSource();
+  voice.buffer = await context.decodeAudioData(await (await fetch('/api/examples/voice.ogg')).arrayBuffer());
+  voice.connect(into);
+  const recorder = new MediaRecorder(into.stream, {mimeType: 'audio/webm'}), parts = [];
+  recorder.ondataavailable = event => parts.push(event.data);
+  const ended = new Promise(done => recorder.onstop = done);
+  recorder.start();
+  voice.start();
+  await new Promise(done => voice.onended = done);
+  recorder.stop();
+  await ended;
+  const bytes = new Uint8Array(await new Blob(parts).arrayBuffer());
+  return btoa(Array.from(bytes, one => String.fromCharCode(one)).join(''));
+})()"""
+
+
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not on the path: nothing reads these")
+@pytest.mark.parametrize("name", ["memo.m4a", "recorded.webm", "talk.mp4"])
+def test_what_phones_and_browsers_record_is_cleaned_heard_and_saved(
+    chromium: Chromium, server: ServerProcess, tab: Tab, tmp_path: Path, name: str
+) -> None:
+    voice = EXAMPLES["voice.ogg"]
+    if name == "recorded.webm":
+        data = base64.b64decode(tab.run(RECORDER))
+    else:
+        picture = ["-f", "lavfi", "-i", "color=black:s=64x64:r=25:d=3"] if name.endswith("mp4") else []
+        words = ["ffmpeg", "-v", "error", "-i", str(voice), *picture, "-c:a", "aac", str(tmp_path / name)]
+        subprocess.run(words, check=True)
+        data = (tmp_path / name).read_bytes()
+    drop(tab, name, data)
+    shown = "document.querySelector('.stored li')"
+    tab.until(f"{shown}.innerText.includes('{name}') && !!{shown}.querySelector('.peaks')")
+    tab.until("!document.querySelector('.uploads li')")
+    tab.run("document.querySelectorAll('.stored input:checked').forEach(one => one.click())")
+    tab.run(f"{shown}.querySelector('input').click()")
+    job = run(tab, "Plugin", "denoise")
+    assert ended(tab, job) == "done", tab.run(f"document.querySelector('[data-job=\"{job}\"]').innerText")
+    click(tab, f'[data-job="{job}"]', "A/B")
+    tab.until("document.querySelectorAll('.player .pictures canvas').length === 4")
+    tab.run("document.querySelector('.player .play').click()")
+    tab.until("antiphonPlayer().playing && antiphonPlayer().side === 'B' && antiphonPlayer().rms > 0.01")
+    tab.run("document.querySelector('.player .play').click()")
+    ending = tab.run(f"fetch('/api/jobs/{job}').then(a => a.json()).then(a => a.results[0].name)").rpartition(".")[2]
+    saved = read(downloaded(chromium, tab, job, tmp_path / f"{name.partition('.')[0]} denoise.{ending}")).samples
+    given = read(voice).samples
+    assert ending == ("mp4" if name.endswith("mp4") else "wav")
+    assert saved.shape[1] == pytest.approx(given.shape[1], abs=0.1 * RATE)  # of the recorder's own beginning and end
+    assert np.abs(saved).max() == pytest.approx(np.abs(given).max(), rel=0.3)

@@ -103,7 +103,9 @@ class TrackFiles:
                 return track
         if len(self.tracks) == MAX_TRACKS:
             return None
-        return self._open(Track(name, f"{file_name(name, (track.file for track in self.tracks))}.wav", channels, mixed))
+        file = f"{file_name(name, (track.file for track in self.tracks))}.wav"
+        (self.folder / file).unlink(missing_ok=True)  # it may be a link
+        return self._open(Track(name, file, channels, mixed))
 
     def _open(self, track: Track) -> Track:
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW

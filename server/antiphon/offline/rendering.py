@@ -16,7 +16,7 @@ from antiphon.kernel.engine.levels import ChosenPairs
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.graph.compiler import close_hosts, compile_plan
 from antiphon.kernel.graph.graph import Graph
-from antiphon.kernel.graph.io_nodes import declaration, own_nodes
+from antiphon.kernel.graph.io_nodes import OUT_NUMBER, declaration, own_nodes
 from antiphon.kernel.graph.patch import load as load_patch
 from antiphon.kernel.graph.plan import Plan
 from antiphon.kernel.plugins.loader import Loaded
@@ -28,6 +28,7 @@ from antiphon.kernel.session.node_state import SLOTS
 from antiphon.kernel.session.schedule import Moment
 from antiphon.kernel.session.session import Session
 from antiphon.offline.event_file import at_beginning
+from antiphon.offline.replayed_tracks import GAIN, ReplayedTracks
 from antiphon.offline.runner import Make
 
 COUNTS = ("missed", "dropped")
@@ -68,6 +69,7 @@ class PlayerRunner:
         }
         self._player = GraphPlayer(spec, tempo)
         self._player.load(plan, 1, 0.0)
+        self._tracks: ReplayedTracks | None = None
         self._pairs = ChosenPairs(pairs, spec) if len(pairs) > 1 else None
         self.latency = plan.latency + int(getattr(self._player, "latency", 0))  # latency of the graph, frames
         self.failures: list[tuple[str, str]] = []
@@ -83,6 +85,18 @@ class PlayerRunner:
                     self._by_sample.append((0, place, action))
         heapq.heapify(self._by_sample)
         heapq.heapify(self._by_beat)
+
+    def record(self, tracks: ReplayedTracks) -> None:
+        """Keeps each strip too, from the first block on."""
+        self._player.strips.keep(True)
+        self._tracks = tracks
+
+    @property
+    def gain(self) -> float:
+        """Level of the output, dB."""
+        end = self._player.host(OUT_NUMBER)
+        assert end is not None
+        return float(end.cells[GAIN].target)
 
     @property
     def dropped(self) -> int:
@@ -116,6 +130,8 @@ class PlayerRunner:
         while self._by_beat and len(player.schedule) < CAPACITY // 2:
             player.take(heapq.heappop(self._by_beat)[2])
         y = player.run(x)
+        if self._tracks is not None:
+            self._tracks.keep(player, end - x.shape[1], x, y)
         if self.listener is not None:
             self.listener(self.plan, x, y, end - x.shape[1])
         while player.reports:

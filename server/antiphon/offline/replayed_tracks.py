@@ -1,45 +1,99 @@
-"""Tracks of a set that is replayed: the files and the lines of the log that a recorder writes live."""
+"""Tracks of what is computed without a clock, a replayed set or a patch: the files that a recorder writes live."""
 
-import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from antiphon.files.tracks import ENDS, LOG, BeatPoints, Track, TrackFiles
+import numpy as np
+
+from antiphon.files.tracks import ENDS, BeatPoints, Track, TrackFiles
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.engine.graph_player import GraphPlayer
 from antiphon.kernel.engine.recording.journal import TrackLabel, heard_lines
 from antiphon.kernel.engine.taps.node_taps import NodeCapture
+from antiphon.kernel.errors import FileError
+from antiphon.kernel.graph.io_nodes import IN_NUMBER
 from antiphon.kernel.io.capture_memory import CHANNELS
+from antiphon.kernel.runtime import paths
+
+GAIN = 3
+"""Place of the gain among the cells of `out`."""
+Tell = Callable[[dict[str, Any]], None]
+"""Takes the lines of the log that a recorder writes beside tracks."""
+
+
+@contextmanager
+def written_tracks(
+    folder: Path, spec: StreamSpec, first: int, tell: Tell, latency: int = 0
+) -> Iterator["ReplayedTracks"]:
+    """Tracks in a folder, all of them or none. Raises FileError: they cannot be written."""
+    tracks, done = ReplayedTracks(folder, spec, first, tell, latency), False
+    try:
+        yield tracks
+        with tracks.writing():
+            tracks.close()
+        done = True
+    finally:
+        if not done:
+            tracks.remove()
 
 
 class ReplayedTracks:
-    """Writes tracks into a folder that has the session's log; `close` ends them."""
+    """Writes tracks into a folder.
 
-    def __init__(self, folder: Path, spec: StreamSpec, first: int) -> None:
-        self._files, self._spec, self._first = TrackFiles(folder, spec.rate), spec, first
+    Attributes:
+        files: The tracks.
+    """
+
+    def __init__(self, folder: Path, spec: StreamSpec, first: int, tell: Tell, latency: int) -> None:
+        """`latency`: frames of silence before the sound, which the tracks are without."""
+        self.files, self._spec, self._first, self._tell = TrackFiles(folder, spec.rate), spec, first, tell
         self._capture, self._beats, self._labels = NodeCapture(), BeatPoints(), list[TrackLabel]()
         self._by_number: dict[int, Track | None] = {}
-        for number, name in ENDS:
-            self._by_number[number] = self._files.add(name, spec.channels, mixed=False)
-        self._log = (folder / LOG).open("a", encoding="utf-8")
+        self._left, self._before = latency, np.zeros((spec.channels, latency), np.float32)
+        with self.writing():
+            for number, name in ENDS:
+                self._by_number[number] = self.files.add(name, spec.channels, mixed=False)
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """A context that says which folder cannot be written."""
+        try:
+            yield
+        except OSError as error:
+            text = paths.os_error_text(error)
+            raise FileError(f"cannot write the tracks in {self.files.folder}: {text}; none was left") from None
 
     def keep(self, player: GraphPlayer, sample: int, x: Samples, y: Samples) -> None:
         """Takes the block at `sample` that the player has computed of `x`; `y`: what was heard of it."""
-        buses = player.buses.channels
+        with self.writing():
+            self._keep(player, sample, x, y)
+
+    def _keep(self, player: GraphPlayer, sample: int, x: Samples, y: Samples) -> None:
+        buses, frames = player.buses.channels, x.shape[1]
+        begins = min(self._left, frames)
+        self._left -= begins
         sounds, owners = self._capture.sources(x, y, player.plan, buses, player.strips.now)
         if self._capture.labels is not self._labels:
             self._labels = self._capture.labels
             for number, name, channels, mixed in self._labels:
                 if number not in self._by_number:
-                    self._by_number[number] = self._files.add(name, channels, mixed=mixed)
+                    self._by_number[number] = self.files.add(name, channels, mixed=mixed)
         at, found = 0, []
         for sound in sounds:
-            track = self._by_number.get(int(owners[at]) // CHANNELS)
+            number = int(owners[at]) // CHANNELS
+            track = self._by_number.get(number)
             at += len(sound)
+            if number == IN_NUMBER and self._before.shape[1]:
+                # the input is on time: it waits for the sound that is made of it
+                whole = np.concatenate([self._before, sound], axis=1)
+                sound, self._before = whole[:, :frames], whole[:, frames:]
             if track is not None:
-                found.append((track, sound.T))
-        self._files.write(found, x.shape[1])
-        self._tell(self._beats.add(sample, player.time.beat, self._spec.rate))
+                found.append((track, sound[:, begins:frames].T))
+        self.files.write(found, frames - begins)
+        if (line := self._beats.add(sample, player.time.beat, self._spec.rate)) is not None:
+            self._tell(line)
         for line in heard_lines(sample, player.strips.heard or ()):
             self._tell(line)
         if player.strips.heard:
@@ -47,14 +101,16 @@ class ReplayedTracks:
 
     def skip(self, frames: int) -> None:
         """Takes a block that was not computed."""
-        self._files.write((), frames)
-
-    def _tell(self, line: dict[str, Any] | None) -> None:
-        if line is not None:
-            self._log.write(json.dumps(line) + "\n")
+        with self.writing():
+            self.files.write((), frames)
 
     def close(self) -> None:
         """Ends the files, and lists them."""
-        self._log.close()
-        self._files.write_list(self._first, self._by_number)
-        self._files.close()
+        self.files.write_list(self._first, self._by_number)
+        self.files.close()
+
+    def remove(self) -> None:
+        """Removes the files."""
+        self.files.close()
+        for track in self.files.tracks:
+            (self.files.folder / track.file).unlink(missing_ok=True)

@@ -40,9 +40,11 @@ def render(asked: RenderRequest, loaded: Loaded) -> bool:
             return render(changed(asked, source=(str(kept),), reporting=ends.reporting(asked.reporting)), loaded)
     if is_script(asked.patch):
         return render_script(asked)
-    for option, value in (("--bars", asked.bars), ("--stems", asked.stems), ("--midi", asked.midi)):
+    for option, value in (("--bars", asked.bars), ("--midi", asked.midi)):
         if value is not None:
             raise UsageError(f"{option} is for a live script: antiphon render set.py --bars 8 --out set.wav")
+    if asked.stems is not None and asked.out_dir is not None:
+        raise UsageError("--stems goes with one --out: the tracks are of one file")
     return _render_patch(asked, loaded)
 
 

@@ -7,6 +7,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from antiphon.files.audiofile import stream
 from antiphon.files.audiowrite import AudioWriter
@@ -34,10 +35,12 @@ from antiphon.offline.hearing import BlockListener
 from antiphon.offline.note_file import SongPlayers, TimedScore
 from antiphon.offline.output_summary import Written
 from antiphon.offline.rendering import PlayerRunner, param_finder
+from antiphon.offline.replayed_tracks import written_tracks
 from antiphon.offline.runner import process_stream
 from antiphon.operations.finishing import finish_marked, finish_of
 from antiphon.operations.reporting import SILENT, Reporting
 from antiphon.operations.requests import RenderRequest
+from antiphon.operations.tracks import Told, claim, describe, linear
 
 BLOCK = 256
 LONG_BLOCK = 1024
@@ -64,8 +67,13 @@ class PatchRender:
     cue: str = ""  # the pair of channels that holds the cue, such as "3-4"; "" leaves it out
     reporting: Reporting = SILENT
 
-    def write(self, out: str, commands: Sequence[Command], name: str) -> RenderedFile:
-        """Renders it with commands. Raises AntiphonError: it cannot be rendered; no file is left."""
+    def write(
+        self, out: str, commands: Sequence[Command], name: str, stems: Path | None = None, bar: int = 4
+    ) -> RenderedFile:
+        """Renders it with commands, and its strips as tracks into a folder `stems`; `bar`: beats of a bar of theirs.
+
+        Raises AntiphonError: it cannot be rendered; no file is left.
+        """
         rate, channels = self.spec.rate, 2 * len(self._pairs) if self._pairs else self.spec.channels
 
         def prepared() -> PlayerRunner:
@@ -76,14 +84,24 @@ class PatchRender:
             if passes is not None:
                 self._play_passes(stack.enter_context(passes), prepared)
             blocks = self._blocks(stack)
+            runner = stack.enter_context(closing(prepared()))
+            told: list[dict[str, Any]] = []
+            tracks = None
+            if stems is not None:
+                tracks = stack.enter_context(written_tracks(stems, self.spec, 0, told.append, runner.latency))
+                runner.record(tracks)
             writer = stack.enter_context(AudioWriter(out, rate, channels, self.subtype, self.finish))
             progress = stack.enter_context(self.reporting.progress(name, self.expected, rate))
-            runner = stack.enter_context(closing(prepared()))
             rendered = process_stream(blocks, runner, self.frames, progress.update, self.tail)
             for samples in fade_end(rendered, rate, self.fade):
                 writer.write(samples)
             lost, words = tuple(runner.counts()), runner.vocabularies()
             limited = runner.limited * self.spec.block / max(1, writer.frames)
+            if tracks is not None:
+                tracks.files.frames = min(tracks.files.frames, writer.frames)
+                heard, beats = ([line for line in told if key in line] for key in ("heard", "beat_line"))
+        if tracks is not None:
+            describe(tracks.files, Told(beats, heard, bar=bar, gain=linear(runner.gain)), self.reporting)
         written = Written.sound(writer, name)
         return RenderedFile(written, tuple(runner.failures), runner.dropped, lost, words, limited)
 
@@ -190,7 +208,7 @@ def render_file(source: str | None, out: str, asked: RenderRequest, loaded: Load
         frames = max(score.frames for score in scores)
     if asked.events is not None and asked.events not in notes:
         commands += _events(asked.events, rate, patch, catalog)
-    if sound is None and any(isinstance(command, NoteOn) for command in commands):
+    if sound is None and asked.stems is None and any(isinstance(command, NoteOn) for command in commands):
         finish = finish.from_notes()
     if seconds is not None:
         frames = round(seconds * rate)
@@ -201,7 +219,9 @@ def render_file(source: str | None, out: str, asked: RenderRequest, loaded: Load
     task = PatchRender(
         loaded, patch, spec, sound, subtype, length, frames, after, asked.fade, finish, asked.cue, asked.reporting
     )
-    done = task.write(out, commands, patch.name)
+    stems = None if asked.stems is None else claim(asked.stems, "--stems", None, out=out, force=asked.force)
+    bars = [round(beats) for score in scores for _, beats in score.song.meters]
+    done = task.write(out, commands, patch.name, stems, max(1, bars[0]) if bars else 4)
     if not done.written.seconds:
         asked.reporting.complain(f"{path_text(out)} holds no sound (0 frames)")
     return not done.tell(asked.reporting, [f"the patch {patch.name}", *map(path_text, given)])

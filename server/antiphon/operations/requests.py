@@ -203,7 +203,9 @@ class RenderRequest(Struct, frozen=True):
         FADE
     )
     bars: Annotated[float | None, argument("Length of OUT in bars, of a live script.")] = None
-    stems: Annotated[str | None, argument("A file for each track and loop of a live script.", "FOLDER")] = None
+    stems: Annotated[
+        str | None, argument("A file for each track of a script or strip of a patch, with projects for studios.", "DIR")
+    ] = None
     midi: Annotated[str | None, argument("The notes of a live script as a MIDI file.", "F.mid")] = None
     rate: Rate = 0
     cue: Annotated[str, argument("Channels of OUT for the cue, such as 3-4; else it is left out.", "PAIR")] = ""

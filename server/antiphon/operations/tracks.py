@@ -6,19 +6,20 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from antiphon.files import midifile, studio
 from antiphon.files.audiofile import stream
 from antiphon.files.midi_song import MidiControlChange, MidiNote, MidiTrack, Times
-from antiphon.files.tracks import GAP, HEADER, LOG, file_name, read_list, read_tracks
+from antiphon.files.tracks import GAP, HEADER, LOG, TrackFiles, file_name, read_list, read_tracks
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.control.osc.handlers.sets import RECALL
 from antiphon.kernel.engine.recording.recorder import LIST
 from antiphon.kernel.errors import FileError
-from antiphon.kernel.graph.io_nodes import OUT_NUMBER
+from antiphon.kernel.graph.io_nodes import OUT_NUMBER, SILENCE
 from antiphon.kernel.plugins.loader import load
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.session.actions import ACTIONS, NodeSet
@@ -26,14 +27,12 @@ from antiphon.kernel.supervisor.recordings import OTHER_FOLDER, held_names
 from antiphon.kernel.synth.backends import chosen
 from antiphon.offline.output_summary import Written
 from antiphon.offline.replay import replay
-from antiphon.offline.replayed_tracks import ReplayedTracks
+from antiphon.offline.replayed_tracks import GAIN, ReplayedTracks, written_tracks
 from antiphon.offline.session_reader import INPUT, TOLD, SessionLog
 from antiphon.operations.file_tasks import play_with
 from antiphon.operations.reporting import Reporting
 
 TICKS = 960
-_GAIN = 3
-"""Place of the gain among the cells of `out`."""
 _MOST = 1e15
 """Frames and beats of cues are less: those of a performer may say anything."""
 _SHOWN = 80
@@ -74,16 +73,30 @@ def replayed_tracks(log: SessionLog, source: Path, folder: Path) -> Iterator[Rep
     with (source / LOG).open("rb") as held, (folder / LOG).open("wb") as copy:
         # what a replay tells anew is left out, and a line that a killed server left unfinished
         copy.writelines(line for line in held if line.endswith(b"\n") and TOLD.isdisjoint(json.loads(line)))
-    with closing(ReplayedTracks(folder, log.spec, log.first)) as tracks:
-        yield tracks
+    done = False
+    try:
+        with (folder / LOG).open("a", encoding="utf-8") as told:
+
+            def tell(line: dict[str, Any]) -> None:
+                told.write(json.dumps(line) + "\n")
+
+            with written_tracks(folder, log.spec, log.first, tell) as tracks:
+                yield tracks
+        done = True
+    finally:
+        if not done:
+            (folder / LOG).unlink(missing_ok=True)
 
 
-def claim(folder: str, option: str, source: Path, *, force: bool = False) -> Path:
-    """A folder for tracks of the set `source`, made where there is none. Raises FileError: it is that, or holds files.
+def claim(folder: str, option: str, source: Path | None, *, out: str = "", force: bool = False) -> Path:
+    """A folder for tracks of the set `source`, made where there is none.
 
-    `force`: it may hold files.
+    `out`: a file that is written too. `force`: the folder may hold files. Raises FileError: it is the set itself, that
+    file is in it, or it holds files.
     """
-    if paths.is_same_file(folder, source):
+    if out and paths.is_same_file(folder, os.path.dirname(out) or "."):
+        raise FileError(f"{option}: {out} would be among the tracks in {folder}; name it outside of that folder")
+    if source is not None and paths.is_same_file(folder, source):
         raise FileError(f"{option}: {folder} is the set itself, whose sound would be lost; name another folder")
     if not force and (held := held_names(folder)):
         raise FileError(f"{option}: {folder} holds files already ({held}); {OTHER_FOLDER}")
@@ -124,16 +137,36 @@ def export(session: Path, out: str, reporting: Reporting, *, force: bool = False
 
 
 def complete(folder: Path, reporting: Reporting, *, force: bool = False) -> None:
-    """Writes the MIDI files and the projects of a folder of tracks, made equally long. Raises FileError: it holds none.
+    """Makes the tracks of a recorded set equally long, and writes what `describe` does.
 
-    `force`: also where that takes more than a recorder that was killed leaves out.
+    Raises FileError: there are none. `force`: also where that takes more than a recorder that was killed leaves out.
     """
     log = SessionLog(folder)
     files, held = read_tracks(folder, log.spec.block, force=force)
     files.close()
-    tracks, frames, first = files.tracks, files.frames, held.first
-    rate, bar = log.spec.rate, _bar_of(log)
-    points = [(line["sample"] - first, line["beat_line"], line["bpm"]) for line in log.beats]
+    describe(files, Told(log.beats, log.heard, log.cues, held.first, _bar_of(log), _gain(log)), reporting)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What is known of tracks beside their sound: lines of a log, the sample of the first frame, beats of a bar.
+
+    `gain`: of the output, 1 is as recorded.
+    """
+
+    beats: Sequence[Mapping[str, Any]]
+    heard: Sequence[Mapping[str, Any]]
+    cues: Sequence[Mapping[str, Any]] = ()
+    first: int = 0
+    bar: int = 4
+    gain: float = 1.0
+
+
+def describe(files: TrackFiles, told: Told, reporting: Reporting) -> None:
+    """Writes the MIDI files and the projects of tracks beside them."""
+    folder, tracks, frames, first = files.folder, files.tracks, files.frames, told.first
+    rate, bar = files.rate, told.bar
+    points = [(line["sample"] - first, line["beat_line"], line["bpm"]) for line in told.beats]
     begin, tempo = tempo_map(points, rate, bar)
     times = Times(tempo)
     lead = times.seconds(begin)
@@ -142,18 +175,18 @@ def complete(folder: Path, reporting: Reporting, *, force: bool = False) -> None
         return times.beat(lead + max(0, sample - first) / rate)
 
     markers = []
-    for cue in log.cues:
+    for cue in told.cues:
         values = cue["values"]
         at, name = beat(cue["sample"]), " ".join(str(one) for one in (cue["cue"], *values))[:_SHOWN]
-        told = bool(values) and all(isinstance(one, int | float) and abs(one) < _MOST for one in values)
-        if told and cue["cue"] == GAP:
+        numbers = bool(values) and all(isinstance(one, int | float) and abs(one) < _MOST for one in values)
+        if numbers and cue["cue"] == GAP:
             name = f"gap of {values[0] / rate:.3f} s"
-        elif told and cue["cue"] == RECALL and len(values) == 2:
+        elif numbers and cue["cue"] == RECALL and len(values) == 2:
             name = f"scene {values[0]}"
             if any(bpm > 0 and line <= values[1] for _, line, bpm in points):
                 at = max(at, beat(_sample_of(points, values[1], rate) + first))
         markers.append((at, name))
-    heard = _heard(log.heard, beat, times.beat(lead + frames / rate))
+    heard = _heard(told.heard, beat, times.beat(lead + frames / rate))
     made = [studio.StudioTrack(t.name, t.file, t.channels, muted=not t.mixed) for t in tracks]
     for name, notes in heard.items():
         own = next((track.file for track in tracks if track.name == name), "")
@@ -161,7 +194,7 @@ def complete(folder: Path, reporting: Reporting, *, force: bool = False) -> None
         midifile.write(folder / base, [notes], tempo, TICKS, [(0.0, bar, 4)])
         reporting.wrote(Written(folder / base, f"the notes of {name}", notes=len(notes.notes)))
         made.append(studio.StudioTrack(f"{name} notes", muted=True, notes=notes))
-    held_set = studio.StudioSet(rate, frames / rate, begin, tempo, bar, made, sorted(markers), _gain(log))
+    held_set = studio.StudioSet(rate, frames / rate, begin, tempo, bar, made, sorted(markers), told.gain)
     for path in studio.write_projects(folder, held_set):
         reporting.wrote(Written(path, f"{len(made)} tracks", held_set.seconds))
 
@@ -203,12 +236,17 @@ def _gain(log: SessionLog) -> float:
     for _, line in log.lines:
         cells = (line.get("cells") or {}).get(str(OUT_NUMBER)) if "engine" in line else None
         if cells is not None:
-            level = float(cells[_GAIN][1])
+            level = float(cells[GAIN][1])
         elif "op" in line:
             action = ACTIONS.from_line(line)
-            if isinstance(action, NodeSet) and (action.node, action.cell) == (OUT_NUMBER, _GAIN):
+            if isinstance(action, NodeSet) and (action.node, action.cell) == (OUT_NUMBER, GAIN):
                 level = action.number
-    return 0.0 if level <= -60.0 else 10.0 ** (level / 20.0)
+    return linear(level)
+
+
+def linear(level: float) -> float:
+    """Factor of a level in dB of an end."""
+    return 0.0 if level <= SILENCE else 10.0 ** (level / 20.0)
 
 
 def _heard(lines: Iterable[Mapping[str, Any]], beat: Callable[[int], float], end: float) -> dict[str, MidiTrack]:

@@ -40,11 +40,10 @@ def replay(asked: ReplayRequest) -> None:
         raise UsageError("--limit, --normalise and --tag are for OUT; name it: antiphon replay SET OUT.wav --stems DIR")
     with endable():
         log = SessionLog(folder)
-        ends = [(f"{name} of --stems", Path(asked.stems) / name) for name in SET[1:] if asked.stems]
         written = [("OUT", out)] if out else []
-        check_distinct([(f"{name} of the set", folder / name) for name in SET], [*ends, *written])
+        check_distinct([(f"{name} of the set", folder / name) for name in SET], written)
         free(written, force=asked.force)
-        beside = tracks.claim(asked.stems, "--stems", folder, force=asked.force) if asked.stems else None
+        beside = tracks.claim(asked.stems, "--stems", folder, out=out, force=asked.force) if asked.stems else None
         with ExitStack() as stack:
             kept = stack.enter_context(tracks.replayed_tracks(log, folder, beside)) if beside is not None else None
             frames, blocks = stack.enter_context(tracks.replayed(folder, log, complain, kept))
