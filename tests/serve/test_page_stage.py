@@ -26,6 +26,7 @@ type = "synth"
 [wires]
 "keys" = "out"
 """
+PHONE = 390, 844
 PLAIN = 'format = 1\nname = "{}"\n\n[nodes.gain]\n\n[wires]\n"in" = "gain"\n"gain" = "out"\n'
 SET = 'format = 1\nname = "Evening of two"\npatches = ["first", "second"]\nfade = 0.01\n'
 MAPPED = {
@@ -149,3 +150,30 @@ def test_notes_to_come_are_seen_before_they_sound_and_dropped_by_panic(stage: La
     one.run("document.querySelector('.panic').click()")
     two.until("antiphon.ahead().length === 0")
     two.until("antiphon.notes().every(one => !one.sounds)")
+
+
+def touch(tab: Tab, where: str, text: str) -> None:
+    """A tap of a finger on a button, which is on the screen."""
+    found = f"[...document.querySelectorAll('{where} button')].find(one => one.innerText === '{text}')"
+    tab.until(f"!!{found}")
+    x, y = tab.run(f"(b => [b.x + b.width / 2, b.y + b.height / 2])({found}.getBoundingClientRect())")
+    assert 0 < x < PHONE[0]
+    assert 0 < y < PHONE[1], "it is reached without scrolling"
+    tab.call("Input.dispatchTouchEvent", type="touchStart", touchPoints=[{"x": x, "y": y}])
+    tab.call("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
+
+
+def test_a_phone_records_the_tracks_and_ends_them(stage: LanRig) -> None:
+    with Chromium() as browser:
+        phone = stage.opened(browser)
+        phone.size(*PHONE, phone=True)
+        touch(phone, ".tabs", "Play")
+        touch(phone, ".on-stage", "Tracks")
+        touch(phone, ".on-stage", "Record tracks")
+        until(lambda: stage.status()["recording_tracks"], 60.0, "the tracks are recorded")
+        stage.server.send("/note/on", 60, 100)
+        touch(phone, ".on-stage", "End the tracks")
+        until(lambda: list(stage.server.home.rglob("set.dawproject")), 60.0, "the projects are written")
+        phone.until("document.querySelector('.on-stage').innerText.includes('Record tracks')")
+    (listed,) = stage.server.home.rglob("tracks.json")
+    assert [one["name"] for one in json.loads(listed.read_text())["tracks"]] == ["input", "output", "keys"]
