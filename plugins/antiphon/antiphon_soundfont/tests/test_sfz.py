@@ -3,11 +3,14 @@
 A sound is a sine of its own frequency, by which it is known.
 """
 
+import shutil
 import struct
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import mido
 import numpy as np
 import pytest
 import soundfile
@@ -135,6 +138,42 @@ def test_random_choices_and_any_blocks_give_the_same_samples(made: Path) -> None
     assert {heard(whole, n * 5000) for n in range(16)} == {480, 960}
     for block, blocks in ((256, None), (256, [1, 63, 256, 100]), (64, None)):
         np.testing.assert_array_equal(played(file, notes, blocks=blocks, block=block)[:, :90_000], whole[:, :90_000])
+
+
+@needs_sfizz
+@pytest.mark.skipif(shutil.which("sfizz_render") is None, reason="sfizz_render is not on the path: build sfizz's")
+def test_the_samples_are_those_of_sfizz_render(made: Path) -> None:
+    file = instrument(
+        made,
+        "<control> default_path=Sounds/ hint_ram_based=1\n<global> loop_mode=one_shot ampeg_release=0.05\n"
+        "<region> sample=480.wav hivel=63\n"
+        "<group> lovel=64 seq_length=2 <region> sample=1440.wav seq_position=1 <region> sample=1920.wav seq_position=2",
+    )
+    song, track, notes = mido.MidiFile(), mido.MidiTrack(), []
+    song.tracks.append(track)
+    track.append(mido.MetaMessage("set_tempo", tempo=505_000))
+    for n in range(12):  # half-way between two frames: sfizz_render counts time in sums of rounded steps
+        velocity = (40, 100)[n % 3 > 0]
+        track.append(mido.Message("note_on", note=48 + 3 * n, velocity=velocity, time=96 if n else 1))
+        track.append(mido.Message("note_off", note=48 + 3 * n, velocity=64, time=94))
+        begin, end = (int(50.5 * ticks) for ticks in (190 * n + 1, 190 * n + 95))
+        notes += [on(begin, 48 + 3 * n, velocity / 127), Event("off", end, 48 + 3 * n, 64 / 127, 1)]
+    song.save(made / "song.mid")
+    words = [
+        "sfizz_render",
+        "--sfz",
+        file,
+        "--midi",
+        "song.mid",
+        "--wav",
+        "theirs.wav",
+        *["-s", "48000", "-b", "64", "-p", "128"],
+    ]
+    subprocess.run(words, cwd=made, check=True, capture_output=True)
+    theirs = soundfile.read(made / "theirs.wav", dtype="float32")[0].T
+    ours = played(file, notes, 5.0)[:, : theirs.shape[1]]
+    assert np.abs(theirs).max() > 0.1
+    np.testing.assert_allclose(ours, theirs[:, : ours.shape[1]], atol=2 / 32768)  # it writes 16 bits
 
 
 @needs_sfizz
