@@ -37,7 +37,7 @@ def probed(path: Path, *asked: str) -> Any:
 
 
 def clapper(folder: Path, name: str) -> Path:
-    """A flash and a click at 1 and 2 s, with chapters and a subtitle."""
+    """A flash and a click at 1 and 2 s, with chapters, a subtitle and another sound, each in its language."""
     picture, sound, text, begins = KINDS[name]
     (folder / "chapters.txt").write_text(
         ";FFMETADATA1\ntitle=Talk\n[CHAPTER]\nTIMEBASE=1/1000\nSTART=0\nEND=1500\ntitle=One\n"
@@ -50,6 +50,8 @@ def clapper(folder: Path, name: str) -> Path:
     given = ("-f", "lavfi", "-i", flash, "-itsoffset", str(begins), "-f", "lavfi", "-i")
     given += (f"aevalsrc={click}:s=48000:d={2.9 - begins}",)
     given += ("-i", str(folder / "chapters.txt"), "-i", str(folder / "text.srt"), "-map", "0", "-map", "1", "-map", "3")
+    given += ("-map", "1", "-metadata:s:a:0", "language=ger", "-metadata:s:a:1", "language=spa")
+    given += ("-metadata:s:s:0", "language=ita")
     kinds = ("-map_chapters", "2", "-map_metadata", "2", "-c:v", picture, "-c:a", sound, "-c:s", text)
     words("ffmpeg", "-v", "error", "-y", *given, *kinds, str(folder / name))
     return folder / name
@@ -79,10 +81,15 @@ def test_a_video_keeps_its_picture_and_its_time(antiphon_typed: Command, tmp_pat
     video, out = clapper(tmp_path, name), tmp_path / f"out-{name}"
     done = antiphon_typed("run", "gain", str(video), str(out), "-p", "gain=0.5")
     assert done.code == 0, done.err
-    for stream in ("0:v", "0:s"):
+    for stream in ("0:v", "0:s", "0:a:1"):
         copied = ("-map", stream, "-c", "copy", "-f", "md5", "-")
         hashes = [words("ffmpeg", "-v", "error", "-i", str(p), *copied) for p in (video, out)]
         assert hashes[0] == hashes[1]
+    spoken = [
+        {(s["codec_type"], s.get("tags", {}).get("language")) for s in probed(p, "-show_streams")["streams"]}
+        for p in (video, out)
+    ]
+    assert ("audio", "spa") in spoken[0] == spoken[1]
     chapters = [
         [(c["start_time"], c["end_time"], c["tags"]["title"]) for c in probed(p, "-show_chapters")["chapters"]]
         for p in (video, out)

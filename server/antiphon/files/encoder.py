@@ -3,6 +3,7 @@
 import os
 import subprocess
 import tempfile
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -20,6 +21,8 @@ ENCODED = ("MP4", "MOV", "MATROSKA", "WEBM")
 _CODECS = {"AAC": "aac", "OPUS": "libopus"}
 _BIT_RATE, _SHARE = 96_000, 3
 """Bits a second of a channel, at most, and of a frame of it."""
+_KINDS = {"video": "v", "audio": "a", "subtitle": "s", "attachment": "t"}
+"""Letters by which ffmpeg's options call streams of a kind."""
 _TAG_NAMES = {"tracknumber": "track", "bpm": "TBPM", "key": "initialkey"}
 
 
@@ -52,10 +55,17 @@ class CarrierWriter:
         self._video = -1
         if picture is not None and muxer != "ipod":
             self._video = open_file(picture.path)
-            sound += ffmpeg.source(self._video, layout(self._video).demuxer)
+            demuxer = layout(self._video).demuxer
+            sound += ffmpeg.source(self._video, demuxer)
             # what is no sound, text or picture, as a camera's position, has no place in most containers
             seen = ["-map", "1:v", "-map", "0:a", "-map", "1:a", "-map", "-1:a:0", "-map", "1:s?", "-map", "1:t?"]
-            seen += ["-map_metadata", "1", "-map_chapters", "1", "-map_metadata:s:a:0", "1:s:a:0"]
+            seen += ["-map_metadata", "1", "-map_chapters", "1"]
+            counts = Counter[str]()
+            for letter in (_KINDS.get(kind, "") for kind in ffmpeg.kinds(self._video, demuxer)):
+                if letter:  # the language of one stream named here, ffmpeg copies that of no other by itself
+                    place = f"s:{letter}:{counts[letter]}"
+                    counts[letter] += 1
+                    seen += [f"-map_metadata:{place}", f"1:{place}"]
         said = [f"{_TAG_NAMES.get(word, word)}={text}" for word, text in tags.items()]
         rest = ["-c", "copy", "-c:a:0", _CODECS[subtype], "-b:a:0", str(min(_BIT_RATE, _SHARE * rate) * channels)]
         rest += [word for text in said for word in ("-metadata", text)]

@@ -112,6 +112,12 @@ def probe(fd: int, demuxer: str) -> CarrierInfo:
     return CarrierInfo(rate, channels, frames, str(sound.get("codec_name", "")), tags, begins, picture)
 
 
+def kinds(fd: int, demuxer: str) -> list[str]:
+    """FFmpeg's word for the kind of each stream of a file. Raises `Refused`: it is broken."""
+    streams = _report(fd, demuxer, "-show_entries", "stream=codec_type")[0].get("streams", [])
+    return [str(stream.get("codec_type", "")) for stream in streams]
+
+
 def _frames(sound: Mapping[str, Any], rate: int) -> int | None:
     if "duration_ts" not in sound:
         return None
