@@ -100,7 +100,7 @@ def test_a_pipe_that_is_closed_ends_it_quietly() -> None:
     except BrokenPipeError:
         pass
     said = process.stderr.read().decode()
-    process.wait()
+    assert process.wait() == 141
     assert "Traceback" not in said
     assert "roken pipe" not in said
 
@@ -121,6 +121,11 @@ def test_what_needs_the_whole_takes_a_pipe_too(tmp_path: Path) -> None:
     [
         (b"", ("-", "x.wav"), "cannot read standard input: it gave nothing (0 bytes)"),
         (b"hello", ("-", "x.wav"), "cannot read standard input: it is not a wav"),
+        (
+            RawForm.of("f32le:48000:2").data(SOUND.T) + b"\0\0\xc0\x7f" * 2,
+            ("-", "x.wav", "--raw", "f32le:48000:2"),
+            "cannot read standard input: its sample at 1.000 s is not a number (NaN or infinite)",
+        ),
         (b"", ("a.wav", "b.wav", "--raw", "s16le:48000:2"), "--raw is of standard input and output"),
         (b"", ("-", "--out-dir", "out"), "name one IN and one OUT, without --out-dir"),
         (b"x", ("-", "-", "--raw", "s17le:48000:2"), "--raw takes TYPE:HZ:CHANNELS, as s16le:48000:2"),

@@ -141,7 +141,7 @@ class Decoder:
                 self._leave(done=True)
                 return
             block = np.frombuffer(data, np.float32).reshape(-1, channels).T
-            _check_samples(block, at / self.rate, self.rate, self.name)
+            check_samples(block, at / self.rate, self.rate, self.name)
             at += block.shape[1]
             if at > most:
                 raise refusal(self.name, f"it is longer than {MAX_SECONDS // 3600} hours; cut it into parts")
@@ -182,7 +182,7 @@ class KeptDecoder:
         }
         message, data = self._process.ask(name, asked, STALL)
         sound = np.frombuffer(data, np.float32).reshape(message["channels"], frames)
-        _check_samples(sound, first / self.rate, self.rate, name)
+        check_samples(sound, first / self.rate, self.rate, name)
         return sound
 
     def close(self) -> None:
@@ -190,7 +190,7 @@ class KeptDecoder:
         self._process.close()
 
 
-def _check_samples(block: Samples, begin: float, rate: int, name: str) -> None:
+def check_samples(block: Samples, begin: float, rate: int, name: str) -> None:
     """Raises `FileError` where a block, which begins at `begin` seconds, holds what is no number or no sound."""
     # the sum of squares is as small only if every sample is, and costs no array
     with np.errstate(over="ignore", invalid="ignore"):

@@ -14,7 +14,7 @@ from typing import Any
 
 from antiphon.files.audiofile import stream
 from antiphon.files.audiowrite import AudioWriter
-from antiphon.files.decode import AudioInfo, Decoder
+from antiphon.files.decode import AudioInfo, Decoder, check_samples
 from antiphon.files.pipes import FOLDER, MAX_BYTES, STDIN, STDOUT, InputPipe, RawForm
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.contract.catalog import ProcessorInfo
@@ -38,7 +38,7 @@ class PipedSound:
     def stream(self) -> Iterator[tuple[AudioInfo, Iterator[Samples]]]:
         """As `audiofile.stream`."""
         if self.raw is not None:
-            yield AudioInfo(self.raw.rate, self.raw.channels, None, "RAW", ""), self.pipe.blocks(self.raw)
+            yield AudioInfo(self.raw.rate, self.raw.channels, None, "RAW", ""), _bare(self.pipe, self.raw)
             return
         fd = self.pipe.pump()
         try:
@@ -111,9 +111,18 @@ def _input(
         pipe.spool(kept, MAX_BYTES)
     else:
         with AudioWriter(kept, raw.rate, raw.channels, "FLOAT") as writer:
-            for block in pipe.blocks(raw):
+            for block in _bare(pipe, raw):
                 writer.write(block)
     return str(kept), None
+
+
+def _bare(pipe: InputPipe, raw: RawForm) -> Iterator[Samples]:
+    """Bare samples as they come. Raises FileError: one is no number, or no sound."""
+    frames = 0
+    for block in pipe.blocks(raw):
+        check_samples(block, frames / raw.rate, raw.rate, "standard input")
+        frames += block.shape[1]
+        yield block
 
 
 def _written(kept: Path, raw: RawForm | None) -> None:

@@ -78,7 +78,10 @@ def run(app: typer.Typer, arguments: list[str] | None = None) -> int:
     except AntiphonError as error:
         complain(str(error))
         return 2
-    except BrokenPipeError:
+    except SystemExit as ended:
+        # what typer makes of a reader that is gone
+        if not isinstance(ended.__context__, BrokenPipeError):
+            raise
         _to_nowhere(sys.stdout)
         return 141
     except OSError as error:
