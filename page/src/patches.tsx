@@ -126,7 +126,7 @@ function List() {
             </button>
           </li>
         ))}
-        {!found.length && <li class="soft">No patch is called so.</li>}
+        {!found.length && <li class="soft">No patch has this name.</li>}
       </ul>
     </div>
   );
