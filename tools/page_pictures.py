@@ -215,13 +215,15 @@ def draw(home: Path, sheet: Sheet, wanted: set[str]) -> None:
             server.send("/patch/load", patch)
             until(lambda patch=patch: str(server.status()["patch"]).lower() == patch, 30.0, patch)  # type: ignore[misc]
             entered(tab, "Instrument")
+            tab.until(f"document.querySelector('.chosen').innerText.toLowerCase() === {patch!r}")
             sheet.draw(f"Instrument-{patch}")
         server.send("/patch/load", "band")
         if has("Clips"):
             entered(tab, "Clips")
             tab.until("document.querySelectorAll('.drum-pads button').length > 3")
             sheet.draw("Clips-band")
-            pressed(tab, ".clips-grid", "Fill it")
+            tab.run("document.querySelector('.clip.is-steps').click()")
+            tab.until("!!document.querySelector('.clip.on')")
             sheet.draw("Clips-full")
         if has("Code"):
             entered(tab, "Code")
@@ -229,10 +231,10 @@ def draw(home: Path, sheet: Sheet, wanted: set[str]) -> None:
             gallery = "document.querySelector('.gallery')"
             sheet.draw("Code-gallery", lambda: tab.run(f"{gallery} || {OPEN}"))
             pressed(tab, ".gallery", "×")
-            sheet.draw(
-                "Patches",
-                lambda: tab.run("document.querySelector('.patches') || document.querySelector('.chosen').click()"),
-            )
+            opens = "document.querySelector('.patches') || document.querySelector('.chosen').click()"
+            tab.run(opens)
+            tab.until("!!document.querySelector('.sketch rect')")
+            sheet.draw("Patches", lambda: tab.run(opens))
             tab.run("document.querySelector('.chosen').click()")
             pressed(tab, ".code-tools", "New")
             for name, text in (("full", SCRIPT), ("error", SCRIPT + 'track("x", s("bd*4").nosuch(2))\n')):

@@ -143,7 +143,7 @@ function Load() {
   return (
     <span
       class="group load"
-      title={`The sound takes ${(mean * 100).toFixed(1)} % of the time there is, ${(peak * 100).toFixed(1)} % at most`}>
+      title={`Sound keeps the machine ${(mean * 100).toFixed(1)} % busy, ${(peak * 100).toFixed(1)} % at most`}>
       <span class={bad ? "state bad" : "state"} role="status">
         {state}
       </span>
@@ -154,7 +154,7 @@ function Load() {
         high={0.8}
         optimum={0.1}
         value={mean}
-        aria-label="Share of the time there is that the sound takes"
+        aria-label="How busy sound keeps the machine"
       />
       <small>{(mean * 100).toFixed(0)} %</small>
       <small
@@ -194,7 +194,7 @@ export function Panic() {
   return (
     <button
       class="panic"
-      title="Held, or F12: what sounds is cut, what is scheduled is dropped"
+      title="Hold it, or press F12: all sound ends at once"
       data-held={held.value !== 0 || undefined}
       onPointerDown={(event) => event.button === 0 && hold()}
       onPointerUp={release}

@@ -250,7 +250,7 @@ export function panic(): void {
   panics.value += 1;
   silenced.value += 1;
   endNotes();
-  say("Panic: what sounded is cut, what was scheduled is dropped.", false);
+  say("Panic: all sound is cut, and what was to come is dropped.", false);
 }
 
 interface Frame {
@@ -297,7 +297,7 @@ function take(frame: Frame): void {
   if (frame.reply) answered(frame.reply);
   if (frame.again) {
     lost.value += 1;
-    say(`This browser was too slow for ${frame.dropped} messages; it has read the state again.`, false);
+    say(`This browser was too slow and missed ${frame.dropped} messages; it has read again how things stand.`, false);
     void readGraph();
   }
 }

@@ -2,7 +2,6 @@
 import { signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import type { Sketch } from "./api";
-import { onPage } from "./hints";
 import { layout } from "./instrument/patch";
 import { ask, send } from "./link";
 import { graph, patches, status } from "./model";
@@ -122,12 +121,12 @@ function List() {
               onClick={() => load(one.name)}>
               <Picture of={sketches.value.get(one.name)} />
               <span>
-                <b>{one.name}</b> <small>{onPage(one.line)}</small>
+                <b>{one.name}</b> <small>{one.line.replaceAll("`", "")}</small>
               </span>
             </button>
           </li>
         ))}
-        {!found.length && <li class="soft">No patch is called so.</li>}
+        {!found.length && <li class="soft">No patch has this name.</li>}
       </ul>
     </div>
   );

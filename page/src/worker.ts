@@ -50,3 +50,5 @@ scope.addEventListener("fetch", (event) => {
   const path = request.mode === "navigate" && url.pathname === "/" ? SHELL : url.pathname;
   if (path in FILES) event.respondWith(answer(path, request));
 });
+
+export {}; // a module of its own, whose names no other file sees

@@ -130,7 +130,7 @@ def test_patches_are_listed_with_where_they_are_from(antiphon: Run) -> None:
     (paths.make_folder(paths.patches()) / "answer.toml").write_text("# Mine. More.\nformat = 1\n")
     lines = antiphon("patches").out.splitlines()
     assert re.fullmatch(r"answer +yours, hides the shipped one +Mine\.", lines[0])
-    assert any(re.fullmatch(r"  keys +shipped +A piano to play: .*", line) for line in lines)
+    assert any(re.fullmatch(r"  keys +shipped +A piano to play, .*", line) for line in lines)
     assert not any(line.lstrip().startswith("through") for line in lines)
     assert any(line.startswith("through") for line in antiphon("patches", "--all").out.splitlines())
     # each below its group, tools last

@@ -103,16 +103,8 @@ def test_it_has_scenes_controllers_and_a_hint_that_holds(loaded):
         assert entry.hint == found.hint
         assert re.fullmatch(r"[A-Z].{20,250}[.]", found.hint)
         said = entry.line + found.hint
-        addresses = re.findall(r"`/node/(\w+)/(\w+)", said)
-        numbers = [int(number) for number in re.findall(r"`/scene/recall (\d+)", said)]
-        macros = re.findall(r"`/macro/(\w+)", said)
-        assert addresses or macros or numbers or "`/note/on" in said, "it names something to send"
-        cells = {node.name: {cell.name for cell in loaded.catalog[node.type].cells} for node in found.graph.nodes}
-        assert all(param in cells.get(node, {"mute", "gain"}) for node, param in addresses), addresses
-        assert set(numbers) <= set(found.scenes)
-        assert set(macros) <= {macro.name for macro in found.graph.macros}
-        moved = {(one.targets[0].node, one.targets[0].param) for one in found.graph.macros if len(one.targets) == 1}
-        assert not moved & set(addresses), "a macro moves it, which stands first on the page and on surfaces"
+        assert not re.search(r"`|/\w|_", found.hint), "it is read on the page, by someone who never sent a message"
+        assert {int(number) for number in re.findall(r"scene (\d+)", said)} <= set(found.scenes)
         plays = any(node.type == "synth" for node in found.graph.nodes)
         pedals = {"64"} if plays else set()
         assert set(re.findall(r"\bcc (\d+)", said)) <= {key.split()[1] for key in found.midi if key != "out"} | pedals

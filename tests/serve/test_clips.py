@@ -68,16 +68,18 @@ def test_a_stage_and_a_phone_have_what_is_played_on_one_screen(server: ServerPro
     chromium.close_tabs()
 
 
-def test_an_empty_grid_is_filled_by_a_click(server: ServerProcess, chromium: Chromium) -> None:
+def test_an_empty_grid_offers_what_the_patch_can_play_and_keeps_it_at_a_click(
+    server: ServerProcess, chromium: Chromium
+) -> None:
     tab = opened(chromium, server)
-    fill = "[...document.querySelectorAll('.clips-grid .call')].find(b => b.innerText === 'Fill it')"
-    tab.until(f"document.querySelector('.steps b')?.innerText === 'bd' && !!{fill}")
-    tab.run(f"{fill}.click()")
-    tab.until("document.querySelector('.clip.is-steps')?.innerText.startsWith('Pattern A')")
-    tab.until(f"!{fill}")
+    offered = "document.querySelector('.clip.is-steps')"
+    tab.until(f"document.querySelector('.steps b')?.innerText === 'bd' && {offered}?.innerText.startsWith('Pattern A')")
+    assert server.ask("/clip/list")[1] == []
+    tab.run(f"{offered}.click()")
+    tab.until(f"document.querySelector('.clip.on') && {HEARD}")
     assert "0 /node/drums/play s bd" in server.ask("/clip/get", "steps/0")[1]
     tab.run("antiphon.send('/clip/delete', 'steps/0')")
-    tab.until(f"!!{fill}")
+    tab.until(f"!document.querySelector('.clip.on') && {offered}")
     chromium.close_tabs()
 
 

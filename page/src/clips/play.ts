@@ -94,7 +94,8 @@ export function launch(clip: Cell, play: boolean): void {
 }
 
 export function launchRow(row: number): void {
-  for (let column = 0; column < COLUMNS; column++) launch(clipAt(row * COLUMNS + column), true);
+  fill();
+  for (let column = 0; column < COLUMNS; column++) launch(padAt(row * COLUMNS + column), true);
 }
 
 export function stopColumn(column: number): void {
@@ -147,14 +148,28 @@ export function takers(): string[] {
 const BEAT: Record<string, number[]> = { bd: [0, 6, 8], sd: [4, 12], cp: [12], hh: [2, 6, 10, 14], oh: [14] };
 const TUNE = [0, 3, 6, 10, 12]; // steps on which a row after the other plays
 
-/** Puts on the empty grid what the patch can play: a pattern of its kit or keys, and its scenes. */
+/** What an empty grid offers of what the patch can play: a pattern of its kit or keys, and its scenes. */
+const offered = computed<Cell[]>(() => {
+  const cells: Cell[] = edited().node ? [{ kind: "steps", slot: 0 }, null, null, null] : [];
+  const scenes = (graph.value?.scenes ?? []).slice(0, COLUMNS);
+  return nothing.value ? [...cells, ...scenes.map((number) => ({ kind: "scene", number }) as Cell)] : [];
+});
+
+/** What a place of the grid holds, or offers. */
+export function padAt(place: number): Cell {
+  return clipAt(place) ?? offered.value[place] ?? null;
+}
+
+/** Puts on an empty grid what it offers. */
 export function fill(): void {
+  const cells = offered.value;
+  if (!cells.length) return;
   slot.value = 0;
   const { node, rows } = edited();
   const kit = rows.some((row) => typeof row.what === "string" && BEAT[row.what]);
   const plays = (what: string | number, line: number, step: number) =>
     kit ? Boolean(BEAT[what]?.includes(step)) : TUNE[rows.length - 1 - line] === step;
-  if (node) {
+  if (node && !patterns.value["steps/0"]?.length)
     put({
       node,
       rows: rows.map((row, line) => ({
@@ -162,15 +177,11 @@ export function fill(): void {
         on: Array.from({ length: count() }, (_, step) => plays(row.what, line, step)),
       })),
     });
-    choose(0, "steps/0");
-  }
-  for (const [at, scene] of (graph.value?.scenes ?? []).slice(0, COLUMNS).entries())
-    choose((node ? COLUMNS : 0) + at, `scene/${scene}`);
+  for (const [place, cell] of cells.entries()) if (cell) choose(place, written(cell));
 }
 
-/** Whether no clip stands on the grid, and whether `fill` has anything to put there. */
+/** Whether no clip stands on the grid. */
 export const nothing = computed(() => !Object.values(clips.value).some((one) => one.place >= 0));
-export const fillable = computed(() => Boolean(edited().node || graph.value?.scenes.length));
 
 const SCALE = [0, 3, 5, 7, 10, 12, 15, 17];
 

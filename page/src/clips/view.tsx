@@ -15,10 +15,10 @@ import {
   count,
   edited,
   fill,
-  fillable,
   launch,
   launchRow,
   nothing,
+  padAt,
   playState,
   put,
   record,
@@ -95,20 +95,14 @@ function Grid() {
           <Options of={LENGTHS.slice(1)} />
         </select>
       </h2>
-      {nothing.value && (
-        <p class="soft">
-          A pad plays from the next bar on: a beat, a sound, a scene or a script. None holds one yet.{" "}
-          {fillable.value ? (
-            <button class="call" onClick={fill}>
-              Fill it
-            </button>
-          ) : (
-            <button class="call" onClick={() => send("/patch/load", "band", 0.3)}>
-              Load the patch band
-            </button>
-          )}
-        </p>
-      )}
+      <p class="soft">
+        A pad plays from the next bar on: a beat, a sound, a scene or a script.
+        {!padAt(0) && nothing.value && (
+          <button class="call" onClick={() => send("/patch/load", "band", 0.3)}>
+            Load the patch band
+          </button>
+        )}
+      </p>
       <div class="grid">
         {Array.from({ length: ROWS }, (_, row) => [
           ...Array.from({ length: COLUMNS }, (_, column) => <Pad key={`${row} ${column}`} row={row} column={column} />),
@@ -133,7 +127,7 @@ function Grid() {
 
 function Pad({ row, column }: { row: number; column: number }) {
   const place = row * COLUMNS + column;
-  const clip = clipAt(place);
+  const clip = padAt(place);
   if (editing.value || !clip) return <Choice place={place} />;
   const { on, waits, plays } = playState(clip);
   return (
@@ -141,7 +135,10 @@ function Pad({ row, column }: { row: number; column: number }) {
       class={`clip is-${clip.kind}${on ? " on" : ""}${waits ? " waits" : ""}`}
       aria-pressed={on}
       title={on ? "Stops at the next bar" : "Plays from the next bar on"}
-      onClick={() => launch(clip, !plays)}>
+      onClick={() => {
+        fill();
+        launch(clip, !plays);
+      }}>
       {title(clip)}
       <small>{clip.kind === "sound" ? `${clip.node}${clip.bars ? `, ${clip.bars} bars` : ""}` : clip.kind}</small>
     </button>

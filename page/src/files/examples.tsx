@@ -26,7 +26,7 @@ const EXAMPLES: Example[] = [
   },
   { title: "A band under it", of: "a hummed tune", sound: "hum.flac", steps: [["/api/render/answer"]] },
 ];
-const FIRST = 8; // seconds of a patch that are made and looped while the whole is made
+const FIRST = 4; // seconds of a patch that are made and looped while the whole is made
 export const NOISY = "voice in noise.wav";
 const busy = signal("");
 const problem = signal("");

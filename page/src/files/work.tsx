@@ -307,7 +307,7 @@ function Moment({ param, now, change }: Choice<number>) {
     <input
       class="text"
       inputMode="decimal"
-      aria-label={`${param.name}: seconds at which it fires`}
+      aria-label={`${param.name}: seconds at which it happens`}
       placeholder="never; or at s"
       value={typeof now === "number" ? String(now) : ""}
       onBlur={(event) => {

@@ -2,7 +2,6 @@
 
 import { signal, useSignal } from "@preact/signals";
 import type { Plugin } from "../api";
-import { onPage } from "../hints";
 import { ask, send } from "../link";
 import { graph, type Node, node, type Port, say, selected, status } from "../model";
 import { Options } from "../options";
@@ -65,7 +64,7 @@ export function Tools() {
         <button onClick={() => send("/patch/redo")}>Redo</button>
         <button onClick={save}>Save…</button>
       </span>
-      {status.value.hint && <small class="hint">{onPage(String(status.value.hint))}</small>}
+      {status.value.hint && <small class="hint">{String(status.value.hint)}</small>}
       {adding.value && (
         <div
           class="types"

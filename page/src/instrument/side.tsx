@@ -2,7 +2,6 @@
 
 import { signal } from "@preact/signals";
 import { useRef } from "preact/hooks";
-import { onPage } from "../hints";
 import { clearLog, connection, lost, roundTrip, send } from "../link";
 import { graph, log, status } from "../model";
 import { Options } from "../options";
@@ -181,7 +180,7 @@ export function Log() {
         ))}
         {!log.value.length && (
           <li class="soft">
-            {connection.value === "open" ? onPage(String(status.value.hint || "Nothing to report.")) : "Connecting."}
+            {connection.value === "open" ? String(status.value.hint || "Nothing to report.") : "Connecting."}
           </li>
         )}
       </ol>

@@ -79,7 +79,7 @@ export async function run(): Promise<void> {
   const text = editor.text();
   editor.ran(version, editor.part("all", 0));
   versions.add(version);
-  busy.value = "It is listened to…";
+  busy.value = "Listening…";
   try {
     const again = () => void run();
     const body = { text, version, name: `lesson ${one.name}`, by: me, quantum: 1 };

@@ -17,8 +17,10 @@ from antiphon.cli.plugin_commands import CommandGroup, ListedGroup, give_short_h
 from antiphon.cli.terminal import errors
 
 COMMANDS: dict[str, tuple[str, ...]] = {
-    "serve": ("serve:serve", "antiphon serve --patch answer", "antiphon serve --audio headless --patch demo --live"),
+    "learn": ("lessons:learn", "antiphon learn"),
     "play": ("play:play", "antiphon play melody.mid", "antiphon play --patch techno"),
+    "page": ("running.page:page", "antiphon page", "antiphon page --no-open"),
+    "serve": ("serve:serve", "antiphon serve --patch answer", "antiphon serve --audio headless --patch demo --live"),
     "live": ("running.live:live", "antiphon live set.py"),
     "eval": ("running.evaluate:evaluate", "antiphon eval set.py"),
     "words": ("words:words", "antiphon words", "antiphon words linger"),
@@ -58,8 +60,6 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "approve": ("running.approve:approve", "antiphon approve 192.0.2.7"),
     "forget": ("running.approve:forget", "antiphon forget 192.0.2.7"),
     "qr": ("running.qr:qr", "antiphon qr"),
-    "page": ("running.page:page", "antiphon page", "antiphon page --no-open"),
-    "learn": ("lessons:learn", "antiphon learn"),
     "lessons": ("lessons:register",),
     "lessons list": ("lessons:register", "antiphon lessons list"),
     "lessons check": ("lessons:register", "antiphon lessons check", "antiphon lessons check mine.md"),
@@ -236,7 +236,7 @@ def _antiphon(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """A live audio server: processes and synthesises sound, controlled over OSC."""
+    """An instrument that listens and answers. `antiphon` alone says what to do first; its page is in your browser."""
     if context.invoked_subcommand is None:
         lines = list(_to_do())
         widest = max(len(command) for command, _ in lines)

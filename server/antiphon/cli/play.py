@@ -1,13 +1,12 @@
 """`antiphon play`: the demo patch, or a MIDI file, on the sound card or the software clock, with commands to try."""
 
 import os
-import re
 import shlex
 import shutil
 import signal
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -25,10 +24,10 @@ from antiphon.kernel.runtime.settings import DEFAULT_BLOCK, HTTP_PORT, OSC_PORT,
 PATCH, ALONE = "answer", "dub"
 """The patch that is played without a choice, and where `antiphon-companion` is not installed."""
 OPEN = "/node/in/mute 0"
-NOTHING: Mapping[str, str] = {}
 _DRIVE = (
     ("/node/accompany/style swing", "another style, from the next bar"),
     ("/node/keys/instrument strings", "the strings play what is hummed"),
+    ("/scene/recall 3", "scene 3"),
     ("/tempo 110 8", "faster, over eight beats"),
     ("/patch/load throw", "another patch, faded in; /patch/list names them"),
 )
@@ -57,17 +56,15 @@ def play(
     no_open: Annotated[bool, typer.Option("--no-open", help="Open no browser.")] = False,
     song: Annotated[str, typer.Argument(metavar="[SONG.mid]", help="A MIDI file, played by the patch keys.")] = "",
 ) -> None:
-    """Play the demo, or a MIDI file: on the sound card with its input muted; without one to a file. Ctrl-C ends it."""
+    """Hear it: a piano and a band that answer a voice, a patch of your choice, or a MIDI file. Ctrl-C ends it."""
     from antiphon.cli.serve import check_ports_free, run
     from antiphon.cli.transports import transports
     from antiphon.kernel.engine.drivers.probe import probe
     from antiphon.kernel.graph.patch_list import playable
 
     options: dict[str, Any] = {}
-    added: dict[str, str] = {}
     for _, one in transports():
-        options |= (unasked := one.unasked())
-        added |= {option.name: option.doc for option in one.options if option.name in unasked}
+        options |= one.unasked()
     patch = server.patch or (PATCH if playable(PATCH) else ALONE)
     asked = replace(ServeSettings(**asdict(server), live=True, options=options), patch=patch).check()
     _find(song, asked.patch)
@@ -80,7 +77,7 @@ def play(
     settings = asked.with_(mute_input=asked.input_file is None)
 
     def said(used: ServeSettings) -> list[str]:
-        return list(introduction(used, device.driver, device.note, song, added))
+        return list(introduction(used, device.driver, device.note, song, list(options)))
 
     # the server's own handling of Ctrl-C records one that a library catches
     with endable(ctrl_c=False):
@@ -124,11 +121,11 @@ def headless_settings(asked: ServeSettings) -> ServeSettings:
 
 
 def introduction(
-    settings: ServeSettings, driver: str, note: str, song: str = "", added: Mapping[str, str] = NOTHING
+    settings: ServeSettings, driver: str, note: str, song: str = "", added: Sequence[str] = ()
 ) -> Iterator[str]:
     """Yields the lines to print before the server is ready.
 
-    `song`: the MIDI file, or "". `added`: what each option does that transports add by themselves.
+    `song`: the MIDI file, or "". `added`: the options that transports add by themselves.
     """
     from antiphon.kernel.supervisor.recordings import growth
 
@@ -136,8 +133,8 @@ def introduction(
         yield note
     if driver == "headless":
         if settings.input:
-            yield f"The input is {settings.input}, looped, in place of a microphone."
-        yield "To listen, press Listen on the page, or play, at any time or after Ctrl-C,"
+            yield f"In place of a microphone it hears {settings.input}, again and again."
+        yield "To listen, press Listen on the page. What sounds is kept in"
         yield f"{settings.record}, which grows by {growth(settings)}."
     elif settings.mute_input and not song:
         if settings.headphones:
@@ -145,18 +142,18 @@ def introduction(
         else:
             yield "The input starts muted: begin softly, or put headphones on and start with --headphones; then"
         yield f"    {command(settings, OPEN)}"
-    for option, does in added.items():
-        yield f"Already on, as by `serve --{option}`: {does}"
-    yield "Open the address after `page`, below, in a browser: it works once, and the page needs no token then."
+    if added:
+        options = " ".join(f"--{option}" for option in added)
+        yield f"It is played by {' and '.join(added)} too, as with `serve {options}`."
     hint = "" if song else hint_of(settings.patch)
-    hint = re.sub(r"antiphon (osc|live) ", lambda found: command(settings, "", found[1]), hint)
     yield f"Playing {song or settings.patch}.{f' First: {hint}' if hint else ''}"
-    yield "After the line that begins with ready, try in another terminal:"
+    yield "Open the address after `page`, below, in a browser: everything can be played there. It works once."
+    yield "Or, once the line that begins with ready is there, type in another terminal:"
     drive = [(command(settings, message), effect) for message, effect in _drive(settings.patch, song)]
     widest = max(len(line) for line, _ in drive)
     for line, effect in drive:
         yield f"    {line:<{widest}}  {effect}"
-    yield f"or send these as OSC to UDP or TCP port {settings.osc_port} of 127.0.0.1. Ctrl-C ends it."
+    yield f"or send these as OSC to port {settings.osc_port} of 127.0.0.1. Ctrl-C ends it."
 
 
 def _drive(patch: str, song: str) -> tuple[tuple[str, str], ...]:

@@ -31,7 +31,7 @@ def plugins(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """List the processor types that loaded, and the plugins that did not; NAME shows one with its parameters.
+    """List the effects, instruments and listeners that a patch can have; NAME shows one with its parameters.
 
     --scan tries each plugin of others in a process of its own; a line begins with what the parameter uri takes.
     """

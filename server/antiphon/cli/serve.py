@@ -49,7 +49,7 @@ def serve(
     machine: MachineOptions,
     start: StartOptions,
 ) -> None:
-    """Start the server. It ends at Ctrl-C or SIGTERM; closing the terminal does not end it."""
+    """Start the server. It plays until Ctrl-C or SIGTERM; closing the terminal does not end it."""
     asked: dict[str, Any] = {}
     for record in (devices, recordings, patches, access, machine):
         asked |= asdict(record)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @by_records
 def render(asked: RenderRequest) -> None:
-    """Render a patch or a live script to a file: the rate of IN, two channels or those of IN if it has more.
+    """Play a patch or a live script into a file: the rate of IN, two channels or those of IN if it has more.
 
     Where a patch plays other pairs (out.3-4), OUT has as many channels.
 

@@ -9,7 +9,7 @@ from antiphon.operations.requests import RunRequest
 
 @by_records
 def run(asked: RunRequest) -> None:
-    """Run a plugin over files: same rate, channels and length unless it says otherwise, its latency taken out.
+    """Process files by a plugin: same rate, channels and length unless it says otherwise, its delay taken out.
 
     -p learn=0.5 on a trigger fires it at 0.5 s. A parameter of kind file takes any path. What takes notes reads a MIDI
     file, what gives notes writes one. Echoes go on after the end of IN, until they are over. - is standard input or

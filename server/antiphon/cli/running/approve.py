@@ -18,7 +18,7 @@ Machine = Annotated[str, typer.Argument(metavar="NAME|ADDRESS", help="The surfac
 
 
 def surfaces(http_port: ports.Http = HTTP_PORT, osc_port: ports.InsteadOfHttp = None, as_json: Json = False) -> None:
-    """List the addresses that wait for approval and those that have it."""
+    """List the phones and controllers that wait for approval, and those that have it."""
     from antiphon.cli.running.running_server import ask
 
     answer = ask("GET", "/api/surfaces", paths.config(), ports.http_port(http_port, osc_port))
@@ -26,12 +26,12 @@ def surfaces(http_port: ports.Http = HTTP_PORT, osc_port: ports.InsteadOfHttp = 
 
 
 def approve(machine: Machine, http_port: ports.Http = HTTP_PORT, osc_port: ports.InsteadOfHttp = None) -> None:
-    """Approve a surface: the server handles its OSC from now on, for twelve hours."""
+    """Let a phone or controller play the server, for twelve hours."""
     typer.echo(change("approve", machine, paths.config(), ports.http_port(http_port, osc_port)))
 
 
 def forget(machine: Machine, http_port: ports.Http = HTTP_PORT, osc_port: ports.InsteadOfHttp = None) -> None:
-    """Revoke an approval: the server no longer handles OSC of that machine and sends nothing to it."""
+    """Take an approval back: that phone or controller plays no more, and is sent nothing."""
     typer.echo(change("forget", machine, paths.config(), ports.http_port(http_port, osc_port)))
 
 

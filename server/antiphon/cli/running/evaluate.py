@@ -27,7 +27,7 @@ def evaluate(
     http_port: ports.InsteadOfOsc = None,
     timeout: Timeout = 5.0,
 ) -> None:
-    """Hand a live script to every `antiphon live` at the server, which was started with --live.
+    """Have a live script played at once, by a server that was started with --live.
 
     It takes over on the next bar, as if the file was saved so. Your token is proved, and not sent.
     """

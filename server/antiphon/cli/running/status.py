@@ -20,7 +20,7 @@ Row = tuple[str, str]
 
 
 def status(http_port: ports.Http = HTTP_PORT, osc_port: ports.InsteadOfHttp = None, as_json: Json = False) -> None:
-    """Show the state of the running server: sound, misses, OSC, workers, synth, nodes, trouble. Exit 1 if none runs."""
+    """Show how the running server does: its sound, gaps, messages, nodes and trouble. Exit 1 if none runs."""
     from antiphon.cli.running.running_server import get_answer
 
     try:

@@ -40,8 +40,8 @@ def refusal_of(error: AntiphonError) -> Refusal:
 
 
 SLOWEST, AFTER = 16 * 1024, 10.0
-"""Minimum average upload speed in bytes a second, and the seconds after which it applies: a few slow clients would
-occupy all upload slots otherwise."""
+"""Minimum average upload speed in bytes a second, and the seconds that are not counted, as a busy machine may need
+them for itself: a few slow clients would occupy all upload slots otherwise."""
 SLOWEST_LIVE = 1024
 """Minimum speed of live sound: speech has at least 8 kbit/s."""
 LIVE_CHUNKS, LIVE_SECONDS = 1_000_000, 30.0
@@ -66,7 +66,7 @@ async def body_pieces(scope: Scope, receive: Receive, most: int, *, live: bool) 
         if received > most:
             raise Refusal(413, f"a request body has at most {most} bytes")
         seconds = loop.time() - began
-        if not connection.complete and seconds > AFTER and received < seconds * slowest:
+        if not connection.complete and received < (seconds - AFTER) * slowest:
             raise Refusal(408, f"a file must be sent with {slowest} bytes a second at least")
         if piece:
             yield piece
