@@ -16,7 +16,7 @@ from antiphon.files.containers.pieces import Refused
 from antiphon.files.tracks import TrackFiles
 from antiphon.kernel.engine.recording import recorder as recorders, take as takes
 from antiphon.kernel.engine.recording.recorder import Recorder
-from antiphon.kernel.engine.recording.take import TakeFile, describe_take
+from antiphon.kernel.engine.recording.take import TakeFile
 from antiphon.kernel.engine.remote import RemoteEngine
 from antiphon.kernel.engine.shared import SESSION, ByteRing, HeaderWord, MappingShape, Shared
 from antiphon.kernel.errors import FileError
@@ -201,12 +201,6 @@ def test_tracks_on_a_disk_that_fails_end_and_the_recording_goes_on(
     assert "the disk is full" in first
     assert f"`antiphon export {folder} {folder}`" in no_projects
     assert soundfile.info(tmp_path / "take.wav").frames == 25 * BLOCK
-
-
-def test_lengths_are_said_in_words() -> None:
-    assert describe_take(Path("a.wav"), 7.25, 2_100_000) == "wrote a.wav: 7.2 s, 2.1 MB"
-    assert describe_take(Path("a.wav"), 72.0, 2_100_000) == "wrote a.wav: 1 min 12 s, 2.1 MB"
-    assert describe_take(Path("a.wav"), 3 * 3600 + 65, 3.2e9) == "wrote a.wav: 3 h 01 min 05 s, 3.2 GB"  # type: ignore[arg-type]
 
 
 def test_a_name_that_cannot_be_written_is_refused_in_a_sentence(tmp_path: Path) -> None:

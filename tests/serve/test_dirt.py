@@ -94,24 +94,6 @@ def test_events_sound_at_the_samples_of_their_time_tags(stage: tuple[ServerProce
     assert late == 0
 
 
-def test_effects_of_an_event_are_its_own(stage: tuple[ServerProcess, int, Path]) -> None:
-    server, port, out = stage
-    start, gap = time.time() + 5.0, 4800
-    plain = message("/dirt/play", "s", "bd")
-    for n, packet in enumerate((plain, message("/dirt/play", "s", "bd", "cutoff", 300.0), plain)):
-        send(port, bundle(ntp(start, n * gap, RATE), packet))
-    send(port, bundle(ntp(start, 3 * gap, RATE), message("/dirt/play", "s", "bd", "coarse", 16)))
-    play_for(server, start + 4 * gap / RATE + 0.2 - time.time())
-    assert figures(server)["ignored"] == {}
-    server.stop()
-    sound = soundfile.read(out, dtype="float32", always_2d=True)[0][:, 0]
-    first = np.flatnonzero(np.abs(sound) > 0.4)[0]
-    assert [sound[first + n * gap] for n in (0, 2)] == [0.5, 0.5]
-    dull = sound[first + gap : first + gap + 60]
-    assert 0.0 < np.abs(dull).max() < 0.02
-    assert np.all(sound[first + 3 * gap : first + 3 * gap + 16] == 0.5)
-
-
 def test_a_handshake_is_answered_as_tidal_reads_it(shared: tuple[ServerProcess, int]) -> None:
     _, port = shared
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
@@ -193,14 +175,6 @@ def test_ten_thousand_events_are_played_dropped_or_refused_and_nothing_else_stop
     assert np.abs(soundfile.read(out, dtype="float32")[0]).max() >= 0.25, "the events sent before it sound"
 
 
-def test_superpanic_is_panic(shared: tuple[ServerProcess, int]) -> None:
-    server, port = shared
-    send(port, bundle(ntp(time.time() + 60.0), EVENT))
-    until(lambda: server.status()["scheduled"] > 0, 10.0, "it is scheduled")
-    send(port, message("/dirt/play", "s", "superpanic"))
-    until(lambda: server.status()["scheduled"] == 0, 10.0, "what was scheduled is dropped")
-
-
 def test_a_port_that_is_taken_is_a_sentence_before_anything_plays(tmp_path: Path) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
         other.bind(("127.0.0.1", 0))
@@ -208,20 +182,3 @@ def test_a_port_that_is_taken_is_a_sentence_before_anything_plays(tmp_path: Path
         server = ServerProcess("--audio", "headless", "--dirt-port", str(port), home=tmp_path)
         with pytest.raises(RuntimeError, match=f"UDP port {port} is taken"), server:
             pass
-
-
-def test_tidal_scripts_and_pads_play_the_same_sampler(stage: tuple[ServerProcess, int, Path]) -> None:
-    """What a client of SuperDirt, a live script and a MIDI pad send, at the height of each sound."""
-    server, port, out = stage
-    begun = -1
-    while begun != (begun := server.status()["missed_blocks"]):  # a block that was missed may be that of a sound
-        send(port, EVENT)
-        play_for(server, 0.3)
-        server.send("/node/drums/play", "s", "sn")
-        play_for(server, 0.3)
-        server.send("/note/on", 36, 127)
-        play_for(server, 0.3)
-    server.stop()
-    sound = np.abs(soundfile.read(out, dtype="float32", always_2d=True)[0]).max(axis=1)
-    found = np.flatnonzero(sound > 0.05)[-3:]
-    np.testing.assert_allclose(sound[found][:2] / sound[found][2], [1.0, 0.5], rtol=0.02)
