@@ -164,6 +164,19 @@ def test_a_recording_that_grows_beyond_4_gib_is_said_and_goes_on(
     assert said.out == f"wrote {path}: 4 h 10 min 00 s, 4.3 GB\n"
 
 
+def test_blocks_that_the_ring_no_longer_has_are_silent_and_counted(shared: Shared, tmp_path: Path) -> None:
+    recorder, path, ring = Recorder(shared, tmp_path), tmp_path / "take.wav", shared.shape.tap
+    recorder.handle({"do": "record", "path": str(path)})
+    play(shared, 0, 25)
+    recorder.turn()
+    play(shared, 25, ring + 20)
+    recorder.turn()
+    recorder.close()
+    assert shared.words[HeaderWord.TAP_DROPPED] == 20
+    blocks = soundfile.read(path, dtype="float32")[0].reshape(-1, BLOCK, 2).any(axis=(1, 2))
+    assert blocks.tolist() == [True] * 25 + [False] * 20 + [True] * ring
+
+
 def test_a_recording_of_nothing_is_taken_away(
     shared: Shared, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
