@@ -1,7 +1,6 @@
 """Notes and controls in the engine: to the sample, none lost, none hanging."""
 
 import json
-import os
 from collections import deque
 from dataclasses import replace
 
@@ -14,8 +13,7 @@ from tests.noteclick import click
 from antiphon.kernel.contract.block import StreamSpec
 from antiphon.kernel.engine.action_schedule import CAPACITY, OTHER, ActionSchedule, note_key
 from antiphon.kernel.engine.graph_player import GraphPlayer
-from antiphon.kernel.engine.remote import RemoteEngine
-from antiphon.kernel.engine.shared import MappingShape, Shared, command_ring
+from antiphon.kernel.engine.shared import command_ring
 from antiphon.kernel.errors import RequestError
 from antiphon.kernel.graph.node_host import MAX_EVENTS
 from antiphon.kernel.session.actions import ACTIONS, EVENTS, NodeBend, NodeControl, NodeNoteOff, NodeNoteOn, NodeSet
@@ -319,23 +317,11 @@ def line(done):
     [("on", 127, 0.1, 16, Sample(2**40)), ("off", 0, 0.0, 1, Beat(3.5, 4.0)), ("control", 64, 1.0, 2, Sample(5)),
      ("bend", 0, -0.123456789, 3, Sample(0))],
 )  # fmt: skip
-def test_the_ring_carries_an_event_as_it_is(kind, number, value, channel, when):
-    import socket
-
-    shared = Shared.create(MappingShape(48000, 64, 2, 16))
-    ours, theirs = socket.socketpair()
-    bell = os.eventfd(0, os.EFD_NONBLOCK)
-    try:
-        action = replace(note(kind, number, value, channel, 2**40), when=when)
-        assert RemoteEngine(shared, bell, ours).send(action)
-        assert list(command_ring(shared).drain(10)) == [action]
-        with pytest.raises(StopIteration):
-            next(command_ring(shared).drain(10))
-    finally:
-        ours.close()
-        theirs.close()
-        os.close(bell)
-        os.close(shared.fd)
+def test_the_ring_carries_an_event_as_it_is(ends, kind, number, value, channel, when):
+    action = replace(note(kind, number, value, channel, 2**40), when=when)
+    assert ends.link.send(action)
+    assert list(command_ring(ends.shared).drain(10)) == [action]
+    assert list(command_ring(ends.shared).drain(10)) == []
 
 
 def test_owed_ends_are_found_by_time_wherever_they_wait():

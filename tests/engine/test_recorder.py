@@ -2,13 +2,13 @@
 
 import json
 import os
-import socket
 import stat
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from tests.engine.conftest import Ends
 
 from antiphon.files.audiofile import stream
 from antiphon.files.containers.layout import layout
@@ -17,7 +17,6 @@ from antiphon.files.tracks import TrackFiles
 from antiphon.kernel.engine.recording import recorder as recorders, take as takes
 from antiphon.kernel.engine.recording.recorder import Recorder
 from antiphon.kernel.engine.recording.take import TakeFile
-from antiphon.kernel.engine.remote import RemoteEngine
 from antiphon.kernel.engine.shared import SESSION, ByteRing, HeaderWord, MappingShape, Shared
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.io.capture_memory import CaptureMemory, CaptureShape
@@ -249,23 +248,15 @@ def test_a_recording_ends_complete_at_its_limit(
     recorder.close()
 
 
-def test_a_set_is_kept_from_the_recorders_word_on_until_it_is_to_stop() -> None:
-    shared, bell = Shared.create(MappingShape(48000, 64, 2, 16)), os.eventfd(0, os.EFD_NONBLOCK)
-    ours, theirs = socket.socketpair()
-    try:
-        link = RemoteEngine(shared, bell, ours)
-        assert not link.keeping
-        # begun by the command line, or by a control process before this one
-        shared.words[HeaderWord.TAPPING] = SESSION
-        assert link.keeping
-        link.session(None)
-        assert not link.keeping, "the next may be asked for at once: the recorder takes it behind this"
-        link.session("x")
-        assert link.keeping
-        shared.words[HeaderWord.TAPPING] = 0
-        assert not link.keeping, "the recorder could not begin, or had to end it"
-    finally:
-        ours.close()
-        theirs.close()
-        os.close(bell)
-        os.close(shared.fd)
+def test_a_set_is_kept_from_the_recorders_word_on_until_it_is_to_stop(ends: Ends) -> None:
+    link, words = ends.link, ends.shared.words
+    assert not link.keeping
+    # begun by the command line, or by a control process before this one
+    words[HeaderWord.TAPPING] = SESSION
+    assert link.keeping
+    link.session(None)
+    assert not link.keeping, "the next may be asked for at once: the recorder takes it behind this"
+    link.session("x")
+    assert link.keeping
+    words[HeaderWord.TAPPING] = 0
+    assert not link.keeping, "the recorder could not begin, or had to end it"
