@@ -91,14 +91,9 @@ def half(home: Path, server: ServerProcess) -> Path:
     return folder
 
 
-def test_a_set_with_panics_and_time_tags_is_played_again(sets: tuple[Path, Path], tmp_path: Path) -> None:
-    heard, played = again(sets[0], tmp_path / "again.wav")
-    different = np.flatnonzero(np.any(heard != played, axis=1))
-    assert len(different) == 0, f"first at {different[:3]}, {len(different)} of {len(heard)} frames"
-
-
-def test_a_set_begun_midway_is_played_again(sets: tuple[Path, Path], tmp_path: Path) -> None:
-    heard, played = again(sets[1], tmp_path / "again.wav")
+@pytest.mark.parametrize("number", [0, 1], ids=["with panics and time tags", "begun midway"])
+def test_a_set_is_played_again(sets: tuple[Path, Path], tmp_path: Path, number: int) -> None:
+    heard, played = again(sets[number], tmp_path / "again.wav")
     different = np.flatnonzero(np.any(heard != played, axis=1))
     assert len(different) == 0, f"first at {different[:3]}, {len(different)} of {len(heard)} frames"
 

@@ -12,7 +12,6 @@ from antiphon.kernel.runtime.settings import HTTP_PORT
 hcl2 = pytest.importorskip("hcl2", reason="python-hcl2, of the tests' extra, is not installed")
 FOLDER = Path(__file__).resolve().parents[2] / "deploy" / "terraform"
 CLOUDS = ("aws", "gcp")
-BUILT_IN = {"var", "local", "data", "each", "path", "terraform", "self", "count"}
 
 
 @cache

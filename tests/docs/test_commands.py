@@ -478,32 +478,18 @@ def only(page: str, lang: str) -> str:
     return "\n".join(found.lines)
 
 
-def test_the_readmes_supercollider_sets_what_it_says(server: Shared) -> None:
-    server.play("answer")
-    said = re.findall(r'(?:sendMsg\(|\[)"(/[^"]+)", (-?[\d.]+)[)\]]', only("README.md", "supercollider"))
-    assert len(said) == 3
-    for address, value in said:
-        send(server, address, float(value) if "." in value else int(value))
-        held(server, address, float(value))
-
-
-def test_the_sonic_pi_of_its_page_sets_what_it_says(server: Shared) -> None:
-    server.play("throw")
-    said = re.findall(r'^ *osc "(/[^"]+)", ([\d.]+)$', only("docs/clients/sonic-pi.md", "ruby"), re.MULTILINE)
-    assert len(said) == 2
-    for address, value in said:
-        send(server, address, float(value))
-        held(server, address, float(value))
-
-
-def test_the_pure_data_of_its_page_sends_a_number_to_an_address(server: Shared) -> None:
+def test_what_pages_send_by_other_programs_is_set(server: Shared) -> None:
     """oscformat takes a list of numbers; what begins with a word is a method that it does not have."""
-    server.play("demo")
-    ((message, path),) = re.findall(r"`\[([^\](]*)\(`\s→\s`\[oscformat ([^\]]*)\]`", text("docs/clients/pure-data.md"))
-    value = float(message)
-    address = "/" + "/".join(path.split())
-    send(server, address, value)
-    held(server, address, value)
+    by_sclang = re.findall(r'(?:sendMsg\(|\[)"(/[^"]+)", (-?[\d.]+)[)\]]', only("README.md", "supercollider"))
+    by_sonic_pi = re.findall(r'^ *osc "(/[^"]+)", ([\d.]+)$', only("docs/clients/sonic-pi.md", "ruby"), re.MULTILINE)
+    pure_data = r"`\[([^\](]*)\(`\s→\s`\[oscformat ([^\]]*)\]`"
+    by_pure_data = [("/" + "/".join(p.split()), n) for n, p in re.findall(pure_data, text("docs/clients/pure-data.md"))]
+    for patch, said, count in (("answer", by_sclang, 3), ("throw", by_sonic_pi, 2), ("demo", by_pure_data, 1)):
+        server.play(patch)
+        assert len(said) == count
+        for address, value in said:
+            send(server, address, float(value) if "." in value else int(value))
+            held(server, address, float(value))
 
 
 @pytest.fixture(scope="module")

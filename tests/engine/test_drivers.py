@@ -2,7 +2,6 @@
 
 import os
 import signal
-import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -137,14 +136,6 @@ def test_a_library_that_hangs_holds_nobody_up(monkeypatch):
     monkeypatch.setattr(probe, "_look", lambda _settings: signal.pause())
     with pytest.raises(EngineError, match=r"has not answered for 0\.05 s"):
         probe.probe(ServeSettings(audio="jack"))
-
-
-def test_the_card_that_plays_is_not_looked_for(monkeypatch):
-    monkeypatch.setattr(probe, "probe", lambda _settings: time.monotonic())
-    settings = ServeSettings()
-    chosen, found = probe.device_settings(settings, "card", 44100, 0, "portaudio")
-    assert (chosen.input, chosen.output, found.rate, found.block) == (OF_OUTPUT, "card", 44100, settings.block)
-    assert isinstance(probe.device_settings(settings, "card", 0, 0, "jack")[1], float)
 
 
 def test_without_portaudio_it_is_not_said_that_there_is_no_card(monkeypatch):

@@ -347,27 +347,6 @@ def test_a_node_that_gives_infinity_fails_in_its_block(engine):
     assert {message["said"] for message in by_machine.loop.to_say} == {"failed"}
 
 
-def test_a_value_that_waits_to_be_reported_is_reported_first(engine):
-    one = engine(CHAIN)
-    one.run()
-    assert one.player.rests
-    one.player.plan.steps[0].io.reports["gain"] = 0.5
-    assert not one.player.rests
-    one.player.plan.reports()
-    assert one.player.rests
-
-
-def test_a_session_that_begins_is_joined_by_the_interpreter(engine):
-    one = engine(CHAIN)
-    one.run()
-    words, journal = one.shared.words, one.loop.journal
-    assert journal.rests
-    words[HeaderWord.SESSIONS], words[HeaderWord.TAPPING] = 1, SESSION
-    assert not journal.rests
-    journal.follow()
-    assert journal.rests
-
-
 def test_tracks_that_begin_where_strips_are_played_at_ports_are_told_their_names(engine):
     """Strips are kept before the tracks begin, beside a session that had their names told."""
 

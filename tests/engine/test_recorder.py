@@ -2,13 +2,13 @@
 
 import json
 import os
-import socket
 import stat
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from tests.engine.conftest import Ends
 
 from antiphon.files.audiofile import stream
 from antiphon.files.containers.layout import layout
@@ -16,8 +16,7 @@ from antiphon.files.containers.pieces import Refused
 from antiphon.files.tracks import TrackFiles
 from antiphon.kernel.engine.recording import recorder as recorders, take as takes
 from antiphon.kernel.engine.recording.recorder import Recorder
-from antiphon.kernel.engine.recording.take import TakeFile, describe_take
-from antiphon.kernel.engine.remote import RemoteEngine
+from antiphon.kernel.engine.recording.take import TakeFile
 from antiphon.kernel.engine.shared import SESSION, ByteRing, HeaderWord, MappingShape, Shared
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.io.capture_memory import CaptureMemory, CaptureShape
@@ -164,6 +163,19 @@ def test_a_recording_that_grows_beyond_4_gib_is_said_and_goes_on(
     assert said.out == f"wrote {path}: 4 h 10 min 00 s, 4.3 GB\n"
 
 
+def test_blocks_that_the_ring_no_longer_has_are_silent_and_counted(shared: Shared, tmp_path: Path) -> None:
+    recorder, path, ring = Recorder(shared, tmp_path), tmp_path / "take.wav", shared.shape.tap
+    recorder.handle({"do": "record", "path": str(path)})
+    play(shared, 0, 25)
+    recorder.turn()
+    play(shared, 25, ring + 20)
+    recorder.turn()
+    recorder.close()
+    assert shared.words[HeaderWord.TAP_DROPPED] == 20
+    blocks = soundfile.read(path, dtype="float32")[0].reshape(-1, BLOCK, 2).any(axis=(1, 2))
+    assert blocks.tolist() == [True] * 25 + [False] * 20 + [True] * ring
+
+
 def test_a_recording_of_nothing_is_taken_away(
     shared: Shared, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -203,12 +215,6 @@ def test_tracks_on_a_disk_that_fails_end_and_the_recording_goes_on(
     assert soundfile.info(tmp_path / "take.wav").frames == 25 * BLOCK
 
 
-def test_lengths_are_said_in_words() -> None:
-    assert describe_take(Path("a.wav"), 7.25, 2_100_000) == "wrote a.wav: 7.2 s, 2.1 MB"
-    assert describe_take(Path("a.wav"), 72.0, 2_100_000) == "wrote a.wav: 1 min 12 s, 2.1 MB"
-    assert describe_take(Path("a.wav"), 3 * 3600 + 65, 3.2e9) == "wrote a.wav: 3 h 01 min 05 s, 3.2 GB"  # type: ignore[arg-type]
-
-
 def test_a_name_that_cannot_be_written_is_refused_in_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(FileError, match="a recording's name ends in"):
         TakeFile(tmp_path / "take.txt", RATE, 2)
@@ -242,23 +248,15 @@ def test_a_recording_ends_complete_at_its_limit(
     recorder.close()
 
 
-def test_a_set_is_kept_from_the_recorders_word_on_until_it_is_to_stop() -> None:
-    shared, bell = Shared.create(MappingShape(48000, 64, 2, 16)), os.eventfd(0, os.EFD_NONBLOCK)
-    ours, theirs = socket.socketpair()
-    try:
-        link = RemoteEngine(shared, bell, ours)
-        assert not link.keeping
-        # begun by the command line, or by a control process before this one
-        shared.words[HeaderWord.TAPPING] = SESSION
-        assert link.keeping
-        link.session(None)
-        assert not link.keeping, "the next may be asked for at once: the recorder takes it behind this"
-        link.session("x")
-        assert link.keeping
-        shared.words[HeaderWord.TAPPING] = 0
-        assert not link.keeping, "the recorder could not begin, or had to end it"
-    finally:
-        ours.close()
-        theirs.close()
-        os.close(bell)
-        os.close(shared.fd)
+def test_a_set_is_kept_from_the_recorders_word_on_until_it_is_to_stop(ends: Ends) -> None:
+    link, words = ends.link, ends.shared.words
+    assert not link.keeping
+    # begun by the command line, or by a control process before this one
+    words[HeaderWord.TAPPING] = SESSION
+    assert link.keeping
+    link.session(None)
+    assert not link.keeping, "the next may be asked for at once: the recorder takes it behind this"
+    link.session("x")
+    assert link.keeping
+    words[HeaderWord.TAPPING] = 0
+    assert not link.keeping, "the recorder could not begin, or had to end it"

@@ -1,51 +1,27 @@
 """Control's end of the engine's socket: a plan that can never be sent is refused, one that waits is not."""
 
-import os
-import socket
-from collections.abc import Iterator
-
 import pytest
-from tests.engine.fake_driver import BLOCK, FakeDriver
-from tests.local import RATE, graph, staged
+from tests.engine.conftest import Ends
+from tests.engine.fake_driver import FakeDriver
+from tests.local import graph, staged
 
+from antiphon.kernel.contract.processor import Event
 from antiphon.kernel.engine.link import EVERY_NODE, PlanRefused, PlayedNote
 from antiphon.kernel.engine.loop import EngineLoop
-from antiphon.kernel.engine.remote import RemoteEngine
-from antiphon.kernel.engine.shared import HeaderWord, MappingShape, Shared
+from antiphon.kernel.engine.shared import HeaderWord
 from antiphon.kernel.graph.graph import Graph, NodeSpec
-from antiphon.kernel.runtime.processes.child_process import socket_pair
 from antiphon.kernel.session.actions import NodeBend, NodeNoteOff, NodeNoteOn
 from antiphon.kernel.session.commands import Sample
 from antiphon.kernel.session.effects import EngineLoad
 
 
-class Ends:
-    def __init__(self) -> None:
-        self.shared, self.bell = Shared.create(MappingShape(48000, 64, 2, 16)), os.eventfd(0, os.EFD_NONBLOCK)
-        self.ours, self.theirs = socket_pair()
-        self.ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)
-        self.link = RemoteEngine(self.shared, self.bell, self.ours)
-
-    def load(self, serial: int, size: int) -> None:
-        graph = Graph((NodeSpec("a", "gain", {"label": "x" * size}),))
-        self.link.load(EngineLoad(serial, graph, {"a": 1}, 120.0, 0.0))
-
-    def close(self) -> None:
-        self.ours.close()
-        self.theirs.close()
-        os.close(self.bell)
-        os.close(self.shared.fd)
-
-
-@pytest.fixture
-def ends() -> Iterator[Ends]:
-    made = Ends()
-    yield made
-    made.close()
+def load(ends: Ends, serial: int, size: int) -> None:
+    graph = Graph((NodeSpec("a", "gain", {"label": "x" * size}),))
+    ends.link.load(EngineLoad(serial, graph, {"a": 1}, 120.0, 0.0))
 
 
 def test_a_plan_larger_than_the_socket_takes_is_refused_with_its_size(ends: Ends) -> None:
-    ends.load(7, 400_000)
+    load(ends, 7, 400_000)
     ((serial, reason),) = [(r.serial, r.reason) for r in ends.link.reports() if isinstance(r, PlanRefused)]
     assert serial == 7
     assert "390 KiB" in reason
@@ -55,20 +31,18 @@ def test_a_plan_larger_than_the_socket_takes_is_refused_with_its_size(ends: Ends
 
 def test_a_plan_for_an_engine_that_is_away_is_asked_for_later(ends: Ends) -> None:
     for serial in range(100):
-        ends.load(serial, 20_000)
+        load(ends, serial, 20_000)
     assert ends.shared.words[HeaderWord.COMMANDS_DROPPED] > 0
     assert ends.link.reports() == []
     ends.theirs.close()
-    ends.load(100, 10)
+    load(ends, 100, 10)
     assert ends.link.reports() == []
 
 
-def test_the_events_of_the_node_that_was_named_and_of_no_other() -> None:
-    shared, bell = Shared.create(MappingShape.of(RATE, BLOCK, 2)), os.eventfd(0, os.EFD_NONBLOCK)
-    here, there = socket.socketpair()
+def test_the_events_of_the_node_that_was_named_and_of_no_other(ends: Ends) -> None:
     stage = staged(graph({"k": "noteclick", "m": "noteclick"}, ["k > out", "m > out"]))
-    loop = EngineLoop(stage, FakeDriver(), shared, bell)  # type: ignore[arg-type]
-    engine = RemoteEngine(shared, bell, here)
+    loop = EngineLoop(stage, FakeDriver(), ends.shared, ends.bell)  # type: ignore[arg-type]
+    engine = ends.link
 
     def told() -> list[PlayedNote]:
         assert loop.run_block()
@@ -91,26 +65,14 @@ def test_the_events_of_the_node_that_was_named_and_of_no_other() -> None:
         engine.send(NodeNoteOn(node, 60 + node, 0.5))
     assert [(found.node, found.number) for found in told()] == [(1, 61), (2, 62)]
     assert told() == []
-    here.close()
-    there.close()
-    os.close(bell)
-    os.close(shared.fd)
 
 
 @pytest.mark.parametrize(("kind", "number"), [("aftertouch", 1), ("on", 128), ("on", -1)])
-def test_what_no_midi_says_is_not_told(kind: str, number: int) -> None:
-    from antiphon.kernel.contract.processor import Event
-
-    shared, bell = Shared.create(MappingShape.of(RATE, BLOCK, 2)), os.eventfd(0, os.EFD_NONBLOCK)
-    here, there = socket.socketpair()
+def test_what_no_midi_says_is_not_told(ends: Ends, kind: str, number: int) -> None:
     stage = staged(graph({"k": "noteclick"}, ["k > out"]))
-    loop, engine = EngineLoop(stage, FakeDriver(), shared, bell), RemoteEngine(shared, bell, here)  # type: ignore[arg-type]
-    engine.echo(1)
+    loop = EngineLoop(stage, FakeDriver(), ends.shared, ends.bell)  # type: ignore[arg-type]
+    ends.link.echo(1)
     assert stage.plan is not None
     stage.plan.hosts[1].processor.process = lambda io: io.emit(Event(kind, 0, number))  # type: ignore[method-assign]
     assert loop.run_block()
-    assert [report for report in engine.reports() if isinstance(report, PlayedNote)] == []
-    here.close()
-    there.close()
-    os.close(bell)
-    os.close(shared.fd)
+    assert [report for report in ends.link.reports() if isinstance(report, PlayedNote)] == []

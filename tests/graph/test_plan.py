@@ -1,5 +1,7 @@
 """A graph compiled and run: what flows where, how late, and what happens to a node that fails."""
 
+from itertools import count
+
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -228,14 +230,10 @@ def test_wet_mixes_with_a_dry_sound_of_the_same_time():
     np.testing.assert_allclose(run(built, x, [256, 5]), late(x, 333), atol=1e-6)
 
 
-def test_bypass_of_a_source_is_silence():
-    y = run(plan(graph({"c": ("count", {"bypass": True})}, ["c > out"]), SPEC), np.zeros((2, 500), np.float32))
-    assert not y.any()
-
-
-def test_bypass_leaves_no_second_output_sounding():
-    built = plan(graph({"t": ("two", {"bypass": True})}, ["in > t", "t.minus > out"]), SPEC)
-    assert not run(built, audio.noise(500, 2)).any()
+def test_bypass_of_a_source_and_of_a_second_output_is_silence():
+    for node, wires in (("count", ["n > out"]), ("two", ["in > n", "n.minus > out"])):
+        built = plan(graph({"n": (node, {"bypass": True})}, wires), SPEC)
+        assert not run(built, audio.noise(500, 2)).any()
 
 
 @pytest.mark.parametrize(
@@ -316,22 +314,17 @@ def test_overrunning_for_a_second_is_a_failure_and_less_is_not(monkeypatch, spen
     assert built.failures[0].retry == 2.0
 
 
-def test_overruns_that_are_made_up_for_are_no_failure(monkeypatch):
-    thread, turn = ThreadTime(monkeypatch), [0]
-
-    def seldom():
-        turn[0] += 1
-        spent = 20_000_000 if turn[0] % 5 == 0 else 0
-        thread.passes(spent, spent)
-
-    built = slow_plan(monkeypatch, seldom)
-    run(built, np.zeros((2, 256 * 500), np.float32))
-    assert not built.failures
-
-
-def test_a_machine_that_gives_no_processor_is_not_the_nodes_fault(monkeypatch):
-    thread = ThreadTime(monkeypatch)
-    built = slow_plan(monkeypatch, lambda: thread.passes(30_000_000, 1_000_000, 29_000_000))
+@pytest.mark.parametrize(
+    "passes",
+    [
+        pytest.param(lambda turn: (0, 0) if turn % 5 else (20_000_000, 20_000_000), id="made up for"),
+        pytest.param(lambda turn: (30_000_000, 1_000_000, 29_000_000), id="no processor"),
+        pytest.param(lambda turn: (1_500_000_000 if turn in (3, 4) else 1_000_000, 1_000_000), id="stopped"),
+    ],
+)
+def test_what_overruns_by_no_fault_of_its_own_is_no_failure(monkeypatch, passes):
+    thread, turns = ThreadTime(monkeypatch), count(1)
+    built = slow_plan(monkeypatch, lambda: thread.passes(*passes(next(turns))))
     run(built, np.zeros((2, 256 * 500), np.float32))
     assert not built.failures
 
@@ -347,18 +340,6 @@ def test_a_worker_that_is_late_is_not_the_nodes_fault(monkeypatch):
 
     built = slow_plan(monkeypatch, asks)
     run(built, np.zeros((2, 256 * 500), np.float32))
-    assert not built.failures
-
-
-def test_a_process_that_was_stopped_is_not_the_nodes_fault(monkeypatch):
-    thread, turn = ThreadTime(monkeypatch), [0]
-
-    def stopped_twice():
-        turn[0] += 1
-        thread.passes(1_500_000_000 if turn[0] in (3, 4) else 1_000_000, 1_000_000)
-
-    built = slow_plan(monkeypatch, stopped_twice)
-    run(built, np.zeros((2, 256 * 50), np.float32))
     assert not built.failures
 
 

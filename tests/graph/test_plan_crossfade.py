@@ -134,6 +134,16 @@ def blocks_of_fading(stage):
 
 
 NOTES = {"n": "clicker", "c": "noteclick"}
+NOTED = graph(NOTES, ["in > n", "n.notes > c", "c > out"])
+
+
+@pytest.fixture
+def noted():
+    """A stage on which a note sounds."""
+    stage = staged_with(NOTED, IDS)
+    stage.at_sample(100, NodeSet(5, 3, 1.0))
+    play(stage, np.zeros((2, 512), np.float32))
+    return stage
 
 
 def sounding(stage, number):
@@ -144,53 +154,37 @@ def sounding(stage, number):
     graph({"c": "noteclick"}, ["c > out"]),
     graph({"n": "clicker", "c": "noteclick"}, ["in > n", "c > out"]),
 ])  # fmt: skip
-def test_a_note_whose_sender_goes_ends(second):
-    first = graph(NOTES, ["in > n", "n.notes > c", "c > out"])
-    stage = staged_with(first, IDS)
-    stage.at_sample(100, NodeSet(5, 3, 1.0))
-    play(stage, np.zeros((2, 512), np.float32))
-    stage.load(plan(second, SPEC, stage.plan, IDS), 2, FADE)
-    assert sounding(stage, 3) == [("off", 60)]
+def test_a_note_whose_sender_goes_ends(noted, second):
+    noted.load(plan(second, SPEC, noted.plan, IDS), 2, FADE)
+    assert sounding(noted, 3) == [("off", 60)]
 
 
-def test_a_note_whose_sender_stays_sounds_on():
-    first = graph(NOTES, ["in > n", "n.notes > c", "c > out"])
+def test_a_note_whose_sender_stays_sounds_on(noted):
     second = graph({**NOTES, "d": "gain"}, ["in > n", "n.notes > c", "c > d", "d > out"])
-    stage = staged_with(first, IDS)
-    stage.at_sample(100, NodeSet(5, 3, 1.0))
-    play(stage, np.zeros((2, 512), np.float32))
-    stage.load(plan(second, SPEC, stage.plan, IDS), 2, FADE)
-    assert sounding(stage, 3) == []
-    play(stage, np.zeros((2, 4096), np.float32))
-    stage.load(plan(graph({"c": "noteclick"}, ["c > out"]), SPEC, stage.plan, IDS), 3, FADE)
-    assert sounding(stage, 3) == [("off", 60)]
+    noted.load(plan(second, SPEC, noted.plan, IDS), 2, FADE)
+    assert sounding(noted, 3) == []
+    play(noted, np.zeros((2, 4096), np.float32))
+    noted.load(plan(graph({"c": "noteclick"}, ["c > out"]), SPEC, noted.plan, IDS), 3, FADE)
+    assert sounding(noted, 3) == [("off", 60)]
 
 
-def test_a_note_whose_sender_is_made_anew_ends():
+def test_a_note_whose_sender_is_made_anew_ends(noted):
     """Another setting that takes a restart, say: the new sender knows nothing of the note."""
-    first = graph(NOTES, ["in > n", "n.notes > c", "c > out"])
-    stage = staged_with(first, IDS)
-    stage.at_sample(100, NodeSet(5, 3, 1.0))
-    play(stage, np.zeros((2, 512), np.float32))
-    anew = plan(first, SPEC, None, IDS)
-    anew.hosts = {**anew.hosts, 3: stage.plan.hosts[3]}
+    anew = plan(NOTED, SPEC, None, IDS)
+    anew.hosts = {**anew.hosts, 3: noted.plan.hosts[3]}
     for step_ in anew.steps:
         if step_.host.number == 3:
-            step_.host = stage.plan.hosts[3]
-    stage.load(anew, 2, FADE)
-    assert sounding(stage, 3) == [("off", 60)]
+            step_.host = noted.plan.hosts[3]
+    noted.load(anew, 2, FADE)
+    assert sounding(noted, 3) == [("off", 60)]
 
 
-def test_what_ends_comes_before_what_begins_with_the_block():
-    first = graph(NOTES, ["in > n", "n.notes > c", "c > out"])
+def test_what_ends_comes_before_what_begins_with_the_block(noted):
     second = graph({"m": "clicker", "c": "noteclick"}, ["in > m", "m.notes > c", "c > out"])
-    stage = staged_with(first, IDS)
-    stage.at_sample(100, NodeSet(5, 3, 1.0))
-    play(stage, np.zeros((2, 512), np.float32))
-    stage.load(plan(second, SPEC, stage.plan, IDS), 2, FADE)
-    stage.at_sample(512, NodeSet(6, 3, 1.0))
-    play(stage, np.zeros((2, 256), np.float32))
-    heard = next(s for s in stage.plan.steps if s.host.number == 3).io.events_in
+    noted.load(plan(second, SPEC, noted.plan, IDS), 2, FADE)
+    noted.at_sample(512, NodeSet(6, 3, 1.0))
+    play(noted, np.zeros((2, 256), np.float32))
+    heard = next(s for s in noted.plan.steps if s.host.number == 3).io.events_in
     assert [(e.kind, e.number) for e in heard] == [("off", 60), ("on", 60)]
 
 

@@ -9,11 +9,10 @@ from tests.each import each
 
 from antiphon.live import performance as performance_module, records
 from antiphon.live.listening import NodeNote
-from antiphon.live.notes import to_commands
 from antiphon.live.patterns.words import table
 from antiphon.live.performance import Performance
 from antiphon.live.reading import read
-from antiphon.live.records import LiveEvent, LiveNote, ScriptError
+from antiphon.live.records import LiveEvent, ScriptError
 from antiphon.live.stage import LiveScript
 from antiphon.performer.outgoing import SentEvent
 from antiphon.performer.wire import to_midi
@@ -439,13 +438,6 @@ def test_a_pattern_goes_to_a_midi_port_with_its_channel_and_controllers() -> Non
     assert sorted(sent) == [("synth", 0x92, 60, 100), ("synth", 0xB2, 74, 0)]
 
 
-def test_a_midi_port_gets_a_note_of_a_synth_without_its_values() -> None:
-    given = {"note": 60, "synth": "keys", "cutoff": 800, "channel": 3}
-    note = to_commands(given, F(0), F(1), "@/Synth", "", 0)
-    assert isinstance(note, LiveNote)
-    assert (note.begun().address, note.begun().args) == ("@/note/on", (60, 100.0, 3, "@/Synth"))
-
-
 @pytest.mark.parametrize(
     ("pattern", "notes"),
     [
@@ -466,15 +458,6 @@ def test_a_note_that_is_set_takes_the_place_of_a_value_without_a_name(pattern: s
 
 def test_each_mistake_gets_its_sentence_with_its_line() -> None:
     accepted.compare(__file__, lambda text: accepted.refusal(lambda: performed(text, 8)))
-
-
-def test_a_fault_shows_the_text_and_a_caret() -> None:
-    with pytest.raises(ScriptError) as caught:
-        script('track("t", "bd [sn")')
-    assert caught.value.picture == "bd [sn\n   ^"
-    with pytest.raises(ScriptError) as caught:
-        script("x = 3 +\n")
-    assert caught.value.picture.split("\n")[1].strip() == "^"
 
 
 def test_too_many_events_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -132,32 +132,6 @@ def test_versions_that_are_saved_while_the_beat_stands_still_play_once_it_moves(
     assert stage.said == ["plays from bar 1"] * 3
 
 
-def test_what_fails_before_another_version_begins_is_told_as_of_the_version_before(stage: PlayerRig) -> None:
-    old = f"{BEAT}@loop\ndef l():\n    play(60)\n    yield 3\n    oops()\n"
-    zero = stage.first(old)
-    stage.play(zero + 1.0 - stage.now)
-    stage.save(BEAT)
-    stage.until_true(lambda: stage.player.swaps == 2, "the second version")
-    stage.play(4.0)
-    faults = [one for one in stage.said if "oops" in one]
-    assert faults == ["the version before: set.py line 7: there is no oops here; did you mean loop?"]
-
-
-def test_a_version_takes_over_on_the_bar_with_the_state_of_its_loops(stage: PlayerRig) -> None:
-    text = BEAT + "@loop\ndef l():\n    my = memory(k=60)\n    play(my.k, length=1/8)\n    my.k += 1\n    yield 3\n"
-    zero = stage.first(text)
-    stage.play(zero + 5.0)
-    stage.save(text.replace("bd*4", "sn*4").replace("yield 3", "yield 2"))
-    stage.until_true(lambda: stage.player.swaps == 2, "the second version")
-    stage.play(9.0)
-    drums = stage.on("/node/drums/play", zero)
-    assert drums == [(float(k), "bd" if k < 8 else "sn") for k in range(len(drums))]
-    assert len(drums) >= 13
-    notes = [(e.beat - zero, e.args[0]) for e in stage.sent if e.address == "/note/on"]
-    assert notes[:5] == [(0.0, 60), (3.0, 61), (6.0, 62), (9.0, 63), (11.0, 64)]
-    assert stage.player.out.late == 0
-
-
 def test_a_version_from_the_top_begins_at_its_first_bar_where_the_one_before_ends(stage: PlayerRig) -> None:
     form = "arrange([2, s('bd*4')], [2, s('cp*4')])"
     zero = stage.first(f"track('beat', {form})\ntrack('pad', note('c3'), on='keys')\n")

@@ -172,18 +172,6 @@ def antiphon_routes(http):
     raise OSError("no road")
 
 @hookimpl
-def antiphon_addresses(osc):
-    from antiphon.kernel.session.commands import SetParam
-
-    def shake(request):
-        times, *rest = request.args
-        if rest == ["wet"]:
-            return SetParam("gain", "wet", 1 / times)
-        request.reply("/NAME/shaken", times)
-
-    osc.add("/NAME/shake", "i:times [s:what]", shake, "Shakes, or sets wet.")
-
-@hookimpl
 async def antiphon_startup(app):
     raise OSError("the lamp is gone")
 

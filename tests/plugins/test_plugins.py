@@ -24,7 +24,6 @@ from antiphon.kernel.plugins.finding import PluginSource
 from antiphon.kernel.plugins.hook_lists import import_plugins
 from antiphon.kernel.runtime import importing, paths
 
-ROOT = Path(__file__).parents[2]
 HEAD = """
 import numpy as np
 from antiphon.kernel.contract.hookspecs import hookimpl

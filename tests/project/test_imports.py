@@ -1,7 +1,6 @@
-"""What may import what: the pure parts stay pure, no one loads torch, nothing goes in a circle; modules are short.
+"""What may import what: the pure parts stay pure, no one loads torch; modules are short.
 
-To import p.q.r runs p and p.q before. So at its load a file also imports the packages of what it imports, except its
-own: in such a circle the first import of a process meets a module that is half done, in another order it works.
+Which room imports which, and that nothing goes in a circle, stands in the contracts of pyproject.toml (`make lint`).
 """
 
 import ast
@@ -11,13 +10,11 @@ import re
 import subprocess
 import sys
 from functools import cache
-from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 from tests.commands import PAGES, blocks
-from tests.each import each
 from tests.sources import PYTHONPATH, SOURCES
 
 import antiphon
@@ -25,8 +22,6 @@ import antiphon
 ROOT = Path(__file__).parents[2]
 SERVER = ROOT / "server"
 ROOTS = tuple(SOURCES)
-PURE = ["kernel/wire", "kernel/session", "kernel/graph/patch", "kernel/contract/params", "kernel/graph/graph"]
-WORLD = {"asyncio", "socket", "socketserver", "selectors", "ssl", "http", "torch", "sounddevice", "jack"}
 # What may import each, by where its path begins: what runs in a worker, and what measures.
 TORCH = tuple(f"server/antiphon/networks/{name}.py" for name in ("streaming", "torch_network", "cuda"))
 HEAVY = {
@@ -75,6 +70,12 @@ def files(name):
     return sorted(place.rglob("*.py")) if place.is_dir() else [place.with_suffix(".py")]
 
 
+def names(name):
+    """The modules of `files`."""
+    parts = (file.relative_to(SERVER).with_suffix("").parts for file in files(name))
+    return [".".join(part[:-1] if part[-1] == "__init__" else part) for part in parts]
+
+
 def sources(*tops):
     """Everything that ships and the benches, and not what tests it."""
     found = [(top, file) for top in tops or ROOTS for file in top.rglob("*.py")]
@@ -82,11 +83,10 @@ def sources(*tops):
 
 
 class Import(NamedTuple):
-    """`import module`, or `from module import name`; `at_load`: not for type checkers alone, nor inside a function."""
+    """`import module`, or `from module import name`."""
 
     module: str
     name: str
-    at_load: bool
 
     def names(self):
         return (self.module, f"{self.module}.{self.name}") if self.name else (self.module,)
@@ -107,16 +107,12 @@ class Source(NamedTuple):
     classes: tuple[str, ...]
 
 
-def statements(tree, at_load=True):
-    """All statements, and whether each runs when the file is loaded. Expressions hold neither import nor class."""
+def statements(tree):
+    """All statements. Expressions hold neither import nor class."""
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.stmt | ast.ExceptHandler | ast.match_case):
-            yield node, at_load
-            later = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-            if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
-                yield from statements(ast.Module(node.body, []), False)
-                node = ast.Module(node.orelse, [])
-            yield from statements(node, at_load and not later)
+            yield node
+            yield from statements(node)
 
 
 @cache
@@ -124,12 +120,12 @@ def read(file):
     text = file.read_text()
     tree = ast.parse(text)
     docs, classes, imports = set(), [], []
-    for node, at_load in statements(tree):
+    for node in statements(tree):
         if isinstance(node, ast.Import):
-            imports += [Import(alias.name, "", at_load) for alias in node.names]
+            imports += [Import(alias.name, "") for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{file}: relative import"
-            imports += [Import(node.module, alias.name, at_load) for alias in node.names]
+            imports += [Import(node.module, alias.name) for alias in node.names]
         elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
             docs |= set(range(node.lineno, node.end_lineno + 1))
         elif isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
@@ -150,40 +146,34 @@ def ours(module):
     return None
 
 
-def reached(start):
-    """Every outside module loaded by loading these files, with the file that asks for it."""
-    seen, outside, waiting = set(), {}, list(start)
-    while waiting:
-        file = waiting.pop()
-        if file in seen:
-            continue
-        seen.add(file)
-        for module in (name for one in read(file).imports if one.at_load for name in one.names()):
-            found = ours(module)
-            if found is not None:
-                waiting.append(found)
-            elif not module.startswith("antiphon"):
-                outside.setdefault(module.partition(".")[0], file)
-    return outside
-
-
-@pytest.mark.parametrize("name", PURE)
-def test_the_pure_parts_touch_no_world(name):
-    start = files(name)
-    assert all(file.is_file() for file in start), f"{name} is gone; mend this test"
-    outside = reached(start)
-    assert {module: outside[module] for module in WORLD & set(outside)} == {}
+PURE = ["kernel/wire", "kernel/session", "kernel/graph/patch", "kernel/contract/params", "kernel/graph/graph"]
+WORLD = {"asyncio", "socket", "socketserver", "selectors", "ssl", "http", "torch", "sounddevice", "jack"}
+NO_NUMPY = ["kernel/graph/patch", "kernel/contract/params", "kernel/graph/graph", "kernel/contract/catalog"]
 
 
 @pytest.mark.parametrize(
-    "name", ["graph.patch", "contract.params", "graph.graph", "contract.catalog", "session.commands"]
+    ("start", "heavy"),
+    [
+        pytest.param([name for part in PURE for name in names(part)], WORLD, id="the pure parts touch no world"),
+        pytest.param([name for part in NO_NUMPY for name in names(part)], {"numpy"}, id="control reads patches"),
+        # a fresh interpreter that measures wakes elsewhere than on Linux; the list of hooks in the cache
+        pytest.param(
+            ["antiphon.kernel.supervisor.chores", "antiphon.kernel.plugins.hook_lists"],
+            {"numpy", "msgspec", "antiphon.kernel.supervisor.starts", "antiphon.kernel.plugins.finding"},
+            id="the first of every start and command",
+        ),
+        # it would be 10 of 37 MB, for what no request needs
+        pytest.param(
+            ["antiphon.web.process", "antiphon_classify.http.routes", "antiphon_library.routes", "antiphon_mcp.routes"],
+            {"numpy", "antiphon.files.audiofile", "segno"},
+            id="the process that serves, with the routes of every plugin",
+        ),
+    ],
 )
-def test_control_reads_patches_without_numpy(name):
-    assert "numpy" not in reached(files("kernel/" + name.replace(".", "/")))
-
-
-def test_the_web_process_starts_without_numpy():
-    assert "numpy" not in reached(files("web/process"))
+def test_what_starts_imports_little(start, heavy):
+    run = f"import sys, {', '.join(start)}; print(*{heavy} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", run], capture_output=True, text=True, check=True, timeout=300)
+    assert done.stdout.split() == []
 
 
 def anywhere(file):
@@ -255,24 +245,6 @@ def test_processes_that_have_loaded_everything_have_loaded_nothing_heavy():
         env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, ROOTS))},
         timeout=300,
     )
-
-
-def test_the_first_of_every_start_and_command_imports_little():
-    """A fresh interpreter that measures wakes elsewhere than on Linux; the list of hooks in the cache."""
-    heavy = {"numpy", "msgspec", "antiphon.kernel.supervisor.starts", "antiphon.kernel.plugins.finding"}
-    first = "antiphon.kernel.supervisor.chores, antiphon.kernel.plugins.hook_lists"
-    run = f"import sys, {first}; print(*{heavy} & set(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", run], capture_output=True, text=True, check=True, timeout=300)
-    assert done.stdout.split() == []
-
-
-def test_the_process_that_serves_has_no_numpy_with_the_routes_of_every_plugin():
-    """It would be 10 of 37 MB, for what no request needs."""
-    routes = "antiphon_classify.http.routes, antiphon_library.routes, antiphon_mcp.routes"
-    heavy = {"numpy", "antiphon.files.audiofile", "segno"}
-    run = f"import sys, antiphon.web.process, {routes}; print(*{heavy} & set(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", run], capture_output=True, text=True, check=True, timeout=300)
-    assert done.stdout.split() == []
 
 
 def test_a_command_builds_no_other_command_and_imports_no_numpy():
@@ -438,78 +410,3 @@ def test_no_two_public_classes_share_a_name():
         for name in read(file).classes:
             places.setdefault(name, []).append(str(file))
     assert {name: found for name, found in places.items() if len(found) > 1 and name not in antiphon.__all__} == {}
-
-
-def modules(root):
-    """By name, the files of all modules below a source root."""
-    places = {file: file.relative_to(root).with_suffix("").parts for file in sources(root)}
-    return {".".join(parts[:-1] if parts[-1] == "__init__" else parts): file for file, parts in places.items()}
-
-
-def arrows(known):
-    """All imports of files; and those at their load, with the packages that are imported for them."""
-    every, loads = {}, {}
-    for name, file in known.items():
-        found = [
-            (next(n for n in (*one.names()[1:], one.module) if n in known or n == one.module), one.at_load)
-            for one in read(file).imports
-        ]
-        others = {other for other, at_load in found if at_load}
-        packages = {package for other in others for package in above(other)} - {name, *above(name)}
-        every[name] = {other for other, _ in found} & set(known)
-        loads[name] = (others | packages) & set(known)
-    return every, loads
-
-
-def above(name):
-    """The packages that a module is in."""
-    parts = name.split(".")
-    return [".".join(parts[:count]) for count in range(1, len(parts))]
-
-
-def circle(found):
-    """A circle of imports as its files in order, the first again at the end; none where there is none."""
-    try:
-        TopologicalSorter(found).prepare()
-    except CycleError as error:
-        return [str(name) for name in reversed(error.args[1])]
-    return []
-
-
-def inside(package, found):
-    """The imports between what lies directly in a package, its folders and files."""
-    parts = {}
-    for name, others in found.items():
-        if name.startswith(f"{package}."):
-            part = child(package, name)
-            near = {child(package, other) for other in others if other.startswith(f"{package}.")}
-            parts.setdefault(part, set()).update(near - {part})
-    return parts
-
-
-def child(package, name):
-    """The part of a package that a module is in."""
-    return f"{package}.{name.removeprefix(f'{package}.').split('.')[0]}"
-
-
-def test_no_circle_of_files():
-    known = {name: file for top in ROOTS for name, file in modules(top).items()}
-    found, at_load = arrows(known)
-    assert len(known) > 500 < sum(map(len, found.values())), "too few are seen to mean anything"
-    assert " imports ".join(circle(found)) == ""
-    assert " imports ".join(circle(at_load)) == ""
-    packages = [name for name, file in known.items() if file.name == "__init__.py"]
-    assert [" imports ".join(circle(inside(package, found))) for package in packages] == [""] * len(packages)
-
-
-@each("text", ["from p.a import A\n", "def f():\n    from p import a\n", "if TYPE_CHECKING:\n    import p.a\n"])
-def test_a_circle_is_seen(text, tmp_path):
-    before, circles = tmp_path / f"{len(text)}", tmp_path / f"{len(text)}_"
-    for top, last in ((before, "A = 1\n"), (circles, text)):
-        (top / "p").mkdir(parents=True)
-        for name, written in (("__init__", ""), ("a", "from p import b\n"), ("b", "import p.c\n"), ("c", last)):
-            (top / "p" / f"{name}.py").write_text(written)
-    assert circle(arrows(modules(before))[0]) == []
-    seen = circle(arrows(modules(circles))[0])
-    assert set(seen) == {"p.a", "p.b", "p.c"}
-    assert seen[0] == seen[-1]

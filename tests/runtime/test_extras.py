@@ -2,7 +2,6 @@
 
 import re
 import tomllib
-from pathlib import Path
 
 import pytest
 from tests.each import each
@@ -13,7 +12,6 @@ from antiphon.kernel.runtime import extras
 from antiphon.kernel.runtime.shortening import short_repr, shorten
 from antiphon.kernel.runtime.suggestion import MAX_LIST_LETTERS, instead, list_names, nearest_names
 
-ROOT = Path(__file__).resolve().parents[2]
 MODULES = {
     "LinkPython-extern": "link",
     "apache-beam": "apache_beam",

@@ -32,8 +32,9 @@ def typed(connected: Repl, keys: str) -> list[str]:
     return printed
 
 
-def test_it_sends_asks_explains_and_follows_the_patch(tmp_path: Path) -> None:
-    with ServerProcess("--audio", "headless", "--patch", "throw", home=tmp_path) as server:
+def test_it_sends_asks_explains_follows_the_patch_and_f12_is_panic(tmp_path: Path) -> None:
+    out = tmp_path / "out.wav"
+    with ServerProcess("--audio", "headless", "--patch", "throw", "--record", str(out), home=tmp_path) as server:
         connected = Repl(server.osc, server.http)
         assert "Throw" in connected.status_line()
         printed = typed(
@@ -55,6 +56,15 @@ def test_it_sends_asks_explains_and_follows_the_patch(tmp_path: Path) -> None:
             until(lambda: "/node/keys/instrument" in connected.declared, 5.0, "its nodes")
         until(lambda: all(thread.name != "status" for thread in threads()), 5.0, "the thread has ended")
         assert "/node/echo/feedback" not in connected.declared
+        server.send("/note/on", 60, 100)
+        server.send("/note/on", 64, 100)
+        server.sync()
+        play_for(server, 0.5)
+        assert typed(connected, f"half a li{F12}\x15\rquit\r") == ["panic"]
+        play_for(server, 0.5)
+    sound, rate = soundfile.read(out, dtype="float32")
+    assert np.abs(sound).max() > 0.01
+    assert np.abs(sound[-rate // 4 :]).max() < 1e-4
 
 
 def test_one_port_is_enough_to_find_a_server_and_f12_waits_for_no_answer_of_http(tmp_path: Path) -> None:
@@ -75,21 +85,6 @@ def test_one_port_is_enough_to_find_a_server_and_f12_waits_for_no_answer_of_http
                 assert typed(connected, f"{F12}quit\r") == ["panic"]
             finally:
                 os.kill(web, signal.SIGCONT)
-
-
-def test_f12_is_panic_while_a_line_is_typed(tmp_path: Path) -> None:
-    out = tmp_path / "out.wav"
-    with ServerProcess("--audio", "headless", "--patch", "keys", "--record", str(out), home=tmp_path) as server:
-        connected = Repl(server.osc, server.http)
-        server.send("/note/on", 60, 100)
-        server.send("/note/on", 64, 100)
-        server.sync()
-        play_for(server, 0.5)
-        assert typed(connected, f"half a li{F12}\x15\rquit\r") == ["panic"]
-        play_for(server, 0.5)
-    sound, rate = soundfile.read(out, dtype="float32")
-    assert np.abs(sound).max() > 0.01
-    assert np.abs(sound[-rate // 4 :]).max() < 1e-4
 
 
 def test_a_server_that_ends_is_a_sentence(tmp_path: Path) -> None:

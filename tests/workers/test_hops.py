@@ -117,15 +117,6 @@ def test_clear_is_silence_until_what_comes_has_been_answered() -> None:
     assert line.posted[9][:, 5:].all()
 
 
-@pytest.mark.parametrize("start", [0, 1, 479, 480, 481, 10**9 + 7])
-def test_hops_lie_on_the_sample_clock(start: int) -> None:
-    line = Line(480, 1, 1)
-    x = np.arange(3000, dtype=np.float32)[None]
-    line.play(x, [256], start)
-    for number, sound in list(line.posted.items())[1:]:
-        assert sound[0, 0] == number * 480 - start
-
-
 def test_streams_play_on_while_another_is_loaded(rig: Rig, tmp_path: Path) -> None:
     first, x = rig.open(spec("Slow")), hops(30)
     worker = pid(first)

@@ -20,7 +20,7 @@ from antiphon.kernel.errors import WorkerError, WorkerLost
 from antiphon.kernel.workers import pool as pools, zygote
 from antiphon.kernel.workers.arena import FIRST_KINDS, MAX_KINDS, Arena, Bells, State, WorkerWord
 from antiphon.kernel.workers.spec import WorkerSpec
-from antiphon.kernel.workers.status import Health, news, state_of, wanted_zygotes, workers
+from antiphon.kernel.workers.status import Health, news, wanted_zygotes, workers
 from antiphon.kernel.workers.stream import HopStart
 from antiphon.kernel.workers.zygote import module_of
 
@@ -173,17 +173,6 @@ def through_lockstep(stream, first: int, x: np.ndarray) -> list[np.ndarray]:
         assert given is not None
         said.append(given.copy())
     return said
-
-
-def test_the_words_for_a_worker_that_is_not_well() -> None:
-    assert state_of(State.RUNNING, "of old") == ("running", "")
-    assert state_of(State.RESTARTING, "gave NaN or infinity") == ("restarting", "its worker gave NaN or infinity")
-    assert state_of(State.STARTING, "") == ("starting", "")
-    assert state_of(State.STARTING, "ended with status 3", 1) == ("restarting", "its worker ended with status 3")
-    assert state_of(State.REFUSED, "no weights") == ("failed", "its worker does not start: no weights")
-    assert state_of(State.WAITING, "no scsynth answers", 2) == ("waiting", "its worker waits: no scsynth answers")
-    assert state_of(State.WAITING, "") == ("waiting", "its worker waits")
-    assert all(state_of(state, "")[0] for state in State)
 
 
 def test_what_is_said_of_nodes() -> None:

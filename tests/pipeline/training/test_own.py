@@ -119,27 +119,6 @@ def test_it_is_served_by_its_name_and_found_by_label(classifiers: Path, tmp_path
     assert found == {b"low.wav": pytest.approx(1.0, abs=0.1), b"high.wav": None}
 
 
-LIVE = """
-import numpy as np
-from antiphon.api.backends.workers import WorkerSpec
-from antiphon_classify.labels import labels_mark
-from antiphon_classify.processor import Classify
-from antiphon_classify.worker import LiveClassifier
-
-params = {param.name: param for param in Classify.params}
-stepper = LiveClassifier(WorkerSpec("classify", "", hop=4000, rate=8000, inputs=(1, 4000), outputs=(1, 4), slots=3))
-stepper.open(0, f"halves 3 {labels_mark()}")
-stepper.open(1, "halves 3 0")
-stepper.open(2, f"gone 3 {labels_mark()}")
-sound, y = np.sin(2 * np.pi * 3000 * np.arange(48000) / 8000).astype(np.float32), np.zeros((3, 1, 4), np.float32)
-for hop in range(12):
-    stepper.step(np.full(3, hop), np.tile(sound[4000 * hop : 4000 * (hop + 1)], (3, 1, 1)), y)
-    if hop == 4:
-        print(y[0].any())
-print(params["by"].choices[-2:], [params["label"].choices[int(row[0, 0])] for row in y], y[0, 0, 1] > 0.9)
-"""
-
-
 def test_folders_that_are_no_classifiers_give_a_reason_and_leave_the_others(classifiers: Path, tmp_path: Path) -> None:
     write(classifiers / "good", graph())
     (classifiers / "empty").mkdir()
