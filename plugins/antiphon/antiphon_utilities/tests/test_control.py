@@ -136,7 +136,7 @@ def test_after_a_reset_every_processor_of_every_plugin_sounds_as_new(plugins, tm
         Event("on", 1000, 60, 0.8),
         Event("on", 9000, 64, 0.5),
         Event("off", 20000, 60),
-        Event("on", 30001, 67, 0.9),
+        Event("on", 35001, 46, 0.9),
     ]
     wrong = []
     for name, info in plugins.catalog.types.items():
