@@ -13,7 +13,7 @@ from tests.each import each
 from antiphon.api import F32, UsageError
 from antiphon.cli.files import reports
 from antiphon.kernel.runtime import resources
-from antiphon.kernel.workers import devices, pool
+from antiphon.kernel.workers import devices
 from antiphon.networks import model_client
 from antiphon.operations import run_file
 from antiphon.operations.reporting import Reporting
@@ -34,15 +34,11 @@ Play = Callable[..., F32]
 
 
 @pytest.fixture(scope="module", autouse=True)
-def lockstep() -> Iterator[None]:
-    """Files are played whatever their noise floor, too: what the networks do of them is tested here."""
-    made = pool.Lockstep()
-    pool.use(made)
+def whatever_their_floor() -> Iterator[None]:
+    """Files are played whatever their noise floor: what the networks do of them is tested here."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("antiphon_denoise.floor.hearing.load_floor", lambda: None)
         yield
-    pool.use(None)
-    made.shut()
 
 
 def through(sound, mode="learned", **how):
