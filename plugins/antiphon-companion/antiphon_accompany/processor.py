@@ -89,6 +89,7 @@ class Accompany(Processor):
         self._zone.clear()
         self._given.clear()
         self._harmony.reset()
+        self._bend.reset()
 
     def process(self, io: IO) -> None:
         time, events = io.time, io.events_in

@@ -191,6 +191,9 @@ class Stems(Processor):
         done = 0
         while done < io.frames:
             count = min(io.frames - done, hop - self._filled)
+            solo = io.at("solo", done)
+            if io.at("solo", done + count - 1) != solo:
+                count = next(n for n in range(1, count) if io.at("solo", done + n) != solo)
             end = self._filled + count
             self._history.fresh()[:, self._filled : end] = sound[:, done : done + count]
             self._play(io, done, count)

@@ -1,6 +1,7 @@
 """The training on a handful of sounds made here, and both networks: many hops at once are what hop by hop gives."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -40,21 +41,29 @@ def sounds_of_training(tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope="module", params=["mask", "file", "gate"])
+@pytest.fixture(scope="module", params=["mask", "file", "gate", "confidence"])
 def recipe(request, tmp_path_factory, sounds_of_training):
-    from antiphon_models.denoise.training import recipe as recipes
+    """A recipe on few sounds and short ones; that of confidence on two files of training and two of validation."""
+    from antiphon_models.denoise.training import examples, recipe as recipes
+    from antiphon_models.denoise.training.recipe_confidence import ConfidenceRecipe
     from antiphon_models.denoise.training.recipe_file import FileMaskRecipe
     from antiphon_models.denoise.training.recipe_gate import GateRecipe
     from antiphon_models.learning.recipe import TrainingJob
 
-    named = {"mask": recipes.MaskRecipe, "file": FileMaskRecipe, "gate": GateRecipe}
-    made = type("Small", (named[request.param],), {"frames": 220, "items": {"cpu": 2}})()
+    few = {"frames": 220, "items": {"cpu": 2}}
+    kind, small = {
+        "mask": (recipes.MaskRecipe, few),
+        "file": (FileMaskRecipe, few),
+        "gate": (GateRecipe, few),
+        "confidence": (ConfidenceRecipe, {"frames": 220, "files": (2, 2), "items": 3}),
+    }[request.param]
+    made = type("Small", (kind,), small)()
     folder = shutil.copytree(sounds_of_training, tmp_path_factory.mktemp("training") / "material")
-    fewer = pytest.MonkeyPatch()
-    fewer.setattr(recipes, "VALID_ITEMS", 3)
-    made.prepare(TrainingJob(folder, folder, 5, torch.device("cpu"), lambda line: None))
-    yield made
-    fewer.undo()
+    with pytest.MonkeyPatch.context() as fewer:
+        fewer.setattr(recipes, "VALID_ITEMS", 3)
+        fewer.setattr(examples, "FIRST_UNSEEN_FILE", {"train": 1, "valid": 1})
+        made.prepare(TrainingJob(folder, folder, 5, torch.device("cpu"), lambda line: None))
+        yield made
 
 
 def test_a_batch_is_what_seed_and_step_say_and_nothing_else(recipe):
@@ -66,6 +75,7 @@ def test_a_batch_is_what_seed_and_step_say_and_nothing_else(recipe):
     assert not torch.equal(first[0], other[0])
 
 
+@pytest.mark.parametrize("recipe", ["mask", "file", "gate"], indirect=True)
 def test_what_is_mixed_is_the_clean_sound_and_noise_at_its_distance(recipe):
     found = 0
     for step in range(8):
@@ -109,27 +119,15 @@ def test_validation_gives_the_score_first(recipe):
     assert np.isfinite(figures["gain"])
 
 
-@pytest.fixture(scope="module")
-def confidence(tmp_path_factory, sounds_of_training):
-    """The confidence network's recipe on two files of training and two of validation."""
-    from antiphon_models.denoise.training import examples
-    from antiphon_models.denoise.training.recipe_confidence import ConfidenceRecipe
-    from antiphon_models.learning.recipe import TrainingJob
-
-    made = type("Small", (ConfidenceRecipe,), {"frames": 220, "files": (2, 2), "items": 3})()
-    folder = shutil.copytree(sounds_of_training, tmp_path_factory.mktemp("confidence") / "material")
-    fewer = pytest.MonkeyPatch()
-    fewer.setattr(examples, "FIRST_UNSEEN_FILE", {"train": 1, "valid": 1})
-    made.prepare(TrainingJob(folder, folder, 5, torch.device("cpu"), lambda line: None))
-    yield made
-    fewer.undo()
+CONFIDENCE = pytest.mark.parametrize("recipe", ["confidence"], indirect=True)
 
 
-def test_examples_tell_the_error_of_the_masks_own_gains(confidence):
+@CONFIDENCE
+def test_examples_tell_the_error_of_the_masks_own_gains(recipe):
     """By the sums of an example, what the mask leaves is what it leaves of the sound, but for the overlap of frames."""
     from antiphon_models.denoise.training.confidence import errors
 
-    every = confidence._train
+    every = recipe._train
     alone = torch.tensor([0.0, 1.0, 0.0, 0.0]).expand(*every.statistics.shape[:3], 4)
     dry = torch.tensor([1.0, 0.0, 0.0, 0.0]).expand_as(alone)
     noise = every.statistics[..., 0]
@@ -141,33 +139,12 @@ def test_examples_tell_the_error_of_the_masks_own_gains(confidence):
     assert bool((left > 0.0).all())
 
 
-def test_the_confidence_recipe_learns_validates_and_goes_on_from_its_examples(confidence):
-    network = confidence.network()
-    batch = confidence.batch(3)
-    assert all(torch.equal(a, b) for a, b in zip(batch, confidence.batch(3), strict=True))
-    optimiser = torch.optim.Adam(network.parameters(), 3e-3)
-    losses = []
-    for _ in range(3):
-        torch.manual_seed(2)
-        value, logged = confidence.loss(network, batch)
-        assert {"gain", "harmed", "pauses"} <= set(logged)
-        optimiser.zero_grad()
-        value.backward()
-        optimiser.step()
-        losses.append(float(value.detach()))
-    assert losses[-1] < losses[0]
-    with torch.inference_mode():
-        figures = confidence.validate(network.eval())
-    assert next(iter(figures)) == "score"
-    assert np.isfinite(figures["gain"])
-    said = []
-    confidence._job.material.joinpath("examples", "train-0001.npz").unlink()
-    confidence.prepare(type(confidence._job)(**{**vars_of(confidence._job), "say": said.append}))
+@CONFIDENCE
+def test_the_confidence_recipe_goes_on_from_its_examples(recipe):
+    said: list[str] = []
+    recipe._job.material.joinpath("examples", "train-0001.npz").unlink()
+    recipe.prepare(replace(recipe._job, say=said.append))
     assert any("making 8 examples" in line for line in said)
-
-
-def vars_of(job):
-    return {name: getattr(job, name) for name in job.__dataclass_fields__}
 
 
 def test_material_of_another_version_is_made_anew(tmp_path, monkeypatch):
@@ -261,13 +238,6 @@ def by_hop(model, x):
             gain, state = model.step(hop, state)
             said.append(gain[:, 0])
     return torch.stack(said, 1)
-
-
-def test_all_at_once_is_hop_by_hop(model, heard):
-    with torch.inference_mode():
-        whole = model(heard[:, :, 0], heard[:, :, 1])
-    assert float((whole - by_hop(model, heard)).abs().max()) < 1e-5
-    assert float(whole.std()) > 0.01
 
 
 def test_a_slot_alone_is_the_same(model, heard):

@@ -60,6 +60,10 @@ class PlayerBend:
     def __init__(self) -> None:
         self._bent, self._bends = 0, ChannelBends()
 
+    def reset(self) -> None:
+        self._bent = 0
+        self._bends.reset()
+
     def number(self, event: Event) -> int:
         """Number of an event's note including the present bend, 0 to 127."""
         return min(127, max(0, event.number + self._bent))

@@ -20,7 +20,7 @@ from antiphon_accompany.harmony.network import (
 )
 from antiphon_accompany.harmony.tables import installed_tables
 from antiphon_accompany.harmony.tracker import PHASES, PHASES_AHEAD, HarmonyTracker
-from antiphon_accompany.tests.playing import TUNE, play
+from antiphon_accompany.tests.playing import TUNE
 
 BEATS = 32
 
@@ -93,21 +93,6 @@ def test_live_it_catches_up_with_beats_not_asked_for_and_with_those_foreseen_wro
                 np.testing.assert_allclose(made, wanted, atol=1e-6)
             for _ in range(beat):
                 now_and_then.prepare(melody if beat % 3 else other, beat + 1, soon=beat % 2 == 0)
-
-
-def test_live_it_runs_where_its_chords_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    steps: list[int] = []
-    step = LiveChordNetwork.step
-    monkeypatch.setattr(LiveChordNetwork, "step", lambda *given: steps.append(1) or step(*given))
-    for follow, count in (("melody", 24), ("both", 24), ("chords", 0), ("listen", 0)):
-        steps.clear()
-        play(TUNE, 24, {"follow": follow})
-        assert count - 2 <= len(steps) <= 2 * count, follow  # again where what was foreseen has changed
-    play(TUNE, 24, {"follow": "chords"}, changes=[(12.5, "follow", "melody")])
-    assert len(steps) > 12, "those that were kept, and those that were asked for"
-    steps.clear()
-    chords(TUNE)
-    assert not steps
 
 
 def test_a_long_melody_is_read_in_stretches(monkeypatch: pytest.MonkeyPatch) -> None:

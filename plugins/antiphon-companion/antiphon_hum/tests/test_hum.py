@@ -6,7 +6,6 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
 from tests.each import each
 
 from antiphon.api import IO, BlockTime, StreamSpec
@@ -82,13 +81,6 @@ def whole():
 
 
 SLURRED = np.concatenate([np.zeros(4800, np.float32), voice(np.repeat([55.0, 59.0, 62.0], 10000)), np.zeros(12000)])
-
-
-@settings(max_examples=3)
-@given(sizes=st.lists(st.integers(1, 512), min_size=1, max_size=40))
-def test_any_block_split_gives_the_same_events(sizes):
-    assert len(whole()) >= 4
-    assert played(SLURRED, blocks=sizes)[1].events == whole()
 
 
 @each("pitch", [38, 52, 69, 93])

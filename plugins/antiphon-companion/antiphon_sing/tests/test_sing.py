@@ -161,13 +161,6 @@ def test_notes_shorter_than_the_lead_are_all_sung(monkeypatch):
     assert min(held) > 0.4 * max(held)
 
 
-def test_any_blocks_give_the_same_samples(monkeypatch):
-    events = line([60, 64, 62])
-    whole, _ = sing(monkeypatch, events, 2.5, lyrics="la li lu", breath=0.3)
-    split, _ = sing(monkeypatch, events, 2.5, [1, 7, 100, 256], lyrics="la li lu", breath=0.3)
-    np.testing.assert_allclose(split, whole, atol=1e-6)
-
-
 def test_a_dated_note_has_its_vowel_on_the_beat_and_a_played_one_begins_at_once(monkeypatch):
     dated, _ = sing(monkeypatch, line([60]), 1.2, lyrics="la", breath=0)
     assert level(dated, LEAD + 0.42) > 0.003  # its consonant, which is without pitch

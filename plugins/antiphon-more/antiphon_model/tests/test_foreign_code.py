@@ -110,14 +110,6 @@ def test_what_torch_runs_while_it_loads_is_refused_before(tmp_path: Path, old: s
         assert word in refusal(evil)
 
 
-def test_torch_computes_arguments_that_are_left_out_while_it_loads(tmp_path: Path) -> None:
-    """The check before loading is needed: no operator of such a value is in a graph."""
-    line = f"x: Tensor, q: Tensor={reading(tmp_path / 'none')})"
-    evil = rewritten(lambda code: code.replace("x: Tensor)", line, 1) if "class Plain" in code else code)
-    with pytest.raises(RuntimeError, match="No such file"):
-        torch.jit.load(io.BytesIO(evil))
-
-
 @each(
     "line",
     [

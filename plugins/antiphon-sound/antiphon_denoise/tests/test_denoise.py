@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from functools import cache
 
 import numpy as np
@@ -10,7 +9,6 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from tests.each import each
 
-from antiphon.kernel.workers import pool
 from antiphon_denoise.processor import MODELS
 from antiphon_denoise.tests import sounds
 from antiphon_denoise.tests.running import prepared, run, through
@@ -20,15 +18,6 @@ RATE = 48000
 PLAIN = ("gate", "wavelet")
 MODES = (*PLAIN, *MODELS)
 RATES = (44100, 48000, 96000)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def lockstep() -> Iterator[None]:
-    made = pool.Lockstep()
-    pool.use(made)
-    yield
-    pool.use(None)
-    made.shut()
 
 
 @each("mode, rate", [*((mode, rate) for mode in PLAIN for rate in RATES), *((mode, RATE) for mode in MODELS)])

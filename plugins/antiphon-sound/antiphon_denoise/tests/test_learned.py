@@ -13,7 +13,7 @@ from tests.each import each
 from antiphon.api import F32, UsageError
 from antiphon.cli.files import reports
 from antiphon.kernel.runtime import resources
-from antiphon.kernel.workers import devices, pool
+from antiphon.kernel.workers import devices
 from antiphon.networks import model_client
 from antiphon.operations import run_file
 from antiphon.operations.reporting import Reporting
@@ -21,7 +21,7 @@ from antiphon_denoise import processor
 from antiphon_denoise.gate import network
 from antiphon_denoise.learned.file_confidence import SteadyNoise
 from antiphon_denoise.learned.file_mask import FileMask
-from antiphon_denoise.processor import MODELS, Denoise
+from antiphon_denoise.processor import MODELS
 from antiphon_denoise.tests import sounds
 from antiphon_denoise.tests.running import prepared, run, through as plainly
 from antiphon_models.denoise.sdr import si_sdr
@@ -34,15 +34,11 @@ Play = Callable[..., F32]
 
 
 @pytest.fixture(scope="module", autouse=True)
-def lockstep() -> Iterator[None]:
-    """Files are played whatever their noise floor, too: what the networks do of them is tested here."""
-    made = pool.Lockstep()
-    pool.use(made)
+def whatever_their_floor() -> Iterator[None]:
+    """Files are played whatever their noise floor: what the networks do of them is tested here."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("antiphon_denoise.floor.hearing.load_floor", lambda: None)
         yield
-    pool.use(None)
-    made.shut()
 
 
 def through(sound, mode="learned", **how):
@@ -332,10 +328,3 @@ def test_without_the_mask_of_files_the_live_one_is_played_and_weighed_as_before(
     np.testing.assert_array_equal(live, hiss("--causal"))
     assert np.abs(file - without).max() > 1e-3
     assert min(gain(file), gain(without)) > gain(live)
-
-
-def test_a_processor_that_always_looks_ahead_is_played_in_the_end(tmp_path, monkeypatch):
-    asked: list[int | None] = []
-    monkeypatch.setattr(Denoise, "look_ahead", lambda _, frames: not asked.append(frames))
-    assert len(player(tmp_path, SONG[: RATE // 4])()) == RATE // 4
-    assert asked == [RATE // 4] * run_file.MAX_PASSES

@@ -51,13 +51,6 @@ def test_it_plays_in_tune_and_at_the_level_of_the_other_synths():
     assert not play([], 0.1).any()
 
 
-def test_any_blocks_give_the_same_samples():
-    events = [*held(60, 64, seconds=0.2), Event("on", 3333, 67, 0.5), Event("bend", 5000, 0, 0.5)]
-    changes = [(2000, "z1", 2.0), (6100, "z2", -1.5)]
-    whole = play(events, 0.4, changes=changes)
-    assert_allclose(play(events, 0.4, [1, 7, 100, 256], changes=changes), whole, atol=1e-6)
-
-
 def test_the_first_axis_brightens_a_note_while_it_sounds_without_a_click():
     moved = play(held(57, seconds=1.0), 1.0, changes=[(RATE // 2, "z1", 3.0)])
     before, after = partials(moved[: RATE // 2], hz_of(57)), partials(moved[RATE // 2 :], hz_of(57))

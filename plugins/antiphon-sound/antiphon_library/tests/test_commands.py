@@ -77,28 +77,6 @@ def test_what_only_reads_makes_no_library(
     assert not [*tmp_path.rglob("library*"), *tmp_path.rglob("typo")]
 
 
-def test_of_a_folder_without_sounds_the_list_is_none(library: Library, music: Path) -> None:
-    library("add", music)
-    Path("empty").mkdir()
-    assert library("list", "empty").out == "none\n"
-    assert library("list", "empty", music / "a.wav").out.endswith("a.wav\n")
-    assert library("list", "--bad", music / "a.wav").out == "none\n"
-
-
-@pytest.mark.needs("listen")
-def test_what_is_shown_of_a_file_stands_in_columns(library: Library, music: Path) -> None:
-    library("add", music)
-    assert library("analyse", music / "a.wav", "--only", "loudness").code == 0
-    name, *lines = library("show", music / "a.wav").out.splitlines()
-    assert name.endswith("a.wav")
-    assert "  length            0:02, 22050 Hz, 1 channel" in lines
-    headings = ["  embedded tags", "  results of analyses"]
-    rows = [line for line in lines if line not in headings]
-    assert len(rows) == len(lines) - 2
-    starts = {len(line) - len(line.strip().partition("  ")[2].lstrip()) for line in rows}
-    assert starts == {len("    loudness_range  ")}
-
-
 def test_add_list_show_search_similar_forget(library: Library, music: Path) -> None:
     assert told(library("add", music, "--json")) == {"added": 4, **COUNTS, "bad": 1, "problems": []}
     assert library("add", music).out == "4 unchanged\n"

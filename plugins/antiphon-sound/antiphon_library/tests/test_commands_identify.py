@@ -10,20 +10,13 @@ import typer
 from tests.each import each
 
 from antiphon_library.commands.commands import application
-from antiphon_library.identification.identifying import SoundLandmarks, is_copy, is_recording
+from antiphon_library.identification.identifying import SoundLandmarks, is_recording
 from antiphon_library.tests.conftest import Library
 
 
 def landmarks(seed: int, count: int = 2000, seconds: float = 60.0) -> SoundLandmarks:
     rng = np.random.default_rng(seed)
     return SoundLandmarks(np.sort(rng.uniform(0.0, seconds, count)), rng.uniform(180.0, 3400.0, count))
-
-
-def test_a_copy_is_told_from_another_recording() -> None:
-    one = landmarks(1).between(20.0, 30.0)
-    wavering = SoundLandmarks(one.seconds + 0.01, one.hertz * 1.002)
-    assert is_copy(one, wavering)
-    assert not is_copy(one, landmarks(2).between(20.0, 30.0))
 
 
 def test_another_rendering_of_the_same_notes_is_no_recording_of_them() -> None:

@@ -235,14 +235,6 @@ def test_new_tracks_are_placed_and_no_other_moves(catalogue: Catalogue) -> None:
     assert found.genres[0]["tracks"] == 8
 
 
-def test_an_empty_catalogue_has_no_map_and_says_what_to_do(tmp_path: Path) -> None:
-    with Catalogue(tmp_path) as empty:
-        with pytest.raises(UsageError, match="library add FOLDER"):
-            chart.place_tracks(empty)
-        with pytest.raises(UsageError, match="library add FOLDER"):
-            next_summaries(empty, NextRequest())
-
-
 def test_a_picture_is_drawn_whatever_names_are(catalogue: Catalogue) -> None:
     hostile = "\u202e<b>" + "é" * 30000
     placement = chart.Placement(

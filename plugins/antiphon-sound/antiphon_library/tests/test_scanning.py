@@ -183,16 +183,6 @@ def test_a_name_that_is_no_text_is_a_name(catalogue: Catalogue, make: MakeFile, 
     assert row.summary()["path"].isprintable()
 
 
-def test_forget_removes_the_rows_and_touches_no_file(catalogue: Catalogue, make: MakeFile, music: Path) -> None:
-    path = make("a.wav")
-    make("b.wav", 220.0)
-    add(catalogue, music)
-    assert catalogue.forget([os.fsencode(path), b"/not/there"]) == 1
-    assert list(paths(catalogue)) == ["b.wav"]
-    assert len(catalogue.sounds()) == 1
-    assert path.is_file()
-
-
 def test_words_are_found_in_paths_and_tags_in_any_case(catalogue: Catalogue, make: MakeFile, music: Path) -> None:
     make("a.wav", title="Straße im Regen", artist="50% _off_")
     make("b.wav", 220.0, title="Other")

@@ -116,22 +116,14 @@ def test_the_state_changes_with_the_database_and_its_log(tmp_path: Path) -> None
     assert len({tuple(state) for state in states}) == 4
 
 
-def test_a_folder_that_cannot_be_written_to_is_no_error(tmp_path: Path) -> None:
-    (tmp_path / vector_file.FILE).mkdir()
-    vector_file.save(tmp_path, STATE, vector_file.table_of(rows()))
-    assert vector_file.load(tmp_path, STATE) is None
-
-
-def test_it_is_for_its_owner_alone_with_its_log(tmp_path: Path) -> None:
+@pytest.mark.parametrize("earlier", [False, True])
+def test_it_is_for_its_owner_alone_with_its_log_and_an_earlier_one_becomes_so(tmp_path: Path, earlier: bool) -> None:
+    if earlier:
+        open_database(tmp_path).close()
+        (tmp_path / FILE).chmod(0o644)
     with contextlib.closing(open_database(tmp_path)):
         modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
     assert modes == dict.fromkeys(("library.sqlite", "library.sqlite-wal", "library.sqlite-shm"), 0o600)
-
-
-def test_an_earlier_one_becomes_its_owners_alone_with_its_log(tmp_path: Path) -> None:
-    open_database(tmp_path).close()
-    (tmp_path / FILE).chmod(0o644)
-    test_it_is_for_its_owner_alone_with_its_log(tmp_path)
 
 
 def test_a_second_one_opened_in_a_process_keeps_the_locks_of_the_first(tmp_path: Path) -> None:

@@ -63,12 +63,6 @@ def test_a_new_performer_lists_finds_and_combines_them(library: Library) -> None
     assert not Catalogue.exists(paths.library())
 
 
-def test_another_library_has_its_own_sounds_alone(library: Library, make: MakeFile) -> None:
-    make("a.wav")
-    library("add", "music")
-    assert len(json.loads(library("list", "--json").out)["files"]) == 1
-
-
 def test_what_is_said_of_them_is_kept_and_next_is_alike(library: Library) -> None:
     liked = LIBRARY / "kit/pad/glass.ogg"
     matches = matches_of(library("next", "--like", liked, "--count", "5", "--json", root=""))
@@ -83,11 +77,6 @@ def test_with_sounds_of_ones_own_those_that_ship_are_not_recommended(library: Li
     library("add", "music", root="")
     matches = matches_of(library("next", "--count", "50", "--json", root=""))
     assert {Path(match["path"]).parent.name for match in matches} <= {"music"}
-
-
-def test_what_was_forgotten_stays_out(library: Library) -> None:
-    library("forget", LIBRARY, resources.folder("demo"), root="")
-    assert json.loads(library("list", "--json", root="").out)["files"] == []
 
 
 def installed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path, dict[str, Path]]:

@@ -8,10 +8,8 @@ import pytest
 import soundfile
 from tests.each import each
 
-from antiphon.api.backends.analysis import LoudnessMeter
 from antiphon_loops.analysis.analyse import analyse, analyse_file
 from antiphon_loops.analysis.catalogued import LoopAnalysis
-from antiphon_loops.analysis.levels import true_peak
 from antiphon_loops.analysis.reading import label_of, number_in, tempo_in
 from antiphon_loops.library import analyse as analyse_folder
 from antiphon_loops.record import Loop
@@ -57,18 +55,6 @@ def test_one_stroke_and_noise_are_no_loops_and_what_fades_says_so():
     assert results[2]["loop_ending"] is not None
     assert results[2]["no_loop"].startswith("it is 0.408 s long")
     assert results[3]["loop_ending"] is None
-
-
-def test_loudness_and_peak_of_a_sine():
-    t = np.arange(48000 * 3) / 48000
-    sine = np.stack([np.sin(2 * np.pi * 997 * t)] * 2).astype(np.float32) * 0.1
-    assert LoudnessMeter.of(sine, 48000) == pytest.approx(-20.0, abs=0.1)
-    assert LoudnessMeter.of(sine[:1], 48000) == pytest.approx(-23.0, abs=0.1)
-    assert LoudnessMeter.of(np.zeros((2, 48000), np.float32), 48000) == -70.0
-    # at a quarter of the rate and an eighth of a turn off, samples miss the top by 3 dB
-    odd = np.sin(2 * np.pi * 12000 * t + np.pi / 4).astype(np.float32)[None]
-    assert np.abs(odd).max() < 0.75
-    assert true_peak(odd, 48000) == pytest.approx(1.0, abs=0.03)
 
 
 def test_a_record_comes_back_from_json():

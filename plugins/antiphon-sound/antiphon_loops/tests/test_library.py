@@ -9,14 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from tests.each import each
 
 from antiphon.api import PluginError
 from antiphon.api.backends.files import library_folder, make_folder
 from antiphon.offline.analyses import analyse_file
 from antiphon_library.catalogue import Catalogue
 from antiphon_loops.analysis.catalogued import loop_of
-from antiphon_loops.library import analyse, folder_of, ready, write_listing
+from antiphon_loops.library import analyse, ready, write_listing
 from antiphon_loops.tests.conftest import CATALOGUE
 
 
@@ -119,9 +118,3 @@ def test_the_listing_has_what_was_asked_of_it(library: Path, tmp_path: Path):
     found = [dict(list(rows[n].items())[:5]) for n in (0, 3)]
     assert found[0] == {"file": "a.wav", "bpm": 104.0, "key": None, "bars": 2, "instrument": "drums"}
     assert found[1] == {"file": "d.wav", "bpm": 110.0, "key": "C major", "bars": 4, "instrument": "harmonic"}
-
-
-@each("name", ["../x", "nothing here", "/nowhere/at/all", "a/b"])
-def test_a_name_that_is_no_library_is_refused(name: str):
-    with pytest.raises(PluginError):
-        folder_of(name)

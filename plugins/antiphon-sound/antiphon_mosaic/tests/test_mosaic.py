@@ -78,12 +78,6 @@ def test_units_keep_their_own_spectrum_without_fit_and_a_plain_target_comes_near
     assert centroid(TARGET) < fitted < 0.9 * own
 
 
-def test_any_blocks_give_the_same_samples(reference):
-    sound = TARGET[:20000]
-    whole = follow(sound, reference)
-    np.testing.assert_array_equal(follow(sound, reference, blocks=[1, 7, 100, 256]), whole)
-
-
 def test_silence_stays_silent_and_without_a_reference_there_is_silence(reference):
     assert not follow(np.zeros(20000, np.float32), reference).any()
     assert not follow(TARGET[:20000], "").any()

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
 from tests.pairs import pairwise
 
 from antiphon.api import Samples, StreamSpec
@@ -140,15 +139,3 @@ def test_levels_are_reported_and_modulate() -> None:
     assert levels["bass"][0, -1] == pytest.approx(made.reports["bass_level"], abs=0.02)
     assert np.abs(np.diff(levels["bass"][0])).max() < 0.01
     assert not played(np.zeros((1, 9000), np.float32))[1].reports["drums_level"]
-
-
-def test_any_split_into_blocks_gives_the_same() -> None:
-    sound = music(0.2)
-    _, one = played(sound)
-
-    @settings(max_examples=4)
-    @given(st.lists(st.integers(100, 256), min_size=1, max_size=5))
-    def split(sizes: list[int]) -> None:
-        np.testing.assert_array_equal(played(sound, blocks=sizes)[1].audio[:4], one.audio[:4])
-
-    split()

@@ -75,14 +75,6 @@ def test_any_blocks_give_the_same_and_amount_0_gives_the_voice_back():
     np.testing.assert_array_equal(through(sound, 2, amount=0.0)[0], sound)
 
 
-def test_silence_stays_silent_and_reset_forgets():
-    _, processor = through(voice(0.2))
-    processor.reset()
-    prepare, processor.prepare = processor.prepare, lambda spec: None
-    assert not run_processor(processor, StreamSpec(RATE, 512, 1), np.zeros((1, 9000), np.float32)).any()
-    processor.prepare = prepare
-
-
 def test_six_instruments_ship_and_another_is_refused_by_name():
     assert {"cello", "clarinet", "flute", "saxophone", "trumpet", "violin"} <= set(names())
     with pytest.raises(FileError, match=r"no instrument 'kazoo'.*cello"):

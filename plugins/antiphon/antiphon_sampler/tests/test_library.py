@@ -192,32 +192,6 @@ def test_a_broken_file_nan_and_an_empty_file_leave_the_others(play, tmp_path, ca
     assert str(folder) not in said
 
 
-@pytest.mark.parametrize("suffix", ["wav", "flac", "aiff"])
-def test_a_file_cut_short_is_a_sentence_and_its_notes_are_missed(play, tmp_path, capsys, suffix):
-    folder = tmp_path / "kit"
-    write(folder / "bd" / "0.wav", burst(1))
-    write(folder / "cut" / f"0.{suffix}", burst(2, 30000))
-    data = (folder / "cut" / f"0.{suffix}").read_bytes()
-    (folder / "cut" / f"0.{suffix}").write_bytes(data[: len(data) * 2 // 3])
-    got = play([on(0), on(3000, 37)], 6000, library=str(folder), pads="index")
-    assert got.reports["missed"] == got.reports["unreadable"] == 1
-    said = capsys.readouterr().err
-    assert f"cannot read cut/0.{suffix}: it" in said
-    assert "fetch or make it again" in said
-    assert str(folder) not in said
-
-
-def test_of_eight_channels_the_first_two_are_played_and_of_a_hundred_a_sentence(play, tmp_path, capsys):
-    folder = tmp_path / "kit"
-    eight = np.concatenate([burst(n) for n in range(8)])
-    write(folder / "bd" / "0.wav", eight)
-    write(folder / "many" / "0.wav", np.zeros((100, 50), np.float32))
-    got = play([on(0), on(3000, 37)], 6000, library=str(folder), pads="index")
-    np.testing.assert_array_equal(got.audio[0][:, :1900], eight[:2, :1900])
-    assert got.reports["missed"] == got.reports["unreadable"] == 1
-    assert "cannot read many/0.wav: its header says 100 channels; 1 to 64 are allowed" in capsys.readouterr().err
-
-
 def test_a_folder_that_is_a_file_and_a_file_that_is_a_folder_are_sentences(play, tmp_path, capsys):
     (tmp_path / "kit").write_text("no folder")
     with pytest.raises(PluginError, match=r"library takes a folder of sounds, and there is none at '.*kit'"):

@@ -145,9 +145,8 @@ def test_a_held_note_of_a_soundfont_repeats_unless_it_decays(falls, loops):
         assert np.abs(np.diff(steady, 2)).max() < 1.5 * 0.3 * (2 * np.pi * 331.7 / FONT_RATE) ** 2
 
 
-@each("vowel", ["a", "e", "i", "o", "u"])
 @each("name", ["sine", "sawtooth", "white", "pluck", "bass", "bd", "sd", "breaks"])
-def test_a_vowel_is_about_as_loud_as_the_sound_without_it(play, name, vowel):
+def test_a_vowel_is_about_as_loud_as_the_sound_without_it(play, name):
     def loudness(**values) -> float:
         notes = [
             event
@@ -156,7 +155,7 @@ def test_a_vowel_is_about_as_loud_as_the_sound_without_it(play, name, vowel):
         ]
         return LoudnessMeter.of(play(notes, 2 * RATE, library="", pads="named").audio[0], RATE)
 
-    assert loudness(vowel=vowel) == pytest.approx(loudness(), abs=4.0)
+    assert [loudness(vowel=vowel) for vowel in "aeiou"] == pytest.approx([loudness()] * 5, abs=4.0)
 
 
 def test_velocity_is_a_factor_of_the_level_where_it_is_linear(play):

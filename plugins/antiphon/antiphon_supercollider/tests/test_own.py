@@ -16,7 +16,7 @@ from antiphon_supercollider import offline
 from antiphon_supercollider.score import TOLD
 from antiphon_supercollider.voices.material import VoiceAssets
 from antiphon_supercollider.voices.own import PLACES, OwnPlayer
-from antiphon_supercollider.voices.players import NodeVoices, Template, VoicePlace, kit
+from antiphon_supercollider.voices.players import NodeVoices, VoicePlace, kit
 from antiphon_supercollider.voices.scgf import load
 
 FOLDER = Path(__file__).parent / "synthdefs" / "own" / "compiled"
@@ -299,9 +299,3 @@ def test_every_instrument_and_every_drum_has_a_definition_with_its_controls():
     for key in kit():
         new = PlayedVoices("drums").play(Event("on", 0, key, 0.5))[0][2]
         assert set(new) - {"def"} <= known | set(read["defs"][new["def"]]["controls"])
-
-
-def test_a_template_says_what_encode_says():
-    asked = ("/s_new", "antiphon_hat", 7, 1, 10, "note", 60.5, "velocity", 100.0)
-    made = Template("/s_new", "antiphon_hat", 0, 1, 10, "note", 0.0, "velocity", 0.0)
-    assert made.fill(7, (60.5, 100.0)) == osc.encode(asked[0], *asked[1:])

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given, settings, strategies as st
-from tests.each import each
 
 from antiphon.api import FileError
 from antiphon.api.backends.synths import SynthSettings
@@ -25,11 +24,6 @@ def test_controls_channels_and_what_a_gate_can_be_mapped_to():
     assert blip.controls["freq"] == 440.0
     assert "gate" in blip.held
     assert "gate" not in tick.controls
-
-
-@each("path", sorted(OURS.glob("*.scsyndef")))
-def test_what_sclang_writes_is_read_to_its_end(path: Path):
-    assert scgf.load(path).title == path.stem
 
 
 def test_it_is_handed_on_under_a_name_made_of_its_bytes():

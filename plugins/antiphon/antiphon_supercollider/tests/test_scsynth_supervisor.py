@@ -84,23 +84,6 @@ def supervisor(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScsynthSupervisor]:
     made.close()
 
 
-def test_each_ring_is_one_look_at_once_and_then_it_rests(
-    supervisor: ScsynthSupervisor, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    looks: list[None] = []
-    report = supervisor._report
-    monkeypatch.setattr("antiphon_supercollider.scsynth.scsynth_supervisor.LOOK_SECONDS", 600.0)
-    monkeypatch.setattr(supervisor, "_report", lambda: (looks.append(None), report()))
-    # what was under way when that was set ends with the first ring at the latest
-    supervisor._ring()
-    until(lambda: looks, 30.0, "it looks")
-    for _ in range(5):
-        before = len(looks)
-        supervisor._ring()
-        until(lambda before=before: len(looks) > before, 30.0, "it looks")
-    assert len(looks) <= 1 + 1 + 5
-
-
 def test_a_note_is_dropped_where_scsynth_answers_a_later_query_and_not_while_it_stalls(
     supervisor: ScsynthSupervisor,
 ) -> None:

@@ -1,8 +1,24 @@
-"""What these tests share: a clock."""
+"""What these tests share: a clock, and sounds and their levels, `[channels, frames]`."""
 
+import numpy as np
 import pytest
 
 from antiphon.kernel.graph.clock import TempoMap
+
+RATE = 48000
+
+
+def sine(hertz, frames=RATE // 2, level=0.5, channels=2):
+    one = level * np.sin(2 * np.pi * hertz * np.arange(frames) / RATE)
+    return np.tile(one, (channels, 1)).astype(np.float32)
+
+
+def noise(frames=RATE // 2, level=0.3, channels=2, seed=1):
+    return np.random.default_rng(seed).normal(0, level, (channels, frames)).astype(np.float32)
+
+
+def steepest(x):
+    return np.abs(np.diff(x)).max()
 
 
 def _on_clock(processor, bpm=120.0, changes=(), rate=48000):

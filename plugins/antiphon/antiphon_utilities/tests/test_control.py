@@ -1,16 +1,17 @@
-"""Utilities that turn parameters, wired in patches; every utility split anywhere, and reset."""
+"""Utilities that turn parameters, wired in patches; every utility split anywhere; every processor that is reset."""
+
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from tests.audio import clicks, sung, write
 
-from antiphon.api import BlockTime, StreamSpec
+from antiphon.api import BlockTime, Event, StreamSpec
 from antiphon.api.backends.rendering import load_plugins
-from antiphon.api.testing import run_processor
+from antiphon.api.testing import render, run_processor
 from antiphon.kernel.graph.compiler import compile_plan
 from antiphon.kernel.graph.patch import parse
-from antiphon.kernel.runtime.importing import resolve
-from antiphon_utilities import antiphon_processors
+from antiphon.kernel.workers.devices import without_workers
 from antiphon_utilities.follower import EnvelopeFollower
 from antiphon_utilities.lfo import EDGE, Lfo
 
@@ -76,61 +77,61 @@ ceiling = -10.0
     assert np.abs(np.diff(y[RATE:])).max() < 0.01
 
 
-FACTORIES = {}
-antiphon_processors(lambda name, factory, doc="": FACTORIES.__setitem__(name, resolve(factory)))
-
-CHANGES = {
-    "gain": [(100, "gain", 0.2), (371, "gain", 1.9)],
-    "filter": [(90, "cutoff", 5000.0), (301, "mode", "highpass"), (555, "q", 6.0)],
-    "delay": [(50, "time", 0.004), (400, "time", 0.0021), (420, "feedback", 0.9)],
-    "pan": [(64, "place", -1.0), (333, "place", 0.7)],
-    "mix": [(200, "a", 0.1), (201, "a", 2.0)],
-    "meter": [],
-    "limiter": [(256, "ceiling", -12.0), (700, "release", 0.02)],
-    "click": [(0, "fire", True), (257, "length", 0.005), (257, "fire", True), (300, "fire", True)],
-    "tone": [(10, "level", 0.9), (128, "frequency", 3000.0), (511, "kind", "noise"), (800, "kind", "sine")],
-    "metronome": [(300, "division", 3), (700, "on", False)],
-    "looper": [(5, "pedal", True), (600, "pedal", True), (700, "pedal", True), (900, "undo", True)],
-    "tuner": [(100, "reference", 415.0)],
-    "lfo": [(77, "rate", 40.0), (300, "shape", "steps"), (600, "depth", 1.0)],
-    "follower": [(100, "depth", -1.0), (500, "release", 0.01)],
-}
 TRIGGERS = {"click": [(3, "fire")], "looper": [(3, "record"), (500, "overdub"), (1100, "play")]}
 START = {"delay": {"time": 0.003, "feedback": 0.7}}
+SOUNDING = {**START, "answer": {"mode": "shadow"}, "continue": {"mode": "shadow"}, "hum": {"mode": "yin"}}
+"""Settings with which a processor sounds at once."""
+DECODES = ("sampler", "sing")
+"""Those that need a worker for what they play; the others go without one."""
+NOTES = [
+    Event("on", 1000, 60, 0.8),
+    Event("on", 9000, 64, 0.5),
+    Event("bend", 12000, 0, 0.5),
+    Event("off", 20000, 60),
+    Event("on", 35001, 46, 0.9),
+]
 
 
-def test_every_utility_is_tried():
-    assert set(CHANGES) == set(FACTORIES)
-
-
-@pytest.mark.parametrize("name", sorted(CHANGES))
-@given(
-    blocks=st.lists(st.integers(1, 256), min_size=1, max_size=9),
-    channels=st.integers(1, 3),
-    seed=st.integers(0, 99),
-)
-@settings(max_examples=12)
-def test_any_split_gives_the_same_samples(name, blocks, channels, seed):
-    spec = StreamSpec(48000, 256, channels)
-    audio = np.random.default_rng(seed).normal(0.0, 0.5, (channels, 1024)).astype(np.float32)
-    args = (spec, audio, START.get(name, {}), CHANGES[name])
-    whole = run_processor(FACTORIES[name](), *args)
-    split = run_processor(FACTORIES[name](), *args, blocks=blocks)
-    assert whole.any()
-    np.testing.assert_array_equal(split, whole)
-
-
-@pytest.mark.parametrize("name", sorted(CHANGES))
-def test_reset_is_a_fresh_start(name):
-    spec = StreamSpec(48000, 256, 2)
-    audio = np.random.default_rng(5).normal(0.0, 0.9, (2, 1500)).astype(np.float32)
-    processor = FACTORIES[name]()
+def differs(name, info, make, values):
+    """What changes what a processor gives, while its parameters are turned: "a reset", "other blocks", or ""."""
+    x = sung(220.0, 0.75, 2)
     changes = [(at, trigger, True) for at, trigger in TRIGGERS.get(name, ())]
-    fresh = run_processor(FACTORIES[name](), spec, audio, START.get(name), changes)
-    run_processor(processor, spec, audio, START.get(name), changes)
-    processor.prepare = lambda spec: processor.reset()
-    again = run_processor(processor, spec, audio, START.get(name), changes)
-    np.testing.assert_array_equal(again, fresh)
+    turned = [
+        p for p in info.params if p.kind in ("float", "int", "choice", "switch") and not (p.readonly or p.restart)
+    ]
+    for n, p in enumerate(turned[:12]):
+        ways = {"choice": p.choices[-1:], "switch": (not p.default,)}.get(p.kind)
+        changes.append((2003 + 2001 * n, p.name, ways[0] if ways else type(p.default)(p.low + 0.4 * (p.high - p.low))))
+    node, other, played = make(name), make(name), []
+    sound = {port.name: x[: port.channels] for port in node.inputs if port.signal} or x
+    notes = () if all(port.signal for port in node.inputs) else NOTES
+    for one, blocks in ((node, None), (node, None), (other, (1, 255, 7, 256, 100))):
+        done = render(one, SPEC, sound, values, changes, blocks, notes)
+        # a note-off of what sounded before is its end
+        played.append((done.audio, [e for e in done.events if e.offset or e.kind not in ("off", "control")]))
+        node.prepare = lambda _spec: node.reset()
+    node.close()
+    other.close()
+    for what, found in zip(("a reset", "other blocks"), played[1:], strict=True):
+        alike = all(np.allclose(a, b, atol=1e-5) for a, b in zip(played[0][0], found[0], strict=True))
+        if not alike or played[0][1] != found[1]:
+            return what
+    return ""
+
+
+def test_every_processor_of_every_plugin_sounds_the_same_in_any_blocks_and_after_a_reset_as_new(plugins, tmp_path):
+    click = str(write(tmp_path / "click.wav", clicks([0], 4800, height=1.0)))
+    wrong = []
+    for name, info in plugins.catalog.types.items():
+        if name == "model":  # plays files of its own
+            continue
+        needed = {p.name: click if p.kind == "file" else p.default for p in info.needed()}
+        ways = [(p.name, c) for p in info.params if p.kind == "choice" and p.restart for c in p.choices]
+        for way in ({}, *({key: choice} for key, choice in ways)):
+            with nullcontext() if name in DECODES else without_workers():
+                if what := differs(name, info, plugins.make, {**needed, **SOUNDING.get(name, {}), **way}):
+                    wrong.append((name, way, what))
+    assert not wrong
 
 
 RATE = 48000

@@ -11,20 +11,12 @@ from antiphon.api import StreamSpec
 from antiphon.api.testing import render, run_processor
 from antiphon.kernel.graph.clock import TempoMap
 from antiphon_utilities.looper import EMPTY, FADE, OVERDUBBING, PLAYING, RECORDING, STOPPED, Looper
+from antiphon_utilities.tests.conftest import RATE, noise, sine, steepest
 
-RATE = 48000
 SPEC = StreamSpec(RATE, 256, 2)
 FRAMES = round(FADE * RATE)
 ALONE = {"through": 0.0}
 ORDERS = ("pedal", "record", "overdub", "play", "stop", "clear", "undo")
-
-
-def noise(frames, level=0.2, seed=1):
-    return np.random.default_rng(seed).normal(0, level, (2, frames)).astype(np.float32)
-
-
-def sine(hertz, frames, level=0.3):
-    return np.tile(level * np.sin(2 * np.pi * hertz * np.arange(frames) / RATE), (2, 1)).astype(np.float32)
 
 
 def clicks(frames, *at):
@@ -35,10 +27,6 @@ def clicks(frames, *at):
 
 def orders(*given):
     return [(at, name, True) for at, name in given]
-
-
-def steepest(y):
-    return np.abs(np.diff(y)).max()
 
 
 def at_frames(y):
@@ -84,7 +72,7 @@ class TestRecording:
 
     @pytest.mark.parametrize("hertz", [57.3, 201.7, 1333.3])
     def test_the_seam_does_not_click(self, hertz):
-        x = sine(hertz, 200000)
+        x = sine(hertz, 200000, 0.3)
         for length in (20011, 20077, 20123):
             given = orders((1000, "pedal"), (1000 + length, "pedal"))
             y = run_processor(Looper(), SPEC, x, ALONE, given)
@@ -168,7 +156,7 @@ class TestLayers:
     @pytest.mark.parametrize("last", ["play", "stop", "undo", "clear", "record"])
     @pytest.mark.parametrize("feedback", [0.0, 0.5, 1.0])
     def test_nothing_it_is_told_clicks(self, last, feedback):
-        x = sine(150.3, 200000)
+        x = sine(150.3, 200000, 0.3)
         given = (*self.LOOP, (43210, "overdub"), (87653, last), (140001, "play"))
         y = run_processor(Looper(), SPEC, x, {**ALONE, "feedback": feedback}, orders(*given))
         # up to four layers of the sine, each sliding at most once in these 4 ms

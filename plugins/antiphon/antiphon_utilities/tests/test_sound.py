@@ -12,27 +12,14 @@ from antiphon_utilities.filter import Filter
 from antiphon_utilities.follower import Meter
 from antiphon_utilities.limiter import Limiter
 from antiphon_utilities.mix import Gain, Mix, Pan
+from antiphon_utilities.tests.conftest import RATE, noise, sine, steepest
 from antiphon_utilities.tone import Click, Tone
 
-RATE = 48000
 SPEC = StreamSpec(RATE, 256, 2)
-
-
-def sine(hertz, frames=RATE // 2, level=0.5, channels=2):
-    one = level * np.sin(2 * np.pi * hertz * np.arange(frames) / RATE)
-    return np.tile(one, (channels, 1)).astype(np.float32)
-
-
-def noise(frames=RATE // 2, level=0.3, channels=2):
-    return np.random.default_rng(1).normal(0, level, (channels, frames)).astype(np.float32)
 
 
 def db(x):
     return 20 * np.log10(np.sqrt(np.mean(np.square(x, dtype=np.float64))) + 1e-12)
-
-
-def steepest(x):
-    return np.abs(np.diff(x)).max()
 
 
 class TestGain:
@@ -128,7 +115,7 @@ class TestPan:
 
 
 def test_mix_adds_each_at_its_level():
-    a, b, d = noise(700), sine(300, 700), sine(900, 700)
+    a, b, d = noise(700), noise(700, seed=2), sine(900, 700)
     y = run_processor(Mix(), SPEC, {"a": a, "b": b, "d": d}, {"a": 0.5, "d": 2.0})
     np.testing.assert_allclose(y, 0.5 * a + b + 2 * d, atol=1e-6)
 
