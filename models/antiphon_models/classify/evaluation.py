@@ -1,4 +1,7 @@
-"""`antiphon evaluate genre FOLDER`: recordings in folders named by their genre, or the tests of GTZAN and FMA."""
+"""`antiphon evaluate genre FOLDER`: recordings in folders named by their genre, or the tests of GTZAN and FMA.
+
+Without a folder, recordings of the data whose genre is known by where they are from, and sounds that are no music.
+"""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from antiphon.api import AntiphonError, FileError, UsageError
+from antiphon.api.backends.files import READ_SUFFIXES
 from antiphon_classify.labels import GENRES, UNKNOWN
 from antiphon_models.datasets.layouts import layout_of
 from antiphon_models.datasets.records import TEST, Item
@@ -26,6 +30,15 @@ GENRE_ALIASES: Mapping[str, tuple[str, ...]] = {
     "singersongwriter": ("folk",), "orchestral": ("classical",), "opera": ("classical",),
 }  # fmt: skip
 """Accepted genres of ours by foreign name; an absent or unmatched one counts as unknown."""
+
+_SOURCES = {
+    "tracks/hungarian_dance_strings": "classical", "tracks/lets_go_fishin_country_vocal": "country",
+    "tracks/vibe_ace_jazz": "jazz", "debian/wesnoth-1.16-music": "classical", "debian/singularity-music": "electronic",
+    "esc10": "noise", "singing": "a voice alone", "tracks/speech_librispeech": "speech",
+}  # fmt: skip
+"""Genres of recordings by their folder in the data, or their name without its ending."""
+_OF_A_SOURCE = 8
+"""Maximum recordings of one source, evenly chosen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +72,8 @@ class GenreEvaluation(Evaluation):
             raise UsageError(f"genre is measured on {self.files_doc}; name one folder")
         root = ask.files[0] if ask.files else ask.data
         found = recordings(root)
+        if not ask.files and not any(one.right for one in found):
+            found = known_recordings(root)
         if not any(one.right for one in found):
             raise UsageError(
                 f"{root} has no folder that is named by a genre ({', '.join(GENRES[:3])}, …), and is not GTZAN or FMA: "
@@ -84,6 +99,19 @@ def recordings(root: Path) -> list[LabeledRecording]:
         if found := [one for one in found if one.path.is_file()]:
             return found
     return []
+
+
+def known_recordings(data: Path) -> list[LabeledRecording]:
+    """Recordings of the data whose genre is known; a genre of none of ours for those that are no music."""
+    found = []
+    for source, genre in _SOURCES.items():
+        place = data / source
+        paths = place.rglob("*") if place.is_dir() else place.parent.glob(f"{place.name}.*")
+        sounds = sorted(path for path in paths if path.suffix in READ_SUFFIXES)
+        count = min(_OF_A_SOURCE, len(sounds))
+        chosen = (sounds[n * len(sounds) // count] for n in range(count))
+        found += [LabeledRecording(path, path.relative_to(data).as_posix(), genre) for path in chosen]
+    return found
 
 
 def _plain(name: str) -> str:
@@ -115,6 +143,8 @@ def _scores(
             yield from _of(OURS, one, values["genre"], [label for label, _ in values["genres"]], group)
     known = [row for row in rows if row[0].right]
     most = [genre for genre, _ in Counter(one.right[0] for one, _ in known).most_common(3)]
+    if not most:  # all of them are silent, or none has a genre of ours
+        return
     for one, _ in rows:
         if ask.wants(MAJORITY):
             yield from _of(MAJORITY, one, most[0], most, group)

@@ -214,11 +214,12 @@ class ListenEvaluation(Evaluation):
     peer = "librosa beats; templates; Krumhansl; crema"
     ours = "listen; listen, live"
     columns = (
-        "beats; within 30 ms; downbeats; tempo; half or double; tempo at 4 s; majmin; sevenths; mirex; no chord ↓; "
-        "key; key or relative; key, weighted; shown"
+        "beats; within 30 ms; downbeats; of bars that hold; tempo; half or double; tempo at 4 s; majmin; sevenths; "
+        "mirex; no chord ↓; key; key or relative; key, weighted; shown"
     )
     note = (
-        "beats, downbeats: mir_eval's F within 70 ms; within 30 ms: that of beats. tempo: within 4 %; half or double "
+        "beats, downbeats: mir_eval's F within 70 ms; within 30 ms: that of beats; of bars that hold: that of "
+        "downbeats where the piano's low notes do not contradict the annotation. tempo: within 4 %; half or double "
         "counts those too; at 4 s: after the first sound. live: beats and tempo as they were known before, the key "
         "last named. majmin, sevenths, mirex: mir_eval; no chord: its share of the time. key, of those that are shown: "
         "the exact one of the longest part; or relative: A minor for C major too; weighted as MIREX. Rhythms are drums "
@@ -269,7 +270,8 @@ def figures(song: ListenedSong, found: MusicEstimate) -> Iterator[tuple[str, flo
         yield "beats", agreement(song.beats, found.beats)
         yield "within 30 ms", agreement(song.beats, found.beats, _BEAT_TOLERANCE)
     if found.downbeats is not None:
-        yield "downbeats", agreement(song.downbeats, found.downbeats)
+        right = agreement(song.downbeats, found.downbeats)
+        yield from ((name, right) for name in ("downbeats", "of bars that hold")[: 1 + song.bars_hold])
     if found.tempo is not None:
         yield "tempo shown", float(found.tempo > 0.0)
     if found.tempo:

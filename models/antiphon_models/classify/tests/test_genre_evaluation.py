@@ -10,7 +10,7 @@ from tests.each import each
 
 from antiphon.api import UsageError
 from antiphon_models.classify import evaluation
-from antiphon_models.classify.evaluation import GenreEvaluation, LabeledRecording, recordings
+from antiphon_models.classify.evaluation import GenreEvaluation, LabeledRecording, known_recordings, recordings
 from antiphon_models.learning import evaluation as tables
 from antiphon_models.learning.evaluation import EvaluationRequest
 
@@ -57,6 +57,22 @@ def test_figures_by_hand(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert found["genre", "strangers unknown"] == (1, 1.0)
     assert found["most frequent", "accuracy"] == (3, 0.667)
     assert lines == [f"4 recordings of {folder}; strangers are spoken"]
+
+
+def test_recordings_of_the_data_are_known_by_their_source(tmp_path: Path) -> None:
+    names = ["tracks/vibe_ace_jazz.wav", "tracks/robin_whistle.wav", "songs/one.wav"]
+    names += [f"debian/singularity-music/usr/{n:02}.wav" for n in range(20)]
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(tmp_path / name, np.zeros(800), 8000)
+    found = [(one.name, one.genre) for one in known_recordings(tmp_path)]
+    assert found[0] == ("tracks/vibe_ace_jazz.wav", "jazz")
+    assert [name[-6:-4] for name, genre in found[1:] if genre == "electronic"] == [
+        f"{n * 20 // 8:02}" for n in range(8)
+    ]
+    assert len(found) == 9
+    ask = EvaluationRequest(tmp_path, tmp_path, limit=1, say=lambda line: None)
+    assert {cell.system for cell in tables.cells(GenreEvaluation(), GenreEvaluation().scores(ask))} == set()
 
 
 def test_a_folder_without_genres_is_refused_and_one_is_enough(folder: Path) -> None:

@@ -1,14 +1,17 @@
 """The figures of `antiphon evaluate listen`, on a truth that is its own estimate, half of it, and none of it."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.each import each
 
 from antiphon_listen import bars, beats
 from antiphon_listen.tables import load
 from antiphon_models.listen.evaluation import MusicEstimate, figures, live
-from antiphon_models.listen.songs import RATE, ListenedSong
+from antiphon_models.listen.songs import RATE, ListenedSong, bars_hold
+from antiphon_models.material.midi_bytes import TICKS, midi_bytes, note_off, note_on
 
 pytest.importorskip("mir_eval")
 
@@ -27,11 +30,27 @@ def test_the_truth_scores_1_in_all() -> None:
         118.0,
     )
     assert dict(figures(SONG, right)) == pytest.approx({
-        "beats": 1.0, "within 30 ms": 1.0, "downbeats": 1.0, "tempo": 1.0, "half or double": 1.0, "tempo at 4 s": 1.0,
-        "tempo shown": 1.0,
+        "beats": 1.0, "within 30 ms": 1.0, "downbeats": 1.0, "of bars that hold": 1.0, "tempo": 1.0,
+        "half or double": 1.0, "tempo at 4 s": 1.0, "tempo shown": 1.0,
         "majmin": 1.0, "sevenths": 1.0, "mirex": 1.0, "no chord": 7 / 30, "shown": 1.0, "key": 1.0,
         "key or relative": 1.0, "key, weighted": 1.0,
     })  # fmt: skip
+
+
+@each("beside, holds", [(0, True), (1, False), (2, True), (3, False)])
+def test_annotated_bars_hold_unless_the_piano_plays_its_bass_a_beat_beside(
+    tmp_path: Path, beside: int, holds: bool
+) -> None:
+    events = [(0, b"\xff\x03\x05PIANO")]
+    for n in range(64):
+        for number in (64, 67) if n % 4 != beside else (40, 64, 67):
+            events += [(n * TICKS // 2, note_on(0, number, 90)), (n * TICKS // 2 + 200, note_off(0, number))]
+    folder = tmp_path / str(beside)
+    folder.mkdir()
+    (folder / f"{beside}.mid").write_bytes(midi_bytes(sorted(events)))
+    assert bars_hold(folder, 0.5 * np.arange(64), np.arange(64) % 4 == 0) == holds
+    wrong = replace(SONG, bars_hold=holds)
+    assert ("of bars that hold" in dict(figures(wrong, MusicEstimate(downbeats=BEATS[::4])))) == holds
 
 
 def test_half_the_tempo_and_the_relative_key_are_told_from_right_and_wrong() -> None:
