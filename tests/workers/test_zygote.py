@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -163,6 +164,42 @@ def test_a_pool_that_is_shut_leaves_no_descriptors() -> None:
         pool.shut()
     del pool
     assert descriptors() == before
+
+
+def test_two_threads_at_once_have_one_pool_one_zygote_and_a_slot_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is begun by one thread while another has come as far: that one waits, or has made a second by then."""
+    found, streams, starts = [], [], []
+    make, start = pools.Lockstep, zygote.spawn
+    others = [
+        threading.Thread(target=lambda: found.append(pools.current())),
+        threading.Thread(target=lambda: streams.append(found[0].open(spec()))),
+    ]
+
+    def overtaken(work: Any, other: threading.Thread, *given: Any) -> Any:
+        if not other.is_alive() and other.ident is None:
+            other.start()
+            other.join(0.2)
+        return work(*given)
+
+    def started(*given: Any) -> Any:
+        starts.append(given)
+        return overtaken(start, others[1], *given)
+
+    monkeypatch.setattr(pools, "Lockstep", lambda: overtaken(make, others[0]))
+    monkeypatch.setattr(zygote, "spawn", started)
+    pools.use(None)
+    try:
+        pool = pools.current()
+        others[0].join()
+        assert found == [pool]
+        streams.append(pool.open(spec()))
+        others[1].join()
+        assert len(starts) == 1
+        assert len({(one.entry.number, one.slot) for one in streams}) == 2
+    finally:
+        for made in {id(made): made for made in (pools.current(), *found)}.values():
+            made.shut()
+        pools.use(None)
 
 
 def through_lockstep(stream, first: int, x: np.ndarray) -> list[np.ndarray]:

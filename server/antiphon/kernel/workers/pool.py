@@ -8,6 +8,7 @@ import contextlib
 import os
 import select
 import sys
+import threading
 import time
 import weakref
 from collections.abc import Iterator
@@ -31,6 +32,7 @@ LOOK_SECONDS = 0.1
 """Seconds between checks of the zygote while a lockstep pool waits."""
 _SELECTABLE = 1024
 """First descriptor number that `select` cannot take (FD_SETSIZE)."""
+_making = threading.Lock()
 
 
 class Pool:
@@ -205,15 +207,17 @@ class Lockstep(Pool):
         self._lifelines: dict[str, tuple[int, int]] = {}
         self._looked = 0.0
         self._shut = False
+        self._opening = threading.Lock()
         atexit.register(self.shut)
 
     def open(self, spec: WorkerSpec, config: str = "", node: int = 0) -> Stream:
         """Opens a stream and waits until its worker is ready."""
-        if spec.zygote not in self._lifelines:
-            from antiphon.kernel.workers.zygote import spawn
+        with self._opening:  # two threads would start a zygote each, and take one slot for both of their streams
+            if spec.zygote not in self._lifelines:
+                from antiphon.kernel.workers.zygote import spawn
 
-            self._lifelines[spec.zygote] = spawn(spec.zygote, self.arena, self.bells, spec.imports)
-        stream = super().open(spec, config, node)
+                self._lifelines[spec.zygote] = spawn(spec.zygote, self.arena, self.bells, spec.imports)
+            stream = super().open(spec, config, node)
         try:
             if not self._wait_ready(stream) and not _here.replaying:
                 raise WorkerError(f"the worker {spec.name} does not start: {stream.entry.reason}")
@@ -311,7 +315,9 @@ def current() -> Pool | None:
     if _context.pool is None:
         if sys.platform == "win32":
             raise WorkerError("workers need a POSIX system; on Windows models and synths cannot be played yet")
-        _context.pool = Lockstep()
+        with _making:
+            if _context.pool is None:
+                _context.pool = Lockstep()
     made: Pool = _context.pool
     return made
 
