@@ -272,8 +272,9 @@ def draw(home: Path, sheet: Sheet, wanted: set[str]) -> None:
 
 def moving(home: Path, tab: Tab) -> None:
     """Ten seconds of a script that is typed, played and heard on the page, as a picture that moves."""
-    with ServerProcess("--audio", "headless", "--live", "--patch", "band", home=home, wait=120.0) as server:
-        tab.size(1000, 620)
+    options = ("--audio", "headless", "--ahead", "16", "--live", "--patch", "band")
+    with ServerProcess(*options, home=home, wait=120.0) as server:
+        tab.size(1280, 760)
         tab.go(f"http://127.0.0.1:{server.http}/#room=code")
         tab.until("!!document.querySelector('.rooms')")
         tab.run(f"sessionStorage.setItem('token', '{next(home.rglob('token')).read_text().strip()}')")
@@ -298,9 +299,9 @@ def moving(home: Path, tab: Tab) -> None:
     ends = [at for at, _ in frames[1:]] + [MOVING]
     rows = [f"file '{path}'\nduration {end - at:.3f}\n" for (at, path), end in zip(frames, ends, strict=True)]
     (home / "frames.txt").write_text("".join(rows))
-    words = ("-f", "concat", "-safe", "0", "-i", str(home / "frames.txt"), "-vf", "fps=8", "-loop", "0", "-q:v", "50")
     picture = ROOT / "docs" / "page" / "moving.webp"
-    subprocess.run(("ffmpeg", "-v", "error", "-y", *words, str(picture)), check=True)
+    words = f"ffmpeg -v error -y -f concat -safe 0 -i frames.txt -vf fps=8,scale=960:-1 -loop 0 -q:v 50 {picture}"
+    subprocess.run(words.split(), cwd=home, check=True)
     print(f"{picture}: {len(frames)} frames, {picture.stat().st_size // 1000} kB")
 
 
@@ -322,11 +323,11 @@ def main() -> None:
     if rooms[:1] == ["--since"]:
         before = drawn_before(rooms[1], rooms[2:])
         rooms = rooms[2:]
-    if rooms == ["--moving"]:
-        with tempfile.TemporaryDirectory() as home, Chromium() as browser:
-            return moving(Path(home), browser.tab())
     FOLDER.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as home, Chromium() as browser:
+        if rooms == ["--moving"]:
+            moving(Path(home), browser.tab())
+            return
         sheet = Sheet(browser.tab())
         draw(Path(home), sheet, set(rooms))
         sheet.write()

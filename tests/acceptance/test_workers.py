@@ -7,6 +7,7 @@ import numpy as np
 from tests.waiting import until
 from tests.workers.served import (
     LATENCY,
+    RATE,
     Heard,
     StalledError,
     again,
@@ -20,6 +21,7 @@ from tests.workers.served import (
     seconds,
     served,
     sound,
+    state,
     stop,
     undisturbed,
     unheard,
@@ -89,3 +91,34 @@ def test_a_model_with_a_past_is_played_again_as_it_forgot_it(tmp_path: Path) -> 
     lines = log.read_text().splitlines(keepends=True)
     log.write_text("".join(line for line in lines if json.loads(line).get("mark") != "fresh"))
     assert np.any(again(place / "set", place) != said)
+
+
+@undisturbed
+def test_three_failures_are_enough_until_the_node_is_reset(tmp_path: Path) -> None:
+    place = home(tmp_path, sound(4.0), "mirror", "exit")
+    with served(place, "--session", str(place / "set")) as server:
+        late, heard, other = latency(server), Heard(server), worker(server, "exit")
+        for n in (1, 2):
+            kill(worker(server, "mirror")["pid"])
+            back(server, "mirror", n)
+        kill(worker(server, "mirror")["pid"])
+        until(lambda: state(server, "mirror")[0] == "failed", 2.0, "it is given up")
+        reason = state(server, "mirror")[1]
+        assert "failed three times within a minute" in reason
+        assert "/node/NAME/reset tries again" in reason
+        assert heard.states("mirror", ["failed"]) == [reason]
+        assert (worker(server, "mirror")["state"], worker(server, "mirror")["pid"]) == ("failed", 0)
+        play_on(server)
+        asked = round(seconds(server) * RATE)
+        server.send("/node/mirror/reset")
+        back(server, "mirror", 3)
+        assert heard.states("mirror", ["running"]) == [""]
+        assert worker(server, "exit")["pid"] == other["pid"]
+        untouched(server, "exit")
+        play_on(server)
+        heard.close()
+    came, said, lines = kept(place / "set")
+    if len(marks(lines)["mirror"]) > 9:
+        raise StalledError(f"it was late again once it was back: {marks(lines)}")
+    unheard(came[:asked], said[:asked], late)
+    same(said, again(place / "set", place))

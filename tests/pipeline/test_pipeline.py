@@ -14,13 +14,13 @@ from tests.datasets.trees import TREES, sound
 from antiphon.files.decode_process import FileStalled
 from antiphon.kernel.errors import FileError, UsageError
 from antiphon.signal.features import import_librosa
-from antiphon.signal.mel import LogMel
+from antiphon.signal.mel import LogMel, MelSettings
 from antiphon_library.identity import identify_and_analyse
 from antiphon_models.pipeline import running
 from antiphon_models.pipeline.apart import ParentLink, run_in_child
 from antiphon_models.pipeline.gathering import ITEMS, gather, read_items, shard_of
 from antiphon_models.pipeline.running import shard_tasks
-from antiphon_models.pipeline.settings import PreprocessSettings, chosen_steps, load
+from antiphon_models.pipeline.settings import PreprocessSettings, chosen_steps, following, load
 from antiphon_models.pipeline.shards import file_digest, read_again, sounds_of
 
 TOML = 'name = "two"\n[gather]\ndataset = "folder"\npath = "sounds"\n'
@@ -30,6 +30,13 @@ def written(folder: Path, text: str = TOML) -> Path:
     path = folder / "pipeline.toml"
     path.write_text(text)
     return path
+
+
+def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
+    settings = load(written(tmp_path))
+    assert settings.out == tmp_path / "two"
+    assert settings.gather.path == tmp_path / "sounds"
+    assert settings.preprocess == PreprocessSettings()
 
 
 def test_a_file_that_says_what_cannot_be_is_refused(tmp_path: Path) -> None:
@@ -106,6 +113,10 @@ def test_a_spectrogram_is_librosas() -> None:
     assert np.abs(ours - 10 * np.log10(energy.T)).max() < 1e-3
 
 
+def test_a_sound_shorter_than_a_window_has_one_frame_and_silence_is_at_the_floor() -> None:
+    assert LogMel(MelSettings()).compute(np.zeros(10, np.float32)) == pytest.approx(np.full((1, 64), -100.0), abs=1e-4)
+
+
 def test_a_file_from_which_nothing_comes_is_read_again_and_a_bad_one_is_not() -> None:
     tries: list[int] = []
 
@@ -163,3 +174,14 @@ def test_however_it_ends_there_is_a_sentence(tmp_path: Path, how: str, sentence:
     with pytest.raises(FileError, match=sentence):
         run_in_child(fails, (how,), tmp_path / "log", "fails")
     assert "some last words" in (tmp_path / "log").read_text()
+
+
+def test_the_steps_that_are_left() -> None:
+    for steps, left in (
+        ("gather,preprocess", ("train", "evaluate", "deploy")),
+        ("gather", ("preprocess", "train", "evaluate", "deploy")),
+        ("train,predict", ("evaluate", "deploy")),
+        ("deploy", ()),
+        ("stems,analyse,predict", ()),
+    ):
+        assert following(steps.split(",")) == left

@@ -117,6 +117,14 @@ def test_no_run_goes_on_without_its_workers_and_no_worker_without_its_run(toml: 
     until(lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers), 60, "a worker is left")
 
 
+def test_a_dask_cluster_gives_the_same_bytes(toml: Path, tmp_path: Path) -> None:
+    settings = load(toml)
+    run(settings, ("gather", "preprocess"), workers=1)
+    other = load(named(tmp_path, "other"))
+    run(other, ("gather", "preprocess"), runner="dask", workers=2)
+    assert digests(other.out) == digests(settings.out)
+
+
 def test_a_damaged_shard_and_one_of_other_settings_are_computed_anew(toml: Path) -> None:
     settings = load(toml)
     tasks = shard_tasks(settings, gather(settings))

@@ -102,7 +102,7 @@ def test_the_readme_shows_both_commands_first():
     assert "make play" in head
     assert "make test" in (ROOT / "README.md").read_text()
     assert "/node/" in head, "how to drive it belongs on the first screen"
-    assert "](docs/page/desktop.png)" in head, "a picture says first what it is"
+    assert "](docs/page/moving.webp)" in head, "a picture says first what it is"
 
 
 def test_the_readme_lists_every_page_before_its_sections():

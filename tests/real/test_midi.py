@@ -1,6 +1,8 @@
 """MIDI for real: through JACK, by keyboards that are other programs, some of them badly behaved."""
 
+import random
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -70,17 +72,17 @@ def keyboard_of_mido() -> mido.ports.BaseOutput:
 def test_a_program_that_uses_mido_plays(live: ServerProcess, home: Path) -> None:
     keys = keyboard_of_mido()
     try:
-        messages = (
+        for message in (
             mido.Message("note_on", note=60, velocity=127, channel=2),
             mido.Message("note_off", note=60, channel=2),
             mido.Message("control_change", control=64, value=127),
             mido.Message("pitchwheel", pitch=8191),
             mido.Message("control_change", control=21, value=127),
             mido.Message("program_change", program=5),
-        )
-        for count, message in enumerate(messages, 1):
+        ):
             keys.send(message)
-            until(lambda count=count: received(live) == count, 3.0, f"{message}, once")  # type: ignore[misc]
+            time.sleep(0.05)
+        until(lambda: received(live) == 6, 3.0, "six messages, each once")
         assert live.ask("/node/gain/gain/norm")[1] == [1.0]
         told = live.status()["midi"]
         assert (told["reason"].partition(";")[0], told["dropped"], told["malformed"]) == ("there is no scene 5", 0, 0)
@@ -92,6 +94,23 @@ def test_a_program_that_uses_mido_plays(live: ServerProcess, home: Path) -> None
     wanted = [("on", 60, 1.0, 3), ("off", 60, 0.0, 3), ("control", 64, 1.0, 1), ("bend", 0, 1.0, 1)]
     # what comes behind them lets go of the pedal and the wheel, when the server ends
     assert [float(x) for x in y[y != 0][:4]] == [pytest.approx(noteclick.click(*event), abs=1e-5) for event in wanted]
+
+
+def test_a_learned_knob_is_still_learned_after_a_restart(jackd: Jackd, home: Path) -> None:
+    with served(jackd, home) as first:
+        until(lambda: ports(first) == ["antiphon"], 5.0, "its port")
+        with Keyboard("knobs", "antiphon-midi:antiphon") as keys:
+            first.send("/learn", "/node/k/level")
+            first.sync()
+            for value in (9, 5, 0):  # a knob that is turned says several
+                keys.send(0xB5, 77, value)
+            until(lambda: first.ask("/node/k/level")[1] == [0.0], 2.0, "the knob's move")
+    with served(jackd, home) as second:
+        until(lambda: ports(second) == ["antiphon"], 5.0, "its port")
+        assert second.ask("/node/k/level")[1] == [1.0]
+        with Keyboard("knobs", "antiphon-midi:antiphon") as keys:
+            keys.send(0xB5, 77, 64)
+            until(lambda: second.ask("/node/k/level")[1] == [pytest.approx(64 / 127)], 2.0, "the knob's move")
 
 
 def test_notes_are_as_far_apart_as_they_were_played(live: ServerProcess, home: Path) -> None:
@@ -133,6 +152,32 @@ def test_keyboards_that_are_pulled_out_keep_nothing_and_a_key_that_was_down_is_l
     y = recorded(home)
     assert np.round(y[1], 3).max() == pytest.approx(0.01, abs=1e-4)
     assert y[1, -1] == 0.0
+
+
+@pytest.mark.executed
+def test_hostile_bytes_leave_no_trace(live: ServerProcess, home: Path) -> None:
+    noise = random.Random(11)
+    with Keyboard("hostile", "antiphon-midi:antiphon") as keys:
+        keys.send(0x90, 1, 1)
+        before = memory(live)
+        # a SysEx without an end, a note within it, and 4 MB of one more
+        keys.send(0xF0, 1, 2, 3)
+        keys.send(0x90, 60, 100)
+        keys.send(0x80, 60, 0)
+        piece = bytes(4000).hex()
+        keys.send(0xF0)
+        keys.ask(*[f"0 {piece}"] * 1050)
+        until(lambda: live.status()["midi"]["bounded"] == 1, 5.0, "that it was too long")
+        assert memory(live) < before + 6000
+        for _ in range(300):
+            keys.send(*noise.randbytes(1000))
+        keys.send(0xFF)
+        count = received(live)
+        keys.send(0x91, 61, 100)
+        until(lambda: received(live) > count, 2.0, "a note behind all that")
+        live.sync()
+        assert live.status()["control"]["pid"] == live.pids()["control"]
+    assert "Traceback" not in live.standard_error()
 
 
 def test_what_is_played_goes_out_to_gear(live: ServerProcess) -> None:

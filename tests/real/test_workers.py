@@ -2,10 +2,12 @@
 
 import os
 import signal
+import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from tests.waiting import until
 from tests.workers.faulty import CODES, HOP, RATE
 from tests.workers.rig import gone
@@ -104,6 +106,30 @@ def test_no_poison_is_heard_or_harms_anybody_else(tmp_path: Path) -> None:
 
 
 @undisturbed
+def test_a_poison_that_comes_again_and_again_is_played_again(tmp_path: Path) -> None:
+    """Two workers, eight deaths and as many resets; a third worker's past goes through it all."""
+    x = sound(3.0, {1.0: "nan", 2.0: "exit"})
+    place = home(tmp_path, x, "nan", "exit", "past")
+    with served(place, "--session", str(place / "set")) as server:
+        for turn in (1, 2, 3, 4):
+            for word in ("nan", "exit"):
+                until(lambda w=word, n=turn: worker(server, w)["restarts"] >= n, 20.0, f"{word} has died {turn} times")
+                server.send(f"/node/{word}/reset")  # not to be given up
+        play_on(server, 1.0)
+        untouched(server, "past")
+    _, said, lines = kept(place / "set")
+    # a worker that begins at the hop of a reset needs no mark "fresh", so each death is counted by what was missed
+    for word in ("nan", "exit"):
+        assert [kind for kind, _ in marks(lines)[word]].count("absent") >= 3
+    try:
+        played = again(place / "set", place)
+    except subprocess.CalledProcessError as error:
+        # a machine held up for longer than a replay waits for a worker
+        raise StalledError(str(error)) from error
+    same(said, played)
+
+
+@undisturbed
 def test_an_engine_that_dies_leaves_the_workers_as_they_are(tmp_path: Path) -> None:
     place = home(tmp_path, sound(4.0), "mirror", "past")
     with served(place, "--session", str(place / "set")) as server:
@@ -198,6 +224,26 @@ def test_a_server_that_ends_leaves_no_worker_though_one_is_stopped_and_one_given
     until(lambda: all(map(gone, [zygote, *pids])), 3.0, "nothing is left")
 
 
+@undisturbed
+def test_a_restart_takes_over_from_a_killed_supervisor_and_its_workers(tmp_path: Path) -> None:
+    from antiphon_bench.rig import free_port
+
+    place, ports = (
+        home(tmp_path, sound(4.0), "mirror"),
+        ["--osc-port", str(free_port()), "--http-port", str(free_port())],
+    )
+    options = ["--audio", "headless", "--block", str(BLOCK), "--patch", str(place / "faulty.toml"), *ports]
+    first = ServerProcess(*options, home=place).start()
+    until(lambda: worker(first, "mirror")["state"] == "running", 10.0, "the worker runs")
+    pid = worker(first, "mirror")["pid"]
+    zygote = parent(pid)
+    first.stop(signal.SIGKILL)
+    with ServerProcess(*options, home=place) as second:
+        until(lambda: worker(second, "mirror")["state"] == "running", 10.0, "the worker runs")
+        assert worker(second, "mirror")["pid"] != pid
+    until(lambda: gone(pid) and gone(zygote), 3.0, "nothing is left of the first")
+
+
 class TestBegunMidway:
     """Where a set begins with workers at work or away, what is the same in its replay, and what is not."""
 
@@ -237,3 +283,14 @@ class TestBegunMidway:
         # hops and dry sound that were on their way when it began are not in a log
         assert np.array_equal(heard[late + HOP :], played[late + HOP :])
         assert not np.array_equal(heard[: late + HOP], played[: late + HOP])
+
+    @undisturbed
+    def test_what_a_model_had_heard_before_is_not_in_the_set(self, tmp_path: Path) -> None:
+        x = sound(4.0)
+        x[:, 0] += 0.1
+        place = home(tmp_path, x, "past")
+        soundfile.write(place / "in.wav", x, RATE, "FLOAT")
+        heard, played = self.kept(place, "at work", ("past",))
+        off = np.abs(heard - played)[LATENCY + HOP :, 0]
+        assert off[:HOP].max() > 1e-4
+        assert off[-HOP:].max() < off[:HOP].max() / 2, "and is forgotten as the model forgets it"

@@ -1,4 +1,4 @@
-"""A stranger's processor raises, is slow or hangs in a live server: it is passed by, and the rest plays."""
+"""A stranger's processor raises, gives NaN, hangs or crashes in a live server: it is passed by, and the rest plays."""
 
 import re
 from collections.abc import Iterator
@@ -21,6 +21,7 @@ def antiphon_processors(register):
     register("rogue", "rogue.processor:Rogue", "Misbehaves on demand.")
 """
 PROCESSOR = """
+import os
 import time
 
 import numpy as np
@@ -30,18 +31,22 @@ from antiphon.kernel.contract.processor import Processor
 
 
 class Rogue(Processor):
-    params = (Param("act", "choice", "behave", choices=("behave", "raise", "slow", "hang")),)
+    params = (Param("act", "choice", "behave", choices=("behave", "raise", "nan", "slow", "hang", "crash")),)
 
     def process(self, io):
         act = io.value("act")
         np.multiply(io.audio_in[0], 0.5, out=io.audio_out[0])
         if act == "raise":
             raise RuntimeError("on purpose")
+        if act == "nan":
+            io.audio_out[0][0, 0] = np.nan
         if act == "slow":
             time.sleep(0.02)
         if act == "hang":
             while True:
                 pass
+        if act == "crash":
+            os.abort()
 """
 
 
@@ -74,10 +79,13 @@ def until_failed(server: ServerProcess, seconds: float) -> dict[str, str]:
     return found
 
 
-def test_a_failing_processor_is_passed_by_named_and_tried_again(server: ServerProcess, tmp_path: Path) -> None:
-    """One that raises, one that was too slow for a while, and one that takes the engine down."""
-    server.send("/node/rogue/act", "raise")
-    assert "on purpose" in until_failed(server, 5.0)["reason"]
+@pytest.mark.parametrize(("act", "reason"), [("raise", "on purpose"), ("nan", "NaN")])
+def test_a_failing_processor_is_passed_by_named_and_tried_again(
+    server: ServerProcess, tmp_path: Path, act: str, reason: str
+) -> None:
+    assert server.ask("/node/rogue/act")[1] == ["behave"]
+    server.send("/node/rogue/act", act)
+    assert reason in until_failed(server, 5.0)["reason"]
     play_for(server, 0.1)
     server.send("/node/rogue/act", "behave")
     server.sync(1)
@@ -85,19 +93,32 @@ def test_a_failing_processor_is_passed_by_named_and_tried_again(server: ServerPr
     server.sync(2)
     play_for(server, 0.1)
     assert node(server)["state"] == "running"
+    server.stop()
+    sound, _ = soundfile.read(tmp_path / "out.wav", dtype="float32", always_2d=True)
+    assert np.isfinite(sound).all()
+    assert np.allclose(sound[-1200:-960], 0.2, atol=2e-3), "processed again"
+    assert np.any(np.abs(sound[:, 0] - 0.4) < 2e-3), "the dry input was heard meanwhile"
+
+
+def test_a_processor_that_was_too_slow_for_a_while_is_back_without_being_asked_for(
+    server: ServerProcess, tmp_path: Path
+) -> None:
     server.send("/node/rogue/act", "slow")
     assert re.search(r"it is tried again in \d+ s", until_failed(server, 5.0)["reason"])
     server.send("/node/rogue/act", "behave")
-    until(lambda: node(server)["state"] == "running", 5.0, "it is tried again without being asked for")
+    until(lambda: node(server)["state"] == "running", 5.0, "it is tried again")
     until(lambda: "rogue is back" in server.standard_error(), 1.0, "that is said")
+    play_for(server, 0.2)
+    server.stop()
+    sound, _ = soundfile.read(tmp_path / "out.wav", dtype="float32", always_2d=True)
+    assert np.allclose(sound[-1200:-960], 0.2, atol=2e-3), "processed again"
+
+
+@pytest.mark.parametrize("act", ["hang", "crash"])
+def test_a_processor_that_takes_the_engine_down_is_passed_by_in_the_next(server: ServerProcess, act: str) -> None:
     before = server.pids()["engine"]
-    server.send("/node/rogue/act", "hang")
+    server.send("/node/rogue/act", act)
     assert "engine" in until_failed(server, 8.0)["reason"]
     assert server.ask("/ping", 1)[1][0] == 1
     assert server.pids()["engine"] != before
     assert server.status()["engine"]["restarts"] == 1
-    server.stop()
-    sound, _ = soundfile.read(tmp_path / "out.wav", dtype="float32", always_2d=True)
-    assert np.isfinite(sound).all()
-    processed, dry = (np.flatnonzero(np.abs(sound[:, 0] - level) < 2e-3) for level in (0.2, 0.4))
-    assert processed[0] < dry[0] < processed[-1], "the dry input is heard meanwhile"

@@ -1,18 +1,25 @@
 """All five steps with all four frameworks, on rendered tones; it needs the extras."""
 
 import importlib.util
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from tests.waiting import until
 
 from antiphon.offline import analyses as registered
 from antiphon.offline.analyses import analyse_file
+from antiphon_classify.classifier_file import MODEL, read_details
 from antiphon_classify.classifier_session import ClassifierFile
 from antiphon_models.pipeline.frameworks import FRAMEWORKS, missing
 from antiphon_models.pipeline.running import run
 from antiphon_models.pipeline.settings import load
+from antiphon_models.pipeline.training.checkpoint import read_state
 from antiphon_models.pipeline.training.excerpts import read_set
 from antiphon_models.pipeline.training.learning import FILE as LOG_FILE
 
@@ -115,3 +122,27 @@ def test_four_frameworks_train_the_same_classifier_and_the_best_is_an_analysis(f
 
     again = run(settings, FIVE, workers=1)
     assert (again.computed, again.training.trained) == (0, ())
+
+
+def test_a_training_that_was_killed_gives_the_same_classifier_as_one_that_was_not(folder: Path, monkeypatch) -> None:
+    monkeypatch.setenv("ANTIPHON_HOME", str(folder / "home"))
+    whole = load(written(folder, "all", '["keras"]'))
+    run(whole, FIVE[:3], workers=1)
+    path = written(folder, "killed", '["keras"]')
+    out = load(path).out
+    command = [sys.executable, "-m", "antiphon", "pipeline", "run", str(path), "--steps", "gather,preprocess,train"]
+    process = subprocess.Popen([*command, "--workers", "1"], start_new_session=True)
+    until(lambda: (out / "training/keras/checkpoint.safetensors").exists(), 300, "no epoch is done")
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    run(load(path), ("train",))
+    details = [read_details(settings.out / "classifiers/keras") for settings in (whole, load(path))]
+    assert details[0].about["epochs"] == details[1].about["epochs"] == EPOCHS
+    assert details[0].about["training"] == details[1].about["training"]
+    # the graph's bytes are not compared: tf2onnx numbers its nodes in an order that changes from process to process
+    states = [
+        read_state(settings.out / "training/keras", details[0].about["training"]) for settings in (whole, load(path))
+    ]
+    assert states[0].best.keys() == states[1].best.keys()
+    assert all((states[0].best[name] == states[1].best[name]).all() for name in states[0].best)
+    assert not list(out.rglob("*.part")) + list(out.rglob(f".{MODEL}*"))

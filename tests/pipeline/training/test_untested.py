@@ -30,3 +30,20 @@ def test_a_test_without_sounds_is_refused_before_hours_of_training(tmp_path: Pat
     assert "epoch" not in told.stderr
     told = subprocess.run([*run, "gather,preprocess"], capture_output=True, text=True)
     assert "6 sounds (the data set's splits: test 1, train 5)" in told.stdout
+
+
+def test_a_share_of_too_few_sounds_is_said(tmp_path: Path) -> None:
+    for module in ("pyarrow", "apache_beam", "sklearn", "onnxruntime"):
+        pytest.importorskip(module)
+    for label in ("rain", "rooster"):
+        for number in range(2):
+            sound(tmp_path / "sounds" / label / f"{number}.wav")
+    toml = tmp_path / "few.toml"
+    toml.write_text(
+        'name = "few"\n[gather]\ndataset = "folder"\npath = "sounds"\n[preprocess]\nshards = 1\n'
+        '[train]\nframeworks = ["sklearn"]\nseconds = 0.5\ntest = 0.2\n'
+    )
+    run = [sys.executable, "-m", "antiphon", "pipeline", "run", str(toml), "--workers", "1", "--steps"]
+    told = subprocess.run([*run, "gather,preprocess,train,evaluate"], capture_output=True, text=True)
+    said = f"train.test is 0.2, and no label of {tmp_path / 'few'} has enough groups of sounds to give one: raise it"
+    assert said in told.stderr
