@@ -117,17 +117,19 @@ def test_tracks_of_a_patch_go_over_nothing_and_are_whole_or_not_there(
     assert "--stems goes with one --out" in antiphon(*STEMS, "--out-dir", "many").complaint
     write = os.pwrite
 
-    def full(fd: int, data: bytes, at: int) -> int:
-        if at > 1000:
-            raise OSError(errno.ENOSPC, "No space left on device")
-        return write(fd, data, at)
+    for most in (1000, -1):  # as sound comes, and at the beginning
 
-    monkeypatch.setattr(os, "pwrite", full)
-    done = antiphon(*STEMS, "--out", "out.wav", "--force")
-    assert done.code == 2
-    assert done.complaint.startswith("cannot write the tracks in stems: no space left on device; free some space")
-    assert not (strips / "out.wav").exists()
-    assert [path.name for path in (strips / "stems").iterdir()] == ["mine.txt"]
+        def full(fd: int, data: bytes, at: int, most: int = most) -> int:
+            if at > most:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return write(fd, data, at)
+
+        monkeypatch.setattr(os, "pwrite", full)
+        done = antiphon(*STEMS, "--out", "out.wav", "--force")
+        assert done.code == 2
+        assert done.complaint.startswith("cannot write the tracks in stems: no space left on device; free some space")
+        assert not (strips / "out.wav").exists()
+        assert [path.name for path in (strips / "stems").iterdir()] == ["mine.txt"]
 
 
 PAIRS = """format = 1
