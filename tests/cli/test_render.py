@@ -114,6 +114,7 @@ def test_tracks_of_a_patch_go_over_nothing_and_are_whole_or_not_there(
     assert "stems holds files already (mine.txt)" in antiphon(*STEMS, "--out", "out.wav").complaint
     said = antiphon(*STEMS, "--out", "stems/lead.wav", "--force").complaint
     assert said == "--stems: stems/lead.wav would be among the tracks in stems; name it outside of that folder"
+    assert "--stems takes a folder" in antiphon(*STEMS[:-1], "", "--out", "out.wav", "--force").complaint
     assert "--stems goes with one --out" in antiphon(*STEMS, "--out-dir", "many").complaint
     write = os.pwrite
 
