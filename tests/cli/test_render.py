@@ -114,20 +114,23 @@ def test_tracks_of_a_patch_go_over_nothing_and_are_whole_or_not_there(
     assert "stems holds files already (mine.txt)" in antiphon(*STEMS, "--out", "out.wav").complaint
     said = antiphon(*STEMS, "--out", "stems/lead.wav", "--force").complaint
     assert said == "--stems: stems/lead.wav would be among the tracks in stems; name it outside of that folder"
+    assert "--stems takes a folder" in antiphon(*STEMS[:-1], "", "--out", "out.wav", "--force").complaint
     assert "--stems goes with one --out" in antiphon(*STEMS, "--out-dir", "many").complaint
     write = os.pwrite
 
-    def full(fd: int, data: bytes, at: int) -> int:
-        if at > 1000:
-            raise OSError(errno.ENOSPC, "No space left on device")
-        return write(fd, data, at)
+    for most in (1000, -1):  # as sound comes, and at the beginning
 
-    monkeypatch.setattr(os, "pwrite", full)
-    done = antiphon(*STEMS, "--out", "out.wav", "--force")
-    assert done.code == 2
-    assert done.complaint.startswith("cannot write the tracks in stems: no space left on device; free some space")
-    assert not (strips / "out.wav").exists()
-    assert [path.name for path in (strips / "stems").iterdir()] == ["mine.txt"]
+        def full(fd: int, data: bytes, at: int, most: int = most) -> int:
+            if at > most:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return write(fd, data, at)
+
+        monkeypatch.setattr(os, "pwrite", full)
+        done = antiphon(*STEMS, "--out", "out.wav", "--force")
+        assert done.code == 2
+        assert done.complaint.startswith("cannot write the tracks in stems: no space left on device; free some space")
+        assert not (strips / "out.wav").exists()
+        assert [path.name for path in (strips / "stems").iterdir()] == ["mine.txt"]
 
 
 PAIRS = """format = 1

@@ -18,6 +18,7 @@ from antiphon.files.audiofile import read
 from antiphon.files.audiowrite import AudioWriter
 from antiphon.files.containers.layout import layout
 from antiphon.files.decode import Decoder
+from antiphon.files.encoder import CarrierWriter
 from antiphon.files.ffmpeg import AvFile, probe
 from antiphon.files.sound_finish import SoundFinish
 from antiphon.kernel.errors import FileError
@@ -318,6 +319,18 @@ def test_what_ffmpeg_refuses_leaves_no_file(tmp_path: Path, monkeypatch: pytest.
     with pytest.raises(FileError, match="ffmpeg refused it"):
         writer.commit()
     assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_is_said_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "ffmpeg").write_text(
+        "#!/bin/sh\necho '[mp4 @ 0x1] header (wrong?): No space left on device' >&2; exit 1\n"
+    )
+    (tmp_path / "ffmpeg").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin")
+    with (tmp_path / "out.m4a").open("wb") as file:
+        writer = CarrierWriter(file.fileno(), "out.m4a", "MP4", (48000, 1, "AAC"), {}, None)
+        with writer, pytest.raises(FileError, match=r"^cannot write out.m4a: no space left on device; free some space"):
+            writer.end()
 
 
 def test_a_video_says_where_its_sound_begins(tmp_path: Path) -> None:

@@ -219,6 +219,12 @@ def test_the_server_follows_a_clock_and_another_follows_it(jackd: Jackd, home: P
                 until(lambda: live.status()["midi"]["clock"]["ticks"] == 96, 20.0, "all ticks")
                 # a machine that is busy makes JACK's dummy skip cycles, and the clock slow
                 assert 140.0 < live.ask("/tempo")[1][0] < 220.0
+                assert 0.0 <= live.ask("/beat")[1][0] < 60.0
+                drums.send(0xFC)
+                drums.send(0xF2, 0, 2)  # 256 sixteenths
+                drums.send(0xFB)
+                drums.ask(*(f"{period} f8" for _ in range(48)))
+                until(lambda: 64.0 <= live.ask("/beat")[1][0] < 80.0, 20.0, "that it plays from the song position")
             until(lambda: live.status()["midi"]["clock"]["state"] == "stopped", 20.0, "that the clock has stopped")
             assert 140.0 < live.ask("/tempo")[1][0] < 220.0
         with served(jackd, home, "--midi-out", "listener", "--midi-clock", "lead") as live:

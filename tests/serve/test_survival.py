@@ -249,8 +249,9 @@ def test_a_web_process_whose_loop_is_held_is_ended_and_another_serves(options: l
         with socket.create_connection(("127.0.0.1", server.http)) as sock:
             sock.sendall(f"GET /plugins/holds HTTP/1.1\r\nHost: 127.0.0.1:{server.http}\r\n\r\n".encode())
             assert server.ask("/ping", 1)[1][0] == 1
-            sock.settimeout(60.0)
+            sock.settimeout(300.0)
             with contextlib.suppress(ConnectionResetError):
                 assert sock.recv(1) == b""
         assert server.status()["web"]["pid"] != web
-        assert "web ended (killed by SIGALRM)" in server.standard_error()
+        said = server.standard_error()
+        assert any(f"web ended (killed by {name})" in said for name in ("SIGPROF", "SIGALRM"))  # a busy machine

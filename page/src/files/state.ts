@@ -40,7 +40,7 @@ const MIDI = /\.(midi?|kar|rmi)$/i;
 // READ_SUFFIXES of the server
 const SOUNDS =
   "wav flac ogg mp3 opus aiff aif au m4a w64 caf oga mp2 mp4 m4v mov mkv webm m4b mka 3gp 3g2 aac ac3 eac3 amr ape avi " +
-  "dff dsf dts flv m2ts mpc mpg mpeg mts tta wma wmv wv";
+  "dff dsf dts flv m2ts mlp mpc mpg mpeg mts thd tta wma wmv wv";
 const SOUND = new RegExp(`\\.(${SOUNDS.replaceAll(" ", "|")})$`, "i");
 export const ACCEPT = [...SOUNDS.split(" "), "mid", "midi", "kar", "rmi"].map((ending) => `.${ending}`).join(",");
 const LATER_MS = 5000;

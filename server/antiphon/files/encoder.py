@@ -1,5 +1,6 @@
 """Sound encoded by ffmpeg: as m4a, or beside the picture of a video."""
 
+import errno
 import os
 import subprocess
 import tempfile
@@ -14,6 +15,7 @@ from antiphon.files.sound_finish import VideoPicture
 from antiphon.files.sound_tags import ESTIMATED_TAGS
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.errors import FileError
+from antiphon.kernel.runtime.paths import os_error_text
 from antiphon.kernel.runtime.platform import limit_address_space
 
 ENCODED = ("MP4", "MOV", "MATROSKA", "WEBM")
@@ -118,5 +120,7 @@ class CarrierWriter:
         lines = self._said.read(ffmpeg.MAX_SAID).decode("utf-8", "replace").strip().splitlines()
         said = " ".join((next(iter(lines), "") or "it ended early").split())
         said = said.partition("] ")[2] or said
+        if (full := os.strerror(errno.ENOSPC)) in said:
+            return FileError(f"cannot write {self._name}: {os_error_text(OSError(errno.ENOSPC, full))}")
         advice = "" if self._video < 0 else "; a video with such streams is kept by OUT.mkv"
         return FileError(f"cannot write {self._name}: ffmpeg refused it ({said[:200].rstrip('.')}){advice}")

@@ -30,6 +30,7 @@ def written_tracks(
     """Tracks in a folder, all of them or none. Raises FileError: they cannot be written."""
     tracks, done = ReplayedTracks(folder, spec, first, tell, latency), False
     try:
+        tracks.begin()
         yield tracks
         with tracks.writing():
             tracks.close()
@@ -52,9 +53,12 @@ class ReplayedTracks:
         self._capture, self._beats, self._labels = NodeCapture(), BeatPoints(), list[TrackLabel]()
         self._by_number: dict[int, Track | None] = {}
         self._left, self._before = latency, np.zeros((spec.channels, latency), np.float32)
+
+    def begin(self) -> None:
+        """Begins the input and the output."""
         with self.writing():
             for number, name in ENDS:
-                self._by_number[number] = self.files.add(name, spec.channels, mixed=False)
+                self._by_number[number] = self.files.add(name, self._spec.channels, mixed=False)
 
     @contextmanager
     def writing(self) -> Iterator[None]:

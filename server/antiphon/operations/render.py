@@ -32,6 +32,8 @@ def render(asked: RenderRequest, loaded: Loaded) -> bool:
     check(asked)
     finish_of(asked.finish)
     check_cue(asked.cue)
+    if asked.stems == "":
+        raise UsageError("--stems takes a folder; name one, as --stems strips")
     if PIPE in asked.source:
         if len(asked.source) > 1 or asked.out_dir is not None:
             raise UsageError("--in - is one sound; write --out OUT.wav, and nothing else behind --in")

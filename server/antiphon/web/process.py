@@ -35,8 +35,9 @@ WITHDRAW_SECONDS = 1.0
 """Maximum seconds to withdraw the announcement of `--lan` at the end; it takes a quarter of that."""
 CATALOG_SECONDS = 0.2
 """Seconds between two checks of the catalog's file."""
-STALLED_SECONDS = 10
-"""Seconds after which SIGALRM ends the process if a plugin's handler blocks the event loop; it is then restarted."""
+STALLED_SECONDS, BLOCKED_SECONDS = 10, 60
+"""Seconds of processor time, and of the clock, after which SIGPROF or SIGALRM ends the process if a plugin's handler
+blocks the event loop; it is then restarted. A busy machine gives a process of its nice value nothing for seconds."""
 
 
 def main(argument: str) -> int:
@@ -132,8 +133,9 @@ async def _follow(catalog: Catalog, path: Path) -> None:
 
 
 def _watch(loop: asyncio.AbstractEventLoop) -> None:
-    """Postpones the alarm every second while the event loop runs."""
-    signal.alarm(STALLED_SECONDS)
+    """Postpones both ends every second while the event loop runs."""
+    signal.setitimer(signal.ITIMER_PROF, STALLED_SECONDS)
+    signal.alarm(BLOCKED_SECONDS)
     loop.call_later(1.0, _watch, loop)
 
 

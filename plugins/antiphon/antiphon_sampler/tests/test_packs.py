@@ -17,7 +17,9 @@ from tests.each import each
 
 from antiphon.api import AntiphonError, FileError, UsageError
 from antiphon.api.backends.files import library_folder
+from antiphon.offline.script_run import ScriptProcess
 from antiphon.paste.translation import translation
+from antiphon.web.plugin_routes import OPERATIONS
 from antiphon_models.learning.user_commands import command
 from antiphon_sampler import adding
 from antiphon_sampler.packs import MARK, packs
@@ -382,6 +384,17 @@ def test_a_pasted_program_says_whether_its_sounds_are_there(tmp_path: Path, serv
     assert "# samples('github:some/crate'): these sounds are in your library" in there.text
     assert there.left_out == 1
     assert len(server.asked) == asked, "only the performer fetches sounds"
+
+
+def test_a_script_and_the_page_fetch_no_pack(tmp_path: Path, server: Server) -> None:
+    server.files["/Some/Crate/zip/HEAD"] = zipped(FILES)
+    script = tmp_path / "set.py"
+    script.write_text("from antiphon.live import *\npatch('strudel')\nsamples('github:Some/Crate')\n")
+    with pytest.raises(AntiphonError, match="line 3: there is no samples here; `antiphon sounds add github:USER/REPO`"):
+        ScriptProcess(str(script))
+    named = [(one.method, one.path) for one in OPERATIONS if "sounds" in one.path or "packs" in one.path]
+    assert named == [("GET", "/api/live/sounds")], "a list of names, for completion"
+    assert (packs(), server.asked) == ([], [])
 
 
 def test_the_command_shows_the_licence_and_lists_the_pack(tmp_path: Path) -> None:

@@ -63,7 +63,8 @@ VIDEOS: Mapping[str, Format] = {
 }
 """Videos whose sound is read, and written again beside their picture, by suffix."""
 CARRIERS = (".m4a", *VIDEOS, ".m4b", ".mka", ".3gp", ".3g2", ".aac", ".ac3", ".eac3", ".amr", ".ape", ".avi", ".dff")
-CARRIERS += (".dsf", ".dts", ".flv", ".m2ts", ".mpc", ".mpg", ".mpeg", ".mts", ".tta", ".wma", ".wmv", ".wv")
+CARRIERS += (".dsf", ".dts", ".flv", ".m2ts", ".mlp", ".mpc", ".mpg", ".mpeg", ".mts", ".thd", ".tta", ".wma")
+CARRIERS += (".wmv", ".wv")
 """Suffixes of what FFmpeg reads, as `ffmpeg` or by the extra `containers`."""
 READ_SUFFIXES = (*FORMATS, ".w64", ".caf", ".oga", ".mp2", *CARRIERS[1:])
 """Suffixes of readable sound files."""
