@@ -1,8 +1,10 @@
 """Renders the loops of `library/styles`: seven parts of two bars in each of twelve styles, by the patch `strudel`.
 
-`.venv/bin/python tools/shipped_loops.py`, after a style or the kit has changed; then `tools/shipped_sounds.py`.
+`.venv/bin/python tools/shipped_loops.py [STYLE…]`, after a style or the kit has changed; then
+`tools/shipped_sounds.py`.
 """
 
+import sys
 import tempfile
 from pathlib import Path
 
@@ -28,7 +30,7 @@ STYLES = {
     "jungle": (172, "e3,g3,b3,d4|c3,e3,g3,b3", "[bd ~ ~ ~] [sd ~ ~ sd] [~ sd bd ~] [sd ~ ~ ~];hh*8", "tabla(7,16);sh*8",
                "sub", "x ~ ~ [~ x]", "wurli", "~ x(3,8)", "flute", "3 [2 1] 0 ~", "supersaw"),
     "dub": (72, "g3,bf3,d4|c3,ef3,g3", "~ [bd,rs];[hh hh:1]*4", "~ bongo*3 ~ wb", "bass", "x [~ x] x [x ~]", "organ",
-            "[~ x]*4", "clav", "0 ~ [1 2] ~", "choir"),
+            "[~ x]*4", "clav", "0 ~ [1 2] ~", "voice"),
     "hiphop": (90, "c3,ef3,g3,bf3|af3,c4,ef4", "bd [sd bd] [~ bd] sd;hh*8", "tb*4;~ snap", "fmbass", "x [~ x] ~ [x x]",
                "piano", "x ~ [~ x] ~", "whistle", "2 1 [0 1] ~", "pad"),
     "lofi": (78, "f3,a3,c4,e4|d3,f3,a3,c4", "lofi_bd lofi_sd [lofi_bd lofi_bd] lofi_sd;lofi_hh*8", "lofi_sh*8;vinyl",
@@ -36,10 +38,11 @@ STYLES = {
     "disco": (116, "e3,g3,b3,d4|a3,c4,e4,g4", "bd*4;~ [sd,cp];[hh oh]*4", "tb*8;cb(3,8)", "pickbass", "[x x]*4",
               "nylon", "[~ x x x]*4", "brass", "~ [0 2] 3 ~", "supersaw"),
     "funk": (104, "d3,f3,a3,c4|g3,b3,d4,f4", "[bd ~ ~ bd] [sd ~ ~ sd] [~ sd bd ~] [sd ~ ~ ~];hh*16",
-             "conga(5,16);agogo*2", "bass", "[x ~ ~ x] [~ x ~ x] [x ~ ~ ~] [~ x x ~]", "clav", "[x ~ x x] [~ x ~ x] ~ [x ~ x ~]", "sawbass",
-             "[0 2] ~ [3 2] 0", "organ"),
+             "conga(5,16);agogo*2", "bass", "[x ~ ~ x] [~ x ~ x] [x ~ ~ ~] [~ x x ~]", "clav",
+             "[x ~ x x] [~ x ~ x] ~ [x ~ x ~]",
+             "sawbass", "[0 2] ~ [3 2] 0", "organ"),
     "bossa": (136, "g3,b3,d4,fs4|a3,c4,e4,g4", "[bd ~ ~ bd]*2;rs(5,16,2);hh*8", "sh*8;agogo(3,8)", "upright",
-              "[x ~ ~ x]*2", "nylon", "[x ~] [~ x] [~ x] ~", "flute", "3 2 ~ [1 0]", "choir"),
+              "[x ~ ~ x]*2", "nylon", "[x ~] [~ x] [~ x] ~", "flute", "3 2 ~ [1 0]", "voice"),
     "ambient": (64, "d3,a3,e4|g3,d4,a4", "~ boom ~ ~;~ ~ glass ~", "rain;wind", "sub", "x", "celesta", "[x ~] ~ x ~",
                 "harp", "0 1 2 3", "drone"),
     "electro": (128, "f3,af3,c4|df3,f3,af3", "[tr808_bd ~ ~ tr808_bd] tr808_sd [~ tr808_bd] tr808_sd;tr808_hh*8",
@@ -94,7 +97,7 @@ def rendered(style: str, line: str, folder: str) -> np.ndarray:
 
 
 def main() -> None:
-    for style in STYLES:
+    for style in sys.argv[1:] or STYLES:
         target = built_in_folder("library") / "styles" / style
         target.mkdir(parents=True, exist_ok=True)
         for part, line in lines(style).items():
