@@ -47,7 +47,7 @@ STYLES = {
                 "harp", "0 1 2 3", "drone"),
     "electro": (128, "f3,af3,c4|df3,f3,af3", "[tr808_bd ~ ~ tr808_bd] tr808_sd [~ tr808_bd] tr808_sd;tr808_hh*8",
                 "tr808_cb(3,8);tr808_sh*8", "squarebass", "[x x ~ x]*4", "saw", "[x ~ ~ x] [~ ~ x ~]", "chip",
-                "[0 1 2 3]*2", "supersaw"),
+                "0 1 2 3 0 1 2 3", "supersaw"),
     "waltz": (150, "c3,e3,g3|f3,a3,c4", "bd ~ ~;~ hh hh", "tri ~ ~;~ frame frame", "upright", "x ~ ~", "accordion",
               "~ x x", "glock", "2 1 0", "pizz"),
 }  # fmt: skip
