@@ -261,7 +261,9 @@ def draw(home: Path, sheet: Sheet, wanted: set[str]) -> None:
             entered(tab, "Files")
             voice = base64.b64encode((Path(demo.__file__).parent / "voice.ogg").read_bytes()).decode()
             tab.run(DROP.format(name="schöne Grüße 日本語 عربي.ogg", data=voice))
-            tab.until("document.querySelectorAll('.stored .peaks').length > 0")
+            tab.until(
+                "document.querySelectorAll('.stored .peaks').length > 0", 600.0
+            )  # work on files gives way to all else
             sheet.draw("Files-full")
         if has("Library"):
             entered(tab, "Library")

@@ -39,6 +39,8 @@ GENRES = {"drums": "loop", "bass": "loop", "chords": "loop", "melody": "loop", "
 def named(path: Path, kinds: dict[str, str]) -> dict[str, str]:
     """Title and genre of a sound, by its name and the table of the palette."""
     stem, folder = path.stem, path.parent.name
+    if path.parent.parent.name == "styles":
+        return {"title": f"{folder} {stem}", "genre": "loop"}
     if folder in ("loops", *FOLDERS):
         return {"title": stem, "genre": GENRES.get(stem, "voice")}
     word = next((word for end, word in WORDS.items() if re.fullmatch(rf"(.*_)?{end}", folder)), "")

@@ -124,8 +124,8 @@ function Token() {
       }}>
       <h1>Antiphon</h1>
       <p>
-        This server is open to the network, so it needs its token: the file <code>token</code> in the configuration
-        folder of the machine it runs on.
+        This server is open to the network, so it needs its token. On its machine <code>antiphon qr</code> shows a code
+        that opens this page; the token is the file <code>token</code> in its configuration folder.
       </p>
       <label>
         Token <input ref={field} type="password" autocomplete="off" />

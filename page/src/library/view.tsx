@@ -158,10 +158,10 @@ function Selected() {
       <div class="card">
         <div class="title">
           <h2>{chosen.name}</h2>
-          <p>genre, {genres.value.get(chosen.name)?.tracks ?? 0} tracks</p>
+          <p>{genres.value.get(chosen.name)?.tracks ?? 0} sounds</p>
         </div>
         <Names names={inside.map((artist) => artist.name)} />
-        <Lines title="Tracks" list={all.filter((track) => track.genre === chosen.name)} />
+        <Lines title="Sounds" list={all.filter((track) => track.genre === chosen.name)} />
       </div>
     );
   }
@@ -182,7 +182,7 @@ function Selected() {
           <Names names={artist.nearest} />
         </>
       )}
-      <Lines title="Tracks" list={all.filter((track) => track.artist === chosen.name)} />
+      <Lines title="Sounds" list={all.filter((track) => track.artist === chosen.name)} />
     </div>
   );
 }
@@ -269,7 +269,7 @@ function State() {
   }
   return (
     <p class="soft state">
-      {found.tracks.length} tracks{found.unplaced ? `, ${found.unplaced} more not analysed` : ""}
+      {found.tracks.length} sounds{found.unplaced ? `, ${found.unplaced} more not analysed` : ""}
       {!found.placed && <button onClick={() => void placeAnew()}>Place by likeness</button>}
       <button title="The sound files of the library's folder, and what was captured" onClick={() => void analyse()}>
         Add and analyse

@@ -50,8 +50,8 @@ def osc_buffer() -> Iterator[Finding]:
 
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         got = osc_udp.enlarge_buffer(sock)
-    good = f"{got / 2**20:.3g} MiB: bursts of 100,000 messages were received without loss with it"
-    most = f"about {got // _SMALL:,} short messages at once fit; the kernel drops the surplus, and /status counts it"
+    good = f"100,000 messages at once were received without loss with its {got / 2**20:.3g} MiB"
+    most = f"about {got // _SMALL:,} short messages at once fit; more are lost, and /status counts them"
     fix = f"sudo sysctl -w net.core.rmem_max={WANTED_BUFFER} (and into /etc/sysctl.d/ to keep it)"
     small = f"{got / 1024:.0f} KiB of {WANTED_BUFFER >> 20} MiB: {most}"
     yield finding_if("OSC buffer", got >= WANTED_BUFFER, good, small, fix)
@@ -60,12 +60,12 @@ def osc_buffer() -> Iterator[Finding]:
 def scheduling() -> Iterator[Finding]:
     """Checks whether `serve --fifo` is permitted, in a child process."""
     if not hasattr(os, "sched_setscheduler"):
-        yield Finding("real-time scheduling", "limited", "this system has no SCHED_FIFO; the ordinary class is used")
+        yield Finding("real-time scheduling", "limited", "this system does not let sound come first; it takes its turn")
         return
     code = "import os; os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(60))"
     done = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, timeout=10)
-    good = "permitted: `serve --fifo` has the shortest tails at 64 frames"
-    text = "not permitted; the ordinary class with short slices is used, good at 256 frames and for most at 64"
+    good = "permitted: with `serve --fifo` sound comes before all else, for blocks of 64 frames"
+    text = "not permitted: sound takes its turn, which is enough for blocks of 256 frames and for most of 64"
     fix = f"echo '@audio - rtprio 95' | sudo tee {_LIMITS}; sudo usermod -aG audio $USER; log in anew"
     yield finding_if("real-time scheduling", done.returncode == 0, good, text, fix)
 
@@ -94,7 +94,7 @@ def timers() -> Iterator[Finding]:
         late.append((time.perf_counter_ns() - due) / 1000.0)
     late.sort()
     middle, worst = late[50], late[-1]
-    text = f"a sleep ends {middle:.0f} µs late at the median, {worst:.0f} µs at worst of 100"
+    text = f"this machine wakes {middle / 1000:.2f} ms late in the middle of 100 times, {worst / 1000:.2f} at worst"
     fix = "serve --block 512; close other programs; on a virtual machine ask its host"
     yield finding_if("timers", middle < 1000.0, text, text, fix)
 

@@ -41,8 +41,8 @@ def check_machine_code() -> Iterator[Finding]:
     if problem:
         yield Finding("machine code", "broken", problem, "pip install --force-reinstall 'antiphon[kernels]'")
     else:
-        text = "those of the library run; llvmlite, which compiles others, is not installed"
-        yield Finding("machine code", "works", text if extras.missing(["llvmlite"]) else "kernels compile and run")
+        text = "what ships runs; llvmlite, which compiles plugins of others, is not installed"
+        yield Finding("machine code", "works", text if extras.missing(["llvmlite"]) else "effects compile and run")
 
 
 def check_sound_files() -> Iterator[Finding]:

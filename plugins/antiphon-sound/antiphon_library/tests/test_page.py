@@ -52,7 +52,7 @@ def test_an_artist_is_typed_and_its_track_played_and_liked_and_what_fits_is_drag
         tab = browser.tab()
         tab.size(1200, 800)
         tab.go(f"http://127.0.0.1:{server.http}/#room=library")
-        tab.until("(document.querySelector('.library .state') || {}).innerText?.includes('9 tracks')")
+        tab.until("(document.querySelector('.library .state') || {}).innerText?.includes('9 sounds')")
         tab.run(TYPED)
         tab.until("document.querySelector('.search li button').innerText.startsWith('Sine')")
         tab.run("document.querySelector('.search li button').click()")

@@ -45,16 +45,16 @@ def test_each_sound_that_ships_is_listed_as_it_is() -> None:
 
 def test_a_new_performer_lists_finds_and_combines_them(library: Library) -> None:
     files = json.loads(library("list", "--json", root="").out)["files"]
-    assert len(files) == len(LISTED) > 200
+    assert len(files) == len(LISTED) > 290
     assert not any(file["missing"] or file["problem"] for file in files)
     found = matches_of(library("search", "tr808", "--json", root=""))
     assert found
     assert all("tr808" in match["title"] for match in found)
     loops = {Path(match["path"]).name for match in matches_of(library("search", "--kind", "loop", "--json", root=""))}
     assert {"drums.flac", "band.flac"} <= loops
-    bass, drums = LIBRARY / "loops" / "bass.flac", LIBRARY / "loops" / "drums.flac"
+    bass, chords = LIBRARY / "loops" / "bass.flac", LIBRARY / "loops" / "chords.flac"
     fits = matches_of(library("fits", bass, "--json", root=""))
-    assert str(drums) in [match["path"] for match in fits]
+    assert fits[0]["path"] == str(chords)
     near = matches_of(library("similar", LIBRARY / "kit/bd/0.flac", "-n", "3", "--json", root=""))
     assert all("bd" in match["path"] for match in near)
     placed = json.loads(library("map", "--json", root="").out)
