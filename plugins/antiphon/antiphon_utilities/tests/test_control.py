@@ -6,31 +6,12 @@ import numpy as np
 import pytest
 from tests.audio import clicks, sung, write
 
-from antiphon.api import BlockTime, Event, StreamSpec
-from antiphon.api.backends.rendering import load_plugins
+from antiphon.api import Event
 from antiphon.api.testing import render, run_processor
-from antiphon.kernel.graph.compiler import compile_plan
-from antiphon.kernel.graph.patch import parse
 from antiphon.kernel.workers.devices import without_workers
 from antiphon_utilities.follower import EnvelopeFollower
 from antiphon_utilities.lfo import EDGE, Lfo
-
-
-@pytest.fixture(scope="module")
-def plugins(tmp_path_factory):
-    return load_plugins(tmp_path_factory.mktemp("none"), check=False)
-
-
-def play(plugins, text, x):
-    """The patch's output for x `[2, frames]`, at 120 bpm from beat 0."""
-    graph = parse('format = 1\nname = "Try"\n' + text, plugins.catalog).graph
-    ids = {node.name: n for n, node in enumerate(graph.nodes, 1)}
-    plan = compile_plan(graph, plugins.catalog, plugins.make, SPEC, ids)
-    out = []
-    for at in range(0, x.shape[1], 256):
-        plan.input[:] = x[:, at : at + 256]
-        out.append(plan.run(256, BlockTime(sample=at, beat=at / 24000)).copy())
-    return np.concatenate(out, axis=1)
+from antiphon_utilities.tests.conftest import RATE, SPEC, play
 
 
 def test_an_lfo_by_the_clock_opens_and_shuts_a_filter(plugins):
@@ -134,8 +115,6 @@ def test_every_processor_of_every_plugin_sounds_the_same_in_any_blocks_and_after
     assert not wrong
 
 
-RATE = 48000
-SPEC = StreamSpec(RATE, 256, 2)
 WHOLE = {"depth": 1.0}
 
 
