@@ -45,6 +45,20 @@ def level(x: NDArray[np.float32]) -> float:
     return 10.0 * math.log10(power) if power > 0.0 else -math.inf
 
 
+def loudest(x: NDArray[np.float32], rate: int = RATE, window: float = 0.05) -> float:
+    """RMS over all channels of the loudest window of that many seconds, dBFS."""
+    size = round(window * rate)
+    power = np.cumsum(np.concatenate([[0.0], np.square(x, dtype=np.float64).mean(axis=0)]))
+    return 10.0 * math.log10(max(1e-20, float(np.max(power[size:] - power[:-size])) / size))
+
+
+def centroid(x: NDArray[np.float32], rate: int = RATE) -> float:
+    """Centre of the mean channel's spectrum, Hz."""
+    mono = x.mean(axis=0, dtype=np.float64)
+    magnitude = np.abs(np.fft.rfft(mono * np.hanning(len(mono))))
+    return float((magnitude * np.fft.rfftfreq(len(mono), 1 / rate)).sum() / max(float(magnitude.sum()), 1e-12))
+
+
 def peak(x: NDArray[np.float32]) -> float:
     """The largest magnitude, 0 for nothing."""
     return float(np.max(np.abs(x))) if x.size else 0.0

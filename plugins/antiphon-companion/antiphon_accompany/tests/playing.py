@@ -1,14 +1,12 @@
 """A melody, and a clock to play it to the accompanist on."""
 
 from collections.abc import Iterable, Sequence
-from itertools import cycle
 from pathlib import Path
 
 import mido
+from tests.clock import left as notes_left, played_live
 
-from antiphon.api import IO, BlockTime, Event, StreamSpec, Value
-from antiphon.api.backends.rendering import prepare_processor
-from antiphon.kernel.graph.clock import TempoMap
+from antiphon.api import Event, StreamSpec, Value
 from antiphon_accompany.band.notes import BeatNote
 from antiphon_accompany.processor import Accompany
 
@@ -42,55 +40,19 @@ def play(
 ) -> list[tuple[float, Event]]:
     """Plays a melody live; what comes out, each with its beats of the engine's own clock, running or not.
 
-    changes: (beat, what, value), what being a parameter, or "stop", "play", "locate", "reset", "tempo"; the block is
-    cut there as the engine does.
+    changes: (beat, what, value), as of `played_live`.
     """
-    node = node or Accompany()
-    cells = prepare_processor(node, StreamSpec(rate, 512, 1), settings or {})
-    clock = TempoMap(rate, tempo, end_bpm=tempo)
     per_beat = rate * 60.0 / tempo
-    told = [(round(n.start * per_beat), "on", n) for n in notes] + [(round(n.end * per_beat), "off", n) for n in notes]
-    told.sort(key=lambda item: (item[0], item[1]))
-    todo = sorted((round(beat * per_beat), what, value) for beat, what, value in changes)
-    last, at, made = round(beats * per_beat), 0, []
-    sizes = cycle(tuple(blocks))
-    while at < last:
-        while todo and todo[0][0] <= at:
-            _, what, value = todo.pop(0)
-            match what:
-                case "stop" | "play":
-                    clock.set_transport(at, what == "play", None)
-                case "locate":
-                    clock.set_transport(at, None, float(value))  # type: ignore[arg-type]
-                case "tempo":
-                    clock.set_tempo(at, float(value))  # type: ignore[arg-type]
-                case "reset":
-                    node.reset()
-                case _:
-                    cells.change(what, value)
-        size = min(next(sizes), last - at, *(when - at for when, _, _ in todo[:1]))
-        io = IO((), (), cells, BlockTime(at, clock.beat_at(at), clock.tempo_at(at), clock.playing), size)
-        while told and told[0][0] < at + size:
-            when, kind, note = told.pop(0)
-            io.events_in.append(Event(kind, when - at, note.pitch, note.velocity if kind == "on" else 0.0))
-        cells.render(at, size)
-        node.process(io)
-        cells.settle(at + size)
-        made += [((at + event.offset) / per_beat, event) for event in io.events_out]
-        at += size
-    return made
+    told = [Event("off", round(n.end * per_beat), n.pitch, 0.0) for n in notes]
+    told += [Event("on", round(n.start * per_beat), n.pitch, n.velocity) for n in notes]
+    moved = [(round(beat * per_beat), what, value) for beat, what, value in changes]
+    spec = StreamSpec(rate, 512, 1)
+    events, _ = played_live(node or Accompany(), spec, told, round(beats * per_beat), settings, moved, blocks, tempo)
+    return [(event.offset / per_beat, event) for event in events]
 
 
 def left(events: Sequence[tuple[float, Event]]) -> set[int]:
-    """Notes that were begun and never ended; raises when one is begun twice or ended without beginning."""
-    sounding: set[tuple[int, int]] = set()
-    for _, event in events:
-        if event.kind == "on":
-            assert (event.channel, event.number) not in sounding
-            sounding.add((event.channel, event.number))
-        elif event.kind == "off":
-            sounding.remove((event.channel, event.number))
-    return {number for _, number in sounding}
+    return {number for _, number in notes_left(event for _, event in events)}
 
 
 def accompaniment(path: Path) -> list[BeatNote]:

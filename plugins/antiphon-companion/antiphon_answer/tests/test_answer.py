@@ -4,6 +4,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from tests.clock import left as notes_left
 
 from antiphon.api import Event
 from antiphon.api.backends.files import MidiNote, MidiTrack, write_midi
@@ -18,12 +19,7 @@ def begun(events: list[tuple[float, Event]]) -> list[tuple[float, int]]:
 
 
 def left(events: list[tuple[float, Event]]) -> set[int]:
-    """Notes that are never ended; raises where one begins twice or ends without beginning."""
-    sounding: set[int] = set()
-    for _, event in events:
-        assert (event.number in sounding) == (event.kind == "off")
-        sounding.symmetric_difference_update({event.number})
-    return sounding
+    return {number for _, number in notes_left(event for _, event in events)}
 
 
 def test_after_a_pause_it_answers_within_a_beat_until_the_bar_line() -> None:

@@ -11,11 +11,9 @@ from tests.audio import noise
 from tests.waiting import until
 from tests.workers.rig import PATIENCE, Rig
 
-from antiphon.api import BlockTime, PluginError, StreamSpec, WorkerError
+from antiphon.api import PluginError, StreamSpec, WorkerError
 from antiphon.api.backends.rendering import load_plugins
 from antiphon.api.testing import render, run_processor, without_workers
-from antiphon.kernel.graph.compiler import compile_plan
-from antiphon.kernel.graph.patch import parse
 from antiphon.kernel.workers import pool
 from antiphon.kernel.workers.arena import State
 from antiphon.kernel.workers.status import workers
@@ -23,6 +21,7 @@ from antiphon.kernel.workers.stream import HopStart
 from antiphon_model import model_file
 from antiphon_model.processor import REACH, Model
 from antiphon_model.tests import exports
+from antiphon_utilities.tests.conftest import play
 
 RATE = 48000
 SPEC = StreamSpec(RATE, 256, 2)
@@ -173,17 +172,6 @@ def test_decode_plays_what_its_parameters_say(codec: str) -> None:
 @pytest.fixture(scope="module")
 def plugins(tmp_path_factory: pytest.TempPathFactory):
     return load_plugins(tmp_path_factory.mktemp("none"), check=False)
-
-
-def play(plugins, text: str, x: np.ndarray, rate: int = RATE) -> np.ndarray:
-    graph = parse('format = 1\nname = "Try"\n' + text, plugins.catalog).graph
-    ids = {node.name: n for n, node in enumerate(graph.nodes, 1)}
-    plan = compile_plan(graph, plugins.catalog, plugins.make, StreamSpec(rate, 256, 2), ids)
-    out = []
-    for at in range(0, x.shape[1], 256):
-        plan.input[:] = x[:, at : at + 256]
-        out.append(plan.run(256, BlockTime(sample=at, beat=at / 24000)).copy())
-    return np.concatenate(out, axis=1)
 
 
 def test_wires_play_a_decoder(plugins, codec: str) -> None:

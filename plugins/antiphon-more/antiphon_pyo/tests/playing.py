@@ -72,18 +72,6 @@ def differs(a: Samples, b: Samples) -> int:
     return int(apart[0]) if len(apart) else -1
 
 
-def loudest(y: Samples, rate: int = RATE) -> float:
-    """dBFS of the loudest 50 ms, RMS."""
-    size = rate // 20
-    power = np.convolve((y.astype(np.float64) ** 2).mean(axis=0), np.ones(size) / size, "valid")
-    return float(10 * np.log10(power.max() + 1e-20))
-
-
-def rms(y: Samples) -> float:
-    """dBFS."""
-    return float(10 * np.log10(np.mean(y.astype(np.float64) ** 2) + 1e-20))
-
-
 def cents(y: Samples, note: float, rate: int = RATE) -> float:
     """How far the first partials are from the note's."""
     x = y.mean(axis=0, dtype=np.float64)
@@ -95,12 +83,6 @@ def cents(y: Samples, note: float, rate: int = RATE) -> float:
         sum(level[round(k * hz * 2 ** (c / 1200) * size / rate)] for k in range(1, 5) if k * hz < 8000) for c in tried
     ]
     return float(tried[int(np.argmax(score))])
-
-
-def centroid(y: Samples, rate: int = RATE) -> float:
-    x = y.mean(axis=0, dtype=np.float64)
-    level = np.abs(np.fft.rfft(x * np.hanning(len(x))))
-    return float((level * np.fft.rfftfreq(len(x), 1 / rate)).sum() / level.sum())
 
 
 def roughness(y: Samples) -> NDArray[np.float64]:

@@ -4,6 +4,7 @@ import gc
 from pathlib import Path
 
 import pytest
+from tests.audio import centroid, level as rms, loudest
 
 from antiphon_pyo.instruments import load
 
@@ -15,21 +16,7 @@ from antiphon.api import AntiphonError
 from antiphon.api.backends.synths import INSTRUMENTS, SynthSettings
 from antiphon_pyo import instruments
 from antiphon_pyo.backend import Pyo
-from antiphon_pyo.tests.playing import (
-    RATE,
-    centroid,
-    cents,
-    control,
-    differs,
-    loudest,
-    off,
-    on,
-    play,
-    rms,
-    roughness,
-    run,
-    synth,
-)
+from antiphon_pyo.tests.playing import RATE, cents, control, differs, off, on, play, roughness, run, synth
 
 MELODIC = tuple(name for name in INSTRUMENTS if name != "drums")
 

@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 
-from antiphon.api import StreamSpec
-from antiphon.api.backends.workers import WorkerSpec
+from antiphon.api import Processor, StreamSpec
+from antiphon.api.backends.workers import Stepper, WorkerSpec
 from antiphon.api.testing import run_processor
 from antiphon_classify.instruments import MEL, Instruments
 from antiphon_classify.labels import UNKNOWN, labels_mark, live_labels
 from antiphon_classify.processor import HOP, Classify
 from antiphon_classify.worker import LiveClassifier
+from antiphon_identify.processor import Identify
 
 STREAM = StreamSpec(rate=48000, block=256, channels=2)
 STEP = round(HOP * MEL.rate)
@@ -24,21 +25,24 @@ def plucks(seconds: float) -> np.ndarray:
     return (0.2 * tones * np.exp(-6.0 * beat)).astype(np.float32)
 
 
-def answers(sound: np.ndarray, config: str) -> np.ndarray:
-    """What the worker answers to hops of sound, `[hops, 4]`."""
-    count = len(Classify.reports)
-    spec = WorkerSpec("classify", "", hop=STEP, rate=MEL.rate, inputs=(1, STEP), outputs=(1, count), slots=2)
-    stepper = LiveClassifier(spec)
+def answers_of(stepper: Stepper, spec: WorkerSpec, config: str, sound: np.ndarray) -> np.ndarray:
+    """What a worker of two slots answers to hops of sound in the second, `[hops, answers]`."""
     stepper.warm()
     stepper.open(1, config)
     rows = []
-    for hop in range(len(sound) // STEP):
-        x, y = np.zeros((2, 1, STEP), np.float32), np.zeros((2, 1, count), np.float32)
-        x[1, 0] = sound[hop * STEP : (hop + 1) * STEP]
+    for hop in range(len(sound) // spec.hop):
+        x, y = np.zeros((2, 1, spec.hop), np.float32), np.zeros((2, *spec.outputs), np.float32)
+        x[1, 0] = sound[hop * spec.hop : (hop + 1) * spec.hop]
         stepper.step(np.array([-1, hop]), x, y)
         rows.append(y[1, 0])
     stepper.close(1)
     return np.array(rows)
+
+
+def answers(sound: np.ndarray, config: str) -> np.ndarray:
+    count = len(Classify.reports)
+    spec = WorkerSpec("classify", "", hop=STEP, rate=MEL.rate, inputs=(1, STEP), outputs=(1, count), slots=2)
+    return answers_of(LiveClassifier(spec), spec, config, sound)
 
 
 def test_a_stream_is_classified_as_a_file_is() -> None:
@@ -60,8 +64,9 @@ def test_before_there_is_enough_sound_and_in_silence_it_is_unknown() -> None:
     assert live_labels()[0] == UNKNOWN
 
 
-def test_the_node_passes_every_bit_without_latency() -> None:
+@pytest.mark.parametrize("kind", [Classify, Identify])
+def test_the_node_passes_every_bit_without_latency(kind: type[Processor]) -> None:
     sound = np.random.default_rng(1).uniform(-0.5, 0.5, (2, 30000)).astype(np.float32)
-    node = Classify()
+    node = kind()
     np.testing.assert_array_equal(run_processor(node, STREAM, sound), sound)
     assert node.latency == 0

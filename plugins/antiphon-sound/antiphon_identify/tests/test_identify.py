@@ -9,22 +9,20 @@ import pytest
 import soundfile
 import soxr
 
-from antiphon.api import StreamSpec
 from antiphon.api.backends.analysis import IdentifiedFile
 from antiphon.api.backends.workers import WorkerSpec
-from antiphon.api.testing import run_processor
 from antiphon.kernel.runtime import paths
 from antiphon.signal.analysis import plain_result
 from antiphon.signal.landmarks import pack_landmarks, unpack_landmarks
+from antiphon_classify.tests.test_live import answers_of
 from antiphon_identify.landmarks import RATE, Fingerprint, FingerprintRun
-from antiphon_identify.processor import HOP, Identify
+from antiphon_identify.processor import HOP
 from antiphon_identify.worker import HOLD_COMPARISONS, Identifier
 from antiphon_library.catalogue import Catalogue
 from antiphon_library.identification.fingerprints import FOLDER, update_shards, update_shards as updated_index
 from antiphon_library.identification.identifying import identify_files
 from antiphon_library.records import FileEntry, FileState, SoundIdentity
 
-STREAM = StreamSpec(rate=48000, block=256, channels=2)
 STEP = round(HOP * RATE)
 
 
@@ -42,18 +40,7 @@ def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def answers(*sounds: np.ndarray) -> np.ndarray:
     """What the worker answers to hops of sound, `[hops, 4]`."""
     spec = WorkerSpec("identify", "", hop=STEP, rate=RATE, inputs=(1, STEP), outputs=(1, 4), slots=2)
-    stepper = Identifier(spec)
-    stepper.warm()
-    stepper.open(1, "8")
-    rows = []
-    sound = np.concatenate(sounds)
-    for hop in range(len(sound) // STEP):
-        x, y = np.zeros((2, 1, STEP), np.float32), np.zeros((2, 1, 4), np.float32)
-        x[1, 0] = sound[hop * STEP : (hop + 1) * STEP]
-        stepper.step(np.array([-1, hop]), x, y)
-        rows.append(y[1, 0])
-    stepper.close(1)
-    return np.array(rows)
+    return answers_of(Identifier(spec), spec, "8", np.concatenate(sounds))
 
 
 def test_a_track_is_said_with_its_position_and_the_next_one_follows(library: Path) -> None:
@@ -81,13 +68,6 @@ def test_without_a_catalogue_nothing_is_known(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setenv(paths.HOME, str(tmp_path))
     assert not answers(melody(1)[: 5 * RATE])[:, 0].any()
     assert not list(tmp_path.rglob("*.sqlite"))
-
-
-def test_the_node_passes_every_bit_without_latency() -> None:
-    sound = np.random.default_rng(1).uniform(-0.5, 0.5, (2, 30000)).astype(np.float32)
-    node = Identify()
-    np.testing.assert_array_equal(run_processor(node, STREAM, sound), sound)
-    assert node.latency == 0
 
 
 SONGS = 6

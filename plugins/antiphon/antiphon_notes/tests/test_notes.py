@@ -1,17 +1,13 @@
 """Note nodes, played: which notes come out and when, and that every note that begins is ended."""
 
 from collections.abc import Callable, Iterable, Sequence
-from itertools import cycle
 
 import pytest
 from hypothesis import given, settings, strategies as st
+from tests.clock import left, played_live
 
-from antiphon.api import IO, BlockTime, Event, Processor, StreamSpec, Value
+from antiphon.api import Event, Processor, StreamSpec, Value
 from antiphon.api.testing import render
-from antiphon.kernel.contract.harness import prepare
-from antiphon.kernel.contract.params import Param
-from antiphon.kernel.graph.clock import TempoMap
-from antiphon.kernel.graph.node_host import cell_of
 from antiphon.kernel.runtime.importing import resolve
 from antiphon_notes import antiphon_processors
 
@@ -34,32 +30,8 @@ def play(
     frames: int = 8 * BEAT,
 ) -> list[Event]:
     """Plays a node live at 120 bpm; offsets count from the beginning."""
-    node = NODES[kind]()
-    cells = prepare(node, SPEC, first or {})
-    for name in ("bypass", "mute"):
-        cells[name] = cell_of(Param(name, "switch", False), SPEC, False)
-    clock, out, at = TempoMap(RATE, 120.0, end_bpm=120.0), [], 0
-    todo, told = sorted(changes, key=lambda c: c[0]), sorted(events, key=lambda e: e.offset)
-    sizes = cycle(blocks)
-    while at < frames:
-        while todo and todo[0][0] <= at:
-            _, what, value = todo.pop(0)
-            if what == "reset":
-                node.reset()
-            elif what in ("stop", "play", "locate"):
-                clock.set_transport(at, {"stop": False, "play": True}.get(what), value if what == "locate" else None)
-            else:
-                cells.change(what, value)
-        size = min(next(sizes) if at < 5000 else BLOCK, frames - at, *(when - at for when, _, _ in todo[:1]))
-        io = IO((), (), cells, BlockTime(at, clock.beat_at(at), clock.tempo_at(at), clock.playing), size)
-        io.events_in += [e.moved(-at) for e in told if at <= e.offset < at + size]
-        cells.render(at, size)
-        node.process(io)
-        assert [e.offset for e in io.events_out] == sorted(e.offset for e in io.events_out)
-        assert len(io.events_out) < 1024
-        out += [event.moved(at) for event in io.events_out]
-        cells.settle(at + size)
-        at += size
+    sizes = [*[*blocks] * (1 + 5000 // sum(blocks)), *[BLOCK] * (frames // BLOCK)]
+    out, _ = played_live(NODES[kind](), SPEC, events, frames, first, changes, sizes, switches=("bypass", "mute"))
     return out
 
 
@@ -70,17 +42,6 @@ def note(beat: float, number: int, beats: float = 1.0, value: float = 0.8, chann
 
 def ons(events: Iterable[Event]) -> list[tuple[float, int]]:
     return [(event.offset / BEAT, event.number) for event in events if event.kind == "on"]
-
-
-def left(events: Iterable[Event]) -> set[tuple[int, int]]:
-    """Notes that are never ended; fails where one begins twice, or ends without beginning."""
-    sounding: set[tuple[int, int]] = set()
-    for event in events:
-        if event.kind in ("on", "off"):
-            key = event.channel, event.number
-            assert (key in sounding) == (event.kind == "off"), event
-            sounding ^= {key}
-    return sounding
 
 
 CHORD = [*note(0, 60, 4), *note(0, 64, 4), *note(0, 67, 4)]

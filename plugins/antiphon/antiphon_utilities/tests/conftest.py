@@ -3,9 +3,14 @@
 import numpy as np
 import pytest
 
+from antiphon.api import BlockTime, StreamSpec
+from antiphon.api.backends.rendering import load_plugins
 from antiphon.kernel.graph.clock import TempoMap
+from antiphon.kernel.graph.compiler import compile_plan
+from antiphon.kernel.graph.patch import parse
 
 RATE = 48000
+SPEC = StreamSpec(RATE, 256, 2)
 
 
 def sine(hertz, frames=RATE // 2, level=0.5, channels=2):
@@ -41,3 +46,20 @@ def _on_clock(processor, bpm=120.0, changes=(), rate=48000):
 @pytest.fixture
 def on_clock():
     return _on_clock
+
+
+@pytest.fixture(scope="module")
+def plugins(tmp_path_factory):
+    return load_plugins(tmp_path_factory.mktemp("none"), check=False)
+
+
+def play(plugins, text, x, rate=RATE):
+    """The patch's output for x `[2, frames]`, at 120 bpm from beat 0."""
+    graph = parse('format = 1\nname = "Try"\n' + text, plugins.catalog).graph
+    ids = {node.name: n for n, node in enumerate(graph.nodes, 1)}
+    plan = compile_plan(graph, plugins.catalog, plugins.make, StreamSpec(rate, 256, 2), ids)
+    out = []
+    for at in range(0, x.shape[1], 256):
+        plan.input[:] = x[:, at : at + 256]
+        out.append(plan.run(256, BlockTime(sample=at, beat=at / 24000)).copy())
+    return np.concatenate(out, axis=1)

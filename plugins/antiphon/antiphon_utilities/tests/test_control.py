@@ -6,31 +6,12 @@ import numpy as np
 import pytest
 from tests.audio import clicks, sung, write
 
-from antiphon.api import BlockTime, Event, StreamSpec
-from antiphon.api.backends.rendering import load_plugins
+from antiphon.api import Event
 from antiphon.api.testing import render, run_processor
-from antiphon.kernel.graph.compiler import compile_plan
-from antiphon.kernel.graph.patch import parse
 from antiphon.kernel.workers.devices import without_workers
 from antiphon_utilities.follower import EnvelopeFollower
 from antiphon_utilities.lfo import EDGE, Lfo
-
-
-@pytest.fixture(scope="module")
-def plugins(tmp_path_factory):
-    return load_plugins(tmp_path_factory.mktemp("none"), check=False)
-
-
-def play(plugins, text, x):
-    """The patch's output for x `[2, frames]`, at 120 bpm from beat 0."""
-    graph = parse('format = 1\nname = "Try"\n' + text, plugins.catalog).graph
-    ids = {node.name: n for n, node in enumerate(graph.nodes, 1)}
-    plan = compile_plan(graph, plugins.catalog, plugins.make, SPEC, ids)
-    out = []
-    for at in range(0, x.shape[1], 256):
-        plan.input[:] = x[:, at : at + 256]
-        out.append(plan.run(256, BlockTime(sample=at, beat=at / 24000)).copy())
-    return np.concatenate(out, axis=1)
+from antiphon_utilities.tests.conftest import RATE, SPEC, play
 
 
 def test_an_lfo_by_the_clock_opens_and_shuts_a_filter(plugins):
@@ -93,28 +74,36 @@ NOTES = [
 
 
 def differs(name, info, make, values):
-    """What changes what a processor gives, while its parameters are turned: "a reset", "other blocks", or ""."""
+    """What changes what a processor gives: "a reset", "other blocks" while its parameters are turned, or ""."""
     x = sung(220.0, 0.75, 2)
-    changes = [(at, trigger, True) for at, trigger in TRIGGERS.get(name, ())]
+    fired = [(at, trigger, True) for at, trigger in TRIGGERS.get(name, ())]
     turned = [
         p for p in info.params if p.kind in ("float", "int", "choice", "switch") and not (p.readonly or p.restart)
     ]
+    changes = list(fired)
     for n, p in enumerate(turned[:12]):
         ways = {"choice": p.choices[-1:], "switch": (not p.default,)}.get(p.kind)
         changes.append((2003 + 2001 * n, p.name, ways[0] if ways else type(p.default)(p.low + 0.4 * (p.high - p.low))))
-    node, other, played = make(name), make(name), []
-    sound = {port.name: x[: port.channels] for port in node.inputs if port.signal} or x
-    notes = () if all(port.signal for port in node.inputs) else NOTES
-    for one, blocks in ((node, None), (node, None), (other, (1, 255, 7, 256, 100))):
-        done = render(one, SPEC, sound, values, changes, blocks, notes)
+
+    def played(node, changes, blocks=None):
+        sound = {port.name: x[: port.channels] for port in node.inputs if port.signal} or x
+        notes = () if all(port.signal for port in node.inputs) else NOTES
+        done = render(node, SPEC, sound, values, changes, blocks, notes)
         # a note-off of what sounded before is its end
-        played.append((done.audio, [e for e in done.events if e.offset or e.kind not in ("off", "control")]))
-        node.prepare = lambda _spec: node.reset()
-    node.close()
-    other.close()
-    for what, found in zip(("a reset", "other blocks"), played[1:], strict=True):
-        alike = all(np.allclose(a, b, atol=1e-5) for a, b in zip(played[0][0], found[0], strict=True))
-        if not alike or played[0][1] != found[1]:
+        return done.audio, [e for e in done.events if e.offset or e.kind not in ("off", "control")]
+
+    nodes = [make(name) for _ in range(3)]
+    fresh = played(nodes[0], fired)
+    nodes[0].prepare = lambda _spec: nodes[0].reset()
+    pairs = {
+        "a reset": (fresh, played(nodes[0], fired)),
+        "other blocks": (played(nodes[1], changes), played(nodes[2], changes, (1, 255, 7, 256, 100))),
+    }
+    for node in nodes:
+        node.close()
+    for what, (one, other) in pairs.items():
+        alike = all(np.allclose(a, b, atol=1e-5) for a, b in zip(one[0], other[0], strict=True))
+        if not alike or one[1] != other[1]:
             return what
     return ""
 
@@ -134,8 +123,6 @@ def test_every_processor_of_every_plugin_sounds_the_same_in_any_blocks_and_after
     assert not wrong
 
 
-RATE = 48000
-SPEC = StreamSpec(RATE, 256, 2)
 WHOLE = {"depth": 1.0}
 
 

@@ -1,9 +1,8 @@
-"""Somebody's own SynthDef, sounds in buffers and dials in a real server: onsets, and what outlives a killed scsynth."""
+"""Somebody's own SynthDef, sounds in buffers and dials in a real server: what outlives a killed scsynth."""
 
 import json
 import os
 import signal
-import time
 from pathlib import Path
 
 import numpy as np
@@ -11,15 +10,13 @@ import pytest
 import soundfile
 from tests.waiting import play_for, until
 
-from antiphon_bench.rig import ServerProcess, bundle, message, ntp
+from antiphon_bench.rig import ServerProcess
 from antiphon_supercollider.tests.real.test_supercollider import (
     BACK,
-    LATENCY,
     OWN,
     RATE,
     longest_gap,
     pytestmark as needs_real,
-    recorded,
     server,
     synth,
 )
@@ -27,28 +24,6 @@ from antiphon_supercollider.tests.synthdefs.score import pitch
 
 pytestmark = needs_real
 _ = server
-APART = 9600
-
-
-@pytest.mark.parametrize("server", [{"synthdef": str(OWN / "tick.scsyndef")}], indirect=True, ids=["tick"])
-def test_sequenced_onsets_of_ones_own_are_on_their_samples(server: ServerProcess, tmp_path: Path) -> None:
-    began, count = time.time() + 0.5, 16
-    for n in range(count):
-        server.send_raw(bundle(ntp(began, n * APART + 37 * n % 256, RATE), message("/note/on", 60, 100)))
-    play_for(server, 0.5 + count * APART / RATE + 0.5)
-    # a machine with much else to do plays slower than the wall's clock
-    until(lambda: synth(server)["notes"]["confirmed"] == count, 15.0, "all are played")
-    play_for(server, 0.5)
-    status = server.status()
-    notes = status["synth"]["notes"]
-    assert (notes["sent"], notes["confirmed"], notes["dropped"]) == (count, count, 0)
-    server.stop()
-    asked, heard = recorded(tmp_path)
-    away = []
-    for at in asked:
-        found = np.flatnonzero(heard[at + LATENCY - 2000 : at + LATENCY + 2000])
-        away.append(int(found[0]) - 2000 if len(found) else None)
-    assert away.count(0) >= count - 1 - notes["late"] - status["missed_blocks"], away
 
 
 SAMPLER = {"instrument": "sampler", "sound": "tone.wav", "controls": "loop=1 pan=-1:1"}

@@ -100,13 +100,20 @@ def test_with_no_jack_server_named_scsynth_and_more_clients_find_ours(
         assert "antiphon:out_1" in listed.stdout.split()
 
 
-@pytest.mark.parametrize("server", ["drums"], indirect=True)
-def test_sequenced_onsets_are_where_they_were_asked_for(server: ServerProcess, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("server", "note", "apart", "doubtful"),
+    [("drums", CLOSED_HAT, APART, 0), ({"synthdef": str(OWN / "tick.scsyndef")}, 60, 9600, 1)],
+    indirect=["server"],
+    ids=["drums", "own"],
+)
+def test_sequenced_onsets_are_where_they_were_asked_for(
+    server: ServerProcess, tmp_path: Path, note: int, apart: int, doubtful: int
+) -> None:
     began, count = time.time() + 0.5, 16
     for n in range(count):
-        offset = n * APART + 37 * n % 256
-        server.send_raw(bundle(ntp(began, offset, RATE), message("/note/on", CLOSED_HAT, 100)))
-    play_for(server, 0.5 + count * APART / RATE + 0.5)
+        offset = n * apart + 37 * n % 256
+        server.send_raw(bundle(ntp(began, offset, RATE), message("/note/on", note, 100)))
+    play_for(server, 0.5 + count * apart / RATE + 0.5)
     until(lambda: synth(server)["notes"]["confirmed"] == count, 15.0, "all are played")
     play_for(server, 0.5)
     status = server.status()
@@ -122,7 +129,7 @@ def test_sequenced_onsets_are_where_they_were_asked_for(server: ServerProcess, t
         away.append(int(found[0]) - 2000 if len(found) else None)
     # a stall of the whole machine may take the sound of a hop away, which is counted; it never moves a note
     lost = sum((notes["late"], status["missed_blocks"], status["synth"]["unheard"], status["synth"]["misses"]))
-    assert away.count(0) >= count - lost, away
+    assert away.count(0) >= count - doubtful - lost, away
 
 
 def test_after_a_panic_an_echo_has_nothing_to_repeat(tmp_path: Path) -> None:

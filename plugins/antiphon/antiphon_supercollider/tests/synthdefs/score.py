@@ -137,13 +137,6 @@ def db(value: float) -> float:
     return float(20 * np.log10(max(value, 1e-12)))
 
 
-def loudest(x: Samples, window: float = 0.05) -> float:
-    """dBFS: RMS over both channels of the loudest window of so many seconds."""
-    size = int(window * RATE)
-    power = np.cumsum(np.concatenate([[0.0], (x.astype(np.float64) ** 2).mean(axis=0)]))
-    return db(float(np.sqrt(np.max(power[size:] - power[:-size]) / size)))
-
-
 def hertz(note: float) -> float:
     return float(440.0 * 2.0 ** ((note - 69) / 12))
 
@@ -158,10 +151,3 @@ def pitch(x: Samples, near: float) -> float:
     a, b, c = np.log(level[k - 1 : k + 2] + 1e-30)
     hz = (k + 0.5 * (a - c) / (a - 2 * b + c)) * RATE / size
     return float(1200 * np.log2(hz / near))
-
-
-def centroid(x: Samples) -> float:
-    """Hz, of the first second."""
-    y = x[:, :RATE].mean(axis=0)
-    level = np.abs(np.fft.rfft(y * np.hanning(len(y))))
-    return float((level * np.fft.rfftfreq(len(y), 1 / RATE)).sum() / max(float(level.sum()), 1e-12))

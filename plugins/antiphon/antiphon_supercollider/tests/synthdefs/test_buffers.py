@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+from tests.audio import loudest
 
 from antiphon_supercollider.tests.synthdefs.score import (
     INPUT,
@@ -16,7 +17,6 @@ from antiphon_supercollider.tests.synthdefs.score import (
     frame,
     heard,
     hertz,
-    loudest,
     needs_scsynth,
     new,
     pitch,

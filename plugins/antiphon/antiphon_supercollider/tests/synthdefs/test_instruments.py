@@ -6,19 +6,18 @@ from functools import cache
 
 import numpy as np
 import pytest
+from tests.audio import centroid, loudest
 
 from antiphon_supercollider.tests.synthdefs.score import (
     FOLDER,
     RATE,
     Samples,
-    centroid,
     change,
     clock,
     db,
     frame,
     heard,
     hertz,
-    loudest,
     needs_scsynth,
     new,
     notes,
@@ -154,4 +153,4 @@ def test_pan_and_gain():
 @pytest.mark.parametrize("name", sorted(set(PLAYERS) - {"organ"}))
 def test_brighter_with_velocity(name):
     soft, _, _, _, loud = over_velocities(name)
-    assert centroid(loud[:, LEAD:]) > 1.05 * centroid(soft[:, LEAD:])
+    assert centroid(loud[:, LEAD : LEAD + RATE]) > 1.05 * centroid(soft[:, LEAD : LEAD + RATE])
