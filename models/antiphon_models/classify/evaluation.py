@@ -71,9 +71,9 @@ class GenreEvaluation(Evaluation):
         if len(ask.files) > 1 or any(not path.is_dir() for path in ask.files):
             raise UsageError(f"genre is measured on {self.files_doc}; name one folder")
         root = ask.files[0] if ask.files else ask.data
-        found = recordings(root)
+        found, group = recordings(root), f"recordings of {root.absolute().name}"
         if not ask.files and not any(one.right for one in found):
-            found = known_recordings(root)
+            found, group = known_recordings(root), "recordings of the data"
         if not any(one.right for one in found):
             raise UsageError(
                 f"{root} has no folder that is named by a genre ({', '.join(GENRES[:3])}, …), and is not GTZAN or FMA: "
@@ -83,7 +83,7 @@ class GenreEvaluation(Evaluation):
         strange = sorted({one.genre for one in found if not one.right})
         last = f"; strangers are {', '.join(strange)}" if strange else ""
         ask.say(f"{len(found)} recordings of {root}{last}")
-        yield from _scores(_answered(found, ask), ask, f"recordings of {root.absolute().name}")
+        yield from _scores(_answered(found, ask), ask, group)
 
 
 def recordings(root: Path) -> list[LabeledRecording]:

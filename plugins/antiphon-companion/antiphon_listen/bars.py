@@ -19,9 +19,8 @@ METERS = {4: 0.0, 3: 0.0, 6: -2.0}
 """Score offset by beats per bar: 3 and 6 are compared with each other alone."""
 MIN_BEATS = 8
 """Minimum beats for bar tracking."""
-_HALF_BAR_PENALTY, _IRREGULAR_BAR_PENALTY = -5.0, -10.0
-"""Score penalties of a bar of two or six beats, as most irregular bars of songs without drums are, and of one of any
-other length."""
+_IRREGULAR_BAR_PENALTY = -10.0
+"""Score penalty of a bar of irregular length."""
 LOG_ODDS_BIAS = 1.1
 """Bias of the log odds, whose mean is that of one beat in four: it draws the path to likely downbeats."""
 _METER_COLUMNS = (0, 1, 2, 12, 6, 8)
@@ -77,7 +76,7 @@ def track_bars(curves: MusicCurves, grid: BeatGrid, tables: Tables) -> tuple[F64
         places = np.round((grid.beats - max(0.0, begin)) * grid.tempo / 60.0).astype(int)
         level = _standardised(np.log(grid.parts[:, :2] + 0.1))
         four = np.asarray(_FROM_START * (places % 4 == 0) + _KICK * (level[:, 0] - level[:, 1]) - LOG_ODDS_BIAS - 1.0)
-    return four, find_downbeats(four, grid.beats, steady=grid.drums)
+    return four, find_downbeats(four, grid.beats)
 
 
 def _without_chords(curves: MusicCurves, grid: BeatGrid, tables: Tables) -> bool:
@@ -85,17 +84,14 @@ def _without_chords(curves: MusicCurves, grid: BeatGrid, tables: Tables) -> bool
     return bool((harmony.viterbi_states(0.5 * scores, _STAY) == harmony.NO_CHORD).mean() >= _ALONE)
 
 
-def find_downbeats(odds: F64, beats: F64, meters: Sequence[int] = (4,), steady: bool = False) -> F64:
-    """Times of the downbeats in seconds, on the best path through the beats' odds in bars of one of `meters`.
-
-    `steady`: bars of two and six are as rare as those of other lengths, as they are beside drums.
-    """
+def find_downbeats(odds: F64, beats: F64, meters: Sequence[int] = (4,)) -> F64:
+    """Times of the downbeats in seconds, on the best path through the beats' odds in bars of one of `meters`."""
     if len(beats) < MIN_BEATS:
         return beats[:0]
     odds, free = odds + LOG_ODDS_BIAS, after_gap(beats)
     best, chosen = -np.inf, beats[:0]
     for meter in meters:
-        score, places = _counted(odds, meter, free, 2 if meter == 4 and not steady else 0)
+        score, places = _counted(odds, meter, free)
         if score + METERS[meter] > best:
             best, chosen = score + METERS[meter], beats[places == 0]
     return chosen
@@ -145,22 +141,18 @@ def _standardised(level: F64) -> F64:
 
 
 def _counted(
-    odds: F64, meter: int, free: NDArray[np.bool_], half: int
+    odds: F64, meter: int, free: NDArray[np.bool_]
 ) -> tuple[float, np.ndarray[tuple[int], np.dtype[np.int64]]]:
-    """Score of the best path, and each beat's position in its bar; where it is `free`, any begins without a penalty.
-
-    `half`: beats by which a bar may differ at the lower penalty; 0 for none.
-    """
+    """Score of the best path, and each beat's position in its bar; where it is `free`, any begins without a penalty."""
     count, own = len(odds), np.arange(meter)
     total = np.zeros(meter)
     total[0] = odds[0]
     back = np.zeros((count, meter), np.int64)
     for n in range(1, count):
-        before = np.stack([(own - 1) % meter, (own - 1 - half) % meter, np.full(meter, np.argmax(total))])
-        penalties = (0.0, _HALF_BAR_PENALTY, 0.0 if free[n] else _IRREGULAR_BAR_PENALTY)
-        scores = total[before] + np.array(penalties)[:, None]
-        chosen = scores.argmax(axis=0)
-        back[n], total = before[chosen, own], scores[chosen, own]
+        best = int(np.argmax(total))
+        on, jump = np.roll(total, 1), total[best] + (0.0 if free[n] else _IRREGULAR_BAR_PENALTY)
+        back[n] = np.where(on >= jump, (own - 1) % meter, best)
+        total = np.maximum(on, jump)
         total[0] += odds[n]
     places = np.zeros(count, np.int64)
     places[-1] = int(np.argmax(total))

@@ -76,7 +76,7 @@ MIN_SECONDS = 3.0
 class MusicAnalysis(Analysis):
     """Analysis of tempo, beats, key, chords and sections."""
 
-    version = 11
+    version = 10
     quantities = (
         Quantity("tempo", "number", "bpm", "Of the beats, by the median; none where that is not likely."),
         Quantity("tempo_confidence", "number", "", "How certain the tempo is, against half, double and none; 0 to 1."),

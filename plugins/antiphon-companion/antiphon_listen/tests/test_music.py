@@ -14,7 +14,7 @@ from tests.each import each
 from antiphon.api import F64
 from antiphon.api.backends.files import AudioWriter, chord_text, read_midi
 from antiphon.api.jobs import FileJob
-from antiphon_listen import bars, music, tables
+from antiphon_listen import music, tables
 from antiphon_listen.chord_notes import write_notes
 from antiphon_listen.chords import chord_network, harmony
 from antiphon_listen.music import MusicAnalysis, MusicRun, StemMusicAnalysis
@@ -102,15 +102,6 @@ def test_downbeats_are_where_the_chord_changes() -> None:
     values = plain()
     assert share(values["downbeats"], 0.5 + 2.5 * np.arange(16)) > 0.9
     assert len(values["downbeats"]) < 20
-
-
-@each("beats, steady, followed", [(2, False, True), (6, False, True), (2, True, False), (3, False, False)])
-def test_four_bars_tell_that_the_bar_before_them_has_two_beats_or_six(beats: int, steady: bool, followed: bool) -> None:
-    ones = np.cumsum([0, *[4] * 8, beats, 4, 4, 4])
-    odds = np.where(np.isin(np.arange(ones[-1] + 4), ones), 1.0, -1.0)
-    heard = bars.find_downbeats(odds, np.arange(len(odds), dtype=np.float64), steady=steady)
-    assert set(ones[:9]) <= set(heard)
-    assert (set(ones[9:]) <= set(heard)) == followed
 
 
 @each(
