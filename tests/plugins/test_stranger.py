@@ -92,7 +92,7 @@ async def held(request):
 ROUTES = '''
 import asyncio
 from antiphon.api.backends.http import Asked, Refusal, Response, json_response, operation, record
-from antiphon.api.backends.runtime import run_command
+from antiphon.api.backends.runtime import run_program
 from antiphon.api.backends.analysis import service
 
 Words = record("Words", words=list[str], asked=list[str])
@@ -127,7 +127,7 @@ class Shelves:
         """Put words by a job of its own process."""
         if not body.words:
             raise Refusal(409, "there are no words")
-        self._job = asyncio.create_task(run_command("antiphon", "shelf", "put", *body.words))
+        self._job = asyncio.create_task(run_program("antiphon", "shelf", "put", *body.words))
         return json_response({"words": [], "asked": []}, 202)
 
     @operation("GET", "/api/stranger/stream", bytes)

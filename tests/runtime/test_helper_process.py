@@ -146,8 +146,8 @@ def test_a_child_ends_with_its_parent_from_its_first_instruction() -> None:
     """Before it could ask for that itself: the program that it executes knows nothing of its parent."""
     parent = (
         "import os, signal\n"
-        "from antiphon.kernel.runtime.processes.children import Lane, spawn\n"
-        "child = spawn('http.server', '--bind', '127.0.0.1', '0', lane=Lane(output=2))\n"
+        "from antiphon.kernel.runtime.processes.children import ChildLane, spawn\n"
+        "child = spawn('http.server', '--bind', '127.0.0.1', '0', lane=ChildLane(output=2))\n"
         "print(child.pid, flush=True)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )

@@ -20,7 +20,7 @@ from typing import Any
 from antiphon.api import AntiphonError
 from antiphon.api.backends.files import cache_folder, library_folder, make_folder, printable_path, reason_of_os_error
 from antiphon.api.backends.models import FileListing, ModelError
-from antiphon.api.backends.runtime import SILENT, Child, ChildLimits, instead, say, spawn
+from antiphon.api.backends.runtime import Child, ChildLane, ChildLimits, instead, say, spawn
 from antiphon_model.landlock import landlock_version
 
 SUFFIXES = (".onnx", ".ts", ".pt", ".torchscript")
@@ -199,7 +199,7 @@ def _start(path: str, cache_file: Path) -> Child:
     make_folder(cache_file.parent)
     words = (path, str(cache_file), str(PROBE_SECONDS))
     try:
-        return spawn("antiphon_model.probe:main", *words, limits=LIMITS, lane=SILENT, bound=False)
+        return spawn("antiphon_model.probe:main", *words, limits=LIMITS, lane=ChildLane(), bound=False)
     except OSError as error:
         raise ModelError(f"{Path(path).name} cannot be tried: {reason_of_os_error(error)}") from None
 

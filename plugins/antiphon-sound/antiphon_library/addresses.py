@@ -8,7 +8,7 @@ from pathlib import Path
 
 from antiphon.api import UsageError
 from antiphon.api.backends.files import PRIVATE_FOLDER, library_folder, make_folder
-from antiphon.api.backends.runtime import run_command
+from antiphon.api.backends.runtime import run_program
 from antiphon.api.backends.transports import AddressList, Arg, OscRequest, RequestError
 
 MAX_REPLY_BYTES = 8000
@@ -99,7 +99,7 @@ async def _captured(request: OscRequest, path: Path, node: str) -> int:
 
 async def _asked(*words: str) -> bytes:
     """Output of `antiphon library`; `UsageError` with its reason on failure."""
-    done = await run_command("antiphon", "library", *words)
+    done = await run_program("antiphon", "library", *words)
     if done.status:
         raise UsageError(done.complaint.decode(errors="replace").strip().removeprefix("antiphon: ") or "it failed")
     return done.printed

@@ -31,7 +31,7 @@ from antiphon.api.backends.http import (
     operation,
     record,
 )
-from antiphon.api.backends.runtime import missing_modules, run_command
+from antiphon.api.backends.runtime import missing_modules, run_program
 
 if TYPE_CHECKING:
     from antiphon_library.catalogue import Catalogue
@@ -142,7 +142,7 @@ class LibraryRoutes:
         async def work() -> None:
             # a minute of one core for 10,000 tracks, which must not delay other requests
             for step in steps:
-                await run_command("antiphon", "library", "--root", str(self._root), *step)
+                await run_program("antiphon", "library", "--root", str(self._root), *step)
 
         self._work = asyncio.create_task(work(), name="library")
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from antiphon.api import Event, Samples
 from antiphon.api.backends.files import cache_folder
-from antiphon.api.backends.runtime import ChildLimits, Lane, say, spawn
+from antiphon.api.backends.runtime import ChildLane, ChildLimits, say, spawn
 from antiphon.api.backends.synths import SynthSettings, synth_infos
 from antiphon_sampler.library import Listing, SampleFiles
 from antiphon_sampler.loops import write_looped
@@ -101,7 +101,7 @@ class GeneralMidi(Sounds):
             return True
         if time.monotonic() < self._failed.get(name, 0.0):
             return False
-        with contextlib.suppress(OSError), spawn(RENDER, name, str(folder), limits=LIMITS, lane=Lane()) as child:
+        with contextlib.suppress(OSError), spawn(RENDER, name, str(folder), limits=LIMITS, lane=ChildLane()) as child:
             child.wait(SECONDS)
         if is_whole(folder):
             return True

@@ -14,7 +14,7 @@ from antiphon.files.sound_tags import ESTIMATED_TAGS
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.runtime.platform import limit_address_space
-from antiphon.kernel.runtime.processes.children import Lane
+from antiphon.kernel.runtime.processes.children import ChildLane
 
 ENCODED = ("MP4", "MOV", "MATROSKA", "WEBM")
 """Names of the formats that ffmpeg writes."""
@@ -65,7 +65,7 @@ class CarrierWriter:
         rest += ["-fflags", "+bitexact", "-flags:a:0", "+bitexact", "-f", muxer, "-y", f"file:/dev/fd/{fd}"]
         words = [ffmpeg.program("ffmpeg"), "-hide_banner", "-v", "error", *sound, *seen, *rest]
         fds = tuple(each for each in (fd, self._video) if each >= 0)
-        self._process = ffmpeg.start(words, Lane(subprocess.PIPE, errors=self._said.fileno(), fds=fds))
+        self._process = ffmpeg.start(words, ChildLane(subprocess.PIPE, errors=self._said.fileno(), fds=fds))
         limit_address_space(self._process.pid, ffmpeg.WRITING_MEMORY)
 
     @staticmethod

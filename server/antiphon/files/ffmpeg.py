@@ -22,7 +22,7 @@ from antiphon.files.containers.chunks import check_form
 from antiphon.files.containers.pieces import Refused
 from antiphon.kernel.runtime.extras import ffmpeg_command, install_command
 from antiphon.kernel.runtime.platform import allow_processor_time, end_before_exec
-from antiphon.kernel.runtime.processes.children import Child, Lane, spawn
+from antiphon.kernel.runtime.processes.children import Child, ChildLane, spawn
 
 PROCESSOR_SECONDS, SHARE = 3.0, 1.0
 """Seconds of processor time without sound, and those allowed for each second of sound."""
@@ -75,7 +75,7 @@ def source(fd: int, demuxer: str, length: int | None = None) -> list[str]:
     return ["-protocol_whitelist", "subfile,file", "-f", demuxer, "-i", place]
 
 
-def start(arguments: Sequence[str], lane: Lane) -> Child:
+def start(arguments: Sequence[str], lane: ChildLane) -> Child:
     """Starts one of the programs, which ends with this process."""
     return spawn(arguments, lane=lane, apart=False, before=end_before_exec)
 
@@ -145,8 +145,8 @@ def _report(fd: int, demuxer: str, *asked: str) -> tuple[dict[str, Any], bool]:
     return found if isinstance(found, dict) else {}, _GUESSED.encode() in reading.said or not states_length(fd, demuxer)
 
 
-def _lane(fd: int) -> Lane:
-    return Lane(output=subprocess.PIPE, errors=subprocess.PIPE, fds=(fd,))
+def _lane(fd: int) -> ChildLane:
+    return ChildLane(output=subprocess.PIPE, errors=subprocess.PIPE, fds=(fd,))
 
 
 class _Reading:

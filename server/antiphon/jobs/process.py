@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from antiphon.kernel.runtime.processes.child_process import PROGRESS_VARIABLE
-from antiphon.kernel.runtime.processes.children import ChildLimits, run_command
+from antiphon.kernel.runtime.processes.children import ChildLimits, run_program
 
 NICE = 10
 """Increment of the web process's nice value, which is above 0 already."""
@@ -48,7 +48,7 @@ async def perform(
     try:
         limits = ChildLimits(nice=NICE, file=-1 if most is None else most)
         variables = {PROGRESS_VARIABLE: str(writing)}
-        running = run_command(module, *words, limits=limits, most=MAX_OUTPUT, fds=(writing,), more=1.0, **variables)
+        running = run_program(module, *words, limits=limits, most=MAX_OUTPUT, fds=(writing,), more=1.0, **variables)
         async with asyncio.timeout(MAX_SECONDS):
             done = await running
     except TimeoutError:

@@ -17,7 +17,7 @@ from antiphon.files.decode import path_text
 from antiphon.kernel.errors import AntiphonError
 from antiphon.kernel.graph.graph import Graph
 from antiphon.kernel.graph.names import MACRO
-from antiphon.kernel.runtime.processes.children import Lane, environment, spawn
+from antiphon.kernel.runtime.processes.children import ChildLane, environment, spawn
 from antiphon.kernel.runtime.processes.helper_channel import MAX_MESSAGE_BYTES
 from antiphon.kernel.runtime.suggestion import instead
 from antiphon.kernel.session.commands import Beat, Command
@@ -67,7 +67,7 @@ class ScriptProcess:
         self._path, self.name, self._patience = path, os.path.basename(path), patience
         if not Path(path).is_file():
             raise ScriptError(f"cannot read {path_text(path)}: there is no such file, or it is not an ordinary one")
-        lane, env = Lane(subprocess.PIPE, subprocess.PIPE, None), environment(PYTHONHASHSEED="0")
+        lane, env = ChildLane(subprocess.PIPE, subprocess.PIPE, None), environment(PYTHONHASHSEED="0")
         self._process = spawn("antiphon.offline.script_child:main", path, str(patience), lane=lane, env=env)
         try:
             said = self._receive()

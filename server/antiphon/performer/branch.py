@@ -16,7 +16,7 @@ from typing import IO, Any
 
 from antiphon.kernel.errors import EngineError
 from antiphon.kernel.runtime.platform import adopt_orphans
-from antiphon.kernel.runtime.processes.children import Lane, environment, spawn
+from antiphon.kernel.runtime.processes.children import ChildLane, environment, spawn
 from antiphon.kernel.runtime.processes.helper_channel import MessageBuffer, pack
 from antiphon.kernel.runtime.processes.scheduling import Patience
 from antiphon.performer.child import SLOT, SLOTS
@@ -179,7 +179,7 @@ class BranchProcesses:
             self.runs = mmap.mmap(file.fileno(), SLOTS * SLOT.size)
             ours, theirs = socket.socketpair()
             fds = (theirs.fileno(), file.fileno())
-            lane = Lane(output=subprocess.PIPE, errors=subprocess.STDOUT, fds=fds)
+            lane = ChildLane(output=subprocess.PIPE, errors=subprocess.STDOUT, fds=fds)
             words, env = map(str, fds), environment(PYTHONHASHSEED="0")
             # the copies are of its group, by which their ends are found; those of other processes are not
             self._process = spawn("antiphon.performer.child:main", *words, lane=lane, bound=False, env=env)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from antiphon.kernel.errors import EngineError
-from antiphon.kernel.runtime.processes.children import Lane, spawn
+from antiphon.kernel.runtime.processes.children import ChildLane, spawn
 from antiphon.kernel.runtime.token import find_token
 from antiphon.kernel.wire.frames import Framer
 from antiphon.kernel.wire.osc import Arg, Double, Long, Message, decode, encode, encode_bundle, messages_of
@@ -267,7 +267,7 @@ class OwnServer:
         self.patch, self.ready = patch, ""
         words = ("serve", *options, "--patch", patch)
         # in a session of its own: Ctrl-C ends the performance, which ends it
-        lane = Lane(output=subprocess.PIPE, errors=None)
+        lane = ChildLane(output=subprocess.PIPE, errors=None)
         self._process = spawn("antiphon", *words, lane=lane, bound=False, env=dict(os.environ))
         assert self._process.output is not None
         for line in self._process.output:

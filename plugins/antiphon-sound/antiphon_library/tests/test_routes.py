@@ -173,7 +173,7 @@ async def test_the_librarys_folder_is_added_analysed_and_placed_in_turn(
         begun.append(" ".join(words[words.index("--root") + 2 :]))
         await go_on.acquire()
 
-    monkeypatch.setattr(library_module, "run_command", run)
+    monkeypatch.setattr(library_module, "run_program", run)
     async with serving(tmp_path, jobs=tmp_path / "jobs", plugins=["antiphon_library"]) as server:
         token = (tmp_path / "token").read_text().strip()
         assert (await answered(server, "POST", "/api/library/analyse", {}))[0] == 401

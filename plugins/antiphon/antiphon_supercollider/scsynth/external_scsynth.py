@@ -12,7 +12,7 @@ from subprocess import PIPE
 from antiphon.api import EngineError
 from antiphon.api.backends import transports as osc
 from antiphon.api.backends.files import built_in_folder
-from antiphon.api.backends.runtime import Child, Lane, spawn
+from antiphon.api.backends.runtime import Child, ChildLane, spawn
 from antiphon.api.backends.synths import Unanswered
 from antiphon.api.backends.workers import process_at, process_start
 from antiphon_supercollider.scsynth.server import Scsynth
@@ -171,7 +171,7 @@ class ExternalScsynth(Scsynth):
         """Starts a helper process that sends packets to scsynth after this process has ended, in any way."""
         speaking = self.socket.fileno()
         words = [sys.executable, "-I", "-S", "-c", _LEAVER, str(speaking)]
-        self._leaver = spawn(words, lane=Lane(PIPE, fds=(speaking,)))
+        self._leaver = spawn(words, lane=ChildLane(PIPE, fds=(speaking,)))
         host, port = self.address
         # scsynth knows a client by its port: the process has this socket
         lines = [f"{host}:{port}", *(packet.hex() for packet in (*leaves, osc.encode("/notify", 0)))]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from antiphon.api import EngineError
 from antiphon.api.backends import transports as osc
-from antiphon.api.backends.runtime import Lane, end_before_exec, exit_cause, spawn
+from antiphon.api.backends.runtime import ChildLane, end_before_exec, exit_cause, spawn
 from antiphon.api.backends.workers import short_slices
 from antiphon_supercollider.scsynth import leftovers
 
@@ -71,7 +71,7 @@ class Scsynth:
         self.life, held = os.pipe()  # scsynth alone holds its other end
         try:
             # tied to the thread that starts it, which runs as long as its process
-            lane = Lane(fds=(held,))
+            lane = ChildLane(fds=(held,))
             self._process = spawn(words, lane=lane, apart=False, before=partial(_bound, folder), env=environment)
         except OSError as error:
             os.close(self.life)

@@ -28,13 +28,11 @@ from antiphon.kernel.runtime.platform import (
 from antiphon.kernel.runtime.processes.child_process import exit_cause
 from antiphon.kernel.runtime.processes.children import (
     CHILD_FAULTS,
-    MESSAGES,
     ONE_THREAD,
-    SILENT,
     Child,
+    ChildLane,
     ChildLimits,
-    Lane,
-    run_command,
+    run_program,
     spawn,
 )
 from antiphon.kernel.runtime.processes.forked import ForkedEnd, run_forked

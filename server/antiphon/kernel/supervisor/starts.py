@@ -23,7 +23,7 @@ from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.console import name_prints
 from antiphon.kernel.runtime.platform import PORTABLE
 from antiphon.kernel.runtime.processes.child_process import block_signals, fork
-from antiphon.kernel.runtime.processes.children import Child, Lane, spawn
+from antiphon.kernel.runtime.processes.children import Child, ChildLane, spawn
 from antiphon.kernel.runtime.processes.spawning import prepare, start_function
 from antiphon.kernel.runtime.settings import ServeSettings, device_name
 from antiphon.kernel.supervisor import chores, jack_server, preload
@@ -296,7 +296,7 @@ def _module(name: str, given: dict[str, Any], fds: tuple[int, ...], *, bound: bo
     It inherits the descriptors `fds`. `bound`: it ends with this process.
     """
     with block_signals():
-        child = spawn(name, lane=Lane(subprocess.PIPE, None, None, fds), bound=bound, apart=False)
+        child = spawn(name, lane=ChildLane(subprocess.PIPE, None, None, fds), bound=bound, apart=False)
     assert child.input is not None
     # by a pipe: every user of the machine can read command lines, and `given` may hold a broker's password
     with contextlib.suppress(OSError), child.input:

@@ -19,7 +19,7 @@ from antiphon.kernel.runtime import resources
 from antiphon.kernel.runtime.platform import PORTABLE, end_with_parent, hear, ring, start_time, thread_times
 from antiphon.kernel.runtime.processes import forked
 from antiphon.kernel.runtime.processes.child_process import exit_cause, fork, listening
-from antiphon.kernel.runtime.processes.children import Lane, spawn as spawn_child
+from antiphon.kernel.runtime.processes.children import ChildLane, spawn as spawn_child
 from antiphon.kernel.runtime.processes.scheduling import Patience, Standstill
 from antiphon.kernel.runtime.processes.spawning import prepare, start_function
 from antiphon.kernel.workers import worker
@@ -300,7 +300,7 @@ def start(kind: str, arena: Arena, bells: Bells, imports: str = "", lifeline: in
     fds = bells.fds()
     arguments = {"kind": kind, "arena": arena.fd, "bells": fds, "lifeline": lifeline, "imports": imports}
     held = (arena.fd, *fds, *((lifeline,) if lifeline >= 0 else ()))
-    lane = Lane(output=2, errors=None, fds=held)
+    lane = ChildLane(output=2, errors=None, fds=held)
     return spawn_child(f"{__name__}:main", json.dumps(arguments), lane=lane, bound=False, apart=False).pid
 
 

@@ -24,7 +24,7 @@ from antiphon.kernel.io.capture_memory import CaptureMemory
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.console import say, write_output
 from antiphon.kernel.runtime.processes.child_process import listening
-from antiphon.kernel.runtime.processes.children import TERM_SECONDS, Child, Lane, spawn
+from antiphon.kernel.runtime.processes.children import TERM_SECONDS, Child, ChildLane, spawn
 
 MIN_FREE, MAX_LEFT = 0.1, 10e9
 """A recording ends below this share of free disk space, or on a large disk below this many bytes."""
@@ -357,7 +357,7 @@ class Recorder:
         if self._export:
             command = [*self._export, str(tracks.folder), str(tracks.folder)]  # from and to
             try:
-                self._finishing = spawn(command, lane=Lane(output=None, errors=None))
+                self._finishing = spawn(command, lane=ChildLane(output=None, errors=None))
             except OSError as error:
                 why, here = paths.os_error_text(error), tracks.folder
                 self._tell(f"{here} has no projects for studios yet: {why}; `antiphon export {here} {here}` makes them")

@@ -58,7 +58,7 @@ class ChildLimits:
 
 
 @dataclass(frozen=True, slots=True)
-class Lane:
+class ChildLane:
     """What connects a child with this process.
 
     `input`, `output`, `errors`: its standard streams as of `Popen`, None for those of this process; with a pipe for
@@ -77,7 +77,7 @@ class Lane:
         return self.input == self.output == subprocess.PIPE
 
 
-SILENT, MESSAGES = Lane(), Lane(subprocess.PIPE, subprocess.PIPE)
+SILENT, MESSAGES = ChildLane(), ChildLane(subprocess.PIPE, subprocess.PIPE)
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -223,7 +223,7 @@ def spawn(
     function: str | Sequence[str],
     *words: str,
     limits: ChildLimits = ChildLimits(),
-    lane: Lane = MESSAGES,
+    lane: ChildLane = MESSAGES,
     bound: bool = True,
     apart: bool = True,
     before: Callable[[], object] | None = None,
@@ -282,7 +282,7 @@ class CommandEnd:
     complaint: bytes
 
 
-async def run_command(
+async def run_program(
     *words: str,
     limits: ChildLimits = ChildLimits(),
     most: int = 1 << 24,
@@ -299,7 +299,7 @@ async def run_command(
     import asyncio
 
     pipe = subprocess.PIPE
-    lane = Lane(output=pipe, errors=pipe, fds=fds)
+    lane = ChildLane(output=pipe, errors=pipe, fds=fds)
     child = spawn(*words, limits=limits, lane=lane, env=environment(**variables))
     try:
         printed, complaint = await asyncio.gather(_last(child.output, most), _last(child.errors, most))

@@ -18,7 +18,7 @@ from functools import partial
 from typing import Any
 
 from antiphon.kernel.runtime.processes.child_process import leave
-from antiphon.kernel.runtime.processes.children import Child, Lane, spawn
+from antiphon.kernel.runtime.processes.children import Child, ChildLane, spawn
 
 
 class _Pickler(pickle.Pickler):
@@ -47,7 +47,7 @@ def prepare(module: str, *imports: str) -> None:
 def _interpreter(*modules: str) -> tuple[Child, int]:
     receiving, giving = os.pipe()
     os.set_inheritable(giving, True)
-    lane = Lane(subprocess.PIPE, None, None, fds=None)
+    lane = ChildLane(subprocess.PIPE, None, None, fds=None)
     try:
         return spawn(__name__, str(giving), *modules, lane=lane, bound=False, apart=False), receiving
     except OSError:
