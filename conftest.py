@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, settings
 from tests import forked
 
 from antiphon.kernel.runtime import distributions
-from antiphon.kernel.runtime.processes import helper_process
+from antiphon.kernel.runtime.processes import children
 from antiphon_bench.rig import ServerProcess
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_held] = tempfile.TemporaryDirectory(prefix="antiphon-tests-")
     os.environ[HOME] = config.stash[_held].name
     ServerProcess.launch = forked.Forked
-    helper_process.subprocess = SimpleNamespace(**{**vars(subprocess), "Popen": forked.Forked})
+    children.subprocess = SimpleNamespace(**{**vars(subprocess), "Popen": forked.Forked})
     # a shell's background job ignores SIGINT, and what it starts does so too until it installs a handler
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)

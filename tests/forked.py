@@ -24,8 +24,10 @@ from typing import Any
 from unittest import mock
 
 COMMAND = [sys.executable, "-m", "antiphon"]
+CHILD = "antiphon.kernel.runtime.processes.child_main"
+"""Module that a child runs first."""
 HELPERS = ("antiphon.files.decode_child", "antiphon.kernel.workers.zygote", "antiphon.offline.script_child")
-"""Modules of processes that help this one."""
+"""Modules of functions that children run."""
 TEMPLATE = Path(__file__).with_name("template.py")
 AT_START = ("PYTHON", "LANG", "LC_", "OPENBLAS", "OMP", "MKL", "LD_")
 """How variables begin that an interpreter or a library reads only when it starts."""
@@ -110,8 +112,10 @@ def _asked(arguments: list[str]) -> tuple[str, list[str]]:
     """Module that can be forked, and its words; "" for none."""
     if arguments[:3] == COMMAND:
         return "antiphon", arguments[3:]
-    helper = arguments[:3] == [sys.executable, "-P", "-m"] and arguments[3] in HELPERS
-    return (arguments[3], arguments[4:]) if helper else ("", [])
+    if arguments[:4] != [sys.executable, "-P", "-m", CHILD]:
+        return "", []
+    module = arguments[5].partition(":")[0]
+    return (module, arguments[4:]) if module in HELPERS else ("", [])
 
 
 def _told(end: socket.socket) -> Any:

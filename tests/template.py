@@ -26,6 +26,8 @@ os.environ["OPENBLAS_NUM_THREADS"] = "1"
 from antiphon.kernel.runtime.platform import end_with_parent
 from antiphon.kernel.runtime.processes.child_process import block_signals, leave
 
+CHILD = "antiphon.kernel.runtime.processes.child_main"
+"""Module that a child runs first."""
 IMPORTED = (
     "cli.commands",
     "cli.files.render",
@@ -61,7 +63,6 @@ def prepare(module: str) -> None:
         compile_all()
     else:
         import_module(module)
-        del sys.modules[module]  # what it runs as is another copy
     assert len(os.listdir("/proc/self/task")) == 1, "a fork would lack the other threads"
     gc.freeze()
 
@@ -165,4 +166,4 @@ if __name__ == "__main__":
     prepare(ran)
     with socket.socket(fileno=os.dup(0)) as messages:
         serve(messages)
-    runpy.run_module(ran, run_name="__main__", alter_sys=True)
+    runpy.run_module(ran if ran == "antiphon" else CHILD, run_name="__main__", alter_sys=True)

@@ -2,6 +2,7 @@
 
 import shutil
 import socket
+import sys
 
 import numpy as np
 import pytest
@@ -169,7 +170,7 @@ def test_a_sound_card_and_jack_are_told():
 
 
 def test_a_library_that_crashes_or_hangs_is_a_finding(monkeypatch):
-    monkeypatch.setattr(sound.sys, "executable", shutil.which("false"))
+    monkeypatch.setattr(sys, "executable", shutil.which("false"))
     assert sound.ask().portaudio_problem == "its library failed (exit 1)"
     monkeypatch.undo()
     monkeypatch.setattr(sound, "TIMEOUT_SECONDS", 0.01)

@@ -372,7 +372,7 @@ def test_a_forked_child_decodes_with_processes_of_its_own(tmp_path: Path) -> Non
 def test_where_no_process_starts_the_machine_is_blamed_and_not_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(decode_process, "MODULE", "nosuchmodule")
+    monkeypatch.setattr(decode_process, "DECODER", "nosuchmodule:main")
     audio.write(tmp_path / "a.wav", audio.sine(440.0, 0.1))
     decode_process.decoders().close()
     with pytest.raises(FileError, match=r"a\.wav: no process started .* the machine is too busy"):
@@ -384,10 +384,10 @@ def _child(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> Iterat
     """Puts other functions in the place of the decoder's; `m` is the real one."""
     (folder / "other_decoder.py").write_text(
         f"import os, signal, sys\nfrom antiphon.files import decode_child as m\n{script}\n"
-        "m.decode = globals().get('decode', m.decode)\nm.main(sys.argv[1:])\n"
+        "m.decode = globals().get('decode', m.decode)\nmain = m.main\n"
     )
     monkeypatch.syspath_prepend(folder)
-    monkeypatch.setattr(decode_process, "MODULE", "other_decoder")
+    monkeypatch.setattr(decode_process, "DECODER", "other_decoder:main")
     decode_process.decoders().close()
     try:
         yield

@@ -92,7 +92,7 @@ async def held(request):
 ROUTES = '''
 import asyncio
 from antiphon.api.backends.http import Asked, Refusal, Response, json_response, operation, record
-from antiphon.api.backends.runtime import bound_command, end_session, start_command
+from antiphon.api.backends.runtime import run_program
 from antiphon.api.backends.analysis import service
 
 Words = record("Words", words=list[str], asked=list[str])
@@ -113,7 +113,7 @@ class Shelves:
 
     async def close(self):
         if self._job is not None:
-            await end_session(self._job, 0.0)
+            self._job.cancel()
 
     @operation("GET", "/api/stranger/words", Words)
     async def words(self, request):
@@ -127,9 +127,7 @@ class Shelves:
         """Put words by a job of its own process."""
         if not body.words:
             raise Refusal(409, "there are no words")
-        self._job = await start_command(
-            bound_command("antiphon", "shelf", "put", *body.words)
-        )
+        self._job = asyncio.create_task(run_program("antiphon", "shelf", "put", *body.words))
         return json_response({"words": [], "asked": []}, 202)
 
     @operation("GET", "/api/stranger/stream", bytes)

@@ -15,7 +15,7 @@ from antiphon.kernel.plugins.loader import Loaded
 from antiphon.kernel.plugins.version_files import BEGUN, VersionCheck
 from antiphon.kernel.plugins.versions import PluginVersions
 from antiphon.kernel.runtime import importing
-from antiphon.kernel.runtime.processes.helper_process import HelperProcess
+from antiphon.kernel.runtime.processes.children import spawn
 from antiphon.kernel.workers.spec import WorkerSpec
 
 INIT = """
@@ -111,7 +111,7 @@ def test_the_stamp_changes_with_any_module_and_is_empty_without_a_package(plugin
 def checked(plugin: Path, tmp_path: Path, limit: float = 60.0, **values: float) -> dict[str, object]:
     folder = version_files.copy(plugin, tmp_path / "versions")
     check = VersionCheck(str(folder), str(plugin), 48000, 256, 2, (("versioned", values),), limit=limit)
-    with HelperProcess("antiphon.kernel.plugins.version_check") as process:
+    with spawn("antiphon.kernel.plugins.version_check:main") as process:
         process.send(check.to_json())
         assert process.receive(silence=120.0)[0] == BEGUN
         return process.receive(silence=120.0)[0]

@@ -8,8 +8,7 @@ import sys
 from antiphon.kernel.runtime.processes.helper_channel import HelperChannel
 
 
-def main() -> None:
-    channel = HelperChannel()
+def main(channel: HelperChannel) -> None:
     for asked in channel.requests():
         match asked["do"]:
             case "answer":
@@ -20,11 +19,11 @@ def main() -> None:
                 names = ("OPENBLAS_NUM_THREADS", "PYTHONPATH")
                 channel.send({name: os.environ.get(name, "") for name in names})
             case "rubbish":
-                os.write(channel._answers, b"no message at all, but a line of a library\n")
+                os.write(channel.output, b"no message at all, but a line of a library\n")
             case "list":
-                os.write(channel._answers, bytes([2, *bytes(15)]) + b"[]")
+                os.write(channel.output, bytes([2, *bytes(15)]) + b"[]")
             case "half":
-                os.write(channel._answers, bytes([200, *bytes(15)]) + b'{"cut": ')
+                os.write(channel.output, bytes([200, *bytes(15)]) + b'{"cut": ')
                 os._exit(3)
             case "die":
                 os.kill(os.getpid(), signal.SIGSEGV)
@@ -33,7 +32,3 @@ def main() -> None:
                 channel.send({"pid": child.pid})
             case "hang":
                 signal.pause()
-
-
-if __name__ == "__main__":
-    main()

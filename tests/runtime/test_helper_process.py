@@ -5,30 +5,27 @@ import signal
 import subprocess
 import sys
 import threading
+from unittest import mock
 
 import pytest
 from tests.waiting import until
 
 from antiphon.kernel.runtime.platform import PORTABLE, start_time
 from antiphon.kernel.runtime.processes import forked, spawning
+from antiphon.kernel.runtime.processes.children import Child, environment, spawn
 from antiphon.kernel.runtime.processes.forked import ForkedEnd, run_forked
 from antiphon.kernel.runtime.processes.helper_channel import HEAD, MessageBuffer, pack
-from antiphon.kernel.runtime.processes.helper_process import (
-    HelperProcess,
-    bound_command,
-    environment,
-)
 
-MODULE = "tests.runtime.answering_helper"
+ANSWERING = "tests.runtime.answering_helper:main"
 
 
 @pytest.fixture
 def helper():
-    with HelperProcess(MODULE) as process:
+    with spawn(ANSWERING) as process:
         yield process
 
 
-def test_answers_have_their_bytes_and_nothing_that_is_printed(helper: HelperProcess) -> None:
+def test_answers_have_their_bytes_and_nothing_that_is_printed(helper: Child) -> None:
     name = os.fsdecode(b"no \xff UTF-8")
     for parts in (0, 3):
         helper.send({"do": "answer", "what": name, "parts": parts})
@@ -37,7 +34,7 @@ def test_answers_have_their_bytes_and_nothing_that_is_printed(helper: HelperProc
         assert raw == b"".join(bytes([n]) * 1000 for n in range(parts))
 
 
-def test_it_computes_with_one_thread_and_imports_what_its_parent_does(helper: HelperProcess) -> None:
+def test_it_computes_with_one_thread_and_imports_what_its_parent_does(helper: Child) -> None:
     helper.send({"do": "environment"})
     found, _ = helper.receive()
     assert found["OPENBLAS_NUM_THREADS"] == "1"
@@ -45,20 +42,20 @@ def test_it_computes_with_one_thread_and_imports_what_its_parent_does(helper: He
 
 
 @pytest.mark.parametrize("what", ["rubbish", "list"])
-def test_rubbish_is_no_answer(helper: HelperProcess, what: str) -> None:
+def test_rubbish_is_no_answer(helper: Child, what: str) -> None:
     helper.send({"do": what})
     with pytest.raises(ValueError, match="message"):
         helper.receive()
 
 
-def test_more_bytes_than_are_asked_for_are_not_read(helper: HelperProcess) -> None:
+def test_more_bytes_than_are_asked_for_are_not_read(helper: Child) -> None:
     helper.send({"do": "answer", "what": "", "parts": 3})
     with pytest.raises(ValueError, match=r"3000 bytes, where .* 2999 are allowed"):
         helper.receive(most=2999)
 
 
 @pytest.mark.parametrize(("what", "status"), [("half", 3), ("die", -signal.SIGSEGV)])
-def test_its_end_is_an_end_of_file(helper: HelperProcess, what: str, status: int) -> None:
+def test_its_end_is_an_end_of_file(helper: Child, what: str, status: int) -> None:
     helper.send({"do": what})
     with pytest.raises(EOFError):
         helper.receive()
@@ -66,7 +63,7 @@ def test_its_end_is_an_end_of_file(helper: HelperProcess, what: str, status: int
     assert helper.ended
 
 
-def test_silence_is_a_timeout_and_a_kill_ends_a_wait(helper: HelperProcess) -> None:
+def test_silence_is_a_timeout_and_a_kill_ends_a_wait(helper: Child) -> None:
     helper.send({"do": "hang"})
     with pytest.raises(TimeoutError):
         helper.receive(silence=0.01)
@@ -77,7 +74,7 @@ def test_silence_is_a_timeout_and_a_kill_ends_a_wait(helper: HelperProcess) -> N
     thread.join()
 
 
-def test_it_ends_by_close_with_nothing_left(helper: HelperProcess) -> None:
+def test_it_ends_by_close_with_nothing_left(helper: Child) -> None:
     helper.close()
     helper.close()
     assert start_time(helper.pid) == 0
@@ -86,8 +83,8 @@ def test_it_ends_by_close_with_nothing_left(helper: HelperProcess) -> None:
 def test_it_ends_when_its_parent_is_killed_though_it_hangs() -> None:
     parent = (
         "import os, signal\n"
-        "from antiphon.kernel.runtime.processes.helper_process import HelperProcess\n"
-        f"helper = HelperProcess({MODULE!r})\n"
+        "from antiphon.kernel.runtime.processes.children import spawn\n"
+        f"helper = spawn({ANSWERING!r})\n"
         "helper.send({'do': 'answer', 'what': ''}), helper.receive(), helper.send({'do': 'hang'})\n"
         "print(helper.pid, flush=True)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
@@ -97,7 +94,7 @@ def test_it_ends_when_its_parent_is_killed_though_it_hangs() -> None:
     until(lambda: start_time(pid) == 0, 10.0, "it has ended")
 
 
-def test_what_it_has_started_ends_with_it(helper: HelperProcess) -> None:
+def test_what_it_has_started_ends_with_it(helper: Child) -> None:
     helper.send({"do": "start"})
     started = helper.receive(silence=30.0)[0]["pid"]
     helper.send({"do": "hang"})
@@ -119,10 +116,10 @@ def test_messages_that_come_in_pieces_are_put_together() -> None:
         buffer.take()
 
 
-def _printing() -> bytes:
+def _printing() -> str:
     os.write(1, b"a library prints")
     os.system("echo so does a program")
-    return b"x" * 100_000
+    return "x" * 100_000
 
 
 @pytest.mark.parametrize("prepared", [False, True])
@@ -132,10 +129,9 @@ def test_a_copy_gives_bytes_and_prints_nothing(
     monkeypatch.setattr(forked, "PORTABLE", PORTABLE or prepared)
     if prepared:
         spawning.prepare(forked.__name__, __name__, "there_is_no_such_module")
-    end = run_forked(_printing, 60.0, 100_000)
-    assert (end.data, end.late, end.status) == (b"x" * 100_000, False, 0)
+    assert run_forked(_printing, 60.0, 100_002) == ForkedEnd("x" * 100_000, 0.0, 0)
     assert capfd.readouterr() == ("", "")
-    assert len(run_forked(_printing, 60.0, 1000).data) == 1000
+    assert run_forked(_printing, 60.0, 1000).answer is None
 
 
 def test_an_interpreter_that_does_not_start_is_late_and_gives_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,24 +139,24 @@ def test_an_interpreter_that_does_not_start_is_late_and_gives_nothing(monkeypatc
     monkeypatch.setattr(forked, "START_SECONDS", 0.1)
     untold, receiving = spawning._interpreter()
     monkeypatch.setattr(forked, "start_answering", lambda *_: (untold.pid, receiving))
-    assert run_forked(os.getcwdb, 60.0, 100) == ForkedEnd(b"", forked.START_SECONDS, -signal.SIGKILL)
+    assert run_forked(os.getcwdb, 60.0, 100) == ForkedEnd(None, forked.START_SECONDS, -signal.SIGKILL)
 
 
 def test_a_child_ends_with_its_parent_from_its_first_instruction() -> None:
     """Before it could ask for that itself: the program that it executes knows nothing of its parent."""
     parent = (
-        "import os, signal, subprocess\n"
-        "from antiphon.kernel.runtime.processes.helper_process import bound_command\n"
-        "child = subprocess.Popen(bound_command('http.server', '--bind', '127.0.0.1', '0'), stdout=2)\n"
+        "import os, signal\n"
+        "from antiphon.kernel.runtime.processes.children import ChildLane, spawn\n"
+        "child = spawn('http.server', '--bind', '127.0.0.1', '0', lane=ChildLane(output=2))\n"
         "print(child.pid, flush=True)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     done = subprocess.run([sys.executable, "-c", parent], stdout=subprocess.PIPE, check=False, timeout=300)
     pid = int(done.stdout)
     until(lambda: start_time(pid) == 0, 10.0, "it has ended")
-    line = bound_command("http.server")
-    line[line.index(str(os.getpid()))] = "1"  # another process has become its parent before it began
-    assert subprocess.run(line, check=False, timeout=60).returncode == 1
+    with mock.patch("os.getpid", return_value=1):  # another process has become its parent before it began
+        child = spawn("http.server", "--bind", "127.0.0.1", "0")
+    assert child.wait(60.0) == 1
 
 
 SWALLOWED = """

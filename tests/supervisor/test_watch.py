@@ -16,7 +16,8 @@ from antiphon.kernel.engine.drivers.probe import Found
 from antiphon.kernel.engine.plans.loading import LoadingNote
 from antiphon.kernel.engine.shared import HeaderWord, MappingShape, Shared
 from antiphon.kernel.errors import EngineError, FileError
-from antiphon.kernel.runtime.processes.child_process import Child, leave, socket_pair
+from antiphon.kernel.runtime.processes.child_process import leave, socket_pair
+from antiphon.kernel.runtime.processes.children import Child
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.supervisor import jack_server, recordings, watch, watchdog
 from antiphon.kernel.supervisor.parts import SupervisorFaults
@@ -188,7 +189,7 @@ def test_a_fork_that_is_refused_leaves_signals_as_they_were(
     monkeypatch.setattr(os, "fork", refuse)
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     with pytest.raises(OSError, match="unavailable"):
-        supervisor.starts._fork(lambda: 0)
+        supervisor.starts._begin(lambda: 0)
     assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
 
 

@@ -19,7 +19,7 @@ from antiphon.kernel.engine.remote import RemoteEngine
 from antiphon.kernel.engine.shared import HeaderWord as SharedWord, MappingShape, Shared
 from antiphon.kernel.errors import FileError, UsageError
 from antiphon.kernel.runtime.processes import pidfile
-from antiphon.kernel.runtime.processes.child_process import Child
+from antiphon.kernel.runtime.processes.children import Child
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.supervisor import before, watchdog
 from antiphon.kernel.supervisor.starts import Starts

@@ -1,6 +1,6 @@
 """Work in a child process that ends with its parent; any failure becomes a sentence.
 
-By `multiprocessing`, not `HelperProcess`: what is passed on are functions and dataclasses.
+By `multiprocessing`, not `spawn`: what is passed on are functions and dataclasses.
 """
 
 import multiprocessing

@@ -1,29 +1,23 @@
-"""Child process that synthesises frames of a vocoder from texts: `python -m antiphon_sing.child`, run by `texts`.
+"""Child process that synthesises frames of a vocoder from texts, started and asked by `texts`.
 
 Voices are third-party libraries, one of them a C library and one a network, and a text takes up to a second: so they
 run here. A request has `text`, `voice` and `rate`; an answer has the shapes, `hop` and `places`, and the numbers of
 `Song.responses` and `Song.noise`, float32; or the `problem`.
 """
 
-import os
 from typing import Any
 
 from antiphon.api import AntiphonError
-from antiphon.api.backends.runtime import HelperChannel, limit_resources
+from antiphon.api.backends.runtime import HelperChannel
 from antiphon.api.backends.signal import LyricSyllable, syllables
 from antiphon_sing.voicing import NEURAL, voice_name
 
-MEMORY = 3 << 30
-"""Address space limit in bytes."""
 MAX_SYLLABLES = 1200
 """Maximum syllables of a text."""
-NICE = 5
 
 
-def main() -> None:
-    channel = HelperChannel(at_once=False)
-    limit_resources(address=MEMORY, core=0)
-    os.nice(NICE)
+def main(channel: HelperChannel) -> None:
+    """Answers requests until its parent ends."""
     voices: dict[str, Any] = {}
     for request in channel.requests():
         try:
@@ -72,7 +66,3 @@ def make(text: str, name: str, rate: int, voices: dict[str, Any]) -> Any:
         spoken = [word.strip('"“”()[].,;:!?…') or word for word in words.values()]
         lines.append((voice.say(spoken), own))
     return song(text, lines, rate)
-
-
-if __name__ == "__main__":
-    main()

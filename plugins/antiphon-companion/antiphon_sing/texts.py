@@ -5,10 +5,12 @@ from collections import OrderedDict
 
 import numpy as np
 
-from antiphon.api.backends.runtime import HELPER_FAULTS, HelperProcess, say
+from antiphon.api.backends.runtime import CHILD_FAULTS, Child, ChildLimits, say, spawn
 from antiphon_sing.song import Place, Song, VoiceError
 
 MAX_BYTES = 1 << 30
+LIMITS = ChildLimits(nice=5, address=3 << 30)
+"""Of the process."""
 TIMEOUT_SECONDS = 60.0
 """Timeout in seconds of the process."""
 CACHE_SIZE = 8
@@ -22,7 +24,7 @@ class Texts:
 
     def __init__(self) -> None:
         self._songs: OrderedDict[Key, Song | str] = OrderedDict()
-        self._process: HelperProcess | None = None
+        self._process: Child | None = None
         self._lock = threading.Lock()
 
     def get(self, key: Key) -> Song | str | None:
@@ -69,9 +71,9 @@ class Texts:
         text, voice, rate = key
         try:
             if self._process is None or self._process.ended:
-                self._process = HelperProcess("antiphon_sing.child")
-            self._process.send({"text": text, "voice": voice, "rate": rate})
-            answer, data = self._process.receive(MAX_BYTES, TIMEOUT_SECONDS)
+                # not bound: it is started by one thread and asked by others, and ends where its lane closes
+                self._process = spawn("antiphon_sing.child:main", limits=LIMITS, bound=False)
+            answer, data = self._process.ask({"text": text, "voice": voice, "rate": rate}, MAX_BYTES, TIMEOUT_SECONDS)
             if "problem" in answer:
                 raise VoiceError(str(answer["problem"]))
             shape = tuple(int(n) for n in answer["frames"])
@@ -79,7 +81,7 @@ class Texts:
             cut = shape[0] * shape[1]
             places = tuple(Place(*place) for place in answer["places"])
             return Song(text, numbers[:cut].reshape(shape), numbers[cut:], float(answer["hop"]), places)
-        except (*HELPER_FAULTS, KeyError, TypeError):
+        except (*CHILD_FAULTS, KeyError, TypeError):
             self.close()
             raise VoiceError("the process that makes frames of the lyrics ended or took too long") from None
 

@@ -7,7 +7,6 @@ import contextlib
 import hashlib
 import json
 import os
-import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -18,10 +17,11 @@ from typing import Any
 
 from antiphon.api import AUDIO_OUT, EVENTS_IN, AntiphonError, ParamError, Port
 from antiphon.api.backends.files import cache_folder, write_atomic
-from antiphon.api.backends.runtime import start_helper
+from antiphon.api.backends.runtime import CHILD_FAULTS, spawn
 from antiphon_host.card import VERSION, PluginCard
 from antiphon_host.folders import allowed
 
+DESCRIBE = "antiphon_host.describe:main"
 KINDS = ("lv2", "clap", "vst3")
 LOOP_SECONDS = 4.0
 """Timeout in seconds on an event loop, for all consecutive descriptions together."""
@@ -101,13 +101,10 @@ def latency_of(address: str, usual: int, rate: int, hop: int, values: tuple[tupl
 
     `usual`: at 48 kHz with its first values; from that where its process does not answer.
     """
+    answer = None
     asked = json.dumps([address, rate, hop, values])
-    child = start_helper("antiphon_host.describe", f"latency:{asked}", stdout=subprocess.PIPE, start_new_session=True)
-    try:
-        answer = json.loads(child.communicate()[0] or b"null")
-    finally:
-        child.kill()
-        child.wait()
+    with spawn(DESCRIBE, f"latency:{asked}") as child, contextlib.suppress(*CHILD_FAULTS):
+        answer = child.receive()[0]["latency"]
     return int(answer) if answer is not None else round(usual * rate / 48000)
 
 
@@ -124,17 +121,11 @@ def _stamp(library: str) -> list[int]:
 
 def _described(*words: str) -> Iterator[PluginCard]:
     """Descriptions from a separate process, which limits the time of each; each is cached."""
-    child = start_helper("antiphon_host.describe", *words, stdout=subprocess.PIPE, start_new_session=True)
-    assert child.stdout is not None
-    try:
-        for line in child.stdout:
-            card = PluginCard.of(json.loads(line))
+    with spawn(DESCRIBE, *words) as child, contextlib.suppress(EOFError):
+        while True:
+            card = PluginCard.of(child.receive()[0])
             _keep(card)
             yield card
-    finally:
-        child.kill()
-        child.wait()
-        child.stdout.close()
 
 
 def _keep(card: PluginCard) -> None:

@@ -1,16 +1,13 @@
-"""`python -m antiphon_host.describe ADDRESS…`: loads and tests plugins, each in its own process.
+"""A process that loads and tests plugins by address, each in its own process.
 
 "lv2:", "clap:" and "vst3:" are all of a kind.
 
-It writes a line of JSON for each, the description or what befell the process that tried it. For "latency:" and JSON,
-an address, rate, hop and values by key, it writes the latency with these alone, null where it cannot be had.
+It sends the description of each, or what befell the process that tried it. For "latency:" and JSON, an address, rate,
+hop and values by key, it sends the latency with these alone, null where it cannot be had.
 """
 
 import importlib.util
 import json
-import os
-import signal
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -18,7 +15,7 @@ from functools import cache, partial
 from typing import Any
 
 from antiphon.api import AntiphonError
-from antiphon.api.backends.runtime import ForkedEnd, limit_resources, run_forked
+from antiphon.api.backends.runtime import ForkedEnd, HelperChannel, limit_resources, run_forked
 from antiphon_host import clap, lilv
 from antiphon_host.card import HostedControl, PluginCard
 from antiphon_host.catalogue import cached_card
@@ -38,20 +35,14 @@ MAX_APART = 64
 """Most controls that are tried in a process each, where one of them ends the plugin."""
 
 
-def main(*addresses: str) -> None:
-    """Prints descriptions of the plugins at these addresses."""
-    out = os.fdopen(os.dup(1), "w")
-    null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, 1)  # a plugin that prints does not write into the answer
-    os.dup2(null, 2)
+def main(channel: HelperChannel, *addresses: str) -> None:
+    """Sends descriptions of the plugins at these addresses."""
     if addresses and addresses[0].startswith("latency:"):
         asked = addresses[0].removeprefix("latency:")
-        out.write(run_forked(partial(_latency, asked), SECONDS, MAX_BYTES).data.decode() or "null")
-        out.close()
+        channel.send({"latency": run_forked(partial(_latency, asked), SECONDS, MAX_BYTES).answer})
         return
     for address, read in _found(addresses):
-        out.write(json.dumps(_tried(address, read)) + "\n")
-        out.flush()
+        channel.send(_tried(address, read))
 
 
 def _found(addresses: tuple[str, ...]) -> Iterator[tuple[str, Callable[[], PluginCard]]]:
@@ -83,20 +74,14 @@ def _lv2_card(uri: str) -> PluginCard:
     return _world().card(uri)
 
 
-def _clap_names(path: str) -> bytes:
-    return json.dumps(clap.names(path)).encode()
-
-
 def _claps() -> Iterator[tuple[str, Callable[[], PluginCard]]]:
     """Each plugin of each library, whose names are read in a separate process."""
     for path in libraries("clap"):
-        end = run_forked(partial(_clap_names, str(path)), SECONDS, MAX_BYTES)
-        try:
-            names = json.loads(end.data)
-        except ValueError:
+        end = run_forked(partial(clap.names, str(path)), SECONDS, MAX_BYTES)
+        if end.answer is None:
             yield f"clap:{path.stem}", partial(_failed, f"clap:{path.stem}", _how(end))
             continue
-        for name in names:
+        for name in end.answer:
             yield f"clap:{name}", partial(clap.card, str(path), name)
 
 
@@ -112,13 +97,11 @@ def _failed(address: str, why: str) -> PluginCard:
 
 def _tried(address: str, read: Callable[[], PluginCard]) -> dict[str, Any]:
     end = run_forked(partial(_test_plugin, address, read), SECONDS, MAX_BYTES)
-    try:
-        answer: dict[str, Any] = json.loads(end.data)
-    except ValueError:
+    if end.answer is None:
         return _failed(address, _how(end)).to_json()
-    card = PluginCard.of(answer)
+    card = PluginCard.of(end.answer)
     if card.problem or not card.controls:
-        return answer
+        return card.to_json()
     late = _late(card, card.controls)
     if late is None:  # one of them ends the plugin
         late = [key for control in card.controls[:MAX_APART] for key in _late(card, [control]) or ()]
@@ -128,15 +111,11 @@ def _tried(address: str, read: Callable[[], PluginCard]) -> dict[str, Any]:
 
 def _late(card: PluginCard, controls: Sequence[HostedControl]) -> list[int | str] | None:
     """Keys of the controls that a plugin's latency follows; None where the process that tried them has failed."""
-    end = run_forked(partial(_try_controls, card, controls), TRIAL_SECONDS, MAX_BYTES)
-    try:
-        found: list[int | str] = json.loads(end.data)
-    except ValueError:
-        return None
+    found: list[int | str] | None = run_forked(partial(_try_controls, card, controls), TRIAL_SECONDS, MAX_BYTES).answer
     return found
 
 
-def _try_controls(card: PluginCard, controls: Sequence[HostedControl]) -> bytes:
+def _try_controls(card: PluginCard, controls: Sequence[HostedControl]) -> list[int | str]:
     """Child process: keys of these controls by whose values the latency changes, alone or where another has done so."""
     limit_resources(data=MEMORY)
     made, ends = _made(card, _RATE, _HOP, {}), time.monotonic() + 0.8 * TRIAL_SECONDS
@@ -161,20 +140,20 @@ def _try_controls(card: PluginCard, controls: Sequence[HostedControl]) -> bytes:
     for control in [control for control in controls if control.key in found]:
         search(latency(control.key, found[control.key]))
         latency(control.key, control.first)
-    return json.dumps(list(found)).encode()
+    return list(found)
 
 
-def _latency(asked: str) -> bytes:
-    """Child process: the latency of a plugin with values, after it was started and ran, as JSON."""
+def _latency(asked: str) -> int | None:
+    """Child process: the latency of a plugin with values, after it was started and ran."""
     limit_resources(data=MEMORY)
     address, rate, hop, values = json.loads(asked)
     card = cached_card(address)
     if card is None:
-        return b""
+        return None
     try:
-        return json.dumps(_settled(_made(card, rate, hop, dict(values)))).encode()
+        return _settled(_made(card, rate, hop, dict(values)))
     except Exception:  # a library of the plugin's may raise anything
-        return b""
+        return None
 
 
 def _made(card: PluginCard, rate: int, hop: int, values: Mapping[int | str, float]) -> HostedInstance:
@@ -193,11 +172,10 @@ def _settled(made: HostedInstance) -> int:
 def _how(end: ForkedEnd) -> str:
     if end.late:
         return f"did not answer within {end.late:g} s when it was tried"
-    how = signal.Signals(-end.status).name if end.status < 0 else f"exit status {end.status}"
-    return f"crashed when it was tried ({how})"
+    return f"crashed when it was tried ({end.how})"
 
 
-def _test_plugin(address: str, read: Callable[[], PluginCard]) -> bytes:
+def _test_plugin(address: str, read: Callable[[], PluginCard]) -> dict[str, Any]:
     """Child process: describes a plugin, creates it, and plays four hops of silence."""
     limit_resources(data=MEMORY)
     card = PluginCard(address)
@@ -211,14 +189,10 @@ def _test_plugin(address: str, read: Callable[[], PluginCard]) -> bytes:
         card = replace(card, problem=f"needs {error.name}, which is not installed")
     except Exception as error:  # a library of the plugin's may raise anything
         card = replace(card, problem=f"could not be described ({type(error).__name__}: {error})"[:300])
-    return json.dumps(card.to_json()).encode()
+    return card.to_json()
 
 
 def _played(card: PluginCard) -> PluginCard:
     made = _made(card, _RATE, _HOP, {})
     made.run([])
     return replace(card, latency=_settled(made))
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

@@ -25,7 +25,7 @@ from antiphon.api.backends.http import (
     json_response as answer,
     operation,
 )
-from antiphon.api.backends.runtime import HELPER_FAULTS, HelperTask
+from antiphon.api.backends.runtime import CHILD_FAULTS, Child, ChildLimits, spawn
 from antiphon.api.backends.transports import WireError
 from antiphon_mcp import route_types as types
 from antiphon_mcp.desk import (
@@ -48,7 +48,8 @@ from antiphon_mcp.route_types import patch_of
 
 # ---- Client of the stage process in the web process: kept warm, sequential, ended when idle
 
-MODULE = "antiphon_mcp.stage"
+LIMITS = ChildLimits(nice=5)
+"""Not the lowest priority, for a performer waits for the verdict."""
 HEARD_BARS = 2
 """Bars of the input that a rehearsal hears, again and again."""
 MAX_WAITING = 4
@@ -64,7 +65,7 @@ class Rehearser:
 
     def __init__(self) -> None:
         self._one = asyncio.Lock()
-        self._process: HelperTask | None = None
+        self._process: Child | None = None
         self._idle: asyncio.TimerHandle | None = None
         self._ending: set[asyncio.Task[None]] = set()
         self.waiting = 0
@@ -86,13 +87,11 @@ class Rehearser:
         process = self._process
         try:
             if process is None or process.ended:
-                process = self._process = await HelperTask.start(MODULE)
-            await process.send(asked)
-            answer = await process.receive(TIMEOUT_SECONDS)
-        except (*HELPER_FAULTS, TimeoutError, asyncio.CancelledError) as error:
-            self._process = None
-            if process is not None:
-                await process.end()
+                process = self._process = spawn("antiphon_mcp.stage:main", limits=LIMITS)
+            await asyncio.to_thread(process.send, asked)  # its pipe may be full until it has begun
+            answer = await process.heard(TIMEOUT_SECONDS)
+        except (*CHILD_FAULTS, asyncio.CancelledError) as error:
+            await self.close()
             if isinstance(error, asyncio.CancelledError):
                 raise
             raise Refusal(503, "the process that rehearses has ended; try again") from None
@@ -108,8 +107,7 @@ class Rehearser:
         """Ends the process."""
         process, self._process = self._process, None
         if process is not None:
-            with contextlib.suppress(OSError):
-                await process.end()
+            await asyncio.to_thread(process.close)
 
 
 async def request_of(

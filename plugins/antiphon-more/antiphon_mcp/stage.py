@@ -1,4 +1,4 @@
-"""Rehearsal and analysis process: `python -m antiphon_mcp.stage`.
+"""Rehearsal and analysis process.
 
 It has loaded plugins, machine code and the sounds of patches. A script is run in a copy of it, with limits of time and
 memory: what it does to its process ends with the copy. It takes `{"do": "warm", "patch"}`, `{"do": "rehearse", …}` and
@@ -8,7 +8,6 @@ memory: what it does to its process ends with the copy. It takes `{"do": "warm",
 import base64
 import contextlib
 import json
-import os
 import re
 import signal
 import tempfile
@@ -91,8 +90,6 @@ def _mono(sound: Samples) -> NDArray[np.float64]:
     return listening_mono(sound).astype(np.float64)
 
 
-NICE = 5
-"""Increment of the nice value; not the maximum, for a performer waits for the verdict."""
 SECONDS = 90.0
 """Time limit of a piece of work in seconds."""
 MAX_BYTES = 64 << 20
@@ -106,10 +103,8 @@ MIN_BAND_CHANGE = 12.0
 """dB by which a band changes that is remarked."""
 
 
-def main() -> None:
+def main(channel: HelperChannel) -> None:
     """Answers requests until its parent ends."""
-    channel = HelperChannel()
-    os.nice(NICE)
     loaded = prepared_to_rehearse()
     warmed = set[str]()
     for asked in channel.requests():
@@ -128,16 +123,8 @@ def main() -> None:
 
 
 def _in_a_copy(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    end = run_forked(partial(_encoded, work), SECONDS, MAX_BYTES)
-    try:
-        answer: dict[str, Any] = json.loads(end.data)
-    except ValueError:
-        return {"fault": _reason(end)}
-    return answer
-
-
-def _encoded(work: Callable[[], dict[str, Any]]) -> bytes:
-    return json.dumps(work()).encode()
+    end = run_forked(work, SECONDS, MAX_BYTES)
+    return {"fault": _reason(end)} if end.answer is None else end.answer
 
 
 def _reason(end: ForkedEnd) -> str:
@@ -145,8 +132,7 @@ def _reason(end: ForkedEnd) -> str:
         return f"it takes over {end.late:g} s"
     if end.status == -signal.SIGVTALRM:
         return f"it runs without end, over {2 * TIMEOUT_SECONDS:g} s in one call"
-    how = f" by {signal.Signals(-end.status).name}" if end.status < 0 else ""
-    return f"it ends its process{how}; a script plays to its end"
+    return f"it ends its process{f' by {end.how}' if end.status < 0 else ''}; a script plays to its end"
 
 
 def _rehearse(asked: dict[str, Any], loaded: Loaded) -> dict[str, Any]:
@@ -245,7 +231,3 @@ def _rounded(value: Any) -> Any:
 
 def _text(picture: bytes) -> str:
     return base64.b64encode(picture).decode("ascii")
-
-
-if __name__ == "__main__":
-    main()

@@ -10,7 +10,6 @@ import functools
 import hashlib
 import json
 import os
-import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from typing import Any
 from antiphon.api import AntiphonError
 from antiphon.api.backends.files import cache_folder, library_folder, make_folder, printable_path, reason_of_os_error
 from antiphon.api.backends.models import FileListing, ModelError
-from antiphon.api.backends.runtime import instead, say, start_helper
+from antiphon.api.backends.runtime import Child, ChildLane, ChildLimits, instead, say, spawn
 from antiphon_model.landlock import landlock_version
 
 SUFFIXES = (".onnx", ".ts", ".pt", ".torchscript")
@@ -30,6 +29,8 @@ MAX_BYTES = 256 << 20
 """Maximum bytes of a file; RAVE's are 30 to 150 MB."""
 PROBE_SECONDS = 30.0
 """Time limit in seconds of loading and testing a file, including torch's import."""
+LIMITS = ChildLimits(nice=10)
+"""Of the process that tests: sound plays meanwhile."""
 REFUSAL_SECONDS, SLOW_SECONDS = 10.0, 600.0
 """Seconds for which a refusal holds, so that a file is tried once where the engine asks twice; and one for slowness."""
 VERSION = 3
@@ -125,7 +126,7 @@ def describe(path: str, wait: float = PROBE_SECONDS + 5.0) -> ModelFile:
             raise ModelError(f"{name}: {refusal['refused']}")
         if not tried:
             probe, tried = _start(path, cache_file), True
-        elif probe.poll() is not None:
+        elif probe.ended:
             tried = False  # it ended without a word, or another one is at work
             time.sleep(0.1)
         if time.monotonic() >= until:
@@ -191,14 +192,14 @@ def _json(path: Path) -> dict[str, Any] | None:
     return answer if isinstance(answer, dict) and ("methods" in answer or "refused" in answer) else None
 
 
-def _start(path: str, cache_file: Path) -> subprocess.Popen[bytes]:
+def _start(path: str, cache_file: Path) -> Child:
     """Starts the testing process of a file. It may outlive this one, by `PROBE_SECONDS` at most."""
     if not landlock_version():
         _warn_once()
     make_folder(cache_file.parent)
     words = (path, str(cache_file), str(PROBE_SECONDS))
     try:
-        return start_helper("antiphon_model.probe", *words, start_new_session=True)
+        return spawn("antiphon_model.probe:main", *words, limits=LIMITS, lane=ChildLane(), bound=False)
     except OSError as error:
         raise ModelError(f"{Path(path).name} cannot be tried: {reason_of_os_error(error)}") from None
 

@@ -1,15 +1,13 @@
-"""`python -m antiphon_model.probe FILE CACHE_FILE SECONDS`: loads and tests a model file under limits.
+"""A process that loads and tests a model file under limits.
 
 The file's code runs in a child without output, which may write no file and is ended when its time or its memory is used
 up. Its answer is JSON, a description or `{"refused": "why"}`, and the parent puts it into the cache.
 """
 
-import contextlib
 import hashlib
 import json
 import os
 import signal
-import sys
 import time
 from dataclasses import asdict, replace
 from functools import partial
@@ -28,8 +26,6 @@ from antiphon_model.model_file import MAX_BYTES, MIN_HOP, REFUSAL_SECONDS, SLOW_
 
 MAX_ANSWER = 1 << 16
 """Maximum bytes of a description."""
-NICE = 10
-"""Increment of the nice value: sound plays meanwhile."""
 MEMORY = 4 << 30
 """Limit of the probe's private memory in bytes, including torch's own."""
 MEASURED_FRAMES = 24576
@@ -52,8 +48,6 @@ def main(path: str, cache_file: str, seconds: str) -> None:
     try:
         if place.exists():
             return
-        with contextlib.suppress(OSError):
-            os.nice(NICE)
         end = run_forked(partial(_confined, path, limit), limit, MAX_ANSWER)
         if end.status == -signal.SIGALRM:  # on a machine so busy that it was not yet late
             end = replace(end, late=limit)
@@ -69,15 +63,12 @@ def main(path: str, cache_file: str, seconds: str) -> None:
 def _answer_of(end: ForkedEnd) -> dict[str, Any]:
     if end.late:
         return {"refused": f"it was not tried within {end.late:g} s; it is too large for this machine or made to harm"}
-    try:
-        answer = json.loads(end.data)
-    except ValueError:
-        how = signal.Signals(-end.status).name if end.status < 0 else f"exit status {end.status}"
-        return {"refused": f"it ended the process that loaded it ({how}); it is broken or made to harm"}
-    return answer if isinstance(answer, dict) else {"refused": "it gave no description"}
+    if end.answer is None:
+        return {"refused": f"it ended the process that loaded it ({end.how}); it is broken or made to harm"}
+    return end.answer if isinstance(end.answer, dict) else {"refused": "it gave no description"}
 
 
-def _confined(path: str, limit: float) -> bytes:
+def _confined(path: str, limit: float) -> dict[str, Any]:
     """Child process: gives up rights, and describes the file."""
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.setitimer(signal.ITIMER_REAL, 4.0 * limit)  # where its parent was killed, which ends it before that
@@ -86,17 +77,16 @@ def _confined(path: str, limit: float) -> bytes:
     try:
         with open(path, "rb") as file:
             data = file.read(MAX_BYTES + 1)
-        description = describe(data)
+        return describe(data)
     except ModuleNotFoundError as error:
         how = "`make models` installs it" if error.name == "torch" else f"`pip install {error.name}` installs it"
-        description = {"refused": f"it needs {error.name}, which is not installed; {how}"}
+        return {"refused": f"it needs {error.name}, which is not installed; {how}"}
     except MemoryError:
-        description = {"refused": f"it takes over {MEMORY >> 30} GB"}
+        return {"refused": f"it takes over {MEMORY >> 30} GB"}
     except AntiphonError as error:
-        description = {"refused": str(error)}
+        return {"refused": str(error)}
     except Exception as error:
-        description = {"refused": f"it failed when it was tried ({sentence(error)})"}
-    return json.dumps(description).encode()
+        return {"refused": f"it failed when it was tried ({sentence(error)})"}
 
 
 def describe(data: bytes) -> dict[str, Any]:
@@ -214,7 +204,3 @@ def _answer(method: ModelMethod, run: Any, x: Samples, hop: int) -> Samples:
     if not np.isfinite(y).all():
         raise ModelError("gives NaN or infinity")
     return y
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

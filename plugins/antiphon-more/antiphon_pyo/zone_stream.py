@@ -1,8 +1,5 @@
 """Zones computed in a separate process and read from its pipe, so that the worker's interpreter plays meanwhile."""
 
-import json
-import os
-import sys
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
@@ -11,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from antiphon.api import Samples
-from antiphon.api.backends.runtime import HELPER_FAULTS, HelperChannel, HelperProcess
+from antiphon.api.backends.runtime import CHILD_FAULTS, ChildLimits, HelperChannel, spawn
 from antiphon_pyo.instruments import SamplesError, sounds
 from antiphon_pyo.zone_sound import ZoneSound
 
-NICE = 5
-"""Nice value of the computing process: below the playing process, but a player waits for it."""
+LIMITS = ChildLimits(nice=5)
+"""Of the computing process: below the playing process, but a player waits for it."""
 MAX_ZONE_BYTES = 1 << 30
 """Maximum bytes of a zone."""
 _PLAIN = tuple(field.name for field in fields(ZoneSound) if field.name not in ("left", "right"))
@@ -27,12 +24,11 @@ def read(name: str, rate: int, where: Path | None = None) -> Iterator[ZoneSound]
 
     Raises SamplesError: the process has ended without the last zone.
     """
-    asked = json.dumps({"name": name, "rate": rate, "where": str(where) if where else None})
-    with HelperProcess("antiphon_pyo.zone_stream", asked) as process:
+    with spawn(f"{__name__}:main", name, str(rate), str(where or ""), limits=LIMITS) as process:
         try:
             while "end" not in (answer := process.receive(MAX_ZONE_BYTES))[0]:
                 yield _zone(*answer)
-        except HELPER_FAULTS:
+        except CHILD_FAULTS:
             raise SamplesError(f"the process that loads {name} ended before it had") from None
 
 
@@ -42,17 +38,11 @@ def _zone(plain: dict[str, Any], sound: bytearray) -> ZoneSound:
     return ZoneSound(sides[0], sides[-1], **{**plain, "cutoffs": tuple(plain["cutoffs"])})
 
 
-def main(asked: dict[str, Any]) -> None:
+def main(channel: HelperChannel, name: str, rate: str, where: str) -> None:
     """Sends the zones of the requested instrument."""
-    channel = HelperChannel()
-    os.nice(NICE)
-    for zone in sounds(asked["name"], asked["rate"], Path(asked["where"]) if asked["where"] else None):
+    for zone in sounds(name, int(rate), Path(where) if where else None):
         mono = zone.right is zone.left
         plain = {name: getattr(zone, name) for name in _PLAIN}
         sides = (zone.left,) if mono else (zone.left, zone.right)
         channel.send({**plain, "mono": mono}, *map(np.ascontiguousarray, sides))
     channel.send({"end": True})
-
-
-if __name__ == "__main__":
-    main(json.loads(sys.argv[1]))

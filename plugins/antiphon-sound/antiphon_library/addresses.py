@@ -3,13 +3,12 @@
 import asyncio
 import json
 import os
-from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Iterable
 from pathlib import Path
 
 from antiphon.api import UsageError
 from antiphon.api.backends.files import PRIVATE_FOLDER, library_folder, make_folder
-from antiphon.api.backends.runtime import bound_command, end_session, start_command
+from antiphon.api.backends.runtime import run_program
 from antiphon.api.backends.transports import AddressList, Arg, OscRequest, RequestError
 
 MAX_REPLY_BYTES = 8000
@@ -100,14 +99,10 @@ async def _captured(request: OscRequest, path: Path, node: str) -> int:
 
 async def _asked(*words: str) -> bytes:
     """Output of `antiphon library`; `UsageError` with its reason on failure."""
-    process = await start_command(bound_command("antiphon", "library", *words), stdin=DEVNULL, stdout=PIPE, stderr=PIPE)
-    try:
-        found, problem = await process.communicate()
-    finally:
-        await end_session(process, 0.0)
-    if process.returncode:
-        raise UsageError(problem.decode(errors="replace").strip().removeprefix("antiphon: ") or "it failed")
-    return found
+    done = await run_program("antiphon", "library", *words)
+    if done.status:
+        raise UsageError(done.complaint.decode(errors="replace").strip().removeprefix("antiphon: ") or "it failed")
+    return done.printed
 
 
 def _limit_to_datagram(rows: Iterable[tuple[Arg, ...]]) -> list[Arg]:

@@ -31,7 +31,7 @@ from antiphon.api.backends.http import (
     operation,
     record,
 )
-from antiphon.api.backends.runtime import TERM_SECONDS, bound_command, end_session, missing_modules, start_command
+from antiphon.api.backends.runtime import missing_modules, run_program
 
 if TYPE_CHECKING:
     from antiphon_library.catalogue import Catalogue
@@ -87,7 +87,6 @@ class LibraryRoutes:
         self._stamp: tuple[float, ...] | None = None
         self._table: TrackTable | None = None
         self._map = b""
-        self._placing: asyncio.subprocess.Process | None = None
         self._work: asyncio.Task[None] | None = None
         server.serve(self)
         server.closing.append(self.close)
@@ -104,8 +103,7 @@ class LibraryRoutes:
         self._thread.shutdown(wait=False, cancel_futures=True)
         if self._work is not None:
             self._work.cancel()
-        if self._placing is not None and self._placing.returncode is None:
-            await end_session(self._placing, TERM_SECONDS)
+            await asyncio.wait({self._work})
 
     @operation("GET", "/api/library/map", Map)
     async def get_map(self, request: HttpRequest) -> Response:
@@ -144,10 +142,7 @@ class LibraryRoutes:
         async def work() -> None:
             # a minute of one core for 10,000 tracks, which must not delay other requests
             for step in steps:
-                words = bound_command("antiphon", "library", "--root", str(self._root), *step)
-                quiet = dict.fromkeys(("stdin", "stdout", "stderr"), asyncio.subprocess.DEVNULL)
-                self._placing = await start_command(words, **quiet)
-                await self._placing.wait()
+                await run_program("antiphon", "library", "--root", str(self._root), *step)
 
         self._work = asyncio.create_task(work(), name="library")
 

@@ -6,8 +6,6 @@ An instrument is rendered at its first note, by a process that plays the synth b
 import contextlib
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 import time
 import tomllib
@@ -21,7 +19,7 @@ import numpy as np
 
 from antiphon.api import Event, Samples
 from antiphon.api.backends.files import cache_folder
-from antiphon.api.backends.runtime import say, start_helper
+from antiphon.api.backends.runtime import ChildLane, ChildLimits, say, spawn
 from antiphon.api.backends.synths import SynthSettings, synth_infos
 from antiphon_sampler.library import Listing, SampleFiles
 from antiphon_sampler.loops import write_looped
@@ -41,6 +39,8 @@ FALL, FADED = 0.7, 0.1
 SEAM, SHORTEST, LONGEST = 4800, RATE, 2 * RATE
 """Frames over which a held note's end passes into its repetition, and those of the repetition."""
 SOUND_OFF = 120
+RENDER, LIMITS = f"{__name__}:render", ChildLimits(nice=5)
+"""What renders an instrument, in a process of its own."""
 SECONDS, AGAIN = 120.0, 60.0
 """In which an instrument is rendered; and after which one that could not be is tried again."""
 STEP = 4
@@ -101,10 +101,8 @@ class GeneralMidi(Sounds):
             return True
         if time.monotonic() < self._failed.get(name, 0.0):
             return False
-        with contextlib.suppress(OSError), start_helper(__name__, name, str(folder)) as process:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(SECONDS)
-            process.kill()
+        with contextlib.suppress(OSError), spawn(RENDER, name, str(folder), limits=LIMITS, lane=ChildLane()) as child:
+            child.wait(SECONDS)
         if is_whole(folder):
             return True
         self._failed[name] = time.monotonic() + AGAIN
@@ -179,8 +177,9 @@ def looped(sound: Samples) -> tuple[Samples, int]:
     return made.astype(np.float32), first
 
 
-def render(name: str, folder: Path) -> None:
+def render(name: str, place: str) -> None:
     """Renders an instrument's samples into a folder, which is there when all of them are."""
+    folder = Path(place)
     (info,) = (info for info in synth_infos() if info.name == SYNTH)
     module, _, made = info.backend.partition(":")
     backend = getattr(import_module(module), made)(RATE, HOP, 1)
@@ -212,8 +211,3 @@ def render(name: str, folder: Path) -> None:
                 shutil.rmtree(other, ignore_errors=True)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
-
-
-if __name__ == "__main__":
-    os.nice(5)
-    render(sys.argv[1], Path(sys.argv[2]))

@@ -5,12 +5,9 @@ A burst of noise, 10 ms long, is played five times; the input is correlated with
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
+import tempfile
 import time
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +21,8 @@ from antiphon.kernel.errors import AntiphonError, EngineError
 from antiphon.kernel.graph.patch import load as load_patch
 from antiphon.kernel.native import compile_all
 from antiphon.kernel.plugins.loader import load
-from antiphon.kernel.runtime.processes.helper_process import command, environment
+from antiphon.kernel.runtime.processes.children import CHILD_FAULTS, MESSAGES, spawn
+from antiphon.kernel.runtime.processes.helper_channel import HelperChannel
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.offline.rendering import PlayerRunner
 
@@ -80,15 +78,19 @@ def measure(settings: ServeSettings) -> Trip:
 
 def in_child(settings: ServeSettings) -> Trip:
     """Runs `measure` in a child process, since device libraries may hang or crash."""
-    words, env = command("antiphon.doctor.loopback", settings.to_json()), environment()
-    try:
-        done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, timeout=30.0, env=env)
-        answer = json.loads(done.stdout.splitlines()[-1])
-    except subprocess.TimeoutExpired:
-        raise EngineError("the audio device did not answer within 30 s; unplug it and plug it in again") from None
-    except (ValueError, IndexError):
-        last = done.stderr.decode(errors="replace").strip().rpartition("\n")[2][:200] or "no word"
-        raise EngineError(f"the measurement crashed (exit {done.returncode}, {last}); try another --audio") from None
+    with tempfile.TemporaryFile() as said:
+        child = spawn(f"{__name__}:main", settings.to_json(), lane=replace(MESSAGES, errors=said.fileno()))
+        try:
+            answer, _ = child.receive(silence=30.0)
+        except TimeoutError:
+            raise EngineError("the audio device did not answer within 30 s; unplug it and plug it in again") from None
+        except CHILD_FAULTS:
+            code = child.close()
+            said.seek(0)
+            last = said.read().decode(errors="replace").strip().rpartition("\n")[2][:200] or "no word"
+            raise EngineError(f"the measurement crashed (exit {code}, {last}); try another --audio") from None
+        finally:
+            child.close()
     if "error" in answer:
         raise EngineError(answer["error"])
     return Trip(**answer["trip"])
@@ -227,14 +229,9 @@ def _through_engine(options: DriverOptions) -> Trip:
     return trip_of(driver, path, recorded, at, driver.counts()[0])
 
 
-def main(argument: str) -> dict[str, Any]:
+def main(channel: HelperChannel, argument: str) -> None:
+    """Sends the measurement, or the reason why there is none."""
     try:
-        return {"trip": asdict(measure(ServeSettings.from_json(argument)))}
+        channel.send({"trip": asdict(measure(ServeSettings.from_json(argument)))})
     except AntiphonError as error:
-        return {"error": str(error)}
-
-
-if __name__ == "__main__":
-    outcome = main(sys.argv[1])
-    print()
-    print(json.dumps(outcome))
+        channel.send({"error": str(error)})

@@ -1,8 +1,5 @@
 """PortAudio's devices and JACK's ports, queried in child processes: their libraries may print, hang and crash."""
 
-import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +8,8 @@ import msgspec
 
 from antiphon.kernel.contract.finding import Finding
 from antiphon.kernel.errors import EngineError
-from antiphon.kernel.runtime.processes.helper_process import command, environment
+from antiphon.kernel.runtime.processes.children import CHILD_FAULTS, spawn
+from antiphon.kernel.runtime.processes.helper_channel import HelperChannel
 from antiphon.kernel.runtime.settings import RATES
 
 TIMEOUT_SECONDS = 60.0
@@ -71,16 +69,15 @@ def ask() -> LibraryReport:
 
 
 def _in_child(what: str) -> dict[str, Any]:
-    words, env = command("antiphon.doctor.sound", what), environment()
+    child = spawn(f"{__name__}:main", what)
     try:
-        done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, timeout=TIMEOUT_SECONDS, env=env)
-    except subprocess.TimeoutExpired:
+        return child.receive(silence=TIMEOUT_SECONDS)[0]
+    except TimeoutError:
         return {"problem": f"its library does not answer within {TIMEOUT_SECONDS:g} s"}
-    try:
-        answer = json.loads(done.stdout.splitlines()[-1])
-    except (ValueError, IndexError):
-        return {"problem": f"its library failed (exit {done.returncode})"}
-    return dict(answer)
+    except CHILD_FAULTS:
+        return {"problem": f"its library failed (exit {child.close()})"}
+    finally:
+        child.close()
 
 
 def checks() -> Iterator[Finding]:
@@ -180,6 +177,6 @@ def _jack() -> dict[str, Any]:
         }
 
 
-if __name__ == "__main__":
-    print()
-    print(json.dumps({"portaudio": _portaudio, "jack": _jack}[sys.argv[1]]()))
+def main(channel: HelperChannel, what: str) -> None:
+    """Sends what a library says."""
+    channel.send({"portaudio": _portaudio, "jack": _jack}[what]())

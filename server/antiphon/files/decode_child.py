@@ -1,4 +1,4 @@
-"""The process that decodes: `python -m antiphon.files.decode_child SOCKET IDLE`, run by `decode_process`.
+"""The process that decodes, with the arguments SOCKET and IDLE, started and asked by `decode_process`.
 
 A sound file may be hostile and its decoder is C, so it runs here: little memory, no files written, and no more
 processor time than the sound it has given accounts for. One process decodes file after file; the parent ends it, and
@@ -21,7 +21,6 @@ import select
 import signal
 import socket
 import stat
-import sys
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -36,12 +35,10 @@ from antiphon.files.containers.pieces import Refused, SoundLayout
 from antiphon.files.containers.tags import read_tags
 from antiphon.files.ffmpeg import opened
 from antiphon.files.linked_file import BLOCK_SAMPLES, ForwardFile, Frames, LinkedFile, check_whole
-from antiphon.kernel.runtime.platform import limit_resources, widen_pipe
+from antiphon.kernel.runtime.platform import widen_pipe
 from antiphon.kernel.runtime.processes.helper_channel import HelperChannel
 from antiphon.kernel.runtime.sound_formats import channel_order
 
-MEMORY = 400 << 20
-"""Bytes of address space; the interpreter, numpy and libsndfile take 105 MB of them."""
 PIPE_BYTES = 1 << 20
 """Capacity in bytes of the answer pipe, if the system allows it: decoding continues meanwhile."""
 PIPE_SECONDS = 0.1
@@ -55,8 +52,8 @@ LOOKING = 3.0
 """Seconds of processor time for where the sound of a file is: the frames of hours of mp3 take half of one."""
 PART_TIMEOUT = 4.0
 """Seconds of processor time for a part."""
-MAX_SECONDS, WORN_SECONDS = 3600, 600
-"""Seconds of processor time, at most; those after which the process ends with an answer, and another is begun."""
+WORN_SECONDS = 600
+"""Seconds of processor time after which the process ends with an answer, and another is begun."""
 MARGIN, BEFORE = 4096, 16384
 """Frames before and after a part that are decoded for the resampler, whose filter is shorter; those before it that a
 lossy decoder needs: mp3 keeps bits of 10 frames of 1,152."""
@@ -199,17 +196,15 @@ class PartFiles:
         return self._files[-1]
 
 
-def main(arguments: list[str]) -> None:
-    widen_pipe(1, PIPE_BYTES)
-    channel = HelperChannel(at_once=False)  # SIGPROF bounds its requests
-    descriptors = socket.socket(fileno=int(arguments[0]))
-    signal.signal(signal.SIGPROF, signal.SIG_DFL)
+def main(channel: HelperChannel, receiving: str, idle: str) -> None:
+    widen_pipe(channel.output, PIPE_BYTES)
+    descriptors = socket.socket(fileno=int(receiving))
+    signal.signal(signal.SIGPROF, signal.SIG_DFL)  # which bounds its requests
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
-    limit_resources(address=MEMORY, cpu=MAX_SECONDS, core=0, file=0)
     os.chdir("/")
     parts = PartFiles()
     channel.send({"ready": True})
-    for request in channel.requests(float(arguments[1]) or None):
+    for request in channel.requests(float(idle) or None):
         with contextlib.suppress(Stopped):
             answer(request, channel, descriptors, parts)
         _allow(0.0)
@@ -319,7 +314,3 @@ def _reason(error: Exception) -> str:
 def _allow(seconds: float) -> None:
     """Sets a CPU time limit at which SIGPROF ends the process; 0 for none."""
     signal.setitimer(signal.ITIMER_PROF, max(0.001, seconds) if seconds else 0.0)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

@@ -6,12 +6,15 @@ import functools
 import os
 import signal
 import socket
+from dataclasses import replace
 from typing import Any
 
 from antiphon.kernel.errors import FileError
-from antiphon.kernel.runtime.processes.helper_process import HELPER_FAULTS, HelperProcess
+from antiphon.kernel.runtime.processes.children import CHILD_FAULTS, MESSAGES, Child, ChildLimits, spawn
 
-MODULE = "antiphon.files.decode_child"
+DECODER = "antiphon.files.decode_child:main"
+LIMITS = ChildLimits(address=400 << 20, cpu=3600, file=0)
+"""Of a decoder: the interpreter, numpy and libsndfile take 105 MB of address space."""
 TIMEOUT_SECONDS = 20.0
 """Seconds in which a decoder has to start; an interpreter and imports take a fifth of one."""
 IDLE = 30.0
@@ -52,7 +55,7 @@ class DecoderProcess:
 
     def __init__(self, idle: float) -> None:
         self._idle = idle
-        self._helper: HelperProcess | None = None
+        self._helper: Child | None = None
         self._descriptors: socket.socket | None = None
 
     @property
@@ -69,11 +72,14 @@ class DecoderProcess:
         self._descriptors = ours
         try:
             with theirs:
-                self._helper = HelperProcess(MODULE, str(theirs.fileno()), str(self._idle), fds=(theirs.fileno(),))
+                lane = replace(MESSAGES, fds=(theirs.fileno(),))
+                words = str(theirs.fileno()), str(self._idle)
+                # not bound: it is started by one thread and asked by others, and ends where its lane closes
+                self._helper = spawn(DECODER, *words, limits=LIMITS, lane=lane, bound=False)
             self._helper.receive(silence=TIMEOUT_SECONDS)
         except BaseException as error:
             self.close()
-            if isinstance(error, HELPER_FAULTS):
+            if isinstance(error, CHILD_FAULTS):
                 raise OSError(NO_PROCESS) from None
             raise
 
@@ -115,7 +121,7 @@ class DecoderProcess:
             raise FileStalled(f"cannot read {name}: no sound came from it for {stall:g} s; is its disk well?") from None
         except EOFError:
             helper.kill()  # which leaves the status of one that ended itself
-            raise DecoderEnded(name, helper.wait()) from None
+            raise DecoderEnded(name, helper.wait() or 0) from None
         except (OSError, ValueError):
             self.close()
             raise refusal(name, "its decoder sent what is no sound") from None
@@ -133,7 +139,7 @@ class DecoderProcess:
         helper = self._helper
         if helper is None:
             return
-        with contextlib.suppress(*HELPER_FAULTS):
+        with contextlib.suppress(*CHILD_FAULTS):
             helper.send({"do": "stop"})
             for _ in range(_STOP_MESSAGES):
                 if "stopped" in helper.receive(_MAX_MESSAGE, _STOP_SECONDS)[0]:

@@ -17,6 +17,7 @@ from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.runtime.paths import os_error_text
 from antiphon.kernel.runtime.platform import limit_address_space
+from antiphon.kernel.runtime.processes.children import ChildLane
 
 ENCODED = ("MP4", "MOV", "MATROSKA", "WEBM")
 """Names of the formats that ffmpeg writes."""
@@ -75,8 +76,8 @@ class CarrierWriter:
             rest += ["-movflags", "+use_metadata_tags"]
         rest += ["-fflags", "+bitexact", "-flags:a:0", "+bitexact", "-f", muxer, "-y", f"file:/dev/fd/{fd}"]
         words = [ffmpeg.program("ffmpeg"), "-hide_banner", "-v", "error", *sound, *seen, *rest]
-        fds = [each for each in (fd, self._video) if each >= 0]
-        self._process = ffmpeg.start(words, fds, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=self._said)
+        fds = tuple(each for each in (fd, self._video) if each >= 0)
+        self._process = ffmpeg.start(words, ChildLane(subprocess.PIPE, errors=self._said.fileno(), fds=fds))
         limit_address_space(self._process.pid, ffmpeg.WRITING_MEMORY)
 
     @staticmethod
@@ -89,28 +90,21 @@ class CarrierWriter:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._process.kill()
-        self._process.wait()
-        if self._process.stdin is not None:
-            self._process.stdin.close()
+        self._process.close()
         self._said.close()
         if self._video >= 0:
             os.close(self._video)
 
     def write(self, chunk: Samples) -> None:
         """Encodes float32 `[frames, channels]`."""
-        assert self._process.stdin is not None
-        data = memoryview(chunk.astype("<f4", copy=False).tobytes())
         try:
-            while data:
-                data = data[os.write(self._process.stdin.fileno(), data) :]
+            self._process.feed(chunk.astype("<f4", copy=False).tobytes())
         except BrokenPipeError:
             raise self._refusal() from None
 
     def end(self) -> None:
         """Completes the file. Raises FileError: ffmpeg could not write it."""
-        assert self._process.stdin is not None
-        self._process.stdin.close()
+        self._process.finish()
         if self._process.wait():
             raise self._refusal()
 

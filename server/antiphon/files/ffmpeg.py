@@ -22,6 +22,7 @@ from antiphon.files.containers.chunks import check_form
 from antiphon.files.containers.pieces import Refused
 from antiphon.kernel.runtime.extras import ffmpeg_command, install_command
 from antiphon.kernel.runtime.platform import allow_processor_time, end_before_exec
+from antiphon.kernel.runtime.processes.children import Child, ChildLane, spawn
 
 PROCESSOR_SECONDS, SHARE = 3.0, 1.0
 """Seconds of processor time without sound, and those allowed for each second of sound."""
@@ -74,10 +75,9 @@ def source(fd: int, demuxer: str, length: int | None = None) -> list[str]:
     return ["-protocol_whitelist", "subfile,file", "-f", demuxer, "-i", place]
 
 
-def start(arguments: Sequence[str], fds: Sequence[int] = (), **options: Any) -> subprocess.Popen[bytes]:
+def start(arguments: Sequence[str], lane: ChildLane) -> Child:
     """Starts one of the programs, which ends with this process."""
-    quiet = {"stdin": subprocess.DEVNULL}
-    return subprocess.Popen(arguments, pass_fds=fds, bufsize=0, preexec_fn=end_before_exec, **{**quiet, **options})
+    return spawn(arguments, lane=lane, apart=False, before=end_before_exec)
 
 
 def probe(fd: int, demuxer: str) -> CarrierInfo:
@@ -139,7 +139,7 @@ def _begins(fd: int, demuxer: str, first: float) -> float:
 def _report(fd: int, demuxer: str, *asked: str) -> tuple[dict[str, Any], bool]:
     """What ffprobe finds, and whether it guessed the length."""
     words = [program("ffprobe"), "-hide_banner", "-v", "warning", "-of", "json", *asked, *source(fd, demuxer)]
-    reading = _Reading(start(words, (fd,), stdout=subprocess.PIPE, stderr=subprocess.PIPE))
+    reading = _Reading(start(words, _lane(fd)))
     with reading:
         data = bytearray()
         while piece := reading.read(PIECE):
@@ -151,15 +151,19 @@ def _report(fd: int, demuxer: str, *asked: str) -> tuple[dict[str, Any], bool]:
     return found if isinstance(found, dict) else {}, _GUESSED.encode() in reading.said or not states_length(fd, demuxer)
 
 
+def _lane(fd: int) -> ChildLane:
+    return ChildLane(output=subprocess.PIPE, errors=subprocess.PIPE, fds=(fd,))
+
+
 class _Reading:
     """The output of one of the programs, and what it complains of."""
 
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+    def __init__(self, process: Child) -> None:
         self._process, self.said = process, b""  # what it complained of, `MAX_SAID` bytes of it
         allow_processor_time(process.pid, PROCESSOR_SECONDS)
-        assert process.stdout is not None
-        assert process.stderr is not None
-        self._output, self._complaints = process.stdout, process.stderr
+        assert process.output is not None
+        assert process.errors is not None
+        self._output, self._complaints = process.output, process.errors
         self._ready = selectors.DefaultSelector()
         for pipe in (self._output, self._complaints):
             self._ready.register(pipe, selectors.EVENT_READ)
@@ -168,11 +172,8 @@ class _Reading:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._process.kill()
-        self._process.wait()
         self._ready.close()
-        self._output.close()
-        self._complaints.close()
+        self._process.close()
 
     @property
     def pid(self) -> int:
@@ -194,7 +195,7 @@ class _Reading:
 
     def check(self) -> None:
         """Waits for its end. Raises `Refused` where it failed."""
-        code = self._process.wait()
+        code = self._process.wait() or 0
         if -code in (signal.SIGXCPU, signal.SIGKILL):
             raise Refused("decoding it takes far longer than its sound accounts for; it is broken or made to harm")
         if code:
@@ -217,7 +218,7 @@ class FfmpegFile:
         self.info = probe(fd, demuxer)
         form = ["-ac", str(self.info.channels), "-ar", str(self.info.rate), "-c:a", "pcm_f32le", "-f", "f32le"]
         words = [program("ffmpeg"), *_QUIET, "-threads", "1", *source(fd, demuxer), "-map", "0:a:0", *form, "pipe:1"]
-        self._reading = _Reading(start(words, (fd,), stdout=subprocess.PIPE, stderr=subprocess.PIPE))
+        self._reading = _Reading(start(words, _lane(fd)))
         self._rest, self._frames = b"", 0
 
     def close(self) -> None:

@@ -10,14 +10,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from antiphon.kernel.runtime.processes.child_process import PROGRESS_VARIABLE
-from antiphon.kernel.runtime.processes.helper_process import bound_command, end_session, environment, start_command
+from antiphon.kernel.runtime.processes.children import ChildLimits, run_program
 
 NICE = 10
 """Increment of the web process's nice value, which is above 0 already."""
 MAX_OUTPUT = 16 * 1024
 """Maximum bytes kept of the command's output."""
-TERM_SECONDS = 3.0
-"""Seconds between SIGTERM, on which a command removes partial output, and SIGKILL."""
 MAX_SECONDS = 6 * 3600.0
 """Maximum run time of a job in seconds."""
 
@@ -48,41 +46,22 @@ async def perform(
     os.set_blocking(writing, False)
     loop.add_reader(reading, _read, reading, progress)
     try:
-        process = await start_command(
-            bound_command(module, *words, nice=NICE, most=-1 if most is None else most),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            pass_fds=(writing,),
-            env=environment(**{PROGRESS_VARIABLE: str(writing)}),
-        )
-        os.close(writing)
-        writing = -1
-        try:
-            async with asyncio.timeout(MAX_SECONDS):
-                assert process.stdout is not None
-                assert process.stderr is not None
-                printed, complaint = await asyncio.gather(_text(process.stdout), _text(process.stderr))
-                status = await process.wait()
-        except TimeoutError:
-            return Outcome(1, "", f"it took longer than {MAX_SECONDS / 3600:g} hours")
-        finally:
-            await asyncio.shield(end_session(process, TERM_SECONDS))
-        return Outcome(status, printed, complaint)
+        limits = ChildLimits(nice=NICE, file=-1 if most is None else most)
+        variables = {PROGRESS_VARIABLE: str(writing)}
+        running = run_program(module, *words, limits=limits, most=MAX_OUTPUT, fds=(writing,), more=1.0, **variables)
+        async with asyncio.timeout(MAX_SECONDS):
+            done = await running
+    except TimeoutError:
+        return Outcome(1, "", f"it took longer than {MAX_SECONDS / 3600:g} hours")
     finally:
         loop.remove_reader(reading)
         os.close(reading)
-        if writing >= 0:
-            os.close(writing)
+        os.close(writing)
+    return Outcome(done.status, _text(done.printed), _text(done.complaint))
 
 
-async def _text(stream: asyncio.StreamReader) -> str:
-    """The last `MAX_OUTPUT` bytes of a stream."""
-    kept = bytearray()
-    while piece := await stream.read(4096):
-        kept += piece
-        del kept[:-MAX_OUTPUT]
-    return kept.decode("utf-8", "replace").strip()
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "replace").strip()
 
 
 def _read(descriptor: int, progress: Callable[[float], None]) -> None:

@@ -1,4 +1,4 @@
-"""Process that performs a live script for a file: `python -m antiphon.offline.script_child PATH SECONDS`.
+"""Process that performs a live script for a file, PATH, in so many SECONDS a beat.
 
 The script is the performer's own, and runs with the performer's rights. What is bounded is what a mistake costs:
 memory, and the time of a beat. It sends what the script says; it is asked for `beats` at a `tempo` with `cues`, once or
@@ -26,10 +26,9 @@ from antiphon.offline.hearing import Cue
 from antiphon.offline.script_limits import begin_step, end_step, set_limits
 
 
-def main(arguments: list[str]) -> int:
+def main(channel: HelperChannel, path: str, most: str) -> int:
     """Performs a script; see the module."""
-    path, seconds = arguments[0], float(arguments[1])
-    channel = HelperChannel()
+    seconds = float(most)
     sys.stdout = os.fdopen(sys.stdout.fileno(), "w", 1, encoding="utf-8", errors="backslashreplace")  # lines, at once
     set_limits(seconds)
     refuse_sleep()
@@ -41,8 +40,7 @@ def main(arguments: list[str]) -> int:
         channel.send({"fault": str(fault_in_script(path, error)), "picture": ""})
     except BrokenPipeError:
         return 1
-    # a script may have left threads behind, which are not to hold up the end
-    os._exit(0)
+    return 0
 
 
 def _perform(path: str, seconds: float, channel: HelperChannel) -> None:
@@ -95,7 +93,3 @@ def _play(
 
 def _plain(event: LiveEvent) -> list[Any]:
     return [event.beat.as_integer_ratio(), event.address, list(event.args), event.source, event.line]
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import subprocess
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,8 +17,8 @@ from antiphon.files.decode import path_text
 from antiphon.kernel.errors import AntiphonError
 from antiphon.kernel.graph.graph import Graph
 from antiphon.kernel.graph.names import MACRO
+from antiphon.kernel.runtime.processes.children import ChildLane, environment, spawn
 from antiphon.kernel.runtime.processes.helper_channel import MAX_MESSAGE_BYTES
-from antiphon.kernel.runtime.processes.helper_process import HelperProcess
 from antiphon.kernel.runtime.suggestion import instead
 from antiphon.kernel.session.commands import Beat, Command
 from antiphon.kernel.session.notes import Players
@@ -66,9 +67,8 @@ class ScriptProcess:
         self._path, self.name, self._patience = path, os.path.basename(path), patience
         if not Path(path).is_file():
             raise ScriptError(f"cannot read {path_text(path)}: there is no such file, or it is not an ordinary one")
-        self._process = HelperProcess(
-            "antiphon.offline.script_child", path, str(patience), stderr=None, PYTHONHASHSEED="0"
-        )
+        lane, env = ChildLane(subprocess.PIPE, subprocess.PIPE, None), environment(PYTHONHASHSEED="0")
+        self._process = spawn("antiphon.offline.script_child:main", path, str(patience), lane=lane, env=env)
         try:
             said = self._receive()
             listens = tuple((node, line) for node, line in said["listens"])
@@ -129,7 +129,7 @@ class ScriptProcess:
         return said
 
     def _gone(self) -> ScriptError:
-        status = self._process.wait()
+        status = self._process.wait() or 0
         if status == -signal.SIGVTALRM:
             return ScriptError(f"{self.name} runs without end: {2 * self._patience:g} s in one call; it was stopped")
         how = f"killed by {signal.Signals(-status).name}" if status < 0 else f"with status {status}"

@@ -1,4 +1,4 @@
-"""The process that translates: `python -m antiphon.paste.child`, asked and answered by `translation`.
+"""The process that translates, asked and answered by `translation`.
 
 A program may be hostile, and its parser is one of Python, so it runs here: little memory and processor time, no files.
 A request has `text`, and the sources of `packs` in the library; its answer `text`, the script, with the numbers of its
@@ -10,7 +10,6 @@ import builtins
 from collections.abc import Iterable, Set
 
 from antiphon.kernel.errors import UsageError
-from antiphon.kernel.runtime.platform import limit_resources
 from antiphon.kernel.runtime.processes.helper_channel import HelperChannel
 from antiphon.paste import strudel, tidal
 from antiphon.paste.script import Script, pack_key
@@ -75,24 +74,11 @@ def check(text: str, lost: Set[str] = frozenset()) -> None:
                 raise UsageError("the translation would import a module; write it by hand")
 
 
-MEMORY = 600 << 20
-"""Bytes that the process may have."""
-SECONDS = 10
-"""Seconds of processor time: a program of 200,000 characters takes five."""
-
-
-def main() -> None:
+def main(channel: HelperChannel) -> None:
     """Answers one request."""
-    channel = HelperChannel()
-    limit_resources(data=MEMORY, cpu=SECONDS, core=0, file=0)
-    for request in channel.requests():
-        try:
-            made, script = translated(str(request["text"]), request["packs"])
-            channel.send({"text": made, "tracks": len(script.tracks), "left_out": len(script.left_out)})
-        except UsageError as error:
-            channel.send({"refused": str(error)})
-        return
-
-
-if __name__ == "__main__":
-    main()
+    request = next(channel.requests())
+    try:
+        made, script = translated(str(request["text"]), request["packs"])
+        channel.send({"text": made, "tracks": len(script.tracks), "left_out": len(script.left_out)})
+    except UsageError as error:
+        channel.send({"refused": str(error)})

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 from antiphon.kernel.errors import FileError, UsageError
 from antiphon.kernel.runtime import paths
-from antiphon.kernel.runtime.processes.helper_process import HELPER_FAULTS, HelperProcess
+from antiphon.kernel.runtime.processes.children import CHILD_FAULTS, ChildLimits, spawn
 
 MAX_CHARACTERS = 200_000
+LIMITS = ChildLimits(data=600 << 20, cpu=10, file=0)
+"""Of the process: a program of 200,000 characters takes five seconds of a processor."""
 TIMEOUT_SECONDS = 20.0
-"""Seconds for an answer; the process itself has half as many of processor time."""
+"""Seconds for an answer."""
 _WAIT_SECONDS = 2.0
 """Longest wait for a translation that runs: those who wait each hold a thread of the server."""
 _ONE_AT_A_TIME = threading.Lock()
@@ -36,10 +38,9 @@ def translation(text: str) -> Translation:
     if not _ONE_AT_A_TIME.acquire(timeout=_WAIT_SECONDS):
         raise UsageError("another program is being translated; try again once it is")
     try:
-        with HelperProcess("antiphon.paste.child") as helper:
-            helper.send({"text": text, "packs": _packs()})
-            answer = helper.receive(silence=TIMEOUT_SECONDS)[0]
-    except HELPER_FAULTS:
+        with spawn("antiphon.paste.child:main", limits=LIMITS) as child:
+            answer = child.ask({"text": text, "packs": _packs()}, silence=TIMEOUT_SECONDS)[0]
+    except CHILD_FAULTS:
         raise UsageError("this program takes too much time or memory to be translated; paste a part of it") from None
     finally:
         _ONE_AT_A_TIME.release()

@@ -16,8 +16,8 @@ from typing import IO, Any
 
 from antiphon.kernel.errors import EngineError
 from antiphon.kernel.runtime.platform import adopt_orphans
+from antiphon.kernel.runtime.processes.children import ChildLane, environment, spawn
 from antiphon.kernel.runtime.processes.helper_channel import MessageBuffer, pack
-from antiphon.kernel.runtime.processes.helper_process import environment, start_helper
 from antiphon.kernel.runtime.processes.scheduling import Patience
 from antiphon.performer.child import SLOT, SLOTS
 from antiphon.performer.limits import TIMEOUT_SECONDS, cpu_times, is_runnable
@@ -179,18 +179,13 @@ class BranchProcesses:
             self.runs = mmap.mmap(file.fileno(), SLOTS * SLOT.size)
             ours, theirs = socket.socketpair()
             fds = (theirs.fileno(), file.fileno())
-            self._process = start_helper(
-                "antiphon.performer.child",
-                *map(str, fds),
-                fds=fds,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                env=environment(PYTHONHASHSEED="0"),
-                process_group=0,  # the copies', by which their ends are found; those of other processes are not
-            )
+            lane = ChildLane(output=subprocess.PIPE, errors=subprocess.STDOUT, fds=fds)
+            words, env = map(str, fds), environment(PYTHONHASHSEED="0")
+            # the copies are of its group, by which their ends are found; those of other processes are not
+            self._process = spawn("antiphon.performer.child:main", *words, lane=lane, bound=False, env=env)
             theirs.close()
-        assert self._process.stdout is not None
-        self.output: IO[bytes] = self._process.stdout
+        assert self._process.output is not None
+        self.output: IO[bytes] = self._process.output
         os.set_blocking(self.output.fileno(), False)
         self.first = self.add(ours)
 
@@ -256,9 +251,7 @@ class BranchProcesses:
         for branch in (self.first, *self._unnamed):
             branch.leave()
         self._unnamed.clear()
-        self._process.kill()
-        self._process.wait()
-        self.output.close()
+        self._process.close()
         self.collect()
 
 

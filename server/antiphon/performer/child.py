@@ -1,4 +1,4 @@
-"""A process that performs a live script: `python -m antiphon.performer.child SOCKET RUNS`, both numbers of descriptors.
+"""A process that performs a live script, with the arguments SOCKET and RUNS, both numbers of descriptors.
 
 It answers messages on the socket, and makes copies of itself: a copy goes on from the same beat with the same
 state, so another version of the script is read in a copy, and a copy that fails takes nothing with it. `RUNS` is a
@@ -240,18 +240,14 @@ def _lit(event: LiveEvent) -> list[Any] | None:
     return None if event.mark is None else [float(event.mark.length), event.mark.places]
 
 
-def main(arguments: list[str]) -> None:
-    """Main function of the process. `arguments`: the descriptors of its socket and of `RUNS`, in decimal."""
+def main(asking: str, counting: str) -> None:
+    """Main function of the process, by the descriptors of its socket and of `RUNS`, in decimal."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the player decides
-    sock = socket.socket(fileno=int(arguments[0]))
-    runs = mmap.mmap(int(arguments[1]), SLOTS * SLOT.size)
+    sock = socket.socket(fileno=int(asking))
+    runs = mmap.mmap(int(counting), SLOTS * SLOT.size)
     sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]
     refuse_sleep()
     gc.freeze()  # the collector would write to pages that the copies share
     child = ScriptChild(sock, runs)
     child.begin()
     child.serve()
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import os
 import re
 import socket
 import subprocess
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from antiphon.kernel.errors import EngineError
-from antiphon.kernel.runtime.processes.helper_process import start_helper
+from antiphon.kernel.runtime.processes.children import ChildLane, spawn
 from antiphon.kernel.runtime.token import find_token
 from antiphon.kernel.wire.frames import Framer
 from antiphon.kernel.wire.osc import Arg, Double, Long, Message, decode, encode, encode_bundle, messages_of
@@ -248,8 +249,8 @@ class Handover:
         return True
 
 
-_TIMEOUT_SECONDS = 10.0
-"""Shutdown timeout in seconds of a server."""
+_MORE_SECONDS = 8.0
+"""Seconds that a server has to end, beyond those of any child."""
 
 
 class OwnServer:
@@ -266,11 +267,10 @@ class OwnServer:
         self.patch, self.ready = patch, ""
         words = ("serve", *options, "--patch", patch)
         # in a session of its own: Ctrl-C ends the performance, which ends it
-        self._process = start_helper(
-            "antiphon", *words, stdout=subprocess.PIPE, stderr=None, env=None, start_new_session=True
-        )
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
+        lane = ChildLane(output=subprocess.PIPE, errors=None)
+        self._process = spawn("antiphon", *words, lane=lane, bound=False, env=dict(os.environ))
+        assert self._process.output is not None
+        for line in self._process.output:
             if line.startswith(b"ready"):
                 self.ready = line.decode("utf-8", "replace").strip()
                 break
@@ -278,7 +278,7 @@ class OwnServer:
             self._process.wait()
             raise EngineError("the server could not be started; what it said stands above")
         # what it says later is of no use here, and a full pipe would stop it
-        threading.Thread(target=self._process.stdout.read, daemon=True).start()
+        threading.Thread(target=self._process.output.read, daemon=True).start()
 
     def port(self) -> int:
         """OSC port of the server."""
@@ -288,13 +288,8 @@ class OwnServer:
     @property
     def ended(self) -> bool:
         """Whether it has ended."""
-        return self._process.poll() is not None
+        return self._process.ended
 
     def end(self) -> None:
         """Ends it."""
-        self._process.terminate()
-        try:
-            self._process.wait(_TIMEOUT_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        self._process.end(_MORE_SECONDS)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from antiphon.api.backends.runtime import HelperProcess
+from antiphon.api.backends.runtime import Child, spawn
 from antiphon.files.sound_picture import HEIGHT, KEYS
 
 SET = """\
@@ -35,7 +35,7 @@ OWN = {
 class RehearsalRig:
     """The process, asked for verdicts on changes of `SET`, which plays."""
 
-    def __init__(self, process: HelperProcess) -> None:
+    def __init__(self, process: Child) -> None:
         self._process = process
 
     def judge(self, text: str, input: str = "", **more: object) -> dict[str, object]:
@@ -52,7 +52,7 @@ class RehearsalRig:
 
 @pytest.fixture(scope="module")
 def stage() -> Iterator[RehearsalRig]:
-    with HelperProcess("antiphon_mcp.stage") as process:
+    with spawn("antiphon_mcp.stage:main") as process:
         yield RehearsalRig(process)
 
 

@@ -275,7 +275,7 @@ def test_a_file_is_tried_once_in_a_process_of_its_own(tmp_path: Path, monkeypatc
     def never(*_: object, **__: object) -> None:
         raise AssertionError("it was described already")
 
-    monkeypatch.setattr(model_file, "start_helper", never)
+    monkeypatch.setattr(model_file, "spawn", never)
     assert model_file.describe(str(path)) == first
     with pytest.raises(ModelError, match="no method 'decode'; it has: forward"):
         first.method("decode")
@@ -311,7 +311,7 @@ def test_a_refusal_holds_for_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyP
     path = str(exports.saved(tmp_path / "bad.ts", b"no model"))
     with pytest.raises(ModelError, match=r"bad\.ts: it is neither"):
         model_file.describe(path)
-    monkeypatch.setattr(model_file, "start_helper", None)
+    monkeypatch.setattr(model_file, "spawn", None)
     with pytest.raises(ModelError, match=r"bad\.ts: it is neither"):
         model_file.describe(path)
     (refusal,) = (tmp_path / "cache" / "models").glob("*.refused")

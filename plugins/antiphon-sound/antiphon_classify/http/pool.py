@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from antiphon.api.backends.http import HttpServer, Refusal, write_pieces
-from antiphon.api.backends.runtime import HelperTask, cores
+from antiphon.api.backends.runtime import Child, cores, spawn
 from antiphon.api.backends.transports import WireError
 
-MODULE = "antiphon_classify.http.worker"
 START_SECONDS = 60.0
 """Maximum seconds to import its plugins, also on a busy machine."""
 ANSWER_SECONDS = 300.0
@@ -30,7 +29,7 @@ class ClassifierProcess:
     `classifiers`: what it has said that there is; empty for one that reads a stream.
     """
 
-    task: HelperTask
+    child: Child
     classifiers: list[dict[str, Any]] = field(default_factory=list)
     began: float = field(default_factory=time.monotonic)
     ready: bool = True
@@ -42,22 +41,26 @@ class ClassifierProcess:
         Raises Refusal: it does not start.
         """
         try:
-            process = await HelperTask.start(MODULE, *words)
+            child = spawn("antiphon_classify.http.worker:main", *words)
         except OSError as error:
             raise Refusal(503, f"no process can be started: {error.strerror}") from None
-        started = ClassifierProcess(process)
+        started = ClassifierProcess(child)
         if not words:
             try:
                 started.classifiers = (await started.receive(START_SECONDS))["classifiers"]
             except BaseException:
-                await process.end()
+                await started.end()
                 raise
         return started
+
+    async def end(self) -> int:
+        """Ends it. Returns its exit status, negative for a signal."""
+        return await asyncio.to_thread(self.child.close) or 0
 
     async def ask(self, name: str, path: str) -> dict[str, Any]:
         """Classifies a file in the process; a Refusal with the reason on failure."""
         self.ready = False
-        await self.task.send({"name": name, "path": path})
+        await asyncio.to_thread(self.child.send, {"name": name, "path": path})
         found = await self.receive(ANSWER_SECONDS)
         self.ready = True
         return answer_of(found)
@@ -65,13 +68,13 @@ class ClassifierProcess:
     async def receive(self, seconds: float | None) -> dict[str, Any]:
         """Next message; raises `Refusal` where the process has ended, or on a timeout of `seconds`."""
         try:
-            return await self.task.receive(seconds)
+            return await self.child.heard(seconds)
         except TimeoutError:
             raise Refusal(503, f"it took longer than {seconds:g} s; try again, or send a shorter sound") from None
         except ValueError:
             raise Refusal(503, "the classifier's answer is too long or none") from None
         except EOFError:
-            text = f"the process that classifies ended with status {await self.task.end()}; another one is started"
+            text = f"the process that classifies ended with status {await self.end()}; another one is started"
             raise Refusal(503, text) from None
 
 
@@ -114,7 +117,7 @@ class ClassifierPool:
         if self._sweep is not None:
             self._sweep.cancel()
         for process in [*self._idle, *self._busy]:
-            await process.task.end()
+            await process.end()
         self._idle.clear()
         await asyncio.gather(*self._ending)
 
@@ -189,14 +192,14 @@ class ClassifierPool:
     @contextlib.asynccontextmanager
     async def _process(self) -> AsyncIterator[ClassifierProcess]:
         """An idle process, ended if the context exits during a sound."""
-        self._idle = [process for process in self._idle if not process.task.ended]
+        self._idle = [process for process in self._idle if not process.child.ended]
         process = self._idle.pop() if self._idle else await ClassifierProcess.start()
         self._busy.add(process)
         try:
             yield process
         finally:
             self._busy.discard(process)
-            if process.ready and not process.task.ended:
+            if process.ready and not process.child.ended:
                 self._idle.append(process)
                 self._rest()
             else:
@@ -213,7 +216,7 @@ class ClassifierPool:
         self._idle.clear()
 
     def _end(self, process: ClassifierProcess) -> None:
-        task = asyncio.get_running_loop().create_task(process.task.end())
+        task = asyncio.get_running_loop().create_task(process.end())
         self._ending.add(task)
         task.add_done_callback(self._ending.discard)
 

@@ -76,7 +76,7 @@ class ClassifierStreams:
                 yield found
         finally:
             if process is not None:
-                await process.task.end()
+                await process.end()
             if feeding is not None:
                 feeding.cancel()
                 with contextlib.suppress(BaseException):
@@ -90,11 +90,10 @@ async def _feed(process: ClassifierProcess, pieces: AsyncIterator[bytes]) -> Non
         if not begun and piece.startswith(b"fLaC"):
             raise Refusal(415, "flac is no format of a stream; send wav, ogg or mp3, or ask for application/json")
         begun = True
-        process.task.input.write(piece)
-        await process.task.input.drain()
+        await asyncio.to_thread(process.child.feed, piece)
     if not begun:
         raise WireError("the body is empty; send the bytes of a sound file")
-    process.task.input.close()
+    process.child.finish()
 
 
 async def _next(process: ClassifierProcess, feeding: asyncio.Task[None]) -> dict[str, Any]:

@@ -1,10 +1,9 @@
-"""Classifier process: `python -m antiphon_classify.http.worker [NAME EVERY]`, run by `pool` and `streams`.
+"""Classifier process, with no arguments or NAME and EVERY, started by `pool`.
 
 Alone it sends the list of classifiers first; then a request {"name", "path"} gets {"answer": {…}} or
 {"status", "error"}. With NAME and EVERY its input is a sound, and it sends an answer for every EVERY seconds of it.
 """
 
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,9 +12,8 @@ from antiphon.api import AntiphonError, PluginError
 from antiphon.api.backends.runtime import HelperChannel, lower_priority
 
 
-def main(words: list[str]) -> int:
+def main(channel: HelperChannel, *words: str) -> int:
     """Answers until its input ends."""
-    channel = HelperChannel()
     lower_priority()
     from antiphon_classify import classification
 
@@ -47,7 +45,3 @@ def _answer(channel: HelperChannel, work: Callable[[], Iterator[dict[str, Any]]]
     except Exception as error:
         status, text = 503, f"the classifier failed: {type(error).__name__}: {error}"
     channel.send({"status": status, "error": " ".join(text.split())})
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

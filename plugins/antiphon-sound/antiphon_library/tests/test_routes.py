@@ -169,18 +169,11 @@ async def test_the_librarys_folder_is_added_analysed_and_placed_in_turn(
     begun: list[str] = []
     go_on = asyncio.Semaphore(0)
 
-    class Step:
-        returncode: int | None = None
-
-        async def wait(self) -> None:
-            await go_on.acquire()
-            self.returncode = 0
-
-    async def start(words: list[str], **_: Any) -> Step:
+    async def run(*words: str) -> None:
         begun.append(" ".join(words[words.index("--root") + 2 :]))
-        return Step()
+        await go_on.acquire()
 
-    monkeypatch.setattr(library_module, "start_command", start)
+    monkeypatch.setattr(library_module, "run_program", run)
     async with serving(tmp_path, jobs=tmp_path / "jobs", plugins=["antiphon_library"]) as server:
         token = (tmp_path / "token").read_text().strip()
         assert (await answered(server, "POST", "/api/library/analyse", {}))[0] == 401

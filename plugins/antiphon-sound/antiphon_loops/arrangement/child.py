@@ -1,10 +1,8 @@
-"""Material process of a live `loops` node: `python -m antiphon_loops.arrangement.child FOLDER RATE`.
+"""Material process of a live `loops` node, started and asked by `live`.
 
 It reports the number of loops, and answers requests with arrangements and the tracks' float32 samples.
 """
 
-import os
-import sys
 from pathlib import Path
 
 from antiphon.api import AntiphonError
@@ -14,16 +12,15 @@ from antiphon_loops.arrangement.maker import MaterialMaker
 from antiphon_loops.library import ready
 
 
-def main(folder: Path, rate: int) -> None:
+def main(channel: HelperChannel, place: str, rate: str) -> None:
     """Answers requests for a folder's loops until its input ends."""
-    channel = HelperChannel()
-    os.nice(5)
+    folder = Path(place)
     try:
         loops, rules = ready(folder, lambda done, of, _name: channel.send({"loops": done, "of": of}))
     except AntiphonError as error:
         channel.send({"problem": str(error)})
         return
-    maker = MaterialMaker(folder, loops, rules, rate)
+    maker = MaterialMaker(folder, loops, rules, int(rate))
     channel.send({"loops": len(loops)})
     for asked in channel.requests():
         try:
@@ -34,7 +31,3 @@ def main(folder: Path, rate: int) -> None:
         tracks = [[t.frames, t.bars, t.sound.shape[1]] for t in material.tracks]
         sounds = (track.sound for track in material.tracks)
         channel.send({"plan": plan_to(material.plan), "gain": material.gain, "tracks": tracks}, *sounds)
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from antiphon.api.backends.runtime import HELPER_FAULTS, HelperProcess
+from antiphon.api.backends.runtime import CHILD_FAULTS, Child, ChildLimits, spawn
 from antiphon_loops.arrangement.arrange import Arrangement, Layer, LoopChoice, LoopRequest
 from antiphon_loops.arrangement.maker import LoopMaterial, LoopTrack
 from antiphon_loops.record import Loop
@@ -39,7 +39,7 @@ class Preparer:
         self._done: tuple[int, LoopMaterial] | None = None
         self._closed = self._again = False
         self._deaths = 0
-        self._process: HelperProcess | None = None
+        self._process: Child | None = None
         self._thread = threading.Thread(target=self._run, name="loops", daemon=True)
         self._thread.start()
 
@@ -78,7 +78,7 @@ class Preparer:
             self._deaths += 1
             try:
                 why = self._serve()
-            except (*HELPER_FAULTS, KeyError, TypeError) as error:
+            except (*CHILD_FAULTS, KeyError, TypeError) as error:
                 why = f"the process that prepares loops ended: {error}"
             else:
                 break
@@ -96,7 +96,8 @@ class Preparer:
 
     def _serve(self) -> str:
         """Runs one process; returns its reported problem, or "" once this is closed."""
-        self._process = process = HelperProcess("antiphon_loops.arrangement.child", str(self._folder), str(self._rate))
+        words = "antiphon_loops.arrangement.child:main", str(self._folder), str(self._rate)
+        self._process = process = spawn(*words, limits=ChildLimits(nice=5))
         hello = {"of": 0}
         while "of" in hello:
             hello, _ = process.receive()
@@ -113,8 +114,7 @@ class Preparer:
                 continue
             doing, self._requested = self._requested, None
             try:
-                process.send(asdict(doing[1]))
-                head, sound = process.receive(most=_MAX_BYTES)
+                head, sound = process.ask(asdict(doing[1]), _MAX_BYTES)
                 material = None if "problem" in head else _material(head, sound, doing[1])
             except BaseException:
                 self._requested = self._requested or doing  # for the next process

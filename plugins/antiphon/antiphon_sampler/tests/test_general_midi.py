@@ -1,7 +1,6 @@
 """Names of General MIDI: instruments of the machine's soundfont, else of the kit."""
 
 import shutil
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +8,7 @@ import pytest
 import soundfile
 from tests.waiting import until
 
+from antiphon.api.backends.runtime import spawn
 from antiphon_sampler import general_midi, processor, sounds
 from antiphon_sampler.general_midi import PROGRAMS, SAMPLED, nearest
 from antiphon_sampler.tests.conftest import RATE
@@ -52,16 +52,16 @@ def instruments(tmp_path, monkeypatch) -> general_midi.GeneralMidi:
     made = general_midi.GeneralMidi(RATE)
     made.started, made.written = [], SAMPLED
 
-    def helper(_module, name, folder):
+    def helper(_function, name, folder, **_limits):
         made.started.append(name)
         if not made.written:
             raise OSError("no process")
         Path(folder).mkdir(parents=True, exist_ok=True)
         for note in made.written:
             soundfile.write(f"{folder}/{note}.wav", np.full((4800, 2), 0.1), 48000)
-        return subprocess.Popen(["true"])
+        return spawn(["true"])
 
-    monkeypatch.setattr(general_midi, "start_helper", helper)
+    monkeypatch.setattr(general_midi, "spawn", helper)
     return made
 
 

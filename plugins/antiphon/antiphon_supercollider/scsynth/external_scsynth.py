@@ -2,16 +2,17 @@
 
 import contextlib
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import PIPE
 
 from antiphon.api import EngineError
 from antiphon.api.backends import transports as osc
 from antiphon.api.backends.files import built_in_folder
+from antiphon.api.backends.runtime import Child, ChildLane, spawn
 from antiphon.api.backends.synths import Unanswered
 from antiphon.api.backends.workers import process_at, process_start
 from antiphon_supercollider.scsynth.server import Scsynth
@@ -92,7 +93,7 @@ class ExternalScsynth(Scsynth):
         self.life = -1  # its end is noticed at the next look
         self.pid = process_at(address[1]) or NO_PROCESS
         self._last_reply = self._asked = time.monotonic()
-        self._leaver: subprocess.Popen[bytes] | None = None
+        self._leaver: Child | None = None
 
     def enrol(self, meanwhile: Callable[[], None] = lambda: None) -> None:
         """Registers as a client; `meanwhile` is called while waiting.
@@ -169,27 +170,18 @@ class ExternalScsynth(Scsynth):
     def promise(self, leaves: Sequence[bytes]) -> None:
         """Starts a helper process that sends packets to scsynth after this process has ended, in any way."""
         speaking = self.socket.fileno()
-        self._leaver = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", _LEAVER, str(speaking)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            pass_fds=(speaking,),
-            start_new_session=True,
-        )
-        assert self._leaver.stdin is not None
+        words = [sys.executable, "-I", "-S", "-c", _LEAVER, str(speaking)]
+        self._leaver = spawn(words, lane=ChildLane(PIPE, fds=(speaking,)))
         host, port = self.address
         # scsynth knows a client by its port: the process has this socket
         lines = [f"{host}:{port}", *(packet.hex() for packet in (*leaves, osc.encode("/notify", 0)))]
-        self._leaver.stdin.write("\n".join(lines).encode())
-        self._leaver.stdin.flush()
+        self._leaver.feed("\n".join(lines).encode())
 
     def close(self) -> None:
         """Removes this client's nodes and buffers from scsynth."""
         if self._leaver is None:
             self.send("/notify", 0)
         else:
-            assert self._leaver.stdin is not None
-            self._leaver.stdin.close()
+            self._leaver.finish()
             self._leaver.wait()
         self.socket.close()

@@ -4,16 +4,15 @@ import contextlib
 import os
 import select
 import shutil
-import signal
 import socket
-import subprocess
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from antiphon.api import EngineError
 from antiphon.api.backends import transports as osc
-from antiphon.api.backends.runtime import end_before_exec
+from antiphon.api.backends.runtime import ChildLane, end_before_exec, exit_cause, spawn
 from antiphon.api.backends.workers import short_slices
 from antiphon_supercollider.scsynth import leftovers
 
@@ -69,19 +68,15 @@ class Scsynth:
         environment = {k: v for k, v in os.environ.items() if not k.startswith("SC_JACK_DEFAULT")}
         environment |= {"SC_JACK_DEFAULT_INPUTS": "", "SC_JACK_DEFAULT_OUTPUTS": ""}
         leftovers.claim(folder, self.address[1])
-        log = os.open(os.devnull, os.O_WRONLY)
         self.life, held = os.pipe()  # scsynth alone holds its other end
         try:
             # tied to the thread that starts it, which runs as long as its process
-            self._process = subprocess.Popen(
-                words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, cwd=folder,
-                preexec_fn=_bound, pass_fds=(held,),
-            )  # fmt: skip
+            lane = ChildLane(fds=(held,))
+            self._process = spawn(words, lane=lane, apart=False, before=partial(_bound, folder), env=environment)
         except OSError as error:
             os.close(self.life)
             raise EngineError(f"scsynth cannot be started: {error.strerror}") from error
         finally:
-            os.close(log)
             os.close(held)
         self.pid = self._process.pid
 
@@ -147,18 +142,15 @@ class Scsynth:
     @property
     def gone(self) -> bool:
         """Whether its process is known to have ended."""
-        return self._process.poll() is not None
+        return self._process.ended
 
     def ended(self) -> str:
         """Reason why it ended, in words; "" while it runs."""
-        code = self._process.poll()
-        if code is None:
-            return ""
-        return f"killed by {signal.Signals(-code).name}" if code < 0 else f"status {code}"
+        code = self._process.status
+        return "" if code is None else exit_cause(code)
 
     def kill(self) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            self._process.kill()
+        self._process.kill()
 
     def close(self) -> None:
         """Ends the process, waits for that, and removes the files it left."""
@@ -169,7 +161,8 @@ class Scsynth:
         os.close(self.life)
 
 
-def _bound() -> None:
+def _bound(folder: Path) -> None:
+    os.chdir(folder)
     end_before_exec()
     # kept across exec: scsynth's network and audio threads are scheduled early on a busy machine
     short_slices()

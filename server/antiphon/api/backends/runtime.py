@@ -1,6 +1,6 @@
-"""A plugin's process and its terminal: messages, options of `antiphon serve`, missing packages, helper processes.
+"""A plugin's process and its terminal: messages, options of `antiphon serve`, missing packages, child processes.
 
-A helper is asked over a pipe, bounded in time and answers, and ends with its parent.
+A child is asked by messages, bounded in time and answers, and ends with its parent.
 """
 
 from antiphon.kernel.contract.finding import Finding
@@ -25,19 +25,18 @@ from antiphon.kernel.runtime.platform import (
     ring,
     start_time,
 )
-from antiphon.kernel.runtime.processes.child_process import TERM_SECONDS
+from antiphon.kernel.runtime.processes.child_process import exit_cause
+from antiphon.kernel.runtime.processes.children import (
+    CHILD_FAULTS,
+    ONE_THREAD,
+    Child,
+    ChildLane,
+    ChildLimits,
+    run_program,
+    spawn,
+)
 from antiphon.kernel.runtime.processes.forked import ForkedEnd, run_forked
 from antiphon.kernel.runtime.processes.helper_channel import HelperChannel
-from antiphon.kernel.runtime.processes.helper_process import (
-    HELPER_FAULTS,
-    ONE_THREAD,
-    HelperProcess,
-    HelperTask,
-    bound_command,
-    end_session,
-    start_command,
-    start_helper,
-)
 from antiphon.kernel.runtime.processes.scheduling import lower_priority
 from antiphon.kernel.runtime.settings import ServeOption
 from antiphon.kernel.runtime.shortening import composed, is_finite_number, short_repr, shorten

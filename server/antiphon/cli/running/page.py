@@ -64,7 +64,7 @@ def announce(
 
 def open_page(folder: Path) -> None:
     """Opens the page in the browser, in the background; nothing without a screen."""
-    from antiphon.kernel.runtime.processes.helper_process import start_helper
+    from antiphon.kernel.runtime.processes.children import SILENT, spawn
 
     if graphical():
-        start_helper("webbrowser", (folder / FILE).as_uri(), env=None, start_new_session=True)
+        spawn("webbrowser", (folder / FILE).as_uri(), lane=SILENT, bound=False, env=dict(os.environ))

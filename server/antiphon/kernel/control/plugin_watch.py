@@ -19,7 +19,7 @@ from antiphon.kernel.errors import AntiphonError, PluginError
 from antiphon.kernel.plugins import version_files
 from antiphon.kernel.plugins.version_files import BEGUN, Stamp, VersionCheck
 from antiphon.kernel.runtime import paths
-from antiphon.kernel.runtime.processes.helper_process import HelperProcess
+from antiphon.kernel.runtime.processes.children import CHILD_FAULTS, ChildLimits, spawn
 
 log = logging.getLogger("antiphon.plugins")
 printed_log = logging.getLogger("antiphon.said")
@@ -31,6 +31,8 @@ START_SECONDS = 60.0
 """Maximum seconds for a check to start: its interpreter starts on a possibly busy machine."""
 RECENT_SECONDS = 60.0
 """Seconds after which a version is no longer rolled back: a later failure may have other causes."""
+LIMITS = ChildLimits(nice=10, data=8 << 30)
+"""Of a check: the running sound has priority."""
 GRACE = 2.0
 """Seconds beyond its limit after which a check is killed."""
 
@@ -103,19 +105,18 @@ class PluginWatch:
         mine = {info.type for info in self._catalog.types.values() if info.plugin == name}
         nodes = tuple((node.type, node.values) for node in graph.nodes if node.type in mine)
         asked = VersionCheck(str(folder), str(self._root / name), status.rate, status.block, status.channels, nodes)
-        child = await asyncio.to_thread(HelperProcess, "antiphon.kernel.plugins.version_check")
+        child = spawn("antiphon.kernel.plugins.version_check:main", limits=LIMITS)
         answer: dict[str, Any] = {}
         try:
             child.send(asked.to_json())
-            begun, _ = await asyncio.to_thread(child.receive, silence=START_SECONDS)
-            if begun == BEGUN:
-                answer, _ = await asyncio.to_thread(child.receive, silence=asked.limit + GRACE)
+            if await child.heard(START_SECONDS) == BEGUN:
+                answer = await child.heard(asked.limit + GRACE)
         except TimeoutError:
             raise PluginError(f"its check took longer than {asked.limit:g} s") from None
-        except (OSError, EOFError, ValueError):
+        except CHILD_FAULTS:
             pass
         finally:
-            code = await asyncio.to_thread(child.close)
+            code = await asyncio.to_thread(child.close) or 0
         if not answer:
             raise PluginError(f"its check crashed (signal {-code})" if code < 0 else "its check ended too early")
         if "problem" in answer:

@@ -1,7 +1,6 @@
 """Checks a plugin at load: its declarations, and its output for a block of zeros."""
 
 import re
-import signal
 from collections.abc import Callable
 from functools import partial
 from typing import Any, get_args
@@ -25,8 +24,9 @@ PARAM_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 TAKEN = frozenset({p.name for p in HOST_PARAMS} | {"reset", "type"})
 MAX_CHANNELS = 64
 MAX_PARAMS = 128
-MAX_ANSWER = 4096
-"""Maximum bytes of a check's answer."""
+MAX_LETTERS = 4000
+MAX_ANSWER = 16 * MAX_LETTERS
+"""Maximum letters of a check's answer, and bytes of its JSON."""
 
 
 def check_type_name(name: object) -> None:
@@ -168,16 +168,13 @@ def in_child(task: Callable[[], str], limit: float, meanwhile: Callable[[], obje
     end = run_forked(partial(_answer, task), limit, MAX_ANSWER, meanwhile)
     if end.late:
         return f"its check took longer than {end.late:g} s"
-    if end.data[:1] == b"+":
-        return end.data[1:].decode("utf-8", "replace")
-    if end.status < 0:
-        return f"its check crashed with {signal.Signals(-end.status).name}"
-    return f"its check ended the process with exit status {end.status}"
+    if end.answer is not None:
+        return str(end.answer)
+    return f"its check {'crashed with' if end.status < 0 else 'ended the process with'} {end.how}"
 
 
-def _answer(task: Callable[[], str]) -> bytes:
+def _answer(task: Callable[[], str]) -> str:
     try:
-        answer = task()
+        return task()[:MAX_LETTERS]
     except BaseException as error:
-        answer = reason_of(error)
-    return b"+" + answer.encode("utf-8", "replace")[:4000]
+        return reason_of(error)[:MAX_LETTERS]

@@ -29,17 +29,13 @@ from antiphon.kernel.plugins.version_files import BEGUN, VersionCheck
 from antiphon.kernel.plugins.versions import number_of
 from antiphon.kernel.runtime import importing
 from antiphon.kernel.runtime.importing import Factory, reason_of, resolve
-from antiphon.kernel.runtime.platform import limit_resources, thread_clocks
+from antiphon.kernel.runtime.platform import thread_clocks
 from antiphon.kernel.runtime.processes.helper_channel import HelperChannel
 from antiphon.kernel.runtime.processes.scheduling import LOOK_SECONDS
 from antiphon.kernel.workers.devices import without_workers
 
-NICE = 10
-"""Increment of the process's nice value: the running sound has priority."""
 NOISE_BLOCKS = 48
 """Blocks of noise at -20 dB through each processor, as in the trial before a patch plays."""
-DATA_BYTES = 8 << 30
-"""Memory limit of a check, bytes."""
 
 
 class _Loading(PluginLoading):
@@ -55,12 +51,9 @@ class _Loading(PluginLoading):
             raise PluginError(f"{error}{where}") from error
 
 
-def main() -> None:
+def main(channel: HelperChannel) -> None:
     """Checks the requested version: sends `BEGUN`, and its catalog or {"problem": sentence}."""
-    channel = HelperChannel()
     check = VersionCheck(**next(channel.requests()))
-    os.nice(NICE)
-    limit_resources(data=DATA_BYTES)
     sys.dont_write_bytecode = False  # the engine reads what is compiled here
     compile_all()
     channel.send(BEGUN)
@@ -150,8 +143,3 @@ def _declared(processor: Processor) -> str:
     except (OSError, TypeError):
         return ""
     return f" ({Path(file or '').name}, line {line})"
-
-
-if __name__ == "__main__":
-    main()
-    os._exit(0)  # threads that the plugin started end here

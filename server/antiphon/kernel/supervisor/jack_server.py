@@ -4,7 +4,6 @@ import contextlib
 import os
 import shutil
 import signal
-import subprocess
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +11,8 @@ from pathlib import Path
 from antiphon.kernel.engine.drivers.probe import Found, probe
 from antiphon.kernel.errors import AntiphonError, EngineError
 from antiphon.kernel.runtime.platform import short_slices
-from antiphon.kernel.runtime.processes.child_process import block_signals
+from antiphon.kernel.runtime.processes.child_process import block_signals, listening
+from antiphon.kernel.runtime.processes.children import SILENT, spawn
 from antiphon.kernel.runtime.processes.scheduling import Standstill
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.synth.info import SynthInfo
@@ -154,17 +154,8 @@ def start(settings: ServeSettings) -> int:
         "-d", "dummy", "-r", str(settings.rate), "-p", str(settings.block),
     ]  # fmt: skip
     with block_signals():
-        # not a pipe: jackd blocks for good once an unread pipe is full of its xrun messages
-        child = subprocess.Popen(
-            words,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            preexec_fn=_listening,
-            start_new_session=True,
-        )
-    child.returncode = 0  # reaped by pid; Popen must not
-    return child.pid
+        # silent: jackd blocks for good once an unread pipe is full of its xrun messages
+        return spawn(words, lane=SILENT, before=_listening).pid
 
 
 def forget_dead() -> None:
@@ -185,7 +176,5 @@ def properties() -> Path:
 
 
 def _listening() -> None:
-    from antiphon.kernel.runtime.processes.child_process import listening
-
     short_slices()
     listening()

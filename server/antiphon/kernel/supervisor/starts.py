@@ -22,8 +22,8 @@ from antiphon.kernel.errors import EngineError, FileError
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.console import name_prints
 from antiphon.kernel.runtime.platform import PORTABLE
-from antiphon.kernel.runtime.processes.child_process import Child, block_signals, flush, leave
-from antiphon.kernel.runtime.processes.helper_process import start_helper
+from antiphon.kernel.runtime.processes.child_process import block_signals, fork
+from antiphon.kernel.runtime.processes.children import Child, ChildLane, spawn
 from antiphon.kernel.runtime.processes.spawning import prepare, start_function
 from antiphon.kernel.runtime.settings import ServeSettings, device_name
 from antiphon.kernel.supervisor import chores, jack_server, preload
@@ -189,7 +189,7 @@ class Starts:
         if (
             kind == "none" and not PORTABLE
         ):  # it needs no module that this process has not: shared, it takes less memory and no time
-            return self._fork(zygote.Zygote(kind, self.parts.arena, self.parts.bells).run)
+            return fork(lambda: self._become(zygote.Zygote(kind, self.parts.arena, self.parts.bells).run))
         with block_signals():
             return zygote.start(kind, self.parts.arena, self.parts.bells, imports)
 
@@ -263,18 +263,9 @@ class Starts:
     def _begin(self, work: Callable[..., int | None], *args: Any) -> int:
         """Starts a process that runs `work`: a fork, or where that is not the way a fresh interpreter."""
         if not PORTABLE:
-            return self._fork(lambda: work(*args))
+            return fork(lambda: self._become(lambda: work(*args)))
         with block_signals():
             return start_function(work, *args)
-
-    def _fork(self, work: Callable[[], int | None]) -> int:
-        """Forks a child that runs `work`; `work` unblocks the signals by `listening` once its handlers are set."""
-        flush()
-        with block_signals():
-            pid = os.fork()
-            if pid == 0:
-                leave(lambda: self._become(work))
-        return pid
 
     def _become(self, work: Callable[[], int | None]) -> int | None:
         signal.set_wakeup_fd(-1)
@@ -305,12 +296,11 @@ def _module(name: str, given: dict[str, Any], fds: tuple[int, ...], *, bound: bo
     It inherits the descriptors `fds`. `bound`: it ends with this process.
     """
     with block_signals():
-        child = start_helper(name, fds=fds, stdin=subprocess.PIPE, stdout=None, stderr=None, bound=bound)
-    assert child.stdin is not None
-    child.returncode = 0  # reaped by pid; Popen must not
+        child = spawn(name, lane=ChildLane(subprocess.PIPE, None, None, fds), bound=bound, apart=False)
+    assert child.input is not None
     # by a pipe: every user of the machine can read command lines, and `given` may hold a broker's password
-    with contextlib.suppress(OSError), child.stdin:
-        child.stdin.write(json.dumps(given).encode())
+    with contextlib.suppress(OSError), child.input:
+        child.input.write(json.dumps(given).encode())
     return child.pid
 
 

@@ -18,7 +18,8 @@ from antiphon.kernel.io.listening import open_sockets
 from antiphon.kernel.runtime.console import say, write_output
 from antiphon.kernel.runtime.platform import hear
 from antiphon.kernel.runtime.processes import child_process, pidfile
-from antiphon.kernel.runtime.processes.child_process import DEVICE_GONE, NO_DEVICE, Child, exit_cause
+from antiphon.kernel.runtime.processes.child_process import DEVICE_GONE, NO_DEVICE, exit_cause
+from antiphon.kernel.runtime.processes.children import Child
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.supervisor import before, jack_server, recordings, watchdog
 from antiphon.kernel.supervisor.parts import Parts, SupervisorFaults, why
@@ -121,7 +122,7 @@ class Supervisor:
         self._start_first_recorder()
         self._adopt("weigher", self.starts.weigher())
         if _PROBE in self._children:
-            self._children.pop(_PROBE).kill()
+            self._children.pop(_PROBE).close()
         self._adopt("engine", self.starts.engine())
         self._write_list()
 
@@ -261,14 +262,14 @@ class Supervisor:
 
     def _reap(self) -> None:
         for child in list(self._children.values()):
-            status = child.reaped()
+            status = child.status
             if status is not None:
                 self._died(child, status)
 
     def _died(self, child: Child, status: int) -> None:
         del self._children[child.name]
         if not self._ready_said and child.name in ("control", "engine"):
-            if child.name == "engine" and os.waitstatus_to_exitcode(status) == NO_DEVICE:
+            if child.name == "engine" and status == NO_DEVICE:
                 raise _AlreadyReported
             raise EngineError(f"the {child.name} process ended before it was ready (status {status}); see above")
         now = time.monotonic()
@@ -278,7 +279,7 @@ class Supervisor:
         self._start_times[child.name] = now + (PAUSE_SECONDS if len(recent) >= RESTARTS_BEFORE_PAUSE else 0.0)
         say(f"{child.name} ended ({exit_cause(status)}); starting it again")
         if child.name == "engine":
-            self._engine_died(os.waitstatus_to_exitcode(status))
+            self._engine_died(status)
         elif child.name == "control":
             watchdog.forget_control(self.parts.shared.words)
 
@@ -323,11 +324,11 @@ class Supervisor:
                 say(text)
                 watchdog.forget(words, self._loading)
                 self._hung = hung
-                os.kill(engine.pid, signal.SIGKILL)
+                engine.kill()
         if control is not None and (stalled := self._hangs.control(control.pid)):
             say(f"control has not turned for {stalled:.1f} s; ending it")
             watchdog.forget_control(words)
-            os.kill(control.pid, signal.SIGKILL)
+            control.kill()
 
     def _look_for_device(self) -> None:
         """After a lost device: probes for it every `RETRY_DEVICE_SECONDS`, and returns to it when it is back."""
@@ -366,9 +367,9 @@ class Supervisor:
             if name == "web" and self.settings.drain:
                 child.end(self.settings.drain)
             elif name == "web" and not (self.settings.lan or self.settings.proxy):
-                child.kill()  # it has no state to save, and may still be importing
+                child.close()  # it has no state to save, and may still be importing
             elif name == "recorder" and not self._ready_said:
-                child.kill()
+                child.close()
                 recordings.undo(self._begin)
             else:
                 child.end()

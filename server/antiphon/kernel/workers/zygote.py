@@ -1,7 +1,5 @@
 """Zygote: a process with a heavy module imported, which forks, watches and ends the workers that need it.
 
-    python -m antiphon.kernel.workers.zygote '{"kind": "torch", "arena": 5, "bells": […], "lifeline": 7}'
-
 The arena lists the requested workers. A worker that crashes, hangs or is blamed is killed and forked again; after three
 failures within a minute it is quarantined until a retry is requested. An unresponsive program or device of a worker is
 no failure: the worker is restarted each second while it is requested. A zygote has one thread and does not use a GPU
@@ -14,15 +12,14 @@ import json
 import os
 import select
 import signal
-import sys
 import time
 from dataclasses import dataclass, field
 
 from antiphon.kernel.runtime import resources
 from antiphon.kernel.runtime.platform import PORTABLE, end_with_parent, hear, ring, start_time, thread_times
 from antiphon.kernel.runtime.processes import forked
-from antiphon.kernel.runtime.processes.child_process import exit_cause, leave, listening
-from antiphon.kernel.runtime.processes.helper_process import start_helper
+from antiphon.kernel.runtime.processes.child_process import exit_cause, fork, listening
+from antiphon.kernel.runtime.processes.children import ChildLane, spawn as spawn_child
 from antiphon.kernel.runtime.processes.scheduling import Patience, Standstill
 from antiphon.kernel.runtime.processes.spawning import prepare, start_function
 from antiphon.kernel.workers import worker
@@ -175,12 +172,10 @@ class Zygote:
             if PORTABLE:
                 pid = start_function(worker.run_alone, self._arena, entry.number, self._bells, parent)
             else:
-                pid = os.fork()
+                pid = fork(lambda: self._become(entry, parent))
         except OSError:
             words[WorkerWord.STATE] = State.WAITING if before == State.WAITING else State.RESTARTING
             raise
-        if pid == 0:
-            leave(lambda: self._become(entry, parent))
         words[WorkerWord.PID] = pid
         hop_ns = spec.hop * 1_000_000_000 // spec.rate
         self._children[entry.number] = _Child(pid, hop_ns)
@@ -194,6 +189,7 @@ class Zygote:
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGTERM, signal.SIGCHLD):
             signal.signal(number, signal.SIG_DFL)
+        listening()
         if not end_with_parent(parent):
             return 1
         return worker.run(self._arena, entry.number, self._bells)
@@ -267,7 +263,7 @@ class Zygote:
         if child.killed:
             entry.set_reason(child.killed)
         elif code not in (worker.FAULT, worker.REFUSED, worker.RESTART_STATUS):
-            entry.set_reason(f"was {exit_cause(status)}" if code < 0 else f"ended with {exit_cause(status)}")
+            entry.set_reason(f"was {exit_cause(code)}" if code < 0 else f"ended with {exit_cause(code)}")
         # who sees no process reads why, and that none runs
         words[WorkerWord.DIED_NS] = time.monotonic_ns()
         words[WorkerWord.STATE] = State.WAITING if away else State.RESTARTING
@@ -304,9 +300,8 @@ def start(kind: str, arena: Arena, bells: Bells, imports: str = "", lifeline: in
     fds = bells.fds()
     arguments = {"kind": kind, "arena": arena.fd, "bells": fds, "lifeline": lifeline, "imports": imports}
     held = (arena.fd, *fds, *((lifeline,) if lifeline >= 0 else ()))
-    child = start_helper("antiphon.kernel.workers.zygote", json.dumps(arguments), fds=held, stdout=2, stderr=None)
-    child.returncode = 0  # waited for by pid
-    return child.pid
+    lane = ChildLane(output=2, errors=None, fds=held)
+    return spawn_child(f"{__name__}:main", json.dumps(arguments), lane=lane, bound=False, apart=False).pid
 
 
 def spawn(kind: str, arena: Arena, bells: Bells, imports: str = "") -> tuple[int, int]:
@@ -339,8 +334,3 @@ def main(argument: str) -> None:
     resources.trim()
     gc.freeze()  # nor does a worker look for garbage among what it has from here
     zygote.run()
-
-
-if __name__ == "__main__":
-    main(sys.argv[1])
-    os._exit(0)  # torch is slow to unload

@@ -1,6 +1,5 @@
 """Finds the driver, its rate and block size, in a forked child: device libraries leave threads behind."""
 
-import json
 import os
 import re
 from dataclasses import asdict, dataclass
@@ -42,22 +41,20 @@ def probe(settings: ServeSettings) -> Found:
     end = run_forked(partial(_answer, settings), PROBE_SECONDS, MAX_ANSWER)
     if end.late:
         raise EngineError(f"the audio library has not answered for {end.late:g} s; restart jackd or the card")
-    if not end.data:
+    if end.answer is None:
         raise EngineError("the audio library crashed while it looked for devices; take headless, the software clock")
-    answer = json.loads(end.data)
-    if "error" in answer:
-        raise EngineError(answer["error"])
-    return Found(**answer["found"])
+    if "error" in end.answer:
+        raise EngineError(end.answer["error"])
+    return Found(**end.answer["found"])
 
 
-def _answer(settings: ServeSettings) -> bytes:
+def _answer(settings: ServeSettings) -> dict[str, Any]:
     try:
-        answer: dict[str, Any] = {"found": asdict(_look(settings))}
+        return {"found": asdict(_look(settings))}
     except AntiphonError as error:
-        answer = {"error": str(error)}
+        return {"error": str(error)}
     except BaseException as error:  # the parent needs an answer whatever a device library raises
-        answer = {"error": f"the audio library failed: {type(error).__name__}: {error}"}
-    return json.dumps(answer).encode()
+        return {"error": f"the audio library failed: {type(error).__name__}: {error}"}
 
 
 def device_settings(

@@ -9,7 +9,6 @@ import re
 import select
 import signal
 import socket
-import subprocess
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,7 +23,8 @@ from antiphon.kernel.errors import FileError, RequestError
 from antiphon.kernel.io.capture_memory import CaptureMemory
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.console import say, write_output
-from antiphon.kernel.runtime.processes.child_process import TERM_SECONDS, listening
+from antiphon.kernel.runtime.processes.child_process import listening
+from antiphon.kernel.runtime.processes.children import TERM_SECONDS, Child, ChildLane, spawn
 
 MIN_FREE, MAX_LEFT = 0.1, 10e9
 """A recording ends below this share of free disk space, or on a large disk below this many bytes."""
@@ -75,7 +75,7 @@ class Recorder:
         """
         self._limit, self._looked, self._kept, self._export = limit, 0, kept, export
         self._module, self._tracks = tracks, cast(Tracks | None, None)
-        self._finishing: subprocess.Popen[bytes] | None = None
+        self._finishing: Child | None = None
         self._sounds = False  # whether a recording or a set follows the tap
         self.shared, self._words, self._folder = shared, shared.words, folder
         shape = shared.shape
@@ -357,7 +357,7 @@ class Recorder:
         if self._export:
             command = [*self._export, str(tracks.folder), str(tracks.folder)]  # from and to
             try:
-                self._finishing = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+                self._finishing = spawn(command, lane=ChildLane(output=None, errors=None))
             except OSError as error:
                 why, here = paths.os_error_text(error), tracks.folder
                 self._tell(f"{here} has no projects for studios yet: {why}; `antiphon export {here} {here}` makes them")
@@ -393,8 +393,7 @@ class Recorder:
         self._close_session()
         self._close_tracks()
         if self._finishing is not None:
-            with contextlib.suppress(subprocess.TimeoutExpired):  # it goes on by itself
-                self._finishing.wait(TERM_SECONDS / 2)
+            self._finishing.wait(TERM_SECONDS / 2)  # it goes on by itself
         self._words[HeaderWord.TAPPING] = 0
 
 

@@ -1,62 +1,21 @@
-"""The processes a supervisor owns: known by pid, never by name."""
+"""How a forked child begins and ends, and what its parent says of that."""
 
 import contextlib
 import os
 import signal
 import socket
 import sys
-import time
 import traceback
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from types import FrameType
 from typing import NoReturn
 
 PROGRESS_VARIABLE = "ANTIPHON_PROGRESS_FD"
 """The environment variable of the pipe to which a command writes the share that is done."""
-TERM_SECONDS = 2.0
-"""Seconds that a process has to end after SIGTERM."""
 DEVICE_GONE = 75
 """Exit status of an engine whose device stopped asking for blocks."""
 NO_DEVICE = 76
 """Exit status of an engine whose device would not start; it has said why."""
-_LOOK_SECONDS = 0.002
-
-
-@dataclass(frozen=True, slots=True)
-class Child:
-    """A process that the server started; SIGCHLD tells when one of them has ended."""
-
-    name: str
-    pid: int
-
-    def reaped(self) -> int | None:
-        """Wait status of the child once it has ended, None while it runs."""
-        try:
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
-        except ChildProcessError:
-            return 0
-        return status if pid else None
-
-    def end(self, more: float = 0.0) -> None:
-        """Sends SIGTERM, and SIGKILL `TERM_SECONDS` and `more` later; returns when it has ended, or after both."""
-        self._end(more, signal.SIGTERM, signal.SIGKILL)
-
-    def kill(self) -> None:
-        """Sends SIGKILL at once, so that its clean-up does not run."""
-        self._end(0.0, signal.SIGKILL)
-
-    def _end(self, more: float, *signals: signal.Signals) -> None:
-        for number in signals:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self.pid, number)
-                os.kill(self.pid, signal.SIGCONT)  # a stopped process takes no SIGTERM
-            until = time.monotonic() + TERM_SECONDS + more
-            while not (ended := self.reaped() is not None) and time.monotonic() < until:
-                time.sleep(_LOOK_SECONDS)
-            if ended:
-                return
-        # a process blocked by a hanging disk cannot be killed; init reaps it later
 
 
 def leave(work: Callable[[], int | None]) -> NoReturn:
@@ -75,6 +34,19 @@ def leave(work: Callable[[], int | None]) -> NoReturn:
             flush()
         finally:
             os._exit(status)
+
+
+def fork(work: Callable[[], int | None]) -> int:
+    """Forks a child that runs `work` and exits as `leave` says, and gives its pid. Raises OSError: there can be none.
+
+    SIGINT and SIGTERM are blocked in it until `work` calls `listening`.
+    """
+    flush()
+    with block_signals():
+        pid = os.fork()
+        if not pid:
+            leave(work)
+    return pid
 
 
 def flush() -> None:
@@ -103,9 +75,8 @@ def listening() -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
 
 
-def exit_cause(status: int) -> str:
-    """How a process ended, from its wait status: "killed by SIGKILL", "status 1"."""
-    code = os.waitstatus_to_exitcode(status)
+def exit_cause(code: int) -> str:
+    """How a process ended, from its exit status, negative for a signal: "killed by SIGKILL", "status 1"."""
     return f"killed by {signal.Signals(-code).name}" if code < 0 else f"status {code}"
 
 

@@ -1,13 +1,17 @@
-"""A function called in a copy of this process, which gives bytes; where a process is not forked, in an interpreter."""
+"""A function called in a copy of this process, which gives an answer; where there is no fork, in an interpreter."""
 
+import contextlib
 import faulthandler
+import json
 import math
 import os
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from antiphon.kernel.runtime.platform import PORTABLE, end_with_parent
+from antiphon.kernel.runtime.processes.child_process import fork, listening
 from antiphon.kernel.runtime.processes.scheduling import Patience
 from antiphon.kernel.runtime.processes.spawning import start_answering
 
@@ -19,28 +23,33 @@ _WORK_TIMES = 3.0 if PORTABLE else 1.0
 
 @dataclass(frozen=True, slots=True)
 class ForkedEnd:
-    """End of a forked child: status and output.
+    """End of a forked child.
 
-    `late`: seconds after which it was ended, 0 for one that ended itself. `status`: its exit status, negative for a
-    signal.
+    `answer`: what its work gave, None where it gave nothing whole. `late`: seconds after which it was ended, 0 for one
+    that ended itself. `status`: its exit status, negative for a signal.
     """
 
-    data: bytes
+    answer: Any
     late: float
     status: int
 
+    @property
+    def how(self) -> str:
+        """How it ended: "SIGSEGV", "exit status 3"."""
+        return signal.Signals(-self.status).name if self.status < 0 else f"exit status {self.status}"
+
 
 def run_forked(
-    work: Callable[[], bytes], seconds: float | None, most: int, meanwhile: Callable[[], object] | None = None
+    work: Callable[[], Any], seconds: float | None, most: int, meanwhile: Callable[[], object] | None = None
 ) -> ForkedEnd:
     """Has a function called in a copy of this process, without input and output; the copy ends with this process.
 
     Where a process is not forked the copy is a fresh interpreter, that prepared for this module or another one, to
     which `work` is pickled.
 
-    `seconds`: of work after which the child is ended, as of `Patience`; None for no end. `most`: bytes that it may
-    give; what follows them is not read. `meanwhile`: called ten times a second. Raises OSError: the system cannot make
-    another process or pipe.
+    `work`: gives what JSON has, in at most `most` bytes. `seconds`: of work after which the child is ended, as of
+    `Patience`; None for no end. `meanwhile`: called ten times a second. Raises OSError: the system cannot make another
+    process or pipe.
     """
     child, receiving = start_answering(_start_and_become, work, os.getpid()) if PORTABLE else _fork(work)
     try:
@@ -61,36 +70,34 @@ def run_forked(
         os.close(receiving)
         os.kill(child, signal.SIGKILL)  # which leaves the status of one that ended itself
         _, status = os.waitpid(child, 0)
-    return ForkedEnd(data[:most], late, os.waitstatus_to_exitcode(status))
+    answer = None
+    with contextlib.suppress(ValueError):
+        answer = json.loads(data)
+    return ForkedEnd(answer, late, os.waitstatus_to_exitcode(status))
 
 
-def _fork(work: Callable[[], bytes]) -> tuple[int, int]:
+def _fork(work: Callable[[], Any]) -> tuple[int, int]:
     receiving, giving = os.pipe()
-    parent, child = os.getpid(), -1
+    parent = os.getpid()
     try:
-        child = os.fork()
-        if child == 0:
-            os.close(receiving)
-            _become(giving, work, parent)
+        return fork(lambda: _become(giving, work, parent)), receiving
+    except OSError:
+        os.close(receiving)
+        raise
     finally:
         os.close(giving)
-        if child < 0:
-            os.close(receiving)
-    return child, receiving
 
 
-def _start_and_become(giving: int, work: Callable[[], bytes], parent: int) -> None:
+def _start_and_become(giving: int, work: Callable[[], Any], parent: int) -> None:
     os.write(giving, b"b")
     _become(giving, work, parent)
 
 
-def _become(giving: int, work: Callable[[], bytes], parent: int) -> None:
-    try:
-        if end_with_parent(parent):
-            faulthandler.disable()  # the parent reports a crash
-            quiet = os.open(os.devnull, os.O_RDWR)
-            for stream in (0, 1, 2):
-                os.dup2(quiet, stream)
-            os.write(giving, work())
-    finally:
-        os._exit(0)
+def _become(giving: int, work: Callable[[], Any], parent: int) -> None:
+    if end_with_parent(parent):
+        listening()
+        faulthandler.disable()  # the parent reports a crash
+        quiet = os.open(os.devnull, os.O_RDWR)
+        for stream in (0, 1, 2):
+            os.dup2(quiet, stream)
+        os.write(giving, json.dumps(work()).encode())

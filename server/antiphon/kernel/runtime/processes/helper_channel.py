@@ -1,4 +1,4 @@
-"""Start of a helper process, and messages between it and its parent. Imports little.
+"""The child's end of a lane, and messages between it and its parent. Imports little.
 
 A message is two lengths (u64 little-endian: of the JSON, of the raw bytes), the JSON, and the raw bytes.
 """
@@ -11,7 +11,6 @@ import struct
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeAlias
 
-from antiphon.kernel.runtime.platform import end_with_parent
 from antiphon.kernel.runtime.processes.scheduling import Patience
 
 Raw: TypeAlias = "bytes | bytearray | memoryview"
@@ -32,7 +31,11 @@ def pack(message: Message, raw: Sequence[Raw] = ()) -> bytes:
 
 def write_message(fd: int, message: Message, *raw: Any) -> None:
     """Writes a message, JSON values and contiguous buffers, to a blocking descriptor; `OSError` if nothing reads."""
-    parts = [memoryview(part).cast("B") for part in (pack(message, raw), *raw) if memoryview(part).nbytes]
+    write_parts(fd, [memoryview(part).cast("B") for part in (pack(message, raw), *raw) if memoryview(part).nbytes])
+
+
+def write_parts(fd: int, parts: list[memoryview]) -> None:
+    """Writes all bytes of a list of buffers, which it uses up, to a blocking descriptor."""
     while parts:
         count = os.writev(fd, parts[:MAX_PARTS])
         while parts and count >= len(parts[0]):
@@ -114,16 +117,13 @@ class HelperChannel:
     """The helper's end: requests come from standard input, answers go to what was standard output.
 
     From then on standard input is empty, and what is printed, by libraries too, goes to standard error. The process
-    ignores Ctrl-C, which reaches a whole group: its parent decides. `at_once`: end with the thread that started it,
-    whatever it does. Otherwise it ends at its next look for a request: for one that is started by one thread and asked
-    by others. `input`: the descriptor that requests are read from.
+    ignores Ctrl-C, which reaches a whole group: its parent decides. `input`, `output`: the descriptors that requests
+    are read from, and answers are written to.
     """
 
-    def __init__(self, *, at_once: bool = True) -> None:
-        if at_once:
-            end_with_parent(os.getppid())  # on Linux, with the thread that started it
+    def __init__(self) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        self.input, self._answers = os.dup(0), os.dup(1)
+        self.input, self.output = os.dup(0), os.dup(1)
         nothing = os.open(os.devnull, os.O_RDONLY)
         os.dup2(nothing, 0)
         os.close(nothing)
@@ -142,4 +142,4 @@ class HelperChannel:
 
     def send(self, message: Message, *raw: Any) -> None:
         """Sends an answer. Waits while the pipe is full. Raises OSError: the parent has closed its end."""
-        write_message(self._answers, message, *raw)
+        write_message(self.output, message, *raw)

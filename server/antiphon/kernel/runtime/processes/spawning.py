@@ -18,7 +18,7 @@ from functools import partial
 from typing import Any
 
 from antiphon.kernel.runtime.processes.child_process import leave
-from antiphon.kernel.runtime.processes.helper_process import start_helper
+from antiphon.kernel.runtime.processes.children import Child, ChildLane, spawn
 
 
 class _Pickler(pickle.Pickler):
@@ -30,7 +30,7 @@ class _Pickler(pickle.Pickler):
         return NotImplemented
 
 
-_prepared: dict[str, tuple[subprocess.Popen[bytes], int]] = {}
+_prepared: dict[str, tuple[Child, int]] = {}
 """Interpreters that wait for a function, with the pipe of its answer, by the function's module."""
 
 
@@ -44,19 +44,17 @@ def prepare(module: str, *imports: str) -> None:
         _prepared[module] = _interpreter(module, *imports)
 
 
-def _interpreter(*modules: str) -> tuple[subprocess.Popen[bytes], int]:
+def _interpreter(*modules: str) -> tuple[Child, int]:
     receiving, giving = os.pipe()
     os.set_inheritable(giving, True)
-    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": None, "stderr": None, "close_fds": False}
+    lane = ChildLane(subprocess.PIPE, None, None, fds=None)
     try:
-        child = start_helper(__name__, str(giving), *modules, **pipes)
+        return spawn(__name__, str(giving), *modules, lane=lane, bound=False, apart=False), receiving
     except OSError:
         os.close(receiving)
         raise
     finally:
         os.close(giving)
-    child.returncode = 0  # reaped by pid; Popen must not
-    return child, receiving
 
 
 def start_function(function: Callable[..., int | None], *args: Any) -> int:
@@ -76,10 +74,10 @@ def start_answering(function: Callable[..., int | None], *args: Any, answering: 
     main = sys.modules["__main__"].__spec__ if b"__main__" in data.getvalue() else None
     module = function.__module__
     child, receiving = _prepared.pop(module) if module in _prepared else _interpreter()
-    assert child.stdin is not None
+    assert child.input is not None
     try:
         # all of it: a pipe takes a part only where a signal arrives meanwhile
-        with io.BufferedWriter(child.stdin) as pipe:
+        with io.BufferedWriter(child.input) as pipe:
             pipe.write(pickle.dumps(main.name if main is not None else ""))
             pipe.write(data.getbuffer())
     except OSError:

@@ -1,0 +1,335 @@
+"""Children of this process: a function or a program in a process of its own, with limits, and a lane of messages."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import IO, Any
+
+from antiphon.kernel.runtime.processes.helper_channel import (
+    PIECE,
+    Message,
+    MessageBuffer,
+    read_message,
+    write_message,
+    write_parts,
+)
+from antiphon.kernel.runtime.processes.scheduling import LOOK_SECONDS, Patience
+
+ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+"""Environment of a process whose arithmetic uses one thread: other processes play meanwhile."""
+TERM_SECONDS = 2.0
+"""Seconds that a process has to end after SIGTERM."""
+KILL_SECONDS = 10.0
+"""In which one that was killed has ended, on a busy machine too; one that waits for a hanging disk has not."""
+CHILD_FAULTS = (OSError, EOFError, ValueError)
+"""Exceptions of `Child.send`, `receive` and `ask`: the child ended, was silent or sent an invalid answer."""
+_SHORT, _LONG = 0.0005, 0.02
+"""Seconds between two looks for the end of a child, at first and at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChildLimits:
+    """Limits of a child, which hold before its function is called, or its program begins; 0 for none.
+
+    `nice`: increment of its nice value. `data`, `address`: bytes of private memory, of address space. `cpu`: seconds of
+    processor time. `file`: bytes of each file that it writes; -1 for no limit. One with limits leaves no core dump.
+    """
+
+    nice: int = 0
+    data: int = 0
+    address: int = 0
+    cpu: int = 0
+    file: int = -1
+
+    def most(self) -> dict[str, int]:
+        """Arguments for `limit_resources`."""
+        found = {kind: most for kind, most in asdict(self).items() if kind != "nice" and most > -(kind == "file")}
+        return {**found, "core": 0} if found else {}
+
+
+@dataclass(frozen=True, slots=True)
+class ChildLane:
+    """What connects a child with this process.
+
+    `input`, `output`, `errors`: its standard streams as of `Popen`, None for those of this process; with a pipe for
+    both of the first it is asked and answers by messages. `fds`: further descriptors that it inherits; None for all
+    that are inheritable.
+    """
+
+    input: int | None = subprocess.DEVNULL
+    output: int | None = subprocess.DEVNULL
+    errors: int | None = subprocess.DEVNULL
+    fds: tuple[int, ...] | None = ()
+
+    @property
+    def messages(self) -> bool:
+        """Whether it is one of messages."""
+        return self.input == self.output == subprocess.PIPE
+
+
+SILENT, MESSAGES = ChildLane(), ChildLane(subprocess.PIPE, subprocess.PIPE)
+
+
+def environment(**more: str) -> dict[str, str]:
+    """The environment of a child, which imports what this process can import. `more`: variables in addition."""
+    return {**os.environ, **ONE_THREAD, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), **more}
+
+
+class Child:
+    """A process that this one started, by `spawn` or by a fork, which is adopted by its pid.
+
+    Attributes:
+        input, output, errors: The pipes of its lane, None without.
+    """
+
+    input: IO[bytes] | None = None
+    output: IO[bytes] | None = None
+    errors: IO[bytes] | None = None
+
+    def __init__(self, name: str, pid: int, *, leads: bool = False) -> None:
+        """`leads`: whether it leads a session, so that what it starts is killed with it."""
+        self.name, self.pid, self._leads = name, pid, leads
+        self._status: int | None = None
+        self._closed = False
+        self._waiting = threading.Lock()
+        self._answers = MessageBuffer()
+
+    def __enter__(self) -> Child:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    # ---- its end
+
+    @property
+    def status(self) -> int | None:
+        """Its exit status once it has ended, negative for a signal; None while it runs."""
+        with self._waiting:
+            if self._status is None:
+                try:
+                    pid, status = os.waitpid(self.pid, os.WNOHANG)
+                except ChildProcessError:  # something else has waited for it
+                    self._status = 0
+                else:
+                    self._status = os.waitstatus_to_exitcode(status) if pid else None
+            return self._status
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has ended."""
+        return self.status is not None
+
+    def wait(self, seconds: float = math.inf) -> int | None:
+        """Waits for its end, at most `seconds`. Returns its `status`."""
+        until, pause = time.monotonic() + seconds, _SHORT
+        while not self.ended and time.monotonic() < until:
+            time.sleep(pause)
+            pause = min(_LONG, 2 * pause)
+        return self._status
+
+    def kill(self) -> None:
+        """Kills it and, where it leads, what it has started; who waits for an answer of it gets an `EOFError`."""
+        self._signal(signal.SIGKILL)
+
+    def end(self, more: float = 0.0) -> None:
+        """Sends SIGTERM, and SIGKILL `TERM_SECONDS` and `more` later; returns when it has ended, or after both."""
+        self._signal(signal.SIGTERM)
+        self._signal(signal.SIGCONT)  # a stopped process takes no SIGTERM
+        self.wait(TERM_SECONDS + more)
+        self.close()
+
+    def close(self) -> int | None:
+        """Kills it and closes its lane. It may be called twice. Returns its `status`."""
+        if not self._closed:
+            self._closed = True
+            self.kill()
+            self._close_lane()
+        return self.wait(KILL_SECONDS)
+
+    def forget(self) -> None:
+        """In a forked child: leaves it to the parent."""
+        self._closed, self._status = True, 0
+        self._close_lane()
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._leads:
+            with contextlib.suppress(ProcessLookupError):  # nothing is left of it, or it does not lead yet
+                os.killpg(self.pid, number)
+                return
+        if self._status is None:  # until it is waited for, its number is no other's
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    def _close_lane(self) -> None:
+        for pipe in (self.input, self.output, self.errors):
+            if pipe is not None:
+                with contextlib.suppress(OSError):
+                    pipe.close()
+
+    # ---- messages
+
+    def send(self, message: Message, *raw: Any) -> None:
+        """Sends a request. Waits while the pipe is full. Raises OSError: it has ended."""
+        assert self.input is not None
+        write_message(self.input.fileno(), message, *raw)
+
+    def feed(self, data: bytes) -> None:
+        """Sends bytes to one whose input is no messages. Waits while the pipe is full. Raises OSError: it has ended."""
+        assert self.input is not None
+        write_parts(self.input.fileno(), [memoryview(data)])
+
+    def finish(self) -> None:
+        """Ends what it is asked or fed."""
+        assert self.input is not None
+        self.input.close()
+
+    def receive(self, most: int = 0, silence: float | None = None) -> tuple[Message, bytearray]:
+        """The next answer, its JSON object and raw bytes, as `read_message`: it has `silence` seconds for it."""
+        assert self.output is not None
+        return read_message(self.output.fileno(), most, silence, self.pid)
+
+    def ask(self, message: Message, most: int = 0, silence: float | None = None) -> tuple[Message, bytearray]:
+        """Sends a request, and receives its answer."""
+        self.send(message)
+        return self.receive(most, silence)
+
+    async def heard(self, seconds: float | None) -> Message:
+        """As `receive`, of an answer without raw bytes, while the event loop goes on."""
+        assert self.output is not None
+        patience = Patience(math.inf if seconds is None else seconds)
+        while (message := self._answers.take()) is None:
+            if await _readable(self.output.fileno(), None if seconds is None else LOOK_SECONDS):
+                piece = os.read(self.output.fileno(), PIECE)
+                if not piece:
+                    raise EOFError("it closed its end")
+                self._answers.put(piece)
+            elif patience.ended(self.pid):
+                raise TimeoutError
+        return message
+
+
+def spawn(
+    function: str | Sequence[str],
+    *words: str,
+    limits: ChildLimits = ChildLimits(),
+    lane: ChildLane = MESSAGES,
+    bound: bool = True,
+    apart: bool = True,
+    before: Callable[[], object] | None = None,
+    env: dict[str, str] | None = None,
+) -> Child:
+    """Starts a process.
+
+    Args:
+        function: "module:function", called with a `HelperChannel` where the lane is one of messages, and with `words`;
+            "module", which is run as a program; or the command line of another program, which has no limits.
+        limits: What it may take.
+        lane: What connects it with this process.
+        bound: Whether it is killed when the thread that starts it ends, however that ends.
+        apart: Whether it leads a session of its own: Ctrl-C does not reach it, and what it starts ends with it.
+        before: Called in the child before a program is executed.
+        env: Its environment; by default that of `environment`, and of another program this process's.
+
+    Raises OSError: the system allows no process, or has no such program.
+    """
+    if isinstance(function, str):
+        head = {"parent": os.getpid() if bound else 0, "nice": limits.nice, "most": limits.most()}
+        head["lane"] = lane.messages
+        main = "antiphon.kernel.runtime.processes.child_main"
+        # the current folder is no place to import from
+        line = [sys.executable, "-P", "-m", main, json.dumps(head), function, *words]
+        env = environment() if env is None else env
+    else:
+        line = [*function, *words]
+    process = subprocess.Popen(
+        line,
+        stdin=lane.input,
+        stdout=lane.output,
+        stderr=lane.errors,
+        pass_fds=lane.fds or (),
+        close_fds=lane.fds is not None,
+        bufsize=0,
+        start_new_session=apart,
+        preexec_fn=before,
+        env=env,
+    )
+    process.returncode = 0  # its end is waited for by the pid
+    child = Child(line[0], process.pid, leads=apart)
+    child.input, child.output, child.errors = process.stdin, process.stdout, process.stderr
+    return child
+
+
+# ---- commands
+
+
+@dataclass(frozen=True, slots=True)
+class CommandEnd:
+    """Result of a command. `status`: its exit status, 0 for success. `printed`, `complaint`: its output and errors."""
+
+    status: int
+    printed: bytes
+    complaint: bytes
+
+
+async def run_program(
+    *words: str,
+    limits: ChildLimits = ChildLimits(),
+    most: int = 1 << 24,
+    more: float = 0.0,
+    fds: tuple[int, ...] = (),
+    **variables: str,
+) -> CommandEnd:
+    """Runs a module as a program, with its words, to its end, while the event loop goes on.
+
+    Of its output and errors the last `most` bytes are kept each. It ends with this process, and where the task is
+    cancelled: by SIGTERM, after `more` seconds in addition to `TERM_SECONDS` by SIGKILL. Raises OSError: the system
+    allows no process.
+    """
+    import asyncio
+
+    pipe = subprocess.PIPE
+    lane = ChildLane(output=pipe, errors=pipe, fds=fds)
+    child = spawn(*words, limits=limits, lane=lane, env=environment(**variables))
+    try:
+        printed, complaint = await asyncio.gather(_last(child.output, most), _last(child.errors, most))
+        await asyncio.to_thread(child.wait)  # it has closed both
+    finally:
+        await asyncio.shield(asyncio.to_thread(child.end, more))
+    return CommandEnd(child.status or 0, printed, complaint)
+
+
+async def _last(pipe: IO[bytes] | None, most: int) -> bytes:
+    """The last bytes of a pipe."""
+    assert pipe is not None
+    kept = bytearray()
+    while await _readable(pipe.fileno(), None) and (piece := os.read(pipe.fileno(), PIECE)):
+        kept += piece
+        del kept[:-most]
+    return bytes(kept)
+
+
+async def _readable(fd: int, seconds: float | None) -> bool:
+    """Waits for something to read, or the end; False after `seconds` without."""
+    import asyncio
+
+    loop = asyncio.get_running_loop()
+    come = asyncio.Event()
+    loop.add_reader(fd, come.set)
+    try:
+        await asyncio.wait_for(come.wait(), seconds)
+    except TimeoutError:
+        return False
+    finally:
+        loop.remove_reader(fd)
+    return True
