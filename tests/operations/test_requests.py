@@ -6,15 +6,14 @@ from typing import Any
 import pytest
 
 from antiphon.kernel.errors import UsageError
+from antiphon.kernel.runtime.arguments import Argument, arguments, check
+from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.operations.requests import (
-    Argument,
     FinishRequest,
     RehearseRequest,
     RenderRequest,
     ReplayRequest,
     RunRequest,
-    arguments,
-    check,
 )
 
 GIVEN: dict[Any, tuple[Any, ...]] = {
@@ -23,6 +22,7 @@ GIVEN: dict[Any, tuple[Any, ...]] = {
     ReplayRequest: ("tonight", "out.wav"),
     RehearseRequest: ("set.py",),
     FinishRequest: (),
+    ServeSettings: (),
 }
 EVERY = [(kind, one) for kind in GIVEN for one in arguments(kind)]
 BOUNDED = [(kind, one) for kind, one in EVERY if one.meta.ge is not None]
@@ -34,7 +34,7 @@ def _name(value: Any) -> str:
 
 @pytest.mark.parametrize(("kind", "one"), EVERY, ids=_name)
 def test_an_argument_has_a_sentence(kind: Any, one: Argument) -> None:
-    assert re.fullmatch(r"[A-Z].*[.]|IN OUT, .*[.]", one.meta.description or "")
+    assert re.fullmatch(r"[A-Z].*[.]|(IN OUT|auto), .*[.]", one.meta.description or "")
 
 
 @pytest.mark.parametrize(("kind", "one"), BOUNDED, ids=_name)

@@ -12,18 +12,6 @@ from antiphon.kernel.runtime.platform import start_time
 from antiphon.kernel.runtime.processes import pidfile
 from antiphon.kernel.runtime.settings import HTTP_PORT, OSC_PORT, ServeSettings
 
-NewOsc = Annotated[
-    int,
-    typer.Option(
-        "--osc-port", "--port", metavar="PORT", min=0, max=65535, help="UDP and TCP port for OSC; 0 takes a free one."
-    ),
-]
-NewHttp = Annotated[int, typer.Option("--http-port", min=0, max=65535, help="TCP port for HTTP; 0 takes a free one.")]
-Block = Annotated[int, typer.Option(help="Frames in a block, 32 to 2048.")]
-Headphones = Annotated[
-    bool, typer.Option("--headphones", help="No microphone hears the output: put no echo_cancel in front of the input.")
-]
-Ahead = Annotated[int, typer.Option(help="Blocks between input and output, 1 to 16; 0 measures the machine.")]
 Osc = Annotated[
     int,
     typer.Option("--osc-port", "--port", metavar="PORT", min=1, max=65535, help="The OSC port of the running server."),
