@@ -83,10 +83,12 @@ def _tool(does: Callable[..., Any], annotations: ToolAnnotations, body: type[Str
     return Tool(
         fn=does,
         name=does.__name__,
+        title=None,
         description=does.__doc__ or "",
         parameters={**schema, "$defs": named},
         fn_metadata=FuncMetadata(arg_model=GivenBody),
         is_async=True,
+        context_kwarg=None,
         annotations=annotations,
     )
 
