@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from antiphon.kernel.errors import UsageError
-from antiphon.kernel.runtime.arguments import Argument, arguments, check
+from antiphon.kernel.runtime.arguments import Argument, arguments, check, option_words
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.operations.requests import (
     FinishRequest,
@@ -53,3 +53,18 @@ def test_a_number_outside_the_range_is_refused(kind: Any, one: Argument) -> None
 def test_a_default_outside_the_range_is_allowed() -> None:
     check(RenderRequest("demo", block=0, rate=0))
     check(RunRequest("gain", (), tail=None))
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("", []),
+        (False, []),
+        (None, []),
+        (0, ["--out-dir", "0"]),
+        (True, ["--out-dir"]),
+        (("a", 1), ["--out-dir", "a", "--out-dir", "1"]),
+    ],
+)
+def test_a_value_is_the_words_that_give_it(value: object, words: list[str]) -> None:
+    assert option_words("out_dir", value) == words

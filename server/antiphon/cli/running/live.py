@@ -9,6 +9,7 @@ from antiphon.cli import completion, ports
 from antiphon.cli.option_records import by_records
 from antiphon.cli.terminal.errors import complain
 from antiphon.kernel.errors import UsageError
+from antiphon.kernel.runtime.arguments import option_words
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.web.script_link import MAX_QUANTUM
 
@@ -44,10 +45,8 @@ def live(
 
     if not 0.0 <= quantum <= MAX_QUANTUM:
         raise UsageError(f"--quantum takes 0 to {MAX_QUANTUM:g} beats, not {quantum:g}")
-    options = ["--midi"] if midi else []
-    for name in OPTIONS:
-        if (value := getattr(server, name)) != "":
-            options += [f"--{name.replace('_', '-')}", str(value)]
+    given = {**{name: getattr(server, name) for name in OPTIONS}, "midi": midi}
+    options = [word for name, value in given.items() for word in option_words(name, value)]
     begin = Begin(quantum, from_top)
     shown = _with_page if server.audio in ("auto", "headless") else show
     performing = Performing(script, shown, osc_port=server.osc_port, patch=patch, begin=begin, serve=options)

@@ -4,6 +4,7 @@ Command line, HTTP and Python take their options from them. A field with an `arg
 positional on the command line.
 """
 
+import os
 from collections.abc import Iterator
 from dataclasses import fields as fields_of_dataclass
 from typing import Any, NamedTuple, get_type_hints
@@ -82,3 +83,15 @@ def check(asked: object) -> None:
         if not isinstance(value, int | float) or not low <= value <= high:
             unit, wrong = one.said("unit"), f"{value:g}" if isinstance(value, float) else short_repr(value)
             raise UsageError(f"--{one.option} takes {low:g} to {high:g}{unit and f' {unit}'}, not {wrong}")
+
+
+def option_words(name: str, value: Any) -> list[str]:
+    """Words of the command line that give an argument a value; none for an empty text, or a switch that is off."""
+    option = f"--{name.replace('_', '-')}"
+    if value is None or value is False or value == "":
+        return []
+    if value is True:
+        return [option]
+    if isinstance(value, list | tuple):
+        return [word for each in value for word in (option, str(each))]
+    return [option, os.fspath(value) if isinstance(value, os.PathLike) else str(value)]
