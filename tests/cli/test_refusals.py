@@ -1,5 +1,6 @@
 """What the command line refuses: one sentence on one line, and nothing is written."""
 
+import os
 import shlex
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,11 @@ from antiphon.files.midi_song import MidiNote, MidiTrack
 from antiphon.files.midifile import write
 
 Command = Callable[..., Any]
+LINKS = {
+    "link.wav": "in.wav", "in-lib.wav": "lib/deeper/x.wav", "link.mid": "in.wav", "new.mid": "new.wav",
+    "out/pick.wav": "../takes/a.wav", "others/pick.wav": "in.wav",
+}  # fmt: skip
+"""Links by name, each with what it names, which is there or not."""
 SCRIPT = 'from antiphon.live import *\ntrack("t", "bd*4")\n'
 
 
@@ -33,8 +39,21 @@ def folder(tmp_path: Path) -> Path:
     whole = (tmp_path / "in.mid").read_bytes()
     (tmp_path / "pieces.mid").write_bytes(whole[:9] + b"\2" + whole[10:] + whole[14:])
     (tmp_path / "lead.musicxml").write_text("<?xml version='1.0'?>")
-    for name in ("loops", "folder", "folder.tosc"):
-        (tmp_path / name).mkdir()
+    for name in ("loops", "folder", "folder.tosc", "empty", "lib/deeper", "takes", "out", "others", "again"):
+        (tmp_path / name).mkdir(parents=True)
+    for name in ("pick.wav", "lib/deeper/x.wav", "takes/a.wav", "again/in.wav"):
+        audio.write(tmp_path / name, audio.noise(100))
+    audio.write(tmp_path / "frameless.wav", np.zeros((2, 0), np.float32))
+    (tmp_path / "lib" / "rules.toml").write_text("section = 4\n")
+    for name, to in LINKS.items():
+        (tmp_path / name).symlink_to(to)
+    os.link(tmp_path / "in.wav", tmp_path / "hard.wav")
+    for name, kind, param, value, wires in (
+        ("picks", "transfer", "reference", "pick.wav", '"in" = "n"\n'),
+        ("bed", "loops", "library", f"{tmp_path}/lib", ""),
+    ):
+        node = f'[nodes.n]\ntype = "{kind}"\n{param} = "{value}"\n'
+        (tmp_path / f"{name}.toml").write_text(f'format = 1\n{node}[wires]\n{wires}"n" = "out"\n')
     audio.write(tmp_path / "loops" / "a.wav", audio.clicks([0, 24_000, 48_000, 72_000], 96_000))
     (tmp_path / "bad.toml").write_text('format = 1\n[nodes.x]\ntype = "nothing"\n')
     (tmp_path / "set.py").write_text(SCRIPT.replace("\n", '\npatch("through")\n', 1))

@@ -49,8 +49,3 @@ def test_a_script_is_rehearsed_without_a_file(antiphon: Command, tmp_path: Path)
         done = antiphon("rehearse", script, "--bars", "4", "--json")
         assert (done.code, json.loads(done.out)["why"]) == (code, why)
     assert list(tmp_path.iterdir()) == [script]
-
-
-def test_what_is_no_script_is_refused(antiphon: Command) -> None:
-    assert "takes a .py file" in antiphon("rehearse", "band").complaint
-    assert "1 to 16" in antiphon("rehearse", "set.py", "--bars", "17").complaint

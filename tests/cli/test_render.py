@@ -338,14 +338,9 @@ def test_any_event_is_a_command_or_a_sentence(event: dict[str, Any]) -> None:
         assert command.when is not None
 
 
-def test_rate_resamples_a_render_and_a_sound_is_no_file_of_events(antiphon: Command, tmp_path: Path) -> None:
+def test_rate_resamples_a_render(antiphon: Command, tmp_path: Path) -> None:
     audio.write(tmp_path / "in.wav", audio.sine(440.0, 0.5))
     done = antiphon("render", "through", "--in", "in.wav", "--out", "o.wav", "--rate", "16000", "--tail", "0")
     assert done.out == "wrote o.wav: 0:00.5, 16 kHz, stereo, from the patch Through and in.wav, resampled from 48 kHz\n"
     y, rate = audio.read(tmp_path / "o.wav")
     assert (rate, y.shape) == (16000, (2, 8000))
-    done = antiphon("render", "through", "--events", "in.wav", "--seconds", "1", "--out", "p.wav")
-    assert (done.code, done.complaint) == (
-        2,
-        "in.wav is a sound; --events takes a file of events (.jsonl) or notes (.mid)",
-    )

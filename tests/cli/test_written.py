@@ -1,7 +1,6 @@
 """What is written: nothing over what is there, and a line that says what it is."""
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -59,22 +58,6 @@ def test_a_replay_goes_over_nothing(sources: Path, monkeypatch: pytest.MonkeyPat
         replay(session="set", stems="more", limit=True)
 
 
-@pytest.mark.parametrize("link", ["", "symbolic", "hard", "relative"])
-@pytest.mark.parametrize("force", [(), ("--force",)])
-def test_in_is_never_out(antiphon: Command, sources: Path, link: str, force: tuple[str, ...]) -> None:
-    out = {"": "in.wav", "relative": "loops/../in.wav"}.get(link, "link.wav")
-    if link == "symbolic":
-        (sources / out).symlink_to("in.wav")
-    elif link == "hard":
-        os.link(sources / "in.wav", sources / out)
-    before = (sources / "in.wav").read_bytes()
-    said = antiphon("run", "gain", "in.wav", out, *force).complaint
-    assert said == f"IN and OUT are the same file, {out}; give OUT a name of its own"
-    said = antiphon("render", "through", "--in", "in.wav", "--out", out, *force).complaint
-    assert said == f"--in and --out are the same file, {out}; give --out a name of its own"
-    assert (sources / "in.wav").read_bytes() == before
-
-
 def test_of_many_files_one_that_is_there_is_named_and_the_others_are_done(antiphon: Command, sources: Path) -> None:
     for name in ("a.wav", "b.wav"):
         audio.write(sources / name, audio.noise(100))
@@ -115,20 +98,6 @@ def test_a_line_says_what_was_written(antiphon: Command, sources: Path, line: st
     done = antiphon(*line.split())
     assert done.code == 0, done.err
     assert said in done.out.splitlines()
-
-
-def test_a_file_without_sound_is_refused(antiphon: Command, tmp_path: Path) -> None:
-    audio.write(tmp_path / "in.wav", np.zeros((2, 0), np.float32), 22050)
-    for line in (
-        "run denoise in.wav out.wav",
-        "run hum in.wav out.mid",
-        "run stretch in.wav out.wav",
-        "run summary in.wav out.wav",
-        "render through --in in.wav --out out.wav",
-    ):
-        done = antiphon(*line.split())
-        assert (done.code, done.complaint) == (2, "in.wav holds no sound (0 frames)"), line
-    assert [path.name for path in tmp_path.iterdir()] == ["in.wav"]
 
 
 def test_what_is_said_of_clipping_can_be_done(antiphon: Command, tmp_path: Path) -> None:

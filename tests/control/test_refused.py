@@ -33,9 +33,9 @@ async def refused(live: Rig, *message: object) -> None:
     assert [(address, args[1]) for address, args in answers] == [("/fail", "too heavy")]
 
 
-async def names(live: Rig) -> list[object]:
+async def nodes(live: Rig) -> list[str]:
     ((_, args),) = await live.client().ask("/node/list")
-    return list(args[::2])
+    return [str(name) for name in args[::2]]
 
 
 async def test_a_refused_patch_leaves_patch_scenes_and_place(stage: Rig) -> None:
@@ -55,12 +55,12 @@ async def test_a_refused_undo_can_be_asked_for_again(stage: Rig) -> None:
     await client.ask("/node/add", "gain", "x", "a")
     await client.ask("/node/add", "gain", "y", "x")
     await refused(stage, "/patch/undo")
-    assert await names(stage) == ["a", "x", "y", "b"]
+    assert await nodes(stage) == ["a", "x", "y", "b"]
     assert await client.ask("/patch/undo") == [("/done", ("/patch/undo", "/node/add"))]
-    assert await names(stage) == ["a", "x", "b"]
+    assert await nodes(stage) == ["a", "x", "b"]
     await refused(stage, "/patch/redo")
     assert await client.ask("/patch/redo") == [("/done", ("/patch/redo", "/node/add"))]
-    assert await names(stage) == ["a", "x", "y", "b"]
+    assert await nodes(stage) == ["a", "x", "y", "b"]
 
 
 async def test_of_two_edits_the_second_alone_is_refused(stage: Rig) -> None:
@@ -82,7 +82,7 @@ async def test_of_two_edits_the_second_alone_is_refused(stage: Rig) -> None:
     stage.engine.load = original  # type: ignore[method-assign]
     stage.engine.refuse = ""
     assert len(stage.engine.loads) > loads
-    assert await names(stage) == ["a", "x", "b"]
+    assert await nodes(stage) == ["a", "x", "b"]
     assert stage.app.session.state.name == "one"
     assert stage.app.plans.patch is not None
     assert stage.app.plans.patch.path is not None
@@ -102,7 +102,7 @@ async def test_an_edit_pending_over_an_engines_death_goes_with_the_plan_that_is_
     await stage.settle(4)
     stage.engine.refuse = ""
     client.heard()
-    assert await names(stage) == ["a", "b"]
+    assert await nodes(stage) == ["a", "b"]
     ((address, args),) = await client.ask("/patch/undo")
     assert (address, args) == ("/done", ("/patch/undo", "/set/load")), "the edit before it"
 
@@ -187,17 +187,12 @@ async def test_a_new_engine_that_refuses_an_edit_is_given_what_played(stage: Rig
     serial, graph, *_ = stage.engine.loads[-1]
     assert [node.name for node in graph.nodes] == ["a", "b"]
     assert serial in stage.engine.played_before
-    assert await names(stage) == ["a", "b"]
+    assert await nodes(stage) == ["a", "b"]
     assert not stage.app.session.state.loading
     assert (await client.ask("/node/a/gain", 1.5), stage.engine.values[(1, 3)]) == ([], 1.5)
 
 
 UNDONE = "/patch/undo"
-
-
-async def nodes(live: Rig) -> list[str]:
-    ((_, args),) = await live.client().ask("/node/list")
-    return [str(name) for name in args[::2]]
 
 
 async def value(live: Rig, address: str) -> object:

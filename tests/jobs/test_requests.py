@@ -115,15 +115,13 @@ def test_a_file_parameter_is_a_sent_file_or_a_name_in_the_library() -> None:
 
 def test_what_is_not_allowed_is_a_sentence() -> None:
     def answer(request: str) -> str:
-        plugin, body = eval(request, {"nan": nan})
-        return accepted.refusal(lambda: asked(plugin, **body))
+        name, body = eval(request, {"nan": nan})
+        make = {"render": render_task, "live": live_task}.get(name.partition(" ")[0])
+        if make is None:
+            return accepted.refusal(lambda: asked(name, **body))
+        return accepted.refusal(lambda: make(name.partition(" ")[2], body, path_of))
 
     accepted.compare(__file__, answer)
-
-
-def test_a_plugin_that_needs_a_file_says_so() -> None:
-    with pytest.raises(AntiphonError, match=r'nothing without "params": \{"ref'):
-        run_task(CATALOG, "needy", {"file": "aa"}, path_of)
 
 
 def test_the_only_choice_of_files_need_not_be_sent_and_another_is_refused() -> None:
@@ -143,9 +141,6 @@ def test_a_patch_is_rendered_for_a_time_or_over_a_file() -> None:
         "--in",
         "/files/aa.wav",
     ]
-    for patch, body in (("/etc/passwd", {"seconds": 1}), ("bed", {}), ("bed", {"seconds": -1})):
-        with pytest.raises(AntiphonError):
-            render_task(patch, body, path_of)
 
 
 def test_a_live_set_is_named_and_never_sent() -> None:
@@ -166,16 +161,6 @@ def test_a_live_set_is_named_and_never_sent() -> None:
         str(shipped.path),
     ]
     assert "--in" in command(live_task("bells", {"file": "aa", "bars": 2}, path_of), path_of("aa"), Path("/o"))
-    for name, body in (
-        ("../live/bells", {}),
-        (str(shipped.path), {}),
-        ("bells.py", {}),
-        ("bells", {"code": "import os"}),
-        ("bells", {"bars": 0}),
-        ("bells", {"bars": 1e9}),
-    ):
-        with pytest.raises(AntiphonError):
-            live_task(name, body, path_of)
 
 
 def test_a_set_of_the_performer_hides_one_that_ships() -> None:
@@ -208,7 +193,3 @@ def test_whatever_is_sent_is_a_task_or_a_sentence(body: Any) -> None:
 def test_stems_are_written_into_the_folder_of_the_results() -> None:
     words = command(asked("apart", stems=True), FILES["aa"], Path("/jobs/1"))
     assert words == ["run", "--out-dir", "/jobs/1", "--", "apart", "/files/aa.wav"]
-    with pytest.raises(AntiphonError, match="echo takes no sound apart"):
-        asked(stems=True)
-    with pytest.raises(AntiphonError, match="the stems are WAV files"):
-        asked("apart", stems=True, format="mp3")

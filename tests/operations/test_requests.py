@@ -6,15 +6,14 @@ from typing import Any
 import pytest
 
 from antiphon.kernel.errors import UsageError
+from antiphon.kernel.runtime.arguments import Argument, arguments, check, option_words
+from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.operations.requests import (
-    Argument,
     FinishRequest,
     RehearseRequest,
     RenderRequest,
     ReplayRequest,
     RunRequest,
-    arguments,
-    check,
 )
 
 GIVEN: dict[Any, tuple[Any, ...]] = {
@@ -23,6 +22,7 @@ GIVEN: dict[Any, tuple[Any, ...]] = {
     ReplayRequest: ("tonight", "out.wav"),
     RehearseRequest: ("set.py",),
     FinishRequest: (),
+    ServeSettings: (),
 }
 EVERY = [(kind, one) for kind in GIVEN for one in arguments(kind)]
 BOUNDED = [(kind, one) for kind, one in EVERY if one.meta.ge is not None]
@@ -34,7 +34,7 @@ def _name(value: Any) -> str:
 
 @pytest.mark.parametrize(("kind", "one"), EVERY, ids=_name)
 def test_an_argument_has_a_sentence(kind: Any, one: Argument) -> None:
-    assert re.fullmatch(r"[A-Z].*[.]|IN OUT, .*[.]", one.meta.description or "")
+    assert re.fullmatch(r"[A-Z].*[.]|(IN OUT|auto), .*[.]", one.meta.description or "")
 
 
 @pytest.mark.parametrize(("kind", "one"), BOUNDED, ids=_name)
@@ -53,3 +53,18 @@ def test_a_number_outside_the_range_is_refused(kind: Any, one: Argument) -> None
 def test_a_default_outside_the_range_is_allowed() -> None:
     check(RenderRequest("demo", block=0, rate=0))
     check(RunRequest("gain", (), tail=None))
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("", []),
+        (False, []),
+        (None, []),
+        (0, ["--out-dir", "0"]),
+        (True, ["--out-dir"]),
+        (("a", 1), ["--out-dir", "a", "--out-dir", "1"]),
+    ],
+)
+def test_a_value_is_the_words_that_give_it(value: object, words: list[str]) -> None:
+    assert option_words("out_dir", value) == words

@@ -4,16 +4,21 @@ import asyncio
 import base64
 import json
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 from urllib.parse import quote
 
+import msgspec
 from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
+from mcp.server.mcpserver.tools import Tool
+from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase, FuncMetadata
 from mcp.types import CallToolResult, ImageContent, TextContent, ToolAnnotations
-from pydantic import BaseModel, ConfigDict, Field
+from msgspec import Struct
+from pydantic import ConfigDict, Field
 
 from antiphon.api.backends.files import built_in_folder
 from antiphon_mcp.client import REHEARSAL_SECONDS, ServerClient, ServerRefused
+from antiphon_mcp.route_types import HearBody, LandBody, ProposeBody, SayBody
 
 INSTRUCTIONS = (
     "You play along with a performer at Antiphon, a live-coding server. Look first: `state`, `script`, `hear`, and "
@@ -50,27 +55,57 @@ LOOK = ToolAnnotations(read_only_hint=True, destructive_hint=False, open_world_h
 ACT = ToolAnnotations(read_only_hint=False, destructive_hint=False, open_world_hint=False)
 Query = Annotated[str, Field(max_length=100)]
 Node = Annotated[str, Field(max_length=64, pattern=r"^[A-Za-z0-9_.-]+$")]
-Value = float | bool | Annotated[str, Field(max_length=1000)]
+Body: TypeAlias = dict[str, Any]
+"""A request's body, of given fields."""
+PERFORMERS = ("trusted", "own")
+"""Fields of bodies that are the performer's to give, not the assistant's."""
 
 
-class LineEdit(BaseModel):
-    """Lines `first` to `last` of the script that plays, replaced; `last` = `first` - 1 inserts before `first`."""
+class GivenBody(ArgModelBase):
+    """Arguments of a tool that posts them as a body, which the server checks."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="allow")
 
-    first: int = Field(ge=1, le=100_000)
-    last: int = Field(ge=0, le=100_000)
-    text: str = Field(max_length=100_000)
+    def model_dump_one_level(self) -> dict[str, Any]:
+        """The body as the tool's argument."""
+        given = self.model_extra or {}
+        return {"body": {name: one for name, one in given.items() if one is not None and name not in PERFORMERS}}
+
+
+def _tool(does: Callable[..., Any], annotations: ToolAnnotations, body: type[Struct] | None = None) -> Tool:
+    """A tool; with `body` its schema is that of a request's body."""
+    if body is None:
+        return Tool.from_function(does, annotations=annotations, structured_output=False)
+    named = msgspec.json.schema_components([body], ref_template="#/$defs/{name}")[1]
+    schema = named.pop(body.__name__)
+    for name in PERFORMERS:
+        schema["properties"].pop(name, None)
+    return Tool(
+        fn=does,
+        name=does.__name__,
+        title=None,
+        description=does.__doc__ or "",
+        parameters={**schema, "$defs": named},
+        fn_metadata=FuncMetadata(arg_model=GivenBody),
+        is_async=True,
+        context_kwarg=None,
+        annotations=annotations,
+    )
 
 
 def server(client: ServerClient, *, trust: bool = False) -> MCPServer[None]:
     """The MCP server. `trust`: the performer allows landing despite objections of the rehearsal."""
-    made: MCPServer[None] = MCPServer("antiphon", instructions=INSTRUCTIONS, log_level="WARNING")
     tools = CoperformerTools(client, trust=trust)
-    for look in (tools.state, tools.hear, tools.script, tools.words, tools.sounds, tools.patches, tools.library):
-        made.add_tool(look, annotations=LOOK, structured_output=False)
-    for act in (tools.propose, tools.land, tools.undo, tools.say):
-        made.add_tool(act, annotations=ACT, structured_output=False)
+    listed = [
+        _tool(tools.state, LOOK),
+        _tool(tools.hear, LOOK, HearBody),
+        *(_tool(look, LOOK) for look in (tools.script, tools.words, tools.sounds, tools.patches, tools.library)),
+        _tool(tools.propose, ACT, ProposeBody),
+        _tool(tools.land, ACT, LandBody),
+        _tool(tools.undo, ACT),
+        _tool(tools.say, ACT, SayBody),
+    ]
+    made: MCPServer[None] = MCPServer("antiphon", instructions=INSTRUCTIONS, log_level="WARNING", tools=listed)
     made.resource("antiphon://set", mime_type="text/x-python")(tools.set_text)
     made.resource("antiphon://patch", mime_type="application/json")(tools.patch_text)
     for page in PAGES:
@@ -106,9 +141,9 @@ class CoperformerTools:
             "counters": {name: status.get(name, 0) for name in counted},
         })  # fmt: skip
 
-    async def hear(self, node: Node = "out", bars: Annotated[int, Field(ge=1, le=16)] = 4) -> CallToolResult:
+    async def hear(self, body: Body) -> CallToolResult:
         """Hears the last bars of a node, `out`, `in` or `out.cue`: loudness, bands, onsets, key, notes, a picture."""
-        heard = await self._do(self._client.post, "/api/mcp/hear", {"node": node, "bars": bars})
+        heard = await self._do(self._client.post, "/api/mcp/hear", body)
         picture = base64.b64decode(heard.pop("picture"))
         return _answer(heard, picture)
 
@@ -141,20 +176,9 @@ class CoperformerTools:
         chosen = [one for one in tracks if wanted in json.dumps(one, ensure_ascii=False).casefold()]
         return _answer({"tracks": chosen[:MAX_TRACKS], "left_out": max(0, len(chosen) - MAX_TRACKS)})
 
-    async def propose(
-        self,
-        script: Annotated[str | None, Field(max_length=100_000)] = None,
-        lines: Annotated[list[LineEdit] | None, Field(min_length=1, max_length=256)] = None,
-        params: Annotated[dict[str, Value] | None, Field(min_length=1, max_length=128)] = None,
-        scene: Annotated[int | None, Field(ge=0, le=127)] = None,
-        bars: Annotated[int, Field(ge=2, le=16)] = 4,
-    ) -> CallToolResult:
+    async def propose(self, body: Body) -> CallToolResult:
         """Rehearses a change unheard: a script, lines of it, values {"node.param": 0.5}, or a scene; gives its id."""
-        body: dict[str, Any] = {"bars": bars, "trusted": self._trust}
-        body |= {} if script is None else {"script": script}
-        body |= {} if lines is None else {"lines": [one.model_dump() for one in lines]}
-        body |= {} if params is None else {"params": params}
-        body |= {} if scene is None else {"scene": scene}
+        body |= {"trusted": self._trust}
         proposal = await self._do(self._client.post, "/api/mcp/propose", body)
         path = f"/api/mcp/proposals/{proposal['id']}"
         try:
@@ -168,23 +192,17 @@ class CoperformerTools:
             picture = await self._do(self._client.picture, f"{path}/picture")
         return _answer(proposal, picture)
 
-    async def land(
-        self,
-        id: Annotated[str, Field(max_length=40)],
-        quantum: Annotated[float, Field(ge=0, le=4096)] = 0.0,
-    ) -> CallToolResult:
+    async def land(self, body: Body) -> CallToolResult:
         """Lands what was rehearsed with ok, on the next bar or the next multiple of `quantum` beats."""
-        return _answer(
-            await self._do(self._client.post, "/api/mcp/land", {"id": id, "quantum": quantum, "trusted": self._trust})
-        )
+        return _answer(await self._do(self._client.post, "/api/mcp/land", body | {"trusted": self._trust}))
 
     async def undo(self) -> CallToolResult:
         """Brings back what played before your last change, within a beat."""
         return _answer(await self._do(self._client.post, "/api/mcp/undo"))
 
-    async def say(self, text: Annotated[str, Field(min_length=1, max_length=400)]) -> CallToolResult:
+    async def say(self, body: Body) -> CallToolResult:
         """Shows the performer a line on the page."""
-        return _answer(await self._do(self._client.post, "/api/mcp/say", {"text": text}))
+        return _answer(await self._do(self._client.post, "/api/mcp/say", body))
 
     async def set_text(self) -> str:
         """The live script that was run last."""

@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from antiphon.cli import ports
+from antiphon.cli.option_records import by_records
 from antiphon.kernel.errors import UsageError
-from antiphon.kernel.runtime.settings import HTTP_PORT, OSC_PORT, ServeSettings
+from antiphon.kernel.runtime.settings import ServeSettings
 
 ROOM = "learn"
 
@@ -54,30 +55,27 @@ def check(
         raise typer.Exit(1)
 
 
+@by_records
 def learn(
-    http_port: ports.NewHttp = HTTP_PORT,
-    osc_port: ports.NewOsc = OSC_PORT,
-    audio: Annotated[str, typer.Option(help="auto, portaudio, jack or headless, for a server started here.")] = "auto",
+    server: Annotated[ServeSettings, ("http_port", "osc_port", "audio")],
     no_open: Annotated[bool, typer.Option("--no-open", help="Print the address alone.")] = False,
 ) -> None:
     """Open the page at its lessons, of your server where one runs, or of one started here. Ctrl-C ends that."""
     from antiphon.cli.running.page import open_page
     from antiphon.web.page.page_secret import page_address
 
-    found = next((one for one in ports.running() if one.settings.http_port == http_port), None)
+    found = next((one for one in ports.running() if one.settings.http_port == server.http_port), None)
     if found is not None:
         if not found.settings.local:
             raise UsageError("that server is open to the network: `antiphon qr` shows its page and the token")
-        typer.echo(page_address(found.folder, http_port, ROOM))
+        typer.echo(page_address(found.folder, server.http_port, ROOM))
         if not no_open:
             open_page(found.folder)
         return
     from antiphon.cli.serve import check_ports_free, run
     from antiphon.cli.terminal.errors import endable
 
-    asked = ServeSettings(
-        audio=audio, patch="band", http_port=http_port, osc_port=osc_port, live=True, mute_input=audio != "headless"
-    ).check()
+    asked = server.with_(patch="band", live=True, mute_input=server.audio != "headless").check()
     check_ports_free(asked)
     with endable(ctrl_c=False):
         run(asked, opens=not no_open, room=ROOM)

@@ -1,10 +1,14 @@
-"""Commands whose options are the fields of dataclasses or of a request: `by_records`."""
+"""Commands whose options are the fields of records: `by_records`."""
 
 import functools
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import fields
-from typing import Any, get_type_hints
+from typing import Annotated, Any, get_type_hints
+
+from msgspec import NODEFAULT, Meta
+
+from antiphon.kernel.runtime.arguments import PLACE, Argument, arguments
 
 _PLAIN = inspect.Parameter.KEYWORD_ONLY
 
@@ -12,15 +16,18 @@ _PLAIN = inspect.Parameter.KEYWORD_ONLY
 def by_records(function: Callable[..., None]) -> Callable[..., None]:
     """Decorator by which a command takes records of options, whose fields become its options.
 
-    A record is a dataclass of typer's options, or a request of `antiphon.operations.requests`.
+    A record is a dataclass of typer's options, or one with arguments (`antiphon.kernel.runtime.arguments`): a request
+    of `antiphon.operations.requests`, or `ServeSettings`. Annotated[RECORD, (NAME, …)] takes these of its arguments.
     """
     hints = get_type_hints(function, include_extras=True)
     records: dict[str, Callable[[dict[str, Any]], Any]] = {}
     parameters: list[inspect.Parameter] = []
     for parameter in inspect.signature(function).parameters.values():
-        kind = hints[parameter.name]
-        if hasattr(kind, "__struct_fields__"):
-            parameters += _of_request(kind)
+        kind, only = hints[parameter.name], ()
+        if isinstance(metadata := getattr(kind, "__metadata__", (None,))[0], tuple):
+            kind, only = kind.__origin__, metadata
+        if own := _declarations(kind):
+            parameters += sorted((one for one in own if one.name in only), key=lambda one: only.index(one.name)) or own
             records[parameter.name] = functools.partial(_request, kind)
         elif hasattr(kind, "__dataclass_fields__"):
             flat = inspect.signature(kind, eval_str=True).parameters.values()
@@ -55,37 +62,34 @@ def _request(kind: Any, given: dict[str, Any]) -> Any:
     return kind(**values)
 
 
-def _of_request(kind: Any) -> Iterator[inspect.Parameter]:
-    from msgspec import NODEFAULT
-
-    from antiphon.operations.requests import arguments
-
-    own = {one.name: one for one in arguments(kind)}
+def _declarations(kind: Any) -> list[inspect.Parameter]:
+    """The options of a record of declared arguments; none of another type."""
+    if not (hasattr(kind, "__struct_fields__") or hasattr(kind, "__dataclass_fields__")):
+        return []
+    own, found = {one.name: one for one in arguments(kind)}, []
     for name, hint in get_type_hints(kind).items():
         if hasattr(hint, "__struct_fields__"):
-            yield from _of_request(hint)
-        elif name in own:
+            found += _declarations(hint)
+        elif name in own and isinstance(own[name].meta, Meta):
             one = own[name]
             repeated = getattr(one.kind, "__origin__", None) is tuple
             taken = one.default is NODEFAULT
             annotation = (list[str] if taken else list[str] | None) if repeated else one.kind
             default = inspect.Parameter.empty if taken else None if repeated else one.default
-            yield inspect.Parameter(name, _PLAIN, default=default, annotation=_declared(one, annotation))
+            found.append(inspect.Parameter(name, _PLAIN, default=default, annotation=_declared(one, annotation)))
+    return found
 
 
-def _declared(one: Any, annotation: Any) -> Any:
+def _declared(one: Argument, annotation: Any) -> Any:
     """The annotation by which typer knows an argument."""
-    from typing import Annotated
-
     import typer
-    from msgspec import NODEFAULT
 
     from antiphon.cli import completion
-    from antiphon.operations.requests import PLACE
 
     more = {
         "help": one.meta.description,
         "metavar": one.said("shown"),
+        "envvar": one.said("envvar"),
         "autocompletion": getattr(completion, one.said("names")) if one.said("names") else None,
     }
     if one.default is NODEFAULT or one.said("flags") == PLACE:

@@ -8,18 +8,16 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from antiphon.cli import completion, ports
 from antiphon.cli.option_records import by_records
 from antiphon.cli.terminal.errors import endable
 from antiphon.kernel.errors import AntiphonError, UsageError
 from antiphon.kernel.runtime import paths
-from antiphon.kernel.runtime.settings import DEFAULT_BLOCK, HTTP_PORT, OSC_PORT, ServeSettings
+from antiphon.kernel.runtime.settings import OSC_PORT, ServeSettings
 
 PATCH, ALONE = "answer", "dub"
 """The patch that is played without a choice, and where `antiphon-companion` is not installed."""
@@ -33,26 +31,13 @@ _DRIVE = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class PlayOptions:
-    """Options of the server started by `play`."""
-
-    audio: Annotated[str, typer.Option(help="auto, portaudio, jack or headless (a software clock).")] = "auto"
-    input: Annotated[str, typer.Option(help="A sound file to loop, or an input device's name.")] = ""
-    output: Annotated[str, typer.Option(help="An output device's name.")] = ""
-    patch: Annotated[
-        str, typer.Option(help="A patch file, or the name of a patch.", autocompletion=completion.patches)
-    ] = ""
-    osc_port: ports.NewOsc = OSC_PORT
-    http_port: ports.NewHttp = HTTP_PORT
-    block: ports.Block = DEFAULT_BLOCK
-    ahead: ports.Ahead = 0
-    headphones: ports.Headphones = False
+OPTIONS = ("audio", "input", "output", "patch", "osc_port", "http_port", "block", "ahead", "headphones")
+"""Options of `serve` that `play` takes."""
 
 
 @by_records
 def play(
-    server: PlayOptions,
+    server: Annotated[ServeSettings, OPTIONS],
     no_open: Annotated[bool, typer.Option("--no-open", help="Open no browser.")] = False,
     song: Annotated[str, typer.Argument(metavar="[SONG.mid]", help="A MIDI file, played by the patch keys.")] = "",
 ) -> None:
@@ -66,7 +51,7 @@ def play(
     for _, one in transports():
         options |= one.unasked()
     patch = server.patch or (PATCH if playable(PATCH) else ALONE)
-    asked = replace(ServeSettings(**asdict(server), live=True, options=options), patch=patch).check()
+    asked = server.with_(live=True, options=options, patch=patch).check()
     _find(song, asked.patch)
     check_ports_free(asked)
     if song:

@@ -12,18 +12,6 @@ from antiphon.kernel.runtime.platform import start_time
 from antiphon.kernel.runtime.processes import pidfile
 from antiphon.kernel.runtime.settings import HTTP_PORT, OSC_PORT, ServeSettings
 
-NewOsc = Annotated[
-    int,
-    typer.Option(
-        "--osc-port", "--port", metavar="PORT", min=0, max=65535, help="UDP and TCP port for OSC; 0 takes a free one."
-    ),
-]
-NewHttp = Annotated[int, typer.Option("--http-port", min=0, max=65535, help="TCP port for HTTP; 0 takes a free one.")]
-Block = Annotated[int, typer.Option(help="Frames in a block, 32 to 2048.")]
-Headphones = Annotated[
-    bool, typer.Option("--headphones", help="No microphone hears the output: put no echo_cancel in front of the input.")
-]
-Ahead = Annotated[int, typer.Option(help="Blocks between input and output, 1 to 16; 0 measures the machine.")]
 Osc = Annotated[
     int,
     typer.Option("--osc-port", "--port", metavar="PORT", min=1, max=65535, help="The OSC port of the running server."),
@@ -48,12 +36,7 @@ InsteadOfOsc = Annotated[
 
 def http_port(http: int, osc: int | None) -> int:
     """HTTP port of the queried server. `UsageError` if no server of this user on this machine has that OSC port."""
-    if osc is None or http != HTTP_PORT:
-        return http
-    found = next((one.http_port for _, one in running() if one.osc_port == osc and one.http_port), None)
-    if found is None:
-        raise UsageError(f"no server of yours with --osc-port {osc} runs on this machine; name its --http-port")
-    return found
+    return http if osc is None or http != HTTP_PORT else _port_of("http_port", "osc_port", osc)
 
 
 def server_http_port(http: int | None, osc: int) -> int:
@@ -65,11 +48,15 @@ def server_http_port(http: int | None, osc: int) -> int:
 
 def osc_port(osc: int, http: int | None) -> int:
     """OSC port of the queried server; as `http_port`."""
-    if http is None or osc != OSC_PORT:
-        return osc
-    found = next((one.osc_port for _, one in running() if one.http_port == http and one.osc_port), None)
-    if found is None:
-        raise UsageError(f"no server of yours with --http-port {http} runs on this machine; name its --osc-port")
+    return osc if http is None or osc != OSC_PORT else _port_of("osc_port", "http_port", http)
+
+
+def _port_of(wanted: str, given: str, number: int) -> int:
+    ports = (getattr(one, wanted) for _, one in running() if getattr(one, given) == number)
+    found: int = next(filter(None, ports), 0)
+    if not found:
+        by, name = (f"--{one.replace('_', '-')}" for one in (given, wanted))
+        raise UsageError(f"no server of yours with {by} {number} runs on this machine; name its {name}")
     return found
 
 

@@ -6,26 +6,14 @@ import ctypes
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
 from antiphon.cli.option_records import by_records
-from antiphon.cli.serve_options import (
-    TOKEN,
-    AccessOptions,
-    DeviceOptions,
-    LoggingOptions,
-    MachineOptions,
-    PatchOptions,
-    RecordingOptions,
-    StartOptions,
-    given_options,
-    transports_of,
-)
+from antiphon.cli.serve_options import given_options, transports_of
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.io.listening import local_addresses, open_sockets
 from antiphon.kernel.runtime import paths
@@ -38,39 +26,22 @@ if TYPE_CHECKING:
     from antiphon.kernel.session.transport import Transport
 
 
+TOKEN = "ANTIPHON_TOKEN"
+"""Environment variable of an external token, as some platforms pass secrets."""
+
+
 @by_records
-def serve(
-    ctx: typer.Context,
-    devices: DeviceOptions,
-    recordings: RecordingOptions,
-    logging: LoggingOptions,
-    patches: PatchOptions,
-    access: AccessOptions,
-    machine: MachineOptions,
-    start: StartOptions,
-) -> None:
+def serve(ctx: typer.Context, asked: ServeSettings) -> None:
     """Start the server. It plays until Ctrl-C or SIGTERM; closing the terminal does not end it."""
-    asked: dict[str, Any] = {}
-    for record in (devices, recordings, patches, access, machine):
-        asked |= asdict(record)
-    token_file = asked.pop("token_file")
-    asked |= {name: tuple(asked[name] or ()) for name in ("surface", "allow", "proxy")}
-    settings = ServeSettings(
-        **asked,
-        **given_options(ctx),
-        live=start.live,
-        mute_input=start.muted,
-        watch_plugins=not start.no_watch_plugins,
-        force=start.force,
-    ).check()
+    settings = asked.with_(**given_options(ctx)).check()
     _check_transports(settings, transports_of(ctx))
-    _take_token(token_file, needed=bool(settings.proxy))
+    _take_token(settings.token_file, needed=bool(settings.proxy))
     of_transports = {option.name for transport in transports_of(ctx) for option in transport.options}
     if settings.options.keys() - of_transports:
         from antiphon.kernel.synth.backends import with_options
 
         settings = with_options(settings)
-    run(settings, logging.log, logging.log_level)
+    run(settings)
 
 
 def _take_token(path: str, *, needed: bool) -> None:
@@ -99,8 +70,6 @@ def _check_transports(settings: ServeSettings, transports: list[Transport]) -> N
 
 def run(
     settings: ServeSettings,
-    log: str = "",
-    log_level: str = "info",
     *,
     opens: bool = False,
     says: Callable[[ServeSettings], list[str]] | None = None,
@@ -108,7 +77,7 @@ def run(
 ) -> None:
     """Runs the supervisor to its end, and exits.
 
-    log, log_level: as of `server_log`; opens: the page, in a browser, in `room`; says: lines to print once it is ready.
+    opens: the page, in a browser, in `room`; says: lines to print once it is ready.
     """
     from antiphon.cli.running.page import announce
     from antiphon.files.input_loop import load_sound
@@ -122,7 +91,7 @@ def run(
         settings = settings.with_(surface=tuple(_resolved(surface) for surface in settings.surface))
         pidfile.end_orphans(folder)
         keep_token(paths.config())
-        with server_log(log, log_level), named_prints():
+        with server_log(settings.log, settings.log_level), named_prints():
             ready = partial(announce, folder, opens=opens, says=says, room=room)
             modules = "antiphon.web.process", "antiphon.performer.process"
             beside = Companions(*modules, _make_secrets, ready, load_sound, "antiphon.files.tracks", EXPORT, _STRIPS)

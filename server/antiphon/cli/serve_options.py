@@ -1,4 +1,4 @@
-"""Options of `antiphon serve`: its own as records by subject, and those of transports and synths.
+"""Options that transports and synths add to `antiphon serve`.
 
 Transports are asked at each start, because they check their options anyway; synths only for help and for a word that
 is no option yet, because asking them takes longer.
@@ -10,147 +10,21 @@ import inspect
 import logging
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from antiphon.cli import completion, ports, synthhelp
-from antiphon.kernel.runtime.settings import DEFAULT_BLOCK, DEFAULT_RATE, HTTP_PORT, OSC_PORT, RECORD_LIMIT
+from antiphon.cli import synthhelp
 
 if TYPE_CHECKING:
     from antiphon.kernel.runtime.settings import ServeOption
     from antiphon.kernel.session.transport import Transport
 
-TOKEN, TOKEN_PATH = "ANTIPHON_TOKEN", "ANTIPHON_TOKEN_FILE"
-"""Environment variables of an external token: its value, as some platforms pass secrets, or its file's path."""
 GIVEN, TRANSPORTS = "antiphon.serve.given", "antiphon.serve.transports"
 """Keys in the context's `meta`: values of plugins' options, and the transports."""
 _FOLLOWING_OPTION = "live"
 """Option before which the transports' options stand in the help."""
 log = logging.getLogger("antiphon.plugins")
-
-
-@dataclass(frozen=True, slots=True)
-class DeviceOptions:
-    """Options of audio devices and MIDI ports."""
-
-    audio: Annotated[str, typer.Option(help="auto, portaudio, jack or headless (a software clock).")] = "auto"
-    input: Annotated[str, typer.Option(help="A sound file to loop, or an input device's name.")] = ""
-    output: Annotated[str, typer.Option(help="An output device's name.")] = ""
-    out_channels: Annotated[int, typer.Option(help="Channels of the output device, 2 to 16, in pairs.")] = 2
-    cue: Annotated[str, typer.Option(metavar="PAIR", help="Channels that play the cue, such as 3-4.")] = ""
-    strip_ports: Annotated[
-        bool, typer.Option("--strip-ports", help="Play each strip at JACK ports of its own, for a studio.")
-    ] = False
-    headphones: ports.Headphones = False
-
-
-@dataclass(frozen=True, slots=True)
-class RecordingOptions:
-    """Options of recordings."""
-
-    record: Annotated[str, typer.Option(help="Record the output to this file (wav, flac, ogg, mp3).")] = ""
-    session: Annotated[str, typer.Option(help="Record the whole set in this folder, for `antiphon replay`.")] = ""
-    record_tracks: Annotated[
-        str, typer.Option(metavar="DIR", help="Record each strip, the input and the output to files in this folder.")
-    ] = ""
-    record_limit: Annotated[
-        float,
-        typer.Option(
-            metavar="GB", help="End a recording, complete, at this size, or when a tenth of the disk is left."
-        ),
-    ] = RECORD_LIMIT
-
-
-@dataclass(frozen=True, slots=True)
-class LoggingOptions:
-    """Options of the log, as of `server_log`."""
-
-    log: Annotated[
-        str, typer.Option(metavar="FILE", help="Append the log to this file: 10 MB, and five older ones, FILE.1 to .5.")
-    ] = ""
-    log_level: Annotated[str, typer.Option(help="The least that is logged: debug, info, warning or error.")] = "info"
-
-
-@dataclass(frozen=True, slots=True)
-class PatchOptions:
-    """Options of ports, patch, sample rate and block."""
-
-    osc_port: ports.NewOsc = OSC_PORT
-    http_port: ports.NewHttp = HTTP_PORT
-    patch: Annotated[
-        str,
-        typer.Option(help="A patch file, or the name of a built-in or own patch.", autocompletion=completion.patches),
-    ] = ""
-    set: Annotated[
-        str,
-        typer.Option(
-            help="A set list: several patches, and pedals to go through them.", autocompletion=completion.sets
-        ),
-    ] = ""
-    rate: Annotated[int, typer.Option(help="Sample rate: 44100, 48000 or 96000.")] = DEFAULT_RATE
-    block: ports.Block = DEFAULT_BLOCK
-    ahead: ports.Ahead = 0
-
-
-@dataclass(frozen=True, slots=True)
-class AccessOptions:
-    """Options of access to the server."""
-
-    surface: Annotated[
-        list[str] | None, typer.Option(help="HOST:PORT of a control surface that listens there; repeatable.")
-    ] = None
-    lan: Annotated[bool, typer.Option("--lan", help="Answer the local network too; new addresses need approval.")] = (
-        False
-    )
-    announce: Annotated[
-        str, typer.Option(help="With --lan, where Zeroconf announces it: all, none, or one interface's IPv4 address.")
-    ] = "all"
-    allow: Annotated[list[str] | None, typer.Option(help="An IP address approved from the start; repeatable.")] = None
-    proxy: Annotated[
-        list[str] | None,
-        typer.Option(
-            envvar="ANTIPHON_PROXY",
-            help="A name under which a reverse proxy, which has the TLS, asks this server: HTTP on every address, and "
-            "all needs the token; repeatable.",
-        ),
-    ] = None
-    token_file: Annotated[
-        str, typer.Option(envvar=TOKEN_PATH, help="A file with the token to use, 32 hexadecimal digits.")
-    ] = ""
-    drain: Annotated[
-        float, typer.Option(envvar="ANTIPHON_DRAIN", help="Seconds for requests and jobs to finish at the end.")
-    ] = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class MachineOptions:
-    """Options of scheduling and devices of computation."""
-
-    fifo: Annotated[bool, typer.Option("--fifo", help="Real-time scheduling for the engine, where permitted.")] = False
-    device: Annotated[str, typer.Option(help="What models run on: auto (a GPU where there is one), cpu or cuda.")] = (
-        "auto"
-    )
-    synth: Annotated[str, typer.Option(help=f"The synth for notes: {synthhelp.NAMES}; null records them.")] = "auto"
-
-
-@dataclass(frozen=True, slots=True)
-class StartOptions:
-    """Options of the start."""
-
-    live: Annotated[
-        bool, typer.Option("--live", help="Take live scripts by /live/eval, with the token, for `antiphon live`.")
-    ] = False
-    muted: Annotated[bool, typer.Option("--muted", help="Start with the input muted; /node/in/mute 0 unmutes it.")] = (
-        False
-    )
-    no_watch_plugins: Annotated[
-        bool, typer.Option("--no-watch-plugins", help="Use plugins of yours as they are at the start, saved or not.")
-    ] = False
-    force: Annotated[bool, typer.Option("--force", help="Let --record, --record-tracks replace existing files.")] = (
-        False
-    )
 
 
 class ServeCommand(synthhelp.SynthCommand):

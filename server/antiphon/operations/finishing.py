@@ -12,8 +12,9 @@ from antiphon.files.sound_finish import SoundFinish, SoundMarks, SoundTagger, Vi
 from antiphon.files.sound_tags import ESTIMATED_TAGS
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.errors import FileError, UsageError
+from antiphon.kernel.runtime.arguments import check
 from antiphon.kernel.runtime.suggestion import instead
-from antiphon.operations.requests import FinishRequest, check
+from antiphon.operations.requests import FinishRequest
 
 MAX_TAG_LETTERS = 200
 """Maximum characters of a tag."""

@@ -19,6 +19,7 @@ from typing import Any
 
 from antiphon.kernel.contract.params import Param
 from antiphon.kernel.errors import EngineError, RequestError, UsageError
+from antiphon.kernel.runtime.arguments import option_words
 from antiphon.kernel.runtime.settings import HTTP_PORT, OSC_PORT
 from antiphon.kernel.runtime.suggestion import instead
 from antiphon.kernel.wire.osc import Arg, Double, Message
@@ -354,7 +355,7 @@ class Server(Remote):
         **options: Any,
     ) -> None:
         given = {"audio": audio, "patch": patch, "record": record, "osc_port": 0, "http_port": 0, **options}
-        words = [word for name, value in given.items() for word in _option(name, value)]
+        words = [word for name, value in given.items() for word in option_words(name, value)]
         self._said: list[str] = []
         self._process = subprocess.Popen(
             [sys.executable, "-m", "antiphon", "serve", *words],
@@ -442,15 +443,3 @@ def _argument(value: Any) -> Arg:
     if isinstance(value, os.PathLike):
         return os.fspath(value)  # type: ignore[no-any-return]
     return value.item() if hasattr(value, "item") else value  # type: ignore[no-any-return]
-
-
-def _option(name: str, value: Any) -> list[str]:
-    """Words of an option of `antiphon serve`."""
-    option = f"--{name.replace('_', '-')}"
-    if value is None or value is False or value == "":
-        return []
-    if value is True:
-        return [option]
-    if isinstance(value, list | tuple):
-        return [word for each in value for word in (option, str(each))]
-    return [option, os.fspath(value) if isinstance(value, os.PathLike) else str(value)]

@@ -10,6 +10,7 @@ from antiphon.files.pipes import input_file
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.graph.patch import load as load_patch
 from antiphon.kernel.plugins.loader import Loaded
+from antiphon.kernel.runtime.arguments import check
 from antiphon.kernel.runtime.paths import make_folder
 from antiphon.kernel.runtime.settings import check_cue
 from antiphon.kernel.runtime.sound_formats import READ_SUFFIXES, is_midi
@@ -20,7 +21,7 @@ from antiphon.operations.finishing import finish_of
 from antiphon.operations.pipes import PipeEnds
 from antiphon.operations.render_script import render_script
 from antiphon.operations.rendering import files_of, render_file
-from antiphon.operations.requests import PIPE, RenderRequest, changed, check
+from antiphon.operations.requests import PIPE, RenderRequest, changed
 
 
 def render(asked: RenderRequest, loaded: Loaded) -> bool:

@@ -1,90 +1,22 @@
-"""The table of operations on files: what each is asked for, with ranges, units and sentences.
+"""The table of operations on files: what each is asked for, as arguments (`antiphon.kernel.runtime.arguments`)."""
 
-Command line, HTTP and Python take their options from here. A field with an `argument` is one of them; one without a
-default is positional on the command line.
-"""
-
-from collections.abc import Iterator
-from typing import Annotated, Any, NamedTuple, get_type_hints
+from typing import Annotated, Any
 
 import msgspec
-from msgspec import Meta, Struct
-from msgspec.structs import fields
+from msgspec import Struct
 
 from antiphon.files.sound_finish import FADE
 from antiphon.kernel.errors import UsageError
+from antiphon.kernel.runtime.arguments import PLACE, argument, arguments
 from antiphon.kernel.runtime.settings import MAX_BLOCK, MIN_BLOCK, RUN_BLOCK
-from antiphon.kernel.runtime.shortening import short_repr
 from antiphon.kernel.runtime.sound_formats import MAX_RATE, MIN_RATE
 from antiphon.operations.reporting import SILENT, Reporting
 
 PIPE = "-"
 """The name of standard input and output."""
-PLACE = "OUT"
-"""Flags of an argument that has a default and is nevertheless given by its place."""
 MAX_SECONDS = 6 * 3600.0
 """Longest rendered sound in seconds."""
 MAX_REHEARSED_BARS = 16
-
-
-def argument(
-    sentence: str,
-    shown: str | None = None,
-    *,
-    low: float | None = None,
-    high: float | None = None,
-    unit: str = "",
-    flags: str = "",
-    names: str = "",
-    beside: tuple[str, str] | None = None,
-) -> Meta:
-    """Declares an argument.
-
-    `sentence`: its help. `shown`: what stands for its value there. `low`, `high`, `unit`: its range; its default is
-    always allowed. `flags`: its options, where they are not its name; `PLACE` where it is given without one. `names`:
-    what completes it, of `antiphon.cli.completion`. `beside`: of a further file, the field that asks for it by HTTP (""
-    for none) and the name of that result.
-    """
-    extra = {"shown": shown, "unit": unit, "flags": flags, "names": names, "beside": beside}
-    return Meta(ge=low, le=high, description=sentence, extra=extra)
-
-
-class Argument(NamedTuple):
-    """A declared argument of an operation."""
-
-    name: str
-    kind: Any
-    default: Any  # `msgspec.NODEFAULT` where it has to be given
-    meta: Meta
-
-    @property
-    def option(self) -> str:
-        """Its name on the command line: midi-out."""
-        return self.name.replace("_", "-")
-
-    def said(self, key: str) -> Any:
-        """What `argument` was given by that name."""
-        return (self.meta.extra or {})[key]
-
-
-def arguments(kind: type[Struct]) -> Iterator[Argument]:
-    """Arguments of an operation, in order, without those of a part of its own, as `FinishRequest` is one."""
-    hints = get_type_hints(kind, include_extras=True)
-    for field in fields(kind):
-        hint = hints[field.name]
-        if hasattr(hint, "__metadata__"):
-            yield Argument(field.name, hint.__origin__, field.default, hint.__metadata__[0])
-
-
-def check(asked: Struct) -> None:
-    """Raises UsageError for a number outside its range."""
-    for one in arguments(type(asked)):
-        value, low, high = getattr(asked, one.name), one.meta.ge, one.meta.le
-        if value == one.default or low is None or high is None:
-            continue
-        if not isinstance(value, int | float) or not low <= value <= high:
-            unit, wrong = one.said("unit"), f"{value:g}" if isinstance(value, float) else short_repr(value)
-            raise UsageError(f"--{one.option} takes {low:g} to {high:g}{unit and f' {unit}'}, not {wrong}")
 
 
 Tail = Annotated[

@@ -17,6 +17,7 @@ from antiphon.kernel.contract.params import Param, Value
 from antiphon.kernel.errors import FileError, UsageError
 from antiphon.kernel.graph.graph import Graph, NodeSpec, known_type
 from antiphon.kernel.plugins.loader import Loaded
+from antiphon.kernel.runtime.arguments import check
 from antiphon.kernel.runtime.importing import import_object
 from antiphon.kernel.runtime.paths import make_folder
 from antiphon.kernel.runtime.sound_formats import MIDI_WRITTEN, is_midi
@@ -25,7 +26,7 @@ from antiphon.offline.output_summary import Written
 from antiphon.operations.file_tasks import failures, plan_jobs, play_with
 from antiphon.operations.finishing import finish_like, finish_of
 from antiphon.operations.reporting import SILENT, Reporting
-from antiphon.operations.requests import PIPE, RunRequest, changed, check
+from antiphon.operations.requests import PIPE, RunRequest, changed
 from antiphon.operations.run_file import FileTask, RunSettings, process_file
 
 if TYPE_CHECKING:

@@ -54,6 +54,8 @@ async def test_every_tool_has_a_schema_and_one_sentence() -> None:
         assert "antiphon live" in (await client.read_resource("antiphon://docs/live-coding")).contents[0].text  # type: ignore[union-attr]
     assert [one.name for one in tools] == TOOLS
     assert all(one.input_schema["type"] == "object" and str(one.description).count(".\n") == 0 for one in tools)
+    # the performer's to give
+    assert not any(one.input_schema["properties"].keys() & {"trusted", "own"} for one in tools)
     assert [one.name for one in prompts] == ["join me", "bring it down", "answer this phrase"]
     assert {"antiphon://set", "antiphon://patch"} <= resources
 
@@ -108,7 +110,7 @@ async def test_a_proposal_is_waited_for_and_shown() -> None:
             return b"\x89PNG"
 
     async with Client(server(Judging(), trust=True)) as client:  # type: ignore[arg-type]
-        answered = await client.call_tool("propose", {"params": {"a.b": 0.5}, "bars": 2})
+        answered = await client.call_tool("propose", {"params": {"a.b": 0.5}, "bars": 2, "own": True, "trusted": 1})
     text, picture = answered.content
     assert json.loads(text.text)["state"] == "ready"  # type: ignore[union-attr]
     assert picture.mime_type == "image/png"  # type: ignore[union-attr]

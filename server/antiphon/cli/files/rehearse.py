@@ -15,7 +15,8 @@ import typer
 from antiphon.cli.option_records import by_records
 from antiphon.cli.terminal.errors import endable
 from antiphon.kernel.errors import UsageError
-from antiphon.operations.requests import RehearseRequest, RenderRequest, check
+from antiphon.kernel.runtime.arguments import check
+from antiphon.operations.requests import RehearseRequest, RenderRequest
 
 if TYPE_CHECKING:
     from antiphon.offline.rehearsal import Verdict

@@ -1,7 +1,6 @@
 """`antiphon live`: performs a live script beside a server, and reloads it each time it is saved."""
 
 import sys
-from dataclasses import asdict, dataclass
 from typing import Annotated
 
 import typer
@@ -10,27 +9,12 @@ from antiphon.cli import completion, ports
 from antiphon.cli.option_records import by_records
 from antiphon.cli.terminal.errors import complain
 from antiphon.kernel.errors import UsageError
-from antiphon.kernel.runtime.settings import DEFAULT_BLOCK, HTTP_PORT, OSC_PORT
+from antiphon.kernel.runtime.arguments import option_words
+from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.web.script_link import MAX_QUANTUM
 
-
-@dataclass(frozen=True, slots=True)
-class ServerOptions:
-    """Options of the performing server."""
-
-    osc_port: ports.NewOsc = OSC_PORT
-    http_port: ports.NewHttp = HTTP_PORT
-    audio: Annotated[
-        str, typer.Option(help="Audio driver of a server started here: auto, portaudio, jack or headless.")
-    ] = "auto"
-    input: Annotated[
-        str, typer.Option(help="Input of a server started here: a sound file to loop, or a device's name.")
-    ] = ""
-    output: Annotated[str, typer.Option(help="Output device of a server started here.")] = ""
-    record: Annotated[str, typer.Option(help="A server started here records its output to this file.")] = ""
-    block: Annotated[int, typer.Option(help="Frames in a block of a server started here.")] = DEFAULT_BLOCK
-    ahead: Annotated[int, typer.Option(help="Of a server started here; 0 measures the machine.")] = 0
-    midi: Annotated[bool, typer.Option("--midi", help="A server started here listens to MIDI ports.")] = False
+OPTIONS = ("osc_port", "http_port", "audio", "input", "output", "record", "block", "ahead")
+"""Options of `serve` that `live` takes, for a server that it starts."""
 
 
 @by_records
@@ -46,22 +30,23 @@ def live(
     patch: Annotated[
         str, typer.Option(help="Play this patch, not the one that the script names.", autocompletion=completion.patches)
     ] = "",
-    server: ServerOptions,
+    server: Annotated[ServeSettings, OPTIONS],
+    midi: Annotated[bool, typer.Option("--midi", help="A server started here listens to MIDI ports.")] = False,
 ) -> None:
     """Perform a live script: by the server on --osc-port, or one that is started. Ctrl-C ends its notes, then it.
 
     Each time the file is saved, it takes over on the next beat where the one before it is, or by --quantum and
     --from-top. One with an error changes nothing: the last that was good plays on.
+
+    --audio, --input, --output, --record, --block, --ahead and --midi are of a server that is started here.
     """
     from antiphon.performer.performing import Performing, ended_by_signals
     from antiphon.performer.scripts import Begin
 
     if not 0.0 <= quantum <= MAX_QUANTUM:
         raise UsageError(f"--quantum takes 0 to {MAX_QUANTUM:g} beats, not {quantum:g}")
-    options = []
-    for name, value in asdict(server).items():
-        option = f"--{name.replace('_', '-')}"
-        options += [option] if value is True else [option, str(value)] if value not in (False, "") else []
+    given = {**{name: getattr(server, name) for name in OPTIONS}, "midi": midi}
+    options = [word for name, value in given.items() for word in option_words(name, value)]
     begin = Begin(quantum, from_top)
     shown = _with_page if server.audio in ("auto", "headless") else show
     performing = Performing(script, shown, osc_port=server.osc_port, patch=patch, begin=begin, serve=options)

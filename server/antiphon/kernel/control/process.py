@@ -98,7 +98,7 @@ async def _live(given: dict[str, Any], supervisor: socket.socket) -> None:
     app.workers = lambda: workers(arena)
     requests = WebRequests(socket.socket(fileno=fds["web"]), paths.config())
     app.services += [("patch", partial(watch, app)), ("the web process", partial(requests.serve, app))]
-    if settings.watch_plugins:
+    if not settings.no_watch_plugins:
         app.services.append(("the plugins' files", PluginWatch(app, paths.plugins()).serve))
     loop.run_in_executor(None, patch_list.entries)  # reads the files once, beside the loop
     restored = await app.start()

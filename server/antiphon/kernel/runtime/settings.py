@@ -7,9 +7,10 @@ import os
 import re
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 from antiphon.kernel.errors import PluginError, UsageError
+from antiphon.kernel.runtime.arguments import argument, check
 from antiphon.kernel.runtime.sound_formats import READ_SUFFIXES
 
 RATES = (44100, 48000, 96000)
@@ -68,80 +69,99 @@ _AUTHORITY = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?", re.IGNO
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServeSettings:
-    """Options of `antiphon serve`, by the names they have on the command line unless said otherwise.
+    """What `antiphon serve` is asked for, and what else its processes are told."""
 
-    Attributes:
-        audio: The driver: "auto", "portaudio", "jack" or "headless" (a software clock, no device).
-        input: A sound file that is looped, or part of an input device's name; "" for the default device.
-        output: Part of an output device's name; "" for the default device.
-        out_channels: Channels of the output device, 2 to 16, in pairs.
-        cue: The pair of them that plays the cue, such as "3-4"; "" for none.
-        strip_ports: Whether each strip has JACK ports of its own.
-        record: The sound file that the output is recorded to, or "".
-        record_limit: GB (10^9 bytes) at which a recording ends, above 0.
-        session: The folder that the whole set is kept in, for `antiphon replay`; or "".
-        record_tracks: The folder that the set is recorded in as tracks; or "".
-        osc_port: UDP and TCP port for OSC, 0 to 65535; 0 takes a free one.
-        http_port: TCP port for HTTP, 0 to 65535, another than `osc_port`; 0 takes a free one.
-        patch: A patch file, or a patch's name; "" for the default patch.
-        set: A set list, which names its patches itself, in place of `patch`; or "".
-        rate: Frames per second: 44100, 48000 or 96000. In a running server what the driver runs at, as for `block`.
-        block: Frames of a block, 32 to 2048.
-        ahead: Blocks between input and output, 1 to 16; 0 chooses by `block` and by how late the machine wakes.
-        surface: "HOST:PORT" of control surfaces that receive at another port than they send from (`--surface`).
-        announce: With `lan`, where the server is announced by Zeroconf: "all" interfaces, "none", or the one with
-            this IPv4 address.
-        proxy: Names under which a reverse proxy, which has the TLS, forwards requests; with any, HTTP listens on every
-            address, and all but `/api/health` needs the token.
-        drain: Seconds that requests and jobs have to finish at the end, 0 to 3600.
-        headphones: No microphone hears what is played: nothing is put in front of the input to take it out.
-        mute_input: The input is muted at the start (`--muted`).
-        device: What models run on: "auto" (a GPU where there is one), "cpu" or "cuda".
-        synth: Name of the backend that plays notes, or "auto".
-        options: Values of the options that synth backends and transports add, by the option's name, of those given.
-        secrets: As `options`, of those that may hold a password: `repr` and `to_json` leave them out.
-        force: `record` may replace a file, and `record_tracks` those in its folder, but no set.
-        live: `/live/eval` is taken, with the token.
-        watch_plugins: The performer's plugins are watched, and a saved one is used from the next bar on.
-        extra: Values without an option of their own, by name: "jack_name" of the JACK client; "web" False where no
-            process serves HTTP.
-    """
-
-    audio: str = "auto"
-    input: str = ""
-    output: str = ""
-    out_channels: int = 2
-    cue: str = ""
-    strip_ports: bool = False
-    record: str = ""
-    record_limit: float = RECORD_LIMIT
-    session: str = ""
-    record_tracks: str = ""
-    osc_port: int = OSC_PORT
-    http_port: int = HTTP_PORT
-    patch: str = ""
-    set: str = ""
-    rate: int = DEFAULT_RATE
-    block: int = DEFAULT_BLOCK
+    audio: Annotated[str, argument("auto, portaudio, jack or headless (a software clock).")] = "auto"
+    input: Annotated[str, argument("A sound file to loop, or an input device's name.")] = ""
+    output: Annotated[str, argument("An output device's name.")] = ""
+    out_channels: Annotated[int, argument("Channels of the output device, 2 to 16, in pairs.")] = 2
+    cue: Annotated[str, argument("Channels that play the cue, such as 3-4.", "PAIR")] = ""
+    strip_ports: Annotated[
+        bool, argument("Play each strip at JACK ports of its own, for a studio.", flags="--strip-ports")
+    ] = False
+    headphones: Annotated[
+        bool,
+        argument("No microphone hears the output: put no echo_cancel in front of the input.", flags="--headphones"),
+    ] = False
+    record: Annotated[str, argument("Record the output to this file (wav, flac, ogg, mp3).")] = ""
+    session: Annotated[str, argument("Record the whole set in this folder, for `antiphon replay`.")] = ""
+    record_tracks: Annotated[
+        str, argument("Record each strip, the input and the output to files in this folder.", "DIR")
+    ] = ""
+    record_limit: Annotated[
+        float, argument("End a recording, complete, at this size, or when a tenth of the disk is left.", "GB")
+    ] = RECORD_LIMIT
+    log: Annotated[str, argument("Append the log to this file: 10 MB, and five older ones, FILE.1 to .5.", "FILE")] = ""
+    log_level: Annotated[str, argument("The least that is logged: debug, info, warning or error.")] = "info"
+    osc_port: Annotated[
+        int,
+        argument("UDP and TCP port for OSC; 0 takes a free one.", "PORT", low=0, high=65535, flags="--osc-port --port"),
+    ] = OSC_PORT
+    http_port: Annotated[int, argument("TCP port for HTTP; 0 takes a free one.", low=0, high=65535)] = HTTP_PORT
+    patch: Annotated[str, argument("A patch file, or the name of a built-in or own patch.", names="patches")] = ""
+    set: Annotated[str, argument("A set list: several patches, and pedals to go through them.", names="sets")] = ""
+    rate: Annotated[int, argument("Sample rate: 44100, 48000 or 96000.")] = DEFAULT_RATE
+    block: Annotated[int, argument("Frames in a block, 32 to 2048.", low=MIN_BLOCK, high=MAX_BLOCK, unit="frames")] = (
+        DEFAULT_BLOCK
+    )
+    ahead: Annotated[
+        int,
+        argument(
+            "Blocks between input and output, 1 to 16; 0 measures the machine.",
+            low=1,
+            high=16,
+            unit="blocks (0 chooses)",
+        ),
+    ] = 0
+    surface: Annotated[tuple[str, ...], argument("HOST:PORT of a control surface that listens there; repeatable.")] = ()
+    lan: Annotated[bool, argument("Answer the local network too; new addresses need approval.", flags="--lan")] = False
+    announce: Annotated[
+        str, argument("With --lan, where Zeroconf announces it: all, none, or one interface's IPv4 address.")
+    ] = "all"
+    allow: Annotated[tuple[str, ...], argument("An IP address approved from the start; repeatable.")] = ()
+    proxy: Annotated[
+        tuple[str, ...],
+        argument(
+            "A name under which a reverse proxy, which has the TLS, asks this server: HTTP on every address, and all "
+            "needs the token; repeatable.",
+            envvar="ANTIPHON_PROXY",
+        ),
+    ] = ()
+    token_file: Annotated[
+        str, argument("A file with the token to use, 32 hexadecimal digits.", envvar="ANTIPHON_TOKEN_FILE")
+    ] = ""
+    drain: Annotated[
+        float,
+        argument(
+            "Seconds for requests and jobs to finish at the end.",
+            low=0,
+            high=MAX_DRAIN,
+            unit="seconds",
+            envvar="ANTIPHON_DRAIN",
+        ),
+    ] = 0.0
+    fifo: Annotated[bool, argument("Real-time scheduling for the engine, where permitted.", flags="--fifo")] = False
+    device: Annotated[str, argument("What models run on: auto (a GPU where there is one), cpu or cuda.")] = "auto"
+    synth: Annotated[str, argument("The synth for notes: SYNTHS; null records them.")] = "auto"
+    live: Annotated[
+        bool,
+        argument("Take live scripts by /live/eval, with the token, for `antiphon live`.", flags="--live"),
+    ] = False
+    mute_input: Annotated[
+        bool, argument("Start with the input muted; /node/in/mute 0 unmutes it.", flags="--muted")
+    ] = False
+    no_watch_plugins: Annotated[
+        bool,
+        argument("Use plugins of yours as they are at the start, saved or not.", flags="--no-watch-plugins"),
+    ] = False
+    force: Annotated[bool, argument("Let --record, --record-tracks replace existing files.", flags="--force")] = False
     channels: int = 2
-    ahead: int = 0
-    surface: tuple[str, ...] = ()
-    lan: bool = False
-    announce: str = "all"
-    allow: tuple[str, ...] = ()
-    proxy: tuple[str, ...] = ()
-    drain: float = 0.0
-    fifo: bool = False
-    headphones: bool = False
-    mute_input: bool = False
-    device: str = "auto"
-    synth: str = "auto"
     options: dict[str, Any] = field(default_factory=dict)
+    """Values of the options that synth backends and transports add, by the option's name, of those given."""
     secrets: dict[str, Any] = field(default_factory=dict, repr=False)
-    force: bool = False
-    live: bool = False
-    watch_plugins: bool = True
+    """As `options`, of those that may hold a password: `repr` and `to_json` leave them out."""
     extra: dict[str, Any] = field(default_factory=dict)
+    """Values without an option of their own: "jack_name" of the JACK client; "web" False where none serves HTTP."""
 
     def check(self) -> ServeSettings:
         """Checks the options against each other and against what is allowed.
@@ -154,16 +174,10 @@ class ServeSettings:
             raise UsageError(f"--device takes {', '.join(DEVICES)}, not {self.device!r}")
         if self.rate not in RATES:
             raise UsageError(f"--rate takes {', '.join(map(str, RATES))}, not {self.rate}")
-        if not MIN_BLOCK <= self.block <= MAX_BLOCK:
-            raise UsageError(f"--block takes {MIN_BLOCK} to {MAX_BLOCK} frames, not {self.block}")
         if self.out_channels not in range(2, MAX_CHANNELS + 1, 2):
             raise UsageError(f"--out-channels takes 2 to {MAX_CHANNELS}, in pairs, not {self.out_channels}")
         check_cue(self.cue)
-        if not 0 <= self.ahead <= 16:
-            raise UsageError(f"--ahead takes 1 to 16 blocks (0 chooses), not {self.ahead}")
-        for name, port in (("--osc-port", self.osc_port), ("--http-port", self.http_port)):
-            if not 0 <= port <= 65535:
-                raise UsageError(f"{name} takes 0 to 65535, not {port}")
+        check(self)
         if not 0.0 < self.record_limit < 1e6:
             raise UsageError(f"--record-limit takes a number of GB above 0, not {self.record_limit:g}")
         if self.set and self.patch:
@@ -239,8 +253,6 @@ def _check_proxy(settings: ServeSettings) -> None:
     for name in settings.proxy:
         if not _AUTHORITY.fullmatch(name):
             raise UsageError(f"--proxy takes a host's name as clients write it, HOST or HOST:PORT, not {name!r}")
-    if not 0.0 <= settings.drain <= MAX_DRAIN:
-        raise UsageError(f"--drain takes 0 to {MAX_DRAIN:g} seconds, not {settings.drain:g}")
 
 
 def check_cue(cue: str) -> None:
