@@ -7,7 +7,6 @@ OWN = ("attack", "decay", "sustainlevel", "release", "lpf")
 PYO = SynthInfo(
     "pyo",
     "antiphon_pyo.backend:Pyo",
-    zygote="pyo",
     imports="antiphon_pyo.quietpyo",
     support="antiphon_pyo.support:PyoSupport",
     needs="pyo",

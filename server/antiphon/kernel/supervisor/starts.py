@@ -186,10 +186,9 @@ class Starts:
 
     def zygote(self, kind: str, imports: str = "") -> int:
         """Starts the process that workers of `kind` are forked from; `imports` as of `zygote.start`."""
-        if (
-            kind == "none" and not PORTABLE
-        ):  # it needs no module that this process has not: shared, it takes less memory and no time
-            return fork(lambda: self._become(zygote.Zygote(kind, self.parts.arena, self.parts.bells).run))
+        if kind == "none" and not PORTABLE:  # with what this process has imported, it takes less memory and time
+            work = partial(self._become, lambda: zygote.Zygote(kind, self.parts.arena, self.parts.bells, imports).run())
+            return fork(work)
         with block_signals():
             return zygote.start(kind, self.parts.arena, self.parts.bells, imports)
 

@@ -116,7 +116,8 @@ class Supervisor:
         self.starts.warm()
         self._synth = backends.chosen().info
         self.starts.catalog()
-        if self._synth.zygote != "none" and self.settings.patch and self.starts.plays_notes():
+        module = self._synth.imports or self._synth.zygote
+        if module != "none" and self.settings.patch and self.starts.plays_notes():
             # it imports while the patch is tried
             self._adopt(_ZYGOTE + self._synth.zygote, self.starts.zygote(self._synth.zygote, self._synth.imports))
         self._start_first_recorder()

@@ -141,9 +141,9 @@ def run(arena: Arena, number: int, bells: Bells) -> int:
     return FAULT
 
 
-def import_kind(kind: str, imports: str) -> None:
-    """Imports and compiles what workers of a kind need."""
-    if kind != "none":
+def import_kind(imports: str) -> None:
+    """Imports and compiles what workers of a kind need; nothing for "none"."""
+    if imports != "none":
         with contextlib.suppress(ImportError):  # the worker reports that the module is not installed
             import_module(imports)
         with contextlib.suppress(Exception):  # an image that cannot be loaded: the worker reports it
@@ -154,7 +154,7 @@ def run_alone(arena: Arena, number: int, bells: Bells, parent: int) -> int:
     """A worker that was not forked: it imports for itself, and leads a group of what it starts."""
     os.setpgid(0, 0)
     spec = arena.entries[number].spec()
-    import_kind(spec.zygote, spec.imports or spec.zygote)
+    import_kind(spec.imports or spec.zygote)
     return run(arena, number, bells) if end_with_parent(parent) else 1
 
 

@@ -66,15 +66,23 @@ class _Record:
 class Zygote:
     """The parent of the workers of one kind."""
 
-    def __init__(self, kind: str, arena: Arena, bells: Bells, lifeline: int = -1) -> None:
+    def __init__(self, kind: str, arena: Arena, bells: Bells, imports: str = "", lifeline: int = -1) -> None:
+        """Has not imported yet. `imports`: what it imports before it forks; "" for `module_of` its kind."""
         self._kind, self._arena, self._bells, self._lifeline = kind, arena, bells, lifeline
         self._bell = bells.zygotes[arena.place_of(kind)]
         self._children: dict[int, _Child] = {}
         self._records: dict[int, _Record] = {}
-        self.module = kind  # what workers import
+        self.module = imports or module_of(kind, arena)  # what workers import
 
     def run(self) -> None:
-        """Watches the workers until SIGTERM, or until the other end of the lifeline is closed."""
+        """Imports, and watches the workers until SIGTERM, or until the other end of the lifeline is closed."""
+        if PORTABLE:
+            self.keep_spare()
+        else:
+            worker.import_kind(self.module)
+        gc.collect()
+        resources.trim()
+        gc.freeze()  # nor does a worker look for garbage among what it has from here
         ending: list[int] = []
         read, write = os.pipe()
         os.set_blocking(write, False)
@@ -316,21 +324,13 @@ def spawn(kind: str, arena: Arena, bells: Bells, imports: str = "") -> tuple[int
 
 
 def module_of(kind: str, arena: Arena) -> str:
-    """Module imported by a zygote before it forks: `imports` of the first worker of its kind, else the kind."""
-    return next((entry.spec().imports for entry in arena.entries if entry.kind == kind), "") or kind
+    """Module imported by a zygote before it forks: the first `imports` of workers of its kind, else the kind."""
+    wanted = (entry.spec().imports for entry in arena.entries if entry.kind == kind)
+    return next(filter(None, wanted), kind)
 
 
 def main(argument: str) -> None:
     """Runs a zygote. `argument` is the JSON object that `start` writes."""
     arguments = json.loads(argument)
-    kind, arena = arguments["kind"], Arena(arguments["arena"])
-    zygote = Zygote(kind, arena, Bells.of(tuple(arguments["bells"])), arguments["lifeline"])
-    zygote.module = arguments["imports"] or module_of(kind, arena)
-    if PORTABLE:
-        zygote.keep_spare()
-    else:
-        worker.import_kind(kind, zygote.module)
-    gc.collect()
-    resources.trim()
-    gc.freeze()  # nor does a worker look for garbage among what it has from here
-    zygote.run()
+    arena, bells = Arena(arguments["arena"]), Bells.of(tuple(arguments["bells"]))
+    Zygote(arguments["kind"], arena, bells, arguments["imports"], arguments["lifeline"]).run()
