@@ -1,10 +1,10 @@
 """What a command writes: nothing that it reads, by whatever name, and nothing where there is no place."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import os
 import pytest
 from tests import audio
 
