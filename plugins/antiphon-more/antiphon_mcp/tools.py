@@ -74,23 +74,15 @@ class GivenBody(ArgModelBase):
 
 def _tool(does: Callable[..., Any], annotations: ToolAnnotations, body: type[Struct] | None = None) -> Tool:
     """A tool; with `body` its schema is that of a request's body."""
+    made = Tool.from_function(does, annotations=annotations, structured_output=False)
     if body is None:
-        return Tool.from_function(does, annotations=annotations, structured_output=False)
+        return made
     named = msgspec.json.schema_components([body], ref_template="#/$defs/{name}")[1]
     schema = named.pop(body.__name__)
     for name in PERFORMERS:
         schema["properties"].pop(name, None)
-    return Tool(
-        fn=does,
-        name=does.__name__,
-        title=None,
-        description=does.__doc__ or "",
-        parameters={**schema, "$defs": named},
-        fn_metadata=FuncMetadata(arg_model=GivenBody),
-        is_async=True,
-        context_kwarg=None,
-        annotations=annotations,
-    )
+    given = FuncMetadata(arg_model=GivenBody)
+    return made.model_copy(update={"parameters": {**schema, "$defs": named}, "fn_metadata": given})
 
 
 def server(client: ServerClient, *, trust: bool = False) -> MCPServer[None]:
