@@ -36,8 +36,8 @@ _QUIET = 1e-3
 """Peak below which a frame is silent."""
 _REST_FRAMES, _QUIET_FRAMES = 50, 100
 """Silent frames that are heard as a rest between strokes, and those after which nothing is heard."""
-GAIN = 0.08
-"""Nats a frame by which a beat that is sure foretells what is heard better than chance; speech: a third."""
+GAIN = 0.1
+"""Nats a frame by which a beat that is sure foretells what is heard better than chance; speech: a third of it."""
 FLOOR, POWER, SHARE, STEADINESS = 0.05, 0.1, 0.3, 100.0
 """Share of frames that could be anywhere, weight of a frame, of which the next tells much the same, weight of the tempo
 that the last seconds suggest, and rate by which changes of the tempo from beat to beat are unlikely."""
