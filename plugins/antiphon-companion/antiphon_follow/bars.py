@@ -190,7 +190,7 @@ class BarFilter:
         for number, (meter, _) in enumerate(self._places):
             weight = (0.8 if meter == max(self.meters) else 0.2) / meter if len(self.meters) > 1 else 1.0 / meter
             self._state[number * self._n : (number + 1) * self._n] = share * weight
-        self._marks[:], self.gain = self._usual, 0.0
+        self._marks[:], self._prior[:], self.gain = self._usual, 1.0, 0.0
         self.phase, self.period, self.place, self.meter, self.sureness = 0.0, 60.0 / USUAL_BPM, 0, self.meters[0], 0.0
 
     def table(self, bars: NDArray[np.float64]) -> F64:

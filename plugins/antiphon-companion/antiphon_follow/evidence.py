@@ -47,9 +47,9 @@ def chroma_bank() -> F32:
 
 
 @cache
-def evidence_weights() -> Mapping[str, NDArray[Any]]:
-    """Arrays of the network that ships. Raises ModelError: they are missing or changed."""
-    return read_weights(MODEL)
+def network_weights(name: str) -> Mapping[str, NDArray[Any]]:
+    """Arrays of a network, or counts, that ship. Raises ModelError: they are missing or changed."""
+    return read_weights(name)
 
 
 class SoundFeatures:
@@ -68,11 +68,6 @@ class SoundFeatures:
         self._totals = (0.0, 0.0)
         self._slow = np.zeros(SLOWS)
         self.now, self.slow = np.zeros(FEATURES), np.zeros(SLOWS)
-
-    @property
-    def beats(self) -> F64:
-        """Probabilities of BeatNet's beats and downbeats in this frame."""
-        return self._beats[0]
 
     def take(self, sound: F32, bands: F32, rise: F32, beats: tuple[float, float]) -> None:
         """Takes a frame: the `LONG` samples until its end, its bands, their rise, probabilities of BeatNet's beats."""
@@ -129,15 +124,8 @@ class SoundEvidence:
     def __init__(self, weights: Mapping[str, NDArray[Any]]) -> None:
         self._weights = {name: np.asarray(array, np.float64) for name, array in weights.items()}
 
-    def places(self, now: F64) -> F64:
-        """Likelihoods of the places of a bar of four, relative to chance: `[PLACES]`, of mean 1."""
-        return self._odds(now, "place")
-
-    def tempos(self, slow: F64) -> F64:
-        """The same of `TEMPOS`."""
-        return self._odds(slow, "tempo")
-
-    def _odds(self, features: F64, name: str) -> F64:
+    def __call__(self, name: str, features: F64) -> F64:
+        """Likelihoods, of mean 1: "place" `[PLACES]` of a bar of four by `now`, or "tempo" of `TEMPOS` by `slow`."""
         weights = self._weights
         layer = np.maximum(weights[f"{name}_in"] @ features + weights[f"{name}_in_bias"], 0.0)
         odds = weights[f"{name}_out"] @ layer + weights[f"{name}_out_bias"]

@@ -6,24 +6,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import F32
-from antiphon.api.backends.models import logistic, read_weights
+from antiphon.api.backends.models import logistic
 from antiphon_follow.bars import BINS, METERS, BarFilter
 from antiphon_follow.evidence import (
     FRAMES_PER_SECOND,
     LONG,
+    MODEL as EVIDENCE,
     PLACES,
     RATE,
     TEMPOS,
     SoundEvidence,
     SoundFeatures,
-    evidence_weights,
+    network_weights,
 )
 
 MODEL = "follow-beats"
@@ -43,8 +43,6 @@ FLOOR, POWER, SHARE, STEADINESS = 0.05, 0.1, 0.3, 100.0
 that the last seconds suggest, and rate by which changes of the tempo from beat to beat are unlikely."""
 WIDTH, BEAT_FLOOR, BEAT_POWER, _SPARSE = 0.7, 0.04, 0.2, 3.0
 """Width in bins of BeatNet's beats, their least likelihood and weight; by how much a frame without one says less."""
-_KNOWN = 50
-"""Frames after which the tempo is judged."""
 
 
 def filterbank() -> F32:
@@ -115,19 +113,13 @@ class BeatNetwork:
         return float(odds[0]), float(odds[1])
 
 
-@cache
-def beat_weights() -> Mapping[str, NDArray[Any]]:
-    """Arrays of the network that ships. Raises ModelError: they are missing or changed."""
-    return read_weights(MODEL)
-
-
 class SoundBeats:
     """Beats in a stream of sound at `RATE`. `seconds`: how much of it the filter's answer is about."""
 
     def __init__(self, low: float, high: float, meters: tuple[int, ...] = METERS) -> None:
         self.filter = BarFilter(FRAMES_PER_SECOND, low, high, meters, GAIN, STEADINESS)
-        self._network = BeatNetwork(beat_weights())
-        self._evidence, self._features = SoundEvidence(evidence_weights()), SoundFeatures()
+        self._network = BeatNetwork(network_weights(MODEL))
+        self._evidence, self._features = SoundEvidence(network_weights(EVIDENCE)), SoundFeatures()
         rows = [self.filter.table(row.reshape(4, BINS)).ravel() for row in np.eye(PLACES)]
         bins = np.arange(BINS)
         shape = np.exp(-0.5 * (np.minimum(bins, BINS - bins) / WIDTH) ** 2)
@@ -138,7 +130,6 @@ class SoundBeats:
     def clear(self) -> None:
         """Forgets all."""
         self.filter.clear()
-        self.filter.suggest(TEMPOS, np.ones(len(TEMPOS)), 0.0)
         self._network.clear()
         self._features.clear()
         self._held, self._frames = np.zeros(LONG - WINDOW + WINDOW // 2, np.float32), 0
@@ -163,17 +154,16 @@ class SoundBeats:
             else:
                 beats = self._network(frame)
                 self._features.take(held[:LONG], self._network.bands, self._network.rise, beats)
-                self.listen(self._features)
+                self.listen(self._features, sum(beats))
             held = held[HOP:]
         self._held = held
         return count
 
-    def listen(self, features: SoundFeatures) -> None:
-        """Advances the filter by a frame with these features."""
-        if self._frames % 5 == 0 and self._frames > _KNOWN:
-            self.filter.suggest(TEMPOS, self._evidence.tempos(features.slow), SHARE)
-        likely = (1.0 - FLOOR) * self._evidence.places(features.now) + FLOOR
-        beat = float(features.beats.sum())
+    def listen(self, features: SoundFeatures, beat: float) -> None:
+        """Advances the filter by a frame with these features; `beat`: BeatNet's probability of one."""
+        if self._frames % 5 == 0 and self._frames > FRAMES_PER_SECOND:
+            self.filter.suggest(TEMPOS, self._evidence("tempo", features.slow), SHARE)
+        likely = (1.0 - FLOOR) * self._evidence("place", features.now) + FLOOR
         found = self._bump * beat + (1.0 - self._bump) * (1.0 - beat) / _SPARSE
         self.filter.step((self._tables @ likely) ** POWER * np.maximum(found, BEAT_FLOOR) ** BEAT_POWER)
 
