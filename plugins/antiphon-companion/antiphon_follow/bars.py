@@ -25,6 +25,8 @@ PRIOR_WIDTH, PRIOR_SHARE = 0.45, 0.2
 """Width in logarithms of the tempo's prior, and its weight at every beat."""
 USUAL_ONSETS, ONSETS_WIDTH = 2.0, 0.4
 """Usual onsets per beat, and their width in logarithms."""
+UNFORESEEN = 0.3
+"""Odds that a suggested tempo is wrong altogether."""
 GAIN_SECONDS = 4.0
 """Time constant in seconds of how much better than chance the beat foretells what comes."""
 NEAR_PERIOD, NEAR_PHASE = 0.09, 0.22
@@ -131,11 +133,18 @@ class BarFilter:
 
     `rate`: frames per second. `low`, `high`: range of the tempo, bpm. `meters`: beats of the bars it chooses from.
     `gain`: nats a frame by which a beat that is sure foretells what comes better than chance; noise has none.
+    `steadiness`: rate by which a relative change of the period from beat to beat becomes unlikely.
     After `step`: `phase` within the beat, `period` in seconds, `place` in the bar, `meter`, `sureness` 0 to 1.
     """
 
     def __init__(
-        self, rate: float, low: float, high: float, meters: tuple[int, ...] = METERS, gain: float = 0.01
+        self,
+        rate: float,
+        low: float,
+        high: float,
+        meters: tuple[int, ...] = METERS,
+        gain: float = 0.01,
+        steadiness: float = STEADINESS,
     ) -> None:
         self.rate, self.meters, self.usual_gain = rate, meters, gain
         short, long = max(2, math.floor(60.0 * rate / high)), math.ceil(60.0 * rate / low)
@@ -161,7 +170,7 @@ class BarFilter:
         bpm = 60.0 * rate / self._lengths
         usual = np.exp(-0.5 * (np.log(bpm / USUAL_BPM) / USUAL_WIDTH) ** 2)
         self._usual = usual / usual.sum()
-        steady, wander = (np.exp(-rate * ratio) for rate in (STEADINESS, WANDER))
+        steady, wander = (np.exp(-rate * ratio) for rate in (steadiness, WANDER))
         near = (1.0 - WANDERS) * steady / steady.sum(axis=1, keepdims=True)
         near += WANDERS * wander / wander.sum(axis=1, keepdims=True)
         self._moves = np.ascontiguousarray((1.0 - LEAP) * near + LEAP * self._usual[None])
@@ -181,7 +190,7 @@ class BarFilter:
         for number, (meter, _) in enumerate(self._places):
             weight = (0.8 if meter == max(self.meters) else 0.2) / meter if len(self.meters) > 1 else 1.0 / meter
             self._state[number * self._n : (number + 1) * self._n] = share * weight
-        self._marks[:], self.gain = self._usual, 0.0
+        self._marks[:], self._prior[:], self.gain = self._usual, 1.0, 0.0
         self.phase, self.period, self.place, self.meter, self.sureness = 0.0, 60.0 / USUAL_BPM, 0, self.meters[0], 0.0
 
     def table(self, bars: NDArray[np.float64]) -> F64:
@@ -193,13 +202,18 @@ class BarFilter:
         after = [_row(bars, meter, (place + 1) % meter)[0] for meter, place in self._places]
         return np.ascontiguousarray(np.concatenate([made, np.array(after)[:, None]], axis=1))
 
-    def expect(self, rate: float, share: float = PRIOR_SHARE) -> None:
-        """Weighs coming beats' tempos by how usual they are at that many onsets a second; `share`: at every beat."""
+    def expect(self, rate: float) -> None:
+        """Weighs coming beats' tempos by how usual they are at that many onsets a second."""
         weight = ((self._bpm - math.log(USUAL_BPM)) / PRIOR_WIDTH) ** 2
         if rate > 0.0:
             density = math.log(60.0 * rate / USUAL_ONSETS) - self._bpm
             weight += (density / ONSETS_WIDTH) ** 2
-        np.exp(-0.5 * share * (weight - weight.min()), out=self._prior)
+        np.exp(-0.5 * PRIOR_SHARE * (weight - weight.min()), out=self._prior)
+
+    def suggest(self, tempos: F64, odds: F64, share: float) -> None:
+        """Weighs coming beats' tempos by the odds of `tempos`, bpm; `share`: at every beat."""
+        weight = np.interp(self._bpm, np.log(tempos), np.log(odds + UNFORESEEN))
+        np.exp(share * (weight - weight.max()), out=self._prior)
 
     def step(self, likely: F64 | None = None) -> None:
         """Advances a frame; `likely` is a `table`, None for a frame that says nothing."""

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from functools import cache
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from antiphon.api import F64
-from antiphon.api.backends.models import read_weights
 from antiphon_follow.bars import BINS, METERS, BarFilter
+from antiphon_follow.evidence import network_weights
 
 MODEL = "follow-notes"
 FRAMES_PER_SECOND = 100.0
@@ -47,12 +43,6 @@ class OnsetKinds:
         return ((min(SIZES, count) - 1) * BASSES + bass) * LOUDS + loud
 
 
-@cache
-def note_tables() -> Mapping[str, NDArray[Any]]:
-    """Counts of onsets, `counts` `[KINDS, 4 * BINS]`. Raises ModelError: they are missing or changed."""
-    return read_weights(MODEL)
-
-
 def smoothed(counts: F64, width: float) -> F64:
     """Density of each row's onsets over a bar, of mean 1; `width` in bins."""
     size = counts.shape[1]
@@ -68,7 +58,7 @@ class NoteBeats:
 
     def __init__(self, low: float, high: float, meters: tuple[int, ...] = METERS) -> None:
         self.filter = BarFilter(FRAMES_PER_SECOND, low, high, meters)
-        counts = np.asarray(note_tables()["counts"], np.float64)
+        counts = np.asarray(network_weights(MODEL)["counts"], np.float64)
         dense = smoothed(counts, SPREAD)
         self._onsets = [self.filter.table((((1.0 - FLAT) * row + FLAT) ** POWER).reshape(4, BINS)) for row in dense]
         everywhere = smoothed(counts.sum(axis=0, keepdims=True), SPREAD)[0]

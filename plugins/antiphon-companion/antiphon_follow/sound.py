@@ -1,41 +1,48 @@
-"""Beats in sound: BeatNet's features and network (Heydari, Cwitkowitz and Duan, ISMIR 2021) in numpy, and the filter.
+"""Beats in sound: BeatNet's network (Heydari, Cwitkowitz and Duan, ISMIR 2021) in numpy, frames' evidence, the filter.
 
 50 frames a second of a sound at 22,050 Hz; each is known 32 ms after its centre.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.api import F32, F64
-from antiphon.api.backends.models import logistic, read_weights
+from antiphon.api import F32
+from antiphon.api.backends.models import logistic
 from antiphon_follow.bars import BINS, METERS, BarFilter
+from antiphon_follow.evidence import (
+    FRAMES_PER_SECOND,
+    LONG,
+    MODEL as EVIDENCE,
+    PLACES,
+    RATE,
+    TEMPOS,
+    SoundEvidence,
+    SoundFeatures,
+    network_weights,
+)
 
 MODEL = "follow-beats"
-RATE, HOP, WINDOW = 22050, 441, 1411
-FRAMES_PER_SECOND = RATE / HOP
+HOP, WINDOW = 441, 1411
 BEHIND = (WINDOW - WINDOW // 2) / RATE
 """Seconds from the centre of a frame until it is known."""
 _PER_OCTAVE, _LOW, _HIGH, _TUNING = 24, 30.0, 17000.0, 440.0
 _TAPS, _UNITS = 10, 150
 _QUIET = 1e-3
-"""Peak below which a frame is silent: it says nothing of beats."""
-_QUIET_FRAMES = 100
-"""Silent frames after which nothing is heard."""
-_ONSET, _USUAL, _RATE_SECONDS, _KNOWN = 1.5, 0.02, 2.0, 0.3
-"""Rise of the spectrum, relative to the usual, that is an onset; share by which the usual follows; time constant in
-seconds of the onsets' rate, and share of it after which it counts."""
-GAIN = 0.05
-"""Nats a frame by which a beat that is sure foretells the network better than chance; applause and speech: a third."""
-WIDTH, FLOOR, POWER, SHARE = 0.7, 0.04, 0.8, 0.6
-"""Width in bins of a beat in a table, least probability of a state, weight of what the network says, and that of the
-prior of the tempo at every beat."""
+"""Peak below which a frame is silent."""
+_REST_FRAMES, _QUIET_FRAMES = 50, 100
+"""Silent frames that are heard as a rest between strokes, and those after which nothing is heard."""
+GAIN = 0.1
+"""Nats a frame by which a beat that is sure foretells what is heard better than chance; speech: a third of it."""
+FLOOR, POWER, SHARE, STEADINESS = 0.05, 0.1, 0.3, 100.0
+"""Share of frames that could be anywhere, weight of a frame, of which the next tells much the same, weight of the tempo
+that the last seconds suggest, and rate by which changes of the tempo from beat to beat are unlikely."""
+WIDTH, BEAT_FLOOR, BEAT_POWER, _SPARSE = 0.7, 0.04, 0.2, 3.0
+"""Width in bins of BeatNet's beats, their least likelihood and weight; by how much a frame without one says less."""
 
 
 def filterbank() -> F32:
@@ -76,7 +83,7 @@ class BeatNetwork:
     def clear(self) -> None:
         """Forgets what was heard."""
         self._before: F32 | None = None
-        self.rise = 0.0
+        self.bands = self.rise = np.zeros(0, np.float32)
         self._hidden, self._cell = np.zeros((2, _UNITS), np.float32), np.zeros((2, _UNITS), np.float32)
 
     def __call__(self, frame: F32) -> tuple[float, float]:
@@ -84,8 +91,7 @@ class BeatNetwork:
         spectrum = np.abs(np.fft.rfft(frame * self._window))[: WINDOW >> 1].astype(np.float32)
         bands = np.log10(spectrum @ self._bank + 1.0)
         rise = np.zeros_like(bands) if self._before is None else np.maximum(bands - self._before, 0.0)
-        self._before = bands
-        self.rise = float(rise.sum())
+        self._before, self.bands, self.rise = bands, bands, rise
         return self.step(np.concatenate([bands, rise]))
 
     def step(self, features: F32) -> tuple[float, float]:
@@ -107,28 +113,26 @@ class BeatNetwork:
         return float(odds[0]), float(odds[1])
 
 
-@cache
-def beat_weights() -> Mapping[str, NDArray[Any]]:
-    """Arrays of the network that ships. Raises ModelError: they are missing or changed."""
-    return read_weights(MODEL)
-
-
 class SoundBeats:
     """Beats in a stream of sound at `RATE`. `seconds`: how much of it the filter's answer is about."""
 
     def __init__(self, low: float, high: float, meters: tuple[int, ...] = METERS) -> None:
-        self.filter = BarFilter(FRAMES_PER_SECOND, low, high, meters, GAIN)
-        self._network = BeatNetwork(beat_weights())
-        self._bump = self._bumps()
+        self.filter = BarFilter(FRAMES_PER_SECOND, low, high, meters, GAIN, STEADINESS)
+        self._network = BeatNetwork(network_weights(MODEL))
+        self._evidence, self._features = SoundEvidence(network_weights(EVIDENCE)), SoundFeatures()
+        rows = [self.filter.table(row.reshape(4, BINS)).ravel() for row in np.eye(PLACES)]
+        bins = np.arange(BINS)
+        shape = np.exp(-0.5 * (np.minimum(bins, BINS - bins) / WIDTH) ** 2)
+        self._bump = self.filter.table(np.tile(shape, (4, 1))).ravel()
+        self._tables = np.ascontiguousarray(np.array(rows).T)
         self.clear()
 
     def clear(self) -> None:
         """Forgets all."""
         self.filter.clear()
-        self.filter.expect(0.0, SHARE)
         self._network.clear()
-        self._held, self._frames = np.zeros(WINDOW // 2, np.float32), 0
-        self._rises, self._usual, self.rate, self._known = (0.0, 0.0), 0.0, 0.0, 0.0
+        self._features.clear()
+        self._held, self._frames = np.zeros(LONG - WINDOW + WINDOW // 2, np.float32), 0
         self._quiet = _QUIET_FRAMES
 
     @property
@@ -140,57 +144,30 @@ class SoundBeats:
         """Processes samples at `RATE`; returns the number of frames that they completed."""
         held = np.concatenate([self._held, sound])
         count = 0
-        while len(held) >= WINDOW:
-            frame = held[:WINDOW]
+        while len(held) >= LONG:
+            frame = held[LONG - WINDOW : LONG]
             self._frames += 1
             count += 1
-            if float(np.abs(frame).max()) < _QUIET:
-                self._quiet += 1
+            self._quiet = self._quiet + 1 if float(np.abs(frame).max()) < _QUIET else 0
+            if self._quiet > _REST_FRAMES:
                 self.filter.step()
             else:
-                self._quiet = 0
-                beat, downbeat = self._network(frame)
-                self.take(beat, downbeat, self._network.rise)
+                beats = self._network(frame)
+                self._features.take(held[:LONG], self._network.bands, self._network.rise, beats)
+                self.listen(self._features, sum(beats))
             held = held[HOP:]
         self._held = held
         return count
 
-    def take(self, beat: float, downbeat: float, rise: float) -> None:
-        """Advances the filter by a frame with these probabilities; `rise`: of its spectrum."""
-        before, last = self._rises
-        self._rises = (last, rise)
-        onset = last > before and last >= rise and last > _ONSET * self._usual
-        self._usual += (rise - self._usual) * _USUAL
-        decay = math.exp(-1.0 / (FRAMES_PER_SECOND * _RATE_SECONDS))
-        self.rate, self._known = self.rate * decay, self._known * decay + (1.0 - decay)
-        self.rate += (1.0 - decay) * FRAMES_PER_SECOND * onset
-        if self._frames % 5 == 0 and self._known > _KNOWN:
-            self.filter.expect(self.rate / self._known, SHARE)
-        self.filter.step(self.likelihood(beat, downbeat))
+    def listen(self, features: SoundFeatures, beat: float) -> None:
+        """Advances the filter by a frame with these features; `beat`: BeatNet's probability of one."""
+        if self._frames % 5 == 0 and self._frames > FRAMES_PER_SECOND:
+            self.filter.suggest(TEMPOS, self._evidence("tempo", features.slow), SHARE)
+        likely = (1.0 - FLOOR) * self._evidence("place", features.now) + FLOOR
+        found = self._bump * beat + (1.0 - self._bump) * (1.0 - beat) / _SPARSE
+        self.filter.step((self._tables @ likely) ** POWER * np.maximum(found, BEAT_FLOOR) ** BEAT_POWER)
 
     @property
     def heard(self) -> bool:
         """Whether there was sound in the last seconds."""
         return self._quiet < _QUIET_FRAMES
-
-    def likelihood(self, beat: float, downbeat: float) -> F64:
-        """Likelihoods `[layers, BINS + 1]` of a frame."""
-        first, other = self._bump
-        found = beat + downbeat
-        table = first * downbeat + other * beat + (1.0 - first - other) * (1.0 - found) / _SPARSE
-        return np.asarray(np.maximum(table, FLOOR) ** POWER)
-
-    def _bumps(self) -> tuple[F64, F64]:
-        """Weights of a downbeat and of another beat, in the filter's layout."""
-        bins = np.arange(BINS)
-        shape = np.exp(-0.5 * (np.minimum(bins, BINS - bins) / WIDTH) ** 2)
-        first, other = np.zeros((4, BINS)), np.zeros((4, BINS))
-        before, after = bins <= BINS // 2, bins > BINS // 2
-        first[0, before], first[3, after] = shape[before], shape[after]
-        other[:3, after] = shape[after]
-        other[1:, before] = shape[before]
-        return self.filter.table(first), self.filter.table(other)
-
-
-_SPARSE = 3.0
-"""Factor by which a frame without a beat speaks less."""

@@ -276,8 +276,9 @@ def test_noise_a_drone_and_silence_are_not_followed(kind: str) -> None:
     assert max(sure) < SURE
 
 
-def test_a_drum_is_followed_from_its_sound() -> None:
-    random, beats = np.random.default_rng(2), beats_of(np.full(40, 112.0))
+@pytest.mark.parametrize("bpm", [84.0, 112.0])
+def test_a_drum_is_followed_from_its_sound_through_the_silence_between_strokes(bpm: float) -> None:
+    random, beats = np.random.default_rng(2), beats_of(np.full(40, bpm))
     sound = np.zeros(round((beats[-1] + 1.0) * SOUND_RATE))
     for place, at in enumerate(beats):
         first, size = round(at * SOUND_RATE), 4000
