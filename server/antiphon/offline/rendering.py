@@ -28,9 +28,11 @@ from antiphon.kernel.session.node_state import SLOTS
 from antiphon.kernel.session.schedule import Moment
 from antiphon.kernel.session.session import Session
 from antiphon.offline.event_file import at_beginning
-from antiphon.offline.replayed_tracks import GAIN, ReplayedTracks
+from antiphon.offline.replayed_tracks import ReplayedTracks
 from antiphon.offline.runner import Make
 
+GAIN = 3
+"""Place of the gain among the cells of `out`."""
 COUNTS = ("missed", "dropped")
 """Readonly parameters by which a processor counts lost notes."""
 _ALL_DUE = Moment(math.inf, math.inf)

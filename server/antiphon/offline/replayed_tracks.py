@@ -17,8 +17,6 @@ from antiphon.kernel.graph.io_nodes import IN_NUMBER
 from antiphon.kernel.io.capture_memory import CHANNELS
 from antiphon.kernel.runtime import paths
 
-GAIN = 3
-"""Place of the gain among the cells of `out`."""
 Tell = Callable[[dict[str, Any]], None]
 """Takes the lines of the log that a recorder writes beside tracks."""
 
@@ -28,16 +26,16 @@ def written_tracks(
     folder: Path, spec: StreamSpec, first: int, tell: Tell, latency: int = 0
 ) -> Iterator["ReplayedTracks"]:
     """Tracks in a folder, all of them or none. Raises FileError: they cannot be written."""
-    tracks, done = ReplayedTracks(folder, spec, first, tell, latency), False
+    tracks = ReplayedTracks(folder, spec, first, tell, latency)
     try:
         tracks.begin()
         yield tracks
-        with tracks.writing():
-            tracks.close()
-        done = True
-    finally:
-        if not done:
-            tracks.remove()
+        tracks.close()
+    except BaseException as error:
+        tracks.remove()
+        if isinstance(error, BrokenPipeError) or not isinstance(error, OSError):  # all other files say theirs
+            raise
+        raise FileError(f"cannot write the tracks in {folder}: {paths.os_error_text(error)}; none was left") from None
 
 
 class ReplayedTracks:
@@ -56,25 +54,11 @@ class ReplayedTracks:
 
     def begin(self) -> None:
         """Begins the input and the output."""
-        with self.writing():
-            for number, name in ENDS:
-                self._by_number[number] = self.files.add(name, self._spec.channels, mixed=False)
-
-    @contextmanager
-    def writing(self) -> Iterator[None]:
-        """A context that says which folder cannot be written."""
-        try:
-            yield
-        except OSError as error:
-            text = paths.os_error_text(error)
-            raise FileError(f"cannot write the tracks in {self.files.folder}: {text}; none was left") from None
+        for number, name in ENDS:
+            self._by_number[number] = self.files.add(name, self._spec.channels, mixed=False)
 
     def keep(self, player: GraphPlayer, sample: int, x: Samples, y: Samples) -> None:
         """Takes the block at `sample` that the player has computed of `x`; `y`: what was heard of it."""
-        with self.writing():
-            self._keep(player, sample, x, y)
-
-    def _keep(self, player: GraphPlayer, sample: int, x: Samples, y: Samples) -> None:
         buses, frames = player.buses.channels, x.shape[1]
         begins = min(self._left, frames)
         self._left -= begins
@@ -105,8 +89,7 @@ class ReplayedTracks:
 
     def skip(self, frames: int) -> None:
         """Takes a block that was not computed."""
-        with self.writing():
-            self.files.write((), frames)
+        self.files.write((), frames)
 
     def close(self) -> None:
         """Ends the files, and lists them."""

@@ -40,7 +40,7 @@ from antiphon.offline.runner import process_stream
 from antiphon.operations.finishing import finish_marked, finish_of
 from antiphon.operations.reporting import SILENT, Reporting
 from antiphon.operations.requests import RenderRequest
-from antiphon.operations.tracks import Told, claim, describe, linear
+from antiphon.operations.tracks import TrackNotes, claim, describe, linear
 
 BLOCK = 256
 LONG_BLOCK = 1024
@@ -101,7 +101,7 @@ class PatchRender:
                 tracks.files.frames = min(tracks.files.frames, writer.frames)
                 heard, beats = ([line for line in told if key in line] for key in ("heard", "beat_line"))
         if tracks is not None:
-            describe(tracks.files, Told(beats, heard, bar=bar, gain=linear(runner.gain)), self.reporting)
+            describe(tracks.files, TrackNotes(beats, heard, bar=bar, gain=linear(runner.gain)), self.reporting)
         written = Written.sound(writer, name)
         return RenderedFile(written, tuple(runner.failures), runner.dropped, lost, words, limited)
 

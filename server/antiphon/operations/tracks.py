@@ -26,8 +26,9 @@ from antiphon.kernel.session.actions import ACTIONS, NodeSet
 from antiphon.kernel.supervisor.recordings import OTHER_FOLDER, held_names
 from antiphon.kernel.synth.backends import chosen
 from antiphon.offline.output_summary import Written
+from antiphon.offline.rendering import GAIN
 from antiphon.offline.replay import replay
-from antiphon.offline.replayed_tracks import GAIN, ReplayedTracks, written_tracks
+from antiphon.offline.replayed_tracks import ReplayedTracks, written_tracks
 from antiphon.offline.session_reader import INPUT, TOLD, SessionLog
 from antiphon.operations.file_tasks import play_with
 from antiphon.operations.reporting import Reporting
@@ -144,11 +145,11 @@ def complete(folder: Path, reporting: Reporting, *, force: bool = False) -> None
     log = SessionLog(folder)
     files, held = read_tracks(folder, log.spec.block, force=force)
     files.close()
-    describe(files, Told(log.beats, log.heard, log.cues, held.first, _bar_of(log), _gain(log)), reporting)
+    describe(files, TrackNotes(log.beats, log.heard, log.cues, held.first, _bar_of(log), _gain(log)), reporting)
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class TrackNotes:
     """What is known of tracks beside their sound: lines of a log, the sample of the first frame, beats of a bar.
 
     `gain`: of the output, 1 is as recorded.
@@ -162,7 +163,7 @@ class Told:
     gain: float = 1.0
 
 
-def describe(files: TrackFiles, told: Told, reporting: Reporting) -> None:
+def describe(files: TrackFiles, told: TrackNotes, reporting: Reporting) -> None:
     """Writes the MIDI files and the projects of tracks beside them."""
     folder, tracks, frames, first = files.folder, files.tracks, files.frames, told.first
     rate, bar = files.rate, told.bar

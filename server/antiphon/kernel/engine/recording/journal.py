@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from antiphon import __version__
 from antiphon.kernel.contract.processor import Event
 from antiphon.kernel.engine.graph_player import GraphPlayer
 from antiphon.kernel.engine.playing import Applied, PlayerReport
@@ -164,7 +163,7 @@ SEED = 1
 def header(settings: ServeSettings) -> dict[str, Any]:
     """Versions, machine and settings: a replay gives the same samples if all of these are equal."""
     return {
-        "version": __version__,
+        "version": _version("antiphon"),
         "numpy": _version("numpy"),
         "torch": _version("torch"),
         **{info.needs: _version(info.needs) for info in backends.infos() if info.needs},
