@@ -96,7 +96,7 @@ function Grid() {
         </select>
       </h2>
       <p class="soft">
-        A pad plays from the next bar on: a beat, a sound, a scene or a script.
+        A pad plays from the next bar on: a beat, a sound, a scene or a script.{" "}
         {!padAt(0) && nothing.value && (
           <button class="call" onClick={() => send("/patch/load", "band", 0.3)}>
             Load the patch band
