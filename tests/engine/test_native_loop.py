@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 from tests.audio import noise
+from tests.each import each
 from tests.graph.test_native_plan import Types
 from tests.waiting import until as wait_until
 from tests.workers.rig import Rig
@@ -24,7 +25,7 @@ from antiphon.kernel.engine.drivers import device
 from antiphon.kernel.engine.drivers.base import DriverOptions, PaceWord
 from antiphon.kernel.engine.drivers.device import CallbackDriver
 from antiphon.kernel.engine.drivers.headless import Headless
-from antiphon.kernel.engine.file_loop import FileLoop
+from antiphon.kernel.engine.file_loop import FileLoop, kept
 from antiphon.kernel.engine.graph_player import GraphPlayer
 from antiphon.kernel.engine.levels import ChosenPairs
 from antiphon.kernel.engine.loop import EngineLoop, NextPlan
@@ -310,13 +311,32 @@ def test_a_wire_from_out_carries_what_was_played_a_block_before(engine):
     np.testing.assert_array_equal(blocks[:, first:], np.repeat(blocks[:, first : first + 1], BLOCKS - first, 1))
 
 
-def test_a_file_loops_in_place_of_the_devices_input(engine):
-    file = noise(7001, 1, -6.0)
+@each("channels", [1, 2])
+def test_a_file_loops_in_place_of_the_devices_input(engine, channels: int):
+    file = noise(7001, channels, -6.0)
     _, (y, z) = both(engine, perform, file=file)
     np.testing.assert_array_equal(y, z)
+    assert np.array_equal(*y) == (channels == 1)
     heard = np.abs(y[0, 200:20_000])
     assert heard.min() < heard.max()
     assert heard.max() > 0.1
+
+
+def test_equal_channels_of_a_file_are_held_once_and_loop_as_they_are() -> None:
+    mono, other = noise(3 * BLOCK, 1, -6.0), noise(3 * BLOCK, 2, -6.0)
+    equal, three = np.repeat(mono, 2, axis=0), np.concatenate([other, other[:1]])
+    for sound, channels, held in (
+        (mono, 2, 1),
+        (equal, 2, 1),
+        (other, 2, 2),
+        (equal, 4, 2),
+        (three, 2, 2),
+        (three, 1, 1),
+    ):
+        used = kept(sound, channels)
+        assert len(used) == held
+        np.testing.assert_array_equal(FileLoop(used, channels, BLOCK).sound, FileLoop(sound, channels, BLOCK).sound)
+    np.testing.assert_array_equal(FileLoop(equal, 4, BLOCK).block(BLOCK, BLOCK)[2:], 0.0)
 
 
 def test_an_input_with_nan_or_at_full_scale_is_counted_and_the_output_limited(engine):

@@ -5,18 +5,24 @@ import numpy as np
 from antiphon.kernel.contract.block import Samples
 
 
+def kept(samples: Samples, channels: int) -> Samples:
+    """What a loop on that many channels plays of float32 `[channels, frames]`, stored once where all are equal."""
+    used = samples[:channels]
+    missing = used.shape[0] < channels and used.shape[0] > 1
+    return used[:1].copy() if not missing and (used == used[0]).all() else used
+
+
 class FileLoop:
     """A sound that repeats without end from frame 0, with silence before it."""
 
     def __init__(self, samples: Samples, channels: int, block: int) -> None:
-        """A loop of float32 `[channels, frames]`. Mono is copied to all channels; other missing channels are silent."""
-        if samples.shape[0] < channels:
-            samples = (
-                np.repeat(samples[:1], channels, axis=0)
-                if samples.shape[0] == 1
-                else np.concatenate([samples, np.zeros((channels - samples.shape[0], samples.shape[1]), np.float32)])
-            )
-        self.sound: Samples = np.ascontiguousarray(samples[:channels], np.float32)  # float32 `[channels, frames]`
+        """A loop of float32 `[channels, frames]`. Mono is for all channels; other missing channels are silent."""
+        held, length = samples.shape
+        if 1 < held < channels:
+            samples = np.concatenate([samples, np.zeros((channels - held, length), np.float32)])
+        sound = np.ascontiguousarray(samples[:channels], np.float32)
+        # of `[channels, frames]`; rows of a mono one are the same memory
+        self.sound: Samples = np.broadcast_to(sound, (channels, length))
         self._out: Samples = np.zeros((channels, block), np.float32)
 
     def block(self, sample: int, frames: int) -> Samples:

@@ -134,7 +134,8 @@ class LoopWord(IntEnum):
     RUNG = 103 + 4 * TAPS + 3 * MAX_BUSES
     WORKERS = 104 + 4 * TAPS + 3 * MAX_BUSES
     PLAYED = WORKERS + MAX_WORKERS  # address of the plan's buffer of what was played before, or 0
-    SIZE = PLAYED + 1
+    FILE_ROW = PLAYED + 1  # frames from a channel of `FILE` to the next, 0 where one is for all
+    SIZE = FILE_ROW + 1
 
 
 class ExitReason(IntEnum):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.control.state import CATALOG
+from antiphon.kernel.engine.file_loop import kept
 from antiphon.kernel.errors import AntiphonError
 from antiphon.kernel.plugins import loader
 from antiphon.kernel.plugins.finding import BUILT_IN
@@ -144,7 +145,7 @@ def weigh(warm: Warm, requests: socket.socket, spec: StreamSpec, device: Device)
 
 def _ready(settings: ServeSettings, loaded: loader.Loaded, read: ReadSound, with_sound: bool) -> Warm:
     path = settings.input_file if with_sound else None
-    sound = None if path is None else read(path, settings.rate)
+    sound = None if path is None else kept(read(path, settings.rate), settings.channels)
     resources.trim()
     gc.freeze()  # a collection in a forked process would write to every page with an object, and so copy it
     return Warm(settings, loaded, read, sound)

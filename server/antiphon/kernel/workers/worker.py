@@ -69,6 +69,7 @@ class Preloading:
     def _run(self, name: str, work: Callable[[], None]) -> None:
         with contextlib.suppress(Exception):
             work()
+        resources.trim()
         self._ended, self._running = name, False
         self._notify()
 

@@ -132,6 +132,7 @@ class NativeLoop:
             LoopWord.COUNTS: address(self._player.counters.sound),
             LoopWord.FILE: 0 if self._file is None else address(self._file),
             LoopWord.FILE_FRAMES: 0 if self._file is None else self._file.shape[1],
+            LoopWord.FILE_ROW: 0 if self._file is None else self._file.strides[0] // 4,
             LoopWord.BELL: bell,
             **({} if parts.pool is None else {LoopWord.RUNG: address(parts.pool.rung)}),
             **({} if parts.taps is None else parts.taps.tables),

@@ -135,13 +135,13 @@ def copy_file(s: i64p, block: i64) -> None:
     header = address_i64(s[LoopWord.HEADER])
     frames = s[LoopWord.BLOCK]
     length = s[LoopWord.FILE_FRAMES]
-    source = address_f32(s[LoopWord.FILE])
     x = address_f32(s[LoopWord.X])
     begin = (block * frames - header[HeaderWord.BEGUN] + 1) % length
     for c in range(s[LoopWord.CHANNELS]):
+        source = address_f32(s[LoopWord.FILE] + 4 * c * s[LoopWord.FILE_ROW])
         at = begin
         for n in range(frames):
-            x[c * frames + n] = source[c * length + at]
+            x[c * frames + n] = source[at]
             at = at + 1
             if at >= length:
                 at = 0
