@@ -29,6 +29,7 @@ from antiphon.kernel.native import (
 from antiphon.kernel.native.dsp import limit, release_fall
 from antiphon.kernel.native.intrinsics import bits_f64, f64_bits, prefetch
 from antiphon.kernel.native.loading import fingerprint
+from antiphon.kernel.runtime.processes import child_process
 
 floats = st.floats(-100, 100, width=32)
 HALF = 0.5
@@ -581,7 +582,7 @@ def test_the_cache_has_a_module_whatever_else_is_imported(monkeypatch: pytest.Mo
     compiling.compile_all()
     assert other.address
     of("one, at the next start")
-    monkeypatch.setattr(compiling, "_fork", lambda _: pytest.fail("what the cache has needs no other process"))
+    monkeypatch.setattr(child_process, "fork", lambda _: pytest.fail("what the cache has needs no other process"))
     assert not compiling.compile_all(processes=4)
 
 

@@ -52,26 +52,21 @@ def compile_all(processes: int = 1) -> bool:
     declared = dict.fromkeys(item.function.__module__ for item in _declared if item.address == 0)
     modules = [module for module in declared if _compile_module(module, build=False)]
     processes = max(1, min(processes, len(modules))) if not PORTABLE else 1
-    children = [_fork(modules[n::processes]) for n in range(1, processes)]
-    for module in modules[::processes]:
-        _compile_module(module)
+    children = []
+    if processes > 1:
+        from antiphon.kernel.runtime.processes.child_process import fork
+
+        children = [fork(partial(_compile_each, modules[n::processes])) for n in range(1, processes)]
+    _compile_each(modules[::processes])
     for child in children:
         os.waitpid(child, 0)
-    for module in modules:  # what the children have compiled is in the cache
-        _compile_module(module)
+    _compile_each(modules)  # what the children have compiled is in the cache
     return bool(modules)
 
 
-def _fork(modules: Sequence[str]) -> int:
-    """Process id of a copy of this process, which compiles `modules` into the cache and ends."""
-    child = os.fork()
-    if child == 0:
-        try:
-            for module in modules:
-                _compile_module(module)
-        finally:
-            os._exit(0)
-    return child
+def _compile_each(modules: Sequence[str]) -> None:
+    for module in modules:
+        _compile_module(module)
 
 
 def _compile_module(module: str, *, build: bool = True) -> bool:
