@@ -10,9 +10,10 @@ from antiphon.api import F32, F64
 from antiphon.api.backends.analysis import import_librosa
 from antiphon.api.backends.files import write_midi
 from antiphon_follow.clock import BeatCount
+from antiphon_follow.evidence import RATE
 from antiphon_follow.jobs import Row, crossings
 from antiphon_follow.notes import FRAMES_PER_SECOND, NoteBeats
-from antiphon_follow.sound import BEHIND, HOP, RATE, SoundBeats
+from antiphon_follow.sound import BEHIND, HOP, SoundBeats
 from antiphon_models.follow.songs import KINDS, PlayedSong, performance, warped
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, scored
 from antiphon_models.material.fluidsynth import FLUID, FluidSettings, play

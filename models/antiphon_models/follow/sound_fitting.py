@@ -15,8 +15,8 @@ import numpy as np
 from antiphon.api import F32, F64
 from antiphon.api.backends.files import MidiNote, MidiTrack, write_midi
 from antiphon.api.backends.models import models_folder, write_weights
-from antiphon_follow.evidence import FEATURES, MODEL, PLACES, SLOWS, TEMPOS
-from antiphon_follow.sound import FRAMES_PER_SECOND, HOP, RATE, SoundBeats
+from antiphon_follow.evidence import FEATURES, FRAMES_PER_SECOND, MODEL, PLACES, RATE, SLOWS, TEMPOS
+from antiphon_follow.sound import HOP, SoundBeats
 from antiphon_models.follow.songs import KINDS, performance, warped
 from antiphon_models.material.fluidsynth import FLUID, TIM, FluidSettings, play
 from antiphon_models.material.sounds import mono
@@ -186,10 +186,10 @@ def trained(frames: Labelled) -> dict[str, F32]:
         learner.step()
     arrays = {}
     for name, network, (mean, scale) in zip(("place", "tempo"), networks, scales, strict=True):
-        first, last = network[0], network[3]
-        arrays[f"{name}_in"] = (first.weight.detach().numpy() / scale).astype(np.float32)
-        arrays[f"{name}_in_bias"] = (first.bias.detach().numpy() - arrays[f"{name}_in"] @ mean).astype(np.float32)
-        arrays[f"{name}_out"], arrays[f"{name}_out_bias"] = last.weight.detach().numpy(), last.bias.detach().numpy()
+        state = {key: np.asarray(array.numpy(), np.float32) for key, array in network.state_dict().items()}
+        arrays[f"{name}_in"] = (state["0.weight"] / scale).astype(np.float32)
+        arrays[f"{name}_in_bias"] = (state["0.bias"] - arrays[f"{name}_in"] @ mean).astype(np.float32)
+        arrays[f"{name}_out"], arrays[f"{name}_out_bias"] = state["3.weight"], state["3.bias"]
     return arrays
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from antiphon.api import F32, F64
+from antiphon_follow.evidence import RATE
 from antiphon_follow.score_follower import ScoreOdds
-from antiphon_follow.sound import RATE
 
 HOP, WINDOW, LONG = 256, 1024, 4096
 """Frames between two looks, of the window for onsets, and of that for pitches."""

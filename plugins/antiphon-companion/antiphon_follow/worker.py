@@ -8,8 +8,9 @@ import soxr
 from antiphon.api import F32, Samples, StreamSpec
 from antiphon.api.backends.analysis import ListeningMix
 from antiphon.api.backends.workers import ReportingStepper, WorkerSpec
+from antiphon_follow.evidence import RATE
 from antiphon_follow.ranges import meters_of, range_of
-from antiphon_follow.sound import RATE, SoundBeats
+from antiphon_follow.sound import SoundBeats
 
 HOP = 1024
 """Frames of a hop at the stream's own rate: 21 ms at 48 kHz."""

@@ -18,10 +18,11 @@ from antiphon.offline.rendering import PlayerRunner
 from antiphon_follow.addresses import fire
 from antiphon_follow.answer import FollowAnswer
 from antiphon_follow.clock import SURE, BeatCount
+from antiphon_follow.evidence import RATE as SOUND_RATE
 from antiphon_follow.jobs import run
 from antiphon_follow.notes import FRAMES_PER_SECOND, NoteBeats
 from antiphon_follow.ranges import range_of
-from antiphon_follow.sound import BEHIND, HOP, RATE as SOUND_RATE, SoundBeats
+from antiphon_follow.sound import BEHIND, HOP, SoundBeats
 
 RATE, BLOCK = 48000, 256
 CHORDS = ((48, 64, 67), (45, 60, 64), (53, 60, 65), (43, 59, 62))
