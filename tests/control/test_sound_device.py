@@ -9,13 +9,16 @@ import pytest
 from tests.clock import FakeClock
 from tests.control.rig import CATALOG, rig
 
+from antiphon.doctor.loopback import OUTSIDE, Trip, keep
 from antiphon.kernel.contract.params import Param
 from antiphon.kernel.contract.ports import AUDIO_IN, Port
-from antiphon.kernel.control.commands.sound_device import MAX_REMEMBERED, Headphones
+from antiphon.kernel.control.commands.sound_device import MAX_REMEMBERED, delays, headphones
 from antiphon.kernel.control.process import _catalog_path
 from antiphon.kernel.engine.link import DeviceUsed
 from antiphon.kernel.graph.names import CANCELLER
+from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.processes.child_process import socket_pair
+from antiphon.kernel.runtime.settings import ServeSettings
 
 PATH, FIGURES = "/audio/device", (0, 0)
 
@@ -97,7 +100,9 @@ async def test_an_answer_to_a_control_that_died_is_not_the_catalog() -> None:
 KINDS = {
     **CATALOG.types,
     CANCELLER: replace(
-        CATALOG.types["gain"], inputs=(AUDIO_IN, Port("reference")), params=(Param("mask", default=1.0),)
+        CATALOG.types["gain"],
+        inputs=(AUDIO_IN, Port("reference")),
+        params=(Param("mask", default=1.0), Param("delay", high=1500.0)),
     ),
 }
 
@@ -124,13 +129,34 @@ async def test_loudspeakers_put_a_canceller_in_front_and_headphones_take_it_out(
             assert (state.graph.has(CANCELLER), live.app.plans.loudspeakers) == (loudspeakers, loudspeakers), device
 
 
-def test_a_choice_is_kept_by_the_device_s_name(tmp_path: Path) -> None:
-    file = tmp_path / "headphones.json"
-    Headphones(file).choose("USB", True)
-    kept = Headphones(file)
+async def test_the_canceller_begins_with_the_delay_that_was_measured_for_the_device(tmp_path: Path, home: Path) -> None:
+    async with rig(tmp_path / "state", catalog=replace(CATALOG, types=KINDS)) as live:
+        live.app.device.attach(socket_pair()[1], "jack")
+        client, engine = live.client(), live.app.link.status()
+        await client.ask("/node/disconnect", "b", "out")
+        live.app.delays.choose(live.app.device.name, 80.0)
+        await client.ask("/headphones", 0)
+        given = 80.0 + 1e3 * engine.latency_ring / engine.rate
+        ((_, (told,)),) = await client.ask("/node/echo_cancel/delay")
+        assert told == pytest.approx(given)
+
+
+def test_a_delay_of_a_cable_is_kept_without_the_ring_and_one_inside_jack_is_not(home: Path) -> None:
+    trip = Trip("jack", OUTSIDE, 48000, 256, 256 + 1024 + 960, 0, 1024, 512, 0.1, 0)
+    assert keep(trip, ServeSettings()) == "jack"
+    assert delays().chosen("jack") == 20.0
+    for other in (replace(trip, path="inside JACK", frames=9600), replace(trip, frames=-1)):
+        assert keep(other, ServeSettings()) == ""
+    assert delays().chosen("jack") == 20.0
+
+
+def test_a_choice_is_kept_by_the_device_s_name(home: Path) -> None:
+    file = paths.config() / "headphones.json"
+    headphones().choose("USB", True)
+    kept = headphones()
     assert (kept.chosen("USB"), kept.chosen("jack")) == (True, None)
     for number in range(MAX_REMEMBERED):
         kept.choose(f"card {number}", False)
-    assert Headphones(file).chosen("USB") is None
+    assert headphones().chosen("USB") is None
     file.write_text("[")
-    assert Headphones(file).chosen("card 1") is None
+    assert headphones().chosen("card 1") is None

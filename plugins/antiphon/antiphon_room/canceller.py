@@ -15,7 +15,7 @@ import numpy as np
 
 from antiphon.api import F32
 from antiphon.api.kernels import Audio, RealFft, address, address_f32, f32, f32p, f64, f64p, i64, i64p, kernel, offset
-from antiphon_room.delay import room_lag
+from antiphon_room.delay import AHEAD_HOPS, room_lag
 from antiphon_room.mask import room_mask
 from antiphon_room.words import (
     BANDS,
@@ -276,6 +276,23 @@ def room_cancel(w: i64p, own: i64p, sums: f64p, mic: f32p, out: f32p) -> None:
 
 
 @kernel
+def room_hold(w: i64p, own: i64p, sums: f64p, channels: i64, hops: i64) -> None:
+    """Holds the reference back by a delay in hops, less those that the filter keeps before it, and learns anew."""
+    w[EchoWord.DELAY] = max(0, hops - AHEAD_HOPS)
+    sums[EchoTotal.LATE] = 1000.0 * HOP_SECONDS * f64(w[EchoWord.DELAY])
+    for c in range(channels):
+        room_forget(w, offset(own, c * WORDS), f32(0.0))
+
+
+@kernel
+def room_given(w: i64p, own: i64p, sums: f64p, channels: i64, known: f64) -> None:
+    """Holds the reference back by a delay that is known, ms, where it is another than before; 0 is none."""
+    if known != sums[EchoTotal.KNOWN]:
+        sums[EchoTotal.KNOWN] = known
+        room_hold(w, own, sums, channels, i64(known / (1000.0 * HOP_SECONDS)))
+
+
+@kernel
 def room_hop(w: i64p, own: i64p, sums: f64p, heard: f32p, take: f32p, give: f32p, channels: i64, strength: f64) -> None:
     """give `[channels, hop]` ← take without the echo of heard `[references, hop]`; take is overwritten."""
     hop = w[EchoWord.HOP]
@@ -298,10 +315,9 @@ def room_hop(w: i64p, own: i64p, sums: f64p, heard: f32p, take: f32p, give: f32p
         if mine[EchoWord.TWIN] == 0:
             room_cancel(w, mine, offset(sums, at * TOTALS), offset(take, at * hop), out)
             room_mask(w, mine, offset(sums, at * TOTALS), out, strength)
-    if room_lag(w, own, sums) == 1:
-        sums[EchoTotal.LATE] = 1000.0 * HOP_SECONDS * f64(w[EchoWord.DELAY])
-        for c in range(channels):
-            room_forget(w, offset(own, c * words), f32(0.0))
+    found = room_lag(w, own, sums)
+    if found >= 0:
+        room_hold(w, own, sums, channels, found)
     for c in range(1, channels):
         if own[c * words + EchoWord.TWIN] == 1:
             for n in range(hop):
@@ -344,7 +360,9 @@ class CancelState(NamedTuple):
 
 
 @kernel
-def room_block(x: Audio, reference: Audio, y: Audio, frames: i64, mask: f32p, length: i64, s: CancelState) -> None:
+def room_block(
+    x: Audio, reference: Audio, y: Audio, frames: i64, mask: f32p, known: f32p, length: i64, s: CancelState
+) -> None:
     """y ← x without the echo of the reference, or of a file of `length` frames, a hop later."""
     hop = s.words[EchoWord.HOP]
     for n in range(frames):
@@ -363,6 +381,7 @@ def room_block(x: Audio, reference: Audio, y: Audio, frames: i64, mask: f32p, le
         at = at + 1
         if at == hop:
             at = 0
+            room_given(s.words, s.own, s.sums, y.channels, f64(known[n]))
             room_hop(s.words, s.own, s.sums, s.heard, s.take, s.give, y.channels, f64(mask[n]))
         s.place[0] = at
 

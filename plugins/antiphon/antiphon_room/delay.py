@@ -50,7 +50,7 @@ def room_square(changes: f32p) -> f64:
 
 @kernel
 def room_lag(w: i64p, own: i64p, sums: f64p) -> i64:
-    """1 where the loudspeakers' delay is another than thought, which holds the reference back.
+    """Hops of the loudspeakers' delay where it is another than thought, else -1.
 
     The changes of microphone and reference are correlated, by the hop; a delay within the filter's first half is left.
     """
@@ -89,7 +89,6 @@ def room_lag(w: i64p, own: i64p, sums: f64p) -> i64:
     other = f64(best) > max(CLEARER * f64(inside), alike) and room_right(w, sums) == 0
     sums[EchoTotal.CLEAR] = sums[EchoTotal.CLEAR] + 1.0 if other else 0.0
     if sums[EchoTotal.CLEAR] < CLEAR_HOPS:
-        return 0
+        return -1
     sums[EchoTotal.CLEAR] = 0.0
-    w[EchoWord.DELAY] = max(0, found - AHEAD_HOPS)
-    return 1
+    return found

@@ -28,6 +28,7 @@ class EchoCancel(Processor):
     params: ClassVar[tuple[Param, ...]] = (
         Param("reference", "file", "", doc="Of files: what was played, begun at the same sample; else the input."),
         Param("mask", default=1.0, low=0.0, high=1.0, doc="How much of what is left of the echo is masked."),
+        Param("delay", default=0.0, low=0.0, high=1500.0, unit="ms", doc="Of the loudspeakers, where it is known."),
         Param("removed", default=0.0, low=0.0, high=120.0, unit="dB", readonly=True, doc="Taken by the filter alone."),
         Param("late", default=0.0, low=0.0, high=1500.0, unit="ms", readonly=True, doc="Delay that was found."),
     )
@@ -50,15 +51,14 @@ class EchoCancel(Processor):
         self._sounds.fill(0.0)
 
     def step(self, io: IO) -> Step:
-        made, (take, give) = self._canceller, self._sounds
+        canceller, (take, give) = self._canceller, self._sounds
         x, reference = io.audio_in
         state = CancelState(
-            made.words, made.own, made.sums, self._heard, take, give, self._place, self._file.reshape(-1)
+            canceller.words, canceller.own, canceller.sums, self._heard, take, give, self._place, self._file.reshape(-1)
         )
-        length = self._file.shape[1]
-        return room_block.step(x, reference, io.audio_out[0], io.frames, io.curve("mask"), length, state).reporting(
-            removed=(self._sums, EchoTotal.REMOVED), late=(self._sums, EchoTotal.LATE)
-        )
+        mask, delay, length = io.curve("mask"), io.curve("delay"), self._file.shape[1]
+        made = room_block.step(x, reference, io.audio_out[0], io.frames, mask, delay, length, state)
+        return made.reporting(removed=(self._sums, EchoTotal.REMOVED), late=(self._sums, EchoTotal.LATE))
 
 
 def read_played(path: Path, rate: int) -> F32:

@@ -80,6 +80,7 @@ class EchoTotal(IntEnum):
     PLAYED = 10
     CLEAR = 11  # hops since another delay has been clearer
     LATE = 12  # ms by which the reference is held back
+    KNOWN = 13  # ms of the delay that was given last
 
 
 WORDS, LEVELS, TOTALS = len(EchoWord), len(EchoLevel), len(EchoTotal)

@@ -54,7 +54,7 @@ def doctor(
 
 
 def _loopback(settings: ServeSettings) -> None:
-    from antiphon.doctor.loopback import in_child, report
+    from antiphon.doctor.loopback import in_child, keep, report
 
     typer.echo("five short bursts of noise go out at -12 dBFS; take headphones off")
     trip = in_child(settings)
@@ -62,3 +62,5 @@ def _loopback(settings: ServeSettings) -> None:
         typer.echo(line)
     if trip.frames < 0:
         raise typer.Exit(1)
+    if name := keep(trip, settings):
+        typer.echo(f"kept: echo_cancel begins with this delay where {name} plays")

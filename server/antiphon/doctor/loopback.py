@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.kernel.contract.block import Samples, StreamSpec
+from antiphon.kernel.control.commands.sound_device import delays
 from antiphon.kernel.engine.drivers.base import Driver, DriverOptions
 from antiphon.kernel.engine.drivers.headless import Headless
 from antiphon.kernel.engine.drivers.probe import probe
@@ -23,7 +24,7 @@ from antiphon.kernel.native import compile_all
 from antiphon.kernel.plugins.loader import load
 from antiphon.kernel.runtime.processes.children import CHILD_FAULTS, MESSAGES, spawn
 from antiphon.kernel.runtime.processes.helper_channel import HelperChannel
-from antiphon.kernel.runtime.settings import ServeSettings
+from antiphon.kernel.runtime.settings import ServeSettings, device_name
 from antiphon.offline.rendering import PlayerRunner
 
 CLIENT = "antiphon-doctor"
@@ -34,6 +35,9 @@ SPACING = 0.3
 SETTLE = 0.3
 MIN_PEAK_RATIO = 6.0
 """Minimum ratio of correlation peak to RMS for a burst to be accepted."""
+
+OUTSIDE = "from the output to the input"
+"""Path of a trip through what the device plays to and hears."""
 
 Mono = NDArray[np.float32]
 
@@ -67,7 +71,7 @@ def measure(settings: ServeSettings) -> Trip:
     compile_all()
     if device.driver == "headless":
         return _through_engine(options)
-    trip = _through_device(device.driver, options, "from the output to the input")
+    trip = _through_device(device.driver, options, OUTSIDE)
     if trip.frames < 0 and device.driver == "jack":
         # without a cable, JACK itself can be measured from port to port
         return _through_device(
@@ -115,6 +119,19 @@ def report(trip: Trip) -> list[str]:
     else:
         why = f"the input has sound ({level}), but not the test signal: turn the output up, or check the cable"
     return [head, f"the test signal was not found in the input: {why}", declared, *missed]
+
+
+def keep(trip: Trip, settings: ServeSettings) -> str:
+    """Keeps the delay of a device that was measured through what it plays to; its name, "" where none was.
+
+    Raises FileError: it cannot be written.
+    """
+    if trip.frames < 0 or trip.path != OUTSIDE:
+        return ""
+    name = device_name(settings, trip.driver)
+    # the canceller is told what was played a block later
+    delays().choose(name, round(1e3 * (trip.frames - trip.ring - trip.block) / trip.rate, 1))
+    return name
 
 
 def burst() -> Mono:

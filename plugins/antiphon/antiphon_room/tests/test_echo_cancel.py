@@ -111,6 +111,20 @@ def test_a_delay_beyond_the_filter_is_found(seconds: float):
     assert level(echo[end]) - level(out[end]) > 20.0
 
 
+def test_a_delay_that_is_known_is_not_looked_for():
+    """With it the echo is gone a second and a half after the start; another that is found later replaces it."""
+    late_by = round(0.35 * RATE)
+    echo = np.concatenate([np.zeros(late_by, np.float32), heard(music(12.0), room(5))])[: 12 * RATE]
+    soon, end = slice(round(1.5 * RATE), 2 * RATE), slice(8 * RATE, round(11.9 * RATE))
+    removed = {
+        delay: [level(echo[part]) - level(out[part]) for part in (soon, end)]
+        for delay in (0.0, 360.0, 1000.0)
+        for out in [cancelled(echo, music(12.0), mask=0.0, delay=delay)]
+    }
+    assert removed[360.0][0] > removed[0.0][0] + 6.0
+    assert min(end for _, end in removed.values()) > 15.0
+
+
 def test_without_a_loudspeaker_the_microphone_is_passed_sample_for_sample():
     near = voice(1.0)
     out = cancelled(near, np.zeros((2, len(near)), np.float32))

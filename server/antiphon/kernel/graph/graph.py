@@ -189,9 +189,10 @@ class Graph:
             raise PatchError(f"{name} has no {side}put ports")
         return End(name, chosen.name)
 
-    def beside_loudspeakers(self, catalog: Catalog) -> Graph:
+    def beside_loudspeakers(self, catalog: Catalog, delay: float = 0.0) -> Graph:
         """The graph with a canceller of what was played in front of all that the input feeds.
 
+        `delay`: of the loudspeakers, ms, where it is known.
         The graph itself where the input feeds nothing, or where its sound is played, which would be taken for its own
         echo; where it has a canceller, or no such type is installed, or the graph is full.
         """
@@ -202,7 +203,8 @@ class Graph:
         feeds = any(wire.source.node == IN for wire in self.wires)
         if len(ports) < 2 or taken or full or not feeds or OUT in self._reached_by_input(catalog):
             return self
-        graph = self.add(NodeSpec(CANCELLER, CANCELLER, {"mask": 0.0}), catalog, IN)
+        values = {"mask": 0.0, **({"delay": delay} if delay else {})}
+        graph = self.add(NodeSpec(CANCELLER, CANCELLER, values), catalog, IN)
         return graph.connect(End(OUT, OUT), End(CANCELLER, ports[1]), catalog)
 
     def _reached_by_input(self, catalog: Catalog) -> set[str]:

@@ -85,11 +85,11 @@ class GraphState(NodeTable):
         """Removes a node; its neighbours are wired together."""
         return self._edit(self.graph.remove(name, self.catalog))
 
-    def beside_loudspeakers(self, on: bool) -> list[Effect]:
+    def beside_loudspeakers(self, on: bool, delay: float = 0.0) -> list[Effect]:
         """Adds the canceller in front of the input, as `Graph.beside_loudspeakers` does, or removes it."""
         if on:  # loaded, since the canceller comes with a value
             present = self.current()
-            graph = present.beside_loudspeakers(self.catalog)
+            graph = present.beside_loudspeakers(self.catalog, delay)
             return self.load(graph, self.name, self.path) if graph is not present else []
         return self.remove(CANCELLER) if self.graph.has(CANCELLER) else []
 

@@ -6,7 +6,7 @@ import socket
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from typing import Generic, TypeVar
 
 from antiphon.kernel.control.commands.syncs import Syncs
 from antiphon.kernel.control.subscribers.replies import Replies
@@ -14,6 +14,7 @@ from antiphon.kernel.engine.link import DeviceUsed
 from antiphon.kernel.engine.remote import RemoteEngine
 from antiphon.kernel.errors import EngineError
 from antiphon.kernel.io.osc_peer import Peer
+from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.paths import write_atomic
 from antiphon.kernel.wire.osc import Arg, encode
 
@@ -21,7 +22,8 @@ TIMEOUT_SECONDS = 20.0
 """Seconds after which a change is given up, and another may be asked for."""
 PATH = "/audio/device"
 MAX_REMEMBERED = 64
-"""Devices whose choice between headphones and loudspeakers is kept, the latest ones."""
+"""Devices of which something is kept, the latest ones."""
+T = TypeVar("T", bool, float)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,29 +33,42 @@ class _Asked:
     engine: int  # pid of the engine that may change; one that is started later does not
 
 
-class Headphones:
-    """Whether the output is headphones, which no microphone picks up: kept in a file for each sound device."""
+class ByDevice(Generic[T]):
+    """What is kept in a file of the configuration folder for each sound device."""
 
-    def __init__(self, file: Path) -> None:
-        """Reads the choices; a file that is missing or not valid holds none."""
-        self._file = file
-        self._chosen: dict[str, bool] = {}
+    def __init__(self, name: str, kind: type[T]) -> None:
+        """Reads the file; one that is missing or not valid holds nothing."""
+        self._file = paths.config() / name
+        self._chosen: dict[str, T] = {}
         try:
-            held = json.loads(file.read_bytes())
-            self._chosen = {str(name): on for name, on in held.items() if isinstance(on, bool)}
+            held = json.loads(self._file.read_bytes())
+            self._chosen = {str(name): value for name, value in held.items() if isinstance(value, kind)}
         except (OSError, ValueError, AttributeError):
             pass
 
-    def chosen(self, device: str) -> bool | None:
-        """The choice for a device; None without one."""
+    def chosen(self, device: str) -> T | None:
+        """What is kept for a device; None for nothing."""
         return self._chosen.get(device)
 
-    def choose(self, device: str, on: bool) -> None:
-        """Keeps the choice for a device. Raises FileError: the file cannot be written."""
+    def choose(self, device: str, value: T) -> None:
+        """Keeps a value for a device. Raises FileError: the file cannot be written."""
         self._chosen.pop(device, None)
-        self._chosen[device] = on
+        self._chosen[device] = value
         self._chosen = dict(list(self._chosen.items())[-MAX_REMEMBERED:])
         write_atomic(self._file, json.dumps(self._chosen).encode())
+
+
+def headphones() -> ByDevice[bool]:
+    """Whether the output is headphones, which no microphone picks up."""
+    return ByDevice("headphones.json", bool)
+
+
+def delays() -> ByDevice[float]:
+    """Milliseconds from what is played until the microphone hears it, without the ring, as `doctor --loopback` has it.
+
+    The ring is of a block's length and the blocks ahead, which another server may have otherwise.
+    """
+    return ByDevice("delays.json", float)
 
 
 class SoundDevice:

@@ -14,7 +14,7 @@ from antiphon.kernel.control.commands.captures import Captures
 from antiphon.kernel.control.commands.engine_clock import EngineClock, WallClock
 from antiphon.kernel.control.commands.executor import CommandExecutor, CommandParts
 from antiphon.kernel.control.commands.outbox import Outbox
-from antiphon.kernel.control.commands.sound_device import Headphones, SoundDevice
+from antiphon.kernel.control.commands.sound_device import SoundDevice, delays, headphones
 from antiphon.kernel.control.commands.syncs import Syncs
 from antiphon.kernel.control.commands.turns import Turns
 from antiphon.kernel.control.faults import ControlFaults
@@ -36,7 +36,6 @@ from antiphon.kernel.errors import AntiphonError, WireError
 from antiphon.kernel.io.osc_peer import Lane, Peer
 from antiphon.kernel.io.osc_tcp import TcpServer
 from antiphon.kernel.io.osc_udp import UdpEndpoint
-from antiphon.kernel.runtime import paths
 from antiphon.kernel.session.commands import ClearSchedule, Panic
 from antiphon.kernel.session.effects import EngineEffect
 from antiphon.kernel.session.graph_state import GraphState
@@ -107,11 +106,11 @@ class OscServer:
         self.syncs = Syncs(self.replies, self.clock)
         self.captures = Captures(link, self.replies, self.syncs)
         self.device = SoundDevice(link, self.replies, self.syncs)
-        self.headphones = Headphones(paths.config() / "headphones.json")
+        self.headphones, self.delays = headphones(), delays()
         self.position = SetPosition(self.feedback, self.saver)
         self.plans = Plans(catalog, self.executor, self.syncs, self.position, self.folder, self.structure_changed)
         self.patch_questions = PatchQuestions(self.replies)
-        self.device.changed = self._at_device
+        self.device.changed, self.plans.delay = self._at_device, self._delay
         self.sets = Sets(catalog, self.plans, self.position, self.feedback)
         self.services: list[tuple[str, Service]] = []
         self.note_watch = NoteWatch(link, self.clock, self.session.state, self.surfaces, self.feedback)
@@ -141,6 +140,11 @@ class OscServer:
                 self.plans.beside(not chosen, None, "/headphones")
             except AntiphonError as error:
                 self.faults.add("the canceller of another sound device", error)
+
+    def _delay(self) -> float:
+        """Milliseconds from what was played until the microphone hears it; 0 where it was not measured."""
+        beyond, engine = self.delays.chosen(self.device.name), self.link.status()
+        return 0.0 if beyond is None else max(0.0, beyond + 1e3 * engine.latency_ring / max(1, engine.rate))
 
     def _cut(self, effect: EngineEffect) -> None:
         """Drops deferred messages and syncs at a panic or `/clearSched`."""

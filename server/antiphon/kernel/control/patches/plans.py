@@ -70,6 +70,7 @@ class Plans:
         self._position, self._folder, self._structure_changed = position, folder, structure_changed
         self._answers = PlanAnswers(parts.replies)
         self.loudspeakers = False  # a microphone picks them up: a canceller is put in front of the input
+        self.delay: Callable[[], float] = lambda: 0.0  # of the loudspeakers, ms, where it is known
         self._engine = 0  # pid of the one that was asked for a plan last
         self._clock = (0, 0.0)
         self.latency = 0  # frames, of the plan that plays
@@ -96,7 +97,7 @@ class Plans:
 
     def beside(self, loudspeakers: bool, peer: Peer | None, address: str) -> None:
         """Sets whether a microphone picks up loudspeakers, now and of patches to come; `/fail` as of an edit."""
-        self.edit(lambda: self._session.state.beside_loudspeakers(loudspeakers), peer, address)
+        self.edit(lambda: self._session.state.beside_loudspeakers(loudspeakers, self.delay()), peer, address)
         self.loudspeakers = loudspeakers
 
     def load(
@@ -117,7 +118,9 @@ class Plans:
         state = self._session.state
         previous = self._before(address, whole=True)
         path = "" if patch.path is None else str(patch.path)
-        graph = patch.graph.beside_loudspeakers(self._catalog) if self.loudspeakers else patch.graph
+        graph = patch.graph
+        if self.loudspeakers:
+            graph = graph.beside_loudspeakers(self._catalog, self.delay())
         self._change(lambda: state.load(graph, patch.name, path, patch.tempo, fade), peer, address, done, then)
         if previous.graph.nodes or previous.graph.wires:
             self.history.add(previous)
