@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -83,7 +82,7 @@ class GenreEvaluation(Evaluation):
         strange = sorted({one.genre for one in found if not one.right})
         last = f"; strangers are {', '.join(strange)}" if strange else ""
         ask.say(f"{len(found)} recordings of {root}{last}")
-        yield from _scores(_answered(found, ask), ask, group)
+        yield from _scores(found, ask, group)
 
 
 def recordings(root: Path) -> list[LabeledRecording]:
@@ -118,9 +117,8 @@ def _plain(name: str) -> str:
     return "".join(letter for letter in name.casefold() if letter.isalnum())
 
 
-def _answered(
-    found: Sequence[LabeledRecording], ask: EvaluationRequest
-) -> Iterator[tuple[LabeledRecording, dict[str, Any]]]:
+def _scores(found: Sequence[LabeledRecording], ask: EvaluationRequest, group: str) -> Iterator[MetricValue]:
+    rows: list[tuple[LabeledRecording, str, list[str]]] = []
     for one in found:
         try:
             values = analysis_of_file(one.path, "genre")
@@ -129,28 +127,20 @@ def _answered(
             continue
         if values["genre"] is None:
             ask.say(f"{one.name} is left out: it is silent")
-        else:
-            yield one, values
-
-
-def _scores(
-    answered: Iterator[tuple[LabeledRecording, dict[str, Any]]], ask: EvaluationRequest, group: str
-) -> Iterator[MetricValue]:
-    rows = []
-    for one, values in answered:
-        rows.append((one, values))
+            continue
+        rows.append((one, values["genre"], [label for label, _ in values["genres"]]))
         if ask.wants(OURS):
-            yield from _of(OURS, one, values["genre"], [label for label, _ in values["genres"]], group)
-    known = [row for row in rows if row[0].right]
-    most = [genre for genre, _ in Counter(one.right[0] for one, _ in known).most_common(3)]
+            yield from _of(OURS, *rows[-1], group)
+    most = [genre for genre, _ in Counter(one.right[0] for one, *_ in rows if one.right).most_common(3)]
     if not most:  # all of them are silent, or none has a genre of ours
         return
-    for one, _ in rows:
-        if ask.wants(MAJORITY):
-            yield from _of(MAJORITY, one, most[0], most, group)
-    for system in (OURS, MAJORITY):
-        if ask.wants(system):
-            yield from _macro(system, known, most[0], group)
+    trivial = [(one, most[0], most) for one, *_ in rows]
+    if ask.wants(MAJORITY):
+        yield from (value for row in trivial for value in _of(MAJORITY, *row, group))
+    for system, answers in ((OURS, rows), (MAJORITY, trivial)):
+        for genre in sorted({one.genre for one, *_ in rows if one.right and ask.wants(system)}):
+            right = [named in one.right for one, named, _ in answers if one.genre == genre]
+            yield MetricValue(system, "macro", f"{genre}, {len(right)} recordings", float(np.mean(right)), group)
 
 
 def _of(system: str, one: LabeledRecording, named: str, top: Sequence[str], group: str) -> Iterator[MetricValue]:
@@ -159,13 +149,3 @@ def _of(system: str, one: LabeledRecording, named: str, top: Sequence[str], grou
         return
     yield MetricValue(system, "accuracy", one.name, float(named in one.right), group)
     yield MetricValue(system, "top 3", one.name, float(any(label in one.right for label in top)), group)
-
-
-def _macro(
-    system: str, known: Sequence[tuple[LabeledRecording, dict[str, Any]]], most: str, group: str
-) -> Iterator[MetricValue]:
-    for genre in sorted({one.genre for one, _ in known}):
-        right = [
-            (values["genre"] if system == OURS else most) in one.right for one, values in known if one.genre == genre
-        ]
-        yield MetricValue(system, "macro", f"{genre}, {len(right)} recordings", float(np.mean(right)), group)

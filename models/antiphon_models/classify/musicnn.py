@@ -35,7 +35,9 @@ def convert(wheel: Path, name: str) -> dict[str, NDArray[Any]]:
     try:
         with zipfile.ZipFile(wheel) as archive:
             folder = f"musicnn/{NETWORKS[name]}/"
-            index, data = (_content(archive, folder, end) for end in (".index", ".data-00000-of-00001"))
+            names = [name for name in archive.namelist() if name.startswith(folder)]
+            ends = (".index", ".data-00000-of-00001")
+            index, data = (archive.read(next(name for name in names if name.endswith(end))) for end in ends)
         found = {}
         for key, value in _rows(index):
             text = key.decode().removeprefix("model/")
@@ -46,10 +48,6 @@ def convert(wheel: Path, name: str) -> dict[str, NDArray[Any]]:
     except (OSError, zipfile.BadZipFile, StopIteration, ValueError, IndexError, struct.error) as error:
         raise FileError(f"{wheel} is no wheel of musicnn 0.1.0: {error}") from None
     return found
-
-
-def _content(archive: zipfile.ZipFile, folder: str, end: str) -> bytes:
-    return archive.read(next(name for name in archive.namelist() if name.startswith(folder) and name.endswith(end)))
 
 
 def _rows(table: bytes) -> Iterator[tuple[bytes, bytes]]:
