@@ -1,6 +1,7 @@
 """A helper for tests: each request names what it does."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -18,6 +19,10 @@ def main(channel: HelperChannel) -> None:
             case "environment":
                 names = ("OPENBLAS_NUM_THREADS", "PYTHONPATH")
                 channel.send({name: os.environ.get(name, "") for name in names})
+            case "limits":
+                kinds = {"data": 2, "core": 4, "cpu": 0, "file": 1, "address": 9}
+                most = {kind: resource.getrlimit(number)[0] for kind, number in kinds.items()}
+                channel.send({"nice": os.nice(0), **most})
             case "rubbish":
                 os.write(channel.output, b"no message at all, but a line of a library\n")
             case "list":

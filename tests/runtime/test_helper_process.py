@@ -1,5 +1,6 @@
 """A helper answers; what it does instead (rubbish, silence, its end) is an exception; it ends with its parent."""
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -8,11 +9,11 @@ import threading
 from unittest import mock
 
 import pytest
-from tests.waiting import until
+from tests.waiting import comes, until
 
-from antiphon.kernel.runtime.platform import PORTABLE, start_time
+from antiphon.kernel.runtime.platform import PORTABLE, descendants, start_time
 from antiphon.kernel.runtime.processes import forked, spawning
-from antiphon.kernel.runtime.processes.children import Child, environment, spawn
+from antiphon.kernel.runtime.processes.children import Child, ChildLimits, environment, run_program, spawn
 from antiphon.kernel.runtime.processes.forked import ForkedEnd, run_forked
 from antiphon.kernel.runtime.processes.helper_channel import HEAD, MessageBuffer, pack
 
@@ -39,6 +40,41 @@ def test_it_computes_with_one_thread_and_imports_what_its_parent_does(helper: Ch
     found, _ = helper.receive()
     assert found["OPENBLAS_NUM_THREADS"] == "1"
     assert found["PYTHONPATH"].split(os.pathsep) == [entry for entry in sys.path if entry]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the numbers of limits are those of Linux")
+def test_its_limits_hold_and_what_has_none_is_as_it_was(helper: Child) -> None:
+    helper.send({"do": "limits"})
+    free, _ = helper.receive()
+    limits = ChildLimits(nice=2, data=900 << 20, cpu=77, file=0)
+    with spawn(ANSWERING, limits=limits) as child:
+        held, _ = child.ask({"do": "limits"})
+    assert held == {**free, "nice": free["nice"] + 2, "data": 900 << 20, "cpu": 77, "file": 0, "core": 0}
+
+
+async def test_answers_are_heard_while_the_event_loop_goes_on(helper: Child) -> None:
+    for name in ("a", "b"):
+        helper.send({"do": "answer", "what": name})
+    assert [await helper.heard(60.0) for _ in "ab"] == [{"said": "a"}, {"said": "b"}]
+    helper.send({"do": "hang"})
+    with pytest.raises(TimeoutError):
+        await helper.heard(0.01)
+    helper.kill()
+    with pytest.raises(EOFError):
+        await helper.heard(None)
+
+
+async def test_a_program_gives_the_end_of_what_it_says_and_ends_with_its_task() -> None:
+    done = await run_program("json.tool", "--help", most=20)
+    assert (done.status, len(done.printed), done.complaint) == (0, 20, b"")
+    running = asyncio.create_task(run_program("http.server", "--bind", "127.0.0.1", "0"))
+    me = os.getpid()
+    await comes(lambda: len(descendants(me)) > 1, "it has begun")
+    started = [pid for pid in descendants(me) if pid != me]
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert [pid for pid in started if start_time(pid)] == []
 
 
 @pytest.mark.parametrize("what", ["rubbish", "list"])
