@@ -26,6 +26,8 @@ from antiphon.kernel.runtime.shortening import shorten
 from antiphon.kernel.runtime.suggestion import instead
 
 MODULE = "antiphon.jobs.overview"
+WAITED_FOR = 0
+"""Increment of the web process's nice value for what somebody looks at a page for: a second or two of work."""
 
 
 class Overviews:
@@ -44,7 +46,7 @@ class Overviews:
             kept = self._kept(key)
             if kept is not None:
                 return kept
-            outcome = await perform((str(path),), module=MODULE)
+            outcome = await perform((str(path),), module=MODULE, nice=WAITED_FOR)
             if outcome.status:
                 lines = outcome.complaint.splitlines()
                 raise Unreadable(lines[-1] if lines else "the file cannot be read")
@@ -59,7 +61,7 @@ class Overviews:
 
         Raises Unreadable: it is no sound, or no MIDI file; the text is the reader's.
         """
-        outcome = await perform((str(path), HEADER), module=MODULE)
+        outcome = await perform((str(path), HEADER), module=MODULE, nice=WAITED_FOR)
         if outcome.status:
             lines = outcome.complaint.splitlines()
             reason = lines[-1] if lines else f"{name} cannot be read"

@@ -34,6 +34,7 @@ async def perform(
     progress: Callable[[float], None] = lambda share: None,
     module: str = "antiphon",
     most: int | None = None,
+    nice: int = NICE,
 ) -> Outcome:
     """Runs a command of Antiphon, or the `main` of another `module`, to its end.
 
@@ -46,7 +47,7 @@ async def perform(
     os.set_blocking(writing, False)
     loop.add_reader(reading, _read, reading, progress)
     try:
-        limits = ChildLimits(nice=NICE, file=-1 if most is None else most)
+        limits = ChildLimits(nice=nice, file=-1 if most is None else most)
         variables = {PROGRESS_VARIABLE: str(writing)}
         running = run_program(module, *words, limits=limits, most=MAX_OUTPUT, fds=(writing,), more=1.0, **variables)
         async with asyncio.timeout(MAX_SECONDS):
