@@ -50,7 +50,9 @@ QUIET_DB = 60.0
 SOURCE = "Antiphon"
 
 WAKE = 0.0007
-"""Seconds before its beat from which a frame may leave: the loop wakes up to 1 ms later than it is asked to."""
+"""Seconds before its beat from which a beat may leave: the loop wakes up to 1 ms later than it is asked to."""
+LEAD = 0.008
+"""Seconds before it is due at which a frame is computed: on a busy machine the loop wakes 5 ms late."""
 
 _open: dict[Path, Lights] = {}
 
@@ -115,7 +117,7 @@ class Lights:
             "lost": self.udp.lost + sum(desk.lost for desk in self.desks),
             "missed": self.missed,
             "dropped": self.dropped,
-            "late_ms": round(1e3 * self.late, 1),
+            "late_ms": round(1e3 * max(self.late, self.udp.late), 1),
             "reason": self.reason or self.udp.reason or "".join(desk.reason for desk in self.desks if desk.reason),
         }
 
@@ -156,6 +158,7 @@ class Lights:
         """Turns everything dark at once, or ends that."""
         self.desk.dark = on
         if on:
+            self.udp.drop()
             for target in self.dmx:
                 target.send(self.desk.rig.universes, bytes(self.desk.rig.slots))
 
@@ -239,14 +242,14 @@ class Lights:
         _, bpm, playing = server.tempo()
         return Clock(server.beat_at(sample), sample / server.rate, bpm, server.bar(), playing)
 
-    async def _wait(self, last: float, latency: float, count: int) -> Clock:
+    async def _wait(self, last: float, latency: float, count: int, lead: float = WAKE) -> Clock:
         """Waits for the next multiple of 1 / `count` beats after `last`, as a receiver of that latency shows it.
 
-        While the beat stands, it waits for the next of `RATE` frames a second.
+        It ends `lead` seconds before. While the beat stands, it waits for the next of `RATE` frames a second.
         """
         stood = False
         while True:
-            clock = self.clock(latency + WAKE)
+            clock = self.clock(latency + lead)
             if not clock.playing:
                 if stood:
                     return clock
@@ -259,7 +262,7 @@ class Lights:
                 if gone < 1.0 and count > 1:
                     self.missed += max(0, round(gone * count) - 1)
                 if gone <= 1.5 / count:
-                    self.late = max(0.999 * self.late, clock.seconds - now.seconds - WAKE)
+                    self.late = max(0.999 * self.late, clock.seconds - now.seconds - lead)
                 return now
             # often enough for a change of the tempo
             due = (now.beat + 1.0 / count - clock.beat) * 60.0 / clock.bpm
@@ -272,14 +275,19 @@ class Lights:
         limit = FlashLimit(0, self._strobe)
         try:
             while True:
-                clock = await self._wait(last, target.target.latency, steps(self.server.tempo()[1]))
+                latency = target.target.latency
+                clock = await self._wait(last, latency, steps(self.server.tempo()[1]), LEAD)
                 last = clock.beat
+                # the clock of what is shown now runs behind that of the frame by what is left
+                due = self.server.now_ns() + round((clock.seconds - self.clock(latency).seconds) * 1e9)
                 if rig is not self.desk.rig:
                     target.end(rig.universes, bytes(rig.slots))
                     rig, limit = self.desk.rig, FlashLimit(self.desk.rig.slots, self._strobe)
                 if rig.universes:
-                    target.send(rig.universes, limit.limited(self.frame(clock), clock.seconds).tobytes())
+                    frame = limit.limited(self.frame(clock), clock.seconds).tobytes()
+                    target.send(rig.universes, frame, due=due)
         finally:
+            self.udp.drop()
             target.end(rig.universes, bytes(rig.slots))
 
     def frame(self, clock: Clock) -> NDArray[np.uint8]:
@@ -331,7 +339,7 @@ class Lights:
 
     def _bundle(self, target: LightTarget, seconds: float, *messages: bytes) -> None:
         heard = time.time_ns() + round((seconds - self._now() + self._heard()) * 1e9)
-        self.udp.send(encode_bundle(timetag_of(heard), list(messages)), (target.host, target.port))
+        self.udp.send([(encode_bundle(timetag_of(heard), list(messages)), (target.host, target.port))])
 
 
 def chord_name(number: int) -> str:

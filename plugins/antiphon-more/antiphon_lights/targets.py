@@ -1,9 +1,15 @@
 """Receivers: where each is, how late it shows, and the socket to it. A receiver that is away costs its packets only."""
 
 import asyncio
+import contextlib
+import heapq
+import itertools
+import os
 import socket
+import threading
+import time
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from antiphon.api import UsageError
 from antiphon_lights.packets import SLOTS, TERMINATED, SacnSource, art_dmx, sacn_group
@@ -13,8 +19,14 @@ LATENCY = -500.0, 2000.0
 """Least and most latency of a receiver, ms; below 0 it gets its packets later."""
 MULTICAST = "multicast"
 RETRY_SECONDS = 1.0
+MAX_WAITING = 256
+"""Most batches of packets that wait for their time; further ones are sent at once."""
 MAX_UNSENT = 64 << 10
 """Bytes that a receiver by TCP may be behind, before the connection is given up."""
+
+
+Packets: TypeAlias = "Sequence[tuple[bytes, tuple[str, int]]]"
+"""Packets with the host and port of each."""
 
 
 class LightTarget(NamedTuple):
@@ -58,7 +70,12 @@ def _target(option: str, text: str, usual: int, multicast: bool) -> LightTarget:
 
 
 class UdpSender:
-    """A socket that only sends. `lost`: packets that the system refused; `reason`: why the last one was."""
+    """A socket that only sends, each batch of packets at its time, from a thread of its own.
+
+    The thread is in a real-time class where the system allows that: an event loop is woken 5 ms late on a busy machine.
+    `lost`: packets that the system refused; `reason`: why the last one was. `late`: seconds by which recent batches
+    left late, at most.
+    """
 
     def __init__(self) -> None:
         """Opens it; nothing is received, and broadcast addresses are allowed."""
@@ -66,20 +83,46 @@ class UdpSender:
         self._sock.setblocking(False)
         self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
         self.sent = self.lost = 0
-        self.reason = ""
+        self.reason, self.late = "", 0.0
+        self._waiting: list[tuple[int, int, Packets]] = []
+        self._turn = itertools.count()
+        self._changed = threading.Condition()
+        threading.Thread(target=self._run, name="lights", daemon=True).start()
 
-    def send(self, packet: bytes, address: tuple[str, int]) -> None:
-        """Sends one packet, or counts it as lost."""
-        try:
-            self._sock.sendto(packet, address)
-            self.sent += 1
-        except OSError as error:
-            self.lost += 1
-            self.reason = error.strerror or str(error)
+    def send(self, packets: Packets, due: int = 0) -> None:
+        """Sends packets at a time of CLOCK_MONOTONIC, ns, or at once; counts as lost what the system refuses."""
+        with self._changed:
+            if due > time.monotonic_ns() and len(self._waiting) < MAX_WAITING:
+                heapq.heappush(self._waiting, (due, next(self._turn), packets))
+                self._changed.notify()
+            else:
+                self._send(packets)
 
-    def close(self) -> None:
-        """Closes the socket."""
-        self._sock.close()
+    def drop(self) -> None:
+        """Forgets what waits for its time."""
+        with self._changed:
+            self._waiting.clear()
+
+    def _run(self) -> None:
+        with contextlib.suppress(AttributeError, PermissionError):
+            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+        with self._changed:
+            while True:
+                left = self._waiting[0][0] - time.monotonic_ns() if self._waiting else None
+                if left is None or left > 0:
+                    self._changed.wait(None if left is None else left / 1e9)
+                    continue
+                self.late = max(0.999 * self.late, -left / 1e9)
+                self._send(heapq.heappop(self._waiting)[2])
+
+    def _send(self, packets: Packets) -> None:
+        for packet, address in packets:
+            try:
+                self._sock.sendto(packet, address)
+                self.sent += 1
+            except OSError as error:
+                self.lost += 1
+                self.reason = error.strerror or str(error)
 
 
 class DmxTarget:
@@ -89,8 +132,9 @@ class DmxTarget:
         self.target, self._sender, self._source = target, sender, source
         self._sequence: dict[int, int] = {}
 
-    def send(self, universes: Sequence[int], frame: bytes, options: int = 0) -> None:
-        """Sends a frame, 512 bytes a universe."""
+    def send(self, universes: Sequence[int], frame: bytes, options: int = 0, due: int = 0) -> None:
+        """Sends a frame, 512 bytes a universe, at a time as of `UdpSender.send`."""
+        packets: list[tuple[bytes, tuple[str, int]]] = []
         for place, universe in enumerate(universes):
             slots = frame[SLOTS * place : SLOTS * (place + 1)]
             number = self._sequence.get(universe, 0) % 255 + 1
@@ -101,7 +145,8 @@ class DmxTarget:
             else:
                 host = sacn_group(universe) if host == MULTICAST else host
                 packet = self._source.packet(universe, number, slots, options)
-            self._sender.send(packet, (host, port))
+            packets.append((packet, (host, port)))
+        self._sender.send(packets, due)
 
     def end(self, universes: Sequence[int], frame: bytes) -> None:
         """Ends the streams of sACN, with three packets as it asks."""

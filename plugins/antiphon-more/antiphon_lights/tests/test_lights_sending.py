@@ -297,7 +297,7 @@ async def test_a_replay_gives_the_same_packets_however_late_each_wakes(stage: La
         lights.desk = LightShow(read({**lights.server.table("lights"), "effects": EFFECTS}))
         target = DmxTarget(stage.lights.dmx[0].target, lights.udp, None)
         packets: list[bytes] = []
-        lights.udp.send = lambda packet, _, kept=packets: kept.append(packet)  # type: ignore[method-assign]
+        lights.udp.send = lambda batch, _, kept=packets: kept.extend(one for one, _ in batch)  # type: ignore[method-assign]
         limit, happens, last, beat, count = FlashLimit(lights.desk.rig.slots, 10.0), list(PLAYED), -1.0, 0.0, 8
         shake = np.random.default_rng(1)
         while last < 6.0:
