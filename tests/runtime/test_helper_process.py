@@ -67,10 +67,10 @@ async def test_answers_are_heard_while_the_event_loop_goes_on(helper: Child) -> 
 async def test_a_program_gives_the_end_of_what_it_says_and_ends_with_its_task() -> None:
     done = await run_program("json.tool", "--help", most=20)
     assert (done.status, len(done.printed), done.complaint) == (0, 20, b"")
+    before = set(descendants(os.getpid()))
     running = asyncio.create_task(run_program("http.server", "--bind", "127.0.0.1", "0"))
-    me = os.getpid()
-    await comes(lambda: len(descendants(me)) > 1, "it has begun")
-    started = [pid for pid in descendants(me) if pid != me]
+    await comes(lambda: set(descendants(os.getpid())) - before, "it has begun")
+    started = set(descendants(os.getpid())) - before
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running

@@ -302,4 +302,4 @@ async def test_a_stream_that_is_cut_off_leaves_no_process(tmp_path: Path, monkey
         async with asyncio.timeout(30):
             while (await asking.get("/api/status"))[1]["classify_streams"]:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
-        assert begun[0].task.ended
+        assert begun[0].child.ended
