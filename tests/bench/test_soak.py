@@ -49,7 +49,7 @@ def test_ten_seconds_and_ctrl_c(tmp_path: Path) -> None:
     samples = [json.loads(line) for line in (out / "samples.jsonl").read_text().splitlines()]
     # the last sample is taken beside the kill, so that the engine may be missing from it
     measured = set().union(*(sample["held"] for sample in samples))
-    assert {"supervisor", "control", "web", "engine", "recorder", "weigher", "zygotes", "synth"} <= measured
+    assert {"supervisor", "control", "web", "engine", "recorder", "weigher", "zygotes", "workers"} <= measured
     assert samples[-1]["counts"]["osc_received"] > 0
     assert (out / "soak.svg").read_text().startswith("<svg")
     assert list(temporary.iterdir()) == [], "the server's home is removed"

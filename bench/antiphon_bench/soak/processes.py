@@ -11,8 +11,8 @@ from typing import Any
 
 from antiphon.api.backends.workers import process_start
 
-ROLES = ("supervisor", "control", "web", "engine", "recorder", "weigher", "zygotes", "workers", "synth", "helpers")
-"""workers: of models.  synth: the worker that plays notes.  helpers: processes of plugins, such as that of `loops`."""
+ROLES = ("supervisor", "control", "web", "engine", "recorder", "weigher", "zygotes", "workers", "helpers")
+"""workers: of models, and those that play notes.  helpers: processes of plugins, such as that of `loops`."""
 PROC = Path("/proc")
 _ZYGOTE = "zygote-"
 _SHARED = ("/memfd:", "/dev/shm/")
@@ -92,20 +92,20 @@ def roles(supervisor: int, names: dict[int, str]) -> dict[str, tuple[int, ...]]:
     while waiting:
         parent, above = waiting.pop()
         for pid in children(parent):
-            role = _role(names.get(pid, ""), above, names.get(parent, ""))
+            role = _role(names.get(pid, ""), above)
             pids.setdefault(role, []).append(pid)
             waiting.append((pid, role))
     return {role: tuple(members) for role, members in pids.items()}
 
 
-def _role(name: str, above: str, parent: str) -> str:
-    """Role of a process by its name, its parent's role and its parent's name."""
+def _role(name: str, above: str) -> str:
+    """Role of a process by its name and its parent's role."""
     if name.startswith(_ZYGOTE):
         return "zygotes"
     if name in ROLES:
         return name
     if above == "zygotes":
-        return "synth" if parent == f"{_ZYGOTE}pyo" else "workers"
+        return "workers"
     return "weigher" if above == "weigher" else "helpers"
 
 

@@ -334,24 +334,23 @@ def main(hours: float, out: Path, seed: int) -> None:
         raise UsageError(f"--out: {out} holds a soak already; name another folder")
     out.mkdir(parents=True, exist_ok=True)
     pace = Pace.of(hours * 3600.0)
-    torch = find_spec("torch") is not None
-    if not torch:
+    if find_spec("torch") is None:
         print("torch is not installed: no models play, denoise and hum do without; pip install 'antiphon[models]'")
     with _terminable(), tempfile.TemporaryDirectory(prefix="antiphon-soak-") as name:
         home = Path(name)
-        ended = Soak(pace, out, home, seed, models=torch).run()
+        ended = Soak(pace, out, home, seed).run()
     conclude(out, asdict(pace), seed, ended, len(material.PATCHES))
 
 
 class Soak:
     """One run."""
 
-    def __init__(self, pace: Pace, out: Path, home: Path, seed: int, *, models: bool) -> None:
-        """Sets up a run. home: an empty folder, which the caller removes. models: also kill workers of models."""
+    def __init__(self, pace: Pace, out: Path, home: Path, seed: int) -> None:
+        """Sets up a run. home: an empty folder, which the caller removes."""
         self._pace, self._out, self._home, self._seed = pace, out, home, seed
         self._temporary = home / "tmp"
         self._counts = CounterSums()
-        often = ("workers", "recorder", "synth", "zygotes") if models else ("recorder", "synth", "zygotes")
+        often = ("workers", "recorder", "zygotes")
         # what may grow with messages and patches lives for half an hour of the published run
         self._victims = (*(often * 15)[:14], "engine", *(often * 15)[:14], "control")
 

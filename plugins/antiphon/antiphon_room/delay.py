@@ -91,4 +91,4 @@ def room_lag(w: i64p, own: i64p, sums: f64p) -> i64:
     if sums[EchoTotal.CLEAR] < CLEAR_HOPS:
         return -1
     sums[EchoTotal.CLEAR] = 0.0
-    return found
+    return i64(found)

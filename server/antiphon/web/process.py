@@ -20,7 +20,7 @@ from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.errors import AntiphonError
 from antiphon.kernel.io.log_lines import log_lines
 from antiphon.kernel.io.tap_memory import TapMemory, TapShape
-from antiphon.kernel.runtime import paths
+from antiphon.kernel.runtime import paths, resources
 from antiphon.kernel.runtime.console import name_prints
 from antiphon.kernel.runtime.processes.child_process import listening
 from antiphon.kernel.runtime.settings import ServeSettings
@@ -87,6 +87,7 @@ async def _live(given: dict[str, Any], catalog: Catalog) -> None:
         announcing = await start_announcement(http, control, settings)
         following = loop.create_task(_follow(catalog, Path(given["catalog"])), name="catalog")
         _watch(loop)
+        await loop.run_in_executor(None, resources.trim)
         await stop.wait()
         following.cancel()
         if announcing is not None:

@@ -26,7 +26,7 @@ from antiphon.kernel.graph import patch as patches, patch_list
 from antiphon.kernel.graph.graph import IN
 from antiphon.kernel.io.listening import lan_address
 from antiphon.kernel.io.log_lines import log_lines
-from antiphon.kernel.runtime import paths
+from antiphon.kernel.runtime import paths, resources
 from antiphon.kernel.runtime.console import name_prints
 from antiphon.kernel.runtime.platform import short_slices
 from antiphon.kernel.runtime.processes.child_process import listening
@@ -162,6 +162,7 @@ async def _say_ready(app: ControlApp, settings: ServeSettings, supervisor: socke
         f"{engine.ahead} ahead{woken}, patch {app.session.state.name or 'none'}{page}"
     )
     _tell(supervisor, {"ready": [line]})
+    await asyncio.get_running_loop().run_in_executor(None, resources.trim)
 
 
 def _tell(supervisor: socket.socket, message: dict[str, Any]) -> None:

@@ -31,7 +31,8 @@ class WorkerSpec:
         name: Its name in `/status` and messages.
         factory: "module:Name", imported in the worker and called with this spec; it gives a `Stepper`.
         zygote: Kind of the process that it is forked from, which has imported a module already, so that workers start
-            fast and share its memory: "torch", "none" for no module, or a name of the plugin's own, at most 63 bytes.
+            fast and share its memory: "torch", "none" for what the server has imported, or a name of the plugin's own,
+            at most 63 bytes.
             A server has at most 8 kinds.
         hop: Frames of a hop.
         rate: Frames per second.
@@ -41,8 +42,8 @@ class WorkerSpec:
         depth: Hops that a slot's ring holds.
         device: "cpu" or "cuda".
         memory: Megabytes it may take beyond what its zygote has.
-        imports: The module that a zygote of the plugin's own imports before it forks; "" for one called as the zygote.
-            The first worker of a kind decides.
+        imports: The module that the zygote imports before it forks; "" for one called as the zygote. The first worker
+            of a kind decides; later ones import theirs when they start.
         describe: "module:name" of a function that adds to what `/api/status` has of a synth, or ""; of other workers
             it is not used. It is called in the control process with (said, own, settings): the status by name, the
             worker's own words as integers, and `settings`. The dictionary it returns replaces and extends the status.
