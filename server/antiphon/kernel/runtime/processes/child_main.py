@@ -33,7 +33,7 @@ def main(head: str, function: str, *words: str) -> None:
         from antiphon.kernel.runtime.processes.helper_channel import HelperChannel
 
         channel = [HelperChannel()]
-    work = getattr(importlib.import_module(module), name)  # what is compiled for that is kept, as is no file of `work`
+    work = getattr(importlib.import_module(module), name)  # before the limits, for it may write bytecode
     limit_resources(**given["most"])
     leave(lambda: work(*channel, *words))  # threads that it has started end here
 
