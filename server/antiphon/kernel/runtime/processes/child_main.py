@@ -1,4 +1,4 @@
-"""What a child runs first: `python -P -m antiphon.kernel.runtime.processes.child_main HEAD FUNCTION WORDS…`.
+"""The program of each child: `python -P -m antiphon.kernel.runtime.processes.child_main HEAD FUNCTION WORDS…`.
 
 `children.spawn` starts it. HEAD is JSON: `parent`, the pid of the process with which it ends, 0 for none; `nice` and
 `most`, its limits; `lane`, whether it is asked by messages. It imports little before it is bound.

@@ -30,7 +30,7 @@ ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_
 TERM_SECONDS = 2.0
 """Seconds that a process has to end after SIGTERM."""
 KILL_SECONDS = 10.0
-"""In which one that was killed has ended, on a busy machine too; one that waits for a hanging disk has not."""
+"""Seconds in which a killed process ends, on a busy machine too; one that waits for a hanging disk takes longer."""
 CHILD_FAULTS = (OSError, EOFError, ValueError)
 """Exceptions of `Child.send`, `receive` and `ask`: the child ended, was silent or sent an invalid answer."""
 _SHORT, _LONG = 0.0005, 0.02
@@ -59,7 +59,7 @@ class ChildLimits:
 
 @dataclass(frozen=True, slots=True)
 class ChildLane:
-    """What connects a child with this process.
+    """Streams and descriptors that connect a child with this process.
 
     `input`, `output`, `errors`: its standard streams as of `Popen`, None for those of this process; with a pipe for
     both of the first it is asked and answers by messages. `fds`: further descriptors that it inherits; None for all
@@ -193,7 +193,7 @@ class Child:
         write_parts(self.input.fileno(), [memoryview(data)])
 
     def finish(self) -> None:
-        """Ends what it is asked or fed."""
+        """Closes its input: no request or data follows."""
         assert self.input is not None
         self.input.close()
 
