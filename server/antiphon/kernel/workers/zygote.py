@@ -67,7 +67,7 @@ class Zygote:
     """The parent of the workers of one kind."""
 
     def __init__(self, kind: str, arena: Arena, bells: Bells, imports: str = "", lifeline: int = -1) -> None:
-        """Has not imported yet. `imports`: what it imports before it forks; "" for `module_of` its kind."""
+        """Creates a zygote, which imports in `run`: `imports`, or "" for `module_of` its kind."""
         self._kind, self._arena, self._bells, self._lifeline = kind, arena, bells, lifeline
         self._bell = bells.zygotes[arena.place_of(kind)]
         self._children: dict[int, _Child] = {}
