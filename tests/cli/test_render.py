@@ -114,6 +114,9 @@ def test_tracks_of_a_patch_go_over_nothing_and_are_whole_or_not_there(
     assert "stems holds files already (mine.txt)" in antiphon(*STEMS, "--out", "out.wav").complaint
     said = antiphon(*STEMS, "--out", "stems/lead.wav", "--force").complaint
     assert said == "--stems: stems/lead.wav would be among the tracks in stems; name it outside of that folder"
+    said = antiphon(*STEMS[:-1], "both.wav", "--out", "./both.wav").complaint
+    assert said == "--stems: both.wav is the file to write too; name another folder"
+    assert not (strips / "both.wav").exists()
     assert "--stems takes a folder" in antiphon(*STEMS[:-1], "", "--out", "out.wav", "--force").complaint
     assert "--stems goes with one --out" in antiphon(*STEMS, "--out-dir", "many").complaint
     write = os.pwrite

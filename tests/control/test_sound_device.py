@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -129,14 +130,17 @@ async def test_loudspeakers_put_a_canceller_in_front_and_headphones_take_it_out(
             assert (state.graph.has(CANCELLER), live.app.plans.loudspeakers) == (loudspeakers, loudspeakers), device
 
 
-async def test_the_canceller_begins_with_the_delay_that_was_measured_for_the_device(tmp_path: Path, home: Path) -> None:
+@pytest.mark.parametrize(("kept", "taken"), [(80.0, True), (1e6, False), (math.nan, False), (-1e6, False)])
+async def test_the_canceller_begins_with_the_delay_that_was_measured_for_the_device(
+    tmp_path: Path, home: Path, kept: float, taken: bool
+) -> None:
     async with rig(tmp_path / "state", catalog=replace(CATALOG, types=KINDS)) as live:
         live.app.device.attach(socket_pair()[1], "jack")
         client, engine = live.client(), live.app.link.status()
         await client.ask("/node/disconnect", "b", "out")
-        live.app.delays.choose(live.app.device.name, 80.0)
+        live.app.delays.choose(live.app.device.name, kept)
         await client.ask("/headphones", 0)
-        given = 80.0 + 1e3 * engine.latency_ring / engine.rate
+        given = kept + 1e3 * engine.latency_ring / engine.rate if taken else 0.0
         ((_, (told,)),) = await client.ask("/node/echo_cancel/delay")
         assert told == pytest.approx(given)
 

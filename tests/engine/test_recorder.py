@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 from tests.engine.conftest import Ends
+from tests.waiting import until
 
 from antiphon.files.audiofile import stream
 from antiphon.files.containers.layout import layout
@@ -213,6 +214,23 @@ def test_tracks_on_a_disk_that_fails_end_and_the_recording_goes_on(
     assert "the disk is full" in first
     assert f"`antiphon export {folder} {folder}`" in no_projects
     assert soundfile.info(tmp_path / "take.wav").frames == 25 * BLOCK
+
+
+@pytest.mark.skipif(not hasattr(os, "waitid"), reason="the end of a process is seen here without taking it")
+def test_a_program_that_has_made_projects_is_waited_for_at_the_next_tracks(tmp_path: Path) -> None:
+    shared, said = Shared.create(MappingShape(RATE, BLOCK, 2, 64)), tmp_path / "pids"
+    kept = CaptureMemory.create(CaptureShape(RATE, BLOCK, 300))
+    export = ["sh", "-c", f"echo $$ >> {said}"]
+    recorder = Recorder(shared, tmp_path, kept=kept, tracks="antiphon.files.tracks", export=export)
+    for turn in range(2):
+        recorder.handle({"do": "tracks", "path": str(tmp_path / str(turn)), "header": {}})
+        recorder.handle({"do": "tracks", "path": None})
+        until(lambda n=turn: said.exists() and said.read_text().count("\n") > n, 5.0, "it runs")
+        pids = list(map(int, said.read_text().split()))
+        os.waitid(os.P_PID, pids[turn], os.WEXITED | os.WNOWAIT)
+    with pytest.raises(ChildProcessError):
+        os.waitpid(pids[0], os.WNOHANG)
+    recorder.close()
 
 
 def test_a_name_that_cannot_be_written_is_refused_in_a_sentence(tmp_path: Path) -> None:

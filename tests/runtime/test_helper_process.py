@@ -13,7 +13,7 @@ from tests.waiting import comes, until
 
 from antiphon.kernel.runtime.platform import PORTABLE, descendants, start_time
 from antiphon.kernel.runtime.processes import forked, spawning
-from antiphon.kernel.runtime.processes.children import Child, ChildLimits, environment, run_program, spawn
+from antiphon.kernel.runtime.processes.children import Child, ChildLane, ChildLimits, environment, run_program, spawn
 from antiphon.kernel.runtime.processes.forked import ForkedEnd, run_forked
 from antiphon.kernel.runtime.processes.helper_channel import HEAD, MessageBuffer, pack
 
@@ -137,6 +137,38 @@ def test_what_it_has_started_ends_with_it(helper: Child) -> None:
     assert helper.close() == -signal.SIGKILL
     assert helper.ended
     until(lambda: start_time(started) == 0, 10.0, "what it started has ended")
+
+
+def test_what_is_left_of_one_that_ended_by_itself_ends_when_that_is_seen(helper: Child) -> None:
+    helper.send({"do": "start"})
+    started = helper.receive(silence=30.0)[0]["pid"]
+    helper.finish()
+    assert helper.wait(60.0) == 0
+    until(lambda: start_time(started) == 0, 10.0, "what it started has ended")
+
+
+ORDERLY = """
+import signal, subprocess, sys
+started = subprocess.Popen(["cat"], stdin=subprocess.PIPE)
+def end(*_):
+    started.communicate(b"the last line")
+    sys.exit(started.returncode)
+signal.signal(signal.SIGTERM, end)
+print("ready", flush=True)
+while True:
+    signal.pause()
+"""
+
+
+def test_one_that_is_asked_to_end_ends_what_it_has_started_in_its_own_order() -> None:
+    with spawn([sys.executable, "-c", ORDERLY], lane=ChildLane(output=subprocess.PIPE)) as child:
+        assert child.output is not None
+        assert child.output.readline() == b"ready\n"
+        kept = os.fdopen(os.dup(child.output.fileno()), "rb")
+        child.end(60.0)
+        with kept:
+            assert kept.read() == b"the last line"
+        assert child.status == 0
 
 
 def test_messages_that_come_in_pieces_are_put_together() -> None:

@@ -21,8 +21,8 @@ PATIENCE = 60.0
 class Rig:
     """pool: of the engine that begun last.  zygote: the pid of the one that was started last."""
 
-    def __init__(self, hang: int = HANG) -> None:
-        self.arena, self.bells = Arena.create(hang), Bells.make()
+    def __init__(self, hang: int = HANG, imports: str = "") -> None:
+        self.arena, self.bells, self._imports = Arena.create(hang), Bells.make(), imports
         self.lifeline = -1
         self.start()
         self.pool = Pool(self.arena, self.bells)
@@ -30,7 +30,7 @@ class Rig:
     def start(self) -> None:
         if self.lifeline >= 0:
             os.close(self.lifeline)
-        self.zygote, self.lifeline = spawn("none", self.arena, self.bells)
+        self.zygote, self.lifeline = spawn("none", self.arena, self.bells, self._imports)
 
     def open(self, spec, config: str = "", node: int = 0) -> Stream:
         stream = self.pool.open(spec, config, node)

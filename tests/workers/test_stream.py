@@ -267,6 +267,17 @@ def test_one_that_does_not_start_says_why_and_is_tried_again_when_asked(
             until(lambda n=starts: words(stream)[WorkerWord.GENERATION] > n, 5, "it is tried again")
 
 
+def test_a_module_that_fails_as_it_is_imported_is_no_fault_of_other_workers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "unimportable.py").write_text("raise RuntimeError('made for another version')")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    rig = Rig(imports="unimportable")
+    stream = rig.open(spec("Pole"))
+    assert through(rig, stream, 0, hops(1))[0] is not None
+    rig.close()
+
+
 def test_one_that_waits_for_what_it_plays_by_holds_nobody_up_and_says_why(rig: Rig, tmp_path: Path) -> None:
     there = tmp_path / "there"
     stream = rig.pool.open(spec("Joins", settings={"by": str(there)}))

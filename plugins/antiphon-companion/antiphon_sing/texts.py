@@ -10,7 +10,7 @@ from antiphon_sing.song import Place, Song, VoiceError
 
 MAX_BYTES = 1 << 30
 LIMITS = ChildLimits(nice=5, address=3 << 30)
-"""Of the process."""
+"""Limits of the process."""
 TIMEOUT_SECONDS = 60.0
 """Timeout in seconds of the process."""
 CACHE_SIZE = 8

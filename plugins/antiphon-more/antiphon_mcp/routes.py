@@ -49,7 +49,7 @@ from antiphon_mcp.route_types import patch_of
 # ---- Client of the stage process in the web process: kept warm, sequential, ended when idle
 
 LIMITS = ChildLimits(nice=5)
-"""Not the lowest priority, for a performer waits for the verdict."""
+"""Limits of the process: not the lowest priority, for a performer waits for the verdict."""
 HEARD_BARS = 2
 """Bars of the input that a rehearsal hears, again and again."""
 MAX_WAITING = 4

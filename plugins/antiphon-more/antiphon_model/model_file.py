@@ -30,7 +30,7 @@ MAX_BYTES = 256 << 20
 PROBE_SECONDS = 30.0
 """Time limit in seconds of loading and testing a file, including torch's import."""
 LIMITS = ChildLimits(nice=10)
-"""Of the process that tests: sound plays meanwhile."""
+"""Limits of the process that tests: sound plays meanwhile."""
 REFUSAL_SECONDS, SLOW_SECONDS = 10.0, 600.0
 """Seconds for which a refusal holds, so that a file is tried once where the engine asks twice; and one for slowness."""
 VERSION = 3

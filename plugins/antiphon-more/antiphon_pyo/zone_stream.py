@@ -13,7 +13,7 @@ from antiphon_pyo.instruments import SamplesError, sounds
 from antiphon_pyo.zone_sound import ZoneSound
 
 LIMITS = ChildLimits(nice=5)
-"""Of the computing process: below the playing process, but a player waits for it."""
+"""Limits of the process that computes: it is below the one that plays, but a player waits for it."""
 MAX_ZONE_BYTES = 1 << 30
 """Maximum bytes of a zone."""
 _PLAIN = tuple(field.name for field in fields(ZoneSound) if field.name not in ("left", "right"))

@@ -40,7 +40,7 @@ SEAM, SHORTEST, LONGEST = 4800, RATE, 2 * RATE
 """Frames over which a held note's end passes into its repetition, and those of the repetition."""
 SOUND_OFF = 120
 RENDER, LIMITS = f"{__name__}:render", ChildLimits(nice=5)
-"""What renders an instrument, in a process of its own."""
+"""The function that renders an instrument, in a process of its own."""
 SECONDS, AGAIN = 120.0, 60.0
 """In which an instrument is rendered; and after which one that could not be is tried again."""
 STEP = 4

@@ -14,7 +14,7 @@ from antiphon.kernel.runtime.processes.children import CHILD_FAULTS, MESSAGES, C
 
 DECODER = "antiphon.files.decode_child:main"
 LIMITS = ChildLimits(address=400 << 20, cpu=3600, file=0)
-"""Of a decoder: the interpreter, numpy and libsndfile take 105 MB of address space."""
+"""Limits of a decoder: the interpreter, numpy and libsndfile take 105 MB of address space."""
 TIMEOUT_SECONDS = 20.0
 """Seconds in which a decoder has to start; an interpreter and imports take a fifth of one."""
 IDLE = 30.0

@@ -27,7 +27,7 @@ from antiphon.kernel.runtime.suggestion import instead
 
 MODULE = "antiphon.jobs.overview"
 WAITED_FOR = 0
-"""Increment of the web process's nice value for what somebody looks at a page for: a second or two of work."""
+"""Increment of the web process's nice value for a second or two of work whose result a page waits for."""
 
 
 class Overviews:

@@ -70,10 +70,6 @@ def _read(descriptor: int, progress: Callable[[float], None]) -> None:
         data = os.read(descriptor, 4096)
     except BlockingIOError:
         return
-    if not data:
-        # the command has closed its end
-        asyncio.get_running_loop().remove_reader(descriptor)
-        return
     lines = data.decode("ascii", "replace").split()
     with contextlib.suppress(ValueError, IndexError):
         progress(min(1.0, max(0.0, float(lines[-1]))))

@@ -92,9 +92,11 @@ def replayed_tracks(log: SessionLog, source: Path, folder: Path) -> Iterator[Rep
 def claim(folder: str, option: str, source: Path | None, *, out: str = "", force: bool = False) -> Path:
     """A folder for tracks of the set `source`, made where there is none.
 
-    `out`: a file that is written too. `force`: the folder may hold files. Raises FileError: it is the set itself, that
-    file is in it, or it holds files.
+    `out`: a file that is written too. `force`: the folder may hold files. Raises FileError: it is the set itself or
+    that file, that file is in it, or it holds files.
     """
+    if out and os.path.abspath(out) == os.path.abspath(folder):
+        raise FileError(f"{option}: {folder} is the file to write too; name another folder")
     if out and paths.is_same_file(folder, os.path.dirname(out) or "."):
         raise FileError(f"{option}: {out} would be among the tracks in {folder}; name it outside of that folder")
     if source is not None and paths.is_same_file(folder, source):

@@ -11,7 +11,7 @@ from antiphon.kernel.runtime.processes.children import CHILD_FAULTS, ChildLimits
 
 MAX_CHARACTERS = 200_000
 LIMITS = ChildLimits(data=600 << 20, cpu=10, file=0)
-"""Of the process: a program of 200,000 characters takes five seconds of a processor."""
+"""Limits of the process: a program of 200,000 characters takes five seconds of a processor."""
 TIMEOUT_SECONDS = 20.0
 """Seconds for an answer."""
 _WAIT_SECONDS = 2.0

@@ -247,7 +247,7 @@ class BranchProcesses:
                 os.kill(pid, signal.SIGKILL)
 
     def close(self) -> None:
-        """Ends the first process; the others end when their sockets close."""
+        """Ends all of them."""
         for branch in (self.first, *self._unnamed):
             branch.leave()
         self._unnamed.clear()

@@ -60,7 +60,8 @@ class ClassifierProcess:
     async def ask(self, name: str, path: str) -> dict[str, Any]:
         """Classifies a file in the process; a Refusal with the reason on failure."""
         self.ready = False
-        await asyncio.to_thread(self.child.send, {"name": name, "path": path})
+        with contextlib.suppress(OSError):  # it has ended, which its answer tells
+            await asyncio.to_thread(self.child.send, {"name": name, "path": path})
         found = await self.receive(ANSWER_SECONDS)
         self.ready = True
         return answer_of(found)

@@ -186,7 +186,7 @@ def _refused(error: Any) -> int:
     return int(getattr(error, "exit_code", 2))
 
 
-_NO_NUMBER = re.compile(r": (.+) is not (?:a valid (?:int|float)|in the range )")
+_NO_NUMBER = re.compile(r"(?<!env var): (.+) is not (?:a valid (?:int|float)|in the range )")
 """What the command-line library says of an option whose value is no number, or none of its range."""
 
 _LEFT_OVER = re.compile(r"^Got unexpected extra arguments?(?:\(s\))? \((.+)\)$")

@@ -32,7 +32,7 @@ START_SECONDS = 60.0
 RECENT_SECONDS = 60.0
 """Seconds after which a version is no longer rolled back: a later failure may have other causes."""
 LIMITS = ChildLimits(nice=10, data=8 << 30)
-"""Of a check: the running sound has priority."""
+"""Limits of a check: the running sound has priority."""
 GRACE = 2.0
 """Seconds beyond its limit after which a check is killed."""
 

@@ -192,7 +192,8 @@ class Graph:
     def beside_loudspeakers(self, catalog: Catalog, delay: float = 0.0) -> Graph:
         """The graph with a canceller of what was played in front of all that the input feeds.
 
-        `delay`: of the loudspeakers, ms, where it is known.
+        `delay`: of the loudspeakers, ms, where it is known; one that the canceller does not take is not given to it.
+
         The graph itself where the input feeds nothing, or where its sound is played, which would be taken for its own
         echo; where it has a canceller, or no such type is installed, or the graph is full.
         """
@@ -203,7 +204,8 @@ class Graph:
         feeds = any(wire.source.node == IN for wire in self.wires)
         if len(ports) < 2 or taken or full or not feeds or OUT in self._reached_by_input(catalog):
             return self
-        values = {"mask": 0.0, **({"delay": delay} if delay else {})}
+        known = any(param.name == "delay" and 0.0 < delay <= param.high for param in info.params) if info else False
+        values = {"mask": 0.0, **({"delay": delay} if known else {})}
         graph = self.add(NodeSpec(CANCELLER, CANCELLER, values), catalog, IN)
         return graph.connect(End(OUT, OUT), End(CANCELLER, ports[1]), catalog)
 

@@ -57,7 +57,7 @@ class Argument(NamedTuple):
         return self.name.replace("_", "-")
 
     def said(self, key: str) -> Any:
-        """What `argument` was given by that name."""
+        """The value that `argument` was given by that name."""
         return (self.meta.extra or {})[key]
 
 

@@ -189,8 +189,7 @@ class Starts:
         if kind == "none" and not PORTABLE:  # with what this process has imported, it takes less memory and time
             work = partial(self._become, lambda: zygote.Zygote(kind, self.parts.arena, self.parts.bells, imports).run())
             return fork(work)
-        with block_signals():
-            return zygote.start(kind, self.parts.arena, self.parts.bells, imports)
+        return zygote.start(kind, self.parts.arena, self.parts.bells, imports)
 
     def plays_notes(self) -> bool:
         """Whether the patch of the start has a synth, whose worker takes longest to be ready."""
@@ -299,7 +298,7 @@ def _module(name: str, given: dict[str, Any], fds: tuple[int, ...], *, bound: bo
     assert child.input is not None
     # by a pipe: every user of the machine can read command lines, and `given` may hold a broker's password
     with contextlib.suppress(OSError), child.input:
-        child.input.write(json.dumps(given).encode())
+        child.feed(json.dumps(given).encode())
     return child.pid
 
 

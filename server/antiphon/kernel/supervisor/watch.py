@@ -272,7 +272,7 @@ class Supervisor:
         if not self._ready_said and child.name in ("control", "engine"):
             if child.name == "engine" and status == NO_DEVICE:
                 raise _AlreadyReported
-            raise EngineError(f"the {child.name} process ended before it was ready (status {status}); see above")
+            raise EngineError(f"the {child.name} process ended before it was ready ({exit_cause(status)}); see above")
         now = time.monotonic()
         recent = [t for t in self._deaths.get(child.name, []) if now - t < 10.0]
         self._deaths[child.name] = [*recent, now]

@@ -145,7 +145,7 @@ def run(arena: Arena, number: int, bells: Bells) -> int:
 def import_kind(imports: str) -> None:
     """Imports and compiles what workers of a kind need; nothing for "none"."""
     if imports != "none":
-        with contextlib.suppress(ImportError):  # the worker reports that the module is not installed
+        with contextlib.suppress(Exception):  # the worker reports what is wrong with the module
             import_module(imports)
         with contextlib.suppress(Exception):  # an image that cannot be loaded: the worker reports it
             compile_all()  # once, and not by each worker when it starts

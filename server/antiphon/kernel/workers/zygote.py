@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from antiphon.kernel.runtime import resources
 from antiphon.kernel.runtime.platform import PORTABLE, end_with_parent, hear, ring, start_time, thread_times
 from antiphon.kernel.runtime.processes import forked
-from antiphon.kernel.runtime.processes.child_process import exit_cause, fork, listening
+from antiphon.kernel.runtime.processes.child_process import block_signals, exit_cause, fork, listening
 from antiphon.kernel.runtime.processes.children import ChildLane, spawn as spawn_child
 from antiphon.kernel.runtime.processes.scheduling import Patience, Standstill
 from antiphon.kernel.runtime.processes.spawning import prepare, start_function
@@ -67,7 +67,7 @@ class Zygote:
     """The parent of the workers of one kind."""
 
     def __init__(self, kind: str, arena: Arena, bells: Bells, imports: str = "", lifeline: int = -1) -> None:
-        """Has not imported yet. `imports`: what it imports before it forks; "" for `module_of` its kind."""
+        """Creates a zygote, which imports in `run`: `imports`, or "" for `module_of` its kind."""
         self._kind, self._arena, self._bells, self._lifeline = kind, arena, bells, lifeline
         self._bell = bells.zygotes[arena.place_of(kind)]
         self._children: dict[int, _Child] = {}
@@ -309,7 +309,8 @@ def start(kind: str, arena: Arena, bells: Bells, imports: str = "", lifeline: in
     arguments = {"kind": kind, "arena": arena.fd, "bells": fds, "lifeline": lifeline, "imports": imports}
     held = (arena.fd, *fds, *((lifeline,) if lifeline >= 0 else ()))
     lane = ChildLane(output=2, errors=None, fds=held)
-    return spawn_child(f"{__name__}:main", json.dumps(arguments), lane=lane, bound=False, apart=False).pid
+    with block_signals():  # until `run` ignores Ctrl-C, which reaches it too
+        return spawn_child(f"{__name__}:main", json.dumps(arguments), lane=lane, bound=False, apart=False).pid
 
 
 def spawn(kind: str, arena: Arena, bells: Bells, imports: str = "") -> tuple[int, int]:

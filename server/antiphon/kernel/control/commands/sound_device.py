@@ -22,7 +22,7 @@ TIMEOUT_SECONDS = 20.0
 """Seconds after which a change is given up, and another may be asked for."""
 PATH = "/audio/device"
 MAX_REMEMBERED = 64
-"""Devices of which something is kept, the latest ones."""
+"""Most devices for which a value is kept: the latest ones."""
 T = TypeVar("T", bool, float)
 
 

@@ -75,7 +75,7 @@ class Recorder:
         """
         self._limit, self._looked, self._kept, self._export = limit, 0, kept, export
         self._module, self._tracks = tracks, cast(Tracks | None, None)
-        self._finishing: Child | None = None
+        self._finishing: list[Child] = []
         self._sounds = False  # whether a recording or a set follows the tap
         self.shared, self._words, self._folder = shared, shared.words, folder
         shape = shared.shape
@@ -357,7 +357,8 @@ class Recorder:
         if self._export:
             command = [*self._export, str(tracks.folder), str(tracks.folder)]  # from and to
             try:
-                self._finishing = spawn(command, lane=ChildLane(output=None, errors=None))
+                child = spawn(command, lane=ChildLane(output=None, errors=None))
+                self._finishing = [child, *(each for each in self._finishing if not each.ended)]
             except OSError as error:
                 why, here = paths.os_error_text(error), tracks.folder
                 self._tell(f"{here} has no projects for studios yet: {why}; `antiphon export {here} {here}` makes them")
@@ -392,8 +393,8 @@ class Recorder:
         self._close_record()
         self._close_session()
         self._close_tracks()
-        if self._finishing is not None:
-            self._finishing.wait(TERM_SECONDS / 2)  # it goes on by itself
+        for child in self._finishing[:1]:
+            child.wait(TERM_SECONDS / 2)  # it goes on by itself
         self._words[HeaderWord.TAPPING] = 0
 
 

@@ -1,4 +1,4 @@
-"""What a child runs first: `python -P -m antiphon.kernel.runtime.processes.child_main HEAD FUNCTION WORDS…`.
+"""The program of each child: `python -P -m antiphon.kernel.runtime.processes.child_main HEAD FUNCTION WORDS…`.
 
 `children.spawn` starts it. HEAD is JSON: `parent`, the pid of the process with which it ends, 0 for none; `nice` and
 `most`, its limits; `lane`, whether it is asked by messages. It imports little before it is bound.
@@ -33,7 +33,7 @@ def main(head: str, function: str, *words: str) -> None:
         from antiphon.kernel.runtime.processes.helper_channel import HelperChannel
 
         channel = [HelperChannel()]
-    work = getattr(importlib.import_module(module), name)  # what is compiled for that is kept, as is no file of `work`
+    work = getattr(importlib.import_module(module), name)  # before the limits, for it may write bytecode
     limit_resources(**given["most"])
     leave(lambda: work(*channel, *words))  # threads that it has started end here
 

@@ -30,7 +30,7 @@ ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_
 TERM_SECONDS = 2.0
 """Seconds that a process has to end after SIGTERM."""
 KILL_SECONDS = 10.0
-"""In which one that was killed has ended, on a busy machine too; one that waits for a hanging disk has not."""
+"""Seconds in which a killed process ends, on a busy machine too; one that waits for a hanging disk takes longer."""
 CHILD_FAULTS = (OSError, EOFError, ValueError)
 """Exceptions of `Child.send`, `receive` and `ask`: the child ended, was silent or sent an invalid answer."""
 _SHORT, _LONG = 0.0005, 0.02
@@ -59,7 +59,7 @@ class ChildLimits:
 
 @dataclass(frozen=True, slots=True)
 class ChildLane:
-    """What connects a child with this process.
+    """Streams and descriptors that connect a child with this process.
 
     `input`, `output`, `errors`: its standard streams as of `Popen`, None for those of this process; with a pipe for
     both of the first it is asked and answers by messages. `fds`: further descriptors that it inherits; None for all
@@ -100,7 +100,6 @@ class Child:
         """`leads`: whether it leads a session, so that what it starts is killed with it."""
         self.name, self.pid, self._leads = name, pid, leads
         self._status: int | None = None
-        self._closed = False
         self._waiting = threading.Lock()
         self._answers = MessageBuffer()
 
@@ -123,6 +122,8 @@ class Child:
                     self._status = 0
                 else:
                     self._status = os.waitstatus_to_exitcode(status) if pid else None
+                    if pid and self._leads:  # at once: later the number may be another's
+                        _kill_group(pid)
             return self._status
 
     @property
@@ -143,7 +144,10 @@ class Child:
         self._signal(signal.SIGKILL)
 
     def end(self, more: float = 0.0) -> None:
-        """Sends SIGTERM, and SIGKILL `TERM_SECONDS` and `more` later; returns when it has ended, or after both."""
+        """Sends SIGTERM, and SIGKILL `TERM_SECONDS` and `more` later; returns when it has ended, or after both.
+
+        SIGTERM is sent to it alone, which ends what it has started in its own order.
+        """
         self._signal(signal.SIGTERM)
         self._signal(signal.SIGCONT)  # a stopped process takes no SIGTERM
         self.wait(TERM_SECONDS + more)
@@ -151,24 +155,23 @@ class Child:
 
     def close(self) -> int | None:
         """Kills it and closes its lane. It may be called twice. Returns its `status`."""
-        if not self._closed:
-            self._closed = True
-            self.kill()
-            self._close_lane()
-        return self.wait(KILL_SECONDS)
+        self.kill()
+        status = self.wait(KILL_SECONDS)
+        self._close_lane()  # last: another thread may wait for it, and its numbers would be those of other files
+        return status
 
     def forget(self) -> None:
         """In a forked child: leaves it to the parent."""
-        self._closed, self._status = True, 0
+        self._status = 0
         self._close_lane()
 
     def _signal(self, number: signal.Signals) -> None:
-        if self._leads:
-            with contextlib.suppress(ProcessLookupError):  # nothing is left of it, or it does not lead yet
-                os.killpg(self.pid, number)
+        with self._waiting:
+            if self._status is not None:  # until it is waited for, its number is no other's
                 return
-        if self._status is None:  # until it is waited for, its number is no other's
-            with contextlib.suppress(ProcessLookupError):
+            if self._leads and number == signal.SIGKILL:
+                _kill_group(self.pid)
+            with contextlib.suppress(ProcessLookupError):  # of a group alone, where it does not lead yet
                 os.kill(self.pid, number)
 
     def _close_lane(self) -> None:
@@ -190,7 +193,7 @@ class Child:
         write_parts(self.input.fileno(), [memoryview(data)])
 
     def finish(self) -> None:
-        """Ends what it is asked or fed."""
+        """Closes its input: no request or data follows."""
         assert self.input is not None
         self.input.close()
 
@@ -217,6 +220,12 @@ class Child:
             elif patience.ended(self.pid):
                 raise TimeoutError
         return message
+
+
+def _kill_group(leader: int) -> None:
+    """Kills the processes of a group, if there are any: macOS refuses to where they have ended."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(leader, signal.SIGKILL)
 
 
 def spawn(
