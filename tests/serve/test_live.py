@@ -187,3 +187,12 @@ def test_a_server_is_started_where_none_answers(tmp_path: Path) -> None:
         performed.process.send_signal(signal.SIGINT)
         assert performed.process.wait(60.0) == 0, performed.said()
     until(lambda: not Path(f"/proc/{pid}").exists(), 10.0, "its server has ended")
+
+
+def test_a_script_that_names_no_patch_says_so_and_plays_by_the_one_that_is_given(tmp_path: Path) -> None:
+    nameless = 'from antiphon.live import *\ntrack("kick", s("bd*4"))\n'
+    ports = ("--osc-port", str(free_port()), "--http-port", str(free_port()), "--audio", "headless")
+    with live(tmp_path, *ports, script=nameless) as performed:
+        until(lambda: "set.py names no patch to start one with" in performed.said(), 30.0, "it is said")
+    with live(tmp_path, *ports, "--patch", "techno", script=nameless) as performed:
+        until(lambda: "patch Techno" in performed.said(), 60.0, "a server plays it")

@@ -28,7 +28,7 @@ def by_records(function: Callable[..., None]) -> Callable[..., None]:
             kind, only = kind.__origin__, metadata
         if own := _declarations(kind):
             parameters += sorted((one for one in own if one.name in only), key=lambda one: only.index(one.name)) or own
-            records[parameter.name] = functools.partial(_request, kind)
+            records[parameter.name] = functools.partial(_request, kind, only)
         elif hasattr(kind, "__dataclass_fields__"):
             flat = inspect.signature(kind, eval_str=True).parameters.values()
             parameters += [field.replace(kind=_PLAIN) for field in flat]
@@ -50,13 +50,16 @@ def _dataclass(kind: Any, given: dict[str, Any]) -> Any:
     return kind(**{field.name: given.pop(field.name) for field in fields(kind) if field.name in given})
 
 
-def _request(kind: Any, given: dict[str, Any]) -> Any:
-    """The request of what was given, which is taken out of it; a list that was not given is empty."""
+def _request(kind: Any, only: tuple[str, ...], given: dict[str, Any]) -> Any:
+    """The request of what was given, which is taken out of it; a list that was not given is empty.
+
+    `only`: the names that are its own, where the command has others of these names; () for all.
+    """
     values = {}
     for name, hint in get_type_hints(kind).items():
         if hasattr(hint, "__struct_fields__"):
-            values[name] = _request(hint, given)
-        elif name in given:
+            values[name] = _request(hint, only, given)
+        elif name in given and (not only or name in only):
             value = given.pop(name)
             values[name] = tuple(value or ()) if getattr(hint, "__origin__", None) is tuple else value
     return kind(**values)

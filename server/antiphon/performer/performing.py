@@ -82,6 +82,7 @@ class Performing:
         self._loading: tuple[str, float] | None = None
         self._lines: dict[str, tuple[int, float]] = {}  # of the last event of an address, and its beat
         self._heard = 0
+        self._nameless = 0  # version that named no patch when a server was to be started
         self._reasons: deque[str] = deque(maxlen=_REASONS)
         self._printed: tuple[int, int] = (0, 0)
         self._rest = b""
@@ -179,7 +180,17 @@ class Performing:
         """Patch for the server to be started; None until the script was read."""
         for event in self.player.tick(0.0, 120.0):
             self._send(event)
-        return self._wanted() if self.player.wanted else None
+        if self.player.wanted:
+            return self._wanted()
+        if self._nameless == self.player.swaps:
+            return None
+        self._nameless = self.player.swaps
+        if self._patch:
+            return self._wanted()
+        name = self._path.rpartition("/")[2]
+        how = 'write patch("pads") in it, give --patch, or start `antiphon serve --patch NAME`'
+        self._show(f"no server answers, and {name} names no patch to start one with; {how}", fault=True)
+        return None
 
     def _found(self, wanted: str) -> bool:
         """Whether the patch exists, before a server is started with it; otherwise the version is refused."""
