@@ -302,6 +302,8 @@ function take(frame: Frame): void {
   }
 }
 
+let tracksFolder = ""; // where this page had tracks recorded
+
 function answered([address, ...args]: [string, ...Value[]]): void {
   heard.get(address)?.(args);
   if (address === "/fail" && /^\/lights\/(list|shown)$/.test(String(args[0]))) return; // without that plugin
@@ -315,7 +317,7 @@ function answered([address, ...args]: [string, ...Value[]]): void {
   } else if (address === "/set/list.reply") sets.value = args.map(String);
   else if (address === "/capture.reply")
     say(
-      `Kept in the library: captures/${String(args[0]).split("/").pop()}. A sampler whose library is captures has it.`,
+      `Kept in the library, among captures: ${String(args[0]).split("/").pop()}. A sampler whose library is captures plays it.`,
       false,
     );
   else if (address === "/pong") roundTrip.value = performance.now() - Number(args[0]);
@@ -324,7 +326,12 @@ function answered([address, ...args]: [string, ...Value[]]): void {
     if (String(args[0]).startsWith("/scene")) say("The scene is stored.", false);
     if (args[0] === "/audio/device")
       say(`The sound device is ${args[1]}: ${Number(args[2]) / 1000} kHz, ${args[3]} frames.`, false);
-    if (args[0] === "/record/tracks/start") say(`The tracks are recorded in ${args[1]}.`, false);
+    if (args[0] === "/record/tracks/start") {
+      tracksFolder = String(args[1]);
+      say("The tracks are being recorded: play, then end them.", false);
+    }
+    if (args[0] === "/record/tracks/stop")
+      say(`The tracks are kept on the server's machine${tracksFolder && `, in ${tracksFolder}`}.`, false);
     if (args[0] === "/headphones")
       say(
         args[1]

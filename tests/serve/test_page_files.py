@@ -151,6 +151,9 @@ def test_a_file_is_listed_with_its_length_and_waveform_in_every_browser(
 ) -> None:
     tab.until("!!document.querySelector('.stored .peaks')")
     tab.until("document.querySelector('.stored li').innerText.includes('4.0 s, mono')")
+    click(tab, ".stored", "▶")
+    tab.until("antiphonPlayer().playing && antiphonPlayer().rms > 0.3")
+    tab.run("document.querySelector('.player .play').click()")
     other = opened(chromium, server)
     other.until("document.querySelectorAll('.stored li').length === 1")
     drop(tab, "notes.txt", b"no sound")

@@ -2,7 +2,7 @@
 import { computed, effect, signal } from "@preact/signals";
 import { kits, live, performSet, sounds, stop as stopScript } from "../code/store";
 import { connection, heard, send } from "../link";
-import { graph, status, type Value } from "../model";
+import { graph, say, status, type Value } from "../model";
 import {
   A_BEAT,
   type Cell,
@@ -37,7 +37,9 @@ const nodes = signal<Record<number, string>>({});
 let changed = -ECHO_MS;
 
 function told([name, state, , beats, place]: Value[]): void {
-  const { [String(name)]: _, ...others } = clips.value;
+  const { [String(name)]: before, ...others } = clips.value;
+  if (state === "gone" && before?.state === "recording")
+    say(`Nothing was played, so ${name} is not kept: play a note or move a knob while it records.`, false);
   const one = { state: String(state), beats: Number(beats), place: Number(place) };
   clips.value = state === "gone" ? others : { ...others, [String(name)]: one };
   if (read(String(name))?.kind !== "steps" || performance.now() - changed < ECHO_MS) return;
@@ -113,7 +115,8 @@ export function record(bars: number): void {
   let number = 1;
   while (clips.value[`take ${number}`]) number++;
   if (running) send("/clip/stop", running);
-  else send("/clip/record", `take ${number}`, bars, TAKE_STEP, "knobs");
+  else fill(); // the first take would take what an empty grid offers away
+  if (!running) send("/clip/record", `take ${number}`, bars, TAKE_STEP, "knobs");
 }
 
 export function recording(): string {

@@ -115,7 +115,7 @@ export function XY() {
         <i class="line-x" style={{ left: `${100 * places[0]!}%` }} />
         <i class="line-y" style={{ bottom: `${100 * places[1]!}%` }} />
         <i class="dot" style={{ left: `${100 * places[0]!}%`, bottom: `${100 * places[1]!}%` }} />
-        <span>{said}</span>
+        <span style={places[1]! > 0.5 ? { bottom: ".4rem" } : { top: ".4rem" }}>{said}</span>
       </div>
     </div>
   );

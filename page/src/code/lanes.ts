@@ -69,7 +69,7 @@ export const lanes: Draw = (area, width, height) => {
     area.lineTo(width, top + tall);
     area.stroke();
     area.fillStyle = ink.soft;
-    if (tall > 9) text(area, name, width - 4, top + Math.min(tall - 2, 11), "right");
+    if (tall > 9) text(area, name, width - 4, top + Math.min(tall - 2, 11), "right", true);
   });
   area.fillStyle = ink.warm;
   area.fillRect(x(beat), 0, 1, height);

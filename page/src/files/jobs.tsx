@@ -1,6 +1,9 @@
 // The jobs: how far each is, what it said, and what can be done with its result.
+
+import { useSignal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
 import { download } from "./api";
-import { load, loadStems } from "./sound";
+import { listen, load, loadStems } from "./sound";
 import {
   chosen,
   clock,
@@ -54,6 +57,7 @@ function Row({ job }: { job: Job }) {
         <small class="job-state" title={job.summary} role={over ? undefined : "status"}>
           {how(job)}
         </small>
+        {job.state === "running" && left.value[job.id] === undefined && <Since started={job.started} />}
         <button
           class="small"
           aria-label={over ? `Forget ${what} and its results` : `Cancel ${what}`}
@@ -86,7 +90,7 @@ function Row({ job }: { job: Job }) {
             </button>
           )}
           {sound && (!source || !there || isNotes(source)) && (
-            <button aria-label={`Listen to the result of ${what}`} onClick={() => void load(job.id)}>
+            <button aria-label={`Listen to the result of ${what}`} onClick={() => void listen(job.id)}>
               Listen
             </button>
           )}
@@ -118,6 +122,17 @@ function Row({ job }: { job: Job }) {
   );
 }
 
+/** How long a job has run, as long as nobody can say how long it takes. */
+function Since({ started }: { started: number }) {
+  const ran = () => Math.max(0, Math.floor(Date.now() / 1000 - started));
+  const now = useSignal(ran());
+  useEffect(() => {
+    const timer = setInterval(() => (now.value = ran()), 1000);
+    return () => clearInterval(timer);
+  }, [started]);
+  return <small aria-hidden="true">for {now.value < 10 ? `${now.value} s` : clock(now.value)}</small>;
+}
+
 function shown(value: unknown): string {
   if (typeof value === "object" && value && "file" in value) return nameOf(String(value.file));
   return typeof value === "number" ? String(Number(value.toPrecision(4))) : String(value);
@@ -126,6 +141,7 @@ function shown(value: unknown): string {
 function how(job: Job): string {
   if (job.state === "running") {
     const rest = left.value[job.id];
+    if (!job.progress) return STATES.running;
     return `${(100 * job.progress).toFixed(0)} %${rest === undefined ? "" : `, ${clock(rest)} left`}`;
   }
   return job.state === "done" && job.started ? `done in ${clock(job.ended - job.started)}` : STATES[job.state];

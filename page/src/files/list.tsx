@@ -2,7 +2,7 @@
 import { useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
 import { Examples } from "./examples";
-import { load } from "./sound";
+import { listen } from "./sound";
 import {
   ACCEPT,
   choose,
@@ -139,7 +139,7 @@ function Row({ file }: { file: Stored }) {
         </small>
       </label>
       {!notes && (
-        <button class="small" aria-label={`Listen to ${file.name}`} onClick={() => void load(file.id)}>
+        <button class="small" aria-label={`Listen to ${file.name}`} onClick={() => void listen(file.id)}>
           ▶
         </button>
       )}

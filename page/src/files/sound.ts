@@ -134,6 +134,12 @@ export async function load(a: string, b = ""): Promise<void> {
   if (aborting === mine) loading.value = null;
 }
 
+/** Loads a sound and plays it. */
+export async function listen(id: string): Promise<void> {
+  await load(id);
+  if (pair.value?.A.id === id) await play();
+}
+
 /** Loads the stems of a song beside it, as one sound that is mixed by the faders. */
 export async function loadStems(job: Job, stems: { name: string; path: string }[]): Promise<void> {
   close();

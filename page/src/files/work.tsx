@@ -21,6 +21,7 @@ const busy = signal(false);
 
 const HOST = new Set(["bypass", "mute"]);
 const MOST = 5; // parameters in sight
+const MOST_LETTERS = 40; // of what stands behind a name
 const FORMATS = ["wav", "flac", "ogg", "mp3"];
 
 const fits = (plugin: Plugin) => {
@@ -36,6 +37,15 @@ const offered = computed<{ name: string; line: string; bars?: number }[]>(() => 
   if (kind.value === "Plugin") return plugins.value.filter(fits).map(({ name, doc }) => ({ name, line: doc }));
   return kind.value === "Patch" ? patches.value : sets.value;
 });
+/** A name and what it does, in as many words as stand beside it in the list. */
+function titled(name: string, line: string): string {
+  const [head = "", ...rest] = line.replace(/\.$/, "").split(": ");
+  const said = head.toLowerCase() === name ? rest.join(": ") : head;
+  const cut = said.lastIndexOf(" ", MOST_LETTERS);
+  const short = said.length > MOST_LETTERS ? `${said.slice(0, cut).replace(/[,;.]$/, "")}…` : said;
+  return short ? `${name} – ${short[0]!.toLowerCase()}${short.slice(1)}` : name;
+}
+
 const picked = computed(() => offered.value.find((one) => one.name === names.value[kind.value]) ?? offered.value[0]);
 const plugin = computed(() =>
   kind.value === "Plugin" ? plugins.value.find((one) => one.name === picked.value?.name) : undefined,
@@ -127,7 +137,7 @@ export function Work() {
             names.value = { ...names.value, [kind.value]: event.currentTarget.value };
             problem.value = "";
           }}>
-          <Options of={offered.value.map((one) => one.name)} />
+          <Options of={offered.value.map((one) => [one.name, titled(one.name, one.line)] as const)} />
         </select>
         {now && <p class="line">{now.line}</p>}
         {plugin.value && <Params plugin={plugin.value} />}

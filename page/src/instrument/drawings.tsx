@@ -51,9 +51,14 @@ export function text(
   x: number,
   y: number,
   align: CanvasTextAlign = "left",
+  alone = false, // nothing that was drawn before shows through
 ) {
   area.font = "11px ui-sans-serif, system-ui, sans-serif";
   area.textAlign = align;
+  if (alone) {
+    const wide = area.measureText(said).width;
+    area.clearRect((align === "right" ? x - wide : x) - 4, y - 9, wide + 8, 12);
+  }
   area.fillText(said, x, y);
 }
 

@@ -151,7 +151,7 @@ const roll: Draw = (area, width, height, now) => {
   let right = width - 8;
   for (const name of [...(visible.some((one) => one.kind !== "emitted") ? [""] : []), ...names].reverse()) {
     area.fillStyle = name ? tint({ node: name, part: "", kind: "emitted" }) : ink.warm;
-    text(area, name || "played", right, height - 4, "right");
+    text(area, name || "played", right, height - 4, "right", true);
     right -= area.measureText(name || "played").width + 10;
   }
 };
