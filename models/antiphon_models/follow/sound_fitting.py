@@ -2,6 +2,9 @@
 
 Trained on songs whose numbers end in 1 to 6, played by two soundfonts, on drum kits alone, and on noises that have no
 beat (ESC-10's folds 1 to 3, without clocks). A folder behind them takes the arrays and the manifest.
+
+The weights that ship were made by an earlier version, with 139 performances and a third soundfont (sf_GMbank);
+a run of this one makes others.
 """
 
 import argparse
