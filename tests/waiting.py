@@ -59,10 +59,10 @@ def play_for(server: ServerProcess, seconds: float) -> None:
     until(played, max(1.0, seconds), f"{seconds:g} s more are played")
 
 
-def complaints(server: ServerProcess) -> str:
-    """The server's standard error, without what it says of a machine that does much else."""
+def complaints(server: ServerProcess | str) -> str:
+    """The standard error of a server, or a text of one, without what it says of a machine that does much else."""
     of_the_machine = "the machine stood still for", "blocks were missed, the latest"
-    lines = server.standard_error().splitlines(keepends=True)
+    lines = (server if isinstance(server, str) else server.standard_error()).splitlines(keepends=True)
     return "".join(line for line in lines if not any(words in line for words in of_the_machine))
 
 
