@@ -79,7 +79,7 @@ def test_an_empty_grid_offers_what_the_patch_can_play_and_keeps_it_at_a_click(
     tab.until(f"document.querySelector('.clip.on') && {HEARD}")
     assert "0 /node/drums/play s bd" in server.ask("/clip/get", "steps/0")[1]
     tab.run("antiphon.send('/clip/delete', 'steps/0')")
-    tab.until(f"!document.querySelector('.clip.on') && {offered}")
+    tab.until(f"!document.querySelector('.clip.on') && {offered} && {SILENT}")
     chromium.close_tabs()
 
 
