@@ -69,19 +69,17 @@ _AUTHORITY = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?", re.IGNO
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServeSettings:
-    """What `antiphon serve` is asked for, and what else its processes are told."""
+    """Options of `antiphon serve`, and what else its processes share."""
 
     audio: Annotated[str, argument("auto, portaudio, jack or headless (a software clock).")] = "auto"
     input: Annotated[str, argument("A sound file to loop, or an input device's name.")] = ""
     output: Annotated[str, argument("An output device's name.")] = ""
     out_channels: Annotated[int, argument("Channels of the output device, 2 to 16, in pairs.")] = 2
     cue: Annotated[str, argument("Channels that play the cue, such as 3-4.", "PAIR")] = ""
-    strip_ports: Annotated[
-        bool, argument("Play each strip at JACK ports of its own, for a studio.", flags="--strip-ports")
-    ] = False
+    strip_ports: Annotated[bool, argument("Play each strip at JACK ports of its own, for a studio.")] = False
     headphones: Annotated[
         bool,
-        argument("No microphone hears the output: put no echo_cancel in front of the input.", flags="--headphones"),
+        argument("No microphone hears the output: put no echo_cancel in front of the input."),
     ] = False
     record: Annotated[str, argument("Record the output to this file (wav, flac, ogg, mp3).")] = ""
     session: Annotated[str, argument("Record the whole set in this folder, for `antiphon replay`.")] = ""
@@ -114,7 +112,7 @@ class ServeSettings:
         ),
     ] = 0
     surface: Annotated[tuple[str, ...], argument("HOST:PORT of a control surface that listens there; repeatable.")] = ()
-    lan: Annotated[bool, argument("Answer the local network too; new addresses need approval.", flags="--lan")] = False
+    lan: Annotated[bool, argument("Answer the local network too; new addresses need approval.")] = False
     announce: Annotated[
         str, argument("With --lan, where Zeroconf announces it: all, none, or one interface's IPv4 address.")
     ] = "all"
@@ -140,21 +138,21 @@ class ServeSettings:
             envvar="ANTIPHON_DRAIN",
         ),
     ] = 0.0
-    fifo: Annotated[bool, argument("Real-time scheduling for the engine, where permitted.", flags="--fifo")] = False
+    fifo: Annotated[bool, argument("Real-time scheduling for the engine, where permitted.")] = False
     device: Annotated[str, argument("What models run on: auto (a GPU where there is one), cpu or cuda.")] = "auto"
     synth: Annotated[str, argument("The synth for notes: SYNTHS; null records them.")] = "auto"
     live: Annotated[
         bool,
-        argument("Take live scripts by /live/eval, with the token, for `antiphon live`.", flags="--live"),
+        argument("Take live scripts by /live/eval, with the token, for `antiphon live`."),
     ] = False
     mute_input: Annotated[
         bool, argument("Start with the input muted; /node/in/mute 0 unmutes it.", flags="--muted")
     ] = False
     no_watch_plugins: Annotated[
         bool,
-        argument("Use plugins of yours as they are at the start, saved or not.", flags="--no-watch-plugins"),
+        argument("Use plugins of yours as they are at the start, saved or not."),
     ] = False
-    force: Annotated[bool, argument("Let --record, --record-tracks replace existing files.", flags="--force")] = False
+    force: Annotated[bool, argument("Let --record, --record-tracks replace existing files.")] = False
     channels: int = 2
     options: dict[str, Any] = field(default_factory=dict)
     """Values of the options that synth backends and transports add, by the option's name, of those given."""
