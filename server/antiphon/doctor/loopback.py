@@ -37,7 +37,7 @@ MIN_PEAK_RATIO = 6.0
 """Minimum ratio of correlation peak to RMS for a burst to be accepted."""
 
 OUTSIDE = "from the output to the input"
-"""Path of a trip through what the device plays to and hears."""
+"""Path of a trip through the loudspeakers, or the cable, and the microphone."""
 
 Mono = NDArray[np.float32]
 
@@ -82,8 +82,10 @@ def measure(settings: ServeSettings) -> Trip:
 
 def in_child(settings: ServeSettings) -> Trip:
     """Runs `measure` in a child process, since device libraries may hang or crash."""
-    with tempfile.TemporaryFile() as said:
-        child = spawn(f"{__name__}:main", settings.to_json(), lane=replace(MESSAGES, errors=said.fileno()))
+    with (
+        tempfile.TemporaryFile() as said,
+        spawn(f"{__name__}:main", settings.to_json(), lane=replace(MESSAGES, errors=said.fileno())) as child,
+    ):
         try:
             answer, _ = child.receive(silence=30.0)
         except TimeoutError:
@@ -93,8 +95,6 @@ def in_child(settings: ServeSettings) -> Trip:
             said.seek(0)
             last = said.read().decode(errors="replace").strip().rpartition("\n")[2][:200] or "no word"
             raise EngineError(f"the measurement crashed (exit {code}, {last}); try another --audio") from None
-        finally:
-            child.close()
     if "error" in answer:
         raise EngineError(answer["error"])
     return Trip(**answer["trip"])
@@ -129,7 +129,7 @@ def keep(trip: Trip, settings: ServeSettings) -> str:
     if trip.frames < 0 or trip.path != OUTSIDE:
         return ""
     name = device_name(settings, trip.driver)
-    # the canceller is told what was played a block later
+    # the reference of the canceller is a block late
     delays().choose(name, round(1e3 * (trip.frames - trip.ring - trip.block) / trip.rate, 1))
     return name
 

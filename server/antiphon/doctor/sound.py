@@ -69,15 +69,13 @@ def ask() -> LibraryReport:
 
 
 def _in_child(what: str) -> dict[str, Any]:
-    child = spawn(f"{__name__}:main", what)
-    try:
-        return child.receive(silence=TIMEOUT_SECONDS)[0]
-    except TimeoutError:
-        return {"problem": f"its library does not answer within {TIMEOUT_SECONDS:g} s"}
-    except CHILD_FAULTS:
-        return {"problem": f"its library failed (exit {child.close()})"}
-    finally:
-        child.close()
+    with spawn(f"{__name__}:main", what) as child:
+        try:
+            return child.receive(silence=TIMEOUT_SECONDS)[0]
+        except TimeoutError:
+            return {"problem": f"its library does not answer within {TIMEOUT_SECONDS:g} s"}
+        except CHILD_FAULTS:
+            return {"problem": f"its library failed (exit {child.close()})"}
 
 
 def checks() -> Iterator[Finding]:

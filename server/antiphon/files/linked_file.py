@@ -39,8 +39,8 @@ class LinkedFile:
     """A file that libsndfile decodes in order, each of its links to its end.
 
     `frames`: of all links, as their headers promise or as counted; None where one does not say. `order`: of each
-    channel that is read its place in the file; empty where they are the same. `remark`: what a user is told of it, if
-    anything.
+    channel that is read its place in the file; empty where they are the same. `remark`: a sentence
+    for the user, or "".
     """
 
     def __init__(self, fd: int, found: SoundLayout) -> None:

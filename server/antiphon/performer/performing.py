@@ -29,7 +29,7 @@ TICK_SECONDS = 0.01
 BEAT_QUERY_SECONDS = 0.02
 """Interval in seconds of beat queries."""
 TELL_SECONDS = 0.25
-"""Minimum interval in seconds of what pages are told of the set."""
+"""Minimum interval in seconds between two states of the set that are sent to pages."""
 RECONNECT_SECONDS = 0.05
 """Reconnection interval in seconds."""
 PATCH_TIMEOUT = 60.0

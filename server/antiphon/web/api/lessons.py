@@ -186,7 +186,7 @@ def _told(message: Message, at: float) -> list[tuple[HeardSound, str]]:
     sender, packet = str(message.args[0]), message.args[1]
     port = sender.rpartition(":")[2]
     if not isinstance(packet, bytes) or (port.isdigit() and int(port) in OscSocket.ports):
-        return []  # the page's own, which are told where they have an effect
+        return []  # the page's own count where they have an effect
     return [
         (HeardSound(at, f"/osc{name}", tuple(one.args)), _text(name, one.args, sender))
         for one in messages_of(decode(packet))

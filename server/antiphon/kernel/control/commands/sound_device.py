@@ -64,9 +64,9 @@ def headphones() -> ByDevice[bool]:
 
 
 def delays() -> ByDevice[float]:
-    """Milliseconds from what is played until the microphone hears it, without the ring, as `doctor --loopback` has it.
+    """Delay in ms from the output to the microphone, without the ring, as `doctor --loopback` measures it.
 
-    The ring is of a block's length and the blocks ahead, which another server may have otherwise.
+    The ring depends on the block and on the blocks ahead, which may differ from server to server.
     """
     return ByDevice("delays.json", float)
 

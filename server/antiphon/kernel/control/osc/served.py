@@ -142,7 +142,7 @@ class OscServer:
                 self.faults.add("the canceller of another sound device", error)
 
     def _delay(self) -> float:
-        """Milliseconds from what was played until the microphone hears it; 0 where it was not measured."""
+        """Delay in ms from the output to the microphone; 0 where it was not measured."""
         beyond, engine = self.delays.chosen(self.device.name), self.link.status()
         return 0.0 if beyond is None else max(0.0, beyond + 1e3 * engine.latency_ring / max(1, engine.rate))
 

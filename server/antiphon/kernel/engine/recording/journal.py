@@ -115,7 +115,7 @@ class Journal:
             self._ring.push(self._record)
 
     def follow(self) -> bool:
-        """At the end of a block, after `applied`: whether a session begins, which is told the player's state."""
+        """At the end of a block, after `applied`: whether a session begins; its head is the player's state."""
         if not self.recording:
             return False
         if self._player.applied is None:
