@@ -23,6 +23,7 @@ def sound() -> np.ndarray:
 
 
 def test_answers_are_those_of_torch_hop_by_hop_and_at_once() -> None:
+    pytest.importorskip("antiphon_models", reason="networks in torch are of the lab")
     torch = pytest.importorskip("torch", reason="torch is not installed: there is nothing to compare with")
     from antiphon.networks.torch_network import load as load_network
 

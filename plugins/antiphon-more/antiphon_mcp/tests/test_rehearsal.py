@@ -175,6 +175,7 @@ def tones(path: Path, rate: int = 48000) -> Path:
     return path
 
 
+@pytest.mark.needs("hum")
 def test_what_is_heard_has_the_notes_of_hum_and_a_piano_roll(stage: RehearsalRig, tmp_path: Path) -> None:
     stage._process.send({"do": "hear", "path": str(tones(tmp_path / "heard.wav"))})
     answer = stage._process.receive(silence=240.0)[0]
