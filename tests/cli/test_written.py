@@ -69,7 +69,7 @@ def test_of_many_files_one_that_is_there_is_named_and_the_others_are_done(antiph
         "antiphon: out/a.wav is there already; give --out-dir another name, or --force to write over it",
         "antiphon: 1 of 2 files could not be processed",
     ]
-    assert done.out == "wrote out/b.wav: 0:00.0, 48 kHz, mono, from b.wav, which gain left as it is\n"
+    assert done.out == "wrote out/b.wav: 0:00.0, 48 kHz, mono, from b.wav, unchanged by gain\n"
     assert (sources / "out" / "a.wav").read_text() == "the old one"
 
 
@@ -77,7 +77,7 @@ def test_of_many_files_one_that_is_there_is_named_and_the_others_are_done(antiph
     ("line", "said"),
     [
         ("run gain in.wav new.flac -p gain=.5", "wrote new.flac: 0:00.2, 48 kHz, mono, from in.wav"),
-        ("run tuner in.wav n.wav", "wrote n.wav: 0:00.2, 48 kHz, mono, from in.wav, which tuner left as it is"),
+        ("run tuner in.wav n.wav", "wrote n.wav: 0:00.2, 48 kHz, mono, from in.wav, unchanged by tuner"),
         ("run click in.wav n.wav", "wrote n.wav: 0:00.2, 48 kHz, mono, from in.wav, silent"),
         (
             "render through --in in.wav --out n.wav",

