@@ -28,7 +28,7 @@ def item_of_group(name: str, files: tuple[str, ...], group: str, labels: tuple[s
     return Item(name, files, group, split_of(group), labels, **known)
 
 
-def split_here(
+def assign_splits(
     items: Iterable[Item], shared_by: str, published: int = 0, part: str = "", absent: Sequence[str] = (), by: str = ""
 ) -> DatasetListing:
     """Listing of items split by group; `by`: the digest's source, where `shared_by` does not say it in one word."""

@@ -342,7 +342,7 @@ function ran(version: number): void {
   if (one) one.ran(version, one.part("all", 0));
 }
 
-/** Performs a script that ships or was saved, from the next multiple of so many beats on. */
+/** Performs a script that ships or was saved, from the next multiple of `beats` on. */
 export async function performSet(which: string, beats: number): Promise<void> {
   if (!mayJoin()) return;
   const found = await fetched(which);

@@ -7,7 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from antiphon.api import EVENTS_IN, EVENTS_OUT, IO, Event, FileUse, Port, Processor, Step, StreamSpec
-from antiphon.api.kernels import BeatRest
+from antiphon.api.kernels import NextEventTimer
 from antiphon_accompany.band.form import CALLS, Form
 from antiphon_accompany.band.levels import CHANNELS, PART_OF, VOLUME, volume
 from antiphon_accompany.band.player import RESTRIKE_GAP, Band, BandSettings, PendingStrike
@@ -67,7 +67,7 @@ class Accompany(Processor):
         self._all_off = False
         self._due: list[PendingStrike] = []
         self._next: int | None = None
-        self._rests = BeatRest(spec.rate, _JUMP)
+        self._rests = NextEventTimer(spec.rate, _JUMP)
         self._clear()
 
     def set_melody(self, melody: Melody, ends: int, opening: int, spans: Sequence[ChordSpan], begins: float) -> None:

@@ -193,7 +193,7 @@ class Phraser:
         edges = list(accumulate(weights))
         return bisect_right(edges, self._chance() * edges[-1])
 
-    def _snapped(self, slot: int) -> tuple[int, float]:
+    def _nearest_used_slot(self, slot: int) -> tuple[int, float]:
         """Nearest beat position used by the player: slot, and its delay."""
         for by in (0, 1, -1, 2):
             place = (slot + by) % _BEAT
@@ -309,7 +309,7 @@ class Phraser:
         if how == AUGMENTATION and len(motif) >= _AUGMENT_NOTES:
             made: list[Onset] = []
             for note in motif:
-                slot, late = self._snapped(2 * note.slot - line)
+                slot, late = self._nearest_used_slot(2 * note.slot - line)
                 if slot < line + self._bar and (not made or slot > made[-1].slot):
                     made.append(note._replace(slot=slot, late=late, length=2.0 * note.length))
             return made
@@ -325,7 +325,7 @@ class Phraser:
             aside = 0
             if following is None or following.ends or following.at - note.at < _BEAT - 0.5:
                 continue
-            slot, late = self._snapped(half := (note.slot + following.slot) // 2)
+            slot, late = self._nearest_used_slot(half := (note.slot + following.slot) // 2)
             if anywhere and slot % _BEAT == 0:
                 slot, late = half, 0.0
             if note.at + 0.9 < slot + late < following.at - 0.9 and self._chance() < share:
@@ -362,7 +362,7 @@ class Phraser:
         elif _ON_HALF < at < _ON_LAST:
             place = _BEAT * (beats - 1)
         elif at > _ON_LAST:
-            place, late = self._snapped(max(0, place - 2))
+            place, late = self._nearest_used_slot(max(0, place - 2))
         place = max(place, self._start - line)
         made = [n for n in made if n.at < line + place + late - 0.5]
         return [*made, Onset(line + place, late, float(_BEAT), self._loud)]

@@ -17,7 +17,7 @@ from antiphon.api import (
     Step,
     StreamSpec,
 )
-from antiphon.api.kernels import BeatRest
+from antiphon.api.kernels import NextEventTimer
 from antiphon_answer.corpus import read_corpus, wish
 from antiphon_answer.improviser import CHORD_SIXTEENTHS, Improviser, Planned
 from antiphon_answer.prior import KEYS, SCALES, installed_prior
@@ -92,7 +92,7 @@ class Answer(Processor):
         # shadow, canon: the note that sounds of each key that is down
         self._shadows: dict[int, int] = {}
         self._all_off = False
-        self._rests = BeatRest(spec.rate, _BACK, _ON)
+        self._rests = NextEventTimer(spec.rate, _BACK, _ON)
         self._mode, self._meter, self._bars, self._begun = "", 4, 4, 0.0
         self._pause, self._transpose = 0.5, 0
         self._wake = self._draw = math.inf

@@ -65,7 +65,7 @@ ADDRESSES = (
      "nodes that are named, else of all. Answers `/done /clip/record s:name i:events i:dropped` at its end, and "
      "`/remark` where no place of the grid is free."),
     ("/clip/play", "s:name", _play,
-     "Plays a clip in a loop from the next bar line on, in place of one of its column; a beat that stands is started."),
+     "Plays a clip in a loop from the next bar line on, in place of one of its column; starts the transport."),
     ("/clip/stop", "[s:name]", _stop,
      "Ends a clip, or its recording, on the next bar line; without a name all."),
     ("/clip/delete", "s:name", _delete, "Deletes a clip; `/patch/undo` brings it back. Answers `/done`."),

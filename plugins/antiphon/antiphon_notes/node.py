@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import ClassVar, NamedTuple
 
 from antiphon.api import EVENTS_IN, EVENTS_OUT, IO, Event, Param, Port, Processor, Step, StreamSpec
-from antiphon.api.kernels import BeatRest
+from antiphon.api.kernels import NextEventTimer
 
 _MASK = (1 << 64) - 1
 
@@ -203,7 +203,7 @@ class ClockNode(NoteNode):
     def prepare(self, spec: StreamSpec) -> None:
         self._waiting: list[LaterNote] = []
         self._late: dict[Key, int] = {}
-        self._rests = BeatRest(spec.rate, JUMP)
+        self._rests = NextEventTimer(spec.rate, JUMP)
         self._open = self._order = self.left_out = 0
         self._now = self._per_frame = 0.0
         super().prepare(spec)

@@ -220,7 +220,7 @@ def follow_beat(words: f64p, beat: f64, step: f64, playing: i64, frames: i64) ->
         words[_Word.EXPECTED] = beat + step * f64(frames)
 
 
-class BeatRest:
+class NextEventTimer:
     """A node's position on the musical clock, and the frame of its next event: until then machine code plays it.
 
     `process` checks `moved` for clock jumps, and calls `until` at its end.

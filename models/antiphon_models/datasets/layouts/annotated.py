@@ -8,7 +8,7 @@ from antiphon_models.datasets.annotations import JAMS, jams_rows, key_of, tempo_
 from antiphon_models.datasets.layouts.rules import ItemRules, matches
 from antiphon_models.datasets.layouts.walking import files_below, first_folder, layout_error, relative
 from antiphon_models.datasets.records import DatasetListing
-from antiphon_models.datasets.splitting import item_of_group, split_here
+from antiphon_models.datasets.splitting import assign_splits, item_of_group
 
 KEY_TRACKS, TEMPO_TRACKS, BALLROOM_TRACKS = 604, 664, 698
 """Published numbers of items."""
@@ -32,7 +32,7 @@ def giantsteps_key(root: Path) -> DatasetListing:
         files = (f"audio/{path.stem}.mp3", relative(path, root))
         fault = "" if key else f"its key is not one: {line[:40] or 'an empty file'}"
         items.append(item_of_group(path.stem, files, path.stem, (key,) if key else (), key=key, fault=fault))
-    return split_here(items, "track", KEY_TRACKS if "annotations" in top else 600)
+    return assign_splits(items, "track", KEY_TRACKS if "annotations" in top else 600)
 
 
 def giantsteps_tempo(root: Path) -> DatasetListing:
@@ -56,7 +56,7 @@ def giantsteps_tempo(root: Path) -> DatasetListing:
         files_of = (f"audio/{path.stem}.mp3", relative(path, root))
         fault = "" if tempo else "it has no tempo: its annotators did not agree on one"
         items.append(item_of_group(path.stem, files_of, path.stem, tuple(genres[:1]), tempo=tempo, fault=fault))
-    return split_here(sorted(items, key=lambda item: item.name), "track", TEMPO_TRACKS, version.name)
+    return assign_splits(sorted(items, key=lambda item: item.name), "track", TEMPO_TRACKS, version.name)
 
 
 def ballroom(root: Path) -> DatasetListing:
@@ -81,7 +81,7 @@ def ballroom(root: Path) -> DatasetListing:
         )
         if not any(name.endswith(suffix) for name in lists)
     ]
-    return split_here(items, "album", BALLROOM_TRACKS, absent=absent)
+    return assign_splits(items, "album", BALLROOM_TRACKS, absent=absent)
 
 
 def isophonics(root: Path) -> DatasetListing:
@@ -109,4 +109,4 @@ def isophonics(root: Path) -> DatasetListing:
         files = ((Path("audio") / own).as_posix(),) if sounds else ()
         album = name.rpartition("/")[0]
         items.append(item_of_group(name, (*files, *lists.values()), album, annotations=lists))
-    return split_here(items, "album", absent=() if sounds else ("there is no sound in audio/: annotations alone",))
+    return assign_splits(items, "album", absent=() if sounds else ("there is no sound in audio/: annotations alone",))

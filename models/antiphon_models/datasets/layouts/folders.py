@@ -6,7 +6,7 @@ from pathlib import Path
 from antiphon_models.datasets.examination import SCORES, SOUND
 from antiphon_models.datasets.layouts.walking import files_below, layout_error, relative
 from antiphon_models.datasets.records import DatasetListing
-from antiphon_models.datasets.splitting import item_of_group, split_here
+from antiphon_models.datasets.splitting import assign_splits, item_of_group
 
 _NON_CLASS_NAMES = re.compile(
     r"(audio|sound|wav|mp3|flac|file|data|dataset|sample|clip|recording|train|training|test|testing|valid|validation|"
@@ -48,4 +48,4 @@ def listing(root: Path) -> DatasetListing:
             f"the names of folders are the classes, and {', '.join(classes[:3])} is none{beside}; "
             "put the sounds of each class into a folder of its name, or take a name of `antiphon dataset list`",
         )
-    return split_here(items, "song", by="song, or the folder below a class")
+    return assign_splits(items, "song", by="song, or the folder below a class")

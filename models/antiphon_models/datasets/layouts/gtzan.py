@@ -4,7 +4,7 @@ from pathlib import Path
 
 from antiphon_models.datasets.layouts.walking import files_below, first_folder, layout_error, relative
 from antiphon_models.datasets.records import SPLITS, DatasetListing, Item
-from antiphon_models.datasets.splitting import item_of_group, split_here
+from antiphon_models.datasets.splitting import assign_splits, item_of_group
 
 CLIPS = 100
 """Clips per genre."""
@@ -89,7 +89,7 @@ def speech_listing(root: Path) -> DatasetListing:
             )
         for path in files_below(place, *_SUFFIXES):
             items.append(item_of_group(f"{label}/{path.stem}", (relative(path, root),), path.stem, (label,)))
-    return split_here(items, "recording", 2 * SPEECH_CLIPS, by="name")
+    return assign_splits(items, "recording", 2 * SPEECH_CLIPS, by="name")
 
 
 def _suffix(place: Path) -> str:

@@ -7,7 +7,7 @@ from antiphon_models.datasets import tables
 from antiphon_models.datasets.layouts.rules import SPLIT_NAMES, ItemRules, matches
 from antiphon_models.datasets.layouts.walking import first_folder, layout_error, relative
 from antiphon_models.datasets.records import TEST, TRAIN, DatasetListing, Item
-from antiphon_models.datasets.splitting import made_by, split_here, split_of
+from antiphon_models.datasets.splitting import assign_splits, made_by, split_of
 
 IRMAS_TRAINING, IRMAS_TEST, MEDLEY_CLIPS, SLAKH_TRACKS, BABY_TRACKS, GUITAR_TAKES = 6_705, 2_874, 21_571, 2_100, 20, 360
 """As published."""
@@ -149,4 +149,4 @@ def guitarset(root: Path) -> DatasetListing:
     rules = ItemRules("{name}", files, "{player}", labels=("{style}",), tempo="{tempo}", annotations=annotations)
     items = tuple(rules.item({**take, "style": _STYLES.get(take["style"], take["style"])}) for take in takes)
     absent = () if folders else ("there is no sound, as audio_mono-mic has it: annotations alone",)
-    return split_here(items, "player", GUITAR_TAKES, absent=absent)
+    return assign_splits(items, "player", GUITAR_TAKES, absent=absent)

@@ -9,7 +9,7 @@ from antiphon_models.datasets.annotations import key_of, tempo_in
 from antiphon_models.datasets.layouts.rules import ItemRules
 from antiphon_models.datasets.layouts.walking import files_below, first_folder, layout_error, relative
 from antiphon_models.datasets.records import SPLITS, TEST, TRAIN, DatasetListing, Item
-from antiphon_models.datasets.splitting import item_of_group, made_by, split_here, split_of
+from antiphon_models.datasets.splitting import assign_splits, item_of_group, made_by, split_of
 
 LAKH = {"lmd_full": 176_581, "lmd_matched": 115_190, "clean_midi": 17_257}
 """Number of files per part, from the most selective part on."""
@@ -32,7 +32,7 @@ def lakh(root: Path) -> DatasetListing:
         digest = f"md5:{path.stem}" if named else ""
         items.append(item_of_group(relative(path, place), (relative(path, root),), group, digest=digest))
     shared = {"lmd_full": "file", "lmd_matched": "track", "clean_midi": "artist"}[place.name]
-    return split_here(items, shared, LAKH[place.name], place.name)
+    return assign_splits(items, shared, LAKH[place.name], place.name)
 
 
 def rolls(root: Path) -> DatasetListing:
@@ -43,7 +43,7 @@ def rolls(root: Path) -> DatasetListing:
     name, place = found[0]
     paths = files_below(place, ".npz")
     items = (item_of_group(path.stem, (relative(path, root),), path.parent.name) for path in paths)
-    return split_here(items, "track", ROLLS[name], name)
+    return assign_splits(items, "track", ROLLS[name], name)
 
 
 def maestro(root: Path) -> DatasetListing:
@@ -129,7 +129,7 @@ def openmsx(root: Path) -> DatasetListing:
     found = sorted(root.rglob("openmsx/*.mid"))
     if not found:
         raise layout_error(root, "openttd-openmsx", "there is no openmsx/*.mid")
-    return split_here(
+    return assign_splits(
         (item_of_group(path.stem, (relative(path, root),), path.stem) for path in found), "song", OPENMSX_SONGS
     )
 
@@ -140,7 +140,7 @@ def pop909(root: Path) -> DatasetListing:
     numbers = [f"{number:03}" for number in range(1, POP_SONGS + 1)]
     if not any((top / number).is_dir() for number in numbers):
         raise layout_error(root, "pop909", "there is no POP909/001/001.mid")
-    return split_here((_pop_song(root, top / number) for number in numbers), "song", POP_SONGS)
+    return assign_splits((_pop_song(root, top / number) for number in numbers), "song", POP_SONGS)
 
 
 def _pop_song(root: Path, folder: Path) -> Item:

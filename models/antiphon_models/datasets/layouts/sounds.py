@@ -6,7 +6,7 @@ from pathlib import Path
 from antiphon_models.datasets import tables
 from antiphon_models.datasets.layouts.walking import files_below, first_folder, layout_error, relative
 from antiphon_models.datasets.records import SPLITS, DatasetListing, Item
-from antiphon_models.datasets.splitting import item_of_group, split_here
+from antiphon_models.datasets.splitting import assign_splits, item_of_group
 
 LOOPS = 9_455
 """As published."""
@@ -34,7 +34,7 @@ def loops(root: Path) -> DatasetListing:
         place = there.get(number, sounds / f"{number}.wav")
         items.append(item_of_group(number, (relative(place, root),), str(about.get("username", "")) or number, tags))
     absent = () if known else ("there is no metadata.json: owners, tags, licences and what is missing are not known",)
-    return split_here(items, "owner", LOOPS, absent=absent)
+    return assign_splits(items, "owner", LOOPS, absent=absent)
 
 
 def freesound(root: Path) -> DatasetListing:
@@ -49,7 +49,7 @@ def freesound(root: Path) -> DatasetListing:
         tags = [*(about.get("queries") or ()), *(about.get("tags") or ()), licence]
         labels = tuple(dict.fromkeys(str(tag) for tag in tags))
         items.append(item_of_group(number, (f"audio/{number}.mp3",), str(about.get("username") or number), labels))
-    return split_here(items, "owner")
+    return assign_splits(items, "owner")
 
 
 def _in_order(numbers: Iterable[str]) -> list[str]:

@@ -6,7 +6,7 @@ from antiphon.api import FileError
 from antiphon_models.datasets import tables
 from antiphon_models.datasets.layouts.walking import files_below, first_folder, layout_error, relative
 from antiphon_models.datasets.records import TEST, TRAIN, VALID, DatasetListing, Item
-from antiphon_models.datasets.splitting import item_of_group, split_here
+from antiphon_models.datasets.splitting import assign_splits, item_of_group
 
 MTAT_CLIPS, CAL500_SONGS, CAL10K_SONGS, OPENMIC_CLIPS = 25_863, 502, 10_870, 20_000
 """As published."""
@@ -106,7 +106,7 @@ def cal500(root: Path) -> DatasetListing:
         item_of_group(song, (relative(sounds / f"{song}.mp3", root),), song.split("-")[0], labels)
         for song, labels in zip(songs, tags, strict=True)
     )
-    return split_here(items, "artist", CAL500_SONGS, absent=absent)
+    return assign_splits(items, "artist", CAL500_SONGS, absent=absent)
 
 
 def cal10k(root: Path) -> DatasetListing:
@@ -120,7 +120,7 @@ def cal10k(root: Path) -> DatasetListing:
     if not items:
         raise layout_error(root, "cal10k", "there is no mp3/ARTIST/TITLE.mp3")
     absent = ("tags are not read: the data set's own lists were not at hand when this was written",)
-    return split_here(items, "artist", CAL10K_SONGS, absent=absent)
+    return assign_splits(items, "artist", CAL10K_SONGS, absent=absent)
 
 
 def openmic(root: Path) -> DatasetListing:

@@ -276,7 +276,7 @@ class ComposedSong:
 
 
 @dataclass(frozen=True, slots=True)
-class _Drawn:
+class _SongParameters:
     """Attributes of a whole song."""
 
     tempo: float
@@ -309,7 +309,7 @@ def _uniform(rng: Rng, limits: Range) -> float:
     return float(rng.uniform(*limits))
 
 
-def _draw(rules: GenreRules, rng: Rng) -> _Drawn:
+def _draw(rules: GenreRules, rng: Rng) -> _SongParameters:
     groove = dict(rules.grooves[int(rng.integers(len(rules.grooves)))]) if rng.random() < rules.drums else {}
     triplets = any(triplet(row, rules.beats) for row in groove.values())
     parts = {}
@@ -323,7 +323,7 @@ def _draw(rules: GenreRules, rng: Rng) -> _Drawn:
     if "chords" not in parts and "pad" not in parts:
         part = rules.chords
         parts["chords"] = (part, int(rng.choice(part.programs)), part.rows[:2], _uniform(rng, part.articulation))
-    return _Drawn(
+    return _SongParameters(
         tempo=_uniform(rng, rules.tempo),
         swing=_uniform(rng, rules.swing),
         minor=bool(rng.random() < rules.minor),
@@ -336,7 +336,7 @@ def _draw(rules: GenreRules, rng: Rng) -> _Drawn:
     )
 
 
-def _chords(rules: GenreRules, drawn: _Drawn, bars: int, rng: Rng) -> list[tuple[ScaleChord, ...]]:
+def _chords(rules: GenreRules, drawn: _SongParameters, bars: int, rng: Rng) -> list[tuple[ScaleChord, ...]]:
     """Chords of each bar: a repeated progression, plain chords coloured by the genre's kinds."""
     mode: Literal["major", "minor"] = "minor" if drawn.minor else "major"
     written = str(rng.choice(rules.progressions[mode])).split()
@@ -350,7 +350,7 @@ def _chords(rules: GenreRules, drawn: _Drawn, bars: int, rng: Rng) -> list[tuple
     return [(chords[int(n // each) % len(chords)],) for n in range(bars + 1)]
 
 
-def _spans(rules: GenreRules, drawn: _Drawn, bars: int, rng: Rng) -> dict[str, list[BeatSpan]]:
+def _spans(rules: GenreRules, drawn: _SongParameters, bars: int, rng: Rng) -> dict[str, list[BeatSpan]]:
     chords = _chords(rules, drawn, bars, rng)
     scale = [(step + drawn.tonic) % 12 for step in SCALES[rules.scale, drawn.minor]]
     spans: dict[str, list[BeatSpan]] = {name: [] for name in (*drawn.parts, *(("drums",) if drawn.groove else ()))}
@@ -372,7 +372,7 @@ def _spans(rules: GenreRules, drawn: _Drawn, bars: int, rng: Rng) -> dict[str, l
 
 
 def _part_bar(
-    name: str, drawn: _Drawn, bar: SongBar, near: float, last: bool, lead: ComposedMelody | None, rng: Rng
+    name: str, drawn: _SongParameters, bar: SongBar, near: float, last: bool, lead: ComposedMelody | None, rng: Rng
 ) -> Iterator[BeatSpan]:
     if name == "drums":
         return drum_bar(drawn.groove, bar, rng, last)
@@ -403,7 +403,9 @@ def swung(beat: float, swing: float, unit: float) -> float:
     return (whole + moved) * unit
 
 
-def _timed(spans: dict[str, list[BeatSpan]], rules: GenreRules, drawn: _Drawn, rng: Rng) -> tuple[ComposedNote, ...]:
+def _timed(
+    spans: dict[str, list[BeatSpan]], rules: GenreRules, drawn: _SongParameters, rng: Rng
+) -> tuple[ComposedNote, ...]:
     beat = 60.0 / drawn.tempo
     turn, width = rng.uniform(0.0, 2.0 * np.pi), rng.uniform(0.0, rules.rubato) if rules.rubato else 0.0
     period = rng.uniform(12.0, 28.0)
@@ -433,7 +435,7 @@ def _timed(spans: dict[str, list[BeatSpan]], rules: GenreRules, drawn: _Drawn, r
 
 
 def _attributes(
-    rules: GenreRules, drawn: _Drawn, notes: tuple[ComposedNote, ...], bars: int, sounding: tuple[str, ...]
+    rules: GenreRules, drawn: _SongParameters, notes: tuple[ComposedNote, ...], bars: int, sounding: tuple[str, ...]
 ) -> SongAttributes:
     lasts = bars * rules.beats * 60.0 / drawn.tempo
     # what begins within 30 ms sounds as one onset
