@@ -6,7 +6,6 @@ import numpy as np
 
 from antiphon.kernel.io.tap_memory import TAPS
 from antiphon.kernel.native.kernel import address
-from antiphon.kernel.workers.arena import MAX_WORKERS
 
 MAX_BUSES = 16
 """Maximum number of buses: output pairs beside the main output, and the cue."""
@@ -130,10 +129,8 @@ class LoopWord(IntEnum):
     # buses with a signal: place, address and stride
     BUSES_COUNT = 102 + 4 * TAPS
     BUSES = 103 + 4 * TAPS
-    # workers: address of the pool's word of those to wake, or 0, and their bells
-    RUNG = 103 + 4 * TAPS + 3 * MAX_BUSES
-    WORKERS = 104 + 4 * TAPS + 3 * MAX_BUSES
-    PLAYED = WORKERS + MAX_WORKERS  # address of the plan's buffer of what was played before, or 0
+    WAKING = 103 + 4 * TAPS + 3 * MAX_BUSES  # address of the pool's words (`BellWord`), or 0
+    PLAYED = WAKING + 1  # address of the plan's buffer of what was played before, or 0
     FILE_ROW = PLAYED + 1  # frames from a channel of `FILE` to the next, 0 where one is for all
     SIZE = FILE_ROW + 1
 

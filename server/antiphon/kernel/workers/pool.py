@@ -18,11 +18,12 @@ import numpy as np
 
 from antiphon.kernel.errors import WorkerError, WorkerLost, WorkersFull
 from antiphon.kernel.runtime.importing import versions
-from antiphon.kernel.runtime.platform import hear, ring
+from antiphon.kernel.runtime.platform import c_function, hear, ring
 from antiphon.kernel.runtime.processes.scheduling import Patience
 from antiphon.kernel.workers import devices
 from antiphon.kernel.workers.arena import MAX_WORKERS, Arena, Bells, SlotWord, State, WorkerEntry, WorkerWord
 from antiphon.kernel.workers.devices import CONTEXT as _context, HERE as _here, Device
+from antiphon.kernel.workers.hop_kernels import wake_workers
 from antiphon.kernel.workers.spec import WorkerSpec
 from antiphon.kernel.workers.stream import Stream
 
@@ -50,8 +51,9 @@ class Pool:
         self.streams: list[Stream] = []
         self.newest: weakref.WeakValueDictionary[tuple[str, int], Any] = weakref.WeakValueDictionary()
         self._serial = 0
-        self.rung = np.zeros(1, np.int64)  # a bit for each worker that `flush` wakes; machine code sets them too
-        self._rung: memoryview[int] = memoryview(self.rung)  # type: ignore[arg-type]
+        self.rung = np.zeros(1, np.int64)  # a bit for each worker that `flush` wakes
+        self.waking = np.array([self.rung.ctypes.data, c_function("write"), 1, *bells.wake], np.int64)  # `BellWord`
+        self._waking = self.waking.ctypes.data
         # an engine after a restart closes the streams of the previous one
         for entry in arena.entries:
             for slot in range(len(entry.slots)):
@@ -157,16 +159,9 @@ class Pool:
 
     # ---- on the block path
 
-    def ring(self, worker: int) -> None:
-        """Marks a worker with a new hop, for `flush`."""
-        self._rung[0] |= 1 << worker
-
     def flush(self) -> None:
-        """Wakes the marked workers."""
-        rung, self._rung[0] = self._rung[0], 0
-        while rung:
-            ring(self.bells.wake[rung.bit_length() - 1])
-            rung ^= 1 << rung.bit_length() - 1
+        """Wakes the workers with a new hop."""
+        wake_workers.call(self._waking)
 
     def wait_answer(self, worker: int, milliseconds: float) -> None:
         """Waits for a worker's answer, at most the given time."""

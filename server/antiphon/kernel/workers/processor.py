@@ -166,7 +166,7 @@ class WorkerProcessor(Processor):
         if hops.begun and not (client.answers and fader.rests):
             return None  # it is asked again after each block
         if self._lanes is None:
-            self._lanes = np.array([stream.lane for stream in client.streams], np.int64)
+            self._lanes = np.stack([stream.lane for stream in client.streams])
         lanes, count, given = self._lanes, len(self._lanes), _NO_SOUND if x is None else x
         there = hops_rest.step(
             hops.words, fader.words, lanes, count, hops.hop, hops.lead, fader.fade, y.shape[1]

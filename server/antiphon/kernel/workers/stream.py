@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.errors import WorkerLost
 from antiphon.kernel.workers.arena import MAX_DEPTH, SlotWord, State, WorkerEntry, WorkerWord, tag
-from antiphon.kernel.workers.hop_kernels import EpochWord
+from antiphon.kernel.workers.hop_kernels import EpochWord, answer_there, hand_over, hop_continues, worker_runs
 from antiphon.kernel.workers.spec import WorkerSpec
 
 _SPINS = 500
@@ -31,9 +31,6 @@ class StreamPool(Protocol):
     until_ns: int  # CLOCK_MONOTONIC until which `Stream.take` may wait for an answer in this block
     waited_ns: int
     rung: NDArray[np.int64]
-
-    def ring(self, worker: int) -> None:
-        """Marks a worker with a new hop, for `flush`."""
 
     def flush(self) -> None:
         """Wakes the marked workers."""
@@ -80,6 +77,8 @@ class Stream:
         # (number, first hop) of earlier epochs: a replay may take answers of several
         self._past: deque[tuple[int, int]] = deque(maxlen=MAX_DEPTH)
         self.misses = 0
+        self.lane = np.array(self._layout(), np.int64)  # `LaneWord`
+        self._lane = self.lane.ctypes.data
 
     @property
     def answers(self) -> bool:
@@ -91,9 +90,7 @@ class Stream:
         """True if every answer is waited for."""
         return self._pool.lockstep
 
-    @property
-    def lane(self) -> list[int]:
-        """`LaneWord` values for machine code: addresses and sizes."""
+    def _layout(self) -> list[int]:
         entry = self.entry
         slots = entry.slots[self.slot]
         tags = [np.frombuffer(tags, np.int64).ctypes.data for tags in (self._tags_in, self._tags_out)]
@@ -113,16 +110,8 @@ class Stream:
         ]
 
     def runs(self) -> bool:
-        """True if the worker can answer.
-
-        Returns whether it runs, has prepared the stream, and was not ended by `blame`.
-        """
-        words = self._words
-        return (
-            words[WorkerWord.STATE] == State.RUNNING
-            and words[WorkerWord.BLAMED] != words[WorkerWord.GENERATION]
-            and self.entry.slot(self.slot, SlotWord.READY) == self.serial
-        )
+        """True if the worker can answer."""
+        return bool(worker_runs.call(self._lane))
 
     def start(self, hop: int, wait: bool = True) -> HopStart:
         """Decides, before a hop is posted, whether it continues the epoch.
@@ -130,22 +119,14 @@ class Stream:
         Returns whether the hop continues the epoch or begins one; where there is no worker, nothing is to be posted.
         """
         # Goal: the worker's state is that of the hops before, without a gap; otherwise a new epoch begins, and answers
-        # of the old one are told apart by their tags. The epoch continues if the same generation of the worker runs,
-        # this hop is the next one, and the worker is less than the ring's depth behind: further behind, the hop would
-        # overwrite an unread one.
+        # of the old one are told apart by their tags.
         own = self._own
         if not self.runs():
             own[EpochWord.BROKEN] = 1
             if not wait or not self._pool.revived(self):
                 return HopStart.NO_WORKER
-        if not own[EpochWord.BROKEN] and own[EpochWord.BORN] == self._words[WorkerWord.GENERATION]:
-            behind = (
-                hop - own[EpochWord.FIRST]
-                if self.entry.slot(self.slot, SlotWord.SEEN) != own[EpochWord.EPOCH]
-                else (hop - self.entry.slot(self.slot, SlotWord.CURSOR))
-            )
-            if hop == own[EpochWord.POSTED] and behind < self._depth:
-                return HopStart.CONTINUES
+        if not own[EpochWord.BROKEN] and hop_continues.call(self._lane, hop, 0):
+            return HopStart.CONTINUES
         if self._pool.lockstep and not self._finished() and not (wait and self._pool.revived(self)):
             return HopStart.NO_WORKER
         self._begin(hop)
@@ -183,10 +164,7 @@ class Stream:
     def post(self, hop: int) -> None:
         """Posts a written hop to the worker, which is woken at the end of the block."""
         # The samples are in place: `input` gave the caller the slot itself. The tag hands it over.
-        self._tags_in[hop % self._depth] = tag(self._own[EpochWord.EPOCH], hop)
-        self._own[EpochWord.POSTED] = hop + 1
-        self.entry.set_slot(self.slot, SlotWord.POSTED, hop + 1)
-        self._pool.ring(self.entry.number)
+        hand_over.call(self._lane, hop)
 
     def take(self, hop: int, needed: bool = True) -> Samples | None:
         """Returns the answer to a hop. Live it waits within the block's time, for files without a limit.
@@ -200,13 +178,15 @@ class Stream:
         if hop < own[EpochWord.FIRST] or hop >= own[EpochWord.POSTED]:
             self._missed()
             return None
-        wanted, place = tag(own[EpochWord.EPOCH], hop), hop % self._depth
+        place = hop % self._depth
         # after a late answer there is no wait for the next, so that a hung worker costs one wait and an ended one none;
         # answers that are there already are still taken
         late = own[EpochWord.BROKEN] or (own[EpochWord.ABSENT] and hop != own[EpochWord.FIRST])
-        if self._tags_out[place] != wanted and (late or not self._wait(place, wanted, self._pool.until_ns)):
-            self._missed()
-            return None
+        if not answer_there.call(self._lane, hop):
+            wanted = tag(own[EpochWord.EPOCH], hop)
+            if late or not self._wait(place, wanted, self._pool.until_ns):
+                self._missed()
+                return None
         own[EpochWord.ABSENT] = 0
         answer: Samples = self._out[place]
         return answer

@@ -45,7 +45,7 @@ from antiphon.kernel.native.compiling import kernel
 from antiphon.kernel.native.dsp import check_input, guard, limit
 from antiphon.kernel.native.intrinsics import address_f32, address_f64, address_i64, as_u8p, bits_f64, call_c, offset
 from antiphon.kernel.native.kernel import f64, f64p, i64, i64p
-from antiphon.kernel.workers.arena import MAX_WORKERS
+from antiphon.kernel.workers.hop_kernels import wake_workers
 
 STALL_NS = SECOND // 10
 """Excess of a turn's wall time over the process's CPU time that counts as a stall of the machine."""
@@ -116,17 +116,6 @@ def play_plan(s: i64p, f: f64p, sample: i64) -> i64:
 
 
 @kernel
-def wake_workers(s: i64p) -> None:
-    """Wakes the workers with a new hop, as `Pool.flush`."""
-    rung = address_i64(s[LoopWord.RUNG])
-    bits = rung[0]
-    rung[0] = 0
-    for n in range(MAX_WORKERS):
-        if bits >> n & 1 != 0:
-            call_c(s[LoopWord.WRITE], s[LoopWord.WORKERS + n], as_u8p(offset(s, LoopWord.ONE)), 8)
-
-
-@kernel
 def guard_buses(s: i64p, f: f64p) -> None:
     """Limits the output and each bus to full scale, as `OutputBuses.guard`."""
     frames = s[LoopWord.BLOCK]
@@ -178,8 +167,8 @@ def end_block(s: i64p, block: i64, beat: f64, played: i64) -> i64:
 def end_turn(s: i64p, f: f64p) -> None:
     """Load, then wake-ups of workers and control: last in a turn, since a woken process may take this core."""
     publish_load(s, f, now_ns(s) - s[LoopWord.STARTED])
-    if s[LoopWord.RUNG] != 0:
-        wake_workers(s)
+    if s[LoopWord.WAKING] != 0:
+        wake_workers(address_i64(s[LoopWord.WAKING]))
     if s[LoopWord.WAKE] != 0:
         s[LoopWord.WAKE] = 0
         call_c(s[LoopWord.WRITE], s[LoopWord.BELL], as_u8p(offset(s, LoopWord.ONE)), 8)

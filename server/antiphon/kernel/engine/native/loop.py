@@ -95,8 +95,6 @@ class NativeLoop:
         for word, value in self._values(driver, parts, bell).items():
             whole[word] = value
         self.use(driver)
-        for n, wake in enumerate(parts.pool.bells.wake if parts.pool is not None else ()):
-            whole[LoopWord.WORKERS + n] = wake
         real[LoopWord.FALL] = release_fall(driver.rate)
         omega = 2.0 * math.pi * DLL_HZ * driver.block / driver.rate
         real[LoopWord.DLL_B], real[LoopWord.DLL_C] = math.sqrt(2.0) * omega, omega * omega
@@ -134,7 +132,7 @@ class NativeLoop:
             LoopWord.FILE_FRAMES: 0 if self._file is None else self._file.shape[1],
             LoopWord.FILE_ROW: 0 if self._file is None else self._file.strides[0] // 4,
             LoopWord.BELL: bell,
-            **({} if parts.pool is None else {LoopWord.RUNG: address(parts.pool.rung)}),
+            **({} if parts.pool is None else {LoopWord.WAKING: address(parts.pool.waking)}),
             **({} if parts.taps is None else parts.taps.tables),
             **({} if parts.capture is None else parts.capture.tables),
         }
