@@ -7,9 +7,6 @@ import numpy as np
 from antiphon.kernel.io.tap_memory import TAPS
 from antiphon.kernel.native.kernel import address
 
-MAX_BUSES = 16
-"""Maximum number of buses: output pairs beside the main output, and the cue."""
-
 
 class LoopWord(IntEnum):
     """Indices of the words. Addresses are of arrays that `native.loop` keeps alive."""
@@ -96,11 +93,11 @@ class LoopWord(IntEnum):
     CLOSING = 75
     CLOSING_COUNT = 76
     INPUT = 77  # address of the plan's input, float32 `[channels, block]`
-    OUTPUT = 78  # address and stride of its output
-    OUTPUT_STRIDE = 79
+    PLAYED = 78  # address of its buffer of what was played before, or 0
+    OUTPUTS = 79  # address of the words of the player's outputs (`BusWord`)
     OUT = 80  # address of all channels of the player, float32 `[channels + buses, block]`
-    REDUCTIONS = 81
-    FALL = 82  # a float
+    FILE_ROW = 81  # frames from a channel of `FILE` to the next, 0 where one is for all
+    WAKING = 82  # address of the pool's words (`BellWord`), or 0
     REPORTED = 83  # address of `REPORTED_SIZE` words for each readonly parameter
     REPORTED_COUNT = 84
     COUNTS = 85  # address of `PlayerCounters.sound`
@@ -126,13 +123,7 @@ class LoopWord(IntEnum):
     # listeners: the wanted node, then address, stride and channels of its sound
     WANTED = 102
     SOUNDS = 102 + TAPS
-    # buses with a signal: place, address and stride
-    BUSES_COUNT = 102 + 4 * TAPS
-    BUSES = 103 + 4 * TAPS
-    WAKING = 103 + 4 * TAPS + 3 * MAX_BUSES  # address of the pool's words (`BellWord`), or 0
-    PLAYED = WAKING + 1  # address of the plan's buffer of what was played before, or 0
-    FILE_ROW = PLAYED + 1  # frames from a channel of `FILE` to the next, 0 where one is for all
-    SIZE = FILE_ROW + 1
+    SIZE = 102 + 4 * TAPS
 
 
 class ExitReason(IntEnum):

@@ -16,23 +16,20 @@ from antiphon.kernel.engine.drivers.base import Driver
 from antiphon.kernel.engine.file_loop import FileLoop
 from antiphon.kernel.engine.graph_player import GraphPlayer
 from antiphon.kernel.engine.levels import ChosenPairs
-from antiphon.kernel.engine.loop_words import MAX_BUSES, REPORTED_SIZE, ExitReason, LoopWord, LoopWords
+from antiphon.kernel.engine.loop_words import REPORTED_SIZE, ExitReason, LoopWord, LoopWords
 from antiphon.kernel.engine.native.blocks import begin_block, end_block, end_turn, play_blocks
 from antiphon.kernel.engine.native.publishing import DLL_HZ, publish_clock
 from antiphon.kernel.engine.recording.journal import Journal, TrackLabel
 from antiphon.kernel.engine.shared import TRACKS, HeaderWord, Shared
 from antiphon.kernel.engine.taps.browser_input import BrowserInput
 from antiphon.kernel.engine.taps.node_taps import NodeCapture, NodeTaps
-from antiphon.kernel.graph.names import BUSES
 from antiphon.kernel.graph.plan import Plan, Strip
-from antiphon.kernel.native.dsp import release_fall
-from antiphon.kernel.native.kernel import address
+from antiphon.kernel.native.kernel import address, sound as layout_of
 from antiphon.kernel.runtime.platform import c_function
 from antiphon.kernel.workers.pool import Pool
 
 _NEVER = 1 << 62
 _NO_LABELS: list[TrackLabel] = []
-assert len(BUSES) <= MAX_BUSES
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +92,6 @@ class NativeLoop:
         for word, value in self._values(driver, parts, bell).items():
             whole[word] = value
         self.use(driver)
-        real[LoopWord.FALL] = release_fall(driver.rate)
         omega = 2.0 * math.pi * DLL_HZ * driver.block / driver.rate
         real[LoopWord.DLL_B], real[LoopWord.DLL_C] = math.sqrt(2.0) * omega, omega * omega
 
@@ -126,7 +122,7 @@ class NativeLoop:
             LoopWord.ROWS_OUT: address(self._rows),
             LoopWord.X: address(self._x),
             LoopWord.OUT: address(buses.channels),
-            LoopWord.REDUCTIONS: address(buses.reductions),
+            LoopWord.OUTPUTS: address(buses.words),
             LoopWord.COUNTS: address(self._player.counters.sound),
             LoopWord.FILE: 0 if self._file is None else address(self._file),
             LoopWord.FILE_FRAMES: 0 if self._file is None else self._file.shape[1],
@@ -220,7 +216,7 @@ class NativeLoop:
             sounds = self._x, player.out, plan, player.buses.channels, self._strips
             sources, self._owners = self._capture.sources(*sounds)
             self.labels = self._capture.labels if player.strips.heard is not None else _NO_LABELS
-            self._sources = np.array([_layout(sound) for sound in sources], np.int64)
+            self._sources = np.array([layout_of(sound)[:3] for sound in sources], np.int64)
             whole[LoopWord.SOURCES], whole[LoopWord.SOURCES_COUNT] = address(self._sources), len(self._sources)
             whole[LoopWord.SOURCES_OWNERS], whole[LoopWord.SOURCES_ROWS] = address(self._owners), len(self._owners)
         if plan is None:
@@ -233,11 +229,6 @@ class NativeLoop:
         whole[LoopWord.CLOSING], whole[LoopWord.CLOSING_COUNT] = plan.closing.table, plan.closing.count
         whole[LoopWord.INPUT] = plan.input_at
         whole[LoopWord.PLAYED] = 0 if plan.played is None else address(plan.played)
-        whole[LoopWord.OUTPUT], whole[LoopWord.OUTPUT_STRIDE] = _layout(plan.last.buffer)[:2]
-        whole[LoopWord.BUSES_COUNT] = len(plan.sounding)
-        for n, (place, sound) in enumerate(plan.sounding):
-            at = LoopWord.BUSES + 3 * n
-            whole[at], whole[at + 1], whole[at + 2] = place, *_layout(sound)[:2]
         self._reported = _reported_table(plan)
         whole[LoopWord.REPORTED], whole[LoopWord.REPORTED_COUNT] = address(self._reported), len(self._reported)
 
@@ -248,15 +239,10 @@ class NativeLoop:
             sound = self._taps.sound(number, self._x, self._player.out, plan, self._player.buses.channels)
             at = LoopWord.SOUNDS + 3 * tap
             whole[LoopWord.WANTED + tap] = number
-            whole[at], whole[at + 1], whole[at + 2] = (0, 0, 0) if sound is None else _layout(sound)
+            whole[at], whole[at + 1], whole[at + 2] = (0, 0, 0) if sound is None else layout_of(sound)[:3]
 
 
 _PARTS = ("words", "reports", "meters", "tap_tags", "tap_out", "tap_in")
-
-
-def _layout(sound: Samples) -> tuple[int, int, int]:
-    """Address, stride and channels of float32 `[channels, frames]`."""
-    return int(sound.ctypes.data), sound.strides[0] // 4, sound.shape[0]
 
 
 def _reported_table(plan: Plan) -> NDArray[Any]:
