@@ -190,7 +190,8 @@ class Session:
 
     def _asked(self, now: Moment) -> Moment:
         """The moment with its notated beat, without swing, for comparison with scheduled beats."""
-        return Moment(now.sample, unswung(now.beat, *self.state.swing))
+        amount, step = self.state.swing
+        return Moment(now.sample, unswung(now.beat, amount, step)) if amount else now
 
     def check_message(self, address: str, args: Sequence[Value], recalled: Collection[int]) -> None:
         """Raises RequestError: a clip's message cannot be played with these nodes. `recalled`: the stored scenes."""

@@ -193,45 +193,48 @@ class Surface:
 
 
 class Surfaces:
-    """The subscribers, at most `MAX_SURFACES`. `expired`: number of subscriptions ended without `/notify 0`."""
+    """The subscribers, at most `MAX_SURFACES`.
+
+    `by_key`: by the keys of their peers. `expired`: number of subscriptions ended without `/notify 0`.
+    """
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         """Begins without subscribers; `clock` gives seconds."""
         self._clock = clock
-        self._by_key: dict[str, Surface] = {}
+        self.by_key: dict[str, Surface] = {}
         self.expired = 0
 
     def __len__(self) -> int:
-        return len(self._by_key)
+        return len(self.by_key)
 
     def __iter__(self) -> Iterator[Surface]:
-        return iter(list(self._by_key.values()))
+        return iter(list(self.by_key.values()))
 
     def find(self, key: str) -> Surface | None:
         """Subscriber with the listening peer of that key."""
-        return self._by_key.get(key)
+        return self.by_key.get(key)
 
     def add(self, peer: Peer, owner: str, fixed: bool = False, number: int | None = None) -> Surface:
         """Subscribes `owner`'s peer, or renews its lease with the same number; `fixed`: by `--surface`."""
-        known = self._by_key.get(peer.key)
+        known = self.by_key.get(peer.key)
         if known is not None:
             known.owner, known.refusals, known.since = owner, 0, self._clock()
             return known
         if len(self) >= MAX_SURFACES:
             raise RequestError(f"at most {MAX_SURFACES} surfaces can subscribe; /notify 0 frees a place")
-        used = {s.id for s in self._by_key.values()}
+        used = {s.id for s in self.by_key.values()}
         free = number if number is not None and number not in used else min(set(range(len(used) + 1)) - used)
         surface = Surface(free, peer, owner, fixed, since=self._clock())
-        self._by_key[peer.key] = surface
+        self.by_key[peer.key] = surface
         return surface
 
     def remove(self, key: str) -> Surface | None:
         """Ends the subscription whose listening peer, or else whose owner, has that key; returns it."""
-        removed = self._by_key.pop(key, None)
+        removed = self.by_key.pop(key, None)
         if removed is None:
-            removed = next((s for s in self._by_key.values() if s.owner == key), None)
+            removed = next((s for s in self.by_key.values() if s.owner == key), None)
             if removed is not None:
-                del self._by_key[removed.peer.key]
+                del self.by_key[removed.peer.key]
         return removed
 
     def update_access(self, access: Access) -> bool:
@@ -241,13 +244,13 @@ class Surfaces:
             peer = surface.peer
             peer.level = access.level(peer.host)
             if not surface.permitted or peer.host in access.forgotten:
-                del self._by_key[peer.key]
+                del self.by_key[peer.key]
         self.expired += before - len(self)
         return len(self) != before
 
     def refused(self, key: str) -> bool:
         """Counts a datagram refused by a peer's machine; True if its subscription ended."""
-        surface = self._by_key.get(key)
+        surface = self.by_key.get(key)
         if surface is None:
             return False
         if surface.peer.last_received > surface.since:
@@ -258,7 +261,7 @@ class Surfaces:
         if surface.fixed:
             surface.quiet_until = self._clock() + RETRY
             return False
-        del self._by_key[key]
+        del self.by_key[key]
         self.expired += 1
         return True
 
@@ -271,7 +274,7 @@ class Surfaces:
             last = max(surface.since, peer.last_received, last_packet(surface.owner))
             far = peer.udp is not None and peer.level != Level.OWNER and not surface.fixed
             if peer.link_lost or not surface.permitted or (far and now - last > LEASE):
-                del self._by_key[peer.key]
+                del self.by_key[peer.key]
                 self.expired += 1
                 expired.append(surface)
         return expired

@@ -15,6 +15,7 @@ other thread may take blocks from the driver meanwhile.
 
 from __future__ import annotations
 
+from antiphon.kernel.engine.drivers.headless import SECOND
 from antiphon.kernel.engine.levels import copy_rows, guard_buses, take_buses
 from antiphon.kernel.engine.loop_words import ExitReason, LoopWord
 from antiphon.kernel.engine.native.keeping import keep_for_capture, keep_for_listeners, keep_for_recorder
@@ -27,11 +28,10 @@ from antiphon.kernel.engine.native.publishing import (
     report_values,
 )
 from antiphon.kernel.engine.native.waiting import (
-    SECOND,
     block_time,
     computed_ns,
-    deliver_device,
-    deliver_software,
+    consume,
+    deliver,
     now_ns,
     signal_came,
     take_input,
@@ -169,6 +169,7 @@ def play_blocks(s: i64p, f: f64p) -> i64:
             return ExitReason.DUE
         sample = block * s[LoopWord.BLOCK]
         begin_block(s, block)
+        consume(s)
         take_input(s, block)
         publish_clock(s, f, sample, block)
         stop = play_plan(s, f, sample)
@@ -177,7 +178,7 @@ def play_blocks(s: i64p, f: f64p) -> i64:
             return ExitReason.ROW
         s[LoopWord.SAMPLE] = sample + s[LoopWord.BLOCK]
         header[HeaderWord.AT_WORK] = 0
-        played = deliver_software(s, block) if s[LoopWord.DEVICE] == 0 else deliver_device(s, block)
+        played = deliver(s, block)
         report_beat(s, f, sample)
         if end_block(s, block, beat_at(s, f, sample), played) != 0:
             report_values(s)

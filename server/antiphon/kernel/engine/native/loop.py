@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.engine.callback import Slot
 from antiphon.kernel.engine.drivers.base import Driver
-from antiphon.kernel.engine.file_loop import FileLoop
 from antiphon.kernel.engine.graph_player import GraphPlayer
 from antiphon.kernel.engine.levels import ChosenPairs
 from antiphon.kernel.engine.loop_words import REPORTED_SIZE, ExitReason, LoopWord, LoopWords
 from antiphon.kernel.engine.native.blocks import begin_block, end_block, end_turn, play_blocks
 from antiphon.kernel.engine.native.publishing import DLL_HZ, publish_clock
+from antiphon.kernel.engine.native.waiting import take_input
 from antiphon.kernel.engine.recording.journal import Journal, TrackLabel
 from antiphon.kernel.engine.shared import TRACKS, HeaderWord, Shared
 from antiphon.kernel.engine.taps.browser_input import BrowserInput
@@ -36,7 +36,7 @@ _NO_LABELS: list[TrackLabel] = []
 class LoopParts:
     """Optional parts of a server."""
 
-    overlay: FileLoop | None = None
+    looped: Samples | None = None  # sound that repeats in place of the input, float32 `[channels, frames]`
     pool: Pool | None = None
     taps: NodeTaps | None = None
     capture: NodeCapture | None = None
@@ -63,11 +63,11 @@ class NativeLoop:
         self.words, self._player, self._shared = words, player, shared
         self._taps, self._capture, self._browser = parts.taps, parts.capture, parts.browser
         # held, as its address is in the words
-        self._file = None if parts.overlay is None else parts.overlay.sound
+        self._file = parts.looped
         self._plan: Plan | None = None
         self._strips: Mapping[str, Strip] = {}
         self.labels = _NO_LABELS  # of the tracks that are recorded
-        self._x: Samples = np.zeros((driver.channels, driver.block), np.float32)
+        self.input: Samples = np.zeros((driver.channels, driver.block), np.float32)  # of the block under way
         rows = np.arange(driver.channels, dtype=np.int64) if parts.pairs is None else parts.pairs.rows
         self._rows = np.ascontiguousarray(rows)
         self._sources = self._owners = self._reported = np.zeros(1, np.int64)
@@ -120,7 +120,7 @@ class NativeLoop:
             LoopWord.TAP_OUT: named["tap_out"],
             LoopWord.TAP_IN: named["tap_in"],
             LoopWord.ROWS_OUT: address(self._rows),
-            LoopWord.X: address(self._x),
+            LoopWord.X: address(self.input),
             LoopWord.OUT: address(buses.channels),
             LoopWord.OUTPUTS: address(buses.words),
             LoopWord.COUNTS: address(self._player.counters.sound),
@@ -144,6 +144,10 @@ class NativeLoop:
         words = self._shared.words
         self._player.strips.keep(words[HeaderWord.TAPPING] >= TRACKS or words[HeaderWord.STRIPS] != 0)
 
+    def read(self, block: int) -> None:
+        """Reads the input of block number `block` into `input`."""
+        take_input.call(self.words.address, block)
+
     def begin(self, block: int) -> None:
         """Begins block number `block`, and publishes its clock."""
         at = self.words.address
@@ -156,8 +160,8 @@ class NativeLoop:
         player, whole, real, header = self._player, self.words.whole, self.words.real, self._shared.words
         if player.plan is not self._plan or player.strips.now is not self._strips:
             self._take(player.plan)
-        if x is not self._x:
-            self._x[:] = x
+        if x is not self.input:
+            self.input[:] = x
         if self._taps is not None:
             self._listen(player.plan)
         whole[LoopWord.TAPPING] = header[HeaderWord.TAPPING]
@@ -202,18 +206,13 @@ class NativeLoop:
             os.read(whole[LoopWord.SIGNALS], 64)
         return reason
 
-    @property
-    def input(self) -> Samples:
-        """Input of the current block, float32 `[channels, block]`."""
-        return self._x
-
     def _take(self, plan: Plan | None) -> None:
         """Stores the table addresses of a plan; None plays no node."""
         whole = self.words.whole
         self._plan, self._strips = plan, self._player.strips.now
         if self._capture is not None:
             player = self._player
-            sounds = self._x, player.out, plan, player.buses.channels, self._strips
+            sounds = self.input, player.out, plan, player.buses.channels, self._strips
             sources, self._owners = self._capture.sources(*sounds)
             self.labels = self._capture.labels if player.strips.heard is not None else _NO_LABELS
             self._sources = np.array([layout_of(sound)[:3] for sound in sources], np.int64)
@@ -236,7 +235,7 @@ class NativeLoop:
         assert self._taps is not None
         whole = self.words.whole
         for tap, number in enumerate(self._taps.wanted()):
-            sound = self._taps.sound(number, self._x, self._player.out, plan, self._player.buses.channels)
+            sound = self._taps.sound(number, self.input, self._player.out, plan, self._player.buses.channels)
             at = LoopWord.SOUNDS + 3 * tap
             whole[LoopWord.WANTED + tap] = number
             whole[at], whole[at + 1], whole[at + 2] = (0, 0, 0) if sound is None else layout_of(sound)[:3]
