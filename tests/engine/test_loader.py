@@ -27,7 +27,7 @@ from antiphon.kernel.engine.graph_player import GraphPlayer
 from antiphon.kernel.engine.link import NodeState, NodeVocabulary, PlanLoaded, PlanRefused
 from antiphon.kernel.engine.loop import EngineLoop
 from antiphon.kernel.engine.native.loop import LoopParts
-from antiphon.kernel.engine.plans import admission, loader, making
+from antiphon.kernel.engine.plans import admission, loader
 from antiphon.kernel.engine.plans.loader import Loader
 from antiphon.kernel.engine.plans.loading import LoadingNote
 from antiphon.kernel.engine.remote import RemoteEngine
@@ -264,7 +264,7 @@ def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
     # a trial that a busy machine has no time for is no trial
     monkeypatch.setattr(admission, "TRIAL_LIMIT", 50.0)
     for seconds in ("TIMEOUT_SECONDS", "RESTART_TIMEOUT"):
-        monkeypatch.setattr(making, seconds, 60.0)
+        monkeypatch.setattr(loader, seconds, 60.0)
     made = Rig(tmp_path / "errors")
     try:
         assert made.load(("good", {})) == ""

@@ -30,11 +30,10 @@ from antiphon.kernel.control.patches.set_list_player import Sets
 from antiphon.kernel.control.patches.set_position import SetPosition
 from antiphon.kernel.control.server_events import ServerEvents
 from antiphon.kernel.control.state import StateFolder, StateSaver
-from antiphon.kernel.control.subscribers.clients import Access, Surfaces
+from antiphon.kernel.control.subscribers.clients import Access, Subscribers, Surfaces
 from antiphon.kernel.control.subscribers.feedback import Feedback
 from antiphon.kernel.control.subscribers.monitor import Monitor
 from antiphon.kernel.control.subscribers.replies import Replies, without_file_names
-from antiphon.kernel.control.subscribers.subscribers import Subscribers
 from antiphon.kernel.engine.remote import RemoteEngine
 from antiphon.kernel.errors import AntiphonError, WireError
 from antiphon.kernel.io.osc_peer import Lane, Peer
