@@ -80,24 +80,15 @@ class LoopWord(IntEnum):
     SOURCES_COUNT = 63
     SOURCES_OWNERS = 64
     SOURCES_ROWS = 65
-    # the plan, as of `PlanTables`, and the calls before and after its nodes
-    PLAN = 66
-    PLAN_ROWS = 67
-    PLAN_CALLS = 68
-    PLAN_OUTS = 69
-    PLAN_TIMES = 70
-    PLAN_NODES = 71
-    BLOCK_NS = 72  # a float
-    OPENING = 73
-    OPENING_COUNT = 74
-    CLOSING = 75
-    CLOSING_COUNT = 76
-    INPUT = 77  # address of the plan's input, float32 `[channels, block]`
-    PLAYED = 78  # address of its buffer of what was played before, or 0
-    OUTPUTS = 79  # address of the words of the player's outputs (`BusWord`)
-    OUT = 80  # address of all channels of the player, float32 `[channels + buses, block]`
-    FILE_ROW = 81  # frames from a channel of `FILE` to the next, 0 where one is for all
-    WAKING = 82  # address of the pool's words (`BellWord`), or 0
+    # the plan
+    PLAN = 66  # address of its words (`PlanWord`), or 0
+    BLOCK_NS = 67  # duration of a block, a float
+    INPUT = 68  # address of the plan's input, float32 `[channels, block]`
+    PLAYED = 69  # address of its buffer of what was played before, or 0
+    OUTPUTS = 70  # address of the words of the player's outputs (`BusWord`)
+    OUT = 71  # address of all channels of the player, float32 `[channels + buses, block]`
+    FILE_ROW = 72  # frames from a channel of `FILE` to the next, 0 where one is for all
+    WAKING = 73  # address of the pool's words (`BellWord`), or 0
     REPORTED = 83  # address of `REPORTED_SIZE` words for each readonly parameter
     REPORTED_COUNT = 84
     COUNTS = 85  # address of `PlayerCounters.sound`

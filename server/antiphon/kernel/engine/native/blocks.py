@@ -40,7 +40,7 @@ from antiphon.kernel.engine.native.waiting import (
 )
 from antiphon.kernel.engine.shared import HeaderWord
 from antiphon.kernel.graph.io_nodes import CLIPPED
-from antiphon.kernel.graph.native.rows import PlanWord, run_calls, run_rows
+from antiphon.kernel.graph.native.rows import PlanWord, run_plan
 from antiphon.kernel.io.tap_memory import TAPS, TapWord
 from antiphon.kernel.native.compiling import kernel
 from antiphon.kernel.native.dsp import check_input
@@ -96,17 +96,11 @@ def play_plan(s: i64p, f: f64p, sample: i64) -> i64:
     if s[LoopWord.PLAYED] != 0:
         copy_rows(address_f32(s[LoopWord.OUT]), frames, address_f32(s[LoopWord.PLAYED]), frames, channels, frames)
     plan = address_i64(s[LoopWord.PLAN])
-    plan[PlanWord.NEXT] = 0
     plan[PlanWord.SAMPLE] = sample
     plan[PlanWord.BEAT] = bits_f64(beat_at(s, f, sample))
-    run_calls(address_i64(s[LoopWord.OPENING]), s[LoopWord.OPENING_COUNT])
-    rows = address_i64(s[LoopWord.PLAN_ROWS])
-    calls = address_i64(s[LoopWord.PLAN_CALLS])
-    outs = address_i64(s[LoopWord.PLAN_OUTS])
-    stop = run_rows(plan, rows, calls, outs, address_i64(s[LoopWord.PLAN_TIMES]), f[LoopWord.BLOCK_NS], frames)
+    stop = run_plan(plan)
     if stop != 0:
         return stop
-    run_calls(address_i64(s[LoopWord.CLOSING]), s[LoopWord.CLOSING_COUNT])
     take_buses(address_i64(s[LoopWord.OUTPUTS]), frames)
     guard_buses(address_i64(s[LoopWord.OUTPUTS]), frames)
     return 0

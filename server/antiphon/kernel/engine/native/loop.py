@@ -220,13 +220,7 @@ class NativeLoop:
             whole[LoopWord.SOURCES_OWNERS], whole[LoopWord.SOURCES_ROWS] = address(self._owners), len(self._owners)
         if plan is None:
             return
-        tables = plan.native.tables
-        whole[LoopWord.PLAN], whole[LoopWord.PLAN_ROWS] = tables.words, tables.rows
-        whole[LoopWord.PLAN_CALLS], whole[LoopWord.PLAN_OUTS] = tables.calls, tables.outs
-        whole[LoopWord.PLAN_TIMES], whole[LoopWord.PLAN_NODES] = tables.times, tables.nodes
-        whole[LoopWord.OPENING], whole[LoopWord.OPENING_COUNT] = plan.opening.table, plan.opening.count
-        whole[LoopWord.CLOSING], whole[LoopWord.CLOSING_COUNT] = plan.closing.table, plan.closing.count
-        whole[LoopWord.INPUT] = plan.input_at
+        whole[LoopWord.PLAN], whole[LoopWord.INPUT] = address(plan.native.words), plan.input_at
         whole[LoopWord.PLAYED] = 0 if plan.played is None else address(plan.played)
         self._reported = _reported_table(plan)
         whole[LoopWord.REPORTED], whole[LoopWord.REPORTED_COUNT] = address(self._reported), len(self._reported)
