@@ -11,9 +11,9 @@ from antiphon.kernel.native.dsp import ring_read, ring_write
 from antiphon.kernel.native.step import Step
 from antiphon.kernel.workers.dropout_fader import DropoutFader
 from antiphon.kernel.workers.hop_kernels import DryHops, HopGrid, HopSounds, hops_rest, play_hops
+from antiphon.kernel.workers.pool import HopStart
 from antiphon.kernel.workers.rebuffer import Rebuffer, lead_for
 from antiphon.kernel.workers.spec import WorkerSpec
-from antiphon.kernel.workers.stream import HopStart
 from antiphon.kernel.workers.worker_client import WorkerClient
 
 _NOTHING: Samples = np.zeros(0, np.float32)
