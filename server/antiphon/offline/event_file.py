@@ -38,9 +38,8 @@ from antiphon.kernel.session.commands import (
     SetTransport,
     When,
 )
-from antiphon.kernel.session.messages import FindParam, check_count, number
+from antiphon.kernel.session.messages import MAX_RAMP, FindParam, check_count, number
 from antiphon.kernel.session.scenes import MAX_SCENES
-from antiphon.kernel.session.session import MAX_RAMP, clamp_rounding
 
 MAX_EVENTS = 500_000
 MAX_LINE = 65536
@@ -203,7 +202,7 @@ def _set(param: Param, node: str, arguments: Sequence[Any], when: When, *, norm:
     command = messages.parameter(node, param, arguments, when, norm=norm)
     if _fixed(param) and not at_beginning(when):
         raise UsageError(f"{param.name} cannot change while a file plays; set it in the patch")
-    return replace(command, value=param.check(clamp_rounding(param, command.value)))
+    return replace(command, value=param.check(command.value))
 
 
 def _when(event: FileEvent, rate: int) -> When:

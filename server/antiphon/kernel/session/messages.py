@@ -10,12 +10,12 @@ from antiphon.kernel.graph.names import MACRO
 from antiphon.kernel.runtime.shortening import is_finite_number, short_repr
 from antiphon.kernel.session.commands import Command, SetParam, When
 from antiphon.kernel.session.records import RecordRow
-from antiphon.kernel.session.session import MAX_RAMP, clamp_rounding
 from antiphon.kernel.wire.osc import IMPULSE
 
 Args: TypeAlias = Sequence[object]
 FindParam: TypeAlias = Callable[[str, str], Param]
 """(node, parameter) → its declaration, or an `AntiphonError` that lists the known ones."""
+MAX_RAMP = 3600.0
 _NORM = Param("norm")
 _ANY = 1e38
 
@@ -60,7 +60,7 @@ def parameter(node: str, param: Param, args: Args, when: When, *, norm: bool = F
         return SetParam(node, param.name, _plain(param, True if not args or args[0] is IMPULSE else args[0]), 0.0, when)
     if not args:
         raise MissingArgument(f"{param.name} is missing: {'0 to 1' if norm else param.allowed}")
-    value = param.from_norm(clamp_rounding(_NORM, args[0])) if norm else _plain(param, args[0])
+    value = param.from_norm(clamp_rounding(_NORM, args[0])) if norm else _plain(param, clamp_rounding(param, args[0]))
     return SetParam(node, param.name, value, _ramp(param, args), when)
 
 
@@ -81,3 +81,12 @@ def _ramp(param: Param, args: Args) -> float:
 def _plain(param: Param, value: object) -> Value:
     """None and blobs are refused by `Param.check`."""
     return value if isinstance(value, int | float | str) else param.check(value)
+
+
+def clamp_rounding(param: Param, value: object) -> object:
+    """Clamps a value outside the range by only a 32-bit float's rounding (1.2e-7 of the bound)."""
+    if type(value) is float and not param.low <= value <= param.high:
+        for bound in (param.low, param.high):
+            if abs(value - bound) <= abs(bound) * 1.2e-7:
+                return bound
+    return value
