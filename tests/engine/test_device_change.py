@@ -17,9 +17,8 @@ from antiphon.kernel.engine.device_change import DriverChange
 from antiphon.kernel.engine.drivers.base import DriverOptions, PaceWord
 from antiphon.kernel.engine.drivers.device import CallbackDriver
 from antiphon.kernel.engine.drivers.headless import Headless
-from antiphon.kernel.engine.file_loop import looping
 from antiphon.kernel.engine.graph_player import GraphPlayer
-from antiphon.kernel.engine.levels import FADE_IN_SECONDS, FADE_OUT_SECONDS
+from antiphon.kernel.engine.levels import FADE_IN_SECONDS, FADE_OUT_SECONDS, looping
 from antiphon.kernel.engine.link import DeviceUsed
 from antiphon.kernel.engine.loop import EngineLoop, NextPlan
 from antiphon.kernel.engine.native.loop import LoopParts

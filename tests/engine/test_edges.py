@@ -14,9 +14,8 @@ from tests.local import CATALOG, RATE, graph, ids, make, plan, play, put, staged
 from antiphon.kernel.contract.block import StreamSpec
 from antiphon.kernel.engine.callback import CallbackState
 from antiphon.kernel.engine.drivers.device import CallbackDriver
-from antiphon.kernel.engine.file_loop import looping
 from antiphon.kernel.engine.graph_player import GraphPlayer
-from antiphon.kernel.engine.levels import FADE_IN_SECONDS, FADE_OUT_SECONDS
+from antiphon.kernel.engine.levels import FADE_IN_SECONDS, FADE_OUT_SECONDS, looping
 from antiphon.kernel.engine.loop import EngineLoop, NextPlan
 from antiphon.kernel.engine.native.loop import LoopParts
 from antiphon.kernel.engine.recording.recorder import Recorder

@@ -22,8 +22,8 @@ from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.contract.params import Param
 from antiphon.kernel.contract.processor import Processor
 from antiphon.kernel.engine.drivers.base import pace_words
-from antiphon.kernel.engine.file_loop import looping
 from antiphon.kernel.engine.graph_player import GraphPlayer
+from antiphon.kernel.engine.levels import looping
 from antiphon.kernel.engine.link import NodeState, NodeVocabulary, PlanLoaded, PlanRefused
 from antiphon.kernel.engine.loop import EngineLoop
 from antiphon.kernel.engine.native.loop import LoopParts

@@ -25,9 +25,8 @@ from antiphon.kernel.engine.drivers import device
 from antiphon.kernel.engine.drivers.base import DriverOptions, PaceWord
 from antiphon.kernel.engine.drivers.device import CallbackDriver
 from antiphon.kernel.engine.drivers.headless import Headless
-from antiphon.kernel.engine.file_loop import kept, looping
 from antiphon.kernel.engine.graph_player import GraphPlayer
-from antiphon.kernel.engine.levels import ChosenPairs
+from antiphon.kernel.engine.levels import ChosenPairs, kept, looping
 from antiphon.kernel.engine.loop import EngineLoop, NextPlan
 from antiphon.kernel.engine.loop_words import ExitReason
 from antiphon.kernel.engine.native import loop as native_loop

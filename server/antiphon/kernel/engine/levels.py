@@ -1,4 +1,4 @@
-"""Bypass, mute, wet and gain of master input and output, which belong to no patch."""
+"""Master input and output, which belong to no patch: their levels, fades, channels and limiter; a looping input."""
 
 from __future__ import annotations
 
@@ -305,3 +305,18 @@ def device_pairs(channels: int, cue: str = "") -> tuple[str, ...]:
     """Pairs played by a device of `channels` channels, extended up to pair `cue`, which the cue replaces."""
     pairs = (FIRST, *BUSES[: max(channels, BUSES.index(cue) * 2 + 4 if cue else 2) // 2 - 1])
     return tuple(CUE if pair == cue else pair for pair in pairs)
+
+
+def kept(samples: Samples, channels: int) -> Samples:
+    """What a loop on that many channels plays of float32 `[channels, frames]`, stored once where all are equal."""
+    used = samples[:channels]
+    missing = used.shape[0] < channels and used.shape[0] > 1
+    return used[:1].copy() if not missing and (used == used[0]).all() else used
+
+
+def looping(samples: Samples, channels: int) -> Samples:
+    """A sound for that many channels. Mono is for all, its rows the same memory; other missing ones are silent."""
+    held, length = samples.shape
+    if 1 < held < channels:
+        samples = np.concatenate([samples, np.zeros((channels - held, length), np.float32)])
+    return np.broadcast_to(np.ascontiguousarray(samples[:channels], np.float32), (channels, length))

@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.engine.device_change import DriverChange
 from antiphon.kernel.engine.drivers.base import Driver, DriverOptions
-from antiphon.kernel.engine.file_loop import looping
 from antiphon.kernel.engine.graph_player import GraphPlayer
-from antiphon.kernel.engine.levels import ChosenPairs
+from antiphon.kernel.engine.levels import ChosenPairs, looping
 from antiphon.kernel.engine.loop import EngineLoop
 from antiphon.kernel.engine.native.loop import LoopParts
 from antiphon.kernel.engine.plans.loader import Loader

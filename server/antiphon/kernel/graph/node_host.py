@@ -329,10 +329,6 @@ class NodeHost:
         """Kernels of the longest possible `mixing` call list."""
         return [*_MIXING, *_EACH_OUTPUT * len(self.outs)]
 
-    def _scale(self, curve: Samples, frames: int) -> None:
-        for out in self.outs:
-            dsp.scale(out, curve, frames)
-
     def _slide(self, frames: int) -> None:
         done, count = self._tail - self._tail_left, min(frames, self._tail_left)
         rise = self._rise[done : done + count]
@@ -350,7 +346,8 @@ class NodeHost:
         curve[:silent] = 0.0
         curve[silent : silent + count] = self._rise[done : done + count]
         curve[silent + count :] = 1.0
-        self._scale(curve, frames)
+        for out in self.outs:
+            dsp.scale(out, curve, frames)
         self._until -= silent
         self._opening -= count
 

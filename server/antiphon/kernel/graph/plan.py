@@ -175,7 +175,7 @@ class Plan:
         for step in self.steps:
             notes = [other for other in self.steps if any(wire.key[0] == step.host.number for wire in other.notes)]
             step.listeners = tuple(other.host for other in notes)
-        self.opening = PackedCalls(self._before(self.spec.block))
+        self.opening = PackedCalls(feedback.read(self.spec.block) for feedback in self._feedbacks)
         self.closing = PackedCalls(self._after(self.spec.block))
         self.native = NativePlan(self.steps, self.spec, self.opening, self.closing)
 
@@ -197,12 +197,8 @@ class Plan:
         if frames == self.spec.block:
             self.opening.run()
             return
-        for step in self._before(frames):
-            step.run()
-
-    def _before(self, frames: int) -> Iterator[Step]:
         for feedback in self._feedbacks:
-            yield feedback.read(frames)
+            feedback.read(frames).run()
 
     def go_on(self, stop: int, time: BlockTime) -> Samples:
         """Completes a whole block that machine code interrupted; `stop` as in `NativePlan.go_on`."""

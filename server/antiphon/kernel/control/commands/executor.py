@@ -10,8 +10,7 @@ from time import monotonic
 from typing import Protocol
 
 from antiphon.kernel.contract.params import Value
-from antiphon.kernel.control.faults import ControlFaults
-from antiphon.kernel.control.server_events import ServerEvents
+from antiphon.kernel.control.faults import ControlFaults, ServerEvents
 from antiphon.kernel.control.state import StateSaver
 from antiphon.kernel.control.subscribers.feedback import Feedback
 from antiphon.kernel.control.subscribers.replies import Replies

@@ -21,14 +21,13 @@ from antiphon.kernel.control.commands.executor import (
 )
 from antiphon.kernel.control.commands.sound_device import SoundDevice, delays, headphones
 from antiphon.kernel.control.commands.syncs import Syncs
-from antiphon.kernel.control.faults import ControlFaults
+from antiphon.kernel.control.faults import ControlFaults, ServerEvents
 from antiphon.kernel.control.osc.intake import AddressRoute, Intake
 from antiphon.kernel.control.osc.note_watch import NoteWatch, PatchQuestions, UnknownWords
 from antiphon.kernel.control.osc.script_gate import ScriptGate
 from antiphon.kernel.control.patches.plans import Plans
 from antiphon.kernel.control.patches.set_list_player import Sets
 from antiphon.kernel.control.patches.set_position import SetPosition
-from antiphon.kernel.control.server_events import ServerEvents
 from antiphon.kernel.control.state import StateFolder, StateSaver
 from antiphon.kernel.control.subscribers.clients import Access, Subscribers, Surfaces
 from antiphon.kernel.control.subscribers.feedback import Feedback
