@@ -16,7 +16,7 @@ from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
 from antiphon.kernel.contract.params import Param
 from antiphon.kernel.contract.ports import AUDIO_IN, AUDIO_OUT
 from antiphon.kernel.control.app import ControlApp
-from antiphon.kernel.control.commands.engine_clock import WallClock
+from antiphon.kernel.control.commands.executor import WallClock
 from antiphon.kernel.control.osc.served import ControlOptions
 from antiphon.kernel.graph.graph import End, Graph, NodeSpec, Wire
 from antiphon.kernel.wire.osc import Bundle, Message, decode, encode, encode_bundle

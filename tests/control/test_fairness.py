@@ -47,7 +47,7 @@ def put(live: Rig, peer: Peer, packet: bytes) -> None:
 async def handled(live: Rig) -> None:
     """All that was put is handled."""
     live.app.turns.wake()
-    while live.app.intake.busy:
+    while live.app.intake.lanes:
         await live.settle(0)
 
 
@@ -88,7 +88,7 @@ async def test_another_sender_waits_for_a_share_of_a_turn(
     assert other in order, "it is handled within two turns"
     each = len(eight.app.router.match(b"/node/*/*"))
     assert len(order) - before <= 4 * each, "of 2,728 patterns only some were handled before it or with it"
-    assert intake.busy
+    assert intake.lanes
 
 
 async def test_messages_of_one_sender_keep_their_order(eight: Rig) -> None:
@@ -118,7 +118,7 @@ async def test_a_sync_is_answered_behind_what_others_sent_before_it(
     while not seen:
         app.intake.turn()
     assert seen == [0.25]
-    assert app.intake.busy, "what came behind it is not waited for"
+    assert app.intake.lanes, "what came behind it is not waited for"
     await handled(eight)
     await eight.settle()
     assert ("/synced", (3,)) in second.heard()

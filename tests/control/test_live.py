@@ -21,7 +21,7 @@ from antiphon.kernel.wire.token_proof import TokenProof, nonce
 async def test_a_message_takes_effect_at_its_beat(live: Rig) -> None:
     client = live.client()
     sent: list[object] = []
-    live.app.outbox.taps.append(sent.append)
+    live.app.outbox.tap(sent.append)
     beat = live.app.clock.moment().beat + 1 / 3
     assert await client.ask("/at", Double(beat), "/node/a/gain", 0.25, 0.5) == []
     assert await client.ask("/at", Double(beat), "/tempo", 90) == []

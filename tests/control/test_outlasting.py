@@ -154,6 +154,13 @@ def test_plain_text_over_http_is_total() -> None:
     assert text(NAME).body == rb"Ger\udce4usch"
 
 
+class Held:
+    """Stands for a connection that is read no further until what came is handled."""
+
+    def resume(self) -> None:
+        pass
+
+
 @pytest.mark.parametrize(
     ("part", "name"),
     [
@@ -171,6 +178,7 @@ async def test_a_mistake_costs_what_was_being_done(
     of = attrgetter(part)(live.app)
     broken = Broken(1, getattr(of, name))
     monkeypatch.setattr(of, name, broken)
+    live.app.tcp.paused.add(Held())  # type: ignore[arg-type]
     live.app.turns.start(live.app._steps())
     stranger = live.app.udp.peer(("192.168.7.7", 9000))
     stranger.lane.put(encode("/ping"), stranger)

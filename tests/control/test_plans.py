@@ -10,7 +10,7 @@ from tests.control.rig import CATALOG, Rig, rig
 from tests.each import each
 
 from antiphon.kernel.control import patch_watch
-from antiphon.kernel.control.commands import turns
+from antiphon.kernel.control.commands import executor
 from antiphon.kernel.control.patch_watch import MAX_LISTED_CHANGES, reload_line
 from antiphon.kernel.control.state import StateFolder, clear
 from antiphon.kernel.engine.link import EngineStarted, NodeState, PlanRefused
@@ -220,9 +220,9 @@ async def test_both_killed_the_new_engine_is_given_the_patch(tmp_path: Path, hom
     # a control that was killed had heard that this one starts, and asked it for nothing yet
     async with rig(tmp_path / "state", engine=other) as third:
         other.state = "running"
-        await third.settle(ticks=turns.SLOW)
+        await third.settle(ticks=executor.SLOW)
         assert dict(other.loads[loads][1].node("a").values) == {"gain": pytest.approx(1.9)}
-        await third.settle(ticks=turns.SLOW)
+        await third.settle(ticks=executor.SLOW)
         assert len(other.loads) == loads + 1
 
 

@@ -7,6 +7,7 @@ import pytest
 from tests.clock import FakeClock
 from tests.control.rig import GRAPH, Rig
 
+from antiphon.kernel.control.commands import executor
 from antiphon.kernel.control.patches import plans
 from antiphon.kernel.control.patches.history import MAX_EDITS, MOVE_SECONDS
 from antiphon.kernel.runtime import paths
@@ -222,7 +223,8 @@ async def test_a_node_removed_comes_back_with_its_wires_and_values_and_the_rest_
 def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
     """The clock by which moves are one edit or two."""
     clock = FakeClock()
-    monkeypatch.setattr(plans, "monotonic", clock)
+    for part in (plans, executor):
+        monkeypatch.setattr(part, "monotonic", clock)
     return clock
 
 

@@ -143,7 +143,7 @@ async def test_the_schedule_is_bounded_and_says_so_once(live: Rig) -> None:
         sent += per
         client.bundle(tag, *[encode("/node/a/learn")] * per)
         await live.settle(0)
-        while live.app.intake.busy:
+        while live.app.intake.lanes:
             await live.settle(0)
         assert len(live.app.session.schedule) == min(n + per, limit)
     told = client.heard()

@@ -18,15 +18,12 @@ class FakeDriver:
     device, bell, device_rate, device_block = 0, -1, RATE, BLOCK
 
     def __init__(self, first: int = 0) -> None:
-        self.next, self.pace = first - 1, pace_words()
+        self.next, self.pace = first - 1, pace_words(BLOCK, RATE)
         self.given: list[np.ndarray] = []
 
     def wait(self) -> int:
         self.next += 1
         return self.next
-
-    def input(self, _block: int) -> np.ndarray:
-        return np.zeros((2, BLOCK), np.float32)
 
     def deliver(self, _block: int, samples: np.ndarray) -> bool:
         self.given.append(samples.copy())

@@ -138,3 +138,17 @@ def test_nothing_is_kept_yet_and_nothing_where_memory_is_short() -> None:
     assert large is not None
     assert len(CaptureMemory.create(large).map) <= capture_memory.MAX_BYTES + (64 << 10)
     assert free_memory() > 0
+
+
+def test_the_ring_keeps_as_many_rows_and_slots_as_it_has() -> None:
+    """Three channels a block, none equal or silent: five blocks fill rows, ten fill slots, and one more goes round."""
+    engine = Engine(slots=15)
+    engine.play(5)
+    assert np.count_nonzero(engine.memory.tags_of(slice(0, 15))) == 15
+    engine.play(1)
+    assert engine.memory.tags_of(slice(0, 18)).tolist() == [0] * 3 + [n for n in range(2, 7) for _ in range(3)]
+    engine.play(4)
+    assert np.count_nonzero(engine.memory.tags) == 30
+    engine.play(1)
+    assert engine.memory.tags[:3].tolist() == [11] * 3
+    assert engine.memory.tags[3:].all()

@@ -18,9 +18,10 @@ from antiphon.kernel.engine.drivers.base import DriverOptions, PaceWord
 from antiphon.kernel.engine.drivers.device import CallbackDriver
 from antiphon.kernel.engine.drivers.headless import Headless
 from antiphon.kernel.engine.graph_player import GraphPlayer
-from antiphon.kernel.engine.levels import FADE_IN_SECONDS, FADE_OUT_SECONDS
+from antiphon.kernel.engine.levels import FADE_IN_SECONDS, FADE_OUT_SECONDS, looping
 from antiphon.kernel.engine.link import DeviceUsed
 from antiphon.kernel.engine.loop import EngineLoop, NextPlan
+from antiphon.kernel.engine.native.loop import LoopParts
 from antiphon.kernel.engine.plans.loader import Loader
 from antiphon.kernel.engine.remote import _decode
 from antiphon.kernel.engine.shared import DRIVERS, HeaderWord, MappingShape, Shared
@@ -53,9 +54,6 @@ class Free(Headless):
         self._pace[PaceWord.NEXT] += 1
         time.sleep(0.0)
         return block
-
-    def input(self, block: int) -> Samples:
-        return INPUT[:, block * BLOCK : (block + 1) * BLOCK]
 
     def deliver(self, block: int, samples: Samples) -> bool:
         assert not self.closed
@@ -103,7 +101,9 @@ class Loop:
         compile_all()
         spec, loaded = StreamSpec(RATE, BLOCK, 2), loader.load(check=False)
         self.shared = Shared.create(MappingShape.of(RATE, BLOCK, 2))
-        self.loop = EngineLoop(GraphPlayer(spec), self.first, self.shared, os.eventfd(0, os.EFD_NONBLOCK))
+        self.loop = EngineLoop(
+            GraphPlayer(spec), self.first, self.shared, os.eventfd(0, os.EFD_NONBLOCK), LoopParts(looping(INPUT, 2))
+        )
         plan = compile_plan(ECHO, loaded.catalog, loaded.make, spec, {"echo": 1})
         self.loop.next_plan = NextPlan(plan, 1, 0.0, 0.0, b"{}")
         self.change = DriverChange(self.loop, OPTIONS, self.make)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from tests import audio
 from tests.engine.test_graph_player import SPEC, THROUGH, ones, step
-from tests.local import graph, plan, play, staged
+from tests.local import graph, plan, play, put, staged
 
 from antiphon.kernel.engine.graph_player import GraphPlayer
 from antiphon.kernel.graph.io_nodes import IN_NUMBER, OUT_NUMBER
@@ -114,3 +114,17 @@ def test_the_master_volume_outlives_a_block_that_overflows():
     play(stage, np.full((2, 256), 3e38, np.float32))
     y = play(stage, ones(8192, 0.1))
     assert 0.0 < y[0, -1] <= y.max() < 0.00401  # the limiter comes back from it slowly
+
+
+@pytest.mark.parametrize("name", ["wet", "bypass", "mute"])
+@pytest.mark.parametrize("on", [True, False])
+def test_what_mixes_a_node_moves_the_sound_smoothly(name: str, on: bool) -> None:
+    value = float(not on) if name == "wet" else not on
+    made = graph({"half": ("gain", {"step": 0.5, name: value})}, ["in > half", "half > out"])
+    player = staged(made)
+    x = np.ones((2, 4096), np.float32)
+    before = play(player, x)
+    player.take(put(made, "half", name, float(on)))
+    y = play(player, x)[0]
+    assert before[0, -1] != y[-1]
+    assert float(np.abs(np.diff(y, prepend=before[0, -1])).max()) < 0.01

@@ -23,9 +23,11 @@ from antiphon.kernel.contract.params import Param
 from antiphon.kernel.contract.processor import Processor
 from antiphon.kernel.engine.drivers.base import pace_words
 from antiphon.kernel.engine.graph_player import GraphPlayer
+from antiphon.kernel.engine.levels import looping
 from antiphon.kernel.engine.link import NodeState, NodeVocabulary, PlanLoaded, PlanRefused
 from antiphon.kernel.engine.loop import EngineLoop
-from antiphon.kernel.engine.plans import admission, loader, making
+from antiphon.kernel.engine.native.loop import LoopParts
+from antiphon.kernel.engine.plans import admission, loader
 from antiphon.kernel.engine.plans.loader import Loader
 from antiphon.kernel.engine.plans.loading import LoadingNote
 from antiphon.kernel.engine.remote import RemoteEngine
@@ -113,19 +115,15 @@ class Driver:
     """A clock that does not wait for blocks to be due."""
 
     name, rate, block, channels, latency, ring = "test", SPEC.rate, SPEC.block, SPEC.channels, 0, 0
-    device, bell, pace, device_rate, device_block = 0, -1, pace_words(), SPEC.rate, SPEC.block
+    device, bell, pace, device_rate, device_block = 0, -1, pace_words(SPEC.block, SPEC.rate), SPEC.rate, SPEC.block
 
     def __init__(self, first: int) -> None:
         self.next = first - 1
-        self.sound = np.full((SPEC.channels, SPEC.block), LEVEL, np.float32)
 
     def wait(self) -> int:
         time.sleep(0.001)
         self.next += 1
         return self.next
-
-    def input(self, _block: int) -> np.ndarray:
-        return self.sound
 
     def deliver(self, _block: int, _samples: np.ndarray) -> bool:
         return True
@@ -197,7 +195,8 @@ class Rig:
         gc.disable()  # as the engine does
         words, died = self.shared.words, self.shared.words[HeaderWord.TAP_WRITE]
         driver = Driver(died + 7 if died else 0)
-        loop = EngineLoop(GraphPlayer(SPEC), driver, self.shared, self.bell)  # type: ignore[arg-type]
+        steady = looping(np.full((1, SPEC.block), LEVEL, np.float32), SPEC.channels)
+        loop = EngineLoop(GraphPlayer(SPEC), driver, self.shared, self.bell, LoopParts(steady))  # type: ignore[arg-type]
         Loader(loop, self.engine_end, PLUGINS, self.pool, self.asking_end).thread.start()
         loop.begin(driver.next + 1, died)
         words[HeaderWord.ENGINE_STATE] = 2
@@ -265,7 +264,7 @@ def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
     # a trial that a busy machine has no time for is no trial
     monkeypatch.setattr(admission, "TRIAL_LIMIT", 50.0)
     for seconds in ("TIMEOUT_SECONDS", "RESTART_TIMEOUT"):
-        monkeypatch.setattr(making, seconds, 60.0)
+        monkeypatch.setattr(loader, seconds, 60.0)
     made = Rig(tmp_path / "errors")
     try:
         assert made.load(("good", {})) == ""

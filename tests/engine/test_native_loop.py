@@ -25,9 +25,8 @@ from antiphon.kernel.engine.drivers import device
 from antiphon.kernel.engine.drivers.base import DriverOptions, PaceWord
 from antiphon.kernel.engine.drivers.device import CallbackDriver
 from antiphon.kernel.engine.drivers.headless import Headless
-from antiphon.kernel.engine.file_loop import FileLoop, kept
 from antiphon.kernel.engine.graph_player import GraphPlayer
-from antiphon.kernel.engine.levels import ChosenPairs
+from antiphon.kernel.engine.levels import ChosenPairs, kept, looping
 from antiphon.kernel.engine.loop import EngineLoop, NextPlan
 from antiphon.kernel.engine.loop_words import ExitReason
 from antiphon.kernel.engine.native import loop as native_loop
@@ -122,10 +121,10 @@ class Engine:
         self.taps = TapMemory.create(TapShape.for_audio(RATE, BLOCK, 2))
         self.capture = CaptureMemory.create(CaptureShape(RATE, BLOCK, 3000))
         pairs = ChosenPairs(self.pairs, spec) if self.pairs else None
-        overlay = None if self.file is None else FileLoop(self.file, 2, BLOCK)
+        looped = None if self.file is None else looping(self.file, 2)
         self.loop = EngineLoop(
             self.player, self.driver, self.shared, self.bell,
-            LoopParts(overlay, None, NodeTaps(self.taps), NodeCapture(self.capture), None, pairs),
+            LoopParts(looped, None, NodeTaps(self.taps), NodeCapture(self.capture), None, pairs),
         )  # fmt: skip
         ids = {node.name: place + 1 for place, node in enumerate(self.graph.nodes)}
         plan = compile_plan(self.graph, self.plugins.catalog, self.plugins.make, spec, ids)
@@ -335,8 +334,8 @@ def test_equal_channels_of_a_file_are_held_once_and_loop_as_they_are() -> None:
     ):
         used = kept(sound, channels)
         assert len(used) == held
-        np.testing.assert_array_equal(FileLoop(used, channels, BLOCK).sound, FileLoop(sound, channels, BLOCK).sound)
-    np.testing.assert_array_equal(FileLoop(equal, 4, BLOCK).block(BLOCK, BLOCK)[2:], 0.0)
+        np.testing.assert_array_equal(looping(used, channels), looping(sound, channels))
+    np.testing.assert_array_equal(looping(equal, 4)[2:], 0.0)
 
 
 def test_an_input_with_nan_or_at_full_scale_is_counted_and_the_output_limited(engine):

@@ -13,16 +13,13 @@ from antiphon.kernel.engine.shared import (
     ByteRing,
     HeaderWord,
     MappingShape,
-    RecordCodec,
-    RecordRing,
-    RingWords,
     Shared,
     command_ring,
     report_ring,
 )
 from antiphon.kernel.session.actions import ACTIONS, NodeSet
 from antiphon.kernel.session.commands import Sample
-from antiphon.kernel.session.records import SIZE
+from antiphon.kernel.session.records import SIZE, RecordCodec, RecordRing, RingWords
 
 ACTION = NodeSet(1, 2, 0.5, 0.25, Sample(3))
 
@@ -99,7 +96,8 @@ class _Small(RecordRing):
 
     def __init__(self, memory):
         words = RingWords(HeaderWord.COMMANDS_WRITE, HeaderWord.COMMANDS_READ, HeaderWord.COMMANDS_DROPPED)
-        super().__init__(memory, "commands", 5, words, RecordCodec(ACTIONS.pack_into, ACTIONS.unpack_from, SIZE))
+        codec = RecordCodec(ACTIONS.pack_into, ACTIONS.unpack_from, SIZE)
+        super().__init__(memory.words, memory.part("commands"), 5, words, codec)
 
 
 @given(st.lists(st.integers(-4, 4).filter(bool), max_size=60), st.integers(0, 1000))

@@ -1,6 +1,7 @@
 """Graphs: edits give good graphs or a refusal, and the order runs what feeds before what is fed."""
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -12,6 +13,7 @@ from antiphon.kernel.contract.catalog import Catalog, Failure, ProcessorInfo
 from antiphon.kernel.contract.params import Param
 from antiphon.kernel.contract.ports import AUDIO_IN, AUDIO_OUT, EVENTS_IN, EVENTS_OUT, Port
 from antiphon.kernel.errors import PatchError
+from antiphon.kernel.graph import graph as graphs
 from antiphon.kernel.graph.clock import MAX_TEMPO, MIN_TEMPO, TempoMap
 from antiphon.kernel.graph.graph import IN, MAX_NODES, OUT, End, Graph, NodeSpec, Wire, check, order
 from antiphon.kernel.graph.names import CANCELLER
@@ -299,3 +301,18 @@ def test_what_is_no_number_steers_no_clock(asked: tuple[float, float, float]) ->
     tempo = TempoMap(RATE, 100.0)
     tempo.steer(256, *asked)
     assert tempo == TempoMap(RATE, 100.0)
+
+
+@pytest.mark.parametrize(("asked", "taken"), [(5000.0, MAX_TEMPO), (0.001, MIN_TEMPO), (-3.0, MIN_TEMPO)])
+def test_a_clock_is_steered_to_no_tempo_that_a_performer_cannot_set(asked: float, taken: float) -> None:
+    tempo = TempoMap(RATE, 100.0)
+    tempo.steer(256, asked, 0.0, 0.0)
+    assert tempo.tempo_at(512) == taken
+
+
+def test_a_graph_holds_its_most_wires_and_not_one_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = chain("a", "b", "c")
+    monkeypatch.setattr(graphs, "MAX_WIRES", len(whole.wires))
+    check(whole, CATALOG)
+    with pytest.raises(PatchError, match="at most"):
+        check(replace(whole, wires=(*whole.wires, Wire(End("a", "out"), End("c", "in")))), CATALOG)

@@ -15,6 +15,7 @@ from antiphon.kernel.contract.params import Param
 from antiphon.kernel.contract.ports import AUDIO_IN, AUDIO_OUT, EVENTS_IN, EVENTS_OUT, Port
 from antiphon.kernel.control.patches import patch_writer
 from antiphon.kernel.errors import AntiphonError, FileError, PatchError
+from antiphon.kernel.graph import patch_reader
 from antiphon.kernel.graph.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.kernel.graph.graph import IN, OUT, RESERVED, End, Graph, NodeSpec, Wire
 from antiphon.kernel.graph.patch import Patch, dump, find, load, parse
@@ -423,3 +424,11 @@ def test_lines_are_found_through_every_spelling():
         ("nowhere",): 1,
     }.items():
         assert line_of(text, path) == line, path
+
+
+def test_a_patch_holds_its_most_wires_and_names_the_one_too_many(monkeypatch):
+    monkeypatch.setattr(patch_reader, "MAX_WIRES", 2)
+    text = TOP + '[nodes.a]\ntype = "gain"\n[wires]\n"in" = "a"\n"a" = {}\n'
+    assert len(parse(text.format('"out"'), CATALOG).graph.wires) == 2
+    with pytest.raises(PatchError, match="one wire too many; at most 2"):
+        parse(text.format('["out", "out.3-4"]'), CATALOG)

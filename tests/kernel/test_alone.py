@@ -1,13 +1,19 @@
 """The kernel plays alone: its rooms, two plugins and the API they are written against, with what it declares."""
 
+import json
 import os
+import random
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
+import time
 import tomllib
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
@@ -81,20 +87,19 @@ def test_what_the_kernel_declares_is_what_the_project_declares() -> None:
     assert {line for line in lines if not line.startswith("#")} <= declared
 
 
-def test_the_kernel_plays_a_patch_and_obeys_osc(alone: Path, tmp_path: Path) -> None:
-    recording = tmp_path / "out.wav"
+@contextmanager
+def playing(alone: Path, folder: Path, *more: str) -> Iterator[tuple[subprocess.Popen[str], socket.socket]]:
+    """The kernel as a process with user folders in `folder`, and a client; it is ended, with status 0."""
     # -S: nothing of this environment's packages is on the path
-    words = [sys.executable, "-S", "-m", "antiphon.kernel", "--patch", "alone.toml", "--osc-port", "0"]
-    home = {f"XDG_{kind}_HOME": str(tmp_path / kind) for kind in ("DATA", "CONFIG", "CACHE", "STATE")}
-    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(alone), "HOME": str(tmp_path), **home}
-    environment["XDG_RUNTIME_DIR"] = str(tmp_path)
+    words = [sys.executable, "-S", "-m", "antiphon.kernel", "--patch", "alone.toml", "--osc-port", "0", *more]
+    home = {f"XDG_{kind}_HOME": str(folder / kind) for kind in ("DATA", "CONFIG", "CACHE", "STATE")}
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(alone), "HOME": str(folder), **home}
+    environment["XDG_RUNTIME_DIR"] = str(folder)
     # machine code, by the hash of what it is compiled from: to compile it again takes 12 s of processor
-    (tmp_path / "CACHE" / "antiphon").mkdir(parents=True)
-    (tmp_path / "CACHE" / "antiphon" / "kernels").symlink_to(Path(sys.prefix) / "var" / "antiphon" / "kernels")
+    (folder / "CACHE" / "antiphon").mkdir(parents=True)
+    (folder / "CACHE" / "antiphon" / "kernels").symlink_to(Path(sys.prefix) / "var" / "antiphon" / "kernels")
     with (
-        subprocess.Popen(
-            [*words, "--record", str(recording)], cwd=alone, env=environment, stdout=subprocess.PIPE, text=True
-        ) as server,
+        subprocess.Popen(words, cwd=alone, env=environment, stdout=subprocess.PIPE, text=True) as server,
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client,
     ):
         try:
@@ -105,19 +110,88 @@ def test_the_kernel_plays_a_patch_and_obeys_osc(alone: Path, tmp_path: Path) -> 
             assert found is not None
             client.settimeout(READY)
             client.connect(("127.0.0.1", int(found[1])))
-            client.send(encode("/node/tone/frequency", 880.0))
-            client.send(encode("/sync", 1))
-            assert answer(client) == (b"/synced", (1,))
-            client.send(encode("/node/tone/frequency"))
-            assert answer(client) == (b"/node/tone/frequency", (880.0,))
-            wait_until_played(client, 3)
+            yield server, client
         finally:
             server.terminate()
         assert server.wait(READY) == 0
+
+
+def ends_on(recording: Path, frequency: float) -> bool:
+    """Whether the last quarter of a second of a recording is that tone."""
     sound, rate = soundfile.read(recording)
     last = sound[-rate // 4 :, 0]
     spectrum = np.abs(np.fft.rfft(last * np.hanning(len(last))))
-    assert abs(np.argmax(spectrum) * rate / len(last) - 880.0) < 5.0
+    return abs(np.argmax(spectrum) * rate / len(last) - frequency) < 5.0
+
+
+def test_the_kernel_plays_a_patch_and_obeys_osc(alone: Path, tmp_path: Path) -> None:
+    recording = tmp_path / "out.wav"
+    with playing(alone, tmp_path, "--record", str(recording)) as (_, client):
+        client.send(encode("/node/tone/frequency", 880.0))
+        client.send(encode("/sync", 1))
+        assert answer(client) == (b"/synced", (1,))
+        client.send(encode("/node/tone/frequency"))
+        assert answer(client) == (b"/node/tone/frequency", (880.0,))
+        wait_until_played(client, 3)
+    assert ends_on(recording, 880.0)
+
+
+@pytest.mark.real
+@pytest.mark.timeout(0)
+def test_it_plays_on_with_the_last_value_whichever_process_is_killed(alone: Path, tmp_path: Path) -> None:
+    """For `KILLING_SECONDS`, half a minute where none are given."""
+    recording, chance = tmp_path / "out.wav", random.Random(1)
+    until = time.monotonic() + float(os.environ.get("KILLING_SECONDS", "30"))
+    frequency, kills = 440.0, Counter[str]()
+    with playing(alone, tmp_path, "--record", str(recording)) as (server, client):
+        while time.monotonic() < until:
+            assert server.poll() is None
+            victim = chance.choice(("engine", "engine", "engine", "control", "recorder", "weigher"))
+            pid = running(tmp_path).get(victim)
+            if pid is not None and alive(pid):
+                os.kill(pid, signal.SIGKILL)
+                kills[victim] += 1
+            frequency = float(chance.randrange(200, 2000))
+            asked(client, frequency)
+            wait_until_played(client, chance.randrange(1, 6))
+            assert asked(client) == frequency
+    assert kills["engine"] > 3
+    print(dict(kills))
+    # each recorder begins a file of its own
+    assert ends_on(max(tmp_path.glob("out*.wav"), key=lambda path: path.stat().st_mtime), frequency)
+
+
+def running(folder: Path) -> dict[str, int]:
+    """Process number of each process of the kernel."""
+    (listed,) = folder.glob("**/processes.json")
+    return {name: pid for name, (pid, _) in json.loads(listed.read_bytes())["processes"].items()}
+
+
+def alive(pid: int) -> bool:
+    """Whether there is such a process."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def asked(client: socket.socket, *value: float) -> float:
+    """The tone's frequency, which is set first where one is given; asked again while no process answers."""
+    until = time.monotonic() + READY
+    client.settimeout(1.0)
+    while time.monotonic() < until:
+        if value:
+            client.send(encode("/node/tone/frequency", *value))
+        client.send(encode("/node/tone/frequency"))
+        try:
+            said = [one.args for one in messages_of(decode(client.recv(4096))) if one.address.endswith(b"frequency")]
+        except (TimeoutError, ConnectionRefusedError):
+            continue
+        if said and value in ((), said[-1]):
+            client.settimeout(READY)
+            return float(str(said[-1][0]))
+    raise AssertionError("no answer")
 
 
 def answer(client: socket.socket) -> tuple[bytes, tuple[object, ...]]:
@@ -130,5 +204,5 @@ def answer(client: socket.socket) -> tuple[bytes, tuple[object, ...]]:
 def wait_until_played(client: socket.socket, beats: int) -> None:
     """Returns when the engine has played so many beats more, at 120 bpm."""
     client.send(encode("/notify", 1))
-    while beats:
+    while beats > 0:
         beats -= sum(message.address == b"/beat" for message in messages_of(decode(client.recv(4096))))

@@ -291,3 +291,20 @@ def test_a_device_that_is_asked_for_is_answered_whatever_fails(starts: Starts) -
             starts.parts.control.send(b"x" * 4096)
     ask(starts, "portaudio", 4)
     assert json.loads(answers.recv(4096))["serial"] == 4
+
+
+def test_a_child_that_keeps_dying_is_started_again_at_once_five_times_and_then_after_a_pause(
+    supervisor: Supervisor, clock: FakeClock
+) -> None:
+    waits = []
+    for _ in range(7):
+        child = SimpleNamespace(name="recorder")
+        supervisor._children["recorder"] = child  # type: ignore[assignment]
+        supervisor._died(child, 1)  # type: ignore[arg-type]
+        waits.append(supervisor._start_times["recorder"] - time.monotonic())
+        clock.sleep(1.0)
+    assert waits == pytest.approx([0.0] * 5 + [watch.PAUSE_SECONDS] * 2)
+    clock.sleep(10.0)
+    supervisor._children["recorder"] = child  # type: ignore[assignment]
+    supervisor._died(child, 1)  # type: ignore[arg-type]
+    assert supervisor._start_times["recorder"] == pytest.approx(time.monotonic())

@@ -21,7 +21,7 @@ from antiphon.kernel.errors import FileError, UsageError
 from antiphon.kernel.runtime.processes import pidfile
 from antiphon.kernel.runtime.processes.children import Child
 from antiphon.kernel.runtime.settings import ServeSettings
-from antiphon.kernel.supervisor import before, watchdog
+from antiphon.kernel.supervisor import watch, watchdog
 from antiphon.kernel.supervisor.starts import Starts
 from antiphon.kernel.supervisor.watch import Supervisor
 from antiphon.kernel.synth import backends, info as synths
@@ -179,12 +179,12 @@ def test_a_start_whose_port_is_taken_touches_nothing(crashed: Path) -> None:
 
 def test_a_start_that_was_killed_midway_is_undone_by_the_next(crashed: Path) -> None:
     there = held(crashed)
-    before.back_up(crashed)
+    watch.back_up(crashed)
     pidfile.write(crashed, 0, {}, ServeSettings(patch="another"))
     (crashed / recorder.NOTE).unlink()
-    before.restore(crashed)
+    watch.restore(crashed)
     assert held(crashed) == there
-    before.restore(crashed)
+    watch.restore(crashed)
     assert held(crashed) == there, "once"
 
 
@@ -196,7 +196,7 @@ def test_what_cannot_be_kept_is_not_begun(crashed: Path, monkeypatch: pytest.Mon
 
     monkeypatch.setattr("shutil.copy2", full)
     with pytest.raises(FileError, match="no space left on device; free some space"):
-        before.back_up(crashed)
+        watch.back_up(crashed)
     assert held(crashed) == there
     assert [path for path in crashed.iterdir() if path.is_dir()] == []
 
@@ -208,10 +208,10 @@ def test_only_a_ready_run_that_was_asked_to_end_is_forgotten(
     there = held(crashed)
 
     def open_(supervisor: Supervisor) -> None:
-        before.back_up(crashed)
+        watch.back_up(crashed)
         supervisor._ready_said, supervisor._ending = ready, asked
         if ready:
-            before.drop_backup(crashed)
+            watch.drop_backup(crashed)
         raise Failed
 
     monkeypatch.setattr(Supervisor, "_open", open_)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, strategies as st
 from tests.each import each
 
-from antiphon.kernel.control.commands.engine_clock import WallClock
+from antiphon.kernel.control.commands.executor import WallClock
 from antiphon.kernel.errors import WireError
 from antiphon.kernel.wire import frames
 from antiphon.kernel.wire.frames import Framer

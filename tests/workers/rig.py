@@ -11,8 +11,7 @@ from tests.waiting import until
 from tests.workers.steppers import HOP
 
 from antiphon.kernel.workers.arena import Arena, Bells, State, WorkerWord
-from antiphon.kernel.workers.pool import Pool
-from antiphon.kernel.workers.stream import HopStart, Stream
+from antiphon.kernel.workers.pool import HopStart, Pool, Stream
 from antiphon.kernel.workers.zygote import HANG, spawn
 
 PATIENCE = 60.0

@@ -24,8 +24,8 @@ from antiphon.kernel.graph.plan import Plan
 from antiphon.kernel.plugins.checks import inspect_processor
 from antiphon.kernel.workers import pool as pools
 from antiphon.kernel.workers.arena import SlotWord, WorkerWord
+from antiphon.kernel.workers.pool import Stream
 from antiphon.kernel.workers.spec import WorkerSpec
-from antiphon.kernel.workers.stream import Stream
 from antiphon.networks.model_client import ModelProcessor
 from antiphon_synth.processor import Synth
 

@@ -17,9 +17,8 @@ from tests.workers.steppers import Poison, pole, spec
 
 from antiphon.kernel.errors import WorkerError
 from antiphon.kernel.workers.arena import MAX_DEPTH, MAX_SLOTS, MAX_WORKERS, SlotWord, State, WorkerWord
-from antiphon.kernel.workers.pool import Pool
+from antiphon.kernel.workers.pool import HopStart, Pool
 from antiphon.kernel.workers.status import state_of, workers
-from antiphon.kernel.workers.stream import HopStart
 
 
 def test_streams_of_equal_specs_share_a_process_and_none_of_their_past(rig: Rig) -> None:

@@ -20,9 +20,9 @@ from tests.workers.steppers import pole, spec
 from antiphon.kernel.errors import WorkerError, WorkerLost
 from antiphon.kernel.workers import pool as pools, zygote
 from antiphon.kernel.workers.arena import FIRST_KINDS, MAX_KINDS, Arena, Bells, State, WorkerWord
+from antiphon.kernel.workers.pool import HopStart
 from antiphon.kernel.workers.spec import WorkerSpec
 from antiphon.kernel.workers.status import Health, news, wanted_zygotes, workers
-from antiphon.kernel.workers.stream import HopStart
 from antiphon.kernel.workers.zygote import module_of
 
 ROOT = Path(__file__).parents[2]

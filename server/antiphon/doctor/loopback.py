@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.control.commands.sound_device import delays
 from antiphon.kernel.engine.drivers.base import Driver, DriverOptions
+from antiphon.kernel.engine.drivers.device import CallbackDriver
 from antiphon.kernel.engine.drivers.headless import Headless
 from antiphon.kernel.engine.drivers.probe import probe
 from antiphon.kernel.engine.process import make_driver
@@ -190,6 +191,7 @@ def trip_of(driver: Driver, path: str, recorded: Mono, at: list[int], missed: in
 
 def _through_device(kind: str, options: DriverOptions, path: str, *, own_ports: bool = False) -> Trip:
     driver = make_driver(kind, options)
+    assert isinstance(driver, CallbackDriver)
     try:
         if own_ports:
             import jack
@@ -205,7 +207,7 @@ def _through_device(kind: str, options: DriverOptions, path: str, *, own_ports: 
         driver.stop()
 
 
-def _exchange(driver: Driver, path: str) -> Trip:
+def _exchange(driver: CallbackDriver, path: str) -> Trip:
     at, sound = played_bursts(driver.rate, driver.block)
     recorded = np.zeros_like(sound)
     out: Samples = np.zeros((driver.channels, driver.block), np.float32)

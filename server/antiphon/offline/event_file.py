@@ -13,8 +13,9 @@ beats), /transport/play, /transport/stop, /beat, /panic, /clearSched.
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Annotated, Any, NoReturn, TypeAlias
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Annotated, Any, NoReturn
 
 from msgspec import Meta, Struct
 
@@ -22,10 +23,9 @@ from antiphon.kernel.contract.params import Param, Value
 from antiphon.kernel.errors import AntiphonError, UsageError
 from antiphon.kernel.graph.names import MACRO
 from antiphon.kernel.graph.patch import Patch
-from antiphon.kernel.runtime.shortening import is_finite_number
 from antiphon.kernel.runtime.suggestion import nearest
 from antiphon.kernel.runtime.typed import Misfit, convert
-from antiphon.kernel.session import notes, play
+from antiphon.kernel.session import messages, notes, play
 from antiphon.kernel.session.actions import ACTIONS
 from antiphon.kernel.session.commands import (
     Beat,
@@ -38,13 +38,12 @@ from antiphon.kernel.session.commands import (
     SetTransport,
     When,
 )
+from antiphon.kernel.session.messages import MAX_RAMP, FindParam, check_count, number
 from antiphon.kernel.session.scenes import MAX_SCENES
 
 MAX_EVENTS = 500_000
 MAX_LINE = 65536
 MAX_SECONDS = 7 * 24 * 3600.0
-MAX_RAMP = 3600.0
-_ANY = 1e38
 _ADDRESSES = (
     "/node/NAME/PARAM", "/node/NAME/PARAM/norm", "/node/NAME/reset", "/node/NAME/play", *notes.ADDRESSES,
     "/macro/NAME", "/macro/NAME/value", "/scene/recall", "/transport/play", "/transport/stop", "/beat",
@@ -60,10 +59,6 @@ class FileEvent(Struct, forbid_unknown_fields=True, kw_only=True):
     beat: Annotated[float, Meta(ge=0.0, le=1e9)] | None = None
     address: Annotated[str, Meta(description="an address of OSC, such as /node/NAME/PARAM")]
     args: Annotated[list[Any], Meta(description="a list, as in [0.5] or [0.5, 2.0]")] = []
-
-
-FindParam: TypeAlias = Callable[[str, str], Param]
-"""(node, parameter) → its declaration, or an `AntiphonError` that lists the known ones."""
 
 
 def parse_events(
@@ -82,7 +77,7 @@ def parse_events(
     """
     commands: list[Command] = []
     tempo = 120.0 if patch is None else patch.tempo
-    for number, line in enumerate(lines, 1):
+    for place, line in enumerate(lines, 1):
         if not line.strip():
             continue
         if len(commands) >= MAX_EVENTS:
@@ -98,7 +93,7 @@ def parse_events(
             commands += commands_of(address, args, when, find, players)
             tempo = float(args[0]) if address == "/tempo" else tempo
         except AntiphonError as error:
-            raise UsageError(f"{source} line {number}: {error}") from None
+            raise UsageError(f"{source} line {place}: {error}") from None
     return commands
 
 
@@ -135,14 +130,14 @@ def commands_of(
 
 def _recalled(args: list[Any], when: When, find: FindParam, patch: Patch | None, tempo: float) -> Iterator[Command]:
     """Values of a scene of the patch, in ramps of `beats` beats at that tempo."""
-    _count(args, 1, 2, "/scene/recall")
-    number = _number(args[0], "a scene", 0, MAX_SCENES - 1)
-    seconds = min(MAX_RAMP, _ramp(args, MAX_RAMP) * 60.0 / tempo)
+    check_count(args, 2, "a scene, then at most the beats of a ramp")
+    asked = number(args, 0, "scene", 0, MAX_SCENES - 1)
+    seconds = min(MAX_RAMP, number(args, 1, "the ramp in beats", 0.0, MAX_RAMP, 0.0) * 60.0 / tempo)
     stored: Mapping[int, Mapping[str, Value]] = {} if patch is None else patch.scenes
-    scene = stored.get(int(number))
-    if scene is None or number != int(number):
+    scene = stored.get(int(asked))
+    if scene is None or asked != int(asked):
         there = ", ".join(map(str, sorted(stored))) or "none"
-        raise UsageError(f"the patch has no scene {number:g}; there are: {there}")
+        raise UsageError(f"the patch has no scene {asked:g}; there are: {there}")
     # macros come first, so that a target's own value is the last
     for key, value in sorted(scene.items(), key=lambda item: not item[0].startswith(f"{MACRO}.")):
         node, _, name = key.partition(".")
@@ -166,25 +161,21 @@ def _command(
         return note
     match address.split("/")[1:]:
         case ["node", node, "reset"]:
-            _count(arguments, 0, 0, address)
+            check_count(arguments, 0, "")
             return ResetNode(node, when)
         case ["node", node, name, *rest] if rest in ([], ["norm"]):
-            return _set(find(node, name), node, arguments, bool(rest), address, when)
+            return _set(find(node, name), node, arguments, when, norm=bool(rest))
         case ["macro", name]:
-            return _set(find(MACRO, name), MACRO, arguments, False, address, when)
+            return _set(find(MACRO, name), MACRO, arguments, when)
         case ["macro", name, "value"] if players is not None:
-            param = find(MACRO, name)
-            _count(arguments, 1, 2, address)
-            macro = next(one for one in players.graph.macros if one.name == name)
-            place = macro.place(find, _number(arguments[0], "value", -_ANY, _ANY))
-            return _set(param, MACRO, [place, *arguments[1:]], False, address, when)
+            find(MACRO, name)
+            return messages.macro_value(name, players.graph.macros, arguments, when, find)
         case ["transport", ("play" | "stop") as what]:
-            _count(arguments, 0, 1, address)
-            beat = _number(arguments[0], "a beat", 0.0, 1e9) if arguments else None
-            return SetTransport(what == "play", beat, when)
+            check_count(arguments, 1, "a beat")
+            return SetTransport(what == "play", number(arguments, 0, "beat", 0.0, 1e9, None), when)
         case ["beat"]:
-            _count(arguments, 1, 1, address)
-            return SetTransport(None, _number(arguments[0], "a beat", 0.0, 1e9), when)
+            check_count(arguments, 1, "a beat")
+            return SetTransport(None, number(arguments, 0, "beat", 0.0, 1e9), when)
         case ["panic"]:
             return Panic(when)
         case ["clearSched"]:
@@ -194,11 +185,7 @@ def _command(
         raise UsageError(
             f"{address[:80]!r} cannot be played from a file; {nearest(address, _ADDRESSES)} (docs/formats.md has all)"
         )
-    _count(arguments, row.least, len(row.fields), address)
-    pairs = zip(row.names, row.fields, arguments, strict=False)
-    values = {name: _number(value, name, *field.bounds) for name, field, value in pairs}
-    command: Command = row.record(**values, when=when)
-    return command
+    return messages.plain(row, arguments, when)
 
 
 def at_beginning(when: When) -> bool:
@@ -211,16 +198,11 @@ def at_beginning(when: When) -> bool:
     return True
 
 
-def _set(param: Param, node: str, arguments: Sequence[Any], norm: bool, address: str, when: When) -> Command:
-    if param.kind == "trigger" and not arguments:
-        arguments = [True]
-    _count(arguments, 1, 2, address)
-    if not isinstance(arguments[0], str | int | float):
-        raise UsageError(f"{param.name} takes {param.allowed}, not {str(arguments[0])[:40]}")
+def _set(param: Param, node: str, arguments: Sequence[Any], when: When, *, norm: bool = False) -> Command:
+    command = messages.parameter(node, param, arguments, when, norm=norm)
     if _fixed(param) and not at_beginning(when):
         raise UsageError(f"{param.name} cannot change while a file plays; set it in the patch")
-    value: Value = param.from_norm(arguments[0]) if norm else param.check(arguments[0])
-    return SetParam(node, param.name, value, _ramp(arguments, MAX_RAMP), when)
+    return replace(command, value=param.check(command.value))
 
 
 def _when(event: FileEvent, rate: int) -> When:
@@ -228,28 +210,10 @@ def _when(event: FileEvent, rate: int) -> When:
         case (float(seconds), None, None):
             return Sample(round(seconds * rate))
         case (None, float(frames), None):
-            _number(frames, "sample", 0.0, MAX_SECONDS * rate)
+            number([frames], 0, "sample", 0.0, MAX_SECONDS * rate)
             if frames != int(frames):
                 raise UsageError(f"sample takes whole numbers, not {frames:g}")
             return Sample(int(frames))
         case (None, None, float(beat)):
             return Beat(beat)
     raise UsageError('exactly one of "time", "sample" and "beat" says when')
-
-
-def _number(value: Any, what: str, low: float, high: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise UsageError(f"{what} takes a number from {low:g} to {high:g}, not {str(value)[:40]!r}")
-    if not is_finite_number(value) or not low <= value <= high:
-        raise UsageError(f"{what} takes {low:g} to {high:g}, not {str(value)[:40]}")
-    return float(value)
-
-
-def _ramp(arguments: Sequence[Any], most: float) -> float:
-    return _number(arguments[1], "a ramp", 0.0, most) if len(arguments) > 1 else 0.0
-
-
-def _count(arguments: Sequence[Any], least: int, most: int, address: str) -> None:
-    if not least <= len(arguments) <= most:
-        wanted = str(least) if least == most else f"{least} or {most}"
-        raise UsageError(f"{address[:80]} takes {wanted} arguments, not {len(arguments)}")

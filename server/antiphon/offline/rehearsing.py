@@ -25,6 +25,7 @@ from antiphon.kernel.graph.names import MACRO
 from antiphon.kernel.graph.patch import Patch, load as load_patch
 from antiphon.kernel.plugins.loader import Loaded, load
 from antiphon.kernel.session.commands import Command, Sample
+from antiphon.kernel.session.messages import FindParam
 from antiphon.kernel.session.notes import Players
 from antiphon.kernel.synth.backends import choose, chosen, use
 from antiphon.kernel.synth.info import BackendChoice
@@ -33,7 +34,7 @@ from antiphon.live.performance import Performance
 from antiphon.live.reading import read
 from antiphon.live.records import LiveEvent, ScriptError, ScriptTooLong
 from antiphon.live.stage import LiveScript
-from antiphon.offline.event_file import FindParam, commands_of, parse_events
+from antiphon.offline.event_file import commands_of, parse_events
 from antiphon.offline.hearing import tempo_map
 from antiphon.offline.rehearsal import (
     MAX_NOTES_PER_BEAT,

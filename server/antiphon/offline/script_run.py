@@ -21,11 +21,12 @@ from antiphon.kernel.runtime.processes.children import ChildLane, environment, s
 from antiphon.kernel.runtime.processes.helper_channel import MAX_MESSAGE_BYTES
 from antiphon.kernel.runtime.suggestion import instead
 from antiphon.kernel.session.commands import Beat, Command
+from antiphon.kernel.session.messages import FindParam
 from antiphon.kernel.session.notes import Players
 from antiphon.kernel.session.play import silent, unknown_words
 from antiphon.live.notes import MACRO_VALUES
 from antiphon.live.records import OUTSIDE, LiveEvent, ScriptError
-from antiphon.offline.event_file import MAX_EVENTS, FindParam, commands_of
+from antiphon.offline.event_file import MAX_EVENTS, commands_of
 from antiphon.offline.hearing import Cue, tempo_map
 
 SUFFIX = ".py"

@@ -32,7 +32,7 @@ class ClipRig:
     def __init__(self, live: Rig, client: Client) -> None:
         self.live, self.client = live, client
         self.effects: list[EngineEffect] = []
-        live.app.outbox.taps.append(self.effects.append)
+        live.app.outbox.tap(self.effects.append)
         self.launcher: Launcher = next(one for one in _open if one.server.folder == live.app.folder.folder)
 
     async def at(self, beat: float, *words: Any) -> list[tuple[str, tuple[Any, ...]]]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.control import status as figures
-from antiphon.kernel.control.commands.turns import TurnSteps
+from antiphon.kernel.control.commands.executor import TurnSteps
 from antiphon.kernel.control.osc.addresses import Directory
 from antiphon.kernel.control.osc.plugin_addresses import PluginAddresses
 from antiphon.kernel.control.osc.served import Service
@@ -75,9 +75,11 @@ class ControlApp(figures.StatusSource):
 
     def _steps(self) -> TurnSteps:
         return TurnSteps(
-            busy=lambda: self.intake.busy,
+            waiting=self.intake.lanes,
             turn=(("a message", self.intake.turn),),
-            refill=(("the UDP socket", self.udp.drain), ("the TCP connections", self.tcp.resume)),
+            refill=(("the UDP socket", self.udp.drain),),
+            paused=self.tcp.paused,
+            resume=(("the TCP connections", self.tcp.resume),),
             begin=(("a sign of life", self.link.note_turn), ("the wall clock", self.clock.wall.update)),
             due=(
                 ("what was scheduled", self.executor.catch_up),

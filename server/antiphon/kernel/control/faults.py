@@ -1,4 +1,4 @@
-"""Unexpected exceptions in control: each ends only the piece of work it was raised in, and is counted and logged."""
+"""What happens in control: exceptions, each of which ends only the work it was raised in, and events for plugins."""
 
 import logging
 from asyncio import AbstractEventLoop
@@ -47,3 +47,18 @@ class ControlFaults:
             self._logged = now
             log.error("%s; so far this happened %d times", self.last, self.count, exc_info=error)
         return self.last
+
+
+EventListener = Callable[[dict[str, Any]], None]
+
+
+class ServerEvents:
+    """Publishes events to `listeners`, each of which is called with every event and must not block."""
+
+    def __init__(self) -> None:
+        self.listeners: list[EventListener] = []
+
+    def publish(self, kind: str, **what: Any) -> None:
+        """Calls the listeners with {"kind": kind, …}, kind patch, node, late, engine, plugin or scene."""
+        for listener in self.listeners:
+            listener({"kind": kind, **what})

@@ -94,23 +94,23 @@ log = logging.getLogger("antiphon.control")
 
 
 class StateSaver:
-    """Saves control's state. `trouble`: why the last attempt failed, "" if it succeeded."""
+    """Saves control's state, if it has `changed`. `trouble`: why the last attempt failed, "" if it succeeded."""
 
     def __init__(self, folder: StateFolder, contents: Callable[[], dict[str, Any]]) -> None:
         """Creates a saver without changes. `contents` returns the whole state as JSON."""
         self._folder, self._contents = folder, contents
-        self._changed = False
+        self.changed = False
         self.trouble = ""
 
     def soon(self) -> None:
         """Marks the state as changed, to be saved at the end of this turn."""
-        self._changed = True
+        self.changed = True
 
     def flush(self) -> None:
         """Saves a changed state; a failure is logged once and shown in the status, and nothing is raised."""
-        if not self._changed:
+        if not self.changed:
             return
-        self._changed = False
+        self.changed = False
         try:
             self._folder.save(self._contents())
             self.trouble = ""

@@ -74,7 +74,7 @@ class TransportHost:
         self.meters = server.link.meters
         self.do, self.event = server.executor.do, server.feedback.event
         self.on_value, self.on_event = server.feedback.listeners.append, server.events.listeners.append
-        self.on_effect, self.on_note = server.outbox.taps.append, transports.on_note
+        self.on_effect, self.on_note = server.outbox.tap, transports.on_note
         self.attempt = server.faults.attempt
 
     def file(self, name: str) -> Path:

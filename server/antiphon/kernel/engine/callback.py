@@ -17,7 +17,7 @@ import numpy as np
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.native.compiling import kernel
 from antiphon.kernel.native.intrinsics import address_f32, as_u8p, call_c, load_acquire, offset, store_release
-from antiphon.kernel.native.kernel import f32, f32p, f64, i64, i64p
+from antiphon.kernel.native.kernel import f32, f32p, f64, i64, i64p, sound
 from antiphon.kernel.native.resample import sinc_table
 from antiphon.kernel.runtime.platform import MONOTONIC, c_function, make_bell, wait_bell
 
@@ -268,6 +268,20 @@ def portaudio_process(x: i64, y: i64, frames: i64, times: i64, flags: i64, s: i6
     return 0
 
 
+@kernel
+def give(s: i64p, block: i64, x: f32p, stride: i64, rows: i64p, count: i64) -> None:
+    """Publishes the output of a block: `rows` of x, `stride` frames apart, to the device's first `count` channels."""
+    frames = s[Slot.BLOCK]
+    place = block % DEPTH
+    into = address_f32(s[Slot.OUT_DATA])
+    channels = max(1, s[Slot.CHANNELS_OUT])
+    for c in range(count):
+        for n in range(frames):
+            into[(place * channels + c) * frames + n] = x[rows[c] * stride + n]
+    # Warning: the samples before their tag, by which the callback knows that they are there
+    store_release(s, Slot.OUT_TAGS + place, block + 1)
+
+
 class CallbackState:
     """State of one device stream, shared between the callback and the engine.
 
@@ -289,6 +303,8 @@ class CallbackState:
         self.words = np.zeros(WORDS, np.int64)  # the callback's state, int64 `[WORDS]`
         self.inputs: Samples = np.zeros((DEPTH, max(1, channels_in), block), np.float32)
         self.outputs: Samples = np.zeros((DEPTH, max(1, channels_out), block), np.float32)
+        self.rows = np.arange(max(1, channels_out))  # of the output, int64
+        self.rows_at = self.rows.ctypes.data
         self.bell = make_bell(waits=True, inherited=False)  # rung by the callback after each call
         bands = [_PASSED * min(rates) / rate for rate in (rates[1], rates[0])] if rates[0] != rates[1] else []
         places = np.arange(PHASES + 2) / PHASES
@@ -330,9 +346,8 @@ class CallbackState:
 
     def give(self, block: int, samples: Samples) -> None:
         """Publishes the output of block number `block`: the device's channels of float32 `[channels, block]`."""
-        place = block % DEPTH
-        self.outputs[place] = samples[: self.outputs.shape[1]]
-        self.view[Slot.OUT_TAGS + place] = block + 1
+        x, stride, channels, _ = sound(samples)
+        give.call(self.address, block, x, stride, self.rows_at, min(channels, self.rows.size))
 
     def wait(self) -> None:
         """Blocks until the callback has been called."""

@@ -112,7 +112,7 @@ class GraphPlayer:
         # for each Panic and ClearSchedule in _now: number of the first scheduled action kept; 0 keeps none
         self._cuts: deque[int] = deque()
         self.time = BlockTime()
-        self.buses = OutputBuses(spec)
+        self.buses = OutputBuses(spec, self.counters.sound)
         self.out = self.buses.channels[: spec.channels]
         self._curve = np.zeros(spec.block, np.float32)
         self._steps = np.arange(1, spec.block + 1, dtype=np.float32)
@@ -268,7 +268,7 @@ class GraphPlayer:
             # changes of the input's level take effect also while there is no plan yet
             self._levels.into(out, self.sample, frames)
         else:
-            self._run_plans(self.plan, x, frames, time, out)
+            self._run_plans(self.plan, x, frames, time)
             if self.buses.sounding:
                 ends = self.buses.channels[:, :frames]
             strips = self.plan.strips if self._crossing is None else self._crossing.strips
@@ -282,7 +282,9 @@ class GraphPlayer:
         """True if nothing is pending for the coming block, so that machine code may play it."""
         plan = self.plan
         waits = self._now or self._synced or self._panic or self.reports or self.applied or self._playing.waiting
-        if plan is None or waits or self._crossing is not None or self.buses.sounding is not plan.sounding:
+        if plan is None or waits or self._crossing is not None:
+            return False
+        if self.buses.source is not plan.last.buffer or self.buses.sounding is not plan.sounding:
             return False
         return self.edges.rests and self._levels.rests and self._retries.rests and plan.rests
 
@@ -292,8 +294,7 @@ class GraphPlayer:
         assert plan is not None
         before = time.beat = self.tempo.beat_at(self.sample)
         time.sample = self.sample
-        self.out[:] = plan.go_on(stop, time)
-        self.buses.take(plan.sounding, frames)
+        self.buses.take(plan.go_on(stop, time), plan.sounding, frames)
         self._report_nodes(plan, leaving=False)
         self._close(self.out, frames, before)
         return self.out
@@ -307,7 +308,7 @@ class GraphPlayer:
             curve = np.divide(self._steps[:frames], frames, out=self._curve[:frames])
             np.multiply(ends, np.subtract(1.0, curve, out=curve), out=ends)
             self.strips.faded[:, :frames] *= curve
-        self.buses.guard(self._counts_at, frames)
+        self.buses.guard(frames)
         if self._panic:
             self._panic = False
             self._retire()
@@ -326,7 +327,7 @@ class GraphPlayer:
             if after != math.floor(before) and after > before:
                 self._report(PlayerReport("beat", token=after))
 
-    def _run_plans(self, plan: Plan, x: Samples, frames: int, time: BlockTime, out: Samples) -> None:
+    def _run_plans(self, plan: Plan, x: Samples, frames: int, time: BlockTime) -> None:
         into = plan.input[:, :frames]
         into[:] = x
         dsp.check_input.call(plan.input_at, self.spec.block, self.spec.channels, frames, CLIPPED, self._counts_at)
@@ -337,13 +338,12 @@ class GraphPlayer:
         self._hear(plan, frames)
         plan.heard = self.strips.heard
         if self._crossing is None:
-            out[:] = plan.run(frames, time)
+            self.buses.take(plan.run(frames, time), plan.sounding, frames)
         else:
             self._crossing.old.heard = plan.heard
             self._crossing.old.input[:, :frames] = into
             self._hear(self._crossing.old, frames)
-            out[:] = self._crossing.run(frames, time)
-        self.buses.take(plan.sounding if self._crossing is None else self._crossing.sounding, frames)
+            self.buses.take(self._crossing.run(frames, time), self._crossing.sounding, frames)
         self._report_nodes(plan, leaving=False)
         if self._crossing is not None:
             self._report_nodes(self._crossing.old, leaving=True)

@@ -1,12 +1,14 @@
-"""Bypass, mute, wet and gain of master input and output, which belong to no patch."""
+"""Master input and output, which belong to no patch: their levels, fades, channels and limiter; a looping input."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from enum import IntEnum
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.contract.catalog import ProcessorInfo
@@ -17,7 +19,9 @@ from antiphon.kernel.graph.names import BUSES, CUE
 from antiphon.kernel.graph.node_host import cell_of
 from antiphon.kernel.graph.plan import Sounding
 from antiphon.kernel.native import Audio, dsp, f32p, f64, i64, kernel
-from antiphon.kernel.native.dsp import limit, release_fall
+from antiphon.kernel.native.dsp import guard, limit, release_fall
+from antiphon.kernel.native.intrinsics import address_f32, address_f64, address_i64, f64_bits, offset
+from antiphon.kernel.native.kernel import address, i64p, sound
 
 _NEPER = math.log(10.0) / 20.0
 _OPEN = SILENCE + 1.0
@@ -186,35 +190,92 @@ FIRST = "1-2"
 """Name of the main pair, `OUT` itself."""
 
 
-class OutputBuses:
-    """Output channels of one player.
+class BusWord(IntEnum):
+    """Indices of the words of an `OutputBuses`."""
 
-    `channels`: float32 `[spec.channels + 2 * len(BUSES), block]`: the output, then the buses in their order.
+    CHANNELS = 0  # of the output
+    BLOCK = 1
+    OUT = 2  # address of all channels
+    REDUCTIONS = 3  # address of a float64 for the output and each bus
+    FALL = 4  # a float
+    COUNTS = 5  # address of the counts of `dsp.guard`
+    SOURCE = 6  # address and stride of what the output is copied from
+    STRIDE = 7
+    COUNT = 8
+    PAIRS = 9  # place, address and stride of each bus with a signal
+    SIZE = 9 + 3 * len(BUSES)
+
+
+@kernel
+def copy_rows(x: f32p, stride: i64, y: f32p, to: i64, count: i64, frames: i64) -> None:
+    """Copies `count` channels, `stride` frames apart in x and `to` in y."""
+    for c in range(count):
+        for n in range(frames):
+            y[c * to + n] = x[c * stride + n]
+
+
+@kernel
+def take_buses(w: i64p, frames: i64) -> None:
+    """Copies a block of the output and of the buses with a signal. `w`: `BusWord`."""
+    out = address_f32(w[BusWord.OUT])
+    copy_rows(address_f32(w[BusWord.SOURCE]), w[BusWord.STRIDE], out, w[BusWord.BLOCK], w[BusWord.CHANNELS], frames)
+    for n in range(w[BusWord.COUNT]):
+        bus = offset(w, BusWord.PAIRS + 3 * n)
+        into = offset(out, (w[BusWord.CHANNELS] + 2 * bus[0]) * w[BusWord.BLOCK])
+        copy_rows(address_f32(bus[1]), bus[2], into, w[BusWord.BLOCK], 2, frames)
+
+
+@kernel
+def guard_buses(w: i64p, frames: i64) -> None:
+    """Limits the output and each bus to full scale: one with NaN becomes silence. `w`: `BusWord`."""
+    out = address_f32(w[BusWord.OUT])
+    reductions = address_f64(w[BusWord.REDUCTIONS])
+    fall = f64_bits(w[BusWord.FALL])
+    guard(out, w[BusWord.BLOCK], reductions, fall, w[BusWord.CHANNELS], frames, address_i64(w[BusWord.COUNTS]))
+    for n in range(w[BusWord.COUNT]):
+        bus = offset(w, BusWord.PAIRS + 3 * n)
+        into = offset(out, (w[BusWord.CHANNELS] + 2 * bus[0]) * w[BusWord.BLOCK])
+        limit(into, w[BusWord.BLOCK], offset(reductions, 1 + bus[0]), fall, 2, frames)
+
+
+class OutputBuses:
+    """Output channels of one player, and the level that each is limited to.
+
+    `channels`: float32 `[spec.channels + 2 * len(BUSES), block]`: the output, then the buses in their order. `words`:
+    where they are, for machine code (`BusWord`). `source`: what the output is copied from.
     """
 
-    def __init__(self, spec: StreamSpec) -> None:
+    def __init__(self, spec: StreamSpec, counts: NDArray[np.int64]) -> None:
+        """Silence; `counts`: of `dsp.guard`."""
         self.channels: Samples = np.zeros((spec.channels + 2 * len(BUSES), spec.block), np.float32)
-        self._buses, self._block = self.channels[spec.channels :], spec.block
+        self._buses = self.channels[spec.channels :]
         self.sounding: Sounding = ()
-        self._spec, self._fall = spec, release_fall(spec.rate)
+        self.source: Samples | None = None
         self.reductions = np.zeros(1 + len(BUSES), np.float64)
-        self._at, self._reductions_at = self.channels.ctypes.data, self.reductions.ctypes.data
+        self.words = np.zeros(BusWord.SIZE, np.int64)
+        self._words: memoryview[int] = memoryview(self.words)  # type: ignore[arg-type]
+        self._words[BusWord.CHANNELS], self._words[BusWord.BLOCK] = spec.channels, spec.block
+        self._words[BusWord.OUT], self._words[BusWord.COUNTS] = address(self.channels), address(counts)
+        self._words[BusWord.REDUCTIONS] = address(self.reductions)
+        self.words.view(np.float64)[BusWord.FALL] = release_fall(spec.rate)
+        self._at = address(self.words)
 
-    def take(self, sounding: Sounding, frames: int) -> None:
-        """Copies a block of the buses with a signal; the others are silent."""
-        if sounding or self.sounding:
+    def take(self, source: Samples, sounding: Sounding, frames: int) -> None:
+        """Copies a block of the output and of the buses with a signal; the others are silent."""
+        words = self._words
+        if sounding is not self.sounding:
             self._buses.fill(0.0)
-        for place, sound in sounding:
-            self._buses[2 * place : 2 * place + 2, :frames] = sound[:, :frames]
-        self.sounding = sounding
+            words[BusWord.COUNT], self.sounding = len(sounding), sounding
+            for n, (place, bus) in enumerate(sounding):
+                at = BusWord.PAIRS + 3 * n
+                words[at], (words[at + 1], words[at + 2]) = place, sound(bus)[:2]
+        if source is not self.source:
+            self.source, (words[BusWord.SOURCE], words[BusWord.STRIDE]) = source, sound(source)[:2]
+        take_buses.call(self._at, frames)
 
-    def guard(self, counts: int, frames: int) -> None:
-        """Limits the output and each bus to full scale: one with NaN becomes silence. `counts`: of `dsp.guard`."""
-        channels, block = self._spec.channels, self._block
-        dsp.guard.call(self._at, block, self._reductions_at, self._fall, channels, frames, counts)
-        for place, _ in self.sounding:
-            at = self._at + 4 * block * (channels + 2 * place)
-            limit.call(at, block, self._reductions_at + 8 * (1 + place), self._fall, 2, frames)
+    def guard(self, frames: int) -> None:
+        """Limits the output and each bus to full scale."""
+        guard_buses.call(self._at, frames)
 
 
 class ChosenPairs:
@@ -244,3 +305,18 @@ def device_pairs(channels: int, cue: str = "") -> tuple[str, ...]:
     """Pairs played by a device of `channels` channels, extended up to pair `cue`, which the cue replaces."""
     pairs = (FIRST, *BUSES[: max(channels, BUSES.index(cue) * 2 + 4 if cue else 2) // 2 - 1])
     return tuple(CUE if pair == cue else pair for pair in pairs)
+
+
+def kept(samples: Samples, channels: int) -> Samples:
+    """What a loop on that many channels plays of float32 `[channels, frames]`, stored once where all are equal."""
+    used = samples[:channels]
+    missing = used.shape[0] < channels and used.shape[0] > 1
+    return used[:1].copy() if not missing and (used == used[0]).all() else used
+
+
+def looping(samples: Samples, channels: int) -> Samples:
+    """A sound for that many channels. Mono is for all, its rows the same memory; other missing ones are silent."""
+    held, length = samples.shape
+    if 1 < held < channels:
+        samples = np.concatenate([samples, np.zeros((channels - held, length), np.float32)])
+    return np.broadcast_to(np.ascontiguousarray(samples[:channels], np.float32), (channels, length))

@@ -167,12 +167,10 @@ class EngineLoop:
             player.skip(sample - player.sample)
         self._swap()
         self._drain()
-        x = driver.input(block)
-        overlay, browser = self._parts.overlay, self._parts.browser
-        if overlay is not None:
-            x = overlay.block(sample - words[HeaderWord.BEGUN] + 1 if words[HeaderWord.BEGUN] else -1, driver.block)
-        if browser is not None:
-            x = browser.add(x, overlay is not None)
+        self._native.read(block)
+        x = self._native.input
+        if (browser := self._parts.browser) is not None:
+            x = browser.add(x, self._parts.looped is not None)
         self._limit_wait(block)
         self._hand_over(block, x, player.run(x))
         return True

@@ -6,10 +6,6 @@ import numpy as np
 
 from antiphon.kernel.io.tap_memory import TAPS
 from antiphon.kernel.native.kernel import address
-from antiphon.kernel.workers.arena import MAX_WORKERS
-
-MAX_BUSES = 16
-"""Maximum number of buses: output pairs beside the main output, and the cue."""
 
 
 class LoopWord(IntEnum):
@@ -84,24 +80,15 @@ class LoopWord(IntEnum):
     SOURCES_COUNT = 63
     SOURCES_OWNERS = 64
     SOURCES_ROWS = 65
-    # the plan, as of `PlanTables`, and the calls before and after its nodes
-    PLAN = 66
-    PLAN_ROWS = 67
-    PLAN_CALLS = 68
-    PLAN_OUTS = 69
-    PLAN_TIMES = 70
-    PLAN_NODES = 71
-    BLOCK_NS = 72  # a float
-    OPENING = 73
-    OPENING_COUNT = 74
-    CLOSING = 75
-    CLOSING_COUNT = 76
-    INPUT = 77  # address of the plan's input, float32 `[channels, block]`
-    OUTPUT = 78  # address and stride of its output
-    OUTPUT_STRIDE = 79
-    OUT = 80  # address of all channels of the player, float32 `[channels + buses, block]`
-    REDUCTIONS = 81
-    FALL = 82  # a float
+    # the plan
+    PLAN = 66  # address of its words (`PlanWord`), or 0
+    BLOCK_NS = 67  # duration of a block, a float
+    INPUT = 68  # address of the plan's input, float32 `[channels, block]`
+    PLAYED = 69  # address of its buffer of what was played before, or 0
+    OUTPUTS = 70  # address of the words of the player's outputs (`BusWord`)
+    OUT = 71  # address of all channels of the player, float32 `[channels + buses, block]`
+    FILE_ROW = 72  # frames from a channel of `FILE` to the next, 0 where one is for all
+    WAKING = 73  # address of the pool's words (`BellWord`), or 0
     REPORTED = 83  # address of `REPORTED_SIZE` words for each readonly parameter
     REPORTED_COUNT = 84
     COUNTS = 85  # address of `PlayerCounters.sound`
@@ -127,15 +114,7 @@ class LoopWord(IntEnum):
     # listeners: the wanted node, then address, stride and channels of its sound
     WANTED = 102
     SOUNDS = 102 + TAPS
-    # buses with a signal: place, address and stride
-    BUSES_COUNT = 102 + 4 * TAPS
-    BUSES = 103 + 4 * TAPS
-    # workers: address of the pool's word of those to wake, or 0, and their bells
-    RUNG = 103 + 4 * TAPS + 3 * MAX_BUSES
-    WORKERS = 104 + 4 * TAPS + 3 * MAX_BUSES
-    PLAYED = WORKERS + MAX_WORKERS  # address of the plan's buffer of what was played before, or 0
-    FILE_ROW = PLAYED + 1  # frames from a channel of `FILE` to the next, 0 where one is for all
-    SIZE = FILE_ROW + 1
+    SIZE = 102 + 4 * TAPS
 
 
 class ExitReason(IntEnum):

@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.engine.device_change import DriverChange
 from antiphon.kernel.engine.drivers.base import Driver, DriverOptions
-from antiphon.kernel.engine.file_loop import FileLoop
 from antiphon.kernel.engine.graph_player import GraphPlayer
-from antiphon.kernel.engine.levels import ChosenPairs
+from antiphon.kernel.engine.levels import ChosenPairs, looping
 from antiphon.kernel.engine.loop import EngineLoop
 from antiphon.kernel.engine.native.loop import LoopParts
 from antiphon.kernel.engine.plans.loader import Loader
@@ -102,8 +101,8 @@ def run(
     if synth:
         choice = backends.chosen()
         pool.open(choice.info.worker(spec.rate, spec.block, dict(choice.settings)))
-    overlay = FileLoop(sound, options.channels, options.block) if sound is not None else None
-    loop = EngineLoop(player, driver, shared, given.bell, _loop_parts(given, overlay, pool, options, spec))
+    looped = looping(sound, options.channels) if sound is not None else None
+    loop = EngineLoop(player, driver, shared, given.bell, _loop_parts(given, looped, pool, options, spec))
     # before _calm: a thread inherits the scheduling class, and the loader must not run as real-time
     Loader(loop, given.peer, plugins, pool, given.weigher, DriverChange(loop, options, make_driver)).thread.start()
     _calm(fifo, words)
@@ -119,11 +118,11 @@ def run(
 
 
 def _loop_parts(
-    given: EngineParts, overlay: FileLoop | None, pool: pools.Pool, options: DriverOptions, spec: StreamSpec
+    given: EngineParts, looped: Samples | None, pool: pools.Pool, options: DriverOptions, spec: StreamSpec
 ) -> LoopParts:
     keeping = NodeCapture(given.capture) if given.capture is not None else None
     pairs = ChosenPairs(options.pairs, spec) if len(options.pairs) > 1 else None
-    return LoopParts(overlay, pool, NodeTaps(given.taps), keeping, BrowserInput(given.taps), pairs)
+    return LoopParts(looped, pool, NodeTaps(given.taps), keeping, BrowserInput(given.taps), pairs)
 
 
 def _begin(loop: EngineLoop, driver: Driver, shared: Shared, period: float) -> None:

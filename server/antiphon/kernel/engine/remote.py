@@ -79,6 +79,8 @@ class RemoteEngine:
         """Puts an action into the engine's ring; False, and counted, if full. An undated note also goes to `direct`."""
         if self.direct is None or not isinstance(action, EVENTS) or type(action.when) is not Now or self._commands.full:
             return self._commands.push(action)
+        if self._batches and not self.direct.batching:
+            self.direct.begin_batch()
         serial = self.direct.send(action.node, action.kind, action.number, action.value, action.channel)
         return self._commands.push(replace(action, serial=serial))
 
@@ -88,15 +90,13 @@ class RemoteEngine:
         self._batches += 1
         if self._batches == 1:
             self._commands.begin_batch()
-            if self.direct is not None:
-                self.direct.begin_batch()
         try:
             yield
         finally:
             self._batches -= 1
             if self._batches == 0:
                 try:
-                    if self.direct is not None:
+                    if self.direct is not None and self.direct.batching:
                         self.direct.end_batch()
                 finally:
                     self._commands.end_batch()

@@ -9,16 +9,15 @@ from __future__ import annotations
 import ctypes
 import mmap
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum, unique
-from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 
 from antiphon.kernel.runtime.platform import anonymous_file
 from antiphon.kernel.session.actions import ACTIONS, Action
-from antiphon.kernel.session.records import SIZE
+from antiphon.kernel.session.records import SIZE, RecordCodec, RecordRing, RingWords
 
-R = TypeVar("R")
 ReportRecord: TypeAlias = tuple[int, int, float, float, int, float, int, int]
 """Fields of a report: kind, node and cell, two numbers, sample, unused, token, unused."""
 
@@ -182,80 +181,6 @@ class Shared:
         return self._parts[name]
 
 
-class RingWords(NamedTuple):
-    """The header words of a ring: counts of records written, read, and dropped because the ring was full."""
-
-    write: HeaderWord
-    read: HeaderWord
-    dropped: HeaderWord
-
-
-class RecordCodec(NamedTuple, Generic[R]):
-    """Packs and unpacks a ring's records."""
-
-    pack_into: Callable[[memoryview, int, R], None]  # writes a record into a buffer at a byte offset
-    unpack_from: Callable[[memoryview, int], R]  # reads a record from a buffer at a byte offset
-    size: int  # bytes of a record
-
-
-class RecordRing(Generic[R]):
-    """A bounded ring of fixed-size records between one writer and one reader."""
-
-    # Goal: two processes exchange records without a lock, so that neither can block the other, even by dying.
-    # Plan: both counts only grow. The writer alone sets `write`, after the record is complete; the reader alone sets
-    # `read`, after it has unpacked it. Their difference is what the ring holds,
-    # their remainder by the capacity a place.
-    # Warning: publishing is the last statement of `push`, or of a batch. A count that is set before its record is in
-    # place lets the reader unpack half a record. A word is aligned and eight bytes, so a store of it is never seen
-    # half done.
-
-    def __init__(self, shared: Shared, part: str, capacity: int, words: RingWords, codec: RecordCodec[R]) -> None:
-        """A ring of `capacity` records in a part of the mapping; `words` are the header words of its counts."""
-        self._words, self._data, self._capacity = shared.words, shared.part(part), capacity
-        self._write, self._read, self._dropped = words
-        self._pack, self._unpack, self._size = codec
-        self._batch, self._batching = 0, False  # records that are in place and not yet published
-
-    def push(self, record: R) -> bool:
-        """Appends a record. Returns False, and counts it, when the ring is full."""
-        words = self._words
-        at = words[self._write] + self._batch
-        if at - words[self._read] >= self._capacity:
-            words[self._dropped] += 1
-            return False
-        self._pack(self._data, (at % self._capacity) * self._size, record)
-        if self._batching:
-            self._batch += 1
-        else:
-            words[self._write] = at + 1
-        return True
-
-    def begin_batch(self) -> None:
-        """Begins a batch: its records are published all at once by `end_batch`."""
-        self._batching = True
-
-    def end_batch(self) -> None:
-        """Publishes the records of the batch."""
-        self._words[self._write] += self._batch
-        self._batch, self._batching = 0, False
-
-    @property
-    def full(self) -> bool:
-        """True if the next `push` would fail."""
-        words = self._words
-        return words[self._write] + self._batch - words[self._read] >= self._capacity
-
-    def drain(self, most: int) -> Iterator[R]:
-        """Removes and yields at most `most` records, oldest first."""
-        words, data, capacity, size = self._words, self._data, self._capacity, self._size
-        at = words[self._read]
-        end = min(words[self._write], at + most)
-        while at < end:
-            yield self._unpack(data, (at % capacity) * size)
-            at += 1
-            words[self._read] = at
-
-
 class ByteRing:
     """The journal's ring of length-prefixed byte records, with one writer and one reader."""
 
@@ -312,10 +237,12 @@ def _pack_report(data: memoryview, place: int, report: ReportRecord) -> None:
 def command_ring(shared: Shared) -> RecordRing[Action]:
     """The ring of actions from control to the engine."""
     words = RingWords(HeaderWord.COMMANDS_WRITE, HeaderWord.COMMANDS_READ, HeaderWord.COMMANDS_DROPPED)
-    return RecordRing(shared, "commands", COMMANDS, words, RecordCodec(ACTIONS.pack_into, ACTIONS.unpack_from, SIZE))
+    codec = RecordCodec(ACTIONS.pack_into, ACTIONS.unpack_from, SIZE)
+    return RecordRing(shared.words, shared.part("commands"), COMMANDS, words, codec)
 
 
 def report_ring(shared: Shared) -> RecordRing[ReportRecord]:
     """The ring of reports from the engine to control."""
     words = RingWords(HeaderWord.REPORTS_WRITE, HeaderWord.REPORTS_READ, HeaderWord.REPORTS_DROPPED)
-    return RecordRing(shared, "reports", REPORTS, words, RecordCodec(_pack_report, REPORT.unpack_from, REPORT.size))
+    codec = RecordCodec(_pack_report, REPORT.unpack_from, REPORT.size)
+    return RecordRing(shared.words, shared.part("reports"), REPORTS, words, codec)

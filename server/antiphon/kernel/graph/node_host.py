@@ -227,7 +227,9 @@ class NodeHost:
         if self.forced:
             reason, self.forced, self.retry = "" if self.failed else self.forced, "", 0.0
         self._after = now + frames
-        dry = None if x is None else self._dry(x, frames)
+        dry, calls = self._dry(x, frames)
+        for item, args in calls:
+            item(*args)
         if reason:
             self._fail(reason, frames)
         if self._opening:
@@ -274,13 +276,11 @@ class NodeHost:
             self.retry = self._overruns.pause
         return reason
 
-    def _dry(self, x: Samples, frames: int) -> Samples:
-        if self.latency == 0:
-            return x
-        assert self.dry is not None
-        assert self._ring is not None
-        dsp.delay_line(x, self.dry, self._ring, self._ring_at, self.latency, frames)
-        return self.dry
+    def _dry(self, x: Samples | None, frames: int) -> tuple[Samples | None, list[Call]]:
+        """The dry signal of an input, None without one, and the calls that delay it by the node's latency."""
+        if x is None or self.latency == 0:
+            return x, []
+        return self.dry, [(dsp.delay_line, (x, self.dry, self._ring, self._ring_at, self.latency, frames))]
 
     def _fail(self, reason: str, frames: int) -> None:
         self.wake()
@@ -322,22 +322,12 @@ class NodeHost:
 
     def mixing(self, ins: Sequence[Samples], frames: int) -> list[Call]:
         """The calls of a block after the check of the outputs, while the node rests."""
-        dry: Samples | None = None
-        calls: list[Call] = []
-        if self.has_dry:
-            dry = ins[0]
-            if self.dry is not None and self.latency:
-                calls.append((dsp.delay_line, (dry, self.dry, self._ring, self._ring_at, self.latency, frames)))
-                dry = self.dry
+        dry, calls = self._dry(ins[0] if self.has_dry else None, frames)
         return [*calls, *self._mix(dry, frames), *self._keep(frames)]
 
     def most_mixing(self) -> list[PackedKernel]:
         """Kernels of the longest possible `mixing` call list."""
         return [*_MIXING, *_EACH_OUTPUT * len(self.outs)]
-
-    def _scale(self, curve: Samples, frames: int) -> None:
-        for out in self.outs:
-            dsp.scale(out, curve, frames)
 
     def _slide(self, frames: int) -> None:
         done, count = self._tail - self._tail_left, min(frames, self._tail_left)
@@ -356,7 +346,8 @@ class NodeHost:
         curve[:silent] = 0.0
         curve[silent : silent + count] = self._rise[done : done + count]
         curve[silent + count :] = 1.0
-        self._scale(curve, frames)
+        for out in self.outs:
+            dsp.scale(out, curve, frames)
         self._until -= silent
         self._opening -= count
 

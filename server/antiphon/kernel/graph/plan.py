@@ -175,18 +175,15 @@ class Plan:
         for step in self.steps:
             notes = [other for other in self.steps if any(wire.key[0] == step.host.number for wire in other.notes)]
             step.listeners = tuple(other.host for other in notes)
-        self.native = NativePlan(self.steps, self.spec)
-        self.opening = PackedCalls(self._before(self.spec.block))
+        self.opening = PackedCalls(feedback.read(self.spec.block) for feedback in self._feedbacks)
         self.closing = PackedCalls(self._after(self.spec.block))
+        self.native = NativePlan(self.steps, self.spec, self.opening, self.closing)
 
     def run(self, frames: int, time: BlockTime) -> Samples:
         """Runs one block of at most `spec.block` frames from `input[:, :frames]`; returns a view of the output."""
         if frames == self.spec.block:
             self.ran = frames
-            if self.opening.count:
-                self.opening.run()
             self.native.run(self, time)
-            self.closing.run()
             return self.last.buffer
         self.before(frames)
         for step in self.steps:
@@ -200,18 +197,13 @@ class Plan:
         if frames == self.spec.block:
             self.opening.run()
             return
-        for step in self._before(frames):
-            step.run()
-
-    def _before(self, frames: int) -> Iterator[Step]:
         for feedback in self._feedbacks:
-            yield feedback.read(frames)
+            feedback.read(frames).run()
 
     def go_on(self, stop: int, time: BlockTime) -> Samples:
         """Completes a whole block that machine code interrupted; `stop` as in `NativePlan.go_on`."""
         self.ran = self.spec.block
         self.native.go_on(self, stop, time)
-        self.after(self.ran)
         return self.last.buffer
 
     def run_step(self, step: NodeStep, frames: int, time: BlockTime) -> None:

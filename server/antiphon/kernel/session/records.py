@@ -1,15 +1,15 @@
 """Fixed-size records of frozen dataclasses: one table defines packing, checks and session-log lines.
 
-Every record's last field is `when`. A packed record begins with its code and its time; its fields follow. An optional
-field is packed as a float, which no field may set to NaN: NaN is None.
+Rings carry them between processes. Every record's last field is `when`. A packed record begins with its code and its
+time; its fields follow. An optional field is packed as a float, which no field may set to NaN: NaN is None.
 """
 
 import math
 import struct
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from operator import attrgetter
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from antiphon.kernel.runtime.shortening import is_finite_number
 from antiphon.kernel.session.commands import NOW, Beat, Now, Sample, When
@@ -34,6 +34,7 @@ class TimedRecord(Protocol):
 
 
 R = TypeVar("R", bound=TimedRecord)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,3 +218,79 @@ class RecordTable(Generic[R]):
             values.append(field.check(here) if field.logged else row.defaults[name])
         live = row.live and line.get("live") is True
         return row.record(*values, NOW if live else Sample(line["sample"]))  # type: ignore[no-any-return]
+
+
+class RingWords(NamedTuple):
+    """Places of the words of a ring: counts of records written, read, and dropped because the ring was full."""
+
+    write: int
+    read: int
+    dropped: int
+
+
+class RecordCodec(NamedTuple, Generic[T]):
+    """Packs and unpacks a ring's records."""
+
+    pack_into: Callable[[memoryview, int, T], None]  # writes a record into a buffer at a byte offset
+    unpack_from: Callable[[memoryview, int], T]  # reads a record from a buffer at a byte offset
+    size: int  # bytes of a record
+
+
+class RecordRing(Generic[T]):
+    """A bounded ring of fixed-size records between one writer and one reader."""
+
+    # Goal: two processes exchange records without a lock, so that neither can block the other, even by dying.
+    # Plan: both counts only grow. The writer alone sets `write`, after the record is complete; the reader alone sets
+    # `read`, after it has unpacked it. Their difference is what the ring holds,
+    # their remainder by the capacity a place.
+    # Warning: publishing is the last statement of `push`, or of a batch. A count that is set before its record is in
+    # place lets the reader unpack half a record. A word is aligned and eight bytes, so a store of it is never seen
+    # half done.
+
+    def __init__(
+        self, header: memoryview, data: memoryview, capacity: int, words: RingWords, codec: RecordCodec[T]
+    ) -> None:
+        """A ring of `capacity` records in `data`; `words`: where its counts are in the 64-bit words of `header`."""
+        self._words, self._data, self._capacity = header, data, capacity
+        self._write, self._read, self._dropped = words
+        self._pack, self._unpack, self._size = codec
+        self._batch, self._batching = 0, False  # records that are in place and not yet published
+
+    def push(self, record: T) -> bool:
+        """Appends a record. Returns False, and counts it, when the ring is full."""
+        words = self._words
+        at = words[self._write] + self._batch
+        if at - words[self._read] >= self._capacity:
+            words[self._dropped] += 1
+            return False
+        self._pack(self._data, (at % self._capacity) * self._size, record)
+        if self._batching:
+            self._batch += 1
+        else:
+            words[self._write] = at + 1
+        return True
+
+    def begin_batch(self) -> None:
+        """Begins a batch: its records are published all at once by `end_batch`."""
+        self._batching = True
+
+    def end_batch(self) -> None:
+        """Publishes the records of the batch."""
+        self._words[self._write] += self._batch
+        self._batch, self._batching = 0, False
+
+    @property
+    def full(self) -> bool:
+        """True if the next `push` would fail."""
+        words = self._words
+        return words[self._write] + self._batch - words[self._read] >= self._capacity
+
+    def drain(self, most: int) -> Iterator[T]:
+        """Removes and yields at most `most` records, oldest first."""
+        words, data, capacity, size = self._words, self._data, self._capacity, self._size
+        at = words[self._read]
+        end = min(words[self._write], at + most)
+        while at < end:
+            yield self._unpack(data, (at % capacity) * size)
+            at += 1
+            words[self._read] = at

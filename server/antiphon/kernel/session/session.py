@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from antiphon.kernel.contract.catalog import Catalog
-from antiphon.kernel.contract.params import Param, Value
+from antiphon.kernel.contract.params import Value
 from antiphon.kernel.contract.processor import PEDAL
 from antiphon.kernel.errors import PatchError, RequestError
 from antiphon.kernel.graph import clips
@@ -13,7 +13,7 @@ from antiphon.kernel.graph.clock import unswung
 from antiphon.kernel.graph.macros import MACRO_NUMBER
 from antiphon.kernel.graph.names import MACRO
 from antiphon.kernel.runtime.shortening import short_repr, shorten
-from antiphon.kernel.session import notes, play
+from antiphon.kernel.session import messages, notes, play
 from antiphon.kernel.session.actions import (
     ACTIONS,
     EVENTS,
@@ -50,6 +50,7 @@ from antiphon.kernel.session.commands import (
 )
 from antiphon.kernel.session.effects import Changed, Effect, TempoChanged
 from antiphon.kernel.session.graph_state import GraphState
+from antiphon.kernel.session.messages import MAX_RAMP, clamp_rounding
 from antiphon.kernel.session.node_state import Node, Numbers
 from antiphon.kernel.session.notes import Players, on_node
 from antiphon.kernel.session.play import BEGIN
@@ -123,8 +124,6 @@ class HeldKeys:
         return [replace(event, when=NOW, serial=0) for event in (*self._shapes.values(), *self._notes.values())]
 
 
-MAX_RAMP = 3600.0
-
 _OWN: TypeAlias = SetParam | Panic | ClearSchedule
 """Commands handled by the session itself when they are due; they are not sent to the engine ahead of time."""
 Pending: TypeAlias = tuple[Action | _OWN, object]
@@ -190,7 +189,8 @@ class Session:
 
     def _asked(self, now: Moment) -> Moment:
         """The moment with its notated beat, without swing, for comparison with scheduled beats."""
-        return Moment(now.sample, unswung(now.beat, *self.state.swing))
+        amount, step = self.state.swing
+        return Moment(now.sample, unswung(now.beat, amount, step)) if amount else now
 
     def check_message(self, address: str, args: Sequence[Value], recalled: Collection[int]) -> None:
         """Raises RequestError: a clip's message cannot be played with these nodes. `recalled`: the stored scenes."""
@@ -217,10 +217,8 @@ class Session:
             raise RequestError(f"{param} is {'read only' if known.readonly else 'a file, and a clip chooses none'}")
         if play.takes(node.info, param, args):
             play.read(name, node.info.params, args, NOW)
-        elif args and not norm:
-            known.check(clamp_rounding(known, args[0]))
-        elif known.kind != "trigger" and not (args and isinstance(args[0], int | float)):
-            raise RequestError(f"{param} takes {known.allowed}")
+        else:
+            known.check(messages.parameter(name, known, args, NOW, norm=norm).value)
 
     def advance(self, now: Moment) -> list[Effect]:
         """Applies the scheduled commands due at `now`, and returns their effects."""
@@ -382,12 +380,3 @@ class Session:
 def _before(state: GraphState, node: Node, cell: int, when: When) -> Value | None:
     """The value that a command without a time replaces; None for one with a time."""
     return state.value_at(node, cell) if type(when) is Now else None
-
-
-def clamp_rounding(param: Param, value: object) -> object:
-    """Clamps a value outside the range by only a 32-bit float's rounding (1.2e-7 of the bound)."""
-    if type(value) is float and not param.low <= value <= param.high:
-        for bound in (param.low, param.high):
-            if abs(value - bound) <= abs(bound) * 1.2e-7:
-                return bound
-    return value

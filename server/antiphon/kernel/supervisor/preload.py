@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.control.state import CATALOG
-from antiphon.kernel.engine.file_loop import kept
+from antiphon.kernel.engine.levels import kept
 from antiphon.kernel.errors import AntiphonError
 from antiphon.kernel.plugins import loader
 from antiphon.kernel.plugins.finding import BUILT_IN

@@ -4,29 +4,109 @@ import contextlib
 import json
 import os
 import select
+import shutil
 import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+from antiphon.kernel.control import state
 from antiphon.kernel.control.state import CATALOG
 from antiphon.kernel.engine.plans.loading import LoadingNote
+from antiphon.kernel.engine.recording import recorder
 from antiphon.kernel.engine.shared import HeaderWord
 from antiphon.kernel.errors import EngineError, FileError, UsageError
 from antiphon.kernel.io import log_lines
 from antiphon.kernel.io.listening import open_sockets
+from antiphon.kernel.plugins.version_files import VERSIONS
+from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.console import say, write_output
 from antiphon.kernel.runtime.platform import hear
 from antiphon.kernel.runtime.processes import child_process, pidfile
 from antiphon.kernel.runtime.processes.child_process import DEVICE_GONE, NO_DEVICE, exit_cause
 from antiphon.kernel.runtime.processes.children import Child
 from antiphon.kernel.runtime.settings import ServeSettings
-from antiphon.kernel.supervisor import before, jack_server, recordings, watchdog
+from antiphon.kernel.supervisor import jack_server, recordings, watchdog
 from antiphon.kernel.supervisor.parts import Parts, SupervisorFaults, why
 from antiphon.kernel.supervisor.starts import Begin, Companions, Starts, first_line
 from antiphon.kernel.synth import backends, info as synths
 from antiphon.kernel.workers import devices
 from antiphon.kernel.workers.status import wanted_zygotes
+
+_BACKUP = "before"
+
+
+def begin_folder(folder: Path, settings: ServeSettings) -> None:
+    """Backs up the previous run's files, and clears the state unless this run continues from it.
+
+    Call it once the ports are bound: until then the folder may belong to a server that runs. A patch or set that
+    `settings` name, other than the crashed run's, begins anew. Raises FileError: the backup cannot be written; nothing
+    is changed.
+    """
+    restore(folder)  # a start before this one was killed midway
+    shutil.rmtree(folder / VERSIONS, ignore_errors=True)  # every start begins with the plugins' own files
+    back_up(folder)
+    left = pidfile.crashed_settings(folder)
+    if left is None and (folder / pidfile.LIST).exists():
+        say(
+            "the last run crashed, and another version of Antiphon had started it: its patch and values as they stood "
+            "are not restored; what was saved is as it was"
+        )
+    if left is None or not _continues(settings, left):
+        state.clear(folder)
+    else:
+        say("the last run crashed: its patch and values are restored; to begin anew, press Ctrl-C and start again")
+
+
+def _continues(asked: ServeSettings, left: ServeSettings) -> bool:
+    """Whether to continue from a crashed run: not where this start names another patch or set."""
+    named = (asked.patch, asked.set)
+    return not any(named) or named == (left.patch, left.set)
+
+
+def back_up(folder: Path) -> None:
+    """Copies the run's files into the backup; `FileError` where it cannot, and nothing is changed."""
+    backup, part = folder / _BACKUP, folder / f"{_BACKUP}.part"
+    try:
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(mode=0o700)
+        for name in _names(folder):
+            if (folder / name).exists():
+                shutil.copy2(folder / name, part / name)
+        part.rename(backup)  # atomic: a backup is complete or absent
+    except OSError as error:
+        shutil.rmtree(part, ignore_errors=True)
+        raise FileError(f"cannot keep the last run's state in {folder}: {paths.os_error_text(error)}") from None
+
+
+def restore(folder: Path) -> None:
+    """Replaces the run's files by those in the backup, and removes the backup; does nothing without one."""
+    backup = folder / _BACKUP
+    if not backup.is_dir():
+        return
+    for name in {*_names(folder), *_names(backup)}:
+        if (backup / name).exists():
+            (backup / name).replace(folder / name)
+        else:
+            (folder / name).unlink(missing_ok=True)
+    drop_backup(folder)
+
+
+def drop_backup(folder: Path) -> None:
+    """Removes the backup, once this run is ready."""
+    shutil.rmtree(folder / _BACKUP, ignore_errors=True)
+
+
+def clear_folder(folder: Path) -> None:
+    """Removes the run's files after a regular end, so that the next run begins anew."""
+    for name in _names(folder):
+        (folder / name).unlink(missing_ok=True)
+    shutil.rmtree(folder / VERSIONS, ignore_errors=True)
+
+
+def _names(folder: Path) -> tuple[str, ...]:
+    return (pidfile.LIST, recorder.NOTE, *state.files(folder))
+
 
 RESTARTS_BEFORE_PAUSE = 5
 PAUSE_SECONDS = 1.0
@@ -104,7 +184,7 @@ class Supervisor:
 
     def _start_all(self) -> None:
         # once the ports are bound, the folder is ours as well
-        before.begin(self.folder, self.settings)
+        begin_folder(self.folder, self.settings)
         # before any child runs: a disk that refuses the list would refuse the state too
         pidfile.write(self.folder, os.getpid(), {}, self.settings)
         # first: control imports on one core while this process imports on another
@@ -241,7 +321,7 @@ class Supervisor:
             message = json.loads(self.parts.parent.recv(1 << 20))
             if "ready" in message and not self._ready_said:
                 self._ready_said = True
-                before.drop_backup(self.folder)
+                drop_backup(self.folder)
                 self._companions.ready(self.settings)
                 write_output("\n".join([*self._notes, *message["ready"]]))
                 # last, so that they do not delay the sound; what asks them waits in the queues of their sockets
@@ -376,9 +456,9 @@ class Supervisor:
                 child.end()
         if not self._ready_said:
             if hasattr(self, "starts"):  # else the ports, and the folder, may be another's
-                before.restore(self.folder)
+                restore(self.folder)
         elif self._ending:
-            before.clear(self.folder)
+            clear_folder(self.folder)
         if hasattr(self, "starts"):
             pidfile.remove(self.folder)
         if self._synth is not None:

@@ -4,8 +4,7 @@ Goal: while the worker answers in time and only sound is sent, a block needs no 
 
 Plan: before a block `hops_rest` checks that all answers it needs have arrived, and that the hops it ends continue the
 epoch. If not (a late answer, a dead worker), it has changed nothing, and `WorkerProcessor.process` computes the block.
-Else `play_hops` does the work of `Rebuffer.run` with `WorkerProcessor.load` and `post`. Both paths share the words
-below.
+Else `play_hops` does. Both paths share the words below, and what is done to them.
 
 Warning: samples are written before the tag that publishes them (`workers.arena`).
 """
@@ -17,9 +16,17 @@ from typing import NamedTuple
 
 from antiphon.kernel.native.compiling import kernel
 from antiphon.kernel.native.dsp import finite, ring_read, ring_write
-from antiphon.kernel.native.intrinsics import address_f32, address_i64, load_acquire, offset, store_release
+from antiphon.kernel.native.intrinsics import (
+    address_f32,
+    address_i64,
+    as_u8p,
+    call_c,
+    load_acquire,
+    offset,
+    store_release,
+)
 from antiphon.kernel.native.kernel import Audio, f32, f32p, i64, i64p
-from antiphon.kernel.workers.arena import EPOCHS, HOP_BITS, SlotWord, State, WorkerWord
+from antiphon.kernel.workers.arena import EPOCHS, HOP_BITS, MAX_WORKERS, SlotWord, State, WorkerWord
 
 _FLOAT = 4
 
@@ -74,6 +81,15 @@ class LaneWord(IntEnum):
     SIZE = 13
 
 
+class BellWord(IntEnum):
+    """Indices of the words with which a pool wakes workers."""
+
+    RUNG = 0  # address of a word with a bit for each worker to be woken
+    WRITE = 1  # address of the C library's `write`
+    ONE = 2  # what is written
+    SIZE = 3
+
+
 @kernel
 def worker_tag(own: i64p, hop: i64) -> i64:
     """Tag of a hop of the present epoch, as `arena.tag`."""
@@ -82,29 +98,46 @@ def worker_tag(own: i64p, hop: i64) -> i64:
 
 @kernel
 def answer_there(lane: i64p, hop: i64) -> i64:
-    """1 if a hop's answer has arrived and is finite; `Stream.take` without the wait."""
+    """1 if the answer to a posted hop has arrived."""
+    own = address_i64(lane[LaneWord.OWN])
+    tags = address_i64(lane[LaneWord.TAGS_OUT])
+    return 1 if load_acquire(tags, hop % lane[LaneWord.DEPTH]) == worker_tag(own, hop) else 0
+
+
+@kernel
+def answer_plays(lane: i64p, hop: i64) -> i64:
+    """1 if a hop's answer has arrived, in an epoch without a gap, and is finite."""
     own = address_i64(lane[LaneWord.OWN])
     if own[EpochWord.BROKEN] != 0 or own[EpochWord.ABSENT] != 0:
         return 0
-    if hop < own[EpochWord.FIRST] or hop >= own[EpochWord.POSTED]:
-        return 0
-    place = hop % lane[LaneWord.DEPTH]
-    if load_acquire(address_i64(lane[LaneWord.TAGS_OUT]), place) != worker_tag(own, hop):
+    if hop < own[EpochWord.FIRST] or hop >= own[EpochWord.POSTED] or answer_there(lane, hop) == 0:
         return 0
     size = lane[LaneWord.FLOATS_OUT]
+    place = hop % lane[LaneWord.DEPTH]
     return finite(address_f32(lane[LaneWord.OUT] + _FLOAT * place * size), size, 1, size)
 
 
 @kernel
+def worker_runs(lane: i64p) -> i64:
+    """1 if a stream's worker can answer: it runs, has prepared the stream, and was not ended by `Stream.blame`."""
+    worker = address_i64(lane[LaneWord.WORKER])
+    slot = address_i64(lane[LaneWord.SLOT])
+    if worker[WorkerWord.STATE] != State.RUNNING or worker[WorkerWord.BLAMED] == worker[WorkerWord.GENERATION]:
+        return 0
+    return 1 if slot[SlotWord.READY] == lane[LaneWord.SERIAL] else 0
+
+
+@kernel
 def hop_continues(lane: i64p, hop: i64, ended: i64) -> i64:
-    """1 if a hop that ends in this block, after `ended` others, continues the epoch; as `Stream.start`."""
+    """1 if a hop that ends in this block, after `ended` others, continues the epoch.
+
+    It does if the same generation of the worker runs, the hop is the next one, and the worker is less than the ring's
+    depth behind: further behind, the hop would overwrite an unread one.
+    """
     own = address_i64(lane[LaneWord.OWN])
     worker = address_i64(lane[LaneWord.WORKER])
     slot = address_i64(lane[LaneWord.SLOT])
-    generation = worker[WorkerWord.GENERATION]
-    if worker[WorkerWord.STATE] != State.RUNNING or worker[WorkerWord.BLAMED] == generation:
-        return 0
-    if slot[SlotWord.READY] != lane[LaneWord.SERIAL] or own[EpochWord.BORN] != generation:
+    if worker_runs(lane) == 0 or own[EpochWord.BORN] != worker[WorkerWord.GENERATION]:
         return 0
     begun = own[EpochWord.FIRST]
     if load_acquire(slot, SlotWord.SEEN) == own[EpochWord.EPOCH]:
@@ -130,7 +163,7 @@ def hops_rest(words: i64p, fader: i64p, lanes: i64p, count: i64, hop: i64, lead:
             if due < words[HopWord.FIRST]:
                 return 0
             for k in range(count):
-                if answer_there(offset(lanes, k * LaneWord.SIZE), due) == 0:
+                if answer_plays(offset(lanes, k * LaneWord.SIZE), due) == 0:
                     return 0
             loaded = 1
         part = min(frames - done, hop - fill)
@@ -172,6 +205,28 @@ def take_answers(lanes: i64p, hop: i64, out: Audio) -> None:
 
 
 @kernel
+def hand_over(lane: i64p, hop: i64) -> None:
+    """Hands a written hop over to the worker, which is woken at the end of the block (`wake_workers`)."""
+    own = address_i64(lane[LaneWord.OWN])
+    store_release(address_i64(lane[LaneWord.TAGS_IN]), hop % lane[LaneWord.DEPTH], worker_tag(own, hop))
+    own[EpochWord.POSTED] = hop + 1
+    store_release(address_i64(lane[LaneWord.SLOT]), SlotWord.POSTED, hop + 1)
+    rung = address_i64(lane[LaneWord.RUNG])
+    rung[0] = rung[0] | lane[LaneWord.BIT]
+
+
+@kernel
+def wake_workers(bells: i64p) -> None:
+    """Wakes the workers with a new hop. `bells`: `BellWord`, then the descriptor of each worker's bell."""
+    rung = address_i64(bells[BellWord.RUNG])
+    bits = rung[0]
+    rung[0] = 0
+    for n in range(MAX_WORKERS):
+        if bits >> n & 1 != 0:
+            call_c(bells[BellWord.WRITE], bells[BellWord.SIZE + n], as_u8p(offset(bells, BellWord.ONE)), 8)
+
+
+@kernel
 def post_hop(lanes: i64p, count: i64, hop: i64, sound: Audio, head: f32p, size: i64) -> None:
     """Posts a hop to each stream: its channels of the sound, then the `size` floats of `head`."""
     for k in range(count):
@@ -192,12 +247,7 @@ def post_hop(lanes: i64p, count: i64, hop: i64, sound: Audio, head: f32p, size: 
         after = offset(into, rows * sound.frames)
         for n in range(size):
             after[n] = head[n]
-        own = address_i64(lane[LaneWord.OWN])
-        store_release(address_i64(lane[LaneWord.TAGS_IN]), place, worker_tag(own, hop))
-        own[EpochWord.POSTED] = hop + 1
-        store_release(address_i64(lane[LaneWord.SLOT]), SlotWord.POSTED, hop + 1)
-        rung = address_i64(lane[LaneWord.RUNG])
-        rung[0] = rung[0] | lane[LaneWord.BIT]
+        hand_over(lane, hop)
 
 
 class HopGrid(NamedTuple):
@@ -228,6 +278,32 @@ class DryHops(NamedTuple):
 
 
 @kernel
+def pass_part(words: i64p, x: Audio, into: Audio, out: Audio, y: Audio, done: i64) -> i64:
+    """Passes frames of a block from `done` on, up to the end of it or the hop: x → into, out → y.
+
+    Returns the frames of the block that are done.
+    """
+    fill = words[HopWord.FILL]
+    part = min(y.frames - done, out.frames - fill)
+    for c in range(x.channels):
+        for n in range(part):
+            into[c, fill + n] = x[c, done + n]
+    for c in range(y.channels):
+        for n in range(part):
+            y[c, done + n] = out[c, fill + n]
+    words[HopWord.FILL] = fill + part
+    return i64(done + part)
+
+
+@kernel
+def begin_hop(words: i64p) -> None:
+    """Begins the next hop."""
+    words[HopWord.NUMBER] = words[HopWord.NUMBER] + 1
+    words[HopWord.FILL] = 0
+    words[HopWord.LOADED] = 0
+
+
+@kernel
 def play_hops(g: HopGrid, x: Audio, y: Audio, s: HopSounds, d: DryHops, head: f32p, size: i64) -> None:
     """Processes a block: posts its input hops, plays its answers. Only valid after `hops_rest`.
 
@@ -236,7 +312,6 @@ def play_hops(g: HopGrid, x: Audio, y: Audio, s: HopSounds, d: DryHops, head: f3
     hop = s.out.frames
     done = 0
     while done < y.frames:
-        fill = g.words[HopWord.FILL]
         number = g.words[HopWord.NUMBER]
         if g.words[HopWord.LOADED] == 0:
             take_answers(g.lanes, number - 1 - g.lead, s.out)
@@ -244,19 +319,9 @@ def play_hops(g: HopGrid, x: Audio, y: Audio, s: HopSounds, d: DryHops, head: f3
             push_tail(s.out, s.tail)
             push_tail(d.hop, s.dry_tail)
             g.words[HopWord.LOADED] = 1
-        part = min(y.frames - done, hop - fill)
-        for c in range(x.channels):
-            for n in range(part):
-                s.into[c, fill + n] = x[c, done + n]
-        for c in range(y.channels):
-            for n in range(part):
-                y[c, done + n] = s.out[c, fill + n]
-        done = done + part
-        g.words[HopWord.FILL] = fill + part
-        if fill + part == hop:
+        done = pass_part(g.words, x, s.into, s.out, y, done)
+        if g.words[HopWord.FILL] == hop:
             if d.ring.channels > 0:
                 ring_write(s.into, d.ring, d.at, hop)
             post_hop(g.lanes, g.streams, number, s.into, head, size)
-            g.words[HopWord.NUMBER] = number + 1
-            g.words[HopWord.FILL] = 0
-            g.words[HopWord.LOADED] = 0
+            begin_hop(g.words)

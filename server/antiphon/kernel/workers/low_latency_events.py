@@ -31,15 +31,16 @@ class EventWriter:
         """Control's end. `wakes` are the workers' wake bells, by number."""
         self._entries, self._wakes = arena.entries, wakes
         self._back: dict[int, int] = {}
-        self._batch: dict[int, int] | None = None  # records in place and not yet published, by the worker's number
+        self.batching = False
+        self._batch: dict[int, int] = {}  # records in place and not yet published, by the worker's number
 
     def begin_batch(self) -> None:
         """Begins a batch: its events are published, and workers woken, by `end_batch`."""
-        self._batch = {}
+        self.batching = True
 
     def end_batch(self) -> None:
         """Publishes the events of the batch, and wakes their workers."""
-        batch, self._batch = self._batch or {}, None
+        batch, self._batch, self.batching = self._batch, {}, False
         for number, count in batch.items():
             self._publish(number, count)
 
@@ -70,17 +71,17 @@ class EventWriter:
 
     def _push(self, entry: WorkerEntry, slot: int, kind: str, number: int, value: float, channel: int) -> int:
         words, batch, worker = entry.words, self._batch, entry.number
-        at = words[WorkerWord.DIRECT_WRITE] + (batch.get(worker, 0) if batch else 0)
+        at = words[WorkerWord.DIRECT_WRITE] + batch.get(worker, 0)
         stream = entry.slot(slot, SlotWord.OPEN)
         if entry.slot(slot, SlotWord.READY) != stream or at - words[WorkerWord.DIRECT_READ] >= DIRECT:
             return 0
         serial = at % _SERIALS + FIRST
         place = at % DIRECT * DIRECT_BYTES
         _RECORD.pack_into(entry.direct, place, serial, stream, slot, EVENT_KINDS.index(kind), number, channel, value)
-        if batch is None:
-            self._publish(worker, 1)
-        else:
+        if self.batching:
             batch[worker] = batch.get(worker, 0) + 1
+        else:
+            self._publish(worker, 1)
         return serial
 
     def _publish(self, worker: int, count: int) -> None:

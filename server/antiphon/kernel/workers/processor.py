@@ -11,9 +11,9 @@ from antiphon.kernel.native.dsp import ring_read, ring_write
 from antiphon.kernel.native.step import Step
 from antiphon.kernel.workers.dropout_fader import DropoutFader
 from antiphon.kernel.workers.hop_kernels import DryHops, HopGrid, HopSounds, hops_rest, play_hops
+from antiphon.kernel.workers.pool import HopStart
 from antiphon.kernel.workers.rebuffer import Rebuffer, lead_for
 from antiphon.kernel.workers.spec import WorkerSpec
-from antiphon.kernel.workers.stream import HopStart
 from antiphon.kernel.workers.worker_client import WorkerClient
 
 _NOTHING: Samples = np.zeros(0, np.float32)
@@ -166,7 +166,7 @@ class WorkerProcessor(Processor):
         if hops.begun and not (client.answers and fader.rests):
             return None  # it is asked again after each block
         if self._lanes is None:
-            self._lanes = np.array([stream.lane for stream in client.streams], np.int64)
+            self._lanes = np.stack([stream.lane for stream in client.streams])
         lanes, count, given = self._lanes, len(self._lanes), _NO_SOUND if x is None else x
         there = hops_rest.step(
             hops.words, fader.words, lanes, count, hops.hop, hops.lead, fader.fade, y.shape[1]

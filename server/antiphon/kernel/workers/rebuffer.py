@@ -10,7 +10,7 @@ import numpy as np
 
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.contract.processor import IO
-from antiphon.kernel.workers.hop_kernels import HopWord
+from antiphon.kernel.workers.hop_kernels import HopWord, begin_hop, pass_part
 
 
 def lead_for(hop: int, block: int) -> int:
@@ -55,6 +55,7 @@ class Rebuffer:
         self.words = np.zeros(HopWord.SIZE, np.int64)
         self._words: memoryview[int] = memoryview(self.words)  # type: ignore[arg-type]
         self._words[HopWord.FILL] = -1
+        self._pass, self._none = pass_part.caller(), np.zeros((0, hop), np.float32)
 
     @property
     def latency(self) -> int:
@@ -102,22 +103,15 @@ class Rebuffer:
         # Warning: an answer is loaded at its hop's first frame, not when the hop before is posted, which leaves the
         # worker the longest time.
         self.begin(io.time.sample)
-        words, done, frames = self._words, 0, y.shape[1]
+        words, done, frames, given = self._words, 0, y.shape[1], self._none if x is None else x
         while done < frames:
             if not words[HopWord.LOADED]:
                 self._load(self.number - 1 - self.lead, self.playing)
                 words[HopWord.LOADED] = 1
-            fill = words[HopWord.FILL]
-            count = min(frames - done, self.hop - fill)
-            if x is not None:
-                self.filling[:, fill : fill + count] = x[:, done : done + count]
-            y[:, done : done + count] = self.playing[:, fill : fill + count]
-            done += count
-            words[HopWord.FILL] = fill + count
-            if fill + count == self.hop:
+            done = self._pass(self.words, given, self.filling, self.playing, y, done)
+            if words[HopWord.FILL] == self.hop:
                 self._post(self.number, self.filling)
-                words[HopWord.NUMBER] += 1
-                words[HopWord.FILL] = words[HopWord.LOADED] = 0
+                begin_hop(self.words)
 
     def clear(self) -> None:
         """Discards the partial hop, and plays silence until that hop is answered."""

@@ -14,8 +14,8 @@ from antiphon.kernel.native import dsp
 from antiphon.kernel.workers import pool
 from antiphon.kernel.workers.arena import MAX_DEPTH
 from antiphon.kernel.workers.dropout_fader import DropoutLog
+from antiphon.kernel.workers.pool import HopStart, Stream
 from antiphon.kernel.workers.spec import WorkerSpec
-from antiphon.kernel.workers.stream import HopStart, Stream
 
 
 def _no_config() -> str:

@@ -1,25 +1,203 @@
-"""Executes commands through the session, and passes its effects to the engine and to subscribers."""
+"""Commands of control: clocks, the queue to the engine, execution; the turns and ticks in which control works."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Protocol
 
 from antiphon.kernel.contract.params import Value
-from antiphon.kernel.control.commands.engine_clock import EngineClock
-from antiphon.kernel.control.commands.outbox import Outbox
-from antiphon.kernel.control.faults import ControlFaults
-from antiphon.kernel.control.server_events import ServerEvents
+from antiphon.kernel.control.faults import ControlFaults, ServerEvents
 from antiphon.kernel.control.state import StateSaver
 from antiphon.kernel.control.subscribers.feedback import Feedback
 from antiphon.kernel.control.subscribers.replies import Replies
 from antiphon.kernel.engine.remote import RemoteEngine
-from antiphon.kernel.errors import AntiphonError
-from antiphon.kernel.io.osc_peer import Peer
+from antiphon.kernel.errors import AntiphonError, RequestError
+from antiphon.kernel.io.osc_peer import Peer, Rotation
 from antiphon.kernel.session import scenes
-from antiphon.kernel.session.commands import NOW, ClearSchedule, Command, Panic, SetParam, When
-from antiphon.kernel.session.effects import Changed, Effect, EngineLoad, TempoChanged
+from antiphon.kernel.session.actions import EVENTS, Action, NodeReset, NodeSet
+from antiphon.kernel.session.commands import NOW, ClearSchedule, Command, Now, Panic, Sample, SetParam, Sync, When
+from antiphon.kernel.session.effects import Changed, Effect, EngineEffect, EngineLoad, TempoChanged
+from antiphon.kernel.session.graph_state import GraphState
+from antiphon.kernel.session.schedule import HORIZON, Moment
 from antiphon.kernel.session.session import Session
+from antiphon.kernel.wire import ntp
+
+STEP_NS = 1_000_000
+"""Change against the monotonic clock, ns, that counts as a step of the wall clock."""
+_BRACKETS = 7
+
+
+class WallClock:
+    """The offset between the two clocks, measured once and used until the wall clock steps.
+
+    It is not measured for each time tag, because measurements jitter: time tags an exact number of frames apart must
+    give moments exactly as far apart.
+
+    `offset`: wall clock minus CLOCK_MONOTONIC, in ns; `steps`: number of steps of the wall clock.
+    """
+
+    def __init__(
+        self, realtime: Callable[[], int] = time.time_ns, monotonic: Callable[[], int] = time.monotonic_ns
+    ) -> None:
+        """Measures the offset; both clocks give nanoseconds."""
+        self._realtime, self._monotonic = realtime, monotonic
+        self.offset = self._measure()
+        self.steps = 0
+
+    def update(self) -> bool:
+        """Measures again; True if the wall clock had stepped, so that the offset changed."""
+        measured = self._measure()
+        if abs(measured - self.offset) <= STEP_NS:
+            return False
+        self.offset = measured
+        self.steps += 1
+        return True
+
+    def moment(self, timetag: int) -> int:
+        """CLOCK_MONOTONIC nanoseconds of an NTP time tag."""
+        return ntp.to_unix_ns(timetag) - self.offset
+
+    def timetag(self, monotonic_ns: int) -> int:
+        """The NTP time tag of a moment of CLOCK_MONOTONIC."""
+        return ntp.from_unix_ns(monotonic_ns + self.offset)
+
+    def _measure(self) -> int:
+        # the narrowest of several brackets: being descheduled between the readings makes one wide
+        best, offset = None, 0
+        for _ in range(_BRACKETS):
+            before = self._monotonic()
+            wall = self._realtime()
+            width = self._monotonic() - before
+            if best is None or width < best:
+                best, offset = width, wall - before - width // 2
+        return offset
+
+
+class EngineClock:
+    """Converts between CLOCK_MONOTONIC, time tags and samples."""
+
+    def __init__(self, link: RemoteEngine, wall: WallClock, now_ns: Callable[[], int]) -> None:
+        self._link = link
+        self.wall = wall
+        self.now_ns = now_ns
+
+    def moment(self) -> Moment:
+        """The present sample and beat."""
+        return Moment(self._link.sample_at(self.now_ns()), self._link.tempo_now()[0])
+
+    def when(self, timetag: int) -> Sample:
+        """Engine sample of an NTP time tag; `RequestError` where it is over `HORIZON` seconds ahead."""
+        target = self.wall.moment(timetag)
+        ahead = (target - self.now_ns()) / 1e9
+        if ahead > HORIZON:
+            raise RequestError(
+                f"a time tag may be at most {HORIZON:g} s ahead, this one is {ahead:.0f} s; check the clock"
+            )
+        return Sample(round(self._link.sample_at(target)))
+
+
+LIMIT = 1 << 17
+_PLAYED = (NodeSet, *EVENTS)
+"""Actions discarded if their node is neither in the running plan nor in one in preparation."""
+
+
+class Outbox:
+    """Sends effects to the engine."""
+
+    def __init__(self, link: RemoteEngine, state: GraphState) -> None:
+        """Creates an empty queue."""
+        self._link, self._state = link, state
+        self._backlog: deque[Action] = deque()
+        self._for_plan: deque[Action] = deque()
+        self.dropped = 0
+        self._taps: list[tuple[Callable[[EngineEffect], None], tuple[type, ...]]] = []
+
+    @property
+    def waiting(self) -> bool:
+        """True if the engine's ring was full, so that `flush` must be called again."""
+        return bool(self._backlog)
+
+    def batch(self) -> AbstractContextManager[None]:
+        """Context manager: effects sent in it take effect at one sample, unless they have their own times."""
+        return self._link.batch()
+
+    def tap(self, told: Callable[[EngineEffect], None], *kinds: type) -> None:
+        """Has `told` be called with every effect of these kinds; without one, with every effect."""
+        self._taps.append((told, kinds or (object,)))
+
+    def send(self, effect: EngineEffect) -> None:
+        """Sends an effect, or queues it."""
+        for told, kinds in self._taps:
+            if isinstance(effect, kinds):
+                told(effect)
+        self._send(effect)
+
+    def _send(self, effect: EngineEffect) -> None:
+        if isinstance(effect, EngineLoad):
+            self._link.load(effect)
+        elif self._needs_plan(effect):
+            self._enqueue(self._for_plan, effect)
+        else:
+            if isinstance(effect, Panic | ClearSchedule):
+                self._for_plan = deque(left for e in self._for_plan for left in _remaining(effect, e))
+            if self._backlog or not self._try(effect):
+                self._enqueue(self._backlog, effect)
+
+    def flush(self) -> None:
+        """Sends queued actions while the engine's ring has space."""
+        while self._backlog and self._try(self._backlog[0]):
+            self._backlog.popleft()
+
+    def plan_plays(self) -> None:
+        """Sends the actions that waited for a plan, after the engine has confirmed or refused it."""
+        waiting, self._for_plan = self._for_plan, deque()
+        for effect in waiting:
+            self._send(effect)
+
+    def engine_lost(self, again: list[Action]) -> None:
+        """Clears the queues for a new engine; `again` is sent once its first plan plays."""
+        self._backlog.clear()
+        self._for_plan = deque(again)
+
+    def _needs_plan(self, action: Action) -> bool:
+        state = self._state
+        match action:
+            case NodeSet(node, cell):
+                if node in state.playing:
+                    return False
+                # a value without a time is in the plan itself, or is sent again once that plays
+                known = state.by_id.get(node)
+                return known is not None and (type(action.when) is not Now or known.cells[cell].kind == "trigger")
+            case Sync():
+                return state.loading
+            case NodeReset():
+                return action.node not in state.playing and state.loading
+        return isinstance(action, EVENTS) and action.node not in state.playing and state.loading
+
+    def _try(self, action: Action) -> bool:
+        if isinstance(action, _PLAYED) and action.node not in self._state.playing:
+            return True
+        return self._link.send(action)
+
+    def _enqueue(self, queue: deque[Action], action: Action) -> None:
+        if len(queue) >= LIMIT:
+            self.dropped += 1
+            return
+        queue.append(action)
+
+
+def _remaining(drop: Panic | ClearSchedule, action: Action) -> Iterator[Action]:
+    """Rest of an action waiting for a plan, after a panic or `/clearSched`; `Syncs` answers dropped syncs."""
+    if isinstance(action, EVENTS):
+        if isinstance(drop, ClearSchedule) and (action.kind == "off" or type(action.when) is Now):
+            # a note-on without a time waits as well, and must not be left without its end
+            yield replace(action, when=NOW)
+    elif isinstance(action, Sync | Panic | ClearSchedule) or type(action.when) is Now:
+        yield action
 
 
 class Settable(Protocol):
@@ -51,7 +229,7 @@ class CommandExecutor:
     `gathered`: values that were received in this turn and are not applied yet, with their senders: the last of each
     parameter, in the order in which they came. `load_time`: when a plan was last requested from the engine, by
     `time.monotonic`; 0.0 before the first. `replaced`: is called with the values that a sender's command replaced, the
-    one it named first, as "node.param" → value.
+    one it named first, as "node.param" → value, and the time.
     """
 
     def __init__(self, parts: CommandParts) -> None:
@@ -63,7 +241,7 @@ class CommandExecutor:
         self.gathered: dict[Settable, tuple[float, Peer]] = {}
         self.batch = parts.outbox.batch  # a context: what is done in it takes effect at one sample
         self.load_time = 0.0
-        self.replaced: Callable[[scenes.Scene], None] = lambda _values: None
+        self.replaced: Callable[[scenes.Scene, float], None] = _unkept
 
     def do(self, command: Command, source: object) -> None:
         """Execution of a command, without echo to `source`; `AntiphonError` if it is not valid."""
@@ -97,7 +275,7 @@ class CommandExecutor:
                     if before is not None and before != value:
                         by_sender |= bool(source)
                         replaced[f"{node}.{param.name}"] = before
-                    if param.kind != "trigger":
+                    if param.kind != "trigger" and (self._feedback.surfaces.by_key or self._feedback.listeners):
                         self._feedback.param_changed(node, param, value, source)
                 case TempoChanged(bpm, source):
                     self._feedback.changed("/tempo", float(bpm), source)
@@ -109,7 +287,7 @@ class CommandExecutor:
                         self.load_time = monotonic()
                     self._outbox.send(effect)
         if by_sender:
-            self.replaced(replaced)
+            self.replaced(replaced, monotonic())
 
     def catch_up(self) -> None:
         """Applies the scheduled values that are due."""
@@ -135,7 +313,7 @@ class CommandExecutor:
         def commands() -> list[SetParam]:
             return list(scenes.recall_commands(values, state, beats * 60.0 / state.tempo, when))
 
-        self.replaced = lambda _values: None  # what is recalled is one edit
+        self.replaced = _unkept  # what is recalled is one edit
         try:
             # a variant first: it decides which parameters its node has
             if varied := [c for c in commands() if state.every[c.node].info.varied_by == c.param]:
@@ -151,6 +329,141 @@ class CommandExecutor:
         return round_float32(self._session.state.value(node, param))
 
 
+def _unkept(_values: scenes.Scene, _now: float) -> None:
+    """Stands for `CommandExecutor.replaced` while no edit is kept."""
+
+
 def round_float32(value: Value) -> Value:
     """Floats rounded to seven digits, the precision of 32 bits; other values unchanged."""
     return float(f"{value:.7g}") if isinstance(value, float) else value
+
+
+TICK = 1 / 60
+"""Seconds between two ticks."""
+METERS = 2
+"""Ticks between two readings of the meters."""
+SLOW = 30
+"""Ticks between two checks of connections, subscriptions and plans."""
+RING_RETRY = 0.002
+"""Seconds before a full command ring of the engine is retried."""
+_MARGIN = 0.0005
+"""Seconds added to a timer, so that the sample is due when it fires."""
+
+Steps = tuple[tuple[str, Callable[[], object]], ...]
+"""Functions, each with a name under which its exceptions are logged."""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnSteps:
+    """The steps of turns and ticks."""
+
+    waiting: Rotation  # the lanes with packets
+    turn: Steps
+    refill: Steps
+    paused: Collection[object]  # connections that are read no further until `resume`
+    resume: Steps
+    begin: Steps  # at the beginning of each tick, before `due`
+    due: Steps  # at the time that `Turns.at` was given, and in each tick
+    tick: Steps  # in each tick, after `due`
+    meters: Steps  # every `METERS` ticks
+    slow: Steps  # every `SLOW` ticks
+
+
+class Turns:
+    """Runs control's steps on the event loop. `running`: True between `start` and `stop`."""
+
+    def __init__(self, parts: CommandParts) -> None:
+        """Sets up the turns; none runs before `start`."""
+        self._faults, self._clock, self._rate = parts.faults, parts.clock, parts.session.rate
+        self._outbox, self._saver, self._replies, self._feedback = (
+            parts.outbox, parts.saver, parts.replies, parts.feedback
+        )  # fmt: skip
+        self._steps: TurnSteps | None = None
+        self.running = False
+        self._turning = False
+        self._ticks = 0
+
+    def start(self, steps: TurnSteps) -> None:
+        """Starts running these steps."""
+        self._steps = steps
+        self.running = True
+
+    def stop(self) -> None:
+        """Stops running turns; a `tick_for_ever` task is its owner's to cancel."""
+        self.running = False
+
+    def wake(self) -> None:
+        """Handles waiting packets now, unless a turn is scheduled already."""
+        if not self._turning:
+            self._turn()
+
+    def _turn(self) -> None:
+        steps = self._steps
+        if steps is None:
+            return
+        try:
+            if self.running:
+                self._do(steps.turn)
+                self.finish()
+                self._do(steps.refill)
+                if steps.paused:
+                    self._do(steps.resume)
+        finally:
+            self._turning = bool(steps.waiting) and self.running
+            if self._turning:
+                asyncio.get_running_loop().call_soon(self._turn)
+
+    def finish(self) -> None:
+        """Ends a turn: flushes commands, saves the state, then sends answers and feedback. Raises nothing."""
+        self._do((("a command to the engine", self._outbox.flush),))
+        if self._outbox.waiting and self.running:
+            asyncio.get_running_loop().call_later(RING_RETRY, self._outbox.flush)
+        if self._saver.changed:
+            self._do((("the state", self._saver.flush),))
+        if self._replies.packets:
+            self._replies.send()
+        if (self._feedback.surfaces.by_key or self._feedback.listeners) and self._feedback.due:
+            self._do((("feedback", self._feedback.flush),))
+
+    def end_soon(self) -> None:
+        """Schedules `finish`, for work that was done outside a turn."""
+        if self.running:
+            asyncio.get_running_loop().call_soon(self.finish)
+
+    def at(self, sample: int) -> None:
+        """Runs the `due` steps once the engine's clock has passed `sample`."""
+        delay = (sample - self._clock.moment().sample) / self._rate
+        asyncio.get_running_loop().call_later(max(0.0, delay) + _MARGIN, self._due)
+
+    def _due(self) -> None:
+        if self.running and self._steps is not None:
+            self._do(self._steps.due)
+            self.finish()
+
+    async def tick_for_ever(self) -> None:
+        """Ticks every `TICK` seconds until it is cancelled."""
+        while True:
+            await asyncio.sleep(TICK)
+            self._do((("a tick", self.tick),))
+
+    def tick(self) -> None:
+        """Runs one tick, with the meter and slow steps at their intervals."""
+        steps = self._steps
+        if steps is None:
+            return
+        self._ticks += 1
+        self._do(steps.begin)
+        self._due()
+        self._do(steps.tick)
+        if self._ticks % METERS == 0:
+            self._do(steps.meters)
+        if self._ticks % SLOW == 0:
+            self._do(steps.slow)
+        self.finish()
+
+    def _do(self, steps: Steps) -> None:
+        for what, work in steps:
+            try:
+                work()
+            except Exception as error:
+                self._faults.add(what, error)

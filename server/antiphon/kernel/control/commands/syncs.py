@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic_ns
 
-from antiphon.kernel.control.commands.engine_clock import EngineClock
+from antiphon.kernel.control.commands.executor import EngineClock
 from antiphon.kernel.control.subscribers.replies import Replies
 from antiphon.kernel.io.osc_peer import Peer
 from antiphon.kernel.session.actions import Action

@@ -22,6 +22,7 @@ from antiphon.kernel.errors import MissingArgument, RequestError
 from antiphon.kernel.io.osc_peer import Level, Peer
 from antiphon.kernel.runtime.shortening import short_repr
 from antiphon.kernel.session.commands import When
+from antiphon.kernel.session.messages import check_count, number
 from antiphon.kernel.wire.osc import Arg, encode
 
 Args = tuple[Arg, ...]
@@ -46,27 +47,6 @@ class OscCall(NamedTuple):
     def do(self, command: Any) -> None:
         """Carries out a command of the sender."""
         self.server.executor.do(command, self.peer.key)
-
-
-def check_count(args: Args, count: int, takes: str) -> None:
-    """Rejects more than `count` arguments; `takes` names the allowed ones in the message."""
-    if len(args) > count:
-        raise RequestError(f"takes {takes or 'no arguments'}; {len(args)} arguments were sent")
-
-
-def number(args: Args, at: int, name: str, low: float, high: float, default: Any = ...) -> Any:
-    """Argument `at` as a float from `low` to `high`; without a `default` it is required."""
-    if at >= len(args):
-        if default is ...:
-            raise MissingArgument(f"{name} is missing: {low:g} to {high:g}")
-        return default
-    value = args[at]
-    if not isinstance(value, int | float):
-        raise RequestError(f"{name} takes {low:g} to {high:g}, not {short_repr(value)}")
-    parsed = float(value)
-    if not (math.isfinite(parsed) and low <= parsed <= high):
-        raise RequestError(f"{name} takes {low:g} to {high:g}, not {parsed:g}")
-    return parsed
 
 
 def whole(args: Args, at: int, name: str, low: int, high: int, default: Any = ...) -> Any:

@@ -175,11 +175,6 @@ class Intake:
         self.ignored = 0
         self.late = 0
 
-    @property
-    def busy(self) -> bool:
-        """True if packets are waiting."""
-        return bool(self.lanes)
-
     def turn(self) -> None:
         """Handles about `PER_TURN` messages, round robin over the lanes."""
         left = PER_TURN

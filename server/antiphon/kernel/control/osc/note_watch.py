@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from time import monotonic
 
-from antiphon.kernel.control.commands.engine_clock import EngineClock
+from antiphon.kernel.control.commands.executor import EngineClock
 from antiphon.kernel.control.subscribers.clients import Surfaces
 from antiphon.kernel.control.subscribers.feedback import Feedback
 from antiphon.kernel.control.subscribers.replies import Replies

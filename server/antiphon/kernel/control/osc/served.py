@@ -11,31 +11,34 @@ from typing import Any, TypeAlias
 
 from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.control.commands.captures import Captures
-from antiphon.kernel.control.commands.engine_clock import EngineClock, WallClock
-from antiphon.kernel.control.commands.executor import CommandExecutor, CommandParts
-from antiphon.kernel.control.commands.outbox import Outbox
+from antiphon.kernel.control.commands.executor import (
+    CommandExecutor,
+    CommandParts,
+    EngineClock,
+    Outbox,
+    Turns,
+    WallClock,
+)
 from antiphon.kernel.control.commands.sound_device import SoundDevice, delays, headphones
 from antiphon.kernel.control.commands.syncs import Syncs
-from antiphon.kernel.control.commands.turns import Turns
-from antiphon.kernel.control.faults import ControlFaults
+from antiphon.kernel.control.faults import ControlFaults, ServerEvents
 from antiphon.kernel.control.osc.intake import AddressRoute, Intake
 from antiphon.kernel.control.osc.note_watch import NoteWatch, PatchQuestions, UnknownWords
 from antiphon.kernel.control.osc.script_gate import ScriptGate
 from antiphon.kernel.control.patches.plans import Plans
 from antiphon.kernel.control.patches.set_list_player import Sets
 from antiphon.kernel.control.patches.set_position import SetPosition
-from antiphon.kernel.control.server_events import ServerEvents
 from antiphon.kernel.control.state import StateFolder, StateSaver
-from antiphon.kernel.control.subscribers.clients import Access, Surfaces
+from antiphon.kernel.control.subscribers.clients import Access, Subscribers, Surfaces
 from antiphon.kernel.control.subscribers.feedback import Feedback
 from antiphon.kernel.control.subscribers.monitor import Monitor
 from antiphon.kernel.control.subscribers.replies import Replies, without_file_names
-from antiphon.kernel.control.subscribers.subscribers import Subscribers
 from antiphon.kernel.engine.remote import RemoteEngine
 from antiphon.kernel.errors import AntiphonError, WireError
 from antiphon.kernel.io.osc_peer import Lane, Peer
 from antiphon.kernel.io.osc_tcp import TcpServer
 from antiphon.kernel.io.osc_udp import UdpEndpoint
+from antiphon.kernel.session.actions import EVENTS
 from antiphon.kernel.session.commands import ClearSchedule, Panic
 from antiphon.kernel.session.effects import EngineEffect
 from antiphon.kernel.session.graph_state import GraphState
@@ -114,7 +117,8 @@ class OscServer:
         self.sets = Sets(catalog, self.plans, self.position, self.feedback)
         self.services: list[tuple[str, Service]] = []
         self.note_watch = NoteWatch(link, self.clock, self.session.state, self.surfaces, self.feedback)
-        self.outbox.taps += [self.note_watch.effect, self._cut]
+        self.outbox.tap(self.note_watch.effect, *EVENTS)
+        self.outbox.tap(self._cut, Panic, ClearSchedule)
         self.follow: Callable[[GraphState], None] = lambda state: None
         self.learner: Callable[[], Learner | None] = lambda: None
 

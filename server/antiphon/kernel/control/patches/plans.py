@@ -80,7 +80,7 @@ class Plans:
         self.scenes: dict[int, Scene] = {}
         self.clips: Mapping[str, PatchClip] = {}  # by name; another mapping after each change
         self.history = EditHistory()
-        executor.replaced = lambda values: self.history.move(values, monotonic())
+        executor.replaced = self.history.move
         self.problem = ""  # why what was loaded last is not what plays, or ""
         self._rollbacks: list[Rollback] = []
         self._saved: dict[Path, str] = {}

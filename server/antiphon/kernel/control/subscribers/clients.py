@@ -2,13 +2,17 @@
 
 import ipaddress
 import logging
+import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from time import monotonic
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from antiphon.kernel.control.state import StateSaver
 from antiphon.kernel.errors import RequestError, UsageError
 from antiphon.kernel.io.osc_peer import Level, Peer
+from antiphon.kernel.io.osc_tcp import TcpServer
+from antiphon.kernel.io.osc_udp import UdpEndpoint
 from antiphon.kernel.wire.ip_address import own_machine
 from antiphon.kernel.wire.osc import encode
 
@@ -193,45 +197,48 @@ class Surface:
 
 
 class Surfaces:
-    """The subscribers, at most `MAX_SURFACES`. `expired`: number of subscriptions ended without `/notify 0`."""
+    """The subscribers, at most `MAX_SURFACES`.
+
+    `by_key`: by the keys of their peers. `expired`: number of subscriptions ended without `/notify 0`.
+    """
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         """Begins without subscribers; `clock` gives seconds."""
         self._clock = clock
-        self._by_key: dict[str, Surface] = {}
+        self.by_key: dict[str, Surface] = {}
         self.expired = 0
 
     def __len__(self) -> int:
-        return len(self._by_key)
+        return len(self.by_key)
 
     def __iter__(self) -> Iterator[Surface]:
-        return iter(list(self._by_key.values()))
+        return iter(list(self.by_key.values()))
 
     def find(self, key: str) -> Surface | None:
         """Subscriber with the listening peer of that key."""
-        return self._by_key.get(key)
+        return self.by_key.get(key)
 
     def add(self, peer: Peer, owner: str, fixed: bool = False, number: int | None = None) -> Surface:
         """Subscribes `owner`'s peer, or renews its lease with the same number; `fixed`: by `--surface`."""
-        known = self._by_key.get(peer.key)
+        known = self.by_key.get(peer.key)
         if known is not None:
             known.owner, known.refusals, known.since = owner, 0, self._clock()
             return known
         if len(self) >= MAX_SURFACES:
             raise RequestError(f"at most {MAX_SURFACES} surfaces can subscribe; /notify 0 frees a place")
-        used = {s.id for s in self._by_key.values()}
+        used = {s.id for s in self.by_key.values()}
         free = number if number is not None and number not in used else min(set(range(len(used) + 1)) - used)
         surface = Surface(free, peer, owner, fixed, since=self._clock())
-        self._by_key[peer.key] = surface
+        self.by_key[peer.key] = surface
         return surface
 
     def remove(self, key: str) -> Surface | None:
         """Ends the subscription whose listening peer, or else whose owner, has that key; returns it."""
-        removed = self._by_key.pop(key, None)
+        removed = self.by_key.pop(key, None)
         if removed is None:
-            removed = next((s for s in self._by_key.values() if s.owner == key), None)
+            removed = next((s for s in self.by_key.values() if s.owner == key), None)
             if removed is not None:
-                del self._by_key[removed.peer.key]
+                del self.by_key[removed.peer.key]
         return removed
 
     def update_access(self, access: Access) -> bool:
@@ -241,13 +248,13 @@ class Surfaces:
             peer = surface.peer
             peer.level = access.level(peer.host)
             if not surface.permitted or peer.host in access.forgotten:
-                del self._by_key[peer.key]
+                del self.by_key[peer.key]
         self.expired += before - len(self)
         return len(self) != before
 
     def refused(self, key: str) -> bool:
         """Counts a datagram refused by a peer's machine; True if its subscription ended."""
-        surface = self._by_key.get(key)
+        surface = self.by_key.get(key)
         if surface is None:
             return False
         if surface.peer.last_received > surface.since:
@@ -258,7 +265,7 @@ class Surfaces:
         if surface.fixed:
             surface.quiet_until = self._clock() + RETRY
             return False
-        del self._by_key[key]
+        del self.by_key[key]
         self.expired += 1
         return True
 
@@ -271,7 +278,7 @@ class Surfaces:
             last = max(surface.since, peer.last_received, last_packet(surface.owner))
             far = peer.udp is not None and peer.level != Level.OWNER and not surface.fixed
             if peer.link_lost or not surface.permitted or (far and now - last > LEASE):
-                del self._by_key[peer.key]
+                del self.by_key[peer.key]
                 self.expired += 1
                 expired.append(surface)
         return expired
@@ -284,3 +291,88 @@ def held_answer(host: str, most: int) -> bytes | None:
         if len(packet) <= most:
             return packet
     return None
+
+
+KEEPALIVE = 30.0
+"""Seconds between two `/ping`s to a subscriber, by which a closed port is detected."""
+
+
+class Subscribers:
+    """Adds and removes subscriptions, saves and restores them, and ends expired ones."""
+
+    def __init__(self, surfaces: Surfaces, access: Access, udp: UdpEndpoint, tcp: TcpServer, saver: StateSaver) -> None:
+        """Creates the manager; nothing is restored before `start`."""
+        self._surfaces, self._access, self._udp, self._tcp, self._saver = surfaces, access, udp, tcp, saver
+        access.on_change = self.update_access
+        self._pinged: dict[str, float] = {}
+
+    def start(self, given: tuple[tuple[str, int], ...], data: dict[str, Any]) -> None:
+        """Subscribes (host, port) of each `--surface`, and an earlier process's subscribers, from its state `data`."""
+        self._access.restore({}, data.get("forgotten", []))
+        given = tuple(_resolved(address) for address in given)
+        for address in given:
+            if address[0] not in self._access.forgotten:
+                peer = self._udp.peer(address)
+                self._surfaces.add(peer, peer.key, fixed=True)
+        for item in data.get("surfaces", [])[:MAX_SURFACES]:
+            address = str(item["host"]), int(item["port"])
+            self._surfaces.add(self._udp.peer(address), str(item["owner"]), address in given, int(item["id"]))
+
+    def add(self, peer: Peer, port: int) -> int:
+        """Subscribes a sender, or with `port` above 0 that port of its machine; returns the subscriber's number."""
+        target = self._udp.peer((peer.host, port)) if port else peer
+        number = self._surfaces.add(target, peer.key).id
+        self._saver.soon()
+        return number
+
+    def remove(self, peer: Peer, port: int) -> int:
+        """Ends a subscription, named as for `add`; returns its number, or raises `RequestError` without one."""
+        removed = self._surfaces.remove(f"{peer.host}:{port}" if port else peer.key)
+        if removed is None:
+            raise RequestError("you are not subscribed; /notify 1 subscribes")
+        self._saver.soon()
+        return removed.id
+
+    def update_access(self) -> None:
+        """Applies changed access levels to all open connections, known UDP peers and subscriptions."""
+        self._udp.update_levels()
+        self._tcp.update_levels()
+        self._surfaces.update_access(self._access)
+        self._saver.soon()
+
+    def expire(self) -> None:
+        """Ends expired approvals and subscriptions, and pings UDP subscribers every `KEEPALIVE` seconds."""
+        now = monotonic()
+        self._access.lapse()
+        known = {s.peer.key for s in self._surfaces}
+        self._pinged = {key: at for key, at in self._pinged.items() if key in known}
+        for surface in self._surfaces:
+            if surface.peer.udp is not None and now - self._pinged.setdefault(surface.peer.key, now) > KEEPALIVE:
+                self._pinged[surface.peer.key] = now
+                surface.peer.send(encode("/ping"))
+
+        def last_packet(key: str) -> float:
+            peer = self._udp.known(key)
+            return 0.0 if peer is None else peer.last_received
+
+        if self._surfaces.expire(last_packet):
+            self._saver.soon()
+
+    def to_json(self) -> dict[str, Any]:
+        """The subscriptions over UDP and the revoked approvals, for `start`."""
+        return {
+            "forgotten": sorted(self._access.forgotten),
+            "surfaces": [
+                {"host": s.peer.udp[0], "port": s.peer.udp[1], "owner": s.owner, "fixed": s.fixed, "id": s.id}
+                for s in self._surfaces
+                if s.peer.udp is not None
+            ],
+        }
+
+
+def _resolved(address: tuple[str, int]) -> tuple[str, int]:
+    """Address with the host name resolved, as approvals are by IP address."""
+    try:
+        return socket.gethostbyname(address[0]), address[1]
+    except OSError:
+        return address

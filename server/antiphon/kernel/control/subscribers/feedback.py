@@ -47,7 +47,7 @@ class Feedback:
         self, surfaces: Surfaces, hide_files: Callable[[str], str] = str, clock: Callable[[], float] = monotonic
     ) -> None:
         """Creates an empty feedback. `hide_files` removes file names from a sentence, `clock` gives seconds."""
-        self._surfaces, self._hide_files, self._clock = surfaces, hide_files, clock
+        self.surfaces, self._hide_files, self._clock = surfaces, hide_files, clock
         self._changes: dict[str, tuple[Arg, object, Level]] = {}
         self._events: list[tuple[bytes, bytes]] = []  # for the owner; for surfaces, empty for none
         self._notes: list[bytes] = []
@@ -70,7 +70,7 @@ class Feedback:
 
     def changed(self, address: str, value: Arg, source: object, level: Level = Level.SURFACE) -> None:
         """Adds a changed value: `source` gets no echo, and subscribers below `level` are not sent it."""
-        if self._surfaces or self.listeners:
+        if self.surfaces or self.listeners:
             self._changes.pop(address, None)
             self._changes[address] = (value, source, level)
 
@@ -80,7 +80,7 @@ class Feedback:
 
     def event(self, address: str, *args: Arg, level: Level = Level.SURFACE) -> None:
         """Adds an event for all subscribers of a level or above, sent in order."""
-        if not self._surfaces:
+        if not self.surfaces:
             return
         if len(self._events) >= MAX_EVENTS:
             self.dropped += 1
@@ -100,12 +100,12 @@ class Feedback:
 
     def late(self, address: str, seconds: float) -> None:
         """Adds a late command, `seconds` after its time; the largest value per address before a flush is sent."""
-        if self._surfaces and seconds > LATE_SECONDS and (address in self._late or len(self._late) < MAX_EVENTS):
+        if self.surfaces and seconds > LATE_SECONDS and (address in self._late or len(self._late) < MAX_EVENTS):
             self._late[address] = max(seconds, self._late.get(address, 0.0))
 
     def meters(self, levels: dict[str, tuple[float, float]]) -> None:
         """Adds changed levels: (peak, RMS) by node name; `in` and `out` are the server's own."""
-        if self._surfaces:
+        if self.surfaces:
             self._meters = levels
 
     def flush(self) -> None:
@@ -117,9 +117,9 @@ class Feedback:
         timed = [encode("/late", address, seconds) for address, seconds in self._late.items()]
         timed += [encode("/meter", name, peak, rms) for name, (peak, rms) in self._meters.items()]
         self._late, self._meters = {}, {}
-        if self._surfaces:
+        if self.surfaces:
             encoded = [(encode(address, value), source, level) for address, (value, source, level) in changes.items()]
-            for surface in self._surfaces:
+            for surface in self.surfaces:
                 if surface.quiet_until <= self._flushed and surface.permitted:
                     owner = surface.peer.level is Level.OWNER
                     changed = [

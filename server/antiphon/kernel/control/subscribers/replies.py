@@ -15,17 +15,20 @@ FULL_SECONDS = 1.0
 
 
 class Replies:
-    """Answers of one turn. `failed`: messages refused so far, whether or not an answer was sent."""
+    """Answers of one turn.
+
+    `packets`: those collected, each with its peer. `failed`: messages refused so far, answered or not.
+    """
 
     def __init__(self, faults: ControlFaults, hide_files: Callable[[str], str]) -> None:
         """Starts without answers. `hide_files` removes file names from a sentence for all but the owner."""
         self._faults, self._hide_files = faults, hide_files
-        self._packets: list[tuple[Peer, bytes]] = []
+        self.packets: list[tuple[Peer, bytes]] = []
         self.failed = 0
 
     def reply(self, peer: Peer, packet: bytes) -> None:
         """Adds an answer, to be sent at the end of the turn."""
-        self._packets.append((peer, packet))
+        self.packets.append((peer, packet))
 
     def fail(self, peer: Peer, address: str, reason: str | Callable[[], str]) -> None:
         """Counted refusal, answered within the sender's rate limit; `reason` is called only if it is sent."""
@@ -45,9 +48,9 @@ class Replies:
 
     def send(self) -> None:
         """Sends the collected answers; raises nothing."""
-        if not self._packets:
+        if not self.packets:
             return
-        packets, self._packets = self._packets, []
+        packets, self.packets = self.packets, []
         for peer, packet in packets:
             try:
                 peer.send(packet)

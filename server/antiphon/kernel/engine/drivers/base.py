@@ -78,12 +78,16 @@ class PaceWord(IntEnum):
     LATE = 5
     DELIVERED = 6  # of a device: the call whose block was delivered last
     SILENT_MS = 7  # of a device: for how long it has not asked for a block
-    SIZE = 8
+    FRAMES = 8  # of a block
+    RATE = 9
+    SIZE = 10
 
 
-def pace_words() -> NDArray[np.int64]:
+def pace_words(block: int, rate: int) -> NDArray[np.int64]:
     """Words of a stopped driver, indexed by `PaceWord`."""
-    return np.zeros(PaceWord.SIZE, np.int64)
+    words = np.zeros(PaceWord.SIZE, np.int64)
+    words[PaceWord.FRAMES], words[PaceWord.RATE] = block, rate
+    return words
 
 
 class Driver(Protocol):
@@ -94,7 +98,7 @@ class Driver(Protocol):
     block: int  # frames of a block, as requested, whatever the device asks for at once
     device_rate: int  # Hz, what the device itself runs at
     device_block: int  # frames that it asks for at once
-    channels: int  # channels of `input`; `deliver` gets those of `DriverOptions.outs`
+    channels: int  # channels of the input; `deliver` gets those of `DriverOptions.outs`
     latency: int  # latency of the device, frames
     ring: int  # frames between the input and the output of a block in the driver's slots
     pace: NDArray[np.int64]
@@ -106,9 +110,6 @@ class Driver(Protocol):
 
     def wait(self) -> int:
         """Number of the block now due, after a wait; skipped ones are missed. -1: the device asked for none in time."""
-
-    def input(self, block: int) -> Samples:
-        """The input of block number `block`, float32 `[channels, frames]`."""
 
     def deliver(self, block: int, samples: Samples) -> bool:
         """Delivers the output of a block, float32 `[channels, frames]`. Returns False if it is too late to play."""

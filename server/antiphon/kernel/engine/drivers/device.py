@@ -1,14 +1,19 @@
 """Base of the JACK and PortAudio drivers: the engine's side of the native callback."""
 
+from __future__ import annotations
+
 import math
 import select
 import time
 from collections.abc import Callable
 
 from antiphon.kernel.contract.block import Samples
-from antiphon.kernel.engine.callback import DEPTH, CallbackState, Slot
+from antiphon.kernel.engine.callback import DEPTH, CallbackState, Slot, give
 from antiphon.kernel.engine.drivers.base import DriverOptions, PaceWord, pace_words
 from antiphon.kernel.errors import EngineError
+from antiphon.kernel.native.compiling import kernel
+from antiphon.kernel.native.intrinsics import load_acquire
+from antiphon.kernel.native.kernel import f32p, i64, i64p, sound
 from antiphon.kernel.runtime.platform import hear
 
 STALL_SECONDS = 3.0
@@ -42,6 +47,21 @@ def device_state(options: DriverOptions, ins: int, outs: int, rate: int, block: 
     return CallbackState(options.block, ins, outs, ahead, (options.rate, rate), burst)
 
 
+@kernel
+def deliver_block(pace: i64p, s: i64p, block: i64, x: f32p, stride: i64, rows: i64p, count: i64) -> i64:
+    """Delivers a block to the device: 1 if it is in time to be played, else 0.
+
+    `pace`, `s`: `PaceWord` and `Slot`; the others as for `give`.
+    """
+    at = block - pace[PaceWord.FIRST]
+    behind = load_acquire(s, Slot.CALLS) - at
+    if behind > s[Slot.BURST]:
+        pace[PaceWord.LATE] = pace[PaceWord.LATE] + 1
+    give(s, at, x, stride, rows, count)
+    pace[PaceWord.DELIVERED] = at
+    return 1 if behind <= s[Slot.AHEAD] else 0
+
+
 class CallbackDriver:
     """Driver over a `CallbackState`; undocumented methods are as in `Driver`. Subclasses open the device."""
 
@@ -55,7 +75,8 @@ class CallbackDriver:
         self.latency = 0
         self.device_rate, self.device_block = rate, block
         self.device, self.bell = state.address, state.bell
-        self.pace = pace_words()
+        self.pace = pace_words(block, rate)
+        self._pace_at = self.pace.ctypes.data
         self._pace = memoryview(self.pace)  # type: ignore[arg-type]
         self._pace[PaceWord.DELIVERED] = -ahead - 1
         self._gone = False
@@ -87,17 +108,14 @@ class CallbackDriver:
         return pace[PaceWord.FIRST] + call
 
     def input(self, block: int) -> Samples:
+        """The input of block number `block`, float32 `[channels, frames]`, mono where the device has one channel."""
         x: Samples = self.state.inputs[(block - self._pace[PaceWord.FIRST]) % DEPTH]
         return x
 
     def deliver(self, block: int, samples: Samples) -> bool:
-        at = block - self._pace[PaceWord.FIRST]
-        behind = self.state.calls - at
-        if behind > self.state.view[Slot.BURST]:
-            self._pace[PaceWord.LATE] += 1
-        self.state.give(at, samples)
-        self._pace[PaceWord.DELIVERED] = at
-        return behind <= self.ahead
+        state, (x, stride, channels, _) = self.state, sound(samples)
+        count = min(channels, state.rows.size)
+        return bool(deliver_block.call(self._pace_at, state.address, block, x, stride, state.rows_at, count))
 
     def time_of(self, block: int) -> int:
         return self.state.time_of(block - self._pace[PaceWord.FIRST])

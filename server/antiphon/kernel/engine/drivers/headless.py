@@ -1,12 +1,36 @@
 """Software clock, sample n due at origin + n / rate: late after a period, missed after `buffer_blocks`."""
 
-import time
+from __future__ import annotations
 
-import numpy as np
+import time
 
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.engine.drivers.base import DriverOptions, PaceWord, pace_words
+from antiphon.kernel.native.compiling import kernel
+from antiphon.kernel.native.kernel import i64, i64p
 from antiphon.kernel.runtime.platform import exact_timers
+
+SECOND = 1_000_000_000
+
+
+@kernel
+def due_ns(pace: i64p, block: i64) -> i64:
+    """CLOCK_MONOTONIC at which a block of a software clock is due, ns. `pace`: `PaceWord`."""
+    frames = block * pace[PaceWord.FRAMES]
+    rate = pace[PaceWord.RATE]
+    # the product of a sample and a second leaves 64 bits after two days
+    return i64(pace[PaceWord.ORIGIN] + frames // rate * SECOND + frames % rate * SECOND // rate)
+
+
+@kernel
+def is_played(pace: i64p, block: i64, now: i64) -> i64:
+    """1 if the virtual device still plays a block delivered `now`, else 0; counts a late one. `pace`: `PaceWord`."""
+    if now > due_ns(pace, block + 1):
+        pace[PaceWord.LATE] = pace[PaceWord.LATE] + 1
+        if now > due_ns(pace, block + pace[PaceWord.BUFFER]):
+            pace[PaceWord.MISSED] = pace[PaceWord.MISSED] + 1
+            return 0
+    return 1
 
 
 class Headless:
@@ -20,8 +44,8 @@ class Headless:
         self.device_rate, self.device_block = self.rate, self.block
         self._buffer = max(options.buffer_blocks, options.blocks_ahead(options.block, options.rate))
         self.latency, self.ring = self._buffer * self.block, 0
-        self._silence = np.zeros((self.channels, self.block), np.float32)
-        self.pace = pace_words()
+        self.pace = pace_words(self.block, self.rate)
+        self._at = self.pace.ctypes.data
         self._pace = memoryview(self.pace)  # type: ignore[arg-type]
         self._pace[PaceWord.BUFFER] = self._buffer
 
@@ -30,7 +54,7 @@ class Headless:
         self._pace[PaceWord.NEXT], self._pace[PaceWord.ORIGIN] = first, origin_ns
 
     def _due(self, block: int) -> int:
-        return self._pace[PaceWord.ORIGIN] + block * self.block * 1_000_000_000 // self.rate
+        return due_ns.call(self._at, block)
 
     def wait(self) -> int:
         block = expected = self._pace[PaceWord.NEXT]
@@ -45,17 +69,8 @@ class Headless:
         self._pace[PaceWord.NEXT] = block + 1
         return block
 
-    def input(self, block: int) -> Samples:
-        return self._silence
-
     def deliver(self, block: int, samples: Samples) -> bool:
-        now = time.monotonic_ns()
-        if now > self._due(block + 1):
-            self._pace[PaceWord.LATE] += 1
-            if now > self._due(block + self._buffer):
-                self._pace[PaceWord.MISSED] += 1
-                return False
-        return True
+        return bool(is_played.call(self._at, block, time.monotonic_ns()))
 
     def time_of(self, block: int) -> int:
         return self._due(block)

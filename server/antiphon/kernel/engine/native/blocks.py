@@ -15,8 +15,10 @@ other thread may take blocks from the driver meanwhile.
 
 from __future__ import annotations
 
+from antiphon.kernel.engine.drivers.headless import SECOND
+from antiphon.kernel.engine.levels import copy_rows, guard_buses, take_buses
 from antiphon.kernel.engine.loop_words import ExitReason, LoopWord
-from antiphon.kernel.engine.native.keeping import copy_rows, keep_for_capture, keep_for_listeners, keep_for_recorder
+from antiphon.kernel.engine.native.keeping import keep_for_capture, keep_for_listeners, keep_for_recorder
 from antiphon.kernel.engine.native.publishing import (
     beat_at,
     publish_block,
@@ -26,11 +28,10 @@ from antiphon.kernel.engine.native.publishing import (
     report_values,
 )
 from antiphon.kernel.engine.native.waiting import (
-    SECOND,
     block_time,
     computed_ns,
-    deliver_device,
-    deliver_software,
+    consume,
+    deliver,
     now_ns,
     signal_came,
     take_input,
@@ -39,13 +40,13 @@ from antiphon.kernel.engine.native.waiting import (
 )
 from antiphon.kernel.engine.shared import HeaderWord
 from antiphon.kernel.graph.io_nodes import CLIPPED
-from antiphon.kernel.graph.native.rows import PlanWord, run_calls, run_rows
+from antiphon.kernel.graph.native.rows import PlanWord, run_plan
 from antiphon.kernel.io.tap_memory import TAPS, TapWord
 from antiphon.kernel.native.compiling import kernel
-from antiphon.kernel.native.dsp import check_input, guard, limit
-from antiphon.kernel.native.intrinsics import address_f32, address_f64, address_i64, as_u8p, bits_f64, call_c, offset
+from antiphon.kernel.native.dsp import check_input
+from antiphon.kernel.native.intrinsics import address_f32, address_i64, as_u8p, bits_f64, call_c, offset
 from antiphon.kernel.native.kernel import f64, f64p, i64, i64p
-from antiphon.kernel.workers.arena import MAX_WORKERS
+from antiphon.kernel.workers.hop_kernels import wake_workers
 
 STALL_NS = SECOND // 10
 """Excess of a turn's wall time over the process's CPU time that counts as a stall of the machine."""
@@ -90,54 +91,19 @@ def play_plan(s: i64p, f: f64p, sample: i64) -> i64:
     frames = s[LoopWord.BLOCK]
     channels = s[LoopWord.CHANNELS]
     x = address_f32(s[LoopWord.INPUT])
-    copy_rows(address_f32(s[LoopWord.X]), frames, x, channels, frames)
+    copy_rows(address_f32(s[LoopWord.X]), frames, x, frames, channels, frames)
     check_input(x, frames, channels, frames, CLIPPED, address_i64(s[LoopWord.COUNTS]))
     if s[LoopWord.PLAYED] != 0:
-        copy_rows(address_f32(s[LoopWord.OUT]), frames, address_f32(s[LoopWord.PLAYED]), channels, frames)
+        copy_rows(address_f32(s[LoopWord.OUT]), frames, address_f32(s[LoopWord.PLAYED]), frames, channels, frames)
     plan = address_i64(s[LoopWord.PLAN])
-    plan[PlanWord.NEXT] = 0
     plan[PlanWord.SAMPLE] = sample
     plan[PlanWord.BEAT] = bits_f64(beat_at(s, f, sample))
-    run_calls(address_i64(s[LoopWord.OPENING]), s[LoopWord.OPENING_COUNT])
-    rows = address_i64(s[LoopWord.PLAN_ROWS])
-    calls = address_i64(s[LoopWord.PLAN_CALLS])
-    outs = address_i64(s[LoopWord.PLAN_OUTS])
-    stop = run_rows(plan, rows, calls, outs, address_i64(s[LoopWord.PLAN_TIMES]), f[LoopWord.BLOCK_NS], frames)
+    stop = run_plan(plan)
     if stop != 0:
         return stop
-    run_calls(address_i64(s[LoopWord.CLOSING]), s[LoopWord.CLOSING_COUNT])
-    out = address_f32(s[LoopWord.OUT])
-    copy_rows(address_f32(s[LoopWord.OUTPUT]), s[LoopWord.OUTPUT_STRIDE], out, channels, frames)
-    for n in range(s[LoopWord.BUSES_COUNT]):
-        bus = offset(s, LoopWord.BUSES + 3 * n)
-        into = offset(out, (channels + 2 * bus[0]) * frames)
-        copy_rows(address_f32(bus[1]), bus[2], into, 2, frames)
+    take_buses(address_i64(s[LoopWord.OUTPUTS]), frames)
+    guard_buses(address_i64(s[LoopWord.OUTPUTS]), frames)
     return 0
-
-
-@kernel
-def wake_workers(s: i64p) -> None:
-    """Wakes the workers with a new hop, as `Pool.flush`."""
-    rung = address_i64(s[LoopWord.RUNG])
-    bits = rung[0]
-    rung[0] = 0
-    for n in range(MAX_WORKERS):
-        if bits >> n & 1 != 0:
-            call_c(s[LoopWord.WRITE], s[LoopWord.WORKERS + n], as_u8p(offset(s, LoopWord.ONE)), 8)
-
-
-@kernel
-def guard_buses(s: i64p, f: f64p) -> None:
-    """Limits the output and each bus to full scale, as `OutputBuses.guard`."""
-    frames = s[LoopWord.BLOCK]
-    channels = s[LoopWord.CHANNELS]
-    out = address_f32(s[LoopWord.OUT])
-    reductions = address_f64(s[LoopWord.REDUCTIONS])
-    guard(out, frames, reductions, f[LoopWord.FALL], channels, frames, address_i64(s[LoopWord.COUNTS]))
-    for n in range(s[LoopWord.BUSES_COUNT]):
-        bus = offset(s, LoopWord.BUSES + 3 * n)
-        into = offset(out, (channels + 2 * bus[0]) * frames)
-        limit(into, frames, offset(reductions, 1 + bus[0]), f[LoopWord.FALL], 2, frames)
 
 
 @kernel
@@ -178,8 +144,8 @@ def end_block(s: i64p, block: i64, beat: f64, played: i64) -> i64:
 def end_turn(s: i64p, f: f64p) -> None:
     """Load, then wake-ups of workers and control: last in a turn, since a woken process may take this core."""
     publish_load(s, f, now_ns(s) - s[LoopWord.STARTED])
-    if s[LoopWord.RUNG] != 0:
-        wake_workers(s)
+    if s[LoopWord.WAKING] != 0:
+        wake_workers(address_i64(s[LoopWord.WAKING]))
     if s[LoopWord.WAKE] != 0:
         s[LoopWord.WAKE] = 0
         call_c(s[LoopWord.WRITE], s[LoopWord.BELL], as_u8p(offset(s, LoopWord.ONE)), 8)
@@ -197,16 +163,16 @@ def play_blocks(s: i64p, f: f64p) -> i64:
             return ExitReason.DUE
         sample = block * s[LoopWord.BLOCK]
         begin_block(s, block)
+        consume(s)
         take_input(s, block)
         publish_clock(s, f, sample, block)
         stop = play_plan(s, f, sample)
         if stop != 0:
             s[LoopWord.STOP] = stop
             return ExitReason.ROW
-        guard_buses(s, f)
         s[LoopWord.SAMPLE] = sample + s[LoopWord.BLOCK]
         header[HeaderWord.AT_WORK] = 0
-        played = deliver_software(s, block) if s[LoopWord.DEVICE] == 0 else deliver_device(s, block)
+        played = deliver(s, block)
         report_beat(s, f, sample)
         if end_block(s, block, beat_at(s, f, sample), played) != 0:
             report_values(s)

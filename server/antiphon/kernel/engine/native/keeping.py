@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from antiphon.kernel.engine.levels import copy_rows
 from antiphon.kernel.engine.loop_words import LoopWord
 from antiphon.kernel.engine.shared import SESSION, HeaderWord
 from antiphon.kernel.io.tap_memory import TAPS, TapWord
@@ -12,14 +13,6 @@ from antiphon.kernel.native.kernel import f32, f32p, f64, i64, i64p
 _RECORDS_INPUT = SESSION
 _COMPARED = 4
 """Rows at the begin of a block, input and output among them, and before a row, with which that is compared."""
-
-
-@kernel
-def copy_rows(x: f32p, stride: i64, y: f32p, count: i64, frames: i64) -> None:
-    """Copies `count` channels, `stride` frames apart in x and contiguous in y."""
-    for c in range(count):
-        for n in range(frames):
-            y[c * frames + n] = x[c * stride + n]
 
 
 @kernel
@@ -61,13 +54,13 @@ def keep_for_recorder(s: i64p, block: i64, played: i64) -> None:
         size = channels * frames
         into = offset(address_f32(s[LoopWord.TAP_OUT]), slot * size)
         if played != 0:
-            copy_rows(address_f32(s[LoopWord.OUT]), frames, into, channels, frames)
+            copy_rows(address_f32(s[LoopWord.OUT]), frames, into, frames, channels, frames)
         else:
             for n in range(size):
                 into[n] = f32(0.0)
         if s[LoopWord.TAPPING] >= _RECORDS_INPUT:
             heard = offset(address_f32(s[LoopWord.TAP_IN]), slot * size)
-            copy_rows(address_f32(s[LoopWord.X]), frames, heard, channels, frames)
+            copy_rows(address_f32(s[LoopWord.X]), frames, heard, frames, channels, frames)
         store_release(tags, slot, block + 1)
     store_release(header, HeaderWord.TAP_WRITE, block + 1)
 
@@ -90,7 +83,7 @@ def keep_for_listeners(s: i64p, block: i64) -> None:
                 into = offset(address_f32(s[LoopWord.LISTEN_SOUND]), (slot * channels + c) * frames)
                 row = 0 if count == 1 else c
                 if row < count:
-                    copy_rows(offset(x, row * source[1]), 0, into, 1, frames)
+                    copy_rows(offset(x, row * source[1]), 0, into, 0, 1, frames)
                 else:
                     for n in range(frames):
                         into[n] = f32(0.0)
@@ -140,7 +133,7 @@ def keep_for_capture(s: i64p, block: i64, beat: f64) -> None:
                 places[first + row] = found
                 if found == end:
                     store_release(place, 1, end + 1)  # before the row changes, as readers ask
-                    copy_rows(x, 0, offset(sound, end % held * frames), 1, frames)
+                    copy_rows(x, 0, offset(sound, end % held * frames), 0, 1, frames)
             row = row + 1
     for n in range(rows):
         store_release(tags, first + n, block + 1)

@@ -13,33 +13,30 @@ from numpy.typing import NDArray
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.engine.callback import Slot
 from antiphon.kernel.engine.drivers.base import Driver
-from antiphon.kernel.engine.file_loop import FileLoop
 from antiphon.kernel.engine.graph_player import GraphPlayer
 from antiphon.kernel.engine.levels import ChosenPairs
-from antiphon.kernel.engine.loop_words import MAX_BUSES, REPORTED_SIZE, ExitReason, LoopWord, LoopWords
+from antiphon.kernel.engine.loop_words import REPORTED_SIZE, ExitReason, LoopWord, LoopWords
 from antiphon.kernel.engine.native.blocks import begin_block, end_block, end_turn, play_blocks
 from antiphon.kernel.engine.native.publishing import DLL_HZ, publish_clock
+from antiphon.kernel.engine.native.waiting import take_input
 from antiphon.kernel.engine.recording.journal import Journal, TrackLabel
 from antiphon.kernel.engine.shared import TRACKS, HeaderWord, Shared
 from antiphon.kernel.engine.taps.browser_input import BrowserInput
 from antiphon.kernel.engine.taps.node_taps import NodeCapture, NodeTaps
-from antiphon.kernel.graph.names import BUSES
 from antiphon.kernel.graph.plan import Plan, Strip
-from antiphon.kernel.native.dsp import release_fall
-from antiphon.kernel.native.kernel import address
+from antiphon.kernel.native.kernel import address, sound as layout_of
 from antiphon.kernel.runtime.platform import c_function
 from antiphon.kernel.workers.pool import Pool
 
 _NEVER = 1 << 62
 _NO_LABELS: list[TrackLabel] = []
-assert len(BUSES) <= MAX_BUSES
 
 
 @dataclass(frozen=True, slots=True)
 class LoopParts:
     """Optional parts of a server."""
 
-    overlay: FileLoop | None = None
+    looped: Samples | None = None  # sound that repeats in place of the input, float32 `[channels, frames]`
     pool: Pool | None = None
     taps: NodeTaps | None = None
     capture: NodeCapture | None = None
@@ -66,11 +63,11 @@ class NativeLoop:
         self.words, self._player, self._shared = words, player, shared
         self._taps, self._capture, self._browser = parts.taps, parts.capture, parts.browser
         # held, as its address is in the words
-        self._file = None if parts.overlay is None else parts.overlay.sound
+        self._file = parts.looped
         self._plan: Plan | None = None
         self._strips: Mapping[str, Strip] = {}
         self.labels = _NO_LABELS  # of the tracks that are recorded
-        self._x: Samples = np.zeros((driver.channels, driver.block), np.float32)
+        self.input: Samples = np.zeros((driver.channels, driver.block), np.float32)  # of the block under way
         rows = np.arange(driver.channels, dtype=np.int64) if parts.pairs is None else parts.pairs.rows
         self._rows = np.ascontiguousarray(rows)
         self._sources = self._owners = self._reported = np.zeros(1, np.int64)
@@ -95,9 +92,6 @@ class NativeLoop:
         for word, value in self._values(driver, parts, bell).items():
             whole[word] = value
         self.use(driver)
-        for n, wake in enumerate(parts.pool.bells.wake if parts.pool is not None else ()):
-            whole[LoopWord.WORKERS + n] = wake
-        real[LoopWord.FALL] = release_fall(driver.rate)
         omega = 2.0 * math.pi * DLL_HZ * driver.block / driver.rate
         real[LoopWord.DLL_B], real[LoopWord.DLL_C] = math.sqrt(2.0) * omega, omega * omega
 
@@ -126,15 +120,15 @@ class NativeLoop:
             LoopWord.TAP_OUT: named["tap_out"],
             LoopWord.TAP_IN: named["tap_in"],
             LoopWord.ROWS_OUT: address(self._rows),
-            LoopWord.X: address(self._x),
+            LoopWord.X: address(self.input),
             LoopWord.OUT: address(buses.channels),
-            LoopWord.REDUCTIONS: address(buses.reductions),
+            LoopWord.OUTPUTS: address(buses.words),
             LoopWord.COUNTS: address(self._player.counters.sound),
             LoopWord.FILE: 0 if self._file is None else address(self._file),
             LoopWord.FILE_FRAMES: 0 if self._file is None else self._file.shape[1],
             LoopWord.FILE_ROW: 0 if self._file is None else self._file.strides[0] // 4,
             LoopWord.BELL: bell,
-            **({} if parts.pool is None else {LoopWord.RUNG: address(parts.pool.rung)}),
+            **({} if parts.pool is None else {LoopWord.WAKING: address(parts.pool.waking)}),
             **({} if parts.taps is None else parts.taps.tables),
             **({} if parts.capture is None else parts.capture.tables),
         }
@@ -150,6 +144,10 @@ class NativeLoop:
         words = self._shared.words
         self._player.strips.keep(words[HeaderWord.TAPPING] >= TRACKS or words[HeaderWord.STRIPS] != 0)
 
+    def read(self, block: int) -> None:
+        """Reads the input of block number `block` into `input`."""
+        take_input.call(self.words.address, block)
+
     def begin(self, block: int) -> None:
         """Begins block number `block`, and publishes its clock."""
         at = self.words.address
@@ -162,8 +160,8 @@ class NativeLoop:
         player, whole, real, header = self._player, self.words.whole, self.words.real, self._shared.words
         if player.plan is not self._plan or player.strips.now is not self._strips:
             self._take(player.plan)
-        if x is not self._x:
-            self._x[:] = x
+        if x is not self.input:
+            self.input[:] = x
         if self._taps is not None:
             self._listen(player.plan)
         whole[LoopWord.TAPPING] = header[HeaderWord.TAPPING]
@@ -208,38 +206,22 @@ class NativeLoop:
             os.read(whole[LoopWord.SIGNALS], 64)
         return reason
 
-    @property
-    def input(self) -> Samples:
-        """Input of the current block, float32 `[channels, block]`."""
-        return self._x
-
     def _take(self, plan: Plan | None) -> None:
         """Stores the table addresses of a plan; None plays no node."""
         whole = self.words.whole
         self._plan, self._strips = plan, self._player.strips.now
         if self._capture is not None:
             player = self._player
-            sounds = self._x, player.out, plan, player.buses.channels, self._strips
+            sounds = self.input, player.out, plan, player.buses.channels, self._strips
             sources, self._owners = self._capture.sources(*sounds)
             self.labels = self._capture.labels if player.strips.heard is not None else _NO_LABELS
-            self._sources = np.array([_layout(sound) for sound in sources], np.int64)
+            self._sources = np.array([layout_of(sound)[:3] for sound in sources], np.int64)
             whole[LoopWord.SOURCES], whole[LoopWord.SOURCES_COUNT] = address(self._sources), len(self._sources)
             whole[LoopWord.SOURCES_OWNERS], whole[LoopWord.SOURCES_ROWS] = address(self._owners), len(self._owners)
         if plan is None:
             return
-        tables = plan.native.tables
-        whole[LoopWord.PLAN], whole[LoopWord.PLAN_ROWS] = tables.words, tables.rows
-        whole[LoopWord.PLAN_CALLS], whole[LoopWord.PLAN_OUTS] = tables.calls, tables.outs
-        whole[LoopWord.PLAN_TIMES], whole[LoopWord.PLAN_NODES] = tables.times, tables.nodes
-        whole[LoopWord.OPENING], whole[LoopWord.OPENING_COUNT] = plan.opening.table, plan.opening.count
-        whole[LoopWord.CLOSING], whole[LoopWord.CLOSING_COUNT] = plan.closing.table, plan.closing.count
-        whole[LoopWord.INPUT] = plan.input_at
+        whole[LoopWord.PLAN], whole[LoopWord.INPUT] = address(plan.native.words), plan.input_at
         whole[LoopWord.PLAYED] = 0 if plan.played is None else address(plan.played)
-        whole[LoopWord.OUTPUT], whole[LoopWord.OUTPUT_STRIDE] = _layout(plan.last.buffer)[:2]
-        whole[LoopWord.BUSES_COUNT] = len(plan.sounding)
-        for n, (place, sound) in enumerate(plan.sounding):
-            at = LoopWord.BUSES + 3 * n
-            whole[at], whole[at + 1], whole[at + 2] = place, *_layout(sound)[:2]
         self._reported = _reported_table(plan)
         whole[LoopWord.REPORTED], whole[LoopWord.REPORTED_COUNT] = address(self._reported), len(self._reported)
 
@@ -247,18 +229,13 @@ class NativeLoop:
         assert self._taps is not None
         whole = self.words.whole
         for tap, number in enumerate(self._taps.wanted()):
-            sound = self._taps.sound(number, self._x, self._player.out, plan, self._player.buses.channels)
+            sound = self._taps.sound(number, self.input, self._player.out, plan, self._player.buses.channels)
             at = LoopWord.SOUNDS + 3 * tap
             whole[LoopWord.WANTED + tap] = number
-            whole[at], whole[at + 1], whole[at + 2] = (0, 0, 0) if sound is None else _layout(sound)
+            whole[at], whole[at + 1], whole[at + 2] = (0, 0, 0) if sound is None else layout_of(sound)[:3]
 
 
 _PARTS = ("words", "reports", "meters", "tap_tags", "tap_out", "tap_in")
-
-
-def _layout(sound: Samples) -> tuple[int, int, int]:
-    """Address, stride and channels of float32 `[channels, frames]`."""
-    return int(sound.ctypes.data), sound.strides[0] // 4, sound.shape[0]
 
 
 def _reported_table(plan: Plan) -> NDArray[Any]:

@@ -11,7 +11,7 @@ from antiphon.kernel.engine.native.waiting import block_time
 from antiphon.kernel.engine.remote import PLACES
 from antiphon.kernel.engine.shared import METERS, REPORTS, HeaderWord
 from antiphon.kernel.graph.io_nodes import IN_NUMBER, OUT_NUMBER
-from antiphon.kernel.graph.native.rows import measure_rows
+from antiphon.kernel.graph.native.rows import PlanWord, measure_rows
 from antiphon.kernel.native.compiling import kernel
 from antiphon.kernel.native.dsp import peak
 from antiphon.kernel.native.intrinsics import (
@@ -127,10 +127,11 @@ def publish_meters(s: i64p) -> None:
     frames = s[LoopWord.BLOCK]
     level_row(address_f32(s[LoopWord.OUT]), s[LoopWord.CHANNELS], frames, meters, OUT_NUMBER)
     level_row(address_f32(s[LoopWord.X]), s[LoopWord.CHANNELS], frames, offset(meters, 4), IN_NUMBER)
-    nodes = min(s[LoopWord.PLAN_NODES], METERS - 3)
-    rows = address_i64(s[LoopWord.PLAN_ROWS])
-    outs = address_i64(s[LoopWord.PLAN_OUTS])
-    measure_rows(rows, outs, nodes, frames, offset(meters, 8))
+    nodes = 0
+    if s[LoopWord.PLAN] != 0:
+        plan = address_i64(s[LoopWord.PLAN])
+        nodes = min(plan[PlanWord.ROWS], METERS - 3)
+        measure_rows(plan, nodes, offset(meters, 8))
     meters[8 + 4 * nodes] = f32(0.0)
     counts = address_i64(s[LoopWord.COUNTS])
     header[HeaderWord.NAN_BLOCKS] = counts[0]

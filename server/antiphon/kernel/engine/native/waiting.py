@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from antiphon.kernel.engine.callback import DEPTH, Slot
 from antiphon.kernel.engine.drivers.base import PaceWord
-from antiphon.kernel.engine.drivers.device import LOOK_MS
+from antiphon.kernel.engine.drivers.device import LOOK_MS, deliver_block
+from antiphon.kernel.engine.drivers.headless import SECOND, due_ns, is_played
 from antiphon.kernel.engine.loop_words import LoopWord
 from antiphon.kernel.engine.shared import HeaderWord
 from antiphon.kernel.native.compiling import kernel
@@ -15,12 +16,10 @@ from antiphon.kernel.native.intrinsics import (
     call_c,
     load_acquire,
     offset,
-    store_release,
 )
-from antiphon.kernel.native.kernel import i64, i64p
+from antiphon.kernel.native.kernel import f32, i64, i64p
 from antiphon.kernel.runtime.platform import MONOTONIC, PROCESS_TIME
 
-SECOND = 1_000_000_000
 _READABLE = 1 << 32
 """POLLIN in the events of a struct pollfd that is read as one word; the result stands 16 bits higher."""
 _RESULT = 48
@@ -55,28 +54,18 @@ def signal_came(s: i64p) -> i64:
 
 
 @kernel
-def due_ns(s: i64p, block: i64) -> i64:
-    """CLOCK_MONOTONIC at which a block of a software clock is due, ns."""
-    pace = address_i64(s[LoopWord.PACE])
-    frames = block * s[LoopWord.BLOCK]
-    rate = s[LoopWord.RATE]
-    # the product of a sample and a second leaves 64 bits after two days
-    return i64(pace[PaceWord.ORIGIN] + frames // rate * SECOND + frames % rate * SECOND // rate)
-
-
-@kernel
 def wait_software(s: i64p) -> i64:
     """Waits for the next block of a software clock; its number, or -1 if the driver has to decide."""
     pace = address_i64(s[LoopWord.PACE])
     block = pace[PaceWord.NEXT]
-    due = due_ns(s, block)
+    due = due_ns(pace, block)
     now = now_ns(s)
     if now < due:
         s[LoopWord.NOW] = (due - now) // SECOND
         s[LoopWord.NOW + 1] = (due - now) % SECOND
         if call_c(s[LoopWord.SLEEP], offset(s, LoopWord.NOW), 0) & _INT != 0:
             return -1  # a signal
-    elif now > due_ns(s, block + pace[PaceWord.BUFFER]):
+    elif now > due_ns(pace, block + pace[PaceWord.BUFFER]):
         return -1
     return i64(block)
 
@@ -106,9 +95,9 @@ def wait_device(s: i64p) -> i64:
 @kernel
 def block_time(s: i64p, block: i64) -> i64:
     """CLOCK_MONOTONIC at which the driver asked for a block, ns."""
-    if s[LoopWord.DEVICE] == 0:
-        return due_ns(s, block)
     pace = address_i64(s[LoopWord.PACE])
+    if s[LoopWord.DEVICE] == 0:
+        return due_ns(pace, block)
     device = address_i64(s[LoopWord.DEVICE])
     return i64(device[Slot.TIMES + (block - pace[PaceWord.FIRST]) % DEPTH])
 
@@ -136,6 +125,10 @@ def copy_file(s: i64p, block: i64) -> None:
     frames = s[LoopWord.BLOCK]
     length = s[LoopWord.FILE_FRAMES]
     x = address_f32(s[LoopWord.X])
+    if header[HeaderWord.BEGUN] == 0:
+        for n in range(s[LoopWord.CHANNELS] * frames):
+            x[n] = f32(0.0)
+        return
     begin = (block * frames - header[HeaderWord.BEGUN] + 1) % length
     for c in range(s[LoopWord.CHANNELS]):
         source = address_f32(s[LoopWord.FILE] + 4 * c * s[LoopWord.FILE_ROW])
@@ -148,11 +141,16 @@ def copy_file(s: i64p, block: i64) -> None:
 
 
 @kernel
-def take_input(s: i64p, block: i64) -> None:
-    """Consumes the driver's block and copies its input."""
+def consume(s: i64p) -> None:
+    """Counts the driver's block as begun."""
     pace = address_i64(s[LoopWord.PACE])
     pace[PaceWord.NEXT] = pace[PaceWord.NEXT] + 1
     pace[PaceWord.SILENT_MS] = 0
+
+
+@kernel
+def take_input(s: i64p, block: i64) -> None:
+    """Copies the input of a block: of the looped file, else of the device; a software clock has silence."""
     if s[LoopWord.FILE] != 0:
         copy_file(s, block)
     elif s[LoopWord.DEVICE] != 0:
@@ -160,37 +158,13 @@ def take_input(s: i64p, block: i64) -> None:
 
 
 @kernel
-def deliver_software(s: i64p, block: i64) -> i64:
-    """Delivers a block to the software clock: 1 if its virtual device still plays it, else 0."""
+def deliver(s: i64p, block: i64) -> i64:
+    """Delivers a block: 1 if it is in time to be played, else 0."""
     pace = address_i64(s[LoopWord.PACE])
-    now = now_ns(s)
-    if now > due_ns(s, block + 1):
-        pace[PaceWord.LATE] = pace[PaceWord.LATE] + 1
-        if now > due_ns(s, block + pace[PaceWord.BUFFER]):
-            pace[PaceWord.MISSED] = pace[PaceWord.MISSED] + 1
-            return 0
-    return 1
-
-
-@kernel
-def deliver_device(s: i64p, block: i64) -> i64:
-    """Delivers a block to the device: 1 if it is in time to be played, else 0."""
-    pace = address_i64(s[LoopWord.PACE])
+    if s[LoopWord.DEVICE] == 0:
+        return is_played(pace, block, now_ns(s))
     device = address_i64(s[LoopWord.DEVICE])
-    frames = s[LoopWord.BLOCK]
-    at = block - pace[PaceWord.FIRST]
-    behind = load_acquire(device, Slot.CALLS) - at
-    if behind > device[Slot.BURST]:
-        pace[PaceWord.LATE] = pace[PaceWord.LATE] + 1
-    place = at % DEPTH
     rows = address_i64(s[LoopWord.ROWS_OUT])
-    sound = address_f32(s[LoopWord.OUT])
-    into = address_f32(device[Slot.OUT_DATA])
-    count = max(1, device[Slot.CHANNELS_OUT])
-    for c in range(s[LoopWord.COUNT_OUT]):
-        for n in range(frames):
-            into[(place * count + c) * frames + n] = sound[rows[c] * frames + n]
-    # Warning: the samples before their tag, by which the callback knows that they are there
-    store_release(device, Slot.OUT_TAGS + place, at + 1)
-    pace[PaceWord.DELIVERED] = at
-    return 1 if behind <= device[Slot.AHEAD] else 0
+    return deliver_block(
+        pace, device, block, address_f32(s[LoopWord.OUT]), s[LoopWord.BLOCK], rows, s[LoopWord.COUNT_OUT]
+    )

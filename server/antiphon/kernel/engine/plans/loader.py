@@ -1,30 +1,150 @@
 """The engine's second thread: makes plans off the block path, and sends news to control."""
 
+from __future__ import annotations
+
 import gc
 import json
 import os
 import select
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
+from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.engine.device_change import DriverChange
 from antiphon.kernel.engine.loop import EngineLoop, NextPlan
-from antiphon.kernel.engine.plans.admission import LoadEstimator
-from antiphon.kernel.engine.plans.loading import LoadingNote
-from antiphon.kernel.engine.plans.making import PlanCandidate, PlanMaker
+from antiphon.kernel.engine.plans.admission import TIMEOUT_SECONDS, Admission, LoadEstimator
+from antiphon.kernel.engine.plans.loading import LoadingNote, Prepared
 from antiphon.kernel.engine.shared import HeaderWord
-from antiphon.kernel.errors import PatchError, sentence
-from antiphon.kernel.graph.graph import Graph
+from antiphon.kernel.errors import NodeError, ParamError, PatchError, PluginError, sentence
+from antiphon.kernel.graph.compiler import PlanOutline, build_plan, close_hosts, outline_plan
+from antiphon.kernel.graph.graph import Graph, NodeSpec
 from antiphon.kernel.graph.node_host import NodeHost
 from antiphon.kernel.graph.plan import Plan
+from antiphon.kernel.native import compile_all
 from antiphon.kernel.plugins.loader import Loaded
 from antiphon.kernel.plugins.versions import PluginVersions
 from antiphon.kernel.runtime.console import say
 from antiphon.kernel.workers.pool import Pool
 from antiphon.kernel.workers.status import Health, news, worker_states
+
+CRASHED = "hung or crashed the engine while it was prepared: give it another value, or take it out and put it in again"
+RESTART_TIMEOUT = 1.0
+"""Maximum wait in seconds for the weigher after an engine restart, without sound; then a plan is made untried."""
+
+
+def _check_type(catalog: Catalog, node: NodeSpec) -> None:
+    """Raises NodeError: what the node's type is a variant of cannot be had any more."""
+    try:
+        catalog.get(node.type)
+    except ParamError as error:
+        raise NodeError(str(error), node.name) from None
+
+
+@dataclass(frozen=True, slots=True)
+class PlanCandidate:
+    """A plan with prepared nodes."""
+
+    plan: Plan
+    costs: Mapping[str, float]  # CPU time of each node by name, ms for a block
+    fresh: frozenset[int]
+
+    @property
+    def unprepared(self) -> dict[int, str]:
+        """Nodes that could not be prepared, with the reason by node number."""
+        return {number: host.unprepared for number, host in self.plan.hosts.items() if host.unprepared}
+
+
+@dataclass(slots=True)
+class PlanMaker:
+    """Compiles each plan so that it reuses the previous plan's nodes. Runs in the loader's thread."""
+
+    plugins: PluginVersions
+    estimator: LoadEstimator
+    loading: LoadingNote
+    last: PlanCandidate | None = None
+    _prepared: dict[int, Prepared] = field(default_factory=dict)
+
+    def make_plan(
+        self, graph: Graph, ids: Mapping[str, int], *, again: bool, versions: Mapping[str, str] = MappingProxyType({})
+    ) -> PlanCandidate:
+        """Compiles a plan for `graph` as successor of the last one.
+
+        `again`: the graph played before an engine restart, so there is no plan to fall back to: a node that cannot be
+        prepared fails alone. `versions` as for `PluginVersions.use`. Raises NodeError: a node cannot be prepared, or
+        did not survive its trial.
+        """
+        self.plugins.use(versions)
+        catalog = self.plugins.catalog
+        for node in graph.nodes:
+            _check_type(catalog, node)
+        outline = outline_plan(graph, catalog, ids, None if self.last is None else self.last.plan)
+        prepared = {ids[n.name]: Prepared.of(ids[n.name], catalog[n.type], n.values) for n in graph.nodes}
+        fresh = prepared.keys() - outline.reused.keys()
+        unprepared = {number: CRASHED for number in fresh if prepared[number] in self.loading.blamed}
+
+        def begin(number: int, node: NodeSpec) -> None:
+            self.loading.begin_prepare(prepared[number], node.name)
+
+        known = len(sys.modules)
+        while True:
+            try:
+                new = [n for n in graph.nodes if ids[n.name] in fresh and ids[n.name] not in unprepared]
+                costs = self._costs(outline, new, versions, again=again)
+                plan = build_plan(outline, self.plugins.make, self.estimator.spec, unprepared, begin)
+                break
+            except NodeError as error:
+                if not again:
+                    raise
+                unprepared[ids[error.node]] = str(error)
+            finally:
+                self.loading.beat()
+        if len(sys.modules) > known:  # for the first node of its type
+            compile_all()
+            gc.freeze()  # as what is imported before blocks are played: collections take no time for it
+        self._prepared = prepared
+        return PlanCandidate(plan, costs, frozenset(fresh))
+
+    def _costs(
+        self, outline: PlanOutline, new: list[NodeSpec], versions: Mapping[str, str], *, again: bool
+    ) -> dict[str, float]:
+        """The CPU time of each node: as the last plan has it, of the new ones as the weigher measures it."""
+        before = {} if self.last is None else self.last.costs
+        kept = {host.name for host in outline.reused.values()}
+        costs = {name: before.get(name, 0.0) if name in kept else 0.0 for name in outline.names}
+        try:
+            if again:
+                measured = self.estimator.measure(new, RESTART_TIMEOUT, versions)
+            else:
+                measured = self.estimator.measure(new, TIMEOUT_SECONDS, versions, self.loading.beat)
+        except PluginError as error:
+            if not again or isinstance(error, NodeError):
+                raise
+            return costs
+        return costs | dict(zip((n.name for n in new), measured, strict=True))
+
+    def admit(self, candidate: PlanCandidate, pool: Pool | None) -> Admission:
+        """Decides if a plan's load fits this machine."""
+        return self.estimator.admit(candidate.costs, pool)
+
+    def take(self, candidate: PlanCandidate) -> None:
+        """Makes `candidate` the predecessor of the next plan."""
+        self.last = candidate
+        self.loading.keep([self._prepared[number] for number in candidate.unprepared])
+
+    def close(self, hosts: Mapping[int, NodeHost]) -> None:
+        """Closes the processors of `hosts` that the last plan does not contain."""
+        close_hosts(hosts.values(), {} if self.last is None else self.last.plan.hosts, self._begin_close)
+        self.loading.beat()
+
+    def _begin_close(self, host: NodeHost) -> None:
+        self.loading.begin_close(host.name)
+
 
 _MAX_MESSAGE = 8 << 20
 _LOOK_SECONDS = 0.05
@@ -36,6 +156,31 @@ TURN_TIMEOUT = 10.0
 
 MAX_VOCABULARY = 64 << 10
 """Maximum characters of a node's vocabulary; a larger one is not reported, and no word is called unknown."""
+
+
+_UNJUDGED = Admission(0.0)
+
+
+@dataclass(slots=True)
+class _Load:
+    """A request for a plan, and what its steps have found."""
+
+    message: dict[str, Any]
+    since: int = 0  # serial of the newest stream before it
+    candidate: PlanCandidate | None = None
+    verdict: Admission = _UNJUDGED
+    aside: tuple[int, str] = (0, "")  # as of `NextPlan`
+
+    @property
+    def again(self) -> bool:
+        """True if the graph played before the engine was restarted."""
+        return bool(self.message.get("again"))
+
+    @property
+    def made(self) -> PlanCandidate:
+        """The plan, once it is made."""
+        assert self.candidate is not None
+        return self.candidate
 
 
 class Loader:
@@ -120,82 +265,96 @@ class Loader:
             self._say({"said": "state", "node": node, "state": state, "reason": reason})
         self._reported = states
 
-    def _settle(self, since: int) -> None:
+    def _load(self, message: dict[str, Any]) -> None:
+        """Loads a graph by these steps, or says why it is refused."""
+        load = _Load(message)
+        try:
+            for step in (self._make, self._settle, self._judge):
+                step(load)
+        except (Exception, SystemExit) as error:
+            self._refuse(load, error)
+            return
+        for step in (self._tell, self._set_aside, self._tell_states, self._take, self._hand_over):
+            step(load)
+
+    def _make(self, load: _Load) -> None:
+        """Makes the plan: new nodes are tried and prepared, and their workers asked for."""
+        if self._pool is not None and (self._maker.last is not None or load.again):
+            # else all are waited for: the synth asked for at the start joins JACK, which may break sound, before there
+            # is any
+            load.since = self._pool.serial
+        message, graph = load.message, Graph.from_json(load.message["graph"])
+        versions = message.get("versions", {})
+        load.candidate = self._maker.make_plan(graph, message["ids"], again=load.again, versions=versions)
+
+    def _settle(self, load: _Load) -> None:
         """Waits until the workers of the plan's new streams are ready."""
         deadline = time.monotonic() + WORKER_TIMEOUT
-        while self._pool is not None and not self._pool.settled(since) and time.monotonic() < deadline:
+        while self._pool is not None and not self._pool.settled(load.since) and time.monotonic() < deadline:
             self._loading.beat()
             self._guarded(self._maintain)
             time.sleep(0.005)
 
-    def _load(self, message: dict[str, Any]) -> None:
-        """Loads a graph: creates the plan, prepares its workers, admits it, reports to control, and hands it over."""
-        again, since = bool(message.get("again")), self._pool.serial if self._pool is not None else 0
-        if self._maker.last is None and not again:
-            since = 0  # the synth asked for at the start joins JACK, which may break sound, before there is any
-        candidate: PlanCandidate | None = None
-        try:
-            graph, versions = Graph.from_json(message["graph"]), message.get("versions", {})
-            candidate = self._maker.make_plan(graph, message["ids"], again=again, versions=versions)
-            self._settle(since)
-            verdict = self._maker.admit(candidate, self._pool)
-            if verdict.refused and not again:
-                raise PatchError(verdict.refused)
-        except (Exception, SystemExit) as error:
-            if candidate is not None:
-                self._maker.close(candidate.plan.hosts)
-            self._garbage = True
-            self._say({"said": "refused", "serial": message["serial"], "reason": sentence(error)})
-            return
-        self._say({"said": "weighed", "load": verdict.load, "warning": verdict.warning or verdict.refused})
-        for report in vocabularies(candidate.plan.hosts):
-            self._say(report)
-        aside = self._set_aside(candidate.plan)
-        for report in self._states(candidate, aside[0]):
-            self._say(report)
-        self._maker.take(candidate)
-        self._await_turn()
-        self._loop.next_plan = self._next_plan(candidate, aside, message)
+    def _judge(self, load: _Load) -> None:
+        """Decides if the plan's load fits this machine; raises PatchError where it does not."""
+        load.verdict = self._maker.admit(load.made, self._pool)
+        if load.verdict.refused and not load.again:
+            raise PatchError(load.verdict.refused)
 
-    def _set_aside(self, plan: Plan) -> tuple[int, str]:
-        """Fails the node that hung or crashed the engine; (its number, the reason), or (0, "")."""
-        words = self._loop.shared.words
+    def _refuse(self, load: _Load, error: BaseException) -> None:
+        if load.candidate is not None:
+            self._maker.close(load.candidate.plan.hosts)
+        self._garbage = True
+        self._say({"said": "refused", "serial": load.message["serial"], "reason": sentence(error)})
+
+    def _tell(self, load: _Load) -> None:
+        """Reports the plan's load, and the words that its nodes know."""
+        verdict = load.verdict
+        self._say({"said": "weighed", "load": verdict.load, "warning": verdict.warning or verdict.refused})
+        for report in vocabularies(load.made.plan.hosts):
+            self._say(report)
+
+    def _set_aside(self, load: _Load) -> None:
+        """Fails the node that hung or crashed the engine, and has the watchdog told which node is at work."""
+        words, plan = self._loop.shared.words, load.made.plan
 
         def at_work(number: int) -> None:
             words[HeaderWord.AT_WORK] = number
 
         plan.watched, plan.at_work, plan.work_at = True, at_work, self._loop.shared.address(HeaderWord.AT_WORK)
         blamed, words[HeaderWord.BLAMED] = words[HeaderWord.BLAMED], 0
-        if blamed not in plan.hosts or plan.hosts[blamed].unprepared:
-            return 0, ""
-        reason = "hung or crashed the engine"
-        plan.hosts[blamed].mark_failed(reason)
-        self._say({"said": "failed", "node": blamed, "reason": reason})
-        return blamed, reason
+        if blamed in plan.hosts and not plan.hosts[blamed].unprepared:
+            load.aside = blamed, "hung or crashed the engine"
+            plan.hosts[blamed].mark_failed(load.aside[1])
+            self._say({"said": "failed", "node": blamed, "reason": load.aside[1]})
 
-    def _states(self, candidate: PlanCandidate, aside: int) -> Iterator[dict[str, object]]:
-        """A message for each new node that could not be prepared, and for each that runs again."""
-        unprepared, before = candidate.unprepared, {} if self._maker.last is None else self._maker.last.plan.hosts
-        for number in candidate.fresh:
+    def _tell_states(self, load: _Load) -> None:
+        """Reports each new node that could not be prepared, and each that runs again."""
+        unprepared, last = load.made.unprepared, self._maker.last
+        before = {} if last is None else last.plan.hosts
+        for number in load.made.fresh:
             if number in unprepared:
-                yield {"said": "failed", "node": number, "reason": unprepared[number]}
-            elif number != aside and number in before and before[number].failed:
-                yield {"said": "state", "node": number, "state": "running", "reason": ""}
+                self._say({"said": "failed", "node": number, "reason": unprepared[number]})
+            elif number != load.aside[0] and number in before and before[number].failed:
+                self._say({"said": "state", "node": number, "state": "running", "reason": ""})
 
-    def _await_turn(self) -> None:
-        """Waits until the loop has taken the plan before this one."""
+    def _take(self, load: _Load) -> None:
+        """Makes the plan the predecessor of the next, and waits until the loop has taken the one before."""
+        self._maker.take(load.made)
         deadline = time.monotonic() + TURN_TIMEOUT
         while self._loop.next_plan is not None and time.monotonic() < deadline:
             time.sleep(0.001)
 
-    def _next_plan(self, candidate: PlanCandidate, aside: tuple[int, str], message: dict[str, Any]) -> NextPlan:
+    def _hand_over(self, load: _Load) -> None:
+        """Publishes the plan for the loop."""
+        message, made = load.message, load.made
         # for the session log: a replay must prepare the same nodes
         logged = {key: value for key, value in message.items() if key not in ("versions", "quantum")}
-        if unprepared := candidate.unprepared:
+        if unprepared := made.unprepared:
             logged["unprepared"] = unprepared
         fade, tempo, quantum = (float(message.get(key, 0.0)) for key in ("fade", "tempo", "quantum"))
         text = json.dumps(logged).encode()
-        return NextPlan(candidate.plan, int(message["serial"]), fade, tempo, text, aside, quantum)
+        self._loop.next_plan = NextPlan(made.plan, int(message["serial"]), fade, tempo, text, load.aside, quantum)
 
     def _say(self, message: dict[str, object]) -> None:
         try:

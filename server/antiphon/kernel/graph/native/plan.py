@@ -18,7 +18,15 @@ from antiphon.kernel.contract.params import Value
 from antiphon.kernel.contract.processor import IO, BlockTime, Event
 from antiphon.kernel.errors import PluginError
 from antiphon.kernel.graph.modulation import Modulation
-from antiphon.kernel.graph.native.rows import NodeRow, PlanWord, Stop, measure_rows, rows_rest, run_rows
+from antiphon.kernel.graph.native.rows import (
+    NodeRow,
+    PackedCalls,
+    PlanWord,
+    Stop,
+    go_on_plan,
+    rows_rest,
+    run_plan,
+)
 from antiphon.kernel.graph.node_host import NOT_FINITE, NodeHost
 from antiphon.kernel.graph.wire_signals import DelayLine, InputMix, NoteWire
 from antiphon.kernel.native.kernel import address, words_of
@@ -133,19 +141,6 @@ class PlanSteps(Protocol):
         """Ends a node's block after its outputs are computed; `reason`: why it failed, or ""."""
 
 
-@dataclass(frozen=True, slots=True)
-class PlanTables:
-    """Table addresses of a plan as `run_rows` takes them, the block duration in ns, and the number of nodes."""
-
-    words: int
-    rows: int
-    calls: int
-    outs: int
-    times: int
-    block_ns: float
-    nodes: int
-
-
 @dataclass(slots=True)
 class _Place:
     """Table indices of one node.
@@ -164,10 +159,13 @@ class _Place:
 
 
 class NativePlan:
-    """The rows of one plan. Built off the block path."""
+    """The rows of one plan. Built off the block path.
 
-    def __init__(self, nodes: Sequence[NodeStep], spec: StreamSpec) -> None:
-        """Packs the rows of the nodes that rest."""
+    `words`: of the plan, for machine code (`PlanWord`).
+    """
+
+    def __init__(self, nodes: Sequence[NodeStep], spec: StreamSpec, opening: PackedCalls, closing: PackedCalls) -> None:
+        """Packs the rows of the nodes that rest. `opening`, `closing`: the calls before the nodes, and after them."""
         self._spec, self._period = spec, spec.block * 1e9 / spec.rate
         self._places: list[_Place] = []
         outs: list[tuple[int, int, int]] = []
@@ -192,33 +190,35 @@ class NativePlan:
             kernels = [*_kernels(step), *host.most_mixing()]
             call, word = call + len(kernels), word + sum(item.size for item in kernels)
         self._rows, self._calls = rows, np.zeros((max(1, call), 2), np.int64)
-        self._arguments, self._words = np.zeros(max(1, word), np.int64), np.zeros(PlanWord.SIZE, np.int64)
+        self._arguments, self.words = np.zeros(max(1, word), np.int64), np.zeros(PlanWord.SIZE, np.int64)
         # memoryviews of plain ints: cheap single reads and writes per block
         self._row_words, self._call_words = rows.reshape(-1).data, self._calls.reshape(-1).data
-        self._whole, self._real = self._words.data, self._words.data.cast("B").cast("d")
+        self._whole, self._real = self.words.data, self.words.data.cast("B").cast("d")
         first = address(self._arguments)
         self._outs = np.array(outs or [(0, 0, 0)], np.int64)
         self._times = np.array([(index, first + 8 * place) for index, place in times] or [(0, 0)], np.int64)
         self._whole[PlanWord.ROWS], self._whole[PlanWord.TIMES] = len(nodes), len(times)
         self._whole[PlanWord.CLOCK] = c_function("clock_gettime")
-        self._nowhere = address(self._words) + 8 * PlanWord.NOWHERE
-        self._run = run_rows.bind(
-            self._words, self._rows, self._calls, self._outs, self._times, self._period, spec.block
-        )
+        self._whole[PlanWord.BLOCK], self._real[PlanWord.BLOCK_NS] = spec.block, self._period
+        self._whole[PlanWord.NODES], self._whole[PlanWord.CALLS] = address(rows), address(self._calls)
+        self._whole[PlanWord.OUTS], self._whole[PlanWord.MOMENTS] = address(self._outs), address(self._times)
+        self._whole[PlanWord.OPENING], self._whole[PlanWord.OPENING_COUNT] = opening.table, opening.count
+        self._whole[PlanWord.CLOSING], self._whole[PlanWord.CLOSING_COUNT] = closing.table, closing.count
+        self._nowhere = address(self.words) + 8 * PlanWord.NOWHERE
+        self._run, self._go_on = run_plan.bind(self.words), go_on_plan.bind(self.words)
         self._whole_in_steps = all(place.kernels is not None for place in self._places)
-        self._rest = rows_rest.bind(rows, len(nodes))
+        self._rest = rows_rest.bind(self.words)
         for place in range(len(nodes)):
             self.settle(place)
 
     def run(self, play: PlanSteps, time: BlockTime) -> None:
-        """Runs all nodes for one whole block."""
+        """Runs the plan for one whole block."""
         self.begin(play, time)
         self.go_on(play, self._run(), time)
 
     def begin(self, play: PlanSteps, time: BlockTime) -> None:
         """Writes the block's time for the kernels."""
         whole, real, rate = self._whole, self._real, self._spec.rate
-        whole[PlanWord.NEXT] = 0
         if whole[PlanWord.TIMES]:
             whole[PlanWord.SAMPLE], whole[PlanWord.PLAYING] = time.sample, int(time.playing)
             real[PlanWord.BEAT], real[PlanWord.TEMPO] = time.beat, time.tempo
@@ -227,7 +227,7 @@ class NativePlan:
         whole[PlanWord.AT_WORK] = play.work_at or self._nowhere
 
     def go_on(self, play: PlanSteps, stop: int, time: BlockTime) -> None:
-        """Continues a block after an interruption. `stop`: what `run_rows` returned."""
+        """Continues a block after an interruption. `stop`: what `run_plan` returned."""
         whole = self._whole
         while stop:
             place = whole[PlanWord.NEXT]
@@ -239,20 +239,12 @@ class NativePlan:
             else:
                 play.conclude(place, time, self._places[place].node.host.judge(whole[PlanWord.SPENT], time.sample))
             whole[PlanWord.NEXT] = place + 1
-            stop = self._run()
+            stop = self._go_on()
 
     @property
     def rests(self) -> bool:
         """True if machine code runs every node in the coming block."""
         return self._whole_in_steps and bool(self._rest())
-
-    @property
-    def tables(self) -> PlanTables:
-        """Arguments of `run_rows`, for a caller in machine code."""
-        words, rows, calls = address(self._words), address(self._rows), address(self._calls)
-        return PlanTables(
-            words, rows, calls, address(self._outs), address(self._times), self._period, len(self._places)
-        )
 
     @property
     def reported(self) -> Iterator[tuple[NodeHost, str, NDArray[Any], int]]:
@@ -287,14 +279,8 @@ class NativePlan:
             word += item.size
         rows[row + NodeRow.PACKED] = version
 
-    def meters(self, frames: int, into: NDArray[np.float32]) -> int:
-        """Measures the nodes' last block: number, peak and RMS of the first output, load."""
-        count = min(len(self._places), len(into) // 4)
-        measure_rows.call(address(self._rows), address(self._outs), count, frames, address(into))
-        return count
-
     def native(self, place: int) -> bool:
-        """Measures the nodes' last block into `into`: number, peak and RMS of the first output, load."""
+        """True if machine code ran the node at that place."""
         return self._row_words[place * NodeRow.SIZE + NodeRow.PACKED] == int(self._places[place].node.host.version[0])
 
     def report(self, place: int, values: dict[str, float]) -> None:

@@ -22,7 +22,7 @@ import numpy as np
 from antiphon.kernel.graph.node_host import LOAD_SHARE
 from antiphon.kernel.native.compiling import kernel
 from antiphon.kernel.native.dsp import finite, peak
-from antiphon.kernel.native.intrinsics import address_f32, address_f64, address_i64, call_c, offset
+from antiphon.kernel.native.intrinsics import address_f32, address_f64, address_i64, call_c, f64_bits, offset
 from antiphon.kernel.native.kernel import address, f32, f32p, f64, i64, i64p
 from antiphon.kernel.native.step import Step
 from antiphon.kernel.runtime.platform import MONOTONIC
@@ -39,14 +39,24 @@ class PlanWord(IntEnum):
     NOW = 5  # and 6: struct timespec
     AT_WORK = 7  # the address of the word that gets the number of the node at work
     NOWHERE = 8  # AT_WORK where no watchdog reads it
-    TIMES = 9  # how many places of the block's time are in `times`
+    TIMES = 9  # how many places of the block's time there are
     SAMPLE = 10
     BEAT = 11  # a float, as TEMPO
     TEMPO = 12
     PLAYING = 13
     STEP = 14  # beats a frame, 0 while the clock stands
     LENGTH = 15  # frames a beat
-    SIZE = 16
+    BLOCK = 16  # frames of a block
+    BLOCK_NS = 17  # its duration, a float
+    NODES = 18  # addresses: of `NodeRow` of each node,
+    CALLS = 19  # of address of a function and of its arguments, of each call,
+    OUTS = 20  # of address, stride and channels of each output,
+    MOMENTS = 21  # of the index of a word of the block's time, and the address it is copied to,
+    OPENING = 22  # and of the calls before the nodes, and after them, with their numbers
+    OPENING_COUNT = 23
+    CLOSING = 24
+    CLOSING_COUNT = 25
+    SIZE = 26
 
 
 class NodeRow(IntEnum):
@@ -82,12 +92,12 @@ def monotonic_ns(s: i64p) -> i64:
 
 
 @kernel
-def run_rows(s: i64p, rows: i64p, calls: i64p, outs: i64p, times: i64p, block_ns: f64, frames: i64) -> i64:
-    """Runs nodes from `PlanWord.NEXT` on, until one needs the interpreter. Returns a member of `Stop`.
-
-    calls: address of a function and of its arguments, each; outs: address, stride and channels, each; times: index of
-    a word of the block's time, and the address it is copied to; `block_ns`: duration of a block.
-    """
+def run_rows(s: i64p) -> i64:
+    """Runs nodes from `PlanWord.NEXT` on, until one needs the interpreter. Returns a member of `Stop`."""
+    rows = address_i64(s[PlanWord.NODES])
+    calls = address_i64(s[PlanWord.CALLS])
+    outs = address_i64(s[PlanWord.OUTS])
+    times = address_i64(s[PlanWord.MOMENTS])
     for n in range(s[PlanWord.TIMES]):
         target = address_i64(times[2 * n + 1])
         target[0] = s[times[2 * n]]
@@ -109,13 +119,13 @@ def run_rows(s: i64p, rows: i64p, calls: i64p, outs: i64p, times: i64p, block_ns
             call_c(calls[2 * n], calls[2 * n + 1])
         bad = 0
         for n in range(row[NodeRow.OUTS], row[NodeRow.OUTS_END]):
-            if finite(address_f32(outs[3 * n]), outs[3 * n + 1], outs[3 * n + 2], frames) == 0:
+            if finite(address_f32(outs[3 * n]), outs[3 * n + 1], outs[3 * n + 2], s[PlanWord.BLOCK]) == 0:
                 bad = 1
         ended = monotonic_ns(s)
         spent = ended - begun
         begun = ended
         load = address_f64(row[NodeRow.LOAD])
-        load[0] = load[0] + LOAD_SHARE * (f64(spent) / block_ns - load[0])
+        load[0] = load[0] + LOAD_SHARE * (f64(spent) / f64_bits(s[PlanWord.BLOCK_NS]) - load[0])
         if bad == 1 or spent > s[PlanWord.PERIOD]:
             s[PlanWord.NEXT] = k
             s[PlanWord.SPENT] = spent
@@ -127,21 +137,23 @@ def run_rows(s: i64p, rows: i64p, calls: i64p, outs: i64p, times: i64p, block_ns
 
 
 @kernel
-def rows_rest(rows: i64p, nodes: i64) -> i64:
+def rows_rest(s: i64p) -> i64:
     """1 if every row was packed for its node's present version, so that machine code runs it."""
     same = 0
-    for k in range(nodes):
-        row = offset(rows, k * NodeRow.SIZE)
+    for k in range(s[PlanWord.ROWS]):
+        row = offset(address_i64(s[PlanWord.NODES]), k * NodeRow.SIZE)
         version = address_i64(row[NodeRow.HOST])
         same = same + (1 if version[0] == row[NodeRow.PACKED] else 0)
-    return 1 if same == nodes else 0
+    return 1 if same == s[PlanWord.ROWS] else 0
 
 
 @kernel
-def measure_rows(rows: i64p, outs: i64p, nodes: i64, frames: i64, meters: f32p) -> None:
+def measure_rows(s: i64p, nodes: i64, meters: f32p) -> None:
     """meters ← number, peak and RMS of the first output (or 0), and load of the first `nodes` nodes."""
+    frames = s[PlanWord.BLOCK]
+    outs = address_i64(s[PlanWord.OUTS])
     for k in range(nodes):
-        row = offset(rows, k * NodeRow.SIZE)
+        row = offset(address_i64(s[PlanWord.NODES]), k * NodeRow.SIZE)
         top = f32(0.0)
         energy = f64(0.0)
         samples = 1
@@ -166,6 +178,23 @@ def run_calls(calls: i64p, count: i64) -> None:
     """Runs packed calls in order. `calls`: the address of a function and of its arguments, each."""
     for n in range(count):
         call_c(calls[2 * n], calls[2 * n + 1])
+
+
+@kernel
+def go_on_plan(s: i64p) -> i64:
+    """Runs the nodes from `PlanWord.NEXT` on, then what follows them. Returns a member of `Stop`, as `run_rows`."""
+    stop = run_rows(s)
+    if stop == 0:
+        run_calls(address_i64(s[PlanWord.CLOSING]), s[PlanWord.CLOSING_COUNT])
+    return stop
+
+
+@kernel
+def run_plan(s: i64p) -> i64:
+    """Runs a plan for a block, from its first node on. Returns a member of `Stop`, as `run_rows`."""
+    s[PlanWord.NEXT] = 0
+    run_calls(address_i64(s[PlanWord.OPENING]), s[PlanWord.OPENING_COUNT])
+    return go_on_plan(s)
 
 
 class PackedCalls:

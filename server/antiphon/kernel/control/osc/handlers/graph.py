@@ -13,27 +13,25 @@ from antiphon.kernel.control.osc.arguments import (
     OnOff,
     OscCall,
     Word,
-    check_count,
     is_press,
-    number,
     osc,
 )
 from antiphon.kernel.control.osc.intake import AddressRoute, Handler
 from antiphon.kernel.control.osc.note_watch import words_packet
 from antiphon.kernel.control.osc.served import OscServer
 from antiphon.kernel.control.subscribers.feedback import param_level, wire_value
-from antiphon.kernel.errors import PatchError, RequestError
+from antiphon.kernel.errors import PatchError
 from antiphon.kernel.graph import patch as patches
 from antiphon.kernel.graph.graph import IN, known_type
 from antiphon.kernel.graph.names import MACRO
 from antiphon.kernel.io.osc_peer import Level, Peer
-from antiphon.kernel.session import play
+from antiphon.kernel.session import messages, play
 from antiphon.kernel.session.commands import ResetNode, SetParam, When
 from antiphon.kernel.session.effects import Effect
 from antiphon.kernel.session.graph_state import FADE, MAX_FADE, GraphState
+from antiphon.kernel.session.messages import check_count
 from antiphon.kernel.session.node_state import Node
-from antiphon.kernel.session.session import MAX_RAMP, clamp_rounding
-from antiphon.kernel.wire.osc import IMPULSE, encode
+from antiphon.kernel.wire.osc import encode
 
 Fade = Annotated[float, Meta(ge=0.0, le=MAX_FADE)]
 End = Annotated[str, Meta(max_length=MAX_WORD, title="from.port")]
@@ -217,15 +215,10 @@ def _param(server: OscServer, node: str, param: Param, address: str) -> Handler:
                         server.executor.do(command, peer.key)
                 server.unknown_words.answer(peer, address, server.session.state.node(node), args)
                 return
-            check_count(args, 1, "nothing, or a number other than 0")
-            value: object = True if not args or args[0] is IMPULSE else args[0]
-            set_param(server, SetParam(node, param.name, _plain(param, value), 0.0, when), peer, address)
-            return
-        if not args:
+        elif not args:
             server.replies.reply(peer, encode(address, wire_value(param, server.executor.value(node, param.name))))
             return
-        ramp = _ramp(param, args)
-        set_param(server, SetParam(node, param.name, _plain(param, args[0]), ramp, when), peer, address)
+        set_param(server, messages.parameter(node, param, args, when), peer, address)
 
     return handle
 
@@ -233,14 +226,13 @@ def _param(server: OscServer, node: str, param: Param, address: str) -> Handler:
 def _macro_value(server: OscServer, name: str) -> Handler:
     def handle(peer: Peer, args: Args, when: When) -> None:
         state = server.session.state
-        macro = next(one for one in state.graph.macros if one.name == name)
 
         def find(node: str, param: str) -> Param:
             there, cell = state.param(node, param)
             return there.cells[cell]
 
-        place = macro.place(find, number(args, 0, "value", -_ANY, _ANY))
-        set_param(server, SetParam(MACRO, name, place, _ramp(_NORM, args), when), peer, f"/{MACRO}/{name}/value")
+        command = messages.macro_value(name, state.graph.macros, args, when, find)
+        set_param(server, command, peer, f"/{MACRO}/{name}/value")
 
     return handle
 
@@ -250,27 +242,10 @@ def _norm(server: OscServer, node: str, param: Param, address: str) -> Handler:
         if not args:
             server.replies.reply(peer, encode(address, float(param.to_norm(server.executor.value(node, param.name)))))
             return
-        ramp = _ramp(param, args)
-        value = param.from_norm(clamp_rounding(_NORM, args[0]))
-        set_param(server, SetParam(node, param.name, value, ramp, when), peer, address)
+        set_param(server, messages.parameter(node, param, args, when, norm=True), peer, address)
 
     return handle
 
 
-_NORM = Param("norm")
 _ANY = 1e38
 """Upper bound of a switch's number; 0 is off."""
-
-
-def _ramp(param: Param, args: Args) -> float:
-    if len(args) > 1 and param.kind != "float":
-        raise RequestError(f"{param.name} takes {param.allowed} and nothing more; only a float can be ramped")
-    check_count(args, 2, f"{param.allowed}, then at most the seconds of a ramp")
-    return float(number(args, 1, "the ramp in seconds", 0.0, MAX_RAMP, 0.0))
-
-
-def _plain(param: Param, value: object) -> float | int | bool | str:
-    """Argument as a value of a type that a parameter may take; None and blobs are refused by `Param.check`."""
-    if isinstance(value, int | float | str):
-        return value
-    return param.check(value)

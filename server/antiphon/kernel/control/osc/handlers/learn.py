@@ -1,8 +1,9 @@
 """Addresses `/learn`, `/unlearn` and `/learn/list`: mapping the next MIDI controller that moves to a parameter."""
 
-from antiphon.kernel.control.osc.arguments import OWNER, Args, OscCall, check_count, osc, text, whole
+from antiphon.kernel.control.osc.arguments import OWNER, Args, OscCall, osc, text, whole
 from antiphon.kernel.control.osc.handlers.time import MAX_BARS, node_number
 from antiphon.kernel.errors import RequestError
+from antiphon.kernel.session.messages import check_count
 from antiphon.kernel.session.transport import BUTTONS, CAPTURE, COUNTING_MODES, CUE, pressable, settable
 from antiphon.kernel.session.transport_server import Learner
 from antiphon.kernel.wire.osc import MAX_DATAGRAM, encode

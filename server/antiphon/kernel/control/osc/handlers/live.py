@@ -4,10 +4,11 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from antiphon.kernel.control.osc.arguments import OWNER, Args, OscCall, Word, number, osc, text
+from antiphon.kernel.control.osc.arguments import OWNER, Args, OscCall, Word, osc, text
 from antiphon.kernel.control.osc.script_gate import MAX_SCRIPT
 from antiphon.kernel.errors import RequestError
 from antiphon.kernel.runtime.shortening import short_repr
+from antiphon.kernel.session.messages import number
 from antiphon.kernel.session.schedule import MAX_BEAT
 from antiphon.kernel.wire.osc import Message
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from antiphon.kernel.control.osc.arguments import OWNER, Args, OscCall, Word, number, osc
+from antiphon.kernel.control.osc.arguments import OWNER, Args, OscCall, Word, osc
 from antiphon.kernel.control.osc.served import OscServer
 from antiphon.kernel.engine.link import EngineStatus
 from antiphon.kernel.errors import EngineError, FileError, RequestError
@@ -17,6 +17,7 @@ from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.shortening import shorten
 from antiphon.kernel.runtime.sound_formats import FORMATS, RECORDING_SUFFIXES
 from antiphon.kernel.runtime.suggestion import instead
+from antiphon.kernel.session import messages
 from antiphon.kernel.session.actions import ACTIONS
 from antiphon.kernel.session.commands import NudgeBeat, Plain, SetSwing, SetTempo, SetTransport
 from antiphon.kernel.session.schedule import MAX_BEAT
@@ -33,10 +34,7 @@ BeatNumber = Annotated[float, Meta(ge=-MAX_BEAT, le=MAX_BEAT)]
 
 def _plain(ask: OscCall, kind: type[Plain], args: Args) -> None:
     """A message whose arguments are the command's fields in order."""
-    row = ACTIONS.row(kind)
-    given = max(len(args), row.least)
-    values = {field.name: number(args, at, field.name, *field.bounds) for at, field in enumerate(row.fields[:given])}
-    ask.do(row.record(**values, when=ask.when))
+    ask.do(messages.plain(ACTIONS.row(kind), args, ask.when))
 
 
 def leader_of(server: OscServer) -> str:

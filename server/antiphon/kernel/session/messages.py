@@ -1,0 +1,92 @@
+"""Messages that change what plays, read as commands: of OSC, of event files and of live scripts."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeAlias
+
+from antiphon.kernel.contract.params import Param, Value
+from antiphon.kernel.errors import MissingArgument, RequestError
+from antiphon.kernel.graph.macros import Macro
+from antiphon.kernel.graph.names import MACRO
+from antiphon.kernel.runtime.shortening import is_finite_number, short_repr
+from antiphon.kernel.session.commands import Command, SetParam, When
+from antiphon.kernel.session.records import RecordRow
+from antiphon.kernel.wire.osc import IMPULSE
+
+Args: TypeAlias = Sequence[object]
+FindParam: TypeAlias = Callable[[str, str], Param]
+"""(node, parameter) → its declaration, or an `AntiphonError` that lists the known ones."""
+MAX_RAMP = 3600.0
+_NORM = Param("norm")
+_ANY = 1e38
+
+
+def check_count(args: Args, count: int, takes: str) -> None:
+    """Rejects more than `count` arguments; `takes` names the allowed ones in the message."""
+    if len(args) > count:
+        raise RequestError(f"takes {takes or 'no arguments'}; {len(args)} arguments were sent")
+
+
+def number(args: Args, at: int, name: str, low: float, high: float, default: Any = ...) -> Any:
+    """Argument `at` as a float from `low` to `high`; without a `default` it is required."""
+    if at >= len(args):
+        if default is ...:
+            raise MissingArgument(f"{name} is missing: {low:g} to {high:g}")
+        return default
+    value = args[at]
+    if not isinstance(value, bool) and not is_finite_number(value):
+        raise RequestError(f"{name} takes {low:g} to {high:g}, not {short_repr(value)}")
+    parsed = float(value)  # true is 1: buttons send it
+    if not low <= parsed <= high:
+        raise RequestError(f"{name} takes {low:g} to {high:g}, not {parsed:g}")
+    return parsed
+
+
+def plain(row: RecordRow, args: Args, when: When) -> Command:
+    """A command whose fields, in order, are the arguments; those without a default are required."""
+    check_count(args, len(row.fields), " ".join(row.names))
+    given = max(len(args), row.least)
+    values = {field.name: number(args, at, field.name, *field.bounds) for at, field in enumerate(row.fields[:given])}
+    command: Command = row.record(**values, when=when)
+    return command
+
+
+def parameter(node: str, param: Param, args: Args, when: When, *, norm: bool = False) -> SetParam:
+    """A parameter's value, or its place from 0 to 1 (`norm`), then seconds of a ramp; a trigger takes at most a number.
+
+    The value is of a type that a parameter may have; the session checks it.
+    """
+    if param.kind == "trigger":
+        check_count(args, 1, "nothing, or a number other than 0")
+        return SetParam(node, param.name, _plain(param, True if not args or args[0] is IMPULSE else args[0]), 0.0, when)
+    if not args:
+        raise MissingArgument(f"{param.name} is missing: {'0 to 1' if norm else param.allowed}")
+    value = param.from_norm(clamp_rounding(_NORM, args[0])) if norm else _plain(param, clamp_rounding(param, args[0]))
+    return SetParam(node, param.name, value, _ramp(param, args), when)
+
+
+def macro_value(name: str, macros: Iterable[Macro], args: Args, when: When, find: FindParam) -> SetParam:
+    """The place of a macro by the value of what it moves, then seconds of a ramp."""
+    macro = next(one for one in macros if one.name == name)
+    place = macro.place(find, number(args, 0, "value", -_ANY, _ANY))
+    return SetParam(MACRO, name, place, _ramp(_NORM, args), when)
+
+
+def _ramp(param: Param, args: Args) -> float:
+    if len(args) > 1 and param.kind != "float":
+        raise RequestError(f"{param.name} takes {param.allowed} and nothing more; only a float can be ramped")
+    check_count(args, 2, f"{param.allowed}, then at most the seconds of a ramp")
+    return float(number(args, 1, "the ramp in seconds", 0.0, MAX_RAMP, 0.0))
+
+
+def _plain(param: Param, value: object) -> Value:
+    """None and blobs are refused by `Param.check`."""
+    return value if isinstance(value, int | float | str) else param.check(value)
+
+
+def clamp_rounding(param: Param, value: object) -> object:
+    """Clamps a value outside the range by only a 32-bit float's rounding (1.2e-7 of the bound)."""
+    if type(value) is float and not param.low <= value <= param.high:
+        for bound in (param.low, param.high):
+            if abs(value - bound) <= abs(bound) * 1.2e-7:
+                return bound
+    return value
