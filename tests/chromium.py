@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Any
 
 import pytest
+from tests.waiting import BUSY, until
 
 PATIENCE = 60.0
 """Seconds for an answer, on a machine that is busy with other work."""
@@ -53,12 +54,19 @@ class Tab:
 
     def until(self, script: str, seconds: float = PATIENCE) -> Any:
         """Waits until an expression is true, and returns its value."""
-        deadline = time.monotonic() + seconds
-        while not (value := self.run(script)):
-            if time.monotonic() > deadline:
-                page = self.run("document.body.innerText.slice(0, 600)")
-                raise AssertionError(f"not within {seconds:g} s: {script}; the page shows: {page}")
-            time.sleep(0.05)
+        value = None
+
+        def true() -> object:
+            nonlocal value
+            value = self.run(script)
+            return value
+
+        try:
+            until(true, seconds / BUSY, script)
+        except pytest.fail.Exception as error:
+            raise AssertionError(
+                f"{error}; the page shows: {self.run('document.body.innerText.slice(0, 600)')}"
+            ) from None
         return value
 
     def listen(self) -> None:

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
+from tests.waiting import until
 
 from antiphon.kernel.wire.ntp import to_unix_ns
 from antiphon.kernel.wire.osc import Bundle, Message, decode
@@ -31,8 +32,8 @@ SOUNDS = {"bd": 0.5, "sn": 0.4, "cp": 0.3, "hh": 0.25, "arpy": 0.2}
 """Heights of the sounds, each of one frame: where it is above a threshold is where it begins."""
 LEAST = 0.02
 """The least magnitude that is an onset."""
-SETTLE = 600
-"""Looks, 0.1 s apart, for the end of what was sent."""
+SETTLE = 60.0
+"""Seconds within which what was sent has ended, on an idle machine."""
 PACKAGES = "ghc and libghc-tidal-dev"
 """What has to be installed, as Debian calls it."""
 PATIENCE = 120.0
@@ -243,12 +244,14 @@ class TidalStage:
         """Ends the patterns, and returns the status when all that was sent has sounded."""
         self.tidal.run("hush")
         last = max((event.ns for event in self.relay.events), default=time.time_ns()) / 1e9
-        for _ in range(SETTLE):
-            time.sleep(max(0.1, last + 0.3 - time.time()))
+
+        def sounded() -> bool:
             status = self.server.status()
-            if status["scheduled"] == 0 and status["dirt"]["received"] >= len(self.relay.events):
-                return status
-        raise RuntimeError(f"of {len(self.relay.events)} events not all have come to the server: {status['dirt']}")
+            come = status["scheduled"] == 0 and status["dirt"]["received"] >= len(self.relay.events)
+            return come and time.time() > last + 0.3
+
+        until(sounded, SETTLE, f"{len(self.relay.events)} events have come and sounded")
+        return self.server.status()
 
 
 def frames_patch(folder: Path) -> Path:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import inspect
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -30,10 +31,10 @@ def until(true: Callable[[], object], seconds: float, what: str) -> None:
 
 
 async def comes(true: Callable[[], object], what: str, seconds: float = 5.0) -> None:
-    """As `until`, while the event loop turns."""
+    """As `until`, while the event loop turns. What `true` returns may be awaited."""
     most = max(PATIENCE, BUSY * seconds)
     deadline = time.monotonic() + most
-    while not true():
+    while not (await found if inspect.isawaitable(found := true()) else found):
         if time.monotonic() >= deadline:
             pytest.fail(f"not within {most:g} s: {what}")
         await asyncio.sleep(0.005)

@@ -47,7 +47,7 @@ def storm(server: ServerProcess, node: str, param: str, seconds: float, *others:
                 sock.send(message(other, float(rng.uniform(0.0, most))))
             if turn % 7 == 0:
                 sock.send(message(f"/node/{node}/bypass", turn % 2))
-            time.sleep(0.003)
+            time.sleep(0.003)  # the pace of the sender
     server.sync(1)
 
 

@@ -113,7 +113,7 @@ def test_a_stall_in_the_middle_of_a_block_is_counted(stalled: int) -> None:
     class Stalling(FakeDriver):
         def deliver(self, block: int, samples: np.ndarray) -> bool:
             if block == stalled:
-                time.sleep(0.15)
+                time.sleep(0.15)  # it stalls
             return super().deliver(block, samples)
 
     shared, bell = Shared.create(MappingShape(RATE, BLOCK, 2, 16)), os.eventfd(0, os.EFD_NONBLOCK)

@@ -91,7 +91,7 @@ class Rogue(Processor):
                 raise SystemExit(3)
             case "hang":
                 while True:
-                    time.sleep(0.01)
+                    signal.pause()
             case "crash":
                 signal.raise_signal(signal.SIGSEGV)
             case "kill":
@@ -121,7 +121,7 @@ class Driver:
         self.next = first - 1
 
     def wait(self) -> int:
-        time.sleep(0.001)
+        time.sleep(0.001)  # the pace of a device
         self.next += 1
         return self.next
 

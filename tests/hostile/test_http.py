@@ -129,7 +129,7 @@ def test_two_hundred_that_keep_us_waiting(calm: ServerProcess) -> None:
         calm.status()
         slowest_http = max(slowest_http, used(web) - at)
         slowest_osc = max(slowest_osc, ask_ping(calm))
-        time.sleep(0.02)
+        time.sleep(0.02)  # the pace of the trickle
     assert not waiting
     assert min(closed) > PATIENCE - 0.5
     assert slowest_http < 0.5

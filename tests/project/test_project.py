@@ -1,5 +1,6 @@
 """The shape of the project itself: what a reader, a packager and a fresh machine rely on."""
 
+import ast
 import re
 import subprocess
 import sys
@@ -157,3 +158,20 @@ def test_shell_scripts_are_sound_and_can_be_run():
     for script in (*(ROOT / "tools").glob("*.sh"), ROOT / ".ci" / "run"):
         shell = "bash" if "bash" in script.read_text().splitlines()[0] else "sh"
         assert subprocess.run([shell, "-n", script], check=False).returncode == 0, own(script)
+
+
+def test_a_sleep_of_a_test_is_its_subject_and_says_so():
+    """Other tests wait for the event, by `tests/waiting.py`. A sleep of 0 is a turn of the loop."""
+    found = []
+    for path in files(".py"):
+        if "tests" not in path.relative_to(ROOT).parts or path == ROOT / "tests/waiting.py":
+            continue
+        text = path.read_text()
+        for node in ast.walk(ast.parse(text)) if "sleep(" in text else ():
+            match node:
+                case ast.Call(func=ast.Attribute(ast.Name("time" | "asyncio"), "sleep"), args=[ast.Constant(0 | 0.0)]):
+                    pass
+                case ast.Call(func=ast.Attribute(ast.Name("time" | "asyncio"), "sleep")):
+                    if "  # " not in text.splitlines()[node.lineno - 1]:
+                        found.append(f"{own(path)} line {node.lineno}")
+    assert not found, "wait for the event instead, or say beside it what the pause is"

@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import IO
 
 import pytest
+from tests.waiting import BUSY, until
 
 from antiphon.kernel.runtime.platform import end_before_exec
 from antiphon.kernel.runtime.processes.forked import run_forked
@@ -107,8 +107,8 @@ def alone() -> Iterator[None]:
 
 def _wait_for(server: subprocess.Popen[bytes], log: IO[bytes] | None = None) -> None:
     """Until the server named `NAME` answers; fails the test when it ends or stays silent."""
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
+
+    def answers() -> object:
         if server.poll() is not None:
             said = b""
             if log is not None:
@@ -116,10 +116,9 @@ def _wait_for(server: subprocess.Popen[bytes], log: IO[bytes] | None = None) -> 
                 said = log.read()[-500:]
             pytest.fail(f"jackd ended with {server.returncode}: {said.decode(errors='replace')}")
         # in a process of its own: with a server that hangs JACK's library never returns
-        if run_forked(_answers, PATIENCE, 64).answer:
-            return
-        time.sleep(0.05)  # jackd has no other way to say that it answers
-    pytest.fail(f"jackd does not answer after {PATIENCE:g} s")
+        return run_forked(_answers, PATIENCE, 64).answer
+
+    until(answers, PATIENCE / BUSY, "jackd answers")
 
 
 def _answers() -> bool:

@@ -13,8 +13,8 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from collections import deque
+from itertools import count
 from pathlib import Path
 from types import TracebackType
 
@@ -71,13 +71,13 @@ def main(name: str, target: str) -> None:
     out = client.midi_outports.register("out")
     waiting: deque[tuple[int, bytes]] = deque()
     place: list[int] = []
-    done = threading.Semaphore(0)
-    cycles = 0
+    done, settled = threading.Semaphore(0), threading.Event()
+    cycles, connected = count(), False
 
     @client.set_process_callback  # type: ignore[misc]
     def process(frames: int) -> None:
-        nonlocal cycles
-        cycles += 1
+        if connected and next(cycles) >= 20:  # a new connection carries what is written some cycles later
+            settled.set()
         out.clear_buffer()
         now = client.last_frame_time
         while waiting:
@@ -93,10 +93,8 @@ def main(name: str, target: str) -> None:
     with client:
         if target:
             client.connect(out, client.get_ports(target, is_midi=True, is_input=True)[0])
-        # a new connection carries what is written some cycles later
-        first = cycles
-        while cycles < first + 20:
-            time.sleep(0.01)
+        connected = True
+        settled.wait()
         print("ready", flush=True)
         for line in sys.stdin:
             after, _, data = line.strip().partition(" ")

@@ -70,7 +70,7 @@ def test_ten_thousand_messages_over_a_killed_broker_are_applied_once_each(
         send(5000, 8000)
         server.send("/node/gain/gain", 0.5)
         server.sync()
-        time.sleep(max(0.0, died + OUTAGE - time.monotonic()))
+        time.sleep(max(0.0, died + OUTAGE - time.monotonic()))  # the outage lasts
 
         broker.start()
         begun = time.monotonic()

@@ -17,7 +17,7 @@ MOST = 4 * 1024 * 1024
 
 
 class Sink:
-    """A handler that counts what it reads, in `pace` seconds for each piece."""
+    """A handler that counts what it reads, in `pace` seconds of the loop's time for each piece."""
 
     def __init__(self, pace: float = 0.0) -> None:
         self.pace, self.bytes, self.largest, self.failure = pace, 0, 0, ""
@@ -27,7 +27,7 @@ class Sink:
             async for piece in pieces:
                 self.bytes += len(piece)
                 self.largest = max(self.largest, len(piece))
-                await asyncio.sleep(self.pace)
+                await asyncio.sleep(self.pace)  # the pace of the handler
         except BaseException as error:
             self.failure = type(error).__name__
             raise

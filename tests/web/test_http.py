@@ -396,7 +396,6 @@ async def test_dripping_bytes_does_not_buy_time() -> None:
             writer.write(bytes([byte]))
             await comes(lambda: any(not c.idle for c in server.connections.waiting) or reply.done(), "a byte")
             time.passes(OVER / 40)
-            await asyncio.sleep(0.001)
         assert (await asyncio.wait_for(reply, 30)).startswith(b"HTTP/1.1 408")
         writer.close()
 
@@ -447,7 +446,7 @@ async def test_a_handler_that_raises_is_one_line_and_500(caplog: pytest.LogCaptu
 
     async def slow(request: HttpRequest) -> Response:
         time.passes(OVER)
-        await asyncio.sleep(3600)
+        await asyncio.Event().wait()
         return text("never")
 
     async def late(request: HttpRequest) -> Response:
@@ -562,7 +561,7 @@ async def test_stopping_ends_handlers_and_connections() -> None:
 
     async def forever(request: HttpRequest) -> Response:
         began.set()
-        await asyncio.sleep(3600)
+        await asyncio.Event().wait()
         return text("never")
 
     server.add("GET", "/forever", forever)

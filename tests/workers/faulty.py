@@ -60,7 +60,7 @@ class Echo:
             case "exit":
                 os._exit(3)
             case "sleep":
-                time.sleep(4.5 * HOP / RATE)
+                time.sleep(4.5 * HOP / RATE)  # it is late
 
 
 class Past(Echo):

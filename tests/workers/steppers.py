@@ -106,7 +106,7 @@ class Poison(Pole):
                 while True:
                     held.append(np.empty(1 << 18))
             case self.SLEEP:
-                time.sleep(0.05)
+                time.sleep(0.05)  # it is late
             case self.CRASH:
                 ctypes.string_at(0)
 
@@ -164,7 +164,7 @@ class Slow(Echo):
 
     def load(self, config):
         while config and not os.path.exists(config):
-            time.sleep(0.002)
+            time.sleep(0.002)  # pytest, and with it `until`, is not in a worker
         if config.endswith("bad"):
             raise ValueError("that file is bad")
         self.loaded.add(config)

@@ -26,6 +26,7 @@ from antiphon_effects.shared import (
     effects_moved,
     effects_rest,
     effects_sine,
+    effects_steady,
     hertz,
     smooth_param,
 )
@@ -47,6 +48,8 @@ HISTORY_FRAMES = 16
 """History of the waveshaper's input, in frames of eight times the rate: more than 2 HALF_3 + 2."""
 MIN_DIFFERENCE = 1e-3
 """Difference of two sample values below which the difference quotient is replaced by the value at the midpoint."""
+RUN = 128
+"""Frames of the waveshaper at once."""
 OPEN = 20000.0
 """`tone` frequency from which the filter is bypassed, Hz."""
 # indices in `state`, for the waveshaper, and again for `fold`: the two last samples, the last quotient, the last second
@@ -130,25 +133,9 @@ def effects_drive_slopes(kind: i64, u: f32p, seconds: f64p, slopes: f64p, frames
 
 
 @kernel
-def effects_drive_shape(u: f32p, out: f32p, frames: i64, kind: i64, state: f64p, seconds: f64p, slopes: f64p) -> None:
-    """out ← waveshaped u, with a latency of two samples, and one sample more. u: two samples of history come before it.
-
-    seconds, slopes: scratch, one more than `frames`: second antiderivatives and their difference quotients.
-    """
-    x1, x2 = state[_X1], state[_X2]
-    if state[_CURVE] != f64(kind + 1):
-        # quotients of one curve's values and another's would have no bound
-        state[_CURVE] = f64(kind + 1)
-        state[_SECOND] = effects_drive_second(kind, x1)
-        state[_QUOTIENT] = effects_drive_first(kind, 0.5 * (x1 + x2))
-        if abs(x1 - x2) >= MIN_DIFFERENCE:
-            state[_QUOTIENT] = (state[_SECOND] - effects_drive_second(kind, x2)) / (x1 - x2)
-    late = offset(u, -1)
-    later = offset(u, -2)
-    late[0], later[0] = x1, x2
-    seconds[0], slopes[0] = state[_SECOND], state[_QUOTIENT]
-    after = out[frames]  # the next curve's input may stand there
-    out[0] = state[_WAIT]
+def effects_drive_run(kind: i64, u: f32p, out: f32p, frames: i64, seconds: f64p, slopes: f64p) -> None:
+    """A run of `effects_drive_shape`: only those in which values of u lie close together are gone through again."""
+    late, later = offset(u, -1), offset(u, -2)
     # of each curve by itself, so that its loops run in vectors
     if kind == 0:
         effects_drive_softs(u, offset(seconds, 1), frames)
@@ -170,6 +157,30 @@ def effects_drive_shape(u: f32p, out: f32p, frames: i64, kind: i64, state: f64p,
         for n in range(frames):
             if abs(f64(u[n]) - f64(later[n])) < MIN_DIFFERENCE:
                 out[n + 1] = effects_drive_near(kind, f64(u[n]), f64(late[n]), f64(later[n]), seconds[n])
+
+
+@kernel
+def effects_drive_shape(u: f32p, out: f32p, frames: i64, kind: i64, state: f64p, seconds: f64p, slopes: f64p) -> None:
+    """out ← waveshaped u, with a latency of two samples, and one sample more. u: two samples of history come before it.
+
+    seconds, slopes: scratch, one more than `frames`: second antiderivatives and their difference quotients.
+    """
+    x1, x2 = state[_X1], state[_X2]
+    if state[_CURVE] != f64(kind + 1):
+        # quotients of one curve's values and another's would have no bound
+        state[_CURVE] = f64(kind + 1)
+        state[_SECOND] = effects_drive_second(kind, x1)
+        state[_QUOTIENT] = effects_drive_first(kind, 0.5 * (x1 + x2))
+        if abs(x1 - x2) >= MIN_DIFFERENCE:
+            state[_QUOTIENT] = (state[_SECOND] - effects_drive_second(kind, x2)) / (x1 - x2)
+    late, later = offset(u, -1), offset(u, -2)
+    late[0], later[0] = x1, x2
+    seconds[0], slopes[0] = state[_SECOND], state[_QUOTIENT]
+    after = out[frames]  # the next curve's input may stand there
+    out[0] = state[_WAIT]
+    for first in range(0, frames, RUN):
+        held, kept, count = offset(seconds, first), offset(slopes, first), min(RUN, frames - first)
+        effects_drive_run(kind, offset(u, first), offset(out, first), count, held, kept)
     state[_X1], state[_X2] = u[frames - 1], late[frames - 1]
     state[_QUOTIENT], state[_SECOND], state[_WAIT] = slopes[frames], seconds[frames], out[frames]
     out[frames] = after
@@ -250,7 +261,7 @@ class DriveState(NamedTuple):
 @kernel
 def effects_drive_tone(channel: i64, y: Audio, p: DriveCurves, wide: f32p, state: f64p, rate: f64) -> None:
     """The channel's frames of y ← wide through the tone filter, times `level`."""
-    pole, out, last = f64(0.0), f64(1.0), state[_TONE]
+    pole, out, last = f64(0.0), effects_gain(f64(p.level[0])), state[_TONE]
     shut = 0
     for n in range(y.frames):
         shut = shut + (1 if p.tone[n] < OPEN else 0)
@@ -260,10 +271,14 @@ def effects_drive_tone(channel: i64, y: Audio, p: DriveCurves, wide: f32p, state
                 pole = effects_fall(1.0 / (TAU * f64(p.tone[n])), rate) if f64(p.tone[n]) < OPEN else 0.0
             last = effects_rest(f64(wide[n]) + (last - f64(wide[n])) * pole)
             wide[n] = last
-    for n in range(y.frames):
-        if effects_moved(p.level, n) == 1:
-            out = effects_gain(f64(p.level[n]))
-        y[channel, n] = f64(wide[n]) * out
+    if effects_steady(p.level, y.frames) == 1:
+        for n in range(y.frames):
+            y[channel, n] = f64(wide[n]) * out
+    else:
+        for n in range(y.frames):
+            if effects_moved(p.level, n) == 1:
+                out = effects_gain(f64(p.level[n]))
+            y[channel, n] = f64(wide[n]) * out
     state[_TONE] = last if shut > 0 else f64(wide[y.frames - 1])
 
 
@@ -275,11 +290,15 @@ def effects_drive(x: Audio, y: Audio, channel: i64, p: DriveCurves, s: DriveStat
     input, fold: of the fourth filter's downsampling.  Scratch: wide of 8 blocks, even, fine, seconds and slopes of 16.
     """
     frames = y.frames
-    g = f64(1.0)
-    for n in range(frames):
-        if effects_moved(p.drive, n) == 1:
-            g = effects_gain(f64(p.drive[n]))
-        s.up[s.past + n] = effects_finite(x[channel, n]) * g
+    g, steady = effects_gain(f64(p.drive[0])), effects_steady(p.curve, frames)
+    if effects_steady(p.drive, frames) == 1:
+        for n in range(frames):
+            s.up[s.past + n] = effects_finite(x[channel, n]) * g
+    else:
+        for n in range(frames):
+            if effects_moved(p.drive, n) == 1:
+                g = effects_gain(f64(p.drive[n]))
+            s.up[s.past + n] = effects_finite(x[channel, n]) * g
     two = offset(s.up, s.past + s.block)
     four = offset(two, s.past + 2 * s.block)
     h0, h1 = s.half, offset(s.half, 2 * HALF_0 + 2)
@@ -300,7 +319,7 @@ def effects_drive(x: Audio, y: Audio, channel: i64, p: DriveCurves, s: DriveStat
     times, first = 1 << s.doublings, 0
     # the curve may change within the block
     while first < frames:
-        end = first + 1
+        end = frames if steady == 1 else first + 1
         while end < frames and p.curve[end] == p.curve[first]:
             end = end + 1
         count = times * (end - first)

@@ -94,20 +94,27 @@ def effects_sine(turns: f64) -> f64:
 
 @kernel
 def effects_log(x: f64) -> f64:
-    """Natural logarithm of a positive normal x, within 1e-15; arithmetic only."""
+    """Natural logarithm of a positive normal x, within 1e-13; arithmetic only."""
     bits = bits_f64(x)
     m = f64_bits((bits & _MANTISSA) | _ONE)
     e = f64((bits >> 52) - _BIAS)
     e = e + 1.0 if m > _ROOT2 else e
     m = 0.5 * m if m > _ROOT2 else m
-    # the series of the area tangent; s is 0.172 at most
+    # twice the area tangent of s, which is 0.172 at most: interpolated at the Chebyshev nodes of its square
     s = (m - 1.0) / (m + 1.0)
     z = s * s
-    p = 2.0 / 19.0 * z + 2.0 / 17.0
-    p = (p * z + 2.0 / 15.0) * z + 2.0 / 13.0
-    p = (p * z + 2.0 / 11.0) * z + 2.0 / 9.0
-    p = (p * z + 2.0 / 7.0) * z + 2.0 / 5.0
-    return e * _LN2 + (2.0 * s + (p * z + 2.0 / 3.0) * z * s)
+    p = (0.1936265330155 * z + 0.2219140085408) * z + 0.2857175453548
+    p = (p * z + 0.3999999879734) * z + 0.6666666666738
+    return e * _LN2 + (2.0 * s + p * z * s)
+
+
+@kernel
+def effects_steady(curve: f32p, frames: i64) -> i64:
+    """1 where a parameter is one value throughout."""
+    others = 0
+    for n in range(frames):
+        others = others + (1 if curve[n] != curve[0] else 0)
+    return 1 if others == 0 else 0
 
 
 @kernel

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from antiphon.api.backends.models import sigmoid
 from antiphon_accompany.harmony.melody import Melody
 from antiphon_accompany.harmony.network import F32, arrays_of, mixed_chances, read_network, softmax
-from antiphon_accompany.harmony.tracker import places
+from antiphon_accompany.harmony.tracker import echo_match, echo_weights, places
 
 MODEL = "accompany-chords-live"
 FEATURE_COUNT = 4 * 12 + 4
@@ -94,9 +94,9 @@ def echo_row(rows: F32, ahead: tuple[F32, F32] | None = None) -> F32:
     count, whole, now = len(likeness), rows[:, WHOLE], rows[:, NOW]
     energy = energy + (whole**2).sum(axis=1) + ONSET * (now**2).sum(axis=1)
     likeness = likeness + whole[:count] @ whole[-1] + ONSET * (now[:count] @ now[-1])
-    match = 2.0 * likeness / (energy[:count] + energy[-1] + 1.0)
-    weights = np.where(match > 0.0, np.exp(SHARPNESS * (match - 1.0)), 0.0)
-    weights /= weights.sum() + np.exp(SHARPNESS * (DOUBT - 1.0))
+    match = echo_match(likeness, energy[:count], energy[-1])
+    weights, doubt = echo_weights(match, SHARPNESS, DOUBT)
+    weights /= weights.sum() + doubt
     found = np.zeros(ECHO, np.float32)
     for ahead_by in range(AHEAD):
         found[24 * ahead_by : 24 * (ahead_by + 1)] = weights @ whole[1 + ahead_by : 1 + ahead_by + count]

@@ -75,6 +75,17 @@ def features_by_tonic(seen: F32) -> F32:
     return rows
 
 
+def echo_match(alike: F32, energies: F32, energy: np.float32) -> F32:
+    """How like the melody of now those of the past are, 1 if equal: by their products with it, and by all energies."""
+    return np.asarray(2.0 * alike / (energies + energy + 1.0))
+
+
+def echo_weights(match: F32, sharpness: float, doubt: float) -> tuple[F32, np.float64]:
+    """Weights of echoes by their matches, and the weight of no echo, whose match is `doubt`."""
+    weights = np.where(match > 0.0, np.exp(sharpness * (match - 1.0)), 0.0)
+    return weights, np.float64(np.exp(sharpness * (doubt - 1.0)))
+
+
 class KeyEcho:
     """Where in the past the melody was as it is now, also transposed, and what key that tells: the one of then, moved.
 
@@ -95,13 +106,11 @@ class KeyEcho:
         self._energies[-1] = FADE * self._energies[-2] + (self._rows[-1] ** 2).sum()
         self._alike *= np.float32(FADE)
         self._alike += self._rows @ np.concatenate((durations[_ROLL], onsets[_ROLL]), axis=1).T
-        match = 2.0 * self._alike / (self._energies + self._energies[-1] + 1.0)[:, None]
+        match = echo_match(self._alike, self._energies[:, None], self._energies[-1])
         best = match[:-RECENT].argmax(axis=0)
-        matches = match[best, np.arange(12)]
-        weights = np.where(matches > 0.0, np.exp(SHARPNESS_OF_ECHO * (matches - 1.0)), 0.0)
+        weights, doubt = echo_weights(match[best, np.arange(12)], SHARPNESS_OF_ECHO, DOUBT)
         weights[1:] *= MOVED
         moved = self._keys[best[:, None, None], np.arange(2)[None, :, None], _DOWN[:, None, :]]
-        doubt = np.exp(SHARPNESS_OF_ECHO * (DOUBT - 1.0))
         found = (np.tensordot(weights, moved, 1) + doubt / 24.0) / (weights.sum() + doubt)
         return found.astype(np.float32), float(weights.sum() / (weights.sum() + doubt))
 

@@ -9,6 +9,7 @@ from antiphon.api import AntiphonError, Event
 from antiphon_accompany.band.levels import CHANNELS, VOLUME
 from antiphon_accompany.band.notes import BeatNote
 from antiphon_accompany.band.styles import NAMES, PARTS, SECTIONS, shipped_style
+from antiphon_accompany.band.voicing import left_hand
 from antiphon_accompany.files.offline import accompany_file
 from antiphon_accompany.harmony.chords import implied, read_chord, recognise
 from antiphon_accompany.processor import Accompany
@@ -92,6 +93,20 @@ def test_the_left_hand_changes_the_chord_within_a_block() -> None:
     later = [e.number % 12 for _, e in on(events, since=18.5) if e.channel != 10]
     assert later
     assert set(later) <= {9, 0, 4}
+
+
+@each(
+    "name, bass, keys",
+    [
+        ("C", 36, (43, 40, 48, 52)),
+        ("Am", 45, (52, 48, 57, 60)),
+        ("C/E", 40, (48, 43, 52, 55)),
+        ("Bdim", 47, (53, 50, 59, 62)),
+    ],
+)
+def test_parts_of_a_left_hand_are_at_their_intervals(name: str, bass: int, keys: tuple[int, ...]) -> None:
+    chord = read_chord(name)
+    assert tuple(left_hand(chord, bass, lane) for lane in ("fifth", "third", "octave", "tenth")) == keys
 
 
 def test_no_part_but_drums_plays_without_a_chord_and_the_right_hand_is_free() -> None:

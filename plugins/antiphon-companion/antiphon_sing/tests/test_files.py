@@ -102,6 +102,17 @@ def vocal(path, seconds=2.4, rate=44100):
     return path
 
 
+@pytest.mark.parametrize("off", [-2.0, 0.0, 2.0])
+def test_the_pitch_of_a_note_is_in_its_octave(off):
+    """Two periods are as alike as one, and those of this voice lie nearer to whole samples."""
+    period = 100.5 * 2.0 ** (-off / 12.0)
+    sound = sum(np.sin(2.0 * np.pi * k * np.arange(RATE) / period) / k for k in range(1, 6)).astype(np.float32)
+    number = round(69 + 12 * np.log2(RATE / 100.5 / 440.0))
+    found = [semitones for _, semitones in note_pitches(sound, RATE, 0.1, 0.9, number)]
+    np.testing.assert_allclose(found, 69 + 12 * np.log2(RATE / period / 440.0) - number, atol=0.03)
+    assert len(found) > 100
+
+
 def test_a_recording_is_sung_by_another_voice_at_its_own_pitch_and_loudness(tmp_path, monkeypatch):
     source = vocal(tmp_path / "v.wav")
     monkeypatch.setattr(processor, "texts", FakeTexts)

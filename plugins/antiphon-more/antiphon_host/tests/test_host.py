@@ -250,7 +250,7 @@ def test_one_that_fails_is_dry_and_comes_back_with_its_values(made, loaded, rig:
         rig.pool.flush()
         now.sample += 128
         heard.append(peak)
-        time.sleep(0.002)
+        time.sleep(0.002)  # the pace of a device
         return peak
 
     def plays() -> bool:

@@ -11,6 +11,7 @@ from tests import audio
 from antiphon.api.backends.analysis import MelSettings, plain_result
 from antiphon.kernel.errors import FileError, UsageError
 from antiphon_classify import classification
+from antiphon_classify.classification import _cut
 from antiphon_classify.classifier_file import DETAILS, ClassifierDetails, read_details
 from antiphon_classify.features import (
     DIMENSIONS,
@@ -110,6 +111,16 @@ def test_a_stream_has_the_frames_of_the_whole_sound(samples: int, frames: int) -
         going = stream(SETTINGS)
         parts = [going.push(sound[start : start + 3001]) for start in range(0, samples, 3001)]
         np.testing.assert_array_equal(np.concatenate([*parts, going.end()]), whole)
+
+
+@pytest.mark.parametrize("sizes", [(7, 7, 7), (10, 1, 25), (3,)])
+def test_a_stream_is_cut_at_whole_parts_and_keeps_what_is_left(sizes: tuple[int, ...]) -> None:
+    sound = noise(sum(sizes))[None]
+    blocks = np.split(sound, np.cumsum(sizes)[:-1], axis=1)
+    pieces = list(_cut(iter(blocks), 5))
+    np.testing.assert_array_equal(np.concatenate(pieces, axis=1), sound)
+    ends = np.cumsum([piece.shape[1] for piece in pieces])
+    assert set(range(5, sum(sizes), 5)) <= set(ends)
 
 
 def test_silence_has_frames_too() -> None:

@@ -299,7 +299,9 @@ async def test_a_stream_that_is_cut_off_leaves_no_process(tmp_path: Path, monkey
         )
         await comes(lambda: begun, "a stream has begun")
         writer.transport.abort()
-        async with asyncio.timeout(30):
-            while (await asking.get("/api/status"))[1]["classify_streams"]:  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
+
+        async def ended() -> bool:
+            return not (await asking.get("/api/status"))[1]["classify_streams"]
+
+        await comes(ended, "the stream has ended")
         assert begun[0].child.ended

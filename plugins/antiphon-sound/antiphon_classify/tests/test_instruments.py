@@ -82,6 +82,11 @@ def test_one_excerpt_of_another_kind_among_many_is_smoothed_out_of_the_spans() -
     assert [label for _, _, label in found["instrument_spans"]] == ["low"]
 
 
+@pytest.mark.parametrize(("rest", "share"), [(0.6, 0.5), (0.4, 0.0)])
+def test_what_is_left_is_an_excerpt_from_half_a_one(rest: float, share: float) -> None:
+    assert run(np.concatenate([sine(220.0, PART), sine(1400.0, round(rest * PART))]), Bands())["voice"] == share
+
+
 def test_what_is_above_its_threshold_comes_first() -> None:
     labels = list("abcdefg")
     odds = np.array([0.5, 0.9, 0.4, 0.1, 0.2, 0.3, 0.05])

@@ -85,6 +85,15 @@ def test_a_part_of_a_file_is_identified(library) -> None:
     assert json.loads(library("identify", "part.wav", "--json").out) == {"matches": []}
 
 
+def test_a_passage_that_a_song_shares_is_not_the_song(library) -> None:
+    library("analyse", "music", "--only", "fingerprint")
+    shared = notes(2)[4 * RATE : 6 * RATE]
+    soundfile.write("shares.wav", np.concatenate([notes(5)[: 4 * RATE], shared, notes(6)[: 4 * RATE]]), RATE)
+    assert json.loads(library("identify", "shares.wav", "--json").out) == {"matches": []}
+    soundfile.write("noisy.wav", notes(2)[RATE:] + np.random.default_rng(1).normal(0.0, 0.1, 11 * RATE), RATE)
+    assert len(json.loads(library("identify", "noisy.wav", "--json").out)["matches"]) == 1
+
+
 @each(
     "file, reason",
     [

@@ -183,9 +183,11 @@ async def test_the_librarys_folder_is_added_analysed_and_placed_in_turn(
             await comes(lambda step=step: begun[-1:] == [step], step)
             assert (await answered(server, "GET", "/api/library/map"))[1]["placing"]
             go_on.release()
-        async with asyncio.timeout(60):
-            while (await answered(server, "GET", "/api/library/map"))[1]["placing"]:  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
+
+        async def placed() -> bool:
+            return not (await answered(server, "GET", "/api/library/map"))[1]["placing"]
+
+        await comes(placed, "all is placed")
         assert len(begun) == 3
 
 
@@ -258,7 +260,7 @@ async def test_the_library_answers_when_it_has_searched(live: Rig, tcp: bool, mo
         await asked(live, "/library/next", "2", tcp=tcp)
 
     def searched(_root: Path, count: int, _given: object) -> list[str]:
-        time.sleep(0.3)  # `/synced` comes after
+        time.sleep(0.3)  # slow: longer than its `/sync` is on the way, whose `/synced` comes after
         return [f"/loops/{n}.wav" for n in range(count)]
 
     monkeypatch.setattr("antiphon_library.addresses.next_paths", searched)

@@ -102,6 +102,13 @@ def test_the_stems_add_up_to_the_input_after_the_latency(mode: str, latency: str
     assert not total[:, :lag].any()
 
 
+@pytest.mark.parametrize(
+    ("block", "latency", "frames"), [(256, "normal", 768), (64, "normal", 1152), (256, "low", 440), (64, "low", 440)]
+)
+def test_its_latency_is_no_more_than_the_card_says(block: int, latency: str, frames: int) -> None:
+    assert played(music(0.1), 48000, block, latency=latency)[0] == frames
+
+
 def test_the_network_plays_and_not_what_replaces_it() -> None:
     learned, medians = (played(music(), mode=mode)[1].audio for mode in ("learned", "hpss"))
     assert np.abs(learned[0] - medians[0]).max() > 0.01

@@ -36,7 +36,7 @@ async def on(live: Rig, broker: Broker, *, fresh: bool = True) -> AsyncIterator[
 
     async def turn() -> None:
         while True:
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(0.005)  # the pace of the control process
             await live.settle()
 
     turning = asyncio.create_task(turn())
@@ -128,7 +128,7 @@ async def test_a_nodes_own_report_is_told_ten_times_a_second_at_most(
     begun = time.monotonic()
     for n in range(60):
         live.engine.say(Reported(number, LEVEL, n / 64))
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.01)  # the pace of the reports, which is above what is told
         if n == 30:
             await comes(lambda: len(client.heard["antiphon/b/level"]) > before, "some on the way are told")
     await comes(lambda: client.last("antiphon/b/level") == b"0.921875", "the last is told")
@@ -212,7 +212,7 @@ async def test_what_came_while_no_broker_was_there_is_told_once_with_its_latest_
     await comes(lambda: mqtt.state == "connecting", "its loss is known")
     for n in range(50):
         live.app.feedback.changed("/node/a/gain", n / 50, None)
-        await asyncio.sleep(0.006)
+        await comes(lambda: not live.app.feedback.pending, "it is told to the bridge")
     live.client().send("/node/a/gain", 0.75)
     await comes(lambda: live.app.executor.value("a", "gain") == 0.75, "OSC is answered throughout")
     await comes(lambda: mqtt.outward.dropped, "what a later value replaced is counted")

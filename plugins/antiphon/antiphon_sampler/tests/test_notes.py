@@ -52,6 +52,15 @@ def test_speed_moves_the_pitch_and_backwards_is_reversed(play):
     np.testing.assert_array_equal(back[0, :n], x[0, ::-1][:n])
 
 
+@each("base", [36, 41, 1])
+def test_the_base_is_the_note_of_the_first_pad(play, base):
+    values = {} if base == 36 else {"base": base}
+    for step in range(2):
+        out = play([on(0, base + step)], 3000, s="bd", pads="index", **values).audio[0]
+        x = burst(1 + step)
+        np.testing.assert_array_equal(out[0, : whole(x)], x[0, : whole(x)])
+
+
 @each("speed", [0.813, 3.3])
 def test_interpolation_adds_little(play, speed):
     out = play([on(0)], 14000, s="tone", speed=speed).audio[0][0, 1000:11000].astype(np.float64)

@@ -127,6 +127,13 @@ def test_a_bend_moves_its_channel_by_its_reach(font: str) -> None:
 
 
 @needs_fluidsynth
+def test_a_channel_may_state_a_reach_up_to_what_fluidsynth_bends(font: str) -> None:
+    stated = [Event("control", 0, number, value / 127.0, 2) for number, value in ((101, 0), (100, 0), (6, 71))]
+    sound = played(font, [*stated, on(0, 24, 2), Event("bend", 0, 0, 1.0, 2)])
+    assert pitches(sound, 4000, 20_000) == [pytest.approx(95.0, abs=0.02)]
+
+
+@needs_fluidsynth
 def test_any_blocks_and_any_render_give_the_same_samples(font: str) -> None:
     notes = [on(n * 1111, 50 + n, 1 + n % 3) for n in range(12)] + [Event("control", 3000, 64, 1.0, 1)]
     notes += [Event("off", 8000 + n * 700, 50 + n, 0.0, 1 + n % 3) for n in range(12)]

@@ -35,7 +35,7 @@ class Clocked:
         self._due += self.block
         began = time.monotonic()
         while self.backend._wires.counter < self._due and time.monotonic() < began + PATIENCE:
-            time.sleep(0.0003)
+            time.sleep(0.0003)  # shorter than a block, which `until` is not
         unheard = self.backend.counts.unheard
         self.backend.play(0, self.hop * self.block, events)
         self.backend.render(self._out, self._active)

@@ -53,7 +53,7 @@ def test_a_played_note_is_played_once_and_ahead_of_the_engine(server: ServerProc
     before = synth(server)["notes"]["sent"]
     for _ in range(50):
         server.send("/note/on", 42, 100)
-        time.sleep(0.01)
+        time.sleep(0.01)  # the pace of a player
     play_for(server, 2 * TIMEOUT_SECONDS + 0.2)
     notes = synth(server)["notes"]
     assert (notes["sent"] - before, notes["dropped"], notes["unclaimed"]) == (50, 0, 0)
@@ -72,7 +72,7 @@ def test_after_a_storm_of_played_notes_nothing_sounds(server: ServerProcess, tmp
             case kind:
                 server.send("/note/on", number, 100 if kind > 5 else 0)
         if rng.integers(3):
-            time.sleep(0.004 * rng.random())
+            time.sleep(0.004 * rng.random())  # the pace of a storm
     server.send("/cc", 64, 0.0)
     for number in range(60, 66):
         server.send("/note/off", number)
@@ -170,7 +170,7 @@ def test_one_that_stands_ready_and_hangs_is_replaced(jackd: Jackd) -> None:
         until(lambda: keeper._spare is not None, 20.0, "another stands ready")
         spare = keeper._spare
         assert spare is not None
-        time.sleep(1.0)
+        playing.play(playing.hops(1.0))
         assert keeper._spare is spare, "nothing is the matter with it"
         os.kill(spare.pid, signal.SIGSTOP)
         until(lambda: keeper._spare is not None and keeper._spare is not spare, 5.0, "another stands ready")
