@@ -284,7 +284,7 @@ EFFECTS = {"hit": {"on": "note c2", "of": ["par.green"]}, "follow": {"on": "macr
 PLAYED = (
     (0.3, lambda lights: lights._event({"kind": "scene", "number": 1, "beats": 2.0, "beat": 1.0})),
     (2.1, lambda lights: lights.desk.strike(36, "a", 0.63, 0.8)),
-    (3.3, lambda lights: lights.desk.levels.update({"macro.bright": 0.5})),
+    (3.3, lambda lights: lights.server.message("/macro/bright", 0.5, source="test")),
     (4.2, lambda lights: lights.show("warm", 0.0)),
 )
 
@@ -298,6 +298,7 @@ async def test_a_replay_gives_the_same_packets_however_late_each_wakes(stage: La
         target = DmxTarget(stage.lights.dmx[0].target, lights.udp, None)
         packets: list[bytes] = []
         lights.udp.send = lambda batch, _, kept=packets: kept.extend(one for one, _ in batch)  # type: ignore[method-assign]
+        stage.lights.server.message("/macro/bright", 0.0, source="test")
         limit, happens, last, beat, count = FlashLimit(lights.desk.rig.slots, 10.0), list(PLAYED), -1.0, 0.0, 8
         shake = np.random.default_rng(1)
         while last < 6.0:
@@ -329,7 +330,7 @@ async def test_a_receiver_that_is_gone_gets_frames_when_it_is_back(stage: Lamps)
 
 
 async def test_a_desk_of_os2l_is_told_beats_and_looks_again_after_it_was_gone(tmp_path: Path, stage: Lamps) -> None:
-    from antiphon_lights.targets import LightTarget, TcpSender
+    from antiphon_lights.targets import LightTarget, Os2lDesk
 
     heard: list[dict[str, Any]] = []
     connections: list[asyncio.StreamWriter] = []
@@ -341,7 +342,7 @@ async def test_a_desk_of_os2l_is_told_beats_and_looks_again_after_it_was_gone(tm
 
     server = await asyncio.start_server(desk, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    sender = TcpSender(LightTarget("127.0.0.1", port), retry=0.01)
+    sender = Os2lDesk(LightTarget("127.0.0.1", port), retry=0.01)
     stage.lights.desks.append(sender)
     tasks = [asyncio.create_task(sender.run()), asyncio.create_task(stage.lights.beats_to(sender))]
     await comes(lambda: len(heard) > 2, "beats")
@@ -365,7 +366,7 @@ async def test_a_desk_of_os2l_is_told_beats_and_looks_again_after_it_was_gone(tm
     [
         ({"artnet": ("127.0.0.1:0",)}, r"--artnet takes HOST\[:PORT\]\[@MS\] with a port of 1 to 65535"),
         ({"artnet": ("multicast",)}, "--artnet: there is no host 'multicast'"),
-        ({"sacn": ("127.0.0.1@soon",)}, r"--sacn takes HOST\[:PORT\]\[@MS\] or multicast, not"),
+        ({"sacn": ("127.0.0.1@soon",)}, r"--sacn takes HOST\[:PORT\]\[@MS\] or multicast with"),
         ({"cues": ("127.0.0.1",)}, "--cues takes HOST:PORT"),
         ({"cues": ("127.0.0.1:9000@3000",)}, "a latency of -500 to 2000 ms, not 3000"),
         ({"os2l": ("127.0.0.1",) * 17}, "--os2l takes at most 16 receivers, not 17"),
