@@ -30,7 +30,7 @@ from antiphon.api.backends.transports import (
     encode_bundle,
     timetag_of,
 )
-from antiphon_lights.packets import SacnSource, os2l
+from antiphon_lights.packets import os2l
 from antiphon_lights.show import RATE, STROBE, Clock, FlashLimit, LightShow, placed, steps
 from antiphon_lights.table import Rig, WaveSource, read
 from antiphon_lights.targets import DmxTarget, LightTarget, Os2lDesk, UdpSender
@@ -43,8 +43,6 @@ IDLE_SECONDS = 0.02
 """Seconds between two looks at the clock while the beat stands, and at most before the next frame."""
 QUIET_DB = 60.0
 """dB below full scale at which a node's level is 0."""
-SOURCE = "Antiphon"
-
 WAKE = 0.0007
 """Seconds before its beat from which a beat may leave: the loop wakes up to 1 ms later than it is asked to."""
 LEAD = 0.008
@@ -66,7 +64,7 @@ class Lights:
         self.server, self._strobe = server, strobe or STROBE
         self.desk = LightShow(Rig(), self._strobe)
         self.udp = UdpSender()
-        source = SacnSource(uuid5(NAMESPACE_URL, str(server.folder)).bytes, SOURCE)
+        source = uuid5(NAMESPACE_URL, str(server.folder)).bytes
         self.dmx = [DmxTarget(one, self.udp, None) for one in to["artnet"]]
         self.dmx += [DmxTarget(one, self.udp, source) for one in to["sacn"]]
         self.desks = [Os2lDesk(one) for one in to["os2l"]]
@@ -200,6 +198,11 @@ class Lights:
         _, bpm, playing = server.tempo()
         return Clock(server.beat_at(sample), sample / server.rate, bpm, server.bar(), playing)
 
+    def due(self, clock: Clock, latency: float) -> int:
+        """Ns of CLOCK_MONOTONIC at which a receiver of that latency is to have a frame."""
+        # the clock of what is shown now runs behind that of the frame by what is left
+        return self.server.now_ns() + round((clock.seconds - self.clock(latency).seconds) * 1e9)
+
     async def _wait(self, last: float, latency: float, count: int, lead: float) -> Clock:
         """Waits for the next multiple of 1 / `count` beats after `last`, as a receiver of that latency shows it.
 
@@ -234,8 +237,7 @@ class Lights:
                 latency = target.target.latency
                 clock = await self._wait(last, latency, steps(self.server.tempo()[1]), LEAD)
                 last = clock.beat
-                # the clock of what is shown now runs behind that of the frame by what is left
-                due = self.server.now_ns() + round((clock.seconds - self.clock(latency).seconds) * 1e9)
+                due = self.due(clock, latency)
                 if rig is not self.desk.rig:
                     target.end(rig.universes)
                     rig, limit = self.desk.rig, FlashLimit(self.desk.rig.slots, self._strobe)

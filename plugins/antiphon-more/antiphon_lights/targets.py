@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias
 
 from antiphon.api import UsageError
-from antiphon_lights.packets import SLOTS, TERMINATED, SacnSource, art_dmx, sacn_group
+from antiphon_lights.packets import SLOTS, TERMINATED, art_dmx, sacn_group, sacn_packet
 
 MAX_TARGETS = 16
 LATENCY = -500.0, 2000.0
@@ -124,9 +124,9 @@ class UdpSender:
 
 
 class DmxTarget:
-    """A receiver of Art-Net or, with a `source`, of sACN."""
+    """A receiver of Art-Net or, with a `source` as of `sacn_packet`, of sACN."""
 
-    def __init__(self, target: LightTarget, sender: UdpSender, source: SacnSource | None) -> None:
+    def __init__(self, target: LightTarget, sender: UdpSender, source: bytes | None) -> None:
         self.target, self._sender, self._source = target, sender, source
         self._sequence: dict[int, int] = {}
 
@@ -141,7 +141,7 @@ class DmxTarget:
             if self._source is None:
                 packet = art_dmx(universe, number, slots)
             else:
-                packet = self._source.packet(universe, number, slots, options)
+                packet = sacn_packet(self._source, universe, number, slots, options)
             packets.append((packet, (host, self.target.port)))
         self._sender.send(packets, due)
 

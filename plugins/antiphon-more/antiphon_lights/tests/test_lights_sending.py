@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import json
+import math
 import socket
 import time
 from collections.abc import AsyncIterator
@@ -21,6 +22,9 @@ from antiphon.api import UsageError
 from antiphon.api.backends.transports import AddressList, Bundle, Message, decode
 from antiphon.kernel.contract.catalog import Catalog, TransportInfo
 from antiphon.kernel.control.hooks import ServerHooks
+from antiphon.kernel.engine.loop_words import LoopWord, LoopWords
+from antiphon.kernel.engine.native.publishing import DLL_HZ, follow_device
+from antiphon.kernel.native import compile_all
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.paths import make_folder
 from antiphon.kernel.runtime.settings import ServeSettings
@@ -235,6 +239,37 @@ async def test_cues_are_ahead_of_their_time_tags_after_an_hour_of_drift(stage: L
     assert all(at < tag for at, tag, _ in beats)
     bars = stage.messages("/bar")
     assert [args for _, _, args in bars] == [(beat // 4, 240.0) for _, _, (beat, _) in beats if beat % 4 == 0]
+
+
+async def test_frames_are_due_when_their_beat_is_heard_after_an_hour_of_drift(
+    stage: Lamps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An hour of a device's blocks, whose callbacks come late by a millisecond on average, by the engine's filter."""
+    compile_all()
+    words, block, drift = LoopWords(), 1024, 1e-4
+    omega = 2.0 * math.pi * DLL_HZ * block / RATE
+    words.whole[LoopWord.BLOCK] = block
+    words.real[LoopWord.DLL_B], words.real[LoopWord.DLL_C] = math.sqrt(2.0) * omega, omega * omega
+    words.real[LoopWord.DLL_EXPECTED], words.real[LoopWord.DLL_PERIOD] = -1.0, block * 1e9 / RATE
+    period = block * 1e9 / RATE * (1.0 + drift)
+    late = np.random.default_rng(1).exponential(1e6, round(3600e9 / period))
+    now, errors = 0.0, []
+
+    def sample_at(ns: int) -> float:
+        return at + (ns - words.real[LoopWord.DLL_TIME]) / (words.real[LoopWord.DLL_PERIOD] / block)
+
+    monkeypatch.setattr(stage.engine, "begin", 0.0)
+    monkeypatch.setattr(stage.lights.server, "sample_at", sample_at)
+    monkeypatch.setattr(stage.lights.server, "now_ns", lambda: round(now))
+    for n, behind in enumerate(late):
+        at, now = n * block, n * period + behind
+        follow_device.call(words.address, words.address, at, round(now))
+        if n * period > 3000e9:
+            frame = placed(stage.lights.clock(0.1), 16)
+            heard = frame.seconds * 1e9 * (1.0 + drift) + stage.lights._heard() * 1e9
+            errors.append(stage.lights.due(frame, 0.1) + 0.1e9 - heard)
+    assert np.percentile(np.abs(errors) / 1e6, 99) < 5
+    assert abs(np.mean(errors) - 1e6) < 1e6
 
 
 async def test_a_note_to_come_is_an_onset_ahead(stage: Lamps) -> None:

@@ -17,7 +17,7 @@ from antiphon.kernel.contract.catalog import Catalog, TransportInfo
 from antiphon.kernel.control.patch_watch import changes
 from antiphon.kernel.errors import PatchError
 from antiphon.kernel.graph.patch import dump, parse
-from antiphon_lights.packets import SacnSource, art_dmx, os2l, sacn_group
+from antiphon_lights.packets import art_dmx, os2l, sacn_group, sacn_packet
 from antiphon_lights.show import STROBE, Clock, FlashLimit, LightShow, steps
 from antiphon_lights.table import WaveSource, read
 from antiphon_lights.transport import LightsTransport
@@ -114,7 +114,7 @@ def test_art_dmx_is_laid_out_as_published() -> None:
 
 def test_sacn_is_laid_out_as_published() -> None:
     slots = bytes(range(256)) * 2
-    packet = SacnSource(b"c" * 16, "Antiphon").packet(7962, 200, slots, 0x40)
+    packet = sacn_packet(b"c" * 16, 7962, 200, slots, 0x40)
     assert len(packet) == 638
     assert packet[:16] == b"\x00\x10\x00\x00ASC-E1.17\x00\x00\x00"
     assert packet[16:38] == b"\x72\x6e" + b"\x00\x00\x00\x04" + b"c" * 16
