@@ -13,7 +13,7 @@ class BenchOptions:
         seconds: Length of each live run; 0 takes what is published.
         limit: So many items at most; 0 takes all.
         hours: Of `soak` alone.
-        out: Of `soak` alone.
+        out: Of `soak` and `pictures`.
     """
 
     seconds: float

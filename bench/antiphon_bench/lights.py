@@ -1,5 +1,7 @@
-"""`bench lights`: when packets of light and cues arrive beside the beat, and what universes cost, on loopback."""
+"""`bench lights`: when packets of light and cues arrive beside the beat, what universes cost, and how soon a receiver
+that was gone has frames again, on loopback."""
 
+import math
 import os
 import socket
 import struct
@@ -19,6 +21,7 @@ BPM = 165.0
 """A tempo whose frames are 44 a second, 16 a beat."""
 ASK_SECONDS = 0.1
 AHEAD_MS = 50
+GONE_SECONDS = 5.0
 NODES = 512
 _SO_TIMESTAMPNS = 35
 _HZ = os.sysconf("SC_CLK_TCK")
@@ -27,12 +30,12 @@ _HZ = os.sysconf("SC_CLK_TCK")
 class Receiver(threading.Thread):
     """Keeps the time of arrival, ns of CLOCK_MONOTONIC by the kernel's stamp, of each packet, and its first bytes."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0) -> None:
         super().__init__(daemon=True)
         self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
         self.sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
-        self.sock.bind(("127.0.0.1", 0))
+        self.sock.bind(("127.0.0.1", port))
         self.port = self.sock.getsockname()[1]
         self.got: list[tuple[int, bytes]] = []
         self.start()
@@ -74,10 +77,10 @@ def main(seconds: float, universes: int) -> None:
     table(
         f"Lights at {BPM:g} bpm for {seconds:g} s: ms after the beat is heard (cues: after {AHEAD_MS} ms ahead of it)",
         ("universes", "nodes", "beats", "p50", "p99", "max", "cue p50", "p99", "tag p99", "sleeper p99",
-         "missed", "lost", "% core"),
+         "missed", "lost", "% core", "back"),
         [
             (r["universes"], r["nodes"], r["beats"], *r["frame"].values(), r["cue"]["p50"], r["cue"]["p99"],
-             r["tag"]["p99"], r["sleeper"]["p99"], r["missed"], r["lost"], r["share"])
+             r["tag"]["p99"], r["sleeper"]["p99"], r["missed"], r["lost"], r["share"], r["back_ms"])
             for r in rows
         ],
     )  # fmt: skip
@@ -97,13 +100,22 @@ def run(seconds: float, universes: int, nodes: int) -> dict[str, Any]:
             cues.got.clear()
             before, used = server.status()["lights"], _used(server.pids()["control"])
             sleeper = Sleeper()
-            line = BeatLine(server, seconds)
+            line = BeatLine()
+            until = time.monotonic() + seconds
+            while time.monotonic() < until:
+                line.ask(server)
+                time.sleep(ASK_SECONDS)
             sleeper.ended.set()
             status, share = server.status(), (_used(server.pids()["control"]) - used) / seconds
             after = status["lights"]
-    light.end()
+            light.end()
+            time.sleep(GONE_SECONDS)
+            back, again = time.monotonic_ns(), Receiver(light.port)
+            while not again.got:
+                time.sleep(ASK_SECONDS)
+            again.end()
     cues.end()
-    heard = 1e9 * (256 / 48000 + 0.001)
+    heard = heard_ns(status["engine"])
     # the frame of a beat is full, and no other is
     frames = [at for at, data in light.got if data[14] == 0 and data[18] == 255]
     beats = [(at, decode(data)) for at, data in cues.got]
@@ -121,32 +133,48 @@ def run(seconds: float, universes: int, nodes: int) -> dict[str, Any]:
         "missed": after["missed"] - before["missed"],
         "lost": _lost(light.got),
         "share": 100.0 * share,
+        "back_ms": (again.got[0][0] - back) / 1e6,
         "late_blocks": status["engine"].get("late", 0),
     }
 
 
 class BeatLine:
-    """The server's beat as a line over CLOCK_MONOTONIC, by the fastest answers to `/beat`."""
+    """The server's beat as a line over CLOCK_MONOTONIC, by the faster half of its answers to `/beat`."""
 
-    def __init__(self, server: ServerProcess, seconds: float) -> None:
-        asked = []
-        until = time.monotonic() + seconds
-        while time.monotonic() < until:
-            begun = time.monotonic_ns()
-            beat = server.ask("/beat")[1][0]
-            asked.append((time.monotonic_ns() - begun, (time.monotonic_ns() + begun) / 2, beat))
-            time.sleep(ASK_SECONDS)
-        best = np.array(sorted(asked)[: len(asked) // 2])
-        self._at = best[0, 1]
-        self._slope, self._beat = np.polyfit(best[:, 1] - self._at, best[:, 2], 1)
+    def __init__(self) -> None:
+        self._asked: list[tuple[int, float, float]] = []
+        self._lines: dict[tuple[float, float], tuple[float, float, float]] = {}
 
-    def due(self, beat: float) -> float:
-        """Ns of CLOCK_MONOTONIC of a beat."""
-        return float(self._at + (beat - self._beat) / self._slope)
+    def ask(self, server: ServerProcess) -> None:
+        """Asks once."""
+        begun = time.monotonic_ns()
+        beat = server.ask("/beat")[1][0]
+        self._asked.append((time.monotonic_ns() - begun, (time.monotonic_ns() + begun) / 2, beat))
+
+    def due(self, beat: float, near: float = math.inf) -> float:
+        """Ns of CLOCK_MONOTONIC of a beat, by the answers that are no more than `near` beats away."""
+        at, slope, there = self._line(beat, near)
+        return at + (beat - there) / slope
 
     def nearest(self, at: float) -> float:
         """Ns of the beat that is nearest to a time."""
-        return self.due(round(self._beat + (at - self._at) * self._slope))
+        begin, slope, there = self._line(0.0, math.inf)
+        return self.due(round(there + (at - begin) * slope))
+
+    def _line(self, beat: float, near: float) -> tuple[float, float, float]:
+        key = (near, 0.0 if near == math.inf else beat)
+        if key not in self._lines:
+            close = sorted(one for one in self._asked if abs(one[2] - beat) <= near)
+            best = np.array(close[: max(2, len(close) // 2)])
+            at = best[0, 1]
+            slope, there = np.polyfit(best[:, 1] - at, best[:, 2], 1)
+            self._lines[key] = at, float(slope), float(there)
+        return self._lines[key]
+
+
+def heard_ns(engine: dict[str, Any]) -> float:
+    """Ns from a sample's time on the engine's clock until it is heard, by what `/api/status` says of the engine."""
+    return float(1e9 * (engine["block"] / engine["rate"] + 0.001))
 
 
 def _patch(universes: int, nodes: int) -> str:

@@ -12,13 +12,13 @@ ARTNET_PORT, SACN_PORT, OS2L_PORT = 6454, 5568, 9996
 SLOTS = 512
 """Channels of a universe."""
 _ART_DMX, _ART_VERSION = 0x5000, 14
-_ROOT = struct.Struct(">HH12sHI16s")
-_FRAMING = struct.Struct(">HI64sBHBBH")
-_DMP = struct.Struct(">HBBHHHB")
-_FLAGS = 0x7000
+_SACN = struct.Struct(">HH12sHI16s HI64sBHBBH HBBHHHB")
+"""Layers root, framing and DMP; flags and length of each count from that field to the packet's end."""
+_FLAGS, _FRAMING_AT, _DMP_AT = 0x7000, 38, 115
+_NAME, _PRIORITY = b"Antiphon", 100
 TERMINATED = 0x40
 """Option of sACN: the last packet of a stream."""
-SACN_BYTES = _ROOT.size + _FRAMING.size + _DMP.size + SLOTS
+SACN_BYTES = _SACN.size + SLOTS
 
 
 def art_dmx(universe: int, sequence: int, slots: bytes) -> bytes:
@@ -28,21 +28,11 @@ def art_dmx(universe: int, sequence: int, slots: bytes) -> bytes:
     return head + struct.pack(">HBBBBH", _ART_VERSION, sequence, 0, address & 255, address >> 8, len(slots)) + slots
 
 
-class SacnSource:
-    """Packets of one source. `cid`: 16 bytes that name it. `name`: at most 63 bytes of UTF-8."""
-
-    def __init__(self, cid: bytes, name: str, priority: int = 100) -> None:
-        self._cid, self._name, self._priority = cid, name.encode()[:63], priority
-
-    def packet(self, universe: int, sequence: int, slots: bytes, options: int = 0) -> bytes:
-        """Data packet with start code 0. `universe`: 1 to 63999. `slots`: 512 bytes."""
-        # flags and length of a layer count from that field to the packet's end
-        root = _ROOT.pack(0x10, 0, b"ASC-E1.17", _FLAGS | (SACN_BYTES - 16), 4, self._cid)
-        framing = _FRAMING.pack(
-            _FLAGS | (SACN_BYTES - _ROOT.size), 2, self._name, self._priority, 0, sequence, options, universe
-        )
-        length = SACN_BYTES - _ROOT.size - _FRAMING.size
-        return root + framing + _DMP.pack(_FLAGS | length, 2, 0xA1, 0, 1, SLOTS + 1, 0) + slots
+def sacn_packet(source: bytes, universe: int, sequence: int, slots: bytes, options: int = 0) -> bytes:
+    """Data packet with start code 0. `source`: 16 bytes that name it. `universe`: 1 to 63999. `slots`: 512 bytes."""
+    root = 0x10, 0, b"ASC-E1.17", _FLAGS | (SACN_BYTES - 16), 4, source
+    framing = _FLAGS | (SACN_BYTES - _FRAMING_AT), 2, _NAME, _PRIORITY, 0, sequence, options, universe
+    return _SACN.pack(*root, *framing, _FLAGS | (SACN_BYTES - _DMP_AT), 2, 0xA1, 0, 1, SLOTS + 1, 0) + slots
 
 
 def sacn_group(universe: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,9 @@ from uuid import NAMESPACE_URL, uuid5
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.api import Value
 from antiphon.api.backends.signal import FLAT_NAMES
 from antiphon.api.backends.transports import (
     NOW,
-    Arg,
     EmittedEvent,
     EngineEffect,
     NodeEvent,
@@ -32,10 +30,10 @@ from antiphon.api.backends.transports import (
     encode_bundle,
     timetag_of,
 )
-from antiphon_lights.packets import SacnSource, os2l
+from antiphon_lights.packets import os2l
 from antiphon_lights.show import RATE, STROBE, Clock, FlashLimit, LightShow, placed, steps
-from antiphon_lights.table import Rig, read
-from antiphon_lights.targets import DmxTarget, LightTarget, TcpSender, UdpSender
+from antiphon_lights.table import Rig, WaveSource, read
+from antiphon_lights.targets import DmxTarget, LightTarget, Os2lDesk, UdpSender
 
 OUTPUT_LATENCY = 0.001
 """Seconds after its block until a sample sounds, without the device's own."""
@@ -43,12 +41,8 @@ JUMP_BEATS = 0.5
 """Step back of the beat that is a jump."""
 IDLE_SECONDS = 0.02
 """Seconds between two looks at the clock while the beat stands, and at most before the next frame."""
-MAX_CUES = 1024
-"""Most cues that wait for their time; further ones are dropped."""
 QUIET_DB = 60.0
 """dB below full scale at which a node's level is 0."""
-SOURCE = "Antiphon"
-
 WAKE = 0.0007
 """Seconds before its beat from which a beat may leave: the loop wakes up to 1 ms later than it is asked to."""
 LEAD = 0.008
@@ -63,22 +57,20 @@ def lights_of(request: OscRequest) -> Lights:
 
 
 class Lights:
-    """What is shown and sent. `late`: seconds by which recent frames and beats left late, at most; `missed`: frames."""
+    """What is shown and sent. `missed`: frames."""
 
     def __init__(self, server: TransportServer, to: Mapping[str, tuple[LightTarget, ...]], strobe: int = 0) -> None:
         """Nothing is sent before `install`. `strobe`: flashes a second, 0 for the usual limit."""
         self.server, self._strobe = server, strobe or STROBE
         self.desk = LightShow(Rig(), self._strobe)
         self.udp = UdpSender()
-        source = SacnSource(uuid5(NAMESPACE_URL, str(server.folder)).bytes, SOURCE)
+        source = uuid5(NAMESPACE_URL, str(server.folder)).bytes
         self.dmx = [DmxTarget(one, self.udp, None) for one in to["artnet"]]
         self.dmx += [DmxTarget(one, self.udp, source) for one in to["sacn"]]
-        self.desks = [TcpSender(one) for one in to["os2l"]]
+        self.desks = [Os2lDesk(one) for one in to["os2l"]]
         self.cues = to["cues"]
-        self.missed, self.late, self.dropped, self.reason = 0, 0.0, 0, ""
+        self.missed, self.reason = 0, ""
         self._table: Mapping[str, Any] | None = None
-        self._sources: dict[str, str] = {}
-        self._waiting: list[asyncio.TimerHandle] = []
 
     def install(self) -> None:
         """Follows the server, and starts sending."""
@@ -86,8 +78,8 @@ class Lights:
         _open[server.folder] = self
         self.follow_table()
         server.on_effect(lambda effect: server.attempt("the lights", lambda: self._effect(effect)))
-        server.on_value(self._value)
-        server.on_event(self._event)
+        server.on_event(lambda event: server.attempt("the lights", lambda: self._event(event)))
+        server.on_value(lambda address, _: server.attempt("the cues", lambda: self._value(address)))
         # two that want different nodes are given the notes of all
         server.on_note(lambda event: self._strike(event, event.sample), lambda: min(self._wanted(), default=0))
         server.on_note(lambda event: None, lambda: max(self._wanted(), default=0))
@@ -98,13 +90,7 @@ class Lights:
             server.service(desk.run)
             server.service(partial(self.beats_to, desk))
         for cue in self.cues:
-            server.service(partial(self._beats, cue.latency, partial(self._cue_beat, cue)))
-
-    def _forget(self) -> None:
-        """Drops the cues that wait."""
-        for one in self._waiting:
-            one.cancel()
-        self._waiting.clear()
+            server.service(partial(self._beats, cue.latency, partial(self._cue_beat, cue), LEAD))
 
     def status(self) -> dict[str, Any]:
         """Figures for `/api/status`."""
@@ -116,8 +102,7 @@ class Lights:
             "sent": self.udp.sent + sum(desk.sent for desk in self.desks),
             "lost": self.udp.lost + sum(desk.lost for desk in self.desks),
             "missed": self.missed,
-            "dropped": self.dropped,
-            "late_ms": round(1e3 * max(self.late, self.udp.late), 1),
+            "late_ms": round(1e3 * self.udp.late, 1),
             "reason": self.reason or self.udp.reason or "".join(desk.reason for desk in self.desks if desk.reason),
         }
 
@@ -131,23 +116,13 @@ class Lights:
         dark, self._table = self.desk.dark, table
         self.desk = LightShow(read(table), self._strobe)
         self.desk.dark, self.reason = dark, ""
-        self._sources = {}
-        for wave in self.desk.rig.waves:
-            if wave.drive.kind != "param":
-                continue
-            node, param = wave.drive.node, wave.drive.param
-            self._sources[f"/node/{node}/{param}"] = f"{node}.{param}"
-            try:
-                self._level(node, param)
-            except RequestError as error:
-                self.reason = f"the effect {wave.name}: {error}"
 
     def show(self, look: str, beats: float | None, beat: float | None = None) -> None:
         """Fades to a look, over the table's beats where None. Raises RequestError: there is no such look."""
         looks = self.desk.rig.looks
         if look not in looks:
             raise RequestError(f"there is no look {look[:64]!r}; there are: {', '.join(looks) or 'none'}")
-        before, begin = self.desk.look, self._beat() if beat is None else beat
+        before, begin = self.desk.look, self.server.beat_of(NOW) if beat is None else beat
         self.desk.show(look, begin, self.desk.rig.fade if beats is None else beats)
         for desk in self.desks if look != before else ():
             if before:
@@ -158,75 +133,56 @@ class Lights:
         """Turns everything dark at once, or ends that."""
         self.desk.dark = on
         if on:
-            self.udp.drop()
+            due = self.server.now_ns() + round(LEAD * 1e9)  # after the frame that waits
             for target in self.dmx:
-                target.send(self.desk.rig.universes, bytes(self.desk.rig.slots))
+                target.send(self.desk.rig.universes, bytes(self.desk.rig.slots), due=due)
 
-    def _level(self, node: str, name: str) -> None:
-        state, cell = self.server.param(node, name)
-        self.desk.levels[f"{node}.{name}"] = state.cells[cell].to_norm(self.server.value_at(state, cell))
-
-    def _value(self, address: str, value: Value) -> None:
-        if address in self._sources:
-            node, _, name = self._sources[address].partition(".")
-            self.server.attempt("the lights", lambda: self._level(node, name))
-        elif self.cues and address.startswith("/node/") and address.endswith("/chord"):
-            self.server.attempt("the cues", lambda: self._chord(address.split("/")[2]))
-
-    def _chord(self, name: str) -> None:
-        node, cell = self.server.param(name, "chord")
-        if node.cells[cell].unit == "chord" and node.cells[cell].readonly:
-            number = int(node.cells[cell].encode(self.server.value_at(node, cell)))
-            self._cue(self._now(), "/chord", chord_name(number), number, name)
+    def _value(self, address: str) -> None:
+        if self.cues and address.startswith("/node/") and address.endswith("/chord"):
+            name = address.split("/")[2]
+            node, cell = self.server.param(name, "chord")
+            if node.cells[cell].unit == "chord" and node.cells[cell].readonly:
+                number = int(node.cells[cell].encode(self.server.value_at(node, cell)))
+                self._cue(self._now(), encode("/chord", chord_name(number), number, name))
 
     def _event(self, event: dict[str, Any]) -> None:
         if event["kind"] in ("patch", "engine"):
-            self.server.attempt("the lights", self.follow_table)
+            self.follow_table()
         elif event["kind"] == "scene":
-            self.server.attempt("the lights", lambda: self._scene(event["number"], event["beats"], event["beat"]))
-
-    def _scene(self, number: int, beats: float, beat: float) -> None:
-        look = self.desk.rig.scenes.get(number, "")
-        self.desk.section = beat
-        if look:
-            self.show(look, beats or None, beat)
-        ahead = max(0.0, beat - self._beat()) * 60.0 / self.server.tempo()[1]
-        self._cue(self._now() + ahead, "/section", number, look)
+            beat, number = event["beat"], event["number"]
+            look = self.desk.rig.scenes.get(number, "")
+            self.desk.section = beat
+            if look:
+                self.show(look, event["beats"] or None, beat)
+            ahead = max(0.0, beat - self.server.beat_of(NOW)) * 60.0 / self.server.tempo()[1]
+            self._cue(self._now() + ahead, encode("/section", number, look))
 
     def _effect(self, effect: EngineEffect) -> None:
         if isinstance(effect, Panic):
+            self.udp.drop()
             self.blackout(True)
-            self._forget()
         elif isinstance(effect, SetTransport | NudgeBeat):
             if abs(effect.beats) > JUMP_BEATS if isinstance(effect, NudgeBeat) else effect.beat is not None:
                 self.desk.moved()
             if isinstance(effect, SetTransport) and effect.playing:
                 self.desk.dark = False
-        elif isinstance(effect, NodeEvent) and self._strikes:
+        elif isinstance(effect, NodeEvent):
             self._strike(effect, self.server.due(effect.when))
 
     def _wanted(self) -> list[int]:
         """Numbers of the nodes whose notes are wanted: for cues all that play notes, else those that drive effects."""
         nodes = self.server.nodes()
-        if self.cues:
-            return [node.id for node in nodes.values() if node.info.first("events", "out") is not None]
-        return [nodes[wave.drive.node].id for wave in self.desk.rig.waves
-                if wave.drive.kind == "note" and wave.drive.node in nodes]  # fmt: skip
-
-    @property
-    def _strikes(self) -> bool:
-        return bool(self.cues) or any(wave.drive.kind == "note" for wave in self.desk.rig.waves)
+        driving = {wave.drive.node for wave in self.desk.rig.waves if wave.drive.kind == "note"}
+        return [node.id for name, node in nodes.items()
+                if name in driving or (self.cues and node.info.first("events", "out") is not None)]  # fmt: skip
 
     def _strike(self, event: NodeEvent | EmittedEvent, sample: float) -> None:
         if event.kind == "on" and event.value > 0.0:
             node = next((name for name, node in self.server.nodes().items() if node.id == event.node), "")
             self.desk.strike(event.number, node, sample / self.server.rate, event.value)
-            self._cue(sample / self.server.rate, "/onset", event.number, float(event.value), node)
+            self._cue(sample / self.server.rate, encode("/onset", event.number, float(event.value), node))
 
     # ---- the clock
-
-    def _beat(self) -> float:
-        return self.server.beat_of(NOW)
 
     def _now(self) -> float:
         return self.server.sample_at(self.server.now_ns()) / self.server.rate
@@ -242,7 +198,12 @@ class Lights:
         _, bpm, playing = server.tempo()
         return Clock(server.beat_at(sample), sample / server.rate, bpm, server.bar(), playing)
 
-    async def _wait(self, last: float, latency: float, count: int, lead: float = WAKE) -> Clock:
+    def due(self, clock: Clock, latency: float) -> int:
+        """Ns of CLOCK_MONOTONIC at which a receiver of that latency is to have a frame."""
+        # the clock of what is shown now runs behind that of the frame by what is left
+        return self.server.now_ns() + round((clock.seconds - self.clock(latency).seconds) * 1e9)
+
+    async def _wait(self, last: float, latency: float, count: int, lead: float) -> Clock:
         """Waits for the next multiple of 1 / `count` beats after `last`, as a receiver of that latency shows it.
 
         It ends `lead` seconds before. While the beat stands, it waits for the next of `RATE` frames a second.
@@ -261,8 +222,6 @@ class Lights:
                 gone = now.beat - last
                 if gone < 1.0 and count > 1:
                     self.missed += max(0, round(gone * count) - 1)
-                if gone <= 1.5 / count:
-                    self.late = max(0.999 * self.late, clock.seconds - now.seconds - lead)
                 return now
             # often enough for a change of the tempo
             due = (now.beat + 1.0 / count - clock.beat) * 60.0 / clock.bpm
@@ -278,41 +237,48 @@ class Lights:
                 latency = target.target.latency
                 clock = await self._wait(last, latency, steps(self.server.tempo()[1]), LEAD)
                 last = clock.beat
-                # the clock of what is shown now runs behind that of the frame by what is left
-                due = self.server.now_ns() + round((clock.seconds - self.clock(latency).seconds) * 1e9)
+                due = self.due(clock, latency)
                 if rig is not self.desk.rig:
-                    target.end(rig.universes, bytes(rig.slots))
+                    target.end(rig.universes)
                     rig, limit = self.desk.rig, FlashLimit(self.desk.rig.slots, self._strobe)
                 if rig.universes:
                     frame = limit.limited(self.frame(clock), clock.seconds).tobytes()
                     target.send(rig.universes, frame, due=due)
         finally:
             self.udp.drop()
-            target.end(rig.universes, bytes(rig.slots))
+            target.end(rig.universes)
 
     def frame(self, clock: Clock) -> NDArray[np.uint8]:
-        """Values of all channels, 0 to 255, by the nodes' present levels, before the limit on flashes."""
-        nodes = self.server.nodes()
-        heard = {wave.drive.node for wave in self.desk.rig.waves if wave.drive.kind == "level"} & nodes.keys()
-        meters = self.server.meters() if heard else {}
-        for name in heard:
-            decibels = 20.0 * math.log10(max(meters.get(nodes[name].id, (0.0, 0.0))[0], 1e-6))
-            self.desk.levels[f"level {name}"] = min(1.0, max(0.0, 1.0 + decibels / QUIET_DB))
+        """Values of all channels, 0 to 255, by the present values and levels, before the limit on flashes."""
+        for wave in self.desk.rig.waves:
+            if wave.drive.kind == "value":
+                try:
+                    self.desk.levels[wave.drive] = self._level(wave.drive)
+                except RequestError as error:
+                    self.reason = f"the effect {wave.name}: {error}"
         return self.desk.frame(clock)
 
-    async def _beats(self, latency: float, send: Callable[[Clock], None]) -> None:
+    def _level(self, drive: WaveSource) -> float:
+        if drive.param:
+            node, cell = self.server.param(drive.node, drive.param)
+            return node.cells[cell].to_norm(self.server.value_at(node, cell))
+        nodes = self.server.nodes()
+        peak = self.server.meters().get(nodes[drive.node].id, (0.0, 0.0))[0] if drive.node in nodes else 0.0
+        return min(1.0, max(0.0, 1.0 + 20.0 * math.log10(max(peak, 1e-6)) / QUIET_DB))
+
+    async def _beats(self, latency: float, send: Callable[[Clock], None], lead: float = WAKE) -> None:
         last = math.inf
         while True:
-            clock = await self._wait(last, latency, 1)
+            clock = await self._wait(last, latency, 1, lead)
             if clock.playing and last < math.inf:
                 send(clock)
             last = clock.beat
 
-    async def beats_to(self, desk: TcpSender) -> None:
+    async def beats_to(self, desk: Os2lDesk) -> None:
         """Sends beats to a light desk."""
         await self._beats(desk.target.latency, partial(self._os2l_beat, desk))
 
-    def _os2l_beat(self, desk: TcpSender, clock: Clock) -> None:
+    def _os2l_beat(self, desk: Os2lDesk, clock: Clock) -> None:
         strength = 100.0 if clock.beat % clock.bar == 0 else 50.0
         desk.send(os2l("beat", change=False, pos=int(clock.beat), bpm=round(clock.bpm, 3), strength=strength))
 
@@ -320,26 +286,15 @@ class Lights:
         # the arguments that subscribers of the server get
         beat, bpm = round(clock.beat), float(clock.bpm)
         bar = (encode("/bar", beat // clock.bar, bpm),) if beat % clock.bar == 0 else ()
-        self._bundle(target, clock.seconds, encode("/beat", beat, bpm), *bar)
+        self._cue(clock.seconds, encode("/beat", beat, bpm), *bar, to=(target,))
 
-    def _cue(self, seconds: float, address: str, *args: Arg) -> None:
-        """Sends a cue of the engine's time `seconds` to each receiver of cues, as early as it wants it."""
-        for target in self.cues:
-            if len(self._waiting) >= MAX_CUES:
-                self.dropped += 1
-                continue
-            delay = max(0.0, seconds - self._now() + self._heard() - target.latency)
-            handle = asyncio.get_running_loop().call_later(delay, self._due, target, seconds, encode(address, *args))
-            self._waiting.append(handle)
-
-    def _due(self, target: LightTarget, seconds: float, message: bytes) -> None:
-        self._bundle(target, seconds, message)
-        now = asyncio.get_running_loop().time()
-        self._waiting = [one for one in self._waiting if one.when() > now]
-
-    def _bundle(self, target: LightTarget, seconds: float, *messages: bytes) -> None:
-        heard = time.time_ns() + round((seconds - self._now() + self._heard()) * 1e9)
-        self.udp.send([(encode_bundle(timetag_of(heard), list(messages)), (target.host, target.port))])
+    def _cue(self, seconds: float, *messages: bytes, to: Sequence[LightTarget] | None = None) -> None:
+        """Sends cues of the engine's time `seconds`, to each receiver as early as it wants them."""
+        ahead = seconds - self._now() + self._heard()
+        bundle = encode_bundle(timetag_of(time.time_ns() + round(ahead * 1e9)), list(messages))
+        for target in self.cues if to is None else to:
+            due = self.server.now_ns() + round((ahead - target.latency) * 1e9)
+            self.udp.send([(bundle, (target.host, target.port))], due)
 
 
 def chord_name(number: int) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon_lights.table import Rig, Wave
+from antiphon_lights.table import Rig, Wave, WaveSource
 
 RATE = 44.0
 """Most frames a second: a universe of DMX512 takes 22.7 ms on its wire."""
@@ -40,14 +40,14 @@ class Fade:
 class LightShow:
     """What is shown. Its frames depend on nothing else but the clock.
 
-    `dark`: whether all is. `levels`: 0 to 1 by "NODE.PARAM" and "level NODE". `struck`: (seconds, velocity of 0 to 1)
-    of the last notes and of those to come, by note and node. `section`: the beat at which the section began.
+    `dark`: whether all is. `levels`: 0 to 1, of drives by values. `struck`: (seconds, velocity of 0 to 1) of the last
+    notes and of those to come, by note and node. `section`: the beat at which the section began.
     """
 
     def __init__(self, rig: Rig, strobe: float = STROBE) -> None:
         """The rig's first look, at once. `strobe`: flashes a second, at most."""
         self.rig, self.strobe, self.dark, self.section = rig, strobe, False, -math.inf
-        self.levels: dict[str, float] = {}
+        self.levels: dict[WaveSource, float] = {}
         self.struck: dict[tuple[int, str], list[tuple[float, float]]] = {}
         self._fades = [Fade(next(iter(rig.looks), ""), -math.inf, 0.0)]
 
@@ -64,7 +64,7 @@ class LightShow:
 
     def strike(self, note: int, node: str, seconds: float, velocity: float) -> None:
         """Begins a note for the effects that it drives, now or later."""
-        if any(wave.drive.note == note and wave.drive.node in ("", node) for wave in self.rig.waves):
+        if any(_drives(wave, note, node) for wave in self.rig.waves):
             times = self.struck.setdefault((note, node), [])
             times.append((seconds, velocity))
             del times[:-MAX_STRUCK]
@@ -106,17 +106,12 @@ class LightShow:
         """Height of a wave, 0 to 1; of a chase for each of its channels."""
         drive, fastest = wave.drive, clock.bpm / 60.0 / self.strobe
         match drive.kind:
-            case "level":
-                return self.levels.get(f"level {drive.node}", 0.0)
-            case "param":
-                return self.levels.get(f"{drive.node}.{drive.param}", 0.0)
+            case "value":
+                return self.levels.get(drive, 0.0)
             case "note":
-                found = [at for (note, node), times in self.struck.items()
-                         if note == drive.note and drive.node in ("", node)
+                found = [at for (note, node), times in self.struck.items() if _drives(wave, note, node)
                          for at in times if at[0] <= clock.seconds]  # fmt: skip
-                if not found:
-                    return 0.0
-                begun, velocity = max(found)
+                begun, velocity = max(found, default=(-math.inf, 0.0))
                 gone = (clock.seconds - begun) * clock.bpm / 60.0 / wave.every
                 return velocity * _shape(wave, gone) if gone < 1.0 else 0.0
             case "section":
@@ -124,6 +119,10 @@ class LightShow:
                 return _shape(wave, gone) if 0.0 <= gone < 1.0 else _shape(wave, 1.0)
         every = max(wave.every * (clock.bar if drive.kind == "bar" else 1), fastest)
         return _shape(wave, clock.beat / every % 1.0)
+
+
+def _drives(wave: Wave, note: int, node: str) -> bool:
+    return wave.drive.note == note and wave.drive.node in ("", node)
 
 
 def _shape(wave: Wave, phase: float) -> float | NDArray[np.float64]:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal, NamedTuple, TypeVar
+from typing import Annotated, Any, Literal, NamedTuple, TypeAlias, TypeVar
 
 import msgspec
 import numpy as np
@@ -19,10 +19,12 @@ from antiphon_lights.packets import SLOTS
 MAX_UNIVERSES, MAX_SCENES = 64, 128
 MOST = {"fixtures": 512, "looks": 128, "effects": 64}
 T = TypeVar("T")
+Level: TypeAlias = Annotated[float, Meta(ge=0, le=1)]
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
-_LEVEL = re.compile(r"level (\S{1,64})")
-_NOTE = re.compile(r"note (\S{1,5})(?: (\S{1,64}))?")
-_PARAM = re.compile(r"[^\s.]{1,64}\.[^\s.]{1,64}")
+_DRIVE = re.compile(
+    r"(?P<clock>beat|bar|section)|level (?P<heard>\S{1,64})|note (?P<note>\S{1,5})(?: (?P<player>\S{1,64}))?"
+    r"|(?P<node>[^\s.]{1,64})\.(?P<param>[^\s.]{1,64})"
+)
 _DRIVES = 'beat, bar, section, "note c4", "note c4 NODE", "level NODE" or "NODE.PARAM", a macro as "macro.NAME"'
 
 
@@ -56,8 +58,13 @@ class LightsTable(msgspec.Struct, forbid_unknown_fields=True):
     fade: Annotated[float, Meta(ge=0, le=256)] = 0.0
 
 
+Placed: TypeAlias = dict[str, tuple[int, Fixture]]
+"""Fixtures by name, each with the place of its first channel in a frame."""
+
+
 class WaveSource(NamedTuple):
-    """What drives an effect. `kind`: beat, bar, section, note, level or param; `node`: "" for every node."""
+    """What drives an effect. `kind`: beat, bar, section, note or value, which without `param` is the peak of the
+    output. `node`: "" for every node."""
 
     kind: str
     note: int = -1
@@ -85,7 +92,7 @@ class Rig:
     """
 
     universes: tuple[int, ...] = ()
-    fixtures: Mapping[str, tuple[int, Fixture]] = field(default_factory=dict)  # with the place of the first channel
+    fixtures: Placed = field(default_factory=dict)
     looks: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
     waves: tuple[Wave, ...] = ()
     scenes: Mapping[int, str] = field(default_factory=dict)
@@ -113,8 +120,7 @@ def read(table: Mapping[str, Any]) -> Rig:
     if len(universes) > MAX_UNIVERSES:
         raise Misfit(("fixtures",), f"use {len(universes)} universes; at most {MAX_UNIVERSES} are allowed")
     fixtures = _placed(read_fixtures, universes)
-    slots = SLOTS * len(universes)
-    looks = {name: _look(name, body, fixtures, slots) for name, body in data.looks.items()}
+    looks = {name: _look(name, body, fixtures, SLOTS * len(universes)) for name, body in data.looks.items()}
     waves = tuple(_wave(name, body, fixtures) for name, body in data.effects.items())
     return Rig(universes, fixtures, looks, waves, _scenes(data.scenes, looks), data.fade)
 
@@ -131,8 +137,8 @@ def _check_name(name: str, path: tuple[str, ...]) -> None:
         raise Misfit(path, "is not a name; it takes small letters, digits, - and _, at most 32, a letter first")
 
 
-def _placed(fixtures: Mapping[str, Fixture], universes: tuple[int, ...]) -> dict[str, tuple[int, Fixture]]:
-    placed: dict[str, tuple[int, Fixture]] = {}
+def _placed(fixtures: Mapping[str, Fixture], universes: tuple[int, ...]) -> Placed:
+    placed: Placed = {}
     taken: dict[int, str] = {}
     for name, fixture in fixtures.items():
         here = ("fixtures", name)
@@ -140,9 +146,9 @@ def _placed(fixtures: Mapping[str, Fixture], universes: tuple[int, ...]) -> dict
             _check_name(channel, (*here, "channels"))
         if len(set(fixture.channels)) < len(fixture.channels):
             raise Misfit((*here, "channels"), "names a channel twice")
-        last = fixture.channel + len(fixture.channels) - 1
-        if last > SLOTS:
-            raise Misfit((*here, "channel"), f"takes 1 to {SLOTS + 1 - len(fixture.channels)}, not {fixture.channel}")
+        last = SLOTS + 1 - len(fixture.channels)
+        if fixture.channel > last:
+            raise Misfit((*here, "channel"), f"takes 1 to {last}, not {fixture.channel}")
         first = SLOTS * universes.index(fixture.universe) + fixture.channel - 1
         for slot in range(first, first + len(fixture.channels)):
             if slot in taken:
@@ -153,79 +159,66 @@ def _placed(fixtures: Mapping[str, Fixture], universes: tuple[int, ...]) -> dict
     return placed
 
 
-def _look(name: str, body: Any, fixtures: Mapping[str, tuple[int, Fixture]], slots: int) -> NDArray[np.float32]:
+def _slots(target: str, fixtures: Placed, path: tuple[str, ...]) -> list[int]:
+    """Places in a frame of "FIXTURE" or "FIXTURE.CHANNEL"."""
+    name, dot, channel = target.partition(".")
+    if name not in fixtures:
+        raise Misfit(path, f"{name[:64]!r} is not a fixture{instead(name, fixtures)}")
+    first, fixture = fixtures[name]
+    if not dot:
+        return list(range(first, first + len(fixture.channels)))
+    if channel not in fixture.channels:
+        raise Misfit(path, f"{channel[:64]!r} is not a channel of {name}{instead(channel, fixture.channels)}")
+    return [first + fixture.channels.index(channel)]
+
+
+def _look(name: str, body: Any, fixtures: Placed, slots: int) -> NDArray[np.float32]:
     frame = np.zeros(slots, np.float32)
     for of, value in _part(body, dict[str, Any], ("looks", name)).items():
         here = ("looks", name, of)
-        first, fixture = _fixture(of, fixtures, here)
-        names = fixture.channels
-        if isinstance(value, Mapping):
-            for channel, number in value.items():
-                if channel not in names:
-                    raise Misfit((*here, channel), f"is not a channel of {of}{instead(channel, names)}")
-                frame[first + names.index(channel)] = _level(number, (*here, channel))
-        elif isinstance(value, list):
-            if len(value) != len(names):
-                raise Misfit(here, f"takes {len(names)} numbers, one a channel, not {len(value)}")
-            frame[first : first + len(names)] = [_level(number, here) for number in value]
-        else:
-            frame[first : first + len(names)] = _level(value, here)
+        parts = (
+            {f"{of}.{channel}": one for channel, one in value.items()} if isinstance(value, Mapping) else {of: value}
+        )
+        for target, level in parts.items():
+            places = _slots(target, fixtures, here)
+            levels = level if isinstance(level, list) else [level] * len(places)
+            if len(levels) != len(places):
+                raise Misfit(here, f"takes {len(places)} numbers, one a channel, not {len(levels)}")
+            try:
+                frame[places] = convert_fields(levels, list[Level], "")
+            except Misfit:
+                raise Misfit(
+                    here, "takes numbers 0 to 1: one, a list with one a channel, or a table by channel"
+                ) from None
     return frame
 
 
-def _level(value: object, path: tuple[str, ...]) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-        raise Misfit(path, "takes numbers 0 to 1: one, a list with one a channel, or a table by channel")
-    return float(value)
-
-
-def _fixture(name: str, fixtures: Mapping[str, tuple[int, Fixture]], path: tuple[str, ...]) -> tuple[int, Fixture]:
-    if name not in fixtures:
-        raise Misfit(path, f"{name[:64]!r} is not a fixture{instead(name, fixtures)}")
-    return fixtures[name]
-
-
-def _wave(name: str, body: Any, fixtures: Mapping[str, tuple[int, Fixture]]) -> Wave:
+def _wave(name: str, body: Any, fixtures: Placed) -> Wave:
     here = ("effects", name)
     effect = _part(body, Effect, here)
-    slots: list[int] = []
-    for target in effect.of:
-        of, dot, channel = target.partition(".")
-        first, fixture = _fixture(of, fixtures, (*here, "of"))
-        if not dot:
-            slots += range(first, first + len(fixture.channels))
-        elif channel in fixture.channels:
-            slots.append(first + fixture.channels.index(channel))
-        else:
-            raise Misfit(
-                (*here, "of"), f"{channel[:64]!r} is not a channel of {of}{instead(channel, fixture.channels)}"
-            )
+    slots = [slot for target in effect.of for slot in _slots(target, fixtures, (*here, "of"))]
     drive = _drive(effect.on, (*here, "on"))
     return Wave(name, drive, np.array(slots, np.intp), effect.shape, effect.every, effect.depth)
 
 
 def _drive(text: str, path: tuple[str, ...]) -> WaveSource:
-    if text in ("beat", "bar", "section"):
-        return WaveSource(text)
-    if found := _LEVEL.fullmatch(text):
-        return WaveSource("level", node=found[1])
-    if found := _NOTE.fullmatch(text):
+    found = _DRIVE.fullmatch(text)
+    if found is None:
+        raise Misfit(path, f"takes {_DRIVES}, not {text[:64]!r}")
+    if found["note"]:
         try:
-            return WaveSource("note", named_note(found[1]), found[2] or "")
+            return WaveSource("note", named_note(found["note"]), found["player"] or "")
         except UsageError as error:
             raise Misfit(path, str(error)) from None
-    if _PARAM.fullmatch(text):
-        node, _, param = text.partition(".")
-        return WaveSource("param", node=node, param=param)
-    raise Misfit(path, f"takes {_DRIVES}, not {text[:64]!r}")
+    if found["clock"]:
+        return WaveSource(text)
+    return WaveSource("value", node=found["heard"] or found["node"], param=found["param"] or "")
 
 
 def _scenes(table: Mapping[str, str], looks: Mapping[str, object]) -> dict[int, str]:
-    scenes = {}
     for number, look in table.items():
         if not (number.isascii() and number.isdigit() and len(number) <= 3 and int(number) < MAX_SCENES):
             raise Misfit(("scenes", number), f"is not a scene; scenes are numbered 0 to {MAX_SCENES - 1}")
         if look not in looks:
             raise Misfit(("scenes", number), f"{look[:64]!r} is not a look{instead(look, looks)}")
-        scenes[int(number)] = look
-    return scenes
+    return {int(number): look for number, look in table.items()}

@@ -5,6 +5,7 @@ import contextlib
 import heapq
 import itertools
 import os
+import re
 import socket
 import threading
 import time
@@ -12,17 +13,18 @@ from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias
 
 from antiphon.api import UsageError
-from antiphon_lights.packets import SLOTS, TERMINATED, SacnSource, art_dmx, sacn_group
+from antiphon_lights.packets import SLOTS, TERMINATED, art_dmx, sacn_group, sacn_packet
 
 MAX_TARGETS = 16
 LATENCY = -500.0, 2000.0
 """Least and most latency of a receiver, ms; below 0 it gets its packets later."""
 MULTICAST = "multicast"
 RETRY_SECONDS = 1.0
-MAX_WAITING = 256
-"""Most batches of packets that wait for their time; further ones are sent at once."""
+MAX_WAITING = 1024
+"""Most batches of packets that wait for their time; further ones are lost."""
 MAX_UNSENT = 64 << 10
 """Bytes that a receiver by TCP may be behind, before the connection is given up."""
+_FORM = re.compile(r"([^:@]+)(?::(\d{1,5}))?(?:@([-+]?\d{1,5}(?:\.\d+)?))?")
 
 
 Packets: TypeAlias = "Sequence[tuple[bytes, tuple[str, int]]]"
@@ -48,33 +50,27 @@ def read_targets(option: str, texts: Sequence[str], port: int, *, multicast: boo
 
 
 def _target(option: str, text: str, usual: int, multicast: bool) -> LightTarget:
-    place, at, late = text.partition("@")
-    host, colon, port = place.partition(":")
-    also = " or multicast" if multicast else ""
-    form = f"HOST{'[:PORT]' if usual else ':PORT'}[@MS]{also}"
-    try:
-        number, latency = int(port) if colon else usual, float(late) if at else 0.0
-    except ValueError:
-        raise UsageError(f"--{option} takes {form}, not {text[:80]!r}") from None
-    if not host or not 1 <= number <= 65535:
+    form = f"HOST{'[:PORT]' if usual else ':PORT'}[@MS]{' or multicast' if multicast else ''}"
+    found = _FORM.fullmatch(text)
+    host, port, late = (found[1], int(found[2] or usual), float(found[3] or 0.0)) if found else ("", usual, 0.0)
+    if not host or not 1 <= port <= 65535:
         raise UsageError(f"--{option} takes {form} with a port of 1 to 65535, not {text[:80]!r}")
-    if not LATENCY[0] <= latency <= LATENCY[1]:
-        raise UsageError(f"--{option} takes a latency of {LATENCY[0]:g} to {LATENCY[1]:g} ms, not {latency:g}")
-    if multicast and host == MULTICAST:
-        return LightTarget(host, number, latency / 1e3)
-    try:
-        found = socket.getaddrinfo(host, number, socket.AF_INET, socket.SOCK_DGRAM)[0][4]
-    except (OSError, UnicodeError):
-        raise UsageError(f"--{option}: there is no host {host[:80]!r} in this network") from None
-    return LightTarget(str(found[0]), number, latency / 1e3)
+    if not LATENCY[0] <= late <= LATENCY[1]:
+        raise UsageError(f"--{option} takes a latency of {LATENCY[0]:g} to {LATENCY[1]:g} ms, not {late:g}")
+    if not multicast or host != MULTICAST:
+        try:
+            host = str(socket.getaddrinfo(host, port, socket.AF_INET, socket.SOCK_DGRAM)[0][4][0])
+        except (OSError, UnicodeError):
+            raise UsageError(f"--{option}: there is no host {host[:80]!r} in this network") from None
+    return LightTarget(host, port, late / 1e3)
 
 
 class UdpSender:
     """A socket that only sends, each batch of packets at its time, from a thread of its own.
 
     The thread is in a real-time class where the system allows that: an event loop is woken 5 ms late on a busy machine.
-    `lost`: packets that the system refused; `reason`: why the last one was. `late`: seconds by which recent batches
-    left late, at most.
+    `lost`: packets that the system refused, or that were too many; `reason`: why the last one was refused. `late`:
+    seconds by which recent batches left late, at most.
     """
 
     def __init__(self) -> None:
@@ -90,13 +86,15 @@ class UdpSender:
         threading.Thread(target=self._run, name="lights", daemon=True).start()
 
     def send(self, packets: Packets, due: int = 0) -> None:
-        """Sends packets at a time of CLOCK_MONOTONIC, ns, or at once; counts as lost what the system refuses."""
+        """Sends packets at a time of CLOCK_MONOTONIC, ns, or at once; counts as lost what is refused or too much."""
         with self._changed:
-            if due > time.monotonic_ns() and len(self._waiting) < MAX_WAITING:
+            if due <= time.monotonic_ns():
+                self._send(packets)
+            elif len(self._waiting) < MAX_WAITING:
                 heapq.heappush(self._waiting, (due, next(self._turn), packets))
                 self._changed.notify()
             else:
-                self._send(packets)
+                self.lost += len(packets)
 
     def drop(self) -> None:
         """Forgets what waits for its time."""
@@ -126,9 +124,9 @@ class UdpSender:
 
 
 class DmxTarget:
-    """A receiver of Art-Net or, with a `source`, of sACN."""
+    """A receiver of Art-Net or, with a `source` as of `sacn_packet`, of sACN."""
 
-    def __init__(self, target: LightTarget, sender: UdpSender, source: SacnSource | None) -> None:
+    def __init__(self, target: LightTarget, sender: UdpSender, source: bytes | None) -> None:
         self.target, self._sender, self._source = target, sender, source
         self._sequence: dict[int, int] = {}
 
@@ -139,62 +137,63 @@ class DmxTarget:
             slots = frame[SLOTS * place : SLOTS * (place + 1)]
             number = self._sequence.get(universe, 0) % 255 + 1
             self._sequence[universe] = number
-            host, port = self.target.host, self.target.port
+            host = sacn_group(universe) if self.target.host == MULTICAST else self.target.host
             if self._source is None:
                 packet = art_dmx(universe, number, slots)
             else:
-                host = sacn_group(universe) if host == MULTICAST else host
-                packet = self._source.packet(universe, number, slots, options)
-            packets.append((packet, (host, port)))
+                packet = sacn_packet(self._source, universe, number, slots, options)
+            packets.append((packet, (host, self.target.port)))
         self._sender.send(packets, due)
 
-    def end(self, universes: Sequence[int], frame: bytes) -> None:
-        """Ends the streams of sACN, with three packets as it asks."""
+    def end(self, universes: Sequence[int]) -> None:
+        """Ends the streams of sACN, dark, with three packets as it asks."""
         for _ in range(3 if self._source is not None else 0):
-            self.send(universes, frame, TERMINATED)
+            self.send(universes, bytes(SLOTS * len(universes)), TERMINATED)
 
 
-class TcpSender:
-    """A connection for OS2L that is made again when it is lost. `reason`: why there is none, or ""."""
+class Os2lDesk(asyncio.Protocol):
+    """A connection for OS2L that is made again when it is lost; what a desk answers is dropped.
+
+    `reason`: why there is none, or "".
+    """
 
     def __init__(self, target: LightTarget, retry: float = RETRY_SECONDS) -> None:
         """Not connected. `retry`: seconds between two attempts."""
         self.target, self._retry = target, retry
-        self._writer: asyncio.StreamWriter | None = None
-        self.sent = self.lost = self.connections = 0
+        self._transport: asyncio.WriteTransport | None = None
+        self._gone = asyncio.Event()
+        self.sent = self.lost = 0
         self.reason = "connecting"
 
     async def run(self) -> None:
         """Connects, and again after each loss, until cancelled."""
         while True:
+            self._gone.clear()
             try:
-                reader, writer = await asyncio.open_connection(self.target.host, self.target.port)
-                writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            except OSError as error:
-                self.reason = error.strerror or str(error)
-                await asyncio.sleep(self._retry)
-                continue
-            self._writer, self.reason = writer, ""
-            self.connections += 1
-            try:
-                while await reader.read(4096):  # what a desk answers is not used
-                    pass
-                self.reason = "the receiver closed the connection"
+                await asyncio.get_running_loop().create_connection(lambda: self, self.target.host, self.target.port)
+                await self._gone.wait()
             except OSError as error:
                 self.reason = error.strerror or str(error)
             finally:
-                self._writer = None
-                writer.close()
+                if self._transport is not None:
+                    self._transport.abort()
             await asyncio.sleep(self._retry)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.WriteTransport)
+        self._transport, self.reason = transport, ""
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._transport, self.reason = None, str(error or "the receiver closed the connection")
+        self._gone.set()
 
     def send(self, data: bytes) -> None:
         """Sends data; counts it as lost without a receiver."""
-        if self._writer is None:
+        if self._transport is None or self._transport.is_closing():
             self.lost += 1
-            return
-        if self._writer.transport.get_write_buffer_size() > MAX_UNSENT:
-            self._writer.transport.abort()
+        elif self._transport.get_write_buffer_size() > MAX_UNSENT:
+            self._transport.abort()
             self.lost += 1
-            return
-        self._writer.write(data)
-        self.sent += 1
+        else:
+            self._transport.write(data)
+            self.sent += 1

@@ -4,7 +4,8 @@ const [picture, form, file, sketch, said] = ["iframe", "form", "input", "textare
   document.querySelector(name),
 );
 const ASK_MS = 250;
-const KEPT = 8; // the fastest of as many answers counts
+const KEPT = 120; // the fastest of as many answers counts, of 30 s: that a clock drifts by 100 ppm is 3 ms
+const MARGIN = 0.02; // beats by which an answer may be off the beat that is shown before the beat has jumped
 const AWAY = "The server does not answer.";
 const LIBRARY = "hydra-library";
 const SKETCH = "hydra-sketch";
@@ -23,9 +24,21 @@ function tell(message) {
   picture.contentWindow.postMessage(message, "*");
 }
 
+function fastest() {
+  return answers.reduce((one, other) => (other.trip < one.trip ? other : one), answers[0]);
+}
+
+/** Keeps an answer, and forgets those before where the beat has jumped: it was none of those between ask and answer. */
+function hear(beat, asked, now) {
+  const best = fastest();
+  const since = (at) => best.beat + (clock.playing ? ((performance.timeOrigin + at - best.at) / 60000) * clock.bpm : 0);
+  if (best && (beat < since(asked) - MARGIN || beat > since(now) + MARGIN)) answers = [];
+  answers = [...answers, { trip: now - asked, at: performance.timeOrigin + (now + asked) / 2, beat }].slice(-KEPT);
+}
+
 /** Gives the picture the beat, at a time of the wall's clock in ms, and what else it asks for. */
 function tellState() {
-  const best = answers.reduce((one, other) => (other.trip < one.trip ? other : one), answers[0]);
+  const best = fastest();
   if (best) tell({ kind: "state", at: best.at + 1000 * heard, beat: best.beat, ...clock, levels });
 }
 
@@ -35,9 +48,9 @@ function connect() {
     `${location.origin.replace("http", "ws")}/api/feed`,
     key ? ["antiphon", `token.${key}`] : ["antiphon"],
   );
-  let asked = 0;
+  let asked = 0; // when the question was sent that is not answered yet
   const ask = () => {
-    if (socket.readyState !== WebSocket.OPEN) return;
+    if (socket.readyState !== WebSocket.OPEN || asked) return;
     asked = performance.now();
     socket.send('["/beat"]');
   };
@@ -53,8 +66,8 @@ function connect() {
       heard = engine ? engine.block / engine.rate + 0.001 : 0;
     }
     if (frame.reply?.[0] === "/beat") {
-      const at = performance.timeOrigin + (now + asked) / 2;
-      answers = [...answers, { trip: now - asked, at, beat: frame.reply[1] }].slice(-KEPT);
+      hear(frame.reply[1], asked, now);
+      asked = 0;
     }
     tellState();
   };

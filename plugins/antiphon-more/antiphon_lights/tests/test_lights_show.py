@@ -17,12 +17,13 @@ from antiphon.kernel.contract.catalog import Catalog, TransportInfo
 from antiphon.kernel.control.patch_watch import changes
 from antiphon.kernel.errors import PatchError
 from antiphon.kernel.graph.patch import dump, parse
-from antiphon_lights.packets import SacnSource, art_dmx, os2l, sacn_group
+from antiphon_lights.packets import art_dmx, os2l, sacn_group, sacn_packet
 from antiphon_lights.show import STROBE, Clock, FlashLimit, LightShow, steps
-from antiphon_lights.table import read
+from antiphon_lights.table import WaveSource, read
 from antiphon_lights.transport import LightsTransport
 
 CATALOG = Catalog(transports=(TransportInfo("lights", "", "antiphon_lights", (), LightsTransport.table),))
+BRIGHT = WaveSource("value", node="macro", param="bright")
 HEAD = "format = 1\n\n[lights]\n"
 RIG = """
 fade = 4
@@ -113,7 +114,7 @@ def test_art_dmx_is_laid_out_as_published() -> None:
 
 def test_sacn_is_laid_out_as_published() -> None:
     slots = bytes(range(256)) * 2
-    packet = SacnSource(b"c" * 16, "Antiphon").packet(7962, 200, slots, 0x40)
+    packet = sacn_packet(b"c" * 16, 7962, 200, slots, 0x40)
     assert len(packet) == 638
     assert packet[:16] == b"\x00\x10\x00\x00ASC-E1.17\x00\x00\x00"
     assert packet[16:38] == b"\x72\x6e" + b"\x00\x00\x00\x04" + b"c" * 16
@@ -182,7 +183,7 @@ def test_a_look_is_shown_at_once_while_the_beat_stands_and_after_a_jump() -> Non
 def test_an_effect_follows_what_drives_it(effect: str, expected: dict[float, int]) -> None:
     shown = desk(f'[lights.effects.one]\nof = ["par.red"]\n{effect}\n')
     shown.section = 16.0
-    shown.levels.update({"macro.bright": 0.4, "level drums": 0.2})
+    shown.levels.update({BRIGHT: 0.4, WaveSource("value", node="drums"): 0.2})
     shown.strike(36, "bass", 3.0, 1.0)
     shown.strike(36, "drums", 5.0, 0.5)
     shown.strike(36, "drums", 60.0, 1.0)  # to come
@@ -210,7 +211,7 @@ def test_no_channel_flashes_more_often_than_is_allowed(drive: str, limit: float)
     shown = desk(f'[lights.effects.one]\non = "{drive}"\nof = ["par"]\nshape = "strobe"\nevery = 0.0625\n', limit)
     limiter, frames = FlashLimit(shown.rig.slots, limit), []
     for number, beat in enumerate(places(0.0, 20.0, 120.0)):
-        shown.levels["macro.bright"] = float(number % 2)
+        shown.levels[BRIGHT] = float(number % 2)
         if number % 2:
             shown.strike(36, "drums", at(beat).seconds, 1.0)
         frames.append(limiter.limited(shown.frame(at(beat)), at(beat).seconds))

@@ -54,6 +54,24 @@ def models() -> Path:
     return folder("models/weights")
 
 
+LOADING, PLAYING = 128 << 10, 32 << 20
+"""Bytes for `return_freed` of a process that loads, and of one that computes hops, in which pages are not to fault."""
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+"""Parameters of glibc's `mallopt`."""
+
+
+def return_freed(above: int) -> None:
+    """Has malloc return what is freed to the system by itself, where it is `above` bytes or more; glibc alone.
+
+    By default glibc takes the largest piece that was freed for the least that it returns, to 32 MB, so that what is
+    kept lies between holes. In forks it stays so.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(_MMAP_THRESHOLD, above)
+        mallopt(_TRIM_THRESHOLD, above)
+
+
 _DONTNEED = 4
 """MADV_DONTNEED of Linux."""
 

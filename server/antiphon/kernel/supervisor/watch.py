@@ -19,7 +19,7 @@ from antiphon.kernel.errors import EngineError, FileError, UsageError
 from antiphon.kernel.io import log_lines
 from antiphon.kernel.io.listening import open_sockets
 from antiphon.kernel.plugins.version_files import VERSIONS
-from antiphon.kernel.runtime import paths
+from antiphon.kernel.runtime import paths, resources
 from antiphon.kernel.runtime.console import say, write_output
 from antiphon.kernel.runtime.platform import hear
 from antiphon.kernel.runtime.processes import child_process, pidfile
@@ -148,6 +148,7 @@ class Supervisor:
     def run(self) -> int:
         """Runs the server until SIGINT or SIGTERM; returns the exit status."""
         self._catch_signals()
+        resources.return_freed(resources.LOADING)
         if child_process.end_requested():
             raise KeyboardInterrupt  # an import or a library caught the first one
         try:

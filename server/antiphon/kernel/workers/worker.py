@@ -220,6 +220,8 @@ class Worker:
         self._measure()
         gc.collect()
         resources.trim()
+        if self._preload is None:
+            resources.return_freed(resources.PLAYING)
         gc.freeze()
         gc.disable()
         short_slices()

@@ -1,16 +1,16 @@
 """Ring of session-log records with their samples, to the recorder while it records a session or tracks."""
 
+from __future__ import annotations
+
 import json
 import platform
 import struct
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from antiphon.kernel.contract.processor import Event
-from antiphon.kernel.engine.graph_player import GraphPlayer
-from antiphon.kernel.engine.playing import Applied, PlayerReport
 from antiphon.kernel.engine.shared import SESSION, TRACKS, ByteRing, HeaderWord, Shared
 from antiphon.kernel.runtime.model_files import checksums
 from antiphon.kernel.runtime.settings import ServeSettings
@@ -20,6 +20,10 @@ from antiphon.kernel.session.play import BEGIN
 from antiphon.kernel.session.records import SIZE
 from antiphon.kernel.synth import backends
 from antiphon.kernel.workers import devices
+
+if TYPE_CHECKING:  # control writes headers alone, and has no player
+    from antiphon.kernel.engine.graph_player import GraphPlayer
+    from antiphon.kernel.engine.playing import Applied, PlayerReport
 
 _ACTION = struct.Struct("<cq")
 """Header of a packed action: the record's kind, and the sample at which the action took effect."""
