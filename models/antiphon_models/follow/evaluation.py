@@ -1,8 +1,10 @@
 """`antiphon evaluate follow`: the beat of POP909's pianists as it comes, from their notes and from a soundfont."""
 
+import math
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,7 +15,9 @@ from antiphon_follow.clock import BeatCount
 from antiphon_follow.evidence import RATE
 from antiphon_follow.jobs import Row, crossings
 from antiphon_follow.notes import FRAMES_PER_SECOND, NoteBeats
+from antiphon_follow.processor import ENTRY_BEATS
 from antiphon_follow.sound import BEHIND, HOP, SoundBeats
+from antiphon_models.follow.own_files import FILES_DOC, files_in, own_songs
 from antiphon_models.follow.songs import KINDS, PlayedSong, performance, warped
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, scored
 from antiphon_models.material.fluidsynth import FLUID, FluidSettings, play
@@ -24,41 +28,76 @@ SONGS, SECONDS, SETTLED = 6, 60.0, 5.0
 TEST = "89"
 """Last digits of the songs that are measured: tables and constants were chosen on others."""
 LOW, HIGH = 50.0, 200.0
-_STEADY = 0.175
+ENTRY_IN = 8.0
+"""Beats within which the band should have entered."""
+
+
+class Answer(NamedTuple):
+    """What follows a performance: lines as of `antiphon run follow`, and the second at which the clock has joined."""
+
+    rows: list[Row]
+    joined: float = math.nan
 
 
 class FollowEvaluation(Evaluation):
-    """POP909's songs whose numbers end in 8 and 9, with four kinds of tempo."""
+    """POP909's songs whose numbers end in 8 and 9, with four kinds of tempo, or the user's performances."""
 
     peer = "librosa, the whole sound"
     ours = "follow, MIDI; follow, sound"
-    columns = "beats; continuity; downbeats"
+    columns = "beats; continuity; downbeats; entry [beats] ↓; entry in 8"
     note = (
         "As they come: a beat is at the time at which the count passed it. beats, downbeats: F within 70 ms from 5 s "
         "after the first note; continuity: share of beats within 17.5 % of the period and after a right one (CMLt). "
+        "entry: beats of the player from the first until a bar begins that the clock has joined; in 8: share of those."
+    )
+    items_note = (
         "swells: 12 % over 32 beats; steps: 15 % every 48; ritardandi: to 70 % over 8 beats, then a new tempo. Sound: "
         "FluidR3."
     )
+    files_doc = FILES_DOC
     folders = ("pop909",)
     road = "`antiphon run follow PERF OUT.csv`, whose loop this calls for each frame"
 
+    def files_in(self, data: Path, say: Callable[[str], None] = print) -> tuple[Path, ...]:
+        return () if (data / self.folders[0]).is_dir() else files_in(data)
+
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
-        """Scores of all systems, song by song, by kind of tempo."""
-        systems = {"librosa, the whole sound": of_librosa, "follow, MIDI": of_notes, "follow, sound": of_sound}
+        """Scores of all systems, song by song, by kind of tempo, or by folder."""
+        systems = ask.wanted(SYSTEMS)
+        for kind, song in self._songs(ask):
+            for name, run in systems.items():
+                if ask.files and (song.sound is None) != (run is of_notes):
+                    continue
+                found = dict(figures(song, run(song)))
+                if run is of_librosa:
+                    found = {name: found[name] for name in ("beats", "continuity")}
+                yield from scored(name, song.name, found, kind)
+
+    def _songs(self, ask: EvaluationRequest) -> Iterator[tuple[str, PlayedSong]]:
+        if ask.files:
+            yield from own_songs(ask.files[: ask.limit], ask.say)
+            return
         for folder in songs(ask.data, TEST, ask.limit or SONGS):
             played = performance(folder)
             for kind in KINDS:
-                song = warped(played, kind).upto(SECONDS)
-                for name, run in ask.wanted(systems).items():
-                    found = dict(figures(song, run(song)))
-                    if run is of_librosa:
-                        del found["downbeats"]
-                    yield from scored(name, song.name, found, kind)
+                yield kind, warped(played, kind).upto(SECONDS)
 
 
-def of_notes(song: PlayedSong) -> list[Row]:
+class Joining:
+    """When the clock has joined, as the node decides it."""
+
+    def __init__(self) -> None:
+        self._beats, self.at = 0.0, math.nan
+
+    def take(self, at: float, seconds: float, count: BeatCount) -> None:
+        self._beats = self._beats + seconds / count.period if count.following else 0.0
+        if math.isnan(self.at) and self._beats >= ENTRY_BEATS:
+            self.at = at
+
+
+def of_notes(song: PlayedSong) -> Answer:
     """Lines of a performance's notes."""
-    follower, count, place, rows = NoteBeats(LOW, HIGH), BeatCount(), 0, list[Row]()
+    follower, count, place, rows, joining = NoteBeats(LOW, HIGH), BeatCount(), 0, list[Row](), Joining()
     for frame in range(round((song.notes[-1, 0] + 0.5) * FRAMES_PER_SECOND)):
         end = (frame + 1) / FRAMES_PER_SECOND
         while place < len(song.notes) and song.notes[place, 0] < end:
@@ -67,13 +106,16 @@ def of_notes(song: PlayedSong) -> list[Row]:
         follower.step()
         follower.filter.read()
         count.advance(1.0 / FRAMES_PER_SECOND, follower.filter, 0.0)
+        joining.take(end, 1.0 / FRAMES_PER_SECOND, count)
         if count.known:
             rows.append((end, count.beat, count.meter))
-    return rows
+    return Answer(rows, joining.at)
 
 
 def _sound(song: PlayedSong) -> F32:
-    """Its sound by FluidR3."""
+    """Its sound, of notes by FluidR3."""
+    if song.sound is not None:
+        return song.sound
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "song.mid"
         write_midi(path, song.tracks(), 120.0)
@@ -82,39 +124,56 @@ def _sound(song: PlayedSong) -> F32:
     return np.asarray(0.5 * sound / max(1e-6, float(np.abs(sound).max())), np.float32)[: round(SECONDS * RATE)]
 
 
-def of_librosa(song: PlayedSong) -> list[Row]:
+def of_librosa(song: PlayedSong) -> Answer:
     """Beats of its sound by librosa: of the whole sound at once, and without bars."""
     _, times = import_librosa().beat.beat_track(y=_sound(song), sr=RATE, units="time")
-    return [(float(at), float(beat), 4) for beat, at in enumerate(times)]
+    return Answer([(float(at), float(beat), 4) for beat, at in enumerate(times)])
 
 
-def of_sound(song: PlayedSong) -> list[Row]:
+def of_sound(song: PlayedSong) -> Answer:
     """Lines of its sound."""
     sound = _sound(song)
-    follower, count, rows = SoundBeats(LOW, HIGH), BeatCount(), list[Row]()
+    follower, count, rows, joining = SoundBeats(LOW, HIGH), BeatCount(), list[Row](), Joining()
     for first in range(0, len(sound), HOP):
         for _ in range(follower.feed(sound[first : first + HOP])):
             follower.filter.read()
             if not follower.heard:
                 follower.filter.sureness = 0.0
             count.advance(HOP / RATE, follower.filter, BEHIND)
+            joining.take(follower.seconds + BEHIND, HOP / RATE, count)
             if count.known:
                 rows.append((follower.seconds + BEHIND, count.beat, count.meter))
-    return rows
+    return Answer(rows, joining.at)
 
 
-def figures(song: PlayedSong, rows: list[Row]) -> Iterator[tuple[str, float]]:
+SYSTEMS: dict[str, Callable[[PlayedSong], Answer]] = {
+    "librosa, the whole sound": of_librosa,
+    "follow, MIDI": of_notes,
+    "follow, sound": of_sound,
+}
+
+
+def figures(song: PlayedSong, answer: Answer) -> Iterator[tuple[str, float]]:
     """Measures of a performance's lines."""
     import mir_eval
 
-    begin, end = SETTLED + float(song.notes[0, 0]), float(song.notes[-1, 0])
-    found = [(at, down) for at, _, down in crossings(rows) if begin < at < end]
+    first, end = song.beats[0], song.beats[-1] + 0.5 * (song.beats[-1] - song.beats[-2])
+    if len(song.notes):
+        first, end = song.notes[0, 0], song.notes[-1, 0]
+    passed, begin = crossings(answer.rows), SETTLED + float(first)
+    found = [(at, down) for at, _, down in passed if begin < at < end]
     times, downs = np.array([at for at, _ in found]), np.array([down for _, down in found], bool)
     counted = (song.beats > begin) & (song.beats < end)
     beats, bars = song.beats[counted], song.beats[counted & (np.asarray(song.downs) > 0)]
     yield "beats", float(mir_eval.beat.f_measure(beats, times))
     yield "continuity", continuity(beats, times)
-    yield "downbeats", float(mir_eval.beat.f_measure(bars, times[downs] if len(times) else times))
+    if len(bars):
+        yield "downbeats", float(mir_eval.beat.f_measure(bars, times[downs] if len(times) else times))
+    bar = next((at for at, _, down in passed if down and at >= answer.joined), math.nan)
+    period = float(np.median(np.diff(song.beats)))
+    waited = float(((song.beats >= first - period / 2.0) & (song.beats < bar - period / 2.0)).sum())
+    yield "entry", waited if math.isfinite(bar) else math.nan
+    yield "entry in 8", float(math.isfinite(bar) and waited <= ENTRY_IN)
 
 
 def continuity(beats: F64, found: F64) -> float:

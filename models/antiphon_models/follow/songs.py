@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from antiphon.api import F64
+from antiphon.api import F32, F64
 from antiphon.api.backends.files import MidiNote, MidiTimes, MidiTrack, read_midi
 
 KINDS = ("as played", "swells", "steps", "ritardandi")
@@ -22,12 +22,16 @@ AFTER = (0.9, 1.05)
 
 @dataclass(frozen=True, slots=True)
 class PlayedSong:
-    """A performance. `notes` `[n, 4]`: seconds, number, velocity, length; `beats`: s; `downs`: which begin bars."""
+    """A performance. `notes` `[n, 4]`: seconds, number, velocity, length; `beats`: s; `downs`: which begin bars.
+
+    `sound`: mono at the follower's rate, of a recording that has no notes.
+    """
 
     name: str
     notes: F64
     beats: F64
     downs: F64
+    sound: F32 | None = None
 
     def upto(self, seconds: float) -> PlayedSong:
         """Its beginning."""
