@@ -276,7 +276,7 @@ def test_a_clock_that_goes_out_has_the_player_s_beat_and_a_pedal_halves_it(jackd
                     live.send_raw(bundle(ntp(begin + n * beat), message("/note/on", key, 110 if n % 4 == 0 else 80)))
 
             def led(period: float) -> bool:
-                """Whether the last two beats of ticks are as far apart as the player's are, on a machine that is busy."""
+                """Whether the last two beats of ticks are as far apart as the player plays them, on a busy machine."""
                 while (found := gear.get_message()) is not None:
                     if found[0] == [0xF8]:
                         ticks.append(found[1])

@@ -15,28 +15,32 @@ from antiphon_follow.clock import BeatCount
 from antiphon_follow.evidence import RATE
 from antiphon_follow.jobs import Row, crossings
 from antiphon_follow.notes import FRAMES_PER_SECOND, NoteBeats
-from antiphon_follow.processor import ENTRY_BEATS
+from antiphon_follow.processor import ENTRY_BEATS, NEW_SECONDS
 from antiphon_follow.sound import BEHIND, HOP, SoundBeats
 from antiphon_models.follow.own_files import FILES_DOC, files_in, own_songs
 from antiphon_models.follow.songs import KINDS, PlayedSong, performance, warped
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, scored
 from antiphon_models.material.fluidsynth import FLUID, FluidSettings, play
-from antiphon_models.material.sounds import songs
+from antiphon_models.material.sounds import mono, songs
 
 SONGS, SECONDS, SETTLED = 6, 60.0, 5.0
 """Default number of songs; seconds of each that are played, and those after its first note that do not count."""
 TEST = "89"
 """Last digits of the songs that are measured: tables and constants were chosen on others."""
 LOW, HIGH = 50.0, 200.0
-ENTRY_IN = 8.0
-"""Beats within which the band should have entered."""
+ENTRY_IN, NOBODY_SECONDS = 8.0, 30
+"""Beats within which the band should have entered; seconds of a sound in which nobody plays."""
 
 
 class Answer(NamedTuple):
-    """What follows a performance: lines as of `antiphon run follow`, and the second at which the clock has joined."""
+    """What follows a performance: lines as of `antiphon run follow`.
+
+    `joined`: second at which the clock has joined. `led`: seconds for which it was led.
+    """
 
     rows: list[Row]
     joined: float = math.nan
+    led: float = 0.0
 
 
 class FollowEvaluation(Evaluation):
@@ -44,18 +48,19 @@ class FollowEvaluation(Evaluation):
 
     peer = "librosa, the whole sound"
     ours = "follow, MIDI; follow, sound"
-    columns = "beats; continuity; downbeats; entry [beats] ↓; entry in 8"
+    columns = "beats; continuity; downbeats; entry [beats] ↓; entry in 8; led [%] ↓"
     note = (
         "As they come: a beat is at the time at which the count passed it. beats, downbeats: F within 70 ms from 5 s "
         "after the first note; continuity: share of beats within 17.5 % of the period and after a right one (CMLt). "
-        "entry: beats of the player from the first until a bar begins that the clock has joined; in 8: share of those."
+        "entry: beats of the player from the first until a bar begins that the clock has joined; in 8: share of those; "
+        "led: time for which the clock is led where nobody plays."
     )
     items_note = (
         "swells: 12 % over 32 beats; steps: 15 % every 48; ritardandi: to 70 % over 8 beats, then a new tempo. Sound: "
         "FluidR3."
     )
     files_doc = FILES_DOC
-    folders = ("pop909",)
+    folders = ("pop909", "esc10", "tracks")
     road = "`antiphon run follow PERF OUT.csv`, whose loop this calls for each frame"
 
     def files_in(self, data: Path, say: Callable[[str], None] = print) -> tuple[Path, ...]:
@@ -72,6 +77,9 @@ class FollowEvaluation(Evaluation):
                 if run is of_librosa:
                     found = {name: found[name] for name in ("beats", "continuity")}
                 yield from scored(name, song.name, found, kind)
+        for name, sound in () if ask.files or not ask.wants("follow, sound") else nobody(ask.data, ask.seed):
+            led = of_sound(PlayedSong(name, np.zeros((0, 4)), np.zeros(0), np.zeros(0), sound)).led
+            yield MetricValue("follow, sound", "led", name, 100.0 * led * RATE / len(sound), "nobody plays")
 
     def _songs(self, ask: EvaluationRequest) -> Iterator[tuple[str, PlayedSong]]:
         if ask.files:
@@ -83,16 +91,42 @@ class FollowEvaluation(Evaluation):
                 yield kind, warped(played, kind).upto(SECONDS)
 
 
+def nobody(data: Path, seed: int) -> Iterator[tuple[str, F32]]:
+    """Sounds of half a minute in which there is no player: made ones, speech, and ESC-10's noises of fold 4."""
+    random, frames = np.random.default_rng(seed), NOBODY_SECONDS * RATE
+    time, noise = np.arange(frames) / RATE, random.standard_normal(frames)
+    pink = np.fft.irfft(np.fft.rfft(noise) * (np.arange(frames // 2 + 1) + 20.0) ** -0.5, frames)
+    claps, clap = np.zeros(frames), np.exp(-np.arange(700) / 90.0)
+    for at in random.integers(0, frames - 700, 40 * NOBODY_SECONDS):
+        claps[at : at + 700] += random.uniform(0.3, 1.0) * clap * random.standard_normal(700)
+    drone = np.sin(2.0 * np.pi * 110.0 * time) + 0.5 * np.sin(2.0 * np.pi * 165.0 * time)
+    made = {"white noise": noise, "pink noise": pink, "applause": claps, "drone": drone}
+    for name, sound in made.items():
+        yield name, np.asarray(0.3 * sound / np.abs(sound).max(), np.float32)
+    yield "no numbers", np.full(frames, np.nan, np.float32)
+    for path in sorted((data / "tracks").glob("speech*.ogg")):
+        yield "speech", mono(path, RATE)[:frames]
+    for folder in sorted(one for one in (data / "esc10").iterdir() if one.is_dir() and "clock" not in one.name):
+        clips = [mono(path, RATE) for path in sorted(folder.glob("4-*.ogg"))]
+        if clips:
+            yield folder.name, np.concatenate(clips)[:frames]
+
+
 class Joining:
-    """When the clock has joined, as the node decides it."""
+    """When the clock has joined, and for how long it is led, as the node decides it."""
 
     def __init__(self) -> None:
-        self._beats, self.at = 0.0, math.nan
+        self._beats, self._alone, self.at, self.led = 0.0, math.inf, math.nan, 0.0
 
     def take(self, at: float, seconds: float, count: BeatCount) -> None:
-        self._beats = self._beats + seconds / count.period if count.following else 0.0
-        if math.isnan(self.at) and self._beats >= ENTRY_BEATS:
-            self.at = at
+        if not count.following:
+            self._beats, self._alone = 0.0, self._alone + seconds
+            return
+        self._beats += seconds / count.period
+        if self._beats >= ENTRY_BEATS or self._alone < NEW_SECONDS:
+            self.at = at if math.isnan(self.at) else self.at
+            self._alone = 0.0
+            self.led += seconds
 
 
 def of_notes(song: PlayedSong) -> Answer:
@@ -109,7 +143,7 @@ def of_notes(song: PlayedSong) -> Answer:
         joining.take(end, 1.0 / FRAMES_PER_SECOND, count)
         if count.known:
             rows.append((end, count.beat, count.meter))
-    return Answer(rows, joining.at)
+    return Answer(rows, joining.at, joining.led)
 
 
 def _sound(song: PlayedSong) -> F32:
@@ -143,7 +177,7 @@ def of_sound(song: PlayedSong) -> Answer:
             joining.take(follower.seconds + BEHIND, HOP / RATE, count)
             if count.known:
                 rows.append((follower.seconds + BEHIND, count.beat, count.meter))
-    return Answer(rows, joining.at)
+    return Answer(rows, joining.at, joining.led)
 
 
 SYSTEMS: dict[str, Callable[[PlayedSong], Answer]] = {

@@ -15,6 +15,7 @@ from antiphon.api import F32
 from antiphon.api.backends.models import logistic
 from antiphon_follow.bars import BINS, METERS, BarFilter
 from antiphon_follow.evidence import (
+    FLUX,
     FRAMES_PER_SECOND,
     LONG,
     MODEL as EVIDENCE,
@@ -34,6 +35,8 @@ _PER_OCTAVE, _LOW, _HIGH, _TUNING = 24, 30.0, 17000.0, 440.0
 _TAPS, _UNITS = 10, 150
 _QUIET, _LOUDEST = 1e-3, 1e6
 """Peak below which a frame is silent, and from which a sample is no sound."""
+_EVENTS = 0.05
+"""Average of the events by which noise (.01) differs from music (.13 and more)."""
 _REST_FRAMES, _QUIET_FRAMES = 50, 100
 """Silent frames that are heard as a rest between strokes, and those after which nothing is heard."""
 GAIN = 0.1
@@ -174,5 +177,5 @@ class SoundBeats:
 
     @property
     def heard(self) -> bool:
-        """Whether there was sound in the last seconds."""
-        return self._quiet < _QUIET_FRAMES
+        """Whether there was sound in the last seconds, and not noise alone, in which nothing begins."""
+        return self._quiet < _QUIET_FRAMES and float(self._features.slow[FLUX]) >= _EVENTS

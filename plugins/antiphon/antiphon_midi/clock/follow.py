@@ -2,8 +2,8 @@
 
 `TickLoop` computes the clock's tempo and position from the times of its ticks. The server's clock is steered to it by
 its tempo, which differs from the measured one in proportion to the remaining error, so that no beat is repeated or left
-out. It jumps only if the clock itself starts, continues or jumps, and once at the end of the first beat. While a node of
-the patch leads the server's clock, this one is not followed, and the status says so.
+out. It jumps only if the clock itself starts, continues or jumps, and once at the end of the first beat. While a node
+of the patch leads the server's clock, this one is not followed, and the status says so.
 
 A beat falls together with a note that arrives with its tick: a constant block and `SLACK` later.
 """
