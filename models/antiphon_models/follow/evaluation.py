@@ -1,7 +1,6 @@
 """`antiphon evaluate follow`: the beat of POP909's pianists as it comes, from their notes and from a soundfont."""
 
 import math
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -10,7 +9,6 @@ import numpy as np
 
 from antiphon.api import F32, F64
 from antiphon.api.backends.analysis import import_librosa
-from antiphon.api.backends.files import write_midi
 from antiphon_follow.clock import BeatCount
 from antiphon_follow.evidence import RATE
 from antiphon_follow.jobs import Row, crossings
@@ -18,9 +16,8 @@ from antiphon_follow.notes import FRAMES_PER_SECOND, NoteBeats
 from antiphon_follow.processor import ENTRY_BEATS, NEW_SECONDS
 from antiphon_follow.sound import BEHIND, HOP, SoundBeats
 from antiphon_models.follow.own_files import FILES_DOC, files_in, own_songs
-from antiphon_models.follow.songs import KINDS, PlayedSong, performance, warped
+from antiphon_models.follow.songs import KINDS, PlayedSong, performance, sound_of, warped
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, scored
-from antiphon_models.material.fluidsynth import FLUID, FluidSettings, play
 from antiphon_models.material.sounds import mono, songs
 
 SONGS, SECONDS, SETTLED = 6, 60.0, 5.0
@@ -150,12 +147,7 @@ def _sound(song: PlayedSong) -> F32:
     """Its sound, of notes by FluidR3."""
     if song.sound is not None:
         return song.sound
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "song.mid"
-        write_midi(path, song.tracks(), 120.0)
-        score = path.read_bytes()
-    sound = play(score, FLUID, RATE, FluidSettings(0.5, True)).mean(axis=1)
-    return np.asarray(0.5 * sound / max(1e-6, float(np.abs(sound).max())), np.float32)[: round(SECONDS * RATE)]
+    return sound_of(song.tracks())[: round(SECONDS * RATE)]
 
 
 def of_librosa(song: PlayedSong) -> Answer:
