@@ -3,8 +3,8 @@
 Late: time from a beat that comes early until the clock of the node goes another way for it. The node plays two
 performances of one player, whose last beat is early in the second. Until they sound different its outputs are the
 same; where they part, the clock has taken the beat. Rendered, so that a busy machine changes nothing, as is the cost,
-in processor time. On the stage a player whose tempo wanders is followed by a server at a dummy JACK beside processes
-that burn both cores; patches with and without the node take turns.
+in processor time. On the stage a player whose tempo wanders is followed by a server at a dummy JACK, of the class FIFO
+where the user may, beside processes that burn both cores; patches with and without the node take turns.
 """
 
 import os
@@ -15,10 +15,11 @@ from pathlib import Path
 
 import numpy as np
 
-from antiphon.api import F64, Event, Samples, StreamSpec
+from antiphon.api import F64, AntiphonError, Event, Samples, StreamSpec
 from antiphon.api.backends.rendering import load_plugins
 from antiphon.api.testing import render
 from antiphon_bench import jackd
+from antiphon_bench.engine import may_fifo
 from antiphon_bench.report import finish, percentiles, table
 from antiphon_bench.rig import ServerProcess, bundle, burner, message, ntp
 
@@ -37,6 +38,8 @@ on = true
 [nodes.keys]
 type = "sampler"
 s = "piano"
+pads = "pitch"
+base = 60
 [wires]
 "click" = "out"
 "keys" = "out"
@@ -45,7 +48,7 @@ LED = '[nodes.follow]\ndrive = "beat"\n'
 PATCHES = {
     "without": PATCH,
     "notes": PATCH.replace("[wires]", f"{LED}[wires]"),
-    "sound": PATCH.replace("[wires]", f'{LED}[wires]\n"keys" = "follow"'),
+    "sound": PATCH.replace("[wires]", f"{LED}[wires]").replace('"keys" = "out"', '"keys" = ["out", "follow"]'),
 }
 """Patches that take turns; in the last the player's sound alone is followed."""
 
@@ -96,11 +99,13 @@ def stage(seconds: float, rng: np.random.Generator) -> dict[str, dict[str, float
         for name, text in PATCHES.items():
             (folder / f"stage-{name}.toml").write_text(text)
         options = ("--audio", "jack", "--rate", str(RATE), "--block", str(BLOCK), "--patch", "stage-without")
+        options += ("--fifo",) if may_fifo() else ()
         with ServerProcess(*options, env=env, home=Path(held), wait=300.0) as server, burner(HOGS):
             length = min(TURN, seconds)
             for turn in range(max(1, round(seconds / length)) * len(PATCHES)):
                 name = list(PATCHES)[turn % len(PATCHES)]
-                server.ask("/patch/load", f"stage-{name}")
+                if (answer := server.ask("/patch/load", f"stage-{name}"))[0] != "/done":
+                    raise AntiphonError(f"stage-{name} was not loaded: {answer}")
                 wander(server, name, SETTLE, rng)
                 before = server.status()
                 shares[name] += wander(server, name, length, rng)
