@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from antiphon.api import AntiphonError, UsageError
-from antiphon.api.backends.files import MIDI_SUFFIXES, READ_SUFFIXES, MidiTimes, read_midi
+from antiphon.api.backends.analysis import ListeningMix
+from antiphon.api.backends.files import MIDI_SUFFIXES, READ_SUFFIXES, MidiTimes, read_midi, read_sound
 from antiphon_follow.evidence import RATE
 from antiphon_models.datasets.annotations import AnnotatedBeat, read_beats
 from antiphon_models.follow.songs import PlayedSong
-from antiphon_models.material.sounds import mono
+from antiphon_models.material.sounds import resampled
 
 FILES_DOC = (
     "your performances, sound or MIDI, each with its beats beside it, NAME.beats, .csv or .txt: lines of seconds, and "
@@ -65,7 +66,9 @@ def own_song(path: Path, name: str) -> PlayedSong:
         raise UsageError(f"{path.name} has {len(beats)} beats, which is no tempo; give it two or more")
     times, downs = np.array([beat.time for beat in beats]), np.array([beat.position == 1 for beat in beats])
     if not _is_midi(path):
-        return PlayedSong(name, np.zeros((0, 4)), times, downs, mono(path, RATE))
+        sound = read_sound(path)
+        mono = ListeningMix().take(sound.samples)
+        return PlayedSong(name, np.zeros((0, 4)), times, downs, resampled(mono, sound.rate, RATE))
     song = read_midi(path)
     notes = [
         (song.seconds(note.start), note.number, note.velocity, 0.1) for track in song.tracks for note in track.notes
