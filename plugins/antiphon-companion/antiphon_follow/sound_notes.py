@@ -22,7 +22,7 @@ _RISE, _USUAL, _GAP, _QUIET = 1.35, 0.02, 3, 1e-3
 two onsets; peak below which nothing is heard."""
 _LEFT = 0.2
 """Share of a partial that is left for other pitches."""
-SOUND_ODDS = ScoreOdds(jump=140.0, spread=0.05, wander=0.08, error=0.05)
+SOUND_ODDS = ScoreOdds(missed=0.7, jump=140.0, spread=0.05, wander=0.08, error=0.08)
 """Odds for such notes, of which a third is missing and two of three are none."""
 
 

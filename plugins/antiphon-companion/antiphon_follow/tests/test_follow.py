@@ -294,13 +294,9 @@ def test_nothing_leads_the_clock_where_nobody_plays(kind: str) -> None:
 
 
 def test_what_is_no_number_is_silence_and_the_beat_is_found_after_it() -> None:
-    beats, time = beats_of(np.full(30, 100.0)), np.arange(20 * SOUND_RATE) / SOUND_RATE
-    sound = np.zeros(len(time), np.float32)
-    for at in beats:
-        first = round(at * SOUND_RATE)
-        sound[first : first + 2000] += 0.4 * np.sin(np.arange(len(sound[first : first + 2000])) / 3.0).astype(
-            np.float32
-        )
+    random, sound = np.random.default_rng(1), np.zeros(20 * SOUND_RATE, np.float32)
+    for first in range(0, len(sound) - 2000, SOUND_RATE * 6 // 10):
+        sound[first : first + 2000] = 0.3 * random.standard_normal(2000) * np.exp(-np.arange(2000) / 500.0)
     sound[SOUND_RATE : SOUND_RATE + 50] = np.nan
     follower = SoundBeats(60.0, 180.0)
     for first in range(0, len(sound), HOP):
