@@ -53,7 +53,11 @@ OWN = {
         "lights", lambda o: (o.seconds or 300.0, o.limit or 40), lambda o: 60.0 + 3 * (o.seconds or 300.0)
     ),
     "pictures": _bench("pictures", lambda o: (o.seconds or 1200.0, o.out), lambda o: 20.0 + (o.seconds or 1200.0)),
-    "follow": _bench("follow", lambda o: (o.limit or 8, o.seed), lambda o: 10.0 + 6.0 * (o.limit or 8)),
+    "follow": _bench(
+        "follow",
+        lambda o: (o.limit or 8, o.seed, o.seconds or 600.0),
+        lambda o: 60.0 + 6.0 * (o.limit or 8) + 3.2 * (o.seconds or 600.0),
+    ),
     "effects": _bench("effects", lambda o: (o.seed, o.limit), lambda o: 60.0, ("pedalboard",)),
 }
 

@@ -1,29 +1,63 @@
-"""`bench follow`: time from a beat that comes early until the clock of the node `follow` goes another way for it.
+"""`bench follow`: what it costs, how late it is, and blocks missed on a stage with and without it.
 
-The node plays two performances of one player, whose last beat is early in the second. Until they sound different its
-outputs are the same; where they part, the clock has taken the beat. Rendered, so that a busy machine changes nothing.
+Late: time from a beat that comes early until the clock of the node goes another way for it. The node plays two
+performances of one player, whose last beat is early in the second. Until they sound different its outputs are the
+same; where they part, the clock has taken the beat. Rendered, so that a busy machine changes nothing, as is the cost,
+in processor time. On the stage a player whose tempo wanders is followed by a server at a dummy JACK, of the class FIFO
+where the user may, beside processes that burn both cores; patches with and without the node take turns.
 """
 
+import os
+import tempfile
+import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
-from antiphon.api import F64, Event, Samples, StreamSpec
+from antiphon.api import F64, AntiphonError, Event, Samples, StreamSpec
 from antiphon.api.backends.rendering import load_plugins
 from antiphon.api.testing import render
+from antiphon_bench import jackd
+from antiphon_bench.engine import may_fifo
 from antiphon_bench.report import finish, percentiles, table
+from antiphon_bench.rig import ServerProcess, bundle, burner, message, ntp
 
 RATE, BLOCK = 48000, 256
 BPM, RANGE, BEATS, EARLY = 100.0, "70-180", 24, 0.05
 """Tempo, range without its half and double, beats until the one that is early, and seconds by which it is."""
 CHORD = (48, 64, 67)
+HOGS, TURN, SETTLE, AHEAD = 2, 30.0, 5.0, 0.3
+"""Processes that burn a core; seconds of a turn, and those at its beginning that do not count, of a new patch;
+seconds by which notes are sent ahead."""
+PATCH = """format = 1
+tempo = 100
+[nodes.click]
+type = "metronome"
+on = true
+[nodes.keys]
+type = "sampler"
+s = "piano"
+pads = "pitch"
+base = 60
+[wires]
+"click" = "out"
+"keys" = "out"
+"""
+LED = '[nodes.follow]\ndrive = "beat"\n'
+PATCHES = {
+    "without": PATCH,
+    "notes": PATCH.replace("[wires]", f"{LED}[wires]"),
+    "sound": PATCH.replace("[wires]", f"{LED}[wires]").replace('"keys" = "out"', '"keys" = ["out", "follow"]'),
+}
+"""Patches that take turns; in the last the player's sound alone is followed."""
 
 Play = Callable[[F64], tuple[Samples, list[Event]]]
 """Sound and notes of beats at these seconds."""
 
 
-def main(count: int, seed: int) -> None:
-    """Runs the bench with so many performances of each kind."""
+def main(count: int, seed: int, seconds: float) -> None:
+    """Runs the bench with so many performances of each kind, and so many seconds of each patch on the stage."""
     rng = np.random.default_rng(seed)
     rows = {name: [latency(play, float(rng.uniform(0.2, 0.8))) for _ in range(count)] for name, play in KINDS.items()}
     found = {name: percentiles(values) for name, values in rows.items()}
@@ -32,7 +66,78 @@ def main(count: int, seed: int) -> None:
         ("player", "p50", "max"),
         [(name, one["p50"], one["max"]) for name, one in found.items()],
     )
-    finish("follow", {"seed": seed, "latency": found})
+    costs = {name: cost(play) for name, play in KINDS.items()}
+    table("Processor time of the node, % of a core", ("player", "%"), list(costs.items()))
+    turns = stage(seconds, rng) if jackd.is_installed() else {}
+    table(
+        f"{seconds:g} s of a wandering player for each, JACK's dummy at {BLOCK} frames, {HOGS} busy processes",
+        ("follow", "blocks", "missed", "late", "JACK skipped", "followed %", "machine's load"),
+        [(name, *row.values()) for name, row in turns.items()],
+    )
+    finish("follow", {"seed": seed, "latency": found, "cost": costs, "stage": turns})
+
+
+def cost(play: Play) -> float:
+    """Percent of a core that rendering the node takes, its worker included."""
+    sound, notes = play(np.asarray(0.5 + 60.0 / BPM * np.arange(BEATS + 1), np.float64))
+    spent = []
+    for _ in range(2):  # the first compiles
+        begun = time.process_time()
+        _ramp(sound, notes, {})
+        spent.append(time.process_time() - begun)
+    return 100.0 * spent[-1] * RATE / sound.shape[1]
+
+
+def stage(seconds: float, rng: np.random.Generator) -> dict[str, dict[str, float]]:
+    """Counts of a server, patch by patch in turns, while a player wanders by up to a fifth of the tempo."""
+    counts = {name: dict.fromkeys(("blocks", "missed_blocks", "late_blocks", "device_xruns"), 0.0) for name in PATCHES}
+    shares: dict[str, list[float]] = {name: [] for name in PATCHES}
+    loads: dict[str, list[float]] = {name: [] for name in PATCHES}
+    with tempfile.TemporaryDirectory(prefix="antiphon-") as held, jackd.dummy(RATE, BLOCK) as env:
+        folder = Path(held) / "data" / "patches"
+        folder.mkdir(parents=True)
+        for name, text in PATCHES.items():
+            (folder / f"stage-{name}.toml").write_text(text)
+        options = ("--audio", "jack", "--rate", str(RATE), "--block", str(BLOCK), "--patch", "stage-without")
+        options += ("--fifo",) if may_fifo() else ()
+        with ServerProcess(*options, env=env, home=Path(held), wait=300.0) as server, burner(HOGS):
+            length = min(TURN, seconds)
+            for turn in range(max(1, round(seconds / length)) * len(PATCHES)):
+                name = list(PATCHES)[turn % len(PATCHES)]
+                if (answer := server.ask("/patch/load", f"stage-{name}"))[0] != "/done":
+                    raise AntiphonError(f"stage-{name} was not loaded: {answer}")
+                wander(server, name, SETTLE, rng)
+                before = server.status()
+                shares[name] += wander(server, name, length, rng)
+                after = server.status()
+                loads[name].append(os.getloadavg()[0])
+                for key in counts[name]:
+                    counts[name][key] += after.get(key, 0) - before.get(key, 0)
+    return {
+        name: {
+            **counts[name],
+            "followed": 100.0 * float(np.mean(shares[name] or [0.0])),
+            "load": float(np.mean(loads[name])),
+        }
+        for name in PATCHES
+    }
+
+
+def wander(server: ServerProcess, name: str, seconds: float, rng: np.random.Generator) -> list[float]:
+    """Plays chords in a tempo that wanders; returns for each beat whether the clock was led then."""
+    at, bpm, led = time.time() + AHEAD, BPM, list[float]()
+    end = at + seconds
+    while at < end:
+        time.sleep(max(0.0, at - AHEAD - time.time()))
+        for key in CHORD:
+            node = ("keys",) if name == "sound" else ()
+            server.send_raw(bundle(ntp(at), message("/note/on", key, 100, 1, *node)))
+            server.send_raw(bundle(ntp(at + 0.25), message("/note/off", key, 0, 1, *node)))
+        bpm = float(np.clip(bpm * np.exp(rng.normal(0.0, 0.02)), 0.8 * BPM, 1.2 * BPM))
+        at += 60.0 / bpm
+        if name != "without":
+            led.append(float(server.ask("/node/follow/state")[1][0] == "following"))
+    return led
 
 
 def latency(play: Play, begin: float) -> float:
@@ -43,14 +148,14 @@ def latency(play: Play, begin: float) -> float:
     beats: F64 = np.asarray(begin + 60.0 / BPM * np.arange(BEATS + 1), np.float64)
     early = beats.copy()
     early[-1] -= EARLY
-    one, other = (_ramp(*play(at)) for at in (beats, early))
+    one, other = (_ramp(*play(at), {"range": RANGE}) for at in (beats, early))
     parted = np.flatnonzero(np.abs(one - other) > 1e-6)
     known = (parted[0] // BLOCK + 1) * BLOCK / RATE if len(parted) else float("nan")
     return 1000.0 * float(known - early[-1])
 
 
-def _ramp(sound: Samples, notes: list[Event]) -> Samples:
-    node, settings = load_plugins(check=False).make("follow"), {"range": RANGE}
+def _ramp(sound: Samples, notes: list[Event], settings: dict[str, str]) -> Samples:
+    node = load_plugins(check=False).make("follow")
     ramp: Samples = render(node, StreamSpec(RATE, BLOCK, 1), sound, settings, notes=notes).audio[0][0]
     return ramp
 

@@ -299,6 +299,11 @@ def test_status_is_said_in_sections(antiphon: Run, monkeypatch: pytest.MonkeyPat
     assert json.loads(antiphon("status", "--json").out) == TOLD
 
 
+def test_status_says_what_leads_the_clock(antiphon: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers(monkeypatch, {**TOLD, "leads": "follow"})
+    assert "  tempo    90 bpm, beat 12.7, playing, follow leads" in antiphon("status").out.splitlines()
+
+
 def test_status_says_what_is_wrong(antiphon: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     failed = [{"name": "mine", "reason": "SyntaxError"}]
     answers(

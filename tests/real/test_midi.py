@@ -2,6 +2,8 @@
 
 import random
 import subprocess
+import time
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from tests.real.conftest import NAME, Jackd, _wait_for
 from tests.real.keyboard import Keyboard
 from tests.waiting import play_for, until
 
-from antiphon_bench.rig import ServerProcess
+from antiphon_bench.rig import ServerProcess, bundle, message, ntp
 
 pytestmark = pytest.mark.real
 JACK = "mido.backends.rtmidi/UNIX_JACK"
@@ -239,6 +241,55 @@ def test_the_server_follows_a_clock_and_another_follows_it(jackd: Jackd, home: P
             until(stopped, 20.0, "a stop")
             assert found.count((0xF8,)) >= 24
             assert {0xFA, 0xFB} & {message[0] for message in found}
+    finally:
+        gear.close_port()
+        gear.delete()
+
+
+LED = """format = 1
+[nodes.follow]
+drive = "beat"
+range = "40-220"
+[nodes.click]
+[wires]
+"click" = "out"
+[midi]
+"cc 67" = "follow.half"
+"""
+"""A clock that follows the player, at 120 bpm until then; the soft pedal halves the beat."""
+
+
+def test_a_clock_that_goes_out_has_the_player_s_beat_and_a_pedal_halves_it(jackd: Jackd, home: Path) -> None:
+    import rtmidi
+
+    gear = rtmidi.MidiIn(rtmidi.API_UNIX_JACK, "listener")
+    gear.ignore_types(timing=False)
+    gear.open_virtual_port("in")
+    (home / "keys.toml").write_text(LED)
+    beat, ticks = 60.0 / 96.0, deque[float](maxlen=48)
+    try:
+        with served(jackd, home, "--midi-out", "listener", "--midi-clock", "lead") as live:
+            until(lambda: "antiphon" in ports(live), 20.0, "the port antiphon")
+            begin = time.time() + 0.3
+            for n in range(160):
+                for key in (48 + 5 * (n // 4 % 2) * (n % 4 == 0), 64, 67):
+                    live.send_raw(bundle(ntp(begin + n * beat), message("/note/on", key, 110 if n % 4 == 0 else 80)))
+
+            def led(period: float) -> bool:
+                """Whether the last two beats of ticks are as far apart as the player plays them, on a busy machine."""
+                while (found := gear.get_message()) is not None:
+                    if found[0] == [0xF8]:
+                        ticks.append(found[1])
+                spacing = 24.0 * float(np.median(ticks)) if len(ticks) == ticks.maxlen else 0.0
+                return abs(spacing / period - 1.0) < 0.04
+
+            until(lambda: live.status()["leads"] == "follow" and led(beat), 15.0, "ticks of the player's beat")
+            with Keyboard("pedals", "antiphon-midi:antiphon") as keys:
+                keys.send(0xB0, 67, 127)
+                until(lambda: led(2.0 * beat), 10.0, "ticks of half the beat")
+                for n in range(3):
+                    live.send_raw(bundle(ntp(time.time() + 0.5 + n * beat), message("/follow/tap")))
+                until(lambda: led(beat), 10.0, "taps of the player's beat bring it back")
     finally:
         gear.close_port()
         gear.delete()

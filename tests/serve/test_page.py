@@ -99,6 +99,21 @@ def test_two_browsers_are_in_step_with_each_other_and_with_osc(server: ServerPro
     two.until(f"{control('frequency')}.ariaValueNow === '330'")
 
 
+def test_a_click_on_a_bar_goes_there_in_the_score_that_is_followed(server: ServerProcess, browser: Chromium) -> None:
+    tab = opened(browser, server)
+    server.send("/node/add", "follow", "ears")
+    server.send("/node/ears/score", "ode.musicxml")
+    server.sync()
+    tab.until("document.querySelector('.place')?.innerText.startsWith('before the first bar')")
+    tab.run("document.querySelector('.place [title=\"Goes to bar 3\"]').click()")
+    until(lambda: value(server, "/node/ears/place") == 3.0, 20.0, "the third bar is expected")
+    tab.until("document.querySelector('.place strong').innerText.startsWith('bar 3, beat ')")
+    tab.until("document.querySelector('.place [aria-current=location]').innerText === '3'")
+    tab.until("document.querySelector('.place small').innerText.startsWith('then ')")
+    server.send("/node/remove", "ears")
+    tab.until(READY)
+
+
 def test_panic_is_f12_or_a_held_button_and_space_plays_and_stops(server: ServerProcess, browser: Chromium) -> None:
     tab = opened(browser, server)
     panics = "antiphon.panics()"

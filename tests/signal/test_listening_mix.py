@@ -67,3 +67,14 @@ def test_the_decimator_hears_a_turned_channel(sign: int) -> None:
         found.append(np.concatenate(hops))
     np.testing.assert_array_equal(*found)
     assert np.abs(found[0][256:]).max() == pytest.approx(0.3, rel=0.01)
+
+
+@each("bad", [np.nan, np.inf, 1e30])
+def test_what_is_no_number_is_silence_and_changes_nothing_after_it(bad: float) -> None:
+    sound = np.stack([TONE, -TONE])
+    broken = sound.copy()
+    broken[0, 100:110] = bad
+    mix = ListeningMix()
+    heard = np.concatenate([mix.take(broken[:, at : at + 4096]) for at in range(0, sound.shape[1], 4096)])
+    np.testing.assert_allclose(heard[200:], TONE[200:], atol=1e-6)
+    assert np.isfinite(heard).all()

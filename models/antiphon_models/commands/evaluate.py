@@ -97,6 +97,8 @@ def evaluate(
             _write(evaluation.examples(ask), into.examples)
             return
         cells = tables.cells(evaluation, _shown(name, evaluation.scores(ask)))
+    if not cells and ask.files:
+        raise UsageError("none of your files was measured; the lines before this say why")
     if not cells:
         raise UsageError(f"nothing was measured; is {ask.data} the folder of songs, loops and noises?")
     typer.echo("\n".join([*tables.table(evaluation, cells, own_files=bool(ask.files)), f"seed {ask.seed}"]))

@@ -12,6 +12,7 @@ from antiphon_models.datasets import tables
 from antiphon_models.datasets.records import Item
 
 _KEY = re.compile(r"([A-G])([b#]?)\s*:?\s*(major|maj|minor|min|m)?", re.IGNORECASE)
+_APART = re.compile(r"[\s,;]+")
 JAMS = ".jams"
 _NAMESPACES = {"beats": "beat_position", "chords": "chord", "keys": "key_mode", "tempo": "tempo", "genre": "tag_open"}
 
@@ -109,15 +110,28 @@ def _beats(path: Path, kind: str, jams: Mapping[str, Any] | None) -> tuple[Annot
             AnnotatedBeat(_number(path, time), int(_number(path, position)))
             for (time, _), position in zip(rows, positions, strict=True)
         )
-    fields = [line.split() for line in tables.lines(path)]
-    if all(len(row) == 3 and set(row[1:]) <= {"0.0", "1.0"} for row in fields):
+    return read_beats(path)
+
+
+def read_beats(path: Path) -> tuple[AnnotatedBeat, ...]:
+    """Beats of a list: lines of seconds, and the place in the bar where it is known; a line of names may be first.
+
+    Fields are apart by blanks, commas or semicolons. Raises `FileError`: it cannot be read, or holds something else.
+    """
+    fields = [_APART.split(line) for line in tables.lines(path)]
+    if fields and not any(letter.isdecimal() for letter in fields[0][0]):
+        del fields[0]
+    if fields and all(len(row) == 3 and set(row[1:]) <= {"0.0", "1.0"} for row in fields):
         return tuple(_counted(path, fields))
-    # "3" or "9.3", the third beat of the ninth bar; "New Point" and nothing say no position
-    places = [row[-1].rpartition(".")[2] if len(row) == 2 else "" for row in fields]
-    return tuple(
-        AnnotatedBeat(_number(path, row[0]), int(place) if place.isdecimal() else 0)
-        for row, place in zip(fields, places, strict=True)
-    )
+    return tuple(AnnotatedBeat(_number(path, row[0]), _place(row)) for row in fields)
+
+
+def _place(row: Sequence[str]) -> int:
+    """Place in the bar: of "3" or "9.3", the third beat of the ninth bar; 1 of a downbeat "db"; else 0."""
+    if "db" in row:
+        return 1
+    place = row[-1].rpartition(".")[2] if len(row) == 2 else ""
+    return int(place) if place.isdecimal() else 0
 
 
 def _counted(path: Path, fields: Iterable[Sequence[str]]) -> Iterator[AnnotatedBeat]:

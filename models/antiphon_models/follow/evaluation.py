@@ -1,64 +1,134 @@
 """`antiphon evaluate follow`: the beat of POP909's pianists as it comes, from their notes and from a soundfont."""
 
-import tempfile
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from antiphon.api import F32, F64
 from antiphon.api.backends.analysis import import_librosa
-from antiphon.api.backends.files import write_midi
 from antiphon_follow.clock import BeatCount
 from antiphon_follow.evidence import RATE
 from antiphon_follow.jobs import Row, crossings
 from antiphon_follow.notes import FRAMES_PER_SECOND, NoteBeats
+from antiphon_follow.processor import ENTRY_BEATS, NEW_SECONDS
 from antiphon_follow.sound import BEHIND, HOP, SoundBeats
-from antiphon_models.follow.songs import KINDS, PlayedSong, performance, warped
+from antiphon_models.follow.own_files import FILES_DOC, files_in, own_songs
+from antiphon_models.follow.songs import KINDS, PlayedSong, performance, sound_of, warped
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, scored
-from antiphon_models.material.fluidsynth import FLUID, FluidSettings, play
-from antiphon_models.material.sounds import songs
+from antiphon_models.material.sounds import mono, songs
 
 SONGS, SECONDS, SETTLED = 6, 60.0, 5.0
 """Default number of songs; seconds of each that are played, and those after its first note that do not count."""
 TEST = "89"
 """Last digits of the songs that are measured: tables and constants were chosen on others."""
 LOW, HIGH = 50.0, 200.0
-_STEADY = 0.175
+ENTRY_IN, NOBODY_SECONDS = 8.0, 30
+"""Beats within which the band should have entered; seconds of a sound in which nobody plays."""
+
+
+class Answer(NamedTuple):
+    """What follows a performance: lines as of `antiphon run follow`.
+
+    `joined`: second at which the clock has joined. `led`: seconds for which it was led.
+    """
+
+    rows: list[Row]
+    joined: float = math.nan
+    led: float = 0.0
 
 
 class FollowEvaluation(Evaluation):
-    """POP909's songs whose numbers end in 8 and 9, with four kinds of tempo."""
+    """POP909's songs whose numbers end in 8 and 9, with four kinds of tempo, or the user's performances."""
 
     peer = "librosa, the whole sound"
     ours = "follow, MIDI; follow, sound"
-    columns = "beats; continuity; downbeats"
+    columns = "beats; continuity; downbeats; entry [beats] ↓; entry in 8; led [%] ↓"
     note = (
         "As they come: a beat is at the time at which the count passed it. beats, downbeats: F within 70 ms from 5 s "
         "after the first note; continuity: share of beats within 17.5 % of the period and after a right one (CMLt). "
+        "entry: beats of the player from the first until a bar begins that the clock has joined; in 8: share of those; "
+        "led: time for which the clock is led where nobody plays."
+    )
+    items_note = (
         "swells: 12 % over 32 beats; steps: 15 % every 48; ritardandi: to 70 % over 8 beats, then a new tempo. Sound: "
         "FluidR3."
     )
-    folders = ("pop909",)
+    files_doc = FILES_DOC
+    folders = ("pop909", "esc10", "tracks")
     road = "`antiphon run follow PERF OUT.csv`, whose loop this calls for each frame"
 
+    def files_in(self, data: Path, say: Callable[[str], None] = print) -> tuple[Path, ...]:
+        return () if (data / self.folders[0]).is_dir() else files_in(data)
+
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
-        """Scores of all systems, song by song, by kind of tempo."""
-        systems = {"librosa, the whole sound": of_librosa, "follow, MIDI": of_notes, "follow, sound": of_sound}
+        """Scores of all systems, song by song, by kind of tempo, or by folder."""
+        systems = ask.wanted(SYSTEMS)
+        for kind, song in self._songs(ask):
+            for name, run in systems.items():
+                if ask.files and (song.sound is None) != (run is of_notes):
+                    continue
+                found = dict(figures(song, run(song)))
+                if run is of_librosa:
+                    found = {name: found[name] for name in ("beats", "continuity")}
+                yield from scored(name, song.name, found, kind)
+        for name, sound in () if ask.files or not ask.wants("follow, sound") else nobody(ask.data, ask.seed):
+            led = of_sound(PlayedSong(name, np.zeros((0, 4)), np.zeros(0), np.zeros(0), sound)).led
+            yield MetricValue("follow, sound", "led", name, 100.0 * led * RATE / len(sound), "nobody plays")
+
+    def _songs(self, ask: EvaluationRequest) -> Iterator[tuple[str, PlayedSong]]:
+        if ask.files:
+            yield from own_songs(ask.files[: ask.limit], ask.say)
+            return
         for folder in songs(ask.data, TEST, ask.limit or SONGS):
             played = performance(folder)
             for kind in KINDS:
-                song = warped(played, kind).upto(SECONDS)
-                for name, run in ask.wanted(systems).items():
-                    found = dict(figures(song, run(song)))
-                    if run is of_librosa:
-                        del found["downbeats"]
-                    yield from scored(name, song.name, found, kind)
+                yield kind, warped(played, kind).upto(SECONDS)
 
 
-def of_notes(song: PlayedSong) -> list[Row]:
+def nobody(data: Path, seed: int) -> Iterator[tuple[str, F32]]:
+    """Sounds of half a minute in which there is no player: made ones, speech, and ESC-10's noises of fold 4."""
+    random, frames = np.random.default_rng(seed), NOBODY_SECONDS * RATE
+    time, noise = np.arange(frames) / RATE, random.standard_normal(frames)
+    pink = np.fft.irfft(np.fft.rfft(noise) * (np.arange(frames // 2 + 1) + 20.0) ** -0.5, frames)
+    claps, clap = np.zeros(frames), np.exp(-np.arange(700) / 90.0)
+    for at in random.integers(0, frames - 700, 40 * NOBODY_SECONDS):
+        claps[at : at + 700] += random.uniform(0.3, 1.0) * clap * random.standard_normal(700)
+    drone = np.sin(2.0 * np.pi * 110.0 * time) + 0.5 * np.sin(2.0 * np.pi * 165.0 * time)
+    made = {"white noise": noise, "pink noise": pink, "applause": claps, "drone": drone}
+    for name, sound in made.items():
+        yield name, np.asarray(0.3 * sound / np.abs(sound).max(), np.float32)
+    yield "no numbers", np.full(frames, np.nan, np.float32)
+    for path in sorted((data / "tracks").glob("speech*.ogg")):
+        yield "speech", mono(path, RATE)[:frames]
+    for folder in sorted(one for one in (data / "esc10").iterdir() if one.is_dir() and "clock" not in one.name):
+        clips = [mono(path, RATE) for path in sorted(folder.glob("4-*.ogg"))]
+        if clips:
+            yield folder.name, np.concatenate(clips)[:frames]
+
+
+class Joining:
+    """When the clock has joined, and for how long it is led, as the node decides it."""
+
+    def __init__(self) -> None:
+        self._beats, self._alone, self.at, self.led = 0.0, math.inf, math.nan, 0.0
+
+    def take(self, at: float, seconds: float, count: BeatCount) -> None:
+        if not count.following:
+            self._beats, self._alone = 0.0, self._alone + seconds
+            return
+        self._beats += seconds / count.period
+        if self._beats >= ENTRY_BEATS or self._alone < NEW_SECONDS:
+            self.at = at if math.isnan(self.at) else self.at
+            self._alone = 0.0
+            self.led += seconds
+
+
+def of_notes(song: PlayedSong) -> Answer:
     """Lines of a performance's notes."""
-    follower, count, place, rows = NoteBeats(LOW, HIGH), BeatCount(), 0, list[Row]()
+    follower, count, place, rows, joining = NoteBeats(LOW, HIGH), BeatCount(), 0, list[Row](), Joining()
     for frame in range(round((song.notes[-1, 0] + 0.5) * FRAMES_PER_SECOND)):
         end = (frame + 1) / FRAMES_PER_SECOND
         while place < len(song.notes) and song.notes[place, 0] < end:
@@ -67,54 +137,69 @@ def of_notes(song: PlayedSong) -> list[Row]:
         follower.step()
         follower.filter.read()
         count.advance(1.0 / FRAMES_PER_SECOND, follower.filter, 0.0)
+        joining.take(end, 1.0 / FRAMES_PER_SECOND, count)
         if count.known:
             rows.append((end, count.beat, count.meter))
-    return rows
+    return Answer(rows, joining.at, joining.led)
 
 
 def _sound(song: PlayedSong) -> F32:
-    """Its sound by FluidR3."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "song.mid"
-        write_midi(path, song.tracks(), 120.0)
-        score = path.read_bytes()
-    sound = play(score, FLUID, RATE, FluidSettings(0.5, True)).mean(axis=1)
-    return np.asarray(0.5 * sound / max(1e-6, float(np.abs(sound).max())), np.float32)[: round(SECONDS * RATE)]
+    """Its sound, of notes by FluidR3."""
+    if song.sound is not None:
+        return song.sound
+    return sound_of(song.tracks())[: round(SECONDS * RATE)]
 
 
-def of_librosa(song: PlayedSong) -> list[Row]:
+def of_librosa(song: PlayedSong) -> Answer:
     """Beats of its sound by librosa: of the whole sound at once, and without bars."""
     _, times = import_librosa().beat.beat_track(y=_sound(song), sr=RATE, units="time")
-    return [(float(at), float(beat), 4) for beat, at in enumerate(times)]
+    return Answer([(float(at), float(beat), 4) for beat, at in enumerate(times)])
 
 
-def of_sound(song: PlayedSong) -> list[Row]:
+def of_sound(song: PlayedSong) -> Answer:
     """Lines of its sound."""
     sound = _sound(song)
-    follower, count, rows = SoundBeats(LOW, HIGH), BeatCount(), list[Row]()
+    follower, count, rows, joining = SoundBeats(LOW, HIGH), BeatCount(), list[Row](), Joining()
     for first in range(0, len(sound), HOP):
         for _ in range(follower.feed(sound[first : first + HOP])):
             follower.filter.read()
             if not follower.heard:
                 follower.filter.sureness = 0.0
             count.advance(HOP / RATE, follower.filter, BEHIND)
+            joining.take(follower.seconds + BEHIND, HOP / RATE, count)
             if count.known:
                 rows.append((follower.seconds + BEHIND, count.beat, count.meter))
-    return rows
+    return Answer(rows, joining.at, joining.led)
 
 
-def figures(song: PlayedSong, rows: list[Row]) -> Iterator[tuple[str, float]]:
+SYSTEMS: dict[str, Callable[[PlayedSong], Answer]] = {
+    "librosa, the whole sound": of_librosa,
+    "follow, MIDI": of_notes,
+    "follow, sound": of_sound,
+}
+
+
+def figures(song: PlayedSong, answer: Answer) -> Iterator[tuple[str, float]]:
     """Measures of a performance's lines."""
     import mir_eval
 
-    begin, end = SETTLED + float(song.notes[0, 0]), float(song.notes[-1, 0])
-    found = [(at, down) for at, _, down in crossings(rows) if begin < at < end]
+    first, end = song.beats[0], song.beats[-1] + 0.5 * (song.beats[-1] - song.beats[-2])
+    if len(song.notes):
+        first, end = song.notes[0, 0], song.notes[-1, 0]
+    passed, begin = crossings(answer.rows), SETTLED + float(first)
+    found = [(at, down) for at, _, down in passed if begin < at < end]
     times, downs = np.array([at for at, _ in found]), np.array([down for _, down in found], bool)
     counted = (song.beats > begin) & (song.beats < end)
     beats, bars = song.beats[counted], song.beats[counted & (np.asarray(song.downs) > 0)]
     yield "beats", float(mir_eval.beat.f_measure(beats, times))
     yield "continuity", continuity(beats, times)
-    yield "downbeats", float(mir_eval.beat.f_measure(bars, times[downs] if len(times) else times))
+    if len(bars):
+        yield "downbeats", float(mir_eval.beat.f_measure(bars, times[downs] if len(times) else times))
+    bar = next((at for at, _, down in passed if down and at >= answer.joined), math.nan)
+    period = float(np.median(np.diff(song.beats)))
+    waited = float(((song.beats >= first - period / 2.0) & (song.beats < bar - period / 2.0)).sum())
+    yield "entry", waited if math.isfinite(bar) else math.nan
+    yield "entry in 8", float(math.isfinite(bar) and waited <= ENTRY_IN)
 
 
 def continuity(beats: F64, found: F64) -> float:

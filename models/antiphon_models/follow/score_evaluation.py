@@ -14,10 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import UsageError
-from antiphon.api.backends.files import MidiTimes, read_midi
+from antiphon.api.backends.files import MidiNote, MidiTimes, MidiTrack, read_midi
 from antiphon_follow.accompanist import Accompanist
+from antiphon_follow.evidence import RATE as SOUND_RATE
 from antiphon_follow.score import FollowedScore, OrchestraNote, OrchestraPart, performance, read_followed
-from antiphon_follow.score_follower import ScoreFollower
+from antiphon_follow.score_follower import ScoreFollower, ScoreOdds
+from antiphon_follow.sound_notes import HOP, SOUND_ODDS, SoundNotes
+from antiphon_models.follow.songs import sound_of
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, scored
 
 F64 = NDArray[np.float64]
@@ -87,6 +90,19 @@ def lines(played: Played, seconds: float = SECONDS) -> tuple[F64, F64]:
         if rows and rows[-1][0] >= at:
             rows.pop()
         rows.append((at, follower.at(at).quarter))
+    return np.array([at for at, _ in rows]), np.array([quarter for _, quarter in rows])
+
+
+def heard_lines(played: Played, odds: ScoreOdds = SOUND_ODDS) -> tuple[F64, F64]:
+    """The same of the performance's sound by FluidR3, look by look."""
+    follower, ears = ScoreFollower(played.score, (), odds), SoundNotes()
+    notes = tuple(MidiNote(2.0 * at, 0.5, number, velocity) for at, number, velocity in played.notes if at < SECONDS)
+    sound, rows = sound_of([MidiTrack("piano", notes)]), list[tuple[float, float]]()
+    for first in range(0, len(sound) - HOP, HOP):
+        for note in ears.feed(sound[first : first + HOP]):
+            follower.note(*note)
+        if follower.begun:
+            rows.append(((first + HOP) / SOUND_RATE, follower.at((first + HOP) / SOUND_RATE).quarter))
     return np.array([at for at, _ in rows]), np.array([quarter for _, quarter in rows])
 
 
@@ -207,7 +223,7 @@ class ScoreFollowing(Evaluation):
     """The place in the score at each beat, as known then, and the accompaniment beside the player."""
 
     trivial = "score's tempo"
-    ours = "follow"
+    ours = "follow; follow, sound"
     columns = "within 100 ms; within 200 ms; lost ↓; accompaniment p50 [ms] ↓; accompaniment p90 [ms] ↓"
     note = (
         "place at each annotated beat of the first 100 s; lost: over a second off; accompaniment: the other parts' "
@@ -217,7 +233,7 @@ class ScoreFollowing(Evaluation):
         "performances with beats and scores beside them as in ASAP: NAME.mid, NAME_annotations.txt, midi_score.*"
     )
     folders = ("jsb",)
-    road = "ScoreFollower and Accompanist, fed with the notes of a MIDI file in blocks"
+    road = "ScoreFollower and Accompanist, fed with the notes of a MIDI file, or those heard in its sound by FluidR3"
 
     def files_in(self, data: Path, say: Callable[[str], None] = print) -> tuple[Path, ...]:
         return performances(data)
@@ -234,6 +250,8 @@ class ScoreFollowing(Evaluation):
                     found["accompaniment p50"] = float(np.median(late))
                     found["accompaniment p90"] = float(np.quantile(late, 0.9))
                 yield from scored("follow", played.name, found)
+            if ask.wants("follow, sound"):
+                yield from scored("follow, sound", played.name, figures(played, *heard_lines(played)))
 
     def _items(self, ask: EvaluationRequest) -> Iterator[Played]:
         if not ask.files:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from antiphon.api import F64
-from antiphon.api.backends.files import MidiNote, MidiTimes, MidiTrack, read_midi
+from antiphon.api import F32, F64
+from antiphon.api.backends.files import MidiNote, MidiTimes, MidiTrack, read_midi, write_midi
+from antiphon_follow.evidence import RATE
+from antiphon_models.material.fluidsynth import FLUID, FluidSettings, play
 
 KINDS = ("as played", "swells", "steps", "ritardandi")
 SWELL, SWELL_BEATS = 0.12, 32
@@ -22,12 +25,16 @@ AFTER = (0.9, 1.05)
 
 @dataclass(frozen=True, slots=True)
 class PlayedSong:
-    """A performance. `notes` `[n, 4]`: seconds, number, velocity, length; `beats`: s; `downs`: which begin bars."""
+    """A performance. `notes` `[n, 4]`: seconds, number, velocity, length; `beats`: s; `downs`: which begin bars.
+
+    `sound`: mono at the follower's rate, of a recording that has no notes.
+    """
 
     name: str
     notes: F64
     beats: F64
     downs: F64
+    sound: F32 | None = None
 
     def upto(self, seconds: float) -> PlayedSong:
         """Its beginning."""
@@ -86,3 +93,12 @@ def warped(played: PlayedSong, kind: str) -> PlayedSong:
     notes[:, 0], ends = moved(played.notes[:, 0]), moved(played.notes[:, 0] + played.notes[:, 3])
     notes[:, 3] = ends - notes[:, 0]
     return PlayedSong(played.name, notes, new, played.downs)
+
+
+def sound_of(tracks: list[MidiTrack]) -> F32:
+    """Mono sound of tracks at 120 bpm by FluidR3, at the follower's rate, with a peak of a half."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "song.mid"
+        write_midi(path, tracks, 120.0)
+        made = play(path.read_bytes(), FLUID, RATE, FluidSettings(0.5, True)).mean(axis=1)
+    return np.asarray(0.5 * made / max(1e-6, float(np.abs(made).max())), np.float32)

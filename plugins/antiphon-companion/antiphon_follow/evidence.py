@@ -26,8 +26,8 @@ FEATURES = LAGS * GROUPS + 8 + 2 + 2 * LAGS + 10
 PLACES = 4 * BINS
 TEMPOS: F64 = np.exp(np.linspace(math.log(50.0), math.log(200.0), 29))
 """Tempos in bpm that a frame speaks of."""
-SLOWS = 8
-"""Averages over the last seconds by which the tempo is judged."""
+SLOWS, FLUX = 8, 3
+"""Averages over the last seconds by which the tempo is judged, and which of them is that of events."""
 _QUICK, _SLOW, _CHORD, _SECONDS = (math.exp(-1.0 / (FRAMES_PER_SECOND * s)) for s in (0.25, 1.0, 1.0, 5.0))
 """Decays of the traces of events, of chords and of the averages."""
 _USUAL, _ONSET = 0.01, 1.5

@@ -28,6 +28,7 @@ class ScoreOdds:
     """Costs in nats, and the deviations of times in seconds or as a share."""
 
     wrong: float = 7.0  # the next onset begins with a wrong note
+    octave: float = 4.0  # a note in another octave
     extra: float = 5.0  # an added note
     again: float = 3.0  # a note of the present onset once more
     ornament: float = 1.0
@@ -76,6 +77,11 @@ class ScoreFollower:
                 row[place] = 1 << n
             for number in one.spare:
                 self._spare.setdefault(number, np.full(count, -odds.extra, np.float64))[place] = -odds.ornament
+        self._off = np.full((12, count), -odds.wrong, np.float64)
+        for place, one in enumerate(self.onsets):
+            for number in one.numbers:
+                self._off[number % 12, place] = -odds.octave
+        self._tops = np.array([np.uint64(1 << max(0, len(one.numbers) - 1)) for one in self.onsets])
         self._none = np.zeros(count, np.uint64)
         self._extra = np.full(count, -odds.extra, np.float64)
         sizes = np.array([len(one.numbers) for one in self.onsets], np.float64)
@@ -139,7 +145,9 @@ class ScoreFollower:
         fresh = (bits & ~came) != 0
         passed = at - began
         # stays
-        stay = np.maximum(self._spare.get(pitch, self._extra)[here], np.where(inside, -odds.again, _NEVER))
+        off = self._off[pitch % 12, here]
+        octave = off > -odds.wrong
+        stay = np.maximum(self._spare.get(pitch, self._extra)[here], np.where(inside, -odds.again, off))
         late = np.zeros(len(like), bool)
         late[1:] = (bits[:-1] & ~came_before[1:]) != 0
         spread = np.minimum(passed / odds.chord, odds.most + 1.0)
@@ -157,8 +165,7 @@ class ScoreFollower:
         moved -= np.minimum(0.5 * scaled * scaled, np.where(error > 0.0, odds.most, odds.most_early))
         best = moved.argmax(axis=0)
         chosen = moved[best, self._index]
-        on = np.where(inside, 0.0, -odds.wrong)
-        chosen += on
+        chosen += np.where(inside, 0.0, off)
         # jumps
         waited = odds.jump_waited * min(max(0.0, at - self._last - 1.0), 1.0)
         leap = like[top] + self._jumping[here] + waited
@@ -197,10 +204,13 @@ class ScoreFollower:
         pace[place], doubt[place] = new_pace, new_doubt
         pace[leaps], doubt[leaps] = leap_pace, leap_doubt
         came[entered] = bits[entered]
-        left[entered] = self._sizes[here][entered] - inside[entered]
+        left[entered] = self._sizes[here][entered] - octave[entered]
         stays = taken & ~entered
         came[stays] |= bits[stays]
         left[stays] -= 1.0
+        # a bass that comes before its melody is early: the melody is on the beat
+        highest = stays & (bits == self._tops[here])
+        began[highest] = at
         self._settle(np.where(jumped, leap, np.where(moves, chosen, stay)), at, here)
 
     def _window(self) -> slice:

@@ -15,6 +15,7 @@ from antiphon.api import F32
 from antiphon.api.backends.models import logistic
 from antiphon_follow.bars import BINS, METERS, BarFilter
 from antiphon_follow.evidence import (
+    FLUX,
     FRAMES_PER_SECOND,
     LONG,
     MODEL as EVIDENCE,
@@ -32,8 +33,10 @@ BEHIND = (WINDOW - WINDOW // 2) / RATE
 """Seconds from the centre of a frame until it is known."""
 _PER_OCTAVE, _LOW, _HIGH, _TUNING = 24, 30.0, 17000.0, 440.0
 _TAPS, _UNITS = 10, 150
-_QUIET = 1e-3
-"""Peak below which a frame is silent."""
+_QUIET, _LOUDEST = 1e-3, 1e6
+"""Peak below which a frame is silent, and from which a sample is no sound."""
+_EVENTS = 0.05
+"""Average of the events by which noise (.01) differs from music (.13 and more)."""
 _REST_FRAMES, _QUIET_FRAMES = 50, 100
 """Silent frames that are heard as a rest between strokes, and those after which nothing is heard."""
 GAIN = 0.1
@@ -43,6 +46,11 @@ FLOOR, POWER, SHARE, STEADINESS = 0.05, 0.1, 0.3, 100.0
 that the last seconds suggest, and rate by which changes of the tempo from beat to beat are unlikely."""
 WIDTH, BEAT_FLOOR, BEAT_POWER, _SPARSE = 0.7, 0.04, 0.2, 3.0
 """Width in bins of BeatNet's beats, their least likelihood and weight; by how much a frame without one says less."""
+
+
+def heard_of(sound: F32) -> F32:
+    """Samples with silence for those that are no number, or none of a sound."""
+    return np.where(np.abs(sound) < _LOUDEST, sound, np.float32(0.0))
 
 
 def filterbank() -> F32:
@@ -142,7 +150,7 @@ class SoundBeats:
 
     def feed(self, sound: F32) -> int:
         """Processes samples at `RATE`; returns the number of frames that they completed."""
-        held = np.concatenate([self._held, sound])
+        held = np.concatenate([self._held, heard_of(sound)])
         count = 0
         while len(held) >= LONG:
             frame = held[LONG - WINDOW : LONG]
@@ -169,5 +177,5 @@ class SoundBeats:
 
     @property
     def heard(self) -> bool:
-        """Whether there was sound in the last seconds."""
-        return self._quiet < _QUIET_FRAMES
+        """Whether there was sound in the last seconds, and not noise alone, in which nothing begins."""
+        return self._quiet < _QUIET_FRAMES and float(self._features.slow[FLUX]) >= _EVENTS

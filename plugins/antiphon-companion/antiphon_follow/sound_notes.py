@@ -7,6 +7,7 @@ import numpy as np
 from antiphon.api import F32, F64
 from antiphon_follow.evidence import RATE
 from antiphon_follow.score_follower import ScoreOdds
+from antiphon_follow.sound import heard_of
 
 HOP, WINDOW, LONG = 256, 1024, 4096
 """Frames between two looks, of the window for onsets, and of that for pitches."""
@@ -21,7 +22,7 @@ _RISE, _USUAL, _GAP, _QUIET = 1.35, 0.02, 3, 1e-3
 two onsets; peak below which nothing is heard."""
 _LEFT = 0.2
 """Share of a partial that is left for other pitches."""
-SOUND_ODDS = ScoreOdds(jump=140.0, spread=0.05, wander=0.08, error=0.05)
+SOUND_ODDS = ScoreOdds(missed=0.7, jump=140.0, spread=0.05, wander=0.08, error=0.08)
 """Odds for such notes, of which a third is missing and two of three are none."""
 
 
@@ -53,7 +54,7 @@ class SoundNotes:
 
     def feed(self, sound: F32) -> list[tuple[float, int]]:
         """Takes samples at `RATE`; returns (seconds, number) of notes that are known by now."""
-        held, found = np.concatenate([self._held, sound]), list[tuple[float, int]]()
+        held, found = np.concatenate([self._held, heard_of(sound)]), list[tuple[float, int]]()
         while len(held) >= LONG + HOP:
             held = held[HOP:]
             found += self._look(held[:LONG])

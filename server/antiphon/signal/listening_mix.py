@@ -15,6 +15,8 @@ _HYSTERESIS = 1.25
 """Hysteresis: minimum excess of the channels over uncorrelated ones."""
 _MIN_POWER = 1e-9
 """Minimum mean square for a decision, -90 dB."""
+LOUDEST = 1e6
+"""Peak from which a sample is no sound."""
 
 
 class ListeningMix:
@@ -83,8 +85,10 @@ class ListeningMix:
             self.weights[max(range(count), key=self._powers.__getitem__)] = 1.0
 
     def take(self, sound: F32, out: F32 | None = None) -> F32:
-        """Mixes a piece, float32 `[channels, n]`, to `[n]`, into `out` if given."""
+        """Mixes a piece, float32 `[channels, n]`, to `[n]`, into `out` if given; what is no sound is silence."""
         channels = len(sound)
+        if not (heard := np.abs(sound) < LOUDEST).all():
+            sound = np.where(heard, sound, np.float32(0.0))
         out = np.empty(sound.shape[1], np.float32) if out is None else out
         np.mean(sound, axis=0, out=out)
         if channels > 1:

@@ -1,5 +1,6 @@
 """The player's beat: filters on synthetic performances, files, and the server's clock in a rendered patch."""
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,7 +13,7 @@ from antiphon.api.backends.files import MidiNote, MidiTrack, read_midi, write_mi
 from antiphon.api.backends.rendering import load_plugins
 from antiphon.api.backends.transports import NOW, NoteOn, OscRequest, RequestError, Sample, SetParam
 from antiphon.api.jobs import FileJob
-from antiphon.kernel.graph.graph import Graph, NodeSpec
+from antiphon.kernel.graph.graph import Graph, NodeSpec, Wire
 from antiphon.kernel.graph.plan import Plan
 from antiphon.offline.rendering import PlayerRunner
 from antiphon_follow.addresses import fire
@@ -140,21 +141,29 @@ def test_run_writes_beats_as_strokes_of_a_drum_kit(tmp_path: Path) -> None:
 
 
 # ---- the server's clock
-def clock_of(notes: list[tuple[float, int, float]], seconds: float, drive: str, **values: Any) -> F64:
-    """(seconds, beat, tempo) of the clock of a rendered patch, block by block."""
+def clock_of(
+    notes: list[tuple[float, int, float]], seconds: float, drive: str, sound: F64 | None = None, **values: Any
+) -> F64:
+    """(seconds, beat, tempo, whether it is led) of the clock of a rendered patch, block by block."""
     loaded = load_plugins(check=False)
     graph = Graph((NodeSpec("follow", "follow", {"drive": drive, **values}),))
+    graph = replace(
+        graph, wires=(Wire(graph.end("in", "out", loaded.catalog), graph.end("follow", "in", loaded.catalog)),)
+    )
     commands = [NoteOn(key, loud, node="follow", when=Sample(round(at * RATE))) for at, key, loud in notes]
     runner = PlayerRunner(graph, loaded.catalog, loaded.make, StreamSpec(RATE, BLOCK, 2), 120.0, commands)
-    rows: list[tuple[float, float, float]] = []
+    rows: list[tuple[float, float, float, bool]] = []
 
     def listen(plan: Plan, x: object, y: object, sample: int) -> None:
         time = runner._player.time
-        rows.append((sample / RATE, time.beat, time.tempo))
+        rows.append((sample / RATE, time.beat, time.tempo, runner._player.leader > 0))
 
     runner.listener = listen
-    for _ in range(round(seconds * RATE / BLOCK)):
-        runner.run(np.zeros((2, BLOCK), np.float32))
+    heard = np.zeros((2, round(seconds * RATE)), np.float32)
+    if sound is not None:
+        heard[:, : len(sound)] = sound
+    for first in range(0, heard.shape[1] - BLOCK, BLOCK):
+        runner.run(heard[:, first : first + BLOCK])
     runner.close()
     return np.array(rows)
 
@@ -169,6 +178,14 @@ def test_the_clock_takes_the_players_beat_and_never_turns_back() -> None:
     bars = np.interp(rows[-400:, 0], beats, np.arange(len(beats))) % 4.0
     assert np.median(np.abs((rows[-400:, 1] - bars + 2.0) % 4.0 - 2.0)) < 0.2
     assert (np.diff(rows[:, 1])[rows[1:, 0] > 10.0] < 0.03).all()
+
+
+def test_between_two_corrections_the_clock_is_off_by_no_sample() -> None:
+    rows = clock_of(pianist(beats_of(SWELL[:40])), 20.0, "beat")
+    frames = np.diff(rows[:, 1]) / rows[:-1, 2] * 60.0 * RATE
+    led = (rows[:-1, 3] > 0.0) & (np.diff(rows[:, 1]) < 0.5)
+    assert led.sum() > 1000
+    assert np.abs(frames[led] - BLOCK).max() < 1e-6
 
 
 def test_the_clock_stands_by_itself_with_drive_off() -> None:
@@ -259,9 +276,40 @@ def test_notes_at_random_are_not_followed() -> None:
     assert np.mean(rows[:, 3] > SURE) < 0.1
 
 
+@pytest.mark.parametrize("kind", ["noise", "drone", "applause", "no numbers"])
+def test_nothing_leads_the_clock_where_nobody_plays(kind: str) -> None:
+    random, time = np.random.default_rng(1), np.arange(24 * RATE) / RATE
+    applause = np.zeros(len(time))
+    for at in random.integers(0, len(time) - 1500, 960):
+        applause[at : at + 1500] += 0.05 * np.exp(-np.arange(1500) / 200.0) * random.standard_normal(1500)
+    made = {
+        "noise": 0.1 * random.standard_normal(len(time)),
+        "drone": 0.2 * np.sin(2.0 * np.pi * 110.0 * time),
+        "applause": applause,
+        "no numbers": np.full(len(time), np.nan),
+    }
+    rows = clock_of([], 24.0, "beat", made[kind], range="60-180")
+    assert rows[:, 3].mean() < 0.03
+    assert 60.0 <= rows[:, 2].min() <= rows[:, 2].max() <= 180.0
+
+
+def test_what_is_no_number_is_silence_and_the_beat_is_found_after_it() -> None:
+    random, sound = np.random.default_rng(1), np.zeros(20 * SOUND_RATE, np.float32)
+    for first in range(0, len(sound) - 2000, SOUND_RATE * 6 // 10):
+        sound[first : first + 2000] = 0.3 * random.standard_normal(2000) * np.exp(-np.arange(2000) / 500.0)
+    sound[SOUND_RATE : SOUND_RATE + 50] = np.nan
+    follower = SoundBeats(60.0, 180.0)
+    for first in range(0, len(sound), HOP):
+        follower.feed(sound[first : first + HOP])
+    follower.filter.read()
+    assert follower.heard
+    assert follower.filter.sureness > SURE
+    assert 60.0 / follower.filter.period == pytest.approx(100.0, rel=0.03)
+
+
 @pytest.mark.parametrize("kind", ["noise", "drone", "silence"])
 def test_noise_a_drone_and_silence_are_not_followed(kind: str) -> None:
-    time = np.arange(12 * SOUND_RATE) / SOUND_RATE
+    time = np.arange(30 * SOUND_RATE) / SOUND_RATE
     made = {
         "noise": 0.1 * np.random.default_rng(1).standard_normal(len(time)),
         "drone": 0.2 * np.sin(2.0 * np.pi * 110.0 * time),

@@ -99,6 +99,21 @@ def test_chords_may_be_spread_by_80_ms():
     assert found.max() < 1.1
 
 
+def test_a_passage_that_is_played_an_octave_higher_is_followed():
+    score = tune(16)
+    notes = [(at, number + 12 * (16.0 <= q < 48.0 and number >= 60), q) for at, number, q in played(score, (0, 1))]
+    found = errors(ScoreFollower(score), notes)
+    assert np.mean(found < 0.1) > 0.85
+    assert found.max() < 1.1
+
+
+def test_the_place_is_on_the_melody_where_its_bass_comes_before_it():
+    score = tune(16)
+    notes = [(at - 0.2 * (number < 60), number, q) for at, number, q in played(score, (0, 1), pace=0.9, at=2.0)]
+    found = errors(ScoreFollower(score), sorted(notes))
+    assert np.quantile(found, 0.95) < 0.05
+
+
 def test_a_jump_back_is_found_within_a_bar_and_a_half():
     score = tune(16)
     follower = ScoreFollower(score, (0,))

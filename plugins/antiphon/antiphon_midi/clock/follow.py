@@ -2,7 +2,8 @@
 
 `TickLoop` computes the clock's tempo and position from the times of its ticks. The server's clock is steered to it by
 its tempo, which differs from the measured one in proportion to the remaining error, so that no beat is repeated or left
-out. It jumps only if the clock itself starts, continues or jumps, and once at the end of the first beat.
+out. It jumps only if the clock itself starts, continues or jumps, and once at the end of the first beat. While a node
+of the patch leads the server's clock, this one is not followed, and the status says so.
 
 A beat falls together with a note that arrives with its tick: a constant block and `SLACK` later.
 """
@@ -195,6 +196,9 @@ class ClockFollower:
 
     def _steer(self) -> None:
         loop, server = self._loop, self._server
+        if leader := server.leader():
+            self._refuse(f"{leader} leads the clock; send /node/{leader}/on 0 first")
+            return
         now = server.sample_at(server.now_ns())
         _, _, playing = server.tempo()
         bpm = loop.bpm
@@ -223,10 +227,14 @@ class ClockFollower:
         try:
             self._server.do(command, f"midi:{self.port}")
         except AntiphonError as error:
-            if not self._reason:
-                log.warning("the MIDI clock of %s is not followed: %s", self.port, error)
-            self._reason = str(error)
+            self._refuse(str(error))
             return False
         if isinstance(command, SetTempo):
             self._reason = ""
         return True
+
+    def _refuse(self, reason: str) -> None:
+        """Says once why the clock is not followed."""
+        if not self._reason:
+            log.warning("the MIDI clock of %s is not followed: %s", self.port, reason)
+        self._reason = reason

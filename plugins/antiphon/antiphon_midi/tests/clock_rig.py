@@ -31,6 +31,7 @@ class ClockServer:
     Attributes:
         map: The engine's musical clock, as published with the last block.
         done: Every command that took effect, with its sample.
+        leads: The node that leads the clock.
     """
 
     rate, block = RATE, BLOCK
@@ -41,11 +42,15 @@ class ClockServer:
         self.ns = START_NS
         self.done: list[tuple[float, Command]] = []
         self.late = 0
+        self.leads = ""
         self._waiting: list[tuple[int, int, Command]] = []
         self._serial = itertools.count()
 
     def now_ns(self) -> int:
         return self.ns
+
+    def leader(self) -> str:
+        return self.leads
 
     def sample_at(self, ns: int) -> float:
         return (ns - START_NS) * RATE / 1e9

@@ -52,6 +52,25 @@ def test_a_clock_at_132_is_met_to_the_sample_and_then_left_alone() -> None:
     assert status["summary"] == "132.00 bpm, by the MIDI clock of gear"
 
 
+def test_a_node_that_leads_the_clock_goes_before_it_and_the_status_says_so() -> None:
+    server, follower, clock = started(132.0)
+    feed(server, follower, clock.times(range(4 * BEAT)))
+    server.leads, count = "follow", len(server.done)
+    feed(server, follower, clock.times(range(4 * BEAT, 8 * BEAT)))
+    assert len(server.done) == count
+    told = follower.status()
+    assert told["state"] == "refused"
+    assert told["summary"] == (
+        "the MIDI clock of gear is not followed: follow leads the clock; send /node/follow/on 0 first"
+    )
+    server.map.set_tempo(round(server.sample_at(server.ns)), 100.0)
+    server.leads = ""
+    feed(server, follower, clock.times(range(8 * BEAT, 24 * BEAT)))
+    assert follower.status()["state"] == "following"
+    assert server.tempo()[1] == pytest.approx(132.0, rel=1e-3)
+    assert abs(distance(server, clock, 24 * BEAT - 1)) < 0.0025
+
+
 def test_beat_nought_is_at_the_first_tick_after_start_whenever_that_comes() -> None:
     server, follower, clock = started(120.0)
     feed(server, follower, clock.times(range(1)))

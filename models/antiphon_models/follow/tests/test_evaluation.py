@@ -1,0 +1,81 @@
+"""The beat, measured on performances of the user's own."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from antiphon.api import UsageError
+from antiphon.api.backends.files import MidiNote, MidiTrack, write_midi
+from antiphon_models.follow.evaluation import FollowEvaluation, nobody
+from antiphon_models.follow.own_files import own_song
+from antiphon_models.learning.evaluation import EvaluationRequest
+
+BEATS = 0.5 + 0.6 * np.arange(40)
+TEMPO = [(0.0, 100.0), (20.0, 104.0)]
+LISTS = {
+    ".beats": "".join(f"{at:.3f}\t{n % 4 + 1}\n" for n, at in enumerate(BEATS)),
+    ".csv": "time,bar.beat\n" + "".join(f"{at:.3f},{n // 4 + 1}.{n % 4 + 1}\n" for n, at in enumerate(BEATS)),
+    ".txt": "".join(f"{at:.3f}\n" for at in BEATS),
+    "_annotations.txt": "".join(f"{at:.3f}\t{at:.3f}\t{'b' if n % 4 else 'db,4/4'}\n" for n, at in enumerate(BEATS)),
+}
+"""Beats as they are written beside a performance."""
+
+
+def pianist(path: Path, tempo: object = 120.0) -> Path:
+    """Chords on beats, a new bass on each bar, eighths between: by seconds at 120 bpm, or on a map of the tempo."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    places = 2.0 * BEATS if tempo == 120.0 else np.arange(40.0)
+    notes = []
+    for n, at in enumerate(places.tolist()):
+        bass = 48 + 5 * (n // 4 % 2)
+        notes += [MidiNote(at, 0.4, key, 0.75 - 0.05 * (n % 4)) for key in ((bass, 64, 67) if n % 4 == 0 else (64, 67))]
+        notes.append(MidiNote(at + 0.5 * float(places[1] - places[0]), 0.4, 79, 0.4))
+    write_midi(path, [MidiTrack("piano", tuple(notes))], tempo)  # type: ignore[arg-type]
+    return path
+
+
+def drummer(path: Path) -> Path:
+    sound = np.zeros(26 * 22050, np.float32)
+    for at in BEATS:
+        sound[round(at * 22050) :][:900] += 0.5 * np.exp(-np.arange(900) / 150.0).astype(np.float32)
+    soundfile.write(path, sound, 22050)
+    return path
+
+
+def test_a_folder_s_performances_are_rows_by_the_folder_that_they_are_in(tmp_path: Path) -> None:
+    for number, (ending, text) in enumerate(LISTS.items()):
+        path = pianist(tmp_path / "piano" / f"take {number}.mid")
+        path.with_name(path.stem + ending).write_text(text)
+    pianist(tmp_path / "piano" / "mapped.mid", TEMPO)
+    pianist(tmp_path / "piano" / "nothing beside it.mid")
+    (tmp_path / "drums").mkdir()
+    drummer(tmp_path / "drums" / "kit.wav").with_suffix(".beats").write_text(LISTS[".beats"])
+    (tmp_path / "drums" / "odd.wav").write_bytes(b"no sound")
+    (tmp_path / "drums" / "odd.beats").write_text(LISTS[".beats"])
+    evaluation, said = FollowEvaluation(), list[str]()
+    files = evaluation.files_in(tmp_path)
+    ask = EvaluationRequest(tmp_path, tmp_path, files=files, systems=("follow, MIDI", "follow, sound"), say=said.append)
+    values = {(v.system, v.group, v.item, v.measure): v.value for v in evaluation.scores(ask)}
+    takes = [f"piano/take {number}" for number in range(4)]
+    assert {item for _, _, item, _ in values} == {*takes, "piano/mapped", "drums/kit"}
+    for take in [*takes, "piano/mapped"]:
+        assert values["follow, MIDI", "piano", take, "beats"] > 0.9, take
+        assert ("follow, MIDI", "piano", take, "downbeats") in values or take == "piano/take 2"
+        assert values["follow, MIDI", "piano", take, "entry"] >= 2.0
+    assert ("follow, sound", "drums", "drums/kit", "beats") in values
+    assert len(said) == 1
+    assert said[0].startswith("drums/odd.wav is left out: ")
+
+
+def test_a_sound_without_its_beats_is_refused_with_what_is_wanted(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"kit.wav has no beats beside it; wanted are your performances"):
+        own_song(drummer(tmp_path / "kit.wav"), "kit")
+
+
+def test_the_sounds_without_a_player_have_the_same_length_by_seed(tmp_path: Path) -> None:
+    (tmp_path / "esc10").mkdir()
+    made = dict(nobody(tmp_path, 1))
+    assert {len(sound) for sound in made.values()} == {30 * 22050}
+    np.testing.assert_array_equal(made["applause"], dict(nobody(tmp_path, 1))["applause"])
