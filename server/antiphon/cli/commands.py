@@ -13,7 +13,7 @@ import typer
 from typer.main import get_command_name
 from typer.models import CommandInfo
 
-from antiphon.cli.plugin_commands import CommandGroup, ListedGroup, give_short_helps, known_lines
+from antiphon.cli.plugin_commands import CommandGroup, ListedGroup, complete, known_lines
 from antiphon.cli.terminal import errors
 
 COMMANDS: dict[str, tuple[str, ...]] = {
@@ -181,7 +181,7 @@ def register(app: typer.Typer, name: str = "") -> None:
             case _:
                 (own,) = (known for known, (where, *_) in COMMANDS.items() if where == place)
                 app.command(own, **{option: _at(where) for option, where in _OPTIONS.get(own, {}).items()})(found)
-    give_short_helps(app)
+    complete(app)
     give_examples(app)
 
 

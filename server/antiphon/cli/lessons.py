@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from antiphon.cli import ports
-from antiphon.cli.option_records import by_records
 from antiphon.kernel.errors import UsageError
+from antiphon.kernel.runtime.arguments import argument
 from antiphon.kernel.runtime.settings import ServeSettings
 
 ROOM = "learn"
@@ -38,7 +38,7 @@ def listed() -> None:
 
 def check(
     files: Annotated[
-        list[Path] | None, typer.Argument(metavar="[FILE.md]…", help="Lessons; without any those that ship.")
+        list[Path] | None, argument("Lessons; without any those that ship.", "[FILE.md]…", placed=True)
     ] = None,
 ) -> None:
     """Prove lessons: a solution passes, a start does not, and wrong tries get their answers. Exit code 1: one fails."""
@@ -55,10 +55,9 @@ def check(
         raise typer.Exit(1)
 
 
-@by_records
 def learn(
     server: Annotated[ServeSettings, ("http_port", "osc_port", "audio")],
-    no_open: Annotated[bool, typer.Option("--no-open", help="Print the address alone.")] = False,
+    no_open: Annotated[bool, argument("Print the address alone.")] = False,
 ) -> None:
     """Open the page at its lessons, of your server where one runs, or of one started here. Ctrl-C ends that."""
     from antiphon.cli.running.page import open_page

@@ -14,6 +14,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from antiphon.cli.option_records import by_records
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.distributions import advice
 from antiphon.kernel.runtime.importing import reason_of
@@ -110,15 +111,19 @@ def _stamp() -> list[Any]:
     return source_stamp("cli/*.py", "cli/*/*.py")
 
 
-def give_short_helps(app: typer.Typer) -> None:
-    """Sets each command's short help to the first paragraph of its docstring, which the library would cut.
+def complete(app: typer.Typer) -> None:
+    """Gives each command the arguments that it declares, and for its short help the first paragraph of its docstring.
 
-    A command with a short help of its own, or no docstring, is left.
+    The library would cut that one. A command with a short help of its own, or no docstring, is left.
     """
     for group in app.registered_groups:
-        if group.typer_instance is not None:
-            give_short_helps(group.typer_instance)
+        if (inner := group.typer_instance) is not None:
+            complete(inner)
+            if inner.registered_callback is not None and inner.registered_callback.callback is not None:
+                inner.registered_callback.callback = by_records(inner.registered_callback.callback)
     for command in app.registered_commands:
+        if command.callback is not None:
+            command.callback = by_records(command.callback)
         doc = inspect.getdoc(command.callback) if command.callback is not None else None
         if doc and command.short_help is None:
             command.short_help = " ".join(doc.partition("\n\n")[0].split())
@@ -147,7 +152,7 @@ def plugin_commands() -> tuple[list[tuple[str, str, Any]], list[str]]:
             reasons += [f"plugin {failure.name}: {failure.reason}" for failure in failures]
             if app.registered_callback is not None:
                 reasons.append(f"plugin {source.name}: {HOOK}: it declares options of all commands; left out")
-            give_short_helps(app)
+            complete(app)
             commands = typer.main.get_group(app).commands
         except (Exception, SystemExit) as error:
             reasons.append(f"plugin {source.name}: {HOOK}: {reason_of(error)}")

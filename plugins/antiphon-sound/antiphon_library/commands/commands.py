@@ -12,7 +12,17 @@ from typing import Annotated, Any
 import typer
 
 from antiphon.api import FileError, UsageError
-from antiphon.api.backends.cli import OSC_PORT, Host, Json, OscPort, command_group, echo_answer, epilog, progress_bar
+from antiphon.api.backends.cli import (
+    OSC_PORT,
+    Host,
+    Json,
+    OscPort,
+    argument,
+    command_group,
+    echo_answer,
+    epilog,
+    progress_bar,
+)
 from antiphon.api.backends.runtime import instead, require_modules, short_repr, shorten
 from antiphon_library.commands import recommending
 from antiphon_library.commands.identify import fitting_now, identify
@@ -47,7 +57,7 @@ def _library(
     context: typer.Context,
     root: Annotated[
         Path | None,
-        typer.Option("--root", metavar="DIR", help="The folder of the catalogue; else your library of sound files."),
+        argument("The folder of the catalogue; else your library of sound files.", "DIR"),
     ] = None,
 ) -> None:
     """Catalogue sound files: what they are called, what is in them, which are alike."""
@@ -57,10 +67,10 @@ def _library(
 def add(
     context: typer.Context,
     files: Files = None,
-    again: Annotated[bool, typer.Option("--again", help="Also try bad files again.")] = False,
+    again: Annotated[bool, argument("Also try bad files again.")] = False,
     shards: Annotated[
         Path | None,
-        typer.Option("--from", metavar="DIR", help="A pipeline's folder: sounds, with what its step analyse found."),
+        argument("A pipeline's folder: sounds, with what its step analyse found.", "DIR", flags="--from"),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -113,7 +123,7 @@ def _bad_files(count: int) -> str:
 def listing(
     context: typer.Context,
     files: Files = None,
-    bad: Annotated[bool, typer.Option("--bad", help="Only files that cannot be read, and why.")] = False,
+    bad: Annotated[bool, argument("Only files that cannot be read, and why.")] = False,
     as_json: Json = False,
 ) -> None:
     """List the files: length, tempo, key, artist and title, path."""
@@ -141,11 +151,9 @@ def show(context: typer.Context, file: Path, as_json: Json = False) -> None:
 def analyse(
     context: typer.Context,
     files: Files = None,
-    only: Annotated[list[str] | None, typer.Option("--only", help="This analysis alone; may be given again.")] = None,
-    by: Annotated[
-        str, typer.Option("--by", metavar="librosa", help="librosa: also tempo and beats by librosa, to compare.")
-    ] = "",
-    again: Annotated[bool, typer.Option("--again", help="Also what has been analysed.")] = False,
+    only: Annotated[list[str] | None, argument("This analysis alone; may be given again.")] = None,
+    by: Annotated[str, argument("librosa: also tempo and beats by librosa, to compare.", "librosa")] = "",
+    again: Annotated[bool, argument("Also what has been analysed.")] = False,
     as_json: Json = False,
 ) -> None:
     """Analyse what has not been: these files, which are added, or all. Of one file the result is shown.
@@ -219,16 +227,12 @@ def analyse(
 
 def search(
     context: typer.Context,
-    words: Annotated[list[str] | None, typer.Argument(help="Each has to stand in path or tags, in any case.")] = None,
-    key: Annotated[str, typer.Option("--key", help='As "A minor", Am or a.')] = "",
-    tempo: Annotated[str, typer.Option("--tempo", help="As 118-124, in bpm, or one number, met within 2 %.")] = "",
-    tag: Annotated[
-        list[str] | None, typer.Option("--tag", help="A label that was found in the sound; all of several.")
-    ] = None,
-    kind: Annotated[str, typer.Option("--kind", help=f"One of {', '.join(KINDS)}.")] = "",
-    sure: Annotated[
-        float | None, typer.Option("--sure", min=0.0, max=1.0, help="Minimum confidence of what is asked for.")
-    ] = None,
+    words: Annotated[list[str] | None, argument("Each has to stand in path or tags, in any case.", placed=True)] = None,
+    key: Annotated[str, argument('As "A minor", Am or a.')] = "",
+    tempo: Annotated[str, argument("As 118-124, in bpm, or one number, met within 2 %.")] = "",
+    tag: Annotated[list[str] | None, argument("A label that was found in the sound; all of several.")] = None,
+    kind: Annotated[str, argument(f"One of {', '.join(KINDS)}.")] = "",
+    sure: Annotated[float | None, argument("Minimum confidence of what is asked for.", low=0.0, high=1.0)] = None,
     as_json: Json = False,
 ) -> None:
     """Find files by words, key, tempo, labels and kind; with labels the most probable first."""
@@ -276,7 +280,7 @@ def _confidence(summary: Mapping[str, Any], name: str) -> float:
 def similar(
     context: typer.Context,
     file: Path,
-    count: Annotated[int, typer.Option("-n", min=1, help="Files at most.")] = 10,
+    count: Annotated[int, argument("Files at most.", low=1, flags="-n")] = 10,
     as_json: Json = False,
 ) -> None:
     """List the files most like one, 1 the same sound, 0 no relation; and what else they share."""
@@ -313,11 +317,11 @@ def similar(
 
 def fits(
     context: typer.Context,
-    file: Annotated[Path | None, typer.Argument(help="A loop; none with --live.")] = None,
-    count: Annotated[int, typer.Option("-n", min=1, help="Files at most.")] = 10,
-    live: Annotated[bool, typer.Option("--live", help="With the last bars of what a server plays.")] = False,
-    node: Annotated[str, typer.Option(help="Of it, the node; out is the output.")] = "out",
-    beats: Annotated[int, typer.Option(min=0, max=MAX_BEATS, help="That FILE holds, if known.")] = 0,
+    file: Annotated[Path | None, argument("A loop; none with --live.", placed=True)] = None,
+    count: Annotated[int, argument("Files at most.", low=1, flags="-n")] = 10,
+    live: Annotated[bool, argument("With the last bars of what a server plays.")] = False,
+    node: Annotated[str, argument("Of it, the node; out is the output.")] = "out",
+    beats: Annotated[int, argument("That FILE holds, if known.", low=0, high=MAX_BEATS)] = 0,
     host: Host = "127.0.0.1",
     osc_port: OscPort = OSC_PORT,
     as_json: Json = False,
@@ -341,7 +345,7 @@ def fits(
 def forget(
     context: typer.Context,
     files: Files = None,
-    missing: Annotated[bool, typer.Option("--missing", help="Files that are not there any more.")] = False,
+    missing: Annotated[bool, argument("Files that are not there any more.")] = False,
     as_json: Json = False,
 ) -> None:
     """Remove files from the catalogue, with what is known of them. The sound files are not touched."""

@@ -20,6 +20,7 @@ from antiphon.api.backends.cli import (
     InsteadOfOsc,
     Json,
     OscPort,
+    argument,
     closing_socket,
     echo_answer,
     listen,
@@ -165,14 +166,14 @@ def fitting_now(host: str, port: int, count: int, node: str) -> list[dict[str, A
 
 def identify(
     context: typer.Context,
-    file: Annotated[Path | None, typer.Argument(help="A sound file: 5 to 10 s of it are enough.")] = None,
-    live: Annotated[bool, typer.Option("--live", help="What sounds in the running server, as it changes.")] = False,
+    file: Annotated[Path | None, argument("A sound file: 5 to 10 s of it are enough.", placed=True)] = None,
+    live: Annotated[bool, argument("What sounds in the running server, as it changes.")] = False,
     seconds: Annotated[
-        float, typer.Option(min=0.0, help="End --live after these seconds; 0: by Ctrl-C. Of a file: the seconds used.")
+        float, argument("End --live after these seconds; 0: by Ctrl-C. Of a file: the seconds used.", low=0.0)
     ] = 0.0,
     patches: Annotated[
         Path | None,
-        typer.Option("--patches", metavar="FILE", help='TOML, "FILE" = "PATCH": a track that begins loads its patch.'),
+        argument('TOML, "FILE" = "PATCH": a track that begins loads its patch.', "FILE"),
     ] = None,
     host: Host = "127.0.0.1",
     osc_port: OscPort = OSC_PORT,

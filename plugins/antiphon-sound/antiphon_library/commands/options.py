@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from antiphon.api import UsageError
+from antiphon.api.backends.cli import argument
 
 if TYPE_CHECKING:
     from antiphon_library.catalogue import Catalogue
     from antiphon_library.records import CatalogueRow
 
-Files = Annotated[list[Path] | None, typer.Argument(metavar="[FILES]...", help="Sound files, and folders of them.")]
+Files = Annotated[list[Path] | None, argument("Sound files, and folders of them.", "[FILES]...")]
 EXAMPLES: dict[str, tuple[str, ...]] = {
     "add": ("antiphon library add Music",),
     "list": ("antiphon library list", "antiphon library list --bad"),
