@@ -150,8 +150,8 @@ class LibraryRoutes:
     def _placed(self) -> bool:
         return self._work is None or self._work.done()
 
-    @operation("POST", "/api/library/next", Matches, body=Next, plain=True, example={"body": {"count": 8, "like": 1}})
-    async def next(self, request: HttpRequest, body: object) -> Response:
+    @operation("POST", "/api/library/next", Matches, body=Next, example={"body": {"count": 8, "like": 1}})
+    async def next(self, request: HttpRequest, body: Any) -> Response:
         """What comes next, after signals about tracks, which are stored.
 
         A track is a path or an `id`.
@@ -160,9 +160,10 @@ class LibraryRoutes:
         def work(catalogue: Catalogue) -> list[dict[str, Any]]:
             from antiphon_library.taste.choosing import next_summaries, request_of
 
-            return next_summaries(catalogue, request_of(catalogue, body), self._tracks(catalogue))
+            return next_summaries(catalogue, request_of(catalogue, given), self._tracks(catalogue))
 
-        signals = isinstance(body, dict) and bool(body.keys() & {"like", "skip", "dislike"})
+        given = msgspec.to_builtins(body)
+        signals = bool(given.keys() & {"like", "skip", "dislike"})
         return answer({"matches": await self._in_thread(self._with_catalogue, work, signals)})
 
     @operation("POST", "/api/library/fits", FitMatches, body=Fits, example={"body": {"file": 1}})

@@ -17,7 +17,7 @@ ROOM = "learn"
 
 def register(app: typer.Typer) -> None:
     """Adds `list` and `check`."""
-    from antiphon.cli.commands import command_group
+    from antiphon.cli.plugin_commands import command_group
 
     group = command_group("lessons", "List and check the lessons of the page.")
     group.command("list")(listed)

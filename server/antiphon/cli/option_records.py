@@ -34,7 +34,8 @@ def by_records(function: Callable[..., None]) -> Callable[..., None]:
             continue
         if isinstance(metadata, tuple):
             kind, only = kind.__origin__, metadata
-        if own := _declarations(kind):
+        own = _declarations(kind)
+        if own or hasattr(kind, "__struct_fields__"):
             parameters += sorted((one for one in own if one.name in only), key=lambda one: only.index(one.name)) or own
             records[parameter.name] = functools.partial(_request, kind, only)
         elif hasattr(kind, "__dataclass_fields__"):

@@ -4,13 +4,17 @@ Plugins that implement `antiphon_commands` are imported only for a command that 
 of all commands.
 """
 
+from __future__ import annotations
+
 import contextlib
 import inspect
 import json
 import sys
+from collections.abc import Callable, Iterable
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import msgspec
 import typer
 from typer.core import TyperGroup
 
@@ -18,6 +22,9 @@ from antiphon.cli.option_records import by_records
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.distributions import advice
 from antiphon.kernel.runtime.importing import reason_of
+
+if TYPE_CHECKING:
+    from antiphon.kernel.contract.operations import PluginOperation
 
 HOOK = "antiphon_commands"
 LINES, MAX_LINE = "commands", 1000
@@ -95,6 +102,25 @@ class ListedGroup(CommandGroup):
     complete = False
 
 
+def command_group(name: str, sentence: str, callback: Callable[..., None] = lambda: None) -> typer.Typer:
+    """An empty group of commands; `callback` has the options before a command's name."""
+    app = typer.Typer(
+        name=name,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        help=sentence,
+        short_help=sentence,
+    )
+    app.callback()(callback)
+    return app
+
+
+def epilog(*lines: str) -> str:
+    """The epilogue of a command's help: its examples."""
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
+
+
 def known_lines() -> dict[str, str] | None:
     """Names of all commands and their lines in the help, as they were last shown; None where a source changed since."""
     with contextlib.suppress(OSError, ValueError, TypeError):
@@ -135,7 +161,7 @@ def plugin_commands() -> tuple[list[tuple[str, str, Any]], list[str]]:
 
     known = hook_lists()
     reasons = [f"plugin {plugin}: {reason}" for plugin, reason in known.failures.items()]
-    wanted = known.implementing(HOOK)
+    wanted = known.implementing(HOOK) | known.implementing("antiphon_operations")
     if not wanted:
         return [], reasons
     from antiphon.kernel.plugins.dispatcher import HookDispatcher
@@ -148,7 +174,9 @@ def plugin_commands() -> tuple[list[tuple[str, str, Any]], list[str]]:
         app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
         try:
             dispatcher.add(source.name, source.importing())
-            failures = dispatcher.call(HOOK, only=source.name, cli=app)
+            operations, more = dispatcher.operations(source.name)
+            failures = (*dispatcher.call(HOOK, only=source.name, cli=app), *more)
+            _add_operations(app, operations)
             reasons += [f"plugin {failure.name}: {failure.reason}" for failure in failures]
             if app.registered_callback is not None:
                 reasons.append(f"plugin {source.name}: {HOOK}: it declares options of all commands; left out")
@@ -159,3 +187,26 @@ def plugin_commands() -> tuple[list[tuple[str, str, Any]], list[str]]:
             continue
         added += [(source.name, name, command) for name, command in commands.items()]
     return added, reasons
+
+
+def _add_operations(app: typer.Typer, operations: Iterable[PluginOperation]) -> None:
+    """Adds a command for each operation of a plugin, in the group of that name."""
+    for one in operations:
+        first, _, second = one.name.partition(" ")
+        groups = {group.typer_instance.info.name: group.typer_instance for group in app.registered_groups}  # type: ignore[union-attr]
+        if first not in groups:
+            groups[first] = command_group(first, f"What the plugin {first} can be asked.")
+            app.add_typer(groups[first])
+        groups[first].command(second, epilog=epilog(*one.examples) if one.examples else None)(_command_of(one))
+
+
+def _command_of(operation: PluginOperation) -> Callable[..., None]:
+    from antiphon.cli.terminal.progress import Json, echo_answer
+
+    def command(asked: Any, as_json: bool = False) -> None:
+        answer = operation.answer(asked)
+        echo_answer(as_json, msgspec.to_builtins(answer), operation.shown(answer))
+
+    command.__doc__ = operation.doc
+    command.__annotations__ = {"asked": operation.asked, "as_json": Json}
+    return command

@@ -28,7 +28,6 @@ SHOWN = 10
 
 
 def personality(
-    context: typer.Context,
     questions: Annotated[int, argument("Questions at most.", low=1, high=100)] = 12,
     into: Annotated[Path | None, argument("Write each sound into this file; play nothing.", "FILE")] = None,
     silent: Annotated[bool, argument("Play nothing; ask by names.")] = False,
@@ -42,7 +41,7 @@ def personality(
 
     if into is not None and not silent:
         refuse_existing([("--into", into)], force=force)
-    with open_catalogue(context) as catalogue:
+    with open_catalogue() as catalogue:
         table = TrackTable.load(catalogue.taste)
         # loops and one-shots are not recommended, so nothing is asked about them
         samples = [place for place, row in enumerate(table.rows) if row.id in table.samples]
@@ -51,7 +50,7 @@ def personality(
             raise UsageError(
                 f"the library {catalogue.path} holds fewer than two sounds{besides}; `antiphon library add` adds some"
             )
-    with open_catalogue(context, write=True) as catalogue:
+    with open_catalogue(write=True) as catalogue:
         known = {table.place[signal.sound] for signal in catalogue.taste.signals() if signal.sound in table.place}
         asked, passed = sorted(known), list[int]()
         answers: list[dict[str, Any]] = []
@@ -145,7 +144,6 @@ MAX_NAMED = 5
 
 
 def next_tracks(
-    context: typer.Context,
     count: Annotated[int, argument("Tracks of the playlist.", low=1, high=500, flags="--count -n")] = 1,
     after: Annotated[Path | None, argument("The track that was played, as the last one.", "FILE")] = None,
     like: Annotated[list[Path] | None, argument("One you like; may be given again.", "FILE")] = None,
@@ -159,7 +157,7 @@ def next_tracks(
     from antiphon_library.taste.choosing import NextRequest, next_summaries
 
     given = {"like": like, "skip": skip, "dislike": dislike}
-    with open_catalogue(context, write=forget or any(given.values())) as catalogue:
+    with open_catalogue(write=forget or any(given.values())) as catalogue:
         if forget:
             catalogue.taste.delete_signals()
         signals = tuple((row_of(catalogue, file).path, kind) for kind, files in given.items() for file in files or ())
@@ -174,7 +172,6 @@ def next_tracks(
 
 
 def chart(
-    context: typer.Context,
     png: Annotated[Path | None, argument("Draw it into this file.", "FILE")] = None,
     again: Annotated[bool, argument("Place all tracks anew, not only the new ones.")] = False,
     as_json: Json = False,
@@ -188,7 +185,7 @@ def chart(
     from antiphon.api.backends.files import write_atomic
     from antiphon_library.taste.choosing import TrackTable
 
-    with open_catalogue(context) as catalogue:
+    with open_catalogue() as catalogue:
         tracks = TrackTable.load(catalogue.taste)
         placement = charts.place_tracks(catalogue, tracks, again=again)
         without = [row for row in tracks.rows if row.vector is None]
@@ -218,7 +215,6 @@ def chart(
 
 
 def learn(
-    context: typer.Context,
     folder: Annotated[Path, argument("Of the Million Playlist's slices, or Last.fm 360K's table of plays.")],
     most: Annotated[int, argument("Playlists or people that are read.", low=1)] = 200_000,
     as_json: Json = False,
@@ -226,9 +222,9 @@ def learn(
     """Learn from logs of others which of your tracks are played together; `next` uses it."""
     from antiphon_library.taste import logs
 
-    with open_catalogue(context) as catalogue:
+    with open_catalogue() as catalogue:
         count, matched, pairs = logs.count_companions(catalogue.taste.tracks(), logs.lists(folder, most))
-    with open_catalogue(context, write=bool(pairs)) as catalogue:
+    with open_catalogue(write=bool(pairs)) as catalogue:
         catalogue.taste.put_companions(pairs)
     words = f"{count} lists, {matched} of your tracks in them, {len(pairs) // 2} pairs learned"
     echo_answer(as_json, {"lists": count, "tracks": matched, "pairs": len(pairs) // 2}, (words,))

@@ -4,6 +4,7 @@ A command is what a performer asks for, as data; OSC packets are bytes, for anot
 """
 
 from antiphon.kernel.contract.addresses import AddressList
+from antiphon.kernel.contract.operations import Request
 from antiphon.kernel.errors import RequestError, WireError
 from antiphon.kernel.graph.clips import PatchClip, clip_room
 from antiphon.kernel.io.listening import open_ipv6_loopback as beside_on_ipv6
@@ -54,3 +55,4 @@ from antiphon.kernel.session.transport import (
 from antiphon.kernel.session.transport_server import EmittedEvent, OscRequest, TransportServer
 from antiphon.kernel.wire.ntp import from_unix_ns as timetag_of
 from antiphon.kernel.wire.osc import IMMEDIATELY, Arg, Bundle, Double, Message, Packet, decode, encode, encode_bundle
+from antiphon.operations.asking import offered

@@ -8,7 +8,7 @@ import math
 import os
 from collections.abc import Iterator
 from dataclasses import fields as fields_of_dataclass
-from typing import Any, NamedTuple, get_type_hints
+from typing import Any, NamedTuple, get_args, get_type_hints
 
 from msgspec import Meta, Struct
 from msgspec.structs import fields as fields_of_struct
@@ -78,6 +78,11 @@ class Argument(NamedTuple):
         words = str(self.meta.description)
         return f" {self.range}." if self.range and not any(mark.isdigit() for mark in words) else ""
 
+    @property
+    def in_words(self) -> Meta:
+        """Its range as a limit of data, which a refusal says in words."""
+        return Meta(ge=self.meta.ge, le=self.meta.le, description=self.range)
+
     def check(self, value: Any) -> None:
         """Raises UsageError for a number outside its range; its default is inside."""
         low, high = self.meta.ge, self.meta.le
@@ -97,7 +102,11 @@ def arguments(kind: Any) -> Iterator[Argument]:
     declared: Any = fields_of_struct(kind) if issubclass(kind, Struct) else fields_of_dataclass(kind)
     for field in declared:
         hint = hints[field.name]
-        if hasattr(hint, "__metadata__"):
+        # as msgspec has a number with limits that may be missing: Annotated[float, …] | None
+        inner = next((one for one in get_args(hint) if hasattr(one, "__metadata__")), None)
+        if inner is not None:
+            yield Argument(field.name, inner.__origin__ | None, field.default, inner.__metadata__[0])
+        elif hasattr(hint, "__metadata__"):
             yield Argument(field.name, hint.__origin__, field.default, hint.__metadata__[0])
 
 

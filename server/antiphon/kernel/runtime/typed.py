@@ -126,7 +126,9 @@ def _bare(info: Any) -> tuple[Any, str]:
     """A type without its limits, of an optional one the type itself; and what it takes, "" where that is any."""
     said = ""
     while isinstance(info, inspect.Metadata):
-        said, info = said or (info.extra_json_schema or {}).get("description", ""), info.type
+        # the sentence of a declared argument says what it is for
+        own = "" if info.extra else (info.extra_json_schema or {}).get("description", "")
+        said, info = said or own, info.type
     if isinstance(info, inspect.UnionType):
         info, inner = _bare(next(each for each in info.types if not isinstance(each, inspect.NoneType)))
         return info, said or inner
