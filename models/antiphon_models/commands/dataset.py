@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from antiphon.api.backends.cli import Json, command_group, echo_answer, epilog
+from antiphon.api.backends.cli import Json, by_records, command_group, echo_answer, epilog
 
 if TYPE_CHECKING:
     from antiphon_models.datasets.records import Report
@@ -87,6 +87,7 @@ class WantedSounds:
     ] = None
 
 
+@by_records
 def fetch(
     source: Annotated[str, typer.Argument(help="Where from: freesound.")],
     query: Annotated[str, typer.Argument(help="Words, as in the site's own search.")],

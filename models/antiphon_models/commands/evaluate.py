@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from antiphon.api import UsageError
-from antiphon.api.backends.cli import complete_named
+from antiphon.api.backends.cli import by_records, complete_named
 from antiphon.api.backends.runtime import instead
 from antiphon_models.commands.train import DATA, Data, say
 
@@ -46,6 +46,7 @@ class Output:
     card: Annotated[bool, typer.Option("--card", help="Also put the figures into models/RESULTS.md.")] = False
 
 
+@by_records
 def evaluate(
     name: Annotated[
         str, typer.Argument(help="What to evaluate; --list shows what there is.", autocompletion=_names)

@@ -12,7 +12,7 @@ from typing import Annotated, Protocol, runtime_checkable
 import typer
 
 from antiphon.api import UsageError
-from antiphon.api.backends.cli import complete_named
+from antiphon.api.backends.cli import by_records, complete_named
 from antiphon.api.backends.runtime import instead
 
 _names = complete_named("trainings")
@@ -44,6 +44,7 @@ class Course:
     restart: Annotated[bool, typer.Option("--restart", help="From the first step, whatever there is.")] = False
 
 
+@by_records
 def train(
     name: Annotated[str, typer.Argument(help="What to train; --list shows what there is.", autocompletion=_names)] = "",
     folder: Annotated[Path | None, typer.Argument(help="Your own sounds or table, for what learns them.")] = None,

@@ -6,8 +6,8 @@ import hmac
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Annotated, Any
 
-from antiphon.api.backends.cli import OSC_PORT, HttpBesideOsc, OscPort, argument, epilog, owner_token, server_http_port
-from antiphon.api.backends.runtime import require_modules, say as tell
+from antiphon.api.backends.cli import OSC_PORT, HttpBesideOsc, OscPort, epilog, owner_token, server_http_port
+from antiphon.api.backends.runtime import argument, require_modules, say as tell
 
 if TYPE_CHECKING:
     from mcp.server.mcpserver import MCPServer

@@ -4,8 +4,7 @@ from typing import Annotated, Any
 
 from msgspec import Struct
 
-from antiphon.api.backends.cli import argument
-from antiphon.api.backends.transports import Request
+from antiphon.api.backends.runtime import Request, argument
 from antiphon_library.records import KINDS
 
 

@@ -4,7 +4,8 @@ from typing import Annotated, Any
 
 import typer
 
-from antiphon.api.backends.cli import Json, argument, command_group, echo_answer, endable, epilog, progress_bar
+from antiphon.api.backends.cli import Json, command_group, echo_answer, endable, epilog, progress_bar
+from antiphon.api.backends.runtime import argument
 
 SENTENCE = "Packs of sounds in your library, as Strudel and SuperDirt have them."
 SHOWN = 1500

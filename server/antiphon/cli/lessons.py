@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from antiphon.cli import ports
+from antiphon.cli.option_records import by_records
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime.arguments import argument
 from antiphon.kernel.runtime.settings import ServeSettings
@@ -55,6 +56,7 @@ def check(
         raise typer.Exit(1)
 
 
+@by_records
 def learn(
     server: Annotated[ServeSettings, ("http_port", "osc_port", "audio")],
     no_open: Annotated[bool, argument("Print the address alone.")] = False,

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
+from antiphon.cli.option_records import by_records
 from antiphon.cli.terminal.errors import endable
 from antiphon.kernel.errors import AntiphonError, UsageError
 from antiphon.kernel.runtime import paths
@@ -35,6 +36,7 @@ OPTIONS = ("audio", "input", "output", "patch", "osc_port", "http_port", "block"
 """Options of `serve` that `play` takes."""
 
 
+@by_records
 def play(
     server: Annotated[ServeSettings, OPTIONS],
     no_open: Annotated[bool, argument("Open no browser.")] = False,

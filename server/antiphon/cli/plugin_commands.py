@@ -176,7 +176,7 @@ def plugin_commands() -> tuple[list[tuple[str, str, Any]], list[str]]:
             dispatcher.add(source.name, source.importing())
             operations, more = dispatcher.operations(source.name)
             failures = (*dispatcher.call(HOOK, only=source.name, cli=app), *more)
-            _add_operations(app, operations)
+            add_operations(app, operations)
             reasons += [f"plugin {failure.name}: {failure.reason}" for failure in failures]
             if app.registered_callback is not None:
                 reasons.append(f"plugin {source.name}: {HOOK}: it declares options of all commands; left out")
@@ -189,7 +189,7 @@ def plugin_commands() -> tuple[list[tuple[str, str, Any]], list[str]]:
     return added, reasons
 
 
-def _add_operations(app: typer.Typer, operations: Iterable[PluginOperation]) -> None:
+def add_operations(app: typer.Typer, operations: Iterable[PluginOperation]) -> None:
     """Adds a command for each operation of a plugin, in the group of that name."""
     for one in operations:
         first, _, second = one.name.partition(" ")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from antiphon.cli.option_records import by_records
 from antiphon.cli.serve_options import given_options, transports_of
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.io.listening import local_addresses, open_sockets
@@ -29,6 +30,7 @@ TOKEN = "ANTIPHON_TOKEN"
 """Environment variable of an external token, as some platforms pass secrets."""
 
 
+@by_records
 def serve(ctx: typer.Context, asked: ServeSettings) -> None:
     """Start the server. It plays until Ctrl-C or SIGTERM; closing the terminal does not end it."""
     settings = asked.with_(**given_options(ctx)).check()

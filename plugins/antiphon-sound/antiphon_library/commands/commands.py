@@ -12,18 +12,8 @@ from typing import Annotated
 import typer
 
 from antiphon.api import FileError, UsageError
-from antiphon.api.backends.cli import (
-    OSC_PORT,
-    Host,
-    Json,
-    OscPort,
-    argument,
-    command_group,
-    echo_answer,
-    epilog,
-    progress_bar,
-)
-from antiphon.api.backends.runtime import require_modules, short_repr, shorten
+from antiphon.api.backends.cli import OSC_PORT, Host, Json, OscPort, command_group, echo_answer, epilog, progress_bar
+from antiphon.api.backends.runtime import argument, require_modules, short_repr, shorten
 from antiphon_library.commands import recommending
 from antiphon_library.commands.identify import fitting_now, identify
 from antiphon_library.commands.options import EXAMPLES, ROOT, Files, catalogue_paths, open_catalogue, root_of, row_of

@@ -20,7 +20,6 @@ from antiphon.api.backends.cli import (
     InsteadOfOsc,
     Json,
     OscPort,
-    argument,
     closing_socket,
     echo_answer,
     listen,
@@ -29,6 +28,7 @@ from antiphon.api.backends.cli import (
     refusal,
     silent,
 )
+from antiphon.api.backends.runtime import argument
 from antiphon_library.commands.options import open_catalogue
 
 if TYPE_CHECKING:

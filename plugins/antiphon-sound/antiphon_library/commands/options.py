@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from antiphon.api import UsageError
-from antiphon.api.backends.cli import argument
+from antiphon.api.backends.runtime import argument
 
 if TYPE_CHECKING:
     from antiphon_library.catalogue import Catalogue

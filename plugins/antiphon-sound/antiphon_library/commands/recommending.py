@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from antiphon.api import UsageError
-from antiphon.api.backends.cli import Json, argument, echo_answer
+from antiphon.api.backends.cli import Json, echo_answer
+from antiphon.api.backends.runtime import argument
 from antiphon_library.commands.options import open_catalogue, row_of
 from antiphon_library.commands.printing import print_rows
 

@@ -4,7 +4,6 @@ A command is what a performer asks for, as data; OSC packets are bytes, for anot
 """
 
 from antiphon.kernel.contract.addresses import AddressList
-from antiphon.kernel.contract.operations import Request
 from antiphon.kernel.errors import RequestError, WireError
 from antiphon.kernel.graph.clips import PatchClip, clip_room
 from antiphon.kernel.io.listening import open_ipv6_loopback as beside_on_ipv6

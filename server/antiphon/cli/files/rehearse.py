@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from antiphon.cli.option_records import by_records
 from antiphon.cli.terminal.errors import endable
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime.arguments import check
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from antiphon.offline.rehearsal import Verdict
 
 
+@by_records
 def rehearse(asked: RehearseRequest) -> None:
     """Rehearse a live script: render its first bars, faster than time, and say what speaks against playing it.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from antiphon.cli.option_records import by_records
 from antiphon.cli.terminal.errors import complain, endable
 from antiphon.operations.requests import RenderRequest, changed
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from antiphon.live.records import ScriptError
 
 
+@by_records
 def render(asked: RenderRequest) -> None:
     """Play a patch or a live script into a file: the rate of IN, two channels or those of IN if it has more.
 

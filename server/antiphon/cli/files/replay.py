@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 from antiphon.cli.files.reports import TERMINAL, report
+from antiphon.cli.option_records import by_records
 from antiphon.cli.terminal.errors import complain, endable
 from antiphon.cli.terminal.progress import ProgressBar
 from antiphon.kernel.errors import UsageError
@@ -18,6 +19,7 @@ MOST_CUES, LONGEST_CUE = 200, 120
 """Cues of the set that are shown, and characters of each part of one."""
 
 
+@by_records
 def replay(asked: ReplayRequest) -> None:
     """Render a recorded set to a file, or to its tracks: the same samples on the same machine. Its cues are listed."""
     from antiphon.files.audiowrite import AudioWriter, format_of

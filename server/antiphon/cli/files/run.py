@@ -2,10 +2,12 @@
 
 import typer
 
+from antiphon.cli.option_records import by_records
 from antiphon.cli.terminal.errors import endable
 from antiphon.operations.requests import RunRequest
 
 
+@by_records
 def run(asked: RunRequest) -> None:
     """Process files by a plugin: same rate, channels and length unless it says otherwise, its delay taken out.
 

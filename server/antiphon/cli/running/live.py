@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from antiphon.cli import ports
+from antiphon.cli.option_records import by_records
 from antiphon.cli.terminal.errors import complain
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime.arguments import argument, option_words
@@ -16,6 +17,7 @@ OPTIONS = ("osc_port", "http_port", "audio", "input", "output", "record", "block
 """Options of `serve` that `live` takes, for a server that it starts."""
 
 
+@by_records
 def live(
     script: Annotated[str, argument("A live script.", "SET.py")],
     *,
