@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from antiphon_library.catalogue import Catalogue
     from antiphon_library.records import CatalogueRow
 
-Files = Annotated[list[Path] | None, argument("Sound files, and folders of them.", "[FILES]...")]
+Files = Annotated[list[Path] | None, argument("Sound files, and folders of them.", "[FILES]...", placed=True)]
 EXAMPLES: dict[str, tuple[str, ...]] = {
     "add": ("antiphon library add Music",),
     "list": ("antiphon library list", "antiphon library list --bad"),
