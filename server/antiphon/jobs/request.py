@@ -56,6 +56,7 @@ class JobBody(Struct, forbid_unknown_fields=True, kw_only=True):
 OFFERED = {BESIDE[one.option][0] if one.option in BESIDE else one.name: one for one in arguments(RunRequest)}
 """Options of `antiphon run` by their fields here; a further file is asked for by true."""
 SWITCHES = tuple(name for name, one in OFFERED.items() if name and (one.option in BESIDE or name == "stems"))
+RUN = "Body of `POST /api/run/PLUGIN`. `file` is missing for a plugin that needs none, as `generate`."
 Run: Any = defstruct(
     "Run",
     [
@@ -66,7 +67,7 @@ Run: Any = defstruct(
     ],
     bases=(JobBody,),
     kw_only=True,
-    namespace={"__doc__": "Body of `POST /api/run/PLUGIN`. `file` is missing for a plugin that needs none."},
+    namespace={"__doc__": RUN},
 )
 
 
