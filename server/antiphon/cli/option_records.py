@@ -24,6 +24,7 @@ def by_records(function: Callable[..., None]) -> Callable[..., None]:
     records: dict[str, Callable[[dict[str, Any]], Any]] = {}
     parameters: list[inspect.Parameter] = []
     ranged: list[Argument] = []
+    declared: dict[str, Argument] = {}
     for parameter in inspect.signature(function).parameters.values():
         kind, only = hints[parameter.name], ()
         metadata = getattr(kind, "__metadata__", (None,))[0]
@@ -38,6 +39,7 @@ def by_records(function: Callable[..., None]) -> Callable[..., None]:
         if own or hasattr(kind, "__struct_fields__"):
             parameters += sorted((one for one in own if one.name in only), key=lambda one: only.index(one.name)) or own
             records[parameter.name] = functools.partial(_request, kind, only)
+            declared |= {one.name: one for one in arguments(kind)}
         elif hasattr(kind, "__dataclass_fields__"):
             flat = inspect.signature(kind, eval_str=True).parameters.values()
             parameters += [field.replace(kind=_PLAIN) for field in flat]
@@ -53,6 +55,7 @@ def by_records(function: Callable[..., None]) -> Callable[..., None]:
         function(**made, **given)
 
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.declared = {**getattr(function, "declared", {}), **declared, **{one.name: one for one in ranged}}  # type: ignore[attr-defined]
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return command
 
