@@ -191,9 +191,10 @@ def plugin_commands() -> tuple[list[tuple[str, str, Any]], list[str]]:
 
 def add_operations(app: typer.Typer, operations: Iterable[PluginOperation]) -> None:
     """Adds a command for each operation of a plugin, in the group of that name."""
+    inner = [group.typer_instance for group in app.registered_groups]
+    groups: dict[str, Any] = {str(group.info.name): group for group in inner if group is not None}
     for one in operations:
         first, _, second = one.name.partition(" ")
-        groups = {group.typer_instance.info.name: group.typer_instance for group in app.registered_groups}  # type: ignore[union-attr]
         if first not in groups:
             groups[first] = command_group(first, f"What the plugin {first} can be asked.")
             app.add_typer(groups[first])

@@ -17,7 +17,7 @@ _NAME = re.compile(r"[a-z][a-z0-9_-]* [a-z][a-z0-9-]*")
 _TAGS = {int: "i", bool: "i", float: "f", str: "s"}
 
 
-class Request(Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
+class Request(Struct, forbid_unknown_fields=True, kw_only=True):
     """Base of what an operation is asked for: its fields are arguments, its docstring says what the operation does."""
 
 
@@ -70,7 +70,8 @@ class PluginOperation:
 
     def of_words(self, words: Iterable[Any]) -> Any:
         """Its answer to the arguments of an OSC message. Raises AntiphonError: as `ask`."""
-        given, rest = {}, list(words)
+        given: dict[str, Any] = {}
+        rest = list(words)
         kinds = {one.name: one.kind for one in arguments(self.asked)}
         for word in self.osc.split():
             name = word.strip("[]…")[2:]
