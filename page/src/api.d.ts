@@ -102,6 +102,10 @@ export interface Forgot {
   kept: boolean;
 }
 
+export interface FoundSounds {
+  matches: Record<string, unknown>[];
+}
+
 export interface Graph {
   patch: string;
   nodes: Node[];
@@ -421,17 +425,17 @@ export interface Result {
 }
 
 export interface Run {
+  file?: string;
+  rate?: number;
   params?: Record<string, unknown>;
   format?: "wav" | "flac" | "ogg" | "mp3" | "opus" | "aiff" | "aif" | "au" | "m4a" | "mid";
   midi?: boolean;
   analysis?: boolean;
   report?: boolean;
-  stems?: boolean;
   picture?: boolean;
   roll?: boolean;
+  stems?: boolean;
   tail?: number;
-  file?: string;
-  rate?: number;
 }
 
 export interface Said {
@@ -459,8 +463,22 @@ export interface Script {
   by: string;
 }
 
+export interface SearchRequest {
+  words?: string[];
+  key?: string;
+  tempo?: string;
+  tag?: string[];
+  kind?: string;
+  sure?: number | null;
+}
+
 export interface Sent {
   sent: string;
+}
+
+export interface SimilarRequest {
+  file: string;
+  count?: number;
 }
 
 export interface Sketch {
@@ -601,6 +619,8 @@ export interface Post {
   "/api/mcp/say": { takes: SayBody; answers: Said };
   "/api/mcp/hear": { takes: HearBody; answers: HeardSound };
   [path: `/api/classify/${string}`]: { takes: Blob; answers: Classified };
+  "/api/library/search": { takes: SearchRequest; answers: FoundSounds };
+  "/api/library/similar": { takes: SimilarRequest; answers: FoundSounds };
 }
 
 export interface Put {

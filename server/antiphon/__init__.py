@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from antiphon import aio as aio
     from antiphon.kernel.errors import AntiphonError as AntiphonError
+    from antiphon.operations.asking import ask as ask
     from antiphon.operations.chain import Chain as Chain, Model as Model, Stream as Stream
     from antiphon.operations.given import Note as Note
     from antiphon.operations.listening import Song as Song, analyse as analyse
@@ -29,6 +30,7 @@ _PLACES = {
     "Song": "antiphon.operations.listening",
     "Stream": "antiphon.operations.chain",
     "analyse": "antiphon.operations.listening",
+    "ask": "antiphon.operations.asking",
     "connect": "antiphon.operations.remote",
     "render": "antiphon.operations.python",
     "run": "antiphon.operations.python",
@@ -46,6 +48,7 @@ __all__ = [
     "Stream",
     "__version__",
     "analyse",
+    "ask",
     "connect",
     "render",
     "run",

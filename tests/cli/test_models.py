@@ -9,6 +9,7 @@ import pytest
 import typer
 
 from antiphon.cli import models as command
+from antiphon.cli.plugin_commands import complete
 from antiphon.cli.terminal import errors
 from antiphon.kernel.runtime import model_files, resources
 from antiphon.kernel.workers import devices
@@ -31,6 +32,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
     app.callback()(lambda: None)
     app.command()(command.models)
+    complete(app)
 
     def go(*arguments: object, known: tuple[ModelInfo, ...] = (), failed: tuple[str, ...] = ()) -> tuple:
         with monkeypatch.context() as patch:

@@ -11,6 +11,7 @@ from tests.waiting import until
 
 from antiphon.cli.devices import devices, listing
 from antiphon.cli.doctor import doctor
+from antiphon.cli.plugin_commands import complete
 from antiphon.cli.terminal import errors
 from antiphon.doctor import loopback, machine, software, sound
 from antiphon.doctor.sound import Device, JackState, LibraryReport
@@ -35,6 +36,7 @@ def run(capsys):
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
     app.command()(doctor)
     app.command()(devices)
+    complete(app)
 
     def command(*arguments):
         code = errors.run(app, list(arguments))

@@ -14,8 +14,8 @@ from antiphon.jobs import board as board_module, files as files_module, process
 from antiphon.jobs.board import JobBoard, Overviews
 from antiphon.jobs.errors import StorageFull
 from antiphon.jobs.job import Job, JobState, JobTable, Task, Upload
-from antiphon.jobs.process import Outcome
 from antiphon.kernel.errors import AntiphonError, FileError
+from antiphon.kernel.runtime.processes.children import CommandEnd
 
 
 class FakePerform:
@@ -29,7 +29,7 @@ class FakePerform:
         self.options: dict[str, float] = {}
         self.at_once = self.most = 0
 
-    async def __call__(self, words: Sequence[str], progress: Callable[[float], None], **options: float) -> Outcome:
+    async def __call__(self, words: Sequence[str], progress: Callable[[float], None], **options: float) -> CommandEnd:
         self.words += words
         self.options = options
         out = next(Path(word) for word in words if "/out." in word)
@@ -40,9 +40,9 @@ class FakePerform:
             progress(0.5)
             await self.allowed.wait()
             if self.complaint:
-                return Outcome(2, "", f"antiphon: {self.complaint}")
+                return CommandEnd(2, "", f"antiphon: {self.complaint}")
             out.write_bytes(b"sound")
-            return Outcome(0, f"wrote {out}: 0:01, silent\nwrote {out.parent}/notes.mid: 0:01, 0 notes\n", "")
+            return CommandEnd(0, f"wrote {out}: 0:01, silent\nwrote {out.parent}/notes.mid: 0:01, 0 notes\n", "")
         finally:
             self.at_once -= 1
 

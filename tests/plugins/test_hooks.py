@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import sys
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,10 +24,11 @@ from antiphon.cli.terminal import errors
 from antiphon.kernel.contract import hookspecs
 from antiphon.kernel.contract.addresses import AddressList
 from antiphon.kernel.contract.hookspecs import hookimpl
-from antiphon.kernel.errors import PluginError
+from antiphon.kernel.errors import PluginError, UsageError
 from antiphon.kernel.plugins import hook_lists, loader
 from antiphon.kernel.plugins.dispatcher import HookDispatcher
 from antiphon.kernel.runtime import paths
+from antiphon.operations.asking import ask, offered
 from antiphon_bench.rig import ServerProcess
 
 LOG = "ANTIPHON_TEST_HOOKS_LOG"
@@ -127,6 +129,10 @@ def antiphon_addresses(osc):
     osc.add("/NAME/shake", "i:times [s:what]", shake, "Shakes, or sets wet.")
 
 @hookimpl
+def antiphon_operations(operations):
+    pass
+
+@hookimpl
 async def antiphon_startup(app):
     note(f"startup {type(app).__name__}")
 
@@ -162,6 +168,34 @@ ONE_PROCESSOR = (
 @hookimpl
 def antiphon_processors(register):
     register("plays", "antiphon_utilities.mix:Gain", "As gain.")
+"""
+)
+OFFERS = (
+    HEAD
+    + """
+from typing import Annotated
+from msgspec import Struct
+from antiphon.api.backends.runtime import argument
+from antiphon.api.backends.runtime import Request
+
+class Count(Request):
+    'Counts a letter in words.'
+    letter: Annotated[str, argument("A letter.")]
+    most: Annotated[int, argument("The most that is told.", low=1, high=9, unit="letters")] = 5
+    words: Annotated[tuple[str, ...], argument("Words.")] = ()
+
+class Counted(Struct):
+    found: int
+    by_word: list[int]
+
+def count(asked):
+    each = [word.count(asked.letter) for word in asked.words]
+    return Counted(min(asked.most, sum(each)), each)
+
+@hookimpl
+def antiphon_operations(operations):
+    lines = lambda told: [f"{told.found}!"]
+    operations.add("offers count", Count, count, Counted, example={"letter": "a"}, lines=lines)
 """
 )
 RAISES = (
@@ -295,6 +329,7 @@ class Served:
     turned: dict[str, str]
     gain: float
     shaken: dict[str, tuple[Any, ...]]
+    offered: dict[str, Any]
 
 
 @pytest.fixture(scope="module")
@@ -305,6 +340,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Served:
     write_every(own, OWN)
     write(own, PLAYS, ONE_PROCESSOR)
     write(own, BREAKS, RAISES)
+    write(own, "offers", OFFERS)
     path = os.pathsep.join([str(site), os.environ.get("PYTHONPATH", "")])
     options = ("--audio", "headless", "--patch", "through", "--synth", "null")
     with ServerProcess(*options, home=folder, env={LOG: str(log), "PYTHONPATH": path}) as server:
@@ -330,9 +366,26 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Served:
             server.send("/node/gain/wet", 1.0)
             with urllib.request.urlopen(f"http://127.0.0.1:{server.http}/{name}/shake", timeout=300) as answer:
                 shaken[name] = (*asked, answer.read().decode())
+        offered: dict[str, Any] = {"osc": server.ask("/offers/count", "a", 3, "banana", "b")}
+        offered["many"] = server.ask("/offers/count", "a", 10)
+        for what, body in (("http", {"letter": "a", "words": ["banana"]}), ("wrong", {"letter": "a", "most": 10})):
+            offered[what] = posted(f"http://127.0.0.1:{server.http}/api/offers/count", body, folder)
+        with urllib.request.urlopen(f"http://127.0.0.1:{server.http}/api/openapi.json", timeout=300) as answer:
+            offered["document"] = json.loads(answer.read())["paths"]["/api/offers/count"]["post"]
         before = lines(log)
         assert server.stop(signal.SIGINT) == 0
-        return Served(answers, before, lines(log), server.standard_error(), turned, gain, shaken)
+        return Served(answers, before, lines(log), server.standard_error(), turned, gain, shaken, offered)
+
+
+def posted(url: str, body: Any, folder: Path) -> Any:
+    """The JSON of an answer to the owner."""
+    token = (folder / "config" / "token").read_text().strip()
+    request = urllib.request.Request(url, json.dumps(body).encode(), {"Authorization": f"Bearer {token}"})
+    try:
+        with urllib.request.urlopen(request, timeout=300) as answer:
+            return json.loads(answer.read())
+    except urllib.error.HTTPError as error:
+        return json.loads(error.read())
 
 
 @pytest.mark.parametrize("plugin", NAMES)
@@ -402,7 +455,7 @@ def test_one_that_raises_is_named_and_the_others_go_on(served: Served) -> None:
 
 def test_control_imports_what_has_a_hook_for_it(served: Served) -> None:
     found = {line.split()[0] for line in served.noted if line.endswith("imported control")}
-    assert found == {INSTALLED, OWN, BREAKS}
+    assert found == {INSTALLED, OWN, BREAKS, "offers"}
     assert {line.split()[0] for line in served.noted if line.endswith("imported web")} == found
     assert f"{PLAYS} imported elsewhere" in served.noted
 
@@ -432,6 +485,27 @@ def test_hook_antiphon_commands(antiphon: Run, place: Place) -> None:
     assert page.err == ""
     assert antiphon("wobble", "--help").out.startswith("Usage: antiphon wobble")
     assert "No such command 'wibble'. Did you mean" in antiphon("wibble").complaint
+
+
+REFUSED = "most takes 1 to 9 letters, not 10"
+"""One sentence at every door, in which an option has its dashes on the command line."""
+
+
+def test_hook_antiphon_operations(served: Served, antiphon: Run, place: Place) -> None:
+    assert served.offered["osc"] == ("/offers/count.reply", [3, 3, 0])
+    assert served.offered["many"][1] == ["/offers/count", REFUSED]
+    assert served.offered["http"] == {"found": 3, "by_word": [3]}
+    assert served.offered["wrong"] == {"error": REFUSED}
+    assert served.offered["document"]["summary"] == "Counts a letter in words."
+    write(place.own, "offers", OFFERS)
+    assert antiphon("offers", "count", "a", "--words", "banana") == Done(0, "3!\n", "")
+    assert json.loads(antiphon("offers", "count", "a", "--json").out) == {"found": 0, "by_word": []}
+    assert antiphon("offers", "count", "a", "--most", "10").complaint == f"--{REFUSED}"
+    assert "The most that is told. 1 to 9 letters." in " ".join(antiphon("offers", "count", "--help").out.split())
+    assert ask("offers count", letter="a", words=["banana"]).by_word == [3]
+    with pytest.raises(UsageError, match=REFUSED):
+        ask("offers count", letter="a", most=10)
+    assert [one.osc for one in offered().values()][-1] == "s:letter [i:most] [s:words]…"
 
 
 def test_hook_antiphon_benches(antiphon: Run, place: Place) -> None:

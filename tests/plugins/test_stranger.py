@@ -91,14 +91,15 @@ async def held(request):
 '''
 ROUTES = '''
 import asyncio
-from antiphon.api.backends.http import Asked, Refusal, Response, json_response, operation, record
+from antiphon.api.backends.http import Refusal, Response, json_response, operation, record
+from antiphon.api.backends.runtime import Request
 from antiphon.api.backends.runtime import run_program
 from antiphon.api.backends.analysis import service
 
 Words = record("Words", words=list[str], asked=list[str])
 
 
-class Put(Asked):
+class Put(Request):
     """Words to put."""
 
     words: list[str]

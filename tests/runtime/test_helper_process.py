@@ -66,7 +66,8 @@ async def test_answers_are_heard_while_the_event_loop_goes_on(helper: Child) -> 
 
 async def test_a_program_gives_the_end_of_what_it_says_and_ends_with_its_task() -> None:
     done = await run_program("json.tool", "--help", most=20)
-    assert (done.status, len(done.printed), done.complaint) == (0, 20, b"")
+    assert (done.status, done.complaint) == (0, "")
+    assert 0 < len(done.printed) <= 20
     before = set(descendants(os.getpid()))
     running = asyncio.create_task(run_program("http.server", "--bind", "127.0.0.1", "0"))
     await comes(lambda: set(descendants(os.getpid())) - before, "it has begun")

@@ -38,7 +38,7 @@ from antiphon.web import access, certificate
 from antiphon.web.access import TokenGuard
 from antiphon.web.api.server_state import qr_rows
 from antiphon.web.control_link import ControlLink
-from antiphon.web.plugin_routes import HOOK, add_routes
+from antiphon.web.plugin_routes import add_routes
 from antiphon.web.routes import HttpOptions, serve_http
 from antiphon.web.server import HttpRequest, HttpServer, Refusal, text
 
@@ -132,7 +132,7 @@ async def serving(
     try:
         server = await serve_http(control, CATALOG, HttpOptions(folder, jobs, port=0, lan=use_lan))
         try:
-            await add_routes(server, dict.fromkeys(plugins, (HOOK,)))
+            await add_routes(server, dict.fromkeys(plugins, ("antiphon_routes",)))
             yield server
         finally:
             await server.stop()

@@ -6,10 +6,8 @@ import hmac
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from antiphon.api.backends.cli import OSC_PORT, HttpBesideOsc, OscPort, epilog, owner_token, server_http_port
-from antiphon.api.backends.runtime import require_modules, say as tell
+from antiphon.api.backends.runtime import argument, require_modules, say as tell
 
 if TYPE_CHECKING:
     from mcp.server.mcpserver import MCPServer
@@ -23,11 +21,11 @@ Application = Callable[[Scope, Any, Any], Awaitable[None]]
 def mcp(
     osc: OscPort = OSC_PORT,
     http_port: HttpBesideOsc = None,
-    http: Annotated[bool, typer.Option("--http", help="Streamable HTTP on loopback, in place of stdio.")] = False,
-    listen: Annotated[int, typer.Option("--listen-port", min=1, max=65535, help="TCP port of --http.")] = LISTEN_PORT,
+    http: Annotated[bool, argument("Streamable HTTP on loopback, in place of stdio.")] = False,
+    listen: Annotated[int, argument("TCP port of --http.", low=1, high=65535, flags="--listen-port")] = LISTEN_PORT,
     trust: Annotated[
         bool,
-        typer.Option("--trust", help="Let land what the rehearsal speaks against, and scripts that are not music."),
+        argument("Let land what the rehearsal speaks against, and scripts that are not music."),
     ] = False,
 ) -> None:
     """Let an assistant play along: it hears the running server, and what it proposes is rehearsed before it lands."""

@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, UnsetType
 
-from antiphon.api.backends.http import MAX_SCRIPT_BYTES, Asked, Refusal, TokenLevel, maybe, record
+from antiphon.api.backends.http import MAX_SCRIPT_BYTES, Refusal, TokenLevel, maybe, record
+from antiphon.api.backends.runtime import Request
 from antiphon_mcp.desk import SCENE, Message
 
 OWNER = TokenLevel.OWNER
@@ -16,7 +17,7 @@ _NODE = re.compile(r"[A-Za-z0-9_-]{1,64}\.[A-Za-z0-9_]{1,64}")
 Value = float | bool | Annotated[str, Meta(max_length=1000)]
 
 
-class Edit(Asked):
+class Edit(Request):
     """Lines of the script that plays, from `first` to `last`, replaced; `last` = `first` - 1 inserts before `first`."""
 
     first: Annotated[int, Meta(ge=1, le=MAX_SCRIPT_BYTES)]
@@ -24,7 +25,7 @@ class Edit(Asked):
     text: Annotated[str, Meta(max_length=MAX_SCRIPT_BYTES)]
 
 
-class ProposeBody(Asked):
+class ProposeBody(Request):
     """A change: exactly one of `script`, `lines`, `params` and `scene`."""
 
     script: Annotated[str, Meta(max_length=MAX_SCRIPT_BYTES, description="The whole script.")] | UnsetType = UNSET
@@ -36,7 +37,7 @@ class ProposeBody(Asked):
     own: Annotated[bool, Meta(description="The performer's own script: it is judged, and lands by Run alone.")] = False
 
 
-class LandBody(Asked):
+class LandBody(Request):
     """Body of a landing: proposal and time."""
 
     id: Annotated[str, Meta(max_length=40)]
@@ -44,13 +45,13 @@ class LandBody(Asked):
     trusted: Annotated[bool, Meta(description="Also what the rehearsal speaks against (`--trust`).")] = False
 
 
-class SayBody(Asked):
+class SayBody(Request):
     """Body with a line to show."""
 
     text: Annotated[str, Meta(min_length=1, max_length=MAX_LINE)]
 
 
-class HearBody(Asked):
+class HearBody(Request):
     """Body with the node and bars to analyse."""
 
     node: Annotated[str, Meta(max_length=64, description="A node, `in`, `out` or `out.cue`.")] = "out"

@@ -17,6 +17,7 @@ from msgspec import Struct
 from pydantic import ConfigDict, Field
 
 from antiphon.api.backends.files import built_in_folder
+from antiphon.api.backends.transports import offered
 from antiphon_mcp.client import REHEARSAL_SECONDS, ServerClient, ServerRefused
 from antiphon_mcp.route_types import HearBody, LandBody, ProposeBody, SayBody
 
@@ -96,6 +97,7 @@ def server(client: ServerClient, *, trust: bool = False) -> MCPServer[None]:
         _tool(tools.land, ACT, LandBody),
         _tool(tools.undo, ACT),
         _tool(tools.say, ACT, SayBody),
+        *map(tools.asking, offered().values()),
     ]
     made: MCPServer[None] = MCPServer("antiphon", instructions=INSTRUCTIONS, log_level="WARNING", tools=listed)
     made.resource("antiphon://set", mime_type="text/x-python")(tools.set_text)
@@ -195,6 +197,15 @@ class CoperformerTools:
     async def say(self, body: Body) -> CallToolResult:
         """Shows the performer a line on the page."""
         return _answer(await self._do(self._client.post, "/api/mcp/say", body))
+
+    def asking(self, operation: Any) -> Tool:
+        """The tool of an operation that a plugin adds."""
+
+        async def ask(body: Body) -> CallToolResult:
+            return _answer(await self._do(self._client.post, f"/api{operation.path}", body))
+
+        ask.__name__, ask.__doc__ = operation.name.replace(" ", "_"), operation.doc
+        return _tool(ask, ACT, operation.asked)
 
     async def set_text(self) -> str:
         """The live script that was run last."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from antiphon.api import Register, hookimpl
 
@@ -33,6 +33,14 @@ def antiphon_routes(http: HttpServer) -> None:
     from antiphon_library.routes import LibraryRoutes
 
     LibraryRoutes(http)
+
+
+@hookimpl
+def antiphon_operations(operations: Any) -> None:
+    """Adds `library search` and `library similar`."""
+    from antiphon_library.operations import add_to
+
+    add_to(operations)
 
 
 @hookimpl

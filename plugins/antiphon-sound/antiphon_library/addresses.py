@@ -97,11 +97,11 @@ async def _captured(request: OscRequest, path: Path, node: str) -> int:
     raise refused
 
 
-async def _asked(*words: str) -> bytes:
+async def _asked(*words: str) -> str:
     """Output of `antiphon library`; `UsageError` with its reason on failure."""
     done = await run_program("antiphon", "library", *words)
     if done.status:
-        raise UsageError(done.complaint.decode(errors="replace").strip().removeprefix("antiphon: ") or "it failed")
+        raise UsageError(done.complaint.removeprefix("antiphon: ") or "it failed")
     return done.printed
 
 

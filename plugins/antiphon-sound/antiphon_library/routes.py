@@ -19,7 +19,6 @@ from msgspec import Meta
 
 from antiphon.api import UsageError
 from antiphon.api.backends.http import (
-    Asked,
     HttpRequest,
     HttpServer,
     Name,
@@ -31,7 +30,7 @@ from antiphon.api.backends.http import (
     operation,
     record,
 )
-from antiphon.api.backends.runtime import missing_modules, run_program
+from antiphon.api.backends.runtime import Request, missing_modules, run_program
 
 if TYPE_CHECKING:
     from antiphon_library.catalogue import Catalogue
@@ -48,7 +47,7 @@ Map = record("Map", **KNOWN, unplaced=int, placed=bool, placing=bool)
 Placing = record("Placing", placing=bool)
 Next = record(
     "Next",
-    Asked,
+    Request,
     count=maybe(Annotated[int, Meta(ge=1, le=500)]),
     after=maybe(TRACK),
     like=maybe(TRACKS),
@@ -58,7 +57,7 @@ Next = record(
 NAMES: Any = dict.fromkeys(("title", "artist", "album", "genre"), str | None)
 Track = record("Track", id=int, path=str, duration=float | None, score=float, **NAMES)
 Matches = record("Matches", matches=list_of(Track))
-Fits = record("Fits", Asked, file=maybe(TRACK), node=maybe(Name), count=maybe(Annotated[int, Meta(ge=1, le=500)]))
+Fits = record("Fits", Request, file=maybe(TRACK), node=maybe(Name), count=maybe(Annotated[int, Meta(ge=1, le=500)]))
 FitTrack = record("FitTrack", id=maybe(int), path=str, duration=float | None, score=float, why=list[str], **NAMES)
 FitMatches = record("FitMatches", matches=list_of(FitTrack))
 
@@ -150,8 +149,8 @@ class LibraryRoutes:
     def _placed(self) -> bool:
         return self._work is None or self._work.done()
 
-    @operation("POST", "/api/library/next", Matches, body=Next, plain=True, example={"body": {"count": 8, "like": 1}})
-    async def next(self, request: HttpRequest, body: object) -> Response:
+    @operation("POST", "/api/library/next", Matches, body=Next, example={"body": {"count": 8, "like": 1}})
+    async def next(self, request: HttpRequest, body: Any) -> Response:
         """What comes next, after signals about tracks, which are stored.
 
         A track is a path or an `id`.
@@ -160,9 +159,10 @@ class LibraryRoutes:
         def work(catalogue: Catalogue) -> list[dict[str, Any]]:
             from antiphon_library.taste.choosing import next_summaries, request_of
 
-            return next_summaries(catalogue, request_of(catalogue, body), self._tracks(catalogue))
+            return next_summaries(catalogue, request_of(catalogue, given), self._tracks(catalogue))
 
-        signals = isinstance(body, dict) and bool(body.keys() & {"like", "skip", "dislike"})
+        given = msgspec.to_builtins(body)
+        signals = bool(given.keys() & {"like", "skip", "dislike"})
         return answer({"matches": await self._in_thread(self._with_catalogue, work, signals)})
 
     @operation("POST", "/api/library/fits", FitMatches, body=Fits, example={"body": {"file": 1}})

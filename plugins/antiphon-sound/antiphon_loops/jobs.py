@@ -268,8 +268,8 @@ def run(job: FileJob) -> tuple[Written, ...]:
     for sentence in (*library.problems[:MAX_PROBLEMS], *rest, *library.doubts):
         job.complain(sentence)
     _settle(job, library, load(job.source))
-    if job.analysis is not None:
-        write_listing(analyse(job.source).loops, job.analysis)
+    if "analysis" in job.beside:
+        write_listing(analyse(job.source).loops, job.beside["analysis"])
     style = str(job.settings.get("style", ""))
     if style and not any(loop.answers(style) for loop in library.loops):
         there = sorted({loop.style for loop in library.loops} | {label for x in library.loops for label in x.labels})
@@ -297,8 +297,10 @@ def run(job: FileJob) -> tuple[Written, ...]:
         parts = piece.used(role)
         silent = () if parts else ("silent",)
         written.append(Written.sound(writer, f"{mix}, its {role}", silent, parts))
-    if job.analysis is not None:
-        written.append(Written(job.analysis, f"the {len(library.loops)} loops of {printable_path(job.source)}"))
+    if "analysis" in job.beside:
+        written.append(
+            Written(job.beside["analysis"], f"the {len(library.loops)} loops of {printable_path(job.source)}")
+        )
     return tuple(written)
 
 

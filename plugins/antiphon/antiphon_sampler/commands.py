@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from antiphon.api.backends.cli import Json, command_group, echo_answer, endable, epilog, progress_bar
+from antiphon.api.backends.runtime import argument
 
 SENTENCE = "Packs of sounds in your library, as Strudel and SuperDirt have them."
 SHOWN = 1500
@@ -24,11 +25,9 @@ def application() -> typer.Typer:
 
 
 def add(
-    source: Annotated[
-        str, typer.Argument(metavar="SOURCE", help="A folder, a ZIP file, a strudel.json, or github:USER/REPO.")
-    ],
-    name: Annotated[str, typer.Option("--name", metavar="NAME", help="Its folder; else the source's name.")] = "",
-    force: Annotated[bool, typer.Option("--force", help="Replace a pack of that name.")] = False,
+    source: Annotated[str, argument("A folder, a ZIP file, a strudel.json, or github:USER/REPO.", "SOURCE")],
+    name: Annotated[str, argument("Its folder; else the source's name.", "NAME")] = "",
+    force: Annotated[bool, argument("Replace a pack of that name.")] = False,
 ) -> None:
     """Add a pack of sounds to the library, whole or not at all, and show its licence."""
     from antiphon_sampler import adding

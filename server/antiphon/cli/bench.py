@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from antiphon.kernel.errors import UsageError
+from antiphon.kernel.runtime.arguments import argument
 from antiphon.kernel.runtime.importing import see_checkout_plugins
 
 COMMAND = "antiphon_bench.command"
@@ -23,7 +24,7 @@ def register(app: typer.Typer) -> None:
 
 
 def bench(
-    name: Annotated[str, typer.Argument(help="With antiphon-lab `antiphon bench --help` lists them.")] = "",
+    name: Annotated[str, argument("With antiphon-lab `antiphon bench --help` lists them.", placed=True)] = "",
 ) -> None:
     """Measure: by the benches of antiphon-lab."""
     raise UsageError(

@@ -4,7 +4,7 @@ import contextlib
 import os
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,7 +13,7 @@ import typer
 from typer.main import get_command_name
 from typer.models import CommandInfo
 
-from antiphon.cli.plugin_commands import CommandGroup, ListedGroup, give_short_helps, known_lines
+from antiphon.cli.plugin_commands import CommandGroup, ListedGroup, complete, epilog, known_lines
 from antiphon.cli.terminal import errors
 
 COMMANDS: dict[str, tuple[str, ...]] = {
@@ -74,20 +74,6 @@ _OPTIONS = {
 """Typer options of a command, and their location."""
 
 
-def command_group(name: str, sentence: str, callback: Callable[..., None] = lambda: None) -> typer.Typer:
-    """An empty group of commands; `callback` has the options before a command's name."""
-    app = typer.Typer(
-        name=name,
-        no_args_is_help=True,
-        pretty_exceptions_enable=False,
-        rich_markup_mode=None,
-        help=sentence,
-        short_help=sentence,
-    )
-    app.callback()(callback)
-    return app
-
-
 def give_examples(app: typer.Typer, path: str = "") -> None:
     """Appends examples to each command's help in place, recursively. `path`: the words before them."""
     for group in app.registered_groups:
@@ -97,11 +83,6 @@ def give_examples(app: typer.Typer, path: str = "") -> None:
         name = command.name or (command.callback.__name__ if command.callback is not None else "")
         if lines := COMMANDS.get(f"{path}{name}", ())[1:]:
             command.epilog = epilog(*lines)
-
-
-def epilog(*lines: str) -> str:
-    """The epilogue of a command's help: its examples."""
-    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
 
 
 WIDTH = 100
@@ -181,7 +162,7 @@ def register(app: typer.Typer, name: str = "") -> None:
             case _:
                 (own,) = (known for known, (where, *_) in COMMANDS.items() if where == place)
                 app.command(own, **{option: _at(where) for option, where in _OPTIONS.get(own, {}).items()})(found)
-    give_short_helps(app)
+    complete(app)
     give_examples(app)
 
 

@@ -11,6 +11,7 @@ import typer
 from antiphon.cli import ports
 from antiphon.cli.terminal.progress import Json, echo_answer
 from antiphon.kernel.errors import UsageError
+from antiphon.kernel.runtime.arguments import argument
 from antiphon.kernel.runtime.settings import OSC_PORT
 from antiphon.kernel.wire.osc import Arg
 from antiphon.kernel.wire.text import printable
@@ -25,9 +26,9 @@ CHANGE_SECONDS = 20.0
 
 def devices(
     as_json: Json = False,
-    use: Annotated[str, typer.Option(metavar="NAME", help="The running server changes to this device.")] = "",
-    rate: Annotated[int, typer.Option(min=0, help="With --use, Hz of the device; 0 for the server's.")] = 0,
-    block: Annotated[int, typer.Option(min=0, help="With --use, frames that it asks for; 0 for the server's.")] = 0,
+    use: Annotated[str, argument("The running server changes to this device.", "NAME")] = "",
+    rate: Annotated[int, argument("With --use, Hz of the device; 0 for the server's.", low=0)] = 0,
+    block: Annotated[int, argument("With --use, frames that it asks for; 0 for the server's.", low=0)] = 0,
     osc_port: ports.Osc = OSC_PORT,
     http_port: ports.InsteadOfOsc = None,
 ) -> None:

@@ -7,6 +7,7 @@ import typer
 
 from antiphon.cli.terminal.progress import Json, Role, style_text
 from antiphon.kernel.errors import UsageError
+from antiphon.kernel.runtime.arguments import argument
 from antiphon.kernel.runtime.settings import DEFAULT_BLOCK, DEFAULT_RATE, ServeSettings
 
 WIDTH = 8
@@ -15,15 +16,13 @@ ROLES: dict[str, Role] = {"works": "good", "limited": "warn", "missing": "faint"
 
 
 def doctor(
-    loopback: Annotated[
-        bool, typer.Option("--loopback", help="Measure the round trip: connect the output to the input first.")
-    ] = False,
-    audio: Annotated[str, typer.Option(help="For --loopback: auto, portaudio, jack or headless.")] = "auto",
-    input: Annotated[str, typer.Option(help="For --loopback: an input device's name.")] = "",
-    output: Annotated[str, typer.Option(help="For --loopback: an output device's name.")] = "",
-    rate: Annotated[int, typer.Option(help="For --loopback: sample rate.")] = DEFAULT_RATE,
-    block: Annotated[int, typer.Option(help="For --loopback: frames in a block.")] = DEFAULT_BLOCK,
-    ahead: Annotated[int, typer.Option(help="For --loopback: blocks between input and output.")] = 0,
+    loopback: Annotated[bool, argument("Measure the round trip: connect the output to the input first.")] = False,
+    audio: Annotated[str, argument("For --loopback: auto, portaudio, jack or headless.")] = "auto",
+    input: Annotated[str, argument("For --loopback: an input device's name.")] = "",
+    output: Annotated[str, argument("For --loopback: an output device's name.")] = "",
+    rate: Annotated[int, argument("For --loopback: sample rate.")] = DEFAULT_RATE,
+    block: Annotated[int, argument("For --loopback: frames in a block.")] = DEFAULT_BLOCK,
+    ahead: Annotated[int, argument("For --loopback: blocks between input and output.")] = 0,
     as_json: Json = False,
 ) -> None:
     """Show what works on this machine, what does not, and the command that fixes it. Exit 1 if Antiphon cannot work."""

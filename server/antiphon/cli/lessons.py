@@ -10,6 +10,7 @@ import typer
 from antiphon.cli import ports
 from antiphon.cli.option_records import by_records
 from antiphon.kernel.errors import UsageError
+from antiphon.kernel.runtime.arguments import argument
 from antiphon.kernel.runtime.settings import ServeSettings
 
 ROOM = "learn"
@@ -17,7 +18,7 @@ ROOM = "learn"
 
 def register(app: typer.Typer) -> None:
     """Adds `list` and `check`."""
-    from antiphon.cli.commands import command_group
+    from antiphon.cli.plugin_commands import command_group
 
     group = command_group("lessons", "List and check the lessons of the page.")
     group.command("list")(listed)
@@ -38,7 +39,7 @@ def listed() -> None:
 
 def check(
     files: Annotated[
-        list[Path] | None, typer.Argument(metavar="[FILE.md]…", help="Lessons; without any those that ship.")
+        list[Path] | None, argument("Lessons; without any those that ship.", "[FILE.md]…", placed=True)
     ] = None,
 ) -> None:
     """Prove lessons: a solution passes, a start does not, and wrong tries get their answers. Exit code 1: one fails."""
@@ -58,7 +59,7 @@ def check(
 @by_records
 def learn(
     server: Annotated[ServeSettings, ("http_port", "osc_port", "audio")],
-    no_open: Annotated[bool, typer.Option("--no-open", help="Print the address alone.")] = False,
+    no_open: Annotated[bool, argument("Print the address alone.")] = False,
 ) -> None:
     """Open the page at its lessons, of your server where one runs, or of one started here. Ctrl-C ends that."""
     from antiphon.cli.running.page import open_page

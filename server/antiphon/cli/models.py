@@ -11,6 +11,7 @@ import typer
 
 from antiphon.cli.terminal.errors import complain
 from antiphon.kernel.runtime import extras
+from antiphon.kernel.runtime.arguments import argument
 from antiphon.networks.model_registry import Row, examine_models, files, known_models
 
 if TYPE_CHECKING:
@@ -21,9 +22,9 @@ HEAD = ("model", "plugin", "file", "size", "parameters", "runs on", "state")
 
 
 def models(
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")] = False,
-    models_dir: Annotated[Path | None, typer.Option("--models-dir", help="A folder of weights, to check.")] = None,
-    plugins_dir: Annotated[Path | None, typer.Option("--plugins-dir", help="A folder of plugin folders.")] = None,
+    as_json: Annotated[bool, argument("One JSON object instead of a table.", flags="--json")] = False,
+    models_dir: Annotated[Path | None, argument("A folder of weights, to check.")] = None,
+    plugins_dir: Annotated[Path | None, argument("A folder of plugin folders.")] = None,
 ) -> None:
     """List models and verify their weights, and the model files of the library. Exit 1 if any cannot be played."""
     import json

@@ -7,14 +7,15 @@ from typing import Annotated
 import typer
 
 from antiphon.kernel.runtime import paths
+from antiphon.kernel.runtime.arguments import argument
 
 
 def new_plugin(
-    name: Annotated[str, typer.Argument(help="Small letters, digits and _.")],
+    name: Annotated[str, argument("Small letters, digits and _.")],
     shape: Annotated[
-        str, typer.Option(help="sound-sound, sound-notes, notes-notes, library-sound or sound-reference.")
+        str, argument("sound-sound, sound-notes, notes-notes, library-sound or sound-reference.")
     ] = "sound-sound",
-    folder: Annotated[Path | None, typer.Option("--to", help="Where to; else your own plugins' folder.")] = None,
+    folder: Annotated[Path | None, argument("Where to; else your own plugins' folder.", flags="--to")] = None,
 ) -> None:
     """Write a working plugin, with its test and card, as a template."""
     from antiphon.kernel.plugins.loader import load

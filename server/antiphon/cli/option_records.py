@@ -8,27 +8,38 @@ from typing import Annotated, Any, get_type_hints
 
 from msgspec import NODEFAULT, Meta
 
-from antiphon.kernel.runtime.arguments import PLACE, Argument, arguments
+from antiphon.kernel.runtime.arguments import Argument, arguments
 
 _PLAIN = inspect.Parameter.KEYWORD_ONLY
 
 
 def by_records(function: Callable[..., None]) -> Callable[..., None]:
-    """Decorator by which a command takes records of options, whose fields become its options.
+    """Decorator by which a command has its arguments from declarations (`antiphon.kernel.runtime.arguments`).
 
-    A record is a dataclass of typer's options, or one with arguments (`antiphon.kernel.runtime.arguments`): a request
-    of `antiphon.operations.requests`, or `ServeSettings`. Annotated[RECORD, (NAME, …)] takes these of its arguments.
+    They are those of its parameters, and those of records that it takes: a request of `antiphon.operations.requests`,
+    `ServeSettings`, or a dataclass of typer's options. Annotated[RECORD, (NAME, …)] takes these of its arguments.
+    Values outside their ranges are refused. A command without declarations is left as it is.
     """
     hints = get_type_hints(function, include_extras=True)
     records: dict[str, Callable[[dict[str, Any]], Any]] = {}
     parameters: list[inspect.Parameter] = []
+    ranged: list[Argument] = []
+    declared: dict[str, Argument] = {}
     for parameter in inspect.signature(function).parameters.values():
         kind, only = hints[parameter.name], ()
-        if isinstance(metadata := getattr(kind, "__metadata__", (None,))[0], tuple):
+        metadata = getattr(kind, "__metadata__", (None,))[0]
+        if isinstance(metadata, Meta):
+            default = NODEFAULT if parameter.default is parameter.empty else parameter.default
+            ranged.append(one := Argument(parameter.name, kind.__origin__, default, metadata))
+            parameters.append(parameter.replace(annotation=_declared(one, one.kind), kind=_PLAIN))
+            continue
+        if isinstance(metadata, tuple):
             kind, only = kind.__origin__, metadata
-        if own := _declarations(kind):
+        own = _declarations(kind)
+        if own or hasattr(kind, "__struct_fields__"):
             parameters += sorted((one for one in own if one.name in only), key=lambda one: only.index(one.name)) or own
             records[parameter.name] = functools.partial(_request, kind, only)
+            declared |= {one.name: one for one in arguments(kind)}
         elif hasattr(kind, "__dataclass_fields__"):
             flat = inspect.signature(kind, eval_str=True).parameters.values()
             parameters += [field.replace(kind=_PLAIN) for field in flat]
@@ -38,10 +49,13 @@ def by_records(function: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(function)
     def command(**given: Any) -> None:
+        for one in ranged:
+            one.check(given[one.name])
         made = {name: make(given) for name, make in records.items()}
         function(**made, **given)
 
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.declared = {**getattr(function, "declared", {}), **declared, **{one.name: one for one in ranged}}  # type: ignore[attr-defined]
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return command
 
@@ -90,11 +104,11 @@ def _declared(one: Argument, annotation: Any) -> Any:
     from antiphon.cli import completion
 
     more = {
-        "help": one.meta.description,
+        "help": f"{one.meta.description}{one.range_shown}",
         "metavar": one.said("shown"),
         "envvar": one.said("envvar"),
         "autocompletion": getattr(completion, one.said("names")) if one.said("names") else None,
     }
-    if one.default is NODEFAULT or one.said("flags") == PLACE:
+    if one.default is NODEFAULT or one.said("placed"):
         return Annotated[annotation, typer.Argument(**more)]
-    return Annotated[annotation, typer.Option(*(one.said("flags") or f"--{one.option}").split(), **more)]
+    return Annotated[annotation, typer.Option(*one.flags, **more)]

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from antiphon.cli import completion
 from antiphon.cli.terminal.progress import Json, style_text
 from antiphon.kernel.graph.patch_list import SETS, entries
 from antiphon.kernel.runtime import paths
+from antiphon.kernel.runtime.arguments import argument
 
 if TYPE_CHECKING:
     from antiphon.kernel.graph.patch import Patch
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 
 def patches(
-    name: Annotated[str, typer.Argument(help="One patch, shown in full.", autocompletion=completion.patches)] = "",
-    every: Annotated[bool, typer.Option("--all", help="Also unlisted patches, which are for tests.")] = False,
+    name: Annotated[str, argument("One patch, shown in full.", placed=True, names="patches")] = "",
+    every: Annotated[bool, argument("Also unlisted patches, which are for tests.", flags="--all")] = False,
     as_json: Json = False,
 ) -> None:
     """List the patches: what each is for, whether it is shipped or yours, and which hides a shipped one."""

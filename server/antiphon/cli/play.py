@@ -17,6 +17,7 @@ from antiphon.cli.option_records import by_records
 from antiphon.cli.terminal.errors import endable
 from antiphon.kernel.errors import AntiphonError, UsageError
 from antiphon.kernel.runtime import paths
+from antiphon.kernel.runtime.arguments import argument
 from antiphon.kernel.runtime.settings import OSC_PORT, ServeSettings
 
 PATCH, ALONE = "answer", "dub"
@@ -38,8 +39,8 @@ OPTIONS = ("audio", "input", "output", "patch", "osc_port", "http_port", "block"
 @by_records
 def play(
     server: Annotated[ServeSettings, OPTIONS],
-    no_open: Annotated[bool, typer.Option("--no-open", help="Open no browser.")] = False,
-    song: Annotated[str, typer.Argument(metavar="[SONG.mid]", help="A MIDI file, played by the patch keys.")] = "",
+    no_open: Annotated[bool, argument("Open no browser.")] = False,
+    song: Annotated[str, argument("A MIDI file, played by the patch keys.", "[SONG.mid]", placed=True)] = "",
 ) -> None:
     """Hear it: a piano and a band that answer a voice, a patch of your choice, or a MIDI file. Ctrl-C ends it."""
     from antiphon.cli.serve import check_ports_free, run

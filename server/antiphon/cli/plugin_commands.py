@@ -4,19 +4,27 @@ Plugins that implement `antiphon_commands` are imported only for a command that 
 of all commands.
 """
 
+from __future__ import annotations
+
 import contextlib
 import inspect
 import json
 import sys
+from collections.abc import Callable, Iterable
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import msgspec
 import typer
 from typer.core import TyperGroup
 
+from antiphon.cli.option_records import by_records
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.distributions import advice
 from antiphon.kernel.runtime.importing import reason_of
+
+if TYPE_CHECKING:
+    from antiphon.kernel.contract.operations import PluginOperation
 
 HOOK = "antiphon_commands"
 LINES, MAX_LINE = "commands", 1000
@@ -94,6 +102,25 @@ class ListedGroup(CommandGroup):
     complete = False
 
 
+def command_group(name: str, sentence: str, callback: Callable[..., None] = lambda: None) -> typer.Typer:
+    """An empty group of commands; `callback` has the options before a command's name."""
+    app = typer.Typer(
+        name=name,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        help=sentence,
+        short_help=sentence,
+    )
+    app.callback()(callback)
+    return app
+
+
+def epilog(*lines: str) -> str:
+    """The epilogue of a command's help: its examples."""
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
+
+
 def known_lines() -> dict[str, str] | None:
     """Names of all commands and their lines in the help, as they were last shown; None where a source changed since."""
     with contextlib.suppress(OSError, ValueError, TypeError):
@@ -110,15 +137,19 @@ def _stamp() -> list[Any]:
     return source_stamp("cli/*.py", "cli/*/*.py")
 
 
-def give_short_helps(app: typer.Typer) -> None:
-    """Sets each command's short help to the first paragraph of its docstring, which the library would cut.
+def complete(app: typer.Typer) -> None:
+    """Gives each command the arguments that it declares, and for its short help the first paragraph of its docstring.
 
-    A command with a short help of its own, or no docstring, is left.
+    The library would cut that one. A command with a short help of its own, or no docstring, is left.
     """
     for group in app.registered_groups:
-        if group.typer_instance is not None:
-            give_short_helps(group.typer_instance)
+        if (inner := group.typer_instance) is not None:
+            complete(inner)
+            if inner.registered_callback is not None and inner.registered_callback.callback is not None:
+                inner.registered_callback.callback = by_records(inner.registered_callback.callback)
     for command in app.registered_commands:
+        if command.callback is not None:
+            command.callback = by_records(command.callback)
         doc = inspect.getdoc(command.callback) if command.callback is not None else None
         if doc and command.short_help is None:
             command.short_help = " ".join(doc.partition("\n\n")[0].split())
@@ -130,7 +161,7 @@ def plugin_commands() -> tuple[list[tuple[str, str, Any]], list[str]]:
 
     known = hook_lists()
     reasons = [f"plugin {plugin}: {reason}" for plugin, reason in known.failures.items()]
-    wanted = known.implementing(HOOK)
+    wanted = known.implementing(HOOK) | known.implementing("antiphon_operations")
     if not wanted:
         return [], reasons
     from antiphon.kernel.plugins.dispatcher import HookDispatcher
@@ -143,14 +174,40 @@ def plugin_commands() -> tuple[list[tuple[str, str, Any]], list[str]]:
         app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
         try:
             dispatcher.add(source.name, source.importing())
-            failures = dispatcher.call(HOOK, only=source.name, cli=app)
+            operations, more = dispatcher.operations(source.name)
+            failures = (*dispatcher.call(HOOK, only=source.name, cli=app), *more)
+            add_operations(app, operations)
             reasons += [f"plugin {failure.name}: {failure.reason}" for failure in failures]
             if app.registered_callback is not None:
                 reasons.append(f"plugin {source.name}: {HOOK}: it declares options of all commands; left out")
-            give_short_helps(app)
+            complete(app)
             commands = typer.main.get_group(app).commands
         except (Exception, SystemExit) as error:
             reasons.append(f"plugin {source.name}: {HOOK}: {reason_of(error)}")
             continue
         added += [(source.name, name, command) for name, command in commands.items()]
     return added, reasons
+
+
+def add_operations(app: typer.Typer, operations: Iterable[PluginOperation]) -> None:
+    """Adds a command for each operation of a plugin, in the group of that name."""
+    inner = [group.typer_instance for group in app.registered_groups]
+    groups: dict[str, Any] = {str(group.info.name): group for group in inner if group is not None}
+    for one in operations:
+        first, _, second = one.name.partition(" ")
+        if first not in groups:
+            groups[first] = command_group(first, f"What the plugin {first} can be asked.")
+            app.add_typer(groups[first])
+        groups[first].command(second, epilog=epilog(*one.examples) if one.examples else None)(_command_of(one))
+
+
+def _command_of(operation: PluginOperation) -> Callable[..., None]:
+    from antiphon.cli.terminal.progress import Json, echo_answer
+
+    def command(asked: Any, as_json: bool = False) -> None:
+        answer = operation.answer(asked)
+        echo_answer(as_json, msgspec.to_builtins(answer), operation.shown(answer))
+
+    command.__doc__ = operation.doc
+    command.__annotations__ = {"asked": operation.asked, "as_json": Json}
+    return command

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from antiphon.cli import completion
 from antiphon.cli.terminal.progress import Json, style_text
 from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
 from antiphon.kernel.contract.params import HOST_PARAMS, Param
+from antiphon.kernel.runtime.arguments import argument
 from antiphon.kernel.runtime.importing import reason_of
 from antiphon.kernel.runtime.paths import plugins as own_folder
 
@@ -24,11 +24,9 @@ RATE, BLOCK = 48000, 256
 
 
 def plugins(
-    name: Annotated[str, typer.Argument(help="One processor, shown in full.", autocompletion=completion.plugins)] = "",
-    plugins_dir: Annotated[Path | None, typer.Option("--plugins-dir", help="A folder of plugin folders.")] = None,
-    scanned: Annotated[
-        bool, typer.Option("--scan", help="List the LV2, CLAP and VST3 plugins of this machine.")
-    ] = False,
+    name: Annotated[str, argument("One processor, shown in full.", placed=True, names="plugins")] = "",
+    plugins_dir: Annotated[Path | None, argument("A folder of plugin folders.")] = None,
+    scanned: Annotated[bool, argument("List the LV2, CLAP and VST3 plugins of this machine.", flags="--scan")] = False,
     as_json: Json = False,
 ) -> None:
     """List the effects, instruments and listeners that a patch can have; NAME shows one with its parameters.

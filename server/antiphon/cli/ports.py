@@ -4,32 +4,31 @@ import json
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
-import typer
-
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime import paths
+from antiphon.kernel.runtime.arguments import argument
 from antiphon.kernel.runtime.platform import start_time
 from antiphon.kernel.runtime.processes import pidfile
 from antiphon.kernel.runtime.settings import HTTP_PORT, OSC_PORT, ServeSettings
 
 Osc = Annotated[
     int,
-    typer.Option("--osc-port", "--port", metavar="PORT", min=1, max=65535, help="The OSC port of the running server."),
+    argument("The OSC port of the running server.", "PORT", low=1, high=65535, flags="--osc-port --port"),
 ]
 """The option --osc-port of a command that queries a server."""
 _HTTP = "The HTTP port of the running server."
-Http = Annotated[int, typer.Option("--http-port", "--port", metavar="PORT", min=1, max=65535, help=_HTTP)]
-HttpBesideOsc = Annotated[int, typer.Option("--http-port", min=1, max=65535, help=_HTTP)]
+Http = Annotated[int, argument(_HTTP, "PORT", low=1, high=65535, flags="--http-port --port")]
+HttpBesideOsc = Annotated[int, argument(_HTTP, low=1, high=65535, flags="--http-port")]
 """The option --http-port of a command with both ports, where `--port` is the OSC port."""
-HttpBesideOscIfSaid = Annotated[int | None, typer.Option("--http-port", min=1, max=65535, help=_HTTP)]
+HttpBesideOscIfSaid = Annotated[int | None, argument(_HTTP, low=1, high=65535, flags="--http-port")]
 """As `HttpBesideOsc`, None if not given."""
 InsteadOfHttp = Annotated[
     int | None,
-    typer.Option("--osc-port", min=1, max=65535, help="Its OSC port, in place of --http-port, of a server of yours."),
+    argument("Its OSC port, in place of --http-port, of a server of yours.", low=1, high=65535, flags="--osc-port"),
 ]
 InsteadOfOsc = Annotated[
     int | None,
-    typer.Option("--http-port", min=1, max=65535, help="Its HTTP port, in place of --osc-port, of a server of yours."),
+    argument("Its HTTP port, in place of --osc-port, of a server of yours.", low=1, high=65535, flags="--http-port"),
 ]
 """The option --http-port of a command that queries by OSC."""
 

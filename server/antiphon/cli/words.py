@@ -10,6 +10,7 @@ import typer
 
 from antiphon.cli.terminal.progress import Json, style_text
 from antiphon.kernel.errors import UsageError
+from antiphon.kernel.runtime.arguments import argument
 from antiphon.kernel.runtime.suggestion import suggest
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 def words(
     text: Annotated[
-        str, typer.Argument(metavar="[TEXT]", help="A word; or a text, for the words that it stands in the line of.")
+        str, argument("A word; or a text, for the words that it stands in the line of.", "[TEXT]", placed=True)
     ] = "",
     as_json: Json = False,
 ) -> None:

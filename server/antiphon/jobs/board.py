@@ -17,11 +17,12 @@ from antiphon.jobs.files import FileShelf
 from antiphon.jobs.job import Job, JobState, JobTable, Task, Upload
 from antiphon.jobs.live_sets import folders
 from antiphon.jobs.overview import HEADER
-from antiphon.jobs.process import Outcome, perform
+from antiphon.jobs.process import perform
 from antiphon.jobs.request import command
 from antiphon.kernel.errors import AntiphonError, FileError
 from antiphon.kernel.runtime.paths import PRIVATE_FOLDER, make_folder
 from antiphon.kernel.runtime.platform import cores
+from antiphon.kernel.runtime.processes.children import CommandEnd
 from antiphon.kernel.runtime.shortening import shorten
 from antiphon.kernel.runtime.suggestion import instead
 
@@ -365,7 +366,7 @@ class JobBoard:
         self._listed()
 
 
-def _reason(outcome: Outcome) -> str:
+def _reason(outcome: CommandEnd) -> str:
     """Failure reason of a command: its last line on standard error."""
     lines = [line for line in outcome.complaint.splitlines() if line.strip()]
     reason = lines[-1].removeprefix("antiphon: ") if lines else ""

@@ -7,10 +7,9 @@ import asyncio
 import contextlib
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from antiphon.kernel.runtime.processes.child_process import PROGRESS_VARIABLE
-from antiphon.kernel.runtime.processes.children import ChildLimits, run_program
+from antiphon.kernel.runtime.processes.children import ChildLimits, CommandEnd, run_program
 
 NICE = 10
 """Increment of the web process's nice value, which is above 0 already."""
@@ -20,22 +19,13 @@ MAX_SECONDS = 6 * 3600.0
 """Maximum run time of a job in seconds."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """Result of a command. `status`: its exit status, 0 for success. `printed`, `complaint`: its output and errors."""
-
-    status: int
-    printed: str
-    complaint: str
-
-
 async def perform(
     words: Sequence[str],
     progress: Callable[[float], None] = lambda share: None,
     module: str = "antiphon",
     most: int | None = None,
     nice: int = NICE,
-) -> Outcome:
+) -> CommandEnd:
     """Runs a command of Antiphon, or the `main` of another `module`, to its end.
 
     `progress` is called with the finished share. A file has at most `most` bytes: a small FLAC file may hold hours of
@@ -51,18 +41,13 @@ async def perform(
         variables = {PROGRESS_VARIABLE: str(writing)}
         running = run_program(module, *words, limits=limits, most=MAX_OUTPUT, fds=(writing,), more=1.0, **variables)
         async with asyncio.timeout(MAX_SECONDS):
-            done = await running
+            return await running
     except TimeoutError:
-        return Outcome(1, "", f"it took longer than {MAX_SECONDS / 3600:g} hours")
+        return CommandEnd(1, "", f"it took longer than {MAX_SECONDS / 3600:g} hours")
     finally:
         loop.remove_reader(reading)
         os.close(reading)
         os.close(writing)
-    return Outcome(done.status, _text(done.printed), _text(done.complaint))
-
-
-def _text(data: bytes) -> str:
-    return data.decode("utf-8", "replace").strip()
 
 
 def _read(descriptor: int, progress: Callable[[float], None]) -> None:

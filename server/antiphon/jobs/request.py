@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias, TypeVar
 
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType, defstruct
 
 from antiphon.files.midifile import SUFFIXES
 from antiphon.jobs.errors import Missing
@@ -17,12 +17,13 @@ from antiphon.kernel.contract.params import Param
 from antiphon.kernel.errors import ParamError, WireError
 from antiphon.kernel.graph import clips, patch_list
 from antiphon.kernel.graph.graph import known_type
+from antiphon.kernel.runtime.arguments import arguments
 from antiphon.kernel.runtime.shortening import shorten
-from antiphon.kernel.runtime.sound_formats import FORMATS, MAX_RATE, MIN_RATE, VIDEOS
+from antiphon.kernel.runtime.sound_formats import FORMATS, VIDEOS
 from antiphon.kernel.runtime.suggestion import instead
 from antiphon.kernel.runtime.typed import Misfit, convert
 from antiphon.offline.file_job import check_option, check_source, read_settings
-from antiphon.operations.requests import BESIDE
+from antiphon.operations.requests import BESIDE, RunRequest
 
 T = TypeVar("T")
 
@@ -38,11 +39,8 @@ NOTES, MIDI = ".mid", SUFFIXES
 
 
 Seconds: TypeAlias = Annotated[float, Meta(ge=0.0, le=MAX_SECONDS, description=f"0 to {MAX_SECONDS:g} seconds")]
-Tail: TypeAlias = Annotated[float, Meta(ge=0.0, le=60.0, description="0 to 60 seconds")]
 Bars: TypeAlias = Annotated[float, Meta(gt=0.0, le=MAX_BARS, description=f"above 0, at most {MAX_BARS:g} bars")]
-Rate: TypeAlias = Annotated[
-    int, Meta(ge=MIN_RATE, le=MAX_RATE, description=f"a whole number of Hz, {MIN_RATE} to {MAX_RATE}")
-]
+Rate: TypeAlias = Annotated[int, next(one for one in arguments(RunRequest) if one.name == "rate").in_words]
 FileId: TypeAlias = Annotated[str, Meta(description="the identifier that POST /api/files has answered")]
 Format: TypeAlias = Annotated[str, Meta(extra_json_schema={"enum": list(FORMAT_NAMES)})]
 RunFormat: TypeAlias = Annotated[str, Meta(extra_json_schema={"enum": [*FORMAT_NAMES, "mid"]})]
@@ -55,18 +53,22 @@ class JobBody(Struct, forbid_unknown_fields=True, kw_only=True):
     rate: Rate | UnsetType = UNSET
 
 
-class Run(JobBody):
-    """Body of `POST /api/run/PLUGIN`. `file` is missing for a plugin that needs none, as `generate`."""
-
-    params: dict[str, Any] = {}
-    format: RunFormat | UnsetType = UNSET
-    midi: bool = False
-    analysis: bool = False
-    report: bool = False
-    stems: bool = False
-    picture: bool = False
-    roll: bool = False
-    tail: Tail | UnsetType = UNSET
+OFFERED = {BESIDE[one.option][0] if one.option in BESIDE else one.name: one for one in arguments(RunRequest)}
+"""Options of `antiphon run` by their fields here; a further file is asked for by true."""
+SWITCHES = tuple(name for name, one in OFFERED.items() if name and (one.option in BESIDE or name == "stems"))
+RUN = "Body of `POST /api/run/PLUGIN`. `file` is missing for a plugin that needs none, as `generate`."
+Run: Any = defstruct(
+    "Run",
+    [
+        ("params", dict[str, Any], {}),
+        ("format", RunFormat | UnsetType, UNSET),
+        *((name, bool, False) for name in SWITCHES),
+        ("tail", Annotated[float, OFFERED["tail"].in_words] | UnsetType, UNSET),
+    ],
+    bases=(JobBody,),
+    kw_only=True,
+    namespace={"__doc__": RUN},
+)
 
 
 class Render(JobBody):
@@ -113,12 +115,13 @@ def run_task(catalog: Catalog, plugin: str, body: object, path_of: Callable[[str
         check_option(info, "tail", '"tail"')
         arguments += ["--tail", f"{asked.tail:g}"]
     beside = {}
-    for option, (name, result) in BESIDE.items():
-        if name and getattr(asked, name):
-            check_option(info, option, f'"{name}"')
-            beside[f"--{option}"] = result
+    for name in SWITCHES:
+        if getattr(asked, name):
+            option = OFFERED[name].option
+            check_option(info, "only" if name == "stems" else option, f'"{name}"')
+            if name != "stems":
+                beside[f"--{option}"] = BESIDE[option][1]
     if asked.stems:
-        check_option(info, "only", '"stems"')
         if asked.format not in (UNSET, "wav", ".wav"):
             raise WireError('the stems are WAV files; leave "format" out')
         return Task("run", plugin, key, ".wav", params, (*arguments, *_rate(asked, ".wav")), {SEPARATE_OPTION: ""})
@@ -205,7 +208,7 @@ def _path(path_of: Callable[[str], Path], param: Param, value: object) -> str:
     return clips.locate_asset(clips.check_name(value), WireError)
 
 
-def _suffix(asked: Run | Render | RenderLive, natural: str, allowed: tuple[str, ...] = tuple(FORMATS)) -> str:
+def _suffix(asked: Any, natural: str, allowed: tuple[str, ...] = tuple(FORMATS)) -> str:
     """The result's suffix: the requested one, if among `allowed`, or `natural`."""
     suffix = natural if asked.format is UNSET else asked.format.lower()
     suffix = suffix if suffix.startswith(".") else f".{suffix}"
@@ -218,7 +221,7 @@ def _suffix(asked: Run | Render | RenderLive, natural: str, allowed: tuple[str, 
     return suffix
 
 
-def _run_suffix(asked: Run, info: ProcessorInfo, source: Path, *, beside: bool) -> str:
+def _run_suffix(asked: Any, info: ProcessorInfo, source: Path, *, beside: bool) -> str:
     """The result's suffix: the format of the source, or MIDI for a plugin with note output.
 
     A plugin that writes a MIDI file beside its sound also writes one alone: sound is requested with `midi`, or with a

@@ -34,8 +34,6 @@ class FileJob:
         source: A sound file, a MIDI file or a folder.
         fires: Those of `FileUse.fires` that fire, each with its seconds.
         block: Frames of a block.
-        midi_out: A further MIDI file that was asked for, or None.
-        analysis: A further file with an analysis that was asked for, or None.
         stems: Further sound files that were asked for, by the names in `FileUse.stems`; or, instead of the target, all
             those in `FileUse.splits`.
         beside: Further files that were asked for, by the names in `FileUse.beside`.
@@ -52,8 +50,6 @@ class FileJob:
     target: Path
     settings: Mapping[str, Value] = field(default_factory=dict)
     block: int = 256
-    midi_out: Path | None = None
-    analysis: Path | None = None
     stems: Mapping[str, Path] = field(default_factory=dict)
     beside: Mapping[str, Path] = field(default_factory=dict)
     given: Mapping[str, str] = field(default_factory=dict)

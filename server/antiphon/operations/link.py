@@ -1,19 +1,29 @@
 """Connections to a running server by OSC over TCP, where nothing is lost: questions, and what subscribers are told."""
 
 import itertools
+import os
 import queue
+import re
 import socket
+import subprocess
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from typing import IO
 
 from antiphon.kernel.errors import EngineError, RequestError
+from antiphon.kernel.runtime.processes.children import ChildLane, spawn
 from antiphon.kernel.wire.frames import Framer
 from antiphon.kernel.wire.osc import Arg, Message, decode, encode, encode_bundle, messages_of
 
 TIMEOUT = 10.0
 """Seconds without any answer after which a server is given up."""
+START_SECONDS = 120.0
+"""Seconds within which a server that was started has to be ready: the first one compiles."""
+STOP_SECONDS = 8.0
+"""Seconds that a server has to end, beyond those of any child."""
 MAX_WAITING = 4096
 """Most messages to subscribers that wait for a program that is slow to take them; newer ones are dropped."""
 NOW = 1
@@ -181,3 +191,65 @@ class Subscription:
         while (message := self._waiting.get()) is not None:
             for call in self._calls.get(message.address.decode(errors="replace"), ()):
                 call(*message.args)
+
+
+class ServerProcess:
+    """`antiphon serve` as a child process. `ready`: the line by which it says that it is ready."""
+
+    def __init__(self, words: Sequence[str], *, shown: bool = False) -> None:
+        """Starts it, and waits until it is ready.
+
+        `words`: its options. `shown`: its errors go to this process's own standard error. Raises EngineError: it does
+        not start; with its reason, where that is not shown.
+        """
+        self._said: deque[str] = deque(maxlen=100)
+        pipe = subprocess.PIPE
+        lane = ChildLane(output=pipe, errors=None if shown else pipe)
+        # in a session of its own: Ctrl-C is for this program, which ends it
+        self._process = spawn("antiphon", "serve", *words, lane=lane, bound=False, env=dict(os.environ))
+        try:
+            self.ready = self._ready()
+        except BaseException:
+            self.end()
+            raise
+
+    @property
+    def ports(self) -> tuple[int, int]:
+        """Its ports of OSC and HTTP."""
+        found = [int(port) for port in re.findall(r":(\d+)", self.ready)]
+        return found[0], found[-1]
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has ended."""
+        return self._process.ended
+
+    def end(self) -> None:
+        """Ends it, with its recording complete."""
+        self._process.end(STOP_SECONDS)
+
+    def _ready(self) -> str:
+        lines: queue.Queue[str | None] = queue.Queue()
+        streams = [stream for stream in (self._process.output, self._process.errors) if stream is not None]
+        for stream in streams:
+            threading.Thread(target=self._read, args=(stream, lines), daemon=True).start()
+        until, ended = time.monotonic() + START_SECONDS, 0
+        while ended < len(streams):
+            try:
+                line = lines.get(timeout=max(0.0, until - time.monotonic()))
+            except queue.Empty:
+                raise EngineError(f"the server was not ready within {START_SECONDS:g} s") from None
+            ended += line is None
+            if line is not None and line.startswith("ready"):
+                return line
+        if len(streams) == 1:
+            raise EngineError("the server could not be started; what it said stands above")
+        reason = next((line for line in reversed(self._said) if line.startswith("antiphon: ")), "")
+        raise EngineError(reason.removeprefix("antiphon: ") or "the server ended before it was ready")
+
+    def _read(self, stream: IO[bytes], lines: "queue.Queue[str | None]") -> None:
+        """Reads a stream to its end: a full pipe would stop the server."""
+        for line in stream:
+            self._said.append(line.decode("utf-8", "replace").strip())
+            lines.put(self._said[-1])
+        lines.put(None)

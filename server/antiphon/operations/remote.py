@@ -6,12 +6,7 @@ import http.client
 import json
 import os
 import queue
-import re
 import struct
-import subprocess
-import sys
-import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -23,12 +18,9 @@ from antiphon.kernel.runtime.arguments import option_words
 from antiphon.kernel.runtime.settings import HTTP_PORT, OSC_PORT
 from antiphon.kernel.runtime.suggestion import instead
 from antiphon.kernel.wire.osc import Arg, Double, Message
-from antiphon.operations.link import TIMEOUT, Question, ServerLink, Subscription
+from antiphon.operations.link import TIMEOUT, Question, ServerLink, ServerProcess, Subscription
 from antiphon.operations.python import loaded
 
-START_SECONDS = 120.0
-"""Seconds within which a server that was started has to be ready: the first one compiles."""
-STOP_SECONDS = 10.0
 _FULL = 127
 _LARGEST = 3.4e38
 """Below it a number has 32 bits."""
@@ -345,7 +337,7 @@ class Server(Remote):
         AntiphonError: It does not start; with its reason.
     """
 
-    __slots__ = ("_process", "_said")
+    __slots__ = ("_process",)
 
     def __init__(
         self,
@@ -356,62 +348,18 @@ class Server(Remote):
     ) -> None:
         given = {"audio": audio, "patch": patch, "record": record, "osc_port": 0, "http_port": 0, **options}
         words = [word for name, value in given.items() for word in option_words(name, value)]
-        self._said: list[str] = []
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "antiphon", "serve", *words],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            stdin=subprocess.DEVNULL,
-            text=True,
-            start_new_session=True,  # a Ctrl-C in a notebook or terminal is for the program, which ends the server
-        )
+        self._process = ServerProcess(words)
+        osc, web = self._process.ports
         try:
-            osc, web = self._ready()
             super().__init__("127.0.0.1", osc, http_port=web)
         except BaseException:
-            self._end()
+            self._process.end()
             raise
 
     def close(self) -> None:
         """Ends the connection and the server, with its recording complete."""
-        if hasattr(self, "_link"):
-            super().close()
-        self._end()
-
-    def _ready(self) -> tuple[int, int]:
-        """Ports of the server, once it is ready."""
-        lines: queue.Queue[str | None] = queue.Queue()
-        for stream in (self._process.stdout, self._process.stderr):
-            threading.Thread(target=self._read, args=(stream, lines), daemon=True).start()
-        until = time.monotonic() + START_SECONDS
-        ended = 0
-        while ended < 2:
-            try:
-                line = lines.get(timeout=max(0.0, until - time.monotonic()))
-            except queue.Empty:
-                raise EngineError(f"the server was not ready within {START_SECONDS:g} s") from None
-            if line is None:
-                ended += 1
-            elif line.startswith("ready"):
-                ports = re.findall(r":(\d+)", line)
-                return int(ports[0]), int(ports[-1])
-        reason = next((line for line in reversed(self._said) if line.startswith("antiphon: ")), "")
-        raise EngineError(reason.removeprefix("antiphon: ") or "the server ended before it was ready")
-
-    def _read(self, stream: Any, lines: queue.Queue[str | None]) -> None:
-        for line in stream:
-            self._said = [*self._said[-99:], line.rstrip("\n")]
-            lines.put(line)
-        lines.put(None)
-
-    def _end(self) -> None:
-        if self._process.poll() is None:
-            self._process.terminate()
-            try:
-                self._process.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
+        super().close()
+        self._process.end()
 
 
 def connect(

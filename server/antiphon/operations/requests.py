@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from antiphon.files.sound_finish import FADE
 from antiphon.kernel.errors import UsageError
-from antiphon.kernel.runtime.arguments import PLACE, argument, arguments
+from antiphon.kernel.runtime.arguments import argument, arguments
 from antiphon.kernel.runtime.settings import MAX_BLOCK, MIN_BLOCK, RUN_BLOCK
 from antiphon.kernel.runtime.sound_formats import MAX_RATE, MIN_RATE
 from antiphon.operations.reporting import SILENT, Reporting
@@ -152,7 +152,7 @@ class ReplayRequest(Struct, frozen=True):
     """What `antiphon replay` is asked for: a recorded set, rendered to a file, to its tracks, or both."""
 
     session: Annotated[str, argument("A folder that `serve --session` or `--record-tracks` wrote, or a set's name.")]
-    out: Annotated[str, argument("The file to write; it may be left out with --stems.", "OUT.wav", flags=PLACE)] = ""
+    out: Annotated[str, argument("The file to write; it may be left out with --stems.", "OUT.wav", placed=True)] = ""
     stems: Annotated[str, argument("A file for each strip, with projects for studios, in this folder.", "DIR")] = ""
     finish: FinishRequest = FinishRequest()
     force: Annotated[bool, argument("Replace an existing file.")] = False

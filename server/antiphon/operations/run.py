@@ -198,7 +198,6 @@ def _file_job(
     reporting: Reporting,
 ) -> FileJob:
     """File job of a plugin that has one."""
-    beside = {what: Path(path) for what, path in asked.beside.items()}
     if not (is_midi(files.source) or files.source.is_dir()):
         finish = finish_like(finish, files.source)
     given = {name: ",".join(some) for name, some in _requested_parts(asked).items()}
@@ -208,10 +207,8 @@ def _file_job(
         files.target,
         values,
         asked.block,
-        beside.pop("midi-out", None),
-        beside.pop("analysis", None),
         parts,
-        beside,
+        {what: Path(path) for what, path in asked.beside.items()},
         {"chords": asked.chords} if asked.chords else given,
         FADE if asked.fade is None else asked.fade,
         finish,
@@ -227,7 +224,7 @@ def _run_own_job(own: str, asked: RunRequest, job: FileJob, reporting: Reporting
         make_folder(Path(asked.out_dir))
     beside = [(f"--{what}", path) for what, path in job.beside.items()]
     target = None if job.target.is_dir() else job.target
-    for what, written in (("", target), ("--midi-out", job.midi_out), ("--analysis", job.analysis), *beside):
+    for what, written in (("", target), *beside):
         if written is None:
             continue
         ending = _ENDINGS.get(what, "")

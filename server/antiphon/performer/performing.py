@@ -17,12 +17,13 @@ from antiphon.kernel.wire.osc import Message
 from antiphon.kernel.wire.text import printable
 from antiphon.live.listening import missing
 from antiphon.live.records import MIDI, OUTSIDE
+from antiphon.operations.link import ServerProcess
 from antiphon.performer.branch import BranchProcesses
 from antiphon.performer.outgoing import Display, SentEvent, show_failure
 from antiphon.performer.pair import SEND_AHEAD
 from antiphon.performer.player import Player
 from antiphon.performer.scripts import ON_THE_BAR, Begin, ScriptFile, ScriptSource
-from antiphon.performer.wire import BeatClock, Handover, OutsidePrograms, OwnServer, ServerConnection, to_midi
+from antiphon.performer.wire import BeatClock, Handover, OutsidePrograms, ServerConnection, to_midi
 
 TICK_SECONDS = 0.01
 """Maximum interval between steps of the player, in seconds."""
@@ -74,7 +75,8 @@ class Performing:
         self._outside = OutsidePrograms()
         self._processes = BranchProcesses()
         self.player = Player(path, self._processes, show, begin)
-        self._server: OwnServer | None = None
+        self._server: ServerProcess | None = None
+        self._begun_with = ""
         self.ending = False  # set to end `run`
         self._asked = self._opened = 0.0
         self._lost = self._met = self._still = False
@@ -169,8 +171,8 @@ class Performing:
             wanted = self._named()
             if wanted is not None and self._found(wanted):
                 self._show("no server answers: one is started")
-                self._server = OwnServer(self._serve, wanted)
-                self.wire.port = self._server.port()
+                self._server, self._begun_with = ServerProcess((*self._serve, "--patch", wanted), shown=True), wanted
+                self.wire.port = self._server.ports[0]
                 self._show(self._server.ready)
         elif not self._lost:
             self._lost = True
@@ -213,7 +215,7 @@ class Performing:
             return
         wanted = self._wanted()
         if self._loading is None:
-            started = self._server is not None and wanted == self._server.patch and not self.player.playing
+            started = self._server is not None and wanted == self._begun_with and not self.player.playing
             if started or _plain(Path(wanted).stem) == _plain(self._plays):
                 self.player.loaded()
             elif os.sep in wanted:

@@ -2,20 +2,14 @@
 
 import contextlib
 import errno
-import os
-import re
 import socket
-import subprocess
-import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from antiphon.kernel.errors import EngineError
-from antiphon.kernel.runtime.processes.children import ChildLane, spawn
 from antiphon.kernel.runtime.token import find_token
 from antiphon.kernel.wire.frames import Framer
 from antiphon.kernel.wire.osc import Arg, Double, Long, Message, decode, encode, encode_bundle, messages_of
@@ -247,49 +241,3 @@ class Handover:
             return False
         self._number = number
         return True
-
-
-_MORE_SECONDS = 8.0
-"""Seconds that a server has to end, beyond those of any child."""
-
-
-class OwnServer:
-    """`antiphon serve` as a child process, which ends with the performance.
-
-    `patch`: that it was started with; `ready`: the line by which it says that it is ready.
-    """
-
-    def __init__(self, options: Sequence[str], patch: str) -> None:
-        """Starts the server, and waits until it is ready.
-
-        Raises EngineError: it does not start; it has said why on standard error.
-        """
-        self.patch, self.ready = patch, ""
-        words = ("serve", *options, "--patch", patch)
-        # in a session of its own: Ctrl-C ends the performance, which ends it
-        lane = ChildLane(output=subprocess.PIPE, errors=None)
-        self._process = spawn("antiphon", *words, lane=lane, bound=False, env=dict(os.environ))
-        assert self._process.output is not None
-        for line in self._process.output:
-            if line.startswith(b"ready"):
-                self.ready = line.decode("utf-8", "replace").strip()
-                break
-        if not self.ready:
-            self._process.wait()
-            raise EngineError("the server could not be started; what it said stands above")
-        # what it says later is of no use here, and a full pipe would stop it
-        threading.Thread(target=self._process.output.read, daemon=True).start()
-
-    def port(self) -> int:
-        """OSC port of the server."""
-        found = re.search(r":(\d+)", self.ready)
-        return int(found[1]) if found else 0
-
-    @property
-    def ended(self) -> bool:
-        """Whether it has ended."""
-        return self._process.ended
-
-    def end(self) -> None:
-        """Ends it."""
-        self._process.end(_MORE_SECONDS)

@@ -75,9 +75,10 @@ class Operation:
 
     def bound(self, owner: object) -> Callable[..., Any]:
         """Endpoint callable, called with the request (and an upload's pieces), on the object with the handler."""
-        return partial(self._call, getattr(owner, self.handler.__name__))
+        return partial(self.call, getattr(owner, self.handler.__name__))
 
-    def _call(self, handler: Callable[..., Any], request: HttpRequest, *pieces: Any) -> Any:
+    def call(self, handler: Callable[..., Any], request: HttpRequest, *pieces: Any) -> Any:
+        """What a handler answers to a request, whose query and body are converted."""
         given: dict[str, Any] = dict(request.parts)
         if self.query is not None:
             given["query"] = convert(dict(parse_qsl(request.query or "")), self.query, "the query")

@@ -1,4 +1,4 @@
-"""Calls the hook `antiphon_routes` in the web process; plugins without it are not imported here."""
+"""Adds the routes and operations of plugins in the web process; a plugin without any is not imported here."""
 
 import asyncio
 import logging
@@ -17,12 +17,12 @@ OPERATIONS = tuple(one for owner in OWNERS for one in operations_of(owner))
 
 
 log = logging.getLogger("antiphon.plugins")
-HOOK = "antiphon_routes"
+HOOKS = frozenset({"antiphon_routes", "antiphon_operations"})
 
 
 async def add_routes(http: HttpServer, implemented: Mapping[str, tuple[str, ...]]) -> None:
-    """Calls every plugin's route hook; an exception is logged, and the next one is called."""
-    wanted = {plugin for plugin, hooks in implemented.items() if HOOK in hooks}
+    """Adds every plugin's routes and operations; an exception is logged, and the next plugin has its turn."""
+    wanted = {plugin for plugin, hooks in implemented.items() if HOOKS.intersection(hooks)}
     if not wanted:
         return
     from antiphon.kernel.plugins.hook_lists import import_plugins
@@ -30,7 +30,14 @@ async def add_routes(http: HttpServer, implemented: Mapping[str, tuple[str, ...]
     def failed(name: str, error: BaseException) -> None:
         log.warning("plugin %s: %s", name, reason_of(error))
 
-    for failure in await import_plugins(wanted, failed).acall(HOOK, http=http):
+    dispatcher = import_plugins(wanted, failed)
+    failures = [*await dispatcher.acall("antiphon_routes", http=http)]
+    for plugin in dispatcher.implemented:
+        added, more = dispatcher.operations(plugin)
+        failures += more
+        for operation in added:
+            http.offer(operation)
+    for failure in failures:
         log.warning("plugin %s: %s", failure.name, failure.reason)
 
 
@@ -39,5 +46,5 @@ def all_operations() -> tuple[Operation, ...]:
     from antiphon.kernel.plugins.finding import BUILT_IN
 
     http = HttpServer()
-    asyncio.run(add_routes(http, dict.fromkeys(BUILT_IN, (HOOK,))))
+    asyncio.run(add_routes(http, dict.fromkeys(BUILT_IN, tuple(HOOKS))))
     return (*OPERATIONS, *http.operations)

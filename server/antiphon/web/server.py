@@ -12,9 +12,13 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
+from antiphon.kernel.contract.operations import PluginOperation
 from antiphon.kernel.wire.osc import Arg
 from antiphon.web.access import CodeGuard, with_offered_token
 from antiphon.web.control_link import ControlLink
@@ -99,9 +103,24 @@ class HttpServer:
     def serve(self, owner: object) -> None:
         """Adds the operations that an object's class declares, also to the OpenAPI document."""
         for one in operations_of(type(owner)):
-            endpoint = Endpoint(one.bound(owner), one.level is TokenLevel.OWNER, one.upload, one.live)
-            self.routes.add(one.method, one.path, endpoint)
-            self.operations.append(one)
+            self._put(one, one.bound(owner))
+
+    def offer(self, operation: PluginOperation) -> None:
+        """Adds the route of a plugin's operation, which is done in a thread."""
+
+        async def handler(request: HttpRequest, body: Any) -> Response:
+            return answer(msgspec.to_builtins(await asyncio.to_thread(operation.answer, body)))
+
+        handler.__doc__ = operation.doc
+        level, example = TokenLevel.OWNER, {"body": dict(operation.example)}
+        path, answers = f"/api{operation.path}", operation.answers
+        one = Operation("POST", path, handler, answers, body=operation.asked, level=level, example=example)
+        self._put(one, partial(one.call, handler))
+
+    def _put(self, one: Operation, handler: Handler) -> None:
+        endpoint = Endpoint(handler, one.level is TokenLevel.OWNER, one.upload, one.live)
+        self.routes.add(one.method, one.path, endpoint)
+        self.operations.append(one)
 
     async def ask(self, address: str, answer: str, *args: Arg) -> tuple[Arg, ...]:
         """Sends an OSC message, and returns the arguments of its answer at the address `answer`.

@@ -44,7 +44,7 @@ def done(folder: Path, sound: np.ndarray, rate: int, **settings: Value) -> tuple
     """The file job's sound `[frames, channels]`, its rate, and its notes."""
     source, target, notes = folder / "in.wav", folder / "out.wav", folder / "notes.mid"
     soundfile.write(source, sound, rate, "FLOAT")
-    _, of_notes = run(FileJob("hum", source, target, settings, midi_out=notes))
+    _, of_notes = run(FileJob("hum", source, target, settings, beside={"midi-out": notes}))
     made, made_rate = soundfile.read(target, dtype="float32", always_2d=True)
     song = read_midi(notes)
     ends = max((end for _, _, end in sung(song)), default=0.0)

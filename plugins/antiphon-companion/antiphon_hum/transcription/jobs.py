@@ -37,10 +37,11 @@ def run(job: FileJob) -> tuple[Written, ...]:
 
     Raises `UsageError` where the options do not go together, `FileError` for files.
     """
-    if job.midi_out is not None:
-        check_distinct([("IN", job.source), ("OUT", job.target)], [("--midi-out", job.midi_out)])
+    midi_out = job.beside.get("midi-out")
+    if midi_out is not None:
+        check_distinct([("IN", job.source), ("OUT", job.target)], [("--midi-out", midi_out)])
     if is_midi(job.target, written=True):
-        if job.midi_out is not None:
+        if midi_out is not None:
             raise UsageError("OUT holds the notes already; leave --midi-out out, or name a sound OUT")
         return _notes(job)
     format_of(job.target)
@@ -57,10 +58,10 @@ def run(job: FileJob) -> tuple[Written, ...]:
             writer.write(block)
             job.progress(ANALYSIS_SHARE + (1.0 - ANALYSIS_SHARE) * writer.frames / max(1, frames))
         _warn(job, found, f"{writer.name} is silent")
-        if job.midi_out is not None:
-            write_notes(job.midi_out, found, rate, _bpm(job))
+        if midi_out is not None:
+            write_notes(midi_out, found, rate, _bpm(job))
     written = replace(Written.sound(writer, printable_path(job.source)), notes=len(notes))
-    return (written,) if job.midi_out is None else (written, _of_notes(job, job.midi_out, found, rate))
+    return (written,) if midi_out is None else (written, _of_notes(job, midi_out, found, rate))
 
 
 def _notes(job: FileJob) -> tuple[Written, ...]:

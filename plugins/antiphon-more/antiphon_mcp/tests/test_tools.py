@@ -52,12 +52,22 @@ async def test_every_tool_has_a_schema_and_one_sentence() -> None:
         prompts = (await client.list_prompts()).prompts
         resources = {str(one.uri) for one in (await client.list_resources()).resources}
         assert "antiphon live" in (await client.read_resource("antiphon://docs/live-coding")).contents[0].text  # type: ignore[union-attr]
-    assert [one.name for one in tools] == TOOLS
+    assert [one.name for one in tools][: len(TOOLS)] == TOOLS
     assert all(one.input_schema["type"] == "object" and str(one.description).count(".\n") == 0 for one in tools)
     # the performer's to give
     assert not any(one.input_schema["properties"].keys() & {"trusted", "own"} for one in tools)
     assert [one.name for one in prompts] == ["join me", "bring it down", "answer this phrase"]
     assert {"antiphon://set", "antiphon://patch"} <= resources
+
+
+@pytest.mark.needs("library")
+async def test_an_operation_of_a_plugin_is_a_tool() -> None:
+    async with Client(server(refusing := Refusing())) as client:  # type: ignore[arg-type]
+        tools = {one.name: one for one in (await client.list_tools()).tools}
+        await client.call_tool("library_search", {"words": ["night"]})
+    assert refusing.asked == ["/api/library/search"]
+    found = tools["library_search"].input_schema["properties"]["key"]
+    assert found["description"] == 'As "A minor", Am or a.'
 
 
 async def test_a_thousand_wrong_values_are_each_an_error_of_the_tool() -> None:

@@ -13,7 +13,6 @@ from antiphon.api import AntiphonError
 from antiphon.api.backends.http import (
     EXAMPLE_FILE,
     MAX_FILE,
-    Asked,
     HttpRequest,
     HttpServer,
     Refusal,
@@ -24,6 +23,7 @@ from antiphon.api.backends.http import (
     operation,
     record,
 )
+from antiphon.api.backends.runtime import Request
 from antiphon.api.backends.transports import WireError
 from antiphon_classify.http.pool import ANSWER_SECONDS, ClassifierPool, ClassifierProcess, answer_of
 
@@ -116,13 +116,13 @@ def _line(found: dict[str, Any]) -> bytes:
     return json.dumps(found).encode() + b"\n"
 
 
-class NamedFileBody(Asked):
+class NamedFileBody(Request):
     """Reference to an uploaded file."""
 
     file: Annotated[str, Meta(description="The identifier of a file or a job.")]
 
 
-class StreamQuery(Asked):
+class StreamQuery(Request):
     """Query of a stream's classification."""
 
     every: Annotated[float, Meta(ge=1, le=60, description="Seconds of sound for each line, 1 to 60.")] = 5.0

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from antiphon.api import FileError, UsageError
 from antiphon.api.backends.cli import OSC_PORT, Host, Json, OscPort, command_group, echo_answer, epilog, progress_bar
-from antiphon.api.backends.runtime import instead, require_modules, short_repr, shorten
+from antiphon.api.backends.runtime import argument, require_modules, short_repr, shorten
 from antiphon_library.commands import recommending
 from antiphon_library.commands.identify import fitting_now, identify
-from antiphon_library.commands.options import EXAMPLES, Files, catalogue_paths, open_catalogue, root_of, row_of
+from antiphon_library.commands.options import EXAMPLES, ROOT, Files, catalogue_paths, open_catalogue, root_of, row_of
 from antiphon_library.commands.printing import lines_of_fits, print_rows, reasons, table
-from antiphon_library.records import KINDS, findings
+from antiphon_library.records import findings
 
 ANSWER = (
     "tempo", "tempo_confidence", "beats", "downbeats", "key", "key_confidence", "chords", "sections", "kind",
@@ -36,7 +36,7 @@ SENTENCE = "Catalogue sound files: what they are called, what is in them, which 
 def application() -> typer.Typer:
     """The group of commands."""
     app = command_group("library", SENTENCE, _library)
-    own = (add, show, analyse, search, similar, fits, identify, forget)
+    own = (add, show, analyse, fits, identify, forget)
     commands = {**{each.__name__: each for each in own}, "list": listing, **recommending.COMMANDS}
     for name, lines in EXAMPLES.items():
         app.command(name, epilog=epilog(*lines))(commands[name])
@@ -44,23 +44,21 @@ def application() -> typer.Typer:
 
 
 def _library(
-    context: typer.Context,
     root: Annotated[
         Path | None,
-        typer.Option("--root", metavar="DIR", help="The folder of the catalogue; else your library of sound files."),
+        argument("The folder of the catalogue; else your library of sound files.", "DIR"),
     ] = None,
 ) -> None:
     """Catalogue sound files: what they are called, what is in them, which are alike."""
-    context.obj = root
+    ROOT.set(root)
 
 
 def add(
-    context: typer.Context,
     files: Files = None,
-    again: Annotated[bool, typer.Option("--again", help="Also try bad files again.")] = False,
+    again: Annotated[bool, argument("Also try bad files again.")] = False,
     shards: Annotated[
         Path | None,
-        typer.Option("--from", metavar="DIR", help="A pipeline's folder: sounds, with what its step analyse found."),
+        argument("A pipeline's folder: sounds, with what its step analyse found.", "DIR", flags="--from"),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -69,11 +67,11 @@ def add(
     from antiphon_library import scanning
 
     if shards is not None:
-        _add_from_shards(context, shards, files or [], as_json=as_json)
+        _add_from_shards(shards, files or [], as_json=as_json)
         return
     kept = endable("what was added is kept, and the same command adds the rest")
-    with kept, open_catalogue(context, make=True) as catalogue, progress_bar("adding") as progress:
-        counts = scanning.add(catalogue, files or [root_of(context)], progress, again=again)
+    with kept, open_catalogue(make=True) as catalogue, progress_bar("adding") as progress:
+        counts = scanning.add(catalogue, files or [root_of()], progress, again=again)
     if as_json:
         typer.echo(json.dumps(asdict(counts)))
     else:
@@ -87,14 +85,14 @@ def add(
         raise typer.Exit(1)
 
 
-def _add_from_shards(context: typer.Context, out: Path, places: Sequence[Path], *, as_json: bool) -> None:
+def _add_from_shards(out: Path, places: Sequence[Path], *, as_json: bool) -> None:
     """Imports shards of the folder `out`. `places`: the sounds' folder, if it was moved."""
     from antiphon.api.backends.cli import complain
     from antiphon_library.shard_import import import_shards
 
     if len(places) > 1:
         raise UsageError("--from takes one folder of sounds: the one that the pipeline read, or a copy of it")
-    with open_catalogue(context, make=True) as catalogue, progress_bar("adding") as progress:
+    with open_catalogue(make=True) as catalogue, progress_bar("adding") as progress:
         counts = import_shards(catalogue, out, places[0] if places else None, progress)
     words = [f"{counts.added:,} sounds added with their results"]
     words += [f"{counts.known:,} that were known have them now"] if counts.known else []
@@ -111,15 +109,14 @@ def _bad_files(count: int) -> str:
 
 
 def listing(
-    context: typer.Context,
     files: Files = None,
-    bad: Annotated[bool, typer.Option("--bad", help="Only files that cannot be read, and why.")] = False,
+    bad: Annotated[bool, argument("Only files that cannot be read, and why.")] = False,
     as_json: Json = False,
 ) -> None:
     """List the files: length, tempo, key, artist and title, path."""
     from antiphon_library.records import SUMMARY
 
-    with open_catalogue(context) as catalogue:
+    with open_catalogue() as catalogue:
         found = []
         for number, place in enumerate(catalogue_paths(files)):
             rows = list(catalogue.rows(path=place, only=SUMMARY))
@@ -129,23 +126,20 @@ def listing(
     print_rows({"files": found}, "files", as_json, "none" if files or bad else EMPTY_LIBRARY)
 
 
-def show(context: typer.Context, file: Path, as_json: Json = False) -> None:
+def show(file: Path, as_json: Json = False) -> None:
     """Show all that is known of a file: tags, and what each analysis found."""
     from antiphon_library.commands.printing import card
 
-    with open_catalogue(context) as catalogue:
+    with open_catalogue() as catalogue:
         row = row_of(catalogue, file).full()
     echo_answer(as_json, row, card(row))
 
 
 def analyse(
-    context: typer.Context,
     files: Files = None,
-    only: Annotated[list[str] | None, typer.Option("--only", help="This analysis alone; may be given again.")] = None,
-    by: Annotated[
-        str, typer.Option("--by", metavar="librosa", help="librosa: also tempo and beats by librosa, to compare.")
-    ] = "",
-    again: Annotated[bool, typer.Option("--again", help="Also what has been analysed.")] = False,
+    only: Annotated[list[str] | None, argument("This analysis alone; may be given again.")] = None,
+    by: Annotated[str, argument("librosa: also tempo and beats by librosa, to compare.", "librosa")] = "",
+    again: Annotated[bool, argument("Also what has been analysed.")] = False,
     as_json: Json = False,
 ) -> None:
     """Analyse what has not been: these files, which are added, or all. Of one file the result is shown.
@@ -156,8 +150,8 @@ def analyse(
         from antiphon.api.backends.files import standard_input
 
         with standard_input() as given:
-            context.obj = given.parent
-            analyse(context, [given], only, by, again, as_json)
+            ROOT.set(given.parent)
+            analyse([given], only, by, again, as_json)
         return
     from antiphon.api.backends.analysis import analyses, named_analyses
     from antiphon.api.backends.cli import complain, endable
@@ -176,7 +170,7 @@ def analyse(
             "no plugin has an analysis; `antiphon plugins` says which plugins there are, and what is wrong"
         )
     kept = endable("what was analysed is kept, and the same command analyses the rest")
-    with kept, open_catalogue(context, make=True) as catalogue:
+    with kept, open_catalogue(make=True) as catalogue:
         with progress_bar("adding") as progress:
             added = scanning.add(catalogue, files or (), progress)
         one = files[0] if files and len(files) == 1 and not files[0].is_dir() else None
@@ -217,107 +211,12 @@ def analyse(
         raise typer.Exit(1)
 
 
-def search(
-    context: typer.Context,
-    words: Annotated[list[str] | None, typer.Argument(help="Each has to stand in path or tags, in any case.")] = None,
-    key: Annotated[str, typer.Option("--key", help='As "A minor", Am or a.')] = "",
-    tempo: Annotated[str, typer.Option("--tempo", help="As 118-124, in bpm, or one number, met within 2 %.")] = "",
-    tag: Annotated[
-        list[str] | None, typer.Option("--tag", help="A label that was found in the sound; all of several.")
-    ] = None,
-    kind: Annotated[str, typer.Option("--kind", help=f"One of {', '.join(KINDS)}.")] = "",
-    sure: Annotated[
-        float | None, typer.Option("--sure", min=0.0, max=1.0, help="Minimum confidence of what is asked for.")
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Find files by words, key, tempo, labels and kind; with labels the most probable first."""
-    from antiphon_library.fitting import LabelSearch, key_named
-    from antiphon_library.records import SUMMARY
-
-    low, high = _range(tempo)
-    key = key_named(key) if key else ""
-    if kind and kind not in KINDS:
-        raise UsageError(f"--kind takes one of {', '.join(KINDS)}, not {short_repr(kind)}")
-    if sure is not None and not (key or tempo or tag or kind):
-        raise UsageError("--sure is for --key, --tempo, --tag and --kind; give one of them too")
-    labels = LabelSearch(tag or (), sure)
-    matches = []
-    with open_catalogue(context) as catalogue:
-        for row in catalogue.rows(words or (), only=(*SUMMARY, *labels.quantities)):
-            summary = row.summary()
-            found = [labels.confidence(row.values)] if tag else []
-            if tempo:
-                met = summary["tempo"] is not None and low <= summary["tempo"] <= high
-                found.append(_confidence(summary, "tempo") if met else None)
-            if key:
-                found.append(_confidence(summary, "key") if summary["key"] == key else None)
-            if kind:
-                found.append(_confidence(summary, "kind") if summary["kind"] == kind else None)
-            if all(confidence is not None and confidence >= (sure or 0.0) for confidence in found):
-                summary["confidence"] = min((c for c in found if c is not None), default=None)
-                matches.append(summary)
-    for label in tag or ():
-        if label not in labels.seen:
-            raise UsageError(
-                f"none of these files has the label {label!r}{instead(label, sorted(labels.seen))}; "
-                "`antiphon library analyse` finds labels"
-            )
-    if tag:
-        matches.sort(key=lambda match: -match["confidence"])
-    print_rows({"matches": matches}, "matches", as_json)
-
-
-def _confidence(summary: Mapping[str, Any], name: str) -> float:
-    """Confidence of a value; 0 where an older analysis has none."""
-    return float(summary[f"{name}_confidence"] or 0.0)
-
-
-def similar(
-    context: typer.Context,
-    file: Path,
-    count: Annotated[int, typer.Option("-n", min=1, help="Files at most.")] = 10,
-    as_json: Json = False,
-) -> None:
-    """List the files most like one, 1 the same sound, 0 no relation; and what else they share."""
-    from antiphon_library import vector_file
-    from antiphon_library.fitting import shared_traits
-    from antiphon_library.vector_file import OTHER_KIND, QUANTITY, WEIGHED, vector_of
-
-    with open_catalogue(context) as catalogue:
-        target = row_of(catalogue, file)
-        if target.problem:
-            raise FileError(target.problem)
-        if vector_of(target) is None:
-            if QUANTITY in target.values:
-                raise UsageError(f"{file.name[:120]} is like no other: it is silent or too short")
-            raise UsageError(f"{file.name[:120]} has not been analysed; `antiphon library analyse` does that")
-        root, state = catalogue.path.parent, vector_file.state_of(catalogue.path)
-        table = vector_file.load(root, state)
-        if table is None:
-            table = vector_file.table_of(catalogue.rows(only=(QUANTITY,)))
-            vector_file.save(root, state, table)
-        number = table.row(target.path)
-        if number is None:
-            raise UsageError(f"{file.name[:120]} is not there any more; `antiphon library add` looks for it again")
-        own = target.summary()
-        matches = []
-        for path, score in table.nearest(number, WEIGHED * count):
-            summary = row_of(catalogue, path).summary()
-            less = OTHER_KIND if None not in (own["kind"], summary["kind"]) and own["kind"] != summary["kind"] else 0.0
-            why = shared_traits(own, summary)
-            matches.append({**summary, "score": round(max(-1.0, score - less), 4), "why": why})
-    matches = sorted(matches, key=lambda row: -row["score"])[:count]
-    print_rows({"matches": matches}, "matches", as_json)
-
-
 def fits(
-    context: typer.Context,
-    file: Annotated[Path | None, typer.Argument(help="A loop; none with --live.")] = None,
-    count: Annotated[int, typer.Option("-n", min=1, help="Files at most.")] = 10,
-    live: Annotated[bool, typer.Option("--live", help="With the last bars of what a server plays.")] = False,
-    node: Annotated[str, typer.Option(help="Of it, the node; out is the output.")] = "out",
-    beats: Annotated[int, typer.Option(min=0, max=MAX_BEATS, help="That FILE holds, if known.")] = 0,
+    file: Annotated[Path | None, argument("A loop; none with --live.", placed=True)] = None,
+    count: Annotated[int, argument("Files at most.", low=1, flags="-n")] = 10,
+    live: Annotated[bool, argument("With the last bars of what a server plays.")] = False,
+    node: Annotated[str, argument("Of it, the node; out is the output.")] = "out",
+    beats: Annotated[int, argument("That FILE holds, if known.", low=0, high=MAX_BEATS)] = 0,
     host: Host = "127.0.0.1",
     osc_port: OscPort = OSC_PORT,
     as_json: Json = False,
@@ -333,15 +232,14 @@ def fits(
         matches = fitting_now(host, osc_port, count, node)
         echo_answer(as_json, {"matches": matches}, lines_of_fits(matches, reasons))
         return
-    with open_catalogue(context) as catalogue:
+    with open_catalogue() as catalogue:
         matches = fitting_summaries(catalogue, os.fsencode(file.absolute()), count, beats)
     echo_answer(as_json, {"matches": matches}, lines_of_fits(matches, table))
 
 
 def forget(
-    context: typer.Context,
     files: Files = None,
-    missing: Annotated[bool, typer.Option("--missing", help="Files that are not there any more.")] = False,
+    missing: Annotated[bool, argument("Files that are not there any more.")] = False,
     as_json: Json = False,
 ) -> None:
     """Remove files from the catalogue, with what is known of them. The sound files are not touched."""
@@ -350,7 +248,7 @@ def forget(
 
     if not files and not missing:
         raise UsageError("name the files or folders to forget, or give --missing")
-    with open_catalogue(context, write=bool(files)) as catalogue:
+    with open_catalogue(write=bool(files)) as catalogue:
         rows = [row for place in catalogue_paths(files) for row in catalogue.rows(path=place, only=SUMMARY)]
         kept = 0
         if missing:
@@ -373,17 +271,3 @@ def with_name(path: str, problem: str) -> str:
     """Reason with the file's name, added if missing."""
     name = path.rsplit("/", 1)[-1]
     return problem if name in problem else f"{shorten(name, 120)}: {problem}"
-
-
-def _range(text: str) -> tuple[float, float]:
-    """Tempo range of a text; `UsageError` for an invalid one."""
-    if not text:
-        return 0.0, 0.0
-    low, dash, high = text.partition("-")
-    try:
-        first = float(low)
-        last = float(high) if dash else first
-        # a range is one in whichever order its ends are given
-        return (min(first, last), max(first, last)) if dash else (0.98 * first, 1.02 * first)
-    except ValueError:
-        raise UsageError(f"--tempo takes a number or a range as 118-124, not {text[:40]!r}") from None

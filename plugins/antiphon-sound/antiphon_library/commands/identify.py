@@ -28,6 +28,7 @@ from antiphon.api.backends.cli import (
     refusal,
     silent,
 )
+from antiphon.api.backends.runtime import argument
 from antiphon_library.commands.options import open_catalogue
 
 if TYPE_CHECKING:
@@ -164,15 +165,14 @@ def fitting_now(host: str, port: int, count: int, node: str) -> list[dict[str, A
 
 
 def identify(
-    context: typer.Context,
-    file: Annotated[Path | None, typer.Argument(help="A sound file: 5 to 10 s of it are enough.")] = None,
-    live: Annotated[bool, typer.Option("--live", help="What sounds in the running server, as it changes.")] = False,
+    file: Annotated[Path | None, argument("A sound file: 5 to 10 s of it are enough.", placed=True)] = None,
+    live: Annotated[bool, argument("What sounds in the running server, as it changes.")] = False,
     seconds: Annotated[
-        float, typer.Option(min=0.0, help="End --live after these seconds; 0: by Ctrl-C. Of a file: the seconds used.")
+        float, argument("End --live after these seconds; 0: by Ctrl-C. Of a file: the seconds used.", low=0.0)
     ] = 0.0,
     patches: Annotated[
         Path | None,
-        typer.Option("--patches", metavar="FILE", help='TOML, "FILE" = "PATCH": a track that begins loads its patch.'),
+        argument('TOML, "FILE" = "PATCH": a track that begins loads its patch.', "FILE"),
     ] = None,
     host: Host = "127.0.0.1",
     osc_port: OscPort = OSC_PORT,
@@ -189,7 +189,7 @@ def identify(
     )
 
     if live and file is None:
-        _live(context, host, osc_port_at(osc_port, http_port), seconds, patches, as_json)
+        _live(host, osc_port_at(osc_port, http_port), seconds, patches, as_json)
         return
     if file is None or live:
         raise UsageError("name the file to identify, or give --live")
@@ -198,21 +198,21 @@ def identify(
     with progress_bar("listening to") as progress:
         times, hertz = landmarks_of(file, lambda done: progress(round(done), 0, file.name[:60]))
     chosen = times < (seconds or float("inf"))
-    with open_catalogue(context) as catalogue:
+    with open_catalogue() as catalogue:
         index = update_shards(catalogue)
         check_index(index, catalogue.path, analysis_of_landmarks())
         found = identify_files(catalogue, index, times[chosen], hertz[chosen])
     echo_answer(as_json, {"matches": [_plain(match) for match in found]}, lines(found))
 
 
-def _live(context: typer.Context, host: str, port: int, seconds: float, patches: Path | None, as_json: bool) -> None:
+def _live(host: str, port: int, seconds: float, patches: Path | None, as_json: bool) -> None:
     """Prints a line at each change of the sounding track."""
     from antiphon.api.backends.files import printable_path
     from antiphon_library.commands.printing import clock
 
     table = {} if patches is None else read_patches(patches)
     until = time.monotonic() + (seconds or float("inf"))
-    with open_catalogue(context) as catalogue:
+    with open_catalogue() as catalogue:
         for track in watch(host, port, until, lambda number: patch_of(table, catalogue.files_of_sound(number))):
             paths = [printable_path(os.fsdecode(path)) for path in catalogue.files_of_sound(track.number)]
             if as_json:

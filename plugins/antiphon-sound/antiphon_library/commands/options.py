@@ -5,25 +5,23 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from antiphon.api import UsageError
+from antiphon.api.backends.runtime import argument
 
 if TYPE_CHECKING:
     from antiphon_library.catalogue import Catalogue
     from antiphon_library.records import CatalogueRow
 
-Files = Annotated[list[Path] | None, typer.Argument(metavar="[FILES]...", help="Sound files, and folders of them.")]
+Files = Annotated[list[Path] | None, argument("Sound files, and folders of them.", "[FILES]...", placed=True)]
 EXAMPLES: dict[str, tuple[str, ...]] = {
     "add": ("antiphon library add Music",),
     "list": ("antiphon library list", "antiphon library list --bad"),
     "show": ("antiphon library show Music/night.flac",),
     "analyse": ("antiphon library analyse Music --only loudness",),
-    "search": ("antiphon library search night --tempo 118-124",),
-    "similar": ("antiphon library similar Music/night.flac -n 5",),
     "fits": ("antiphon library fits bass.wav -n 5", "antiphon library fits --live"),
     "identify": ("antiphon library identify excerpt.wav",),
     "forget": ("antiphon library forget --missing",),
@@ -35,16 +33,20 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
 """Examples by command, in the order of the help page."""
 
 
-def root_of(context: typer.Context) -> Path:
+ROOT: ContextVar[Path | None] = ContextVar("ROOT", default=None)
+"""The folder that --root names."""
+
+
+def root_of() -> Path:
     """Folder of the catalogue: `--root`, or the performer's library of sound files."""
-    given: Path | None = context.obj
+    given = ROOT.get()
     from antiphon.api.backends.files import library_folder
 
     return given if given is not None else library_folder()
 
 
 @contextmanager
-def open_catalogue(context: typer.Context, *, make: bool = False, write: bool = False) -> Iterator[Catalogue]:
+def open_catalogue(*, make: bool = False, write: bool = False) -> Iterator[Catalogue]:
     """Context of the catalogue; `make` creates a missing one, else a UsageError where `--root` names its folder.
 
     `write`: also creates the performer's own, which has the sounds that ship, for what is written to it.
@@ -52,11 +54,11 @@ def open_catalogue(context: typer.Context, *, make: bool = False, write: bool = 
     from antiphon.api.backends.files import printable_path
     from antiphon_library.catalogue import Catalogue
 
-    root = root_of(context)
-    if not make and context.obj is not None and not Catalogue.exists(root):
+    root = root_of()
+    if not make and ROOT.get() is not None and not Catalogue.exists(root):
         name = printable_path(root)
         raise UsageError(f"there is no library in {name}; `antiphon library --root {name} add FOLDER` makes one")
-    with Catalogue(root, make=make or (write and context.obj is None)) as catalogue:
+    with Catalogue(root, make=make or (write and ROOT.get() is None)) as catalogue:
         yield catalogue
 
 

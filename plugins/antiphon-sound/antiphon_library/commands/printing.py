@@ -5,6 +5,7 @@ from typing import Any
 
 from antiphon.api.backends.cli import echo_answer
 from antiphon.api.backends.runtime import shorten
+from antiphon_library.operations import FoundSounds
 
 MAX_WIDTH = 60
 """Maximum characters of a title or a path in a table."""
@@ -93,6 +94,11 @@ def lines_of_fits(
 def print_rows(answer: Mapping[str, Any], name: str, as_json: bool, otherwise: str = "none") -> None:
     """Prints the summaries of `answer[name]`; `otherwise` without any."""
     echo_answer(as_json, answer, table(answer[name]) if answer[name] else (otherwise,))
+
+
+def found(answer: FoundSounds) -> Iterator[str]:
+    """Lines of the files that were found."""
+    yield from table(answer.matches) if answer.matches else ("none",)
 
 
 def brief(value: Any) -> str:

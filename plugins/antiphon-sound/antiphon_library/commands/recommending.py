@@ -15,6 +15,7 @@ import typer
 
 from antiphon.api import UsageError
 from antiphon.api.backends.cli import Json, echo_answer
+from antiphon.api.backends.runtime import argument
 from antiphon_library.commands.options import open_catalogue, row_of
 from antiphon_library.commands.printing import print_rows
 
@@ -28,13 +29,10 @@ SHOWN = 10
 
 
 def personality(
-    context: typer.Context,
-    questions: Annotated[int, typer.Option("--questions", min=1, max=100, help="Questions at most.")] = 12,
-    into: Annotated[
-        Path | None, typer.Option("--into", metavar="FILE", help="Write each sound into this file; play nothing.")
-    ] = None,
-    silent: Annotated[bool, typer.Option("--silent", help="Play nothing; ask by names.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Let --into replace an existing file.")] = False,
+    questions: Annotated[int, argument("Questions at most.", low=1, high=100)] = 12,
+    into: Annotated[Path | None, argument("Write each sound into this file; play nothing.", "FILE")] = None,
+    silent: Annotated[bool, argument("Play nothing; ask by names.")] = False,
+    force: Annotated[bool, argument("Let --into replace an existing file.")] = False,
     as_json: Json = False,
 ) -> None:
     """Find your taste: play a few collages of tracks, ask whether you like them, and keep the answers."""
@@ -44,7 +42,7 @@ def personality(
 
     if into is not None and not silent:
         refuse_existing([("--into", into)], force=force)
-    with open_catalogue(context) as catalogue:
+    with open_catalogue() as catalogue:
         table = TrackTable.load(catalogue.taste)
         # loops and one-shots are not recommended, so nothing is asked about them
         samples = [place for place, row in enumerate(table.rows) if row.id in table.samples]
@@ -53,7 +51,7 @@ def personality(
             raise UsageError(
                 f"the library {catalogue.path} holds fewer than two sounds{besides}; `antiphon library add` adds some"
             )
-    with open_catalogue(context, write=True) as catalogue:
+    with open_catalogue(write=True) as catalogue:
         known = {table.place[signal.sound] for signal in catalogue.taste.signals() if signal.sound in table.place}
         asked, passed = sorted(known), list[int]()
         answers: list[dict[str, Any]] = []
@@ -147,31 +145,20 @@ MAX_NAMED = 5
 
 
 def next_tracks(
-    context: typer.Context,
-    count: Annotated[int, typer.Option("--count", "-n", min=1, max=500, help="Tracks of the playlist.")] = 1,
-    after: Annotated[
-        Path | None, typer.Option("--after", metavar="FILE", help="The track that was played, as the last one.")
-    ] = None,
-    like: Annotated[
-        list[Path] | None, typer.Option("--like", metavar="FILE", help="One you like; may be given again.")
-    ] = None,
-    skip: Annotated[
-        list[Path] | None, typer.Option("--skip", metavar="FILE", help="One you skipped; may be given again.")
-    ] = None,
-    dislike: Annotated[
-        list[Path] | None, typer.Option("--dislike", metavar="FILE", help="One you never want; may be given again.")
-    ] = None,
-    playlist: Annotated[
-        Path | None, typer.Option("--m3u", metavar="FILE", help="Also write the tracks as a playlist.")
-    ] = None,
-    forget: Annotated[bool, typer.Option("--forget", help="First forget all earlier signals.")] = False,
+    count: Annotated[int, argument("Tracks of the playlist.", low=1, high=500, flags="--count -n")] = 1,
+    after: Annotated[Path | None, argument("The track that was played, as the last one.", "FILE")] = None,
+    like: Annotated[list[Path] | None, argument("One you like; may be given again.", "FILE")] = None,
+    skip: Annotated[list[Path] | None, argument("One you skipped; may be given again.", "FILE")] = None,
+    dislike: Annotated[list[Path] | None, argument("One you never want; may be given again.", "FILE")] = None,
+    playlist: Annotated[Path | None, argument("Also write the tracks as a playlist.", "FILE", flags="--m3u")] = None,
+    forget: Annotated[bool, argument("First forget all earlier signals.")] = False,
     as_json: Json = False,
 ) -> None:
     """Say which tracks come next, by what you liked, skipped and disliked, which the catalogue keeps."""
     from antiphon_library.taste.choosing import NextRequest, next_summaries
 
     given = {"like": like, "skip": skip, "dislike": dislike}
-    with open_catalogue(context, write=forget or any(given.values())) as catalogue:
+    with open_catalogue(write=forget or any(given.values())) as catalogue:
         if forget:
             catalogue.taste.delete_signals()
         signals = tuple((row_of(catalogue, file).path, kind) for kind, files in given.items() for file in files or ())
@@ -186,9 +173,8 @@ def next_tracks(
 
 
 def chart(
-    context: typer.Context,
-    png: Annotated[Path | None, typer.Option("--png", metavar="FILE", help="Draw it into this file.")] = None,
-    again: Annotated[bool, typer.Option("--again", help="Place all tracks anew, not only the new ones.")] = False,
+    png: Annotated[Path | None, argument("Draw it into this file.", "FILE")] = None,
+    again: Annotated[bool, argument("Place all tracks anew, not only the new ones.")] = False,
     as_json: Json = False,
 ) -> None:
     """Place tracks, artists and genres on a map: what sounds alike is near."""
@@ -200,7 +186,7 @@ def chart(
     from antiphon.api.backends.files import write_atomic
     from antiphon_library.taste.choosing import TrackTable
 
-    with open_catalogue(context) as catalogue:
+    with open_catalogue() as catalogue:
         tracks = TrackTable.load(catalogue.taste)
         placement = charts.place_tracks(catalogue, tracks, again=again)
         without = [row for row in tracks.rows if row.vector is None]
@@ -230,17 +216,16 @@ def chart(
 
 
 def learn(
-    context: typer.Context,
-    folder: Annotated[Path, typer.Argument(help="Of the Million Playlist's slices, or Last.fm 360K's table of plays.")],
-    most: Annotated[int, typer.Option("--most", min=1, help="Playlists or people that are read.")] = 200_000,
+    folder: Annotated[Path, argument("Of the Million Playlist's slices, or Last.fm 360K's table of plays.")],
+    most: Annotated[int, argument("Playlists or people that are read.", low=1)] = 200_000,
     as_json: Json = False,
 ) -> None:
     """Learn from logs of others which of your tracks are played together; `next` uses it."""
     from antiphon_library.taste import logs
 
-    with open_catalogue(context) as catalogue:
+    with open_catalogue() as catalogue:
         count, matched, pairs = logs.count_companions(catalogue.taste.tracks(), logs.lists(folder, most))
-    with open_catalogue(context, write=bool(pairs)) as catalogue:
+    with open_catalogue(write=bool(pairs)) as catalogue:
         catalogue.taste.put_companions(pairs)
     words = f"{count} lists, {matched} of your tracks in them, {len(pairs) // 2} pairs learned"
     echo_answer(as_json, {"lists": count, "tracks": matched, "pairs": len(pairs) // 2}, (words,))

@@ -11,8 +11,11 @@ import soundfile
 import typer
 from tests.cli.conftest import Done
 
+from antiphon.cli.plugin_commands import add_operations, complete
 from antiphon.cli.terminal import errors
+from antiphon.kernel.contract.operations import OperationList
 from antiphon_library.commands.commands import application
+from antiphon_library.operations import add_to
 from antiphon_library.schema import FILE
 from antiphon_library.shipped import ShippedSounds
 
@@ -41,7 +44,10 @@ def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path / "home"))
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
     app.add_typer(application())
+    add_to(operations := OperationList())
+    add_operations(app, operations.added)
     app.command("other")(lambda: None)
+    complete(app)
 
     def run(*arguments: str | Path, root: str = "root") -> Done:
         code = errors.run(app, ["library", *(["--root", root] if root else ()), *(str(a) for a in arguments)])

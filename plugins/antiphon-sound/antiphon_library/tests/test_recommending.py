@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -178,10 +179,9 @@ def test_signals_are_kept_and_files_named_by_path_or_number(catalogue: Catalogue
 
 
 def test_a_bad_request_is_one_sentence_and_stores_nothing(catalogue: Catalogue) -> None:
-    bodies: tuple[object, ...] = (
-        None, [], {"counts": 1}, {"count": 0}, {"count": 2.5}, {"count": True}, {"count": float("nan")},
+    bodies: tuple[dict[str, Any], ...] = (
         {"like": 99999}, {"like": [[]]}, {"like": "\ud800" * 5}, {"like": "\0"}, {"after": -1}, {"skip": [1] * 201},
-        {"count": 10**400}, {"like": 10**30}, {"like": "x" * 30000},
+        {"like": 10**30}, {"like": "x" * 30000},
     )  # fmt: skip
     for body in bodies:
         with pytest.raises(UsageError) as error:

@@ -51,7 +51,11 @@ def test_each_bad_file_is_a_sentence_and_the_rest_plays(tmp_path: Path, capsys: 
     os.mkfifo(folder / "pipe.wav")
     (folder / "folder.wav").mkdir()
     bad = ("silent", "constant", "single", "none", "huge", "empty", "text", "cut", "header", "break", "nan", "pipe")
-    run(FileJob("loops", folder, tmp_path / "out.wav", {"bars": 2, "bpm": 120.0}, analysis=tmp_path / "out.json"))
+    run(
+        FileJob(
+            "loops", folder, tmp_path / "out.wav", {"bars": 2, "bpm": 120.0}, beside={"analysis": tmp_path / "out.json"}
+        )
+    )
     said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("antiphon: ")]
     assert len(said) == len(bad), said
     for name in bad:

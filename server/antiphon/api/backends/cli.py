@@ -1,8 +1,9 @@
 """Commands of a plugin, for `antiphon_commands`: groups, examples, answers, progress, errors, completions."""
 
-from antiphon.cli.commands import command_group, epilog, run as run_command
+from antiphon.cli.commands import run as run_command
 from antiphon.cli.completion import named as complete_named
 from antiphon.cli.option_records import by_records
+from antiphon.cli.plugin_commands import command_group, epilog
 from antiphon.cli.ports import (
     HttpBesideOscIfSaid as HttpBesideOsc,
     InsteadOfOsc,

@@ -4,6 +4,8 @@ A child is asked by messages, bounded in time and answers, and ends with its par
 """
 
 from antiphon.kernel.contract.finding import Finding
+from antiphon.kernel.contract.operations import Request
+from antiphon.kernel.runtime.arguments import argument
 from antiphon.kernel.runtime.console import say
 from antiphon.kernel.runtime.extras import (
     FRAMEWORKS as FRAMEWORK_MODULES,
@@ -39,5 +41,5 @@ from antiphon.kernel.runtime.processes.forked import ForkedEnd, run_forked
 from antiphon.kernel.runtime.processes.helper_channel import HelperChannel
 from antiphon.kernel.runtime.processes.scheduling import lower_priority
 from antiphon.kernel.runtime.settings import ServeOption
-from antiphon.kernel.runtime.shortening import composed, is_finite_number, short_repr, shorten
+from antiphon.kernel.runtime.shortening import composed, short_repr, shorten
 from antiphon.kernel.runtime.suggestion import instead, suggest

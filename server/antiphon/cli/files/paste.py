@@ -8,16 +8,15 @@ import typer
 
 from antiphon.files.midifile import SUFFIXES
 from antiphon.kernel.errors import UsageError
+from antiphon.kernel.runtime.arguments import argument
 from antiphon.kernel.runtime.paths import write_atomic
 from antiphon.paste.translation import MAX_CHARACTERS, Translation, translation
 
 
 def paste(
-    file: Annotated[
-        str, typer.Argument(metavar="FILE", help="A program of Strudel or Tidal, or a MIDI file; - is standard input.")
-    ],
-    out: Annotated[str, typer.Option("--out", metavar="SET.py", help="The script; without it, it is printed.")] = "",
-    force: Annotated[bool, typer.Option("--force", help="Let --out replace an existing file.")] = False,
+    file: Annotated[str, argument("A program of Strudel or Tidal, or a MIDI file; - is standard input.", "FILE")],
+    out: Annotated[str, argument("The script; without it, it is printed.", "SET.py")] = "",
+    force: Annotated[bool, argument("Let --out replace an existing file.")] = False,
 ) -> None:
     """Translate a program of Strudel or Tidal, or a MIDI file, into a live script.
 

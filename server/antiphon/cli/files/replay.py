@@ -4,13 +4,12 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from antiphon.cli.files.reports import TERMINAL, report
 from antiphon.cli.option_records import by_records
 from antiphon.cli.terminal.errors import complain, endable
 from antiphon.cli.terminal.progress import ProgressBar
 from antiphon.kernel.errors import UsageError
+from antiphon.kernel.runtime.arguments import argument
 from antiphon.kernel.runtime.console import say
 from antiphon.kernel.runtime.shortening import short_repr
 from antiphon.offline.file_job import check_distinct, free
@@ -66,13 +65,9 @@ def replay(asked: ReplayRequest) -> None:
 
 
 def export(
-    session: Annotated[
-        str, typer.Argument(help="A folder that `serve --session` or `--record-tracks` wrote, or a set's name.")
-    ],
-    folder: Annotated[
-        Path, typer.Argument(metavar="DIR", help="The folder to write; SESSION itself where it has tracks.")
-    ],
-    force: Annotated[bool, typer.Option("--force", help="Replace tracks in DIR; end all with the shortest.")] = False,
+    session: Annotated[str, argument("A folder that `serve --session` or `--record-tracks` wrote, or a set's name.")],
+    folder: Annotated[Path, argument("The folder to write; SESSION itself where it has tracks.", "DIR")],
+    force: Annotated[bool, argument("Replace tracks in DIR; end all with the shortest.")] = False,
 ) -> None:
     """Write a recorded set as tracks, MIDI files and projects for studios: set.dawproject, and set.rpp for Reaper."""
     from antiphon.offline.session_reader import session_folder

@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from antiphon.cli import completion
 from antiphon.kernel.errors import PatchError, UsageError
 from antiphon.kernel.runtime import paths
+from antiphon.kernel.runtime.arguments import argument
 from antiphon.offline.file_job import free
 
 TOUCHOSC, STAGE_CONTROL = ".tosc", ".json"
@@ -16,19 +16,13 @@ TOUCHOSC, STAGE_CONTROL = ".tosc", ".json"
 def surface(
     out: Annotated[
         str,
-        typer.Argument(
-            metavar="OUT", help="The file to write: NAME.tosc for TouchOSC, NAME.json for Open Stage Control."
-        ),
+        argument("The file to write: NAME.tosc for TouchOSC, NAME.json for Open Stage Control.", "OUT"),
     ],
     patch: Annotated[
         str,
-        typer.Option(
-            "--patch",
-            help="A patch: its name, or the path of a .toml file; default: NAME.",
-            autocompletion=completion.patches,
-        ),
+        argument("A patch: its name, or the path of a .toml file; default: NAME.", names="patches"),
     ] = "",
-    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
+    force: Annotated[bool, argument("Replace an existing file.")] = False,
 ) -> None:
     """Write a control surface for a patch: its parameters, levels, tempo, scenes, keys."""
     from antiphon.kernel.graph.patch import load as load_patch

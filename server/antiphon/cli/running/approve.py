@@ -10,11 +10,12 @@ from antiphon.cli import ports
 from antiphon.cli.terminal.progress import Json, echo_answer
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime import paths
+from antiphon.kernel.runtime.arguments import argument
 from antiphon.kernel.runtime.settings import HTTP_PORT
 from antiphon.kernel.wire.ip_address import plain_ip
 from antiphon.kernel.wire.text import printable
 
-Machine = Annotated[str, typer.Argument(metavar="NAME|ADDRESS", help="The surface's IP address, or its host name.")]
+Machine = Annotated[str, argument("The surface's IP address, or its host name.", "NAME|ADDRESS")]
 
 
 def surfaces(http_port: ports.Http = HTTP_PORT, osc_port: ports.InsteadOfHttp = None, as_json: Json = False) -> None:

@@ -12,6 +12,7 @@ from antiphon.cli import ports
 from antiphon.cli.running.osc import Timeout, closing_socket, listen, refusal, send
 from antiphon.kernel.errors import EngineError, UsageError
 from antiphon.kernel.runtime import paths
+from antiphon.kernel.runtime.arguments import argument
 from antiphon.kernel.runtime.paths import os_error_text
 from antiphon.kernel.runtime.settings import OSC_PORT
 from antiphon.kernel.runtime.token import find_token
@@ -22,7 +23,7 @@ HOST = "127.0.0.1"
 
 
 def evaluate(
-    script: Annotated[str, typer.Argument(metavar="FILE", help="A live script; - reads standard input.")],
+    script: Annotated[str, argument("A live script; - reads standard input.", "FILE")],
     osc_port: ports.Osc = OSC_PORT,
     http_port: ports.InsteadOfOsc = None,
     timeout: Timeout = 5.0,

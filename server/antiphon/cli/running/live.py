@@ -5,11 +5,11 @@ from typing import Annotated
 
 import typer
 
-from antiphon.cli import completion, ports
+from antiphon.cli import ports
 from antiphon.cli.option_records import by_records
 from antiphon.cli.terminal.errors import complain
 from antiphon.kernel.errors import UsageError
-from antiphon.kernel.runtime.arguments import option_words
+from antiphon.kernel.runtime.arguments import argument, option_words
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.web.script_link import MAX_QUANTUM
 
@@ -19,19 +19,13 @@ OPTIONS = ("osc_port", "http_port", "audio", "input", "output", "record", "block
 
 @by_records
 def live(
-    script: Annotated[str, typer.Argument(metavar="SET.py", help="A live script.")],
+    script: Annotated[str, argument("A live script.", "SET.py")],
     *,
-    quantum: Annotated[
-        float, typer.Option(metavar="BEATS", help="A saved script begins at multiples of this; 0 for its bars.")
-    ] = 1.0,
-    from_top: Annotated[
-        bool, typer.Option("--from-top", help="A saved script begins at its first bar, on a bar of the server.")
-    ] = False,
-    patch: Annotated[
-        str, typer.Option(help="Play this patch, not the one that the script names.", autocompletion=completion.patches)
-    ] = "",
+    quantum: Annotated[float, argument("A saved script begins at multiples of this; 0 for its bars.", "BEATS")] = 1.0,
+    from_top: Annotated[bool, argument("A saved script begins at its first bar, on a bar of the server.")] = False,
+    patch: Annotated[str, argument("Play this patch, not the one that the script names.", names="patches")] = "",
     server: Annotated[ServeSettings, OPTIONS],
-    midi: Annotated[bool, typer.Option("--midi", help="A server started here listens to MIDI ports.")] = False,
+    midi: Annotated[bool, argument("A server started here listens to MIDI ports.")] = False,
 ) -> None:
     """Perform a live script: by the server on --osc-port, or one that is started. Ctrl-C ends its notes, then it.
 

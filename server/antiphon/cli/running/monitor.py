@@ -4,10 +4,9 @@ import time
 from collections.abc import Iterator
 from typing import Annotated
 
-import typer
-
 from antiphon.cli import ports
 from antiphon.cli.running.osc import Host, closing_socket, listen, message_text, refusal, silent
+from antiphon.kernel.runtime.arguments import argument
 from antiphon.kernel.runtime.settings import OSC_PORT
 from antiphon.kernel.wire import ntp
 from antiphon.kernel.wire.osc import IMMEDIATELY, Bundle, Message, Packet, decode, encode
@@ -23,7 +22,7 @@ def monitor(
     host: Host = "127.0.0.1",
     osc_port: ports.Osc = OSC_PORT,
     http_port: ports.InsteadOfOsc = None,
-    events: Annotated[bool, typer.Option("--events", help="Show also the server's messages to surfaces.")] = False,
+    events: Annotated[bool, argument("Show also the server's messages to surfaces.")] = False,
 ) -> None:
     """Show every OSC message that arrives at the running server. It ends at Ctrl-C."""
     for line in watch(host, ports.osc_port(osc_port, http_port), events):

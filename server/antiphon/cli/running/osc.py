@@ -14,6 +14,7 @@ import typer
 
 from antiphon.cli import ports
 from antiphon.kernel.errors import EngineError, UsageError, WireError
+from antiphon.kernel.runtime.arguments import argument
 from antiphon.kernel.runtime.settings import OSC_PORT
 from antiphon.kernel.wire.frames import Framer
 from antiphon.kernel.wire.osc import (
@@ -38,22 +39,20 @@ HELD_REASONS = {"held", "not approved yet"}
 """Reasons in the `/fail` of a machine that is not approved, whose datagram was too short for a fuller answer."""
 WORDS = {"true": True, "false": False}
 
-Host = Annotated[str, typer.Option(help="The machine the server runs on.")]
+Host = Annotated[str, argument("The machine the server runs on.")]
 """The option --host."""
-Timeout = Annotated[float, typer.Option(min=0.01, max=600.0, help="Seconds to wait for an answer.")]
-Tcp = Annotated[bool, typer.Option("--tcp", help="Send over TCP.")]
+Timeout = Annotated[float, argument("Seconds to wait for an answer.", low=0.01, high=600.0)]
+Tcp = Annotated[bool, argument("Send over TCP.", flags="--tcp")]
 
 
 def osc(
-    address: Annotated[str, typer.Argument(help="An OSC address, for example /node/gain/gain.")],
-    args: Annotated[list[str] | None, typer.Argument(help="Numbers, words, true, false; s:4 is the word 4.")] = None,
+    address: Annotated[str, argument("An OSC address, for example /node/gain/gain.")],
+    args: Annotated[list[str] | None, argument("Numbers, words, true, false; s:4 is the word 4.", placed=True)] = None,
     host: Host = "127.0.0.1",
     osc_port: ports.Osc = OSC_PORT,
     http_port: ports.InsteadOfOsc = None,
     tcp: Tcp = False,
-    timeout: Annotated[
-        float, typer.Option(min=0.01, max=600.0, help="Seconds to wait for a server that says nothing.")
-    ] = 5.0,
+    timeout: Annotated[float, argument("Seconds to wait for a server that says nothing.", low=0.01, high=600.0)] = 5.0,
 ) -> None:
     """Send an OSC message to the running server and print its answers."""
     port = ports.osc_port(osc_port, http_port)

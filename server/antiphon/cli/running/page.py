@@ -10,6 +10,7 @@ import typer
 
 from antiphon.cli import ports
 from antiphon.kernel.errors import FileError, UsageError
+from antiphon.kernel.runtime.arguments import argument
 from antiphon.kernel.runtime.console import say, write_output
 from antiphon.kernel.runtime.settings import HTTP_PORT, ServeSettings
 from antiphon.web.page.page_secret import FILE, page_address
@@ -18,7 +19,7 @@ from antiphon.web.page.page_secret import FILE, page_address
 def page(
     http_port: ports.Http = HTTP_PORT,
     osc_port: ports.InsteadOfHttp = None,
-    no_open: Annotated[bool, typer.Option("--no-open", help="Print the address alone.")] = False,
+    no_open: Annotated[bool, argument("Print the address alone.")] = False,
 ) -> None:
     """Open the page of a running server of yours in your browser, which needs no token then."""
     port = ports.http_port(http_port, osc_port)

@@ -197,6 +197,10 @@ def _number_wanted(error: Any, text: str) -> str:
     found, param = _NO_NUMBER.search(text), getattr(error, "param", None)
     if found is None or param is None:
         return ""
+    command = getattr(getattr(error, "ctx", None), "command", None)
+    declared = getattr(getattr(command, "callback", None), "declared", {}).get(param.name)
+    if declared is not None and declared.range:
+        return f"{param.opts[0]} takes {declared.range}, not {found[1]}"
     low, high = (getattr(param.type, end, None) for end in ("min", "max"))
     numbers = "a whole number" if param.type.name.startswith("int") else "a number"
     if low is not None:

@@ -19,6 +19,7 @@ from typing import Annotated, Any, Literal, TextIO
 
 import typer
 
+from antiphon.kernel.runtime.arguments import argument
 from antiphon.kernel.runtime.processes.child_process import PROGRESS_VARIABLE
 
 SHOW_DELAY = 2.0
@@ -134,7 +135,7 @@ def ask(question: str) -> str:
     return sys.stdin.readline().rstrip("\n")
 
 
-Json = Annotated[bool, typer.Option("--json", help="One JSON object instead of words.")]
+Json = Annotated[bool, argument("One JSON object instead of words.", flags="--json")]
 """Annotation of the option `--json` of a command."""
 
 

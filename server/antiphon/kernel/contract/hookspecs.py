@@ -86,6 +86,11 @@ def antiphon_addresses(osc: AddressList) -> None:
 
 
 @hookspec
+def antiphon_operations(operations: Any) -> None:
+    """Adds operations, each of which is a command, a route, an address, a tool and a call: `operations.add(…)`."""
+
+
+@hookspec
 def antiphon_commands(cli: typer.Typer) -> None:
     """Adds commands to the `antiphon` command line."""
 

@@ -9,7 +9,6 @@ from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
 
-from antiphon.kernel.contract.addresses import AddressList
 from antiphon.kernel.contract.catalog import Catalog, Failure
 from antiphon.kernel.control.faults import ServerEvents
 from antiphon.kernel.control.osc.plugin_addresses import PluginAddresses
@@ -21,7 +20,8 @@ if TYPE_CHECKING:
     from antiphon.kernel.plugins.dispatcher import HookDispatcher
 
 log = logging.getLogger("antiphon.plugins")
-CALLED_HOOKS = frozenset({"antiphon_startup", "antiphon_shutdown", "antiphon_event", "antiphon_addresses"})
+_CALLED = ("startup", "shutdown", "event", "addresses", "operations")
+CALLED_HOOKS = frozenset(f"antiphon_{hook}" for hook in _CALLED)
 """Hooks for which a plugin is imported; a plugin with transports is imported if the settings ask for one."""
 EVENT_LOG_SECONDS = 1.0
 """Seconds between two lines in the log about a plugin's `antiphon_event`: events may come with every note."""
@@ -65,9 +65,11 @@ class ServerHooks:
         app.events.listeners.append(partial(self._event, self._dispatcher, app))
 
     def _add_addresses(self, app: HookedServer, dispatcher: HookDispatcher) -> None:
-        for plugin in (name for name, hooks in dispatcher.implemented.items() if "antiphon_addresses" in hooks):
-            osc = AddressList(plugin)
-            for failure in dispatcher.call("antiphon_addresses", only=plugin, osc=osc):
+        from antiphon.kernel.plugins.dispatcher import addresses_of
+
+        for plugin in dispatcher.implemented:
+            osc, failures = addresses_of(dispatcher, plugin)
+            for failure in failures:
                 _warn(failure)
             host = app.transports.host(plugin, self._settings, fresh=self._fresh)
             for info, handler in osc.added:

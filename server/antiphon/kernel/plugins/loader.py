@@ -9,13 +9,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from antiphon.kernel.contract.addresses import AddressInfo, AddressList
+from antiphon.kernel.contract.addresses import AddressInfo
 from antiphon.kernel.contract.catalog import Catalog, Failure, ProcessorInfo, TransportInfo
 from antiphon.kernel.contract.processor import Processor
 from antiphon.kernel.errors import PluginError
 from antiphon.kernel.plugins import known
 from antiphon.kernel.plugins.checks import check_type_name, in_child, inspect_processor
-from antiphon.kernel.plugins.dispatcher import HookDispatcher
+from antiphon.kernel.plugins.dispatcher import HookDispatcher, addresses_of
 from antiphon.kernel.plugins.finding import BUILT_IN, PluginSource, sources
 from antiphon.kernel.plugins.version_files import CHECK_LIMIT
 from antiphon.kernel.runtime.distributions import advice
@@ -173,13 +173,13 @@ class PluginLoading:
         for kind in self.kinds:
             if f"antiphon_{kind}" in hooks:
                 self._gather(kind, name)
-        if "antiphon_addresses" not in hooks or self.kinds is PLAYED:
+        if self.kinds is PLAYED or not {"antiphon_addresses", "antiphon_operations"}.intersection(hooks):
             return
         if self.known is not None and name in BUILT_IN:
             self.addresses += [info for info in self.known.addresses if info.plugin == name]
         else:
-            osc = AddressList(name)
-            self.failures += self.hooks.call("antiphon_addresses", only=name, osc=osc)
+            osc, failures = addresses_of(self.hooks, name)
+            self.failures += failures
             self.addresses += [info for info, _ in osc.added]
 
     def _gather(self, kind: str, plugin: str) -> None:

@@ -4,19 +4,17 @@ Command line, HTTP and Python take their options from them. A field with an `arg
 positional on the command line.
 """
 
+import math
 import os
 from collections.abc import Iterator
 from dataclasses import fields as fields_of_dataclass
-from typing import Any, NamedTuple, get_type_hints
+from typing import Any, NamedTuple, get_args, get_type_hints
 
 from msgspec import Meta, Struct
 from msgspec.structs import fields as fields_of_struct
 
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime.shortening import short_repr
-
-PLACE = "OUT"
-"""Flags of an argument that has a default and is nevertheless given by its place."""
 
 
 def argument(
@@ -27,6 +25,7 @@ def argument(
     high: float | None = None,
     unit: str = "",
     flags: str = "",
+    placed: bool = False,
     names: str = "",
     beside: tuple[str, str] | None = None,
     envvar: str | None = None,
@@ -34,13 +33,13 @@ def argument(
     """Declares an argument.
 
     `sentence`: its help. `shown`: what stands for its value there. `low`, `high`, `unit`: its range; its default is
-    always allowed. `flags`: its options, where they are not its name; `PLACE` where it is given without one. `names`:
-    what completes it, of `antiphon.cli.completion`. `beside`: of a further file, the field that asks for it by HTTP (""
-    for none) and the name of that result. `envvar`: the environment variable that gives it where the command line does
-    not.
+    always allowed. `flags`: its options, where they are not its name. `placed`: it is given by its place, although it
+    has a default. `names`: what completes it, of `antiphon.cli.completion`. `beside`: of a further file, the field that
+    asks for it by HTTP ("" for none) and the name of that result. `envvar`: the environment variable that gives it
+    where the command line does not.
     """
-    extra = {"shown": shown, "unit": unit, "flags": flags, "names": names, "beside": beside, "envvar": envvar}
-    return Meta(ge=low, le=high, description=sentence, extra=extra)
+    extra = {"shown": shown, "unit": unit, "flags": flags, "placed": placed, "names": names, "beside": beside}
+    return Meta(ge=low, le=high, description=sentence, extra=extra | {"envvar": envvar})
 
 
 class Argument(NamedTuple):
@@ -56,9 +55,42 @@ class Argument(NamedTuple):
         """Its name on the command line: midi-out."""
         return self.name.replace("_", "-")
 
+    @property
+    def flags(self) -> list[str]:
+        """Its options: -p and --param."""
+        return str(self.said("flags") or f"--{self.option}").split()
+
     def said(self, key: str) -> Any:
         """The value that `argument` was given by that name."""
         return (self.meta.extra or {})[key]
+
+    @property
+    def range(self) -> str:
+        """Its range in words: 1 to 500 Hz; "" for none."""
+        low, high = self.meta.ge, self.meta.le
+        if low is None:
+            return ""
+        return f"{low:g} {'or more' if high is None else f'to {high:g}'} {self.said('unit')}".rstrip()
+
+    @property
+    def range_shown(self) -> str:
+        """What its help says of the range beside a sentence that does not."""
+        words = str(self.meta.description)
+        return f" {self.range}." if self.range and not any(mark.isdigit() for mark in words) else ""
+
+    @property
+    def in_words(self) -> Meta:
+        """Its range as a limit of data, which a refusal says in words."""
+        return Meta(ge=self.meta.ge, le=self.meta.le, description=self.range)
+
+    def check(self, value: Any) -> None:
+        """Raises UsageError for a number outside its range; its default is inside."""
+        low, high = self.meta.ge, self.meta.le
+        if low is None or value == self.default:
+            return
+        if not isinstance(value, int | float) or not low <= value <= (math.inf if high is None else high):
+            wrong = f"{value:g}" if isinstance(value, float) else short_repr(value)
+            raise UsageError(f"{max(self.flags, key=len)} takes {self.range}, not {wrong}")
 
 
 def arguments(kind: Any) -> Iterator[Argument]:
@@ -70,19 +102,18 @@ def arguments(kind: Any) -> Iterator[Argument]:
     declared: Any = fields_of_struct(kind) if issubclass(kind, Struct) else fields_of_dataclass(kind)
     for field in declared:
         hint = hints[field.name]
-        if hasattr(hint, "__metadata__"):
+        # as msgspec has a number with limits that may be missing: Annotated[float, …] | None
+        inner = next((one for one in get_args(hint) if hasattr(one, "__metadata__")), None)
+        if inner is not None:
+            yield Argument(field.name, inner.__origin__ | None, field.default, inner.__metadata__[0])
+        elif hasattr(hint, "__metadata__"):
             yield Argument(field.name, hint.__origin__, field.default, hint.__metadata__[0])
 
 
 def check(asked: object) -> None:
     """Raises UsageError for a number outside its range."""
     for one in arguments(type(asked)):
-        value, low, high = getattr(asked, one.name), one.meta.ge, one.meta.le
-        if value == one.default or low is None or high is None:
-            continue
-        if not isinstance(value, int | float) or not low <= value <= high:
-            unit, wrong = one.said("unit"), f"{value:g}" if isinstance(value, float) else short_repr(value)
-            raise UsageError(f"--{one.option} takes {low:g} to {high:g}{unit and f' {unit}'}, not {wrong}")
+        one.check(getattr(asked, one.name))
 
 
 def option_words(name: str, value: Any) -> list[str]:

@@ -124,15 +124,19 @@ def _out_of_range(data: Any) -> Iterator[tuple[tuple[str, str], ...]]:
 
 def _bare(info: Any) -> tuple[Any, str]:
     """A type without its limits, of an optional one the type itself; and what it takes, "" where that is any."""
-    said = ""
+    said, declared = "", None
     while isinstance(info, inspect.Metadata):
-        said, info = said or (info.extra_json_schema or {}).get("description", ""), info.type
+        declared = info.extra or declared
+        # the sentence of a declared argument says what it is for
+        own = "" if declared else (info.extra_json_schema or {}).get("description", "")
+        said, info = said or own, info.type
     if isinstance(info, inspect.UnionType):
         info, inner = _bare(next(each for each in info.types if not isinstance(each, inspect.NoneType)))
         return info, said or inner
     if isinstance(info, inspect.IntType | inspect.FloatType) and info.ge is not None and info.le is not None:
-        whole = isinstance(info, inspect.IntType)
+        whole = isinstance(info, inspect.IntType) and declared is None
         said = said or (f"whole numbers {info.ge} to {info.le}" if whole else f"{info.ge:g} to {info.le:g}")
+        said += f" {declared['unit']}".rstrip() if declared else ""
     if isinstance(info, inspect.LiteralType):
         said = said or " or ".join(map(str, info.values))
     return info, said[:1].lower() + said[1:].removesuffix(".")

@@ -4,8 +4,9 @@ import sys
 from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType, field
 
+from antiphon.kernel.contract.operations import Request
 from antiphon.kernel.contract.params import MAX_TEXT
 from antiphon.web.script_link import MAX_QUANTUM, MAX_SCRIPT_BYTES, MAX_VERSION
 
@@ -21,36 +22,34 @@ TrackNames: TypeAlias = Annotated[
 ScriptText: TypeAlias = Annotated[str, Meta(description="The whole script.")]
 
 
-class Asked(Struct, forbid_unknown_fields=True):
-    """Base of request bodies; unknown fields are refused."""
-
-
 class MachineBody(Struct):
     """A machine."""
 
     ip: Annotated[str, Meta(description="One machine's IP address.")]
 
 
-class OscBody(Asked):
+class OscBody(Request):
     """An OSC message."""
 
     address: Annotated[str, Meta(description="An OSC address, such as /node/echo/wet.")]
-    args: Annotated[list[float | str | bool], Meta(description="A list of numbers, texts, true and false.")] = []
+    args: Annotated[list[float | str | bool], Meta(description="A list of numbers, texts, true and false.")] = field(
+        default_factory=list
+    )
 
 
-class UploadQuery(Asked):
+class UploadQuery(Request):
     """The name of an uploaded file."""
 
     name: Annotated[str, Meta(description="Its name, by its ending what it holds; a form names its file itself.")] = ""
 
 
-class LyricsQuery(Asked):
+class LyricsQuery(Request):
     """A text that is to be sung."""
 
     lyrics: Annotated[str, Meta(max_length=MAX_TEXT, description="Words; / ends a line.")]
 
 
-class EvaluateBody(Asked):
+class EvaluateBody(Request):
     """A script that is to be performed."""
 
     text: ScriptText
@@ -63,13 +62,13 @@ class EvaluateBody(Asked):
     top: Annotated[bool, Meta(description="It begins on a bar as from its beat 0, and nothing plays on.")] = False
 
 
-class PasteBody(Asked):
+class PasteBody(Request):
     """A program that is to be translated."""
 
     text: Annotated[str, Meta(description="A program of Strudel or Tidal.")]
 
 
-class SliderBody(Asked):
+class SliderBody(Request):
     """A slider of the script that plays, and its value."""
 
     version: Annotated[int, Meta(ge=1, le=MAX_VERSION, description=VERSION)]
@@ -77,14 +76,14 @@ class SliderBody(Asked):
     value: Annotated[float, Meta(ge=-1e9, le=1e9)]
 
 
-class TracksBody(Asked):
+class TracksBody(Request):
     """Which tracks and loops of a script are muted, and which are soloed."""
 
-    muted: TrackNames = []
-    soloed: TrackNames = []
+    muted: TrackNames = field(default_factory=list)
+    soloed: TrackNames = field(default_factory=list)
 
 
-class CaptureBody(Asked):
+class CaptureBody(Request):
     """Which node and bars to capture."""
 
     bars: Annotated[int, Meta(ge=1, le=256, description="A number of bars, 1 to 256.")]
@@ -98,7 +97,7 @@ class Captured(Struct):
     path: str
 
 
-class SaveBody(Asked):
+class SaveBody(Request):
     """A script that is to be saved."""
 
     text: ScriptText
@@ -197,14 +196,14 @@ LiveSetText = record("LiveSetText", name=str, own=bool, text=str)
 Saved = record("Saved", name=str, own=bool)
 
 
-class TryBody(Asked):
+class TryBody(Request):
     """What is checked: a script, or a job that is done."""
 
     text: ScriptText = ""
     job: Annotated[str, Meta(max_length=64, description="Identifier of a job that is done.")] = ""
 
 
-class ListenQuery(Asked):
+class ListenQuery(Request):
     """How long is listened."""
 
     seconds: Annotated[float, Meta(ge=0, le=20, description="Seconds; it ends when all is right.")] = 8.0

@@ -287,8 +287,8 @@ class CommandEnd:
     """Result of a command. `status`: its exit status, 0 for success. `printed`, `complaint`: its output and errors."""
 
     status: int
-    printed: bytes
-    complaint: bytes
+    printed: str
+    complaint: str
 
 
 async def run_program(
@@ -315,7 +315,7 @@ async def run_program(
         await asyncio.to_thread(child.wait)  # it has closed both
     finally:
         await asyncio.shield(asyncio.to_thread(child.end, more))
-    return CommandEnd(child.status or 0, printed, complaint)
+    return CommandEnd(child.status or 0, *(text.decode("utf-8", "replace").strip() for text in (printed, complaint)))
 
 
 async def _last(pipe: IO[bytes] | None, most: int) -> bytes:

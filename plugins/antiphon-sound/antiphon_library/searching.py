@@ -1,0 +1,98 @@
+"""`library search` and `library similar`."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from antiphon.api import FileError, UsageError
+from antiphon.api.backends.runtime import instead, short_repr
+from antiphon_library import vector_file
+from antiphon_library.commands.options import open_catalogue, row_of
+from antiphon_library.fitting import LabelSearch, key_named, shared_traits
+from antiphon_library.operations import FoundSounds, SearchRequest, SimilarRequest
+from antiphon_library.records import KINDS, SUMMARY
+from antiphon_library.vector_file import OTHER_KIND, QUANTITY, WEIGHED, vector_of
+
+
+def search(asked: SearchRequest) -> FoundSounds:
+    """The files that are asked for. Raises UsageError: something of it is not allowed."""
+    low, high = _range(asked.tempo)
+    key = key_named(asked.key) if asked.key else ""
+    if asked.kind and asked.kind not in KINDS:
+        raise UsageError(f"--kind takes one of {', '.join(KINDS)}, not {short_repr(asked.kind)}")
+    if asked.sure is not None and not (key or asked.tempo or asked.tag or asked.kind):
+        raise UsageError("--sure is for --key, --tempo, --tag and --kind; give one of them too")
+    labels = LabelSearch(asked.tag, asked.sure)
+    matches = []
+    with open_catalogue() as catalogue:
+        for row in catalogue.rows(asked.words, only=(*SUMMARY, *labels.quantities)):
+            summary = row.summary()
+            found = [labels.confidence(row.values)] if asked.tag else []
+            if asked.tempo:
+                met = summary["tempo"] is not None and low <= summary["tempo"] <= high
+                found.append(_confidence(summary, "tempo") if met else None)
+            if key:
+                found.append(_confidence(summary, "key") if summary["key"] == key else None)
+            if asked.kind:
+                found.append(_confidence(summary, "kind") if summary["kind"] == asked.kind else None)
+            if all(confidence is not None and confidence >= (asked.sure or 0.0) for confidence in found):
+                summary["confidence"] = min((c for c in found if c is not None), default=None)
+                matches.append(summary)
+    for label in asked.tag:
+        if label not in labels.seen:
+            raise UsageError(
+                f"none of these files has the label {label!r}{instead(label, sorted(labels.seen))}; "
+                "`antiphon library analyse` finds labels"
+            )
+    if asked.tag:
+        matches.sort(key=lambda match: -match["confidence"])
+    return FoundSounds(matches)
+
+
+def _confidence(summary: Mapping[str, Any], name: str) -> float:
+    """Confidence of a value; 0 where an older analysis has none."""
+    return float(summary[f"{name}_confidence"] or 0.0)
+
+
+def similar(asked: SimilarRequest) -> FoundSounds:
+    """The files most like one. Raises UsageError: it is not in the library, or has not been analysed."""
+    file = Path(asked.file)
+    with open_catalogue() as catalogue:
+        target = row_of(catalogue, file)
+        if target.problem:
+            raise FileError(target.problem)
+        if vector_of(target) is None:
+            if QUANTITY in target.values:
+                raise UsageError(f"{file.name[:120]} is like no other: it is silent or too short")
+            raise UsageError(f"{file.name[:120]} has not been analysed; `antiphon library analyse` does that")
+        root, state = catalogue.path.parent, vector_file.state_of(catalogue.path)
+        table = vector_file.load(root, state)
+        if table is None:
+            table = vector_file.table_of(catalogue.rows(only=(QUANTITY,)))
+            vector_file.save(root, state, table)
+        number = table.row(target.path)
+        if number is None:
+            raise UsageError(f"{file.name[:120]} is not there any more; `antiphon library add` looks for it again")
+        own = target.summary()
+        matches = []
+        for path, score in table.nearest(number, WEIGHED * asked.count):
+            summary = row_of(catalogue, path).summary()
+            less = OTHER_KIND if None not in (own["kind"], summary["kind"]) and own["kind"] != summary["kind"] else 0.0
+            why = shared_traits(own, summary)
+            matches.append({**summary, "score": round(max(-1.0, score - less), 4), "why": why})
+    matches = sorted(matches, key=lambda row: -row["score"])[: asked.count]
+    return FoundSounds(matches)
+
+
+def _range(text: str) -> tuple[float, float]:
+    """Tempo range of a text; `UsageError` for an invalid one."""
+    if not text:
+        return 0.0, 0.0
+    low, dash, high = text.partition("-")
+    try:
+        first = float(low)
+        last = float(high) if dash else first
+        # a range is one in whichever order its ends are given
+        return (min(first, last), max(first, last)) if dash else (0.98 * first, 1.02 * first)
+    except ValueError:
+        raise UsageError(f"--tempo takes a number or a range as 118-124, not {text[:40]!r}") from None
