@@ -80,13 +80,19 @@ async function request(method: string, path: string, body?: unknown): Promise<An
 }
 
 /** As `request`, but where the token is missing or wrong it is asked for, and `again` is called once it was typed. */
-async function asOwner(again: () => void, method: string, path: string, body?: unknown): Promise<Answer | null> {
+async function asOwner(
+  again: () => void,
+  method: string,
+  path: string,
+  body?: unknown,
+  begun?: Promise<Answer>,
+): Promise<Answer | null> {
   if (!token()) {
     refusal.value = "";
     wanted.value = again;
     return null;
   }
-  const answer = await request(method, path, body);
+  const answer = await (begun ?? request(method, path, body));
   if (answer.tokenless) {
     forgetToken();
     refusal.value = String(answer.data.error ?? "");
@@ -205,14 +211,21 @@ export function tryOut(example: string): void {
 /** A program of another language that was pasted and stands in the text; "" for none. */
 export const pasted = signal("");
 
+const PASTE = ["POST", "/api/live/paste"] as const;
+/** The translation of what was pasted, which begins before it is wanted: a process starts for it. */
+let translating: Promise<Answer> | undefined;
+
 export function paste(program: string): void {
   pasted.value = languageOf(program) && program;
+  translating = pasted.value && token() ? request(...PASTE, { text: program }) : undefined;
 }
 
 /** Puts a live script in the place of the program that was pasted. */
 export async function translate(): Promise<void> {
   const program = pasted.value;
-  const answer = await asOwner(() => void translate(), "POST", "/api/live/paste", { text: program });
+  const begun = translating;
+  translating = undefined;
+  const answer = await asOwner(() => void translate(), ...PASTE, { text: program }, begun);
   if (!answer || wrong(answer) || !editor.value || !pasted.value) return;
   const { text: made, left_out: left } = answer.data as unknown as Translated;
   const now = editor.value.text();
@@ -432,12 +445,19 @@ export async function enterRoom(): Promise<void> {
   if (entered) return;
   entered = true;
   await readSets();
+}
+
+let read = false;
+/** Reads the words that an editor completes and explains: the server's first answer takes it half a second. */
+export async function readWords(): Promise<void> {
+  if (read) return;
+  read = true;
   const found = await ask("/api/live/words");
   if (found) {
     const { words: all, changes, nodes, scales, chords } = found;
     words.value = { words: all, changes, nodeWords: nodes, scales, chords };
     reference.value = found.reference;
-  }
+  } else read = false;
 }
 
 /** The text that the editor begins with: a draft, the script that was open last, or a first one. */

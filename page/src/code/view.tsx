@@ -22,6 +22,7 @@ import {
   pasted,
   printed,
   quantum,
+  readWords,
   recognise,
   refusal,
   revert,
@@ -62,6 +63,7 @@ async function load(room: HTMLElement): Promise<void> {
   });
   room.append(editor.value.dom);
   await recognise();
+  void readWords();
 }
 
 export function Code() {

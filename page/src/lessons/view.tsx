@@ -3,7 +3,7 @@ import { signal, useSignal, useSignalEffect } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import type { Lesson } from "../api";
 import type { mount } from "../code/editor";
-import { enterRoom, lessonEditor, live, stop, vocabulary, wanted } from "../code/store";
+import { enterRoom, lessonEditor, live, readWords, stop, vocabulary, wanted } from "../code/store";
 import { Token } from "../code/view";
 import { asked, headers } from "../files/api";
 import { pair, pause, SIDES, side, playing as sounds } from "../files/sound";
@@ -203,6 +203,7 @@ function Script({ one }: { one: Lesson }) {
           slid: () => undefined,
         });
         place.current?.append(lessonEditor.value.dom);
+        void readWords();
       },
       () => (lost.value = "The editor cannot be loaded; read the page again."),
     );
