@@ -319,7 +319,7 @@ function take(frame: Frame): void {
   }
 }
 
-let tracksFolder = ""; // where this page had tracks recorded
+let tracksFolder = ""; // the folder of the tracks that this page had recorded
 
 function answered([address, ...args]: [string, ...Value[]]): void {
   heard.get(address)?.(args);
@@ -344,11 +344,14 @@ function answered([address, ...args]: [string, ...Value[]]): void {
     if (args[0] === "/audio/device")
       say(`The sound device is ${args[1]}: ${Number(args[2]) / 1000} kHz, ${args[3]} frames.`, false);
     if (args[0] === "/record/tracks/start") {
-      tracksFolder = String(args[1]);
+      tracksFolder = String(args[1]).split("/").pop()!;
       say("The tracks are being recorded: play, then end them.", false);
     }
     if (args[0] === "/record/tracks/stop")
-      say(`The tracks are kept on the server's machine${tracksFolder && `, in ${tracksFolder}`}.`, false);
+      say(
+        `The tracks${tracksFolder && ` ${tracksFolder}`} are kept; the room Files gives them, under Recordings.`,
+        false,
+      );
     if (args[0] === "/headphones")
       say(
         args[1]

@@ -111,7 +111,7 @@ function Notice() {
     return () => clearTimeout(timer);
   }, [last]);
   return (
-    <p class={last?.bad ? "toast bad" : "toast"} role="status">
+    <p class={last?.bad ? "toast bad" : "toast"} dir="auto" role="status">
       {last && gone.value !== last.id && connection.value !== "lost" && last.text}
     </p>
   );

@@ -131,7 +131,11 @@ function Tools() {
         onClick={() => void stop()}>
         Stop
       </button>
-      <select aria-label="Script" value={name.value} onChange={(event) => void openSet(event.currentTarget.value)}>
+      <select
+        aria-label="Script"
+        dir="auto"
+        value={name.value}
+        onChange={(event) => void openSet(event.currentTarget.value)}>
         {!known && <option>{name.value}</option>}
         {sets.value.some((one) => one.own) && <optgroup label="Yours">{named(true)}</optgroup>}
         <optgroup label="Shipped">{named(false)}</optgroup>

@@ -85,7 +85,7 @@ function Line({ track }: { track: Track }) {
     <li>
       <HearButton id={track.id} title={track.title} />
       <button class="name" onClick={() => choose({ kind: "track", id: track.id })}>
-        {track.title} <small>{track.artist}</small>
+        <bdi>{track.title}</bdi> <small dir="auto">{track.artist}</small>
       </button>
     </li>
   );

@@ -168,6 +168,7 @@ Job = record(
     params=dict[str, Any],
     state=Literal["waiting", "running", "done", "failed", "cancelled"],
     progress=Annotated[float, Meta(ge=0, le=1)],
+    stage=str,
     error=str,
     summary=str,
     created=float,
@@ -192,6 +193,7 @@ Words = record("Words", **WORDS, scales=list[str], chords=list[str], reference=l
 Translated = record("Translated", text=str, left_out=int)
 Version = record("Version", version=int)
 Stopped = record("Stopped", stopped=bool)
+Recording = record("Recording", name=str, bytes=int, tracks=int, ended=float)
 LiveSet = record("LiveSet", name=str, line=str, bars=int, own=bool)
 LiveSetText = record("LiveSetText", name=str, own=bool, text=str)
 Saved = record("Saved", name=str, own=bool)
