@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from antiphon.api.backends.cli import OSC_PORT, HttpBesideOsc, OscPort, epilog, owner_token, server_http_port
+from antiphon.api.backends.cli import HttpBesideOsc, OscPort, epilog, http_port as port_of_http, owner_token
 from antiphon.api.backends.runtime import require_modules, say as tell
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ Application = Callable[[Scope, Any, Any], Awaitable[None]]
 
 
 def mcp(
-    osc: OscPort = OSC_PORT,
+    osc: OscPort = None,
     http_port: HttpBesideOsc = None,
     http: Annotated[bool, typer.Option("--http", help="Streamable HTTP on loopback, in place of stdio.")] = False,
     listen: Annotated[int, typer.Option("--listen-port", min=1, max=65535, help="TCP port of --http.")] = LISTEN_PORT,
@@ -35,7 +35,7 @@ def mcp(
     from antiphon_mcp.client import ServerClient
     from antiphon_mcp.tools import server
 
-    made = server(ServerClient(server_http_port(http_port, osc)), trust=trust)
+    made = server(ServerClient(port_of_http(http_port, osc)), trust=trust)
     if http:
         _serve(made, listen)
     else:

@@ -11,7 +11,6 @@ import typer
 from antiphon.cli import ports
 from antiphon.cli.terminal.progress import Json, echo_answer
 from antiphon.kernel.errors import UsageError
-from antiphon.kernel.runtime.settings import OSC_PORT
 from antiphon.kernel.wire.osc import Arg
 from antiphon.kernel.wire.text import printable
 
@@ -28,8 +27,8 @@ def devices(
     use: Annotated[str, typer.Option(metavar="NAME", help="The running server changes to this device.")] = "",
     rate: Annotated[int, typer.Option(min=0, help="With --use, Hz of the device; 0 for the server's.")] = 0,
     block: Annotated[int, typer.Option(min=0, help="With --use, frames that it asks for; 0 for the server's.")] = 0,
-    osc_port: ports.Osc = OSC_PORT,
-    http_port: ports.InsteadOfOsc = None,
+    osc_port: ports.Osc = None,
+    http_port: ports.HttpBesideOsc = None,
 ) -> None:
     """List JACK's ports, PortAudio's devices and MIDI ports, as options take them: a part of the name is enough.
 

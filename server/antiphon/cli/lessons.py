@@ -64,11 +64,11 @@ def learn(
     from antiphon.cli.running.page import open_page
     from antiphon.web.page.page_secret import page_address
 
-    found = next((one for one in ports.running() if one.settings.http_port == server.http_port), None)
+    found = ports.found(server)
     if found is not None:
         if not found.settings.local:
             raise UsageError("that server is open to the network: `antiphon qr` shows its page and the token")
-        typer.echo(page_address(found.folder, server.http_port, ROOM))
+        typer.echo(page_address(found.folder, found.settings.http_port, ROOM))
         if not no_open:
             open_page(found.folder)
         return

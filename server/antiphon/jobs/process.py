@@ -40,7 +40,7 @@ async def perform(
     """Runs a command of Antiphon, or the `main` of another `module`, to its end.
 
     `progress` is called with the finished share, and with what is being done as long as there is none. A file has at
-    most `most` bytes: a small FLAC file may hold hours of silence. If the task is cancelled, the command is ended first.
+    most `most` bytes: a small FLAC file may hold hours of silence. A task that is cancelled ends the command first.
     """
     loop = asyncio.get_running_loop()
     reading, writing = os.pipe()

@@ -13,7 +13,6 @@ from antiphon.cli.running.osc import Timeout, closing_socket, listen, refusal, s
 from antiphon.kernel.errors import EngineError, UsageError
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.paths import os_error_text
-from antiphon.kernel.runtime.settings import OSC_PORT
 from antiphon.kernel.runtime.token import find_token
 from antiphon.kernel.wire.frames import Framer
 from antiphon.kernel.wire.osc import Message, encode
@@ -23,8 +22,8 @@ HOST = "127.0.0.1"
 
 def evaluate(
     script: Annotated[str, typer.Argument(metavar="FILE", help="A live script; - reads standard input.")],
-    osc_port: ports.Osc = OSC_PORT,
-    http_port: ports.InsteadOfOsc = None,
+    osc_port: ports.Osc = None,
+    http_port: ports.HttpBesideOsc = None,
     timeout: Timeout = 5.0,
 ) -> None:
     """Have a live script played at once, by a server that was started with --live.

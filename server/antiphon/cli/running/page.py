@@ -11,12 +11,12 @@ import typer
 from antiphon.cli import ports
 from antiphon.kernel.errors import FileError, UsageError
 from antiphon.kernel.runtime.console import say, write_output
-from antiphon.kernel.runtime.settings import HTTP_PORT, ServeSettings
+from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.web.page.page_secret import FILE, page_address
 
 
 def page(
-    http_port: ports.Http = HTTP_PORT,
+    http_port: ports.Http = None,
     osc_port: ports.InsteadOfHttp = None,
     no_open: Annotated[bool, typer.Option("--no-open", help="Print the address alone.")] = False,
 ) -> None:
