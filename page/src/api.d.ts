@@ -449,6 +449,7 @@ export interface Said {
 export interface SaveBody {
   text: string;
   replace?: boolean;
+  version?: number;
 }
 
 export interface Saved {

@@ -130,7 +130,7 @@ def test_names_of_any_script_keep_their_direction_and_their_place(
 
     def ask(method: str, path: str, body: bytes, kind: str = "application/octet-stream") -> None:
         request = urllib.request.Request(base + path, body, {**headers, "Content-Type": kind}, method=method)
-        with urllib.request.urlopen(request, timeout=60.0) as answer:
+        with urllib.request.urlopen(request, timeout=180.0) as answer:
             assert answer.status < 300
 
     noise = io.BytesIO()

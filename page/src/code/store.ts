@@ -240,8 +240,8 @@ export async function stop(): Promise<void> {
   if (answer) wrong(answer);
 }
 
-/** A name as the server takes it. */
-function plain(given: string): string {
+/** A name as the server takes it with a script that is run. */
+export function plain(given: string): string {
   return given.replace(/[^ -~]/g, "?").slice(0, 80);
 }
 
@@ -321,7 +321,9 @@ export async function saveAs(): Promise<void> {
 async function write(which: string, replace: boolean): Promise<void> {
   const content = text.value;
   const path = `/api/live/sets/${encodeURIComponent(which)}`;
-  const answer = await asOwner(() => void write(which, replace), "PUT", path, { text: content, replace });
+  const now = live.value;
+  const version = now?.playing && now.by === me && now.name === plain(name.value) ? now.version : 0;
+  const answer = await asOwner(() => void write(which, replace), "PUT", path, { text: content, replace, version });
   if (!answer) return;
   if (answer.status === 409 && sets.value.some((one) => one.name === which && one.own)) {
     if (confirm(`Replace your script ${which}? The one before is kept as ${which}~.`)) await write(which, true);

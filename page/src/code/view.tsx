@@ -20,6 +20,7 @@ import {
   openSet,
   paste,
   pasted,
+  plain,
   printed,
   quantum,
   readWords,
@@ -261,7 +262,8 @@ function Status() {
   const wrong = fault.value;
   // a script that is shared is that of all who share it
   const mine = now.by === me || together.value !== null;
-  const title = now.name || "a script";
+  // what is run has a name of ASCII, the text here its own
+  const title = (mine && now.name === plain(name.value) ? name.value : now.name) || "a script";
   return (
     <div class="code-status">
       <p role="status">
@@ -284,7 +286,7 @@ function Status() {
         {now.reading && <span>It is read…</span>}
         {now.playing && !now.reading && (
           <span class={mine ? "" : "other"}>
-            {mine ? title : `Another browser runs ${title}; it`}
+            {mine ? <bdi>{title}</bdi> : `Another browser runs ${title}; it`}
             <Begins beat={now.begins} />
             {now.silent && " It is silent since the panic: run it again."}
           </span>

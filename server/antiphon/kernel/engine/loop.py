@@ -172,7 +172,7 @@ class EngineLoop:
         if overlay is not None:
             x = overlay.block(sample - words[HeaderWord.BEGUN] + 1 if words[HeaderWord.BEGUN] else -1, driver.block)
         if browser is not None:
-            x = browser.add(x, overlay is not None)
+            x = browser.add(x) if overlay is None else browser.replace(x)
         self._limit_wait(block)
         self._hand_over(block, x, player.run(x))
         return True

@@ -103,6 +103,9 @@ class SaveBody(Asked):
 
     text: ScriptText
     replace: Annotated[bool, Meta(description="True or false: whether a script of that name is replaced.")] = False
+    version: Annotated[
+        int, Meta(ge=0, le=MAX_VERSION, description="The version of it that was run, which has this name from now on.")
+    ] = 0
 
 
 def record(name: str, /, *bases: Any, **fields: Any) -> Any:
