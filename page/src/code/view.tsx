@@ -121,7 +121,7 @@ function Tools() {
       </span>
       <button
         disabled={!on}
-        title="From the top: the script begins at its first bar, on the next bar line"
+        title="Plays the script from its first bar, beginning on the next bar line"
         onClick={() => void run("all", true)}>
         Top
       </button>
@@ -283,7 +283,7 @@ function Status() {
             <span class="by-keys">Ctrl or ⌘ with Enter runs the script, Alt with Enter the lines here.</span>
           </span>
         )}
-        {now.reading && <span>It is read…</span>}
+        {now.reading && <span>Reading it…</span>}
         {now.playing && !now.reading && (
           <span class={mine ? "" : "other"}>
             {mine ? <bdi>{title}</bdi> : `Another browser runs ${title}; it`}

@@ -129,7 +129,9 @@ function Recordings() {
     <details class="recordings" onToggle={(event) => event.currentTarget.open && void read()}>
       <summary>Recordings{found.value?.length ? ` (${found.value.length})` : ""}</summary>
       {found.value?.length === 0 && (
-        <p class="soft">Nothing is recorded yet. Stage, in the head of the page, has “Record tracks”.</p>
+        <p class="soft">
+          Nothing is recorded yet. “Record tracks” is in the stage view: Stage above, or Play on a phone.
+        </p>
       )}
       <ul>
         {found.value?.map(({ name, bytes, tracks }) => (
