@@ -80,19 +80,13 @@ async function request(method: string, path: string, body?: unknown): Promise<An
 }
 
 /** As `request`, but where the token is missing or wrong it is asked for, and `again` is called once it was typed. */
-async function asOwner(
-  again: () => void,
-  method: string,
-  path: string,
-  body?: unknown,
-  begun?: Promise<Answer>,
-): Promise<Answer | null> {
+async function asOwner(again: () => void, method: string, path: string, body?: unknown): Promise<Answer | null> {
   if (!token()) {
     refusal.value = "";
     wanted.value = again;
     return null;
   }
-  const answer = await (begun ?? request(method, path, body));
+  const answer = await request(method, path, body);
   if (answer.tokenless) {
     forgetToken();
     refusal.value = String(answer.data.error ?? "");
@@ -223,9 +217,10 @@ export function paste(program: string): void {
 /** Puts a live script in the place of the program that was pasted. */
 export async function translate(): Promise<void> {
   const program = pasted.value;
-  const begun = translating;
+  const begun = await translating;
   translating = undefined;
-  const answer = await asOwner(() => void translate(), ...PASTE, { text: program }, begun);
+  const done = begun?.status === 200 ? begun : null;
+  const answer = done ?? (await asOwner(() => void translate(), ...PASTE, { text: program }));
   if (!answer || wrong(answer) || !editor.value || !pasted.value) return;
   const { text: made, left_out: left } = answer.data as unknown as Translated;
   const now = editor.value.text();
