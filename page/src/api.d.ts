@@ -151,6 +151,7 @@ export interface Job {
   params: Record<string, unknown>;
   state: "cancelled" | "done" | "failed" | "running" | "waiting";
   progress: number;
+  stage: string;
   error: string;
   summary: string;
   created: number;
@@ -404,6 +405,13 @@ export interface Quantity {
   doc: string;
 }
 
+export interface Recording {
+  name: string;
+  bytes: number;
+  tracks: number;
+  ended: number;
+}
+
 export interface Render {
   format?: "wav" | "flac" | "ogg" | "mp3" | "opus" | "aiff" | "aif" | "au" | "m4a";
   seconds?: number;
@@ -445,6 +453,7 @@ export interface Said {
 export interface SaveBody {
   text: string;
   replace?: boolean;
+  version?: number;
 }
 
 export interface Saved {
@@ -584,6 +593,7 @@ export interface Get {
   "/api/live/sounds": Record<string, unknown>;
   "/api/live/sets": LiveSet[];
   [path: `/api/live/sets/${string}`]: LiveSetText;
+  "/api/recordings": Recording[];
   "/api/lessons": LessonPath[];
   [path: `/api/lessons/${string}/${string}/heard`]: Tried;
   "/api/library/map": Map;

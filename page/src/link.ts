@@ -8,6 +8,7 @@ import {
   cued,
   endNotes,
   type Graph,
+  graph,
   learning,
   log,
   type Machine,
@@ -58,8 +59,11 @@ function secretOf(name: string): string {
 }
 
 /** Exchanges the secret of the address that the owner opened for the page's key, which is kept as long as it counts. */
-export async function exchangeSecret(): Promise<void> {
+export async function exchangeSecret(then: () => void): Promise<void> {
   const secret = secretOf("open");
+  // without an older key, which may be refused, the page is read meanwhile: on the machine itself that needs none
+  const waits = secret !== "" && token() !== "";
+  if (!waits) then();
   if (!secret) return;
   const headers = { Accept: "application/json", "Content-Type": "application/json" };
   const body = JSON.stringify({ secret });
@@ -67,6 +71,7 @@ export async function exchangeSecret(): Promise<void> {
   const data = (await answer?.json().catch(() => ({}))) as { key?: string; error?: string } | undefined;
   if (answer?.ok && data?.key) localStorage.setItem(KEY, data.key);
   else if (!token()) say(sentence(data?.error ?? "the server does not answer"));
+  if (waits) then();
 }
 
 /** A refusal as a sentence of its own. */
@@ -186,19 +191,24 @@ export async function readGraph(): Promise<void> {
   reading = false;
 }
 
+let arrive: () => void;
+/** Once the first frame of the feed has come. */
+export const arrived = new Promise<void>((then) => (arrive = then));
+let begins = true; // the next frame is the first of a connection
+
 export function connect(): void {
   // it stays "lost" until the server is back: what says so would blink with every attempt
   if (connection.value !== "lost") connection.value = "connecting";
   hangUp(socket);
   const mine = open("/api/feed");
   socket = mine;
+  begins = true;
+  if (!graph.value) void readGraph(); // beside the connection; what changes until that is open is read again
   mine.onopen = () => {
     connection.value = "open";
     retry = 200;
     listsAsked = false;
     seenChanges = -1;
-    void readGraph();
-    void ask("/api/patches").then((list) => list && (patches.value = list));
   };
   mine.onmessage = (event) => take(JSON.parse(event.data as string));
   mine.onclose = () => {
@@ -206,6 +216,7 @@ export function connect(): void {
     socket = null;
     meters.clear();
     endNotes();
+    if (connection.value === "token") return;
     if (connection.value === "open") say("The server does not answer; the page tries again.");
     connection.value = "lost";
     void ask("/api/status").then(() => {
@@ -272,6 +283,12 @@ export const parts = new Map<string, (part: unknown) => void>();
 
 function take(frame: Frame): void {
   const now = performance.now();
+  if (begins) {
+    begins = false;
+    arrive();
+    void readGraph();
+    void ask("/api/patches").then((list) => list && (patches.value = list));
+  }
   if (frame.meters) {
     for (const [name, [peak, rms]] of Object.entries(frame.meters)) meters.set(name, { peak, rms, at: now });
   }
@@ -302,7 +319,7 @@ function take(frame: Frame): void {
   }
 }
 
-let tracksFolder = ""; // where this page had tracks recorded
+let tracksFolder = ""; // the folder of the tracks that this page had recorded
 
 function answered([address, ...args]: [string, ...Value[]]): void {
   heard.get(address)?.(args);
@@ -327,11 +344,14 @@ function answered([address, ...args]: [string, ...Value[]]): void {
     if (args[0] === "/audio/device")
       say(`The sound device is ${args[1]}: ${Number(args[2]) / 1000} kHz, ${args[3]} frames.`, false);
     if (args[0] === "/record/tracks/start") {
-      tracksFolder = String(args[1]);
+      tracksFolder = String(args[1]).split("/").pop()!;
       say("The tracks are being recorded: play, then end them.", false);
     }
     if (args[0] === "/record/tracks/stop")
-      say(`The tracks are kept on the server's machine${tracksFolder && `, in ${tracksFolder}`}.`, false);
+      say(
+        `The tracks${tracksFolder && ` ${tracksFolder}`} are kept; the room Files gives them, under Recordings.`,
+        false,
+      );
     if (args[0] === "/headphones")
       say(
         args[1]

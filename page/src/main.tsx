@@ -27,7 +27,7 @@ import { Told } from "./instrument/told";
 import { keysWanted } from "./lessons/state";
 import { Learn } from "./lessons/view";
 import { Library } from "./library/view";
-import { connect, connection, exchangeSecret, panic, panics, send, useToken } from "./link";
+import { arrived, connect, connection, exchangeSecret, panic, panics, send, useToken } from "./link";
 import { ahead, graph, log, meters, notes, takesNotes } from "./model";
 import { room } from "./rooms";
 import { stage } from "./theme";
@@ -82,8 +82,9 @@ function App() {
   return (
     <div class="app" data-tab={tab.value} data-room={room.value}>
       <Header />
-      <Notice />
+      <Away />
       <View />
+      <Notice />
     </div>
   );
 }
@@ -91,7 +92,16 @@ function App() {
 const TYPING = 0.72; // of the window: where less is left, a keyboard stands there
 const NOTICE_MS = 6000;
 
-/** The last message for a while, over the room, where fingers and pointers pass through it; or that the server is away. */
+function Away() {
+  const lost = connection.value === "lost";
+  return (
+    <p class="away" role="alert">
+      {lost && `The server at ${location.host} does not answer. The page connects by itself as soon as it is back.`}
+    </p>
+  );
+}
+
+/** The last message for a while, in a row below the room: it covers nothing, and what stands above stays there. */
 function Notice() {
   const last = log.value.find((one) => !one.quiet);
   const gone = useSignal(0);
@@ -100,16 +110,10 @@ function Notice() {
     const timer = setTimeout(() => (gone.value = last.id), last.at.getTime() + NOTICE_MS - Date.now());
     return () => clearTimeout(timer);
   }, [last]);
-  const lost = connection.value === "lost";
   return (
-    <div class="notice">
-      <p class="away" role="alert">
-        {lost && `The server at ${location.host} does not answer. The page connects by itself as soon as it is back.`}
-      </p>
-      <p class={last?.bad ? "toast bad" : "toast"} role="status">
-        {last && gone.value !== last.id && !lost && last.text}
-      </p>
-    </div>
+    <p class={last?.bad ? "toast bad" : "toast"} dir="auto" role="status">
+      {last && gone.value !== last.id && connection.value !== "lost" && last.text}
+    </p>
   );
 }
 
@@ -198,8 +202,11 @@ Object.assign(window, {
   },
 });
 
+void exchangeSecret(connect);
 render(<App />, document.getElementById("app")!);
-void exchangeSecret().then(connect);
-show("out");
 acceptDrops();
-void install();
+// what the first screen does without waits until it has what it shows
+void arrived.then(() => {
+  if (!shown.value) show("out");
+  void install();
+});

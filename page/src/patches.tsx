@@ -121,7 +121,7 @@ function List() {
               onClick={() => load(one.name)}>
               <Picture of={sketches.value.get(one.name)} />
               <span>
-                <b>{one.name}</b> <small>{one.line.replaceAll("`", "")}</small>
+                <b dir="auto">{one.name}</b> <small>{one.line.replaceAll("`", "")}</small>
               </span>
             </button>
           </li>
@@ -144,6 +144,7 @@ export function Patch() {
       )}
       <button
         class="chosen"
+        dir="auto"
         title="Choose a patch"
         aria-expanded={opened.value}
         onClick={() => (opened.value = !opened.value)}>

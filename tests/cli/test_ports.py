@@ -1,10 +1,11 @@
 """One name for a server's ports: every command takes both options, and finds one port by the other."""
 
 import os
-from pathlib import Path
+import re
 
 import pytest
 import typer
+from typer.testing import CliRunner
 
 from antiphon.cli import ports
 from antiphon.cli.commands import application
@@ -31,15 +32,45 @@ def test_every_command_takes_both_and_the_old_name() -> None:
         assert set(map(frozenset, names)) <= options
 
 
-def test_one_port_is_found_by_the_other_of_a_server_that_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path))
-    settings = ServeSettings(osc_port=4509, http_port=4510)
-    pidfile.write(paths.make_folder(pidfile.folder(settings)), os.getpid(), {}, settings)
-    assert ports.http_port(HTTP_PORT, 4509) == 4510
-    assert ports.osc_port(OSC_PORT, 4510) == 4509
+def runs(osc: int, http: int, pid: int | None = None) -> None:
+    """The list of a server's processes; by default it runs."""
+    settings = ServeSettings(osc_port=osc, http_port=http)
+    pidfile.write(paths.make_folder(pidfile.folder(settings)), os.getpid() if pid is None else pid, {}, settings)
+
+
+def test_one_port_is_found_by_the_other_of_a_server_that_runs() -> None:
+    runs(4509, 4510)
+    assert ports.http_port(None, 4509) == 4510
+    assert ports.osc_port(None, 4510) == 4509
     assert (ports.http_port(4600, 4509), ports.http_port(4601, None)) == (4600, 4601), "what is named counts"
     with pytest.raises(UsageError, match="no server of yours with --osc-port 4511 runs"):
-        ports.http_port(HTTP_PORT, 4511)
-    pidfile.write(pidfile.folder(settings), 2**22 + 1, {}, settings)
+        ports.http_port(None, 4511)
+    runs(4509, 4510, pid=2**22 + 1)
     with pytest.raises(UsageError, match="no server of yours"):
-        ports.http_port(HTTP_PORT, 4509)
+        ports.http_port(None, 4509)
+
+
+def test_without_a_port_the_only_server_is_meant_and_of_several_the_usual_one() -> None:
+    usual = ServeSettings()
+    assert (ports.http_port(None, None), ports.osc_port(None, None)) == (HTTP_PORT, OSC_PORT)
+    assert ports.found(usual) is None
+    runs(4509, 4510)
+    assert (ports.http_port(None, None), ports.osc_port(None, None)) == (4510, 4509)
+    assert ports.osc_port(None, None, "192.0.2.7") == OSC_PORT, "another machine's servers are not known"
+    for asked in (usual, usual.with_(osc_port=4509), usual.with_(http_port=4510)):
+        one = ports.found(asked)
+        assert one is not None
+        assert one.settings.http_port == 4510
+    assert ports.found(usual.with_(http_port=4999)) is None, "a server is started there"
+    runs(4519, 4520)
+    with pytest.raises(UsageError, match="2 servers of yours run; name one: --http-port 4510 or 4520"):
+        ports.http_port(None, None)
+    runs(OSC_PORT, HTTP_PORT)
+    assert (ports.http_port(None, None), ports.osc_port(None, None)) == (HTTP_PORT, OSC_PORT)
+
+
+@pytest.mark.parametrize("command", ["page", "learn"])
+def test_the_page_of_a_server_at_other_ports_is_opened(command: str) -> None:
+    runs(4509, 4510)
+    said = CliRunner().invoke(application(), [command, "--no-open"])
+    assert re.fullmatch(r"http://127\.0\.0\.1:4510/#open=[0-9a-f]{32}(&learn)?\n", said.output)

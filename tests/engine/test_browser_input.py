@@ -73,7 +73,7 @@ def test_a_looping_file_is_silent_while_a_browser_sends_and_back_behind_it_witho
     _, web, engine = parts()
     web.put(message(np.zeros((1, 3840), np.float32)))
     file = np.full((2, BLOCK), 0.5, np.float32)
-    out = np.concatenate([engine.add(file.copy(), instead=True).copy() for _ in range(70)], axis=1)
+    out = np.concatenate([engine.replace(file.copy()).copy() for _ in range(70)], axis=1)
     level = out[0]
     assert level[0] > 0.49
     assert level[-1] == 0.5

@@ -29,7 +29,9 @@ class FakePerform:
         self.options: dict[str, float] = {}
         self.at_once = self.most = 0
 
-    async def __call__(self, words: Sequence[str], progress: Callable[[float], None], **options: float) -> CommandEnd:
+    async def __call__(
+        self, words: Sequence[str], progress: Callable[[float, str], None], **options: float
+    ) -> CommandEnd:
         self.words += words
         self.options = options
         out = next(Path(word) for word in words if "/out." in word)
@@ -37,7 +39,8 @@ class FakePerform:
         self.at_once += 1
         self.most = max(self.most, self.at_once)
         try:
-            progress(0.5)
+            progress(0.0, "reading")
+            progress(0.5, "")
             await self.allowed.wait()
             if self.complaint:
                 return CommandEnd(2, "", f"antiphon: {self.complaint}")
@@ -91,8 +94,9 @@ async def test_a_job_runs_and_leaves_its_results(tmp_path: Path, perform: FakePe
     assert done.summary == "wrote out.wav: 0:01, silent; wrote notes.mid: 0:01, 0 notes"
     assert dict(done.results) == {"out.wav": 5}
     assert board.result(job.id, "").read_bytes() == b"sound"
-    assert [change.state for change in changes] == ["waiting", "running", "running", "done"]
-    assert [change.progress for change in changes] == [0.0, 0.0, 0.5, 1.0]
+    assert [change.state for change in changes] == ["waiting", "running", "running", "running", "done"]
+    assert [change.progress for change in changes] == [0.0, 0.0, 0.0, 0.5, 1.0]
+    assert [change.stage for change in changes] == ["", "", "reading", "", ""]
     await board.close()
 
 

@@ -108,6 +108,9 @@ def test_a_version_is_reported_as_it_is_read_plays_and_is_stopped(rig: Rig) -> N
     state = rig.turn(lambda: rig.performing.taken(12.0))
     assert (state["reading"], state["playing"], state["version"], state["begins"]) == (False, True, 5, 12.0)
     assert (state["name"], state["by"], state["fault"]) == ("set 5", "me", None)
+    rig.ask(do="rename", version=4, name="none of these")
+    rig.ask(do="rename", version=5, name="tune")
+    assert rig.turn()["name"] == "tune"
     before = len(rig.told)
     rig.turn()
     assert len(rig.told) == before, "what has not changed is reported once"

@@ -147,6 +147,8 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
         for n, (digest, *_) in enumerate(catalogue.sounds()):
             vector = (3.0 * np.eye(3)[n % 2] + rng.normal(0.0, 0.3, 3)).tolist()
             catalogue.put_results(digest, {"tags": (3, {"tag_embedding": vector}, "")})
+    (home / "data" / "recordings").mkdir(parents=True)
+    (home / "data" / "recordings" / "set.wav").write_bytes(take())
     with ServerProcess("--audio", "headless", "--live", "--patch", "band", home=home, wait=120.0) as server:
         yield Client(server)
 

@@ -297,10 +297,13 @@ def test_a_pasted_program_is_translated_by_a_click_and_undone(
     tab.until(f"{text}.includes('hh*8')")
     assert not tab.run(f"!!{bar}"), "a live script is no other language"
     before = tab.run(text)
+    tab.run("sessionStorage.setItem('token', '" + token + "')")
     paste(PROGRAM)
+    # a process starts for it, so the translation begins before it is wanted
+    asked = "performance.getEntriesByType('resource').filter(one => one.name.endsWith('/api/live/paste')).length"
+    tab.until(f"{asked} >= 1")
     assert tab.run(text) == before + PROGRAM
     tab.until(f"{bar}?.innerText.startsWith('This is Strudel.')")
-    tab.run("sessionStorage.setItem('token', '" + token + "')")
     tab.run(f"{bar}.querySelector('button').click()")
     tab.until(f"""{text}.includes('track("track1", s("bd*4"))') && !{bar}""")
     assert tab.run(text).startswith(before)

@@ -1,6 +1,11 @@
 """Bodies that no memory holds: read in pieces, sent from files, within their bounds."""
 
 import asyncio
+import io
+import json
+import urllib.error
+import urllib.request
+import zipfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -8,7 +13,9 @@ from pathlib import Path
 import pytest
 from tests.clock import LoopTime
 from tests.waiting import comes
+from tests.web.test_openapi import server_thread
 
+from antiphon.kernel.runtime import paths
 from antiphon.web.protocol import application, connection
 from antiphon.web.server import HttpRequest, HttpServer, Limits, Response, answer
 
@@ -246,3 +253,37 @@ async def test_a_client_that_does_not_read_a_file_is_disconnected(
         await comes(lambda: server.connections.busy, "a handler runs")
         await comes(lambda: not server.connections.busy, "it has ended")
         writer.close()
+
+
+def test_a_folder_of_tracks_comes_as_one_zip_file_and_to_its_owner_alone(tmp_path: Path) -> None:
+    folder = paths.recordings() / "soirée 夜"
+    folder.mkdir(parents=True)
+    tracks = {"drums.wav": bytes(range(256)) * 4096, "set.rpp": b"<REAPER_PROJECT"}
+    for name, content in tracks.items():
+        (folder / name).write_bytes(content)
+    (folder / "elsewhere.txt").symlink_to(tmp_path / "token")
+    (paths.recordings() / "out.wav").write_bytes(b"RIFF")
+    with server_thread(tmp_path) as (url, token):
+
+        def ask(path: str, **headers: str) -> bytes:
+            with urllib.request.urlopen(urllib.request.Request(f"{url}{path}", headers=headers), timeout=60) as answer:
+                return bytes(answer.read())
+
+        owner = {"Authorization": f"Bearer {token}"}
+        listed = {one["name"]: one["tracks"] for one in json.loads(ask("/api/recordings", **owner))}
+        assert listed == {"soirée 夜": 2, "out.wav": 0}
+        made = zipfile.ZipFile(io.BytesIO(ask("/api/recordings/soir%C3%A9e%20%E5%A4%9C", **owner)))
+        assert made.testzip() is None
+        assert {one: made.read(one) for one in made.namelist()} == {
+            f"soirée 夜/{name}": content for name, content in tracks.items()
+        }
+        assert ask("/api/recordings/out.wav", **owner) == b"RIFF"
+        for path, headers, status in (
+            ("/api/recordings", {}, 401),
+            ("/api/recordings/out.wav", {}, 401),
+            ("/api/recordings/none", owner, 404),
+            ("/api/recordings/.hidden", owner, 400),
+        ):
+            with pytest.raises(urllib.error.HTTPError) as refused:
+                ask(path, **headers)
+            assert refused.value.code == status, path

@@ -338,3 +338,12 @@ async def test_scripts_are_saved_beside_those_that_ship_and_replaced_only_when_a
             for method, data in (("PUT", {"text": "x", "replace": True}), ("GET", None)):
                 assert (await rig.ask(method, f"/api/live/sets/{name}", data))[0] in (400, 404), name
         assert (home / "secret.py").read_text() == "secret"
+
+
+async def test_what_plays_has_the_name_that_it_is_saved_under(home: Path) -> None:
+    async with serving() as rig:
+        assert (await rig.ask("POST", "/api/live/eval", SCRIPT))[0] == 202
+        body = {"text": SCRIPT["text"], "version": SCRIPT["version"]}
+        assert (await rig.ask("PUT", "/api/live/sets/soir%C3%A9e", body))[0] == 201
+        assert rig.told()[-1] == {"do": "rename", "version": SCRIPT["version"], "name": "soir?e"}
+        assert (await rig.ask("GET", "/api/live/script"))[1]["name"] == "soir?e"

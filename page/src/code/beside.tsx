@@ -58,7 +58,9 @@ export function Tracks() {
       {other && (
         <ul class="tracks" aria-label={`Tracks of ${other.name}, which a terminal plays`}>
           {other.tracks.map((name) => (
-            <li key={name}>{name}</li>
+            <li key={name} dir="auto">
+              {name}
+            </li>
           ))}
         </ul>
       )}
@@ -74,7 +76,7 @@ export function Tracks() {
                   const line = lines.findIndex((one) => one.includes(`"${name}"`) || one.includes(`def ${name}(`));
                   editor.value?.focus(line + 1);
                 }}>
-                {name} <small>{on || (loop ? "loop" : "")}</small>
+                <bdi>{name}</bdi> <small>{on || (loop ? "loop" : "")}</small>
               </button>
               {(["muted", "soloed"] as const).map((which) => (
                 <button

@@ -205,14 +205,22 @@ export function tryOut(example: string): void {
 /** A program of another language that was pasted and stands in the text; "" for none. */
 export const pasted = signal("");
 
+const PASTE = ["POST", "/api/live/paste"] as const;
+/** The translation of what was pasted, which begins before it is wanted: a process starts for it. */
+let translating: Promise<Answer> | undefined;
+
 export function paste(program: string): void {
   pasted.value = languageOf(program) && program;
+  translating = pasted.value && token() ? request(...PASTE, { text: program }) : undefined;
 }
 
 /** Puts a live script in the place of the program that was pasted. */
 export async function translate(): Promise<void> {
   const program = pasted.value;
-  const answer = await asOwner(() => void translate(), "POST", "/api/live/paste", { text: program });
+  const begun = await translating;
+  translating = undefined;
+  const done = begun?.status === 200 ? begun : null;
+  const answer = done ?? (await asOwner(() => void translate(), ...PASTE, { text: program }));
   if (!answer || wrong(answer) || !editor.value || !pasted.value) return;
   const { text: made, left_out: left } = answer.data as unknown as Translated;
   const now = editor.value.text();
@@ -227,8 +235,8 @@ export async function stop(): Promise<void> {
   if (answer) wrong(answer);
 }
 
-/** A name as the server takes it. */
-function plain(given: string): string {
+/** A name as the server takes it with a script that is run. */
+export function plain(given: string): string {
   return given.replace(/[^ -~]/g, "?").slice(0, 80);
 }
 
@@ -308,7 +316,9 @@ export async function saveAs(): Promise<void> {
 async function write(which: string, replace: boolean): Promise<void> {
   const content = text.value;
   const path = `/api/live/sets/${encodeURIComponent(which)}`;
-  const answer = await asOwner(() => void write(which, replace), "PUT", path, { text: content, replace });
+  const now = live.value;
+  const version = now?.playing && now.by === me && now.name === plain(name.value) ? now.version : 0;
+  const answer = await asOwner(() => void write(which, replace), "PUT", path, { text: content, replace, version });
   if (!answer) return;
   if (answer.status === 409 && sets.value.some((one) => one.name === which && one.own)) {
     if (confirm(`Replace your script ${which}? The one before is kept as ${which}~.`)) await write(which, true);
@@ -432,12 +442,19 @@ export async function enterRoom(): Promise<void> {
   if (entered) return;
   entered = true;
   await readSets();
+}
+
+let read = false;
+/** Reads the words that an editor completes and explains: the server's first answer takes it half a second. */
+export async function readWords(): Promise<void> {
+  if (read) return;
+  read = true;
   const found = await ask("/api/live/words");
   if (found) {
     const { words: all, changes, nodes, scales, chords } = found;
     words.value = { words: all, changes, nodeWords: nodes, scales, chords };
     reference.value = found.reference;
-  }
+  } else read = false;
 }
 
 /** The text that the editor begins with: a draft, the script that was open last, or a first one. */

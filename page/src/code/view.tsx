@@ -20,8 +20,10 @@ import {
   openSet,
   paste,
   pasted,
+  plain,
   printed,
   quantum,
+  readWords,
   recognise,
   refusal,
   revert,
@@ -62,6 +64,7 @@ async function load(room: HTMLElement): Promise<void> {
   });
   room.append(editor.value.dom);
   await recognise();
+  void readWords();
 }
 
 export function Code() {
@@ -118,7 +121,7 @@ function Tools() {
       </span>
       <button
         disabled={!on}
-        title="From the top: the script begins at its first bar, on the next bar line"
+        title="Plays the script from its first bar, beginning on the next bar line"
         onClick={() => void run("all", true)}>
         Top
       </button>
@@ -129,7 +132,11 @@ function Tools() {
         onClick={() => void stop()}>
         Stop
       </button>
-      <select aria-label="Script" value={name.value} onChange={(event) => void openSet(event.currentTarget.value)}>
+      <select
+        aria-label="Script"
+        dir="auto"
+        value={name.value}
+        onChange={(event) => void openSet(event.currentTarget.value)}>
         {!known && <option>{name.value}</option>}
         {sets.value.some((one) => one.own) && <optgroup label="Yours">{named(true)}</optgroup>}
         <optgroup label="Shipped">{named(false)}</optgroup>
@@ -255,7 +262,8 @@ function Status() {
   const wrong = fault.value;
   // a script that is shared is that of all who share it
   const mine = now.by === me || together.value !== null;
-  const title = now.name || "a script";
+  // what is run has a name of ASCII, the text here its own
+  const title = (mine && now.name === plain(name.value) ? name.value : now.name) || "a script";
   return (
     <div class="code-status">
       <p role="status">
@@ -275,10 +283,10 @@ function Status() {
             <span class="by-keys">Ctrl or ⌘ with Enter runs the script, Alt with Enter the lines here.</span>
           </span>
         )}
-        {now.reading && <span>It is read…</span>}
+        {now.reading && <span>Reading it…</span>}
         {now.playing && !now.reading && (
           <span class={mine ? "" : "other"}>
-            {mine ? title : `Another browser runs ${title}; it`}
+            {mine ? <bdi>{title}</bdi> : `Another browser runs ${title}; it`}
             <Begins beat={now.begins} />
             {now.silent && " It is silent since the panic: run it again."}
           </span>

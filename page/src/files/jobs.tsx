@@ -19,7 +19,7 @@ import {
   stemsOf,
 } from "./state";
 
-const STATES = { waiting: "waits", running: "runs", done: "done", failed: "failed", cancelled: "cancelled" };
+const STATES = { waiting: "waits", done: "done", failed: "failed", cancelled: "cancelled" };
 
 export function Jobs() {
   return (
@@ -52,7 +52,12 @@ function Row({ job }: { job: Job }) {
       <div class="job-head">
         <span>
           <b>{job.name}</b>
-          {source && <small> on {source}</small>}
+          {source && (
+            <small>
+              {" "}
+              on <bdi>{source}</bdi>
+            </small>
+          )}
         </span>
         <small class="job-state" title={job.summary} role={over ? undefined : "status"}>
           {how(job)}
@@ -141,7 +146,7 @@ function shown(value: unknown): string {
 function how(job: Job): string {
   if (job.state === "running") {
     const rest = left.value[job.id];
-    if (!job.progress) return STATES.running;
+    if (!job.progress) return job.stage || "starting";
     return `${(100 * job.progress).toFixed(0)} %${rest === undefined ? "" : `, ${clock(rest)} left`}`;
   }
   return job.state === "done" && job.started ? `done in ${clock(job.ended - job.started)}` : STATES[job.state];

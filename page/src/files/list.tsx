@@ -1,6 +1,9 @@
 // The files: dropped or chosen, sent with progress, chosen for work, removed.
 import { useSignal } from "@preact/signals";
-import { useRef } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
+import type { Recording } from "../api";
+import { token } from "../link";
+import { download, request } from "./api";
 import { Examples } from "./examples";
 import { listen } from "./sound";
 import {
@@ -88,7 +91,9 @@ export function FileList() {
       <ul class="uploads" aria-label="Files that are being sent">
         {uploads.value.map((one) => (
           <li key={one.key}>
-            <span class="file-name">{one.file.name}</span>
+            <span class="file-name" dir="auto">
+              {one.file.name}
+            </span>
             {one.error ? (
               <small class="bad" role="alert">
                 {one.error}
@@ -110,7 +115,46 @@ export function FileList() {
           <Row key={one.id} file={one} />
         ))}
       </ul>
+      <Recordings />
     </section>
+  );
+}
+
+/** What the server recorded: its output, and tracks, which come as one zip file. */
+function Recordings() {
+  const found = useSignal<Recording[] | null>(null);
+  const read = async () => (found.value = await request<Recording[]>("GET", "/api/recordings"));
+  useEffect(() => void (token() && read()), []);
+  return (
+    <details class="recordings" onToggle={(event) => event.currentTarget.open && void read()}>
+      <summary>Recordings{found.value?.length ? ` (${found.value.length})` : ""}</summary>
+      {found.value?.length === 0 && (
+        <p class="soft">
+          Nothing is recorded yet. “Record tracks” is in the stage view: Stage above, or Play on a phone.
+        </p>
+      )}
+      <ul>
+        {found.value?.map(({ name, bytes, tracks }) => (
+          <li key={name}>
+            <span class="file-name" dir="auto" title={name}>
+              {name}
+            </span>
+            <small>
+              {tracks ? `${tracks} files, ` : ""}
+              {shortSize(bytes)}
+            </small>
+            <button
+              class="small"
+              aria-label={`Download ${name}`}
+              onClick={() =>
+                void download(`/api/recordings/${encodeURIComponent(name)}`, tracks ? `${name}.zip` : name, true)
+              }>
+              Download
+            </button>
+          </li>
+        ))}
+      </ul>
+    </details>
   );
 }
 
@@ -126,7 +170,7 @@ function Row({ file }: { file: Stored }) {
           checked={chosen.value.has(file.id)}
           onChange={(event) => choose(file.id, event.currentTarget.checked)}
         />
-        <span class="file-name" title={file.name}>
+        <span class="file-name" dir="auto" title={file.name}>
           {file.name}
         </span>
         {typeof known === "object" && known.peaks.length > 0 && <Peaks values={known.peaks} />}

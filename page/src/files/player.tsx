@@ -99,7 +99,7 @@ function Empty() {
     <section class="player empty" aria-label="Player">
       {now ? (
         <p role="status">
-          Loading {now.name} <progress max={1} value={now.share} aria-label={`Loading ${now.name}`} />
+          Loading <bdi>{now.name}</bdi> <progress max={1} value={now.share} aria-label={`Loading ${now.name}`} />
         </p>
       ) : refusal.value ? (
         <p class="bad" role="alert">
@@ -293,7 +293,7 @@ function Strip({ name, one }: { name: Side; one: Loaded }) {
   return (
     <div class={`lane side-${name}`} data-on={side.value === name ? "" : undefined}>
       <span class="lane-name">
-        <b>{name}</b> {one.name}
+        <b>{name}</b> <bdi>{one.name}</bdi>
         {gain < 0.995 ? `, ${(20 * Math.log10(gain)).toFixed(1)} dB` : ""}
       </span>
       <canvas class="wave" ref={wave} role="img" aria-label={`Waveform of ${one.name}`} />

@@ -103,7 +103,7 @@ export function Work() {
             {sources.value.slice(0, 3).map((one, at) => (
               <b key={one.id}>
                 {at ? ", " : ""}
-                {one.name}
+                <bdi>{one.name}</bdi>
               </b>
             ))}
             {count > 3 ? ` and ${count - 3} more` : ""}

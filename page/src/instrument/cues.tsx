@@ -48,6 +48,7 @@ function Pad({ name }: { name: string }) {
     <li class="cue">
       <button
         class={lit ? "pad lit" : "pad"}
+        dir="auto"
         onPointerDown={() => send("/cue", name)}
         title={`Send the cue ${name}`}
         onKeyDown={(event) => (event.key === "Enter" || event.key === " ") && !event.repeat && send("/cue", name)}>

@@ -116,7 +116,11 @@ function Strip({ node, all }: { node: Node; all: Node[] }) {
   const alone = solo.value?.name === node.name;
   return (
     <div class="strip" role="group" aria-label={node.name}>
-      <button class="name" aria-pressed={selected.value === node.name} onClick={() => (selected.value = node.name)}>
+      <button
+        class="name"
+        dir="auto"
+        aria-pressed={selected.value === node.name}
+        onClick={() => (selected.value = node.name)}>
         {node.name}
       </button>
       <button aria-label={`Mute ${node.name}`} aria-pressed={silent} onClick={() => set(mute(node.name), !silent)}>

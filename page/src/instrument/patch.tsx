@@ -218,7 +218,7 @@ function Box({ node, x, y }: { node: Node; x: number; y: number }) {
         aria-pressed={here}
         title={`${node.type}: ${node.doc}${node.reason ? `\n${node.state}: ${node.reason}` : ""}`}
         onClick={() => (selected.value = node.name)}>
-        <b>{node.name}</b>
+        <b dir="auto">{node.name}</b>
         <small>{node.state === "running" ? (node.type === node.name ? " " : node.type) : node.state}</small>
         <Load name={node.name} />
       </button>

@@ -36,7 +36,7 @@ function Editor({ draft }: { draft: Edit }) {
       <ol ref={rows}>
         {listed.map((one, place) => (
           <li key={`${place} ${one}`}>
-            <span>{one}</span>
+            <span dir="auto">{one}</span>
             <button class="up" aria-label={`Move ${one} up`} disabled={!place} onClick={() => move(place, -1)}>
               ↑
             </button>

@@ -175,7 +175,7 @@ export function Log() {
       <ol aria-live="polite">
         {log.value.map((one) => (
           <li key={one.id} class={one.bad ? "bad" : ""}>
-            <time>{one.at.toTimeString().slice(0, 8)}</time> {one.text}
+            <time>{one.at.toTimeString().slice(0, 8)}</time> <bdi>{one.text}</bdi>
           </li>
         ))}
         {!log.value.length && (

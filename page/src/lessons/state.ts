@@ -33,8 +33,12 @@ export const next = computed(() => {
 });
 export const keysWanted = computed(() => room.value === "Learn" && !!lesson.value?.keys);
 
+let reading = false;
 export async function readLessons(): Promise<void> {
-  if (!paths.value.length) paths.value = (await ask<LessonPath[]>("/api/lessons")) ?? [];
+  if (reading || paths.value.length) return;
+  reading = true;
+  paths.value = (await ask<LessonPath[]>("/api/lessons")) ?? [];
+  reading = false;
 }
 
 export function open(one: Lesson | null): void {

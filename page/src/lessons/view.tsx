@@ -3,7 +3,7 @@ import { signal, useSignal, useSignalEffect } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import type { Lesson } from "../api";
 import type { mount } from "../code/editor";
-import { enterRoom, lessonEditor, live, stop, vocabulary, wanted } from "../code/store";
+import { enterRoom, lessonEditor, live, readWords, stop, vocabulary, wanted } from "../code/store";
 import { Token } from "../code/view";
 import { asked, headers } from "../files/api";
 import { pair, pause, SIDES, side, playing as sounds } from "../files/sound";
@@ -13,6 +13,7 @@ import { endInput, microphone, playFile, source } from "../input";
 import { Control } from "../instrument/controls";
 import { useMeters } from "../instrument/meters";
 import { Piano } from "../instrument/piano";
+import { connection } from "../link";
 import { graph, say, takesNotes } from "../model";
 import {
   answer,
@@ -51,6 +52,9 @@ export function Learn() {
     void readLessons();
     void enterRoom();
   }, []);
+  useSignalEffect(() => {
+    if (connection.value === "open") void readLessons(); // of a server that was away before
+  });
   const one = lesson.value;
   return (
     <main class="learn-room" aria-label="Learn" tabIndex={-1}>
@@ -63,6 +67,7 @@ function Paths() {
   return (
     <section class="lesson-paths" aria-label="Lessons">
       <p class="lead">What do you come with? Each lesson takes some five minutes, and you hear all of it.</p>
+      {!paths.value.length && <p class="soft">Reading the lessons…</p>}
       {paths.value
         .filter((path) => path.lessons.length)
         .map((path) => (
@@ -203,6 +208,7 @@ function Script({ one }: { one: Lesson }) {
           slid: () => undefined,
         });
         place.current?.append(lessonEditor.value.dom);
+        void readWords();
       },
       () => (lost.value = "The editor cannot be loaded; read the page again."),
     );
@@ -248,7 +254,7 @@ function Script({ one }: { one: Lesson }) {
 /** A sound that ships, as what the server hears. */
 async function sing(name: string): Promise<void> {
   const found = await fetch(`/api/examples/${name}`, { headers: headers() }).catch(() => null);
-  if (!found?.ok) return say("The server does not give its sounds.");
+  if (!found?.ok) return say("The server did not send the sound; try again.");
   await playFile(new File([await found.arrayBuffer()], name));
 }
 

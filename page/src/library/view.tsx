@@ -60,7 +60,7 @@ function Search() {
               </button>
             </li>
           ))}
-          {!hits.length && <li class="soft">Nothing is called so.</li>}
+          {!hits.length && <li class="soft">Nothing here has that name.</li>}
         </ul>
       )}
     </div>
@@ -85,7 +85,7 @@ function Line({ track }: { track: Track }) {
     <li>
       <HearButton id={track.id} title={track.title} />
       <button class="name" onClick={() => choose({ kind: "track", id: track.id })}>
-        {track.title} <small>{track.artist}</small>
+        <bdi>{track.title}</bdi> <small dir="auto">{track.artist}</small>
       </button>
     </li>
   );
@@ -148,7 +148,9 @@ function Selected() {
   const chosen = selection.value;
   if (!chosen) {
     if (!map.value?.tracks.length) return null;
-    return <p class="soft">Near on the map sounds alike. Click a point to play it, or type a name above.</p>;
+    return (
+      <p class="soft">Sounds that are alike stand side by side. Click a point to play it, or type a name above.</p>
+    );
   }
   if (chosen.kind === "track") return <TrackCard id={chosen.id} />;
   const all = map.value?.tracks ?? [];
@@ -233,7 +235,8 @@ function TokenField() {
         giveToken(field.current!.value.trim());
       }}>
       <label>
-        What you like is stored with the server's token (the file <code>token</code> in its configuration folder):
+        To keep what you like, the server asks for its token, once. It is in the file <code>token</code> of its
+        configuration folder, or open the page by <code>antiphon page</code>:
         <input ref={field} type="password" autocomplete="off" />
       </label>
       <button>Use it</button>
@@ -257,8 +260,8 @@ function State() {
           <>{found.unplaced} sounds are here. Once they are analysed they stand on a map, near what sounds alike.</>
         ) : (
           <>
-            Here is a map of your sounds: near is what sounds alike, and <b>What fits now</b> finds the loops that go
-            with what plays. It is empty: put sounds into its folder, then
+            Your sounds will stand on a map here, side by side where they sound alike, and <b>What fits now</b> will
+            find the loops that go with what plays. Put sounds into the library’s folder, then
           </>
         )}{" "}
         <button class="call" onClick={() => void analyse()}>

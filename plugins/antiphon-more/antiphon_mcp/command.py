@@ -6,7 +6,7 @@ import hmac
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Annotated, Any
 
-from antiphon.api.backends.cli import OSC_PORT, HttpBesideOsc, OscPort, epilog, owner_token, server_http_port
+from antiphon.api.backends.cli import HttpBesideOsc, OscPort, epilog, http_port as port_of_http, owner_token
 from antiphon.api.backends.runtime import argument, require_modules, say as tell
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ Application = Callable[[Scope, Any, Any], Awaitable[None]]
 
 
 def mcp(
-    osc: OscPort = OSC_PORT,
+    osc: OscPort = None,
     http_port: HttpBesideOsc = None,
     http: Annotated[bool, argument("Streamable HTTP on loopback, in place of stdio.")] = False,
     listen: Annotated[int, argument("TCP port of --http.", low=1, high=65535, flags="--listen-port")] = LISTEN_PORT,
@@ -33,7 +33,7 @@ def mcp(
     from antiphon_mcp.client import ServerClient
     from antiphon_mcp.tools import server
 
-    made = server(ServerClient(server_http_port(http_port, osc)), trust=trust)
+    made = server(ServerClient(port_of_http(http_port, osc)), trust=trust)
     if http:
         _serve(made, listen)
     else:

@@ -12,7 +12,6 @@ from antiphon.cli import ports
 from antiphon.cli.terminal.progress import Json, echo_answer
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime.arguments import argument
-from antiphon.kernel.runtime.settings import OSC_PORT
 from antiphon.kernel.wire.osc import Arg
 from antiphon.kernel.wire.text import printable
 
@@ -29,8 +28,8 @@ def devices(
     use: Annotated[str, argument("The running server changes to this device.", "NAME")] = "",
     rate: Annotated[int, argument("With --use, Hz of the device; 0 for the server's.", low=0)] = 0,
     block: Annotated[int, argument("With --use, frames that it asks for; 0 for the server's.", low=0)] = 0,
-    osc_port: ports.Osc = OSC_PORT,
-    http_port: ports.InsteadOfOsc = None,
+    osc_port: ports.Osc = None,
+    http_port: ports.HttpBesideOsc = None,
 ) -> None:
     """List JACK's ports, PortAudio's devices and MIDI ports, as options take them: a part of the name is enough.
 

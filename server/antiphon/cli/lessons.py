@@ -9,7 +9,6 @@ import typer
 
 from antiphon.cli import ports
 from antiphon.cli.option_records import by_records
-from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime.arguments import argument
 from antiphon.kernel.runtime.settings import ServeSettings
 
@@ -62,16 +61,11 @@ def learn(
     no_open: Annotated[bool, argument("Print the address alone.")] = False,
 ) -> None:
     """Open the page at its lessons, of your server where one runs, or of one started here. Ctrl-C ends that."""
-    from antiphon.cli.running.page import open_page
-    from antiphon.web.page.page_secret import page_address
-
-    found = next((one for one in ports.running() if one.settings.http_port == server.http_port), None)
+    found = ports.found(server)
     if found is not None:
-        if not found.settings.local:
-            raise UsageError("that server is open to the network: `antiphon qr` shows its page and the token")
-        typer.echo(page_address(found.folder, server.http_port, ROOM))
-        if not no_open:
-            open_page(found.folder)
+        from antiphon.cli.running.page import show_page
+
+        show_page(found, ROOM, opens=not no_open)
         return
     from antiphon.cli.serve import check_ports_free, run
     from antiphon.cli.terminal.errors import endable

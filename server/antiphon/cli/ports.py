@@ -11,52 +11,49 @@ from antiphon.kernel.runtime.platform import start_time
 from antiphon.kernel.runtime.processes import pidfile
 from antiphon.kernel.runtime.settings import HTTP_PORT, OSC_PORT, ServeSettings
 
-Osc = Annotated[
-    int,
-    argument("The OSC port of the running server.", "PORT", low=1, high=65535, flags="--osc-port --port"),
-]
-"""The option --osc-port of a command that queries a server."""
-_HTTP = "The HTTP port of the running server."
-Http = Annotated[int, argument(_HTTP, "PORT", low=1, high=65535, flags="--http-port --port")]
-HttpBesideOsc = Annotated[int, argument(_HTTP, low=1, high=65535, flags="--http-port")]
-"""The option --http-port of a command with both ports, where `--port` is the OSC port."""
-HttpBesideOscIfSaid = Annotated[int | None, argument(_HTTP, low=1, high=65535, flags="--http-port")]
-"""As `HttpBesideOsc`, None if not given."""
-InsteadOfHttp = Annotated[
-    int | None,
-    argument("Its OSC port, in place of --http-port, of a server of yours.", low=1, high=65535, flags="--osc-port"),
-]
-InsteadOfOsc = Annotated[
-    int | None,
-    argument("Its HTTP port, in place of --osc-port, of a server of yours.", low=1, high=65535, flags="--http-port"),
-]
-"""The option --http-port of a command that queries by OSC."""
+LOCAL = "127.0.0.1"
+_OURS = "by default that of your server where one runs, else"
+_OSC, _HTTP = f"The server's OSC port; {_OURS} {OSC_PORT}.", f"The server's HTTP port; {_OURS} {HTTP_PORT}."
+
+Osc = Annotated[int | None, argument(_OSC, "PORT", low=1, high=65535, flags="--osc-port --port")]
+"""The option --osc-port of a command that queries a server by OSC; without it None."""
+Http = Annotated[int | None, argument(_HTTP, "PORT", low=1, high=65535, flags="--http-port --port")]
+HttpBesideOsc = Annotated[int | None, argument(_HTTP, "PORT", low=1, high=65535, flags="--http-port")]
+"""The option --http-port of a command where `--port` is the OSC port."""
+InsteadOfHttp = Annotated[int | None, argument(_OSC, "PORT", low=1, high=65535, flags="--osc-port")]
 
 
-def http_port(http: int, osc: int | None) -> int:
-    """HTTP port of the queried server. `UsageError` if no server of this user on this machine has that OSC port."""
-    return http if osc is None or http != HTTP_PORT else _port_of("http_port", "osc_port", osc)
+def http_port(http: int | None, osc: int | None) -> int:
+    """HTTP port of the queried server: the given one, that of the server with the OSC port, or that of the only server.
+
+    Raises UsageError: no server of this user on this machine has that OSC port, or several run.
+    """
+    return _port("http_port", http, "osc_port", osc, HTTP_PORT)
 
 
-def server_http_port(http: int | None, osc: int) -> int:
-    """HTTP port of a server of this user: the given one, else that of the server with the OSC port."""
-    if http is not None:
-        return http
-    return HTTP_PORT if osc == OSC_PORT else http_port(HTTP_PORT, osc)
+def osc_port(osc: int | None, http: int | None, host: str = LOCAL) -> int:
+    """OSC port of the queried server, as `http_port`; on another machine the given one, or the usual one."""
+    if host != LOCAL and http is None:
+        return osc or OSC_PORT
+    return _port("osc_port", osc, "http_port", http, OSC_PORT)
 
 
-def osc_port(osc: int, http: int | None) -> int:
-    """OSC port of the queried server; as `http_port`."""
-    return osc if http is None or osc != OSC_PORT else _port_of("osc_port", "http_port", http)
-
-
-def _port_of(wanted: str, given: str, number: int) -> int:
-    ports = (getattr(one, wanted) for _, one in running() if getattr(one, given) == number)
-    found: int = next(filter(None, ports), 0)
-    if not found:
-        by, name = (f"--{one.replace('_', '-')}" for one in (given, wanted))
-        raise UsageError(f"no server of yours with {by} {number} runs on this machine; name its {name}")
-    return found
+def _port(wanted: str, number: int | None, other: str, beside: int | None, usual: int) -> int:
+    if number is not None:
+        return number
+    servers = [one.settings for one in running()]
+    option, given = (f"--{field.replace('_', '-')}" for field in (wanted, other))
+    if beside is not None:
+        at = next((int(getattr(one, wanted)) for one in servers if getattr(one, other) == beside), 0)
+        if not at:
+            raise UsageError(f"no server of yours with {given} {beside} runs on this machine; name its {option}")
+        return at
+    ports = sorted(int(getattr(one, wanted)) for one in servers)
+    if not ports or usual in ports:
+        return usual
+    if len(ports) > 1:
+        raise UsageError(f"{len(ports)} servers of yours run; name one: {option} {' or '.join(map(str, ports))}")
+    return ports[0]
 
 
 class Running(NamedTuple):
@@ -78,3 +75,13 @@ def running() -> list[Running]:
         if settings is not None and start_time(pid) == then != 0:
             found.append(Running(listed.parent, settings))
     return found
+
+
+def found(asked: ServeSettings) -> Running | None:
+    """The server of this user that has one of these ports; where they are the usual ones, the only one that runs."""
+    servers = running()
+    for one in servers:
+        if asked.http_port == one.settings.http_port or asked.osc_port == one.settings.osc_port:
+            return one
+    usual = (asked.http_port, asked.osc_port) == (HTTP_PORT, OSC_PORT)
+    return servers[0] if usual and len(servers) == 1 else None

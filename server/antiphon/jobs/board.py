@@ -292,7 +292,7 @@ class JobBoard:
             make_folder(folder, PRIVATE_FOLDER)
         except AntiphonError as error:
             return replace(job, state=JobState.FAILED, error=str(error))
-        outcome = await perform(words, lambda share: self._progress(job.id, share), most=self.files.room)
+        outcome = await perform(words, lambda share, stage: self._progress(job.id, share, stage), most=self.files.room)
         if outcome.status:
             self.files.remove_results(job.id)
             return replace(job, state=JobState.FAILED, error=self._plain(_reason(outcome), job))
@@ -315,10 +315,10 @@ class JobBoard:
             text = text.replace(f"{folder}/", "")
         return shorten(" ".join(text.split()), MAX_SENTENCE_LETTERS)
 
-    def _progress(self, key: str, share: float) -> None:
+    def _progress(self, key: str, share: float, stage: str) -> None:
         job = self.jobs.get(key)
         if job is not None and job.state is JobState.RUNNING:
-            self.jobs[key] = replace(job, progress=share)
+            self.jobs[key] = replace(job, progress=share, stage=stage)
             self._changed(self.jobs[key])
 
     def _set(self, job: Job) -> None:

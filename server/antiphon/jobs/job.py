@@ -70,11 +70,12 @@ class Job:
     ended: float = 0.0
     results: Mapping[str, int] = field(default_factory=dict)  # names and bytes of its result files
     started: float = 0.0  # unix time at which it began to run; 0 while it waits, and not kept over a restart
+    stage: str = ""  # what it does while no share of it is known; not kept over a restart
 
     def plain(self) -> dict[str, Any]:
         """The job as clients get it."""
         task = {name: getattr(self.task, name) for name in ("command", "name", "file", "params")}
-        told = ("error", "summary", "created", "started", "ended")
+        told = ("stage", "error", "summary", "created", "started", "ended")
         return {
             "id": self.id,
             **task,

@@ -4,7 +4,6 @@ Overviews of files are computed by such a process too.
 """
 
 import asyncio
-import contextlib
 import os
 from collections.abc import Callable, Sequence
 
@@ -15,21 +14,23 @@ NICE = 10
 """Increment of the web process's nice value, which is above 0 already."""
 MAX_OUTPUT = 16 * 1024
 """Maximum bytes kept of the command's output."""
+MAX_STAGE = 40
+"""Maximum letters of what a command says it does."""
 MAX_SECONDS = 6 * 3600.0
 """Maximum run time of a job in seconds."""
 
 
 async def perform(
     words: Sequence[str],
-    progress: Callable[[float], None] = lambda share: None,
+    progress: Callable[[float, str], None] = lambda share, stage: None,
     module: str = "antiphon",
     most: int | None = None,
     nice: int = NICE,
 ) -> CommandEnd:
     """Runs a command of Antiphon, or the `main` of another `module`, to its end.
 
-    `progress` is called with the finished share. A file has at most `most` bytes: a small FLAC file may hold hours of
-    silence. If the task is cancelled, the command is ended first.
+    `progress` is called with the finished share, and with what is being done as long as there is none. A file has at
+    most `most` bytes: a small FLAC file may hold hours of silence. A task that is cancelled ends the command first.
     """
     loop = asyncio.get_running_loop()
     reading, writing = os.pipe()
@@ -50,11 +51,13 @@ async def perform(
         os.close(writing)
 
 
-def _read(descriptor: int, progress: Callable[[float], None]) -> None:
+def _read(descriptor: int, progress: Callable[[float, str], None]) -> None:
     try:
         data = os.read(descriptor, 4096)
     except BlockingIOError:
         return
-    lines = data.decode("ascii", "replace").split()
-    with contextlib.suppress(ValueError, IndexError):
-        progress(min(1.0, max(0.0, float(lines[-1]))))
+    told = data.decode("ascii", "replace").strip().rpartition("\n")[2]
+    try:
+        progress(min(1.0, max(0.0, float(told))), "")
+    except ValueError:
+        progress(0.0, told[:MAX_STAGE])

@@ -79,6 +79,7 @@ class PatchRender:
         def prepared() -> PlayerRunner:
             return self._runner(commands)
 
+        self.reporting.stage("loading")
         with ExitStack() as stack:
             passes = chosen().info.make_support().passes(live=0)
             if passes is not None:

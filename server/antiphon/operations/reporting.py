@@ -40,12 +40,14 @@ class Reporting:
         progress: Makes the progress of a piece of work out of its label, its total (None where that is not known) and
             how much of the total is a second.
         ask: Puts a question to the person and returns the answer; "" where nobody can be asked.
+        stage: Takes what is being done before progress is made, in a word or two of ASCII.
     """
 
     complain: Callable[[str], None] = lambda sentence: None
     wrote: Callable[[Written], None] = lambda written: None
     progress: Callable[[str, int | None, int], AbstractContextManager[Progress]] = unseen
     ask: Callable[[str], str] = lambda question: ""
+    stage: Callable[[str], None] = lambda text: None
 
 
 SILENT = Reporting()

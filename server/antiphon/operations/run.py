@@ -90,6 +90,7 @@ def _run(
         reporting.complain(f"{name} of {info.type} has no effect on files{condition and f' with {condition}'}")
     made_by = info.on_files.job
     _check_paths(asked, info.on_files, jobs, beside)
+    reporting.stage("loading")
     # after all that costs nothing: a check starts a process, and the first one compiles kernels
     loaded.check(asked.plugin)
     if made_by:
@@ -234,6 +235,7 @@ def _run_own_job(own: str, asked: RunRequest, job: FileJob, reporting: Reporting
             raise FileError(f"cannot write {path_text(written)}: --midi-out ends in {' or '.join(MIDI_WRITTEN)}")
         if not written.parent.is_dir():
             raise FileError(f"cannot write {path_text(written)}: its folder does not exist; make it first")
+    reporting.stage("reading")
     with reporting.progress(job.plugin, 1000, 1) as progress:
         summary = import_object(own)(replace(job, progress=lambda part: progress.update(round(1000 * part))))
     return tuple(summary or (Written(job.target, path_text(job.source)),))

@@ -144,6 +144,7 @@ def process_file(plugin: str, job: FileTask, settings: RunSettings, loaded: Load
     plays = is_midi(job.source)
     check_source(info, path_text(job.source), midi=plays)
     writes = _writes_notes(info, job.target)
+    settings.reporting.stage("reading")
     with ExitStack() as stack:
         score: TimedScore | None = None
         heard, rest, twice, own_rate, hearing = job.source, None, False, 0, FileHearing()
@@ -192,6 +193,7 @@ def process_file(plugin: str, job: FileTask, settings: RunSettings, loaded: Load
         if not writes:
             writer = stack.enter_context(AudioWriter(job.target, rate, channels, subtype, finish))
         progress = stack.enter_context(settings.reporting.progress(job.source.name, length, rate))
+        settings.reporting.stage("loading")
         runner = stack.enter_context(
             closing(PlanRunner(plugin, loaded.catalog, loaded.make, spec, values, fires, score))
         )

@@ -146,6 +146,8 @@ class PagePerformer:
                 playing = 0 if self._performing is None else self._performing.player.version
                 for old in [number for number in self._runs if number not in (playing, version)][: -MAX_RUNS + 2]:
                     del self._runs[old]
+            case "rename" if (version := int(message["version"])) in self._runs:
+                self._runs[version]["name"] = str(message["name"])
             case "tracks":
                 self._heard = {one: frozenset(map(str, message[one])) for one in ("muted", "soloed")}
             case "slide" if self._performing is not None:

@@ -86,6 +86,12 @@ class PerformerLink:
         """Ends the script that plays; raises `Refusal` as `run` does."""
         self._send({"do": "stop"})
 
+    def rename(self, version: int, name: str) -> None:
+        """Gives a version that was run another name; raises `Refusal` as `run`."""
+        self._send({"do": "rename", "version": version, "name": name})
+        if self.script is not None and self.script["version"] == version:
+            self.script = {**self.script, "name": name}
+
     def slide(self, version: int, place: int, value: float) -> None:
         """Moves a slider of the script that plays, by the first character of its call; raises `Refusal` as `run`."""
         self._send({"do": "slide", "version": version, "place": place, "value": value})

@@ -8,11 +8,12 @@ from antiphon.kernel.runtime.importing import reason_of
 from antiphon.web.api.jobs import JobRoutes
 from antiphon.web.api.lessons import LessonRoutes
 from antiphon.web.api.live import LiveRoutes
+from antiphon.web.api.recordings import RecordingRoutes
 from antiphon.web.api.server_state import DocumentRoute, ServerRoutes
 from antiphon.web.operations import Operation, operations_of
 from antiphon.web.server import HttpServer
 
-OWNERS = (ServerRoutes, DocumentRoute, JobRoutes, LiveRoutes, LessonRoutes)
+OWNERS = (ServerRoutes, DocumentRoute, JobRoutes, LiveRoutes, RecordingRoutes, LessonRoutes)
 OPERATIONS = tuple(one for owner in OWNERS for one in operations_of(owner))
 
 

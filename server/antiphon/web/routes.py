@@ -24,6 +24,7 @@ from antiphon.web.access import CodeGuard, TokenGuard
 from antiphon.web.api.jobs import JobRoutes
 from antiphon.web.api.lessons import LessonRoutes
 from antiphon.web.api.live import LiveRoutes
+from antiphon.web.api.recordings import RecordingRoutes
 from antiphon.web.api.server_state import DocumentRoute, ServerRoutes
 from antiphon.web.control_link import About, ControlLink
 from antiphon.web.http_message import Authorise, HttpRequest, Refusal, Response, answer
@@ -74,6 +75,7 @@ async def serve_http(control: ControlLink, catalog: Catalog, options: HttpOption
     feed = routes.install(server, control, state.state, options.taps)
     code, jobs = CodeGuard(options.scripts is not None, bool(options.proxy)), options.jobs
     LiveRoutes(server, control, PerformerLink(options.scripts, feed), code).add()
+    RecordingRoutes(server)
     lessons = LessonRoutes(server, control, code)
     if jobs is not None:
         job_routes = JobRoutes(server, catalog, jobs, code)

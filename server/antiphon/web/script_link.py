@@ -1,8 +1,8 @@
 """Messages between the web process and the performer, over a socket that preserves message boundaries.
 
 Each is one JSON object. Web sends `{"do": "run", "version", "name", "by", "text", "quantum", "top", "keep", "back"}`,
-`{"do": "stop"}`, `{"do": "slide", "version", "place", "value"}`, `{"do": "tracks", "muted", "soloed"}` and
-`{"do": "state"}`.
+`{"do": "stop"}`, `{"do": "slide", "version", "place", "value"}`, `{"do": "tracks", "muted", "soloed"}`,
+`{"do": "rename", "version", "name"}` and `{"do": "state"}`.
 The performer sends `{"state": …}` on a change and on request, `{"steps": …, "dropped": …}` for the next steps,
 `{"coming": …}` for the tracks' coming events, `{"said": …}` for a script's output, and `{"script": …}`, the one that
 plays, to a web process that asks for the state.

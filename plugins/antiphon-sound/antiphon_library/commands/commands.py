@@ -12,7 +12,16 @@ from typing import Annotated
 import typer
 
 from antiphon.api import FileError, UsageError
-from antiphon.api.backends.cli import OSC_PORT, Host, Json, OscPort, command_group, echo_answer, epilog, progress_bar
+from antiphon.api.backends.cli import (
+    Host,
+    Json,
+    OscPort,
+    command_group,
+    echo_answer,
+    epilog,
+    osc_port as osc_port_at,
+    progress_bar,
+)
 from antiphon.api.backends.runtime import argument, require_modules, short_repr, shorten
 from antiphon_library.commands import recommending
 from antiphon_library.commands.identify import fitting_now, identify
@@ -218,7 +227,7 @@ def fits(
     node: Annotated[str, argument("Of it, the node; out is the output.")] = "out",
     beats: Annotated[int, argument("That FILE holds, if known.", low=0, high=MAX_BEATS)] = 0,
     host: Host = "127.0.0.1",
-    osc_port: OscPort = OSC_PORT,
+    osc_port: OscPort = None,
     as_json: Json = False,
 ) -> None:
     """List the loops that go best with one, 1 surely, 0 not at all; and why: tempo, key, groove, density, register."""
@@ -229,7 +238,7 @@ def fits(
     if live and beats:
         raise UsageError("--beats says how many FILE holds; of what a server plays they are known")
     if file is None:
-        matches = fitting_now(host, osc_port, count, node)
+        matches = fitting_now(host, osc_port_at(osc_port, None, host), count, node)
         echo_answer(as_json, {"matches": matches}, lines_of_fits(matches, reasons))
         return
     with open_catalogue() as catalogue:

@@ -15,9 +15,8 @@ import typer
 
 from antiphon.api import FileError, UsageError
 from antiphon.api.backends.cli import (
-    OSC_PORT,
     Host,
-    InsteadOfOsc,
+    HttpBesideOsc,
     Json,
     OscPort,
     closing_socket,
@@ -175,8 +174,8 @@ def identify(
         argument('TOML, "FILE" = "PATCH": a track that begins loads its patch.', "FILE"),
     ] = None,
     host: Host = "127.0.0.1",
-    osc_port: OscPort = OSC_PORT,
-    http_port: InsteadOfOsc = None,
+    osc_port: OscPort = None,
+    http_port: HttpBesideOsc = None,
     as_json: Json = False,
 ) -> None:
     """Say which catalogued recording a file, or what sounds live, is a part of, and where in it."""
@@ -189,7 +188,7 @@ def identify(
     )
 
     if live and file is None:
-        _live(host, osc_port_at(osc_port, http_port), seconds, patches, as_json)
+        _live(host, osc_port_at(osc_port, http_port, host), seconds, patches, as_json)
         return
     if file is None or live:
         raise UsageError("name the file to identify, or give --live")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from antiphon.cli.terminal.errors import complain
-from antiphon.cli.terminal.progress import ProgressBar, ask
+from antiphon.cli.terminal.progress import ProgressBar, ask, tell_stage
 from antiphon.operations.reporting import Reporting
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def report(*written: Written, err: bool = False) -> None:
         typer.echo(str(each), err=err)
 
 
-TERMINAL = Reporting(complain, report, ProgressBar, ask)
+TERMINAL = Reporting(complain, report, ProgressBar, ask, tell_stage)
 """A person at a terminal."""
-PIPED = Reporting(complain, partial(report, err=True), ProgressBar, ask)
+PIPED = Reporting(complain, partial(report, err=True), ProgressBar, ask, tell_stage)
 """A person at a terminal, where standard output is a sound."""

@@ -4,10 +4,9 @@ import typer
 
 from antiphon.cli import ports
 from antiphon.kernel.runtime import paths
-from antiphon.kernel.runtime.settings import HTTP_PORT, OSC_PORT
 
 
-def repl(osc_port: ports.Osc = OSC_PORT, http_port: ports.HttpBesideOsc = HTTP_PORT) -> None:
+def repl(osc_port: ports.Osc = None, http_port: ports.HttpBesideOsc = None) -> None:
     """Type messages to the running server: with completion, help, one line of status, history, and F12 for panic."""
     from prompt_toolkit import PromptSession
     from prompt_toolkit.history import FileHistory
@@ -15,9 +14,7 @@ def repl(osc_port: ports.Osc = OSC_PORT, http_port: ports.HttpBesideOsc = HTTP_P
     from antiphon.cli.repl.conversation import PROMPT, REFRESH_SECONDS, AddressCompleter, Repl, converse, panic_key
 
     # one of the two is enough for a server of one's own
-    osc = ports.osc_port(osc_port, None if http_port == HTTP_PORT else http_port)
-    http = ports.http_port(http_port, None if osc_port == OSC_PORT else osc_port)
-    connected = Repl(osc, http)
+    connected = Repl(ports.osc_port(osc_port, http_port), ports.http_port(http_port, osc_port))
     history = paths.make_folder(paths.data()) / "repl-history"
     session: PromptSession[str] = PromptSession(
         PROMPT,

@@ -11,14 +11,13 @@ from antiphon.cli.terminal.progress import Json, echo_answer
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.arguments import argument
-from antiphon.kernel.runtime.settings import HTTP_PORT
 from antiphon.kernel.wire.ip_address import plain_ip
 from antiphon.kernel.wire.text import printable
 
 Machine = Annotated[str, argument("The surface's IP address, or its host name.", "NAME|ADDRESS")]
 
 
-def surfaces(http_port: ports.Http = HTTP_PORT, osc_port: ports.InsteadOfHttp = None, as_json: Json = False) -> None:
+def surfaces(http_port: ports.Http = None, osc_port: ports.InsteadOfHttp = None, as_json: Json = False) -> None:
     """List the phones and controllers that wait for approval, and those that have it."""
     from antiphon.cli.running.running_server import ask
 
@@ -26,12 +25,12 @@ def surfaces(http_port: ports.Http = HTTP_PORT, osc_port: ports.InsteadOfHttp = 
     echo_answer(as_json, answer, listing(answer))
 
 
-def approve(machine: Machine, http_port: ports.Http = HTTP_PORT, osc_port: ports.InsteadOfHttp = None) -> None:
+def approve(machine: Machine, http_port: ports.Http = None, osc_port: ports.InsteadOfHttp = None) -> None:
     """Let a phone or controller play the server, for twelve hours."""
     typer.echo(change("approve", machine, paths.config(), ports.http_port(http_port, osc_port)))
 
 
-def forget(machine: Machine, http_port: ports.Http = HTTP_PORT, osc_port: ports.InsteadOfHttp = None) -> None:
+def forget(machine: Machine, http_port: ports.Http = None, osc_port: ports.InsteadOfHttp = None) -> None:
     """Take an approval back: that phone or controller plays no more, and is sent nothing."""
     typer.echo(change("forget", machine, paths.config(), ports.http_port(http_port, osc_port)))
 

@@ -14,7 +14,6 @@ from antiphon.kernel.errors import EngineError, UsageError
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.arguments import argument
 from antiphon.kernel.runtime.paths import os_error_text
-from antiphon.kernel.runtime.settings import OSC_PORT
 from antiphon.kernel.runtime.token import find_token
 from antiphon.kernel.wire.frames import Framer
 from antiphon.kernel.wire.osc import Message, encode
@@ -24,8 +23,8 @@ HOST = "127.0.0.1"
 
 def evaluate(
     script: Annotated[str, argument("A live script; - reads standard input.", "FILE")],
-    osc_port: ports.Osc = OSC_PORT,
-    http_port: ports.InsteadOfOsc = None,
+    osc_port: ports.Osc = None,
+    http_port: ports.HttpBesideOsc = None,
     timeout: Timeout = 5.0,
 ) -> None:
     """Have a live script played at once, by a server that was started with --live.

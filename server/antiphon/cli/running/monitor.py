@@ -7,7 +7,6 @@ from typing import Annotated
 from antiphon.cli import ports
 from antiphon.cli.running.osc import Host, closing_socket, listen, message_text, refusal, silent
 from antiphon.kernel.runtime.arguments import argument
-from antiphon.kernel.runtime.settings import OSC_PORT
 from antiphon.kernel.wire import ntp
 from antiphon.kernel.wire.osc import IMMEDIATELY, Bundle, Message, Packet, decode, encode
 from antiphon.kernel.wire.text import printable
@@ -20,12 +19,12 @@ TIMEOUT_SECONDS = 3.0
 
 def monitor(
     host: Host = "127.0.0.1",
-    osc_port: ports.Osc = OSC_PORT,
-    http_port: ports.InsteadOfOsc = None,
+    osc_port: ports.Osc = None,
+    http_port: ports.HttpBesideOsc = None,
     events: Annotated[bool, argument("Show also the server's messages to surfaces.")] = False,
 ) -> None:
     """Show every OSC message that arrives at the running server. It ends at Ctrl-C."""
-    for line in watch(host, ports.osc_port(osc_port, http_port), events):
+    for line in watch(host, ports.osc_port(osc_port, http_port, host), events):
         print(line, flush=True)
 
 

@@ -15,7 +15,6 @@ import typer
 from antiphon.cli import ports
 from antiphon.kernel.errors import EngineError, UsageError, WireError
 from antiphon.kernel.runtime.arguments import argument
-from antiphon.kernel.runtime.settings import OSC_PORT
 from antiphon.kernel.wire.frames import Framer
 from antiphon.kernel.wire.osc import (
     MAX_DATAGRAM,
@@ -49,13 +48,13 @@ def osc(
     address: Annotated[str, argument("An OSC address, for example /node/gain/gain.")],
     args: Annotated[list[str] | None, argument("Numbers, words, true, false; s:4 is the word 4.", placed=True)] = None,
     host: Host = "127.0.0.1",
-    osc_port: ports.Osc = OSC_PORT,
-    http_port: ports.InsteadOfOsc = None,
+    osc_port: ports.Osc = None,
+    http_port: ports.HttpBesideOsc = None,
     tcp: Tcp = False,
     timeout: Annotated[float, argument("Seconds to wait for a server that says nothing.", low=0.01, high=600.0)] = 5.0,
 ) -> None:
     """Send an OSC message to the running server and print its answers."""
-    port = ports.osc_port(osc_port, http_port)
+    port = ports.osc_port(osc_port, http_port, host)
     # for a person: a program would get a line that it did not ask for
     watched = closing_socket(host, port, False) if args and sys.stdout.isatty() else None
     with nullcontext() if watched is None else watched:

@@ -12,12 +12,12 @@ from antiphon.cli import ports
 from antiphon.kernel.errors import FileError, UsageError
 from antiphon.kernel.runtime.arguments import argument
 from antiphon.kernel.runtime.console import say, write_output
-from antiphon.kernel.runtime.settings import HTTP_PORT, ServeSettings
+from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.web.page.page_secret import FILE, page_address
 
 
 def page(
-    http_port: ports.Http = HTTP_PORT,
+    http_port: ports.Http = None,
     osc_port: ports.InsteadOfHttp = None,
     no_open: Annotated[bool, argument("Print the address alone.")] = False,
 ) -> None:
@@ -26,10 +26,15 @@ def page(
     found = next((one for one in ports.running() if one.settings.http_port == port), None)
     if found is None:
         raise UsageError(f"no server of yours with --http-port {port} runs on this machine; name its --http-port")
+    show_page(found, opens=not no_open)
+
+
+def show_page(found: ports.Running, room: str = "", *, opens: bool) -> None:
+    """Prints the page's address of a running server, and `opens` it. `UsageError` if it is open to the network."""
     if not found.settings.local:
         raise UsageError("that server is open to the network, so its page asks for the token; `antiphon qr` shows it")
-    typer.echo(page_address(found.folder, port))
-    if not no_open:
+    typer.echo(page_address(found.folder, found.settings.http_port, room))
+    if opens:
         open_page(found.folder)
 
 

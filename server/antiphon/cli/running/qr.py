@@ -5,7 +5,6 @@ import typer
 from antiphon.cli import ports
 from antiphon.kernel.errors import EngineError
 from antiphon.kernel.runtime import paths
-from antiphon.kernel.runtime.settings import HTTP_PORT
 from antiphon.kernel.wire.text import printable
 
 BORDER = 4
@@ -15,7 +14,7 @@ _COLOURS, _PLAIN = "\x1b[38;5;16;48;5;231m", "\x1b[0m"
 _HALVES = {("0", "0"): " ", ("1", "0"): "▀", ("0", "1"): "▄", ("1", "1"): "█"}
 
 
-def qr(http_port: ports.Http = HTTP_PORT, osc_port: ports.InsteadOfHttp = None) -> None:
+def qr(http_port: ports.Http = None, osc_port: ports.InsteadOfHttp = None) -> None:
     """Show the page's address as a QR code for a phone, with the token: who scans it is an owner."""
     from antiphon.cli.running.running_server import ask
 

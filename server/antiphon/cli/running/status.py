@@ -13,13 +13,12 @@ from antiphon.cli.terminal.errors import complain
 from antiphon.cli.terminal.progress import Json, style_text
 from antiphon.kernel.errors import EngineError
 from antiphon.kernel.runtime import paths
-from antiphon.kernel.runtime.settings import HTTP_PORT
 from antiphon.kernel.wire.text import printable
 
 Row = tuple[str, str]
 
 
-def status(http_port: ports.Http = HTTP_PORT, osc_port: ports.InsteadOfHttp = None, as_json: Json = False) -> None:
+def status(http_port: ports.Http = None, osc_port: ports.InsteadOfHttp = None, as_json: Json = False) -> None:
     """Show how the running server does: its sound, gaps, messages, nodes and trouble. Exit 1 if none runs."""
     from antiphon.cli.running.running_server import get_answer
 

@@ -1,7 +1,7 @@
 """A progress bar on a terminal, for work that takes over two seconds; without a terminal nothing is drawn.
 
 A program that runs Antiphon names a descriptor in `ANTIPHON_PROGRESS_FD`, to which the share that is done is written, a
-line each time: "0.25".
+line each time: "0.25"; before that what is being done: "reading".
 """
 
 from __future__ import annotations
@@ -72,6 +72,14 @@ class ProgressBar:
             return
         clear()
         _draw(bar(self.label, done, self.total, self.rate, shutil.get_terminal_size().columns, now - self._began))
+
+
+def tell_stage(text: str) -> None:
+    """Tells the program that runs this one what is being done, as long as no share of it is known."""
+    pipe = _descriptor()
+    if pipe >= 0:
+        with contextlib.suppress(OSError):
+            os.write(pipe, f"{text}\n".encode("ascii"))
 
 
 @contextlib.contextmanager

@@ -170,7 +170,7 @@ class EngineLoop:
         self._native.read(block)
         x = self._native.input
         if (browser := self._parts.browser) is not None:
-            x = browser.add(x, self._parts.looped is not None)
+            x = browser.add(x) if self._parts.looped is None else browser.replace(x)
         self._limit_wait(block)
         self._hand_over(block, x, player.run(x))
         return True

@@ -126,7 +126,7 @@ class JobRoutes:
     async def content(self, request: HttpRequest, id: str) -> Response:
         """A file's bytes."""
         files = self._board().files
-        return _download(files.path(id), files.entries[id].name)
+        return download(files.path(id), files.entries[id].name)
 
     @operation("GET", "/api/files/{id}/overview", types.Overview, example={"id": FILE})
     async def overview(self, request: HttpRequest, id: str) -> Response:
@@ -139,7 +139,7 @@ class JobRoutes:
         """A sound that ships, to try things with: voice.ogg, hum.flac, band.flac."""
         if name not in EXAMPLES:
             raise Missing(f"there is no example {shorten(name)!r}{instead(name, EXAMPLES)}")
-        return _download(EXAMPLES[name], name)
+        return download(EXAMPLES[name], name)
 
     @operation("DELETE", "/api/files/{id}", status=204, example={"id": FILE})
     async def remove_file(self, request: HttpRequest, id: str) -> Response:
@@ -233,7 +233,7 @@ class JobRoutes:
         board = self._board()
         path, shown = board.result(key, name), board.name(key)
         # out.wav has the whole name, the others their own behind it
-        return _download(path, shown if path.stem == "out" else f"{Path(shown).stem} {path.name}")
+        return download(path, shown if path.stem == "out" else f"{Path(shown).stem} {path.name}")
 
     def _check_script(self, request: HttpRequest, name: str) -> None:
         """Raises `Refusal` for a script possibly saved by HTTP, unless this request may have it evaluated."""
@@ -247,7 +247,7 @@ class JobRoutes:
         return answer(job.plain(), 202, (("Location", f"/api/jobs/{job.id}"),))
 
 
-def _download(path: Path, name: str) -> Response:
+def download(path: Path, name: str) -> Response:
     """Download response of a file under that name, or of a part of it."""
     plain = "".join(c if c.isascii() and c.isprintable() and c not in '"\\%' else "_" for c in name)
     shown = f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"

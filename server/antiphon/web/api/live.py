@@ -5,6 +5,7 @@ does not know it. It is accepted from this machine only (`CodeGuard`).
 """
 
 import asyncio
+import contextlib
 import errno
 import inspect
 import re
@@ -159,6 +160,9 @@ class LiveRoutes:
         self._guard.check(request, evaluate=False)
         _check_size(body.text)
         await asyncio.to_thread(_write, name, body.text, body.replace)
+        if body.version:
+            with contextlib.suppress(Refusal):  # it is saved, whoever plays
+                self._performer.rename(body.version, name.encode("ascii", "replace").decode()[: types.MAX_NAME])
         return answer({"name": name, "own": True}, 201)
 
 

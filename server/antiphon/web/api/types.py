@@ -102,6 +102,9 @@ class SaveBody(Request):
 
     text: ScriptText
     replace: Annotated[bool, Meta(description="True or false: whether a script of that name is replaced.")] = False
+    version: Annotated[
+        int, Meta(ge=0, le=MAX_VERSION, description="The version of it that was run, which has this name from now on.")
+    ] = 0
 
 
 def record(name: str, /, *bases: Any, **fields: Any) -> Any:
@@ -167,6 +170,7 @@ Job = record(
     params=dict[str, Any],
     state=Literal["waiting", "running", "done", "failed", "cancelled"],
     progress=Annotated[float, Meta(ge=0, le=1)],
+    stage=str,
     error=str,
     summary=str,
     created=float,
@@ -191,6 +195,7 @@ Words = record("Words", **WORDS, scales=list[str], chords=list[str], reference=l
 Translated = record("Translated", text=str, left_out=int)
 Version = record("Version", version=int)
 Stopped = record("Stopped", stopped=bool)
+Recording = record("Recording", name=str, bytes=int, tracks=int, ended=float)
 LiveSet = record("LiveSet", name=str, line=str, bars=int, own=bool)
 LiveSetText = record("LiveSetText", name=str, own=bool, text=str)
 Saved = record("Saved", name=str, own=bool)

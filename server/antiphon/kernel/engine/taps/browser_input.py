@@ -22,28 +22,47 @@ class BrowserInput:
         self._up = np.arange(1, shape.block + 1, dtype=np.float32) / np.float32(shape.block)
         self._down = np.ascontiguousarray(self._up[::-1])
         self._target = max(2 * shape.block, round(TARGET_SECONDS * shape.rate))
-        self._filling = True
+        self._filling, self._begins = True, False
 
     @property
     def rests(self) -> bool:
         """True while no browser sends, or the buffer is still filling."""
         return self._filling
 
-    def add(self, x: Samples, instead: bool = False) -> Samples:
+    def add(self, x: Samples) -> Samples:
         """`x` plus the browser's sound, float32 `[channels, block]`, valid until the next call.
 
-        It is `x` itself while no browser sends, or the buffer is filling. `instead`: `x` is of a file that stands in
-        for a microphone, and is faded, in place, while a browser sends.
+        It is `x` itself while no browser sends, or the buffer is filling.
         """
+        sound = self._taken()
+        if sound is None:
+            return x
+        sound += x
+        return sound
+
+    def replace(self, x: Samples) -> Samples:
+        """The browser's sound in place of `x`, a file that stands in for a microphone; else as `add`.
+
+        Where it begins and ends, `x` is faded in place and added.
+        """
+        sound = self._taken()
+        if sound is None:
+            return x
+        if self._begins or self._filling:
+            x *= self._up if self._filling else self._down
+            sound += x
+        return sound
+
+    def _taken(self) -> Samples | None:
         words, block = self._words, self._block
         if not words[TapWord.INPUT_OPEN]:
             self._filling = True
-            return x
+            return None
         end, at = words[TapWord.INPUT_WRITE], words[TapWord.INPUT_READ]
         begins = self._filling
         if begins:
             if end - at < self._target:
-                return x
+                return None
             self._filling = False
             at = end - self._target
         elif end - at > MAX_FILL_RATIO * self._target:
@@ -63,9 +82,5 @@ class BrowserInput:
             self._filling = True
             words[TapWord.INPUT_GAPS] += 1
         words[TapWord.INPUT_READ] = at + block
-        if instead and not (begins or self._filling):
-            return sound
-        if instead:
-            x *= self._up if self._filling else self._down
-        sound += x
+        self._begins = begins
         return sound

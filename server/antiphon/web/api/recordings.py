@@ -1,0 +1,103 @@
+"""Recording operations: what `/record/start` and `/record/tracks/start` wrote, listed, and given to another machine."""
+
+import asyncio
+import io
+import zipfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+from antiphon.jobs.errors import Missing
+from antiphon.kernel.runtime import paths
+from antiphon.kernel.runtime.shortening import shorten
+from antiphon.web.api import types
+from antiphon.web.api.jobs import download
+from antiphon.web.http_message import HttpRequest, Response, answer
+from antiphon.web.operations import TokenLevel, operation
+from antiphon.web.server import HttpServer
+
+PIECE_BYTES = 256 * 1024
+"""Bytes read from a file in a step."""
+
+
+class RecordingRoutes:
+    """Handlers of recordings, which need the owner's token: they hold what a microphone heard."""
+
+    def __init__(self, server: HttpServer) -> None:
+        server.serve(self)
+
+    @operation("GET", "/api/recordings", types.list_of(types.Recording), level=TokenLevel.OWNER)
+    async def recordings(self, request: HttpRequest) -> Response:
+        """The recordings of the output, and the folders of tracks, newest first."""
+        return answer(await asyncio.to_thread(_listed))
+
+    @operation("GET", "/api/recordings/{name}", bytes, level=TokenLevel.OWNER, example={"name": "set.wav"})
+    async def recording(self, request: HttpRequest, name: str) -> Response:
+        """A recording; a folder of tracks as a zip file."""
+        path = paths.path_inside(paths.recordings(), name)
+        if path.is_file():
+            return download(path, path.name)
+        if not path.is_dir():
+            raise Missing(f"there is no recording {shorten(name)!r}; GET /api/recordings lists them")
+        head = download(path, f"{path.name}.zip").headers
+        return Response(200, type="application/zip", headers=head, pieces=_in_threads(zipped(path)))
+
+
+def _listed() -> list[dict[str, object]]:
+    folder = paths.recordings()
+    found = []
+    for path in folder.iterdir() if folder.is_dir() else ():
+        files = _files(path) if path.is_dir() else [path] * path.is_file()
+        if files and not path.name.startswith("."):
+            sizes, times = zip(*((one.stat().st_size, one.stat().st_mtime) for one in files), strict=True)
+            found.append(
+                {
+                    "name": path.name,
+                    "bytes": sum(sizes),
+                    "tracks": len(files) if path.is_dir() else 0,
+                    "ended": max(times),
+                }
+            )
+    return sorted(found, key=lambda one: -float(str(one["ended"])))
+
+
+def _files(folder: Path) -> list[Path]:
+    """The files of a folder of tracks; no links, which might lead elsewhere."""
+    return sorted(path for path in folder.iterdir() if path.is_file() and not path.is_symlink())
+
+
+class _Outgoing(io.RawIOBase):
+    """Keeps what is written until it is taken."""
+
+    def __init__(self) -> None:
+        self._held = bytearray()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: bytes) -> int:  # type: ignore[override]
+        self._held += data
+        return len(data)
+
+    def take(self) -> bytes:
+        """What was written since the last call."""
+        taken = bytes(self._held)
+        self._held.clear()
+        return taken
+
+
+def zipped(folder: Path) -> Iterator[bytes]:
+    """A zip file of a folder's files in pieces, without compression: sound that fills a memory nowhere."""
+    out = _Outgoing()
+    with zipfile.ZipFile(out, "w") as archive:
+        for path in _files(folder):
+            head = zipfile.ZipInfo.from_file(path, f"{folder.name}/{path.name}")
+            with path.open("rb") as source, archive.open(head, "w", force_zip64=True) as entry:
+                while piece := source.read(PIECE_BYTES):
+                    entry.write(piece)
+                    yield out.take()
+    yield out.take()
+
+
+async def _in_threads(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+    while piece := await asyncio.to_thread(next, pieces, b""):
+        yield piece

@@ -1,0 +1,186 @@
+"""The page's layout: one row of a head, messages that cover nothing, names of any script, what is read first."""
+
+import io
+import json
+import urllib.parse
+import urllib.request
+
+import numpy as np
+import pytest
+import soundfile
+from tests.chromium import Chromium, Tab, needs_chromium
+
+from antiphon.kernel.runtime.token import load_token
+from antiphon_bench.rig import ServerProcess
+
+pytestmark = [pytest.mark.real, pytest.mark.untimed, needs_chromium]
+
+PATCH = """
+format = 1
+name = "مساء طويل في المدينة القديمة مع كثير من الضيوف"
+
+[nodes.tone]
+
+[nodes.sampler]
+
+[nodes.mix]
+
+[wires]
+"tone" = "mix.a"
+"sampler" = "mix.b"
+"mix" = "out"
+"""
+ROOMS = ("Learn", "Instrument", "Clips", "Code", "Files", "Library")
+PHONE = 390
+WIDTHS = (PHONE, 600, 761, 900, 901, 1180, 1260, 1261, 1400, 1401, 1600, 1761, 1920)
+NAMES = {
+    "German": "Überstundenkonzertaufnahmegerätebeschreibung mit größter Übermäßigkeit",
+    "Japanese": "夜明け前の静かな海辺で録音した長い長いピアノの即興演奏その三",
+    "Arabic": "تسجيل طويل جدا لعزف البيانو قبل الفجر على شاطئ البحر الهادئ",
+}
+CONTROLS = """(where => [...document.querySelectorAll(where)].filter(one => one.checkVisibility()).map(one => {
+  const {left, top, right, bottom} = one.getBoundingClientRect();
+  return [one.ariaLabel || one.innerText || one.className, left, top, right, bottom];
+}))"""
+FIRST = """
+window.WebSocket = class extends WebSocket {
+  constructor(url, ways) {
+    super(url, ways);
+    if (url.endsWith('/api/feed')) this.addEventListener('message', () => window.came ??= performance.now());
+  }
+};
+"""
+
+Box = tuple[str, float, float, float, float]
+
+
+def opened(browser: Chromium, server: ServerProcess, width: int = 1440) -> Tab:
+    tab = browser.tab()
+    tab.size(width, 844, phone=width == PHONE)
+    tab.go(f"http://127.0.0.1:{server.http}/#room=instrument")
+    tab.until("document.querySelectorAll('.node').length > 3 && antiphon.connection() === 'open'")
+    return tab
+
+
+def enter(tab: Tab, room: str) -> None:
+    tab.run(f"[...document.querySelectorAll('.rooms button')].find(one => one.innerText === '{room}').click()")
+    tab.until(f"document.querySelector('.app').dataset.room === '{room}'")
+    tab.run("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
+def boxes(tab: Tab, where: str) -> list[Box]:
+    """Names and edges of what is shown."""
+    return [tuple(one) for one in tab.run(f"{CONTROLS}({json.dumps(where)})")]
+
+
+def apart(one: Box, other: Box) -> bool:
+    """Whether no pixel is of both."""
+    return one[3] <= other[1] + 1 or other[3] <= one[1] + 1 or one[4] <= other[2] + 1 or other[4] <= one[2] + 1
+
+
+def test_the_head_is_one_row_at_every_width_in_every_room_and_mode(server: ServerProcess, browser: Chromium) -> None:
+    tab = opened(browser, server)
+    for stage in (False, True):
+        tab.size(1440, 844)
+        if stage:
+            tab.run("document.querySelector('header .stage').click()")
+        for listening in (False, True):
+            tab.run("document.querySelector('.listen button').click()")
+            for width in WIDTHS:
+                tab.size(width, 844, phone=width == PHONE)
+                for room in ROOMS if width in (PHONE, 1260) else ("Code",):
+                    enter(tab, room)
+                    where = "header > :not(h1)" if width > 760 else "header > :not(h1, .rooms)"
+                    found, head = boxes(tab, where), boxes(tab, "header")[0]
+                    at = f"{width} px, {room}, stage {stage}, listening {listening}"
+                    assert tab.run("document.documentElement.scrollWidth") == width, at
+                    assert all(head[1] <= one[1] and one[3] <= width and one[4] <= head[4] for one in found), at
+                    for place, one in enumerate(found):
+                        for other in found[:place]:
+                            assert apart(one, other), f"{at}: {one} {other}"
+                    # a second row would stand below the first
+                    assert head[4] - head[2] < 56, at
+                    # and nothing stands between the head and the room
+                    assert boxes(tab, "main")[0][2] - head[4] < 2, at
+
+
+@pytest.mark.parametrize("width", [PHONE, 1280])
+def test_a_message_covers_nothing(server: ServerProcess, browser: Chromium, width: int) -> None:
+    tab = opened(browser, server, width)
+    for room in ROOMS:
+        enter(tab, room)
+        if room == "Instrument" and width != PHONE:
+            continue  # its log says it
+        tab.until("!document.querySelector('.toast').innerText")
+        tab.run(f"antiphon.send('/patch/load', 'no-{room}')")
+        tab.until(f"document.querySelector('.toast').innerText.includes('no-{room}')")
+        said = boxes(tab, ".toast")[0]
+        others = boxes(tab, "header, .app > :not(.toast, header), .rooms")
+        assert all(apart(said, other) for other in others), f"{room}: {said} {others}"
+        assert said[3] <= width
+        assert said[4] <= 844
+
+
+@pytest.mark.parametrize("width", [PHONE, 1280])
+def test_names_of_any_script_keep_their_direction_and_their_place(
+    server: ServerProcess, browser: Chromium, width: int
+) -> None:
+    base, token = f"http://127.0.0.1:{server.http}", load_token(server.home / "config")
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/octet-stream"}
+
+    def ask(method: str, path: str, body: bytes, kind: str = "application/octet-stream") -> None:
+        request = urllib.request.Request(base + path, body, {**headers, "Content-Type": kind}, method=method)
+        with urllib.request.urlopen(request, timeout=180.0) as answer:
+            assert answer.status < 300
+
+    noise = io.BytesIO()
+    soundfile.write(noise, np.random.default_rng(1).normal(0.0, 0.1, 4800), 48000, format="WAV")
+    for name in NAMES.values():
+        ask("POST", f"/api/files?name={urllib.parse.quote(name)}.wav", noise.getvalue())
+        text = f'from antiphon.live import *\n\ntrack("{name}", s("bd"))\n'
+        body = json.dumps({"text": text, "replace": True}).encode()
+        ask("PUT", f"/api/live/sets/{urllib.parse.quote(name)}", body, "application/json")
+    tab = opened(browser, server, width)
+    tab.run(f"sessionStorage.setItem('token', {json.dumps(token)})")
+    directions = """(where => Object.fromEntries([...document.querySelectorAll(where)].map(one =>
+      [one.innerText.replace(/[.]wav$/, ''), getComputedStyle(one).direction])))"""
+    expected = {"German": "ltr", "Japanese": "ltr", "Arabic": "rtl"}
+    for room, where in {"Files": ".stored .file-name", "Code": ".code-tools select"}.items():
+        enter(tab, room)
+        tab.until(f"document.querySelectorAll({json.dumps(where)}).length >= {3 if room == 'Files' else 1}")
+        if room == "Files":
+            found = tab.run(f"{directions}({json.dumps(where)})")
+            assert {language: found[name] for language, name in NAMES.items()} == expected
+        assert tab.run("document.documentElement.scrollWidth") == width, room
+    for language, name in NAMES.items():
+        options = "[...document.querySelector('[aria-label=Script]').options]"
+        tab.until(f"{options}.some(one => one.value === {json.dumps(name)})")
+        choose = f"(one => (one.value = {json.dumps(name)}, one.dispatchEvent(new Event('change', {{bubbles: true}}))))"
+        tab.run(f"{choose}(document.querySelector('[aria-label=Script]')), true")
+        tab.until(f"antiphon.script().includes({json.dumps(name)})")
+        assert tab.run("document.documentElement.scrollWidth") == width, language
+        # on a phone the tools are a row that scrolls
+        tab.run("document.querySelector('[aria-label=Script]').scrollIntoView({inline: 'center', block: 'nearest'})")
+        select, head = boxes(tab, "[aria-label=Script]")[0], boxes(tab, "header")[0]
+        assert head[1] <= select[1] < select[3] <= head[3], language
+    # the patch's own name, in the head and in the list
+    assert tab.run("getComputedStyle(document.querySelector('.chosen')).direction") == "rtl"
+
+
+def test_before_the_first_levels_nothing_is_asked_that_the_first_screen_does_without(
+    server: ServerProcess, browser: Chromium
+) -> None:
+    for room, more in {"instrument": set(), "learn": {"/api/lessons", "/api/live"}}.items():
+        tab = browser.tab()
+        tab.call("Page.enable")
+        tab.call("Page.addScriptToEvaluateOnNewDocument", source=FIRST)
+        tab.go(f"http://127.0.0.1:{server.http}/#room={room}")
+        tab.until("!!window.came && performance.getEntriesByType('resource').some(one => /patches/.test(one.name))")
+        asked = tab.run(
+            "performance.getEntriesByType('resource').filter(one => one.startTime < came)"
+            ".map(one => new URL(one.name).pathname)"
+        )
+        first = {"/page/app.css", "/page/app.js", "/api/graph"}
+        assert first <= set(asked) <= first | more | {"/page/icon.svg"}, room
+        # the words of live scripts cost the server more than all the rest, and only an editor shows them
+        assert not tab.run("performance.getEntriesByType('resource').some(one => /live.words/.test(one.name))")
