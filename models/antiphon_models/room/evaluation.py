@@ -36,6 +36,7 @@ Cancels = Callable[[F32, F32], F32]
 class RoomScene:
     """A room: what is played `[2, frames]`, its echo, another after a door has moved, and a near end `[frames]`.
 
+    `path`: response of the room to one loudspeaker, `[frames]`.
     `notes`: what a singer sings, `[notes, 3]`: start, end, MIDI number; None of speech and of a guitar.
     """
 
@@ -46,6 +47,7 @@ class RoomScene:
     near: F32
     noise: F32
     notes: NDArray[np.float64] | None
+    path: F32
 
 
 class EchoEvaluation(Evaluation):
@@ -71,7 +73,7 @@ class EchoEvaluation(Evaluation):
             raise UsageError(f"{', '.join(absent)} is not on this machine, and plays what is measured; install it")
         systems = _systems(ask)
         for n in range(ask.limit or ROOMS):
-            scene = _scene(ask, n)
+            scene = room_scene(ask, n)
             if scene.notes is not None:
                 yield MetricValue("nobody plays", "sung notes", scene.name, _notes(scene.notes, scene.near))
             for name, cancels in systems.items():
@@ -140,7 +142,7 @@ def _near(ask: EvaluationRequest, number: int) -> tuple[F32, NDArray[np.float64]
     return mono(path, RATE), notes[notes[:, 0] < FRAMES / RATE - 0.1]
 
 
-def _scene(ask: EvaluationRequest, number: int) -> RoomScene:
+def room_scene(ask: EvaluationRequest, number: int) -> RoomScene:
     """The room of that number: RT60 .2 to .6 s, 1 to 4 m; loudspeakers distort by 0, 1 or 5 %, clocks drift."""
     import pyroomacoustics
 
@@ -177,8 +179,9 @@ def _scene(ask: EvaluationRequest, number: int) -> RoomScene:
     near = np.asarray(near * 0.1 / max(1e-6, float(np.std(near))), np.float32)
     noise = FLOOR * rng.standard_normal(FRAMES)
     echo, moved = (np.asarray(scale * sound, np.float32) for sound in echoes)
+    path = np.asarray(room.rir[0][0], np.float32)
     name = f"room {number}: RT60 {decay:.2f} s, {100 * bend:g} %, drift {1e6 * drift:g} ppm"
-    return RoomScene(name, played, echo, moved, near, np.asarray(noise, np.float32), notes)
+    return RoomScene(name, played, echo, moved, near, np.asarray(noise, np.float32), notes, path)
 
 
 def _bent(sound: F32, share: float) -> F32:

@@ -13,7 +13,7 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from antiphon.api import AUDIO_IN, IO, Param, Port, Processor, Step, StreamSpec
+from antiphon.api import AUDIO_IN, F32, IO, Param, Port, Processor, Step, StreamSpec
 from antiphon.api.kernels import Audio, RealFft, f32, f32p, f64, f64p, fft_real, i64, i64p, kernel
 
 HOP_SECONDS = 0.01
@@ -329,6 +329,10 @@ class HowlGuard(Processor):
         self._state[Howl.LAST] = 10.0 ** (SHUT / 20.0)
         self._state[[Howl.BIN, Howl.BEFORE]] = -9.0
         self._state[Howl.PATIENCE] = SPARED
+
+    def pass_through(self, x: F32, played: F32, y: F32) -> None:
+        """y ← a block x, each `[channels, frames]`; `played`: what was played before it, `[2, frames]`."""
+        room_guard(x, played, y, x.shape[1], self._hop, self._size, self._rate, self._words)
 
     def step(self, io: IO) -> Step:
         (x, played), y = io.audio_in, io.audio_out[0]
