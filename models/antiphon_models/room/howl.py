@@ -7,10 +7,10 @@ import numpy as np
 from antiphon.api import F32, StreamSpec
 from antiphon.api.backends.runtime import require_modules
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue
-from antiphon_models.room.evaluation import RATE, room_scene
+from antiphon_models.room.evaluation import FLOOR, RATE, near_end, simulated
 from antiphon_room.guard import HowlGuard
 
-BLOCK = 240
+BLOCK = 480
 SECONDS, ENDS = 60, 30
 """Length of a loop, and the second from which it is asked what it still plays."""
 GAIN = 6.0
@@ -32,27 +32,29 @@ class HowlEvaluation(Evaluation):
         "loudest: peak of what is played. loud: tenths of a second, of 60, above -12 dBFS. end: what is played in the "
         "second half minute above the singer. lowered: what the same singer loses beside no loudspeaker."
     )
-    folders = ("pop909", "singing", "sonicpi", "tracks")
+    folders = ("singing", "sonicpi", "tracks")
     road = "the processor, block by block"
 
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
         require_modules("the evaluation howl_guard", ("pyroomacoustics",))
         for n in range(ask.limit or ROOMS):
-            scene = room_scene(ask, n)
-            near = np.resize(scene.near, SECONDS * RATE) * LEVEL / max(1e-6, float(np.std(scene.near)))
-            near = np.asarray(near + np.resize(scene.noise, len(near)), np.float32)
+            rng = np.random.default_rng((ask.seed, n))
+            decay = float(rng.uniform(0.2, 0.6))
+            path = np.asarray(next(simulated(rng, decay))[0], np.float32)
+            sung = np.resize(near_end(ask, n)[0], SECONDS * RATE)
+            noise = FLOOR * rng.standard_normal(len(sung))
+            near = np.asarray(sung * LEVEL / max(1e-6, float(np.std(sung))) + noise, np.float32)
+            room = f"room {n}: RT60 {decay:.2f} s"
             for name in ask.wanted({"nothing": None, "howl_guard": None}):
                 guards = name == "howl_guard"
-                played = looped(near, scene.path, guards=guards)
+                played = looped(near, path, guards=guards)
                 tenths = np.square(played[: len(played) // 4800 * 4800].reshape(-1, 4800)).mean(1)
                 late = slice(ENDS * RATE, len(played))
-                yield MetricValue(name, "loudest", scene.name, _db(float(np.square(played).max())))
-                yield MetricValue(name, "loud", scene.name, 0.1 * float((tenths > 10**-1.2).sum()))
-                yield MetricValue(name, "end", scene.name, _level(played[late]) - _level(near[late]))
+                yield MetricValue(name, "loudest", room, _db(float(np.square(played).max())))
+                yield MetricValue(name, "loud", room, 0.1 * float((tenths > 10**-1.2).sum()))
+                yield MetricValue(name, "end", room, _level(played[late]) - _level(near[late]))
                 alone = looped(near[: 20 * RATE], np.zeros(1, np.float32), guards=guards)[OPEN * RATE :]
-                yield MetricValue(
-                    name, "lowered", scene.name, _level(near[OPEN * RATE :][: len(alone)]) - _level(alone)
-                )
+                yield MetricValue(name, "lowered", room, _level(near[OPEN * RATE :][: len(alone)]) - _level(alone))
 
 
 def looped(near: F32, path: F32, *, guards: bool) -> F32:
