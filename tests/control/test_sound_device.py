@@ -15,8 +15,8 @@ from antiphon.kernel.contract.params import Param
 from antiphon.kernel.contract.ports import AUDIO_IN, Port
 from antiphon.kernel.control.commands.sound_device import MAX_REMEMBERED, delays, headphones
 from antiphon.kernel.control.process import _catalog_path
-from antiphon.kernel.engine.link import DeviceUsed
-from antiphon.kernel.graph.names import CANCELLER
+from antiphon.kernel.engine.link import DeviceUsed, Reported
+from antiphon.kernel.graph.names import CANCELLER, GUARD
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.processes.child_process import socket_pair
 from antiphon.kernel.runtime.settings import ServeSettings
@@ -105,6 +105,12 @@ KINDS = {
         inputs=(AUDIO_IN, Port("reference")),
         params=(Param("mask", default=1.0), Param("delay", high=1500.0)),
     ),
+    GUARD: replace(
+        CATALOG.types["gain"],
+        type=GUARD,
+        inputs=(AUDIO_IN, Port("reference")),
+        params=(Param("lowered", high=120.0, readonly=True, notice="lowered the input by {} dB"),),
+    ),
 }
 
 
@@ -128,6 +134,27 @@ async def test_loudspeakers_put_a_canceller_in_front_and_headphones_take_it_out(
             live.engine.say(DeviceUsed("", "jack", device, 0))
             await live.settle()
             assert (state.graph.has(CANCELLER), live.app.plans.loudspeakers) == (loudspeakers, loudspeakers), device
+
+
+async def test_a_guard_stands_before_an_input_that_is_played_and_what_it_does_is_said(
+    tmp_path: Path, home: Path
+) -> None:
+    async with rig(tmp_path / "state", catalog=replace(CATALOG, types=KINDS)) as live:
+        live.app.device.attach(socket_pair()[1], "jack")
+        client, state = live.client(), live.app.session.state
+        await client.ask("/notify", 1)
+        await client.ask("/headphones", 0)
+        assert [wire.dest.node for wire in state.graph.wires if wire.source.node == "in"] == [GUARD]
+        await client.ask("/node/connect", "in", "out")
+        assert [wire.dest.node for wire in state.graph.wires if wire.source.node == "in"] == [GUARD]
+        node = state.nodes[GUARD]
+        live.engine.say(Reported(node.id, node.index["lowered"], 9.0))
+        await live.settle(2)
+        assert ("/node/state", (GUARD, node.state, "lowered the input by 9 dB")) in client.heard()
+        (said,) = [n["reason"] for n in live.app.status()["nodes"] if n["name"] == GUARD]
+        assert said == "lowered the input by 9 dB"
+        await client.ask("/headphones", 1)
+        assert not state.graph.has(GUARD)
 
 
 @pytest.mark.parametrize(("kept", "taken"), [(80.0, True), (1e6, False), (math.nan, False), (-1e6, False)])

@@ -16,7 +16,7 @@ from antiphon.kernel.errors import PatchError
 from antiphon.kernel.graph import graph as graphs
 from antiphon.kernel.graph.clock import MAX_TEMPO, MIN_TEMPO, TempoMap
 from antiphon.kernel.graph.graph import IN, MAX_NODES, OUT, End, Graph, NodeSpec, Wire, check, order
-from antiphon.kernel.graph.names import CANCELLER
+from antiphon.kernel.graph.names import CANCELLER, GUARD
 
 
 def info(name, inputs=(AUDIO_IN,), outputs=(AUDIO_OUT,), params=(), holds=False):
@@ -76,6 +76,19 @@ def test_beside_loudspeakers_a_canceller_of_what_is_played_stands_in_front_of_th
     assert [str(wire.dest) for wire in graph.wires if wire.source.node == OUT] == ["echo_cancel.reference"]
     assert graph.beside_loudspeakers(catalog) == graph
     assert chain("a").beside_loudspeakers(catalog) == chain("a"), "what is played would be its own echo"
+    guard = Catalog({**kinds, GUARD: info(GUARD, inputs=(AUDIO_IN, Port("reference")))}, ())
+    played = chain("a").beside_loudspeakers(guard)
+    assert set(drawn(played)) == {
+        "in.in>howl_guard.in",
+        "howl_guard.out>a.in",
+        "a.out>out.out",
+        "out.out>howl_guard.reference",
+    }
+    assert played.beside_loudspeakers(guard) == played
+    by_hand = played.connect(End(IN, IN), End(OUT, OUT), guard).guarded(guard)
+    assert set(drawn(by_hand)) == {*drawn(played), "howl_guard.out>out.out"}
+    assert played.remove(GUARD, guard).guarded(CATALOG).has(GUARD) is False, "none is installed"
+    assert graph.guarded(guard) == graph, "what is only listened to does not howl"
     assert graph.remove(CANCELLER, catalog).beside_loudspeakers(CATALOG).has(CANCELLER) is False, "none is installed"
     deaf = Graph((NodeSpec("click", "click"),), (Wire(End("click", "out"), End(OUT, OUT)),))
     assert deaf.beside_loudspeakers(catalog) == deaf

@@ -127,7 +127,7 @@ def _short(sound: F32) -> NDArray[np.int16]:
     return np.asarray(np.clip(32767.0 * sound, -32768, 32767), np.int16)
 
 
-def _near(ask: EvaluationRequest, number: int) -> tuple[F32, NDArray[np.float64] | None]:
+def near_end(ask: EvaluationRequest, number: int) -> tuple[F32, NDArray[np.float64] | None]:
     """A singer held out, of every fourth room speech, of every fourth a guitar; its notes where they are known."""
     if number % 4 == 2:
         return mono(ask.data / "tracks" / "speech_librispeech.ogg", RATE), None
@@ -142,8 +142,6 @@ def _near(ask: EvaluationRequest, number: int) -> tuple[F32, NDArray[np.float64]
 
 def _scene(ask: EvaluationRequest, number: int) -> RoomScene:
     """The room of that number: RT60 .2 to .6 s, 1 to 4 m; loudspeakers distort by 0, 1 or 5 %, clocks drift."""
-    import pyroomacoustics
-
     rng = np.random.default_rng((ask.seed, number))
     folder = songs(ask.data, "89")[int(rng.integers(60))]
     score = (folder / f"{folder.name}.mid").read_bytes()
@@ -153,11 +151,30 @@ def _scene(ask: EvaluationRequest, number: int) -> RoomScene:
     part = rendered[:, at : at + FRAMES]
     played[:, : part.shape[1]] = 0.4 * part / max(1e-3, float(np.abs(part).max()))
     decay, bend, drift = rng.uniform(0.2, 0.6), (0.0, 0.01, 0.05)[number % 3], (0.0, 5e-5)[number % 4 == 3]
+    echoes = []
+    for responses in simulated(rng, decay):
+        total = np.zeros(FRAMES)
+        for side, response in enumerate(responses):
+            total += _filtered(_bent(played[side], bend), response)
+        echoes.append(_drifting(total, drift))
+    scale = 0.1 / max(1e-6, float(np.std(echoes[0])))
+    sung, notes = near_end(ask, number)
+    near = of_length(sung, FRAMES)
+    near = np.asarray(near * 0.1 / max(1e-6, float(np.std(near))), np.float32)
+    noise = FLOOR * rng.standard_normal(FRAMES)
+    echo, moved = (np.asarray(scale * sound, np.float32) for sound in echoes)
+    name = f"room {number}: RT60 {decay:.2f} s, {100 * bend:g} %, drift {1e6 * drift:g} ppm"
+    return RoomScene(name, played, echo, moved, near, np.asarray(noise, np.float32), notes)
+
+
+def simulated(rng: np.random.Generator, decay: float) -> Iterator[list[NDArray[np.float64]]]:
+    """Responses of a room of that RT60, in s, to two loudspeakers; then those at 10 cm from the same place."""
+    import pyroomacoustics
+
     size = rng.uniform((3.5, 3.0, 2.4), (7.0, 5.5, 3.2))
     absorbed, order = pyroomacoustics.inverse_sabine(decay, size)
     ends = rng.uniform(0.3, 0.7, 2) * size[:2]
     turn = rng.uniform(0.0, 6.28)
-    echoes = []
     for step in (0.0, 0.1):
         room = pyroomacoustics.ShoeBox(
             size, fs=RATE, materials=pyroomacoustics.Material(absorbed), max_order=min(order, 30)
@@ -167,18 +184,7 @@ def _scene(ask: EvaluationRequest, number: int) -> RoomScene:
             room.add_source(np.concatenate(place))
         room.add_microphone(np.array([*(ends + step), 1.4]))
         room.compute_rir()
-        total = np.zeros(FRAMES)
-        for side, response in enumerate(room.rir[0]):
-            total += _filtered(_bent(played[side], bend), response)
-        echoes.append(_drifting(total, drift))
-    scale = 0.1 / max(1e-6, float(np.std(echoes[0])))
-    sung, notes = _near(ask, number)
-    near = of_length(sung, FRAMES)
-    near = np.asarray(near * 0.1 / max(1e-6, float(np.std(near))), np.float32)
-    noise = FLOOR * rng.standard_normal(FRAMES)
-    echo, moved = (np.asarray(scale * sound, np.float32) for sound in echoes)
-    name = f"room {number}: RT60 {decay:.2f} s, {100 * bend:g} %, drift {1e6 * drift:g} ppm"
-    return RoomScene(name, played, echo, moved, near, np.asarray(noise, np.float32), notes)
+        yield room.rir[0]
 
 
 def _bent(sound: F32, share: float) -> F32:

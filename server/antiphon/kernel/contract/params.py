@@ -40,6 +40,7 @@ class Param:
         restart: A change needs a new `prepare`, since it changes latency or buffers; the node is replaced by a
             crossfade.
         readonly: The node reports it (`IO.report`); it cannot be set.
+        notice: Of a readonly number: what is said, once, when it has grown; `{}` is the number.
         owners: Surfaces neither set nor see it, as with a file; for a text that names what is loaded or written.
     """
 
@@ -56,6 +57,7 @@ class Param:
     readonly: bool = False
     owners: bool = False
     doc: str = ""
+    notice: str = ""
 
     def agrees(self, other: Param) -> bool:
         """True if a value of this parameter, and its encoding, means the same in another version of the plugin."""

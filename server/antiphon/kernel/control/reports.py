@@ -24,6 +24,7 @@ from antiphon.kernel.engine.link import (
     Synced,
 )
 from antiphon.kernel.session.actions import ACTIONS
+from antiphon.kernel.session.effects import Changed
 
 log = logging.getLogger("antiphon.control")
 
@@ -89,6 +90,7 @@ class Reports:
                 changed = self._session.state.reported(node, cell, number)
                 if changed is not None:
                     self._executor.perform([changed])
+                    self._notice(changed)
             case NodeState(node, state, reason):
                 known = self._session.state.by_id.get(node)
                 if known is not None:
@@ -114,6 +116,14 @@ class Reports:
             case EngineStarted(pid):
                 self._device.given_up(pid)
                 self._plans.engine_started(pid)
+
+    def _notice(self, changed: Changed) -> None:
+        """Says what a node did that a performer has not asked for."""
+        node, number = self._session.state.node(changed.node), float(changed.value or 0.0)
+        if changed.param.notice and number:
+            node.reason = changed.param.notice.format(f"{number:.0f}")
+            log.warning("%s %s", node.name, node.reason)
+            self._feedback.event("/node/state", node.name, node.state, node.reason)
 
     def meters(self) -> dict[str, tuple[float, float]]:
         """Levels that changed since the last call: (peak, RMS) by node name; `in` and `out` are the server's own."""

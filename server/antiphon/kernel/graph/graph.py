@@ -17,6 +17,7 @@ from antiphon.kernel.graph.names import (
     BUSES,
     CANCELLER,
     CUE,
+    GUARD,
     IN as IN,
     NAME as NAME,
     OUT as OUT,
@@ -194,20 +195,42 @@ class Graph:
 
         `delay`: of the loudspeakers, ms, where it is known; one that the canceller does not take is not given to it.
 
-        The graph itself where the input feeds nothing, or where its sound is played, which would be taken for its own
-        echo; where it has a canceller, or no such type is installed, or the graph is full.
+        Where the input's sound is played, which would be taken for its own echo, a guard against howling stands there.
+        The graph itself where the input feeds nothing, where it has either, or no such type is installed, or the graph
+        is full.
         """
+        if OUT in self._reached_by_input(catalog):
+            return self.guarded(catalog)
         info = catalog.get(CANCELLER)
         ports = [] if info is None else [port.name for port in info.inputs if port.kind == "audio"]
         taken = self.has(CANCELLER) or any(node.type == CANCELLER for node in self.nodes)
         full = len(self.nodes) >= MAX_NODES or len(self.wires) + 2 > MAX_WIRES
         feeds = any(wire.source.node == IN for wire in self.wires)
-        if len(ports) < 2 or taken or full or not feeds or OUT in self._reached_by_input(catalog):
+        if len(ports) < 2 or taken or full or not feeds:
             return self
         known = any(param.name == "delay" and 0.0 < delay <= param.high for param in info.params) if info else False
         values = {"mask": 0.0, **({"delay": delay} if known else {})}
         graph = self.add(NodeSpec(CANCELLER, CANCELLER, values), catalog, IN)
         return graph.connect(End(OUT, OUT), End(CANCELLER, ports[1]), catalog)
+
+    def guarded(self, catalog: Catalog) -> Graph:
+        """The graph with a guard in front of all that the input feeds but a canceller, where its sound is played."""
+        info = catalog.get(GUARD)
+        heard, played = ([port.name for port in ports] for ports in ((info.inputs, info.outputs) if info else ((), ())))
+        types = {node.name: node.type for node in self.nodes}
+        passing = {w for w in self.wires if w.source.node == IN and types.get(w.dest.node) not in (CANCELLER, GUARD)}
+        added = types.get(GUARD) is None
+        full = len(self.nodes) + added > MAX_NODES or len(self.wires) + 2 * added > MAX_WIRES
+        if len(heard) < 2 or types.get(GUARD, GUARD) != GUARD or full or not passing:
+            return self
+        if OUT not in self._reached_by_input(catalog):
+            return self
+        kept = [replace(w, source=End(GUARD, played[0])) if w in passing else w for w in self.wires]
+        first = [Wire(End(IN, IN), End(GUARD, heard[0])), Wire(End(OUT, OUT), End(GUARD, heard[1]))] if added else []
+        nodes = (NodeSpec(GUARD, GUARD), *self.nodes) if added else self.nodes
+        grown = replace(self, nodes=nodes, wires=(*first, *kept))
+        check(grown, catalog)
+        return grown
 
     def _reached_by_input(self, catalog: Catalog) -> set[str]:
         """Names of the nodes that the input's sound goes through."""

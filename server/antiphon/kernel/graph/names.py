@@ -10,5 +10,7 @@ CUE = "cue"
 """Cue pair, for the performer's headphones; a wire goes to `out.cue`."""
 CANCELLER = "echo_cancel"
 """Type of the node, with what was played as its second input, that loudspeakers are taken out of the input by."""
+GUARD = "howl_guard"
+"""Type of the node, with the same inputs, that lowers an input whose loop through the loudspeakers howls."""
 BUSES = (*PAIRS, CUE)
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")

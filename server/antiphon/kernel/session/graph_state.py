@@ -11,7 +11,7 @@ from antiphon.kernel.graph import graph as graphs
 from antiphon.kernel.graph.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.kernel.graph.graph import Graph, NodeSpec
 from antiphon.kernel.graph.io_nodes import ENDS
-from antiphon.kernel.graph.names import CANCELLER
+from antiphon.kernel.graph.names import CANCELLER, GUARD
 from antiphon.kernel.session.actions import NodeSet
 from antiphon.kernel.session.commands import SetSwing, SetTempo
 from antiphon.kernel.session.effects import Changed, Effect, EngineLoad, TempoChanged
@@ -86,25 +86,29 @@ class GraphState(NodeTable):
         return self._edit(self.graph.remove(name, self.catalog))
 
     def beside_loudspeakers(self, on: bool, delay: float = 0.0) -> list[Effect]:
-        """Adds the canceller in front of the input, as `Graph.beside_loudspeakers` does, or removes it."""
+        """Adds canceller or guard in front of the input, as `Graph.beside_loudspeakers` does, or removes them."""
         if on:  # loaded, since the canceller comes with a value
             present = self.current()
             graph = present.beside_loudspeakers(self.catalog, delay)
             return self.load(graph, self.name, self.path) if graph is not present else []
-        return self.remove(CANCELLER) if self.graph.has(CANCELLER) else []
+        return [effect for name in (CANCELLER, GUARD) if self.graph.has(name) for effect in self.remove(name)]
 
     def move(self, name: str, after: str = graphs.IN) -> list[Effect]:
         """Moves a node behind the node `after`."""
         return self._edit(self.graph.move(name, after, self.catalog))
 
-    def connect(self, source: str, dest: str) -> list[Effect]:
-        """Adds a wire. `source` and `dest` are "node", "node.port" or, for `dest`, "node.param"."""
+    def connect(self, source: str, dest: str, *, guarded: bool = False) -> list[Effect]:
+        """Adds a wire. `source` and `dest` are "node", "node.port" or, for `dest`, "node.param".
+
+        `guarded`: one from the input, whose sound is played, comes from a guard against howling instead.
+        """
         first = self.graph.end(source, "out", self.catalog)
         kind = "audio"
         if first.node != graphs.IN:
             port = self.node(first.node).info.port(first.port, "out")
             kind = port.kind if port is not None else kind
-        return self._edit(self.graph.connect(first, self.graph.end(dest, "in", self.catalog, kind), self.catalog))
+        graph = self.graph.connect(first, self.graph.end(dest, "in", self.catalog, kind), self.catalog)
+        return self._edit(graph.guarded(self.catalog) if guarded else graph)
 
     def disconnect(self, source: str, dest: str) -> list[Effect]:
         """Removes a wire, named as for `connect`."""

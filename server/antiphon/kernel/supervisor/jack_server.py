@@ -52,7 +52,7 @@ def notes(settings: ServeSettings, device: Found) -> list[str]:
     """Lines to print before the engine plays: the probe's note, and a warning of acoustic feedback."""
     lines = [device.note] if device.note else []
     if hears_loudspeakers(settings, device) and not settings.mute_input:
-        lines.append("the microphone is on: begin softly, or put headphones on and start with --headphones")
+        lines.append("the microphone is on, and lowered where it howls; with headphones on, start with --headphones")
     return lines
 
 

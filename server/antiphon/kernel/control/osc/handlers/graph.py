@@ -138,8 +138,10 @@ def node_move(ask: OscCall, name: Word, after: Word = IN) -> None:
 
 @osc("/node/connect", OWNER)
 def node_connect(ask: OscCall, source: End, dest: OtherEnd) -> None:
-    """Adds a wire; a plain name means its first port."""
-    _edit(ask, "/node/connect", lambda state: state.connect(source, dest))
+    """Adds a wire; a plain name means its first port. Beside loudspeakers one that plays the input has `howl_guard`
+    before it."""
+    beside = ask.server.plans.loudspeakers
+    _edit(ask, "/node/connect", lambda state: state.connect(source, dest, guarded=beside))
 
 
 @osc("/node/disconnect", OWNER)

@@ -1,0 +1,340 @@
+"""The node `howl_guard`: lowers an input whose loudspeakers and microphone howl.
+
+A howl is a pure tone that stays and keeps its frequency, as van Waterschoot and Moonen say ("Fifty years of acoustic
+feedback control", Proceedings of the IEEE 99, 2011). A performer's tone may be one too. So the gain is asked: it is
+lowered slowly, a howl then fades, and a performer does not.
+"""
+
+from __future__ import annotations
+
+import math
+from enum import IntEnum
+from typing import ClassVar, NamedTuple
+
+import numpy as np
+
+from antiphon.api import AUDIO_IN, F32, IO, Param, Port, Processor, Step, StreamSpec
+from antiphon.api.kernels import Audio, RealFft, f32, f32p, f64, f64p, fft_real, i64, i64p, kernel
+
+HOP_SECONDS = 0.01
+SIZE_SECONDS = 0.04
+LOWEST = 60.0
+"""Hertz above which a howl is looked for."""
+PURE = 0.35
+"""Share of the power in the bins of one tone from which it may be a howl."""
+STEADY = 0.98
+"""Cosine of the angle by which the phase of a tone may leave its course in a hop."""
+ALONE = 24.0
+"""Decibels by which it is above its harmonics, which a voice has and a howl has not."""
+FAINT = -55.0
+"""Level of a tone, dBFS, below which it is none."""
+HOPS, STAYS, GROWS = 8.0, 80.0, 3.0
+"""Hops for which it grows, by so many decibels, or stays, before the gain is asked."""
+FALLS = 0.1
+"""Decibels in a hop by which a tone that grows may be lower."""
+ASKED, FADED, MOST = 0.6, 8.0, 15.0
+"""Decibels by which a hop is lowered to ask, by which a howl then fades, and from which what stays is no howl."""
+SAME = 0.99
+"""Cosine of the difference of turns in a hop up to which two tones have one frequency."""
+AGAIN = 2.0
+"""Decibels above the gain at which it began to fade that a tone is let rise to, to see whether it comes again."""
+BELOW = -1.0
+"""Decibels by which the gain has to be lower before a howl begins to fade."""
+LOUDEST, LONG = -7.0, 40.0
+"""Level of what is played, as of a tone in dBFS, from which the gain falls; hops after which all is asked."""
+COMES = 1000.0
+"""Hops in which it has to come again."""
+MARGIN = 3.0
+"""Decibels below a loop gain of 1 at which the loop is held."""
+RISE, SLOWLY, NEARLY = 0.2, 0.05, -12.0
+"""Decibels by which a hop is raised below, and above, a gain in dB."""
+SHUT = -30.0
+"""Gain at which an input opens, dB."""
+SPARED, MOST_SPARED, LOUDER = 1000.0, 6000.0, 6.0
+"""Hops for which a performer is not asked again, at first and at most, unless he is louder by so many decibels."""
+SOON = 50.0
+"""Hops in which the gain is back after that."""
+MUTED = 50.0
+"""Hops of silence after which an input that was held down opens anew."""
+SAID = "lowered the input by {} dB, which howled through the loudspeakers; mute it for a second to begin anew"
+NEPER = math.log(10.0) / 20.0
+
+
+class Howl(IntEnum):
+    """Float64 state of a guard."""
+
+    GAIN = 0  # dB
+    LAST = 1  # gain of the last hop, a factor
+    HELD = 2  # dB above which it is not raised
+    LOWERED = 3  # the same, as it is reported
+    HERTZ = 4
+    BIN = 5  # of the tone that is watched
+    REAL = 6  # its spectrum as a direction, and the turn of that in the last hop
+    IMAG = 7
+    TURN_REAL = 8
+    TURN_IMAG = 9
+    COUNT = 10  # hops for which it has lasted
+    FIRST = 11  # its level then, dB
+    MODE = 12  # 0 listens, 1 asks
+    TOP = 13  # highest level while it asked, and the gain at that
+    AT = 14
+    BEFORE = 15  # bin that faded once, and the hops until it is forgotten
+    WAIT = 16
+    OWN_LEVEL = 17  # of a performer who was asked, and the hops for which he is spared, and the next time
+    SPARES = 18
+    PATIENCE = 19
+    STILL = 20  # frames of silence
+    TIMES = 21  # what faded, one after the other
+    BROAD = 22  # 1 where all is asked, not a tone
+    LOUD = 23  # hops for which it is loud
+    BACK = 24  # hops in which the gain is back after that
+    SQUARE = 25  # of what was played in this hop, and smoothed
+    PLAYED = 26
+    RISES = 27  # hops for which the tone has grown, its level at first, and in the last hop
+    LOW = 28
+    LEVEL = 29
+    START = 30  # gain at which it began to ask, and the turn of the tone in a hop; of the one that faded once too
+    ASKED_REAL = 31
+    ASKED_IMAG = 32
+    BEFORE_REAL = 33
+    BEFORE_IMAG = 34
+
+
+@kernel
+def howl_level(bins: f32p, at: i64, size: i64) -> f64:
+    """Level of a tone in the bins about `at`, dBFS."""
+    total = f64(0.0)
+    for k in range(at - 2, at + 3):
+        total = total + f64(bins[2 * k]) * f64(bins[2 * k]) + f64(bins[2 * k + 1]) * f64(bins[2 * k + 1])
+    full = f64(size) * f64(size) * (1.5 / 16.0)
+    return 4.342945 * math.log(total / full + 1e-20)
+
+
+@kernel
+def howl_harmonic(bins: f32p, at: i64, size: i64) -> f64:
+    """Level of the strongest tone, dBFS, at other halves of a bin's frequency, up to three times it."""
+    most = f64(-200.0)
+    for part in range(1, 7):
+        k = part * at // 2
+        if part != 2 and k > 2 and k < size // 2 - 3:
+            most = max(most, howl_level(bins, k, size))
+    return most
+
+
+@kernel
+def howl_watch(bins: f32p, size: i64, low: i64, s: f64p) -> f64:
+    """Watches the strongest tone; level of all, dBFS."""
+    total = f64(1e-20)
+    most = f64(1e-20)
+    at = low
+    for k in range(2, size // 2 - 2):
+        power = f64(bins[2 * k]) * f64(bins[2 * k]) + f64(bins[2 * k + 1]) * f64(bins[2 * k + 1])
+        total = total + power
+        if power > most and k >= low:
+            most = power
+            at = k
+    level = howl_level(bins, at, size)
+    tone = math.exp(level / 4.342945) * f64(size) * f64(size) * (1.5 / 16.0)
+    known = i64(s[Howl.BIN])
+    same = 1 if abs(at - known) <= 1 or s[Howl.MODE] == 1.0 else 0
+    at = known if same == 1 else at
+    most = f64(bins[2 * at]) * f64(bins[2 * at]) + f64(bins[2 * at + 1]) * f64(bins[2 * at + 1])
+    size_of = math.sqrt(most + 1e-30)
+    real = f64(bins[2 * at]) / size_of
+    imag = f64(bins[2 * at + 1]) / size_of
+    turn_real = real * s[Howl.REAL] + imag * s[Howl.IMAG]
+    turn_imag = imag * s[Howl.REAL] - real * s[Howl.IMAG]
+    course = turn_real * s[Howl.TURN_REAL] + turn_imag * s[Howl.TURN_IMAG]
+    s[Howl.REAL] = real
+    s[Howl.IMAG] = imag
+    s[Howl.TURN_REAL] = turn_real
+    s[Howl.TURN_IMAG] = turn_imag
+    s[Howl.BIN] = f64(at)
+    lasts = same == 1 and tone > PURE * total and level > FAINT and howl_harmonic(bins, at, size) < level - ALONE
+    lasts = lasts and (course > STEADY or s[Howl.COUNT] < 2.0)
+    s[Howl.COUNT] = s[Howl.COUNT] + 1.0 if lasts else 0.0
+    if s[Howl.COUNT] <= 1.0:
+        s[Howl.FIRST] = level
+    s[Howl.RISES] = s[Howl.RISES] + 1.0 if s[Howl.COUNT] > 1.0 and level > s[Howl.LEVEL] - FALLS else 0.0
+    if s[Howl.RISES] == 0.0:
+        s[Howl.LOW] = level
+    s[Howl.LEVEL] = level
+    return 4.342945 * math.log(total / (f64(size) * f64(size) * (1.5 / 16.0)))
+
+
+@kernel
+def howl_answer(at: i64, level: f64, s: f64p) -> None:
+    """Ends a question: what faded twice is held down, what stayed is a performer's and spared."""
+    broad = s[Howl.BROAD]
+    s[Howl.MODE] = 0.0
+    s[Howl.COUNT] = 0.0
+    s[Howl.LOUD] = 0.0
+    if level < s[Howl.TOP] - FADED and s[Howl.AT] > s[Howl.START] + BELOW:
+        return  # a performer ended the tone himself: it did not stay until the gain was lower
+    if level < s[Howl.TOP] - FADED:
+        again = s[Howl.WAIT] > 0.0
+        course = s[Howl.ASKED_REAL] * s[Howl.BEFORE_REAL] + s[Howl.ASKED_IMAG] * s[Howl.BEFORE_IMAG]
+        same = again and broad == 0.0 and abs(f64(at) - s[Howl.BEFORE]) <= 1.0 and course > SAME
+        s[Howl.TIMES] = s[Howl.TIMES] + 1.0 if again else 1.0
+        s[Howl.WAIT] = COMES
+        s[Howl.BEFORE] = f64(at)
+        s[Howl.BEFORE_REAL] = s[Howl.ASKED_REAL]
+        s[Howl.BEFORE_IMAG] = s[Howl.ASKED_IMAG]
+        if same or s[Howl.TIMES] >= 3.0 or (again and broad == 1.0):
+            s[Howl.HELD] = min(s[Howl.HELD], s[Howl.AT] - MARGIN)
+            s[Howl.LOWERED] = -s[Howl.HELD]
+            s[Howl.WAIT] = 0.0
+    else:
+        s[Howl.SPARES] = s[Howl.PATIENCE]
+        s[Howl.PATIENCE] = min(2.0 * s[Howl.PATIENCE], MOST_SPARED)
+        s[Howl.OWN_LEVEL] = level
+        s[Howl.BACK] = SOON
+
+
+@kernel
+def howl_ask(bins: f32p, size: i64, whole: f64, played: f64, s: f64p) -> None:
+    """Asks whether a tone that lasts, or all where it is loud, fades with the gain. `whole`, `played`: levels, dBFS."""
+    at = i64(s[Howl.BIN])
+    tone = howl_level(bins, at, size)
+    s[Howl.WAIT] = s[Howl.WAIT] - 1.0
+    s[Howl.SPARES] = s[Howl.SPARES] - 1.0
+    s[Howl.BACK] = s[Howl.BACK] - 1.0
+    s[Howl.LOUD] = s[Howl.LOUD] + 1.0 if played > LOUDEST - GROWS else 0.0
+    if s[Howl.MODE] == 1.0:
+        level = whole if s[Howl.BROAD] == 1.0 else tone
+        if level > s[Howl.TOP]:
+            s[Howl.TOP] = level
+            s[Howl.AT] = s[Howl.GAIN]
+        if level > s[Howl.TOP] - 1.0 or s[Howl.BROAD] == 1.0:
+            s[Howl.GAIN] = s[Howl.GAIN] - ASKED
+        if level < s[Howl.TOP] - FADED or s[Howl.GAIN] < s[Howl.AT] - MOST:
+            howl_answer(at, level, s)
+        return
+    top = min(s[Howl.HELD], s[Howl.AT] + AGAIN) if s[Howl.WAIT] > 0.0 else s[Howl.HELD]
+    rise = RISE if s[Howl.GAIN] < NEARLY else SLOWLY
+    rise = ASKED if s[Howl.BACK] > 0.0 else rise
+    s[Howl.GAIN] = s[Howl.GAIN] + min(max(top - s[Howl.GAIN], -ASKED), rise)
+    if played > LOUDEST and s[Howl.GAIN] > s[Howl.HELD] - MOST:
+        s[Howl.GAIN] = s[Howl.GAIN] - max(ASKED, played - LOUDEST)
+    grows = s[Howl.RISES] >= HOPS and tone > s[Howl.LOW] + GROWS
+    lasts = grows or (s[Howl.COUNT] >= STAYS and tone > s[Howl.FIRST] - 1.0)
+    loud = s[Howl.LOUD] >= LONG
+    own = s[Howl.SPARES] > 0.0 and (whole if loud else tone) < s[Howl.OWN_LEVEL] + LOUDER
+    if (lasts or loud) and not own:
+        s[Howl.MODE] = 1.0
+        s[Howl.BROAD] = 1.0 if loud else 0.0
+        s[Howl.TOP] = whole if loud else tone
+        s[Howl.AT] = s[Howl.GAIN]
+        s[Howl.START] = s[Howl.GAIN]
+        s[Howl.ASKED_REAL] = s[Howl.TURN_REAL]
+        s[Howl.ASKED_IMAG] = s[Howl.TURN_IMAG]
+
+
+class HowlState(NamedTuple):
+    """State of a guard, and its buffers. `place`: frames in the hop, newest frame of `past`."""
+
+    state: f64p
+    past: f32p
+    frame: f32p
+    window: f32p
+    turns: f32p
+    work: f32p
+    bins: f32p
+    place: i64p
+
+
+@kernel
+def room_guard(x: Audio, reference: Audio, y: Audio, frames: i64, hop: i64, size: i64, rate: f64, s: HowlState) -> None:
+    """y ← x, lowered where it howls."""
+    gains = s.state
+    for n in range(frames):
+        at = s.place[0]
+        newest = s.place[1]
+        share = f64(at + 1) / f64(hop)
+        now = math.exp(gains[Howl.GAIN] * NEPER) if gains[Howl.GAIN] < 0.0 else 1.0
+        g = f32(gains[Howl.LAST] + (now - gains[Howl.LAST]) * share)
+        total = f32(0.0)
+        weight = f32(1.0)
+        for c in range(y.channels):
+            v = x[c, n]
+            v = v if abs(v) < f32(64.0) else f32(0.0)
+            total = total + weight * v
+            weight = f32(0.7) * weight
+            y[c, n] = v * g
+        s.past[newest] = total
+        for c in range(reference.channels):
+            v = reference[c, n]
+            v = v if abs(v) < f32(64.0) else f32(0.0)
+            gains[Howl.SQUARE] = gains[Howl.SQUARE] + f64(v) * f64(v) / f64(reference.channels)
+        s.place[1] = newest + 1 if newest + 1 < size else 0
+        gains[Howl.STILL] = gains[Howl.STILL] + 1.0 if total == f32(0.0) else 0.0
+        s.place[0] = at + 1
+        if at + 1 == hop:
+            s.place[0] = 0
+            gains[Howl.LAST] = now
+            for m in range(size):
+                k = s.place[1] + m
+                s.frame[m] = s.window[m] * s.past[k if k < size else k - size]
+            fft_real(s.frame, size, s.turns, s.work, s.bins)
+            bin_hertz = rate / f64(size)
+            whole = howl_watch(s.bins, size, i64(LOWEST / bin_hertz) + 2, gains)
+            gains[Howl.PLAYED] = max(0.7 * gains[Howl.PLAYED], 2.0 * gains[Howl.SQUARE] / f64(hop))
+            gains[Howl.SQUARE] = 0.0
+            howl_ask(s.bins, size, whole, 4.342945 * math.log(gains[Howl.PLAYED] + 1e-20), gains)
+            gains[Howl.HERTZ] = gains[Howl.BEFORE] * bin_hertz
+            if gains[Howl.STILL] > MUTED * f64(hop) and (gains[Howl.HELD] < 0.0 or gains[Howl.WAIT] > 0.0):
+                gains[Howl.GAIN] = SHUT
+                gains[Howl.HELD] = 0.0
+                gains[Howl.LOWERED] = 0.0
+                gains[Howl.MODE] = 0.0
+                gains[Howl.WAIT] = 0.0
+                gains[Howl.PATIENCE] = SPARED
+
+
+class HowlGuard(Processor):
+    """Passes an input, opens it softly, and lowers it where the loudspeakers that play it make it howl."""
+
+    inputs: ClassVar[tuple[Port, ...]] = (AUDIO_IN, Port("reference", channels=2))
+    params: ClassVar[tuple[Param, ...]] = (
+        Param(
+            "lowered",
+            default=0.0,
+            low=0.0,
+            high=120.0,
+            unit="dB",
+            readonly=True,
+            doc="By how much the input is held down, since it howled.",
+            notice=SAID,
+        ),
+        Param("howled", default=0.0, low=0.0, high=24000.0, unit="Hz", readonly=True, doc="What faded last."),
+    )
+
+    def prepare(self, spec: StreamSpec) -> None:
+        self._rate = float(spec.rate)
+        self._hop = round(HOP_SECONDS * spec.rate)
+        self._size = size = 1 << (round(SIZE_SECONDS * spec.rate) - 1).bit_length()
+        fft = RealFft(size)
+        self._state = np.zeros(len(Howl), np.float64)
+        window = np.hanning(size + 1)[:size].astype(np.float32)
+        past, frame, bins = (np.zeros(size + 2, np.float32) for _ in range(3))
+        place = np.zeros(2, np.int64)
+        self._words = HowlState(self._state, past, frame, window, fft.turns, fft.work, bins, place)
+        self.reset()
+
+    def reset(self) -> None:
+        self._words.past.fill(0.0)
+        self._words.place.fill(0)
+        self._state.fill(0.0)
+        self._state[Howl.GAIN] = SHUT
+        self._state[Howl.LAST] = 10.0 ** (SHUT / 20.0)
+        self._state[[Howl.BIN, Howl.BEFORE]] = -9.0
+        self._state[Howl.PATIENCE] = SPARED
+
+    def pass_through(self, x: F32, played: F32, y: F32) -> None:
+        """y ← a block x, each `[channels, frames]`; `played`: what was played before it, `[2, frames]`."""
+        room_guard(x, played, y, x.shape[1], self._hop, self._size, self._rate, self._words)
+
+    def step(self, io: IO) -> Step:
+        (x, played), y = io.audio_in, io.audio_out[0]
+        made = room_guard.step(x, played, y, io.frames, self._hop, self._size, self._rate, self._words)
+        return made.reporting(lowered=(self._state, Howl.LOWERED), howled=(self._state, Howl.HERTZ))
