@@ -1,6 +1,5 @@
 """OSC addresses that plugins add by the hook `antiphon_addresses`: what the hook is given, and the checks at load."""
 
-import asyncio
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -92,6 +91,8 @@ class AddressList:
         answer = f"{operation.path}.reply"
 
         async def handler(request: Any) -> None:
+            import asyncio  # where it is running; declarations need none
+
             values = scalars(await asyncio.to_thread(operation.of_words, request.args))
             request.reply(answer, *within(MAX_ANSWER, values))
 
