@@ -1,16 +1,8 @@
 """Library: the catalogue of sound files, with its command, HTTP, OSC, and service for plugins."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from antiphon.api import Register, hookimpl
-
-if TYPE_CHECKING:
-    import typer
-
-    from antiphon.api.backends.http import HttpServer
-    from antiphon.api.backends.transports import AddressList
 
 
 @hookimpl
@@ -20,7 +12,7 @@ def antiphon_services(register: Register) -> None:
 
 
 @hookimpl
-def antiphon_commands(cli: typer.Typer) -> None:
+def antiphon_commands(cli: Any) -> None:
     """Adds `antiphon library`."""
     from antiphon_library.commands.commands import application
 
@@ -28,7 +20,7 @@ def antiphon_commands(cli: typer.Typer) -> None:
 
 
 @hookimpl
-def antiphon_routes(http: HttpServer) -> None:
+def antiphon_routes(http: Any) -> None:
     """Adds the operations below `/api/library`."""
     from antiphon_library.routes import LibraryRoutes
 
@@ -44,7 +36,7 @@ def antiphon_operations(operations: Any) -> None:
 
 
 @hookimpl
-def antiphon_addresses(osc: AddressList) -> None:
+def antiphon_addresses(osc: Any) -> None:
     """Adds `/library/next` and `/library/fits`."""
     from antiphon_library.addresses import Questions
 

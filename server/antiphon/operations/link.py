@@ -193,7 +193,7 @@ class Subscription:
                 call(*message.args)
 
 
-class ServerProcess:
+class StartedServer:
     """`antiphon serve` as a child process. `ready`: the line by which it says that it is ready."""
 
     def __init__(self, words: Sequence[str], *, shown: bool = False) -> None:

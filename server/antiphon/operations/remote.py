@@ -18,7 +18,7 @@ from antiphon.kernel.runtime.arguments import option_words
 from antiphon.kernel.runtime.settings import HTTP_PORT, OSC_PORT
 from antiphon.kernel.runtime.suggestion import instead
 from antiphon.kernel.wire.osc import Arg, Double, Message
-from antiphon.operations.link import TIMEOUT, Question, ServerLink, ServerProcess, Subscription
+from antiphon.operations.link import TIMEOUT, Question, ServerLink, StartedServer, Subscription
 from antiphon.operations.python import loaded
 
 _FULL = 127
@@ -348,7 +348,7 @@ class Server(Remote):
     ) -> None:
         given = {"audio": audio, "patch": patch, "record": record, "osc_port": 0, "http_port": 0, **options}
         words = [word for name, value in given.items() for word in option_words(name, value)]
-        self._process = ServerProcess(words)
+        self._process = StartedServer(words)
         osc, web = self._process.ports
         try:
             super().__init__("127.0.0.1", osc, http_port=web)

@@ -17,7 +17,7 @@ from antiphon.kernel.wire.osc import Message
 from antiphon.kernel.wire.text import printable
 from antiphon.live.listening import missing
 from antiphon.live.records import MIDI, OUTSIDE
-from antiphon.operations.link import ServerProcess
+from antiphon.operations.link import StartedServer
 from antiphon.performer.branch import BranchProcesses
 from antiphon.performer.outgoing import Display, SentEvent, show_failure
 from antiphon.performer.pair import SEND_AHEAD
@@ -75,7 +75,7 @@ class Performing:
         self._outside = OutsidePrograms()
         self._processes = BranchProcesses()
         self.player = Player(path, self._processes, show, begin)
-        self._server: ServerProcess | None = None
+        self._server: StartedServer | None = None
         self._begun_with = ""
         self.ending = False  # set to end `run`
         self._asked = self._opened = 0.0
@@ -171,7 +171,7 @@ class Performing:
             wanted = self._named()
             if wanted is not None and self._found(wanted):
                 self._show("no server answers: one is started")
-                self._server, self._begun_with = ServerProcess((*self._serve, "--patch", wanted), shown=True), wanted
+                self._server, self._begun_with = StartedServer((*self._serve, "--patch", wanted), shown=True), wanted
                 self.wire.port = self._server.ports[0]
                 self._show(self._server.ready)
         elif not self._lost:

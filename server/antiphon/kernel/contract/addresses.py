@@ -1,16 +1,12 @@
 """OSC addresses that plugins add by the hook `antiphon_addresses`: what the hook is given, and the checks at load."""
 
-import asyncio
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from antiphon.kernel.contract.operations import PluginOperation, scalars
 from antiphon.kernel.errors import PluginError
 
-MAX_ANSWER = 8000
-"""Most bytes of an operation's answer, in one datagram: values beyond it are left out."""
 _PATH = re.compile(r"(/[A-Za-z0-9_.-]+){2,}")
 _TYPED = re.compile(r"\b[a-z]:(\w+)")
 _ARGUMENT = re.compile(r"([ifdsbx]):\w+(…?)|\[([ifdsbx]):\w+\](…?)")
@@ -86,22 +82,3 @@ class AddressList:
         if not callable(handler) or not doc:
             raise PluginError(f"{path} needs a function and a sentence on what it does")
         self.added.append((AddressInfo(path, args, doc, self._plugin, surfaces, timed), handler))
-
-    def offer(self, operation: PluginOperation) -> None:
-        """Adds the address of an operation, which is done in a thread. Raises PluginError: as `add`."""
-        answer = f"{operation.path}.reply"
-
-        async def handler(request: Any) -> None:
-            values = scalars(await asyncio.to_thread(operation.of_words, request.args))
-            request.reply(answer, *within(MAX_ANSWER, values))
-
-        self.add(operation.path, operation.osc, handler, f"{operation.doc} Answers `{answer}` with what it finds.")
-
-
-def within(most: int, values: Iterable[Any]) -> Iterator[Any]:
-    """The first values, as many as take at most so many bytes of a datagram."""
-    for value in values:
-        most -= len(value.encode()) + 8 if isinstance(value, str) else 8
-        if most < 0:
-            return
-        yield value

@@ -8,11 +8,14 @@ from typing import Any
 import msgspec
 from msgspec import NODEFAULT, Struct
 
+from antiphon.kernel.contract.addresses import AddressList
 from antiphon.kernel.errors import PluginError, UsageError
 from antiphon.kernel.runtime.arguments import arguments, check
 from antiphon.kernel.runtime.importing import import_object
 from antiphon.kernel.runtime.typed import Misfit, convert
 
+MAX_ANSWER = 8000
+"""Most bytes of an answer by OSC, in one datagram: values beyond it are left out."""
 _NAME = re.compile(r"[a-z][a-z0-9_-]* [a-z][a-z0-9-]*")
 _TAGS = {int: "i", bool: "i", float: "f", str: "s"}
 
@@ -141,3 +144,25 @@ def scalars(answer: Any) -> Iterator[Any]:
     else:
         for item in items:
             yield from scalars(item)
+
+
+def offer(osc: AddressList, operation: PluginOperation) -> None:
+    """Adds the address of an operation, which is done in a thread. Raises PluginError: as `AddressList.add`."""
+    answer = f"{operation.path}.reply"
+
+    async def handler(request: Any) -> None:
+        import asyncio  # where it is running; declarations need none
+
+        values = scalars(await asyncio.to_thread(operation.of_words, request.args))
+        request.reply(answer, *_within(MAX_ANSWER, values))
+
+    osc.add(operation.path, operation.osc, handler, f"{operation.doc} Answers `{answer}` with what it finds.")
+
+
+def _within(most: int, values: Iterable[Any]) -> Iterator[Any]:
+    """The first values, as many as take at most so many bytes of a datagram."""
+    for value in values:
+        most -= len(value.encode()) + 8 if isinstance(value, str) else 8
+        if most < 0:
+            return
+        yield value

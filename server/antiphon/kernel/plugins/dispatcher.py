@@ -10,7 +10,7 @@ import pluggy
 from antiphon.kernel.contract import hookspecs
 from antiphon.kernel.contract.addresses import AddressList
 from antiphon.kernel.contract.catalog import Failure
-from antiphon.kernel.contract.operations import OperationList, PluginOperation
+from antiphon.kernel.contract.operations import OperationList, PluginOperation, offer
 from antiphon.kernel.errors import PluginError
 from antiphon.kernel.runtime.importing import reason_of
 
@@ -25,7 +25,7 @@ def addresses_of(hooks: "HookDispatcher", plugin: str) -> tuple[AddressList, tup
     failures = hooks.call("antiphon_addresses", only=plugin, osc=osc)
     added, more = hooks.operations(plugin)
     for operation in added:
-        osc.offer(operation)
+        offer(osc, operation)
     return osc, (*failures, *more)
 
 
