@@ -15,7 +15,7 @@ export async function install(): Promise<void> {
     if (before)
       workers.addEventListener("controllerchange", () => say("There is a newer page: the next load has it.", false));
     // a page that stays open for days looks for a newer one whenever the server is back
-    let open = connection.peek() === "open";
+    let open = false; // at first as well: a worker that is registered already looks for no newer one
     effect(() => {
       const now = connection.value === "open";
       if (now && !open) void kept.update().catch(() => undefined);
