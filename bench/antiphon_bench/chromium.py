@@ -29,7 +29,7 @@ OPTIONS = (
 )  # fmt: skip
 
 
-class Tab:
+class BrowserTab:
     """A tab of a browser."""
 
     def __init__(self, browser: Chromium, session: str) -> None:
@@ -103,7 +103,7 @@ class Chromium:
 
     Attributes:
         contexts: Identifiers of the tabs' storages.
-        messages: What the consoles of its tabs have shown, and errors that nothing caught; see `Tab.listen`.
+        messages: What the consoles of its tabs have shown, and errors that nothing caught; see `BrowserTab.listen`.
     """
 
     def __init__(self, *graphics: str) -> None:
@@ -148,12 +148,12 @@ class Chromium:
         os.close(self._receive)
         self._folder.cleanup()
 
-    def tab(self) -> Tab:
+    def tab(self) -> BrowserTab:
         """Opens a tab with storage of its own, as another browser has."""
         context = self.call("Target.createBrowserContext")["browserContextId"]
         self.contexts.append(context)
         target = self.call("Target.createTarget", url="about:blank", browserContextId=context)["targetId"]
-        return Tab(self, self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"])
+        return BrowserTab(self, self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"])
 
     def close_tabs(self) -> None:
         """Closes all tabs that were opened so far."""

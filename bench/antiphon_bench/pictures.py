@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from antiphon.api import UsageError
-from antiphon_bench.chromium import BINARY, Chromium, Tab
+from antiphon_bench.chromium import BINARY, BrowserTab, Chromium
 from antiphon_bench.lights import ASK_SECONDS, BeatLine, heard_ns
 from antiphon_bench.report import finish, percentiles, table
 from antiphon_bench.rig import ServerProcess
@@ -40,7 +40,7 @@ def main(seconds: float, library: Path) -> None:
     if not BINARY or not library.is_file():
         raise UsageError("bench pictures takes Chromium, and by --out the file hydra-synth.js, which is not bundled")
     line = BeatLine()
-    shown: list[list[float]] = []
+    shown: list[tuple[float, float, float]] = []
     with (
         ServerProcess("--audio", "headless", "--patch", "through", wait=300.0) as server,
         Chromium(*GRAPHICS) as browser,
@@ -78,7 +78,7 @@ def main(seconds: float, library: Path) -> None:
     finish("pictures", {**result, "seconds": seconds})
 
 
-def _sketched(tab: Tab, port: int, library: str) -> Tab:
+def _sketched(tab: BrowserTab, port: int, library: str) -> BrowserTab:
     """The page, with the library and the sketch as its owner would have chosen and typed them, once it shows beats."""
     tab.size(*SIZE)
     tab.go(f"http://127.0.0.1:{port}/plugins/lights/hydra")

@@ -290,10 +290,11 @@ class Lights:
 
     def _cue(self, seconds: float, *messages: bytes, to: Sequence[LightTarget] | None = None) -> None:
         """Sends cues of the engine's time `seconds`, to each receiver as early as it wants them."""
-        ahead = seconds - self._now() + self._heard()
-        bundle = encode_bundle(timetag_of(time.time_ns() + round(ahead * 1e9)), list(messages))
+        now, wall = self.server.now_ns(), time.time_ns()  # side by side: between both this process may have to wait
+        ahead = seconds - self.server.sample_at(now) / self.server.rate + self._heard()
+        bundle = encode_bundle(timetag_of(wall + round(ahead * 1e9)), list(messages))
         for target in self.cues if to is None else to:
-            due = self.server.now_ns() + round((ahead - target.latency) * 1e9)
+            due = now + round((ahead - target.latency) * 1e9)
             self.udp.send([(bundle, (target.host, target.port))], due)
 
 
