@@ -123,7 +123,7 @@ def _parallel_share(notes: Sequence[BeatNote], spans: Sequence[ChordSpan]) -> fl
             continue
         changes += 1
         then, now = (_sounding(notes, after.start + late) for late in (-0.1, 0.15))
-        if len(then) != len(now) and then and now:
+        if len(then) != len(now) and min(len(then), len(now)) > 1:  # a note alone is no two voices
             then, now = ((sounds[0], sounds[-1]) for sounds in (then, now))
         bad += bool(parallels(then, now))
     return 100.0 * bad / changes if changes else math.nan
