@@ -91,9 +91,6 @@ class PartVoices:
                 cost += NEAR * sum(abs(p - q) for p, q in zip(shape, before, strict=True))
                 if cost < best:
                     cost += toll * parallels((basses[0], *before), (basses[1], *shape))
-                    # the melody may silence the highest voice of either: the next is then the outer one
-                    tops = ((before[-1], shape[-2]), (before[-2], shape[-1]), (before[-2], shape[-2]))
-                    cost += toll / 3.0 * sum(parallels((basses[0], p), (basses[1], q)) for p, q in tops)
             if cost < best:
                 best, held = cost, shape
         self.held = held
