@@ -76,7 +76,7 @@ def band_figures(notes: Sequence[BeatNote], spans: Sequence[ChordSpan]) -> dict[
     sounded: share of beats on major and minor triads whose triad is the given one.  tones: share of chords whose root,
     third and seventh all sound, with at most `MAX_FOREIGN` of the time on other notes.  bass: share of chords whose
     bass is the first note of the bass in them.  parallels: changes in a hundred with parallel fifths or octaves between
-    bass and piano, of which the outer voices count where their number changes.
+    bass and piano, of which the outer voices count where their number changes; a note alone is none.
     """
     tuned = [n for n in notes if n.part != "drums"]
     known = [span for span in spans if span.chord is not None and span.end - span.start >= 1.0]
@@ -123,7 +123,7 @@ def _parallel_share(notes: Sequence[BeatNote], spans: Sequence[ChordSpan]) -> fl
             continue
         changes += 1
         then, now = (_sounding(notes, after.start + late) for late in (-0.1, 0.15))
-        if len(then) != len(now) and then and now:
+        if len(then) != len(now) and min(len(then), len(now)) > 1:  # a note alone is no two voices
             then, now = ((sounds[0], sounds[-1]) for sounds in (then, now))
         bad += bool(parallels(then, now))
     return 100.0 * bad / changes if changes else math.nan

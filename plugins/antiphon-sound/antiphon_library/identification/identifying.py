@@ -154,10 +154,10 @@ _INTERCEPT = -4.058
 1,080, and to 495 of tracks that it does not have; none of songs or chorales that are measured."""
 _MIN_ODDS = 0.5
 """Minimum log odds of a match: .6 % of those 495 had more, each left out of its fit, and 1 % in a catalogue of 20."""
-_DENSE, _SPARSE_SHARE, _SPARSE_ODDS = 40.0, 0.3, 4.0
+_DENSE, _SPARSE_SHARE, _SPARSE_ODDS = 40.0, 0.4, 4.0
 """Landmarks a second of a sound in which noise may hide those of a track; of one with fewer the share that has to agree
 with it, and the log odds that do without: what is clean agrees in .78 and more of 95 excerpts, in a room in .27 of 53,
-and a passage that two songs share in .18 to .25."""
+and a passage that two songs share in .18 to .35."""
 _CERTAIN_ODDS = 3.0
 """Log odds at the recorded speed above which no other speed is tested."""
 _MAX_SHARE, _MAX_MARGIN = 0.5, 8.0
