@@ -16,8 +16,8 @@ from antiphon.api.backends.rendering import load_plugins
 from antiphon.api.testing import render, run_processor, without_workers
 from antiphon.kernel.workers import pool
 from antiphon.kernel.workers.arena import State
-from antiphon.kernel.workers.status import workers
 from antiphon.kernel.workers.pool import HopStart
+from antiphon.kernel.workers.status import workers
 from antiphon_model import model_file
 from antiphon_model.processor import REACH, Model
 from antiphon_model.tests import exports
