@@ -243,3 +243,12 @@ def instead_of(name: str, params: Iterable[Param]) -> str:
     """
     docs = {param.name: param.doc for param in params}
     return instead(name, docs, "it has", docs)
+
+
+def clamp_rounding(param: Param, value: object) -> object:
+    """Clamps a value outside the range by only a 32-bit float's rounding (1.2e-7 of the bound)."""
+    if type(value) is float and not param.low <= value <= param.high:
+        for bound in (param.low, param.high):
+            if abs(value - bound) <= abs(bound) * 1.2e-7:
+                return bound
+    return value

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeAlias
 
-from antiphon.kernel.contract.params import Param, Value
+from antiphon.kernel.contract.params import Param, Value, clamp_rounding
 from antiphon.kernel.errors import MissingArgument, RequestError
 from antiphon.kernel.graph.macros import Macro
 from antiphon.kernel.graph.names import MACRO
@@ -81,12 +81,3 @@ def _ramp(param: Param, args: Args) -> float:
 def _plain(param: Param, value: object) -> Value:
     """None and blobs are refused by `Param.check`."""
     return value if isinstance(value, int | float | str) else param.check(value)
-
-
-def clamp_rounding(param: Param, value: object) -> object:
-    """Clamps a value outside the range by only a 32-bit float's rounding (1.2e-7 of the bound)."""
-    if type(value) is float and not param.low <= value <= param.high:
-        for bound in (param.low, param.high):
-            if abs(value - bound) <= abs(bound) * 1.2e-7:
-                return bound
-    return value

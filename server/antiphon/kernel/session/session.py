@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from antiphon.kernel.contract.catalog import Catalog
-from antiphon.kernel.contract.params import Value
+from antiphon.kernel.contract.params import Value, clamp_rounding
 from antiphon.kernel.contract.processor import PEDAL
 from antiphon.kernel.errors import PatchError, RequestError
 from antiphon.kernel.graph import clips
@@ -50,7 +50,7 @@ from antiphon.kernel.session.commands import (
 )
 from antiphon.kernel.session.effects import Changed, Effect, TempoChanged
 from antiphon.kernel.session.graph_state import GraphState
-from antiphon.kernel.session.messages import MAX_RAMP, clamp_rounding
+from antiphon.kernel.session.messages import MAX_RAMP
 from antiphon.kernel.session.node_state import Node, Numbers
 from antiphon.kernel.session.notes import Players, on_node
 from antiphon.kernel.session.play import BEGIN
