@@ -50,15 +50,12 @@ class NoteIntervals:
         self._frames, self._low, self._known, self._rate = 0, 55.0, 0.0, 0.0
         self._sums, self._total = np.zeros((2, _RING)), np.zeros(2)
         self._follows = np.zeros((2, len(EDGES) - 1))
-        self._take()
+        self._lowest, self._loudest, self._loud = 128, 0.0, 0.0
 
     def note(self, number: int, velocity: float) -> None:
         """Takes a note of the coming frame."""
         self._lowest, self._loudest = min(self._lowest, number), max(self._loudest, velocity)
         self._loud += velocity
-
-    def _take(self) -> None:
-        self._lowest, self._loudest, self._loud = 128, 0.0, 0.0
 
     def step(self) -> None:
         """Finishes the frame whose notes were taken."""
@@ -77,10 +74,11 @@ class NoteIntervals:
             self._follows += gain * onset[:, None] * (past[:, :-1] - past[:, 1:])
             self._low += _ADAPTION * (self._lowest - self._low)
         self._frames += 1
-        self._take()
+        self._lowest, self._loudest, self._loud = 128, 0.0, 0.0
 
     @property
     def slow(self) -> F64:
+        """The sums, of basses behind those of all onsets, and the rate of onsets."""
         return np.append(self._follows.ravel() / max(self._known, 1e-9), self._rate / 10.0)
 
 
