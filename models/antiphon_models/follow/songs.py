@@ -82,8 +82,13 @@ def factors(kind: str, beats: int) -> F64:
 
 def warped(played: PlayedSong, kind: str) -> PlayedSong:
     """The same performance with the tempos of `factors`."""
+    return with_factors(played, factors(kind, len(played.beats) - 1))
+
+
+def with_factors(played: PlayedSong, tempos: F64) -> PlayedSong:
+    """The same performance with tempos of its beats relative to what was played."""
     old = played.beats
-    new = old[0] + np.concatenate([[0.0], np.cumsum(np.diff(old) / factors(kind, len(old) - 1))])
+    new = old[0] + np.concatenate([[0.0], np.cumsum(np.diff(old) / tempos[: len(old) - 1])])
 
     def moved(at: F64) -> F64:
         inside = np.interp(at, old, new)

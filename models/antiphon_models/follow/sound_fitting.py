@@ -9,16 +9,17 @@ a run of this one makes others.
 
 import argparse
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from antiphon.api import F32, F64
 from antiphon.api.backends.files import MidiNote, MidiTrack, write_midi
 from antiphon.api.backends.models import models_folder, write_weights
-from antiphon_follow.evidence import FEATURES, FRAMES_PER_SECOND, MODEL, PLACES, RATE, SLOWS, TEMPOS
+from antiphon_follow.evidence import FRAMES_PER_SECOND, MODEL, PLACES, RATE, TEMPOS
 from antiphon_follow.sound import HOP, SoundBeats
 from antiphon_models.follow.songs import KINDS, performance, warped
 from antiphon_models.material.fluidsynth import FLUID, TIM, FluidSettings, play
@@ -28,7 +29,7 @@ FIT, SONGS, KITS, SECONDS, SETTLED = "123456", 120, 24, 70.0, 3.0
 """Last digits of the songs, their number, that of drum kits; seconds of each, and those at its beginning left out."""
 PROGRAMS = (0, 0, 0, 4, 25, 48)
 DRUMS, SNARES, CYMBALS = 10, (38, 40, 37, 39), (42, 51, 44)
-HIDDEN, TEMPO_HIDDEN, EPOCHS, BATCH, RATE_OF_LEARNING, DROPOUT, TEMPO_SHARE = 96, 24, 3, 1024, 3e-3, 0.1, 0.3
+HIDDEN, TEMPO_HIDDEN, EPOCHS, BATCH, RATE_OF_LEARNING, DROPOUT = 96, 24, 3, 1024, 3e-3, 0.1
 WIDTH, EVEN = 0.8, 0.5
 """Width in bins of what is asked for, and share of the way to tempos that are equally frequent."""
 DETAILS = {
@@ -148,52 +149,60 @@ def labelled(songs: Path, noises: Path) -> Labelled:
 
 
 def trained(frames: Labelled) -> dict[str, F32]:
-    """Arrays of `SoundEvidence`."""
+    """Arrays of `Evidence`."""
+    noise = frames.place == PLACES
+    bins = (octaves(frames.tempo) / 2.0).astype(int)
+    common = np.bincount(bins[~noise], minlength=bins.max() + 1) / (~noise).sum()
+    weight = np.where(noise, 2.0, np.maximum(common[bins], 0.02) ** -EVEN / np.mean(common[common > 0.0] ** -EVEN))
+    distance = (np.arange(PLACES)[:, None] - np.arange(PLACES) + PLACES // 2) % PLACES - PLACES // 2
+    places = np.concatenate([np.exp(-0.5 * (distance / WIDTH) ** 2), np.ones((1, PLACES))])
+    place = fitted("place", frames.now, HIDDEN, lambda taken: places[frames.place[taken].astype(int)], weight)
+    return {**place, **fitted("tempo", frames.slow, TEMPO_HIDDEN, tempo_odds(frames.tempo, noise), weight)}
+
+
+def octaves(bpm: F64) -> F64:
+    """Places of tempos among `TEMPOS`."""
+    return np.asarray(np.log(np.clip(bpm, TEMPOS[0], TEMPOS[-1]) / TEMPOS[0]) / np.log(TEMPOS[1] / TEMPOS[0]))
+
+
+def tempo_odds(bpm: F64, noise: NDArray[np.bool_]) -> Callable[[NDArray[np.int64]], F64]:
+    """Odds of `TEMPOS` that are asked of chosen frames; any is as good where there is no beat."""
+    place = octaves(bpm)
+
+    def odds(taken: NDArray[np.int64]) -> F64:
+        near = np.exp(-0.5 * (np.arange(len(TEMPOS)) - place[taken, None]) ** 2)
+        return np.where(noise[taken, None], 1.0, near)
+
+    return odds
+
+
+def fitted(name: str, rows: F32, hidden: int, asked: Callable[[NDArray[np.int64]], F64], weight: F64) -> dict[str, F32]:
+    """Arrays of a network that foretells what is `asked` of `rows`, which are taken as often as `weight` says."""
     import torch
     from torch import nn
 
     torch.manual_seed(1)
-    random, noise = np.random.default_rng(2), frames.place == PLACES
-    octaves = np.log(np.clip(frames.tempo, TEMPOS[0], TEMPOS[-1]) / TEMPOS[0]) / np.log(TEMPOS[1] / TEMPOS[0])
-    bins = (octaves / 2.0).astype(int)
-    common = np.bincount(bins[~noise], minlength=bins.max() + 1) / (~noise).sum()
-    weight = np.where(noise, 2.0, np.maximum(common[bins], 0.02) ** -EVEN / np.mean(common[common > 0.0] ** -EVEN))
-    shares = np.cumsum(weight / weight.sum())
-    distance = (np.arange(PLACES)[:, None] - np.arange(PLACES) + PLACES // 2) % PLACES - PLACES // 2
-    near = np.exp(-0.5 * (distance / WIDTH) ** 2)
-    places = torch.tensor(np.concatenate([near / near.sum(axis=1, keepdims=True), np.full((1, PLACES), 1.0 / PLACES)]))
-    networks, pairs = [], ((frames.now, HIDDEN, PLACES, FEATURES), (frames.slow, TEMPO_HIDDEN, len(TEMPOS), SLOWS))
-    scales = [(rows.mean(axis=0), rows.std(axis=0) + 1e-3) for rows, *_ in pairs]
-    for _, hidden, out, features in pairs:
-        networks.append(
-            nn.Sequential(nn.Linear(features, hidden), nn.ReLU(), nn.Dropout(DROPOUT), nn.Linear(hidden, out))
-        )
-    parameters = [parameter for network in networks for parameter in network.parameters()]
-    learner = torch.optim.Adam(parameters, RATE_OF_LEARNING, weight_decay=1e-5)
-    steps = EPOCHS * len(frames.now) // BATCH
+    random, shares = np.random.default_rng(2), np.cumsum(weight / weight.sum())
+    mean, scale = rows.mean(axis=0), rows.std(axis=0) + 1e-3
+    out = asked(np.zeros(1, np.int64)).shape[1]
+    network = nn.Sequential(nn.Linear(rows.shape[1], hidden), nn.ReLU(), nn.Dropout(DROPOUT), nn.Linear(hidden, out))
+    learner = torch.optim.Adam(network.parameters(), RATE_OF_LEARNING, weight_decay=1e-5)
+    steps = EPOCHS * len(rows) // BATCH
     for step in range(steps):
         for group in learner.param_groups:
             group["lr"] = RATE_OF_LEARNING * 0.5 * (1.0 + np.cos(np.pi * step / steps)) + 1e-5
         taken = np.searchsorted(shares, shares[-1] * random.random(BATCH), "right")
-        hot = np.exp(-0.5 * (np.arange(len(TEMPOS)) - octaves[taken, None]) ** 2)
-        hot = np.where(noise[taken, None], 1.0, hot)
-        asked = (places[frames.place[taken].astype(int)], torch.tensor(hot / hot.sum(axis=1, keepdims=True)))
-        loss = torch.zeros(())
-        for network, (rows, *_), (mean, scale), target, share in zip(
-            networks, pairs, scales, asked, (1.0, TEMPO_SHARE), strict=True
-        ):
-            found = torch.log_softmax(network(torch.tensor((rows[taken] - mean) / scale)), dim=1)
-            loss = loss - share * (found * target).sum(dim=1).mean()
+        target = asked(taken)
+        found = torch.log_softmax(network(torch.tensor((rows[taken] - mean) / scale)), dim=1)
+        loss = -(found * torch.tensor(target / target.sum(axis=1, keepdims=True))).sum(dim=1).mean()
         learner.zero_grad()
         loss.backward()
         learner.step()
-    arrays = {}
-    for name, network, (mean, scale) in zip(("place", "tempo"), networks, scales, strict=True):
-        state = {key: np.asarray(array.numpy(), np.float32) for key, array in network.state_dict().items()}
-        arrays[f"{name}_in"] = (state["0.weight"] / scale).astype(np.float32)
-        arrays[f"{name}_in_bias"] = (state["0.bias"] - arrays[f"{name}_in"] @ mean).astype(np.float32)
-        arrays[f"{name}_out"], arrays[f"{name}_out_bias"] = state["3.weight"], state["3.bias"]
-    return arrays
+    state = {key: np.asarray(array.numpy(), np.float32) for key, array in network.state_dict().items()}
+    first = (state["0.weight"] / scale).astype(np.float32)
+    bias = (state["0.bias"] - first @ mean).astype(np.float32)
+    return dict(zip((f"{name}_in", f"{name}_in_bias", f"{name}_out", f"{name}_out_bias"),
+                    (first, bias, state["3.weight"], state["3.bias"]), strict=True))  # fmt: skip
 
 
 def main() -> None:

@@ -21,10 +21,6 @@ METER_CHANGE = 2e-3
 """Probability per bar of another meter."""
 USUAL_BPM, USUAL_WIDTH = 92.0, 0.5
 """Centre in bpm and width in logarithms of the prior of the tempo."""
-PRIOR_WIDTH, PRIOR_SHARE = 0.45, 0.2
-"""Width in logarithms of the tempo's prior, and its weight at every beat."""
-USUAL_ONSETS, ONSETS_WIDTH = 2.0, 0.4
-"""Usual onsets per beat, and their width in logarithms."""
 UNFORESEEN = 0.3
 """Odds that a suggested tempo is wrong altogether."""
 GAIN_SECONDS = 4.0
@@ -201,14 +197,6 @@ class BarFilter:
         made = np.array(rows)
         after = [_row(bars, meter, (place + 1) % meter)[0] for meter, place in self._places]
         return np.ascontiguousarray(np.concatenate([made, np.array(after)[:, None]], axis=1))
-
-    def expect(self, rate: float) -> None:
-        """Weighs coming beats' tempos by how usual they are at that many onsets a second."""
-        weight = ((self._bpm - math.log(USUAL_BPM)) / PRIOR_WIDTH) ** 2
-        if rate > 0.0:
-            density = math.log(60.0 * rate / USUAL_ONSETS) - self._bpm
-            weight += (density / ONSETS_WIDTH) ** 2
-        np.exp(-0.5 * PRIOR_SHARE * (weight - weight.min()), out=self._prior)
 
     def suggest(self, tempos: F64, odds: F64, share: float) -> None:
         """Weighs coming beats' tempos by the odds of `tempos`, bpm; `share`: at every beat."""

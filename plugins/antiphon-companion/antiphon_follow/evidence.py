@@ -118,7 +118,7 @@ def _change(now: NDArray[Any], before: NDArray[Any]) -> float:
     return 1.0 - float(now @ before) / (math.sqrt(float(now @ now) * float(before @ before)) + 1e-3)
 
 
-class SoundEvidence:
+class Evidence:
     """Likelihoods by the features of frames. `weights`: its arrays, as the lab names them."""
 
     def __init__(self, weights: Mapping[str, NDArray[Any]]) -> None:

@@ -22,7 +22,7 @@ from antiphon_follow.evidence import (
     PLACES,
     RATE,
     TEMPOS,
-    SoundEvidence,
+    Evidence,
     SoundFeatures,
     network_weights,
 )
@@ -127,7 +127,7 @@ class SoundBeats:
     def __init__(self, low: float, high: float, meters: tuple[int, ...] = METERS) -> None:
         self.filter = BarFilter(FRAMES_PER_SECOND, low, high, meters, GAIN, STEADINESS)
         self._network = BeatNetwork(network_weights(MODEL))
-        self._evidence, self._features = SoundEvidence(network_weights(EVIDENCE)), SoundFeatures()
+        self._evidence, self._features = Evidence(network_weights(EVIDENCE)), SoundFeatures()
         rows = [self.filter.table(row.reshape(4, BINS)).ravel() for row in np.eye(PLACES)]
         bins = np.arange(BINS)
         shape = np.exp(-0.5 * (np.minimum(bins, BINS - bins) / WIDTH) ** 2)

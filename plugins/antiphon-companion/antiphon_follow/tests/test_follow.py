@@ -21,7 +21,7 @@ from antiphon_follow.answer import FollowAnswer
 from antiphon_follow.clock import SURE, BeatCount
 from antiphon_follow.evidence import RATE as SOUND_RATE
 from antiphon_follow.jobs import run
-from antiphon_follow.notes import FRAMES_PER_SECOND, NoteBeats
+from antiphon_follow.notes import EDGES, FRAMES_PER_SECOND, TEMPO_FRAMES, NoteBeats, NoteIntervals
 from antiphon_follow.ranges import range_of
 from antiphon_follow.sound import BEHIND, HOP, SoundBeats
 
@@ -80,6 +80,16 @@ def test_the_beat_is_kept_and_bars_begin_where_the_player_begins_them(bpm: F64, 
     assert np.quantile(np.abs(errors(rows, beats, 8.0)), 0.95) < off
     bars = np.interp(rows[-400:, 0], beats, np.arange(len(beats))) % 4.0
     assert np.median(np.abs((rows[-400:, 1] - bars + 2.0) % 4.0 - 2.0)) < 0.2
+
+
+def test_the_time_from_onset_to_onset_stands_out() -> None:
+    heard = NoteIntervals()
+    for frame in range(round(12.0 * TEMPO_FRAMES)):
+        if frame % 20 == 0:
+            heard.note(72, 0.6)
+        heard.step()
+    most = int(np.argmax(heard.slow[: len(EDGES) - 1]))
+    assert EDGES[most] <= 20 <= EDGES[most + 1]
 
 
 def test_no_beat_comes_twice() -> None:
