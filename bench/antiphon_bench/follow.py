@@ -85,7 +85,7 @@ def cost(play: Play) -> float:
         begun = time.process_time()
         _ramp(sound, notes, {})
         spent.append(time.process_time() - begun)
-    return 100.0 * spent[-1] * RATE / sound.shape[1]
+    return float(100.0 * spent[-1] * RATE / sound.shape[1])
 
 
 def stage(seconds: float, rng: np.random.Generator) -> dict[str, dict[str, float]]:
@@ -98,7 +98,8 @@ def stage(seconds: float, rng: np.random.Generator) -> dict[str, dict[str, float
         folder.mkdir(parents=True)
         for name, text in PATCHES.items():
             (folder / f"stage-{name}.toml").write_text(text)
-        options = ("--audio", "jack", "--rate", str(RATE), "--block", str(BLOCK), "--patch", "stage-without")
+        options: tuple[str, ...] = ("--audio", "jack", "--rate", str(RATE), "--block", str(BLOCK))
+        options += ("--patch", "stage-without")
         options += ("--fifo",) if may_fifo() else ()
         with ServerProcess(*options, env=env, home=Path(held), wait=300.0) as server, burner(HOGS):
             length = min(TURN, seconds)
