@@ -35,7 +35,6 @@ IMPORTED = (
     "cli.serve",
     "kernel.control.process",
     "kernel.engine.callback",
-    "kernel.engine.file_loop",
     "kernel.engine.loop",
     "kernel.engine.process",
     "offline.rendering",

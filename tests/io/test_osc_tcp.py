@@ -124,8 +124,8 @@ async def test_a_hostile_bundle_does_not_hold_up_udp(live: Rig) -> None:
     for _ in range(12):
         await asyncio.sleep(0)
     assert other.heard()[0][0] == "/pong"
-    assert live.app.intake.busy  # the bundle is not done with yet
-    while live.app.intake.busy:
+    assert live.app.intake.lanes  # the bundle is not done with yet
+    while live.app.intake.lanes:
         await live.settle()
     assert live.app.counts()["osc_failed"] == 4000
     client.sock.close()

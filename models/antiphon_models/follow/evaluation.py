@@ -29,7 +29,7 @@ ENTRY_IN, NOBODY_SECONDS = 8.0, 30
 """Beats within which the band should have entered; seconds of a sound in which nobody plays."""
 
 
-class Answer(NamedTuple):
+class FollowedBeats(NamedTuple):
     """What follows a performance: lines as of `antiphon run follow`.
 
     `joined`: second at which the clock has joined. `led`: seconds for which it was led.
@@ -126,7 +126,7 @@ class Joining:
             self.led += seconds
 
 
-def of_notes(song: PlayedSong) -> Answer:
+def of_notes(song: PlayedSong) -> FollowedBeats:
     """Lines of a performance's notes."""
     follower, count, place, rows, joining = NoteBeats(LOW, HIGH), BeatCount(), 0, list[Row](), Joining()
     for frame in range(round((song.notes[-1, 0] + 0.5) * FRAMES_PER_SECOND)):
@@ -140,7 +140,7 @@ def of_notes(song: PlayedSong) -> Answer:
         joining.take(end, 1.0 / FRAMES_PER_SECOND, count)
         if count.known:
             rows.append((end, count.beat, count.meter))
-    return Answer(rows, joining.at, joining.led)
+    return FollowedBeats(rows, joining.at, joining.led)
 
 
 def _sound(song: PlayedSong) -> F32:
@@ -150,13 +150,13 @@ def _sound(song: PlayedSong) -> F32:
     return sound_of(song.tracks())[: round(SECONDS * RATE)]
 
 
-def of_librosa(song: PlayedSong) -> Answer:
+def of_librosa(song: PlayedSong) -> FollowedBeats:
     """Beats of its sound by librosa: of the whole sound at once, and without bars."""
     _, times = import_librosa().beat.beat_track(y=_sound(song), sr=RATE, units="time")
-    return Answer([(float(at), float(beat), 4) for beat, at in enumerate(times)])
+    return FollowedBeats([(float(at), float(beat), 4) for beat, at in enumerate(times)])
 
 
-def of_sound(song: PlayedSong) -> Answer:
+def of_sound(song: PlayedSong) -> FollowedBeats:
     """Lines of its sound."""
     sound = _sound(song)
     follower, count, rows, joining = SoundBeats(LOW, HIGH), BeatCount(), list[Row](), Joining()
@@ -169,17 +169,17 @@ def of_sound(song: PlayedSong) -> Answer:
             joining.take(follower.seconds + BEHIND, HOP / RATE, count)
             if count.known:
                 rows.append((follower.seconds + BEHIND, count.beat, count.meter))
-    return Answer(rows, joining.at, joining.led)
+    return FollowedBeats(rows, joining.at, joining.led)
 
 
-SYSTEMS: dict[str, Callable[[PlayedSong], Answer]] = {
+SYSTEMS: dict[str, Callable[[PlayedSong], FollowedBeats]] = {
     "librosa, the whole sound": of_librosa,
     "follow, MIDI": of_notes,
     "follow, sound": of_sound,
 }
 
 
-def figures(song: PlayedSong, answer: Answer) -> Iterator[tuple[str, float]]:
+def figures(song: PlayedSong, answer: FollowedBeats) -> Iterator[tuple[str, float]]:
     """Measures of a performance's lines."""
     import mir_eval
 

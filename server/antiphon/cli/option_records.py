@@ -50,7 +50,7 @@ def by_records(function: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(function)
     def command(**given: Any) -> None:
         for one in ranged:
-            one.check(given[one.name])
+            one.check(given.get(one.name, one.default))
         made = {name: make(given) for name, make in records.items()}
         function(**made, **given)
 
