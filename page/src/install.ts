@@ -5,15 +5,19 @@ import { say } from "./model";
 
 const ADDRESS = "/page/worker.js";
 
-/** Browsers allow it on secure pages alone: on the machine itself, or by HTTPS with a certificate that they trust. */
-export async function install(): Promise<void> {
+/**
+ * Installs it once the first screen is there. Browsers allow it on secure pages alone: on the machine itself, or by
+ * HTTPS with a certificate that they trust.
+ */
+export async function install(there: Promise<unknown>): Promise<void> {
   const workers = navigator.serviceWorker;
   if (!workers) return;
-  const before = workers.controller;
+  // at once: the browser looks for a newer worker by itself
+  if (workers.controller)
+    workers.addEventListener("controllerchange", () => say("There is a newer page: the next load has it.", false));
+  await there;
   try {
     const kept = await workers.register(ADDRESS, { scope: "/" });
-    if (before)
-      workers.addEventListener("controllerchange", () => say("There is a newer page: the next load has it.", false));
     // a page that stays open for days looks for a newer one whenever the server is back
     let open = false; // at first as well: a worker that is registered already looks for no newer one
     effect(() => {

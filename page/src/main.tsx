@@ -207,7 +207,6 @@ render(<App />, document.getElementById("app")!);
 acceptDrops();
 // what the first screen does without waits until it has what it shows, or there is nothing that would come
 const LATEST_MS = 3000;
-void Promise.race([arrived, new Promise((then) => setTimeout(then, LATEST_MS))]).then(() => {
-  if (!shown.value) show("out");
-  void install();
-});
+const there = Promise.race([arrived, new Promise((then) => setTimeout(then, LATEST_MS))]);
+void there.then(() => shown.value || show("out"));
+void install(there);
