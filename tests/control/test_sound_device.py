@@ -157,6 +157,20 @@ async def test_a_guard_stands_before_an_input_that_is_played_and_what_it_does_is
         assert not state.graph.has(GUARD)
 
 
+async def test_a_report_that_is_a_word_is_passed_on_and_is_no_fault(tmp_path: Path, home: Path) -> None:
+    gain = CATALOG["gain"]
+    word = Param("state", "choice", "waiting", choices=("waiting", "following"), readonly=True)
+    catalog = replace(CATALOG, types={"gain": replace(gain, params=(*gain.params, word))})
+    async with rig(tmp_path / "state", catalog=catalog) as live:
+        node = live.app.session.state.nodes["a"]
+        client = live.client()
+        await client.ask("/notify", 1)
+        live.engine.say(Reported(node.id, node.index["state"], 1.0))
+        await live.settle(2)
+        assert ("/node/a/state", ("following",)) in client.heard()
+        assert live.app.faults.last == ""
+
+
 @pytest.mark.parametrize(("kept", "taken"), [(80.0, True), (1e6, False), (math.nan, False), (-1e6, False)])
 async def test_the_canceller_begins_with_the_delay_that_was_measured_for_the_device(
     tmp_path: Path, home: Path, kept: float, taken: bool

@@ -117,7 +117,7 @@ def _bars(text: str) -> list[list[str]]:
     begins, small = 0, re.search(r"(^|[\s|:])[A-G]", text) is None
     for piece in text.strip("|").split("|"):
         opens, closes = piece.startswith(":"), piece.rstrip().endswith(":")
-        words = piece.strip().strip(":").split()
+        words = [bare for word in piece.strip().strip(":").split() if (bare := _balanced(word))]
         if opens:
             begins = len(bars)
         bars.append([word[:1].upper() + word[1:] if small and word[:1] in "abcdefg" else word for word in words])
@@ -133,6 +133,14 @@ def _bare(found: re.Match[str]) -> str:
     """A chord without the brackets that are around all of it."""
     before = found.string[found.start() - 1 : found.start()]
     return found[0] if before.strip(" \t\n|:") else found[1]
+
+
+def _balanced(word: str) -> str:
+    """A chord without a bracket that opens before several chords or closes after them."""
+    opened, closed = (sum(map(word.count, signs)) for signs in ("([", ")]"))
+    if opened > closed and word[0] in "([":
+        return word[1:]
+    return word[:-1] if closed > opened and word[-1] in ")]" else word
 
 
 def replaced(text: str) -> str:

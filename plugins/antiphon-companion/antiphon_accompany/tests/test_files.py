@@ -53,6 +53,32 @@ def test_all_that_was_in_the_file_stays(tmp_path: Path, kind: int) -> None:
     assert {m.channel for m in after.tracks[-1] if m.type == "note_on"}.isdisjoint({2, 9})
 
 
+def test_a_score_is_read_with_its_pickup_repeat_and_transposition(tmp_path: Path) -> None:
+    def measure(steps: str, around: str = "{}") -> str:
+        notes = (
+            f"<note><pitch><step>{step}</step><octave>5</octave></pitch><duration>1</duration></note>" for step in steps
+        )
+        return f"<measure>{around.format(''.join(notes))}</measure>"
+
+    written = "<attributes><divisions>1</divisions><time><beats>3</beats><beat-type>4</beat-type></time><transpose>"
+    written += '<chromatic>-2</chromatic></transpose></attributes><direction><sound tempo="150"/></direction>{}'
+    again = '{}<barline location="right"><repeat direction="backward"/></barline>'
+    bars = measure("A", written) + measure("DEF") + measure("EFG") + measure("DF", again)
+    parts = '<part-list><score-part id="P1"><part-name>Clarinet</part-name></score-part></part-list>'
+    source, target = tmp_path / "waltz.musicxml", tmp_path / "out.mid"
+    source.write_text(f'<score-partwise>{parts}<part id="P1">{bars}</part></score-partwise>')
+    command("run", "accompany", source, target)
+    given = read(target)
+    assert [note.pitch for note in given.melody] == [79, 72, 74, 75, 74, 75, 77, 72, 75] * 2
+    assert [note.start for note in given.melody] == list(range(18))
+    assert given.signatures == [(0.0, 1, 4), (1.0, 3, 4), (16.0, 2, 4)]  # what a repeat divides is one bar
+    assert given.tempo == pytest.approx(150.0)
+    assert mido.MidiFile(target).tracks[-1].name == "piano"
+    source.write_text("<html/>")
+    with pytest.raises(AntiphonError, match=r"waltz\.musicxml is no MusicXML that can be read"):
+        command("run", "accompany", source, tmp_path / "none.mid")
+
+
 def test_the_report_has_the_chord_of_each_beat(tmp_path: Path) -> None:
     source, target = write(tmp_path / "in.mid", TUNE), tmp_path / "out.mid"
     command("run", "accompany", source, target, "--report", tmp_path / "chords.json")

@@ -217,6 +217,7 @@ def test_what_is_no_symbol_is_refused(word: str) -> None:
         ("|: C :|: G :|", "C C G G"),
         ("| C | % || G | x |", "C C G G"),
         ("| (Am7) | G7 (b9) | [C] |", "Am7 G7b9 C"),
+        ("| (Am7 D7(b9)) | ( G7 | C ) |", "Am7 D7b9 G7 C"),
         ("| c | am |", "C Am"),
         ("| C | a | N.C. |", "C Am N"),
         ("| C6/9 / | D-7 G7 |", "C69 C69 Dm7 G7"),

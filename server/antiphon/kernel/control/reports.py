@@ -119,8 +119,8 @@ class Reports:
 
     def _notice(self, changed: Changed) -> None:
         """Says what a node did that a performer has not asked for."""
-        node, number = self._session.state.node(changed.node), float(changed.value or 0.0)
-        if changed.param.notice and number:
+        if changed.param.notice and (number := float(changed.value or 0.0)):
+            node = self._session.state.node(changed.node)
             node.reason = changed.param.notice.format(f"{number:.0f}")
             log.warning("%s %s", node.name, node.reason)
             self._feedback.event("/node/state", node.name, node.state, node.reason)
