@@ -67,7 +67,10 @@ function List() {
       if (!(target as Element).closest(".patch")) opened.value = false;
     };
     document.addEventListener("pointerdown", outside);
-    return () => document.removeEventListener("pointerdown", outside);
+    return () => {
+      words.value = "";
+      document.removeEventListener("pointerdown", outside);
+    };
   }, []);
   const wanted = words.value.toLowerCase();
   const groups = have.value && HAVE[have.value];
@@ -126,7 +129,13 @@ function List() {
             </button>
           </li>
         ))}
-        {!found.length && <li class="soft">No patch has this name.</li>}
+        {!found.length && (
+          <li class="soft">
+            {have.value
+              ? "None of these has this name: press the word above again for all."
+              : "No patch has this name."}
+          </li>
+        )}
       </ul>
     </div>
   );

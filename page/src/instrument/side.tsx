@@ -44,7 +44,12 @@ export function Scenes() {
             aria-label="Beats over which a scene is recalled"
             value={String(beats.value)}
             onChange={(event) => (beats.value = Number(event.currentTarget.value))}>
-            <Options of={[0, 1, 2, 4, 8, 16].map((one) => [String(one), one ? `over ${one} beats` : "at once"])} />
+            <Options
+              of={[0, 1, 2, 4, 8, 16].map((one) => [
+                String(one),
+                one ? `over ${one} beat${one === 1 ? "" : "s"}` : "at once",
+              ])}
+            />
           </select>
         </label>
       </span>

@@ -100,7 +100,7 @@ class Player(PerformerPair):
     def panic(self) -> None:
         """Omits notes until the script is saved, after a request for silence."""
         if not self.out.silent and self.playing:
-            self._show("panic: the script plays on in silence until it is saved")
+            self._show("panic: the script plays on in silence until it is run or saved again")
         self.out.silence()
 
     def tick(self, now: float, bpm: float) -> list[SentEvent]:
