@@ -36,6 +36,8 @@ ASKED, FADED, MOST = 0.6, 8.0, 15.0
 """Decibels by which a hop is lowered to ask, by which a howl then fades, and from which what stays is no howl."""
 SAME = 0.99
 """Cosine of the difference of turns in a hop up to which two tones have one frequency."""
+SUDDEN, NEAR = 5.0, 4.0
+"""Hops in which a howl cannot fade, and decibels between the gains at which it fades twice."""
 BELOW = -1.0
 """Decibels by which the gain has to be lower before a howl begins to fade."""
 LOUDEST, LONG = -7.0, 40.0
@@ -48,7 +50,7 @@ RISE, SLOWLY, NEARLY = 0.2, 0.05, -12.0
 """Decibels by which a hop is raised below, and above, a gain in dB."""
 SHUT = -30.0
 """Gain at which an input opens, dB."""
-SPARED, MOST_SPARED, LOUDER = 1000.0, 6000.0, 6.0
+SPARED, MOST_SPARED, LOUDER = 400.0, 6000.0, 6.0
 """Hops for which a performer is not asked again, at first and at most, unless he is louder by so many decibels."""
 SOON = 50.0
 """Hops in which the gain is back after it was asked: a howl then comes again at once."""
@@ -99,6 +101,8 @@ class Howl(IntEnum):
     BEFORE_REAL = 33
     BEFORE_IMAG = 34
     LIMIT = 35  # factor that keeps peaks below the ceiling
+    FALLS = 36  # hops since the gain was lowered to ask
+    FADED_AT = 37  # gain at which the one before faded
 
 
 @kernel
@@ -171,10 +175,12 @@ def howl_answer(at: i64, level: f64, s: f64p) -> None:
     s[Howl.COUNT] = 0.0
     s[Howl.LOUD] = 0.0
     s[Howl.BACK] = SOON
-    if level < s[Howl.TOP] - FADED and s[Howl.AT] > s[Howl.START] + BELOW:
+    sudden = s[Howl.AT] > s[Howl.START] + BELOW or (broad == 0.0 and s[Howl.FALLS] < SUDDEN)
+    if level < s[Howl.TOP] - FADED and sudden:
         return  # a performer ended the tone himself: it did not stay until the gain was lower
     if level < s[Howl.TOP] - FADED:
-        again = s[Howl.WAIT] > 0.0
+        again = s[Howl.WAIT] > 0.0 and abs(s[Howl.AT] - s[Howl.FADED_AT]) < NEAR
+        s[Howl.FADED_AT] = s[Howl.AT]
         course = s[Howl.ASKED_REAL] * s[Howl.BEFORE_REAL] + s[Howl.ASKED_IMAG] * s[Howl.BEFORE_IMAG]
         same = again and broad == 0.0 and abs(f64(at) - s[Howl.BEFORE]) <= 1.0 and course > SAME
         s[Howl.TIMES] = s[Howl.TIMES] + 1.0 if again else 1.0
@@ -208,6 +214,8 @@ def howl_ask(bins: f32p, size: i64, whole: f64, played: f64, s: f64p) -> None:
             s[Howl.AT] = s[Howl.GAIN]
         if level > s[Howl.TOP] - 1.0 or s[Howl.BROAD] == 1.0:
             s[Howl.GAIN] = s[Howl.GAIN] - ASKED
+            s[Howl.FALLS] = 0.0
+        s[Howl.FALLS] = s[Howl.FALLS] + 1.0
         if level < s[Howl.TOP] - FADED or s[Howl.GAIN] < s[Howl.AT] - MOST:
             howl_answer(at, level, s)
         return
