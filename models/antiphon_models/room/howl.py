@@ -19,7 +19,7 @@ LEVEL = 0.05
 """RMS of a singer, of speech or of a guitar in front of the microphone."""
 OPEN = 5
 """Seconds after which an input is open."""
-ROOMS = 8
+ROOMS = 16
 
 
 class HowlEvaluation(Evaluation):

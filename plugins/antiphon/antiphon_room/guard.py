@@ -36,8 +36,8 @@ ASKED, FADED, MOST = 0.6, 8.0, 15.0
 """Decibels by which a hop is lowered to ask, by which a howl then fades, and from which what stays is no howl."""
 SAME = 0.99
 """Cosine of the difference of turns in a hop up to which two tones have one frequency."""
-AGAIN = 2.0
-"""Decibels above the gain at which it began to fade that a tone is let rise to, to see whether it comes again."""
+SUDDEN, NEAR = 5.0, 4.0
+"""Hops in which a howl cannot fade, and decibels between the gains at which it fades twice."""
 BELOW = -1.0
 """Decibels by which the gain has to be lower before a howl begins to fade."""
 LOUDEST, LONG = -7.0, 40.0
@@ -50,10 +50,12 @@ RISE, SLOWLY, NEARLY = 0.2, 0.05, -12.0
 """Decibels by which a hop is raised below, and above, a gain in dB."""
 SHUT = -30.0
 """Gain at which an input opens, dB."""
-SPARED, MOST_SPARED, LOUDER = 1000.0, 6000.0, 6.0
+SPARED, MOST_SPARED, LOUDER = 400.0, 6000.0, 6.0
 """Hops for which a performer is not asked again, at first and at most, unless he is louder by so many decibels."""
 SOON = 50.0
-"""Hops in which the gain is back after that."""
+"""Hops in which the gain is back after it was asked: a howl then comes again at once."""
+CEILING, RELEASE = 0.6, 1e-4
+"""Highest peak that is passed, and the share of its lowering that is given back in a frame."""
 MUTED = 50.0
 """Hops of silence after which an input that was held down opens anew."""
 SAID = "lowered the input by {} dB, which howled through the loudspeakers; mute it for a second to begin anew"
@@ -98,6 +100,9 @@ class Howl(IntEnum):
     ASKED_IMAG = 32
     BEFORE_REAL = 33
     BEFORE_IMAG = 34
+    LIMIT = 35  # factor that keeps peaks below the ceiling
+    FALLS = 36  # hops since the gain was lowered to ask
+    FADED_AT = 37  # gain at which the one before faded
 
 
 @kernel
@@ -169,10 +174,13 @@ def howl_answer(at: i64, level: f64, s: f64p) -> None:
     s[Howl.MODE] = 0.0
     s[Howl.COUNT] = 0.0
     s[Howl.LOUD] = 0.0
-    if level < s[Howl.TOP] - FADED and s[Howl.AT] > s[Howl.START] + BELOW:
+    s[Howl.BACK] = SOON
+    sudden = s[Howl.AT] > s[Howl.START] + BELOW or (broad == 0.0 and s[Howl.FALLS] < SUDDEN)
+    if level < s[Howl.TOP] - FADED and sudden:
         return  # a performer ended the tone himself: it did not stay until the gain was lower
     if level < s[Howl.TOP] - FADED:
-        again = s[Howl.WAIT] > 0.0
+        again = s[Howl.WAIT] > 0.0 and abs(s[Howl.AT] - s[Howl.FADED_AT]) < NEAR
+        s[Howl.FADED_AT] = s[Howl.AT]
         course = s[Howl.ASKED_REAL] * s[Howl.BEFORE_REAL] + s[Howl.ASKED_IMAG] * s[Howl.BEFORE_IMAG]
         same = again and broad == 0.0 and abs(f64(at) - s[Howl.BEFORE]) <= 1.0 and course > SAME
         s[Howl.TIMES] = s[Howl.TIMES] + 1.0 if again else 1.0
@@ -188,7 +196,6 @@ def howl_answer(at: i64, level: f64, s: f64p) -> None:
         s[Howl.SPARES] = s[Howl.PATIENCE]
         s[Howl.PATIENCE] = min(2.0 * s[Howl.PATIENCE], MOST_SPARED)
         s[Howl.OWN_LEVEL] = level
-        s[Howl.BACK] = SOON
 
 
 @kernel
@@ -207,13 +214,14 @@ def howl_ask(bins: f32p, size: i64, whole: f64, played: f64, s: f64p) -> None:
             s[Howl.AT] = s[Howl.GAIN]
         if level > s[Howl.TOP] - 1.0 or s[Howl.BROAD] == 1.0:
             s[Howl.GAIN] = s[Howl.GAIN] - ASKED
+            s[Howl.FALLS] = 0.0
+        s[Howl.FALLS] = s[Howl.FALLS] + 1.0
         if level < s[Howl.TOP] - FADED or s[Howl.GAIN] < s[Howl.AT] - MOST:
             howl_answer(at, level, s)
         return
-    top = min(s[Howl.HELD], s[Howl.AT] + AGAIN) if s[Howl.WAIT] > 0.0 else s[Howl.HELD]
     rise = RISE if s[Howl.GAIN] < NEARLY else SLOWLY
-    rise = ASKED if s[Howl.BACK] > 0.0 else rise
-    s[Howl.GAIN] = s[Howl.GAIN] + min(max(top - s[Howl.GAIN], -ASKED), rise)
+    rise = ASKED if s[Howl.BACK] > 0.0 and s[Howl.GAIN] < s[Howl.START] else rise
+    s[Howl.GAIN] = s[Howl.GAIN] + min(max(s[Howl.HELD] - s[Howl.GAIN], -ASKED), rise)
     if played > LOUDEST and s[Howl.GAIN] > s[Howl.HELD] - MOST:
         s[Howl.GAIN] = s[Howl.GAIN] - max(ASKED, played - LOUDEST)
     grows = s[Howl.RISES] >= HOPS and tone > s[Howl.LOW] + GROWS
@@ -255,12 +263,19 @@ def room_guard(x: Audio, reference: Audio, y: Audio, frames: i64, hop: i64, size
         g = f32(gains[Howl.LAST] + (now - gains[Howl.LAST]) * share)
         total = f32(0.0)
         weight = f32(1.0)
+        peak = f64(0.0)
         for c in range(y.channels):
             v = x[c, n]
             v = v if abs(v) < f32(64.0) else f32(0.0)
             total = total + weight * v
             weight = f32(0.7) * weight
+            peak = max(peak, f64(abs(v * g)))
             y[c, n] = v * g
+        limit = gains[Howl.LIMIT]
+        limit = min(limit + (1.0 - limit) * RELEASE, CEILING / max(peak, CEILING))
+        gains[Howl.LIMIT] = limit
+        for c in range(y.channels):
+            y[c, n] = y[c, n] * f32(limit)
         s.past[newest] = total
         for c in range(reference.channels):
             v = reference[c, n]
@@ -329,6 +344,7 @@ class HowlGuard(Processor):
         self._state[Howl.LAST] = 10.0 ** (SHUT / 20.0)
         self._state[[Howl.BIN, Howl.BEFORE]] = -9.0
         self._state[Howl.PATIENCE] = SPARED
+        self._state[Howl.LIMIT] = 1.0
 
     def pass_through(self, x: F32, played: F32, y: F32) -> None:
         """y ← a block x, each `[channels, frames]`; `played`: what was played before it, `[2, frames]`."""
