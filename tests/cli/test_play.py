@@ -80,17 +80,18 @@ def test_without_a_card_it_says_what_loops_and_where_to_listen():
     assert len(columns) == 1
 
 
-def test_with_a_card_it_says_that_the_microphone_is_open_and_how_to_close_it():
-    settings = ServeSettings(patch="answer")
+def test_with_a_card_it_warns_of_the_microphone_and_says_how_to_open_it():
+    settings = ServeSettings(mute_input=True, patch="answer")
     text = "\n".join(play.introduction(settings, "portaudio", ""))
-    assert "--headphones" in text
-    assert "osc /node/in/mute 1" in text
-    worn = "\n".join(play.introduction(settings.with_(headphones=True), "portaudio", ""))
-    assert "howls" not in worn
+    assert "muted" in text
+    assert "headphones" in text
+    assert "osc /node/in/mute 0" in text
+    other = "\n".join(play.introduction(settings.with_(patch="voice"), "portaudio", ""))
+    assert "osc /node/in/mute 0" in other
 
 
 def test_it_says_what_to_do_first(tmp_path):
-    settings = ServeSettings(patch="wah")
+    settings = ServeSettings(mute_input=True, patch="wah")
     assert "Playing wah. First: Play one string softly" in "\n".join(play.introduction(settings, "portaudio", ""))
     own = tmp_path / "own.toml"
     own.write_text('format = 1\nhint = "Clap."\n')

@@ -22,7 +22,7 @@ from antiphon.kernel.runtime.settings import OSC_PORT, ServeSettings
 
 PATCH, ALONE = "answer", "dub"
 """The patch that is played without a choice, and where `antiphon-companion` is not installed."""
-CLOSE = "/node/in/mute 1"
+OPEN = "/node/in/mute 0"
 _DRIVE = (
     ("/node/accompany/style swing", "another style, from the next bar"),
     ("/node/keys/instrument strings", "the strings play what is hummed"),
@@ -60,7 +60,7 @@ def play(
 
         asked = asked.with_(patch=str(play_song.with_song(server.patch or play_song.PATCH, song)))
     device = probe(asked)
-    settings = asked
+    settings = asked.with_(mute_input=asked.input_file is None)
 
     def said(used: ServeSettings) -> list[str]:
         return list(introduction(used, device.driver, device.note, song, list(options)))
@@ -122,9 +122,12 @@ def introduction(
             yield f"In place of a microphone it hears {settings.input}, again and again."
         yield "To listen, press Listen on the page. What sounds is kept in"
         yield f"{settings.record}, which grows by {growth(settings)}."
-    elif not settings.headphones and settings.input_file is None:
-        yield "The input is open, and lowered where it howls; with headphones on, start with --headphones. To close it:"
-        yield f"    {command(settings, CLOSE)}"
+    elif settings.mute_input and not song:
+        if settings.headphones:
+            yield "The input starts muted: put headphones on, then"
+        else:
+            yield "The input starts muted: begin softly, or put headphones on and start with --headphones; then"
+        yield f"    {command(settings, OPEN)}"
     if added:
         options = " ".join(f"--{option}" for option in added)
         yield f"It is played by {' and '.join(added)} too, as with `serve {options}`."
