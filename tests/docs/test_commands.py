@@ -41,7 +41,7 @@ from antiphon_bench.rig import ServerProcess
 
 RATE = 48000
 PATCHES = {
-    "/node/in/mute 1": "answer",
+    "/node/in/mute 0": "answer",
     "/node/accompany/style swing": "answer",
     "/node/voice/gain 0 2": "answer",
     "/patch/load demo": "answer",

@@ -13,7 +13,7 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from antiphon.api import AUDIO_IN, F32, IO, Param, Port, Processor, Step, StreamSpec
+from antiphon.api import AUDIO_IN, F32, IO, FileUse, Param, Port, Processor, Step, StreamSpec
 from antiphon.api.kernels import Audio, RealFft, f32, f32p, f64, f64p, fft_real, i64, i64p, kernel
 
 HOP_SECONDS = 0.01
@@ -323,6 +323,7 @@ class HowlGuard(Processor):
         ),
         Param("howled", default=0.0, low=0.0, high=24000.0, unit="Hz", readonly=True, doc="What faded last."),
     )
+    on_files = FileUse(changes=("level",))
 
     def prepare(self, spec: StreamSpec) -> None:
         self._rate = float(spec.rate)
