@@ -81,6 +81,7 @@ class Performing:
         self._asked = self._opened = 0.0
         self._lost = self._met = self._still = False
         self._plays: str | None = None
+        self._title = ""  # of the patch that the last version has, once it is known
         self._loading: tuple[str, float] | None = None
         self._lines: dict[str, tuple[int, float]] = {}  # of the last event of an address, and its beat
         self._heard = 0
@@ -217,6 +218,7 @@ class Performing:
         if self._loading is None:
             started = self._server is not None and wanted == self._begun_with and not self.player.playing
             if started or _plain(Path(wanted).stem) == _plain(self._plays):
+                self._title = self._plays
                 self.player.loaded()
             elif os.sep in wanted:
                 self.player.refuse(
@@ -224,7 +226,7 @@ class Performing:
                     "those that `antiphon patches` lists"
                 )
             else:
-                self._loading = wanted, now
+                self._loading, self._title = (wanted, now), ""
                 self.wire.send("/patch/load", wanted)
         elif now - self._loading[1] > PATCH_TIMEOUT:
             self._loading = None
@@ -241,6 +243,9 @@ class Performing:
                 self._plays = name
             case "/patch/loaded", (str(name), *_):
                 self._plays = name
+                if self._loading is None and self._title not in ("", name):
+                    self.player.patch = ""  # somebody chose another; the next version has its own again
+                self._title = name
             case "/done", ("/live/perform", *_):
                 self._told = ()  # what was told before the proof was refused
             case "/done", ("/patch/load", *_) if self._loading is not None:
