@@ -1,8 +1,18 @@
 """A browser's sound, from the message to the engine's input: whole, in order, and without a click at its ends."""
 
+import os
+import time
+
 import numpy as np
 import pytest
 
+from antiphon.kernel.contract.block import Samples, StreamSpec
+from antiphon.kernel.engine.drivers.base import DriverOptions
+from antiphon.kernel.engine.drivers.headless import Headless
+from antiphon.kernel.engine.graph_player import GraphPlayer
+from antiphon.kernel.engine.loop import EngineLoop
+from antiphon.kernel.engine.native.loop import LoopParts
+from antiphon.kernel.engine.shared import MappingShape, Shared
 from antiphon.kernel.engine.taps.browser_input import BrowserInput
 from antiphon.kernel.io.tap_memory import INPUT_FRAMES, TapMemory, TapShape, TapWord
 from antiphon.web.page.routes import BrowserSound
@@ -124,3 +134,29 @@ def test_a_second_browser_begins_with_a_full_buffer_again() -> None:
         web.put(half)
     assert engine.add(x)[0, 0] < 0.01, "it fades in again"
     assert engine.add(x)[0, 0] == 0.5
+
+
+class HeardInput(GraphPlayer):
+    """A player that keeps the input of its blocks."""
+
+    def run(self, x: Samples) -> Samples:
+        self.__dict__.setdefault("heard", []).append(x.copy())
+        return super().run(x)
+
+
+def test_beside_a_software_clock_each_block_has_the_browsers_sound_once() -> None:
+    _, web, engine = parts()
+    driver, shared = Headless(DriverOptions(RATE, BLOCK, 2)), Shared.create(MappingShape.of(RATE, BLOCK, 2))
+    player, bell = HeardInput(StreamSpec(RATE, BLOCK, 2)), os.eventfd(0, os.EFD_NONBLOCK)
+    loop = EngineLoop(player, driver, shared, bell, LoopParts(browser=engine))
+    for _ in range(12):
+        web.put(message(np.full((1, 480), 0.5)))
+    driver.start(0, time.monotonic_ns())
+    loop.begin(0, 0)
+    for _ in range(140):
+        assert loop.run_block()
+    heard = np.concatenate(player.__dict__["heard"], axis=1)
+    assert np.abs(heard).max() == 0.5
+    assert not heard[:, -20 * BLOCK :].any(), "it has ended"
+    for descriptor in (bell, shared.fd):
+        os.close(descriptor)

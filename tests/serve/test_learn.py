@@ -127,16 +127,11 @@ def played(tab: Tab, server: ServerProcess, lesson: LessonFile) -> None:
         press(tab, "Play a recorded voice")
 
 
-UNHEARD = ("03", "05", "06")
-"""Lessons of the path play whose recorded voice the server does not hear from the page: a fault that is still there."""
-
-
 @pytest.mark.parametrize(
     "lesson",
     [
         pytest.param(one, marks=() if one.head.path == FAST else pytest.mark.real, id=f"{one.head.path}-{one.name}")
         for one in lessons()
-        if one.name[:2] not in UNHEARD or one.head.path != "play"
     ],
 )
 def test_a_lesson_plays_through(tab: Tab, server: ServerProcess, lesson: LessonFile) -> None:

@@ -120,15 +120,11 @@ def copy_device(s: i64p, block: i64) -> None:
 
 @kernel
 def copy_file(s: i64p, block: i64) -> None:
-    """Copies a block of the looped file, played since the first plan (`engine.file_loop`)."""
+    """Copies a block of the looped file, played since the first plan."""
     header = address_i64(s[LoopWord.HEADER])
     frames = s[LoopWord.BLOCK]
     length = s[LoopWord.FILE_FRAMES]
     x = address_f32(s[LoopWord.X])
-    if header[HeaderWord.BEGUN] == 0:
-        for n in range(s[LoopWord.CHANNELS] * frames):
-            x[n] = f32(0.0)
-        return
     begin = (block * frames - header[HeaderWord.BEGUN] + 1) % length
     for c in range(s[LoopWord.CHANNELS]):
         source = address_f32(s[LoopWord.FILE] + 4 * c * s[LoopWord.FILE_ROW])
@@ -150,11 +146,16 @@ def consume(s: i64p) -> None:
 
 @kernel
 def take_input(s: i64p, block: i64) -> None:
-    """Copies the input of a block: of the looped file, else of the device; a software clock has silence."""
-    if s[LoopWord.FILE] != 0:
+    """Copies the input of a block: of the looped file, once a plan plays, else of the device; without either silence."""
+    begun = address_i64(s[LoopWord.HEADER])[HeaderWord.BEGUN] != 0
+    if s[LoopWord.FILE] != 0 and begun:
         copy_file(s, block)
-    elif s[LoopWord.DEVICE] != 0:
+    elif s[LoopWord.FILE] == 0 and s[LoopWord.DEVICE] != 0:
         copy_device(s, block)
+    else:
+        x = address_f32(s[LoopWord.X])
+        for n in range(s[LoopWord.CHANNELS] * s[LoopWord.BLOCK]):
+            x[n] = f32(0.0)
 
 
 @kernel
