@@ -146,7 +146,7 @@ def consume(s: i64p) -> None:
 
 @kernel
 def take_input(s: i64p, block: i64) -> None:
-    """Copies the input of a block: of the looped file, once a plan plays, else of the device; without either silence."""
+    """Copies the input of a block: the looped file once a plan plays, or the device; without either it is silence."""
     begun = address_i64(s[LoopWord.HEADER])[HeaderWord.BEGUN] != 0
     if s[LoopWord.FILE] != 0 and begun:
         copy_file(s, block)
