@@ -9,27 +9,14 @@ import numpy as np
 import pytest
 import soundfile
 from tests.chromium import Chromium, Tab, needs_chromium
+from tests.serve.test_page_accessibility import PATCH as PAGE
 
 from antiphon.kernel.runtime.token import load_token
 from antiphon_bench.rig import ServerProcess
 
 pytestmark = [pytest.mark.real, pytest.mark.untimed, needs_chromium]
 
-PATCH = """
-format = 1
-name = "مساء طويل في المدينة القديمة مع كثير من الضيوف"
-
-[nodes.tone]
-
-[nodes.sampler]
-
-[nodes.mix]
-
-[wires]
-"tone" = "mix.a"
-"sampler" = "mix.b"
-"mix" = "out"
-"""
+PATCH = PAGE.replace("Page", "مساء طويل في المدينة القديمة مع كثير من الضيوف")
 ROOMS = ("Learn", "Instrument", "Clips", "Code", "Files", "Library")
 PHONE = 390
 WIDTHS = (PHONE, 600, 761, 900, 901, 1180, 1260, 1261, 1400, 1401, 1600, 1761, 1920)
