@@ -2,7 +2,7 @@
 import { computed, effect, signal } from "@preact/signals";
 import type { Explained, Fault, Live, LiveSet, Translated } from "../api";
 import { delay, listening } from "../audio";
-import { ask, forgetToken, lacksToken, open, parts, sentence, token } from "../link";
+import { arrived, ask, forgetToken, lacksToken, open, parts, sentence, token } from "../link";
 import { beatNow, bpm, graph, type Param, patches, say, status, value } from "../model";
 import type { Vocabulary } from "./complete";
 import type { Editor, What } from "./editor";
@@ -381,7 +381,7 @@ export const samplers = computed(() =>
     .join(),
 );
 effect(() => {
-  if (samplers.value) void readSounds();
+  if (samplers.value) void arrived.then(readSounds);
   else sounds.value = {};
 });
 // a capture is a sound of the samplers whose library is captures
