@@ -140,9 +140,12 @@ async def test_a_guard_stands_before_an_input_that_is_played_and_what_it_does_is
     tmp_path: Path, home: Path
 ) -> None:
     async with rig(tmp_path / "state", catalog=replace(CATALOG, types=KINDS)) as live:
-        live.app.device.attach(socket_pair()[1], "jack")
+        live.app.device.attach(socket_pair()[1], "USB")
         client, state = live.client(), live.app.session.state
         await client.ask("/notify", 1)
+        await client.ask("/headphones", 0)
+        assert not state.graph.has(GUARD), "another program's tones are no howl"
+        live.app.plans.guards = True
         await client.ask("/headphones", 0)
         assert [wire.dest.node for wire in state.graph.wires if wire.source.node == "in"] == [GUARD]
         await client.ask("/node/connect", "in", "out")

@@ -77,14 +77,14 @@ def test_beside_loudspeakers_a_canceller_of_what_is_played_stands_in_front_of_th
     assert graph.beside_loudspeakers(catalog) == graph
     assert chain("a").beside_loudspeakers(catalog) == chain("a"), "what is played would be its own echo"
     guard = Catalog({**kinds, GUARD: info(GUARD, inputs=(AUDIO_IN, Port("reference")))}, ())
-    played = chain("a").beside_loudspeakers(guard)
+    played = chain("a").beside_loudspeakers(guard).guarded(guard)
     assert set(drawn(played)) == {
         "in.in>howl_guard.in",
         "howl_guard.out>a.in",
         "a.out>out.out",
         "out.out>howl_guard.reference",
     }
-    assert played.beside_loudspeakers(guard) == played
+    assert played.guarded(guard) == played
     by_hand = played.connect(End(IN, IN), End(OUT, OUT), guard).guarded(guard)
     assert set(drawn(by_hand)) == {*drawn(played), "howl_guard.out>out.out"}
     assert played.remove(GUARD, guard).guarded(CATALOG).has(GUARD) is False, "none is installed"

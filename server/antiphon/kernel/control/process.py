@@ -89,6 +89,7 @@ async def _live(given: dict[str, Any], supervisor: socket.socket) -> None:
     )
     loop.add_reader(recorder.fileno(), app.captures.read, recorder)
     app.device.attach(supervisor, given["device"])
+    app.plans.guards = given["guards"]
     app.plans.loudspeakers = given["loudspeakers"] and not app.headphones.chosen(given["device"])
     loop.add_reader(supervisor.fileno(), app.device.read)
     if settings.http_port != HTTP_PORT:

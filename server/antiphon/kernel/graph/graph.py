@@ -195,12 +195,11 @@ class Graph:
 
         `delay`: of the loudspeakers, ms, where it is known; one that the canceller does not take is not given to it.
 
-        Where the input's sound is played, which would be taken for its own echo, a guard against howling stands there.
-        The graph itself where the input feeds nothing, where it has either, or no such type is installed, or the graph
-        is full.
+        The graph itself where the input's sound is played, which would be taken for its own echo, where the input feeds
+        nothing, where it has one, or no such type is installed, or the graph is full.
         """
         if OUT in self._reached_by_input(catalog):
-            return self.guarded(catalog)
+            return self
         info = catalog.get(CANCELLER)
         ports = [] if info is None else [port.name for port in info.inputs if port.kind == "audio"]
         taken = self.has(CANCELLER) or any(node.type == CANCELLER for node in self.nodes)

@@ -1,6 +1,6 @@
 """Nodes, their values, and the plans requested from the engine; a refused one restores the last confirmed plan's."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -85,11 +85,11 @@ class GraphState(NodeTable):
         """Removes a node; its neighbours are wired together."""
         return self._edit(self.graph.remove(name, self.catalog))
 
-    def beside_loudspeakers(self, on: bool, delay: float = 0.0) -> list[Effect]:
-        """Adds canceller or guard in front of the input, as `Graph.beside_loudspeakers` does, or removes them."""
+    def beside_loudspeakers(self, on: bool, beside: Callable[[Graph], Graph]) -> list[Effect]:
+        """Adds canceller or guard in front of the input by `beside`, or removes them."""
         if on:  # loaded, since the canceller comes with a value
             present = self.current()
-            graph = present.beside_loudspeakers(self.catalog, delay)
+            graph = beside(present)
             return self.load(graph, self.name, self.path) if graph is not present else []
         return [effect for name in (CANCELLER, GUARD) if self.graph.has(name) for effect in self.remove(name)]
 

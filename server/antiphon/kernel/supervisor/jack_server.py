@@ -48,11 +48,17 @@ def hears_loudspeakers(settings: ServeSettings, device: Found) -> bool:
     return may_be_microphone(settings, device) and settings.input_file is None and not settings.headphones
 
 
+def guards(device: Found) -> bool:
+    """Whether an input that is played is guarded: not over JACK, where a pure tone of a program is taken for a howl."""
+    return device.driver != "jack"
+
+
 def notes(settings: ServeSettings, device: Found) -> list[str]:
     """Lines to print before the engine plays: the probe's note, and a warning of acoustic feedback."""
     lines = [device.note] if device.note else []
     if hears_loudspeakers(settings, device) and not settings.mute_input:
-        lines.append("the microphone is on, and lowered where it howls; with headphones on, start with --headphones")
+        lowered = ", and lowered where it howls" if guards(device) else ": begin softly"
+        lines.append(f"the microphone is on{lowered}; with headphones on, start with --headphones")
     return lines
 
 

@@ -108,6 +108,7 @@ class Starts:
             "settings": self._settings.to_json(),
             "device": device_name(self.device, self.found.driver),
             "loudspeakers": jack_server.hears_loudspeakers(self.device, self.found),
+            "guards": jack_server.guards(self.found),
             "folder": str(self.folder),
             "fds": fds,
             "shape": astuple(parts.shared.shape),

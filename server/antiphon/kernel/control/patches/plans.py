@@ -34,6 +34,7 @@ from antiphon.kernel.control.state import StateFolder
 from antiphon.kernel.errors import AntiphonError, EngineBusy, PatchError, RequestError
 from antiphon.kernel.graph import patch as patches
 from antiphon.kernel.graph.clips import PatchClip, check_clips
+from antiphon.kernel.graph.graph import Graph
 from antiphon.kernel.graph.patch import SUFFIX, Patch
 from antiphon.kernel.io.osc_peer import Peer
 from antiphon.kernel.runtime import paths, resources
@@ -70,6 +71,7 @@ class Plans:
         self._position, self._folder, self._structure_changed = position, folder, structure_changed
         self._answers = PlanAnswers(parts.replies)
         self.loudspeakers = False  # a microphone picks them up: a canceller is put in front of the input
+        self.guards = False  # and a guard, where its sound is played
         self.delay: Callable[[], float] = lambda: 0.0  # of the loudspeakers, ms, where it is known
         self._engine = 0  # pid of the one that was asked for a plan last
         self._clock = (0, 0.0)
@@ -97,8 +99,12 @@ class Plans:
 
     def beside(self, loudspeakers: bool, peer: Peer | None, address: str) -> None:
         """Sets whether a microphone picks up loudspeakers, now and of patches to come; `/fail` as of an edit."""
-        self.edit(lambda: self._session.state.beside_loudspeakers(loudspeakers, self.delay()), peer, address)
+        self.edit(lambda: self._session.state.beside_loudspeakers(loudspeakers, self._beside), peer, address)
         self.loudspeakers = loudspeakers
+
+    def _beside(self, graph: Graph) -> Graph:
+        graph = graph.beside_loudspeakers(self._catalog, self.delay())
+        return graph.guarded(self._catalog) if self.guards else graph
 
     def load(
         self,
@@ -120,7 +126,7 @@ class Plans:
         path = "" if patch.path is None else str(patch.path)
         graph = patch.graph
         if self.loudspeakers:
-            graph = graph.beside_loudspeakers(self._catalog, self.delay())
+            graph = self._beside(graph)
         self._change(lambda: state.load(graph, patch.name, path, patch.tempo, fade), peer, address, done, then)
         if previous.graph.nodes or previous.graph.wires:
             self.history.add(previous)

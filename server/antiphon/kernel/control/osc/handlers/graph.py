@@ -139,9 +139,9 @@ def node_move(ask: OscCall, name: Word, after: Word = IN) -> None:
 @osc("/node/connect", OWNER)
 def node_connect(ask: OscCall, source: End, dest: OtherEnd) -> None:
     """Adds a wire; a plain name means its first port. Beside loudspeakers one that plays the input has `howl_guard`
-    before it."""
-    beside = ask.server.plans.loudspeakers
-    _edit(ask, "/node/connect", lambda state: state.connect(source, dest, guarded=beside))
+    before it, but over JACK."""
+    plans = ask.server.plans
+    _edit(ask, "/node/connect", lambda state: state.connect(source, dest, guarded=plans.loudspeakers and plans.guards))
 
 
 @osc("/node/disconnect", OWNER)

@@ -107,7 +107,7 @@ def audio_device(ask: OscCall, args: Args) -> None:
 def headphones(ask: OscCall, args: Args) -> None:
     """Says that the output is headphones, which no microphone picks up, or with 0 that it is loudspeakers: then
     `echo_cancel` stands in front of an input that is listened to and not played, and `howl_guard` of one that is
-    played. Kept for the sound device. Answers `/done`, without arguments `/headphones i:on s:device`.
+    played, but over JACK. Kept for the sound device. Answers `/done`, without arguments `/headphones i:on s:device`.
     """
     server = ask.server
     if not args:
