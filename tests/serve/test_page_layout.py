@@ -155,7 +155,7 @@ def test_names_of_any_script_keep_their_direction_and_their_place(
 def test_before_the_first_levels_nothing_is_asked_that_the_first_screen_does_without(
     server: ServerProcess, browser: Chromium
 ) -> None:
-    for room, more in {"instrument": set(), "learn": {"/api/lessons", "/api/live"}}.items():
+    for room, more in {"instrument": set(), "learn": {"/api/lessons"}}.items():
         tab = browser.tab()
         tab.call("Page.enable")
         tab.call("Page.addScriptToEvaluateOnNewDocument", source=FIRST)

@@ -13,7 +13,7 @@ import { endInput, microphone, playFile, source } from "../input";
 import { Control } from "../instrument/controls";
 import { useMeters } from "../instrument/meters";
 import { Piano } from "../instrument/piano";
-import { connection } from "../link";
+import { arrived, connection } from "../link";
 import { graph, say, takesNotes } from "../model";
 import {
   answer,
@@ -50,7 +50,7 @@ const FOR: Record<string, string> = {
 export function Learn() {
   useEffect(() => {
     void readLessons();
-    void enterRoom();
+    void arrived.then(enterRoom);
   }, []);
   useSignalEffect(() => {
     if (connection.value === "open") void readLessons(); // of a server that was away before
