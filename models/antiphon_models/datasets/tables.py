@@ -16,10 +16,7 @@ MAX_FIELD_LETTERS = 1 << 20
 
 
 def lines(path: Path, *, stripped: bool = True) -> list[str]:
-    """Non-empty lines of a list; `stripped`: without blanks at both ends.
-
-    Raises `FileError`: it cannot be read.
-    """
+    """Non-empty lines of a list; `stripped`: without blanks at both ends. Raises `FileError`: it cannot be read."""
     every = _text(path).splitlines()
     return [line for line in ((raw.strip() for raw in every) if stripped else every) if line]
 

@@ -32,10 +32,7 @@ _SHARD = re.compile(r"\d{5}\.(parquet|jsonl)")
 
 @contextlib.contextmanager
 def claim_folder(out: Path) -> Iterator[None]:
-    """Context with an exclusive lock on the folder, created if missing.
-
-    Raises `FileError`: another run has it, or it cannot be written.
-    """
+    """Context with an exclusive lock on a folder, created if missing. Raises `FileError`: it cannot be had."""
     with hold_lock(out / LOCK, f"another run writes to {out}: let it end, or give this one an `out` of its own"):
         _remove(path for path in _folder_contents(out) if TEMPORARY_NAME.fullmatch(path.name))
         yield

@@ -56,10 +56,7 @@ F1 on files, yin and learned (the card): hummed .80 and .98, 37 recorded songs .
 
 
 def velocity(level: float, dynamics: float) -> float:
-    """The velocity of a level in dB: linear from `MIN_VELOCITY` at `SOFT` to 1 at `LOUD`.
-
-    `dynamics`: 0 gives all notes `MIDDLE_VELOCITY`, 1 the full range.
-    """
+    """Velocity of a level in dB: from `MIN_VELOCITY` at `SOFT` to 1 at `LOUD`; `dynamics` 0: `MIDDLE_VELOCITY`."""
     place = min(1.0, max(0.0, (level - SOFT) / (LOUD - SOFT)))
     by_level = MIN_VELOCITY + (1.0 - MIN_VELOCITY) * place
     return MIDDLE_VELOCITY + (by_level - MIDDLE_VELOCITY) * dynamics

@@ -90,10 +90,7 @@ def _confined(path: str, limit: float) -> dict[str, Any]:
 
 
 def describe(data: bytes) -> dict[str, Any]:
-    """Loads and tests a model; returns its description, without its path.
-
-    Raises ModelError: the file is no model that can be played.
-    """
+    """Loads and tests a model; its description without its path. Raises ModelError: it cannot be played."""
     parts = _onnx(data) if looks_like_onnx(data) else _torchscript(data)
     return {"sha256": hashlib.sha256(data).hexdigest(), **parts}
 

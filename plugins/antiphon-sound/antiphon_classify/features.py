@@ -100,10 +100,7 @@ def stream(settings: MelSettings) -> Any:
 
 
 def check_length(samples: int, settings: MelSettings) -> None:
-    """Raises `UsageError` for a sound shorter than a window, for classification or training.
-
-    `samples`: its length at the settings' rate.
-    """
+    """Raises `UsageError` for a sound of `samples` at the settings' rate that is shorter than a window."""
     if samples < settings.window:
         window = 1000 * settings.window / settings.rate
         raise UsageError(f"the sound is shorter than {window:.0f} ms, and one window is needed")

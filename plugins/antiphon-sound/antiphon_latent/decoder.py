@@ -144,10 +144,7 @@ class PartialDecoder:
 
 
 def load(own: str) -> PartialDecoder:
-    """The shipped decoder, or that of a user's file written by `antiphon train notes`.
-
-    Raises ModelError: it is missing, changed, or no decoder.
-    """
+    """The shipped decoder, or one of `antiphon train notes`. Raises ModelError: it is missing or no decoder."""
     if own:
         path = Path(own)
         return PartialDecoder(read_weights(path.stem, path.parent))

@@ -56,10 +56,7 @@ class Listing:
 
 
 def folder_of(name: str) -> Path:
-    """The folder of a path, a name in the performer's library, or "" for the kit that ships with Antiphon.
-
-    Raises PluginError: there is no such folder.
-    """
+    """Folder of a path, a name in the library, or "" for the shipped kit. Raises PluginError: there is none."""
     if not name:
         return built_in_folder("library") / "kit"
     return folder_in_library(name, "sounds", PluginError)

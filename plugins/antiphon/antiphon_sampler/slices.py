@@ -55,10 +55,7 @@ class ClockedLoop:
 
 
 def cuts_between(sample: Sample, first: int, last: int, by: str) -> tuple[int, ...]:
-    """Cut positions of a part of a sample, from its beginning to its end.
-
-    `by` is "onsets", or "speed" for no inner cuts.
-    """
+    """Cut positions of a part of a sample, beginning and end too: by "onsets", or by "speed", without inner cuts."""
     if by != "onsets":
         return first, last
     return (first, *(at for at in sample.onsets if first < at < last), last)

@@ -8,10 +8,7 @@ from numpy.typing import NDArray
 
 
 def png_bytes(pixels: NDArray[np.uint8]) -> bytes:
-    """PNG file of a picture.
-
-    `pixels`: `[rows, columns, 3]`, red, green and blue. Returns the file, of colour type 2, without filters.
-    """
+    """PNG file, of colour type 2 without filters, of pixels `[rows, columns, 3]`: red, green, blue."""
     height, width, _ = pixels.shape
     lines = np.concatenate([np.zeros((height, 1), np.uint8), pixels.reshape(height, 3 * width)], axis=1)
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)

@@ -99,11 +99,7 @@ def on_level(node: str, above: float, *, on: str = "", name: str = "") -> Callab
 
 
 def missing(listens: Iterable[tuple[str, int]], nodes: Collection[str]) -> Iterator[tuple[int, str]]:
-    """Nodes that a script listens to and that its patch lacks.
-
-    Args:
-        listens: As of `LiveScript`, in pairs.
-    """
+    """Nodes that a script listens to and that its patch lacks; `listens`: as of `LiveScript`, in pairs."""
     for node, line in listens:
         if node not in nodes and node not in (IN, OUT):
             yield line, f"the patch has no node {node!r}, and nothing answers to it{instead(node, nodes)}"

@@ -87,10 +87,7 @@ def logistic(x: NDArray[F]) -> NDArray[F]:
 
 
 def gelu(x: Samples, out: Samples) -> None:
-    """Computes the Gaussian error linear unit, exact to 2e-6.
-
-    `x`: float32, contiguous. `out`: of the same shape, contiguous, to be filled; may be `x`.
-    """
+    """Computes the Gaussian error linear unit to 2e-6 into `out`, which may be `x`; both float32, contiguous."""
     array_gelu(x, x.size, out)
 
 
@@ -105,17 +102,11 @@ class Linear:
 
     @classmethod
     def of(cls, weights: Weights, name: str, outputs: int, inputs: int) -> Self:
-        """Creates the layer from the weights of a torch `Linear` of that name.
-
-        Raises ModelError: an array is missing, or has another shape.
-        """
+        """Layer from the weights of a torch `Linear`. Raises ModelError: an array is missing, or has another shape."""
         return cls(find_array(weights, f"{name}.weight", outputs, inputs), find_array(weights, f"{name}.bias", outputs))
 
     def __call__(self, x: Samples) -> Samples:
-        """Computes one step.
-
-        `x`: float32 `[inputs]`, contiguous. Returns float32 `[outputs]`, valid until the next call.
-        """
+        """One step: float32 `[inputs]`, contiguous, to float32 `[outputs]`, valid until the next call."""
         np.dot(self._weight, x, out=self.outputs)
         if self._bias is not None:
             np.add(self.outputs, self._bias, out=self.outputs)
@@ -239,8 +230,5 @@ class BandedSums:
         self._columns = columns
 
     def __call__(self, x: Samples, out: Samples) -> None:
-        """Computes the product.
-
-        `x`: float32 `[lines]`, contiguous. `out`: float32 `[columns]`, contiguous, to be filled.
-        """
+        """Computes the product of float32 `[lines]` into `out`, float32 `[columns]`, both contiguous."""
         array_banded(x, self._first, self._start, self._weights, self._columns, out)

@@ -67,10 +67,7 @@ class ModelInfo:
         return importlib.util.find_spec(self.network.partition(":")[0].partition(".")[0]) is not None
 
     def worker(self, device: str) -> WorkerSpec:
-        """Describes the worker that runs the model: its network in numpy where `plays_arrays`, otherwise torch's.
-
-        Raises WorkerError: the model does not run on that device.
-        """
+        """Worker in numpy where `plays_arrays`, else in torch. Raises WorkerError: it does not run on that device."""
         if device in self.devices and self.plays_arrays(device):
             return self._worker("cpu", self.array_network, ARRAY_FACTORY, "none")
         return self.torch_worker(device)

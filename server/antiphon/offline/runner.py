@@ -227,10 +227,7 @@ class PlanRunner:
         return self._host.processor.look_ahead(frames)
 
     def look_ahead(self, source: Iterable[Samples], frames: int) -> None:
-        """Runs a look-ahead pass without output; `requests_look_ahead` is to be called again.
-
-        Raises PluginError: the processor fails.
-        """
+        """Runs a look-ahead pass without output. Raises PluginError: the processor fails."""
         for x in _Fed(source, self.spec, frames, self.latency).blocks():
             self.run(x)
         self._rewind()

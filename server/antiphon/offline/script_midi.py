@@ -25,10 +25,7 @@ _STEP = Fraction(1, 4)
 
 
 def write(path: Path, events: Sequence[LiveEvent], beats: Fraction, tempo: float) -> tuple[int, list[str]]:
-    """Writes the notes and the tempo; returns the number of notes, and the names of sounds without a MIDI note.
-
-    `beats`: as of `tracks_of`; `tempo`: as of `tempo_of`.
-    """
+    """Writes notes and tempo; returns the number of notes, and the names of sounds without a MIDI note."""
     tracks, missing = tracks_of(events, beats)
     midifile.write(path, tracks, tempo_of(events, tempo), TICKS)
     return sum(len(track.notes) for track in tracks), missing

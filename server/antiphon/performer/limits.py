@@ -27,10 +27,7 @@ _CHECK_SECONDS = 0.05
 
 
 def cpu_times(pid: int) -> tuple[float, float] | None:
-    """Seconds of CPU time of a process, and of its run-queue wait, negative where the system does not tell it; or None.
-
-    What is neither of both is time in which it waited for something.
-    """
+    """Seconds that a process computed, and waited in the run queue, negative where unknown; None for no process."""
     times = thread_times(pid).get(str(pid))
     return None if times is None else (times.ran / 1e9, times.waited / 1e9)
 

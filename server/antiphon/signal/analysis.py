@@ -44,10 +44,7 @@ class AnalysisRun(ABC):
 
     @abstractmethod
     def feed(self, block: Samples) -> None:
-        """Analyses the next block.
-
-        `block`: float32 `[channels, n]`, at the rate and with the channels that `Analysis.begin` was given.
-        """
+        """Analyses a block, float32 `[channels, n]` at the rate and with the channels of `Analysis.begin`."""
 
     @abstractmethod
     def result(self) -> Mapping[str, Any]:

@@ -85,10 +85,7 @@ class LogMelStream:
         return self._mel.compute(held[: (count - 1) * self._hop + self._window])
 
     def end(self) -> F32:
-        """Ends the sound; returns the remaining frames.
-
-        Returns the frames that are left: none, for a window is complete or missing.
-        """
+        """Frames that are left at the sound's end: none, for a window is complete or missing."""
         return np.zeros((0, self._bands), np.float32)
 
 

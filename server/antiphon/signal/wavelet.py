@@ -23,10 +23,7 @@ _SYMLET = (
 
 
 def symlet_filters() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """The filters of a wavelet, for `wavelet_split` and `wavelet_join`.
-
-    Returns low-pass and high-pass filter of the symlet of 32 taps.
-    """
+    """Low-pass and high-pass filter of the symlet of 32 taps, for `wavelet_split` and `wavelet_join`."""
     low = np.array(_SYMLET, np.float32)
     signs = np.where(np.arange(len(low)) % 2, -1.0, 1.0).astype(np.float32)
     return low, low[::-1] * signs

@@ -149,10 +149,7 @@ class MedianPitch:
         self._recent[:] = [0.0] * len(self._recent)
 
     def step(self, pitch: float) -> float:
-        """Filters the next hop's pitch.
-
-        `pitch`: a MIDI number, 0 for none. Returns the median around the hop `lag` hops before.
-        """
+        """Median pitch around the hop `lag` hops before, with the next hop's `pitch`, a MIDI number, 0 for none."""
         self._recent.pop(0)
         self._recent.append(pitch)
         return sorted(self._recent)[self.lag]

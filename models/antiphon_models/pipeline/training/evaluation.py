@@ -23,10 +23,7 @@ from antiphon_models.pipeline.training.learning import LearningJob, average, is_
 
 
 def average_precision(scores: NDArray[np.floating], truth: NDArray[np.bool_]) -> float:
-    """Area under the precision-recall curve, in steps; tied items count together.
-
-    0 where nothing is true.
-    """
+    """Area under the precision-recall curve, in steps; tied items count together; 0 where nothing is true."""
     order = np.argsort(-scores, kind="stable")
     right, ends = np.cumsum(truth[order]), np.flatnonzero(np.diff(scores[order], append=-np.inf))
     precision = right[ends] / (ends + 1.0)

@@ -126,10 +126,7 @@ def key_of(path: I64, notes: F32, tables: Tables) -> tuple[int | None, float]:
 
 
 def likely_key(lengths: NDArray[Any], tables: Tables) -> tuple[int, float]:
-    """Most likely key by durations of chords `[24]`, not all 0, and its probability.
-
-    0 to 11 from C major on, 12 to 23 from C minor on.
-    """
+    """Likeliest key by durations of chords `[24]`, 0 to 11 from C major, 12 to 23 from C minor, and its probability."""
     return _best(key_features(lengths, None, None) @ tables.key_weights)
 
 

@@ -149,10 +149,7 @@ class ParamCell:
         self.steps.append((0, number))
 
     def state(self) -> tuple[float, float, int, int]:
-        """Copies the state of the ramp, for `resume`.
-
-        Returns the value it begins at, the value it ends at, the sample at which it began, its frames.
-        """
+        """The ramp for `resume`: the values it begins and ends at, the sample at which it began, its frames."""
         return self._from, self._to, self._start, self._length
 
     def resume(self, state: tuple[float, float, int, int]) -> None:

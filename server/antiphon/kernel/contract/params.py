@@ -237,10 +237,7 @@ HOST_PARAMS = (BYPASS, MUTE, WET)
 
 
 def instead_of(name: str, params: Iterable[Param]) -> str:
-    """Lists the known parameters, for the error on an unknown one.
-
-    Similar names and descriptions come first: "; did you mean semitones? it has: semitones, cents".
-    """
+    """The known parameters, similar ones first: "; did you mean semitones? it has: semitones, cents"."""
     docs = {param.name: param.doc for param in params}
     return instead(name, docs, "it has", docs)
 

@@ -24,7 +24,7 @@ from antiphon.kernel.engine.playing import (
 from antiphon.kernel.graph.clock import TempoMap
 from antiphon.kernel.graph.io_nodes import CLIPPED
 from antiphon.kernel.graph.node_host import NodeHost
-from antiphon.kernel.graph.plan import Crossing, Plan, Strip
+from antiphon.kernel.graph.plan import Plan, Strip
 from antiphon.kernel.graph.plan_crossfade import PlanCrossfade
 from antiphon.kernel.native import dsp
 from antiphon.kernel.session.actions import ACTIONS, EVENTS, Action, FadeOut, NodeEvent, NodeReset, NodeSet
@@ -107,7 +107,7 @@ class GraphPlayer:
         self.reports: deque[PlayerReport] = deque(maxlen=MAX_REPORTS)
         self.applied: deque[Applied] | None = None
         self.plan: Plan | None = None
-        self._crossing: Crossing | None = None
+        self._crossing: PlanCrossfade | None = None
         self._now: deque[Action] = deque()
         # for each Panic and ClearSchedule in _now: number of the first scheduled action kept; 0 keeps none
         self._cuts: deque[int] = deque()
@@ -119,7 +119,7 @@ class GraphPlayer:
         self._synced: deque[int] = deque()
         self._panic = False
         self.edges, self._levels = Edges(spec), Levels(spec)
-        self.retired: deque[Crossing] = deque(maxlen=64)
+        self.retired: deque[PlanCrossfade] = deque(maxlen=64)
         # actions for nodes of a plan that is not loaded yet; load() applies them
         self._orphans: deque[NodeSet | NodeEvent] = deque(maxlen=MAX_REPORTS)
         self.leader = 0

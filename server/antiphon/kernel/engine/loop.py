@@ -239,10 +239,7 @@ class EngineLoop:
         self.player.rise()
 
     def end(self) -> None:
-        """Runs the last blocks, over which the sound fades out; takes no other driver.
-
-        Returns early if the device asks for no more.
-        """
+        """Runs the last blocks, over which the sound fades out, unless the device asks for no more."""
         self.player.take(FadeOut())
         while not self.player.over and self.run_block():
             pass

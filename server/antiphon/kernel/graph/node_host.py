@@ -2,6 +2,7 @@
 
 import time as _time
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +16,8 @@ from antiphon.kernel.errors import PluginError, WorkerLost
 from antiphon.kernel.graph.modulation import Modulation, Modulations
 from antiphon.kernel.graph.overruns import Overruns
 from antiphon.kernel.native import dsp
-from antiphon.kernel.native.step import Call, PackedKernel
+from antiphon.kernel.native.kernel import Kernel
+from antiphon.kernel.native.step import Call
 from antiphon.kernel.runtime.importing import raised_at
 
 FADE = 0.010
@@ -25,8 +27,8 @@ LOAD_SHARE = 0.02
 """Smoothing weight of the newest block in a node's load, as for the engine's load."""
 _SWITCH_SMOOTH = 0.005
 NOT_FINITE = "gave NaN or infinity"
-_MIXING: list[PackedKernel] = [dsp.delay_line, dsp.node_gain, dsp.mix_wet, dsp.copy_sound, dsp.complement]
-_EACH_OUTPUT: list[PackedKernel] = [dsp.scale, dsp.scale, dsp.last_frame]
+_MIXING: list[Kernel[..., Any]] = [dsp.delay_line, dsp.node_gain, dsp.mix_wet, dsp.copy_sound, dsp.complement]
+_EACH_OUTPUT: list[Kernel[..., Any]] = [dsp.scale, dsp.scale, dsp.last_frame]
 
 
 def cell_of(param: Param, spec: StreamSpec, value: Value) -> ParamCell:
@@ -325,7 +327,7 @@ class NodeHost:
         dry, calls = self._dry(ins[0] if self.has_dry else None, frames)
         return [*calls, *self._mix(dry, frames), *self._keep(frames)]
 
-    def most_mixing(self) -> list[PackedKernel]:
+    def most_mixing(self) -> list[Kernel[..., Any]]:
         """Kernels of the longest possible `mixing` call list."""
         return [*_MIXING, *_EACH_OUTPUT * len(self.outs)]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,6 +23,9 @@ from antiphon.kernel.graph.node_host import NodeHost
 from antiphon.kernel.graph.wire_signals import DelayLine, FeedbackDelay, InputMix, WireKey
 from antiphon.kernel.native.step import Step
 from antiphon.kernel.runtime.importing import raised_at
+
+if TYPE_CHECKING:
+    from antiphon.kernel.graph.plan_crossfade import PlanCrossfade
 
 STATE_BYTES = 1 << 20
 """Maximum size of a state: copying 1 MiB takes about 0.1 ms of the first block."""
@@ -102,35 +105,6 @@ class NodeFailure:
     retry: float = 0.0
 
 
-class Crossing(Protocol):
-    """Transition from one plan to the next, run in place of the new plan until complete."""
-
-    @property
-    def old(self) -> Plan:
-        """The previous plan."""
-
-    @property
-    def sounding(self) -> Sounding:
-        """Sounding buses of both plans, as `Plan.sounding`."""
-
-    @property
-    def strips(self) -> Mapping[str, Strip]:
-        """Strips of both plans, as `Plan.strips`, computed while the new plan's `heard` is kept."""
-
-    @property
-    def over(self) -> bool:
-        """True if the new plan runs alone from the next block."""
-
-    def begin(self, fade: int) -> None:
-        """Starts with the next block, over `fade` frames; 0 switches at once."""
-
-    def run(self, frames: int, time: BlockTime) -> Samples:
-        """Runs one block of both plans, whose input buffers are filled; returns a view of the output."""
-
-    def end(self) -> None:
-        """Ends the change: the new plan plays by itself."""
-
-
 @dataclass(slots=True)
 class Plan:
     """Runs a graph. `compile_plan` builds it off the block path; `run` is the block path.
@@ -155,7 +129,7 @@ class Plan:
     at_work: Callable[[int], None] | None = None  # called with the number of each node before it runs, or None
     input_at: int = 0
     ran: int = 0  # frames of the last block
-    crossing: Crossing | None = None
+    crossing: PlanCrossfade | None = None
     successions: tuple[tuple[NodeHost, NodeHost], ...] = ()
     played: Samples | None = None  # buffer of what was played in the block before, where a wire carries it
     buses: tuple[InputMix, ...] = ()  # those of the other pairs of channels, in the order of `names.BUSES`

@@ -46,10 +46,7 @@ def as_u8p(pointer: Any) -> Any:
 
 
 def prefetch(pointer: Any, at: int) -> int:
-    """Prefetches memory into the cache without waiting.
-
-    `at`: the index of what will be read or written soon; its neighbours within 64 bytes are fetched with it.
-    """
+    """Prefetches the 64 bytes around index `at` into the cache without waiting."""
     return 0
 
 

@@ -237,10 +237,7 @@ class Kernel(Generic[P, R]):
         ]
 
     def link(self, address: int, packed: int) -> None:
-        """Sets the addresses of the kernel's machine code. For the compiler.
-
-        `packed`: packed of the function that takes the arguments from 64-bit words.
-        """
+        """Sets the addresses of the kernel's machine code; `packed` takes the arguments from 64-bit words."""
         self.address, self._packed = address, packed
         proto = ctypes.CFUNCTYPE(_CTYPES[self.returns], *(_CTYPES[kind] for _, kind in self.flat))
         self.call = proto(address)

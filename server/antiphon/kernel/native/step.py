@@ -2,37 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from numpy.typing import NDArray
 
-
-class PackedKernel(Protocol):
-    """Interface of a compiled kernel as `Step` needs it: argument types, call, address."""
-
-    types: dict[str, str]
-
-    def __call__(self, *args: Any) -> Any:
-        """Runs the kernel."""
-
-    def bind(self, *args: Any) -> Callable[[], Any]:
-        """A call with constant arguments, converted once."""
-
-    @property
-    def packed(self) -> int:
-        """Address of the machine code that reads its arguments from words."""
-
-    @property
-    def size(self) -> int:
-        """Number of argument words."""
-
-    def pack(self, args: Sequence[Any], words: memoryview, at: int) -> None:
-        """Writes arguments into words from index `at` on."""
+if TYPE_CHECKING:
+    from antiphon.kernel.native.kernel import Kernel
 
 
-Call: TypeAlias = tuple[PackedKernel, tuple[Any, ...]]
+Call: TypeAlias = "tuple[Kernel[..., Any], tuple[Any, ...]]"
 """A kernel and its arguments."""
 
 

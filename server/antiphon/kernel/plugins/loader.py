@@ -40,10 +40,7 @@ class Loaded:
     factories: dict[str, dict[str, Factory]] = field(default_factory=lambda: {kind: {} for kind in KINDS})
 
     def make(self, name: str) -> Processor:
-        """Constructs a processor, without preparing it.
-
-        Raises PluginError: there is no such type, or its factory fails.
-        """
+        """Constructs a processor. Raises PluginError: there is no such type, or its factory fails."""
         return construct(name, self.factories["processors"])
 
     def check(self, name: str) -> None:

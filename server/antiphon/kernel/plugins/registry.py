@@ -44,10 +44,7 @@ def _left_out(name: str, error: BaseException) -> None:
 
 @cache
 def service(name: str) -> Any:
-    """The service that a plugin registered under a name, made once in a process.
-
-    Raises PluginError: no plugin has registered it.
-    """
+    """The service of that name, made once in a process. Raises PluginError: no plugin has registered it."""
     found = factories("services")
     if name not in found:
         raise PluginError(f"no plugin offers the service {name!r}; `antiphon plugins` says which plugins there are")

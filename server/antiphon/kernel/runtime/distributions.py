@@ -26,10 +26,7 @@ def absent() -> dict[str, str]:
 
 
 def advice(kind: str, name: str) -> str:
-    """The sentence for an unknown name of another distribution, without a full stop; "" for any other name.
-
-    `kind`: of the name in the sentence: "node", "command".
-    """
+    """The sentence for another distribution's `name`, a "node" or "command"; "" for any other."""
     found = next((distribution for distribution, names in ADDED.items() if name in names), "")
     lacking = found and not _is_installed(found)
     return f"the {kind} {name} is in {found}: pip install {found}" if lacking else ""

@@ -35,11 +35,7 @@ def entry(name: str, folder: Path | None = None) -> dict[str, Any]:
 
 
 def names(folder: Path | None = None) -> list[str]:
-    """Every model the manifest names.
-
-    `folder`: of the manifest; None for the one that ships. Raises ModelError: there is no manifest, or it cannot be
-    read.
-    """
+    """Models that the manifest of `folder`, or the shipped one, names. Raises ModelError: there is none to read."""
     return [name for name, row in _manifest(folder or resources.models()).items() if isinstance(row, dict)]
 
 

@@ -47,10 +47,7 @@ def patches() -> Path:
 
 
 def models() -> Path:
-    """Finds the folder of the weights that ship with Antiphon.
-
-    Returns the checkout's where Antiphon runs from one, otherwise the installed one.
-    """
+    """The folder of the weights that ship with Antiphon, in the checkout or installed."""
     return folder("models/weights")
 
 

@@ -19,10 +19,7 @@ class Format:
     rates: tuple[int, ...] = ()  # all rates allowed, in Hz; empty where any is
 
     def nearest(self, rate: int) -> int:
-        """The allowed rate that is nearest to another; of two the higher.
-
-        Returns Hz; `rate` itself where all are allowed.
-        """
+        """The allowed rate in Hz that is nearest to another, of two the higher; `rate` itself where all are allowed."""
         return min(self.rates, key=lambda held: (abs(held - rate), -held)) if self.rates else rate
 
 
@@ -79,10 +76,7 @@ RECORDING_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
 
 
 def channel_order(name: str, channels: int) -> list[int]:
-    """WAV position of each channel of a file; empty where the orders are the same.
-
-    `name`: libsndfile's word for the format: "OGG".
-    """
+    """WAV position of each channel of a file; empty where the orders are the same. `name`: as libsndfile's "OGG"."""
     return list(_OGG_ORDERS.get(channels, ())) if name == "OGG" else []
 
 

@@ -72,10 +72,7 @@ def value_number(place: int) -> int:
 
 
 def value_place(number: int) -> int:
-    """The inverse of `value_number`.
-
-    Returns the place of the value's parameter among `note_params`; -1 for a number that carries none.
-    """
+    """Place of a value's parameter among `note_params`; -1 for a number that carries none."""
     if FIRST <= number < FIRST + CONTROLLERS:
         return number - FIRST
     return number - FIRST_EXTRA_VALUE + CONTROLLERS if FIRST_EXTRA_VALUE <= number < FIRST_WORD else -1
@@ -154,10 +151,7 @@ def plays(info: ProcessorInfo) -> bool:
 
 
 def takes(info: ProcessorInfo, param: str, args: Sequence[object]) -> bool:
-    """True if a message to a node's parameter is a note with values.
-
-    Condition: the parameter is `PLAY`, the node takes notes, and the first argument is a word.
-    """
+    """True for a note with values: to `PLAY` of a node that takes notes, with a word as first argument."""
     return param == PLAY and bool(args) and isinstance(args[0], str) and plays(info)
 
 

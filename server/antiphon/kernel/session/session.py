@@ -115,10 +115,7 @@ class HeldKeys:
             del self._notes[key]
 
     def again(self, nodes: Container[int]) -> list[NodeEvent]:
-        """The held notes of these nodes, in the order in which they began, after what shapes them; others are dropped.
-
-        Returns events without a time.
-        """
+        """The held notes of these nodes without a time, in order, after what shapes them; others are dropped."""
         self._notes = {key: event for key, event in self._notes.items() if key[0] in nodes}
         self._shapes = {key: event for key, event in self._shapes.items() if key[0] in nodes}
         return [replace(event, when=NOW, serial=0) for event in (*self._shapes.values(), *self._notes.values())]

@@ -56,10 +56,7 @@ class Transport:
         """
 
     def unasked(self) -> Mapping[str, Any]:
-        """Options that `antiphon play` adds by itself, with their values.
-
-        Returns values by the options' names; none unless overridden. Only what takes nothing from another program.
-        """
+        """Options that `antiphon play` adds by itself, with their values; none takes anything from another program."""
         return {}
 
     def secrets(self, settings: ServeSettings) -> Iterable[tuple[str, str]]:
@@ -71,10 +68,7 @@ class Transport:
         return ()
 
     def ports(self) -> tuple[object, Iterable[str]] | None:
-        """Lists the ports the transport can connect to, for `antiphon devices`.
-
-        Returns the ports as what JSON can hold, and as lines of text; None for a transport that has none.
-        """
+        """Ports for `antiphon devices`, as data for JSON and as lines of text; None for a transport without any."""
         return None
 
     def start(self, server: TransportServer) -> Awaitable[None] | None:
@@ -94,20 +88,12 @@ def is_wanted(options: Iterable[str], settings: ServeSettings) -> bool:
 
 
 def pressable(target: str) -> bool:
-    """True if a target of `Learner.learn` is an address that a button triggers.
-
-    `target`: "node.param", or an address. Returns True for `BUTTONS`, "/cue NAME" and "/capture BARS
-    [NODE]".
-    """
+    """True for a target of `Learner.learn` of `BUTTONS`, "/cue NAME" or "/capture BARS [NODE]"."""
     return target in BUTTONS or _WITH_ARGUMENTS.fullmatch(target) is not None
 
 
 def pressed_message(target: str) -> tuple[str, *tuple[str | int, ...]]:
-    """Address and arguments sent by a button target.
-
-    `target`: for which `pressable` is true. Returns the address, then the cue's name, or the bars and the node of a
-    capture.
-    """
+    """Address and arguments of a target that is `pressable`: the cue's name, or the bars and the node of a capture."""
     address, _, rest = target.partition(" ")
     if address == CAPTURE:
         bars, _, node = rest.partition(" ")
@@ -120,10 +106,7 @@ COUNTING_MODES = ("absolute", "relative", "twos", "offset", "sign")
 
 
 def settable(param: Param, address: str) -> None:
-    """Checks that a controller can move a parameter: not a readonly, text or file parameter.
-
-    Raises RequestError: the parameter cannot be moved.
-    """
+    """Raises RequestError where a controller cannot move a parameter: a readonly, text or file parameter."""
     if param.readonly or param.kind in ("text", "file"):
         raise RequestError(f"{address} is {'readonly' if param.readonly else param.kind}; a control cannot set it")
 
@@ -141,10 +124,7 @@ RESOLUTION = 1e-4
 
 
 def steered_tempo(bpm: float, away: float) -> float:
-    """Tempo at which the clock converges to another clock.
-
-    `away`: beats by which the other clock is ahead. Returns beats per minute: within `MAX_TEMPO_DEVIATION` of `bpm`.
-    """
+    """Bpm at which the clock converges to another, `away` beats ahead: within `MAX_TEMPO_DEVIATION` of `bpm`."""
     share = away * (NEAR + (FAR - NEAR) * min(1.0, (away / WIDE_ERROR) ** 2))
     return bpm * (1.0 + max(-MAX_TEMPO_DEVIATION, min(MAX_TEMPO_DEVIATION, share)))
 

@@ -79,10 +79,7 @@ class SynthInfo:
         return not self.needs or importlib.util.find_spec(self.needs) is not None
 
     def option_given(self, settings: ServeSettings) -> bool:
-        """True if `serve` was given this backend's option.
-
-        Returns True where it was; False also for a backend without an option.
-        """
+        """True if `serve` was given this backend's option; False also for a backend without an option."""
         return self.option is not None and self.option.name in settings.options
 
     def make_support(self) -> SynthSupport:

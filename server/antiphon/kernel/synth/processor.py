@@ -78,10 +78,7 @@ class SynthProcessor(WorkerProcessor):
 
     @abstractmethod
     def backend(self) -> BackendChoice:
-        """Backend that renders the notes, chosen at each `prepare`.
-
-        Returns the backend and its settings; nodes with equal ones share a worker.
-        """
+        """Backend that renders the notes, and its settings; nodes with equal ones share a worker."""
 
     @abstractmethod
     def asked(self) -> SynthSettings:
@@ -122,10 +119,7 @@ class SynthProcessor(WorkerProcessor):
         return json.dumps(settings.to_json(), ensure_ascii=False)
 
     def lead(self, spec: StreamSpec, hop: int) -> int:
-        """Number of hops the worker has for its answer.
-
-        Returns 0: a hop is a block, and the next one plays its answer. 1 where a block is shorter than `SHORT_SECONDS`.
-        """
+        """Hops until the answer: 0, for a hop is a block; 1 where a block is shorter than `SHORT_SECONDS`."""
         # the engine would wait for the answer in every block: waking the worker takes a large part of so short a one
         return int(hop / spec.rate < SHORT_SECONDS)
 

@@ -55,10 +55,7 @@ class NoteShapes:
         self._waiting[key] = replace(self._waiting.get(key, PLAIN), **{kind: value})
 
     def take(self, note: int, channel: int) -> NoteShape:
-        """Removes and returns the values of a note that begins.
-
-        `note`: 0 to 127. Returns its values; `PLAIN` where none waited.
-        """
+        """Removes and returns the values of a note, 0 to 127, that begins; `PLAIN` where none waited."""
         return self._waiting.pop((channel, note), PLAIN)
 
     def clear(self) -> None:

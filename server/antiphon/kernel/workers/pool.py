@@ -162,10 +162,7 @@ class Stream:
         self.entry.change()
 
     def input(self, hop: int) -> Samples:
-        """Write buffer of a hop, for use before it is posted.
-
-        Returns float32 `[*inputs]` of the spec, in shared memory.
-        """
+        """Write buffer of a hop before it is posted, float32 `[*inputs]` of the spec, in shared memory."""
         into: Samples = self._in[hop % self._depth]
         return into
 
@@ -530,10 +527,7 @@ class Lockstep(Pool):
 
 
 def use(pool: Pool | None) -> None:
-    """Sets the process-wide pool. Tests end one with `use_pool(None)`.
-
-    `pool`: the pool, or None for a new one at the next need.
-    """
+    """Sets the process-wide pool; None for a new one at the next need, with which tests end theirs."""
     _context.pool = pool
 
 

@@ -30,10 +30,7 @@ class WorkerProcessor(Processor):
 
     @abstractmethod
     def worker(self, spec: StreamSpec) -> WorkerSpec:
-        """Spec of the worker.
-
-        Returns the worker's spec. Its outputs are `[channels, hop]`, spread over the node's channels.
-        """
+        """Spec of the worker. Its outputs are `[channels, hop]`, spread over the node's channels."""
 
     def config(self) -> str:
         """Stream's own text for the worker, also after a restart. Called only with workers available."""
@@ -53,10 +50,7 @@ class WorkerProcessor(Processor):
             into.reshape(-1, sound.shape[1])[: len(sound)] = sound
 
     def read(self, answer: Samples) -> Samples:
-        """Sound of an answer. On the block path.
-
-        `answer`: float32 `[lanes, *outputs]`. Returns float32 `[any, frames]`.
-        """
+        """Sound, float32 `[any, frames]`, of an answer, float32 `[lanes, *outputs]`. On the block path."""
         sound: Samples = answer[0]
         return sound
 
@@ -65,17 +59,11 @@ class WorkerProcessor(Processor):
         return 1
 
     def lead(self, spec: StreamSpec, hop: int) -> int:
-        """Number of hops the worker has for its answer.
-
-        Returns hops between the end of a hop and the beginning of its answer.
-        """
+        """Hops between the end of a hop and the beginning of the worker's answer."""
         return lead_for(hop, spec.block)
 
     def behind(self, spec: StreamSpec, hop: int) -> int:
-        """Algorithmic latency of the worker's answers.
-
-        Returns frames by which they lag behind their hops; 0 unless overridden.
-        """
+        """Frames by which the worker's answers lag behind their hops; 0 unless overridden."""
         return 0
 
     def dry(self, inputs: int, outputs: int) -> bool:

@@ -83,10 +83,7 @@ class Rebuffer:
         return self._words[HopWord.FILL] >= 0
 
     def begin(self, sample: int) -> None:
-        """Sets the stream's start on the sample clock; only the first call counts.
-
-        `sample`: sample time of the first frame.
-        """
+        """Sets the sample time of the stream's first frame; only the first call counts."""
         words = self._words
         if words[HopWord.FILL] < 0:
             words[HopWord.NUMBER] = words[HopWord.FIRST] = sample // self.hop

@@ -66,11 +66,7 @@ class WorkerSpec:
     versions: tuple[str, ...] = ()
 
     def to_json(self) -> bytes:
-        """Packs the spec for the arena.
-
-        Returns JSON with sorted keys, so that equal specs have equal bytes. Raises WorkerError: it is longer than
-        `MAX_SPEC_BYTES`.
-        """
+        """The spec as JSON with sorted keys. Raises WorkerError: it is longer than `MAX_SPEC_BYTES`."""
         data = json.dumps(asdict(self), sort_keys=True).encode()
         if len(data) > MAX_SPEC_BYTES:
             raise WorkerError(f"the worker {self.name} is described by {len(data)} bytes; at most {MAX_SPEC_BYTES}")

@@ -314,10 +314,7 @@ def start(kind: str, arena: Arena, bells: Bells, imports: str = "", lifeline: in
 
 
 def spawn(kind: str, arena: Arena, bells: Bells, imports: str = "") -> tuple[int, int]:
-    """Starts a zygote as a child process; returns its pid, and a descriptor that ends it when closed.
-
-    `imports`: as for `start`.
-    """
+    """Starts a zygote as a child process; returns its pid, and a descriptor that ends it when closed."""
     read, write = os.pipe()
     pid = start(kind, arena, bells, imports, read)
     os.close(read)

@@ -14,10 +14,7 @@ def _mix(x: int) -> int:
 
 
 def chance(seed: int, stream: int, time: Fraction) -> float:
-    """Random number from 0 to below 1, in steps of 2 ** -53, at a time in cycles or beats.
-
-    `stream`: index of independent uses at one time.
-    """
+    """Random number from 0 to below 1, in steps of 2 ** -53, at a time in cycles or beats; `stream`: of its use."""
     x = _mix((seed ^ _mix(stream & _MASK)) & _MASK)
     x = _mix(x ^ (time.numerator & _MASK))
     x = _mix(x ^ (time.denominator & _MASK))

@@ -64,10 +64,7 @@ def headphones() -> ByDevice[bool]:
 
 
 def delays() -> ByDevice[float]:
-    """Delay in ms from the output to the microphone, without the ring, as `doctor --loopback` measures it.
-
-    The ring depends on the block and on the blocks ahead, which may differ from server to server.
-    """
+    """Delay in ms from the output to the microphone, without the ring, as `doctor --loopback` measures it."""
     return ByDevice("delays.json", float)
 
 

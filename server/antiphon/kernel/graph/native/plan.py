@@ -7,7 +7,7 @@ the node of an invalid row (`Plan.run_place`), and repacks the row once it rests
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,9 +29,12 @@ from antiphon.kernel.graph.native.rows import (
 )
 from antiphon.kernel.graph.node_host import NOT_FINITE, NodeHost
 from antiphon.kernel.graph.wire_signals import DelayLine, InputMix, NoteWire
-from antiphon.kernel.native.kernel import address, words_of
-from antiphon.kernel.native.step import PackedKernel, Step
+from antiphon.kernel.native.kernel import Kernel, address, words_of
+from antiphon.kernel.native.step import Step
 from antiphon.kernel.runtime.platform import c_function
+
+if TYPE_CHECKING:
+    from antiphon.kernel.graph.plan import Plan
 
 
 @dataclass(slots=True)
@@ -127,20 +130,6 @@ _NEVER = 1 << 62
 """Nanoseconds of a block without a limit."""
 
 
-class PlanSteps(Protocol):
-    """Interpreter's part of a plan."""
-
-    @property
-    def watched(self) -> bool: ...
-    @property
-    def work_at(self) -> int: ...
-    def run_place(self, place: int, time: BlockTime) -> None:
-        """Computes a node's inputs and runs it, for a whole block."""
-
-    def conclude(self, place: int, time: BlockTime, reason: str) -> None:
-        """Ends a node's block after its outputs are computed; `reason`: why it failed, or ""."""
-
-
 @dataclass(slots=True)
 class _Place:
     """Table indices of one node.
@@ -150,7 +139,7 @@ class _Place:
     """
 
     node: NodeStep
-    kernels: tuple[PackedKernel, ...] | None
+    kernels: tuple[Kernel[..., Any], ...] | None
     reports: Mapping[str, tuple[NDArray[Any], int]]
     call: int
     word: int
@@ -211,12 +200,12 @@ class NativePlan:
         for place in range(len(nodes)):
             self.settle(place)
 
-    def run(self, play: PlanSteps, time: BlockTime) -> None:
+    def run(self, play: "Plan", time: BlockTime) -> None:
         """Runs the plan for one whole block."""
         self.begin(play, time)
         self.go_on(play, self._run(), time)
 
-    def begin(self, play: PlanSteps, time: BlockTime) -> None:
+    def begin(self, play: "Plan", time: BlockTime) -> None:
         """Writes the block's time for the kernels."""
         whole, real, rate = self._whole, self._real, self._spec.rate
         if whole[PlanWord.TIMES]:
@@ -226,7 +215,7 @@ class NativePlan:
         whole[PlanWord.PERIOD] = int(self._period) if play.watched else _NEVER
         whole[PlanWord.AT_WORK] = play.work_at or self._nowhere
 
-    def go_on(self, play: PlanSteps, stop: int, time: BlockTime) -> None:
+    def go_on(self, play: "Plan", stop: int, time: BlockTime) -> None:
         """Continues a block after an interruption. `stop`: what `run_plan` returned."""
         whole = self._whole
         while stop:
@@ -291,7 +280,7 @@ class NativePlan:
                 values[name] = at.node.host.by_name[name].param.clip(float(array[index]))
 
 
-def _kernels(step: Step) -> tuple[PackedKernel, ...]:
+def _kernels(step: Step) -> tuple[Kernel[..., Any], ...]:
     return tuple(item for item, _ in (*step.conditions, *step.calls))
 
 

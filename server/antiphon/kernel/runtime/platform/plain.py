@@ -1,4 +1,4 @@
-"""The plain ways of any POSIX system, each as that of `linux` or `proc` by the same name.
+"""The plain ways of any POSIX system, each as that of `linux` by the same name.
 
 Facts of processes are psutil's, which other systems need; it is imported when it is first asked.
 """
@@ -10,8 +10,7 @@ import signal
 import sys
 import threading
 import time
-
-from antiphon.kernel.runtime.platform.records import ThreadTimes
+from typing import NamedTuple
 
 try:
     import resource
@@ -22,6 +21,14 @@ _RUNG = (1).to_bytes(8, "little")
 _PIPE = 1 << 16
 """Bytes that one read takes: no system's pipe holds more."""
 _LOOK_SECONDS = 0.2
+
+
+class ThreadTimes(NamedTuple):
+    """Time that a thread has run and waited since its start."""
+
+    ran: int  # time computed, ns
+    waited: int  # time waited for a processor, ns, in waits that have ended; -1 where the system does not tell
+    ready: bool
 
 
 def make_bell(*, waits: bool = False, inherited: bool = True) -> int:
