@@ -62,10 +62,7 @@ class Learner(Protocol):
         """
 
     def unlearn(self, target: str) -> None:
-        """Removes the assignment of a target, and cancels one that is not completed yet.
-
-        Raises RequestError: nothing is assigned to the target.
-        """
+        """Removes a target's assignment, also one not completed yet. Raises RequestError: there is none."""
 
     def assignments(self) -> Iterable[tuple[str, str, str]]:
         """Assignments of controllers to targets.
@@ -124,22 +121,13 @@ class TransportServer(Protocol):
         """Name of the patch's node that steers the clock; "" where none does."""
 
     def tempo(self) -> tuple[float, float, bool]:
-        """Beat, tempo and play state of the musical clock.
-
-        Returns (beat, beats per minute, whether the clock runs) at the engine's last block.
-        """
+        """(beat, beats per minute, whether the clock runs) of the musical clock at the engine's last block."""
 
     def beat_at(self, sample: float) -> float:
-        """Beat of the musical clock at a sample near the present one.
-
-        `sample`: on the engine's sample clock. Returns the beat there: from the last block's beat, at its tempo.
-        """
+        """Beat of the clock at a sample near the present one: from the last block's beat, at its tempo."""
 
     def beat_of(self, when: When) -> float:
-        """Beat by which a command with that time would be dated, the inverse of `due`: without the swing.
-
-        `NOW` is the present sample.
-        """
+        """Beat by which a command with that time would be dated: the inverse of `due`, without the swing."""
 
     def bar(self) -> int:
         """Beats of a bar."""
@@ -186,14 +174,10 @@ class TransportServer(Protocol):
     # ---- state
 
     def nodes(self) -> Mapping[str, Node]:
-        """The nodes by name. Returns nodes by name: the patch's, and the server's own `in` and `out`."""
+        """Nodes by name: the patch's, and the server's own `in` and `out`."""
 
     def param(self, node: str, name: str) -> tuple[Node, int]:
-        """Looks up a parameter.
-
-        Returns the node, and the parameter's index in the node's `cells`. Raises RequestError: there is no such node or
-        parameter; the message names those there are.
-        """
+        """A node, and the index of a parameter in its `cells`. Raises RequestError, which names those there are."""
 
     def value_at(self, node: Node, cell: int) -> Value:
         """Present value of a parameter. `cell`: the parameter's index in the node's `cells`."""
@@ -205,10 +189,7 @@ class TransportServer(Protocol):
         """The patch's clips by name; another mapping after each change."""
 
     def keep_clips(self, clips: Mapping[str, PatchClip], what: str) -> None:
-        """Replaces the patch's clips: they are saved with it, and an undo restores those before.
-
-        `what`: the address that asked for it, as an undo names it.
-        """
+        """Replaces the patch's clips, saved with it. `what`: the address that asked for it, as an undo names it."""
 
     def controls(self) -> Mapping[str, str]:
         """The patch's [midi] section and the pedals of its set list: "cc 21" to "node.param" or an address."""
@@ -217,10 +198,7 @@ class TransportServer(Protocol):
         """The patch's table of that name, as `Transport.table` declares it; the same object until the patch changes."""
 
     async def capture(self, path: Path, node: str, bars: int) -> int:
-        """Writes the last bars of a node that the server keeps into a WAV file.
-
-        `node`: its name; `in` and `out` are the ends of the patch. Returns the beats that the file holds.
-        """
+        """Writes the last bars of a node, or of `in` or `out`, into a WAV file; returns the beats that it holds."""
 
     # ---- listeners
 
@@ -232,10 +210,7 @@ class TransportServer(Protocol):
         """
 
     def on_event(self, listener: Callable[[dict[str, Any]], None]) -> None:
-        """Adds a listener for server events.
-
-        `listener`: called with the dictionary that the hook `antiphon_event` gets. It has to return at once.
-        """
+        """Adds a listener for the dictionaries that the hook `antiphon_event` gets; it has to return at once."""
 
     def on_effect(self, listener: Callable[[EngineEffect], None]) -> None:
         """Adds a listener for effects sent to the engine."""
@@ -258,10 +233,7 @@ class TransportServer(Protocol):
         """
 
     def status(self, figures: Status) -> None:
-        """Adds the transport's figures to `/api/status`, under its name.
-
-        `figures`: called at each request; gives what JSON can hold, or None.
-        """
+        """Adds figures to `/api/status`, under the transport's name: called at each request, data for JSON or None."""
 
     def learner(self, learner: Learner) -> None:
         """Sets the learner of `/learn` and `/unlearn`, replacing any earlier one."""
@@ -272,10 +244,7 @@ class TransportServer(Protocol):
     # ---- faults
 
     def fault(self, what: str, error: Exception) -> None:
-        """Counts an unexpected exception, and logs it with its traceback: at most one a second.
-
-        `what`: what failed, as words of a sentence: "a MIDI message".
-        """
+        """Counts an unexpected exception, and logs it, at most one a second. `what` failed: "a MIDI message"."""
 
     def attempt(self, what: str, work: Callable[[], object]) -> None:
         """Calls a function, and passes its exception to `fault`."""
