@@ -162,10 +162,7 @@ def _discriminants(given: list[_SongRows], name: str) -> NDArray[np.float64]:
 
 
 def main(data: Path, digits: str = TRAIN) -> None:
-    """Counts, and writes the tables into `models/weights/`.
-
-    digits: what the numbers of the songs end in.
-    """
+    """Counts, and writes the tables into `models/weights/`. digits: what the numbers of the songs end in."""
     given = [rows(song) for song in songs(data, digits) if song.meter == 4]
     for song in given:
         song.place = (song.place - phase(song)) % 4

@@ -1,7 +1,4 @@
-"""Lights and pictures on the beat: Art-Net, sACN, OS2L, and cues by OSC ahead of time.
-
-Imports `antiphon.api` only.
-"""
+"""Lights and pictures on the beat: Art-Net, sACN, OS2L, and cues by OSC ahead of time. Imports `antiphon.api` only."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Clips: notes and controller moves, recorded on the bar, and looped.
-
-Imports `antiphon.api` only.
-"""
+"""Clips: notes and controller moves, recorded on the bar, and looped. Imports `antiphon.api` only."""
 
 from __future__ import annotations
 

@@ -25,10 +25,7 @@ Levels = NDArray[np.float64]
 
 
 def piano_roll(notes: Sequence[Sequence[float]], seconds: float) -> Levels:
-    """Levels of notes: a key of the piano is a row.
-
-    `notes`: seconds, length, number and velocity of each.
-    """
+    """Levels of notes: a key of the piano is a row. `notes`: seconds, length, number and velocity of each."""
     roll = np.zeros((KEYS, WIDTH))
     for start, length, number, velocity in notes:
         row, first = LOWEST_KEY + KEYS - 1 - int(number), int(WIDTH * start / seconds)

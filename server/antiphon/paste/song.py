@@ -53,10 +53,7 @@ class _Sounding:
 
 
 def script_of(song: MidiSong) -> Translation:
-    """The live script of a song.
-
-    Raises UsageError: it has no notes, or more notes or bars than a script takes.
-    """
+    """The live script of a song. Raises UsageError: it has no notes, or more notes or bars than a script takes."""
     count = sum(len(track.notes) for track in song.tracks)
     if not count:
         raise UsageError("there are no notes in this MIDI file")

@@ -57,10 +57,7 @@ def shares_of(sounds: GroupedLabels, test: float, valid: float) -> dict[str, str
 
 
 def folds_of(sounds: GroupedLabels, folds: int) -> dict[str, int]:
-    """Fold of each group, from 0, stratified by label.
-
-    Raises `FileError`: there are fewer groups than folds.
-    """
+    """Fold of each group, from 0, stratified by label. Raises `FileError`: there are fewer groups than folds."""
     fold: dict[str, int] = {}
     total: Counter[int] = Counter()
     for groups in _by_label(sounds).values():

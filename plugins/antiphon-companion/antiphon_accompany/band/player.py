@@ -238,10 +238,7 @@ class Band:
     def expressed(
         self, beat: int, found: Sequence[PendingStrike], again: set[str], going: bool, asked: BandSettings
     ) -> list[PendingStrike]:
-        """Strikes for a new chord on a beat where a part has none of its own.
-
-        `found`: the strikes of the beat.
-        """
+        """Strikes for a new chord on a beat where a part has none of its own. `found`: the strikes of the beat."""
         made: list[PendingStrike] = []
         for part in self.bars:
             if part == "drums" or part in again or any(d.part == part and d.start < beat + RESTRIKE_GAP for d in found):

@@ -48,10 +48,7 @@ COLOURS = {
 def piano_roll(
     melody: Sequence[BeatNote], notes: Sequence[BeatNote], chords: Iterable[ChordSpan], bars: Iterable[float]
 ) -> str:
-    """SVG text: time to the right, pitch upward, chord names above.
-
-    `bars`: quarter notes on which bars begin.
-    """
+    """SVG text: time to the right, pitch upward, chord names above. `bars`: quarter notes on which bars begin."""
     every = [note._replace(part="melody") for note in melody] + list(notes)
     low, high = min(n.pitch for n in every) - 1, max(n.pitch for n in every) + 1
     end = max(n.end for n in every)

@@ -1,7 +1,4 @@
-"""Musical time: tempo map and swing.
-
-Arithmetic only: nothing in this module reads a clock or blocks.
-"""
+"""Musical time: tempo map and swing. Arithmetic only: nothing in this module reads a clock or blocks."""
 
 import math
 from dataclasses import dataclass

@@ -1,7 +1,4 @@
-"""Joins of patterns of patterns, and of two patterns' time structures.
-
-Their semantics are Tidal's: see `queries`.
-"""
+"""Joins of patterns of patterns, and of two patterns' time structures. Their semantics are Tidal's: see `queries`."""
 
 import math
 from collections.abc import Callable

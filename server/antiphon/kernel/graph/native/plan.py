@@ -148,10 +148,7 @@ class _Place:
 
 
 class NativePlan:
-    """The rows of one plan. Built off the block path.
-
-    `words`: of the plan, for machine code (`PlanWord`).
-    """
+    """The rows of one plan. Built off the block path. `words`: of the plan, for machine code (`PlanWord`)."""
 
     def __init__(self, nodes: Sequence[NodeStep], spec: StreamSpec, opening: PackedCalls, closing: PackedCalls) -> None:
         """Packs the rows of the nodes that rest. `opening`, `closing`: the calls before the nodes, and after them."""
