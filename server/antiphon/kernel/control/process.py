@@ -129,7 +129,7 @@ async def _catalog(loop: asyncio.AbstractEventLoop, supervisor: socket.socket, s
         receiving.cancel()
         return None
     stopping.cancel()
-    return Catalog.from_json(json.loads(Path(receiving.result()).read_text()))
+    return _read_catalog(Path(receiving.result()))
 
 
 async def _catalog_path(loop: asyncio.AbstractEventLoop, supervisor: socket.socket) -> str:
@@ -137,6 +137,10 @@ async def _catalog_path(loop: asyncio.AbstractEventLoop, supervisor: socket.sock
     while "catalog" not in message:  # what an earlier control has not read may stand before it
         message = json.loads(await loop.sock_recv(supervisor, 65536))
     return message["catalog"]
+
+
+def _read_catalog(path: Path) -> Catalog:
+    return Catalog.from_json(json.loads(path.read_text()))
 
 
 async def _say_ready(app: ControlApp, settings: ServeSettings, supervisor: socket.socket) -> None:
