@@ -38,12 +38,7 @@ WANTED = "wanted: -18 ± 1.5 LUFS, true peak ≤ -1, correlation ≥ 0, parts �
 
 
 def main(seed: int, limit: int, styles: str = "", players: str = "") -> None:
-    """Runs the bench.
-
-    Args:
-        limit: Tunes that each style plays; 0 for one.
-        styles: Names with commas between; "" for all. So are `players`.
-    """
+    """Runs the bench: `limit` tunes a style, 0 for one; `styles` and `players` with commas between, "" for all."""
     param = next(p for p in load_plugins(check=False).catalog["accompany"].params if p.name == "style")
     names = styles.split(",") if styles else [name for name in param.choices if name != "auto"]
     rows: list[dict[str, Any]] = []

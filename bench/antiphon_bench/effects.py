@@ -55,11 +55,7 @@ def peers(pedalboard: Any, impulse: str) -> dict[str, tuple[str, Any, Mapping[st
 
 
 def main(seed: int, limit: int) -> None:
-    """Runs the bench.
-
-    Args:
-        limit: Most blocks of each; 0 for all.
-    """
+    """Runs the bench, with at most `limit` blocks of each; 0 for all."""
     import pedalboard
 
     made = load_plugins(check=False).make

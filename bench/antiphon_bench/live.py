@@ -64,11 +64,7 @@ def main(swaps: int, seed: int, seconds: float) -> None:
 
 
 def run_script(run: str, swaps: int, busy: int, seconds: float, seed: int) -> dict[str, Any]:
-    """Performs the script at a server, and finds the clicks in its recording.
-
-    Args:
-        seconds: Length at least.
-    """
+    """Performs the script at a server for at least `seconds`, and finds the clicks in its recording."""
     random = np.random.default_rng(seed)
     with tempfile.TemporaryDirectory() as name, burner(busy):
         out = Path(name) / "out.wav"

@@ -200,11 +200,8 @@ def ports_of(line: str) -> tuple[int, int]:
 def free_port() -> int:
     """A port that is free for UDP and TCP, and not one of the last 20,000 returned here.
 
-    The system does not assign these ports to sockets without a port number. Concurrent processes
-    begin at different places.
-
-    Raises:
-        RuntimeError: all of them are taken.
+    The system does not assign these ports to sockets without a port number. Concurrent processes begin at different
+    places. Raises RuntimeError: all of them are taken.
     """
     for number in itertools.islice(_next, len(_PORTS)):
         port = _PORTS[number % len(_PORTS)]

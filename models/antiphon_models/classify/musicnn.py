@@ -29,8 +29,7 @@ _OPTIMIZER = ("Adam", "beta1_power", "beta2_power", "global_step")
 def convert(wheel: Path, name: str) -> dict[str, NDArray[Any]]:
     """Arrays of one of `NETWORKS`: kernels as float16, all else as float32, names without `model/`.
 
-    Raises:
-        FileError: The file is no wheel of musicnn 0.1.0.
+    Raises FileError: the file is no wheel of musicnn 0.1.0.
     """
     try:
         with zipfile.ZipFile(wheel) as archive:

@@ -40,9 +40,7 @@ class PopularityTraining:
     def from_table(self, table: Path, target: str, out: Path | None, say: Callable[[str], None]) -> None:
         """Cross-validates, reports the figures, and writes the audio model into `out`, else the data folder.
 
-        Raises:
-            UsageError: The table has too few rows, artists or columns.
-            FileError: It cannot be read.
+        Raises UsageError: the table has too few rows, artists or columns. Raises FileError: it cannot be read.
         """
         rows = read_table(table)
         if target not in rows[0]:

@@ -49,14 +49,9 @@ def describe(
 ) -> tuple[Samples, Samples]:
     """Features of frames.
 
-    Args:
-        power: `[..., units]` mean power of the channels.
-        side: `[..., units]` mean power of their difference, 0 for mono.
-        level: `[..., 1]` log power that counts as the sound's level.
-        around: `[..., units]` log powers of frames around, or of averages over them.
-
-    Returns:
-        Of bands `[..., (ROWS + len(around)) * bands]`, of units `[..., DETAILS + len(around), units]`.
+    `power`, `side`: `[..., units]` mean power of the channels, and of their difference, 0 for mono. `level`: `[..., 1]`
+    log power that counts as the sound's level. `around`: `[..., units]` log powers of frames around, or of averages
+    over them. Returns `[..., (ROWS + len(around)) * bands]` of bands, `[..., DETAILS + len(around), units]` of units.
     """
     log = np.log(power + np.float32(QUIET))
     band_power = power @ grid.mean + np.float32(QUIET)

@@ -34,12 +34,7 @@ GroupedLabels = Sequence[tuple[str, str]]
 def shares_of(sounds: GroupedLabels, test: float, valid: float) -> dict[str, str]:
     """Split of each group, stratified by label, with at least one group per label to train on.
 
-    Args:
-        test: Share of the test.
-        valid: Share of the validation.
-
-    Returns:
-        By group "train", "valid" or "test".
+    `test`, `valid`: shares of the groups. Returns "train", "valid" or "test" by group.
     """
     split: dict[str, str] = {}
     for groups in _by_label(sounds).values():

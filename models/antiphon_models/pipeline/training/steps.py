@@ -48,14 +48,9 @@ def check_name(name: str) -> None:
 
 
 def deploy(job: LearningJob, name: str, framework: str, frameworks: Sequence[Framework]) -> InstalledClassifier:
-    """Installs a classifier: of the named framework, or the best on the validation split.
+    """Installs a classifier under `name`: of `framework`, or with "" the best on the validation split.
 
-    Args:
-        name: That it gets, which `check_name` allows.
-        framework: A name; "" for the best.
-
-    Raises:
-        FileError: There is none, or it cannot be written.
+    Raises FileError: there is none, or it cannot be written.
     """
     wanted = [FRAMEWORKS[framework]] if framework else frameworks
     there = [one for one in wanted if is_trained(job, one)]

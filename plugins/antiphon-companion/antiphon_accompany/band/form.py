@@ -30,12 +30,8 @@ class Form:
     def awake(self, beat: int, bar: int, place: int, patience: int, last: float, *, text: bool) -> bool:
         """Whether to play at a beat. Called for each beat in order.
 
-        Args:
-            beat: Number of the beat.
-            bar: Number of its bar.
-            place: The beat in it, from 0.
-            patience: Beats without a note after which it ends.
-            last: Beat of the player's last note.
+        `bar`: number of its bar. `place`: the beat in it, from 0. `patience`: beats without a note after which it ends.
+        `last`: beat of the player's last note.
         """
         if bar >= self.closes + ENDING_BARS:
             self._over = True
@@ -56,12 +52,8 @@ class Form:
     def section(self, bar: int, place: int, meter: int, variation: str, last: int | None) -> tuple[str, int]:
         """Section of a beat, and the bar's number in it. Called for each beat in order.
 
-        Args:
-            bar: Number of the bar.
-            place: The beat in it, from 0.
-            meter: Beats of a bar.
-            variation: One of `VARIATIONS`.
-            last: The last bar of a file; None live.
+        `place`: the beat in the bar, from 0. `meter`: beats of a bar. `variation`: one of `VARIATIONS`. `last`: the
+        last bar of a file; None live.
         """
         if self.begun is None:
             upbeat = bar * meter + 1.0 <= self.begins < (bar + 1) * meter

@@ -154,14 +154,9 @@ class Band:
     def beat(
         self, beat: int, meter: int, tempo: float, section: str, number: int, asked: BandSettings
     ) -> list[PendingStrike]:
-        """Strikes that begin within [beat, beat + 1), in order of time. Bars begin at multiples of `meter`.
+        """Strikes that begin within [beat, beat + 1), in order of time. Bars begin at multiples of `meter` beats.
 
-        Args:
-            beat: The beat.
-            meter: Beats of a bar.
-            tempo: Beats a minute.
-            section: One of `styles.SECTIONS`.
-            number: The bar's number in the section.
+        `tempo`: beats a minute. `section`: one of `styles.SECTIONS`. `number`: the bar's number in the section.
         """
         bar, place = divmod(beat, meter)
         key = (bar, meter, section, number, asked.parts)

@@ -45,17 +45,11 @@ def write_parts(fd: int, parts: list[memoryview]) -> None:
 
 
 def read_message(fd: int, most: int = 0, silence: float | None = None, pid: int = 0) -> tuple[Message, bytearray]:
-    """Reads a message from a blocking descriptor.
+    """Reads a message of at most `most` raw bytes from a blocking descriptor.
 
-    Args:
-        most: Raw bytes that are accepted.
-        silence: Seconds without a byte after which it gives up; None for no end.
-        pid: The process whose seconds they are, as of `Patience`; 0 for the clock's.
-
-    Raises:
-        EOFError: The other end is closed.
-        TimeoutError: Nothing came in time.
-        ValueError: What came is no message, or too long.
+    `silence`: seconds without a byte after which it gives up, None for no end; those of the process `pid`, as of
+    `Patience`, or of the clock for 0. Raises EOFError: the other end is closed. Raises TimeoutError: nothing came in
+    time. Raises ValueError: what came is no message, or too long.
     """
     size, raw = check_head(_exactly(fd, HEAD.size, silence, pid), most)
     message = parse(_exactly(fd, size, silence, pid))
