@@ -55,10 +55,7 @@ class MusicAnnotations:
 
 
 def annotations_of(root: Path, item: Item) -> MusicAnnotations:
-    """Reads an item's annotations from the files present.
-
-    Raises `FileError`: a file cannot be read, or holds something else; the message names it.
-    """
+    """Reads an item's annotations from the files present. Raises `FileError` that names the one not readable."""
     found: dict[str, tuple[Any, ...]] = {}
     parsed: dict[str, dict[str, Any]] = {}  # a file of JAMS has several kinds, and megabytes
     for kind, file in item.annotations.items():
@@ -81,10 +78,7 @@ def key_of(text: str) -> str:
 
 
 def tempo_in(path: Path) -> float:
-    """Tempo of a file that holds it as a number, or of JAMS; 0 where unknown.
-
-    Raises `FileError`: it is no such file.
-    """
+    """Tempo of a file that holds it as a number, or of JAMS; 0 where unknown. Raises `FileError`: it is neither."""
     if path.suffix == JAMS:
         rows = jams_rows(tables.json_object(path), "tempo")
         return _number(path, rows[0].get("value")) if rows else 0.0

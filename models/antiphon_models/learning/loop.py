@@ -60,10 +60,7 @@ class TrainingProgress:
 
 
 def progress_in(folder: Path, recipe: str, seed: int) -> tuple[TrainingProgress, dict[str, checkpoint.Arrays]] | None:
-    """Checkpoint of a training; None without one.
-
-    Raises `UsageError`: the file is damaged, or of another recipe or seed.
-    """
+    """Checkpoint of a training, or None. Raises `UsageError`: it is damaged, or of another recipe or seed."""
     found = checkpoint.read(folder)
     if found is None:
         return None

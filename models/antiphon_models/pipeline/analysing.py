@@ -64,10 +64,7 @@ def new_sounds(folder: Path) -> list[SourceItem]:
 
 
 def compute_analyses(task: AnalysisTask) -> None:
-    """Computes a shard and writes it.
-
-    Raises `FileError`: it cannot be written, or an analysis is there in another version.
-    """
+    """Computes a shard and writes it. Raises `FileError`: it cannot be written, or an analysis has another version."""
     import pyarrow
 
     present = analyses()
@@ -134,10 +131,7 @@ def _type(quantity: Quantity) -> Any:
 
 
 def prediction(name: str, digest: str, seconds: float, results: Mapping[str, AnalysisResult]) -> dict[str, Any]:
-    """Prediction for a sound as JSON data: by analysis its quantities, and "problem", "" where there is none.
-
-    Landmarks, which are bytes, are left out.
-    """
+    """Prediction for a sound as JSON data: by analysis its quantities, without landmarks, and "problem", else ""."""
     said = {
         analysis: {k: v for k, v in (values or {}).items() if not isinstance(v, bytes)} | {"problem": problem}
         for analysis, (_, values, problem) in sorted(results.items())

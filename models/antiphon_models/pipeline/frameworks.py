@@ -41,10 +41,7 @@ def missing(framework: Framework) -> str:
 
 
 def chosen(names: Sequence[str]) -> list[Framework]:
-    """Frameworks of these names, or all installed ones.
-
-    Raises `UsageError`: one of them is not installed, or none is.
-    """
+    """Frameworks of these names, or all installed ones. Raises `UsageError`: one of them, or any, is not installed."""
     if not names:
         present = [framework for framework in FRAMEWORKS.values() if not missing(framework)]
         if not present:

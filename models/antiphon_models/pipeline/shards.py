@@ -213,10 +213,7 @@ def spectrograms(path: Path) -> list[tuple[str, str, tuple[str, ...], F32]]:
 
 
 def read_again(read: Callable[[], Result]) -> Result:
-    """Reads a file with up to `READ_ATTEMPTS` attempts, since a busy machine is no fault of the file.
-
-    Raises `FileError`: it cannot be read.
-    """
+    """Reads a file in up to `READ_ATTEMPTS` attempts, for a busy machine. Raises `FileError`: it cannot be read."""
     for _ in range(READ_ATTEMPTS - 1):
         with contextlib.suppress(FileStalled):
             return read()

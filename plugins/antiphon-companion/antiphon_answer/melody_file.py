@@ -42,10 +42,7 @@ class MelodyFile:
 
 
 def read(path: Path) -> MelodyFile:
-    """Reads a file with its melody, as `accompany` finds it, without drums.
-
-    Raises FileError: it cannot be read, or has no melody.
-    """
+    """Reads a file with its melody, as `accompany` finds it, without drums. Raises FileError: it has no melody."""
     midi: mido.MidiFile = open_midi(path)
     lines, chosen = melody_of(midi)
     if chosen is None:

@@ -81,10 +81,7 @@ class ModelFile:
     attributes: tuple[tuple[str, str], ...] = ()
 
     def method(self, name: str) -> ModelMethod:
-        """Playable method of that name.
-
-        Raises ModelError: the file has none of that name, or it failed when it was tried.
-        """
+        """Playable method of that name. Raises ModelError: the file has none of that name, or it failed its test."""
         found = next((m for m in self.methods if m.name == name), None)
         file = Path(self.path).name
         if found is None:

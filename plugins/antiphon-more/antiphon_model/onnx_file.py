@@ -38,10 +38,7 @@ LIMITS = {
 
 
 def load(data: bytes) -> OnnxModel:
-    """Loads a model, after a check that it is in one file.
-
-    Raises ModelError: it is none, or does not follow the convention.
-    """
+    """Loads a model of one file. Raises ModelError: it is none, or does not follow the convention."""
     check_onnx(data)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1

@@ -103,10 +103,7 @@ def worker_of(model: ModelInfo) -> WorkerSpec:
 
 
 def usable(model: ModelInfo) -> str:
-    """Reason why a model cannot run here, or "".
-
-    Returns one sentence; "" where its weights are installed, and torch where it needs that.
-    """
+    """Why a model cannot run here, in a sentence; "" where its weights, and torch if needed, are installed."""
     try:
         model_files.entry(model.weights, Path(model.folder) if model.folder else None)
     except model_files.ModelError as error:

@@ -154,10 +154,7 @@ def patch_runner(name_or_path: str | Path, loaded: Loaded, spec: StreamSpec, *, 
 
 
 def settle(graph: Graph, catalog: Catalog, commands: Sequence[Command]) -> tuple[Graph, list[Command]]:
-    """Moves initial values that only a new plan can set into the graph: texts, `restart`.
-
-    Raises ParamError: a value is not allowed.
-    """
+    """Sets initial values that only a new plan can: texts, `restart`. Raises ParamError: a value is not allowed."""
     nodes, rest = {node.name: node for node in graph.nodes}, list[Command]()
     for command in commands:
         param = None

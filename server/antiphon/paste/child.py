@@ -25,10 +25,7 @@ _MODULES = frozenset({"math", "antiphon.live"})
 
 
 def translated(text: str, packs: Iterable[str] = ()) -> tuple[str, Script]:
-    """Live script of a program, as text and as its builder.
-
-    Raises UsageError: it is of neither language, or nothing in it plays.
-    """
+    """Live script of a program, as text and builder. Raises UsageError: it is of neither language, or nothing plays."""
     script = Script(packs=frozenset(map(pack_key, packs)))
     if tidal.is_tidal(text):
         tidal.translate(text, script)

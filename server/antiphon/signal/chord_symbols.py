@@ -45,10 +45,7 @@ class ChordSymbol(NamedTuple):
 
 @lru_cache(4096)
 def read_symbol(text: str) -> ChordSymbol | None:
-    """Chord of a symbol, as "Am7", "F^7", "C6/9", "B♭7b9/D"; None where it is none.
-
-    A root in lower case alone is minor.
-    """
+    """Chord of a symbol, "Am7", "C6/9", "B♭7b9/D"; None where it is none. A root in lower case alone is minor."""
     if len(text) > MAX_LETTERS or (found := _SYMBOL.fullmatch(text.strip().translate(_SIGNS))) is None:
         return None
     root, kind = found.groups()

@@ -57,10 +57,7 @@ def grid(rate: int, hop: int = 640, overlap: int = 0) -> SpectrumSizes:
 
 
 def windows(grid: SpectrumSizes) -> tuple[F32, F32]:
-    """Computes the windows whose product, overlapped, is 1.
-
-    Returns the analysis window `[size]` and the synthesis window `[lag]`.
-    """
+    """Windows whose overlapped product is 1: for analysis `[size]`, for synthesis `[lag]`."""
     fade, rise = grid.fade, grid.size - grid.fade
     up = np.sin(np.pi / 2 * (np.arange(rise) + 0.5) / rise)
     down = np.cos(np.pi / 2 * (np.arange(fade) + 0.5) / fade)

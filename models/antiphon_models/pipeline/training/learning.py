@@ -271,10 +271,7 @@ def _export(job: LearningJob, framework: Framework, trainer: ClassifierTrainer, 
 
 
 def check_answers(name: str, own: F32, exported: F32) -> None:
-    """Compares a framework's answers with those of its graph.
-
-    Raises `FileError`: they differ by more than `TOLERANCE`.
-    """
+    """Compares a framework's answers with its graph's. Raises `FileError`: they differ by more than `TOLERANCE`."""
     worst = float(np.abs(own - exported).max())
     if not worst <= TOLERANCE:
         raise FileError(

@@ -120,10 +120,7 @@ def read(path: Path) -> Read:
 
 
 def sections(given: Read, meter: int | None = None) -> list[Section]:
-    """Bars of the file by its time signatures; estimated where notes do not lie on its beats.
-
-    `meter`: beats of a bar, in place of the file's.
-    """
+    """Bars of the file by its time signatures, or by `meter` beats; estimated where notes do not lie on its beats."""
     # bars of one beat are what transcribing programs write when they mean none
     barless = all(upper == 1 for _, upper, _ in given.signatures)
     late = offset(given.melody, not barless)

@@ -91,10 +91,7 @@ def _complain_of_tempo(job: FileJob, tempo: float, why: str) -> None:
 
 
 def chords_of_sound(source: Path) -> OwnChords:
-    """Chords of a recording; none for a solo voice, or without an analysis.
-
-    Raises FileError: the recording cannot be read.
-    """
+    """Chords of a recording; none for a solo voice, or without an analysis. Raises FileError: it cannot be read."""
     found = analyse_file(os.fsencode(source), ["music"])["music"][1] or {} if "music" in analyses() else {}
     spans = found.get("chords") or []
     silent = sum(end - start for start, end, label in spans if label == "N")

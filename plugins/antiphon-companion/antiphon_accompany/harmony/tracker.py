@@ -223,10 +223,7 @@ class HarmonyTracker:
         return self._mean_chances(self._chord * after)
 
     def forecast(self, beat: int, count: int) -> list[int]:
-        """Most likely chords of the beats after `beat`, by the transitions alone.
-
-        `beat`: the beat that was decided last. `count`: beats ahead.
-        """
+        """Likeliest chords of `count` beats after `beat`, which was decided last, by the transitions alone."""
         state, chords = self._chord, []
         for later in range(beat + 1, beat + 1 + count):
             state = state @ self._stiff[later % self.meter]

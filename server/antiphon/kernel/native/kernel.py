@@ -255,10 +255,7 @@ class Kernel(Generic[P, R]):
         return self._by_arrays(*args) if len(args) == len(self.types) else self._by_arrays(*_leaves(args))
 
     def bind(self, *args: object) -> Callable[[], R]:
-        """Prepares a call with constant arguments, converted once.
-
-        Returns a function without arguments that calls the kernel.
-        """
+        """A function without arguments that calls the kernel with these, which are constant and converted once."""
         if self.address == 0:
             self._compile()
         kinds = self.types.values()

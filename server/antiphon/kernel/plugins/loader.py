@@ -44,10 +44,7 @@ class Loaded:
         return construct(name, self.factories["processors"])
 
     def check(self, name: str) -> None:
-        """Runs a block of zeros through one processor: in a child process unless it is built in.
-
-        Raises PluginError: it fails.
-        """
+        """Runs a block of zeros through a processor: in a child unless it is built in. Raises PluginError: it fails."""
         info = self.catalog[name]
         reason = ""
         try:

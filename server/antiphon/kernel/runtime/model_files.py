@@ -69,10 +69,7 @@ def weights(name: str, folder: Path | None = None) -> dict[str, NDArray[Any]]:
 
 
 def write(name: str, arrays: dict[str, NDArray[Any]], folder: Path, details: dict[str, Any]) -> None:
-    """Writes arrays as `name`.safetensors, and its checksum into the manifest.
-
-    Raises FileError: one of the two cannot be written.
-    """
+    """Writes arrays as `name`.safetensors, and its checksum into the manifest. Raises FileError: of either."""
     import tomli_w
     from safetensors.numpy import save
 

@@ -211,10 +211,7 @@ def folder_in_library(name: str, holds: str, error: type[AntiphonError] = FileEr
 
 
 def os_error_text(error: OSError) -> str:
-    """Puts an error of the operating system into words, with what to do about it.
-
-    Returns part of a sentence, without a full stop.
-    """
+    """Words for an error of the operating system and what to do about it: part of a sentence, without a full stop."""
     text = (error.strerror or str(error) or type(error).__name__).lower()
     match error.errno:
         case errno.ENOSPC | errno.EDQUOT | errno.EFBIG:

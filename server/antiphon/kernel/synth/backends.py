@@ -66,10 +66,7 @@ def use(choice: BackendChoice | None) -> None:
 
 
 def chosen() -> BackendChoice:
-    """The process-wide synth backend.
-
-    Returns what `use_backend` set; otherwise what `--synth auto` chooses, and `NULL` where a processor is only checked.
-    """
+    """The process-wide backend: of `use_backend`, else of `--synth auto`; `NULL` where processors are only checked."""
     if _chosen is not None:
         return _chosen
     return BackendChoice(NULL if workers_disabled() else _automatic())

@@ -200,10 +200,7 @@ class SynthSupport:
         return None
 
     def findings(self) -> Iterable[Finding]:
-        """Checks the backend's requirements, for `antiphon doctor`.
-
-        Yields what was found; by default whether `info.program` or `info.needs` is installed.
-        """
+        """Yields what was found of the backend, for `antiphon doctor`; by default of `info.program` or `info.needs`."""
         info = self.info
         what = info.program or info.needs
         if not what:

@@ -81,10 +81,7 @@ _new = tuple.__new__
 
 
 def decode(data: bytes) -> Packet:
-    """Decodes the bytes of one datagram or frame; any bytes give a value, and nothing is raised.
-
-    Returns the message or bundle; a `WireError` where there is none.
-    """
+    """The message or bundle of one datagram or frame; a `WireError` where there is none: nothing is raised."""
     # Most messages carry numbers only: their arguments are one unpack, found by their type tags.
     end = data.find(b"\0")
     at = (end + 4) & -4

@@ -108,10 +108,7 @@ class WorkerProcessor(Processor):
         self.hops.run(io, io.audio_in[0] if io.audio_in else None, io.audio_out[0])
 
     def post(self, hop: int, sound: Samples) -> None:
-        """Writes and posts a completed hop, if there is a worker. On the block path.
-
-        `sound`: what came in, float32 `[channels, frames]`.
-        """
+        """Writes and posts a hop of float32 `[channels, frames]`, if there is a worker. On the block path."""
         if len(self._past):
             self._keep(sound, self._past, self._past_at, self.hops.hop)
         client = self.client
@@ -125,10 +122,7 @@ class WorkerProcessor(Processor):
         client.post(hop, self._sent)
 
     def load(self, hop: int, out: Samples) -> None:
-        """Loads the answer to a hop, with a fade at dropouts. On the block path.
-
-        `out`: float32 `[channels, frames]`, filled.
-        """
+        """Loads a hop's answer, with a fade at dropouts, into float32 `[channels, frames]`. On the block path."""
         if hop < self.hops.first:
             out.fill(0.0)
             return

@@ -52,10 +52,7 @@ class ScriptPlaces:
         return () if found is None else ((self._version, *found),)
 
     def text(self, text: str) -> int | None:
-        """Start of a quoted text: within the current call, or the only equal one of the script.
-
-        None if there is none, or if it is ambiguous.
-        """
+        """Start of a quoted text in the current call, or of the only equal one of the script; None if ambiguous."""
         if self._texts is None:
             self._texts = self._found()
         starts, span = self._texts.get(text, []), self._span()

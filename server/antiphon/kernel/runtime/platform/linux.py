@@ -34,10 +34,7 @@ def _libc() -> ctypes.CDLL:
 
 
 def make_bell(*, waits: bool = False, inherited: bool = True) -> int:
-    """Creates a bell: a descriptor readable once it was rung.
-
-    `waits`: of `wait_bell`, else of `hear`. `inherited`: by programs that are executed.
-    """
+    """Creates a bell, readable once rung: of `wait_bell` where it `waits`, else of `hear`; `inherited` by programs."""
     return os.eventfd(0, (0 if waits else os.EFD_NONBLOCK) | (0 if inherited else os.EFD_CLOEXEC))
 
 
