@@ -26,10 +26,7 @@ class Hosted:
     """`Stepper` of one slot with a third-party plugin."""
 
     def __init__(self, spec: WorkerSpec) -> None:
-        """Loads the plugin, one instance per copy.
-
-        Raises ParamError: it cannot be made, or was changed since the node was declared.
-        """
+        """Loads the plugin, an instance a copy. Raises ParamError: it cannot be made, or has changed since."""
         card = card_of(str(spec.settings["address"]))
         if len(card.controls) != spec.settings["controls"]:
             raise ParamError(f"{card.name} was changed since the patch was loaded; load the patch again")

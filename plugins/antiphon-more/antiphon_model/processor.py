@@ -199,10 +199,7 @@ class Model(ModelProcessor):
                 np.multiply(values[ratio - 1 :: ratio], self._scale, out=into[0, row])
 
     def read(self, answer: Samples) -> Samples:
-        """Sound of an answer `[lanes, *outputs]`, or its latents.
-
-        On the block path. Silence where the answer is latents.
-        """
+        """Sound of an answer `[lanes, *outputs]`, silence where it is latents. On the block path."""
         method = self._method
         if method is None or self._alike:
             return super().read(answer)

@@ -81,10 +81,7 @@ class FileStepper:
     """A `Stepper` of one method of a file; a slot without a hop costs nothing."""
 
     def __init__(self, spec: WorkerSpec, load: Callable[[bytes], StreamProgram]) -> None:
-        """Loads the file; `load` creates the program of its bytes.
-
-        Raises ModelError: the file was changed since it was described, or cannot be loaded.
-        """
+        """Loads the file; `load`: its program. Raises ModelError: it was changed, or cannot be loaded."""
         path = str(spec.settings["path"])
         self._name, self._shape = Path(path).name, spec.outputs
         data = read(path)

@@ -24,10 +24,7 @@ BATCH_SIZE = 8
 
 
 def level_free(mel: F32) -> F32:
-    """Level-normalised excerpt `[…, frames, bands]` in dB.
-
-    dB above the excerpt's mean, where nothing is more than `RANGE` below its maximum.
-    """
+    """Excerpt `[…, frames, bands]` in dB above its mean, where nothing is over `RANGE` below its maximum."""
     axes = (-2, -1)
     floor = mel.max(axis=axes, keepdims=True) - np.float32(RANGE)
     raised = np.maximum(mel, floor)

@@ -39,10 +39,7 @@ class Grain(IntEnum):
 
 @kernel
 def mosaic_grains(sound: f32p, frames: i64, rows: f64p, out: f32p, count: i64) -> None:
-    """Adds `count` samples of all grains to `out`.
-
-    `sound`: the corpus, `frames` samples. `out`: `[count]`. `count`: samples.
-    """
+    """Adds `count` samples of all grains of the corpus `sound`, `frames` samples, to `out`, `[count]`."""
     for v in range(GRAINS):
         r = v * Grain.NUMBERS
         length = rows[r + Grain.LENGTH]

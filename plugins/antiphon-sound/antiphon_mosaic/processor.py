@@ -150,10 +150,7 @@ class Mosaic(Processor):
     )
 
     def prepare(self, spec: StreamSpec) -> None:
-        """Reads the reference and cuts it into units.
-
-        Raises FileError: the reference cannot be read, is silent, or is an empty folder.
-        """
+        """Reads the reference and cuts it into units. Raises FileError: it is unreadable, silent or empty."""
         grid = Grid(spec.rate, round(float(self.settings["size"]) * spec.rate / 1000.0))
         self._grid, hop = grid, grid.hop
         self.latency = grid.latency

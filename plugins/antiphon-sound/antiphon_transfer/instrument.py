@@ -153,10 +153,7 @@ def names() -> list[str]:
 
 
 def read(instrument: str, file: str) -> dict[str, F32]:
-    """Arrays of an installed instrument, or of a file written by `antiphon train timbre`.
-
-    Raises FileError: there is no such instrument, or the file has none.
-    """
+    """Arrays of an instrument, installed or of `antiphon train timbre`. Raises FileError: there is none."""
     try:
         arrays = read_weights(Path(file).stem, Path(file).parent) if file else read_weights(PREFIX + instrument)
         return {name: find_array(arrays, name, *shape) for name, shape in shapes().items()}

@@ -46,10 +46,7 @@ class DirtEvent:
 
 
 def read(args: Sequence[Arg]) -> DirtEvent:
-    """Reads the arguments of `/dirt/play`.
-
-    Raises WireError: there is an odd number of arguments, too many, a name that is no word, or no sound.
-    """
+    """Reads the arguments of `/dirt/play`. Raises WireError: they are odd in number, too many, or name no sound."""
     if len(args) % 2:
         raise WireError(f"/dirt/play takes names and values in turn; {len(args)} arguments were sent")
     if len(args) > 2 * MAX_FIELDS:

@@ -171,10 +171,7 @@ class PhaseSpectra:
     """
 
     def __init__(self, channels: int, size: int, past: int) -> None:
-        """Allocates the buffers.
-
-        `size`: frames of a window, a power of two. `past`: frames of sound that are kept, at least; more than `size`.
-        """
+        """Allocates for windows of `size` frames, a power of two, and `past` frames of sound, more than `size`."""
         self.size, self.hop = size, size // OVERLAP
         self.mask = (1 << math.ceil(math.log2(past))) - 1
         self.past = np.zeros((channels, self.mask + 1), np.float32)  # the sound so far, a ring of `mask` + 1 frames

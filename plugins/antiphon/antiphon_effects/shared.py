@@ -62,10 +62,7 @@ def effects_detect(x: Audio, side: Audio, source: f32p, tops: f64p) -> None:
 
 @kernel
 def effects_exp(x: f64) -> f64:
-    """exp(x), within 1e-15, for x of -700 to 700.
-
-    Arithmetic only: the loop vectorises, unlike one that calls the C library.
-    """
+    """exp(x), within 1e-15, for x of -700 to 700; arithmetic only, so that the loop vectorises."""
     whole = x * (1.0 / _LN2) + _WHOLE
     r = x - (whole - _WHOLE) * _LN2
     p = 1.0 / 6227020800.0 * r + 1.0 / 479001600.0

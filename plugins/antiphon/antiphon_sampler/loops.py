@@ -62,10 +62,7 @@ def _marks(data: bytes) -> SampleMarks:
 
 
 def write_looped(path: Path, sound: Samples, rate: int, first: int) -> None:
-    """Writes a WAV file of 16 bits that repeats from a frame to its end; -1 for one that does not.
-
-    `sound`: `[channels, frames]`.
-    """
+    """Writes `[channels, frames]` as WAV of 16 bits that repeats from a frame to its end; -1 for none."""
     soundfile.write(path, sound.T, rate, subtype="PCM_16")
     if first < 0:
         return

@@ -35,10 +35,7 @@ def piano_roll(notes: Sequence[Sequence[float]], seconds: float) -> Levels:
 
 
 def waveform(sound: Samples) -> Levels:
-    """Levels of a waveform, from the least to the largest sample of each column.
-
-    `sound`: `[channels, frames]`, at least one frame.
-    """
+    """Levels of a waveform `[channels, frames]`, at least one, from the least to the largest sample of a column."""
     mono = listening_mono(sound).astype(np.float64)
     bounds = np.linspace(0, len(mono), WIDTH + 1).astype(int)
     places = np.minimum(bounds[:-1], len(mono) - 1)
@@ -59,10 +56,7 @@ def levels_picture(*levels: Levels) -> bytes:
 
 
 def spectrogram(sound: Samples, rate: int) -> Levels:
-    """Levels of a spectrogram: time to the right, 40 Hz to 16 kHz upwards by octaves, -80 dBFS to 0 dB.
-
-    `sound`: `[channels, frames]`.
-    """
+    """Levels of a spectrogram of `[channels, frames]`: 40 Hz to 16 kHz upwards by octaves, -80 dBFS to 0 dB."""
     mono = listening_mono(sound).astype(np.float64)
     starts = np.linspace(0, max(0, len(mono) - FRAMES), WIDTH).astype(int)
     padded = np.pad(mono, (0, FRAMES))

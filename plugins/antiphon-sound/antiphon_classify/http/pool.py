@@ -128,10 +128,7 @@ class ClassifierPool:
             return process.classifiers
 
     async def classify(self, name: str, path: Path) -> dict[str, Any]:
-        """Classifies a file when its turn comes; the answer is that of `library.classification.classify`.
-
-        Raises Refusal: with the reason; 429 where too many wait.
-        """
+        """Classifies a file in turn, as `library.classification.classify`. Raises Refusal: 429 where too many wait."""
         with self._place():
             return await self._ask(name, str(path))
 

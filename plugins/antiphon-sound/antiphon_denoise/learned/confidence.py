@@ -232,10 +232,7 @@ class Confidence:
         self._state.fill(0.0)
 
     def apply(self, power: F32, gate: F32, known: bool, gain: F32) -> None:
-        """gain `[bins]`, the mask's for this hop's power, ← adjusted by confidence, with the spectral gate's.
-
-        `known`: whether the noise had been learned.
-        """
+        """gain `[bins]` of the mask ← adjusted by confidence, with the gate's; `known`: the noise had been learned."""
         self._features.update(power, gain, gate, known)
         for run in self._steps:
             run()

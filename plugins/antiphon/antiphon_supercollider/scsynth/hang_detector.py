@@ -23,10 +23,7 @@ class HangDetector:
         self.seconds = self._before = 0.0
 
     def broken(self, grace: float = 0.0) -> None:
-        """Restarts the measurement, after progress or if none is expected.
-
-        `grace`: seconds of silence allowed in addition.
-        """
+        """Restarts the measurement, after progress or if none is due, with `grace` more seconds of silence allowed."""
         self.seconds = self._before = -grace
         self._clock = -1
 

@@ -21,10 +21,7 @@ class ScsynthWord(IntEnum):
 
 
 def describe(state: Mapping[str, Any], own: Sequence[int], settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Status of scsynth, which replaces the worker's; empty before the first scsynth has started.
-
-    `own`: counters in the arena, by `ScsynthWord`.
-    """
+    """Status of scsynth, by `own` counters (`ScsynthWord`), for the worker's; empty before the first has started."""
     pid, restarts = own[ScsynthWord.PID], own[ScsynthWord.RESTARTS]
     if not pid and not restarts:
         return {}

@@ -45,10 +45,7 @@ def load(path: Path) -> Definition:
 
 
 def parse(data: bytes, shown: str) -> Definition:
-    """Parses and checks a compiled SynthDef file (SCgf 2); `shown` is its name in errors.
-
-    Raises FileError: what is wrong, and where.
-    """
+    """Parses and checks a SynthDef file (SCgf 2), `shown` in errors. Raises FileError: what is wrong, and where."""
     reader = _Reader(data, shown)
     if data[:4] != b"SCgf":
         raise reader.wrong("it does not begin as a compiled SynthDef does", "write it with SynthDef.writeDefFile")

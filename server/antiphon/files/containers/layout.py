@@ -34,10 +34,7 @@ def open_file(path: str | bytes | os.PathLike[str]) -> int:
 
 
 def layout(fd: int) -> SoundLayout:
-    """The layout of the file behind a descriptor.
-
-    Raises `Refused` when it is none of `KINDS`, or promises what it does not hold.
-    """
+    """Layout of the file behind a descriptor. Raises `Refused`: it is none of `KINDS`, or lacks what it promises."""
     length = os.fstat(fd).st_size
     head = os.pread(fd, 32, 0)
     if not head:

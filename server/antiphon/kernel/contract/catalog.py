@@ -33,10 +33,7 @@ class ProcessorInfo:
 
     @property
     def cells(self) -> tuple[Param, ...]:
-        """Every parameter of a node of this type: the host's three, then its own.
-
-        The index of a parameter in this tuple is its cell number in realtime commands.
-        """
+        """Parameters of a node: the host's three, then its own; the index is the cell in realtime commands."""
         return HOST_PARAMS + self.params
 
     @property

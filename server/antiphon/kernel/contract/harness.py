@@ -108,10 +108,7 @@ def render(
 
 
 def prepare(processor: Processor, spec: StreamSpec, settings: Mapping[str, Value]) -> ParamCells:
-    """Prepares a processor with initial parameter values, for a caller that calls `process` itself.
-
-    Returns a cell for each parameter by name, for `IO.cells`.
-    """
+    """Prepares a processor, with values, for a caller of `process`; returns cells by name, for `IO.cells`."""
     params = {p.name: p for p in processor.params}
     cells = ParamCells()
     for name, value in settings.items():
