@@ -26,7 +26,6 @@ _TRAININGS = (
     "harmony accompany.networks:HarmonyRecipe The chords of a whole melody, for `accompany` on files.",
     "harmony-live accompany.live_networks:LiveHarmonyRecipe The same of what is past, for `accompany` live.",
     "hum hum.training.recipe:HumRecipe The network that hears pitch, beginnings and notes.",
-    "fit loops.fit_training:FitRecipe The towers by which loops go together.",
     "popularity classify.popularity:PopularityTraining A column of a table: antiphon train popularity TABLE.csv.",
     "notes latent.training:OwnNotesRecipe A decoder of `latent` of your own notes: antiphon train notes FOLDER.",
     "stems stems.recipe:StemsRecipe The masks of stems in files.",

@@ -1,4 +1,4 @@
-"""Four-bar windows of songs, each part as a loop: training and test material of `fit`.
+"""Four-bar windows of songs, each part as a loop: test material of `fit`.
 
 Parts of the same bars go together; a foil breaks one thing of a part: its pitch, its place in the bar, its tempo.
 """

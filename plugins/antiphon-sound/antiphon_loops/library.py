@@ -310,12 +310,6 @@ class _File:
     work: Future[Loop | Exception] | None = None
 
 
-def _fit_available() -> bool:
-    from antiphon_loops.analysis import compatibility
-
-    return compatibility.available()
-
-
 @dataclass(slots=True)
 class _Work:
     """Analyses of a folder's new sounds. `fresh`: number stored."""
@@ -323,7 +317,6 @@ class _Work:
     store: LoopStore
     pool: ThreadPoolExecutor
     fresh: int = 0
-    _with_fit: bool = field(default_factory=_fit_available)
     _pending: dict[SoundKey, Future[Loop | Exception]] = field(default_factory=dict)
 
     def begin(self, path: Path, name: str) -> _File:
@@ -340,7 +333,7 @@ class _Work:
             return _File(name, problem)
         key = self.store.key(path, name)
         known = self.store.known(key, name)
-        if known is not None and (known[0] is None or known[0].fit or not self._with_fit):
+        if known is not None and (known[0] is None or known[0].fit):
             return _File(name, key=key)
         if key not in self._pending:
             loop = known[0] if known is not None else None

@@ -12,7 +12,7 @@ BEATS = 16
 """Beats of the harmony part: four bars."""
 HARMONY = CLASSES * BEATS
 """Length of the harmony part, before the rhythm part."""
-FIT = (0.6, 0.6, -2.7)
+FIT = (1.0, 1.0, -5.2)
 """Weights of the harmony's and the rhythm's scalar product in `fit_compatibility`, and what is added.
 
 By logistic regression on validation songs: a partner against 49 others and its broken copies.

@@ -74,10 +74,10 @@ def analyse_file(path: Path, name: str, label: TempoLabel | None = None) -> Loop
     loop.
     """
     samples, rate = sound_of(path, name)
-    loop = analyse(samples, rate, name, label or label_of(path, name), with_fit=compatibility.available())
+    loop = analyse(samples, rate, name, label or label_of(path, name), with_fit=True)
     number = number_in(name)
     if label is None and number is not None and Rules().leaves_out(loop):
-        again = analyse(samples, rate, name, TempoLabel(number, False, "number"), with_fit=bool(loop.fit))
+        again = analyse(samples, rate, name, TempoLabel(number, False, "number"), with_fit=True)
         return again if again.tempo_from == "number" else loop
     return loop
 

@@ -159,7 +159,7 @@ FIT = "fit"
 class FitAnalysis(Analysis):
     """Compatibility analysis for `library fits`: the first four bars of a loop; None for other sounds."""
 
-    version = 2
+    version = 3
     by_name = True
     longest = 60.0
     quantities = (

@@ -166,10 +166,7 @@ def _vector(choice: LoopChoice, turn: int = 0) -> NDArray[np.float64]:
 
 
 def fit(loop: Loop, bpm: float) -> tuple[float, int]:
-    """Stretch factor of a loop at `bpm`, and its number of bars then.
-
-    Half or double time is used if it needs less stretching.
-    """
+    """Stretch factor of a loop at `bpm`, or half or double that, whichever stretches less, and its bars then."""
     options = [(bpm / loop.bpm, loop.bars), (bpm / (2 * loop.bpm), 2 * loop.bars)]
     if loop.bars % 2 == 0:
         options.append((bpm / (loop.bpm / 2), loop.bars // 2))
