@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from antiphon.files.decode import path_text
-from antiphon.files.sound_finish import FADE, SoundFinish
+from antiphon.files.sound_finish import FADE, STDOUT, SoundFinish
 from antiphon.kernel.contract.catalog import ProcessorInfo
 from antiphon.kernel.contract.file_use import FileUse
 from antiphon.kernel.contract.params import Param, Value
 from antiphon.kernel.errors import FileError, UsageError
 from antiphon.kernel.graph.graph import Graph, NodeSpec, known_type
+from antiphon.kernel.plugins.finding import BUILT_IN
 from antiphon.kernel.plugins.loader import Loaded
 from antiphon.kernel.runtime.arguments import check
 from antiphon.kernel.runtime.importing import import_object
@@ -56,7 +57,7 @@ def run(asked: RunRequest, loaded: Loaded, reporting: Reporting = SILENT) -> int
         return _run(asked, info, finish, loaded, reporting, None)
     if asked.out_dir is not None:
         raise UsageError("- is standard input or output: name one IN and one OUT, without --out-dir")
-    from antiphon.files.pipes import STDOUT, RawForm
+    from antiphon.files.pipes import RawForm
     from antiphon.operations.pipes import joined
 
     raw = RawForm.of(asked.raw) if asked.raw else None
@@ -91,8 +92,8 @@ def _run(
     made_by = info.on_files.job
     _check_paths(asked, info.on_files, jobs, beside)
     reporting.stage("loading")
-    # after all that costs nothing: a check starts a process, and the first one compiles kernels
-    loaded.check(asked.plugin)
+    if info.plugin not in BUILT_IN:
+        loaded.check(asked.plugin)  # after all that costs nothing: it starts a process, and compiles kernels
     if made_by:
         job = _file_job(asked, jobs[0], values, fires, parts, finish, reporting)
         for written in _run_own_job(made_by, asked, job, reporting):
