@@ -1,4 +1,4 @@
-"""`/library/next` and `/library/fits`, executed in a thread and in a process, since a catalogue is on disk."""
+"""`/library/fits`, executed in a process, since a catalogue is on disk."""
 
 import asyncio
 import json
@@ -17,8 +17,7 @@ BARS = (4, 2, 1)
 """Number of last bars compared with loops: the capture's length."""
 TIMEOUT_SECONDS = 60.0
 """Timeout in seconds of a comparison."""
-MAX_TRACKS, MAX_SIGNALS = 50, 20
-KINDS = ("like", "skip", "dislike", "after")
+MAX_TRACKS = 50
 
 
 class Questions:
@@ -30,34 +29,12 @@ class Questions:
     def add_to(self, osc: AddressList) -> None:
         """Registers the addresses."""
         osc.add(
-            "/library/next",
-            "[i:count] [s:signal]…",
-            self.following,
-            "Suggests the library's tracks that may come next. Signals, each a kind (like, skip, dislike, or after "
-            "for the track that plays) and a path, are stored first. Answers `/library/next.reply s:path…`.",
-        )
-        osc.add(
             "/library/fits",
             "[i:count] [s:node]",
             self.fitting,
             "The library's loops that go best with the last four bars of a node, else of the output; two or one where "
             "no more are kept. Answers `/library/fits.reply s:path f:score s:why …`, the best first.",
         )
-
-    async def following(self, request: OscRequest) -> None:
-        """Answers `/library/next.reply s:path…`."""
-        count, given = (request.args or (1,))[0], request.args[1:]
-        signals = list(zip(given[::2], given[1::2], strict=False))
-        if len(given) > 2 * MAX_SIGNALS:
-            raise RequestError(f"takes {MAX_SIGNALS} signals at most")
-        for kind in given[::2]:
-            if kind not in KINDS:
-                raise RequestError(f"kind is {', '.join(KINDS[:-1])} or {KINDS[-1]}, not {str(kind)[:40]!r}")
-        if len(given) % 2:
-            raise RequestError("path is missing")
-        async with self._one:
-            found = await asyncio.to_thread(next_paths, library_folder(), _checked(count), signals)
-        request.reply("/library/next.reply", *_limit_to_datagram((path,) for path in found))
 
     async def fitting(self, request: OscRequest) -> None:
         """Answers `/library/fits.reply s:path f:score s:why…`: loops compatible with the last bars of a node."""
@@ -115,15 +92,3 @@ def _limit_to_datagram(rows: Iterable[tuple[Arg, ...]]) -> list[Arg]:
             break
         reply += row
     return reply
-
-
-def next_paths(root: Path, count: int, given: Iterable[tuple[Arg, Arg]]) -> list[str]:
-    """Paths of the recommended tracks; stores the signals, (kind, path) each."""
-    from antiphon_library.catalogue import Catalogue
-    from antiphon_library.taste.choosing import next_summaries, request_of
-
-    body: dict[str, object] = {"count": count}
-    for kind, path in given:
-        body[str(kind)] = path if kind == "after" else [*body.get(str(kind), ()), path]  # type: ignore[misc]
-    with Catalogue(root, make=len(body) > 1) as catalogue:
-        return [str(match["path"]) for match in next_summaries(catalogue, request_of(catalogue, body))]

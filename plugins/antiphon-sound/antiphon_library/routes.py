@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from antiphon_library.taste.choosing import TrackTable
 
 TRACK: Any = str | int
-TRACKS: Any = str | int | list[str | int]
 PLACE: Any = {"x": float, "y": float}
 MapTrack = record("MapTrack", id=int, path=str, title=str, artist=str, genre=str, **PLACE)
 MapArtist = record("MapArtist", name=str, genre=str, **PLACE, tracks=int, nearest=list[str])
@@ -45,18 +44,7 @@ MapGenre = record("MapGenre", name=str, **PLACE, tracks=int)
 KNOWN: Any = {"tracks": list_of(MapTrack), "artists": list_of(MapArtist), "genres": list_of(MapGenre)}
 Map = record("Map", **KNOWN, unplaced=int, placed=bool, placing=bool)
 Placing = record("Placing", placing=bool)
-Next = record(
-    "Next",
-    Request,
-    count=maybe(Annotated[int, Meta(ge=1, le=500)]),
-    after=maybe(TRACK),
-    like=maybe(TRACKS),
-    skip=maybe(TRACKS),
-    dislike=maybe(TRACKS),
-)
 NAMES: Any = dict.fromkeys(("title", "artist", "album", "genre"), str | None)
-Track = record("Track", id=int, path=str, duration=float | None, score=float, **NAMES)
-Matches = record("Matches", matches=list_of(Track))
 Fits = record("Fits", Request, file=maybe(TRACK), node=maybe(Name), count=maybe(Annotated[int, Meta(ge=1, le=500)]))
 FitTrack = record("FitTrack", id=maybe(int), path=str, duration=float | None, score=float, why=list[str], **NAMES)
 FitMatches = record("FitMatches", matches=list_of(FitTrack))
@@ -83,7 +71,6 @@ class LibraryRoutes:
         self._thread = ThreadPoolExecutor(1, "library")
         self._waiting = 0
         self._making: asyncio.Future[bytes] | None = None
-        self._stamp: tuple[float, ...] | None = None
         self._table: TrackTable | None = None
         self._map = b""
         self._work: asyncio.Task[None] | None = None
@@ -149,22 +136,6 @@ class LibraryRoutes:
     def _placed(self) -> bool:
         return self._work is None or self._work.done()
 
-    @operation("POST", "/api/library/next", Matches, body=Next, example={"body": {"count": 8, "like": 1}})
-    async def next(self, request: HttpRequest, body: Any) -> Response:
-        """What comes next, after signals about tracks, which are stored.
-
-        A track is a path or an `id`.
-        """
-
-        def work(catalogue: Catalogue) -> list[dict[str, Any]]:
-            from antiphon_library.taste.choosing import next_summaries, request_of
-
-            return next_summaries(catalogue, request_of(catalogue, given), self._tracks(catalogue))
-
-        given = msgspec.to_builtins(body)
-        signals = bool(given.keys() & {"like", "skip", "dislike"})
-        return answer({"matches": await self._in_thread(self._with_catalogue, work, signals)})
-
     @operation("POST", "/api/library/fits", FitMatches, body=Fits, example={"body": {"file": 1}})
     async def fits(self, request: HttpRequest, body: Any) -> Response:
         """The library's loops that go best with one of its files, a path or an `id`.
@@ -224,27 +195,20 @@ class LibraryRoutes:
 
         make_folder(self._root)
 
-    def _with_catalogue(self, work: Callable[[Catalogue], Found], make: bool = False) -> Found:
-        """Runs work in the library's thread, which serialises access to the tracks in memory. `make`: it writes."""
+    def _with_catalogue(self, work: Callable[[Catalogue], Found]) -> Found:
+        """Runs work in the library's thread, which serialises access to the tracks in memory."""
         from antiphon_library.catalogue import Catalogue
 
-        with Catalogue(self._root, make=make) as catalogue:
+        with Catalogue(self._root, make=False) as catalogue:
             return work(catalogue)
-
-    def _tracks(self, catalogue: Catalogue) -> TrackTable:
-        from antiphon_library.taste.choosing import TrackTable
-
-        stamp = catalogue.taste.stamp()
-        if self._table is None or stamp != self._stamp:
-            self._table, self._stamp, self._map = TrackTable.load(catalogue.taste), stamp, b""
-        return self._table
 
     def _map_body(self) -> bytes:
         def work(catalogue: Catalogue) -> bytes:
             from antiphon_library.map import chart
+            from antiphon_library.taste.choosing import TrackTable
 
-            table = self._tracks(catalogue)
-            if not self._map:
+            table = TrackTable.of(catalogue)
+            if table is not self._table:
                 try:
                     placement = chart.place_tracks(catalogue, table, fit=False)
                 except UsageError:
@@ -252,7 +216,7 @@ class LibraryRoutes:
                 unplaced = len(table.rows) - len(placement.rows)
                 found = chart.chart(placement, unplaced).plain()
                 self._map = answer({**found, "placed": placement.fit}).body
-                self._stamp = catalogue.taste.stamp()  # placing new tracks has changed it
+                self._table = TrackTable.of(catalogue)  # placing new tracks has changed what it is made of
             return self._map
 
         return self._with_catalogue(work)

@@ -11,6 +11,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, MutableMapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -46,6 +47,10 @@ __all__ = [
 ]
 
 
+ASKED, MAX_ASKED = 2, 64
+"""Operations of plugins that are done at a time, and most that wait or are done."""
+
+
 @dataclass(frozen=True, slots=True)
 class Uploads:
     """Files that clients have sent."""
@@ -79,6 +84,7 @@ class HttpServer:
         self.uploads: Uploads | None = None
         self.live: tuple[Any, CodeGuard] | None = None  # a PerformerLink, which knows the page, which knows this
         self._messages: OscRefusals | None = None
+        self._threads, self._asked = ThreadPoolExecutor(ASKED, "operations"), 0
         self.closing: list[Callable[[], Awaitable[None]]] = []
         self.draining: list[Callable[[], int]] = []
         self.counts: dict[str, Callable[[], int]] = {}
@@ -109,12 +115,19 @@ class HttpServer:
         """Adds the route of a plugin's operation, which is done in a thread."""
 
         async def handler(request: HttpRequest, body: Any) -> Response:
-            return answer(msgspec.to_builtins(await asyncio.to_thread(operation.answer, body)))
+            if self._asked >= MAX_ASKED:
+                raise Refusal(503, f"{MAX_ASKED} questions wait already; try again", (("Retry-After", "5"),))
+            self._asked += 1
+            try:  # the loop's own few threads would all wait, and nothing else be read
+                found = await asyncio.get_running_loop().run_in_executor(self._threads, operation.answer, body)
+            finally:
+                self._asked -= 1
+            return answer(msgspec.to_builtins(found))
 
         handler.__doc__ = operation.doc
         level, example = TokenLevel.OWNER, {"body": dict(operation.example)}
         path, answers = f"/api{operation.path}", operation.answers
-        one = Operation("POST", path, handler, answers, body=operation.asked, level=level, example=example)
+        one = Operation("POST", path, handler, answers, body=operation.body, level=level, example=example)
         self._put(one, partial(one.call, handler))
 
     def _put(self, one: Operation, handler: Handler) -> None:
@@ -146,6 +159,7 @@ class HttpServer:
     async def stop(self) -> None:
         """Closes every connection and the port, and cancels the handlers that still run."""
         await self.listeners.stop()
+        self._threads.shutdown(wait=False, cancel_futures=True)
         for close in self.closing:
             await close()
         await self.connections.stop()
