@@ -38,6 +38,6 @@ def antiphon_operations(operations: Any) -> None:
 @hookimpl
 def antiphon_addresses(osc: Any) -> None:
     """Adds `/library/fits`."""
-    from antiphon_library.addresses import Questions
+    from antiphon_library.addresses import add_to
 
-    Questions().add_to(osc)
+    add_to(osc)

@@ -20,30 +20,23 @@ TIMEOUT_SECONDS = 60.0
 MAX_TRACKS = 50
 
 
-class Questions:
-    """Handlers of queries, executed sequentially."""
+FITS = (
+    "The library's loops that go best with the last four bars of a node, else of the output; two or one where no more "
+    "are kept. Answers `/library/fits.reply s:path f:score s:why …`, the best first."
+)
 
-    def __init__(self) -> None:
-        self._one = asyncio.Lock()
 
-    def add_to(self, osc: AddressList) -> None:
-        """Registers the addresses."""
-        osc.add(
-            "/library/fits",
-            "[i:count] [s:node]",
-            self.fitting,
-            "The library's loops that go best with the last four bars of a node, else of the output; two or one where "
-            "no more are kept. Answers `/library/fits.reply s:path f:score s:why …`, the best first.",
-        )
+def add_to(osc: AddressList) -> None:
+    """Adds the address, whose questions are answered one after the other."""
+    one = asyncio.Lock()
 
-    async def fitting(self, request: OscRequest) -> None:
-        """Answers `/library/fits.reply s:path f:score s:why…`: loops compatible with the last bars of a node."""
+    async def fitting(request: OscRequest) -> None:
         asked: list[Arg] = [*request.args, *(10, "out")[len(request.args) :]]
         count, node = asked
         _checked(count)
         path = make_folder(library_folder() / "captures", PRIVATE_FOLDER) / f".fits-{os.urandom(4).hex()}.wav"
         try:
-            async with self._one, asyncio.timeout(2 * TIMEOUT_SECONDS):
+            async with one, asyncio.timeout(2 * TIMEOUT_SECONDS):
                 beats = await _captured(request, path, str(node))
                 found = await _asked("fits", str(path), "--beats", str(beats), "-n", str(count), "--json")
         except TimeoutError:
@@ -56,6 +49,8 @@ class Questions:
             path.unlink(missing_ok=True)
         rows = ((str(row["path"]), float(row["score"]), ", ".join(row["why"])) for row in json.loads(found)["matches"])
         request.reply("/library/fits.reply", *_limit_to_datagram(rows))
+
+    osc.add("/library/fits", "[i:count] [s:node]", fitting, FITS)
 
 
 def _checked(count: object) -> int:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 from typing import Annotated, Any
 
-from msgspec import Struct
+from msgspec import Struct, defstruct
 
 from antiphon.api import UsageError
 from antiphon.api.backends.runtime import OscForm, Request, argument
@@ -57,23 +57,16 @@ class Next(Request):
     forget: Annotated[bool, argument("First forget all earlier signals.")] = False
 
 
-class Track(Struct):
-    """A track: its number in the catalogue, and why it was chosen."""
-
-    id: int
-    path: str
-    duration: float | None
-    score: float
-    title: str | None
-    artist: str | None
-    album: str | None
-    genre: str | None
-
-
-class Matches(Struct):
-    """Tracks in the order in which they come."""
-
-    matches: list[Track]
+NAMES = ("title", "artist", "album", "genre")
+TRACK = [
+    ("id", int),
+    ("path", str),
+    ("duration", float | None),
+    ("score", float),
+    *((name, str | None) for name in NAMES),
+]
+Track: Any = defstruct("Track", TRACK)
+Matches = defstruct("Matches", [("matches", list[Track])])  # type: ignore[valid-type]
 
 
 def next_of_words(words: Sequence[Any]) -> Mapping[str, Any]:

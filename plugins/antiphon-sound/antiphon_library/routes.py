@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -53,8 +52,6 @@ FitMatches = record("FitMatches", matches=list_of(FitTrack))
 Found = TypeVar("Found")
 EXCERPTS = 2
 """Maximum excerpts decoded at a time."""
-MAX_WAITING = 64
-"""Maximum pending catalogue queries."""
 MAX_TRACKS = 50
 """Maximum tracks of an OSC query."""
 NO_MAP: dict[str, Any] = {"tracks": [], "artists": [], "genres": [], "unplaced": 0}
@@ -65,11 +62,8 @@ class LibraryRoutes:
 
     def __init__(self, server: HttpServer) -> None:
         """Adds the routes; nothing is opened or started before the first request."""
-        self._ask = server.ask
+        self._server = server
         self._decoding = asyncio.Semaphore(EXCERPTS)
-        # a dedicated thread: the event loop's few threads would all wait for the catalogue
-        self._thread = ThreadPoolExecutor(1, "library")
-        self._waiting = 0
         self._making: asyncio.Future[bytes] | None = None
         self._table: TrackTable | None = None
         self._map = b""
@@ -79,14 +73,13 @@ class LibraryRoutes:
 
     @property
     def _root(self) -> Path:
-        """The performer's library; the first call imports numpy, in the library's thread."""
+        """The performer's library; the first call imports numpy."""
         from antiphon.api.backends.files import library_folder
 
         return library_folder()
 
     async def close(self) -> None:
         """Ends the process that places tracks; the next request starts another."""
-        self._thread.shutdown(wait=False, cancel_futures=True)
         if self._work is not None:
             self._work.cancel()
             await asyncio.wait({self._work})
@@ -98,7 +91,7 @@ class LibraryRoutes:
         `placed` is false where only principal components are known.
         """
         if self._making is None or self._making.done():
-            self._making = asyncio.ensure_future(self._in_thread(self._map_body))
+            self._making = asyncio.ensure_future(self._server.in_thread(self._map_body))
         body = await asyncio.shield(self._making)  # those who ask meanwhile share it
         return Response(200, body[:-1] + (b', "placing": %s}' % (b"false" if self._placed else b"true")))
 
@@ -116,7 +109,7 @@ class LibraryRoutes:
 
         Others are added by `antiphon library add FOLDER` on the server's machine.
         """
-        await self._in_thread(self._make_root)
+        await self._server.in_thread(self._make_root)
         self._begin(("add", str(self._root)), ("analyse",), *([("map", "--again")] if _can_place() else []))
         return answer({"placing": True}, 202)
 
@@ -145,9 +138,9 @@ class LibraryRoutes:
         count = 10 if body.count is msgspec.UNSET else body.count
         if body.file is msgspec.UNSET:
             node = "out" if body.node is msgspec.UNSET else body.node
-            found = await self._ask("/library/fits", "/library/fits.reply", min(count, MAX_TRACKS), node)
+            found = await self._server.ask("/library/fits", "/library/fits.reply", min(count, MAX_TRACKS), node)
             rows = list(zip(found[::3], found[1::3], found[2::3], strict=True))
-            return answer({"matches": await self._in_thread(self._with_catalogue, lambda c: _matches(c, rows))})
+            return answer({"matches": await self._server.in_thread(self._with_catalogue, lambda c: _matches(c, rows))})
 
         def work(catalogue: Catalogue) -> list[dict[str, Any]]:
             from antiphon_library.fitting import fitting_summaries
@@ -157,7 +150,7 @@ class LibraryRoutes:
             catalogue_id(catalogue, path)  # nothing outside the catalogue is opened
             return _numbered(catalogue, fitting_summaries(catalogue, path, count))
 
-        return answer({"matches": await self._in_thread(self._with_catalogue, work)})
+        return answer({"matches": await self._server.in_thread(self._with_catalogue, work)})
 
     @operation("GET", "/api/library/tracks/{id}/sound", bytes, example={"id": "1"})
     async def excerpt(self, request: HttpRequest, id: str) -> Response:
@@ -174,21 +167,11 @@ class LibraryRoutes:
             row = next(iter(catalogue.rows(path=path, only=("sections",))))
             return path, excerpt.begins(row.duration or 0.0, row.values)
 
-        path, start = await self._in_thread(self._with_catalogue, find)
+        path, start = await self._server.in_thread(self._with_catalogue, find)
         from antiphon_library import excerpt
 
         async with self._decoding:
             return Response(200, await asyncio.to_thread(excerpt.wav, path, start), "audio/wav")
-
-    async def _in_thread(self, work: Callable[..., Found], *given: Any) -> Found:
-        """Runs work on the catalogue, serialised; `Refusal` beyond the queue limit."""
-        if self._waiting >= MAX_WAITING:
-            raise Refusal(503, "the library has too many questions; try again", (("Retry-After", "5"),))
-        self._waiting += 1
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, work, *given)
-        finally:
-            self._waiting -= 1
 
     def _make_root(self) -> None:
         from antiphon.api.backends.files import make_folder
@@ -196,7 +179,7 @@ class LibraryRoutes:
         make_folder(self._root)
 
     def _with_catalogue(self, work: Callable[[Catalogue], Found]) -> Found:
-        """Runs work in the library's thread, which serialises access to the tracks in memory."""
+        """Runs work on the catalogue, in a thread."""
         from antiphon_library.catalogue import Catalogue
 
         with Catalogue(self._root, make=False) as catalogue:

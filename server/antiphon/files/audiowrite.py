@@ -20,7 +20,8 @@ from antiphon.files.containers.marks import PLACES, NewSound, has_pitch, kept_ma
 from antiphon.files.decode import path_text
 from antiphon.files.draft_file import DraftFile, unwritable
 from antiphon.files.finishing import Finishing
-from antiphon.files.sound_finish import PLAIN, STDOUT, SoundFinish
+from antiphon.files.pipes import STDOUT, OutputPipe, PipeWriter
+from antiphon.files.sound_finish import PLAIN, SoundFinish
 from antiphon.files.sound_tags import (
     ESTIMATED_TAGS,
     append_chunks,
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     import soxr
 
     from antiphon.files.encoder import CarrierWriter
-    from antiphon.files.pipes import OutputPipe, PipeWriter
 
 CHUNK = 16384
 """Maximum frames per encoder call. libsndfile's vorbis encoder overruns its stack with very long ones."""
@@ -129,13 +129,7 @@ class AudioWriter:
         self._marks = None if self._piped else finish.marks
         self._unmarked = self._untagged = False
         self._counts_clipped = self.subtype not in ("FLOAT", "DOUBLE")
-        self._draft: OutputPipe | DraftFile
-        if self._piped:
-            from antiphon.files.pipes import OutputPipe
-
-            self._draft = OutputPipe()
-        else:
-            self._draft = DraftFile(path, self.name)
+        self._draft = OutputPipe() if self._piped else DraftFile(path, self.name)
         self._disk = _RawFile(self._draft.fd)
         self._chunk = np.empty((CHUNK, channels), np.float32)
         self._filled = 0
@@ -370,8 +364,6 @@ class AudioWriter:
         form = self.rate, self.channels, self.subtype
         writer: PipeWriter | CarrierWriter
         if self._piped:
-            from antiphon.files.pipes import PipeWriter
-
             writer = PipeWriter(self._draft.fd, *form, self._finish_asked.raw)
         else:
             from antiphon.files.encoder import CarrierWriter

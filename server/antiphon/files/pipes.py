@@ -18,6 +18,8 @@ from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.errors import FileError, UsageError
 from antiphon.kernel.runtime.sound_formats import MAX_CHANNELS, MAX_RATE, MIN_RATE
 
+STDIN, STDOUT = "/dev/stdin", "/dev/stdout"
+"""What `-` is called."""
 PIECE_SECONDS = 0.02
 """Sound that is worked on at once, where as much has come."""
 HEAD = 64

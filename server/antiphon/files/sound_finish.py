@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from antiphon.kernel.contract.block import Samples
 
 
-STDIN, STDOUT = "/dev/stdin", "/dev/stdout"
-"""What `-` is called."""
 FADE = 0.02
 """Fade-out in seconds of a sound that has not ended by itself."""
 NOTES_LUFS = -16.0

@@ -15,8 +15,7 @@ from typing import Any
 from antiphon.files.audiofile import stream
 from antiphon.files.audiowrite import AudioWriter
 from antiphon.files.decode import AudioInfo, Decoder, check_samples
-from antiphon.files.pipes import FOLDER, MAX_BYTES, InputPipe, RawForm
-from antiphon.files.sound_finish import STDIN, STDOUT
+from antiphon.files.pipes import FOLDER, MAX_BYTES, STDIN, STDOUT, InputPipe, RawForm
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.contract.catalog import ProcessorInfo
 from antiphon.kernel.errors import FileError, UsageError

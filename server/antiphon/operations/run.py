@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from antiphon.files.decode import path_text
-from antiphon.files.sound_finish import FADE, STDOUT, SoundFinish
+from antiphon.files.sound_finish import FADE, SoundFinish
 from antiphon.kernel.contract.catalog import ProcessorInfo
 from antiphon.kernel.contract.file_use import FileUse
 from antiphon.kernel.contract.params import Param, Value
@@ -57,7 +57,7 @@ def run(asked: RunRequest, loaded: Loaded, reporting: Reporting = SILENT) -> int
         return _run(asked, info, finish, loaded, reporting, None)
     if asked.out_dir is not None:
         raise UsageError("- is standard input or output: name one IN and one OUT, without --out-dir")
-    from antiphon.files.pipes import RawForm
+    from antiphon.files.pipes import STDOUT, RawForm
     from antiphon.operations.pipes import joined
 
     raw = RawForm.of(asked.raw) if asked.raw else None

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -47,6 +47,7 @@ __all__ = [
 ]
 
 
+Found = TypeVar("Found")
 ASKED, MAX_ASKED = 2, 64
 """Operations of plugins that are done at a time, and most that wait or are done."""
 
@@ -115,20 +116,26 @@ class HttpServer:
         """Adds the route of a plugin's operation, which is done in a thread."""
 
         async def handler(request: HttpRequest, body: Any) -> Response:
-            if self._asked >= MAX_ASKED:
-                raise Refusal(503, f"{MAX_ASKED} questions wait already; try again", (("Retry-After", "5"),))
-            self._asked += 1
-            try:  # the loop's own few threads would all wait, and nothing else be read
-                found = await asyncio.get_running_loop().run_in_executor(self._threads, operation.answer, body)
-            finally:
-                self._asked -= 1
-            return answer(msgspec.to_builtins(found))
+            return answer(msgspec.to_builtins(await self.in_thread(operation.answer, body)))
 
         handler.__doc__ = operation.doc
         level, example = TokenLevel.OWNER, {"body": dict(operation.example)}
         path, answers = f"/api{operation.path}", operation.answers
         one = Operation("POST", path, handler, answers, body=operation.body, level=level, example=example)
         self._put(one, partial(one.call, handler))
+
+    async def in_thread(self, work: Callable[..., Found], *given: Any) -> Found:
+        """What the work returns, done in a thread apart from those in which routes read files.
+
+        Raises Refusal: 503, too much of it waits.
+        """
+        if self._asked >= MAX_ASKED:
+            raise Refusal(503, f"{MAX_ASKED} questions wait already; try again", (("Retry-After", "5"),))
+        self._asked += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work, *given)
+        finally:
+            self._asked -= 1
 
     def _put(self, one: Operation, handler: Handler) -> None:
         endpoint = Endpoint(handler, one.level is TokenLevel.OWNER, one.upload, one.live)

@@ -17,19 +17,6 @@ if TYPE_CHECKING:
     from antiphon_library.records import CatalogueRow
 
 Files = Annotated[list[Path] | None, argument("Sound files, and folders of them.", "[FILES]...", placed=True)]
-EXAMPLES: dict[str, tuple[str, ...]] = {
-    "add": ("antiphon library add Music",),
-    "list": ("antiphon library list", "antiphon library list --bad"),
-    "show": ("antiphon library show Music/night.flac",),
-    "analyse": ("antiphon library analyse Music --only loudness",),
-    "fits": ("antiphon library fits bass.wav -n 5", "antiphon library fits --live"),
-    "identify": ("antiphon library identify excerpt.wav",),
-    "forget": ("antiphon library forget --missing",),
-    "map": ("antiphon library map --png map.png",),
-    "learn": ("antiphon library learn playlists",),
-    "personality": ("antiphon library personality",),
-}
-"""Examples by command, in the order of the help page."""
 
 
 ROOT: ContextVar[Path | None] = ContextVar("ROOT", default=None)

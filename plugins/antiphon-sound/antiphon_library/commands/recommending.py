@@ -7,7 +7,6 @@ import math
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -200,11 +199,3 @@ def learn(
         catalogue.taste.put_companions(pairs)
     words = f"{count} lists, {matched} of your tracks in them, {len(pairs) // 2} pairs learned"
     echo_answer(as_json, {"lists": count, "tracks": matched, "pairs": len(pairs) // 2}, (words,))
-
-
-COMMANDS: Mapping[str, Callable[..., None]] = {
-    "map": chart,
-    "learn": learn,
-    "personality": personality,
-}
-"""Commands of this module, by name."""

@@ -28,6 +28,7 @@ from antiphon.kernel.io.osc_peer import Level
 from antiphon.kernel.plugins.dispatcher import HookDispatcher, addresses_of
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.settings import ServeSettings
+from antiphon.web import server as http_server
 from antiphon_library import routes as library_module, scanning
 from antiphon_library.catalogue import Catalogue
 from antiphon_library.operations import FoundSounds, Next
@@ -155,10 +156,9 @@ async def test_the_library_keeps_no_other_route_waiting(
         maps = [asyncio.create_task(answered(server, "GET", "/api/library/map")) for _ in range(4)]
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(8))
         await comes(begun.is_set, "the map is made")
-        monkeypatch.setattr(library_module, "MAX_WAITING", 1)
+        monkeypatch.setattr(http_server, "MAX_ASKED", 1)
         token = (tmp_path / "token").read_text().strip()
-        assert (await answered(server, "POST", "/api/library/fits", {"file": 1}, token))[0] == 503
-        assert (await answered(server, "POST", "/api/library/next", {"count": 1}, token))[0] == 200
+        assert (await answered(server, "POST", "/api/library/next", {"count": 1}, token))[0] == 503
         assert (await answered(server, "GET", "/api/patches"))[0] == 200
         go.set()
         assert [status for status, _ in await asyncio.gather(*maps)] == [200] * 4

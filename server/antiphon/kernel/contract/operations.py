@@ -82,7 +82,7 @@ class PluginOperation:
         return " ".join((self.asked.__doc__ or "").split())
 
     @property
-    def body(self) -> type[Request]:
+    def body(self) -> type[Struct]:
         """Its arguments for those who ask from elsewhere: without `here`."""
         if not self.here:
             return self.asked
