@@ -3,16 +3,13 @@
 import asyncio
 import json
 import os
-from collections.abc import Iterable
 from pathlib import Path
 
 from antiphon.api import UsageError
 from antiphon.api.backends.files import PRIVATE_FOLDER, library_folder, make_folder
-from antiphon.api.backends.runtime import run_program
+from antiphon.api.backends.runtime import OscForm, run_program
 from antiphon.api.backends.transports import AddressList, Arg, OscRequest, RequestError
 
-MAX_REPLY_BYTES = 8000
-"""Maximum bytes of a reply, in one datagram; further tracks are dropped."""
 BARS = (4, 2, 1)
 """Number of last bars compared with loops: the capture's length."""
 TIMEOUT_SECONDS = 60.0
@@ -48,7 +45,7 @@ def add_to(osc: AddressList) -> None:
         finally:
             path.unlink(missing_ok=True)
         rows = ((str(row["path"]), float(row["score"]), ", ".join(row["why"])) for row in json.loads(found)["matches"])
-        request.reply("/library/fits.reply", *_limit_to_datagram(rows))
+        request.reply("/library/fits.reply", *OscForm.within(rows))
 
     osc.add("/library/fits", "[i:count] [s:node]", fitting, FITS)
 
@@ -75,15 +72,3 @@ async def _asked(*words: str) -> str:
     if done.status:
         raise UsageError(done.complaint.removeprefix("antiphon: ") or "it failed")
     return done.printed
-
-
-def _limit_to_datagram(rows: Iterable[tuple[Arg, ...]]) -> list[Arg]:
-    """Rows as arguments, as far as they fit into one datagram."""
-    reply: list[Arg] = []
-    size = 0
-    for row in rows:
-        size += sum(len(item.encode()) + 8 if isinstance(item, str) else 8 for item in row)
-        if size > MAX_REPLY_BYTES:
-            break
-        reply += row
-    return reply

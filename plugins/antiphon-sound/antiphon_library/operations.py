@@ -66,7 +66,7 @@ TRACK = [
     *((name, str | None) for name in NAMES),
 ]
 Track: Any = defstruct("Track", TRACK)
-Matches = defstruct("Matches", [("matches", list[Track])])  # type: ignore[valid-type]
+Matches = defstruct("Matches", [("matches", list[Track])])
 
 
 def next_of_words(words: Sequence[Any]) -> Mapping[str, Any]:

@@ -26,7 +26,7 @@ from antiphon.api.backends.runtime import argument, require_modules, short_repr,
 from antiphon_library.commands import recommending
 from antiphon_library.commands.identify import fitting_now, identify
 from antiphon_library.commands.options import ROOT, Files, catalogue_paths, open_catalogue, root_of, row_of
-from antiphon_library.commands.printing import lines_of_fits, print_rows, reasons, table
+from antiphon_library.commands.printing import lines_of_fits, reasons, table
 from antiphon_library.records import findings
 
 ANSWER = (
@@ -130,7 +130,8 @@ def listing(
             if files and not rows and not os.path.isdir(files[number]):
                 row_of(catalogue, files[number])
             found += [row.summary() for row in rows if row.problem or not bad]
-    print_rows({"files": found}, "files", as_json, "none" if files or bad else EMPTY_LIBRARY)
+    none = "none" if files or bad else EMPTY_LIBRARY
+    echo_answer(as_json, {"files": found}, table(found) if found else (none,))
 
 
 def show(file: Path, as_json: Json = False) -> None:

@@ -42,6 +42,16 @@ class OscForm:
     read: Callable[[Sequence[Any]], Mapping[str, Any]]
     reply: Callable[[Any], Iterable[Any]]
 
+    @staticmethod
+    def within(rows: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
+        """Values of the first rows, as many as one datagram holds whole."""
+        left = MAX_ANSWER
+        for row in rows:
+            left -= sum(len(item.encode()) + 8 if isinstance(item, str) else 8 for item in row)
+            if left < 0:
+                return
+            yield from row
+
 
 @dataclass(frozen=True, slots=True)
 class PluginOperation:
@@ -197,15 +207,6 @@ def offer(osc: AddressList, operation: PluginOperation) -> None:
         given = form.read(request.args)
         async with turns.setdefault("one", asyncio.Lock()):
             found = await asyncio.to_thread(operation.ask, given)
-        request.reply(f"{operation.path}.reply", *_within(MAX_ANSWER, form.reply(found)))
+        request.reply(f"{operation.path}.reply", *form.within((value,) for value in form.reply(found)))
 
     osc.add(operation.path, form.arguments, handler, form.doc)
-
-
-def _within(most: int, values: Iterable[Any]) -> Iterator[Any]:
-    """The first values, as many as take at most so many bytes of a datagram."""
-    for value in values:
-        most -= len(value.encode()) + 8 if isinstance(value, str) else 8
-        if most < 0:
-            return
-        yield value
