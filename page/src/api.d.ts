@@ -275,10 +275,10 @@ export interface NamedFileBody {
 
 export interface Next {
   count?: number;
-  after?: string | number;
-  like?: string | number | (string | number)[];
-  skip?: string | number | (string | number)[];
-  dislike?: string | number | (string | number)[];
+  after?: string | number | null;
+  like?: (string | number)[] | string | number;
+  skip?: (string | number)[] | string | number;
+  dislike?: (string | number)[] | string | number;
 }
 
 export interface Node {
@@ -621,7 +621,6 @@ export interface Post {
   [path: `/api/lessons/${string}/${string}/check`]: { takes: TryBody; answers: Tried };
   "/api/library/map": { takes: null; answers: Placing };
   "/api/library/analyse": { takes: null; answers: Placing };
-  "/api/library/next": { takes: Next; answers: Matches };
   "/api/library/fits": { takes: Fits; answers: FitMatches };
   "/api/mcp/propose": { takes: ProposeBody; answers: Proposed };
   "/api/mcp/land": { takes: LandBody; answers: Proposed };
@@ -631,6 +630,7 @@ export interface Post {
   [path: `/api/classify/${string}`]: { takes: Blob; answers: Classified };
   "/api/library/search": { takes: SearchRequest; answers: FoundSounds };
   "/api/library/similar": { takes: SimilarRequest; answers: FoundSounds };
+  "/api/library/next": { takes: Next; answers: Matches };
 }
 
 export interface Put {

@@ -505,7 +505,7 @@ def test_hook_antiphon_operations(served: Served, antiphon: Run, place: Place) -
     assert ask("offers count", letter="a", words=["banana"]).by_word == [3]
     with pytest.raises(UsageError, match=REFUSED):
         ask("offers count", letter="a", most=10)
-    assert [one.osc for one in offered().values()][-1] == "s:letter [i:most] [s:words]…"
+    assert [one.osc.arguments for one in offered().values()][-1] == "s:letter [i:most] [s:words]…"
 
 
 def test_hook_antiphon_benches(antiphon: Run, place: Place) -> None:

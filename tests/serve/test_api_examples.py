@@ -43,7 +43,7 @@ ELSEWHERE = {
     "post_mcp_land": (404, "no proposal"),
     "post_mcp_undo": (409, "nothing"),
     # a file of somebody else; plugins/antiphon-sound/antiphon_library/tests/test_commands.py has its own
-    "post_library_similar": (400, "no such file"),
+    "post_library_similar": (400, "has no /music/night.flac"),
 }
 """Operations that this server refuses: the status, and a word of the answer."""
 LAST = ("get_live_script", "post_capture", "post_mcp_hear")

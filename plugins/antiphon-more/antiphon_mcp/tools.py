@@ -205,7 +205,7 @@ class CoperformerTools:
             return _answer(await self._do(self._client.post, f"/api{operation.path}", body))
 
         ask.__name__, ask.__doc__ = operation.name.replace(" ", "_"), operation.doc
-        return _tool(ask, ACT, operation.asked)
+        return _tool(ask, ACT, operation.body)
 
     async def set_text(self) -> str:
         """The live script that was run last."""

@@ -29,7 +29,7 @@ def antiphon_routes(http: Any) -> None:
 
 @hookimpl
 def antiphon_operations(operations: Any) -> None:
-    """Adds `library search` and `library similar`."""
+    """Adds `library search`, `library similar` and `library next`."""
     from antiphon_library.operations import add_to
 
     add_to(operations)
@@ -37,7 +37,7 @@ def antiphon_operations(operations: Any) -> None:
 
 @hookimpl
 def antiphon_addresses(osc: Any) -> None:
-    """Adds `/library/next` and `/library/fits`."""
-    from antiphon_library.addresses import Questions
+    """Adds `/library/fits`."""
+    from antiphon_library.addresses import add_to
 
-    Questions().add_to(osc)
+    add_to(osc)

@@ -1,10 +1,13 @@
-"""What can be asked of the library at every door: `library search` and `library similar`."""
+"""What can be asked of the library at every door: `library search`, `library similar` and `library next`."""
 
+from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from typing import Annotated, Any
 
-from msgspec import Struct
+from msgspec import Struct, defstruct
 
-from antiphon.api.backends.runtime import Request, argument
+from antiphon.api import UsageError
+from antiphon.api.backends.runtime import OscForm, Request, argument
 from antiphon_library.records import KINDS
 
 
@@ -34,6 +37,59 @@ class FoundSounds(Struct):
     matches: list[dict[str, Any]]
 
 
+SIGNALS = ("like", "skip", "dislike")
+"""What is said of tracks."""
+FILES: Any = tuple[str | int, ...] | str | int
+
+
+class Next(Request):
+    """Say which tracks come next, by what you liked, skipped and disliked, which the catalogue keeps.
+
+    A track is a path; by HTTP also the `id` that the map gives.
+    """
+
+    count: Annotated[int, argument("Tracks of the playlist.", low=1, high=500, flags="--count -n")] = 1
+    after: Annotated[str | int | None, argument("The track that was played, as the last one.", "FILE")] = None
+    like: Annotated[FILES, argument("One you like; may be given again.", "FILE")] = ()
+    skip: Annotated[FILES, argument("One you skipped; may be given again.", "FILE")] = ()
+    dislike: Annotated[FILES, argument("One you never want; may be given again.", "FILE")] = ()
+    m3u: Annotated[str, argument("Also write the tracks as a playlist.", "FILE")] = ""
+    forget: Annotated[bool, argument("First forget all earlier signals.")] = False
+
+
+NAMES = ("title", "artist", "album", "genre")
+TRACK = [
+    ("id", int),
+    ("path", str),
+    ("duration", float | None),
+    ("score", float),
+    *((name, str | None) for name in NAMES),
+]
+Track: Any = defstruct("Track", TRACK)
+Matches = defstruct("Matches", [("matches", list[Track])])
+
+
+def next_of_words(words: Sequence[Any]) -> Mapping[str, Any]:
+    """Fields of `Next` from a count, and pairs of a signal and a path."""
+    given: dict[str, Any] = {"count": words[0]} if words else {}
+    for kind, path in zip_longest(words[1::2], words[2::2]):
+        if kind not in (*SIGNALS, "after"):
+            raise UsageError(f"kind is {', '.join(SIGNALS)} or after, not {str(kind)[:40]!r}")
+        if path is None:
+            raise UsageError("path is missing")
+        given[kind] = path if kind == "after" else (*given.get(kind, ()), path)
+    return given
+
+
+NEXT_BY_OSC = OscForm(
+    "[i:count] [s:signal]…",
+    "Suggests the library's tracks that may come next. Signals, each a kind (like, skip, dislike, or after for the "
+    "track that plays) and a path, are stored first. Answers `/library/next.reply s:path…`.",
+    next_of_words,
+    lambda found: [match["path"] for match in found.matches],
+)
+
+
 def add_to(operations: Any) -> None:
     """Adds the operations."""
     shown = "antiphon_library.commands.printing:found"
@@ -54,4 +110,15 @@ def add_to(operations: Any) -> None:
         lines=shown,
         example={"file": "/music/night.flac"},
         examples=("antiphon library similar Music/night.flac -n 5",),
+    )
+    operations.add(
+        "library next",
+        Next,
+        "antiphon_library.searching:following",
+        Matches,
+        lines=shown,
+        here=("m3u", "forget"),
+        by_osc=NEXT_BY_OSC,
+        example={"count": 8, "like": 1},
+        examples=("antiphon library next --count 20 --like Music/night.flac --m3u evening.m3u",),
     )

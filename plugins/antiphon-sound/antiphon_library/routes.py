@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -37,7 +36,6 @@ if TYPE_CHECKING:
     from antiphon_library.taste.choosing import TrackTable
 
 TRACK: Any = str | int
-TRACKS: Any = str | int | list[str | int]
 PLACE: Any = {"x": float, "y": float}
 MapTrack = record("MapTrack", id=int, path=str, title=str, artist=str, genre=str, **PLACE)
 MapArtist = record("MapArtist", name=str, genre=str, **PLACE, tracks=int, nearest=list[str])
@@ -45,18 +43,7 @@ MapGenre = record("MapGenre", name=str, **PLACE, tracks=int)
 KNOWN: Any = {"tracks": list_of(MapTrack), "artists": list_of(MapArtist), "genres": list_of(MapGenre)}
 Map = record("Map", **KNOWN, unplaced=int, placed=bool, placing=bool)
 Placing = record("Placing", placing=bool)
-Next = record(
-    "Next",
-    Request,
-    count=maybe(Annotated[int, Meta(ge=1, le=500)]),
-    after=maybe(TRACK),
-    like=maybe(TRACKS),
-    skip=maybe(TRACKS),
-    dislike=maybe(TRACKS),
-)
 NAMES: Any = dict.fromkeys(("title", "artist", "album", "genre"), str | None)
-Track = record("Track", id=int, path=str, duration=float | None, score=float, **NAMES)
-Matches = record("Matches", matches=list_of(Track))
 Fits = record("Fits", Request, file=maybe(TRACK), node=maybe(Name), count=maybe(Annotated[int, Meta(ge=1, le=500)]))
 FitTrack = record("FitTrack", id=maybe(int), path=str, duration=float | None, score=float, why=list[str], **NAMES)
 FitMatches = record("FitMatches", matches=list_of(FitTrack))
@@ -65,8 +52,6 @@ FitMatches = record("FitMatches", matches=list_of(FitTrack))
 Found = TypeVar("Found")
 EXCERPTS = 2
 """Maximum excerpts decoded at a time."""
-MAX_WAITING = 64
-"""Maximum pending catalogue queries."""
 MAX_TRACKS = 50
 """Maximum tracks of an OSC query."""
 NO_MAP: dict[str, Any] = {"tracks": [], "artists": [], "genres": [], "unplaced": 0}
@@ -77,13 +62,9 @@ class LibraryRoutes:
 
     def __init__(self, server: HttpServer) -> None:
         """Adds the routes; nothing is opened or started before the first request."""
-        self._ask = server.ask
+        self._server = server
         self._decoding = asyncio.Semaphore(EXCERPTS)
-        # a dedicated thread: the event loop's few threads would all wait for the catalogue
-        self._thread = ThreadPoolExecutor(1, "library")
-        self._waiting = 0
         self._making: asyncio.Future[bytes] | None = None
-        self._stamp: tuple[float, ...] | None = None
         self._table: TrackTable | None = None
         self._map = b""
         self._work: asyncio.Task[None] | None = None
@@ -92,14 +73,13 @@ class LibraryRoutes:
 
     @property
     def _root(self) -> Path:
-        """The performer's library; the first call imports numpy, in the library's thread."""
+        """The performer's library; the first call imports numpy."""
         from antiphon.api.backends.files import library_folder
 
         return library_folder()
 
     async def close(self) -> None:
         """Ends the process that places tracks; the next request starts another."""
-        self._thread.shutdown(wait=False, cancel_futures=True)
         if self._work is not None:
             self._work.cancel()
             await asyncio.wait({self._work})
@@ -111,7 +91,7 @@ class LibraryRoutes:
         `placed` is false where only principal components are known.
         """
         if self._making is None or self._making.done():
-            self._making = asyncio.ensure_future(self._in_thread(self._map_body))
+            self._making = asyncio.ensure_future(self._server.in_thread(self._map_body))
         body = await asyncio.shield(self._making)  # those who ask meanwhile share it
         return Response(200, body[:-1] + (b', "placing": %s}' % (b"false" if self._placed else b"true")))
 
@@ -129,7 +109,7 @@ class LibraryRoutes:
 
         Others are added by `antiphon library add FOLDER` on the server's machine.
         """
-        await self._in_thread(self._make_root)
+        await self._server.in_thread(self._make_root)
         self._begin(("add", str(self._root)), ("analyse",), *([("map", "--again")] if _can_place() else []))
         return answer({"placing": True}, 202)
 
@@ -149,22 +129,6 @@ class LibraryRoutes:
     def _placed(self) -> bool:
         return self._work is None or self._work.done()
 
-    @operation("POST", "/api/library/next", Matches, body=Next, example={"body": {"count": 8, "like": 1}})
-    async def next(self, request: HttpRequest, body: Any) -> Response:
-        """What comes next, after signals about tracks, which are stored.
-
-        A track is a path or an `id`.
-        """
-
-        def work(catalogue: Catalogue) -> list[dict[str, Any]]:
-            from antiphon_library.taste.choosing import next_summaries, request_of
-
-            return next_summaries(catalogue, request_of(catalogue, given), self._tracks(catalogue))
-
-        given = msgspec.to_builtins(body)
-        signals = bool(given.keys() & {"like", "skip", "dislike"})
-        return answer({"matches": await self._in_thread(self._with_catalogue, work, signals)})
-
     @operation("POST", "/api/library/fits", FitMatches, body=Fits, example={"body": {"file": 1}})
     async def fits(self, request: HttpRequest, body: Any) -> Response:
         """The library's loops that go best with one of its files, a path or an `id`.
@@ -174,9 +138,9 @@ class LibraryRoutes:
         count = 10 if body.count is msgspec.UNSET else body.count
         if body.file is msgspec.UNSET:
             node = "out" if body.node is msgspec.UNSET else body.node
-            found = await self._ask("/library/fits", "/library/fits.reply", min(count, MAX_TRACKS), node)
+            found = await self._server.ask("/library/fits", "/library/fits.reply", min(count, MAX_TRACKS), node)
             rows = list(zip(found[::3], found[1::3], found[2::3], strict=True))
-            return answer({"matches": await self._in_thread(self._with_catalogue, lambda c: _matches(c, rows))})
+            return answer({"matches": await self._server.in_thread(self._with_catalogue, lambda c: _matches(c, rows))})
 
         def work(catalogue: Catalogue) -> list[dict[str, Any]]:
             from antiphon_library.fitting import fitting_summaries
@@ -186,7 +150,7 @@ class LibraryRoutes:
             catalogue_id(catalogue, path)  # nothing outside the catalogue is opened
             return _numbered(catalogue, fitting_summaries(catalogue, path, count))
 
-        return answer({"matches": await self._in_thread(self._with_catalogue, work)})
+        return answer({"matches": await self._server.in_thread(self._with_catalogue, work)})
 
     @operation("GET", "/api/library/tracks/{id}/sound", bytes, example={"id": "1"})
     async def excerpt(self, request: HttpRequest, id: str) -> Response:
@@ -203,48 +167,31 @@ class LibraryRoutes:
             row = next(iter(catalogue.rows(path=path, only=("sections",))))
             return path, excerpt.begins(row.duration or 0.0, row.values)
 
-        path, start = await self._in_thread(self._with_catalogue, find)
+        path, start = await self._server.in_thread(self._with_catalogue, find)
         from antiphon_library import excerpt
 
         async with self._decoding:
             return Response(200, await asyncio.to_thread(excerpt.wav, path, start), "audio/wav")
-
-    async def _in_thread(self, work: Callable[..., Found], *given: Any) -> Found:
-        """Runs work on the catalogue, serialised; `Refusal` beyond the queue limit."""
-        if self._waiting >= MAX_WAITING:
-            raise Refusal(503, "the library has too many questions; try again", (("Retry-After", "5"),))
-        self._waiting += 1
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, work, *given)
-        finally:
-            self._waiting -= 1
 
     def _make_root(self) -> None:
         from antiphon.api.backends.files import make_folder
 
         make_folder(self._root)
 
-    def _with_catalogue(self, work: Callable[[Catalogue], Found], make: bool = False) -> Found:
-        """Runs work in the library's thread, which serialises access to the tracks in memory. `make`: it writes."""
+    def _with_catalogue(self, work: Callable[[Catalogue], Found]) -> Found:
+        """Runs work on the catalogue, in a thread."""
         from antiphon_library.catalogue import Catalogue
 
-        with Catalogue(self._root, make=make) as catalogue:
+        with Catalogue(self._root, make=False) as catalogue:
             return work(catalogue)
-
-    def _tracks(self, catalogue: Catalogue) -> TrackTable:
-        from antiphon_library.taste.choosing import TrackTable
-
-        stamp = catalogue.taste.stamp()
-        if self._table is None or stamp != self._stamp:
-            self._table, self._stamp, self._map = TrackTable.load(catalogue.taste), stamp, b""
-        return self._table
 
     def _map_body(self) -> bytes:
         def work(catalogue: Catalogue) -> bytes:
             from antiphon_library.map import chart
+            from antiphon_library.taste.choosing import TrackTable
 
-            table = self._tracks(catalogue)
-            if not self._map:
+            table = TrackTable.of(catalogue)
+            if table is not self._table:
                 try:
                     placement = chart.place_tracks(catalogue, table, fit=False)
                 except UsageError:
@@ -252,7 +199,7 @@ class LibraryRoutes:
                 unplaced = len(table.rows) - len(placement.rows)
                 found = chart.chart(placement, unplaced).plain()
                 self._map = answer({**found, "placed": placement.fit}).body
-                self._stamp = catalogue.taste.stamp()  # placing new tracks has changed it
+                self._table = TrackTable.of(catalogue)  # placing new tracks has changed what it is made of
             return self._map
 
         return self._with_catalogue(work)

@@ -1,15 +1,16 @@
-"""`library search` and `library similar`."""
+"""`library search`, `library similar` and `library next`."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from antiphon.api import FileError, UsageError
+from antiphon.api.backends.files import write_atomic
 from antiphon.api.backends.runtime import instead, short_repr
 from antiphon_library import vector_file
 from antiphon_library.commands.options import open_catalogue, row_of
 from antiphon_library.fitting import LabelSearch, key_named, shared_traits
-from antiphon_library.operations import FoundSounds, SearchRequest, SimilarRequest
+from antiphon_library.operations import SIGNALS, FoundSounds, Next, SearchRequest, SimilarRequest
 from antiphon_library.records import KINDS, SUMMARY
 from antiphon_library.vector_file import OTHER_KIND, QUANTITY, WEIGHED, vector_of
 
@@ -82,6 +83,24 @@ def similar(asked: SimilarRequest) -> FoundSounds:
             matches.append({**summary, "score": round(max(-1.0, score - less), 4), "why": why})
     matches = sorted(matches, key=lambda row: -row["score"])[: asked.count]
     return FoundSounds(matches)
+
+
+def following(asked: Next) -> FoundSounds:
+    """The tracks that come next, after signals about others are stored.
+
+    Raises UsageError: a file is not in the catalogue, or there is nothing to choose from.
+    """
+    from antiphon_library.taste.choosing import next_summaries
+
+    writes = asked.forget or any(getattr(asked, kind) != () for kind in SIGNALS) or asked.after is not None
+    with open_catalogue(write=writes) as catalogue:
+        if asked.forget:
+            catalogue.taste.delete_signals()
+        found = FoundSounds(next_summaries(catalogue, asked))
+    if asked.m3u:
+        lines = ["#EXTM3U", *(match["path"] for match in found.matches)]
+        write_atomic(Path(asked.m3u), ("\n".join(lines) + "\n").encode("utf-8", "surrogateescape"))
+    return found
 
 
 def _range(text: str) -> tuple[float, float]:

@@ -67,8 +67,8 @@ COMMANDS: dict[str, tuple[str, ...]] = {
 """Commands in the order of the help page: the place of each, a function or a `register` that adds it, and examples."""
 _OPTIONS = {
     "serve": {"cls": "serve_options:ServeCommand"},
-    "run": {"cls": "files.run_help:RunCommand"},
-    "render": {"cls": "synthhelp:SynthCommand"},
+    "run": {"cls": "files.run:RunCommand"},
+    "render": {"cls": "transports:SynthCommand"},
     "osc": {"context_settings": "running.osc:CONTEXT_SETTINGS"},
 }
 """Typer options of a command, and their location."""

@@ -4,7 +4,7 @@ import functools
 import inspect
 from collections.abc import Callable
 from dataclasses import fields
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, get_args, get_type_hints
 
 from msgspec import NODEFAULT, Meta
 
@@ -70,12 +70,13 @@ def _request(kind: Any, only: tuple[str, ...], given: dict[str, Any]) -> Any:
     `only`: the names that are its own, where the command has others of these names; () for all.
     """
     values = {}
+    repeated = {one.name for one in arguments(kind) if one.repeated}
     for name, hint in get_type_hints(kind).items():
         if hasattr(hint, "__struct_fields__"):
             values[name] = _request(hint, only, given)
         elif name in given and (not only or name in only):
             value = given.pop(name)
-            values[name] = tuple(value or ()) if getattr(hint, "__origin__", None) is tuple else value
+            values[name] = tuple(value or ()) if name in repeated else value
     return kind(**values)
 
 
@@ -89,10 +90,11 @@ def _declarations(kind: Any) -> list[inspect.Parameter]:
             found += _declarations(hint)
         elif name in own and isinstance(own[name].meta, Meta):
             one = own[name]
-            repeated = getattr(one.kind, "__origin__", None) is tuple
             taken = one.default is NODEFAULT
-            annotation = (list[str] if taken else list[str] | None) if repeated else one.kind
-            default = inspect.Parameter.empty if taken else None if repeated else one.default
+            texts = one.repeated or str in get_args(one.kind)  # what may be a number elsewhere is a text here
+            annotation = (list[str] if one.repeated else str) if texts else one.kind
+            annotation = annotation | None if texts and not taken else annotation
+            default = inspect.Parameter.empty if taken else None if one.repeated else one.default
             found.append(inspect.Parameter(name, _PLAIN, default=default, annotation=_declared(one, annotation)))
     return found
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from antiphon.cli import synthhelp
+from antiphon.cli.transports import SynthCommand, transports
 
 if TYPE_CHECKING:
     from antiphon.kernel.runtime.settings import ServeOption
@@ -27,7 +27,7 @@ _FOLLOWING_OPTION = "live"
 log = logging.getLogger("antiphon.plugins")
 
 
-class ServeCommand(synthhelp.SynthCommand):
+class ServeCommand(SynthCommand):
     """The command `serve`, with the options that plugins add."""
 
     _asked = False
@@ -35,8 +35,6 @@ class ServeCommand(synthhelp.SynthCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> Any:
         """Adds the transports' options, and the synths' if a word is not an option yet."""
         if not self._asked:
-            from antiphon.cli.transports import transports
-
             self._transports = [transport for _, transport in transports()]
             at = next(place for place, param in enumerate(self.params) if param.name == _FOLLOWING_OPTION)
             self._add(at, (option for transport in self._transports for option in transport.options))

@@ -19,7 +19,6 @@ import numpy as np
 from antiphon.files.containers.marks import PLACES, NewSound, has_pitch, kept_marks, lost_words
 from antiphon.files.decode import path_text
 from antiphon.files.draft_file import DraftFile, unwritable
-from antiphon.files.encoder import ENCODED, CarrierWriter
 from antiphon.files.finishing import Finishing
 from antiphon.files.pipes import STDOUT, OutputPipe, PipeWriter
 from antiphon.files.sound_finish import PLAIN, SoundFinish
@@ -34,10 +33,12 @@ from antiphon.files.sound_tags import (
 )
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.errors import FileError
-from antiphon.kernel.runtime.sound_formats import FORMATS, SHOWN_SUFFIXES, VIDEOS, Format, channel_order
+from antiphon.kernel.runtime.sound_formats import ENCODED, FORMATS, SHOWN_SUFFIXES, VIDEOS, Format, channel_order
 
 if TYPE_CHECKING:
     import soxr
+
+    from antiphon.files.encoder import CarrierWriter
 
 CHUNK = 16384
 """Maximum frames per encoder call. libsndfile's vorbis encoder overruns its stack with very long ones."""
@@ -116,7 +117,7 @@ class AudioWriter:
         if self._piped and finish.raw is not None:
             self.rate = finish.raw.rate
         self._check_holds()
-        self._order = channel_order("" if self.format.name in ENCODED else self.format.name, channels)
+        self._order = channel_order(self.format.name, channels)
         self._resample: soxr.ResampleStream | None = None
         if self.rate != rate:
             import soxr
@@ -273,6 +274,8 @@ class AudioWriter:
     def _check_holds(self) -> None:
         format, suffix = self.format, Path(self.name).suffix[1:].lower()
         if format.name in ENCODED:
+            from antiphon.files.encoder import CarrierWriter
+
             CarrierWriter.check(self.name, suffix)
         if self._piped and self._finish_asked.raw is not None:
             self._finish_asked.raw.check(self.channels)
@@ -363,6 +366,8 @@ class AudioWriter:
         if self._piped:
             writer = PipeWriter(self._draft.fd, *form, self._finish_asked.raw)
         else:
+            from antiphon.files.encoder import CarrierWriter
+
             writer = CarrierWriter(self._draft.fd, self.name, self.format.name, form, tags, self._finish_asked.picture)
         with writer:
             while chunk is not None and not self._stopped:

@@ -19,8 +19,6 @@ from antiphon.kernel.runtime.paths import os_error_text
 from antiphon.kernel.runtime.platform import limit_address_space
 from antiphon.kernel.runtime.processes.children import ChildLane
 
-ENCODED = ("MP4", "MOV", "MATROSKA", "WEBM")
-"""Names of the formats that ffmpeg writes."""
 _CODECS = {"AAC": "aac", "OPUS": "libopus"}
 _BIT_RATE, _SHARE = 96_000, 3
 """Bits a second of a channel, at most, and of a frame of it."""

@@ -16,6 +16,7 @@ from antiphon.kernel.contract.file_use import FileUse
 from antiphon.kernel.contract.params import Param, Value
 from antiphon.kernel.errors import FileError, UsageError
 from antiphon.kernel.graph.graph import Graph, NodeSpec, known_type
+from antiphon.kernel.plugins.finding import BUILT_IN
 from antiphon.kernel.plugins.loader import Loaded
 from antiphon.kernel.runtime.arguments import check
 from antiphon.kernel.runtime.importing import import_object
@@ -91,8 +92,8 @@ def _run(
     made_by = info.on_files.job
     _check_paths(asked, info.on_files, jobs, beside)
     reporting.stage("loading")
-    # after all that costs nothing: a check starts a process, and the first one compiles kernels
-    loaded.check(asked.plugin)
+    if info.plugin not in BUILT_IN:
+        loaded.check(asked.plugin)  # after all that costs nothing: it starts a process, and compiles kernels
     if made_by:
         job = _file_job(asked, jobs[0], values, fires, parts, finish, reporting)
         for written in _run_own_job(made_by, asked, job, reporting):

@@ -11,10 +11,11 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, MutableMapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -44,6 +45,11 @@ __all__ = [
     "answer",
     "text",
 ]
+
+
+Found = TypeVar("Found")
+ASKED, MAX_ASKED = 2, 64
+"""Operations of plugins that are done at a time, and most that wait or are done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +85,7 @@ class HttpServer:
         self.uploads: Uploads | None = None
         self.live: tuple[Any, CodeGuard] | None = None  # a PerformerLink, which knows the page, which knows this
         self._messages: OscRefusals | None = None
+        self._threads, self._asked = ThreadPoolExecutor(ASKED, "operations"), 0
         self.closing: list[Callable[[], Awaitable[None]]] = []
         self.draining: list[Callable[[], int]] = []
         self.counts: dict[str, Callable[[], int]] = {}
@@ -109,13 +116,26 @@ class HttpServer:
         """Adds the route of a plugin's operation, which is done in a thread."""
 
         async def handler(request: HttpRequest, body: Any) -> Response:
-            return answer(msgspec.to_builtins(await asyncio.to_thread(operation.answer, body)))
+            return answer(msgspec.to_builtins(await self.in_thread(operation.answer, body)))
 
         handler.__doc__ = operation.doc
         level, example = TokenLevel.OWNER, {"body": dict(operation.example)}
         path, answers = f"/api{operation.path}", operation.answers
-        one = Operation("POST", path, handler, answers, body=operation.asked, level=level, example=example)
+        one = Operation("POST", path, handler, answers, body=operation.body, level=level, example=example)
         self._put(one, partial(one.call, handler))
+
+    async def in_thread(self, work: Callable[..., Found], *given: Any) -> Found:
+        """What the work returns, done in a thread apart from those in which routes read files.
+
+        Raises Refusal: 503, too much of it waits.
+        """
+        if self._asked >= MAX_ASKED:
+            raise Refusal(503, f"{MAX_ASKED} questions wait already; try again", (("Retry-After", "5"),))
+        self._asked += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work, *given)
+        finally:
+            self._asked -= 1
 
     def _put(self, one: Operation, handler: Handler) -> None:
         endpoint = Endpoint(handler, one.level is TokenLevel.OWNER, one.upload, one.live)
@@ -146,6 +166,7 @@ class HttpServer:
     async def stop(self) -> None:
         """Closes every connection and the port, and cancels the handlers that still run."""
         await self.listeners.stop()
+        self._threads.shutdown(wait=False, cancel_futures=True)
         for close in self.closing:
             await close()
         await self.connections.stop()

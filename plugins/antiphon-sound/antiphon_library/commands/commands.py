@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -25,8 +25,8 @@ from antiphon.api.backends.cli import (
 from antiphon.api.backends.runtime import argument, require_modules, short_repr, shorten
 from antiphon_library.commands import recommending
 from antiphon_library.commands.identify import fitting_now, identify
-from antiphon_library.commands.options import EXAMPLES, ROOT, Files, catalogue_paths, open_catalogue, root_of, row_of
-from antiphon_library.commands.printing import lines_of_fits, print_rows, reasons, table
+from antiphon_library.commands.options import ROOT, Files, catalogue_paths, open_catalogue, root_of, row_of
+from antiphon_library.commands.printing import lines_of_fits, reasons, table
 from antiphon_library.records import findings
 
 ANSWER = (
@@ -45,10 +45,8 @@ SENTENCE = "Catalogue sound files: what they are called, what is in them, which 
 def application() -> typer.Typer:
     """The group of commands."""
     app = command_group("library", SENTENCE, _library)
-    own = (add, show, analyse, fits, identify, forget)
-    commands = {**{each.__name__: each for each in own}, "list": listing, **recommending.COMMANDS}
-    for name, lines in EXAMPLES.items():
-        app.command(name, epilog=epilog(*lines))(commands[name])
+    for name, (command, *examples) in COMMANDS.items():
+        app.command(name, epilog=epilog(*examples))(command)
     return app
 
 
@@ -132,7 +130,8 @@ def listing(
             if files and not rows and not os.path.isdir(files[number]):
                 row_of(catalogue, files[number])
             found += [row.summary() for row in rows if row.problem or not bad]
-    print_rows({"files": found}, "files", as_json, "none" if files or bad else EMPTY_LIBRARY)
+    none = "none" if files or bad else EMPTY_LIBRARY
+    echo_answer(as_json, {"files": found}, table(found) if found else (none,))
 
 
 def show(file: Path, as_json: Json = False) -> None:
@@ -280,3 +279,18 @@ def with_name(path: str, problem: str) -> str:
     """Reason with the file's name, added if missing."""
     name = path.rsplit("/", 1)[-1]
     return problem if name in problem else f"{shorten(name, 120)}: {problem}"
+
+
+COMMANDS: dict[str, tuple[Any, ...]] = {
+    "add": (add, "antiphon library add Music"),
+    "list": (listing, "antiphon library list", "antiphon library list --bad"),
+    "show": (show, "antiphon library show Music/night.flac"),
+    "analyse": (analyse, "antiphon library analyse Music --only loudness"),
+    "fits": (fits, "antiphon library fits bass.wav -n 5", "antiphon library fits --live"),
+    "identify": (identify, "antiphon library identify excerpt.wav"),
+    "forget": (forget, "antiphon library forget --missing"),
+    "map": (recommending.chart, "antiphon library map --png map.png"),
+    "learn": (recommending.learn, "antiphon library learn playlists"),
+    "personality": (recommending.personality, "antiphon library personality"),
+}
+"""Commands in the order of the help page, each with its examples."""

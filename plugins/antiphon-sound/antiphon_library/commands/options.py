@@ -17,20 +17,6 @@ if TYPE_CHECKING:
     from antiphon_library.records import CatalogueRow
 
 Files = Annotated[list[Path] | None, argument("Sound files, and folders of them.", "[FILES]...", placed=True)]
-EXAMPLES: dict[str, tuple[str, ...]] = {
-    "add": ("antiphon library add Music",),
-    "list": ("antiphon library list", "antiphon library list --bad"),
-    "show": ("antiphon library show Music/night.flac",),
-    "analyse": ("antiphon library analyse Music --only loudness",),
-    "fits": ("antiphon library fits bass.wav -n 5", "antiphon library fits --live"),
-    "identify": ("antiphon library identify excerpt.wav",),
-    "forget": ("antiphon library forget --missing",),
-    "next": ("antiphon library next --count 20 --like Music/night.flac --m3u evening.m3u",),
-    "map": ("antiphon library map --png map.png",),
-    "learn": ("antiphon library learn playlists",),
-    "personality": ("antiphon library personality",),
-}
-"""Examples by command, in the order of the help page."""
 
 
 ROOT: ContextVar[Path | None] = ContextVar("ROOT", default=None)
@@ -63,20 +49,22 @@ def open_catalogue(*, make: bool = False, write: bool = False) -> Iterator[Catal
 
 
 def row_of(catalogue: Catalogue, file: Path | bytes) -> CatalogueRow:
-    """Row of a file; a UsageError if it is not in the library."""
+    """Row of a file; a UsageError if it is not in the library, whether or not there is such a file."""
     from antiphon.api.backends.files import path_as_spelled, printable_path
     from antiphon.api.backends.runtime import shorten
 
     path = file if isinstance(file, bytes) else os.fsencode(path_as_spelled(file.absolute()))
-    row = next((row for row in catalogue.rows(path=path) if row.path == path), None)
+    rows = list(catalogue.rows(path=path))
+    row = next((row for row in rows if row.path == path), None)
     if row is None:
         name = shorten(printable_path(os.fsdecode(file)), 120)
-        if os.path.isdir(path):
+        if rows:
             raise UsageError(
                 f"{name} is a folder; name a sound file in it (`antiphon library list {name}` has those known)"
             )
-        add = f"; `antiphon library add {name}` adds it" if os.path.exists(path) else ", and there is no such file"
-        raise UsageError(f"the library {catalogue.path} has no {name}{add}")
+        raise UsageError(
+            f"the library {catalogue.path} has no {name}; if it is there, `antiphon library add {name}` adds it"
+        )
     return row
 
 

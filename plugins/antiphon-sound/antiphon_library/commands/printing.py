@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from antiphon.api.backends.cli import echo_answer
 from antiphon.api.backends.runtime import shorten
 from antiphon_library.operations import FoundSounds
 
@@ -89,11 +88,6 @@ def lines_of_fits(
         yield "nothing fits"
     elif len(good) < len(rows):
         yield "all others have the score .00"
-
-
-def print_rows(answer: Mapping[str, Any], name: str, as_json: bool, otherwise: str = "none") -> None:
-    """Prints the summaries of `answer[name]`; `otherwise` without any."""
-    echo_answer(as_json, answer, table(answer[name]) if answer[name] else (otherwise,))
 
 
 def found(answer: FoundSounds) -> Iterator[str]:

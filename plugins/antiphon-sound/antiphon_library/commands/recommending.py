@@ -1,4 +1,4 @@
-"""Recommendation commands of `antiphon library`: `next`, `learn`, `personality` and the map."""
+"""Recommendation commands of `antiphon library`: `learn`, `personality` and the map."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import math
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,8 +15,7 @@ import typer
 from antiphon.api import UsageError
 from antiphon.api.backends.cli import Json, echo_answer
 from antiphon.api.backends.runtime import argument
-from antiphon_library.commands.options import open_catalogue, row_of
-from antiphon_library.commands.printing import print_rows
+from antiphon_library.commands.options import open_catalogue
 
 if TYPE_CHECKING:
     from antiphon_library.catalogue import Catalogue
@@ -144,34 +142,6 @@ MAX_NAMED = 5
 """Maximum files named in a sentence."""
 
 
-def next_tracks(
-    count: Annotated[int, argument("Tracks of the playlist.", low=1, high=500, flags="--count -n")] = 1,
-    after: Annotated[Path | None, argument("The track that was played, as the last one.", "FILE")] = None,
-    like: Annotated[list[Path] | None, argument("One you like; may be given again.", "FILE")] = None,
-    skip: Annotated[list[Path] | None, argument("One you skipped; may be given again.", "FILE")] = None,
-    dislike: Annotated[list[Path] | None, argument("One you never want; may be given again.", "FILE")] = None,
-    playlist: Annotated[Path | None, argument("Also write the tracks as a playlist.", "FILE", flags="--m3u")] = None,
-    forget: Annotated[bool, argument("First forget all earlier signals.")] = False,
-    as_json: Json = False,
-) -> None:
-    """Say which tracks come next, by what you liked, skipped and disliked, which the catalogue keeps."""
-    from antiphon_library.taste.choosing import NextRequest, next_summaries
-
-    given = {"like": like, "skip": skip, "dislike": dislike}
-    with open_catalogue(write=forget or any(given.values())) as catalogue:
-        if forget:
-            catalogue.taste.delete_signals()
-        signals = tuple((row_of(catalogue, file).path, kind) for kind, files in given.items() for file in files or ())
-        last = None if after is None else row_of(catalogue, after).path
-        matches = next_summaries(catalogue, NextRequest(count, last, signals))
-    if playlist is not None:
-        from antiphon.api.backends.files import write_atomic
-
-        lines = ["#EXTM3U", *(match["path"] for match in matches)]
-        write_atomic(playlist, ("\n".join(lines) + "\n").encode("utf-8", "surrogateescape"))
-    print_rows({"matches": matches}, "matches", as_json)
-
-
 def chart(
     png: Annotated[Path | None, argument("Draw it into this file.", "FILE")] = None,
     again: Annotated[bool, argument("Place all tracks anew, not only the new ones.")] = False,
@@ -229,12 +199,3 @@ def learn(
         catalogue.taste.put_companions(pairs)
     words = f"{count} lists, {matched} of your tracks in them, {len(pairs) // 2} pairs learned"
     echo_answer(as_json, {"lists": count, "tracks": matched, "pairs": len(pairs) // 2}, (words,))
-
-
-COMMANDS: Mapping[str, Callable[..., None]] = {
-    "next": next_tracks,
-    "map": chart,
-    "learn": learn,
-    "personality": personality,
-}
-"""Commands of this module, by name."""

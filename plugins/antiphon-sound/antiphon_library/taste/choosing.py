@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from antiphon.api import UsageError
 from antiphon.api.backends.files import printable_path
 from antiphon.api.backends.runtime import shorten
 from antiphon_library.catalogue import Catalogue
+from antiphon_library.operations import SIGNALS, Next
 from antiphon_library.records import SUMMARY
 from antiphon_library.taste.preference import F64, TrackKernel, components, numbers, preference
 from antiphon_library.taste_tables import Signal, TasteTables, TrackRow
@@ -59,6 +61,16 @@ class TrackTable:
         left_out = samples | shipped if own else samples if {row.id for row in tracks} - shipped else frozenset()
         return cls(tracks, tables.companions(), left_out)
 
+    @classmethod
+    def of(cls, catalogue: Catalogue) -> TrackTable:
+        """That of a catalogue, which is kept until its tracks change."""
+        made_of = (catalogue.path, catalogue.taste.stamp())
+        with _LOADING:
+            if _kept[:1] != [made_of]:
+                _kept[:] = [made_of, cls.load(catalogue.taste)]
+            table: TrackTable = _kept[1]
+        return table
+
     @cached_property
     def place(self) -> Mapping[int, int]:
         """Row by sound."""
@@ -88,6 +100,11 @@ class TrackTable:
             numbers(row.tags.get("genre", "") for row in self.rows),
             together,
         )
+
+
+_LOADING = Lock()
+_kept: list[Any] = []
+"""What the table of a catalogue was made of, and the table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,33 +223,27 @@ MAX_FILES = 200
 """Maximum signals of one request."""
 
 
-@dataclass(frozen=True, slots=True)
-class NextRequest:
-    """Request for tracks after the last played file; signals are (file, kind), which are stored."""
-
-    count: int = 1
-    after: bytes | None = None
-    signals: tuple[tuple[bytes, str], ...] = ()
-
-
-def next_summaries(catalogue: Catalogue, request: NextRequest, table: TrackTable | None = None) -> list[dict[str, Any]]:
-    """Stores a request's signals, and returns the recommended tracks.
+def next_summaries(catalogue: Catalogue, asked: Next) -> list[dict[str, Any]]:
+    """Stores the signals of a request, and returns the recommended tracks.
 
     For each track its summary, its `id`, its `score`, which is the expected signal, and `why`, reasons in words; the
-    next one first. `table`: the catalogue's tracks where they are in memory already. Raises `UsageError`: a file is not
-    in the catalogue, or cannot be read, or there is nothing to choose from.
+    next one first. Raises `UsageError`: a file is not in the catalogue, or cannot be read, or there is nothing to
+    choose from.
     """
-    table = TrackTable.load(catalogue.taste) if table is None else table
+    table = TrackTable.of(catalogue)
     if not table.rows:
         raise UsageError(f"the library {catalogue.path} holds no sound; `antiphon library add FOLDER` adds some")
     if all(row.id in table.samples for row in table.rows):
         raise UsageError(f"the library {catalogue.path} holds only loops and one-shots, and `next` is for tracks")
-    given = [(catalogue_id(catalogue, path), kind) for path, kind in request.signals]
-    after = None if request.after is None else catalogue_id(catalogue, request.after)
+    files = [(file, kind) for kind in SIGNALS for file in _each(getattr(asked, kind))]
+    if len(files) > MAX_FILES:
+        raise UsageError(f"a request has at most {MAX_FILES} files")
+    given = [(catalogue_id(catalogue, file_of(catalogue, file)), kind) for file, kind in files]
+    after = None if asked.after is None else catalogue_id(catalogue, file_of(catalogue, asked.after))
     new = given if after is None else [*given, (after, "play")]
     if new:
         catalogue.taste.put_signals(new)
-    chosen = playlist(table, catalogue.taste.signals(), request.count, after)
+    chosen = playlist(table, catalogue.taste.signals(), asked.count, after)
     found = []
     for choice in chosen:
         row = next(iter(catalogue.rows(path=choice.row.path, only=SUMMARY)))
@@ -252,30 +263,18 @@ def catalogue_id(catalogue: Catalogue, path: bytes) -> int:
     return sound
 
 
-def request_of(catalogue: Catalogue, data: Mapping[str, Any]) -> NextRequest:
-    """A request from JSON: {"count": 5, "after": FILE, "like": FILE or [FILE, …], "skip": …, "dislike": …}.
-
-    A file is a path, or the number that the map and `next` give as `id`. Raises `UsageError`: it is something else.
-    """
-    signals: list[tuple[bytes, str]] = []
-    for kind in ("like", "skip", "dislike"):
-        files = data.get(kind, [])
-        files = files if isinstance(files, list) else [files]
-        if len(signals) + len(files) > MAX_FILES:
-            raise UsageError(f"a request has at most {MAX_FILES} files")
-        signals += [(file_of(catalogue, file), kind) for file in files]
-    after = data.get("after")
-    return NextRequest(data.get("count", 1), None if after is None else file_of(catalogue, after), tuple(signals))
+def _each(files: Any) -> tuple[str | int, ...]:
+    return files if isinstance(files, tuple) else (files,)
 
 
-def file_of(catalogue: Catalogue, given: object) -> bytes:
-    """The path of a file, from a path or a track's number; `UsageError` for anything else."""
+def file_of(catalogue: Catalogue, given: str | int) -> bytes:
+    """The path of a file, from a path or a track's number; `UsageError` where it can be none."""
     if isinstance(given, str) and "\0" not in given:
         try:
-            return catalogue.taste.path_of(os.fsencode(given))
+            return catalogue.taste.path_of(os.fsencode(os.path.abspath(given)))
         except UnicodeError:
             raise UsageError("a file is a path in UTF-8, or a track's number") from None
-    if isinstance(given, int) and not isinstance(given, bool):
+    if isinstance(given, int):
         path = catalogue.taste.file_of_sound(given)
         if path is None:
             raise UsageError(f"the library has no track {shorten(str(given), 20)}")

@@ -1,6 +1,7 @@
 """What comes next, the map and what is learned from logs, on catalogues of known content."""
 
 import json
+import os
 import struct
 import sys
 import tracemalloc
@@ -16,20 +17,20 @@ import numpy as np
 import pytest
 import soundfile
 
+from antiphon.api.backends.files import Misfit, convert_fields
 from antiphon.files.png import png_bytes
 from antiphon.kernel.errors import FileError, UsageError
 from antiphon_library import excerpt
 from antiphon_library.catalogue import Catalogue
 from antiphon_library.map import chart, picture
+from antiphon_library.operations import Next
 from antiphon_library.records import FileEntry, FileState, SoundIdentity
 from antiphon_library.taste import logs
 from antiphon_library.taste.choosing import (
-    NextRequest,
     TrackTable,
     next_summaries,
     playlist,
     predict_preferences,
-    request_of,
 )
 from antiphon_library.taste.logs import companions
 from antiphon_library.taste.personality import collage, question, voices
@@ -122,7 +123,7 @@ def test_loops_and_one_shots_are_not_recommended(catalogue: Catalogue) -> None:
     assert {choice.row.id for choice in playlist(table, [], 9)} == {2, 5, 6, 7}
     catalogue.forget([b"/music/%d.wav" % n for n in (1, 4, 5, 6)])
     with pytest.raises(UsageError, match="holds only loops and one-shots, and `next` is for tracks"):
-        next_summaries(catalogue, NextRequest())
+        next_summaries(catalogue, Next())
 
 
 def test_what_is_disliked_is_never_given_and_skips_push_away() -> None:
@@ -164,16 +165,13 @@ def test_companions_are_those_in_the_same_lists() -> None:
 
 def test_signals_are_kept_and_files_named_by_path_or_number(catalogue: Catalogue) -> None:
     liked = path_of(catalogue, "3.wav")
-    matches = next_summaries(catalogue, NextRequest(3, None, ((liked, "like"),)))
+    matches = next_summaries(catalogue, Next(count=3, like=os.fsdecode(liked)))
     assert len(matches) == 3
     assert {"path", "title", "artist", "score", "id"} <= set(matches[0])
     number = catalogue.taste.sound_of_file(liked)
     assert number not in [match["id"] for match in matches]
-    request = request_of(
-        catalogue, {"count": 2.0, "skip": matches[0]["id"], "after": str(path_of(catalogue, "1.wav"), "utf-8")}
-    )
-    assert request.signals == ((path_of(catalogue, Path(matches[0]["path"]).name), "skip"),)
-    next_summaries(catalogue, request)
+    played = str(path_of(catalogue, "1.wav"), "utf-8")
+    next_summaries(catalogue, Next(count=2, skip=matches[0]["id"], after=played))
     assert [signal.kind for signal in catalogue.taste.signals()] == ["like", "skip", "play"]
     assert catalogue.taste.delete_signals() == 3
 
@@ -184,15 +182,15 @@ def test_a_bad_request_is_one_sentence_and_stores_nothing(catalogue: Catalogue) 
         {"like": 10**30}, {"like": "x" * 30000},
     )  # fmt: skip
     for body in bodies:
-        with pytest.raises(UsageError) as error:
-            next_summaries(catalogue, request_of(catalogue, body))
+        with pytest.raises((UsageError, Misfit)) as error:
+            next_summaries(catalogue, convert_fields(body, Next, "next"))
         assert len(str(error.value)) < 400
     assert catalogue.taste.signals() == []
 
 
 def test_a_forgotten_file_takes_its_signals_and_place_with_it(catalogue: Catalogue) -> None:
     path = path_of(catalogue, "0.wav")
-    next_summaries(catalogue, NextRequest(1, None, ((path, "like"),)))
+    next_summaries(catalogue, Next(like=os.fsdecode(path)))
     chart.place_tracks(catalogue)
     before = len(catalogue.taste.places())
     catalogue.forget([path])

@@ -22,14 +22,16 @@ from tests.waiting import comes
 from tests.web.test_lan import serving
 
 import antiphon_library
-from antiphon.api.backends.transports import AddressList
 from antiphon.kernel.control.hooks import ServerHooks
 from antiphon.kernel.errors import WireError
 from antiphon.kernel.io.osc_peer import Level
+from antiphon.kernel.plugins.dispatcher import HookDispatcher, addresses_of
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.settings import ServeSettings
+from antiphon.web import server as http_server
 from antiphon_library import routes as library_module, scanning
 from antiphon_library.catalogue import Catalogue
+from antiphon_library.operations import FoundSounds, Next
 from antiphon_library.records import FileEntry, FileState, SoundIdentity
 from antiphon_library.routes import LibraryRoutes
 
@@ -104,8 +106,9 @@ async def test_the_map_excerpts_and_what_comes_next(tmp_path: Path, library: Pat
         assert status == 200
         assert matches[0]["artist"] == found["tracks"][0]["artist"]
         assert number not in [match["id"] for match in matches]
-        status, body = await answered(server, "POST", "/api/library/next", {"like": "/etc/passwd"}, token)
-        assert status == 400
+        for wrong in ({"like": "/etc/passwd"}, {"m3u": str(tmp_path / "list")}, {"forget": True}, {"count": 501}):
+            assert (await answered(server, "POST", "/api/library/next", wrong, token))[0] == 400
+        assert not (tmp_path / "list").exists()
         for path in ("/api/library/tracks/999/sound", "/api/library/tracks/x/sound", f"/api/library/tracks/{number}"):
             assert (await answered(server, "GET", path))[0] == 404
         (library / "0.wav").unlink()
@@ -153,7 +156,7 @@ async def test_the_library_keeps_no_other_route_waiting(
         maps = [asyncio.create_task(answered(server, "GET", "/api/library/map")) for _ in range(4)]
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(8))
         await comes(begun.is_set, "the map is made")
-        monkeypatch.setattr(library_module, "MAX_WAITING", 1)
+        monkeypatch.setattr(http_server, "MAX_ASKED", 1)
         token = (tmp_path / "token").read_text().strip()
         assert (await answered(server, "POST", "/api/library/next", {"count": 1}, token))[0] == 503
         assert (await answered(server, "GET", "/api/patches"))[0] == 200
@@ -195,9 +198,9 @@ async def test_the_librarys_folder_is_added_analysed_and_placed_in_turn(
 async def live(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Rig]:
     """Control with the addresses of this plugin."""
     monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path / "home"))
-    osc = AddressList("antiphon_library")
-    antiphon_library.antiphon_addresses(osc)
-    hooks = {"antiphon_library": ("antiphon_addresses",)}
+    dispatcher = HookDispatcher()
+    hooks = {"antiphon_library": dispatcher.add("antiphon_library", antiphon_library)}
+    osc, _ = addresses_of(dispatcher, "antiphon_library")
     catalog = replace(CATALOG, addresses=tuple(info for info, _ in osc.added), hooks=hooks)
     async with rig(tmp_path / "state", catalog=catalog) as made:
         await ServerHooks(catalog, ServeSettings(), fresh=True).start(made.app)
@@ -228,9 +231,10 @@ async def test_what_comes_next_is_answered_with_paths(live: Rig, files: list[str
     ("args", "reason"),
     [
         (("like",), "takes a whole number"),
+        ((1, "after"), "path is missing"),
         ((1, "love", "x"), "kind is like"),
         ((1, "like"), "path is missing"),
-        ((51,), "count takes"),
+        ((501,), "count takes"),
         ((1, "like", "/nowhere.wav"), "has no sound of /nowhere.wav"),
     ],
 )
@@ -241,6 +245,24 @@ async def test_a_bad_question_is_one_sentence(
     ((address, (asked, sentence)),) = await client.later("/library/next", *args)
     assert (address, asked) == ("/fail", "/library/next")
     assert reason in str(sentence)
+
+
+@pytest.mark.parametrize("address", ["/library/similar", "/library/next 1 like"])
+async def test_what_is_not_in_the_library_is_refused_alike_whether_or_not_it_is_there(
+    live: Rig, files: list[str], tmp_path: Path, address: str
+) -> None:
+    (tmp_path / "there.wav").write_bytes(b"x")
+    (tmp_path / "folder").mkdir()
+    client, said = live.client(), set()
+    path, *words = address.split()
+    for name in ("there.wav", "folder", "gone.wav"):
+        named = str(tmp_path / name)
+        ((_, (_, sentence)),) = await client.later(
+            path, *(int(word) if word.isdigit() else word for word in words), named
+        )
+        assert named in str(sentence)
+        said.add(str(sentence).replace(named, "FILE"))
+    assert len(said) == 1, said
 
 
 async def test_it_is_for_owners_and_says_when_there_is_no_library(live: Rig) -> None:
@@ -259,9 +281,9 @@ async def test_the_library_answers_when_it_has_searched(live: Rig, tcp: bool, mo
     with pytest.raises(WireError, match="holds no sound"):
         await asked(live, "/library/next", "2", tcp=tcp)
 
-    def searched(_root: Path, count: int, _given: object) -> list[str]:
+    def searched(asked: Next) -> FoundSounds:
         time.sleep(0.3)  # slow: longer than its `/sync` is on the way, whose `/synced` comes after
-        return [f"/loops/{n}.wav" for n in range(count)]
+        return FoundSounds([{"path": f"/loops/{n}.wav"} for n in range(asked.count)])
 
-    monkeypatch.setattr("antiphon_library.addresses.next_paths", searched)
+    monkeypatch.setattr("antiphon_library.searching.following", searched)
     assert await asked(live, "/library/next", "2", tcp=tcp) == ["/library/next.reply /loops/0.wav /loops/1.wav"]

@@ -4,7 +4,7 @@ A child is asked by messages, bounded in time and answers, and ends with its par
 """
 
 from antiphon.kernel.contract.finding import Finding
-from antiphon.kernel.contract.operations import Request
+from antiphon.kernel.contract.operations import OscForm, Request
 from antiphon.kernel.runtime.arguments import argument
 from antiphon.kernel.runtime.console import say
 from antiphon.kernel.runtime.extras import (

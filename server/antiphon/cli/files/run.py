@@ -1,10 +1,18 @@
-"""`antiphon run`: one plugin over files of sound or notes."""
+"""`antiphon run`: one plugin over files of sound or notes; `run PLUGIN --help` has that plugin's parameters."""
+
+from typing import Any
 
 import typer
+from typer.core import TyperCommand
 
 from antiphon.cli.option_records import by_records
 from antiphon.cli.terminal.errors import endable
+from antiphon.kernel.contract.params import HOST_PARAMS
 from antiphon.operations.requests import RunRequest
+
+PLUGIN = "antiphon.run.plugin"
+"""Key of the name in the context's `meta`."""
+_TRIGGER = "the seconds at which it fires."
 
 
 @by_records
@@ -22,3 +30,47 @@ def run(asked: RunRequest) -> None:
 
         if operation(asked, load(check=False), PIPED if asked.paths[-1] == "-" else TERMINAL):
             raise typer.Exit(1)
+
+
+class RunCommand(TyperCommand):
+    """The command `run`, whose help shows the named plugin's parameters."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> Any:
+        """Stores the plugin given with `--help`: the library prints the help before it parses the arguments."""
+        if not ctx.resilient_parsing and "--help" in args:
+            rest = [word for word in args if word != "--help"]
+            with self.make_context(ctx.info_name, rest, parent=ctx.parent, resilient_parsing=True) as tried:
+                ctx.meta[PLUGIN] = tried.params.get("plugin")
+        return super().parse_args(ctx, args)
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Writes the help page."""
+        name = ctx.meta.get(PLUGIN)
+        if not name:
+            super().format_help(ctx, formatter)
+            return
+        from antiphon.cli.plugins import describe_param, operands, ports
+        from antiphon.kernel.graph.graph import known_type
+        from antiphon.kernel.plugins.loader import load
+
+        loaded = load(check=False)
+        info = known_type(name, loaded.catalog)
+        formatter.write_usage(ctx.command_path, f"{name} [OPTIONS] {operands(info)}")
+        formatter.write_paragraph()
+        with formatter.indentation():
+            formatter.write_text(info.doc or f"The processor {name}.")
+            formatter.write_text(ports(info))
+        use = info.on_files
+        idle = {p.name for p in info.params if p.kind == "trigger" and use.job and p.name not in use.fires}
+        settable = [p for p in (*info.params, *HOST_PARAMS) if not p.readonly and p.name not in idle]
+        with formatter.section("Parameters, each as -p NAME=VALUE"):
+            formatter.write_dl(
+                [
+                    (
+                        param.name,
+                        describe_param(param) if param.kind != "trigger" else f"{_TRIGGER} {param.doc}".rstrip(),
+                    )
+                    for param in settable
+                ]
+            )
+        self.format_options(ctx, formatter)

@@ -1,12 +1,14 @@
 """Operations that plugins add by the hook `antiphon_operations`: declared once, they are had at every door."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import Any, get_type_hints
 
 import msgspec
-from msgspec import NODEFAULT, Struct
+from msgspec import NODEFAULT, Struct, defstruct
+from msgspec.structs import asdict, fields
 
 from antiphon.kernel.contract.addresses import AddressList
 from antiphon.kernel.errors import PluginError, UsageError
@@ -25,6 +27,33 @@ class Request(Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 @dataclass(frozen=True, slots=True)
+class OscForm:
+    """An operation by OSC.
+
+    Attributes:
+        arguments: Those of its address, in the notation of `docs/osc.md`.
+        doc: What it does, with its reply.
+        read: Makes arguments by name of those of a message; raises AntiphonError.
+        reply: Makes the values of its reply of an answer.
+    """
+
+    arguments: str
+    doc: str
+    read: Callable[[Sequence[Any]], Mapping[str, Any]]
+    reply: Callable[[Any], Iterable[Any]]
+
+    @staticmethod
+    def within(rows: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
+        """Values of the first rows, as many as one datagram holds whole."""
+        left = MAX_ANSWER
+        for row in rows:
+            left -= sum(len(item.encode()) + 8 if isinstance(item, str) else 8 for item in row)
+            if left < 0:
+                return
+            yield from row
+
+
+@dataclass(frozen=True, slots=True)
 class PluginOperation:
     """An operation of a plugin.
 
@@ -36,6 +65,8 @@ class PluginOperation:
             asked. It runs in a thread of a server, and raises AntiphonError.
         answers: The type of its answer, a msgspec Struct.
         lines: Lines of an answer for a terminal; as `does`. An answer is JSON without it.
+        here: Names of arguments that the command line and Python alone take, such as a file that is written.
+        by_osc: How it is asked by OSC, where that is not by its arguments in order and with all values of its answer.
         example: Arguments of a request that works.
         examples: Command lines for its help.
     """
@@ -45,6 +76,8 @@ class PluginOperation:
     does: str | Callable[[Any], Any]
     answers: type[Struct]
     lines: str | Callable[[Any], Iterable[str]] = ""
+    here: tuple[str, ...] = ()
+    by_osc: OscForm | None = None
     example: Mapping[str, Any] = field(default_factory=dict)
     examples: tuple[str, ...] = ()
 
@@ -59,31 +92,48 @@ class PluginOperation:
         return " ".join((self.asked.__doc__ or "").split())
 
     @property
-    def osc(self) -> str:
-        """Its arguments in the notation of `docs/osc.md`, up to the first that may be repeated."""
+    def body(self) -> type[Struct]:
+        """Its arguments for those who ask from elsewhere: without `here`."""
+        if not self.here:
+            return self.asked
+        hints = get_type_hints(self.asked, include_extras=True)
+        kept = [one for one in fields(self.asked) if one.name not in self.here]
+        return defstruct(
+            self.asked.__name__,
+            [(one.name, hints[one.name], one.default) for one in kept],
+            bases=(Request,),
+            kw_only=True,
+            namespace={"__doc__": self.asked.__doc__},
+        )
+
+    @property
+    def osc(self) -> OscForm:
+        """How it is asked by OSC: by its arguments in order, up to the first that may be repeated."""
+        if self.by_osc is not None:
+            return self.by_osc
         words: list[str] = []
-        for one in sorted(arguments(self.asked), key=lambda one: one.default is not NODEFAULT):
-            repeated = getattr(one.kind, "__origin__", None) is tuple
+        for one in sorted(arguments(self.body), key=lambda one: one.default is not NODEFAULT):
             kinds = (one.kind, *getattr(one.kind, "__args__", ()))  # of int | None, tuple[str, ...] too
             word = f"{next((_TAGS[kind] for kind in kinds if kind in _TAGS), 's')}:{one.name}"
-            words.append((word if one.default is NODEFAULT else f"[{word}]") + ("…" if repeated else ""))
-            if repeated:
+            words.append((word if one.default is NODEFAULT else f"[{word}]") + ("…" if one.repeated else ""))
+            if one.repeated:
                 break
-        return " ".join(words)
+        notation = " ".join(words)
+        answers = f"{self.doc} Answers `{self.path}.reply` with what it finds."
+        return OscForm(notation, answers, partial(self._read, words), scalars)
 
-    def of_words(self, words: Iterable[Any]) -> Any:
-        """Its answer to the arguments of an OSC message. Raises AntiphonError: as `ask`."""
+    def _read(self, notation: Sequence[str], words: Sequence[Any]) -> Mapping[str, Any]:
         given: dict[str, Any] = {}
         rest = list(words)
         kinds = {one.name: one.kind for one in arguments(self.asked)}
-        for word in self.osc.split():
+        for word in notation:
             name = word.strip("[]…")[2:]
             if word.endswith("…"):
                 given[name], rest = tuple(rest), []
             elif rest:
                 value = rest.pop(0)
                 given[name] = bool(value) if kinds[name] is bool else value
-        return self.ask(given)
+        return given
 
     def ask(self, given: Mapping[str, Any]) -> Any:
         """Its answer to arguments by name. Raises AntiphonError: they are not allowed, or it says so."""
@@ -94,8 +144,9 @@ class PluginOperation:
         return self.answer(asked)
 
     def answer(self, asked: Any) -> Any:
-        """Its answer. Raises AntiphonError: a number is outside its range, or it says so."""
+        """Its answer to an `asked` or a `body`. Raises AntiphonError: a number is outside its range, or it says so."""
         check(asked)
+        asked = asked if isinstance(asked, self.asked) else self.asked(**asdict(asked))
         return _function(self.does)(asked)
 
     def shown(self, answer: Any) -> Iterable[str]:
@@ -148,21 +199,14 @@ def scalars(answer: Any) -> Iterator[Any]:
 
 def offer(osc: AddressList, operation: PluginOperation) -> None:
     """Adds the address of an operation, which is done in a thread. Raises PluginError: as `AddressList.add`."""
-    answer = f"{operation.path}.reply"
+    form, turns = operation.osc, dict[str, Any]()
 
     async def handler(request: Any) -> None:
         import asyncio  # where it is running; declarations need none
 
-        values = scalars(await asyncio.to_thread(operation.of_words, request.args))
-        request.reply(answer, *_within(MAX_ANSWER, values))
+        given = form.read(request.args)
+        async with turns.setdefault("one", asyncio.Lock()):
+            found = await asyncio.to_thread(operation.ask, given)
+        request.reply(f"{operation.path}.reply", *form.within((value,) for value in form.reply(found)))
 
-    osc.add(operation.path, operation.osc, handler, f"{operation.doc} Answers `{answer}` with what it finds.")
-
-
-def _within(most: int, values: Iterable[Any]) -> Iterator[Any]:
-    """The first values, as many as take at most so many bytes of a datagram."""
-    for value in values:
-        most -= len(value.encode()) + 8 if isinstance(value, str) else 8
-        if most < 0:
-            return
-        yield value
+    osc.add(operation.path, form.arguments, handler, form.doc)

@@ -50,8 +50,9 @@ class Loaded:
         try:
             if info.plugin in BUILT_IN:
                 inspect_processor(info.type, self.factories["processors"][info.variant[0]], info.doc, info.plugin)
+                return
             for source in sources():
-                if source.name == info.plugin and not (source.built_in or source.problem):
+                if source.name == info.plugin and not source.problem:
                     # as it is imported: a fresh interpreter has not done so
                     trial = partial(_trial_of, source.name, source.importing, info.variant[0])
                     reason = in_child(trial, CHECK_LIMIT)

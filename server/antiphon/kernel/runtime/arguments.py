@@ -8,7 +8,7 @@ import math
 import os
 from collections.abc import Iterator
 from dataclasses import fields as fields_of_dataclass
-from typing import Any, NamedTuple, get_args, get_type_hints
+from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
 
 from msgspec import Meta, Struct
 from msgspec.structs import fields as fields_of_struct
@@ -63,6 +63,11 @@ class Argument(NamedTuple):
     def said(self, key: str) -> Any:
         """The value that `argument` was given by that name."""
         return (self.meta.extra or {})[key]
+
+    @property
+    def repeated(self) -> bool:
+        """Whether it may be given again."""
+        return any(get_origin(kind) is tuple for kind in (self.kind, *get_args(self.kind)))
 
     @property
     def range(self) -> str:

@@ -59,6 +59,8 @@ VIDEOS: Mapping[str, Format] = {
     ".webm": Format("WEBM", ("OPUS",), 8, (48000,)),
 }
 """Videos whose sound is read, and written again beside their picture, by suffix."""
+ENCODED = ("MP4", "MOV", "MATROSKA", "WEBM")
+"""Names of the formats that ffmpeg writes."""
 CARRIERS = (".m4a", *VIDEOS, ".m4b", ".mka", ".3gp", ".3g2", ".aac", ".ac3", ".eac3", ".amr", ".ape", ".avi", ".dff")
 CARRIERS += (".dsf", ".dts", ".flv", ".m2ts", ".mlp", ".mpc", ".mpg", ".mpeg", ".mts", ".thd", ".tta", ".wma")
 CARRIERS += (".wmv", ".wv")

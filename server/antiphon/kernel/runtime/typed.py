@@ -4,7 +4,6 @@ What a field takes is the description of its `Meta`, which follows the word "tak
 """
 
 import re
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,7 +15,6 @@ from antiphon.kernel.errors import FileError
 from antiphon.kernel.runtime.paths import os_error_text
 from antiphon.kernel.runtime.shortening import short_repr
 from antiphon.kernel.runtime.suggestion import instead
-from antiphon.kernel.runtime.toml_location import place_of
 
 T = TypeVar("T")
 _FIELD = re.compile(r"Object (contains unknown|missing required) field `(.*?)`(?: - at `|$)", re.DOTALL)
@@ -53,6 +51,10 @@ def read_toml(path: Path, kind: type[T], whole: str) -> T:
     `kind`: a `msgspec.Struct`; what a field takes is the description of its `Meta`. `whole`: what the file is, as "a
     style". Raises FileError: it cannot be read or does not fit; the message names the file, the line and the key.
     """
+    import tomllib  # what reads no file is imported by all
+
+    from antiphon.kernel.runtime.toml_location import place_of
+
     text = ""
     try:
         text = path.read_text("utf-8-sig")
