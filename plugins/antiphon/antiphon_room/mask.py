@@ -27,6 +27,9 @@ OPENS, CLOSES, MOST_SURE = 0.1, 0.04, 2.0
 """Shares in a hop by which the gate takes that someone sings, and that nobody does; how sure it may be."""
 LASTS = 0.01
 """The same of its mean: after someone has sung for a while, it stays open between notes."""
+TRUSTED, TRUSTS = 2.0, 0.02
+"""Half the decibels of the echo over what may be left of it, from which a path is known, and the share in a hop by which
+that is taken: while a room is learned, nobody is closed out."""
 SUNG_BINS = 128
 """Bins from which that is computed."""
 
@@ -41,12 +44,16 @@ def room_present(w: i64p, own: i64p, sums: f64p) -> f32:
     power = offset(levels, EchoLevel.ERROR * bins)
     heard = f64(QUIET)
     expected = f64(QUIET)
+    echo = f64(QUIET)
     for k in range(min(SUNG_BINS, bins)):
         heard = heard + f64(power[k])
         expected = expected + f64(f32(DOUBTED) * spread[k] + f32(UNMODELLED) * echoes[k])
+        echo = echo + f64(echoes[k])
     above = 4.343 * math.log(heard / expected)
     now = max(0.0, min(1.0, (above - ABSENT) / (PRESENT - ABSENT)))
     sums[EchoTotal.PRESENCE] = max(now, PRESENCE_KEEP * sums[EchoTotal.PRESENCE])
+    trusts = max(0.0, min(1.0, 4.343 * math.log(echo / expected) / TRUSTED - 1.0))
+    sums[EchoTotal.TRUSTS] = sums[EchoTotal.TRUSTS] + TRUSTS * (trusts - sums[EchoTotal.TRUSTS])
     # the room goes on beyond the filter
     expected = max(expected, REVERBERATES * sums[EchoTotal.EXPECTED])
     sums[EchoTotal.EXPECTED] = expected
@@ -75,7 +82,7 @@ def room_cut(w: i64p, own: i64p, sums: f64p, strength: f64) -> None:
     sure = f32(max(0.0, min(1.0, (sums[EchoTotal.SLOPE] - LOST) / (MOVED - LOST))))
     # a drum that is badly explained for a hop or two does not open it
     opened = min(1.0, max(3.0 * sums[EchoTotal.OPENS] - 1.0, 3.0 * sums[EchoTotal.LASTING], 0.0))
-    shut = f32(math.exp(f64(sure) * (1.0 - opened) * math.log(CLOSED)))
+    shut = f32(math.exp(f64(sure) * sums[EchoTotal.TRUSTS] * (1.0 - opened) * math.log(CLOSED)))
     for k in range(bins):
         left = sure * (f32(DOUBTED) * spread[k] + f32(UNMODELLED) * echoes[k])
         post = power[k] / (left + f32(QUIET))

@@ -84,6 +84,7 @@ class EchoTotal(IntEnum):
     LASTING = 14  # mean of `OPENS`
     EXPECTED = 15  # power of what may be left of the echo, which fades slowly
     OPENS = 16  # how sure the gate is that someone sings
+    TRUSTS = 17  # how far the path is known
 
 
 WORDS, LEVELS, TOTALS = len(EchoWord), len(EchoLevel), len(EchoTotal)
