@@ -140,8 +140,8 @@ def _player(ask: EvaluationRequest, rng: np.random.Generator, number: int) -> tu
         write_midi(file, [MidiTrack("piano", tuple(notes))], 120.0)
         sound = play(file.read_bytes(), FONTS[number // 2 % 3], RATE, FluidSettings(0.5)).mean(1)
     near = of_length(sound, round(beats[-1] * RATE))
-    near = near * LEVEL / max(1e-6, float(np.std(near[near != 0.0])))
-    return np.asarray(near + FLOOR * rng.standard_normal(len(near)), np.float32), beats
+    scale = LEVEL / max(1e-6, float(np.std(near[near != 0.0])))
+    return np.asarray(scale * near + FLOOR * rng.standard_normal(len(near)), np.float32), beats
 
 
 def _looped(loaded: Loaded, patch: str, near: F32, path: F64) -> Led:
@@ -154,7 +154,8 @@ def _looped(loaded: Loaded, patch: str, near: F32, path: F64) -> Led:
     state = next(n for n, param in enumerate(follow.info.cells) if param.name == "state")
     size = 1 << (path.shape[1] + BLOCK).bit_length()
     spectrum = np.fft.rfft(path, size)
-    spread, rows, follows, power = np.zeros(len(near) + size + BLOCK), [], 0.0, 0.0
+    spread, rows, follows = np.zeros(len(near) + size + BLOCK), list[tuple[float, float, float]](), 0.0
+    power = 0.0
     try:
         for at in range(0, len(near) - BLOCK + 1, BLOCK):
             mic = np.asarray(spread[at : at + BLOCK] + near[at : at + BLOCK], np.float32)

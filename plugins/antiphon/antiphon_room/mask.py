@@ -28,8 +28,8 @@ OPENS, CLOSES, MOST_SURE = 0.1, 0.04, 2.0
 LASTS = 0.01
 """The same of its mean: after someone has sung for a while, it stays open between notes."""
 TRUSTED, TRUSTS = 2.0, 0.02
-"""Half the decibels of the echo over what may be left of it, from which a path is known, and the share in a hop by which
-that is taken: while a room is learned, nobody is closed out."""
+"""Half the decibels of the echo over what may be left of it from which a path is known, and the share in a hop by
+which that is taken: while a room is learned, nobody is closed out."""
 SUNG_BINS = 128
 """Bins from which that is computed."""
 
