@@ -39,6 +39,7 @@ _EVALUATIONS = (
     "denoise denoise.evaluation:DenoiseEvaluation Beside a Wiener filter, DeepFilterNet 3 and the ideal mask.",
     "echo_cancel room.evaluation:EchoEvaluation Loudspeakers taken out of a microphone, in simulated rooms.",
     "howl_guard room.howl:HowlEvaluation Loops through simulated rooms that howl, and singers that do not.",
+    "lockups room.lockups:LockUpEvaluation A band that follows its player, and hears itself by loudspeakers.",
     "fits loops.fit_evaluation:FitsEvaluation "
     "Which loops go together: parts of unseen songs and copies with one thing wrong.",
     "follow follow.evaluation:FollowEvaluation The player's beat as it comes: as played, swells, steps, ritardandi.",

@@ -15,10 +15,21 @@ MIN_GAIN = 0.02
 """Least gain of the mask where the loudspeakers are alone."""
 NEAR_GAIN = 0.5
 """Least gain of the mask where someone sings."""
+CLOSED = 0.01
+"""Gain of all bins in which there is an echo, where nobody sings."""
 ABSENT, PRESENT = 2.0, 8.0
 """Decibels of the error over the echo that is left, below which there is no near end, and above which there is one."""
+REVERBERATES = 0.97
+"""Decay by the hop of what may be left of the echo."""
 PRESENCE_KEEP = 0.95
 """Decay by the hop of how sure it is that someone sings."""
+OPENS, CLOSES, MOST_SURE = 0.1, 0.04, 2.0
+"""Shares in a hop by which the gate takes that someone sings, and that nobody does; how sure it may be."""
+LASTS = 0.01
+"""The same of its mean: after someone has sung for a while, it stays open between notes."""
+TRUSTED, TRUSTS = 2.0, 0.02
+"""Half the decibels of the echo over what may be left of it from which a path is known, and the share in a hop by
+which that is taken: while a room is learned, nobody is closed out."""
 SUNG_BINS = 128
 """Bins from which that is computed."""
 
@@ -33,12 +44,25 @@ def room_present(w: i64p, own: i64p, sums: f64p) -> f32:
     power = offset(levels, EchoLevel.ERROR * bins)
     heard = f64(QUIET)
     expected = f64(QUIET)
+    echo = f64(QUIET)
     for k in range(min(SUNG_BINS, bins)):
         heard = heard + f64(power[k])
         expected = expected + f64(f32(DOUBTED) * spread[k] + f32(UNMODELLED) * echoes[k])
+        echo = echo + f64(echoes[k])
     above = 4.343 * math.log(heard / expected)
     now = max(0.0, min(1.0, (above - ABSENT) / (PRESENT - ABSENT)))
     sums[EchoTotal.PRESENCE] = max(now, PRESENCE_KEEP * sums[EchoTotal.PRESENCE])
+    trusts = max(0.0, min(1.0, 4.343 * math.log(echo / expected) / TRUSTED - 1.0))
+    sums[EchoTotal.TRUSTS] = sums[EchoTotal.TRUSTS] + TRUSTS * (trusts - sums[EchoTotal.TRUSTS])
+    # the room goes on beyond the filter
+    expected = max(expected, REVERBERATES * sums[EchoTotal.EXPECTED])
+    sums[EchoTotal.EXPECTED] = expected
+    above = 4.343 * math.log(heard / expected)
+    sure = max(0.0, min(MOST_SURE, (above - ABSENT) / (PRESENT - ABSENT)))
+    opens = sums[EchoTotal.OPENS]
+    opens = opens + (OPENS if sure > opens else CLOSES) * (sure - opens)
+    sums[EchoTotal.OPENS] = opens
+    sums[EchoTotal.LASTING] = sums[EchoTotal.LASTING] + LASTS * (min(1.0, opens) - sums[EchoTotal.LASTING])
     return f32(MIN_GAIN * math.exp(sums[EchoTotal.PRESENCE] * math.log(NEAR_GAIN / MIN_GAIN)))
 
 
@@ -56,6 +80,9 @@ def room_cut(w: i64p, own: i64p, sums: f64p, strength: f64) -> None:
     taken = 0
     # of a loudspeaker that is muted there is nothing to mask
     sure = f32(max(0.0, min(1.0, (sums[EchoTotal.SLOPE] - LOST) / (MOVED - LOST))))
+    # a drum that is badly explained for a hop or two does not open it
+    opened = min(1.0, max(3.0 * sums[EchoTotal.OPENS] - 1.0, 3.0 * sums[EchoTotal.LASTING], 0.0))
+    shut = f32(math.exp(f64(sure) * sums[EchoTotal.TRUSTS] * (1.0 - opened) * math.log(CLOSED)))
     for k in range(bins):
         left = sure * (f32(DOUBTED) * spread[k] + f32(UNMODELLED) * echoes[k])
         post = power[k] / (left + f32(QUIET))
@@ -65,6 +92,7 @@ def room_cut(w: i64p, own: i64p, sums: f64p, strength: f64) -> None:
         prior[k] = min(g * g * post, f32(1e6))
         g = max(g, least) if left > f32(0.0) else f32(1.0)
         g = f32(1.0) + f32(strength) * (g - f32(1.0))
+        g = g * shut if left > f32(0.0) else g
         taken = 1 if g < f32(1.0) else taken
         cut[k] = math.log(g)
     own[EchoWord.OPEN] = 0 if taken == 1 else own[EchoWord.OPEN] + 1

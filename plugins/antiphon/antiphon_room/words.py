@@ -81,6 +81,10 @@ class EchoTotal(IntEnum):
     CLEAR = 11  # hops since another delay has been clearer
     LATE = 12  # ms by which the reference is held back
     KNOWN = 13  # ms of the delay that was given last
+    LASTING = 14  # mean of `OPENS`
+    EXPECTED = 15  # power of what may be left of the echo, which fades slowly
+    OPENS = 16  # how sure the gate is that someone sings
+    TRUSTS = 17  # how far the path is known
 
 
 WORDS, LEVELS, TOTALS = len(EchoWord), len(EchoLevel), len(EchoTotal)

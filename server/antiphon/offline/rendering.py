@@ -10,6 +10,7 @@ from pathlib import Path
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.contract.params import Param, instead_of
+from antiphon.kernel.contract.processor import BlockTime
 from antiphon.kernel.engine.action_schedule import CAPACITY
 from antiphon.kernel.engine.graph_player import GraphPlayer
 from antiphon.kernel.engine.levels import ChosenPairs
@@ -92,6 +93,11 @@ class PlayerRunner:
         """Keeps each strip too, from the first block on."""
         self._player.strips.keep(True)
         self._tracks = tracks
+
+    @property
+    def clock(self) -> BlockTime:
+        """The clock at the beginning of the last block."""
+        return self._player.time
 
     @property
     def gain(self) -> float:

@@ -74,11 +74,25 @@ def late(sound: F32) -> F32:
     return sound[2 * RATE : round(5.9 * RATE)]
 
 
-def test_of_loudspeakers_alone_25_db_go_after_two_seconds():
+@each("mask", [0.0, 1.0])
+def test_of_loudspeakers_alone_25_db_go_after_two_seconds_and_then_40(mask: float):
+    """The filter takes 20 of them: what it leaves is closed while nobody sings, once the path is known."""
     echo = heard(music(), room(3))
     noise = 1e-4 * np.random.default_rng(0).standard_normal(len(echo)).astype(np.float32)
-    out = cancelled(echo + noise, music())
+    out, end = cancelled(echo + noise, music(), mask=mask), slice(5 * RATE, round(5.9 * RATE))
     assert level(late(echo)) - level(late(out)) > 25.0
+    assert level(echo[end]) - level(out[end]) > 40.0
+
+
+def test_who_begins_beside_them_and_rests_is_heard_at_once():
+    """The gate is open within a twentieth of a second, and closed again two seconds after the last syllable."""
+    n = np.arange(6 * RATE)
+    near, echo = voice() * ((n >= 2.5 * RATE) & (n < 3.5 * RATE)), heard(music(), room(4))
+    near = near * 10 ** ((level(echo) - level(voice())) / 20)
+    out = cancelled(near + echo, music(), mask=0.0)
+    sung, rest = slice(round(2.55 * RATE), round(3.5 * RATE)), slice(round(5.5 * RATE), len(out))
+    assert abs(level(out[sung]) - level(near[sung])) < 1.0
+    assert level(out[rest]) < level(echo[rest]) - 40.0
 
 
 def test_a_voice_beside_them_stays_and_the_loudspeakers_go():

@@ -1,0 +1,197 @@
+"""`antiphon evaluate lockups`: a band that follows its player and is heard by the player's microphone."""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from antiphon.api import F32, F64, StreamSpec
+from antiphon.api.backends.files import MidiNote, MidiTimes, MidiTrack, read_midi, write_midi
+from antiphon.api.backends.rendering import Loaded, load_plugins, patch_runner
+from antiphon.api.backends.runtime import require_modules
+from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue
+from antiphon_models.material.fluidsynth import FluidSettings, play
+from antiphon_models.material.sounds import of_length, songs
+from antiphon_models.room.evaluation import FLOOR, FONTS, RATE, simulated
+
+BLOCK = 960
+"""Frames of a block, and of the way from what is played to what is heard."""
+ALONE = 10.0
+"""Seconds for which the band plays before the player begins."""
+PLAYS, RESTS, STAYS, FASTER = 16, 16, 4, 24
+"""Beats for which the player plays, rests, plays again, and plays in the new tempo."""
+STEP = 1.15
+INTRO = 16
+"""Beats of a song that are left out."""
+LOCKED = 8.0
+"""Beats after which a clock that follows the band is locked up."""
+BARS = 16.0
+"""Beats in which a new tempo has to be taken."""
+NEAR = 0.05
+LEVEL = 0.1
+"""RMS of the player, and of the band in the microphone."""
+STYLES = ("pop", "rock", "swing", "bossa", "funk")
+ROOMS = 6
+TAIL = 3 * RATE // 10
+"""Frames of a room's response that are played."""
+PATCH = """format = 1
+[nodes.follow]
+drive = "beat"
+[nodes.band]
+type = "accompany"
+style = "{style}"
+follow = "text"
+chords = "| C | Am | F | G7 |"
+parts = "piano,bass,drums"
+[nodes.piano]
+type = "synth"
+instrument = "piano"
+[nodes.bass]
+type = "synth"
+instrument = "bass"
+[nodes.drums]
+type = "synth"
+instrument = "drums"
+{cancels}
+"band.piano" = "piano"
+"band.bass" = "bass"
+"band.drums" = "drums"
+"piano" = "out"
+"bass" = "out"
+"drums" = "out"
+"""
+STRAIGHT = '[wires]\n"in" = "follow"'
+CANCELLED = """[nodes.echo_cancel]
+mask = 0.0
+[wires]
+"in" = "echo_cancel"
+"out" = "echo_cancel.reference"
+"echo_cancel" = "follow\""""
+
+
+class LockUpEvaluation(Evaluation):
+    """Pianists beside a band in simulated rooms: nobody plays, then somebody, rests, and comes back and hurries."""
+
+    trivial = "nothing"
+    ours = "echo_cancel"
+    oracle = "headphones"
+    columns = "lock-ups ↓; alone ↓; stopped ↓; new tempo ↓"
+    note = (
+        "Lock-ups of a room, of three: alone, stopped: follow follows for more than 8 beats while nobody plays, at "
+        "first and while the player rests for 16; new tempo: the clock has not taken a tempo 15 % faster after 16 "
+        "beats, nor in the 8 after them (half or double counts as taken). The band is as loud as the player."
+    )
+    folders = ("pop909",)
+    road = "a patch of `follow`, `accompany` and synths, block by block"
+
+    def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
+        require_modules("the evaluation lockups", ("pyroomacoustics",))
+        loaded = load_plugins(check=False)
+        for n in range(ask.limit or ROOMS):
+            rng = np.random.default_rng((ask.seed, n))
+            decay = float(rng.uniform(0.2, 0.6))
+            pair = next(simulated(rng, decay))
+            path = np.stack([np.pad(one, (0, TAIL))[:TAIL] for one in pair])
+            near, beats = _player(ask, rng, n)
+            straight, cancelled = (
+                PATCH.format(style=STYLES[n % len(STYLES)], cancels=wires) for wires in (STRAIGHT, CANCELLED)
+            )
+            alone = _looped(loaded, straight, near[: 4 * RATE], 0.0 * path)
+            path *= LEVEL / max(1e-6, alone.level * float(np.linalg.norm(path.sum(0))))
+            for name, patch, heard in (
+                ("nothing", straight, path),
+                ("echo_cancel", cancelled, path),
+                ("headphones", straight, 0.0 * path),
+            ):
+                if ask.wants(name):
+                    found = _lock_ups(_looped(loaded, patch, near, heard), beats)
+                    for measure, value in {"lock-ups": sum(found.values()), **found}.items():
+                        yield MetricValue(name, measure, f"room {n}: RT60 {decay:.2f} s", float(value))
+
+
+class Led(NamedTuple):
+    """A loop, block by block: the clock's beat and tempo, and whether `follow` follows. `level`: RMS of the band."""
+
+    beat: F64
+    tempo: F64
+    follows: F64
+    level: float
+
+
+def _player(ask: EvaluationRequest, rng: np.random.Generator, number: int) -> tuple[F32, F64]:
+    """A pianist of POP909 who begins after `ALONE`, `[frames]`, and the times of the beats."""
+    folder = songs(ask.data, "89")[int(rng.integers(60))]
+    song, own = read_midi(folder / f"{folder.name}.mid"), np.loadtxt(folder / "beat_midi.txt", ndmin=2)[:, 0]
+    times, period = MidiTimes(song.tempo), float(np.median(np.diff(own)))
+    count = PLAYS + RESTS + STAYS
+    beats = ALONE + np.cumsum([0.0] + count * [period] + FASTER * [period / STEP])
+    notes = []
+    for note in (note for track in song.tracks if track.name == "PIANO" for note in track.notes):
+        first, last = (float(np.interp(times.seconds(at), own, np.arange(len(own)))) for at in (note.start, note.end))
+        first, last = first - INTRO, min(last - INTRO, len(beats) - 1.0)
+        if 0.0 <= first < PLAYS or PLAYS + RESTS <= first < len(beats) - 1:
+            last = min(last, PLAYS) if first < PLAYS else last
+            start, end = (float(np.interp(at, np.arange(len(beats)), beats)) for at in (first, last))
+            notes.append(MidiNote(2.0 * start, max(0.05, 2.0 * (end - start)), note.number, note.velocity, 1))
+    with tempfile.TemporaryDirectory() as made:
+        file = Path(made) / "player.mid"
+        write_midi(file, [MidiTrack("piano", tuple(notes))], 120.0)
+        sound = play(file.read_bytes(), FONTS[number // 2 % 3], RATE, FluidSettings(0.5)).mean(1)
+    near = of_length(sound, round(beats[-1] * RATE))
+    scale = LEVEL / max(1e-6, float(np.std(near[near != 0.0])))
+    return np.asarray(scale * near + FLOOR * rng.standard_normal(len(near)), np.float32), beats
+
+
+def _looped(loaded: Loaded, patch: str, near: F32, path: F64) -> Led:
+    """A patch whose input hears the player and, a block later, what it plays."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "lockups.toml"
+        file.write_text(patch)
+        runner = patch_runner(file, loaded, StreamSpec(RATE, BLOCK, 2))
+    follow = next(host for host in runner.plan.hosts.values() if host.name == "follow")
+    state = next(n for n, param in enumerate(follow.info.cells) if param.name == "state")
+    size = 1 << (path.shape[1] + BLOCK).bit_length()
+    spectrum = np.fft.rfft(path, size)
+    spread, rows, follows = np.zeros(len(near) + size + BLOCK), list[tuple[float, float, float]](), 0.0
+    power = 0.0
+    try:
+        for at in range(0, len(near) - BLOCK + 1, BLOCK):
+            mic = np.asarray(spread[at : at + BLOCK] + near[at : at + BLOCK], np.float32)
+            played = runner.run(np.stack([mic, mic]))
+            power += float(np.square(played).mean())
+            for number, cell, value in runner.plan.reports():
+                if (number, cell) == (follow.number, state):
+                    follows = float(value == 1.0)
+            rows.append((runner.clock.beat, runner.clock.tempo, follows))
+            echo = np.fft.irfft((np.fft.rfft(played, size) * spectrum).sum(0), size)
+            spread[at + BLOCK :][:size] += echo
+    finally:
+        runner.close()
+    table = np.array(rows)
+    return Led(table[:, 0], table[:, 1], table[:, 2], float(np.sqrt(power / len(rows))))
+
+
+def _lock_ups(led: Led, beats: F64) -> dict[str, bool]:
+    """Which of the three there are."""
+
+    def block(seconds: float) -> int:
+        return int(seconds * RATE / BLOCK)
+
+    def longest(first: float, last: float) -> float:
+        run = most = 0.0
+        for n in range(block(first), block(last)):
+            run = run + led.beat[n + 1] - led.beat[n] if led.follows[n] else 0.0
+            most = max(most, run)
+        return most
+
+    change = PLAYS + RESTS + STAYS
+    asked = 60.0 / (beats[-1] - beats[-2])
+    after = led.tempo[block(beats[change + round(BARS)]) : block(beats[change + round(BARS + LOCKED)] - 0.1)]
+    octaves = np.log2(after / asked)
+    return {
+        "alone": longest(0.0, ALONE) > LOCKED,
+        "stopped": longest(beats[PLAYS], beats[PLAYS + RESTS]) > LOCKED,
+        "new tempo": bool((np.abs(octaves - np.round(octaves)) > np.log2(1.0 + NEAR)).all()),
+    }
