@@ -255,13 +255,14 @@ const ECHO_MS = 2000;
 let echoes: number[] = [];
 
 export function panic(): void {
+  send("/node/in/mute", 1); // first: a howl that made somebody press it would rise again
   send("/panic");
   if (connection.value === "open") echoes.push(performance.now() + ECHO_MS);
   ahead.length = 0;
   panics.value += 1;
   silenced.value += 1;
   endNotes();
-  say("Panic: all sound is cut, and what was to come is dropped.", false);
+  say("Panic: what sounded is cut, what was to come is dropped, and the input is muted until you unmute it.", false);
 }
 
 interface Frame {

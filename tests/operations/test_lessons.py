@@ -102,6 +102,19 @@ def test_a_mistake_that_is_not_known_is_told_by_what_plays(file: Path) -> None:
     assert "is not closed" in answered(lesson, tried(lesson, 'track("kick", "[bd")'))
 
 
+def test_what_the_patch_does_not_take_is_no_right_answer(file: Path) -> None:
+    lesson = read_lesson(file)
+    said = answered(lesson, tried(lesson, 'track("kick", s("bd*4", pan="-1 1"))'))
+    assert said == "Line 4: pan takes 0 to 1, not -1"
+    assert "no node 'drum'" in answered(lesson, tried(lesson, 'track("kick", "bd*4", on="drum")'))
+
+
+def test_a_pattern_without_a_track_is_answered(file: Path) -> None:
+    lesson = read_lesson(file)
+    said = answered(lesson, tried(lesson, 'track("kick", "bd*4")\ns("bowl")'))
+    assert said == 'Line 5: a pattern sounds in a track; write track("more", s("bowl"))'
+
+
 def test_beginnings_and_loudness_are_those_of_the_sound() -> None:
     def clicks(count: int, gap: int = 10) -> list[HeardSound]:
         shown = [1.0 if place % gap == 3 and place // gap < count else 0.001 for place in range(80)]

@@ -9,7 +9,7 @@ import re
 import shlex
 import threading
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from fractions import Fraction
@@ -25,6 +25,9 @@ from antiphon.kernel.graph.patch_list import playable
 from antiphon.kernel.runtime import resources
 from antiphon.kernel.runtime.distributions import absent
 from antiphon.kernel.runtime.typed import Misfit, convert
+from antiphon.kernel.session.messages import FindParam
+from antiphon.kernel.session.notes import Players
+from antiphon.live.records import LiveEvent
 
 PATHS = {
     "code": "I code music",
@@ -39,6 +42,8 @@ LEAST_TRIES = 3
 FRAME_SECONDS = 0.03
 """Between two levels of a sound, as the server's meters have it."""
 BEATS = 4
+SCRIPT = "lesson.py"
+"""A script's file, in its errors."""
 TOLERANCE = 1e-3  # of a beat
 _RISE = 6.0  # dB between two levels at an onset
 _FLOOR = 1e-6
@@ -318,17 +323,31 @@ def _between(one: Expect) -> str:
 # ---- what a try is
 
 
-def performed(script: str, bars: int) -> list[HeardSound]:
-    """The events of a script's first bars. Raises `ScriptError` for one with an error."""
-    from antiphon.live.performance import Performance
-    from antiphon.live.reading import read
+def performed(lesson: LessonFile, events_until: Callable[[Fraction], Sequence[LiveEvent]]) -> LessonOutcome:
+    """Judges a script's first bars, which the patch has to take; raises nothing: a script's error is the outcome."""
+    from antiphon.live.records import ScriptError
+    from antiphon.offline.script_run import commands
 
-    return as_heard(Performance(read("lesson.py", script, patch_plays=True)).until(Fraction(BEATS * bars)))
+    check = lesson.head.check
+    try:
+        events = events_until(Fraction(BEATS * check.bars))
+        commands(events, SCRIPT, *_of_patch(lesson.head.patch))
+    except ScriptError as error:  # equal errors on other lines are equal
+        sentence = str(error).replace(f"{SCRIPT} line", "Line")
+        return LessonOutcome(sentence, ("error", sentence.split(": ", 1)[-1]))
+    return judge(check, [HeardSound(float(event.beat), event.address, tuple(event.args)) for event in events])
 
 
-def as_heard(events: Sequence[Any]) -> list[HeardSound]:
-    """The events of a script as messages of a try."""
-    return [HeardSound(float(event.beat), event.address, tuple(event.args)) for event in events]
+@cache
+def _of_patch(patch: str) -> tuple[FindParam, Players]:
+    """What finds the parameters of a patch, and its nodes that play notes."""
+    from antiphon.kernel.graph.patch import load
+    from antiphon.kernel.plugins import loader
+    from antiphon.offline.rendering import param_finder
+
+    catalog = loader.load(check=False).catalog
+    graph = load(patch, catalog).graph
+    return param_finder(graph, catalog), Players(graph, catalog)
 
 
 def levels(name: str) -> list[HeardSound]:
@@ -383,27 +402,22 @@ def declared(patch: str) -> tuple[HeardSound, ...]:
 
 
 def tried(lesson: LessonFile, lines: str) -> LessonOutcome:
-    """Judges lines as a solution has them. Raises nothing: a script's error is the outcome."""
-    from antiphon.live.records import ScriptError
-
+    """Judges lines as a solution has them."""
     check = lesson.head.check
     if check.kind == "events":
-        try:
-            heard = performed(lesson.script(lines), check.bars)
-        except ScriptError as error:
-            return failed(error)
-    else:
-        heard = written(lines)
+        return performed(lesson, lambda beats: _events(lesson.script(lines), beats))
+    heard = written(lines)
     if check.kind == "parameter":
         moved = {message.address for message in heard}
         heard = [one for one in declared(lesson.head.patch) if one.address not in moved] + heard
     return judge(check, heard)
 
 
-def failed(error: Exception) -> LessonOutcome:
-    """The outcome of a script with an error; equal errors on other lines are equal."""
-    sentence = str(error).replace("lesson.py line", "Line")
-    return LessonOutcome(sentence, ("error", sentence.split(": ", 1)[-1]))
+def _events(script: str, beats: Fraction) -> list[LiveEvent]:
+    from antiphon.live.performance import Performance
+    from antiphon.live.reading import read
+
+    return Performance(read(SCRIPT, script, patch_plays=True)).until(beats)
 
 
 def answered(lesson: LessonFile, outcome: LessonOutcome) -> str:

@@ -12,20 +12,21 @@ from antiphon.jobs.errors import Missing
 from antiphon.jobs.job import Job
 from antiphon.kernel.wire.osc import Message, decode, encode, messages_of
 from antiphon.kernel.wire.text import printable
+from antiphon.live.records import LiveEvent
 from antiphon.operations.lessons import (
     FRAME_SECONDS,
     PATHS,
+    SCRIPT,
     SESSION,
     HeardSound,
     LessonFile,
     LessonOutcome,
     answered,
-    as_heard,
     concerns,
-    failed,
     find,
     judge,
     lessons,
+    performed,
 )
 from antiphon.web.access import CodeGuard
 from antiphon.web.api import types
@@ -201,18 +202,17 @@ def _text(address: str, args: Sequence[Any], sender: str) -> str:
 
 def _performed(lesson: LessonFile, text: str) -> LessonOutcome:
     """Performs a script in a process with limits."""
-    from antiphon.live.records import ScriptError
     from antiphon.offline.script_run import ScriptProcess
 
-    check = lesson.head.check
     with tempfile.TemporaryDirectory(prefix="antiphon-") as folder:
-        path = Path(folder, "lesson.py")
+        path = Path(folder, SCRIPT)
         path.write_text(text, "utf-8")
-        try:
+
+        def events(beats: Fraction) -> list[LiveEvent]:
             with ScriptProcess(str(path)) as script:
-                return judge(check, as_heard(script.play(Fraction(4 * check.bars), 120.0)))
-        except ScriptError as error:
-            return failed(error)
+                return script.play(beats, 120.0)
+
+        return performed(lesson, events)
 
 
 def result_levels(path: Path) -> list[HeardSound]:
