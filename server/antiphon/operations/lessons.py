@@ -5,6 +5,8 @@ line `## Title`. A try is observed as messages, whatever it is: a script's event
 sound. One judgement compares them with what the lesson expects.
 """
 
+from __future__ import annotations
+
 import re
 import shlex
 import threading
@@ -15,19 +17,24 @@ from fnmatch import fnmatchcase
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 
 from antiphon.demo import HUM
-from antiphon.kernel.errors import FileError
+from antiphon.kernel.errors import AntiphonError, FileError
 from antiphon.kernel.graph.patch_list import playable
 from antiphon.kernel.runtime import resources
 from antiphon.kernel.runtime.distributions import absent
 from antiphon.kernel.runtime.typed import Misfit, convert
+from antiphon.kernel.session.commands import NOW
 from antiphon.kernel.session.messages import FindParam
 from antiphon.kernel.session.notes import Players
 from antiphon.live.records import LiveEvent
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 PATHS = {
     "code": "I code music",
@@ -350,20 +357,50 @@ def _of_patch(patch: str) -> tuple[FindParam, Players]:
     return param_finder(graph, catalog), Players(graph, catalog)
 
 
-def levels(name: str) -> list[HeardSound]:
-    """The levels of a sound that ships, as the server's meters would tell them of its input."""
-    import numpy as np
-
+def _framed(path: Path, seconds: float) -> NDArray[np.float32]:
+    """The frames of a sound as mono, `[frames, samples]`. Raises FileError: it is none, or shorter than one."""
     from antiphon.files.audiofile import read
 
-    sound = read(str(HUM.with_name(name)))
-    mono = sound.samples.mean(axis=0)
-    frame = round(FRAME_SECONDS * sound.rate)
-    frames = mono[: len(mono) // frame * frame].reshape(-1, frame)
+    sound = read(str(path))
+    frame = max(1, round(seconds * sound.rate))
+    if sound.samples.shape[1] < frame:
+        raise FileError(f"{path.name} is too short")
+    return sound.samples.mean(axis=0)[: sound.samples.shape[1] // frame * frame].reshape(-1, frame)
+
+
+def levels(name: str) -> list[HeardSound]:
+    """The levels of a sound that ships, as the server's meters would tell them of its input."""
     return [
-        HeardSound(place * FRAME_SECONDS, "/meter", ("in", float(np.abs(one).max()), float(np.sqrt((one**2).mean()))))
-        for place, one in enumerate(frames)
+        HeardSound(place * FRAME_SECONDS, "/meter", ("in", float(abs(one).max()), float((one**2).mean() ** 0.5)))
+        for place, one in enumerate(_framed(HUM.with_name(name), FRAME_SECONDS))
     ]
+
+
+def result_levels(path: Path) -> list[HeardSound]:
+    """The loudness of a sound, and of its quiet parts, in dB; nothing for another file."""
+    import numpy as np
+
+    try:
+        found = 10 * np.log10(np.maximum(np.square(_framed(path, 0.05)).mean(axis=1), 1e-12))
+    except FileError:
+        return []
+    measured = {"loudness": float(found.max()), "quiet": float(np.percentile(found, 10))}
+    return [HeardSound(0.0, f"/result/{name}", (level,)) for name, level in measured.items()]
+
+
+def refusal(patch: str, address: str, args: Sequence[Any]) -> str:
+    """Why a patch does not take a note or a value; "" where it does, and for other messages."""
+    from antiphon.offline.event_file import commands_of
+
+    if address == "/at" and len(args) > 1:
+        return refusal(patch, str(args[1]), args[2:])
+    if not patch or not args or not re.match(r"/note/(on|off)$|/node/\w+/\w+(/norm)?$", address):
+        return ""
+    try:
+        commands_of(address, args, NOW, *_of_patch(patch))
+    except AntiphonError as error:
+        return str(error)
+    return ""
 
 
 def written(lines: str) -> list[HeardSound]:
