@@ -27,14 +27,14 @@ from antiphon.kernel.graph.patch_list import playable
 from antiphon.kernel.runtime import resources
 from antiphon.kernel.runtime.distributions import absent
 from antiphon.kernel.runtime.typed import Misfit, convert
-from antiphon.kernel.session.commands import NOW
-from antiphon.kernel.session.messages import FindParam
-from antiphon.kernel.session.notes import Players
-from antiphon.live.records import LiveEvent
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from antiphon.kernel.session.messages import FindParam
+    from antiphon.kernel.session.notes import Players
+    from antiphon.live.records import LiveEvent
 
 PATHS = {
     "code": "I code music",
@@ -350,6 +350,7 @@ def _of_patch(patch: str) -> tuple[FindParam, Players]:
     """What finds the parameters of a patch, and its nodes that play notes."""
     from antiphon.kernel.graph.patch import load
     from antiphon.kernel.plugins import loader
+    from antiphon.kernel.session.notes import Players
     from antiphon.offline.rendering import param_finder
 
     catalog = loader.load(check=False).catalog
@@ -365,7 +366,8 @@ def _framed(path: Path, seconds: float) -> NDArray[np.float32]:
     frame = max(1, round(seconds * sound.rate))
     if sound.samples.shape[1] < frame:
         raise FileError(f"{path.name} is too short")
-    return sound.samples.mean(axis=0)[: sound.samples.shape[1] // frame * frame].reshape(-1, frame)
+    mono: NDArray[np.float32] = sound.samples.mean(axis=0)
+    return mono[: mono.size // frame * frame].reshape(-1, frame)
 
 
 def levels(name: str) -> list[HeardSound]:
@@ -390,6 +392,7 @@ def result_levels(path: Path) -> list[HeardSound]:
 
 def refusal(patch: str, address: str, args: Sequence[Any]) -> str:
     """Why a patch does not take a note or a value; "" where it does, and for other messages."""
+    from antiphon.kernel.session.commands import NOW
     from antiphon.offline.event_file import commands_of
 
     if address == "/at" and len(args) > 1:

@@ -12,7 +12,6 @@ from antiphon.jobs.errors import Missing
 from antiphon.jobs.job import Job
 from antiphon.kernel.wire.osc import Message, decode, encode, messages_of
 from antiphon.kernel.wire.text import printable
-from antiphon.live.records import LiveEvent
 from antiphon.operations.lessons import (
     FRAME_SECONDS,
     PATHS,
@@ -214,7 +213,7 @@ def _performed(lesson: LessonFile, text: str) -> LessonOutcome:
         path = Path(folder, SCRIPT)
         path.write_text(text, "utf-8")
 
-        def events(beats: Fraction) -> list[LiveEvent]:
+        def events(beats: Fraction) -> Sequence[Any]:
             with ScriptProcess(str(path)) as script:
                 return script.play(beats, 120.0)
 
