@@ -4,7 +4,7 @@ import { signal, useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { delay, listen, listening, missing, report, setVolume, show, shown, volume } from "./audio";
 import { eachFrame } from "./frames";
-import { InputMenu } from "./input";
+import { InputMenu, Unmute } from "./input";
 import { follower, sure } from "./instrument/follower";
 import { Blackout } from "./instrument/lights";
 import { connection, panic, send } from "./link";
@@ -194,7 +194,7 @@ export function Panic() {
   return (
     <button
       class="panic"
-      title="Hold it, or press F12: all sound ends at once"
+      title="Hold it, or press F12: what sounds is cut, and the input is muted"
       data-held={held.value !== 0 || undefined}
       onPointerDown={(event) => event.button === 0 && hold()}
       onPointerUp={release}
@@ -237,6 +237,7 @@ export function Header() {
         <Beat />
       </span>
       <Load />
+      <Unmute />
       <InputMenu />
       <Listen />
       <button

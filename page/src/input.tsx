@@ -3,13 +3,14 @@ import { signal } from "@preact/signals";
 import { useRef } from "preact/hooks";
 import { STOPPED, watch } from "./context";
 import { dragged } from "./library/model";
-import { open } from "./link";
-import { say, status } from "./model";
+import { open, set } from "./link";
+import { say, status, value } from "./model";
 
 export type Source = "off" | "starting" | "microphone" | "file" | "stopped";
 export const source = signal<Source>("off");
 const named = signal("");
 const opened = signal(false);
+const MUTE = "/node/in/mute";
 const BACKLOG = 100_000; // bytes that wait in the browser, above which pieces are left out: a quarter of a second
 
 let context: AudioContext | null = null;
@@ -179,6 +180,15 @@ export function acceptDrops(): void {
     if (file) void playFile(file);
     else void dragged(event.dataTransfer).then((track) => track && playFile(track));
   });
+}
+
+/** Opens the server's input again, where it is muted: by a panic, by its start, or in the mixer. */
+export function Unmute() {
+  return value(MUTE).value ? (
+    <button class="unmute" title="The server's input is muted. Softly first!" onClick={() => set(MUTE, false)}>
+      Unmute input
+    </button>
+  ) : null;
 }
 
 export function InputMenu() {

@@ -255,13 +255,14 @@ const ECHO_MS = 2000;
 let echoes: number[] = [];
 
 export function panic(): void {
+  send("/node/in/mute", 1); // first: a howl that made somebody press it would rise again
   send("/panic");
   if (connection.value === "open") echoes.push(performance.now() + ECHO_MS);
   ahead.length = 0;
   panics.value += 1;
   silenced.value += 1;
   endNotes();
-  say("Panic: all sound is cut, and what was to come is dropped.", false);
+  say("Panic: what sounded and what was to come is cut, and the input is muted until you unmute it.", false);
 }
 
 interface Frame {
@@ -274,6 +275,14 @@ interface Frame {
   lost?: number;
   again?: boolean;
   dropped?: number;
+}
+
+/** Beyond it in seconds a message was not delayed, but named a beat or a time that was past. */
+const PAST = 2;
+
+function late(what: string, seconds: number): string {
+  if (seconds > PAST) return `${what} was meant for ${seconds.toFixed(0)} s ago: name a beat or a time to come.`;
+  return `${what} came ${(seconds * 1000).toFixed(0)} ms late: the machine or the network is busy.`;
 }
 
 /** What rooms do with messages that are theirs, by the address. */
@@ -434,11 +443,7 @@ function happened([address, ...args]: [string, ...Value[]]): void {
     case "/late":
       if (Date.now() - lateSaid < LATE_PAUSE_MS) break; // on a busy machine each note of a bar is
       lateSaid = Date.now();
-      say(
-        `${args[0] || "A message"} came ${(Number(args[1]) * 1000).toFixed(0)} ms late: the machine or the network is busy.`,
-        false,
-        true,
-      );
+      say(late(String(args[0] || "A message"), Number(args[1])), false, true);
       break;
     case "/clip":
       say("The input is too loud: turn it down at its source.");

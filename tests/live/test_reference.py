@@ -59,11 +59,13 @@ def patch_of(name: str) -> tuple[Graph, FindParam, Players]:
 
 
 def tried(example: str) -> str:
-    """What **Try** runs: `tried` of page/src/code/words.ts."""
+    """What **Try** runs, `tried` of page/src/code/words.ts; of what it does not offer, the example for its value."""
     if re.match(r"track\(", example):
         return re.sub(r'^track\(\s*"[^"]*"', 'track("try"', example)
     playable = re.search(r"\b(?:s|n|note|sound)\(", example) and not re.match(r"@|node\(|play\(|once\(|\w+ = ", example)
-    return f'track("try", {example})' if playable else example
+    if playable:
+        return f'track("try", {example})'
+    return example if example.startswith("@") else f"shown = {example}"
 
 
 @each("entry", entries())

@@ -1,8 +1,11 @@
 """The lessons that ship can be learned from, and a lesson that cannot is named."""
 
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from tests import audio
 
 from antiphon.kernel.errors import FileError
 from antiphon.operations.lessons import (
@@ -16,6 +19,8 @@ from antiphon.operations.lessons import (
     levels,
     problems,
     read_lesson,
+    refusal,
+    result_levels,
     tried,
 )
 
@@ -100,6 +105,45 @@ def test_a_mistake_that_is_not_known_is_told_by_what_plays(file: Path) -> None:
     assert answered(lesson, outcome) == "You have bd on beat 1, 2.33, 3.67; the task is beat 1, 2, 3, 4."
     assert answered(lesson, tried(lesson, 'track("kick", "bd bd bd bd")')) == "So it is."
     assert "is not closed" in answered(lesson, tried(lesson, 'track("kick", "[bd")'))
+
+
+def test_what_the_patch_does_not_take_is_no_right_answer(file: Path) -> None:
+    lesson = read_lesson(file)
+    said = answered(lesson, tried(lesson, 'track("kick", s("bd*4", pan="-1 1"))'))
+    assert said == "Line 4: pan takes 0 to 1, not -1"
+    assert "no node 'drum'" in answered(lesson, tried(lesson, 'track("kick", "bd*4", on="drum")'))
+
+
+def test_a_pattern_without_a_track_is_answered(file: Path) -> None:
+    lesson = read_lesson(file)
+    said = answered(lesson, tried(lesson, 'track("kick", "bd*4")\ns("bowl")'))
+    assert said == 'Line 5: a pattern sounds in a track; write track("more", s("bowl"))'
+
+
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        (("/note/on", 57, 100, 1, "pluck"), ""),
+        (("/note/on", 57, 0.8, 1, "pluck"), "velocity takes 0 to 127, not the fraction 0.8"),
+        (("/at", 8, "/note/on", 57, 100, 1, "puck"), "there is no node 'puck'"),
+        (("/node/echo/feedback", 1.5), "feedback takes 0 to 1.1, not 1.5"),
+        (("/node/echo/feedback/norm", 1.0), ""),
+        (("/node/echo/feedback",), ""),
+        (("/hello", 1), ""),
+    ],
+)
+def test_a_message_that_the_patch_refuses_is_told_from_one_that_it_takes(message: tuple[Any, ...], said: str) -> None:
+    assert refusal("band", message[0], message[1:]).startswith(said)
+    assert bool(said) == bool(refusal("band", message[0], message[1:]))
+    assert refusal("", message[0], message[1:]) == ""
+
+
+def test_a_result_is_known_by_its_loudness_and_its_quiet_parts(tmp_path: Path) -> None:
+    sound = np.r_[np.full(8000, 0.1), np.full(2000, 1e-3)].astype(np.float32)
+    audio.write(tmp_path / "a.wav", sound, subtype="FLOAT", rate=8000)
+    assert [round(one.args[0]) for one in result_levels(tmp_path / "a.wav")] == [-20, -60]
+    (tmp_path / "b.mid").write_bytes(b"MThd")
+    assert result_levels(tmp_path / "b.mid") == []
 
 
 def test_beginnings_and_loudness_are_those_of_the_sound() -> None:

@@ -13,7 +13,7 @@ from antiphon.kernel.errors import UsageError
 from antiphon.live import reading
 from antiphon.live.performance import Performance
 from antiphon.paste.child import check, translated
-from antiphon.paste.translation import translation
+from antiphon.paste.translation import _ready as ready, prepare, translation
 
 CASES = [
     line.split(" → ", 1)
@@ -71,6 +71,20 @@ def test_what_takes_too_long_is_one_sentence_and_the_next_is_translated(monkeypa
         translation("$: s('bd')")
     monkeypatch.undo()
     assert translation("$: s('bd')").tracks == 1
+
+
+def test_a_process_that_was_started_before_translates_and_is_replaced_where_it_has_ended() -> None:
+    prepare()
+    (waiting,) = ready
+    prepare()
+    assert ready == [waiting]
+    assert translation("$: s('bd')").tracks == 1
+    assert waiting.ended
+    assert ready == []
+    prepare()
+    ready[0].kill()
+    ready[0].wait()
+    assert translation("$: s('bd*4')\n$: s('cp')").tracks == 2
 
 
 NASTY = [

@@ -8,9 +8,11 @@ from fractions import Fraction as F
 
 import numpy as np
 import pytest
+import soxr
 from tests import audio
 from tests.patches.performances import GALLERY, LEVEL, RATE, SPEC
 
+import antiphon
 from antiphon.kernel.graph import patch as patches
 from antiphon.kernel.plugins import loader
 from antiphon.kernel.plugins.loader import Loaded
@@ -23,6 +25,7 @@ from antiphon.live.records import LiveEvent
 from antiphon.offline.rendering import PlayerRunner, param_finder
 from antiphon.offline.runner import process_stream
 from antiphon.offline.script_run import ScriptProcess, commands, frames_of
+from antiphon.operations.lessons import lessons
 from antiphon.signal.loudness import LoudnessMeter
 
 SETS = resources.patches() / "live"
@@ -31,6 +34,7 @@ SUNG = {"round"}
 NAMES = sorted(path.stem for path in SETS.glob("*.py") if path.stem not in SUNG)
 SOME = {"build": (17, 20), "dub": (5, 7)}
 """Sets of which some bars are rendered: by drums and notes; `make test-real` renders all whole."""
+SCRIPTED = [one for one in lessons() if one.head.check.kind == "events"]
 SPREAD = 1.5
 """LU between a set and `LEVEL`."""
 WRITTEN = {
@@ -117,6 +121,16 @@ def test_a_set_is_as_loud_as_the_others_and_lasts_a_minute() -> None:
     for seconds, lufs in WRITTEN.values():
         assert abs(lufs - LEVEL) <= SPREAD
         assert 50.0 <= seconds <= 75.0
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(one.name, marks=pytest.mark.real if place else ()) for place, one in enumerate(SCRIPTED)]
+)
+def test_the_sound_of_a_lesson_is_as_loud_as_a_set(name: str) -> None:
+    (lesson,) = (one for one in SCRIPTED if one.name == name)
+    made = antiphon.render(lesson.script(lesson.head.solution), bars=4)
+    assert abs(LoudnessMeter.of(made.sound, made.rate) + 16.0) <= 4.0
+    assert np.abs(soxr.resample(made.sound.T, 1, 8)).max() <= 10 ** (-1.0 / 20.0)
 
 
 def test_the_piano_answers_what_is_hummed() -> None:

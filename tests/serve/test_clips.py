@@ -129,3 +129,15 @@ def test_steps_and_clips_begin_on_the_bar_and_end_there(server: ServerProcess, c
     server.send("/panic")  # of a pedal, a surface or another browser
     tab.until(f"!document.querySelector('.clip.on, .clip.waits') && {SILENT}")
     chromium.close_tabs()
+
+
+def test_a_message_on_a_phone_leaves_the_last_pads_in_sight(server: ServerProcess, chromium: Chromium) -> None:
+    tab = opened(chromium, server, phone=True)
+    tab.run("[...document.querySelectorAll('.rooms button')].find(one => one.innerText === 'Clips').click()")
+    tab.until("document.querySelectorAll('main.clips .drum-pads button').length > 0")
+    tab.run("(room => room.scrollTop = room.scrollHeight)(document.querySelector('main.clips'))")
+    tab.key("keyDown", "F12", "F12")
+    tab.until("document.querySelector('.toast').innerText.startsWith('Panic')")
+    edges = "['.drum-pads', '.toast'].map(one => document.querySelector(one).getBoundingClientRect())"
+    tab.until(f"(([pads, said]) => pads.bottom <= said.top)({edges})")
+    server.send("/node/in/mute", 0)

@@ -124,8 +124,22 @@ def test_panic_is_f12_or_a_held_button_and_space_plays_and_stops(server: ServerP
     tab.key("keyDown", " ", "Space")
     until(lambda: server.status()["playing"], 20.0, "the beat goes on")
     assert tab.run(panics) == 0
+    assert not tab.run("!!document.querySelector('.unmute')")
     tab.key("keyDown", "F12", "F12")
     tab.until(f"{panics} === 1")
+    until(lambda: value(server, "/node/in/mute") == 1.0, 20.0, "a microphone that howls is silent")
+    tab.until("document.querySelector('.log').innerText.includes('the input is muted until you unmute it')")
+    tab.until("!!document.querySelector('.unmute')")
+    tab.size(1280, 720)
+    edges = "['header .stage', 'header > .panic'].map(one => document.querySelector(one).getBoundingClientRect())"
+    tab.run("document.querySelector('.chosen').click()")
+    tab.until("!!document.querySelector('.patches li')")
+    assert tab.run(f"(([stage, panic]) => stage.right <= panic.left)({edges})"), "the list of patches moves nothing"
+    tab.run("document.querySelector('.chosen').click()")
+    tab.size(1440, 900)
+    tab.run("document.querySelector('.unmute').click()")
+    until(lambda: value(server, "/node/in/mute") == 0.0, 20.0, "it is heard again")
+    tab.until("!document.querySelector('.unmute')")
     place = (
         "(b => [b.left + b.width / 2, b.top + b.height / 2])(document.querySelector('.panic').getBoundingClientRect())"
     )

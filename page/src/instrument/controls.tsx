@@ -76,7 +76,9 @@ export function Control({ node, param }: { node: string; param: Param }) {
   const learns = !param.readonly && !["text", "file"].includes(param.kind);
   return (
     <div class="control">
-      <span class="label" title={param.label ? `/macro/${param.name}` : param.doc}>
+      <span
+        class="label"
+        title={`${node === "macro" ? "/macro" : `/node/${node}`}/${param.name}${param.label ? "" : `: ${param.doc}`}`}>
         {named}
       </span>
       <Field

@@ -5,6 +5,7 @@ import { XY } from "../clips/xy";
 import { Tracks } from "../code/beside";
 import { enterRoom } from "../code/store";
 import { Beat, Panic } from "../header";
+import { Unmute } from "../input";
 import { send } from "../link";
 import { status } from "../model";
 import { Macros } from "./controls";
@@ -64,6 +65,7 @@ export function Stage() {
           <Output />
           <Blackout />
           <Panic />
+          <Unmute />
         </section>
       ) : (
         <section class="levels" aria-label="Tracks and levels">

@@ -258,14 +258,14 @@ async function sing(name: string): Promise<void> {
   await playFile(new File([await found.arrayBuffer()], name));
 }
 
-/** How loud the input is. */
-function Loudness() {
+/** How loud the input or the output is. */
+function Loudness({ of, name }: { of: "in" | "out"; name: string }) {
   const box = useRef<HTMLSpanElement>(null);
   useMeters(box);
   return (
     <span class="loudness" ref={box}>
-      <small>You are</small>
-      <span class="level" data-node="in">
+      <small>{name}</small>
+      <span class="level" data-node={of}>
         <i />
       </span>
     </span>
@@ -306,9 +306,10 @@ function Desk({ one }: { one: Lesson }) {
             Use my microphone
           </button>
           {on && <button onClick={endInput}>End it</button>}
-          <Loudness />
+          <Loudness of="in" name="You are" />
         </p>
       )}
+      {!one.sound && <Loudness of="out" name="It plays" />}
       {one.kind === "file" && (
         <p class="group">
           {one.work.map(({ title }) => (

@@ -9,6 +9,7 @@ from antiphon import live
 from antiphon.kernel.errors import UsageError
 from antiphon.live.faults import fault_in_script
 from antiphon.live.patterns.chance import chance, stream_of
+from antiphon.live.patterns.pattern import Pattern
 from antiphon.live.patterns.places import ScriptPlaces
 from antiphon.live.records import LiveEvent, LiveNote, ScriptError
 from antiphon.live.stage import LiveScript, acting
@@ -48,6 +49,22 @@ class _ReadingStage:
         raise UsageError("ramp stands in a loop: at the beginning, set the value")
 
 
+class _Unplayed(ast.NodeTransformer):
+    """Has each statement that is a value alone refuse a pattern, which no track would play."""
+
+    def visit_Expr(self, statement: ast.Expr) -> ast.Expr:
+        if isinstance(value := statement.value, ast.Call | ast.BinOp):
+            text = ast.Constant(ast.unparse(value).replace("'", '"')[:60])
+            statement.value = ast.Call(ast.Name("_unplayed", ast.Load()), [value, text], [])
+            ast.copy_location(statement.value, value)
+        return statement
+
+
+def _unplayed(value: object, text: str) -> None:
+    if isinstance(value, Pattern):
+        raise UsageError(f'a pattern sounds in a track; write track("more", {text})')
+
+
 def _check_statements(path: str, tree: ast.Module) -> None:
     """Refuses a `sync` without yield, which would not wait, a word without brackets, and Strudel's `kick: s("bd")`."""
     own = {one.id for one in ast.walk(tree) if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store)}
@@ -79,10 +96,11 @@ def read(path: str, source: str, *, version: int = 0, patch_plays: bool = False)
     script = LiveScript(path, places=ScriptPlaces(path, source, version) if version else None)
     try:
         tree = ast.parse(source, path)
-        code = compile(tree, path, "exec", dont_inherit=True)
+        compile(tree, path, "exec", dont_inherit=True)  # its errors are those of the text
         _check_statements(path, tree)
+        code = compile(ast.fix_missing_locations(_Unplayed().visit(tree)), path, "exec", dont_inherit=True)
         with acting(_ReadingStage(script)):
-            exec(code, {"__name__": "live_script", "__file__": path})
+            exec(code, {"__name__": "live_script", "__file__": path, "_unplayed": _unplayed})
         silence_muted(script)
     except KeyboardInterrupt:
         raise

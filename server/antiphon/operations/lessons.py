@@ -5,26 +5,36 @@ line `## Title`. A try is observed as messages, whatever it is: a script's event
 sound. One judgement compares them with what the lesson expects.
 """
 
+from __future__ import annotations
+
 import re
 import shlex
 import threading
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 
 from antiphon.demo import HUM
-from antiphon.kernel.errors import FileError
+from antiphon.kernel.errors import AntiphonError, FileError
 from antiphon.kernel.graph.patch_list import playable
 from antiphon.kernel.runtime import resources
 from antiphon.kernel.runtime.distributions import absent
 from antiphon.kernel.runtime.typed import Misfit, convert
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from antiphon.kernel.session.messages import FindParam
+    from antiphon.kernel.session.notes import Players
+    from antiphon.live.records import LiveEvent
 
 PATHS = {
     "code": "I code music",
@@ -39,6 +49,8 @@ LEAST_TRIES = 3
 FRAME_SECONDS = 0.03
 """Between two levels of a sound, as the server's meters have it."""
 BEATS = 4
+SCRIPT = "lesson.py"
+"""A script's file, in its errors."""
 TOLERANCE = 1e-3  # of a beat
 _RISE = 6.0  # dB between two levels at an onset
 _FLOOR = 1e-6
@@ -318,33 +330,80 @@ def _between(one: Expect) -> str:
 # ---- what a try is
 
 
-def performed(script: str, bars: int) -> list[HeardSound]:
-    """The events of a script's first bars. Raises `ScriptError` for one with an error."""
-    from antiphon.live.performance import Performance
-    from antiphon.live.reading import read
+def performed(lesson: LessonFile, events_until: Callable[[Fraction], Sequence[LiveEvent]]) -> LessonOutcome:
+    """Judges a script's first bars, which the patch has to take; raises nothing: a script's error is the outcome."""
+    from antiphon.live.records import ScriptError
+    from antiphon.offline.script_run import commands
 
-    return as_heard(Performance(read("lesson.py", script, patch_plays=True)).until(Fraction(BEATS * bars)))
+    check = lesson.head.check
+    try:
+        events = events_until(Fraction(BEATS * check.bars))
+        commands(events, SCRIPT, *_of_patch(lesson.head.patch))
+    except ScriptError as error:  # equal errors on other lines are equal
+        sentence = str(error).replace(f"{SCRIPT} line", "Line")
+        return LessonOutcome(sentence, ("error", sentence.split(": ", 1)[-1]))
+    return judge(check, [HeardSound(float(event.beat), event.address, tuple(event.args)) for event in events])
 
 
-def as_heard(events: Sequence[Any]) -> list[HeardSound]:
-    """The events of a script as messages of a try."""
-    return [HeardSound(float(event.beat), event.address, tuple(event.args)) for event in events]
+@cache
+def _of_patch(patch: str) -> tuple[FindParam, Players]:
+    """What finds the parameters of a patch, and its nodes that play notes."""
+    from antiphon.kernel.graph.patch import load
+    from antiphon.kernel.plugins import loader
+    from antiphon.kernel.session.notes import Players
+    from antiphon.offline.rendering import param_finder
+
+    catalog = loader.load(check=False).catalog
+    graph = load(patch, catalog).graph
+    return param_finder(graph, catalog), Players(graph, catalog)
+
+
+def _framed(path: Path, seconds: float) -> NDArray[np.float32]:
+    """The frames of a sound as mono, `[frames, samples]`. Raises FileError: it is none, or shorter than one."""
+    from antiphon.files.audiofile import read
+
+    sound = read(str(path))
+    frame = max(1, round(seconds * sound.rate))
+    if sound.samples.shape[1] < frame:
+        raise FileError(f"{path.name} is too short")
+    mono: NDArray[np.float32] = sound.samples.mean(axis=0)
+    return mono[: mono.size // frame * frame].reshape(-1, frame)
 
 
 def levels(name: str) -> list[HeardSound]:
     """The levels of a sound that ships, as the server's meters would tell them of its input."""
+    return [
+        HeardSound(place * FRAME_SECONDS, "/meter", ("in", float(abs(one).max()), float((one**2).mean() ** 0.5)))
+        for place, one in enumerate(_framed(HUM.with_name(name), FRAME_SECONDS))
+    ]
+
+
+def result_levels(path: Path) -> list[HeardSound]:
+    """The loudness of a sound, and of its quiet parts, in dB; nothing for another file."""
     import numpy as np
 
-    from antiphon.files.audiofile import read
+    try:
+        found = 10 * np.log10(np.maximum(np.square(_framed(path, 0.05)).mean(axis=1), 1e-12))
+    except FileError:
+        return []
+    measured = {"loudness": float(found.max()), "quiet": float(np.percentile(found, 10))}
+    return [HeardSound(0.0, f"/result/{name}", (level,)) for name, level in measured.items()]
 
-    sound = read(str(HUM.with_name(name)))
-    mono = sound.samples.mean(axis=0)
-    frame = round(FRAME_SECONDS * sound.rate)
-    frames = mono[: len(mono) // frame * frame].reshape(-1, frame)
-    return [
-        HeardSound(place * FRAME_SECONDS, "/meter", ("in", float(np.abs(one).max()), float(np.sqrt((one**2).mean()))))
-        for place, one in enumerate(frames)
-    ]
+
+def refusal(patch: str, address: str, args: Sequence[Any]) -> str:
+    """Why a patch does not take a note or a value; "" where it does, and for other messages."""
+    from antiphon.kernel.session.commands import NOW
+    from antiphon.offline.event_file import commands_of
+
+    if address == "/at" and len(args) > 1:
+        return refusal(patch, str(args[1]), args[2:])
+    if not patch or not args or not re.match(r"/note/(on|off)$|/node/\w+/\w+(/norm)?$", address):
+        return ""
+    try:
+        commands_of(address, args, NOW, *_of_patch(patch))
+    except AntiphonError as error:
+        return str(error)
+    return ""
 
 
 def written(lines: str) -> list[HeardSound]:
@@ -383,27 +442,22 @@ def declared(patch: str) -> tuple[HeardSound, ...]:
 
 
 def tried(lesson: LessonFile, lines: str) -> LessonOutcome:
-    """Judges lines as a solution has them. Raises nothing: a script's error is the outcome."""
-    from antiphon.live.records import ScriptError
-
+    """Judges lines as a solution has them."""
     check = lesson.head.check
     if check.kind == "events":
-        try:
-            heard = performed(lesson.script(lines), check.bars)
-        except ScriptError as error:
-            return failed(error)
-    else:
-        heard = written(lines)
+        return performed(lesson, lambda beats: _events(lesson.script(lines), beats))
+    heard = written(lines)
     if check.kind == "parameter":
         moved = {message.address for message in heard}
         heard = [one for one in declared(lesson.head.patch) if one.address not in moved] + heard
     return judge(check, heard)
 
 
-def failed(error: Exception) -> LessonOutcome:
-    """The outcome of a script with an error; equal errors on other lines are equal."""
-    sentence = str(error).replace("lesson.py line", "Line")
-    return LessonOutcome(sentence, ("error", sentence.split(": ", 1)[-1]))
+def _events(script: str, beats: Fraction) -> list[LiveEvent]:
+    from antiphon.live.performance import Performance
+    from antiphon.live.reading import read
+
+    return Performance(read(SCRIPT, script, patch_plays=True)).until(beats)
 
 
 def answered(lesson: LessonFile, outcome: LessonOutcome) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from antiphon.kernel.errors import FileError, UsageError
 from antiphon.kernel.runtime import paths
-from antiphon.kernel.runtime.processes.children import CHILD_FAULTS, ChildLimits, spawn
+from antiphon.kernel.runtime.processes.children import CHILD_FAULTS, Child, ChildLimits, spawn
 
 MAX_CHARACTERS = 200_000
 LIMITS = ChildLimits(data=600 << 20, cpu=10, file=0)
@@ -17,6 +17,8 @@ TIMEOUT_SECONDS = 20.0
 _WAIT_SECONDS = 2.0
 """Longest wait for a translation that runs: those who wait each hold a thread of the server."""
 _ONE_AT_A_TIME = threading.Lock()
+_ready: list[Child] = []
+"""The process of the next translation, where it was started before: its start takes longer than the translation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ def translation(text: str) -> Translation:
     if not _ONE_AT_A_TIME.acquire(timeout=_WAIT_SECONDS):
         raise UsageError("another program is being translated; try again once it is")
     try:
-        with spawn("antiphon.paste.child:main", limits=LIMITS) as child:
+        with _process() as child:
             answer = child.ask({"text": text, "packs": _packs()}, silence=TIMEOUT_SECONDS)[0]
     except CHILD_FAULTS:
         raise UsageError("this program takes too much time or memory to be translated; paste a part of it") from None
@@ -47,6 +49,19 @@ def translation(text: str) -> Translation:
     if "refused" in answer:
         raise UsageError(str(answer["refused"]))
     return Translation(answer["text"], answer["tracks"], answer["left_out"])
+
+
+def prepare() -> None:
+    """Starts the process of the next translation, unless it waits already, or one runs."""
+    if _ONE_AT_A_TIME.acquire(blocking=False):
+        with suppress(OSError):  # the translation says so
+            _ready[:] = [_process()]
+        _ONE_AT_A_TIME.release()
+
+
+def _process() -> Child:
+    child = _ready.pop() if _ready else None
+    return spawn("antiphon.paste.child:main", limits=LIMITS) if child is None or child.ended else child
 
 
 def _packs() -> list[str]:

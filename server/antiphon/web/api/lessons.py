@@ -15,17 +15,19 @@ from antiphon.kernel.wire.text import printable
 from antiphon.operations.lessons import (
     FRAME_SECONDS,
     PATHS,
+    SCRIPT,
     SESSION,
     HeardSound,
     LessonFile,
     LessonOutcome,
     answered,
-    as_heard,
     concerns,
-    failed,
     find,
     judge,
     lessons,
+    performed,
+    refusal,
+    result_levels,
 )
 from antiphon.web.access import CodeGuard
 from antiphon.web.api import types
@@ -136,12 +138,16 @@ class LessonRoutes:
 
         def received(message: Message) -> None:
             for one, text in _told(message, loop.time()):
+                if why := text and refusal(lesson.head.patch, one.address.removeprefix("/osc"), one.args):
+                    came.append(f"{text}: refused, {printable(why)}")
+                    continue
                 if len(heard) < KEPT and concerns(lesson.head.check, one):
                     heard.append(one)
                 if text:
                     came.append(text)
             news.set()
 
+        await asyncio.to_thread(refusal, lesson.head.patch, "/note/on", [60])  # reads the patch, in a thread
         outcome, measured = judge(lesson.head.check, heard), lesson.head.check.kind != "osc"
         self._listening += 1
         sock = OscSocket(self._control.osc, received)
@@ -201,37 +207,14 @@ def _text(address: str, args: Sequence[Any], sender: str) -> str:
 
 def _performed(lesson: LessonFile, text: str) -> LessonOutcome:
     """Performs a script in a process with limits."""
-    from antiphon.live.records import ScriptError
     from antiphon.offline.script_run import ScriptProcess
 
-    check = lesson.head.check
     with tempfile.TemporaryDirectory(prefix="antiphon-") as folder:
-        path = Path(folder, "lesson.py")
+        path = Path(folder, SCRIPT)
         path.write_text(text, "utf-8")
-        try:
+
+        def events(beats: Fraction) -> Sequence[Any]:
             with ScriptProcess(str(path)) as script:
-                return judge(check, as_heard(script.play(Fraction(4 * check.bars), 120.0)))
-        except ScriptError as error:
-            return failed(error)
+                return script.play(beats, 120.0)
 
-
-def result_levels(path: Path) -> list[HeardSound]:
-    """The loudness of a sound, and of its quiet parts, in dB; nothing for another file."""
-    import numpy as np
-
-    from antiphon.files.audiofile import read
-    from antiphon.kernel.errors import FileError
-
-    try:
-        sound = read(str(path))
-    except FileError:
-        return []
-    samples, frame = sound.samples.mean(axis=0), max(1, round(0.05 * sound.rate))
-    powers = np.square(samples[: samples.size // frame * frame].reshape(-1, frame)).mean(axis=1)
-    levels = 10 * np.log10(np.maximum(powers, 1e-12))
-    if not levels.size:
-        return []
-    return [
-        HeardSound(0.0, "/result/loudness", (float(levels.max()),)),
-        HeardSound(0.0, "/result/quiet", (float(np.percentile(levels, 10)),)),
-    ]
+        return performed(lesson, events)

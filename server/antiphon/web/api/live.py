@@ -18,7 +18,7 @@ from antiphon.jobs.live_sets import PREVIOUS, SUFFIX, folders, live_sets
 from antiphon.kernel.errors import AntiphonError, FileError
 from antiphon.kernel.runtime import paths, resources
 from antiphon.kernel.runtime.sound_formats import FORMATS
-from antiphon.paste.translation import translation
+from antiphon.paste.translation import prepare, translation
 from antiphon.web.access import CodeGuard
 from antiphon.web.api import types
 from antiphon.web.control_link import ControlLink
@@ -77,7 +77,9 @@ class LiveRoutes:
         """The words of live scripts."""
         async with self._reading:
             # the first answer imports all of the live language: in a thread, so that the loop's heartbeat goes on
-            return answer(await asyncio.to_thread(words))
+            found = await asyncio.to_thread(words)
+            await asyncio.to_thread(prepare)  # who reads them has an editor, and may paste
+            return answer(found)
 
     @operation("GET", "/api/live/sounds", dict)
     async def sounds(self, request: HttpRequest) -> Response:
@@ -178,6 +180,7 @@ def _check_size(text: str) -> None:
 
 def _translated(text: str) -> dict[str, object]:
     made = translation(text)
+    prepare()
     return {"text": made.text, "left_out": made.left_out}
 
 
