@@ -5,19 +5,21 @@ import io
 import os
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from tests.files.test_carriers import made
 
 from antiphon.files.audiofile import read
 from antiphon.files.audiowrite import AudioWriter
-from antiphon.files.containers.id3 import GENRES, genres
+from antiphon.files.containers.id3 import GENRES, ID3_FRAMES, genres
 from antiphon.files.containers.tags import Cover, cover_of, read_tags
 from antiphon.files.decode import Decoder
 from antiphon.files.sound_finish import PLAIN
-from antiphon.operations.finishing import finish_marked
+from antiphon.operations.finishing import finish_like, finish_marked
 
 SOUND = (0.1 * np.sin(np.arange(4800) / 20.0)).astype(np.float32)
 
@@ -263,6 +265,70 @@ def test_a_cover_is_kept_or_said_to_be_left_out(tmp_path: Path, suffix: str) -> 
                 if there and suffix in ("mp3", "flac"):
                     assert cover_of(path) == Cover("image/png", PICTURE)
         np.testing.assert_array_equal(*sounds)
+
+
+LEFT = {
+    "albumartist": "Band", "composer": "C", "copyright": "2001 X", "discnumber": "2/3", "lyrics": "la", "mood": "blue",
+}  # fmt: skip
+LEFT_FRAMES = {"albumartist": "TPE2", "composer": "TCOM", "copyright": "TCOP", "discnumber": "TPOS"}
+TAGS = {"title": "Nächte", "artist": "A; B", "album": "Al", "genre": "Dub", "date": "1999-05-31",
+        "tracknumber": "3/12", "comment": "wörds; more"}  # fmt: skip
+READ = ("m4a", "mka", "flac", "mp3", "opus")
+
+
+def tagged(folder: Path, ending: str) -> Path:
+    """A sound file with each tag there is, as other programs write them, and what is said of the file alone."""
+    path = folder / f"in.{ending}"
+    if ending == "mp3":
+        frames = [
+            frame(ID3_FRAMES[name], b"\3" + b"und\0" * (name == "comment") + text.encode())
+            for name, text in TAGS.items()
+        ]
+        frames += [frame(name, b"\3" + LEFT[tag].encode()) for tag, name in LEFT_FRAMES.items()]
+        frames += [frame("USLT", b"\3eng\0la"), frame("TXXX", b"\3MOOD\0blue"), frame("TSSE", b"\3program")]
+        path.write_bytes(id3(b"".join(frames)) + coded("MP3"))
+    elif ending == "flac":
+        texts = [f"{name.upper()}={text}" for name, text in (TAGS | LEFT).items()]
+        path.write_bytes(flac(*texts, "ENCODER=x", "REPLAYGAIN_TRACK_GAIN=1"))
+    else:
+        said = {**TAGS, **LEFT, "description": TAGS["comment"], "track": TAGS["tracknumber"], "disc": "2/3"}
+        said = {name: text for name, text in said.items() if name not in ("comment", "tracknumber", "discnumber")}
+        if ending == "m4a":
+            said["album_artist"] = said.pop("albumartist")
+        words = [word for name, text in said.items() for word in ("-metadata", f"{name}={text}")]
+        made(folder, {"m4a": "aac.m4a", "mka": "flac.mka", "opus": "opus.webm"}[ending], 0.2, *words).rename(path)
+    return path
+
+
+@pytest.mark.parametrize("source", READ)
+def test_each_tag_is_kept_or_said_to_be_left_out(tmp_path: Path, source: str) -> None:
+    given = tagged(tmp_path, source)
+    finish = finish_like(PLAIN, given)
+    left = sorted(LEFT.keys() - ({"mood"} if source == "m4a" else set()))  # which ffmpeg writes into none
+    for ending in ("wav", "flac", "ogg", "mp3", "opus", "aiff", "au", "m4a"):
+        with AudioWriter(tmp_path / f"out.{ending}", 48_000, 1, "", finish) as writer:
+            writer.write(SOUND[None])
+        with Decoder(tmp_path / f"out.{ending}") as decoder:
+            info = decoder.info
+        said = " ".join(words for words in writer.fitted if "tag" in words)
+        if ending == "au":
+            assert (info.tags, said) == ((), f"without the tags title, artist, album, genre and {3 + len(left)} more")
+        else:
+            assert (dict(info.tags), info.left) == (TAGS, ())
+            last = f"{len(left) - 4} more" if len(left) > 5 else left[4]
+            assert said == f"without the tags {', '.join(left[:4])} and {last}"
+
+
+def test_a_tag_that_is_set_is_not_left_out(tmp_path: Path) -> None:
+    (tmp_path / "in.flac").write_bytes(flac("BPM=99", "COMPOSER=C"))
+    for tags, said in (
+        ({}, ("without the tags bpm and composer",)),
+        ({"bpm": "120.00"}, ("without the tag composer",)),
+    ):
+        finish = finish_like(replace(PLAIN, tags=tags), tmp_path / "in.flac")
+        with AudioWriter(tmp_path / "out.wav", 48_000, 1, "", finish) as writer:
+            writer.write(SOUND[None])
+        assert writer.fitted == said
 
 
 def test_genres() -> None:

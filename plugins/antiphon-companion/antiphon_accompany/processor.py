@@ -12,7 +12,7 @@ from antiphon_accompany.band.form import CALLS, Form
 from antiphon_accompany.band.levels import CHANNELS, PART_OF, VOLUME, volume
 from antiphon_accompany.band.player import RESTRIKE_GAP, Band, BandSettings, PendingStrike
 from antiphon_accompany.band.sounding import PlayerBend, SoundingStrikes
-from antiphon_accompany.band.styles import LEFT_HAND_LANES, NAMES, PARTS, load, parts_of, shipped_style
+from antiphon_accompany.band.styles import LEFT_HAND_LANES, NAMES, PARTS, VOICES, load, parts_of, shipped_style
 from antiphon_accompany.harmony.chords import Chord, implied, recognise, triad_chord
 from antiphon_accompany.harmony.chordtext import ChordSpan
 from antiphon_accompany.harmony.given import CHORDS_AHEAD, GivenChords, Progression, add_seventh, cadence
@@ -256,15 +256,19 @@ class Accompany(Processor):
             band.set_chord(chord, self._asked.register)
             io.report("chord", chord.triad)
             allowed = {*chord.tones, chord.bass}
+            near = {due.part for due in self._due if due.start < beat + RESTRIKE_GAP}
             for key, note in list(self._sounding.items()):
                 part = note.part
+                own = band.pitches(part, note.what)
                 if part == "drums" or (
-                    key[1] in band.pitches(part, note.what) if note.what in LEFT_HAND_LANES else key[1] % 12 in allowed
+                    key[1] in own
+                    if note.what in LEFT_HAND_LANES
+                    # a voice that kept a tone which another one has now would leave out its own
+                    else key[1] % 12 in ({pitch % 12 for pitch in own} if note.what in VOICES else allowed)
                 ):
                     continue
                 self._sounding.end(io, key, frame)
-                near = any(due.part == part and due.start < beat + RESTRIKE_GAP for due in self._due)
-                if note.end - beat > RESTRIKE_GAP and not near:
+                if note.end - beat > RESTRIKE_GAP and part not in near:
                     again.add(part)
                     insort(self._due, PendingStrike(beat, part, note.what, note.velocity, note.end))
         if self._harmony.known is not None:
@@ -283,7 +287,7 @@ class Accompany(Processor):
         if event.kind == "on" and event.value > 0.0:
             listener.on(number, event.value, beat)
             self._melody.on(number, beat)
-            self._make_room(io, number, event.offset)
+            self._make_room(io, number, event.offset, beat)
         elif event.kind in ("on", "off"):
             listener.off(number, beat)
             self._melody.off(number, beat)
@@ -292,7 +296,7 @@ class Accompany(Processor):
             for pitch in sorted(listener.sounding, reverse=by > 0):
                 listener.move(pitch, pitch + by)
                 self._melody.move(pitch, pitch + by)
-                self._make_room(io, pitch + by, event.offset)
+                self._make_room(io, pitch + by, event.offset, beat)
 
     def _on_chord(self, io: IO, event: Event, number: int, beat: float) -> None:
         """Handles a left-hand key: three of them form a chord, played at once and kept after their release."""
@@ -331,11 +335,13 @@ class Accompany(Processor):
         if playing and not begins and self._band.chord not in (None, self._given.now):
             self._turn(io, frame, beat, self._given.now)
 
-    def _make_room(self, io: IO, number: int, frame: int) -> None:
-        """Ends band notes that clash with a melody note."""
-        for key in [k for k, n in self._sounding.items() if n.part != "drums"]:
+    def _make_room(self, io: IO, number: int, frame: int, beat: float) -> None:
+        """Ends band notes that clash with a melody note; a long voice of a chord is back on the next beat."""
+        for key, note in [(k, n) for k, n in self._sounding.items() if n.part != "drums"]:
             if key[1] == number or self._band.clashes(key[1]):
                 self._sounding.end(io, key, frame)
+                if note.what in VOICES and note.end - (back := math.floor(beat) + 1.0) > RESTRIKE_GAP:
+                    insort(self._due, note._replace(start=back))
 
     def _strike(self, io: IO, frame: int, due: PendingStrike) -> None:
         band = self._band

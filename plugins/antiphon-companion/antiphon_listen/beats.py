@@ -57,7 +57,7 @@ _GAP = 1.5
 """Periods between two beats from which there is a silence between them."""
 _WINDOW = 12.0
 """Maximum seconds of a part judged separately: tempo drifts, and a song may have a part without beats."""
-_EDGE = 0.1
+_EDGE = 0.2
 """Seconds in which noise begins, which sounds like an onset."""
 _MIN_SOUNDING = 0.5
 """Minimum share of such a part that is no silence."""
@@ -158,7 +158,7 @@ def extent_of(curves: MusicCurves) -> tuple[float, float]:
     """Seconds of the first sound and of the last."""
     begin, end = 0.0, curves.seconds
     for first, last in curves.silences:
-        begin = max(begin, last) if first <= _EDGE else begin
+        begin = max(begin, last) if first <= begin + _EDGE else begin
         end = min(end, first) if last >= curves.seconds else end
     return begin, max(begin, end)
 
@@ -184,7 +184,8 @@ def _autocorrelation(strength: F64, lags: int) -> F64:
 def hypotheses(curves: MusicCurves, shortest: float = 4.0 * LONGEST) -> list[BeatGrid]:
     """Grids of the likely periods, each on and off its beat; empty below `shortest` seconds."""
     strength = _WEIGHTS @ curves.strength
-    extent = slice(*(round(at * signals.FRAMES_PER_SECOND) for at in extent_of(curves)))
+    begin, end = extent_of(curves)
+    extent = slice(round(begin * signals.FRAMES_PER_SECOND), round(end * signals.FRAMES_PER_SECOND))
     sounding = curves.sounding(np.arange(len(strength)) / signals.FRAMES_PER_SECOND)
     heard = strength[sounding]
     if len(heard) < shortest * signals.FRAMES_PER_SECOND or heard.std() == 0.0 or not curves.novelty.any():
@@ -205,7 +206,7 @@ def hypotheses(curves: MusicCurves, shortest: float = 4.0 * LONGEST) -> list[Bea
         beats = _path(observed / observed[sounding].std(), period) / signals.FRAMES_PER_SECOND - _ONSET_LATENCY
         repeats = _repeats(correlations, period)
         for at in (beats,) if even else (beats, beats[:-1] + np.diff(beats) / 2):
-            at = at[(at >= 0.0) & curves.sounding(at)]
+            at = at[(at >= begin) & curves.sounding(at)]
             if len(at) >= 4:
                 grids.append(BeatGrid(at, parts_of(curves, at), repeats, curves.drums))
     return grids

@@ -29,6 +29,7 @@ from antiphon_listen import signals
 from antiphon_listen.chords.song_chords import DEGREES, TONES, SongChords
 from antiphon_listen.live.processor import BEAT, CLICK, DOWNBEAT
 from antiphon_listen.music import MusicRun, SongAnalysis
+from antiphon_listen.spectra import chroma
 from antiphon_listen.structure import phrases
 from antiphon_listen.structure.sections import Structure
 from antiphon_listen.summary import SummaryPart, compact, play_parts, structure_picture, summary
@@ -69,8 +70,8 @@ def _write(
         raise UsageError(f"{job.plugin} takes one sound file, and {printable_path(job.source)} is none")
     check_distinct([("IN", job.source)], [("OUT", job.target)])
     info, length, run = hear(job)
-    song = run.analysed()
-    whole = length / info.rate
+    own = run.analysed()
+    song, whole = own.in_recording(), length / info.rate
     structure = song.structure
     if seconds is not None and whole <= seconds + _MAX_EXCESS_SECONDS:
         job.complain(f"{printable_path(job.source)} lasts {whole:.1f} s, and is written whole")
@@ -99,7 +100,7 @@ def _write(
         write_atomic(job.beside["report"], text.encode())
         made.append(Written(job.beside["report"], f"the parts of {printable_path(job.source)}"))
     if "picture" in job.beside:
-        write_atomic(job.beside["picture"], structure_picture(_rows(song), structure, parts))
+        write_atomic(job.beside["picture"], structure_picture(_rows(own), structure, parts))
         made.append(Written(job.beside["picture"], f"the bars of {printable_path(job.source)}, unlike is bright"))
     return tuple(made)
 
@@ -125,9 +126,10 @@ def _loudest(song: SongAnalysis, whole: float, seconds: float | None) -> Summary
     if seconds is None or song.curves is None:
         return SummaryPart(0.0, whole if seconds is None else seconds, _WHOLE)
     level = song.curves.notes.sum(axis=1)
-    size = max(1, min(len(level) - 1, round(seconds / whole * len(level))))
+    size = max(1, min(len(level) - 1, round(seconds * chroma.FRAMES_PER_SECOND)))
     total = np.concatenate([[0.0], np.cumsum(level, dtype=np.float64)])
-    start = min(float(np.argmax(total[size:] - total[:-size])) / len(level) * whole, whole - seconds)
+    loudest = float(np.argmax(total[size:] - total[:-size])) / chroma.FRAMES_PER_SECOND + song.begin
+    start = max(0.0, min(loudest, whole - seconds))
     return SummaryPart(start, start + seconds, "loudest")
 
 
@@ -173,8 +175,8 @@ def write_notes(job: FileJob) -> tuple[Written, ...]:
         )
     check_distinct([("IN", job.source)], [("OUT", job.target)])
     (_, _, run), name = hear(job), printable_path(job.source)
-    song = run.analysed()
-    chords = run.chords(song)
+    own = run.analysed()
+    song, chords = own.in_recording(), run.chords(own)
     play = str(job.settings.get("play", "chords"))
     if chords is None or (play == "beats" and song.grid is None):
         raise UsageError(
@@ -183,7 +185,7 @@ def write_notes(job: FileJob) -> tuple[Written, ...]:
     pitched, sounds = play in ("chords", "roots"), play != "off"
     job.uses("play", *["octave"] * pitched, *["velocity"] * sounds, where=f"on files with play={play}")
     octave, loud = int(job.settings.get("octave", 4)), float(job.settings.get("velocity", 0.6))
-    seconds = song.curves.seconds if song.curves is not None else 0.0
+    seconds = song.curves.seconds + song.begin if song.curves is not None else 0.0
     timed = (
         [] if play == "off" else _beats(song, loud) if play == "beats" else _chords(chords, song, play, octave, loud)
     )

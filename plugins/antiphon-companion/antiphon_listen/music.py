@@ -69,6 +69,9 @@ class LibrosaRun(AnalysisRun):
 
 _SILENCE_PEAK = 1e-4
 """Peak, -80 dB of full scale, below which a sound is silent."""
+_LEAD = RATE // 2
+"""Frames of silence that stand before the first sound, however many the recording has: what is found does not depend on
+them."""
 MIN_SECONDS = 3.0
 """Minimum seconds for a tempo."""
 
@@ -110,13 +113,30 @@ class StemMusicAnalysis(MusicAnalysis):
 
 @dataclass(frozen=True, slots=True)
 class SongAnalysis:
-    """Results of an analysis; None for missing ones."""
+    """Results of an analysis; None for missing ones. Its times are those of `curves`, and count from `begin`."""
 
     curves: MusicCurves | None = None  # None where it is silent
     grid: BeatGrid | None = None  # its beats; None where it has none
     downbeats: F64 = field(default_factory=lambda: np.zeros(0))  # seconds
     structure: Structure | None = None  # its phrases; None where it has too few beats
     octave_share: float = 0.0  # as of `beats.octave_share`
+    begin: float = 0.0  # seconds of the recording at which `curves` begin, below 0 where it begins with sound
+
+    def in_recording(self) -> SongAnalysis:
+        """The same with the recording's times, but for `curves`."""
+        grid, parts = self.grid, self.structure
+        return replace(
+            self,
+            grid=None if grid is None else replace(grid, beats=self.times(grid.beats)),
+            downbeats=self.times(self.downbeats),
+            structure=None
+            if parts is None
+            else replace(parts, beats=self.times(parts.beats), seconds=parts.seconds + self.begin),
+        )
+
+    def times(self, seconds: F64) -> F64:
+        """Times of `curves` as those of the recording."""
+        return np.maximum(0.0, seconds + self.begin)
 
 
 class MusicRun(AnalysisRun):
@@ -124,14 +144,24 @@ class MusicRun(AnalysisRun):
 
     def __init__(self) -> None:
         self._onsets, self._notes, self._spectrum = OnsetStrength(), NoteSpectrum(), ConstantQ()
-        self._frames, self._peak = 0, 0.0
+        self._frames, self._silent, self._peak = 0, 0, 0.0
         self.key: tuple[int | None, float] = (None, 0.0)  # as by `harmony.key_of`, once the chords are known
 
     def feed(self, block: Samples) -> None:
         self._take(block[0], block[0])
 
     def _take(self, whole: F32, tonal: F32) -> None:
-        """Processes the next frames, and their harmonic part."""
+        """Processes the next frames, and their harmonic part, from the first sound on."""
+        if self._peak < _SILENCE_PEAK:
+            loud = np.abs(whole) >= _SILENCE_PEAK
+            first = int(np.argmax(loud)) if loud.any() else len(whole)
+            self._silent += first
+            if first == len(whole):
+                return
+            whole, tonal = (np.concatenate([np.zeros(_LEAD, np.float32), part[first:]]) for part in (whole, tonal))
+        self._hear(whole, tonal)
+
+    def _hear(self, whole: F32, tonal: F32) -> None:
         self._frames += len(whole)
         self._peak = max(self._peak, float(np.abs(whole).max(initial=0.0)))
         self._onsets.feed(whole)
@@ -139,7 +169,8 @@ class MusicRun(AnalysisRun):
         self._spectrum.feed(tonal)
 
     def analysed(self) -> SongAnalysis:
-        """Analyses the whole fed sound; called once, at the end."""
+        """Analyses the whole fed sound, from its first sound on; called once, at the end."""
+        begin = (self._silent - _LEAD) / signals.RATE
         strength, notes = self._onsets.end(), self._notes.end()
         seconds = self._frames / signals.RATE
         if self._peak < _SILENCE_PEAK or len(notes) < 2 or not notes.any():
@@ -147,16 +178,17 @@ class MusicRun(AnalysisRun):
         found, fitted = replace(curves(strength, notes, seconds), drums=self._onsets.has_drums), tables.load()
         grid, share = beats.track_surely(found, fitted) if seconds >= MIN_SECONDS else (None, 0.0)
         if grid is None:
-            return SongAnalysis(found)
+            return SongAnalysis(found, begin=begin)
         odds, ones = bars.track_bars(found, grid, fitted)
-        return SongAnalysis(found, grid, ones, find_structure(found, grid, odds, ones, tables.load_phrases()), share)
+        parts = find_structure(found, grid, odds, ones, tables.load_phrases())
+        return SongAnalysis(found, grid, ones, parts, share, begin)
 
     def _harmony(self, found: MusicCurves) -> MusicCurves:
         """Curves used for chords and key."""
         return found
 
     def chords(self, song: SongAnalysis) -> SongChords | None:
-        """Chords of the analysed sound; None where it is silent. Called once."""
+        """Chords of the analysed sound, at the recording's times; None where it is silent. Called once."""
         if song.curves is None:
             return None
         network, spectrum = chord_network(), tuned(self._spectrum.end(), self._notes.tuning)
@@ -165,15 +197,15 @@ class MusicRun(AnalysisRun):
         harmonic = self._harmony(song.curves)
         found = find_chords(harmonic, tapped, tables.load(), odds)
         self.key = harmony.key_of(found.triads, harmonic.notes, tables.load())
-        return found.spelled(self.key[0] or 0)
+        return found.spelled(self.key[0] or 0).later(song.begin)
 
     def result(self) -> Mapping[str, Any]:
         song = self.analysed()
-        found, beat_grid, ones, parts = song.curves, song.grid, song.downbeats, song.structure
-        chords = self.chords(song)
+        found, beat_grid, ones = song.curves, song.grid, song.times(song.downbeats)
+        chords, parts = self.chords(song), song.in_recording().structure
         if found is None or chords is None:
             return {quantity.name: None for quantity in MusicAnalysis.quantities}
-        tapped = np.zeros(0) if beat_grid is None else beat_grid.beats
+        tapped = np.zeros(0) if beat_grid is None else song.times(beat_grid.beats)
         certain = 0.0 if beat_grid is None else beats.confidence(found, beat_grid)
         has_tempo = beat_grid is not None and certain >= beats.MIN_CONFIDENCE
         key, key_certain = self.key
@@ -200,8 +232,10 @@ class StemMusicRun(MusicRun):
         self._tonal: MusicCurves | None = None
 
     def feed(self, block: Samples) -> None:
-        tonal = block[1:].sum(axis=0)
-        self._take(block.sum(axis=0), tonal)
+        self._take(block.sum(axis=0), block[1:].sum(axis=0))
+
+    def _hear(self, whole: F32, tonal: F32) -> None:
+        super()._hear(whole, tonal)
         self._rest.feed(tonal)
 
     def _harmony(self, found: MusicCurves) -> MusicCurves:

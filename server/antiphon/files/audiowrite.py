@@ -49,6 +49,8 @@ MAX_COVER = 8 << 20
 _ADD_PEAK_CHUNK = 0x1050
 _RF64_AUTO_DOWNGRADE = 0x1210
 """libsndfile commands without a call in soundfile."""
+MAX_NAMED = 4
+"""Tags that are named where a file lacks some; of more their number is said."""
 MAX_FLOAT_WAV_BYTES = (1 << 32) - (1 << 16)
 
 _LOSSY = ("VORBIS", "OPUS", "MPEG_LAYER_III", "AAC")
@@ -165,12 +167,24 @@ class AudioWriter:
         words = [] if self._resample is None else [f"resampled from {self._source_rate / 1000:g} kHz"]
         if self.channels in _LFE.get(self.subtype, ()):
             words.append("channel 4, the LFE, low-passed")
-        words += self._lost_marks()
+        words += [*self._lost_marks(), *self._lost_tags()]
         if self._finish_asked.cover is not self._cover:
             words.append("without the picture of IN")
         if self._untagged:
             words.append("without ID3 tags, for which its 4 GiB have no room")
         return (*words, *self._finishing.words)
+
+    def _lost_tags(self) -> list[str]:
+        """The tags that the file lacks, in words."""
+        copied = self._finish_asked.picture is not None and not self.name.lower().endswith(".m4a")
+        tags = self._finishing.tags
+        lost = [name for name in self._finish_asked.left if name not in tags and not copied]
+        lost = [*tags, *lost] if self._piped or self.format.name == "AU" else lost
+        if len(lost) < 2:
+            return [f"without the tag {name}" for name in lost]
+        more = len(lost) - MAX_NAMED
+        last = f"{more} more" if more > 1 else lost[-1]
+        return [f"without the tags {', '.join(lost[: MAX_NAMED if more > 1 else -1])} and {last}"]
 
     def _kept_marks(self) -> bytes:
         """Chunks of IN that hold of the file."""

@@ -45,6 +45,7 @@ class AudioInfo:
         format: libsndfile's word: "WAV".
         subtype: libsndfile's word: "PCM_16".
         tags: (name, text) of its title, artist, album, genre, date, tracknumber and comment, as far as it has them.
+        left: Names of its further tags, sorted.
         begins: Seconds from the beginning of a video to its sound.
         picture: Whether it is a video.
     """
@@ -55,6 +56,7 @@ class AudioInfo:
     format: str
     subtype: str
     tags: tuple[tuple[str, str], ...] = ()
+    left: tuple[str, ...] = ()
     begins: float = 0.0
     picture: bool = False
 
@@ -95,7 +97,8 @@ class Decoder:
         if remark := header.pop("remark"):
             _say(self.name, remark)
         tags = tuple((str(name), str(value)) for name, value in header.pop("tags"))
-        self.info = info = AudioInfo(**header, tags=tags)
+        left = tuple(map(str, header.pop("left")))
+        self.info = info = AudioInfo(**header, tags=tags, left=left)
         self.rate = rate or info.rate
         self.frames = None if info.frames is None else round(info.frames * self.rate / info.rate)
 

@@ -29,7 +29,7 @@ import numpy as np
 import soxr
 
 from antiphon.files.containers.chunks import check_form
-from antiphon.files.containers.id3 import NAMES
+from antiphon.files.containers.id3 import NAMES, named
 from antiphon.files.containers.layout import layout, open_file
 from antiphon.files.containers.pieces import Refused, SoundLayout
 from antiphon.files.containers.tags import read_tags
@@ -59,8 +59,10 @@ MARGIN, BEFORE = 4096, 16384
 lossy decoder needs: mp3 keeps bits of 10 frames of 1,152."""
 OPEN_FILES = 32
 """Files open at once, of which parts are read."""
-MAX_TAG, MAX_REASON = 1000, 4096
+MAX_TAG, MAX_REASON, MAX_NAME = 1000, 4096, 40
 """Characters that are passed on."""
+MAX_LEFT = 100
+"""Names of further tags that are passed on."""
 
 
 class Stopped(Exception):
@@ -81,7 +83,11 @@ class BlockSender:
         self, promised: int | None, form: str, subtype: str, tags: dict[str, str], remark: str = "", **more: Any
     ) -> None:
         header = {"rate": self._own, "channels": self._channels, "frames": promised, "format": form}
-        self._channel.send({**header, "subtype": subtype, "tags": _tags(tags), "remark": remark, **more})
+        said = {
+            "tags": _tags(tags),
+            "left": sorted(name[:MAX_NAME] for name in tags.keys() - {*NAMES} if named(name))[:MAX_LEFT],
+        }
+        self._channel.send({**header, "subtype": subtype, **said, "remark": remark, **more})
 
     def put(self, block: Frames, *, last: bool = False) -> None:
         """Sends float32 `[frames, channels]`."""

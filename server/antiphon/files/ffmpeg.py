@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from antiphon.files.containers.carriers import states_length
 from antiphon.files.containers.chunks import check_form
 from antiphon.files.containers.pieces import Refused
+from antiphon.files.containers.tags import worded
 from antiphon.kernel.runtime.extras import ffmpeg_command, install_command
 from antiphon.kernel.runtime.platform import allow_processor_time, end_before_exec
 from antiphon.kernel.runtime.processes.children import Child, ChildLane, spawn
@@ -32,7 +33,6 @@ MAX_SAID, MAX_REPORT = 1 << 14, 1 << 24
 """Bytes of complaints that are kept, and of a report on a file."""
 WRITING_MEMORY = 2 << 30
 """Bytes of address space of a process that encodes, and reads the picture of a file of others."""
-_NAMES = {"track": "tracknumber", "year": "date"}
 _QUIET = ("-hide_banner", "-nostdin", "-v", "error")
 _GUESSED = "Estimating duration from bitrate"
 """What FFmpeg says of a length that the file does not state: quiet sound has fewer bits, so it may be far off."""
@@ -103,8 +103,7 @@ def probe(fd: int, demuxer: str) -> CarrierInfo:
     )
     tags: dict[str, str] = {}
     for found in (sound.get("tags", {}), whole.get("tags", {})):
-        for name, text in found.items():
-            tags[_NAMES.get(name.lower(), name.lower())] = str(text)
+        tags |= worded((name, str(text)) for name, text in found.items())
     frames = None if guessed else _frames(sound, rate)
     if frames is None and not guessed and len(streams) == 1 and "duration" in whole:
         frames = round(float(whole["duration"]) * rate)
@@ -270,7 +269,7 @@ class AvFile:
         frames = None
         if not guessed and stream.duration is not None and stream.time_base is not None:
             frames = round(stream.duration * stream.time_base * codec.sample_rate)
-        tags = {_NAMES.get(name.lower(), name.lower()): str(text) for name, text in self._container.metadata.items()}
+        tags = worded((name, str(text)) for name, text in self._container.metadata.items())
         self.info = CarrierInfo(codec.sample_rate, codec.channels, frames, codec.name, tags)
         self._frames = iter(self._container.decode(stream))
 

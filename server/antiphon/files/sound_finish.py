@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from antiphon.files.containers.tags import Cover
+    from antiphon.files.decode import AudioInfo
     from antiphon.files.pipes import RawForm
     from antiphon.kernel.contract.block import Samples
 
@@ -69,6 +70,11 @@ class SoundFinish:
     cover: Cover | None = None  # IN's cover picture
     picture: VideoPicture | None = None  # whose picture, subtitles and chapters a video gets
     raw: RawForm | None = None  # that of standard output; None for a wav
+    left: tuple[str, ...] = ()  # names of IN's tags that are not copied
+
+    def tagged(self, info: AudioInfo) -> SoundFinish:
+        """The finish with a sound's tags behind its own."""
+        return replace(self, tags={**dict(info.tags), **self.tags}, left=info.left)
 
     def from_notes(self, *, level: bool = True) -> SoundFinish:
         """The finish of sound rendered from notes: limited and with `level` at most `NOTES_LUFS`, unless refused."""

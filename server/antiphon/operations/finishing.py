@@ -86,7 +86,7 @@ def finish_like(finish: SoundFinish, source: Path) -> SoundFinish:
         marked = finish_marked(finish, source, info.frames, info.rate)
     except (FileError, OSError):
         return finish
-    return replace(marked, tags={**dict(info.tags), **finish.tags}, picture=picture_of(source, info))
+    return replace(marked.tagged(info), picture=picture_of(source, info))
 
 
 def picture_of(source: Path, info: AudioInfo) -> VideoPicture | None:

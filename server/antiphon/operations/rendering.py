@@ -177,8 +177,7 @@ def sound_form(sound: str | None, finish: SoundFinish) -> tuple[int, int, str, i
     if sound is None:
         return RATE, 2, "", None, finish
     with stream(sound) as (info, _):
-        tagged = replace(finish, tags={**dict(info.tags), **finish.tags})
-        return info.rate, max(2, info.channels), info.subtype, info.frames, tagged
+        return info.rate, max(2, info.channels), info.subtype, info.frames, finish.tagged(info)
 
 
 def tail_after(asked: RenderRequest, patch: Patch, catalog: Catalog) -> Tail:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -148,14 +148,14 @@ def process_file(plugin: str, job: FileTask, settings: RunSettings, loaded: Load
     with ExitStack() as stack:
         score: TimedScore | None = None
         heard, rest, twice, own_rate, hearing = job.source, None, False, 0, FileHearing()
+        finish = settings.finish
         length: int | None
         picture: VideoPicture | None = None
-        tags: Mapping[str, str]
         if plays:
             from antiphon.offline import note_file
 
             score = note_file.read(job.source, RATE)
-            rate, channels, subtype, length, tags = RATE, CHANNELS, "", score.frames, {}
+            rate, channels, subtype, length = RATE, CHANNELS, "", score.frames
             instrument = settings.values.get("instrument", "piano")
             if plugin == "synth" and instrument != "drums" and score.has_drums:
                 settings.reporting.complain(
@@ -174,13 +174,12 @@ def process_file(plugin: str, job: FileTask, settings: RunSettings, loaded: Load
             rate, channels, subtype, length = hearing.rate or sound.rate, sound.channels, sound.subtype, sound.frames
             own_rate = sound.rate if hearing.rate else 0
             length = None if length is None else length * rate // sound.rate
-            tags = dict(sound.tags)
+            finish = finish.tagged(sound)
             if rest is not None:  # a part is held as float, whatever it was taken from
                 with stream(job.source) as (given, _):
-                    subtype, tags = given.subtype, dict(given.tags)
+                    subtype, finish = given.subtype, settings.finish.tagged(given)
                     picture = picture_of(job.source, given)
-        tags = {**tags, **settings.finish.tags}
-        finish = replace(settings.finish, rate=settings.finish.rate or own_rate, tags=tags, picture=picture)
+        finish = replace(finish, rate=finish.rate or own_rate, picture=picture)
         values = {**settings.values, **hearing.values}
         if twice:
             transposed = info.transposes(values) and not hearing.as_it_is

@@ -277,10 +277,10 @@ class Band:
         return [pitch for pitch in low if not (self.clashes(pitch) or self.taken(pitch))]
 
     def below_melody(self, pitch: int) -> int:
-        """Key moved by octaves below the sounding melody; a bass melody is ignored."""
+        """Key moved by octaves below the sounding melody, and off what clashes with it; a bass melody is ignored."""
         sounding = self.listener.sounding
         top = max(sounding) if 0 < len(sounding) <= MAX_MELODY_KEYS else 127
-        while pitch > top and pitch - 12 >= LOW_INTERVAL_LIMIT:
+        while (pitch > top or self.clashes(pitch) or self.taken(pitch)) and pitch - 12 >= LOW_INTERVAL_LIMIT:
             pitch -= 12
         return pitch
 

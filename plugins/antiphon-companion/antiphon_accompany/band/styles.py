@@ -61,7 +61,9 @@ DRUMS = {
 """Lanes of drums, by their General MIDI keys."""
 LEFT_HAND_LANES = ("root", "third", "fifth", "octave", "tenth", "walk")
 """Lanes of the left hand and the bass."""
-LANES = (*LEFT_HAND_LANES, "chord", "upper", "voice1", "voice2", "voice3", "voice4")
+VOICES = ("voice1", "voice2", "voice3", "voice4")
+"""Lanes of one voice of a chord, from below."""
+LANES = (*LEFT_HAND_LANES, "chord", "upper", *VOICES)
 Voicing: TypeAlias = Literal["close", "open", "triad", "shell", "power", "choir"]
 MAX_BYTES, MAX_STEPS = 1 << 16, 1024
 _NEEDS = {letter: (1 + n % 3, (1.0, 1.18, 0.62)[n // 3]) for n, letter in enumerate("123ABCabc")}

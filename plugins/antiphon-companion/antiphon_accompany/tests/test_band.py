@@ -12,6 +12,7 @@ from antiphon_accompany.band.styles import NAMES, PARTS, SECTIONS, shipped_style
 from antiphon_accompany.band.voicing import left_hand
 from antiphon_accompany.files.offline import accompany_file
 from antiphon_accompany.harmony.chords import implied, read_chord, recognise
+from antiphon_accompany.harmony.chordtext import spans_of
 from antiphon_accompany.processor import Accompany
 from antiphon_accompany.tests.band_measures import fitting, off_grid, shared_notes, velocity_deviation
 from antiphon_accompany.tests.playing import TUNE, left, play
@@ -321,3 +322,17 @@ def test_drums_fill_where_a_section_ends_and_nowhere_else(style: str) -> None:
     assert bars[7] not in bars[1:7]
     assert bars[15] not in bars[8:15]
     assert style != "chorale" or not any(bars[1:7] + bars[8:15]), "at cadences alone"
+
+
+def test_a_chord_in_the_middle_of_a_bar_is_whole_where_a_voice_held_its_tone() -> None:
+    # a chorale's chords last a bar: each of these has tones of the one before, in another voice
+    text = "| C Am | F Dm | G Em | C Cm | Ab Fm | Db Bbm | Eb Cm | G7 C |"
+    spans = spans_of(text, 4.0, None, 0.0, 32.0)
+    high = [BeatNote(float(beat), beat + 0.9, 93, 0.7) for beat in range(32)]
+    notes = accompany_file(high, {"style": "chorale", "parts": "all", "humanise": 0.0}, spans=spans)
+    for span in spans:
+        assert span.chord is not None
+        for part in ("piano", "guitar", "pad"):
+            heard = {n.pitch % 12 for n in notes if n.part == part and n.start < span.start + 0.5 < n.end}
+            tones = span.chord.tones if len(span.chord.tones) == 3 else (*span.chord.tones[:2], span.chord.tones[3])
+            assert heard == {*tones}, (span, part, heard)

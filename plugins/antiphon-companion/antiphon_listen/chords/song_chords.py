@@ -47,6 +47,12 @@ class SongChords:
             spans.append((start, end, f"{root_name(SHARP_NAMES.index(root), key)}:{kind}" if kind else label))
         return replace(self, spans=spans)
 
+    def later(self, seconds: float) -> SongChords:
+        """The chords of a recording that has so many seconds more, of silence, at its beginning, or fewer."""
+        starts = np.array([start + seconds for start, _, _ in self.spans])
+        labels, end = [label for _, _, label in self.spans], self.spans[-1][1] + seconds
+        return replace(self, spans=_joined(starts, labels, end), grid=self.grid + seconds)
+
 
 def find_chords(curves: MusicCurves, beats: F64, tables: Tables, odds: ChordOdds | None) -> SongChords:
     """Chords of a recording with these beats; major and minor triads alone without the network's `odds`."""

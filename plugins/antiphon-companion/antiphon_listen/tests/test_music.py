@@ -235,6 +235,26 @@ def test_silence_and_hiss_around_music_have_no_beats_and_move_no_bar(before: flo
     assert values["tempo"] == pytest.approx(96.0, rel=0.01)
 
 
+@each("before", [0.0, 0.1003, 5.0])
+def test_what_is_found_is_the_same_behind_any_silence(before: float) -> None:
+    whole = song()
+    first = int(np.argmax(np.abs(whole) >= 1e-4))
+    sound, silent = whole[first : first + 43 * RATE], round(before * RATE)
+    late = (first - silent) / RATE
+    there, here = found(whole[: first + 43 * RATE]), found(np.concatenate([np.zeros(silent, np.float32), sound]))
+    assert here["key"] == there["key"]
+    for name in ("tempo", "tempo_confidence", "key_confidence", "chords_confidence"):
+        assert here[name] == pytest.approx(there[name], rel=1e-5), name
+    for name in ("beats", "downbeats"):
+        np.testing.assert_allclose(here[name], np.maximum(0.0, there[name] - late), atol=1e-9)
+    assert [label for *_, label in here["chords"] if label != "N"] == [
+        label for *_, label in there["chords"] if label != "N"
+    ]
+    for name in ("chords", "sections"):
+        ends = [np.array([end for _, end, label in values[name] if label != "N"]) for values in (here, there)]
+        np.testing.assert_allclose(ends[0], ends[1] - late, atol=1e-9)
+
+
 def test_bars_begin_anew_after_a_silence_in_the_middle() -> None:
     first, rest = np.split(song()[: 43 * RATE], [20 * RATE + RATE // 2])
     values = found(np.concatenate([first, np.zeros(8 * RATE, np.float32), rest]))

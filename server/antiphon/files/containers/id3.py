@@ -19,11 +19,25 @@ ID3_FRAMES = {
     "bpm": "TBPM",
     "key": "TKEY",
 }
-_READ = {frame: name for name, frame in ID3_FRAMES.items() if name in NAMES} | {
+_READ = {frame: name for name, frame in ID3_FRAMES.items()} | {
     "TYER": "date", "TT2": "title", "TP1": "artist", "TAL": "album", "TCO": "genre", "TYE": "date",
-    "TRK": "tracknumber", "COM": "comment", "TDAT": "day", "TDA": "day",
+    "TRK": "tracknumber", "COM": "comment", "TDAT": "day", "TDA": "day", "TBP": "bpm", "TKE": "key",
+    "TPE2": "albumartist", "TP2": "albumartist", "TPE3": "conductor", "TP3": "conductor", "TPE4": "remixer",
+    "TCOM": "composer", "TCM": "composer", "TEXT": "lyricist", "TXT": "lyricist", "TCOP": "copyright",
+    "TCR": "copyright", "TPOS": "discnumber", "TPA": "discnumber", "TPUB": "publisher", "TPB": "publisher",
+    "TSRC": "isrc", "TRC": "isrc", "TIT1": "grouping", "TT1": "grouping", "TIT3": "subtitle", "TT3": "subtitle",
+    "USLT": "lyrics", "ULT": "lyrics", "TXXX": "", "TXX": "",
 }  # fmt: skip
-"""Tags by frame; "day", with the month, belongs to the date."""
+"""Tags by frame; "day", with the month, belongs to the date, and a frame of "" names its own."""
+_UNSAID = (
+    "encoder", "encodedby", "encoded_by", "encoding", "software", "tool", "tsse", "tss", "tenc", "ten", "tlen", "tle",
+    "tflt", "tft", "tden", "tdtg", "tdly", "tory", "tor", "time", "tim", "tsiz", "tsi", "tmed", "tmt", "length",
+    "duration", "major_brand", "minor_version", "compatible_brands", "handler_name", "vendor_id", "creation_time",
+    "language", "picture", "metadata_block_picture", "coverart", "coverartmime", "cover art (front)",
+    "gapless_playback", "timecode", "dependent_time_base", "cuesheet", "waveformatextensible_channel_mask",
+)  # fmt: skip
+_UNSAID_BEGIN = ("itun", "replaygain_", "r128_", "_statistics", "bps", "number_of_")
+"""What is no tag of the music, but of the file or its program: its loss is not said."""
 _ENCODINGS = ("cp1252", "utf-16", "utf-16-be", "utf-8")
 """Encodings of a frame's text; the first is said to be Latin-1, and is what Windows writes for it."""
 _BOMS = (b"\xff\xfe", b"\xfe\xff")
@@ -59,16 +73,21 @@ MAX_ID3 = 16 << 20
 
 
 def read_id3(data: bytes) -> dict[str, str]:
-    """The tags of `NAMES` in an ID3v2 tag of version 2.2 to 2.4; what is damaged or compressed is passed over."""
+    """The tags in an ID3v2 tag of version 2.2 to 2.4; what is damaged or compressed is passed over."""
     if data[:3] != b"ID3" or len(data) < 10 or data[3] not in (2, 3, 4):
         return {}
     found: dict[str, list[str]] = {}
     notes: list[str] = []
     for frame, body in frames_of(data):
-        name = _READ.get(frame, "")
-        if not name or len(body) < 2 or body[0] >= len(_ENCODINGS):
+        name = _READ.get(frame, frame.lower() if frame[:1] == "T" else None)
+        if name is None or len(body) < 2 or body[0] >= len(_ENCODINGS):
             continue
-        if name == "comment":  # language, and what the comment is about
+        if not name:
+            own, *texts = _texts(body[1:], body[0])
+            found.setdefault(own.lower(), []).extend(texts)
+        elif name == "lyrics":
+            found.setdefault(name, []).extend(_texts(body[4:], body[0])[1:])
+        elif name == "comment":  # language, and what the comment is about
             about, *texts = _texts(body[4:], body[0]) if len(body) > 4 else [""]
             (found.setdefault(name, []) if not about else notes).extend(texts if not about.startswith("iTun") else ())
         elif name == "genre":
@@ -80,7 +99,13 @@ def read_id3(data: bytes) -> dict[str, str]:
     tags = {name: joined(texts) for name, texts in found.items()}
     if re.fullmatch(r"\d{4}", tags.get("date", "")) and re.fullmatch(r"\d{4}", day) and day != "0000":
         tags["date"] += f"-{day[2:]}-{day[:2]}"
-    return {name: text for name, text in tags.items() if text}
+    return {name: text for name, text in tags.items() if text and named(name)}
+
+
+def named(key: str) -> str:
+    """A tag by a file's own name for it, in small letters; empty for what is no tag of the music."""
+    name = " ".join(key.lower().split())
+    return "" if name in _UNSAID or name.startswith(_UNSAID_BEGIN) or not name.isprintable() else name
 
 
 def read_id3v1(data: bytes) -> dict[str, str]:

@@ -2,12 +2,12 @@
 
 import binascii
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
 from antiphon.files.containers.chunks import chunks_of
-from antiphon.files.containers.id3 import MAX_ID3, frames_of, genres, joined, read_id3, read_id3v1, undeclared
+from antiphon.files.containers.id3 import MAX_ID3, frames_of, genres, joined, named, read_id3, read_id3v1, undeclared
 from antiphon.files.containers.mpeg import behind_tags
 from antiphon.files.containers.pieces import FileWindow
 
@@ -18,13 +18,15 @@ MAX_TEXT = 1 << 16
 _WORDS = {
     "title": "title", "artist": "artist", "album": "album", "genre": "genre", "date": "date", "year": "date",
     "tracknumber": "tracknumber", "track": "tracknumber", "comment": "comment", "description": "comment",
-    "tracktotal": "of", "totaltracks": "of",
+    "tracktotal": "of", "totaltracks": "of", "tbpm": "bpm", "initialkey": "key", "synopsis": "comment",
+    "album_artist": "albumartist", "album artist": "albumartist", "disc": "discnumber",
 }  # fmt: skip
-"""Tags by the keys of Vorbis comments and of APE; "of" is the number of tracks."""
+"""Tags by the keys of Vorbis comments, of APE and of ffmpeg; "of" is the number of tracks."""
 _INFO = {
     b"INAM": "title", b"IART": "artist", b"IPRD": "album", b"IGNR": "genre", b"ICRD": "date", b"ITRK": "tracknumber",
     b"IPRT": "tracknumber", b"TRCK": "tracknumber", b"ICMT": "comment", b"NAME": "title", b"AUTH": "artist",
-    b"ANNO": "comment",
+    b"ANNO": "comment", b"ICOP": "copyright", b"(c) ": "copyright", b"IENG": "engineer", b"IKEY": "keywords",
+    b"ISBJ": "subject", b"ISRC": "source", b"IMUS": "composer", b"ICMS": "commissioned by",
 }  # fmt: skip
 """Tags by the chunks of RIFF's INFO list and of AIFF."""
 _FLAC_COMMENTS, _FLAC_PICTURE = 4, 6
@@ -32,7 +34,10 @@ Found = dict[str, list[str]]
 
 
 def read_tags(fd: int) -> dict[str, str]:
-    """Tags of `id3.NAMES` in a file; values said more than once are one text, "A; B". What is damaged is left out."""
+    """Tags in a file, of `id3.NAMES` and others; values said more than once are one text, "A; B".
+
+    What is damaged is left out.
+    """
     length = os.fstat(fd).st_size
     head = os.pread(fd, 12, 0)
     tags: dict[str, str] = {}
@@ -75,7 +80,16 @@ def _one(found: Found) -> dict[str, str]:
     total = tags.pop("of", "")
     if total and tags.get("tracknumber", "").isdigit():
         tags["tracknumber"] += f"/{total}"
-    return {name: text for name, text in tags.items() if text}
+    return {name: text for name, text in tags.items() if text and named(name)}
+
+
+def worded(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Tags by a file's own names and texts of them."""
+    found = Found()
+    for key, text in pairs:
+        name = key.lower()
+        found.setdefault(_WORDS.get(name, name), []).append(text)
+    return _one(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,13 +211,8 @@ def _behind_codec(packet: bytes) -> bytes:
 
 
 def _vorbis(data: bytes) -> dict[str, str]:
-    found = Found()
-    for comment in _comments(data):
-        key, mark, text = comment.partition(b"=")
-        name = _WORDS.get(key.decode("latin-1").lower())
-        if mark and name:
-            found.setdefault(name, []).append(undeclared(text))
-    return _one(found)
+    said = (comment.partition(b"=") for comment in _comments(data))
+    return worded((key.decode("latin-1"), undeclared(text)) for key, mark, text in said if mark)
 
 
 def _comments(data: bytes) -> Iterator[bytes]:
@@ -222,15 +231,14 @@ def _ape(fd: int, end: int) -> dict[str, str]:
     size = int.from_bytes(foot[12:16], "little")
     if foot[:8] != b"APETAGEX" or not 32 <= size <= min(end, MAX_COMMENTS):
         return {}
-    data, at, found = os.pread(fd, size - 32, end - size), 0, Found()
+    data, at, found = os.pread(fd, size - 32, end - size), 0, list[tuple[str, str]]()
     while at + 9 < len(data):
         count, flags = (int.from_bytes(data[at + n : at + n + 4], "little") for n in (0, 4))
         key, mark, _ = data[at + 8 : at + 264].partition(b"\0")
         at += 8 + len(key) + 1
         if not mark or at + count > len(data):
             break
-        name = _WORDS.get(key.decode("latin-1").lower())
-        if name and not flags & 6:  # text
-            found.setdefault(name, []).extend(map(undeclared, data[at : at + count].split(b"\0")))
+        if not flags & 6:  # text
+            found += [(key.decode("latin-1"), undeclared(text)) for text in data[at : at + count].split(b"\0")]
         at += count
-    return _one(found)
+    return worded(found)
