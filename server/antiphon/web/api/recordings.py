@@ -4,8 +4,11 @@ import asyncio
 import io
 import zipfile
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 
+from antiphon.files.containers.chunks import written_wav
+from antiphon.files.containers.pieces import SplicedFile
 from antiphon.jobs.errors import Missing
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.shortening import shorten
@@ -35,11 +38,18 @@ class RecordingRoutes:
         """A recording; a folder of tracks as a zip file."""
         path = paths.path_inside(paths.recordings(), name)
         if path.is_file():
-            return download(path, path.name)
+            return await asyncio.to_thread(_as_it_is, path)
         if not path.is_dir():
             raise Missing(f"there is no recording {shorten(name)!r}; GET /api/recordings lists them")
         head = download(path, f"{path.name}.zip").headers
         return Response(200, type="application/zip", headers=head, pieces=_in_threads(zipped(path)))
+
+
+def _as_it_is(path: Path) -> Response:
+    """A recording up to now; one that is still written is a whole file as well."""
+    with path.open("rb") as file:
+        head, length = written_wav(file.fileno())
+    return replace(download(path, path.name), head=head, length=length)
 
 
 def _listed() -> list[dict[str, object]]:
@@ -91,7 +101,9 @@ def zipped(folder: Path) -> Iterator[bytes]:
     with zipfile.ZipFile(out, "w") as archive:
         for path in _files(folder):
             head = zipfile.ZipInfo.from_file(path, f"{folder.name}/{path.name}")
-            with path.open("rb") as source, archive.open(head, "w", force_zip64=True) as entry:
+            with path.open("rb") as file, archive.open(head, "w", force_zip64=True) as entry:
+                written, length = written_wav(file.fileno())
+                source = SplicedFile(file.fileno(), (written, range(len(written), length)))
                 while piece := source.read(PIECE_BYTES):
                     entry.write(piece)
                     yield out.take()
