@@ -322,6 +322,8 @@ def test_a_folder_of_tracks_comes_as_one_zip_file_and_to_its_owner_alone(tmp_pat
         (folder / name).write_bytes(content)
     (folder / "elsewhere.txt").symlink_to(tmp_path / "token")
     (paths.recordings() / "out.wav").write_bytes(b"RIFF")
+    paths.captures().mkdir(parents=True)
+    (paths.captures() / "in-now.wav").write_bytes(b"RIFF....")
     with server_thread(tmp_path) as (url, token):
 
         def ask(path: str, **headers: str) -> bytes:
@@ -329,14 +331,15 @@ def test_a_folder_of_tracks_comes_as_one_zip_file_and_to_its_owner_alone(tmp_pat
                 return bytes(answer.read())
 
         owner = {"Authorization": f"Bearer {token}"}
-        listed = {one["name"]: one["tracks"] for one in json.loads(ask("/api/recordings", **owner))}
-        assert listed == {"soirée 夜": 2, "out.wav": 0}
+        listed = {one["name"]: (one["tracks"], one["capture"]) for one in json.loads(ask("/api/recordings", **owner))}
+        assert listed == {"soirée 夜": (2, False), "out.wav": (0, False), "in-now.wav": (0, True)}
         made = zipfile.ZipFile(io.BytesIO(ask("/api/recordings/soir%C3%A9e%20%E5%A4%9C", **owner)))
         assert made.testzip() is None
         assert {one: made.read(one) for one in made.namelist()} == {
             f"soirée 夜/{name}": content for name, content in tracks.items()
         }
         assert ask("/api/recordings/out.wav", **owner) == b"RIFF"
+        assert ask("/api/recordings/in-now.wav", **owner) == b"RIFF...."
         for path, headers, status in (
             ("/api/recordings", {}, 401),
             ("/api/recordings/out.wav", {}, 401),

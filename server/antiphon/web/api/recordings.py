@@ -30,13 +30,15 @@ class RecordingRoutes:
 
     @operation("GET", "/api/recordings", types.list_of(types.Recording), level=TokenLevel.OWNER)
     async def recordings(self, request: HttpRequest) -> Response:
-        """The recordings of the output, and the folders of tracks, newest first."""
+        """The recordings of the output, the folders of tracks, and captures, newest first."""
         return answer(await asyncio.to_thread(_listed))
 
     @operation("GET", "/api/recordings/{name}", bytes, level=TokenLevel.OWNER, example={"name": "set.wav"})
     async def recording(self, request: HttpRequest, name: str) -> Response:
-        """A recording; a folder of tracks as a zip file."""
+        """A recording or a capture, up to now where it is still written; a folder of tracks as a zip file."""
         path = paths.path_inside(paths.recordings(), name)
+        if not path.exists():
+            path = paths.path_inside(paths.captures(), name)
         if path.is_file():
             return await asyncio.to_thread(_as_it_is, path)
         if not path.is_dir():
@@ -53,9 +55,10 @@ def _as_it_is(path: Path) -> Response:
 
 
 def _listed() -> list[dict[str, object]]:
-    folder = paths.recordings()
     found = []
-    for path in folder.iterdir() if folder.is_dir() else ():
+    for path in (
+        one for folder in (paths.recordings(), paths.captures()) if folder.is_dir() for one in folder.iterdir()
+    ):
         files = _files(path) if path.is_dir() else [path] * path.is_file()
         if files and not path.name.startswith("."):
             sizes, times = zip(*((one.stat().st_size, one.stat().st_mtime) for one in files), strict=True)
@@ -64,6 +67,7 @@ def _listed() -> list[dict[str, object]]:
                     "name": path.name,
                     "bytes": sum(sizes),
                     "tracks": len(files) if path.is_dir() else 0,
+                    "capture": path.parent == paths.captures(),
                     "ended": max(times),
                 }
             )
