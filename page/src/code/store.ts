@@ -2,7 +2,7 @@
 import { computed, effect, signal } from "@preact/signals";
 import type { Explained, Fault, Live, LiveSet, Translated } from "../api";
 import { delay, listening } from "../audio";
-import { arrived, ask, forgetToken, lacksToken, open, parts, sentence, token } from "../link";
+import { arrived, ask, forgetToken, keysCame, lacksToken, open, parts, sentence, token } from "../link";
 import { beatNow, bpm, graph, type Param, patches, say, status, value } from "../model";
 import type { Vocabulary } from "./complete";
 import type { Editor, What } from "./editor";
@@ -108,11 +108,20 @@ export async function ownersAnswer<T>(
 }
 
 export function useOwnersToken(given: string): void {
-  const next = wanted.value;
-  wanted.value = null;
   sessionStorage.setItem("token", given);
-  (lessonEditor.value ?? editor.value)?.focus();
-  next?.();
+  goOn();
+}
+
+effect(() => {
+  if (keysCame.value) goOn();
+});
+
+function goOn(): void {
+  const next = wanted.peek();
+  if (!next) return;
+  wanted.value = null;
+  (lessonEditor.peek() ?? editor.peek())?.focus();
+  next();
 }
 
 function wrong(answer: Answer): boolean {
