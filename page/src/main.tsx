@@ -121,7 +121,8 @@ function Notice() {
     <p class={last?.bad ? "toast bad" : "toast"} dir="auto" role="status">
       {last && gone.value !== last.id && connection.value !== "lost" && (
         <>
-          {last.text} {last.room && <button onClick={() => enter(last.room!)}>{last.room}</button>}
+          {last.text}{" "}
+          {last.room && last.room !== room.value && <button onClick={() => enter(last.room!)}>{last.room}</button>}
         </>
       )}
     </p>

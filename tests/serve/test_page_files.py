@@ -277,11 +277,13 @@ def test_what_is_locked_says_so_and_opens_with_the_page_of_the_owner(
     stranger.until(f"{LISTED}.includes('their owner')")
     stranger.run("document.querySelector('.recordings button').click()")
     stranger.until("document.querySelector('.ask')?.innerText.includes('antiphon page')")
-    owner = opened(chromium, server)
-    token = next(home.rglob("token")).read_text().strip()
-    owner.run(f"localStorage.setItem('page-key', '{token}')")  # as the address does that `antiphon page` opens
+    key = json.dumps(next(home.rglob("token")).read_text().strip())
+    # as the browser tells every page of the one that `antiphon page` opens
+    stranger.run(
+        f"localStorage.setItem('page-key', {key}), "
+        f"dispatchEvent(new StorageEvent('storage', {{key: 'page-key', newValue: {key}}}))"
+    )
     stranger.until(f"!document.querySelector('.ask') && {LISTED}.includes('night.wav')")
-    owner.run("localStorage.removeItem('page-key')")
 
 
 RECORDER = """(async () => {

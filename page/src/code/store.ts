@@ -1,5 +1,5 @@
 // The script in the editor, what the server says of it, and how it is asked: without preact, so that it can be read alone.
-import { computed, effect, signal } from "@preact/signals";
+import { computed, effect, signal, untracked } from "@preact/signals";
 import type { Explained, Fault, Live, LiveSet, Translated } from "../api";
 import { delay, listening } from "../audio";
 import { arrived, ask, forgetToken, keysCame, lacksToken, open, parts, sentence, token } from "../link";
@@ -113,7 +113,7 @@ export function useOwnersToken(given: string): void {
 }
 
 effect(() => {
-  if (keysCame.value) goOn();
+  if (keysCame.value) untracked(goOn);
 });
 
 function goOn(): void {
