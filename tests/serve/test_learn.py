@@ -202,18 +202,17 @@ def test_a_silent_page_leads_to_listen_and_a_microphone_counts_once_it_is_heard(
     # a microphone that is silent, and then another that is not
     tab.run(
         "window.silent = new AudioContext(); window.level = silent.createGain(); level.gain.value = 0; "
-        "window.hum = silent.createOscillator(); hum.frequency.value = 220; hum.start(); "
-        "window.into = silent.createMediaStreamDestination(); hum.connect(level).connect(into); "
+        "const hum = silent.createOscillator(), into = silent.createMediaStreamDestination(); "
+        "hum.start(); hum.connect(level).connect(into); "
         "navigator.mediaDevices.getUserMedia = async () => into.stream"
     )
     press(tab, "Use my microphone")
     tab.until(f"({SAID}).includes('Nothing has come from it yet')")
+    tab.until("document.querySelector('.unheard').innerText.includes('This page is silent')")
     tab.run("level.gain.value = 0.3")
-    tab.until(f"/It hears:.*A3/.test({SAID})", 60.0)
-    tab.run("let at = 0; setInterval(() => hum.frequency.value = [220, 262, 330][at++ % 3], 700)")
-    tab.until(f"({SAID}).startsWith('Right. You do not hear it yet')", LONG)
+    tab.until(f"({SAID}).includes('It hears: ') && !({SAID}).includes('Nothing has come')")
     press(tab, "Listen")
-    tab.until(f"!document.querySelector('.unheard') && !({SAID}).includes('You do not hear')")
+    tab.until("!document.querySelector('.unheard')")
     press(tab, "End it")
 
 

@@ -278,7 +278,7 @@ async def test_a_download_takes_longer_than_a_request_may(tmp_path: Path) -> Non
 @pytest.mark.parametrize("subtype", ["PCM_24", "FLOAT"])
 def test_a_recording_that_is_still_written_comes_up_to_now(tmp_path: Path, subtype: str) -> None:
     """Its header is a second old, and it grows while it is sent: what was there when it was asked for comes, whole."""
-    sound = np.sin(np.arange(48000, dtype=np.float32) / 50)[:, None] * np.float32([0.5, 0.25, 0.125])
+    sound = np.sin(np.arange(48000, dtype=np.float32) / 50)[:, None] * np.array([0.5, 0.25, 0.125], np.float32)
     folder = paths.recordings() / "night"
     takes = [TakeFile(at / "out.wav", 48000, 3, subtype) for at in (folder.parent, folder)]
     for take in takes:

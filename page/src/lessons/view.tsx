@@ -353,7 +353,7 @@ function Desk({ one }: { one: Lesson }) {
           <Loudness />
           <small class="soft">
             Wear headphones, or your microphone hears the loudspeakers too.{" "}
-            {status.value.headphones && <button onClick={() => send("/headphones", 0)}>I have none</button>}
+            {status.value.headphones && <button onClick={() => send("/headphones", 0)}>No headphones</button>}
           </small>
         </p>
       )}
