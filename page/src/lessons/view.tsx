@@ -337,7 +337,9 @@ function Desk({ one }: { one: Lesson }) {
             const of = name === "macro" ? macros.value : (found?.params ?? []);
             const declared = of.find((other) => other.name === param);
             const label = declared?.label ?? `${name} ${param}`;
-            return declared && <Control key={address} node={name!} param={{ ...declared, label }} />;
+            if (!declared) return null;
+            const doc = declared.doc === label ? "" : declared.doc;
+            return <Control key={address} node={name!} param={{ ...declared, label, doc }} />;
           })}
         </div>
       )}
