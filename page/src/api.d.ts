@@ -409,6 +409,7 @@ export interface Recording {
   name: string;
   bytes: number;
   tracks: number;
+  capture: boolean;
   ended: number;
 }
 

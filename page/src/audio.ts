@@ -1,5 +1,5 @@
 // Taps: the sound of nodes, streamed by the server. Each keeps its last samples for the drawings; one is played.
-import { signal } from "@preact/signals";
+import { computed, signal } from "@preact/signals";
 import { STOPPED, watch } from "./context";
 import { hangUp, open } from "./link";
 import { say, status } from "./model";
@@ -17,6 +17,8 @@ export interface Report {
   ratio: number;
 }
 export const listening = signal<"off" | "starting" | "on" | "stopped">("off");
+/** Whether nobody hears what sounds: the server has no sound card, and the page does not play. */
+export const unheard = computed(() => listening.value === "off" && status.value.engine?.driver === "headless");
 export const volume = signal(0.8);
 export const report = signal<Report | null>(null);
 /** Seconds from the engine's block to the loudspeaker, as far as the browser knows. */

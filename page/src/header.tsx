@@ -8,7 +8,7 @@ import { InputMenu, Unmute } from "./input";
 import { follower, sure } from "./instrument/follower";
 import { Blackout } from "./instrument/lights";
 import { connection, panic, send } from "./link";
-import { beatNow, bpm, graph, missedLately, playing, say, status } from "./model";
+import { beatNow, bpm, graph, missedLately, playing, recorded, say, status } from "./model";
 import { Options } from "./options";
 import { Patch } from "./patches";
 import { enter, ROOMS, room } from "./rooms";
@@ -103,8 +103,16 @@ function Listen() {
   const now = report.value;
   return (
     <span class="group listen">
-      <button class={on ? "on" : "call"} aria-pressed={on} onClick={() => void listen()}>
-        {listening.value === "stopped" ? "Go on" : "Listen"}
+      <button
+        class={on ? "on" : "call"}
+        aria-pressed={on}
+        title={
+          on
+            ? "This page plays the sound; a click turns it off here"
+            : "This page is silent; a click plays the sound here"
+        }
+        onClick={() => void listen()}>
+        {{ off: "Listen", starting: "…", on: "Listening", stopped: "Go on" }[listening.value]}
       </button>
       {on && (
         <>
@@ -139,6 +147,7 @@ function Load() {
   const peak = Number(now.engine?.load_peak ?? 0);
   const missed = missedLately.value;
   const state = connection.value === "open" ? String(now.engine?.state ?? "…") : "no connection";
+  const gaps = `The sound had ${missed} gap${missed === 1 ? "" : "s"} in the last minute, as this machine had too much to do: end other programs. The card Server in Instrument says more.`;
   const bad = connection.value !== "open" || (now.engine && now.engine.state !== "running");
   return (
     <span
@@ -157,11 +166,9 @@ function Load() {
         aria-label="How busy sound keeps the machine"
       />
       <small>{(mean * 100).toFixed(0)} %</small>
-      <small
-        class={missed ? "bad" : ""}
-        title={`Gaps in the sound in the last minute; ${Number(now.missed_blocks ?? 0)} since the start`}>
-        {missed} {missed === 1 ? "gap" : "gaps"}
-      </small>
+      <button class="gaps" hidden={!missed} title={gaps} onClick={() => say(gaps)}>
+        gaps
+      </button>
     </span>
   );
 }
@@ -238,6 +245,14 @@ export function Header() {
       </span>
       <Load />
       <Unmute />
+      {recorded.value && (
+        <button
+          class="rec"
+          title="All that sounds is recorded. Files has it, with Download"
+          onClick={() => enter("Files")}>
+          <i aria-hidden="true">●</i> Rec
+        </button>
+      )}
       <InputMenu />
       <Listen />
       <button

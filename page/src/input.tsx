@@ -5,9 +5,13 @@ import { STOPPED, watch } from "./context";
 import { dragged } from "./library/model";
 import { open, set } from "./link";
 import { say, status, value } from "./model";
+import { useClosing } from "./rooms";
 
 export type Source = "off" | "starting" | "microphone" | "file" | "stopped";
 export const source = signal<Source>("off");
+/** Whether something louder than the noise of a room has come from it. */
+export const sounded = signal(false);
+const QUIET = 0.004; // RMS of a piece, -48 dB
 const named = signal("");
 const opened = signal(false);
 const MUTE = "/node/in/mute";
@@ -31,6 +35,7 @@ export function endInput(): void {
   void context?.close();
   context = stream = socket = null;
   source.value = "off";
+  sounded.value = false;
 }
 
 /** Starts to send what `make` gives, a microphone's stream or a file's node. */
@@ -73,6 +78,7 @@ async function begin(
     sender.port.onmessage = (event: MessageEvent<{ samples: Float32Array; channels: number }>) => {
       if (to.readyState !== WebSocket.OPEN || to.bufferedAmount > BACKLOG) return;
       const { samples, channels } = event.data;
+      if (!sounded.peek()) sounded.value = Math.hypot(...samples) > QUIET * Math.sqrt(samples.length);
       const bytes = new Uint8Array(4 + samples.byteLength);
       new DataView(bytes.buffer).setUint32(0, channels, true);
       bytes.set(new Uint8Array(samples.buffer), 4);
@@ -194,6 +200,7 @@ export function Unmute() {
 export function InputMenu() {
   const field = useRef<HTMLInputElement>(null);
   const on = source.value !== "off";
+  useClosing(opened, ".input");
   return (
     <span class="group input">
       <button
@@ -208,15 +215,7 @@ export function InputMenu() {
         {{ off: "Input", starting: "…", microphone: "Mic on", file: "File on", stopped: "Input stopped" }[source.value]}
       </button>
       {opened.value && !on && (
-        <span
-          class="menu"
-          onClick={() => (opened.value = false)}
-          onKeyDown={(event) => {
-            if (event.key === "Escape") {
-              opened.value = false;
-              event.stopPropagation();
-            }
-          }}>
+        <span class="menu" onClick={() => (opened.value = false)}>
           <button onClick={() => void microphone()}>Microphone</button>
           <button onClick={() => field.current?.click()}>File…</button>
           <small>or drop a file anywhere. Use headphones; without them, press Loudspeakers under Server first.</small>

@@ -74,6 +74,10 @@ export async function exchangeSecret(then: () => void): Promise<void> {
   if (waits) then();
 }
 
+/** Counts the keys that came by another page of this browser, which the owner opened. */
+export const keysCame = signal(0);
+addEventListener("storage", (event) => event.key === KEY && event.newValue && keysCame.value++);
+
 /** A refusal as a sentence of its own. */
 export function sentence(text: string): string {
   return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
@@ -328,6 +332,8 @@ function take(frame: Frame): void {
   }
 }
 
+/** Counts what was captured, for who lists it. */
+export const kept = signal(0);
 let tracksFolder = ""; // the folder of the tracks that this page had recorded
 
 function answered([address, ...args]: [string, ...Value[]]): void {
@@ -341,12 +347,15 @@ function answered([address, ...args]: [string, ...Value[]]): void {
     }
     mappings.value = found;
   } else if (address === "/set/list.reply") sets.value = args.map(String);
-  else if (address === "/capture.reply")
+  else if (address === "/capture.reply") {
+    kept.value += 1;
     say(
-      `Kept in the library, among captures: ${String(args[0]).split("/").pop()}. A sampler whose library is captures plays it.`,
+      `Captured: ${String(args[0]).split("/").pop()}. It is in Files, under Recordings, and a sampler whose library is captures plays it.`,
       false,
+      false,
+      "Files",
     );
-  else if (address === "/pong") roundTrip.value = performance.now() - Number(args[0]);
+  } else if (address === "/pong") roundTrip.value = performance.now() - Number(args[0]);
   else if (address === "/done") {
     if (String(args[0]).startsWith("/clip")) return;
     if (String(args[0]).startsWith("/scene")) say("The scene is stored.", false);
@@ -360,6 +369,8 @@ function answered([address, ...args]: [string, ...Value[]]): void {
       say(
         `The tracks${tracksFolder && ` ${tracksFolder}`} are kept; the room Files gives them, under Recordings.`,
         false,
+        false,
+        "Files",
       );
     if (args[0] === "/headphones")
       say(

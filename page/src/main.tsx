@@ -1,6 +1,6 @@
 import { signal, useSignal } from "@preact/signals";
 import { render } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect } from "preact/hooks";
 import { report, show, shown } from "./audio";
 import { Clips } from "./clips/view";
 import { text } from "./code/store";
@@ -29,8 +29,9 @@ import { Learn } from "./lessons/view";
 import { Library } from "./library/view";
 import { arrived, connect, connection, exchangeSecret, panic, panics, send, useToken } from "./link";
 import { ahead, graph, log, meters, notes, takesNotes } from "./model";
-import { room } from "./rooms";
+import { enter, room } from "./rooms";
 import { stage } from "./theme";
+import { TokenForm } from "./token";
 
 const TABS = ["Patch", "Controls", "Sound", "Desk", "Play"] as const;
 const tab = signal<(typeof TABS)[number]>("Patch");
@@ -77,7 +78,13 @@ function Instrument() {
 const VIEWS = { Learn, Instrument, Clips, Code, Files, Library };
 
 function App() {
-  if (connection.value === "token") return <Token />;
+  if (connection.value === "token")
+    return (
+      <main class="token">
+        <h1>Antiphon</h1>
+        <TokenForm why="This server is open to the network, so it needs its token." take={useToken} />
+      </main>
+    );
   const View = VIEWS[room.value];
   return (
     <div class="app" data-tab={tab.value} data-room={room.value}>
@@ -112,30 +119,13 @@ function Notice() {
   }, [last]);
   return (
     <p class={last?.bad ? "toast bad" : "toast"} dir="auto" role="status">
-      {last && gone.value !== last.id && connection.value !== "lost" && last.text}
+      {last && gone.value !== last.id && connection.value !== "lost" && (
+        <>
+          {last.text}{" "}
+          {last.room && last.room !== room.value && <button onClick={() => enter(last.room!)}>{last.room}</button>}
+        </>
+      )}
     </p>
-  );
-}
-
-function Token() {
-  const field = useRef<HTMLInputElement>(null);
-  return (
-    <form
-      class="token"
-      onSubmit={(event) => {
-        event.preventDefault();
-        useToken(field.current!.value.trim());
-      }}>
-      <h1>Antiphon</h1>
-      <p>
-        This server is open to the network, so it needs its token. On its machine <code>antiphon qr</code> shows a code
-        that opens this page; the token is the file <code>token</code> in its configuration folder.
-      </p>
-      <label>
-        Token <input ref={field} type="password" autocomplete="off" />
-      </label>
-      <button>Open</button>
-    </form>
   );
 }
 

@@ -2,6 +2,7 @@
 
 import { batch, computed, type Signal, signal } from "@preact/signals";
 import type * as api from "./api";
+import type { Room } from "./rooms";
 
 export type Value = number | string | boolean | null;
 export type Kind = api.Param["kind"];
@@ -30,6 +31,8 @@ export interface Entry {
   bad: boolean;
   /** Kept among the messages, and shown nowhere else. */
   quiet: boolean;
+  /** The room in which what it tells of is found. */
+  room?: Room;
 }
 export interface Note {
   note: number;
@@ -67,6 +70,10 @@ export type Status = Record<string, any>;
 
 export const graph = signal<Graph | null>(null);
 export const status = signal<Status>({});
+/** What the server records of its output, and since when in seconds of the epoch; null where it does not. */
+export const recording = computed<{ name: string; since: number } | null>(() => status.value.recording ?? null);
+/** The name of that file, "" without one. */
+export const recorded = computed(() => recording.value?.name ?? "");
 export const selected = signal("");
 export const log = signal<Entry[]>([]);
 export const patches = signal<api.Patch[]>([]);
@@ -118,10 +125,10 @@ export const takesNotes = computed(
 );
 
 let entries = 0;
-export function say(text: string, bad = true, quiet = false): void {
+export function say(text: string, bad = true, quiet = false, room?: Room): void {
   const last = log.value[0];
   if (last && last.text === text && Date.now() - last.at.getTime() < 3000) return;
-  log.value = [{ id: ++entries, at: new Date(), text, bad, quiet }, ...log.value].slice(0, MAX_ENTRIES);
+  log.value = [{ id: ++entries, at: new Date(), text, bad, quiet, room }, ...log.value].slice(0, MAX_ENTRIES);
 }
 
 export function takeGraph(next: Graph): void {

@@ -5,6 +5,7 @@ import type { Sketch } from "./api";
 import { layout } from "./instrument/patch";
 import { ask, send } from "./link";
 import { graph, patches, status } from "./model";
+import { useClosing } from "./rooms";
 
 const FADE = 0.3; // seconds from one patch to the next
 /** Groups of patches by what one plays them with. */
@@ -63,13 +64,8 @@ function List() {
     void ask<Sketch[]>("/api/patches/sketches").then((found) => {
       if (found) sketches.value = new Map(found.map((one) => [one.name, one]));
     });
-    const outside = ({ target }: PointerEvent) => {
-      if (!(target as Element).closest(".patch")) opened.value = false;
-    };
-    document.addEventListener("pointerdown", outside);
     return () => {
       words.value = "";
-      document.removeEventListener("pointerdown", outside);
     };
   }, []);
   const wanted = words.value.toLowerCase();
@@ -84,15 +80,7 @@ function List() {
     words.value = "";
   };
   return (
-    <div
-      class="patches"
-      role="group"
-      aria-label="Patches"
-      onKeyDown={(event) => {
-        if (event.key !== "Escape") return;
-        opened.value = false;
-        event.stopPropagation();
-      }}>
+    <div class="patches" role="group" aria-label="Patches">
       <input
         type="search"
         aria-label="Search the patches"
@@ -144,6 +132,7 @@ function List() {
 /** The patch that plays, and the way to others. */
 export function Patch() {
   const set = status.value.set;
+  useClosing(opened, ".patch");
   return (
     <span class="group patch">
       {set && (

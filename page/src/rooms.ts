@@ -1,5 +1,6 @@
 // The page's rooms: lessons, the instrument, clips, the code editor, files, the library. One is shown at a time, the sound goes on in all.
-import { signal } from "@preact/signals";
+import { type Signal, signal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
 
 export const ROOMS = ["Learn", "Instrument", "Clips", "Code", "Files", "Library"] as const;
 export type Room = (typeof ROOMS)[number];
@@ -20,4 +21,26 @@ export function enter(name: Room): void {
   localStorage.setItem(KNOWN, "1");
   const hash = name === "Learn" ? "#learn" : `#room=${name.toLowerCase()}`;
   history.replaceState(null, "", name === "Instrument" ? location.pathname : hash);
+}
+
+/** Closes what is open with Escape, a press outside of it, or another room. `within`: selects it and its button. */
+export function useClosing(opened: Signal<boolean>, within: string): void {
+  useEffect(() => {
+    if (!opened.value) return;
+    const outside = ({ target }: Event) => (target as Element).closest(within) || (opened.value = false);
+    const pressed = (event: KeyboardEvent) => {
+      if (event.key !== "Escape") return;
+      opened.value = false;
+      event.stopPropagation();
+    };
+    document.addEventListener("pointerdown", outside);
+    document.addEventListener("keydown", pressed, true);
+    return () => {
+      document.removeEventListener("pointerdown", outside);
+      document.removeEventListener("keydown", pressed, true);
+    };
+  }, [opened.value]);
+  useEffect(() => {
+    opened.value = false;
+  }, [room.value]);
 }

@@ -188,6 +188,8 @@ class FakeEngine:
     def tracks(self, path: str | None, header: dict[str, Any] | None = None) -> None:
         self.tracked.append(path)
 
+    recording = False
+
     @property
     def keeping(self) -> bool:
         return bool(self.sessions and self.sessions[-1])

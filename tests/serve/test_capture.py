@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from pathlib import Path
 
 import numpy as np
@@ -99,6 +100,9 @@ def test_the_last_bars_are_what_sounded_and_play_at_once(tmp_path: Path) -> None
     with ServerProcess(*options, "--record", str(record), home=tmp_path) as server:
         begun = server.ask("/beat")[1][0]  # before, the patch's tempo did not count
         until(lambda: server.ask("/beat")[1][0] > begun + 13, 30.0, "three bars have sounded")
+        recorded = server.status()["recording"]
+        assert recorded["name"] == "all.wav"
+        assert 0 <= time.time() - recorded["since"] < 600
         words = ["osc", "--osc-port", str(server.osc), "/capture", "2"]
         made = CliRunner().invoke(application(words), words)
         assert made.exit_code == 0, made.output

@@ -191,6 +191,32 @@ def test_what_was_written_is_there_after_a_reload_and_a_line_of_the_text_plays(t
 
 
 @pytest.mark.real
+def test_a_silent_page_leads_to_listen_and_a_microphone_counts_once_it_is_heard(
+    tab: Tab, server: ServerProcess
+) -> None:
+    lesson = next(one for one in lessons() if one.name == "03-hum-a-piano")
+    tab.until(DRAWN)
+    opened(tab, lesson)
+    press(tab, f"Load the patch {lesson.head.patch}")
+    tab.until("document.querySelector('.lesson-desk').innerText.includes('The patch answer plays.')")
+    # a microphone that is silent, and then another that is not
+    tab.run(
+        "window.silent = new AudioContext(); window.level = silent.createGain(); level.gain.value = 0; "
+        "const hum = silent.createOscillator(), into = silent.createMediaStreamDestination(); "
+        "hum.start(); hum.connect(level).connect(into); "
+        "navigator.mediaDevices.getUserMedia = async () => into.stream"
+    )
+    press(tab, "Use my microphone")
+    tab.until(f"({SAID}).includes('Nothing has come from it yet')")
+    tab.until("document.querySelector('.unheard').innerText.includes('This page is silent')")
+    tab.run("level.gain.value = 0.3")
+    tab.until(f"({SAID}).includes('It hears: ') && !({SAID}).includes('Nothing has come')")
+    press(tab, "Listen")
+    tab.until("!document.querySelector('.unheard')")
+    press(tab, "End it")
+
+
+@pytest.mark.real
 def test_what_came_is_shown_while_the_lesson_waits(tab: Tab, server: ServerProcess) -> None:
     lesson = next(one for one in lessons() if one.head.path == "send")
     tab.until(DRAWN)

@@ -50,6 +50,7 @@ def test_samples_arrive_in_the_audio_context_of_two_browsers(server: ServerProce
     tabs = [opened(browser, server), opened(browser, server)]
     for tab in tabs:
         tab.run(LISTEN)
+        tab.until("document.querySelector('.listen button').innerText === 'Listening'")
     for tab in tabs:
         # RMS of what the audio thread played, measured there: a sine of 0.25
         rms = tab.until("antiphon.report() && antiphon.report().rms > 0.1 && antiphon.report().rms")
@@ -282,6 +283,19 @@ def test_the_microphone_and_a_dropped_file_are_the_input(server: ServerProcess, 
     tab.until("antiphon.level('in') > 0.2")
     tab.run("document.querySelector('.input button').click()")
     tab.until("antiphon.level('in') < 0.001")
+
+
+def test_the_menu_of_the_input_closes_with_escape_and_with_the_room(server: ServerProcess, browser: Chromium) -> None:
+    tab = opened(browser, server)
+    for end in (
+        "document.body.dispatchEvent(new KeyboardEvent('keydown', {key: 'Escape', bubbles: true}))",
+        "document.body.dispatchEvent(new PointerEvent('pointerdown', {bubbles: true}))",
+        "[...document.querySelectorAll('.rooms button')].find(one => one.innerText === 'Files').click()",
+    ):
+        tab.run("document.querySelector('.input button').click()")
+        tab.until("!!document.querySelector('.menu')")
+        tab.run(end)
+        tab.until("!document.querySelector('.menu')")
 
 
 # as the system does it in a call, and as a browser does it that takes a microphone at the device's rate alone

@@ -32,7 +32,10 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(home: Path) -> Iterator[ServerProcess]:
-    with ServerProcess("--audio", "headless", "--patch", "through", home=home, wait=120.0) as server:
+    record = home / "data/recordings/night.wav"
+    record.parent.mkdir(parents=True)
+    options = ("--audio", "headless", "--patch", "through", "--record", str(record))
+    with ServerProcess(*options, home=home, wait=120.0) as server:
         yield server
 
 
@@ -52,7 +55,7 @@ def tab(chromium: Chromium, server: ServerProcess, home: Path, tone: bytes) -> T
     tab = opened(chromium, server)
     drop(tab, "tone.wav", tone)
     # what changes something needs the token, also on this machine
-    tab.until("!!document.querySelector('.ask')")
+    tab.until("document.querySelector('.ask')?.innerText.includes('antiphon page')")
     give_token(tab, "0" * 32)
     tab.until("document.querySelector('.ask')?.innerText.includes('not the token')")
     give_token(tab, next(home.rglob("token")).read_text().strip())
@@ -222,10 +225,14 @@ def test_a_and_b_sound_in_turn_at_the_same_place(tab: Tab, result: str) -> None:
         assert 0.9 < tab.until("antiphonPlayer().playing && antiphonPlayer().place") < 2.1
 
 
+def save_in(browser: Chromium, folder: Path) -> None:
+    behavior = {"behavior": "allow", "downloadPath": str(folder), "browserContextId": browser.contexts[0]}
+    browser.call("Browser.setDownloadBehavior", **behavior)
+
+
 def downloaded(browser: Chromium, tab: Tab, job: str, to: Path) -> Path:
     """The result of a job, saved by its button in the folder of `to`."""
-    behavior = {"behavior": "allow", "downloadPath": str(to.parent), "browserContextId": browser.contexts[0]}
-    browser.call("Browser.setDownloadBehavior", **behavior)
+    save_in(browser, to.parent)
     click(tab, f'[data-job="{job}"]', "Download")
     until(to.exists, 60.0, "the file is saved")
     size = tab.run(f"fetch('/api/jobs/{job}/result').then(a => a.arrayBuffer()).then(a => a.byteLength)")
@@ -239,6 +246,44 @@ def test_a_download_has_the_bytes_of_the_result(
     samples, _ = soundfile.read(downloaded(chromium, tab, result, tmp_path / "tone gain.wav"))
     source, _ = soundfile.read(io.BytesIO(tone))
     np.testing.assert_allclose(samples[100:-2000], GAIN * source[100:-2000], atol=1e-4)
+
+
+LISTED = "document.querySelector('.recordings').innerText"
+
+
+def test_a_recording_that_goes_on_and_a_capture_are_saved_by_a_click(
+    chromium: Chromium, server: ServerProcess, tab: Tab, home: Path, tmp_path: Path
+) -> None:
+    tab.until(f"/recorded since .*goes on/.test({LISTED}) && {LISTED}.includes('so far')")
+    tab.run("antiphon.send('/capture', 1)")
+    tab.until("/Captured: out-.*Files/.test(document.querySelector('.toast').innerText)")
+    tab.until(f"/out-.*captured/s.test({LISTED})")
+    save_in(chromium, tmp_path)
+    tab.run("document.querySelector('[aria-label=\"Download night.wav\"]').click()")
+    saved = tmp_path / "night.wav"
+    until(lambda: saved.exists() and saved.stat().st_size, 60.0, "the recording is saved")
+    assert soundfile.info(saved).frames > 0
+    assert int.from_bytes(saved.read_bytes()[4:8], "little") == saved.stat().st_size - 8
+    (kept,) = (home / "data/library/captures").iterdir()
+    tab.run(f"document.querySelector('[aria-label=\"Download {kept.name}\"]').click()")
+    saved = tmp_path / kept.name
+    until(lambda: saved.exists() and saved.read_bytes() == kept.read_bytes(), 60.0, "the capture is saved")
+
+
+def test_what_is_locked_says_so_and_opens_with_the_page_of_the_owner(
+    chromium: Chromium, server: ServerProcess, home: Path
+) -> None:
+    stranger = opened(chromium, server)
+    stranger.until(f"{LISTED}.includes('their owner')")
+    stranger.run("document.querySelector('.recordings button').click()")
+    stranger.until("document.querySelector('.ask')?.innerText.includes('antiphon page')")
+    key = json.dumps(next(home.rglob("token")).read_text().strip())
+    # as the browser tells every page of the one that `antiphon page` opens
+    stranger.run(
+        f"localStorage.setItem('page-key', {key}), "
+        f"dispatchEvent(new StorageEvent('storage', {{key: 'page-key', newValue: {key}}}))"
+    )
+    stranger.until(f"!document.querySelector('.ask') && {LISTED}.includes('night.wav')")
 
 
 RECORDER = """(async () => {

@@ -8,13 +8,17 @@ import urllib.request
 import zipfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from http.client import HTTPResponse
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 from tests.clock import LoopTime
 from tests.waiting import comes
 from tests.web.test_openapi import server_thread
 
+from antiphon.kernel.engine.recording.take import TakeFile
 from antiphon.kernel.runtime import paths
 from antiphon.web.protocol import application, connection
 from antiphon.web.server import HttpRequest, HttpServer, Limits, Response, answer
@@ -255,6 +259,61 @@ async def test_a_client_that_does_not_read_a_file_is_disconnected(
         writer.close()
 
 
+async def test_a_download_takes_longer_than_a_request_may(tmp_path: Path) -> None:
+    path = tmp_path / "out.wav"
+    with path.open("wb") as file:
+        file.truncate(32 * 1024 * 1024)
+    time = LoopTime()
+    async with serving(Sink(), Limits(request_seconds=5.0)) as server:
+        server.add("GET", "/file", lambda request: Response(200, b"", "audio/wav", (), path))
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(head(server, 0, "Connection: close", method="GET", path="/file"))
+        start = await reader.readuntil(b"\r\n\r\n")
+        assert b"content-length: 33554432" in start.lower()
+        time.passes(6.0)
+        assert len(await reader.readexactly(32 * 1024 * 1024)) == 32 * 1024 * 1024
+        writer.close()
+
+
+@pytest.mark.parametrize("subtype", ["PCM_24", "FLOAT"])
+def test_a_recording_that_is_still_written_comes_up_to_now(tmp_path: Path, subtype: str) -> None:
+    """Its header is a second old, and it grows while it is sent: what was there when it was asked for comes, whole."""
+    sound = np.sin(np.arange(48000, dtype=np.float32) / 50)[:, None] * np.array([0.5, 0.25, 0.125], np.float32)
+    folder = paths.recordings() / "night"
+    takes = [TakeFile(at / "out.wav", 48000, 3, subtype) for at in (folder.parent, folder)]
+    for take in takes:
+        take.write(sound[:10000])
+        take.sync()
+        take.write(sound[10000:40000])  # which no header says yet
+    with server_thread(tmp_path) as (url, token):
+
+        def ask(name: str, **headers: str) -> HTTPResponse:
+            request = urllib.request.Request(f"{url}/api/recordings/{name}", headers=headers)
+            request.add_header("Authorization", f"Bearer {token}")
+            found: HTTPResponse = urllib.request.urlopen(request, timeout=60)
+            return found
+
+        with ask("out.wav") as answered:
+            for take in takes:
+                take.write(sound[40000:])
+                take.sync()
+            got = answered.read()
+            assert len(got) == int(answered.headers["Content-Length"])
+        with ask("night") as answered, zipfile.ZipFile(io.BytesIO(answered.read())) as archive:
+            zipped = archive.read("night/out.wav")
+        with ask("out.wav", Range="bytes=2-9") as answered:
+            assert answered.status == 206
+            part = answered.read()
+    assert part[2:6] == (paths.recordings() / "out.wav").read_bytes()[4:8]
+    for whole, frames in (got, 40000), (zipped, 48000):
+        heard, rate = soundfile.read(io.BytesIO(whole), dtype="float32")
+        assert rate == 48000
+        np.testing.assert_allclose(heard, sound[:frames], atol=2e-7)
+        assert int.from_bytes(whole[4:8], "little") == len(whole) - 8
+    for take in takes:
+        take.close()
+
+
 def test_a_folder_of_tracks_comes_as_one_zip_file_and_to_its_owner_alone(tmp_path: Path) -> None:
     folder = paths.recordings() / "soirée 夜"
     folder.mkdir(parents=True)
@@ -263,6 +322,8 @@ def test_a_folder_of_tracks_comes_as_one_zip_file_and_to_its_owner_alone(tmp_pat
         (folder / name).write_bytes(content)
     (folder / "elsewhere.txt").symlink_to(tmp_path / "token")
     (paths.recordings() / "out.wav").write_bytes(b"RIFF")
+    paths.captures().mkdir(parents=True)
+    (paths.captures() / "in-now.wav").write_bytes(b"RIFF....")
     with server_thread(tmp_path) as (url, token):
 
         def ask(path: str, **headers: str) -> bytes:
@@ -270,14 +331,15 @@ def test_a_folder_of_tracks_comes_as_one_zip_file_and_to_its_owner_alone(tmp_pat
                 return bytes(answer.read())
 
         owner = {"Authorization": f"Bearer {token}"}
-        listed = {one["name"]: one["tracks"] for one in json.loads(ask("/api/recordings", **owner))}
-        assert listed == {"soirée 夜": 2, "out.wav": 0}
+        listed = {one["name"]: (one["tracks"], one["capture"]) for one in json.loads(ask("/api/recordings", **owner))}
+        assert listed == {"soirée 夜": (2, False), "out.wav": (0, False), "in-now.wav": (0, True)}
         made = zipfile.ZipFile(io.BytesIO(ask("/api/recordings/soir%C3%A9e%20%E5%A4%9C", **owner)))
         assert made.testzip() is None
         assert {one: made.read(one) for one in made.namelist()} == {
             f"soirée 夜/{name}": content for name, content in tracks.items()
         }
         assert ask("/api/recordings/out.wav", **owner) == b"RIFF"
+        assert ask("/api/recordings/in-now.wav", **owner) == b"RIFF...."
         for path, headers, status in (
             ("/api/recordings", {}, 401),
             ("/api/recordings/out.wav", {}, 401),

@@ -39,7 +39,10 @@ let changed = -ECHO_MS;
 function told([name, state, , beats, place]: Value[]): void {
   const { [String(name)]: before, ...others } = clips.value;
   if (state === "gone" && before?.state === "recording")
-    say(`Nothing was played, so ${name} is not kept: play a note or move a knob while it records.`, false);
+    say(
+      `Nothing was played, so ${name} is not kept: a clip holds notes and knobs. Of a voice, Capture in Instrument keeps the sound.`,
+      false,
+    );
   const one = { state: String(state), beats: Number(beats), place: Number(place) };
   clips.value = state === "gone" ? others : { ...others, [String(name)]: one };
   if (read(String(name))?.kind !== "steps" || performance.now() - changed < ECHO_MS) return;

@@ -1,8 +1,8 @@
 // The script in the editor, what the server says of it, and how it is asked: without preact, so that it can be read alone.
-import { computed, effect, signal } from "@preact/signals";
+import { computed, effect, signal, untracked } from "@preact/signals";
 import type { Explained, Fault, Live, LiveSet, Translated } from "../api";
 import { delay, listening } from "../audio";
-import { arrived, ask, forgetToken, lacksToken, open, parts, sentence, token } from "../link";
+import { arrived, ask, forgetToken, keysCame, lacksToken, open, parts, sentence, token } from "../link";
 import { beatNow, bpm, graph, type Param, patches, say, status, value } from "../model";
 import type { Vocabulary } from "./complete";
 import type { Editor, What } from "./editor";
@@ -108,11 +108,20 @@ export async function ownersAnswer<T>(
 }
 
 export function useOwnersToken(given: string): void {
-  const next = wanted.value;
-  wanted.value = null;
   sessionStorage.setItem("token", given);
-  (lessonEditor.value ?? editor.value)?.focus();
-  next?.();
+  goOn();
+}
+
+effect(() => {
+  if (keysCame.value) untracked(goOn);
+});
+
+function goOn(): void {
+  const next = wanted.peek();
+  if (!next) return;
+  wanted.value = null;
+  (lessonEditor.peek() ?? editor.peek())?.focus();
+  next();
 }
 
 function wrong(answer: Answer): boolean {

@@ -2,6 +2,7 @@
 import { signal, useSignalEffect } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { beatNow } from "../model";
+import { TokenForm } from "../token";
 import { Beside, beside } from "./beside";
 import { CoperformerPanel, Rehearse } from "./coperformer";
 import type { mount } from "./editor";
@@ -224,33 +225,17 @@ function Pasted() {
 }
 
 export function Token() {
-  const field = useRef<HTMLInputElement>(null);
-  useEffect(() => field.current?.focus(), []);
   return (
-    <form
-      class="owner"
-      onSubmit={(event) => {
-        event.preventDefault();
-        const given = field.current!.value.trim();
-        if (given) useOwnersToken(given);
-      }}>
-      <label>
-        <span>
-          {refusal.value
-            ? `Not taken: ${refusal.value}.`
-            : "A script is a program that runs with your rights, so this needs your token once."}{" "}
-          It is in the file <code>token</code> of the configuration folder; <code>antiphon page</code> opens a page that
-          needs none.
-        </span>
-        <input ref={field} type="password" autocomplete="off" aria-label="Token" />
-      </label>
-      <span class="group">
-        <button class="call">Use it</button>
-        <button type="button" onClick={() => (wanted.value = null)}>
-          Not now
-        </button>
-      </span>
-    </form>
+    <TokenForm
+      kind="ask owner"
+      why={
+        refusal.value
+          ? `Not taken: ${refusal.value}.`
+          : "A script is a program that runs with your rights, so the page needs its key."
+      }
+      take={useOwnersToken}
+      cancel={() => (wanted.value = null)}
+    />
   );
 }
 

@@ -1,7 +1,8 @@
 // Requests of this room: with the token where one is known, and asking for it where the server wants it.
-import { signal } from "@preact/signals";
-import { forgetToken, lacksToken, token } from "../link";
+import { effect, signal } from "@preact/signals";
+import { forgetToken, keysCame, lacksToken, token } from "../link";
 import { say } from "../model";
+import { shortSize } from "./state";
 
 /** Why the token is asked for; "" while it is not. */
 export const asked = signal("");
@@ -9,13 +10,23 @@ let waiting: (() => void)[] = [];
 
 export function giveToken(text: string): void {
   sessionStorage.setItem("token", text);
+  goOn();
+}
+
+function goOn(): void {
   asked.value = "";
   const again = waiting;
   waiting = [];
   again.forEach((one) => one());
 }
 
+// the owner opened the page anew, with its key
+effect(() => {
+  if (keysCame.value) goOn();
+});
+
 function given(): Promise<void> {
+  if (!asked.value) return Promise.resolve();
   return new Promise((resolve) => waiting.push(resolve));
 }
 
@@ -34,11 +45,14 @@ function sentence(text: string, status: number): string {
 }
 
 /** Whether the token is missing or wrong; then the page asks for it, and the request goes out again. */
-function locked(challenged: boolean, status: number, text: string): boolean {
+function locked(challenged: boolean, status: number, text: string, used: string): boolean {
   if (!challenged) return false;
+  if (token() && token() !== used) return true; // another was given meanwhile
   forgetToken();
   asked.value =
-    status === 401 ? "Work on files changes something on the server, so it needs the token." : sentence(text, status);
+    status === 401
+      ? "Recordings, and work on files, are their owner’s, so the page needs its key."
+      : sentence(text, status);
   return true;
 }
 
@@ -50,6 +64,7 @@ export async function request<T>(
   refused: (why: string, status: number) => void = (why) => say(why),
 ): Promise<T | null> {
   for (;;) {
+    const used = token();
     try {
       const answer = await fetch(path, {
         method,
@@ -58,7 +73,7 @@ export async function request<T>(
       });
       const text = await answer.text();
       if (answer.ok) return (text ? JSON.parse(text) : {}) as T;
-      if (!locked(lacksToken(answer), answer.status, text)) {
+      if (!locked(lacksToken(answer), answer.status, text, used)) {
         refused(sentence(text, answer.status), answer.status);
         return null;
       }
@@ -93,10 +108,11 @@ export function send(path: string, file: File, progress: (share: number) => void
   const all = async () => {
     for (;;) {
       if (ended) return "cancelled";
+      const used = token();
       const [status, text, challenged] = await once();
       if (ended) return "cancelled";
       if (status >= 200 && status < 300) return "";
-      if (!locked(challenged, status, text)) return sentence(text, status);
+      if (!locked(challenged, status, text, used)) return sentence(text, status);
       await given();
     }
   };
@@ -136,15 +152,23 @@ export async function download(path: string, name: string, owner = location.prot
   const link = document.createElement("a");
   link.download = name;
   if (owner) {
-    let answer = await fetch(path, { headers: headers() });
-    while (!answer.ok) {
-      const text = await answer.text();
-      if (!locked(lacksToken(answer), answer.status, text)) return say(sentence(text, answer.status));
-      await given();
-      answer = await fetch(path, { headers: headers() });
+    try {
+      let used = token();
+      let answer = await fetch(path, { headers: headers() });
+      while (!answer.ok) {
+        const text = await answer.text();
+        if (!locked(lacksToken(answer), answer.status, text, used)) return say(sentence(text, answer.status));
+        await given();
+        used = token();
+        answer = await fetch(path, { headers: headers() });
+      }
+      const all = Number(answer.headers.get("Content-Length"));
+      say(`${name} is fetched${all ? `, ${shortSize(all)}` : ""}; the browser saves it as soon as it is whole.`, false);
+      link.href = URL.createObjectURL(await answer.blob());
+      setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+    } catch {
+      return say(`${name} was not fetched: the connection broke; try again.`);
     }
-    link.href = URL.createObjectURL(await answer.blob());
-    setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
   } else link.href = path;
   link.click();
 }

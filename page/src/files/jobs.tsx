@@ -19,6 +19,7 @@ import {
   stemsOf,
 } from "./state";
 
+const ALMOST = 0.99; // share behind which nobody can say how long the rest takes
 const STATES = { waiting: "waits", done: "done", failed: "failed", cancelled: "cancelled" };
 
 export function Jobs() {
@@ -62,7 +63,9 @@ function Row({ job }: { job: Job }) {
         <small class="job-state" title={job.summary} role={over ? undefined : "status"}>
           {how(job)}
         </small>
-        {job.state === "running" && left.value[job.id] === undefined && <Since started={job.started} />}
+        {job.state === "running" && (left.value[job.id] === undefined || job.progress > ALMOST) && (
+          <Since started={job.started} />
+        )}
         <button
           class="small"
           aria-label={over ? `Forget ${what} and its results` : `Cancel ${what}`}
@@ -147,6 +150,7 @@ function how(job: Job): string {
   if (job.state === "running") {
     const rest = left.value[job.id];
     if (!job.progress) return job.stage || "starting";
+    if (job.progress > ALMOST) return "almost done";
     return `${(100 * job.progress).toFixed(0)} %${rest === undefined ? "" : `, ${clock(rest)} left`}`;
   }
   return job.state === "done" && job.started ? `done in ${clock(job.ended - job.started)}` : STATES[job.state];

@@ -1,9 +1,10 @@
 // The files: dropped or chosen, sent with progress, chosen for work, removed.
-import { useSignal } from "@preact/signals";
-import { useEffect, useRef } from "preact/hooks";
+import { untracked, useSignal, useSignalEffect } from "@preact/signals";
+import { useRef } from "preact/hooks";
 import type { Recording } from "../api";
-import { token } from "../link";
-import { download, request } from "./api";
+import { kept, keysCame, token } from "../link";
+import { recorded, recording } from "../model";
+import { asked, download, request } from "./api";
 import { Examples } from "./examples";
 import { listen } from "./sound";
 import {
@@ -120,27 +121,49 @@ export function FileList() {
   );
 }
 
-/** What the server recorded: its output, and tracks, which come as one zip file. */
+const SHOWN = 12; // recordings that are listed before more are asked for
+
+/** What the server recorded: its output, tracks, which come as one zip file, and what was captured. */
 function Recordings() {
   const found = useSignal<Recording[] | null>(null);
+  const all = useSignal(false);
+  const now = recording.value;
+  const locked = !token() && !asked.value;
   const read = async () => (found.value = await request<Recording[]>("GET", "/api/recordings"));
-  useEffect(() => void (token() && read()), []);
+  useSignalEffect(() => {
+    // what changes the list: a capture, a recording that begins or ends, a key that came
+    [kept.value, keysCame.value, asked.value, recorded.value];
+    if (token()) untracked(() => void read());
+  });
+  const shown = found.value?.slice(0, all.value ? undefined : SHOWN);
   return (
-    <details class="recordings" onToggle={(event) => event.currentTarget.open && void read()}>
+    <details class="recordings" open onToggle={(event) => event.currentTarget.open && token() && void read()}>
       <summary>Recordings{found.value?.length ? ` (${found.value.length})` : ""}</summary>
+      {now && (
+        <p class="recorded" role="status">
+          <i aria-hidden="true">●</i> All that sounds is recorded since {hour(now.since)}, whether the beat runs or not.
+          {found.value?.some((one) => one.name === now.name) && " Download gives it up to now, and it goes on."}
+        </p>
+      )}
+      {locked && (
+        <p class="soft">
+          They are their owner’s. <button onClick={() => void read()}>Show them</button>
+        </p>
+      )}
       {found.value?.length === 0 && (
         <p class="soft">
-          Nothing is recorded yet. “Record tracks” is in the stage view: Stage above, or Play on a phone.
+          Nothing is recorded yet. “Capture” in Instrument keeps what has just sounded; “Record tracks” is in the stage
+          view: Stage above, or Play on a phone.
         </p>
       )}
       <ul>
-        {found.value?.map(({ name, bytes, tracks }) => (
+        {shown?.map(({ name, bytes, tracks, capture }) => (
           <li key={name}>
             <span class="file-name" dir="auto" title={name}>
               {name}
             </span>
             <small>
-              {tracks ? `${tracks} files, ` : ""}
+              {tracks ? `${tracks} files, ` : capture ? "captured, " : name === now?.name ? "so far " : ""}
               {shortSize(bytes)}
             </small>
             <button
@@ -154,8 +177,15 @@ function Recordings() {
           </li>
         ))}
       </ul>
+      {found.value && shown && shown.length < found.value.length && (
+        <button onClick={() => (all.value = true)}>All {found.value.length}</button>
+      )}
     </details>
   );
+}
+
+function hour(seconds: number): string {
+  return new Date(seconds * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
 }
 
 function Row({ file }: { file: Stored }) {

@@ -1,6 +1,7 @@
 // The room Files: files, what is run on them, the jobs, and the player that compares source and result.
 import { useSignal } from "@preact/signals";
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect } from "preact/hooks";
+import { TokenForm } from "../token";
 import { asked, giveToken } from "./api";
 import { Jobs } from "./jobs";
 import { FileList } from "./list";
@@ -45,23 +46,5 @@ export function Files() {
 
 /** On this machine only what changes something needs the token, so the page asks for it when it is needed. */
 export function Token() {
-  const field = useRef<HTMLInputElement>(null);
-  useEffect(() => field.current?.focus(), []);
-  return (
-    <form
-      class="ask"
-      onSubmit={(event) => {
-        event.preventDefault();
-        giveToken(field.current!.value.trim());
-      }}>
-      <p role="alert">
-        {asked.value[0]!.toUpperCase() + asked.value.slice(1).replace(/\.?$/, ".")} It is in the file <code>token</code>{" "}
-        in the configuration folder of the machine that serves.
-      </p>
-      <label>
-        Token <input ref={field} type="password" autocomplete="off" />
-      </label>
-      <button class="call">Go on</button>
-    </form>
-  );
+  return <TokenForm why={asked.value[0]!.toUpperCase() + asked.value.slice(1).replace(/\.?$/, ".")} take={giveToken} />;
 }

@@ -3,8 +3,9 @@
 import { signal } from "@preact/signals";
 import { useRef } from "preact/hooks";
 import { send, set } from "../link";
-import { type Graph, graph, type Node, type Param, selected, value } from "../model";
+import { type Graph, graph, type Node, type Param, recorded, selected, value } from "../model";
 import { Options } from "../options";
+import { enter } from "../rooms";
 import { Field } from "./controls";
 import { Learn, Mapped } from "./learn";
 import { useMeters } from "./meters";
@@ -88,6 +89,11 @@ export function Mixer() {
           <Options of={BARS.map((one) => [String(one), one === 1 ? "the last bar" : `the last ${one} bars`])} />
         </select>
         <small>of {kept}</small>
+        {recorded.value && (
+          <small>
+            All that sounds is recorded too: <button onClick={() => enter("Files")}>Files</button>
+          </small>
+        )}
         <Learn address={pressed} name="this capture" />
         <Mapped address={pressed} name="this capture" />
       </span>

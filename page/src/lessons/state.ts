@@ -4,7 +4,7 @@ import type { Lesson, LessonPath, Tried } from "../api";
 import { lessonEditor, live, me, ownersAnswer } from "../code/store";
 import { request } from "../files/api";
 import { made, NOISY, noisy } from "../files/examples";
-import { source } from "../input";
+import { sounded, source } from "../input";
 import { ask, send } from "../link";
 import { graph, say, status } from "../model";
 import { room } from "../rooms";
@@ -139,12 +139,13 @@ export const listens = (one: Lesson) => SESSION.includes(one.kind);
 /** Whether what it hears is of the learner: without a sound card the server plays a voice to itself. */
 export function hears(one: Lesson): boolean {
   const own = source.value === "microphone" || source.value === "file";
-  return !one.sound || one.kind === "parameter" || own || status.value.engine?.driver !== "headless";
+  return !one.sound || one.kind === "parameter" || (own && sounded.value) || status.value.engine?.driver !== "headless";
 }
 
 /** Listens to the server until the lesson is done, or another one is opened; gives what ends it. */
 export function follow(one: Lesson): () => void {
   let on = listens(one);
+  let of = ""; // whose voice the last request heard
   void (async () => {
     while (on) {
       if (!hears(one)) {
@@ -152,8 +153,12 @@ export function follow(one: Lesson): () => void {
         continue;
       }
       const seconds = one.kind === "parameter" ? 0 : SECONDS;
-      const said = await ask<Tried>(`/api/lessons/${keyOf(one)}/heard?seconds=${seconds}`).catch(() => null);
+      const anew = one.sound !== "" && source.value !== of; // what another voice began does not count
+      of = source.value;
+      const path = `/api/lessons/${keyOf(one)}/heard?seconds=${seconds}${anew ? "&anew=true" : ""}`;
+      const said = await ask<Tried>(path).catch(() => null);
       if (!on) return;
+      if (seconds && one.sound && source.value !== of) continue;
       if (said) take(one, said);
       if (said?.passed) return;
       if (!seconds || !said) await new Promise((then) => setTimeout(then, PARAMETER_MS));

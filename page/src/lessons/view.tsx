@@ -2,6 +2,7 @@
 import { signal, useSignal, useSignalEffect } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import type { Lesson } from "../api";
+import { listen, unheard } from "../audio";
 import type { mount } from "../code/editor";
 import { enterRoom, lessonEditor, live, readWords, stop, vocabulary, wanted } from "../code/store";
 import { Token } from "../code/view";
@@ -9,12 +10,14 @@ import { asked, headers } from "../files/api";
 import { pair, pause, SIDES, side, playing as sounds } from "../files/sound";
 import { follow as followFiles } from "../files/state";
 import { Token as FilesToken } from "../files/view";
+import { eachFrame } from "../frames";
 import { endInput, microphone, playFile, source } from "../input";
 import { Control } from "../instrument/controls";
 import { useMeters } from "../instrument/meters";
 import { Piano } from "../instrument/piano";
-import { arrived, connection } from "../link";
-import { graph, say, takesNotes } from "../model";
+import { noteName } from "../instrument/scale";
+import { arrived, connection, send } from "../link";
+import { graph, macros, notes, say, status, takesNotes } from "../model";
 import {
   answer,
   begin,
@@ -108,6 +111,7 @@ function Opened({ one }: { one: Lesson }) {
   const place = row.lessons.findIndex((other) => other.name === one.name);
   const said = answer.value;
   const scripted = one.kind === "events";
+  const silent = unheard.value && one.kind !== "file";
   return (
     <>
       <section class="lesson-text" aria-label="Lesson">
@@ -131,6 +135,15 @@ function Opened({ one }: { one: Lesson }) {
         <p class="task">
           <b>Your turn.</b> {one.task}
         </p>
+        {silent && (
+          <p class="unheard">
+            This page is silent.{" "}
+            <button class="call" onClick={() => void listen()}>
+              Listen
+            </button>{" "}
+            plays here what you do.
+          </p>
+        )}
         {wanted.value && <Token />}
         {asked.value && <FilesToken />}
         {scripted ? <Script one={one} /> : <Desk one={one} />}
@@ -139,16 +152,20 @@ function Opened({ one }: { one: Lesson }) {
           {!said && listens(one) && (
             <p>
               {hears(one)
-                ? "It listens, and says here what it hears."
-                : "It listens once you have chosen a voice above."}
+                ? "It listens."
+                : source.value === "off"
+                  ? "It listens once you have chosen a voice above."
+                  : "Nothing has come from it yet. Sing nearer to the microphone, or louder."}
             </p>
           )}
           {said && (
             <p class={said.passed ? "right" : "other"}>
               <b>{said.passed ? "Right. " : listens(one) ? "So far: " : "Not yet. "}</b>
+              {said.passed && silent && "You do not hear it yet: press Listen above. "}
               {said.answer}
             </p>
           )}
+          {one.sound && source.value !== "off" && <HeardNotes />}
           {said && said.came.length > 0 && (
             <ul aria-label="What came">
               {said.came.map((text, place) => (
@@ -272,6 +289,32 @@ function Loudness({ of, name }: { of: "in" | "out"; name: string }) {
   );
 }
 
+const NOTES = 8;
+
+/** The last notes that the patch has heard in the input, by name. */
+function HeardNotes() {
+  const text = useRef<HTMLSpanElement>(null);
+  useEffect(() => {
+    const from = performance.now();
+    return eachFrame(() => {
+      const own = notes.filter((one) => !one.played && one.from > from && listener(one.node)).slice(-NOTES);
+      const names = own.map((one) => noteName(one.note)).join(" ") || "no note yet";
+      if (text.current && text.current.textContent !== names) text.current.textContent = names;
+    });
+  }, [source.value]);
+  return (
+    <p>
+      It hears: <span ref={text} />
+    </p>
+  );
+}
+
+/** Whether a node makes notes of sound. */
+function listener(name: string): boolean {
+  const one = graph.peek()?.nodes.find((other) => other.name === name);
+  return !!one?.inputs.some((port) => port.kind === "audio") && one.outputs.some((port) => port.kind === "events");
+}
+
 /** What is moved, played and sung in a lesson without a script. */
 function Desk({ one }: { one: Lesson }) {
   const own = graph.value?.patch.toLowerCase() === one.patch;
@@ -285,15 +328,18 @@ function Desk({ one }: { one: Lesson }) {
           </button>
         </p>
       )}
+      {one.kind !== "file" && one.patch && own && <p class="soft">The patch {one.patch} plays.</p>}
       {own && one.controls.length > 0 && (
         <div class="params" role="group" aria-label="Controls">
           {one.controls.map((address) => {
             const [, , name, param] = address.split("/");
             const found = graph.value?.nodes.find((node) => node.name === name);
-            const declared = found?.params.find((other) => other.name === param);
-            return (
-              declared && <Control key={address} node={name!} param={{ ...declared, label: `${name} ${param}` }} />
-            );
+            const of = name === "macro" ? macros.value : (found?.params ?? []);
+            const declared = of.find((other) => other.name === param);
+            const label = declared?.label ?? `${name} ${param}`;
+            if (!declared) return null;
+            const doc = declared.doc === label ? "" : declared.doc;
+            return <Control key={address} node={name!} param={{ ...declared, label, doc }} />;
           })}
         </div>
       )}
@@ -307,6 +353,10 @@ function Desk({ one }: { one: Lesson }) {
           </button>
           {on && <button onClick={endInput}>End it</button>}
           <Loudness of="in" name="You are" />
+          <small class="soft">
+            Wear headphones, or your microphone hears the loudspeakers too.{" "}
+            {status.value.headphones && <button onClick={() => send("/headphones", 0)}>No headphones</button>}
+          </small>
         </p>
       )}
       {!one.sound && <Loudness of="out" name="It plays" />}

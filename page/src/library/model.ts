@@ -1,8 +1,8 @@
 // The library as the page knows it: the map, what is selected and what plays, what comes next.
-import { computed, signal } from "@preact/signals";
+import { computed, effect, signal } from "@preact/signals";
 import type { FitMatches } from "../api";
 import { STOPPED, watch } from "../context";
-import { ask, lacksToken, token, useToken } from "../link";
+import { ask, keysCame, lacksToken, token, useToken } from "../link";
 import { say } from "../model";
 
 export interface Track {
@@ -47,6 +47,8 @@ export const selection = signal<Selection>(null);
 export const playing = signal<number | null>(null);
 export const following = signal<Track[]>([]);
 export const fitting = signal<FitMatches["matches"]>([]);
+/** Names of what was captured: files that stand on the map once they are added. */
+export const captured = signal<string[]>([]);
 export const problem = signal("");
 export const tokenNeeded = signal(false);
 /** Where the map is to go: set by a search, read by the canvas. */
@@ -67,6 +69,8 @@ export async function load(): Promise<void> {
     return;
   }
   map.value = found;
+  const kept = token() ? await ask("/api/recordings") : null;
+  captured.value = (kept ?? []).filter((one) => one.capture).map((one) => one.name);
   clearTimeout(polling);
   if (found.placing) polling = window.setTimeout(() => void load(), POLL_MS);
 }
@@ -93,6 +97,10 @@ async function post<T>(path: string, body: unknown): Promise<T | null> {
   }
   return null;
 }
+
+effect(() => {
+  if (keysCame.value) tokenNeeded.value = false;
+});
 
 export function giveToken(text: string): void {
   tokenNeeded.value = false;

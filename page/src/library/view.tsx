@@ -1,10 +1,13 @@
 // The room "Library": the map of what there is, a search, what is selected, what comes next.
 import { signal } from "@preact/signals";
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect } from "preact/hooks";
+import { enter } from "../rooms";
+import { TokenForm } from "../token";
 import { MapCanvas } from "./map";
 import {
   analyse,
   artists,
+  captured,
   choose,
   DRAGGED,
   fitNow,
@@ -28,10 +31,13 @@ import {
 } from "./model";
 
 const words = signal("");
+const FILES = 6; // captures that are found
 const LISTED = 40; // tracks of an artist or a genre that are listed
 
 function Search() {
   const hits = search(words.value);
+  const wanted = words.value.trim().toLowerCase();
+  const files = captured.value.filter((name) => `captures ${name}`.toLowerCase().includes(wanted)).slice(0, FILES);
   const take = (number: number) => {
     const hit = hits[number];
     if (!hit) return;
@@ -60,7 +66,14 @@ function Search() {
               </button>
             </li>
           ))}
-          {!hits.length && <li class="soft">Nothing here has that name.</li>}
+          {files.map((name) => (
+            <li key={name}>
+              <button onClick={() => enter("Files")}>
+                {name} <small>captured: it is in Files</small>
+              </button>
+            </li>
+          ))}
+          {!hits.length && !files.length && <li class="soft">Nothing here has that name.</li>}
         </ul>
       )}
     </div>
@@ -225,25 +238,6 @@ function Fitting() {
   );
 }
 
-function TokenField() {
-  const field = useRef<HTMLInputElement>(null);
-  return (
-    <form
-      class="card"
-      onSubmit={(event) => {
-        event.preventDefault();
-        giveToken(field.current!.value.trim());
-      }}>
-      <label>
-        To keep what you like, the server asks for its token, once. It is in the file <code>token</code> of its
-        configuration folder, or open the page by <code>antiphon page</code>:
-        <input ref={field} type="password" autocomplete="off" />
-      </label>
-      <button>Use it</button>
-    </form>
-  );
-}
-
 function State() {
   const found = map.value;
   if (!found) return <p class="soft">{problem.value ? "" : "Reading the library…"}</p>;
@@ -296,7 +290,7 @@ export function Library() {
             {problem.value}
           </p>
         )}
-        {tokenNeeded.value && <TokenField />}
+        {tokenNeeded.value && <TokenForm why="This changes the library, so the page needs its key." take={giveToken} />}
         <State />
         <Selected />
         {!empty && <Fitting />}

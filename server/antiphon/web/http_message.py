@@ -57,7 +57,9 @@ class Response:
     """Answer of a handler: status, headers, body.
 
     `status`: of HTTP, up to 599. `body`: bytes of the type `type`. `file`: a file that is sent in pieces in place of
-    `body`; None for `body`. `pieces`: what is sent in place of `body` as it comes, of unknown length; None for `body`.
+    `body`; None for `body`. `head`: what is sent in place of its first bytes. `length`: bytes of it that are sent at
+    most, as it may grow; -1 for as many as it has when it is asked for. `pieces`: what is sent in place of `body` as it
+    comes, of unknown length; None for `body`.
     It may begin before the request's body is complete.
     """
 
@@ -66,6 +68,8 @@ class Response:
     type: str = "application/json"
     headers: tuple[tuple[str, str], ...] = ()
     file: Path | None = None
+    head: bytes = b""
+    length: int = -1
     pieces: AsyncIterator[bytes] | None = None
 
     def check(self) -> None:

@@ -165,6 +165,45 @@ def chunks_of(fd: int, length: int, order: str, at: int = 12) -> Iterator[Chunk]
         at += 8 + size + size % 2
 
 
+def written_wav(fd: int) -> tuple[bytes, int]:
+    """The header of a WAV file that may still be written, for what it holds now, and the bytes of the whole.
+
+    The sizes of the header on the disk are a second old, and change while the file is read. For another kind of file,
+    or one that has no sound yet, the header is empty, and the bytes are those on the disk.
+    """
+    length = os.fstat(fd).st_size
+    if os.pread(fd, 4, 0) not in (b"RIFF", b"RF64"):
+        return b"", length
+    found = {chunk.name: chunk for chunk in _up_to_sound(fd, length)}
+    if not {b"fmt ", b"data"} <= found.keys():
+        return b"", length
+    start, size = found[b"data"].start, found[b"data"].size
+    head = bytearray(os.pread(fd, start, 0))
+    after = start + size + size % 2
+    if after == length or (size and after < length and is_chunk(fd, after, length - after, "little")):
+        return bytes(head), length  # it is closed
+    long, form = head[:4] == b"RF64", found[b"fmt "].start
+    frame = max(1, _number(bytes(head[form + 12 : form + 14]), "little"))
+    frames = ((length if long else min(length, _IN_DS64)) - start) // frame
+    frames -= frames * frame % 2  # without a byte behind it that makes its length even
+    length = start + frames * frame
+    if long and b"ds64" in found:
+        struct.pack_into("<QQQ", head, found[b"ds64"].start, length - 8, frames * frame, frames)
+    else:
+        struct.pack_into("<I", head, 4, length - 8)
+        struct.pack_into("<I", head, start - 4, frames * frame)
+    if b"fact" in found:
+        struct.pack_into("<I", head, found[b"fact"].start, min(frames, _IN_DS64))
+    return bytes(head), length
+
+
+def _up_to_sound(fd: int, length: int) -> Iterator[Chunk]:
+    for chunk in chunks_of(fd, length, "little"):
+        yield chunk
+        if chunk.name == b"data":
+            return
+
+
 def _check_held(promised: int, there: int, frame: int, length: int) -> None:
     if promised < OPEN_ENDED or there <= 0:
         _check_whole(promised, there, frame, length)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from time import monotonic
 from typing import Any
 
@@ -14,6 +16,7 @@ from antiphon.kernel.control.osc.served import OscServer
 from antiphon.kernel.control.transports import Transports
 from antiphon.kernel.engine.drivers.base import MAX_AHEAD, ahead_for
 from antiphon.kernel.engine.link import EngineCounters, EngineStatus
+from antiphon.kernel.engine.recording.journal import NOTE
 from antiphon.kernel.engine.remote import RemoteEngine
 from antiphon.kernel.runtime.settings import MAX_BLOCK
 from antiphon.kernel.session.node_state import Numbers
@@ -265,6 +268,7 @@ def status(app: StatusSource, counters: dict[str, int]) -> dict[str, Any]:
         "leads": leader_of(app),
         "headphones": not app.plans.loudspeakers,
         "bar": session.state.bar,
+        "recording": _recorded(app),
         "recording_tracks": app.link.keeping_tracks,
         "osc_port": app.udp.port,
         "osc_receive_buffer": app.udp.receive_buffer,
@@ -274,6 +278,15 @@ def status(app: StatusSource, counters: dict[str, int]) -> dict[str, Any]:
         "load_weighed": app.plans.weight,
         "plugins_failed": [{"name": f.name, "reason": f.reason} for f in app.catalog.failures],
     }
+
+
+def _recorded(app: StatusSource) -> dict[str, Any] | None:
+    """Name of the file of the output's recording, and when it began in seconds of the epoch; None without one."""
+    try:
+        note = json.loads((app.folder.folder / NOTE).read_bytes()) if app.link.recording else {}
+        return {"name": Path(note["record"]).name, "since": note["since"]} if note.get("record") else None
+    except (OSError, ValueError, KeyError):
+        return None  # it begins or ends at this moment
 
 
 def _troubles(app: StatusSource) -> Iterator[str]:

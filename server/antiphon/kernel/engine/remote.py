@@ -29,6 +29,7 @@ from antiphon.kernel.engine.link import (
 from antiphon.kernel.engine.shared import (
     DRIVERS,
     METERS,
+    OUTPUT,
     SESSION,
     TRACKS,
     HeaderWord,
@@ -139,6 +140,11 @@ class RemoteEngine:
     def cue(self, sample: int, name: str, values: Sequence[Any]) -> None:
         """Writes a cue into the log of the recorded session. Raises EngineError when the recorder is too busy."""
         self._ask({"do": "cue", "sample": max(0, sample), "cue": name, "values": list(values)})
+
+    @property
+    def recording(self) -> bool:
+        """Whether the output is recorded, which the recorder says."""
+        return bool(self._words[HeaderWord.TAPPING] & OUTPUT)
 
     @property
     def keeping(self) -> bool:

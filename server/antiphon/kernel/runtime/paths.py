@@ -77,6 +77,11 @@ def library() -> Path:
     return data() / "library"
 
 
+def captures() -> Path:
+    """The folder of the library into which captures are written."""
+    return library() / "captures"
+
+
 def scripts() -> Path:
     """The performer's live scripts that were saved on the page."""
     return data() / "live"

@@ -13,7 +13,7 @@ from pathlib import Path
 from antiphon.kernel.control import state
 from antiphon.kernel.control.state import CATALOG
 from antiphon.kernel.engine.plans.loading import LoadingNote
-from antiphon.kernel.engine.recording import recorder
+from antiphon.kernel.engine.recording import journal
 from antiphon.kernel.engine.shared import HeaderWord
 from antiphon.kernel.errors import EngineError, FileError, UsageError
 from antiphon.kernel.io import log_lines
@@ -105,7 +105,7 @@ def clear_folder(folder: Path) -> None:
 
 
 def _names(folder: Path) -> tuple[str, ...]:
-    return (pidfile.LIST, recorder.NOTE, *state.files(folder))
+    return (pidfile.LIST, journal.NOTE, *state.files(folder))
 
 
 RESTARTS_BEFORE_PAUSE = 5

@@ -79,6 +79,8 @@ class LessonRoutes:
         lesson, came = await _lesson(path, name), list[str]()
         kind = lesson.head.check.kind
         if kind in SESSION:
+            if query.anew:
+                self._before = {}
             outcome = await self._listened(lesson, query.seconds, came)
         elif kind == "parameter":
             outcome = judge(lesson.head.check, await self._set())

@@ -4,8 +4,11 @@ import asyncio
 import io
 import zipfile
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 
+from antiphon.files.containers.chunks import written_wav
+from antiphon.files.containers.pieces import SplicedFile
 from antiphon.jobs.errors import Missing
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.shortening import shorten
@@ -27,25 +30,35 @@ class RecordingRoutes:
 
     @operation("GET", "/api/recordings", types.list_of(types.Recording), level=TokenLevel.OWNER)
     async def recordings(self, request: HttpRequest) -> Response:
-        """The recordings of the output, and the folders of tracks, newest first."""
+        """The recordings of the output, the folders of tracks, and captures, newest first."""
         return answer(await asyncio.to_thread(_listed))
 
     @operation("GET", "/api/recordings/{name}", bytes, level=TokenLevel.OWNER, example={"name": "set.wav"})
     async def recording(self, request: HttpRequest, name: str) -> Response:
-        """A recording; a folder of tracks as a zip file."""
+        """A recording or a capture, up to now where it is still written; a folder of tracks as a zip file."""
         path = paths.path_inside(paths.recordings(), name)
+        if not path.exists():
+            path = paths.path_inside(paths.captures(), name)
         if path.is_file():
-            return download(path, path.name)
+            return await asyncio.to_thread(_as_it_is, path)
         if not path.is_dir():
             raise Missing(f"there is no recording {shorten(name)!r}; GET /api/recordings lists them")
         head = download(path, f"{path.name}.zip").headers
         return Response(200, type="application/zip", headers=head, pieces=_in_threads(zipped(path)))
 
 
+def _as_it_is(path: Path) -> Response:
+    """A recording up to now; one that is still written is a whole file as well."""
+    with path.open("rb") as file:
+        head, length = written_wav(file.fileno())
+    return replace(download(path, path.name), head=head, length=length)
+
+
 def _listed() -> list[dict[str, object]]:
-    folder = paths.recordings()
     found = []
-    for path in folder.iterdir() if folder.is_dir() else ():
+    for path in (
+        one for folder in (paths.recordings(), paths.captures()) if folder.is_dir() for one in folder.iterdir()
+    ):
         files = _files(path) if path.is_dir() else [path] * path.is_file()
         if files and not path.name.startswith("."):
             sizes, times = zip(*((one.stat().st_size, one.stat().st_mtime) for one in files), strict=True)
@@ -54,6 +67,7 @@ def _listed() -> list[dict[str, object]]:
                     "name": path.name,
                     "bytes": sum(sizes),
                     "tracks": len(files) if path.is_dir() else 0,
+                    "capture": path.parent == paths.captures(),
                     "ended": max(times),
                 }
             )
@@ -91,7 +105,9 @@ def zipped(folder: Path) -> Iterator[bytes]:
     with zipfile.ZipFile(out, "w") as archive:
         for path in _files(folder):
             head = zipfile.ZipInfo.from_file(path, f"{folder.name}/{path.name}")
-            with path.open("rb") as source, archive.open(head, "w", force_zip64=True) as entry:
+            with path.open("rb") as file, archive.open(head, "w", force_zip64=True) as entry:
+                written, length = written_wav(file.fileno())
+                source = SplicedFile(file.fileno(), (written, range(len(written), length)))
                 while piece := source.read(PIECE_BYTES):
                     entry.write(piece)
                     yield out.take()

@@ -195,7 +195,7 @@ Words = record("Words", **WORDS, scales=list[str], chords=list[str], reference=l
 Translated = record("Translated", text=str, left_out=int)
 Version = record("Version", version=int)
 Stopped = record("Stopped", stopped=bool)
-Recording = record("Recording", name=str, bytes=int, tracks=int, ended=float)
+Recording = record("Recording", name=str, bytes=int, tracks=int, capture=bool, ended=float)
 LiveSet = record("LiveSet", name=str, line=str, bars=int, own=bool)
 LiveSetText = record("LiveSetText", name=str, own=bool, text=str)
 Saved = record("Saved", name=str, own=bool)
@@ -212,6 +212,7 @@ class ListenQuery(Request):
     """How long is listened."""
 
     seconds: Annotated[float, Meta(ge=0, le=20, description="Seconds; it ends when all is right.")] = 8.0
+    anew: Annotated[bool, Meta(description="Whether what an earlier request heard does not count.")] = False
 
 
 class Work(Struct):

@@ -1,11 +1,16 @@
 """ASGI application: `Guard`, which forwards allowed requests, around Starlette's router and its `Resource`s."""
 
 import asyncio
+import contextlib
+import os
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
+from stat import ST_SIZE
 from typing import Any, TypeAlias
 
+from anyio import AsyncFile
 from starlette.requests import ClientDisconnect, Request as BodyReader
 from starlette.responses import FileResponse, MalformedRangeHeader, RangeNotSatisfiable, Response as BytesResponse
 from starlette.routing import Route, Router
@@ -72,8 +77,31 @@ async def body_pieces(scope: Scope, receive: Receive, most: int, *, live: bool) 
             yield piece
 
 
+class _Held:
+    """The bytes that a file had when it was asked for, read without those that came since.
+
+    `head`: what is read in place of the first bytes.
+    """
+
+    def __init__(self, file: AsyncFile[bytes], length: int, head: bytes) -> None:
+        self._file, self._length, self._head, self._at = file, length, head, 0
+
+    async def read(self, most: int) -> bytes:
+        """The next bytes, fewer at the end alone."""
+        at = self._at
+        read = await self._file.read(max(0, min(most, self._length - at)))
+        self._at += len(read)
+        return (self._head[at:] + read[max(0, len(self._head) - at) :])[: len(read)]
+
+    async def seek(self, at: int) -> None:
+        """Goes to a place, in bytes from the start."""
+        self._at = await self._file.seek(at)
+
+
 class FileBody(FileResponse):
     """File as the body of a response, or the one range of it that a request asks for.
+
+    A file that grows is sent as long as it was when it was asked for.
 
     For several ranges, or an invalid one, the whole file is the answer, as RFC 9110 allows: no client of sound files
     asks for several.
@@ -81,6 +109,23 @@ class FileBody(FileResponse):
 
     chunk_size = 256 * 1024
     max_ranges = 1
+
+    @classmethod
+    async def of(cls, response: Response, path: Path, headers: dict[str, str]) -> "FileBody":
+        """The body of a response with that file; its stated length holds for what is read later."""
+        stat = await asyncio.to_thread(os.stat, path)
+        length = stat.st_size if response.length < 0 else response.length
+        stat = os.stat_result((*stat[:ST_SIZE], length, *stat[ST_SIZE + 1 :]))
+        made = cls(path, 200, headers, response.type, stat_result=stat)
+        made._length, made._head = length, response.head
+        return made
+
+    _length, _head = 0, b""
+
+    @contextlib.asynccontextmanager
+    async def _open_file(self) -> AsyncIterator[Any]:
+        async with super()._open_file() as file:
+            yield _Held(file, self._length, self._head)
 
     @classmethod
     def _parse_range_header(cls, http_range: str, file_size: int) -> list[tuple[int, int]]:
@@ -190,7 +235,7 @@ async def respond(response: Response, scope: Scope, receive: Receive, send: Send
     """Sends a handler's response."""
     headers: dict[str, Any] = {name: value for name, value in response.headers if name.lower() not in _OURS}
     if response.file is not None and response.status == 200:
-        await FileBody(response.file, 200, headers, response.type)(scope, receive, send)
+        await (await FileBody.of(response, response.file, headers))(scope, receive, send)
         return
     empty = response.status in (204, 304)
     sent = BytesResponse(b"" if empty else response.body, response.status, headers, None if empty else response.type)

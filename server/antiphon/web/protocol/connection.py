@@ -146,6 +146,8 @@ class HttpConnection(asyncio.StreamReaderProtocol):
         path, _, query = head.target.partition(b"?")
         return {
             "type": "http",
+            # by older versions a file's handler would listen for the client's end, in the time of the next request
+            "asgi": {"version": "3.0", "spec_version": "2.4"},
             "http_version": head.http_version.decode(),
             "method": head.method.decode(),
             "scheme": "https" if self._connections.tls else "http",

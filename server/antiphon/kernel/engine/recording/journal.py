@@ -31,6 +31,8 @@ VERSION = 2
 """Version of the log's format."""
 _SPAN = struct.Struct("<cqq")
 MAX_WAITING = 16384
+NOTE = "recording.json"
+"""File of the runtime folder that names what is recorded, for a recorder that replaces a killed one and for control."""
 TrackLabel = tuple[int, str, int, bool]
 """Number in the ring of captures, name and channels of a sound, and whether it is part of the mix."""
 

@@ -16,7 +16,7 @@ from typing import Any, Protocol, TextIO, cast
 
 import numpy as np
 
-from antiphon.kernel.engine.recording.journal import VERSION, to_line
+from antiphon.kernel.engine.recording.journal import NOTE, VERSION, to_line
 from antiphon.kernel.engine.recording.take import MIN_FREE_BYTES, SYNC_SECONDS, TakeFile, describe_take, write_capture
 from antiphon.kernel.engine.shared import OUTPUT, SESSION, TRACKS, ByteRing, HeaderWord, Shared
 from antiphon.kernel.errors import FileError, RequestError
@@ -29,8 +29,8 @@ from antiphon.kernel.runtime.processes.children import TERM_SECONDS, Child, Chil
 MIN_FREE, MAX_LEFT = 0.1, 10e9
 """A recording ends below this share of free disk space, or on a large disk below this many bytes."""
 _TURN, _MESSAGES = 0.05, 256
-NOTE, LIST = "recording.json", "tracks.json"
-"""Files: the note for a recorder that replaces this one, and the list of the tracks in a folder."""
+LIST = "tracks.json"
+"""File with the list of the tracks in a folder."""
 
 
 class Tracks(Protocol):
@@ -88,6 +88,7 @@ class Recorder:
         self._cues: list[dict[str, Any]] = []
         self._next = self._session_from = -1
         self._log_synced = 0.0
+        self._since = 0.0  # when the recording of the output began, in seconds of the epoch
         self.lines: list[str] = []
         self.aloud = False
         # tracks go on after a recorder that was killed: the journal stops for no block
@@ -110,6 +111,7 @@ class Recorder:
                 self._close_record()
                 if path:
                     self._record = TakeFile(Path(path), self.shared.shape.rate, self.shared.shape.channels)
+                    self._since = time.time()
             elif message["do"] == "tracks":
                 self._close_tracks()
                 if path:
@@ -173,6 +175,7 @@ class Recorder:
             "record": str(self._record.path.absolute()) if self._record else "",
             "session": str(self._session[0].path.parent.absolute()) if self._session else "",
             "tracks": str(self._tracks.folder.absolute()) if self._tracks else "",
+            "since": self._since,
         }
         try:
             (self._folder / NOTE).write_text(json.dumps(note))

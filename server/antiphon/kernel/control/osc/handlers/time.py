@@ -23,8 +23,8 @@ from antiphon.kernel.session.commands import NudgeBeat, Plain, SetSwing, SetTemp
 from antiphon.kernel.session.schedule import MAX_BEAT
 from antiphon.kernel.session.session import Session
 
-CAPTURES, MAX_BARS = "captures", 256
-"""Folder of captures in the performer's library, and maximum bars of one."""
+MAX_BARS = 256
+"""Maximum bars of a capture."""
 MIN_FREE_BYTES = 1 << 18
 """Bytes that must be free to start a recording."""
 
@@ -179,7 +179,7 @@ def capture(ask: OscCall, bars: Annotated[int, Meta(ge=1, le=MAX_BARS)], node: W
     `/capture.reply s:path`.
     """
     number = node_number(ask.server.session, node)
-    path = _claimed(paths.library() / CAPTURES, name, f"{node}-{_now()}", ".wav")
+    path = _claimed(paths.captures(), name, f"{node}-{_now()}", ".wav")
     try:
         ask.server.captures.ask(ask.peer, str(path), number, bars, ask.server.session.state.bar)
     except EngineError:
