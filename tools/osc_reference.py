@@ -53,8 +53,8 @@ Loading another patch leaves them, and a pattern does not reach them.
 | `/node/NAME/play` | `[s:name value]…` | Plays one note with values of its own, at its time tag; see below. |
 
 A node that takes notes and has a trigger `play` takes names and values with it: `/node/NAME/play s bd n 1 speed 1.5`. A
-name is one of its parameters that are read where a note begins, `note` (0 to 127) or `velocity` (1 to 127); what is not
-named is as the node has it. A word has at most 255 bytes.
+name is one of its parameters that are read where a note begins, `note` (0 to 127) or `velocity` (as that of `/note/on`,
+above 0); what is not named is as the node has it. A word has at most 255 bytes.
 
 `/note/on`, `/note/off`, `/cc` and `/bend` with a node's name are for that node, which must take notes (`synth` does;
 the patch `keys` has one). Without one they are for every node that takes notes and that no wire feeds with events;
