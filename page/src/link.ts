@@ -3,6 +3,7 @@ import { signal } from "@preact/signals";
 import type { Get } from "./api";
 import {
   ahead,
+  beatNow,
   bpm,
   clock,
   cued,
@@ -152,7 +153,10 @@ export async function readMachines(): Promise<void> {
 
 /** The arguments of /learn and /unlearn: a cue is named by a second one, a capture has its bars and its node. */
 const LATE_PAUSE_MS = 30_000;
+const PASSED_SECONDS = 1; // later than a busy machine or network makes a message
+const MAX_REFUSED = 20; // kinds within the pause
 let lateSaid = 0;
+let refusedSaid = new Map<string, number>();
 
 function learned(address: string): Value[] {
   const [what, bars, ...node] = address.split(" ");
@@ -431,14 +435,20 @@ function happened([address, ...args]: [string, ...Value[]]): void {
     case "/set/at":
       if (status.value.set) status.value = { ...status.value, set: { ...status.value.set, place: Number(args[1]) } };
       break;
-    case "/late":
+    case "/late": {
       if (Date.now() - lateSaid < LATE_PAUSE_MS) break; // on a busy machine each note of a bar is
       lateSaid = Date.now();
-      say(
-        `${args[0] || "A message"} came ${(Number(args[1]) * 1000).toFixed(0)} ms late: the machine or the network is busy.`,
-        false,
-        true,
-      );
+      const [what, seconds, beat] = [args[0] || "A message", Number(args[1]), beatNow()];
+      const meant = `its time had passed ${seconds.toFixed(1)} s ago: beat ${(beat - (seconds * bpm.value) / 60).toFixed(0)}, when the beat was ${beat.toFixed(0)}`;
+      const came = `came ${(seconds * 1000).toFixed(0)} ms late: the machine or the network is busy`;
+      say(seconds > PASSED_SECONDS ? `${what} took effect at once, as ${meant}.` : `${what} ${came}.`, false, true);
+      break;
+    }
+    case "/refused":
+      refusedSaid = new Map([...refusedSaid].filter(([, at]) => Date.now() - at < LATE_PAUSE_MS));
+      if (refusedSaid.has(`${args[0]} ${args[1]}`) || refusedSaid.size >= MAX_REFUSED) break;
+      refusedSaid.set(`${args[0]} ${args[1]}`, Date.now());
+      say(`${args[0]} from ${args[2]} was refused: ${args[1]}.`, true, true);
       break;
     case "/clip":
       say("The input is too loud: turn it down at its source.");
