@@ -167,7 +167,7 @@ function learned(address: string): Value[] {
 /** The next MIDI controller that moves is mapped to the address, or no longer where that is being learned. */
 export function learn(address: string): void {
   const off = learning.value === address;
-  send(off ? "/unlearn" : "/learn", ...learned(address));
+  if (status.value.midi) send(off ? "/unlearn" : "/learn", ...learned(address));
   learning.value = off ? "" : address;
 }
 

@@ -6,7 +6,7 @@ import { send, set } from "../link";
 import { type Graph, graph, type Node, type Param, selected, value } from "../model";
 import { Options } from "../options";
 import { Field } from "./controls";
-import { Learn, Mapped } from "./learn";
+import { Learn, Mapped, oscOf } from "./learn";
 import { useMeters } from "./meters";
 
 const LEVELS = ["level", "gain"];
@@ -105,7 +105,15 @@ export function Output() {
 
 function Fader({ node, param }: { node: Node; param: Param }) {
   const address = `/node/${node.name}/${param.name}`;
-  return <Field param={param} now={value(address).value} change={(next) => set(address, next)} fire={() => {}} />;
+  return (
+    <Field
+      param={param}
+      osc={oscOf(node.name, param)}
+      now={value(address).value}
+      change={(next) => set(address, next)}
+      fire={() => {}}
+    />
+  );
 }
 
 function Strip({ node, all }: { node: Node; all: Node[] }) {

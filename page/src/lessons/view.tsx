@@ -131,6 +131,7 @@ function Opened({ one }: { one: Lesson }) {
         <p class="task">
           <b>Your turn.</b> {one.task}
         </p>
+        {one.kind !== "file" && <Loudness named="What sounds" node="out" />}
         {wanted.value && <Token />}
         {asked.value && <FilesToken />}
         {scripted ? <Script one={one} /> : <Desk one={one} />}
@@ -258,14 +259,14 @@ async function sing(name: string): Promise<void> {
   await playFile(new File([await found.arrayBuffer()], name));
 }
 
-/** How loud the input is. */
-function Loudness() {
+/** How loud a node is. */
+function Loudness({ named, node }: { named: string; node: string }) {
   const box = useRef<HTMLSpanElement>(null);
   useMeters(box);
   return (
     <span class="loudness" ref={box}>
-      <small>You are</small>
-      <span class="level" data-node="in">
+      <small>{named}</small>
+      <span class="level" data-node={node}>
         <i />
       </span>
     </span>
@@ -306,7 +307,7 @@ function Desk({ one }: { one: Lesson }) {
             Use my microphone
           </button>
           {on && <button onClick={endInput}>End it</button>}
-          <Loudness />
+          <Loudness named="You are" node="in" />
         </p>
       )}
       {one.kind === "file" && (
