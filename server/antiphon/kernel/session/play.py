@@ -10,6 +10,7 @@ from hashlib import blake2b
 from itertools import chain, takewhile
 from math import floor
 from struct import pack, unpack
+from typing import TypeGuard
 
 from antiphon.kernel.contract.catalog import ProcessorInfo
 from antiphon.kernel.contract.params import Param
@@ -193,9 +194,10 @@ def read(node: str, params: Iterable[Param], args: Sequence[object], when: When)
             raise RequestError(f"play takes no value named {short_repr(name)}{hint}")
         if name == "note":
             note = int(_NOTE.check(value))
+        elif name == "velocity" and is_share(value) and value > 0.0:
+            velocity = min(value, 1.0)
         elif name == "velocity":
-            share = is_share(value) and bool(value)
-            velocity = min(float(value), 1.0) if share else float(_VELOCITY.check(value)) / _VELOCITY.high
+            velocity = float(_VELOCITY.check(value)) / _VELOCITY.high
         else:
             param = declared[own[name]]
             checked = param.check(value)
@@ -211,7 +213,7 @@ def read(node: str, params: Iterable[Param], args: Sequence[object], when: When)
     return [*controls, NoteOn(note, velocity, 1, node, when), *end]
 
 
-def is_share(velocity: object) -> bool:
+def is_share(velocity: object) -> TypeGuard[float]:
     """Whether a velocity is a share of the full one: a float from 0 to 1, as faders and buttons send it."""
     return isinstance(velocity, float) and 0.0 <= velocity <= 1.0 + ROUNDING
 
