@@ -61,9 +61,8 @@ export function Mapped({ address, name, osc = address }: { address: string; name
     <small class="mapping">
       {on && (
         <em>
-          {status.value.midi
-            ? "Move a MIDI control."
-            : "MIDI is off: end the server and start `antiphon serve --midi`."}
+          {status.value.midi ? "Move a MIDI control." : "MIDI is off: end the server and start "}
+          {!status.value.midi && <code>antiphon serve --midi</code>}
         </em>
       )}
       {on && <Osc address={osc} />}

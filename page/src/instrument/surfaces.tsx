@@ -45,10 +45,10 @@ export function Surfaces() {
           its terminal) and start <code>antiphon serve --lan</code> in its place.
         </p>
       )}
-      <p class="soft">
-        OSC goes to port {String(status.value.osc_port ?? "…")}. A layout of this patch for TouchOSC, with its faders,
-        notes and feedback: <button onClick={layout}>Download</button>. Open the file on the tablet.
-      </p>
+      <p class="soft">OSC goes to port {String(status.value.osc_port ?? "…")}.</p>
+      <button title="The faders, keys and feedback of this patch: open the file on the tablet" onClick={layout}>
+        Download a TouchOSC layout
+      </button>
       {lan && !machines.value.length && <p class="soft">No other machine has sent anything yet.</p>}
       <ul aria-live="polite">
         {machines.value.map((one) => (
