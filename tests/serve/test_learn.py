@@ -213,7 +213,7 @@ def test_the_page_says_how_osc_moves_what_and_what_it_refused(tab: Tab, server: 
     server.send("/patch/load", "band")
     until(lambda: str(server.status()["patch"]).lower() == "band", 60.0, "band")
     tab.run("[...document.querySelectorAll('.rooms button')].find(one => one.innerText === 'Instrument').click()")
-    tab.until("!!document.querySelector('.macros .learn')")
+    tab.until("document.querySelector('.macros .label')?.innerText === 'drums'")
     tab.run("document.querySelector('.macros .learn').click()")
     tab.until("document.querySelector('.macros .osc code')?.innerText === '/macro/drums'")
     assert "MIDI is off" in tab.run("document.querySelector('.macros .mapping').innerText")
