@@ -48,13 +48,14 @@ Loading another patch leaves them, and a pattern does not reach them.
 |---|---|---|
 | `/node/NAME/PARAM` | value `[f:seconds]` | Sets it, in its unit; a float can be ramped over up to 3600 s. |
 | `/node/NAME/PARAM` | | Answers the value last asked for that is due by now. A trigger fires. |
-| `/node/NAME/PARAM/norm` | `f` 0 to 1 `[f:seconds]` | Sets its place in its range; without arguments answers it. |
+| `/node/NAME/PARAM/norm` | `f` 0 to 1 `[f:seconds]` | Sets its place in its range, as a fader does, or answers it. |
+| `/macro/NAME` | `f` 0 to 1 `[f:seconds]` | Moves a [macro](formats.md#macros), or answers it. |
 | `/node/NAME/reset` | | Clears the node's state, and tries it again after a failure. |
 | `/node/NAME/play` | `[s:name value]…` | Plays one note with values of its own, at its time tag; see below. |
 
 A node that takes notes and has a trigger `play` takes names and values with it: `/node/NAME/play s bd n 1 speed 1.5`. A
-name is one of its parameters that are read where a note begins, `note` (0 to 127) or `velocity` (1 to 127); what is not
-named is as the node has it. A word has at most 255 bytes.
+name is one of its parameters that are read where a note begins, `note` (0 to 127) or `velocity` (as that of `/note/on`,
+above 0); what is not named is as the node has it. A word has at most 255 bytes.
 
 `/note/on`, `/note/off`, `/cc` and `/bend` with a node's name are for that node, which must take notes (`synth` does;
 the patch `keys` has one). Without one they are for every node that takes notes and that no wire feeds with events;
@@ -99,6 +100,8 @@ After `/notify 1`, at most 60 times a second and bundled:
 | address | arguments | when |
 |---|---|---|
 | `/node/NAME/PARAM` | value | It changed, and you did not do it. |
+| `/node/NAME/PARAM/norm` | `f` | As above, once somebody has sent to this address. |
+| `/macro/NAME` `/node/macro/NAME` | `f` | As above. |
 | `/tempo` | `f:bpm` | As above. |
 | `/beat` | `i:beat f:bpm` | A beat began, at that tempo. A jump past several gives the last. |
 | `/bar` | `i:bar f:bpm` | A bar began; bar 0 is at beat 0, and `/bar/beats` sets its length. |
@@ -110,6 +113,7 @@ After `/notify 1`, at most 60 times a second and bundled:
 | `/note/on` `/note/off` | `i:note i:velocity i:channel s:node` | A node emitted it, for example `hum`. |
 | `/note/event` | `d:beat i:note i:velocity i:channel s:node` | After `/note/watch 1`: a note that a node is to play. |
 | `/late` | `s:address f:seconds` | A command came over 10 ms after its time. |
+| `/refused` | `s:address s:reason s:sender` | A message was refused; to this machine alone, five a second. |
 | `/node/state` | `s:node s:state s:reason` | A node's state changed, see below. |
 | `/patch/loaded` `/patch/failed` | `s:name`, `s:reason` | A plan plays, or was refused. |
 | `/set/at` | `s:set i:place i:patches s:patch` | Another patch of the set was asked for. |

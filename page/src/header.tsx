@@ -83,7 +83,7 @@ export function Beat() {
         <i />
         <i />
       </span>
-      <span ref={at} />
+      <span ref={at} title="Bar and beat" />
     </span>
   );
 }

@@ -3,6 +3,7 @@ import { signal } from "@preact/signals";
 import type { Get } from "./api";
 import {
   ahead,
+  beatNow,
   bpm,
   clock,
   cued,
@@ -156,7 +157,10 @@ export async function readMachines(): Promise<void> {
 
 /** The arguments of /learn and /unlearn: a cue is named by a second one, a capture has its bars and its node. */
 const LATE_PAUSE_MS = 30_000;
+const PASSED_SECONDS = 1; // later than a busy machine or network makes a message
+const MAX_REFUSED = 20; // kinds within the pause
 let lateSaid = 0;
+let refusedSaid = new Map<string, number>();
 
 function learned(address: string): Value[] {
   const [what, bars, ...node] = address.split(" ");
@@ -167,7 +171,7 @@ function learned(address: string): Value[] {
 /** The next MIDI controller that moves is mapped to the address, or no longer where that is being learned. */
 export function learn(address: string): void {
   const off = learning.value === address;
-  send(off ? "/unlearn" : "/learn", ...learned(address));
+  if (status.value.midi) send(off ? "/unlearn" : "/learn", ...learned(address));
   learning.value = off ? "" : address;
 }
 
@@ -281,12 +285,12 @@ interface Frame {
   dropped?: number;
 }
 
-/** Beyond it in seconds a message was not delayed, but named a beat or a time that was past. */
-const PAST = 2;
-
 function late(what: string, seconds: number): string {
-  if (seconds > PAST) return `${what} was meant for ${seconds.toFixed(0)} s ago: name a beat or a time to come.`;
-  return `${what} came ${(seconds * 1000).toFixed(0)} ms late: the machine or the network is busy.`;
+  if (seconds <= PASSED_SECONDS)
+    return `${what} came ${(seconds * 1000).toFixed(0)} ms late: the machine or the network is busy.`;
+  const beat = beatNow();
+  const meant = beat - (seconds * bpm.value) / 60;
+  return `${what} took effect at once, as its time had passed ${seconds.toFixed(1)} s ago: beat ${meant.toFixed(0)}, when the beat was ${beat.toFixed(0)}.`;
 }
 
 /** What rooms do with messages that are theirs, by the address. */
@@ -455,6 +459,12 @@ function happened([address, ...args]: [string, ...Value[]]): void {
       if (Date.now() - lateSaid < LATE_PAUSE_MS) break; // on a busy machine each note of a bar is
       lateSaid = Date.now();
       say(late(String(args[0] || "A message"), Number(args[1])), false, true);
+      break;
+    case "/refused":
+      refusedSaid = new Map([...refusedSaid].filter(([, at]) => Date.now() - at < LATE_PAUSE_MS));
+      if (refusedSaid.has(`${args[0]} ${args[1]}`) || refusedSaid.size >= MAX_REFUSED) break;
+      refusedSaid.set(`${args[0]} ${args[1]}`, Date.now());
+      say(`${args[0]} from ${args[2]} was refused: ${args[1]}.`, true, true);
       break;
     case "/clip":
       say("The input is too loud: turn it down at its source.");

@@ -138,3 +138,15 @@ def test_it_writes_a_layout_and_a_session(antiphon: Command, tmp_path: Path) -> 
     assert py2tosc.load(tmp_path / "answer.tosc").validate() == []
     assert json.loads((tmp_path / "answer.json").read_text())["createdWith"] == "Open Stage Control"
     assert antiphon("surface", "mine.tosc", "--patch", "keys").code == 0
+
+
+def test_a_layout_without_a_name_is_of_its_patch(
+    antiphon: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert antiphon("surface", "--patch", "keys").code == 0
+    assert py2tosc.load(tmp_path / "keys.tosc").validate() == []
+    playing = {"patch": "Answer"}
+    monkeypatch.setattr("antiphon.cli.files.surface.get_answer", lambda *_: playing)
+    assert antiphon("surface").out.startswith("answer.tosc: ")
+    playing = {"patch": ""}
+    assert "name a file, as in `antiphon surface band.tosc`" in antiphon("surface").err

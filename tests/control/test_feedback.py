@@ -11,7 +11,7 @@ from tests.control.rig import Rig, rig
 from antiphon.kernel.control.subscribers.clients import LEASE, MAX_HELD, MAX_SURFACES, Access, Surfaces
 from antiphon.kernel.control.subscribers.feedback import BUNDLE_BYTES, Feedback, group_packets
 from antiphon.kernel.errors import RequestError, UsageError
-from antiphon.kernel.io.osc_peer import PER_SECOND, FailLimiter, Level, Peer
+from antiphon.kernel.io.osc_peer import FEW, PER_SECOND, FailLimiter, Level, Peer
 from antiphon.kernel.session.commands import SetParam
 from antiphon.kernel.wire.osc import Bundle, Message, decode
 
@@ -65,6 +65,36 @@ async def test_port_0_is_the_senders_own(live: Rig) -> None:
     await live.settle()
     assert client.heard() == [("/node/a/gain", (0.75,))]
     assert await client.ask("/notify", 0, 0) == [("/done", ("/notify", 0))]
+
+
+async def test_a_value_comes_back_at_the_address_that_was_sent(live: Rig) -> None:
+    surface, mover = live.client(), live.client()
+    await surface.ask("/notify", 1)
+    place = 0.25
+    await surface.ask("/node/a/gain/norm", place)
+    mover.send("/node/a/gain/norm", 0.75)
+    await live.settle()
+    told = dict(surface.heard())
+    assert set(told) == {"/node/a/gain", "/node/a/gain/norm"}
+    assert told["/node/a/gain/norm"] == (pytest.approx(0.75),)
+    assert await surface.ask("/node/a/gain") == [("/node/a/gain", told["/node/a/gain"])]
+    mover.send("/node/b/steps", 5)  # nobody has used its place
+    await live.settle()
+    assert surface.heard() == [("/node/b/steps", (5,))]
+
+
+async def test_refusals_of_others_are_told_a_few_a_second(live: Rig) -> None:
+    page, sender = live.client(), live.client()
+    await page.ask("/notify", 1)
+    for _ in range(3 * FEW):
+        sender.send("/1/fader1", 0.5)
+    await live.settle()
+    told = [args for address, args in page.heard() if address == "/refused"]
+    assert len(told) == FEW
+    (where, reason, who) = told[0]
+    assert (where, who) == ("/1/fader1", f"127.0.0.1:{sender.port}")
+    assert (where, reason) == dict.fromkeys(args for _, args in sender.heard()).popitem()[0]
+    assert [address for address, _ in await page.ask("/1/fader1", 0.5)] == ["/fail"], "its own is answered"
 
 
 async def test_a_port_elsewhere_and_the_end_of_it(live: Rig) -> None:

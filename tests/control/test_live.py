@@ -30,6 +30,17 @@ async def test_a_message_takes_effect_at_its_beat(live: Rig) -> None:
     assert await client.ask("/node/a/gain") == [("/node/a/gain", (0.5,))]
 
 
+async def test_a_beat_that_has_passed_is_said(live: Rig) -> None:
+    client = live.client()
+    now, tempo = live.app.clock.moment().beat, live.app.session.state.tempo
+    then = now - 30.0 * tempo / 60.0
+    assert await client.ask("/at", then, "/node/a/gain", 0.25) == [
+        ("/remark", ("/node/a/gain", f"its time had passed 30.0 s ago: /at {then:g} when the beat was {now:.1f}"))
+    ]
+    assert await client.ask("/node/a/gain") == [("/node/a/gain", (0.25,))]
+    assert await client.ask("/at", now - 0.1, "/node/a/gain", 0.5) == [], "a busy network is not remarked"
+
+
 async def test_what_cannot_be_is_answered_by_its_own_address(live: Rig) -> None:
     client = live.client()
 

@@ -118,6 +118,18 @@ async def test_one_message_moves_all_targets_in_their_own_scales(live: Rig, tmp_
     assert "0 to 1" in args[1]
 
 
+async def test_a_surface_is_told_at_both_addresses(live: Rig, tmp_path: Path) -> None:
+    await load(live, tmp_path)
+    surface = live.client()
+    await surface.ask("/notify", 1)
+    for moved in ("/macro/dark", "/node/macro/dark"):
+        live.client().send(moved, 0.5 if moved == "/macro/dark" else 0.75)
+        await live.settle()
+        told = {address: args for address, args in surface.heard() if "macro" in address}
+        assert set(told) == {"/macro/dark", "/node/macro/dark"}
+        assert len(set(told.values())) == 1
+
+
 async def test_it_is_in_scenes_and_a_targets_own_value_wins(live: Rig, tmp_path: Path) -> None:
     await load(live, tmp_path)
     client = live.client()

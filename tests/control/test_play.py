@@ -157,8 +157,10 @@ async def test_one_message_is_its_values_and_then_its_note(live: Rig, client: Cl
 
 
 async def test_note_and_velocity_are_the_notes_own(live: Rig, client: Client) -> None:
-    assert await client.ask("/node/d/play", "note", 38, "velocity", 127) == []
-    assert [done[:-1] for done in events(live)] == [("control", 3, BEGIN, 1.0, 1), ("on", 3, 38, 1.0, 1)]
+    for velocity, strength in ((127, 1.0), (1.0, 1.0), (0.75, 0.75), (1, 1 / 127)):
+        live.engine.applied.clear()
+        assert await client.ask("/node/d/play", "note", 38, "velocity", velocity) == []
+        assert [done[:-1] for done in events(live)] == [("control", 3, BEGIN, 1.0, 1), ("on", 3, 38, strength, 1)]
 
 
 async def test_a_time_tag_is_the_sample_of_all_of_it(live: Rig, client: Client) -> None:

@@ -80,6 +80,15 @@ def test_notes_begin_and_end() -> None:
     ]
 
 
+def test_the_least_velocity_is_a_whole_number() -> None:
+    """The float 1.0 is the full velocity in a message."""
+    for line in ('note("c4", velocity=1.0)', 's("bd", velocity="1.0")', 'note("c4").echo(3, 1/4, 0.01)'):
+        events = performed(f'track("t", {line}, on="keys")', 4)
+        last = [event for event in events if event.address in ("/note/on", "/node/keys/play")][-1]
+        assert any(isinstance(one, int) and one == 1 for one in last.args[1:]), line
+        assert not any(isinstance(one, float) for one in last.args), line
+
+
 def test_a_note_that_begins_again_ends_before() -> None:
     assert plain(performed('track("tune", note("c4*2", length=3), beats=2)', 2)) == [
         (F(0), "on", 60, 100.0, 1),

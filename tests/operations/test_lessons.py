@@ -161,3 +161,11 @@ def test_beginnings_and_loudness_are_those_of_the_sound() -> None:
     assert not judge(
         Check("loudness", (Expect(least=-40, most=-6),)), [HeardSound(0, "/meter", ("out", 0.2, 0.2))]
     ).passed
+
+
+def test_port_and_address_stand_in_the_text() -> None:
+    first = next(one for one in lessons() if (one.head.path, one.name) == ("send", "01-first-message"))
+    for host, shown in (("10.1.2.3", "10.1.2.3"), ("", "this machine's address")):
+        texts = [step["text"] for step in first.plain(4411, host)["steps"]]
+        assert any(f"host `{shown}`, send port 4411" in text for text in texts)
+        assert not any(part in text for part in ("{port}", "{host}") for text in texts)

@@ -1,6 +1,10 @@
 """The room Learn in a real browser: every lesson is failed, answered, passed, and kept over a reload."""
 
+import contextlib
 import json
+import urllib.error
+import urllib.request
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -228,3 +232,34 @@ def test_what_came_is_shown_while_the_lesson_waits(tab: Tab, server: ServerProce
 
     until(told, 60.0, "what came")
     assert not any(own in tab.run(SAID) for own in ("/ping", "/beat", "/at")), "of the server's other parts"
+
+
+@pytest.mark.real
+def test_the_page_says_how_osc_moves_what_and_what_it_refused(tab: Tab, server: ServerProcess) -> None:
+    server.send("/patch/load", "band")
+    until(lambda: str(server.status()["patch"]).lower() == "band", 60.0, "band")
+    tab.run("[...document.querySelectorAll('.rooms button')].find(one => one.innerText === 'Instrument').click()")
+    tab.until("document.querySelector('.macros .label')?.innerText === 'drums'")
+    tab.run("document.querySelector('.macros .learn').click()")
+    tab.until("document.querySelector('.macros .osc code')?.innerText === '/macro/drums'")
+    assert "MIDI is off" in tab.run("document.querySelector('.macros .mapping').innerText")
+    titles = tab.run("[...document.querySelectorAll('.mixer .slider')].map(one => one.title).join()")
+    assert "/node/pad/level/norm" in titles
+
+    def drawn() -> str:
+        """The layout; "" where a busy machine has not written it in the time of a request."""
+        where = f"http://127.0.0.1:{server.http}/api/surfaces/band.tosc"
+        with contextlib.suppress(urllib.error.HTTPError), urllib.request.urlopen(where, timeout=60.0) as answer:
+            return zlib.decompress(answer.read()).decode()
+        return ""
+
+    until(lambda: "/node/macro/drums" in drawn(), 120.0, "the layout")
+
+    def told() -> bool:
+        server.send("/1/fader1", 0.5)
+        server.send("/at", server.status()["beat"] - 300.0, "/node/pad/level", -20.0)
+        said = tab.run("document.querySelector('.log').innerText")
+        refused = "/1/fader1 from 127.0.0.1" in said and "was refused: there is no such address" in said
+        return refused and "/node/pad/level took effect at once, as its time had passed" in said
+
+    until(told, 60.0, "what was refused, and what was too late")

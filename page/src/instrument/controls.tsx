@@ -6,7 +6,7 @@ import { send, set } from "../link";
 import { type Declared, graph, macros, type Node, node, type Param, selected, type Value, value } from "../model";
 import { Options } from "../options";
 import { Wires } from "./edit";
-import { Learn, Mapped } from "./learn";
+import { Learn, Mapped, oscOf } from "./learn";
 import { fromPlace, toPlace, written } from "./scale";
 
 const HOST = new Set(["bypass", "mute", "wet"]);
@@ -73,22 +73,22 @@ function NodeControls({ node }: { node: Node }) {
 export function Control({ node, param }: { node: string; param: Param }) {
   const address = `/node/${node}/${param.name}`;
   const named = param.label ?? param.name;
+  const osc = oscOf(node, param);
   const learns = !param.readonly && !["text", "file"].includes(param.kind);
   return (
     <div class="control">
-      <span
-        class="label"
-        title={`${node === "macro" ? "/macro" : `/node/${node}`}/${param.name}${param.label ? "" : `: ${param.doc}`}`}>
+      <span class="label" title={`${param.doc} OSC: ${osc}`}>
         {named}
       </span>
       <Field
         param={{ ...param, name: named }}
+        osc={osc}
         now={value(address).value}
         change={(next) => set(address, next)}
         fire={() => send(address, 1)}
       />
       {learns ? <Learn address={address} name={named} /> : <span />}
-      <Mapped address={address} name={named} />
+      <Mapped address={address} name={named} osc={osc} />
       <small class="doc" title={param.doc}>
         {param.doc}
         {param.restart ? " A short gap when changed." : ""}
@@ -99,17 +99,19 @@ export function Control({ node, param }: { node: string; param: Param }) {
 
 interface Shown {
   param: Declared;
+  /** The address by OSC, where it has one. */
+  osc?: string;
   now: Value;
   change: (next: Value) => void;
 }
 
 /** The control of a parameter: it shows `now`, and calls `change` with what is set, `fire` where a trigger is pressed. */
-export function Field({ param, now, change, fire }: Shown & { fire: () => void }) {
+export function Field({ param, now, change, fire, osc }: Shown & { fire: () => void }) {
   if (param.readonly) return <output>{param.kind === "switch" ? (now ? "on" : "off") : written(param, now)}</output>;
   switch (param.kind) {
     case "float":
     case "int":
-      return <Slider param={param} now={now} change={change} />;
+      return <Slider param={param} now={now} change={change} osc={osc} />;
     case "switch":
       return (
         <button
@@ -150,7 +152,7 @@ export function Field({ param, now, change, fire }: Shown & { fire: () => void }
   }
 }
 
-function Slider({ param, now: given, change }: Shown) {
+function Slider({ param, now: given, change, osc }: Shown) {
   const now = Number(given ?? param.default);
   const typed = useSignal(false);
   const bar = useRef<HTMLDivElement>(null);
@@ -204,7 +206,7 @@ function Slider({ param, now: given, change }: Shown) {
       aria-valuemax={param.high}
       aria-valuenow={now}
       aria-valuetext={written(param, now)}
-      title="Drag, or double-click to type. Shift is finer, Delete the default."
+      title={`Drag, or double-click to type. Shift is finer, Delete the default.${osc ? ` OSC: ${osc}` : ""}`}
       onPointerDown={(event) => {
         if (event.button) return;
         event.currentTarget.setPointerCapture(event.pointerId);

@@ -1,6 +1,7 @@
-// Which MIDI controller moves what: learned by a click, shown, and cleared by another.
+// Which MIDI controller moves what: learned by a click, shown, and cleared by another; and the address by OSC.
+import { useSignal } from "@preact/signals";
 import { learn, unlearn } from "../link";
-import { learning, type Mapping, mappings } from "../model";
+import { type Declared, learning, type Mapping, mappings, status } from "../model";
 
 /** "cc 21 1" as it is shown: "CC 21, channel 1". */
 export function written(control: string): string {
@@ -13,6 +14,13 @@ export function mappingsOf(address: string): Mapping[] {
   return mappings.value.filter((one) => one.address === address);
 }
 
+/** Where OSC moves a parameter: a number by its place from 0 to 1, as faders send. */
+export function oscOf(node: string, param: Declared): string {
+  if (node === "macro") return `/macro/${param.name}`;
+  const place = (param.kind === "float" || param.kind === "int") && param.high !== null && param.low !== null;
+  return `/node/${node}/${param.name}${place ? "/norm" : ""}`;
+}
+
 export function Learn({ address, name }: { address: string; name: string }) {
   const on = learning.value === address;
   const mapped = mappingsOf(address).length > 0;
@@ -22,7 +30,9 @@ export function Learn({ address, name }: { address: string; name: string }) {
       aria-pressed={on}
       onClick={() => learn(address)}
       title={
-        on ? "Move a MIDI control now, or click again to leave it" : `Learn: move a MIDI control and it moves ${name}`
+        on
+          ? "Move a MIDI control now, or click again to leave it"
+          : `MIDI and OSC: learns a MIDI control for ${name}, and shows its OSC address`
       }
       aria-label={`Learn a MIDI control for ${name}`}>
       {mapped ? "•" : "◦"}
@@ -30,13 +40,32 @@ export function Learn({ address, name }: { address: string; name: string }) {
   );
 }
 
-export function Mapped({ address, name }: { address: string; name: string }) {
+/** An OSC address, and a button that copies it. */
+function Osc({ address }: { address: string }) {
+  const copied = useSignal(false);
+  const copy = () => void navigator.clipboard?.writeText(address).then(() => (copied.value = true));
+  return (
+    <span class="osc">
+      OSC needs no learning: <code>{address}</code>
+      {/\/(norm|macro\/[^/]+)(?=$)/.test(address) && " from 0 to 1"}
+      <button onClick={copy}>{copied.value ? "Copied" : "Copy"}</button>
+    </span>
+  );
+}
+
+export function Mapped({ address, name, osc = address }: { address: string; name: string; osc?: string }) {
   const on = learning.value === address;
   const found = mappingsOf(address);
   if (!on && !found.length) return null;
   return (
     <small class="mapping">
-      {on && <em>Move a MIDI control.</em>}
+      {on && (
+        <em>
+          {status.value.midi ? "Move a MIDI control." : "MIDI is off: end the server and start "}
+          {!status.value.midi && <code>antiphon serve --midi</code>}
+        </em>
+      )}
+      {on && <Osc address={osc} />}
       {found.map((one) => (
         <span key={`${one.control} ${one.port}`}>
           {written(one.control)}

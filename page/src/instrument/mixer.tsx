@@ -7,7 +7,7 @@ import { type Graph, graph, type Node, type Param, recorded, selected, value } f
 import { Options } from "../options";
 import { enter } from "../rooms";
 import { Field } from "./controls";
-import { Learn, Mapped } from "./learn";
+import { Learn, Mapped, oscOf } from "./learn";
 import { useMeters } from "./meters";
 
 const LEVELS = ["level", "gain"];
@@ -111,7 +111,15 @@ export function Output() {
 
 function Fader({ node, param }: { node: Node; param: Param }) {
   const address = `/node/${node.name}/${param.name}`;
-  return <Field param={param} now={value(address).value} change={(next) => set(address, next)} fire={() => {}} />;
+  return (
+    <Field
+      param={param}
+      osc={oscOf(node.name, param)}
+      now={value(address).value}
+      change={(next) => set(address, next)}
+      fire={() => {}}
+    />
+  );
 }
 
 function Strip({ node, all }: { node: Node; all: Node[] }) {

@@ -1,8 +1,9 @@
 // Machines of the network: approved and revoked by a click; a QR code that opens this page on a phone.
 import { signal } from "@preact/signals";
 import { useLayoutEffect, useRef } from "preact/hooks";
+import { download } from "../files/api";
 import { ask, post, readMachines } from "../link";
-import { type Machine, machines, say, status } from "../model";
+import { graph, type Machine, machines, say, status } from "../model";
 
 interface Address {
   host: string;
@@ -40,10 +41,14 @@ export function Surfaces() {
       </h2>
       {!lan && (
         <p class="soft">
-          Only this machine may play. <code>antiphon serve --lan</code> opens it to phones and controllers such as
-          TouchOSC.
+          Only this machine may play. To open it to phones and controllers such as TouchOSC, end the server (Ctrl+C in
+          its terminal) and start <code>antiphon serve --lan</code> in its place.
         </p>
       )}
+      <p class="soft">OSC goes to port {String(status.value.osc_port ?? "…")}.</p>
+      <button title="The faders, keys and feedback of this patch: open the file on the tablet" onClick={layout}>
+        Download a TouchOSC layout
+      </button>
       {lan && !machines.value.length && <p class="soft">No other machine has sent anything yet.</p>}
       <ul aria-live="polite">
         {machines.value.map((one) => (
@@ -64,6 +69,12 @@ export function Surfaces() {
       {codes.value && <Codes found={codes.value} />}
     </div>
   );
+}
+
+/** Saves the layout of the patch that plays. */
+function layout(): void {
+  const file = `${graph.value?.patch.toLowerCase()}.tosc`;
+  void download(`/api/surfaces/${encodeURIComponent(file)}`, file);
 }
 
 async function open(): Promise<void> {

@@ -144,6 +144,7 @@ function Opened({ one }: { one: Lesson }) {
             plays here what you do.
           </p>
         )}
+        {one.kind !== "file" && <Loudness of="out" name="What sounds" />}
         {wanted.value && <Token />}
         {asked.value && <FilesToken />}
         {scripted ? <Script one={one} /> : <Desk one={one} />}
@@ -359,7 +360,6 @@ function Desk({ one }: { one: Lesson }) {
           </small>
         </p>
       )}
-      {!one.sound && <Loudness of="out" name="It plays" />}
       {one.kind === "file" && (
         <p class="group">
           {one.work.map(({ title }) => (

@@ -111,7 +111,7 @@ class Take:
             return
         at = round(beat / self.step) * self.step if self.step else beat
         velocity = 127.0 * effect.value
-        velocity = round(velocity) if abs(velocity - round(velocity)) < 1e-6 else velocity
+        velocity = max(1, round(velocity)) if abs(velocity - round(velocity)) < 1e-6 or velocity < 1.0 else velocity
         begun, on = self._values.pop(node.id, None), ("/note/on", (effect.number, velocity, *key[1:]))
         if begun is not None:
             declared = note_params(node.info.params)

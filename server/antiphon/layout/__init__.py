@@ -2,3 +2,22 @@
 
 May import `graph`, `contract` and below, of the kernel.
 """
+
+from antiphon.kernel.contract.catalog import Catalog
+from antiphon.kernel.graph.patch import Patch
+from antiphon.layout import controls
+
+TOUCHOSC, STAGE_CONTROL = ".tosc", ".json"
+"""Endings of the files."""
+
+
+def written(patch: Patch, catalog: Catalog, ending: str) -> tuple[bytes, str]:
+    """The file with that ending for a patch, and in words what it has."""
+    from antiphon.layout import stage_control, touchosc
+
+    pages = controls.pages(patch, catalog)
+    count = sum(len(page.controls) + len(page.keys) for page in pages)
+    said = f"{count} controls of {patch.name} on {len(pages)} pages"
+    if ending == TOUCHOSC:
+        return touchosc.to_tosc(patch.name, pages), said
+    return stage_control.to_session(patch.name, pages).encode(), said

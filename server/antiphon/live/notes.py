@@ -192,7 +192,7 @@ def _velocity(values: Mapping[str, Any]) -> float:
     value = values.get("velocity", VELOCITY)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 1 <= value <= HIGHEST:
         raise UsageError(f"velocity takes 1 to {HIGHEST}, not {str(value)[:40]!r}")
-    return value
+    return value if value > 1 else 1  # as a float it would be the full velocity
 
 
 def _whole(value: Any, what: str, low: int, high: int) -> int:

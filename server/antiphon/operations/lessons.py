@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from fractions import Fraction
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -137,28 +137,34 @@ class LessonFile:
         """The whole script of some lines."""
         return f'from antiphon.live import *\n\npatch("{self.head.patch}")\n{lines.strip()}\n'
 
-    def plain(self, port: int) -> dict[str, Any]:
-        """The lesson as JSON, with scripts whole where it is of scripts. `port`: of OSC, for {port} in its texts."""
+    def plain(self, port: int, host: str = "") -> dict[str, Any]:
+        """The lesson as JSON, with scripts whole where it is of scripts.
+
+        `port`: of OSC, for {port} in its texts. `host`: this machine's address in its network, for {host}.
+        """
+        filled = partial(_filled, {"{port}": str(port), "{host}": host or "this machine's address"})
         head, own = (
             self.head,
             {"title", "patch", "task", "solution", "start", "why", "controls", "keys", "sound", "work"},
         )
         whole = self.script if head.check.kind == "events" else str.strip
         told = {key: value for key, value in msgspec.to_builtins(head).items() if key in own}
-        steps = [{"title": title, "text": _with_port(text, port)} for title, text in self.steps]
+        steps = [{"title": title, "text": filled(text)} for title, text in self.steps]
         return told | {
             "path": head.path,
             "name": self.name,
             "kind": head.check.kind,
             "start": whole(head.start),
             "solution": whole(head.solution),
-            "hint": _with_port(head.hint, port),
+            "hint": filled(head.hint),
             "steps": steps,
         }
 
 
-def _with_port(text: str, port: int) -> str:
-    return text.replace("{port}", str(port))
+def _filled(known: Mapping[str, str], text: str) -> str:
+    for place, value in known.items():
+        text = text.replace(place, value)
+    return text
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,8 +90,8 @@ async def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
         (
             (0.5,),
             [
-                (3.8, "/note/on", 60, 100), (4.3, "/note/off", 60), (4.7, "/note/on", 62, 1, "d"),
-                (4.9, "/note/on", 62, 127), (5.1, "/note/off", 62),
+                (3.8, "/note/on", 60, 100), (4.3, "/note/off", 60), (4.7, "/note/on", 62, 0.004, "d"),
+                (4.9, "/note/on", 62, 1.0), (5.1, "/note/off", 62),
                 (7.4, "/note/on", 64, 64, 2), (7.76, "/note/on", 7, 9),
             ],
             [

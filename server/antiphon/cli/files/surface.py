@@ -5,19 +5,25 @@ from typing import Annotated
 
 import typer
 
-from antiphon.kernel.errors import PatchError, UsageError
+from antiphon.cli import ports
+from antiphon.cli.running.running_server import get_answer
+from antiphon.kernel.errors import AntiphonError, PatchError, UsageError
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.arguments import argument
+from antiphon.layout import STAGE_CONTROL, TOUCHOSC, written
 from antiphon.offline.file_job import free
-
-TOUCHOSC, STAGE_CONTROL = ".tosc", ".json"
 
 
 def surface(
     out: Annotated[
         str,
-        argument("The file to write: NAME.tosc for TouchOSC, NAME.json for Open Stage Control.", "OUT"),
-    ],
+        argument(
+            "The file to write: NAME.tosc for TouchOSC, NAME.json for Open Stage Control; default: PATCH.tosc, of the "
+            "patch that plays.",
+            "[OUT]",
+            placed=True,
+        ),
+    ] = "",
     patch: Annotated[
         str,
         argument("A patch: its name, or the path of a .toml file; default: NAME.", names="patches"),
@@ -27,8 +33,8 @@ def surface(
     """Write a control surface for a patch: its parameters, levels, tempo, scenes, keys."""
     from antiphon.kernel.graph.patch import load as load_patch
     from antiphon.kernel.plugins.loader import load
-    from antiphon.layout import controls, stage_control, touchosc
 
+    out = out or f"{Path(patch).stem if patch else _playing()}{TOUCHOSC}"
     path = Path(out)
     if path.suffix not in (TOUCHOSC, STAGE_CONTROL):
         raise UsageError(f"{out}: its name must end in {TOUCHOSC} (TouchOSC) or {STAGE_CONTROL} (Open Stage Control)")
@@ -38,11 +44,19 @@ def surface(
     except PatchError as error:
         raise error if patch else UsageError(f"{error}; --patch names another, as in {out} --patch keys") from None
     free([("OUT", out)], force=force)
-    pages = controls.pages(loaded, catalog)
-    if path.suffix == TOUCHOSC:
-        content = touchosc.to_tosc(loaded.name, pages)
-    else:
-        content = stage_control.to_session(loaded.name, pages).encode()
+    content, said = written(loaded, catalog, path.suffix)
     paths.write_atomic(path, content)
-    count = sum(len(page.controls) + len(page.keys) for page in pages)
-    typer.echo(f"{out}: {count} controls of {loaded.name} on {len(pages)} pages")
+    typer.echo(f"{out}: {said}")
+
+
+def _playing() -> str:
+    """The file name of the patch that the server on this machine plays."""
+    try:
+        name = str(get_answer("/api/status", paths.config(), ports.http_port(None, None))["patch"])
+    except AntiphonError:  # none runs, or several
+        name = ""
+    if not name:
+        raise UsageError(
+            "name a file, as in `antiphon surface band.tosc`: no server, or more than one, plays a patch here"
+        )
+    return name.lower()

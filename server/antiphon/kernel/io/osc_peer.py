@@ -12,6 +12,8 @@ from antiphon.kernel.errors import WireError
 from antiphon.kernel.wire.osc import Message
 
 PER_SECOND = 50
+FEW = 5
+"""Refusals of a sender within a second that are told to others too."""
 
 
 class Room:
@@ -68,6 +70,11 @@ class FailLimiter:
         self._start = -1.0
         self._count = 0
         self.suppressed = 0
+
+    @property
+    def few(self) -> bool:
+        """Whether the last one was among the first `FEW` of its second."""
+        return self._count <= FEW
 
     def allows(self) -> bool:
         now = self._clock()

@@ -33,6 +33,7 @@ from antiphon.kernel.session.commands import (
     ProgramChange,
     When,
 )
+from antiphon.kernel.session.play import ROUNDING, is_share
 from antiphon.kernel.signal.pitch import named_note
 
 HIGHEST = 127
@@ -40,8 +41,6 @@ CHANNELS = 16
 MAX_NAME_LETTERS = 64
 """Maximum characters of a node's name."""
 _NONE = "no node of this patch takes notes: load a patch with a synth (keys) or add one (/node/add synth keys)"
-_ROUNDING = 1.2e-7
-"""Relative tolerance at the ends of a range, for values rounded to 32-bit floats."""
 
 
 class Players:
@@ -126,8 +125,8 @@ def read(address: str, args: Args, when: When) -> Note:
     """Parses an OSC message to one of `ADDRESSES`.
 
     A string in the position of the channel is taken as the node, so that `/note/on 60 100 keys` is valid. `args`: the
-    message's arguments; a note by number or name (c4 is 60), velocity 0 to 127, values of controllers, pressure and
-    timbre 0 to 1 or whole numbers to 127.
+    message's arguments; a note by number or name (c4 is 60), velocity 0 to 127 or as `is_share`, values of controllers,
+    pressure and timbre 0 to 1 or whole numbers to 127.
     """
     match address:
         case "/note/on":
@@ -170,9 +169,7 @@ def _velocity(args: Args, at: int) -> float:
     if at < len(args) and isinstance(args[at], bool):
         return float(args[at] is True)
     number = _number(args, at, "velocity", 0, HIGHEST)
-    if 0 < number < 1:
-        raise RequestError(f"velocity takes 0 to {HIGHEST}, not the fraction {number:g}")
-    return number / HIGHEST
+    return min(number, 1.0) if is_share(args[at]) else number / HIGHEST
 
 
 def _amount(args: Args, at: int) -> float:
@@ -181,7 +178,7 @@ def _amount(args: Args, at: int) -> float:
         return float(args[at] is True)
     takes = f"0 to 1, or a whole number to {HIGHEST}"
     number = _number(args, at, "value", 0, HIGHEST, takes)
-    if number <= 1 + _ROUNDING:
+    if number <= 1 + ROUNDING:
         return min(number, 1.0)
     if number != int(number):
         raise RequestError(f"value takes {takes}, not {_short_repr(number)}")
@@ -215,7 +212,7 @@ def _number(args: Args, at: int, name: str, low: float, high: float, takes: str 
     value = args[at]
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise RequestError(f"{name} takes {takes}, not {_short_repr(value)}")
-    if not low - _ROUNDING <= value <= high * (1 + _ROUNDING):
+    if not low - ROUNDING <= value <= high * (1 + ROUNDING):
         raise RequestError(f"{name} takes {takes}, not {_short_repr(value)}")
     return float(min(max(value, low), high))
 

@@ -10,6 +10,7 @@ from hashlib import blake2b
 from itertools import chain, takewhile
 from math import floor
 from struct import pack, unpack
+from typing import TypeGuard
 
 from antiphon.kernel.contract.catalog import ProcessorInfo
 from antiphon.kernel.contract.params import Param
@@ -47,6 +48,8 @@ _OTHERS, _THEIRS = " of others", " here"
 DEFAULT_NOTE = 60
 """Note number of a note without one."""
 _PIECES = 1 << 8 * PIECE
+ROUNDING = 1.2e-7
+"""Relative tolerance at the ends of a range, for values rounded to 32-bit floats."""
 _HASH_BITS = 53
 """Bits of a word's hash: the precision of a 64-bit float."""
 
@@ -158,8 +161,9 @@ def takes(info: ProcessorInfo, param: str, args: Sequence[object]) -> bool:
 def read(node: str, params: Iterable[Param], args: Sequence[object], when: When) -> list[Note]:
     """Parses the arguments of `/node/NAME/play`.
 
-    `args`: names and values in turn: those of `note_params`, `note` 0 to 127 and `velocity` above 0 to 127. `length`
-    too, of a node whose values are by name always: beats, where `when` is a beat, or 0 until `/note/off`.
+    `args`: names and values in turn: those of `note_params`, `note` 0 to 127 and `velocity` 1 to 127, or as
+    `is_share`, above 0. `length` too, of a node whose values are by name always: beats, where `when` is a beat, or 0
+    until `/note/off`.
 
     Raises RequestError: a name without a value, or an unknown one. Raises ParamError: a value that its parameter does
     not take.
@@ -184,6 +188,8 @@ def read(node: str, params: Iterable[Param], args: Sequence[object], when: When)
             raise RequestError(f"play takes no value named {short_repr(name)}{hint}")
         if name == "note":
             note = int(_NOTE.check(value))
+        elif name == "velocity" and is_share(value) and value > 0.0:
+            velocity = min(value, 1.0)
         elif name == "velocity":
             velocity = float(_VELOCITY.check(value)) / _VELOCITY.high
         else:
@@ -199,6 +205,11 @@ def read(node: str, params: Iterable[Param], args: Sequence[object], when: When)
     end = [NoteOff(note, 1, node, Beat(when.b + length))] if length and isinstance(when, Beat) else []
     controls = chain([begin], *values.values(), named)
     return [*controls, NoteOn(note, velocity, 1, node, when), *end]
+
+
+def is_share(velocity: object) -> TypeGuard[float]:
+    """Whether a velocity is a share of the full one: a float from 0 to 1, as faders and buttons send it."""
+    return isinstance(velocity, float) and 0.0 <= velocity <= 1.0 + ROUNDING
 
 
 def _length(node: str, args: Sequence[object], when: When) -> tuple[float, list[object]]:

@@ -36,6 +36,7 @@ from antiphon.web.control_link import ControlLink
 from antiphon.web.http_message import HttpRequest, Refusal, Response, answer
 from antiphon.web.operations import operation
 from antiphon.web.osc_socket import OscSocket
+from antiphon.web.oscquery.announcement import reachable
 from antiphon.web.server import HttpServer
 
 EXAMPLE = {"path": "send", "name": "01-first-message", "seconds": 0}
@@ -66,9 +67,14 @@ class LessonRoutes:
     async def all(self, request: HttpRequest) -> Response:
         """The lessons that ship, by path."""
         found, port = await asyncio.to_thread(lessons), (await self._control.about()).osc_port
+        host = next(iter(await asyncio.to_thread(reachable, "all")), "")
         return answer(
             [
-                {"path": path, "title": title, "lessons": [one.plain(port) for one in found if one.head.path == path]}
+                {
+                    "path": path,
+                    "title": title,
+                    "lessons": [one.plain(port, host) for one in found if one.head.path == path],
+                }
                 for path, title in PATHS.items()
             ]
         )

@@ -16,6 +16,7 @@ from antiphon.kernel.graph.io_nodes import declaration
 from antiphon.kernel.graph.patch import load
 from antiphon.kernel.wire.ip_address import plain_ip
 from antiphon.kernel.wire.osc import Arg
+from antiphon.layout import STAGE_CONTROL, TOUCHOSC, written
 from antiphon.signal.lyrics import syllables
 from antiphon.web import openapi
 from antiphon.web.api import types
@@ -43,6 +44,21 @@ def _sketches(catalog: Catalog) -> list[dict[str, Any]]:
             ends = [[wire.source.node, wire.dest.node] for wire in drawn.wires]
             found.append({"name": name, "nodes": [[node.name, node.type] for node in drawn.nodes], "wires": ends})
     return found
+
+
+def _layout(file: str, catalog: Catalog) -> Response:
+    name, dot, ending = file.rpartition(".")
+    known = next((one for one in patch_list.names() if one.lower() == name.lower()), "")
+    if dot + ending not in (TOUCHOSC, STAGE_CONTROL) or not known:
+        raise Refusal(
+            404,
+            f"there is no such layout: it is PATCH{TOUCHOSC} or PATCH{STAGE_CONTROL}, of a patch of GET /api/patches",
+        )
+    try:
+        body, _ = written(load(known, catalog), catalog, dot + ending)
+    except PatchError as error:
+        raise Refusal(409, str(error)) from None
+    return Response(body=body, type="application/octet-stream")
 
 
 def known_plugin(name: str, catalog: Catalog) -> ProcessorInfo:
@@ -172,6 +188,11 @@ class ServerRoutes:
     async def surfaces(self, request: HttpRequest) -> Response:
         """Machines that may send OSC, those that wait for it, and their times."""
         return answer(await self._control.surfaces())
+
+    @operation("GET", "/api/surfaces/{file}", bytes, example={"file": "band.tosc"})
+    async def layout(self, request: HttpRequest, file: str) -> Response:
+        """The layout of a patch: PATCH.tosc for TouchOSC, PATCH.json for Open Stage Control."""
+        return await asyncio.to_thread(_layout, file, self._catalog)
 
     @operation("GET", "/api/phone", types.Phone)
     async def phone(self, request: HttpRequest) -> Response:

@@ -173,7 +173,11 @@ class PageFeed:
             self._values[address] = _plain(args[0]) if args else None
         elif address == "/note/event":
             self._add(self._notes, [*map(_plain, args)])
-        elif address not in ("/ping", "/done"):
+        elif address == "/refused":
+            port = str(args[2]).rpartition(":")[2]
+            if not (port.isdigit() and int(port) in OscSocket.ports):  # the page's own are answered
+                self._add(self._events, [address, *map(_plain, args)])
+        elif address not in ("/ping", "/done") and not address.startswith("/macro/"):  # `/node/macro` says it too
             self._add(self._events, [address, *map(_plain, args)])
 
     def _add(self, items: list[list[Any]], item: list[Any]) -> None:

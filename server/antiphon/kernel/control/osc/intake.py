@@ -19,7 +19,17 @@ from antiphon.kernel.session.commands import NOW, Beat, Sample, When
 from antiphon.kernel.session.router import Router
 from antiphon.kernel.session.schedule import Moment, Schedule, ScheduleFull
 from antiphon.kernel.session.session import Session
-from antiphon.kernel.wire.osc import IMMEDIATELY, MAX_DATAGRAM, Arg, Bundle, Message, Packet, address_text, decode
+from antiphon.kernel.wire.osc import (
+    IMMEDIATELY,
+    MAX_DATAGRAM,
+    Arg,
+    Bundle,
+    Message,
+    Packet,
+    address_text,
+    decode,
+    encode,
+)
 from antiphon.kernel.wire.pattern import is_pattern
 
 Handler = Callable[[Peer, tuple[Arg, ...], When], None]
@@ -148,7 +158,9 @@ MAX_BEHIND = 1024
 _SHORT = 3
 """Words longer than this are matched as part of an address."""
 NUMBERS = frozenset({float, int, bool})
-_NEVER_ANSWERED = ("/fail", "/remark", "/done", "/pong", "/synced", "/late", "/meter", "/packet")
+PASSED_SECONDS = 1.0
+"""Behind a message's beat, in seconds, from which on that is remarked: a busy machine or network is nearer to it."""
+_NEVER_ANSWERED = ("/fail", "/refused", "/remark", "/done", "/pong", "/synced", "/late", "/meter", "/packet")
 
 
 class Intake:
@@ -357,6 +369,11 @@ class Intake:
         elif not route.timed or is_query(message, route):
             self._replies.fail(peer, route.address, "this takes effect at no beat; send it without /at")
         else:
+            now = self._clock.moment().beat
+            seconds = (now - beat) * 60.0 / self._session.state.tempo
+            if seconds > PASSED_SECONDS and peer.fails.allows():
+                said = f"its time had passed {seconds:.1f} s ago: /at {beat:g} when the beat was {now:.1f}"
+                self._replies.reply(peer, encode("/remark", address_text(message.address), said))
             self.call(route, message, peer, Beat(beat))
 
     def _defer(self, route: AddressRoute, message: Message, peer: Peer, when: Sample) -> bool:

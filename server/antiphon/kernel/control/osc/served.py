@@ -89,9 +89,9 @@ class OscServer:
         self.faults, self.events = ControlFaults(), ServerEvents()
         self.access, self.surfaces = Access(options.allow), Surfaces()
         self.saver = StateSaver(self.folder, self._contents)
-        self.replies = Replies(self.faults, self._discreet)
-        self.unknown_words = UnknownWords(self.replies)
         self.feedback = Feedback(self.surfaces, self._discreet)
+        self.replies = Replies(self.faults, self._discreet, self.feedback)
+        self.unknown_words = UnknownWords(self.replies)
         self.outbox = Outbox(link, self.session.state)
         parts = CommandParts(
             link, self.session, self.clock, self.outbox, self.feedback, self.saver, self.replies, self.faults,

@@ -5,6 +5,7 @@ from time import monotonic
 
 from antiphon.kernel.contract.params import Param, Value
 from antiphon.kernel.control.subscribers.clients import Surface, Surfaces
+from antiphon.kernel.graph.names import MACRO
 from antiphon.kernel.io.osc_peer import Level
 from antiphon.kernel.wire.osc import IMMEDIATELY, Arg, encode, encode_bundle
 
@@ -14,9 +15,13 @@ BUNDLE_BYTES = 1400
 """Bytes of a bundle, so that it fits one network packet."""
 LATE_SECONDS = 0.010
 """Lateness of commands that is reported."""
+MAX_NORMS = 4096
+"""Maximum addresses `/norm` at which values are sent."""
 MAX_EVENTS = 256
 """Maximum events of one flush; further ones are dropped and counted."""
 
+MAX_TOLD = 240
+"""Maximum characters of an address, and of a reason, of a refusal that is told."""
 REASONED = frozenset({"/node/state", "/patch/failed", "/patch/warning", "/plugin/failed"})
 """Events with a sentence, from which file names are removed for surfaces that are not the owner's."""
 Listener = Callable[[str, Value], None]
@@ -40,7 +45,8 @@ def param_level(param: Param) -> Level:
 class Feedback:
     """Collects changes and events; `flush` sends them.
 
-    Of several changes of one address, the last before a flush is sent, to all subscribers but its sender.
+    Of several changes of one address, the last before a flush is sent, to all subscribers but its sender. `norms`:
+    addresses `/norm` that somebody has used, at which their parameters are sent too.
     """
 
     def __init__(
@@ -49,7 +55,9 @@ class Feedback:
         """Creates an empty feedback. `hide_files` removes file names from a sentence, `clock` gives seconds."""
         self.surfaces, self._hide_files, self._clock = surfaces, hide_files, clock
         self._changes: dict[str, tuple[Arg, object, Level]] = {}
-        self._events: list[tuple[bytes, bytes]] = []  # for the owner; for surfaces, empty for none
+        self._again: dict[str, tuple[tuple[str, Arg], ...]] = {}  # other addresses of what changed, with their values
+        self.norms: set[str] = set()
+        self._events: list[tuple[bytes, bytes, object]] = []  # for the owner; for surfaces, empty for none; who sent it
         self._notes: list[bytes] = []
         self._late: dict[str, float] = {}
         self._meters: dict[str, tuple[float, float]] = {}
@@ -75,11 +83,25 @@ class Feedback:
             self._changes[address] = (value, source, level)
 
     def param_changed(self, node: str, param: Param, value: Value, source: object) -> None:
-        """Adds a changed parameter; `source` as for `changed`."""
-        self.changed(f"/node/{node}/{param.name}", wire_value(param, value), source, param_level(param))
+        """Adds a changed parameter, at all the addresses that move it; `source` as for `changed`."""
+        address, wired = f"/node/{node}/{param.name}", wire_value(param, value)
+        self.changed(address, wired, source, param_level(param))
+        if self.surfaces:
+            short = ((f"/{MACRO}/{param.name}", wired),) if node == MACRO else ()
+            norm = f"{address}/norm"
+            self._again[address] = (*short, *(((norm, float(param.to_norm(value))),) if norm in self.norms else ()))
 
-    def event(self, address: str, *args: Arg, level: Level = Level.SURFACE) -> None:
-        """Adds an event for all subscribers of a level or above, sent in order."""
+    def used(self, norm: str) -> None:
+        """Notes that a message came to an address `/norm`."""
+        if len(self.norms) < MAX_NORMS:
+            self.norms.add(norm)
+
+    def refused(self, address: str, reason: str, sender: str) -> None:
+        """Adds a refusal, for the owner's other subscribers; the sender is answered."""
+        self.event("/refused", address[:MAX_TOLD], reason[:MAX_TOLD], sender, level=Level.OWNER, source=sender)
+
+    def event(self, address: str, *args: Arg, level: Level = Level.SURFACE, source: object = None) -> None:
+        """Adds an event for all subscribers of a level or above but `source`, sent in order."""
         if not self.surfaces:
             return
         if len(self._events) >= MAX_EVENTS:
@@ -89,7 +111,7 @@ class Feedback:
         discreet = packet if level is not Level.OWNER else b""
         if address in REASONED:
             discreet = encode(address, *(self._hide_files(arg) if isinstance(arg, str) else arg for arg in args))
-        self._events.append((packet, discreet))
+        self._events.append((packet, discreet, source))
 
     def note(self, packet: bytes) -> None:
         """Adds a note for the owner's subscribers that enabled notes; at most `MAX_EVENTS` a flush."""
@@ -112,13 +134,18 @@ class Feedback:
         """Sends pending data to subscribers, then calls the listeners."""
         self._flushed = self._clock()
         changes, self._changes = self._changes, {}
+        again, self._again = self._again, {}
         events, self._events = self._events, []
         notes, self._notes = self._notes, []
         timed = [encode("/late", address, seconds) for address, seconds in self._late.items()]
         timed += [encode("/meter", name, peak, rms) for name, (peak, rms) in self._meters.items()]
         self._late, self._meters = {}, {}
         if self.surfaces:
-            encoded = [(encode(address, value), source, level) for address, (value, source, level) in changes.items()]
+            encoded = [
+                (encode(name, wired), source, level)
+                for address, (value, source, level) in changes.items()
+                for name, wired in ((address, value), *again.get(address, ()))
+            ]
             for surface in self.surfaces:
                 if surface.quiet_until <= self._flushed and surface.permitted:
                     owner = surface.peer.level is Level.OWNER
@@ -127,7 +154,11 @@ class Feedback:
                         for p, source, level in encoded
                         if (owner or level is not Level.OWNER) and not surface.moved_by(source)
                     ]
-                    happened = [p for e, discreet in events if (p := e if owner else discreet)]
+                    happened = [
+                        p
+                        for e, discreet, source in events
+                        if (p := e if owner else discreet) and not (source and surface.moved_by(source))
+                    ]
                     played = notes if owner and surface.notes else []
                     self._send(surface, changed + happened + played + timed)
         # after the surfaces, for a plugin's listener may raise

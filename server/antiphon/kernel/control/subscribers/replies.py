@@ -5,6 +5,7 @@ from collections.abc import Callable, Container, Iterable
 from time import monotonic
 
 from antiphon.kernel.control.faults import ControlFaults
+from antiphon.kernel.control.subscribers.feedback import Feedback
 from antiphon.kernel.io.osc_peer import Level, Peer
 from antiphon.kernel.session.graph_state import GraphState
 from antiphon.kernel.session.scenes import Scene
@@ -20,9 +21,11 @@ class Replies:
     `packets`: those collected, each with its peer. `failed`: messages refused so far, answered or not.
     """
 
-    def __init__(self, faults: ControlFaults, hide_files: Callable[[str], str]) -> None:
-        """Starts without answers. `hide_files` removes file names from a sentence for all but the owner."""
-        self._faults, self._hide_files = faults, hide_files
+    def __init__(self, faults: ControlFaults, hide_files: Callable[[str], str], feedback: Feedback) -> None:
+        """Starts without answers. `hide_files` removes file names from a sentence for all but the owner; `feedback`
+        tells the owner of refusals.
+        """
+        self._faults, self._hide_files, self._feedback = faults, hide_files, feedback
         self.packets: list[tuple[Peer, bytes]] = []
         self.failed = 0
 
@@ -36,6 +39,8 @@ class Replies:
         if peer.fails.allows():
             text = reason if isinstance(reason, str) else reason()
             self.reply(peer, encode("/fail", address, text if peer.level is Level.OWNER else self._hide_files(text)))
+            if peer.fails.few:
+                self._feedback.refused(address, text, peer.key)
 
     def schedule_full(self, peer: Peer, address: str, reason: str) -> None:
         """`fail` with one answer per `FULL_SECONDS`, as a flood fills the schedule repeatedly."""

@@ -19,8 +19,9 @@ def _note(path: str, args: str, doc: str) -> Address:
 
 _TO = "[i:channel] [s:node]"
 NOTES = (
-    _note("/note/on", f"i:note i:velocity {_TO}", "Begins a note, 0 to 127 or a name as c4; velocity 1 to 127, 0 ends "
-          "it; channel 1 to 16, by default 1."),
+    _note("/note/on", f"i:note i:velocity {_TO}", "Begins a note, 0 to 127 or a name as c4; velocity 1 to 127, or as "
+          "a float 0 to 1, as a button of TouchOSC sends it (1.0 is full, the whole number 1 hardly heard); 0 ends it; "
+          "channel 1 to 16, by default 1."),
     _note("/note/off", f"i:note [i:velocity] {_TO}", "Ends a note; the velocity is ignored."),
     _note("/cc", f"i:number f:value {_TO}", "Sets controller 0 to 127 (64 is the sustain pedal) to a value from 0 to "
           "1; a whole number from 2 to 127 is divided by 127, so 1 is the full value."),
