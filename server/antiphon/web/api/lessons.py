@@ -39,7 +39,7 @@ from antiphon.web.osc_socket import OscSocket
 from antiphon.web.oscquery.announcement import reachable
 from antiphon.web.server import HttpServer
 
-EXAMPLE = {"path": "send", "name": "01-first-message", "seconds": 0}
+EXAMPLE = {"path": "send", "name": "01-first-message", "seconds": 0, "anew": False}
 LISTENERS = 4
 """Checks that listen at a time."""
 SHOWN = 6
