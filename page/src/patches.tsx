@@ -5,7 +5,7 @@ import type { Sketch } from "./api";
 import { layout } from "./instrument/patch";
 import { ask, send } from "./link";
 import { graph, patches, status } from "./model";
-import { useClosing } from "./rooms";
+import { useClosing, useInside } from "./rooms";
 
 const FADE = 0.3; // seconds from one patch to the next
 /** Groups of patches by what one plays them with. */
@@ -80,7 +80,7 @@ function List() {
     words.value = "";
   };
   return (
-    <div class="patches" role="group" aria-label="Patches">
+    <div class="patches" role="group" aria-label="Patches" ref={useInside<HTMLDivElement>()}>
       <input
         type="search"
         aria-label="Search the patches"

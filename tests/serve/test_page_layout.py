@@ -91,6 +91,21 @@ def test_the_head_is_one_row_at_every_width_in_every_room_and_mode(server: Serve
                     assert boxes(tab, "main")[0][2] - head[4] < 2, at
 
 
+@pytest.mark.parametrize("width", WIDTHS)
+def test_what_opens_from_the_head_is_inside_the_window(server: ServerProcess, browser: Chromium, width: int) -> None:
+    tab = opened(browser, server, width)
+    if tab.run("document.querySelector('header .more').checkVisibility()"):
+        tab.run("document.querySelector('header .more').click()")
+    for height in (844, 300):
+        tab.size(width, height, phone=width == PHONE)
+        for button, opens in {".input button": ".menu", ".patch .chosen": ".patches"}.items():
+            tab.run(f"document.querySelector('{button}').click()")
+            tab.until(f"!!document.querySelector('{opens}')")
+            (_, left, top, right, bottom) = boxes(tab, opens)[0]
+            assert left >= 0 <= top and right <= width and bottom <= height, f"{width} x {height}: {opens}"
+            tab.run(f"document.querySelector('{button}').click()")
+
+
 @pytest.mark.parametrize("width", [PHONE, 1280])
 def test_a_message_covers_nothing(server: ServerProcess, browser: Chromium, width: int) -> None:
     tab = opened(browser, server, width)
