@@ -102,7 +102,8 @@ def test_what_opens_from_the_head_is_inside_the_window(server: ServerProcess, br
             tab.run(f"document.querySelector('{button}').click()")
             tab.until(f"!!document.querySelector('{opens}')")
             (_, left, top, right, bottom) = boxes(tab, opens)[0]
-            assert left >= 0 <= top and right <= width and bottom <= height, f"{width} x {height}: {opens}"
+            assert 0 <= left < right <= width, f"{width} x {height}: {opens}"
+            assert 0 <= top < bottom <= height, f"{width} x {height}: {opens}"
             tab.run(f"document.querySelector('{button}').click()")
 
 
