@@ -75,8 +75,13 @@ export async function exchangeSecret(then: () => void): Promise<void> {
   if (waits) then();
 }
 
-/** Counts the keys that came by another page of this browser, which the owner opened. */
+/** Counts the keys that were typed here, or came by another page of this browser, which the owner opened. */
 export const keysCame = signal(0);
+/** Takes a token that was typed: all that waits for one goes on. */
+export function giveToken(text: string): void {
+  sessionStorage.setItem("token", text);
+  keysCame.value++;
+}
 addEventListener("storage", (event) => event.key === KEY && event.newValue && keysCame.value++);
 
 /** A refusal as a sentence of its own. */

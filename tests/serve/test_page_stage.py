@@ -79,6 +79,20 @@ def pages(stage: LanRig) -> Iterator[tuple[Tab, Tab]]:
         yield stage.opened(browser), stage.opened(browser)
 
 
+def test_a_page_of_another_machine_says_on_which_one_its_key_is(stage: LanRig) -> None:
+    outside = [ip for ip in local_addresses() if not ip.startswith("127.")]
+    if not outside:
+        pytest.skip("this machine has no address but loopback's, so that no page is another's")
+    with Chromium() as browser:
+        tab = browser.tab()
+        tab.call("Security.setIgnoreCertificateErrors", ignore=True)
+        tab.go(f"https://{outside[0]}:{stage.server.http}/")
+        tab.until("!!document.querySelector('.ask')")
+        said = tab.run("document.querySelector('.ask').innerText")
+        assert "On the machine that runs Antiphon, type antiphon qr in a terminal and scan the code" in said
+        assert "antiphon page" not in said
+
+
 def click(tab: Tab, label: str) -> None:
     tab.until(f"document.querySelector('[aria-label={json.dumps(label)}]') !== null")
     tab.run(f"document.querySelector('[aria-label={json.dumps(label)}]').click()")

@@ -41,7 +41,6 @@ import {
   together,
   translate,
   unsaved,
-  useOwnersToken,
   vocabulary,
   wanted,
 } from "./store";
@@ -233,7 +232,6 @@ export function Token() {
           ? `Not taken: ${refusal.value}.`
           : "A script is a program that runs with your rights, so the page needs its key."
       }
-      take={useOwnersToken}
       cancel={() => (wanted.value = null)}
     />
   );

@@ -14,7 +14,6 @@ import {
   fitting,
   following,
   genres,
-  giveToken,
   hear,
   load,
   map,
@@ -290,7 +289,7 @@ export function Library() {
             {problem.value}
           </p>
         )}
-        {tokenNeeded.value && <TokenForm why="This changes the library, so the page needs its key." take={giveToken} />}
+        {tokenNeeded.value && <TokenForm why="This changes the library, so the page needs its key." />}
         <State />
         <Selected />
         {!empty && <Fitting />}
