@@ -107,6 +107,22 @@ def test_what_opens_from_the_head_is_inside_the_window(server: ServerProcess, br
             tab.run(f"document.querySelector('{button}').click()")
 
 
+def test_on_a_phone_run_covers_no_choice_and_the_code_tools_fade_where_more_are(
+    server: ServerProcess, browser: Chromium
+) -> None:
+    tab = opened(browser, server, PHONE)
+    enter(tab, "Files")
+    tab.until("document.querySelectorAll('.work .what option').length > 5")
+    top = "document.querySelector('.work .kinds').getBoundingClientRect().top"
+    tab.run(f"document.querySelector('main.files').scrollTop += {top} - 780")
+    assert apart(boxes(tab, ".work .kinds")[0], boxes(tab, ".run-bar")[0])
+    enter(tab, "Code")
+    tab.until("!!document.querySelector('[aria-label=Script]')")
+    assert tab.run("getComputedStyle(document.querySelector('.code-tools')).maskImage").startswith("linear-gradient")
+    tab.run("document.querySelector('.code-tools').scrollLeft = 1e6")
+    assert boxes(tab, ".code-tools > *")[-1][3] <= PHONE - 30, "the last tool is before the part that fades"
+
+
 @pytest.mark.parametrize("width", [PHONE, 1280])
 def test_a_message_covers_nothing(server: ServerProcess, browser: Chromium, width: int) -> None:
     tab = opened(browser, server, width)
