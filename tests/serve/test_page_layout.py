@@ -113,8 +113,9 @@ def test_on_a_phone_run_covers_no_choice_and_the_code_tools_fade_where_more_are(
     tab = opened(browser, server, PHONE)
     enter(tab, "Files")
     tab.until("document.querySelectorAll('.work .what option').length > 5")
-    top = "document.querySelector('.work .kinds').getBoundingClientRect().top"
-    tab.run(f"document.querySelector('main.files').scrollTop += {top} - 780")
+    # a window that ends within the choices
+    tab.size(PHONE, int(boxes(tab, ".work .kinds")[0][2]) + 68, phone=True)
+    tab.run("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
     assert apart(boxes(tab, ".work .kinds")[0], boxes(tab, ".run-bar")[0])
     enter(tab, "Code")
     tab.until("!!document.querySelector('[aria-label=Script]')")
