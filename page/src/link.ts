@@ -17,9 +17,11 @@ import {
   machines,
   mappings,
   meters,
+  NOTICE_MS,
   noteAt,
   noteOff,
   noteOn,
+  notice,
   partOf,
   passBeat,
   patches,
@@ -394,6 +396,19 @@ function answered([address, ...args]: [string, ...Value[]]): void {
   }
 }
 
+const CLIP_PAUSE_MS = 10_000; // without one, after which a next one is worth a word again
+let clipped = 0;
+
+/** Says once that the input clips; where the answer to an act is shown, that stays, and the next clip says it. */
+function clips(now: number): void {
+  if (now - clipped > CLIP_PAUSE_MS) {
+    const shown = notice.peek();
+    if (shown && !shown.bad && now - shown.at.getTime() < NOTICE_MS) return;
+    say("The input is too loud: turn it down at its source.");
+  }
+  clipped = now;
+}
+
 function happened([address, ...args]: [string, ...Value[]]): void {
   heard.get(address)?.(args);
   switch (address) {
@@ -472,7 +487,7 @@ function happened([address, ...args]: [string, ...Value[]]): void {
       say(`${args[0]} from ${args[2]} was refused: ${args[1]}.`, true, true);
       break;
     case "/clip":
-      say("The input is too loud: turn it down at its source.");
+      clips(Date.now());
       break;
   }
 }

@@ -124,6 +124,10 @@ export const takesNotes = computed(
   () => graph.value?.nodes.some((one) => one.inputs.some((port) => port.kind === "events")) ?? false,
 );
 
+export const NOTICE_MS = 6000;
+/** The last message that is not kept among the others alone. */
+export const notice = computed(() => log.value.find((one) => !one.quiet));
+
 let entries = 0;
 export function say(text: string, bad = true, quiet = false, room?: Room): void {
   const last = log.value[0];

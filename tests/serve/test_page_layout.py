@@ -33,7 +33,7 @@ FIRST = """
 window.WebSocket = class extends WebSocket {
   constructor(url, ways) {
     super(url, ways);
-    if (url.endsWith('/api/feed')) this.addEventListener('message', () => window.came ??= performance.now());
+    if (url.endsWith('/api/feed')) (window.feed = this).addEventListener('message', () => window.came ??= performance.now());
   }
 };
 """
@@ -137,6 +137,33 @@ def test_a_message_covers_nothing(server: ServerProcess, browser: Chromium, widt
         assert all(apart(said, other) for other in others), f"{room}: {said} {others}"
         assert said[3] <= width
         assert said[4] <= 844
+
+
+def test_an_input_that_clips_is_said_once_and_hides_no_answer(server: ServerProcess, browser: Chromium) -> None:
+    tab = browser.tab()
+    tab.call("Page.enable")
+    tab.call("Page.addScriptToEvaluateOnNewDocument", source=FIRST)
+    tab.size(1440, 844)
+    tab.go(f"http://127.0.0.1:{server.http}/#room=instrument")
+    tab.until("document.querySelectorAll('.node').length > 3 && antiphon.connection() === 'open'")
+
+    def come(**frame: list[object]) -> None:
+        tab.run(f"feed.onmessage({{data: {json.dumps(json.dumps(frame))}}})")
+
+    said, loud = "document.querySelector('.toast').innerText", "The input is too loud"
+    for _ in range(3):
+        come(events=[["/clip", 1]])
+        tab.until(f"{said}.includes('{loud}')")
+    come(reply=["/capture.reply", "out.wav"])
+    tab.until(f"{said}.includes('Captured: out.wav')")
+    for later in (1, 2, 13):
+        tab.run(f"Date.now = () => performance.timeOrigin + performance.now() + {1000 * later}")
+        come(events=[["/clip", 1]])
+        tab.run("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        if later < 13:
+            assert "Captured" in tab.run(said)
+    lines = tab.run("[...document.querySelectorAll('.log li')].map(one => one.innerText)")
+    assert len([one for one in lines if loud in one]) == 2, "once, and again after a pause"
 
 
 @pytest.mark.parametrize("width", [PHONE, 1280])
