@@ -33,7 +33,9 @@ FIRST = """
 window.WebSocket = class extends WebSocket {
   constructor(url, ways) {
     super(url, ways);
-    if (url.endsWith('/api/feed')) (window.feed = this).addEventListener('message', () => window.came ??= performance.now());
+    if (!url.endsWith('/api/feed')) return;
+    window.feed = this;
+    this.addEventListener('message', () => window.came ??= performance.now());
   }
 };
 """
@@ -122,6 +124,20 @@ def test_on_a_phone_run_covers_no_choice_and_the_code_tools_fade_where_more_are(
     assert tab.run("getComputedStyle(document.querySelector('.code-tools')).maskImage").startswith("linear-gradient")
     tab.run("document.querySelector('.code-tools').scrollLeft = 1e6")
     assert boxes(tab, ".code-tools > *")[-1][3] <= PHONE - 30, "the last tool is before the part that fades"
+
+
+def test_a_phone_that_lies_on_its_side_has_what_is_played(server: ServerProcess, browser: Chromium) -> None:
+    tab = opened(browser, server, PHONE)
+    tab.run("[...document.querySelectorAll('.tabs button')].find(one => one.innerText === 'Play').click()")
+    for width, height in ((PHONE, 844), (844, PHONE)):
+        tab.size(width, height, phone=True)
+        tab.run("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        found = [box for where in (".hand .slider", ".xy-pad", ".tabs", ".rooms") for box in boxes(tab, where)]
+        assert len(found) == 4, f"{width} x {height}: {found}"
+        for one in found:
+            assert 0 <= one[1] < one[3] <= width, f"{width} x {height}: {one}"
+            assert 0 <= one[2] < one[4] <= height, f"{width} x {height}: {one}"
+        assert tab.run("document.documentElement.scrollWidth") == width
 
 
 @pytest.mark.parametrize("width", [PHONE, 1280])

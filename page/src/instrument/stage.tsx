@@ -15,7 +15,7 @@ import { Output } from "./mixer";
 import { Scenes } from "./side";
 import { Told } from "./told";
 
-const PHONE = matchMedia("(max-width: 760px)");
+const PHONE = matchMedia("(max-width: 760px), (max-height: 480px)");
 /** Whether there is room for one view alone. */
 export const narrow = signal(PHONE.matches);
 PHONE.addEventListener("change", () => (narrow.value = PHONE.matches));
