@@ -172,8 +172,13 @@ function countMissed(count: number, at: number): void {
   missedLately.value = count - missedBefore[0]!.count;
 }
 
+/** Since when the set is recorded as tracks, in ms of the epoch; 0 where it is not, NaN where it was before this page. */
+export const tracksSince = signal(0);
+
 export function takeStatus(next: Status): void {
   batch(() => {
+    const [before, on] = [status.value.recording_tracks, Boolean(next.recording_tracks)];
+    if (on !== before) tracksSince.value = on ? (before === false ? Date.now() : Number.NaN) : 0;
     countMissed(Number(next.missed_blocks ?? 0), performance.now());
     status.value = next;
     bpm.value = Number(next.tempo ?? bpm.value);

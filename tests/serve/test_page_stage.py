@@ -186,8 +186,21 @@ def test_a_phone_records_the_tracks_and_ends_them(stage: LanRig) -> None:
         touch(phone, ".on-stage", "Record tracks")
         until(lambda: stage.status()["recording_tracks"], 60.0, "the tracks are recorded")
         stage.server.send("/note/on", 60, 100)
+        # that it runs, and for how long, is seen with the tracks closed too
+        running = "document.querySelector('.hand .running')"
+        phone.until(f"/^● 0:0[1-9]$/.test({running}?.innerText)")
+        phone.run(f"{running}.closest('button').click()")
+        phone.until("!document.querySelector('.on-stage .levels')")
+        assert phone.run(f"/^● 0:\\d\\d$/.test({running}.innerText)")
+        panics = "[...document.querySelectorAll('.panic')].filter(one => one.checkVisibility()).length"
+        assert phone.run(panics) == 1, "one panic, in the place that it has in every room"
+        phone.run(f"{running}.closest('button').click()")
         touch(phone, ".on-stage", "End the tracks")
         until(lambda: list(stage.server.home.rglob("set.dawproject")), 60.0, "the projects are written")
         phone.until("document.querySelector('.on-stage').innerText.includes('Record tracks')")
+        assert not phone.run(f"!!{running}")
+        phone.until("document.querySelector('.toast').innerText.includes('under Recordings')")
+        phone.run("document.querySelector('.toast button').click()")
+        phone.until("document.querySelector('.app').dataset.room === 'Files'")
     (listed,) = stage.server.home.rglob("tracks.json")
     assert [one["name"] for one in json.loads(listed.read_text())["tracks"]] == ["input", "output", "keys"]
