@@ -222,7 +222,7 @@ export function InputMenu() {
         onClick={() => (on ? end() : (opened.value = !opened.value))}
         title={
           on
-            ? `${named.value} is sent to the server's input; a click ends it`
+            ? `${named.value} is sent to the server's input; a press ends it`
             : "This browser's microphone or a file as the server's input"
         }>
         {{ off: "Input", starting: "…", microphone: "Mic on", file: "File on", stopped: "Input stopped" }[source.value]}

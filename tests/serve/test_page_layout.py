@@ -140,6 +140,24 @@ def test_a_phone_that_lies_on_its_side_has_what_is_played(server: ServerProcess,
         assert tab.run("document.documentElement.scrollWidth") == width
 
 
+@pytest.mark.parametrize("fingers", [False, True])
+def test_fingers_meet_no_words_for_a_mouse_and_no_keyboard_over_the_patches(
+    server: ServerProcess, browser: Chromium, fingers: bool
+) -> None:
+    tab = browser.tab()
+    tab.size(900, 1180, phone=fingers)
+    tab.call("Emulation.setTouchEmulationEnabled", enabled=fingers, maxTouchPoints=5)
+    tab.go(f"http://127.0.0.1:{server.http}/#room=files")
+    tab.until("!!document.querySelector('.dropzone')")
+    assert tab.run("matchMedia('(pointer: coarse)').matches") is fingers
+    said = "document.querySelector('.dropzone').innerText"
+    assert ("drop them here" in tab.run(said)) is not fingers
+    tab.run("document.querySelector('.patch .chosen').click()")
+    tab.until("!!document.querySelector('.patches')")
+    tab.run("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    assert (tab.run("document.activeElement.type") == "search") is not fingers
+
+
 @pytest.mark.parametrize("width", [PHONE, 1280])
 def test_a_message_covers_nothing(server: ServerProcess, browser: Chromium, width: int) -> None:
     tab = opened(browser, server, width)

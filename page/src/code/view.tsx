@@ -263,7 +263,7 @@ function Status() {
         {!other && !now.playing && !now.reading && !wrong && (
           <span class="soft">
             Nothing plays.{" "}
-            <span class="by-keys">Ctrl or ⌘ with Enter runs the script, Alt with Enter the lines here.</span>
+            <span class="by-mouse">Ctrl or ⌘ with Enter runs the script, Alt with Enter the lines here.</span>
           </span>
         )}
         {now.reading && <span>Reading it…</span>}

@@ -161,7 +161,7 @@ function Selected() {
   if (!chosen) {
     if (!map.value?.tracks.length) return null;
     return (
-      <p class="soft">Sounds that are alike stand side by side. Click a point to play it, or type a name above.</p>
+      <p class="soft">Sounds that are alike stand side by side. Press a point to play it, or type a name above.</p>
     );
   }
   if (chosen.kind === "track") return <TrackCard id={chosen.id} />;
