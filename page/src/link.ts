@@ -31,6 +31,7 @@ import {
   status,
   takeGraph,
   takeStatus,
+  tracksSince,
   type Value,
   value,
 } from "./model";
@@ -374,6 +375,7 @@ function answered([address, ...args]: [string, ...Value[]]): void {
       say(`The sound device is ${args[1]}: ${Number(args[2]) / 1000} kHz, ${args[3]} frames.`, false);
     if (args[0] === "/record/tracks/start") {
       tracksFolder = String(args[1]).split("/").pop()!;
+      tracksSince.value = Date.now();
       say("The tracks are being recorded: play, then end them.", false);
     }
     if (args[0] === "/record/tracks/stop")

@@ -178,7 +178,8 @@ export const tracksSince = signal(0);
 export function takeStatus(next: Status): void {
   batch(() => {
     const [before, on] = [status.value.recording_tracks, Boolean(next.recording_tracks)];
-    if (on !== before) tracksSince.value = on ? (before === false ? Date.now() : Number.NaN) : 0;
+    if (!on) tracksSince.value = 0;
+    else if (tracksSince.value === 0) tracksSince.value = before === false ? Date.now() : Number.NaN;
     countMissed(Number(next.missed_blocks ?? 0), performance.now());
     status.value = next;
     bpm.value = Number(next.tempo ?? bpm.value);
