@@ -108,8 +108,8 @@ function Listen() {
         aria-pressed={on}
         title={
           on
-            ? "This page plays the sound; a click turns it off here"
-            : "This page is silent; a click plays the sound here"
+            ? "This page plays the sound; a press turns it off here"
+            : "This page is silent; a press plays the sound here"
         }
         onClick={() => void listen()}>
         {{ off: "Listen", starting: "…", on: "Listening", stopped: "Go on" }[listening.value]}

@@ -5,7 +5,7 @@ import { STOPPED, watch } from "./context";
 import { dragged } from "./library/model";
 import { open, set } from "./link";
 import { say, status, value } from "./model";
-import { useClosing } from "./rooms";
+import { useClosing, useInside } from "./rooms";
 
 export type Source = "off" | "starting" | "microphone" | "file" | "stopped";
 export const source = signal<Source>("off");
@@ -197,6 +197,19 @@ export function Unmute() {
   ) : null;
 }
 
+function Menu({ file }: { file: () => void }) {
+  return (
+    <span class="menu" ref={useInside<HTMLSpanElement>()} onClick={() => (opened.value = false)}>
+      <button onClick={() => void microphone()}>Microphone</button>
+      <button onClick={file}>File…</button>
+      <small>
+        <span class="by-mouse">or drop a file anywhere. </span>Use headphones; without them, press Loudspeakers under
+        Server first.
+      </small>
+    </span>
+  );
+}
+
 export function InputMenu() {
   const field = useRef<HTMLInputElement>(null);
   const on = source.value !== "off";
@@ -209,18 +222,12 @@ export function InputMenu() {
         onClick={() => (on ? end() : (opened.value = !opened.value))}
         title={
           on
-            ? `${named.value} is sent to the server's input; a click ends it`
+            ? `${named.value} is sent to the server's input; a press ends it`
             : "This browser's microphone or a file as the server's input"
         }>
         {{ off: "Input", starting: "…", microphone: "Mic on", file: "File on", stopped: "Input stopped" }[source.value]}
       </button>
-      {opened.value && !on && (
-        <span class="menu" onClick={() => (opened.value = false)}>
-          <button onClick={() => void microphone()}>Microphone</button>
-          <button onClick={() => field.current?.click()}>File…</button>
-          <small>or drop a file anywhere. Use headphones; without them, press Loudspeakers under Server first.</small>
-        </span>
-      )}
+      {opened.value && !on && <Menu file={() => field.current?.click()} />}
       <input
         ref={field}
         type="file"

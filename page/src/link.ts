@@ -17,9 +17,11 @@ import {
   machines,
   mappings,
   meters,
+  NOTICE_MS,
   noteAt,
   noteOff,
   noteOn,
+  notice,
   partOf,
   passBeat,
   patches,
@@ -29,6 +31,7 @@ import {
   status,
   takeGraph,
   takeStatus,
+  tracksSince,
   type Value,
   value,
 } from "./model";
@@ -75,8 +78,13 @@ export async function exchangeSecret(then: () => void): Promise<void> {
   if (waits) then();
 }
 
-/** Counts the keys that came by another page of this browser, which the owner opened. */
+/** Counts the keys that were typed here, or came by another page of this browser, which the owner opened. */
 export const keysCame = signal(0);
+/** Takes a token that was typed: all that waits for one goes on. */
+export function giveToken(text: string): void {
+  sessionStorage.setItem("token", text);
+  keysCame.value++;
+}
 addEventListener("storage", (event) => event.key === KEY && event.newValue && keysCame.value++);
 
 /** A refusal as a sentence of its own. */
@@ -367,6 +375,7 @@ function answered([address, ...args]: [string, ...Value[]]): void {
       say(`The sound device is ${args[1]}: ${Number(args[2]) / 1000} kHz, ${args[3]} frames.`, false);
     if (args[0] === "/record/tracks/start") {
       tracksFolder = String(args[1]).split("/").pop()!;
+      tracksSince.value = Date.now();
       say("The tracks are being recorded: play, then end them.", false);
     }
     if (args[0] === "/record/tracks/stop")
@@ -387,6 +396,19 @@ function answered([address, ...args]: [string, ...Value[]]): void {
     if (String(args[0]).startsWith("/set/")) send("/set/list");
     void readGraph();
   }
+}
+
+const CLIP_PAUSE_MS = 10_000; // without one, after which a next one is worth a word again
+let clipped = 0;
+
+/** Says once that the input clips; where the answer to an act is shown, that stays, and the next clip says it. */
+function clips(now: number): void {
+  if (now - clipped > CLIP_PAUSE_MS) {
+    const shown = notice.peek();
+    if (shown && !shown.bad && now - shown.at.getTime() < NOTICE_MS) return;
+    say("The input is too loud: turn it down at its source.");
+  }
+  clipped = now;
 }
 
 function happened([address, ...args]: [string, ...Value[]]): void {
@@ -467,7 +489,7 @@ function happened([address, ...args]: [string, ...Value[]]): void {
       say(`${args[0]} from ${args[2]} was refused: ${args[1]}.`, true, true);
       break;
     case "/clip":
-      say("The input is too loud: turn it down at its source.");
+      clips(Date.now());
       break;
   }
 }

@@ -28,7 +28,7 @@ import { keysWanted } from "./lessons/state";
 import { Learn } from "./lessons/view";
 import { Library } from "./library/view";
 import { arrived, connect, connection, exchangeSecret, panic, panics, send, useToken } from "./link";
-import { ahead, graph, log, meters, notes, takesNotes } from "./model";
+import { ahead, graph, meters, NOTICE_MS, notes, notice, takesNotes } from "./model";
 import { enter, room } from "./rooms";
 import { stage } from "./theme";
 import { TokenForm } from "./token";
@@ -97,7 +97,6 @@ function App() {
 }
 
 const TYPING = 0.72; // of the window: where less is left, a keyboard stands there
-const NOTICE_MS = 6000;
 
 function Away() {
   const lost = connection.value === "lost";
@@ -110,7 +109,7 @@ function Away() {
 
 /** The last message for a while, in a row below the room: it covers nothing, and what stands above stays there. */
 function Notice() {
-  const last = log.value.find((one) => !one.quiet);
+  const last = notice.value;
   const gone = useSignal(0);
   useEffect(() => {
     if (!last) return;

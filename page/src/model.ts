@@ -124,6 +124,10 @@ export const takesNotes = computed(
   () => graph.value?.nodes.some((one) => one.inputs.some((port) => port.kind === "events")) ?? false,
 );
 
+export const NOTICE_MS = 6000;
+/** The last message that is not kept among the others alone. */
+export const notice = computed(() => log.value.find((one) => !one.quiet));
+
 let entries = 0;
 export function say(text: string, bad = true, quiet = false, room?: Room): void {
   const last = log.value[0];
@@ -168,8 +172,14 @@ function countMissed(count: number, at: number): void {
   missedLately.value = count - missedBefore[0]!.count;
 }
 
+/** Since when the set is recorded as tracks, in ms of the epoch; 0 where it is not, NaN where it was before this page. */
+export const tracksSince = signal(0);
+
 export function takeStatus(next: Status): void {
   batch(() => {
+    const [before, on] = [status.value.recording_tracks, Boolean(next.recording_tracks)];
+    if (!on) tracksSince.value = 0;
+    else if (tracksSince.value === 0) tracksSince.value = before === false ? Date.now() : Number.NaN;
     countMissed(Number(next.missed_blocks ?? 0), performance.now());
     status.value = next;
     bpm.value = Number(next.tempo ?? bpm.value);

@@ -5,7 +5,8 @@ import type { Sketch } from "./api";
 import { layout } from "./instrument/patch";
 import { ask, send } from "./link";
 import { graph, patches, status } from "./model";
-import { useClosing } from "./rooms";
+import { useClosing, useInside } from "./rooms";
+import { byTouch } from "./theme";
 
 const FADE = 0.3; // seconds from one patch to the next
 /** Groups of patches by what one plays them with. */
@@ -60,7 +61,7 @@ function Picture({ of }: { of: Sketch | undefined }) {
 function List() {
   const field = useRef<HTMLInputElement>(null);
   useEffect(() => {
-    field.current?.focus();
+    if (!byTouch) field.current?.focus();
     void ask<Sketch[]>("/api/patches/sketches").then((found) => {
       if (found) sketches.value = new Map(found.map((one) => [one.name, one]));
     });
@@ -80,7 +81,7 @@ function List() {
     words.value = "";
   };
   return (
-    <div class="patches" role="group" aria-label="Patches">
+    <div class="patches" role="group" aria-label="Patches" ref={useInside<HTMLDivElement>()}>
       <input
         type="search"
         aria-label="Search the patches"

@@ -1,6 +1,7 @@
 // The page's rooms: lessons, the instrument, clips, the code editor, files, the library. One is shown at a time, the sound goes on in all.
 import { type Signal, signal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
+import type { RefObject } from "preact";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 
 export const ROOMS = ["Learn", "Instrument", "Clips", "Code", "Files", "Library"] as const;
 export type Room = (typeof ROOMS)[number];
@@ -43,4 +44,24 @@ export function useClosing(opened: Signal<boolean>, within: string): void {
   useEffect(() => {
     opened.value = false;
   }, [room.value]);
+}
+
+const EDGE = 8; // pixels between the window's edge and what opens over the page
+
+/** Keeps what opens below the header inside the window: moved aside, and no longer than there is room below its top. */
+export function useInside<T extends HTMLElement>(): RefObject<T | null> {
+  const box = useRef<T>(null);
+  useLayoutEffect(() => {
+    const place = () => {
+      const { style } = box.current!;
+      style.translate = "";
+      const { left, right, top } = box.current!.getBoundingClientRect();
+      style.translate = `${Math.max(EDGE - left, Math.min(0, innerWidth - EDGE - right))}px`;
+      style.maxHeight = `${innerHeight - EDGE - top}px`;
+    };
+    place();
+    addEventListener("resize", place);
+    return () => removeEventListener("resize", place);
+  }, []);
+  return box;
 }

@@ -1,6 +1,9 @@
 // Stage mode: black and larger, kept in this browser.
 import { effect, signal } from "@preact/signals";
 
+/** Whether fingers press what is shown: a field that takes the focus would call a keyboard over it. */
+export const byTouch = matchMedia("(pointer: coarse)").matches;
+
 export const stage = signal(localStorage.getItem("stage") === "1");
 export function toggleStage(): void {
   stage.value = !stage.value;

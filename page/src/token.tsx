@@ -1,17 +1,20 @@
 // The question for the token: why it is asked, what to do on the server's own machine, and a field for who has it.
+import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
+import { giveToken } from "./link";
 
 const OWN = /^(localhost|127\.[\d.]+|\[::1\])$/.test(location.hostname);
 
 interface Asked {
   why: string;
-  take: (token: string) => void;
+  take?: (token: string) => void;
   kind?: string;
   cancel?: () => void;
 }
 
-export function TokenForm({ why, take, kind = "ask", cancel }: Asked) {
+export function TokenForm({ why, take = giveToken, kind = "ask", cancel }: Asked) {
   const field = useRef<HTMLInputElement>(null);
+  const empty = useSignal(false);
   useEffect(() => field.current?.focus(), []);
   return (
     <form
@@ -19,6 +22,7 @@ export function TokenForm({ why, take, kind = "ask", cancel }: Asked) {
       onSubmit={(event) => {
         event.preventDefault();
         const given = field.current!.value.trim();
+        empty.value = !given;
         if (given) take(given);
       }}>
       <p role="alert">
@@ -30,7 +34,8 @@ export function TokenForm({ why, take, kind = "ask", cancel }: Asked) {
           </>
         ) : (
           <>
-            On the server’s machine <code>antiphon qr</code> shows a code that opens this page with it.
+            On the machine that runs Antiphon, type <code>antiphon qr</code> in a terminal and scan the code that it
+            shows: it opens this page with its key.
           </>
         )}
       </p>
@@ -45,6 +50,12 @@ export function TokenForm({ why, take, kind = "ask", cancel }: Asked) {
           </button>
         )}
       </span>
+      {empty.value && (
+        <p class="bad" role="alert">
+          No token is typed. It stands in the file <code>token</code> of Antiphon’s configuration folder, on the machine
+          that runs Antiphon.
+        </p>
+      )}
     </form>
   );
 }

@@ -195,6 +195,34 @@ def test_what_was_written_is_there_after_a_reload_and_a_line_of_the_text_plays(t
 
 
 @pytest.mark.real
+def test_a_lesson_of_code_asks_for_the_key_once_and_for_what_it_does(tab: Tab) -> None:
+    lesson, asked = next(one for one in lessons() if one.head.path == "code"), "document.querySelectorAll('.ask')"
+    token = tab.run("sessionStorage.getItem('token')")
+    tab.run("sessionStorage.clear()")
+    room = "[...document.querySelectorAll('.rooms button')].find(one => one.innerText === '{}').click()"
+    tab.run(room.format("Files"))
+    tab.until("!!document.querySelector('.recordings button')")
+    tab.run("document.querySelector('.recordings button').click()")
+    tab.until(f"{asked}[0]?.innerText.includes('Recordings')")
+    tab.run(room.format("Learn"))
+    tab.until(DRAWN)
+    opened(tab, lesson)
+    tab.until(f"!!{EDITOR}")
+    assert tab.run(f"{asked}.length") == 0, "nothing here has asked for it"
+    press(tab, "Run")
+    tab.until(f"{asked}[0]?.innerText.includes('A script is a program')")
+    assert tab.run(f"{asked}.length") == 1
+    press(tab, "Go on")
+    tab.until(f"{asked}[0].innerText.includes('No token is typed.')")
+    tab.run(f"{asked}[0].querySelector('input').value = {json.dumps(token)}")
+    press(tab, "Go on")
+    tab.until(f"({SAID}).startsWith('Not yet.')", 90.0)
+    tab.run(room.format("Files"))
+    tab.until("!!document.querySelector('.dropzone')")
+    assert tab.run(f"{asked}.length") == 0, "one token is for all that waits for one"
+
+
+@pytest.mark.real
 def test_a_silent_page_leads_to_listen_and_a_microphone_counts_once_it_is_heard(
     tab: Tab, server: ServerProcess
 ) -> None:

@@ -33,7 +33,9 @@ FIRST = """
 window.WebSocket = class extends WebSocket {
   constructor(url, ways) {
     super(url, ways);
-    if (url.endsWith('/api/feed')) this.addEventListener('message', () => window.came ??= performance.now());
+    if (!url.endsWith('/api/feed')) return;
+    window.feed = this;
+    this.addEventListener('message', () => window.came ??= performance.now());
   }
 };
 """
@@ -91,6 +93,71 @@ def test_the_head_is_one_row_at_every_width_in_every_room_and_mode(server: Serve
                     assert boxes(tab, "main")[0][2] - head[4] < 2, at
 
 
+@pytest.mark.parametrize("width", WIDTHS)
+def test_what_opens_from_the_head_is_inside_the_window(server: ServerProcess, browser: Chromium, width: int) -> None:
+    tab = opened(browser, server, width)
+    if tab.run("document.querySelector('header .more').checkVisibility()"):
+        tab.run("document.querySelector('header .more').click()")
+    for height in (844, 300):
+        tab.size(width, height, phone=width == PHONE)
+        for button, opens in {".input button": ".menu", ".patch .chosen": ".patches"}.items():
+            tab.run(f"document.querySelector('{button}').click()")
+            tab.until(f"!!document.querySelector('{opens}')")
+            (_, left, top, right, bottom) = boxes(tab, opens)[0]
+            assert 0 <= left < right <= width, f"{width} x {height}: {opens}"
+            assert 0 <= top < bottom <= height, f"{width} x {height}: {opens}"
+            tab.run(f"document.querySelector('{button}').click()")
+
+
+def test_on_a_phone_run_covers_no_choice_and_the_code_tools_fade_where_more_are(
+    server: ServerProcess, browser: Chromium
+) -> None:
+    tab = opened(browser, server, PHONE)
+    enter(tab, "Files")
+    tab.until("document.querySelectorAll('.work .what option').length > 5")
+    # a window that ends within the choices
+    tab.size(PHONE, int(boxes(tab, ".work .kinds")[0][2]) + 68, phone=True)
+    tab.run("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    assert apart(boxes(tab, ".work .kinds")[0], boxes(tab, ".run-bar")[0])
+    enter(tab, "Code")
+    tab.until("!!document.querySelector('[aria-label=Script]')")
+    assert tab.run("getComputedStyle(document.querySelector('.code-tools')).maskImage").startswith("linear-gradient")
+    tab.run("document.querySelector('.code-tools').scrollLeft = 1e6")
+    assert boxes(tab, ".code-tools > *")[-1][3] <= PHONE - 30, "the last tool is before the part that fades"
+
+
+def test_a_phone_that_lies_on_its_side_has_what_is_played(server: ServerProcess, browser: Chromium) -> None:
+    tab = opened(browser, server, PHONE)
+    tab.run("[...document.querySelectorAll('.tabs button')].find(one => one.innerText === 'Play').click()")
+    for width, height in ((PHONE, 844), (844, PHONE)):
+        tab.size(width, height, phone=True)
+        tab.run("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        found = [box for where in (".hand .slider", ".xy-pad", ".tabs", ".rooms") for box in boxes(tab, where)]
+        assert len(found) == 4, f"{width} x {height}: {found}"
+        for one in found:
+            assert 0 <= one[1] < one[3] <= width, f"{width} x {height}: {one}"
+            assert 0 <= one[2] < one[4] <= height, f"{width} x {height}: {one}"
+        assert tab.run("document.documentElement.scrollWidth") == width
+
+
+@pytest.mark.parametrize("fingers", [False, True])
+def test_fingers_meet_no_words_for_a_mouse_and_no_keyboard_over_the_patches(
+    server: ServerProcess, browser: Chromium, fingers: bool
+) -> None:
+    tab = browser.tab()
+    tab.size(900, 1180, phone=fingers)
+    tab.call("Emulation.setTouchEmulationEnabled", enabled=fingers, maxTouchPoints=5)
+    tab.go(f"http://127.0.0.1:{server.http}/#room=files")
+    tab.until("!!document.querySelector('.dropzone')")
+    assert tab.run("matchMedia('(pointer: coarse)').matches") is fingers
+    said = "document.querySelector('.dropzone').innerText"
+    assert ("drop them here" in tab.run(said)) is not fingers
+    tab.run("document.querySelector('.patch .chosen').click()")
+    tab.until("!!document.querySelector('.patches')")
+    tab.run("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    assert (tab.run("document.activeElement.type") == "search") is not fingers
+
+
 @pytest.mark.parametrize("width", [PHONE, 1280])
 def test_a_message_covers_nothing(server: ServerProcess, browser: Chromium, width: int) -> None:
     tab = opened(browser, server, width)
@@ -104,6 +171,33 @@ def test_a_message_covers_nothing(server: ServerProcess, browser: Chromium, widt
         assert all(apart(said, other) for other in others), f"{room}: {said} {others}"
         assert said[3] <= width
         assert said[4] <= 844
+
+
+def test_an_input_that_clips_is_said_once_and_hides_no_answer(server: ServerProcess, browser: Chromium) -> None:
+    tab = browser.tab()
+    tab.call("Page.enable")
+    tab.call("Page.addScriptToEvaluateOnNewDocument", source=FIRST)
+    tab.size(1440, 844)
+    tab.go(f"http://127.0.0.1:{server.http}/#room=instrument")
+    tab.until("document.querySelectorAll('.node').length > 3 && antiphon.connection() === 'open'")
+
+    def come(**frame: list[object]) -> None:
+        tab.run(f"feed.onmessage({{data: {json.dumps(json.dumps(frame))}}})")
+
+    said, loud = "document.querySelector('.toast').innerText", "The input is too loud"
+    for _ in range(3):
+        come(events=[["/clip", 1]])
+        tab.until(f"{said}.includes('{loud}')")
+    come(reply=["/capture.reply", "out.wav"])
+    tab.until(f"{said}.includes('Captured: out.wav')")
+    for later in (1, 2, 13):
+        tab.run(f"Date.now = () => performance.timeOrigin + performance.now() + {1000 * later}")
+        come(events=[["/clip", 1]])
+        tab.run("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        if later < 13:
+            assert "Captured" in tab.run(said)
+    lines = tab.run("[...document.querySelectorAll('.log li')].map(one => one.innerText)")
+    assert len([one for one in lines if loud in one]) == 2, "once, and again after a pause"
 
 
 @pytest.mark.parametrize("width", [PHONE, 1280])

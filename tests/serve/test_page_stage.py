@@ -79,6 +79,20 @@ def pages(stage: LanRig) -> Iterator[tuple[Tab, Tab]]:
         yield stage.opened(browser), stage.opened(browser)
 
 
+def test_a_page_of_another_machine_says_on_which_one_its_key_is(stage: LanRig) -> None:
+    outside = [ip for ip in local_addresses() if not ip.startswith("127.")]
+    if not outside:
+        pytest.skip("this machine has no address but loopback's, so that no page is another's")
+    with Chromium() as browser:
+        tab = browser.tab()
+        tab.call("Security.setIgnoreCertificateErrors", ignore=True)
+        tab.go(f"https://{outside[0]}:{stage.server.http}/")
+        tab.until("!!document.querySelector('.ask')")
+        said = tab.run("document.querySelector('.ask').innerText")
+        assert "On the machine that runs Antiphon, type antiphon qr in a terminal and scan the code" in said
+        assert "antiphon page" not in said
+
+
 def click(tab: Tab, label: str) -> None:
     tab.until(f"document.querySelector('[aria-label={json.dumps(label)}]') !== null")
     tab.run(f"document.querySelector('[aria-label={json.dumps(label)}]').click()")
@@ -172,8 +186,21 @@ def test_a_phone_records_the_tracks_and_ends_them(stage: LanRig) -> None:
         touch(phone, ".on-stage", "Record tracks")
         until(lambda: stage.status()["recording_tracks"], 60.0, "the tracks are recorded")
         stage.server.send("/note/on", 60, 100)
+        # that it runs, and for how long, is seen with the tracks closed too
+        running = "document.querySelector('.hand .running')"
+        phone.until(f"/^● 0:0[1-9]$/.test({running}?.innerText)")
+        phone.run(f"{running}.closest('button').click()")
+        phone.until("!document.querySelector('.on-stage .levels')")
+        assert phone.run(f"/^● 0:\\d\\d$/.test({running}.innerText)")
+        panics = "[...document.querySelectorAll('.panic')].filter(one => one.checkVisibility()).length"
+        assert phone.run(panics) == 1, "one panic, in the place that it has in every room"
+        phone.run(f"{running}.closest('button').click()")
         touch(phone, ".on-stage", "End the tracks")
         until(lambda: list(stage.server.home.rglob("set.dawproject")), 60.0, "the projects are written")
         phone.until("document.querySelector('.on-stage').innerText.includes('Record tracks')")
+        assert not phone.run(f"!!{running}")
+        phone.until("document.querySelector('.toast').innerText.includes('under Recordings')")
+        phone.run("document.querySelector('.toast button').click()")
+        phone.until("document.querySelector('.app').dataset.room === 'Files'")
     (listed,) = stage.server.home.rglob("tracks.json")
     assert [one["name"] for one in json.loads(listed.read_text())["tracks"]] == ["input", "output", "keys"]

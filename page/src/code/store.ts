@@ -107,11 +107,6 @@ export async function ownersAnswer<T>(
   return !answer || wrong(answer) ? null : (answer.data as T);
 }
 
-export function useOwnersToken(given: string): void {
-  sessionStorage.setItem("token", given);
-  goOn();
-}
-
 effect(() => {
   if (keysCame.value) untracked(goOn);
 });

@@ -41,7 +41,6 @@ import {
   together,
   translate,
   unsaved,
-  useOwnersToken,
   vocabulary,
   wanted,
 } from "./store";
@@ -233,7 +232,6 @@ export function Token() {
           ? `Not taken: ${refusal.value}.`
           : "A script is a program that runs with your rights, so the page needs its key."
       }
-      take={useOwnersToken}
       cancel={() => (wanted.value = null)}
     />
   );
@@ -265,7 +263,7 @@ function Status() {
         {!other && !now.playing && !now.reading && !wrong && (
           <span class="soft">
             Nothing plays.{" "}
-            <span class="by-keys">Ctrl or ⌘ with Enter runs the script, Alt with Enter the lines here.</span>
+            <span class="by-mouse">Ctrl or ⌘ with Enter runs the script, Alt with Enter the lines here.</span>
           </span>
         )}
         {now.reading && <span>Reading it…</span>}

@@ -8,11 +8,6 @@ import { shortSize } from "./state";
 export const asked = signal("");
 let waiting: (() => void)[] = [];
 
-export function giveToken(text: string): void {
-  sessionStorage.setItem("token", text);
-  goOn();
-}
-
 function goOn(): void {
   asked.value = "";
   const again = waiting;
@@ -20,7 +15,6 @@ function goOn(): void {
   again.forEach((one) => one());
 }
 
-// the owner opened the page anew, with its key
 effect(() => {
   if (keysCame.value) goOn();
 });

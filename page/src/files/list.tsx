@@ -73,7 +73,8 @@ export function FileList() {
         )}
       </h2>
       <button class="dropzone" onClick={() => field.current?.click()}>
-        <b>Choose files</b> or drop them here
+        <b>Choose files</b>
+        <span class="by-mouse"> or drop them here</span>
         <small>Sound or MIDI, 512 MB each at most</small>
       </button>
       <Examples />

@@ -179,7 +179,7 @@ function Faders({ one }: { one: Loaded }) {
   return (
     <div class="bar faders" role="group" aria-label="Stems">
       {one.stems.map(({ name }) => (
-        <label key={name} title="A double click sets it to 1">
+        <label key={name} title="Pressed twice, it is set to 1">
           {name}{" "}
           <input
             type="range"

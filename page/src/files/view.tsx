@@ -2,7 +2,7 @@
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { TokenForm } from "../token";
-import { asked, giveToken } from "./api";
+import { asked } from "./api";
 import { Jobs } from "./jobs";
 import { FileList } from "./list";
 import { Player } from "./player";
@@ -46,5 +46,5 @@ export function Files() {
 
 /** On this machine only what changes something needs the token, so the page asks for it when it is needed. */
 export function Token() {
-  return <TokenForm why={asked.value[0]!.toUpperCase() + asked.value.slice(1).replace(/\.?$/, ".")} take={giveToken} />;
+  return <TokenForm why={asked.value[0]!.toUpperCase() + asked.value.slice(1).replace(/\.?$/, ".")} />;
 }

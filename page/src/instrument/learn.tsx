@@ -31,7 +31,7 @@ export function Learn({ address, name }: { address: string; name: string }) {
       onClick={() => learn(address)}
       title={
         on
-          ? "Move a MIDI control now, or click again to leave it"
+          ? "Move a MIDI control now, or press this again to leave it"
           : `MIDI and OSC: learns a MIDI control for ${name}, and shows its OSC address`
       }
       aria-label={`Learn a MIDI control for ${name}`}>

@@ -89,7 +89,7 @@ export async function run(): Promise<void> {
     const body = { text, version, name: `lesson ${one.name}`, by: me, quantum: 1 };
     const [played, said] = await Promise.all([
       ownersAnswer(again, "POST", "/api/live/eval", body),
-      ownersAnswer<Tried>(() => undefined, "POST", `/api/lessons/${keyOf(one)}/check`, { text }),
+      ownersAnswer<Tried>(again, "POST", `/api/lessons/${keyOf(one)}/check`, { text }),
     ]);
     if (played && said) take(one, said);
   } finally {

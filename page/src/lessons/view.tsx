@@ -145,8 +145,7 @@ function Opened({ one }: { one: Lesson }) {
           </p>
         )}
         {one.kind !== "file" && <Loudness of="out" name="What sounds" />}
-        {wanted.value && <Token />}
-        {asked.value && <FilesToken />}
+        {scripted ? wanted.value && <Token /> : asked.value && <FilesToken />}
         {scripted ? <Script one={one} /> : <Desk one={one} />}
         <div class="lesson-said" role="status">
           {busy.value && <p>{busy.value}</p>}

@@ -2,7 +2,7 @@
 import { computed, effect, signal } from "@preact/signals";
 import type { FitMatches } from "../api";
 import { STOPPED, watch } from "../context";
-import { ask, keysCame, lacksToken, token, useToken } from "../link";
+import { ask, keysCame, lacksToken, token } from "../link";
 import { say } from "../model";
 
 export interface Track {
@@ -101,11 +101,6 @@ async function post<T>(path: string, body: unknown): Promise<T | null> {
 effect(() => {
   if (keysCame.value) tokenNeeded.value = false;
 });
-
-export function giveToken(text: string): void {
-  tokenNeeded.value = false;
-  useToken(text);
-}
 
 /** Has the sound files of the library's folder added and analysed, and placed. */
 export async function analyse(): Promise<void> {

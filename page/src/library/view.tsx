@@ -14,7 +14,6 @@ import {
   fitting,
   following,
   genres,
-  giveToken,
   hear,
   load,
   map,
@@ -162,7 +161,7 @@ function Selected() {
   if (!chosen) {
     if (!map.value?.tracks.length) return null;
     return (
-      <p class="soft">Sounds that are alike stand side by side. Click a point to play it, or type a name above.</p>
+      <p class="soft">Sounds that are alike stand side by side. Press a point to play it, or type a name above.</p>
     );
   }
   if (chosen.kind === "track") return <TrackCard id={chosen.id} />;
@@ -290,7 +289,7 @@ export function Library() {
             {problem.value}
           </p>
         )}
-        {tokenNeeded.value && <TokenForm why="This changes the library, so the page needs its key." take={giveToken} />}
+        {tokenNeeded.value && <TokenForm why="This changes the library, so the page needs its key." />}
         <State />
         <Selected />
         {!empty && <Fitting />}
