@@ -193,7 +193,13 @@ function Row({ file }: { file: Stored }) {
   const notes = isNotes(file.name);
   return (
     <li class={chosen.value.has(file.id) ? "chosen" : ""}>
-      <label>
+      <label
+        title="A click on the name chooses this one alone; its tick adds it to what is chosen"
+        onClick={(event) => {
+          if (event.target instanceof HTMLInputElement) return;
+          event.preventDefault();
+          chosen.value = new Set([file.id]);
+        }}>
         <input
           type="checkbox"
           value={file.id}

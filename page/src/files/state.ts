@@ -18,6 +18,7 @@ export interface Entry {
 }
 export interface Upload {
   key: number;
+  batch: number; // of all that were sent at once
   file: File;
   progress: number;
   error: string;
@@ -45,6 +46,10 @@ const SOUND = new RegExp(`\\.(${SOUNDS.replaceAll(" ", "|")})$`, "i");
 export const ACCEPT = [...SOUNDS.split(" "), "mid", "midi", "kar", "rmi"].map((ending) => `.${ending}`).join(",");
 const LATER_MS = 5000;
 const AT_ONCE = 2; // files that are sent at a time; the server takes four of all browsers
+
+/** The plugin that states tempo, key and chords of a sound, and the result in which it does. */
+export const KNOWING = "listen";
+export const HEARD = "analysis.json";
 
 export const isNotes = (name: string) => MIDI.test(name);
 
@@ -171,9 +176,13 @@ function take(job: Job): void {
 }
 
 let keys = 0;
+let batches = 0;
+let chosenBatch = 0;
 export function upload(list: Iterable<File>): void {
+  const batch = ++batches;
   const added = [...list].map((file) => ({
     key: ++keys,
+    batch,
     file,
     progress: 0,
     sending: null,
@@ -207,11 +216,14 @@ function sendNext(): void {
     if (why && why !== "cancelled") change(next.key, { error: why });
     else {
       if (!why) await readLists();
-      uploads.value = uploads.value.filter((one) => one.key !== next.key);
-      if (!why && !chosen.value.size) {
-        const newest = files.value.filter((one) => one.name === next.file.name).at(-1);
-        if (newest) choose(newest.id, true);
+      const newest = why ? undefined : files.value.filter((one) => one.name === next.file.name).at(-1);
+      if (newest) {
+        // what was chosen before gives way to what is sent at once now
+        if (next.batch !== chosenBatch) chosen.value = new Set();
+        chosenBatch = next.batch;
+        choose(newest.id, true);
       }
+      uploads.value = uploads.value.filter((one) => one.key !== next.key);
     }
     sendNext();
   });

@@ -4,7 +4,7 @@ import { computed, signal } from "@preact/signals";
 import { Field } from "../instrument/controls";
 import type { Declared, Value } from "../model";
 import { Options } from "../options";
-import { type Entry, files, isNotes, type Plugin, patches, plugins, run, sets, sources } from "./state";
+import { type Entry, files, isNotes, KNOWING, type Plugin, patches, plugins, run, sets, sources } from "./state";
 
 const KINDS = ["Plugin", "Patch", "Live set"] as const;
 const kind = signal<(typeof KINDS)[number]>("Plugin");
@@ -52,6 +52,15 @@ const plugin = computed(() =>
 );
 const givesSound = computed(() => !plugin.value || plugin.value.outputs.some((port) => port.kind === "audio"));
 
+/** Has tempo, key and chords of what is chosen heard, at once. */
+async function know(): Promise<void> {
+  problem.value = "";
+  busy.value = true;
+  for (const { id } of sources.value)
+    if (!(await run(`/api/run/${KNOWING}`, { file: id, analysis: true }, (why) => (problem.value = why)))) break;
+  busy.value = false;
+}
+
 async function start(): Promise<void> {
   const name = picked.value?.name;
   if (!name || busy.value) return;
@@ -68,6 +77,7 @@ async function start(): Promise<void> {
     const body: Record<string, unknown> = { ...(file ? { file } : {}) };
     if (format.value && givesSound.value) body.format = format.value;
     if (kind.value === "Plugin") body.params = given.value[name] ?? {};
+    if (kind.value === "Plugin" && name === KNOWING) body.analysis = true;
     if (plugin.value?.splits.length && apart.value) {
       body.stems = true;
       delete body.format;
@@ -110,6 +120,11 @@ export function Work() {
           </>
         )}
       </p>
+      {count > 0 && !sources.value.some((one) => isNotes(one.name)) && (
+        <button class="know" disabled={busy.value} onClick={() => void know()}>
+          Know this: tempo, key, chords
+        </button>
+      )}
       <form
         onSubmit={(event) => {
           event.preventDefault();
