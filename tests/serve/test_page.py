@@ -280,6 +280,7 @@ def test_the_microphone_and_a_dropped_file_are_the_input(server: ServerProcess, 
         "drop.dataTransfer.items.add(new File([bytes], 'square.wav', {type: 'audio/wav'})); dispatchEvent(drop) })()"
     )
     tab.until("document.querySelector('.input button').innerText === 'File on'")
+    tab.until("/square.wav is the server’s input now.*Files/s.test(document.querySelector('.toast').innerText)")
     tab.until("antiphon.level('in') > 0.2")
     tab.run("document.querySelector('.input button').click()")
     tab.until("antiphon.level('in') < 0.001")

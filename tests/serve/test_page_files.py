@@ -192,6 +192,17 @@ def test_a_sound_that_ships_is_cleaned_by_a_click_and_heard_beside_its_source(ta
     tab.until("!antiphonPlayer().playing")
 
 
+def test_plugins_stand_under_what_one_wants_of_a_sound(tab: Tab) -> None:
+    groups = (
+        "Object.fromEntries([...document.querySelectorAll('.what optgroup')]"
+        ".map(one => [one.label, [...one.children].map(each => each.value)]))"
+    )
+    listed = dict(tab.until(f"document.querySelectorAll('.what optgroup').length > 3 && {groups}"))
+    assert list(listed) == ["Clean it", "Take it apart", "Its notes", "Know it", "Change it"]
+    assert (listed["Its notes"], listed["Know it"][0]) == (["hum"], "listen")
+    assert "reverb" in listed["Change it"]
+
+
 def test_tempo_key_and_chords_of_a_song_stand_in_the_card(tab: Tab) -> None:
     drop(tab, "band.flac", EXAMPLES["band.flac"].read_bytes())
     shown = "document.querySelector('.stored li')"
@@ -208,6 +219,13 @@ def test_tempo_key_and_chords_of_a_song_stand_in_the_card(tab: Tab) -> None:
     tab.run("document.querySelector('.file-name[title=\"tone.wav\"]').click()")
     chosen = "[...document.querySelectorAll('.stored li.chosen')].map(one => one.innerText.split('\\n')[0]).join()"
     tab.until(f"{chosen} === 'tone.wav'")
+
+
+def test_a_file_is_put_into_the_library_and_found_there_by_its_name(tab: Tab, home: Path) -> None:
+    click(tab, ".list h2", "Into the library")
+    kept = home / "data/library/files/tone.wav"
+    until(kept.exists, 60.0, "the file is in the library")
+    tab.until("fetch('/api/library/map').then(a => a.json()).then(a => a.tracks.some(one => one.title === 'tone'))")
 
 
 def test_a_patch_that_had_nothing_to_play_says_so_in_its_card(tab: Tab) -> None:

@@ -15,6 +15,7 @@ import {
   drop,
   files,
   isNotes,
+  keep,
   overviews,
   remove,
   type Stored,
@@ -57,6 +58,14 @@ export function FileList() {
             />{" "}
             all
           </label>
+        )}
+        {marked.some((one) => !isNotes(one.name)) && (
+          <button
+            class="small"
+            title="Library then shows what is chosen here among its sounds, and finds it by name"
+            onClick={() => void keep(marked.filter((one) => !isNotes(one.name)).map((one) => one.id))}>
+            Into the library
+          </button>
         )}
         {marked.length > 0 && (
           <button

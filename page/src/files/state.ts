@@ -2,7 +2,7 @@
 import { computed, signal } from "@preact/signals";
 import type * as api from "../api";
 import { ask, hangUp, open } from "../link";
-import type { Declared } from "../model";
+import { type Declared, say } from "../model";
 import { request, type Sending, send } from "./api";
 
 export type Stored = api.File;
@@ -233,6 +233,22 @@ function sendNext(): void {
 export async function remove(ids: Iterable<string>): Promise<void> {
   for (const id of ids) await request("DELETE", `/api/files/${id}`);
   await readLists();
+}
+
+/** Puts sounds into the library, which adds and analyses them. */
+export async function keep(ids: string[]): Promise<void> {
+  const names: string[] = [];
+  for (const id of ids) {
+    const found = await request<{ kept: string }>("POST", `/api/files/${id}/keep`);
+    if (!found) return;
+    names.push(found.kept);
+  }
+  if (!(await request("POST", "/api/library/analyse", {}))) return;
+  const which = names.length === 1 ? `${names[0]} is` : `${names.length} files are`;
+  say(
+    `${which} in the library now, in its folder “files”; Library finds what is there by name once it is analysed.`,
+    false,
+  );
 }
 
 export async function forget(job: Job): Promise<void> {

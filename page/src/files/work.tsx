@@ -21,7 +21,7 @@ const busy = signal(false);
 
 const HOST = new Set(["bypass", "mute"]);
 const MOST = 5; // parameters in sight
-const MOST_LETTERS = 40; // of what stands behind a name
+const MOST_LETTERS = 60; // of what stands behind a name
 const FORMATS = ["wav", "flac", "ogg", "mp3"];
 
 const fits = (plugin: Plugin) => {
@@ -33,6 +33,14 @@ const fits = (plugin: Plugin) => {
   const takesNotes = has(plugin.inputs, "events");
   return gives && (takesSound || takesNotes) && (!notes || takesNotes) && (!sound || takesSound);
 };
+/** Plugins by what one wants of a sound; those without a place here change it. */
+const WANTS: [title: string, names: string[]][] = [
+  ["Clean it", ["denoise", "gate"]],
+  ["Take it apart", ["stems"]],
+  ["Its notes", ["hum"]],
+  ["Know it", ["listen", "classify", "identify", "tuner", "meter", "follow"]],
+];
+const PLACED = new Set(WANTS.flatMap(([, names]) => names));
 const offered = computed<{ name: string; line: string; bars?: number }[]>(() => {
   if (kind.value === "Plugin") return plugins.value.filter(fits).map(({ name, doc }) => ({ name, line: doc }));
   return kind.value === "Patch" ? patches.value : sets.value;
@@ -44,6 +52,10 @@ function titled(name: string, line: string): string {
   const cut = said.lastIndexOf(" ", MOST_LETTERS);
   const short = said.length > MOST_LETTERS ? `${said.slice(0, cut).replace(/[,;.]$/, "")}…` : said;
   return short ? `${name} – ${short[0]!.toLowerCase()}${short.slice(1)}` : name;
+}
+
+function Listed({ of }: { of: { name: string; line: string }[] }) {
+  return <Options of={of.map((one) => [one.name, titled(one.name, one.line)] as const)} />;
 }
 
 const picked = computed(() => offered.value.find((one) => one.name === names.value[kind.value]) ?? offered.value[0]);
@@ -152,7 +164,16 @@ export function Work() {
             names.value = { ...names.value, [kind.value]: event.currentTarget.value };
             problem.value = "";
           }}>
-          <Options of={offered.value.map((one) => [one.name, titled(one.name, one.line)] as const)} />
+          {kind.value === "Plugin" ? (
+            [...WANTS, ["Change it", null] as const].map(([title, names]) => {
+              const some = names
+                ? names.flatMap((name) => offered.value.filter((one) => one.name === name))
+                : offered.value.filter((one) => !PLACED.has(one.name));
+              return some.length > 0 && <optgroup key={title} label={title} children={<Listed of={some} />} />;
+            })
+          ) : (
+            <Listed of={offered.value} />
+          )}
         </select>
         {now && <p class="line">{now.line}</p>}
         {plugin.value && <Params plugin={plugin.value} />}
