@@ -354,7 +354,7 @@ function Moment({ param, now, change }: Choice<number>) {
       class="text"
       inputMode="decimal"
       aria-label={`${param.name}: seconds at which it happens`}
-      placeholder="never; or at s"
+      placeholder="never, or at a second: 0.5"
       value={typeof now === "number" ? String(now) : ""}
       onBlur={(event) => {
         const at = Number(event.currentTarget.value.replace(",", "."));
