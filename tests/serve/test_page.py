@@ -292,12 +292,12 @@ def test_a_search_of_the_patches_looks_through_all(server: ServerProcess, browse
     tab.until("!!document.querySelector('.patches .chips button')")
     tab.run("[...document.querySelectorAll('.patches .chips button')].find(o => o.innerText === 'a file').click()")
     listed = "[...document.querySelectorAll('.patches li b')].map(one => one.innerText).join()"
-    tab.until(f"!!document.querySelector('.chips [aria-pressed=true]') && !{listed}.includes('band')")
+    tab.until(f"!!document.querySelector('.patches .chips [aria-pressed=true]') && !{listed}.includes('band')")
     tab.run(
         "(() => { const field = document.querySelector('.patches input'); field.value = 'band'; "
         "field.dispatchEvent(new Event('input', {bubbles: true})) })()"
     )
-    tab.until(f"{listed}.includes('band') && !document.querySelector('.chips [aria-pressed=true]')")
+    tab.until(f"{listed}.includes('band') && !document.querySelector('.patches .chips [aria-pressed=true]')")
 
 
 def test_the_menu_of_the_input_closes_with_escape_and_with_the_room(server: ServerProcess, browser: Chromium) -> None:
