@@ -160,6 +160,10 @@ export interface Job {
   results: Result[];
 }
 
+export interface Kept {
+  kept: string;
+}
+
 export interface LandBody {
   id: string;
   quantum?: number;
@@ -610,6 +614,7 @@ export interface Post {
   "/api/capture": { takes: CaptureBody; answers: Captured };
   "/api/panic": { takes: null; answers: Sent };
   "/api/files": { takes: Blob; answers: File };
+  [path: `/api/files/${string}/keep`]: { takes: null; answers: Kept };
   [path: `/api/run/${string}`]: { takes: Run; answers: Job };
   [path: `/api/render/${string}`]: { takes: Render; answers: Job };
   [path: `/api/live/sets/${string}/render`]: { takes: RenderLive; answers: Job };

@@ -183,9 +183,16 @@ export function acceptDrops(): void {
   addEventListener("drop", (event) => {
     event.preventDefault();
     const file = event.dataTransfer?.files[0];
-    if (file) void playFile(file);
+    if (file) void playFile(file).then(() => tellDropped(file.name));
     else void dragged(event.dataTransfer).then((track) => track && playFile(track));
   });
+}
+
+/** What became of a file that was dropped, and what keeps it. */
+function tellDropped(name: string): void {
+  if (source.value !== "file" || named.value !== name) return;
+  const what = `${name} is the server’s input now, again and again; “File on” above ends it.`;
+  say(`${what} To keep it among your sounds, drop it in Files and press “Into the library”.`, false, false, "Files");
 }
 
 /** Opens the server's input again, where it is muted: by a panic, by its start, or in the mixer. */

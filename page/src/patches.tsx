@@ -70,7 +70,8 @@ function List() {
     };
   }, []);
   const wanted = words.value.toLowerCase();
-  const groups = have.value && HAVE[have.value];
+  // a search looks through all
+  const groups = !wanted && have.value && HAVE[have.value];
   const found = patches.value.filter(
     (one) =>
       `${one.name} ${one.line} ${one.group}`.toLowerCase().includes(wanted) && (!groups || groups.includes(one.group)),
@@ -96,8 +97,11 @@ function List() {
         {(Object.keys(HAVE) as (keyof typeof HAVE)[]).map((one) => (
           <button
             key={one}
-            aria-pressed={have.value === one}
-            onClick={() => (have.value = have.value === one ? "" : one)}>
+            aria-pressed={!wanted && have.value === one}
+            onClick={() => {
+              have.value = !wanted && have.value === one ? "" : one;
+              words.value = "";
+            }}>
             {one}
           </button>
         ))}
@@ -118,13 +122,7 @@ function List() {
             </button>
           </li>
         ))}
-        {!found.length && (
-          <li class="soft">
-            {have.value
-              ? "None of these has this name: press the word above again for all."
-              : "No patch has this name."}
-          </li>
-        )}
+        {!found.length && <li class="soft">No patch has this name.</li>}
       </ul>
     </div>
   );

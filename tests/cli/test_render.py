@@ -341,6 +341,19 @@ def test_any_event_is_a_command_or_a_sentence(event: dict[str, Any]) -> None:
         assert command.when is not None
 
 
+def test_a_patch_whose_players_had_no_notes_says_that_nothing_changed(antiphon: Command, strips: Path) -> None:
+    alone = STRIPS.replace('"lead" = "out"\n', "")
+    (strips / "strips.toml").write_text(alone)
+    done = antiphon("render", "strips.toml", "--in", "in.wav", "--out", "out.wav")
+    assert done.code == 0
+    assert "unchanged: the sound is that of in.wav, because aux had no notes to play" in done.err
+    for played in (("--events", "song.mid"),), ():
+        (strips / "strips.toml").write_text(alone if played else STRIPS)
+        words = [word for pair in played for word in pair]
+        done = antiphon("render", "strips.toml", "--in", "in.wav", "--out", "out.wav", "--force", *words)
+        assert (done.code, "unchanged" in done.err) == (0, False)
+
+
 def test_rate_resamples_a_render(antiphon: Command, tmp_path: Path) -> None:
     audio.write(tmp_path / "in.wav", audio.sine(440.0, 0.5))
     done = antiphon("render", "through", "--in", "in.wav", "--out", "o.wav", "--rate", "16000", "--tail", "0")

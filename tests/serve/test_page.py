@@ -280,9 +280,24 @@ def test_the_microphone_and_a_dropped_file_are_the_input(server: ServerProcess, 
         "drop.dataTransfer.items.add(new File([bytes], 'square.wav', {type: 'audio/wav'})); dispatchEvent(drop) })()"
     )
     tab.until("document.querySelector('.input button').innerText === 'File on'")
+    tab.until("/square.wav is the server’s input now.*Files/s.test(document.querySelector('.toast').innerText)")
     tab.until("antiphon.level('in') > 0.2")
     tab.run("document.querySelector('.input button').click()")
     tab.until("antiphon.level('in') < 0.001")
+
+
+def test_a_search_of_the_patches_looks_through_all(server: ServerProcess, browser: Chromium) -> None:
+    tab = opened(browser, server)
+    tab.run("document.querySelector('.patch .chosen').click()")
+    tab.until("!!document.querySelector('.patches .chips button')")
+    tab.run("[...document.querySelectorAll('.patches .chips button')].find(o => o.innerText === 'a file').click()")
+    listed = "[...document.querySelectorAll('.patches li b')].map(one => one.innerText).join()"
+    tab.until(f"!!document.querySelector('.patches .chips [aria-pressed=true]') && !{listed}.includes('band')")
+    tab.run(
+        "(() => { const field = document.querySelector('.patches input'); field.value = 'band'; "
+        "field.dispatchEvent(new Event('input', {bubbles: true})) })()"
+    )
+    tab.until(f"{listed}.includes('band') && !document.querySelector('.patches .chips [aria-pressed=true]')")
 
 
 def test_the_menu_of_the_input_closes_with_escape_and_with_the_room(server: ServerProcess, browser: Chromium) -> None:

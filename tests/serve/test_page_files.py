@@ -166,7 +166,10 @@ def test_a_file_is_listed_with_its_length_and_waveform_in_every_browser(
     other.until("document.querySelectorAll('.stored li').length === 2")
     # by keyboard: down to the newest file, mark it, delete, and once more to be sure
     tab.until("!document.querySelector('.uploads li') && document.querySelectorAll('.stored input').length === 2")
-    tab.run("document.querySelectorAll('.stored input')[1].focus(), document.activeElement.click()")
+    # what comes is chosen alone
+    tab.until("document.querySelectorAll('.stored li.chosen').length === 1")
+    tab.run("document.querySelectorAll('.stored input')[0].click()")
+    tab.run("document.querySelectorAll('.stored input')[1].focus()")
     tab.key("keyDown", "ArrowUp", "ArrowUp")
     press(tab, " ", "Space")
     tab.until("document.querySelectorAll('.stored li.chosen').length === 1 && document.activeElement.checked")
@@ -174,7 +177,7 @@ def test_a_file_is_listed_with_its_length_and_waveform_in_every_browser(
     click(tab, ".list h2", "Delete second.wav: sure?")
     for one in (other, tab):  # each is told by itself
         one.until("document.querySelectorAll('.stored li').length === 1")
-    tab.run("document.querySelector('.stored input').click()")
+    tab.run("document.querySelector('.stored .file-name').click()")
     tab.until("document.querySelectorAll('.stored li.chosen').length === 1")
 
 
@@ -187,6 +190,48 @@ def test_a_sound_that_ships_is_cleaned_by_a_click_and_heard_beside_its_source(ta
     assert "dB in pauses" in tab.run("document.querySelector('.job-state').title")
     tab.run("document.querySelector('.player .play').click()")
     tab.until("!antiphonPlayer().playing")
+
+
+def test_plugins_stand_under_what_one_wants_of_a_sound(tab: Tab) -> None:
+    groups = (
+        "Object.fromEntries([...document.querySelectorAll('.what optgroup')]"
+        ".map(one => [one.label, [...one.children].map(each => each.value)]))"
+    )
+    listed = dict(tab.until(f"document.querySelectorAll('.what optgroup').length > 3 && {groups}"))
+    assert list(listed) == ["Clean it", "Take it apart", "Its notes", "Know it", "Change it"]
+    assert (listed["Its notes"], listed["Know it"][0]) == (["hum"], "listen")
+    assert "reverb" in listed["Change it"]
+
+
+def test_tempo_key_and_chords_of_a_song_stand_in_the_card(tab: Tab) -> None:
+    drop(tab, "band.flac", EXAMPLES["band.flac"].read_bytes())
+    shown = "document.querySelector('.stored li')"
+    tab.until(f"{shown}.innerText.includes('band.flac') && !document.querySelector('.uploads li')")
+    tab.until(f"{shown}.classList.contains('chosen') && document.querySelectorAll('.stored li.chosen').length === 1")
+    before = tab.run("document.querySelectorAll('.job').length")
+    click(tab, ".work", "Know this")
+    tab.until(f"document.querySelectorAll('.job').length > {before}")
+    assert ended(tab, str(tab.run("document.querySelector('.job').dataset.job"))) == "done"
+    told = str(tab.until("document.querySelector('.job .chords')?.closest('.heard').innerText"))
+    assert all(each in told for each in ("C major", "90.0 bpm", "4 beats"))
+    assert tab.run("[...document.querySelectorAll('.job .chords b')].map(one => one.innerText)")[:2] == ["Am", "Fmaj7"]
+    # a click on a name chooses that one alone, the tick adds
+    tab.run("document.querySelector('.file-name[title=\"tone.wav\"]').click()")
+    chosen = "[...document.querySelectorAll('.stored li.chosen')].map(one => one.innerText.split('\\n')[0]).join()"
+    tab.until(f"{chosen} === 'tone.wav'")
+
+
+def test_a_file_is_put_into_the_library_and_found_there_by_its_name(tab: Tab, home: Path) -> None:
+    click(tab, ".list h2", "Into the library")
+    kept = home / "data/library/files/tone.wav"
+    until(kept.exists, 60.0, "the file is in the library")
+    tab.until("fetch('/api/library/map').then(a => a.json()).then(a => a.tracks.some(one => one.title === 'tone'))")
+
+
+def test_a_patch_that_had_nothing_to_play_says_so_in_its_card(tab: Tab) -> None:
+    job = run(tab, "Patch", "chop")
+    assert ended(tab, job) == "done"
+    tab.until(f"document.querySelector('[data-job=\"{job}\"]').innerText.includes('slices had no notes to play')")
 
 
 def test_a_and_b_sound_in_turn_at_the_same_place(tab: Tab, result: str) -> None:

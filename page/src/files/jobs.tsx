@@ -2,13 +2,15 @@
 
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import { download } from "./api";
+import { download, request } from "./api";
+import { beatsOfBar, stamp, written } from "./heard";
 import { listen, load, loadStems } from "./sound";
 import {
   chosen,
   clock,
   files,
   forget,
+  HEARD,
   isNotes,
   type Job,
   jobs,
@@ -20,6 +22,7 @@ import {
 } from "./state";
 
 const ALMOST = 0.99; // share behind which nobody can say how long the rest takes
+const UNCHANGED = "unchanged: "; // as the server says of a result that is its source
 const STATES = { waiting: "waits", done: "done", failed: "failed", cancelled: "cancelled" };
 
 export function Jobs() {
@@ -76,6 +79,7 @@ function Row({ job }: { job: Job }) {
       </div>
       {job.state === "running" && <progress max={1} value={job.progress} aria-label={`Progress of ${what}`} />}
       {job.error && <p class="bad">{job.error[0]!.toUpperCase() + job.error.slice(1)}</p>}
+      {job.summary.includes(UNCHANGED) && <p>{job.summary.slice(job.summary.indexOf(UNCHANGED))}</p>}
       {Object.keys(job.params).length > 0 && (
         <small class="job-params">
           {Object.entries(job.params)
@@ -83,6 +87,7 @@ function Row({ job }: { job: Job }) {
             .join(", ")}
         </small>
       )}
+      {job.results.some((one) => one.name === HEARD) && <Heard job={job} />}
       {over && (
         <div class="job-tools">
           {stems.length > 0 && (
@@ -127,6 +132,49 @@ function Row({ job }: { job: Job }) {
         </div>
       )}
     </li>
+  );
+}
+
+interface Music {
+  tempo: number | null;
+  beats: number[] | null;
+  downbeats: number[] | null;
+  key: string | null;
+  chords: [number, number, string][] | null;
+}
+
+/** What was heard in a song: tempo, key, beats of a bar, and its chords by time. */
+function Heard({ job }: { job: Job }) {
+  const found = useSignal<Music | null>(null);
+  useEffect(() => {
+    void request<Music>("GET", `/api/jobs/${job.id}/result/${HEARD}`).then((one) => (found.value = one));
+  }, [job.id]);
+  if (!found.value) return null;
+  const { tempo, key, chords } = found.value;
+  const bar = beatsOfBar(found.value.beats ?? [], found.value.downbeats ?? []);
+  const sounding = (chords ?? []).filter(([, , name]) => name !== "N");
+  return (
+    <div class="heard">
+      <dl>
+        <dt>Tempo</dt>
+        <dd>{tempo ? `${tempo.toFixed(1)} bpm` : "no steady beat was heard"}</dd>
+        <dt>Key</dt>
+        <dd>{key ?? "not sure enough to name one"}</dd>
+        <dt>Bar</dt>
+        <dd>{bar ? `${bar} beats` : "not heard"}</dd>
+      </dl>
+      {sounding.length > 0 ? (
+        <ol class="chords" aria-label="Chords by time" tabIndex={0}>
+          {sounding.map(([from, , name]) => (
+            <li key={from}>
+              <small>{stamp(from)}</small> <b>{written(name)}</b>
+            </li>
+          ))}
+        </ol>
+      ) : (
+        <p class="soft">No chords were heard.</p>
+      )}
+    </div>
   );
 }
 

@@ -15,6 +15,7 @@ import {
   drop,
   files,
   isNotes,
+  keep,
   overviews,
   remove,
   type Stored,
@@ -57,6 +58,14 @@ export function FileList() {
             />{" "}
             all
           </label>
+        )}
+        {marked.some((one) => !isNotes(one.name)) && (
+          <button
+            class="small"
+            title="Library then shows what is chosen here among its sounds, and finds it by name"
+            onClick={() => void keep(marked.filter((one) => !isNotes(one.name)).map((one) => one.id))}>
+            Into the library
+          </button>
         )}
         {marked.length > 0 && (
           <button
@@ -194,7 +203,13 @@ function Row({ file }: { file: Stored }) {
   const notes = isNotes(file.name);
   return (
     <li class={chosen.value.has(file.id) ? "chosen" : ""}>
-      <label>
+      <label
+        title="A click on the name chooses this one alone; its tick adds it to what is chosen"
+        onClick={(event) => {
+          if (event.target instanceof HTMLInputElement) return;
+          event.preventDefault();
+          chosen.value = new Set([file.id]);
+        }}>
         <input
           type="checkbox"
           value={file.id}

@@ -2,7 +2,7 @@
 import { computed, signal } from "@preact/signals";
 import type * as api from "../api";
 import { ask, hangUp, open } from "../link";
-import type { Declared } from "../model";
+import { type Declared, say } from "../model";
 import { request, type Sending, send } from "./api";
 
 export type Stored = api.File;
@@ -18,6 +18,7 @@ export interface Entry {
 }
 export interface Upload {
   key: number;
+  batch: number; // of all that were sent at once
   file: File;
   progress: number;
   error: string;
@@ -45,6 +46,10 @@ const SOUND = new RegExp(`\\.(${SOUNDS.replaceAll(" ", "|")})$`, "i");
 export const ACCEPT = [...SOUNDS.split(" "), "mid", "midi", "kar", "rmi"].map((ending) => `.${ending}`).join(",");
 const LATER_MS = 5000;
 const AT_ONCE = 2; // files that are sent at a time; the server takes four of all browsers
+
+/** The plugin that states tempo, key and chords of a sound, and the result in which it does. */
+export const KNOWING = "listen";
+export const HEARD = "analysis.json";
 
 export const isNotes = (name: string) => MIDI.test(name);
 
@@ -171,9 +176,13 @@ function take(job: Job): void {
 }
 
 let keys = 0;
+let batches = 0;
+let chosenBatch = 0;
 export function upload(list: Iterable<File>): void {
+  const batch = ++batches;
   const added = [...list].map((file) => ({
     key: ++keys,
+    batch,
     file,
     progress: 0,
     sending: null,
@@ -207,11 +216,14 @@ function sendNext(): void {
     if (why && why !== "cancelled") change(next.key, { error: why });
     else {
       if (!why) await readLists();
-      uploads.value = uploads.value.filter((one) => one.key !== next.key);
-      if (!why && !chosen.value.size) {
-        const newest = files.value.filter((one) => one.name === next.file.name).at(-1);
-        if (newest) choose(newest.id, true);
+      const newest = why ? undefined : files.value.filter((one) => one.name === next.file.name).at(-1);
+      if (newest) {
+        // what was chosen before gives way to what is sent at once now
+        if (next.batch !== chosenBatch) chosen.value = new Set();
+        chosenBatch = next.batch;
+        choose(newest.id, true);
       }
+      uploads.value = uploads.value.filter((one) => one.key !== next.key);
     }
     sendNext();
   });
@@ -221,6 +233,22 @@ function sendNext(): void {
 export async function remove(ids: Iterable<string>): Promise<void> {
   for (const id of ids) await request("DELETE", `/api/files/${id}`);
   await readLists();
+}
+
+/** Puts sounds into the library, which adds and analyses them. */
+export async function keep(ids: string[]): Promise<void> {
+  const names: string[] = [];
+  for (const id of ids) {
+    const found = await request<{ kept: string }>("POST", `/api/files/${id}/keep`);
+    if (!found) return;
+    names.push(found.kept);
+  }
+  if (!(await request("POST", "/api/library/analyse", {}))) return;
+  const which = names.length === 1 ? `${names[0]} is` : `${names.length} files are`;
+  say(
+    `${which} in the library now, in its folder “files”; Library finds what is there by name once it is analysed.`,
+    false,
+  );
 }
 
 export async function forget(job: Job): Promise<void> {

@@ -4,7 +4,7 @@ import { computed, signal } from "@preact/signals";
 import { Field } from "../instrument/controls";
 import type { Declared, Value } from "../model";
 import { Options } from "../options";
-import { type Entry, files, isNotes, type Plugin, patches, plugins, run, sets, sources } from "./state";
+import { type Entry, files, isNotes, KNOWING, type Plugin, patches, plugins, run, sets, sources } from "./state";
 
 const KINDS = ["Plugin", "Patch", "Live set"] as const;
 const kind = signal<(typeof KINDS)[number]>("Plugin");
@@ -21,7 +21,7 @@ const busy = signal(false);
 
 const HOST = new Set(["bypass", "mute"]);
 const MOST = 5; // parameters in sight
-const MOST_LETTERS = 40; // of what stands behind a name
+const MOST_LETTERS = 60; // of what stands behind a name
 const FORMATS = ["wav", "flac", "ogg", "mp3"];
 
 const fits = (plugin: Plugin) => {
@@ -33,6 +33,14 @@ const fits = (plugin: Plugin) => {
   const takesNotes = has(plugin.inputs, "events");
   return gives && (takesSound || takesNotes) && (!notes || takesNotes) && (!sound || takesSound);
 };
+/** Plugins by what one wants of a sound; those without a place here change it. */
+const WANTS: [title: string, names: string[]][] = [
+  ["Clean it", ["denoise", "gate"]],
+  ["Take it apart", ["stems"]],
+  ["Its notes", ["hum"]],
+  ["Know it", ["listen", "classify", "identify", "tuner", "meter", "follow"]],
+];
+const PLACED = new Set(WANTS.flatMap(([, names]) => names));
 const offered = computed<{ name: string; line: string; bars?: number }[]>(() => {
   if (kind.value === "Plugin") return plugins.value.filter(fits).map(({ name, doc }) => ({ name, line: doc }));
   return kind.value === "Patch" ? patches.value : sets.value;
@@ -46,11 +54,24 @@ function titled(name: string, line: string): string {
   return short ? `${name} – ${short[0]!.toLowerCase()}${short.slice(1)}` : name;
 }
 
+function Listed({ of }: { of: { name: string; line: string }[] }) {
+  return <Options of={of.map((one) => [one.name, titled(one.name, one.line)] as const)} />;
+}
+
 const picked = computed(() => offered.value.find((one) => one.name === names.value[kind.value]) ?? offered.value[0]);
 const plugin = computed(() =>
   kind.value === "Plugin" ? plugins.value.find((one) => one.name === picked.value?.name) : undefined,
 );
 const givesSound = computed(() => !plugin.value || plugin.value.outputs.some((port) => port.kind === "audio"));
+
+/** Has tempo, key and chords of what is chosen heard, at once. */
+async function know(): Promise<void> {
+  problem.value = "";
+  busy.value = true;
+  for (const { id } of sources.value)
+    if (!(await run(`/api/run/${KNOWING}`, { file: id, analysis: true }, (why) => (problem.value = why)))) break;
+  busy.value = false;
+}
 
 async function start(): Promise<void> {
   const name = picked.value?.name;
@@ -68,6 +89,7 @@ async function start(): Promise<void> {
     const body: Record<string, unknown> = { ...(file ? { file } : {}) };
     if (format.value && givesSound.value) body.format = format.value;
     if (kind.value === "Plugin") body.params = given.value[name] ?? {};
+    if (kind.value === "Plugin" && name === KNOWING) body.analysis = true;
     if (plugin.value?.splits.length && apart.value) {
       body.stems = true;
       delete body.format;
@@ -110,6 +132,11 @@ export function Work() {
           </>
         )}
       </p>
+      {count > 0 && !sources.value.some((one) => isNotes(one.name)) && (
+        <button class="know" disabled={busy.value} onClick={() => void know()}>
+          Know this: tempo, key, chords
+        </button>
+      )}
       <form
         onSubmit={(event) => {
           event.preventDefault();
@@ -137,7 +164,16 @@ export function Work() {
             names.value = { ...names.value, [kind.value]: event.currentTarget.value };
             problem.value = "";
           }}>
-          <Options of={offered.value.map((one) => [one.name, titled(one.name, one.line)] as const)} />
+          {kind.value === "Plugin" ? (
+            [...WANTS, ["Change it", null] as const].map(([title, names]) => {
+              const some = names
+                ? names.flatMap((name) => offered.value.filter((one) => one.name === name))
+                : offered.value.filter((one) => !PLACED.has(one.name));
+              return some.length > 0 && <optgroup key={title} label={title} children={<Listed of={some} />} />;
+            })
+          ) : (
+            <Listed of={offered.value} />
+          )}
         </select>
         {now && <p class="line">{now.line}</p>}
         {plugin.value && <Params plugin={plugin.value} />}
@@ -318,7 +354,7 @@ function Moment({ param, now, change }: Choice<number>) {
       class="text"
       inputMode="decimal"
       aria-label={`${param.name}: seconds at which it happens`}
-      placeholder="never; or at s"
+      placeholder="never, or at a second: 0.5"
       value={typeof now === "number" ? String(now) : ""}
       onBlur={(event) => {
         const at = Number(event.currentTarget.value.replace(",", "."));

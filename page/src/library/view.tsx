@@ -72,7 +72,12 @@ function Search() {
               </button>
             </li>
           ))}
-          {!hits.length && !files.length && <li class="soft">Nothing here has that name.</li>}
+          {!hits.length && !files.length && (
+            <li class="soft">
+              Nothing here has that name. To add a sound of yours, choose it in Files and press “Into the library”.
+              <button onClick={() => enter("Files")}>Open Files</button>
+            </li>
+          )}
         </ul>
       )}
     </div>
@@ -254,7 +259,7 @@ function State() {
         ) : (
           <>
             Your sounds will stand on a map here, side by side where they sound alike, and <b>What fits now</b> will
-            find the loops that go with what plays. Put sounds into the library’s folder, then
+            find the loops that go with what plays. Put sounds into it by <b>Into the library</b> in Files, then
           </>
         )}{" "}
         <button class="call" onClick={() => void analyse()}>
@@ -267,7 +272,9 @@ function State() {
     <p class="soft state">
       {found.tracks.length} sounds{found.unplaced ? `, ${found.unplaced} more not analysed` : ""}
       {!found.placed && <button onClick={() => void placeAnew()}>Place by likeness</button>}
-      <button title="The sound files of the library's folder, and what was captured" onClick={() => void analyse()}>
+      <button
+        title="What lies in the folder “library” of the server: what Files put into it, what was captured, and your own sound files there"
+        onClick={() => void analyse()}>
         Add and analyse
       </button>
     </p>

@@ -9,7 +9,7 @@ def antiphon_processors(register: Register) -> None:
     register(
         "hum",
         "antiphon_hum.processor:Hum",
-        "Pitch tracker: converts singing, whistling or a wind instrument to MIDI notes.",
+        "Sung notes into MIDI: tracks the pitch of singing, whistling or a wind instrument.",
     )
 
 

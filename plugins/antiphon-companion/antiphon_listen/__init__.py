@@ -15,7 +15,9 @@ def antiphon_analyses(register: Register) -> None:
 @hookimpl
 def antiphon_processors(register: Register) -> None:
     """Registers the live node and the file processors."""
-    register("listen", "antiphon_listen.live.processor:Listen", "Live analysis: tempo, beats, key, chord and loudness.")
+    register(
+        "listen", "antiphon_listen.live.processor:Listen", "Tempo, key and chords of what sounds; beats and loudness."
+    )
     register(
         "summary", "antiphon_listen.processor:Summary", "Summary of a song: chorus, verse and highlights (files only)."
     )

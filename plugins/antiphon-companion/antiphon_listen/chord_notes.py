@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 
 from antiphon.api import F64, UsageError
-from antiphon.api.backends.analysis import ListeningMix
+from antiphon.api.backends.analysis import ListeningMix, plain_result
 from antiphon.api.backends.files import (
     CHORD_SUFFIXES,
     AudioInfo,
@@ -28,7 +28,7 @@ from antiphon.api.jobs import FileJob, Written, check_distinct, fade_out, is_mid
 from antiphon_listen import signals
 from antiphon_listen.chords.song_chords import DEGREES, TONES, SongChords
 from antiphon_listen.live.processor import BEAT, CLICK, DOWNBEAT
-from antiphon_listen.music import MusicRun, SongAnalysis
+from antiphon_listen.music import MusicAnalysis, MusicRun, SongAnalysis
 from antiphon_listen.spectra import chroma
 from antiphon_listen.structure import phrases
 from antiphon_listen.structure.sections import Structure
@@ -160,7 +160,7 @@ _LOUDER = 1.25
 
 
 def write_notes(job: FileJob) -> tuple[Written, ...]:
-    """Writes what `play` names as MIDI, and the chords as lines or JAMS where asked for.
+    """Writes what `play` names as MIDI, and where asked for the chords as lines or JAMS, and the analysis `music`.
 
     Raises UsageError: the options do not go together, or nothing was found. Raises FileError: a file cannot be read or
     written.
@@ -200,6 +200,10 @@ def write_notes(job: FileJob) -> tuple[Written, ...]:
         text = chord_text(chords_out.suffix.lower(), chords.spans, seconds, job.source.stem, "Antiphon listen")
         write_atomic(chords_out, text.encode())
         made.append(Written(chords_out, f"the chords of {name}"))
+    if "analysis" in job.beside:
+        stated = plain_result("music", MusicAnalysis(), run.stated(own, chords))
+        write_atomic(job.beside["analysis"], (json.dumps(stated) + "\n").encode())
+        made.append(Written(job.beside["analysis"], f"tempo, beats, key, chords and sections of {name}"))
     return tuple(made)
 
 

@@ -201,8 +201,12 @@ class MusicRun(AnalysisRun):
 
     def result(self) -> Mapping[str, Any]:
         song = self.analysed()
+        return self.stated(song, self.chords(song))
+
+    def stated(self, song: SongAnalysis, chords: SongChords | None) -> Mapping[str, Any]:
+        """Quantities of `MusicAnalysis`, of the analysed sound and its chords."""
         found, beat_grid, ones = song.curves, song.grid, song.times(song.downbeats)
-        chords, parts = self.chords(song), song.in_recording().structure
+        parts = song.in_recording().structure
         if found is None or chords is None:
             return {quantity.name: None for quantity in MusicAnalysis.quantities}
         tapped = np.zeros(0) if beat_grid is None else song.times(beat_grid.beats)

@@ -9,7 +9,7 @@ def antiphon_processors(register: Register) -> None:
     register(
         "denoise",
         "antiphon_denoise.processor:Denoise",
-        "Noise reduction: learned mask, spectral gate, wavelets or autoencoder.",
+        "Less noise in a recording: learned mask, spectral gate, wavelets or autoencoder.",
     )
 
 

@@ -46,7 +46,7 @@ class Denoise(Processor):
         Param(
             "mode", "choice", "learned", restart=True,
             choices=("learned", "gate", "wavelet", "autoencoder", "deepfilter"),
-            doc="A learned mask, a spectral gate, wavelet shrinkage, an autoencoder, or DeepFilterNet, for speech.",
+            doc="learned: by a network; gate: by the level of each band; deepfilter: for speech, where installed.",
         ),
         Param(
             "latency", "choice", "normal", choices=("normal", "low"), restart=True,
@@ -57,7 +57,7 @@ class Denoise(Processor):
             doc="Sound louder than noise of this level, in dB of full scale, is never treated as noise.",
         ),
         Param("amount", default=1.0, low=0.0, high=1.0, doc="How much of the noise is removed."),
-        Param("learn", "trigger", False, doc="Learns the noise from the half second before the trigger."),
+        Param("learn", "trigger", False, doc="Learns the noise from the half second before: noise alone."),
         Param("full", "switch", False, doc="Mutes the sound between phrases."),
         Param(
             "preroll", default=0.0, low=0.0, high=10.0, unit="s", restart=True,
@@ -67,7 +67,7 @@ class Denoise(Processor):
             "for", "choice", "auto", restart=True, choices=("auto", "speech", "music"),
             doc="In files: speech goes through DeepFilterNet where it is installed; auto listens to what it is.",
         ),
-        Param("causal", "switch", False, restart=True, doc="In files: works as live, without a look at what comes."),
+        Param("causal", "switch", False, restart=True, doc="In files: works as live, by what came before."),
         Param("floor", "switch", True, doc="In files: looks for a noise floor first; off, records may suffer."),
     )  # fmt: skip
 

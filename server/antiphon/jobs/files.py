@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import filecmp
 import os
 import secrets
 import shutil
@@ -13,7 +14,14 @@ from antiphon.files.midifile import SUFFIXES
 from antiphon.jobs.errors import Missing, StorageFull, TooMany, UnsupportedFormat
 from antiphon.jobs.job import JobTable, Upload
 from antiphon.kernel.errors import WireError
-from antiphon.kernel.runtime.paths import PRIVATE, PRIVATE_FOLDER, make_folder, os_error_text
+from antiphon.kernel.runtime.paths import (
+    PRIVATE,
+    PRIVATE_FOLDER,
+    make_folder,
+    os_error_text,
+    path_inside,
+    temporary_beside,
+)
 from antiphon.kernel.runtime.shortening import composed, shorten
 from antiphon.kernel.runtime.sound_formats import READ_SUFFIXES
 
@@ -93,6 +101,31 @@ class FileShelf:
         if entry is None:
             raise Missing(f"there is no file {shorten(key)!r}; POST /api/files gives one its identifier")
         return self._path(entry)
+
+    def keep(self, key: str, folder: Path) -> str:
+        """Copies a file into a folder, which is made where it is missing; returns its name there.
+
+        The name is the file's own; where another file has it, with a number. Raises as `path`; JobError or FileError:
+        its name is not one that a folder takes, or it cannot be written.
+        """
+        path, name = self.path(key), self.entries[key].name
+        stem, suffix = Path(name).stem, Path(name).suffix
+        make_folder(folder)
+        for number in range(1, MAX_FILES):
+            place = path_inside(folder, name if number == 1 else f"{stem} {number}{suffix}")
+            if place.exists() and not filecmp.cmp(path, place, shallow=False):
+                continue
+            if not place.exists():
+                temporary = temporary_beside(place)
+                try:
+                    shutil.copyfile(path, temporary)
+                    temporary.replace(place)
+                except OSError as error:
+                    raise StorageFull(f"{name} could not be written: {os_error_text(error)}") from None
+                finally:
+                    temporary.unlink(missing_ok=True)
+            return place.name
+        raise StorageFull(f"{MAX_FILES} files in the library are called {shorten(name)!r}; remove some first")
 
     def remove(self, key: str) -> None:
         """Removes a file; raises as `path`."""

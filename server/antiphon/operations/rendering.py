@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import math
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
+
 from antiphon.files.audiofile import stream
 from antiphon.files.audiowrite import AudioWriter
 from antiphon.files.decode import path_text
 from antiphon.files.sound_finish import PLAIN, SoundFinish
-from antiphon.kernel.contract.block import Samples, StreamSpec
+from antiphon.kernel.contract.block import F64, Samples, StreamSpec
 from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.contract.params import Param
 from antiphon.kernel.engine.levels import pairs_of
@@ -84,7 +88,8 @@ class PatchRender:
             passes = chosen().info.make_support().passes(live=0)
             if passes is not None:
                 self._play_passes(stack.enter_context(passes), prepared)
-            blocks = self._blocks(stack)
+            heard_by = Likeness()
+            blocks = heard_by.entering(self._blocks(stack))
             runner = stack.enter_context(closing(prepared()))
             told: list[dict[str, Any]] = []
             tracks = None
@@ -95,6 +100,7 @@ class PatchRender:
             progress = stack.enter_context(self.reporting.progress(name, self.expected, rate))
             rendered = process_stream(blocks, runner, self.frames, progress.update, self.tail)
             for samples in fade_end(rendered, rate, self.fade):
+                heard_by.leaving(samples)
                 writer.write(samples)
             lost, words = tuple(runner.counts()), runner.vocabularies()
             limited = runner.limited * self.spec.block / max(1, writer.frames)
@@ -104,7 +110,20 @@ class PatchRender:
         if tracks is not None:
             describe(tracks.files, TrackNotes(beats, heard, bar=bar, gain=linear(runner.gain)), self.reporting)
         written = Written.sound(writer, name)
-        return RenderedFile(written, tuple(runner.failures), runner.dropped, lost, words, limited)
+        idle = self._idle() if not commands and heard_by.alike else ()
+        return RenderedFile(written, tuple(runner.failures), runner.dropped, lost, words, limited, idle)
+
+    def _idle(self) -> tuple[str, ...]:
+        """Nodes that sound by notes alone, and to which no wire brings any."""
+        graph, types = self.patch.graph, {node.name: self.loaded.catalog[node.type] for node in self.patch.graph.nodes}
+        into = {(wire.dest.node, wire.dest.port) for wire in graph.wires}
+        return tuple(
+            name
+            for name in Players(graph, self.loaded.catalog).free
+            if types[name].first("audio", "in") is None
+            and (port := types[name].first("events", "in")) is not None
+            and (name, port.name) not in into
+        )
 
     def hear(self, commands: Sequence[Command], hearing: BlockListener) -> None:
         """Runs it with commands and without a file, for the listeners."""
@@ -143,6 +162,41 @@ class PatchRender:
                 return
 
 
+class Likeness:
+    """How like what comes out is to what went in, over the frames of both."""
+
+    LEAST = 0.99
+    """Minimum correlation of a sound that was left as it was, by a limiter too."""
+
+    def __init__(self) -> None:
+        self._held: deque[F64] = deque()
+        self._both = self._entered = self._left = 0.0
+
+    def entering(self, blocks: Iterable[Samples]) -> Iterator[Samples]:
+        """The blocks of the input, as they are."""
+        for block in blocks:
+            self._held.append(block.mean(axis=0, dtype=np.float64))
+            yield block
+
+    def leaving(self, samples: Samples) -> None:
+        """Compares the next frames of the output."""
+        rest = samples.mean(axis=0, dtype=np.float64)
+        while self._held and len(rest):
+            first = self._held.popleft()
+            n = min(len(first), len(rest))
+            self._both += float(first[:n] @ rest[:n])
+            self._entered += float(first[:n] @ first[:n])
+            self._left += float(rest[:n] @ rest[:n])
+            if n < len(first):
+                self._held.appendleft(first[n:])
+            rest = rest[n:]
+
+    @property
+    def alike(self) -> bool:
+        """Whether a sound went in and came out as it was."""
+        return self._entered > 0.0 and self._both >= self.LEAST * math.sqrt(self._entered * self._left)
+
+
 @dataclass(frozen=True, slots=True)
 class RenderedFile:
     """The file that a rendering wrote."""
@@ -153,6 +207,7 @@ class RenderedFile:
     lost: tuple[tuple[str, Param, int], ...] = ()
     vocabularies: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
     limited: float = 0.0  # share of the time in which the output's limiter was at work
+    idle: tuple[str, ...] = ()  # nodes that had no notes to play, where the sound is that of the input
 
     def tell(
         self, reporting: Reporting, sources: Sequence[str], explained: Mapping[str, int] = MappingProxyType({})
@@ -164,6 +219,11 @@ class RenderedFile:
         for node, param, count in self.lost:
             if count > explained.get(node, 0):
                 complain(f"{node}.{param.name} is {count}: {param.doc}")
+        if self.idle:
+            complain(
+                f"unchanged: the sound is that of {last}, because {' and '.join(self.idle)} had no notes to play; "
+                "give notes (a MIDI file), or play the patch live"
+            )
         for node, reason in self.failures:
             complain(f"{node} was bypassed from its failure on: {reason}")
         if self.dropped:

@@ -211,7 +211,9 @@ def listen_glide(y: f32p, depth: f32p, frames: i64, state: f64p, goal: f64, shar
 class Listen(Processor):
     """Sound, and its notes, in; reports, notes of the present chord or of the beats, and control signals out."""
 
-    on_files = FileUse("antiphon_listen.chord_notes:write_notes", beside=("chords-out",), changes=("time", "pitch"))
+    on_files = FileUse(
+        "antiphon_listen.chord_notes:write_notes", beside=("chords-out", "analysis"), changes=("time", "pitch")
+    )
     inputs = (AUDIO_IN, EVENTS_IN)
     outputs = (EVENTS_OUT, *(Port(name, "control") for name in ("beat", "bar", "loudness", "minor")))
     params = (

@@ -372,11 +372,14 @@ def test_a_file_becomes_notes_and_a_file_of_chords(tmp_path: Path) -> None:
     sound = loop(names, 6)
     with AudioWriter(tmp_path / "in.wav", RATE, 1, "PCM_16") as writer:
         writer.write(sound[None])
-    beside = {"chords-out": tmp_path / "out.jams"}
+    beside = {"chords-out": tmp_path / "out.jams", "analysis": tmp_path / "out.json"}
     write_notes(FileJob("listen", tmp_path / "in.wav", tmp_path / "out.mid", {}, beside=beside))
     jams = json.loads((tmp_path / "out.jams").read_text())
     spans = [(row["time"], row["time"] + row["duration"], row["value"]) for row in jams["annotations"][0]["data"]]
     assert min(shares(spans, names).values()) > 0.7
+    stated = json.loads((tmp_path / "out.json").read_text())
+    assert min(shares([tuple(span) for span in stated["chords"]], names).values()) > 0.7
+    assert stated["tempo"] == pytest.approx(60.0 / np.median(np.diff(stated["beats"])), rel=0.02)
     song = read_midi(tmp_path / "out.mid")
     keys = {note.number for note in song.tracks[-1].notes if song.seconds(note.start) > 2.0}
     assert {52, 60, 64, 67} <= keys, "C major over E below it, octave 4"

@@ -82,6 +82,11 @@ def captures() -> Path:
     return library() / "captures"
 
 
+def kept_files() -> Path:
+    """The folder of the library into which files of the room Files are put."""
+    return library() / "files"
+
+
 def scripts() -> Path:
     """The performer's live scripts that were saved on the page."""
     return data() / "live"

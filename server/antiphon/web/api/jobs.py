@@ -16,6 +16,7 @@ from antiphon.jobs.multipart import FormFile
 from antiphon.jobs.request import Render, RenderLive, Run, live_task, render_task, run_task
 from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.errors import FileError
+from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.shortening import shorten
 from antiphon.kernel.runtime.suggestion import instead
 from antiphon.web.access import CodeGuard
@@ -133,6 +134,12 @@ class JobRoutes:
         """A file's length and waveform."""
         self._board().files.path(id)
         return answer(await self._board().overview(id))
+
+    @operation("POST", "/api/files/{id}/keep", types.Kept, example={"id": FILE})
+    async def keep(self, request: HttpRequest, id: str) -> Response:
+        """Put a file into the folder `files` of the library, under its name."""
+        files = self._board().files
+        return answer({"kept": await asyncio.to_thread(files.keep, id, paths.kept_files())})
 
     @operation("GET", "/api/examples/{name}", bytes, example={"name": "hum.flac"})
     async def example(self, request: HttpRequest, name: str) -> Response:

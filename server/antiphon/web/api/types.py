@@ -158,6 +158,7 @@ Phone = record("Phone", addresses=list_of(PhoneAddress))
 Approved = record("Approved", approved=str, kept=bool)
 Forgot = record("Forgot", forgot=str, kept=bool)
 Sent = record("Sent", sent=str)
+Kept = record("Kept", kept=str)
 
 File = record("File", id=str, name=str, bytes=int, created=float)
 Result = record("Result", name=str, bytes=int)
