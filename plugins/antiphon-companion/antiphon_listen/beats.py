@@ -100,7 +100,7 @@ class BeatGrid:
     @property
     def tempo(self) -> float:
         """Tempo in bpm, by the median over `_SPAN` beats: a single one is rounded to frames of 12 ms, 1 to 3 %."""
-        span = min(_SPAN, len(self.beats) - 1)
+        span = min(_SPAN, max(1, (len(self.beats) - 1) // 2))  # of few beats, so that a single one decides nothing
         return float(60.0 * span / np.median(self.beats[span:] - self.beats[:-span]))
 
 
