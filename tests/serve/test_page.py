@@ -340,7 +340,7 @@ def test_sound_that_the_system_stops_goes_on_at_a_touch(server: ServerProcess, b
     tab.until("document.querySelector('.listen button').innerText === 'Go on'")
     tab.until(f"{SAID}.includes('goes on when you touch the page')")
     tab.run("dispatchEvent(new PointerEvent('pointerup'))")
-    tab.until("document.querySelector('.listen button').innerText === 'Listen'")
+    tab.until("document.querySelector('.listen button').innerText === 'Listening'")
     tab.until("contexts[0].state === 'running' && antiphon.report()?.rms > 0.1")
     tab.run("antiphon.microphone()")
     tab.until("antiphon.level('in') > 0.01")
