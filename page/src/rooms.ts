@@ -26,7 +26,8 @@ export function enter(name: Room): void {
 
 /** Closes what is open with Escape, a press outside of it, or another room. `within`: selects it and its button. */
 export function useClosing(opened: Signal<boolean>, within: string): void {
-  useEffect(() => {
+  // before it is drawn: a press at once counts
+  useLayoutEffect(() => {
     if (!opened.value) return;
     const outside = ({ target }: Event) => (target as Element).closest(within) || (opened.value = false);
     const pressed = (event: KeyboardEvent) => {
