@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from collections.abc import Callable, Iterator
@@ -16,7 +15,7 @@ from antiphon.kernel.control.osc.served import OscServer
 from antiphon.kernel.control.transports import Transports
 from antiphon.kernel.engine.drivers.base import MAX_AHEAD, ahead_for
 from antiphon.kernel.engine.link import EngineCounters, EngineStatus
-from antiphon.kernel.engine.recording.journal import NOTE
+from antiphon.kernel.engine.recording.journal import RecordingNote, noted
 from antiphon.kernel.engine.remote import RemoteEngine
 from antiphon.kernel.runtime.settings import MAX_BLOCK
 from antiphon.kernel.session.node_state import Numbers
@@ -282,11 +281,8 @@ def status(app: StatusSource, counters: dict[str, int]) -> dict[str, Any]:
 
 def _recorded(app: StatusSource) -> dict[str, Any] | None:
     """Name of the file of the output's recording, and when it began in seconds of the epoch; None without one."""
-    try:
-        note = json.loads((app.folder.folder / NOTE).read_bytes()) if app.link.recording else {}
-        return {"name": Path(note["record"]).name, "since": note["since"]} if note.get("record") else None
-    except (OSError, ValueError, KeyError):
-        return None  # it begins or ends at this moment
+    note = noted(app.folder.folder) if app.link.recording else RecordingNote()
+    return {"name": Path(note.record).name, "since": note.since} if note.record else None
 
 
 def _troubles(app: StatusSource) -> Iterator[str]:

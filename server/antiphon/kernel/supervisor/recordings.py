@@ -69,7 +69,7 @@ def _broken_off(path: str, folder: Path) -> bool:
     asked = recorder.first_of_series(Path(path).absolute())
     return any(
         interrupted and recorder.first_of_series(Path(interrupted)) == asked
-        for interrupted in recorder.interrupted_paths(folder)
+        for interrupted in journal.noted(folder)[:3]
     )
 
 
@@ -108,7 +108,7 @@ def resume_requests(folder: Path, notes: list[str]) -> list[dict[str, Any]]:
 
     Lines for the performer are appended to `notes`.
     """
-    record, session, tracks = recorder.interrupted_paths(folder)
+    record, session, tracks, _ = journal.noted(folder)
     begin = []
     if tracks:
         begin.append({"do": "tracks", "path": tracks})

@@ -8,7 +8,8 @@ import struct
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from antiphon.kernel.contract.processor import Event
 from antiphon.kernel.engine.shared import SESSION, TRACKS, ByteRing, HeaderWord, Shared
@@ -35,6 +36,27 @@ NOTE = "recording.json"
 """File of the runtime folder that names what is recorded, for a recorder that replaces a killed one and for control."""
 TrackLabel = tuple[int, str, int, bool]
 """Number in the ring of captures, name and channels of a sound, and whether it is part of the mix."""
+
+
+class RecordingNote(NamedTuple):
+    """The recording, session folder and folder of tracks that a recorder writes, "" for none; `since` when, seconds of
+    the epoch.
+    """
+
+    record: str = ""
+    session: str = ""
+    tracks: str = ""
+    since: float = 0.0
+
+
+def noted(folder: Path) -> RecordingNote:
+    """What this server's recorder writes, or a killed one was writing."""
+    try:
+        note = json.loads((folder / NOTE).read_bytes())
+        tracks, since = note.get("tracks", ""), note.get("since", 0.0)  # an older server wrote none
+        return RecordingNote(str(note["record"]), str(note["session"]), str(tracks), float(since))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return RecordingNote()  # nothing is recorded, or the disk was full for the note, which was reported then
 
 
 class Journal:

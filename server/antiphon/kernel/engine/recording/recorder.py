@@ -430,15 +430,6 @@ def _cause(path: Path, error: Exception) -> Exception:
     return FileError(f"{path} ends here: {text}; record to another place")
 
 
-def interrupted_paths(folder: Path) -> tuple[str, str, str]:
-    """Recording, session folder and folder of tracks that a killed recorder of this server was writing; "" for none."""
-    try:
-        note = json.loads((folder / NOTE).read_bytes())
-        return str(note["record"]), str(note["session"]), str(note.get("tracks", ""))  # as an older server wrote it
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return "", "", ""  # nothing was recorded, or the disk was full for the note, which was reported then
-
-
 def forget(folder: Path) -> None:
     """Removes the file that names the running recordings, at a clean end."""
     (folder / NOTE).unlink(missing_ok=True)
