@@ -63,7 +63,19 @@ def server(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[ServerPro
 
 
 def synth(server: ServerProcess) -> dict[str, Any]:
-    return dict(server.status()["synth"] or {"state": "", "pid": 0})
+    """The synth's figures; those of none until a restarted engine has its workers again."""
+    return dict(server.status()["synth"] or {"backend": "", "state": "", "pid": 0})
+
+
+def back(server: ServerProcess, before: int) -> bool:
+    """Whether another scsynth than that of the process `before` plays, over JACK."""
+    status = server.status()
+    seen = status["synth"] or {"pid": 0}
+    return (
+        seen["pid"] not in (0, before)
+        and (seen["backend"], seen["state"]) == ("supercollider", "running")
+        and status["engine"]["driver"] == "jack"
+    )
 
 
 def recorded(folder: Path) -> tuple[list[int], np.ndarray[Any, np.dtype[np.float32]]]:
@@ -198,7 +210,7 @@ def test_after_three_deaths_in_a_minute_pyo_plays(server: ServerProcess) -> None
         until(lambda: synth(server)["pid"] not in (0, *seen) and synth(server)["state"] == "running", 20.0, "scsynth")
         seen.add(synth(server)["pid"])
         os.kill(synth(server)["pid"], signal.SIGKILL)
-    until(lambda: server.status()["synth"] and synth(server)["backend"] in ("pyo", "null"), 20.0, "pyo plays")
+    until(lambda: synth(server)["backend"] in ("pyo", "null"), 20.0, "pyo plays")
     until(lambda: synth(server)["state"] == "running", 20.0, "scsynth")
     assert len(seen) == 4
 
@@ -207,8 +219,7 @@ def test_after_three_deaths_in_a_minute_pyo_plays(server: ServerProcess) -> None
 def test_jackds_death_is_noticed_and_made_good(server: ServerProcess) -> None:
     before = synth(server)["pid"]
     os.kill(jackd_of(server), signal.SIGTERM)
-    until(lambda: synth(server)["pid"] not in (0, before) and synth(server)["state"] == "running", 30.0, "scsynth")
-    until(lambda: server.status()["engine"]["driver"] == "jack", 30.0, "JACK is back")
+    until(lambda: back(server, before), 60.0, "JACK and scsynth are back")
     play_for(server, 1.0)
     sent = synth(server)["notes"]["sent"]
     server.send("/note/on", CLOSED_HAT, 100)
@@ -231,13 +242,7 @@ def test_those_who_joined_anothers_jackd_play_on_when_it_has_gone(tmp_path: Path
         before = [synth(running)["pid"] for running in others]
         assert first.stop(signal.SIGINT) == 0
         for running, pid in zip(others, before, strict=True):
-            until(
-                lambda r=running, p=pid: synth(r)["pid"] not in (0, p) and synth(r)["state"] == "running",
-                30.0,
-                "scsynth is back",
-            )
-            until(lambda r=running: r.status()["engine"]["driver"] == "jack", 30.0, "JACK is back")
-            assert synth(running)["backend"] == "supercollider"
+            until(lambda r=running, p=pid: back(r, p), 60.0, "JACK and scsynth are back")
         assert sum(len(jackds_of(running)) for running in others) == 1
 
 
