@@ -90,10 +90,10 @@ async def test_a_file_is_kept_in_a_folder_under_its_name_and_once(tmp_path: Path
     other = await board.receive("song.wav", pieces(b"two"))
     assert [board.files.keep(key, folder) for key in (first.id, other.id, first.id)] == [
         "song.wav",
-        "song 2.wav",
+        "song-2.wav",
         "song.wav",
     ]
-    assert {path.name: path.read_bytes() for path in folder.iterdir()} == {"song.wav": b"one", "song 2.wav": b"two"}
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == {"song.wav": b"one", "song-2.wav": b"two"}
     hidden = await board.receive(".song.wav", pieces(b"one"))
     with pytest.raises(FileError, match="begins with a dot"):
         board.files.keep(hidden.id, folder)

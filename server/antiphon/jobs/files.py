@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import filecmp
+import glob
 import os
 import secrets
 import shutil
@@ -17,6 +18,8 @@ from antiphon.kernel.errors import WireError
 from antiphon.kernel.runtime.paths import (
     PRIVATE,
     PRIVATE_FOLDER,
+    claim,
+    drop_empty,
     make_folder,
     os_error_text,
     path_inside,
@@ -105,27 +108,26 @@ class FileShelf:
     def keep(self, key: str, folder: Path) -> str:
         """Copies a file into a folder, which is made where it is missing; returns its name there.
 
-        The name is the file's own; where another file has it, with a number. Raises as `path`; JobError or FileError:
-        its name is not one that a folder takes, or it cannot be written.
+        The name is the file's own; where another file has it, with a number as `claim` gives it. Raises as `path`;
+        JobError or FileError: its name is not one that a folder takes, or it cannot be written.
         """
         path, name = self.path(key), self.entries[key].name
-        stem, suffix = Path(name).stem, Path(name).suffix
         make_folder(folder)
-        for number in range(1, MAX_FILES):
-            place = path_inside(folder, name if number == 1 else f"{stem} {number}{suffix}")
-            if place.exists() and not filecmp.cmp(path, place, shallow=False):
-                continue
-            if not place.exists():
-                temporary = temporary_beside(place)
-                try:
-                    shutil.copyfile(path, temporary)
-                    temporary.replace(place)
-                except OSError as error:
-                    raise StorageFull(f"{name} could not be written: {os_error_text(error)}") from None
-                finally:
-                    temporary.unlink(missing_ok=True)
-            return place.name
-        raise StorageFull(f"{MAX_FILES} files in the library are called {shorten(name)!r}; remove some first")
+        place = path_inside(folder, name)
+        for there in (place, *folder.glob(f"{glob.escape(place.stem)}-*{glob.escape(place.suffix)}")):
+            if there.is_file() and filecmp.cmp(path, there, shallow=False):
+                return there.name
+        place = claim(place)
+        temporary = temporary_beside(place)
+        try:
+            shutil.copyfile(path, temporary)
+            temporary.replace(place)
+        except OSError as error:
+            drop_empty(place)
+            raise StorageFull(f"{name} could not be written: {os_error_text(error)}") from None
+        finally:
+            temporary.unlink(missing_ok=True)
+        return place.name
 
     def remove(self, key: str) -> None:
         """Removes a file; raises as `path`."""
