@@ -14,6 +14,8 @@ def each(names: str, rows: Iterable[Any]) -> Callable[[Callable[..., None]], Cal
     assert table, f"no rows of {names}"
 
     def with_rows(test: Callable[..., None]) -> Callable[..., None]:
+        assert not inspect.iscoroutinefunction(test), "nothing awaits its rows: give them to pytest.mark.parametrize"
+
         @functools.wraps(test)
         def tried(**given: object) -> None:
             wrong: list[BaseException] = []

@@ -1,6 +1,7 @@
 """Plugins from folders: the good load, and each kind of bad one is a reason and stops no other."""
 
 import re
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -9,7 +10,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 from tests import accepted
-from tests.sources import PROJECTS
+from tests.sources import PROJECTS, ROOT
 
 from antiphon.api import hookimpl
 from antiphon.kernel.contract.block import StreamSpec
@@ -83,6 +84,12 @@ def test_every_plugin_that_ships_is_built_in():
     read = [tomllib.loads(file.read_text())["project"] for file in PROJECTS]
     declared = [name for project in read for name in project["entry-points"]["antiphon"].values()]
     assert sorted(declared) == sorted(finding.BUILT_IN)
+    there = {file.parent.name for file in ROOT.glob("plugins/*/antiphon_*/__init__.py")}
+    assert there == {name for name in declared if name != "antiphon_models"}
+
+
+def test_the_lists_of_plugins_in_the_project_are_current():
+    assert subprocess.run([sys.executable, ROOT / "tools/plugin_lists.py"], capture_output=True).returncode == 0
 
 
 def test_a_good_one_loads_beside_the_built_in_ones(tmp_path):

@@ -226,6 +226,9 @@ async def test_the_words_and_a_translation_are_the_same_when_they_are_asked_for_
         made = [await rig.ask("POST", "/api/live/paste", {"text": '$: s("bd*4")'}) for _ in range(2)]
     assert words[0] == words[1]
     assert {"s", "track"} < {word["name"] for word in words[0][1]["words"]}
+    for kind in ("words", "changes"):
+        shown = {word["name"]: word["signature"] for word in words[0][1][kind]}
+        assert (shown["stutter"], shown["ply"], shown["brak"]) == ("(times, cycles)", "(times)", "()")
     assert made[0] == made[1]
     assert "bd*4" in made[0][1]["text"]
 

@@ -249,7 +249,11 @@ def words() -> dict[str, Any]:
     from antiphon.signal.scales import CHORDS, SCALES
 
     patterns, nodes = (
-        [_word(name, value) for name, value in inspect.getmembers(kind, callable) if not name.startswith("_")]
+        [
+            _word(name, value, method=True)
+            for name, value in inspect.getmembers(kind, callable)
+            if not name.startswith("_")
+        ]
         for kind in (live.ControlPattern, live.LiveNode)
     )
     return {
@@ -262,7 +266,7 @@ def words() -> dict[str, Any]:
     }
 
 
-def _word(name: str, value: Any) -> dict[str, str]:
+def _word(name: str, value: Any, *, method: bool = False) -> dict[str, str]:
     if not callable(value):
         return {"name": name, "signature": "", "doc": _variable(name) or _signals().get(name, "A signal.")}
     try:
@@ -271,7 +275,8 @@ def _word(name: str, value: Any) -> dict[str, str]:
         return {"name": name, "signature": "", "doc": inspect.getdoc(value) or ""}
     kept = [parameter.replace(annotation=inspect.Parameter.empty) for parameter in given.parameters.values()]
     shown = given.replace(
-        parameters=[parameter for parameter in kept if parameter.name != "self"],
+        # of a method without its pattern, which is `self` or, of a word of the table, `p`
+        parameters=kept[1:] if method and inspect.isfunction(value) else kept,
         return_annotation=inspect.Signature.empty,
     )
     return {"name": name, "signature": _MODULE.sub("", str(shown)), "doc": inspect.getdoc(value) or ""}
