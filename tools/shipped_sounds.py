@@ -1,6 +1,6 @@
 """Writes `library/analysed.json.gz`: what the analyses find in the sounds that ship, and where they are on the map.
 
-`.venv/bin/python tools/shipped_sounds.py`, after a sound or an analysis has changed; a minute for all. Results are kept
+`.venv/bin/python tools/shipped_sounds.py`, after a sound or an analysis has changed; minutes for all. Results are kept
 in build/shipped, so that the next call takes only what is new.
 """
 
