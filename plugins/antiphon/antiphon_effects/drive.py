@@ -440,7 +440,7 @@ class Drive(Processor):
         self._wide = np.zeros(8 * spec.block + 1, np.float32)
         self._even, self._fine = np.zeros((2, 16 * spec.block + 2), np.float32)
         self._seconds, self._slopes = np.zeros((2, 16 * spec.block + 1))
-        self._roots = np.zeros((2, RUN + 2), np.float32)
+        self._roots, self._ends = np.zeros((2, RUN + 2), np.float32)
         self._deep = [np.zeros(HISTORY_FRAMES + 8 * spec.block, np.float32) for _ in range(count)]
         self._fold = [np.zeros(2 * (self._past + 8 * spec.block), np.float32) for _ in range(count)]
         self.reset()
@@ -457,7 +457,7 @@ class Drive(Processor):
         for c in range(x.shape[0]):
             buffers = DriveState(
                 self._half, self._up[c], self._down[c], self._wide, self._even, self._deep[c], self._fold[c],
-                self._fine, self._seconds, self._slopes, *self._roots,
+                self._fine, self._seconds, self._slopes, self._roots, self._ends,
                 self._block, self._past, self._doublings, self._rate,
             )  # fmt: skip
             step = step.then(effects_drive.step(x, y, c, curves, buffers, self._state[c]))
