@@ -55,7 +55,7 @@ _FEWEST_EVEN, _UNEVEN, _UNLIKE, _SOFT = 8, 0.04, 0.25, 0.1
 """Even pulse: minimum onsets; maximum relative deviation of intervals, and of strengths, as an accent is no even pulse;
 and strength, relative to the largest, from which there is something between them."""
 _HALF_TIME = 5.0
-"""Added to the score of a grid at twice the tempo of a half-time one."""
+"""Added to the score of a grid with the beats of a half-time one, at twice its tempo."""
 _HALF_TEMPO, _HALF_REPEAT, _HALF_LONGER, _HALF_QUARTERS = 66.0, 0.8, 0.02, 0.3
 """Half-time grid: its tempo in bpm is below; how much its low onsets repeat after two beats, at least, and by how much
 more than after four; and high onsets at its quarters over the mean. A slow song repeats after four, or has no such."""
@@ -130,14 +130,17 @@ def track_surely(curves: MusicCurves, tables: Tables) -> tuple[BeatGrid | None, 
 
 
 def likely(grids: list[BeatGrid], tables: Tables) -> F64:
-    """Scores of grids by the fitted line, `[n]`, and for twice the tempo where drums play half-time.
+    """Scores of grids by the fitted line, `[n]`, and for twice the tempo where the likeliest is half-time, or is that.
 
     A kick on the first beat and a snare on the third pass for a bar of two beats: annotated songs have next to none of
     these, and a line fitted to some puts other songs off.
     """
     rows = np.array([features(grid) for grid in grids])
     scores = np.asarray(((rows - tables.grid_mean) / tables.grid_spread) @ tables.grid_weights)
+    best = grids[int(np.argmax(scores))].tempo
     for half in filter(_half_time, grids):
+        if np.abs(np.log(best / half.tempo / np.array([1.0, 2.0]))).min() > _MIN_PERIOD_DISTANCE:
+            continue
         for place, grid in enumerate(grids):
             twice = abs(np.log(0.5 * grid.tempo / half.tempo)) < _MIN_PERIOD_DISTANCE
             if twice and np.median(np.abs(half.beats[:, None] - grid.beats).min(axis=1)) < _SAME:
@@ -250,9 +253,9 @@ def even_pulse(strength: F64) -> float:
     inner = np.arange(1, len(strength) - 1)
     peaks = inner[(strength[inner] > strength[inner - 1]) & (strength[inner] >= strength[inner + 1])]
     places = peaks[strength[peaks] > 0.35 * strength.max()]
-    # kick and snare with hats between them are as even as a metronome, which has nothing there
+    # kick and snare of half-time, with three hats between them, are as even as a metronome
     between = (strength[peaks] > _SOFT * strength.max()).sum() - len(places)
-    if len(places) < _FEWEST_EVEN or between > len(places) // 2:
+    if len(places) < _FEWEST_EVEN or between > 2 * len(places):
         return 0.0
     gaps, heights = np.diff(places), strength[places]
     period = float(gaps.mean())
