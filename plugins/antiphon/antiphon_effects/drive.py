@@ -194,40 +194,6 @@ def effects_drive_run(kind: i64, u: f32p, out: f32p, frames: i64, seconds: f64p,
 
 
 @kernel
-def effects_drive_shape(
-    u: f32p, out: f32p, frames: i64, kind: i64, thirds: i64, state: f64p,
-    seconds: f64p, slopes: f64p, roots: f32p, ends: f32p,
-) -> None:  # fmt: skip
-    """out ← waveshaped u, with a latency of two samples, and one sample more. u: two samples of history come before it.
-
-    thirds: 1 for `soft` by `effects_drive_soft`. seconds, slopes: scratch, one more than `frames`: second
-    antiderivatives and their difference quotients. roots, ends: scratch of `effects_drive_soft`.
-    """
-    x1, x2 = state[_X1], state[_X2]
-    if state[_CURVE] != f64(kind + 1):
-        # quotients of one curve's values and another's would have no bound
-        state[_CURVE] = f64(kind + 1)
-        state[_SECOND] = effects_drive_second(kind, x1)
-        state[_QUOTIENT] = effects_drive_first(kind, 0.5 * (x1 + x2))
-        if abs(x1 - x2) >= MIN_DIFFERENCE:
-            state[_QUOTIENT] = (state[_SECOND] - effects_drive_second(kind, x2)) / (x1 - x2)
-    late, later = offset(u, -1), offset(u, -2)
-    late[0], later[0] = x1, x2
-    seconds[0], slopes[0] = state[_SECOND], state[_QUOTIENT]
-    after = out[frames]  # the next curve's input may stand there
-    out[0] = state[_WAIT]
-    for first in range(0, frames, RUN):
-        held, kept, count = offset(seconds, first), offset(slopes, first), min(RUN, frames - first)
-        if kind == 0 and thirds == 1:
-            effects_drive_soft(offset(u, first), offset(out, first), count, roots, ends)
-        else:
-            effects_drive_run(kind, offset(u, first), offset(out, first), count, held, kept)
-    state[_X1], state[_X2] = u[frames - 1], late[frames - 1]
-    state[_QUOTIENT], state[_SECOND], state[_WAIT] = slopes[frames], seconds[frames], out[frames]
-    out[frames] = after
-
-
-@kernel
 def effects_taps(src: f32p, frames: i64, half: f32p, h: i64, gain: f32, out: f32p) -> None:
     """out ← src through the 2 h + 2 outer taps of a symmetric half-band filter. `src`: history before it."""
     g = gain * half[0]
@@ -308,6 +274,37 @@ class DriveState(NamedTuple):
 
 
 @kernel
+def effects_drive_shape(u: f32p, out: f32p, frames: i64, kind: i64, thirds: i64, s: DriveState, state: f64p) -> None:
+    """out ← waveshaped u, with a latency of two samples, and one sample more. u: two samples of history come before it.
+
+    thirds: 1 for `soft` by `effects_drive_soft`. Scratch of `s`: seconds and slopes, second antiderivatives and their
+    difference quotients, roots and ends.
+    """
+    x1, x2 = state[_X1], state[_X2]
+    if state[_CURVE] != f64(kind + 1):
+        # quotients of one curve's values and another's would have no bound
+        state[_CURVE] = f64(kind + 1)
+        state[_SECOND] = effects_drive_second(kind, x1)
+        state[_QUOTIENT] = effects_drive_first(kind, 0.5 * (x1 + x2))
+        if abs(x1 - x2) >= MIN_DIFFERENCE:
+            state[_QUOTIENT] = (state[_SECOND] - effects_drive_second(kind, x2)) / (x1 - x2)
+    late, later = offset(u, -1), offset(u, -2)
+    late[0], later[0] = x1, x2
+    s.seconds[0], s.slopes[0] = state[_SECOND], state[_QUOTIENT]
+    after = out[frames]  # the next curve's input may stand there
+    out[0] = state[_WAIT]
+    for first in range(0, frames, RUN):
+        held, kept, count = offset(s.seconds, first), offset(s.slopes, first), min(RUN, frames - first)
+        if kind == 0 and thirds == 1:
+            effects_drive_soft(offset(u, first), offset(out, first), count, s.roots, s.ends)
+        else:
+            effects_drive_run(kind, offset(u, first), offset(out, first), count, held, kept)
+    state[_X1], state[_X2] = u[frames - 1], late[frames - 1]
+    state[_QUOTIENT], state[_SECOND], state[_WAIT] = s.slopes[frames], s.seconds[frames], out[frames]
+    out[frames] = after
+
+
+@kernel
 def effects_drive_tone(channel: i64, y: Audio, p: DriveCurves, wide: f32p, state: f64p, rate: f64) -> None:
     """The channel's frames of y ← wide through the tone filter, times `level`."""
     pole, out, last = f64(0.0), effects_gain(f64(p.level[0])), state[_TONE]
@@ -380,20 +377,16 @@ def effects_drive(x: Audio, y: Audio, channel: i64, p: DriveCurves, s: DriveStat
             for n in range(count):
                 part[n] = effects_drive_curve(kind, f64(part[n]))
         elif s.doublings < 3:
-            effects_drive_shape(
-                offset(s.deep, HISTORY_FRAMES), part, count, kind, 0, state, s.seconds, s.slopes, s.roots, s.ends
-            )
+            effects_drive_shape(offset(s.deep, HISTORY_FRAMES), part, count, kind, 0, s, state)
         elif kind == FOLD:
             fine = offset(s.fine, 2)
             effects_double(s.deep, HISTORY_FRAMES, count, h3, HALF_3, s.even, fine)
-            effects_drive_shape(
-                fine, s.even, 2 * count, kind, 0, offset(state, _SHAPER), s.seconds, s.slopes, s.roots, s.ends
-            )
+            effects_drive_shape(fine, s.even, 2 * count, kind, 0, s, offset(state, _SHAPER))
             effects_halve(s.even, s.past, count, h3, HALF_3, s.fold, offset(s.fold, s.past + 8 * s.block), fine, part)
         else:
             # the two samples before, which it overwrites, are of no use any more
             u = offset(s.deep, HISTORY_FRAMES - LATE)
-            effects_drive_shape(u, part, count, kind, 1, state, s.seconds, s.slopes, s.roots, s.ends)
+            effects_drive_shape(u, part, count, kind, 1, s, state)
             for n in range(HISTORY_FRAMES):
                 s.deep[n] = s.deep[count + n]
         first = end
