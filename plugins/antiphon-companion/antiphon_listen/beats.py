@@ -44,13 +44,23 @@ _REPEAT_SECONDS = 8.0 * LONGEST + 0.5
 _REPEAT_FRAMES = round(_REPEAT_SECONDS * signals.FRAMES_PER_SECOND)
 _FROM_BEAT = 4
 """Place of the period itself in `_MULTIPLES`."""
+_LOW_TWO = len(_MULTIPLES) + 2
+"""Place of two periods' repetition of the low range in `BeatGrid.repeats`."""
 _MAX_CHANGE = 6.0
 """Limit of harmonic novelty over its mean where it is compared with itself."""
 _USUAL = 140.0
 """Middle of the tempi of records, in bpm."""
 _SPAN = 16
-_FEWEST_EVEN, _UNEVEN, _UNLIKE = 8, 0.04, 0.25
-"""Even pulse: minimum onsets; maximum relative deviation of intervals, and of strengths: an accent is no even pulse."""
+_FEWEST_EVEN, _UNEVEN, _UNLIKE, _SOFT = 8, 0.04, 0.25, 0.1
+"""Even pulse: minimum onsets; maximum relative deviation of intervals, and of strengths, as an accent is no even pulse;
+and strength, relative to the largest, from which there is something between them."""
+_HALF_TIME = 5.0
+"""Added to the score of a grid with the beats of a half-time one, at twice its tempo."""
+_HALF_TEMPO, _HALF_REPEAT, _HALF_LONGER, _HALF_QUARTERS = 66.0, 0.8, 0.02, 0.3
+"""Half-time grid: its tempo in bpm is below; how much its low onsets repeat after two beats, at least, and by how much
+more than after four; and high onsets at its quarters over the mean. A slow song repeats after four, or has no such."""
+_SAME = 0.05
+"""Distance in seconds of beats that are the same."""
 _CONFIDENCE_WEIGHTS = (-5.43, 8.73, 2.58, 2.31, -2.35)
 """Log odds that a grid's tempo is right, or half or double: intercept and weights of `_regularity`."""
 _GAP = 1.5
@@ -120,9 +130,31 @@ def track_surely(curves: MusicCurves, tables: Tables) -> tuple[BeatGrid | None, 
 
 
 def likely(grids: list[BeatGrid], tables: Tables) -> F64:
-    """Scores of grids by the fitted line, `[n]`."""
+    """Scores of grids by the fitted line, `[n]`, and for twice the tempo where the likeliest is half-time, or is that.
+
+    A kick on the first beat and a snare on the third pass for a bar of two beats: annotated songs have next to none of
+    these, and a line fitted to some puts other songs off.
+    """
     rows = np.array([features(grid) for grid in grids])
-    return np.asarray(((rows - tables.grid_mean) / tables.grid_spread) @ tables.grid_weights)
+    scores = np.asarray(((rows - tables.grid_mean) / tables.grid_spread) @ tables.grid_weights)
+    best = grids[int(np.argmax(scores))].tempo
+    for half in filter(_half_time, grids):
+        if np.abs(np.log(best / half.tempo / np.array([1.0, 2.0]))).min() > _MIN_PERIOD_DISTANCE:
+            continue
+        for place, grid in enumerate(grids):
+            twice = abs(np.log(0.5 * grid.tempo / half.tempo)) < _MIN_PERIOD_DISTANCE
+            if twice and np.median(np.abs(half.beats[:, None] - grid.beats).min(axis=1)) < _SAME:
+                scores[place] += _HALF_TIME
+    return scores
+
+
+def _half_time(grid: BeatGrid) -> bool:
+    if not grid.drums or grid.tempo >= _HALF_TEMPO:
+        return False
+    two, four = grid.repeats[_LOW_TWO], grid.repeats[_LOW_TWO + 2]
+    high = grid.parts[:, 2:12:3].mean(axis=0)
+    even = min(high[1], high[3]) > _HALF_QUARTERS * high.mean()
+    return bool(even and two > _HALF_REPEAT and two > four + _HALF_LONGER)
 
 
 def octave_share(grids: list[BeatGrid], scores: F64, chosen: BeatGrid) -> float:
@@ -219,9 +251,11 @@ def even_pulse(strength: F64) -> float:
     until it is slow enough for one.
     """
     inner = np.arange(1, len(strength) - 1)
-    loud = strength[inner] > 0.35 * strength.max()
-    places = inner[loud & (strength[inner] > strength[inner - 1]) & (strength[inner] >= strength[inner + 1])]
-    if len(places) < _FEWEST_EVEN:
+    peaks = inner[(strength[inner] > strength[inner - 1]) & (strength[inner] >= strength[inner + 1])]
+    places = peaks[strength[peaks] > 0.35 * strength.max()]
+    # kick and snare of half-time, with three hats between them, are as even as a metronome
+    between = (strength[peaks] > _SOFT * strength.max()).sum() - len(places)
+    if len(places) < _FEWEST_EVEN or between > 2 * len(places):
         return 0.0
     gaps, heights = np.diff(places), strength[places]
     period = float(gaps.mean())

@@ -2,10 +2,10 @@
 
 The waveshaper is computed from its first and second antiderivative (Bilbao, Esqueda, Parker and Välimäki,
 "Antiderivative Antialiasing for Memoryless Nonlinearities", IEEE Signal Processing Letters 24, 2017) at up to eight
-times the rate; a linear-phase half-band filter for each doubling up- and downsamples (Kaiser windows; Oppenheim and
-Schafer, Discrete-Time Signal Processing, 7.5). Without oversampling the curve is applied directly, for the antialiasing
-would attenuate by 4 dB at 10 kHz. In place of eight times `fold` is computed at sixteen times the rate, with a fourth
-filter: at 36 dB a tone of 5 kHz is folded to over 300 kHz.
+times the rate, `soft` there from the first alone, over thirds of a sample, by a third of the time. A linear-phase
+half-band filter for each doubling up- and downsamples. Without oversampling the curve is applied directly, for the
+antialiasing would attenuate by 4 dB at 10 kHz. In place of eight times `fold` is computed at sixteen times the rate,
+with a fourth filter: at 36 dB a tone of 5 kHz is folded to over 300 kHz.
 """
 
 from __future__ import annotations
@@ -32,20 +32,26 @@ from antiphon_effects.shared import (
 )
 
 CURVES = ("soft", "hard", "fold")
-HALVES = (20, 8, 6, 4)
+HALVES = (20, 6, 3, 2)
 """Half-lengths h of the half-band filters, lowest rate first: each has 4 h + 3 taps."""
 HALF_0, HALF_1, HALF_2, HALF_3 = HALVES
 FOLD = 2
 TAU = 2.0 * math.pi
-BETA = 12.0
-"""Kaiser window parameter: 117 dB of attenuation. A `fold` at 36 dB amplifies an image of the input by 36 dB."""
-LATENCY = {"1": 0, "2": 42, "4": 50, "8": 54}
-"""Frames of both ways by oversampling: 41, 17 / 2 and 13 / 4 of a filter each, and two samples of the waveshaper, at
-eight times the rate 10, for at sixteen times it takes 2 / 16, and its filter 18 / 16. Without it the curve is bare."""
-LATE = 8
+SPREAD = 15.0 / 384.0
+"""Distance of the zeros of `soft`'s weights from once and twice the rate, in rates."""
+WEIGHTS = np.polymul(*(np.array([1.0, -2.0 * math.cos(TAU / 3.0 * (1.0 + by)), 1.0]) for by in (-SPREAD, SPREAD)))
+OUTER, MIDDLE, INNER = map(float, np.polymul(WEIGHTS, [1.0, 1.0])[:3] / (2.0 * WEIGHTS.sum()))
+EDGE = 20.0 / 48.0
+"""End of the pass band of all filters, in cycles a frame."""
+_NODES = 400
+"""Frequencies at which a pass band is fitted."""
+LATENCY = {"1": 0, "2": 42, "4": 48, "8": 50}
+"""Frames of both ways by oversampling: 41, 13 / 2 and 7 / 4 of a filter each, and two samples of the waveshaper, at
+eight times the rate 6, for at sixteen times it takes 2 / 16, and its filter 10 / 16. Without it the curve is bare."""
+LATE = 4
 """Delay of the waveshaper's input, in frames of eight times the rate, except for `fold`."""
 HISTORY_FRAMES = 16
-"""History of the waveshaper's input, in frames of eight times the rate: more than 2 HALF_3 + 2."""
+"""History of the waveshaper's input, in frames of eight times the rate: more than 2 HALF_3 + 2 and LATE + 2."""
 MIN_DIFFERENCE = 1e-3
 """Difference of two sample values below which the difference quotient is replaced by the value at the midpoint."""
 RUN = 128
@@ -92,6 +98,34 @@ def effects_drive_second(kind: i64, x: f64) -> f64:
     a = abs(x)
     arsinh = math.log(a + root)
     return 0.5 * (x * root + (arsinh if x > 0.0 else -arsinh))
+
+
+@kernel
+def effects_drive_soft(u: f32p, out: f32p, frames: i64, roots: f32p, ends: f32p) -> None:
+    """`effects_drive_run` of `soft`: the means of the curve over the thirds of each line between samples.
+
+    The mean from a to b is (r(b) - r(a)) / (b - a) with r(x) = √(1 + x²), which is (a + b) / (r(a) + r(b)): no
+    difference in which a 32-bit float would lose its digits. A sample is the sum of six thirds by `WEIGHTS`.
+    roots, ends: scratch, two more than `frames`,
+    apart from each other so that the loops run in vectors.
+    """
+    one, third = f32(1.0), f32(1.0 / 3.0)
+    begin = offset(u, -2)
+    for n in range(frames + 2):
+        roots[n] = math.sqrt(one + begin[n] * begin[n])
+    for n in range(frames + 1):
+        a, d = begin[n], begin[n + 1]
+        step = (d - a) * third
+        b, c = a + step, d - step
+        r, s = math.sqrt(one + b * b), math.sqrt(one + c * c)
+        low, middle, high = roots[n] + r, r + s, s + roots[n + 1]
+        over = one / (low * middle * high)
+        first, last = (a + b) * (middle * high) * over, (c + d) * (low * middle) * over
+        second = f32(MIDDLE) * ((b + c) * (low * high) * over)
+        ends[n] = f32(OUTER) * first + second + f32(INNER) * last
+        roots[n] = f32(INNER) * first + second + f32(OUTER) * last
+    for n in range(frames):
+        out[n + 1] = ends[n] + roots[n + 1]
 
 
 @kernel
@@ -160,47 +194,26 @@ def effects_drive_run(kind: i64, u: f32p, out: f32p, frames: i64, seconds: f64p,
 
 
 @kernel
-def effects_drive_shape(u: f32p, out: f32p, frames: i64, kind: i64, state: f64p, seconds: f64p, slopes: f64p) -> None:
-    """out ← waveshaped u, with a latency of two samples, and one sample more. u: two samples of history come before it.
-
-    seconds, slopes: scratch, one more than `frames`: second antiderivatives and their difference quotients.
-    """
-    x1, x2 = state[_X1], state[_X2]
-    if state[_CURVE] != f64(kind + 1):
-        # quotients of one curve's values and another's would have no bound
-        state[_CURVE] = f64(kind + 1)
-        state[_SECOND] = effects_drive_second(kind, x1)
-        state[_QUOTIENT] = effects_drive_first(kind, 0.5 * (x1 + x2))
-        if abs(x1 - x2) >= MIN_DIFFERENCE:
-            state[_QUOTIENT] = (state[_SECOND] - effects_drive_second(kind, x2)) / (x1 - x2)
-    late, later = offset(u, -1), offset(u, -2)
-    late[0], later[0] = x1, x2
-    seconds[0], slopes[0] = state[_SECOND], state[_QUOTIENT]
-    after = out[frames]  # the next curve's input may stand there
-    out[0] = state[_WAIT]
-    for first in range(0, frames, RUN):
-        held, kept, count = offset(seconds, first), offset(slopes, first), min(RUN, frames - first)
-        effects_drive_run(kind, offset(u, first), offset(out, first), count, held, kept)
-    state[_X1], state[_X2] = u[frames - 1], late[frames - 1]
-    state[_QUOTIENT], state[_SECOND], state[_WAIT] = slopes[frames], seconds[frames], out[frames]
-    out[frames] = after
-
-
-@kernel
 def effects_taps(src: f32p, frames: i64, half: f32p, h: i64, gain: f32, out: f32p) -> None:
     """out ← src through the 2 h + 2 outer taps of a symmetric half-band filter. `src`: history before it."""
     g = gain * half[0]
     for n in range(frames):
         out[n] = g * (src[n] + src[n - 2 * h - 1])
-    # four of the other pairs at once, so that `out` is read and written a quarter as often; h is even
-    for j in range(1, h, 4):
+    # of the other pairs four or two at once, so that `out` is read and written less often; the last may have no other
+    j = i64(1)
+    while j <= h:
         near, far = offset(src, -j), offset(src, j - 2 * h - 1)
-        a, b = gain * half[j], gain * half[j + 1]
-        c = gain * half[j + 2] if j + 2 < h else f32(0.0)
-        d = gain * half[j + 3] if j + 2 < h else f32(0.0)
-        for n in range(frames):
-            s = a * (near[n] + far[n]) + b * (near[n - 1] + far[n + 1])
-            out[n] = out[n] + (s + (c * (near[n - 2] + far[n + 2]) + d * (near[n - 3] + far[n + 3])))
+        a, b = gain * half[j], gain * half[j + 1] if j < h else f32(0.0)
+        if j + 1 < h:
+            c, d = gain * half[j + 2], gain * half[j + 3] if j + 2 < h else f32(0.0)
+            for n in range(frames):
+                s = a * (near[n] + far[n]) + b * (near[n - 1] + far[n + 1])
+                out[n] = out[n] + (s + (c * (near[n - 2] + far[n + 2]) + d * (near[n - 3] + far[n + 3])))
+            j = j + 4
+        else:
+            for n in range(frames):
+                out[n] = out[n] + (a * (near[n] + far[n]) + b * (near[n - 1] + far[n + 1]))
+            j = j + 2
 
 
 @kernel
@@ -252,10 +265,43 @@ class DriveState(NamedTuple):
     fine: f32p
     seconds: f64p
     slopes: f64p
+    roots: f32p
+    ends: f32p
     block: i64
     past: i64
     doublings: i64
     rate: f64
+
+
+@kernel
+def effects_drive_shape(u: f32p, out: f32p, frames: i64, kind: i64, thirds: i64, s: DriveState, state: f64p) -> None:
+    """out ← waveshaped u, with a latency of two samples, and one sample more. u: two samples of history come before it.
+
+    thirds: 1 for `soft` by `effects_drive_soft`. Scratch of `s`: seconds and slopes, second antiderivatives and their
+    difference quotients, roots and ends.
+    """
+    x1, x2 = state[_X1], state[_X2]
+    if state[_CURVE] != f64(kind + 1):
+        # quotients of one curve's values and another's would have no bound
+        state[_CURVE] = f64(kind + 1)
+        state[_SECOND] = effects_drive_second(kind, x1)
+        state[_QUOTIENT] = effects_drive_first(kind, 0.5 * (x1 + x2))
+        if abs(x1 - x2) >= MIN_DIFFERENCE:
+            state[_QUOTIENT] = (state[_SECOND] - effects_drive_second(kind, x2)) / (x1 - x2)
+    late, later = offset(u, -1), offset(u, -2)
+    late[0], later[0] = x1, x2
+    s.seconds[0], s.slopes[0] = state[_SECOND], state[_QUOTIENT]
+    after = out[frames]  # the next curve's input may stand there
+    out[0] = state[_WAIT]
+    for first in range(0, frames, RUN):
+        held, kept, count = offset(s.seconds, first), offset(s.slopes, first), min(RUN, frames - first)
+        if kind == 0 and thirds == 1:
+            effects_drive_soft(offset(u, first), offset(out, first), count, s.roots, s.ends)
+        else:
+            effects_drive_run(kind, offset(u, first), offset(out, first), count, held, kept)
+    state[_X1], state[_X2] = u[frames - 1], late[frames - 1]
+    state[_QUOTIENT], state[_SECOND], state[_WAIT] = s.slopes[frames], s.seconds[frames], out[frames]
+    out[frames] = after
 
 
 @kernel
@@ -331,16 +377,16 @@ def effects_drive(x: Audio, y: Audio, channel: i64, p: DriveCurves, s: DriveStat
             for n in range(count):
                 part[n] = effects_drive_curve(kind, f64(part[n]))
         elif s.doublings < 3:
-            effects_drive_shape(offset(s.deep, HISTORY_FRAMES), part, count, kind, state, s.seconds, s.slopes)
+            effects_drive_shape(offset(s.deep, HISTORY_FRAMES), part, count, kind, 0, s, state)
         elif kind == FOLD:
             fine = offset(s.fine, 2)
             effects_double(s.deep, HISTORY_FRAMES, count, h3, HALF_3, s.even, fine)
-            effects_drive_shape(fine, s.even, 2 * count, kind, offset(state, _SHAPER), s.seconds, s.slopes)
+            effects_drive_shape(fine, s.even, 2 * count, kind, 0, s, offset(state, _SHAPER))
             effects_halve(s.even, s.past, count, h3, HALF_3, s.fold, offset(s.fold, s.past + 8 * s.block), fine, part)
         else:
             # the two samples before, which it overwrites, are of no use any more
             u = offset(s.deep, HISTORY_FRAMES - LATE)
-            effects_drive_shape(u, part, count, kind, state, s.seconds, s.slopes)
+            effects_drive_shape(u, part, count, kind, 1, s, state)
             for n in range(HISTORY_FRAMES):
                 s.deep[n] = s.deep[count + n]
         first = end
@@ -379,7 +425,7 @@ class Drive(Processor):
         times = str(self.settings["oversampling"])
         self.latency, self._doublings = LATENCY[times], tuple(LATENCY).index(times)
         self._past = 2 * HALVES[0] + 4
-        self._half = np.concatenate([half_band(h) for h in HALVES])
+        self._half = np.concatenate([half_band(h, EDGE / (2 << n)) for n, h in enumerate(HALVES)])
         size, count = self._past + 4 * spec.block, spec.channels
         self._up = [np.zeros(3 * self._past + 7 * spec.block, np.float32) for _ in range(count)]
         self._down = [np.zeros(6 * size, np.float32) for _ in range(count)]
@@ -387,6 +433,7 @@ class Drive(Processor):
         self._wide = np.zeros(8 * spec.block + 1, np.float32)
         self._even, self._fine = np.zeros((2, 16 * spec.block + 2), np.float32)
         self._seconds, self._slopes = np.zeros((2, 16 * spec.block + 1))
+        self._roots, self._ends = np.zeros((2, RUN + 2), np.float32)
         self._deep = [np.zeros(HISTORY_FRAMES + 8 * spec.block, np.float32) for _ in range(count)]
         self._fold = [np.zeros(2 * (self._past + 8 * spec.block), np.float32) for _ in range(count)]
         self.reset()
@@ -403,17 +450,20 @@ class Drive(Processor):
         for c in range(x.shape[0]):
             buffers = DriveState(
                 self._half, self._up[c], self._down[c], self._wide, self._even, self._deep[c], self._fold[c],
-                self._fine, self._seconds, self._slopes, self._block, self._past, self._doublings, self._rate,
+                self._fine, self._seconds, self._slopes, self._roots, self._ends,
+                self._block, self._past, self._doublings, self._rate,
             )  # fmt: skip
             step = step.then(effects_drive.step(x, y, c, curves, buffers, self._state[c]))
         return step
 
 
-def half_band(h: int) -> NDArray[np.float32]:
-    """Odd-indexed taps of a half-band lowpass of 4 h + 3 taps; the others are 0, except the middle one, 1/2."""
-    count = 4 * h + 3
-    n = np.arange(count) - (count - 1) // 2
-    taps = 0.5 * np.sinc(n / 2.0) * np.kaiser(count, BETA)
-    taps = taps[::2]
-    made: NDArray[np.float32] = (taps * (0.5 / taps.sum())).astype(np.float32)
-    return made
+def half_band(h: int, edge: float) -> NDArray[np.float32]:
+    """Odd-indexed taps of a half-band lowpass of 4 h + 3 taps; the others are 0, except the middle one, 1/2.
+
+    Its pass band, which ends at `edge` cycles a sample, is the flattest by least squares, and flatter towards 0.
+    """
+    odd = 2 * np.arange(h + 1) + 1
+    turns = edge * np.linspace(0.0, 1.0, _NODES) ** 2
+    taps = np.linalg.lstsq(2.0 * np.cos(TAU * np.outer(turns, odd)), np.full(_NODES, 0.5), rcond=None)[0]
+    made: NDArray[np.float64] = np.concatenate([taps[::-1], taps]) * (0.25 / taps.sum())
+    return made.astype(np.float32)

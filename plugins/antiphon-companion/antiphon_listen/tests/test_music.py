@@ -291,19 +291,38 @@ CHORDS = {
 }
 
 
-@pytest.mark.parametrize("before", [0.0, 4.0], ids=["at once", "after silence"])
-def test_drums_alone_begin_with_a_bar(before: float) -> None:
-    random, beat = np.random.default_rng(1), 0.5
-    sound = np.zeros(round((before + 21.0) * RATE))
+def drummed(bars: int, bpm: float, kicks: Sequence[int], snares: Sequence[int]) -> np.ndarray:
+    """Bars of kick, snare and a hat on every half of a beat, a second longer."""
+    random, half = np.random.default_rng(1), 30.0 / bpm
+    sound = np.zeros(round((8 * bars * half + 1.0) * RATE))
     time = np.arange(round(0.12 * RATE)) / RATE
     kick = np.sin(2.0 * np.pi * 60.0 * time) * np.exp(-30.0 * time)
     snare, hat = (random.uniform(-1.0, 1.0, len(time)) * np.exp(-rate * time) for rate in (35.0, 120.0))
-    for half in range(80):
-        first = round((before + half * beat / 2.0) * RATE)
-        strokes = 0.25 * np.diff(hat, prepend=0.0) + kick * (half % 8 in (0, 4, 5)) + 0.6 * snare * (half % 4 == 2)
+    for place in range(8 * bars):
+        first = round(place * half * RATE)
+        strokes = 0.25 * np.diff(hat, prepend=0.0) + kick * (place % 8 in kicks) + 0.6 * snare * (place % 8 in snares)
         sound[first : first + len(time)] += strokes
+    return sound
+
+
+@each("bpm, bass", [(110.0, (0,)), (110.0, (0, 5)), (120.0, (0,)), (120.0, (0, 5))])
+def test_a_snare_on_the_third_beat_alone_does_not_halve_the_tempo(bpm: float, bass: tuple[int, ...]) -> None:
+    sound, half = drummed(20, bpm, bass, (4,)), 30.0 / bpm
+    for bar, place in itertools.product(range(20), bass):
+        first, chord = round((8 * bar + place) * half * RATE), LOOP[bar % 4]
+        for pitch, level in ((36 + chord[0] % 12, 0.5), *((60 + note % 12, 0.2) for note in chord if place == 0)):
+            wave = tone(pitch, 3.0 * half, level)
+            sound[first : first + len(wave)] += wave
     values = found((0.5 * sound / np.abs(sound).max()).astype(np.float32))
-    bars = before + 4.0 * beat * np.arange(11)
+    assert values["tempo"] == pytest.approx(bpm, rel=0.01)
+    assert share(values["beats"], 2.0 * half * np.arange(80)) > 0.9
+
+
+@pytest.mark.parametrize("before", [0.0, 4.0], ids=["at once", "after silence"])
+def test_drums_alone_begin_with_a_bar(before: float) -> None:
+    sound = np.concatenate([np.zeros(round(before * RATE)), drummed(10, 120.0, (0, 4, 5), (2, 6))])
+    values = found((0.5 * sound / np.abs(sound).max()).astype(np.float32))
+    bars = before + 2.0 * np.arange(11)
     assert values["tempo"] == pytest.approx(120.0, rel=0.02)
     assert share(values["downbeats"], bars[1:10]) == 1.0
     assert share(bars, np.asarray(values["downbeats"])) == 1.0
