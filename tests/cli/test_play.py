@@ -88,6 +88,9 @@ def test_with_a_card_it_warns_of_the_microphone_and_says_how_to_open_it():
     assert "osc /node/in/mute 0" in text
     other = "\n".join(play.introduction(settings.with_(patch="voice"), "portaudio", ""))
     assert "osc /node/in/mute 0" in other
+    opening = settings.with_(extra={"opens": True})
+    for driver, opens in (("portaudio", True), ("jack", False)):
+        assert ("echo_cancel" in "\n".join(play.introduction(opening, driver, ""))) is opens
 
 
 def test_it_says_what_to_do_first(tmp_path):

@@ -14,12 +14,13 @@ from antiphon.doctor.loopback import OUTSIDE, Trip, keep
 from antiphon.kernel.contract.params import Param
 from antiphon.kernel.contract.ports import AUDIO_IN, Port
 from antiphon.kernel.control.commands.sound_device import MAX_REMEMBERED, delays, headphones
-from antiphon.kernel.control.process import _catalog_path
+from antiphon.kernel.control.process import _catalog_path, open_patch
 from antiphon.kernel.engine.link import DeviceUsed, Reported
-from antiphon.kernel.graph.names import CANCELLER, GUARD
+from antiphon.kernel.graph.names import CANCELLER, GUARD, IN
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.processes.child_process import socket_pair
 from antiphon.kernel.runtime.settings import ServeSettings
+from antiphon.kernel.session.commands import SetParam
 
 PATH, FIGURES = "/audio/device", (0, 0)
 
@@ -158,6 +159,22 @@ async def test_a_guard_stands_before_an_input_that_is_played_and_what_it_does_is
         assert said == "lowered the input by 9 dB"
         await client.ask("/headphones", 1)
         assert not state.graph.has(GUARD)
+
+
+@pytest.mark.parametrize(
+    ("opens", "guards", "wire", "open_"),
+    [(True, True, "", True), (True, True, '"a" = "out"', False), (True, False, "", False), (False, True, "", False)],
+)
+async def test_an_input_that_is_listened_to_behind_a_canceller_is_opened_and_one_that_is_played_is_not(
+    tmp_path: Path, home: Path, opens: bool, guards: bool, wire: str, open_: bool
+) -> None:
+    patch = tmp_path / "p.toml"
+    patch.write_text(f'format = 1\n[nodes.a]\ntype = "gain"\n[wires]\n"in" = "a"\n{wire}\n')
+    async with rig(tmp_path / "state", catalog=replace(CATALOG, types=KINDS), patch=False) as live:
+        live.app.plans.loudspeakers, live.app.plans.guards = True, guards
+        live.app.command(SetParam(IN, "mute", True), "")
+        open_patch(live.app, ServeSettings(patch=str(patch), extra={"opens": opens}))
+        assert await live.client().ask("/node/in/mute") == [("/node/in/mute", (int(not open_),))]
 
 
 async def test_a_report_that_is_a_word_is_passed_on_and_is_no_fault(tmp_path: Path, home: Path) -> None:

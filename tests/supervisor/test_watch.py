@@ -23,6 +23,7 @@ from antiphon.kernel.supervisor import jack_server, recordings, watch, watchdog
 from antiphon.kernel.supervisor.parts import SupervisorFaults
 from antiphon.kernel.supervisor.starts import Starts
 from antiphon.kernel.supervisor.watch import Supervisor
+from antiphon.web.script_link import pack, unpack
 
 
 @pytest.fixture
@@ -38,6 +39,7 @@ def supervisor(tmp_path: Path, clock: FakeClock) -> Supervisor:
     made = Supervisor(ServeSettings(audio="headless"), tmp_path)
     parent, child = socket_pair()
     parent.setblocking(False)
+    performer, scripts = socket_pair()
     made.parts = SimpleNamespace(  # type: ignore[assignment]
         shared=Shared.create(MappingShape(48000, 256, 2, 16)),
         arena=SimpleNamespace(entries=[]),
@@ -45,6 +47,8 @@ def supervisor(tmp_path: Path, clock: FakeClock) -> Supervisor:
         found=SimpleNamespace(driver="headless", own=False),
         parent=parent,
         child=child,
+        performer=performer,
+        scripts=scripts,
     )
     made.faults = SupervisorFaults(made.parts.shared.words)
     made._loading = LoadingNote(made.parts.shared)
@@ -178,6 +182,16 @@ def test_a_zygote_that_is_wanted_is_due_until_it_is_there(
     monkeypatch.setattr(supervisor.starts, "zygote", refuse)
     supervisor._restart_due()
     assert list(supervisor._start_times) == ["zygote-none"]
+
+
+def test_the_performer_is_due_with_the_first_script_and_reads_it_itself(supervisor: Supervisor) -> None:
+    supervisor._companions = watch.Companions(performer="p")
+    for asked, due in (({"do": "state"}, []), ({"do": "run", "text": "x"}, ["performer"])):
+        supervisor.parts.scripts.send(pack(asked))
+        supervisor._wait()
+        assert list(supervisor._start_times) == due
+    supervisor._wait()
+    assert unpack(supervisor.parts.performer.recv(4096)) == {"do": "run", "text": "x"}
 
 
 def test_a_fork_that_is_refused_leaves_signals_as_they_were(

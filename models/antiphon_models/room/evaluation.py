@@ -1,7 +1,7 @@
 """`antiphon evaluate echo_cancel`: the canceller in simulated rooms, beside Speex's, WebRTC's and none."""
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,6 +11,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from antiphon.api import F32, UsageError
+from antiphon.api.backends.files import MidiNote, MidiTimes, MidiTrack, read_midi, write_midi
 from antiphon.api.backends.runtime import missing_modules, require_modules
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue
 from antiphon_models.learning.user_commands import run_on_sound, run_to_notes
@@ -21,6 +22,8 @@ RATE, SECONDS = 48000, 10
 FRAMES = RATE * SECONDS
 LATE = slice(2 * RATE, FRAMES - RATE // 2)
 """Where a canceller has to have converged."""
+LEAD = 2.0
+"""Seconds of a song before what is heard of it."""
 MOVED_AT = 5 * RATE
 ROOMS = 8
 """Default number of rooms; 50 with `--limit 50`."""
@@ -29,7 +32,10 @@ SPLIT, SIZE = 12.0, 1024
 FLOOR = 1e-4
 """RMS of a microphone's own noise."""
 FONTS = (FLUID, TIM, Path("/usr/share/sounds/sf2/sf_GMbank.sf2"))
+BENDS, DRIFTS = (0.0, 0.01, 0.05), (0.0, 0.0, 0.0, 5e-5)
+"""Shares of the third harmonic of loudspeakers, and of a clock's drift, of one room after the other."""
 Cancels = Callable[[F32, F32], F32]
+Bend = Callable[[F32], F32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,27 +150,41 @@ def _scene(ask: EvaluationRequest, number: int) -> RoomScene:
     """The room of that number: RT60 .2 to .6 s, 1 to 4 m; loudspeakers distort by 0, 1 or 5 %, clocks drift."""
     rng = np.random.default_rng((ask.seed, number))
     folder = songs(ask.data, "89")[int(rng.integers(60))]
-    score = (folder / f"{folder.name}.mid").read_bytes()
-    rendered = play(score, FONTS[number // 2 % 3], RATE, FluidSettings(0.4)).T
-    at = int(rng.integers(max(1, rendered.shape[1] - 2 * FRAMES)))
-    played = np.zeros((2, FRAMES), np.float32)
-    part = rendered[:, at : at + FRAMES]
-    played[:, : part.shape[1]] = 0.4 * part / max(1e-3, float(np.abs(part).max()))
-    decay, bend, drift = rng.uniform(0.2, 0.6), (0.0, 0.01, 0.05)[number % 3], (0.0, 5e-5)[number % 4 == 3]
+    song = read_midi(folder / f"{folder.name}.mid")
+    seconds = MidiTimes(song.tempo).seconds
+    notes = [(seconds(n.start), seconds(n.end), n) for track in song.tracks for n in track.notes]
+    at = float(rng.uniform(0.0, max(end for _, end, _ in notes) - 2 * SECONDS)) - LEAD
+    heard = [(start - at, end - at, n) for start, end, n in notes if end > at and start < at + LEAD + SECONDS]
+    rendered = performed(heard, FONTS[number // 2 % 3], 0.4)[:, round(LEAD * RATE) :]
+    part = np.stack([of_length(side, FRAMES) for side in rendered])
+    played = np.asarray(0.4 * part / max(1e-3, float(np.abs(part).max())), np.float32)
+    decay, bend, drift = rng.uniform(0.2, 0.6), BENDS[number % len(BENDS)], DRIFTS[number % len(DRIFTS)]
     echoes = []
     for responses in simulated(rng, decay):
         total = np.zeros(FRAMES)
         for side, response in enumerate(responses):
-            total += _filtered(_bent(played[side], bend), response)
+            total += _filtered(bend_of(played[side], bend)(played[side]), response)
         echoes.append(_drifting(total, drift))
     scale = 0.1 / max(1e-6, float(np.std(echoes[0])))
-    sung, notes = near_end(ask, number)
+    sung, known = near_end(ask, number)
     near = of_length(sung, FRAMES)
     near = np.asarray(near * 0.1 / max(1e-6, float(np.std(near))), np.float32)
     noise = FLOOR * rng.standard_normal(FRAMES)
     echo, moved = (np.asarray(scale * sound, np.float32) for sound in echoes)
     name = f"room {number}: RT60 {decay:.2f} s, {100 * bend:g} %, drift {1e6 * drift:g} ppm"
-    return RoomScene(name, played, echo, moved, near, np.asarray(noise, np.float32), notes)
+    return RoomScene(name, played, echo, moved, near, np.asarray(noise, np.float32), known)
+
+
+def performed(notes: Iterable[tuple[float, float, MidiNote]], font: Path, gain: float) -> F32:
+    """Sound of a pianist, `[2, frames]`, who plays each note from one second to another."""
+    track = tuple(
+        MidiNote(2.0 * max(0.0, at), max(0.05, 2.0 * (end - at)), note.number, note.velocity, 1)
+        for at, end, note in notes
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "notes.mid"
+        write_midi(file, [MidiTrack("piano", track)], 120.0)
+        return play(file.read_bytes(), font, RATE, FluidSettings(gain)).T
 
 
 def simulated(rng: np.random.Generator, decay: float) -> Iterator[list[NDArray[np.float64]]]:
@@ -187,11 +207,15 @@ def simulated(rng: np.random.Generator, decay: float) -> Iterator[list[NDArray[n
         yield room.rir[0]
 
 
-def _bent(sound: F32, share: float) -> F32:
-    """Sound with its third harmonic at a share of its level."""
+def bend_of(sound: F32, share: float) -> Bend:
+    """Distortion of a loudspeaker, which gives this sound its third harmonic at a share of its level."""
     peak = float(np.abs(sound).max()) + 1e-9
-    third = 4.0 * (sound / peak) ** 3 - 3.0 * sound / peak
-    return np.asarray(sound + share * third * float(np.std(sound)) / (float(np.std(third)) + 1e-9), np.float32)
+
+    def third(heard: F32) -> F32:
+        return np.asarray(4.0 * (heard / peak) ** 3 - 3.0 * heard / peak, np.float32)
+
+    scale = share * float(np.std(sound)) / (float(np.std(third(sound))) + 1e-9)
+    return lambda heard: np.asarray(heard + scale * third(heard), np.float32)
 
 
 def _filtered(sound: F32, response: NDArray[np.float64]) -> NDArray[np.float64]:

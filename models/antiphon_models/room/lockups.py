@@ -8,13 +8,12 @@ from typing import NamedTuple
 import numpy as np
 
 from antiphon.api import F32, F64, StreamSpec
-from antiphon.api.backends.files import MidiNote, MidiTimes, MidiTrack, read_midi, write_midi
+from antiphon.api.backends.files import MidiTimes, read_midi
 from antiphon.api.backends.rendering import Loaded, load_plugins, patch_runner
 from antiphon.api.backends.runtime import require_modules
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue
-from antiphon_models.material.fluidsynth import FluidSettings, play
 from antiphon_models.material.sounds import of_length, songs
-from antiphon_models.room.evaluation import FLOOR, FONTS, RATE, simulated
+from antiphon_models.room.evaluation import BENDS, DRIFTS, FLOOR, FONTS, RATE, Bend, bend_of, performed, simulated
 
 BLOCK = 960
 """Frames of a block, and of the way from what is played to what is heard."""
@@ -81,7 +80,9 @@ class LockUpEvaluation(Evaluation):
     note = (
         "Lock-ups of a room, of three: alone, stopped: follow follows for more than 8 beats while nobody plays, at "
         "first and while the player rests for 16; new tempo: the clock has not taken a tempo 15 % faster after 16 "
-        "beats, nor in the 8 after them (half or double counts as taken). The band is as loud as the player."
+        "beats, nor in the 8 after them (half or double counts as taken). The band is as loud as the player; its "
+        "loudspeakers distort by 0, 1 or 5 %, the clock of every fourth microphone drifts, and each is moved by 10 cm "
+        "in the middle of the rest."
     )
     folders = ("pop909",)
     road = "a patch of `follow`, `accompany` and synths, block by block"
@@ -92,32 +93,49 @@ class LockUpEvaluation(Evaluation):
         for n in range(ask.limit or ROOMS):
             rng = np.random.default_rng((ask.seed, n))
             decay = float(rng.uniform(0.2, 0.6))
-            pair = next(simulated(rng, decay))
-            path = np.stack([np.pad(one, (0, TAIL))[:TAIL] for one in pair])
+            paths = np.array([[np.pad(one, (0, TAIL))[:TAIL] for one in pair] for pair in simulated(rng, decay)])
             near, beats = _player(ask, rng, n)
             straight, cancelled = (
                 PATCH.format(style=STYLES[n % len(STYLES)], cancels=wires) for wires in (STRAIGHT, CANCELLED)
             )
-            alone = _looped(loaded, straight, near[: 4 * RATE], 0.0 * path)
-            path *= LEVEL / max(1e-6, alone.level * float(np.linalg.norm(path.sum(0))))
+            alone = _looped(loaded, straight, near[: 4 * RATE], Way(0.0 * paths))
+            level = max(1e-6, float(np.std(alone.played)))
+            paths *= LEVEL / (level * float(np.linalg.norm(paths[0].sum(0))))
+            bend, drift = BENDS[n % len(BENDS)], DRIFTS[n % len(DRIFTS)]
+            moves = float(beats[PLAYS + RESTS // 2])
+            way = Way(paths, moves, drift, bend_of(alone.played, bend))
+            room = f"room {n}: RT60 {decay:.2f} s, {100 * bend:g} %, drift {1e6 * drift:g} ppm"
             for name, patch, heard in (
-                ("nothing", straight, path),
-                ("echo_cancel", cancelled, path),
-                ("headphones", straight, 0.0 * path),
+                ("nothing", straight, way),
+                ("echo_cancel", cancelled, way),
+                ("headphones", straight, Way(0.0 * paths)),
             ):
                 if ask.wants(name):
                     found = _lock_ups(_looped(loaded, patch, near, heard), beats)
                     for measure, value in {"lock-ups": sum(found.values()), **found}.items():
-                        yield MetricValue(name, measure, f"room {n}: RT60 {decay:.2f} s", float(value))
+                        yield MetricValue(name, measure, room, float(value))
+
+
+class Way(NamedTuple):
+    """A way from two loudspeakers to the microphone.
+
+    `paths`: responses `[2, 2, TAIL]`, before and after the second `moves`. `drift`: share by which the microphone's
+    clock is slower. `bend`: what the loudspeakers distort.
+    """
+
+    paths: F64
+    moves: float = 0.0
+    drift: float = 0.0
+    bend: Bend | None = None
 
 
 class Led(NamedTuple):
-    """A loop, block by block: the clock's beat and tempo, and whether `follow` follows. `level`: RMS of the band."""
+    """A loop, block by block: the clock's beat and tempo, whether `follow` follows, and the band, `[2, frames]`."""
 
     beat: F64
     tempo: F64
     follows: F64
-    level: float
+    played: F32
 
 
 def _player(ask: EvaluationRequest, rng: np.random.Generator, number: int) -> tuple[F32, F64]:
@@ -134,17 +152,14 @@ def _player(ask: EvaluationRequest, rng: np.random.Generator, number: int) -> tu
         if 0.0 <= first < PLAYS or PLAYS + RESTS <= first < len(beats) - 1:
             last = min(last, PLAYS) if first < PLAYS else last
             start, end = (float(np.interp(at, np.arange(len(beats)), beats)) for at in (first, last))
-            notes.append(MidiNote(2.0 * start, max(0.05, 2.0 * (end - start)), note.number, note.velocity, 1))
-    with tempfile.TemporaryDirectory() as made:
-        file = Path(made) / "player.mid"
-        write_midi(file, [MidiTrack("piano", tuple(notes))], 120.0)
-        sound = play(file.read_bytes(), FONTS[number // 2 % 3], RATE, FluidSettings(0.5)).mean(1)
+            notes.append((start, end, note))
+    sound = performed(notes, FONTS[number // 2 % 3], 0.5).mean(0)
     near = of_length(sound, round(beats[-1] * RATE))
     scale = LEVEL / max(1e-6, float(np.std(near[near != 0.0])))
     return np.asarray(scale * near + FLOOR * rng.standard_normal(len(near)), np.float32), beats
 
 
-def _looped(loaded: Loaded, patch: str, near: F32, path: F64) -> Led:
+def _looped(loaded: Loaded, patch: str, near: F32, way: Way) -> Led:
     """A patch whose input hears the player and, a block later, what it plays."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "lockups.toml"
@@ -152,25 +167,30 @@ def _looped(loaded: Loaded, patch: str, near: F32, path: F64) -> Led:
         runner = patch_runner(file, loaded, StreamSpec(RATE, BLOCK, 2))
     follow = next(host for host in runner.plan.hosts.values() if host.name == "follow")
     state = next(n for n, param in enumerate(follow.info.cells) if param.name == "state")
-    size = 1 << (path.shape[1] + BLOCK).bit_length()
-    spectrum = np.fft.rfft(path, size)
+    size = 1 << (TAIL + BLOCK).bit_length()
+    spectra = np.fft.rfft(way.paths, size)
     spread, rows, follows = np.zeros(len(near) + size + BLOCK), list[tuple[float, float, float]](), 0.0
-    power = 0.0
+    out = np.zeros((2, len(near)), np.float32)
     try:
         for at in range(0, len(near) - BLOCK + 1, BLOCK):
-            mic = np.asarray(spread[at : at + BLOCK] + near[at : at + BLOCK], np.float32)
+            first = int(at * (1.0 - way.drift))
+            slow = at * (1.0 - way.drift) - first + np.arange(BLOCK) * (1.0 - way.drift)
+            heard = np.interp(slow, np.arange(BLOCK + 1), spread[first : first + BLOCK + 1])
+            mic = np.asarray(heard + near[at : at + BLOCK], np.float32)
             played = runner.run(np.stack([mic, mic]))
-            power += float(np.square(played).mean())
+            out[:, at : at + BLOCK] = played
             for number, cell, value in runner.plan.reports():
                 if (number, cell) == (follow.number, state):
                     follows = float(value == 1.0)
             rows.append((runner.clock.beat, runner.clock.tempo, follows))
-            echo = np.fft.irfft((np.fft.rfft(played, size) * spectrum).sum(0), size)
+            bent = way.bend(played) if way.bend else played
+            spectrum = spectra[int(at >= way.moves * RATE)]
+            echo = np.fft.irfft((np.fft.rfft(bent, size) * spectrum).sum(0), size)
             spread[at + BLOCK :][:size] += echo
     finally:
         runner.close()
     table = np.array(rows)
-    return Led(table[:, 0], table[:, 1], table[:, 2], float(np.sqrt(power / len(rows))))
+    return Led(table[:, 0], table[:, 1], table[:, 2], out)
 
 
 def _lock_ups(led: Led, beats: F64) -> dict[str, bool]:

@@ -34,6 +34,8 @@ FALLS = 0.1
 """Decibels in a hop by which a tone that grows may be lower."""
 ASKED, FADED, MOST = 0.6, 8.0, 15.0
 """Decibels by which a hop is lowered to ask, by which a howl then fades, and from which what stays is no howl."""
+STRAY, WITHIN = 8.0, 3.0
+"""Hops in which a tone that is asked about is as strong, within so many decibels, and no howl."""
 SAME = 0.99
 """Cosine of the difference of turns in a hop up to which two tones have one frequency."""
 SUDDEN, NEAR = 5.0, 4.0
@@ -103,6 +105,8 @@ class Howl(IntEnum):
     LIMIT = 35  # factor that keeps peaks below the ceiling
     FALLS = 36  # hops since the gain was lowered to ask
     FADED_AT = 37  # gain at which the one before faded
+    CALM = 38  # gain at which it was last not loud
+    STRAYS = 39  # hops of a question in which the tone is as strong and no tone
 
 
 @kernel
@@ -182,13 +186,13 @@ def howl_answer(at: i64, level: f64, s: f64p) -> None:
         again = s[Howl.WAIT] > 0.0 and abs(s[Howl.AT] - s[Howl.FADED_AT]) < NEAR
         s[Howl.FADED_AT] = s[Howl.AT]
         course = s[Howl.ASKED_REAL] * s[Howl.BEFORE_REAL] + s[Howl.ASKED_IMAG] * s[Howl.BEFORE_IMAG]
-        same = again and broad == 0.0 and abs(f64(at) - s[Howl.BEFORE]) <= 1.0 and course > SAME
+        same = again and abs(f64(at) - s[Howl.BEFORE]) <= 1.0 and (broad == 1.0 or course > SAME)
         s[Howl.TIMES] = s[Howl.TIMES] + 1.0 if again else 1.0
         s[Howl.WAIT] = COMES
         s[Howl.BEFORE] = f64(at)
         s[Howl.BEFORE_REAL] = s[Howl.ASKED_REAL]
         s[Howl.BEFORE_IMAG] = s[Howl.ASKED_IMAG]
-        if same or s[Howl.TIMES] >= 3.0 or (again and broad == 1.0):
+        if same or s[Howl.TIMES] >= 3.0:
             s[Howl.HELD] = min(s[Howl.HELD], s[Howl.AT] - MARGIN)
             s[Howl.LOWERED] = -s[Howl.HELD]
             s[Howl.WAIT] = 0.0
@@ -207,6 +211,7 @@ def howl_ask(bins: f32p, size: i64, whole: f64, played: f64, s: f64p) -> None:
     s[Howl.SPARES] = s[Howl.SPARES] - 1.0
     s[Howl.BACK] = s[Howl.BACK] - 1.0
     s[Howl.LOUD] = s[Howl.LOUD] + 1.0 if played > LOUDEST - GROWS else 0.0
+    s[Howl.CALM] = s[Howl.CALM] if s[Howl.LOUD] > 0.0 else s[Howl.GAIN]
     if s[Howl.MODE] == 1.0:
         level = whole if s[Howl.BROAD] == 1.0 else tone
         if level > s[Howl.TOP]:
@@ -216,7 +221,13 @@ def howl_ask(bins: f32p, size: i64, whole: f64, played: f64, s: f64p) -> None:
             s[Howl.GAIN] = s[Howl.GAIN] - ASKED
             s[Howl.FALLS] = 0.0
         s[Howl.FALLS] = s[Howl.FALLS] + 1.0
-        if level < s[Howl.TOP] - FADED or s[Howl.GAIN] < s[Howl.AT] - MOST:
+        stays = s[Howl.COUNT] == 0.0 and s[Howl.BROAD] == 0.0 and level > s[Howl.TOP] - WITHIN
+        s[Howl.STRAYS] = s[Howl.STRAYS] + 1.0 if stays else s[Howl.STRAYS]
+        if s[Howl.STRAYS] >= STRAY:
+            s[Howl.MODE] = 0.0
+            s[Howl.COUNT] = 0.0
+            s[Howl.BACK] = SOON
+        elif level < s[Howl.TOP] - FADED or s[Howl.GAIN] < s[Howl.AT] - MOST:
             howl_answer(at, level, s)
         return
     rise = RISE if s[Howl.GAIN] < NEARLY else SLOWLY
@@ -230,10 +241,11 @@ def howl_ask(bins: f32p, size: i64, whole: f64, played: f64, s: f64p) -> None:
     own = s[Howl.SPARES] > 0.0 and (whole if loud else tone) < s[Howl.OWN_LEVEL] + LOUDER
     if (lasts or loud) and not own:
         s[Howl.MODE] = 1.0
+        s[Howl.STRAYS] = 0.0
         s[Howl.BROAD] = 1.0 if loud else 0.0
         s[Howl.TOP] = whole if loud else tone
         s[Howl.AT] = s[Howl.GAIN]
-        s[Howl.START] = s[Howl.GAIN]
+        s[Howl.START] = s[Howl.CALM] if loud else s[Howl.GAIN]
         s[Howl.ASKED_REAL] = s[Howl.TURN_REAL]
         s[Howl.ASKED_IMAG] = s[Howl.TURN_IMAG]
 

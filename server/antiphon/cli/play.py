@@ -60,7 +60,8 @@ def play(
 
         asked = asked.with_(patch=str(play_song.with_song(server.patch or play_song.PATCH, song)))
     device = probe(asked)
-    settings = asked.with_(mute_input=asked.input_file is None)
+    opens = not (asked.mute_input or song)
+    settings = asked.with_(mute_input=asked.input_file is None, extra={**asked.extra, "opens": opens})
 
     def said(used: ServeSettings) -> list[str]:
         return list(introduction(used, device.driver, device.note, song, list(options)))
@@ -125,6 +126,9 @@ def introduction(
     elif settings.mute_input and not song:
         if settings.headphones:
             yield "The input starts muted: put headphones on, then"
+        elif driver != "jack" and settings.extra.get("opens"):
+            yield "A microphone that the patch only listens to is open: echo_cancel takes the loudspeakers out."
+            yield "One that it plays starts muted: begin softly, or put headphones on and start with --headphones; then"
         else:
             yield "The input starts muted: begin softly, or put headphones on and start with --headphones; then"
         yield f"    {command(settings, OPEN)}"

@@ -30,6 +30,16 @@ def room(seed: int, gain: float) -> F32:
     return np.asarray(10 ** (gain / 20) * response / peak, np.float32)
 
 
+def low_room(seed: int) -> F32:
+    """Response of a room with six strong frequencies below 200 Hz, of which a loop is loud before it is asked."""
+    n, rng = np.arange(round(0.3 * RATE)), np.random.default_rng(seed)
+    modes = zip(rng.uniform(50, 200, 6), rng.uniform(0, 6, 6), rng.uniform(0.5, 1, 6), strict=True)
+    response = sum(gain * np.sin(2 * np.pi * hertz * n / RATE + phase) for hertz, phase, gain in modes)
+    response *= np.exp(-3.0 * n / len(n)) * (n >= 480)
+    peak = np.abs(np.fft.rfft(response, 1 << 17)).max()
+    return np.asarray(10 ** (6.0 / 20) * response / peak, np.float32)
+
+
 def voice(seconds: float) -> F32:
     """A gliding voice-like tone in syllables and words, `[frames]`."""
     n = np.arange(round(seconds * RATE))
@@ -88,6 +98,12 @@ def test_beside_a_voice_too_it_stays_below_full_scale_and_ends(loaded: Loaded):
     out = loop(loaded, near, room(7, 6.0))
     assert np.abs(out).max() < 10 ** (-1 / 20)
     assert level(out[12 * RATE :]) < level(near) + 3.0
+
+
+@each("seed, sings", [(0, True), (7, False)])
+def test_a_loop_of_low_tones_which_is_loud_before_it_is_asked_is_held(loaded: Loaded, seed: int, sings: bool):
+    near = voice(14.0) if sings else noise(14.0)
+    assert level(loop(loaded, near, low_room(seed))[12 * RATE :]) < (level(near) + 3.0 if sings else -50.0)
 
 
 def test_a_voice_in_a_loop_that_does_not_howl_is_left_alone(loaded: Loaded):

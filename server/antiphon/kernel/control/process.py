@@ -24,6 +24,7 @@ from antiphon.kernel.engine.shared import MappingShape, Shared
 from antiphon.kernel.errors import AntiphonError
 from antiphon.kernel.graph import patch as patches, patch_list
 from antiphon.kernel.graph.graph import IN
+from antiphon.kernel.graph.names import CANCELLER
 from antiphon.kernel.io.listening import lan_address
 from antiphon.kernel.io.log_lines import log_lines
 from antiphon.kernel.runtime import paths, resources
@@ -175,11 +176,17 @@ def _tell(supervisor: socket.socket, message: dict[str, Any]) -> None:
 
 
 def open_patch(app: ControlApp, settings: ServeSettings) -> None:
-    """Loads the set list or patch of the command line, a name or any file; by default `DEFAULT_PATCH`."""
+    """Loads the set list or patch of the command line, a name or any file; by default `DEFAULT_PATCH`.
+
+    Where the settings have "opens", an input behind a canceller is opened.
+    """
     if settings.set:
         app.sets.load(settings.set, None, "")
     else:
         app.plans.load(patches.load(settings.patch or DEFAULT_PATCH, app.catalog, trusted=True), 0.0, None, "", ())
+    # before an input that is listened to and not played: nothing that is played comes back as sound
+    if settings.extra.get("opens") and app.plans.guards and app.session.state.graph.has(CANCELLER):
+        app.command(SetParam(IN, "mute", False), "")
     app.turns.finish()
 
 

@@ -159,7 +159,8 @@ class ServeSettings:
     secrets: dict[str, Any] = field(default_factory=dict, repr=False)
     """As `options`, of those that may hold a password: `repr` and `to_json` leave them out."""
     extra: dict[str, Any] = field(default_factory=dict)
-    """Values without an option of their own: "jack_name" of the JACK client; "web" False where none serves HTTP."""
+    """Values without an option of their own: "jack_name" of the JACK client; "web" False where none serves HTTP;
+    "opens" True where an input that starts muted is opened behind a canceller."""
 
     def check(self) -> ServeSettings:
         """Checks the options against each other and against what is allowed.

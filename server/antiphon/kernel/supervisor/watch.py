@@ -6,6 +6,7 @@ import os
 import select
 import shutil
 import signal
+import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -113,6 +114,8 @@ PAUSE_SECONDS = 1.0
 RETRY_DEVICE_SECONDS = 3.0
 _WATCH = 0.2
 _ZYGOTE, _PROBE = "zygote-", "probe"
+_RUN, _HEAD_BYTES = b'"run"', 32
+"""What the head of web's message to run a script has, and the bytes of a head."""
 
 
 class _AlreadyReported(Exception):
@@ -303,8 +306,11 @@ class Supervisor:
     def _wait(self) -> None:
         """Polls signals, control's socket, and the workers' bell, at most `_WATCH` seconds."""
         parent, keeper = self.parts.parent.fileno(), self.parts.bells.keeper
+        scripts = self.parts.performer
+        if not self._companions.performer or "performer" in {*self._children, *self._start_times}:
+            scripts = None
         poll = select.poll()
-        for fd in (self._signal_read, parent, keeper):
+        for fd in (self._signal_read, parent, keeper, *(() if scripts is None else (scripts.fileno(),))):
             poll.register(fd, select.POLLIN)
         for fd, _ in poll.poll(_WATCH * 1000):
             if fd == self._signal_read:
@@ -315,7 +321,16 @@ class Supervisor:
                 hear(fd)
                 for kind in wanted_zygotes(self.parts.arena):
                     self._schedule_start(_ZYGOTE + kind)
+            elif scripts is not None:
+                self._read_script(scripts)
         log_lines.rotate()
+
+    def _read_script(self, scripts: socket.socket) -> None:
+        """Starts the performer for the first script that is run, which it reads itself; there is nothing else to do."""
+        if _RUN in scripts.recv(_HEAD_BYTES, socket.MSG_PEEK):
+            self._schedule_start("performer")
+        else:
+            scripts.recv(1)
 
     def _read_control(self) -> None:
         with contextlib.suppress(BlockingIOError, ConnectionError):
@@ -331,8 +346,6 @@ class Supervisor:
                     self._schedule_start("strips")
                 if self._companions.web:
                     self._schedule_start("web")
-                if self.settings.live and self._companions.performer:
-                    self._schedule_start("performer")
             elif "fatal" in message:
                 if not self._ready_said:
                     raise EngineError(message["fatal"])
