@@ -58,7 +58,6 @@ def bars_step(
     for layer in range(layers):
         to = following[layer] * n
         bar = following[layer] != layer + 1
-        other = following[layers + layer] * n
         begin = 0
         for j in range(periods):
             total = 0.0
