@@ -52,13 +52,16 @@ def translate(text: str, script: Script) -> None:
 
 
 def is_tidal(text: str) -> bool:
-    """True for a text with a line that begins like a Tidal statement."""
-    return re.search(r"^[ \t]*(d\d{1,2}\s*(\$|silence)|once\s*\$|hush\s*$|setcps\s+[\d(])", text, re.M) is not None
+    """True for a text with a line, or a part of `do {…}`, that begins like a Tidal statement."""
+    track = r"d\d{1,2}\s*(\$|silence)|p\s+(\d+|\"[^\"\n]*\")\s*\$|once\s*\$"
+    return re.search(rf"(?:^|\bdo\s*\{{|;)[ \t]*({track}|hush\s*$|setcps\s+[\d(])", text, re.M) is not None
 
 
 def _blocks(text: str) -> Iterator[str]:
     """Statements: a line and the indented or continuing ones after it; each of a `do`."""
     text = _COMMENT.sub(lambda found: "" if found[0].startswith("{-") else found[0], text)
+    if found := re.fullmatch(r"\s*do\s*\{(.*)\}\s*", text, re.S):
+        text = re.sub(r'"[^"]*"|\s*;\s*', lambda one: one[0] if one[0][0] == '"' else "\n", found[1].strip())
     block: list[str] = []
     left = 0  # indentation of statements; -1 for that of the next line
     for raw in text.expandtabs().splitlines():
