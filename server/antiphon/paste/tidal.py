@@ -9,7 +9,8 @@ from dataclasses import replace
 from functools import partial
 from typing import TypeAlias
 
-from antiphon.paste.script import INVALID_STATEMENT_ERRORS, Script, UnknownPartError, number_of
+from antiphon.kernel.graph.clock import MAX_TEMPO, MIN_TEMPO
+from antiphon.paste.script import INVALID_STATEMENT_ERRORS, Script, UnknownPartError, number_of, tempo_lines
 from antiphon.paste.tidal_terms import SOUNDING, SYNTH_NOTE, Term, applied, code_of, joined, named, plays, section
 
 _TOKEN = re.compile(
@@ -122,7 +123,7 @@ def _statement(block: str, script: Script, names: _Names) -> None:
     if code.startswith(":script"):
         raise UnknownPartError("its definitions are not here: paste them above")
     if found := re.fullmatch(r"(?:(?:set)?cps|bps)\s*\$?\s*(.+)", code):
-        script.tempo = f"tempo({240 * number_of(found[1]):g})"
+        script.tempo = tempo_lines(60 * number_of(found[1]), MIN_TEMPO, MAX_TEMPO)
         return
     if re.fullmatch(r"(?:let\s+)?[a-z][\w']*(?:\s+[\w']+)*\s*=\s*.+", code):
         _named_terms(block.lstrip(), names, script)
