@@ -366,8 +366,9 @@ def bext(version: int, samples: int, more: bytes = b"") -> bytes:
 ACID = chunk(b"acid", struct.pack("<IHHfIHHf", 2, 60, 0x8000, 0.0, 2, 4, 4, 120.0))
 INST = chunk(b"inst", bytes((60, 0, 0, 127, 1, 127)) + b"\x7f")
 IXML = chunk(b"iXML", b"<BWFXML><TAPE>1</TAPE></BWFXML>")
-TAKE, LATER = bext(1, 480_000, b"A=PCM"), bext(1, 240_000, b"A=PCM")
-LOST = "without the notes on the recording (bext, iXML), the tempo and the root note of IN"
+XMP = chunk(b"_PMX", b"<x:xmpmeta/>") + chunk(b"DISP", b"\1\0\0\0A\0")
+TAKE, LATER = XMP + bext(1, 480_000, b"A=PCM"), XMP + bext(1, 240_000, b"A=PCM")
+LOST = "without the notes on the recording (_PMX, DISP, bext, iXML), the tempo and the root note of IN"
 
 
 @pytest.mark.parametrize(

@@ -76,6 +76,13 @@ def test_meters_that_change_are_kept(tmp_path: Path) -> None:
     assert "meter(3)" in waltz
 
 
+def test_a_tempo_that_no_script_has_is_the_nearest_and_said() -> None:
+    made = script_of(MidiSong((MidiTrack("", (MidiNote(0.0, 4.0, 60),)),), ((0.0, 6.0), (1.0, 120.0), (2.0, 1500.0))))
+    assert "# 2 tempi below 10 or above 999 bpm: a script takes the nearest" in made.text
+    assert list(reading.read("set.py", made.text).tracks) == ["part1"]
+    assert "(10, 1), (120, 1), (999, 2)" in made.text
+
+
 def test_what_cannot_be_said_stands_as_a_comment() -> None:
     bends = tuple(MidiControlChange(at / 4, "bend", 0, 0.2) for at in range(5))
     made = script_of(MidiSong((MidiTrack("Lead", (MidiNote(0.0, 1.0, 60),), 24, bends),)))

@@ -146,7 +146,8 @@ def _counted(
     """Score of the best path, and each beat's position in its bar; where it is `free`, any begins without a penalty."""
     count, own = len(odds), np.arange(meter)
     total = np.zeros(meter)
-    total[0] = odds[0]
+    # its odds lack what stands before it
+    total[0] = max(0.0, odds[0])
     back = np.zeros((count, meter), np.int64)
     for n in range(1, count):
         best = int(np.argmax(total))

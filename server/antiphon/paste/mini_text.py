@@ -75,6 +75,9 @@ def converted_text(text: str, kind: str) -> str:
         change = scales
     elif kind in _SINGLE_VALUES:
         return re.sub(r"(?<=[\d.]):[\d.:]+", "", plain(text))
-    elif kind in ("bank", "s", "sound"):
+    elif kind in ("s", "sound"):
+        # the waveform there, a struck triangle here
+        return re.sub(r"(?<![\w.#-])tri(?![\w.#-])", "triangle", plain(text))
+    elif kind == "bank":
         return plain(text)
     return change(text)

@@ -12,6 +12,8 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from antiphon.kernel.graph.clock import MAX_TEMPO, MIN_TEMPO
+
 WIDTH = 100
 PATCH = "strudel"
 """Patch of translated programs: sounds by name at any pitch, drums among them."""
@@ -165,6 +167,18 @@ def indented(lines: list[str]) -> list[str]:
 
 
 _OPERATORS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv}
+
+
+def tempo_lines(cycles: float, slowest: float = 40.0, fastest: float = 300.0) -> str:
+    """Lines that set the tempo of so many cycles a minute, of four beats where that is `slowest` to `fastest` bpm.
+
+    Raises UnknownPartError: no number of beats makes a tempo of it.
+    """
+    fits = (n for n in (4, 8, 2, 16, 1, 32, 64) if slowest <= cycles * n <= fastest)
+    beats = next(fits, 64 if cycles <= 1 else 1 if cycles < 1000 else 1 / 8)
+    if not MIN_TEMPO <= cycles * beats <= MAX_TEMPO:
+        raise UnknownPartError("there is no such tempo")
+    return f"tempo({cycles * beats:g})" if beats == 4 else f"meter({beats:g})\ntempo({cycles * beats:g})"
 
 
 def number_of(text: str) -> float:

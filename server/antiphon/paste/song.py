@@ -9,6 +9,7 @@ from itertools import groupby, pairwise
 
 from antiphon.files.midi_song import MidiNote, MidiSong, MidiTrack, Times
 from antiphon.kernel.errors import UsageError
+from antiphon.kernel.graph.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.paste.script import PATCH, name_of
 from antiphon.paste.translation import Translation
 
@@ -61,7 +62,7 @@ def script_of(song: MidiSong) -> Translation:
         raise UsageError(f"this MIDI file has {count:,} notes, and a script takes {MAX_NOTES:,}; paste a part of it")
     bars = list(_bars(song))
     head = ['"""A MIDI file as patterns: each bar once; what has no counterpart stands as a comment."""', ""]
-    head += ["from antiphon.live import *\n", f'patch("{PATCH}")', f"tempo({song.tempo[0][1]:.10g})"]
+    head += ["from antiphon.live import *\n", f'patch("{PATCH}")', f"tempo({_playable(song.tempo[0][1]):.10g})"]
     same = all(math.isclose(bar.length, bars[0].length) for bar in bars)
     if same and not math.isclose(bars[0].length, 4.0):
         head.append(f"meter({bars[0].length:g})")
@@ -114,6 +115,12 @@ def _left_out(song: MidiSong) -> Iterator[str]:
                 yield f"{count} {words} of {name}: patterns of bars have none"
     if lyrics := sum(1 for _, kind, _ in song.texts if kind == "lyrics"):
         yield f"{lyrics} lyrics: `sing` takes the file itself"
+    if beyond := sum(bpm != _playable(bpm) for _, bpm in song.tempo):
+        yield f"{beyond} tempi below {MIN_TEMPO:g} or above {MAX_TEMPO:g} bpm: a script takes the nearest"
+
+
+def _playable(bpm: float) -> float:
+    return min(max(bpm, MIN_TEMPO), MAX_TEMPO)
 
 
 def _name(track: MidiTrack, channel: int, drums: bool, names: set[str]) -> str:
@@ -245,7 +252,7 @@ def _tempo_lines(song: MidiSong, bars: Sequence[_Bar]) -> list[str]:
     if len(changes) < 2:
         return []
     ends = [at for at, _ in changes[1:]] + [end]
-    pairs = [f"({bpm:.10g}, {after - at:.10g})" for (at, bpm), after in zip(changes, ends, strict=True)]
+    pairs = [f"({_playable(bpm):.10g}, {after - at:.10g})" for (at, bpm), after in zip(changes, ends, strict=True)]
     return [
         "",
         "TEMPI = [  # bpm, and the beats that it lasts",

@@ -17,13 +17,12 @@ from antiphon.paste.script import (
     indented,
     number_of,
     pack_key,
+    tempo_lines,
     wrapped,
 )
 from antiphon.paste.syntax import bound_names, declared, is_call_of, is_plain, is_text
 from antiphon.paste.words import FUNCTIONS, NAMELESS, PATTERN_FUNCTIONS, SILENT_FUNCTIONS, TUPLES, own_name
 
-SLOWEST, FASTEST = 40.0, 300.0
-"""Range of tempos in beats a minute: outside it a cycle is given another number of beats than four."""
 _TEMPOS = ("setcps", "setCps", "setcpm", "setCpm")
 _SETTINGS = ("all", "each", "samples", *_TEMPOS)
 """Functions that are no pattern, also after a label."""
@@ -201,10 +200,7 @@ class _Program(Expressions):
         value = re.sub(r"[A-Za-z_]\w*", lambda name: self._numbers.get(name[0], name[0]), text)
         if not re.fullmatch(r"[\d.\s()*/+-]+", value):
             return f"{'' if called.startswith('set') else 'set'}{called.lower()}({text})"
-        cycles = number_of(value) * factor
-        fits = (n for n in (4, 8, 2, 16, 1, 32, 64) if SLOWEST <= cycles * n <= FASTEST)
-        beats = next(fits, 64 if cycles <= 1 else 1 if cycles < 1000 else 1 / 8)
-        return f"tempo({cycles * beats:g})" if beats == 4 else f"meter({beats:g})\ntempo({cycles * beats:g})"
+        return tempo_lines(number_of(value) * factor)
 
     def _method(self, node: Any) -> CallChain | str:
         """Method call; `cpm` of a pattern is the program's tempo if there is no other."""

@@ -9,7 +9,8 @@ from dataclasses import replace
 from functools import partial
 from typing import TypeAlias
 
-from antiphon.paste.script import INVALID_STATEMENT_ERRORS, Script, UnknownPartError, number_of
+from antiphon.kernel.graph.clock import MAX_TEMPO, MIN_TEMPO
+from antiphon.paste.script import INVALID_STATEMENT_ERRORS, Script, UnknownPartError, number_of, tempo_lines
 from antiphon.paste.tidal_terms import SOUNDING, SYNTH_NOTE, Term, applied, code_of, joined, named, plays, section
 
 _TOKEN = re.compile(
@@ -52,13 +53,16 @@ def translate(text: str, script: Script) -> None:
 
 
 def is_tidal(text: str) -> bool:
-    """True for a text with a line that begins like a Tidal statement."""
-    return re.search(r"^[ \t]*(d\d{1,2}\s*(\$|silence)|once\s*\$|hush\s*$|setcps\s+[\d(])", text, re.M) is not None
+    """True for a text with a line, or a part of `do {…}`, that begins like a Tidal statement."""
+    track = r"d\d{1,2}\s*(\$|silence)|p\s+(\d+|\"[^\"\n]*\")\s*\$|once\s*\$"
+    return re.search(rf"(?:^|\bdo\s*\{{|;)[ \t]*({track}|hush\s*$|setcps\s+[\d(])", text, re.M) is not None
 
 
 def _blocks(text: str) -> Iterator[str]:
     """Statements: a line and the indented or continuing ones after it; each of a `do`."""
     text = _COMMENT.sub(lambda found: "" if found[0].startswith("{-") else found[0], text)
+    if found := re.fullmatch(r"\s*do\s*\{(.*)\}\s*", text, re.S):
+        text = re.sub(r'"[^"]*"|\s*;\s*', lambda one: one[0] if one[0][0] == '"' else "\n", found[1].strip())
     block: list[str] = []
     left = 0  # indentation of statements; -1 for that of the next line
     for raw in text.expandtabs().splitlines():
@@ -119,7 +123,7 @@ def _statement(block: str, script: Script, names: _Names) -> None:
     if code.startswith(":script"):
         raise UnknownPartError("its definitions are not here: paste them above")
     if found := re.fullmatch(r"(?:(?:set)?cps|bps)\s*\$?\s*(.+)", code):
-        script.tempo = f"tempo({240 * number_of(found[1]):g})"
+        script.tempo = tempo_lines(60 * number_of(found[1]), MIN_TEMPO, MAX_TEMPO)
         return
     if re.fullmatch(r"(?:let\s+)?[a-z][\w']*(?:\s+[\w']+)*\s*=\s*.+", code):
         _named_terms(block.lstrip(), names, script)

@@ -118,7 +118,10 @@ def applied(term: Term, argument: Term) -> Term:
                 argument = replace(argument, code=re.sub(r"[A-Za-z]\w*", r"c-1:\g<0>", str(argument.code)))
             if term.name == "scale" and not term.given and _is_number(argument):  # Tidal's range before 1.0
                 term = Term("word", "", "range")
-            parts = argument.given if argument.kind == "tuple" and term.name in _IN_PARTS else (str(code_of(argument)),)
+            opened = (argument.kind, term.name) == ("list", "layer") or (
+                argument.kind == "tuple" and term.name in _IN_PARTS
+            )
+            parts = argument.given if opened else (str(code_of(argument)),)
             given = (*term.given, *parts)
             if term.name == "every'" and len(given) == _TAKES[term.name]:
                 return Term("word", "", "every", (given[0], given[2], f"first={given[1]}"))
@@ -243,7 +246,7 @@ def _chain(term: Term, maker: str = "mini") -> CallChain:
 def _is_full(term: Term) -> bool:
     """True for a word with all arguments but the pattern."""
     function = getattr(ControlPattern, name_of(term.name), None)
-    if function is None:
+    if function is None or (term.name in SETTERS and not term.given):
         return False
     parameters = list(inspect.signature(function).parameters.values())[1:]
     needed = sum(p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD for p in parameters)

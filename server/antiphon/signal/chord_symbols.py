@@ -27,7 +27,7 @@ _GROUP = re.compile(r"[(\[{]([^()\[\]{}]*)[)\]}]")
 _TOKEN = re.compile(
     r"(?P<half>(?i:hdim|half-?dim)7?|h7?)|(?P<alt>(?i:alt))|(?P<sus>(?i:sus))(?P<suspended>24|2/?4|2sus4|2|4|)"
     r"|(?P<add>(?i:add))(?P<added>[b#]?(?:13|11|9|7|6|4|2))|(?P<no>(?i:no|omit))(?P<left>3|5)"
-    r"|(?P<minor>(?i:minor|min|mi)|m(?!aj)|^-)|(?P<major>(?i:major|maj|ma)|M|\^|j)|(?P<dim>(?i:dim)|o)"
+    r"|(?P<minor>(?i:minor|min|mi)|m(?!a(?!dd))|^-)|(?P<major>(?i:major|maj|ma)|M|\^|j)|(?P<dim>(?i:dim)|o)"
     r"|(?P<aug>(?i:aug)|^\+|\+(?!\d))|(?P<altered>[b#+-](?:13|11|9|7|6|5))|(?P<sixnine>6/?9)"
     r"|(?P<number>13|11|9|7|6|5|4|2)|(?P<none>[/,\s])"
 )
@@ -102,6 +102,7 @@ class _Spelled:
             self._thirds = {3}
         elif found["major"]:
             self._major = True
+            self._seventh = 11 if self._seventh == 10 else self._seventh
         elif found["dim"]:
             self._thirds, self._fifths, self._dim = {3}, {6}, True
         elif found["half"]:

@@ -78,7 +78,7 @@ _KIND_OF = {frozenset(tones): name for tones, name in _OMITTED.items()} | {
 _HARTE = {kind.harte: name for name, kind in KINDS.items()}
 _WEIGHTS = {1: 1.5, 5: 1.2, 6: 1.5, 7: 1.5, 8: 1.2, 9: 2.0, 10: 3.0, 11: 3.0}
 """Weights of tones that a kind lacks, in the choice of the nearest one; 1 for others."""
-_NONE = ("N", "NC", "n")
+_NONE = ("N", "NC", "n", "nc")
 """No chord, without full stops."""
 
 

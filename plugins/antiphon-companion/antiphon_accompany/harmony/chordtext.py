@@ -19,6 +19,12 @@ _AGAIN = ("%", "/", ".")
 """Words for the chord before."""
 _GAP = re.compile(r"(?<=[^\s|])[ \t]+\((?=[b#+\-\d♭♯]|add|no|omit|maj|sus|alt)")
 """A space between a chord and brackets of its tones."""
+_LABEL = re.compile(
+    r"^[ \t]*(?:\[[^\]|\n]+\](?=[ \t]*(?:\n|\|:?[ \t]*[^\s|\[]))|\w[^|:\n]*:(?=[ \t]*\n|[ \t]+\|))", re.MULTILINE
+)
+"""What names a part of the piece, "[A] |" or "Verse: |", alone in its line or before a bar line."""
+_ENDING = re.compile(r"\s*[1-9](?:\.(?!\S)|\s)")
+"""The number of an ending, behind its bar line."""
 SUFFIXES = (".txt", ".lab", ".musicxml")
 """Suffixes of chord files: a text with one is a file's name and no chord."""
 _LINE = re.compile(r"\s*(\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)\s+(\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)\s+(\S+)\s*$")
@@ -106,24 +112,30 @@ def spans_of(
 
 
 def _bars(text: str) -> list[list[str]]:
-    """Words of each bar, with what stands between `|:` and `:|` twice.
+    """Words of each bar, with what stands between `|:` and `:|` twice, and before numbered endings once for each.
 
     A bar line that ends a line and one that begins the next are one, as is a double one. Where all roots are written
     small, none of them means a minor chord.
     """
+    text = _LABEL.sub("", re.sub(r"\[\||\|\]", "|", text))
     text = re.sub(r"[\[(](\S+?)[\])](?=[\s|]|$)", _bare, _GAP.sub("(", text))
     text = re.sub(r"\|(\s*\n\s*)?\|", "|", re.sub(r":\|+:|::", ":|:", text)).strip()
     bars: list[list[str]] = []
     begins, small = 0, re.search(r"(^|[\s|:])[A-G]", text) is None
+    common: list[list[str]] | None = None
     for piece in text.strip("|").split("|"):
         opens, closes = piece.startswith(":"), piece.rstrip().endswith(":")
-        words = [bare for word in piece.strip().strip(":").split() if (bare := _balanced(word))]
+        ending = _ENDING.match(piece)
+        words = piece[ending.end() if ending else 0 :].strip().strip(":").split()
+        words = [bare for word in words if (bare := _balanced(word))]
         if opens:
-            begins = len(bars)
+            begins, common = len(bars), None
+        elif ending and common is None:
+            common = bars[begins:]
         bars.append([word[:1].upper() + word[1:] if small and word[:1] in "abcdefg" else word for word in words])
         if closes:
-            bars += bars[begins:]
-            begins = len(bars)
+            bars += bars[begins:] if common is None else common
+            begins = len(bars) if common is None else begins
         if len(bars) > MAX_CHORDS:
             break
     return bars

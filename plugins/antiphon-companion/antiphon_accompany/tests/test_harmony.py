@@ -159,6 +159,10 @@ def test_labels() -> None:
         ("Dmi7", "Dm7"),
         ("C^7", "Cmaj7"),
         ("CΔ", "Cmaj7"),
+        ("Cma7", "Cmaj7"),
+        ("C7M", "Cmaj7"),
+        ("Cm7M", "Cmmaj7"),
+        ("Cmadd9", "Cmadd9"),
         ("Bø7", "Bm7b5"),
         ("B°7", "Bdim7"),
         ("G13", "G13"),
@@ -221,6 +225,11 @@ def test_what_is_no_symbol_is_refused(word: str) -> None:
         ("| c | am |", "C Am"),
         ("| C | a | N.C. |", "C Am N"),
         ("| C6/9 / | D-7 G7 |", "C69 C69 Dm7 G7"),
+        ("[| C | F |]", "C F"),
+        ("[A] | C | n.c. |\nVerse:\n| F |\nCoda: | G |", "C N F G"),
+        ("[C] | [F] | G |", "C F G"),
+        ("|: C | F |1. G :|2. Am :|3. D | E | A |", "C F G C F Am C F D E A"),
+        ("|: C |1 G :|2 Am |: D :|", "C G C Am D D"),
     ],
 )
 def test_bars_as_lead_sheets_write_them(text: str, names: str) -> None:

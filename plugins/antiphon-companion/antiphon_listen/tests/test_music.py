@@ -15,6 +15,7 @@ from antiphon.api import F64
 from antiphon.api.backends.files import AudioWriter, chord_text, read_midi
 from antiphon.api.jobs import FileJob
 from antiphon_listen import music, tables
+from antiphon_listen.bars import find_downbeats
 from antiphon_listen.chord_notes import write_notes
 from antiphon_listen.chords import chord_network, harmony
 from antiphon_listen.music import MusicAnalysis, MusicRun, StemMusicAnalysis
@@ -278,6 +279,12 @@ def test_waltzes_have_bars_of_three_and_others_of_four(bpm: float, bar: int) -> 
     assert values["tempo"] == pytest.approx(bpm, rel=0.01)
     assert share(values["downbeats"], 0.5 + bar * beat * np.arange(24)) > 0.9
     assert len(values["downbeats"]) < 28
+
+
+def test_the_first_beat_may_begin_a_bar_though_nothing_before_it_tells() -> None:
+    beats, odds = 0.6 * np.arange(24), np.where(np.arange(24) % 3 == 0, 6.0, -6.0)
+    odds[:3] = -11.0, -4.5, -0.8
+    assert np.array_equal(find_downbeats(odds, beats, (3, 6)), beats[::3])
 
 
 BEAT = 0.5

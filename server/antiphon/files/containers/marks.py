@@ -17,11 +17,12 @@ PLACES, TEMPO, ROOT, NOTES = "the loop and cue points", "the tempo", "the root n
 _HOLDS = {
     b"smpl": PLACES, b"cue ": PLACES, b"plst": PLACES, b"adtl": PLACES, b"inst": ROOT, b"MARK": PLACES,
     b"INST": PLACES, b"COMT": PLACES, b"acid": TEMPO, b"strc": PLACES, b"basc": TEMPO, b"trns": PLACES,
-    b"cate": NOTES, b"bext": NOTES, b"iXML": NOTES, b"cart": NOTES, b"axml": NOTES,
+    b"cate": NOTES, b"bext": NOTES, b"iXML": NOTES, b"cart": NOTES, b"axml": NOTES, b"chna": NOTES, b"_PMX": NOTES,
+    b"DISP": NOTES,
 }  # fmt: skip
 """What a chunk that is kept is about; "adtl" is a LIST of that kind."""
 _PITCHED = (b"smpl", b"inst", b"INST")
-_OF_RATE = (b"iXML", b"cart", b"axml")
+_OF_RATE = (b"iXML", b"cart", b"axml", b"chna")
 _SOUGHT = (b"smpl", b"cue ", b"acid", b"bext")
 """Chunks that are looked for behind sound of unknown length."""
 _ROOT_KNOWN = 2
