@@ -13,20 +13,17 @@ import typer
 
 from antiphon.api import FileError, UsageError
 from antiphon.api.backends.cli import (
-    Host,
     Json,
-    OscPort,
     command_group,
     echo_answer,
     epilog,
-    osc_port as osc_port_at,
     progress_bar,
 )
 from antiphon.api.backends.runtime import argument, require_modules, short_repr, shorten
 from antiphon_library.commands import recommending
-from antiphon_library.commands.identify import fitting_now, identify
+from antiphon_library.commands.identify import identify
 from antiphon_library.commands.options import ROOT, Files, catalogue_paths, open_catalogue, root_of, row_of
-from antiphon_library.commands.printing import lines_of_fits, reasons, table
+from antiphon_library.commands.printing import table
 from antiphon_library.records import findings
 
 ANSWER = (
@@ -34,8 +31,6 @@ ANSWER = (
     "kind_confidence",
 )  # fmt: skip
 """Quantities printed by `library analyse FILE --json`, beside the duration and those of `--only`."""
-MAX_BEATS = 300
-"""Maximum beats of a loop: a minute at the fastest tempo."""
 EMPTY_LIBRARY = "none; antiphon library add FOLDER adds sound files"
 SECOND_OPINION = "librosa"
 """The value of `--by`, and the name of the analysis."""
@@ -219,32 +214,6 @@ def analyse(
         raise typer.Exit(1)
 
 
-def fits(
-    file: Annotated[Path | None, argument("A loop; none with --live.", placed=True)] = None,
-    count: Annotated[int, argument("Files at most.", low=1, flags="-n")] = 10,
-    live: Annotated[bool, argument("With the last bars of what a server plays.")] = False,
-    node: Annotated[str, argument("Of it, the node; out is the output.")] = "out",
-    beats: Annotated[int, argument("That FILE holds, if known.", low=0, high=MAX_BEATS)] = 0,
-    host: Host = "127.0.0.1",
-    osc_port: OscPort = None,
-    as_json: Json = False,
-) -> None:
-    """List the loops that go best with one, 1 surely, 0 not at all; and why: tempo, key, groove, density, register."""
-    from antiphon_library.fitting import fitting_summaries
-
-    if live == (file is not None):
-        raise UsageError("name a loop, or give --live for what a server plays")
-    if live and beats:
-        raise UsageError("--beats says how many FILE holds; of what a server plays they are known")
-    if file is None:
-        matches = fitting_now(host, osc_port_at(osc_port, None, host), count, node)
-        echo_answer(as_json, {"matches": matches}, lines_of_fits(matches, reasons))
-        return
-    with open_catalogue() as catalogue:
-        matches = fitting_summaries(catalogue, os.fsencode(file.absolute()), count, beats)
-    echo_answer(as_json, {"matches": matches}, lines_of_fits(matches, table))
-
-
 def forget(
     files: Files = None,
     missing: Annotated[bool, argument("Files that are not there any more.")] = False,
@@ -286,7 +255,6 @@ COMMANDS: dict[str, tuple[Any, ...]] = {
     "list": (listing, "antiphon library list", "antiphon library list --bad"),
     "show": (show, "antiphon library show Music/night.flac"),
     "analyse": (analyse, "antiphon library analyse Music --only loudness"),
-    "fits": (fits, "antiphon library fits bass.wav -n 5", "antiphon library fits --live"),
     "identify": (identify, "antiphon library identify excerpt.wav"),
     "forget": (forget, "antiphon library forget --missing"),
     "map": (recommending.chart, "antiphon library map --png map.png"),

@@ -1,4 +1,4 @@
-"""`antiphon library identify`, and queries of a running server: `identify --live` and `fits --live`."""
+"""`antiphon library identify`, of a file and of what a running server plays."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -40,8 +40,6 @@ RENEW = 5.0
 """Seconds between two requests: a restarted server has forgotten the previous one."""
 TIMEOUT_SECONDS = 3.0
 """Timeout in seconds of the first answer."""
-MAX_FITTING, FITTING_SECONDS = 50, 60.0
-"""Maximum loops of an answer, and its timeout in seconds: the sound is analysed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,27 +138,6 @@ def patch_of(patches: Mapping[str, str], files: list[bytes]) -> str | None:
             if Path(name).absolute() == path:
                 return patch
     return None
-
-
-def fitting_now(host: str, port: int, count: int, node: str) -> list[dict[str, Any]]:
-    """Loops of a server's library most compatible with the last bars of a node: `path`, `score` and `why`.
-
-    Raises `EngineError`: no server answers; `WireError`: it refuses, as where too little has sounded.
-    """
-    from antiphon.api.backends.transports import encode
-
-    with closing_socket(host, port, False) as sock:
-        sock.send(encode("/library/fits", min(count, MAX_FITTING), node))
-        for message in listen(sock, None, time.monotonic() + FITTING_SECONDS):
-            if message.address == b"/fail":
-                raise refusal(message, sock)
-            if message.address == b"/library/fits.reply":
-                rows = zip(message.args[::3], message.args[1::3], message.args[2::3], strict=True)
-                return [
-                    {"path": path, "score": round(float(score), 4), "why": str(why).split(", ")}  # type: ignore[arg-type]
-                    for path, score, why in rows
-                ]
-        raise silent(sock, host, port)
 
 
 def identify(

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Annotated
 
 from antiphon.cli import ports
-from antiphon.cli.running.osc import Host, closing_socket, listen, message_text, refusal, silent
+from antiphon.cli.running.osc import closing_socket, listen, message_text, refusal, silent
 from antiphon.kernel.runtime.arguments import argument
 from antiphon.kernel.wire import ntp
 from antiphon.kernel.wire.osc import IMMEDIATELY, Bundle, Message, Packet, decode, encode
@@ -18,7 +18,7 @@ TIMEOUT_SECONDS = 3.0
 
 
 def monitor(
-    host: Host = "127.0.0.1",
+    host: ports.Host = "127.0.0.1",
     osc_port: ports.Osc = None,
     http_port: ports.HttpBesideOsc = None,
     events: Annotated[bool, argument("Show also the server's messages to surfaces.")] = False,
