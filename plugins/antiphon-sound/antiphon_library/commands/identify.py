@@ -21,11 +21,9 @@ from antiphon.api.backends.cli import (
     OscPort,
     closing_socket,
     echo_answer,
-    listen,
+    follow,
     osc_port as osc_port_at,
     progress_bar,
-    refusal,
-    silent,
 )
 from antiphon.api.backends.runtime import argument
 from antiphon_library.commands.options import open_catalogue
@@ -36,10 +34,6 @@ if TYPE_CHECKING:
     from antiphon_library.identification.fingerprints import ShardSet
 
 NODE_TYPE = "identify"
-RENEW = 5.0
-"""Seconds between two requests: a restarted server has forgotten the previous one."""
-TIMEOUT_SECONDS = 3.0
-"""Timeout in seconds of the first answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +48,7 @@ class CurrentTrack:
 def watch(host: str, port: int, until: float, load: Callable[[int], str | None]) -> Iterator[CurrentTrack]:
     """Sounding track at each change, until `until` (s, monotonic). `load`: from a track's number to a patch.
 
-    Raises `EngineError`: no server answers in `TIMEOUT_SECONDS`; `UsageError`: it has no node of the type; `WireError`:
+    Raises `EngineError`: no server answers; `UsageError`: it has no node of the type; `WireError`:
     it refuses.
     """
     from antiphon.api.backends.transports import encode
@@ -63,31 +57,20 @@ def watch(host: str, port: int, until: float, load: Callable[[int], str | None])
         nodes: set[str] | None = None
         values: dict[str, float] = {}
         last = -1
-        while time.monotonic() < until:
-            try:
-                for address, arguments in (("/notify", (1,)), ("/node/list", ())):
-                    sock.send(encode(address, *arguments))
-            except ConnectionRefusedError:
-                time.sleep(0.1)  # the server is being started again, or never was there
-            wait = RENEW if nodes is not None else TIMEOUT_SECONDS
-            for message in listen(sock, None, min(until, time.monotonic() + wait)):
-                if message.address == b"/fail":
-                    raise refusal(message, sock)
-                if message.address == b"/node/list.reply":
-                    nodes = _nodes(message, nodes)
-                elif nodes and (reported := _reported(message, nodes)) is not None:
-                    values[reported[0]] = reported[1]
-                    number = round(values.get("track", 0.0))
-                    # a track's number, position and score come in one bundle, in any order
-                    if number != last and (number == 0 or {"position", "score"} <= set(values)):
-                        last = number
-                        yield CurrentTrack(number, values.get("position"), values.get("score"))
-                        if (patch := load(number)) is not None:
-                            sock.send(encode("/patch/load", patch))
-                    if number == 0:
-                        values = {"track": 0.0}
-            if nodes is None:
-                raise silent(sock, host, port)
+        for message in follow(sock, (host, port), (encode("/notify", 1), encode("/node/list")), until):
+            if message.address == b"/node/list.reply":
+                nodes = _nodes(message, nodes)
+            elif nodes and (reported := _reported(message, nodes)) is not None:
+                values[reported[0]] = reported[1]
+                number = round(values.get("track", 0.0))
+                # a track's number, position and score come in one bundle, in any order
+                if number != last and (number == 0 or {"position", "score"} <= set(values)):
+                    last = number
+                    yield CurrentTrack(number, values.get("position"), values.get("score"))
+                    if (patch := load(number)) is not None:
+                        sock.send(encode("/patch/load", patch))
+                if number == 0:
+                    values = {"track": 0.0}
 
 
 def _nodes(message: Message, before: set[str] | None) -> set[str]:

@@ -6,7 +6,7 @@ import socket
 import struct
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import nullcontext, suppress
 from typing import Annotated, Any
 
@@ -190,6 +190,33 @@ def listen(sock: socket.socket, framer: Framer | None, until: float) -> Iterator
         packets = [data] if framer is None else [p for p in framer.feed(data) if isinstance(p, bytes)]
         for packet in packets:
             yield from messages_of(decode(packet))
+
+
+RENEW_SECONDS, FIRST_SECONDS = 5.0, 3.0
+"""Seconds between two requests of `follow`, and for the first answer."""
+
+
+def follow(sock: socket.socket, place: tuple[str, int], requests: Iterable[bytes], until: float) -> Iterator[Message]:
+    """Yields what a server tells, until `until` (s, monotonic); `place`: its host and port.
+
+    `requests` are sent again and again: a server that was started anew has forgotten them. Raises EngineError: no
+    server answers; WireError: it refuses.
+    """
+    answered = False
+    while time.monotonic() < until:
+        try:
+            for request in requests:
+                sock.send(request)
+        except ConnectionRefusedError:
+            time.sleep(0.1)  # the server is being started again, or never was there
+        wait = RENEW_SECONDS if answered else FIRST_SECONDS
+        for message in listen(sock, None, min(until, time.monotonic() + wait)):
+            if message.address == b"/fail":
+                raise refusal(message, sock)
+            answered = True
+            yield message
+        if not answered:
+            raise silent(sock, *place)
 
 
 def _listen_while_alive(sock: socket.socket, framer: Framer | None, timeout: float) -> Iterator[Message]:
