@@ -15,17 +15,15 @@ import typer
 
 from antiphon.api import FileError, UsageError
 from antiphon.api.backends.cli import (
-    Host,
     HttpBesideOsc,
     Json,
-    OscPort,
     closing_socket,
     echo_answer,
     follow,
     osc_port as osc_port_at,
     progress_bar,
 )
-from antiphon.api.backends.runtime import argument
+from antiphon.api.backends.runtime import Host, OscPort, argument
 from antiphon_library.commands.options import open_catalogue
 
 if TYPE_CHECKING:
