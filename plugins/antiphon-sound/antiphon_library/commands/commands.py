@@ -65,7 +65,7 @@ def add(
     as_json: Json = False,
 ) -> None:
     """Add sound files, or what is new, changed or moved in folders; without any, in the library's own folder."""
-    from antiphon.api.backends.cli import complain, endable
+    from antiphon.api.backends.cli import endable
     from antiphon_library import scanning
 
     if shards is not None:
@@ -74,22 +74,13 @@ def add(
     kept = endable("what was added is kept, and the same command adds the rest")
     with kept, open_catalogue(make=True) as catalogue, progress_bar("adding") as progress:
         counts = scanning.add(catalogue, files or [root_of()], progress, again=again)
-    if as_json:
-        typer.echo(json.dumps(asdict(counts)))
-    else:
-        words = [f"{n} {word}" for word, n in asdict(counts).items() if word != "problems" and n]
-        typer.echo(", ".join(words) or "no sound files there")
-    for problem in counts.problems:
-        complain(problem)
-    if counts.bad and not as_json:
-        complain(_bad_files(counts.bad))
-    if counts.problems:
-        raise typer.Exit(1)
+    words = [f"{n} {word}" for word, n in asdict(counts).items() if word != "problems" and n]
+    echo_answer(as_json, asdict(counts), (", ".join(words) or "no sound files there",))
+    _fail(counts.problems, "" if as_json or not counts.bad else _bad_files(counts.bad))
 
 
 def _add_from_shards(out: Path, places: Sequence[Path], *, as_json: bool) -> None:
     """Imports shards of the folder `out`. `places`: the sounds' folder, if it was moved."""
-    from antiphon.api.backends.cli import complain
     from antiphon_library.shard_import import import_shards
 
     if len(places) > 1:
@@ -100,9 +91,16 @@ def _add_from_shards(out: Path, places: Sequence[Path], *, as_json: bool) -> Non
     words += [f"{counts.known:,} that were known have them now"] if counts.known else []
     words += [f"{counts.unknown:,} are not here"] if counts.unknown else []
     echo_answer(as_json, asdict(counts), (", ".join(words),))
-    for problem in counts.problems:
+    _fail(counts.problems)
+
+
+def _fail(problems: Sequence[str], besides: str = "") -> None:
+    """Says what failed, and `besides` something else; exits with 1 where anything did."""
+    from antiphon.api.backends.cli import complain
+
+    for problem in (*problems, *filter(None, [besides])):
         complain(problem)
-    if counts.problems:
+    if problems:
         raise typer.Exit(1)
 
 
@@ -185,7 +183,7 @@ def analyse(
         row = None if one is None else row_of(catalogue, one)
     if row is None and as_json:
         problems = [{"path": path, "problem": problem} for path, problem in counts.problems]
-        numbers = {"analysed": counts.analysed, "known": counts.known, "shared": counts.shared}
+        numbers = {name: getattr(counts, name) for name in ("analysed", "known", "shared")}
         typer.echo(json.dumps({**numbers, "problems": problems}))
     elif row is None:
         others = f", {counts.shared} by another `antiphon library analyse`" if counts.shared else ""
@@ -207,11 +205,7 @@ def analyse(
             typer.echo(line)
     for path, remark in counts.remarks:
         complain(with_name(path, remark))
-    reasons = [*added.problems, *(with_name(path, problem) for path, problem in counts.problems)]
-    for reason in reasons:
-        complain(reason)
-    if reasons:
-        raise typer.Exit(1)
+    _fail([*added.problems, *(with_name(path, problem) for path, problem in counts.problems)])
 
 
 def forget(
@@ -236,7 +230,7 @@ def forget(
         if files and not missing and not rows:
             row_of(catalogue, files[0])
         count = catalogue.forget({row.path for row in rows})
-    typer.echo(json.dumps({"forgotten": count}) if as_json else f"{count} forgotten")
+    echo_answer(as_json, {"forgotten": count}, (f"{count} forgotten",))
     if kept:
         complain(
             f"{kept} {'file is' if kept == 1 else 'files are'} kept, whose folders are not there: is their disk "
