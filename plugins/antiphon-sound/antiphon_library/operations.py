@@ -8,7 +8,6 @@ from msgspec import UNSET, Struct, UnsetType, defstruct
 
 from antiphon.api import UsageError
 from antiphon.api.backends.runtime import Host, OscForm, OscPort, Request, argument
-from antiphon_library.addresses import fits_in_a_process
 from antiphon_library.records import KINDS
 
 
@@ -117,7 +116,7 @@ FITS_BY_OSC = OscForm(
     "are kept. Answers `/library/fits.reply s:path f:score s:why …`, the best first.",
     lambda words: dict(zip(("count", "node"), words, strict=False)),
     lambda found: [(match["path"], float(match["score"]), ", ".join(match["why"])) for match in found.matches],
-    fits_in_a_process,
+    "antiphon_library.addresses:fits_in_a_process",
 )
 
 

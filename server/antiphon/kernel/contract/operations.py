@@ -40,14 +40,14 @@ class OscForm:
         read: Makes arguments by name of those of a message; raises AntiphonError.
         reply: Makes the values of its reply of an answer, in rows that are sent whole.
         does: Takes the `OscRequest` and arguments by name, and returns the answer, where the operation needs more than
-            a thread, such as what the server plays.
+            a thread, such as what the server plays: an async function, or "module:function".
     """
 
     arguments: str
     doc: str
     read: Callable[[Sequence[Any]], Mapping[str, Any]]
     reply: Callable[[Any], Iterable[tuple[Any, ...]]]
-    does: Callable[[Any, Mapping[str, Any]], Awaitable[Any]] | None = None
+    does: str | Callable[[Any, Mapping[str, Any]], Awaitable[Any]] = ""
 
     @staticmethod
     def within(rows: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
@@ -161,7 +161,7 @@ class PluginOperation:
         return _function(self.lines)(answer) if self.lines else (msgspec.json.encode(answer).decode(),)
 
 
-def _function(place: str | Callable[[Any], Any]) -> Callable[[Any], Any]:
+def _function(place: str | Callable[..., Any]) -> Callable[..., Any]:
     return import_object(place) if isinstance(place, str) else place
 
 
@@ -218,7 +218,10 @@ def offer(osc: AddressList, operation: PluginOperation) -> None:
 
         given = form.read(request.args)
         async with turns.setdefault("one", asyncio.Lock()):
-            found = await (form.does(request, given) if form.does else asyncio.to_thread(operation.ask, given))
+            if form.does:
+                found = await _function(form.does)(request, given)
+            else:
+                found = await asyncio.to_thread(operation.ask, given)
         request.reply(f"{operation.path}.reply", *form.within(form.reply(found)))
 
     osc.add(operation.path, form.arguments, handler, form.doc)
