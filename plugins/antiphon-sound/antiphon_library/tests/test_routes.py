@@ -92,7 +92,7 @@ async def test_loops_that_fit_come_first_and_say_why(tmp_path: Path, library: Pa
         for wrong, reason in (
             ({"file": str(outside)}, f"has no sound of {outside}"),
             ({"file": 99}, "has no track 99"),
-            ({"file": 1, "count": 0}, "count takes"),
+            ({"file": 1, "count": 0}, "count takes 1 or more, not 0"),
             ({"node": 5}, "node"),
             ({"file": 1, "beats": 4}, "beats is not a key"),
         ):
