@@ -1,6 +1,5 @@
 """Declarations on disk: the same catalog without an import, until a source changes."""
 
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -63,7 +62,7 @@ def test_a_damaged_file_is_as_none(tmp_path: Path, content: bytes) -> None:
     (next(tmp_path.rglob(f"{known.NAME}-*"))).write_bytes(content)
     assert known.read(made_of()) is None
     assert "gain" in loader.load(check=False).catalog
-    assert json.loads(next(tmp_path.rglob(f"{known.NAME}-*")).read_bytes())["stamp"] == made_of()
+    assert known.read(made_of()) is not None
 
 
 def test_a_command_imports_the_one_plugin_that_it_uses(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import os
 import pwd
 import stat
+import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -273,3 +274,23 @@ def test_a_server_that_runs_goes_by_the_token_that_its_owners_file_has(tmp_path:
     assert current() == second
     (tmp_path / TOKEN_FILE).write_text("f" * 32)  # which others could have read
     assert current() == second
+
+
+def test_what_is_kept_under_several_keys_is_bounded_and_what_is_used_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(paths.HOME, str(tmp_path))
+    for n in range(2 * paths.KEPT):
+        paths.keep("sums", [n], {"sum": n})
+        assert paths.kept("sums", [0]) == {"sum": 0}
+    assert len(list(paths.cache().glob("sums-*"))) == paths.KEPT
+    assert paths.kept("sums", [1]) is None
+    assert paths.kept("others", [0]) is None
+
+
+def test_a_folder_of_sounds_is_no_place_of_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = paths.package_places()
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    assert paths.package_places() == before
+    (tmp_path / "shelf-1.dist-info").mkdir()
+    assert [entry for entry, _ in paths.package_places()] == [str(tmp_path), *(entry for entry, _ in before)]

@@ -29,15 +29,7 @@ def antiphon_routes(http: Any) -> None:
 
 @hookimpl
 def antiphon_operations(operations: Any) -> None:
-    """Adds `library search`, `library similar` and `library next`."""
+    """Adds `library search` and the others that are asked at every door."""
     from antiphon_library.operations import add_to
 
     add_to(operations)
-
-
-@hookimpl
-def antiphon_addresses(osc: Any) -> None:
-    """Adds `/library/fits`."""
-    from antiphon_library.addresses import add_to
-
-    add_to(osc)

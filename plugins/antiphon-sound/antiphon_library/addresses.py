@@ -3,12 +3,15 @@
 import asyncio
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 from antiphon.api import UsageError
 from antiphon.api.backends.files import PRIVATE_FOLDER, library_folder, make_folder
-from antiphon.api.backends.runtime import OscForm, run_program
-from antiphon.api.backends.transports import AddressList, Arg, OscRequest, RequestError
+from antiphon.api.backends.runtime import run_program
+from antiphon.api.backends.transports import OscRequest, RequestError
 
 BARS = (4, 2, 1)
 """Number of last bars compared with loops: the capture's length."""
@@ -17,37 +20,26 @@ TIMEOUT_SECONDS = 60.0
 MAX_TRACKS = 50
 
 
-FITS = (
-    "The library's loops that go best with the last four bars of a node, else of the output; two or one where no more "
-    "are kept. Answers `/library/fits.reply s:path f:score s:why …`, the best first."
-)
+async def fits_in_a_process(request: OscRequest, given: Mapping[str, Any]) -> Any:
+    """The loops that go with the last bars of a node, found in a process of its own, which analyses them.
 
-
-def add_to(osc: AddressList) -> None:
-    """Adds the address, whose questions are answered one after the other."""
-    one = asyncio.Lock()
-
-    async def fitting(request: OscRequest) -> None:
-        asked: list[Arg] = [*request.args, *(10, "out")[len(request.args) :]]
-        count, node = asked
-        _checked(count)
-        path = make_folder(library_folder() / "captures", PRIVATE_FOLDER) / f".fits-{os.urandom(4).hex()}.wav"
-        try:
-            async with one, asyncio.timeout(2 * TIMEOUT_SECONDS):
-                beats = await _captured(request, path, str(node))
-                found = await _asked("fits", str(path), "--beats", str(beats), "-n", str(count), "--json")
-        except TimeoutError:
-            raise RequestError("it took too long; try again") from None
-        except UsageError as error:
-            if not str(error).startswith(path.name):
-                raise RequestError(str(error)) from None
-            raise RequestError("nothing with a beat sounds; let something play for four bars, and ask again") from None
-        finally:
-            path.unlink(missing_ok=True)
-        rows = ((str(row["path"]), float(row["score"]), ", ".join(row["why"])) for row in json.loads(found)["matches"])
-        request.reply("/library/fits.reply", *OscForm.within(rows))
-
-    osc.add("/library/fits", "[i:count] [s:node]", fitting, FITS)
+    Raises RequestError: nothing with a beat was kept, or there is no such node.
+    """
+    count, node = _checked(given.get("count", 10)), str(given.get("node", "out"))
+    path = make_folder(library_folder() / "captures", PRIVATE_FOLDER) / f".fits-{os.urandom(4).hex()}.wav"
+    try:
+        async with asyncio.timeout(2 * TIMEOUT_SECONDS):
+            beats = await _captured(request, path, node)
+            found = await _asked("fits", str(path), "--beats", str(beats), "-n", str(count), "--json")
+    except TimeoutError:
+        raise RequestError("it took too long; try again") from None
+    except UsageError as error:
+        if not str(error).startswith(path.name):
+            raise RequestError(str(error)) from None
+        raise RequestError("nothing with a beat sounds; let something play for four bars, and ask again") from None
+    finally:
+        path.unlink(missing_ok=True)
+    return SimpleNamespace(**json.loads(found))
 
 
 def _checked(count: object) -> int:

@@ -1,13 +1,13 @@
-"""What can be asked of the library at every door: `library search`, `library similar` and `library next`."""
+"""What can be asked of the library at every door."""
 
 from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 from typing import Annotated, Any
 
-from msgspec import Struct, defstruct
+from msgspec import UNSET, Struct, UnsetType, defstruct
 
 from antiphon.api import UsageError
-from antiphon.api.backends.runtime import OscForm, Request, argument
+from antiphon.api.backends.runtime import Host, OscForm, OscPort, Request, argument
 from antiphon_library.records import KINDS
 
 
@@ -29,6 +29,25 @@ class SimilarRequest(Request):
 
     file: Annotated[str, argument("")]
     count: Annotated[int, argument("Files at most, 1 to 500.", low=1, high=500, flags="-n")] = 10
+
+
+MAX_BEATS = 300
+"""Most beats of a loop: a minute at the fastest tempo."""
+
+
+class Fits(Request):
+    """List the loops that go best with one, 1 surely, 0 not at all; and why: tempo, key, groove, density, register.
+
+    By HTTP with one of the library, by its path or its `id`; without one, with the last bars of `node`.
+    """
+
+    file: Annotated[str | int | None, argument("A loop; none with --live.", placed=True)] = None
+    count: Annotated[int, argument("Files at most.", low=1, flags="-n")] = 10
+    live: Annotated[bool, argument("With the last bars of what a server plays.")] = False
+    node: Annotated[str, argument("Of it, the node; out is the output.")] = "out"
+    beats: Annotated[int, argument("That FILE holds, if known.", low=0, high=MAX_BEATS)] = 0
+    host: Host = "127.0.0.1"
+    osc_port: OscPort = None
 
 
 class FoundSounds(Struct):
@@ -67,6 +86,9 @@ TRACK = [
 ]
 Track: Any = defstruct("Track", TRACK)
 Matches = defstruct("Matches", [("matches", list[Track])])
+WHY = [("score", float), ("why", list[str]), *((name, str | None) for name in NAMES)]
+FitTrack: Any = defstruct("FitTrack", [("path", str), ("duration", float | None), *WHY, ("id", int | UnsetType, UNSET)])
+FitMatches = defstruct("FitMatches", [("matches", list[FitTrack])])
 
 
 def next_of_words(words: Sequence[Any]) -> Mapping[str, Any]:
@@ -86,7 +108,15 @@ NEXT_BY_OSC = OscForm(
     "Suggests the library's tracks that may come next. Signals, each a kind (like, skip, dislike, or after for the "
     "track that plays) and a path, are stored first. Answers `/library/next.reply s:path…`.",
     next_of_words,
-    lambda found: [match["path"] for match in found.matches],
+    lambda found: [(match["path"],) for match in found.matches],
+)
+FITS_BY_OSC = OscForm(
+    "[i:count] [s:node]",
+    "The library's loops that go best with the last four bars of a node, else of the output; two or one where no more "
+    "are kept. Answers `/library/fits.reply s:path f:score s:why …`, the best first.",
+    lambda words: dict(zip(("count", "node"), words, strict=False)),
+    lambda found: [(match["path"], float(match["score"]), ", ".join(match["why"])) for match in found.matches],
+    "antiphon_library.addresses:fits_in_a_process",
 )
 
 
@@ -110,6 +140,17 @@ def add_to(operations: Any) -> None:
         lines=shown,
         example={"file": "/music/night.flac"},
         examples=("antiphon library similar Music/night.flac -n 5",),
+    )
+    operations.add(
+        "library fits",
+        Fits,
+        "antiphon_library.searching:fits",
+        FitMatches,
+        lines="antiphon_library.commands.printing:fitting",
+        here=("live", "beats", "host", "osc_port"),
+        by_osc=FITS_BY_OSC,
+        example={"file": 1},
+        examples=("antiphon library fits bass.wav -n 5", "antiphon library fits --live"),
     )
     operations.add(
         "library next",

@@ -7,35 +7,28 @@ SQLite is imported and done in a thread.
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
-
-import msgspec
-from msgspec import Meta
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from antiphon.api import UsageError
 from antiphon.api.backends.http import (
     HttpRequest,
     HttpServer,
-    Name,
     Refusal,
     Response,
     json_response as answer,
     list_of,
-    maybe,
     operation,
     record,
 )
-from antiphon.api.backends.runtime import Request, missing_modules, run_program
+from antiphon.api.backends.runtime import missing_modules, run_program
 
 if TYPE_CHECKING:
     from antiphon_library.catalogue import Catalogue
     from antiphon_library.taste.choosing import TrackTable
 
-TRACK: Any = str | int
 PLACE: Any = {"x": float, "y": float}
 MapTrack = record("MapTrack", id=int, path=str, title=str, artist=str, genre=str, **PLACE)
 MapArtist = record("MapArtist", name=str, genre=str, **PLACE, tracks=int, nearest=list[str])
@@ -43,17 +36,11 @@ MapGenre = record("MapGenre", name=str, **PLACE, tracks=int)
 KNOWN: Any = {"tracks": list_of(MapTrack), "artists": list_of(MapArtist), "genres": list_of(MapGenre)}
 Map = record("Map", **KNOWN, unplaced=int, placed=bool, placing=bool)
 Placing = record("Placing", placing=bool)
-NAMES: Any = dict.fromkeys(("title", "artist", "album", "genre"), str | None)
-Fits = record("Fits", Request, file=maybe(TRACK), node=maybe(Name), count=maybe(Annotated[int, Meta(ge=1, le=500)]))
-FitTrack = record("FitTrack", id=maybe(int), path=str, duration=float | None, score=float, why=list[str], **NAMES)
-FitMatches = record("FitMatches", matches=list_of(FitTrack))
 
 
 Found = TypeVar("Found")
 EXCERPTS = 2
 """Maximum excerpts decoded at a time."""
-MAX_TRACKS = 50
-"""Maximum tracks of an OSC query."""
 NO_MAP: dict[str, Any] = {"tracks": [], "artists": [], "genres": [], "unplaced": 0}
 
 
@@ -129,29 +116,6 @@ class LibraryRoutes:
     def _placed(self) -> bool:
         return self._work is None or self._work.done()
 
-    @operation("POST", "/api/library/fits", FitMatches, body=Fits, example={"body": {"file": 1}})
-    async def fits(self, request: HttpRequest, body: Any) -> Response:
-        """The library's loops that go best with one of its files, a path or an `id`.
-
-        Without `file`: with the last bars of `node`, else of the output.
-        """
-        count = 10 if body.count is msgspec.UNSET else body.count
-        if body.file is msgspec.UNSET:
-            node = "out" if body.node is msgspec.UNSET else body.node
-            found = await self._server.ask("/library/fits", "/library/fits.reply", min(count, MAX_TRACKS), node)
-            rows = list(zip(found[::3], found[1::3], found[2::3], strict=True))
-            return answer({"matches": await self._server.in_thread(self._with_catalogue, lambda c: _matches(c, rows))})
-
-        def work(catalogue: Catalogue) -> list[dict[str, Any]]:
-            from antiphon_library.fitting import fitting_summaries
-            from antiphon_library.taste.choosing import catalogue_id, file_of
-
-            path = file_of(catalogue, body.file)
-            catalogue_id(catalogue, path)  # nothing outside the catalogue is opened
-            return _numbered(catalogue, fitting_summaries(catalogue, path, count))
-
-        return answer({"matches": await self._server.in_thread(self._with_catalogue, work)})
-
     @operation("GET", "/api/library/tracks/{id}/sound", bytes, example={"id": "1"})
     async def excerpt(self, request: HttpRequest, id: str) -> Response:
         """20 s of a track as WAV, from its chorus where that is known."""
@@ -207,21 +171,3 @@ class LibraryRoutes:
 
 def _can_place() -> bool:
     return find_spec("sklearn") is not None
-
-
-def _matches(catalogue: Catalogue, rows: list[tuple[Any, ...]]) -> list[dict[str, Any]]:
-    """Rows of path, score and reasons, as `/library/fits` answers them, with their summaries."""
-    from antiphon_library.records import SUMMARY
-
-    found = []
-    for path, score, why in rows:
-        for row in catalogue.rows(path=os.fsencode(path), only=SUMMARY):
-            found.append({**row.summary(), "score": round(score, 4), "why": why.split(", ")})
-    return _numbered(catalogue, found)
-
-
-def _numbered(catalogue: Catalogue, matches: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Matches with the catalogue number of each sound."""
-    from antiphon_library.taste.choosing import catalogue_id
-
-    return [{"id": catalogue_id(catalogue, os.fsencode(match["path"])), **match} for match in matches]

@@ -1,16 +1,18 @@
-"""`library search`, `library similar` and `library next`."""
+"""What is done when the library is asked for sounds."""
 
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from antiphon.api import FileError, UsageError
 from antiphon.api.backends.files import write_atomic
-from antiphon.api.backends.runtime import instead, short_repr
+from antiphon.api.backends.runtime import SERVER, instead, short_repr
 from antiphon_library import vector_file
 from antiphon_library.commands.options import open_catalogue, row_of
-from antiphon_library.fitting import LabelSearch, key_named, shared_traits
-from antiphon_library.operations import SIGNALS, FoundSounds, Next, SearchRequest, SimilarRequest
+from antiphon_library.fitting import LabelSearch, fitting_summaries, key_named, shared_traits
+from antiphon_library.operations import SIGNALS, Fits, FoundSounds, Next, SearchRequest, SimilarRequest
 from antiphon_library.records import KINDS, SUMMARY
 from antiphon_library.vector_file import OTHER_KIND, QUANTITY, WEIGHED, vector_of
 
@@ -83,6 +85,58 @@ def similar(asked: SimilarRequest) -> FoundSounds:
             matches.append({**summary, "score": round(max(-1.0, score - less), 4), "why": why})
     matches = sorted(matches, key=lambda row: -row["score"])[: asked.count]
     return FoundSounds(matches)
+
+
+MAX_FITTING, FITTING_SECONDS = 50, 60.0
+"""Maximum loops that a server answers by OSC, and its timeout in seconds: the sound is analysed."""
+
+
+def fits(asked: Fits) -> FoundSounds:
+    """The loops that go with one, or with what a server plays: that of `SERVER`, where it is asked from elsewhere.
+
+    From elsewhere no file is opened that the catalogue lacks, and each match has its `id`. Raises UsageError: there is
+    no such sound in it, or it is no loop; EngineError, WireError: a server does not answer, or refuses.
+    """
+    ask = SERVER.get()
+    live = asked.live or (ask is not None and asked.file is None)
+    if live == (asked.file is not None):
+        raise UsageError("name a loop, or give --live for what a server plays")
+    if live and asked.beats:
+        raise UsageError("--beats says how many FILE holds; of what a server plays they are known")
+    matches = _fitting_now(asked) if live else []
+    if live and ask is None:
+        return FoundSounds(matches)
+    from antiphon_library.taste.choosing import catalogue_id, file_of
+
+    with open_catalogue() as catalogue:
+        if asked.file is None:
+            known = [(match, catalogue.rows(path=os.fsencode(match["path"]), only=SUMMARY)) for match in matches]
+            matches = [{**row.summary(), **match} for match, found in known for row in found]
+        else:
+            path = file_of(catalogue, asked.file)
+            if ask is not None:
+                catalogue_id(catalogue, path)
+            matches = fitting_summaries(catalogue, path, asked.count, asked.beats)
+        if ask is not None:
+            matches = [{"id": catalogue_id(catalogue, os.fsencode(match["path"])), **match} for match in matches]
+    return FoundSounds(matches)
+
+
+def _fitting_now(asked: Fits) -> list[dict[str, Any]]:
+    """`path`, `score` and `why` of the loops of a server's library that go with the last bars of a node."""
+    ask = SERVER.get() or partial(_ask_running, asked.host, asked.osc_port)
+    values = ask("/library/fits", min(asked.count, MAX_FITTING), asked.node)
+    rows = zip(values[::3], values[1::3], values[2::3], strict=True)
+    return [{"path": path, "score": round(score, 4), "why": why.split(", ")} for path, score, why in rows]
+
+
+def _ask_running(host: str, port: int | None, address: str, *args: Any) -> Sequence[Any]:
+    """What a running server replies. Raises EngineError: none answers; WireError: it refuses."""
+    from antiphon.api.backends.cli import ask_server, osc_port
+
+    typed = [("s" if isinstance(one, str) else "i", one) for one in args]
+    (reply,) = ask_server(address, typed, host, osc_port(port, None, host), timeout=FITTING_SECONDS)
+    return reply.args
 
 
 def following(asked: Next) -> FoundSounds:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from antiphon.cli.terminal.progress import Json, style_text
+from antiphon.cli.terminal.progress import Json, echo_answer, style_text
 from antiphon.kernel.graph.patch_list import SETS, entries
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.arguments import argument
@@ -49,16 +48,12 @@ def _show_one(name: str, as_json: bool) -> None:
     path = patch.find(name)
     entry = next(entry for entry in entries() if entry.path == path)
     loaded = patch.load(path.stem, load(check=False).catalog)
-    if as_json:
-        scenes = {str(number): dict(values) for number, values in loaded.scenes.items()}
-        macros = {one.name: [asdict(target) for target in one.targets] for one in loaded.graph.macros}
-        shown = {"tempo": loaded.tempo, "macros": macros, "scenes": scenes, "midi": dict(loaded.midi)}
-        typer.echo(json.dumps({**entry.plain(), **shown}))
-        return
     head, *rest = card(entry, loaded)
-    typer.echo(style_text(head[: len(entry.name)], "head") + head[len(entry.name) :])
-    for line in rest:
-        typer.echo(line)
+    lines = [style_text(head[: len(entry.name)], "head") + head[len(entry.name) :], *rest]
+    scenes = {str(number): dict(values) for number, values in loaded.scenes.items()}
+    macros = {one.name: [asdict(target) for target in one.targets] for one in loaded.graph.macros}
+    shown = {"tempo": loaded.tempo, "macros": macros, "scenes": scenes, "midi": dict(loaded.midi)}
+    echo_answer(as_json, {**entry.plain(), **shown}, lines)
 
 
 def card(entry: PatchEntry, patch: Patch) -> Iterator[str]:
@@ -78,12 +73,9 @@ def card(entry: PatchEntry, patch: Patch) -> Iterator[str]:
 
 
 def _show(entries: Sequence[PatchEntry], as_json: bool) -> None:
-    if as_json:
-        typer.echo(json.dumps([entry.plain() for entry in entries]))
-        return
-    width = max((len(entry.name) for entry in entries), default=0)
-    for line in listing(entries):
-        typer.echo(style_text(line[: width + 2], "head") + line[width + 2 :])
+    width = 2 + max((len(entry.name) for entry in entries), default=0)
+    lines = (style_text(line[:width], "head") + line[width:] for line in listing(entries))
+    echo_answer(as_json, [entry.plain() for entry in entries], lines)
 
 
 def listing(entries: Sequence[PatchEntry]) -> Iterator[str]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-import json
 import sys
 from collections.abc import Callable, Iterable
 from itertools import pairwise
@@ -43,8 +42,7 @@ class CommandGroup(TyperGroup):
         if ctx.parent is None and self.complete:
             found = {name: self.get_command(ctx, name) for name in self.list_commands(ctx)}
             lines = {name: one.get_short_help_str(MAX_LINE) for name, one in found.items() if not one.hidden}
-            with contextlib.suppress(Exception):  # without it the next page only takes longer
-                paths.write_atomic(paths.installation_cache(LINES), json.dumps([_stamp(), lines]).encode())
+            paths.keep(LINES, _stamp(), lines)
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Names of all commands, plugins' after Antiphon's own."""
@@ -123,10 +121,8 @@ def epilog(*lines: str) -> str:
 
 def known_lines() -> dict[str, str] | None:
     """Names of all commands and their lines in the help, as they were last shown; None where a source changed since."""
-    with contextlib.suppress(OSError, ValueError, TypeError):
-        stamp, lines = json.loads(paths.installation_cache(LINES).read_bytes())
-        if stamp == _stamp():
-            return {str(name): str(line) for name, line in dict(lines).items()}
+    with contextlib.suppress(ValueError, TypeError):
+        return {str(name): str(line) for name, line in dict(paths.kept(LINES, _stamp())).items()}
     return None
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from antiphon.cli.terminal.progress import Json, style_text
+from antiphon.cli.terminal.progress import Json, echo_answer, style_text
 from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
 from antiphon.kernel.contract.params import HOST_PARAMS, Param
 from antiphon.kernel.runtime.arguments import argument
@@ -49,24 +48,18 @@ def plugins(
     loaded = load(plugins_dir)
     if name:
         info = known_type(name, loaded.catalog)
-        if as_json:
-            typer.echo(json.dumps(plain(info, loaded)))
-        else:
-            _print(card(info, loaded))
+        echo_answer(as_json, plain(info, loaded) if as_json else None, map(_styled, card(info, loaded)))
         return
-    if as_json:
-        typer.echo(json.dumps(loaded.catalog.to_json()))
-        return
-    _print(listing(loaded.catalog))
-    typer.echo("antiphon plugins NAME shows one with its parameters")
-    typer.echo(f"your own plugins go into {plugins_dir or own_folder()}")
+    echo_answer(as_json, loaded.catalog.to_json(), map(_styled, listing(loaded.catalog)))
+    if not as_json:
+        typer.echo("antiphon plugins NAME shows one with its parameters")
+        typer.echo(f"your own plugins go into {plugins_dir or own_folder()}")
 
 
-def _print(lines: Iterator[str]) -> None:
-    """Prints lines; those that are not indented as headings."""
-    for line in lines:
-        name, gap, rest = line.partition("  ")
-        typer.echo(line if line.startswith(" ") else f"{style_text(name, 'head')}{gap}{rest}")
+def _styled(line: str) -> str:
+    """A line that is not indented as a heading."""
+    name, gap, rest = line.partition("  ")
+    return line if line.startswith(" ") else f"{style_text(name, 'head')}{gap}{rest}"
 
 
 def listing(catalog: Catalog) -> Iterator[str]:

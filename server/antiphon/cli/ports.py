@@ -15,6 +15,8 @@ LOCAL = "127.0.0.1"
 _OURS = "by default that of your server where one runs, else"
 _OSC, _HTTP = f"The server's OSC port; {_OURS} {OSC_PORT}.", f"The server's HTTP port; {_OURS} {HTTP_PORT}."
 
+Host = Annotated[str, argument("The machine the server runs on.")]
+"""The option --host."""
 Osc = Annotated[int | None, argument(_OSC, "PORT", low=1, high=65535, flags="--osc-port --port")]
 """The option --osc-port of a command that queries a server by OSC; without it None."""
 Http = Annotated[int | None, argument(_HTTP, "PORT", low=1, high=65535, flags="--http-port --port")]

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
-from antiphon.cli.terminal.progress import Json, style_text
+from antiphon.cli.terminal.progress import Json, echo_answer, style_text
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime.arguments import argument
 from antiphon.kernel.runtime.suggestion import suggest
@@ -32,11 +29,8 @@ def words(
     if not found and not lacking:
         near = suggest(text, [name for entry in entries() for name in entry.names])
         raise UsageError(f"there is no word {text!r}; {near}antiphon words lists all")
-    if as_json:
-        typer.echo(json.dumps({"words": [entry.plain() for entry in found], "not_here": lacking}))
-        return
-    for line in listing(found, lacking):
-        typer.echo(line if line.startswith(" ") else style_text(line, "head"))
+    lines = (line if line.startswith(" ") else style_text(line, "head") for line in listing(found, lacking))
+    echo_answer(as_json, {"words": [entry.plain() for entry in found], "not_here": lacking}, lines)
 
 
 def matching(text: str, entries: Sequence[Entry]) -> list[Entry]:

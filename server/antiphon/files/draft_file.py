@@ -5,7 +5,6 @@ Until then it has no name at all where the system allows that (Linux), else a hi
 
 import errno
 import os
-import secrets
 import stat
 from pathlib import Path
 
@@ -96,4 +95,4 @@ class DraftFile:
         return os.open(self._hidden, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o666)
 
     def _hidden_name(self) -> Path:
-        return self._target.with_name(f".antiphon-{secrets.token_hex(6)}.part")
+        return self._target.with_name(f".antiphon-{os.urandom(6).hex()}.part")

@@ -72,7 +72,7 @@ class OscRefusals:
             if sent in self._sent:
                 self._sent.remove(sent)
         if reason:
-            raise Refusal(404 if reason.startswith("there is no ") else 422, f"{named}: {reason}")
+            raise _refused(named, reason)
 
     async def ask(self, address: str, answer: str, *args: Arg) -> tuple[Arg, ...]:
         """Sends a message as `send`, and waits for its completion answer.
@@ -104,7 +104,7 @@ class OscRefusals:
                 if self._sent and self._sent[0].is_named(address):
                     self._settle(1, address, reason)
                 elif self._wanted and address == self._wanted[0] and not self._wanted[2].done():
-                    self._wanted[2].set_exception(Refusal(422, f"{address}: {reason}"))
+                    self._wanted[2].set_exception(_refused(address, reason))
             case b"/pong", (int(number), *_):
                 numbers = [sent.number for sent in self._sent]
                 if number in numbers:
@@ -119,3 +119,7 @@ class OscRefusals:
             sent = self._sent.popleft()
             if not sent.refusal.done():
                 sent.refusal.set_result((address, reason))
+
+
+def _refused(address: str, reason: str) -> Refusal:
+    return Refusal(404 if reason.startswith("there is no ") else 422, f"{address}: {reason}")

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from antiphon.kernel.contract.operations import PluginOperation
+from antiphon.kernel.contract.operations import SERVER, PluginOperation
 from antiphon.kernel.wire.osc import Arg
 from antiphon.web.access import CodeGuard, with_offered_token
 from antiphon.web.control_link import ControlLink
@@ -116,7 +116,16 @@ class HttpServer:
         """Adds the route of a plugin's operation, which is done in a thread."""
 
         async def handler(request: HttpRequest, body: Any) -> Response:
-            return answer(msgspec.to_builtins(await self.in_thread(operation.answer, body)))
+            loop = asyncio.get_running_loop()
+
+            def ask(address: str, *args: Arg) -> tuple[Arg, ...]:
+                return asyncio.run_coroutine_threadsafe(self.ask(address, f"{address}.reply", *args), loop).result()
+
+            def work() -> Any:
+                SERVER.set(ask)
+                return operation.answer(body)
+
+            return answer(msgspec.to_builtins(await self.in_thread(work)))
 
         handler.__doc__ = operation.doc
         level, example = TokenLevel.OWNER, {"body": dict(operation.example)}

@@ -13,20 +13,17 @@ import typer
 
 from antiphon.api import FileError, UsageError
 from antiphon.api.backends.cli import (
-    Host,
     Json,
-    OscPort,
     command_group,
     echo_answer,
     epilog,
-    osc_port as osc_port_at,
     progress_bar,
 )
 from antiphon.api.backends.runtime import argument, require_modules, short_repr, shorten
 from antiphon_library.commands import recommending
-from antiphon_library.commands.identify import fitting_now, identify
+from antiphon_library.commands.identify import identify
 from antiphon_library.commands.options import ROOT, Files, catalogue_paths, open_catalogue, root_of, row_of
-from antiphon_library.commands.printing import lines_of_fits, reasons, table
+from antiphon_library.commands.printing import table
 from antiphon_library.records import findings
 
 ANSWER = (
@@ -34,8 +31,6 @@ ANSWER = (
     "kind_confidence",
 )  # fmt: skip
 """Quantities printed by `library analyse FILE --json`, beside the duration and those of `--only`."""
-MAX_BEATS = 300
-"""Maximum beats of a loop: a minute at the fastest tempo."""
 EMPTY_LIBRARY = "none; antiphon library add FOLDER adds sound files"
 SECOND_OPINION = "librosa"
 """The value of `--by`, and the name of the analysis."""
@@ -70,7 +65,7 @@ def add(
     as_json: Json = False,
 ) -> None:
     """Add sound files, or what is new, changed or moved in folders; without any, in the library's own folder."""
-    from antiphon.api.backends.cli import complain, endable
+    from antiphon.api.backends.cli import endable
     from antiphon_library import scanning
 
     if shards is not None:
@@ -79,22 +74,13 @@ def add(
     kept = endable("what was added is kept, and the same command adds the rest")
     with kept, open_catalogue(make=True) as catalogue, progress_bar("adding") as progress:
         counts = scanning.add(catalogue, files or [root_of()], progress, again=again)
-    if as_json:
-        typer.echo(json.dumps(asdict(counts)))
-    else:
-        words = [f"{n} {word}" for word, n in asdict(counts).items() if word != "problems" and n]
-        typer.echo(", ".join(words) or "no sound files there")
-    for problem in counts.problems:
-        complain(problem)
-    if counts.bad and not as_json:
-        complain(_bad_files(counts.bad))
-    if counts.problems:
-        raise typer.Exit(1)
+    words = [f"{n} {word}" for word, n in asdict(counts).items() if word != "problems" and n]
+    echo_answer(as_json, asdict(counts), (", ".join(words) or "no sound files there",))
+    _fail(counts.problems, "" if as_json or not counts.bad else _bad_files(counts.bad))
 
 
 def _add_from_shards(out: Path, places: Sequence[Path], *, as_json: bool) -> None:
     """Imports shards of the folder `out`. `places`: the sounds' folder, if it was moved."""
-    from antiphon.api.backends.cli import complain
     from antiphon_library.shard_import import import_shards
 
     if len(places) > 1:
@@ -105,9 +91,16 @@ def _add_from_shards(out: Path, places: Sequence[Path], *, as_json: bool) -> Non
     words += [f"{counts.known:,} that were known have them now"] if counts.known else []
     words += [f"{counts.unknown:,} are not here"] if counts.unknown else []
     echo_answer(as_json, asdict(counts), (", ".join(words),))
-    for problem in counts.problems:
+    _fail(counts.problems)
+
+
+def _fail(problems: Sequence[str], besides: str = "") -> None:
+    """Says what failed, and `besides` something else; exits with 1 where anything did."""
+    from antiphon.api.backends.cli import complain
+
+    for problem in (*problems, *filter(None, [besides])):
         complain(problem)
-    if counts.problems:
+    if problems:
         raise typer.Exit(1)
 
 
@@ -190,7 +183,7 @@ def analyse(
         row = None if one is None else row_of(catalogue, one)
     if row is None and as_json:
         problems = [{"path": path, "problem": problem} for path, problem in counts.problems]
-        numbers = {"analysed": counts.analysed, "known": counts.known, "shared": counts.shared}
+        numbers = {name: getattr(counts, name) for name in ("analysed", "known", "shared")}
         typer.echo(json.dumps({**numbers, "problems": problems}))
     elif row is None:
         others = f", {counts.shared} by another `antiphon library analyse`" if counts.shared else ""
@@ -212,37 +205,7 @@ def analyse(
             typer.echo(line)
     for path, remark in counts.remarks:
         complain(with_name(path, remark))
-    reasons = [*added.problems, *(with_name(path, problem) for path, problem in counts.problems)]
-    for reason in reasons:
-        complain(reason)
-    if reasons:
-        raise typer.Exit(1)
-
-
-def fits(
-    file: Annotated[Path | None, argument("A loop; none with --live.", placed=True)] = None,
-    count: Annotated[int, argument("Files at most.", low=1, flags="-n")] = 10,
-    live: Annotated[bool, argument("With the last bars of what a server plays.")] = False,
-    node: Annotated[str, argument("Of it, the node; out is the output.")] = "out",
-    beats: Annotated[int, argument("That FILE holds, if known.", low=0, high=MAX_BEATS)] = 0,
-    host: Host = "127.0.0.1",
-    osc_port: OscPort = None,
-    as_json: Json = False,
-) -> None:
-    """List the loops that go best with one, 1 surely, 0 not at all; and why: tempo, key, groove, density, register."""
-    from antiphon_library.fitting import fitting_summaries
-
-    if live == (file is not None):
-        raise UsageError("name a loop, or give --live for what a server plays")
-    if live and beats:
-        raise UsageError("--beats says how many FILE holds; of what a server plays they are known")
-    if file is None:
-        matches = fitting_now(host, osc_port_at(osc_port, None, host), count, node)
-        echo_answer(as_json, {"matches": matches}, lines_of_fits(matches, reasons))
-        return
-    with open_catalogue() as catalogue:
-        matches = fitting_summaries(catalogue, os.fsencode(file.absolute()), count, beats)
-    echo_answer(as_json, {"matches": matches}, lines_of_fits(matches, table))
+    _fail([*added.problems, *(with_name(path, problem) for path, problem in counts.problems)])
 
 
 def forget(
@@ -267,7 +230,7 @@ def forget(
         if files and not missing and not rows:
             row_of(catalogue, files[0])
         count = catalogue.forget({row.path for row in rows})
-    typer.echo(json.dumps({"forgotten": count}) if as_json else f"{count} forgotten")
+    echo_answer(as_json, {"forgotten": count}, (f"{count} forgotten",))
     if kept:
         complain(
             f"{kept} {'file is' if kept == 1 else 'files are'} kept, whose folders are not there: is their disk "
@@ -286,7 +249,6 @@ COMMANDS: dict[str, tuple[Any, ...]] = {
     "list": (listing, "antiphon library list", "antiphon library list --bad"),
     "show": (show, "antiphon library show Music/night.flac"),
     "analyse": (analyse, "antiphon library analyse Music --only loudness"),
-    "fits": (fits, "antiphon library fits bass.wav -n 5", "antiphon library fits --live"),
     "identify": (identify, "antiphon library identify excerpt.wav"),
     "forget": (forget, "antiphon library forget --missing"),
     "map": (recommending.chart, "antiphon library map --png map.png"),

@@ -1,4 +1,4 @@
-"""`antiphon library identify`, and queries of a running server: `identify --live` and `fits --live`."""
+"""`antiphon library identify`, of a file and of what a running server plays."""
 
 from __future__ import annotations
 
@@ -9,25 +9,21 @@ import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from antiphon.api import FileError, UsageError
 from antiphon.api.backends.cli import (
-    Host,
     HttpBesideOsc,
     Json,
-    OscPort,
     closing_socket,
     echo_answer,
-    listen,
+    follow,
     osc_port as osc_port_at,
     progress_bar,
-    refusal,
-    silent,
 )
-from antiphon.api.backends.runtime import argument
+from antiphon.api.backends.runtime import Host, OscPort, argument
 from antiphon_library.commands.options import open_catalogue
 
 if TYPE_CHECKING:
@@ -36,12 +32,6 @@ if TYPE_CHECKING:
     from antiphon_library.identification.fingerprints import ShardSet
 
 NODE_TYPE = "identify"
-RENEW = 5.0
-"""Seconds between two requests: a restarted server has forgotten the previous one."""
-TIMEOUT_SECONDS = 3.0
-"""Timeout in seconds of the first answer."""
-MAX_FITTING, FITTING_SECONDS = 50, 60.0
-"""Maximum loops of an answer, and its timeout in seconds: the sound is analysed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +46,7 @@ class CurrentTrack:
 def watch(host: str, port: int, until: float, load: Callable[[int], str | None]) -> Iterator[CurrentTrack]:
     """Sounding track at each change, until `until` (s, monotonic). `load`: from a track's number to a patch.
 
-    Raises `EngineError`: no server answers in `TIMEOUT_SECONDS`; `UsageError`: it has no node of the type; `WireError`:
+    Raises `EngineError`: no server answers; `UsageError`: it has no node of the type; `WireError`:
     it refuses.
     """
     from antiphon.api.backends.transports import encode
@@ -65,31 +55,20 @@ def watch(host: str, port: int, until: float, load: Callable[[int], str | None])
         nodes: set[str] | None = None
         values: dict[str, float] = {}
         last = -1
-        while time.monotonic() < until:
-            try:
-                for address, arguments in (("/notify", (1,)), ("/node/list", ())):
-                    sock.send(encode(address, *arguments))
-            except ConnectionRefusedError:
-                time.sleep(0.1)  # the server is being started again, or never was there
-            wait = RENEW if nodes is not None else TIMEOUT_SECONDS
-            for message in listen(sock, None, min(until, time.monotonic() + wait)):
-                if message.address == b"/fail":
-                    raise refusal(message, sock)
-                if message.address == b"/node/list.reply":
-                    nodes = _nodes(message, nodes)
-                elif nodes and (reported := _reported(message, nodes)) is not None:
-                    values[reported[0]] = reported[1]
-                    number = round(values.get("track", 0.0))
-                    # a track's number, position and score come in one bundle, in any order
-                    if number != last and (number == 0 or {"position", "score"} <= set(values)):
-                        last = number
-                        yield CurrentTrack(number, values.get("position"), values.get("score"))
-                        if (patch := load(number)) is not None:
-                            sock.send(encode("/patch/load", patch))
-                    if number == 0:
-                        values = {"track": 0.0}
-            if nodes is None:
-                raise silent(sock, host, port)
+        for message in follow(sock, (host, port), (encode("/notify", 1), encode("/node/list")), until):
+            if message.address == b"/node/list.reply":
+                nodes = _nodes(message, nodes)
+            elif nodes and (reported := _reported(message, nodes)) is not None:
+                values[reported[0]] = reported[1]
+                number = round(values.get("track", 0.0))
+                # a track's number, position and score come in one bundle, in any order
+                if number != last and (number == 0 or {"position", "score"} <= set(values)):
+                    last = number
+                    yield CurrentTrack(number, values.get("position"), values.get("score"))
+                    if (patch := load(number)) is not None:
+                        sock.send(encode("/patch/load", patch))
+                if number == 0:
+                    values = {"track": 0.0}
 
 
 def _nodes(message: Message, before: set[str] | None) -> set[str]:
@@ -140,27 +119,6 @@ def patch_of(patches: Mapping[str, str], files: list[bytes]) -> str | None:
             if Path(name).absolute() == path:
                 return patch
     return None
-
-
-def fitting_now(host: str, port: int, count: int, node: str) -> list[dict[str, Any]]:
-    """Loops of a server's library most compatible with the last bars of a node: `path`, `score` and `why`.
-
-    Raises `EngineError`: no server answers; `WireError`: it refuses, as where too little has sounded.
-    """
-    from antiphon.api.backends.transports import encode
-
-    with closing_socket(host, port, False) as sock:
-        sock.send(encode("/library/fits", min(count, MAX_FITTING), node))
-        for message in listen(sock, None, time.monotonic() + FITTING_SECONDS):
-            if message.address == b"/fail":
-                raise refusal(message, sock)
-            if message.address == b"/library/fits.reply":
-                rows = zip(message.args[::3], message.args[1::3], message.args[2::3], strict=True)
-                return [
-                    {"path": path, "score": round(float(score), 4), "why": str(why).split(", ")}  # type: ignore[arg-type]
-                    for path, score, why in rows
-                ]
-        raise silent(sock, host, port)
 
 
 def identify(

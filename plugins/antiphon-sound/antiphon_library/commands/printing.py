@@ -1,6 +1,6 @@
 """Rows of the catalogue as text."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from antiphon.api.backends.runtime import shorten
@@ -78,15 +78,13 @@ def reasons(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         yield f"{row['score']:5.2f}  {_end_of(row['path'])}  {'; '.join(row['why'])}"
 
 
-def lines_of_fits(
-    rows: Sequence[Mapping[str, Any]], lines: Callable[[Sequence[Mapping[str, Any]]], Iterator[str]]
-) -> Iterator[str]:
-    """Lines of rows with a score above .00 to two digits, and whether there are others."""
-    good = [row for row in rows if row["score"] >= MIN_SCORE]
-    yield from lines(good)
+def fitting(answer: FoundSounds) -> Iterator[str]:
+    """Lines of loops with a score above .00 to two digits, and whether there are others."""
+    good = [row for row in answer.matches if row["score"] >= MIN_SCORE]
+    yield from table(good) if good and "duration" in good[0] else reasons(good)  # a server tells less
     if not good:
         yield "nothing fits"
-    elif len(good) < len(rows):
+    elif len(good) < len(answer.matches):
         yield "all others have the score .00"
 
 

@@ -15,6 +15,7 @@ from antiphon.cli.plugin_commands import add_operations, complete
 from antiphon.cli.terminal import errors
 from antiphon.kernel.contract.operations import OperationList
 from antiphon_library.commands.commands import application
+from antiphon_library.commands.options import ROOT
 from antiphon_library.operations import add_to
 from antiphon_library.schema import FILE
 from antiphon_library.shipped import ShippedSounds
@@ -26,7 +27,8 @@ Library = Callable[..., Done]
 
 @pytest.fixture(autouse=True)
 def own_sounds_alone(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leaves out the sounds that ship, but in their own tests."""
+    """Leaves out the sounds that ship, but in their own tests; no folder is named as by a test before."""
+    ROOT.set(None)
     if request.module.__name__.rpartition(".")[2] != "test_shipped":
         monkeypatch.setattr(ShippedSounds, "are_in", lambda *_: True)
 

@@ -19,6 +19,7 @@ from tests.cli.conftest import Done
 
 from antiphon_library import analysing
 from antiphon_library.commands import printing
+from antiphon_library.operations import FoundSounds
 from antiphon_library.tests.conftest import RATE, Library
 
 COUNTS = dict.fromkeys(("changed", "recognised", "unchanged", "missing"), 0)
@@ -340,14 +341,14 @@ def test_next_map_learn_and_personality(
 
 def test_what_does_not_fit_at_all_is_not_listed() -> None:
     rows = [{"path": f"{n}.wav", "score": score, "why": ["same tempo"]} for n, score in enumerate((0.3, 0.006, 0.004))]
-    assert list(printing.lines_of_fits(rows, printing.reasons)) == [
+    assert list(printing.fitting(FoundSounds(rows))) == [
         " 0.30  0.wav  same tempo",
         " 0.01  1.wav  same tempo",
         "all others have the score .00",
     ]
-    assert list(printing.lines_of_fits(rows[:2], printing.reasons))[-1] == " 0.01  1.wav  same tempo"
-    assert list(printing.lines_of_fits(rows[2:], printing.reasons)) == ["nothing fits"]
-    assert list(printing.lines_of_fits((), printing.reasons)) == ["nothing fits"]
+    assert list(printing.fitting(FoundSounds(rows[:2])))[-1] == " 0.01  1.wav  same tempo"
+    assert list(printing.fitting(FoundSounds(rows[2:]))) == ["nothing fits"]
+    assert list(printing.fitting(FoundSounds([]))) == ["nothing fits"]
 
 
 def test_nothing_is_asked_about_one_shots(library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

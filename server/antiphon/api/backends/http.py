@@ -2,7 +2,7 @@
 
 from antiphon.jobs.files import MAX_FILE, write_pieces
 from antiphon.web.api.jobs import FILE as EXAMPLE_FILE
-from antiphon.web.api.types import Name, list_of, maybe, record
+from antiphon.web.api.types import list_of, maybe, record
 from antiphon.web.http_message import (
     HttpRequest,
     Refusal,

@@ -1,24 +1,20 @@
 """`antiphon monitor`: prints the OSC messages that arrive at a running server."""
 
+import math
 import time
 from collections.abc import Iterator
 from typing import Annotated
 
 from antiphon.cli import ports
-from antiphon.cli.running.osc import Host, closing_socket, listen, message_text, refusal, silent
+from antiphon.cli.running.osc import closing_socket, follow, message_text
 from antiphon.kernel.runtime.arguments import argument
 from antiphon.kernel.wire import ntp
 from antiphon.kernel.wire.osc import IMMEDIATELY, Bundle, Message, Packet, decode, encode
 from antiphon.kernel.wire.text import printable
 
-RENEW_SECONDS = 5.0
-"""Seconds between two `/monitor` requests: a restarted server has forgotten the previous one."""
-TIMEOUT_SECONDS = 3.0
-"""Seconds for the first answer."""
-
 
 def monitor(
-    host: Host = "127.0.0.1",
+    host: ports.Host = "127.0.0.1",
     osc_port: ports.Osc = None,
     http_port: ports.HttpBesideOsc = None,
     events: Annotated[bool, argument("Show also the server's messages to surfaces.")] = False,
@@ -31,29 +27,17 @@ def monitor(
 def watch(host: str, port: int, events: bool) -> Iterator[str]:
     """Yields a line for each message, endlessly; `events`: also those sent to surfaces.
 
-    Raises EngineError: no server answers within `TIMEOUT_SECONDS`. Raises WireError: the server refuses.
+    Raises EngineError: no server answers. Raises WireError: the server refuses.
     """
     with closing_socket(host, port, False) as sock:
-        answered = False
-        while True:
-            try:
-                sock.send(encode("/monitor", 1))
-                if events:
-                    sock.send(encode("/notify", 1))
-            except ConnectionRefusedError:
-                time.sleep(0.1)  # the server is being started again, or never was there
-            wait = RENEW_SECONDS if answered else TIMEOUT_SECONDS
-            for message in listen(sock, None, time.monotonic() + wait):
-                if message.address == b"/done":
-                    if not answered:
-                        yield f"watching {host}:{port}"
-                    answered = True
-                elif message.address == b"/fail":
-                    raise refusal(message, sock)
-                else:
-                    yield from lines(message)
-            if not answered:
-                raise silent(sock, host, port)
+        done = False
+        requests = [encode("/monitor", 1), *([encode("/notify", 1)] if events else ())]
+        for message in follow(sock, (host, port), requests, math.inf):
+            if message.address != b"/done":
+                yield from lines(message)
+            elif not done:
+                done = True
+                yield f"watching {host}:{port}"
 
 
 def lines(message: Message) -> Iterator[str]:

@@ -6,7 +6,7 @@ import socket
 import struct
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import nullcontext, suppress
 from typing import Annotated, Any
 
@@ -37,9 +37,6 @@ _BITS = {"i": 32, "h": 64}
 HELD_REASONS = {"held", "not approved yet"}
 """Reasons in the `/fail` of a machine that is not approved, whose datagram was too short for a fuller answer."""
 WORDS = {"true": True, "false": False}
-
-Host = Annotated[str, argument("The machine the server runs on.")]
-"""The option --host."""
 Timeout = Annotated[float, argument("Seconds to wait for an answer.", low=0.01, high=600.0)]
 Tcp = Annotated[bool, argument("Send over TCP.", flags="--tcp")]
 
@@ -47,7 +44,7 @@ Tcp = Annotated[bool, argument("Send over TCP.", flags="--tcp")]
 def osc(
     address: Annotated[str, argument("An OSC address, for example /node/gain/gain.")],
     args: Annotated[list[str] | None, argument("Numbers, words, true, false; s:4 is the word 4.", placed=True)] = None,
-    host: Host = "127.0.0.1",
+    host: ports.Host = "127.0.0.1",
     osc_port: ports.Osc = None,
     http_port: ports.HttpBesideOsc = None,
     tcp: Tcp = False,
@@ -114,7 +111,14 @@ def value(text: str) -> tuple[str, Arg]:
 
 
 def ask(address: str, args: list[tuple[str, Arg]], host: str, port: int, tcp: bool, timeout: float) -> Iterator[str]:
-    """Sends a message and yields the answers, a line each, until the server has handled it (`/synced`).
+    """`answers`, a line each."""
+    return map(message_text, answers(address, args, host, port, tcp, timeout))
+
+
+def answers(
+    address: str, args: list[tuple[str, Arg]], host: str, port: int, tcp: bool = False, timeout: float = 5.0
+) -> Iterator[Message]:
+    """Sends a message and yields the answers, until the server has handled it (`/synced`).
 
     `args` are pairs of type tag and value, as `value` gives them; `timeout` is in seconds. Raises UsageError: the
     message cannot be encoded. Raises WireError: the server refuses; with its reason. Raises EngineError: the server
@@ -132,7 +136,7 @@ def ask(address: str, args: list[tuple[str, Arg]], host: str, port: int, tcp: bo
                 return
             if message.address == b"/fail":
                 raise refusal(message, sock)
-            yield message_text(message)
+            yield message
         raise silent(sock, host, port, f", after {time.monotonic() - began:.1f} s")
 
 
@@ -186,6 +190,33 @@ def listen(sock: socket.socket, framer: Framer | None, until: float) -> Iterator
         packets = [data] if framer is None else [p for p in framer.feed(data) if isinstance(p, bytes)]
         for packet in packets:
             yield from messages_of(decode(packet))
+
+
+RENEW_SECONDS, FIRST_SECONDS = 5.0, 3.0
+"""Seconds between two requests of `follow`, and for the first answer."""
+
+
+def follow(sock: socket.socket, place: tuple[str, int], requests: Iterable[bytes], until: float) -> Iterator[Message]:
+    """Yields what a server tells, until `until` (s, monotonic); `place`: its host and port.
+
+    `requests` are sent again and again: a server that was started anew has forgotten them. Raises EngineError: no
+    server answers; WireError: it refuses.
+    """
+    answered = False
+    while time.monotonic() < until:
+        try:
+            for request in requests:
+                sock.send(request)
+        except ConnectionRefusedError:
+            time.sleep(0.1)  # the server is being started again, or never was there
+        wait = RENEW_SECONDS if answered else FIRST_SECONDS
+        for message in listen(sock, None, min(until, time.monotonic() + wait)):
+            if message.address == b"/fail":
+                raise refusal(message, sock)
+            answered = True
+            yield message
+        if not answered:
+            raise silent(sock, *place)
 
 
 def _listen_while_alive(sock: socket.socket, framer: Framer | None, timeout: float) -> Iterator[Message]:

@@ -1,7 +1,8 @@
 """Operations that plugins add by the hook `antiphon_operations`: declared once, they are had at every door."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, get_type_hints
@@ -19,6 +20,9 @@ from antiphon.kernel.runtime.typed import Misfit, convert
 MAX_ANSWER = 8000
 """Most bytes of an answer by OSC, in one datagram: values beyond it are left out."""
 _NAME = re.compile(r"[a-z][a-z0-9_-]* [a-z][a-z0-9-]*")
+SERVER: ContextVar[Callable[..., Sequence[Any]] | None] = ContextVar("SERVER", default=None)
+"""Asks the server whose HTTP client asks for an operation: takes an OSC address and its arguments, and returns those of
+its reply. None elsewhere."""
 _TAGS = {int: "i", bool: "i", float: "f", str: "s"}
 
 
@@ -34,13 +38,16 @@ class OscForm:
         arguments: Those of its address, in the notation of `docs/osc.md`.
         doc: What it does, with its reply.
         read: Makes arguments by name of those of a message; raises AntiphonError.
-        reply: Makes the values of its reply of an answer.
+        reply: Makes the values of its reply of an answer, in rows that are sent whole.
+        does: Takes the `OscRequest` and arguments by name, and returns the answer, where the operation needs more than
+            a thread, such as what the server plays: an async function, or "module:function".
     """
 
     arguments: str
     doc: str
     read: Callable[[Sequence[Any]], Mapping[str, Any]]
-    reply: Callable[[Any], Iterable[Any]]
+    reply: Callable[[Any], Iterable[tuple[Any, ...]]]
+    does: str | Callable[[Any, Mapping[str, Any]], Awaitable[Any]] = ""
 
     @staticmethod
     def within(rows: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
@@ -120,7 +127,7 @@ class PluginOperation:
                 break
         notation = " ".join(words)
         answers = f"{self.doc} Answers `{self.path}.reply` with what it finds."
-        return OscForm(notation, answers, partial(self._read, words), scalars)
+        return OscForm(notation, answers, partial(self._read, words), rows)
 
     def _read(self, notation: Sequence[str], words: Sequence[Any]) -> Mapping[str, Any]:
         given: dict[str, Any] = {}
@@ -154,7 +161,7 @@ class PluginOperation:
         return _function(self.lines)(answer) if self.lines else (msgspec.json.encode(answer).decode(),)
 
 
-def _function(place: str | Callable[[Any], Any]) -> Callable[[Any], Any]:
+def _function(place: str | Callable[..., Any]) -> Callable[..., Any]:
     return import_object(place) if isinstance(place, str) else place
 
 
@@ -197,6 +204,11 @@ def scalars(answer: Any) -> Iterator[Any]:
             yield from scalars(item)
 
 
+def rows(answer: Any) -> Iterator[tuple[Any, ...]]:
+    """`scalars` of an answer, a row each."""
+    return ((value,) for value in scalars(answer))
+
+
 def offer(osc: AddressList, operation: PluginOperation) -> None:
     """Adds the address of an operation, which is done in a thread. Raises PluginError: as `AddressList.add`."""
     form, turns = operation.osc, dict[str, Any]()
@@ -206,7 +218,10 @@ def offer(osc: AddressList, operation: PluginOperation) -> None:
 
         given = form.read(request.args)
         async with turns.setdefault("one", asyncio.Lock()):
-            found = await asyncio.to_thread(operation.ask, given)
-        request.reply(f"{operation.path}.reply", *form.within((value,) for value in form.reply(found)))
+            if form.does:
+                found = await _function(form.does)(request, given)
+            else:
+                found = await asyncio.to_thread(operation.ask, given)
+        request.reply(f"{operation.path}.reply", *form.within(form.reply(found)))
 
     osc.add(operation.path, form.arguments, handler, form.doc)

@@ -6,17 +6,12 @@ folder. Every process uses the same list.
 
 import importlib
 import importlib.util
-import json
-import os
-import sys
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
-from antiphon.kernel.errors import AntiphonError
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.importing import import_folder, see_checkout_plugins
 
@@ -83,7 +78,7 @@ def sources(plugins_dir: Path | None = None) -> list[PluginSource]:
     # the kernel also runs with only some of them
     here = {name: place for name in BUILT_IN if (place := _place(name)) is not None}
     result = {name: PluginSource(name, partial(importlib.import_module, name), place) for name, place in here.items()}
-    for point in _installed(tuple((entry, _modified(entry)) for entry in sys.path)):
+    for point in _installed(tuple(map(tuple, paths.package_places()))):
         if point.module not in result:
             result[point.module] = PluginSource(point.module, point.load, _place(point.module))
     double = []
@@ -121,24 +116,13 @@ class InstalledPlugin:
 def _installed(places: tuple[tuple[str, int], ...]) -> list[InstalledPlugin]:
     """Plugins of installed packages. Reading all entry points takes as long as loading ten plugins: they are kept, and
     read again only if a folder of `places`, which are searched for packages, has another modification time."""
-    file, key = paths.installation_cache("installed"), [list(place) for place in places]
-    with suppress(OSError, ValueError, TypeError, AntiphonError):
-        kept, points = json.loads(file.read_bytes())
-        if kept == key:
-            return [InstalledPlugin(*point) for point in points]
-    from importlib.metadata import entry_points  # 20 ms, and many import this module for `BUILT_IN` alone
+    points = paths.kept("installed", places)
+    if points is None:
+        from importlib.metadata import entry_points  # 20 ms, and many import this module for `BUILT_IN` alone
 
-    found = sorted((point.name, point.value) for point in entry_points(group=GROUP))
-    with suppress(OSError, AntiphonError):
-        paths.write_atomic(file, json.dumps([key, found]).encode())
-    return [InstalledPlugin(*point) for point in found]
-
-
-def _modified(place: str) -> int:
-    try:
-        return os.stat(place or os.curdir).st_mtime_ns
-    except OSError:
-        return 0
+        points = sorted((point.name, point.value) for point in entry_points(group=GROUP))
+        paths.keep("installed", places, points)
+    return [InstalledPlugin(*point) for point in points]
 
 
 def _place(module: str) -> Path | None:

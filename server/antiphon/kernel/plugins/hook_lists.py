@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import sys
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -53,20 +52,17 @@ class HookLists:
 
 def hook_lists() -> HookLists:
     """Hooks of all plugins, from the cache if no file has changed."""
-    file = paths.installation_cache(NAME)
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        cached = json.loads(file.read_bytes())
-        if cached["places"] == _places() and all(_times(Path(at)) == times for at, times in cached["folders"].items()):
+    places = [str(paths.plugins()), *_stamp(paths.plugins()), *paths.package_places()]
+    with contextlib.suppress(KeyError, TypeError):
+        cached = paths.kept(NAME, places)
+        if all(_times(Path(at)) == times for at, times in cached["folders"].items()):
             return HookLists(**cached["lists"])
     from antiphon.kernel.plugins.finding import sources  # imported here: it is slow, and not needed with a cache
 
-    places, plugin_sources = _places(), sources()
+    plugin_sources = sources()
     folders = {str(source.folder): _times(source.folder) for source in plugin_sources if source.folder is not None}
     lists = _read(plugin_sources)
-    cached = {"places": places, "folders": folders, "lists": asdict(lists)}
-    # without the cache only the next command is slower
-    with contextlib.suppress(Exception):
-        paths.write_atomic(file, json.dumps(cached).encode())
+    paths.keep(NAME, places, {"folders": folders, "lists": asdict(lists)})
     return lists
 
 
@@ -100,11 +96,6 @@ def _hooks(source: PluginSource) -> str:
     from antiphon.kernel.plugins.dispatcher import HookDispatcher
 
     return json.dumps({"hooks": HookDispatcher().add(source.name, source.importing())})
-
-
-def _places() -> list[Any]:
-    folders = [paths.plugins(), *(Path(entry) for entry in sys.path)]
-    return [[str(folder), *_stamp(folder)] for folder in folders]
 
 
 def _times(folder: Path) -> list[list[Any]]:

@@ -4,17 +4,14 @@ Written when they are inspected, and valid while the files that they were made o
 """
 
 import hashlib
-import json
 import os
 import platform
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.errors import AntiphonError
 from antiphon.kernel.runtime import paths
-from antiphon.kernel.runtime.paths import make_folder, write_atomic
 
 NAME = "declarations"
 _SERVER = Path(__file__).parents[2]
@@ -45,16 +42,11 @@ def _sources(folder: Path) -> Iterator[os.DirEntry[str]]:
 def read(made_of: str) -> Catalog | None:
     """The declarations that were written with that stamp; None where there are none."""
     try:
-        held = json.loads(paths.installation_cache(NAME).read_bytes())
-        return Catalog.from_json(held["catalog"]) if held["stamp"] == made_of else None
-    except (OSError, ValueError, KeyError, TypeError, AntiphonError):
+        return Catalog.from_json(paths.kept(NAME, made_of))
+    except (ValueError, KeyError, TypeError, AntiphonError):
         return None
 
 
 def write(made_of: str, catalog: Catalog) -> None:
     """Writes declarations; where that is not possible the next start inspects the processors again."""
-    with suppress(OSError, AntiphonError):
-        make_folder(paths.cache())
-        write_atomic(
-            paths.installation_cache(NAME), json.dumps({"stamp": made_of, "catalog": catalog.to_json()}).encode()
-        )
+    paths.keep(NAME, made_of, catalog.to_json())

@@ -6,13 +6,16 @@ The functions that return a folder do not create it; `make_folder` does.
 
 import contextlib
 import errno
+import json
 import os
 import re
 import stat
+import sys
 import tempfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import platformdirs
 
@@ -52,9 +55,49 @@ def cache() -> Path:
     return _home("cache", platformdirs.user_cache_dir)
 
 
-def installation_cache(name: str) -> Path:
-    """File of the cache folder for what belongs to this installation: others use the same folder."""
-    return cache() / f"{name}-{zlib.crc32(__file__.encode()):08x}.json"
+KEPT = 16
+"""Files of the cache that `keep` leaves of each name: those of several installations and ways to start them."""
+
+
+def kept(name: str, key: Any) -> Any:
+    """What `keep` has written under that name with this key, JSON; None for nothing."""
+    file, text = _kept_file(name, key)
+    with contextlib.suppress(OSError, ValueError, TypeError):
+        made_of, value = json.loads(file.read_bytes())
+        if made_of == text:
+            with contextlib.suppress(OSError):  # of one that is read only
+                os.utime(file)
+            return value
+    return None
+
+
+def keep(name: str, key: Any, value: Any) -> None:
+    """Keeps what is made of `key`, JSON, for the next process; where that is not possible it makes it again."""
+    file, text = _kept_file(name, key)
+    with contextlib.suppress(OSError, FileError):
+        write_atomic(file, json.dumps([text, value]).encode())
+        files = sorted(file.parent.glob(f"{name}-*.json"), key=lambda one: one.stat().st_mtime_ns)
+        for old in files[:-KEPT]:
+            old.unlink()
+
+
+def _kept_file(name: str, key: Any) -> tuple[Path, str]:
+    text = json.dumps([__file__, key])  # other installations use the same folder
+    return cache() / f"{name}-{zlib.crc32(text.encode()):08x}.json", text
+
+
+def package_places() -> list[list[Any]]:
+    """Folders of `sys.path` that hold installed packages or plugins, each with the time of its last change, ns."""
+    found: list[list[Any]] = []
+    for entry in sys.path:
+        place = entry or os.curdir
+        with contextlib.suppress(OSError):
+            if not os.path.isdir(place) or any(_PACKAGE.search(name) for name in os.listdir(place)):
+                found.append([entry, os.stat(place).st_mtime_ns])
+    return found
+
+
+_PACKAGE = re.compile(r"^antiphon_|\.(dist|egg)-info$")
 
 
 def patches() -> Path:

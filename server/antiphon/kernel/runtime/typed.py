@@ -135,9 +135,11 @@ def _bare(info: Any) -> tuple[Any, str]:
     if isinstance(info, inspect.UnionType):
         info, inner = _bare(next(each for each in info.types if not isinstance(each, inspect.NoneType)))
         return info, said or inner
-    if isinstance(info, inspect.IntType | inspect.FloatType) and info.ge is not None and info.le is not None:
+    bounded = isinstance(info, inspect.IntType | inspect.FloatType) and info.ge is not None
+    if bounded and (info.le is not None or declared):
         whole = isinstance(info, inspect.IntType) and declared is None
-        said = said or (f"whole numbers {info.ge} to {info.le}" if whole else f"{info.ge:g} to {info.le:g}")
+        most = "or more" if info.le is None else f"to {info.le:g}"
+        said = said or (f"whole numbers {info.ge} to {info.le}" if whole else f"{info.ge:g} {most}")
         said += f" {declared['unit']}".rstrip() if declared else ""
     if isinstance(info, inspect.LiteralType):
         said = said or " or ".join(map(str, info.values))
