@@ -99,6 +99,7 @@ def test_whole_numbers_are_scaled_by_their_type(kind: str) -> None:
         (np.zeros(10), "48000", "a rate is a whole number of Hz"),
         (np.zeros(10), 1, "a rate is a whole number of Hz"),
         ("no such file.wav", None, "there is no such file"),
+        (".", None, "is a folder; give its files one at a time"),
         (None, None, "needs a sound, a path or notes"),
         ([antiphon.Note(0.0, 1.0, 60)], None, "takes sound"),
     ],
@@ -204,6 +205,12 @@ def test_any_notes_are_kept_or_refused_in_one_sentence(tmp_path_factory: pytest.
             "where 64 is the most",
             "64 is the most",
             "give it transposed, sound.T",
+        ),
+        (
+            lambda: antiphon.run("gain", VOICE, RATE, progress=3),
+            "progress takes a function of the part that is done, or True, not 3",
+            "a function of the part that is done, or True",
+            "",
         ),
         (
             lambda: antiphon.run("gain", VOICE, 7),

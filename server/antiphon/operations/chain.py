@@ -178,9 +178,11 @@ class Chain:
         """Processes the next block of the stream.
 
         `block`: floats `[channels, frames]`, or `[frames]` with one channel; of any length, also 1 or 0. Returns
-        float32 of the same shape, an array of its own. Raises UsageError: the shape is another.
+        float32 of the same shape, an array of its own. Raises UsageError: the shape is another, or a sample is not a
+        number; the stream is as it was before that block.
         """
         if type(block) is _ARRAY and block.shape == self._usual and block.dtype is _FLOAT:
+            _check(block)
             plan = self.plan
             plan.input[...] = block
             whole = self._run(plan, plan.spec.block)
@@ -192,6 +194,7 @@ class Chain:
                 f"this chain takes blocks of {self.channels} channels, [channels, frames], and the block has the shape "
                 f"{x.shape}"
             )
+        _check(x)
         frames = x.shape[-1]
         if not self._fixed and frames:
             self._fix(frames)
@@ -243,7 +246,7 @@ class Chain:
             if host.name == name:
                 return ChainNode(self, host)
         names = [node.name for node in self._graph.nodes]
-        raise UsageError(f"this chain has no {name!r}{instead(name, names)}")
+        raise UsageError(f"this chain has no {name!r}{instead(str(name), names)}")
 
     def __iter__(self) -> Iterator[ChainNode]:
         return (self[node.name] for node in self._graph.nodes)
@@ -314,6 +317,12 @@ class Chain:
                     for node in self._graph.nodes
                 ),
             )
+
+
+def _check(block: NDArray[Any]) -> None:
+    # a product of its own is much quicker than a look at every sample, and too large for floats that are very loud
+    if not math.isfinite(np.vdot(block, block)) and not np.isfinite(block).all():
+        raise UsageError("the block holds NaN or infinity; mend it, as by numpy.nan_to_num")
 
 
 def _floats(block: Any) -> NDArray[Any]:

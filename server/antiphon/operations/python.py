@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from antiphon.files.decode import path_text
 from antiphon.kernel.errors import AntiphonError, PluginError, UsageError
 from antiphon.kernel.graph.graph import known_type
+from antiphon.kernel.runtime.shortening import short_repr
 from antiphon.kernel.runtime.sound_formats import is_midi
 from antiphon.operations import run as operation
 from antiphon.operations.given import is_notes, is_path, rate_of, samples_of, write_notes, write_sound
@@ -171,6 +173,8 @@ def work_folder() -> Iterator[Path]:
 @contextmanager
 def shown_by(progress: Callable[[float], None] | bool | None, name: str) -> Iterator[Any]:
     """Context with the field `progress` of a `Reporting`."""
+    if not (progress is None or isinstance(progress, bool) or callable(progress)):
+        raise UsageError(f"progress takes a function of the part that is done, or True, not {short_repr(progress)}")
     call = progress if callable(progress) else None
     bar = None
     if progress is True:
@@ -220,6 +224,8 @@ def _source(name: str, info: ProcessorInfo, sound: Any, rate: float | None, fold
     if isinstance(sound, Result) and sound.notes and info.first("events", "in") is not None:
         return _given_notes(sound, folder / "in.mid"), False
     path = _given(sound, rate, folder, f'antiphon.run("{name}", sound, 48000)')
+    if is_path(sound) and Path(path).is_dir():
+        raise UsageError(f"{path_text(Path(path))} is a folder; give its files one at a time")
     if is_path(sound) or path.endswith(".mid"):
         return path, False
     return path, np.ndim(sound.sound if isinstance(sound, Result) else sound) == 1

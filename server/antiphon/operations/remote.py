@@ -16,6 +16,7 @@ from antiphon.kernel.contract.params import Param
 from antiphon.kernel.errors import EngineError, RequestError, UsageError
 from antiphon.kernel.runtime.arguments import option_words
 from antiphon.kernel.runtime.settings import HTTP_PORT, OSC_PORT
+from antiphon.kernel.runtime.shortening import short_repr
 from antiphon.kernel.runtime.suggestion import instead
 from antiphon.kernel.wire.osc import Arg, Double, Message
 from antiphon.operations.link import TIMEOUT, Question, ServerLink, StartedServer, Subscription
@@ -178,7 +179,7 @@ class Remote:
 
     @tempo.setter
     def tempo(self, bpm: float) -> None:
-        self.send(("/tempo", (float(bpm),)))
+        self.send(("/tempo", (_argument(bpm),)))
 
     @property
     def beat(self) -> float:
@@ -187,7 +188,7 @@ class Remote:
 
     @beat.setter
     def beat(self, beat: float) -> None:
-        self.send(("/beat", (float(beat),)))
+        self.send(("/beat", (_argument(beat),)))
 
     def play(self, beat: float | None = None) -> None:
         """Starts the beat, from one if given."""
@@ -291,7 +292,15 @@ class Remote:
             self._link.ask(*(_at(beat, question) for question in questions))
 
     def on(self, address: str, call: Callable[..., object]) -> Callable[[], None]:
-        """Has a function called, in another thread, whenever subscribers are told something; returns what ends that."""
+        """Has a function called, in another thread, whenever subscribers are told something; returns what ends that.
+
+        Raises UsageError: `address` does not begin with a slash, or `call` cannot be called.
+        """
+        if not (isinstance(address, str) and address.startswith("/") and callable(call)):
+            raise UsageError(
+                'on takes an address and a function: s.on("/beat", print), '
+                f"not on({short_repr(address)}, {short_repr(call)})"
+            )
         if self._subscription is None:
             self._subscription = Subscription(self.host, self.port, self._timeout)
         return self._subscription.on(address, call)
