@@ -118,6 +118,7 @@ def test_a_block_with_nan_is_refused_and_the_stream_goes_on() -> None:
         (lambda: antiphon.Chain("tone", rate=RATE), "changes no sound"),
         (lambda: antiphon.Chain("gain", rate=RATE).process(SOUND), "takes blocks of 1 channels"),
         (lambda: antiphon.Chain("gain", rate=RATE)["gian"], "did you mean gain"),
+        (lambda: antiphon.Chain("gain", rate=RATE)["gain"].gian, "did you mean gain"),
         (lambda: antiphon.Chain("gain", rate=RATE)[0], "has no 0; there"),
         (lambda: setattr(antiphon.Chain("gain", rate=RATE)["gain"], "gain", 7), "gain takes 0 to 2"),
         (lambda: antiphon.Chain("gain", rate=RATE)(SOUND[0], 44100), "runs at 48000 Hz"),

@@ -48,6 +48,12 @@ def test_what_the_server_refuses_is_raised(server: antiphon.Server) -> None:
         server["led"]
     with pytest.raises(antiphon.AntiphonError, match="there is no patch 'nope'"):
         server.load("nope")
+    assert not hasattr(server["lid"], "cutof")
+    with pytest.raises(antiphon.AntiphonError, match="did you mean cutoff"):
+        server["lid"].cutof  # noqa: B018 - it is read
+    for wrong in ({"velocity": 8.0}, {"velocity": 0.0}, {"beats": -1.0}):
+        with pytest.raises(antiphon.AntiphonError, match=f"{next(iter(wrong))} takes"):
+            server.note(60, **wrong)  # type: ignore[arg-type]
     with pytest.raises(antiphon.AntiphonError, match="bpm takes"):
         server.tempo = "fast"  # type: ignore[assignment]
     with pytest.raises(antiphon.AntiphonError, match="on takes an address and a function"):

@@ -20,7 +20,7 @@ from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.contract.catalog import ProcessorInfo
 from antiphon.kernel.contract.params import Param, Value, instead_of
 from antiphon.kernel.contract.processor import BlockTime
-from antiphon.kernel.errors import FileError, ParamError, PluginError, UsageError
+from antiphon.kernel.errors import FileError, MissingAttribute, ParamError, PluginError, UsageError
 from antiphon.kernel.graph.compiler import close_hosts, compile_plan
 from antiphon.kernel.graph.graph import IN, OUT, End, Graph, NodeSpec, Wire, known_type
 from antiphon.kernel.graph.node_host import NodeHost
@@ -290,7 +290,7 @@ class Chain:
     def _value(self, host: NodeHost, name: str) -> Value:
         cell = host.by_name.get(name)
         if cell is None:
-            raise AttributeError(f"{host.info.type} has no parameter {name!r}{instead_of(name, host.info.cells)}")
+            raise MissingAttribute(f"{host.info.type} has no parameter {name!r}{instead_of(name, host.info.cells)}")
         for number, place, value in self.plan.reports():
             self._reported[number, place] = value
         given = self._graph.node(host.name).values

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import math
 import os
 import queue
 import struct
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from antiphon.kernel.contract.params import Param
-from antiphon.kernel.errors import EngineError, RequestError, UsageError
+from antiphon.kernel.errors import EngineError, MissingAttribute, RequestError, UsageError
 from antiphon.kernel.runtime.arguments import option_words
 from antiphon.kernel.runtime.settings import HTTP_PORT, OSC_PORT
 from antiphon.kernel.runtime.shortening import short_repr
@@ -63,9 +64,12 @@ class RemoteNode:
         self._server.send((f"/node/{self._name}/reset", ()))
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
+        if name.startswith("_"):
             raise AttributeError(name)
-        return self._server.value(f"/node/{self._name}/{name}")
+        try:
+            return self._server.value(f"/node/{self._name}/{name}")
+        except RequestError as error:
+            raise MissingAttribute(str(error)) from None
 
     def __setattr__(self, name: str, value: Arg) -> None:
         self._server.send((f"/node/{self._name}/{name}", (_argument(value),)))
@@ -256,8 +260,12 @@ class Remote:
         """Plays a note.
 
         `velocity`: above 0 to 1. `beats`: its length; None leaves it on. `at`: the beat that it begins at; None is now.
-        `on`: name of the node; "" is every node that takes notes.
+        `on`: name of the node; "" is every node that takes notes. Raises UsageError: velocity or beats is not allowed.
         """
+        if not 0.0 < velocity <= 1.0:
+            raise UsageError(f"velocity takes more than 0, to 1, not {velocity!r}")
+        if beats is not None and not 0.0 < beats < math.inf:
+            raise UsageError(f"beats takes a length above 0, or None for a note that stays on, not {beats!r}")
         strength = max(1, min(_FULL, round(_FULL * velocity)))
         node = (on,) if on else ()
         begin, end = ("/note/on", (int(note), strength, channel, *node)), ("/note/off", (int(note), 0, channel, *node))
