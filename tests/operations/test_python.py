@@ -251,6 +251,13 @@ def test_notes_go_in_and_come_out() -> None:
     assert [note.pitch for note in again.notes] == [60, 61, 62, 63]
 
 
+def test_what_answers_in_sound_too_gives_notes_of_notes() -> None:
+    melody = [antiphon.Note(0.5 * n, 0.5 * n + 0.4, pitch) for n, pitch in enumerate((60, 64, 67, 65) * 4)]
+    more = antiphon.run("continue", melody, bars=2)
+    assert len(more.notes) > len(melody)
+    assert [note.pitch for note in more.notes[:16]] == [note.pitch for note in melody]
+
+
 def test_a_result_is_saved(tmp_path: Path) -> None:
     made = antiphon.run("gain", VOICE, RATE, gain=0.5)
     made.save(tmp_path / "half.wav")

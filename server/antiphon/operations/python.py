@@ -252,8 +252,11 @@ class _Plan:
         """OUT."""
         if self.out is not None:
             return self.out
-        gives_sound = self.info.first("audio", "out") is not None or self.info.on_files.splits
-        notes = self.info.first("events", "out") is not None and not gives_sound
+        info, use = self.info, self.info.on_files
+        gives_sound = info.first("audio", "out") is not None or use.splits
+        # a job that has both writes notes of notes
+        of_notes = use.job and info.first("events", "in") is not None and is_midi(Path(self.source))
+        notes = info.first("events", "out") is not None and (not gives_sound or of_notes)
         return self.folder / ("out.mid" if notes else "out.wav")
 
     def request(self, name: str, given: list[tuple[str, Any]]) -> RunRequest:
