@@ -271,6 +271,8 @@ def test_out_is_written_and_read_when_asked_for(tmp_path: Path) -> None:
     made = antiphon.run("gain", tmp_path / "in.wav", out=tmp_path / "out.wav", gain=0.5)
     assert made.path == tmp_path / "out.wav"
     np.testing.assert_allclose(made.sound, 0.5 * VOICE, atol=1e-7)
+    flat = antiphon.run("gain", VOICE[0], RATE, out=tmp_path / "flat.wav")
+    assert flat.sound.shape == VOICE[0].shape
 
 
 def test_progress_is_told() -> None:

@@ -26,7 +26,7 @@ from antiphon.operations import run as operation
 from antiphon.operations.given import is_notes, is_path, rate_of, samples_of, write_notes, write_sound
 from antiphon.operations.reporting import Progress, Reporting
 from antiphon.operations.requests import FinishRequest, RenderRequest, RunRequest
-from antiphon.operations.result import Result, read_notes, read_sound
+from antiphon.operations.result import Result, read_notes, read_sound, shaped
 
 if TYPE_CHECKING:
     from antiphon.kernel.contract.catalog import ProcessorInfo
@@ -282,7 +282,7 @@ class _Plan:
 
     def result(self, written: list[Written], warnings: tuple[str, ...], *, flat: bool) -> Result:
         """What was written, read again."""
-        made = Result(said="; ".join(filter(None, map(_said, written))), warnings=warnings, path=self.out)
+        made = Result(said="; ".join(filter(None, map(_said, written))), warnings=warnings, path=self.out, _flat=flat)
         made.warnings += tuple(each.over for each in written if each.over)
         if (report := self.folder / "report.json").exists():
             made.report = json.loads(report.read_text())
@@ -292,13 +292,13 @@ class _Plan:
         if self.apart:
             parts = {part: read_sound(self.folder / "parts" / f"{part}.wav") for part in self.info.on_files.splits}
             made.rate = next(iter(parts.values()))[1]
-            made._parts = {part: _shaped(samples, flat=flat) for part, (samples, _) in parts.items()}
+            made._parts = {part: shaped(samples, flat=flat) for part, (samples, _) in parts.items()}
             made._sound = np.sum(list(made._parts.values()), axis=0, dtype=np.float32)
         elif self.out is None and not is_midi(self.target, written=True):
             samples, made.rate = read_sound(self.target)
-            made._sound = _shaped(samples, flat=flat)
+            made._sound = shaped(samples, flat=flat)
             made._parts = {
-                part: _shaped(read_sound(path)[0], flat=flat)
+                part: shaped(read_sound(path)[0], flat=flat)
                 for part in self.info.on_files.stems
                 if (path := self.folder / f"out-{part}.wav").exists()
             }
@@ -315,10 +315,6 @@ def _said(written: Written) -> str:
     """The closing line of a file, without its name and its source's."""
     words = str(replace(written, path="", source="")).removeprefix("wrote : ")
     return ", ".join(part for part in words.split(", ") if part.strip() != "from").replace(", from : ", ": ")
-
-
-def _shaped(sound: np.ndarray[Any, Any], *, flat: bool) -> np.ndarray[Any, Any]:
-    return sound[0] if flat and len(sound) == 1 else sound
 
 
 def render(
