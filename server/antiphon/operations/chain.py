@@ -10,7 +10,7 @@ import weakref
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -235,7 +235,7 @@ class Chain:
         """Releases workers and memory; the chain cannot be used afterwards."""
         close_hosts(self.plan.hosts.values(), {})
 
-    def __enter__(self) -> Chain:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: object) -> None:

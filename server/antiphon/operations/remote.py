@@ -11,7 +11,7 @@ import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from antiphon.kernel.contract.params import Param
 from antiphon.kernel.errors import EngineError, MissingAttribute, RequestError, UsageError
@@ -116,7 +116,7 @@ class Remote:
             raise UsageError(f"there is no node {name!r}{instead(name, sorted(known))}")
         return RemoteNode(self, name)
 
-    def __enter__(self) -> Remote:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: object) -> None:
