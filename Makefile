@@ -100,8 +100,11 @@ release: site  ## build and check what is published, a wheel for each platform t
 	@$(PY) -m pip install --quiet "ziglang>=0.13"
 	@$(PY) tools/release.py
 
-wheels: $(DEV)  ## build the wheels of the workspace into dist/, to install from
-	@for part in . $(dir $(wildcard plugins/*/pyproject.toml)) models; do $(PY) -m build --wheel --outdir dist $$part >/dev/null || exit 1; done; ls dist
+wheels: $(DEV)  ## build the wheels of the workspace for this machine into dist/, to install from
+	@$(PY) -m pip install --quiet "ziglang>=0.13"
+	@for part in . $(dir $(wildcard plugins/*/pyproject.toml)) models; do $(PY) -m build --wheel --outdir dist $$part >/dev/null || exit 1; done
+	@$(PY) tools/prebuilt.py dist/antiphon-[0-9]*-py3-none-any.whl here
+	@ls dist
 
 wheel: $(DEV)  ## build the wheels, install antiphon for this machine and then the others into an empty environment, and play patches
 	@$(PY) -m pip install --quiet "ziglang>=0.13" || echo "wheel: pip could not install ziglang (above)"

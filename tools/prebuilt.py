@@ -1,6 +1,7 @@
 """Wheels of platforms: the pure wheel with every shipped kernel as machine code, compiled and linked on this machine.
 
-python tools/prebuilt.py WHEEL.whl [NAME…]      beside it one for each platform, or those named; prints their paths
+python tools/prebuilt.py WHEEL.whl [NAME…]      beside it one for each platform, or those named, `here` for this one;
+                                                prints their paths
 
 llvmlite compiles for each processor, ziglang (a package, of this tool alone) links with each system's C library.
 """
@@ -131,9 +132,12 @@ def platform_wheel(pure: Path, wanted: Platform, items: list[Kernel[Any, Any]]) 
 
 
 def main(pure: Path, *names: str) -> list[Path]:
-    """Writes the wheels of platforms beside the pure one; their paths. names: of `PLATFORMS`; none for all."""
+    """Writes wheels of platforms beside the pure one; their paths. names: of `PLATFORMS`, or "here"; none for all."""
+    named = [here() if name == "here" else name for name in names or PLATFORMS]
+    if unknown := [name for name in named if name not in PLATFORMS]:
+        sys.exit(f"prebuilt: there is no platform {unknown[0]}; there are {', '.join(PLATFORMS)}")
     items = shipped()
-    return [platform_wheel(pure, PLATFORMS[name], items) for name in names or PLATFORMS]
+    return [platform_wheel(pure, PLATFORMS[name], items) for name in named]
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
@@ -154,6 +155,24 @@ def test_a_linker_that_fails_is_named(declared: None, place: Path, monkeypatch: 
     monkeypatch.setattr(prebuilt, "linker", lambda *_: ["ld", "-shared", "/nothing.o"])
     with pytest.raises(SystemExit, match="could not be linked"):
         write([kernel(scaled)], place)
+
+
+def test_the_wheel_of_this_machine_has_the_machine_code(
+    declared: None, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prebuilt, "shipped", lambda: [kernel(scaled)])
+    pure = place / "antiphon-1-py3-none-any.whl"
+    with ZipFile(pure, "w") as file:
+        file.writestr("antiphon-1.dist-info/WHEEL", "Root-Is-Purelib: true\nTag: py3-none-any\n")
+        file.writestr("antiphon-1.dist-info/RECORD", "antiphon-1.dist-info/WHEEL,,\nantiphon-1.dist-info/RECORD,,\n")
+    (made,) = prebuilt.main(pure, "here")
+    tag = prebuilt.PLATFORMS[prebuilt.here()].tag
+    assert made.name == f"antiphon-1-py3-none-{tag}.whl"
+    held = ZipFile(made)
+    assert f"antiphon/data/{library.FOLDER}/base.so" in held.namelist()
+    assert f"Tag: py3-none-{tag}" in held.read("antiphon-1.dist-info/WHEEL").decode()
+    with pytest.raises(SystemExit, match="there is no platform amiga; there are linux"):
+        prebuilt.main(pure, "amiga")
 
 
 def test_a_chain_renders_by_the_library_without_llvm_what_it_renders_with_it(place: Path) -> None:

@@ -96,6 +96,17 @@ def test_after_reset_a_chain_is_as_new() -> None:
     np.testing.assert_array_equal(chain.process(SOUND), first)
 
 
+def test_a_block_with_nan_is_refused_and_the_stream_goes_on() -> None:
+    chain, other = (antiphon.Chain("reverb", "delay", rate=RATE, channels=2) for _ in range(2))
+    for first in range(0, 4800, 480):
+        block = SOUND[:, first : first + 480]
+        for wrong in (np.where(block == block[0, 7], np.nan, block), np.full((2, 33), np.inf)):
+            with pytest.raises(antiphon.AntiphonError, match=r"the block holds NaN or infinity; .*nan_to_num"):
+                chain.process(wrong)
+        np.testing.assert_array_equal(chain.process(block), other.process(block))
+    assert np.isfinite(chain.process(np.full((2, 480), 1e30, np.float32))).all()
+
+
 @pytest.mark.parametrize(
     ("make", "words"),
     [
@@ -107,6 +118,8 @@ def test_after_reset_a_chain_is_as_new() -> None:
         (lambda: antiphon.Chain("tone", rate=RATE), "changes no sound"),
         (lambda: antiphon.Chain("gain", rate=RATE).process(SOUND), "takes blocks of 1 channels"),
         (lambda: antiphon.Chain("gain", rate=RATE)["gian"], "did you mean gain"),
+        (lambda: antiphon.Chain("gain", rate=RATE)["gain"].gian, "did you mean gain"),
+        (lambda: antiphon.Chain("gain", rate=RATE)[0], "has no 0; there"),
         (lambda: setattr(antiphon.Chain("gain", rate=RATE)["gain"], "gain", 7), "gain takes 0 to 2"),
         (lambda: antiphon.Chain("gain", rate=RATE)(SOUND[0], 44100), "runs at 48000 Hz"),
         (lambda: antiphon.Stream("gain", RATE), "gives no notes"),

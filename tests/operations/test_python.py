@@ -99,6 +99,7 @@ def test_whole_numbers_are_scaled_by_their_type(kind: str) -> None:
         (np.zeros(10), "48000", "a rate is a whole number of Hz"),
         (np.zeros(10), 1, "a rate is a whole number of Hz"),
         ("no such file.wav", None, "there is no such file"),
+        (".", None, "is a folder; give its files one at a time"),
         (None, None, "needs a sound, a path or notes"),
         ([antiphon.Note(0.0, 1.0, 60)], None, "takes sound"),
     ],
@@ -206,6 +207,12 @@ def test_any_notes_are_kept_or_refused_in_one_sentence(tmp_path_factory: pytest.
             "give it transposed, sound.T",
         ),
         (
+            lambda: antiphon.run("gain", VOICE, RATE, progress=3),
+            "progress takes a function of the part that is done, or True, not 3",
+            "a function of the part that is done, or True",
+            "",
+        ),
+        (
             lambda: antiphon.run("gain", VOICE, 7),
             "a rate is a whole number of Hz, 1000 to 768000, not 7",
             "a whole number of Hz, 1000 to 768000",
@@ -244,6 +251,13 @@ def test_notes_go_in_and_come_out() -> None:
     assert [note.pitch for note in again.notes] == [60, 61, 62, 63]
 
 
+def test_what_answers_in_sound_too_gives_notes_of_notes() -> None:
+    melody = [antiphon.Note(0.5 * n, 0.5 * n + 0.4, pitch) for n, pitch in enumerate((60, 64, 67, 65) * 4)]
+    more = antiphon.run("continue", melody, bars=2)
+    assert len(more.notes) > len(melody)
+    assert [note.pitch for note in more.notes[:16]] == [note.pitch for note in melody]
+
+
 def test_a_result_is_saved(tmp_path: Path) -> None:
     made = antiphon.run("gain", VOICE, RATE, gain=0.5)
     made.save(tmp_path / "half.wav")
@@ -257,6 +271,8 @@ def test_out_is_written_and_read_when_asked_for(tmp_path: Path) -> None:
     made = antiphon.run("gain", tmp_path / "in.wav", out=tmp_path / "out.wav", gain=0.5)
     assert made.path == tmp_path / "out.wav"
     np.testing.assert_allclose(made.sound, 0.5 * VOICE, atol=1e-7)
+    flat = antiphon.run("gain", VOICE[0], RATE, out=tmp_path / "flat.wav")
+    assert flat.sound.shape == VOICE[0].shape
 
 
 def test_progress_is_told() -> None:

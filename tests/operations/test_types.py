@@ -30,7 +30,8 @@ with antiphon.Chain(("denoise", {"latency": "low"}), "compressor", net, rate=480
     late: int = chain.latency
     chain["compressor"].threshold = -20.0
     chain.reset()
-ended: list[antiphon.Note] = antiphon.Stream("hum", rate=48000).process(x[0])
+with antiphon.Stream("hum", rate=48000) as stream:
+    ended: list[antiphon.Note] = stream.process(x[0])
 try:
     antiphon.run("gian")
 except antiphon.AntiphonError as error:

@@ -48,6 +48,33 @@ def test_what_the_server_refuses_is_raised(server: antiphon.Server) -> None:
         server["led"]
     with pytest.raises(antiphon.AntiphonError, match="there is no patch 'nope'"):
         server.load("nope")
+    assert not hasattr(server["lid"], "cutof")
+    with pytest.raises(antiphon.AntiphonError, match="did you mean cutoff"):
+        server["lid"].cutof  # noqa: B018 - it is read
+    for wrong in ({"velocity": 8.0}, {"velocity": 0.0}, {"beats": -1.0}):
+        with pytest.raises(antiphon.AntiphonError, match=f"{next(iter(wrong))} takes"):
+            server.note(60, **wrong)  # type: ignore[arg-type]
+    with pytest.raises(antiphon.AntiphonError, match="bpm takes"):
+        server.tempo = "fast"  # type: ignore[assignment]
+    with pytest.raises(antiphon.AntiphonError, match="on takes an address and a function"):
+        server.on("/beat", None)  # type: ignore[arg-type]
+    with pytest.raises(antiphon.AntiphonError, match="on takes an address and a function"):
+        server.on("beat", print)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_function_that_fails_keeps_no_other_from_being_called(server: antiphon.Server) -> None:
+    def fails(*told: object) -> None:
+        raise ZeroDivisionError
+
+    end = server.on("/beat", fails)
+    server.tempo = 240.0
+    server.play()
+    beats = server.beats()
+    assert next(beats) < next(beats)
+    beats.close()
+    end()
+    server.stop()
 
 
 def test_time_and_notes(server: antiphon.Server) -> None:

@@ -76,6 +76,10 @@ class ParamError(RequestError):
     """A parameter does not take a value; the message says what is allowed."""
 
 
+class MissingAttribute(ParamError, AttributeError):
+    """An attribute by a name that nothing has: refused as a parameter is, and False to `hasattr`."""
+
+
 class PatchError(AntiphonError):
     """A patch its author has to mend: names file, line, key and what is allowed."""
 

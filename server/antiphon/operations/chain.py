@@ -10,7 +10,7 @@ import weakref
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.contract.catalog import ProcessorInfo
 from antiphon.kernel.contract.params import Param, Value, instead_of
 from antiphon.kernel.contract.processor import BlockTime
-from antiphon.kernel.errors import FileError, ParamError, PluginError, UsageError
+from antiphon.kernel.errors import FileError, MissingAttribute, ParamError, PluginError, UsageError
 from antiphon.kernel.graph.compiler import close_hosts, compile_plan
 from antiphon.kernel.graph.graph import IN, OUT, End, Graph, NodeSpec, Wire, known_type
 from antiphon.kernel.graph.node_host import NodeHost
@@ -178,9 +178,11 @@ class Chain:
         """Processes the next block of the stream.
 
         `block`: floats `[channels, frames]`, or `[frames]` with one channel; of any length, also 1 or 0. Returns
-        float32 of the same shape, an array of its own. Raises UsageError: the shape is another.
+        float32 of the same shape, an array of its own. Raises UsageError: the shape is another, or a sample is not a
+        number; the stream is as it was before that block.
         """
         if type(block) is _ARRAY and block.shape == self._usual and block.dtype is _FLOAT:
+            _check(block)
             plan = self.plan
             plan.input[...] = block
             whole = self._run(plan, plan.spec.block)
@@ -192,6 +194,7 @@ class Chain:
                 f"this chain takes blocks of {self.channels} channels, [channels, frames], and the block has the shape "
                 f"{x.shape}"
             )
+        _check(x)
         frames = x.shape[-1]
         if not self._fixed and frames:
             self._fix(frames)
@@ -232,7 +235,7 @@ class Chain:
         """Releases workers and memory; the chain cannot be used afterwards."""
         close_hosts(self.plan.hosts.values(), {})
 
-    def __enter__(self) -> Chain:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -243,7 +246,7 @@ class Chain:
             if host.name == name:
                 return ChainNode(self, host)
         names = [node.name for node in self._graph.nodes]
-        raise UsageError(f"this chain has no {name!r}{instead(name, names)}")
+        raise UsageError(f"this chain has no {name!r}{instead(str(name), names)}")
 
     def __iter__(self) -> Iterator[ChainNode]:
         return (self[node.name] for node in self._graph.nodes)
@@ -287,7 +290,7 @@ class Chain:
     def _value(self, host: NodeHost, name: str) -> Value:
         cell = host.by_name.get(name)
         if cell is None:
-            raise AttributeError(f"{host.info.type} has no parameter {name!r}{instead_of(name, host.info.cells)}")
+            raise MissingAttribute(f"{host.info.type} has no parameter {name!r}{instead_of(name, host.info.cells)}")
         for number, place, value in self.plan.reports():
             self._reported[number, place] = value
         given = self._graph.node(host.name).values
@@ -314,6 +317,12 @@ class Chain:
                     for node in self._graph.nodes
                 ),
             )
+
+
+def _check(block: NDArray[Any]) -> None:
+    # a product of its own is much quicker than a look at every sample, and too large for floats that are very loud
+    if not math.isfinite(np.vdot(block, block)) and not np.isfinite(block).all():
+        raise UsageError("the block holds NaN or infinity; mend it, as by numpy.nan_to_num")
 
 
 def _floats(block: Any) -> NDArray[Any]:

@@ -6,6 +6,7 @@ import queue
 import re
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections import deque
@@ -190,7 +191,10 @@ class Subscription:
     def _call(self) -> None:
         while (message := self._waiting.get()) is not None:
             for call in self._calls.get(message.address.decode(errors="replace"), ()):
-                call(*message.args)
+                try:
+                    call(*message.args)
+                except Exception:  # of its program, which sees it; the others are called nevertheless
+                    threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), threading.current_thread())))
 
 
 class StartedServer:

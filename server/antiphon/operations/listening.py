@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from antiphon.files.decode import Decoder
-from antiphon.kernel.errors import UsageError
+from antiphon.kernel.errors import MissingAttribute, UsageError
 from antiphon.kernel.runtime.suggestion import instead
 from antiphon.offline.analyses import analyse_decoded, analyses, named_analyses
 from antiphon.operations.given import is_path, rate_of, samples_of, write_sound
@@ -39,7 +39,7 @@ class Song:
     def __getattr__(self, name: str) -> Any:
         known = _quantities()
         if name not in known:
-            raise AttributeError(f"no analysis states {name!r}{instead(name, sorted(known))}")
+            raise MissingAttribute(f"no analysis states {name!r}{instead(name, sorted(known))}")
         return self.values.get(name)
 
     def __dir__(self) -> list[str]:

@@ -17,14 +17,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from antiphon.files.decode import path_text
 from antiphon.kernel.errors import AntiphonError, PluginError, UsageError
 from antiphon.kernel.graph.graph import known_type
+from antiphon.kernel.runtime.shortening import short_repr
 from antiphon.kernel.runtime.sound_formats import is_midi
 from antiphon.operations import run as operation
 from antiphon.operations.given import is_notes, is_path, rate_of, samples_of, write_notes, write_sound
 from antiphon.operations.reporting import Progress, Reporting
 from antiphon.operations.requests import FinishRequest, RenderRequest, RunRequest
-from antiphon.operations.result import Result, read_notes, read_sound
+from antiphon.operations.result import Result, read_notes, read_sound, shaped
 
 if TYPE_CHECKING:
     from antiphon.kernel.contract.catalog import ProcessorInfo
@@ -171,6 +173,8 @@ def work_folder() -> Iterator[Path]:
 @contextmanager
 def shown_by(progress: Callable[[float], None] | bool | None, name: str) -> Iterator[Any]:
     """Context with the field `progress` of a `Reporting`."""
+    if not (progress is None or isinstance(progress, bool) or callable(progress)):
+        raise UsageError(f"progress takes a function of the part that is done, or True, not {short_repr(progress)}")
     call = progress if callable(progress) else None
     bar = None
     if progress is True:
@@ -220,6 +224,8 @@ def _source(name: str, info: ProcessorInfo, sound: Any, rate: float | None, fold
     if isinstance(sound, Result) and sound.notes and info.first("events", "in") is not None:
         return _given_notes(sound, folder / "in.mid"), False
     path = _given(sound, rate, folder, f'antiphon.run("{name}", sound, 48000)')
+    if is_path(sound) and Path(path).is_dir():
+        raise UsageError(f"{path_text(Path(path))} is a folder; give its files one at a time")
     if is_path(sound) or path.endswith(".mid"):
         return path, False
     return path, np.ndim(sound.sound if isinstance(sound, Result) else sound) == 1
@@ -246,8 +252,11 @@ class _Plan:
         """OUT."""
         if self.out is not None:
             return self.out
-        gives_sound = self.info.first("audio", "out") is not None or self.info.on_files.splits
-        notes = self.info.first("events", "out") is not None and not gives_sound
+        info, use = self.info, self.info.on_files
+        gives_sound = info.first("audio", "out") is not None or use.splits
+        # a job that has both writes notes of notes
+        of_notes = use.job and info.first("events", "in") is not None and is_midi(Path(self.source))
+        notes = info.first("events", "out") is not None and (not gives_sound or of_notes)
         return self.folder / ("out.mid" if notes else "out.wav")
 
     def request(self, name: str, given: list[tuple[str, Any]]) -> RunRequest:
@@ -273,7 +282,7 @@ class _Plan:
 
     def result(self, written: list[Written], warnings: tuple[str, ...], *, flat: bool) -> Result:
         """What was written, read again."""
-        made = Result(said="; ".join(filter(None, map(_said, written))), warnings=warnings, path=self.out)
+        made = Result(said="; ".join(filter(None, map(_said, written))), warnings=warnings, path=self.out, _flat=flat)
         made.warnings += tuple(each.over for each in written if each.over)
         if (report := self.folder / "report.json").exists():
             made.report = json.loads(report.read_text())
@@ -283,13 +292,13 @@ class _Plan:
         if self.apart:
             parts = {part: read_sound(self.folder / "parts" / f"{part}.wav") for part in self.info.on_files.splits}
             made.rate = next(iter(parts.values()))[1]
-            made._parts = {part: _shaped(samples, flat=flat) for part, (samples, _) in parts.items()}
+            made._parts = {part: shaped(samples, flat=flat) for part, (samples, _) in parts.items()}
             made._sound = np.sum(list(made._parts.values()), axis=0, dtype=np.float32)
         elif self.out is None and not is_midi(self.target, written=True):
             samples, made.rate = read_sound(self.target)
-            made._sound = _shaped(samples, flat=flat)
+            made._sound = shaped(samples, flat=flat)
             made._parts = {
-                part: _shaped(read_sound(path)[0], flat=flat)
+                part: shaped(read_sound(path)[0], flat=flat)
                 for part in self.info.on_files.stems
                 if (path := self.folder / f"out-{part}.wav").exists()
             }
@@ -306,10 +315,6 @@ def _said(written: Written) -> str:
     """The closing line of a file, without its name and its source's."""
     words = str(replace(written, path="", source="")).removeprefix("wrote : ")
     return ", ".join(part for part in words.split(", ") if part.strip() != "from").replace(", from : ", ": ")
-
-
-def _shaped(sound: np.ndarray[Any, Any], *, flat: bool) -> np.ndarray[Any, Any]:
-    return sound[0] if flat and len(sound) == 1 else sound
 
 
 def render(

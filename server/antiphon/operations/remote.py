@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import http.client
 import json
+import math
 import os
 import queue
 import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from antiphon.kernel.contract.params import Param
-from antiphon.kernel.errors import EngineError, RequestError, UsageError
+from antiphon.kernel.errors import EngineError, MissingAttribute, RequestError, UsageError
 from antiphon.kernel.runtime.arguments import option_words
 from antiphon.kernel.runtime.settings import HTTP_PORT, OSC_PORT
+from antiphon.kernel.runtime.shortening import short_repr
 from antiphon.kernel.runtime.suggestion import instead
 from antiphon.kernel.wire.osc import Arg, Double, Message
 from antiphon.operations.link import TIMEOUT, Question, ServerLink, StartedServer, Subscription
@@ -62,9 +64,12 @@ class RemoteNode:
         self._server.send((f"/node/{self._name}/reset", ()))
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
+        if name.startswith("_"):
             raise AttributeError(name)
-        return self._server.value(f"/node/{self._name}/{name}")
+        try:
+            return self._server.value(f"/node/{self._name}/{name}")
+        except RequestError as error:
+            raise MissingAttribute(str(error)) from None
 
     def __setattr__(self, name: str, value: Arg) -> None:
         self._server.send((f"/node/{self._name}/{name}", (_argument(value),)))
@@ -111,7 +116,7 @@ class Remote:
             raise UsageError(f"there is no node {name!r}{instead(name, sorted(known))}")
         return RemoteNode(self, name)
 
-    def __enter__(self) -> Remote:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -178,7 +183,7 @@ class Remote:
 
     @tempo.setter
     def tempo(self, bpm: float) -> None:
-        self.send(("/tempo", (float(bpm),)))
+        self.send(("/tempo", (_argument(bpm),)))
 
     @property
     def beat(self) -> float:
@@ -187,7 +192,7 @@ class Remote:
 
     @beat.setter
     def beat(self, beat: float) -> None:
-        self.send(("/beat", (float(beat),)))
+        self.send(("/beat", (_argument(beat),)))
 
     def play(self, beat: float | None = None) -> None:
         """Starts the beat, from one if given."""
@@ -255,8 +260,12 @@ class Remote:
         """Plays a note.
 
         `velocity`: above 0 to 1. `beats`: its length; None leaves it on. `at`: the beat that it begins at; None is now.
-        `on`: name of the node; "" is every node that takes notes.
+        `on`: name of the node; "" is every node that takes notes. Raises UsageError: velocity or beats is not allowed.
         """
+        if not 0.0 < velocity <= 1.0:
+            raise UsageError(f"velocity takes more than 0, to 1, not {velocity!r}")
+        if beats is not None and not 0.0 < beats < math.inf:
+            raise UsageError(f"beats takes a length above 0, or None for a note that stays on, not {beats!r}")
         strength = max(1, min(_FULL, round(_FULL * velocity)))
         node = (on,) if on else ()
         begin, end = ("/note/on", (int(note), strength, channel, *node)), ("/note/off", (int(note), 0, channel, *node))
@@ -291,7 +300,15 @@ class Remote:
             self._link.ask(*(_at(beat, question) for question in questions))
 
     def on(self, address: str, call: Callable[..., object]) -> Callable[[], None]:
-        """Has a function called, in another thread, whenever subscribers are told something; returns what ends that."""
+        """Has a function called, in another thread, whenever subscribers are told something; returns what ends that.
+
+        Raises UsageError: `address` does not begin with a slash, or `call` cannot be called.
+        """
+        if not (isinstance(address, str) and address.startswith("/") and callable(call)):
+            raise UsageError(
+                'on takes an address and a function: s.on("/beat", print), '
+                f"not on({short_repr(address)}, {short_repr(call)})"
+            )
         if self._subscription is None:
             self._subscription = Subscription(self.host, self.port, self._timeout)
         return self._subscription.on(address, call)

@@ -45,6 +45,7 @@ class Result:
     path: Path | None = None
     _sound: NDArray[np.float32] | None = None
     _midi: bytes = b""
+    _flat: bool = False
     _play: Callable[[], tuple[NDArray[np.float32], int]] = _nothing
     _parts: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
     _take_apart: Callable[[], Mapping[str, NDArray[np.float32]]] | None = None
@@ -67,7 +68,8 @@ class Result:
         soundfont on this machine.
         """
         if self._sound is None and self.path is not None and self.path.suffix.lower() not in midifile.WRITABLE_SUFFIXES:
-            self._sound, self.rate = read_sound(self.path)
+            samples, self.rate = read_sound(self.path)
+            self._sound = shaped(samples, flat=self._flat)
         if self._sound is None and self._midi:
             self._sound, self.rate = self._play()
         if self._sound is None:
@@ -125,6 +127,11 @@ class Result:
         held += [f"{len(self.notes)} notes"] if self._midi else []
         held += [f"parts {', '.join(self._parts)}"] if self._parts else []
         return f"<{', '.join(held) or 'nothing'}{self.said and f': {self.said}'}>"
+
+
+def shaped(sound: NDArray[np.float32], *, flat: bool) -> NDArray[np.float32]:
+    """A sound `[channels, frames]`; as `[frames]` if it has one channel and is to be flat."""
+    return sound[0] if flat and len(sound) == 1 else sound
 
 
 def read_sound(path: Path) -> tuple[Samples, int]:
