@@ -365,6 +365,12 @@ export interface Placing {
   placing: boolean;
 }
 
+export interface PlayedAs {
+  library: string;
+  s: string;
+  n: number;
+}
+
 export interface Plugin {
   name: string;
   doc: string;
@@ -596,6 +602,7 @@ export interface Get {
   "/api/live/script": Script;
   "/api/live/words": Words;
   "/api/live/sounds": Record<string, unknown>;
+  "/api/live/folders": Record<string, unknown>;
   "/api/live/sets": LiveSet[];
   [path: `/api/live/sets/${string}`]: LiveSetText;
   "/api/recordings": Recording[];
@@ -628,6 +635,7 @@ export interface Post {
   "/api/library/map": { takes: null; answers: Placing };
   "/api/library/analyse": { takes: null; answers: Placing };
   "/api/library/fits": { takes: Fits; answers: FitMatches };
+  [path: `/api/library/tracks/${string}/keep`]: { takes: null; answers: PlayedAs };
   "/api/mcp/propose": { takes: ProposeBody; answers: Proposed };
   "/api/mcp/land": { takes: LandBody; answers: Proposed };
   "/api/mcp/undo": { takes: null; answers: Proposed };

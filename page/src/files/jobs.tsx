@@ -2,6 +2,7 @@
 
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
+import { filesToPads } from "../clips/own";
 import { download, request } from "./api";
 import { beatsOfBar, stamp, written } from "./heard";
 import { listen, load, loadStems } from "./sound";
@@ -126,6 +127,11 @@ function Row({ job }: { job: Job }) {
               title="The next run works on this result"
               onClick={() => (chosen.value = new Set(chosen.value.has(job.id) ? [] : [job.id]))}>
               Run on it
+            </button>
+          )}
+          {sound && (
+            <button title="A pad of Clips then plays it" onClick={() => void filesToPads([job.id])}>
+              To a pad
             </button>
           )}
           <button onClick={() => void repeat(job)}>Repeat</button>

@@ -137,9 +137,8 @@ class JobRoutes:
 
     @operation("POST", "/api/files/{id}/keep", types.Kept, example={"id": FILE})
     async def keep(self, request: HttpRequest, id: str) -> Response:
-        """Put a file into the folder `files` of the library, under its name."""
-        files = self._board().files
-        return answer({"kept": await asyncio.to_thread(files.keep, id, paths.kept_files())})
+        """Put a file, or a job's first result, into the folder `files` of the library, under its name."""
+        return answer({"kept": await asyncio.to_thread(self._board().keep, id, paths.kept_files())})
 
     @operation("GET", "/api/examples/{name}", bytes, example={"name": "hum.flac"})
     async def example(self, request: HttpRequest, name: str) -> Response:
