@@ -1,6 +1,7 @@
 // The room Clips: a grid of what is launched on the bar, a step sequencer, pads and a pad for two parameters.
 import { signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
+import { played } from "../audio";
 import { kits, readSets, readSounds, sets } from "../code/store";
 import { asked } from "../files/api";
 import { Token } from "../files/view";
@@ -12,7 +13,7 @@ import { Options } from "../options";
 import { enter } from "../rooms";
 import { A_BEAT, COLUMNS, ROWS, read, SLOTS, title, written } from "./model";
 import { folders, readFolders, struck, toPad, wanted } from "./own";
-import { Pads } from "./pads";
+import { Pads, Unheard } from "./pads";
 import {
   choose,
   clipAt,
@@ -71,6 +72,7 @@ export function Clips() {
               </select>
             )}
           </h2>
+          {played.value && <Unheard />}
           <Pads node={shown} />
         </section>
       )}
