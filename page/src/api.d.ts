@@ -428,6 +428,7 @@ export interface Render {
   seconds?: number;
   file?: string;
   rate?: number;
+  later?: boolean;
 }
 
 export interface RenderLive {
@@ -436,6 +437,7 @@ export interface RenderLive {
   midi?: boolean;
   file?: string;
   rate?: number;
+  later?: boolean;
 }
 
 export interface Result {
@@ -446,6 +448,7 @@ export interface Result {
 export interface Run {
   file?: string;
   rate?: number;
+  later?: boolean;
   params?: Record<string, unknown>;
   format?: "wav" | "flac" | "ogg" | "mp3" | "opus" | "aiff" | "aif" | "au" | "m4a" | "mid";
   midi?: boolean;

@@ -129,6 +129,20 @@ async def test_few_run_at_once_in_the_order_they_came(tmp_path: Path, perform: F
     await board.close()
 
 
+async def test_an_example_gives_way_to_work_of_ones_own(tmp_path: Path, perform: FakePerform) -> None:
+    board = JobBoard(tmp_path)
+    examples = [board.add(replace(task(), later=True)).id for _ in range(3)]
+    await until(JobState.RUNNING, board, examples[1])
+    own = board.add(task()).id
+    assert [board.jobs[key].state for key in examples] == ["waiting", "running", "waiting"]
+    await until(JobState.RUNNING, board, own)
+    perform.allowed.set()
+    for key in (own, *examples):
+        await until(JobState.DONE, board, key)
+    assert perform.began == [*examples[:2], own, examples[0], examples[2]]
+    await board.close()
+
+
 async def test_a_failure_is_the_commands_sentence_and_leaves_nothing(tmp_path: Path, perform: FakePerform) -> None:
     board = JobBoard(tmp_path)
     perform.complaint = "take.wav is no sound"

@@ -62,14 +62,14 @@ export async function made(example: Example): Promise<string> {
   const heard = load(source).then(play); // until the result is there
   for (const [path, body] of example.steps) {
     const patch = path.startsWith("/api/render/");
-    const first = patch ? await ended(await submit(path, { file, ...body, seconds: FIRST })) : null;
+    const first = patch ? await ended(await submit(path, { file, ...body, seconds: FIRST, later: true })) : null;
     await heard;
     if (first?.state === "done") {
       await load(source, first.id);
       setRegion([0, FIRST]);
       await play();
     }
-    const job = await ended(await submit(path, { file, ...body }));
+    const job = await ended(await submit(path, { file, ...body, later: true }));
     const at = first ? place() : 0;
     if (job.state !== "done") throw new Error(job.error || "it was cancelled");
     file = job.id;

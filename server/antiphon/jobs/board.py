@@ -230,7 +230,17 @@ class JobBoard:
         self.jobs[job.id] = job
         self._changed(job)
         self._next()
+        if job.id not in self._running and not task.later:
+            self._give_way()
         return self.jobs[job.id]
+
+    def _give_way(self) -> None:
+        """Ends a running job that is to run later; it waits again."""
+        for key, running in self._running.items():
+            if self.jobs[key].task.later and not self.jobs[key].state.over:
+                self._set(replace(self.jobs[key], state=JobState.WAITING, progress=0.0, started=0.0, stage=""))
+                running.cancel()
+                return
 
     def job(self, key: str) -> Job:
         """Job of an identifier; raises `Missing` if there is none."""
@@ -267,7 +277,7 @@ class JobBoard:
         return ended
 
     def _next(self) -> None:
-        for job in list(self.jobs.values()):
+        for job in sorted(self.jobs.values(), key=lambda job: job.task.later):
             if not self._open or len(self._running) >= places():
                 return
             if job.state is JobState.WAITING and job.id not in self._running:
