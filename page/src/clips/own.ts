@@ -1,5 +1,5 @@
 // Any sound of the library on a pad: the sampler that plays its folder is found, or added to the patch.
-import { effect, signal } from "@preact/signals";
+import { signal } from "@preact/signals";
 import { playersOf, readSounds, reread, sounds } from "../code/store";
 import { request } from "../files/api";
 import { sent } from "../files/state";
@@ -8,7 +8,7 @@ import { ask, send } from "../link";
 import { say } from "../model";
 import { enter } from "../rooms";
 import { COLUMNS, ROWS } from "./model";
-import { choose, clipAt } from "./play";
+import { chooseBeside, once, padAt } from "./play";
 
 const LONGEST = 40; // letters of a sound's name, which is part of its clip's
 
@@ -20,16 +20,6 @@ export const wanted = signal(-1);
 
 export async function readFolders(): Promise<void> {
   folders.value = (await ask<Record<string, string[]>>("/api/live/folders")) ?? folders.value;
-}
-
-function once(ready: () => boolean): Promise<void> {
-  return new Promise((then) => {
-    const stop = effect(() => {
-      if (!ready()) return;
-      then();
-      queueMicrotask(() => stop());
-    });
-  });
 }
 
 /** The sampler of the patch that plays a folder; one that is added goes to the output. */
@@ -59,10 +49,10 @@ export async function toPad({ library, s, n }: PlayedAs, at = wanted.value): Pro
   const named = n ? `${s}:${n}` : s;
   if (!sounds.value[node]?.includes(s)) return say(`A pad cannot play ${s}: export it as WAV, FLAC, OGG or MP3.`);
   const places = Array.from({ length: ROWS * COLUMNS }, (_, place) => place);
-  const place = at >= 0 ? at : (places.find((one) => !clipAt(one)) ?? -1);
+  const place = at >= 0 ? at : (places.find((one) => !padAt(one)) ?? -1);
   struck.value = node;
   if (place < 0) return say(`${named} is among the pads below; the grid has no free place.`, false, false, "Clips");
-  choose(place, `sound/0/${node}/${named}`);
+  await chooseBeside(place, `sound/0/${node}/${named}`);
   say(`${named} is on a pad. A press plays it from the next bar on.`, false, false, "Clips");
 }
 

@@ -16,6 +16,7 @@ import { folders, readFolders, struck, toPad, wanted } from "./own";
 import { Pads, Unheard } from "./pads";
 import {
   choose,
+  chooseBeside,
   clipAt,
   count,
   edited,
@@ -88,7 +89,12 @@ function Grid() {
     <>
       <h2>
         Clips
-        <button aria-pressed={editing.value} onClick={() => (editing.value = !editing.value)}>
+        <button
+          aria-pressed={editing.value}
+          onClick={() => {
+            fill(); // what is offered can be changed too
+            editing.value = !editing.value;
+          }}>
           {editing.value ? "Done" : "Edit"}
         </button>
         <button onClick={stopAll}>Stop all</button>
@@ -180,7 +186,7 @@ function Choice({ place }: { place: number }) {
             wanted.value = place;
             enter("Library");
           } else if (kind === "own") void toPad({ library, s: s.join("/"), n: 0 }, place);
-          else choose(place, field.value);
+          else void chooseBeside(place, field.value);
           field.value = written(clipAt(place));
         }}>
         <option value="">＋</option>
