@@ -125,7 +125,7 @@ def press(tab: Tab, key: str, code: str) -> None:
 
 def set_gain(tab: Tab) -> None:
     """Types the gain, as a double-click on the slider allows."""
-    click(tab, ".kinds", "Plugin")
+    click(tab, ".kinds", "Tool")
     tab.run(
         "(() => { const s = document.querySelector('.what'); s.value = 'gain'; "
         "s.dispatchEvent(new Event('change', {bubbles: true})) })()"
@@ -144,7 +144,7 @@ def set_gain(tab: Tab) -> None:
 def result(tab: Tab) -> str:
     """A job that is done: `tone.wav` at a quarter of its level."""
     set_gain(tab)
-    job = run(tab, "Plugin", "gain")
+    job = run(tab, "Tool", "gain")
     assert ended(tab, job) == "done"
     return job
 
@@ -406,7 +406,7 @@ def test_what_phones_and_browsers_record_is_cleaned_heard_and_saved(
     tab.until("!document.querySelector('.uploads li')")
     tab.run("document.querySelectorAll('.stored input:checked').forEach(one => one.click())")
     tab.run(f"{shown}.querySelector('input').click()")
-    job = run(tab, "Plugin", "denoise")
+    job = run(tab, "Tool", "denoise")
     assert ended(tab, job) == "done", tab.run(f"document.querySelector('[data-job=\"{job}\"]').innerText")
     click(tab, f'[data-job="{job}"]', "A/B")
     tab.until("document.querySelectorAll('.player .pictures canvas').length === 4")
