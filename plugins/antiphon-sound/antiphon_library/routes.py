@@ -56,6 +56,8 @@ EXCERPTS = 2
 """Maximum excerpts decoded at a time."""
 MAX_TRACKS = 50
 """Maximum tracks of an OSC query."""
+KEPT = "files"
+"""Folder of the library into which sounds of elsewhere are put."""
 NO_MAP: dict[str, Any] = {"tracks": [], "artists": [], "genres": [], "unplaced": 0}
 
 
@@ -219,7 +221,7 @@ def _track(id: str, catalogue: Catalogue) -> tuple[bytes, float]:
 
 def _played_as(path: Path) -> dict[str, Any]:
     """Folder, name and number by which a sampler plays a file, which is copied where it is in no folder of it."""
-    from antiphon.api.backends.files import SOUND_FORMATS, built_in_folder, copy_into, kept_files, library_folder
+    from antiphon.api.backends.files import SOUND_FORMATS, built_in_folder, copy_into, library_folder
 
     if path.suffix.lower() not in SOUND_FORMATS:
         raise Refusal(415, f"a pad plays {', '.join(SOUND_FORMATS)}; export {path.name} as one of these")
@@ -233,10 +235,10 @@ def _played_as(path: Path) -> dict[str, Any]:
             case (folder, _):
                 return {"library": folder, "s": path.stem, "n": 0}
     try:
-        kept = copy_into(kept_files(), path, path.name)
+        kept = copy_into(library_folder() / KEPT, path, path.name)
     except FileError as error:
         raise Refusal(507, str(error)) from None
-    return {"library": kept_files().name, "s": Path(kept).stem, "n": 0}
+    return {"library": KEPT, "s": Path(kept).stem, "n": 0}
 
 
 def _number(path: Path) -> int:

@@ -33,7 +33,6 @@ from antiphon.kernel.runtime.paths import (
     copy_into,
     data as data_folder,
     folder_in_library,
-    kept_files,
     library as library_folder,
     make_folder,
     open_ordinary,
