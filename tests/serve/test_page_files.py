@@ -166,9 +166,9 @@ def test_a_file_is_listed_with_its_length_and_waveform_in_every_browser(
     other.until("document.querySelectorAll('.stored li').length === 2")
     # by keyboard: down to the newest file, mark it, delete, and once more to be sure
     tab.until("!document.querySelector('.uploads li') && document.querySelectorAll('.stored input').length === 2")
-    # what comes is chosen alone
-    tab.until("document.querySelectorAll('.stored li.chosen').length === 1")
-    tab.run("document.querySelectorAll('.stored input')[0].click()")
+    # what comes leaves what was chosen
+    tab.until("[...document.querySelectorAll('.stored input')].map(one => one.checked).join() === 'false,true'")
+    tab.run("document.querySelectorAll('.stored input')[1].click()")
     tab.run("document.querySelectorAll('.stored input')[1].focus()")
     tab.key("keyDown", "ArrowUp", "ArrowUp")
     press(tab, " ", "Space")
