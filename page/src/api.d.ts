@@ -80,6 +80,7 @@ export interface FitMatches {
 }
 
 export interface FitTrack {
+  id?: number;
   path: string;
   duration: number | null;
   score: number;
@@ -88,13 +89,12 @@ export interface FitTrack {
   artist: string | null;
   album: string | null;
   genre: string | null;
-  id?: number;
 }
 
 export interface Fits {
-  file?: string | number | null;
-  count?: number;
+  file?: string | number;
   node?: string;
+  count?: number;
 }
 
 export interface Forgot {
@@ -365,6 +365,12 @@ export interface Placing {
   placing: boolean;
 }
 
+export interface PlayedAs {
+  library: string;
+  s: string;
+  n: number;
+}
+
 export interface Plugin {
   name: string;
   doc: string;
@@ -422,6 +428,7 @@ export interface Render {
   seconds?: number;
   file?: string;
   rate?: number;
+  later?: boolean;
 }
 
 export interface RenderLive {
@@ -430,6 +437,7 @@ export interface RenderLive {
   midi?: boolean;
   file?: string;
   rate?: number;
+  later?: boolean;
 }
 
 export interface Result {
@@ -440,6 +448,7 @@ export interface Result {
 export interface Run {
   file?: string;
   rate?: number;
+  later?: boolean;
   params?: Record<string, unknown>;
   format?: "wav" | "flac" | "ogg" | "mp3" | "opus" | "aiff" | "aif" | "au" | "m4a" | "mid";
   midi?: boolean;
@@ -596,6 +605,7 @@ export interface Get {
   "/api/live/script": Script;
   "/api/live/words": Words;
   "/api/live/sounds": Record<string, unknown>;
+  "/api/live/folders": Record<string, unknown>;
   "/api/live/sets": LiveSet[];
   [path: `/api/live/sets/${string}`]: LiveSetText;
   "/api/recordings": Recording[];
@@ -627,6 +637,8 @@ export interface Post {
   [path: `/api/lessons/${string}/${string}/check`]: { takes: TryBody; answers: Tried };
   "/api/library/map": { takes: null; answers: Placing };
   "/api/library/analyse": { takes: null; answers: Placing };
+  "/api/library/fits": { takes: Fits; answers: FitMatches };
+  [path: `/api/library/tracks/${string}/keep`]: { takes: null; answers: PlayedAs };
   "/api/mcp/propose": { takes: ProposeBody; answers: Proposed };
   "/api/mcp/land": { takes: LandBody; answers: Proposed };
   "/api/mcp/undo": { takes: null; answers: Proposed };
@@ -635,7 +647,6 @@ export interface Post {
   [path: `/api/classify/${string}`]: { takes: Blob; answers: Classified };
   "/api/library/search": { takes: SearchRequest; answers: FoundSounds };
   "/api/library/similar": { takes: SimilarRequest; answers: FoundSounds };
-  "/api/library/fits": { takes: Fits; answers: FitMatches };
   "/api/library/next": { takes: Next; answers: Matches };
 }
 

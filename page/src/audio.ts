@@ -19,6 +19,8 @@ export interface Report {
 export const listening = signal<"off" | "starting" | "on" | "stopped">("off");
 /** Whether nobody hears what sounds: the server has no sound card, and the page does not play. */
 export const unheard = computed(() => listening.value === "off" && status.value.engine?.driver === "headless");
+/** Whether something was played by hand here. */
+export const played = signal(false);
 export const volume = signal(0.8);
 export const report = signal<Report | null>(null);
 /** Seconds from the engine's block to the loudspeaker, as far as the browser knows. */

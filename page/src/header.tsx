@@ -104,7 +104,7 @@ function Listen() {
   return (
     <span class="group listen">
       <button
-        class={on ? "on" : "call"}
+        class={on ? "call" : ""}
         aria-pressed={on}
         title={
           on

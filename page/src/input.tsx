@@ -1,11 +1,12 @@
 // This browser's microphone, or a file, as the server's input.
 import { signal } from "@preact/signals";
 import { useRef } from "preact/hooks";
+import { dropped } from "./clips/own";
 import { STOPPED, watch } from "./context";
 import { dragged } from "./library/model";
 import { open, set } from "./link";
 import { say, status, value } from "./model";
-import { useClosing, useInside } from "./rooms";
+import { room, useClosing, useInside } from "./rooms";
 
 export type Source = "off" | "starting" | "microphone" | "file" | "stopped";
 export const source = signal<Source>("off");
@@ -177,11 +178,12 @@ export function playFile(file: File): Promise<void> {
   });
 }
 
-/** A file, or a loop of the library, that is dropped anywhere on the page becomes the input. */
+/** A file, or a loop of the library, that is dropped on the page becomes the input; on Clips it goes to a pad. */
 export function acceptDrops(): void {
   addEventListener("dragover", (event) => event.preventDefault());
   addEventListener("drop", (event) => {
     event.preventDefault();
+    if (room.value === "Clips") return void dropped(event);
     const file = event.dataTransfer?.files[0];
     if (file) void playFile(file).then(() => tellDropped(file.name));
     else void dragged(event.dataTransfer).then((track) => track && playFile(track));
@@ -210,8 +212,8 @@ function Menu({ file }: { file: () => void }) {
       <button onClick={() => void microphone()}>Microphone</button>
       <button onClick={file}>File…</button>
       <small>
-        <span class="by-mouse">or drop a file anywhere. </span>Use headphones; without them, press Loudspeakers under
-        Server first.
+        <span class="by-mouse">or drop a file in Instrument. </span>Use headphones; without them, press Loudspeakers
+        under Server first.
       </small>
     </span>
   );

@@ -34,6 +34,7 @@ test("a sound is played once a bar, or over its bars, in the choke group of its 
   const [sound, fitted, scene] = ["sound/0/drums/cp", "sound/2/loops/my break", "scene/3"].map((one) => read(one)!);
   assert.deepEqual(content(sound!, 4, 5), [4, ["0 /node/drums/play s cp cut 51"]]);
   assert.deepEqual(content(fitted!, 3, 0), [6, ['0 /node/loops/play s "my break" cut 50 beats 6']]);
+  assert.deepEqual(content(read("sound/0/d/bd:2")!, 4, 0), [4, ["0 /node/d/play s bd n 2 cut 50"]]);
   assert.deepEqual(content(scene!, 4, 0), [0, ["0 /scene/recall 3"]]);
 });
 

@@ -204,6 +204,9 @@ async def test_an_unknown_name_is_played_and_answered_once_in_some_seconds(live:
     ((_, (_, reason)),) = await client.ask("/node/d/play", "s", "x" * 500)
     assert len(reason) < 150
     assert await client.ask("/node/d/play", "s", "") == []
+    # one that is set is answered too
+    ((about, reason),) = [args for address, args in await client.ask("/node/d/s", "cymbal") if address == "/fail"]
+    assert (about, str(reason).rpartition("; ")[2]) == ("/node/d/s", "there are: bd, hh, sd")
 
 
 def test_words_are_answered_again_later_and_the_memory_of_them_is_bounded() -> None:

@@ -1,5 +1,6 @@
 """A node's new version in the sound: the crossfade, its values and ramps, and the state where it says how."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 
 from antiphon.kernel.contract.block import StreamSpec
 from antiphon.kernel.contract.catalog import Catalog
-from antiphon.kernel.contract.params import Param
+from antiphon.kernel.contract.params import Param, Value
 from antiphon.kernel.contract.processor import Processor
 from antiphon.kernel.engine.graph_player import GraphPlayer
 from antiphon.kernel.errors import NodeError
@@ -17,6 +18,7 @@ from antiphon.kernel.graph.compiler import compile_plan
 from antiphon.kernel.graph.graph import IN, OUT, End, Graph, NodeSpec, Wire
 from antiphon.kernel.graph.plan import STATE_BYTES, succeeds
 from antiphon.kernel.plugins.checks import inspect_processor
+from antiphon.kernel.runtime import paths
 from antiphon.kernel.session.actions import NodeSet
 
 SPEC = StreamSpec(48000, 256, 1)
@@ -55,7 +57,7 @@ def catalog(kind: type[Processor], version: int) -> Catalog:
     return Catalog({"sum": replace(info, version=version)})
 
 
-def plan(kind: type[Processor], version: int, old: Any = None, **values: float) -> Any:
+def plan(kind: type[Processor], version: int, old: Any = None, **values: Value) -> Any:
     graph = Graph(
         (NodeSpec("s", "sum", values),), (Wire(End(IN, IN), End("s", "in")), Wire(End("s", "out"), End(OUT, OUT)))
     )
@@ -78,6 +80,20 @@ def played(kinds: list[type[Processor]], versions: list[int]) -> np.ndarray:
 
 def test_a_version_that_keeps_its_state_and_does_the_same_makes_no_difference() -> None:
     np.testing.assert_allclose(played([Keeping, Keeping], [0, 1]), played([Keeping, Keeping], [0, 0]), atol=1e-7)
+
+
+class Reading(Sum):
+    params = (*Sum.params, Param("file", "file", ""))
+
+
+def test_a_node_is_prepared_again_once_its_file_has_changed() -> None:
+    file = paths.library() / "words.txt"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.touch()
+    first = plan(Reading, 0, file=file.name)
+    assert plan(Reading, 0, first, file=file.name).hosts[1] is first.hosts[1]
+    os.utime(file, (1, 1))
+    assert plan(Reading, 0, first, file=file.name).hosts[1] is not first.hosts[1]
 
 
 def test_one_without_a_state_begins_anew_with_the_same_values_and_ramps() -> None:

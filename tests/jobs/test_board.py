@@ -88,7 +88,7 @@ async def test_a_file_is_kept_in_a_folder_under_its_name_and_once(tmp_path: Path
     folder = tmp_path / "library/files"
     first = await board.receive("song.wav", pieces(b"one"))
     other = await board.receive("song.wav", pieces(b"two"))
-    assert [board.files.keep(key, folder) for key in (first.id, other.id, first.id)] == [
+    assert [board.keep(key, folder) for key in (first.id, other.id, first.id)] == [
         "song.wav",
         "song-2.wav",
         "song.wav",
@@ -96,7 +96,7 @@ async def test_a_file_is_kept_in_a_folder_under_its_name_and_once(tmp_path: Path
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == {"song.wav": b"one", "song-2.wav": b"two"}
     hidden = await board.receive(".song.wav", pieces(b"one"))
     with pytest.raises(FileError, match="begins with a dot"):
-        board.files.keep(hidden.id, folder)
+        board.keep(hidden.id, folder)
     await board.close()
 
 
@@ -126,6 +126,20 @@ async def test_few_run_at_once_in_the_order_they_came(tmp_path: Path, perform: F
         await until(JobState.DONE, board, key)
     assert perform.most == 2
     assert perform.began == keys
+    await board.close()
+
+
+async def test_an_example_gives_way_to_work_of_ones_own(tmp_path: Path, perform: FakePerform) -> None:
+    board = JobBoard(tmp_path)
+    examples = [board.add(replace(task(), later=True)).id for _ in range(3)]
+    await until(JobState.RUNNING, board, examples[1])
+    own = board.add(task()).id
+    assert [board.jobs[key].state for key in examples] == ["waiting", "running", "waiting"]
+    await until(JobState.RUNNING, board, own)
+    perform.allowed.set()
+    for key in (own, *examples):
+        await until(JobState.DONE, board, key)
+    assert perform.began == [*examples[:2], own, examples[0], examples[2]]
     await board.close()
 
 

@@ -80,6 +80,14 @@ def test_an_empty_grid_offers_what_the_patch_can_play_and_keeps_it_at_a_click(
     assert "0 /node/drums/play s bd" in server.ask("/clip/get", "steps/0")[1]
     tab.run("antiphon.send('/clip/delete', 'steps/0')")
     tab.until(f"!document.querySelector('.clip.on') && {offered} && {SILENT}")
+    # a clip of one's own, and Edit, leave what was offered in sight
+    own = "document.querySelector('[aria-label=\"Clip 3\"]')"
+    tab.run(f"{own}.value = 'sound/0/drums/cp', {own}.dispatchEvent(new Event('change', {{bubbles: true}}))")
+    tab.until(f"document.querySelector('.clip.is-sound')?.innerText.startsWith('cp') && {offered}")
+    assert server.ask("/clip/get", "steps/0")[1][2] == 0, "it has its place in the grid"
+    for name in ("steps/0", "sound/0/drums/cp"):
+        tab.run(f"antiphon.send('/clip/delete', '{name}')")
+    tab.until("!document.querySelector('.clip.is-sound')")
     chromium.close_tabs()
 
 

@@ -68,7 +68,9 @@ export function content(clip: Clip, bar: number, place: number): [number, string
   if (clip.kind !== "sound") return [bar, []];
   const length = bar * Math.max(1, clip.bars);
   const fit = clip.bars ? ` beats ${length}` : "";
-  return [length, [`0 /node/${clip.node}/play s ${word(clip.sound)} cut ${CUT + (place % COLUMNS)}${fit}`]];
+  const [, s = "", n] = /^(.*?)(?::(\d+))?$/.exec(clip.sound)!; // as Tidal writes the third of several: bd:2
+  const which = `s ${word(s)}${n ? ` n ${n}` : ""}`;
+  return [length, [`0 /node/${clip.node}/play ${which} cut ${CUT + (place % COLUMNS)}${fit}`]];
 }
 
 const DRUMS = ["bd", "sd", "cp", "rs", "hh", "oh", "lt", "mt", "ht", "cb", "rd", "cr"];

@@ -1,5 +1,6 @@
 // The sounds of a sampler as pads for fingers.
 import { useSignal } from "@preact/signals";
+import { listen, played, unheard } from "../audio";
 import { kits } from "../code/store";
 import { send } from "../link";
 import { drumsFirst } from "./model";
@@ -7,6 +8,21 @@ import { drumsFirst } from "./model";
 const PAGE = 16; // pads at a time
 const LIT_MS = 120;
 const LONG = 7; // letters from which a name is written smaller
+
+/** What one plays and nobody hears is said, with the button that plays it here. */
+export function Unheard() {
+  return (
+    unheard.value && (
+      <p class="unheard">
+        This page is silent.{" "}
+        <button class="call" onClick={() => void listen()}>
+          Listen
+        </button>{" "}
+        plays here what you do.
+      </p>
+    )
+  );
+}
 
 /** The pads of a node; where it is struck nearer to a pad's top, it sounds louder. */
 export function Pads({ node }: { node: string }) {
@@ -17,6 +33,7 @@ export function Pads({ node }: { node: string }) {
   const now = Math.min(page.value, Math.max(0, pages - 1));
   const strike = (name: string, gain: number) => {
     send(`/node/${node}/play`, "s", name, "velocity", Math.round(40 + 87 * gain));
+    played.value = true;
     lit.value = name;
     setTimeout(() => lit.value === name && (lit.value = ""), LIT_MS);
   };

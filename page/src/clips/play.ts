@@ -139,6 +139,24 @@ export function choose(place: number, text: string): void {
   }
 }
 
+export function once(ready: () => boolean): Promise<void> {
+  return new Promise((then) => {
+    const stop = effect(() => {
+      if (!ready()) return;
+      then();
+      queueMicrotask(() => stop());
+    });
+  });
+}
+
+/** Puts a clip at a place; what an empty grid offers stays beside it. */
+export async function chooseBeside(place: number, text: string): Promise<void> {
+  const comes = !clipAt(place) && padAt(place);
+  fill();
+  if (comes) await once(() => clipAt(place) !== null);
+  choose(place, text);
+}
+
 function store(name: string, place = clips.value[name]?.place ?? -1): void {
   send("/clip/put", name, bar(), place, ...(patterns.value[name] ?? []));
 }

@@ -1,16 +1,22 @@
 // The room Clips: a grid of what is launched on the bar, a step sequencer, pads and a pad for two parameters.
-import { signal, useSignal } from "@preact/signals";
+import { signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import { kits, readSets, sets } from "../code/store";
+import { played } from "../audio";
+import { kits, readSets, readSounds, sets } from "../code/store";
+import { asked } from "../files/api";
+import { Token } from "../files/view";
 import { Macros } from "../instrument/controls";
 import { noteName } from "../instrument/scale";
 import { send } from "../link";
-import { beatNow, graph, playing, takesNotes } from "../model";
+import { beatNow, graph, playing, takesNotes, value } from "../model";
 import { Options } from "../options";
+import { enter } from "../rooms";
 import { A_BEAT, COLUMNS, ROWS, read, SLOTS, title, written } from "./model";
-import { Pads } from "./pads";
+import { folders, readFolders, struck, toPad, wanted } from "./own";
+import { Pads, Unheard } from "./pads";
 import {
   choose,
+  chooseBeside,
   clipAt,
   count,
   edited,
@@ -36,12 +42,16 @@ const length = signal(2); // bars of a recording
 const BARS = [0, 1, 2, 4, 8, 16];
 
 export function Clips() {
-  useEffect(() => void readSets(), []);
-  const samplers = Object.keys(kits.value);
-  const pads = useSignal("");
-  const shown = samplers.includes(pads.value) ? pads.value : samplers[0];
+  useEffect(() => {
+    void readSets();
+    void readSounds();
+    void readFolders();
+  }, []);
+  const samplers = Object.keys(kits.value).filter((one) => kits.value[one]?.length);
+  const shown = samplers.includes(struck.value) ? struck.value : samplers[0];
   return (
     <main class="clips" aria-label="Clips" tabIndex={-1}>
+      {asked.value && <Token />}
       <section class="clips-grid" aria-label="Grid of clips">
         <Grid />
       </section>
@@ -58,11 +68,12 @@ export function Clips() {
           <h2>
             Pads
             {samplers.length > 1 && (
-              <select aria-label="Whose sounds" value={shown} onChange={(e) => (pads.value = e.currentTarget.value)}>
+              <select aria-label="Whose sounds" value={shown} onChange={(e) => (struck.value = e.currentTarget.value)}>
                 <Options of={samplers} />
               </select>
             )}
           </h2>
+          {played.value && <Unheard />}
           <Pads node={shown} />
         </section>
       )}
@@ -78,7 +89,12 @@ function Grid() {
     <>
       <h2>
         Clips
-        <button aria-pressed={editing.value} onClick={() => (editing.value = !editing.value)}>
+        <button
+          aria-pressed={editing.value}
+          onClick={() => {
+            fill(); // what is offered can be changed too
+            editing.value = !editing.value;
+          }}>
           {editing.value ? "Done" : "Edit"}
         </button>
         <button onClick={stopAll}>Stop all</button>
@@ -96,7 +112,8 @@ function Grid() {
         </select>
       </h2>
       <p class="soft">
-        A pad plays from the next bar on: a beat, a sound, a scene or a script.{" "}
+        A pad plays from the next bar on: a beat, a sound, a scene or a script.
+        <span class="by-mouse"> Drop sounds of yours on it.</span>{" "}
         {!padAt(0) && nothing.value && (
           <button class="call" onClick={() => send("/patch/load", "band", 0.3)}>
             Load the patch band
@@ -133,6 +150,7 @@ function Pad({ row, column }: { row: number; column: number }) {
   return (
     <button
       class={`clip is-${clip.kind}${on ? " on" : ""}${waits ? " waits" : ""}`}
+      data-place={place}
       aria-pressed={on}
       title={on ? "Stops at the next bar" : "Plays from the next bar on"}
       onClick={() => {
@@ -145,24 +163,49 @@ function Pad({ row, column }: { row: number; column: number }) {
   );
 }
 
+const FOLDERS: Record<string, string> = { "": "Kit that ships", files: "Your files", captures: "Captures" };
+
+/** The folders of the library that no kit of the patch plays, with their sounds. */
+function others(): [string, string[]][] {
+  const played = new Set(Object.keys(kits.value).map((node) => value(`/node/${node}/library`).value));
+  return Object.entries(folders.value).filter(([library]) => !played.has(library));
+}
+
 /** What a place of the grid holds, as choices. */
 function Choice({ place }: { place: number }) {
   const clip = clipAt(place);
   const bars = clip?.kind === "sound" ? clip.bars : 0;
   return (
-    <span class="clip choice">
+    <span class="clip choice" data-place={place}>
       <select
         aria-label={`Clip ${place + 1}`}
         value={written(clip)}
-        onChange={(event) => choose(place, event.currentTarget.value)}>
+        onChange={({ currentTarget: field }) => {
+          const [kind, library = "", ...s] = field.value.split("/");
+          if (kind === "find") {
+            wanted.value = place;
+            enter("Library");
+          } else if (kind === "own") void toPad({ library, s: s.join("/"), n: 0 }, place);
+          else void chooseBeside(place, field.value);
+          field.value = written(clipAt(place));
+        }}>
         <option value="">＋</option>
+        <option value="find">Search the library…</option>
         {clip && <option value={written(clip)}>{title(clip)}</option>}
         <optgroup label="Patterns">
           <Options of={titled(Array.from({ length: SLOTS }, (_, one) => `steps/${one}`))} />
         </optgroup>
-        {Object.entries(kits.value).map(([node, names]) => (
-          <optgroup key={node} label={node}>
-            <Options of={titled(names.map((name) => `sound/${bars}/${node}/${name}`))} />
+        {Object.entries(kits.value).map(
+          ([node, names]) =>
+            names.length > 0 && (
+              <optgroup key={node} label={node}>
+                <Options of={titled(names.map((name) => `sound/${bars}/${node}/${name}`))} />
+              </optgroup>
+            ),
+        )}
+        {others().map(([library, names]) => (
+          <optgroup key={library} label={FOLDERS[library] ?? library}>
+            <Options of={names.map((name) => [`own/${library}/${name}`, name])} />
           </optgroup>
         ))}
         <optgroup label="Scenes">

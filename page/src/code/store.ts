@@ -2,7 +2,7 @@
 import { computed, effect, signal, untracked } from "@preact/signals";
 import type { Explained, Fault, Live, LiveSet, Translated } from "../api";
 import { delay, listening } from "../audio";
-import { arrived, ask, forgetToken, keysCame, lacksToken, open, parts, sentence, token } from "../link";
+import { arrived, ask, forgetToken, keysCame, lacksToken, open, parts, send, sentence, token } from "../link";
 import { beatNow, bpm, graph, type Param, patches, say, status, value } from "../model";
 import type { Vocabulary } from "./complete";
 import type { Editor, What } from "./editor";
@@ -384,12 +384,23 @@ export const samplers = computed(() =>
     .map((one) => `${one.name} ${value(`/node/${one.name}/library`).value}`)
     .join(),
 );
+/** The samplers of the patch that play a folder of the library. */
+export const playersOf = (library: string) =>
+  (graph.value?.nodes ?? [])
+    .filter((one) => one.type === "sampler" && value(`/node/${one.name}/library`).value === library)
+    .map((one) => one.name);
+
+/** Has samplers read a folder again, which has a new sound. */
+export function reread(library: string): void {
+  for (const name of playersOf(library)) send(`/node/${name}/library`, library);
+  void readSounds();
+}
 effect(() => {
   if (samplers.value) void arrived.then(readSounds);
   else sounds.value = {};
 });
 // a capture is a sound of the samplers whose library is captures
-parts.set("reply", (part) => (part as [string])[0] === "/capture.reply" && void readSounds());
+parts.set("reply", (part) => (part as [string])[0] === "/capture.reply" && reread("captures"));
 
 // ---- edited together
 

@@ -1,8 +1,8 @@
 // Three sounds that ship, and what can be done with each by one click; the result is heard beside its source.
 import { signal } from "@preact/signals";
-import { headers, send } from "./api";
+import { headers } from "./api";
 import { load, loadStems, place, play, seek, setRegion, side } from "./sound";
-import { ended, files, forget, readLists, stemsOf, submit } from "./state";
+import { ended, files, forget, newestOf, sent, stemsOf, submit } from "./state";
 import { wav } from "./wav";
 
 type Step = [path: string, body?: Record<string, unknown>];
@@ -45,38 +45,31 @@ export async function noisy(data: ArrayBuffer): Promise<File> {
   return new File([wav(sound, samples.length)], NOISY);
 }
 
-async function sent({ sound, make }: Example): Promise<string> {
+async function given({ sound, make }: Example): Promise<string> {
   const name = make ? NOISY : sound;
-  const there = () => files.value.filter((one) => one.name === name).at(-1)?.id ?? "";
-  if (there()) return there();
+  const there = newestOf(name);
+  if (there) return there;
   const answer = await fetch(`/api/examples/${sound}`, { headers: headers() });
   if (!answer.ok) throw new Error("the server does not give its sounds");
   const data = await answer.arrayBuffer();
-  const why = await send(
-    `/api/files?name=${encodeURIComponent(name)}`,
-    make ? await make(data) : new File([data], name),
-    () => {},
-  ).done;
-  if (why) throw new Error(why);
-  await readLists();
-  return there();
+  return sent(make ? await make(data) : new File([data], name));
 }
 
 /** Has all steps done and plays the result; gives its job. Throws the sentence of what failed. */
 export async function made(example: Example): Promise<string> {
-  const source = await sent(example);
+  const source = await given(example);
   let file = source;
   const heard = load(source).then(play); // until the result is there
   for (const [path, body] of example.steps) {
     const patch = path.startsWith("/api/render/");
-    const first = patch ? await ended(await submit(path, { file, ...body, seconds: FIRST })) : null;
+    const first = patch ? await ended(await submit(path, { file, ...body, seconds: FIRST, later: true })) : null;
     await heard;
     if (first?.state === "done") {
       await load(source, first.id);
       setRegion([0, FIRST]);
       await play();
     }
-    const job = await ended(await submit(path, { file, ...body }));
+    const job = await ended(await submit(path, { file, ...body, later: true }));
     const at = first ? place() : 0;
     if (job.state !== "done") throw new Error(job.error || "it was cancelled");
     file = job.id;

@@ -2,6 +2,7 @@
 
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
+import { filesToPads } from "../clips/own";
 import { download, request } from "./api";
 import { beatsOfBar, stamp, written } from "./heard";
 import { listen, load, loadStems } from "./sound";
@@ -21,6 +22,7 @@ import {
   stemsOf,
 } from "./state";
 
+const SLOW = 20; // seconds in which a job on a machine with time for it has begun
 const ALMOST = 0.99; // share behind which nobody can say how long the rest takes
 const UNCHANGED = "unchanged: "; // as the server says of a result that is its source
 const STATES = { waiting: "waits", done: "done", failed: "failed", cancelled: "cancelled" };
@@ -67,7 +69,7 @@ function Row({ job }: { job: Job }) {
           {how(job)}
         </small>
         {job.state === "running" && (left.value[job.id] === undefined || job.progress > ALMOST) && (
-          <Since started={job.started} />
+          <Since started={job.started} begun={job.progress > 0} />
         )}
         <button
           class="small"
@@ -77,7 +79,9 @@ function Row({ job }: { job: Job }) {
           {over ? "×" : "Cancel"}
         </button>
       </div>
-      {job.state === "running" && <progress max={1} value={job.progress} aria-label={`Progress of ${what}`} />}
+      {job.state === "running" && (
+        <progress max={1} value={job.progress || undefined} aria-label={`Progress of ${what}`} />
+      )}
       {job.error && <p class="bad">{job.error[0]!.toUpperCase() + job.error.slice(1)}</p>}
       {job.summary.includes(UNCHANGED) && <p>{job.summary.slice(job.summary.indexOf(UNCHANGED))}</p>}
       {Object.keys(job.params).length > 0 && (
@@ -126,6 +130,11 @@ function Row({ job }: { job: Job }) {
               title="The next run works on this result"
               onClick={() => (chosen.value = new Set(chosen.value.has(job.id) ? [] : [job.id]))}>
               Run on it
+            </button>
+          )}
+          {sound && (
+            <button title="A pad of Clips then plays it" onClick={() => void filesToPads([job.id])}>
+              To a pad
             </button>
           )}
           <button onClick={() => void repeat(job)}>Repeat</button>
@@ -179,14 +188,19 @@ function Heard({ job }: { job: Job }) {
 }
 
 /** How long a job has run, as long as nobody can say how long it takes. */
-function Since({ started }: { started: number }) {
+function Since({ started, begun }: { started: number; begun: boolean }) {
   const ran = () => Math.max(0, Math.floor(Date.now() / 1000 - started));
   const now = useSignal(ran());
   useEffect(() => {
     const timer = setInterval(() => (now.value = ran()), 1000);
     return () => clearInterval(timer);
   }, [started]);
-  return <small aria-hidden="true">for {now.value < 10 ? `${now.value} s` : clock(now.value)}</small>;
+  return (
+    <small aria-hidden="true">
+      for {now.value < 10 ? `${now.value} s` : clock(now.value)}
+      {!begun && now.value > SLOW && "; this machine has much else to do"}
+    </small>
+  );
 }
 
 function shown(value: unknown): string {
@@ -201,5 +215,8 @@ function how(job: Job): string {
     if (job.progress > ALMOST) return "almost done";
     return `${(100 * job.progress).toFixed(0)} %${rest === undefined ? "" : `, ${clock(rest)} left`}`;
   }
+  const before = jobs.value.find((one) => one.state === "running");
+  if (job.state === "waiting" && before)
+    return `waits for ${before.name}${before.file ? ` of ${nameOf(before.file)}` : ""}`;
   return job.state === "done" && job.started ? `done in ${clock(job.ended - job.started)}` : STATES[job.state];
 }

@@ -2,6 +2,7 @@
 import { untracked, useSignal, useSignalEffect } from "@preact/signals";
 import { useRef } from "preact/hooks";
 import type { Recording } from "../api";
+import { filesToPads } from "../clips/own";
 import { kept, keysCame, token } from "../link";
 import { recorded, recording } from "../model";
 import { asked, download, request } from "./api";
@@ -65,6 +66,14 @@ export function FileList() {
             title="Library then shows what is chosen here among its sounds, and finds it by name"
             onClick={() => void keep(marked.filter((one) => !isNotes(one.name)).map((one) => one.id))}>
             Into the library
+          </button>
+        )}
+        {marked.some((one) => !isNotes(one.name)) && (
+          <button
+            class="small"
+            title="A pad of Clips then plays it"
+            onClick={() => void filesToPads(marked.filter((one) => !isNotes(one.name)).map((one) => one.id))}>
+            To a pad
           </button>
         )}
         {marked.length > 0 && (

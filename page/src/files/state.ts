@@ -177,7 +177,8 @@ function take(job: Job): void {
 
 let keys = 0;
 let batches = 0;
-let chosenBatch = 0;
+/** The choice that uploads made, and of which batch: what was chosen by hand stays. */
+let own: { batch: number; chosen: ReadonlySet<string> } | null = null;
 export function upload(list: Iterable<File>): void {
   const batch = ++batches;
   const added = [...list].map((file) => ({
@@ -216,18 +217,27 @@ function sendNext(): void {
     if (why && why !== "cancelled") change(next.key, { error: why });
     else {
       if (!why) await readLists();
-      const newest = why ? undefined : files.value.filter((one) => one.name === next.file.name).at(-1);
-      if (newest) {
-        // what was chosen before gives way to what is sent at once now
-        if (next.batch !== chosenBatch) chosen.value = new Set();
-        chosenBatch = next.batch;
-        choose(newest.id, true);
+      const newest = why ? "" : newestOf(next.file.name);
+      const { batch } = next;
+      if (newest && (!chosen.value.size || (own?.batch === batch && own.chosen === chosen.value))) {
+        choose(newest, true);
+        own = { batch, chosen: chosen.value };
       }
       uploads.value = uploads.value.filter((one) => one.key !== next.key);
     }
     sendNext();
   });
   sendNext();
+}
+
+export const newestOf = (name: string) => files.value.filter((one) => one.name === name).at(-1)?.id ?? "";
+
+/** Sends a file; gives its identifier, and throws the sentence of a refusal. */
+export async function sent(file: File): Promise<string> {
+  const why = await send(`/api/files?name=${encodeURIComponent(file.name)}`, file, () => {}).done;
+  if (why) throw new Error(why);
+  await readLists();
+  return newestOf(file.name);
 }
 
 export async function remove(ids: Iterable<string>): Promise<void> {

@@ -6,9 +6,9 @@ import type { Declared, Value } from "../model";
 import { Options } from "../options";
 import { type Entry, files, isNotes, KNOWING, type Plugin, patches, plugins, run, sets, sources } from "./state";
 
-const KINDS = ["Plugin", "Patch", "Live set"] as const;
-const kind = signal<(typeof KINDS)[number]>("Plugin");
-const names = signal<Record<string, string>>({ Plugin: "denoise", Patch: "tape", "Live set": "bells" });
+const KINDS = ["Tool", "Patch", "Script"] as const;
+const kind = signal<(typeof KINDS)[number]>("Tool");
+const names = signal<Record<string, string>>({ Tool: "denoise", Patch: "demo", Script: "bells" });
 /** What was set, by plugin and parameter; what is missing has its default. */
 const given = signal<Record<string, Record<string, Value | { file: string }>>>({});
 const format = signal("");
@@ -42,7 +42,7 @@ const WANTS: [title: string, names: string[]][] = [
 ];
 const PLACED = new Set(WANTS.flatMap(([, names]) => names));
 const offered = computed<{ name: string; line: string; bars?: number }[]>(() => {
-  if (kind.value === "Plugin") return plugins.value.filter(fits).map(({ name, doc }) => ({ name, line: doc }));
+  if (kind.value === "Tool") return plugins.value.filter(fits).map(({ name, doc }) => ({ name, line: doc }));
   return kind.value === "Patch" ? patches.value : sets.value;
 });
 /** A name and what it does, in as many words as stand beside it in the list. */
@@ -60,7 +60,7 @@ function Listed({ of }: { of: { name: string; line: string }[] }) {
 
 const picked = computed(() => offered.value.find((one) => one.name === names.value[kind.value]) ?? offered.value[0]);
 const plugin = computed(() =>
-  kind.value === "Plugin" ? plugins.value.find((one) => one.name === picked.value?.name) : undefined,
+  kind.value === "Tool" ? plugins.value.find((one) => one.name === picked.value?.name) : undefined,
 );
 const givesSound = computed(() => !plugin.value || plugin.value.outputs.some((port) => port.kind === "audio"));
 
@@ -80,23 +80,23 @@ async function start(): Promise<void> {
   busy.value = true;
   const place = encodeURIComponent(name);
   const path = {
-    Plugin: `/api/run/${place}`,
+    Tool: `/api/run/${place}`,
     Patch: `/api/render/${place}`,
-    "Live set": `/api/live/sets/${place}/render`,
+    Script: `/api/live/sets/${place}/render`,
   }[kind.value];
   const each: (string | undefined)[] = sources.value.length ? sources.value.map((one) => one.id) : [undefined];
   for (const file of each) {
     const body: Record<string, unknown> = { ...(file ? { file } : {}) };
     if (format.value && givesSound.value) body.format = format.value;
-    if (kind.value === "Plugin") body.params = given.value[name] ?? {};
-    if (kind.value === "Plugin" && name === KNOWING) body.analysis = true;
+    if (kind.value === "Tool") body.params = given.value[name] ?? {};
+    if (kind.value === "Tool" && name === KNOWING) body.analysis = true;
     if (plugin.value?.splits.length && apart.value) {
       body.stems = true;
       delete body.format;
     }
     if (kind.value === "Patch" && (seconds.value || !file))
       body.seconds = Number(seconds.value.replace(",", ".")) || 10;
-    if (kind.value === "Live set") {
+    if (kind.value === "Script") {
       if (bars.value) body.bars = Number(bars.value.replace(",", "."));
       if (midi.value) body.midi = true;
     }
@@ -108,20 +108,20 @@ async function start(): Promise<void> {
 export function Work() {
   const now = picked.value;
   const count = sources.value.length;
-  const missing = kind.value === "Plugin" && !count;
+  const missing = kind.value === "Tool" && !count;
   return (
     <section class="column work" aria-label="Run something on files">
       <h2>Run</h2>
       <p class="on">
         {count === 0 ? (
-          kind.value === "Plugin" ? (
+          kind.value === "Tool" ? (
             "Choose a file first."
           ) : (
             "On no file: it plays by itself."
           )
         ) : (
           <>
-            On{" "}
+            {kind.value === "Script" ? "It hears" : "On"}{" "}
             {sources.value.slice(0, 3).map((one, at) => (
               <b key={one.id}>
                 {at ? ", " : ""}
@@ -164,7 +164,7 @@ export function Work() {
             names.value = { ...names.value, [kind.value]: event.currentTarget.value };
             problem.value = "";
           }}>
-          {kind.value === "Plugin" ? (
+          {kind.value === "Tool" ? (
             [...WANTS, ["Change it", null] as const].map(([title, names]) => {
               const some = names
                 ? names.flatMap((name) => offered.value.filter((one) => one.name === name))
@@ -189,7 +189,7 @@ export function Work() {
               />
             </label>
           )}
-          {kind.value === "Live set" && (
+          {kind.value === "Script" && (
             <label>
               Bars{" "}
               <input
@@ -214,12 +214,12 @@ export function Work() {
             <label>
               Format{" "}
               <select value={format.value} onChange={(event) => (format.value = event.currentTarget.value)}>
-                <option value="">{kind.value === "Plugin" ? "as the file" : "wav"}</option>
+                <option value="">{kind.value === "Tool" ? "as the file" : "wav"}</option>
                 <Options of={FORMATS} />
               </select>
             </label>
           )}
-          {kind.value === "Live set" && (
+          {kind.value === "Script" && (
             <label>
               <input
                 type="checkbox"

@@ -18,7 +18,7 @@ async function openAdding(): Promise<void> {
 }
 
 /** A name for a new node of a type that no node has: echo, echo2, echo3. */
-function freeName(type: string): string {
+export function freeName(type: string): string {
   const taken = new Set(graph.value?.nodes.map((one) => one.name));
   const reserved = new Set(["add", "remove", "move", "connect", "disconnect", "list", "in", "out"]);
   for (let number = 1; ; number++) {

@@ -2,7 +2,8 @@
 
 import { signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import { Pads } from "../clips/pads";
+import { played } from "../audio";
+import { Pads, Unheard } from "../clips/pads";
 import { kits } from "../code/store";
 import { send } from "../link";
 import { graph, takesNotes } from "../model";
@@ -35,6 +36,7 @@ const padsWanted = signal<boolean | null>(null);
 
 function play(note: number): void {
   if (note < 0 || note > 127 || sounding.value.has(note)) return;
+  played.value = true;
   sounding.value = new Set(sounding.value).add(note);
   send("/note/on", note, velocity.value, 1, ...(target.value ? [target.value] : []));
 }
@@ -116,6 +118,7 @@ export function Piano() {
   const white = all.filter((note) => !SHARP.has(note % 12));
   return (
     <section class={pads ? "piano with-pads" : "piano"} data-view="Play" aria-label={pads ? "Pads" : "Piano"}>
+      {played.value && <Unheard />}
       <span class="piano-side">
         <span class="group">
           {!pads && (

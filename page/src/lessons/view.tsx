@@ -2,7 +2,8 @@
 import { signal, useSignal, useSignalEffect } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import type { Lesson } from "../api";
-import { listen, unheard } from "../audio";
+import { unheard } from "../audio";
+import { Unheard } from "../clips/pads";
 import type { mount } from "../code/editor";
 import { enterRoom, lessonEditor, live, readWords, stop, vocabulary, wanted } from "../code/store";
 import { Token } from "../code/view";
@@ -135,15 +136,7 @@ function Opened({ one }: { one: Lesson }) {
         <p class="task">
           <b>Your turn.</b> {one.task}
         </p>
-        {silent && (
-          <p class="unheard">
-            This page is silent.{" "}
-            <button class="call" onClick={() => void listen()}>
-              Listen
-            </button>{" "}
-            plays here what you do.
-          </p>
-        )}
+        {silent && <Unheard />}
         {one.kind !== "file" && <Loudness of="out" name="What sounds" />}
         {scripted ? wanted.value && <Token /> : asked.value && <FilesToken />}
         {scripted ? <Script one={one} /> : <Desk one={one} />}

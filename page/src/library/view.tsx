@@ -1,6 +1,9 @@
 // The room "Library": the map of what there is, a search, what is selected, what comes next.
 import { signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
+import { trackToPad } from "../clips/own";
+import { asked } from "../files/api";
+import { Token } from "../files/view";
 import { enter } from "../rooms";
 import { TokenForm } from "../token";
 import { MapCanvas } from "./map";
@@ -97,6 +100,14 @@ function HearButton({ id, title }: { id: number | undefined; title: string }) {
   );
 }
 
+function ToPad({ id }: { id: number }) {
+  return (
+    <button title="A pad of Clips then plays it" onClick={() => void trackToPad(id)}>
+      To a pad
+    </button>
+  );
+}
+
 function Line({ track }: { track: Track }) {
   return (
     <li>
@@ -104,6 +115,7 @@ function Line({ track }: { track: Track }) {
       <button class="name" onClick={() => choose({ kind: "track", id: track.id })}>
         <bdi>{track.title}</bdi> <small dir="auto">{track.artist}</small>
       </button>
+      <ToPad id={track.id} />
     </li>
   );
 }
@@ -151,6 +163,7 @@ function TrackCard({ id }: { id: number }) {
         <button class="call" onClick={() => (here ? stop() : void hear(id))}>
           {here ? "Stop" : "Play"}
         </button>
+        <ToPad id={id} />
         <button onClick={() => void signalTrack(id, "like")}>Like</button>
         <button onClick={() => void signalTrack(id, "skip")}>Skip</button>
         <button onClick={() => void signalTrack(id, "dislike")}>Dislike</button>
@@ -233,6 +246,7 @@ function Fitting() {
                     {one.score.toFixed(2)}, {one.why.join(", ")}
                   </small>
                 </span>
+                {one.id !== undefined && <ToPad id={one.id} />}
               </li>
             ))}
           </ol>
@@ -296,6 +310,7 @@ export function Library() {
             {problem.value}
           </p>
         )}
+        {asked.value && <Token />}
         {tokenNeeded.value && <TokenForm why="This changes the library, so the page needs its key." />}
         <State />
         <Selected />

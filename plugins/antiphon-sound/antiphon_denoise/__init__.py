@@ -9,7 +9,7 @@ def antiphon_processors(register: Register) -> None:
     register(
         "denoise",
         "antiphon_denoise.processor:Denoise",
-        "Less noise in a recording: learned mask, spectral gate, wavelets or autoencoder.",
+        "Less hiss, rain, engines, mains hum (50 or 60 Hz) in a recording.",
     )
 
 

@@ -18,10 +18,10 @@ from antiphon.api.kernels import f32p, f64, f64p, i64, kernel
 C128 = NDArray[np.complex128]
 MAINS = (50.0, 60.0)
 LINES = 20
-CANDIDATES = 2 * 7 + 1
-FREQUENCY_STEP = 0.0004
+CANDIDATES = 2 * 28 + 1
+FREQUENCY_STEP = 0.0001
 """Relative spacing of the candidate mains frequencies; together they cover ±0.28 %."""
-_SECONDS = 2.5
+_SECONDS = 4.0
 _SURE, _OVER = 9.0, 6.0
 _MOST = 40.0
 _LEAST, _MANY = 3.0, 2.0
@@ -29,17 +29,42 @@ _DOUBT = 1.5
 _FIRST = 12
 _TUNED, _ROWS = len(MAINS), len(MAINS) * CANDIDATES * LINES
 _MIN_POWER = 1e-16
+_PERIODS = 3
+_QUIET, _STEADY = 0.02, 0.05
+"""Least power beside the hum, as a share of its average and of the hum's, that makes a hop count more."""
+
+
+@kernel
+def denoise_hum_rest(parts: f32p, channels: i64, scale: f64, row: i64, mean: f64p, phasor: f64p, known: f64p) -> f64:
+    """Power at the lines of guess row `row` that their averages leave of one hop; known[0] ← power of the averages.
+
+    parts, mean, phasor: as `denoise_hum_follow` has them.
+    """
+    rest = 0.0
+    known[0] = 0.0
+    for c in range(channels):
+        for k in range(LINES):
+            here = row * LINES + k
+            at = 2 * ((c * _TUNED + row // CANDIDATES) * LINES + k)
+            to = 2 * (c * _ROWS + here)
+            re = f64(parts[at]) * scale
+            im = -f64(parts[at + 1]) * scale
+            left = re * phasor[2 * here] - im * phasor[2 * here + 1] - mean[to]
+            turned = re * phasor[2 * here + 1] + im * phasor[2 * here] - mean[to + 1]
+            rest = rest + left * left + turned * turned
+            known[0] = known[0] + mean[to] * mean[to] + mean[to + 1] * mean[to + 1]
+    return rest
 
 
 @kernel
 def denoise_hum_follow(
-    parts: f32p, channels: i64, scale: f64, weight: f64, mean: f64p, power: f64p, phasor: f64p
+    parts: f32p, channels: i64, scale: f64, share: f64, mean: f64p, power: f64p, phasor: f64p
 ) -> None:
     """Averages the demodulated lines of one hop into mean and power, in place.
 
-    parts: `[channels, mains, lines, 2]` cosine and sine correlation of the hop, times `scale` its amplitude. weight: of
-    the past, in hops. mean: `[channels, mains, guesses, lines, 2]`, complex. power: `[channels, mains, lines]`. phasor:
-    `[mains, guesses, lines, 2]` rotation that undoes the phase advance since the first hop.
+    parts: `[channels, mains, lines, 2]` cosine and sine correlation of the hop, times `scale` its amplitude. share: of
+    this hop in the averages, 0 to 1. mean: `[channels, mains, guesses, lines, 2]`, complex. power: `[channels, mains,
+    lines]`. phasor: `[mains, guesses, lines, 2]` rotation that undoes the phase advance since the first hop.
     """
     for c in range(channels):
         for m in range(_TUNED):
@@ -47,12 +72,12 @@ def denoise_hum_follow(
                 at = (c * _TUNED + m) * LINES + k
                 re = f64(parts[2 * at]) * scale
                 im = -f64(parts[2 * at + 1]) * scale
-                power[at] = power[at] + (re * re + im * im - power[at]) / weight
+                power[at] = power[at] + (re * re + im * im - power[at]) * share
                 for g in range(CANDIDATES):
                     turn = 2 * ((m * CANDIDATES + g) * LINES + k)
                     to = 2 * c * _ROWS + turn
-                    mean[to] = mean[to] + (re * phasor[turn] - im * phasor[turn + 1] - mean[to]) / weight
-                    mean[to + 1] = mean[to + 1] + (re * phasor[turn + 1] + im * phasor[turn] - mean[to + 1]) / weight
+                    mean[to] = mean[to] + (re * phasor[turn] - im * phasor[turn + 1] - mean[to]) * share
+                    mean[to + 1] = mean[to + 1] + (re * phasor[turn + 1] + im * phasor[turn] - mean[to + 1]) * share
 
 
 @kernel
@@ -75,7 +100,7 @@ def denoise_hum_best(mean: f64p, power: f64p, channels: i64, chance: f64, above:
                 own = power[(c * _TUNED + row // CANDIDATES) * LINES + k]
                 highest = max(highest, square / (own * chance + _MIN_POWER))
             above[here] = highest
-            total = total + min(highest, _MOST)
+            total = total + highest / (1.0 + highest / _MOST)
         if total > most:
             most = total
             best = row
@@ -145,6 +170,8 @@ class MainsHumRemover:
         self._keep = 1.0 - grid.hop / rate / _SECONDS
         shape = (channels, len(MAINS), CANDIDATES, LINES)
         self._mean: C128 = np.zeros(shape, np.complex128)
+        self._known: F64 = np.zeros(1)
+        self._rests: F64 = np.zeros(round(_PERIODS * rate / MAINS[0] / grid.hop))
         self._power: F64 = np.zeros((channels, len(MAINS), LINES))
         self._phasor: C128 = np.ones(shape[1:], np.complex128)
         self._above: F64 = np.zeros(shape[1:])
@@ -154,13 +181,18 @@ class MainsHumRemover:
         self._mean.fill(0.0)
         self._power.fill(0.0)
         self._phasor.fill(1.0)
-        self._weight = self._squares = 0.0
+        self._weight = self._squares = self._usual = self._count = 0.0
+        self._row = 0
+        self._first: C128 | None = None
+        self._rests.fill(0.0)
         self._hops = 0
         self.presence, self.subtracts = 0.0, False
 
     def rewind(self) -> None:
-        """Expects the first hop since `reset` again: phases restart, the averages stay valid."""
+        """Expects the first hop since `reset` again: phases restart, those of its averages too where it was heard."""
         self._phasor.fill(1.0)
+        if self._first is not None:
+            np.copyto(self._mean, self._first)
 
     def look_ahead(self, hops: list[F32]) -> None:
         """Estimates the hum from these hops in reversed order, so that the first of them begins with the estimate."""
@@ -168,20 +200,20 @@ class MainsHumRemover:
         for hop in reversed(hops):
             self.take(np.ascontiguousarray(hop[:, ::-1]), 0.0)
         # a reversed sine has the conjugate amplitude, and phases count from the first hop on
-        np.multiply(np.conj(self._mean), self._turn ** (len(hops) - 1), out=self._mean)
+        self._first = np.conj(self._mean) * self._turn ** (len(hops) - 1)
         self.rewind()
 
     def take(self, sound: F32, amount: float) -> None:
         """Subtracts a share of the hum, 0 to 1, from the newest hop, float32 `[channels, hop]`, in place."""
+        if not sound.any():
+            # digital silence has no hum, and says nothing of what sounds after it
+            denoise_hum_turn(self._phasor, self._turn)
+            return
         np.dot(sound, self._across, out=self._parts)
-        # a plain mean at first, then a decaying one; squares: the squared mean that noise of unit power leaves
-        self._weight = self._weight * self._keep + 1.0
-        self._squares = self._squares * self._keep**2 + 1.0
-        denoise_hum_follow(
-            self._parts, self._channels, 2.0 / self._hop, self._weight, self._mean, self._power, self._phasor
-        )
+        share = self._share()
+        denoise_hum_follow(self._parts, self._channels, 2.0 / self._hop, share, self._mean, self._power, self._phasor)
         chance = self._squares / self._weight**2
-        row = denoise_hum_best(self._mean, self._power, self._channels, chance, self._above)
+        row = self._row = denoise_hum_best(self._mean, self._power, self._channels, chance, self._above)
         sure = denoise_hum_sure(self._above, row)
         self._hops += 1
         self.presence = min(1.0, max(0.0, sure - _LEAST + 1.0)) if self._hops > _FIRST else 0.0
@@ -194,3 +226,21 @@ class MainsHumRemover:
             np.dot(self._back, self._basis, out=self._line)
             np.subtract(sound, self._line, out=sound)
         denoise_hum_turn(self._phasor, self._turn)
+
+    def _share(self) -> float:
+        """Share of this hop in the averages: the less else sounds beside the hum, the larger."""
+        rest = denoise_hum_rest(
+            self._parts, self._channels, 2.0 / self._hop, self._row, self._mean, self._phasor, self._known
+        )
+        self._rests[self._hops % len(self._rests)] = rest
+        rest = float(self._rests.max())  # over whole periods of the mains, in which the lines beat
+        self._usual += (rest - self._usual) * max(1.0 - self._keep, 1.0 / (self._hops + 1))
+        least = _QUIET * self._usual + _STEADY * float(self._known[0]) + _MIN_POWER
+        weight = 1.0 / (rest + least)
+        # what was quiet for as long as it is remembered counts no more than a quiet hop of now
+        past = min(self._weight * self._keep, self._count / least)
+        self._count = self._count * self._keep + 1.0
+        # squares: the squared mean that noise of unit power leaves
+        self._squares = self._squares * (past / self._weight) ** 2 + weight**2 if self._weight else weight**2
+        self._weight = past + weight
+        return weight / self._weight

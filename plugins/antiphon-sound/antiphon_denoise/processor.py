@@ -25,7 +25,7 @@ from antiphon_denoise.wavelet import Shrinker
 
 log = logging.getLogger("antiphon.denoise")
 MODELS = {"learned": MASK, "autoencoder": AUTOENCODER}
-HUM_SECONDS = 5.0
+HUM_SECONDS = 10.0
 """Length in seconds of a file's hum analysis before it plays."""
 GATE_HOP = 640
 """Frames between two spectra at 48 kHz in modes `gate` and `wavelet`."""
@@ -67,8 +67,8 @@ class Denoise(Processor):
             "for", "choice", "auto", restart=True, choices=("auto", "speech", "music"),
             doc="In files: speech goes through DeepFilterNet where it is installed; auto listens to what it is.",
         ),
-        Param("causal", "switch", False, restart=True, doc="In files: works as live, by what came before."),
-        Param("floor", "switch", True, doc="In files: looks for a noise floor first; off, records may suffer."),
+        Param("causal", "switch", False, restart=True, doc="In files: as live, without hearing what comes."),
+        Param("floor", "switch", True, doc="In files: leaves one without noise as it is; off, it may lose sound."),
     )  # fmt: skip
 
     @property

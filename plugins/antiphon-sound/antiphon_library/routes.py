@@ -7,12 +7,14 @@ SQLite is imported and done in a thread.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from antiphon.api import UsageError
+from antiphon.api import FileError, UsageError
 from antiphon.api.backends.http import (
     HttpRequest,
     HttpServer,
@@ -36,11 +38,14 @@ MapGenre = record("MapGenre", name=str, **PLACE, tracks=int)
 KNOWN: Any = {"tracks": list_of(MapTrack), "artists": list_of(MapArtist), "genres": list_of(MapGenre)}
 Map = record("Map", **KNOWN, unplaced=int, placed=bool, placing=bool)
 Placing = record("Placing", placing=bool)
+PlayedAs = record("PlayedAs", library=str, s=str, n=int)
 
 
 Found = TypeVar("Found")
 EXCERPTS = 2
 """Maximum excerpts decoded at a time."""
+KEPT = "files"
+"""Folder of the library into which sounds of elsewhere are put."""
 NO_MAP: dict[str, Any] = {"tracks": [], "artists": [], "genres": [], "unplaced": 0}
 
 
@@ -119,23 +124,20 @@ class LibraryRoutes:
     @operation("GET", "/api/library/tracks/{id}/sound", bytes, example={"id": "1"})
     async def excerpt(self, request: HttpRequest, id: str) -> Response:
         """20 s of a track as WAV, from its chorus where that is known."""
-        if not (id.isascii() and id.isdigit() and len(id) < 19):
-            raise Refusal(404, "a track has /api/library/tracks/NUMBER/sound; its number is `id` of the map")
-
-        def find(catalogue: Catalogue) -> tuple[bytes, float]:
-            from antiphon_library import excerpt
-
-            path = catalogue.taste.file_of_sound(int(id))
-            if path is None:
-                raise Refusal(404, f"the library has no track {id}")
-            row = next(iter(catalogue.rows(path=path, only=("sections",))))
-            return path, excerpt.begins(row.duration or 0.0, row.values)
-
-        path, start = await self._server.in_thread(self._with_catalogue, find)
+        path, start = await self._server.in_thread(self._with_catalogue, partial(_track, id))
         from antiphon_library import excerpt
 
         async with self._decoding:
             return Response(200, await asyncio.to_thread(excerpt.wav, path, start), "audio/wav")
+
+    @operation("POST", "/api/library/tracks/{id}/keep", PlayedAs, example={"id": "1"})
+    async def keep(self, request: HttpRequest, id: str) -> Response:
+        """Where a sampler finds a track: its `library`, `s` and `n`.
+
+        One in no folder of the library is copied into its folder `files`.
+        """
+        path = Path(os.fsdecode((await self._server.in_thread(self._with_catalogue, partial(_track, id)))[0]))
+        return answer(await asyncio.to_thread(_played_as, path))
 
     def _make_root(self) -> None:
         from antiphon.api.backends.files import make_folder
@@ -167,6 +169,49 @@ class LibraryRoutes:
             return self._map
 
         return self._with_catalogue(work)
+
+
+def _track(id: str, catalogue: Catalogue) -> tuple[bytes, float]:
+    """Path of a track, and the second at which an excerpt of it begins. Raises Refusal: there is no such track."""
+    from antiphon_library import excerpt
+
+    if not (id.isascii() and id.isdigit() and len(id) < 19):
+        raise Refusal(404, "a track has /api/library/tracks/NUMBER; its number is `id` of the map")
+    path = catalogue.taste.file_of_sound(int(id))
+    if path is None:
+        raise Refusal(404, f"the library has no track {id}")
+    row = next(iter(catalogue.rows(path=path, only=("sections",))))
+    return path, excerpt.begins(row.duration or 0.0, row.values)
+
+
+def _played_as(path: Path) -> dict[str, Any]:
+    """Folder, name and number by which a sampler plays a file, which is copied where it is in no folder of it."""
+    from antiphon.api.backends.files import SOUND_FORMATS, built_in_folder, copy_into, library_folder
+
+    if path.suffix.lower() not in SOUND_FORMATS:
+        raise Refusal(415, f"a pad plays {', '.join(SOUND_FORMATS)}; export {path.name} as one of these")
+    shipped = built_in_folder("library")
+    for root in (library_folder(), shipped):
+        match path.relative_to(root).parts if path.is_relative_to(root) else ():
+            case ("kit", name, _) if root == shipped:
+                return {"library": "", "s": name, "n": _number(path)}
+            case (folder, name, _):
+                return {"library": folder, "s": name, "n": _number(path)}
+            case (folder, _):
+                return {"library": folder, "s": path.stem, "n": 0}
+    try:
+        kept = copy_into(library_folder() / KEPT, path, path.name)
+    except FileError as error:
+        raise Refusal(507, str(error)) from None
+    return {"library": KEPT, "s": Path(kept).stem, "n": 0}
+
+
+def _number(path: Path) -> int:
+    """Place of a file among the sounds of its folder, which a sampler counts by name."""
+    from antiphon.api.backends.files import SOUND_FORMATS
+
+    names = sorted(entry.name for entry in path.parent.iterdir() if entry.suffix.lower() in SOUND_FORMATS)
+    return names.index(path.name)
 
 
 def _can_place() -> bool:

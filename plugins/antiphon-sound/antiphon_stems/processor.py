@@ -97,13 +97,13 @@ class Stems(Processor):
     on_files = FileUse("antiphon_stems.jobs:run", splits=STEMS, idle=("latency", "by mode=hpss"))
     params: ClassVar[tuple[Param, ...]] = (
         *(
-            Param(name, default=1.0, low=0.0, high=2.0, smooth=0.004, doc=f"Factor of {what}.")
+            Param(name, default=1.0, low=0.0, high=2.0, smooth=0.004, doc=f"Loudness of {what}; 1 is as recorded.")
             for name, what in zip(STEMS, ("the drums", "the bass", "the voice", "the rest"), strict=True)
         ),
         Param("solo", "choice", "none", choices=("none", *STEMS), doc="The one stem that sounds."),
         Param(
             "mode", "choice", "learned", choices=("learned", "hpss"), restart=True,
-            doc="A network, or medians and a low band.",
+            doc="learned: by a network; hpss: by what rings and what strikes.",
         ),
         Param(
             "by", "choice", DEFAULT_SEPARATOR, choices=(DEFAULT_SEPARATOR, "own"),

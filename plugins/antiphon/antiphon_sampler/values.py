@@ -62,7 +62,12 @@ PARAMS = (
 )
 """Parameters that a note may override, in the order of their controllers."""
 NODE_PARAMS = (
-    Param("library", "file", "", doc="A folder of folders of sounds; empty for the kit that ships with Antiphon."),
+    Param(
+        "library",
+        "file",
+        "",
+        doc="A folder of sounds of the library, as files, captures; empty for the shipped kit.",
+    ),
     *PARAMS,
     Param("packs", "switch", False, restart=True, doc="Packs of `antiphon sounds add` play too, by their own names."),
     Param("play", "trigger", False, doc="Plays the sound that s and n name."),

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from antiphon.jobs.errors import InUse, JobError, Missing, TooMany, Unreadable
+from antiphon.jobs.errors import InUse, JobError, Missing, StorageFull, TooMany, Unreadable
 from antiphon.jobs.files import FileShelf
 from antiphon.jobs.job import Job, JobState, JobTable, Task, Upload
 from antiphon.jobs.live_sets import folders
@@ -20,7 +20,7 @@ from antiphon.jobs.overview import HEADER
 from antiphon.jobs.process import perform
 from antiphon.jobs.request import command
 from antiphon.kernel.errors import AntiphonError, FileError
-from antiphon.kernel.runtime.paths import PRIVATE_FOLDER, make_folder
+from antiphon.kernel.runtime.paths import PRIVATE_FOLDER, copy_into, make_folder, path_inside
 from antiphon.kernel.runtime.platform import cores
 from antiphon.kernel.runtime.processes.children import CommandEnd
 from antiphon.kernel.runtime.shortening import shorten
@@ -165,6 +165,18 @@ class JobBoard:
         self._listed()
         return entry
 
+    def keep(self, key: str, folder: Path) -> str:
+        """Copies a file, or a job's first result, into a folder; returns its name there.
+
+        Raises as `path`; FileError: its name is not one that a folder takes. StorageFull: it cannot be written.
+        """
+        path, name = self.path(key), self.name(key)
+        path_inside(folder, name)
+        try:
+            return copy_into(folder, path, name)
+        except FileError as error:
+            raise StorageFull(str(error)) from None
+
     def remove_file(self, key: str) -> None:
         """Removes a file; raises `JobError` if a job still needs it, or there is none."""
         self._check_needed(key)
@@ -218,7 +230,17 @@ class JobBoard:
         self.jobs[job.id] = job
         self._changed(job)
         self._next()
+        if job.id not in self._running and not task.later:
+            self._give_way()
         return self.jobs[job.id]
+
+    def _give_way(self) -> None:
+        """Ends a running job that is to run later; it waits again."""
+        for key, running in self._running.items():
+            if self.jobs[key].task.later and not self.jobs[key].state.over:
+                self._set(replace(self.jobs[key], state=JobState.WAITING, progress=0.0, started=0.0, stage=""))
+                running.cancel()
+                return
 
     def job(self, key: str) -> Job:
         """Job of an identifier; raises `Missing` if there is none."""
@@ -255,7 +277,7 @@ class JobBoard:
         return ended
 
     def _next(self) -> None:
-        for job in list(self.jobs.values()):
+        for job in sorted(self.jobs.values(), key=lambda job: job.task.later):
             if not self._open or len(self._running) >= places():
                 return
             if job.state is JobState.WAITING and job.id not in self._running:

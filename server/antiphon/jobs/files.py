@@ -2,8 +2,6 @@
 
 import asyncio
 import contextlib
-import filecmp
-import glob
 import os
 import secrets
 import shutil
@@ -18,12 +16,8 @@ from antiphon.kernel.errors import WireError
 from antiphon.kernel.runtime.paths import (
     PRIVATE,
     PRIVATE_FOLDER,
-    claim,
-    drop_empty,
     make_folder,
     os_error_text,
-    path_inside,
-    temporary_beside,
 )
 from antiphon.kernel.runtime.shortening import composed, shorten
 from antiphon.kernel.runtime.sound_formats import READ_SUFFIXES
@@ -104,30 +98,6 @@ class FileShelf:
         if entry is None:
             raise Missing(f"there is no file {shorten(key)!r}; POST /api/files gives one its identifier")
         return self._path(entry)
-
-    def keep(self, key: str, folder: Path) -> str:
-        """Copies a file into a folder, which is made where it is missing; returns its name there.
-
-        The name is the file's own; where another file has it, with a number as `claim` gives it. Raises as `path`;
-        JobError or FileError: its name is not one that a folder takes, or it cannot be written.
-        """
-        path, name = self.path(key), self.entries[key].name
-        make_folder(folder)
-        place = path_inside(folder, name)
-        for there in (place, *folder.glob(f"{glob.escape(place.stem)}-*{glob.escape(place.suffix)}")):
-            if there.is_file() and filecmp.cmp(path, there, shallow=False):
-                return there.name
-        place = claim(place)
-        temporary = temporary_beside(place)
-        try:
-            shutil.copyfile(path, temporary)
-            temporary.replace(place)
-        except OSError as error:
-            drop_empty(place)
-            raise StorageFull(f"{name} could not be written: {os_error_text(error)}") from None
-        finally:
-            temporary.unlink(missing_ok=True)
-        return place.name
 
     def remove(self, key: str) -> None:
         """Removes a file; raises as `path`."""

@@ -42,6 +42,7 @@ class Task:
     params: Mapping[str, Any]
     arguments: tuple[str, ...] = ()
     beside: Mapping[str, str] = field(default_factory=dict)  # other results, by option: {"--midi-out": "notes.mid"}
+    later: bool = False  # it runs behind all that are not, and begins anew where one of these comes
 
     def plain(self) -> dict[str, Any]:
         """The task as data for JSON."""

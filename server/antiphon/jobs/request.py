@@ -51,6 +51,7 @@ class JobBody(Struct, forbid_unknown_fields=True, kw_only=True):
 
     file: FileId | UnsetType = UNSET
     rate: Rate | UnsetType = UNSET
+    later: Annotated[bool, Meta(description="It gives way to all jobs that are not to run later.")] = False
 
 
 OFFERED = {BESIDE[one.option][0] if one.option in BESIDE else one.name: one for one in arguments(RunRequest)}

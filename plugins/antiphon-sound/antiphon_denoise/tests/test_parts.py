@@ -258,6 +258,20 @@ def test_hum_goes_within_two_seconds(mains, rate):
     assert sounds.decibels(float(left.std() / hum[0].std())) < -10.0
 
 
+@pytest.mark.parametrize("mains", [50.0, 50.03, 59.96])
+def test_hum_goes_while_one_speaks_and_silence_stays_silent(mains):
+    rate = 48000
+    voice, hum = sounds.voice(rate, 8.0), hummed(mains, rate, 8.0)
+    sound = np.pad(voice + hum, (rate, rate))[None]  # as one cuts it: what is silent says nothing of the hum
+    out = taken(sound, rate)[0]
+    late = slice(5 * rate, 9 * rate - rate // 10)
+    left = out[late] - np.pad(voice, rate)[late]
+    assert sounds.decibels(float(left.std() / hum.std())) < -18.0
+    assert not out[:rate].any() and not out[9 * rate + 384 : -384].any()  # noqa: PT018
+    clean = sound - np.pad(hum, rate)
+    np.testing.assert_array_equal(taken(clean.astype(np.float32), rate), clean.astype(np.float32))
+
+
 def test_half_of_it_goes_by_half_and_each_channel_loses_its_own():
     hum = hummed(50.0, 48000)
     sound = np.stack([hum, -0.3 * hum])

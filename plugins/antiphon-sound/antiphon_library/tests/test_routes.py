@@ -139,6 +139,28 @@ async def test_an_excerpt_is_wav_of_a_catalogued_file(tmp_path: Path, library: P
             assert (file.getframerate(), file.getnframes()) == (8000, 8000)
 
 
+async def test_a_track_of_any_folder_is_what_a_sampler_plays(tmp_path: Path, library: Path) -> None:
+    own = paths.library() / "set"
+    (own / "low").mkdir(parents=True)
+    for n, place in enumerate((own / "one.wav", own / "low/a.wav", own / "low/b.wav")):
+        soundfile.write(place, np.full(800, 0.1 + 0.1 * n), 8000)
+    with Catalogue(paths.library()) as catalogue:
+        scanning.add(catalogue, [own], lambda *_: None)
+        tracks = {catalogue.taste.file_of_sound(n): n for n in range(1, 300)}
+    async with serving(tmp_path, jobs=tmp_path / "jobs", plugins=["antiphon_library"]) as server:
+        token = (tmp_path / "token").read_text().strip()
+
+        async def played_as(path: Path) -> Any:
+            return await answered(server, "POST", f"/api/library/tracks/{tracks[bytes(path)]}/keep", {}, token)
+
+        assert await played_as(own / "one.wav") == (200, {"library": "set", "s": "one", "n": 0})
+        assert await played_as(own / "low/b.wav") == (200, {"library": "set", "s": "low", "n": 1})
+        for _ in range(2):
+            assert await played_as(library / "3.wav") == (200, {"library": "files", "s": "3", "n": 0})
+        assert [one.name for one in paths.kept_files().iterdir()] == ["3.wav"]
+        assert (await answered(server, "POST", "/api/library/tracks/9999/keep", {}, token))[0] == 404
+
+
 async def test_to_ask_an_empty_library_makes_none(tmp_path: Path) -> None:
     async with serving(tmp_path, jobs=tmp_path / "jobs", plugins=["antiphon_library"]) as server:
         token = (tmp_path / "token").read_text().strip()

@@ -30,6 +30,7 @@ from antiphon.kernel.runtime.paths import (
     TEMPORARY as TEMPORARY_NAME,
     cache as cache_folder,
     config as config_folder,
+    copy_into,
     data as data_folder,
     folder_in_library,
     library as library_folder,

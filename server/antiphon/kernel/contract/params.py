@@ -231,7 +231,7 @@ class Param:
 
 BYPASS = Param("bypass", "switch", False, doc="Passes the input, delayed by the node's latency.")
 MUTE = Param("mute", "switch", False, doc="Silences the node's output.")
-WET = Param("wet", "float", 1.0, 0.0, 1.0, smooth=0.005, doc="Processed against dry, delayed alike.")
+WET = Param("wet", "float", 1.0, 0.0, 1.0, smooth=0.005, doc="How much of the result, against the sound as it came in.")
 HOST_PARAMS = (BYPASS, MUTE, WET)
 """Every node's first three parameters; a processor's own follow in declared order."""
 

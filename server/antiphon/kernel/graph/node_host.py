@@ -1,5 +1,6 @@
 """The host of one processor in a plan: dry delay, wet, bypass, mute, and the handling of failures."""
 
+import os
 import time as _time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,7 +13,8 @@ from antiphon.kernel.contract.parameter_cell import ParamCell
 from antiphon.kernel.contract.params import Param, Value
 from antiphon.kernel.contract.processor import IO, Event, Processor
 from antiphon.kernel.contract.runner import ProcessorRunner
-from antiphon.kernel.errors import PluginError, WorkerLost
+from antiphon.kernel.errors import AntiphonError, PluginError, WorkerLost
+from antiphon.kernel.graph.clips import locate_asset
 from antiphon.kernel.graph.modulation import Modulation, Modulations
 from antiphon.kernel.graph.overruns import Overruns
 from antiphon.kernel.native import dsp
@@ -49,6 +51,19 @@ class Unprepared(Processor):
         raise PluginError("it was not prepared")
 
 
+def _prepared_with(info: ProcessorInfo, values: Mapping[str, Value]) -> tuple[Mapping[str, Value], list[int]]:
+    """What `prepare` reads: values, and when each file or folder among them last changed, in ns; 0 for none."""
+    read = info.prepared_with(values)
+    return read, [_changed(str(read[param.name])) for param in info.params if param.kind == "file"]
+
+
+def _changed(name: str) -> int:
+    try:
+        return os.stat(locate_asset(name)).st_mtime_ns if name else 0
+    except (OSError, AntiphonError):
+        return 0
+
+
 class NodeHost:
     """A node's processor, parameter cells and output buffers. Successive plans with the node share its host.
 
@@ -80,7 +95,7 @@ class NodeHost:
         self._moves = Modulations()
         self.events: list[Event] = []
         self.endings: list[Event] = []
-        self._prepared = info.prepared_with(values)
+        self._prepared = _prepared_with(info, values)
         self.latency = int(self.processor.latency)  # of the processor, frames
         self.outs = tuple(
             np.zeros((port.channels or spec.channels, spec.block), np.float32) for port in info.outputs if port.signal
@@ -139,7 +154,7 @@ class NodeHost:
     def reusable(self, values: Mapping[str, Value], *, cyclic: bool) -> bool:
         """True if a plan with these values can reuse this processor without a new `prepare`."""
         in_cycle = cyclic and self.processor.compensates
-        return self.info.prepared_with(values) == self._prepared and in_cycle == bool(self.feedback)
+        return _prepared_with(self.info, values) == self._prepared and in_cycle == bool(self.feedback)
 
     def post(self, cell: int, offset: int, number: float, ramp: float) -> bool:
         """Sets parameter `cell` at frame `offset` of the next block, over `ramp` seconds; False if full."""

@@ -6,9 +6,12 @@ The functions that return a folder do not create it; `make_folder` does.
 
 import contextlib
 import errno
+import filecmp
+import glob
 import json
 import os
 import re
+import shutil
 import stat
 import sys
 import tempfile
@@ -363,6 +366,30 @@ def claim(path: Path, first: int = 0, *, folder: bool = False, numbered: bool = 
             number = max(2, number + 1)
         except OSError as error:
             raise FileError(f"cannot write {free}: {os_error_text(error)}") from None
+
+
+def copy_into(folder: Path, source: Path, name: str) -> str:
+    """Copies a file into a folder, which is made where it is missing; returns its name there.
+
+    Where another file has the name, it gets a number as `claim` gives it; a copy that is there already is that. Raises
+    FileError: it is not a name that a folder takes, or nothing can be written.
+    """
+    make_folder(folder)
+    place = path_inside(folder, name)
+    for there in (place, *folder.glob(f"{glob.escape(place.stem)}-*{glob.escape(place.suffix)}")):
+        if there.is_file() and filecmp.cmp(source, there, shallow=False):
+            return there.name
+    place = claim(place)
+    temporary = temporary_beside(place)
+    try:
+        shutil.copyfile(source, temporary)
+        temporary.replace(place)
+    except OSError as error:
+        drop_empty(place)
+        raise FileError(f"{name} could not be written: {os_error_text(error)}") from None
+    finally:
+        temporary.unlink(missing_ok=True)
+    return place.name
 
 
 def drop_empty(path: Path) -> None:

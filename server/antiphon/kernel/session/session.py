@@ -315,8 +315,11 @@ class Session:
         return effects
 
     def _reset_param(self, node: Node, cell: int, value: Value, when: When, source: object) -> list[Effect]:
-        """Sets a parameter that changes only with a new plan: `restart`, text or file."""
-        if self.state.value_at(node, cell) == value:
+        """Sets a parameter that changes only with a new plan: `restart`, text or file.
+
+        One that is equal changes nothing, but for a file: where that has changed, the new plan reads it again.
+        """
+        if self.state.value_at(node, cell) == value and (node.cells[cell].kind != "file" or not value):
             return []
         before = _before(self.state, node, cell, when)
         return [*self.state.edit_value(node, cell, value), Changed(node.name, node.cells[cell], value, source, before)]

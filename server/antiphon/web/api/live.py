@@ -16,6 +16,7 @@ from typing import Any
 from antiphon.jobs.errors import StorageFull
 from antiphon.jobs.live_sets import PREVIOUS, SUFFIX, folders, live_sets
 from antiphon.kernel.errors import AntiphonError, FileError
+from antiphon.kernel.graph.clips import library_names, locate_asset
 from antiphon.kernel.runtime import paths, resources
 from antiphon.kernel.runtime.sound_formats import FORMATS
 from antiphon.paste.translation import prepare, translation
@@ -33,6 +34,8 @@ _DISK_FULL_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """Error numbers of a full disk."""
 HEAD = "from antiphon.live import *\n\n"
 """First lines of example scripts."""
+KIT = "kit"
+"""Folder of the library that a sampler plays where it names none."""
 SAMPLER = "sampler"
 """Type of nodes that play sounds by name."""
 
@@ -90,6 +93,11 @@ class LiveRoutes:
                 # folders are read in a thread, so that a slow disk delays no other request
                 found[item.node.name] = await asyncio.to_thread(sound_names, str(item.values.get("library", "")))
         return answer(found)
+
+    @operation("GET", "/api/live/folders", dict)
+    async def sound_folders(self, request: HttpRequest) -> Response:
+        """The names of the sounds of each folder that a sampler's `library` takes; "" is the shipped kit."""
+        return answer(await asyncio.to_thread(folders_of_sounds))
 
     @operation(
         "POST",
@@ -297,10 +305,19 @@ def _variable(name: str) -> str:
     return " ".join(found[1].split()) if found else ""
 
 
+def folders_of_sounds() -> dict[str, list[str]]:
+    """Sorted sound names of the library's folders and of those that ship, by name, without those of no sound."""
+    found = {"": sound_names("")}
+    for name in sorted({*library_names(), *(entry.name for entry in resources.folder("library").iterdir())} - {KIT}):
+        if names := sound_names(name):
+            found[name] = names
+    return found
+
+
 def sound_names(library: str) -> list[str]:
     """Sorted sound names of a sampler's folder, "" for the shipped kit; empty if it cannot be read."""
     try:
-        folder = paths.folder_in_library(library, "sounds") if library else resources.folder("library") / "kit"
+        folder = Path(locate_asset(library or KIT))
         names = {entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith(".")}
         names |= {entry.stem for entry in folder.iterdir() if entry.suffix.lower() in FORMATS and entry.is_file()}
     except (OSError, AntiphonError):

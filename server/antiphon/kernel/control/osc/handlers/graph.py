@@ -221,6 +221,8 @@ def _param(server: OscServer, node: str, param: Param, address: str) -> Handler:
             server.replies.reply(peer, encode(address, wire_value(param, server.executor.value(node, param.name))))
             return
         set_param(server, messages.parameter(node, param, args, when), peer, address)
+        if param.kind == "text":
+            server.unknown_words.answer(peer, address, server.session.state.node(node), (param.name, args[0]))
 
     return handle
 
