@@ -41,6 +41,21 @@ def recall_commands(scene: Mapping[str, Value], state: GraphState, seconds: floa
             yield SetParam(name, word, value, seconds if param.kind == "float" and not param.restart else 0.0, when)
 
 
+def with_macros(scene: Mapping[str, Value], state: GraphState) -> Scene:
+    """A scene with the places of macros that it leaves out and whose first parameter it sets.
+
+    What else these macros move is in it too, with the scene's or its present value, so that it stays.
+    """
+    placed, left = Scene(), Scene()
+    for macro in state.graph.macros:
+        key, first = f"{MACRO}.{macro.name}", macro.targets[0]
+        if key not in scene and first.key in scene:
+            node, cell = state.param(first.node, first.param)
+            placed[key] = round(first.place(node.cells[cell], scene[first.key]), 6)
+            left |= {target.key: state.value(target.node, target.param) for target in macro.targets}
+    return placed | left | dict(scene)
+
+
 def restricted_to(scenes: Mapping[int, Scene], graph: Graph) -> dict[int, Scene]:
     """The scenes without values of nodes missing in the graph."""
     there = {*ENDS, MACRO, *(node.name for node in graph.nodes)}
