@@ -415,6 +415,9 @@ export interface Recording {
   tracks: number;
   capture: boolean;
   ended: number;
+  seconds: number;
+  mix: number;
+  small: string;
 }
 
 export interface Render {

@@ -196,7 +196,17 @@ Words = record("Words", **WORDS, scales=list[str], chords=list[str], reference=l
 Translated = record("Translated", text=str, left_out=int)
 Version = record("Version", version=int)
 Stopped = record("Stopped", stopped=bool)
-Recording = record("Recording", name=str, bytes=int, tracks=int, capture=bool, ended=float)
+Recording = record(
+    "Recording",
+    name=str,
+    bytes=int,
+    tracks=int,
+    capture=bool,
+    ended=float,
+    seconds=Annotated[float, Meta(description="Its length; 0 where it is not known.")],
+    mix=Annotated[int, Meta(description="Bytes of the mix of tracks; 0 without one.")],
+    small=Annotated[str, Meta(description="Ending of the small file that is made of it; empty where none is.")],
+)
 LiveSet = record("LiveSet", name=str, line=str, bars=int, own=bool)
 LiveSetText = record("LiveSetText", name=str, own=bool, text=str)
 Saved = record("Saved", name=str, own=bool)
@@ -207,6 +217,15 @@ class TryBody(Request):
 
     text: ScriptText = ""
     job: Annotated[str, Meta(max_length=64, description="Identifier of a job that is done.")] = ""
+
+
+class RecordingQuery(Request):
+    """What of a recording is given."""
+
+    form: Annotated[
+        Literal["whole", "mix", "small"],
+        Meta(description="`mix`: of tracks, their mix alone. `small`: the mix as an MP3, or Ogg Vorbis above 48 kHz."),
+    ] = "whole"
 
 
 class ListenQuery(Request):
