@@ -8,7 +8,7 @@ import { InputMenu, Unmute } from "./input";
 import { follower, sure } from "./instrument/follower";
 import { Blackout } from "./instrument/lights";
 import { connection, panic, send } from "./link";
-import { beatNow, bpm, graph, missedLately, playing, recorded, say, status } from "./model";
+import { beatNow, bpm, graph, missedLately, playing, say, status } from "./model";
 import { Options } from "./options";
 import { Patch } from "./patches";
 import { enter, ROOMS, room } from "./rooms";
@@ -84,6 +84,21 @@ export function Beat() {
         <i />
       </span>
       <span ref={at} title="Bar and beat" />
+    </span>
+  );
+}
+
+/** How long ago that was, in seconds of the epoch. */
+export function Clock({ since }: { since: number }) {
+  const now = useSignal(Date.now());
+  useEffect(() => {
+    const timer = setInterval(() => (now.value = Date.now()), 1000);
+    return () => clearInterval(timer);
+  }, []);
+  const seconds = Math.max(0, Math.floor(now.value / 1000 - since));
+  return (
+    <span class="clock">
+      {Math.floor(seconds / 60)}:{String(seconds % 60).padStart(2, "0")}
     </span>
   );
 }
@@ -245,14 +260,6 @@ export function Header() {
       </span>
       <Load />
       <Unmute />
-      {recorded.value && (
-        <button
-          class="rec"
-          title="All that sounds is recorded. Files has it, with Download"
-          onClick={() => enter("Files")}>
-          <i aria-hidden="true">●</i> Rec
-        </button>
-      )}
       <InputMenu />
       <Listen />
       <button

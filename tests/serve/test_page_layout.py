@@ -164,11 +164,13 @@ def test_a_message_covers_nothing(server: ServerProcess, browser: Chromium, widt
     for room in ROOMS:
         enter(tab, room)
         tab.until("!document.querySelector('.toast').innerText")
+        before = [one[1:] for one in boxes(tab, "main, .piano, .tabs")]
         tab.run(f"antiphon.send('/patch/load', 'no-{room}')")
         tab.until(f"document.querySelector('.toast').innerText.includes('no-{room}')")
         said = boxes(tab, ".toast")[0]
-        others = boxes(tab, "header, .app > :not(.toast, header), .rooms")
+        others = boxes(tab, "header, .app > :not(.foot, header), .rooms")
         assert all(apart(said, other) for other in others), f"{room}: {said} {others}"
+        assert [one[1:] for one in boxes(tab, "main, .piano, .tabs")] == before, f"{room}: it moves nothing"
         assert said[3] <= width
         assert said[4] <= 844
 

@@ -182,23 +182,19 @@ def test_a_phone_records_the_tracks_and_ends_them(stage: LanRig) -> None:
         phone = stage.opened(browser)
         phone.size(*PHONE, phone=True)
         touch(phone, ".tabs", "Play")
-        touch(phone, ".on-stage", "Tracks")
-        touch(phone, ".on-stage", "Record tracks")
+        touch(phone, ".on-stage", "● Record")
         until(lambda: stage.status()["recording_tracks"], 60.0, "the tracks are recorded")
         stage.server.send("/note/on", 60, 100)
-        # that it runs, and for how long, is seen with the tracks closed too
-        running = "document.querySelector('.hand .running')"
-        phone.until(f"/^● 0:0[1-9]$/.test({running}?.innerText)")
-        phone.run(f"{running}.closest('button').click()")
-        phone.until("!document.querySelector('.on-stage .levels')")
-        assert phone.run(f"/^● 0:\\d\\d$/.test({running}.innerText)")
+        # that it runs, and for how long, is seen in every room, and at once by a page that comes later
+        where = "document.querySelector('.hand .record')"
+        phone.until(f"/^● End 0:0[1-9]$/.test({where}?.innerText)")
+        late = stage.opened(browser)
+        late.until("/^● Recording 0:(0[1-9]|[1-5]\\d)$/.test(document.querySelector('.foot .rec')?.innerText)")
         panics = "[...document.querySelectorAll('.panic')].filter(one => one.checkVisibility()).length"
         assert phone.run(panics) == 1, "one panic, in the place that it has in every room"
-        phone.run(f"{running}.closest('button').click()")
-        touch(phone, ".on-stage", "End the tracks")
+        phone.run(f"{where}.click()")
         until(lambda: list(stage.server.home.rglob("set.dawproject")), 60.0, "the projects are written")
-        phone.until("document.querySelector('.on-stage').innerText.includes('Record tracks')")
-        assert not phone.run(f"!!{running}")
+        phone.until(f"{where}.innerText === '● Record'")
         phone.until("document.querySelector('.toast').innerText.includes('under Recordings')")
         phone.run("document.querySelector('.toast button').click()")
         phone.until("document.querySelector('.app').dataset.room === 'Files'")

@@ -2,7 +2,7 @@
 
 import { signal } from "@preact/signals";
 import { useRef } from "preact/hooks";
-import { clearLog, connection, lost, roundTrip, send } from "../link";
+import { clearLog, connection, heard, lost, roundTrip, send } from "../link";
 import { graph, log, status } from "../model";
 import { Options } from "../options";
 import { stage, toggleStage } from "../theme";
@@ -10,6 +10,10 @@ import { stage, toggleStage } from "../theme";
 const SCENES = 8;
 const storing = signal(false);
 const beats = signal(0);
+
+/** The scene that was recalled last, and the patch that it is of. */
+const recalled = signal<[number, string] | null>(null);
+heard.set("/scene/recalled", ([number]) => (recalled.value = [Number(number), graph.value?.patch ?? ""]));
 
 export function Scenes() {
   const stored = new Set(graph.value?.scenes ?? []);
@@ -25,6 +29,7 @@ export function Scenes() {
             key={number}
             class={stored.has(number) ? "stored" : ""}
             disabled={!storing.value && !stored.has(number)}
+            aria-pressed={recalled.value?.[0] === number && recalled.value[1] === graph.value?.patch}
             aria-label={`${storing.value ? "Store" : "Recall"} scene ${number}`}
             onClick={() => {
               if (storing.value) send("/scene/store", number);
