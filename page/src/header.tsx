@@ -4,7 +4,7 @@ import { signal, useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { delay, listen, listening, missing, report, setVolume, show, shown, volume } from "./audio";
 import { eachFrame } from "./frames";
-import { InputMenu, Unmute } from "./input";
+import { chooseInput, InputMenu, source, Unmute } from "./input";
 import { follower, sure } from "./instrument/follower";
 import { Blackout } from "./instrument/lights";
 import { connection, panic, send } from "./link";
@@ -162,7 +162,7 @@ function Load() {
   const peak = Number(now.engine?.load_peak ?? 0);
   const missed = missedLately.value;
   const state = connection.value === "open" ? String(now.engine?.state ?? "…") : "no connection";
-  const gaps = `The sound had ${missed} gap${missed === 1 ? "" : "s"} in the last minute, as this machine had too much to do: end other programs. The card Server in Instrument says more.`;
+  const gaps = `The sound had ${missed} gap${missed === 1 ? "" : "s"} in the last minute, as this machine had too much to do: end other programs. Instrument says more, under Server.`;
   const bad = connection.value !== "open" || (now.engine && now.engine.state !== "running");
   return (
     <span
@@ -233,6 +233,24 @@ export function Panic() {
 
 /** On a phone: whether what is used seldom is shown below the rest. */
 const opened = signal(false);
+
+/** Says that a recording plays into a patch that hears, where nobody has chosen an input, and leads to one. */
+export function OwnInput() {
+  const hears = graph.value?.wires.some(([from]) => from.split(".")[0] === "in");
+  if (!hears || source.value !== "off" || status.value.engine?.driver !== "headless") return null;
+  return (
+    <p>
+      A recording plays into this patch.{" "}
+      <button
+        onClick={() => {
+          opened.value = true;
+          chooseInput();
+        }}>
+        Use my own input
+      </button>
+    </p>
+  );
+}
 
 export function Header() {
   return (

@@ -3,7 +3,7 @@ import { signal } from "@preact/signals";
 import { useRef } from "preact/hooks";
 import { STOPPED, watch } from "./context";
 import { dragged } from "./library/model";
-import { open, set } from "./link";
+import { open, send, set } from "./link";
 import { say, status, value } from "./model";
 import { useClosing, useInside } from "./rooms";
 
@@ -14,6 +14,8 @@ export const sounded = signal(false);
 const QUIET = 0.004; // RMS of a piece, -48 dB
 const named = signal("");
 const opened = signal(false);
+/** Opens the menu of the input. */
+export const chooseInput = () => (opened.value = true);
 const MUTE = "/node/in/mute";
 const BACKLOG = 100_000; // bytes that wait in the browser, above which pieces are left out: a quarter of a second
 
@@ -204,15 +206,37 @@ export function Unmute() {
   ) : null;
 }
 
+/** Whether a microphone hears what is played: kept for the sound device. */
+export function Ears() {
+  const headphones = status.value.headphones;
+  if (headphones === undefined) return null;
+  return (
+    <span class="group" role="group" aria-label="What plays the output">
+      <button
+        aria-pressed={headphones}
+        title="No microphone hears what is played"
+        onClick={() => send("/headphones", 1)}>
+        Headphones
+      </button>
+      <button
+        aria-pressed={!headphones}
+        title="What they play is taken out of the microphone, for a patch that listens to it and does not play it"
+        onClick={() => send("/headphones", 0)}>
+        Loudspeakers
+      </button>
+    </span>
+  );
+}
+
 function Menu({ file }: { file: () => void }) {
   return (
     <span class="menu" ref={useInside<HTMLSpanElement>()} onClick={() => (opened.value = false)}>
       <button onClick={() => void microphone()}>Microphone</button>
       <button onClick={file}>File…</button>
       <small>
-        <span class="by-mouse">or drop a file anywhere. </span>Use headphones; without them, press Loudspeakers under
-        Server first.
+        <span class="by-mouse">or drop a file anywhere. </span>Use headphones; without them, press Loudspeakers first.
       </small>
+      <Ears />
     </span>
   );
 }

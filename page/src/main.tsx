@@ -6,7 +6,7 @@ import { Clips } from "./clips/view";
 import { live, stop, text } from "./code/store";
 import { Code } from "./code/view";
 import { Files } from "./files/view";
-import { Clock, Header, startOrStop } from "./header";
+import { Clock, Header, OwnInput, startOrStop } from "./header";
 import { acceptDrops, microphone } from "./input";
 import { install } from "./install";
 import { Controls } from "./instrument/controls";
@@ -133,7 +133,7 @@ function Now() {
           The script <bdi>{live.value?.name}</bdi> plays.
         </p>
       )}
-      {!script && room.value === "Instrument" && <p class="soft">{status.value.hint}</p>}
+      {!script && room.value === "Instrument" && (OwnInput() ?? <p class="soft">{status.value.hint}</p>)}
       {on && (
         <button
           class="rec"

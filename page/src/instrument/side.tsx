@@ -2,6 +2,7 @@
 
 import { signal } from "@preact/signals";
 import { useRef } from "preact/hooks";
+import { Ears } from "../input";
 import { clearLog, connection, heard, lost, roundTrip, send } from "../link";
 import { graph, log, status } from "../model";
 import { Options } from "../options";
@@ -93,28 +94,6 @@ function Device() {
   );
 }
 
-/** Whether a microphone hears what is played: kept for the sound device. */
-function Output() {
-  const headphones = status.value.headphones;
-  if (headphones === undefined) return null;
-  return (
-    <span class="group" role="group" aria-label="What plays the output">
-      <button
-        aria-pressed={headphones}
-        title="No microphone hears what is played"
-        onClick={() => send("/headphones", 1)}>
-        Headphones
-      </button>
-      <button
-        aria-pressed={!headphones}
-        title="What they play is taken out of the microphone, for a patch that listens to it and does not play it"
-        onClick={() => send("/headphones", 0)}>
-        Loudspeakers
-      </button>
-    </span>
-  );
-}
-
 export function Server() {
   const now = status.value;
   const engine = now.engine ?? {};
@@ -154,7 +133,7 @@ export function Server() {
         Stage: black, larger type
       </button>
       <Device />
-      <Output />
+      <Ears />
       <dl>
         {rows.map(([name, said, bad]) => (
           <div key={name}>

@@ -39,8 +39,8 @@ TrackLabel = tuple[int, str, int, bool]
 
 
 class RecordingNote(NamedTuple):
-    """The recording, session folder and folder of tracks that a recorder writes, "" for none; `since` when the recording
-    began, `tracks_since` the tracks, seconds of the epoch.
+    """The recording, session folder and folder of tracks that a recorder writes, "" for none; `since` when the
+    recording began, `tracks_since` the tracks, seconds of the epoch.
     """
 
     record: str = ""
