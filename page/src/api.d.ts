@@ -111,6 +111,7 @@ export interface Graph {
   nodes: Node[];
   wires: [string, string][];
   scenes: number[];
+  scene_names: Record<string, unknown>;
 }
 
 export interface Health {

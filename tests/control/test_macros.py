@@ -150,7 +150,7 @@ async def test_a_scene_of_parameters_brings_their_macros_along(live: Rig, tmp_pa
     await load(live, tmp_path)
     client = live.client()
     client.send("/node/a/trim", 0.0625)
-    live.app.plans.scenes[4] = {"b.cutoff": 2000.0}
+    live.app.plans.scenes[4] = {"name": "open", "b.cutoff": 2000.0}
     await live.settle()
     client.send("/scene/recall", 4)
     await live.settle()

@@ -25,6 +25,13 @@ type = "synth"
 
 [wires]
 "keys" = "out"
+
+[macros]
+mix = ["keys.wet", 0, 1]
+
+[scenes.1]
+name = "dry at last"
+"keys.wet" = 0.25
 """
 PHONE = 390, 844
 PLAIN = 'format = 1\nname = "{}"\n\n[nodes.gain]\n\n[wires]\n"in" = "gain"\n"gain" = "out"\n'
@@ -175,6 +182,20 @@ def touch(tab: Tab, where: str, text: str) -> None:
     assert 0 < y < PHONE[1], "it is reached without scrolling"
     tab.call("Input.dispatchTouchEvent", type="touchStart", touchPoints=[{"x": x, "y": y}])
     tab.call("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
+
+
+def test_a_scene_has_its_name_stays_lit_and_moves_what_is_shown(stage: LanRig) -> None:
+    with Chromium() as browser:
+        phone = stage.opened(browser)
+        phone.size(*PHONE, phone=True)
+        touch(phone, ".tabs", "Play")
+        slider = "document.querySelector('.on-stage [role=slider][aria-label=mix]').innerText"
+        phone.until(f"{slider} === '1.00'")
+        touch(phone, ".on-stage", "1\\ndry at last")
+        phone.until(f"{slider} === '0.250'")
+        phone.until("document.querySelector('.on-stage .stored').ariaPressed === 'true'")
+        assert phone.run("document.querySelectorAll('.on-stage [aria-pressed=true]').length") == 1
+    stage.server.send("/node/keys/wet", 1.0)
 
 
 def test_a_phone_records_the_tracks_and_ends_them(stage: LanRig) -> None:

@@ -20,6 +20,7 @@ export function Scenes() {
   const stored = new Set(graph.value?.scenes ?? []);
   // the numbers are those of /scene/recall; 0 is shown where it is stored
   const first = stored.has(0) ? 0 : 1;
+  const named = (number: number) => graph.value?.scene_names[number] ?? "";
   const count = Math.max(SCENES, ...[...stored].map((number) => number + 1 - first));
   return (
     <div class="scenes">
@@ -31,13 +32,14 @@ export function Scenes() {
             class={stored.has(number) ? "stored" : ""}
             disabled={!storing.value && !stored.has(number)}
             aria-pressed={recalled.value?.[0] === number && recalled.value[1] === graph.value?.patch}
-            aria-label={`${storing.value ? "Store" : "Recall"} scene ${number}`}
+            aria-label={`${storing.value ? "Store" : "Recall"} scene ${number}${named(number) && `, ${named(number)}`}`}
             onClick={() => {
               if (storing.value) send("/scene/store", number);
               else send("/scene/recall", number, beats.value);
               storing.value = false;
             }}>
             {number}
+            {named(number) && <small>{named(number)}</small>}
           </button>
         ))}
       </div>

@@ -6,13 +6,13 @@ from antiphon.kernel.contract.params import Value
 from antiphon.kernel.errors import RequestError
 from antiphon.kernel.graph.graph import Graph
 from antiphon.kernel.graph.io_nodes import ENDS
-from antiphon.kernel.graph.names import MACRO
+from antiphon.kernel.graph.names import MACRO, SCENE_NAME
 from antiphon.kernel.session.commands import SetParam, When
 from antiphon.kernel.session.graph_state import GraphState
 
 MAX_SCENES = 128
 Scene = dict[str, Value]
-"""\"node.param\" → value."""
+"""\"node.param\" → value; and under `SCENE_NAME` what a patch calls it."""
 
 
 def capture(state: GraphState) -> Scene:
@@ -60,7 +60,7 @@ def restricted_to(scenes: Mapping[int, Scene], graph: Graph) -> dict[int, Scene]
     """The scenes without values of nodes missing in the graph."""
     there = {*ENDS, MACRO, *(node.name for node in graph.nodes)}
     return {
-        number: {key: value for key, value in scene.items() if key.partition(".")[0] in there}
+        number: {key: value for key, value in scene.items() if key == SCENE_NAME or key.partition(".")[0] in there}
         for number, scene in scenes.items()
     }
 

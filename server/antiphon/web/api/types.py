@@ -147,7 +147,9 @@ NodeParam = record("NodeParam", Param, value=VALUE)
 PORTS: Any = {"inputs": list_of(Port), "outputs": list_of(Port)}
 STATE: Any = {"name": str, "type": str, "number": int, "state": str, "reason": str, "doc": str}
 Node = record("Node", **STATE, **PORTS, params=list_of(NodeParam))
-Graph = record("Graph", patch=str, nodes=list_of(Node), wires=list[tuple[str, str]], scenes=list[int])
+Graph = record(
+    "Graph", patch=str, nodes=list_of(Node), wires=list[tuple[str, str]], scenes=list[int], scene_names=dict[str, str]
+)
 Plugin = record(
     "Plugin", name=str, doc=str, plugin=str, **PORTS, needs=list[str], splits=list[str], params=list_of(Param)
 )
