@@ -374,7 +374,7 @@ function answered([address, ...args]: [string, ...Value[]]): void {
     if (args[0] === "/record/tracks/start")
       say("It records the mix, and each track by itself. The same button ends it; ■ stops only the beat.", false);
     if (args[0] === "/record/tracks/stop")
-      say("It is recorded: Files has it, under Recordings, with ▶ and Download.", false, false, "Files");
+      say("It is recorded: you hear and save it in Files, under Recordings.", false, false, "Files");
     if (args[0] === "/headphones")
       say(
         args[1]

@@ -191,7 +191,7 @@ function Recorded({ one, goesOn }: { one: Recording; goesOn: boolean }) {
   const date = new Date((one.ended - seconds) * 1000);
   const when = date.toLocaleString([], { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
   const of = TIMED.exec(name)?.[1];
-  const word = tracks ? "Take" : capture ? `Captured ${of ?? ""}` : "All that sounded";
+  const word = tracks ? "Take" : capture ? `Captured ${of ?? ""}` : "Everything";
   const files: [string, string, string][] = []; // what each is called, where it is, the name that it is saved by
   if (small)
     files.push([`${small.toUpperCase()} ${shortSize(seconds * SMALL_BYTES)}`, "?form=small", `${plain}.${small}`]);
@@ -218,6 +218,7 @@ function Recorded({ one, goesOn }: { one: Recording; goesOn: boolean }) {
       </small>
       {sound.value && <audio controls autoplay src={sound.value} aria-label={name} />}
       <span class="group">
+        <small>Save</small>
         {files.map(([text, form, saved], at) => (
           <button
             key={form}
