@@ -133,7 +133,9 @@ function Now() {
           The script <bdi>{live.value?.name}</bdi> plays.
         </p>
       )}
-      {!script && room.value === "Instrument" && (OwnInput() ?? <p class="soft">{status.value.hint}</p>)}
+      {!script &&
+        room.value === "Instrument" &&
+        (OwnInput() ?? (narrow.value && <p class="soft">{status.value.hint}</p>))}
       {on && (
         <button
           class="rec"
@@ -170,12 +172,10 @@ function Notice() {
       <div class="toast" role="status">
         {shown.map((one) => (
           <p key={one.id} class={one.bad ? "bad" : ""} dir="auto">
-            <span>
-              {one.text}{" "}
-              {one.room && one.room !== room.value && <button onClick={() => enter(one.room!)}>{one.room}</button>}
-              {one.act && <button onClick={() => (one.act![1](), close(one))}>{one.act[0]}</button>}
-            </span>
-            <button class="small" aria-label="Close the message" onClick={() => close(one)}>
+            <span>{one.text}</span>
+            {one.room && one.room !== room.value && <button onClick={() => enter(one.room!)}>{one.room}</button>}
+            {one.act && <button onClick={() => (one.act![1](), close(one))}>{one.act[0]}</button>}
+            <button aria-label="Close the message" onClick={() => close(one)}>
               ×
             </button>
           </p>

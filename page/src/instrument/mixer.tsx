@@ -88,7 +88,7 @@ export function Mixer() {
           <Options
             of={BARS.map((one) => [
               String(one),
-              `the last ${one === 1 ? "bar" : `${one} bars`}, ${Math.round((one * 240) / bpm.value)} s`,
+              `last ${one === 1 ? "bar" : `${one} bars`}, ${Math.round((one * 240) / bpm.value)} s`,
             ])}
           />
         </select>

@@ -20,7 +20,7 @@ export function Scenes() {
   const stored = new Set(graph.value?.scenes ?? []);
   // the numbers are those of /scene/recall; 0 is shown where it is stored
   const first = stored.has(0) ? 0 : 1;
-  const named = (number: number) => graph.value?.scene_names[number] ?? "";
+  const named = (number: number) => String(graph.value?.scene_names[number] ?? "");
   const count = Math.max(SCENES, ...[...stored].map((number) => number + 1 - first));
   return (
     <div class="scenes">
@@ -31,6 +31,7 @@ export function Scenes() {
             key={number}
             class={stored.has(number) ? "stored" : ""}
             disabled={!storing.value && !stored.has(number)}
+            title={named(number)}
             aria-pressed={recalled.value?.[0] === number && recalled.value[1] === graph.value?.patch}
             aria-label={`${storing.value ? "Store" : "Recall"} scene ${number}${named(number) && `, ${named(number)}`}`}
             onClick={() => {
