@@ -206,6 +206,14 @@ def test_a_phone_records_the_tracks_and_ends_them(stage: LanRig) -> None:
         touch(phone, ".on-stage", "● Record")
         until(lambda: stage.status()["recording_tracks"], 60.0, "the tracks are recorded")
         stage.server.send("/note/on", 60, 100)
+        # a finger that goes to the right over the tracks leaves the page no more than any other
+        touch(phone, ".on-stage", "Tracks")
+        phone.until("!!document.querySelector('.on-stage .levels')")
+        for place in range(40, 380, 12):
+            kind = "touchMove" if place > 40 else "touchStart"
+            phone.call("Input.dispatchTouchEvent", type=kind, touchPoints=[{"x": place, "y": 500}])
+        phone.call("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
+        touch(phone, ".on-stage", "Tracks")
         # that it runs, and for how long, is seen in every room, and at once by a page that comes later
         where = "document.querySelector('.hand .record')"
         phone.until(f"/^● End 0:0[1-9]$/.test({where}?.innerText)")
