@@ -17,7 +17,7 @@ import { useMeters } from "../instrument/meters";
 import { Piano } from "../instrument/piano";
 import { noteName } from "../instrument/scale";
 import { arrived, connection, send } from "../link";
-import { graph, macros, notes, say, status, takesNotes } from "../model";
+import { graph, macros, missedLately, notes, say, status, takesNotes } from "../model";
 import {
   answer,
   begin,
@@ -189,6 +189,9 @@ function Opened({ one }: { one: Lesson }) {
             </p>
           )}
           {one.sound && source.value !== "off" && <HeardNotes />}
+          {one.sound && missedLately.value > 0 && (
+            <p class="bad">The sound has gaps, as this machine is busy: what it hears may be wrong.</p>
+          )}
           {said && said.came.length > 0 && (
             <ul aria-label="What came">
               {said.came.map((text, place) => (
