@@ -234,19 +234,19 @@ export function Panic() {
 /** On a phone: whether what is used seldom is shown below the rest. */
 const opened = signal(false);
 
-/** Says that a recording plays into a patch that hears, where nobody has chosen an input, and leads to one. */
+/** Of a patch that hears, on a server without a sound card: that no input is chosen, and the way to one. */
 export function OwnInput() {
   const hears = graph.value?.wires.some(([from]) => from.split(".")[0] === "in");
   if (!hears || source.value !== "off" || status.value.engine?.driver !== "headless") return null;
   return (
     <p>
-      A recording plays into this patch.{" "}
+      This patch hears an input, and yours is off.{" "}
       <button
         onClick={() => {
           opened.value = true;
           chooseInput();
         }}>
-        Use my own input
+        Choose an input
       </button>
     </p>
   );
