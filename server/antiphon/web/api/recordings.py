@@ -11,8 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from antiphon.files.containers.chunks import written_wav
 from antiphon.files.containers.pieces import SplicedFile
 from antiphon.jobs.errors import Missing
@@ -32,8 +30,6 @@ PIECE_FRAMES = 1 << 16
 """Frames encoded in a step."""
 HIGHEST_MP3 = 48000
 """Rate in Hz above which there is no MP3."""
-STEREO = 2
-"""Channels of a small file at most, the first ones."""
 _ENCODING = threading.Lock()
 """One small file is made at a time: it takes a core, and others play."""
 
@@ -130,13 +126,13 @@ def _encoded(path: Path, ending: str) -> Iterator[bytes]:
     out = _Outgoing()
     more = {"compression_level": 0.5, "bitrate_mode": "CONSTANT"} if ending == "mp3" else {}
     with _opened(path) as sound:
-        form = sound.samplerate, min(STEREO, sound.channels)
+        form = sound.samplerate, min(2, sound.channels)
         with soundfile.SoundFile(out, "w", *form, format=ending.upper(), **more) as made:
             left = sound.frames
             while left > 0:
                 with _ENCODING:
                     heard = sound.read(min(PIECE_FRAMES, left), "float32", always_2d=True)
-                    made.write(np.clip(heard[:, :STEREO], -1.0, 1.0))
+                    made.write(heard[:, :2])
                 left = left - len(heard) if len(heard) else 0
                 if piece := out.take():
                     yield piece

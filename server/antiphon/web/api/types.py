@@ -198,16 +198,9 @@ Words = record("Words", **WORDS, scales=list[str], chords=list[str], reference=l
 Translated = record("Translated", text=str, left_out=int)
 Version = record("Version", version=int)
 Stopped = record("Stopped", stopped=bool)
+# mix: bytes of the mix of tracks; small: the ending of the small file that is made of it, "" where none is
 Recording = record(
-    "Recording",
-    name=str,
-    bytes=int,
-    tracks=int,
-    capture=bool,
-    ended=float,
-    seconds=Annotated[float, Meta(description="Its length; 0 where it is not known.")],
-    mix=Annotated[int, Meta(description="Bytes of the mix of tracks; 0 without one.")],
-    small=Annotated[str, Meta(description="Ending of the small file that is made of it; empty where none is.")],
+    "Recording", name=str, bytes=int, tracks=int, capture=bool, ended=float, seconds=float, mix=int, small=str
 )
 LiveSet = record("LiveSet", name=str, line=str, bars=int, own=bool)
 LiveSetText = record("LiveSetText", name=str, own=bool, text=str)
