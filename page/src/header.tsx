@@ -239,16 +239,14 @@ export function OwnInput() {
   const hears = graph.value?.wires.some(([from]) => from.split(".")[0] === "in");
   if (!hears || source.value !== "off" || status.value.engine?.driver !== "headless") return null;
   return (
-    <p>
-      This patch hears an input, and yours is off.{" "}
-      <button
-        onClick={() => {
-          opened.value = true;
-          chooseInput();
-        }}>
-        Choose an input
-      </button>
-    </p>
+    <button
+      title="This patch hears an input, and yours is off"
+      onClick={() => {
+        opened.value = true;
+        chooseInput();
+      }}>
+      Your input is off
+    </button>
   );
 }
 

@@ -126,12 +126,14 @@ function Now() {
   return (
     <div class="now">
       {script && (
-        <p>
+        <>
           <button aria-label="Stop the script" onClick={() => void stop()}>
             ■
-          </button>{" "}
-          The script <bdi>{live.value?.name}</bdi> plays.
-        </p>
+          </button>
+          <p>
+            The script <bdi>{live.value?.name}</bdi> plays.
+          </p>
+        </>
       )}
       {!script &&
         room.value === "Instrument" &&

@@ -173,7 +173,7 @@ def test_a_script_is_run_heard_lit_and_plays_on_behind_an_error(
     # outside of the room, where another patch may play, it is said and ended too
     room = "[...document.querySelectorAll('.rooms button')].find(one => one.innerText === '{}').click()"
     tab.run(room.format("Instrument"))
-    tab.until("/^■ The script .* plays\\.$/s.test(document.querySelector('.now p')?.innerText)")
+    tab.until("/^The script .* plays\\.$/s.test(document.querySelector('.now p')?.innerText)")
     tab.run("document.querySelector('[aria-label=\"Stop the script\"]').click()")
     performs(server, False)
     tab.run(room.format("Code"))
