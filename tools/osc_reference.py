@@ -105,7 +105,7 @@ After `/notify 1`, at most 60 times a second and bundled:
 | `/tempo` | `f:bpm` | As above. |
 | `/beat` | `i:beat f:bpm` | A beat began, at that tempo. A jump past several gives the last. |
 | `/bar` | `i:bar f:bpm` | A bar began; bar 0 is at beat 0, and `/bar/beats` sets its length. |
-| `/meter` | `s:node f:peak f:rms` | Levels that changed, 30 times a second; `in` and `out` are the server's own. |
+| `/meter` | `s:node f:peak f:rms` | Levels that changed, 30 times a second, until `/meter/watch 0`. |
 | `/cue` | `s:name [x:value]` | A client sent `/cue`. |
 | `/panic` | | `/panic`, from any client, a key or the page. |
 | `/clearSched` | | `/clearSched`, from any client. |

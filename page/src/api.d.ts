@@ -111,6 +111,7 @@ export interface Graph {
   nodes: Node[];
   wires: [string, string][];
   scenes: number[];
+  scene_names: Record<string, unknown>;
 }
 
 export interface Health {
@@ -421,6 +422,9 @@ export interface Recording {
   tracks: number;
   capture: boolean;
   ended: number;
+  seconds: number;
+  mix: number;
+  small: string;
 }
 
 export interface Render {

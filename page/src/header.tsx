@@ -4,11 +4,11 @@ import { signal, useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { delay, listen, listening, missing, report, setVolume, show, shown, volume } from "./audio";
 import { eachFrame } from "./frames";
-import { InputMenu, Unmute } from "./input";
+import { chooseInput, InputMenu, source, Unmute } from "./input";
 import { follower, sure } from "./instrument/follower";
 import { Blackout } from "./instrument/lights";
 import { connection, panic, send } from "./link";
-import { beatNow, bpm, graph, missedLately, playing, recorded, say, status } from "./model";
+import { beatNow, bpm, graph, missedLately, playing, say, status } from "./model";
 import { Options } from "./options";
 import { Patch } from "./patches";
 import { enter, ROOMS, room } from "./rooms";
@@ -88,6 +88,21 @@ export function Beat() {
   );
 }
 
+/** How long ago that was, in seconds of the epoch. */
+export function Clock({ since }: { since: number }) {
+  const now = useSignal(Date.now());
+  useEffect(() => {
+    const timer = setInterval(() => (now.value = Date.now()), 1000);
+    return () => clearInterval(timer);
+  }, []);
+  const seconds = Math.max(0, Math.floor(now.value / 1000 - since));
+  return (
+    <span class="clock">
+      {Math.floor(seconds / 60)}:{String(seconds % 60).padStart(2, "0")}
+    </span>
+  );
+}
+
 const NAMED: Record<string, string> = { out: "main", "out.cue": "cue" };
 
 /** What Listen can play: the output, the cue, the pairs of channels that are wired, and each node that sounds. */
@@ -147,7 +162,7 @@ function Load() {
   const peak = Number(now.engine?.load_peak ?? 0);
   const missed = missedLately.value;
   const state = connection.value === "open" ? String(now.engine?.state ?? "…") : "no connection";
-  const gaps = `The sound had ${missed} gap${missed === 1 ? "" : "s"} in the last minute, as this machine had too much to do: end other programs. The card Server in Instrument says more.`;
+  const gaps = `The sound had ${missed} gap${missed === 1 ? "" : "s"} in the last minute, as this machine had too much to do: end other programs. Instrument says more, under Server.`;
   const bad = connection.value !== "open" || (now.engine && now.engine.state !== "running");
   return (
     <span
@@ -219,6 +234,22 @@ export function Panic() {
 /** On a phone: whether what is used seldom is shown below the rest. */
 const opened = signal(false);
 
+/** Of a patch that hears, on a server without a sound card: that no input is chosen, and the way to one. */
+export function OwnInput() {
+  const hears = graph.value?.wires.some(([from]) => from.split(".")[0] === "in");
+  if (!hears || source.value !== "off" || status.value.engine?.driver !== "headless") return null;
+  return (
+    <button
+      title="This patch hears an input, and yours is off"
+      onClick={() => {
+        opened.value = true;
+        chooseInput();
+      }}>
+      Your input is off
+    </button>
+  );
+}
+
 export function Header() {
   return (
     <header data-more={opened.value || undefined}>
@@ -245,14 +276,6 @@ export function Header() {
       </span>
       <Load />
       <Unmute />
-      {recorded.value && (
-        <button
-          class="rec"
-          title="All that sounds is recorded. Files has it, with Download"
-          onClick={() => enter("Files")}>
-          <i aria-hidden="true">●</i> Rec
-        </button>
-      )}
       <InputMenu />
       <Listen />
       <button

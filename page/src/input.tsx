@@ -4,7 +4,7 @@ import { useRef } from "preact/hooks";
 import { dropped } from "./clips/own";
 import { STOPPED, watch } from "./context";
 import { dragged } from "./library/model";
-import { open, set } from "./link";
+import { open, send, set } from "./link";
 import { say, status, value } from "./model";
 import { room, useClosing, useInside } from "./rooms";
 
@@ -15,6 +15,8 @@ export const sounded = signal(false);
 const QUIET = 0.004; // RMS of a piece, -48 dB
 const named = signal("");
 const opened = signal(false);
+/** Opens the menu of the input. */
+export const chooseInput = () => (opened.value = true);
 const MUTE = "/node/in/mute";
 const BACKLOG = 100_000; // bytes that wait in the browser, above which pieces are left out: a quarter of a second
 
@@ -206,6 +208,28 @@ export function Unmute() {
   ) : null;
 }
 
+/** Whether a microphone hears what is played: kept for the sound device. */
+export function Ears() {
+  const headphones = status.value.headphones;
+  if (headphones === undefined) return null;
+  return (
+    <span class="group" role="group" aria-label="What plays the output">
+      <button
+        aria-pressed={headphones}
+        title="No microphone hears what is played"
+        onClick={() => send("/headphones", 1)}>
+        Headphones
+      </button>
+      <button
+        aria-pressed={!headphones}
+        title="What they play is taken out of the microphone, for a patch that listens to it and does not play it"
+        onClick={() => send("/headphones", 0)}>
+        Loudspeakers
+      </button>
+    </span>
+  );
+}
+
 function Menu({ file }: { file: () => void }) {
   return (
     <span class="menu" ref={useInside<HTMLSpanElement>()} onClick={() => (opened.value = false)}>
@@ -213,8 +237,9 @@ function Menu({ file }: { file: () => void }) {
       <button onClick={file}>File…</button>
       <small>
         <span class="by-mouse">or drop a file in Instrument. </span>Use headphones; without them, press Loudspeakers
-        under Server first.
+        first.
       </small>
+      <Ears />
     </span>
   );
 }

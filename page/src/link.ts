@@ -2,6 +2,7 @@
 import { signal } from "@preact/signals";
 import type { Get } from "./api";
 import {
+  type Act,
   ahead,
   beatNow,
   bpm,
@@ -17,11 +18,9 @@ import {
   machines,
   mappings,
   meters,
-  NOTICE_MS,
   noteAt,
   noteOff,
   noteOn,
-  notice,
   partOf,
   passBeat,
   patches,
@@ -31,7 +30,7 @@ import {
   status,
   takeGraph,
   takeStatus,
-  tracksSince,
+  tell,
   type Value,
   value,
 } from "./model";
@@ -346,7 +345,6 @@ function take(frame: Frame): void {
 
 /** Counts what was captured, for who lists it. */
 export const kept = signal(0);
-let tracksFolder = ""; // the folder of the tracks that this page had recorded
 
 function answered([address, ...args]: [string, ...Value[]]): void {
   heard.get(address)?.(args);
@@ -373,18 +371,10 @@ function answered([address, ...args]: [string, ...Value[]]): void {
     if (String(args[0]).startsWith("/scene")) say("The scene is stored.", false);
     if (args[0] === "/audio/device")
       say(`The sound device is ${args[1]}: ${Number(args[2]) / 1000} kHz, ${args[3]} frames.`, false);
-    if (args[0] === "/record/tracks/start") {
-      tracksFolder = String(args[1]).split("/").pop()!;
-      tracksSince.value = Date.now();
-      say("The tracks are being recorded: play, then end them.", false);
-    }
+    if (args[0] === "/record/tracks/start")
+      say("It records the mix, and each track by itself. The same button ends it; ■ stops only the beat.", false);
     if (args[0] === "/record/tracks/stop")
-      say(
-        `The tracks${tracksFolder && ` ${tracksFolder}`} are kept; the room Files gives them, under Recordings.`,
-        false,
-        false,
-        "Files",
-      );
+      say("It is recorded: you hear and save it in Files, under Recordings.", false, false, "Files");
     if (args[0] === "/headphones")
       say(
         args[1]
@@ -399,17 +389,18 @@ function answered([address, ...args]: [string, ...Value[]]): void {
 }
 
 const CLIP_PAUSE_MS = 10_000; // without one, after which a next one is worth a word again
-let clipped = 0;
+const STATE_PAUSE_MS = 120_000; // the same of a state that a node is in again
+const MUTED_MS = 1200;
+const GUARD = "howl_guard";
 
-/** Says once that the input clips; where the answer to an act is shown, that stays, and the next clip says it. */
-function clips(now: number): void {
-  if (now - clipped > CLIP_PAUSE_MS) {
-    const shown = notice.peek();
-    if (shown && !shown.bad && now - shown.at.getTime() < NOTICE_MS) return;
-    say("The input is too loud: turn it down at its source.");
-  }
-  clipped = now;
-}
+/** Mutes the input for as long as a guard takes to begin anew. */
+const muteShortly: Act = [
+  "Mute it for a second",
+  () => {
+    set("/node/in/mute", true);
+    setTimeout(() => set("/node/in/mute", false), MUTED_MS);
+  },
+];
 
 function happened([address, ...args]: [string, ...Value[]]): void {
   heard.get(address)?.(args);
@@ -446,7 +437,12 @@ function happened([address, ...args]: [string, ...Value[]]): void {
       say(String(args[0]));
       break;
     case "/node/state":
-      if (args[2]) say(`${args[0]} is ${args[1]}: ${args[2]}`, args[1] !== "running");
+      if (args[2]) {
+        const [name, state] = [String(args[0]), String(args[1])];
+        const well = state === "running";
+        const said = well ? `${name}: ${args[2]}` : `${name} is ${state}: ${args[2]}`;
+        tell(`${name} ${state}`, said, !well, STATE_PAUSE_MS, well && name === GUARD ? muteShortly : undefined);
+      }
       void readGraph();
       break;
     case "/engine/state":
@@ -489,7 +485,7 @@ function happened([address, ...args]: [string, ...Value[]]): void {
       say(`${args[0]} from ${args[2]} was refused: ${args[1]}.`, true, true);
       break;
     case "/clip":
-      clips(Date.now());
+      tell(address, "The input is too loud: turn it down at its source.", true, CLIP_PAUSE_MS);
       break;
   }
 }

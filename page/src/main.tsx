@@ -3,10 +3,10 @@ import { render } from "preact";
 import { useEffect } from "preact/hooks";
 import { report, show, shown } from "./audio";
 import { Clips } from "./clips/view";
-import { text } from "./code/store";
+import { live, stop, text } from "./code/store";
 import { Code } from "./code/view";
 import { Files } from "./files/view";
-import { Header, startOrStop } from "./header";
+import { Clock, Header, OwnInput, startOrStop } from "./header";
 import { acceptDrops, microphone } from "./input";
 import { install } from "./install";
 import { Controls } from "./instrument/controls";
@@ -28,7 +28,19 @@ import { keysWanted } from "./lessons/state";
 import { Learn } from "./lessons/view";
 import { Library } from "./library/view";
 import { arrived, connect, connection, exchangeSecret, panic, panics, send, useToken } from "./link";
-import { ahead, graph, meters, NOTICE_MS, notes, notice, takesNotes } from "./model";
+import {
+  ahead,
+  type Entry,
+  graph,
+  meters,
+  notes,
+  notices,
+  recording,
+  shownFor,
+  status,
+  takesNotes,
+  tracks,
+} from "./model";
 import { enter, room } from "./rooms";
 import { stage } from "./theme";
 import { TokenForm } from "./token";
@@ -107,24 +119,71 @@ function Away() {
   );
 }
 
-/** The last message for a while, in a row below the room: it covers nothing, and what stands above stays there. */
-function Notice() {
-  const last = notice.value;
-  const gone = useSignal(0);
-  useEffect(() => {
-    if (!last) return;
-    const timer = setTimeout(() => (gone.value = last.id), last.at.getTime() + NOTICE_MS - Date.now());
-    return () => clearTimeout(timer);
-  }, [last]);
+/** What goes on without a message: a script that plays, what is recorded, else what the patch is played with. */
+function Now() {
+  const script = live.value?.playing && room.value !== "Code";
+  const on = tracks.value ?? recording.value;
   return (
-    <p class={last?.bad ? "toast bad" : "toast"} dir="auto" role="status">
-      {last && gone.value !== last.id && connection.value !== "lost" && (
+    <div class="now">
+      {script && (
         <>
-          {last.text}{" "}
-          {last.room && last.room !== room.value && <button onClick={() => enter(last.room!)}>{last.room}</button>}
+          <button aria-label="Stop the script" onClick={() => void stop()}>
+            ■
+          </button>
+          <p>
+            The script <bdi>{live.value?.name}</bdi> plays.
+          </p>
         </>
       )}
-    </p>
+      {!script &&
+        room.value === "Instrument" &&
+        (OwnInput() ?? (narrow.value && <p class="soft">{status.value.hint}</p>))}
+      {on && (
+        <button
+          class="rec"
+          title={`${tracks.value ? "The mix and its tracks are" : "All that sounds is"} recorded; Files has it`}
+          onClick={() => enter("Files")}>
+          <i aria-hidden="true">●</i> {tracks.value ? "Recording" : "All is recorded"} <Clock since={on.since} />
+        </button>
+      )}
+    </div>
+  );
+}
+
+const closed = new Set<number>();
+
+/** The last messages for a while, in a place of their own below the room: nothing moves when they come and go. */
+function Notice() {
+  const drawn = useSignal(0);
+  drawn.value;
+  const now = Date.now();
+  const shown = connection.value === "lost" ? [] : notices(now).filter((one) => !closed.has(one.id));
+  const ends = Math.min(...shown.map((one) => one.at.getTime() + shownFor(one)));
+  useEffect(() => {
+    if (!shown.length) return;
+    const timer = setTimeout(() => (drawn.value += 1), ends - now + 1);
+    return () => clearTimeout(timer);
+  }, [ends]);
+  const close = (one: Entry) => {
+    closed.add(one.id);
+    drawn.value += 1;
+  };
+  return (
+    <div class="foot">
+      <Now />
+      <div class="toast" role="status">
+        {shown.map((one) => (
+          <p key={one.id} class={one.bad ? "bad" : ""} dir="auto">
+            <span>{one.text}</span>
+            {one.room && one.room !== room.value && <button onClick={() => enter(one.room!)}>{one.room}</button>}
+            {one.act && <button onClick={() => (one.act![1](), close(one))}>{one.act[0]}</button>}
+            <button aria-label="Close the message" onClick={() => close(one)}>
+              ×
+            </button>
+          </p>
+        ))}
+      </div>
+    </div>
   );
 }
 

@@ -33,7 +33,12 @@ export interface Entry {
   quiet: boolean;
   /** The room in which what it tells of is found. */
   room?: Room;
+  /** What may be done about it: a button's name and what that does. */
+  act?: Act;
+  /** Said by the server unasked, so no answer to a press. */
+  unasked?: boolean;
 }
+export type Act = readonly [string, () => void];
 export interface Note {
   note: number;
   velocity: number;
@@ -72,8 +77,10 @@ export const graph = signal<Graph | null>(null);
 export const status = signal<Status>({});
 /** What the server records of its output, and since when in seconds of the epoch; null where it does not. */
 export const recording = computed<{ name: string; since: number } | null>(() => status.value.recording ?? null);
-/** The name of that file, "" without one. */
-export const recorded = computed(() => recording.value?.name ?? "");
+/** The same of the set as tracks. */
+export const tracks = computed<{ name: string; since: number } | null>(() => status.value.recording_tracks ?? null);
+/** The names of what is recorded. */
+export const recorded = computed(() => `${recording.value?.name ?? ""} ${tracks.value?.name ?? ""}`);
 export const selected = signal("");
 export const log = signal<Entry[]>([]);
 export const patches = signal<api.Patch[]>([]);
@@ -124,15 +131,29 @@ export const takesNotes = computed(
   () => graph.value?.nodes.some((one) => one.inputs.some((port) => port.kind === "events")) ?? false,
 );
 
-export const NOTICE_MS = 6000;
-/** The last message that is not kept among the others alone. */
-export const notice = computed(() => log.value.find((one) => !one.quiet));
-
+const NOTICE_MS = 6000;
+/** Milliseconds for which a message is shown: longer where there is a button to reach. */
+export const shownFor = (one: Entry) => (one.room || one.act ? 3 : 1) * NOTICE_MS;
+/** What is shown at a moment: the last answer, and the last of what was said unasked. */
+export function notices(now: number): Entry[] {
+  const fresh = log.value.filter((one) => !one.quiet && now - one.at.getTime() < shownFor(one));
+  return [fresh.find((one) => !one.unasked), fresh.find((one) => one.unasked)].filter((one) => one !== undefined);
+}
 let entries = 0;
-export function say(text: string, bad = true, quiet = false, room?: Room): void {
+export function say(text: string, bad = true, quiet = false, room?: Room, more?: Pick<Entry, "act" | "unasked">): void {
   const last = log.value[0];
   if (last && last.text === text && Date.now() - last.at.getTime() < 3000) return;
-  log.value = [{ id: ++entries, at: new Date(), text, bad, quiet, room }, ...log.value].slice(0, MAX_ENTRIES);
+  log.value = [{ id: ++entries, at: new Date(), text, bad, quiet, room, ...more }, ...log.value].slice(0, MAX_ENTRIES);
+}
+
+/** Of each kind of what the server says unasked, when it was said last. */
+const told = new Map<string, number>();
+
+/** Says what nobody asked for, beside an answer to a press: once, and again after `pause` ms without its kind. */
+export function tell(kind: string, text: string, bad: boolean, pause: number, act?: Act): void {
+  const again = Date.now() - (told.get(kind) ?? -pause) < pause;
+  told.set(kind, Date.now());
+  if (!again || !log.value.some((one) => one.text === text)) say(text, bad, again, undefined, { act, unasked: true });
 }
 
 export function takeGraph(next: Graph): void {
@@ -172,14 +193,8 @@ function countMissed(count: number, at: number): void {
   missedLately.value = count - missedBefore[0]!.count;
 }
 
-/** Since when the set is recorded as tracks, in ms of the epoch; 0 where it is not, NaN where it was before this page. */
-export const tracksSince = signal(0);
-
 export function takeStatus(next: Status): void {
   batch(() => {
-    const [before, on] = [status.value.recording_tracks, Boolean(next.recording_tracks)];
-    if (!on) tracksSince.value = 0;
-    else if (tracksSince.value === 0) tracksSince.value = before === false ? Date.now() : Number.NaN;
     countMissed(Number(next.missed_blocks ?? 0), performance.now());
     status.value = next;
     bpm.value = Number(next.tempo ?? bpm.value);

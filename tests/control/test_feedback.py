@@ -36,6 +36,27 @@ async def test_all_but_the_mover_are_told(live: Rig) -> None:
     assert third.heard() == []
 
 
+async def test_levels_are_left_out_for_who_does_not_watch_them(live: Rig) -> None:
+    all_of_it, less = live.client(), live.client()
+    assert (await less.ask("/meter/watch", 0))[0][0] == "/fail"
+    for client in (all_of_it, less):
+        await client.ask("/notify", 1)
+    assert await less.ask("/meter/watch", 0) == [("/done", ("/meter/watch",))]
+
+    async def told() -> list[bool]:
+        live.app.feedback.meters({"a": (0.5, 0.25)})
+        live.app.feedback.event("/panic")
+        live.app.feedback.flush()
+        await live.settle()
+        heard = [client.heard() for client in (all_of_it, less)]
+        assert all(("/panic", ()) in one for one in heard)
+        return [any(address == "/meter" for address, _ in one) for one in heard]
+
+    assert await told() == [True, False]
+    await less.ask("/meter/watch", 1)
+    assert await told() == [True, True]
+
+
 async def test_the_last_mover_is_the_one_not_told(live: Rig) -> None:
     first, second = live.client(), live.client()
     for client in (first, second):

@@ -146,6 +146,25 @@ async def test_it_is_in_scenes_and_a_targets_own_value_wins(live: Rig, tmp_path:
     assert await client.ask("/node/a/trim") == [("/node/a/trim", (0.0,))]
 
 
+async def test_a_scene_of_parameters_brings_their_macros_along(live: Rig, tmp_path: Path) -> None:
+    await load(live, tmp_path)
+    client = live.client()
+    client.send("/node/a/trim", 0.0625)
+    live.app.plans.scenes[4] = {"name": "open", "b.cutoff": 2000.0}
+    await live.settle()
+    client.send("/scene/recall", 4)
+    await live.settle()
+    assert await client.ask("/macro/bright") == [("/macro/bright", (1.0,))]
+    assert await client.ask("/macro/dark") == [("/macro/dark", (0.0,))]
+    assert await client.ask("/node/b/cutoff") == [("/node/b/cutoff", (2000.0,))]
+    assert await client.ask("/node/a/trim") == [("/node/a/trim", (0.0625,))]  # which the scene does not name
+    before = await client.ask("/macro/loud")
+    await client.ask("/patch/undo")
+    assert await client.ask("/node/b/cutoff") == [("/node/b/cutoff", (200.0,))]
+    assert (await client.ask("/macro/bright"))[0][1][0] == pytest.approx(0.5, abs=1e-6)
+    assert await client.ask("/macro/loud") == before
+
+
 def varied(info: ProcessorInfo, variant: str) -> ProcessorInfo:
     """The type with a parameter more, named by its variant."""
     return replace(info, params=(*info.params, Param(variant)))

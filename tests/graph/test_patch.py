@@ -83,6 +83,7 @@ wet = 0.5
 keys.out = "mix"
 "mix" = "out"
 [scenes.1]
+name = "soft"
 "clean.gain" = 0.5
 clean.wet = 1
 [midi]
@@ -99,7 +100,7 @@ clean.wet = 1
         ("keys.out", "mix.a"),
         ("mix.out", "out.out"),
     ]
-    assert made.scenes == {1: {"clean.gain": 0.5, "clean.wet": 1.0}}
+    assert made.scenes == {1: {"name": "soft", "clean.gain": 0.5, "clean.wet": 1.0}}
     assert made.midi == {"cc 21": "clean.gain", "cc 22 16": "clean.fire"}
 
 

@@ -125,6 +125,7 @@ def render(name: str, loaded: Loaded) -> Rendered:
         commands += [
             SetParam(*key.split("."), value, when=Sample(at))  # type: ignore[arg-type]
             for key, value in played.scenes[number].items()
+            if "." in key  # not its name
         ]
     for at, node, param, value in performance.turns:
         commands.append(SetParam(node, param, value, when=Sample(round(at * RATE))))

@@ -337,18 +337,25 @@ LISTED = "document.querySelector('.recordings').innerText"
 def test_a_recording_that_goes_on_and_a_capture_are_saved_by_a_click(
     chromium: Chromium, server: ServerProcess, tab: Tab, home: Path, tmp_path: Path
 ) -> None:
-    tab.until(f"/recorded since .*goes on/.test({LISTED}) && {LISTED}.includes('so far')")
+    tab.until(f"/recorded since .*goes on/.test({LISTED}) && /night, .*so far \\d/s.test({LISTED})")
     tab.run("antiphon.send('/capture', 1)")
     tab.until("/Captured: out-.*Files/.test(document.querySelector('.toast').innerText)")
-    tab.until(f"/out-.*captured/s.test({LISTED})")
+    tab.until(f"/Captured out, .*MP3 .*WAV /s.test({LISTED})")
     save_in(chromium, tmp_path)
-    tab.run("document.querySelector('[aria-label=\"Download night.wav\"]').click()")
+    tab.run("document.querySelector('[aria-label^=\"Download night.wav: WAV\"]').click()")
     saved = tmp_path / "night.wav"
     until(lambda: saved.exists() and saved.stat().st_size, 60.0, "the recording is saved")
     assert soundfile.info(saved).frames > 0
     assert int.from_bytes(saved.read_bytes()[4:8], "little") == saved.stat().st_size - 8
     (kept,) = (home / "data/library/captures").iterdir()
     tab.run(f"document.querySelector('[aria-label=\"Download {kept.name}\"]').click()")
+    small = tmp_path / f"{kept.stem}.mp3"
+    until(lambda: small.exists() and soundfile.info(small).frames > 0, 60.0, "the small file is saved")
+    tab.run(f"document.querySelector('[aria-label=\"Play {kept.name}\"]').click()")
+    tab.until("document.querySelector('.recordings audio')?.currentTime > 0")
+    assert abs(tab.run("document.querySelector('.recordings audio').duration") - soundfile.info(kept).duration) < 0.1
+    tab.run("document.querySelector('.recordings audio').pause()")
+    tab.run(f"document.querySelector('[aria-label^=\"Download {kept.name}: WAV\"]').click()")
     saved = tmp_path / kept.name
     until(lambda: saved.exists() and saved.read_bytes() == kept.read_bytes(), 60.0, "the capture is saved")
 

@@ -10,6 +10,7 @@ import pytest
 import soundfile
 from tests.chromium import Chromium, Tab, needs_chromium
 from tests.serve.test_page_accessibility import PATCH as PAGE
+from tests.waiting import until
 
 from antiphon.kernel.runtime.token import load_token
 from antiphon_bench.rig import ServerProcess
@@ -164,11 +165,13 @@ def test_a_message_covers_nothing(server: ServerProcess, browser: Chromium, widt
     for room in ROOMS:
         enter(tab, room)
         tab.until("!document.querySelector('.toast').innerText")
+        before = [one[1:] for one in boxes(tab, "main, .piano, .tabs")]
         tab.run(f"antiphon.send('/patch/load', 'no-{room}')")
         tab.until(f"document.querySelector('.toast').innerText.includes('no-{room}')")
         said = boxes(tab, ".toast")[0]
-        others = boxes(tab, "header, .app > :not(.toast, header), .rooms")
+        others = boxes(tab, "header, .app > :not(.foot, header), .rooms")
         assert all(apart(said, other) for other in others), f"{room}: {said} {others}"
+        assert [one[1:] for one in boxes(tab, "main, .piano, .tabs")] == before, f"{room}: it moves nothing"
         assert said[3] <= width
         assert said[4] <= 844
 
@@ -190,12 +193,24 @@ def test_an_input_that_clips_is_said_once_and_hides_no_answer(server: ServerProc
         tab.until(f"{said}.includes('{loud}')")
     come(reply=["/capture.reply", "out.wav"])
     tab.until(f"{said}.includes('Captured: out.wav')")
+    # what a node says of itself stands beside an answer, once, with what may be done about it
+    howl = ["/node/state", "howl_guard", "running"]
+    come(events=[[*howl, "lowered the input by 6 dB"]])
+    tab.until(f"/Captured.*lowered the input by 6 dB.*Mute it for a second/s.test({said})")
+    tab.run("[...document.querySelectorAll('.toast button')].find(one => one.innerText.startsWith('Mute')).click()")
+    until(lambda: server.ask("/node/in/mute")[1] == [1], 20.0, "the input is muted")
+    until(lambda: server.ask("/node/in/mute")[1] == [0], 20.0, "and again not")
+    come(events=[[*howl, "lowered the input by 9 dB"]])
+    tab.run("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    assert "9 dB" not in tab.run(said)
     for later in (1, 2, 13):
         tab.run(f"Date.now = () => performance.timeOrigin + performance.now() + {1000 * later}")
         come(events=[["/clip", 1]])
         tab.run("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
         if later < 13:
             assert "Captured" in tab.run(said)
+    tab.run("document.querySelectorAll('.toast [aria-label^=Close]').forEach(one => one.click())")
+    tab.until(f"!{said}")
     lines = tab.run("[...document.querySelectorAll('.log li')].map(one => one.innerText)")
     assert len([one for one in lines if loud in one]) == 2, "once, and again after a pause"
 

@@ -314,6 +314,54 @@ def test_a_recording_that_is_still_written_comes_up_to_now(tmp_path: Path, subty
         take.close()
 
 
+@pytest.mark.parametrize(("rate", "ending"), [(48000, "mp3"), (96000, "ogg")])
+def test_a_recording_comes_as_a_small_file_and_tracks_as_their_mix(tmp_path: Path, rate: int, ending: str) -> None:
+    seconds = 20
+    tone = 0.5 * np.sin(2 * np.pi * 440.0 * np.arange(seconds * rate) / rate).astype(np.float32)
+    sound = tone[:, None] * np.array([1.0, 0.5, 0.0], np.float32)
+    folder = paths.recordings() / "night"
+    takes = [TakeFile(at, rate, 3, "FLOAT") for at in (folder.parent / "out.wav", folder / "output.wav")]
+    (folder / "drums.wav").write_bytes(b"RIFF")
+    (paths.recordings() / "mixless").mkdir()
+    (paths.recordings() / "mixless" / "drums.wav").write_bytes(b"RIFF")
+    for take in takes:
+        take.write(sound)  # which no header says yet
+    with server_thread(tmp_path) as (url, token):
+
+        def ask(path: str) -> HTTPResponse:
+            request = urllib.request.Request(
+                f"{url}/api/recordings{path}", headers={"Authorization": f"Bearer {token}"}
+            )
+            found: HTTPResponse = urllib.request.urlopen(request, timeout=60)
+            return found
+
+        with ask("") as answered:
+            listed = {one["name"]: (one["seconds"], one["mix"] > 0, one["small"]) for one in json.load(answered)}
+        assert listed == {
+            "out.wav": (seconds, False, ending), "night": (seconds, True, ending), "mixless": (0.0, False, ""),
+        }  # fmt: skip
+        for name, saved in ("out.wav", f"out.{ending}"), ("night", f"night.{ending}"):
+            with ask(f"/{name}?form=small") as answered:
+                assert saved in answered.headers["Content-Disposition"]
+                made = answered.read()
+            assert len(made) < 0.06 * sound.nbytes
+            heard, at = soundfile.read(io.BytesIO(made), dtype="float32")
+            assert (at, heard.shape[1]) == (rate, 2)
+            assert abs(len(heard) / rate - seconds) < 0.1
+            level = np.sqrt(np.mean(heard[rate:-rate] ** 2, axis=0))
+            np.testing.assert_allclose(level, [0.5 * 0.5**0.5, 0.25 * 0.5**0.5], rtol=0.06)  # LAME takes 0.4 dB off
+        with ask("/night?form=mix") as answered:
+            assert "night.wav" in answered.headers["Content-Disposition"]
+            whole, _ = soundfile.read(io.BytesIO(answered.read()), dtype="float32")
+        np.testing.assert_allclose(whole, sound, atol=2e-7)
+        for path, status in ("/mixless?form=mix", 404), ("/mixless?form=small", 404), ("/night?form=tape", 400):
+            with pytest.raises(urllib.error.HTTPError) as refused:
+                ask(path)
+            assert refused.value.code == status, path
+    for take in takes:
+        take.close()
+
+
 def test_a_folder_of_tracks_comes_as_one_zip_file_and_to_its_owner_alone(tmp_path: Path) -> None:
     folder = paths.recordings() / "soirée 夜"
     folder.mkdir(parents=True)

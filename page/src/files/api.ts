@@ -141,28 +141,40 @@ export async function bytes(
   return whole.buffer;
 }
 
+/** The bytes of what its owner alone may read, of which a message says that they come, and why not; null then. */
+export async function fetched(path: string, name = ""): Promise<Blob | null> {
+  try {
+    for (;;) {
+      const used = token();
+      const answer = await fetch(path, { headers: headers() });
+      if (answer.ok) {
+        const all = Number(answer.headers.get("Content-Length"));
+        const then = name ? "the browser saves it as soon as it is whole" : "it plays as soon as it is whole";
+        say(`${name || "The recording"} is fetched${all ? `, ${shortSize(all)}` : ""}; ${then}.`, false);
+        return await answer.blob();
+      }
+      const text = await answer.text();
+      if (!locked(lacksToken(answer), answer.status, text, used)) {
+        say(sentence(text, answer.status));
+        return null;
+      }
+      await given();
+    }
+  } catch {
+    say(`${name || "The recording"} was not fetched: the connection broke; try again.`);
+    return null;
+  }
+}
+
 /** Saves a result. Where reading needs the token, by HTTPS or as an owner, a link would not send it. */
 export async function download(path: string, name: string, owner = location.protocol === "https:"): Promise<void> {
   const link = document.createElement("a");
   link.download = name;
   if (owner) {
-    try {
-      let used = token();
-      let answer = await fetch(path, { headers: headers() });
-      while (!answer.ok) {
-        const text = await answer.text();
-        if (!locked(lacksToken(answer), answer.status, text, used)) return say(sentence(text, answer.status));
-        await given();
-        used = token();
-        answer = await fetch(path, { headers: headers() });
-      }
-      const all = Number(answer.headers.get("Content-Length"));
-      say(`${name} is fetched${all ? `, ${shortSize(all)}` : ""}; the browser saves it as soon as it is whole.`, false);
-      link.href = URL.createObjectURL(await answer.blob());
-      setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
-    } catch {
-      return say(`${name} was not fetched: the connection broke; try again.`);
-    }
+    const found = await fetched(path, name);
+    if (!found) return;
+    link.href = URL.createObjectURL(found);
+    setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
   } else link.href = path;
   link.click();
 }

@@ -1,11 +1,11 @@
 // The files: dropped or chosen, sent with progress, chosen for work, removed.
 import { untracked, useSignal, useSignalEffect } from "@preact/signals";
-import { useRef } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import type { Recording } from "../api";
 import { filesToPads } from "../clips/own";
 import { kept, keysCame, token } from "../link";
 import { recorded, recording } from "../model";
-import { asked, download, request } from "./api";
+import { asked, download, fetched, request } from "./api";
 import { Examples } from "./examples";
 import { listen } from "./sound";
 import {
@@ -161,7 +161,8 @@ function Recordings() {
       {now && (
         <p class="recorded" role="status">
           <i aria-hidden="true">●</i> All that sounds is recorded since {hour(now.since)}, whether the beat runs or not.
-          {found.value?.some((one) => one.name === now.name) && " Download gives it up to now, and it goes on."}
+          {found.value?.some((one) => one.name === now.name) && " It comes up to now, and goes on."} “Record” in
+          Instrument, Play, makes a take of its own.
         </p>
       )}
       {locked && (
@@ -171,35 +172,73 @@ function Recordings() {
       )}
       {found.value?.length === 0 && (
         <p class="soft">
-          Nothing is recorded yet. “Capture” in Instrument keeps what has just sounded; “Record tracks” is in the stage
-          view: Stage above, or Play on a phone.
+          Nothing is recorded yet. “Capture” in Instrument keeps what has just sounded; “Record” is in the stage view:
+          Stage above, or Play on a phone.
         </p>
       )}
       <ul>
-        {shown?.map(({ name, bytes, tracks, capture }) => (
-          <li key={name}>
-            <span class="file-name" dir="auto" title={name}>
-              {name}
-            </span>
-            <small>
-              {tracks ? `${tracks} files, ` : capture ? "captured, " : name === now?.name ? "so far " : ""}
-              {shortSize(bytes)}
-            </small>
-            <button
-              class="small"
-              aria-label={`Download ${name}`}
-              onClick={() =>
-                void download(`/api/recordings/${encodeURIComponent(name)}`, tracks ? `${name}.zip` : name, true)
-              }>
-              Download
-            </button>
-          </li>
+        {shown?.map((one) => (
+          <Recorded key={one.name} one={one} goesOn={one.name === now?.name} />
         ))}
       </ul>
       {found.value && shown && shown.length < found.value.length && (
         <button onClick={() => (all.value = true)}>All {found.value.length}</button>
       )}
     </details>
+  );
+}
+
+const SMALL_BYTES = 20_000; // of a small file, a second
+const TIMED = /^(.*?)-?\d{4}-\d\d-\d\d.*$/; // a name that is a time
+
+/** A recording: heard in the page, or saved, the small file first. */
+function Recorded({ one, goesOn }: { one: Recording; goesOn: boolean }) {
+  const sound = useSignal("");
+  const { name, bytes, tracks, capture, seconds, mix, small } = one;
+  const path = `/api/recordings/${encodeURIComponent(name)}`;
+  const plain = tracks ? name : name.replace(/\.[^.]*$/, "");
+  const date = new Date((one.ended - seconds) * 1000);
+  const when = date.toLocaleString([], { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
+  const of = TIMED.exec(name)?.[1];
+  const word = tracks ? "Take" : capture ? `Captured ${of ?? ""}` : "Everything";
+  const files: [string, string, string][] = []; // what each is called, where it is, the name that it is saved by
+  if (small)
+    files.push([`${small.toUpperCase()} ${shortSize(seconds * SMALL_BYTES)}`, "?form=small", `${plain}.${small}`]);
+  if (mix) files.push([`WAV ${shortSize(mix)}`, "?form=mix", `${name}.wav`]);
+  files.push([`${tracks ? "Tracks" : "WAV"} ${shortSize(bytes)}`, "", tracks ? `${name}.zip` : name]);
+  const hear = async () => {
+    const found = await fetched(`${path}?form=small`);
+    if (found) sound.value = URL.createObjectURL(found);
+  };
+  useEffect(() => () => URL.revokeObjectURL(sound.value), [sound.value]);
+  return (
+    <li>
+      {small && (
+        <button class="small" aria-label={`Play ${name}`} onClick={() => void hear()}>
+          ▶
+        </button>
+      )}
+      <span class="file-name" dir="auto" title={name}>
+        {of === undefined ? plain : word}, {when}
+      </span>
+      <small>
+        {goesOn && "so far "}
+        {seconds > 0 && clock(seconds)}
+      </small>
+      {sound.value && <audio controls autoplay src={sound.value} aria-label={name} />}
+      <span class="group">
+        <small>Save</small>
+        {files.map(([text, form, saved], at) => (
+          <button
+            key={form}
+            class="small"
+            aria-label={`Download ${name}${at ? `: ${text}` : ""}`}
+            onClick={() => void download(path + form, saved, true)}>
+            {text}
+          </button>
+        ))}
+      </span>
+    </li>
   );
 }
 

@@ -3,9 +3,8 @@
 import { signal } from "@preact/signals";
 import { useRef } from "preact/hooks";
 import { send, set } from "../link";
-import { type Graph, graph, type Node, type Param, recorded, selected, value } from "../model";
+import { bpm, type Graph, graph, type Node, type Param, selected, value } from "../model";
 import { Options } from "../options";
-import { enter } from "../rooms";
 import { Field } from "./controls";
 import { Learn, Mapped, oscOf } from "./learn";
 import { useMeters } from "./meters";
@@ -86,14 +85,14 @@ export function Mixer() {
           aria-label="Bars that are captured"
           value={String(bars.value)}
           onChange={(event) => (bars.value = Number(event.currentTarget.value))}>
-          <Options of={BARS.map((one) => [String(one), one === 1 ? "the last bar" : `the last ${one} bars`])} />
+          <Options
+            of={BARS.map((one) => [
+              String(one),
+              `last ${one === 1 ? "bar" : `${one} bars`}, ${Math.round((one * 240) / bpm.value)} s`,
+            ])}
+          />
         </select>
         <small>of {kept}</small>
-        {recorded.value && (
-          <small>
-            All that sounds is recorded too: <button onClick={() => enter("Files")}>Files</button>
-          </small>
-        )}
         <Learn address={pressed} name="this capture" />
         <Mapped address={pressed} name="this capture" />
       </span>

@@ -146,7 +146,7 @@ export function Piano() {
           aria-label="Which node plays"
           value={target.value}
           onChange={(event) => (target.value = event.currentTarget.value)}>
-          <option value="">all that play</option>
+          <option value="">all nodes</option>
           <Options of={takers.map((one) => one.name)} />
         </select>
         <label>

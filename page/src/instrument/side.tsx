@@ -2,7 +2,8 @@
 
 import { signal } from "@preact/signals";
 import { useRef } from "preact/hooks";
-import { clearLog, connection, lost, roundTrip, send } from "../link";
+import { Ears } from "../input";
+import { clearLog, connection, heard, lost, roundTrip, send } from "../link";
 import { graph, log, status } from "../model";
 import { Options } from "../options";
 import { stage, toggleStage } from "../theme";
@@ -11,10 +12,15 @@ const SCENES = 8;
 const storing = signal(false);
 const beats = signal(0);
 
+/** The scene that was recalled last, and the patch that it is of. */
+const recalled = signal<[number, string] | null>(null);
+heard.set("/scene/recalled", ([number]) => (recalled.value = [Number(number), graph.value?.patch ?? ""]));
+
 export function Scenes() {
   const stored = new Set(graph.value?.scenes ?? []);
   // the numbers are those of /scene/recall; 0 is shown where it is stored
   const first = stored.has(0) ? 0 : 1;
+  const named = (number: number) => String(graph.value?.scene_names[number] ?? "");
   const count = Math.max(SCENES, ...[...stored].map((number) => number + 1 - first));
   return (
     <div class="scenes">
@@ -25,13 +31,16 @@ export function Scenes() {
             key={number}
             class={stored.has(number) ? "stored" : ""}
             disabled={!storing.value && !stored.has(number)}
-            aria-label={`${storing.value ? "Store" : "Recall"} scene ${number}`}
+            title={named(number)}
+            aria-pressed={recalled.value?.[0] === number && recalled.value[1] === graph.value?.patch}
+            aria-label={`${storing.value ? "Store" : "Recall"} scene ${number}${named(number) && `, ${named(number)}`}`}
             onClick={() => {
               if (storing.value) send("/scene/store", number);
               else send("/scene/recall", number, beats.value);
               storing.value = false;
             }}>
             {number}
+            {named(number) && <small>{named(number)}</small>}
           </button>
         ))}
       </div>
@@ -88,28 +97,6 @@ function Device() {
   );
 }
 
-/** Whether a microphone hears what is played: kept for the sound device. */
-function Output() {
-  const headphones = status.value.headphones;
-  if (headphones === undefined) return null;
-  return (
-    <span class="group" role="group" aria-label="What plays the output">
-      <button
-        aria-pressed={headphones}
-        title="No microphone hears what is played"
-        onClick={() => send("/headphones", 1)}>
-        Headphones
-      </button>
-      <button
-        aria-pressed={!headphones}
-        title="What they play is taken out of the microphone, for a patch that listens to it and does not play it"
-        onClick={() => send("/headphones", 0)}>
-        Loudspeakers
-      </button>
-    </span>
-  );
-}
-
 export function Server() {
   const now = status.value;
   const engine = now.engine ?? {};
@@ -149,7 +136,7 @@ export function Server() {
         Stage: black, larger type
       </button>
       <Device />
-      <Output />
+      <Ears />
       <dl>
         {rows.map(([name, said, bad]) => (
           <div key={name}>

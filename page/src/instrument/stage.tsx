@@ -1,13 +1,13 @@
 // What is played on a stage: macros, scenes, cues, mutes, levels and the beat, large; on a phone macros, scenes and XY.
-import { signal, useSignal } from "@preact/signals";
+import { signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { XY } from "../clips/xy";
 import { Tracks } from "../code/beside";
 import { enterRoom } from "../code/store";
-import { Beat } from "../header";
+import { Beat, Clock } from "../header";
 import { Unmute } from "../input";
 import { send } from "../link";
-import { status, tracksSince } from "../model";
+import { tracks as recording } from "../model";
 import { Macros } from "./controls";
 import { Cues } from "./cues";
 import { Blackout } from "./lights";
@@ -20,35 +20,20 @@ const PHONE = matchMedia("(max-width: 760px), (max-height: 480px)");
 export const narrow = signal(PHONE.matches);
 PHONE.addEventListener("change", () => (narrow.value = PHONE.matches));
 
-/** On a phone: whether the tracks, and the button that records them, stand where the XY pad does. */
+/** On a phone: whether the tracks stand where the XY pad does. */
 const tracks = signal(false);
 
-/** That the tracks are recorded, and for how long as far as this page knows. */
-function Running() {
-  const now = useSignal(Date.now());
-  useEffect(() => {
-    const timer = setInterval(() => (now.value = Date.now()), 1000);
-    return () => clearInterval(timer);
-  }, []);
-  if (!status.value.recording_tracks) return null;
-  const seconds = Math.max(0, Math.floor((now.value - tracksSince.value) / 1000));
-  return (
-    <span class="running">
-      <i aria-hidden="true">●</i>{" "}
-      {seconds >= 0 && `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`}
-    </span>
-  );
-}
-
-/** Records the set as tracks, or ends them. */
+/** Records the set, the mix and its tracks, or ends it. */
 function Record() {
-  const on = Boolean(status.value.recording_tracks);
+  const on = recording.value;
   return (
     <button
-      title="Each strip, the input and the output in a file of its own, with projects for studios"
-      aria-pressed={on}
+      class="record"
+      title="Keeps what you play from now on: the mix, and each strip and the input in a file of its own. Files has it"
+      aria-pressed={!!on}
       onClick={() => send(on ? "/record/tracks/stop" : "/record/tracks/start")}>
-      {on ? "End the tracks" : "Record tracks"} {!narrow.value && <Running />}
+      <i aria-hidden="true">●</i> {on ? "End " : "Record"}
+      {on && <Clock since={on.since} />}
     </button>
   );
 }
@@ -69,15 +54,15 @@ export function Stage() {
         {narrow.value && tracks.value && (
           <div class="levels">
             <Tracks />
-            <Record />
           </div>
         )}
         {narrow.value && !tracks.value && <XY />}
       </section>
       {narrow.value ? (
         <section class="hand" aria-label="Output">
+          <Record />
           <button aria-pressed={tracks.value} onClick={() => (tracks.value = !tracks.value)}>
-            Tracks <Running />
+            Tracks
           </button>
           <Output />
           <Blackout />

@@ -41,8 +41,8 @@ export function Surfaces() {
       </h2>
       {!lan && (
         <p class="soft">
-          Only this machine may play. To open it to phones and controllers such as TouchOSC, end the server (Ctrl+C in
-          its terminal) and start <code>antiphon serve --lan</code> in its place.
+          Only the machine that runs Antiphon may play. To open it to phones and controllers such as TouchOSC, end the
+          server (Ctrl+C in its terminal) and start <code>antiphon serve --lan</code> in its place.
         </p>
       )}
       <p class="soft">OSC goes to port {String(status.value.osc_port ?? "…")}.</p>

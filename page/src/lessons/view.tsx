@@ -18,7 +18,7 @@ import { useMeters } from "../instrument/meters";
 import { Piano } from "../instrument/piano";
 import { noteName } from "../instrument/scale";
 import { arrived, connection, send } from "../link";
-import { graph, macros, notes, say, status, takesNotes } from "../model";
+import { graph, macros, missedLately, notes, say, status, takesNotes } from "../model";
 import {
   answer,
   begin,
@@ -46,7 +46,7 @@ const lost = signal("");
 /** Whom a path is for. */
 const FOR: Record<string, string> = {
   code: "Type a line and hear it. No instrument is needed.",
-  play: "Play the keys here, or use a voice: your own, or a recorded one.",
+  play: "Play the keys here, a guitar, or a voice: your own, or a recorded one.",
   files: "Begin with the sounds that are here, then use your own.",
   send: "From TouchOSC, Tidal, SuperCollider, Pure Data, Python, a keyboard.",
 };
@@ -113,6 +113,10 @@ function Opened({ one }: { one: Lesson }) {
   const said = answer.value;
   const scripted = one.kind === "events";
   const silent = unheard.value && one.kind !== "file";
+  const passed = useRef<HTMLParagraphElement>(null);
+  useEffect(() => {
+    if (said?.passed) passed.current?.scrollIntoView({ block: "nearest" });
+  }, [said?.passed]);
   return (
     <>
       <section class="lesson-text" aria-label="Lesson">
@@ -140,25 +144,47 @@ function Opened({ one }: { one: Lesson }) {
         {one.kind !== "file" && <Loudness of="out" name="What sounds" />}
         {scripted ? wanted.value && <Token /> : asked.value && <FilesToken />}
         {scripted ? <Script one={one} /> : <Desk one={one} />}
+        <p class="group">
+          <button aria-pressed={shown.value === "hint"} onClick={() => (shown.value = shown.value ? "" : "hint")}>
+            Hint
+          </button>
+          {scripted && (
+            <button
+              aria-pressed={shown.value === "solution"}
+              onClick={() => (shown.value = shown.value === "solution" ? "" : "solution")}>
+              One solution
+            </button>
+          )}
+          {said?.passed && (
+            <button class="call" onClick={() => open(next.value)}>
+              {next.value ? `Next: ${next.value.title}` : "The path is done"}
+            </button>
+          )}
+        </p>
         <div class="lesson-said" role="status">
           {busy.value && <p>{busy.value}</p>}
-          {!said && listens(one) && (
+          {(!said || (one.patch && !plays(one))) && listens(one) && (
             <p>
-              {hears(one)
-                ? "It listens."
-                : source.value === "off"
-                  ? "It listens once you have chosen a voice above."
-                  : "Nothing has come from it yet. Sing nearer to the microphone, or louder."}
+              {one.patch && !plays(one)
+                ? `First load the patch ${one.patch}, by the button above.`
+                : hears(one)
+                  ? "It listens."
+                  : source.value === "off"
+                    ? "It listens once you have chosen a voice above."
+                    : "Nothing has come from it yet. Sing nearer to the microphone, or louder."}
             </p>
           )}
-          {said && (
-            <p class={said.passed ? "right" : "other"}>
+          {said && (said.passed || !one.patch || plays(one) || !listens(one)) && (
+            <p ref={passed} class={said.passed ? "right" : "other"}>
               <b>{said.passed ? "Right. " : listens(one) ? "So far: " : "Not yet. "}</b>
               {said.passed && silent && "You do not hear it yet: press Listen above. "}
               {said.answer}
             </p>
           )}
           {one.sound && source.value !== "off" && <HeardNotes />}
+          {one.sound && missedLately.value > 0 && (
+            <p class="bad">The sound has gaps, as this machine is busy: what it hears may be wrong.</p>
+          )}
           {said && said.came.length > 0 && (
             <ul aria-label="What came">
               {said.came.map((text, place) => (
@@ -171,28 +197,6 @@ function Opened({ one }: { one: Lesson }) {
           {shown.value === "hint" && <p>{one.hint}</p>}
           {shown.value === "solution" && <pre>{one.solution}</pre>}
         </div>
-        <p class="group">
-          {said?.passed && next.value && (
-            <button class="call" onClick={() => open(next.value)}>
-              Next: {next.value.title}
-            </button>
-          )}
-          {said?.passed && !next.value && (
-            <button class="call" onClick={() => open(null)}>
-              The path is done
-            </button>
-          )}
-          <button aria-pressed={shown.value === "hint"} onClick={() => (shown.value = shown.value ? "" : "hint")}>
-            Hint
-          </button>
-          {scripted && (
-            <button
-              aria-pressed={shown.value === "solution"}
-              onClick={() => (shown.value = shown.value === "solution" ? "" : "solution")}>
-              One solution
-            </button>
-          )}
-        </p>
       </section>
       {one.keys && takesNotes.value && <Piano />}
     </>
@@ -261,6 +265,8 @@ function Script({ one }: { one: Lesson }) {
   );
 }
 
+const plays = (one: Lesson) => graph.value?.patch.toLowerCase() === one.patch;
+
 /** A sound that ships, as what the server hears. */
 async function sing(name: string): Promise<void> {
   const found = await fetch(`/api/examples/${name}`, { headers: headers() }).catch(() => null);
@@ -310,7 +316,7 @@ function listener(name: string): boolean {
 
 /** What is moved, played and sung in a lesson without a script. */
 function Desk({ one }: { one: Lesson }) {
-  const own = graph.value?.patch.toLowerCase() === one.patch;
+  const own = plays(one);
   const on = source.value !== "off";
   return (
     <>
@@ -345,7 +351,7 @@ function Desk({ one }: { one: Lesson }) {
             Use my microphone
           </button>
           {on && <button onClick={endInput}>End it</button>}
-          <Loudness of="in" name="You are" />
+          {on && <Loudness of="in" name="You are" />}
           <small class="soft">
             Wear headphones, or your microphone hears the loudspeakers too.{" "}
             {status.value.headphones && <button onClick={() => send("/headphones", 0)}>No headphones</button>}

@@ -60,7 +60,7 @@ CEILING, RELEASE = 0.6, 1e-4
 """Highest peak that is passed, and the share of its lowering that is given back in a frame."""
 MUTED = 50.0
 """Hops of silence after which an input that was held down opens anew."""
-SAID = "lowered the input by {} dB, which howled through the loudspeakers; mute it for a second to begin anew"
+SAID = "lowered the input by {} dB, which howled through the loudspeakers; mute the input for a second to begin anew"
 NEPER = math.log(10.0) / 20.0
 
 

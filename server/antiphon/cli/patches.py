@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from antiphon.cli.terminal.progress import Json, echo_answer, style_text
+from antiphon.kernel.graph.names import SCENE_NAME
 from antiphon.kernel.graph.patch_list import SETS, entries
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.arguments import argument
@@ -67,7 +68,9 @@ def card(entry: PatchEntry, patch: Patch) -> Iterator[str]:
     for macro in patch.graph.macros:
         yield f"macro {macro.name}: {', '.join(f'{one.key} {one.low:g} to {one.high:g}' for one in macro.targets)}"
     for number, values in sorted(patch.scenes.items()):
-        yield f"scene {number}: {', '.join(f'{key} {value}' for key, value in values.items())}"
+        named = f", {values[SCENE_NAME]}" if SCENE_NAME in values else ""
+        set_to = ", ".join(f"{key} {value}" for key, value in values.items() if key != SCENE_NAME)
+        yield f"scene {number}{named}: {set_to}"
     for control, target in patch.midi.items():
         yield f"{'notes out' if control == 'out' else control}: {target}"
 

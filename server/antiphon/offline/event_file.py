@@ -21,7 +21,7 @@ from msgspec import Meta, Struct
 
 from antiphon.kernel.contract.params import Param, Value
 from antiphon.kernel.errors import AntiphonError, UsageError
-from antiphon.kernel.graph.names import MACRO
+from antiphon.kernel.graph.names import MACRO, SCENE_NAME
 from antiphon.kernel.graph.patch import Patch
 from antiphon.kernel.runtime.suggestion import nearest
 from antiphon.kernel.runtime.typed import Misfit, convert
@@ -140,6 +140,8 @@ def _recalled(args: list[Any], when: When, find: FindParam, patch: Patch | None,
         raise UsageError(f"the patch has no scene {asked:g}; there are: {there}")
     # macros come first, so that a target's own value is the last
     for key, value in sorted(scene.items(), key=lambda item: not item[0].startswith(f"{MACRO}.")):
+        if key == SCENE_NAME:
+            continue
         node, _, name = key.partition(".")
         param = find(node, name)
         if _fixed(param) and not at_beginning(when):

@@ -267,8 +267,7 @@ def status(app: StatusSource, counters: dict[str, int]) -> dict[str, Any]:
         "leads": leader_of(app),
         "headphones": not app.plans.loudspeakers,
         "bar": session.state.bar,
-        "recording": _recorded(app),
-        "recording_tracks": app.link.keeping_tracks,
+        **_recorded(app),
         "osc_port": app.udp.port,
         "osc_receive_buffer": app.udp.receive_buffer,
         "trouble": "; ".join(filter(None, _troubles(app))),
@@ -279,10 +278,14 @@ def status(app: StatusSource, counters: dict[str, int]) -> dict[str, Any]:
     }
 
 
-def _recorded(app: StatusSource) -> dict[str, Any] | None:
-    """Name of the file of the output's recording, and when it began in seconds of the epoch; None without one."""
-    note = noted(app.folder.folder) if app.link.recording else RecordingNote()
-    return {"name": Path(note.record).name, "since": note.since} if note.record else None
+def _recorded(app: StatusSource) -> dict[str, dict[str, Any] | None]:
+    """Names of the output's recording and of the tracks, and when each began in seconds of the epoch; None for none."""
+    output, tracks = app.link.recording, app.link.keeping_tracks
+    note = noted(app.folder.folder) if output or tracks else RecordingNote()
+    return {
+        "recording": {"name": Path(note.record).name, "since": note.since} if output and note.record else None,
+        "recording_tracks": {"name": Path(note.tracks).name, "since": note.tracks_since} if tracks else None,
+    }
 
 
 def _troubles(app: StatusSource) -> Iterator[str]:

@@ -21,6 +21,7 @@ from antiphon.kernel.errors import AntiphonError, FileError, RequestError, Usage
 from antiphon.kernel.graph.graph import NodeSpec
 from antiphon.kernel.graph.io_nodes import declaration, own_nodes
 from antiphon.kernel.graph.macros import macros_to_json
+from antiphon.kernel.graph.names import SCENE_NAME
 from antiphon.kernel.wire.web_link import MAX_REQUEST, STARTED, Topic, WebRequest, parts
 
 log = logging.getLogger("antiphon.web")
@@ -185,7 +186,8 @@ def _graph(app: StatusSource) -> Iterator[str]:
     yield '], "wires": ['
     for place, wire in enumerate(state.graph.wires):
         yield ("," if place else "") + json.dumps([str(wire.source), str(wire.dest)])
-    yield '], "scenes": ' + json.dumps(sorted(app.plans.scenes)) + "}}"
+    names = {number: scene[SCENE_NAME] for number, scene in app.plans.scenes.items() if SCENE_NAME in scene}
+    yield '], "scenes": ' + json.dumps(sorted(app.plans.scenes)) + ', "scene_names": ' + json.dumps(names) + "}}"
 
 
 def _stored(app: StatusSource) -> Iterator[str]:

@@ -13,4 +13,6 @@ CANCELLER = "echo_cancel"
 GUARD = "howl_guard"
 """Type of the node, with the same inputs, that lowers an input whose loop through the loudspeakers howls."""
 BUSES = (*PAIRS, CUE)
+SCENE_NAME, MAX_SCENE_NAME = "name", 32
+"""Key of a scene, beside those of its values, under which a patch says what people read, and its characters at most."""
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")

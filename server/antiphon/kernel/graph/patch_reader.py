@@ -30,7 +30,7 @@ from antiphon.kernel.graph.graph import (
 )
 from antiphon.kernel.graph.io_nodes import ENDS
 from antiphon.kernel.graph.macros import MOST, Macro, macro_info, read_macro
-from antiphon.kernel.graph.names import MACRO
+from antiphon.kernel.graph.names import MACRO, MAX_SCENE_NAME, SCENE_NAME
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.importing import import_object
 from antiphon.kernel.runtime.shortening import shorten
@@ -179,7 +179,7 @@ class PatchReader:
         return tuple(macros)
 
     def scenes(self, table: Mapping[str, Any], graph: Graph) -> dict[int, dict[str, Value]]:
-        """Values by "node.param", by the scene's number."""
+        """Values by "node.param", and by `SCENE_NAME` what people read, by the scene's number."""
         scenes: dict[int, dict[str, Value]] = {}
         for number, body in table.items():
             here = ("scenes", number)
@@ -188,7 +188,9 @@ class PatchReader:
             if not isinstance(body, dict):
                 raise Misfit(here, f"is {kind_of(body)}; takes a table of node.param = value")
             scenes[int(number)] = {
-                key: self._value((*here, key), self._param(graph, (*here, key), key), value)
+                key: _scene_name((*here, key), value)
+                if key == SCENE_NAME
+                else self._value((*here, key), self._param(graph, (*here, key), key), value)
                 for key, value in _flat(body)
             }
         return scenes
@@ -361,3 +363,9 @@ def _flat(table: Mapping[str, Any]) -> list[tuple[str, Any]]:
         else:
             items.append((key, value))
     return items
+
+
+def _scene_name(here: tuple[str, ...], given: object) -> str:
+    if not isinstance(given, str) or not 1 <= len(given) <= MAX_SCENE_NAME or not given.isprintable():
+        raise Misfit(here, f"takes what people read, a text of 1 to {MAX_SCENE_NAME} characters")
+    return given

@@ -6,13 +6,13 @@ from antiphon.kernel.contract.params import Value
 from antiphon.kernel.errors import RequestError
 from antiphon.kernel.graph.graph import Graph
 from antiphon.kernel.graph.io_nodes import ENDS
-from antiphon.kernel.graph.names import MACRO
+from antiphon.kernel.graph.names import MACRO, SCENE_NAME
 from antiphon.kernel.session.commands import SetParam, When
 from antiphon.kernel.session.graph_state import GraphState
 
 MAX_SCENES = 128
 Scene = dict[str, Value]
-"""\"node.param\" → value."""
+"""\"node.param\" → value; and under `SCENE_NAME` what a patch calls it."""
 
 
 def capture(state: GraphState) -> Scene:
@@ -41,11 +41,26 @@ def recall_commands(scene: Mapping[str, Value], state: GraphState, seconds: floa
             yield SetParam(name, word, value, seconds if param.kind == "float" and not param.restart else 0.0, when)
 
 
+def with_macros(scene: Mapping[str, Value], state: GraphState) -> Scene:
+    """A scene with the places of macros that it leaves out and whose first parameter it sets.
+
+    What else these macros move is in it too, with the scene's or its present value, so that it stays.
+    """
+    placed, left = Scene(), Scene()
+    for macro in state.graph.macros:
+        key, first = f"{MACRO}.{macro.name}", macro.targets[0]
+        if key not in scene and first.key in scene:
+            node, cell = state.param(first.node, first.param)
+            placed[key] = round(first.place(node.cells[cell], scene[first.key]), 6)
+            left |= {target.key: state.value(target.node, target.param) for target in macro.targets}
+    return placed | left | dict(scene)
+
+
 def restricted_to(scenes: Mapping[int, Scene], graph: Graph) -> dict[int, Scene]:
     """The scenes without values of nodes missing in the graph."""
     there = {*ENDS, MACRO, *(node.name for node in graph.nodes)}
     return {
-        number: {key: value for key, value in scene.items() if key.partition(".")[0] in there}
+        number: {key: value for key, value in scene.items() if key == SCENE_NAME or key.partition(".")[0] in there}
         for number, scene in scenes.items()
     }
 

@@ -108,7 +108,7 @@ def resume_requests(folder: Path, notes: list[str]) -> list[dict[str, Any]]:
 
     Lines for the performer are appended to `notes`.
     """
-    record, session, tracks, _ = journal.noted(folder)
+    record, session, tracks, *_ = journal.noted(folder)
     begin = []
     if tracks:
         begin.append({"do": "tracks", "path": tracks})

@@ -1,11 +1,15 @@
 """Recording operations: what `/record/start` and `/record/tracks/start` wrote, listed, and given to another machine."""
 
 import asyncio
+import contextlib
 import io
+import os
+import threading
 import zipfile
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from antiphon.files.containers.chunks import written_wav
 from antiphon.files.containers.pieces import SplicedFile
@@ -13,13 +17,21 @@ from antiphon.jobs.errors import Missing
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.shortening import shorten
 from antiphon.web.api import types
-from antiphon.web.api.jobs import download
+from antiphon.web.api.jobs import TYPES, download
 from antiphon.web.http_message import HttpRequest, Response, answer
 from antiphon.web.operations import TokenLevel, operation
 from antiphon.web.server import HttpServer
 
 PIECE_BYTES = 256 * 1024
 """Bytes read from a file in a step."""
+MIX = "output.wav"
+"""The mix in a folder of tracks."""
+PIECE_FRAMES = 1 << 16
+"""Frames encoded in a step."""
+HIGHEST_MP3 = 48000
+"""Rate in Hz above which there is no MP3."""
+_ENCODING = threading.Lock()
+"""One small file is made at a time: it takes a core, and others play."""
 
 
 class RecordingRoutes:
@@ -33,25 +45,99 @@ class RecordingRoutes:
         """The recordings of the output, the folders of tracks, and captures, newest first."""
         return answer(await asyncio.to_thread(_listed))
 
-    @operation("GET", "/api/recordings/{name}", bytes, level=TokenLevel.OWNER, example={"name": "set.wav"})
-    async def recording(self, request: HttpRequest, name: str) -> Response:
+    @operation(
+        "GET",
+        "/api/recordings/{name}",
+        bytes,
+        level=TokenLevel.OWNER,
+        query=types.RecordingQuery,
+        example={"name": "set.wav", "form": "whole"},
+    )
+    async def recording(self, request: HttpRequest, name: str, query: types.RecordingQuery) -> Response:
         """A recording or a capture, up to now where it is still written; a folder of tracks as a zip file."""
         path = paths.path_inside(paths.recordings(), name)
         if not path.exists():
             path = paths.path_inside(paths.captures(), name)
-        if path.is_file():
-            return await asyncio.to_thread(_as_it_is, path)
-        if not path.is_dir():
+        if not path.exists():
             raise Missing(f"there is no recording {shorten(name)!r}; GET /api/recordings lists them")
-        head = download(path, f"{path.name}.zip").headers
-        return Response(200, type="application/zip", headers=head, pieces=_in_threads(zipped(path)))
+        folder = path.is_dir()
+        if query.form == "whole" and folder:
+            head = download(path, f"{path.name}.zip").headers
+            return Response(200, type="application/zip", headers=head, pieces=_in_threads(zipped(path)))
+        sound = _mix(path)
+        if not sound.is_file():
+            raise Missing(f"{shorten(name)!r} has no mix; form=whole gives its tracks")
+        shown = path.name if folder else path.stem
+        if query.form != "small":
+            return await asyncio.to_thread(_as_it_is, sound, f"{shown}{sound.suffix}")
+        _, ending = await asyncio.to_thread(_length, sound)
+        if not ending:
+            raise Missing(f"no small file can be made of {shorten(name)!r}; form=mix gives it as it is")
+        head = download(path, f"{shown}.{ending}").headers
+        return Response(200, type=TYPES[f".{ending}"], headers=head, pieces=_in_threads(_encoded(sound, ending)))
 
 
-def _as_it_is(path: Path) -> Response:
-    """A recording up to now; one that is still written is a whole file as well."""
+def _mix(path: Path) -> Path:
+    """The file with the mix of a recording: of a folder of tracks one of its files, which may be missing."""
+    sound = path / MIX if path.is_dir() else path
+    return path / "" if sound.is_symlink() else sound
+
+
+def _as_it_is(path: Path, name: str) -> Response:
+    """A recording up to now, as a file of that name; one that is still written is a whole file as well."""
     with path.open("rb") as file:
         head, length = written_wav(file.fileno())
-    return replace(download(path, path.name), head=head, length=length)
+    return replace(download(path, name), head=head, length=length)
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """The sound of a recording up to now, as soundfile reads it; None where it reads none."""
+    import soundfile
+
+    with path.open("rb") as file:
+        head, length = written_wav(file.fileno())
+        try:
+            sound = soundfile.SoundFile(SplicedFile(file.fileno(), (head, range(len(head), length))))
+        except soundfile.SoundFileError:
+            yield None
+            return
+        with sound:
+            yield sound
+
+
+def _length(path: Path) -> tuple[float, str]:
+    """Seconds of a recording up to now, and the ending of the small file that can be made of it; 0 and "" for none."""
+    if not path.is_file():
+        return 0.0, ""
+    with _opened(path) as sound:
+        if sound is None or not sound.frames:
+            return 0.0, ""
+        return round(sound.frames / sound.samplerate, 3), "mp3" if sound.samplerate <= HIGHEST_MP3 else "ogg"
+
+
+def _encoded(path: Path, ending: str) -> Iterator[bytes]:
+    """A recording up to now as a small file, in pieces; nothing of it is kept.
+
+    An MP3 has one bitrate throughout, so that its beginning, which the encoder would write again, need not be.
+    """
+    import soundfile
+
+    out = _Outgoing()
+    more = {"compression_level": 0.5, "bitrate_mode": "CONSTANT"} if ending == "mp3" else {}
+    with _opened(path) as sound:
+        form = sound.samplerate, min(2, sound.channels)
+        with soundfile.SoundFile(out, "w", *form, format=ending.upper(), **more) as made:
+            left = sound.frames
+            while left > 0:
+                with _ENCODING:
+                    heard = sound.read(min(PIECE_FRAMES, left), "float32", always_2d=True)
+                    made.write(heard[:, :2])
+                left = left - len(heard) if len(heard) else 0
+                if piece := out.take():
+                    yield piece
+    if piece := out.take():
+        yield piece
 
 
 def _listed() -> list[dict[str, object]]:
@@ -62,6 +148,8 @@ def _listed() -> list[dict[str, object]]:
         files = _files(path) if path.is_dir() else [path] * path.is_file()
         if files and not path.name.startswith("."):
             sizes, times = zip(*((one.stat().st_size, one.stat().st_mtime) for one in files), strict=True)
+            mix = _mix(path)
+            seconds, small = _length(mix)
             found.append(
                 {
                     "name": path.name,
@@ -69,6 +157,9 @@ def _listed() -> list[dict[str, object]]:
                     "tracks": len(files) if path.is_dir() else 0,
                     "capture": path.parent == paths.captures(),
                     "ended": max(times),
+                    "seconds": seconds,
+                    "mix": mix.stat().st_size if path.is_dir() and mix.is_file() else 0,
+                    "small": small,
                 }
             )
     return sorted(found, key=lambda one: -float(str(one["ended"])))
@@ -80,16 +171,27 @@ def _files(folder: Path) -> list[Path]:
 
 
 class _Outgoing(io.RawIOBase):
-    """Keeps what is written until it is taken."""
+    """Keeps what is written until it is taken; what is written again, behind a seek back, is left out."""
 
     def __init__(self) -> None:
         self._held = bytearray()
+        self._at = self._end = 0
 
     def writable(self) -> bool:
         return True
 
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        self._at = offset + (0, self._at, self._end)[whence]
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
     def write(self, data: bytes) -> int:  # type: ignore[override]
-        self._held += data
+        if self._at == self._end:
+            self._held += data
+            self._end += len(data)
+        self._at += len(data)
         return len(data)
 
     def take(self) -> bytes:

@@ -147,7 +147,9 @@ NodeParam = record("NodeParam", Param, value=VALUE)
 PORTS: Any = {"inputs": list_of(Port), "outputs": list_of(Port)}
 STATE: Any = {"name": str, "type": str, "number": int, "state": str, "reason": str, "doc": str}
 Node = record("Node", **STATE, **PORTS, params=list_of(NodeParam))
-Graph = record("Graph", patch=str, nodes=list_of(Node), wires=list[tuple[str, str]], scenes=list[int])
+Graph = record(
+    "Graph", patch=str, nodes=list_of(Node), wires=list[tuple[str, str]], scenes=list[int], scene_names=dict[str, str]
+)
 Plugin = record(
     "Plugin", name=str, doc=str, plugin=str, **PORTS, needs=list[str], splits=list[str], params=list_of(Param)
 )
@@ -196,7 +198,10 @@ Words = record("Words", **WORDS, scales=list[str], chords=list[str], reference=l
 Translated = record("Translated", text=str, left_out=int)
 Version = record("Version", version=int)
 Stopped = record("Stopped", stopped=bool)
-Recording = record("Recording", name=str, bytes=int, tracks=int, capture=bool, ended=float)
+# mix: bytes of the mix of tracks; small: the ending of the small file that is made of it, "" where none is
+Recording = record(
+    "Recording", name=str, bytes=int, tracks=int, capture=bool, ended=float, seconds=float, mix=int, small=str
+)
 LiveSet = record("LiveSet", name=str, line=str, bars=int, own=bool)
 LiveSetText = record("LiveSetText", name=str, own=bool, text=str)
 Saved = record("Saved", name=str, own=bool)
@@ -207,6 +212,15 @@ class TryBody(Request):
 
     text: ScriptText = ""
     job: Annotated[str, Meta(max_length=64, description="Identifier of a job that is done.")] = ""
+
+
+class RecordingQuery(Request):
+    """What of a recording is given."""
+
+    form: Annotated[
+        Literal["whole", "mix", "small"],
+        Meta(description="`mix`: of tracks, their mix alone. `small`: the mix as an MP3, or Ogg Vorbis above 48 kHz."),
+    ] = "whole"
 
 
 class ListenQuery(Request):

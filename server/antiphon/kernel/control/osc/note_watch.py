@@ -9,7 +9,7 @@ from antiphon.kernel.control.subscribers.clients import Surfaces
 from antiphon.kernel.control.subscribers.feedback import Feedback
 from antiphon.kernel.control.subscribers.replies import Replies
 from antiphon.kernel.engine.remote import RemoteEngine
-from antiphon.kernel.errors import EngineBusy, RequestError
+from antiphon.kernel.errors import EngineBusy
 from antiphon.kernel.graph import patch_list
 from antiphon.kernel.graph.clock import swung
 from antiphon.kernel.io.osc_peer import Level, Peer
@@ -42,10 +42,7 @@ class NoteWatch:
 
     def set(self, peer: Peer, *, on: bool) -> None:
         """Enables or disables note events for a subscriber; `RequestError` for any other peer."""
-        surface = self._surfaces.find(peer.key)
-        if surface is None:
-            raise RequestError("you are not subscribed; send /notify 1 first")
-        surface.notes = on
+        self._surfaces.subscribed(peer).notes = on
         self.follow()
 
     def follow(self) -> None:

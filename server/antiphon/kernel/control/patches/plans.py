@@ -41,7 +41,7 @@ from antiphon.kernel.runtime import paths, resources
 from antiphon.kernel.runtime.shortening import short_repr
 from antiphon.kernel.session.commands import When
 from antiphon.kernel.session.effects import Effect
-from antiphon.kernel.session.scenes import Scene, restricted_to
+from antiphon.kernel.session.scenes import Scene, restricted_to, with_macros
 from antiphon.kernel.wire.osc import Arg
 
 log = logging.getLogger("antiphon.control")
@@ -175,6 +175,8 @@ class Plans:
 
     def recall(self, scene: Scene, beats: float, when: When, source: object) -> None:
         """Recalls a scene as one edit; arguments and errors as of `CommandExecutor.recall`."""
+        self._executor.settle()
+        scene = with_macros(scene, self._session.state)
         if replaced := self._executor.recall(scene, beats, when, source):
             self.history.add(ValueEdit(RECALL, replaced, monotonic()))
 

@@ -182,6 +182,7 @@ class Surface:
     quiet_until: float = 0.0
     since: float = 0.0
     notes: bool = False
+    meters: bool = True
 
     @property
     def permitted(self) -> bool:
@@ -217,6 +218,13 @@ class Surfaces:
     def find(self, key: str) -> Surface | None:
         """Subscriber with the listening peer of that key."""
         return self.by_key.get(key)
+
+    def subscribed(self, peer: Peer) -> Surface:
+        """The subscriber that listens there; `RequestError` for any other peer."""
+        surface = self.find(peer.key)
+        if surface is None:
+            raise RequestError("you are not subscribed; send /notify 1 first")
+        return surface
 
     def add(self, peer: Peer, owner: str, fixed: bool = False, number: int | None = None) -> Surface:
         """Subscribes `owner`'s peer, or renews its lease with the same number; `fixed`: by `--surface`."""

@@ -137,8 +137,8 @@ class Feedback:
         again, self._again = self._again, {}
         events, self._events = self._events, []
         notes, self._notes = self._notes, []
-        timed = [encode("/late", address, seconds) for address, seconds in self._late.items()]
-        timed += [encode("/meter", name, peak, rms) for name, (peak, rms) in self._meters.items()]
+        late = [encode("/late", address, seconds) for address, seconds in self._late.items()]
+        levels = [encode("/meter", name, peak, rms) for name, (peak, rms) in self._meters.items()]
         self._late, self._meters = {}, {}
         if self.surfaces:
             encoded = [
@@ -160,7 +160,7 @@ class Feedback:
                         if (p := e if owner else discreet) and not (source and surface.moved_by(source))
                     ]
                     played = notes if owner and surface.notes else []
-                    self._send(surface, changed + happened + played + timed)
+                    self._send(surface, changed + happened + played + late + (levels if surface.meters else []))
         # after the surfaces, for a plugin's listener may raise
         for listener in self.listeners:
             for address, (value, _, _) in changes.items():

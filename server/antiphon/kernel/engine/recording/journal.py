@@ -39,22 +39,27 @@ TrackLabel = tuple[int, str, int, bool]
 
 
 class RecordingNote(NamedTuple):
-    """The recording, session folder and folder of tracks that a recorder writes, "" for none; `since` when, seconds of
-    the epoch.
+    """The recording, session folder and folder of tracks that a recorder writes, "" for none; `since` when the
+    recording began, `tracks_since` the tracks, seconds of the epoch.
     """
 
     record: str = ""
     session: str = ""
     tracks: str = ""
     since: float = 0.0
+    tracks_since: float = 0.0
 
 
 def noted(folder: Path) -> RecordingNote:
     """What this server's recorder writes, or a killed one was writing."""
     try:
         note = json.loads((folder / NOTE).read_bytes())
-        tracks, since = note.get("tracks", ""), note.get("since", 0.0)  # an older server wrote none
-        return RecordingNote(str(note["record"]), str(note["session"]), str(tracks), float(since))
+        tracks, *since = (
+            note.get("tracks", ""),
+            note.get("since", 0.0),
+            note.get("tracks_since", 0.0),
+        )  # not of old ones
+        return RecordingNote(str(note["record"]), str(note["session"]), str(tracks), *map(float, since))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return RecordingNote()  # nothing is recorded, or the disk was full for the note, which was reported then
 

@@ -88,7 +88,7 @@ class Recorder:
         self._cues: list[dict[str, Any]] = []
         self._next = self._session_from = -1
         self._log_synced = 0.0
-        self._since = 0.0  # when the recording of the output began, in seconds of the epoch
+        self._since = self._tracks_since = 0.0  # when the recording of the output began, in seconds of the epoch
         self.lines: list[str] = []
         self.aloud = False
         # tracks go on after a recorder that was killed: the journal stops for no block
@@ -116,6 +116,7 @@ class Recorder:
                 self._close_tracks()
                 if path:
                     self._open_tracks(Path(path), message.get("header", {}))
+                    self._tracks_since = time.time()
             else:
                 self._close_session()
                 if path:
@@ -176,6 +177,7 @@ class Recorder:
             "session": str(self._session[0].path.parent.absolute()) if self._session else "",
             "tracks": str(self._tracks.folder.absolute()) if self._tracks else "",
             "since": self._since,
+            "tracks_since": self._tracks_since,
         }
         try:
             (self._folder / NOTE).write_text(json.dumps(note))

@@ -143,6 +143,13 @@ def monitor(ask: OscCall, on: OnOff) -> None:
     ask.reply("/done", "/monitor")
 
 
+@osc("/meter/watch", once=True)
+def meter_watch(ask: OscCall, on: OnOff) -> None:
+    """0 leaves `/meter` out of what the sender, who is subscribed, is sent; 1 sends it again. Answers `/done`."""
+    ask.server.surfaces.subscribed(ask.peer).meters = bool(on)
+    ask.reply("/done", "/meter/watch")
+
+
 @osc("/note/watch", OWNER, once=True)
 def note_watch(ask: OscCall, on: OnOff) -> None:
     """1 sends the sender, who is subscribed, every note that anybody plays or schedules as `/note/event d:beat i:note
