@@ -80,7 +80,6 @@ export interface FitMatches {
 }
 
 export interface FitTrack {
-  id?: number;
   path: string;
   duration: number | null;
   score: number;
@@ -89,12 +88,13 @@ export interface FitTrack {
   artist: string | null;
   album: string | null;
   genre: string | null;
+  id?: number;
 }
 
 export interface Fits {
-  file?: string | number;
-  node?: string;
+  file?: string | number | null;
   count?: number;
+  node?: string;
 }
 
 export interface Forgot {
@@ -641,7 +641,6 @@ export interface Post {
   [path: `/api/lessons/${string}/${string}/check`]: { takes: TryBody; answers: Tried };
   "/api/library/map": { takes: null; answers: Placing };
   "/api/library/analyse": { takes: null; answers: Placing };
-  "/api/library/fits": { takes: Fits; answers: FitMatches };
   [path: `/api/library/tracks/${string}/keep`]: { takes: null; answers: PlayedAs };
   "/api/mcp/propose": { takes: ProposeBody; answers: Proposed };
   "/api/mcp/land": { takes: LandBody; answers: Proposed };
@@ -651,6 +650,7 @@ export interface Post {
   [path: `/api/classify/${string}`]: { takes: Blob; answers: Classified };
   "/api/library/search": { takes: SearchRequest; answers: FoundSounds };
   "/api/library/similar": { takes: SimilarRequest; answers: FoundSounds };
+  "/api/library/fits": { takes: Fits; answers: FitMatches };
   "/api/library/next": { takes: Next; answers: Matches };
 }
 
