@@ -26,6 +26,7 @@ from antiphon_room.words import (
     MAX_LAG,
     MOVED,
     QUIET,
+    SILENT,
     SLOPE_KEEP,
     TOTALS,
     WORDS,
@@ -67,16 +68,19 @@ def room_hear(w: i64p, reference: f32p) -> None:
     slot = 0 if slot == w[EchoWord.SLOTS] else slot
     w[EchoWord.NEWEST] = slot
     frame = address_f32(w[EchoWord.FRAME])
+    loudest = f32(0.0)
     for r in range(w[EchoWord.REFERENCES]):
         window = address_f32(w[EchoWord.WINDOW] + 4 * r * size)
         for n in range(size - hop):
             window[n] = window[n + hop]
         for n in range(hop):
             window[size - hop + n] = reference[r * hop + n]
+            loudest = max(loudest, abs(reference[r * hop + n]))
         for n in range(size):
             frame[n] = window[n]
         at = slot * w[EchoWord.REFERENCES] + r
         room_spectrum(w, address_f32(w[EchoWord.SPECTRA] + 8 * at * bins))
+    w[EchoWord.REST] = 0 if loudest > f32(SILENT) else w[EchoWord.REST] + 1
 
 
 @kernel
@@ -129,6 +133,8 @@ def room_predict(w: i64p, own: i64p) -> None:
     references = w[EchoWord.REFERENCES]
     total = address_f32(w[EchoWord.TOTAL])
     spread = offset(address_f32(own[EchoWord.LEVELS]), EchoLevel.SPREAD * bins)
+    # of silence nothing is learned: a path that was never heard stays as doubtful as it was
+    keep = f32(KEEP * KEEP) if w[EchoWord.REST] <= w[EchoWord.DELAY] + count else f32(1.0)
     for k in range(bins):
         spread[k] = f32(0.0)
         total[k] = f32(0.0)
@@ -142,7 +148,7 @@ def room_predict(w: i64p, own: i64p) -> None:
             h = address_f32(own[EchoWord.PATH] + 8 * bins * at)
             room_add_product(total, x, h, bins)
             doubt = address_f32(own[EchoWord.DOUBT] + 4 * bins * at)
-            room_add_spread(spread, x, h, doubt, bins, f32(KEEP * KEEP))
+            room_add_spread(spread, x, h, doubt, bins, keep)
     room_sound(w, total)
 
 

@@ -18,6 +18,8 @@ HEARD = 0.1
 """Mean share of the modelled echo in the bins from which its slope is asked."""
 QUIET = 1e-9
 """Power a bin below which nothing is learned."""
+SILENT = 1e-6
+"""Level of the reference that counts as silence."""
 
 
 class EchoWord(IntEnum):
@@ -51,6 +53,7 @@ class EchoWord(IntEnum):
     CHANGES = 25  # [SLOTS + 1, BANDS]: changes of the reference's bands by slot, and last of the microphone
     MEANS = 26  # [2, BANDS]: their slow means
     LAGS = 27  # [MAX_LAG]: correlation of both by hops
+    REST = 28  # hops since the reference was last heard
 
 
 class EchoLevel(IntEnum):

@@ -84,6 +84,14 @@ def test_of_loudspeakers_alone_25_db_go_after_two_seconds_and_then_40(mask: floa
     assert level(echo[end]) - level(out[end]) > 40.0
 
 
+def test_loudspeakers_that_begin_late_are_learned_as_fast():
+    rest = 60 * RATE
+    mic, played = heard(music(4.0), room(3)), music(4.0)
+    out = cancelled(np.pad(mic, (rest, 0)), np.pad(played, ((0, 0), (rest, 0))), mask=0.0)[rest:]
+    second = slice(RATE, 2 * RATE)
+    assert level(mic[second]) - level(out[second]) > 15.0
+
+
 def test_who_begins_beside_them_and_rests_is_heard_at_once():
     """The gate is open within a twentieth of a second, and closed again two seconds after the last syllable."""
     n = np.arange(6 * RATE)
