@@ -7,9 +7,8 @@ import os
 import secrets
 import select
 import signal
-import socket
 import subprocess
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import astuple, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -22,7 +21,7 @@ from antiphon.kernel.engine.shared import HeaderWord
 from antiphon.kernel.errors import EngineError, FileError
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.console import name_prints
-from antiphon.kernel.runtime.platform import PORTABLE, end_with_parent
+from antiphon.kernel.runtime.platform import PORTABLE
 from antiphon.kernel.runtime.processes.child_process import block_signals, fork
 from antiphon.kernel.runtime.processes.children import Child, ChildLane, spawn
 from antiphon.kernel.runtime.processes.spawning import prepare, start_function
@@ -119,7 +118,7 @@ class Starts:
         return _module("antiphon.kernel.control.process", given, (*fds.values(), *parts.bells.wake))
 
     def web(self) -> int:
-        """Starts the HTTP server; call `warm` before, whose imports and catalog it takes."""
+        """Starts the HTTP server; call `warm` before, for it reads the catalog's file."""
         parts = self.parts
         fds = {"http": parts.sockets[2].fileno(), "control": parts.web.fileno(), "taps": parts.taps.fd}
         if parts.scripts is not None:
@@ -132,15 +131,7 @@ class Starts:
             "page": [str(self.folder), self._page_key] if self._settings.local else None,
         }
         # bound: without its supervisor it would keep the port from the next one, which may not know of it
-        if PORTABLE:
-            return _module(self._companions.web, given, tuple(fds.values()), bound=True)
-        return fork(partial(self._become, partial(self._serve_web, given, os.getpid()), parts.sockets[:2]))
-
-    def _serve_web(self, given: dict[str, Any], parent: int) -> int:
-        """Main function of a forked web process, bound to its parent."""
-        if not end_with_parent(parent):
-            return 1
-        return int(importlib.import_module(self._companions.web).main(json.dumps(given)))
+        return _module(self._companions.web, given, tuple(fds.values()), bound=True)
 
     def performer(self) -> int:
         """Starts the process that performs the scripts of pages, of a server with `--live`."""
@@ -275,13 +266,13 @@ class Starts:
         with block_signals():
             return start_function(work, *args)
 
-    def _become(self, work: Callable[[], int | None], unused: Iterable[socket.socket] | None = None) -> int | None:
+    def _become(self, work: Callable[[], int | None]) -> int | None:
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGTERM, signal.SIGCHLD):
             signal.signal(number, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         name_prints()
-        for listener in self.parts.sockets if unused is None else unused:
+        for listener in self.parts.sockets:
             listener.close()
         return work()
 
