@@ -152,7 +152,7 @@ def test_a_patch_is_shown_in_full(antiphon: Run) -> None:
     assert lines[0] == "wah  guitar, shipped"
     assert lines[1].startswith("Dig in and it opens")
     assert lines[2].startswith("first: Play one string softly")
-    assert any(line.startswith("scene 3: touch.depth ") for line in lines)
+    assert any(line.startswith("scene 3, by the clock: touch.depth ") for line in lines)
     assert "cc 1: wah.cutoff" in lines
     assert "macro resonance: wah.q 0.5 to 9" in lines
     found = json.loads(antiphon("patches", "wah", "--json").out)
