@@ -80,6 +80,7 @@ def test_the_head_is_one_row_at_every_width_in_every_room_and_mode(server: Serve
                 tab.size(width, 844, phone=width == PHONE)
                 for room in ROOMS if width in (PHONE, 1260) else ("Code",):
                     enter(tab, room)
+                    tab.run("document.querySelector('.gaps').hidden = false")
                     where = "header > :not(h1)" if width > 760 else "header > :not(h1, .rooms)"
                     found, head = boxes(tab, where), boxes(tab, "header")[0]
                     at = f"{width} px, {room}, stage {stage}, listening {listening}"
