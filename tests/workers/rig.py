@@ -99,6 +99,7 @@ def pid(stream: Stream) -> int:
 def kill(stream: Stream, number: int = signal.SIGKILL) -> None:
     """A signal to its worker, and until its death has been noticed."""
     generation = words(stream)[WorkerWord.GENERATION]
+    assert pid(stream) > 0, "no process of its own: 0 is the group of the tests"
     os.kill(pid(stream), number)
 
     def noticed() -> bool:

@@ -6,6 +6,7 @@ import pytest
 from antiphon.api.backends.models import load_arrays
 from antiphon_denoise.learned.tables import AUTOENCODER, MASK, NO_NOISE, UNITS
 
+pytest.importorskip("antiphon_models")  # which has the networks as modules of torch
 HOPS = 300
 """Longer than the floor remembers: what was silent at first is forgotten at the end."""
 

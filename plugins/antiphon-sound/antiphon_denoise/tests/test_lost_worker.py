@@ -20,6 +20,7 @@ from antiphon_denoise.processor import MODELS, Denoise
 from antiphon_denoise.tests.running import run
 
 pytest.importorskip("torch")
+pytest.importorskip("antiphon_models")  # which has the network as a module of torch
 RATE, BLOCK = 48000, 256
 SPEC = StreamSpec(RATE, BLOCK, 1)
 
