@@ -32,6 +32,7 @@ def matches_of(done: Done) -> list[dict[str, Any]]:
 
 
 def test_each_sound_that_ships_is_listed_as_it_is() -> None:
+    pytest.importorskip("antiphon_listen")  # some of what was found is by its analyses
     folders = map(resources.folder, shipped.FOLDERS)
     there = {path for folder in folders for path in folder.rglob("*") if path.suffix in (".flac", ".ogg")}
     assert {file_of(sound["name"]): sound["digest"] for sound in LISTED} == {
