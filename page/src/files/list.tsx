@@ -30,6 +30,7 @@ export function FileList() {
   const sure = useSignal(false);
   const list = useRef<HTMLUListElement>(null);
   const marked = files.value.filter((one) => chosen.value.has(one.id));
+  const sounds = marked.filter((one) => !isNotes(one.name)).map((one) => one.id);
   const all = files.value.length > 0 && marked.length === files.value.length;
   const pressed = (event: KeyboardEvent) => {
     const boxes = [...list.current!.querySelectorAll<HTMLInputElement>("input")];
@@ -60,21 +61,18 @@ export function FileList() {
             all
           </label>
         )}
-        {marked.some((one) => !isNotes(one.name)) && (
-          <button
-            class="small"
-            title="Library then shows what is chosen here among its sounds, and finds it by name"
-            onClick={() => void keep(marked.filter((one) => !isNotes(one.name)).map((one) => one.id))}>
-            Into the library
-          </button>
-        )}
-        {marked.some((one) => !isNotes(one.name)) && (
-          <button
-            class="small"
-            title="A pad of Clips then plays it"
-            onClick={() => void filesToPads(marked.filter((one) => !isNotes(one.name)).map((one) => one.id))}>
-            To a pad
-          </button>
+        {sounds.length > 0 && (
+          <>
+            <button
+              class="small"
+              title="Library then shows what is chosen here among its sounds, and finds it by name"
+              onClick={() => void keep(sounds)}>
+              Into the library
+            </button>
+            <button class="small" title="A pad of Clips then plays it" onClick={() => void filesToPads(sounds)}>
+              To a pad
+            </button>
+          </>
         )}
         {marked.length > 0 && (
           <button

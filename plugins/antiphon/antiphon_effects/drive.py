@@ -106,8 +106,7 @@ def effects_drive_soft(u: f32p, out: f32p, frames: i64, roots: f32p, ends: f32p)
 
     The mean from a to b is (r(b) - r(a)) / (b - a) with r(x) = √(1 + x²), which is (a + b) / (r(a) + r(b)): no
     difference in which a 32-bit float would lose its digits. A sample is the sum of six thirds by `WEIGHTS`.
-    roots, ends: scratch, two more than `frames`,
-    apart from each other so that the loops run in vectors.
+    roots, ends: scratch, two more than `frames`, apart from each other so that the loops run in vectors.
     """
     one, third = f32(1.0), f32(1.0 / 3.0)
     begin = offset(u, -2)

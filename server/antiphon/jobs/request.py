@@ -125,9 +125,11 @@ def run_task(catalog: Catalog, plugin: str, body: object, path_of: Callable[[str
     if asked.stems:
         if asked.format not in (UNSET, "wav", ".wav"):
             raise WireError('the stems are WAV files; leave "format" out')
-        return Task("run", plugin, key, ".wav", params, (*arguments, *_rate(asked, ".wav")), {SEPARATE_OPTION: ""})
+        return Task(
+            "run", plugin, key, ".wav", params, (*arguments, *_rate(asked, ".wav")), {SEPARATE_OPTION: ""}, asked.later
+        )
     suffix = _run_suffix(asked, info, source, beside=bool(beside))
-    return Task("run", plugin, key, suffix, params, (*arguments, *_rate(asked, suffix)), beside)
+    return Task("run", plugin, key, suffix, params, (*arguments, *_rate(asked, suffix)), beside, asked.later)
 
 
 def render_task(patch: str, body: object, path_of: Callable[[str], Path]) -> Task:
@@ -147,7 +149,7 @@ def render_task(patch: str, body: object, path_of: Callable[[str], Path]) -> Tas
     if asked.seconds is not UNSET:
         arguments += ["--seconds", f"{asked.seconds:g}"]
     suffix = _suffix(asked, ".wav")
-    return Task("render", patch, key, suffix, {}, (*arguments, *_rate(asked, suffix)))
+    return Task("render", patch, key, suffix, {}, (*arguments, *_rate(asked, suffix)), later=asked.later)
 
 
 def live_task(name: str, body: object, path_of: Callable[[str], Path]) -> Task:
@@ -161,7 +163,7 @@ def live_task(name: str, body: object, path_of: Callable[[str], Path]) -> Task:
     bars = float(script.bars) if asked.bars is UNSET else asked.bars
     suffix = _suffix(asked, ".wav")
     beside = {"--midi": "notes.mid"} if asked.midi else {}
-    return Task("live", name, key, suffix, {}, ("--bars", f"{bars:g}", *_rate(asked, suffix)), beside)
+    return Task("live", name, key, suffix, {}, ("--bars", f"{bars:g}", *_rate(asked, suffix)), beside, asked.later)
 
 
 def command(task: Task, source: Path | None, folder: Path, *, own_scripts: bool = False) -> list[str]:

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -166,7 +165,7 @@ class JobRoutes:
     async def run(self, request: HttpRequest, plugin: str, body: object) -> Response:
         """Run a plugin over a file."""
         name, board = known_plugin(plugin, self._catalog).type, self._board()
-        return self._accepted(await asyncio.to_thread(run_task, self._catalog, name, body, board.path), body)
+        return self._accepted(await asyncio.to_thread(run_task, self._catalog, name, body, board.path))
 
     @operation(
         "POST",
@@ -179,7 +178,7 @@ class JobRoutes:
     )
     async def render(self, request: HttpRequest, patch: str, body: object) -> Response:
         """Render a patch, over a file or for a time."""
-        return self._accepted(await asyncio.to_thread(render_task, patch, body, self._board().path), body)
+        return self._accepted(await asyncio.to_thread(render_task, patch, body, self._board().path))
 
     @operation(
         "POST",
@@ -194,7 +193,7 @@ class JobRoutes:
         """Render a script by its name."""
         board = self._board()
         await asyncio.to_thread(self._check_script, request, name)
-        return self._accepted(await asyncio.to_thread(live_task, name, body, board.path), body)
+        return self._accepted(await asyncio.to_thread(live_task, name, body, board.path))
 
     @operation("GET", "/api/jobs", types.list_of(types.Job))
     async def jobs(self, request: HttpRequest) -> Response:
@@ -247,9 +246,8 @@ class JobRoutes:
         if live_set(name).own:
             self._guard.check(request)
 
-    def _accepted(self, task: Task, body: object) -> Response:
-        later = isinstance(body, dict) and body.get("later") is True
-        return self._answer(self._board().add(replace(task, later=later)))
+    def _accepted(self, task: Task) -> Response:
+        return self._answer(self._board().add(task))
 
     def _answer(self, job: Job) -> Response:
         return answer(job.plain(), 202, (("Location", f"/api/jobs/{job.id}"),))

@@ -65,7 +65,7 @@ class RecordingRoutes:
             head = download(path, f"{path.name}.zip").headers
             return Response(200, type="application/zip", headers=head, pieces=_in_threads(zipped(path)))
         sound = _mix(path)
-        if not sound.is_file():
+        if sound is None:
             raise Missing(f"{shorten(name)!r} has no mix; form=whole gives its tracks")
         shown = path.name if folder else path.stem
         if query.form != "small":
@@ -77,10 +77,10 @@ class RecordingRoutes:
         return Response(200, type=TYPES[f".{ending}"], headers=head, pieces=_in_threads(_encoded(sound, ending)))
 
 
-def _mix(path: Path) -> Path:
-    """The file with the mix of a recording: of a folder of tracks one of its files, which may be missing."""
+def _mix(path: Path) -> Path | None:
+    """The file with the mix of a recording, of a folder of tracks one of its files; None where it is missing."""
     sound = path / MIX if path.is_dir() else path
-    return path / "" if sound.is_symlink() else sound
+    return sound if sound.is_file() and (sound is path or not sound.is_symlink()) else None
 
 
 def _as_it_is(path: Path, name: str) -> Response:
@@ -108,8 +108,6 @@ def _opened(path: Path) -> Iterator[Any]:
 
 def _length(path: Path) -> tuple[float, str]:
     """Seconds of a recording up to now, and the ending of the small file that can be made of it; 0 and "" for none."""
-    if not path.is_file():
-        return 0.0, ""
     with _opened(path) as sound:
         if sound is None or not sound.frames:
             return 0.0, ""
@@ -149,7 +147,7 @@ def _listed() -> list[dict[str, object]]:
         if files and not path.name.startswith("."):
             sizes, times = zip(*((one.stat().st_size, one.stat().st_mtime) for one in files), strict=True)
             mix = _mix(path)
-            seconds, small = _length(mix)
+            seconds, small = _length(mix) if mix else (0.0, "")
             found.append(
                 {
                     "name": path.name,
@@ -158,7 +156,7 @@ def _listed() -> list[dict[str, object]]:
                     "capture": path.parent == paths.captures(),
                     "ended": max(times),
                     "seconds": seconds,
-                    "mix": mix.stat().st_size if path.is_dir() and mix.is_file() else 0,
+                    "mix": mix.stat().st_size if mix and mix is not path else 0,
                     "small": small,
                 }
             )

@@ -54,12 +54,9 @@ def noted(folder: Path) -> RecordingNote:
     """What this server's recorder writes, or a killed one was writing."""
     try:
         note = json.loads((folder / NOTE).read_bytes())
-        tracks, *since = (
-            note.get("tracks", ""),
-            note.get("since", 0.0),
-            note.get("tracks_since", 0.0),
-        )  # not of old ones
-        return RecordingNote(str(note["record"]), str(note["session"]), str(tracks), *map(float, since))
+        # the last three, which those of older servers lack
+        tracks, since, tracks_since = note.get("tracks", ""), note.get("since", 0.0), note.get("tracks_since", 0.0)
+        return RecordingNote(str(note["record"]), str(note["session"]), str(tracks), float(since), float(tracks_since))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return RecordingNote()  # nothing is recorded, or the disk was full for the note, which was reported then
 

@@ -88,7 +88,7 @@ class Recorder:
         self._cues: list[dict[str, Any]] = []
         self._next = self._session_from = -1
         self._log_synced = 0.0
-        self._since = self._tracks_since = 0.0  # when the recording of the output began, in seconds of the epoch
+        self._since = self._tracks_since = 0.0  # when the output and the tracks began, in seconds of the epoch
         self.lines: list[str] = []
         self.aloud = False
         # tracks go on after a recorder that was killed: the journal stops for no block
