@@ -27,7 +27,7 @@ SERVER = (
 )  # fmt: skip
 WORKER = (
     "antiphon_models.pipeline.running",
-    "antiphon_models.pipeline.runners",
+    "antiphon_models.pipeline.running",
     "antiphon_models.pipeline.shards",
     "antiphon_models.commands.pipeline",
     "apache_beam.runners.dask.dask_runner",

@@ -6,9 +6,11 @@ import contextlib
 import http.client
 import itertools
 import json
+import multiprocessing
 import os
 import random
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -16,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
@@ -225,3 +228,87 @@ def burner(count: int = 1) -> Iterator[Sequence[subprocess.Popen[bytes]]]:
         for process in processes:
             process.kill()
             process.wait()
+
+
+# ---- A sender of OSC at a constant rate, in a process of its own
+
+PLAIN = ("/node/gain/gain", "/node/pan/place")
+
+
+class Flood:
+    """Sends `rate` parameter messages a second to a port of this machine. `sent` counts them after `run`."""
+
+    def __init__(self, port: int, rate: int, addresses: tuple[str, ...] = PLAIN) -> None:
+        self._port, self._rate, self._addresses = port, rate, addresses
+        self.sent = 0
+
+    def run(self, seconds: float) -> None:
+        """Blocks until all are sent."""
+        context = multiprocessing.get_context("spawn")
+        queue = context.Queue()
+        process = context.Process(target=_send, args=(self._port, self._rate, seconds, self._addresses, queue))
+        process.start()
+        try:
+            self.sent = queue.get(timeout=seconds * 3 + 60)
+        finally:
+            # the server is about to be ended
+            process.terminate()
+            process.join()
+
+
+def _send(port: int, rate: int, seconds: float, addresses: tuple[str, ...], queue: multiprocessing.Queue[int]) -> None:
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.connect(("127.0.0.1", port))
+    packets = [message(a, (n % 10) / 10) for n in range(10) for a in addresses]
+    begun = time.monotonic()
+    sent = 0
+    while True:
+        now = time.monotonic() - begun
+        due = min(int(now * rate), int(seconds * rate))
+        while sent < due:
+            sock.send(packets[sent % len(packets)])
+            sent += 1
+        if now >= seconds:
+            break
+        time.sleep(0.001)
+    queue.put(sent)
+
+
+# ---- A dummy jackd for benches: with one server name, ended by SIGTERM (a killed one leaves its slot occupied)
+
+NAME = "antiphon-bench"
+
+
+def is_installed() -> bool:
+    return shutil.which("jackd") is not None
+
+
+@contextmanager
+def dummy(rate: int, block: int, *, needed: bool = True) -> Iterator[dict[str, str]]:
+    """Runs jackd with its dummy driver; yields the environment by which clients find it."""
+    if not needed:
+        yield {}
+        return
+    process = subprocess.Popen(
+        ["jackd", "-r", "-n", NAME, "-d", "dummy", "-r", str(rate), "-p", str(block)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    env = {"JACK_DEFAULT_SERVER": NAME, "JACK_NO_AUDIO_RESERVATION": "1"}
+    try:
+        deadline = time.monotonic() + 10.0
+        while time.monotonic() < deadline:
+            check = (
+                subprocess.run(["jack_wait", "-s", NAME, "-c"], capture_output=True, text=True, check=False)
+                if shutil.which("jack_wait")
+                else None
+            )
+            if check is None or check.stdout.strip() == "running":
+                break
+            time.sleep(0.1)
+        if check is None:
+            time.sleep(1.5)
+        yield env
+    finally:
+        process.terminate()
+        process.wait()
