@@ -9,8 +9,7 @@ import numpy as np
 from antiphon.api import StreamSpec
 from antiphon.api.backends.rendering import load_plugins, patch_runner
 from antiphon_bench import rig
-from antiphon_bench.report import finish, percentiles, table
-from antiphon_bench.rig import Flood, ServerProcess, burner
+from antiphon_bench.rig import Flood, ServerProcess, burner, finish, percentiles, table
 
 PATCH = "bench8"
 RATE = 48000

@@ -20,8 +20,7 @@ from antiphon.api.backends.rendering import load_plugins
 from antiphon.api.testing import render
 from antiphon_bench import rig
 from antiphon_bench.engine import may_fifo
-from antiphon_bench.report import finish, percentiles, table
-from antiphon_bench.rig import ServerProcess, bundle, burner, message, ntp
+from antiphon_bench.rig import ServerProcess, bundle, burner, finish, message, ntp, percentiles, table
 
 RATE, BLOCK = 48000, 256
 BPM, RANGE, BEATS, EARLY = 100.0, "70-180", 24, 0.05

@@ -18,11 +18,17 @@ from antiphon.kernel.errors import FileError, PluginError, UsageError, WireError
 from antiphon.offline import analyses as registered
 from antiphon_models.learning.user_commands import command
 from antiphon_models.pipeline import stream_mqtt
-from antiphon_models.pipeline.arrivals import Arrival, FolderWatch, is_written, within
-from antiphon_models.pipeline.journal import ResultJournal
 from antiphon_models.pipeline.running import run
 from antiphon_models.pipeline.settings import WatchSettings, load
-from antiphon_models.pipeline.stream import SoundStream, StreamCounts
+from antiphon_models.pipeline.stream import (
+    Arrival,
+    FolderWatch,
+    ResultJournal,
+    SoundStream,
+    StreamCounts,
+    is_written,
+    within,
+)
 from antiphon_models.pipeline.stream_mqtt import URL_VARIABLE, broker_of
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon_bench.report import finish, percentiles, table
+from antiphon_bench.rig import finish, percentiles, table
 from antiphon_bench.soak.processes import ROLES
 from antiphon_models.learning.curve import Panel, svg
 

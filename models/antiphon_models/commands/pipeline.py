@@ -12,7 +12,7 @@ import typer
 
 if TYPE_CHECKING:
     from antiphon_models.pipeline.frameworks import Framework
-    from antiphon_models.pipeline.training.checkpoint import EpochFigures
+    from antiphon_models.pipeline.training.learning import EpochFigures
     from antiphon_models.pipeline.training.steps import TrainingReport
 
 from antiphon.api.backends.cli import Json, command_group, epilog

@@ -24,10 +24,17 @@ from antiphon.api import FileError, UsageError
 from antiphon.api.backends.analysis import named_analyses
 from antiphon.api.backends.files import printable_path
 from antiphon.api.backends.transports import WireError
-from antiphon_models.pipeline.arrivals import Arrival, check_size, is_written, within
-from antiphon_models.pipeline.journal import ResultJournal
 from antiphon_models.pipeline.settings import WatchSettings
-from antiphon_models.pipeline.stream import SoundStream, StreamCounts, run
+from antiphon_models.pipeline.stream import (
+    Arrival,
+    ResultJournal,
+    SoundStream,
+    StreamCounts,
+    check_size,
+    is_written,
+    run,
+    within,
+)
 from antiphon_mqtt.broker import Broker, mqtt_broker
 
 URL_VARIABLE = "ANTIPHON_MQTT_URL"

@@ -16,8 +16,16 @@ from antiphon.api.backends.rendering import load_plugins
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Example, MetricValue, scored
 from antiphon_models.learning.user_commands import run_on_sound
 from antiphon_models.material import fluidsynth
-from antiphon_models.material.fluidsynth import FLUID, TIM, FluidSettings
-from antiphon_models.material.midi_bytes import TICKS, midi_bytes, note_off, note_on, program_change
+from antiphon_models.material.fluidsynth import (
+    FLUID,
+    TICKS,
+    TIM,
+    FluidSettings,
+    midi_bytes,
+    note_off,
+    note_on,
+    program_change,
+)
 from antiphon_models.material.singing import PERIOD, LyricNote, Singer, singing
 from antiphon_models.material.sounds import of_length, resampled
 from antiphon_models.material.styles import manner

@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 
 from antiphon.api import F32, F64, frequency
 from antiphon.api.backends.files import read_midi
-from antiphon_hum.learned.tables import LOWEST, SEMITONES
 from antiphon_models.hum.material import RANGES, TUNED_FONT, melody, transpose, wind
 from antiphon_models.learning import needs
 from antiphon_models.material.singing import PERIOD, LyricNote, Singer, pitch_line, singing, speak
@@ -245,7 +244,6 @@ _RANGES: dict[str, tuple[int, int]] = {**RANGES, **_TABLE["ranges"]}
 COUNTS = {"sung": 95, "hummed": 34, "whistled": 14, "wind": 52, "speech": 60, "noise": 66, "many": 26, "untrained": 70}
 VALID_COUNTS = {"sung": 10, "hummed": 4, "whistled": 2, "wind": 6, "speech": 6, "noise": 6, "many": 4, "untrained": 10}
 SECONDS = 16.0
-PIANO, PIANO_SECONDS = "piano.ogg", 1.5
 _TEXTS = (
     "I have never been to that part of the country, but my brother says it is lovely in the spring.",
     "Could you pass me the salt, please? And the bread as well, if you do not mind.",
@@ -279,7 +277,7 @@ class TrainingClip:
 
 
 def songs(data: Path, part: str) -> list[Path]:
-    """Folders of POP909 of a part, "train", "valid" or "test", without those of `material.TUNING_SONGS`."""
+    """Folders of POP909 of a part, "train", "valid" or "test"; one in thirteen tuned the constants of yin."""
     needs.folders(data, ("pop909",))
     folders = sorted(path for path in (data / "pop909").iterdir() if path.is_dir())
     places = {"test": (3,), "valid": (9,), "train": (1, 2, 4, 5, 6, 8, 10, 11, 12)}[part]
@@ -287,21 +285,11 @@ def songs(data: Path, part: str) -> list[Path]:
 
 
 def complete(data: Path, folder: Path, seed: int, say: Callable[[str], None]) -> None:
-    """Makes the missing sounds of every part, and the piano's notes."""
+    """Makes the missing sounds of every part."""
     for part in ("train", "valid"):
         if not (folder / f"{part}.made").exists():
             make(data, folder, part, seed, say)
             (folder / f"{part}.made").touch()
-    if not (folder / PIANO).exists():
-        notes = [LyricNote(n * PIANO_SECONDS, (n + 0.95) * PIANO_SECONDS, LOWEST + n, 0.7) for n in range(SEMITONES)]
-        _ogg(folder / PIANO, wind("piano", notes, 0, TUNED_FONT, RATE).sound)
-
-
-def piano(folder: Path) -> F32:
-    """Piano notes `[SEMITONES, frames]` at `RATE`, each from its onset."""
-    sound, _ = soundfile.read(folder / PIANO, dtype="float32")
-    frames = round(PIANO_SECONDS * RATE)
-    return np.ascontiguousarray(sound[: SEMITONES * frames].reshape(SEMITONES, frames))
 
 
 def make(data: Path, folder: Path, part: str, seed: int, say: Callable[[str], None]) -> None:
